@@ -1,0 +1,3 @@
+module github.com/fibersock/fibersock
+
+go 1.25

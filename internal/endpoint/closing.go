@@ -1,0 +1,101 @@
+package endpoint
+
+import "github.com/fibersock/fibersock/wire"
+
+// State is how far the closing handshake has come, seen from this side (RFC
+// 6455, Section 7). What happens in each state:
+//
+//	            Close by us           Close received        peer breaks a rule      transport ends
+//	Open        send it → CloseSent   echo it → Closed      send a Close → Closed   → Closed, 1006
+//	CloseSent   ErrClosed             → Closed              → Closed                → Closed, 1006
+//	Closed      ErrClosed             ignored               ignored                 reported once
+type State uint32
+
+const (
+	// Open: messages go both ways.
+	Open State = iota
+
+	// CloseSent: our Close is sent and the peer's has not come. We send no
+	// data, but still receive and still answer Pings.
+	CloseSent
+
+	// Closed: nothing is sent any more. Either both Close frames are through,
+	// or the connection failed, or the transport ended.
+	Closed
+)
+
+// String returns "open", "closing" or "closed".
+func (s State) String() string {
+	switch s {
+	case Open:
+		return "open"
+	case CloseSent:
+		return "closing"
+	case Closed:
+		return "closed"
+	}
+	return "unknown state"
+}
+
+// State returns how far the closing handshake has come.
+func (e *Endpoint) State() State { return State(e.sender.state.Load()) }
+
+// setState enters a state. The caller holds mu.
+func (s *sender) setState(state State) {
+	s.state.Store(uint32(state))
+	if state != Open {
+		s.wake() // whoever waits for a turn will not get it
+	}
+}
+
+// Close starts the closing handshake (Section 7.1.2): it sends a Close with the
+// code and reason given, an empty one if code is 0. The reason is at most 123
+// bytes of UTF-8. Messages are received until the peer's Close comes.
+//
+// The error is wire.ErrStatusCode, wire.ErrReasonTooLong,
+// wire.ErrReasonWithoutCode or wire.ErrInvalidUTF8 if this cannot be sent, and
+// ErrClosed if a Close was sent already.
+func (e *Endpoint) Close(code wire.StatusCode, reason string) error {
+	var space [wire.MaxControlPayload]byte
+	payload, err := wire.AppendClosePayload(space[:0], code, reason)
+	if err != nil {
+		return err
+	}
+	s := &e.sender
+	s.mu.Lock()
+	defer s.unlock()
+	switch State(s.state.Load()) {
+	case Open:
+		if err := s.writeFrame(wire.Header{Fin: true, Opcode: wire.Close}, payload); err != nil {
+			return e.ended(err)
+		}
+		s.setState(CloseSent)
+		return nil
+	case CloseSent:
+		return ErrClosed
+	default: // Closed
+		return e.ended(ErrClosed)
+	}
+}
+
+// closeFor ends sending because of what the peer did: it closed, or broke a
+// rule. If our Close has not been sent, it goes out now and tells the peer.
+func (s *sender) closeFor(code wire.StatusCode, reason string) {
+	s.mu.Lock()
+	defer s.unlock()
+	switch State(s.state.Load()) {
+	case Open:
+		var space [wire.MaxControlPayload]byte
+		payload, err := wire.AppendClosePayload(space[:0], code, reason)
+		if err != nil {
+			panic("BUG: websocket: cannot answer with " + code.String() + ": " + err.Error())
+		}
+		s.payOwed() // Pings that came before the Close are answered before it
+		// If this fails, the transport's end is reported by the shell.
+		_ = s.writeFrame(wire.Header{Fin: true, Opcode: wire.Close}, payload)
+		s.setState(Closed)
+	case CloseSent:
+		s.setState(Closed)
+	case Closed:
+	}
+}

@@ -1,0 +1,158 @@
+package endpoint
+
+import (
+	"io"
+	"math"
+	"math/rand/v2"
+	"sync/atomic"
+
+	"github.com/fibersock/fibersock/wire"
+
+	cryptorand "crypto/rand"
+)
+
+// Role says which end of the connection an endpoint is.
+type Role uint8
+
+const (
+	Client Role = iota // masks what it sends; refuses masked frames
+	Server             // does not mask; refuses frames that are not masked
+)
+
+// DefaultMessageLimit is the Limits.Message, in bytes, of whoever sets none.
+const DefaultMessageLimit = 16 << 20
+
+// Limits bound what a peer may send. Zero means the default, negative means no
+// limit.
+type Limits struct {
+	// Frame is how many payload bytes one data frame may have, checked when
+	// its header arrives. By default a frame may be as large as a message.
+	Frame int64
+
+	// Message is how many payload bytes one message may have, over all its
+	// frames, checked when the header of each arrives. The default is 16 MiB.
+	Message int64
+}
+
+// withDefaults returns l with numbers that can be compared as they are.
+func (l Limits) withDefaults() Limits {
+	if l.Message == 0 {
+		l.Message = DefaultMessageLimit
+	}
+	if l.Message < 0 {
+		l.Message = math.MaxInt64
+	}
+	if l.Frame == 0 || l.Frame > l.Message {
+		l.Frame = l.Message
+	}
+	if l.Frame < 0 {
+		l.Frame = math.MaxInt64
+	}
+	return l
+}
+
+// Config is what an endpoint is told when it is made.
+type Config struct {
+	Role   Role
+	Limits Limits
+
+	// Partial asks for messages piece by piece, as they arrive: see the kind
+	// Partial. Otherwise messages are assembled.
+	Partial bool
+}
+
+// Endpoint is one end of an open connection. Receive and Lost belong to one
+// goroutine at a time; everything else is safe for concurrent use.
+type Endpoint struct {
+	receiver receiver
+	sender   sender
+	ending   atomic.Pointer[ending]
+}
+
+// New returns an open endpoint that writes its frames to w. A Write must take
+// all of p or return an error, and must not keep p; after an error the endpoint
+// writes nothing more, because the peer may have half a frame.
+func New(w io.Writer, cfg Config) *Endpoint {
+	e := new(Endpoint)
+	e.Init(w, cfg)
+	return e
+}
+
+// Init makes e, which must be a zero Endpoint, what New returns: for an
+// endpoint that is a field of something larger.
+func (e *Endpoint) Init(w io.Writer, cfg Config) {
+	e.receiver.role = cfg.Role
+	e.receiver.limits = cfg.Limits.withDefaults()
+	e.receiver.pieces = cfg.Partial
+	e.sender.w = w
+	if cfg.Role == Client {
+		e.sender.keys = newKeys()
+	}
+}
+
+// newKeys returns the source of masking keys (RFC 6455, Section 5.3): not
+// predictable, because it is ChaCha8 with a seed that comes from the operating
+// system, and cheap enough for a new key with every frame.
+func newKeys() *rand.ChaCha8 {
+	var seed [32]byte
+	cryptorand.Read(seed[:]) // never fails: it crashes the program instead
+	return rand.NewChaCha8(seed)
+}
+
+// ending is how the connection ended; it is set once.
+type ending struct {
+	code   wire.StatusCode // as reported, Section 7.1.5
+	reason string          // as reported, Section 7.1.6
+	err    error
+}
+
+// end records how the connection ended, unless that is known already, and
+// returns what is recorded.
+func (e *Endpoint) end(how *ending) *ending {
+	e.ending.CompareAndSwap(nil, how)
+	return e.ending.Load()
+}
+
+// Lost tells the endpoint that the transport ended, and why: io.EOF if the
+// peer closed it. It returns the error that all later calls should return: what
+// Receive reported already, or a *LostError if the closing handshake did not
+// come to its end.
+func (e *Endpoint) Lost(cause error) error {
+	if writeErr := e.sender.stop(); writeErr != nil {
+		cause = writeErr
+	}
+	if cause == io.EOF && e.receiver.unfinished() {
+		cause = io.ErrUnexpectedEOF
+	}
+	return e.end(&ending{code: wire.AbnormalClosure, err: &LostError{Err: cause}}).err
+}
+
+// Err returns why the connection ended: a *CloseError, a *FailError or a
+// *LostError. It is nil as long as neither a Close frame has arrived, nor a
+// rule been broken, nor the transport ended.
+func (e *Endpoint) Err() error {
+	if end := e.ending.Load(); end != nil {
+		return end.err
+	}
+	return nil
+}
+
+// CloseCode returns the status code of the connection's end as RFC 6455,
+// Section 7.1.5 has it: that of the first Close frame received,
+// NoStatusReceived if it had none, AbnormalClosure if none came. It is 0 as
+// long as Err is nil.
+func (e *Endpoint) CloseCode() wire.StatusCode {
+	if end := e.ending.Load(); end != nil {
+		return end.code
+	}
+	return 0
+}
+
+// CloseReason returns the reason in the first Close frame received (Section
+// 7.1.6). It is UTF-8, but the peer's text otherwise.
+func (e *Endpoint) CloseReason() string {
+	if end := e.ending.Load(); end != nil {
+		return end.reason
+	}
+	return ""
+}

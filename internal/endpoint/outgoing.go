@@ -1,0 +1,65 @@
+package endpoint
+
+import "github.com/fibersock/fibersock/wire"
+
+// Outgoing is a message that is sent in fragments (RFC 6455, Section 5.4), one
+// for each call of Send. From the first fragment to the last, other messages
+// wait; control frames do not. It is not safe for concurrent use.
+type Outgoing struct {
+	e      *Endpoint
+	opcode wire.Opcode
+	began  bool
+	done   bool
+	text   wire.UTF8
+}
+
+// NewMessage returns a message of type op, Text or Binary, that has not begun.
+func (e *Endpoint) NewMessage(op wire.Opcode) (*Outgoing, error) {
+	if !op.IsData() {
+		return nil, ErrNotData
+	}
+	return &Outgoing{e: e, opcode: op}, nil
+}
+
+// Opcode returns the message's type.
+func (m *Outgoing) Opcode() wire.Opcode { return m.opcode }
+
+// Began reports whether a fragment has been sent, and Done whether the last has.
+func (m *Outgoing) Began() bool { return m.began }
+
+// Done reports whether the last fragment has been sent.
+func (m *Outgoing) Done() bool { return m.done }
+
+// Send sends p, which may be empty, as the next fragment, the last one if final
+// is set. A fragment of a text may end inside a code point, the message may
+// not. A fragment that is not UTF-8 is not sent, and the message is where it
+// was. p is not changed and not kept.
+func (m *Outgoing) Send(p []byte, final bool) error {
+	if m.done {
+		return ErrMessageFinished
+	}
+	text := m.text
+	if m.opcode == wire.Text && (text.Check(p) >= 0 || final && !text.Complete()) {
+		return wire.ErrInvalidUTF8
+	}
+	s := &m.e.sender
+	h := wire.Header{Fin: final, Opcode: wire.Continuation}
+	if m.began {
+		s.mu.Lock()
+	} else {
+		s.lock()
+		h.Opcode = m.opcode
+	}
+	defer s.unlock()
+	if err := s.sending(); err != nil {
+		m.done = true
+		return m.e.ended(err)
+	}
+	m.began, m.done, m.text = true, final, text
+	s.fragmenting = !final
+	err := s.writeFrame(h, p)
+	if final {
+		s.wake()
+	}
+	return m.e.ended(err)
+}

@@ -1,0 +1,79 @@
+package endpoint
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/fibersock/fibersock/wire"
+)
+
+// maxOwedPongs bounds the Pongs that wait for the lock. A peer that pings on
+// while it does not read gets an answer to its newest Pings only, which is
+// allowed (RFC 6455, Section 5.5.3).
+const maxOwedPongs = 16
+
+// owedPongs are the answers to Pings that came while a frame was being written.
+// Whoever writes that frame writes them after it, so that the goroutine that
+// receives need not wait for a writer that waits for the peer: two endpoints
+// that both waited so would wait for each other.
+type owedPongs struct {
+	count atomic.Int32 // len(payloads), readable without mu
+
+	mu       sync.Mutex // guards the rest
+	payloads [][]byte
+}
+
+// add takes a copy of payload.
+func (o *owedPongs) add(payload []byte) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.payloads) == maxOwedPongs {
+		o.payloads = append(o.payloads[:0], o.payloads[1:]...)
+	}
+	o.payloads = append(o.payloads, append([]byte(nil), payload...))
+	o.count.Store(int32(len(o.payloads)))
+}
+
+// take returns what is owed and forgets it.
+func (o *owedPongs) take() [][]byte {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	payloads := o.payloads
+	o.payloads = nil
+	o.count.Store(0)
+	return payloads
+}
+
+// pong answers a Ping: now if no frame is being written, else after it. A Ping
+// is answered also after our Close, as long as the peer's has not come (Section
+// 5.5.2).
+func (s *sender) pong(payload []byte) {
+	if s.mu.TryLock() {
+		s.writePong(payload)
+		s.unlock()
+		return
+	}
+	s.owed.add(payload)
+	if s.mu.TryLock() { // the writer may have gone before it could see it
+		s.unlock()
+	}
+}
+
+// payOwed writes the Pongs that are owed. The caller holds mu.
+func (s *sender) payOwed() {
+	if s.owed.count.Load() == 0 {
+		return
+	}
+	for _, payload := range s.owed.take() {
+		s.writePong(payload)
+	}
+}
+
+// writePong writes a Pong if that is still possible. The caller holds mu.
+func (s *sender) writePong(payload []byte) {
+	if State(s.state.Load()) == Closed {
+		return
+	}
+	// A failure is remembered by write and reported by the next call.
+	_ = s.writeFrame(wire.Header{Fin: true, Opcode: wire.Pong}, payload)
+}

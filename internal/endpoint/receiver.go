@@ -1,0 +1,326 @@
+package endpoint
+
+import (
+	"errors"
+
+	"github.com/fibersock/fibersock/wire"
+)
+
+// This file turns bytes into events. A frame passes through it in three steps:
+//
+//	header   collects the frame header, in receiver.head if it comes in parts
+//	check    holds it against the rules, limits and the message under way
+//	payload  unmasks what has arrived of the payload and hands it to
+//	         control (Section 5.5) or data (Sections 5.4 and 5.6)
+//
+// Invariant: in phase payloadPhase, frame is a header that passed check, and
+// rest bytes of its payload are still to come.
+
+// phase is where in a frame the receiver stands.
+type phase uint8
+
+const (
+	headerPhase  phase = iota // before or in a frame header
+	payloadPhase              // after a header, with payload still to come, if only an empty one
+	stoppedPhase              // after Closing or Failed; all input is ignored
+)
+
+// A fragment costs work and bookkeeping even if it is empty. Beyond its payload
+// it is charged with fragmentOverhead bytes against a budget of Limits.Message
+// plus fragmentAllowance, so that a message of full size may come in 65,536
+// pieces, and empty ones cannot go on for ever.
+const (
+	fragmentOverhead  = 16
+	fragmentAllowance = 1 << 20
+)
+
+type receiver struct {
+	role   Role
+	phase  phase
+	pieces bool // Config.Partial
+	limits Limits
+
+	// The header under way, if it came in parts.
+	head    [wire.MaxHeaderSize]byte
+	headLen uint8
+
+	// The frame under way.
+	frame   wire.Header
+	rest    int64           // payload bytes still to come
+	key     wire.MaskingKey // for the next of them
+	control []byte          // payload of a control frame that came in parts
+
+	message message
+}
+
+// message is the data message under way: its first frame has come, its last
+// has not come whole.
+type message struct {
+	opcode    wire.Opcode // Text or Binary; Continuation if there is no message under way
+	delivered bool        // a piece has been handed out
+	text      wire.UTF8   // where in a code point a text stands
+	size      int64       // payload bytes of all frames so far, as declared and checked
+	fragments int64       // frames so far
+	assembly  *buffer     // what has arrived of it; nil if nothing had to be kept
+}
+
+// Receive consumes the first n bytes of b and returns the event that they
+// complete. If they complete none, the kind is None, all of b has been
+// consumed, and more is needed. b is unmasked in place; the event's payload may
+// be part of it. After Closing or Failed, everything is consumed and ignored.
+func (e *Endpoint) Receive(b []byte) (ev Event, n int) {
+	r := &e.receiver
+	r.releaseAssembly()
+	for {
+		switch r.phase {
+		case stoppedPhase:
+			return Event{}, len(b)
+
+		case headerPhase:
+			used, complete, err := r.header(b[n:])
+			n += used
+			if err != nil {
+				return e.fail(err), n
+			}
+			if !complete {
+				return Event{}, n
+			}
+
+		case payloadPhase:
+			ev, used, err := r.payload(b[n:])
+			n += used
+			if err != nil {
+				return e.fail(err), n
+			}
+			if ev.Kind != None {
+				return e.answer(ev), n
+			}
+			if r.phase == payloadPhase {
+				return Event{}, n
+			}
+		}
+	}
+}
+
+// header collects and checks a frame header. It returns how many bytes of b it
+// used and whether the header is complete. A header that is not is checked as
+// far as it goes, so that a wrong byte is found when it arrives.
+func (r *receiver) header(b []byte) (used int, complete bool, err error) {
+	head := b
+	if r.headLen > 0 {
+		used = copy(r.head[r.headLen:], b)
+		head = r.head[:int(r.headLen)+used]
+	}
+	h, n, err := wire.ParseHeader(head)
+	if err == nil && len(head) > 0 {
+		err = r.check(h, len(head))
+	}
+	if err != nil {
+		return len(b), false, err
+	}
+	if n == 0 {
+		copy(r.head[r.headLen:], b)
+		r.headLen += uint8(len(b))
+		return len(b), false, nil
+	}
+	used = n - int(r.headLen)
+	r.headLen = 0
+	r.begin(h)
+	return used, true, nil
+}
+
+// check holds a frame header, of which have bytes have arrived, against what
+// the frame's own bytes do not show: the role, the message under way and the
+// limits. Fields that have not arrived are zero.
+func (r *receiver) check(h wire.Header, have int) error {
+	m := &r.message
+	switch {
+	case h.RSV != 0:
+		return errReservedBits
+	case h.Opcode == wire.Continuation && m.opcode == wire.Continuation:
+		return errNothingToContinue
+	case h.Opcode.IsData() && m.opcode != wire.Continuation:
+		return errMessageInterleaved
+	case have < 2:
+		return nil
+	case r.role == Server && !h.Masked:
+		return errNotMasked
+	case r.role == Client && h.Masked:
+		return errMasked
+	case h.Opcode.IsControl():
+		return nil
+	case h.Length > r.limits.Frame:
+		return &LimitError{Limit: "frame", Option: "Limits.Frame", Max: r.limits.Frame, Seen: h.Length, rule: errFrameLimit}
+	case h.Length > r.limits.Message-m.size:
+		// The sum is of declared lengths and could pass 2^63 only here.
+		seen := uint64(m.size) + uint64(h.Length)
+		return &LimitError{Limit: "message", Option: "Limits.Message", Max: r.limits.Message, Seen: int64(min(seen, 1<<63-1)), rule: errMessageLimit}
+	case m.fragments*fragmentOverhead-fragmentAllowance > r.limits.Message-m.size:
+		return &LimitError{Limit: "fragments", Option: "Limits.Message", Max: m.fragments, Seen: m.fragments + 1, rule: errFragmentLimit}
+	}
+	return nil
+}
+
+// begin takes up the frame whose header has been checked.
+func (r *receiver) begin(h wire.Header) {
+	r.phase = payloadPhase
+	r.frame, r.rest, r.key = h, h.Length, h.Key
+	if h.Opcode.IsControl() {
+		return
+	}
+	if h.Opcode.IsData() {
+		r.message = message{opcode: h.Opcode}
+	}
+	r.message.size += h.Length
+	r.message.fragments++
+}
+
+// payload takes what b holds of the payload of the frame under way and returns
+// how much that is, with the event that it completes.
+func (r *receiver) payload(b []byte) (ev Event, used int, err error) {
+	used = int(min(int64(len(b)), r.rest))
+	p := b[:used:used]
+	if r.frame.Masked {
+		r.key = wire.Mask(p, r.key)
+	}
+	r.rest -= int64(used)
+	if r.rest == 0 {
+		r.phase = headerPhase
+	}
+	if r.frame.Opcode.IsControl() {
+		ev = r.controlPayload(p)
+		return ev, used, nil
+	}
+	ev, err = r.dataPayload(p)
+	return ev, used, err
+}
+
+// controlPayload keeps the payload of a control frame until it is whole: at
+// most 125 bytes.
+func (r *receiver) controlPayload(p []byte) Event {
+	if r.control != nil || r.rest > 0 {
+		r.control = append(r.control, p...)
+		p = r.control
+	}
+	if r.rest > 0 {
+		return Event{}
+	}
+	r.control = nil
+	switch r.frame.Opcode {
+	case wire.Ping:
+		return Event{Kind: Ping, Payload: p}
+	case wire.Pong:
+		return Event{Kind: Pong, Payload: p}
+	default: // check lets no other control frame pass
+		return Event{Kind: Closing, Payload: p}
+	}
+}
+
+// dataPayload takes the next bytes of the message under way.
+func (r *receiver) dataPayload(p []byte) (Event, error) {
+	m := &r.message
+	last := r.rest == 0 && r.frame.Fin
+	if m.opcode == wire.Text {
+		// At the first impossible byte, Section 8.1: the peer need not send
+		// the rest of a frame that is lost already.
+		if m.text.Check(p) >= 0 || last && !m.text.Complete() {
+			return Event{}, wire.ErrInvalidUTF8
+		}
+	}
+	ev := Event{Kind: Message, Opcode: m.opcode, Payload: p}
+	switch {
+	case r.pieces && (m.delivered || !last):
+		if len(p) == 0 && !last {
+			return Event{}, nil
+		}
+		ev.Kind, ev.Final = Partial, last
+		m.delivered = true
+	case !last:
+		m.keep(p)
+		return Event{}, nil
+	case m.assembly != nil:
+		m.keep(p)
+		ev.Payload = m.assembly.bytes
+	}
+	if last {
+		m.opcode = wire.Continuation
+	}
+	return ev, nil
+}
+
+// keep appends p to the assembly.
+func (m *message) keep(p []byte) {
+	if len(p) == 0 {
+		return
+	}
+	if m.assembly == nil {
+		m.assembly = assemblies.get()
+	}
+	m.assembly.bytes = append(m.assembly.bytes, p...)
+}
+
+// releaseAssembly gives back the buffer of a message that has been handed out.
+func (r *receiver) releaseAssembly() {
+	if r.message.opcode == wire.Continuation && r.message.assembly != nil {
+		assemblies.put(r.message.assembly)
+		r.message.assembly = nil
+	}
+}
+
+// unfinished reports whether the receiver is inside a frame or a message.
+func (r *receiver) unfinished() bool {
+	return r.phase == payloadPhase || r.headLen > 0 || r.message.opcode != wire.Continuation
+}
+
+// Remaining returns how many payload bytes of the frame under way are still to
+// come, as far as its header has arrived.
+func (e *Endpoint) Remaining() int64 { return e.receiver.rest }
+
+// answer does what the RFC obliges an endpoint to do on a control frame.
+func (e *Endpoint) answer(ev Event) Event {
+	switch ev.Kind {
+	case Ping:
+		e.sender.pong(ev.Payload)
+	case Closing:
+		return e.receiveClose(ev.Payload)
+	}
+	return ev
+}
+
+// fail fails the connection (Section 7.1.7): the peer is told the status code
+// that err carries, and its input is ignored from now on.
+func (e *Endpoint) fail(err error) Event {
+	rule := wire.ErrInvalidUTF8
+	errors.As(err, &rule) // check and ParseHeader return nothing else
+	e.stopReceiving()
+	failed := &FailError{Code: rule.Code, Err: err}
+	e.end(&ending{code: wire.AbnormalClosure, err: failed})
+	e.sender.closeFor(rule.Code, rule.Reason)
+	return Event{Kind: Failed, Err: failed}
+}
+
+// receiveClose takes the payload of the peer's Close (Section 5.5.1).
+func (e *Endpoint) receiveClose(payload []byte) Event {
+	code, reason, err := wire.ParseClosePayload(payload)
+	if err != nil {
+		return e.fail(err)
+	}
+	e.stopReceiving()
+	closed := &CloseError{Code: code, Reason: string(reason)}
+	e.end(&ending{code: code, reason: closed.Reason, err: closed})
+	echo := code
+	if echo == wire.NoStatusReceived {
+		echo = 0 // an empty Close for an empty Close
+	}
+	e.sender.closeFor(echo, "")
+	return Event{Kind: Closing, Err: closed}
+}
+
+// stopReceiving ends reception and gives back what it held.
+func (e *Endpoint) stopReceiving() {
+	r := &e.receiver
+	r.phase = stoppedPhase
+	r.message.opcode = wire.Continuation
+	r.releaseAssembly()
+	r.control, r.headLen, r.rest = nil, 0, 0
+}

@@ -1,0 +1,225 @@
+package endpoint
+
+import (
+	"io"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"unicode/utf8"
+
+	"github.com/fibersock/fibersock/wire"
+)
+
+// sender turns messages into frames. One lock covers a frame from its header to
+// its last byte, and the state that decides whether it may be sent.
+type sender struct {
+	mu sync.Mutex // held while a frame is written; guards the rest but owed
+
+	w     io.Writer
+	keys  *rand.ChaCha8 // masking keys; nil for a server
+	state atomic.Uint32 // a State; written under mu, read by anybody
+	err   error         // the write that failed; nothing can be written after it
+
+	// A message that is being sent in fragments keeps other messages, but not
+	// control frames, from being sent in between (Section 5.4).
+	fragmenting bool
+	waiting     []chan struct{} // closed when fragmenting ends
+
+	owed owedPongs
+}
+
+// lock takes the lock for a frame of a new message: it waits until no message
+// is under way in fragments.
+func (s *sender) lock() {
+	s.mu.Lock()
+	for s.fragmenting && s.sending() == nil {
+		turn := make(chan struct{})
+		s.waiting = append(s.waiting, turn)
+		s.unlock()
+		<-turn
+		s.mu.Lock()
+	}
+}
+
+// unlock gives up the lock. Pongs that came to be owed while it was held are
+// written first; one that comes at the last moment finds either the lock free
+// or is seen here.
+func (s *sender) unlock() {
+	for {
+		s.payOwed()
+		s.mu.Unlock()
+		if s.owed.count.Load() == 0 || !s.mu.TryLock() {
+			return
+		}
+	}
+}
+
+// wake lets all who wait for their turn look again.
+func (s *sender) wake() {
+	for _, turn := range s.waiting {
+		close(turn)
+	}
+	s.waiting = nil
+}
+
+// sending returns nil if data may be sent: before our Close, with a transport
+// that works.
+func (s *sender) sending() error {
+	switch State(s.state.Load()) {
+	case Open:
+		return nil
+	case CloseSent:
+		return ErrClosed
+	default: // Closed
+		if s.err != nil {
+			return s.err
+		}
+		return ErrClosed
+	}
+}
+
+// Send sends p as one message in one frame. op is Text or Binary; a text must
+// be UTF-8. p is not changed and not kept. Send waits while another message is
+// being sent in fragments.
+//
+// The error is ErrNotData or wire.ErrInvalidUTF8 for a message that cannot be
+// sent, else why the connection cannot send any more.
+func (e *Endpoint) Send(op wire.Opcode, p []byte) error {
+	if err := checkMessage(op, p); err != nil {
+		return err
+	}
+	s := &e.sender
+	s.lock()
+	defer s.unlock()
+	if err := s.sending(); err != nil {
+		return e.ended(err)
+	}
+	return e.ended(s.writeFrame(wire.Header{Fin: true, Opcode: op}, p))
+}
+
+// checkMessage checks a message that a caller wants to send.
+func checkMessage(op wire.Opcode, p []byte) error {
+	if !op.IsData() {
+		return ErrNotData
+	}
+	if op == wire.Text && !utf8.Valid(p) {
+		return wire.ErrInvalidUTF8
+	}
+	return nil
+}
+
+// ended returns, in place of the err of a call that could not send, what is
+// known about the connection's end: why it ended says more than that it did.
+func (e *Endpoint) ended(err error) error {
+	if err == nil {
+		return nil
+	}
+	if known := e.Err(); known != nil {
+		return known
+	}
+	return err
+}
+
+// Prepared is a message encoded once, to be sent to many clients.
+type Prepared struct{ frame []byte }
+
+// Prepare encodes a message as a server sends it. The error is that of Send for
+// a message that cannot be sent.
+func Prepare(op wire.Opcode, p []byte) (*Prepared, error) {
+	if err := checkMessage(op, p); err != nil {
+		return nil, err
+	}
+	h := wire.Header{Fin: true, Opcode: op}
+	return &Prepared{wire.AppendFrame(make([]byte, 0, wire.MaxHeaderSize+len(p)), h, p)}, nil
+}
+
+// Size returns how many bytes the message has on the wire.
+func (m *Prepared) Size() int { return len(m.frame) }
+
+// SendPrepared sends m like Send. Only a server can: a client masks every frame
+// with a key of its own.
+func (e *Endpoint) SendPrepared(m *Prepared) error {
+	s := &e.sender
+	s.lock()
+	defer s.unlock()
+	if err := s.sending(); err != nil {
+		return e.ended(err)
+	}
+	return e.ended(s.write(m.frame))
+}
+
+// Ping sends a Ping with the given payload, at most 125 bytes (Section 5.5.2).
+func (e *Endpoint) Ping(payload []byte) error { return e.sendControl(wire.Ping, payload) }
+
+// Pong sends a Pong that answers no Ping, which is allowed (Section 5.5.3).
+// Pings are answered without it.
+func (e *Endpoint) Pong(payload []byte) error { return e.sendControl(wire.Pong, payload) }
+
+func (e *Endpoint) sendControl(op wire.Opcode, payload []byte) error {
+	if len(payload) > wire.MaxControlPayload {
+		return wire.ErrControlTooLong
+	}
+	s := &e.sender
+	s.mu.Lock()
+	defer s.unlock()
+	if err := s.sending(); err != nil {
+		return e.ended(err)
+	}
+	return e.ended(s.writeFrame(wire.Header{Fin: true, Opcode: op}, payload))
+}
+
+// writeFrame writes one frame. The caller holds mu.
+//
+// The payload goes through a borrowed buffer, together with the header while it
+// is small. What is beyond the buffer a server writes from p itself; a client
+// masks it in the buffer, piece by piece, because p must stay as it is.
+func (s *sender) writeFrame(h wire.Header, p []byte) error {
+	buf := frames.get()
+	defer frames.put(buf)
+
+	h.Length = int64(len(p))
+	if s.keys != nil {
+		h.Masked, h.Key = true, wire.MaskingKey(s.keys.Uint64())
+	}
+	b := wire.AppendHeader(buf.bytes, h)
+	key := h.Key
+	for {
+		n := min(len(p), cap(b)-len(b))
+		start := len(b)
+		b = append(b, p[:n]...)
+		if h.Masked {
+			key = wire.Mask(b[start:], key)
+		}
+		p = p[n:]
+		if err := s.write(b); err != nil || len(p) == 0 {
+			return err
+		}
+		if !h.Masked {
+			return s.write(p)
+		}
+		b = b[:0]
+	}
+}
+
+// write writes b. If that fails, the peer may have half a frame, and the
+// connection cannot send any more.
+func (s *sender) write(b []byte) error {
+	if _, err := s.w.Write(b); err != nil {
+		s.err = &LostError{Err: err}
+		s.setState(Closed)
+		return s.err
+	}
+	return nil
+}
+
+// stop ends sending, because the transport ended. It returns the cause if it was
+// a write that failed.
+func (s *sender) stop() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.setState(Closed)
+	if lost, ok := s.err.(*LostError); ok {
+		return lost.Err
+	}
+	return nil
+}

@@ -1,0 +1,75 @@
+# The checks, one target each. .ci/run installs the tools they need and runs them in order.
+GO          ?= go
+FUZZTIME    ?= 10s
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.1
+MODULES     := $(dir $(wildcard go.mod */go.mod))
+CROSS       := windows/amd64 darwin/arm64 js/wasm
+
+# $(call each,COMMAND) runs COMMAND in every module of the repository.
+each = @for m in $(MODULES); do echo "$$m: $(1)"; (cd $$m && $(1)) || exit 1; done
+
+.PHONY: all test race fuzz bench cover portable notls lint fmt vet tidy staticcheck i386 bigendian cross size peers interop
+
+all: lint test
+
+test: ## the README's command
+	$(GO) test ./...
+
+race:
+	$(GO) test -race ./...
+
+# Every fuzz target of the module, FUZZTIME each.
+fuzz:
+	@$(GO) test -list '^Fuzz' ./... | awk '/^Fuzz/ { f[n++] = $$1 } /^ok/ { while (n) print $$2, f[--n] }' | while read -r pkg target; do \
+	echo "$$pkg $$target"; $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; done
+
+bench:
+	$(GO) test -run '^$$' -bench . -benchmem ./wire/... ./handshake ./internal/endpoint ./client ./server/...
+
+cover:
+	$(GO) test -coverpkg=./... -coverprofile=cover.out ./...
+	@$(GO) tool cover -func=cover.out | tail -1
+
+# The loop of every system but Linux, on this one.
+portable:
+	$(GO) test -tags portable ./server/... ./client/...
+
+notls:
+	$(GO) build -tags notls ./...
+
+lint: fmt vet tidy staticcheck
+
+fmt:
+	@out=$$(gofmt -l .); test -z "$$out" || { echo "run gofmt -w on:"; echo "$$out"; exit 1; }
+
+vet:
+	$(call each,$(GO) vet ./...)
+
+tidy:
+	$(call each,$(GO) mod tidy -diff)
+
+staticcheck:
+	$(call each,$(GO) run $(STATICCHECK) ./...)
+
+i386:
+	GOARCH=386 $(GO) test ./...
+
+# Big-endian; needs qemu-s390x-static.
+bigendian:
+	GOARCH=s390x $(GO) test -exec qemu-s390x-static ./wire/... ./handshake
+
+# The tests compile too, which vet sees to.
+cross:
+	@for t in $(CROSS); do echo "$$t: vet"; GOOS=$${t%/*} GOARCH=$${t#*/} $(GO) vet ./... || exit 1; done
+
+# The stripped client of examples/minimal, in bytes at most.
+size:
+	@.ci/size 4800000
+	@.ci/size 2500000 -tags notls
+
+peers:
+	cd interop/peers && npm ci --ignore-scripts --no-audit --no-fund
+
+# Against other implementations, proxies and a browser; interop/README.md names what must be installed.
+interop: peers
+	cd interop && $(GO) test -count=1 ./...

@@ -1,0 +1,66 @@
+// The page of `fibersock serve`: no framework, no build step, no external asset.
+//
+// Everything a test needs has an id and the same value as data-testid.
+//
+//   Views    #tab-console  #tab-chat  (also the fragments #echo and #chat)
+//   Echo     #url  #subprotocols  #connect  #disconnect  #connect-error
+//            #state             text and data-state: closed, connecting, open, closing, failed
+//            #agreed-subprotocol  #agreed-extensions
+//            #message  #send-text  #binary-size (1024, 65536, 1048576, file)  #file  #send-binary
+//            #measure           100 echoes one after the other, summed up in one entry
+//            #close-code  #close-reason  #close  #close-error
+//            #sent-count  #received-count  #rtt-median  #clear
+//   #log     one <li> per entry, at most 500, newest last:
+//            data-dir       out, in, event
+//            data-type      text, binary; for events open, close, error, measure
+//            data-size      payload bytes (out and in)
+//            data-rtt       milliseconds, on a message that is the echo of one we sent
+//            data-verified  true, false: a received binary message against the bytes sent
+//            data-code, data-reason, data-clean   on close: as in the browser's CloseEvent
+//   Chat     #chat-name  #chat-join (joins and leaves)  #chat-state  #chat-error  #chat-text  #chat-send
+//   #chat-log  one <li> per message: data-mine, data-name, data-type (message, info)
+
+import { startConsole } from './console.js';
+import { startChat } from './chat.js';
+
+const tabs = [
+  { tab: document.getElementById('tab-console'), view: document.getElementById('view-console'), hash: '#echo' },
+  { tab: document.getElementById('tab-chat'), view: document.getElementById('view-chat'), hash: '#chat' },
+];
+
+function select(index, focus) {
+  tabs.forEach(({ tab, view }, i) => {
+    const chosen = i === index;
+    tab.setAttribute('aria-selected', String(chosen));
+    tab.tabIndex = chosen ? 0 : -1;
+    view.hidden = !chosen;
+    if (chosen && focus) tab.focus();
+  });
+  history.replaceState(null, '', index === 0 ? location.pathname + location.search : tabs[index].hash);
+}
+
+function selectFromHash() {
+  select(Math.max(0, tabs.findIndex((t) => t.hash === location.hash)), false);
+}
+
+tabs.forEach(({ tab }, i) => {
+  tab.addEventListener('click', () => select(i, false));
+  tab.addEventListener('keydown', (e) => {
+    const step = { ArrowLeft: -1, ArrowRight: 1 }[e.key];
+    if (step) select((i + step + tabs.length) % tabs.length, true);
+  });
+});
+window.addEventListener('hashchange', selectFromHash);
+selectFromHash();
+
+// The server may be behind a path or a proxy: its endpoints are the page's neighbours.
+function neighbour(name) {
+  const u = new URL(name, location.href);
+  u.protocol = location.protocol === 'https:' ? 'wss:' : 'ws:';
+  u.hash = '';
+  u.search = '';
+  return u.href;
+}
+
+startConsole(neighbour('echo'));
+startChat(neighbour('chat'));

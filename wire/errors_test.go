@@ -1,0 +1,45 @@
+package wire_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/fibersock/fibersock/wire"
+)
+
+// TestErrorsCanBeSent: each is fit for the Close frame to the peer that broke
+// the rule, with 1007 for bad text and 1002 for all else (6455-7.4-e, f).
+func TestErrorsCanBeSent(t *testing.T) {
+	rules := []*wire.Error{
+		wire.ErrReservedOpcode, wire.ErrFragmentedControl, wire.ErrControlTooLong, wire.ErrNonMinimalLength, wire.ErrLengthTopBit,
+		wire.ErrClosePayload, wire.ErrStatusCode, wire.ErrReasonTooLong, wire.ErrReasonWithoutCode, wire.ErrInvalidUTF8,
+	}
+	seen := map[string]bool{}
+	for _, rule := range rules {
+		want := wire.ProtocolError
+		if rule == wire.ErrInvalidUTF8 {
+			want = wire.InvalidFramePayloadData
+		}
+		if rule.Code != want {
+			t.Errorf("%v carries %v, want %v", rule, rule.Code, want)
+		}
+		if _, err := wire.AppendClosePayload(nil, rule.Code, rule.Reason); err != nil {
+			t.Errorf("%v does not fit a Close frame: %v", rule, err)
+		}
+		if rule.Reason == "" || rule.Error() != "websocket: "+rule.Reason {
+			t.Errorf("%q says %q", rule.Reason, rule.Error())
+		}
+		if strings.ContainsAny(rule.Reason, "\r\n\x00") || seen[rule.Reason] {
+			t.Errorf("%q is not one line of its own", rule.Reason)
+		}
+		seen[rule.Reason] = true
+
+		var found *wire.Error
+		wrapped := fmt.Errorf("frame 7: %w", rule)
+		if !errors.Is(wrapped, rule) || !errors.As(wrapped, &found) || found != rule {
+			t.Errorf("%v is not found in %v", rule, wrapped)
+		}
+	}
+}

@@ -1,0 +1,435 @@
+package wire_test
+
+import (
+	"bytes"
+	"errors"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"testing"
+
+	"github.com/fibersock/fibersock/wire"
+)
+
+// naiveHeader is Section 5.2 read aloud, over a header of which no byte is
+// missing: b has at least MaxHeaderSize bytes. It names the broken rule whose
+// bytes come first on the wire.
+func naiveHeader(b []byte) (h wire.Header, n int, err error) {
+	h.Fin = b[0] >= 128
+	h.RSV = wire.RSV(b[0] / 16 % 8 * 16)
+	h.Opcode = wire.Opcode(b[0] % 16)
+	h.Masked = b[1] >= 128
+
+	length, least := uint64(b[1]%128), uint64(0)
+	n = 2
+	switch b[1] % 128 {
+	case 126:
+		n, least = 4, 126
+	case 127:
+		n, least = 10, 65536
+	}
+	if n > 2 {
+		length = 0
+		for _, c := range b[2:n] {
+			length = length*256 + uint64(c)
+		}
+	}
+	h.Length = int64(length)
+	if h.Masked {
+		h.Key = wire.NewMaskingKey([4]byte(b[n:]))
+		n += 4
+	}
+
+	control := h.Opcode >= 8
+	switch {
+	case !slices.Contains([]wire.Opcode{0, 1, 2, 8, 9, 10}, h.Opcode):
+		err = wire.ErrReservedOpcode
+	case control && !h.Fin:
+		err = wire.ErrFragmentedControl
+	case control && b[1]%128 > 125:
+		err = wire.ErrControlTooLong
+	case length > math.MaxInt64:
+		err = wire.ErrLengthTopBit
+	case length < least:
+		err = wire.ErrNonMinimalLength
+	}
+	return h, n, err
+}
+
+// arrived returns what the first k bytes of a header tell of h, n being the
+// size of the whole.
+func arrived(h wire.Header, n, k int) wire.Header {
+	lengthEnd := n
+	if h.Masked {
+		lengthEnd -= 4
+	}
+	if k < n {
+		h.Key = 0
+	}
+	if k < lengthEnd {
+		h.Length = 0
+	}
+	if k < 2 {
+		h.Masked = false
+	}
+	if k < 1 {
+		h = wire.Header{}
+	}
+	return h
+}
+
+// doomed reports whether nothing that may follow prefix makes a legal header of
+// it. Two continuations are enough to try: zeros end every control header
+// legally, and 7f is a long legal length from any byte of it on.
+func doomed(prefix []byte) bool {
+	for _, fill := range []byte{0x00, 0x7f} {
+		whole := append(slices.Clone(prefix), bytes.Repeat([]byte{fill}, wire.MaxHeaderSize)...)
+		if _, _, err := naiveHeader(whole); err == nil {
+			return false
+		}
+	}
+	return true
+}
+
+// checkEveryPrefix compares ParseHeader with naiveHeader on every prefix of b,
+// which has at least MaxHeaderSize bytes.
+func checkEveryPrefix(t *testing.T, b []byte) {
+	t.Helper()
+	whole, size, broken := naiveHeader(b)
+	dead := false
+	for k := range len(b) + 1 {
+		got, n, err := wire.ParseHeader(b[:k])
+		dead = dead || broken != nil && doomed(b[:k])
+		switch {
+		case dead:
+			if err != broken || n != 0 {
+				t.Fatalf("ParseHeader(%x) = n %d, error %v; want n 0, error %v at this byte", b[:k], n, err, broken)
+			}
+		case k < size:
+			if want := arrived(whole, size, k); err != nil || n != 0 || got != want {
+				t.Fatalf("ParseHeader(%x) = %+v, n %d, error %v; want need more, with %+v", b[:k], got, n, err, want)
+			}
+		default:
+			if err != nil || n != size || got != whole {
+				t.Fatalf("ParseHeader(%x) = %+v, n %d, error %v; want %+v, n %d", b[:k], got, n, err, whole, size)
+			}
+		}
+	}
+}
+
+// TestHeaderOnTheWire holds both directions against one literal.
+func TestHeaderOnTheWire(t *testing.T) {
+	const key = 0x3d21fa37 // 37 fa 21 3d on the wire
+	tests := []struct {
+		name string
+		wire string
+		want wire.Header
+	}{
+		{"6455-5.2-a FIN set", "81 05", wire.Header{Fin: true, Opcode: wire.Text, Length: 5}},
+		{"6455-5.2-a FIN clear", "01 03", wire.Header{Opcode: wire.Text, Length: 3}},
+		{"6455-5.2-d continuation", "80 02", wire.Header{Fin: true, Opcode: wire.Continuation, Length: 2}},
+		{"6455-5.2-d binary", "82 01", wire.Header{Fin: true, Opcode: wire.Binary, Length: 1}},
+		{"6455-5.2-d close", "88 02", wire.Header{Fin: true, Opcode: wire.Close, Length: 2}},
+		{"6455-5.2-d ping", "89 00", wire.Header{Fin: true, Opcode: wire.Ping}},
+		{"6455-5.2-d pong", "8a 7d", wire.Header{Fin: true, Opcode: wire.Pong, Length: 125}},
+		{"6455-5.2-b RSV1 is left to the caller", "c1 00", wire.Header{Fin: true, RSV: wire.RSV1, Opcode: wire.Text}},
+		{"6455-5.2-b RSV2 is left to the caller", "a1 00", wire.Header{Fin: true, RSV: wire.RSV2, Opcode: wire.Text}},
+		{"6455-5.2-b RSV3 is left to the caller", "91 00", wire.Header{Fin: true, RSV: wire.RSV3, Opcode: wire.Text}},
+		{"6455-5.2-b all on a control frame", "f9 00", wire.Header{Fin: true, RSV: wire.RSV1 | wire.RSV2 | wire.RSV3, Opcode: wire.Ping}},
+		{"6455-5.2-f length 0", "82 00", wire.Header{Fin: true, Opcode: wire.Binary}},
+		{"6455-5.2-f length 1", "82 01", wire.Header{Fin: true, Opcode: wire.Binary, Length: 1}},
+		{"6455-5.2-f length 125", "82 7d", wire.Header{Fin: true, Opcode: wire.Binary, Length: 125}},
+		{"6455-5.2-f length 126", "82 7e 007e", wire.Header{Fin: true, Opcode: wire.Binary, Length: 126}},
+		{"6455-5.2-f length 127", "82 7e 007f", wire.Header{Fin: true, Opcode: wire.Binary, Length: 127}},
+		{"6455-5.2-e length 256 is big-endian", "82 7e 0100", wire.Header{Fin: true, Opcode: wire.Binary, Length: 256}},
+		{"6455-5.2-f length 65535", "82 7e ffff", wire.Header{Fin: true, Opcode: wire.Binary, Length: 65535}},
+		{"6455-5.2-f length 65536", "82 7f 0000000000010000", wire.Header{Fin: true, Opcode: wire.Binary, Length: 65536}},
+		{"T-A13 length 2^32+5", "82 7f 0000000100000005", wire.Header{Fin: true, Opcode: wire.Binary, Length: 1<<32 + 5}},
+		{"T-A04 length 2^53+1", "82 7f 0020000000000001", wire.Header{Fin: true, Opcode: wire.Binary, Length: 1<<53 + 1}},
+		{"6455-5.2-i T-A01 length 2^63-1", "82 7f 7fffffffffffffff", wire.Header{Fin: true, Opcode: wire.Binary, Length: math.MaxInt64}},
+		{"6455-5.2-j masked", "81 85 37fa213d", wire.Header{Fin: true, Opcode: wire.Text, Masked: true, Key: key, Length: 5}},
+		{"6455-5.2-j masked and empty", "89 80 37fa213d", wire.Header{Fin: true, Opcode: wire.Ping, Masked: true, Key: key}},
+		{"6455-5.2-k masked, 16 bits", "82 fe 007e 37fa213d", wire.Header{Fin: true, Opcode: wire.Binary, Masked: true, Key: key, Length: 126}},
+		{"6455-5.2-k masked, 64 bits", "82 ff 0000000000010000 37fa213d", wire.Header{Fin: true, Opcode: wire.Binary, Masked: true, Key: key, Length: 65536}},
+		{"6455-5.3-d masked with the key 0", "81 80 00000000", wire.Header{Fin: true, Opcode: wire.Text, Masked: true}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			b := unhex(tt.wire)
+			if got := wire.AppendHeader([]byte("kept"), tt.want); string(got) != "kept"+string(b) {
+				t.Errorf("AppendHeader(%+v) appends %x, want %x", tt.want, got[4:], b)
+			}
+			if err := tt.want.Check(); err != nil {
+				t.Errorf("Check: %v", err)
+			}
+			for k := range b {
+				got, n, err := wire.ParseHeader(b[:k])
+				if want := arrived(tt.want, len(b), k); got != want || n != 0 || err != nil {
+					t.Errorf("ParseHeader(%x) = %+v, n %d, error %v; want need more, with %+v", b[:k], got, n, err, want)
+				}
+			}
+			for _, more := range []string{"", "\x00", "payload and the next frame"} {
+				got, n, err := wire.ParseHeader(append(slices.Clone(b), more...))
+				if got != tt.want || n != len(b) || err != nil {
+					t.Errorf("ParseHeader(%x and %d bytes) = %+v, n %d, error %v; want %+v, n %d", b, len(more), got, n, err, tt.want, len(b))
+				}
+			}
+		})
+	}
+}
+
+// TestViolationIsFoundAtItsByte: not one byte later than the one that breaks
+// the rule, and not one earlier (6455-5.2-n).
+func TestViolationIsFoundAtItsByte(t *testing.T) {
+	tests := []struct {
+		name string
+		wire string
+		at   int // bytes that must be there
+		want error
+	}{
+		{"6455-5.2-c opcode 3", "83 80 00000000", 1, wire.ErrReservedOpcode},
+		{"6455-5.2-c opcode 4", "84 80 00000000", 1, wire.ErrReservedOpcode},
+		{"6455-5.2-c opcode 5", "85 80 00000000", 1, wire.ErrReservedOpcode},
+		{"6455-5.2-c opcode 6", "86 80 00000000", 1, wire.ErrReservedOpcode},
+		{"6455-5.2-c opcode 7", "87 80 00000000", 1, wire.ErrReservedOpcode},
+		{"6455-5.2-c opcode b", "8b 80 00000000", 1, wire.ErrReservedOpcode},
+		{"6455-5.2-c opcode c", "8c 80 00000000", 1, wire.ErrReservedOpcode},
+		{"6455-5.2-c opcode d", "8d 80 00000000", 1, wire.ErrReservedOpcode},
+		{"6455-5.2-c opcode e", "8e 80 00000000", 1, wire.ErrReservedOpcode},
+		{"6455-5.2-c opcode f", "8f 80 00000000", 1, wire.ErrReservedOpcode},
+		{"6455-5.2-c opcode 3 without FIN", "03 80 00000000", 1, wire.ErrReservedOpcode},
+		{"6455-5.2-c opcode b without FIN", "0b 80 00000000", 1, wire.ErrReservedOpcode},
+		{"6455-5.2-c opcode f with RSV1", "cf 80 00000000", 1, wire.ErrReservedOpcode},
+		{"6455-5.4-c fragmented close", "08 80 00000000", 1, wire.ErrFragmentedControl},
+		{"6455-5.4-c fragmented ping", "09 80 00000000", 1, wire.ErrFragmentedControl},
+		{"6455-5.4-c fragmented pong", "0a 80 00000000", 1, wire.ErrFragmentedControl},
+		{"6455-5.5-a ping of 126 bytes", "89 fe 007e 00000000", 2, wire.ErrControlTooLong},
+		{"6455-5.5-a close of 126 bytes", "88 fe 007e 00000000", 2, wire.ErrControlTooLong},
+		{"6455-5.5-a pong with a 64-bit length", "8a ff 0000000000010000 00000000", 2, wire.ErrControlTooLong},
+		{"6455-5.5-a ping of 126 bytes, not masked", "89 7e 007e", 2, wire.ErrControlTooLong},
+		{"6455-5.5-a before 6455-5.2-g", "89 fe 0000 00000000", 2, wire.ErrControlTooLong},
+		{"6455-5.2-g 125 in 16 bits", "82 fe 007d 00000000", 4, wire.ErrNonMinimalLength},
+		{"6455-5.2-g 0 in 16 bits", "82 fe 0000 00000000", 4, wire.ErrNonMinimalLength},
+		{"6455-5.2-g 65535 in 64 bits", "82 ff 000000000000ffff 00000000", 8, wire.ErrNonMinimalLength},
+		{"6455-5.2-g 0 in 64 bits", "82 ff 0000000000000000 00000000", 8, wire.ErrNonMinimalLength},
+		{"6455-5.2-g 0 in 64 bits, not masked", "82 7f 0000000000000000", 8, wire.ErrNonMinimalLength},
+		{"6455-5.2-h T-A02 only the top bit", "82 ff 8000000000000000 00000000", 3, wire.ErrLengthTopBit},
+		{"6455-5.2-h T-A01 all bits", "82 ff ffffffffffffffff 00000000", 3, wire.ErrLengthTopBit},
+		{"6455-5.2-h not masked", "82 7f 8000000000000005", 3, wire.ErrLengthTopBit},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			b := unhex(tt.wire)
+			for k := range len(b) + 1 {
+				var want error
+				if k >= tt.at {
+					want = tt.want
+				}
+				_, n, err := wire.ParseHeader(b[:k])
+				if n != 0 || !errors.Is(err, want) {
+					t.Errorf("ParseHeader(%x) = n %d, error %v; want n 0, error %v", b[:k], n, err, want)
+				}
+			}
+		})
+	}
+}
+
+// TestEveryFirstTwoBytes takes all 2^16 of them, with the lengths at which
+// something changes, and every prefix of each (T-A03, T-H11).
+func TestEveryFirstTwoBytes(t *testing.T) {
+	lengths16 := []uint64{0, 1, 125, 126, 127, 128, 255, 256, 0x7fff, 0x8000, 0xff00, 0xffff}
+	lengths64 := []uint64{0, 1, 125, 126, 127, 0xff00, 0xffff, 0x10000, 1<<31 - 1, 1 << 31, 1<<32 - 1, 1 << 32, 1<<32 + 5,
+		1 << 48, 1<<53 + 1, 1<<56 - 1, 1 << 56, 1<<63 - 1, 1 << 63, 1<<63 + 5, 1<<64 - 1}
+	for first := range 256 {
+		for second := range 256 {
+			shift, lengths := 48, lengths16
+			switch second % 128 {
+			case 127:
+				shift, lengths = 0, lengths64
+			case 126:
+			default:
+				lengths = lengths16[:1]
+			}
+			for _, length := range lengths {
+				b := make([]byte, 0, wire.MaxHeaderSize)
+				b = append(b, byte(first), byte(second))
+				for at := 56; at >= 0; at -= 8 {
+					b = append(b, byte(length<<shift>>at))
+				}
+				checkEveryPrefix(t, append(b, 0xde, 0xad, 0xbe, 0xef))
+			}
+		}
+	}
+}
+
+// randomHeader returns a legal header, short and long lengths alike.
+func randomHeader(rng *rand.Rand) wire.Header {
+	opcodes := []wire.Opcode{wire.Continuation, wire.Text, wire.Binary, wire.Close, wire.Ping, wire.Pong}
+	h := wire.Header{
+		Fin:    rng.IntN(2) == 0,
+		RSV:    wire.RSV(rng.IntN(8) << 4),
+		Opcode: opcodes[rng.IntN(len(opcodes))],
+		Length: int64(rng.Uint64() >> (1 + rng.IntN(63))),
+	}
+	if h.Opcode.IsControl() {
+		h.Fin = true
+		h.Length %= wire.MaxControlPayload + 1
+	}
+	if rng.IntN(2) == 0 {
+		h.Masked, h.Key = true, wire.MaskingKey(rng.Uint32())
+	}
+	return h
+}
+
+// TestHeaderComesBackAsItWent cites 6455-5.2-a, d, e, f, j and k: whatever is
+// legal survives, in the fewest bytes.
+func TestHeaderComesBackAsItWent(t *testing.T) {
+	rng := rand.New(rand.NewPCG(6455, 52))
+	for range 20000 {
+		h := randomHeader(rng)
+		b := wire.AppendHeader(nil, h)
+		shortest := 2
+		if h.Length > 125 {
+			shortest = 4
+		}
+		if h.Length > 65535 {
+			shortest = 10
+		}
+		if h.Masked {
+			shortest += 4
+		}
+		if len(b) != shortest || len(b) > wire.MaxHeaderSize {
+			t.Fatalf("AppendHeader(%+v) takes %d bytes, want %d", h, len(b), shortest)
+		}
+		if got, n, err := wire.ParseHeader(b); got != h || n != len(b) || err != nil {
+			t.Fatalf("ParseHeader(%x) = %+v, n %d, error %v; want %+v", b, got, n, err, h)
+		}
+		checkEveryPrefix(t, append(b, make([]byte, wire.MaxHeaderSize)...))
+	}
+}
+
+// TestHeaderIsWrittenAsTold: AppendHeader has no opinion, so that tests and
+// proxies can write what Check refuses; what does not fit a field stays out of
+// its neighbours.
+func TestHeaderIsWrittenAsTold(t *testing.T) {
+	tests := []struct {
+		name   string
+		header wire.Header
+		want   string
+	}{
+		{"reserved opcode", wire.Header{Fin: true, Opcode: 0xb}, "8b 00"},
+		{"fragmented ping", wire.Header{Opcode: wire.Ping, Length: 4}, "09 04"},
+		{"ping of 126 bytes", wire.Header{Fin: true, Opcode: wire.Ping, Length: 126}, "89 7e 007e"},
+		{"negative length", wire.Header{Fin: true, Opcode: wire.Binary, Length: -1}, "82 7f ffffffffffffffff"},
+		{"least length", wire.Header{Fin: true, Opcode: wire.Binary, Length: math.MinInt64}, "82 7f 8000000000000000"},
+		{"key of a frame that is not masked", wire.Header{Fin: true, Opcode: wire.Binary, Key: 0x04030201}, "82 00"},
+		{"opcode over four bits", wire.Header{Opcode: 0xf1}, "01 00"},
+		{"RSV outside its bits", wire.Header{RSV: 0x8f, Opcode: wire.Text}, "01 00"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := wire.AppendHeader(nil, tt.header); !bytes.Equal(got, unhex(tt.want)) {
+				t.Errorf("AppendHeader(%+v) = %x, want %s", tt.header, got, tt.want)
+			}
+		})
+	}
+}
+
+// TestCheckNamesTheFirstBrokenRule is for headers that were not parsed.
+func TestCheckNamesTheFirstBrokenRule(t *testing.T) {
+	tests := []struct {
+		name   string
+		header wire.Header
+		want   error
+	}{
+		{"zero header", wire.Header{}, nil},
+		{"6455-5.5-a longest ping", wire.Header{Fin: true, Opcode: wire.Ping, Length: 125}, nil},
+		{"6455-5.2-i longest binary", wire.Header{Opcode: wire.Binary, Length: math.MaxInt64}, nil},
+		{"6455-5.2-b RSV is not judged", wire.Header{Fin: true, RSV: wire.RSV2, Opcode: wire.Close}, nil},
+		{"6455-5.2-c opcode 3", wire.Header{Fin: true, Opcode: 3}, wire.ErrReservedOpcode},
+		{"6455-5.2-c opcode b, fragmented, long", wire.Header{Opcode: 0xb, Length: 126}, wire.ErrReservedOpcode},
+		{"6455-5.2-c opcode over four bits", wire.Header{Fin: true, Opcode: 0x11}, wire.ErrReservedOpcode},
+		{"6455-5.4-c fragmented pong, long", wire.Header{Opcode: wire.Pong, Length: 126}, wire.ErrFragmentedControl},
+		{"6455-5.5-b ping of 126 bytes", wire.Header{Fin: true, Opcode: wire.Ping, Length: 126}, wire.ErrControlTooLong},
+		{"6455-5.5-b close of 2^32 bytes", wire.Header{Fin: true, Opcode: wire.Close, Length: 1 << 32}, wire.ErrControlTooLong},
+		{"6455-5.2-h negative length", wire.Header{Fin: true, Opcode: wire.Text, Length: -1}, wire.ErrLengthTopBit},
+		{"6455-5.2-h negative length on a ping", wire.Header{Fin: true, Opcode: wire.Ping, Length: math.MinInt64}, wire.ErrLengthTopBit},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if err := tt.header.Check(); !errors.Is(err, tt.want) {
+				t.Errorf("%+v.Check() = %v, want %v", tt.header, err, tt.want)
+			}
+		})
+	}
+}
+
+// FuzzHeaderRoundTrip compares with the naive parser on every prefix, and puts
+// what was legal back into the same bytes (T-A03, T-H11).
+func FuzzHeaderRoundTrip(f *testing.F) {
+	for _, s := range []string{
+		"", "81 05", "81 85 37fa213d", "82 7e 0100", "82 7f 0000000000010000", "82 fe 007d 00000000",
+		"82 ff 8000000000000000 00000000", "82 ff 7fffffffffffffff 00000000", "82 7f 0000000100000005",
+		"09 80 00000000", "83 80 00000000", "89 fe 007e 00000000", "c1 80 00000000",
+	} {
+		f.Add(unhex(s))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		padded := slices.Concat(b[:min(len(b), wire.MaxHeaderSize)], make([]byte, wire.MaxHeaderSize))
+		checkEveryPrefix(t, padded)
+		h, n, err := wire.ParseHeader(padded)
+		if err != nil {
+			return
+		}
+		if err := h.Check(); err != nil {
+			t.Errorf("%+v was parsed, yet Check says %v", h, err)
+		}
+		if again := wire.AppendHeader(nil, h); !bytes.Equal(again, padded[:n]) {
+			t.Errorf("%x became %x", padded[:n], again)
+		}
+	})
+}
+
+var benchmarkHeaders = []wire.Header{
+	{Fin: true, Opcode: wire.Text, Length: 125},
+	{Fin: true, Opcode: wire.Text, Length: 125, Masked: true, Key: 0x3d21fa37},
+	{Fin: true, Opcode: wire.Binary, Length: 16 << 10},
+	{Fin: true, Opcode: wire.Binary, Length: 16 << 10, Masked: true, Key: 0x3d21fa37},
+	{Fin: true, Opcode: wire.Binary, Length: 1 << 20},
+	{Fin: true, Opcode: wire.Binary, Length: 1 << 20, Masked: true, Key: 0x3d21fa37},
+}
+
+func benchmarkHeaderName(h wire.Header) string {
+	name := "plain/"
+	if h.Masked {
+		name = "masked/"
+	}
+	return name + strconv.FormatInt(h.Length, 10)
+}
+
+func BenchmarkParseHeader(b *testing.B) {
+	for _, h := range benchmarkHeaders {
+		b.Run(benchmarkHeaderName(h), func(b *testing.B) {
+			p := wire.AppendHeader(nil, h)
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, n, err := wire.ParseHeader(p); n != len(p) || err != nil {
+					b.Fatal(n, err)
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkAppendHeader(b *testing.B) {
+	for _, h := range benchmarkHeaders {
+		b.Run(benchmarkHeaderName(h), func(b *testing.B) {
+			buf := make([]byte, 0, wire.MaxHeaderSize)
+			b.ReportAllocs()
+			for b.Loop() {
+				buf = wire.AppendHeader(buf[:0], h)
+			}
+		})
+	}
+}

@@ -1,0 +1,15 @@
+package wire_test
+
+import (
+	"encoding/hex"
+	"strings"
+)
+
+// unhex turns "81 05 48656c6c6f" into bytes.
+func unhex(s string) []byte {
+	b, err := hex.DecodeString(strings.ReplaceAll(s, " ", ""))
+	if err != nil {
+		panic("bad vector " + s)
+	}
+	return b
+}

@@ -1,0 +1,46 @@
+package wire_test
+
+import (
+	"testing"
+
+	"github.com/fibersock/fibersock/wire"
+)
+
+// TestEveryOpcode of the four bits: name and kind (6455-5.2-c, 6455-5.2-d).
+func TestEveryOpcode(t *testing.T) {
+	type kind struct{ defined, control, data bool }
+	tests := []struct {
+		opcode wire.Opcode
+		name   string
+		want   kind
+	}{
+		{wire.Continuation, "continuation", kind{defined: true}},
+		{wire.Text, "text", kind{defined: true, data: true}},
+		{wire.Binary, "binary", kind{defined: true, data: true}},
+		{0x3, "opcode 0x3", kind{}},
+		{0x4, "opcode 0x4", kind{}},
+		{0x5, "opcode 0x5", kind{}},
+		{0x6, "opcode 0x6", kind{}},
+		{0x7, "opcode 0x7", kind{}},
+		{wire.Close, "close", kind{defined: true, control: true}},
+		{wire.Ping, "ping", kind{defined: true, control: true}},
+		{wire.Pong, "pong", kind{defined: true, control: true}},
+		{0xb, "opcode 0xb", kind{control: true}},
+		{0xc, "opcode 0xc", kind{control: true}},
+		{0xd, "opcode 0xd", kind{control: true}},
+		{0xe, "opcode 0xe", kind{control: true}},
+		{0xf, "opcode 0xf", kind{control: true}},
+	}
+	for i, tt := range tests {
+		if int(tt.opcode) != i {
+			t.Errorf("%s has the value %#x, want %#x", tt.name, byte(tt.opcode), i)
+		}
+		if got := tt.opcode.String(); got != tt.name {
+			t.Errorf("opcode %#x is called %q, want %q", i, got, tt.name)
+		}
+		got := kind{tt.opcode.Defined(), tt.opcode.IsControl(), tt.opcode.IsData()}
+		if got != tt.want {
+			t.Errorf("%s is %+v, want %+v", tt.name, got, tt.want)
+		}
+	}
+}

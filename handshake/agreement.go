@@ -1,0 +1,102 @@
+package handshake
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Agreement is what an opening handshake settled.
+type Agreement struct {
+	Subprotocol string      // "" if none; a string of the offer
+	Extensions  []Extension // those in effect, in the order of application
+}
+
+// ValidateResponse decides whether r opens the connection that o asked for (RFC 6455,
+// Section 4.1). An extension counts as offered if its name was, whatever the case;
+// its parameters are for the extension to judge. A response without subprotocol
+// is in order even if some were offered.
+//
+// The error is a [*ResponseError].
+func ValidateResponse(r *Response, o *Offer) (Agreement, error) {
+	var a Agreement
+	err := checkSwitch(r, o)
+	if err == nil {
+		a.Extensions, err = agreedExtensions(r, o)
+	}
+	if err == nil {
+		a.Subprotocol, err = agreedSubprotocol(r, o)
+	}
+	if err != nil {
+		return Agreement{}, err
+	}
+	return a, nil
+}
+
+// checkSwitch checks that the server switches to WebSocket, for this request.
+func checkSwitch(r *Response, o *Offer) error {
+	switch upgrade, accept := r.Header.Get(fieldUpgrade), r.Header.Get(fieldAccept); {
+	case r.Status != 101:
+		return unexpectedStatus(r)
+	case !atLeast11(r.Proto):
+		return &ResponseError{"", quote(r.Proto) + " where HTTP/1.1 was expected"}
+	case r.Header.Count(fieldUpgrade) != 1 || !equalFold(upgrade, "websocket"):
+		return &ResponseError{fieldUpgrade, quote(upgrade) + ` where "websocket" was expected`}
+	case !r.Header.HasToken(fieldConnection, "upgrade"):
+		return &ResponseError{fieldConnection, quote(r.Header.Get(fieldConnection)) + ` where "Upgrade" was expected`}
+	case r.Header.Count(fieldAccept) != 1:
+		return &ResponseError{fieldAccept, "there must be one line, not " + strconv.Itoa(r.Header.Count(fieldAccept))}
+	case accept != AcceptKey(o.Key):
+		return &ResponseError{fieldAccept, quote(accept) + " does not answer the key that was sent"}
+	case r.Header.Count(fieldContentLength) > 0:
+		return &ResponseError{fieldContentLength, "a 101 response has no body"}
+	case r.Header.Count(fieldTransferEncoding) > 0:
+		return &ResponseError{fieldTransferEncoding, "a 101 response has no body"}
+	}
+	return nil
+}
+
+// unexpectedStatus names the versions of a server that refuses ours (Section 4.4).
+func unexpectedStatus(r *Response) error {
+	reason := "status " + strconv.Itoa(r.Status) + " " + quote(r.Reason) + " where 101 was expected"
+	if versions := r.Header.Values(fieldVersion); len(versions) > 0 {
+		reason += "; the server supports versions " + quote(strings.Join(versions, ", "))
+	}
+	return &ResponseError{Reason: reason}
+}
+
+func agreedExtensions(r *Response, o *Offer) ([]Extension, error) {
+	list, err := r.Header.parseExtensions()
+	if err != nil {
+		return nil, &ResponseError{fieldExtensions, strings.TrimPrefix(err.Error(), "websocket: ")}
+	}
+	for _, e := range list {
+		offered := slices.ContainsFunc(o.Extensions, func(offer Extension) bool {
+			return equalFold(offer.Name, e.Name)
+		})
+		if !offered {
+			return nil, &ResponseError{fieldExtensions, quote(e.Name) + " was not offered"}
+		}
+	}
+	return list, nil
+}
+
+func agreedSubprotocol(r *Response, o *Offer) (string, error) {
+	switch n := r.Header.Count(fieldProtocol); {
+	case n == 0:
+		return "", nil
+	case n > 1:
+		return "", &ResponseError{fieldProtocol, "there must be one line, not " + strconv.Itoa(n)}
+	}
+	name := r.Header.Get(fieldProtocol)
+	i := slices.Index(o.Subprotocols, name)
+	if i < 0 {
+		return "", &ResponseError{fieldProtocol, quote(name) + " was not offered"}
+	}
+	return o.Subprotocols[i], nil
+}
+
+// atLeast11 takes HTTP/1.1 and what later minor versions there may be.
+func atLeast11(proto string) bool {
+	return len(proto) == len("HTTP/1.1") && proto[:len("HTTP/1.")] == "HTTP/1." && '1' <= proto[7] && proto[7] <= '9'
+}

@@ -1,0 +1,210 @@
+package handshake
+
+import (
+	"slices"
+	"strings"
+)
+
+// The header fields of the handshake.
+const (
+	fieldHost             = "Host"
+	fieldUpgrade          = "Upgrade"
+	fieldConnection       = "Connection"
+	fieldContentLength    = "Content-Length"
+	fieldTransferEncoding = "Transfer-Encoding"
+
+	fieldPrefix     = "Sec-WebSocket-"
+	fieldKey        = fieldPrefix + "Key"
+	fieldVersion    = fieldPrefix + "Version"
+	fieldProtocol   = fieldPrefix + "Protocol"
+	fieldExtensions = fieldPrefix + "Extensions"
+	fieldAccept     = fieldPrefix + "Accept"
+)
+
+const protocolVersion = "13"
+
+// Field is one header field line. Value carries no white space at its ends.
+type Field struct {
+	Name, Value string
+}
+
+// Header holds the header fields in the order of their lines. Names are as the
+// peer wrote them and are compared without regard to case.
+type Header []Field
+
+// Get returns the value of the first line with the name, "" if there is none.
+func (h Header) Get(name string) string {
+	for _, f := range h {
+		if equalFold(f.Name, name) {
+			return f.Value
+		}
+	}
+	return ""
+}
+
+// Values returns the values of all lines with the name, in order.
+func (h Header) Values(name string) []string {
+	var values []string
+	for _, f := range h {
+		if equalFold(f.Name, name) {
+			values = append(values, f.Value)
+		}
+	}
+	return values
+}
+
+// Count returns the number of lines with the name.
+func (h Header) Count(name string) int {
+	n := 0
+	for _, f := range h {
+		if equalFold(f.Name, name) {
+			n++
+		}
+	}
+	return n
+}
+
+// HasToken reports whether the comma-separated list in the lines with the name
+// has the token as a member, whatever its case, line and position (RFC 9110,
+// Section 5.6.1).
+func (h Header) HasToken(name, token string) bool {
+	for _, f := range h {
+		if equalFold(f.Name, name) && hasMember(f.Value, token) {
+			return true
+		}
+	}
+	return false
+}
+
+func hasMember(list, token string) bool {
+	for list != "" {
+		var member string
+		if member, list = nextMember(list); equalFold(member, token) {
+			return token != ""
+		}
+	}
+	return false
+}
+
+// Map returns the fields in the form of an http.Header: names in canonical
+// form, such as Sec-Websocket-Key, each with its values in order.
+func (h Header) Map() map[string][]string {
+	m := make(map[string][]string, len(h))
+	for _, f := range h {
+		name := canonicalName(f.Name)
+		m[name] = append(m[name], f.Value)
+	}
+	return m
+}
+
+// canonicalName writes a letter large at the start and after "-", small elsewhere.
+func canonicalName(name string) string {
+	b := []byte(name)
+	first := true
+	for i, c := range b {
+		c = lower(c)
+		if first && isAlpha(c) {
+			c -= 'a' - 'A'
+		}
+		b[i] = c
+		first = c == '-'
+	}
+	return string(b)
+}
+
+// FieldError reports that something a caller wants to send may not be sent. Field
+// names the header field, or the request target. Values are not repeated,
+// since they may be secret.
+type FieldError struct {
+	Field  string
+	Reason string
+}
+
+func (e *FieldError) Error() string {
+	return "websocket: cannot send " + quote(e.Field) + ": " + e.Reason
+}
+
+// reserved reports whether the handshake alone sets the field: a second line, or another
+// value, would change what the message means.
+func reserved(name string) bool {
+	if len(name) >= len(fieldPrefix) && equalFold(name[:len(fieldPrefix)], fieldPrefix) {
+		return true
+	}
+	for _, own := range [...]string{fieldHost, fieldUpgrade, fieldConnection, fieldContentLength, fieldTransferEncoding} {
+		if equalFold(name, own) {
+			return true
+		}
+	}
+	return false
+}
+
+// checkExtra looks at the fields that a caller adds to the handshake's own.
+func checkExtra(extra map[string][]string) *FieldError {
+	for _, name := range sortedNames(extra) {
+		switch {
+		case !ValidToken(name):
+			return &FieldError{name, "it is not the name of a header field"}
+		case reserved(name):
+			return &FieldError{name, "the handshake sets this field"}
+		}
+		for _, value := range extra[name] {
+			if !ValidValue(value) {
+				return &FieldError{name, "the value holds a control character"}
+			}
+		}
+	}
+	return nil
+}
+
+func appendExtra(dst []byte, extra map[string][]string) []byte {
+	for _, name := range sortedNames(extra) {
+		for _, value := range extra[name] {
+			dst = appendField(dst, name, value)
+		}
+	}
+	return dst
+}
+
+func appendField(dst []byte, name, value string) []byte {
+	dst = append(dst, name...)
+	dst = append(dst, ": "...)
+	dst = append(dst, value...)
+	return append(dst, "\r\n"...)
+}
+
+func sortedNames(extra map[string][]string) []string {
+	if len(extra) == 0 {
+		return nil
+	}
+	names := make([]string, 0, len(extra))
+	for name := range extra {
+		names = append(names, name)
+	}
+	slices.SortFunc(names, strings.Compare)
+	return names
+}
+
+// appendExtensions appends the field line of valid extensions, nothing if there are none.
+func appendExtensions(dst []byte, list []Extension) []byte {
+	for i, e := range list {
+		if i == 0 {
+			dst = append(dst, fieldExtensions+": "...)
+		} else {
+			dst = append(dst, ", "...)
+		}
+		dst = AppendExtension(dst, e)
+	}
+	if len(list) > 0 {
+		dst = append(dst, "\r\n"...)
+	}
+	return dst
+}
+
+func checkExtensions(list []Extension) *FieldError {
+	for _, e := range list {
+		if !e.valid() {
+			return &FieldError{fieldExtensions, "a name or a value is not a token"}
+		}
+	}
+	return nil
+}

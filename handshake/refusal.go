@@ -1,0 +1,129 @@
+package handshake
+
+import "strconv"
+
+// Error refuses a handshake: it is a server's answer to a request that it does not
+// accept. A server may make its own, for what only it can know: 401, 404, 503.
+type Error struct {
+	Status int                 // HTTP status, 300 to 599
+	Reason string              // for logs, never sent; text of the peer in it is quoted
+	Header map[string][]string // further fields of the response, such as WWW-Authenticate
+}
+
+func (e *Error) Error() string {
+	text := "websocket: handshake refused with " + strconv.Itoa(e.Status) + " " + statusText(e.Status)
+	if e.Reason == "" {
+		return text
+	}
+	return text + ": " + e.Reason
+}
+
+// AppendRefusal appends the whole HTTP response for e, after which the connection is to
+// be closed. The body is the status text: nothing of the request and nothing of
+// e.Reason. A status that refuses nothing becomes 500. Fields of
+// e.Header that may not be sent are left out, as are those that AppendRefusal sets itself.
+func AppendRefusal(dst []byte, e *Error) []byte {
+	status := 500
+	var extra map[string][]string
+	if e != nil {
+		extra = e.Header
+		if 300 <= e.Status && e.Status <= 599 {
+			status = e.Status
+		}
+	}
+	text := statusText(status)
+	dst = append(dst, "HTTP/1.1 "...)
+	dst = strconv.AppendInt(dst, int64(status), 10)
+	dst = append(dst, ' ')
+	dst = append(dst, text...)
+	dst = append(dst, "\r\n"...)
+
+	names := sortedNames(extra)
+	connection := "close"
+	for _, name := range names {
+		if equalFold(name, fieldUpgrade) {
+			connection = "close, Upgrade" // RFC 9110, Section 7.8
+		}
+	}
+	dst = appendField(dst, fieldConnection, connection)
+	dst = appendField(dst, "Content-Type", "text/plain; charset=utf-8")
+	dst = appendField(dst, "X-Content-Type-Options", "nosniff")
+	dst = appendField(dst, fieldContentLength, strconv.Itoa(len(text)+1))
+	for _, name := range names {
+		if !ValidToken(name) || setByRefusal(name) {
+			continue
+		}
+		for _, value := range extra[name] {
+			if ValidValue(value) {
+				dst = appendField(dst, name, value)
+			}
+		}
+	}
+	dst = append(dst, "\r\n"...)
+	dst = append(dst, text...)
+	return append(dst, '\n')
+}
+
+func setByRefusal(name string) bool {
+	for _, own := range [...]string{fieldConnection, "Content-Type", "X-Content-Type-Options", fieldContentLength, fieldTransferEncoding} {
+		if equalFold(name, own) {
+			return true
+		}
+	}
+	return false
+}
+
+// statusText names the status codes a handshake is likely to be refused with.
+func statusText(status int) string {
+	switch status {
+	case 301:
+		return "Moved Permanently"
+	case 302:
+		return "Found"
+	case 303:
+		return "See Other"
+	case 307:
+		return "Temporary Redirect"
+	case 308:
+		return "Permanent Redirect"
+	case 400:
+		return "Bad Request"
+	case 401:
+		return "Unauthorized"
+	case 403:
+		return "Forbidden"
+	case 404:
+		return "Not Found"
+	case 405:
+		return "Method Not Allowed"
+	case 408:
+		return "Request Timeout"
+	case 410:
+		return "Gone"
+	case 414:
+		return "URI Too Long"
+	case 417:
+		return "Expectation Failed"
+	case 421:
+		return "Misdirected Request"
+	case 426:
+		return "Upgrade Required"
+	case 429:
+		return "Too Many Requests"
+	case 431:
+		return "Request Header Fields Too Large"
+	case 500:
+		return "Internal Server Error"
+	case 501:
+		return "Not Implemented"
+	case 502:
+		return "Bad Gateway"
+	case 503:
+		return "Service Unavailable"
+	case 504:
+		return "Gateway Timeout"
+	case 505:
+		return "HTTP Version Not Supported"
+	}
+	return "Handshake Refused"
+}

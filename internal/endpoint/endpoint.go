@@ -127,8 +127,18 @@ func (e *Endpoint) Lost(cause error) error {
 	return e.end(&ending{code: wire.AbnormalClosure, err: &LostError{Err: cause}}).err
 }
 
-// Err returns why the connection ended: a *CloseError, a *FailError or a
-// *LostError. It is nil as long as neither a Close frame has arrived, nor a
+// Cut ends the connection from this side without a closing handshake: it
+// records that, calls the function that closes the transport, and returns its
+// error. Err is ErrClosed then, if there is nothing better.
+func (e *Endpoint) Cut(closeTransport func() error) error {
+	e.end(&ending{code: wire.AbnormalClosure, err: ErrClosed})
+	err := closeTransport()
+	e.sender.stop()
+	return err
+}
+
+// Err returns why the connection ended: a *CloseError, a *FailError, a
+// *LostError or ErrClosed. It is nil as long as neither a Close frame has arrived, nor a
 // rule been broken, nor the transport ended.
 func (e *Endpoint) Err() error {
 	if end := e.ending.Load(); end != nil {

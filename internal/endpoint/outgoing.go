@@ -24,10 +24,7 @@ func (e *Endpoint) NewMessage(op wire.Opcode) (*Outgoing, error) {
 // Opcode returns the message's type.
 func (m *Outgoing) Opcode() wire.Opcode { return m.opcode }
 
-// Began reports whether a fragment has been sent, and Done whether the last has.
-func (m *Outgoing) Began() bool { return m.began }
-
-// Done reports whether the last fragment has been sent.
+// Done reports whether no fragment can follow.
 func (m *Outgoing) Done() bool { return m.done }
 
 // Send sends p, which may be empty, as the next fragment, the last one if final
@@ -57,9 +54,19 @@ func (m *Outgoing) Send(p []byte, final bool) error {
 	}
 	m.began, m.done, m.text = true, final, text
 	s.fragmenting = !final
-	err := s.writeFrame(h, p)
+	err := writeFrame(s, h, p)
 	if final {
 		s.wake()
 	}
 	return m.e.ended(err)
+}
+
+// Abandon gives up a message that cannot be finished. If the peer has a part of
+// it, there is no way to take that back: the connection is closed.
+func (m *Outgoing) Abandon() {
+	if m.began && !m.done {
+		// If it is closed already, that is what is wanted.
+		_ = m.e.Close(wire.InvalidFramePayloadData, "")
+	}
+	m.done = true
 }

@@ -1,0 +1,110 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/fibersock/fibersock/internal/endpoint"
+	"github.com/fibersock/fibersock/wire"
+)
+
+// Close closes the connection properly (RFC 6455, Section 7): it sends a Close
+// with code and reason, an empty one if code is 0, waits for the server's, and
+// then for the server to close TCP. Messages that come meanwhile are dropped,
+// unless another goroutine is receiving. It takes until ctx ends or
+// Config.CloseTimeout is over at most, and then cuts the connection.
+//
+// Close returns nil if the closing handshake came to its end, whatever code the
+// server answered. A code or reason that cannot be sent is a *wire.Error, and
+// the connection stays open. If the connection has ended already, the error
+// says why; if another Close is under way, it is ErrClosed.
+func (c *Conn) Close(ctx context.Context, code wire.StatusCode, reason string) error {
+	if c.closeWait > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, c.closeWait)
+		defer cancel()
+	}
+	// A writer that is stalled has the engine's lock until the connection is cut.
+	stop := context.AfterFunc(ctx, func() { c.CloseNow() })
+	defer stop()
+
+	if err := c.endpoint.Close(code, reason); err != nil {
+		return err
+	}
+	c.awaitClose(ctx)
+	err := c.endpoint.Err()
+	if closed := (*CloseError)(nil); errors.As(err, &closed) {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return &closeTimeout{ctx.Err()}
+	}
+	return err
+}
+
+// closeTimeout is why a closing handshake was cut short.
+type closeTimeout struct{ err error }
+
+func (e *closeTimeout) Error() string {
+	return "websocket: connection cut, because the closing handshake was not done in time (CloseTimeout or the context): " + e.err.Error()
+}
+
+func (e *closeTimeout) Unwrap() error { return e.err }
+
+// awaitClose returns when the connection is gone. If nobody else receives, it
+// reads until the server's Close comes.
+func (c *Conn) awaitClose(ctx context.Context) {
+	if c.receiving.CompareAndSwap(false, true) {
+		if c.reader != nil {
+			c.abandonReader()
+			c.giveTurn()
+		}
+		c.receiving.Store(false)
+	}
+	for {
+		select {
+		case <-c.gone:
+			return
+		case c.turn <- struct{}{}:
+			_, err := c.next(ctx)
+			c.giveTurn()
+			if err != nil {
+				<-c.gone // cut at the end of ctx at the latest
+				return
+			}
+		}
+	}
+}
+
+// CloseNow cuts the connection, without a closing handshake. Calls that wait
+// return ErrClosed. It may be called at any time, any number of times.
+func (c *Conn) CloseNow() error {
+	err := c.endpoint.Cut(c.socket.Close)
+	c.closing.Do(func() { close(c.gone) })
+	return err
+}
+
+// part goes through the end of the closing handshake, in the background: after
+// both Close frames the server closes TCP first, and this side waits for it
+// (Section 7.1.1). After a failure this side closes.
+func (c *Conn) part(kind endpoint.Kind) {
+	c.closing.Do(func() {
+		go func() {
+			defer close(c.gone)
+			if kind == endpoint.Failed {
+				c.socket.CloseGently(time.Second)
+				return
+			}
+			c.socket.Drain(c.closeWait)
+		}()
+	})
+}
+
+// lost ends the connection after its transport did, and returns why.
+func (c *Conn) lost(err error) error {
+	c.socket.Close()
+	err = c.endpoint.Lost(err)
+	c.closing.Do(func() { close(c.gone) })
+	return err
+}

@@ -1,0 +1,93 @@
+package client
+
+import (
+	"context"
+	"net"
+	"time"
+
+	"github.com/fibersock/fibersock/internal/endpoint"
+)
+
+// Limits bound what a server may send. Zero means the default, negative means
+// no limit.
+type Limits = endpoint.Limits
+
+// Config says how to dial and how to treat the connection. The zero value, and
+// a nil *Config, is right for most. A Config may be used for many dials at once
+// as long as nobody changes it.
+type Config struct {
+	// Header holds further header fields of the opening handshake request,
+	// such as Origin, Authorization or Cookie; an http.Header can be assigned.
+	// The handshake's own fields cannot be set here.
+	Header map[string][]string
+
+	// Subprotocols are offered to the server, the preferred one first.
+	Subprotocols []string
+
+	// TLS is the configuration for wss URLs. It is cloned; ServerName is the
+	// URL's host if empty, and the only application protocol (ALPN) is
+	// http/1.1, because the handshake is. Not there with the build tag notls.
+	TLS *TLSConfig
+
+	// Proxy is the URL, http or https, of an HTTP proxy that is asked by
+	// CONNECT for a way to the server, with the URL's user and password if it
+	// has them. If empty, the server is dialed directly.
+	Proxy string
+
+	// DialContext makes the connection to the server or proxy, in place of a
+	// net.Dialer. With it, anything that is a net.Conn can carry WebSocket.
+	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
+
+	// HandshakeTimeout bounds Dial as a whole: connecting, TLS, the proxy and
+	// the opening handshake. The default is 10 seconds, negative means none.
+	HandshakeTimeout time.Duration
+
+	// WriteTimeout bounds each write to the connection. A write that it ends
+	// may have left half a frame, so the connection ends with it. The default
+	// is 10 seconds, negative means none.
+	WriteTimeout time.Duration
+
+	// CloseTimeout bounds how long a connection is kept for the closing
+	// handshake and for the server to close TCP. The default is 5 seconds,
+	// negative means none.
+	CloseTimeout time.Duration
+
+	// Limits bound what the server may send.
+	Limits Limits
+
+	// Control makes Receive and Messages return Ping, Pong and Close frames as
+	// messages too. They are answered all the same.
+	Control bool
+}
+
+// Defaults of Config.
+const (
+	DefaultHandshakeTimeout = 10 * time.Second
+	DefaultWriteTimeout     = 10 * time.Second
+	DefaultCloseTimeout     = 5 * time.Second
+)
+
+// withDefaults returns a copy of cfg, which may be nil, in which every timeout
+// is a number of its own.
+func (cfg *Config) withDefaults() Config {
+	var c Config
+	if cfg != nil {
+		c = *cfg
+	}
+	for _, d := range []struct {
+		field *time.Duration
+		value time.Duration
+	}{
+		{&c.HandshakeTimeout, DefaultHandshakeTimeout},
+		{&c.WriteTimeout, DefaultWriteTimeout},
+		{&c.CloseTimeout, DefaultCloseTimeout},
+	} {
+		if *d.field == 0 {
+			*d.field = d.value
+		}
+	}
+	if c.DialContext == nil {
+		c.DialContext = new(net.Dialer).DialContext
+	}
+	return c
+}

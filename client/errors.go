@@ -1,0 +1,100 @@
+package client
+
+import (
+	"strconv"
+
+	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/endpoint"
+	"github.com/fibersock/fibersock/internal/socket"
+)
+
+// How a connection can end. Each is net.ErrClosed under errors.Is; see the
+// documentation of Conn.
+type (
+	// CloseError: the server closed the connection, with this code and reason.
+	CloseError = endpoint.CloseError
+
+	// FailError: this side failed the connection, because the server broke a
+	// rule or a limit.
+	FailError = endpoint.FailError
+
+	// LostError: the transport ended without a closing handshake.
+	LostError = endpoint.LostError
+
+	// LimitError: the cause of a FailError, if the server went over a limit.
+	LimitError = endpoint.LimitError
+
+	// TimeoutError: the cause of a LostError, if the server did not read what
+	// was written within Config.WriteTimeout.
+	TimeoutError = socket.TimeoutError
+)
+
+// UsageError is a call that makes no sense, whatever the server does. Nothing
+// has been sent and the connection is as it was.
+type UsageError = endpoint.UsageError
+
+// ErrClosed is what a call returns that comes after this side closed the
+// connection. It is net.ErrClosed under errors.Is.
+var ErrClosed = endpoint.ErrClosed
+
+// What a caller can do wrong.
+var (
+	ErrNotData           = endpoint.ErrNotData
+	ErrMessageFinished   = endpoint.ErrMessageFinished
+	ErrConcurrentReceive = &UsageError{Reason: "another call is receiving on this connection; receive from one goroutine at a time"}
+	ErrReaderAbandoned   = &UsageError{Reason: "the message was abandoned by a later receive; read it to its end first"}
+)
+
+// HandshakeError says that the server did not accept the connection: it
+// answered with another status than 101, or with a 101 that breaks the rules of
+// RFC 6455, Section 4.1.
+type HandshakeError struct {
+	Response *handshake.Response // status and header fields; nil if there was no HTTP response
+	Body     []byte              // what came of the response's body, at most 1 KiB, as it came
+	Err      error               // what was wrong
+}
+
+// Error returns a text with the server's status or what is wrong with its answer.
+func (e *HandshakeError) Error() string {
+	s := "websocket: handshake refused"
+	if e.Response != nil && e.Response.Status != 101 {
+		s += " with status " + strconv.Itoa(e.Response.Status)
+		if e.Response.Reason != "" {
+			s += " " + quote(e.Response.Reason)
+		}
+		if len(e.Body) > 0 {
+			s += ": " + quote(string(e.Body))
+		}
+		return s
+	}
+	return "websocket: handshake failed: " + e.Err.Error()
+}
+
+// Unwrap returns what was wrong.
+func (e *HandshakeError) Unwrap() error { return e.Err }
+
+// ProxyError says that the proxy did not open a way to the server.
+type ProxyError struct {
+	Status int   // the proxy's HTTP status; 0 if there was none
+	Err    error // what was wrong
+}
+
+// Error returns a text with the proxy's status or what was wrong.
+func (e *ProxyError) Error() string {
+	if e.Status != 0 {
+		return "websocket: the proxy refused CONNECT with status " + strconv.Itoa(e.Status)
+	}
+	return "websocket: proxy: " + e.Err.Error()
+}
+
+// Unwrap returns what was wrong.
+func (e *ProxyError) Unwrap() error { return e.Err }
+
+// quote returns the peer's text for an error: quoted, and not at any length.
+func quote(s string) string {
+	const most = 200
+	if len(s) > most {
+		return strconv.Quote(s[:most]) + "…"
+	}
+	return strconv.Quote(s)
+}

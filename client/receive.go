@@ -1,0 +1,298 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/fibersock/fibersock/internal/endpoint"
+	"github.com/fibersock/fibersock/wire"
+)
+
+// This file reads from the socket on behalf of whoever has the turn.
+//
+//	begin/end   take and give back the turn, for a call that receives
+//	receive     makes a message of pieces, in the caller's buffer
+//	next        the next event of the engine
+//	fill        more bytes from the socket, until the context ends
+//
+// Invariant: in is empty when fill reads, and an event's payload is used or
+// copied before that, because it is part of the read buffer.
+
+// Receive waits for the next message and returns it; the payload is the
+// program's own. If ctx ends first, its error is returned, nothing is lost, and
+// a later call receives the message. See Conn for the other errors.
+//
+// With Config.Control, Ping, Pong and Close frames are returned too.
+func (c *Conn) Receive(ctx context.Context) (Message, error) {
+	if err := c.begin(ctx); err != nil {
+		return Message{}, err
+	}
+	defer c.end()
+	if m, ok := c.takeInbox(); ok {
+		return m, nil
+	}
+	return c.receive(ctx, nil)
+}
+
+// ReceiveInto is Receive with a buffer to receive into: the payload is appended
+// to buf, and the extended slice is returned. It allocates only if buf is too
+// small. Control messages are skipped, Config.Control or not. If there is an
+// error, nothing has been appended, but buf's spare capacity may have been
+// written to.
+func (c *Conn) ReceiveInto(ctx context.Context, buf []byte) (wire.Opcode, []byte, error) {
+	if err := c.begin(ctx); err != nil {
+		return 0, buf, err
+	}
+	defer c.end()
+	for {
+		m, ok := c.takeInbox()
+		if ok && m.Opcode.IsData() {
+			return m.Opcode, append(buf, m.Payload...), nil
+		}
+		if ok {
+			continue
+		}
+		m, err := c.receive(ctx, buf)
+		if err != nil {
+			return 0, buf, err
+		}
+		if m.Opcode.IsData() {
+			return m.Opcode, m.Payload, nil
+		}
+	}
+}
+
+// Messages returns an iterator over the messages that Receive would return. It
+// ends with the first error, which it yields with a zero Message; if the server
+// closed normally, with 1000 or 1001, it ends without.
+func (c *Conn) Messages(ctx context.Context) iter.Seq2[Message, error] {
+	return func(yield func(Message, error) bool) {
+		for {
+			m, err := c.Receive(ctx)
+			var closed *CloseError
+			if errors.As(err, &closed) && (closed.Code == wire.NormalClosure || closed.Code == wire.GoingAway) {
+				return
+			}
+			if !yield(m, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// begin takes the turn for a call that receives.
+func (c *Conn) begin(ctx context.Context) error {
+	if !c.receiving.CompareAndSwap(false, true) {
+		return ErrConcurrentReceive
+	}
+	if c.reader != nil {
+		c.abandonReader() // its turn is ours
+		return nil
+	}
+	if err := c.takeTurn(ctx); err != nil {
+		c.receiving.Store(false)
+		return err
+	}
+	return nil
+}
+
+func (c *Conn) takeTurn(ctx context.Context) error {
+	select {
+	case c.turn <- struct{}{}:
+		return nil
+	default:
+	}
+	select {
+	case c.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (c *Conn) giveTurn() { <-c.turn }
+
+// end gives back the turn, unless a reader has it now.
+func (c *Conn) end() {
+	if c.reader == nil {
+		c.giveTurn()
+	}
+	c.receiving.Store(false)
+}
+
+// held is a message that began to arrive and whose receiver gave up.
+type held struct {
+	opcode wire.Opcode // Continuation if there is none
+	bytes  []byte      // what has arrived of it
+	skip   bool        // nobody wants it: what still comes is dropped
+}
+
+// receive receives a message by appending its payload to buf. If control frames
+// are asked for, one of them may come first, even inside of a message. A message
+// that does not come whole is held for the next call.
+func (c *Conn) receive(ctx context.Context, buf []byte) (Message, error) {
+	dst := append(buf, c.held.bytes...)
+	if buf == nil {
+		dst = c.held.bytes // it is the program's own from now on
+	}
+	for {
+		ev, err := c.next(ctx)
+		switch {
+		case err != nil && ev.Kind == endpoint.Closing && c.control:
+			return closeMessage(ev), nil
+		case err != nil:
+			c.hold(dst, buf)
+			return Message{}, err
+		}
+		switch ev.Kind {
+		case endpoint.Message:
+			return Message{Opcode: ev.Opcode, Payload: append(dst, ev.Payload...)}, nil
+		case endpoint.Partial:
+			if c.skipped(ev) {
+				continue
+			}
+			c.held.opcode = ev.Opcode
+			dst = append(dst, ev.Payload...)
+			if ev.Final {
+				c.held = held{}
+				return Message{Opcode: ev.Opcode, Payload: dst}, nil
+			}
+		case endpoint.Ping, endpoint.Pong:
+			if c.control {
+				c.hold(dst, buf)
+				return controlMessage(ev), nil
+			}
+		}
+	}
+}
+
+// hold keeps what has arrived of a message: dst without buf, which is the
+// caller's and was in front of it.
+func (c *Conn) hold(dst, buf []byte) {
+	if buf != nil {
+		dst = append([]byte(nil), dst[len(buf):]...)
+	}
+	c.held.bytes = dst
+}
+
+// skipped reports whether ev is a piece of a message that nobody wants.
+func (c *Conn) skipped(ev endpoint.Event) bool {
+	if !c.held.skip {
+		return false
+	}
+	if ev.Final {
+		c.held = held{}
+	}
+	return true
+}
+
+// takeInbox returns the oldest message that a Ping received.
+func (c *Conn) takeInbox() (Message, bool) {
+	if len(c.inbox) == 0 {
+		return Message{}, false
+	}
+	m := c.inbox[0]
+	c.inbox[0] = Message{}
+	c.inbox = c.inbox[1:]
+	c.queued -= len(m.Payload)
+	return m, true
+}
+
+// next returns the next event. For Closing and Failed it returns the error as
+// well, and the connection is on its way to its end.
+func (c *Conn) next(ctx context.Context) (endpoint.Event, error) {
+	for {
+		ev, n := c.endpoint.Receive(c.in)
+		c.in = c.in[n:]
+		switch ev.Kind {
+		case endpoint.None:
+			if err := c.endpoint.Err(); err != nil {
+				return ev, err
+			}
+			if err := c.fill(ctx); err != nil {
+				return ev, err
+			}
+		case endpoint.Pong:
+			c.pings.answer(ev.Payload)
+			return ev, nil
+		case endpoint.Closing, endpoint.Failed:
+			c.part(ev.Kind)
+			return ev, ev.Err
+		default:
+			return ev, nil
+		}
+	}
+}
+
+// fill reads more bytes, until ctx ends.
+func (c *Conn) fill(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	stop := c.interruptReadOn(ctx)
+	buf := c.readBuffer()
+	n, err := c.socket.Read(buf)
+	interrupted := !stop()
+	c.in = buf[:n]
+	switch {
+	case n > 0 || err == nil:
+		return nil // an error comes again
+	case interrupted && errors.Is(err, os.ErrDeadlineExceeded):
+		return ctx.Err()
+	}
+	return c.lost(err)
+}
+
+// interruptReadOn makes a read fail as soon as ctx is over; see interruptOn. The
+// function it returns undoes that, so that a later read can go on.
+func (c *Conn) interruptReadOn(ctx context.Context) (stop func() bool) {
+	if ctx.Done() == nil {
+		return notInterrupted
+	}
+	done := make(chan struct{})
+	cancel := context.AfterFunc(ctx, func() {
+		c.socket.SetReadDeadline(time.Unix(1, 0))
+		close(done)
+	})
+	return func() bool {
+		if cancel() {
+			return true
+		}
+		<-done
+		c.socket.SetReadDeadline(time.Time{})
+		return false
+	}
+}
+
+func notInterrupted() bool { return true }
+
+const (
+	readBufferSize  = 4 << 10
+	largeBufferSize = 64 << 10
+)
+
+// largeBuffers lends read buffers to connections on which a large frame comes.
+var largeBuffers = sync.Pool{New: func() any {
+	b := make([]byte, largeBufferSize)
+	return &b
+}}
+
+// readBuffer returns the buffer to read into, larger while a large frame comes.
+func (c *Conn) readBuffer() []byte {
+	wanted := c.endpoint.Remaining() > readBufferSize
+	switch {
+	case wanted && c.large == nil:
+		c.large = largeBuffers.Get().(*[]byte)
+	case !wanted && c.large != nil:
+		largeBuffers.Put(c.large)
+		c.large = nil
+	}
+	if c.large != nil {
+		return *c.large
+	}
+	return c.small
+}

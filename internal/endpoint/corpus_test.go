@@ -1,0 +1,140 @@
+package endpoint_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"testing"
+
+	"github.com/fibersock/fibersock/fuzz/corpus"
+	"github.com/fibersock/fibersock/internal/corpustest"
+	"github.com/fibersock/fibersock/internal/endpoint"
+	"github.com/fibersock/fibersock/wire"
+)
+
+// The engine plays every script of the golden corpus.
+func TestGoldenCorpus(t *testing.T) {
+	corpustest.Runner{Open: openBare, Random: 8}.Run(t)
+}
+
+// bare is an engine without a shell: what the peer sends goes straight in, what
+// it writes is kept.
+type bare struct {
+	t       *testing.T
+	e       *endpoint.Endpoint
+	out     bytes.Buffer
+	events  []corpus.Event
+	message *endpoint.Outgoing // being sent in fragments
+}
+
+func openBare(t *testing.T, s *corpus.Script) corpustest.Subject {
+	cfg := endpoint.Config{
+		Role:    endpoint.Server,
+		Limits:  endpoint.Limits{Frame: s.FrameLimit, Message: s.MessageLimit},
+		Partial: s.Partial,
+	}
+	if s.Role == corpus.Client {
+		cfg.Role = endpoint.Client
+	}
+	b := &bare{t: t}
+	b.e = endpoint.New(&b.out, cfg)
+	return b
+}
+
+func (b *bare) Input(in []byte) {
+	for rest := in; ; {
+		ev, n := b.e.Receive(rest)
+		rest = rest[n:]
+		if ev.Kind == endpoint.None {
+			if len(rest) > 0 {
+				b.t.Errorf("Receive returned None and left %d bytes", len(rest))
+			}
+			break
+		}
+		b.events = append(b.events, b.event(ev))
+	}
+	for i := range in {
+		in[i] = 0xaa // the bytes were the engine's only while Receive ran
+	}
+}
+
+// event returns ev as the corpus has it. Its payload is copied, because it is
+// valid only until the next Receive.
+func (b *bare) event(ev endpoint.Event) corpus.Event {
+	e := corpus.Event{Opcode: ev.Opcode, Final: ev.Final, Payload: bytes.Clone(ev.Payload)}
+	switch ev.Kind {
+	case endpoint.Message:
+		e.Kind = corpus.Message
+	case endpoint.Partial:
+		e.Kind = corpus.Partial
+	case endpoint.Ping:
+		e.Kind = corpus.Ping
+	case endpoint.Pong:
+		e.Kind = corpus.Pong
+	case endpoint.Closing:
+		var closed *endpoint.CloseError
+		if !errors.As(ev.Err, &closed) || closed.Code != b.e.CloseCode() || closed.Reason != b.e.CloseReason() {
+			b.t.Errorf("Closing has the error %v, CloseCode is %v and CloseReason %q", ev.Err, b.e.CloseCode(), b.e.CloseReason())
+			break
+		}
+		e.Kind, e.Code, e.Reason = corpus.Close, closed.Code, closed.Reason
+	case endpoint.Failed:
+		var failed *endpoint.FailError
+		if !errors.As(ev.Err, &failed) || b.e.CloseCode() != wire.AbnormalClosure {
+			b.t.Errorf("Failed has the error %v and CloseCode is %v", ev.Err, b.e.CloseCode())
+			break
+		}
+		e.Kind, e.Code = corpus.Fail, failed.Code
+	}
+	return e
+}
+
+func (b *bare) EOF() {
+	before := b.e.Err()
+	err := b.e.Lost(io.EOF)
+	switch {
+	case err == nil:
+		b.t.Error("Lost returned no error")
+	case before == nil:
+		b.events = append(b.events, corpus.Event{Kind: corpus.Lost, Code: b.e.CloseCode()})
+	case err != before:
+		b.t.Errorf("the connection ended with %v, and after EOF with %v", before, err)
+	}
+}
+
+func (b *bare) Call(a corpus.Action) (err error) {
+	switch a.Kind {
+	case corpus.SendMessage:
+		return b.e.Send(a.Opcode, a.Bytes)
+	case corpus.SendFragment:
+		if b.message == nil || b.message.Done() {
+			if b.message, err = b.e.NewMessage(a.Opcode); err != nil {
+				return err
+			}
+		}
+		return b.message.Send(a.Bytes, a.Final)
+	case corpus.SendPing:
+		return b.e.Ping(a.Bytes)
+	case corpus.SendPong:
+		return b.e.Pong(a.Bytes)
+	default: // corpus.SendClose; the runner calls for nothing else
+		return b.e.Close(a.Code, a.Reason)
+	}
+}
+
+func (b *bare) Observe() corpustest.Observation {
+	o := corpustest.Observation{Events: b.events, Out: bytes.Clone(b.out.Bytes())}
+	b.events = nil
+	b.out.Reset()
+	switch b.e.State() {
+	case endpoint.Open:
+		o.State = corpus.Open
+	case endpoint.CloseSent:
+		o.State = corpus.CloseSent
+	case endpoint.Closed:
+		o.State = corpus.Closed
+	}
+	return o
+}
+
+func (b *bare) Close() {}

@@ -1,0 +1,103 @@
+// Package socket is what client and server do alike with a net.Conn: write
+// within a time limit, and close in a way that lets the last frame arrive.
+package socket
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"time"
+)
+
+// Conn is a net.Conn whose writes are bounded in time. Writes must not overlap;
+// the engine's lock sees to that.
+type Conn struct {
+	net.Conn
+
+	timeout time.Duration // per Write; 0: none
+	armed   time.Time     // the write deadline that is set
+}
+
+// New returns nc with writes that take at most timeout; 0 or less means no limit.
+func New(nc net.Conn, timeout time.Duration) *Conn {
+	return &Conn{Conn: nc, timeout: max(timeout, 0)}
+}
+
+// TimeoutError says that the peer did not take what was written in time. It is
+// os.ErrDeadlineExceeded under errors.Is.
+type TimeoutError struct {
+	After   time.Duration
+	Bytes   int // the size of the write
+	Written int // how much of it the system took
+}
+
+// Error names the limit, its value and the option that sets it.
+func (e *TimeoutError) Error() string {
+	return "websocket: the peer does not read: a write was not done within " + e.After.String() + " (WriteTimeout)"
+}
+
+// Timeout reports true, as net.Error has it.
+func (e *TimeoutError) Timeout() bool { return true }
+
+// Unwrap returns os.ErrDeadlineExceeded.
+func (e *TimeoutError) Unwrap() error { return os.ErrDeadlineExceeded }
+
+// Write writes all of p or fails. After a timeout the connection is closed: the
+// peer has part of a frame, and whoever reads should not wait for a peer that
+// does not read.
+func (c *Conn) Write(p []byte) (int, error) {
+	if c.timeout > 0 {
+		c.arm(time.Now())
+	}
+	n, err := c.Conn.Write(p)
+	if err != nil && errors.Is(err, os.ErrDeadlineExceeded) {
+		c.Conn.Close()
+		err = &TimeoutError{After: c.timeout, Bytes: len(p), Written: n}
+	}
+	return n, err
+}
+
+// arm sees to it that the write deadline is at least one timeout away. It sets
+// it a quarter further than needed, so that a busy connection sets it rarely.
+func (c *Conn) arm(now time.Time) {
+	if c.armed.Sub(now) >= c.timeout {
+		return
+	}
+	c.armed = now.Add(c.timeout + c.timeout/4)
+	c.Conn.SetWriteDeadline(c.armed)
+}
+
+// maxDrain bounds, in bytes, what CloseGently reads and throws away.
+const maxDrain = 1 << 20
+
+// CloseGently closes the connection after the last frame was written: it says
+// that no more will come, reads and throws away what the peer still sends, until
+// the peer closes too or wait is over, and closes. A plain close with unread
+// input makes the system send a reset, which can destroy the Close frame on its
+// way to the peer (RFC 6455, Section 7.1.1). Nobody else may be reading.
+func (c *Conn) CloseGently(wait time.Duration) error {
+	half, ok := c.Conn.(interface{ CloseWrite() error })
+	if !ok {
+		return c.Conn.Close()
+	}
+	deadline := time.Now().Add(wait)
+	c.Conn.SetDeadline(deadline)
+	if half.CloseWrite() == nil {
+		io.Copy(io.Discard, io.LimitReader(c.Conn, maxDrain))
+	}
+	return c.Conn.Close()
+}
+
+// Drain is CloseGently for the side that lets the other close first (Section
+// 7.1.1: the client): it waits up to wait for the peer to close, then closes.
+// Without a positive wait there is no limit.
+func (c *Conn) Drain(wait time.Duration) error {
+	var deadline time.Time
+	if wait > 0 {
+		deadline = time.Now().Add(wait)
+	}
+	c.Conn.SetReadDeadline(deadline)
+	io.Copy(io.Discard, io.LimitReader(c.Conn, maxDrain))
+	return c.Conn.Close()
+}

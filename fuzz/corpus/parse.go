@@ -1,0 +1,419 @@
+package corpus
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/fibersock/fibersock/wire"
+)
+
+// Parse parses the scripts of one file. An error names the file and the line.
+func Parse(file, text string) ([]*Script, error) {
+	p := parser{file: file}
+	for i, line := range strings.Split(text, "\n") {
+		p.line = i + 1
+		if err := p.parseLine(strings.TrimSpace(line)); err != nil {
+			return nil, fmt.Errorf("%s:%d: %w", file, p.line, err)
+		}
+	}
+	if err := p.finish(); err != nil {
+		return nil, fmt.Errorf("%s:%d: %w", file, p.line, err)
+	}
+	return p.done, nil
+}
+
+// parser parses a file line by line.
+type parser struct {
+	file string
+	line int
+	done []*Script
+
+	// The script being parsed; nil before the first.
+	script *Script
+	seen   map[string]bool // lines of its head
+	group  bool            // the line before was an in
+	ended  bool            // the transport has ended
+}
+
+func (p *parser) parseLine(line string) error {
+	if title, ok := strings.CutPrefix(line, "=="); ok {
+		if err := p.finish(); err != nil {
+			return err
+		}
+		return p.begin(title)
+	}
+	tokens, err := lex(line)
+	if err != nil || len(tokens) == 0 {
+		return err
+	}
+	if p.script == nil {
+		return errors.New("the file begins without a script's == line")
+	}
+	name, args := tokens[0], tokens[1:]
+	if name.quoted || name.repeat != 1 {
+		return errors.New("the line begins with bytes, not with a word")
+	}
+	return p.directive(name.text, args)
+}
+
+func (p *parser) directive(name string, args []token) error {
+	group := p.group
+	p.group = name == "in"
+	switch name {
+	case "role", "limit", "partial":
+		return p.head(name, args)
+	case "in":
+		return p.input(args, group)
+	case "eof", "send", "fragment", "ping", "pong", "close":
+		return p.act(name, args)
+	case "event", "out", "state":
+		return p.expect(name, args)
+	}
+	return fmt.Errorf("unknown line %q", name)
+}
+
+// begin starts the script whose "==" line has the given title.
+func (p *parser) begin(title string) error {
+	name, rules, ok := strings.Cut(title, "[")
+	rules, closed := strings.CutSuffix(strings.TrimSpace(rules), "]")
+	p.script = &Script{
+		File:  p.file,
+		Line:  p.line,
+		Name:  strings.TrimSpace(name),
+		Rules: strings.Fields(rules),
+	}
+	p.seen, p.group, p.ended = make(map[string]bool), false, false
+	switch {
+	case p.script.Name == "":
+		return errors.New("script without a name")
+	case !ok || !closed || len(p.script.Rules) == 0:
+		return errors.New("script without its requirements in brackets")
+	}
+	for _, s := range p.done {
+		if s.Name == p.script.Name {
+			return fmt.Errorf("a script of this name begins at line %d", s.Line)
+		}
+	}
+	return nil
+}
+
+// finish checks the script that ends here and adds it to those done.
+func (p *parser) finish() error {
+	s := p.script
+	switch {
+	case s == nil:
+		return nil
+	case len(s.Steps) == 0:
+		return fmt.Errorf("in the script %q before nothing happens", s.Name)
+	}
+	if s.Role != both {
+		p.done = append(p.done, s)
+		return nil
+	}
+	client, server, err := s.roles()
+	if err != nil {
+		return fmt.Errorf("the script %q before: %w", s.Name, err)
+	}
+	p.done = append(p.done, client, server)
+	return nil
+}
+
+// head parses a line of the script's head.
+func (p *parser) head(name string, args []token) error {
+	if len(p.script.Steps) > 0 {
+		return fmt.Errorf("%s stands after something has happened", name)
+	}
+	key := name
+	if name == "limit" && len(args) > 0 {
+		key += " " + args[0].text
+	}
+	if p.seen[key] {
+		return fmt.Errorf("second line of %s", key)
+	}
+	p.seen[key] = true
+	switch name {
+	case "role":
+		return p.role(args)
+	case "limit":
+		return p.limit(args)
+	default:
+		p.script.Partial = true
+		return none(args)
+	}
+}
+
+func (p *parser) role(args []token) error {
+	w, args := first(args)
+	for _, r := range []Role{Client, Server, both} {
+		if w == r.String() {
+			p.script.Role = r
+			return none(args)
+		}
+	}
+	return fmt.Errorf("role %q is not client, server or both", w)
+}
+
+func (p *parser) limit(args []token) error {
+	what, args := first(args)
+	value, args := first(args)
+	n, err := strconv.ParseInt(value, 10, 64)
+	switch {
+	case value == "none":
+		n = NoLimit
+	case err != nil || n < 1:
+		return fmt.Errorf("limit %q is neither a positive number nor none", value)
+	}
+	switch what {
+	case "frame":
+		p.script.FrameLimit = n
+	case "message":
+		p.script.MessageLimit = n
+	default:
+		return fmt.Errorf("limit of %q is not of frame or message", what)
+	}
+	return none(args)
+}
+
+// input parses a line of in, which continues the group of the line before.
+func (p *parser) input(args []token, group bool) error {
+	b, err := parseBytes(args)
+	switch {
+	case err != nil:
+		return err
+	case len(b) == 0:
+		return errors.New("in without bytes")
+	case p.ended:
+		return errors.New("in after eof")
+	}
+	if group {
+		last := &p.last().Action
+		last.Bytes = append(last.Bytes, b...)
+		return nil
+	}
+	return p.step(Action{Kind: Input, Bytes: b})
+}
+
+// act parses what happens but in.
+func (p *parser) act(name string, args []token) error {
+	if name == "eof" {
+		if p.ended {
+			return errors.New("second eof")
+		}
+		p.ended = true
+		if err := none(args); err != nil {
+			return err
+		}
+		return p.step(Action{Kind: EOF})
+	}
+	a, err := parseCall(name, args)
+	if err != nil {
+		return err
+	}
+	return p.step(a)
+}
+
+func (p *parser) step(a Action) error {
+	if p.script.Role == 0 {
+		return errors.New("something happens before the role is said")
+	}
+	p.script.Steps = append(p.script.Steps, Step{Line: p.line, Action: a})
+	return nil
+}
+
+// last returns the step that the line belongs to.
+func (p *parser) last() *Step { return &p.script.Steps[len(p.script.Steps)-1] }
+
+func parseCall(name string, args []token) (a Action, err error) {
+	if n := len(args); n > 0 && args[n-1].word("error") {
+		a.Refused, args = true, args[:n-1]
+	}
+	switch name {
+	case "send":
+		a.Kind = SendMessage
+		a.Opcode, args, err = opcode(args)
+	case "fragment":
+		a.Kind = SendFragment
+		a.Opcode, a.Final, args, err = fragment(args)
+	case "ping":
+		a.Kind = SendPing
+	case "pong":
+		a.Kind = SendPong
+	case "close":
+		a.Kind = SendClose
+		a.Code, args, err = code(args)
+		if err == nil {
+			a.Reason, err = parseString(args)
+		}
+		return a, err
+	}
+	if err == nil {
+		a.Bytes, err = parseBytes(args)
+	}
+	return a, err
+}
+
+// expect parses what must come of the last step.
+func (p *parser) expect(name string, args []token) error {
+	if len(p.script.Steps) == 0 {
+		return fmt.Errorf("%s before anything has happened", name)
+	}
+	step := p.last()
+	if step.Action.Refused && name != "state" {
+		return fmt.Errorf("%s of a call that must be refused", name)
+	}
+	switch name {
+	case "event":
+		e, err := parseEvent(args)
+		e.Line = p.line
+		step.Events = append(step.Events, e)
+		return err
+	case "out":
+		frames, err := parseOut(args, p.line, p.script.Role)
+		step.Out = append(step.Out, frames...)
+		return err
+	default:
+		if step.State != 0 {
+			return errors.New("second state")
+		}
+		var err error
+		step.State, err = parseState(args)
+		return err
+	}
+}
+
+func parseEvent(args []token) (e Event, err error) {
+	kind, args := first(args)
+	switch kind {
+	case "message":
+		e.Kind = Message
+		e.Opcode, args, err = opcode(args)
+	case "partial":
+		e.Kind = Partial
+		e.Opcode, e.Final, args, err = fragment(args)
+	case "ping":
+		e.Kind = Ping
+	case "pong":
+		e.Kind = Pong
+	case "close":
+		e.Kind = Close
+		if e.Code, args, err = code(args); err == nil {
+			e.Reason, err = parseString(args)
+		}
+		return e, err
+	case "fail", "lost":
+		return parseEnd(kind, args)
+	default:
+		return e, fmt.Errorf("unknown event %q", kind)
+	}
+	if err == nil {
+		e.Payload, err = parseBytes(args)
+	}
+	return e, err
+}
+
+// parseEnd parses the two events that consist of a code.
+func parseEnd(kind string, args []token) (Event, error) {
+	e := Event{Kind: Fail}
+	code, args, err := code(args)
+	if err != nil {
+		return e, err
+	}
+	e.Code = code
+	if kind == "lost" {
+		e.Kind = Lost
+		if code != wire.AbnormalClosure {
+			return e, fmt.Errorf("lost has the code %d and not 1006", int(code))
+		}
+	}
+	return e, none(args)
+}
+
+// parseOut parses frames that an endpoint of the role r must write.
+func parseOut(args []token, line int, r Role) ([]Frame, error) {
+	if len(args) > 0 && args[0].word("close") {
+		code, args, err := code(args[1:])
+		if err != nil {
+			return nil, err
+		}
+		if code == 0 {
+			return nil, errors.New("out close wants a code: a Close frame without one is spelt in bytes")
+		}
+		return []Frame{{Line: line, CloseCode: code}}, none(args)
+	}
+	b, err := parseBytes(args)
+	if err != nil {
+		return nil, err
+	}
+	whole, rest := SplitFrames(b)
+	if len(whole) == 0 || len(rest) > 0 {
+		return nil, errors.New("out is not made of whole frames")
+	}
+	var frames []Frame
+	for _, f := range whole {
+		if _, key, masked := Unmasked(f); masked != (r == Client) || key != [4]byte{} {
+			return nil, errors.New("a client's frames have the masking key 00000000, others none")
+		}
+		frames = append(frames, Frame{Line: line, Bytes: f})
+	}
+	return frames, nil
+}
+
+func parseState(args []token) (State, error) {
+	w, args := first(args)
+	for _, s := range []State{Open, CloseSent, Closed} {
+		if w == s.String() {
+			return s, none(args)
+		}
+	}
+	return 0, fmt.Errorf("state %q is not open, closesent or closed", w)
+}
+
+// first returns the word that args begin with, or "", and the others.
+func first(args []token) (string, []token) {
+	if len(args) == 0 || args[0].quoted || args[0].repeat != 1 {
+		return "", args
+	}
+	return args[0].text, args[1:]
+}
+
+// none is an error if there are args left.
+func none(args []token) error {
+	if len(args) > 0 {
+		return fmt.Errorf("%q is too much", args[0].text)
+	}
+	return nil
+}
+
+func opcode(args []token) (wire.Opcode, []token, error) {
+	w, args := first(args)
+	switch w {
+	case "text":
+		return wire.Text, args, nil
+	case "binary":
+		return wire.Binary, args, nil
+	}
+	return 0, args, fmt.Errorf("type %q is not text or binary", w)
+}
+
+func fragment(args []token) (op wire.Opcode, final bool, rest []token, err error) {
+	op, args, err = opcode(args)
+	if err != nil {
+		return op, false, args, err
+	}
+	w, args := first(args)
+	if w != "more" && w != "final" {
+		return op, false, args, fmt.Errorf("%q is not more or final", w)
+	}
+	return op, w == "final", args, nil
+}
+
+func code(args []token) (wire.StatusCode, []token, error) {
+	w, args := first(args)
+	n, err := strconv.Atoi(w)
+	if err != nil || n < 0 {
+		return 0, args, fmt.Errorf("status code %q is not a number", w)
+	}
+	return wire.StatusCode(n), args, nil
+}

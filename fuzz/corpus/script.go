@@ -1,0 +1,244 @@
+package corpus
+
+import (
+	"fmt"
+
+	"github.com/fibersock/fibersock/wire"
+)
+
+// Role says which endpoint a script is about. There is no zero Role.
+type Role uint8
+
+// The roles. A parsed script has one of the first two.
+const (
+	Client Role = iota + 1
+	Server
+	both
+)
+
+// String returns the role as scripts spell it.
+func (r Role) String() string {
+	switch r {
+	case Client:
+		return "client"
+	case Server:
+		return "server"
+	case both:
+		return "both"
+	}
+	return fmt.Sprintf("Role(%d)", uint8(r))
+}
+
+// NoLimit is the value of a limit that a script switches off.
+const NoLimit = -1
+
+// Script is one dialogue.
+type Script struct {
+	File  string
+	Line  int // of the script's "==" line
+	Name  string
+	Rules []string // numbers of the requirements that the script shows
+	Role  Role
+
+	FrameLimit   int64 // payload bytes; 0: the default, NoLimit: none
+	MessageLimit int64 // payload bytes; 0: the default, NoLimit: none
+	Partial      bool  // messages are delivered in pieces
+
+	Steps []Step
+}
+
+// Input returns everything the peer sends in the script, in order.
+func (s *Script) Input() []byte {
+	var in []byte
+	for _, step := range s.Steps {
+		if step.Action.Kind == Input {
+			in = append(in, step.Action.Bytes...)
+		}
+	}
+	return in
+}
+
+// Position returns "file:line" of one of the script's lines.
+func (s *Script) Position(line int) string {
+	return fmt.Sprintf("%s:%d", s.File, line)
+}
+
+// Step is something that happens and everything that must come of it.
+type Step struct {
+	Line   int // of the action's first line
+	Action Action
+	Events []Event
+	Out    []Frame
+	State  State // 0: not said
+}
+
+// ActionKind tells what happens in a step.
+type ActionKind uint8
+
+// What can happen: the peer sends bytes or ends the transport, or the
+// application makes a call.
+const (
+	Input ActionKind = iota + 1
+	EOF
+	SendMessage
+	SendFragment
+	SendPing
+	SendPong
+	SendClose
+)
+
+// String returns the action as scripts spell it.
+func (k ActionKind) String() string {
+	switch k {
+	case Input:
+		return "in"
+	case EOF:
+		return "eof"
+	case SendMessage:
+		return "send"
+	case SendFragment:
+		return "fragment"
+	case SendPing:
+		return "ping"
+	case SendPong:
+		return "pong"
+	case SendClose:
+		return "close"
+	}
+	return fmt.Sprintf("ActionKind(%d)", uint8(k))
+}
+
+// Action is what happens. Which fields count depends on its kind.
+type Action struct {
+	Kind    ActionKind
+	Opcode  wire.Opcode     // SendMessage, SendFragment
+	Final   bool            // SendFragment
+	Bytes   []byte          // all but EOF and SendClose
+	Code    wire.StatusCode // SendClose
+	Reason  string          // SendClose
+	Refused bool            // the call must fail, and nothing come of it
+}
+
+// EventKind tells what the application is told.
+type EventKind uint8
+
+// The events.
+const (
+	Message EventKind = iota + 1
+	Partial           // a piece of a message
+	Ping
+	Pong
+	Close // the peer closed
+	Fail  // the endpoint failed the connection
+	Lost  // the transport ended without a closing handshake
+)
+
+// String returns the event as scripts spell it.
+func (k EventKind) String() string {
+	switch k {
+	case Message:
+		return "message"
+	case Partial:
+		return "partial"
+	case Ping:
+		return "ping"
+	case Pong:
+		return "pong"
+	case Close:
+		return "close"
+	case Fail:
+		return "fail"
+	case Lost:
+		return "lost"
+	}
+	return fmt.Sprintf("EventKind(%d)", uint8(k))
+}
+
+// Event is what the application is told. Which fields count depends on its
+// kind.
+type Event struct {
+	Line    int // 0 for an event that happened, not one that a script expects
+	Kind    EventKind
+	Opcode  wire.Opcode     // Message, Partial: Text or Binary
+	Final   bool            // Partial
+	Payload []byte          // Message, Partial, Ping, Pong
+	Code    wire.StatusCode // Close, Fail, Lost
+	Reason  string          // Close
+}
+
+// String returns the event as a script would spell it, with long payloads cut.
+func (e Event) String() string {
+	switch e.Kind {
+	case Message:
+		return fmt.Sprintf("message %v %s", e.Opcode, quote(e.Payload))
+	case Partial:
+		extent := "more"
+		if e.Final {
+			extent = "final"
+		}
+		return fmt.Sprintf("partial %v %s %s", e.Opcode, extent, quote(e.Payload))
+	case Ping, Pong:
+		return fmt.Sprintf("%v %s", e.Kind, quote(e.Payload))
+	case Close:
+		return fmt.Sprintf("close %d %q", int(e.Code), e.Reason)
+	}
+	return fmt.Sprintf("%v %d", e.Kind, int(e.Code))
+}
+
+// Frame is one frame that the endpoint must write.
+type Frame struct {
+	Line      int
+	Bytes     []byte          // the frame; a client's has the masking key 00000000
+	CloseCode wire.StatusCode // not 0: a Close frame with this code and any reason, and no Bytes
+}
+
+// String returns the frame as a script would spell it, cut if it is long.
+func (f Frame) String() string {
+	if f.CloseCode != 0 {
+		return fmt.Sprintf("close %d", int(f.CloseCode))
+	}
+	return Hex(f.Bytes)
+}
+
+// State is the state of an endpoint's connection as the application sees it.
+// The zero State is none.
+type State uint8
+
+// The states.
+const (
+	Open State = iota + 1
+	CloseSent
+	Closed
+)
+
+// String returns the state as scripts spell it.
+func (s State) String() string {
+	switch s {
+	case Open:
+		return "open"
+	case CloseSent:
+		return "closesent"
+	case Closed:
+		return "closed"
+	}
+	return fmt.Sprintf("State(%d)", uint8(s))
+}
+
+// shown is how many bytes of a long payload or frame a failure shows.
+const shown = 48
+
+// quote returns p as a Go string, cut if it is long.
+func quote(p []byte) string {
+	if len(p) <= shown {
+		return fmt.Sprintf("%q", p)
+	}
+	return fmt.Sprintf("%q… (%d bytes)", p[:shown], len(p))
+}
+
+// Hex returns b in hexadecimal, cut if it is long.
+func Hex(b []byte) string {
+	if len(b) <= shown {
+		return fmt.Sprintf("% x", b)
+	}
+	return fmt.Sprintf("% x… (%d bytes)", b[:shown], len(b))
+}

@@ -1,0 +1,119 @@
+// Package corpustest plays the golden corpus to an endpoint: the bare engine,
+// the client, the server. Every script is played with its input whole, byte by
+// byte and cut at random places, and must come out the same.
+package corpustest
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+
+	"github.com/fibersock/fibersock/fuzz/corpus"
+)
+
+// Subject is one open connection under test, seen from its peer and from its
+// application.
+type Subject interface {
+	// Input lets the peer send b, which the subject may change.
+	Input(b []byte)
+
+	// EOF lets the peer's transport end.
+	EOF()
+
+	// Call makes a call of the application and returns its error.
+	Call(a corpus.Action) error
+
+	// Observe waits until the endpoint has done all that comes of what has
+	// happened, and returns what it did since the last Observe.
+	Observe() Observation
+
+	// Close ends the connection and whatever belongs to it.
+	Close()
+}
+
+// Observation is what an endpoint did.
+type Observation struct {
+	Events []corpus.Event
+	Out    []byte // written to the peer
+	State  corpus.State
+}
+
+// Runner says how to play the corpus to one kind of endpoint.
+type Runner struct {
+	// Open returns a new connection for a script's role, limits and kind of
+	// delivery.
+	Open func(t *testing.T, s *corpus.Script) Subject
+
+	// Unfit returns why the endpoint's API cannot express the script, or "".
+	// If nil, all scripts are played.
+	Unfit func(s *corpus.Script) string
+
+	// Unseen are the events that the endpoint's API does not show.
+	Unseen []corpus.EventKind
+
+	// Bubble has each script played in a bubble of testing/synctest.
+	Bubble bool
+
+	// Random is how many times a script is played with its input cut at
+	// random places.
+	Random int
+
+	// Bytewise is the size in bytes of the largest input that is played byte
+	// by byte. 0: any.
+	Bytewise int
+}
+
+// Run plays the whole corpus, each script in a subtest of its own.
+func (r Runner) Run(t *testing.T) {
+	scripts, err := corpus.Scripts()
+	if err != nil {
+		t.Fatal(err)
+	}
+	played := 0
+	for _, s := range scripts {
+		if r.Unfit != nil && r.Unfit(s) != "" {
+			continue
+		}
+		played++
+		t.Run(fmt.Sprintf("%s/%s/%v", s.File, s.Name, s.Role), func(t *testing.T) {
+			if r.Bubble {
+				synctest.Test(t, func(t *testing.T) { r.playAll(t, s) })
+			} else {
+				r.playAll(t, s)
+			}
+		})
+	}
+	t.Logf("played %d of %d scripts", played, len(scripts))
+	if played == 0 {
+		t.Error("no script was played")
+	}
+}
+
+// playAll plays s under every split, up to the first that fails: the others
+// rarely say more.
+func (r Runner) playAll(t *testing.T, s *corpus.Script) {
+	for _, split := range r.splits(s) {
+		subject := r.Open(t, s)
+		err := play(s, subject, split, r.Unseen)
+		subject.Close()
+		if err != nil {
+			t.Errorf("%q as %v, input %v: %v", s.Name, s.Role, split, err)
+			return
+		}
+	}
+}
+
+func (r Runner) splits(s *corpus.Script) []split {
+	splits := []split{{}}
+	size := len(s.Input())
+	if size < 2 {
+		return splits
+	}
+	if r.Bytewise == 0 || size <= r.Bytewise {
+		splits = append(splits, split{kind: bytewise})
+	}
+	for seed := range r.Random {
+		splits = append(splits, split{kind: random, seed: uint64(seed)})
+	}
+	return splits
+}

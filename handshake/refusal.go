@@ -5,7 +5,7 @@ import "strconv"
 // Error refuses a handshake: it is a server's answer to a request that it does not
 // accept. A server may make its own, for what only it can know: 401, 404, 503.
 type Error struct {
-	Status int                 // HTTP status, 300 to 599
+	Status int                 // HTTP status, 300 to 599 except 304
 	Reason string              // for logs, never sent; text of the peer in it is quoted
 	Header map[string][]string // further fields of the response, such as WWW-Authenticate
 }
@@ -20,14 +20,14 @@ func (e *Error) Error() string {
 
 // AppendRefusal appends the whole HTTP response for e, after which the connection is to
 // be closed. The body is the status text: nothing of the request and nothing of
-// e.Reason. A status that refuses nothing becomes 500. Fields of
+// e.Reason. A status outside the range of [Error] becomes 500. Fields of
 // e.Header that may not be sent are left out, as are those that AppendRefusal sets itself.
 func AppendRefusal(dst []byte, e *Error) []byte {
 	status := 500
 	var extra map[string][]string
 	if e != nil {
 		extra = e.Header
-		if 300 <= e.Status && e.Status <= 599 {
+		if 300 <= e.Status && e.Status <= 599 && e.Status != 304 {
 			status = e.Status
 		}
 	}

@@ -1,0 +1,138 @@
+package handshake_test
+
+import (
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/fibersock/fibersock/handshake"
+)
+
+const switching = "HTTP/1.1 101 Switching Protocols"
+
+func fullOffer() *handshake.Offer {
+	o := sampleOffer()
+	o.Subprotocols = []string{"chat", "superchat"}
+	o.Extensions = extensions{extension("permessage-deflate", flag("client_max_window_bits")), extension("foo")}
+	return o
+}
+
+func TestResponsesThatOpenTheConnection(t *testing.T) {
+	cases := []struct {
+		rule   string
+		line   string
+		fields []string
+		want   handshake.Agreement
+	}{
+		{"6455-4.2.2-i the minimum; 6455-4.1-ab no subprotocol", switching, responseFields, handshake.Agreement{}},
+		{"reason phrase means nothing", "HTTP/1.1 101 ", responseFields, handshake.Agreement{}},
+		{"no reason phrase", "HTTP/1.1 101", responseFields, handshake.Agreement{}},
+		{"later minor version", "HTTP/1.2 101 x", responseFields, handshake.Agreement{}},
+		{"6455-4.1-s any case", switching, replace(responseFields, "Upgrade", "Upgrade: WebSocket"), handshake.Agreement{}},
+		{"6455-4.1-t in a list", switching, replace(responseFields, "Connection", "Connection: keep-alive, Upgrade"), handshake.Agreement{}},
+		{"6455-4.1-t two lines", switching, replace(responseFields, "Connection", "Connection: keep-alive", "Connection: Upgrade"), handshake.Agreement{}},
+		{"6455-4.1-t any case", switching, replace(responseFields, "Connection", "Connection: upgrade"), handshake.Agreement{}},
+		{"6455-4.1-u white space around it", switching, replace(responseFields, "Sec-WebSocket-Accept", "Sec-WebSocket-Accept: \t "+sampleAccept+" \t"), handshake.Agreement{}},
+		{"6455-4.1-y names in any case", switching, []string{"UPGRADE: websocket", "connection:upgrade", "sec-websocket-accept: " + sampleAccept}, handshake.Agreement{}},
+		{"6455-4.1-w offered subprotocol", switching, append(responseFields, "Sec-WebSocket-Protocol: superchat"), handshake.Agreement{Subprotocol: "superchat"}},
+		{"6455-4.1-v offered extension", switching, append(responseFields, "Sec-WebSocket-Extensions: foo; x=1"),
+			handshake.Agreement{Extensions: extensions{extension("foo", param("x", "1"))}}},
+		{"6455-9.1-f any case", switching, append(responseFields, "Sec-WebSocket-Extensions: PerMessage-Deflate"),
+			handshake.Agreement{Extensions: extensions{extension("PerMessage-Deflate")}}},
+		{"6455-11.3.2-a 6455-9.1-b 6455-9.1-d two lines, order kept", switching,
+			append(responseFields, "Sec-WebSocket-Extensions: foo", "Sec-WebSocket-Extensions: permessage-deflate"),
+			handshake.Agreement{Extensions: extensions{extension("foo"), extension("permessage-deflate")}}},
+		{"other fields", switching, append(responseFields, "Date: x", "Server: y", "X-A: b"), handshake.Agreement{}},
+	}
+	for _, c := range cases {
+		t.Run(c.rule, func(t *testing.T) {
+			got, err := handshake.ValidateResponse(parseResponse(t, head(c.line, c.fields...)), fullOffer())
+			if err != nil || !reflect.DeepEqual(got, c.want) {
+				t.Errorf("ValidateResponse = %+v, %v; want %+v", got, err, c.want)
+			}
+		})
+	}
+}
+
+func TestResponsesThatDoNotOpenTheConnection(t *testing.T) {
+	with := func(name string, lines ...string) []string { return replace(responseFields, name, lines...) }
+	also := func(lines ...string) []string { return append(responseFields, lines...) }
+	accept := func(value string) []string { return with("Sec-WebSocket-Accept", "Sec-WebSocket-Accept: "+value) }
+	cases := []struct {
+		rule   string
+		offer  *handshake.Offer
+		line   string
+		fields []string
+		field  string // that the error names
+	}{
+		{"6455-4.1-x HTTP/1.0", fullOffer(), "HTTP/1.0 101 Switching Protocols", responseFields, ""},
+		{"HTTP/2.0", fullOffer(), "HTTP/2.0 101 Switching Protocols", responseFields, ""},
+		{"6455-4.1-r 200", fullOffer(), "HTTP/1.1 200 OK", responseFields, ""},
+		{"6455-4.1-r 301", fullOffer(), "HTTP/1.1 301 Moved", also("Location: ws://h/"), ""},
+		{"6455-4.1-r 401", fullOffer(), "HTTP/1.1 401 Unauthorized", nil, ""},
+		{"6455-4.1-r 403", fullOffer(), "HTTP/1.1 403 Forbidden", nil, ""},
+		{"6455-4.1-r 426", fullOffer(), "HTTP/1.1 426 Upgrade Required", nil, ""},
+		{"6455-4.1-r 500 over HTTP/1.0", fullOffer(), "HTTP/1.0 500 x", nil, ""},
+		{"9110-15.2-a 100 is not final", fullOffer(), "HTTP/1.1 100 Continue", responseFields, ""},
+		{"6455-4.1-s no Upgrade", fullOffer(), switching, with("Upgrade"), "Upgrade"},
+		{"6455-4.1-s another protocol", fullOffer(), switching, with("Upgrade", "Upgrade: h2c"), "Upgrade"},
+		{"6455-4.1-s longer word", fullOffer(), switching, with("Upgrade", "Upgrade: websocket2"), "Upgrade"},
+		{"6455-4.1-s two protocols", fullOffer(), switching, with("Upgrade", "Upgrade: websocket, h2c"), "Upgrade"},
+		{"6455-4.1-s two lines", fullOffer(), switching, also("Upgrade: h2c"), "Upgrade"},
+		{"6455-4.1-t no Connection", fullOffer(), switching, with("Connection"), "Connection"},
+		{"6455-4.1-t longer word", fullOffer(), switching, with("Connection", "Connection: upgraded"), "Connection"},
+		{"6455-4.1-u no Accept", fullOffer(), switching, with("Sec-WebSocket-Accept"), "Sec-WebSocket-Accept"},
+		{"6455-4.1-u another key's", fullOffer(), switching, accept("C/0nmHhBztSRGR1CwL6Tf4ZjwpY="), "Sec-WebSocket-Accept"},
+		{"6455-4.1-u in small letters", fullOffer(), switching, accept(strings.ToLower(sampleAccept)), "Sec-WebSocket-Accept"},
+		{"6455-4.1-u cut short", fullOffer(), switching, accept(sampleAccept[:27]), "Sec-WebSocket-Accept"},
+		{"6455-4.1-u the key itself", fullOffer(), switching, accept(sampleKey), "Sec-WebSocket-Accept"},
+		{"6455-4.1-u empty", fullOffer(), switching, accept(""), "Sec-WebSocket-Accept"},
+		{"6455-4.1-x 6455-11.3.3-a Accept twice", fullOffer(), switching, also("Sec-WebSocket-Accept: " + sampleAccept), "Sec-WebSocket-Accept"},
+		{"6455-4.1-v extension not offered", fullOffer(), switching, also("Sec-WebSocket-Extensions: bar"), "Sec-WebSocket-Extensions"},
+		{"6455-4.1-v one offered, one not", fullOffer(), switching, also("Sec-WebSocket-Extensions: foo, bar"), "Sec-WebSocket-Extensions"},
+		{"6455-4.1-v T-G07 extension though none offered", sampleOffer(), switching, also("Sec-WebSocket-Extensions: permessage-deflate"), "Sec-WebSocket-Extensions"},
+		{"6455-9.1-a malformed", fullOffer(), switching, also("Sec-WebSocket-Extensions: permessage-deflate;;"), "Sec-WebSocket-Extensions"},
+		{"6455-9.1-a empty", fullOffer(), switching, also("Sec-WebSocket-Extensions:"), "Sec-WebSocket-Extensions"},
+		{"6455-4.1-w subprotocol not offered", fullOffer(), switching, also("Sec-WebSocket-Protocol: other"), "Sec-WebSocket-Protocol"},
+		{"6455-4.1-w another case", fullOffer(), switching, also("Sec-WebSocket-Protocol: Chat"), "Sec-WebSocket-Protocol"},
+		{"6455-4.1-w both", fullOffer(), switching, also("Sec-WebSocket-Protocol: chat, superchat"), "Sec-WebSocket-Protocol"},
+		{"6455-4.1-w though none offered", sampleOffer(), switching, also("Sec-WebSocket-Protocol: chat"), "Sec-WebSocket-Protocol"},
+		{"6455-4.1-x empty subprotocol", fullOffer(), switching, also("Sec-WebSocket-Protocol:"), "Sec-WebSocket-Protocol"},
+		{"6455-4.1-x 6455-11.3.4-a two lines", fullOffer(), switching, also("Sec-WebSocket-Protocol: chat", "Sec-WebSocket-Protocol: chat"), "Sec-WebSocket-Protocol"},
+		{"9110-8.6-a Content-Length", fullOffer(), switching, also("Content-Length: 0"), "Content-Length"},
+		{"9110-8.6-a Transfer-Encoding", fullOffer(), switching, also("Transfer-Encoding: chunked"), "Transfer-Encoding"},
+	}
+	for _, c := range cases {
+		t.Run(c.rule, func(t *testing.T) {
+			a, err := handshake.ValidateResponse(parseResponse(t, head(c.line, c.fields...)), c.offer)
+			var refused *handshake.ResponseError
+			if !errors.As(err, &refused) || refused.Field != c.field {
+				t.Fatalf("ValidateResponse = %+v, %v; want a *ResponseError for %q", a, err, c.field)
+			}
+			if !reflect.DeepEqual(a, handshake.Agreement{}) {
+				t.Errorf("a refused response gave %+v", a)
+			}
+		})
+	}
+}
+
+// 6455-4.4-a, 6455-11.3.5-a: what the server supports instead is worth knowing.
+func TestVersionsThatTheServerSupportsAreNamed(t *testing.T) {
+	r := parseResponse(t, head("HTTP/1.1 400 Bad Request", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Version: 8, 7"))
+	_, err := handshake.ValidateResponse(r, sampleOffer())
+	if err == nil || !strings.Contains(err.Error(), `"13, 8, 7"`) {
+		t.Errorf("error %v does not name the versions", err)
+	}
+}
+
+// 6455-4.1-aa: what else the response says is the caller's to read.
+func TestCookiesOfTheResponseAreReported(t *testing.T) {
+	r := parseResponse(t, head(switching, append(responseFields, "Set-Cookie: a=b", "set-cookie: c=d")...))
+	if _, err := handshake.ValidateResponse(r, sampleOffer()); err != nil {
+		t.Error(err)
+	}
+	if got := r.Header.Values("Set-Cookie"); !reflect.DeepEqual(got, []string{"a=b", "c=d"}) {
+		t.Errorf("cookies %q", got)
+	}
+}

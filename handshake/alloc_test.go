@@ -1,0 +1,87 @@
+package handshake_test
+
+import (
+	"testing"
+
+	"github.com/fibersock/fibersock/handshake"
+)
+
+// browserRequest has the fields that a browser sends.
+var browserRequest = []byte(head("GET /chat?room=1 HTTP/1.1",
+	"Host: server.example.com",
+	"Connection: keep-alive, Upgrade",
+	"Pragma: no-cache",
+	"Cache-Control: no-cache",
+	"User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36",
+	"Upgrade: websocket",
+	"Origin: https://server.example.com",
+	"Sec-WebSocket-Version: 13",
+	"Accept-Encoding: gzip, deflate, br, zstd",
+	"Accept-Language: en-GB,en;q=0.9",
+	"Cookie: session=0123456789abcdef",
+	"Sec-WebSocket-Key: "+sampleKey,
+	"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits",
+))
+
+// accept does all that a server does with a request.
+func accept(t testing.TB, in, out []byte) []byte {
+	var p handshake.RequestParser
+	r, n, err := p.Parse(in)
+	if err != nil || r == nil || n != len(in) {
+		t.Fatal(r, n, err)
+	}
+	u, err := handshake.ValidateRequest(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := handshake.CheckOrigin(r, nil); err != nil {
+		t.Fatal(err)
+	}
+	a := handshake.Acceptance{Key: u.Key, Subprotocol: handshake.SelectSubprotocol(u.Subprotocols, nil)}
+	if out, err = handshake.AppendResponse(out, &a); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// The head's text, the request, its fields, the extensions, their parameters.
+func TestAllocationsPerAcceptedRequest(t *testing.T) {
+	out := make([]byte, 0, 1024)
+	minimal := []byte(head(requestLine, requestFields...))
+	for _, c := range []struct {
+		what string
+		in   []byte
+		max  float64
+	}{{"browser", browserRequest, 5}, {"minimal", minimal, 3}} {
+		if got := testing.AllocsPerRun(100, func() { accept(t, c.in, out[:0]) }); got > c.max {
+			t.Errorf("%s: %v allocations, want %v", c.what, got, c.max)
+		}
+	}
+}
+
+func TestRequestsAreAppendedWithoutAllocation(t *testing.T) {
+	out := make([]byte, 0, 1024)
+	o := sampleOffer()
+	o.Extensions = extensions{extension("permessage-deflate", flag("client_max_window_bits"))}
+	if got := testing.AllocsPerRun(100, func() { handshake.AppendRequest(out[:0], o) }); got != 0 {
+		t.Errorf("%v allocations", got)
+	}
+}
+
+func BenchmarkAccept(b *testing.B) {
+	out := make([]byte, 0, 1024)
+	b.SetBytes(int64(len(browserRequest)))
+	b.ReportAllocs()
+	for b.Loop() {
+		accept(b, browserRequest, out[:0])
+	}
+}
+
+func BenchmarkParseRequest(b *testing.B) {
+	b.SetBytes(int64(len(browserRequest)))
+	b.ReportAllocs()
+	var p handshake.RequestParser
+	for b.Loop() {
+		p.Parse(browserRequest)
+	}
+}

@@ -1,0 +1,391 @@
+package handshake_test
+
+import (
+	"bytes"
+	"errors"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/fibersock/fibersock/handshake"
+)
+
+func TestRequestHeadIsReadAsWritten(t *testing.T) {
+	r := parseRequest(t, "GET /chat?a=b HTTP/1.1\r\nHost:h\r\nX-Empty:\r\nx-blank: \t \r\nX-A: \t a \tb\t \r\nX-A:ü:\xff\r\n\r\n")
+	want := &handshake.Request{Method: "GET", Target: "/chat?a=b", Proto: "HTTP/1.1", Header: handshake.Header{
+		{"Host", "h"}, {"X-Empty", ""}, {"x-blank", ""}, {"X-A", "a \tb"}, {"X-A", "ü:\xff"},
+	}}
+	if !reflect.DeepEqual(r, want) {
+		t.Errorf("got %+v, want %+v", r, want)
+	}
+	if r := parseRequest(t, "get * HTTP/2.0\r\n\r\n"); r.Method != "get" || r.Target != "*" || r.Proto != "HTTP/2.0" || len(r.Header) != 0 {
+		t.Errorf("got %+v", r)
+	}
+}
+
+func TestResponseHeadIsReadAsWritten(t *testing.T) {
+	for _, c := range []struct {
+		line string
+		want handshake.Response
+	}{
+		{"HTTP/1.1 101 Switching Protocols", handshake.Response{Proto: "HTTP/1.1", Status: 101, Reason: "Switching Protocols"}},
+		{"HTTP/1.1 101 ", handshake.Response{Proto: "HTTP/1.1", Status: 101}},
+		{"HTTP/1.1 101", handshake.Response{Proto: "HTTP/1.1", Status: 101}},
+		{"HTTP/1.0 404 Nicht gefunden, \xfc\t!", handshake.Response{Proto: "HTTP/1.0", Status: 404, Reason: "Nicht gefunden, \xfc\t!"}},
+		{"HTTP/1.1 099 x", handshake.Response{Proto: "HTTP/1.1", Status: 99, Reason: "x"}},
+	} {
+		c.want.Header = handshake.Header{{"A", "b"}}
+		if got := parseResponse(t, head(c.line, "A: b")); !reflect.DeepEqual(*got, c.want) {
+			t.Errorf("%q: got %+v, want %+v", c.line, *got, c.want)
+		}
+	}
+}
+
+// 6455-4.1-z, 6455-4.2.2-m: bytes behind the blank line are frames. The whole head gives the
+// same result however it is cut up (T-D03).
+func TestHeadsCutAnywhereConsumeExactlyTheHead(t *testing.T) {
+	const frames = "\x81\x85\x00\x00\x00\x00Hello\r\n\r\n"
+	request := head(requestLine, append(requestFields, "X-Empty:", "Origin: http://h")...)
+	response := head("HTTP/1.1 101 Switching Protocols", responseFields...)
+	wantRequest, wantResponse := parseRequest(t, request), parseResponse(t, response)
+
+	var requests handshake.RequestParser // one for all: it is ready again after each head
+	var responses handshake.ResponseParser
+	for i := range len(request) {
+		for _, j := range []int{i, (i + len(request)) / 2, len(request) - 1} {
+			got := feed(t, requests.Parse, len(request), request[:i], request[i:j], request[j:]+frames)
+			if !reflect.DeepEqual(got, wantRequest) {
+				t.Fatalf("cut at %d and %d: got %+v", i, j, got)
+			}
+		}
+	}
+	for i := range len(response) {
+		if got := feed(t, responses.Parse, len(response), response[:i], response[i:]+frames); !reflect.DeepEqual(got, wantResponse) {
+			t.Fatalf("cut at %d: got %+v", i, got)
+		}
+	}
+	if got := feed(t, requests.Parse, len(request), strings.Split(request, "")...); !reflect.DeepEqual(got, wantRequest) {
+		t.Fatalf("bytewise: got %+v", got)
+	}
+	if got := feed(t, responses.Parse, len(response), strings.Split(response, "")...); !reflect.DeepEqual(got, wantResponse) {
+		t.Fatalf("bytewise: got %+v", got)
+	}
+}
+
+// feed gives pieces to a parser and returns the head, which must be size bytes long and end
+// in the last piece.
+func feed[T any](t *testing.T, parse func([]byte) (*T, int, error), size int, pieces ...string) *T {
+	t.Helper()
+	used := 0
+	for i, piece := range pieces {
+		b := []byte(piece)
+		r, n, err := parse(b)
+		used += n
+		clear(b) // the parser does not retain it
+		switch {
+		case err != nil:
+			t.Fatalf("piece %d %q: %v", i, piece, err)
+		case r == nil && n != len(piece):
+			t.Fatalf("piece %d %q: used %d bytes of an incomplete head", i, piece, n)
+		case r != nil && (i != len(pieces)-1 || used != size):
+			t.Fatalf("piece %d of %d %q: complete after %d bytes, want %d", i, len(pieces), piece, used, size)
+		case r != nil:
+			return r
+		}
+	}
+	t.Fatalf("incomplete after %d bytes, want %d", used, size)
+	return nil
+}
+
+// malformed are heads with the byte that makes them so marked by the «»
+// around it. Everything before is a possible beginning.
+var malformed = []struct{ rule, head string }{
+	{"9112-2.2-a bare LF ends a field", "GET / HTTP/1.1\r\nHost: h«\n»\r\n"},
+	{"9112-2.2-a bare LF ends the request line", "GET / HTTP/1.1«\n»Host: h\r\n\r\n"},
+	{"9112-2.2-a bare LF ends the head", "GET / HTTP/1.1\r\nHost: h\r\n«\n»"},
+	{"9112-2.2-a bare CR in a value", "GET / HTTP/1.1\r\nX: a\r«b»\r\n\r\n"},
+	{"9112-2.2-a bare CR in the request line", "GET /«\r»b HTTP/1.1\r\n\r\n"},
+	{"9112-2.2-a CR CR LF", "GET / HTTP/1.1\r\nX: a\r«\r»\n\r\n"},
+	{"9112-2.2-a CR and more at the end", "GET / HTTP/1.1\r\nX: a\r\n\r«a»"},
+	{"9112-2.2-a empty line before the request", "«\r»\nGET / HTTP/1.1\r\n\r\n"},
+	{"9112-5.1-a T-D15 space before the colon", "GET / HTTP/1.1\r\nUpgrade« »: websocket\r\n\r\n"},
+	{"9112-5.1-a tab before the colon", "GET / HTTP/1.1\r\nUpgrade«\t»: websocket\r\n\r\n"},
+	{"9112-5.2-a folded line", "GET / HTTP/1.1\r\nConnection: keep-alive,\r\n« »Upgrade\r\n\r\n"},
+	{"9112-5.2-a folded with a tab", "GET / HTTP/1.1\r\nConnection: keep-alive,\r\n«\t»Upgrade\r\n\r\n"},
+	{"9112-5.2-a white space before the first field", "GET / HTTP/1.1\r\n« »Host: h\r\n\r\n"},
+	{"no name", "GET / HTTP/1.1\r\n«:» h\r\n\r\n"},
+	{"no colon", "GET / HTTP/1.1\r\nHost«\r»\n\r\n"},
+	{"separator in a name", "GET / HTTP/1.1\r\nHo«/»st: h\r\n\r\n"},
+	{"letter outside ASCII in a name", "GET / HTTP/1.1\r\nH«\xc3»\xb6st: h\r\n\r\n"},
+	{"NUL in a value", "GET / HTTP/1.1\r\nX: a«\x00»b\r\n\r\n"},
+	{"NUL in a name", "GET / HTTP/1.1\r\nX«\x00»: b\r\n\r\n"},
+	{"BEL in a value", "GET / HTTP/1.1\r\nX: a«\x07»b\r\n\r\n"},
+	{"DEL in a value", "GET / HTTP/1.1\r\nX: a«\x7f»b\r\n\r\n"},
+	{"no method", "« »/ HTTP/1.1\r\n\r\n"},
+	{"separator in the method", "G«@»T / HTTP/1.1\r\n\r\n"},
+	{"no target", "GET « »HTTP/1.1\r\n\r\n"},
+	{"tab after the method", "GET«\t»/ HTTP/1.1\r\n\r\n"},
+	{"letter outside ASCII in the target", "GET /«\xc3»\xbc HTTP/1.1\r\n\r\n"},
+	{"control character in the target", "GET /«\x01» HTTP/1.1\r\n\r\n"},
+	{"space in the target", "GET /a «b» HTTP/1.1\r\n\r\n"},
+	{"no version (HTTP/0.9)", "GET /«\r»\n\r\n"},
+	{"version in small letters", "GET / «h»ttp/1.1\r\n\r\n"},
+	{"version without minor", "GET / HTTP/1«\r»\n\r\n"},
+	{"version of two digits", "GET / HTTP/1.1«0»\r\n\r\n"},
+	{"version in letters", "GET / HTTP/«x».1\r\n\r\n"},
+	{"space after the version", "GET / HTTP/1.1« »\r\n\r\n"},
+	{"TLS ClientHello", "«\x16»\x03\x01\x02\x00"},
+	{"WebSocket frame", "«\x81»\x85\x00\x00\x00\x00"},
+}
+
+var malformedResponses = []struct{ rule, head string }{
+	{"9112-2.2-a bare LF ends the status line", "HTTP/1.1 101 x«\n»A: b\r\n\r\n"},
+	{"9112-5.2-a folded line", "HTTP/1.1 101 x\r\nA: b\r\n« »c\r\n\r\n"},
+	{"9112-5.1-a space before the colon", "HTTP/1.1 101 x\r\nUpgrade« »: websocket\r\n\r\n"},
+	{"other protocol", "«S»SH-2.0-OpenSSH\r\n"},
+	{"small letters", "«h»ttp/1.1 101 x\r\n\r\n"},
+	{"no status", "HTTP/1.1«\r»\n\r\n"},
+	{"two digits", "HTTP/1.1 10«\r»\n\r\n"},
+	{"four digits", "HTTP/1.1 101«0» x\r\n\r\n"},
+	{"letters", "HTTP/1.1 1«x»1 x\r\n\r\n"},
+	{"two spaces", "HTTP/1.1 « »101 x\r\n\r\n"},
+	{"tab", "HTTP/1.1«\t»101 x\r\n\r\n"},
+	{"NUL in the reason", "HTTP/1.1 101 a«\x00»b\r\n\r\n"},
+}
+
+// The byte at fault, and no byte before it, is refused as soon as it is there. T-D15
+func TestMalformedHeadsFailAtTheByteAtFault(t *testing.T) {
+	for _, c := range malformed {
+		t.Run(c.rule, func(t *testing.T) {
+			var p handshake.RequestParser
+			err := failsAt(t, p.Parse, c.head)
+			if got := status(t, err); got != 400 {
+				t.Errorf("status %d, want 400: %v", got, err)
+			}
+			checkSticky(t, p.Parse, p.Reset, head(requestLine))
+		})
+	}
+	for _, c := range malformedResponses {
+		t.Run("response: "+c.rule, func(t *testing.T) {
+			var p handshake.ResponseParser
+			err := failsAt(t, p.Parse, c.head)
+			var refused *handshake.ResponseError
+			if !errors.As(err, &refused) || !strings.HasPrefix(err.Error(), "websocket: handshake response: ") {
+				t.Errorf("error %v is a %T, want *ResponseError", err, err)
+			}
+			checkSticky(t, p.Parse, p.Reset, head("HTTP/1.1 101"))
+		})
+	}
+}
+
+func failsAt[T any](t *testing.T, parse func([]byte) (*T, int, error), marked string) error {
+	t.Helper()
+	before, rest, _ := strings.Cut(marked, "«")
+	bad, after, _ := strings.Cut(rest, "»")
+	if r, n, err := parse([]byte(before)); r != nil || n != len(before) || err != nil {
+		t.Fatalf("before the fault: %v, %d, %v", r, n, err)
+	}
+	r, n, err := parse([]byte(bad + after))
+	if err == nil || r != nil || n != 0 {
+		t.Fatalf("at the fault: %v, %d, %v", r, n, err)
+	}
+	return err
+}
+
+func checkSticky[T any](t *testing.T, parse func([]byte) (*T, int, error), reset func(), valid string) {
+	t.Helper()
+	if r, n, err := parse([]byte(valid)); r != nil || n != 0 || err == nil {
+		t.Errorf("after the fault: %v, %d, %v", r, n, err)
+	}
+	reset()
+	if r, n, err := parse([]byte(valid)); r == nil || n != len(valid) || err != nil {
+		t.Errorf("after Reset: %v, %d, %v", r, n, err)
+	}
+}
+
+func TestATLSClientIsToldApart(t *testing.T) {
+	var p handshake.RequestParser
+	if _, _, err := p.Parse([]byte{0x16}); err == nil || !strings.Contains(err.Error(), "TLS") {
+		t.Errorf("error %v does not mention TLS", err)
+	}
+}
+
+// 9112-3-a, 6455-4.1-ac, 6455-4.2.2-n, T-D04, T-D05: what is as large as a limit passes,
+// what is larger is refused with its first byte too many.
+func TestHeadLimits(t *testing.T) {
+	sized := func(n int) string { // a head of n bytes
+		h := head(requestLine, "X: ")
+		return head(requestLine, "X: "+strings.Repeat("x", n-len(h)))
+	}
+	line := func(n int) string { // a request line of n bytes with its CRLF
+		return head("GET /" + strings.Repeat("x", n-len("GET / HTTP/1.1\r\n")) + " HTTP/1.1")
+	}
+	fields := func(n int) string { return head(requestLine, slices.Repeat([]string{"X: y"}, n)...) }
+	cases := []struct {
+		rule   string
+		limits handshake.Limits
+		in     string
+		status int
+		after  int // bytes after which it is refused
+	}{
+		{"64 KiB by default", handshake.Limits{}, sized(64 << 10), 0, 0},
+		{"a byte more", handshake.Limits{}, sized(64<<10 + 1), 431, 64 << 10},
+		{"1 MiB of fields", handshake.Limits{}, sized(1 << 20), 431, 64 << 10},
+		{"negative is the default", handshake.Limits{Bytes: -1, Fields: -1}, sized(64<<10 + 1), 431, 64 << 10},
+		{"own limit", handshake.Limits{Bytes: 100}, sized(100), 0, 0},
+		{"own limit, a byte more", handshake.Limits{Bytes: 100}, sized(101), 431, 100},
+		{"own limit within the request line", handshake.Limits{Bytes: 10}, sized(100), 431, 10},
+		{"request line of 8 KiB", handshake.Limits{}, line(8 << 10), 0, 0},
+		{"a byte more", handshake.Limits{}, line(8<<10 + 1), 414, 8 << 10},
+		{"request line of 1 MiB", handshake.Limits{}, line(1 << 20), 414, 8 << 10},
+		{"endless method", handshake.Limits{}, strings.Repeat("G", 1<<20), 414, 8 << 10},
+		{"endless name", handshake.Limits{}, requestLine + "\r\n" + strings.Repeat("N", 1<<20), 431, 64 << 10},
+		{"100 fields by default", handshake.Limits{}, fields(100), 0, 0},
+		{"a field more", handshake.Limits{}, fields(101), 431, len(fields(100)) - 2},
+		{"own number of fields", handshake.Limits{Fields: 1}, fields(1), 0, 0},
+		{"own number of fields, one more", handshake.Limits{Fields: 1}, fields(2), 431, len(fields(1)) - 2},
+	}
+	for _, c := range cases {
+		for _, size := range []int{len(c.in), 1, 1000} {
+			t.Run(c.rule, func(t *testing.T) {
+				p := handshake.RequestParser{Limits: c.limits}
+				used, err := inPieces(p.Parse, c.in, size)
+				if got := status(t, err); got != c.status || err != nil && used != c.after {
+					t.Errorf("pieces of %d: status %d after %d bytes, want %d after %d: %v", size, got, used, c.status, c.after, err)
+				}
+			})
+		}
+	}
+}
+
+// inPieces feeds all of in and returns how much of it was used.
+func inPieces[T any](parse func([]byte) (*T, int, error), in string, size int) (used int, err error) {
+	for len(in) > 0 {
+		piece := in[:min(size, len(in))]
+		r, n, err := parse([]byte(piece))
+		used += n
+		if r != nil || err != nil {
+			return used, err
+		}
+		in = in[len(piece):]
+	}
+	return used, nil
+}
+
+// 6455-4.1-ac, T-G05: the same limits hold for responses, whose status line has none of its own.
+func TestResponseHeadLimits(t *testing.T) {
+	for _, in := range []string{
+		"HTTP/1.1 101 " + strings.Repeat("x", 10<<20),
+		head("HTTP/1.1 101", "X: "+strings.Repeat("x", 10<<20)),
+		head("HTTP/1.1 101", slices.Repeat([]string{"X: y"}, 101)...),
+	} {
+		for _, size := range []int{len(in), 1000} {
+			var p handshake.ResponseParser
+			used, err := inPieces(p.Parse, in, size)
+			var refused *handshake.ResponseError
+			if !errors.As(err, &refused) || !strings.Contains(err.Error(), "Limits.") || used > 64<<10 {
+				t.Errorf("%.20q in pieces of %d: %v after %d bytes", in, size, err, used)
+			}
+		}
+	}
+	p := handshake.ResponseParser{Limits: handshake.Limits{Bytes: 20 << 10}}
+	if _, err := inPieces(p.Parse, head("HTTP/1.1 101 "+strings.Repeat("x", 16<<10)), 1000); err != nil {
+		t.Errorf("long reason phrase: %v", err)
+	}
+}
+
+// T-D03: a head in single bytes costs what its length costs, not the square of it.
+func TestAHeadInSingleBytesIsReadOnce(t *testing.T) {
+	in := head(requestLine, "X: "+strings.Repeat("x", 4<<20))
+	linear(t, "a head of 4 MiB in single bytes", func() {
+		p := handshake.RequestParser{Limits: handshake.Limits{Bytes: len(in)}}
+		if used, err := inPieces(p.Parse, in, 1); used != len(in) || err != nil {
+			t.Errorf("%d of %d bytes: %v", used, len(in), err)
+		}
+	})
+}
+
+// Limits may change under way without harm.
+func TestALimitLoweredBelowWhatIsRead(t *testing.T) {
+	for _, start := range []string{"GET /xxxxxxxxxxx", "GET / HTTP/1.1\r\nHost: h"} {
+		var p handshake.RequestParser
+		if _, _, err := p.Parse([]byte(start)); err != nil {
+			t.Fatal(err)
+		}
+		p.Limits.Bytes = 5
+		if _, _, err := p.Parse([]byte("x")); status(t, err) != 431 {
+			t.Errorf("after %q: %v", start, err)
+		}
+	}
+}
+
+// 9110-15.2-a: interim responses come one by one; the caller counts them.
+func TestInterimResponsesBeforeThe101(t *testing.T) {
+	b := []byte(head("HTTP/1.1 100 Continue") + head("HTTP/1.1 103 Early Hints", "Link: </a>") +
+		head("HTTP/1.1 101 Switching Protocols", responseFields...) + "\x81\x05Hello")
+	var p handshake.ResponseParser
+	var got []int
+	for range 3 {
+		r, n, err := p.Parse(b)
+		if err != nil || r == nil {
+			t.Fatalf("after %d: %v, %v", got, r, err)
+		}
+		got = append(got, r.Status)
+		b = b[n:]
+	}
+	if !slices.Equal(got, []int{100, 103, 101}) || string(b) != "\x81\x05Hello" {
+		t.Errorf("got %d and then %q", got, b)
+	}
+}
+
+// T-D10, 6455-10.7-a: random changes to a valid head are accepted or refused, whole and in pieces alike.
+func TestDamagedHeadsAreReadAlikeWholeAndInPieces(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(1, 2))
+	valid := []byte(head(requestLine, append(requestFields, "Sec-WebSocket-Extensions: a; b=\"c\"", "Sec-WebSocket-Protocol: a, b")...))
+	for range 20000 {
+		b := bytes.Clone(valid)
+		for range 1 + rnd.IntN(3) {
+			const interesting = "\r\n\x00 \t:;,=\"\\#/%@\x7f\xff01A"
+			b[rnd.IntN(len(b))] = interesting[rnd.IntN(len(interesting))]
+		}
+		checkSplits(t, b, 1+rnd.IntN(40))
+	}
+}
+
+// checkSplits reads b as a request and as a response, whole and in pieces, and validates
+// what comes out.
+func checkSplits(t *testing.T, b []byte, size int) {
+	t.Helper()
+	var p1, p2 handshake.RequestParser
+	r1, n1, err1 := parseAll(p1.Parse, b, len(b)+1)
+	r2, n2, err2 := parseAll(p2.Parse, b, size)
+	if !reflect.DeepEqual(r1, r2) || n1 != n2 || !reflect.DeepEqual(err1, err2) {
+		t.Fatalf("%q in pieces of %d: %v, %d, %v; whole: %v, %d, %v", b, size, r2, n2, err2, r1, n1, err1)
+	}
+	if r1 != nil {
+		_, err := handshake.ValidateRequest(r1)
+		status(t, err)
+		status(t, handshake.CheckOrigin(r1, []string{"*.example.com"}))
+		_, _, _ = r1.Path(), r1.Query(), r1.Host()
+	}
+	var p3, p4 handshake.ResponseParser
+	r3, n3, err3 := parseAll(p3.Parse, b, len(b)+1)
+	r4, n4, err4 := parseAll(p4.Parse, b, size)
+	if !reflect.DeepEqual(r3, r4) || n3 != n4 || !reflect.DeepEqual(err3, err4) {
+		t.Fatalf("%q in pieces of %d: %v, %d, %v; whole: %v, %d, %v", b, size, r4, n4, err4, r3, n3, err3)
+	}
+	if r3 != nil {
+		handshake.ValidateResponse(r3, &handshake.Offer{Key: sampleKey, Subprotocols: []string{"a"}})
+	}
+}
+
+func parseAll[T any](parse func([]byte) (*T, int, error), b []byte, size int) (r *T, used int, err error) {
+	for r == nil && err == nil && used < len(b) {
+		var n int
+		r, n, err = parse(b[used:min(used+size, len(b))])
+		used += n
+	}
+	return r, used, err
+}

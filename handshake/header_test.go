@@ -1,0 +1,145 @@
+package handshake_test
+
+import (
+	"maps"
+	"net/http"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fibersock/fibersock/handshake"
+)
+
+// 9110-5.6.2-a
+func TestTokenCharacters(t *testing.T) {
+	const tokenCharacters = "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	for c := range 256 {
+		s := string([]byte{byte(c)})
+		if got, want := handshake.ValidToken(s), strings.Contains(tokenCharacters, s); got != want {
+			t.Errorf("ValidToken(%q) = %v", s, got)
+		}
+		if got := handshake.ValidToken("a" + s + "b"); got != handshake.ValidToken(s) {
+			t.Errorf("ValidToken of %q inside = %v", s, got)
+		}
+	}
+	for s, want := range map[string]bool{"v1.chat+json": true, "": false, "a/b": false, "a:b": false, "a@b": false, "é": false} {
+		if got := handshake.ValidToken(s); got != want {
+			t.Errorf("ValidToken(%q) = %v", s, got)
+		}
+	}
+}
+
+// T-D17: the only control character in a value is HTAB.
+func TestValueCharacters(t *testing.T) {
+	for c := range 256 {
+		s := string([]byte{byte(c)})
+		if got, want := handshake.ValidValue(s), c == '\t' || c >= ' ' && c != 0x7f; got != want {
+			t.Errorf("ValidValue(%q) = %v", s, got)
+		}
+	}
+	if !handshake.ValidValue("") {
+		t.Error(`ValidValue("") = false`)
+	}
+}
+
+// 6455-4.1-y: names are compared without regard to case.
+func TestFieldsAreFoundByNameInAnyCase(t *testing.T) {
+	h := handshake.Header{{"HOST", "h"}, {"x-a", "1"}, {"X-A", "2"}, {"sec-websocket-key", "k"}, {"X-\u212A", "3"}}
+	if h.Get("Host") != "h" || h.Get("X-a") != "1" || h.Get("X-B") != "" {
+		t.Errorf("Get: %q, %q, %q", h.Get("Host"), h.Get("X-a"), h.Get("X-B"))
+	}
+	if got := h.Values("x-A"); !slices.Equal(got, []string{"1", "2"}) {
+		t.Errorf("Values: %q", got)
+	}
+	if h.Count("X-A") != 2 || h.Count("X-B") != 0 || h.Values("X-B") != nil {
+		t.Errorf("Count: %d, %d; Values %q", h.Count("X-A"), h.Count("X-B"), h.Values("X-B"))
+	}
+	if h.Count("X-K") != 0 {
+		t.Error("the Kelvin sign was taken for a k")
+	}
+}
+
+func TestMapIsAnHTTPHeader(t *testing.T) {
+	h := handshake.Header{{"sEC-wEBSOCKET-kEY", "k"}, {"x-1a--b", "1"}, {"X-1A--B", "2"}, {"_x", "3"}}
+	want := http.Header{}
+	for _, f := range h {
+		want.Add(f.Name, f.Value)
+	}
+	if got := h.Map(); !reflect.DeepEqual(got, map[string][]string(want)) {
+		t.Errorf("Map() = %v, want %v", got, want)
+	}
+	if got := (handshake.Header)(nil).Map(); !maps.EqualFunc(got, map[string][]string{}, slices.Equal) {
+		t.Errorf("Map() of nothing = %v", got)
+	}
+}
+
+// 9110-5.6.1-a, 6455-4.1-t, 6455-4.2.1-f, 6455-4.2.1-g
+func TestListMembership(t *testing.T) {
+	cases := []struct {
+		rule  string
+		lines []string
+		want  bool
+	}{
+		{"alone", []string{"upgrade"}, true},
+		{"any case", []string{"uPGRADE"}, true},
+		{"Firefox", []string{"keep-alive, Upgrade"}, true},
+		{"no white space", []string{"keep-alive,upgrade,x"}, true},
+		{"empty members", []string{",, upgrade ,"}, true},
+		{"tabs", []string{"a\t,\tupgrade\t"}, true},
+		{"second line", []string{"keep-alive", "upgrade"}, true},
+		{"longer word", []string{"upgraded, upgrade2, xupgrade"}, false},
+		{"two words", []string{"upgrade upgrade"}, false},
+		{"parameter", []string{"upgrade;q=1"}, false},
+		{"quoted", []string{`"upgrade"`}, false},
+		{"empty", []string{""}, false},
+		{"commas", []string{",,,"}, false},
+		{"none", nil, false},
+	}
+	for _, c := range cases {
+		h := handshake.Header{{"Other", "upgrade"}}
+		for _, line := range c.lines {
+			h = append(h, handshake.Field{Name: "connection", Value: line})
+		}
+		if got := h.HasToken("Connection", "Upgrade"); got != c.want {
+			t.Errorf("%s: HasToken of %q = %v", c.rule, c.lines, got)
+		}
+		if h.HasToken("Connection", "") {
+			t.Errorf("%s: %q has an empty member", c.rule, c.lines)
+		}
+	}
+	h := handshake.Header{{"Upgrade", "webSoc\u212Aet"}}
+	if h.HasToken("Upgrade", "websocket") {
+		t.Error("the Kelvin sign was taken for a k")
+	}
+}
+
+// linear fails a test whose work grows with the square of its input: the inputs are so
+// large that it would go on for hours.
+func linear(t *testing.T, what string, f func()) {
+	t.Helper()
+	start := time.Now()
+	f()
+	if d := time.Since(start); d > 20*time.Second {
+		t.Errorf("%s took %v", what, d)
+	}
+}
+
+// T-D06: list parsing neither recurses nor goes back. T-D01: nor does trimming.
+func TestListsAreReadInOnePass(t *testing.T) {
+	for what, value := range map[string]string{
+		"commas":            strings.Repeat(",", 8<<20),
+		"commas and blanks": strings.Repeat(", \t", 4<<20),
+		"inner blanks":      "a" + strings.Repeat(" ", 8<<20) + "b",
+		"outer blanks":      strings.Repeat(" ", 8<<20) + "a" + strings.Repeat("\t", 8<<20),
+		"members":           strings.Repeat("a,", 4<<20),
+	} {
+		linear(t, what, func() {
+			h := handshake.Header{{"Connection", value}}
+			if h.HasToken("Connection", "upgrade") {
+				t.Errorf("%s: found upgrade", what)
+			}
+		})
+	}
+}

@@ -1,0 +1,35 @@
+package handshake_test
+
+import (
+	"encoding/base64"
+	"testing"
+
+	"github.com/fibersock/fibersock/handshake"
+)
+
+// 6455-4.2.2-k, 6455-4.2.1-i: the key is hashed as it was sent, pad bits and all.
+func TestAcceptAnswersTheKeyAsSent(t *testing.T) {
+	for key, want := range map[string]string{
+		sampleKey:                  sampleAccept,
+		"AQIDBAUGBwgJCgsMDQ4PEA==": "C/0nmHhBztSRGR1CwL6Tf4ZjwpY=",
+		"AQIDBAUGBwgJCgsMDQ4PEC==": "OfS0wDaT5NoxF2gqm7Zj2YtetzM=", // erratum 3150
+		"x3JJHMbDL1EzLkh9GBhXDw==": "HSmrc0sMlYUkAGmm5OPpG2HaGWk=",
+	} {
+		if got := handshake.AcceptKey(key); got != want {
+			t.Errorf("AcceptKey(%q) = %q, want %q", key, got, want)
+		}
+	}
+}
+
+// 6455-4.1-l: base64 of 16 bytes, another one every time.
+func TestEveryAttemptHasItsOwnKey(t *testing.T) {
+	seen := make(map[string]bool)
+	for range 1000 {
+		key := handshake.NewKey()
+		nonce, err := base64.StdEncoding.Strict().DecodeString(key)
+		if err != nil || len(nonce) != 16 || len(key) != 24 || seen[key] {
+			t.Fatalf("NewKey() = %q: %d bytes, %v, seen before: %v", key, len(nonce), err, seen[key])
+		}
+		seen[key] = true
+	}
+}

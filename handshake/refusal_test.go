@@ -1,0 +1,150 @@
+package handshake_test
+
+import (
+	"bufio"
+	"bytes"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/fibersock/fibersock/handshake"
+)
+
+// 9112-9.6-a, 6455-4.2.1-a, T-E01, T-D19: the connection ends, the body is plain text and the status's own.
+func TestRefusalIsAWholeResponse(t *testing.T) {
+	got := handshake.AppendRefusal([]byte("before "), &handshake.Error{
+		Status: 405, Reason: "<script>", Header: map[string][]string{"X-B": {"1", "2"}, "Allow": {"GET"}},
+	})
+	want := "before HTTP/1.1 405 Method Not Allowed\r\n" +
+		"Connection: close\r\n" +
+		"Content-Type: text/plain; charset=utf-8\r\n" +
+		"X-Content-Type-Options: nosniff\r\n" +
+		"Content-Length: 19\r\n" +
+		"Allow: GET\r\n" +
+		"X-B: 1\r\n" +
+		"X-B: 2\r\n" +
+		"\r\n" +
+		"Method Not Allowed\n"
+	if string(got) != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// readRefusal reads with an HTTP client that is not ours and wants nothing to be left.
+func readRefusal(t *testing.T, b []byte) (*http.Response, string) {
+	t.Helper()
+	r := bufio.NewReader(bytes.NewReader(b))
+	resp, err := http.ReadResponse(r, nil)
+	if err != nil {
+		t.Fatalf("%q: %v", b, err)
+	}
+	body, err := io.ReadAll(resp.Body)
+	if err != nil || r.Buffered() > 0 || !resp.Close {
+		t.Fatalf("%q: %v, %d bytes left, close %v", b, err, r.Buffered(), resp.Close)
+	}
+	if resp.Header.Get("Content-Type") != "text/plain; charset=utf-8" || resp.Header.Get("X-Content-Type-Options") != "nosniff" {
+		t.Errorf("%q: may be taken for HTML", b)
+	}
+	return resp, string(body)
+}
+
+func TestEveryStatusIsReadByAnHTTPClient(t *testing.T) {
+	for status := -1; status < 1100; status++ {
+		resp, body := readRefusal(t, handshake.AppendRefusal(nil, &handshake.Error{Status: status}))
+		want := status
+		if status < 300 || status > 599 || status == 304 { // a 304 has no body
+			want = 500 // T-E01: never what a proxy would take for a switch or a success
+		}
+		if resp.StatusCode != want || len(body) < 5 || resp.Status[4:]+"\n" != body {
+			t.Errorf("status %d: %s, body %q", status, resp.Status, body)
+		}
+		if name := http.StatusText(want); body != "Handshake Refused\n" && !strings.EqualFold(body, http.StatusText(want)+"\n") && want != 414 {
+			t.Errorf("status %d is named %q, want %q", want, body, name)
+		}
+	}
+	resp, _ := readRefusal(t, handshake.AppendRefusal(nil, nil))
+	if resp.StatusCode != 500 {
+		t.Errorf("no error at all: %s", resp.Status)
+	}
+}
+
+// 6455-4.2.2-d, 9110-7.8-g: the answer to a wrong version, as the client sees it.
+func TestRefusalOfAnotherVersion(t *testing.T) {
+	r := parseRequest(t, head(requestLine, replace(requestFields, "Sec-WebSocket-Version", "Sec-WebSocket-Version: 25")...))
+	_, err := handshake.ValidateRequest(r)
+	resp, _ := readRefusal(t, handshake.AppendRefusal(nil, err.(*handshake.Error)))
+	if resp.StatusCode != 426 || resp.Header.Get("Upgrade") != "websocket" || resp.Header.Get("Sec-WebSocket-Version") != "13" {
+		t.Errorf("got %s, %v", resp.Status, resp.Header)
+	}
+	b := handshake.AppendRefusal(nil, err.(*handshake.Error))
+	if !bytes.Contains(b, []byte("\r\nConnection: close, Upgrade\r\n")) {
+		t.Errorf("Connection does not name Upgrade: %q", b)
+	}
+}
+
+// T-D19: whatever the request holds, the response does not.
+func TestRefusalsDoNotReflectTheRequest(t *testing.T) {
+	const evil = "<script>alert(1)</script>"
+	for _, text := range []string{
+		evil + " / HTTP/1.1\r\n\r\n",
+		head("GET "+evil+" HTTP/1.1", requestFields...),
+		head("GET http://"+evil+"/ HTTP/1.1", requestFields...),
+		head(requestLine, replace(requestFields, "Host", "Host: "+evil)...),
+		head(requestLine, replace(requestFields, "Upgrade", "Upgrade: "+evil)...),
+		head(requestLine, replace(requestFields, "Connection", "Connection: "+evil)...),
+		head(requestLine, replace(requestFields, "Sec-WebSocket-Key", "Sec-WebSocket-Key: "+evil)...),
+		head(requestLine, replace(requestFields, "Sec-WebSocket-Version", "Sec-WebSocket-Version: "+evil)...),
+		head(requestLine, append(requestFields, "Sec-WebSocket-Protocol: "+evil)...),
+		head(requestLine, append(requestFields, "Sec-WebSocket-Extensions: "+evil)...),
+		head(requestLine, append(requestFields, "Content-Length: "+evil)...),
+		head(requestLine, append(requestFields, "Expect: "+evil)...),
+		head(requestLine, append(requestFields, "Origin: "+evil)...),
+		head(requestLine, append(requestFields, "Origin: http://script")...),
+	} {
+		var p handshake.RequestParser
+		r, _, err := p.Parse([]byte(text))
+		if err == nil {
+			_, err = handshake.ValidateRequest(r)
+		}
+		if err == nil {
+			err = handshake.CheckOrigin(r, nil)
+		}
+		if status(t, err) == 0 {
+			t.Errorf("%q was accepted", text)
+			continue
+		}
+		if b := handshake.AppendRefusal(nil, err.(*handshake.Error)); bytes.Contains(b, []byte("script")) {
+			t.Errorf("%q reflects the request", b)
+		}
+	}
+}
+
+// T-D17: a refusal goes out in any case, without the fields that may not.
+func TestFieldsThatMayNotBeSentAreLeftOutOfARefusal(t *testing.T) {
+	header := map[string][]string{
+		"Connection": {"keep-alive"}, "content-length": {"0"}, "Transfer-Encoding": {"chunked"}, "Content-Type": {"text/html"},
+		"x-content-type-options": {"none"}, "": {"x"}, "X Y": {"x"}, "X-Mixed": {"ok", "a\r\nX: y"},
+	}
+	for _, s := range injections {
+		header[s] = []string{"x"}
+		header["X-Bad"] = append(header["X-Bad"], s)
+	}
+	got := handshake.AppendRefusal(nil, &handshake.Error{Status: 401, Header: header})
+	want := handshake.AppendRefusal(nil, &handshake.Error{Status: 401, Header: map[string][]string{"X-Mixed": {"ok"}}})
+	if !bytes.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// The reason is for the log.
+func TestErrorSaysStatusAndReason(t *testing.T) {
+	for want, e := range map[string]*handshake.Error{
+		"websocket: handshake refused with 503 Service Unavailable: shutting down": {Status: 503, Reason: "shutting down"},
+		"websocket: handshake refused with 404 Not Found":                          {Status: 404},
+	} {
+		if e.Error() != want {
+			t.Errorf("got %q, want %q", e, want)
+		}
+	}
+}

@@ -8,7 +8,8 @@ import (
 	"github.com/fibersock/fibersock/handshake"
 )
 
-// 6455-4.2.2-f, -h, -i, -j, -k, 9110-8.6-a: neither empty fields nor a body.
+// 6455-4.2.2-f, 6455-4.2.2-h, 6455-4.2.2-i, 6455-4.2.2-j, 6455-4.2.2-k, 9110-8.6-a: neither
+// empty fields nor a body.
 func TestResponseOfAPlainAcceptance(t *testing.T) {
 	got, err := handshake.AppendResponse([]byte("before "), &handshake.Acceptance{Key: sampleKey})
 	want := "before " + head(switching, responseFields...)

@@ -44,7 +44,7 @@ func TestResponseHeadIsReadAsWritten(t *testing.T) {
 }
 
 // 6455-4.1-z, 6455-4.2.2-m: bytes behind the blank line are frames. The whole head gives the
-// same result however it is cut up (T-D03).
+// same result however it is cut up.
 func TestHeadsCutAnywhereConsumeExactlyTheHead(t *testing.T) {
 	const frames = "\x81\x85\x00\x00\x00\x00Hello\r\n\r\n"
 	request := head(requestLine, append(requestFields, "X-Empty:", "Origin: http://h")...)

@@ -15,7 +15,8 @@ func sampleOffer() *handshake.Offer {
 	return &handshake.Offer{Host: "server.example.com", Target: "/chat", Key: sampleKey}
 }
 
-// 6455-4.1-h, -i, -j, -k, -l, -m, -n: each field once, no Origin, nothing behind the blank line (6455-4.1-q).
+// 6455-4.1-h, 6455-4.1-i, 6455-4.1-j, 6455-4.1-k, 6455-4.1-l, 6455-4.1-m, 6455-4.1-n, 6455-4.1-q:
+// each field once, no Origin, nothing behind the blank line.
 func TestRequestOfAPlainOffer(t *testing.T) {
 	got, err := handshake.AppendRequest([]byte("before "), sampleOffer())
 	want := "before " + head(requestLine, requestFields...)

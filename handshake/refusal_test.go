@@ -49,6 +49,7 @@ func readRefusal(t *testing.T, b []byte) (*http.Response, string) {
 	return resp, string(body)
 }
 
+// 6455-4.2.2-b, 6455-4.2.2-e: 401, 3xx, 404 or whatever the server finds apt.
 func TestEveryStatusIsReadByAnHTTPClient(t *testing.T) {
 	for status := -1; status < 1100; status++ {
 		resp, body := readRefusal(t, handshake.AppendRefusal(nil, &handshake.Error{Status: status}))

@@ -103,6 +103,7 @@ func TestOpeningHandshakesThatAreRefused(t *testing.T) {
 		{"9112-3.2-a Host with port too high", requestLine, with("Host", "Host: h:65536"), 400},
 		{"9112-3.2-a Host is a bare port", requestLine, with("Host", "Host: :80"), 400},
 		{"9112-3.2-a Host is IPv6 without brackets", requestLine, with("Host", "Host: ::1"), 400},
+		{"9112-3.2-a text after the brackets", requestLine, with("Host", "Host: [::1]x"), 400},
 		{"9112-3.2-a Host with zone", requestLine, with("Host", "Host: [fe80::1%25eth0]"), 400},
 		{"9112-3.2-a Host not ASCII", requestLine, with("Host", "Host: bücher"), 400},
 		{"9112-3.2-a Host with stray percent", requestLine, with("Host", "Host: a%zz"), 400},

@@ -38,7 +38,7 @@ func (e *URLError) Error() string {
 // percent-encoded already stays as it is.
 //
 // Userinfo goes to [URL.User] and from there into [URL.Authorization] only. A zone
-// of an IPv6 address ("%25eth0") is part of [URL.Address] only.
+// of an IPv6 address ("%25eth0") is in [URL.Address] and [URL.String], but is never sent.
 //
 // The error is a [*URLError]: for other schemes, for a fragment, even an empty one,
 // for control characters, for a host that is missing or not ASCII, for a port that is

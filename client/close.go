@@ -80,10 +80,14 @@ func (c *Conn) awaitClose(ctx context.Context) {
 // CloseNow cuts the connection, without a closing handshake. Calls that wait
 // return ErrClosed. It may be called at any time, any number of times.
 func (c *Conn) CloseNow() error {
-	err := c.endpoint.Cut(c.socket.Close)
+	err := c.endpoint.Cut(nil, c.socket.Close)
 	c.closing.Do(func() { close(c.gone) })
 	return err
 }
+
+// failureWait is how long the server is given to take the Close that says why the
+// connection failed.
+const failureWait = time.Second
 
 // part goes through the end of the closing handshake, in the background: after
 // both Close frames the server closes TCP first, and this side waits for it
@@ -92,11 +96,12 @@ func (c *Conn) part(kind endpoint.Kind) {
 	c.closing.Do(func() {
 		go func() {
 			defer close(c.gone)
+			wait := c.closeWait
 			if kind == endpoint.Failed {
-				c.socket.CloseGently(time.Second)
-				return
+				wait = failureWait
+				c.socket.Finish(wait)
 			}
-			c.socket.Drain(c.closeWait)
+			c.socket.Drain(wait)
 		}()
 	})
 }

@@ -128,10 +128,14 @@ func (e *Endpoint) Lost(cause error) error {
 }
 
 // Cut ends the connection from this side without a closing handshake: it
-// records that, calls the function that closes the transport, and returns its
-// error. Err is ErrClosed then, if there is nothing better.
-func (e *Endpoint) Cut(closeTransport func() error) error {
-	e.end(&ending{code: wire.AbnormalClosure, err: ErrClosed})
+// records why, ErrClosed if why is nil, calls the function that closes the
+// transport, and returns its error. It may be called from any goroutine.
+func (e *Endpoint) Cut(why error, closeTransport func() error) error {
+	how := &ending{code: wire.AbnormalClosure, err: ErrClosed}
+	if why != nil {
+		how.err = &LostError{Err: why}
+	}
+	e.end(how)
 	err := closeTransport()
 	e.sender.stop()
 	return err

@@ -24,6 +24,9 @@ func (e *Endpoint) NewMessage(op wire.Opcode) (*Outgoing, error) {
 // Opcode returns the message's type.
 func (m *Outgoing) Opcode() wire.Opcode { return m.opcode }
 
+// Began reports whether a fragment has been sent.
+func (m *Outgoing) Began() bool { return m.began }
+
 // Done reports whether no fragment can follow.
 func (m *Outgoing) Done() bool { return m.done }
 

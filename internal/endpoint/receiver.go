@@ -287,16 +287,25 @@ func (e *Endpoint) answer(ev Event) Event {
 	return ev
 }
 
-// fail fails the connection (Section 7.1.7): the peer is told the status code
-// that err carries, and its input is ignored from now on.
+// fail fails the connection, because the peer broke the rule that err wraps.
 func (e *Endpoint) fail(err error) Event {
-	rule := wire.ErrInvalidUTF8
-	errors.As(err, &rule) // check and ParseHeader return nothing else
+	var rule *wire.Error
+	if !errors.As(err, &rule) {
+		panic("BUG: websocket: a failure without a status code: " + err.Error())
+	}
+	return Event{Kind: Failed, Err: e.Fail(rule.Code, rule.Reason, err)}
+}
+
+// Fail fails the connection (Section 7.1.7): the peer is told code and reason,
+// its input is ignored from now on, and nothing more is sent. The error is the
+// *FailError, with err as the cause, or why the connection had ended before. It
+// belongs to the goroutine that receives. code and reason must be such that can
+// be sent.
+func (e *Endpoint) Fail(code wire.StatusCode, reason string, err error) error {
 	e.stopReceiving()
-	failed := &FailError{Code: rule.Code, Err: err}
-	e.end(&ending{code: wire.AbnormalClosure, err: failed})
-	e.sender.closeFor(rule.Code, rule.Reason)
-	return Event{Kind: Failed, Err: failed}
+	ended := e.end(&ending{code: wire.AbnormalClosure, err: &FailError{Code: code, Err: err}})
+	e.sender.closeFor(code, reason)
+	return ended.err
 }
 
 // receiveClose takes the payload of the peer's Close (Section 5.5.1).

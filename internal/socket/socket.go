@@ -68,36 +68,34 @@ func (c *Conn) arm(now time.Time) {
 	c.Conn.SetWriteDeadline(c.armed)
 }
 
-// maxDrain bounds, in bytes, what CloseGently reads and throws away.
+// maxDrain bounds, in bytes, what is read and thrown away at a connection's end.
 const maxDrain = 1 << 20
 
-// CloseGently closes the connection after the last frame was written: it says
-// that no more will come, reads and throws away what the peer still sends, until
-// the peer closes too or wait is over, and closes. A plain close with unread
-// input makes the system send a reset, which can destroy the Close frame on its
-// way to the peer (RFC 6455, Section 7.1.1). Nobody else may be reading.
-func (c *Conn) CloseGently(wait time.Duration) error {
+// Finish says to the peer, after the last frame was written, that no more will
+// come. It takes at most wait. What cannot be closed for writing alone is closed.
+func (c *Conn) Finish(wait time.Duration) {
 	half, ok := c.Conn.(interface{ CloseWrite() error })
 	if !ok {
-		return c.Conn.Close()
+		c.Conn.Close()
+		return
 	}
-	deadline := time.Now().Add(wait)
-	c.Conn.SetDeadline(deadline)
-	if half.CloseWrite() == nil {
-		io.Copy(io.Discard, io.LimitReader(c.Conn, maxDrain))
+	c.Conn.SetWriteDeadline(time.Now().Add(wait))
+	if half.CloseWrite() != nil {
+		c.Conn.Close()
 	}
-	return c.Conn.Close()
 }
 
-// Drain is CloseGently for the side that lets the other close first (Section
-// 7.1.1: the client): it waits up to wait for the peer to close, then closes.
-// Without a positive wait there is no limit.
-func (c *Conn) Drain(wait time.Duration) error {
+// Drain reads and throws away what the peer still sends, until the peer closes
+// too or wait is over, and closes the connection. A plain close with unread
+// input makes the system send a reset, which can destroy the Close frame on its
+// way to the peer (RFC 6455, Section 7.1.1). Without a positive wait there is
+// no limit. Nobody else may be reading.
+func (c *Conn) Drain(wait time.Duration) {
 	var deadline time.Time
 	if wait > 0 {
 		deadline = time.Now().Add(wait)
 	}
 	c.Conn.SetReadDeadline(deadline)
 	io.Copy(io.Discard, io.LimitReader(c.Conn, maxDrain))
-	return c.Conn.Close()
+	c.Conn.Close()
 }

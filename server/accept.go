@@ -1,0 +1,168 @@
+package server
+
+import (
+	"errors"
+	"net"
+
+	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/endpoint"
+)
+
+// Upgraded is a connection whose opening handshake is done, or as good as done.
+type Upgraded struct {
+	// Request is the client's handshake request; it may be nil if nobody will
+	// ask for it.
+	Request *handshake.Request
+
+	// Subprotocol is the one that was chosen, "" if none.
+	Subprotocol string
+
+	// Response is what is still to be sent before the first frame: the 101. It
+	// is empty if that has been sent.
+	Response []byte
+
+	// Buffered is what has been read from the connection after the request: the
+	// beginning of the client's frames. Run changes it.
+	Buffered []byte
+}
+
+// Upgrade decides on an opening handshake request that somebody else has read
+// (RFC 6455, Section 4.2). It returns what Run needs, but for Buffered. The error
+// is a *handshake.Error, with the HTTP status that the request should be refused
+// with: see handshake.AppendRefusal.
+func (s *Server) Upgrade(r *handshake.Request) (Upgraded, error) {
+	a, err := s.accept(r)
+	if err != nil {
+		return Upgraded{}, refusal(err)
+	}
+	response, err := handshake.AppendResponse(nil, a)
+	if err != nil { // what the server itself wanted to answer cannot be sent
+		s.report(err)
+		return Upgraded{}, &handshake.Error{Status: 500, Reason: err.Error()}
+	}
+	return Upgraded{Request: r, Subprotocol: a.Subprotocol, Response: response}, nil
+}
+
+// accept goes through Section 4.2.2: it returns what to answer, or why not.
+func (s *Server) accept(r *handshake.Request) (*handshake.Acceptance, error) {
+	if s.shuttingDown() {
+		return nil, &handshake.Error{Status: 503, Reason: "the server is shutting down"}
+	}
+	u, err := handshake.ValidateRequest(r)
+	if err != nil {
+		return nil, err
+	}
+	if err := handshake.CheckOrigin(r, s.Origins); err != nil {
+		return nil, err
+	}
+	if s.handler(r.Path()) == nil {
+		return nil, &handshake.Error{Status: 404, Reason: "no handler for this path"}
+	}
+	a := &handshake.Acceptance{
+		Key:         u.Key,
+		Subprotocol: handshake.SelectSubprotocol(u.Subprotocols, s.Subprotocols),
+	}
+	if s.Authorize != nil {
+		if err := s.Authorize(r, a); err != nil {
+			return nil, err
+		}
+	}
+	return a, nil
+}
+
+// refusal makes an error of Authorize an answer.
+func refusal(err error) *handshake.Error {
+	var e *handshake.Error
+	if errors.As(err, &e) {
+		return e
+	}
+	return &handshake.Error{Status: 403, Reason: err.Error()}
+}
+
+// handler returns the handler for a path, nil if there is none.
+func (s *Server) handler(path string) *Handler {
+	if h, ok := s.Handlers[path]; ok {
+		return h
+	}
+	if s.Handler.empty() && len(s.Handlers) > 0 {
+		return nil
+	}
+	return &s.Handler
+}
+
+// Run serves a connection whose opening handshake somebody else has made, and
+// returns when it has ended: nil if by a closing handshake, else why. Nobody else
+// may write to nc or read from it, and Run closes it. After Shutdown the client
+// gets a Close with 1001 at once.
+func (s *Server) Run(nc net.Conn, up Upgraded) error {
+	loop := s.loop()
+	t := loop.transport(nc)
+	c := s.newConn(t)
+	loop.run(t, c, func() bool { return c.open(up) && (len(up.Buffered) == 0 || c.receive(up.Buffered)) })
+	var closed *CloseError
+	if err := c.Err(); !errors.As(err, &closed) {
+		return err
+	}
+	return nil
+}
+
+// opening is what a connection needs only during the opening handshake.
+type opening struct {
+	parser handshake.RequestParser
+}
+
+// handshake takes the next bytes of the opening handshake. It returns the bytes
+// that came after it, and whether the connection goes on.
+func (c *Conn) handshake(b []byte) (rest []byte, more bool) {
+	if c.opening == nil {
+		c.opening = new(opening)
+	}
+	r, n, err := c.opening.parser.Parse(b)
+	if err != nil {
+		return nil, c.refuse(err)
+	}
+	if r == nil {
+		return nil, true
+	}
+	c.opening = nil
+	up, err := c.server.Upgrade(r)
+	if err != nil {
+		return nil, c.refuse(err)
+	}
+	return b[n:], c.open(up)
+}
+
+// refuse answers with an HTTP error. What else the client sends is not looked
+// at: a proxy may have taken it for a request, and the client for frames.
+func (c *Conn) refuse(err error) (more bool) {
+	refused := refusal(err)
+	c.server.report(&RefusedError{RemoteAddr: c.RemoteAddr(), Err: refused})
+	c.transport.Write(handshake.AppendRefusal(nil, refused))
+	c.transport.Finish(drainTime)
+	return false
+}
+
+// open ends the opening handshake and begins the connection proper. It reports
+// whether the connection goes on.
+func (c *Conn) open(up Upgraded) (more bool) {
+	if len(up.Response) > 0 {
+		if _, err := c.transport.Write(up.Response); err != nil {
+			return false
+		}
+	}
+	c.request, c.subprotocol = up.Request, up.Subprotocol
+	c.handler = c.server.handler(c.Path())
+	if c.handler == nil {
+		c.handler = &c.server.Handler
+	}
+	if c.handler.Serve != nil {
+		c.fiber = newFiber()
+	}
+	c.endpoint.Init(c.transport, endpoint.Config{
+		Role:    endpoint.Server,
+		Limits:  c.server.Limits,
+		Partial: c.handler.Partial != nil && c.handler.Serve == nil,
+	})
+	c.phase.Store(openPhase)
+	return c.begin()
+}

@@ -1,0 +1,134 @@
+package server
+
+import (
+	"iter"
+	"sync"
+	"sync/atomic"
+
+	"github.com/fibersock/fibersock/internal/endpoint"
+	"github.com/fibersock/fibersock/wire"
+)
+
+// Broadcast sends p as a message of type op to all connections of the server that
+// are open; see the function Broadcast.
+func (s *Server) Broadcast(op wire.Opcode, p []byte) error { return Broadcast(s.Conns(), op, p) }
+
+// Broadcast sends p as a message of type op, Text or Binary, to all connections
+// of to. The message is encoded once. Broadcast does not wait for the clients:
+// what one has not taken waits for it, up to Server.MaxBacklog bytes; one that is
+// over that loses its connection. Messages that are sent to a connection
+// afterwards come after it.
+//
+// The error is ErrNotData or wire.ErrInvalidUTF8 for a message that cannot be
+// sent; that a connection has ended is no error. p is not kept.
+func Broadcast(to iter.Seq[*Conn], op wire.Opcode, p []byte) error {
+	m, err := endpoint.Prepare(op, p)
+	if err != nil {
+		return err
+	}
+	for c := range to {
+		c.post(m)
+	}
+	return nil
+}
+
+// post sends m without waiting.
+func (c *Conn) post(m *endpoint.Prepared) {
+	box := c.outbox.Load()
+	if box == nil {
+		c.outbox.CompareAndSwap(nil, newOutbox())
+		box = c.outbox.Load()
+	}
+	limit := orDefault(c.server.MaxBacklog, DefaultMaxBacklog)
+	idle, over := box.put(m, limit)
+	if over {
+		go c.cut(&BacklogError{Max: limit})
+	}
+	if idle {
+		go c.empty(box)
+	}
+}
+
+// empty sends what is in the outbox, as the one goroutine that does.
+func (c *Conn) empty(box *outbox) {
+	for {
+		m := box.next()
+		if m == nil {
+			return
+		}
+		// What ended the connection is reported where that was noticed.
+		_ = c.endpoint.SendPrepared(m)
+		box.sent(m)
+	}
+}
+
+// outbox holds what has been broadcast to a connection and not been written.
+type outbox struct {
+	waiting atomic.Int64 // messages in queue or being written
+
+	mu        sync.Mutex // guards the rest
+	done      sync.Cond  // a message has been written
+	queue     []*endpoint.Prepared
+	bytes     int
+	running   bool   // a goroutine is sending
+	accepted  uint64 // messages that were ever put in
+	delivered uint64 // and those that were sent
+}
+
+func newOutbox() *outbox {
+	box := new(outbox)
+	box.done.L = &box.mu
+	return box
+}
+
+// put adds m, unless there is so much that the limit, if it is one, would be
+// passed. It reports whether nobody is sending yet, and whether m was refused.
+func (b *outbox) put(m *endpoint.Prepared, limit int) (idle, over bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if limit > 0 && len(b.queue) > 0 && b.bytes+m.Size() > limit {
+		return false, true
+	}
+	b.queue = append(b.queue, m)
+	b.bytes += m.Size()
+	b.accepted++
+	b.waiting.Add(1)
+	idle, b.running = !b.running, true
+	return idle, false
+}
+
+// next returns the oldest message, nil if there is none and the caller is done.
+func (b *outbox) next() *endpoint.Prepared {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.queue) == 0 {
+		b.queue, b.running = nil, false
+		return nil
+	}
+	m := b.queue[0]
+	b.queue[0] = nil
+	b.queue = b.queue[1:]
+	return m
+}
+
+// sent notes that m has been written.
+func (b *outbox) sent(m *endpoint.Prepared) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.bytes -= m.Size()
+	b.delivered++
+	b.waiting.Add(-1)
+	b.done.Broadcast()
+}
+
+// wait returns when what is in the outbox now has been written.
+func (b *outbox) wait() {
+	if b.waiting.Load() == 0 {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for last := b.accepted; b.delivered < last; {
+		b.done.Wait()
+	}
+}

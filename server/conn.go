@@ -1,0 +1,236 @@
+package server
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+
+	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/endpoint"
+	"github.com/fibersock/fibersock/wire"
+)
+
+// Conn is a connection to a client. All its methods may be called from any
+// goroutine, in handlers and out of them; those that receive from one at a time.
+//
+// Once the connection has ended, what sends and receives returns why, and goes
+// on to: a *CloseError if the client closed it, a *FailError if it was failed, a
+// *LostError if the transport ended without a closing handshake, ErrClosed if
+// the server closed it. All of them are net.ErrClosed under errors.Is.
+type Conn struct {
+	server    *Server
+	transport transport
+	endpoint  endpoint.Endpoint
+
+	phase   atomic.Uint32 // openingPhase, openPhase, endedPhase
+	opening *opening      // nil once the opening handshake is done
+
+	// What is known when it is open.
+	handler     *Handler
+	request     *handshake.Request // nil if Run was not told
+	subprotocol string
+	fiber       *fiber // of Handler.Serve; nil without
+
+	value  atomic.Pointer[any]
+	outbox atomic.Pointer[outbox] // nil until something is broadcast
+
+	fragments fragments
+	watch     watch
+	holders   atomic.Int32 // loop and fiber; the last removes the connection
+}
+
+// The phases of a connection's life.
+const (
+	openingPhase uint32 = iota // in the opening handshake
+	openPhase                  // between the calls of Handler.Open and Handler.Close
+	endedPhase
+)
+
+func (c *Conn) isOpen() bool { return c.phase.Load() == openPhase }
+
+// Send sends p as one message of type op, Text or Binary. A text must be UTF-8:
+// otherwise nothing is sent and the error is wire.ErrInvalidUTF8. p is neither
+// changed nor kept. While a message begun with SendFragment is not finished, the
+// error is ErrMessageUnfinished.
+func (c *Conn) Send(op wire.Opcode, p []byte) error {
+	if err := c.beforeSend(); err != nil {
+		return err
+	}
+	return c.endpoint.Send(op, p)
+}
+
+// SendText sends s as a text message; see Send.
+func (c *Conn) SendText(s string) error {
+	if err := c.beforeSend(); err != nil {
+		return err
+	}
+	return c.endpoint.SendText(s)
+}
+
+// Sendf sends a text message formatted as by fmt.Sprintf; see Send.
+func (c *Conn) Sendf(format string, args ...any) error {
+	return c.Send(wire.Text, fmt.Appendf(nil, format, args...))
+}
+
+// SendJSON sends v, encoded by encoding/json, as a text message; see Send.
+func (c *Conn) SendJSON(v any) error {
+	p, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("websocket: encoding a message: %w", err)
+	}
+	return c.Send(wire.Text, p)
+}
+
+// beforeSend sees to the order of messages: those that were broadcast before
+// come first, and a message in fragments is not interrupted.
+func (c *Conn) beforeSend() error {
+	if c.fragments.open.Load() {
+		return ErrMessageUnfinished
+	}
+	if box := c.outbox.Load(); box != nil {
+		box.wait()
+	}
+	return nil
+}
+
+// fragments is the message that SendFragment is sending.
+type fragments struct {
+	open    atomic.Bool // the first fragment is sent, the last is not
+	mu      sync.Mutex  // guards message
+	message *endpoint.Outgoing
+}
+
+// SendFragment sends p, which may be empty, as the next fragment of a message,
+// the last one if final is set (RFC 6455, Section 5.4). op is the message's type
+// with its first fragment, and the same or wire.Continuation with the others. A
+// fragment of a text may end inside a code point, the message may not. Until the
+// message is finished, no other can be sent but control frames.
+func (c *Conn) SendFragment(op wire.Opcode, p []byte, final bool) error {
+	f := &c.fragments
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.message == nil {
+		if err := c.beforeSend(); err != nil {
+			return err
+		}
+		m, err := c.endpoint.NewMessage(op)
+		if err != nil {
+			return err
+		}
+		f.message = m
+	} else if op != wire.Continuation && op != f.message.Opcode() {
+		return ErrMessageUnfinished
+	}
+	err := f.message.Send(p, final)
+	f.open.Store(f.message.Began() && !f.message.Done())
+	if !f.open.Load() {
+		f.message = nil
+	}
+	return err
+}
+
+// Ping sends a Ping with the given payload, at most 125 bytes. The server looks
+// after the life of its connections by itself: see Server.PingInterval.
+func (c *Conn) Ping(payload []byte) error { return c.endpoint.Ping(payload) }
+
+// Pong sends a Pong that answers no Ping, with at most 125 bytes. Pings are
+// answered without it.
+func (c *Conn) Pong(payload []byte) error { return c.endpoint.Pong(payload) }
+
+// Close starts the closing handshake: it sends a Close with code and reason, an
+// empty one if code is 0, and returns. The connection ends when the client's
+// Close comes, or after Server.CloseTimeout. Messages that come before that are
+// still delivered.
+//
+// A code or reason that cannot be sent is a *wire.Error, and the connection stays
+// open. If a Close has been sent already, the error is ErrClosed, or why the
+// connection ended.
+func (c *Conn) Close(code wire.StatusCode, reason string) error {
+	return c.endpoint.Close(code, reason)
+}
+
+// CloseNow cuts the connection, without a closing handshake. It may be called at
+// any time, any number of times.
+func (c *Conn) CloseNow() error { return c.cut(nil) }
+
+// cut cuts the connection and remembers why.
+func (c *Conn) cut(why error) error {
+	err := c.endpoint.Cut(why, c.transport.Close)
+	if c.fiber != nil {
+		c.fiber.end()
+	}
+	return err
+}
+
+// Value returns what SetValue has set last, nil at first.
+func (c *Conn) Value() any {
+	if v := c.value.Load(); v != nil {
+		return *v
+	}
+	return nil
+}
+
+// SetValue keeps v with the connection, for the program's own use.
+func (c *Conn) SetValue(v any) { c.value.Store(&v) }
+
+// Request returns the client's handshake request, nil if Run was not given one.
+// It is not to be changed.
+func (c *Conn) Request() *handshake.Request { return c.request }
+
+// Path returns the path of the request, as it was sent.
+func (c *Conn) Path() string {
+	if c.request == nil {
+		return ""
+	}
+	return c.request.Path()
+}
+
+// Query returns what follows the "?" of the request, as it was sent.
+func (c *Conn) Query() string {
+	if c.request == nil {
+		return ""
+	}
+	return c.request.Query()
+}
+
+// Header returns the header fields of the request. They are not to be changed.
+func (c *Conn) Header() handshake.Header {
+	if c.request == nil {
+		return nil
+	}
+	return c.request.Header
+}
+
+// Subprotocol returns the subprotocol that was chosen, "" if none.
+func (c *Conn) Subprotocol() string { return c.subprotocol }
+
+// RemoteAddr returns the address of the client, or of the proxy before it.
+func (c *Conn) RemoteAddr() net.Addr { return c.transport.RemoteAddr() }
+
+// LocalAddr returns the address of this side.
+func (c *Conn) LocalAddr() net.Addr { return c.transport.LocalAddr() }
+
+// State says how far a connection has come: Open, Closing (the server sent its
+// Close) or Closed.
+type State = endpoint.State
+
+// The states of a connection.
+const (
+	Open    = endpoint.Open
+	Closing = endpoint.CloseSent
+	Closed  = endpoint.Closed
+)
+
+// State returns how far the connection has come.
+func (c *Conn) State() State { return c.endpoint.State() }
+
+// CloseCode returns what Handler.Close is called with; 0 before that is known.
+func (c *Conn) CloseCode() wire.StatusCode { return c.endpoint.CloseCode() }
+
+// CloseReason returns what Handler.Close is called with.
+func (c *Conn) CloseReason() string { return c.endpoint.CloseReason() }
+
+// Err returns why the connection ended, nil as long as that is not known.
+func (c *Conn) Err() error { return c.endpoint.Err() }

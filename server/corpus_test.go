@@ -1,0 +1,184 @@
+package server_test
+
+import (
+	"bytes"
+	"errors"
+	"net"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+
+	"github.com/fibersock/fibersock/fuzz/corpus"
+	"github.com/fibersock/fibersock/internal/corpustest"
+	"github.com/fibersock/fibersock/server"
+	"github.com/fibersock/fibersock/wire"
+)
+
+// The server plays the server's scripts of the golden corpus, over a pipe. What
+// it sends is compared to the byte; a program is not told of Pings and Pongs.
+func TestGoldenCorpus(t *testing.T) {
+	t.Run("with handlers", func(t *testing.T) { play(t, openWithHandlers, nil) })
+	t.Run("with Serve", func(t *testing.T) {
+		play(t, openWithServe, func(s *corpus.Script) string {
+			if s.Partial {
+				return "Receive returns whole messages"
+			}
+			return ""
+		})
+	})
+}
+
+func play(t *testing.T, open func(*testing.T, *corpus.Script) corpustest.Subject, unfit func(*corpus.Script) string) {
+	corpustest.Runner{
+		Open: open,
+		Unfit: func(s *corpus.Script) string {
+			if s.Role != corpus.Server {
+				return "of another role"
+			}
+			if unfit != nil {
+				return unfit(s)
+			}
+			return ""
+		},
+		Bubble: true,
+		Random: 2,
+		Unseen: func(_ *corpus.Script, kind corpus.EventKind) bool {
+			return kind == corpus.Ping || kind == corpus.Pong
+		},
+		Bytewise: 4 << 10,
+	}.Run(t)
+}
+
+// piped is a server's connection at one end of a pipe.
+type piped struct {
+	t      *testing.T
+	c      *server.Conn
+	peer   *corpustest.Peer
+	events corpustest.Events
+	failed atomic.Bool   // Handler.Error has been called
+	done   chan struct{} // closed when Run has returned
+}
+
+func openWithHandlers(t *testing.T, s *corpus.Script) corpustest.Subject {
+	p := &piped{t: t}
+	h := server.Handler{Message: p.message, Error: p.error, Close: p.closed}
+	if s.Partial {
+		h.Partial = p.partial
+	}
+	p.open(s, h)
+	return p
+}
+
+func openWithServe(t *testing.T, s *corpus.Script) corpustest.Subject {
+	p := &piped{t: t}
+	p.open(s, server.Handler{Serve: p.serve})
+	return p
+}
+
+// open has the server run a connection whose opening handshake is done.
+func (p *piped) open(s *corpus.Script, h server.Handler) {
+	opened := make(chan *server.Conn, 1)
+	h.Open = func(c *server.Conn) { opened <- c }
+	srv := &server.Server{
+		Handler:      h,
+		Limits:       server.Limits{Frame: s.FrameLimit, Message: s.MessageLimit},
+		PingInterval: -1,
+	}
+	ours, theirs := net.Pipe()
+	p.peer = corpustest.NewPeer(theirs)
+	p.done = make(chan struct{})
+	go func() {
+		defer close(p.done)
+		srv.Run(ours, server.Upgraded{}) // what it returns, the handlers are told
+	}()
+	p.c = <-opened
+}
+
+// serve receives until the connection ends.
+func (p *piped) serve(c *server.Conn) {
+	for {
+		m, err := c.Receive(p.t.Context())
+		var closed *server.CloseError
+		switch {
+		case err == nil:
+			p.message(c, m.Opcode, m.Payload)
+			continue
+		case errors.As(err, &closed):
+			p.closed(c, closed.Code, closed.Reason)
+		default:
+			p.error(c, err)
+		}
+		return
+	}
+}
+
+func (p *piped) message(_ *server.Conn, op wire.Opcode, payload []byte) {
+	p.events.Add(corpus.Event{Kind: corpus.Message, Opcode: op, Payload: bytes.Clone(payload)})
+}
+
+func (p *piped) partial(_ *server.Conn, op wire.Opcode, payload []byte, final bool) {
+	p.events.Add(corpus.Event{Kind: corpus.Partial, Opcode: op, Final: final, Payload: bytes.Clone(payload)})
+}
+
+func (p *piped) error(_ *server.Conn, err error) {
+	var failed *server.FailError
+	var lost *server.LostError
+	switch {
+	case errors.As(err, &failed):
+		p.events.Add(corpus.Event{Kind: corpus.Fail, Code: failed.Code})
+	case errors.As(err, &lost):
+		p.events.Add(corpus.Event{Kind: corpus.Lost, Code: wire.AbnormalClosure})
+	default:
+		p.t.Errorf("Error was told %v", err)
+	}
+	if p.failed.Swap(true) {
+		p.t.Error("Error was called twice")
+	}
+}
+
+// closed is told of every end. What Error was told before is an event already.
+func (p *piped) closed(_ *server.Conn, code wire.StatusCode, reason string) {
+	if !p.failed.Load() {
+		p.events.Add(corpus.Event{Kind: corpus.Close, Code: code, Reason: reason})
+	} else if code != wire.AbnormalClosure || reason != "" {
+		p.t.Errorf("Close was told %v %q after Error", code, reason)
+	}
+}
+
+func (p *piped) Input(b []byte) { p.peer.Send(b) }
+func (p *piped) EOF()           { p.peer.End() }
+
+func (p *piped) Call(a corpus.Action) error {
+	switch a.Kind {
+	case corpus.SendMessage:
+		return p.c.Send(a.Opcode, a.Bytes)
+	case corpus.SendFragment:
+		return p.c.SendFragment(a.Opcode, a.Bytes, a.Final)
+	case corpus.SendPing:
+		return p.c.Ping(a.Bytes)
+	case corpus.SendPong:
+		return p.c.Pong(a.Bytes)
+	default: // corpus.SendClose; the runner calls for nothing else
+		return p.c.Close(a.Code, a.Reason)
+	}
+}
+
+func (p *piped) Observe() corpustest.Observation {
+	synctest.Wait()
+	o := corpustest.Observation{Events: p.events.Take(), Out: p.peer.Take()}
+	switch p.c.State() {
+	case server.Open:
+		o.State = corpus.Open
+	case server.Closing:
+		o.State = corpus.CloseSent
+	case server.Closed:
+		o.State = corpus.Closed
+	}
+	return o
+}
+
+func (p *piped) Close() {
+	p.peer.End()
+	p.peer.Wait()
+	<-p.done
+}

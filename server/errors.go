@@ -1,0 +1,98 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/fibersock/fibersock/internal/endpoint"
+	"github.com/fibersock/fibersock/internal/socket"
+)
+
+// How a connection can end. Each is net.ErrClosed under errors.Is.
+type (
+	// CloseError: the client closed the connection, with this Code and Reason.
+	CloseError = endpoint.CloseError
+
+	// FailError: the server failed the connection with the status Code; Err is
+	// the rule or limit that the client broke, or a *PanicError.
+	FailError = endpoint.FailError
+
+	// LostError: the transport ended without a closing handshake, by Err.
+	LostError = endpoint.LostError
+
+	// LimitError: the cause of a FailError, if the client went over a limit.
+	LimitError = endpoint.LimitError
+
+	// TimeoutError: the cause of a LostError, if the client did not read what
+	// was written within Server.WriteTimeout.
+	TimeoutError = socket.TimeoutError
+)
+
+// UsageError is a call that makes no sense, whatever the client does. Nothing
+// has been sent and the connection is as it was.
+type UsageError = endpoint.UsageError
+
+// ErrClosed is what a call returns that comes after the server closed the
+// connection. It is net.ErrClosed under errors.Is.
+var ErrClosed = endpoint.ErrClosed
+
+// What a caller can do wrong.
+var (
+	ErrNotData           = endpoint.ErrNotData
+	ErrMessageUnfinished = endpoint.ErrMessageUnfinished
+	ErrConcurrentReceive = &UsageError{Reason: "another call is receiving on this connection; receive from one goroutine at a time"}
+	ErrNotServing        = &UsageError{Reason: "Receive is for Handler.Serve; other connections get their messages from Handler.Message"}
+)
+
+// ErrServerClosed is what Serve and its kin return after Shutdown.
+var ErrServerClosed = errors.New("websocket: server closed")
+
+// PanicError is a panic in a handler.
+type PanicError struct {
+	Value any    // what was passed to panic
+	Stack []byte // the goroutine's stack at that point
+}
+
+// Error returns a text with the value.
+func (e *PanicError) Error() string { return fmt.Sprintf("websocket: panic in a handler: %v", e.Value) }
+
+// RefusedError is a connection that was not accepted. It goes to Server.Log.
+type RefusedError struct {
+	RemoteAddr net.Addr
+	Err        error // a *handshake.Error, or why the connection ended before
+}
+
+// Error returns a text with the address and the cause.
+func (e *RefusedError) Error() string {
+	return fmt.Sprintf("websocket: handshake with %v refused: %v", e.RemoteAddr, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *RefusedError) Unwrap() error { return e.Err }
+
+// silence is the cause of a LostError, if nothing came from a client for too
+// long. It is a timeout.
+type silence struct {
+	what   string
+	after  time.Duration
+	option string
+}
+
+func (e *silence) Error() string {
+	return "websocket: " + e.what + " within " + e.after.String() + " (" + e.option + ")"
+}
+
+func (e *silence) Timeout() bool { return true }
+
+// BacklogError is the cause of a LostError, if a client did not read what was
+// broadcast to it.
+type BacklogError struct {
+	Max int // Server.MaxBacklog, in bytes
+}
+
+// Error names the limit, its value and the option that sets it.
+func (e *BacklogError) Error() string {
+	return fmt.Sprintf("websocket: the client does not read: more than %d bytes of broadcasts wait for it (MaxBacklog)", e.Max)
+}

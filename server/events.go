@@ -1,0 +1,147 @@
+package server
+
+import (
+	"errors"
+	"runtime/debug"
+
+	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/endpoint"
+	"github.com/fibersock/fibersock/wire"
+)
+
+// This file makes calls of handlers out of what the loop brings. It runs on the
+// loop's side of the connection only, one call at a time; that is why events do
+// not overlap.
+
+// receive takes bytes from the loop; see loop.go.
+func (c *Conn) receive(b []byte) (more bool) {
+	c.watch.busy.Store(true)
+	defer func() {
+		if p := recover(); p != nil {
+			more = c.panicked(p)
+		}
+		c.watch.alive(c.server.tick.Load())
+		c.watch.busy.Store(false)
+	}()
+	if c.phase.Load() == openingPhase {
+		if b, more = c.handshake(b); !more || c.phase.Load() == openingPhase {
+			return more
+		}
+	}
+	for {
+		ev, n := c.endpoint.Receive(b)
+		b = b[n:]
+		switch ev.Kind {
+		case endpoint.None:
+			return true
+		case endpoint.Message:
+			c.message(ev)
+		case endpoint.Partial:
+			c.handler.Partial(c, ev.Opcode, ev.Payload, ev.Final)
+		case endpoint.Ping, endpoint.Pong: // answered, and counted as a sign of life
+		case endpoint.Closing, endpoint.Failed:
+			c.finish()
+			return false
+		}
+		if c.endpoint.Err() != nil { // cut by a handler; the loop will notice
+			return true
+		}
+	}
+}
+
+// message hands on a whole message.
+func (c *Conn) message(ev endpoint.Event) {
+	switch {
+	case c.fiber != nil:
+		c.fiber.deliver(ev.Opcode, ev.Payload)
+	case c.handler.Message != nil:
+		c.handler.Message(c, ev.Opcode, ev.Payload)
+	}
+}
+
+// begin opens the connection for the program.
+func (c *Conn) begin() (more bool) {
+	defer func() {
+		if p := recover(); p != nil {
+			more = c.panicked(p)
+		}
+	}()
+	if c.handler.Open != nil {
+		c.handler.Open(c)
+	}
+	if c.server.shuttingDown() {
+		_ = c.endpoint.Close(wire.GoingAway, "") // Shutdown may have been faster
+	}
+	if c.fiber != nil {
+		c.holders.Add(1)
+		go c.serve()
+	}
+	return true
+}
+
+// panicked fails the connection because a handler panicked. What the handler
+// said is nothing for the client.
+func (c *Conn) panicked(value any) (more bool) {
+	err := &PanicError{Value: value, Stack: debug.Stack()}
+	c.server.report(err)
+	if c.phase.Load() == openingPhase { // in Server.Authorize
+		return c.refuse(&handshake.Error{Status: 500, Reason: "panic in Authorize"})
+	}
+	c.endpoint.Fail(wire.InternalError, "", err)
+	c.finish()
+	return false
+}
+
+// finish ends the connection for the program: the closing handshake is done, or
+// the connection has failed, or the transport has ended.
+func (c *Conn) finish() {
+	if !c.phase.CompareAndSwap(openPhase, endedPhase) {
+		return
+	}
+	c.transport.Finish(drainTime)
+	if c.fiber != nil {
+		c.fiber.end()
+	}
+	err := c.endpoint.Err()
+	var closed *CloseError
+	if c.handler.Error != nil && !errors.As(err, &closed) && err != ErrClosed {
+		c.protect(func() { c.handler.Error(c, err) })
+	}
+	if c.handler.Close != nil {
+		c.protect(func() { c.handler.Close(c, c.CloseCode(), c.CloseReason()) })
+	}
+}
+
+// protect reports a panic of f. The connection is at its end anyway.
+func (c *Conn) protect(f func()) {
+	defer func() {
+		if p := recover(); p != nil {
+			c.server.report(&PanicError{Value: p, Stack: debug.Stack()})
+		}
+	}()
+	f()
+}
+
+// lost is the loop's last call: the socket has ended, by err if that was not
+// wanted; see loop.go.
+func (c *Conn) lost(err error) {
+	switch c.phase.Load() {
+	case openingPhase:
+		if why := c.endpoint.Err(); why != nil {
+			c.server.report(&RefusedError{RemoteAddr: c.RemoteAddr(), Err: why})
+		}
+	case openPhase:
+		c.endpoint.Lost(err)
+		c.finish()
+	case endedPhase:
+	}
+	c.release()
+}
+
+// release is called by the loop and by the fiber, when they let go of the
+// connection.
+func (c *Conn) release() {
+	if c.holders.Add(-1) == 0 {
+		c.server.removeConn(c)
+	}
+}

@@ -1,0 +1,157 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+
+	"github.com/fibersock/fibersock/internal/endpoint"
+	"github.com/fibersock/fibersock/wire"
+)
+
+// Message is a received message:
+//
+//	Opcode  wire.Opcode // Text or Binary
+//	Payload []byte      // the program's own
+//
+// Its method Text returns the payload as a string.
+type Message = endpoint.Received
+
+// fiber is the goroutine of Handler.Serve and how messages get to it: one may
+// lie in the mailbox, so that the loop can go on and answer Pings while Serve is
+// busy; with the next one the loop waits, and so, in the end, does the client.
+type fiber struct {
+	mailbox   chan Message
+	ended     chan struct{} // closed when nothing more will come
+	endOnce   sync.Once
+	exited    chan struct{} // closed when Serve has returned
+	receiving atomic.Bool
+	spare     chan []byte // a buffer that ReceiveInto does not need any more
+}
+
+func newFiber() *fiber {
+	return &fiber{
+		mailbox: make(chan Message, 1),
+		ended:   make(chan struct{}),
+		exited:  make(chan struct{}),
+		spare:   make(chan []byte, 1),
+	}
+}
+
+// end tells Receive that nothing more will come.
+func (f *fiber) end() { f.endOnce.Do(func() { close(f.ended) }) }
+
+// deliver puts a copy of a message into the mailbox, when there is room.
+func (f *fiber) deliver(op wire.Opcode, p []byte) {
+	var buf []byte
+	select {
+	case buf = <-f.spare:
+	default:
+	}
+	select {
+	case f.mailbox <- Message{Opcode: op, Payload: append(buf[:0], p...)}:
+	case <-f.exited:
+	case <-f.ended:
+	}
+}
+
+// serve runs Handler.Serve and then closes the connection.
+func (c *Conn) serve() {
+	defer c.release()
+	defer close(c.fiber.exited)
+	code := wire.NormalClosure
+	defer func() {
+		if p := recover(); p != nil {
+			c.server.report(&PanicError{Value: p, Stack: debug.Stack()})
+			code = wire.InternalError
+		}
+		_ = c.endpoint.Close(code, "") // if it has ended already, so much the better
+	}()
+	c.handler.Serve(c)
+}
+
+// Receive waits for the next message and returns it; the payload is the
+// program's own. It is for Handler.Serve, and returns ErrNotServing in other
+// connections. If ctx ends first, its error is returned, nothing is lost, and a
+// later call receives the message. See Conn for the other errors.
+func (c *Conn) Receive(ctx context.Context) (Message, error) {
+	f := c.fiber
+	if f == nil {
+		return Message{}, ErrNotServing
+	}
+	if !f.receiving.CompareAndSwap(false, true) {
+		return Message{}, ErrConcurrentReceive
+	}
+	defer f.receiving.Store(false)
+	select {
+	case m := <-f.mailbox:
+		return m, nil
+	default:
+	}
+	select {
+	case m := <-f.mailbox:
+		return m, nil
+	case <-ctx.Done():
+		return Message{}, ctx.Err()
+	case <-f.ended:
+	}
+	select {
+	case m := <-f.mailbox: // what came before the end
+		return m, nil
+	default:
+		return Message{}, c.Err()
+	}
+}
+
+// ReceiveInto is Receive with a buffer to receive into: the payload is appended
+// to buf, and the extended slice is returned. It allocates only if buf is too
+// small.
+func (c *Conn) ReceiveInto(ctx context.Context, buf []byte) (wire.Opcode, []byte, error) {
+	m, err := c.Receive(ctx)
+	if err != nil {
+		return 0, buf, err
+	}
+	buf = append(buf, m.Payload...)
+	select {
+	case c.fiber.spare <- m.Payload:
+	default:
+	}
+	return m.Opcode, buf, nil
+}
+
+// ReceiveJSON receives a message, text or binary, and decodes it into v. A
+// message that is not the JSON for v is an error, and the next one can be
+// received.
+func (c *Conn) ReceiveJSON(ctx context.Context, v any) error {
+	m, err := c.Receive(ctx)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(m.Payload, v); err != nil {
+		return fmt.Errorf("websocket: decoding a %s message of %d bytes: %w", m.Opcode, len(m.Payload), err)
+	}
+	return nil
+}
+
+// Messages returns an iterator over the messages that Receive would return. It
+// ends with the first error, which it yields with a zero Message; if the client
+// closed normally, with 1000 or 1001, it ends without.
+func (c *Conn) Messages(ctx context.Context) iter.Seq2[Message, error] {
+	return func(yield func(Message, error) bool) {
+		for {
+			m, err := c.Receive(ctx)
+			var closed *CloseError
+			if errors.As(err, &closed) && (closed.Code == wire.NormalClosure || closed.Code == wire.GoingAway) {
+				return
+			}
+			if !yield(m, err) || err != nil {
+				return
+			}
+		}
+	}
+}

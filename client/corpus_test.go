@@ -20,8 +20,8 @@ import (
 // with NextReader, which shows no control frames, any other with Receive.
 func TestGoldenCorpus(t *testing.T) {
 	corpustest.Runner{
-		Open:   openPiped,
-		Unfit:  unfit,
+		Open:   openGolden,
+		Unfit:  unfitForClient,
 		Bubble: true,
 		Random: 2,
 		Unseen: func(s *corpus.Script, kind corpus.EventKind) bool {
@@ -31,8 +31,8 @@ func TestGoldenCorpus(t *testing.T) {
 	}.Run(t)
 }
 
-// unfit returns what the client cannot be told to do.
-func unfit(s *corpus.Script) string {
+// unfitForClient returns what the client cannot be told to do.
+func unfitForClient(s *corpus.Script) string {
 	if s.Role != corpus.Client {
 		return "of another role"
 	}
@@ -59,15 +59,15 @@ func unfit(s *corpus.Script) string {
 	return ""
 }
 
-// piped is a client at one end of a pipe.
-type piped struct {
+// goldenConn is a client at one end of a pipe.
+type goldenConn struct {
 	c      *client.Conn
 	peer   *corpustest.Peer
 	events corpustest.Events
 	writer *client.MessageWriter // of the message that is being written
 }
 
-func openPiped(t *testing.T, s *corpus.Script) corpustest.Subject {
+func openGolden(t *testing.T, s *corpus.Script) corpustest.Subject {
 	ours, theirs := net.Pipe()
 	go acceptHandshake(t, theirs)
 	c, err := client.Dial(t.Context(), "ws://server.example/", &client.Config{
@@ -78,7 +78,7 @@ func openPiped(t *testing.T, s *corpus.Script) corpustest.Subject {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &piped{c: c, peer: corpustest.NewPeer(theirs)}
+	p := &goldenConn{c: c, peer: corpustest.NewPeer(theirs)}
 	if s.Partial {
 		go p.receivePieces(t)
 	} else {
@@ -121,7 +121,7 @@ func acceptHandshake(t *testing.T, nc net.Conn) {
 }
 
 // receive receives until the connection ends.
-func (p *piped) receive(t *testing.T) {
+func (p *goldenConn) receive(t *testing.T) {
 	for {
 		m, err := p.c.Receive(context.Background())
 		if err != nil {
@@ -146,7 +146,7 @@ func (p *piped) receive(t *testing.T) {
 }
 
 // receivePieces receives piece by piece until the connection ends.
-func (p *piped) receivePieces(t *testing.T) {
+func (p *goldenConn) receivePieces(t *testing.T) {
 	for {
 		op, r, err := p.c.NextReader(context.Background())
 		buf := make([]byte, 100)
@@ -173,7 +173,7 @@ func (p *piped) receivePieces(t *testing.T) {
 }
 
 // end takes the error with which receiving ended.
-func (p *piped) end(t *testing.T, err error) {
+func (p *goldenConn) end(t *testing.T, err error) {
 	var failed *client.FailError
 	var lost *client.LostError
 	var closed *client.CloseError
@@ -192,10 +192,10 @@ func (p *piped) end(t *testing.T, err error) {
 	}
 }
 
-func (p *piped) Input(b []byte) { p.peer.Send(b) }
-func (p *piped) EOF()           { p.peer.End() }
+func (p *goldenConn) Input(b []byte) { p.peer.Send(b) }
+func (p *goldenConn) EOF()           { p.peer.End() }
 
-func (p *piped) Call(a corpus.Action) error {
+func (p *goldenConn) Call(a corpus.Action) error {
 	switch a.Kind {
 	case corpus.SendMessage:
 		return p.c.Send(a.Opcode, a.Bytes)
@@ -212,7 +212,7 @@ func (p *piped) Call(a corpus.Action) error {
 }
 
 // fragment writes one fragment.
-func (p *piped) fragment(a corpus.Action) (err error) {
+func (p *goldenConn) fragment(a corpus.Action) (err error) {
 	if p.writer == nil {
 		if p.writer, err = p.c.NextWriter(a.Opcode); err != nil {
 			return err
@@ -233,7 +233,7 @@ func (p *piped) fragment(a corpus.Action) (err error) {
 
 // close closes. A Close that is under way waits for what comes next in the
 // script and has no error yet.
-func (p *piped) close(a corpus.Action) error {
+func (p *goldenConn) close(a corpus.Action) error {
 	result := make(chan error, 1)
 	go func() { result <- p.c.Close(context.Background(), a.Code, a.Reason) }()
 	synctest.Wait()
@@ -245,7 +245,7 @@ func (p *piped) close(a corpus.Action) error {
 	}
 }
 
-func (p *piped) Observe() corpustest.Observation {
+func (p *goldenConn) Observe() corpustest.Observation {
 	synctest.Wait()
 	o := corpustest.Observation{Events: p.events.Take(), Out: p.peer.Take()}
 	switch p.c.State() {
@@ -259,7 +259,7 @@ func (p *piped) Observe() corpustest.Observation {
 	return o
 }
 
-func (p *piped) Close() {
+func (p *goldenConn) Close() {
 	p.c.CloseNow()
 	p.peer.End()
 	p.peer.Wait()

@@ -17,9 +17,9 @@ import (
 // The server plays the server's scripts of the golden corpus, over a pipe. What
 // it sends is compared to the byte; a program is not told of Pings and Pongs.
 func TestGoldenCorpus(t *testing.T) {
-	t.Run("with handlers", func(t *testing.T) { play(t, openWithHandlers, nil) })
+	t.Run("with handlers", func(t *testing.T) { playGolden(t, goldenWithHandlers, nil) })
 	t.Run("with Serve", func(t *testing.T) {
-		play(t, openWithServe, func(s *corpus.Script) string {
+		playGolden(t, goldenWithServe, func(s *corpus.Script) string {
 			if s.Partial {
 				return "Receive returns whole messages"
 			}
@@ -28,7 +28,7 @@ func TestGoldenCorpus(t *testing.T) {
 	})
 }
 
-func play(t *testing.T, open func(*testing.T, *corpus.Script) corpustest.Subject, unfit func(*corpus.Script) string) {
+func playGolden(t *testing.T, open func(*testing.T, *corpus.Script) corpustest.Subject, unfit func(*corpus.Script) string) {
 	corpustest.Runner{
 		Open: open,
 		Unfit: func(s *corpus.Script) string {
@@ -49,8 +49,8 @@ func play(t *testing.T, open func(*testing.T, *corpus.Script) corpustest.Subject
 	}.Run(t)
 }
 
-// piped is a server's connection at one end of a pipe.
-type piped struct {
+// goldenConn is a server's connection at one end of a pipe.
+type goldenConn struct {
 	t      *testing.T
 	c      *server.Conn
 	peer   *corpustest.Peer
@@ -59,8 +59,8 @@ type piped struct {
 	done   chan struct{} // closed when Run has returned
 }
 
-func openWithHandlers(t *testing.T, s *corpus.Script) corpustest.Subject {
-	p := &piped{t: t}
+func goldenWithHandlers(t *testing.T, s *corpus.Script) corpustest.Subject {
+	p := &goldenConn{t: t}
 	h := server.Handler{Message: p.message, Error: p.error, Close: p.closed}
 	if s.Partial {
 		h.Partial = p.partial
@@ -69,14 +69,14 @@ func openWithHandlers(t *testing.T, s *corpus.Script) corpustest.Subject {
 	return p
 }
 
-func openWithServe(t *testing.T, s *corpus.Script) corpustest.Subject {
-	p := &piped{t: t}
+func goldenWithServe(t *testing.T, s *corpus.Script) corpustest.Subject {
+	p := &goldenConn{t: t}
 	p.open(s, server.Handler{Serve: p.serve})
 	return p
 }
 
 // open has the server run a connection whose opening handshake is done.
-func (p *piped) open(s *corpus.Script, h server.Handler) {
+func (p *goldenConn) open(s *corpus.Script, h server.Handler) {
 	opened := make(chan *server.Conn, 1)
 	h.Open = func(c *server.Conn) { opened <- c }
 	srv := &server.Server{
@@ -95,7 +95,7 @@ func (p *piped) open(s *corpus.Script, h server.Handler) {
 }
 
 // serve receives until the connection ends.
-func (p *piped) serve(c *server.Conn) {
+func (p *goldenConn) serve(c *server.Conn) {
 	for {
 		m, err := c.Receive(p.t.Context())
 		var closed *server.CloseError
@@ -112,15 +112,15 @@ func (p *piped) serve(c *server.Conn) {
 	}
 }
 
-func (p *piped) message(_ *server.Conn, op wire.Opcode, payload []byte) {
+func (p *goldenConn) message(_ *server.Conn, op wire.Opcode, payload []byte) {
 	p.events.Add(corpus.Event{Kind: corpus.Message, Opcode: op, Payload: bytes.Clone(payload)})
 }
 
-func (p *piped) partial(_ *server.Conn, op wire.Opcode, payload []byte, final bool) {
+func (p *goldenConn) partial(_ *server.Conn, op wire.Opcode, payload []byte, final bool) {
 	p.events.Add(corpus.Event{Kind: corpus.Partial, Opcode: op, Final: final, Payload: bytes.Clone(payload)})
 }
 
-func (p *piped) error(_ *server.Conn, err error) {
+func (p *goldenConn) error(_ *server.Conn, err error) {
 	var failed *server.FailError
 	var lost *server.LostError
 	switch {
@@ -137,7 +137,7 @@ func (p *piped) error(_ *server.Conn, err error) {
 }
 
 // closed is told of every end. What Error was told before is an event already.
-func (p *piped) closed(_ *server.Conn, code wire.StatusCode, reason string) {
+func (p *goldenConn) closed(_ *server.Conn, code wire.StatusCode, reason string) {
 	if !p.failed.Load() {
 		p.events.Add(corpus.Event{Kind: corpus.Close, Code: code, Reason: reason})
 	} else if code != wire.AbnormalClosure || reason != "" {
@@ -145,10 +145,10 @@ func (p *piped) closed(_ *server.Conn, code wire.StatusCode, reason string) {
 	}
 }
 
-func (p *piped) Input(b []byte) { p.peer.Send(b) }
-func (p *piped) EOF()           { p.peer.End() }
+func (p *goldenConn) Input(b []byte) { p.peer.Send(b) }
+func (p *goldenConn) EOF()           { p.peer.End() }
 
-func (p *piped) Call(a corpus.Action) error {
+func (p *goldenConn) Call(a corpus.Action) error {
 	switch a.Kind {
 	case corpus.SendMessage:
 		return p.c.Send(a.Opcode, a.Bytes)
@@ -163,7 +163,7 @@ func (p *piped) Call(a corpus.Action) error {
 	}
 }
 
-func (p *piped) Observe() corpustest.Observation {
+func (p *goldenConn) Observe() corpustest.Observation {
 	synctest.Wait()
 	o := corpustest.Observation{Events: p.events.Take(), Out: p.peer.Take()}
 	switch p.c.State() {
@@ -177,7 +177,7 @@ func (p *piped) Observe() corpustest.Observation {
 	return o
 }
 
-func (p *piped) Close() {
+func (p *goldenConn) Close() {
 	p.peer.End()
 	p.peer.Wait()
 	<-p.done

@@ -48,8 +48,9 @@ type Runner struct {
 	// If nil, all scripts are played.
 	Unfit func(s *corpus.Script) string
 
-	// Unseen are the events that the endpoint's API does not show.
-	Unseen []corpus.EventKind
+	// Unseen reports whether the endpoint's API does not show events of a
+	// kind in a script. If nil, it shows all.
+	Unseen func(s *corpus.Script, kind corpus.EventKind) bool
 
 	// Bubble has each script played in a bubble of testing/synctest.
 	Bubble bool

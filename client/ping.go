@@ -29,15 +29,22 @@ func (c *Conn) Ping(ctx context.Context) (time.Duration, error) {
 	}
 	turn := c.turn
 	for {
-		select {
+		select { // first, because with the turn there is nobody to wake us
 		case <-answered:
 			return time.Since(sent), nil
+		default:
+		}
+		select {
+		case <-answered:
 		case <-c.gone:
 			return 0, c.endpoint.Err()
 		case <-ctx.Done():
 			return 0, ctx.Err()
 		case turn <- struct{}{}:
-			err := c.receiveForLater(ctx)
+			var err error
+			if !c.pings.answered(payload) {
+				err = c.receiveForLater(ctx)
+			}
 			full := c.queued+len(c.held.bytes) > maxQueued
 			c.giveTurn()
 			if err != nil {
@@ -109,6 +116,14 @@ func (p *pings) expect() (payload [8]byte, answered chan struct{}) {
 			return payload, answered
 		}
 	}
+}
+
+// answered reports whether the Pong has come.
+func (p *pings) answered(payload [8]byte) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, waiting := p.waiting[payload]
+	return !waiting
 }
 
 func (p *pings) forget(payload [8]byte) {

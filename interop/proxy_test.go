@@ -1,0 +1,131 @@
+package interop
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// A proxy starts a reverse proxy before the plain server at backend, a host and port. It listens with or without TLS; url leads to it when dialed with
+// dial, which nil stands for the network's own.
+type proxy func(t *testing.T, backend string, secure bool) (url string, dial dialFunc)
+
+type dialFunc func(ctx context.Context, network, addr string) (net.Conn, error)
+
+func TestThroughNginx(t *testing.T) {
+	through(t, "nginx", startNginx)
+}
+
+func TestThroughHAProxy(t *testing.T) {
+	through(t, "haproxy", startHAProxy)
+}
+
+// through runs the scenarios between our client and each of our servers with the proxy between them. It is the proxy that talks TLS.
+func through(t *testing.T, name string, start proxy) {
+	for _, server := range ourServers {
+		runAll(t, pairing{
+			name: name + " before " + server.name,
+			connect: func(t *testing.T, o options) (endpoint, endpoint) {
+				behind := o
+				behind.secure = false
+				backend, accept := server.listen(t, behind)
+				url, dial := start(t, strings.TrimSuffix(strings.TrimPrefix(backend, "ws://"), "/"), o.secure)
+				return ourClient(dial).dial(t, url, o), accept()
+			},
+		})
+	}
+}
+
+// What nginx's manual tells to do for WebSocket. It listens on a unix socket, because it cannot tell which port it got.
+const nginxConf = `
+daemon off;
+error_log stderr notice;
+pid nginx.pid;
+events {}
+http {
+	access_log off;
+	client_body_temp_path body;
+	proxy_temp_path proxy;
+	fastcgi_temp_path fastcgi;
+	uwsgi_temp_path uwsgi;
+	scgi_temp_path scgi;
+	map $http_upgrade $connection_upgrade {
+		default upgrade;
+		''      close;
+	}
+	server {
+		listen unix:%[1]s %[2]s;
+		ssl_certificate     %[3]s;
+		ssl_certificate_key %[4]s;
+		location / {
+			proxy_pass http://%[5]s;
+			proxy_http_version 1.1;
+			proxy_set_header Host $host;
+			proxy_set_header Upgrade $http_upgrade;
+			proxy_set_header Connection $connection_upgrade;
+		}
+	}
+}
+`
+
+func startNginx(t *testing.T, backend string, secure bool) (string, dialFunc) {
+	t.Helper()
+	dir := t.TempDir()
+	socket := filepath.Join(dir, "socket")
+	cert, key := testCertificate().files(t)
+	scheme, ssl := "ws", ""
+	if secure {
+		scheme, ssl = "wss", "ssl"
+	}
+	conf := writeFile(t, dir, "nginx.conf", fmt.Sprintf(nginxConf, socket, ssl, cert, key, backend))
+	nginx := start(t, exec.Command(find(t, "nginx", "nginx"), "-p", dir, "-e", "stderr", "-c", conf))
+	nginx.errors.await(t, "start worker process ")
+	return scheme + "://localhost/", func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", socket)
+	}
+}
+
+const haproxyConf = `
+defaults
+	mode http
+	timeout connect 10s
+	timeout client 30s
+	timeout server 30s
+	timeout tunnel 60s
+frontend in
+	bind fd@3 %s
+	default_backend out
+backend out
+	server ours %s
+`
+
+// startHAProxy hands haproxy the socket to listen on: connections queue there until it is ready.
+func startHAProxy(t *testing.T, backend string, secure bool) (string, dialFunc) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close() // haproxy has a duplicate
+	file, err := listener.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+
+	dir := t.TempDir()
+	scheme, ssl := "ws", ""
+	if secure {
+		scheme, ssl = "wss", "ssl crt "+writeFile(t, dir, "both.pem", testCertificate().cert+testCertificate().key)
+	}
+	conf := writeFile(t, dir, "haproxy.cfg", fmt.Sprintf(haproxyConf, ssl, backend))
+	cmd := exec.Command(find(t, "haproxy", "haproxy"), "-db", "-f", conf)
+	cmd.ExtraFiles = []*os.File{file}
+	start(t, cmd)
+	return scheme + "://" + listener.Addr().String() + "/", nil
+}

@@ -11,9 +11,10 @@ import (
 
 // Close closes the connection properly (RFC 6455, Section 7): it sends a Close
 // with code and reason, an empty one if code is 0, waits for the server's, and
-// then for the server to close TCP. Messages that come meanwhile are dropped,
-// unless another goroutine is receiving. It takes until ctx ends or
-// Config.CloseTimeout is over at most, and then cuts the connection.
+// then for the server to close TCP. It takes until ctx ends or
+// Config.CloseTimeout is over at most, and then cuts the connection. Messages
+// that come meanwhile are kept for Receive, unless there is more than 1 MiB of
+// them that nobody receives: then they are dropped.
 //
 // Close returns nil if the closing handshake came to its end, whatever code the
 // server answered. A code or reason that cannot be sent is a *wire.Error, and
@@ -67,7 +68,10 @@ func (c *Conn) awaitClose(ctx context.Context) {
 		case <-c.gone:
 			return
 		case c.turn <- struct{}{}:
-			_, err := c.next(ctx)
+			err := c.receiveForLater(ctx)
+			if c.overfull() {
+				c.dropKept()
+			}
 			c.giveTurn()
 			if err != nil {
 				<-c.gone // cut at the end of ctx at the latest

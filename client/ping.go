@@ -8,10 +8,11 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/internal/endpoint"
+	"github.com/fibersock/fibersock/wire"
 )
 
-// maxQueued is how many payload bytes a Ping receives and keeps for later
-// receivers before it leaves the reading to them.
+// maxQueued is how many payload bytes a Ping or Close receives and keeps for
+// later receivers before it leaves the reading to them.
 const maxQueued = 1 << 20
 
 // Ping sends a Ping and returns the time until its Pong came (RFC 6455, Section
@@ -45,7 +46,7 @@ func (c *Conn) Ping(ctx context.Context) (time.Duration, error) {
 			if !c.pings.answered(payload) {
 				err = c.receiveForLater(ctx)
 			}
-			full := c.queued+len(c.held.bytes) > maxQueued
+			full := c.overfull()
 			c.giveTurn()
 			if err != nil {
 				return 0, err
@@ -91,6 +92,17 @@ func (c *Conn) receiveForLater(ctx context.Context) error {
 func (c *Conn) keep(m Message) {
 	c.inbox = append(c.inbox, m)
 	c.queued += len(m.Payload)
+}
+
+// overfull reports whether as much is kept as may be.
+func (c *Conn) overfull() bool { return c.queued+len(c.held.bytes) > maxQueued }
+
+// dropKept drops what is kept, and what is still to come of its last message.
+func (c *Conn) dropKept() {
+	c.inbox, c.queued = nil, 0
+	if c.held.opcode != wire.Continuation {
+		c.held = held{opcode: c.held.opcode, skip: true}
+	}
 }
 
 // pings are the Pings whose Pong has not come. Each has a payload of its own,

@@ -2,7 +2,6 @@ package handshake
 
 import (
 	"slices"
-	"strings"
 )
 
 // The header fields of the handshake.
@@ -178,9 +177,10 @@ func sortedNames(extra map[string][]string) []string {
 	}
 	names := make([]string, 0, len(extra))
 	for name := range extra {
-		names = append(names, name)
+		// There are few; a general sort would be the larger part of the binary.
+		i, _ := slices.BinarySearch(names, name)
+		names = slices.Insert(names, i, name)
 	}
-	slices.SortFunc(names, strings.Compare)
 	return names
 }
 

@@ -243,7 +243,7 @@ func (r *receiver) dataPayload(p []byte) (Event, error) {
 		ev.Payload = m.assembly.bytes
 	}
 	if last {
-		m.opcode = wire.Continuation
+		m.opcode, m.size, m.fragments = wire.Continuation, 0, 0
 	}
 	return ev, nil
 }

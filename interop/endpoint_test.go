@@ -55,8 +55,9 @@ type event struct {
 // Options of a connection. The client offers, the server supports.
 type options struct {
 	offered, supported []string
-	secure             bool // over TLS, with the certificate of the tests
-	tapped             bool // if it is ours, the server looks at the wire for pongs; not with secure
+	secure             bool     // over TLS, with the certificate of the tests
+	origins            []string // of pages that our server accepts
+	tapped             bool     // if it is ours, the server looks at the wire for pongs; not with secure
 }
 
 // A party opens connections in either role. A nil function: it cannot take that role.

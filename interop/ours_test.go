@@ -225,6 +225,7 @@ func listenOurs(style style, serve func(t *testing.T, s *server.Server, ln net.L
 		s := &server.Server{
 			Handler:      style(t, wiretap, accepted),
 			Subprotocols: o.supported,
+			Origins:      o.origins,
 			Log:          func(err error) { t.Errorf("our server says: %v", err) },
 		}
 		serve(t, s, ln)

@@ -1,0 +1,196 @@
+package interop
+
+import (
+	"fmt"
+	"net"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/fibersock/fibersock/server"
+	"github.com/fibersock/fibersock/wire"
+)
+
+// A visitor's use of the page of `fibersock serve`, in a real browser. The elements are named at the top of the page's app.js.
+
+func TestPageEchoesText(t *testing.T) {
+	p := startBrowser(t).open(t, startServe(t).url)
+	p.connect()
+	p.set("message", nonASCII)
+	p.click("send-text")
+	p.until(entry("in", "text", "data-rtt") + `?.querySelector("bdi").textContent === ` + js(nonASCII))
+	p.screenshot("echo.png")
+}
+
+func TestPageEchoesOneMebibyteOfBinary(t *testing.T) {
+	p := startBrowser(t).open(t, startServe(t).url)
+	p.connect()
+	p.set("binary-size", "1048576")
+	p.click("send-binary")
+	p.until(entry("in", "binary", `data-size="1048576"`) + `?.dataset.verified === "true"`)
+	p.screenshot("binary.png")
+}
+
+func TestPageTimesAHundredEchoes(t *testing.T) {
+	p := startBrowser(t).open(t, startServe(t).url)
+	p.connect()
+	p.click("measure")
+	p.until(`Number(` + entry("event", "measure", "data-rtt") + `?.dataset.rtt) > 0`)
+}
+
+func TestPageChatsAcrossTwoTabs(t *testing.T) {
+	url := startServe(t).url + "#chat"
+	b := startBrowser(t)
+	ada, grace := b.open(t, url), b.open(t, url)
+	for name, p := range map[string]*page{"Ada": ada, "Grace ☕": grace} {
+		p.set("chat-name", name)
+		p.click("chat-join")
+		p.until(state("chat-state", "open"))
+	}
+	says := func(from *page, text string) {
+		t.Helper()
+		from.set("chat-text", text)
+		from.click("chat-send")
+		for _, p := range []*page{ada, grace} {
+			p.until(fmt.Sprintf(`[...document.querySelectorAll("#chat-log li")].some((li) => li.innerText.includes(%s) && li.dataset.mine === %s)`,
+				js(text), js(fmt.Sprint(p == from))))
+		}
+	}
+	says(ada, "Grüß dich, Grace! 🙂")
+	says(grace, "<b>Hello</b> Ada, привет")
+	ada.screenshot("chat-ada.png")
+	grace.screenshot("chat-grace.png")
+}
+
+// What a page closes with is what its own browser reports in the end, since the server echoes it (RFC 6455, Section 5.5.1).
+func TestPageSeesItsOwnStatusCodeBack(t *testing.T) {
+	p := startBrowser(t).open(t, startServe(t).url)
+	for _, c := range []struct {
+		code, reason string
+		seen         wire.StatusCode
+	}{
+		{"", "", wire.NoStatusReceived},
+		{"1000", "done", wire.NormalClosure},
+		{"3000", "", wire.Unauthorized},
+		{"4000", "Grüße, 世界", 4000},
+		{"4999", strings.Repeat("r", 123), 4999},
+	} {
+		p.connect()
+		p.set("close-code", c.code)
+		p.set("close-reason", c.reason)
+		p.click("close")
+		p.sawClose(c.seen, c.reason)
+		p.click("clear")
+	}
+}
+
+func TestPageSeesTheServersStatusCode(t *testing.T) {
+	serve := startServe(t)
+	p := startBrowser(t).open(t, serve.url)
+	closer := startCloser(t, strings.TrimSuffix(serve.url, "/"))
+	for _, c := range []struct {
+		code   wire.StatusCode
+		seen   wire.StatusCode
+		reason string
+	}{
+		{0, wire.NoStatusReceived, ""},
+		{wire.NormalClosure, wire.NormalClosure, "done"},
+		{wire.GoingAway, wire.GoingAway, ""},
+		{wire.UnsupportedData, wire.UnsupportedData, "text only"},
+		{wire.PolicyViolation, wire.PolicyViolation, "no"},
+		{wire.InternalError, wire.InternalError, ""},
+		{4000, 4000, "Grüße, 世界"},
+		{4999, 4999, strings.Repeat("r", 123)},
+	} {
+		p.set("url", closer)
+		p.connect()
+		p.set("message", fmt.Sprintf("%d %s", int(c.code), c.reason))
+		p.click("send-text")
+		p.sawClose(c.seen, c.reason)
+		p.click("clear")
+	}
+	p.screenshot("closed.png")
+}
+
+func TestPageOfAnotherOriginIsRefused(t *testing.T) {
+	p := startBrowser(t).open(t, startServe(t).url)
+	p.set("url", startCloser(t))
+	p.click("connect")
+	p.until(state("state", "failed"))
+}
+
+// RFC 6455, Section 7.4.1: 1001 when a server goes down.
+func TestPageSeesTheServerGoingAway(t *testing.T) {
+	serve := startServe(t)
+	p := startBrowser(t).open(t, serve.url)
+	p.connect()
+	if err := serve.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	p.sawClose(wire.GoingAway, "")
+}
+
+// connect uses the echo console's form.
+func (p *page) connect() {
+	p.t.Helper()
+	p.click("connect")
+	p.until(state("state", "open"))
+}
+
+// sawClose waits for the entry of a clean close.
+func (p *page) sawClose(code wire.StatusCode, reason string) {
+	p.t.Helper()
+	p.until(entry("event", "close", "data-clean=true") + `?.dataset.code === ` + js(fmt.Sprint(int(code))))
+	p.until(entry("event", "close", "data-clean=true") + `.dataset.reason === ` + js(reason))
+}
+
+// entry is the first entry of the console's log with this direction, type and attribute, in JavaScript.
+func entry(dir, kind, attribute string) string {
+	return fmt.Sprintf("document.querySelector('#log li[data-dir=%s][data-type=%s][%s]')", dir, kind, attribute)
+}
+
+// state says in JavaScript that the badge called id shows this state.
+func state(id, value string) string {
+	return fmt.Sprintf("document.getElementById(%s).dataset.state === %s", js(id), js(value))
+}
+
+// A serving is a running `fibersock serve`.
+type serving struct {
+	*process
+	url string // of its page, with the slash
+}
+
+// startServe builds the command and serves with it for the rest of t.
+func startServe(t *testing.T) serving {
+	t.Helper()
+	binary := filepath.Join(t.TempDir(), "fibersock")
+	build := exec.Command("go", "build", "-o", binary, "./cmd/fibersock")
+	build.Dir = ".."
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	p := start(t, exec.Command(binary, "serve", "-addr", "127.0.0.1:0"))
+	return serving{p, "http://" + p.errors.await(t, "http://")}
+}
+
+// startCloser serves connections that are closed with the status code and reason that the first message names. It accepts pages from origins.
+func startCloser(t *testing.T, origins ...string) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	listenDirectly(t, &server.Server{Origins: origins, Handler: server.Handler{
+		Message: func(c *server.Conn, _ wire.Opcode, p []byte) {
+			code, reason, _ := strings.Cut(string(p), " ")
+			var number int
+			fmt.Sscan(code, &number)
+			if err := c.Close(wire.StatusCode(number), reason); err != nil {
+				t.Errorf("close %q: %v", p, err)
+			}
+		},
+	}}, ln)
+	return "ws://" + ln.Addr().String() + "/"
+}

@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/fibersock/fibersock/internal/endpoint"
@@ -35,7 +34,7 @@ func (c *Conn) Close(ctx context.Context, code wire.StatusCode, reason string) e
 	}
 	c.awaitClose(ctx)
 	err := c.endpoint.Err()
-	if closed := (*CloseError)(nil); errors.As(err, &closed) {
+	if _, ok := err.(*CloseError); ok {
 		return nil
 	}
 	if ctx.Err() != nil {

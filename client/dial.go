@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"errors"
 	"net"
 	"strconv"
 	"strings"
@@ -74,12 +73,11 @@ func (e *dialFailure) Unwrap() error { return e.err }
 // dialError says of err what caused it: if ctx is over, that is why the network
 // failed.
 func dialError(ctx context.Context, u handshake.URL, err error) error {
-	var refused *HandshakeError
-	var proxy *ProxyError
-	switch {
-	case ctx.Err() != nil:
-		err = context.Cause(ctx)
-	case errors.As(err, &refused), errors.As(err, &proxy):
+	if ctx.Err() != nil {
+		return &dialFailure{u.Address(), context.Cause(ctx)}
+	}
+	switch err.(type) {
+	case *HandshakeError, *ProxyError:
 		return err
 	}
 	return &dialFailure{u.Address(), err}
@@ -146,8 +144,7 @@ func open(ctx context.Context, nc net.Conn, request []byte, offer *handshake.Off
 	response, rest, err := readResponse(nc, buf, new(handshake.ResponseParser))
 	if err != nil {
 		stop()
-		var grammar *handshake.ResponseError
-		if errors.As(err, &grammar) {
+		if _, ok := err.(*handshake.ResponseError); ok {
 			err = &HandshakeError{Err: err}
 		}
 		return nil, err

@@ -15,17 +15,15 @@ import (
 // Its method Text returns the payload as a string.
 type Message = endpoint.Received
 
-// controlMessage returns a Ping or Pong as a message.
+// controlMessage returns a Ping, Pong or Close as a message.
 func controlMessage(ev endpoint.Event) Message {
-	m := Message{Opcode: wire.Ping, Payload: append([]byte(nil), ev.Payload...)}
-	if ev.Kind == endpoint.Pong {
-		m.Opcode = wire.Pong
+	switch ev.Kind {
+	case endpoint.Closing:
+		closed := ev.Err.(*CloseError)
+		return Message{Opcode: wire.Close, Code: closed.Code, Reason: closed.Reason}
+	case endpoint.Ping:
+		return Message{Opcode: wire.Ping, Payload: append([]byte(nil), ev.Payload...)}
+	default:
+		return Message{Opcode: wire.Pong, Payload: append([]byte(nil), ev.Payload...)}
 	}
-	return m
-}
-
-// closeMessage returns the server's Close as a message.
-func closeMessage(ev endpoint.Event) Message {
-	closed := ev.Err.(*CloseError)
-	return Message{Opcode: wire.Close, Code: closed.Code, Reason: closed.Reason}
 }

@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/fibersock/fibersock/internal/endpoint"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -61,37 +60,12 @@ func (c *Conn) Ping(ctx context.Context) (time.Duration, error) {
 // receiveForLater takes one event and keeps what it brings for the calls that
 // receive. The caller has the turn.
 func (c *Conn) receiveForLater(ctx context.Context) error {
-	ev, err := c.next(ctx)
-	if err != nil {
-		if c.control && ev.Kind == endpoint.Closing {
-			c.keep(closeMessage(ev))
-		}
-		return err
+	m, complete, err := c.step(ctx)
+	if complete {
+		c.inbox = append(c.inbox, m)
+		c.queued += len(m.Payload)
 	}
-	switch ev.Kind {
-	case endpoint.Message:
-		c.keep(Message{Opcode: ev.Opcode, Payload: append([]byte(nil), ev.Payload...)})
-	case endpoint.Partial:
-		if c.skipped(ev) {
-			break
-		}
-		c.held.opcode = ev.Opcode
-		c.held.bytes = append(c.held.bytes, ev.Payload...)
-		if ev.Final {
-			c.keep(Message{Opcode: ev.Opcode, Payload: c.held.bytes})
-			c.held = held{}
-		}
-	case endpoint.Ping, endpoint.Pong:
-		if c.control {
-			c.keep(controlMessage(ev))
-		}
-	}
-	return nil
-}
-
-func (c *Conn) keep(m Message) {
-	c.inbox = append(c.inbox, m)
-	c.queued += len(m.Payload)
+	return err
 }
 
 // overfull reports whether as much is kept as may be.

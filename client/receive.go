@@ -15,7 +15,8 @@ import (
 // This file reads from the socket on behalf of whoever has the turn.
 //
 //	begin/end   take and give back the turn, for a call that receives
-//	receive     makes a message of pieces, in the caller's buffer
+//	receive     the next message, in the caller's buffer if there is one
+//	step        makes a message of events
 //	next        the next event of the engine
 //	fill        more bytes from the socket, until the context ends
 //
@@ -135,48 +136,41 @@ type held struct {
 // are asked for, one of them may come first, even inside of a message. A message
 // that does not come whole is held for the next call.
 func (c *Conn) receive(ctx context.Context, buf []byte) (Message, error) {
-	dst := append(buf, c.held.bytes...)
-	if buf == nil {
-		dst = c.held.bytes // it is the program's own from now on
+	if buf != nil {
+		c.held.bytes = append(buf, c.held.bytes...)
 	}
 	for {
-		ev, err := c.next(ctx)
-		switch {
-		case err != nil && ev.Kind == endpoint.Closing && c.control:
-			return closeMessage(ev), nil
-		case err != nil:
-			c.hold(dst, buf)
-			return Message{}, err
+		m, complete, err := c.step(ctx)
+		if !complete && err == nil {
+			continue
 		}
-		switch ev.Kind {
-		case endpoint.Message:
-			return Message{Opcode: ev.Opcode, Payload: append(dst, ev.Payload...)}, nil
-		case endpoint.Partial:
-			if c.skipped(ev) {
-				continue
-			}
-			c.held.opcode = ev.Opcode
-			dst = append(dst, ev.Payload...)
-			if ev.Final {
-				c.held = held{}
-				return Message{Opcode: ev.Opcode, Payload: dst}, nil
-			}
-		case endpoint.Ping, endpoint.Pong:
-			if c.control {
-				c.hold(dst, buf)
-				return controlMessage(ev), nil
-			}
+		if buf != nil && !m.Opcode.IsData() { // what is held must not be the caller's
+			c.held.bytes = append([]byte(nil), c.held.bytes[len(buf):]...)
 		}
+		return m, err
 	}
 }
 
-// hold keeps what has arrived of a message: dst without buf, which is the
-// caller's and was in front of it.
-func (c *Conn) hold(dst, buf []byte) {
-	if buf != nil {
-		dst = append([]byte(nil), dst[len(buf):]...)
+// step takes one event, and reports whether a message is complete with it.
+func (c *Conn) step(ctx context.Context) (m Message, complete bool, err error) {
+	ev, err := c.next(ctx)
+	switch ev.Kind {
+	case endpoint.Message, endpoint.Partial:
+		if c.skipped(ev) {
+			return m, false, nil
+		}
+		c.held.opcode = ev.Opcode
+		c.held.bytes = append(c.held.bytes, ev.Payload...)
+		if complete = ev.Kind == endpoint.Message || ev.Final; complete {
+			m.Opcode, m.Payload = ev.Opcode, c.held.bytes
+			c.held = held{}
+		}
+	case endpoint.Ping, endpoint.Pong, endpoint.Closing:
+		if c.control {
+			return controlMessage(ev), true, nil
+		}
 	}
-	c.held.bytes = dst
+	return m, complete, err
 }
 
 // skipped reports whether ev is a piece of a message that nobody wants.

@@ -1,10 +1,6 @@
 package endpoint
 
-import (
-	"errors"
-
-	"github.com/fibersock/fibersock/wire"
-)
+import "github.com/fibersock/fibersock/wire"
 
 // This file turns bytes into events. A frame passes through it in three steps:
 //
@@ -287,10 +283,15 @@ func (e *Endpoint) answer(ev Event) Event {
 	return ev
 }
 
-// fail fails the connection, because the peer broke the rule that err wraps.
+// fail fails the connection, because the peer broke the rule that err is or wraps.
 func (e *Endpoint) fail(err error) Event {
 	var rule *wire.Error
-	if !errors.As(err, &rule) {
+	switch err := err.(type) {
+	case *wire.Error:
+		rule = err
+	case *LimitError:
+		rule = err.rule
+	default:
 		panic("BUG: websocket: a failure without a status code: " + err.Error())
 	}
 	return Event{Kind: Failed, Err: e.Fail(rule.Code, rule.Reason, err)}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/fibersock/fibersock/handshake"
@@ -105,7 +104,7 @@ func buildRequest(u handshake.URL, cfg *Config) ([]byte, *handshake.Offer, error
 // hasField reports whether header has a field called name, in whatever case.
 func hasField(header map[string][]string, name string) bool {
 	for n := range header {
-		if strings.EqualFold(n, name) {
+		if (handshake.Header{{Name: n}}).Count(name) > 0 {
 			return true
 		}
 	}

@@ -39,13 +39,13 @@ func checkSwitch(r *Response, o *Offer) error {
 	case r.Status != 101:
 		return unexpectedStatus(r)
 	case !atLeast11(r.Proto):
-		return &ResponseError{"", quote(r.Proto) + " where HTTP/1.1 was expected"}
+		return unexpected("", r.Proto, "HTTP/1.1")
 	case r.Header.Count(fieldUpgrade) != 1 || !equalFold(upgrade, "websocket"):
-		return &ResponseError{fieldUpgrade, quote(upgrade) + ` where "websocket" was expected`}
+		return unexpected(fieldUpgrade, upgrade, `"websocket"`)
 	case !r.Header.HasToken(fieldConnection, "upgrade"):
-		return &ResponseError{fieldConnection, quote(r.Header.Get(fieldConnection)) + ` where "Upgrade" was expected`}
+		return unexpected(fieldConnection, r.Header.Get(fieldConnection), `"Upgrade"`)
 	case r.Header.Count(fieldAccept) != 1:
-		return &ResponseError{fieldAccept, "there must be one line, not " + strconv.Itoa(r.Header.Count(fieldAccept))}
+		return notOneLine(fieldAccept, r.Header.Count(fieldAccept))
 	case accept != AcceptKey(o.Key):
 		return &ResponseError{fieldAccept, quote(accept) + " does not answer the key that was sent"}
 	case r.Header.Count(fieldContentLength) > 0:
@@ -54,6 +54,17 @@ func checkSwitch(r *Response, o *Offer) error {
 		return &ResponseError{fieldTransferEncoding, "a 101 response has no body"}
 	}
 	return nil
+}
+
+// unexpected reports a field, or something of the status line, that is not what it
+// must be.
+func unexpected(field, got, want string) error {
+	return &ResponseError{field, quote(got) + " where " + want + " was expected"}
+}
+
+// notOneLine reports a field that is there n times.
+func notOneLine(field string, n int) error {
+	return &ResponseError{field, "there must be one line, not " + strconv.Itoa(n)}
 }
 
 // unexpectedStatus names the versions of a server that refuses ours (Section 4.4).
@@ -86,7 +97,7 @@ func agreedSubprotocol(r *Response, o *Offer) (string, error) {
 	case n == 0:
 		return "", nil
 	case n > 1:
-		return "", &ResponseError{fieldProtocol, "there must be one line, not " + strconv.Itoa(n)}
+		return "", notOneLine(fieldProtocol, n)
 	}
 	name := r.Header.Get(fieldProtocol)
 	i := slices.Index(o.Subprotocols, name)

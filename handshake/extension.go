@@ -71,7 +71,9 @@ func (p *extensionParser) fail(reason string) {
 }
 
 func (p *extensionParser) skip(set string) {
-	p.rest = strings.TrimLeft(p.rest, set)
+	for p.rest != "" && strings.IndexByte(set, p.rest[0]) >= 0 {
+		p.rest = p.rest[1:]
+	}
 }
 
 // take removes c and the white space after it from the front.

@@ -1,9 +1,5 @@
 package handshake
 
-import (
-	"slices"
-)
-
 // The header fields of the handshake.
 const (
 	fieldHost             = "Host"
@@ -177,9 +173,13 @@ func sortedNames(extra map[string][]string) []string {
 	}
 	names := make([]string, 0, len(extra))
 	for name := range extra {
-		// There are few; a general sort would be the larger part of the binary.
-		i, _ := slices.BinarySearch(names, name)
-		names = slices.Insert(names, i, name)
+		// There are few: a sort from the library would only make programs larger.
+		i := len(names)
+		names = append(names, name)
+		for ; i > 0 && names[i-1] > name; i-- {
+			names[i] = names[i-1]
+		}
+		names[i] = name
 	}
 	return names
 }

@@ -20,7 +20,7 @@ const (
 func NewKey() string {
 	var nonce [16]byte
 	rand.Read(nonce[:]) // ends the process rather than return an error
-	return base64.StdEncoding.EncodeToString(nonce[:])
+	return string(base64.StdEncoding.AppendEncode(nil, nonce[:]))
 }
 
 // AcceptKey returns the Sec-WebSocket-Accept that answers a Sec-WebSocket-Key. The key

@@ -271,8 +271,8 @@ func (u URL) Authorization() string {
 	if u.User == nil {
 		return ""
 	}
-	credentials := u.User.Username + ":" + u.User.Password
-	return "Basic " + base64.StdEncoding.EncodeToString([]byte(credentials))
+	credentials := []byte(u.User.Username + ":" + u.User.Password)
+	return string(base64.StdEncoding.AppendEncode([]byte("Basic "), credentials))
 }
 
 func (u URL) explicitPort() string {

@@ -158,7 +158,7 @@ func (c *Conn) CloseNow() error { return c.cut(nil) }
 // cut cuts the connection and remembers why.
 func (c *Conn) cut(why error) error {
 	err := c.endpoint.Cut(why, c.transport.Close)
-	if c.fiber != nil {
+	if c.phase.Load() != openingPhase && c.fiber != nil {
 		c.fiber.end()
 	}
 	return err

@@ -66,7 +66,7 @@ func (e *Endpoint) Close(code wire.StatusCode, reason string) error {
 	defer s.unlock()
 	switch State(s.state.Load()) {
 	case Open:
-		if err := writeFrame(s, wire.Header{Fin: true, Opcode: wire.Close}, payload); err != nil {
+		if err := s.writeFrame(wire.Header{Fin: true, Opcode: wire.Close}, payload); err != nil {
 			return e.ended(err)
 		}
 		s.setState(CloseSent)
@@ -92,7 +92,7 @@ func (s *sender) closeFor(code wire.StatusCode, reason string) {
 		}
 		s.payOwed() // Pings that came before the Close are answered before it
 		// If this fails, the transport's end is reported by the shell.
-		_ = writeFrame(s, wire.Header{Fin: true, Opcode: wire.Close}, payload)
+		_ = s.writeFrame(wire.Header{Fin: true, Opcode: wire.Close}, payload)
 		s.setState(Closed)
 	case CloseSent:
 		s.setState(Closed)

@@ -57,7 +57,7 @@ func (m *Outgoing) Send(p []byte, final bool) error {
 	}
 	m.began, m.done, m.text = true, final, text
 	s.fragmenting = !final
-	err := writeFrame(s, h, p)
+	err := s.writeFrame(h, p)
 	if final {
 		s.wake()
 	}

@@ -75,5 +75,5 @@ func (s *sender) writePong(payload []byte) {
 		return
 	}
 	// A failure is remembered by write and reported by the next call.
-	_ = writeFrame(s, wire.Header{Fin: true, Opcode: wire.Pong}, payload)
+	_ = s.writeFrame(wire.Header{Fin: true, Opcode: wire.Pong}, payload)
 }

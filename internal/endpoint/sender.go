@@ -88,25 +88,21 @@ func (e *Endpoint) Send(op wire.Opcode, p []byte) error {
 	if err := checkMessage(op, p); err != nil {
 		return err
 	}
-	return sendMessage(e, op, p)
-}
-
-// SendText sends s as a text message, like Send.
-func (e *Endpoint) SendText(s string) error {
-	if !utf8.ValidString(s) {
-		return wire.ErrInvalidUTF8
-	}
-	return sendMessage(e, wire.Text, s)
-}
-
-func sendMessage[P []byte | string](e *Endpoint, op wire.Opcode, p P) error {
 	s := &e.sender
 	s.lock()
 	defer s.unlock()
 	if err := s.sending(); err != nil {
 		return e.ended(err)
 	}
-	return e.ended(writeFrame(s, wire.Header{Fin: true, Opcode: op}, p))
+	return e.ended(s.writeFrame(wire.Header{Fin: true, Opcode: op}, p))
+}
+
+// SendText sends text as a text message, like Send.
+func (e *Endpoint) SendText(text string) error {
+	buf := frames.get()
+	defer frames.put(buf)
+	buf.bytes = append(buf.bytes, text...)
+	return e.Send(wire.Text, buf.bytes)
 }
 
 // checkMessage checks a message that a caller wants to send.
@@ -177,7 +173,7 @@ func (e *Endpoint) sendControl(op wire.Opcode, payload []byte) error {
 	if err := s.sending(); err != nil {
 		return e.ended(err)
 	}
-	return e.ended(writeFrame(s, wire.Header{Fin: true, Opcode: op}, payload))
+	return e.ended(s.writeFrame(wire.Header{Fin: true, Opcode: op}, payload))
 }
 
 // writeFrame writes one frame. The caller holds mu.
@@ -185,7 +181,7 @@ func (e *Endpoint) sendControl(op wire.Opcode, payload []byte) error {
 // The payload goes through a borrowed buffer, together with the header while it
 // is small. What is beyond the buffer a server writes from p itself; a client
 // masks it in the buffer, piece by piece, because p must stay as it is.
-func writeFrame[P []byte | string](s *sender, h wire.Header, p P) error {
+func (s *sender) writeFrame(h wire.Header, p []byte) error {
 	buf := frames.get()
 	defer frames.put(buf)
 
@@ -206,8 +202,8 @@ func writeFrame[P []byte | string](s *sender, h wire.Header, p P) error {
 		if err := s.write(b); err != nil || len(p) == 0 {
 			return err
 		}
-		if rest, ok := any(p).([]byte); ok && !h.Masked {
-			return s.write(rest)
+		if !h.Masked {
+			return s.write(p)
 		}
 		b = b[:0]
 	}

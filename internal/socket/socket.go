@@ -51,10 +51,19 @@ func (c *Conn) Write(p []byte) (int, error) {
 	}
 	n, err := c.Conn.Write(p)
 	if err != nil && errors.Is(err, os.ErrDeadlineExceeded) {
-		c.Conn.Close()
+		c.Close()
 		err = &TimeoutError{After: c.timeout, Bytes: len(p), Written: n}
 	}
 	return n, err
+}
+
+// Close cuts the connection. It does not wait: a TLS connection is cut below TLS,
+// because telling the peer could take as long as the peer likes.
+func (c *Conn) Close() error {
+	if secure, ok := c.Conn.(interface{ NetConn() net.Conn }); ok {
+		return secure.NetConn().Close()
+	}
+	return c.Conn.Close()
 }
 
 // arm sees to it that the write deadline is at least one timeout away. It sets

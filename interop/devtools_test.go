@@ -34,8 +34,14 @@ func startBrowser(t *testing.T) *browser {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { conn.CloseNow() })
-	return &browser{conn: conn}
+	b := &browser{conn: conn}
+	t.Cleanup(func() {
+		conn.CloseNow()
+		for _, e := range b.thrown {
+			t.Errorf("a script threw: %s", e)
+		}
+	})
+	return b
 }
 
 // call calls a method of the protocol, in the page with the given session or in the browser if that is empty, and decodes its result.

@@ -16,7 +16,7 @@ import (
 // once the connection is open it has no effect on it.
 //
 // The error is a *handshake.URLError for a URL that cannot be dialed, a
-// *handshake.OfferError for a header field or subprotocol that cannot be sent,
+// *handshake.FieldError for a header field or subprotocol that cannot be sent,
 // a *ProxyError or *HandshakeError for a proxy or server that refuses, or the
 // error of the network or of TLS, wrapped.
 //
@@ -66,17 +66,22 @@ type dialFailure struct {
 	err    error
 }
 
-func (e *dialFailure) Error() string { return "websocket: dial " + e.server + ": " + e.err.Error() }
+func (e *dialFailure) Error() string {
+	return "websocket: dial " + e.server + ": " + withoutPrefix(e.err)
+}
+
 func (e *dialFailure) Unwrap() error { return e.err }
 
 // dialError says of err what caused it: if ctx is over, that is why the network
-// failed.
+// failed. What the server has answered stands, even if ctx ended after it.
 func dialError(ctx context.Context, u handshake.URL, err error) error {
+	if _, ok := err.(*HandshakeError); ok {
+		return err
+	}
 	if ctx.Err() != nil {
 		return &dialFailure{u.Address(), context.Cause(ctx)}
 	}
-	switch err.(type) {
-	case *HandshakeError, *ProxyError:
+	if _, ok := err.(*ProxyError); ok {
 		return err
 	}
 	return &dialFailure{u.Address(), err}

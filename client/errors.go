@@ -2,6 +2,7 @@ package client
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/fibersock/fibersock/handshake"
 	"github.com/fibersock/fibersock/internal/endpoint"
@@ -67,7 +68,7 @@ func (e *HandshakeError) Error() string {
 		}
 		return s
 	}
-	return "websocket: handshake failed: " + e.Err.Error()
+	return "websocket: handshake failed: " + withoutPrefix(e.Err)
 }
 
 // Unwrap returns what was wrong.
@@ -84,11 +85,15 @@ func (e *ProxyError) Error() string {
 	if e.Status != 0 {
 		return "websocket: the proxy refused CONNECT with status " + strconv.Itoa(e.Status)
 	}
-	return "websocket: proxy: " + e.Err.Error()
+	return "websocket: proxy: " + withoutPrefix(e.Err)
 }
 
 // Unwrap returns what was wrong.
 func (e *ProxyError) Unwrap() error { return e.Err }
+
+// withoutPrefix returns err's text without the library's prefix, for a text that
+// has it already.
+func withoutPrefix(err error) string { return strings.TrimPrefix(err.Error(), "websocket: ") }
 
 // quote returns the peer's text for an error: quoted, and not at any length.
 func quote(s string) string {

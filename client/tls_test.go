@@ -1,0 +1,281 @@
+//go:build !notls
+
+package client_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"errors"
+	"io"
+	"math/big"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/fibersock/fibersock/client"
+	"github.com/fibersock/fibersock/wire"
+)
+
+// certificate returns a certificate for host that is valid until the given time,
+// and a pool in which it is trusted.
+func certificate(t *testing.T, host string, until time.Time) (tls.Certificate, *x509.CertPool) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber:          big.NewInt(1),
+		Subject:               pkix.Name{CommonName: "test"},
+		NotBefore:             until.Add(-24 * time.Hour),
+		NotAfter:              until,
+		BasicConstraintsValid: true,
+		IsCA:                  true,
+		KeyUsage:              x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	if ip := net.ParseIP(host); ip != nil {
+		template.IPAddresses = []net.IP{ip}
+	} else {
+		template.DNSNames = []string{host}
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AddCert(leaf)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pool
+}
+
+// tlsServer is a server on the loopback interface that makes TLS handshakes and
+// then does what serve does, one connection after the other.
+type tlsServer struct {
+	net.Listener
+	hello tls.ClientHelloInfo // of the last connection
+	plain []byte              // what came out of the TLS of all of them, if serve is nil
+	done  sync.WaitGroup
+}
+
+func startTLSServer(t *testing.T, cfg *tls.Config, serve func(nc *tls.Conn)) *tlsServer {
+	t.Helper()
+	s := &tlsServer{Listener: listenTCP(t)}
+	cfg = cfg.Clone()
+	cfg.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		s.hello = *hello
+		return nil, nil
+	}
+	s.done.Go(func() {
+		for {
+			nc, err := s.Accept()
+			if err != nil {
+				return
+			}
+			tc := tls.Server(nc, cfg)
+			if err := tc.Handshake(); err == nil && serve != nil {
+				serve(tc)
+			} else if err == nil {
+				b, _ := io.ReadAll(tc)
+				s.plain = append(s.plain, b...)
+			}
+			nc.Close()
+		}
+	})
+	t.Cleanup(s.stop)
+	return s
+}
+
+// stop ends the server and waits until it is done with what came.
+func (s *tlsServer) stop() {
+	s.Close()
+	s.done.Wait()
+}
+
+// acceptAndEcho is a WebSocket server for one message.
+func acceptAndEcho(t *testing.T) func(nc *tls.Conn) {
+	return func(nc *tls.Conn) {
+		acceptHandshake(t, nc)
+		buf := make([]byte, 4<<10)
+		n, err := nc.Read(buf)
+		if err != nil {
+			return
+		}
+		frame, _, err := wire.DecodeFrame(buf[:n])
+		if err != nil {
+			t.Error(err)
+		}
+		nc.Write(textFrame(string(frame.Payload)))
+		io.Copy(io.Discard, nc)
+	}
+}
+
+// to is a dialer that connects to addr, whatever it is asked for.
+func to(addr net.Addr) func(context.Context, string, string) (net.Conn, error) {
+	return func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, addr.Network(), addr.String())
+	}
+}
+
+// 6455-4.1-e, 6455-10.6-a, T-G03: the server's certificate is verified, and the
+// request is not sent to a server whose certificate does not hold.
+func TestCertificateThatDoesNotHold(t *testing.T) {
+	soon := time.Now().Add(time.Hour)
+	mine, _ := certificate(t, "server.example", soon)
+	other, trustedOther := certificate(t, "other.example", soon)
+	expired, trustedExpired := certificate(t, "server.example", time.Now().Add(-time.Hour))
+	for name, tt := range map[string]struct {
+		cert    tls.Certificate
+		trusted *x509.CertPool // nil: the system's
+		target  any
+	}{
+		"self-signed":                  {mine, nil, new(x509.UnknownAuthorityError)},
+		"trusted, but somebody else's": {mine, trustedOther, new(x509.UnknownAuthorityError)},
+		"for another name":             {other, trustedOther, new(x509.HostnameError)},
+		"expired":                      {expired, trustedExpired, new(x509.CertificateInvalidError)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := startTLSServer(t, &tls.Config{Certificates: []tls.Certificate{tt.cert}}, nil)
+			c, err := client.Dial(t.Context(), "wss://server.example/secret", &client.Config{
+				TLS:         &tls.Config{RootCAs: tt.trusted},
+				DialContext: to(s.Addr()),
+			})
+			if c != nil || !errors.As(err, tt.target) {
+				t.Errorf("got %v, %v; want a %T", c, err, tt.target)
+			}
+			if err != nil && !strings.HasPrefix(err.Error(), "websocket: dial server.example:443: ") {
+				t.Errorf("the error's text is %q", err)
+			}
+			checkErrorText(t, err)
+			if s.stop(); len(s.plain) > 0 {
+				t.Errorf("the server was sent %q", s.plain)
+			}
+		})
+	}
+}
+
+// 6455-10.6-a: a connection over TLS. 6455-4.1-f, T-G04: the server is told the
+// URL's host, and must prove that name, wherever a dialer of the program's own
+// connects to. 6455-4.1-g: the application protocol is http/1.1, whatever the
+// program's configuration has for other uses; that is not changed.
+func TestTLS(t *testing.T) {
+	cert, trusted := certificate(t, "server.example", time.Now().Add(time.Hour))
+	s := startTLSServer(t, &tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: []string{"h2", "http/1.1"}}, acceptAndEcho(t))
+	mine := &tls.Config{RootCAs: trusted, NextProtos: []string{"h2"}}
+	for _, url := range []string{"wss://server.example/", "https://SERVER.example:8443/"} {
+		c, err := client.Dial(t.Context(), url, &client.Config{TLS: mine, DialContext: to(s.Addr())})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.SendText("over TLS"); err != nil {
+			t.Fatal(err)
+		}
+		receiveWant(t, c, wire.Text, "over TLS")
+		c.CloseNow()
+		if s.hello.ServerName != "server.example" {
+			t.Errorf("the server was called %q", s.hello.ServerName)
+		}
+		if !slices.Equal(s.hello.SupportedProtos, []string{"http/1.1"}) {
+			t.Errorf("the application protocols offered are %q", s.hello.SupportedProtos)
+		}
+	}
+	if mine.ServerName != "" || !slices.Equal(mine.NextProtos, []string{"h2"}) {
+		t.Errorf("the program's configuration became %q, %q", mine.ServerName, mine.NextProtos)
+	}
+}
+
+// A ServerName that the program sets is another name to prove; an address is
+// proved as one, without brackets or port.
+func TestServerName(t *testing.T) {
+	for name, tt := range map[string]struct {
+		url, serverName, cert, hello string
+	}{
+		"the program's own name": {"wss://192.0.2.1/", "server.example", "server.example", "server.example"},
+		"6455-3-f: IPv6":         {"wss://[2001:db8::1]:8443/", "", "2001:db8::1", ""},
+		"IPv4, which is no name": {"wss://192.0.2.1/", "", "192.0.2.1", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cert, trusted := certificate(t, tt.cert, time.Now().Add(time.Hour))
+			s := startTLSServer(t, &tls.Config{Certificates: []tls.Certificate{cert}}, acceptAndEcho(t))
+			c, err := client.Dial(t.Context(), tt.url, &client.Config{
+				TLS:         &tls.Config{RootCAs: trusted, ServerName: tt.serverName},
+				DialContext: to(s.Addr()),
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.CloseNow()
+			if s.hello.ServerName != tt.hello {
+				t.Errorf("the server was called %q", s.hello.ServerName)
+			}
+		})
+	}
+}
+
+// A server that does not speak TLS, or says nothing.
+func TestTLSHandshakeThatFails(t *testing.T) {
+	t.Run("no TLS", func(t *testing.T) {
+		_, err := client.Dial(t.Context(), "wss://server.example/", &client.Config{DialContext: scripted(t, func(nc net.Conn) {
+			nc.Read(make([]byte, 4<<10))
+			io.WriteString(nc, "HTTP/1.1 400 Bad Request\r\n\r\n")
+		})})
+		if err == nil || !strings.HasPrefix(err.Error(), "websocket: dial server.example:443: tls: ") {
+			t.Errorf("got %v", err)
+		}
+		checkErrorText(t, err)
+	})
+	t.Run("6455-4.1-d: cancelled, the socket is closed", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		closed := make(chan error, 1)
+		_, err := client.Dial(ctx, "wss://server.example/", &client.Config{DialContext: scripted(t, func(nc net.Conn) {
+			nc.Read(make([]byte, 4<<10))
+			cancel()
+			_, err := io.Copy(io.Discard, nc)
+			closed <- err
+		})})
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v", err)
+		}
+		if err := <-closed; err != nil {
+			t.Errorf("the socket ended with %v", err)
+		}
+	})
+}
+
+// 6455-4.1-c, 6455-10.6-a: TLS goes through a proxy's tunnel to the server, which
+// must prove the URL's host and not the proxy's.
+func TestTLSThroughProxy(t *testing.T) {
+	cert, trusted := certificate(t, "server.example", time.Now().Add(time.Hour))
+	echo := acceptAndEcho(t)
+	c, err := client.Dial(t.Context(), "wss://server.example/", &client.Config{
+		Proxy: "http://proxy.example:3128",
+		TLS:   &tls.Config{RootCAs: trusted},
+		DialContext: scripted(t, func(nc net.Conn) {
+			if request, _ := readRequest(nc); !strings.HasPrefix(request, "CONNECT server.example:443 HTTP/1.1\r\n") {
+				t.Errorf("the proxy was sent %q", request)
+			}
+			io.WriteString(nc, "HTTP/1.1 200 OK\r\n\r\n")
+			// A session ticket would wait for a reader; a pipe has no buffer for it.
+			echo(tls.Server(nc, &tls.Config{Certificates: []tls.Certificate{cert}, SessionTicketsDisabled: true}))
+		}),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.SendText("twice wrapped"); err != nil {
+		t.Fatal(err)
+	}
+	receiveWant(t, c, wire.Text, "twice wrapped")
+	c.CloseNow()
+}

@@ -81,6 +81,11 @@ func (e *Endpoint) Close(code wire.StatusCode, reason string) error {
 // closeFor ends sending because of what the peer did: it closed, or broke a
 // rule. If our Close has not been sent, it goes out now and tells the peer.
 func (s *sender) closeFor(code wire.StatusCode, reason string) {
+	// After our Close there is nothing to say, and so nothing to wait for: the
+	// lock may be with a Pong that the peer, which waits likewise, does not take.
+	if s.state.CompareAndSwap(uint32(CloseSent), uint32(Closed)) {
+		return
+	}
 	s.mu.Lock()
 	defer s.unlock()
 	switch State(s.state.Load()) {

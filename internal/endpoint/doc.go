@@ -26,12 +26,15 @@
 // take all that it is given or fail, under one lock: the order of the frames
 // on the wire and the state of the closing handshake are one fact. What the
 // RFC obliges an endpoint to answer, a Pong for a Ping and a Close for a Close
-// or for a broken rule, is written from within Receive and nowhere else.
+// or for a broken rule, the engine writes, from within Receive. Pongs may be
+// written later and elsewhere: after a frame that is being written, by whoever
+// writes it, and where [Config.Background] says.
 //
 // # Invariants
 //
 //   - The engine never reads a clock and never starts a goroutine. It blocks
-//     only where its writer does.
+//     only where its writer does. With a Config.Background, Receive waits for
+//     the writer only to send a Close, after which it has nothing more to read.
 //   - After Closing or Failed, Receive ignores whatever comes.
 //   - At most one Close frame is sent, and no data frame after it.
 //   - No memory is sized by a length that the peer declares, only by bytes

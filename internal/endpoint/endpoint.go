@@ -59,6 +59,12 @@ type Config struct {
 	// Partial asks for messages piece by piece, as they arrive: see the kind
 	// Partial. Otherwise messages are assembled.
 	Partial bool
+
+	// Background runs a function on another goroutine, for a writer that may
+	// wait for the peer. Pongs are written there, so that Receive does not
+	// wait: a peer whose Receive waited for the same reason would never take
+	// them. If it is nil, Receive writes Pongs itself.
+	Background func(func())
 }
 
 // Endpoint is one end of an open connection. Receive and Lost belong to one
@@ -85,6 +91,7 @@ func (e *Endpoint) Init(w io.Writer, cfg Config) {
 	e.receiver.limits = cfg.Limits.withDefaults()
 	e.receiver.pieces = cfg.Partial
 	e.sender.w = w
+	e.sender.background = cfg.Background
 	if cfg.Role == Client {
 		e.sender.keys = newKeys()
 	}

@@ -18,7 +18,7 @@ const (
 	// inside a code point; all of it that came so far is a prefix of UTF-8.
 	Partial
 
-	// Ping: a Ping came and has been answered.
+	// Ping: a Ping came; its Pong is written, or owed and soon written.
 	Ping
 
 	// Pong: a Pong came, asked for or not.

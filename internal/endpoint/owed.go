@@ -12,10 +12,10 @@ import (
 // allowed (RFC 6455, Section 5.5.3).
 const maxOwedPongs = 16
 
-// owedPongs are the answers to Pings that came while a frame was being written.
-// Whoever writes that frame writes them after it, so that the goroutine that
-// receives need not wait for a writer that waits for the peer: two endpoints
-// that both waited so would wait for each other.
+// owedPongs are the answers to Pings that wait for the lock. Whoever has it
+// writes them before giving it up, so that the goroutine that receives need not
+// wait for a writer that waits for the peer: two endpoints that both waited so
+// would wait for each other.
 type owedPongs struct {
 	count atomic.Int32 // len(payloads), readable without mu
 
@@ -48,14 +48,20 @@ func (o *owedPongs) take() [][]byte {
 // is answered also after our Close, as long as the peer's has not come (Section
 // 5.5.2).
 func (s *sender) pong(payload []byte) {
-	if s.mu.TryLock() {
+	if s.background == nil && s.mu.TryLock() {
+		s.payOwed() // older than this one
 		s.writePong(payload)
 		s.unlock()
 		return
 	}
 	s.owed.add(payload)
-	if s.mu.TryLock() { // the writer may have gone before it could see it
-		s.unlock()
+	if !s.mu.TryLock() {
+		return // who has the lock will pay
+	}
+	if s.background != nil {
+		s.background(s.unlock)
+	} else {
+		s.unlock() // the writer went before it could see what is owed
 	}
 }
 

@@ -15,10 +15,11 @@ import (
 type sender struct {
 	mu sync.Mutex // held while a frame is written; guards the rest but owed
 
-	w     io.Writer
-	keys  *rand.ChaCha8 // masking keys; nil for a server
-	state atomic.Uint32 // a State; written under mu, read by anybody
-	err   error         // the write that failed; nothing can be written after it
+	w          io.Writer
+	background func(func())  // Config.Background
+	keys       *rand.ChaCha8 // masking keys; nil for a server
+	state      atomic.Uint32 // a State; read by anybody, written under mu, but see closeFor
+	err        error         // the write that failed; nothing can be written after it
 
 	// A message that is being sent in fragments keeps other messages, but not
 	// control frames, from being sent in between (Section 5.4).

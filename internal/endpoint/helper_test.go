@@ -1,0 +1,157 @@
+package endpoint_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"runtime"
+	"sync"
+	"testing"
+
+	"github.com/fibersock/fibersock/internal/endpoint"
+	"github.com/fibersock/fibersock/wire"
+)
+
+// eachRole runs f for the client and for the server: most rules are both's.
+func eachRole(t *testing.T, f func(t *testing.T, role endpoint.Role)) {
+	t.Run("client", func(t *testing.T) { f(t, endpoint.Client) })
+	t.Run("server", func(t *testing.T) { f(t, endpoint.Server) })
+}
+
+// peerKey masks what the peer of a server sends.
+const peerKey wire.MaskingKey = 0x3d21fa37
+
+// fromPeer returns a frame as the peer of an endpoint of the role sends it.
+func fromPeer(role endpoint.Role, op wire.Opcode, payload string, fin bool) []byte {
+	h := wire.Header{Fin: fin, Opcode: op, Masked: role == endpoint.Server, Key: peerKey}
+	return wire.AppendFrame(nil, h, []byte(payload))
+}
+
+// whole returns a frame that is not a fragment, as the peer sends it.
+func whole(role endpoint.Role, op wire.Opcode, payload string) []byte {
+	return fromPeer(role, op, payload, true)
+}
+
+// closeFromPeer returns the peer's Close; code 0: without a payload.
+func closeFromPeer(role endpoint.Role, code wire.StatusCode, reason string) []byte {
+	payload, err := wire.AppendClosePayload(nil, code, reason)
+	if err != nil {
+		panic(err)
+	}
+	return whole(role, wire.Close, string(payload))
+}
+
+// declaring returns the header of a data frame whose payload is to come.
+func declaring(role endpoint.Role, op wire.Opcode, length int64, fin bool) []byte {
+	h := wire.Header{Fin: fin, Opcode: op, Masked: role == endpoint.Server, Key: peerKey, Length: length}
+	return wire.AppendHeader(nil, h)
+}
+
+// event is an endpoint.Event whose payload is its own.
+type event struct {
+	Kind    endpoint.Kind
+	Opcode  wire.Opcode
+	Final   bool
+	Payload string
+	Err     error
+}
+
+// receive hands b to e and returns the events. The engine gets a copy, which is
+// overwritten afterwards, because then the bytes are not the engine's any more.
+func receive(e *endpoint.Endpoint, b []byte) []event {
+	own := bytes.Clone(b)
+	var events []event
+	for rest := own; ; {
+		ev, n := e.Receive(rest)
+		rest = rest[n:]
+		if ev.Kind == endpoint.None {
+			break
+		}
+		events = append(events, event{ev.Kind, ev.Opcode, ev.Final, string(ev.Payload), ev.Err})
+	}
+	for i := range own {
+		own[i] = 0xaa
+	}
+	return events
+}
+
+// written parses what an endpoint of the role has written, and fails the test
+// if that is not a row of whole frames, each masked or not as the role has to.
+func written(t *testing.T, role endpoint.Role, out []byte) []wire.Frame {
+	t.Helper()
+	var frames []wire.Frame
+	for rest := bytes.Clone(out); len(rest) > 0; {
+		f, n, err := wire.DecodeFrame(rest)
+		if err != nil || n == 0 {
+			t.Fatalf("after %d frames: % .20x… is no whole frame (%v)", len(frames), rest, err)
+		}
+		if f.Masked != (role == endpoint.Client) {
+			t.Fatalf("frame %d, %v: masked is %v", len(frames), f.Opcode, f.Masked)
+		}
+		rest = rest[n:]
+		frames = append(frames, f)
+	}
+	return frames
+}
+
+// closeCode returns the status code in a Close frame, 0 if it has none.
+func closeCode(f wire.Frame) wire.StatusCode {
+	if len(f.Payload) < 2 {
+		return 0
+	}
+	return wire.StatusCode(binary.BigEndian.Uint16(f.Payload))
+}
+
+// gate is a transport that takes nothing until it is opened.
+type gate struct {
+	entered chan struct{} // closed when a Write waits for the first time
+	opened  chan struct{}
+
+	mu    sync.Mutex // guards the rest
+	waits bool
+	err   error
+	out   []byte
+}
+
+func newGate() *gate {
+	return &gate{entered: make(chan struct{}), opened: make(chan struct{})}
+}
+
+func (g *gate) Write(p []byte) (int, error) {
+	g.mu.Lock()
+	if !g.waits {
+		g.waits = true
+		close(g.entered)
+	}
+	g.mu.Unlock()
+	<-g.opened
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.err != nil {
+		return 0, g.err
+	}
+	g.out = append(g.out, p...)
+	return len(p), nil
+}
+
+// open lets Writes pass, or fail if err is not nil.
+func (g *gate) open(err error) {
+	g.mu.Lock()
+	g.err = err
+	g.mu.Unlock()
+	close(g.opened)
+}
+
+// bytes returns what was written.
+func (g *gate) bytes() []byte {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return bytes.Clone(g.out)
+}
+
+// heap returns how many bytes of memory are in use.
+func heap() int64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}

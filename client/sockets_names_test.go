@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net"
 	"slices"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -16,42 +15,50 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// record is a list of events of several goroutines.
-type record struct {
-	mu   sync.Mutex // guards the rest
-	list []string
+// watched is a connection that says when it is closed.
+type watched struct {
+	net.Conn
+	closed func()
+	once   sync.Once
 }
 
-func (r *record) add(event string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.list = append(r.list, event)
-}
-
-// recorder returns a handler that records when connections open and close.
-func (r *record) recorder() server.Handler {
-	return server.Handler{
-		Open: func(c *server.Conn) { r.add("open " + c.Path()) },
-		Close: func(c *server.Conn, code wire.StatusCode, _ string) {
-			r.add("close " + c.Path() + " " + strconv.Itoa(int(code)))
-		},
-		Message: echo.Message,
-	}
+func (w *watched) Close() error {
+	w.once.Do(w.closed)
+	return w.Conn.Close()
 }
 
 func TestConnectClosesTheOlderConnectionFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var events record
-		opts := &client.SocketOptions{Config: serve(t, events.recorder())}
+		codes := make(chan wire.StatusCode, 2)
+		cfg := serve(t, server.Handler{
+			Message: echo.Message,
+			Close:   func(_ *server.Conn, code wire.StatusCode, _ string) { codes <- code },
+		})
+		var mu sync.Mutex
+		var events []string
+		record := func(event string) {
+			mu.Lock()
+			defer mu.Unlock()
+			events = append(events, event)
+		}
+		opts := &client.SocketOptions{Config: &client.Config{
+			DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+				record("dial " + address)
+				nc, err := cfg.DialContext(ctx, network, address)
+				return &watched{Conn: nc, closed: func() { record("close " + address) }}, err
+			},
+		}}
 		var sockets client.Sockets
 		connect(t, &sockets, "x", opts)
-		send(t, &sockets, "x", "of the older connection")
-		if _, err := sockets.Connect(t.Context(), "x", "ws://server.example/new", opts); err != nil {
+		send(t, &sockets, "x", "not received of the older connection")
+		if _, err := sockets.Connect(t.Context(), "x", "ws://new.example/", opts); err != nil {
 			t.Fatal(err)
 		}
-		synctest.Wait()
-		if want := []string{"open /", "close / 1000", "open /new"}; !slices.Equal(events.list, want) {
-			t.Errorf("the server saw %q, want %q", events.list, want)
+		if want := []string{"dial server.example:80", "close server.example:80", "dial new.example:80"}; !slices.Equal(events, want) {
+			t.Errorf("%q, want %q", events, want)
+		}
+		if code := <-codes; code != wire.NormalClosure {
+			t.Errorf("the server was told %v", code)
 		}
 		wantMessages(t, &sockets, "x", -1, nil)
 		send(t, &sockets, "x", "of the new one")
@@ -200,6 +207,7 @@ func TestConcurrentConnectsOfOneNameLeaveOneConnection(t *testing.T) {
 		if err := sockets.CloseAll(t.Context()); err != nil {
 			t.Error(err)
 		}
+		synctest.Wait() // for the server to say so
 		if n := open.Load(); n != 0 {
 			t.Errorf("%d connections are open at the end", n)
 		}

@@ -459,6 +459,7 @@ func TestCloseAllClosesAllAtOnce(t *testing.T) {
 		if !errors.Is(err, context.DeadlineExceeded) || strings.Count(err.Error(), "silent") != 2 || time.Since(start) != time.Second {
 			t.Errorf("%v after %v", err, time.Since(start))
 		}
+		synctest.Wait() // for the server to say so
 		if n := goingAway.Load(); n != 3 || len(sockets.Names()) != 0 {
 			t.Errorf("%d closed with 1001, left are %q", n, sockets.Names())
 		}

@@ -10,8 +10,9 @@ var (
 	// frames lends buffers in which frames are built.
 	frames = pool{size: frameBufferSize}
 
-	// assemblies lends buffers in which messages are assembled. They grow with
-	// what arrives; one that grew beyond what is common is not kept.
+	// assemblies lends buffers in which messages are assembled, and texts copied
+	// that are to be sent. They grow with what is in them; one that grew beyond
+	// what is common is not kept.
 	assemblies = pool{size: 4 << 10, max: 256 << 10}
 )
 

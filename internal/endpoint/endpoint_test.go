@@ -1,21 +1,182 @@
-package endpoint
+package endpoint_test
 
 import (
 	"bytes"
+	"io"
+	"slices"
+	"strings"
 	"testing"
 
+	"github.com/fibersock/fibersock/internal/endpoint"
 	"github.com/fibersock/fibersock/wire"
 )
 
+// A message that came whole costs no copy, also behind other frames.
 func TestWholeMessageIsASliceOfTheInput(t *testing.T) {
-	var out bytes.Buffer
-	e := New(&out, Config{Role: Server})
-	in := wire.AppendFrame(nil, wire.Header{Fin: true, Opcode: wire.Text, Masked: true, Key: 0x01020304}, []byte("Hello"))
-	ev, n := e.Receive(in)
-	if ev.Kind != Message || string(ev.Payload) != "Hello" || n != len(in) {
-		t.Fatalf("got %+v, %d", ev, n)
+	for _, partial := range []bool{false, true} {
+		eachRole(t, func(t *testing.T, role endpoint.Role) {
+			e := endpoint.New(io.Discard, endpoint.Config{Role: role, Partial: partial})
+			in := slices.Concat(whole(role, wire.Pong, ""), whole(role, wire.Text, "Hello"), whole(role, wire.Ping, "rest"))
+			_, n := e.Receive(in)
+			ev, m := e.Receive(in[n:])
+			if ev.Kind != endpoint.Message || ev.Opcode != wire.Text || string(ev.Payload) != "Hello" {
+				t.Fatalf("got %+v", ev)
+			}
+			if end := n + m; &ev.Payload[0] != &in[end-len("Hello")] {
+				t.Error("the payload was copied")
+			}
+			if cap(ev.Payload) != len(ev.Payload) {
+				t.Error("who appends to the payload overwrites the next frame")
+			}
+		})
 	}
-	if &ev.Payload[0] != &in[6] {
-		t.Error("the payload was copied")
+}
+
+// A piece of a message is a slice of the input too.
+func TestPieceIsASliceOfTheInput(t *testing.T) {
+	eachRole(t, func(t *testing.T, role endpoint.Role) {
+		e := endpoint.New(io.Discard, endpoint.Config{Role: role, Partial: true})
+		in := whole(role, wire.Binary, "piece by piece")
+		ev, n := e.Receive(in[:len(in)-3])
+		if ev.Kind != endpoint.Partial || ev.Final || string(ev.Payload) != "piece by pi" || n != len(in)-3 {
+			t.Fatalf("got %+v, %d", ev, n)
+		}
+		if &ev.Payload[0] != &in[n-len(ev.Payload)] || cap(ev.Payload) != len(ev.Payload) {
+			t.Error("the payload was copied, or who appends to it overwrites what follows")
+		}
+	})
+}
+
+// What is assembled does not depend on the bytes it came from: each of them is
+// overwritten as soon as Receive is done with it (T-H09).
+func TestAssembledMessageSurvivesItsInput(t *testing.T) {
+	eachRole(t, func(t *testing.T, role endpoint.Role) {
+		e := endpoint.New(io.Discard, endpoint.Config{Role: role})
+		stream := slices.Concat(
+			fromPeer(role, wire.Text, strings.Repeat("Hel", 1000), false),
+			whole(role, wire.Ping, "between"),
+			fromPeer(role, wire.Continuation, "", false),
+			fromPeer(role, wire.Continuation, "lo", true))
+		var got []string
+		for piece := range slices.Chunk(stream, 7) {
+			for rest := piece; ; {
+				ev, n := e.Receive(rest)
+				rest = rest[n:]
+				if ev.Kind == endpoint.None {
+					break
+				}
+				clear(piece[:len(piece)-len(rest)])
+				if ev.Kind == endpoint.Message {
+					got = append(got, string(ev.Payload))
+				}
+			}
+			clear(piece)
+		}
+		if want := strings.Repeat("Hel", 1000) + "lo"; len(got) != 1 || got[0] != want {
+			t.Errorf("got %d messages: %.40q", len(got), got)
+		}
+	})
+}
+
+// A buffer that has held a message of one connection shows nothing of it on
+// another, not even beyond the payload's end (T-B11, T-H09).
+func TestBuffersShowNothingOfOtherConnections(t *testing.T) {
+	const secret = "correct horse battery staple "
+	fragmented := func(payload string) []byte {
+		return slices.Concat(
+			fromPeer(endpoint.Server, wire.Binary, payload[:1], false),
+			fromPeer(endpoint.Server, wire.Continuation, payload[1:], true))
 	}
+	for range 100 {
+		one := endpoint.New(io.Discard, endpoint.Config{Role: endpoint.Server})
+		receive(one, fragmented(strings.Repeat(secret, 50))) // the buffer is free after that
+		unfinished := endpoint.New(io.Discard, endpoint.Config{Role: endpoint.Server})
+		receive(unfinished, fromPeer(endpoint.Server, wire.Binary, strings.Repeat(secret, 50), false))
+		receive(unfinished, []byte{0xff}) // fails, and gives its buffer back
+		if unfinished.State() != endpoint.Closed {
+			t.Fatal("the connection goes on")
+		}
+
+		other := endpoint.New(io.Discard, endpoint.Config{Role: endpoint.Server})
+		in := fragmented("tiny")
+		_, n := other.Receive(in[:7])
+		ev, _ := other.Receive(in[n:])
+		if string(ev.Payload) != "tiny" {
+			t.Fatalf("got %+v", ev)
+		}
+		if beyond := ev.Payload[:cap(ev.Payload)]; bytes.Contains(beyond, []byte(secret)) {
+			t.Fatal("the payload's capacity shows another connection's message")
+		}
+	}
+}
+
+// Two endpoints that assemble at the same time do not share a buffer.
+func TestEndpointsDoNotShareABuffer(t *testing.T) {
+	var ends []*endpoint.Endpoint
+	for range 20 {
+		e := endpoint.New(io.Discard, endpoint.Config{Role: endpoint.Client})
+		receive(e, fromPeer(endpoint.Client, wire.Text, "used once", false))
+		receive(e, fromPeer(endpoint.Client, wire.Continuation, "", true))
+		ends = append(ends, e)
+	}
+	for i, e := range ends {
+		receive(e, fromPeer(endpoint.Client, wire.Text, strings.Repeat(string(rune('a'+i)), 100), false))
+	}
+	for i, e := range ends {
+		events := receive(e, fromPeer(endpoint.Client, wire.Continuation, "", true))
+		if want := strings.Repeat(string(rune('a'+i)), 100); len(events) != 1 || events[0].Payload != want {
+			t.Errorf("got %+v, want %q", events, want)
+		}
+	}
+}
+
+// The pieces of a message: in order, none but the last empty, the last final. A
+// message that came whole is no Partial, also between others.
+func TestMessageInPieces(t *testing.T) {
+	eachRole(t, func(t *testing.T, role endpoint.Role) {
+		e := endpoint.New(io.Discard, endpoint.Config{Role: role, Partial: true})
+		stream := slices.Concat(
+			fromPeer(role, wire.Text, "", false),
+			fromPeer(role, wire.Continuation, "a", false),
+			whole(role, wire.Pong, "!"),
+			fromPeer(role, wire.Continuation, "", false),
+			fromPeer(role, wire.Continuation, "", true),
+			whole(role, wire.Binary, "b"),
+			fromPeer(role, wire.Text, "", false),
+			fromPeer(role, wire.Continuation, "in its last fragment only", true),
+			whole(role, wire.Binary, ""))
+		want := []event{
+			{Kind: endpoint.Partial, Opcode: wire.Text, Payload: "a"},
+			{Kind: endpoint.Pong, Payload: "!"},
+			{Kind: endpoint.Partial, Opcode: wire.Text, Final: true},
+			{Kind: endpoint.Message, Opcode: wire.Binary, Payload: "b"},
+			{Kind: endpoint.Message, Opcode: wire.Text, Payload: "in its last fragment only"},
+			{Kind: endpoint.Message, Opcode: wire.Binary},
+		}
+		if got := receive(e, stream); !slices.Equal(got, want) {
+			t.Errorf("got\n%+v\nwant\n%+v", got, want)
+		}
+	})
+}
+
+// Remaining counts down the frame under way, control frames too.
+func TestRemaining(t *testing.T) {
+	eachRole(t, func(t *testing.T, role endpoint.Role) {
+		e := endpoint.New(io.Discard, endpoint.Config{Role: role})
+		frame := whole(role, wire.Ping, "Hello")
+		header := len(frame) - len("Hello")
+		for i, b := range frame {
+			want := int64(0)
+			if i >= header {
+				want = int64(len(frame) - i)
+			}
+			if got := e.Remaining(); got != want {
+				t.Errorf("after %d bytes: %d remain, want %d", i, got, want)
+			}
+			e.Receive([]byte{b})
+		}
+		if got := e.Remaining(); got != 0 {
+			t.Errorf("after the frame %d remain", got)
+		}
+	})
 }

@@ -1,6 +1,10 @@
 package endpoint
 
-import "github.com/fibersock/fibersock/wire"
+import (
+	"slices"
+
+	"github.com/fibersock/fibersock/wire"
+)
 
 // This file turns bytes into events. A frame passes through it in three steps:
 //
@@ -236,7 +240,7 @@ func (r *receiver) dataPayload(p []byte) (Event, error) {
 		return Event{}, nil
 	case m.assembly != nil:
 		m.keep(p)
-		ev.Payload = m.assembly.bytes
+		ev.Payload = slices.Clip(m.assembly.bytes) // beyond may be what another connection received
 	}
 	if last {
 		m.opcode, m.size, m.fragments = wire.Continuation, 0, 0

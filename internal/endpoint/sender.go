@@ -100,8 +100,8 @@ func (e *Endpoint) Send(op wire.Opcode, p []byte) error {
 
 // SendText sends text as a text message, like Send.
 func (e *Endpoint) SendText(text string) error {
-	buf := frames.get()
-	defer frames.put(buf)
+	buf := assemblies.get()
+	defer assemblies.put(buf)
 	buf.bytes = append(buf.bytes, text...)
 	return e.Send(wire.Text, buf.bytes)
 }

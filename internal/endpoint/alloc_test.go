@@ -1,0 +1,132 @@
+//go:build !race
+
+// The race detector makes pools forget, so that allocations are counted without it.
+
+package endpoint_test
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/fibersock/fibersock/internal/endpoint"
+	"github.com/fibersock/fibersock/wire"
+)
+
+// allocations returns how many times f allocates in the steady state.
+func allocations(f func()) float64 {
+	f()
+	return testing.AllocsPerRun(200, f)
+}
+
+// Nothing is allocated for what arrives, except for what must be kept of a
+// control frame that came in parts (T-A12).
+func TestReceivingAllocatesNothing(t *testing.T) {
+	large := strings.Repeat("a", 16<<10)
+	tests := []struct {
+		name    string
+		partial bool
+		frames  func(role endpoint.Role) []byte
+		piece   int // bytes that arrive at once; 0: all
+	}{
+		{name: "an empty message", frames: func(r endpoint.Role) []byte { return whole(r, wire.Binary, "") }},
+		{name: "a whole text", frames: func(r endpoint.Role) []byte { return whole(r, wire.Text, large) }},
+		{name: "a whole message, pieces wanted", partial: true, frames: func(r endpoint.Role) []byte { return whole(r, wire.Text, large) }},
+		{name: "a split message, pieces wanted", partial: true, piece: 1000, frames: func(r endpoint.Role) []byte { return whole(r, wire.Text, large) }},
+		{name: "a split message, assembled", piece: 1000, frames: func(r endpoint.Role) []byte { return whole(r, wire.Text, large) }},
+		{name: "a fragmented message, assembled", frames: func(r endpoint.Role) []byte {
+			return slices.Concat(fromPeer(r, wire.Text, large, false), fromPeer(r, wire.Continuation, large, false), fromPeer(r, wire.Continuation, "", true))
+		}},
+		{name: "a Ping between fragments", frames: func(r endpoint.Role) []byte {
+			return slices.Concat(fromPeer(r, wire.Text, "Hel", false), whole(r, wire.Ping, "?"), fromPeer(r, wire.Continuation, "lo", true))
+		}},
+		{name: "ten Pings", frames: func(r endpoint.Role) []byte {
+			return slices.Repeat(whole(r, wire.Ping, strings.Repeat("?", wire.MaxControlPayload)), 10)
+		}},
+		{name: "a Pong", frames: func(r endpoint.Role) []byte { return whole(r, wire.Pong, "!") }},
+		{name: "headers byte by byte", piece: 1, frames: func(r endpoint.Role) []byte { return whole(r, wire.Binary, strings.Repeat("a", 200)) }},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			eachRole(t, func(t *testing.T, role endpoint.Role) {
+				e := endpoint.New(io.Discard, endpoint.Config{Role: role, Partial: tt.partial})
+				frames := tt.frames(role)
+				in := make([]byte, len(frames))
+				piece := tt.piece
+				if piece == 0 {
+					piece = len(in)
+				}
+				events := 0
+				n := allocations(func() {
+					copy(in, frames)
+					for b := range slices.Chunk(in, piece) {
+						for {
+							ev, n := e.Receive(b)
+							b = b[n:]
+							if ev.Kind == endpoint.None {
+								break
+							}
+							events++
+						}
+					}
+				})
+				if n != 0 || events == 0 || e.Err() != nil {
+					t.Errorf("%v allocations, %d events, %v", n, events, e.Err())
+				}
+			})
+		})
+	}
+}
+
+func TestSendingAllocatesNothing(t *testing.T) {
+	eachRole(t, func(t *testing.T, role endpoint.Role) {
+		e := endpoint.New(io.Discard, endpoint.Config{Role: role})
+		for _, size := range []int{0, 100, 16 << 10, 100 << 10} {
+			text := strings.Repeat("a", size)
+			payload := []byte(text)
+			message, err := e.NewMessage(wire.Text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			calls := map[string]func() error{
+				"Send":     func() error { return e.Send(wire.Text, payload) },
+				"SendText": func() error { return e.SendText(text) },
+				"fragment": func() error { return message.Send(payload, false) },
+			}
+			if role == endpoint.Server {
+				prepared, err := endpoint.Prepare(wire.Text, payload)
+				if err != nil {
+					t.Fatal(err)
+				}
+				calls["SendPrepared"] = func() error { return e.SendPrepared(prepared) }
+			}
+			if size <= wire.MaxControlPayload {
+				calls["Ping"] = func() error { return e.Ping(payload) }
+				calls["Pong"] = func() error { return e.Pong(payload) }
+			}
+			fragment := calls["fragment"]
+			delete(calls, "fragment") // last, because it keeps the others waiting
+			check := func(name string, call func() error) {
+				t.Run(fmt.Sprintf("%s/%d", name, size), func(t *testing.T) {
+					n := allocations(func() {
+						if err := call(); err != nil {
+							t.Error(err)
+						}
+					})
+					if n != 0 {
+						t.Errorf("%v allocations", n)
+					}
+				})
+			}
+			for name, call := range calls {
+				check(name, call)
+			}
+			check("fragment", fragment)
+			if err := message.Send(nil, true); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}

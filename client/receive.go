@@ -179,7 +179,7 @@ func (c *Conn) skipped(ev endpoint.Event) bool {
 		return false
 	}
 	if ev.Final {
-		c.held = held{}
+		c.held.opcode, c.held.skip = wire.Continuation, false // bytes may be a receiver's buffer
 	}
 	return true
 }

@@ -279,3 +279,13 @@ func TestTLSThroughProxy(t *testing.T) {
 	receiveWant(t, c, wire.Text, "twice wrapped")
 	c.CloseNow()
 }
+
+// TLS keeps its records over a timeout too (6455-6.2-d, T-H14).
+func TestReceiveGoesOnAfterTimeoutOverTLS(t *testing.T) {
+	cert, trusted := certificate(t, "server.example", time.Now().Add(time.Hour))
+	clock := time.Now() // a bubble has a time of its own, to which no certificate is valid
+	testReceiveGoesOn(t, func(ours, theirs net.Conn) (net.Conn, net.Conn) {
+		return tls.Client(ours, &tls.Config{RootCAs: trusted, ServerName: "server.example", Time: func() time.Time { return clock }}),
+			tls.Server(theirs, &tls.Config{Certificates: []tls.Certificate{cert}, SessionTicketsDisabled: true})
+	})
+}

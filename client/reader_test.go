@@ -1,0 +1,300 @@
+package client_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"testing/iotest"
+	"testing/synctest"
+	"time"
+
+	"github.com/fibersock/fibersock/client"
+	"github.com/fibersock/fibersock/wire"
+)
+
+// A reader reads one message, whatever frames and pieces it comes in, and ends
+// with it; the type is that of the first fragment (6455-5.4-f, 6455-6.2-b).
+func TestReaderReadsOneMessage(t *testing.T) {
+	large := bytes.Repeat([]byte("large and larger "), 50_000)
+	for name, tt := range map[string]struct {
+		frames [][]byte
+		op     wire.Opcode
+		want   string
+	}{
+		"one frame":            {[][]byte{textFrame("Hello")}, wire.Text, "Hello"},
+		"empty":                {[][]byte{binaryFrame(nil)}, wire.Binary, ""},
+		"fragments":            {[][]byte{firstFragment(wire.Binary, "a"), middleFragment("b"), lastFragment("c")}, wire.Binary, "abc"},
+		"empty fragments":      {[][]byte{firstFragment(wire.Text, ""), middleFragment(""), lastFragment("")}, wire.Text, ""},
+		"empty last fragment":  {[][]byte{firstFragment(wire.Text, "a"), lastFragment("")}, wire.Text, "a"},
+		"pings inside":         {[][]byte{pingFrame("1"), firstFragment(wire.Text, "a"), pingFrame("2"), lastFragment("b")}, wire.Text, "ab"},
+		"larger than a buffer": {[][]byte{binaryFrame(large)}, wire.Binary, string(large)},
+		"a code point in two":  {[][]byte{firstFragment(wire.Text, "\xe2\x82"), lastFragment("\xac")}, wire.Text, "€"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, f := openTCP(t, nil)
+			f.send(tt.frames...)
+			f.send(textFrame("next"))
+			op, r, err := c.NextReader(t.Context())
+			if err != nil || op != tt.op {
+				t.Fatalf("NextReader: %v, %v", op, err)
+			}
+			if err := iotest.TestReader(r, []byte(tt.want)); err != nil {
+				t.Error(err)
+			}
+			if n, err := r.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+				t.Errorf("behind the message's end: %d, %v", n, err)
+			}
+			receiveWant(t, c, wire.Text, "next")
+			if n, err := r.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+				t.Errorf("after the next message: %d, %v", n, err)
+			}
+		})
+	}
+}
+
+// A reader hands on what has come, before the frame has come whole.
+func TestReaderStreams(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, f := openPipe(t, nil)
+		frame := textFrame("streamed")
+		f.send(frame[:2+3])
+		_, r, err := c.NextReader(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		buf := make([]byte, 100)
+		if n, err := r.Read(buf); err != nil || string(buf[:n]) != "str" {
+			t.Errorf("the first read: %q, %v", buf[:n], err)
+		}
+		f.send(frame[5:])
+		if b, err := io.ReadAll(r); err != nil || string(b) != "eamed" {
+			t.Errorf("the rest: %q, %v", b, err)
+		}
+	})
+}
+
+// 6455-6.2-c: what is left of a message that was not read to its end is skipped,
+// by whatever receives next; its reader is not mixed up with another message.
+func TestAbandonedReader(t *testing.T) {
+	abandoned := [][]byte{firstFragment(wire.Binary, "abandoned"), middleFragment(" and"), lastFragment(" forgotten")}
+	next := map[string]func(t *testing.T, c *client.Conn){
+		"Receive": func(t *testing.T, c *client.Conn) { receiveWant(t, c, wire.Text, "next") },
+		"ReceiveInto": func(t *testing.T, c *client.Conn) {
+			if op, p, err := c.ReceiveInto(t.Context(), make([]byte, 0, 100)); err != nil || op != wire.Text || string(p) != "next" {
+				t.Errorf("received %v %q, %v", op, p, err)
+			}
+		},
+		"NextReader": func(t *testing.T, c *client.Conn) {
+			_, r, err := c.NextReader(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if b, err := io.ReadAll(r); err != nil || string(b) != "next" {
+				t.Errorf("read %q, %v", b, err)
+			}
+		},
+	}
+	for name, receive := range next {
+		for read, bytes := range map[string]int{"unread": 0, "half read": 11, "all but its end": len("abandoned and forgotten")} {
+			t.Run(name+" after one "+read, func(t *testing.T) {
+				c, f := openTCP(t, nil)
+				f.send(abandoned...)
+				f.send(textFrame("next"))
+				op, r, err := c.NextReader(t.Context())
+				if err != nil || op != wire.Binary {
+					t.Fatal(op, err)
+				}
+				if _, err := io.ReadFull(r, make([]byte, bytes)); err != nil {
+					t.Fatal(err)
+				}
+				receive(t, c)
+				n, err := r.Read(make([]byte, 100))
+				var usage *client.UsageError
+				if n != 0 || !errors.Is(err, client.ErrReaderAbandoned) || !errors.As(err, &usage) {
+					t.Errorf("the abandoned reader read %d, %v", n, err)
+				}
+			})
+		}
+	}
+}
+
+// A reader whose message was received whole is like any other.
+func TestAbandonedReaderOfWholeMessage(t *testing.T) {
+	c, f := openTCP(t, nil)
+	f.send(append(textFrame("one"), textFrame("two")...))
+	_, r, err := c.NextReader(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	receiveWant(t, c, wire.Text, "two")
+	if n, err := r.Read(make([]byte, 100)); n != 0 || !errors.Is(err, client.ErrReaderAbandoned) {
+		t.Errorf("the abandoned reader read %d, %v", n, err)
+	}
+}
+
+// A reader whose context ends is done; the rest of its message is skipped. The
+// connection is as usable as before.
+func TestReaderWhoseContextEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, f := openPipe(t, nil)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		f.send(firstFragment(wire.Text, "half of it"))
+		_, r, err := c.NextReader(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(r)
+		if string(b) != "half of it" || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("read %q, %v", b, err)
+		}
+		if n, err := r.Read(make([]byte, 1)); n != 0 || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("read again: %d, %v", n, err)
+		}
+		f.send(middleFragment("and then"), pingFrame("ping"), lastFragment("the other"), textFrame("next"))
+		receiveWant(t, c, wire.Text, "next")
+		f.want(1, wire.Pong, "ping")
+	})
+}
+
+// A message that a Receive began and gave up is begun from its start by a reader.
+func TestReaderOfMessageThatReceiveGaveUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, f := openPipe(t, nil)
+		f.send(firstFragment(wire.Binary, "from the"))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := c.Receive(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatal(err)
+		}
+		op, r, err := c.NextReader(t.Context())
+		if err != nil || op != wire.Binary {
+			t.Fatal(op, err)
+		}
+		f.send(lastFragment(" start"))
+		if b, err := io.ReadAll(r); err != nil || string(b) != "from the start" {
+			t.Errorf("read %q, %v", b, err)
+		}
+	})
+}
+
+// A message that ends too early is no message: the reader does not end with
+// io.EOF (6455-5.2-m, 6455-8.1-c, 6455-7.1.7-a).
+func TestReaderOfMessageThatIsCutOff(t *testing.T) {
+	for name, tt := range map[string]struct {
+		send [][]byte
+		end  bool // of the transport
+		want any
+	}{
+		"by the transport": {[][]byte{firstFragment(wire.Text, "half")}, true, new(*client.LostError)},
+		"by a Close":       {[][]byte{firstFragment(wire.Text, "half"), closeFrame(1001, "")}, false, new(*client.CloseError)},
+		"by bad UTF-8":     {[][]byte{firstFragment(wire.Text, "half"), lastFragment("\xff")}, false, new(*client.FailError)},
+		"by a broken rule": {[][]byte{firstFragment(wire.Text, "half"), textFrame("another")}, false, new(*client.FailError)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, f := openTCP(t, nil)
+			f.send(tt.send...)
+			_, r, err := c.NextReader(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := make([]byte, 4)
+			if _, err := io.ReadFull(r, got); err != nil || string(got) != "half" {
+				t.Fatalf("read %q, %v", got, err)
+			}
+			if tt.end {
+				f.nc.Close()
+			}
+			if n, err := r.Read(got); n != 0 || !errors.As(err, tt.want) {
+				t.Errorf("then read %d, %v; want a %T", n, err, tt.want)
+			}
+			if lost := new(client.LostError); tt.end && !errors.As(c.Err(), &lost) || tt.end && !errors.Is(c.Err(), io.ErrUnexpectedEOF) {
+				t.Errorf("6455-5.2-m: the connection ended with %v", c.Err())
+			}
+			if _, err := c.Receive(t.Context()); !errors.As(err, tt.want) {
+				t.Errorf("Receive: %v", err)
+			}
+		})
+	}
+}
+
+// A read is a call that receives: another one at the same time is refused.
+func TestReadWhileAnotherReceives(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, f := openPipe(t, nil)
+		f.send(firstFragment(wire.Text, "a"))
+		_, r, err := c.NextReader(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		rest := make(chan string)
+		go func() {
+			b, _ := io.ReadAll(r)
+			rest <- string(b)
+		}()
+		synctest.Wait()
+		if _, err := r.Read(make([]byte, 1)); !errors.Is(err, client.ErrConcurrentReceive) {
+			t.Errorf("a second read: %v", err)
+		}
+		if _, err := c.Receive(t.Context()); !errors.Is(err, client.ErrConcurrentReceive) {
+			t.Errorf("a Receive: %v", err)
+		}
+		f.send(lastFragment("b"))
+		if got := <-rest; got != "ab" {
+			t.Errorf("the reader read %q", got)
+		}
+	})
+}
+
+// NextReader gives up when its context ends, and the next call goes on.
+func TestNextReaderThatTimesOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, f := openPipe(t, nil)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		f.send(textFrame("")[:1])
+		if _, r, err := c.NextReader(ctx); r != nil || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %v, %v", r, err)
+		}
+		f.send(textFrame("late")[1:])
+		_, r, err := c.NextReader(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b, err := io.ReadAll(r); err != nil || string(b) != "late" {
+			t.Errorf("read %q, %v", b, err)
+		}
+	})
+}
+
+// What a Ping received and kept is read like what has not been received.
+func TestReaderOfKeptMessage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, f := openPipe(t, &client.Config{Control: true})
+		f.send(textFrame("kept"), pingFrame("kept too"), firstFragment(wire.Text, "begun"))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := c.Ping(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatal(err)
+		}
+		f.send(lastFragment(", ended"))
+		var got []string
+		for range 2 {
+			_, r, err := c.NextReader(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			b, err := io.ReadAll(iotest.OneByteReader(r))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, string(b))
+		}
+		if strings.Join(got, "; ") != "kept; begun, ended" {
+			t.Errorf("read %q", got)
+		}
+	})
+}

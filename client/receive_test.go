@@ -1,0 +1,383 @@
+package client_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fibersock/fibersock/client"
+	"github.com/fibersock/fibersock/wire"
+)
+
+// T-H09: a received message is the program's own. All of a stream are kept, small
+// and large, whole and in fragments, and compared at its end.
+func TestReceivedMessagesAreTheProgramsOwn(t *testing.T) {
+	c, f := openTCP(t, nil)
+	var want []string
+	for i := range 300 {
+		s := strings.Repeat(fmt.Sprintf("%04d ", i), 1+i*i%3000)
+		want = append(want, s)
+		switch i % 3 {
+		case 0:
+			f.send(textFrame(s))
+		case 1:
+			f.send(binaryFrame([]byte(s)))
+		case 2:
+			f.send(firstFragment(wire.Text, s[:len(s)/2]), pingFrame("between"), lastFragment(s[len(s)/2:]))
+		}
+	}
+	got := make([]client.Message, len(want))
+	for i := range got {
+		var err error
+		if got[i], err = c.Receive(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, m := range got {
+		op := wire.Text
+		if i%3 == 1 {
+			op = wire.Binary
+		}
+		if m.Opcode != op || m.Text() != want[i] {
+			t.Errorf("message %d has become %v %.50q", i, m.Opcode, m.Payload)
+		}
+	}
+}
+
+// ReceiveInto appends to the program's buffer, and to another when it is too
+// small; it takes nothing from either.
+func TestReceiveIntoAppends(t *testing.T) {
+	c, f := openTCP(t, nil)
+	f.send(textFrame("one"), pingFrame(""), firstFragment(wire.Binary, "tw"), lastFragment("o"), textFrame(""), textFrame("larger than that"))
+	buf := make([]byte, 1, 8)
+	buf[0] = '>'
+	for _, want := range []struct {
+		op      wire.Opcode
+		payload string
+		inPlace bool
+	}{
+		{wire.Text, "one", true},
+		{wire.Binary, "two", true},
+		{wire.Text, "", true},
+		{wire.Text, "larger than that", false},
+	} {
+		op, p, err := c.ReceiveInto(t.Context(), buf)
+		if err != nil || op != want.op || string(p) != ">"+want.payload {
+			t.Fatalf("received %v %q, %v", op, p, err)
+		}
+		if inPlace := &p[0] == &buf[0]; inPlace != want.inPlace {
+			t.Errorf("%q: in the program's buffer: %t", p, inPlace)
+		}
+	}
+	f.send(textFrame("into nothing"))
+	if op, p, err := c.ReceiveInto(t.Context(), nil); err != nil || op != wire.Text || string(p) != "into nothing" {
+		t.Errorf("received %v %q, %v", op, p, err)
+	}
+}
+
+// When there is an error, nothing has been appended to the buffer, and what came
+// of the message is kept elsewhere: the program may use the buffer again.
+func TestReceiveIntoThatIsGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, f := openPipe(t, nil)
+		f.send(firstFragment(wire.Text, "first, "))
+		buf := append(make([]byte, 0, 100), "mine"...)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		op, p, err := c.ReceiveInto(ctx, buf)
+		if op != 0 || string(p) != "mine" || !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatalf("got %v %q, %v", op, p, err)
+		}
+		clear(buf[:100]) // the program's use of it
+		f.send(lastFragment("last"))
+		if op, p, err := c.ReceiveInto(t.Context(), buf[:0]); err != nil || op != wire.Text || string(p) != "first, last" {
+			t.Errorf("received %v %q, %v", op, p, err)
+		}
+	})
+}
+
+// 6455-6.2-c: a message that was abandoned does not reach into the buffer for the
+// next, whether that comes or not.
+func TestReceiveIntoAfterAbandonedMessage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, f := openPipe(t, nil)
+		f.send(firstFragment(wire.Text, "abandoned"))
+		if _, _, err := c.NextReader(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		f.send(lastFragment(" message"))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		op, p, err := c.ReceiveInto(ctx, []byte("mine"))
+		if op != 0 || string(p) != "mine" || !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatalf("got %v %q, %v", op, p, err)
+		}
+
+		f.send(firstFragment(wire.Text, "abandoned"))
+		if _, _, err := c.NextReader(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		f.send(lastFragment(" message"), textFrame("next"))
+		if op, p, err := c.ReceiveInto(t.Context(), []byte("mine, ")); err != nil || op != wire.Text || string(p) != "mine, next" {
+			t.Errorf("received %v %q, %v", op, p, err)
+		}
+	})
+}
+
+// Two calls that receive at once are a mistake of the program: the second one is
+// told so, and nothing else happens.
+func TestConcurrentReceive(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, f := openPipe(t, nil)
+		first := make(chan string)
+		go func() {
+			m, _ := c.Receive(t.Context())
+			first <- m.Text()
+		}()
+		synctest.Wait()
+		_, receive := c.Receive(t.Context())
+		_, _, into := c.ReceiveInto(t.Context(), nil)
+		_, _, reader := c.NextReader(t.Context())
+		var v any
+		for name, err := range map[string]error{
+			"Receive": receive, "ReceiveInto": into, "NextReader": reader, "ReceiveJSON": c.ReceiveJSON(t.Context(), &v),
+		} {
+			var usage *client.UsageError
+			if !errors.Is(err, client.ErrConcurrentReceive) || !errors.As(err, &usage) {
+				t.Errorf("%s: %v", name, err)
+			}
+			checkErrorText(t, err)
+		}
+		f.send(textFrame("for the first"))
+		if got := <-first; got != "for the first" {
+			t.Errorf("the first call received %q", got)
+		}
+		f.send(textFrame("next"))
+		receiveWant(t, c, wire.Text, "next")
+	})
+}
+
+// ReceiveJSON takes text and binary; a message that is no JSON, or not the JSON
+// for the value, is used up, and the next can be received.
+func TestJSON(t *testing.T) {
+	c, f := openTCP(t, &client.Config{Control: true})
+	type point struct{ X, Y int }
+	if err := c.SendJSON(point{1, 2}); err != nil {
+		t.Fatal(err)
+	}
+	f.want(1, wire.Text, `{"X":1,"Y":2}`)
+	if err := c.SendJSON(make(chan int)); err == nil {
+		t.Error("a channel was encoded")
+	} else {
+		checkErrorText(t, err)
+	}
+
+	f.send(textFrame("{bad"), binaryFrame([]byte(`"a string"`)), pingFrame("skipped"), binaryFrame([]byte(`{"X":3,"Y":4}`)))
+	var got point
+	for _, want := range []string{
+		"websocket: decoding a text message of 4 bytes: ",
+		"websocket: decoding a binary message of 10 bytes: ",
+	} {
+		if err := c.ReceiveJSON(t.Context(), &got); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("got %v, want %s…", err, want)
+		} else {
+			checkErrorText(t, err)
+		}
+	}
+	if err := c.ReceiveJSON(t.Context(), &got); err != nil || got != (point{3, 4}) {
+		t.Errorf("got %v, %v", got, err)
+	}
+	f.send(closeFrame(wire.NormalClosure, ""))
+	var closed *client.CloseError
+	if err := c.ReceiveJSON(t.Context(), &got); !errors.As(err, &closed) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// Messages ends without an error if the server closed normally, and yields every
+// other as its last.
+func TestMessages(t *testing.T) {
+	for name, tt := range map[string]struct {
+		end    []byte // nil: the transport ends
+		target any    // nil: no error
+	}{
+		"1000":                {closeFrame(wire.NormalClosure, "bye"), nil},
+		"1001":                {closeFrame(wire.GoingAway, ""), nil},
+		"no code":             {closeFrame(0, ""), new(*client.CloseError)},
+		"1011":                {closeFrame(wire.InternalError, ""), new(*client.CloseError)},
+		"4000":                {closeFrame(4000, ""), new(*client.CloseError)},
+		"a broken rule":       {[]byte{0x83, 0}, new(*client.FailError)},
+		"the transport's end": {nil, new(*client.LostError)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, f := openTCP(t, nil)
+			f.send(textFrame("one"), binaryFrame([]byte("two")))
+			if tt.end != nil {
+				f.send(tt.end)
+			}
+			var got []string
+			var last error
+			for m, err := range c.Messages(t.Context()) {
+				if last != nil {
+					t.Errorf("%v %q, %v after the error %v", m.Opcode, m.Payload, err, last)
+				}
+				if last = err; err == nil {
+					got = append(got, m.Text())
+				}
+				if tt.end == nil && len(got) == 2 {
+					f.nc.Close()
+				}
+			}
+			if strings.Join(got, " ") != "one two" {
+				t.Errorf("the messages are %q", got)
+			}
+			if tt.target == nil && last != nil || tt.target != nil && !errors.As(last, tt.target) {
+				t.Errorf("the last error is %v", last)
+			}
+		})
+	}
+
+	t.Run("the context", func(t *testing.T) {
+		c, f := openTCP(t, nil)
+		f.send(textFrame("one"))
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		var last error
+		for _, err := range c.Messages(ctx) {
+			cancel()
+			last = err
+		}
+		if !errors.Is(last, context.Canceled) {
+			t.Errorf("the last error is %v", last)
+		}
+		f.send(textFrame("two"))
+		receiveWant(t, c, wire.Text, "two")
+	})
+
+	t.Run("a loop that is left", func(t *testing.T) {
+		c, f := openTCP(t, nil)
+		f.send(textFrame("one"), textFrame("two"))
+		for range c.Messages(t.Context()) {
+			break
+		}
+		receiveWant(t, c, wire.Text, "two")
+	})
+}
+
+// With Config.Control the control frames come as messages too, in their order,
+// also inside of a message in fragments; they are answered all the same.
+func TestControl(t *testing.T) {
+	c, f := openTCP(t, &client.Config{Control: true})
+	f.send(textFrame("a"), pingFrame("p1"), firstFragment(wire.Text, "b"), pingFrame("p2"), pongFrame([]byte("unasked")),
+		lastFragment("c"), closeFrame(4001, "enough"))
+	for _, want := range []client.Message{
+		{Opcode: wire.Text, Payload: []byte("a")},
+		{Opcode: wire.Ping, Payload: []byte("p1")},
+		{Opcode: wire.Ping, Payload: []byte("p2")},
+		{Opcode: wire.Pong, Payload: []byte("unasked")},
+		{Opcode: wire.Text, Payload: []byte("bc")},
+		{Opcode: wire.Close, Code: 4001, Reason: "enough"},
+	} {
+		m, err := c.Receive(t.Context())
+		if err != nil || m.Opcode != want.Opcode || !bytes.Equal(m.Payload, want.Payload) || m.Code != want.Code || m.Reason != want.Reason {
+			t.Fatalf("received %+v, %v; want %+v", m, err, want)
+		}
+	}
+	var closed *client.CloseError
+	if _, err := c.Receive(t.Context()); !errors.As(err, &closed) || closed.Code != 4001 || closed.Reason != "enough" {
+		t.Errorf("after the Close: %v", err)
+	}
+	f.want(1, wire.Pong, "p1")
+	f.want(1, wire.Pong, "p2")
+	f.want(1, wire.Close, closePayload(4001, ""))
+}
+
+// With Config.Control, ReceiveInto and NextReader skip control messages.
+func TestControlIsSkipped(t *testing.T) {
+	c, f := openTCP(t, &client.Config{Control: true})
+	f.send(pingFrame("1"), firstFragment(wire.Text, "a"), pingFrame("2"), lastFragment("b"),
+		pingFrame("3"), firstFragment(wire.Text, "c"), pingFrame("4"), lastFragment("d"))
+	if op, p, err := c.ReceiveInto(t.Context(), []byte(">")); err != nil || op != wire.Text || string(p) != ">ab" {
+		t.Errorf("ReceiveInto: %v %q, %v", op, p, err)
+	}
+	_, r, err := c.NextReader(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b, err := io.ReadAll(r); err != nil || string(b) != "cd" {
+		t.Errorf("NextReader: %q, %v", b, err)
+	}
+}
+
+// 6455-5.5.2-a: a Ping is answered by whatever call receives, and also when the
+// message that it interrupts has not come to its end (6455-5.4-b).
+func TestPingIsAnsweredWhileReceiving(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, f := openPipe(t, nil)
+		f.send(firstFragment(wire.Text, "unfinished"), pingFrame("\xff\x00 not text"))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := c.Receive(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatal(err)
+		}
+		f.want(1, wire.Pong, "\xff\x00 not text")
+	})
+}
+
+// Limits are on by default, and are the Config's (6455-10.4-a, T-A07, T-G13): the
+// header is enough to see a message too large.
+func TestLimits(t *testing.T) {
+	for name, tt := range map[string]struct {
+		limits client.Limits
+		send   []byte
+		text   string
+	}{
+		"message, by default": {
+			client.Limits{}, []byte{0x82, 127, 0, 0, 0, 0, 0x10, 0, 0, 0},
+			"websocket: connection failed with 1009 (message too big): message over the size limit: 268435456 bytes, allowed are 16777216 (Limits.Message)",
+		},
+		"frame": {
+			client.Limits{Frame: 3}, []byte{0x82, 4},
+			"websocket: connection failed with 1009 (message too big): frame over the size limit: 4 bytes, allowed are 3 (Limits.Frame)",
+		},
+		"message in fragments": {
+			client.Limits{Message: 3}, []byte{0x02, 2, 'a', 'b', 0x80, 2},
+			"websocket: connection failed with 1009 (message too big): message over the size limit: 4 bytes, allowed are 3 (Limits.Message)",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, f := openTCP(t, &client.Config{Limits: tt.limits})
+			f.send(tt.send)
+			_, err := c.Receive(t.Context())
+			var limit *client.LimitError
+			var failed *client.FailError
+			if !errors.As(err, &limit) || !errors.As(err, &failed) || failed.Code != wire.MessageTooBig {
+				t.Fatalf("got %v", err)
+			}
+			if err.Error() != tt.text {
+				t.Errorf("the text is\n%s, want\n%s", err, tt.text)
+			}
+			frame, _ := f.next()
+			if code, _, _ := wire.ParseClosePayload(frame.Payload); frame.Opcode != wire.Close || code != wire.MessageTooBig {
+				t.Errorf("the server was sent %v %q", frame.Opcode, frame.Payload)
+			}
+		})
+	}
+	t.Run("6455-10.4-b: exactly the limit passes", func(t *testing.T) {
+		c, f := openTCP(t, &client.Config{Limits: client.Limits{Message: 3}})
+		f.send(textFrame("abc"))
+		receiveWant(t, c, wire.Text, "abc")
+	})
+	t.Run("negative: none", func(t *testing.T) {
+		c, f := openTCP(t, &client.Config{Limits: client.Limits{Message: -1}})
+		large := strings.Repeat("x", 16<<20+1)
+		f.send(textFrame(large))
+		receiveWant(t, c, wire.Text, large)
+	})
+}

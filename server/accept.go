@@ -159,9 +159,10 @@ func (c *Conn) open(up Upgraded) (more bool) {
 		c.fiber = newFiber()
 	}
 	c.endpoint.Init(c.transport, endpoint.Config{
-		Role:    endpoint.Server,
-		Limits:  c.server.Limits,
-		Partial: c.handler.Partial != nil && c.handler.Serve == nil,
+		Role:       endpoint.Server,
+		Limits:     c.server.Limits,
+		Partial:    c.handler.Partial != nil && c.handler.Serve == nil,
+		Background: c.transport.Background(),
 	})
 	c.phase.Store(openPhase)
 	return c.begin()

@@ -25,6 +25,10 @@ type transport interface {
 	// Write takes all of p or fails. It does not keep p.
 	io.Writer
 
+	// Background is the endpoint.Config.Background that fits Write: nil if Write
+	// never waits for the client.
+	Background() func(func())
+
 	// Finish says that nothing more will be written: what has been written
 	// still goes out. It takes at most wait.
 	Finish(wait time.Duration)

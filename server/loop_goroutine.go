@@ -14,6 +14,12 @@ type goroutineLoop struct {
 	writeTimeout time.Duration
 }
 
+// goroutineTransport is a socket of a goroutineLoop.
+type goroutineTransport struct{ *socket.Conn }
+
+// Background returns socket.Background: Write may wait for the client.
+func (goroutineTransport) Background() func(func()) { return socket.Background }
+
 // readBufferSize is what a connection reads at once, in bytes.
 const readBufferSize = 4 << 10
 
@@ -50,13 +56,13 @@ func passing(err error) bool {
 }
 
 // transport makes a transport of nc.
-func (l *goroutineLoop) transport(nc net.Conn) *socket.Conn {
-	return socket.New(nc, l.writeTimeout)
+func (l *goroutineLoop) transport(nc net.Conn) goroutineTransport {
+	return goroutineTransport{socket.New(nc, l.writeTimeout)}
 }
 
 // run serves one connection until it has ended. first, if it is not nil, is done
 // before anything is read, and reports whether the connection goes on.
-func (l *goroutineLoop) run(t *socket.Conn, c *Conn, first func() (more bool)) {
+func (l *goroutineLoop) run(t goroutineTransport, c *Conn, first func() (more bool)) {
 	more := first == nil || first()
 	buf := make([]byte, readBufferSize)
 	for more {

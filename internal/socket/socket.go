@@ -23,6 +23,10 @@ func New(nc net.Conn, timeout time.Duration) *Conn {
 	return &Conn{Conn: nc, timeout: max(timeout, 0)}
 }
 
+// Background runs f on a goroutine of its own. It is what an endpoint that writes
+// to a Conn needs, because such a write may wait for the peer.
+func Background(f func()) { go f() }
+
 // TimeoutError says that the peer did not take what was written in time. It is
 // os.ErrDeadlineExceeded under errors.Is.
 type TimeoutError struct {

@@ -42,11 +42,8 @@ func (l Limits) withDefaults() Limits {
 	if l.Message < 0 {
 		l.Message = math.MaxInt64
 	}
-	if l.Frame == 0 || l.Frame > l.Message {
-		l.Frame = l.Message
-	}
-	if l.Frame < 0 {
-		l.Frame = math.MaxInt64
+	if l.Frame <= 0 || l.Frame >= l.Message {
+		l.Frame = math.MaxInt64 // it is Message that bounds a frame
 	}
 	return l
 }

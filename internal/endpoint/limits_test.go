@@ -1,0 +1,296 @@
+package endpoint_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/fibersock/fibersock/internal/endpoint"
+	"github.com/fibersock/fibersock/wire"
+)
+
+// limitError returns the limit that the only event says was broken.
+func limitError(t *testing.T, events []event) *endpoint.LimitError {
+	t.Helper()
+	var failed *endpoint.FailError
+	var limit *endpoint.LimitError
+	if len(events) != 1 || events[0].Kind != endpoint.Failed || !errors.As(events[0].Err, &failed) || !errors.As(failed.Err, &limit) {
+		t.Fatalf("got %+v", events)
+	}
+	return limit
+}
+
+// What zero, negative and large limits mean. A frame of the largest length that
+// may pass does, one byte more fails by its header alone, and the error names the
+// option that has to be changed (6455-10.4-a, 6455-10.4-b, T-A07).
+func TestWhatLimitsMean(t *testing.T) {
+	const message = endpoint.DefaultMessageLimit
+	tests := []struct {
+		limits endpoint.Limits
+		max    int64 // the largest frame that passes
+		option string
+	}{
+		{endpoint.Limits{}, message, "Limits.Message"},
+		{endpoint.Limits{Frame: 100}, 100, "Limits.Frame"},
+		{endpoint.Limits{Frame: -1}, message, "Limits.Message"},
+		{endpoint.Limits{Frame: message}, message, "Limits.Message"},
+		{endpoint.Limits{Frame: message - 1}, message - 1, "Limits.Frame"},
+		{endpoint.Limits{Frame: message + 1}, message, "Limits.Message"},
+		{endpoint.Limits{Message: 1}, 1, "Limits.Message"},
+		{endpoint.Limits{Frame: 10, Message: 20}, 10, "Limits.Frame"},
+		{endpoint.Limits{Frame: 20, Message: 10}, 10, "Limits.Message"},
+		{endpoint.Limits{Frame: 10, Message: -1}, 10, "Limits.Frame"},
+		{endpoint.Limits{Message: -1}, math.MaxInt64, ""},
+		{endpoint.Limits{Frame: math.MinInt64, Message: math.MinInt64}, math.MaxInt64, ""},
+		{endpoint.Limits{Frame: math.MaxInt64, Message: math.MaxInt64}, math.MaxInt64, ""},
+	}
+	for _, tt := range tests {
+		t.Run(fmt.Sprint(tt.limits), func(t *testing.T) {
+			eachRole(t, func(t *testing.T, role endpoint.Role) {
+				e := endpoint.New(io.Discard, endpoint.Config{Role: role, Limits: tt.limits})
+				if events := receive(e, declaring(role, wire.Binary, tt.max, true)); len(events) > 0 {
+					t.Fatalf("a frame of %d bytes: got %+v", tt.max, events)
+				}
+				if tt.option == "" {
+					return
+				}
+				e = endpoint.New(io.Discard, endpoint.Config{Role: role, Limits: tt.limits})
+				limit := limitError(t, receive(e, declaring(role, wire.Binary, tt.max+1, true)))
+				if limit.Option != tt.option || limit.Max != tt.max || limit.Seen != tt.max+1 {
+					t.Errorf("got %+v", limit)
+				}
+			})
+		})
+	}
+}
+
+// Limits do not stand in the way of control frames, which are 125 bytes at most.
+func TestControlFramesHaveNoLimit(t *testing.T) {
+	eachRole(t, func(t *testing.T, role endpoint.Role) {
+		e := endpoint.New(io.Discard, endpoint.Config{Role: role, Limits: endpoint.Limits{Frame: 1, Message: 1}})
+		receive(e, fromPeer(role, wire.Binary, "x", false))
+		if events := receive(e, whole(role, wire.Ping, "longer than the limit")); len(events) != 1 || events[0].Kind != endpoint.Ping {
+			t.Errorf("got %+v", events)
+		}
+	})
+}
+
+// The lengths of a message's fragments are added up without passing 2^63, even
+// where there is no limit (T-A01, T-A03, T-A13, 6455-5.2-i).
+func TestSumOfLengthsDoesNotOverflow(t *testing.T) {
+	for _, length := range []int64{math.MaxInt64, math.MaxInt64 - 1, 1<<62 + 1, 1<<32 + 5} {
+		t.Run(fmt.Sprint(length), func(t *testing.T) {
+			eachRole(t, func(t *testing.T, role endpoint.Role) {
+				e := endpoint.New(io.Discard, endpoint.Config{Role: role, Limits: endpoint.Limits{Message: -1}, Partial: true})
+				// Ten bytes in fragments, so that the sum is over 2^63.
+				receive(e, fromPeer(role, wire.Binary, "0123456789", false))
+				events := receive(e, declaring(role, wire.Continuation, length, false))
+				if length < math.MaxInt64-10 {
+					if len(events) != 0 || e.Remaining() != length {
+						t.Errorf("got %+v, and %d bytes to come", events, e.Remaining())
+					}
+					return
+				}
+				limit := limitError(t, events)
+				if limit.Limit != "message" || limit.Max != math.MaxInt64 || limit.Seen != math.MaxInt64 {
+					t.Errorf("got %+v", limit)
+				}
+			})
+		})
+	}
+}
+
+// The limit holds for all fragments of a message together, and is checked by the
+// header of each: the first one too many fails it (6455-10.4-a, T-A08, T-A09).
+func TestLimitIsOnTheSumOfFragments(t *testing.T) {
+	const max, size = 64 << 10, 1 << 10
+	for _, partial := range []bool{false, true} {
+		eachRole(t, func(t *testing.T, role endpoint.Role) {
+			e := endpoint.New(io.Discard, endpoint.Config{Role: role, Partial: partial, Limits: endpoint.Limits{Frame: size, Message: max}})
+			op := wire.Binary
+			for sum := 0; sum < max; sum += size {
+				receive(e, fromPeer(role, op, strings.Repeat("x", size), false))
+				op = wire.Continuation
+			}
+			if err := e.Err(); err != nil {
+				t.Fatal(err)
+			}
+			limit := limitError(t, receive(e, declaring(role, op, size, false)))
+			if limit.Limit != "message" || limit.Max != max || limit.Seen != max+size {
+				t.Errorf("got %+v", limit)
+			}
+		})
+	}
+}
+
+// A message of full size may come in 65,536 fragments; many more than that are
+// refused, however small, with 1008 (6455-5.4-k, T-A10).
+func TestMessageOfFullSizeInManyFragments(t *testing.T) {
+	const fragments, size = 65_536, 16
+	for _, partial := range []bool{false, true} {
+		eachRole(t, func(t *testing.T, role endpoint.Role) {
+			cfg := endpoint.Config{Role: role, Partial: partial, Limits: endpoint.Limits{Message: fragments * size}}
+			send := func(e *endpoint.Endpoint, last bool) (got []event) {
+				op := wire.Binary
+				for i := range fragments {
+					got = receive(e, fromPeer(role, op, "0123456789abcdef", last && i == fragments-1))
+					op = wire.Continuation
+				}
+				return got
+			}
+			e := endpoint.New(io.Discard, cfg)
+			for range 2 { // the second message is not charged for the first
+				if got := send(e, true); len(got) != 1 || got[0].Kind != endpoint.Message && !got[0].Final {
+					t.Fatalf("got %+v", got)
+				}
+			}
+			if got := send(e, false); e.Err() != nil {
+				t.Fatalf("got %+v", got)
+			}
+			var got []event
+			more := 0
+			for ; e.Err() == nil && more < 10; more++ {
+				got = receive(e, fromPeer(role, wire.Continuation, "", false))
+			}
+			limit := limitError(t, got)
+			var rule *wire.Error
+			if !errors.As(limit, &rule) || rule.Code != wire.PolicyViolation || limit.Limit != "fragments" ||
+				limit.Option != "Limits.Message" || limit.Seen != int64(fragments+more) || limit.Max != limit.Seen-1 {
+				t.Errorf("after %d more: %+v", more, limit)
+			}
+		})
+	}
+}
+
+// A million fragments of no byte or one take no more memory than their bytes, or
+// are refused (6455-5.4-k, T-A10).
+func TestMillionTinyFragments(t *testing.T) {
+	const fragments = 1_000_000
+	for name, payload := range map[string]string{"empty": "", "of one byte": "x"} {
+		for _, limits := range []endpoint.Limits{{}, {Message: 1 << 20}, {Message: -1}} {
+			t.Run(fmt.Sprint(name, limits), func(t *testing.T) {
+				e := endpoint.New(io.Discard, endpoint.Config{Role: endpoint.Server, Limits: limits})
+				receive(e, fromPeer(endpoint.Server, wire.Binary, payload, false))
+				fragment := fromPeer(endpoint.Server, wire.Continuation, payload, false)
+				in := make([]byte, len(fragment))
+				before := heap()
+				for range fragments {
+					copy(in, fragment)
+					e.Receive(in)
+				}
+				if growth, most := heap()-before, int64(2*len(payload)*fragments+64<<10); growth > most {
+					t.Errorf("the heap grew by %d bytes, want %d at most", growth, most)
+				}
+				if refused := e.Err() != nil; refused != (limits.Message == 1<<20) {
+					t.Errorf("the connection ended with %v", e.Err())
+				}
+				runtime.KeepAlive(e)
+			})
+		}
+	}
+}
+
+// The length that a header declares allocates nothing (T-A06).
+func TestDeclaredLengthAllocatesNothing(t *testing.T) {
+	eachRole(t, func(t *testing.T, role endpoint.Role) {
+		ends := make([]*endpoint.Endpoint, 1000)
+		for i := range ends {
+			ends[i] = endpoint.New(io.Discard, endpoint.Config{Role: role})
+		}
+		in := declaring(role, wire.Binary, endpoint.DefaultMessageLimit, true)
+		before := heap()
+		for _, e := range ends {
+			if ev, n := e.Receive(in); ev.Kind != endpoint.None || n != len(in) {
+				t.Fatalf("got %+v, %d", ev, n)
+			}
+		}
+		if growth := heap() - before; growth > 64<<10 {
+			t.Errorf("a thousand headers take %d bytes", growth)
+		}
+		runtime.KeepAlive(ends)
+	})
+}
+
+// A frame that comes byte by byte takes little more memory than its bytes (T-A11).
+func TestFrameByteByByte(t *testing.T) {
+	const size = 1 << 20
+	frame := whole(endpoint.Server, wire.Binary, strings.Repeat("x", size))
+	e := endpoint.New(io.Discard, endpoint.Config{Role: endpoint.Server})
+	one := make([]byte, 1)
+	before := heap()
+	for _, b := range frame[:len(frame)-1] {
+		one[0] = b
+		if ev, _ := e.Receive(one); ev.Kind != endpoint.None {
+			t.Fatalf("got %+v", ev)
+		}
+	}
+	if growth := heap() - before; growth > 2*size {
+		t.Errorf("the heap grew by %d bytes", growth)
+	}
+	one[0] = frame[len(frame)-1]
+	if ev, _ := e.Receive(one); len(ev.Payload) != size {
+		t.Errorf("got %v of %d bytes", ev.Kind, len(ev.Payload))
+	}
+}
+
+// Large buffers are not kept, neither those of messages that came nor those of
+// messages that were refused in the end (T-A15).
+func TestLargeBuffersAreNotKept(t *testing.T) {
+	const size, connections = 1 << 20, 100
+	piece := strings.Repeat("x", size)
+	ends := make([]*endpoint.Endpoint, connections)
+	before := heap()
+	for i := range ends {
+		e := endpoint.New(io.Discard, endpoint.Config{Role: endpoint.Client, Limits: endpoint.Limits{Message: size}})
+		receive(e, fromPeer(endpoint.Client, wire.Binary, piece, false))
+		if i%2 == 0 {
+			receive(e, fromPeer(endpoint.Client, wire.Continuation, "", true))
+		} else {
+			receive(e, fromPeer(endpoint.Client, wire.Continuation, "over", true))
+		}
+		if failed := e.Err() != nil; failed != (i%2 == 1) {
+			t.Fatal(e.Err())
+		}
+		ends[i] = e
+	}
+	if growth := heap() - before; growth > 4*size {
+		t.Errorf("after %d messages of %d bytes the heap is larger by %d bytes", connections, size, growth)
+	}
+	runtime.KeepAlive(ends)
+}
+
+// What the errors of limits say.
+func TestTextOfLimits(t *testing.T) {
+	limits := endpoint.Limits{Frame: 5, Message: 8}
+	tests := []struct {
+		in   []byte
+		want string
+	}{
+		{declaring(endpoint.Client, wire.Text, 6, true), "websocket: connection failed with 1009 (message too big): " +
+			"frame over the size limit: 6 bytes, allowed are 5 (Limits.Frame)"},
+		{append(fromPeer(endpoint.Client, wire.Text, "Hello", false), declaring(endpoint.Client, wire.Continuation, 4, true)...),
+			"websocket: connection failed with 1009 (message too big): message over the size limit: 9 bytes, allowed are 8 (Limits.Message)"},
+	}
+	for _, tt := range tests {
+		e := endpoint.New(io.Discard, endpoint.Config{Role: endpoint.Client, Limits: limits})
+		receive(e, tt.in)
+		if got := fmt.Sprint(e.Err()); got != tt.want {
+			t.Errorf("got  %s\nwant %s", got, tt.want)
+		}
+	}
+
+	e := endpoint.New(io.Discard, endpoint.Config{Role: endpoint.Client, Limits: endpoint.Limits{Message: 1}})
+	receive(e, fromPeer(endpoint.Client, wire.Text, "", false))
+	for e.Err() == nil {
+		receive(e, fromPeer(endpoint.Client, wire.Continuation, "", false))
+	}
+	const want = "websocket: connection failed with 1008 (policy violation): message in too many and too small fragments: " +
+		"65538 fragments in one message, allowed are 65537 (Limits.Message)"
+	if got := e.Err().Error(); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}

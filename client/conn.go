@@ -55,7 +55,7 @@ type Conn struct {
 	large  *[]byte        // a larger one, borrowed while a large frame comes
 	in     []byte         // what has been read and not been used
 	inbox  []Message      // what came while a Ping was waiting
-	queued int            // payload bytes in inbox
+	queued int            // bytes that inbox counts for
 	held   held           // a message that a call began to receive and gave up
 	reader *messageReader // the reader that has the turn; nil if a call has it
 

@@ -10,14 +10,21 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// maxQueued is how many payload bytes a Ping or Close receives and keeps for
-// later receivers before it leaves the reading to them.
-const maxQueued = 1 << 20
+// maxQueued is how many bytes a Ping or Close receives and keeps for later
+// receivers before it leaves the reading to them. Every message counts
+// messageOverhead beyond its payload, because it costs memory even if it is
+// empty.
+const (
+	maxQueued       = 1 << 20
+	messageOverhead = 64
+)
 
 // Ping sends a Ping and returns the time until its Pong came (RFC 6455, Section
-// 5.5.2). If no other call receives meanwhile, Ping does so itself: the messages
-// that come before the Pong are kept for Receive, up to 1 MiB; beyond that
-// somebody must receive them for the Pong to be found.
+// 5.5.2), or that of a later Ping, because a server may answer only the last. If
+// no other call receives meanwhile, Ping does so itself: the messages that come
+// before the Pong are kept for Receive, up to 1 MiB; beyond that somebody must
+// receive them for the Pong to be found, as somebody must read on a message of
+// NextReader that is not read to its end.
 //
 // If ctx ends first, its error is returned and the connection stays open.
 func (c *Conn) Ping(ctx context.Context) (time.Duration, error) {
@@ -27,6 +34,7 @@ func (c *Conn) Ping(ctx context.Context) (time.Duration, error) {
 	if err := c.endpoint.Ping(payload[:]); err != nil {
 		return 0, err
 	}
+	c.pings.sent(payload)
 	turn := c.turn
 	for {
 		select { // first, because with the turn there is nobody to wake us
@@ -63,7 +71,7 @@ func (c *Conn) receiveForLater(ctx context.Context) error {
 	m, complete, err := c.step(ctx)
 	if complete {
 		c.inbox = append(c.inbox, m)
-		c.queued += len(m.Payload)
+		c.queued += messageOverhead + len(m.Payload)
 	}
 	return err
 }
@@ -82,8 +90,17 @@ func (c *Conn) dropKept() {
 // pings are the Pings whose Pong has not come. Each has a payload of its own,
 // so that only a Pong that was asked for counts (Section 5.5.3).
 type pings struct {
-	mu      sync.Mutex
-	waiting map[[8]byte]chan struct{}
+	mu      sync.Mutex // guards the rest
+	waiting map[[8]byte]*ping
+	count   uint64 // Pings that have been sent
+}
+
+// ping is one of them. Two that were sent at the same time have no order: one is
+// later than another for sure if it began when the other had been sent.
+type ping struct {
+	answered chan struct{}
+	begin    uint64 // the count when it began
+	sent     uint64 // the count with it; 0 while it is being sent
 }
 
 // expect returns a payload that is not in use and a channel that is closed when
@@ -93,14 +110,24 @@ func (p *pings) expect() (payload [8]byte, answered chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.waiting == nil {
-		p.waiting = make(map[[8]byte]chan struct{})
+		p.waiting = make(map[[8]byte]*ping)
 	}
 	for {
 		binary.BigEndian.PutUint64(payload[:], rand.Uint64())
 		if _, taken := p.waiting[payload]; !taken {
-			p.waiting[payload] = answered
+			p.waiting[payload] = &ping{answered: answered, begin: p.count}
 			return payload, answered
 		}
+	}
+}
+
+// sent takes note that a Ping has been sent.
+func (p *pings) sent(payload [8]byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.count++
+	if w, ok := p.waiting[payload]; ok {
+		w.sent = p.count
 	}
 }
 
@@ -118,8 +145,9 @@ func (p *pings) forget(payload [8]byte) {
 	delete(p.waiting, payload)
 }
 
-// answer takes a Pong. One that nobody waits for, or a second one for the same
-// Ping, is nothing.
+// answer takes a Pong. It answers the Pings before its own too: a server that has
+// several to answer may answer only the last (Section 5.5.3). One that nobody
+// waits for, or a second one for the same Ping, is nothing.
 func (p *pings) answer(pong []byte) {
 	if len(pong) != len([8]byte{}) {
 		return
@@ -127,8 +155,14 @@ func (p *pings) answer(pong []byte) {
 	payload := [8]byte(pong)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if answered, ok := p.waiting[payload]; ok {
-		delete(p.waiting, payload)
-		close(answered)
+	last, ok := p.waiting[payload]
+	if !ok {
+		return
+	}
+	for payload, w := range p.waiting {
+		if w == last || w.sent > 0 && w.sent <= last.begin {
+			delete(p.waiting, payload)
+			close(w.answered)
+		}
 	}
 }

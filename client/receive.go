@@ -192,7 +192,7 @@ func (c *Conn) takeInbox() (Message, bool) {
 	m := c.inbox[0]
 	c.inbox[0] = Message{}
 	c.inbox = c.inbox[1:]
-	c.queued -= len(m.Payload)
+	c.queued -= messageOverhead + len(m.Payload)
 	return m, true
 }
 

@@ -1,0 +1,384 @@
+package client_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fibersock/fibersock/client"
+	"github.com/fibersock/fibersock/wire"
+)
+
+// pingCall is a call of Ping that is under way.
+type pingCall struct {
+	took time.Duration
+	err  error
+	done chan struct{}
+}
+
+func startPing(ctx context.Context, c *client.Conn) *pingCall {
+	p := &pingCall{done: make(chan struct{})}
+	go func() {
+		defer close(p.done)
+		p.took, p.err = c.Ping(ctx)
+	}()
+	return p
+}
+
+// over reports whether the call has returned. All else in the bubble must be idle.
+func (p *pingCall) over() bool {
+	synctest.Wait()
+	select {
+	case <-p.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// nextPing waits for a Ping and returns its payload.
+func (f *farEnd) nextPing() []byte {
+	f.t.Helper()
+	frame, err := f.next()
+	if err != nil || frame.Opcode != wire.Ping || !frame.Fin {
+		f.t.Fatalf("got %v %q, %v; want a Ping", frame.Opcode, frame.Payload, err)
+	}
+	return frame.Payload
+}
+
+// Ping returns the time until its Pong came, whether another call receives
+// meanwhile or not. What comes before the Pong is for Receive, in its order.
+func TestPing(t *testing.T) {
+	for name, receiver := range map[string]bool{"nobody receives": false, "another receives": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c, f := openPipe(t, nil)
+				received := make(chan string, 10)
+				if receiver {
+					go func() {
+						for m, err := range c.Messages(t.Context()) {
+							if err == nil {
+								received <- m.Text()
+							}
+						}
+						close(received)
+					}()
+				}
+				p := startPing(t.Context(), c)
+				payload := f.nextPing()
+				time.Sleep(30 * time.Millisecond)
+				f.send(textFrame("one"), firstFragment(wire.Text, "t"), pingFrame("server's"), middleFragment("w"), pongFrame(payload), lastFragment("o"))
+				if !p.over() || p.err != nil || p.took != 30*time.Millisecond {
+					t.Fatalf("Ping returned %v, %v", p.took, p.err)
+				}
+				f.want(1, wire.Pong, "server's")
+				for _, want := range []string{"one", "two"} {
+					if receiver {
+						if got := <-received; got != want {
+							t.Errorf("received %q, want %q", got, want)
+						}
+					} else {
+						receiveWant(t, c, wire.Text, want)
+					}
+				}
+				c.CloseNow() // and so ends the receiver
+			})
+		})
+	}
+}
+
+// 6455-5.5.3-c,d, T-C04: only the Pong of a Ping that waits answers it. Others,
+// asked for by nobody or twice, are nothing.
+func TestPongThatAnswersNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, f := openPipe(t, nil)
+		f.send(pongFrame(nil), pongFrame([]byte("12345678")), textFrame("before"))
+		receiveWant(t, c, wire.Text, "before")
+
+		p := startPing(t.Context(), c)
+		payload := f.nextPing()
+		wrong := slices.Clone(payload)
+		wrong[0] ^= 1
+		f.send(pongFrame(nil), pongFrame(wrong), pongFrame(payload[:7]), pongFrame(append(slices.Clone(payload), 0)))
+		if p.over() {
+			t.Errorf("another Pong answered the Ping: %v, %v", p.took, p.err)
+		}
+		f.send(pongFrame(payload), pongFrame(payload))
+		if !p.over() || p.err != nil {
+			t.Errorf("its own Pong did not: %v", p.err)
+		}
+
+		again := startPing(t.Context(), c)
+		f.send(pongFrame(payload))
+		second := f.nextPing()
+		if again.over() {
+			t.Errorf("the first Ping's Pong answered the second: %v, %v", again.took, again.err)
+		}
+		if slices.Equal(second, payload) {
+			t.Error("two Pings have one payload")
+		}
+		f.send(pongFrame(second), pongFrame(payload), textFrame("after"))
+		if !again.over() || again.err != nil {
+			t.Errorf("the second Ping: %v", again.err)
+		}
+		receiveWant(t, c, wire.Text, "after")
+	})
+}
+
+// A Ping that is given up is not the end of the connection, and its late Pong is
+// nothing.
+func TestPingWithoutPong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, f := openPipe(t, nil)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if took, err := c.Ping(ctx); took != 0 || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Ping returned %v, %v", took, err)
+		}
+		f.send(pongFrame(f.nextPing()), textFrame("later"))
+		receiveWant(t, c, wire.Text, "later")
+
+		// The same if another call receives.
+		p := startPing(ctx, c)
+		if !p.over() || !errors.Is(p.err, context.DeadlineExceeded) {
+			t.Errorf("a Ping whose context is over returned %v", p.err)
+		}
+		received := make(chan error)
+		go func() {
+			_, err := c.Receive(t.Context())
+			received <- err
+		}()
+		synctest.Wait()
+		ctx, cancel = context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := c.Ping(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Ping returned %v", err)
+		}
+		f.send(textFrame("later still"))
+		if err := <-received; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// Many Pings at once, each with its own Pong, in whatever order.
+func TestManyPings(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, f := openPipe(t, nil)
+		const many = 50
+		var calls []*pingCall
+		var payloads [][]byte
+		for range many {
+			calls = append(calls, startPing(t.Context(), c))
+			payloads = append(payloads, f.nextPing())
+		}
+		f.send(textFrame("between"))
+		for i := range many { // upwards, so that each Pong answers one Ping
+			if calls[i].over() {
+				t.Fatalf("Ping %d is answered: %v", i, calls[i].err)
+			}
+			time.Sleep(time.Millisecond)
+			f.send(pongFrame(payloads[i]))
+			if !calls[i].over() || calls[i].err != nil || calls[i].took != time.Duration(i+1)*time.Millisecond {
+				t.Fatalf("Ping %d took %v, %v", i, calls[i].took, calls[i].err)
+			}
+		}
+		receiveWant(t, c, wire.Text, "between")
+	})
+}
+
+// 6455-5.5.3-b: a server may answer only the last of several Pings. Its Pong
+// answers those before it, and not those after it.
+func TestPongForTheLastPing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, f := openPipe(t, nil)
+		var calls []*pingCall
+		var payloads [][]byte
+		for range 20 {
+			calls = append(calls, startPing(t.Context(), c))
+			payloads = append(payloads, f.nextPing())
+			synctest.Wait() // until it waits for the Pong
+		}
+		f.send(pongFrame(payloads[14]))
+		for i, p := range calls {
+			if over := p.over(); over != (i <= 14) || p.err != nil {
+				t.Errorf("Ping %d: returned: %t, %v", i, over, p.err)
+			}
+		}
+		f.send(pongFrame(payloads[3]), pongFrame(payloads[19]))
+		for i, p := range calls {
+			if !p.over() || p.err != nil {
+				t.Errorf("Ping %d has not returned, or with %v", i, p.err)
+			}
+		}
+	})
+}
+
+// What a Ping keeps for Receive is bounded: up to 1 MiB it reads, then the server
+// has to wait until somebody receives. An empty message is not for nothing
+// (T-A12).
+func TestPingKeepsSoMuch(t *testing.T) {
+	for name, tt := range map[string]struct {
+		frame    []byte
+		min, max int // how many of them are read
+	}{
+		"16 KiB":            {binaryFrame(make([]byte, 16<<10)), 60, 70},
+		"empty":             {binaryFrame(nil), 10_000, 30_000},
+		"fragments of one":  {firstFragment(wire.Binary, strings.Repeat("x", 1000)), 1000, 1200},
+		"empty with Pings":  {append(pingFrame(""), textFrame("")...), 10_000, 30_000},
+		"with control only": {pingFrame("1234567890"), 10_000, 20_000},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c, f := openPipe(t, &client.Config{Control: name == "with control only"})
+				p := startPing(t.Context(), c)
+				payload := f.nextPing()
+				stop := make(chan struct{})
+				sent := make(chan int)
+				go func() {
+					n := 0
+					defer func() { sent <- n }()
+					for ; ; n++ {
+						frame := tt.frame
+						if name == "fragments of one" && n > 0 {
+							frame = middleFragment(strings.Repeat("x", 1000))
+						}
+						select {
+						case <-stop:
+							return
+						default:
+						}
+						if _, err := f.nc.Write(frame); err != nil {
+							return
+						}
+					}
+				}()
+				if p.over() {
+					t.Fatalf("Ping returned %v", p.err)
+				}
+				// All is idle: the writer waits for a reader. One Receive takes what
+				// is kept and lets the rest through, and the Pong with it.
+				close(stop)
+				received := make(chan int)
+				go func() {
+					n := 0
+					for _, err := range c.Messages(t.Context()) {
+						if err != nil {
+							break
+						}
+						n++
+					}
+					received <- n
+				}()
+				n := <-sent
+				if n < tt.min || n > tt.max {
+					t.Errorf("%d frames were read, want %d to %d", n, tt.min, tt.max)
+				}
+				f.send(pongFrame(payload))
+				if !p.over() || p.err != nil {
+					t.Errorf("Ping has not returned, or with %v", p.err)
+				}
+				c.CloseNow()
+				if got := <-received; name != "fragments of one" && got < n {
+					t.Errorf("%d messages were received of %d", got, n)
+				}
+			})
+		})
+	}
+}
+
+// A message whose reader is not at its end keeps others from receiving; its reads
+// find the Pong.
+func TestPingWhileReaderIsOpen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, f := openPipe(t, nil)
+		f.send(firstFragment(wire.Text, "a"))
+		_, r, err := c.NextReader(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := startPing(t.Context(), c)
+		f.send(pongFrame(f.nextPing()), middleFragment("b"))
+		if p.over() {
+			t.Error("Ping read in a message that another reads")
+		}
+		buf := make([]byte, 10)
+		for range 2 {
+			if _, err := r.Read(buf); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !p.over() || p.err != nil {
+			t.Errorf("Ping has not returned, or with %v", p.err)
+		}
+	})
+}
+
+// The connection's end is the Ping's end, whether it receives itself or not.
+func TestPingWhenConnectionEnds(t *testing.T) {
+	for name, tt := range map[string]struct {
+		end    func(c *client.Conn, f *farEnd)
+		target any
+	}{
+		"the server closes": {func(_ *client.Conn, f *farEnd) { f.send(closeFrame(4000, "enough")) }, new(*client.CloseError)},
+		"a broken rule":     {func(_ *client.Conn, f *farEnd) { f.send([]byte{0x83, 0}) }, new(*client.FailError)},
+		"the transport":     {func(_ *client.Conn, f *farEnd) { f.nc.Close() }, new(*client.LostError)},
+		"CloseNow":          {func(c *client.Conn, _ *farEnd) { c.CloseNow() }, nil},
+	} {
+		for _, receiver := range []string{"", " while another receives"} {
+			t.Run(name+receiver, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					c, f := openPipe(t, nil)
+					received := make(chan error, 1)
+					if receiver != "" {
+						go func() {
+							_, err := c.Receive(t.Context())
+							received <- err
+						}()
+						synctest.Wait()
+					}
+					calls := []*pingCall{startPing(t.Context(), c), startPing(t.Context(), c)}
+					for range calls {
+						f.nextPing()
+					}
+					tt.end(c, f)
+					synctest.Wait()
+					f.nc.Close() // or the end would wait for it
+					for _, p := range calls {
+						<-p.done
+						if tt.target != nil && !errors.As(p.err, tt.target) || tt.target == nil && !errors.Is(p.err, client.ErrClosed) {
+							t.Errorf("Ping returned %v", p.err)
+						}
+					}
+					if receiver != "" {
+						if err := <-received; tt.target != nil && !errors.As(err, tt.target) || tt.target == nil && !errors.Is(err, client.ErrClosed) {
+							t.Errorf("Receive returned %v", err)
+						}
+					}
+					if _, err := c.Ping(t.Context()); !errors.Is(err, c.Err()) {
+						t.Errorf("another Ping: %v, want %v", err, c.Err())
+					}
+				})
+			})
+		}
+	}
+}
+
+// 6455-5.5-b: a control payload over 125 bytes is refused, and nothing sent. A
+// Pong may be sent without a Ping (6455-5.5.3-c).
+func TestPongPayload(t *testing.T) {
+	c, f := openTCP(t, nil)
+	if err := c.Pong(make([]byte, 126)); !errors.Is(err, wire.ErrControlTooLong) {
+		t.Errorf("126 bytes: %v", err)
+	} else {
+		checkErrorText(t, err)
+	}
+	if err := c.Pong(make([]byte, 125)); err != nil {
+		t.Errorf("125 bytes: %v", err)
+	}
+	f.want(1, wire.Pong, string(make([]byte, 125)))
+}

@@ -53,8 +53,9 @@ func (s *sender) setState(state State) {
 // bytes of UTF-8. Messages are received until the peer's Close comes.
 //
 // The error is wire.ErrStatusCode, wire.ErrReasonTooLong,
-// wire.ErrReasonWithoutCode or wire.ErrInvalidUTF8 if this cannot be sent, and
-// ErrClosed if a Close was sent already.
+// wire.ErrReasonWithoutCode or wire.ErrInvalidUTF8 if this cannot be sent,
+// ErrClosed if a Close was sent already, else why the connection cannot send any
+// more.
 func (e *Endpoint) Close(code wire.StatusCode, reason string) error {
 	var space [wire.MaxControlPayload]byte
 	payload, err := wire.AppendClosePayload(space[:0], code, reason)
@@ -64,18 +65,14 @@ func (e *Endpoint) Close(code wire.StatusCode, reason string) error {
 	s := &e.sender
 	s.mu.Lock()
 	defer s.unlock()
-	switch State(s.state.Load()) {
-	case Open:
-		if err := s.writeFrame(wire.Header{Fin: true, Opcode: wire.Close}, payload); err != nil {
-			return e.ended(err)
-		}
-		s.setState(CloseSent)
-		return nil
-	case CloseSent:
-		return ErrClosed
-	default: // Closed
-		return e.ended(ErrClosed)
+	if err := s.sending(); err != nil {
+		return e.ended(err)
 	}
+	if err := s.writeFrame(wire.Header{Fin: true, Opcode: wire.Close}, payload); err != nil {
+		return e.ended(err)
+	}
+	s.setState(CloseSent)
+	return nil
 }
 
 // closeFor ends sending because of what the peer did: it closed, or broke a

@@ -25,11 +25,12 @@ const (
 	Pong
 
 	// Closing: the peer's Close came and has been answered, if it was not an
-	// answer itself. Err is the *CloseError.
+	// answer itself. Err is the *CloseError, or why the connection had ended
+	// before.
 	Closing
 
 	// Failed: the peer broke a rule, and a Close that says so was sent. Err is
-	// the *FailError.
+	// the *FailError, or why the connection had ended before.
 	Failed
 )
 

@@ -321,13 +321,13 @@ func (e *Endpoint) receiveClose(payload []byte) Event {
 	}
 	e.stopReceiving()
 	closed := &CloseError{Code: code, Reason: string(reason)}
-	e.end(&ending{code: code, reason: closed.Reason, err: closed})
+	ended := e.end(&ending{code: code, reason: closed.Reason, err: closed})
 	echo := code
 	if echo == wire.NoStatusReceived {
 		echo = 0 // an empty Close for an empty Close
 	}
 	e.sender.closeFor(echo, "")
-	return Event{Kind: Closing, Err: closed}
+	return Event{Kind: Closing, Err: ended.err}
 }
 
 // stopReceiving ends reception and gives back what it held.

@@ -1,0 +1,134 @@
+package endpoint_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/fibersock/fibersock/internal/endpoint"
+	"github.com/fibersock/fibersock/wire"
+)
+
+// What the errors say, who closed included, and what they are under errors.Is.
+func TestTextOfErrors(t *testing.T) {
+	tests := []struct {
+		err  error
+		want string
+		is   error
+	}{
+		{&endpoint.CloseError{Code: wire.NormalClosure}, "websocket: closed by the peer with 1000 (normal closure)", net.ErrClosed},
+		{&endpoint.CloseError{Code: wire.NoStatusReceived}, "websocket: closed by the peer with 1005 (no status received)", net.ErrClosed},
+		{&endpoint.CloseError{Code: 4000, Reason: "héllo"}, `websocket: closed by the peer with 4000: "héllo"`, net.ErrClosed},
+		{&endpoint.FailError{Code: wire.ProtocolError, Err: wire.ErrReservedOpcode},
+			"websocket: connection failed with 1002 (protocol error): reserved opcode", wire.ErrReservedOpcode},
+		{&endpoint.FailError{Code: wire.InternalError, Err: io.ErrNoProgress},
+			"websocket: connection failed with 1011 (internal error): multiple Read calls return no data or error", net.ErrClosed},
+		{&endpoint.LostError{Err: io.EOF}, "websocket: connection lost without a closing handshake: EOF", io.EOF},
+		{&endpoint.LostError{Err: os.ErrDeadlineExceeded}, "websocket: connection lost without a closing handshake: i/o timeout", net.ErrClosed},
+		{endpoint.ErrClosed, "websocket: connection is closed", net.ErrClosed},
+		{endpoint.ErrNotData, "websocket: a message is Text or Binary; Ping, Pong and Close have calls of their own", endpoint.ErrNotData},
+	}
+	for _, tt := range tests {
+		if got := tt.err.Error(); got != tt.want {
+			t.Errorf("got  %s\nwant %s", got, tt.want)
+		}
+		if !errors.Is(tt.err, tt.is) {
+			t.Errorf("%v is not %v", tt.err, tt.is)
+		}
+	}
+	if errors.Is(endpoint.ErrNotData, net.ErrClosed) {
+		t.Error("a call that made no sense counts as the end of the connection")
+	}
+}
+
+// Every rule that the peer may break ends in a *FailError with the status code of
+// the rule, which is a *wire.Error, also if it is a limit (6455-7.1.7-a).
+func TestFailureLeadsToItsRule(t *testing.T) {
+	const client, server = endpoint.Client, endpoint.Server
+	tests := []struct {
+		name string
+		role endpoint.Role
+		in   []byte
+		code wire.StatusCode
+		text string
+	}{
+		{"6455-5.2-b", client, []byte{0xc1}, 1002, "reserved bit set without an extension"},
+		{"6455-5.2-b on a control frame", client, []byte{0xb9}, 1002, "reserved bit set without an extension"},
+		{"6455-5.2-c", client, []byte{0x83}, 1002, "reserved opcode"},
+		{"6455-5.1-b", server, []byte{0x81, 0x05}, 1002, "frame from a client is not masked"},
+		{"6455-5.1-d", client, []byte{0x81, 0x85}, 1002, "frame from a server is masked"},
+		{"6455-5.4-d", client, []byte{0x80}, 1002, "continuation frame without a message"},
+		{"6455-5.4-e", client, append(fromPeer(client, wire.Text, "", false), 0x82), 1002, "new message inside a fragmented message"},
+		{"6455-8.1-a", client, whole(client, wire.Text, "\xff"), 1007, "invalid UTF-8"},
+		{"6455-8.1-c", client, whole(client, wire.Text, "\xe2\x82"), 1007, "invalid UTF-8"},
+		{"6455-5.5.1-a", client, whole(client, wire.Close, "\x03"), 1002, "close payload of one byte"},
+		{"6455-7.4-a", client, whole(client, wire.Close, "\x03\xed"), 1002, "status code that may not stand in a close frame"},
+		{"6455-5.5.1-b", client, whole(client, wire.Close, "\x03\xe8\xff"), 1007, "invalid UTF-8"},
+		{"6455-10.4-a", client, declaring(client, wire.Binary, 101, true), 1009, "message over the size limit"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			e := endpoint.New(io.Discard, endpoint.Config{Role: tt.role, Limits: endpoint.Limits{Message: 100}})
+			events := receive(e, tt.in)
+			var failed *endpoint.FailError
+			var rule *wire.Error
+			err := events[len(events)-1].Err
+			if !errors.As(err, &failed) || !errors.As(err, &rule) || !errors.Is(err, net.ErrClosed) {
+				t.Fatalf("got %+v", events)
+			}
+			if failed.Code != tt.code || rule.Code != tt.code || rule.Reason != tt.text {
+				t.Errorf("failed with %v by the rule %+v", failed.Code, rule)
+			}
+			want := fmt.Sprintf("websocket: connection failed with %v: %s", tt.code, tt.text)
+			if got := err.Error(); !strings.HasPrefix(got, want) || strings.Count(got, "websocket: ") != 1 {
+				t.Errorf("got %q, want it to begin with %q", got, want)
+			}
+		})
+	}
+}
+
+// The peer's text is quoted in errors: it can neither begin a line nor colour a
+// terminal, and it is as short as a Close frame (6455-5.5.1-d, T-H06).
+func TestPeersTextIsQuoted(t *testing.T) {
+	const reason = "x\n2026-01-01 admin logged in\x1b[31m\u202e\x00"
+	e := endpoint.New(io.Discard, endpoint.Config{Role: endpoint.Client})
+	receive(e, closeFromPeer(endpoint.Client, 4000, reason))
+	text := e.Err().Error()
+	if strings.ContainsAny(text, "\n\x1b\x00\u202e") {
+		t.Errorf("got %q", text)
+	}
+	if e.CloseReason() != reason {
+		t.Errorf("the reason is %q", e.CloseReason())
+	}
+}
+
+// A shell can fail the connection for a reason of its own, unless it has ended
+// before (6455-7.4-i).
+func TestFailureByTheShell(t *testing.T) {
+	eachRole(t, func(t *testing.T, role endpoint.Role) {
+		for _, state := range []string{"open", "closed"} {
+			var frames strings.Builder
+			e := endpoint.New(&frames, endpoint.Config{Role: role})
+			if state == "closed" {
+				receive(e, closeFromPeer(role, 4000, ""))
+				frames.Reset()
+			}
+			err := e.Fail(wire.InternalError, "", io.ErrNoProgress)
+			var failed *endpoint.FailError
+			out := written(t, role, []byte(frames.String()))
+			switch {
+			case state == "open" && (!errors.As(err, &failed) || failed.Err != io.ErrNoProgress || len(out) != 1 || closeCode(out[0]) != wire.InternalError):
+				t.Errorf("got %v and the frames %+v", err, out)
+			case state == "closed" && (err != e.Err() || errors.As(err, &failed) || len(out) != 0):
+				t.Errorf("after the end: got %v and the frames %+v", err, out)
+			}
+			if events := receive(e, whole(role, wire.Text, "late")); len(events) > 0 {
+				t.Errorf("after the failure: %+v", events)
+			}
+		}
+	})
+}

@@ -1,0 +1,282 @@
+package endpoint_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/fibersock/fibersock/internal/endpoint"
+	"github.com/fibersock/fibersock/wire"
+)
+
+// writes keeps the slices given to Write, not copies of them.
+type writes [][]byte
+
+func (w *writes) Write(p []byte) (int, error) {
+	*w = append(*w, p)
+	return len(p), nil
+}
+
+// frameBuffer is about how much of a frame an endpoint builds at once.
+const frameBuffer = 32 << 10
+
+// sizes are payload lengths at the borders of length forms and of the buffer.
+func sizes() []int {
+	list := []int{0, 1, 3, 4, 125, 126, 127, 1000, 65535, 65536, 100 << 10}
+	for around := -20; around <= 20; around++ {
+		list = append(list, frameBuffer+around, 2*frameBuffer+around)
+	}
+	return list
+}
+
+// A payload of any size comes out as it went in, in one frame, and the caller's
+// bytes stay as they are (6455-5.2-e, 6455-5.2-f, 6455-5.3-c, 6455-5.3-f, T-E11).
+func TestPayloadsOfAnySize(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	for _, size := range sizes() {
+		payload := make([]byte, size)
+		for i := range payload {
+			payload[i] = byte(rng.Uint32())
+		}
+		text := strings.Repeat("x", size)
+		eachRole(t, func(t *testing.T, role endpoint.Role) {
+			var out bytes.Buffer
+			e := endpoint.New(&out, endpoint.Config{Role: role})
+			given := bytes.Clone(payload)
+			m, err := e.NewMessage(wire.Binary)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := errors.Join(e.Send(wire.Binary, given), e.SendText(text), m.Send(given, false), m.Send(given, true)); err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(given, payload) {
+				t.Errorf("%d bytes: the caller's bytes were changed", size)
+			}
+			frames := written(t, role, out.Bytes())
+			want := []wire.Frame{
+				{Header: wire.Header{Fin: true, Opcode: wire.Binary}, Payload: payload},
+				{Header: wire.Header{Fin: true, Opcode: wire.Text}, Payload: []byte(text)},
+				{Header: wire.Header{Opcode: wire.Binary}, Payload: payload},
+				{Header: wire.Header{Fin: true, Opcode: wire.Continuation}, Payload: payload},
+			}
+			if len(frames) != len(want) {
+				t.Fatalf("%d bytes: got %d frames", size, len(frames))
+			}
+			for i, f := range frames {
+				if f.Fin != want[i].Fin || f.Opcode != want[i].Opcode || f.RSV != 0 || !bytes.Equal(f.Payload, want[i].Payload) {
+					t.Errorf("%d bytes: frame %d is %+v, with another payload or header", size, i, f.Header)
+				}
+			}
+		})
+	}
+}
+
+// A small frame is one write; of a large one a server copies no more than the
+// beginning, and a client never hands out the caller's bytes.
+func TestWritesOfAFrame(t *testing.T) {
+	eachRole(t, func(t *testing.T, role endpoint.Role) {
+		var w writes
+		e := endpoint.New(&w, endpoint.Config{Role: role})
+		if err := e.Send(wire.Binary, make([]byte, 16<<10)); err != nil {
+			t.Fatal(err)
+		}
+		if len(w) != 1 {
+			t.Errorf("a frame of 16 KiB was written in %d pieces", len(w))
+		}
+		w = nil
+		payload := make([]byte, 100<<10)
+		if err := e.Send(wire.Binary, payload); err != nil {
+			t.Fatal(err)
+		}
+		last := w[len(w)-1]
+		same := &last[len(last)-1] == &payload[len(payload)-1]
+		if same != (role == endpoint.Server) {
+			t.Errorf("in %d writes, the last of %d bytes: the caller's slice: %v", len(w), len(last), same)
+		}
+		if role == endpoint.Server && len(w) != 2 {
+			t.Errorf("a frame of 100 KiB was written in %d pieces", len(w))
+		}
+	})
+}
+
+// Every frame of a client has a key of its own, fragments and control frames too
+// (6455-5.1-a, 6455-5.3-a, 6455-5.3-b, T-E08, T-E09, T-E10).
+func TestEveryFrameHasItsOwnKey(t *testing.T) {
+	const frames = 10_000
+	var out bytes.Buffer
+	e := endpoint.New(&out, endpoint.Config{Role: endpoint.Client})
+	m, err := e.NewMessage(wire.Text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range frames / 5 {
+		receive(e, whole(endpoint.Client, wire.Ping, "?"))
+		if err := errors.Join(e.Ping(nil), e.Pong(nil), m.Send([]byte("x"), false), m.Send(nil, false)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	keys := map[wire.MaskingKey]int{}
+	steps := map[wire.MaskingKey]int{} // from one key to the next
+	var previous wire.MaskingKey
+	for _, f := range written(t, endpoint.Client, out.Bytes()) {
+		keys[f.Key]++
+		steps[f.Key-previous]++
+		previous = f.Key
+	}
+	// By chance two are equal in one of 86 runs; three pairs never are.
+	if len(keys) < frames-2 || len(steps) < frames-2 {
+		t.Errorf("%d frames have %d keys, %d apart", frames, len(keys), len(steps))
+	}
+}
+
+// Two connections do not draw the same keys (6455-5.3-a, T-E08).
+func TestConnectionsDoNotShareKeys(t *testing.T) {
+	keys := map[wire.MaskingKey]bool{}
+	for range 100 {
+		var out bytes.Buffer
+		if err := endpoint.New(&out, endpoint.Config{Role: endpoint.Client}).Ping(nil); err != nil {
+			t.Fatal(err)
+		}
+		keys[written(t, endpoint.Client, out.Bytes())[0].Key] = true
+	}
+	if len(keys) < 98 {
+		t.Errorf("100 connections began with %d keys", len(keys))
+	}
+}
+
+// What a client sends never shows on the wire as it is (T-E07).
+func TestClientsTextIsNotOnTheWire(t *testing.T) {
+	const request = "GET /script.js HTTP/1.1\r\nHost: example.com\r\n\r\n"
+	var out bytes.Buffer
+	e := endpoint.New(&out, endpoint.Config{Role: endpoint.Client})
+	for range 1000 {
+		if err := e.SendText(request); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// A key of zero is allowed, once in 2^32 frames.
+	if n := bytes.Count(out.Bytes(), []byte(request)); n > 1 {
+		t.Errorf("the text is on the wire %d times", n)
+	}
+}
+
+// A prepared message is the same frame for everybody.
+func TestPreparedMessage(t *testing.T) {
+	for _, size := range sizes() {
+		payload := bytes.Repeat([]byte{'p'}, size)
+		m, err := endpoint.Prepare(wire.Text, payload)
+		if err != nil {
+			t.Fatal(err)
+		}
+		clear(payload) // it is the caller's again
+		for range 2 {
+			var w writes
+			e := endpoint.New(&w, endpoint.Config{Role: endpoint.Server})
+			if err := e.SendPrepared(m); err != nil {
+				t.Fatal(err)
+			}
+			frames := written(t, endpoint.Server, bytes.Join(w, nil))
+			if len(w) != 1 || len(frames) != 1 || len(w[0]) != m.Size() ||
+				!frames[0].Fin || frames[0].Opcode != wire.Text || string(frames[0].Payload) != strings.Repeat("p", size) {
+				t.Errorf("%d bytes: got %d writes, %d frames", size, len(w), len(frames))
+			}
+		}
+	}
+}
+
+// What may not be sent is refused before anything is written, and the connection
+// goes on (6455-5.5-b, 6455-5.6-c).
+func TestWhatMayNotBeSent(t *testing.T) {
+	long := make([]byte, wire.MaxControlPayload+1)
+	tests := []struct {
+		name string
+		call func(e *endpoint.Endpoint) error
+		want error
+	}{
+		{"Ping of 126 bytes", func(e *endpoint.Endpoint) error { return e.Ping(long) }, wire.ErrControlTooLong},
+		{"Pong of 126 bytes", func(e *endpoint.Endpoint) error { return e.Pong(long) }, wire.ErrControlTooLong},
+		{"text that is not UTF-8", func(e *endpoint.Endpoint) error { return e.Send(wire.Text, []byte("a\xff")) }, wire.ErrInvalidUTF8},
+		{"text with half a code point", func(e *endpoint.Endpoint) error { return e.SendText("\xe2\x82") }, wire.ErrInvalidUTF8},
+		{"surrogates", func(e *endpoint.Endpoint) error { return e.SendText("\xed\xa0\x80") }, wire.ErrInvalidUTF8},
+		{"Close as a message", func(e *endpoint.Endpoint) error { return e.Send(wire.Close, nil) }, endpoint.ErrNotData},
+		{"continuation as a message", func(e *endpoint.Endpoint) error { return e.Send(wire.Continuation, nil) }, endpoint.ErrNotData},
+		{"reserved opcode", func(e *endpoint.Endpoint) error { return e.Send(0x3, nil) }, endpoint.ErrNotData},
+		{"opcode of more than four bits", func(e *endpoint.Endpoint) error { return e.Send(0x11, nil) }, endpoint.ErrNotData},
+		{"Ping in fragments", func(e *endpoint.Endpoint) error { _, err := e.NewMessage(wire.Ping); return err }, endpoint.ErrNotData},
+		{"prepared Ping", func(*endpoint.Endpoint) error { _, err := endpoint.Prepare(wire.Ping, nil); return err }, endpoint.ErrNotData},
+		{"prepared text", func(*endpoint.Endpoint) error { _, err := endpoint.Prepare(wire.Text, []byte("\xff")); return err }, wire.ErrInvalidUTF8},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			eachRole(t, func(t *testing.T, role endpoint.Role) {
+				var out bytes.Buffer
+				e := endpoint.New(&out, endpoint.Config{Role: role})
+				if err := tt.call(e); !errors.Is(err, tt.want) || errors.Is(err, net.ErrClosed) {
+					t.Errorf("got %v, want %v", err, tt.want)
+				}
+				if out.Len() > 0 || e.State() != endpoint.Open {
+					t.Errorf("written: % x, state %v", out.Bytes(), e.State())
+				}
+				if err := e.Send(wire.Text, []byte("goes on")); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+// A message in fragments: the text may be cut inside a code point, not end inside
+// one, and a fragment that is refused leaves the message where it was
+// (6455-5.4-a, 6455-5.6-a).
+func TestMessageInFragments(t *testing.T) {
+	eachRole(t, func(t *testing.T, role endpoint.Role) {
+		var out bytes.Buffer
+		e := endpoint.New(&out, endpoint.Config{Role: role})
+		m, err := e.NewMessage(wire.Text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		steps := []struct {
+			p     string
+			final bool
+			want  error
+		}{
+			{"\xff", false, wire.ErrInvalidUTF8},
+			{"a\xe2", false, nil},
+			{"", false, nil},
+			{"", true, wire.ErrInvalidUTF8},
+			{"\x28", false, wire.ErrInvalidUTF8},
+			{"\x82", true, wire.ErrInvalidUTF8},
+			{"\x82", false, nil},
+			{"\xac", true, nil},
+			{"more", true, endpoint.ErrMessageFinished},
+		}
+		for i, step := range steps {
+			if err := m.Send([]byte(step.p), step.final); !errors.Is(err, step.want) {
+				t.Errorf("%q: got %v, want %v", step.p, err, step.want)
+			}
+			if m.Began() != (i > 0) || m.Done() != (i >= 7) {
+				t.Errorf("%q: began %v, done %v", step.p, m.Began(), m.Done())
+			}
+		}
+		got := ""
+		for _, f := range written(t, role, out.Bytes()) {
+			got += fmt.Sprintf("%v %v %q; ", f.Opcode, f.Fin, f.Payload)
+		}
+		const want = `text false "a\xe2"; continuation false ""; continuation false "\x82"; continuation true "\xac"; `
+		if got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+		if m.Opcode() != wire.Text {
+			t.Errorf("the message is %v", m.Opcode())
+		}
+		if err := e.Send(wire.Text, []byte("next")); err != nil {
+			t.Error(err)
+		}
+	})
+}

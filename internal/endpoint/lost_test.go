@@ -136,7 +136,7 @@ func TestCutIsTheEnd(t *testing.T) {
 
 // breaking is a transport whose writes fail from one on.
 type breaking struct {
-	left   int // how many pass
+	left   int // how many pass; negative: all
 	broken bool
 	out    bytes.Buffer
 }

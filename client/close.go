@@ -2,6 +2,8 @@ package client
 
 import (
 	"context"
+	"errors"
+	"net"
 	"time"
 
 	"github.com/fibersock/fibersock/internal/endpoint"
@@ -85,6 +87,9 @@ func (c *Conn) awaitClose(ctx context.Context) {
 func (c *Conn) CloseNow() error {
 	err := c.endpoint.Cut(nil, c.socket.Close)
 	c.closing.Do(func() { close(c.gone) })
+	if errors.Is(err, net.ErrClosed) {
+		return nil // it was cut before
+	}
 	return err
 }
 

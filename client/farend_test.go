@@ -126,9 +126,20 @@ func (f *farEnd) send(bytes ...[]byte) {
 	}
 }
 
+// hangUp ends, behind what is to be sent, this side of the transport.
+func (f *farEnd) hangUp() { f.out <- nil }
+
 func (f *farEnd) write() {
 	defer close(f.written)
 	for b := range f.out {
+		if b == nil {
+			if tcp, ok := f.nc.(*net.TCPConn); ok {
+				tcp.CloseWrite()
+			} else {
+				f.nc.Close()
+			}
+			continue
+		}
 		if _, err := f.nc.Write(b); err != nil {
 			for range f.out { // nobody is there any more
 			}

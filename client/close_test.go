@@ -1,0 +1,481 @@
+package client_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fibersock/fibersock/client"
+	"github.com/fibersock/fibersock/wire"
+)
+
+// closeCall is a call of Close that is under way.
+type closeCall struct {
+	took time.Duration
+	err  error
+	done chan struct{}
+}
+
+func startClose(ctx context.Context, c *client.Conn, code wire.StatusCode, reason string) *closeCall {
+	call := &closeCall{done: make(chan struct{})}
+	start := time.Now()
+	go func() {
+		defer close(call.done)
+		call.err = c.Close(ctx, code, reason)
+		call.took = time.Since(start)
+	}()
+	return call
+}
+
+// over reports whether the call has returned. All else in the bubble must be idle.
+func (call *closeCall) over() bool {
+	synctest.Wait()
+	select {
+	case <-call.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// 6455-7.1.2-a, 6455-7.1.1-b, 6455-5.5.1-j, 6455-7.1.3-a: Close sends a Close with
+// code and reason, waits for the server's, and then for the server to close TCP.
+func TestClosingHandshake(t *testing.T) {
+	for name, tt := range map[string]struct {
+		code    wire.StatusCode
+		reason  string
+		payload string
+		answer  []byte
+	}{
+		"code and reason":            {3001, "x", "\x0b\xb9x", closeFrame(3001, "")},
+		"code":                       {wire.NormalClosure, "", "\x03\xe8", closeFrame(wire.NormalClosure, "")},
+		"neither":                    {0, "", "", closeFrame(0, "")},
+		"6455-5.5.1-k: both at once": {wire.GoingAway, "", "\x03\xe9", closeFrame(wire.InternalError, "my own")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c, f := openPipe(t, nil)
+				if c.State() != client.Open || c.Err() != nil {
+					t.Errorf("before: %v, %v", c.State(), c.Err())
+				}
+				call := startClose(t.Context(), c, tt.code, tt.reason)
+				f.want(1, wire.Close, tt.payload)
+				if call.over() || c.State() != client.Closing {
+					t.Errorf("before the server's Close: %v, %v", c.State(), call.err)
+				}
+				f.send(tt.answer)
+				if call.over() || c.State() != client.Closed {
+					t.Errorf("before the end of TCP: %v, %v", c.State(), call.err)
+				}
+				f.nc.Close()
+				if !call.over() || call.err != nil {
+					t.Errorf("after the end of TCP: %v", call.err)
+				}
+				if frame, err := f.next(); err == nil {
+					t.Errorf("one more frame: %v %q", frame.Opcode, frame.Payload)
+				}
+				var closed *client.CloseError
+				if !errors.As(c.Err(), &closed) {
+					t.Errorf("the connection ended with %v", c.Err())
+				}
+			})
+		})
+	}
+}
+
+// 6455-5.5.1-j: a server that answers the Close and never closes TCP is waited for
+// as long as CloseTimeout. The closing handshake is done: there is no error.
+func TestServerThatNeverClosesTCP(t *testing.T) {
+	for name, tt := range map[string]struct {
+		option, ctx, want time.Duration
+	}{
+		"default":               {0, time.Hour, client.DefaultCloseTimeout},
+		"set":                   {time.Second, time.Hour, time.Second},
+		"the context's time":    {0, time.Second, time.Second},
+		"negative: the context": {-1, 30 * time.Second, 30 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c, f := openPipe(t, &client.Config{CloseTimeout: tt.option})
+				ctx, cancel := context.WithTimeout(t.Context(), tt.ctx)
+				defer cancel()
+				f.send(closeFrame(wire.NormalClosure, ""))
+				call := startClose(ctx, c, wire.NormalClosure, "")
+				<-call.done
+				if call.took != tt.want || call.err != nil {
+					t.Errorf("Close returned after %v with %v", call.took, call.err)
+				}
+				f.want(1, wire.Close, "\x03\xe8")
+				f.wantEnd()
+			})
+		})
+	}
+	t.Run("when the server closed first", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			c, f := openPipe(t, nil)
+			f.send(closeFrame(wire.GoingAway, ""))
+			start := time.Now()
+			var closed *client.CloseError
+			if _, err := c.Receive(t.Context()); !errors.As(err, &closed) || time.Since(start) != 0 {
+				t.Errorf("after %v: %v", time.Since(start), err)
+			}
+			f.want(1, wire.Close, "\x03\xe9")
+			f.wantEnd()
+			if took := time.Since(start); took != client.DefaultCloseTimeout {
+				t.Errorf("the client closed TCP after %v", took)
+			}
+		})
+	})
+}
+
+// A server that never answers the Close: the connection is cut.
+func TestServerThatNeverAnswersClose(t *testing.T) {
+	for name, tt := range map[string]struct {
+		option, ctx, want time.Duration
+		stream            []byte // what the server sends without end
+	}{
+		"default":                           {0, time.Hour, client.DefaultCloseTimeout, nil},
+		"the context's time":                {0, time.Second, time.Second, nil},
+		"negative: the context":             {-1, 30 * time.Second, 30 * time.Second, nil},
+		"6455-7.1.2-b: and sends messages":  {0, time.Hour, client.DefaultCloseTimeout, textFrame(strings.Repeat("x", 50_000))},
+		"6455-7.1.2-b: and sends fragments": {0, time.Hour, client.DefaultCloseTimeout, pingFrame("")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c, f := openPipe(t, &client.Config{CloseTimeout: tt.option})
+				streaming := make(chan struct{})
+				go func() {
+					defer close(streaming)
+					for tt.stream != nil {
+						if _, err := f.nc.Write(tt.stream); err != nil {
+							return
+						}
+						time.Sleep(time.Millisecond) // of the bubble's time
+					}
+				}()
+				ctx, cancel := context.WithTimeout(t.Context(), tt.ctx)
+				defer cancel()
+				start := time.Now()
+				err := c.Close(ctx, wire.NormalClosure, "")
+				if took := time.Since(start); took != tt.want || !errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("Close returned after %v with %v", took, err)
+				}
+				if !strings.Contains(err.Error(), "CloseTimeout") {
+					t.Errorf("the text names not the option: %v", err)
+				}
+				checkErrorText(t, err)
+				if c.State() != client.Closed || !errors.Is(c.Err(), client.ErrClosed) {
+					t.Errorf("the connection is %v: %v", c.State(), c.Err())
+				}
+				<-streaming
+			})
+		})
+	}
+}
+
+// A writer that waits for a server that does not read does not hold up Close for
+// longer than that may take.
+func TestCloseBehindStalledWriter(t *testing.T) {
+	ours, theirs := tcpPair(t)
+	c, _ := openOver(t, ours, theirs, &client.Config{CloseTimeout: 50 * time.Millisecond, WriteTimeout: -1})
+	sent := make(chan error)
+	go func() { sent <- c.SendBinary(make([]byte, 64<<20)) }()
+	if err := c.Close(t.Context(), wire.NormalClosure, ""); err == nil {
+		t.Error("the closing handshake was done")
+	}
+	if err := <-sent; !errors.Is(err, net.ErrClosed) {
+		t.Errorf("the writer: %v", err)
+	}
+}
+
+// 6455-5.5.1-l: whoever calls Close, and how often, one Close frame is sent.
+func TestCloseByMany(t *testing.T) {
+	c, f := openTCP(t, nil)
+	var done, own int
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	for range 100 {
+		all.Go(func() {
+			err := c.Close(t.Context(), wire.NormalClosure, "")
+			mu.Lock()
+			defer mu.Unlock()
+			var closed *client.CloseError
+			switch {
+			case err == nil:
+				done++
+			case errors.Is(err, client.ErrClosed), errors.As(err, &closed):
+				own++
+			default:
+				t.Errorf("Close: %v", err)
+			}
+		})
+	}
+	f.want(1, wire.Close, "\x03\xe8")
+	f.send(closeFrame(wire.NormalClosure, ""))
+	f.hangUp()
+	all.Wait()
+	f.wantEnd()
+	if done != 1 || own != 99 {
+		t.Errorf("%d calls closed the connection, %d found it closed", done, own)
+	}
+	if err := c.Close(t.Context(), wire.NormalClosure, ""); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("Close of a closed connection: %v", err)
+	}
+}
+
+// 6455-7.4-a,b,c,k, 6455-5.5.1-c, T-H05: what cannot stand in a Close frame is
+// refused, and the connection stays as it was.
+func TestCloseThatCannotBeSent(t *testing.T) {
+	c, f := openTCP(t, nil)
+	for _, tt := range []struct {
+		code   wire.StatusCode
+		reason string
+		want   error
+	}{
+		{1004, "", wire.ErrStatusCode},
+		{wire.NoStatusReceived, "", wire.ErrStatusCode},
+		{wire.AbnormalClosure, "", wire.ErrStatusCode},
+		{1015, "", wire.ErrStatusCode},
+		{1, "", wire.ErrStatusCode},
+		{999, "", wire.ErrStatusCode},
+		{1016, "", wire.ErrStatusCode},
+		{2999, "", wire.ErrStatusCode},
+		{5000, "", wire.ErrStatusCode},
+		{-1, "", wire.ErrStatusCode},
+		{70000, "", wire.ErrStatusCode},
+		{66536, "", wire.ErrStatusCode}, // 1000 in 16 bits
+		{1000, strings.Repeat("x", 124), wire.ErrReasonTooLong},
+		{1000, "\xff", wire.ErrInvalidUTF8},
+		{0, "a reason", wire.ErrReasonWithoutCode},
+	} {
+		err := c.Close(t.Context(), tt.code, tt.reason)
+		var rule *wire.Error
+		if !errors.Is(err, tt.want) || !errors.As(err, &rule) {
+			t.Errorf("Close(%d, %.10q): %v", tt.code, tt.reason, err)
+		}
+		checkErrorText(t, err)
+	}
+	if c.State() != client.Open || c.Err() != nil {
+		t.Errorf("the connection is %v: %v", c.State(), c.Err())
+	}
+	f.send(textFrame("still open"))
+	receiveWant(t, c, wire.Text, "still open")
+	if err := c.SendText("nothing before"); err != nil {
+		t.Fatal(err)
+	}
+	f.want(1, wire.Text, "nothing before")
+}
+
+// 6455-5.5.1-e, 6455-5.1-e, 6455-6.1-a: nothing but answers to Pings (6455-5.5.2-a)
+// is sent after the Close, and after the server's not even those. Messages come
+// until then: Close keeps them for Receive.
+func TestAfterClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, f := openPipe(t, nil)
+		begun := nextWriter(t, c, wire.Text)
+		call := startClose(t.Context(), c, wire.NormalClosure, "")
+		f.want(1, wire.Close, "\x03\xe8")
+		f.send(textFrame("kept"), pingFrame("still answered"), firstFragment(wire.Text, "and "), lastFragment("this"))
+		f.want(1, wire.Pong, "still answered")
+		if call.over() {
+			t.Fatal(call.err)
+		}
+		_, ping := c.Ping(t.Context())
+		for name, err := range map[string]error{
+			"SendText": c.SendText("x"), "SendBinary": c.SendBinary(nil), "SendJSON": c.SendJSON(1), "Pong": c.Pong(nil),
+			"Ping": ping, "a message": begun.Close(), "Close": c.Close(t.Context(), 1000, ""),
+		} {
+			if !errors.Is(err, client.ErrClosed) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		f.send(closeFrame(wire.NormalClosure, "bye"), pingFrame("too late"), textFrame("too late"))
+		f.hangUp()
+		<-call.done
+		if call.err != nil {
+			t.Error(call.err)
+		}
+		receiveWant(t, c, wire.Text, "kept")
+		receiveWant(t, c, wire.Text, "and this")
+		var closed *client.CloseError
+		if m, err := c.Receive(t.Context()); !errors.As(err, &closed) || closed.Reason != "bye" {
+			t.Errorf("received %v %q, %v", m.Opcode, m.Payload, err)
+		}
+		if frame, err := f.next(); err == nil {
+			t.Errorf("one more frame: %v %q", frame.Opcode, frame.Payload)
+		}
+	})
+}
+
+// What Close keeps is bounded: a server that sends on, with nobody receiving, does
+// not keep its Close from being found.
+func TestCloseDropsWhatIsTooMuch(t *testing.T) {
+	for name, message := range map[string][]byte{
+		"messages":  binaryFrame(make([]byte, 100<<10)),
+		"fragments": middleFragment(strings.Repeat("x", 100<<10)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, f := openTCP(t, nil)
+			if name == "fragments" {
+				f.send(firstFragment(wire.Binary, ""))
+			}
+			for range 50 {
+				f.send(message)
+			}
+			if name == "fragments" {
+				f.send(lastFragment(""))
+			}
+			f.send(closeFrame(wire.NormalClosure, ""))
+			f.hangUp()
+			if err := c.Close(t.Context(), wire.NormalClosure, ""); err != nil {
+				t.Error(err)
+			}
+			kept := 0
+			for {
+				m, err := c.Receive(t.Context())
+				if err != nil {
+					break
+				}
+				kept += len(m.Payload)
+			}
+			if kept > 1<<20+200<<10 {
+				t.Errorf("%d bytes were kept", kept)
+			}
+		})
+	}
+}
+
+// A Close while another call receives, or with a message that is not read to its
+// end.
+func TestCloseWhileReceiving(t *testing.T) {
+	t.Run("another call receives", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			c, f := openPipe(t, nil)
+			received := make(chan string)
+			go func() {
+				for m, err := range c.Messages(context.Background()) {
+					if err != nil {
+						t.Error(err)
+					}
+					received <- m.Text()
+				}
+				close(received)
+			}()
+			synctest.Wait()
+			call := startClose(t.Context(), c, wire.NormalClosure, "")
+			f.want(1, wire.Close, "\x03\xe8")
+			f.send(textFrame("the last"), closeFrame(wire.NormalClosure, ""))
+			if got := <-received; got != "the last" {
+				t.Errorf("received %q", got)
+			}
+			if m, more := <-received; more {
+				t.Errorf("received %q", m)
+			}
+			f.nc.Close()
+			if <-call.done; call.err != nil {
+				t.Error(call.err)
+			}
+		})
+	})
+	t.Run("an open reader", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			c, f := openPipe(t, nil)
+			f.send(firstFragment(wire.Text, "abandoned"))
+			_, r, err := c.NextReader(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			call := startClose(t.Context(), c, wire.NormalClosure, "")
+			f.want(1, wire.Close, "\x03\xe8")
+			f.send(middleFragment("x"), lastFragment("y"), textFrame("kept"), closeFrame(wire.NormalClosure, ""))
+			if call.over() {
+				t.Error(call.err)
+			}
+			f.nc.Close()
+			if <-call.done; call.err != nil {
+				t.Error(call.err)
+			}
+			if _, err := r.Read(make([]byte, 1)); !errors.Is(err, client.ErrReaderAbandoned) {
+				t.Errorf("the reader: %v", err)
+			}
+			receiveWant(t, c, wire.Text, "kept")
+		})
+	})
+}
+
+// A closing handshake that the server spoils has the error that says how.
+func TestClosingHandshakeThatFails(t *testing.T) {
+	for name, tt := range map[string]struct {
+		end    func(f *farEnd)
+		target any
+	}{
+		"a broken rule":       {func(f *farEnd) { f.send([]byte{0x83, 0}) }, new(*client.FailError)},
+		"a code that is none": {func(f *farEnd) { f.send([]byte{0x88, 2, 0x03, 0xed}) }, new(*client.FailError)},
+		"the transport's end": {func(f *farEnd) { f.nc.Close() }, new(*client.LostError)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c, f := openPipe(t, nil)
+				call := startClose(t.Context(), c, wire.NormalClosure, "")
+				f.want(1, wire.Close, "\x03\xe8")
+				tt.end(f)
+				synctest.Wait()
+				f.nc.Close()
+				if <-call.done; !errors.As(call.err, tt.target) || !errors.Is(call.err, net.ErrClosed) {
+					t.Errorf("Close: %v", call.err)
+				}
+				if frame, err := f.next(); err == nil {
+					t.Errorf("6455-5.5.1-l: one more frame: %v %q", frame.Opcode, frame.Payload)
+				}
+			})
+		})
+	}
+}
+
+// CloseNow sends nothing, returns at once, may be called again, and lets go all
+// who wait.
+func TestCloseNow(t *testing.T) {
+	ours, theirs := tcpPair(t)
+	c, f := openOver(t, ours, theirs, &client.Config{WriteTimeout: -1})
+	f.send(firstFragment(wire.Text, "begun"))
+	_, r, err := c.NextReader(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(r, make([]byte, 5)); err != nil {
+		t.Fatal(err)
+	}
+	w := nextWriter(t, c, wire.Binary)
+	var all sync.WaitGroup
+	wait := func(name string, call func() error) {
+		all.Go(func() {
+			if err := call(); !errors.Is(err, client.ErrClosed) {
+				t.Errorf("%s: %v", name, err)
+			}
+		})
+	}
+	wait("read", func() error { _, err := r.Read(make([]byte, 1)); return err })
+	wait("write", func() error { _, err := w.Write(make([]byte, 64<<20)); return err })
+	// The server's reads show that the large message is on its way; it is never
+	// read to its end.
+	if _, err := io.ReadFull(f.nc, make([]byte, 1<<20)); err != nil {
+		t.Fatal(err)
+	}
+	wait("send", func() error { return c.SendText("x") })
+	wait("ping", func() error { _, err := c.Ping(t.Context()); return err })
+	for range 3 {
+		if err := c.CloseNow(); err != nil {
+			t.Errorf("CloseNow: %v", err)
+		}
+	}
+	all.Wait()
+	if c.State() != client.Closed || !errors.Is(c.Err(), client.ErrClosed) {
+		t.Errorf("the connection is %v: %v", c.State(), c.Err())
+	}
+}

@@ -189,6 +189,22 @@ func TestPreparedMessage(t *testing.T) {
 	}
 }
 
+// A prepared message is sent under the rules of all messages (6455-5.1-e).
+func TestPreparedMessageAfterClose(t *testing.T) {
+	m, err := endpoint.Prepare(wire.Binary, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	e := endpoint.New(&out, endpoint.Config{Role: endpoint.Server})
+	if err := e.Close(1000, ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.SendPrepared(m); err != endpoint.ErrClosed || len(written(t, endpoint.Server, out.Bytes())) != 1 {
+		t.Errorf("got %v, written: % x", err, out.Bytes())
+	}
+}
+
 // What may not be sent is refused before anything is written, and the connection
 // goes on (6455-5.5-b, 6455-5.6-c).
 func TestWhatMayNotBeSent(t *testing.T) {

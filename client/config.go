@@ -5,6 +5,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/fibersock/fibersock/handshake"
 	"github.com/fibersock/fibersock/internal/endpoint"
 )
 
@@ -55,6 +56,11 @@ type Config struct {
 	// Limits bound what the server may send.
 	Limits Limits
 
+	// Trace, if it is set, is called once in Dial with the opening handshake: the
+	// request as it was sent, which may hold secrets, and the response, nil if
+	// none came. It is for logs; neither may be changed or kept.
+	Trace func(request []byte, response *handshake.Response)
+
 	// Control makes Receive and Messages return Ping, Pong and Close frames as
 	// messages too. They are answered all the same.
 	Control bool
@@ -65,6 +71,7 @@ const (
 	DefaultHandshakeTimeout = 10 * time.Second
 	DefaultWriteTimeout     = 10 * time.Second
 	DefaultCloseTimeout     = 5 * time.Second
+	DefaultMessageLimit     = endpoint.DefaultMessageLimit // bytes
 )
 
 // withDefaults returns a copy of cfg, which may be nil, in which every timeout

@@ -146,6 +146,9 @@ func open(ctx context.Context, nc net.Conn, request []byte, offer *handshake.Off
 	}
 	buf := make([]byte, readBufferSize)
 	response, rest, err := readResponse(nc, buf, new(handshake.ResponseParser))
+	if cfg.Trace != nil {
+		cfg.Trace(request, response)
+	}
 	if err != nil {
 		stop()
 		if _, ok := err.(*handshake.ResponseError); ok {

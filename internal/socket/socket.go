@@ -18,9 +18,11 @@ type Conn struct {
 	armed   time.Time     // the write deadline that is set
 }
 
-// New returns nc with writes that take at most timeout; 0 or less means no limit.
+// New returns nc with writes that get timeout, and take at most a quarter more; 0
+// or less means no limit.
 func New(nc net.Conn, timeout time.Duration) *Conn {
-	return &Conn{Conn: nc, timeout: max(timeout, 0)}
+	const longest = 100 * 365 * 24 * time.Hour // so that no sum overflows
+	return &Conn{Conn: nc, timeout: min(max(timeout, 0), longest)}
 }
 
 // Background runs f on a goroutine of its own. It is what an endpoint that writes
@@ -84,24 +86,30 @@ func (c *Conn) arm(now time.Time) {
 const maxDrain = 1 << 20
 
 // Finish says to the peer, after the last frame was written, that no more will
-// come. It takes at most wait. What cannot be closed for writing alone is closed.
+// come. If that is not done within wait, the connection is cut; 0 or less means
+// no limit. What cannot be closed for writing alone is closed.
 func (c *Conn) Finish(wait time.Duration) {
 	half, ok := c.Conn.(interface{ CloseWrite() error })
-	if !ok {
-		c.Conn.Close()
-		return
+	if !ok || c.within(wait, half.CloseWrite) != nil {
+		c.Close()
 	}
-	c.Conn.SetWriteDeadline(time.Now().Add(wait))
-	if half.CloseWrite() != nil {
-		c.Conn.Close()
+}
+
+// within cuts the connection if f, which closes it in some way, is not done
+// within wait. TLS sets deadlines of its own there, which are longer.
+func (c *Conn) within(wait time.Duration, f func() error) error {
+	if wait > 0 {
+		defer time.AfterFunc(wait, func() { c.Close() }).Stop()
 	}
+	return f()
 }
 
 // Drain reads and throws away what the peer still sends, until the peer closes
 // too or wait is over, and closes the connection. A plain close with unread
 // input makes the system send a reset, which can destroy the Close frame on its
-// way to the peer (RFC 6455, Section 7.1.1). Without a positive wait there is
-// no limit. Nobody else may be reading.
+// way to the peer (RFC 6455, Section 7.1.1). To say goodbye, as TLS does, the
+// peer has the same time again. 0 or less means no limit. Nobody else may be
+// reading.
 func (c *Conn) Drain(wait time.Duration) {
 	var deadline time.Time
 	if wait > 0 {
@@ -117,5 +125,5 @@ func (c *Conn) Drain(wait time.Duration) {
 		}
 		drained += n
 	}
-	c.Conn.Close()
+	_ = c.within(wait, c.Conn.Close) // it is closed in any case
 }

@@ -1,0 +1,168 @@
+package socket_test
+
+import (
+	"errors"
+	"io"
+	"math"
+	"net"
+	"os"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fibersock/fibersock/internal/socket"
+)
+
+const timeout = 8 * time.Second
+
+// A busy connection sets its write deadline rarely, but every write has at least
+// the timeout, and not much more (T-C08).
+func TestWriteDeadlineIsSetRarelyAndNeverLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ours, peer := pipe(t)
+		go io.Copy(io.Discard, peer)
+		c := socket.New(ours, timeout)
+		const between, writes = timeout / 100, 5000 // over fifty times the timeout
+		for range writes {
+			if _, err := c.Write([]byte("x")); err != nil {
+				t.Fatal(err)
+			}
+			left := time.Until(ours.deadlines[len(ours.deadlines)-1])
+			if left < timeout || left > timeout+timeout/4 {
+				t.Fatalf("the write had %v", left)
+			}
+			time.Sleep(between)
+		}
+		if n, most := len(ours.deadlines), writes/25+1; n > most {
+			t.Errorf("the deadline was set %d times, want %d at most", n, most)
+		}
+	})
+}
+
+// After a long silence the old deadline does not matter.
+func TestWriteAfterASilence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ours, peer := pipe(t)
+		go io.Copy(io.Discard, peer)
+		c := socket.New(ours, timeout)
+		for _, silence := range []time.Duration{0, timeout, timeout + timeout/4, time.Hour} {
+			time.Sleep(silence)
+			if _, err := c.Write([]byte("x")); err != nil {
+				t.Errorf("after %v: %v", silence, err)
+			}
+		}
+	})
+}
+
+// Without a positive timeout no deadline is set, and one that is as good as none
+// works.
+func TestWritesWithoutLimit(t *testing.T) {
+	for _, timeout := range []time.Duration{0, -1, math.MinInt64, math.MaxInt64} {
+		t.Run(timeout.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ours, peer := pipe(t)
+				c := socket.New(ours, timeout)
+				go func() {
+					time.Sleep(1000 * time.Hour)
+					io.Copy(io.Discard, peer)
+				}()
+				if _, err := c.Write([]byte("at last")); err != nil {
+					t.Error(err)
+				}
+				if timeout <= 0 && len(ours.deadlines) > 0 {
+					t.Errorf("deadlines were set: %v", ours.deadlines)
+				}
+			})
+		})
+	}
+}
+
+// A peer that stops reading costs the timeout, and then the connection: both who
+// writes and who reads learn of it (T-C02, T-C08).
+func TestPeerThatDoesNotRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ours, peer := pipe(t)
+		c := socket.New(ours, timeout)
+		received := make(chan error)
+		go func() {
+			_, err := c.Read(make([]byte, 1))
+			received <- err
+		}()
+		go io.ReadFull(peer, make([]byte, 30))
+		start := time.Now()
+		n, err := c.Write(make([]byte, 100))
+		if took := time.Since(start); took < timeout || took > timeout+timeout/4 {
+			t.Errorf("the write took %v", took)
+		}
+		var late *socket.TimeoutError
+		var netError net.Error
+		if !errors.As(err, &late) || *late != (socket.TimeoutError{After: timeout, Bytes: 100, Written: 30}) || n != 30 {
+			t.Errorf("Write returned %d, %#v", n, err)
+		}
+		if !errors.Is(err, os.ErrDeadlineExceeded) || !errors.As(err, &netError) || !netError.Timeout() {
+			t.Errorf("%v is no timeout", err)
+		}
+		const text = "websocket: the peer does not read: a write was not done within 8s (WriteTimeout)"
+		if err.Error() != text {
+			t.Errorf("got  %v\nwant %v", err, text)
+		}
+		if err := <-received; err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("Read returned %v", err)
+		}
+		if _, err := peer.Read(make([]byte, 1)); err != io.EOF {
+			t.Errorf("the peer got %v", err)
+		}
+	})
+}
+
+// Any other error of a write is the transport's own, and closes nothing.
+func TestWriteErrorIsHandedOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ours, peer := pipe(t)
+		peer.Close()
+		if _, err := socket.New(ours, timeout).Write([]byte("x")); err != io.ErrClosedPipe {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+// A TLS connection whose peer does not read is cut, and nobody waits for TLS to
+// say goodbye (T-C08).
+func TestTLSPeerThatDoesNotRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := pipe(t)
+		ours, _ := secured(t, a, b)
+		c := socket.New(ours, timeout)
+		start := time.Now()
+		_, err := c.Write([]byte(strings.Repeat("x", 100)))
+		if took := time.Since(start); took > timeout+timeout/4 {
+			t.Errorf("the write took %v", took)
+		}
+		var late *socket.TimeoutError
+		if !errors.As(err, &late) {
+			t.Errorf("Write returned %v", err)
+		}
+		if _, err := b.Read(make([]byte, 1)); err != io.EOF {
+			t.Errorf("the peer got %v", err)
+		}
+	})
+}
+
+// Close does not wait for a peer that does not read, with TLS either.
+func TestCloseDoesNotWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := pipe(t)
+		ours, _ := secured(t, a, b)
+		start := time.Now()
+		if err := socket.New(ours, timeout).Close(); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(start); took > 0 {
+			t.Errorf("Close took %v", took)
+		}
+		if _, err := b.Read(make([]byte, 1)); err != io.EOF {
+			t.Errorf("the peer got %v", err)
+		}
+	})
+}

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"time"
 
@@ -57,13 +58,7 @@ func (e *closeTimeout) Unwrap() error { return e.err }
 // awaitClose returns when the connection is gone. If nobody else receives, it
 // reads until the server's Close comes.
 func (c *Conn) awaitClose(ctx context.Context) {
-	if c.receiving.CompareAndSwap(false, true) {
-		if c.reader != nil {
-			c.abandonReader()
-			c.giveTurn()
-		}
-		c.receiving.Store(false)
-	}
+	c.takeTurnFromReader()
 	for {
 		select {
 		case <-c.gone:
@@ -80,6 +75,20 @@ func (c *Conn) awaitClose(ctx context.Context) {
 			}
 		}
 	}
+}
+
+// takeTurnFromReader abandons a reader that nobody is reading from.
+func (c *Conn) takeTurnFromReader() {
+	c.abandoning.Lock()
+	defer c.abandoning.Unlock()
+	if !c.receiving.CompareAndSwap(false, true) {
+		return // a call receives, and gives the turn when it returns
+	}
+	if c.reader != nil {
+		c.abandonReader()
+		c.giveTurn()
+	}
+	c.receiving.Store(false)
 }
 
 // CloseNow cuts the connection, without a closing handshake. Calls that wait
@@ -114,10 +123,26 @@ func (c *Conn) part(kind endpoint.Kind) {
 	})
 }
 
+// output is a Conn as its endpoint writes to it.
+type output Conn
+
+// Write writes p to the socket. If it fails because the socket was closed after a
+// read had failed, it returns why that did: the cause, and not its effect.
+func (c *output) Write(p []byte) (int, error) {
+	n, err := c.socket.Write(p)
+	if errors.Is(err, net.ErrClosed) || errors.Is(err, io.ErrClosedPipe) {
+		if cause := c.cause.Load(); cause != nil {
+			err = *cause
+		}
+	}
+	return n, err
+}
+
 // lost ends the connection after its transport did, and returns why.
-func (c *Conn) lost(err error) error {
+func (c *Conn) lost(cause error) error {
+	c.cause.Store(&cause)
 	c.socket.Close()
-	err = c.endpoint.Lost(err)
+	err := c.endpoint.Lost(cause)
 	c.closing.Do(func() { close(c.gone) })
 	return err
 }

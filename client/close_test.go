@@ -140,11 +140,11 @@ func TestServerThatNeverAnswersClose(t *testing.T) {
 		option, ctx, want time.Duration
 		stream            []byte // what the server sends without end
 	}{
-		"default":                           {0, time.Hour, client.DefaultCloseTimeout, nil},
-		"the context's time":                {0, time.Second, time.Second, nil},
-		"negative: the context":             {-1, 30 * time.Second, 30 * time.Second, nil},
-		"6455-7.1.2-b: and sends messages":  {0, time.Hour, client.DefaultCloseTimeout, textFrame(strings.Repeat("x", 50_000))},
-		"6455-7.1.2-b: and sends fragments": {0, time.Hour, client.DefaultCloseTimeout, pingFrame("")},
+		"default":                          {0, time.Hour, client.DefaultCloseTimeout, nil},
+		"the context's time":               {0, time.Second, time.Second, nil},
+		"negative: the context":            {-1, 30 * time.Second, 30 * time.Second, nil},
+		"6455-7.1.2-b: and sends messages": {0, time.Hour, client.DefaultCloseTimeout, textFrame(strings.Repeat("x", 50_000))},
+		"6455-7.1.2-b: and sends Pings":    {0, time.Hour, client.DefaultCloseTimeout, pingFrame("")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -156,7 +156,7 @@ func TestServerThatNeverAnswersClose(t *testing.T) {
 						if _, err := f.nc.Write(tt.stream); err != nil {
 							return
 						}
-						time.Sleep(time.Millisecond) // of the bubble's time
+						time.Sleep(10 * time.Millisecond) // of the bubble's time
 					}
 				}()
 				ctx, cancel := context.WithTimeout(t.Context(), tt.ctx)

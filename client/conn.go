@@ -47,6 +47,10 @@ type Conn struct {
 	// once are a mistake.
 	receiving atomic.Bool
 
+	// abandoning is held by a Close that has set receiving for the moment in
+	// which it takes the turn from a reader.
+	abandoning sync.Mutex
+
 	// turn is held, by a value in it, by whoever reads from the socket: a call
 	// that receives, or a Ping or Close that has nobody to read for it. It
 	// guards the rest, down to reader.
@@ -60,7 +64,8 @@ type Conn struct {
 	reader *messageReader // the reader that has the turn; nil if a call has it
 
 	closing sync.Once
-	gone    chan struct{} // closed when the socket is
+	gone    chan struct{}         // closed when the socket is
+	cause   atomic.Pointer[error] // why a read failed, before the socket is closed for it
 }
 
 // Subprotocol returns the subprotocol that the server chose, "" if none.

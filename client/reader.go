@@ -31,6 +31,9 @@ func (c *Conn) NextReader(ctx context.Context) (wire.Opcode, io.Reader, error) {
 	}
 	r := &messageReader{c: c, ctx: ctx}
 	if c.held.opcode != wire.Continuation && !c.held.skip {
+		if err := c.endpoint.Err(); err != nil {
+			return 0, nil, err // the rest of it will not come
+		}
 		op := c.held.opcode
 		r.piece = c.held.bytes
 		c.held = held{}
@@ -71,7 +74,7 @@ type messageReader struct {
 // Read reads the next bytes of the message.
 func (r *messageReader) Read(p []byte) (int, error) {
 	c := r.c
-	if !c.receiving.CompareAndSwap(false, true) {
+	if !c.beginReceiving() {
 		return 0, ErrConcurrentReceive
 	}
 	defer c.receiving.Store(false)

@@ -87,7 +87,7 @@ func (c *Conn) Messages(ctx context.Context) iter.Seq2[Message, error] {
 
 // begin takes the turn for a call that receives.
 func (c *Conn) begin(ctx context.Context) error {
-	if !c.receiving.CompareAndSwap(false, true) {
+	if !c.beginReceiving() {
 		return ErrConcurrentReceive
 	}
 	if c.reader != nil {
@@ -99,6 +99,17 @@ func (c *Conn) begin(ctx context.Context) error {
 		return err
 	}
 	return nil
+}
+
+// beginReceiving reports whether no other call receives for the program, and from
+// now on this one does.
+func (c *Conn) beginReceiving() bool {
+	if c.receiving.CompareAndSwap(false, true) {
+		return true
+	}
+	c.abandoning.Lock() // it may be a Close
+	defer c.abandoning.Unlock()
+	return c.receiving.CompareAndSwap(false, true)
 }
 
 func (c *Conn) takeTurn(ctx context.Context) error {

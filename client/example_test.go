@@ -1,0 +1,260 @@
+package client_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/fibersock/fibersock/client"
+	"github.com/fibersock/fibersock/server"
+	"github.com/fibersock/fibersock/wire"
+)
+
+// listen serves h on the loopback interface and returns its URL.
+func listen(h server.Handler) (url string, stop func()) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		panic(err)
+	}
+	s := &server.Server{Handler: h}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.Serve(ln)
+	}()
+	return "ws://" + ln.Addr().String(), func() {
+		s.Shutdown(context.Background())
+		<-done
+	}
+}
+
+// listenEcho serves whoever wants to hear what they said.
+func listenEcho() (url string, stop func()) {
+	return listen(server.Handler{Message: func(c *server.Conn, op wire.Opcode, p []byte) { c.Send(op, p) }})
+}
+
+func ExampleDial() {
+	url, stop := listenEcho()
+	defer stop()
+
+	ctx := context.Background()
+	c, err := client.Dial(ctx, url, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close(ctx, wire.NormalClosure, "")
+
+	if err := c.SendText("hello"); err != nil {
+		fmt.Println(err)
+		return
+	}
+	m, err := c.Receive(ctx)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(m.Opcode, m.Text())
+	// Output: text hello
+}
+
+// A server that refuses says why.
+func ExampleHandshakeError() {
+	url, stop := listen(server.Handler{}) // it takes no page of another site
+	defer stop()
+
+	_, err := client.Dial(context.Background(), url, &client.Config{
+		Header: map[string][]string{"Origin": {"https://elsewhere.example"}},
+	})
+	var refused *client.HandshakeError
+	if errors.As(err, &refused) {
+		fmt.Println(refused.Response.Status)
+	}
+	// Output: 403
+}
+
+// A Receive that times out leaves the connection as it is: a later one receives
+// what comes.
+func ExampleConn_Receive_timeout() {
+	url, stop := listenEcho()
+	defer stop()
+	c, err := client.Dial(context.Background(), url, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.CloseNow()
+
+	ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
+	defer cancel()
+	if _, err := c.Receive(ctx); errors.Is(err, context.DeadlineExceeded) {
+		fmt.Println("nothing yet; the connection is", c.State())
+	}
+	c.SendText("now")
+	m, err := c.Receive(context.Background())
+	fmt.Println(m.Text(), err)
+	// Output:
+	// nothing yet; the connection is open
+	// now <nil>
+}
+
+// A message can be longer than memory: it is written bit by bit and read as it
+// comes.
+func ExampleConn_NextWriter() {
+	url, stop := listenEcho()
+	defer stop()
+	ctx := context.Background()
+	c, err := client.Dial(ctx, url, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close(ctx, wire.NormalClosure, "")
+
+	w, err := c.NextWriter(wire.Text)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for i := range 10_000 {
+		fmt.Fprintln(w, "line", i)
+	}
+	if err := w.Close(); err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	op, r, err := c.NextReader(ctx)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	n, err := io.Copy(io.Discard, r)
+	fmt.Println(op, n, err)
+	// Output: text 98890 <nil>
+}
+
+func ExampleConn_NextReader() {
+	url, stop := listen(server.Handler{Open: func(c *server.Conn) {
+		c.SendFragment(wire.Text, []byte("one, "), false)
+		c.SendFragment(wire.Text, []byte("two, "), false)
+		c.SendFragment(wire.Text, []byte("three"), true)
+	}})
+	defer stop()
+	ctx := context.Background()
+	c, err := client.Dial(ctx, url, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close(ctx, wire.NormalClosure, "")
+
+	_, r, err := c.NextReader(ctx)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	var s strings.Builder
+	io.Copy(&s, r)
+	fmt.Println(s.String())
+	// Output: one, two, three
+}
+
+// The loop ends when the server closes normally.
+func ExampleConn_Messages() {
+	url, stop := listen(server.Handler{Open: func(c *server.Conn) {
+		c.SendText("one")
+		c.SendText("two")
+		c.Close(wire.NormalClosure, "that was all")
+	}})
+	defer stop()
+	ctx := context.Background()
+	c, err := client.Dial(ctx, url, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.CloseNow()
+
+	for m, err := range c.Messages(ctx) {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println(m.Text())
+	}
+	fmt.Println(c.Err())
+	// Output:
+	// one
+	// two
+	// websocket: closed by the peer with 1000 (normal closure): "that was all"
+}
+
+func ExampleConn_SendJSON() {
+	url, stop := listenEcho()
+	defer stop()
+	ctx := context.Background()
+	c, err := client.Dial(ctx, url, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close(ctx, wire.NormalClosure, "")
+
+	type point struct{ X, Y int }
+	if err := c.SendJSON(point{X: 1, Y: 2}); err != nil {
+		fmt.Println(err)
+		return
+	}
+	var p point
+	if err := c.ReceiveJSON(ctx, &p); err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(p.X, p.Y)
+	// Output: 1 2
+}
+
+// Ping tells how long the server takes to answer, and that it is there at all.
+func ExampleConn_Ping() {
+	url, stop := listenEcho()
+	defer stop()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	c, err := client.Dial(ctx, url, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close(ctx, wire.NormalClosure, "")
+
+	roundTrip, err := c.Ping(ctx)
+	fmt.Println(roundTrip > 0, err)
+	// Output: true <nil>
+}
+
+func ExampleConn_Close() {
+	closed := make(chan string, 1)
+	url, stop := listen(server.Handler{Close: func(_ *server.Conn, code wire.StatusCode, reason string) {
+		closed <- code.String() + " " + reason
+	}})
+	defer stop()
+	ctx := context.Background()
+	c, err := client.Dial(ctx, url, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	err = c.Close(ctx, wire.GoingAway, "off to bed")
+	fmt.Println(err, c.State())
+	fmt.Println(<-closed)
+	fmt.Println(c.SendText("hello?"))
+	// Output:
+	// <nil> closed
+	// 1001 (going away) off to bed
+	// websocket: closed by the peer with 1001 (going away)
+}

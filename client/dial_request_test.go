@@ -287,6 +287,14 @@ func TestDialerError(t *testing.T) {
 	if !errors.Is(err, forbidden) {
 		t.Errorf("the hook's error: %v", err)
 	}
+	for name, cfg := range map[string]client.Config{"server": {}, "proxy": {Proxy: "http://proxy.example"}} {
+		cfg.DialContext = scripted(t, func(net.Conn) {}) // hangs up at once
+		_, err := client.Dial(t.Context(), "ws://server.example/", &cfg)
+		if !errors.Is(err, io.ErrClosedPipe) {
+			t.Errorf("a %s that hangs up at once: %v", name, err)
+		}
+		checkErrorText(t, err)
+	}
 }
 
 // A real IPv6 loopback, where there is one.

@@ -291,6 +291,21 @@ func TestPingKeepsSoMuch(t *testing.T) {
 	}
 }
 
+// ReceiveInto takes what a Ping has kept, control messages excepted.
+func TestReceiveIntoOfKeptMessage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, f := openPipe(t, &client.Config{Control: true})
+		p := startPing(t.Context(), c)
+		f.send(pingFrame("not for it"), textFrame("kept"), pongFrame(f.nextPing()))
+		if !p.over() || p.err != nil {
+			t.Fatal(p.err)
+		}
+		if op, b, err := c.ReceiveInto(t.Context(), []byte(">")); err != nil || op != wire.Text || string(b) != ">kept" {
+			t.Errorf("received %v %q, %v", op, b, err)
+		}
+	})
+}
+
 // A message whose reader is not at its end keeps others from receiving; its reads
 // find the Pong.
 func TestPingWhileReaderIsOpen(t *testing.T) {

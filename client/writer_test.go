@@ -267,6 +267,14 @@ func TestWriterWhenConnectionEnds(t *testing.T) {
 			t.Errorf("the SendText that waited: %v", err)
 		}
 		write(t, w, "collected only")
+		if n, err := nextWriter(t, c, wire.Binary).Write(make([]byte, 5000)); n != 0 || !errors.As(err, &closed) {
+			t.Errorf("a large Write: %d, %v", n, err)
+		}
+		full := nextWriter(t, c, wire.Binary)
+		write(t, full, strings.Repeat("x", 4000))
+		if n, err := full.Write(make([]byte, 100)); n != 0 || !errors.As(err, &closed) {
+			t.Errorf("a Write that sends what was collected: %d, %v", n, err)
+		}
 		if err := w.Close(); !errors.As(err, &closed) {
 			t.Errorf("the writer's Close: %v", err)
 		}

@@ -4,6 +4,7 @@ package socket
 
 import (
 	"errors"
+	"io"
 	"net"
 	"os"
 	"time"
@@ -56,9 +57,15 @@ func (c *Conn) Write(p []byte) (int, error) {
 		c.arm(time.Now())
 	}
 	n, err := c.Conn.Write(p)
-	if err != nil && errors.Is(err, os.ErrDeadlineExceeded) {
+	switch {
+	case err != nil && errors.Is(err, os.ErrDeadlineExceeded):
 		c.Close()
 		err = &TimeoutError{After: c.timeout, Bytes: len(p), Written: n}
+	case err == nil && n < len(p):
+		err = io.ErrShortWrite // such a net.Conn is wrong, but not to be believed
+	}
+	if c.timeout > 0 && c.below() != nil {
+		c.disarm()
 	}
 	return n, err
 }
@@ -66,10 +73,18 @@ func (c *Conn) Write(p []byte) (int, error) {
 // Close cuts the connection. It does not wait: a TLS connection is cut below TLS,
 // because telling the peer could take as long as the peer likes.
 func (c *Conn) Close() error {
-	if secure, ok := c.Conn.(interface{ NetConn() net.Conn }); ok {
-		return secure.NetConn().Close()
+	if below := c.below(); below != nil {
+		return below.Close()
 	}
 	return c.Conn.Close()
+}
+
+// below returns the connection below a TLS connection, nil if it is none.
+func (c *Conn) below() net.Conn {
+	if secure, ok := c.Conn.(interface{ NetConn() net.Conn }); ok {
+		return secure.NetConn()
+	}
+	return nil
 }
 
 // arm sees to it that the write deadline is at least one timeout away. It sets
@@ -79,6 +94,13 @@ func (c *Conn) arm(now time.Time) {
 		return
 	}
 	c.armed = now.Add(c.timeout + c.timeout/4)
+	c.Conn.SetWriteDeadline(c.armed)
+}
+
+// disarm takes the write deadline away. TLS also writes when it reads, if the peer
+// wants a new key, and a deadline long past would break the connection there.
+func (c *Conn) disarm() {
+	c.armed = time.Time{}
 	c.Conn.SetWriteDeadline(c.armed)
 }
 

@@ -166,3 +166,34 @@ func TestCloseDoesNotWait(t *testing.T) {
 		}
 	})
 }
+
+// TLS writes when it reads, too: between writes it must have no deadline that
+// passes.
+func TestTLSConnectionHasNoDeadlineBetweenWrites(t *testing.T) {
+	ours, peer := tcp(t)
+	watched := &observed{Conn: ours}
+	secure, securePeer := secured(t, watched, peer)
+	go io.Copy(io.Discard, securePeer)
+	c := socket.New(secure, timeout)
+	for range 3 {
+		if _, err := c.Write([]byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		if last := watched.deadlines[len(watched.deadlines)-1]; !last.IsZero() {
+			t.Errorf("a deadline is left: %v", last)
+		}
+	}
+}
+
+// shortWriter is a net.Conn that takes less than it says.
+type shortWriter struct{ net.Conn }
+
+func (shortWriter) Write(p []byte) (int, error) { return len(p) / 2, nil }
+
+// T-G11: what was not written was not written, whatever a net.Conn says.
+func TestShortWriteIsAnError(t *testing.T) {
+	ours, _ := pipe(t)
+	if n, err := socket.New(shortWriter{ours}, 0).Write([]byte("frame")); n != 2 || err != io.ErrShortWrite {
+		t.Errorf("got %d, %v", n, err)
+	}
+}

@@ -240,27 +240,53 @@ func TestFrameByteByByte(t *testing.T) {
 // Large buffers are not kept, neither those of messages that came nor those of
 // messages that were refused in the end (T-A15).
 func TestLargeBuffersAreNotKept(t *testing.T) {
-	const size, connections = 1 << 20, 100
-	piece := strings.Repeat("x", size)
-	ends := make([]*endpoint.Endpoint, connections)
-	before := heap()
-	for i := range ends {
-		e := endpoint.New(io.Discard, endpoint.Config{Role: endpoint.Client, Limits: endpoint.Limits{Message: size}})
-		receive(e, fromPeer(endpoint.Client, wire.Binary, piece, false))
-		if i%2 == 0 {
-			receive(e, fromPeer(endpoint.Client, wire.Continuation, "", true))
-		} else {
-			receive(e, fromPeer(endpoint.Client, wire.Continuation, "over", true))
-		}
-		if failed := e.Err() != nil; failed != (i%2 == 1) {
-			t.Fatal(e.Err())
-		}
-		ends[i] = e
+	const size, connections = 512 << 10, 40
+	first := fromPeer(endpoint.Client, wire.Binary, strings.Repeat("x", size), false)
+	tests := map[string]struct {
+		last []byte
+		want endpoint.Kind
+	}{
+		"came":    {fromPeer(endpoint.Client, wire.Continuation, "", true), endpoint.Message},
+		"refused": {fromPeer(endpoint.Client, wire.Continuation, "over", true), endpoint.Failed},
 	}
-	if growth := heap() - before; growth > 4*size {
-		t.Errorf("after %d messages of %d bytes the heap is larger by %d bytes", connections, size, growth)
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			before := heap()
+			ends := make([]*endpoint.Endpoint, connections)
+			for i := range ends { // all hold a buffer at the same time
+				ends[i] = endpoint.New(io.Discard, endpoint.Config{Role: endpoint.Client, Limits: endpoint.Limits{Message: size}})
+				ends[i].Receive(first)
+			}
+			for _, e := range ends {
+				if ev, _ := e.Receive(tt.last); ev.Kind != tt.want {
+					t.Fatalf("got %+v", ev)
+				}
+				if tt.want == endpoint.Message {
+					e.Receive(nil) // the payload is not used any more
+				}
+			}
+			if growth := heap() - before; growth > size {
+				t.Errorf("after %d messages of %d bytes the heap is larger by %d bytes", connections, size, growth)
+			}
+			runtime.KeepAlive(ends)
+		})
 	}
-	runtime.KeepAlive(ends)
+}
+
+// A message is not charged for the fragments of the one before.
+func TestFragmentsAreCountedForEachMessage(t *testing.T) {
+	for _, partial := range []bool{false, true} {
+		e := endpoint.New(io.Discard, endpoint.Config{Role: endpoint.Client, Partial: partial, Limits: endpoint.Limits{Message: 1}})
+		receive(e, fromPeer(endpoint.Client, wire.Binary, "", false))
+		empty := fromPeer(endpoint.Client, wire.Continuation, "", false)
+		for range 65_535 { // as many as there may be
+			e.Receive(empty)
+		}
+		receive(e, fromPeer(endpoint.Client, wire.Continuation, "", true))
+		if events := receive(e, whole(endpoint.Client, wire.Binary, "x")); len(events) != 1 || events[0].Kind != endpoint.Message {
+			t.Errorf("partial %v: got %+v", partial, events)
+		}
+	}
 }
 
 // What the errors of limits say.

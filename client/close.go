@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"errors"
-	"io"
 	"net"
 	"time"
 
@@ -123,26 +122,9 @@ func (c *Conn) part(kind endpoint.Kind) {
 	})
 }
 
-// output is a Conn as its endpoint writes to it.
-type output Conn
-
-// Write writes p to the socket. If it fails because the socket was closed after a
-// read had failed, it returns why that did: the cause, and not its effect.
-func (c *output) Write(p []byte) (int, error) {
-	n, err := c.socket.Write(p)
-	if errors.Is(err, net.ErrClosed) || errors.Is(err, io.ErrClosedPipe) {
-		if cause := c.cause.Load(); cause != nil {
-			err = *cause
-		}
-	}
-	return n, err
-}
-
 // lost ends the connection after its transport did, and returns why.
 func (c *Conn) lost(cause error) error {
-	c.cause.Store(&cause)
-	c.socket.Close()
-	err := c.endpoint.Lost(cause)
+	err := c.endpoint.Lost(cause, c.socket.Close)
 	c.closing.Do(func() { close(c.gone) })
 	return err
 }

@@ -64,8 +64,7 @@ type Conn struct {
 	reader *messageReader // the reader that has the turn; nil if a call has it
 
 	closing sync.Once
-	gone    chan struct{}         // closed when the socket is
-	cause   atomic.Pointer[error] // why a read failed, before the socket is closed for it
+	gone    chan struct{} // closed when the socket is
 }
 
 // Subprotocol returns the subprotocol that the server chose, "" if none.

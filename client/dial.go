@@ -178,7 +178,7 @@ func open(ctx context.Context, nc net.Conn, request []byte, offer *handshake.Off
 		in:          rest,
 	}
 	// Messages are delivered in pieces, and assembled in the caller's buffer.
-	c.endpoint.Init((*output)(c), endpoint.Config{
+	c.endpoint.Init(c.socket, endpoint.Config{
 		Role:       endpoint.Client,
 		Limits:     cfg.Limits,
 		Partial:    true,

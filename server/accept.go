@@ -2,7 +2,10 @@ package server
 
 import (
 	"errors"
+	"fmt"
 	"net"
+	"runtime/debug"
+	"slices"
 
 	"github.com/fibersock/fibersock/handshake"
 	"github.com/fibersock/fibersock/internal/endpoint"
@@ -36,9 +39,8 @@ func (s *Server) Upgrade(r *handshake.Request) (Upgraded, error) {
 		return Upgraded{}, refusal(err)
 	}
 	response, err := handshake.AppendResponse(nil, a)
-	if err != nil { // what the server itself wanted to answer cannot be sent
-		s.report(err)
-		return Upgraded{}, &handshake.Error{Status: 500, Reason: err.Error()}
+	if err != nil {
+		return Upgraded{}, s.cannotAnswer(err)
 	}
 	return Upgraded{Request: r, Subprotocol: a.Subprotocol, Response: response}, nil
 }
@@ -63,11 +65,32 @@ func (s *Server) accept(r *handshake.Request) (*handshake.Acceptance, error) {
 		Subprotocol: handshake.SelectSubprotocol(u.Subprotocols, s.Subprotocols),
 	}
 	if s.Authorize != nil {
-		if err := s.Authorize(r, a); err != nil {
+		if err := s.authorize(r, a); err != nil {
 			return nil, err
 		}
 	}
+	if a.Subprotocol != "" && !slices.Contains(u.Subprotocols, a.Subprotocol) { // Section 4.2.2, item 5.5
+		return nil, s.cannotAnswer(fmt.Errorf("websocket: subprotocol %.100q was chosen, which the client does not offer", a.Subprotocol))
+	}
 	return a, nil
+}
+
+// authorize calls Authorize. One that panics has not agreed.
+func (s *Server) authorize(r *handshake.Request, a *handshake.Acceptance) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.report(&PanicError{Value: p, Stack: debug.Stack()})
+			err = &handshake.Error{Status: 500, Reason: "panic in Authorize"}
+		}
+	}()
+	return s.Authorize(r, a)
+}
+
+// cannotAnswer refuses a handshake because what the server wanted to answer
+// cannot be sent: the program has to know, the client only that it is refused.
+func (s *Server) cannotAnswer(err error) *handshake.Error {
+	s.report(err)
+	return &handshake.Error{Status: 500, Reason: err.Error()}
 }
 
 // refusal makes an error of Authorize an answer.
@@ -98,12 +121,19 @@ func (s *Server) Run(nc net.Conn, up Upgraded) error {
 	loop := s.loop()
 	t := loop.transport(nc)
 	c := s.newConn(t)
-	loop.run(t, c, func() bool { return c.open(up) && (len(up.Buffered) == 0 || c.receive(up.Buffered)) })
+	loop.run(t, c, func() bool { return c.adopt(up) && (len(up.Buffered) == 0 || c.receive(up.Buffered)) })
 	var closed *CloseError
 	if err := c.Err(); !errors.As(err, &closed) {
 		return err
 	}
 	return nil
+}
+
+// adopt opens a connection whose opening handshake somebody else has made.
+func (c *Conn) adopt(up Upgraded) (more bool) {
+	c.watch.enter(c.server.tick.Load())
+	defer func() { c.watch.leave(c.server.tick.Load()) }()
+	return c.open(up)
 }
 
 // opening is what a connection needs only during the opening handshake.
@@ -147,6 +177,7 @@ func (c *Conn) refuse(err error) (more bool) {
 func (c *Conn) open(up Upgraded) (more bool) {
 	if len(up.Response) > 0 {
 		if _, err := c.transport.Write(up.Response); err != nil {
+			c.endpoint.Lost(err, c.transport.Close)
 			return false
 		}
 	}

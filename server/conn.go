@@ -86,13 +86,19 @@ func (c *Conn) SendJSON(v any) error {
 // beforeSend sees to the order of messages: those that were broadcast before
 // come first, and a message in fragments is not interrupted.
 func (c *Conn) beforeSend() error {
-	if c.fragments.open.Load() {
+	if c.fragments.open.Load() && c.State() == Open { // else the engine says why not
 		return ErrMessageUnfinished
 	}
+	c.awaitBroadcasts()
+	return nil
+}
+
+// awaitBroadcasts returns when what has been broadcast to the connection has been
+// written, or cannot be.
+func (c *Conn) awaitBroadcasts() {
 	if box := c.outbox.Load(); box != nil {
 		box.wait()
 	}
-	return nil
 }
 
 // fragments is the message that SendFragment is sending.
@@ -148,6 +154,9 @@ func (c *Conn) Pong(payload []byte) error { return c.endpoint.Pong(payload) }
 // open. If a Close has been sent already, the error is ErrClosed, or why the
 // connection ended.
 func (c *Conn) Close(code wire.StatusCode, reason string) error {
+	if !c.fragments.open.Load() { // broadcasts wait for the message, which will not be finished
+		c.awaitBroadcasts()
+	}
 	return c.endpoint.Close(code, reason)
 }
 

@@ -15,20 +15,19 @@ import (
 
 // receive takes bytes from the loop; see loop.go.
 func (c *Conn) receive(b []byte) (more bool) {
-	c.watch.busy.Store(true)
+	c.watch.enter(c.server.tick.Load())
 	defer func() {
 		if p := recover(); p != nil {
 			more = c.panicked(p)
 		}
-		c.watch.alive(c.server.tick.Load())
-		c.watch.busy.Store(false)
+		c.watch.leave(c.server.tick.Load())
 	}()
 	if c.phase.Load() == openingPhase {
 		if b, more = c.handshake(b); !more || c.phase.Load() == openingPhase {
 			return more
 		}
 	}
-	for {
+	for c.endpoint.Err() == nil { // else a handler has cut it; the loop will notice
 		ev, n := c.endpoint.Receive(b)
 		b = b[n:]
 		switch ev.Kind {
@@ -43,10 +42,8 @@ func (c *Conn) receive(b []byte) (more bool) {
 			c.finish()
 			return false
 		}
-		if c.endpoint.Err() != nil { // cut by a handler; the loop will notice
-			return true
-		}
 	}
+	return true
 }
 
 // message hands on a whole message.
@@ -84,8 +81,8 @@ func (c *Conn) begin() (more bool) {
 func (c *Conn) panicked(value any) (more bool) {
 	err := &PanicError{Value: value, Stack: debug.Stack()}
 	c.server.report(err)
-	if c.phase.Load() == openingPhase { // in Server.Authorize
-		return c.refuse(&handshake.Error{Status: 500, Reason: "panic in Authorize"})
+	if c.phase.Load() == openingPhase {
+		return c.refuse(&handshake.Error{Status: 500, Reason: "panic in the opening handshake"})
 	}
 	c.endpoint.Fail(wire.InternalError, "", err)
 	c.finish()
@@ -131,7 +128,7 @@ func (c *Conn) lost(err error) {
 			c.server.report(&RefusedError{RemoteAddr: c.RemoteAddr(), Err: why})
 		}
 	case openPhase:
-		c.endpoint.Lost(err)
+		c.endpoint.Lost(err, c.transport.Close)
 		c.finish()
 	case endedPhase:
 	}

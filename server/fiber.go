@@ -70,7 +70,7 @@ func (c *Conn) serve() {
 			c.server.report(&PanicError{Value: p, Stack: debug.Stack()})
 			code = wire.InternalError
 		}
-		_ = c.endpoint.Close(code, "") // if it has ended already, so much the better
+		_ = c.Close(code, "") // if it has ended already, so much the better
 	}()
 	c.handler.Serve(c)
 }

@@ -12,7 +12,7 @@ import (
 // watch is what is known of a connection's signs of life, in ticks of the
 // server's clock.
 type watch struct {
-	busy atomic.Bool  // a handler is running: nothing can be read meanwhile
+	busy atomic.Int64 // since when a handler has been running, plus 1: nothing can be read meanwhile; 0 if none
 	seen atomic.Int64 // when something came last, or a handler returned
 
 	// The housekeeper's own.
@@ -22,6 +22,22 @@ type watch struct {
 }
 
 func (w *watch) alive(tick int64) { w.seen.Store(tick) }
+
+// enter and leave stand around what handlers are called in.
+func (w *watch) enter(tick int64) { w.busy.Store(tick + 1) }
+
+func (w *watch) leave(tick int64) {
+	w.alive(tick)
+	w.busy.Store(0)
+}
+
+// late reports whether the client's Close has not come by the deadline. As long
+// as a handler runs that was called before, the Close may have come and lie there
+// unread; a handler that was called afterwards shows that something else came.
+func (w *watch) late(now, deadline int64) bool {
+	busy := w.busy.Load()
+	return now >= deadline && (busy == 0 || busy-1 > deadline)
+}
 
 // The clock ticks between 100 times and once in a second.
 const (
@@ -101,22 +117,22 @@ func (c *Conn) inspect(now int64, sch *schedule, s *Server) {
 	case endedPhase:
 		return
 	}
-	if w.busy.Load() {
-		w.alive(now)
-		return
-	}
 	if c.State() == Closing && sch.close > 0 {
 		if w.closing == 0 {
 			w.closing = now
 		}
-		if now-w.closing >= sch.close {
+		if w.late(now, w.closing+sch.close) {
 			go c.cut(&silence{"no Close from the client", orDefault(s.CloseTimeout, DefaultCloseTimeout), "CloseTimeout"})
 			return
 		}
 	}
+	if w.busy.Load() != 0 {
+		w.alive(now)
+		return
+	}
 	seen := w.seen.Load()
 	switch {
-	case sch.ping == 0 || now-seen < sch.ping:
+	case sch.ping == 0 || now-seen <= sch.ping: // what was seen may have come at the end of its tick
 	case w.pinged <= seen:
 		w.pinged = now
 		go c.endpoint.Ping(nil)

@@ -71,8 +71,8 @@ func (l *goroutineLoop) run(t goroutineTransport, c *Conn, first func() (more bo
 			more = c.receive(buf[:n])
 		}
 		if err != nil && more {
-			t.Close()
 			c.lost(err)
+			t.Close()
 			return
 		}
 	}

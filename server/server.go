@@ -24,7 +24,8 @@ const (
 	DefaultCloseTimeout     = 5 * time.Second
 	DefaultPingInterval     = 30 * time.Second
 	DefaultPongTimeout      = 10 * time.Second
-	DefaultMaxBacklog       = 1 << 20
+	DefaultMaxBacklog       = 1 << 20                      // bytes
+	DefaultMessageLimit     = endpoint.DefaultMessageLimit // bytes
 )
 
 // Server serves WebSocket connections. Its fields are not to be changed once it
@@ -131,7 +132,7 @@ func (s *Server) Serve(ln net.Listener) error {
 	}
 	defer s.removeListener(ln)
 	err := s.loop().serve(ln, s.newConn, s.report)
-	if s.shuttingDown() && errors.Is(err, net.ErrClosed) {
+	if s.shuttingDown() { // not every listener says net.ErrClosed when it is closed
 		return ErrServerClosed
 	}
 	return err

@@ -18,7 +18,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	empty := s.stop()
 	for _, c := range s.snapshot() {
 		if c.isOpen() {
-			go c.endpoint.Close(wire.GoingAway, "") // may wait for a slow write
+			go c.Close(wire.GoingAway, "") // may wait for a slow write
 		}
 	}
 	select {

@@ -34,7 +34,7 @@ func inState(t *testing.T, role endpoint.Role, way string, out *bytes.Buffer) *e
 	case "failure":
 		receive(e, []byte{0x83})
 	case "transport's end":
-		_ = e.Lost(io.EOF)
+		_ = e.Lost(io.EOF, nil)
 	case "cut":
 		if err := e.Cut(nil, func() error { return nil }); err != nil {
 			t.Fatal(err)
@@ -59,7 +59,7 @@ func TestStatesOfTheClosingHandshake(t *testing.T) {
 		return nil
 	}
 	transportEnds := func(_ endpoint.Role, e *endpoint.Endpoint) error {
-		if err := e.Lost(errTransport); err != e.Err() {
+		if err := e.Lost(errTransport, nil); err != e.Err() {
 			t.Errorf("Lost returned %v, Err %v", err, e.Err())
 		}
 		return nil
@@ -171,7 +171,7 @@ func TestNothingHappensAfterTheEnd(t *testing.T) {
 				}
 				for name, err := range map[string]error{
 					"Send": e.Send(wire.Text, nil), "SendText": e.SendText(""), "fragment": m.Send(nil, false),
-					"Ping": e.Ping(nil), "Pong": e.Pong(nil), "Close": e.Close(1000, ""), "Lost": e.Lost(io.EOF), "Err": e.Err(),
+					"Ping": e.Ping(nil), "Pong": e.Pong(nil), "Close": e.Close(1000, ""), "Lost": e.Lost(io.EOF, nil), "Err": e.Err(),
 				} {
 					if err != why {
 						t.Errorf("%s returned %v, the connection ended with %v", name, err, why)

@@ -276,7 +276,7 @@ func TestEndsThatRace(t *testing.T) {
 					receive(e, closeFromPeer(role, 4001, "theirs"))
 				}
 				out.CloseWithError(io.ErrClosedPipe)
-				_ = e.Lost(io.EOF)
+				_ = e.Lost(io.EOF, nil)
 			})
 			all.Go(func() {
 				if closes == 2 {
@@ -295,7 +295,7 @@ func TestEndsThatRace(t *testing.T) {
 			if err := e.Send(wire.Text, nil); err != why {
 				t.Fatalf("seed %d: Send returned %v, the connection ended with %v", seed, err, why)
 			}
-			if err := e.Lost(io.EOF); err != why {
+			if err := e.Lost(io.EOF, nil); err != why {
 				t.Fatalf("seed %d: Lost returned %v, the connection ended with %v", seed, err, why)
 			}
 		}

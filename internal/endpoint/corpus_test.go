@@ -91,7 +91,7 @@ func (b *bare) event(ev endpoint.Event) corpus.Event {
 
 func (b *bare) EOF() {
 	before := b.e.Err()
-	err := b.e.Lost(io.EOF)
+	err := b.e.Lost(io.EOF, nil)
 	switch {
 	case err == nil:
 		b.t.Error("Lost returned no error")

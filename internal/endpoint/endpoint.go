@@ -1,9 +1,11 @@
 package endpoint
 
 import (
+	"errors"
 	"io"
 	"math"
 	"math/rand/v2"
+	"net"
 	"sync/atomic"
 
 	"github.com/fibersock/fibersock/wire"
@@ -117,18 +119,33 @@ func (e *Endpoint) end(how *ending) *ending {
 	return e.ending.Load()
 }
 
-// Lost tells the endpoint that the transport ended, and why: io.EOF if the
-// peer closed it. It returns the error that all later calls should return: what
-// Receive reported already, or a *LostError if the closing handshake did not
-// come to its end.
-func (e *Endpoint) Lost(cause error) error {
-	if writeErr := e.sender.stop(); writeErr != nil {
-		cause = writeErr
+// Lost tells the endpoint that the transport ended, and why: io.EOF if the peer
+// closed it. It calls the function that closes this side of it, if it is not nil,
+// so that no write goes on, and returns the error that all later calls should
+// return: what Receive reported already, or a *LostError if the closing handshake
+// did not come to its end.
+func (e *Endpoint) Lost(cause error, closeTransport func() error) error {
+	if closedHere(cause) {
+		// Cut has said why already, or a write has failed and is about to.
+		e.sender.stop(closeTransport)
+	}
+	if failed := e.sender.failed.Load(); failed != nil {
+		cause = failed.Err
 	}
 	if cause == io.EOF && e.receiver.unfinished() {
 		cause = io.ErrUnexpectedEOF
 	}
-	return e.end(&ending{code: wire.AbnormalClosure, err: &LostError{Err: cause}}).err
+	// Known before the transport is closed, so that a write that fails of that
+	// is told the cause and not its effect.
+	ended := e.end(&ending{code: wire.AbnormalClosure, err: &LostError{Err: cause}})
+	e.sender.stop(closeTransport)
+	return ended.err
+}
+
+// closedHere reports whether err is what a transport returns after this side has
+// closed it.
+func closedHere(err error) bool {
+	return errors.Is(err, net.ErrClosed) || errors.Is(err, io.ErrClosedPipe)
 }
 
 // Cut ends the connection from this side without a closing handshake: it
@@ -140,9 +157,7 @@ func (e *Endpoint) Cut(why error, closeTransport func() error) error {
 		how.err = &LostError{Err: why}
 	}
 	e.end(how)
-	err := closeTransport()
-	e.sender.stop()
-	return err
+	return e.sender.stop(closeTransport)
 }
 
 // Err returns why the connection ended: a *CloseError, a *FailError, a

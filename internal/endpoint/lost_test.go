@@ -51,7 +51,7 @@ func TestTransportEndsAtEveryByte(t *testing.T) {
 					}
 				}
 				receive(e, stream[:n])
-				err := e.Lost(io.EOF)
+				err := e.Lost(io.EOF, nil)
 				name := fmt.Sprintf("in state %v after %d of %d bytes", state, n, len(stream))
 				if n >= closed {
 					checkClosedBy(t, name, e, err, &endpoint.CloseError{Code: wire.GoingAway, Reason: "bye"})
@@ -93,9 +93,9 @@ func TestFirstEndIsTheOneReported(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		e := endpoint.New(io.Discard, endpoint.Config{Role: role})
 		receive(e, fromPeer(role, wire.Text, "Hel", false))
-		err := e.Lost(errTransport)
+		err := e.Lost(errTransport, nil)
 		checkLost(t, "first", e, err, errTransport)
-		if again := e.Lost(io.EOF); again != err {
+		if again := e.Lost(io.EOF, nil); again != err {
 			t.Errorf("the second Lost returned %v", again)
 		}
 		if cutErr := e.Cut(io.ErrClosedPipe, func() error { return io.ErrNoProgress }); cutErr != io.ErrNoProgress {
@@ -123,7 +123,7 @@ func TestCutIsTheEnd(t *testing.T) {
 				if ev := events[len(events)-1]; ev.Err != endpoint.ErrClosed {
 					t.Errorf("got %+v", ev)
 				}
-				if err := e.Lost(net.ErrClosed); err != endpoint.ErrClosed || e.Err() != err || e.CloseCode() != wire.AbnormalClosure {
+				if err := e.Lost(net.ErrClosed, nil); err != endpoint.ErrClosed || e.Err() != err || e.CloseCode() != wire.AbnormalClosure {
 					t.Errorf("Lost returned %v, Err %v, code %v", err, e.Err(), e.CloseCode())
 				}
 				if out.Len() > 0 {
@@ -203,7 +203,7 @@ func TestWriteThatFails(t *testing.T) {
 			if w.out.Len() != size {
 				t.Errorf("%s: something was written after it", name)
 			}
-			checkLost(t, name, e, e.Lost(io.EOF), errTransport)
+			checkLost(t, name, e, e.Lost(io.EOF, nil), errTransport)
 		}
 		if passed < 12 {
 			t.Errorf("only %d writes were made to fail", passed)
@@ -218,12 +218,12 @@ func TestAnswerThatCannotBeWritten(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		e := endpoint.New(new(breaking), endpoint.Config{Role: role})
 		receive(e, closeFromPeer(role, wire.GoingAway, "bye"))
-		checkClosedBy(t, "Close", e, e.Lost(errTransport), &endpoint.CloseError{Code: wire.GoingAway, Reason: "bye"})
+		checkClosedBy(t, "Close", e, e.Lost(errTransport, nil), &endpoint.CloseError{Code: wire.GoingAway, Reason: "bye"})
 
 		e = endpoint.New(new(breaking), endpoint.Config{Role: role})
 		events := receive(e, whole(role, wire.Text, "\xff"))
 		var failed *endpoint.FailError
-		if err := e.Lost(errTransport); !errors.As(err, &failed) || failed.Code != wire.InvalidFramePayloadData || err != events[0].Err {
+		if err := e.Lost(errTransport, nil); !errors.As(err, &failed) || failed.Code != wire.InvalidFramePayloadData || err != events[0].Err {
 			t.Errorf("Lost returned %v", err)
 		}
 	})
@@ -239,6 +239,6 @@ func TestReceivingGoesOnAfterAWriteFailed(t *testing.T) {
 		if len(events) != 2 || events[0].Payload != "last words" || events[1].Kind != endpoint.Closing {
 			t.Errorf("got %+v", events)
 		}
-		checkClosedBy(t, "Close", e, e.Lost(errTransport), &endpoint.CloseError{Code: 4000, Reason: "because"})
+		checkClosedBy(t, "Close", e, e.Lost(errTransport, nil), &endpoint.CloseError{Code: 4000, Reason: "because"})
 	})
 }

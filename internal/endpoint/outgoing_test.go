@@ -127,7 +127,7 @@ func TestWaitingSendersAreReleased(t *testing.T) {
 		{"peer's Close", func(r endpoint.Role, w *waitingSenders) { receive(w.e, closeFromPeer(r, code, "")) }, closed},
 		{"broken rule", func(_ endpoint.Role, w *waitingSenders) { receive(w.e, []byte{0x83}) }, failed},
 		{"shell's failure", func(_ endpoint.Role, w *waitingSenders) { _ = w.e.Fail(wire.InternalError, "", io.ErrNoProgress) }, failed},
-		{"transport's end", func(_ endpoint.Role, w *waitingSenders) { _ = w.e.Lost(errTransport) }, lost},
+		{"transport's end", func(_ endpoint.Role, w *waitingSenders) { _ = w.e.Lost(errTransport, nil) }, lost},
 		{"cut", func(_ endpoint.Role, w *waitingSenders) { _ = w.e.Cut(nil, func() error { return nil }) }, byUs},
 		{"failed write of a fragment", func(_ endpoint.Role, w *waitingSenders) {
 			w.out.left = 0

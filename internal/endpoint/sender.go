@@ -16,10 +16,10 @@ type sender struct {
 	mu sync.Mutex // held while a frame is written; guards the rest but owed
 
 	w          io.Writer
-	background func(func())  // Config.Background
-	keys       *rand.ChaCha8 // masking keys; nil for a server
-	state      atomic.Uint32 // a State; read by anybody, written under mu, but see closeFor
-	err        error         // the write that failed; nothing can be written after it
+	background func(func())              // Config.Background
+	keys       *rand.ChaCha8             // masking keys; nil for a server
+	state      atomic.Uint32             // a State; read by anybody, written under mu, but see closeFor
+	failed     atomic.Pointer[LostError] // the write that failed; nothing can be written after it
 
 	// A message that is being sent in fragments keeps other messages, but not
 	// control frames, from being sent in between (Section 5.4).
@@ -72,8 +72,8 @@ func (s *sender) sending() error {
 	case CloseSent:
 		return ErrClosed
 	default: // Closed
-		if s.err != nil {
-			return s.err
+		if failed := s.failed.Load(); failed != nil {
+			return failed
 		}
 		return ErrClosed
 	}
@@ -214,21 +214,23 @@ func (s *sender) writeFrame(h wire.Header, p []byte) error {
 // connection cannot send any more.
 func (s *sender) write(b []byte) error {
 	if _, err := s.w.Write(b); err != nil {
-		s.err = &LostError{Err: err}
+		failed := &LostError{Err: err}
+		s.failed.Store(failed)
 		s.setState(Closed)
-		return s.err
+		return failed
 	}
 	return nil
 }
 
-// stop ends sending, because the transport ended. It returns the cause if it was
-// a write that failed.
-func (s *sender) stop() error {
+// stop ends sending, because the transport has ended or is to. It calls the
+// function that closes the transport, if it is not nil, returns its error, and
+// when it returns, no write is going on.
+func (s *sender) stop(closeTransport func() error) (err error) {
+	if closeTransport != nil {
+		err = closeTransport()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.setState(Closed)
-	if lost, ok := s.err.(*LostError); ok {
-		return lost.Err
-	}
-	return nil
+	return err
 }

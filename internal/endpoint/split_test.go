@@ -237,7 +237,7 @@ func played(t *testing.T, cfg endpoint.Config, stream []byte, largest int, rng *
 			}
 		}
 	}
-	r.end = end(e.Lost(io.EOF))
+	r.end = end(e.Lost(io.EOF, nil))
 	for _, f := range written(t, cfg.Role, out.Bytes()) {
 		if f.Opcode == wire.Close {
 			r.out = append(r.out, fmt.Sprintf("close %d", closeCode(f)))

@@ -1,0 +1,157 @@
+package server_test
+
+import (
+	"errors"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/fibersock/fibersock/server"
+	"github.com/fibersock/fibersock/wire"
+)
+
+// After its Close the server sends nothing but Pongs and still receives; after
+// both it sends nothing at all (6455-5.1-e, 6455-5.5.1-e, 6455-7.1.3-a, 6455-5.5.2-a). The code that is
+// reported is the client's (6455-7.1.5-a).
+func TestServerClosesFirst(t *testing.T) {
+	eachLoop(t, func(t *testing.T, start starter) {
+		c, p, rec := opened(t, start, &server.Server{})
+		if err := c.Close(4000, "enough"); err != nil {
+			t.Fatal(err)
+		}
+		if c.State() != server.Closing {
+			t.Errorf("the connection is %v", c.State())
+		}
+		for name, call := range map[string]func() error{
+			"Close":        func() error { return c.Close(1000, "") },
+			"Send":         func() error { return c.Send(wire.Text, nil) },
+			"SendText":     func() error { return c.SendText("late") },
+			"SendFragment": func() error { return c.SendFragment(wire.Text, nil, false) },
+			"Ping":         func() error { return c.Ping(nil) },
+		} {
+			if err := call(); err != server.ErrClosed || !errors.Is(err, net.ErrClosed) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		p.want(`close 4000 "enough"`)
+		p.send(text("still on its way"), frame(wire.Ping, "?"))
+		p.want(`pong "?"`)
+		p.send(closing(1000, "yes"), text("too late"))
+		p.wantEnd() // one Close is enough (6455-5.5.1-k)
+		rec.want("open", `text "still on its way"`, `close 1000 "yes"`)
+		rec.wantNothing()
+	})
+}
+
+// One Close frame, whoever calls and how often (6455-5.5.1-l, T-H02).
+func TestOneCloseFrameHoweverManyCall(t *testing.T) {
+	eachLoop(t, func(t *testing.T, start starter) {
+		c, p, _ := opened(t, start, &server.Server{})
+		var won atomic.Int32
+		var all sync.WaitGroup
+		for range 100 {
+			all.Go(func() {
+				switch err := c.Close(1000, ""); {
+				case err == nil:
+					won.Add(1)
+				case !errors.Is(err, net.ErrClosed):
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		if won.Load() != 1 {
+			t.Errorf("%d calls sent a Close", won.Load())
+		}
+		p.want(`close 1000 ""`)
+		p.send(closing(1000, ""))
+		p.wantEnd()
+	})
+}
+
+// The server closes TCP, at once, without waiting for the client (6455-5.5.1-i, 6455-7.1.1-b).
+func TestServerClosesTCPFirst(t *testing.T) {
+	eachLoop(t, func(t *testing.T, start starter) {
+		_, p, rec := opened(t, start, &server.Server{})
+		p.send(closing(1000, ""))
+		p.want(`close 1000 ""`)
+		p.wantEnd() // this side of TCP is still open
+		rec.want("open", `close 1000 ""`)
+	})
+}
+
+// What was sent before the end arrives, and so does the Close frame, although the
+// server has not read all that the client sent: no reset destroys it
+// (6455-7.1.1-a, T-H15).
+func TestCloseFrameArrivesAlthoughInputIsUnread(t *testing.T) {
+	unread := strings.Repeat(text(strings.Repeat("a", 1000)), 500)
+	messages := []string{`text "one"`, `text "two"`, "binary 300000 bytes"}
+	send := func(c *server.Conn) {
+		c.SendText("one")
+		c.SendText("two")
+		c.Send(wire.Binary, make([]byte, 300_000))
+	}
+	tests := []struct {
+		name  string
+		first string // what the server acts on
+		act   func(c *server.Conn)
+		want  string
+	}{
+		{name: "the server fails the connection", first: text("go") + "\x83\x80", act: send, want: `close 1002 "reserved opcode"`},
+		{name: "the client closes and sends on", first: text("go") + closing(1000, ""), act: send, want: `close 1000 ""`},
+		{name: "a handler panics", first: text("go"), act: func(c *server.Conn) { send(c); panic("on purpose") }, want: `close 1011 ""`},
+		{name: "the server closes, and the client after it", first: text("go") + closing(1000, ""), act: func(c *server.Conn) { send(c); c.Close(4000, "") }, want: `close 4000 ""`},
+	}
+	eachLoop(t, func(t *testing.T, start starter) {
+		for _, tt := range tests {
+			t.Run(tt.name, func(t *testing.T) {
+				s := start(t, &server.Server{Handler: server.Handler{Message: func(c *server.Conn, _ wire.Opcode, _ []byte) { tt.act(c) }}, Log: func(error) {}})
+				for range 20 {
+					p := s.open(t)
+					sent := make(chan struct{})
+					go func() {
+						defer close(sent)
+						p.trySend(tt.first, unread)
+					}()
+					p.want(messages...)
+					p.want(tt.want)
+					p.wantEnd()
+					p.nc.Close()
+					<-sent
+				}
+			})
+		}
+	})
+}
+
+// A client that closes TCP in place of an answer has not closed cleanly (6455-7.1.4-a).
+func TestEndOfTCPIsNoAnswerToAClose(t *testing.T) {
+	eachLoop(t, func(t *testing.T, start starter) {
+		c, p, rec := opened(t, start, &server.Server{})
+		if err := c.Close(1000, ""); err != nil {
+			t.Fatal(err)
+		}
+		p.want(`close 1000 ""`)
+		p.nc.Close()
+		rec.want("open", "lost", `close 1006 ""`)
+	})
+}
+
+// Both may close at once: one frame each, and a clean end (6455-5.5.1-k).
+func TestBothCloseAtOnce(t *testing.T) {
+	eachLoop(t, func(t *testing.T, start starter) {
+		for range 20 {
+			c, p, rec := opened(t, start, &server.Server{})
+			go p.trySend(closing(1001, ""))
+			c.Close(4000, "")
+			f, err := p.next()
+			if got := show(f); err != nil || got != `close 4000 ""` && got != `close 1001 ""` {
+				t.Fatalf("received %s, %v", got, err)
+			}
+			p.wantEnd()
+			rec.want("open", `close 1001 ""`)
+		}
+	})
+}

@@ -1,0 +1,333 @@
+package server_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/fibersock/fibersock/server"
+	"github.com/fibersock/fibersock/wire"
+)
+
+// Open comes first, Close last, and what happens in between in its order. Which
+// code and reason Close is told: those of the client, 1005 if it gave none, 1006
+// if it sent no Close (6455-7.1.5-a, 6455-7.1.6-a, 6455-7.1.4-a).
+func TestEventsInTheirOrder(t *testing.T) {
+	tests := []struct {
+		name   string
+		client func(p *peer)
+		want   []string
+	}{
+		{
+			name: "messages, then the client's Close with a code of its own",
+			client: func(p *peer) {
+				p.send(text("one"), frame(wire.Ping, "?"), fragment(wire.Binary, "tw", false), fragment(wire.Continuation, "o", true), closing(4000, "bye"), text("late"))
+				p.want(`pong "?"`, `close 4000 ""`)
+				p.wantEnd()
+			},
+			want: []string{`text "one"`, `binary "two"`, `close 4000 "bye"`},
+		},
+		{
+			name: "an empty Close",
+			client: func(p *peer) {
+				p.send(closing(0, ""))
+				p.want(`close ""`)
+				p.wantEnd()
+			},
+			want: []string{`close 1005 ""`},
+		},
+		{
+			name: "the end without a Close",
+			client: func(p *peer) {
+				p.send(text("one"))
+				p.nc.Close()
+			},
+			want: []string{`text "one"`, "lost", `close 1006 ""`},
+		},
+		{
+			name: "the end inside a message (6455-5.2-m)",
+			client: func(p *peer) {
+				p.send(text("one"), text("two")[:7])
+				p.nc.Close()
+			},
+			want: []string{`text "one"`, "lost", `close 1006 ""`},
+		},
+		{
+			name: "a faulty frame, and nothing of what comes behind it (6455-7.1.7-a, -b)",
+			client: func(p *peer) {
+				p.send(text("one"), "\x83\x80\x00\x00\x00\x00", text("late"), closing(1000, ""))
+				p.want(`close 1002 "reserved opcode"`)
+				p.wantEnd()
+			},
+			want: []string{`text "one"`, "failed 1002", `close 1006 ""`},
+		},
+		{
+			name: "a frame without a mask (6455-5.1-b)",
+			client: func(p *peer) {
+				p.send("\x81\x05Hello")
+				p.want(`close 1002 "frame from a client is not masked"`)
+				p.wantEnd()
+			},
+			want: []string{"failed 1002", `close 1006 ""`},
+		},
+		{
+			name: "a text that is not UTF-8 (6455-8.1-a, T-H08)",
+			client: func(p *peer) {
+				p.send(text("\xff"))
+				p.want(`close 1007 "invalid UTF-8"`)
+				p.wantEnd()
+			},
+			want: []string{"failed 1007", `close 1006 ""`},
+		},
+	}
+	eachLoop(t, func(t *testing.T, start starter) {
+		for _, tt := range tests {
+			t.Run(tt.name, func(t *testing.T) {
+				rec := newRecorder(t)
+				p := start(t, &server.Server{Handler: rec.handler()}).open(t)
+				tt.client(p)
+				rec.want(append([]string{"open"}, tt.want...)...)
+				rec.wantNothing()
+			})
+		}
+	})
+}
+
+// The errors say what happened, to errors.As and to errors.Is.
+func TestErrorsSayHowAConnectionEnded(t *testing.T) {
+	eachLoop(t, func(t *testing.T, start starter) {
+		end := func(t *testing.T, client func(p *peer)) *server.Conn {
+			rec := newRecorder(t)
+			p := start(t, &server.Server{Handler: rec.handler()}).open(t)
+			c := rec.conn()
+			if c.Err() != nil || c.CloseCode() != 0 || c.State() != server.Open {
+				t.Errorf("open: %v %v %v", c.Err(), c.CloseCode(), c.State())
+			}
+			client(p)
+			for line := ""; !strings.HasPrefix(line, "close"); {
+				line = result(t, rec.lines)
+			}
+			if err := c.SendText("late"); err != c.Err() || !errors.Is(err, net.ErrClosed) { // 6455-6.1-a
+				t.Errorf("SendText returned %v, Err %v", err, c.Err())
+			}
+			return c
+		}
+		var closed *server.CloseError
+		if err := end(t, func(p *peer) { p.send(closing(1001, "so\nlong")) }).Err(); !errors.As(err, &closed) || *closed != (server.CloseError{Code: 1001, Reason: "so\nlong"}) {
+			t.Errorf("after a Close: %v", err)
+		} else if strings.Contains(err.Error(), "\n") { // T-H06
+			t.Errorf("not quoted: %q", err)
+		}
+		var failed *server.FailError
+		var rule *wire.Error
+		if err := end(t, func(p *peer) { p.send("\x83\x80") }).Err(); !errors.As(err, &failed) || failed.Code != 1002 || !errors.As(err, &rule) {
+			t.Errorf("after a faulty frame: %v", err)
+		}
+		var lost *server.LostError
+		if err := end(t, func(p *peer) { p.nc.Close() }).Err(); !errors.As(err, &lost) || !errors.Is(err, io.EOF) {
+			t.Errorf("after the end of the transport: %v", err)
+		}
+		if err := end(t, func(p *peer) { p.send("\x81"); p.nc.Close() }).Err(); !errors.As(err, &lost) || !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("after the end inside a frame: %v", err)
+		}
+		if err := end(t, func(p *peer) { p.reset() }).Err(); !errors.As(err, &lost) { // 6455-7.2.1-a
+			t.Errorf("after a reset: %v", err)
+		}
+	})
+}
+
+// A message that does not come whole is delivered piece by piece, cut where it
+// happened to be cut; one that comes whole goes to Message.
+func TestPartialDeliversPiecesInOrder(t *testing.T) {
+	eachLoop(t, func(t *testing.T, start starter) {
+		rec := newRecorder(t)
+		h := rec.handler()
+		h.Partial = rec.partial
+		p := start(t, &server.Server{Handler: h}).open(t)
+		p.send(text("whole"))
+		rec.want("open", `text "whole"`)
+		p.send(fragment(wire.Text, "a\xe2\x82", false), frame(wire.Ping, ""), fragment(wire.Continuation, "\xac", false), fragment(wire.Continuation, "", true)) // 6455-8.1-e
+		p.want(`pong ""`)
+		rec.want(`partial text "a\xe2\x82" +`, `partial text "\xac" +`, `partial text "" .`)
+		p.send(frame(wire.Binary, "cut in two")[:9]) // in the middle of its frame
+		rec.want(`partial binary "cut" +`)
+		p.send(frame(wire.Binary, "cut in two")[9:])
+		rec.want(`partial binary " in two" .`)
+		p.send(text("whole"))
+		rec.want(`text "whole"`)
+		p.send(fragment(wire.Text, "a\xe2\x82", false), fragment(wire.Continuation, "", true)) // 6455-8.1-c
+		rec.want(`partial text "a\xe2\x82" +`, "failed 1007", `close 1006 ""`)
+	})
+}
+
+// Pieces may be of any size, but put together they are the message.
+func TestPartialPiecesMakeTheMessage(t *testing.T) {
+	want := bytes.Repeat([]byte("0123456789abcdef"), 20<<10)
+	eachLoop(t, func(t *testing.T, start starter) {
+		var got []byte
+		sums := make(chan []byte, 1)
+		s := start(t, &server.Server{Handler: server.Handler{Partial: func(_ *server.Conn, op wire.Opcode, p []byte, final bool) {
+			if got = append(got, p...); final {
+				sums <- got
+			}
+		}}})
+		p := s.open(t)
+		p.send(fragment(wire.Binary, string(want[:100<<10]), false), fragment(wire.Continuation, string(want[100<<10:]), true))
+		if got := result(t, sums); !bytes.Equal(got, want) {
+			t.Errorf("%d bytes, want %d", len(got), len(want))
+		}
+	})
+}
+
+// Handlers of one connection never run at once, also when messages come faster
+// than they are done, and other connections do not wait for them (6455-5.4-h).
+func TestEventsOfAConnectionNeverOverlap(t *testing.T) {
+	const conns, messages = 4, 200
+	eachLoop(t, func(t *testing.T, start starter) {
+		var ended sync.WaitGroup
+		ended.Add(conns)
+		s := start(t, &server.Server{Handler: server.Handler{
+			Open: func(c *server.Conn) { c.SetValue(&counter{}) },
+			Message: func(c *server.Conn, _ wire.Opcode, p []byte) {
+				n := c.Value().(*counter)
+				defer n.enter(t)()
+				if want := fmt.Sprint(n.messages); string(p) != want {
+					t.Errorf("message %s, want %s", p, want)
+				}
+				n.messages++
+			},
+			Close: func(c *server.Conn, _ wire.StatusCode, _ string) {
+				n := c.Value().(*counter)
+				defer n.enter(t)()
+				if n.messages != messages {
+					t.Errorf("closed after %d messages", n.messages)
+				}
+				ended.Done()
+			},
+		}})
+		var all []string
+		for i := range messages {
+			all = append(all, text(fmt.Sprint(i)))
+		}
+		for range conns {
+			p := s.open(t)
+			go p.trySend(append(slices.Clone(all), closing(1000, ""))...)
+		}
+		ended.Wait()
+	})
+}
+
+// counter is used without a lock: the race detector sees whether it needs one.
+type counter struct {
+	messages int
+	inside   atomic.Bool
+}
+
+func (n *counter) enter(t *testing.T) (leave func()) {
+	if n.inside.Swap(true) {
+		t.Error("two events of one connection at once")
+	}
+	return func() { n.inside.Store(false) }
+}
+
+// A handler that blocks delays its own connection only.
+func TestHandlerThatBlocksDelaysNoOther(t *testing.T) {
+	eachLoop(t, func(t *testing.T, start starter) {
+		release := make(chan struct{})
+		s := start(t, &server.Server{Handler: server.Handler{Message: func(c *server.Conn, op wire.Opcode, p []byte) {
+			if string(p) == "block" {
+				<-release
+			}
+			c.Send(op, p)
+		}}})
+		slow := s.open(t)
+		slow.send(text("block"), text("behind"))
+		for range 10 {
+			fast := s.open(t)
+			fast.send(text("Hello"))
+			fast.want(`text "Hello"`)
+		}
+		close(release)
+		slow.want(`text "block"`, `text "behind"`)
+	})
+}
+
+// The program may keep something with a connection, and use all that the
+// connection has from any goroutine (T-H02).
+func TestMethodsMayBeCalledFromAnyGoroutine(t *testing.T) {
+	eachLoop(t, func(t *testing.T, start starter) {
+		rec := newRecorder(t)
+		p := start(t, &server.Server{Handler: rec.handler()}).open(t)
+		c := rec.conn()
+		if c.Value() != nil {
+			t.Errorf("the value is %v at first", c.Value())
+		}
+		c.SetValue(0)
+		var calls sync.WaitGroup
+		for i := range 20 {
+			calls.Go(func() {
+				c.SetValue(i)
+				_ = c.Value().(int)
+				_ = fmt.Sprint(c.Path(), c.Query(), c.Header(), c.Subprotocol(), c.RemoteAddr(), c.LocalAddr(), c.State(), c.Err(), c.CloseCode(), c.CloseReason())
+				c.SendText("Hello")
+				c.Ping(nil)
+			})
+		}
+		calls.Go(func() { p.send(text("Hello"), closing(1000, "")) })
+		calls.Wait()
+		rec.want("open", `text "Hello"`, `close 1000 ""`)
+		c.SetValue("after the end")
+		if c.Value() != "after the end" {
+			t.Errorf("the value is %v", c.Value())
+		}
+	})
+}
+
+// A connection that the program cuts tells Close and nothing else: not even
+// messages that have come already.
+func TestCloseNowIsTheEnd(t *testing.T) {
+	where := map[string]func(h *server.Handler, cut func(c *server.Conn)){
+		"in Open": func(h *server.Handler, cut func(c *server.Conn)) {
+			open := h.Open
+			h.Open = func(c *server.Conn) { open(c); cut(c) }
+		},
+		"in Message": func(h *server.Handler, cut func(c *server.Conn)) {
+			h.Message = func(c *server.Conn, _ wire.Opcode, _ []byte) { cut(c) }
+		},
+		"in Partial": func(h *server.Handler, cut func(c *server.Conn)) {
+			h.Partial = func(c *server.Conn, _ wire.Opcode, _ []byte, _ bool) { cut(c) }
+		},
+	}
+	eachLoop(t, func(t *testing.T, start starter) {
+		for name, set := range where {
+			t.Run(name, func(t *testing.T) {
+				rec := newRecorder(t)
+				h := rec.handler()
+				set(&h, func(c *server.Conn) {
+					for range 2 {
+						if err := c.CloseNow(); err != nil && !errors.Is(err, net.ErrClosed) {
+							t.Error(err)
+						}
+					}
+				})
+				p := start(t, &server.Server{Handler: h}).dial(t)
+				p.send(request("/"), fragment(wire.Text, "one", name != "in Partial"), text("two"), text("three"))
+				if b, _ := p.rest(); bytes.Contains(b, []byte("\x88")) {
+					t.Errorf("a Close frame in % x", b)
+				}
+				rec.want("open", `close 1006 ""`)
+				rec.wantNothing()
+				if err := rec.conn().Err(); err != server.ErrClosed {
+					t.Errorf("Err returns %v", err)
+				}
+			})
+		}
+	})
+}

@@ -1,0 +1,206 @@
+package server_test
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/server"
+)
+
+// The whole of it: status line, the three fields that must be there, and nothing
+// that must not (6455-4.2.2-h, -i, -j, -k, 9110-8.6-a, T-D22).
+func TestOpeningHandshakeIsAnsweredToTheByte(t *testing.T) {
+	eachLoop(t, func(t *testing.T, start starter) {
+		p := start(t, &server.Server{}).dial(t)
+		p.send(request("/chat", "Sec-WebSocket-Extensions: permessage-deflate, foo; a=1", "X-Unknown: 1")) // 6455-4.2.1-n, 6455-9.1-e
+		want := "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: " + sampleAccept + "\r\n\r\n"
+		got := make([]byte, len(want))
+		if _, err := io.ReadFull(p.nc, got); err != nil || string(got) != want {
+			t.Fatalf("answered with %q, %v", got, err)
+		}
+		p.send(closing(1000, ""))
+		p.want(`close 1000 ""`) // and not a byte between the two
+	})
+}
+
+// Spellings that are as good (6455-4.2.1-f, -g, -i, T-E06).
+func TestOpeningHandshakeMayBeSpelledOtherwise(t *testing.T) {
+	tests := []struct{ name, old, new string }{
+		{"lower case", "Upgrade: websocket\r\nConnection: Upgrade", "upgrade: WEBSOCKET\r\nconnection: upgrade"},
+		{"as Firefox has it (WHATWG-4)", "Connection: Upgrade", "Connection: keep-alive, Upgrade"},
+		{"empty list elements (9110-5.6.1-a)", "Connection: Upgrade", "Connection: ,, upgrade ,"},
+		{"two lines", "Connection: Upgrade", "Connection: keep-alive\r\nConnection: Upgrade"},
+		{"h2c as well", "Upgrade: websocket", "Upgrade: h2c, websocket"},
+		{"a key with bits that mean nothing", sampleKey, "AQIDBAUGBwgJCgsMDQ4PEC=="},
+		{"an empty body", "\r\n\r\n", "\r\nContent-Length: 0\r\n\r\n"},
+	}
+	eachLoop(t, func(t *testing.T, start starter) {
+		s := start(t, &server.Server{})
+		for _, tt := range tests {
+			t.Run(tt.name, func(t *testing.T) {
+				p := s.dial(t)
+				p.send(strings.Replace(request("/"), tt.old, tt.new, 1))
+				r := p.response()
+				if r.Status != 101 || !slices.Equal(r.Header.Values("Upgrade"), []string{"websocket"}) {
+					t.Errorf("answered with %+v", r)
+				}
+			})
+		}
+	})
+}
+
+// The client's order of preference decides (6455-4.2.2-f, -g), over all lines
+// (6455-11.3.4-a), and the program may choose another of those offered.
+func TestSubprotocolIsChosenFromThoseOffered(t *testing.T) {
+	choose := func(name string) func(*handshake.Request, *handshake.Acceptance) error {
+		return func(_ *handshake.Request, a *handshake.Acceptance) error {
+			a.Subprotocol = name
+			return nil
+		}
+	}
+	tests := []struct {
+		name      string
+		offered   []string // lines
+		supported []string
+		authorize func(*handshake.Request, *handshake.Acceptance) error
+		want      []string
+	}{
+		{name: "the client's order", offered: []string{"b, a"}, supported: []string{"a", "b"}, want: []string{"b"}},
+		{name: "two lines", offered: []string{"x", "b"}, supported: []string{"a", "b"}, want: []string{"b"}},
+		{name: "none in common", offered: []string{"x"}, supported: []string{"a"}},
+		{name: "none offered", supported: []string{"a"}},
+		{name: "the program's choice", offered: []string{"b, a"}, supported: []string{"a", "b"}, authorize: choose("a"), want: []string{"a"}},
+		{name: "none, says the program", offered: []string{"b, a"}, supported: []string{"a", "b"}, authorize: choose("")},
+	}
+	eachLoop(t, func(t *testing.T, start starter) {
+		for _, tt := range tests {
+			t.Run(tt.name, func(t *testing.T) {
+				rec := newRecorder(t)
+				p := start(t, &server.Server{Handler: rec.handler(), Subprotocols: tt.supported, Authorize: tt.authorize}).dial(t)
+				var lines []string
+				for _, offer := range tt.offered {
+					lines = append(lines, "Sec-WebSocket-Protocol: "+offer)
+				}
+				p.send(request("/", lines...))
+				got := p.response().Header.Values("Sec-WebSocket-Protocol")
+				if conn := rec.conn().Subprotocol(); !slices.Equal(got, tt.want) || conn != strings.Join(tt.want, "") {
+					t.Errorf("answered with %q, the connection says %q", got, conn)
+				}
+			})
+		}
+	})
+}
+
+// The program sees the request before it is answered, and may add to the answer (6455-10.5-a, WHATWG-16).
+func TestAuthorizeMayAddToTheAnswer(t *testing.T) {
+	eachLoop(t, func(t *testing.T, start starter) {
+		s := start(t, &server.Server{Authorize: func(r *handshake.Request, a *handshake.Acceptance) error {
+			if r.Header.Get("Cookie") != "user=x" || r.Path() != "/p" || r.Query() != "q=1" {
+				t.Errorf("request %+v", r)
+			}
+			a.Header = map[string][]string{"Set-Cookie": {"a=1", "b=2"}}
+			return nil
+		}})
+		p := s.dial(t)
+		p.send(request("/p?q=1", "Cookie: user=x"))
+		if r := p.response(); r.Status != 101 || !slices.Equal(r.Header.Values("Set-Cookie"), []string{"a=1", "b=2"}) {
+			t.Errorf("answered with %+v", r)
+		}
+	})
+}
+
+// The server may send at once (6455-4.2.2-l).
+func TestServerMaySpeakFirst(t *testing.T) {
+	eachLoop(t, func(t *testing.T, start starter) {
+		s := start(t, &server.Server{Handler: server.Handler{Open: func(c *server.Conn) { c.SendText("welcome") }}})
+		s.open(t).want(`text "welcome"`)
+	})
+}
+
+// What came with the request is the beginning of the frames (6455-4.2.2-m, 6455-5.2-l).
+func TestRequestAndFramesMayComeInAnyPieces(t *testing.T) {
+	all := request("/", "Origin: http://server.example") + text("Hello") + text("again") + closing(1000, "bye")
+	answer := func(p *peer) {
+		p.t.Helper()
+		if got := p.response().Status; got != 101 {
+			p.t.Fatalf("answered with %d", got)
+		}
+		p.want(`text "Hello"`, `text "again"`, `close 1000 ""`)
+		p.wantEnd()
+	}
+	eachLoop(t, func(t *testing.T, start starter) {
+		s := start(t, &server.Server{Handler: server.Handler{Message: echo}})
+		t.Run("at once", func(t *testing.T) {
+			p := s.dial(t)
+			p.send(all)
+			answer(p)
+		})
+		t.Run("byte by byte", func(t *testing.T) {
+			p := s.dial(t)
+			for i := range len(all) {
+				p.send(all[i : i+1])
+			}
+			answer(p)
+		})
+		t.Run("in two", func(t *testing.T) {
+			for i := 1; i < len(all); i++ {
+				p := s.dial(t)
+				p.send(all[:i])
+				p.send(all[i:])
+				answer(p)
+				p.nc.Close()
+			}
+		})
+	})
+	t.Run("in two that are read so", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := serve(t, &server.Server{Handler: server.Handler{Message: echo}}, newPipeListener())
+			for i := 1; i < len(all); i++ {
+				p := s.dial(t)
+				go func() {
+					p.trySend(all[:i])
+					p.trySend(all[i:])
+				}()
+				answer(p)
+			}
+		})
+	})
+}
+
+// After the first handshake all bytes are frames: a second one is a faulty frame (T-D13).
+func TestSecondHandshakeIsNoFrame(t *testing.T) {
+	eachLoop(t, func(t *testing.T, start starter) {
+		rec := newRecorder(t)
+		p := start(t, &server.Server{Handler: rec.handler()}).dial(t)
+		p.send(request("/"), request("/"))
+		if got := p.response().Status; got != 101 {
+			t.Fatalf("answered with %d", got)
+		}
+		p.want(`close 1002 "reserved opcode"`)
+		p.wantEnd()
+		rec.want("open", "failed 1002", `close 1006 ""`)
+	})
+}
+
+// What the handshake said is there as long as the connection is.
+func TestConnectionKnowsItsHandshake(t *testing.T) {
+	eachLoop(t, func(t *testing.T, start starter) {
+		rec := newRecorder(t)
+		s := start(t, &server.Server{Handler: rec.handler(), Subprotocols: []string{"chat"}})
+		p := s.openAs(t, "/a%2Fb?x=1&y=%20", "Sec-WebSocket-Protocol: chat", "X-A: 1", "X-A: 2")
+		c := rec.conn()
+		p.send(closing(0, ""))
+		p.want(`close ""`)
+		rec.want("open", `close 1005 ""`)
+		got := fmt.Sprint(c.Path(), c.Query(), c.Header().Values("x-a"), c.Subprotocol(), c.Request().Host(), c.RemoteAddr(), c.LocalAddr())
+		want := fmt.Sprint("/a%2Fb", "x=1&y=%20", []string{"1", "2"}, "chat", "server.example", p.nc.LocalAddr(), p.nc.RemoteAddr())
+		if got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	})
+}

@@ -1,0 +1,317 @@
+package server_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/server"
+)
+
+// Each request differs from a good one in one thing. All are refused, and what
+// comes behind them gets no answer: a proxy may think that there is a tunnel now
+// (T-E01, T-E02), and a client that there is HTTP (6455-4.2.1-a, 9112-9.6-a, 6455-7.2.2-a).
+var refusedRequests = []struct {
+	name     string
+	old, new string // the good request has old
+	status   int
+	fields   []string // of the response
+}{
+	{name: "POST (6455-4.2.1-b)", old: "GET ", new: "POST ", status: 405, fields: []string{"Allow: GET"}},
+	{name: "get (6455-4.2.1-b)", old: "GET ", new: "get ", status: 405, fields: []string{"Allow: GET"}},
+	{name: "HTTP/1.0 (6455-4.2.1-c, 9110-7.8-a)", old: "HTTP/1.1", new: "HTTP/1.0", status: 505},
+	{name: "an HTTP/2 preface (8441-5-g)", old: "GET / HTTP/1.1\r\nHost: server.example\r\nUpgrade: websocket\r\n", new: "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", status: 505},
+	{name: "no HTTP at all", old: "GET / HTTP/1.1", new: "HELO", status: 400},
+	{name: "no Host (6455-4.2.1-e, 9112-3.2-a, T-D05)", old: "Host: server.example\r\n", new: "", status: 400},
+	{name: "two Hosts (6455-4.2.1-e, 9112-3.2-a)", old: "Host: server.example\r\n", new: "Host: server.example\r\nHost: server.example\r\n", status: 400},
+	{name: "an empty Host (6455-4.2.1-e)", old: "Host: server.example", new: "Host:", status: 400},
+	{name: "no Upgrade (6455-4.2.1-f, T-D05)", old: "Upgrade: websocket\r\n", new: "", status: 426, fields: []string{"Upgrade: websocket", "Sec-WebSocket-Version: 13"}},
+	{name: "another Upgrade (6455-4.2.1-f, 9110-7.8-c)", old: "Upgrade: websocket", new: "Upgrade: h2c", status: 426, fields: []string{"Upgrade: websocket"}},
+	{name: "no Connection (6455-4.2.1-g, 9110-7.8-b, T-D05)", old: "Connection: Upgrade\r\n", new: "", status: 400},
+	{name: "another Connection (6455-4.2.1-g)", old: "Connection: Upgrade", new: "Connection: Upgraded", status: 400},
+	{name: "neither Upgrade nor Connection, in an old version (T-D16)", old: "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: " + sampleKey + "\r\nSec-WebSocket-Version: 13", new: "Sec-WebSocket-Version: 7", status: 426},
+	{name: "no key (6455-4.2.1-h, T-D05)", old: "Sec-WebSocket-Key: " + sampleKey + "\r\n", new: "", status: 400},
+	{name: "a short key (6455-4.2.1-h)", old: sampleKey, new: "AAAA", status: 400},
+	{name: "two keys (6455-11.3.1-a)", old: "Sec-WebSocket-Version", new: "Sec-WebSocket-Key: " + sampleKey + "\r\nSec-WebSocket-Version", status: 400},
+	{name: "no version (6455-4.2.1-j, T-A05)", old: "Sec-WebSocket-Version: 13\r\n", new: "", status: 426, fields: []string{"Sec-WebSocket-Version: 13"}},
+	{name: "another version (6455-4.2.2-d, T-E02)", old: "Version: 13", new: "Version: 1337", status: 426, fields: []string{"Connection: close, Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13"}},
+	{name: "a malformed subprotocol (6455-4.2.1-l)", old: "\r\n\r\n", new: "\r\nSec-WebSocket-Protocol: a b\r\n\r\n", status: 400},
+	{name: "a malformed extension (6455-4.2.1-m)", old: "\r\n\r\n", new: "\r\nSec-WebSocket-Extensions: ;=\r\n\r\n", status: 400},
+	{name: "a body (9110-7.8-f, T-D14)", old: "\r\n\r\n", new: "\r\nContent-Length: 6\r\n\r\n\x89\x80\x01\x02\x03\x04", status: 400},
+	{name: "a chunked body (9110-7.8-f, 9112-6.3-a)", old: "\r\n\r\n", new: "\r\nTransfer-Encoding: chunked\r\nContent-Length: 6\r\n\r\n0\r\n\r\n", status: 400},
+	{name: "Expect (9110-7.8-e)", old: "\r\n\r\n", new: "\r\nExpect: 100-continue\r\n\r\n", status: 417},
+	{name: "a fragment in the target (T-D12)", old: "GET /", new: "GET /#x", status: 400},
+	{name: "white space before a colon (9112-5.1-a, T-D15)", old: "Upgrade: ", new: "Upgrade : ", status: 400},
+	{name: "a folded line (9112-5.2-a)", old: "Connection: Upgrade", new: "Connection: a,\r\n Upgrade", status: 400},
+	{name: "a bare CR (9112-2.2-a)", old: "\r\n\r\n", new: "\r\nX: a\rb\r\n\r\n", status: 400},
+	{name: "a long request line (9112-3-a)", old: "GET /", new: "GET /" + strings.Repeat("a", 9<<10), status: 414},
+	{name: "large header fields (9112-3-a, T-D04)", old: "\r\n\r\n", new: "\r\nX: " + strings.Repeat("a", 64<<10) + "\r\n\r\n", status: 431},
+	{name: "many header fields (T-D04)", old: "\r\n\r\n", new: strings.Repeat("\r\nX: a", 101) + "\r\n\r\n", status: 431},
+	{name: "another origin (6455-4.2.2-c, 6455-10.2-a, T-F01)", old: "\r\n\r\n", new: "\r\nOrigin: https://evil.example\r\nCookie: session=1\r\n\r\n", status: 403},
+	{name: "no origin to speak of (T-F05)", old: "\r\n\r\n", new: "\r\nOrigin: null\r\n\r\n", status: 403},
+	{name: "two origins (T-F05)", old: "\r\n\r\n", new: "\r\nOrigin: http://server.example\r\nOrigin: http://server.example\r\n\r\n", status: 400},
+}
+
+func TestRequestThatIsNoOpeningHandshakeIsRefusedAndNothingBehindItAnswered(t *testing.T) {
+	eachLoop(t, func(t *testing.T, start starter) {
+		rec := newRecorder(t)
+		s := start(t, &server.Server{Handler: rec.handler()})
+		for _, tt := range refusedRequests {
+			t.Run(tt.name, func(t *testing.T) {
+				bad := strings.Replace(request("/"), tt.old, tt.new, 1)
+				p := s.dial(t)
+				p.send(bad, request("/"), text("Hello"))
+				checkRefused(t, p, tt.status, tt.fields...)
+				refused := takeOne[*server.RefusedError](t, s.log)
+				if refused == nil {
+					return
+				}
+				var why *handshake.Error
+				if refused.RemoteAddr.String() != p.nc.LocalAddr().String() || !errors.As(refused, &why) || why.Status != tt.status {
+					t.Errorf("reported %v of %v", refused, refused.RemoteAddr)
+				}
+			})
+		}
+		rec.wantNothing()
+	})
+}
+
+// checkRefused reads a refusal, and the connection's end behind it.
+func checkRefused(t *testing.T, p *peer, status int, fields ...string) {
+	t.Helper()
+	all, err := p.rest()
+	if err != nil {
+		t.Errorf("the answer ends with %v", err)
+	}
+	head, body, found := bytes.Cut(all, []byte("\r\n\r\n"))
+	if !found || !bytes.HasPrefix(head, fmt.Appendf(nil, "HTTP/1.1 %d ", status)) {
+		t.Fatalf("answered with %q, want status %d", all, status)
+	}
+	fields = append(fields, "Connection: close", "Content-Type: text/plain", "X-Content-Type-Options: nosniff", fmt.Sprintf("Content-Length: %d", len(body)))
+	for _, field := range fields {
+		if !bytes.Contains(head, []byte("\r\n"+field)) {
+			t.Errorf("no %s in %q", field, head)
+		}
+	}
+	if bytes.Contains(body, []byte("HTTP/")) || bytes.ContainsAny(body, "<>\x81\x89") { // T-D19
+		t.Errorf("what came behind was answered, or the body shows the request: %q", body)
+	}
+}
+
+// A browser that takes a plain port for one with TLS gets its answer at once,
+// with the connection still open for writing.
+func TestTLSOnAPlainPortIsRefusedAtItsFirstBytes(t *testing.T) {
+	eachLoop(t, func(t *testing.T, start starter) {
+		p := start(t, &server.Server{}).dial(t)
+		p.send("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03") // the rest of a ClientHello is to come
+		checkRefused(t, p, 400)
+	})
+}
+
+// A server without a handler for a path says so (6455-4.2.2-e), and compares
+// paths as they were sent.
+func TestPathsHaveTheirHandlers(t *testing.T) {
+	named := func(name string) *server.Handler {
+		return &server.Handler{Open: func(c *server.Conn) { c.SendText(name) }}
+	}
+	handlers := map[string]*server.Handler{"/a": named("a"), "/b": named("b"), "/nil": nil}
+	eachLoop(t, func(t *testing.T, start starter) {
+		for _, fallback := range []bool{false, true} {
+			s := &server.Server{Handlers: handlers}
+			if fallback {
+				s.Handler = *named("other")
+			}
+			r := start(t, s)
+			for _, tt := range []struct{ target, want string }{
+				{"/a", "a"}, {"/b?x=/a", "b"}, {"http://server.example/a", "a"}, // 6455-4.2.1-d
+				{"/", "other"}, {"/a/", "other"}, {"/A", "other"}, {"/%61", "other"}, {"/nil", ""},
+			} {
+				t.Run(fmt.Sprint(tt.target, " ", fallback), func(t *testing.T) {
+					if tt.want == "" || tt.want == "other" && !fallback {
+						p := r.dial(t)
+						p.send(request(tt.target))
+						checkRefused(t, p, 404)
+						return
+					}
+					r.openAs(t, tt.target).want(fmt.Sprintf("text %q", tt.want))
+				})
+			}
+		}
+	})
+}
+
+// What the program answers in place of a 101 (6455-4.2.2-b, 6455-10.5-a, T-D20).
+func TestAuthorizeRefuses(t *testing.T) {
+	tests := []struct {
+		name      string
+		authorize func(*handshake.Request, *handshake.Acceptance) error
+		status    int
+		fields    []string
+	}{
+		{
+			name: "401 with a challenge",
+			authorize: func(*handshake.Request, *handshake.Acceptance) error {
+				return &handshake.Error{Status: 401, Header: map[string][]string{"WWW-Authenticate": {`Basic realm="x"`}}}
+			},
+			status: 401, fields: []string{`WWW-Authenticate: Basic realm="x"`},
+		},
+		{
+			name: "302 to another place",
+			authorize: func(*handshake.Request, *handshake.Acceptance) error {
+				return &handshake.Error{Status: 302, Header: map[string][]string{"Location": {"https://server.example/login"}}}
+			},
+			status: 302, fields: []string{"Location: https://server.example/login"},
+		},
+		{
+			name: "a wrapped error",
+			authorize: func(*handshake.Request, *handshake.Acceptance) error {
+				return fmt.Errorf("no room: %w", &handshake.Error{Status: 429})
+			},
+			status: 429,
+		},
+		{
+			name:      "any other error",
+			authorize: func(*handshake.Request, *handshake.Acceptance) error { return errors.New("<secret>") },
+			status:    403,
+		},
+		{
+			name:      "a status that is no refusal",
+			authorize: func(*handshake.Request, *handshake.Acceptance) error { return &handshake.Error{Status: 101} },
+			status:    500,
+		},
+	}
+	eachLoop(t, func(t *testing.T, start starter) {
+		for _, tt := range tests {
+			t.Run(tt.name, func(t *testing.T) {
+				rec := newRecorder(t)
+				s := start(t, &server.Server{Handler: rec.handler(), Authorize: tt.authorize})
+				p := s.dial(t)
+				p.send(request("/"), text("Hello"))
+				checkRefused(t, p, tt.status, tt.fields...)
+				takeOne[*server.RefusedError](t, s.log)
+				rec.wantNothing()
+			})
+		}
+	})
+}
+
+// What the server wanted to answer cannot be sent: the client gets a 500 in place
+// of half a 101, and the program is told.
+func TestAnswerThatCannotBeSentBecomes500(t *testing.T) {
+	tests := []struct {
+		name      string
+		authorize func(*handshake.Request, *handshake.Acceptance) error
+		check     func(err error) bool
+	}{
+		{
+			name: "a header value with a line end (6455-4.2.2-o, T-D17, T-D18)",
+			authorize: func(_ *handshake.Request, a *handshake.Acceptance) error {
+				a.Header = map[string][]string{"X": {"a\r\nY: b"}}
+				return nil
+			},
+			check: isA[*handshake.FieldError],
+		},
+		{
+			name: "a field of the handshake's own (6455-4.2.2-o)",
+			authorize: func(_ *handshake.Request, a *handshake.Acceptance) error {
+				a.Header = map[string][]string{"Sec-Websocket-Accept": {"x"}}
+				return nil
+			},
+			check: isA[*handshake.FieldError],
+		},
+		{
+			name: "a subprotocol that was not offered (6455-4.2.2-f)",
+			authorize: func(_ *handshake.Request, a *handshake.Acceptance) error {
+				a.Subprotocol = "soap"
+				return nil
+			},
+			check: func(err error) bool { return strings.Contains(err.Error(), `"soap"`) },
+		},
+		{
+			name:      "a panic (T-H10)",
+			authorize: func(*handshake.Request, *handshake.Acceptance) error { panic("<secret>") },
+			check:     isA[*server.PanicError],
+		},
+	}
+	eachLoop(t, func(t *testing.T, start starter) {
+		for _, tt := range tests {
+			t.Run(tt.name, func(t *testing.T) {
+				rec := newRecorder(t)
+				s := start(t, &server.Server{Handler: rec.handler(), Authorize: tt.authorize})
+				p := s.dial(t)
+				p.send(request("/", "Sec-WebSocket-Protocol: chat"), text("Hello"))
+				checkRefused(t, p, 500)
+				errs := s.log.take()
+				if len(errs) != 2 || !tt.check(errs[0]) || !isA[*server.RefusedError](errs[1]) {
+					t.Errorf("reported %q", errs)
+				}
+				rec.wantNothing()
+			})
+		}
+	})
+}
+
+func isA[E error](err error) bool {
+	var e E
+	return errors.As(err, &e)
+}
+
+// The reports quote what a client sent (T-H06), and say what it was compared with.
+func TestRefusalsAreReportedInOneLineEach(t *testing.T) {
+	eachLoop(t, func(t *testing.T, start starter) {
+		s := start(t, &server.Server{})
+		p := s.dial(t)
+		p.send(request("/", "Origin: http://evil.example/\x80"))
+		if _, err := io.Copy(io.Discard, p.nc); err != nil {
+			t.Error(err)
+		}
+		refused := takeOne[*server.RefusedError](t, s.log)
+		if refused == nil {
+			return
+		}
+		if msg := refused.Error(); !strings.HasPrefix(msg, "websocket: ") || !strings.Contains(msg, `Origin "http://evil.example/\x80"`) {
+			t.Errorf("reported %q", msg)
+		}
+	})
+}
+
+// The default policy is that of the same origin; patterns widen it
+// (6455-4.2.2-c, 6455-10.2-a, T-F01, T-F03, T-F04).
+func TestOriginPolicy(t *testing.T) {
+	tests := []struct {
+		origin   string
+		patterns []string
+		accepted bool
+	}{
+		{"http://server.example", nil, true},
+		{"https://server.example", nil, true},
+		{"http://server.example:8080", nil, false},
+		{"http://server.example.evil.example", nil, false},
+		{"http://127.0.0.1", nil, false},
+		{"http://app.example", []string{"*.example", "other.test"}, true},
+		{"http://app.example", []string{"other.test"}, false},
+		{"http://app.example", []string{"https://app.example"}, false},
+		{"http://app.example", []string{"*"}, true},
+		{"null", []string{"*"}, false},
+		{"null", []string{"null"}, true},
+	}
+	eachLoop(t, func(t *testing.T, start starter) {
+		for _, tt := range tests {
+			t.Run(fmt.Sprint(tt.origin, tt.patterns), func(t *testing.T) {
+				p := start(t, &server.Server{Origins: tt.patterns}).dial(t)
+				p.send(request("/", "Origin: "+tt.origin))
+				if tt.accepted {
+					if got := p.response().Status; got != 101 {
+						t.Errorf("answered with %d", got)
+					}
+					return
+				}
+				checkRefused(t, p, 403)
+			})
+		}
+	})
+}

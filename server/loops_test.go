@@ -1,0 +1,169 @@
+package server_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/fibersock/fibersock/server"
+)
+
+// patience bounds what a test waits for. Nothing takes that long.
+const patience = 30 * time.Second
+
+// loops start a server on each of the loops there are, on a TCP port of the
+// loopback interface. Every test that needs a server that listens starts it by
+// all of them: see eachLoop.
+var loops = map[string]starter{
+	"goroutines": func(t *testing.T, s *server.Server) *running {
+		return serve(t, s, plainListener{listenTCP(t)})
+	},
+}
+
+type starter func(t *testing.T, s *server.Server) *running
+
+// eachLoop runs test on each of the loops.
+func eachLoop(t *testing.T, test func(t *testing.T, start starter)) {
+	for name, start := range loops {
+		t.Run(name, func(t *testing.T) { test(t, start) })
+	}
+}
+
+// plainListener hides what a listener is, and so any faster loop there is for it.
+type plainListener struct{ net.Listener }
+
+func listenTCP(t *testing.T) net.Listener {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ln
+}
+
+// running is a server that accepts connections.
+type running struct {
+	*server.Server
+	network, addr string
+	dialer        func() (net.Conn, error)
+	log           *reports
+	served        chan error // what Serve has returned
+}
+
+// serve lets s accept connections of ln until the test ends.
+func serve(t *testing.T, s *server.Server, ln net.Listener) *running {
+	t.Helper()
+	r := &running{Server: s, addr: ln.Addr().String(), log: new(reports), served: make(chan error, 1)}
+	if s.Log == nil {
+		s.Log = r.log.add
+	}
+	r.dialer = func() (net.Conn, error) { return net.Dial("tcp", r.addr) }
+	if pipes, ok := ln.(*pipeListener); ok {
+		r.dialer = pipes.dial
+	}
+	go func() { r.served <- s.Serve(ln) }()
+	t.Cleanup(func() { r.stop(t) })
+	return r
+}
+
+// stop shuts the server down, at once if its clients do not take part, and looks
+// whether all is as it should be.
+func (r *running) stop(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_ = r.Shutdown(ctx) // tests that care call it themselves
+	select {
+	case err := <-r.served:
+		if err != server.ErrServerClosed {
+			t.Errorf("Serve returned %v", err)
+		}
+	case <-time.After(patience):
+		t.Error("Serve does not return")
+	}
+	for range r.Conns() {
+		t.Error("a connection is open after Shutdown")
+	}
+	for _, err := range r.log.take() {
+		if _, refused := err.(*server.RefusedError); !refused {
+			t.Errorf("reported: %v", err)
+		}
+	}
+}
+
+// reports keep what Server.Log is told.
+type reports struct {
+	mu   sync.Mutex // guards the rest
+	errs []error
+}
+
+func (l *reports) add(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.errs = append(l.errs, err)
+}
+
+// take returns what was reported since the last take.
+func (l *reports) take() []error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	errs := l.errs
+	l.errs = nil
+	return errs
+}
+
+// takeOne returns the only report there is, which must be of type E.
+func takeOne[E error](t *testing.T, l *reports) E {
+	t.Helper()
+	var want E
+	errs := l.take()
+	if len(errs) != 1 || !errors.As(errs[0], &want) {
+		t.Errorf("reported: %v, want one %T", errs, want)
+	}
+	return want
+}
+
+// pipeListener accepts what dial has made, and no TCP: for tests in which time is
+// not real.
+type pipeListener struct {
+	conns  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+func newPipeListener() *pipeListener {
+	return &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}
+}
+
+func (l *pipeListener) Accept() (net.Conn, error) {
+	select {
+	case nc := <-l.conns:
+		return nc, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l *pipeListener) dial() (net.Conn, error) {
+	ours, theirs := net.Pipe()
+	select {
+	case l.conns <- ours:
+		return theirs, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l *pipeListener) Close() error {
+	l.once.Do(func() { close(l.closed) })
+	return nil
+}
+
+func (l *pipeListener) Addr() net.Addr { return pipeAddr{} }
+
+type pipeAddr struct{}
+
+func (pipeAddr) Network() string { return "pipe" }
+func (pipeAddr) String() string  { return "pipe" }

@@ -1,0 +1,143 @@
+package server_test
+
+import (
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/fibersock/fibersock/server"
+	"github.com/fibersock/fibersock/wire"
+)
+
+// recorder is a program that writes down what its handler is told.
+type recorder struct {
+	t      testing.TB
+	lines  chan string
+	conns  chan *server.Conn // those that opened
+	inside atomic.Int32      // calls under way
+	err    atomic.Value      // what Error was told last, a told
+}
+
+type told struct{ error }
+
+func newRecorder(t testing.TB) *recorder {
+	return &recorder{t: t, lines: make(chan string, 10000), conns: make(chan *server.Conn, 1000)}
+}
+
+// handler returns a handler that records everything that can be told about
+// connections, one after the other. Partial is left out.
+func (r *recorder) handler() server.Handler {
+	return server.Handler{Open: r.open, Message: r.message, Error: r.error, Close: r.closed}
+}
+
+// enter notes a call; events must not overlap.
+func (r *recorder) enter(format string, args ...any) (leave func()) {
+	if r.inside.Add(1) != 1 {
+		r.t.Error("two events at once")
+	}
+	r.lines <- fmt.Sprintf(format, args...)
+	return func() { r.inside.Add(-1) }
+}
+
+func (r *recorder) open(c *server.Conn) {
+	r.conns <- c
+	r.enter("open")()
+}
+
+func (r *recorder) message(_ *server.Conn, op wire.Opcode, p []byte) {
+	r.enter("%v %s", op, brief(p))()
+}
+
+func (r *recorder) partial(_ *server.Conn, op wire.Opcode, p []byte, final bool) {
+	more := "+"
+	if final {
+		more = "."
+	}
+	r.enter("partial %v %s %s", op, brief(p), more)()
+}
+
+func (r *recorder) error(c *server.Conn, err error) {
+	if c.Err() != err {
+		r.t.Errorf("Error is told %v, Err returns %v", err, c.Err())
+	}
+	var failed *server.FailError
+	var lost *server.LostError
+	r.err.Store(told{err})
+	switch {
+	case errors.As(err, &failed):
+		r.enter("failed %d", failed.Code)()
+	case errors.As(err, &lost):
+		r.enter("lost")()
+	default:
+		r.t.Errorf("Error is told %v", err)
+	}
+}
+
+func (r *recorder) closed(c *server.Conn, code wire.StatusCode, reason string) {
+	if c.CloseCode() != code || c.CloseReason() != reason || c.State() != server.Closed || c.Err() == nil {
+		r.t.Errorf("Close is told %v %q, the connection says %v %q, %v, %v", code, reason, c.CloseCode(), c.CloseReason(), c.State(), c.Err())
+	}
+	r.enter("close %d %q", code, reason)()
+}
+
+// conn returns the connection that was opened next.
+func (r *recorder) conn() *server.Conn {
+	r.t.Helper()
+	select {
+	case c := <-r.conns:
+		return c
+	case <-time.After(patience):
+		r.t.Fatal("no connection was opened")
+		return nil
+	}
+}
+
+// want waits for the next events and compares them.
+func (r *recorder) want(lines ...string) {
+	r.t.Helper()
+	for _, want := range lines {
+		select {
+		case got := <-r.lines:
+			if got != want {
+				r.t.Fatalf("the handler was told %s, want %s", got, want)
+			}
+		case <-time.After(patience):
+			r.t.Fatalf("the handler was not told %s", want)
+		}
+	}
+}
+
+// wantNothing fails if the handler has been told more.
+func (r *recorder) wantNothing() {
+	r.t.Helper()
+	select {
+	case got := <-r.lines:
+		r.t.Fatalf("the handler was told %s, want nothing", got)
+	default:
+	}
+}
+
+// failure returns what Error was told last.
+func (r *recorder) failure() error {
+	if err, ok := r.err.Load().(told); ok {
+		return err.error
+	}
+	return nil
+}
+
+// echo sends back what comes.
+func echo(c *server.Conn, op wire.Opcode, p []byte) { _ = c.Send(op, p) }
+
+// result waits for what a channel brings.
+func result[T any](t testing.TB, ch <-chan T) T {
+	t.Helper()
+	select {
+	case v := <-ch:
+		return v
+	case <-time.After(patience):
+		t.Fatal("nothing came")
+		panic("unreachable")
+	}
+}

@@ -1,0 +1,277 @@
+package server_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"github.com/fibersock/fibersock/server"
+	"github.com/fibersock/fibersock/wire"
+)
+
+// opened returns a connection of a server on a loop, with its client.
+func opened(t *testing.T, start starter, s *server.Server) (*server.Conn, *peer, *recorder) {
+	t.Helper()
+	rec := newRecorder(t)
+	s.Handler = rec.handler()
+	p := start(t, s).open(t)
+	return rec.conn(), p, rec
+}
+
+// Messages of each kind, as the client gets them.
+func TestMessagesAreSentInOneFrame(t *testing.T) {
+	long := strings.Repeat("ä", 50_000)
+	binary := strings.Repeat("\x00\xff", 100_000)
+	eachLoop(t, func(t *testing.T, start starter) {
+		c, p, _ := opened(t, start, &server.Server{})
+		for _, tt := range []struct {
+			send func() error
+			want wire.Opcode
+			body string
+		}{
+			{func() error { return c.Send(wire.Text, []byte("Hello")) }, wire.Text, "Hello"},
+			{func() error { return c.Send(wire.Binary, []byte("\x00\xff")) }, wire.Binary, "\x00\xff"},
+			{func() error { return c.Send(wire.Binary, []byte(binary)) }, wire.Binary, binary},
+			{func() error { return c.Send(wire.Text, nil) }, wire.Text, ""},
+			{func() error { return c.SendText("grüß") }, wire.Text, "grüß"},
+			{func() error { return c.SendText(long) }, wire.Text, long},
+			{func() error { return c.Sendf("%d of %q", 7, "x") }, wire.Text, `7 of "x"`},
+			{func() error { return c.SendJSON(map[string]int{"a": 1}) }, wire.Text, `{"a":1}`},
+			{func() error { return c.Ping([]byte("?")) }, wire.Ping, "?"},
+			{func() error { return c.Pong([]byte("!")) }, wire.Pong, "!"},
+			{func() error { return c.Ping(make([]byte, 125)) }, wire.Ping, string(make([]byte, 125))},
+		} {
+			if err := tt.send(); err != nil {
+				t.Fatal(err)
+			}
+			f, err := p.next()
+			if err != nil || f.Opcode != tt.want || !f.Fin || f.RSV != 0 || string(f.Payload) != tt.body {
+				t.Fatalf("received %s, %v", show(f), err)
+			}
+		}
+	})
+}
+
+// What cannot be sent is refused with a reason, nothing goes out, and the
+// connection goes on (6455-5.6-c, 6455-5.5-b, 6455-7.4-a, -b, -c, -k, 6455-5.5.1-c, T-H05, T-H07).
+func TestWhatCannotBeSentIsRefused(t *testing.T) {
+	tests := []struct {
+		name string
+		send func(c *server.Conn) error
+		want error // nil: any
+	}{
+		{"text that is not UTF-8", func(c *server.Conn) error { return c.Send(wire.Text, []byte("\xff")) }, wire.ErrInvalidUTF8},
+		{"text that is not UTF-8, as a string", func(c *server.Conn) error { return c.SendText("\xed\xa0\x80") }, wire.ErrInvalidUTF8},
+		{"text that is not UTF-8, formatted", func(c *server.Conn) error { return c.Sendf("%s", "\xff") }, wire.ErrInvalidUTF8},
+		{"a Ping as a message", func(c *server.Conn) error { return c.Send(wire.Ping, nil) }, server.ErrNotData},
+		{"a Close as a message", func(c *server.Conn) error { return c.Send(wire.Close, nil) }, server.ErrNotData},
+		{"a continuation as a message", func(c *server.Conn) error { return c.Send(wire.Continuation, nil) }, server.ErrNotData},
+		{"a control frame in fragments", func(c *server.Conn) error { return c.SendFragment(wire.Ping, nil, false) }, server.ErrNotData},
+		{"a fragment that continues nothing", func(c *server.Conn) error { return c.SendFragment(wire.Continuation, nil, true) }, server.ErrNotData},
+		{"what JSON cannot express", func(c *server.Conn) error { return c.SendJSON(func() {}) }, nil},
+		{"a Ping of 126 bytes", func(c *server.Conn) error { return c.Ping(make([]byte, 126)) }, wire.ErrControlTooLong},
+		{"a Pong of 126 bytes", func(c *server.Conn) error { return c.Pong(make([]byte, 126)) }, wire.ErrControlTooLong},
+		{"Close with 999", closeWith(999, ""), wire.ErrStatusCode},
+		{"Close with 1004", closeWith(1004, ""), wire.ErrStatusCode},
+		{"Close with 1005", closeWith(1005, ""), wire.ErrStatusCode},
+		{"Close with 1006", closeWith(1006, ""), wire.ErrStatusCode},
+		{"Close with 1015", closeWith(1015, ""), wire.ErrStatusCode},
+		{"Close with 1016", closeWith(1016, ""), wire.ErrStatusCode},
+		{"Close with 2999", closeWith(2999, ""), wire.ErrStatusCode},
+		{"Close with 5000", closeWith(5000, ""), wire.ErrStatusCode},
+		{"Close with 66536, which is 1000 in 16 bits", closeWith(66536, ""), wire.ErrStatusCode},
+		{"Close with 70000", closeWith(70000, ""), wire.ErrStatusCode},
+		{"Close with -1", closeWith(-1, ""), wire.ErrStatusCode},
+		{"Close with a reason of 124 bytes", closeWith(1000, strings.Repeat("a", 124)), wire.ErrReasonTooLong},
+		{"Close with a reason that is not UTF-8", closeWith(1000, "\xff"), wire.ErrInvalidUTF8},
+		{"Close with a reason and no code", closeWith(0, "a"), wire.ErrReasonWithoutCode},
+	}
+	eachLoop(t, func(t *testing.T, start starter) {
+		c, p, _ := opened(t, start, &server.Server{})
+		for _, tt := range tests {
+			err := tt.send(c)
+			if err == nil || tt.want != nil && !errors.Is(err, tt.want) || !strings.HasPrefix(err.Error(), "websocket: ") {
+				t.Errorf("%s: %v, want %v", tt.name, err, tt.want)
+			}
+		}
+		if c.State() != server.Open {
+			t.Errorf("the connection is %v", c.State())
+		}
+		if err := c.SendText("still there"); err != nil {
+			t.Error(err)
+		}
+		p.want(`text "still there"`)
+	})
+}
+
+func closeWith(code wire.StatusCode, reason string) func(c *server.Conn) error {
+	return func(c *server.Conn) error { return c.Close(code, reason) }
+}
+
+// Codes that may be sent, with reasons of all lengths (6455-7.1.2-a, 6455-7.4-j, T-C06).
+func TestCloseSendsCodeAndReason(t *testing.T) {
+	eachLoop(t, func(t *testing.T, start starter) {
+		s := &server.Server{}
+		rec := newRecorder(t)
+		s.Handler = rec.handler()
+		r := start(t, s)
+		for _, tt := range []struct {
+			code   wire.StatusCode
+			reason string
+			want   string
+		}{
+			{0, "", `close ""`},
+			{1000, "", `close 1000 ""`},
+			{1011, "x", `close 1011 "x"`},
+			{3001, "x", `close 3001 "x"`},
+			{4999, strings.Repeat("é", 61) + "a", fmt.Sprintf("close 4999 %q", strings.Repeat("é", 61)+"a")},
+		} {
+			p := r.open(t)
+			if err := rec.conn().Close(tt.code, tt.reason); err != nil {
+				t.Fatal(err)
+			}
+			p.want(tt.want)
+		}
+	})
+}
+
+// The frames of a message in fragments: the type first, then continuations, the
+// last one marked (6455-6.1-b).
+func TestFragmentsMakeOneMessage(t *testing.T) {
+	eachLoop(t, func(t *testing.T, start starter) {
+		c, p, _ := opened(t, start, &server.Server{})
+		step := func(err, want error) {
+			t.Helper()
+			if err != want {
+				t.Fatalf("%v, want %v", err, want)
+			}
+		}
+		step(c.SendFragment(wire.Text, []byte("a\xe2"), false), nil) // cut in a code point (6455-5.6-a)
+		step(c.Ping(nil), nil)                                       // 6455-5.4-b
+		step(c.SendText("in between"), server.ErrMessageUnfinished)
+		step(c.Send(wire.Binary, nil), server.ErrMessageUnfinished)
+		step(c.SendJSON(1), server.ErrMessageUnfinished)
+		step(c.SendFragment(wire.Binary, nil, true), server.ErrMessageUnfinished)
+		step(c.SendFragment(wire.Continuation, []byte("\xff"), false), wire.ErrInvalidUTF8)
+		step(c.SendFragment(wire.Continuation, nil, true), wire.ErrInvalidUTF8) // the code point is not whole
+		step(c.SendFragment(wire.Text, []byte("\x82"), false), nil)
+		step(c.SendFragment(wire.Continuation, nil, false), nil) // 6455-5.4-g
+		step(c.SendFragment(wire.Continuation, []byte("\xac"), true), nil)
+		step(c.SendText("behind"), nil)
+		step(c.SendFragment(wire.Binary, []byte("\xff"), true), nil)
+		p.want(`text "a\xe2" +`, `ping ""`, `continuation "\x82" +`, `continuation "" +`, `continuation "\xac"`, `text "behind"`, `binary "\xff"`)
+	})
+}
+
+// A message that was not finished when the connection ended is no reason any more.
+func TestUnfinishedMessageDoesNotHideHowTheConnectionEnded(t *testing.T) {
+	eachLoop(t, func(t *testing.T, start starter) {
+		c, p, rec := opened(t, start, &server.Server{})
+		if err := c.SendFragment(wire.Text, []byte("a"), false); err != nil {
+			t.Fatal(err)
+		}
+		p.send(closing(4000, ""))
+		rec.want("open", `close 4000 ""`)
+		for name, send := range map[string]func() error{
+			"SendText":     func() error { return c.SendText("late") },
+			"SendFragment": func() error { return c.SendFragment(wire.Continuation, nil, true) },
+			"Ping":         func() error { return c.Ping(nil) },
+			"Close":        func() error { return c.Close(1000, "") },
+		} {
+			var closed *server.CloseError
+			if err := send(); !errors.As(err, &closed) || closed.Code != 4000 {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		p.want(`text "a" +`, `close 4000 ""`)
+	})
+}
+
+// Many write at once: whole messages come out, and all of them (6455-6.1-c, T-H01, T-H03).
+func TestWritersAtOnceDoNotMixTheirFrames(t *testing.T) {
+	const writers, each = 50, 40
+	eachLoop(t, func(t *testing.T, start starter) {
+		c, p, _ := opened(t, start, &server.Server{})
+		var all sync.WaitGroup
+		for w := range writers {
+			all.Go(func() {
+				body := strings.Repeat(string(rune('A'+w)), 1+w*50)
+				for range each {
+					if err := c.SendText(body); err != nil {
+						t.Error(err)
+						return
+					}
+					c.Ping([]byte("?"))
+				}
+			})
+		}
+		counts := map[int]int{}
+		for n := 0; n < writers*each; {
+			f, err := p.next()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if f.Opcode == wire.Ping {
+				continue
+			}
+			n++
+			body := string(f.Payload)
+			counts[len(body)]++
+			if strings.Trim(body, body[:1]) != "" {
+				t.Fatalf("mixed: %q", body)
+			}
+		}
+		all.Wait()
+		for w := range writers {
+			if n := counts[len(strings.Repeat(string(rune('A'+w)), 1+w*50))]; n != each {
+				t.Errorf("writer %d: %d messages of %d", w, n, each)
+			}
+		}
+	})
+}
+
+// Fragments of one message may come from several goroutines, one at a time.
+func TestFragmentsFromGoroutinesAtOnceAreWholeFrames(t *testing.T) {
+	eachLoop(t, func(t *testing.T, start starter) {
+		c, p, _ := opened(t, start, &server.Server{})
+		if err := c.SendFragment(wire.Binary, nil, false); err != nil {
+			t.Fatal(err)
+		}
+		var all sync.WaitGroup
+		for range 20 {
+			all.Go(func() {
+				if err := c.SendFragment(wire.Continuation, make([]byte, 1000), false); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		if err := c.SendFragment(wire.Continuation, nil, true); err != nil {
+			t.Fatal(err)
+		}
+		p.want(`binary "" +`)
+		for range 20 {
+			p.want("continuation 1000 bytes +")
+		}
+		p.want(`continuation ""`)
+	})
+}
+
+// A slice that was sent is the program's again, and as it was.
+func TestSendNeitherChangesNorKeepsThePayload(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rec := newRecorder(t)
+		p, _ := run(t, &server.Server{Handler: rec.handler()}, server.Upgraded{})
+		c := rec.conn()
+		b := []byte("Hello")
+		sent := make(chan error)
+		go func() { sent <- c.Send(wire.Text, b) }()
+		p.want(`text "Hello"`)
+		if err := <-sent; err != nil || string(b) != "Hello" {
+			t.Errorf("%v, %q", err, b)
+		}
+	})
+}

@@ -1,0 +1,343 @@
+package server_test
+
+import (
+	"errors"
+	"os"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fibersock/fibersock/server"
+	"github.com/fibersock/fibersock/wire"
+)
+
+// Time limits, over pipes, because there time is what the test says.
+
+// served returns a server whose clients come over pipes.
+func served(t *testing.T, s *server.Server) *running { return serve(t, s, newPipeListener()) }
+
+// timed waits for what must happen after d and not much later.
+func timed(t *testing.T, what string, d time.Duration, wait func()) {
+	t.Helper()
+	start := time.Now()
+	wait()
+	if took := time.Since(start); took < d || took > d+d/2+time.Second {
+		t.Errorf("%s after %v, want %v", what, took, d)
+	}
+}
+
+// wantTimeout checks that a connection was lost because of a time limit, and that
+// the error names the option.
+func wantTimeout(t *testing.T, err error, option string) {
+	t.Helper()
+	var lost *server.LostError
+	var timeout interface{ Timeout() bool }
+	if !errors.As(err, &lost) || !errors.As(err, &timeout) || !timeout.Timeout() || !strings.HasSuffix(err.Error(), "("+option+")") {
+		t.Errorf("ended with %v, want a timeout by %s", err, option)
+	}
+}
+
+// Who connects and does not come to the point is cut (6455-4.2.2-n, T-D08), at
+// whatever point that is.
+func TestSlowOpeningHandshakeIsCut(t *testing.T) {
+	clients := map[string]func(p *peer){
+		"silent": func(*peer) {},
+		"half a request": func(p *peer) {
+			p.send(request("/")[:50])
+		},
+		"a byte each second": func(p *peer) {
+			for _, b := range []byte(request("/" + strings.Repeat("a", 100))) {
+				if p.trySend(string([]byte{b})) != nil {
+					return
+				}
+				time.Sleep(time.Second)
+			}
+		},
+	}
+	for name, client := range clients {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				rec := newRecorder(t)
+				s := served(t, &server.Server{Handler: rec.handler(), HandshakeTimeout: 8 * time.Second})
+				p := s.dial(t)
+				p.meanwhile(client)
+				timed(t, "cut", 8*time.Second, p.wantEnd)
+				synctest.Wait()
+				wantTimeout(t, takeOne[*server.RefusedError](t, s.log), "HandshakeTimeout")
+				rec.wantNothing()
+			})
+		})
+	}
+}
+
+// The limits of the handshake end with it: an open connection may be idle for
+// ever, if the server does not mind (6455-4.2.2-n).
+func TestOpenConnectionOutlivesTheTimeoutsOfItsHandshake(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := served(t, &server.Server{
+			Handler:          server.Handler{Message: echo},
+			HandshakeTimeout: time.Second, WriteTimeout: time.Second, CloseTimeout: time.Second, PingInterval: -1,
+		})
+		p := s.open(t)
+		for range 3 {
+			time.Sleep(time.Hour)
+			p.send(text("Hello"))
+			p.want(`text "Hello"`)
+		}
+	})
+}
+
+func TestNegativeTimeoutsAreNone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rec := newRecorder(t)
+		s := served(t, &server.Server{
+			Handler:          rec.handler(),
+			HandshakeTimeout: -1, WriteTimeout: -1, CloseTimeout: -1, PingInterval: -1,
+		})
+		p := s.dial(t)
+		time.Sleep(time.Hour)
+		p.send(request("/"))
+		p.response()
+		c := rec.conn()
+		sent := make(chan error, 1)
+		go func() { sent <- c.SendText("Hello") }()
+		time.Sleep(time.Hour)
+		p.want(`text "Hello"`)
+		if err := <-sent; err != nil {
+			t.Error(err)
+		}
+		go c.Close(1000, "")
+		p.want(`close 1000 ""`)
+		time.Sleep(time.Hour)
+		p.send(closing(1000, ""))
+		p.wantEnd()
+		rec.want("open", `close 1000 ""`)
+	})
+}
+
+// A client of which nothing comes is pinged, and cut if that brings nothing (T-C13).
+func TestSilentClientIsPingedAndThenCut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rec := newRecorder(t)
+		s := served(t, &server.Server{Handler: rec.handler(), PingInterval: 8 * time.Second, PongTimeout: 4 * time.Second})
+		p := s.open(t)
+		timed(t, "pinged", 8*time.Second, func() { p.want(`ping ""`) })
+		timed(t, "cut", 4*time.Second, p.wantEnd)
+		rec.want("open", "lost", `close 1006 ""`)
+		wantTimeout(t, rec.failure(), "PongTimeout")
+	})
+}
+
+// Whatever comes is a sign of life: not only a Pong (6455-5.5.3-d), and be it a byte.
+func TestAnySignOfLifeKeepsAConnection(t *testing.T) {
+	t.Run("a Pong for each Ping", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			p := served(t, &server.Server{PingInterval: 8 * time.Second, PongTimeout: 4 * time.Second}).open(t)
+			for range 100 {
+				timed(t, "pinged", 8*time.Second, func() { p.want(`ping ""`) })
+				time.Sleep(2 * time.Second)
+				p.send(frame(wire.Pong, "of another Ping"))
+			}
+		})
+	})
+	t.Run("a message for each Ping", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			p := served(t, &server.Server{PingInterval: 8 * time.Second, PongTimeout: 4 * time.Second}).open(t)
+			for range 100 {
+				timed(t, "pinged", 8*time.Second, func() { p.want(`ping ""`) })
+				p.send(text("Hello"))
+			}
+		})
+	})
+	t.Run("byte by byte", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := served(t, &server.Server{Handler: server.Handler{Message: echo}, PingInterval: 8 * time.Second, PongTimeout: 4 * time.Second})
+			p := s.open(t)
+			message := strings.Repeat("a", 100)
+			for _, b := range []byte(text(message)) {
+				time.Sleep(5 * time.Second)
+				p.send(string([]byte{b}))
+			}
+			p.want("text 100 bytes") // and not one Ping before
+		})
+	})
+}
+
+// As long as a handler runs nothing is read, and the client is not to blame for it.
+func TestBusyHandlerIsNoSilence(t *testing.T) {
+	work := func(c *server.Conn) {
+		time.Sleep(time.Hour)
+		c.SendText("done")
+	}
+	newServer := func(h server.Handler) *server.Server {
+		return &server.Server{Handler: h, PingInterval: 8 * time.Second, PongTimeout: 4 * time.Second}
+	}
+	t.Run("in Message", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			p := served(t, newServer(server.Handler{Message: func(c *server.Conn, _ wire.Opcode, _ []byte) { work(c) }})).open(t)
+			p.send(text("Hello"))
+			p.want(`text "done"`)
+			timed(t, "pinged", 8*time.Second, func() { p.want(`ping ""`) })
+		})
+	})
+	t.Run("in Open", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			p := served(t, newServer(server.Handler{Open: work})).open(t)
+			p.want(`text "done"`)
+			timed(t, "pinged", 8*time.Second, func() { p.want(`ping ""`) })
+		})
+	})
+	t.Run("in Open, run", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			p, _ := run(t, newServer(server.Handler{Open: work}), server.Upgraded{})
+			p.want(`text "done"`)
+			timed(t, "pinged", 8*time.Second, func() { p.want(`ping ""`) })
+		})
+	})
+}
+
+// Without a PongTimeout a Ping is only to keep proxies awake (T-E13).
+func TestPingsWithoutPongTimeoutCutNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := served(t, &server.Server{Handler: server.Handler{Message: echo}, PingInterval: 8 * time.Second, PongTimeout: -1})
+		p := s.open(t)
+		p.want(`ping ""`)
+		time.Sleep(time.Hour)
+		p.send(text("Hello"))
+		p.want(`text "Hello"`)
+	})
+}
+
+// The closing handshake does not last for ever: not with a client that is silent,
+// nor with one that has always something more to say (6455-7.1.2-b, T-C10).
+func TestClosingHandshakeIsBoundedInTime(t *testing.T) {
+	stream := func(every time.Duration) func(p *peer) {
+		return func(p *peer) {
+			for p.trySend(text("and another thing")) == nil {
+				time.Sleep(every)
+			}
+		}
+	}
+	tests := []struct {
+		name   string
+		work   time.Duration // of the handler, for each message
+		client func(p *peer)
+	}{
+		{"a silent client", 0, func(*peer) {}},
+		{"a client that pings", 0, func(p *peer) {
+			for p.trySend(frame(wire.Pong, "")) == nil {
+				time.Sleep(time.Second)
+			}
+		}},
+		{"a client that talks on", 0, stream(10 * time.Millisecond)},
+		{"a client that talks on to a handler that is slow", time.Second, stream(0)},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				rec := newRecorder(t)
+				h := rec.handler()
+				h.Message = func(*server.Conn, wire.Opcode, []byte) { time.Sleep(tt.work) }
+				p := served(t, &server.Server{Handler: h, CloseTimeout: 8 * time.Second}).open(t)
+				go rec.conn().Close(1000, "")
+				p.want(`close 1000 ""`)
+				p.meanwhile(tt.client)
+				timed(t, "cut", 8*time.Second, p.wantEnd)
+				rec.want("open", "lost", `close 1006 ""`)
+				wantTimeout(t, rec.failure(), "CloseTimeout")
+			})
+		})
+	}
+}
+
+// A client that has answered is not cut because the program is busy and does not
+// see it.
+func TestCloseThatWaitsBehindAHandlerIsInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rec := newRecorder(t)
+		h := rec.handler()
+		h.Message = func(c *server.Conn, _ wire.Opcode, _ []byte) {
+			c.Close(4000, "")
+			time.Sleep(time.Minute)
+		}
+		p := served(t, &server.Server{Handler: h, CloseTimeout: 8 * time.Second}).open(t)
+		go p.trySend(text("close, please"), closing(4000, ""))
+		p.want(`close 4000 ""`)
+		p.wantEnd()
+		rec.want("open", `close 4000 ""`)
+	})
+}
+
+// A client that does not read what it is sent costs one timeout, whatever is sent
+// (T-C02, T-C07, T-C08, 6455-6.1-d).
+func TestClientThatDoesNotReadIsCut(t *testing.T) {
+	sends := map[string]func(c *server.Conn) error{
+		"Send":         func(c *server.Conn) error { return c.Send(wire.Binary, make([]byte, 100_000)) },
+		"SendText":     func(c *server.Conn) error { return c.SendText("Hello") },
+		"SendFragment": func(c *server.Conn) error { return c.SendFragment(wire.Text, []byte("Hel"), false) },
+		"Ping":         func(c *server.Conn) error { return c.Ping(nil) },
+		"Pong":         func(c *server.Conn) error { return c.Pong(nil) },
+		"Close":        func(c *server.Conn) error { return c.Close(1000, "") },
+		"Send after a Broadcast": func(c *server.Conn) error {
+			server.Broadcast(func(yield func(*server.Conn) bool) { yield(c) }, wire.Text, []byte("Hello"))
+			return c.SendText("Hello")
+		},
+	}
+	for name, send := range sends {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				rec := newRecorder(t)
+				served(t, &server.Server{Handler: rec.handler(), WriteTimeout: 8 * time.Second}).open(t)
+				c := rec.conn()
+				var err error
+				timed(t, "cut", 8*time.Second, func() { err = send(c) })
+				rec.want("open", "lost", `close 1006 ""`)
+				for _, err := range []error{err, rec.failure(), c.SendText("late"), c.Err()} {
+					wantTimeout(t, err, "WriteTimeout")
+					var timeout *server.TimeoutError
+					if !errors.As(err, &timeout) || !errors.Is(err, os.ErrDeadlineExceeded) || timeout.After != 8*time.Second {
+						t.Errorf("%#v", err)
+					}
+				}
+			})
+		})
+	}
+}
+
+// Nor does it matter what the server answers by itself.
+func TestClientThatDoesNotReadAnswersIsCut(t *testing.T) {
+	tests := map[string]func(p *peer){
+		"101":     func(p *peer) { p.send(request("/")) },
+		"refusal": func(p *peer) { p.send(strings.Replace(request("/"), "GET", "PUT", 1)) },
+		"Pong": func(p *peer) {
+			p.send(request("/"))
+			p.response()
+			p.send(frame(wire.Ping, ""))
+		},
+		"Close": func(p *peer) {
+			p.send(request("/"))
+			p.response()
+			p.send(closing(1000, ""))
+		},
+		"Close that fails the connection": func(p *peer) {
+			p.send(request("/"))
+			p.response()
+			p.send("\x83\x80")
+		},
+	}
+	for name, client := range tests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := served(t, &server.Server{WriteTimeout: 8 * time.Second, PingInterval: -1})
+				p := s.dial(t)
+				client(p)
+				timed(t, "cut", 8*time.Second, func() {
+					for p.trySend(" ") == nil { // it is read as long as the server is there
+						time.Sleep(100 * time.Millisecond)
+					}
+				})
+			})
+		})
+	}
+}

@@ -1,0 +1,226 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"flag"
+	"fmt"
+	"net"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/fibersock/fibersock/client"
+	"github.com/fibersock/fibersock/handshake"
+)
+
+const connectUsage = `Usage: fibersock connect [flags] URL
+
+Connects to a ws or wss URL. Once the connection is open, each line of standard
+input is sent as a message, and each message that comes is written to standard
+output. At the end of input, replies are awaited as told by -wait and -expect,
+and the connection is closed with 1000.
+
+Into a pipe or file, a text is written as it came with a line end after it, a
+binary message as it came and nothing else. On a terminal, what could drive the
+terminal is escaped in text, and of a binary message the first bytes are shown
+in hexadecimal. Everything else that there is to say goes to standard error.
+
+If standard input is a terminal, lines that begin with a slash are commands:
+/help lists them. Empty lines are not sent, and the end of input (Ctrl-D) closes
+at once.
+`
+
+// connectOptions are the flags of connect.
+type connectOptions struct {
+	header       headerFlag
+	subprotocols listFlag
+	origin       string
+	json         bool
+	verbose      bool
+	raw          bool
+	binary       bool
+	wait         time.Duration
+	waitSet      bool // -wait was given
+	expect       int
+	ping         time.Duration
+	timeout      time.Duration
+	insecure     bool
+	caFile       string
+	proxy        string
+	maxMessage   sizeFlag
+}
+
+const (
+	defaultWait       = time.Second
+	defaultExpectWait = 10 * time.Second
+)
+
+func connectFlags() (*flag.FlagSet, *connectOptions) {
+	o := &connectOptions{header: headerFlag{}}
+	flags := newFlags("connect", connectUsage, exitCodes)
+	flags.Var(o.header, "H", "send this `field`, 'Name: value', in the handshake; may be repeated")
+	flags.Var(&o.subprotocols, "subprotocol", "offer these subprotocols, `names` separated by commas, the preferred one first;\nmay be repeated")
+	flags.StringVar(&o.origin, "origin", "", "send this `origin`, as the browser does for a page from there")
+	flags.BoolVar(&o.json, "json", false, "write a line of JSON for everything that happens: open, each message in either\ndirection, ping, pong, rtt, close, error; binary payloads in base64")
+	flags.BoolVar(&o.verbose, "v", false, "show the handshake and control frames on standard error; the values of Authorization,\nCookie and their like are left out")
+	flags.BoolVar(&o.raw, "raw", false, "do not escape text for a terminal: the server can then do there what it likes")
+	flags.BoolVar(&o.binary, "binary", false, "send lines as binary messages")
+	flags.DurationVar(&o.wait, "wait", 0, "after the end of input, close when no message has come for this long; negative: when\nthe server closes (default 1s; 10s with -expect; 0s on a terminal)")
+	flags.IntVar(&o.expect, "expect", 0, "close as soon as `n` messages have come; it is an error if fewer do")
+	flags.DurationVar(&o.ping, "ping", 0, "send a Ping this often, and give up if its Pong takes as long")
+	flags.DurationVar(&o.timeout, "timeout", client.DefaultHandshakeTimeout, "give up if the connection is not open within this time")
+	flags.BoolVar(&o.insecure, "insecure", false, "DANGEROUS: accept any certificate, so that anybody on the way can read and change\neverything")
+	flags.StringVar(&o.caFile, "cacert", "", "trust the certificates in this PEM `file`, and not the system's")
+	flags.StringVar(&o.proxy, "proxy", "", "go through the HTTP proxy with this `URL`, by CONNECT")
+	flags.Var(&o.maxMessage, "max-message", "accept messages up to this `size`: bytes, 64K, 16M, or none")
+	return flags, o
+}
+
+// connect is the subcommand.
+func connect(ctx context.Context, args []string, std streams) exitCode {
+	flags, o := connectFlags()
+	rest, err := parse(flags, args)
+	if err == nil {
+		err = o.check(flags, rest)
+	}
+	if code, ok := parsed(flags, std, err); !ok {
+		return code
+	}
+	out := &output{
+		json: o.json, raw: o.raw, verbose: o.verbose,
+		interactive: std.inTerminal && !o.json,
+		std:         std,
+	}
+	conn, code := o.dial(ctx, rest[0], out)
+	if code != exitOK {
+		return code
+	}
+	defer conn.CloseNow()
+	s := newSession(conn, out, o, std)
+	return s.run(ctx)
+}
+
+// check looks at what flags cannot check one by one.
+func (o *connectOptions) check(flags *flag.FlagSet, rest []string) error {
+	flags.Visit(func(f *flag.Flag) { o.waitSet = o.waitSet || f.Name == "wait" })
+	switch {
+	case len(rest) != 1:
+		return usagef("connect takes one URL, not %d", len(rest))
+	case o.expect < 0:
+		return usagef("-expect takes a number of messages, not %d", o.expect)
+	case o.ping < 0:
+		return usagef("-ping takes a time, not %v", o.ping)
+	case o.timeout <= 0:
+		return usagef("-timeout takes a time, not %v", o.timeout)
+	case o.insecure && o.caFile != "":
+		return usagef("-cacert says whom to trust and -insecure to trust anybody: take one of them")
+	}
+	return nil
+}
+
+// patience returns how long to wait for another message after the end of input; negative means for ever.
+func (o *connectOptions) patience(interactive bool) time.Duration {
+	switch {
+	case o.waitSet:
+		return o.wait
+	case o.expect > 0:
+		return defaultExpectWait
+	case interactive:
+		return 0
+	}
+	return defaultWait
+}
+
+// dial opens the connection. If it cannot, it says so and returns the exit code.
+func (o *connectOptions) dial(ctx context.Context, url string, out *output) (*client.Conn, exitCode) {
+	u, err := handshake.ParseURL(url)
+	if err != nil {
+		out.failure(err)
+		return nil, exitUsage
+	}
+	var progress progress
+	progress.secured.Store(!u.Secure)
+	cfg, err := o.config(out, &progress)
+	if err != nil {
+		out.failure(err)
+		return nil, exitUsage
+	}
+	conn, err := client.Dial(ctx, url, cfg)
+	if err != nil {
+		out.failure(err)
+		return nil, dialExitCode(err, progress.connected.Load(), progress.secured.Load())
+	}
+	out.happened(event{Type: "open", URL: u.String(), Subprotocol: conn.Subprotocol()})
+	if out.interactive {
+		out.note("Connected to %s. /help lists the commands, Ctrl-D closes.", escape(u.String()))
+	}
+	return conn, exitOK
+}
+
+// progress is how far a dial has come.
+type progress struct {
+	connected atomic.Bool // there is a transport
+	secured   atomic.Bool // TLS is established on it, if it is wanted
+}
+
+// config returns how to dial: it notes the progress and shows it if that is wanted.
+func (o *connectOptions) config(out *output, p *progress) (*client.Config, error) {
+	header := map[string][]string{}
+	for name, values := range o.header {
+		header[name] = values
+	}
+	if o.origin != "" {
+		header["Origin"] = []string{o.origin}
+	}
+	roots, err := loadCertificates(o.caFile)
+	if err != nil {
+		return nil, err
+	}
+	cfg := &client.Config{
+		Header:           header,
+		Subprotocols:     o.subprotocols,
+		Proxy:            o.proxy,
+		HandshakeTimeout: o.timeout,
+		Limits:           client.Limits{Message: int64(o.maxMessage)},
+		Control:          true,
+		TLS: &tls.Config{
+			RootCAs:            roots,
+			InsecureSkipVerify: o.insecure,
+			VerifyConnection: func(state tls.ConnectionState) error { // called after the certificate was found good
+				p.secured.Store(true)
+				out.details("* %s", describeTLS(state))
+				return nil
+			},
+		},
+		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			nc, err := new(net.Dialer).DialContext(ctx, network, addr)
+			if err == nil {
+				p.connected.Store(true)
+				out.details("* connected to %s", nc.RemoteAddr())
+			}
+			return nc, err
+		},
+	}
+	if o.verbose {
+		cfg.Trace = out.handshake
+	}
+	return cfg, nil
+}
+
+// loadCertificates returns the certificates in a PEM file, nil if there is no file.
+func loadCertificates(file string) (*x509.CertPool, error) {
+	if file == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s holds no certificate in PEM form", file)
+	}
+	return pool, nil
+}

@@ -1,0 +1,417 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fibersock/fibersock/client"
+	"github.com/fibersock/fibersock/server"
+	"github.com/fibersock/fibersock/wire"
+)
+
+// startServer serves s for the rest of the test.
+func startServer(t *testing.T, s *server.Server) (url string) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(ln) }()
+	t.Cleanup(func() {
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		s.Shutdown(ctx)
+		<-served
+	})
+	return "ws://" + ln.Addr().String() + "/"
+}
+
+func echoServer() *server.Server {
+	return &server.Server{Handler: server.Handler{
+		Message: func(c *server.Conn, op wire.Opcode, p []byte) { c.Send(op, p) },
+	}}
+}
+
+func TestEachLineIsAMessageAndEachReplyALine(t *testing.T) {
+	url := startServer(t, echoServer())
+	long := strings.Repeat("long ", 100_000)
+	for _, c := range []struct{ name, in, out, expect string }{
+		{"lines", "one\ntwo\nthree\n", "one\ntwo\nthree\n", "3"},
+		{"the last line without its end", "one\ntwo", "one\ntwo\n", "2"},
+		{"empty lines are messages", "\n\n", "\n\n", "2"},
+		{"line ends of other systems", "one\r\ntwo\r\n", "one\ntwo\n", "2"},
+		{"a slash is no command in a pipe", "/quit\n", "/quit\n", "1"},
+		{"control characters in a pipe stay", "\x1b[31m\n", "\x1b[31m\n", "1"},
+		{"a line larger than any buffer", long + "\n", long + "\n", "1"},
+		{"more than buffers between the two hold", strings.Repeat(long+"\n", 20), strings.Repeat(long+"\n", 20), "20"},
+	} {
+		r := runWith(t, strings.NewReader(c.in), "connect", "-expect", c.expect, url)
+		if r.code != exitOK || r.out != c.out || r.err != "" {
+			t.Errorf("%s: exit code %d, %.60q, %s", c.name, r.code, r.out, r.err)
+		}
+	}
+}
+
+// 6455-7.3-a: a client closes with 1000 when it has done what it came for.
+func TestClosesNormallyAtTheEndOfInput(t *testing.T) {
+	codes := make(chan wire.StatusCode, 1)
+	s := echoServer()
+	s.Handler.Close = func(_ *server.Conn, code wire.StatusCode, _ string) { codes <- code }
+	url := startServer(t, s)
+	for _, args := range []string{"-expect 1", "-wait 100ms", "-wait 0s", "-binary -wait 0s"} {
+		r := runWith(t, strings.NewReader("hello\n"), append([]string{"connect", url}, strings.Fields(args)...)...)
+		if code := <-codes; r.code != exitOK || code != wire.NormalClosure {
+			t.Errorf("%s: exit code %d, the server saw %v; %s", args, r.code, code, r.err)
+		}
+	}
+}
+
+func TestRepliesAreAwaitedAfterTheEndOfInput(t *testing.T) {
+	goOn := make(chan bool)
+	s := &server.Server{Handler: server.Handler{
+		Message: func(c *server.Conn, op wire.Opcode, p []byte) {
+			<-goOn
+			for _, word := range strings.Fields(string(p)) {
+				c.SendText(word)
+			}
+		},
+	}}
+	url := startServer(t, s)
+	for _, args := range []string{"-expect 4", "-wait -1s -expect 4", "-wait 1m -expect 4"} {
+		r := make(chan result, 1)
+		go func() {
+			r <- runWith(t, strings.NewReader("a b c d e\n"), append([]string{"connect", url}, strings.Fields(args)...)...)
+		}()
+		goOn <- true
+		if r := <-r; r.code != exitOK || r.out != "a\nb\nc\nd\n" {
+			t.Errorf("%s: %+v", args, r)
+		}
+	}
+}
+
+func TestInputThatIsNotUTF8(t *testing.T) {
+	url := startServer(t, echoServer())
+	r := runWith(t, strings.NewReader("fine\n\xff\xfe\n"), "connect", url)
+	if r.code != exitUsage || !strings.Contains(r.err, "line 2") || !strings.Contains(r.err, "-binary") {
+		t.Errorf("as text: %+v", r)
+	}
+	r = runWith(t, strings.NewReader("\xff\xfe\n"), "connect", "-binary", "-expect", "1", url)
+	if r.code != exitOK || r.out != "\xff\xfe" {
+		t.Errorf("as binary: %+v", r)
+	}
+}
+
+// events decodes -json's lines, without their time.
+func events(t *testing.T, lines string) (list []map[string]any) {
+	t.Helper()
+	for line := range strings.Lines(lines) {
+		var e map[string]any
+		if err := json.Unmarshal([]byte(line), &e); err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		if _, err := time.Parse(time.RFC3339Nano, e["time"].(string)); err != nil {
+			t.Error(err)
+		}
+		delete(e, "time")
+		list = append(list, e)
+	}
+	return list
+}
+
+func wantEvents(t *testing.T, lines string, want ...string) {
+	t.Helper()
+	var got []string
+	for _, e := range events(t, lines) {
+		b, _ := json.Marshal(e) // with the keys in order
+		got = append(got, string(b))
+	}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func TestJSONHasALineForEverything(t *testing.T) {
+	s := &server.Server{Subprotocols: []string{"chat"}, Handler: server.Handler{
+		Message: func(c *server.Conn, op wire.Opcode, p []byte) {
+			c.Send(op, p)
+			c.Send(wire.Binary, []byte{1, 2, 3})
+			c.Send(wire.Binary, nil)
+			c.Ping([]byte("?"))
+			c.SendText("<\u009b31m\u202e\U000e0041>")
+		},
+	}}
+	url := startServer(t, s)
+	r := runWith(t, strings.NewReader("grüß dich\n"), "connect", "-json", "-subprotocol", "x", "-subprotocol", "chat", "-expect", "4", url)
+	wantEvents(t, r.out,
+		`{"subprotocol":"chat","type":"open","url":"`+url+`"}`,
+		`{"direction":"out","size":11,"text":"grüß dich","type":"text"}`,
+		`{"direction":"in","size":11,"text":"grüß dich","type":"text"}`,
+		`{"data":"AQID","direction":"in","size":3,"type":"binary"}`,
+		`{"data":"","direction":"in","size":0,"type":"binary"}`,
+		`{"data":"Pw==","direction":"in","size":1,"type":"ping"}`,
+		"{\"direction\":\"in\",\"size\":14,\"text\":\"\\u003c\u009b31m\u202e\U000e0041\\u003e\",\"type\":\"text\"}",
+		`{"code":1000,"direction":"out","reason":"","type":"close"}`,
+	)
+	if want := `<\u009b31m\u202e\udb40\udc41>`; !strings.Contains(r.out, want) {
+		t.Errorf("a terminal would obey %q; want %s in it", r.out, want)
+	}
+}
+
+func TestJSONTellsHowItEnded(t *testing.T) {
+	url := startServer(t, &server.Server{Handlers: map[string]*server.Handler{
+		"/closed": {Open: func(c *server.Conn) { c.Close(4000, "bye") }},
+		"/failed": {Open: func(c *server.Conn) { c.SendText("more than ten bytes") }},
+		"/lost":   {Open: func(c *server.Conn) { c.CloseNow() }},
+	}})
+	for _, c := range []struct{ path, want, err string }{
+		{"closed", `{"code":4000,"direction":"in","reason":"bye","type":"close"}`, ""},
+		{"failed", `{"code":1009,"direction":"out","type":"close"}`, "-max-message"},
+		{"lost", `{"code":1006,"type":"close"}`, "lost"},
+		{"nowhere", `{"type":"error"}`, "404"},
+	} {
+		input, pipe := io.Pipe()
+		r := runWith(t, input, "connect", "-json", "-max-message", "10", url+c.path)
+		pipe.Close()
+		list := events(t, r.out)
+		last := list[len(list)-1]
+		if why, _ := last["error"].(string); !strings.Contains(why, c.err) || (why == "") != (c.err == "") {
+			t.Errorf("%s: %q", c.path, why)
+		}
+		delete(last, "error")
+		if b, _ := json.Marshal(last); string(b) != c.want {
+			t.Errorf("%s: %s, want %s", c.path, b, c.want)
+		}
+	}
+}
+
+func TestHandshakeIsShownWithoutItsSecrets(t *testing.T) {
+	s := echoServer()
+	url := startServer(t, s)
+	withUser := strings.Replace(url, "//", "//joe:hunter2@", 1)
+	r := runWith(t, strings.NewReader(""), "connect", "-v", "-wait", "0s", "-H", "Cookie: sid=hunter2", "-H", "X-Kind: try",
+		"-origin", strings.Replace(strings.TrimSuffix(url, "/"), "ws:", "http:", 1), withUser)
+	if r.code != exitOK || r.out != "" {
+		t.Errorf("%+v", r)
+	}
+	for _, want := range []string{
+		"* connected to 127.0.0.1:", "> GET / HTTP/1.1\n", "> Authorization: Basic [not shown]\n", "> Cookie: [not shown]\n", "> X-Kind: try\n",
+		"> Origin: http://127.0.0.1:", "> Sec-WebSocket-Key: ", "< HTTP/1.1 101 ", "< Sec-WebSocket-Accept: ", "Closed with 1000",
+	} {
+		if !strings.Contains(r.err, want) {
+			t.Errorf("%q is missing in\n%s", want, r.err)
+		}
+	}
+	if strings.Contains(r.err, "hunter2") {
+		t.Errorf("a secret is shown:\n%s", r.err)
+	}
+}
+
+func TestRedact(t *testing.T) {
+	for line, want := range map[string]string{
+		"GET /?a:b HTTP/1.1":          "GET /?a:b HTTP/1.1",
+		"Authorization: Bearer abc":   "Authorization: Bearer [not shown]",
+		"authorization: abc":          "authorization: [not shown]",
+		"PROXY-AUTHORIZATION:Basic x": "PROXY-AUTHORIZATION: Basic [not shown]",
+		"Set-Cookie: a=b; Path=/":     "Set-Cookie: [not shown]",
+		"X-Authorization-Hint: none":  "X-Authorization-Hint: none",
+	} {
+		if got := redact(line); got != want {
+			t.Errorf("%q is shown as %q, want %q", line, got, want)
+		}
+	}
+}
+
+// 6455-5.5.2-a
+func TestPingMeasuresRoundTrips(t *testing.T) {
+	url := startServer(t, echoServer())
+	input, pipe := io.Pipe()
+	notes := newLineWriter()
+	code := make(chan exitCode, 1)
+	go func() {
+		code <- run(t.Context(), []string{"connect", "-v", "-ping", "20ms", "-wait", "0s", url}, input, io.Discard, notes)
+	}()
+	notes.await(t, "round trip ")
+	pipe.Close()
+	if c := <-code; c != exitOK {
+		t.Errorf("exit code %d", c)
+	}
+}
+
+// 6455-7.4.1-b
+func TestInterruptClosesWithGoingAway(t *testing.T) {
+	opened, codes := make(chan bool, 1), make(chan wire.StatusCode, 1)
+	url := startServer(t, &server.Server{Handler: server.Handler{
+		Open:  func(*server.Conn) { opened <- true },
+		Close: func(_ *server.Conn, code wire.StatusCode, _ string) { codes <- code },
+	}})
+	ctx, interrupt := context.WithCancel(t.Context())
+	input, pipe := io.Pipe()
+	defer pipe.Close()
+	exit := make(chan exitCode, 1)
+	go func() { exit <- run(ctx, []string{"connect", url}, input, io.Discard, io.Discard) }()
+	<-opened
+	interrupt()
+	// The client may not have seen the server's answer to its handshake yet; then it hangs up.
+	if code := <-codes; code != wire.GoingAway && code != wire.AbnormalClosure {
+		t.Errorf("the server saw %v", code)
+	}
+	if got := <-exit; got != exitInterrupted {
+		t.Errorf("exit code %d", got)
+	}
+}
+
+// brokenOutput is an output that takes nothing.
+type brokenOutput struct{}
+
+func (brokenOutput) Write([]byte) (int, error) { return 0, errors.New("disk full") }
+
+func TestOutputThatCannotBeWrittenEndsTheConnectionProperly(t *testing.T) {
+	codes := make(chan wire.StatusCode, 1)
+	s := echoServer()
+	s.Handler.Close = func(_ *server.Conn, code wire.StatusCode, _ string) { codes <- code }
+	url := startServer(t, s)
+	for _, flag := range []string{"-json", "-wait=1h"} {
+		input, pipe := io.Pipe()
+		exit := make(chan exitCode, 1)
+		var notes bytes.Buffer
+		go func() { exit <- run(t.Context(), []string{"connect", flag, url}, input, brokenOutput{}, &notes) }()
+		io.WriteString(pipe, "hello\n")
+		if code := <-codes; code != wire.GoingAway {
+			t.Errorf("%s: the server saw %v", flag, code)
+		}
+		if code := <-exit; code != exitUsage || !strings.Contains(notes.String(), "disk full") {
+			t.Errorf("%s: exit code %d, %s", flag, code, notes.String())
+		}
+		pipe.Close()
+	}
+}
+
+func TestInputThatCannotBeRead(t *testing.T) {
+	url := startServer(t, echoServer())
+	input, pipe := io.Pipe()
+	pipe.CloseWithError(errors.New("disk on fire"))
+	if r := runWith(t, input, "connect", url); r.code != exitUsage || !strings.Contains(r.err, "disk on fire") {
+		t.Errorf("%+v", r)
+	}
+}
+
+// A person is somebody at a terminal, in front of `fibersock connect`.
+type person struct {
+	keyboard *io.PipeWriter
+	screen   *bytes.Buffer // standard output; to be looked at after exit
+	notes    *lineWriter   // standard error
+	exit     chan exitCode
+}
+
+func sitDown(t *testing.T, args ...string) person {
+	t.Helper()
+	input, keyboard := io.Pipe()
+	p := person{keyboard, new(bytes.Buffer), newLineWriter(), make(chan exitCode, 1)}
+	std := streams{in: input, out: p.screen, err: p.notes, inTerminal: true, outTerminal: true}
+	t.Setenv("TERM", "dumb") // the prompt is left on the screen, and lines are lines
+	go func() { p.exit <- dispatch(t.Context(), append([]string{"connect"}, args...), std) }()
+	t.Cleanup(func() { keyboard.Close() })
+	p.notes.await(t, "Connected to ")
+	return p
+}
+
+func (p person) types(line string) { io.WriteString(p.keyboard, line+"\n") }
+
+func TestCommandsOfATerminal(t *testing.T) {
+	messages, ends := make(chan string, 10), make(chan string, 1)
+	url := startServer(t, &server.Server{Handler: server.Handler{
+		Message: func(_ *server.Conn, op wire.Opcode, p []byte) { messages <- op.String() + " " + string(p) },
+		Close:   func(_ *server.Conn, code wire.StatusCode, reason string) { ends <- code.String() + " " + reason },
+	}})
+	p := sitDown(t, url)
+	for _, c := range []struct{ line, want string }{
+		{"hello", "text hello"}, {"//slash", "text /slash"}, {"/binary 41 4243", "binary ABC"}, {"\n\nafter empty lines", "text after empty lines"},
+	} {
+		p.types(c.line)
+		if got := <-messages; got != c.want {
+			t.Errorf("%q sent %q, want %q", c.line, got, c.want)
+		}
+	}
+	for _, c := range []struct{ line, want string }{
+		{"/ping", "round trip "}, {"/help", "Each line is sent"}, {"/fly", `no command "/fly"`}, {"/binary xyz", "hexadecimal"},
+		{"/close soon", "status code"}, {"/close 1005", "1005"}, {"/close 70000", "70000"},
+		{"/close 1000 " + strings.Repeat("r", 124), "reason"}, {"bad \xff", "UTF-8"},
+	} {
+		p.types(c.line)
+		p.notes.await(t, c.want)
+	}
+	p.types("/close 4001 had enough")
+	if got := <-ends; got != "4001 had enough" {
+		t.Errorf("the server saw %q", got)
+	}
+	if code := <-p.exit; code != exitOK {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+func TestQuitAndEndOfInputOfATerminalCloseAtOnce(t *testing.T) {
+	url := startServer(t, echoServer())
+	for name, leave := range map[string]func(person){
+		"/quit":  func(p person) { p.types("/quit") },
+		"/close": func(p person) { p.types("/close") },
+		"Ctrl-D": func(p person) { p.keyboard.Close() },
+	} {
+		p := sitDown(t, url)
+		leave(p)
+		p.notes.await(t, "Closed with 1000")
+		if code := <-p.exit; code != exitOK {
+			t.Errorf("%s: exit code %d", name, code)
+		}
+	}
+}
+
+// T-H06: what a server sends is seen on a terminal, not obeyed by it.
+func TestTerminalShowsMessagesEscaped(t *testing.T) {
+	red := "\x1b[31mred\nalert"
+	url := startServer(t, &server.Server{Handler: server.Handler{
+		Open: func(c *server.Conn) {
+			c.SendText(red)
+			c.Send(wire.Binary, []byte{0x1b, 0x5b})
+			c.Send(wire.Binary, make([]byte, 100))
+			c.Close(wire.NormalClosure, "\x1b[2J")
+		},
+	}})
+	p := sitDown(t, url)
+	p.notes.await(t, `Closed by the peer with 1000 (normal closure): "\x1b[2J"`)
+	<-p.exit
+	want := `< \x1b[31mred\nalert` + "\n< binary, 2 bytes: 1b 5b\n< binary, 100 bytes: " + strings.Repeat("00 ", 24) + "…\n"
+	if got := p.screen.String(); got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	p = sitDown(t, "-raw", url)
+	<-p.exit
+	if got := p.screen.String(); !strings.HasPrefix(got, "< "+red+"\n") {
+		t.Errorf("-raw: %q", got)
+	}
+}
+
+func TestPromptMakesRoomForMessages(t *testing.T) {
+	t.Setenv("TERM", "xterm")
+	var screen bytes.Buffer
+	o := &output{interactive: true, std: streams{out: &screen, err: &screen, outTerminal: true}}
+	o.ask()
+	o.message("in", wire.Text, []byte("hello"))
+	o.note("by the way")
+	o.answered()
+	o.ask()
+	o.closed(&client.CloseError{Code: wire.NormalClosure}, nil, exitOK)
+	o.note("too late")
+	const erase = "\r\x1b[K"
+	want := "> " + erase + "< hello\n> " + erase + "by the way\n> " + "> " + erase + "Closed by the peer with 1000 (normal closure)\n"
+	if erased := eraseLine(); erased == erase && screen.String() != want {
+		t.Errorf("got %q, want %q", screen.String(), want)
+	}
+}

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// escape returns a peer's text in a form that can only be seen, not obeyed, by a terminal: control
+// characters (ESC and its 8-bit relatives, CR, LF), characters that change the direction of writing, invisible
+// ones, and bytes that are not UTF-8 become \n, \r, \x1b or \u202e. Tabs stay, and so do the joiners that emoji and
+// some scripts are written with.
+//
+// A backslash stays what it is: the form is for eyes, not for programs.
+func escape(s string) string {
+	first := firstHarmful(s)
+	if first == len(s) {
+		return s
+	}
+	var b strings.Builder
+	b.WriteString(s[:first])
+	for i := first; i < len(s); {
+		r, size := utf8.DecodeRuneInString(s[i:])
+		switch {
+		case r == utf8.RuneError && size == 1:
+			fmt.Fprintf(&b, `\x%02x`, s[i])
+		case harmless(r):
+			b.WriteString(s[i : i+size])
+		default:
+			quoted := strconv.QuoteRuneToASCII(r)
+			b.WriteString(quoted[1 : len(quoted)-1])
+		}
+		i += size
+	}
+	return b.String()
+}
+
+func firstHarmful(s string) int {
+	for i, r := range s {
+		if !harmless(r) || r == utf8.RuneError {
+			return i
+		}
+	}
+	return len(s)
+}
+
+func harmless(r rune) bool {
+	const zeroWidthNonJoiner, zeroWidthJoiner = '\u200c', '\u200d'
+	switch r {
+	case '\t', zeroWidthNonJoiner, zeroWidthJoiner:
+		return true
+	}
+	return unicode.IsGraphic(r)
+}
+
+// escapeJSON replaces, in a line of JSON, what escape would replace by JSON's \u form. In JSON such characters only
+// stand in strings, so the meaning stays.
+func escapeJSON(line []byte) []byte {
+	s := string(line)
+	if firstHarmful(s) == len(s) {
+		return line
+	}
+	var b []byte
+	for _, r := range s {
+		if harmless(r) {
+			b = utf8.AppendRune(b, r)
+			continue
+		}
+		if r > 0xffff {
+			high, low := utf16.EncodeRune(r)
+			b = fmt.Appendf(b, `\u%04x\u%04x`, high, low)
+			continue
+		}
+		b = fmt.Appendf(b, `\u%04x`, r)
+	}
+	return b
+}

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/fibersock/fibersock/handshake"
+)
+
+// usageError is a command line that makes no sense.
+type usageError struct{ text string }
+
+func (e *usageError) Error() string { return e.text }
+
+func usagef(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
+
+// newFlags returns a flag set for the command called name, to be used with parse. usage is printed in front of
+// the flags, more behind them.
+func newFlags(name, usage, more string) *flag.FlagSet {
+	flags := flag.NewFlagSet(name, flag.ContinueOnError)
+	flags.SetOutput(io.Discard) // parse's caller reports
+	flags.Usage = func() {
+		fmt.Fprint(flags.Output(), usage, "\nFlags:\n")
+		flags.PrintDefaults()
+		fmt.Fprint(flags.Output(), more)
+	}
+	return flags
+}
+
+// parse takes flags before, between and after the other arguments, which it returns. The error is
+// flag.ErrHelp if help was asked for, a *usageError otherwise.
+func parse(flags *flag.FlagSet, args []string) ([]string, error) {
+	usage := flags.Usage
+	flags.Usage = func() {} // errors are told in one line; help is printed by our caller
+	defer func() { flags.Usage = usage }()
+	var rest []string
+	for {
+		err := flags.Parse(args)
+		if errors.Is(err, flag.ErrHelp) {
+			return nil, err
+		}
+		if err != nil {
+			return nil, usagef("%s", err)
+		}
+		if flags.NArg() == 0 {
+			return rest, nil
+		}
+		rest = append(rest, flags.Arg(0))
+		args = flags.Args()[1:]
+	}
+}
+
+// parsed reports what came of parse: the help, or a complaint. ok says whether to go on.
+func parsed(flags *flag.FlagSet, std streams, err error) (code exitCode, ok bool) {
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		flags.SetOutput(std.out)
+		flags.Usage()
+		return exitOK, false
+	case err != nil:
+		fmt.Fprintf(std.err, "fibersock: %s\nSee \"fibersock help %s\".\n", err, flags.Name())
+		return exitUsage, false
+	}
+	return exitOK, true
+}
+
+// listFlag is a flag that may be given more than once, each time with one or more values
+// separated by commas.
+type listFlag []string
+
+func (l *listFlag) String() string { return strings.Join(*l, ",") }
+
+func (l *listFlag) Set(s string) error {
+	for value := range strings.SplitSeq(s, ",") {
+		value = strings.TrimSpace(value)
+		if value == "" {
+			return errors.New("an empty value")
+		}
+		*l = append(*l, value)
+	}
+	return nil
+}
+
+// headerFlag is a flag for header fields, "Name: value", that may be given more than once.
+type headerFlag map[string][]string
+
+func (h headerFlag) String() string { return "" }
+
+func (h headerFlag) Set(s string) error {
+	name, value, found := strings.Cut(s, ":")
+	value = strings.Trim(value, " \t")
+	switch {
+	case !found:
+		return errors.New(`it must be "Name: value"`)
+	case !handshake.ValidToken(name):
+		return errors.New("the name is not one of a header field")
+	case !handshake.ValidValue(value):
+		return errors.New("the value holds a control character")
+	}
+	h[name] = append(h[name], value)
+	return nil
+}
+
+// sizeFlag is a number of bytes: 1000, 64K, 16M, 1G, or none for no limit, which is
+// -1. 0 is the library's default.
+type sizeFlag int64
+
+func (s *sizeFlag) String() string {
+	switch n := int64(*s); {
+	case n < 0:
+		return "none"
+	case n == 0:
+		return "16M"
+	default:
+		return strconv.FormatInt(n, 10)
+	}
+}
+
+func (s *sizeFlag) Set(text string) error {
+	if text == "none" {
+		*s = -1
+		return nil
+	}
+	digits := strings.TrimRight(strings.TrimSuffix(strings.ToUpper(text), "IB"), "B")
+	shift := 0
+	if n := len(digits); n > 0 {
+		if i := strings.IndexByte("KMG", digits[n-1]); i >= 0 {
+			shift = 10 * (i + 1)
+			digits = digits[:n-1]
+		}
+	}
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil || n <= 0 || n > math.MaxInt64>>shift {
+		return errors.New("it must be a number of bytes such as 1000, 64K or 16M, or none")
+	}
+	*s = sizeFlag(n << shift)
+	return nil
+}

@@ -1,0 +1,106 @@
+// Fibersock is the command-line companion of the library: a demonstration server
+// with a web page, and a client for terminals and pipes.
+//
+//	fibersock serve [flags]
+//	fibersock connect [flags] URL
+//
+// "fibersock help COMMAND" tells the flags and the exit codes.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// The first signal ends the work in order; a second one ends the process.
+	context.AfterFunc(ctx, stop)
+	ignoreBrokenPipes()
+	os.Exit(int(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)))
+}
+
+// command is one subcommand. Its run gets the arguments after its name.
+type command struct {
+	name    string
+	summary string
+	run     func(ctx context.Context, args []string, std streams) exitCode
+}
+
+// commands returns the subcommands in the order of the help.
+func commands() []command {
+	return []command{
+		{"serve", "serve an echo, a chat and a web page to try them", serve},
+		{"connect", "connect to a server, from a terminal or in a pipe", connect},
+		{"version", "print the version", version},
+		{"help", "tell how a command is used", help},
+	}
+}
+
+// run is the program without the process around it: it ends when the command does,
+// which is soon after ctx is over.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) exitCode {
+	return dispatch(ctx, args, newStreams(stdin, stdout, stderr))
+}
+
+// dispatch runs the command that args begin with.
+func dispatch(ctx context.Context, args []string, std streams) exitCode {
+	if len(args) == 0 {
+		printUsage(std.err)
+		return exitUsage
+	}
+	name := args[0]
+	if name == "-h" || name == "-help" || name == "--help" {
+		name = "help"
+	}
+	for _, c := range commands() {
+		if c.name == name {
+			return c.run(ctx, args[1:], std)
+		}
+	}
+	fmt.Fprintf(std.err, "fibersock: there is no command %q\n\n", args[0])
+	printUsage(std.err)
+	return exitUsage
+}
+
+func printUsage(w io.Writer) {
+	fmt.Fprint(w, "fibersock speaks WebSocket (RFC 6455).\n\nUsage: fibersock COMMAND [flags] [arguments]\n\n")
+	for _, c := range commands() {
+		fmt.Fprintf(w, "  %-9s %s\n", c.name, c.summary)
+	}
+	fmt.Fprint(w, "\n\"fibersock help COMMAND\" tells more.\n")
+}
+
+// help prints the usage of the command it is asked for, or of all in short.
+func help(ctx context.Context, args []string, std streams) exitCode {
+	if len(args) == 0 {
+		printUsage(std.out)
+		return exitOK
+	}
+	if args[0] == "help" || args[0] == "version" {
+		fmt.Fprintf(std.out, "Usage: fibersock %s\n", args[0])
+		return exitOK
+	}
+	return dispatch(ctx, []string{args[0], "-h"}, std)
+}
+
+// version prints what the Go toolchain noted about this build.
+func version(_ context.Context, _ []string, std streams) exitCode {
+	module, revision := "unknown version", ""
+	if info, ok := debug.ReadBuildInfo(); ok {
+		module = info.Main.Version
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				revision = " " + s.Value[:min(12, len(s.Value))]
+			}
+		}
+	}
+	fmt.Fprintf(std.out, "fibersock %s%s, %s, %s/%s\n", module, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return exitOK
+}

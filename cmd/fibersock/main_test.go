@@ -1,0 +1,174 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/fibersock/fibersock/internal/leakcheck"
+)
+
+func TestMain(m *testing.M) { leakcheck.Main(m) }
+
+// result is what a run of the command leaves.
+type result struct {
+	code     exitCode
+	out, err string
+}
+
+// runWith runs the command with input until it is done.
+func runWith(t *testing.T, input io.Reader, args ...string) result {
+	t.Helper()
+	var out, errs bytes.Buffer
+	code := run(t.Context(), args, input, &out, &errs)
+	return result{code, out.String(), errs.String()}
+}
+
+// lineWriter lets a test wait for lines of output.
+type lineWriter struct {
+	mu    sync.Mutex
+	text  string
+	lines chan string
+}
+
+func newLineWriter() *lineWriter { return &lineWriter{lines: make(chan string, 1000)} }
+
+func (w *lineWriter) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.text += string(p)
+	for {
+		line, rest, ok := strings.Cut(w.text, "\n")
+		if !ok {
+			return len(p), nil
+		}
+		w.lines <- line
+		w.text = rest
+	}
+}
+
+// await returns what follows prefix in the first line that has it.
+func (w *lineWriter) await(t *testing.T, prefix string) string {
+	t.Helper()
+	for {
+		select {
+		case line := <-w.lines:
+			if _, rest, ok := strings.Cut(line, prefix); ok {
+				return rest
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatalf("no line with %q", prefix)
+		}
+	}
+}
+
+func TestCommandLine(t *testing.T) {
+	for _, c := range []struct {
+		args string
+		code exitCode
+		out  string // part of it
+		err  string // part of it
+	}{
+		{"", exitUsage, "", "Usage: fibersock COMMAND"},
+		{"help", exitOK, "connect", ""},
+		{"--help", exitOK, "connect", ""},
+		{"help version", exitOK, "version", ""},
+		{"help serve", exitOK, "-tls-cert", ""},
+		{"help connect", exitOK, "Exit codes:", ""},
+		{"connect -h", exitOK, "-max-message", ""},
+		{"help fly", exitUsage, "", `no command "fly"`},
+		{"version", exitOK, "fibersock ", ""},
+		{"fly", exitUsage, "", `no command "fly"`},
+		{"serve -fast", exitUsage, "", "-fast"},
+		{"serve now", exitUsage, "", `not "now"`},
+		{"serve -tls-cert cert.pem", exitUsage, "", "-tls-key"},
+		{"serve -tls-cert /does/not/exist -tls-key /does/not/exist", exitUsage, "", "/does/not/exist"},
+		{"serve -max-message lots", exitUsage, "", "64K"},
+		{"connect", exitUsage, "", "one URL, not 0"},
+		{"connect ws://a ws://b", exitUsage, "", "one URL, not 2"},
+		{"connect -H oops ws://a", exitUsage, "", "Name: value"},
+		{"connect -H b@d:x ws://a", exitUsage, "", "name"},
+		{"connect -H Host:x ws://localhost:1/", exitUsage, "", "Host"},
+		{"connect ftp://localhost/", exitUsage, "", "ftp"},
+		{"connect -subprotocol , ws://localhost:1/", exitUsage, "", "empty"},
+		{"connect -subprotocol a,a ws://localhost:1/", exitUsage, "", "twice"},
+		{"connect ws://localhost:1/ -expect -1", exitUsage, "", "-expect"},
+		{"connect -ping -1s ws://localhost:1/", exitUsage, "", "-ping"},
+		{"connect -timeout 0s ws://localhost:1/", exitUsage, "", "-timeout"},
+		{"connect -wait soon ws://localhost:1/", exitUsage, "", "soon"},
+		{"connect -cacert /does/not/exist wss://localhost:1/", exitUsage, "", "/does/not/exist"},
+		{"connect -cacert main_test.go wss://localhost:1/", exitUsage, "", "no certificate"},
+		{"connect -cacert x -insecure wss://localhost:1/", exitUsage, "", "one of them"},
+		{"connect -proxy ftp://localhost ws://localhost:1/", exitUsage, "", "ftp"},
+	} {
+		r := runWith(t, strings.NewReader(""), strings.Fields(c.args)...)
+		if r.code != c.code || !strings.Contains(r.out, c.out) || !strings.Contains(r.err, c.err) {
+			t.Errorf("fibersock %s: exit code %d, want %d; out %q, want %q in it; err %q, want %q in it",
+				c.args, r.code, c.code, r.out, c.out, r.err, c.err)
+		}
+	}
+}
+
+func TestHelpNamesEveryExitCode(t *testing.T) {
+	help := runWith(t, nil, "help", "connect").out
+	for _, code := range []string{"  0 ", "  1 ", "  2 ", "  3 ", "  4 ", "  5 ", "  6 ", "  7 ", "  8 ", "  130 "} {
+		if !strings.Contains(help, "\n"+code) {
+			t.Errorf("the exit code %q is not explained", code)
+		}
+	}
+}
+
+func TestSizes(t *testing.T) {
+	for text, want := range map[string]int64{
+		"1": 1, "1000": 1000, "64K": 64 << 10, "64k": 64 << 10, "16M": 16 << 20, "16MiB": 16 << 20, "2GB": 2 << 30, "none": -1,
+		"": 0, "0": 0, "-1": 0, "K": 0, "1T": 0, "1KK": 0, "9223372036854775807G": 0, "10 M": 0,
+	} {
+		var size sizeFlag
+		err := size.Set(text)
+		if (err == nil) != (want != 0) || int64(size) != want {
+			t.Errorf("%q is %d, %v; want %d", text, size, err, want)
+		}
+	}
+}
+
+func TestNeitherFilesNorTheNullDeviceAreTerminals(t *testing.T) {
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	file, err := os.Open("main_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	for _, stream := range []any{null, file, strings.NewReader(""), (*os.File)(nil), nil} {
+		if isTerminal(stream) {
+			t.Errorf("%v", stream)
+		}
+	}
+}
+
+// startServe runs `fibersock serve` for the rest of the test, and returns the
+// address that it serves. stop interrupts it and returns its exit code.
+func startServe(t *testing.T, args ...string) (addr string, stop func() exitCode) {
+	t.Helper()
+	ctx, interrupt := context.WithCancel(context.Background())
+	notes := newLineWriter()
+	code := make(chan exitCode, 1)
+	go func() {
+		args := append([]string{"serve", "-addr", "127.0.0.1:0"}, args...)
+		code <- run(ctx, args, strings.NewReader(""), io.Discard, notes)
+	}()
+	stop = sync.OnceValue(func() exitCode {
+		interrupt()
+		return <-code
+	})
+	t.Cleanup(func() { stop() })
+	return strings.TrimSuffix(notes.await(t, "://"), "/"), stop
+}

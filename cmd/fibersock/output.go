@@ -1,0 +1,293 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/fibersock/fibersock/client"
+	"github.com/fibersock/fibersock/wire"
+)
+
+// output is what the user sees of a connection. Messages go to standard output, everything said about them
+// to standard error. It may be used by any number of goroutines.
+//
+// What a message looks like:
+//
+//	-json                a line of JSON
+//	a terminal           text escaped, unless raw; binary as a line with its size and first bytes
+//	a pipe or a file     text and a newline; binary as it is, without a newline
+type output struct {
+	json, raw   bool
+	verbose     bool
+	interactive bool // a person types: there is a prompt, and received lines begin with "<"
+
+	mu     sync.Mutex // guards the rest
+	std    streams
+	prompt bool  // the prompt is the last thing on the screen
+	over   bool  // all has been said: input that is still being read adds nothing
+	failed error // the first error of standard output; nothing is written after it
+}
+
+const promptText = "> "
+
+// event is one line of -json. Fields that say nothing are left out.
+type event struct {
+	Time         string          `json:"time"`                // RFC 3339, UTC, microseconds
+	Direction    string          `json:"direction,omitempty"` // in, out
+	Type         string          `json:"type"`                // open, text, binary, ping, pong, rtt, close, error
+	Size         *int            `json:"size,omitempty"`      // payload bytes
+	Text         *string         `json:"text,omitempty"`      // of text
+	Data         *[]byte         `json:"data,omitempty"`      // of binary, ping, pong: base64
+	Code         wire.StatusCode `json:"code,omitempty"`      // of close
+	Reason       *string         `json:"reason,omitempty"`    // of close
+	Milliseconds *float64        `json:"ms,omitempty"`        // of rtt
+	URL          string          `json:"url,omitempty"`       // of open, without userinfo
+	Subprotocol  string          `json:"subprotocol,omitempty"`
+	Error        string          `json:"error,omitempty"` // why it ended, if not by a closing handshake
+}
+
+// message shows a message or control frame that went in the given direction.
+func (o *output) message(direction string, op wire.Opcode, payload []byte) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	switch {
+	case o.json:
+		return o.event(messageEvent(direction, op, payload))
+	case op.IsControl():
+		if o.verbose {
+			o.say("< %s, %d bytes", op, len(payload)) // ours are sent by the library
+		}
+		return nil
+	case direction == "out":
+		return nil
+	}
+	return o.write(o.render(op, payload))
+}
+
+func messageEvent(direction string, op wire.Opcode, payload []byte) event {
+	size := len(payload)
+	e := event{Direction: direction, Type: op.String(), Size: &size}
+	if op == wire.Text {
+		text := string(payload)
+		e.Text = &text
+	} else {
+		data := append([]byte{}, payload...) // not nil, which would be null
+		e.Data = &data
+	}
+	return e
+}
+
+// render returns the bytes of a data message on standard output.
+func (o *output) render(op wire.Opcode, payload []byte) []byte {
+	var b []byte
+	if o.interactive && o.std.outTerminal {
+		b = append(b, "< "...)
+	}
+	switch {
+	case op == wire.Binary && !o.std.outTerminal:
+		return payload
+	case op == wire.Binary && !o.raw:
+		return append(append(b, hexPreview(payload)...), '\n')
+	case o.std.outTerminal && !o.raw:
+		b = append(b, escape(string(payload))...)
+	default:
+		b = append(b, payload...)
+	}
+	return append(b, '\n')
+}
+
+// hexPreview is a binary message in one line.
+func hexPreview(p []byte) string {
+	const most = 24
+	if len(p) <= most {
+		return fmt.Sprintf("binary, %d bytes: % x", len(p), p)
+	}
+	return fmt.Sprintf("binary, %d bytes: % x …", len(p), p[:most])
+}
+
+// happened writes e to standard output if that is -json's.
+func (o *output) happened(e event) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.json {
+		o.event(e)
+	}
+}
+
+// event writes one line of JSON. The caller has the lock.
+func (o *output) event(e event) error {
+	e.Time = time.Now().UTC().Format("2006-01-02T15:04:05.000000Z")
+	var line bytes.Buffer
+	encoder := json.NewEncoder(&line)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(e); err != nil {
+		return err
+	}
+	return o.write(append(escapeJSON(bytes.TrimSuffix(line.Bytes(), []byte("\n"))), '\n'))
+}
+
+// write writes to standard output. The caller has the lock.
+func (o *output) write(p []byte) error {
+	if o.failed != nil || o.over {
+		return o.failed
+	}
+	o.hidePrompt()
+	if _, err := o.std.out.Write(p); err != nil {
+		o.failed = err
+	}
+	o.showPrompt()
+	return o.failed
+}
+
+// note tells something to the person, on standard error.
+func (o *output) note(format string, args ...any) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.say(format, args...)
+}
+
+// details is note if -v was given.
+func (o *output) details(format string, args ...any) {
+	if o.verbose {
+		o.note(format, args...)
+	}
+}
+
+// say is note for a caller that has the lock.
+func (o *output) say(format string, args ...any) {
+	if o.over {
+		return
+	}
+	o.hidePrompt()
+	fmt.Fprintf(o.std.err, format+"\n", args...)
+	o.showPrompt()
+}
+
+// failure tells what went wrong.
+func (o *output) failure(err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.json {
+		o.event(event{Type: "error", Error: explain(err)})
+	}
+	o.say("fibersock: %s", escape(explain(err)))
+}
+
+// roundTrip shows the time between a Ping and its Pong.
+func (o *output) roundTrip(rtt time.Duration) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	switch {
+	case o.json:
+		milliseconds := float64(rtt.Microseconds()) / 1000
+		o.event(event{Type: "rtt", Milliseconds: &milliseconds})
+	case o.interactive || o.verbose:
+		o.say("round trip %v", rtt.Round(time.Microsecond))
+	}
+}
+
+// closed tells how the connection ended: by err, after this side had closed it as e says, if it did. That is the
+// last that is written.
+func (o *output) closed(err error, e *ending, exit exitCode) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.hidePrompt()
+	o.prompt = false
+	if o.json {
+		o.event(closeEvent(err, e, exit))
+	}
+	switch {
+	case exit == exitOK && e == nil && (o.verbose || o.interactive):
+		o.say("%s", escape(capitalized(explain(err))))
+	case exit == exitOK && (o.verbose || o.interactive):
+		o.say("Closed with %v", e.code)
+	case exit != exitOK && (e == nil || e.exit == exitOK):
+		o.say("fibersock: %s", escape(explain(err)))
+	}
+	o.over = true
+}
+
+// closeEvent is the last event: the Close that began the closing handshake, or the server's if that was none that it
+// could answer ours with; 1006 if there was no Close, as in the browsers' API.
+func closeEvent(err error, e *ending, exit exitCode) event {
+	var closed *client.CloseError
+	var failed *client.FailError
+	switch {
+	case errors.As(err, &closed) && (e == nil || exit == exitPeerClosed):
+		return event{Type: "close", Direction: "in", Code: closed.Code, Reason: &closed.Reason}
+	case errors.As(err, &closed):
+		return event{Type: "close", Direction: "out", Code: e.code, Reason: &e.reason}
+	case errors.As(err, &failed):
+		return event{Type: "close", Direction: "out", Code: failed.Code, Error: explain(err)}
+	}
+	return event{Type: "close", Code: wire.AbnormalClosure, Error: explain(err)}
+}
+
+// withoutPrefix returns err's text without the library's name in front.
+func withoutPrefix(err error) string { return strings.TrimPrefix(err.Error(), "websocket: ") }
+
+// flagNames are the flags that set the options that the library's errors name.
+var flagNames = strings.NewReplacer("(HandshakeTimeout)", "(-timeout)", "(Limits.Message)", "(-max-message)")
+
+// explain returns err's text for the user of connect.
+func explain(err error) string { return flagNames.Replace(withoutPrefix(err)) }
+
+func capitalized(s string) string {
+	if s == "" {
+		return s
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
+}
+
+// ask shows the prompt, after a line was entered.
+func (o *output) ask() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.interactive && !o.over {
+		o.prompt = true
+		io.WriteString(o.std.err, promptText)
+	}
+}
+
+// answered is told that a line was entered: the cursor is at the beginning of the next.
+func (o *output) answered() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.prompt = false
+}
+
+// broken returns the error that ended standard output, if one did.
+func (o *output) broken() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.failed
+}
+
+func (o *output) hidePrompt() {
+	if o.prompt {
+		io.WriteString(o.std.err, eraseLine())
+	}
+}
+
+func (o *output) showPrompt() {
+	if o.prompt {
+		io.WriteString(o.std.err, promptText)
+	}
+}
+
+// eraseLine returns what takes a prompt off the screen, with what has been typed behind it. Where the terminal may not
+// know how to, the line is left behind.
+func eraseLine() string {
+	if term := os.Getenv("TERM"); runtime.GOOS == "windows" || term == "" || term == "dumb" {
+		return "\n"
+	}
+	return "\r\x1b[K"
+}

@@ -1,0 +1,229 @@
+package main
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fibersock/fibersock/client"
+	"github.com/fibersock/fibersock/wire"
+)
+
+func TestPageComesWithAllItsFilesAndNothingElse(t *testing.T) {
+	addr, _ := startServe(t)
+	transport := &http.Transport{DisableKeepAlives: true}
+	get := func(path string) (*http.Response, string) {
+		t.Helper()
+		r, err := (&http.Client{Transport: transport}).Get("http://" + addr + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Body.Close()
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r, string(body)
+	}
+
+	r, index := get("/")
+	if r.StatusCode != 200 || !strings.HasPrefix(r.Header.Get("Content-Type"), "text/html") {
+		t.Errorf("the page: %s, %s", r.Status, r.Header.Get("Content-Type"))
+	}
+	policy := r.Header.Get("Content-Security-Policy")
+	for _, want := range []string{"default-src 'none'", "connect-src 'self' ws: wss:", "frame-ancestors 'none'"} {
+		if !strings.Contains(policy, want) {
+			t.Errorf("Content-Security-Policy is %q, without %q", policy, want)
+		}
+	}
+	for name, want := range map[string]string{
+		"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer",
+		"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp",
+	} {
+		if got := r.Header.Get(name); got != want {
+			t.Errorf("%s is %q, want %q", name, got, want)
+		}
+	}
+	for _, external := range []string{`src="http`, `href="http`, `src="//`, `href="//`} {
+		if strings.Contains(index, external) {
+			t.Errorf("the page refers to something elsewhere: %s", external)
+		}
+	}
+	for path, kind := range map[string]string{
+		"/app.js": "text/javascript", "/console.js": "text/javascript", "/chat.js": "text/javascript",
+		"/style.css": "text/css", "/icon.svg": "image/svg+xml",
+	} {
+		if r, _ := get(path); r.StatusCode != 200 || !strings.HasPrefix(r.Header.Get("Content-Type"), kind) {
+			t.Errorf("%s: %s, %s", path, r.Status, r.Header.Get("Content-Type"))
+		}
+	}
+	if r, _ := get("/serve.go"); r.StatusCode != 404 {
+		t.Errorf("something that is not there: %s", r.Status)
+	}
+	if r, _ := get("/echo"); r.StatusCode != 426 {
+		t.Errorf("/echo without a handshake: %s", r.Status)
+	}
+}
+
+func dial(t *testing.T, url string, cfg *client.Config) *client.Conn {
+	t.Helper()
+	c, err := client.Dial(t.Context(), url, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.CloseNow() })
+	return c
+}
+
+func receive(t *testing.T, c *client.Conn, op wire.Opcode, payload string) {
+	t.Helper()
+	m, err := c.Receive(t.Context())
+	if err != nil || m.Opcode != op || m.Text() != payload {
+		t.Errorf("received %v %.40q, %v; want %v %.40q", m.Opcode, m.Payload, err, op, payload)
+	}
+}
+
+func TestEcho(t *testing.T) {
+	addr, _ := startServe(t)
+	c := dial(t, "ws://"+addr+"/echo", nil)
+	c.SendText("κόσμε")
+	receive(t, c, wire.Text, "κόσμε")
+	big := strings.Repeat("\x00\xff", 1<<19)
+	c.SendBinary([]byte(big))
+	receive(t, c, wire.Binary, big)
+}
+
+func TestChatReachesEverybody(t *testing.T) {
+	addr, _ := startServe(t)
+	alice, bob := dial(t, "ws://"+addr+"/chat", nil), dial(t, "ws://"+addr+"/chat", nil)
+	elsewhere := dial(t, "ws://"+addr+"/echo", nil)
+	alice.SendText("hello")
+	receive(t, alice, wire.Text, "hello")
+	receive(t, bob, wire.Text, "hello")
+	elsewhere.SendText("not in the chat")
+	receive(t, elsewhere, wire.Text, "not in the chat")
+	bob.SendText("hello yourself")
+	receive(t, alice, wire.Text, "hello yourself")
+	receive(t, bob, wire.Text, "hello yourself")
+}
+
+func TestOtherOriginsAreRefusedUnlessNamed(t *testing.T) {
+	strict, _ := startServe(t)
+	open, _ := startServe(t, "-origin", "https://app.example")
+	cfg := &client.Config{Header: map[string][]string{"Origin": {"https://app.example"}}}
+	var refused *client.HandshakeError
+	if _, err := client.Dial(t.Context(), "ws://"+strict+"/echo", cfg); !errors.As(err, &refused) || refused.Response.Status != 403 {
+		t.Errorf("an origin that was not named: %v", err)
+	}
+	dial(t, "ws://"+open+"/echo", cfg)
+}
+
+func TestMessageLimitOfServe(t *testing.T) {
+	addr, _ := startServe(t, "-max-message", "10")
+	c := dial(t, "ws://"+addr+"/echo", nil)
+	c.SendText("12345678901")
+	var closed *client.CloseError
+	if _, err := c.Receive(t.Context()); !errors.As(err, &closed) || closed.Code != wire.MessageTooBig {
+		t.Errorf("got %v", err)
+	}
+}
+
+// 6455-7.3-a
+func TestInterruptClosesConnectionsWithGoingAway(t *testing.T) {
+	addr, stop := startServe(t)
+	echo, chat := dial(t, "ws://"+addr+"/echo", nil), dial(t, "ws://"+addr+"/chat", nil)
+	code := make(chan exitCode, 1)
+	go func() { code <- stop() }()
+	for _, c := range []*client.Conn{echo, chat} {
+		var closed *client.CloseError
+		if _, err := c.Receive(t.Context()); !errors.As(err, &closed) || closed.Code != wire.GoingAway {
+			t.Errorf("got %v", err)
+		}
+	}
+	if c := <-code; c != exitOK {
+		t.Errorf("exit code %d", c)
+	}
+}
+
+func TestServeOverTLS(t *testing.T) {
+	cert, key := certificate(t)
+	addr, _ := startServe(t, "-tls-cert", cert, "-tls-key", key)
+	url := "wss://" + addr + "/echo"
+
+	r := runWith(t, strings.NewReader("over TLS\n"), "connect", "-cacert", cert, "-expect", "1", url)
+	if r.code != exitOK || r.out != "over TLS\n" {
+		t.Errorf("with the certificate: %+v", r)
+	}
+	if r := runWith(t, strings.NewReader(""), "connect", url); r.code != exitTLS {
+		t.Errorf("without the certificate: %+v", r)
+	}
+	r = runWith(t, strings.NewReader("whoever you are\n"), "connect", "-insecure", "-expect", "1", url)
+	if r.code != exitOK || r.out != "whoever you are\n" {
+		t.Errorf("-insecure: %+v", r)
+	}
+	if r := runWith(t, strings.NewReader(""), "connect", "ws://"+addr+"/echo"); r.code == exitOK {
+		t.Errorf("without TLS: %+v", r)
+	}
+}
+
+// certificate makes a certificate for 127.0.0.1 and returns its files.
+func certificate(t *testing.T) (certFile, keyFile string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1),
+		NotBefore:    time.Now().Add(-time.Hour),
+		NotAfter:     time.Now().Add(time.Hour),
+		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1)},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyDER, err := x509.MarshalECPrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(name, kind string, der []byte) string {
+		file := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	return write("cert.pem", "CERTIFICATE", der), write("key.pem", "EC PRIVATE KEY", keyDER)
+}
+
+func TestServeSaysWhyItCannotListen(t *testing.T) {
+	addr, _ := startServe(t)
+	if r := runWith(t, nil, "serve", "-addr", addr); r.code != exitUnreachable || !strings.Contains(r.err, addr) {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestURLOfTheListener(t *testing.T) {
+	bound := &net.TCPAddr{IP: net.IPv6zero, Port: 8080}
+	for asked, want := range map[string]string{
+		":8080": "http://localhost:8080/", "0.0.0.0:8080": "http://localhost:8080/", "[::]:0": "http://localhost:8080/",
+		"localhost:0": "http://localhost:8080/", "[::1]:8080": "http://[::1]:8080/", "example.com:http": "http://example.com:8080/",
+	} {
+		if got := (&serveOptions{addr: asked}).pageURL(bound); got != want {
+			t.Errorf("%s: %s, want %s", asked, got, want)
+		}
+	}
+}

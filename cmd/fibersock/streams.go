@@ -1,0 +1,32 @@
+package main
+
+import (
+	"io"
+	"os"
+)
+
+// streams are the standard streams, and whether a person is at their other end.
+type streams struct {
+	in          io.Reader
+	out, err    io.Writer
+	inTerminal  bool
+	outTerminal bool
+}
+
+func newStreams(in io.Reader, out, err io.Writer) streams {
+	return streams{in: in, out: out, err: err, inTerminal: isTerminal(in), outTerminal: isTerminal(out)}
+}
+
+// isTerminal reports whether stream is a character device other than the null device.
+func isTerminal(stream any) bool {
+	file, ok := stream.(*os.File)
+	if !ok || file == nil {
+		return false
+	}
+	info, err := file.Stat()
+	if err != nil || info.Mode()&os.ModeCharDevice == 0 {
+		return false
+	}
+	null, err := os.Stat(os.DevNull)
+	return err != nil || !os.SameFile(info, null)
+}

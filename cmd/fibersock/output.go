@@ -204,12 +204,17 @@ func (o *output) closed(err error, e *ending, exit exitCode) {
 	if o.json {
 		o.event(closeEvent(err, e, exit))
 	}
+	talkative := o.verbose || o.interactive
 	switch {
-	case exit == exitOK && e == nil && (o.verbose || o.interactive):
-		o.say("%s", escape(capitalized(explain(err))))
-	case exit == exitOK && (o.verbose || o.interactive):
-		o.say("Closed with %v", e.code)
-	case exit != exitOK && (e == nil || e.exit == exitOK):
+	case exit == exitOK && e == nil:
+		if talkative {
+			o.say("%s", escape(capitalized(explain(err))))
+		}
+	case exit == exitOK, exit == exitInterrupted:
+		if talkative {
+			o.say("Closed with %v", e.code)
+		}
+	case e == nil || e.exit == exitOK: // otherwise e.err has been told
 		o.say("fibersock: %s", escape(explain(err)))
 	}
 	o.over = true

@@ -60,7 +60,7 @@ func TestEachLineIsAMessageAndEachReplyALine(t *testing.T) {
 	}
 }
 
-// 6455-7.3-a: a client closes with 1000 when it has done what it came for.
+// 6455-7.4-e: a client closes with 1000 when it has done what it came for.
 func TestClosesNormallyAtTheEndOfInput(t *testing.T) {
 	codes := make(chan wire.StatusCode, 1)
 	s := echoServer()
@@ -229,7 +229,7 @@ func TestRedact(t *testing.T) {
 	}
 }
 
-// 6455-5.5.2-a
+// 6455-5.5.2-c
 func TestPingMeasuresRoundTrips(t *testing.T) {
 	url := startServer(t, echoServer())
 	input, pipe := io.Pipe()
@@ -245,7 +245,7 @@ func TestPingMeasuresRoundTrips(t *testing.T) {
 	}
 }
 
-// 6455-7.4.1-b
+// 6455-7.4-e
 func TestInterruptClosesWithGoingAway(t *testing.T) {
 	opened, codes := make(chan bool, 1), make(chan wire.StatusCode, 1)
 	url := startServer(t, &server.Server{Handler: server.Handler{

@@ -212,7 +212,7 @@ func (o *output) closed(err error, e *ending, exit exitCode) {
 		}
 	case exit == exitOK, exit == exitInterrupted:
 		if talkative {
-			o.say("Closed with %v", e.code)
+			o.say("Closed with %v", closeEvent(err, e, exit).Code)
 		}
 	case e == nil || e.exit == exitOK: // otherwise e.err has been told
 		o.say("fibersock: %s", escape(explain(err)))
@@ -220,8 +220,8 @@ func (o *output) closed(err error, e *ending, exit exitCode) {
 	o.over = true
 }
 
-// closeEvent is the last event: the Close that began the closing handshake, or the server's if that was none that it
-// could answer ours with; 1006 if there was no Close, as in the browsers' API.
+// closeEvent is the last event. Its code and reason are those of the server's Close (RFC 6455, Section 7.1.5), also
+// where that answered ours, 1006 if none came; for a connection that was failed, the code that was sent. Its direction says who began.
 func closeEvent(err error, e *ending, exit exitCode) event {
 	var closed *client.CloseError
 	var failed *client.FailError
@@ -229,7 +229,7 @@ func closeEvent(err error, e *ending, exit exitCode) event {
 	case errors.As(err, &closed) && (e == nil || exit == exitPeerClosed):
 		return event{Type: "close", Direction: "in", Code: closed.Code, Reason: &closed.Reason}
 	case errors.As(err, &closed):
-		return event{Type: "close", Direction: "out", Code: e.code, Reason: &e.reason}
+		return event{Type: "close", Direction: "out", Code: closed.Code, Reason: &closed.Reason}
 	case errors.As(err, &failed):
 		return event{Type: "close", Direction: "out", Code: failed.Code, Error: explain(err)}
 	}

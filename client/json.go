@@ -2,17 +2,16 @@ package client
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 
+	"github.com/fibersock/fibersock/internal/endpoint"
 	"github.com/fibersock/fibersock/wire"
 )
 
 // SendJSON sends v, encoded by encoding/json, as a text message.
 func (c *Conn) SendJSON(v any) error {
-	p, err := json.Marshal(v)
+	p, err := endpoint.EncodeJSON(v)
 	if err != nil {
-		return fmt.Errorf("websocket: encoding a message: %w", err)
+		return err
 	}
 	return c.Send(wire.Text, p)
 }
@@ -26,12 +25,8 @@ func (c *Conn) ReceiveJSON(ctx context.Context, v any) error {
 		if err != nil {
 			return err
 		}
-		if !m.Opcode.IsData() {
-			continue
+		if m.Opcode.IsData() {
+			return m.JSON(v)
 		}
-		if err := json.Unmarshal(m.Payload, v); err != nil {
-			return fmt.Errorf("websocket: decoding a %s message of %d bytes: %w", m.Opcode, len(m.Payload), err)
-		}
-		return nil
 	}
 }

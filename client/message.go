@@ -12,7 +12,7 @@ import (
 //	Code    wire.StatusCode  // of Close
 //	Reason  string           // of Close
 //
-// Its method Text returns the payload as a string.
+// Its method Text returns the payload as a string; JSON decodes it into a value.
 type Message = endpoint.Received
 
 // controlMessage returns a Ping, Pong or Close as a message.

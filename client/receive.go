@@ -71,18 +71,7 @@ func (c *Conn) ReceiveInto(ctx context.Context, buf []byte) (wire.Opcode, []byte
 // ends with the first error, which it yields with a zero Message; if the server
 // closed normally, with 1000 or 1001, it ends without.
 func (c *Conn) Messages(ctx context.Context) iter.Seq2[Message, error] {
-	return func(yield func(Message, error) bool) {
-		for {
-			m, err := c.Receive(ctx)
-			var closed *CloseError
-			if errors.As(err, &closed) && (closed.Code == wire.NormalClosure || closed.Code == wire.GoingAway) {
-				return
-			}
-			if !yield(m, err) || err != nil {
-				return
-			}
-		}
-	}
+	return endpoint.Messages(ctx, c.Receive)
 }
 
 // begin takes the turn for a call that receives.

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"encoding/json"
 	"fmt"
 	"net"
 	"sync"
@@ -76,9 +75,9 @@ func (c *Conn) Sendf(format string, args ...any) error {
 
 // SendJSON sends v, encoded by encoding/json, as a text message; see Send.
 func (c *Conn) SendJSON(v any) error {
-	p, err := json.Marshal(v)
+	p, err := endpoint.EncodeJSON(v)
 	if err != nil {
-		return fmt.Errorf("websocket: encoding a message: %w", err)
+		return err
 	}
 	return c.Send(wire.Text, p)
 }

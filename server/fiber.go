@@ -2,9 +2,6 @@ package server
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"iter"
 	"runtime/debug"
 	"sync"
@@ -19,7 +16,7 @@ import (
 //	Opcode  wire.Opcode // Text or Binary
 //	Payload []byte      // the program's own
 //
-// Its method Text returns the payload as a string.
+// Its method Text returns the payload as a string; JSON decodes it into a value.
 type Message = endpoint.Received
 
 // fiber is the goroutine of Handler.Serve and how messages get to it: one may
@@ -132,26 +129,12 @@ func (c *Conn) ReceiveJSON(ctx context.Context, v any) error {
 	if err != nil {
 		return err
 	}
-	if err := json.Unmarshal(m.Payload, v); err != nil {
-		return fmt.Errorf("websocket: decoding a %s message of %d bytes: %w", m.Opcode, len(m.Payload), err)
-	}
-	return nil
+	return m.JSON(v)
 }
 
 // Messages returns an iterator over the messages that Receive would return. It
 // ends with the first error, which it yields with a zero Message; if the client
 // closed normally, with 1000 or 1001, it ends without.
 func (c *Conn) Messages(ctx context.Context) iter.Seq2[Message, error] {
-	return func(yield func(Message, error) bool) {
-		for {
-			m, err := c.Receive(ctx)
-			var closed *CloseError
-			if errors.As(err, &closed) && (closed.Code == wire.NormalClosure || closed.Code == wire.GoingAway) {
-				return
-			}
-			if !yield(m, err) || err != nil {
-				return
-			}
-		}
-	}
+	return endpoint.Messages(ctx, c.Receive)
 }

@@ -1,6 +1,14 @@
 package endpoint
 
-import "github.com/fibersock/fibersock/wire"
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+
+	"github.com/fibersock/fibersock/wire"
+)
 
 // Received is a message as a program keeps it: Payload is its own. Opcode is Text
 // or Binary; where control frames are asked for, it may be Ping or Pong with
@@ -14,3 +22,38 @@ type Received struct {
 
 // Text returns the payload as a string.
 func (m Received) Text() string { return string(m.Payload) }
+
+// JSON decodes the payload, of a text or a binary message, into v.
+func (m Received) JSON(v any) error {
+	if err := json.Unmarshal(m.Payload, v); err != nil {
+		return fmt.Errorf("websocket: decoding a %v message of %d bytes: %w", m.Opcode, len(m.Payload), err)
+	}
+	return nil
+}
+
+// EncodeJSON returns v as the payload of a text message.
+func EncodeJSON(v any) ([]byte, error) {
+	p, err := json.Marshal(v)
+	if err != nil {
+		return nil, fmt.Errorf("websocket: encoding a message: %w", err)
+	}
+	return p, nil
+}
+
+// Messages returns an iterator over what receive returns. It ends with the first
+// error, which it yields with a zero message; if the peer closed normally, with
+// 1000 or 1001, it ends without.
+func Messages(ctx context.Context, receive func(context.Context) (Received, error)) iter.Seq2[Received, error] {
+	return func(yield func(Received, error) bool) {
+		for {
+			m, err := receive(ctx)
+			var closed *CloseError
+			if errors.As(err, &closed) && (closed.Code == wire.NormalClosure || closed.Code == wire.GoingAway) {
+				return
+			}
+			if !yield(m, err) || err != nil {
+				return
+			}
+		}
+	}
+}

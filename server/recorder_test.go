@@ -13,11 +13,10 @@ import (
 
 // recorder is a program that writes down what its handler is told.
 type recorder struct {
-	t      testing.TB
-	lines  chan string
-	conns  chan *server.Conn // those that opened
-	inside atomic.Int32      // calls under way
-	err    atomic.Value      // what Error was told last, a told
+	t     testing.TB
+	lines chan string
+	conns chan *server.Conn // those that opened
+	err   atomic.Value      // what Error was told last, a told
 }
 
 type told struct{ error }
@@ -32,22 +31,15 @@ func (r *recorder) handler() server.Handler {
 	return server.Handler{Open: r.open, Message: r.message, Error: r.error, Close: r.closed}
 }
 
-// enter notes a call; events must not overlap.
-func (r *recorder) enter(format string, args ...any) (leave func()) {
-	if r.inside.Add(1) != 1 {
-		r.t.Error("two events at once")
-	}
-	r.lines <- fmt.Sprintf(format, args...)
-	return func() { r.inside.Add(-1) }
-}
+func (r *recorder) note(format string, args ...any) { r.lines <- fmt.Sprintf(format, args...) }
 
 func (r *recorder) open(c *server.Conn) {
 	r.conns <- c
-	r.enter("open")()
+	r.note("open")
 }
 
 func (r *recorder) message(_ *server.Conn, op wire.Opcode, p []byte) {
-	r.enter("%v %s", op, brief(p))()
+	r.note("%v %s", op, brief(p))
 }
 
 func (r *recorder) partial(_ *server.Conn, op wire.Opcode, p []byte, final bool) {
@@ -55,7 +47,7 @@ func (r *recorder) partial(_ *server.Conn, op wire.Opcode, p []byte, final bool)
 	if final {
 		more = "."
 	}
-	r.enter("partial %v %s %s", op, brief(p), more)()
+	r.note("partial %v %s %s", op, brief(p), more)
 }
 
 func (r *recorder) error(c *server.Conn, err error) {
@@ -67,9 +59,9 @@ func (r *recorder) error(c *server.Conn, err error) {
 	r.err.Store(told{err})
 	switch {
 	case errors.As(err, &failed):
-		r.enter("failed %d", failed.Code)()
+		r.note("failed %d", failed.Code)
 	case errors.As(err, &lost):
-		r.enter("lost")()
+		r.note("lost")
 	default:
 		r.t.Errorf("Error is told %v", err)
 	}
@@ -79,7 +71,7 @@ func (r *recorder) closed(c *server.Conn, code wire.StatusCode, reason string) {
 	if c.CloseCode() != code || c.CloseReason() != reason || c.State() != server.Closed || c.Err() == nil {
 		r.t.Errorf("Close is told %v %q, the connection says %v %q, %v, %v", code, reason, c.CloseCode(), c.CloseReason(), c.State(), c.Err())
 	}
-	r.enter("close %d %q", code, reason)()
+	r.note("close %d %q", code, reason)
 }
 
 // conn returns the connection that was opened next.

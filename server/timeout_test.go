@@ -333,7 +333,7 @@ func TestClientThatDoesNotReadAnswersIsCut(t *testing.T) {
 				p := s.dial(t)
 				client(p)
 				timed(t, "cut", 8*time.Second, func() {
-					for p.trySend(" ") == nil { // it is read as long as the server is there
+					for p.trySend(frame(wire.Pong, "")) == nil { // it is read as long as the server is there
 						time.Sleep(100 * time.Millisecond)
 					}
 				})

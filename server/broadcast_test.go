@@ -1,0 +1,267 @@
+package server_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fibersock/fibersock/server"
+	"github.com/fibersock/fibersock/wire"
+)
+
+// All that are open get the message, in the order in which they were broadcast.
+func TestBroadcastReachesAll(t *testing.T) {
+	const clients, messages = 20, 50
+	eachLoop(t, func(t *testing.T, start starter) {
+		rec := newRecorder(t)
+		s := start(t, &server.Server{Handler: rec.handler()})
+		var peers []*peer
+		for range clients {
+			peers = append(peers, s.open(t))
+			rec.conn()
+		}
+		gone, half := s.open(t), s.dial(t)
+		rec.conn()
+		gone.nc.Close() // is no error, whether the server knows it or not
+		half.send(request("/")[:20])
+		for i := range messages {
+			if err := s.Broadcast(wire.Text, fmt.Append(nil, i)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, p := range peers {
+			for i := range messages {
+				p.want(fmt.Sprintf(`text "%d"`, i))
+			}
+		}
+	})
+}
+
+// The function sends to those it is given.
+func TestBroadcastToSome(t *testing.T) {
+	eachLoop(t, func(t *testing.T, start starter) {
+		rec := newRecorder(t)
+		s := start(t, &server.Server{Handler: rec.handler()})
+		var peers []*peer
+		var conns []*server.Conn
+		for range 4 {
+			peers = append(peers, s.open(t))
+			conns = append(conns, rec.conn())
+		}
+		if err := server.Broadcast(slices.Values(conns[:2]), wire.Binary, []byte("some")); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Broadcast(wire.Binary, []byte("all")); err != nil {
+			t.Fatal(err)
+		}
+		for i, p := range peers {
+			if i < 2 {
+				p.want(`binary "some"`)
+			}
+			p.want(`binary "all"`)
+		}
+	})
+}
+
+// What is sent to a connection after a broadcast comes after it, whatever it is;
+// and a Close does not overtake one.
+func TestBroadcastComesBeforeWhatIsSentLater(t *testing.T) {
+	eachLoop(t, func(t *testing.T, start starter) {
+		for range 20 {
+			c, p, _ := opened(t, start, &server.Server{})
+			all := func(yield func(*server.Conn) bool) { yield(c) }
+			broadcast := func(s string) {
+				if err := server.Broadcast(all, wire.Text, []byte(s)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			broadcast("1")
+			c.SendText("2")
+			broadcast("3")
+			broadcast("4")
+			c.SendFragment(wire.Text, []byte("5"), false)
+			broadcast("7") // waits for the message to end
+			c.SendFragment(wire.Text, []byte("6"), true)
+			broadcast("8")
+			c.Close(1000, "")
+			broadcast("too late")
+			p.want(`text "1"`, `text "2"`, `text "3"`, `text "4"`, `text "5" +`, `continuation "6"`, `text "7"`, `text "8"`, `close 1000 ""`)
+			p.send(closing(1000, ""))
+			p.wantEnd()
+		}
+	})
+}
+
+// A message that is not finished does not keep a Close from being sent, although
+// broadcasts wait for it.
+func TestCloseInsideAMessageDoesNotWaitForBroadcasts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rec := newRecorder(t)
+		s := &server.Server{Handler: rec.handler()}
+		p := served(t, s).open(t)
+		c := rec.conn()
+		go func() {
+			c.SendFragment(wire.Text, []byte("a"), false)
+			s.Broadcast(wire.Text, []byte("never"))
+			c.Close(1000, "")
+		}()
+		p.want(`text "a" +`, `close 1000 ""`)
+		p.send(closing(1000, ""))
+		p.wantEnd()
+	})
+}
+
+// Before Shutdown says goodbye, what was broadcast has been sent.
+func TestShutdownDoesNotOvertakeABroadcast(t *testing.T) {
+	eachLoop(t, func(t *testing.T, start starter) {
+		rec := newRecorder(t)
+		s := start(t, &server.Server{Handler: rec.handler()})
+		p := s.open(t)
+		rec.conn()
+		s.Broadcast(wire.Text, []byte("goodbye"))
+		p.meanwhile(func(*peer) { s.Shutdown(t.Context()) })
+		p.want(`text "goodbye"`, `close 1001 ""`)
+	})
+}
+
+// What cannot be sent to one cannot be sent to all (6455-5.6-c).
+func TestBroadcastOfWhatCannotBeSentIsRefused(t *testing.T) {
+	s := new(server.Server)
+	if err := s.Broadcast(wire.Text, []byte("\xff")); !errors.Is(err, wire.ErrInvalidUTF8) {
+		t.Errorf("invalid UTF-8: %v", err)
+	}
+	for _, op := range []wire.Opcode{wire.Continuation, wire.Close, wire.Ping, wire.Pong, 3} {
+		if err := s.Broadcast(op, nil); err != server.ErrNotData {
+			t.Errorf("%v: %v", op, err)
+		}
+	}
+	if err := s.Broadcast(wire.Text, []byte("to nobody")); err != nil {
+		t.Error(err)
+	}
+}
+
+// One that does not read delays none of the others, and is cut when more waits
+// for it than it may (T-C09).
+func TestStalledReceiverOfBroadcastsIsCutByItsBacklog(t *testing.T) {
+	const clients, messages, size = 20, 100, 1000
+	synctest.Test(t, func(t *testing.T) {
+		rec := newRecorder(t)
+		s := served(t, &server.Server{Handler: rec.handler(), MaxBacklog: 10 * size, WriteTimeout: -1})
+		s.open(t) // and read no more
+		stalled := rec.conn()
+		var peers []*peer
+		for range clients - 1 {
+			peers = append(peers, s.open(t))
+			rec.conn()
+		}
+		start := time.Now()
+		for range messages {
+			if err := s.Broadcast(wire.Binary, make([]byte, size)); err != nil {
+				t.Fatal(err)
+			}
+			for _, p := range peers {
+				p.want("binary 1000 bytes")
+			}
+		}
+		if took := time.Since(start); took != 0 {
+			t.Errorf("the others waited %v", took)
+		}
+		synctest.Wait()
+		var backlog *server.BacklogError
+		if err := stalled.Err(); !isA[*server.LostError](err) || !errors.As(err, &backlog) || backlog.Max != 10*size || !strings.Contains(err.Error(), "10000 bytes of broadcasts wait for it (MaxBacklog)") {
+			t.Errorf("the stalled one: %v", err)
+		}
+		if err := stalled.SendText("late"); err != stalled.Err() {
+			t.Errorf("SendText returned %v", err)
+		}
+	})
+}
+
+// One message may be larger than the backlog: it waits for nothing.
+func TestBroadcastLargerThanTheBacklog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rec := newRecorder(t)
+		s := served(t, &server.Server{Handler: rec.handler(), MaxBacklog: 10})
+		p := s.open(t)
+		rec.conn()
+		for range 3 {
+			s.Broadcast(wire.Binary, make([]byte, 1000))
+			p.want("binary 1000 bytes")
+			synctest.Wait()
+		}
+	})
+}
+
+// Without a limit it is WriteTimeout that ends it.
+func TestStalledReceiverOfBroadcastsIsCutByItsTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rec := newRecorder(t)
+		s := served(t, &server.Server{Handler: rec.handler(), MaxBacklog: -1, WriteTimeout: 8 * time.Second})
+		s.open(t)
+		c := rec.conn()
+		for range 1000 {
+			if err := s.Broadcast(wire.Binary, make([]byte, 10_000)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		timed(t, "cut", 8*time.Second, func() { rec.want("open", "lost", `close 1006 ""`) })
+		wantTimeout(t, c.Err(), "WriteTimeout")
+	})
+}
+
+// The same over TCP, where the system's buffers have to fill before.
+func TestStalledReceiverOverTCP(t *testing.T) {
+	const size, messages = 256 << 10, 80
+	eachLoop(t, func(t *testing.T, start starter) {
+		rec := newRecorder(t)
+		s := start(t, &server.Server{Handler: rec.handler()})
+		s.open(t)
+		stalled := rec.conn()
+		var peers []*peer
+		for range 3 {
+			peers = append(peers, s.open(t))
+			rec.conn()
+		}
+		for range messages {
+			s.Broadcast(wire.Binary, make([]byte, size))
+			for _, p := range peers {
+				p.want(fmt.Sprintf("binary %d bytes", size))
+			}
+		}
+		rec.want("open", "open", "open", "open", "lost", `close 1006 ""`)
+		if err := stalled.Err(); !isA[*server.BacklogError](err) {
+			t.Errorf("the stalled one: %v", err)
+		}
+	})
+}
+
+// Broadcasts, sends and ends of connections, all at once (T-H02).
+func TestBroadcastsAtOnceWithEverythingElse(t *testing.T) {
+	eachLoop(t, func(t *testing.T, start starter) {
+		s := start(t, &server.Server{Handler: server.Handler{Message: echo}})
+		var all sync.WaitGroup
+		for i := range 8 {
+			all.Go(func() {
+				for range 20 {
+					p := s.open(t)
+					p.trySend(text("Hello"))
+					if i%2 == 0 {
+						p.next()
+					}
+					p.reset()
+				}
+			})
+			all.Go(func() {
+				for range 100 {
+					s.Broadcast(wire.Text, []byte("Hello"))
+				}
+			})
+		}
+		all.Wait()
+	})
+}

@@ -1,0 +1,413 @@
+package server_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fibersock/fibersock/server"
+	"github.com/fibersock/fibersock/wire"
+)
+
+// The blocking style: Handler.Serve.
+
+// fiber starts a server whose Handler.Serve is serve, and opens a connection; the
+// channel is closed when serve has returned.
+func fiber(t *testing.T, start starter, rec *recorder, serve func(c *server.Conn)) (p *peer, returned <-chan struct{}) {
+	t.Helper()
+	done := make(chan struct{})
+	h := rec.handler()
+	h.Message = func(*server.Conn, wire.Opcode, []byte) { t.Error("Message is called beside Serve") }
+	h.Serve = func(c *server.Conn) {
+		defer close(done)
+		serve(c)
+	}
+	return start(t, &server.Server{Handler: h}).open(t), done
+}
+
+// Messages come in order and whole, whatever the client cut them into; when Serve
+// returns, the connection is closed with 1000 and is one of the server's no more.
+func TestServeReceivesMessagesAndClosesWhenItReturns(t *testing.T) {
+	eachLoop(t, func(t *testing.T, start starter) {
+		rec := newRecorder(t)
+		p, returned := fiber(t, start, rec, func(c *server.Conn) {
+			for {
+				m, err := c.Receive(t.Context())
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if m.Text() == "stop" {
+					return
+				}
+				if err := c.Sendf("%v %s", m.Opcode, m.Text()); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		p.send(text("one"), fragment(wire.Binary, "t", false), frame(wire.Ping, "?"), fragment(wire.Continuation, "wo", true), text(""), text("stop"), text("nobody waits for this"))
+		for n := 0; n < 3; { // the Pong comes when it comes
+			f, err := p.next()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if f.Opcode == wire.Pong {
+				continue
+			}
+			if got, want := show(f), []string{`text "text one"`, `text "binary two"`, `text "text "`}[n]; got != want {
+				t.Fatalf("received %s, want %s", got, want)
+			}
+			n++
+		}
+		p.want(`close 1000 ""`)
+		result(t, returned)
+		p.send(text("nor for this"), closing(1000, ""))
+		p.wantEnd()
+		rec.want("open", `close 1000 ""`)
+	})
+}
+
+// A payload that Receive returned is the program's own (T-H09).
+func TestReceivedPayloadsStayAsTheyAre(t *testing.T) {
+	const messages = 200
+	eachLoop(t, func(t *testing.T, start starter) {
+		p, returned := fiber(t, start, newRecorder(t), func(c *server.Conn) {
+			var all []server.Message
+			for range messages {
+				m, err := c.Receive(t.Context())
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				all = append(all, m)
+			}
+			for i, m := range all {
+				if want := strings.Repeat(fmt.Sprint(i), 100); m.Text() != want {
+					t.Errorf("message %d is %q", i, m.Text())
+				}
+			}
+		})
+		for i := range messages {
+			p.send(text(strings.Repeat(fmt.Sprint(i), 100)))
+		}
+		result(t, returned)
+	})
+}
+
+// A timeout is not the end: nothing is lost, and the next call goes on (6455-6.2-d, T-H14).
+func TestReceiveGoesOnAfterATimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		done := make(chan struct{})
+		p, _ := run(t, &server.Server{Handler: server.Handler{Serve: func(c *server.Conn) {
+			defer close(done)
+			for _, want := range []string{"one", "two"} {
+				for range 3 {
+					ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+					if _, err := c.Receive(ctx); err != context.DeadlineExceeded {
+						t.Errorf("Receive returned %v", err)
+					}
+					cancel()
+				}
+				c.SendText("now")
+				if m, err := c.Receive(t.Context()); err != nil || m.Text() != want {
+					t.Errorf("received %q, %v", m.Text(), err)
+				}
+			}
+			canceled, cancel := context.WithCancel(t.Context())
+			cancel()
+			if _, err := c.Receive(canceled); err != context.Canceled {
+				t.Errorf("Receive returned %v", err)
+			}
+		}}}, server.Upgraded{})
+		for _, message := range []string{"one", "two"} {
+			p.send(text(message)[:7]) // half a message is no message
+			p.want(`text "now"`)
+			p.send(text(message)[7:])
+		}
+		p.want(`close 1000 ""`)
+		<-done
+	})
+}
+
+// ReceiveInto appends, and ReceiveJSON decodes; what is not JSON is an error and
+// not the end.
+func TestOtherFormsOfReceive(t *testing.T) {
+	eachLoop(t, func(t *testing.T, start starter) {
+		p, returned := fiber(t, start, newRecorder(t), func(c *server.Conn) {
+			ctx := t.Context()
+			buf := append(make([]byte, 0, 100), "> "...)
+			op, b, err := c.ReceiveInto(ctx, buf)
+			if err != nil || op != wire.Binary || string(b) != "> one" || &b[0] != &buf[0] {
+				t.Errorf("%v %q %v", op, b, err)
+			}
+			op, b, err = c.ReceiveInto(ctx, b[:0])
+			if err != nil || op != wire.Text || len(b) != 1000 {
+				t.Errorf("%v %q %v", op, b, err)
+			}
+			var v struct{ A int }
+			if err := c.ReceiveJSON(ctx, &v); err != nil || v.A != 1 {
+				t.Errorf("%v %v", v, err)
+			}
+			if err := c.ReceiveJSON(ctx, &v); err == nil || !strings.HasPrefix(err.Error(), "websocket: decoding a text message of 1 bytes") {
+				t.Error(err)
+			}
+			if err := c.ReceiveJSON(ctx, &v); err != nil || v.A != 2 {
+				t.Errorf("%v %v", v, err)
+			}
+			if _, b, err := c.ReceiveInto(ctx, []byte("kept")); !isA[*server.CloseError](err) || string(b) != "kept" {
+				t.Errorf("%q %v", b, err)
+			}
+			if err := c.ReceiveJSON(ctx, &v); !isA[*server.CloseError](err) {
+				t.Error(err)
+			}
+		})
+		p.send(frame(wire.Binary, "one"), text(strings.Repeat("a", 1000)), text(`{"A":1}`), text("{"), frame(wire.Binary, `{"A":2}`), closing(4000, ""))
+		result(t, returned)
+	})
+}
+
+// Every way in which a connection can end ends Receive, and Messages, which keeps
+// a normal end to itself. What came before the end comes first.
+func TestReceiveReturnsHowTheConnectionEnded(t *testing.T) {
+	tests := []struct {
+		name   string
+		client func(p *peer)
+		is     func(error) bool
+		normal bool
+	}{
+		{"a normal Close", func(p *peer) { p.send(closing(1000, "")) }, isA[*server.CloseError], true},
+		{"a client that goes away", func(p *peer) { p.send(closing(1001, "")) }, isA[*server.CloseError], true},
+		{"another Close", func(p *peer) { p.send(closing(4000, "")) }, isA[*server.CloseError], false},
+		{"an empty Close", func(p *peer) { p.send(closing(0, "")) }, isA[*server.CloseError], false},
+		{"a faulty frame", func(p *peer) { p.send("\x83\x80") }, isA[*server.FailError], false},
+		{"the end of the transport", func(p *peer) { p.nc.Close() }, func(err error) bool { return isA[*server.LostError](err) && errors.Is(err, io.EOF) }, false},
+	}
+	eachLoop(t, func(t *testing.T, start starter) {
+		for _, tt := range tests {
+			t.Run(tt.name, func(t *testing.T) {
+				p, returned := fiber(t, start, newRecorder(t), func(c *server.Conn) {
+					if m, err := c.Receive(t.Context()); err != nil || m.Text() != "before" {
+						t.Errorf("received %q, %v", m.Text(), err)
+					}
+					for range 2 {
+						if _, err := c.Receive(t.Context()); !tt.is(err) || err != c.Err() {
+							t.Errorf("Receive returned %v, Err %v", err, c.Err())
+						}
+					}
+					errs := 0
+					for m, err := range c.Messages(t.Context()) {
+						if errs++; !tt.is(err) || m.Payload != nil {
+							t.Errorf("Messages yields %v, %v", m, err)
+						}
+					}
+					if want := map[bool]int{true: 0, false: 1}[tt.normal]; errs != want {
+						t.Errorf("Messages yields %d errors, want %d", errs, want)
+					}
+				})
+				p.send(text("before"))
+				tt.client(p)
+				result(t, returned)
+			})
+		}
+	})
+}
+
+// Messages yields what Receive returns, and may be left at any time.
+func TestMessagesMayBeLeftAndTakenUpAgain(t *testing.T) {
+	eachLoop(t, func(t *testing.T, start starter) {
+		p, returned := fiber(t, start, newRecorder(t), func(c *server.Conn) {
+			var got []string
+			for m, err := range c.Messages(t.Context()) {
+				if got = append(got, m.Text()); err != nil || len(got) == 2 {
+					break
+				}
+			}
+			for m, err := range c.Messages(t.Context()) {
+				if got = append(got, m.Text()); err != nil {
+					t.Error(err)
+				}
+			}
+			if s := strings.Join(got, " "); s != "one two three" {
+				t.Errorf("received %q", s)
+			}
+		})
+		p.send(text("one"), text("two"), text("three"), closing(1000, ""))
+		result(t, returned)
+	})
+}
+
+// Receive is for Serve, and for one goroutine at a time.
+func TestReceiveWhereItDoesNotBelong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rec := newRecorder(t)
+		s := &server.Server{Handler: rec.handler(), Handlers: map[string]*server.Handler{"/serve": {Serve: func(c *server.Conn) {
+			first := make(chan error)
+			ctx, cancel := context.WithCancel(t.Context())
+			go func() {
+				_, err := c.Receive(ctx)
+				first <- err
+			}()
+			time.Sleep(time.Millisecond) // until it waits
+			if _, err := c.Receive(t.Context()); err != server.ErrConcurrentReceive {
+				t.Errorf("a second Receive returned %v", err)
+			}
+			cancel()
+			if err := <-first; err != context.Canceled {
+				t.Errorf("the first Receive returned %v", err)
+			}
+			c.SendText("now")
+			if m, err := c.Receive(t.Context()); err != nil || m.Text() != "Hello" {
+				t.Errorf("received %q, %v", m.Text(), err)
+			}
+		}}}}
+		r := served(t, s)
+		p := r.openAs(t, "/serve")
+		p.want(`text "now"`)
+		p.send(text("Hello"))
+		p.want(`close 1000 ""`)
+		r.open(t)
+		c := rec.conn()
+		if _, err := c.Receive(t.Context()); err != server.ErrNotServing {
+			t.Errorf("Receive returned %v", err)
+		}
+		if _, _, err := c.ReceiveInto(t.Context(), nil); err != server.ErrNotServing {
+			t.Errorf("ReceiveInto returned %v", err)
+		}
+		if err := c.ReceiveJSON(t.Context(), nil); err != server.ErrNotServing {
+			t.Errorf("ReceiveJSON returned %v", err)
+		}
+		for _, err := range c.Messages(t.Context()) {
+			if err != server.ErrNotServing {
+				t.Errorf("Messages yields %v", err)
+			}
+		}
+	})
+}
+
+// While Serve is busy, Pings are answered (6455-5.5.2-b), one message waits for
+// it, and what is behind that waits with the client: memory does not grow with
+// what it sends.
+func TestBusyServeHoldsTheClientUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		var got []string
+		done := make(chan struct{})
+		p, _ := run(t, &server.Server{Handler: server.Handler{Serve: func(c *server.Conn) {
+			defer close(done)
+			<-release
+			for m, err := range c.Messages(t.Context()) {
+				if err != nil {
+					t.Error(err)
+				}
+				got = append(got, m.Text())
+			}
+		}}}, server.Upgraded{})
+		p.send(frame(wire.Ping, "1"))
+		p.want(`pong "1"`)
+		p.send(text("one")) // into the mailbox
+		p.send(frame(wire.Ping, "2"))
+		p.want(`pong "2"`)
+		p.send(text("two")) // waits for the mailbox
+		var behind bool
+		p.meanwhile(func(p *peer) {
+			p.trySend(text("three"))
+			behind = true
+			p.trySend(closing(1000, ""))
+		})
+		synctest.Wait()
+		if behind {
+			t.Error("a third message was read although Serve is busy")
+		}
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if behind {
+			t.Error("a third message was read although Serve is busy")
+		}
+		close(release)
+		p.want(`close 1000 ""`)
+		<-done
+		if s := strings.Join(got, " "); s != "one two three" {
+			t.Errorf("received %q", s)
+		}
+	})
+}
+
+// A fiber that stops receiving and goes on otherwise does not keep the server from
+// noticing that the connection has ended.
+func TestServeThatDoesNotReceiveSeesTheEndByOtherMeans(t *testing.T) {
+	eachLoop(t, func(t *testing.T, start starter) {
+		release := make(chan struct{})
+		rec := newRecorder(t)
+		p, returned := fiber(t, start, rec, func(*server.Conn) { <-release })
+		p.send(text("one"), closing(4000, ""))
+		rec.want("open", `close 4000 ""`)
+		close(release)
+		result(t, returned)
+	})
+}
+
+// A panic in Serve closes its connection with 1011, without a word about it to the
+// client, and is reported (T-H10).
+func TestPanicInServeClosesItsConnection(t *testing.T) {
+	eachLoop(t, func(t *testing.T, start starter) {
+		rec := newRecorder(t)
+		h := rec.handler()
+		h.Serve = func(c *server.Conn) { panic("<secret>") }
+		s := start(t, &server.Server{Handler: h})
+		p := s.open(t)
+		p.want(`close 1011 ""`)
+		p.send(closing(1011, ""))
+		p.wantEnd()
+		rec.want("open", `close 1011 ""`)
+		if p := takeOne[*server.PanicError](t, s.log); p.Value != "<secret>" || !bytes.Contains(p.Stack, []byte("serve_test.go")) {
+			t.Errorf("reported %v\n%s", p.Value, p.Stack)
+		}
+	})
+}
+
+// The connection is one of the server's as long as Serve runs or TCP is open, and
+// among those that Conns yields as long as it is open.
+func TestConnsYieldsWhatIsOpen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		s := &server.Server{Handler: server.Handler{Serve: func(c *server.Conn) { <-release }}}
+		r := served(t, s)
+		count := func() (n int) {
+			synctest.Wait()
+			for range s.Conns() {
+				n++
+			}
+			return n
+		}
+		half := r.dial(t)
+		half.send(request("/")[:20])
+		if n := count(); n != 0 {
+			t.Errorf("%d connections, one in the opening handshake", n)
+		}
+		peers := []*peer{r.open(t), r.open(t), r.open(t)}
+		if n := count(); n != 3 {
+			t.Errorf("%d connections of 3", n)
+		}
+		for range s.Conns() {
+			break // may be left
+		}
+		peers[0].send(closing(1000, ""))
+		peers[0].want(`close 1000 ""`)
+		peers[1].nc.Close()
+		if n := count(); n != 1 {
+			t.Errorf("%d connections of 1", n)
+		}
+		close(release)
+		peers[2].want(`close 1000 ""`)
+		peers[2].send(closing(1000, ""))
+		if n := count(); n != 0 {
+			t.Errorf("%d connections of 0", n)
+		}
+	})
+}

@@ -1,0 +1,333 @@
+package server_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/server"
+	"github.com/fibersock/fibersock/wire"
+)
+
+// Shutdown says 1001 to all, and returns when they have ended (6455-7.3-a).
+func TestShutdownClosesWith1001AndWaits(t *testing.T) {
+	eachLoop(t, func(t *testing.T, start starter) {
+		rec := newRecorder(t)
+		s := start(t, &server.Server{Handler: rec.handler()})
+		peers := []*peer{s.open(t), s.open(t), s.open(t)}
+		for range peers {
+			rec.conn()
+		}
+		done := make(chan error, 1)
+		go func() { done <- s.Shutdown(t.Context()) }()
+		for _, p := range peers {
+			p.want(`close 1001 ""`)
+			p.send(text("last words"))
+		}
+		select {
+		case err := <-done:
+			t.Fatalf("Shutdown returned %v with connections open", err)
+		default:
+		}
+		for _, p := range peers {
+			p.send(closing(1001, ""))
+			p.wantEnd()
+			p.nc.Close()
+		}
+		if err := result(t, done); err != nil {
+			t.Error(err)
+		}
+		for range s.Conns() {
+			t.Error("a connection is left")
+		}
+		rec.want("open", "open", "open")
+		told := map[string]int{}
+		for range 6 {
+			told[result(t, rec.lines)]++
+		}
+		if told[`text "last words"`] != 3 || told[`close 1001 ""`] != 3 {
+			t.Errorf("the handler was told %v", told)
+		}
+	})
+}
+
+// Who comes too late is not served: not who comes, not who is in the middle of
+// its handshake.
+func TestShutdownRefusesHandshakes(t *testing.T) {
+	eachLoop(t, func(t *testing.T, start starter) {
+		rec := newRecorder(t)
+		entered, release := make(chan struct{}), make(chan struct{})
+		s := start(t, &server.Server{Handler: rec.handler(), Authorize: func(*handshake.Request, *handshake.Acceptance) error {
+			close(entered)
+			<-release
+			return nil
+		}})
+		half := s.dial(t)
+		half.send(request("/")[:50])
+		inside := s.dial(t)
+		inside.send(request("/")) // accepted by all but Authorize
+		<-entered
+		done := make(chan error, 1)
+		go func() { done <- s.Shutdown(t.Context()) }()
+		if err := result(t, s.served); err != server.ErrServerClosed {
+			t.Errorf("Serve returned %v", err)
+		}
+		s.served <- server.ErrServerClosed
+		half.send(request("/")[50:])
+		checkRefused(t, half, 503)
+		half.nc.Close()
+		if nc, err := s.dialer(); err == nil {
+			nc.Close()
+			t.Error("the server still listens")
+		}
+		close(release)
+		if got := inside.response().Status; got != 101 {
+			t.Errorf("answered with %d", got)
+		}
+		inside.want(`close 1001 ""`)
+		inside.send(closing(1001, ""))
+		inside.nc.Close()
+		if err := result(t, done); err != nil {
+			t.Error(err)
+		}
+		rec.want("open", `close 1001 ""`)
+	})
+}
+
+// Shutdown waits for what Serve runs, which may use the connection's end to tidy up.
+func TestShutdownWaitsForServe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var tidied atomic.Bool
+		rec := newRecorder(t)
+		h := rec.handler()
+		h.Serve = func(c *server.Conn) {
+			for range c.Messages(t.Context()) {
+			}
+			time.Sleep(time.Minute)
+			tidied.Store(true)
+		}
+		s := served(t, &server.Server{Handler: h})
+		p := s.open(t)
+		rec.conn()
+		done := make(chan error, 1)
+		go func() { done <- s.Shutdown(t.Context()) }()
+		p.want(`close 1001 ""`)
+		p.send(closing(1001, ""))
+		if err := <-done; err != nil || !tidied.Load() {
+			t.Errorf("Shutdown returned %v, Serve has returned: %v", err, tidied.Load())
+		}
+	})
+}
+
+// When ctx ends, what is left is cut: whoever does not answer, does not read, is in
+// its handshake; and Shutdown returns although Serve does not.
+func TestShutdownCutsWhatIsLeftWhenItsContextEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rec := newRecorder(t)
+		release := make(chan struct{})
+		h := rec.handler()
+		h.Serve = func(c *server.Conn) {
+			c.Receive(context.Background())
+			<-release
+		}
+		s := served(t, &server.Server{Handler: h, CloseTimeout: -1, WriteTimeout: -1, HandshakeTimeout: -1, PingInterval: -1})
+		silent, deaf, half := s.open(t), s.open(t), s.dial(t)
+		rec.conn()
+		rec.conn()
+		half.send(request("/")[:20])
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		done := make(chan error, 1)
+		go func() { done <- s.Shutdown(ctx) }()
+		silent.want(`close 1001 ""`)
+		timed(t, "Shutdown returned", time.Minute, func() {
+			if err := <-done; err != context.DeadlineExceeded {
+				t.Errorf("Shutdown returned %v", err)
+			}
+		})
+		for _, p := range []*peer{silent, deaf, half} {
+			p.wantEnd()
+		}
+		rec.want("open", "open", `close 1006 ""`, `close 1006 ""`)
+		timed(t, "a second Shutdown returned", time.Minute, func() {
+			go func() {
+				time.Sleep(time.Minute)
+				close(release)
+			}()
+			if err := s.Shutdown(t.Context()); err != nil {
+				t.Errorf("a second Shutdown returned %v", err)
+			}
+		})
+	})
+}
+
+func TestShutdownOfAServerWithoutConnections(t *testing.T) {
+	t.Run("never used", func(t *testing.T) {
+		s := new(server.Server)
+		for range 2 {
+			if err := s.Shutdown(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}
+		ln := listenTCP(t)
+		if err := s.Serve(ln); err != server.ErrServerClosed {
+			t.Errorf("Serve returned %v", err)
+		}
+		if _, err := ln.Accept(); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("the listener is still open: %v", err)
+		}
+		if err := s.ListenAndServe("127.0.0.1:0"); err != server.ErrServerClosed {
+			t.Errorf("ListenAndServe returned %v", err)
+		}
+	})
+	eachLoop(t, func(t *testing.T, start starter) {
+		s := start(t, new(server.Server))
+		s.open(t).reset()
+		if err := s.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// Two that wait, wait for the same.
+func TestShutdownTwiceAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rec := newRecorder(t)
+		s := served(t, &server.Server{Handler: rec.handler()})
+		p := s.open(t)
+		rec.conn()
+		done := make(chan error)
+		for range 2 {
+			go func() { done <- s.Shutdown(t.Context()) }()
+		}
+		p.want(`close 1001 ""`)
+		p.send(closing(1001, ""))
+		for range 2 {
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+// A connection that is run after Shutdown is told so at once.
+func TestRunAfterShutdown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rec := newRecorder(t)
+		s := &server.Server{Handler: rec.handler()}
+		if err := s.Shutdown(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		p, returned := run(t, s, server.Upgraded{})
+		p.want(`close 1001 ""`)
+		p.send(closing(1001, ""))
+		if err := <-returned; err != nil {
+			t.Error(err)
+		}
+		rec.want("open", `close 1001 ""`)
+	})
+}
+
+// faultyListener fails to accept as it is told, and then works.
+type faultyListener struct {
+	*pipeListener
+	errs []error
+}
+
+func (l *faultyListener) Accept() (net.Conn, error) {
+	if len(l.errs) > 0 {
+		err := l.errs[0]
+		l.errs = l.errs[1:]
+		return nil, err
+	}
+	nc, err := l.pipeListener.Accept()
+	if err != nil {
+		err = errors.New("closed, in words of its own")
+	}
+	return nc, err
+}
+
+// passingError is one that may pass.
+type passingError struct{ error }
+
+func (passingError) Temporary() bool { return true }
+
+// A server that cannot accept for a while reports it, waits and goes on; after an
+// error that does not pass, it returns it.
+func TestAcceptErrors(t *testing.T) {
+	passing := passingError{errors.New("too many open files")}
+	t.Run("that pass", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			start := time.Now()
+			ln := &faultyListener{newPipeListener(), []error{passing, passing, passing, passing}}
+			s := &server.Server{Handler: server.Handler{Message: echo}, Log: func(err error) {
+				if err != passing {
+					t.Errorf("reported %v", err)
+				}
+			}}
+			r := serve(t, s, ln)
+			r.dialer = ln.dial
+			p := r.open(t)
+			p.send(text("Hello"))
+			p.want(`text "Hello"`)
+			if waited := time.Since(start); waited < 20*time.Millisecond || waited > time.Second {
+				t.Errorf("waited %v in all", waited)
+			}
+		})
+	})
+	t.Run("that do not", func(t *testing.T) {
+		final := errors.New("the network is gone")
+		ln := &faultyListener{newPipeListener(), []error{passing, final}}
+		s := &server.Server{Log: func(error) {}}
+		if err := s.Serve(ln); err != final {
+			t.Errorf("Serve returned %v", err)
+		}
+		if _, err := ln.dial(); err == nil {
+			t.Error("the listener is still open")
+		}
+	})
+	t.Run("the address is taken", func(t *testing.T) {
+		ln := listenTCP(t)
+		defer ln.Close()
+		var e *net.OpError
+		if err := new(server.Server).ListenAndServe(ln.Addr().String()); !errors.As(err, &e) {
+			t.Errorf("ListenAndServe returned %v", err)
+		}
+	})
+}
+
+// ListenAndServe does what Serve does.
+func TestListenAndServe(t *testing.T) {
+	ln := listenTCP(t)
+	addr := ln.Addr().String()
+	ln.Close() // nobody else will ask for the port so soon
+	s := &server.Server{Handler: server.Handler{Open: func(c *server.Conn) { c.Close(wire.NormalClosure, "") }}}
+	served := make(chan error, 1)
+	go func() { served <- s.ListenAndServe(addr) }()
+	var nc net.Conn
+	for nc == nil {
+		select {
+		case err := <-served:
+			t.Fatalf("ListenAndServe returned %v", err)
+		default:
+			nc, _ = net.Dial("tcp", addr)
+		}
+	}
+	p := newPeer(t, nc)
+	p.send(request("/"), closing(1000, ""))
+	p.response()
+	p.want(`close 1000 ""`)
+	p.wantEnd()
+	nc.Close()
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := result(t, served); err != server.ErrServerClosed {
+		t.Errorf("ListenAndServe returned %v", err)
+	}
+}

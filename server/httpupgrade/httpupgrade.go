@@ -28,6 +28,9 @@ func Handler(s *server.Server) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		up, err := s.Upgrade(request(r))
 		if err != nil {
+			if s.Log != nil {
+				s.Log(&server.RefusedError{RemoteAddr: addr(r.RemoteAddr), Err: err})
+			}
 			refuse(w, err)
 			return
 		}
@@ -43,6 +46,12 @@ func Handler(s *server.Server) http.Handler {
 		go s.Run(nc, up)
 	})
 }
+
+// addr is a client's address as net/http knows it.
+type addr string
+
+func (addr) Network() string  { return "tcp" }
+func (a addr) String() string { return string(a) }
 
 // request returns r as the client sent it. net/http has taken some fields out of
 // the header that matter here.
@@ -81,7 +90,7 @@ func takeOver(w http.ResponseWriter) (net.Conn, []byte, error) {
 // server, the client is not told more than the status, and the connection ends.
 func refuse(w http.ResponseWriter, err error) {
 	status := http.StatusForbidden
-	connection := "close"
+	connection := []string{"close"}
 	var e *handshake.Error
 	if errors.As(err, &e) {
 		status = e.Status
@@ -89,10 +98,12 @@ func refuse(w http.ResponseWriter, err error) {
 			name = http.CanonicalHeaderKey(name)
 			w.Header()[name] = values
 			if name == "Upgrade" {
-				connection = "close, Upgrade" // RFC 9110, Section 7.8
+				// RFC 9110, Section 7.8. In a line of its own, because net/http
+				// looks for "close" in the first only, and as nothing else.
+				connection = append(connection, "Upgrade")
 			}
 		}
 	}
-	w.Header().Set("Connection", connection)
+	w.Header()["Connection"] = connection
 	http.Error(w, http.StatusText(status), status)
 }

@@ -1,0 +1,458 @@
+package httpupgrade_test
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/fibersock/fibersock/client"
+	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/server"
+	"github.com/fibersock/fibersock/server/httpupgrade"
+	"github.com/fibersock/fibersock/wire"
+)
+
+// echoServer returns a server that sends every message back.
+func echoServer() *server.Server {
+	return &server.Server{Handler: server.Handler{
+		Message: func(c *server.Conn, op wire.Opcode, p []byte) { c.Send(op, p) },
+	}}
+}
+
+// serve serves h, and shuts down s when the test ends.
+func serve(t *testing.T, h http.Handler, s *server.Server) *httptest.Server {
+	t.Helper()
+	hs := httptest.NewServer(h)
+	t.Cleanup(func() { stop(t, hs, s) })
+	return hs
+}
+
+func stop(t *testing.T, hs *httptest.Server, s *server.Server) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := s.Shutdown(ctx); err != nil {
+		t.Error(err)
+	}
+	hs.Close()
+}
+
+// wsURL returns the ws or wss URL for an http or https URL.
+func wsURL(u string) string { return "ws" + strings.TrimPrefix(u, "http") }
+
+// checkEcho opens a connection, sends a message, and expects it back.
+func checkEcho(t *testing.T, url string, cfg *client.Config) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	c, err := client.Dial(ctx, url, cfg)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer c.CloseNow()
+	if err := c.SendText("κόσμε"); err != nil {
+		t.Error(err)
+	}
+	if m, err := c.Receive(ctx); err != nil || m.Text() != "κόσμε" {
+		t.Errorf("got %q, %v", m.Payload, err)
+	}
+	if err := c.Close(ctx, wire.NormalClosure, ""); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestMuxThatHasOtherThingsToDo(t *testing.T) {
+	s := echoServer()
+	mux := http.NewServeMux()
+	mux.Handle("GET /ws", httpupgrade.Handler(s))
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "a page") })
+	hs := serve(t, mux, s)
+	checkEcho(t, wsURL(hs.URL)+"/ws", nil)
+	r, err := http.Get(hs.URL + "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	if body, _ := io.ReadAll(r.Body); string(body) != "a page" {
+		t.Errorf("got %q", body)
+	}
+}
+
+func TestRequestIsThereForTheHandler(t *testing.T) {
+	s := &server.Server{Subprotocols: []string{"chat"}}
+	got := make(chan []string, 1)
+	s.Handler.Open = func(c *server.Conn) {
+		got <- []string{c.Path(), c.Query(), c.Header().Get("x-token"), c.Subprotocol(), c.Request().Host()}
+	}
+	hs := serve(t, httpupgrade.Handler(s), s)
+	c, err := client.Dial(t.Context(), wsURL(hs.URL)+"/a%2Fb?x=1&y=2", &client.Config{
+		Header:       map[string][]string{"X-Token": {"secret"}},
+		Subprotocols: []string{"other", "chat"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.CloseNow()
+	want := []string{"/a%2Fb", "x=1&y=2", "secret", "chat", strings.TrimPrefix(hs.URL, "http://")}
+	for i, g := range <-got {
+		if g != want[i] {
+			t.Errorf("got %q, want %q", g, want[i])
+		}
+	}
+}
+
+// wrapped is a ResponseWriter as middleware makes it.
+type wrapped struct{ http.ResponseWriter }
+
+// unwrapping is one that http.ResponseController can see through.
+type unwrapping struct{ wrapped }
+
+func (u unwrapping) Unwrap() http.ResponseWriter { return u.ResponseWriter }
+
+// T-D21: middleware wraps the ResponseWriter.
+func TestWrappedResponseWriters(t *testing.T) {
+	s := echoServer()
+	var mu sync.Mutex
+	var logged []error
+	s.Log = func(err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		logged = append(logged, err)
+	}
+	h := httpupgrade.Handler(s)
+	mux := http.NewServeMux()
+	mux.HandleFunc("/unwrapping", func(w http.ResponseWriter, r *http.Request) {
+		h.ServeHTTP(unwrapping{wrapped{unwrapping{wrapped{w}}}}, r)
+	})
+	mux.HandleFunc("/wrapped", func(w http.ResponseWriter, r *http.Request) { h.ServeHTTP(wrapped{w}, r) })
+	hs := serve(t, mux, s)
+
+	checkEcho(t, wsURL(hs.URL)+"/unwrapping", nil)
+
+	var refused *client.HandshakeError
+	_, err := client.Dial(t.Context(), wsURL(hs.URL)+"/wrapped", nil)
+	if !errors.As(err, &refused) || refused.Response.Status != 500 {
+		t.Errorf("without Unwrap: %v", err)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if len(logged) != 1 || !strings.Contains(logged[0].Error(), "httpupgrade_test.wrapped") || !errors.Is(logged[0], http.ErrNotSupported) {
+		t.Errorf("logged %v", logged)
+	}
+}
+
+// exchange sends a request, raw, and returns the connection after the response's
+// head.
+func exchange(t *testing.T, url, request string) (*http.Response, *bufio.Reader, net.Conn) {
+	t.Helper()
+	nc, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { nc.Close() })
+	if _, err := io.WriteString(nc, request); err != nil {
+		t.Fatal(err)
+	}
+	br := bufio.NewReader(nc)
+	r, err := http.ReadResponse(br, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r, br, nc
+}
+
+// request returns an opening handshake request with changes to its lines: a line
+// with the same field name replaces, "Name:" alone removes, others are added.
+func request(changes ...string) string {
+	lines := []string{
+		"GET / HTTP/1.1", "Host: example.com", "Upgrade: websocket", "Connection: Upgrade",
+		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13",
+	}
+next:
+	for _, change := range changes {
+		name, _, isField := strings.Cut(change, ":")
+		for i, line := range lines {
+			if isField && strings.HasPrefix(line, name+":") || !isField && i == 0 {
+				lines[i] = change
+				continue next
+			}
+		}
+		lines = append(lines, change)
+	}
+	var b strings.Builder
+	for _, line := range lines {
+		if !strings.HasSuffix(line, ":") {
+			b.WriteString(line + "\r\n")
+		}
+	}
+	return b.String() + "\r\n"
+}
+
+// 6455-4.2.2-m: frames that came in the same segment as the request.
+func TestFramesBehindTheRequest(t *testing.T) {
+	s := echoServer()
+	hs := serve(t, httpupgrade.Handler(s), s)
+	r, br, nc := exchange(t, hs.URL, request()+"\x81\x85\x00\x00\x00\x00Hello")
+	if r.StatusCode != 101 {
+		t.Fatal(r.Status)
+	}
+	frame := make([]byte, 7)
+	if _, err := io.ReadFull(br, frame); err != nil || string(frame) != "\x81\x05Hello" {
+		t.Errorf("got %q, %v", frame, err)
+	}
+	nc.Close()
+}
+
+// The refusals of package server, with the same status and header fields.
+func TestRefusals(t *testing.T) {
+	s := &server.Server{Handlers: map[string]*server.Handler{"/": {}}}
+	s.Authorize = func(r *handshake.Request, _ *handshake.Acceptance) error {
+		if r.Header.Get("X-Deny") != "" {
+			return &handshake.Error{Status: 401, Header: map[string][]string{"WWW-Authenticate": {"Basic"}}}
+		}
+		return nil
+	}
+	var refusals sync.Map
+	s.Log = func(err error) { refusals.Store(err, true) }
+	hs := serve(t, httpupgrade.Handler(s), s)
+	for _, c := range []struct {
+		id      string
+		changes []string
+		body    string
+		status  int
+		field   string
+		value   string
+	}{
+		{"6455-4.2.1-b", []string{"POST / HTTP/1.1"}, "", 405, "Allow", "GET"},
+		{"6455-4.2.1-f", []string{"Upgrade:"}, "", 426, "Upgrade", "websocket"},
+		{"6455-4.2.1-g", []string{"Connection: keep-alive"}, "", 400, "", ""},
+		{"6455-4.2.1-h", []string{"Sec-WebSocket-Key: short"}, "", 400, "", ""},
+		{"6455-11.3.1-a", []string{"X-Key: 1\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="}, "", 400, "", ""},
+		{"6455-4.2.2-d", []string{"Sec-WebSocket-Version: 25"}, "", 426, "Sec-WebSocket-Version", "13"},
+		{"6455-4.2.2-e", []string{"GET /elsewhere HTTP/1.1"}, "", 404, "", ""},
+		{"6455-10.2-a", []string{"Origin: http://evil.example"}, "", 403, "", ""},
+		{"9110-7.8-f, T-D14", []string{"Content-Length: 6"}, "\x89\x80\x01\x02\x03\x04", 400, "", ""},
+		{"9110-7.8-f", []string{"Transfer-Encoding: chunked"}, "0\r\n\r\n", 400, "", ""},
+		{"9110-7.8-e", []string{"Expect: 100-continue"}, "", 417, "", ""},
+		{"6455-4.2.2-b", []string{"X-Deny: yes"}, "", 401, "WWW-Authenticate", "Basic"},
+	} {
+		r, br, nc := exchange(t, hs.URL, request(c.changes...)+c.body+request())
+		if r.StatusCode != c.status {
+			t.Errorf("%s: %s, want %d", c.id, r.Status, c.status)
+			nc.Close()
+			continue
+		}
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Errorf("%s: %v", c.id, err)
+		}
+		if c.field != "" && r.Header.Get(c.field) != c.value {
+			t.Errorf("%s: %s is %q, want %q", c.id, c.field, r.Header.Get(c.field), c.value)
+		}
+		if !r.Close || r.Header.Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("%s: header %v", c.id, r.Header)
+		}
+		if strings.Contains(string(body), "elsewhere") || strings.Contains(string(body), "evil") {
+			t.Errorf("%s: the body tells what was asked: %q", c.id, body)
+		}
+		nc.SetReadDeadline(time.Now().Add(5 * time.Second))
+		// T-E01: what was pipelined behind a refused handshake is not answered.
+		if rest, err := io.ReadAll(br); len(rest) > 0 || err != nil && !errors.Is(err, net.ErrClosed) && !isReset(err) {
+			t.Errorf("%s: afterwards %q, %v", c.id, rest, err)
+		}
+	}
+	n := 0
+	refusals.Range(func(err, _ any) bool {
+		var refused *server.RefusedError
+		if !errors.As(err.(error), &refused) || !strings.HasPrefix(refused.RemoteAddr.String(), "127.0.0.1:") {
+			t.Errorf("logged %v", err)
+		}
+		n++
+		return true
+	})
+	if n != 12 {
+		t.Errorf("%d refusals were logged", n)
+	}
+}
+
+// isReset reports whether err is that the server closed with input unread, which
+// net/http may do.
+func isReset(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op)
+}
+
+// 9110-7.8-g: a 426 names the protocol, also in Connection, and the connection ends
+// all the same.
+func TestUpgradeRequired(t *testing.T) {
+	s := echoServer()
+	hs := serve(t, httpupgrade.Handler(s), s)
+	nc, err := net.Dial("tcp", strings.TrimPrefix(hs.URL, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	io.WriteString(nc, request("Upgrade: h2c"))
+	answer, err := io.ReadAll(nc) // to its end
+	if err != nil {
+		t.Error(err)
+	}
+	for _, want := range []string{"HTTP/1.1 426 ", "\r\nUpgrade: websocket\r\n", "\r\nConnection: close\r\n", "\r\nConnection: Upgrade\r\n"} {
+		if !strings.Contains(string(answer), want) {
+			t.Errorf("%q is missing in %q", want, answer)
+		}
+	}
+}
+
+// 8441-5-g: a request over HTTP/2 has no connection to take over.
+func TestHTTP2IsRefused(t *testing.T) {
+	s := echoServer()
+	hs := httptest.NewUnstartedServer(httpupgrade.Handler(s))
+	hs.EnableHTTP2 = true
+	hs.StartTLS()
+	defer stop(t, hs, s)
+	r, err := hs.Client().Get(hs.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Body.Close()
+	if r.ProtoMajor != 2 || r.StatusCode != 505 {
+		t.Errorf("%s %s", r.Proto, r.Status)
+	}
+	hs.Client().CloseIdleConnections()
+}
+
+// 6455-4.2.2-n: the timeouts of net/http end with the handshake.
+func TestTimeoutsOfTheHTTPServerEndWithTheHandshake(t *testing.T) {
+	s := echoServer()
+	late := make(chan bool, 1)
+	s.Handler.Serve = func(c *server.Conn) {
+		ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
+		defer cancel()
+		_, err := c.Receive(ctx)
+		late <- errors.Is(err, context.DeadlineExceeded) && c.SendText("still here") == nil
+		c.Receive(context.Background())
+	}
+	hs := httptest.NewUnstartedServer(httpupgrade.Handler(s))
+	hs.Config.ReadTimeout = 50 * time.Millisecond
+	hs.Config.WriteTimeout = 50 * time.Millisecond
+	hs.Config.IdleTimeout = 50 * time.Millisecond
+	hs.Start()
+	defer stop(t, hs, s)
+	c, err := client.Dial(t.Context(), wsURL(hs.URL), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.CloseNow()
+	if !<-late {
+		t.Error("the connection did not outlive the server's timeouts")
+	}
+	if m, err := c.Receive(t.Context()); err != nil || m.Text() != "still here" {
+		t.Errorf("got %q, %v", m.Payload, err)
+	}
+}
+
+// T-E05: behind the standard library's own proxy.
+func TestBehindReverseProxy(t *testing.T) {
+	s := echoServer()
+	s.Origins = []string{"*"}
+	hs := serve(t, httpupgrade.Handler(s), s)
+	target, err := url.Parse(hs.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport := new(http.Transport)
+	defer transport.CloseIdleConnections()
+	proxy := httptest.NewServer(&httputil.ReverseProxy{
+		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(target) },
+		Transport: transport,
+	})
+	defer proxy.Close()
+	checkEcho(t, wsURL(proxy.URL), nil)
+}
+
+func TestOverTLS(t *testing.T) {
+	s := echoServer()
+	hs := httptest.NewTLSServer(httpupgrade.Handler(s))
+	defer stop(t, hs, s)
+	roots := x509.NewCertPool()
+	roots.AddCert(hs.Certificate())
+	checkEcho(t, wsURL(hs.URL), &client.Config{TLS: &tls.Config{RootCAs: roots}})
+}
+
+func TestHandshakesAfterShutdownGet503(t *testing.T) {
+	s := echoServer()
+	hs := serve(t, httpupgrade.Handler(s), s)
+	c, err := client.Dial(t.Context(), wsURL(hs.URL), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.CloseNow()
+	done := make(chan error, 1)
+	go func() { done <- s.Shutdown(context.Background()) }()
+	var closed *client.CloseError
+	if _, err := c.Receive(t.Context()); !errors.As(err, &closed) || closed.Code != wire.GoingAway {
+		t.Errorf("the open connection: %v", err)
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	var refused *client.HandshakeError
+	if _, err := client.Dial(t.Context(), wsURL(hs.URL), nil); !errors.As(err, &refused) || refused.Response.Status != 503 {
+		t.Errorf("a new one: %v", err)
+	}
+}
+
+// T-F08: every GET is safe to http.CrossOriginProtection, a handshake is not.
+func TestOriginIsCheckedBehindCrossOriginProtection(t *testing.T) {
+	s := echoServer()
+	hs := serve(t, http.NewCrossOriginProtection().Handler(httpupgrade.Handler(s)), s)
+	checkEcho(t, wsURL(hs.URL), nil)
+	var refused *client.HandshakeError
+	_, err := client.Dial(t.Context(), wsURL(hs.URL), &client.Config{Header: map[string][]string{
+		"Origin": {"https://evil.example"}, "Sec-Fetch-Site": {"cross-site"},
+	}})
+	if !errors.As(err, &refused) || refused.Response.Status != 403 {
+		t.Errorf("got %v", err)
+	}
+}
+
+// The client vanishes between its request and the response (T-D11).
+func TestClientThatVanishesDuringTheHandshake(t *testing.T) {
+	s := echoServer()
+	held, release := make(chan bool), make(chan bool)
+	s.Authorize = func(*handshake.Request, *handshake.Acceptance) error {
+		held <- true
+		<-release
+		return nil
+	}
+	ended := make(chan wire.StatusCode, 1)
+	s.Handler.Close = func(_ *server.Conn, code wire.StatusCode, _ string) { ended <- code }
+	hs := serve(t, httpupgrade.Handler(s), s)
+	nc, err := net.Dial("tcp", strings.TrimPrefix(hs.URL, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	io.WriteString(nc, request())
+	<-held
+	nc.(*net.TCPConn).SetLinger(0)
+	nc.Close()
+	close(release)
+	for range s.Conns() { // it may have been noticed before or after Open
+		if code := <-ended; code != wire.AbnormalClosure {
+			t.Errorf("closed with %v", code)
+		}
+	}
+}

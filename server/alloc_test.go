@@ -1,0 +1,138 @@
+//go:build !race
+
+// The race detector makes pools forget, so that allocations are counted without it.
+
+package server
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"runtime"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/fibersock/fibersock/wire"
+)
+
+// nowhere is a transport that takes everything at once. These tests call what a
+// loop calls.
+type nowhere struct{}
+
+func (nowhere) Write(p []byte) (int, error) { return len(p), nil }
+func (nowhere) Background() func(func())    { return nil }
+func (nowhere) Finish(time.Duration)        {}
+func (nowhere) Close() error                { return nil }
+func (nowhere) LocalAddr() net.Addr         { return nil }
+func (nowhere) RemoteAddr() net.Addr        { return nil }
+
+// openNowhere returns an open connection of s that ends with the test.
+func openNowhere(t *testing.T, s *Server) *Conn {
+	c := s.newConn(nowhere{})
+	if !c.open(Upgraded{}) {
+		t.Fatal("not open")
+	}
+	t.Cleanup(func() { c.lost(net.ErrClosed) })
+	return c
+}
+
+func masked(op wire.Opcode, p []byte, final bool) []byte {
+	return wire.AppendFrame(nil, wire.Header{Fin: final, Opcode: op, Masked: true, Key: 0x3d21fa37}, p)
+}
+
+// An echo costs no allocation, once the pools are filled.
+func TestEchoAllocatesNothing(t *testing.T) {
+	handlers := map[string]Handler{
+		"Message": {Message: func(c *Conn, op wire.Opcode, p []byte) { c.Send(op, p) }},
+		"Partial": {
+			Message: func(c *Conn, op wire.Opcode, p []byte) { c.Send(op, p) },
+			Partial: func(c *Conn, op wire.Opcode, p []byte, final bool) { c.Send(op, p) },
+		},
+	}
+	for _, size := range []int{0, 125, 16 << 10} {
+		p := bytes.Repeat([]byte("a"), size)
+		for name, frames := range map[string][]byte{
+			"whole":     masked(wire.Text, p, true),
+			"fragments": slices.Concat(masked(wire.Text, p, false), masked(wire.Continuation, p, false), masked(wire.Continuation, p, true)),
+			"with Ping": slices.Concat(masked(wire.Ping, nil, true), masked(wire.Binary, p, true)),
+		} {
+			for style, h := range handlers {
+				t.Run(fmt.Sprint(name, " ", size, " ", style), func(t *testing.T) {
+					c := openNowhere(t, &Server{Handler: h})
+					in := make([]byte, len(frames))
+					echo := func() {
+						copy(in, frames)
+						for b := range slices.Chunk(in, readBufferSize) {
+							if !c.receive(b) {
+								t.Fatal(c.Err())
+							}
+						}
+					}
+					echo()
+					if n := testing.AllocsPerRun(200, echo); n != 0 {
+						t.Errorf("%v allocations", n)
+					}
+				})
+			}
+		}
+	}
+}
+
+// Nor does it in the blocking style, with a buffer to receive into.
+func TestEchoOfServeAllocatesNothing(t *testing.T) {
+	sent := make(chan struct{})
+	c := openNowhere(t, &Server{Handler: Handler{Serve: func(c *Conn) {
+		var buf []byte
+		for {
+			op, p, err := c.ReceiveInto(context.Background(), buf[:0])
+			if err != nil {
+				return
+			}
+			c.Send(op, p)
+			buf = p
+			sent <- struct{}{}
+		}
+	}}})
+	frame := masked(wire.Text, bytes.Repeat([]byte("a"), 1000), true)
+	in := make([]byte, len(frame))
+	echo := func() {
+		copy(in, frame)
+		c.receive(in)
+		<-sent
+	}
+	for range 3 { // buffers go around
+		echo()
+	}
+	if n := testing.AllocsPerRun(200, echo); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+// A broadcast is encoded once: it costs its own size, not that for each receiver.
+func TestBroadcastIsEncodedOnce(t *testing.T) {
+	const receivers, size = 50, 1 << 20
+	s := new(Server)
+	var conns []*Conn
+	for range receivers {
+		conns = append(conns, openNowhere(t, s))
+	}
+	p := make([]byte, size)
+	broadcast := func() {
+		if err := s.Broadcast(wire.Binary, p); err != nil {
+			t.Error(err)
+		}
+		for _, c := range conns {
+			c.awaitBroadcasts()
+		}
+	}
+	broadcast()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	broadcast()
+	runtime.ReadMemStats(&after)
+	if n := after.TotalAlloc - before.TotalAlloc; n > 2*size {
+		t.Errorf("%d bytes for a message of %d", n, size)
+	}
+}

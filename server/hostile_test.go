@@ -1,0 +1,166 @@
+package server_test
+
+import (
+	"context"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/fibersock/fibersock/server"
+	"github.com/fibersock/fibersock/wire"
+)
+
+// Connections that end without a word, wherever they are, leave nothing behind:
+// no goroutine, no descriptor, no place in the registry (T-C11, T-C14, T-D10, T-D11).
+func TestNothingIsLeftOfConnectionsThatEndAbruptly(t *testing.T) {
+	const each = 100
+	upgrade := func(p *peer) {
+		p.send(request("/"))
+		p.response()
+	}
+	states := []func(p *peer){
+		func(*peer) {},
+		func(p *peer) { p.send(request("/")[:70]) },
+		func(p *peer) { p.send(request("/")) }, // perhaps with the 101 on its way
+		upgrade,
+		func(p *peer) { upgrade(p); p.send("\x81") },
+		func(p *peer) { upgrade(p); p.send(declaring(wire.Text, 1000, true), "a") },
+		func(p *peer) { upgrade(p); p.send(fragment(wire.Text, "a", false)) },
+		func(p *peer) { upgrade(p); p.send(text("Hello"), frame(wire.Ping, "")) }, // with the echo on its way
+		func(p *peer) { upgrade(p); p.send(text("close")); p.next() },
+		func(p *peer) { upgrade(p); p.send(closing(1000, "")) },
+	}
+	eachLoop(t, func(t *testing.T, start starter) {
+		s := start(t, &server.Server{Handler: server.Handler{Message: func(c *server.Conn, op wire.Opcode, p []byte) {
+			if string(p) == "close" {
+				c.Close(1000, "")
+			}
+			c.Send(op, p)
+		}}})
+		before, files := runtime.NumGoroutine(), openFiles()
+		for range each {
+			for _, state := range states {
+				nc, err := s.dialer()
+				if err != nil {
+					t.Fatal(err)
+				}
+				p := &peer{t: t, nc: nc}
+				state(p)
+				p.reset()
+			}
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		if err := s.Shutdown(ctx); err != nil { // waits until the registry is empty
+			t.Fatal(err)
+		}
+		deadline := time.Now().Add(patience)
+		for runtime.NumGoroutine() > before || openFiles() > files {
+			if time.Now().After(deadline) {
+				t.Fatalf("%d goroutines and %d files are left, %d and %d were there before", runtime.NumGoroutine(), openFiles(), before, files)
+			}
+			runtime.Gosched()
+		}
+	})
+}
+
+// openFiles counts the process's descriptors; 0 where the system does not show them.
+func openFiles() int {
+	files, _ := os.ReadDir("/proc/self/fd")
+	return len(files)
+}
+
+// All that can be done to a connection at once, from everywhere, while its client
+// does what it likes (T-H02). The race detector has the last word.
+func TestEverythingAtOnce(t *testing.T) {
+	const conns = 200
+	eachLoop(t, func(t *testing.T, start starter) {
+		torment := func(c *server.Conn) {
+			for _, do := range []func(){
+				func() { c.SendText("Hello") },
+				func() { c.Send(wire.Binary, make([]byte, 10_000)) },
+				func() { c.SendFragment(wire.Text, []byte("a"), false) },
+				func() { c.SendFragment(wire.Continuation, nil, true) },
+				func() { c.Ping(nil) },
+				func() { c.Close(1000, "") },
+				func() { c.SetValue(c.Value()) },
+				func() { c.CloseNow() },
+			} {
+				go do()
+			}
+		}
+		s := start(t, &server.Server{
+			Handler: server.Handler{Open: torment, Message: echo},
+			Handlers: map[string]*server.Handler{
+				"/serve": {Serve: func(c *server.Conn) {
+					torment(c)
+					for range c.Messages(t.Context()) {
+					}
+				}},
+				"/pieces": {Message: echo, Partial: func(c *server.Conn, _ wire.Opcode, _ []byte, _ bool) { torment(c) }},
+			},
+			PingInterval: 10 * time.Millisecond,
+		})
+		var all sync.WaitGroup
+		for _, target := range []string{"/", "/serve", "/pieces"} {
+			all.Go(func() {
+				for range conns {
+					nc, err := s.dialer()
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					p := &peer{t: t, nc: nc}
+					p.trySend(request(target), text("Hello"), fragment(wire.Text, "a", false), frame(wire.Ping, ""), fragment(wire.Continuation, "b", true))
+					p.more()
+					p.trySend(closing(1000, ""))
+					p.reset()
+				}
+			})
+			all.Go(func() {
+				for range conns {
+					s.Broadcast(wire.Text, []byte(strings.Repeat("a", 1000)))
+					for c := range s.Conns() {
+						c.Ping(nil)
+					}
+				}
+			})
+		}
+		all.Wait()
+	})
+}
+
+// A client that pings at line rate and does not read gets no memory for it (T-C01, 6455-5.5.3-b),
+// nor does one that sends Pongs nobody asked for (T-C03, T-C04, 6455-5.5.3-c).
+func TestFloodsOfControlFramesCostNoMemory(t *testing.T) {
+	const frames = 100_000
+	eachLoop(t, func(t *testing.T, start starter) {
+		s := start(t, &server.Server{Handler: server.Handler{Message: echo}, WriteTimeout: 200 * time.Millisecond})
+		for name, payload := range map[string]string{
+			"Pings":  frame(wire.Ping, strings.Repeat("?", 125)),
+			"Pongs":  frame(wire.Pong, strings.Repeat("!", 125)),
+			"texts":  text(""), // T-A12, T-H16
+			"pieces": fragment(wire.Text, "", false) + fragment(wire.Continuation, "", true),
+		} {
+			t.Run(name, func(t *testing.T) {
+				p := s.open(t)
+				chunk := strings.Repeat(payload, 100)
+				before, goroutines := heap(), runtime.NumGoroutine()
+				for range frames / 100 {
+					if p.trySend(chunk) != nil {
+						break // cut, because it does not read
+					}
+				}
+				if grown := heap() - before; grown > 8<<20 { // the Pings alone are 13 MB
+					t.Errorf("the heap has grown by %d bytes", grown)
+				}
+				if n := runtime.NumGoroutine() - goroutines; n > 5 {
+					t.Errorf("%d goroutines more", n)
+				}
+			})
+		}
+	})
+}

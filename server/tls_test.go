@@ -1,0 +1,208 @@
+//go:build !notls
+
+package server_test
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"net"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fibersock/fibersock/server"
+	"github.com/fibersock/fibersock/wire"
+)
+
+// certificate returns one for 127.0.0.1, and the configuration of a client that
+// trusts it.
+func certificate(t *testing.T) (tls.Certificate, *tls.Config) {
+	t.Helper()
+	ts := httptest.NewTLSServer(nil)
+	defer ts.Close()
+	trusted := x509.NewCertPool()
+	trusted.AddCert(ts.Certificate())
+	return ts.TLS.Certificates[0], &tls.Config{RootCAs: trusted, ServerName: "127.0.0.1"}
+}
+
+// serveTLS serves over TLS what ln accepts, with what certificate has returned.
+// Its peers speak TLS.
+func serveTLS(t *testing.T, s *server.Server, ln net.Listener, cert tls.Certificate, cfg *tls.Config) *running {
+	t.Helper()
+	r := serve(t, s, tls.NewListener(ln, &tls.Config{Certificates: []tls.Certificate{cert}}))
+	plain := r.dialer
+	if pipes, ok := ln.(*pipeListener); ok {
+		plain = pipes.dial
+	}
+	r.dialer = func() (net.Conn, error) {
+		nc, err := plain()
+		if err != nil {
+			return nil, err
+		}
+		return tls.Client(nc, cfg), nil
+	}
+	return r
+}
+
+// On a TLS port everything goes through TLS, and ends as it should: Close frame,
+// close_notify, TCP (6455-4.2.2-a, 6455-10.6-a, 6455-7.1.1-a, T-G10).
+func TestTLSCarriesTheWholeConnection(t *testing.T) {
+	rec := newRecorder(t)
+	h := rec.handler()
+	h.Message = echo
+	cert, cfg := certificate(t)
+	s := serveTLS(t, &server.Server{Handler: h}, listenTCP(t), cert, cfg)
+	for range 10 {
+		p := s.dial(t)
+		p.send(request("/"), text("with the request"))
+		p.response()
+		p.want(`text "with the request"`)
+		long := strings.Repeat("a", 300_000)
+		p.send(text(long))
+		p.want("text 300000 bytes")
+		p.send(closing(1000, ""), strings.Repeat(text(long[:1000]), 100))
+		p.want(`close 1000 ""`)
+		p.wantEnd() // io.EOF stands for close_notify, else it is io.ErrUnexpectedEOF
+		p.nc.Close()
+		rec.want("open", `close 1000 ""`)
+	}
+	bad := s.dial(t)
+	bad.send(strings.Replace(request("/"), "GET", "PUT", 1))
+	checkRefused(t, bad, 405)
+}
+
+// What is no TLS on a TLS port is cut, and so is who does not finish its TLS
+// handshake (T-D08).
+func TestNoTLSOnATLSPort(t *testing.T) {
+	cert, cfg := certificate(t)
+	t.Run("plain HTTP", func(t *testing.T) {
+		s := serveTLS(t, &server.Server{}, listenTCP(t), cert, cfg)
+		nc, err := net.Dial("tcp", s.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := newPeer(t, nc)
+		p.send(request("/"))
+		if b, _ := p.rest(); strings.Contains(string(b), " 101 ") {
+			t.Errorf("answered with %q", b)
+		}
+	})
+	t.Run("half a ClientHello", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			ln := newPipeListener()
+			serveTLS(t, &server.Server{HandshakeTimeout: 8 * time.Second}, ln, cert, cfg)
+			nc, err := ln.dial()
+			if err != nil {
+				t.Fatal(err)
+			}
+			p := newPeer(t, nc)
+			p.send("\x16\x03\x01")
+			timed(t, "cut", 8*time.Second, p.wantEnd)
+		})
+	})
+}
+
+// A client that does not read is cut over TLS too, where closing wants to write
+// as well (T-C08).
+func TestTLSClientThatDoesNotReadIsCut(t *testing.T) {
+	cert, cfg := certificate(t)
+	synctest.Test(t, func(t *testing.T) {
+		rec := newRecorder(t)
+		serveTLS(t, &server.Server{Handler: rec.handler(), WriteTimeout: 8 * time.Second}, newPipeListener(), cert, cfg).open(t)
+		c := rec.conn()
+		timed(t, "cut", 8*time.Second, func() {
+			if err := c.Send(wire.Binary, make([]byte, 100_000)); err == nil {
+				t.Error("nobody has read it")
+			}
+		})
+		rec.want("open", "lost", `close 1006 ""`)
+		wantTimeout(t, c.Err(), "WriteTimeout")
+	})
+}
+
+// ListenAndServeTLS finds its certificate in the files or in the configuration,
+// which it does not change, and agrees on no other protocol than HTTP/1.1.
+func TestListenAndServeTLS(t *testing.T) {
+	cert, cfg := certificate(t)
+	certFile, keyFile := writePEM(t, cert)
+	own := &tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: []string{"h2", "http/1.1"}}
+	for name, tt := range map[string]struct {
+		tls           *tls.Config
+		certFile, key string
+	}{
+		"files":         {nil, certFile, keyFile},
+		"configuration": {own, "", ""},
+		"both":          {own, certFile, keyFile},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ln := listenTCP(t)
+			addr := ln.Addr().String()
+			ln.Close() // nobody else will ask for the port so soon
+			s := &server.Server{Handler: server.Handler{Message: echo}, TLS: tt.tls}
+			served := make(chan error, 1)
+			go func() { served <- s.ListenAndServeTLS(addr, tt.certFile, tt.key) }()
+			var nc net.Conn
+			for nc == nil {
+				select {
+				case err := <-served:
+					t.Fatalf("ListenAndServeTLS returned %v", err)
+				default:
+					nc, _ = net.Dial("tcp", addr)
+				}
+			}
+			offer := cfg.Clone()
+			offer.NextProtos = []string{"h2", "http/1.1"}
+			tc := tls.Client(nc, offer)
+			p := newPeer(t, tc)
+			p.send(request("/"), text("Hello"))
+			p.response()
+			p.want(`text "Hello"`)
+			if got := tc.ConnectionState().NegotiatedProtocol; got != "http/1.1" {
+				t.Errorf("agreed on %q", got)
+			}
+			tc.Close()
+			if err := s.Shutdown(t.Context()); err != nil {
+				t.Error(err)
+			}
+			if err := result(t, served); err != server.ErrServerClosed {
+				t.Errorf("ListenAndServeTLS returned %v", err)
+			}
+		})
+	}
+	if len(own.NextProtos) != 2 || len(own.Certificates) != 1 {
+		t.Errorf("the program's configuration was changed: %v", own.NextProtos)
+	}
+	t.Run("no such file", func(t *testing.T) {
+		if err := new(server.Server).ListenAndServeTLS("127.0.0.1:0", certFile, keyFile+"x"); !os.IsNotExist(err) {
+			t.Errorf("ListenAndServeTLS returned %v", err)
+		}
+	})
+	t.Run("the address is taken", func(t *testing.T) {
+		ln := listenTCP(t)
+		defer ln.Close()
+		if err := new(server.Server).ListenAndServeTLS(ln.Addr().String(), certFile, keyFile); err == nil {
+			t.Errorf("ListenAndServeTLS returned %v", err)
+		}
+	})
+}
+
+func writePEM(t *testing.T, cert tls.Certificate) (certFile, keyFile string) {
+	t.Helper()
+	key, err := x509.MarshalPKCS8PrivateKey(cert.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(name, kind string, der []byte) string {
+		file := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	return write("cert.pem", "CERTIFICATE", cert.Certificate[0]), write("key.pem", "PRIVATE KEY", key)
+}

@@ -1,0 +1,308 @@
+package server_test
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"log"
+	"net"
+	"strings"
+
+	"github.com/fibersock/fibersock/client"
+	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/server"
+	"github.com/fibersock/fibersock/wire"
+)
+
+// In the examples a client of this module asks, on a port that is free. A program
+// would call ListenAndServe.
+func listen() (ln net.Listener, url string) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	return ln, "ws://" + ln.Addr().String()
+}
+
+func dial(url string) *client.Conn {
+	c, err := client.Dial(context.Background(), url, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	return c
+}
+
+// receive returns the next message, or how the connection ended.
+func receive(c *client.Conn) string {
+	m, err := c.Receive(context.Background())
+	if err != nil {
+		return err.Error()
+	}
+	return m.Text()
+}
+
+// A server that sends back what comes.
+func Example() {
+	s := &server.Server{Handler: server.Handler{
+		Message: func(c *server.Conn, op wire.Opcode, p []byte) {
+			c.Send(op, p)
+		},
+	}}
+	ln, url := listen() // in place of s.ListenAndServe("localhost:8080")
+	go s.Serve(ln)
+	defer s.Shutdown(context.Background())
+
+	c := dial(url)
+	c.SendText("Hello")
+	fmt.Println(receive(c))
+	c.Close(context.Background(), wire.NormalClosure, "")
+	// Output: Hello
+}
+
+// Handlers are told what happens, one thing after the other, and may keep
+// something with the connection.
+func ExampleHandler() {
+	done := make(chan struct{})
+	s := &server.Server{Handler: server.Handler{
+		Open: func(c *server.Conn) {
+			fmt.Println("open", c.Path())
+			c.SetValue(0)
+		},
+		Message: func(c *server.Conn, op wire.Opcode, p []byte) {
+			n := c.Value().(int) + 1
+			c.SetValue(n)
+			fmt.Printf("message %d, %v: %s\n", n, op, p)
+		},
+		Close: func(c *server.Conn, code wire.StatusCode, reason string) {
+			fmt.Printf("close %d %q\n", code, reason)
+			close(done)
+		},
+	}}
+	ln, url := listen()
+	go s.Serve(ln)
+	defer s.Shutdown(context.Background())
+
+	c := dial(url + "/chat")
+	c.SendText("Hello")
+	c.SendBinary([]byte("again"))
+	c.Close(context.Background(), wire.NormalClosure, "bye")
+	<-done
+	// Output:
+	// open /chat
+	// message 1, text: Hello
+	// message 2, binary: again
+	// close 1000 "bye"
+}
+
+// With Partial, messages that do not arrive whole need not be kept whole.
+func ExampleHandler_partial() {
+	size := make(chan int, 1)
+	sum := 0
+	s := &server.Server{Handler: server.Handler{
+		Partial: func(c *server.Conn, op wire.Opcode, p []byte, final bool) {
+			if sum += len(p); final {
+				size <- sum
+			}
+		},
+	}}
+	ln, url := listen()
+	go s.Serve(ln)
+	defer s.Shutdown(context.Background())
+
+	c := dial(url)
+	c.SendBinary(make([]byte, 1_000_000))
+	fmt.Println(<-size, "bytes")
+	c.Close(context.Background(), wire.NormalClosure, "")
+	// Output: 1000000 bytes
+}
+
+// The blocking style: one function for the life of a connection. When it returns,
+// the connection is closed.
+func ExampleConn_Receive() {
+	s := &server.Server{Handler: server.Handler{
+		Serve: func(c *server.Conn) {
+			ctx := context.Background()
+			c.SendText("Who are you?")
+			name, err := c.Receive(ctx)
+			if err != nil {
+				return
+			}
+			c.Sendf("Hello, %s. What shall I add up?", name.Text())
+			var numbers []int
+			if err := c.ReceiveJSON(ctx, &numbers); err != nil {
+				return
+			}
+			sum := 0
+			for _, n := range numbers {
+				sum += n
+			}
+			c.SendJSON(map[string]int{"sum": sum})
+		},
+	}}
+	ln, url := listen()
+	go s.Serve(ln)
+	defer s.Shutdown(context.Background())
+
+	c := dial(url)
+	fmt.Println(receive(c))
+	c.SendText("Ada")
+	fmt.Println(receive(c))
+	c.SendText("[1, 2, 3]")
+	fmt.Println(receive(c))
+	fmt.Println(receive(c))
+	// Output:
+	// Who are you?
+	// Hello, Ada. What shall I add up?
+	// {"sum":6}
+	// websocket: closed by the peer with 1000 (normal closure)
+}
+
+// A chat: what one says, all hear. A client that does not listen does not keep the
+// others waiting.
+func ExampleServer_Broadcast() {
+	s := new(server.Server)
+	s.Handler.Open = func(c *server.Conn) { c.SendText("welcome") }
+	s.Handler.Message = func(c *server.Conn, op wire.Opcode, p []byte) {
+		s.Broadcast(op, p)
+	}
+	ln, url := listen()
+	go s.Serve(ln)
+	defer s.Shutdown(context.Background())
+
+	ada, bob := dial(url), dial(url)
+	fmt.Println(receive(ada), receive(bob))
+	ada.SendText("Hello, all")
+	fmt.Println("Ada hears:", receive(ada))
+	fmt.Println("Bob hears:", receive(bob))
+	ada.Close(context.Background(), wire.NormalClosure, "")
+	bob.Close(context.Background(), wire.NormalClosure, "")
+	// Output:
+	// welcome welcome
+	// Ada hears: Hello, all
+	// Bob hears: Hello, all
+}
+
+// Only to some: those in the same room.
+func ExampleBroadcast() {
+	s := new(server.Server)
+	room := func(path string) func(yield func(*server.Conn) bool) {
+		return func(yield func(*server.Conn) bool) {
+			for c := range s.Conns() {
+				if c.Path() == path && !yield(c) {
+					return
+				}
+			}
+		}
+	}
+	s.Handler.Open = func(c *server.Conn) { c.SendText("welcome to " + c.Path()) }
+	s.Handler.Message = func(c *server.Conn, op wire.Opcode, p []byte) {
+		server.Broadcast(room(c.Path()), op, p)
+		s.Broadcast(op, []byte("all rooms: closing time"))
+	}
+	ln, url := listen()
+	go s.Serve(ln)
+	defer s.Shutdown(context.Background())
+
+	ada, bob := dial(url+"/red"), dial(url+"/blue")
+	fmt.Println(receive(ada))
+	fmt.Println(receive(bob))
+	ada.SendText("Hello, red")
+	fmt.Println(receive(ada))
+	fmt.Println(receive(ada))
+	fmt.Println(receive(bob))
+	ada.Close(context.Background(), wire.NormalClosure, "")
+	bob.Close(context.Background(), wire.NormalClosure, "")
+	// Output:
+	// welcome to /red
+	// welcome to /blue
+	// Hello, red
+	// all rooms: closing time
+	// all rooms: closing time
+}
+
+// Who may connect is decided before the connection is open.
+func ExampleServer_authorize() {
+	s := &server.Server{
+		Handler: server.Handler{Open: func(c *server.Conn) { c.SendText("come in") }},
+		Authorize: func(r *handshake.Request, a *handshake.Acceptance) error {
+			token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+			if subtle.ConstantTimeCompare([]byte(token), []byte("open sesame")) == 0 {
+				return &handshake.Error{
+					Status: 401,
+					Reason: "wrong token",
+					Header: map[string][]string{"WWW-Authenticate": {"Bearer"}},
+				}
+			}
+			a.Header = map[string][]string{"Set-Cookie": {"session=1; HttpOnly"}}
+			return nil
+		},
+	}
+	ln, url := listen()
+	go s.Serve(ln)
+	defer s.Shutdown(context.Background())
+
+	_, err := client.Dial(context.Background(), url, nil)
+	var refused *client.HandshakeError
+	if errors.As(err, &refused) {
+		fmt.Println(refused.Response.Status, refused.Response.Header.Get("WWW-Authenticate"))
+	}
+	c, err := client.Dial(context.Background(), url, &client.Config{
+		Header: map[string][]string{"Authorization": {"Bearer open sesame"}},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(receive(c), c.Response().Header.Get("Set-Cookie"))
+	c.Close(context.Background(), wire.NormalClosure, "")
+	// Output:
+	// 401 Bearer
+	// come in session=1; HttpOnly
+}
+
+// Shutdown says goodbye to all, and returns when they have left.
+func ExampleServer_Shutdown() {
+	s := new(server.Server)
+	ln, url := listen()
+	served := make(chan error)
+	go func() { served <- s.Serve(ln) }()
+
+	c := dial(url)
+	left := make(chan string)
+	go func() { left <- receive(c) }()
+
+	fmt.Println(s.Shutdown(context.Background()))
+	fmt.Println(<-left)
+	fmt.Println(<-served)
+	// Output:
+	// <nil>
+	// websocket: closed by the peer with 1001 (going away)
+	// websocket: server closed
+}
+
+// Run serves a connection whose opening handshake somebody else has made, over
+// whatever is a net.Conn.
+func ExampleServer_Run() {
+	s := &server.Server{Handler: server.Handler{
+		Message: func(c *server.Conn, op wire.Opcode, p []byte) { c.Sendf("%s, twice %s", p, p) },
+	}}
+	ours, theirs := net.Pipe()
+	done := make(chan error)
+	go func() { done <- s.Run(ours, server.Upgraded{}) }()
+
+	frame := func(op wire.Opcode, p string) []byte {
+		h := wire.Header{Fin: true, Opcode: op, Masked: true, Key: wire.NewMaskingKey([4]byte{1, 2, 3, 4})}
+		return wire.AppendFrame(nil, h, []byte(p))
+	}
+	buf := make([]byte, 100)
+	theirs.Write(frame(wire.Text, "Hello"))
+	n, _ := theirs.Read(buf)
+	answer, _, _ := wire.DecodeFrame(buf[:n])
+	fmt.Printf("%v %s\n", answer.Opcode, answer.Payload)
+	theirs.Write(frame(wire.Close, ""))
+	theirs.Read(buf)
+	fmt.Println(<-done)
+	// Output:
+	// text Hello, twice Hello
+	// <nil>
+}

@@ -66,7 +66,7 @@ func TestNothingIsDialedForWhatCannotBeSent(t *testing.T) {
 		cfg    client.Config
 		target any
 	}{
-		"6455-3-a: another scheme":                         {"ftp://h/", client.Config{}, &urlError},
+		"6455-3-a, 6455-4.1-a: another scheme":             {"ftp://h/", client.Config{}, &urlError},
 		"6455-3-a: no scheme":                              {"h/x", client.Config{}, &urlError},
 		"6455-3-a: empty":                                  {"", client.Config{}, &urlError},
 		"6455-3-b: port 0":                                 {"ws://h:0/", client.Config{}, &urlError},

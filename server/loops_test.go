@@ -47,10 +47,10 @@ func listenTCP(t *testing.T) net.Listener {
 // running is a server that accepts connections.
 type running struct {
 	*server.Server
-	network, addr string
-	dialer        func() (net.Conn, error)
-	log           *reports
-	served        chan error // what Serve has returned
+	addr   string
+	dialer func() (net.Conn, error)
+	log    *reports
+	served chan error // what Serve has returned
 }
 
 // serve lets s accept connections of ln until the test ends.

@@ -37,7 +37,10 @@ type process struct {
 func start(t *testing.T, cmd *exec.Cmd) *process {
 	t.Helper()
 	p := &process{cmd, newLineWatch()}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // its children will be in this group too
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Setpgid:   true,            // its children will be in this group too
+		Pdeathsig: syscall.SIGTERM, // when the tests are cut short, as by go test -timeout
+	}
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

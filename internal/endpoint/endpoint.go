@@ -125,21 +125,18 @@ func (e *Endpoint) end(how *ending) *ending {
 // return: what Receive reported already, or a *LostError if the closing handshake
 // did not come to its end.
 func (e *Endpoint) Lost(cause error, closeTransport func() error) error {
-	if closedHere(cause) {
-		// Cut has said why already, or a write has failed and is about to.
-		e.sender.stop(closeTransport)
-	}
-	if failed := e.sender.failed.Load(); failed != nil {
-		cause = failed.Err
-	}
 	if cause == io.EOF && e.receiver.unfinished() {
 		cause = io.ErrUnexpectedEOF
 	}
-	// Known before the transport is closed, so that a write that fails of that
-	// is told the cause and not its effect.
-	ended := e.end(&ending{code: wire.AbnormalClosure, err: &LostError{Err: cause}})
+	why := &LostError{Err: cause}
+	e.sender.lost.Store(why)
 	e.sender.stop(closeTransport)
-	return ended.err
+	if failed := e.sender.failed.Load(); failed != nil {
+		// The system may tell the writer alone what happened, and the reader
+		// no more than that it is over.
+		why = failed
+	}
+	return e.end(&ending{code: wire.AbnormalClosure, err: why}).err
 }
 
 // closedHere reports whether err is what a transport returns after this side has

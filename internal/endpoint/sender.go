@@ -20,6 +20,7 @@ type sender struct {
 	keys       *rand.ChaCha8             // masking keys; nil for a server
 	state      atomic.Uint32             // a State; read by anybody, written under mu, but see closeFor
 	failed     atomic.Pointer[LostError] // the write that failed; nothing can be written after it
+	lost       atomic.Pointer[LostError] // what Lost was told
 
 	// A message that is being sent in fragments keeps other messages, but not
 	// control frames, from being sent in between (Section 5.4).
@@ -215,6 +216,9 @@ func (s *sender) writeFrame(h wire.Header, p []byte) error {
 func (s *sender) write(b []byte) error {
 	if _, err := s.w.Write(b); err != nil {
 		failed := &LostError{Err: err}
+		if lost := s.lost.Load(); lost != nil && closedHere(err) {
+			failed = lost // of which this is only the effect
+		}
 		s.failed.Store(failed)
 		s.setState(Closed)
 		return failed

@@ -12,6 +12,7 @@ package httpupgrade
 import (
 	"errors"
 	"fmt"
+	"log"
 	"net"
 	"net/http"
 	"time"
@@ -31,15 +32,17 @@ func Handler(s *server.Server) http.Handler {
 			if s.Log != nil {
 				s.Log(&server.RefusedError{RemoteAddr: addr(r.RemoteAddr), Err: err})
 			}
-			refuse(w, err)
+			refuse(w, r, err)
 			return
 		}
 		nc, buffered, err := takeOver(w)
 		if err != nil {
 			if s.Log != nil {
 				s.Log(err)
+			} else {
+				log.Print(err)
 			}
-			refuse(w, &handshake.Error{Status: http.StatusInternalServerError})
+			refuse(w, r, &handshake.Error{Status: http.StatusInternalServerError})
 			return
 		}
 		up.Buffered = buffered
@@ -88,22 +91,25 @@ func takeOver(w http.ResponseWriter) (net.Conn, []byte, error) {
 
 // refuse answers with the HTTP error that err is. As with a connection of package
 // server, the client is not told more than the status, and the connection ends.
-func refuse(w http.ResponseWriter, err error) {
-	status := http.StatusForbidden
-	connection := []string{"close"}
-	var e *handshake.Error
-	if errors.As(err, &e) {
-		status = e.Status
-		for name, values := range e.Header {
-			name = http.CanonicalHeaderKey(name)
-			w.Header()[name] = values
-			if name == "Upgrade" {
-				// RFC 9110, Section 7.8. In a line of its own, because net/http
-				// looks for "close" in the first only, and as nothing else.
-				connection = append(connection, "Upgrade")
-			}
-		}
+func refuse(w http.ResponseWriter, r *http.Request, err error) {
+	e := &handshake.Error{Status: http.StatusForbidden}
+	errors.As(err, &e)
+	for name, values := range e.Header {
+		w.Header()[http.CanonicalHeaderKey(name)] = values
 	}
-	w.Header()["Connection"] = connection
+	// HTTP/2 has no such field: there it would end all that shares the connection.
+	if r.ProtoMajor == 1 {
+		connection := []string{"close"}
+		if w.Header().Get("Upgrade") != "" {
+			// RFC 9110, Section 7.8. In a line of its own, because net/http
+			// looks for "close" in the first only, and as nothing else.
+			connection = append(connection, "Upgrade")
+		}
+		w.Header()["Connection"] = connection
+	}
+	status := e.Status
+	if status < 300 || status > 599 || status == http.StatusNotModified { // as handshake.AppendRefusal has it
+		status = http.StatusInternalServerError
+	}
 	http.Error(w, http.StatusText(status), status)
 }

@@ -3,8 +3,6 @@ package httpupgrade_test
 import (
 	"bufio"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"io"
 	"net"
@@ -381,15 +379,6 @@ func TestBehindReverseProxy(t *testing.T) {
 	})
 	defer proxy.Close()
 	checkEcho(t, wsURL(proxy.URL), nil)
-}
-
-func TestOverTLS(t *testing.T) {
-	s := echoServer()
-	hs := httptest.NewTLSServer(httpupgrade.Handler(s))
-	defer stop(t, hs, s)
-	roots := x509.NewCertPool()
-	roots.AddCert(hs.Certificate())
-	checkEcho(t, wsURL(hs.URL), &client.Config{TLS: &tls.Config{RootCAs: roots}})
 }
 
 func TestHandshakesAfterShutdownGet503(t *testing.T) {

@@ -1,0 +1,23 @@
+//go:build !notls
+
+package httpupgrade_test
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/fibersock/fibersock/client"
+	"github.com/fibersock/fibersock/server/httpupgrade"
+)
+
+// Everything goes through the TLS of the http.Server (6455-4.2.2-a).
+func TestOverTLS(t *testing.T) {
+	s := echoServer()
+	hs := httptest.NewTLSServer(httpupgrade.Handler(s))
+	defer stop(t, hs, s)
+	roots := x509.NewCertPool()
+	roots.AddCert(hs.Certificate())
+	checkEcho(t, wsURL(hs.URL), &client.Config{TLS: &tls.Config{RootCAs: roots}})
+}

@@ -3,6 +3,7 @@ package server_test
 import (
 	"errors"
 	"runtime"
+	"runtime/metrics"
 	"strings"
 	"testing"
 
@@ -130,7 +131,7 @@ func TestMemoryIsNotSizedByWhatClientsAnnounce(t *testing.T) {
 
 func heap() int64 {
 	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc)
+	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	metrics.Read(live)
+	return int64(live[0].Value.Uint64())
 }

@@ -150,6 +150,7 @@ func TestShutdownCutsWhatIsLeftWhenItsContextEnds(t *testing.T) {
 				t.Errorf("Shutdown returned %v", err)
 			}
 		})
+		synctest.Wait() // Shutdown does not wait for the cuts
 		for _, p := range []*peer{silent, deaf, half} {
 			p.wantEnd()
 		}

@@ -132,35 +132,3 @@ func TestEverythingAtOnce(t *testing.T) {
 		all.Wait()
 	})
 }
-
-// A client that pings at line rate and does not read gets no memory for it (T-C01, 6455-5.5.3-b),
-// nor does one that sends Pongs nobody asked for (T-C03, T-C04, 6455-5.5.3-c).
-func TestFloodsOfControlFramesCostNoMemory(t *testing.T) {
-	const frames = 100_000
-	eachLoop(t, func(t *testing.T, start starter) {
-		s := start(t, &server.Server{Handler: server.Handler{Message: echo}, WriteTimeout: 200 * time.Millisecond})
-		for name, payload := range map[string]string{
-			"Pings":  frame(wire.Ping, strings.Repeat("?", 125)),
-			"Pongs":  frame(wire.Pong, strings.Repeat("!", 125)),
-			"texts":  text(""), // T-A12, T-H16
-			"pieces": fragment(wire.Text, "", false) + fragment(wire.Continuation, "", true),
-		} {
-			t.Run(name, func(t *testing.T) {
-				p := s.open(t)
-				chunk := strings.Repeat(payload, 100)
-				before, goroutines := heap(), runtime.NumGoroutine()
-				for range frames / 100 {
-					if p.trySend(chunk) != nil {
-						break // cut, because it does not read
-					}
-				}
-				if grown := heap() - before; grown > 8<<20 { // the Pings alone are 13 MB
-					t.Errorf("the heap has grown by %d bytes", grown)
-				}
-				if n := runtime.NumGoroutine() - goroutines; n > 5 {
-					t.Errorf("%d goroutines more", n)
-				}
-			})
-		}
-	})
-}

@@ -2,8 +2,6 @@ package server_test
 
 import (
 	"errors"
-	"runtime"
-	"runtime/metrics"
 	"strings"
 	"testing"
 
@@ -104,34 +102,4 @@ func TestLimitsOfMessagesInPieces(t *testing.T) {
 			rec.want("failed 1009", `close 1006 ""`)
 		}
 	})
-}
-
-// A header is no reason to provide memory: many clients that announce as much as
-// they may and send nothing cost what idle ones cost (T-A06, 6455-5.2-h).
-func TestMemoryIsNotSizedByWhatClientsAnnounce(t *testing.T) {
-	const clients = 200
-	eachLoop(t, func(t *testing.T, start starter) {
-		rec := newRecorder(t)
-		s := start(t, &server.Server{Handler: rec.handler()})
-		peers := make([]*peer, clients)
-		for i := range peers {
-			peers[i] = s.open(t)
-			rec.conn()
-		}
-		before := heap()
-		for _, p := range peers {
-			p.send(frame(wire.Ping, "?"), declaring(wire.Binary, 16<<20, true), "a")
-			p.want(`pong "?"`)
-		}
-		if grown := heap() - before; grown > clients*16<<10 {
-			t.Errorf("%d bytes for each client", grown/clients)
-		}
-	})
-}
-
-func heap() int64 {
-	runtime.GC()
-	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-	metrics.Read(live)
-	return int64(live[0].Value.Uint64())
 }

@@ -1,3 +1,7 @@
+//go:build !race
+
+// The race detector makes pools forget, so that memory is measured without it.
+
 package server_test
 
 import (

@@ -30,7 +30,7 @@ cover:
 	$(GO) test -coverpkg=./... -coverprofile=cover.out ./...
 	@$(GO) tool cover -func=cover.out | tail -1
 
-# The loop of every system but Linux, on this one.
+# With the loop that every system has.
 portable:
 	$(GO) test -tags portable ./server/... ./client/...
 

@@ -140,6 +140,7 @@ func TestShutdownCutsWhatIsLeftWhenItsContextEnds(t *testing.T) {
 		rec.conn()
 		rec.conn()
 		half.send(request("/")[:20])
+		synctest.Wait() // until all of them are where they should be
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		done := make(chan error, 1)

@@ -145,7 +145,7 @@ func (c *Conn) Ping(payload []byte) error { return c.endpoint.Ping(payload) }
 func (c *Conn) Pong(payload []byte) error { return c.endpoint.Pong(payload) }
 
 // Close starts the closing handshake: it sends a Close with code and reason, an
-// empty one if code is 0, and returns. The connection ends when the client's
+// empty one if code is 0, after what was broadcast before, and returns. The connection ends when the client's
 // Close comes, or after Server.CloseTimeout. Messages that come before that are
 // still delivered.
 //

@@ -145,9 +145,9 @@ func (c *Conn) Ping(payload []byte) error { return c.endpoint.Ping(payload) }
 func (c *Conn) Pong(payload []byte) error { return c.endpoint.Pong(payload) }
 
 // Close starts the closing handshake: it sends a Close with code and reason, an
-// empty one if code is 0, after what was broadcast before, and returns. The connection ends when the client's
-// Close comes, or after Server.CloseTimeout. Messages that come before that are
-// still delivered.
+// empty one if code is 0, after what was broadcast before, and returns. The
+// connection ends when the client's Close comes, or after Server.CloseTimeout.
+// Messages that come before that are still delivered.
 //
 // A code or reason that cannot be sent is a *wire.Error, and the connection stays
 // open. If a Close has been sent already, the error is ErrClosed, or why the

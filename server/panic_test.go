@@ -2,6 +2,9 @@ package server_test
 
 import (
 	"bytes"
+	"errors"
+	"log"
+	"strings"
 	"testing"
 
 	"github.com/fibersock/fibersock/server"
@@ -98,4 +101,40 @@ func TestPanicIsTheCauseOfTheFailure(t *testing.T) {
 			t.Errorf("Error was told %v", err)
 		}
 	})
+}
+
+// Without a Log it is the standard logger that is told of panics, with the stack;
+// of refused handshakes, which anybody can cause, it is not.
+func TestWithoutLogTheStandardLoggerIsTold(t *testing.T) {
+	var logged bytes.Buffer // the logger writes to it under a lock; it is read when the server has ended
+	defer log.SetOutput(log.Writer())
+	log.SetOutput(&logged)
+	s := &server.Server{Handler: server.Handler{Message: func(*server.Conn, wire.Opcode, []byte) { panic("on purpose") }}}
+	ln := &faultyListener{newPipeListener(), []error{passingError{errors.New("too many open files")}}}
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(ln) }()
+	for _, first := range []string{"nonsense\r\n\r\n", request("/") + text("Hello")} {
+		nc, err := ln.dial()
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := newPeer(t, nc)
+		p.meanwhile(func(p *peer) { p.trySend(first) })
+		if _, err := p.rest(); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	<-served
+	got := logged.String()
+	for _, want := range []string{"too many open files", "websocket: panic in a handler: on purpose\n", "panic_test.go"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %q in %q", want, got)
+		}
+	}
+	if strings.Contains(got, "refused") {
+		t.Errorf("logged %q", got)
+	}
 }

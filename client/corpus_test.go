@@ -247,16 +247,7 @@ func (p *goldenConn) close(a corpus.Action) error {
 
 func (p *goldenConn) Observe() corpustest.Observation {
 	synctest.Wait()
-	o := corpustest.Observation{Events: p.events.Take(), Out: p.peer.Take()}
-	switch p.c.State() {
-	case client.Open:
-		o.State = corpus.Open
-	case client.Closing:
-		o.State = corpus.CloseSent
-	case client.Closed:
-		o.State = corpus.Closed
-	}
-	return o
+	return corpustest.Observation{Events: p.events.Take(), Out: p.peer.Take(), State: corpustest.State(p.c.State())}
 }
 
 func (p *goldenConn) Close() {

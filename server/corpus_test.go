@@ -165,16 +165,7 @@ func (p *goldenConn) Call(a corpus.Action) error {
 
 func (p *goldenConn) Observe() corpustest.Observation {
 	synctest.Wait()
-	o := corpustest.Observation{Events: p.events.Take(), Out: p.peer.Take()}
-	switch p.c.State() {
-	case server.Open:
-		o.State = corpus.Open
-	case server.Closing:
-		o.State = corpus.CloseSent
-	case server.Closed:
-		o.State = corpus.Closed
-	}
-	return o
+	return corpustest.Observation{Events: p.events.Take(), Out: p.peer.Take(), State: corpustest.State(p.c.State())}
 }
 
 func (p *goldenConn) Close() {

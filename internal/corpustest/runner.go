@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 
 	"github.com/fibersock/fibersock/fuzz/corpus"
+	"github.com/fibersock/fibersock/internal/endpoint"
 )
 
 // Subject is one open connection under test, seen from its peer and from its
@@ -36,6 +37,18 @@ type Observation struct {
 	Events []corpus.Event
 	Out    []byte // written to the peer
 	State  corpus.State
+}
+
+// State returns s as a script has it.
+func State(s endpoint.State) corpus.State {
+	switch s {
+	case endpoint.Open:
+		return corpus.Open
+	case endpoint.CloseSent:
+		return corpus.CloseSent
+	default: // endpoint.Closed
+		return corpus.Closed
+	}
 }
 
 // Runner says how to play the corpus to one kind of endpoint.

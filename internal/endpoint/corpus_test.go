@@ -123,17 +123,9 @@ func (b *bare) Call(a corpus.Action) (err error) {
 }
 
 func (b *bare) Observe() corpustest.Observation {
-	o := corpustest.Observation{Events: b.events, Out: bytes.Clone(b.out.Bytes())}
+	o := corpustest.Observation{Events: b.events, Out: bytes.Clone(b.out.Bytes()), State: corpustest.State(b.e.State())}
 	b.events = nil
 	b.out.Reset()
-	switch b.e.State() {
-	case endpoint.Open:
-		o.State = corpus.Open
-	case endpoint.CloseSent:
-		o.State = corpus.CloseSent
-	case endpoint.Closed:
-		o.State = corpus.Closed
-	}
 	return o
 }
 

@@ -19,15 +19,8 @@ func (c *Conn) NextReader(ctx context.Context) (wire.Opcode, io.Reader, error) {
 		return 0, nil, err
 	}
 	defer c.end()
-	for {
-		m, ok := c.takeInbox()
-		if ok && !m.Opcode.IsData() {
-			continue
-		}
-		if ok {
-			return m.Opcode, &messageReader{c: c, piece: m.Payload, final: true}, nil
-		}
-		break
+	if m, ok := c.takeDataFromInbox(); ok {
+		return m.Opcode, &messageReader{c: c, piece: m.Payload, final: true}, nil
 	}
 	r := &messageReader{c: c, ctx: ctx}
 	if c.held.opcode != wire.Continuation && !c.held.skip {

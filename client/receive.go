@@ -49,14 +49,10 @@ func (c *Conn) ReceiveInto(ctx context.Context, buf []byte) (wire.Opcode, []byte
 		return 0, buf, err
 	}
 	defer c.end()
+	if m, ok := c.takeDataFromInbox(); ok {
+		return m.Opcode, append(buf, m.Payload...), nil
+	}
 	for {
-		m, ok := c.takeInbox()
-		if ok && m.Opcode.IsData() {
-			return m.Opcode, append(buf, m.Payload...), nil
-		}
-		if ok {
-			continue
-		}
 		m, err := c.receive(ctx, buf)
 		if err != nil {
 			return 0, buf, err
@@ -194,6 +190,15 @@ func (c *Conn) takeInbox() (Message, bool) {
 	c.inbox = c.inbox[1:]
 	c.queued -= messageOverhead + len(m.Payload)
 	return m, true
+}
+
+// takeDataFromInbox is takeInbox for a call that does not return control frames:
+// it drops those that come before.
+func (c *Conn) takeDataFromInbox() (m Message, ok bool) {
+	for m, ok = c.takeInbox(); ok && !m.Opcode.IsData(); {
+		m, ok = c.takeInbox()
+	}
+	return m, ok
 }
 
 // next returns the next event. For Closing and Failed it returns the error as

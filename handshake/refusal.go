@@ -18,18 +18,24 @@ func (e *Error) Error() string {
 	return text + ": " + e.Reason
 }
 
+// HTTPStatus returns the status to answer with: Status, or 500 if that is outside of
+// what a refusal can have.
+func (e *Error) HTTPStatus() int {
+	if e == nil || e.Status < 300 || e.Status > 599 || e.Status == 304 {
+		return 500
+	}
+	return e.Status
+}
+
 // AppendRefusal appends the whole HTTP response for e, after which the connection is to
 // be closed. The body is the status text: nothing of the request and nothing of
 // e.Reason. A status outside the range of [Error] becomes 500. Fields of
 // e.Header that may not be sent are left out, as are those that AppendRefusal sets itself.
 func AppendRefusal(dst []byte, e *Error) []byte {
-	status := 500
+	status := e.HTTPStatus()
 	var extra map[string][]string
 	if e != nil {
 		extra = e.Header
-		if 300 <= e.Status && e.Status <= 599 && e.Status != 304 {
-			status = e.Status
-		}
 	}
 	text := statusText(status)
 	dst = append(dst, "HTTP/1.1 "...)

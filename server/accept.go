@@ -136,18 +136,13 @@ func (c *Conn) adopt(up Upgraded) (more bool) {
 	return c.open(up)
 }
 
-// opening is what a connection needs only during the opening handshake.
-type opening struct {
-	parser handshake.RequestParser
-}
-
 // handshake takes the next bytes of the opening handshake. It returns the bytes
 // that came after it, and whether the connection goes on.
 func (c *Conn) handshake(b []byte) (rest []byte, more bool) {
 	if c.opening == nil {
-		c.opening = new(opening)
+		c.opening = new(handshake.RequestParser)
 	}
-	r, n, err := c.opening.parser.Parse(b)
+	r, n, err := c.opening.Parse(b)
 	if err != nil {
 		return nil, c.refuse(err)
 	}

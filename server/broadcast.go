@@ -64,15 +64,14 @@ func (c *Conn) empty(box *outbox) {
 
 // outbox holds what has been broadcast to a connection and not been written.
 type outbox struct {
-	waiting atomic.Int64 // messages in queue or being written
+	waiting atomic.Int64 // messages in queue or being written; changed under mu
 
 	mu        sync.Mutex // guards the rest
 	done      sync.Cond  // a message has been written
 	queue     []*endpoint.Prepared
 	bytes     int
 	running   bool   // a goroutine is sending
-	accepted  uint64 // messages that were ever put in
-	delivered uint64 // and those that were sent
+	delivered uint64 // messages that were ever sent
 }
 
 func newOutbox() *outbox {
@@ -91,7 +90,6 @@ func (b *outbox) put(m *endpoint.Prepared, limit int) (idle, over bool) {
 	}
 	b.queue = append(b.queue, m)
 	b.bytes += m.Size()
-	b.accepted++
 	b.waiting.Add(1)
 	idle, b.running = !b.running, true
 	return idle, false
@@ -128,7 +126,7 @@ func (b *outbox) wait() {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for last := b.accepted; b.delivered < last; {
+	for last := b.delivered + uint64(b.waiting.Load()); b.delivered < last; {
 		b.done.Wait()
 	}
 }

@@ -23,8 +23,8 @@ type Conn struct {
 	transport transport
 	endpoint  endpoint.Endpoint
 
-	phase   atomic.Uint32 // openingPhase, openPhase, endedPhase
-	opening *opening      // nil once the opening handshake is done
+	phase   atomic.Uint32            // openingPhase, openPhase, endedPhase
+	opening *handshake.RequestParser // nil once the opening handshake is done
 
 	// What is known when it is open.
 	handler     *Handler

@@ -27,7 +27,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	for _, c := range s.snapshot() {
-		go c.cut(nil) // closing TLS may wait for a slow write
+		go c.cut(nil) // waits for the write that it makes fail
 	}
 	return ctx.Err()
 }
@@ -41,14 +41,14 @@ func (s *Server) stop() <-chan struct{} {
 	for ln := range s.listeners {
 		ln.Close()
 	}
-	if s.empty == nil {
-		s.empty = make(chan struct{})
+	empty := s.empty
+	if empty == nil {
+		empty = make(chan struct{})
 		if len(s.conns) == 0 {
-			empty := s.empty
-			s.empty = nil
 			close(empty)
-			return empty
+		} else {
+			s.empty = empty
 		}
 	}
-	return s.empty
+	return empty
 }

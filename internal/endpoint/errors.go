@@ -3,6 +3,7 @@ package endpoint
 import (
 	"net"
 	"strconv"
+	"strings"
 
 	"github.com/fibersock/fibersock/wire"
 )
@@ -117,11 +118,4 @@ func (e *LimitError) Unwrap() error { return e.rule }
 
 // withoutPrefix returns err's text without the library's prefix, for a text
 // that has it already.
-func withoutPrefix(err error) string {
-	const prefix = "websocket: "
-	s := err.Error()
-	if len(s) > len(prefix) && s[:len(prefix)] == prefix {
-		return s[len(prefix):]
-	}
-	return s
-}
+func withoutPrefix(err error) string { return strings.TrimPrefix(err.Error(), "websocket: ") }

@@ -107,9 +107,5 @@ func refuse(w http.ResponseWriter, r *http.Request, err error) {
 		}
 		w.Header()["Connection"] = connection
 	}
-	status := e.Status
-	if status < 300 || status > 599 || status == http.StatusNotModified { // as handshake.AppendRefusal has it
-		status = http.StatusInternalServerError
-	}
-	http.Error(w, http.StatusText(status), status)
+	http.Error(w, http.StatusText(e.HTTPStatus()), e.HTTPStatus())
 }

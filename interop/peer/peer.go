@@ -1,0 +1,64 @@
+// Package peer makes echo peers of WebSocket implementations, for the judge and for whoever wants to try them from the command line: in both
+// roles, each configured as its own documentation advises for a peer that echoes correctly. Where UTF-8 checks and compression are options
+// they are on, and messages of up to MaxMessage bytes are accepted.
+package peer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+)
+
+// MaxMessage is how many bytes of one message a peer accepts, where it has such a limit. The judge's longest message has half of it.
+const MaxMessage = 32 << 20
+
+// A Peer is an implementation.
+type Peer struct {
+	Name    string // a word that names it on the command line and in file names
+	Title   string // what people call it
+	Package string // its Go module or npm package, or the name of the program's package
+
+	// Serve echoes on addr until ctx is over. It calls ready once it listens; the URL has the port that came to be.
+	Serve func(ctx context.Context, addr string, ready func(url string)) error
+
+	// Drive takes part in the cases of the fuzzing server at url under the name agent, up to parallel of them at a time: it asks for their number,
+	// echoes in each, and asks for the reports.
+	Drive func(ctx context.Context, url, agent string, parallel int) error
+}
+
+// All returns the peers, ours first.
+func All() []Peer {
+	return []Peer{fibersock, gorilla, coder, gobwas, gws, xnet, nodeWS, pythonWebsockets}
+}
+
+// Find returns the peer with this name.
+func Find(name string) (Peer, error) {
+	var names []string
+	for _, p := range All() {
+		if p.Name == name {
+			return p, nil
+		}
+		names = append(names, p.Name)
+	}
+	return Peer{}, fmt.Errorf("no peer %q; there are %s", name, strings.Join(names, ", "))
+}
+
+// serving returns a Serve that listens on addr and leaves the rest to serve, which returns soon after its listener is closed.
+func serving(serve func(net.Listener) error) func(context.Context, string, func(string)) error {
+	return func(ctx context.Context, addr string, ready func(string)) error {
+		ln, err := net.Listen("tcp", addr)
+		if err != nil {
+			return err
+		}
+		over := context.AfterFunc(ctx, func() { ln.Close() })
+		defer over()
+		ready("ws://" + ln.Addr().String() + "/")
+		err = serve(ln)
+		if ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
+			return nil
+		}
+		return err
+	}
+}

@@ -1,0 +1,187 @@
+package conform
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+)
+
+// The opcodes that have a meaning (RFC 6455, Section 5.2).
+const (
+	opContinuation = 0
+	opText         = 1
+	opBinary       = 2
+	opClose        = 8
+	opPing         = 9
+	opPong         = 10
+)
+
+// A frame is one that the judge sends. Nothing keeps it from being illegal.
+//
+//	 0 1 2 3 4 5 6 7 8 9 a b c d e f
+//	+-+-----+-------+-+-------------+-------------------------+-------------+---------
+//	|F| RSV |opcode |M| length (7)  | length (16 or 64), if   | masking key | payload
+//	|I|1 2 3|       |A|             | the 7 bits are 126, 127 | if MASK     |
+//	|N|     |       |S|             |                         |             |
+//	+-+-----+-------+-+-------------+-------------------------+-------------+---------
+type frame struct {
+	opcode  int
+	fin     bool
+	rsv     int // RSV1 is 4, RSV2 is 2, RSV3 is 1
+	payload []byte
+}
+
+// appendHeader appends the header of a frame with length bytes of payload; key is nil for a frame
+// without a mask.
+func (f frame) appendHeader(b []byte, length int, key *[4]byte) []byte {
+	first := byte(f.rsv<<4 | f.opcode)
+	if f.fin {
+		first |= 0x80
+	}
+	var mask byte
+	if key != nil {
+		mask = 0x80
+	}
+	switch {
+	case length < 126:
+		b = append(b, first, mask|byte(length))
+	case length < 1<<16:
+		b = binary.BigEndian.AppendUint16(append(b, first, mask|126), uint16(length))
+	default:
+		b = binary.BigEndian.AppendUint64(append(b, first, mask|127), uint64(length))
+	}
+	if key != nil {
+		b = append(b, key[:]...)
+	}
+	return b
+}
+
+// appendMasked appends p as it is masked from offset on in its frame (RFC 6455, Section 5.3).
+func appendMasked(b, p []byte, key *[4]byte, offset int) []byte {
+	n := len(b)
+	b = append(b, p...)
+	if key == nil {
+		return b
+	}
+	word := binary.LittleEndian.Uint32([]byte{key[offset&3], key[(offset+1)&3], key[(offset+2)&3], key[(offset+3)&3]})
+	pair := uint64(word)<<32 | uint64(word)
+	masked := b[n:]
+	for ; len(masked) >= 8; masked = masked[8:] {
+		binary.LittleEndian.PutUint64(masked, binary.LittleEndian.Uint64(masked)^pair)
+	}
+	for i := range masked {
+		masked[i] ^= byte(pair >> (8 * i))
+	}
+	return b
+}
+
+func newKey() *[4]byte {
+	key := new([4]byte)
+	binary.LittleEndian.PutUint32(key[:], rand.Uint32())
+	return key
+}
+
+// split returns a message as frames of size bytes of payload each. If the payload is longer than one of them and an
+// exact multiple, the last frame is an empty one more: a peer has to know that too.
+func split(opcode, rsv int, payload []byte, size int) []frame {
+	if size == 0 || len(payload) <= size {
+		return []frame{{opcode: opcode, fin: true, rsv: rsv, payload: payload}}
+	}
+	var frames []frame
+	for len(payload) >= size {
+		frames = append(frames, frame{opcode: opcode, rsv: rsv, payload: payload[:size]})
+		payload = payload[size:]
+		opcode, rsv = opContinuation, 0
+	}
+	return append(frames, frame{opcode: opContinuation, fin: true, payload: payload})
+}
+
+// A frameReader takes the peer's octets apart, in whatever pieces they come.
+type frameReader struct {
+	head    []byte // of the header, what came
+	info    FrameInfo
+	length  int    // of the payload
+	payload []byte // what came of it
+	inside  bool   // the header is complete
+}
+
+// read takes octets from p. When a frame is complete it returns true, and what is left of p; the frame's content is then in
+// info and payload until the next call. The error is the rule that a header breaks on its own.
+func (r *frameReader) read(p []byte) (rest []byte, whole bool, err error) {
+	if !r.inside {
+		for len(p) > 0 && !r.inside {
+			r.head = append(r.head, p[0])
+			p = p[1:]
+			if r.inside, err = r.parse(); err != nil {
+				return p, false, err
+			}
+		}
+		if !r.inside {
+			return nil, false, nil
+		}
+		r.payload = r.payload[:0]
+	}
+	n := min(r.length-len(r.payload), len(p))
+	r.payload = append(r.payload, p[:n]...)
+	p = p[n:]
+	if len(r.payload) < r.length {
+		return p, false, nil
+	}
+	r.inside = false
+	r.head = r.head[:0]
+	if r.info.Masked {
+		masked := r.payload
+		for i := range masked {
+			masked[i] ^= r.info.Key[i&3]
+		}
+	}
+	return p, true, nil
+}
+
+// parse reports whether the header is complete. If it is not, no octet beyond it was taken.
+func (r *frameReader) parse() (bool, error) {
+	h := r.head
+	if len(h) < 2 {
+		return false, nil
+	}
+	need := 2
+	length := uint64(h[1] & 0x7f)
+	switch length {
+	case 126:
+		need += 2
+	case 127:
+		need += 8
+	}
+	extended := need
+	masked := h[1]&0x80 != 0
+	if masked {
+		need += 4
+	}
+	if len(h) < need {
+		return false, nil
+	}
+	r.info = FrameInfo{Opcode: int(h[0] & 15), Fin: h[0]&0x80 != 0, RSV: int(h[0] >> 4 & 7), Masked: masked}
+	if masked {
+		copy(r.info.Key[:], h[extended:])
+	}
+	switch extended {
+	case 4:
+		length = uint64(binary.BigEndian.Uint16(h[2:]))
+		if length < 126 {
+			return true, fmt.Errorf("a length of %d is written in 16 bits", length)
+		}
+	case 10:
+		length = binary.BigEndian.Uint64(h[2:])
+		if length < 1<<16 {
+			return true, fmt.Errorf("a length of %d is written in 64 bits", length)
+		}
+	}
+	if length > maxMessage {
+		return true, fmt.Errorf("a frame of %d bytes is announced, more than was ever sent", length)
+	}
+	r.length = int(length)
+	return true, nil
+}
+
+// maxMessage bounds what the judge takes. The largest message that it sends has 16 MiB.
+const maxMessage = 32 << 20

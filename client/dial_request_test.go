@@ -113,7 +113,7 @@ func TestRequest(t *testing.T) {
 		address string
 		want    string
 	}{
-		"6455-4.1-h…n: the fields, each once": {
+		"6455-4.1-h,i,j,k,l,m,n: the fields, each once": {
 			"ws://h/chat", client.Config{}, "h:80",
 			"GET /chat HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: KEY\r\nSec-WebSocket-Version: 13\r\n\r\n",
 		},

@@ -132,7 +132,7 @@ func TestConcurrentSend(t *testing.T) {
 	all.Wait()
 }
 
-// 6455-5.3-a,b, T-E09, T-E10: every frame has a masking key of its own, fragments
+// 6455-5.3-a,b, 6455-10.3-a, T-E09, T-E10: every frame has a masking key of its own, fragments
 // and control frames too, and equal messages look different.
 func TestMaskingKeys(t *testing.T) {
 	c, f := openTCP(t, nil)
@@ -193,7 +193,7 @@ func TestPayloadIsNotOnTheWire(t *testing.T) {
 	}
 }
 
-// 6455-5.3-e,f, T-E11: sending neither changes the program's buffer nor sees what
+// 6455-5.3-e,f, 6455-10.3-a, T-E11: sending neither changes the program's buffer nor sees what
 // the program does to it afterwards, however slowly the server reads.
 func TestBufferOfSend(t *testing.T) {
 	for name, size := range map[string]int{"small": 100, "larger than what is masked at once": 200_000} {

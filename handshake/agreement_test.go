@@ -25,7 +25,7 @@ func TestResponsesThatOpenTheConnection(t *testing.T) {
 		fields []string
 		want   handshake.Agreement
 	}{
-		{"6455-4.2.2-i the minimum; 6455-4.1-ab no subprotocol", switching, responseFields, handshake.Agreement{}},
+		{"the minimum; 6455-4.1-ab no subprotocol", switching, responseFields, handshake.Agreement{}},
 		{"reason phrase means nothing", "HTTP/1.1 101 ", responseFields, handshake.Agreement{}},
 		{"no reason phrase", "HTTP/1.1 101", responseFields, handshake.Agreement{}},
 		{"later minor version", "HTTP/1.2 101 x", responseFields, handshake.Agreement{}},

@@ -13,7 +13,7 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// TestPage uses the page of `fibersock serve` as a visitor would, in a real browser. Its elements are named at the top of the page's app.js.
+// TestPage uses the page of `fibersock serve` as a visitor would, in a real browser (WHATWG-2, WHATWG-9). Its elements are named at the top of the page's app.js.
 func TestPage(t *testing.T) {
 	v := visit{startBrowser(t), startServe(t)}
 	t.Run("echoes text", v.echoesText)

@@ -35,7 +35,7 @@ func TestEventsInTheirOrder(t *testing.T) {
 			want: []string{`text "one"`, `binary "two"`, `close 4000 "bye"`},
 		},
 		{
-			name: "an empty Close",
+			name: "an empty Close (WHATWG-9)",
 			client: func(p *peer) {
 				p.send(closing(0, ""))
 				p.want(`close ""`)
@@ -100,7 +100,8 @@ func TestEventsInTheirOrder(t *testing.T) {
 	})
 }
 
-// The errors say what happened, to errors.As and to errors.Is.
+// The errors say what happened, to errors.As and to errors.Is: a page that was
+// left, a browser that is gone (WHATWG-11).
 func TestErrorsSayHowAConnectionEnded(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		end := func(t *testing.T, client func(p *peer)) *server.Conn {
@@ -153,7 +154,7 @@ func TestPartialDeliversPiecesInOrder(t *testing.T) {
 		p := start(t, &server.Server{Handler: h}).open(t)
 		p.send(text("whole"))
 		rec.want("open", `text "whole"`)
-		p.send(fragment(wire.Text, "a\xe2\x82", false), frame(wire.Ping, ""), fragment(wire.Continuation, "\xac", false), fragment(wire.Continuation, "", true)) // 6455-8.1-e
+		p.send(fragment(wire.Text, "a\xe2\x82", false), frame(wire.Ping, ""), fragment(wire.Continuation, "\xac", false), fragment(wire.Continuation, "", true)) // 6455-8.1-e, WHATWG-19
 		p.want(`pong ""`)
 		rec.want(`partial text "a\xe2\x82" +`, `partial text "\xac" +`, `partial text "" .`)
 		p.send(frame(wire.Binary, "cut in two")[:9]) // in the middle of its frame

@@ -72,7 +72,7 @@ func TestSubprotocolIsChosenFromThoseOffered(t *testing.T) {
 	}{
 		{name: "the client's order", offered: []string{"b, a"}, supported: []string{"a", "b"}, want: []string{"b"}},
 		{name: "two lines", offered: []string{"x", "b"}, supported: []string{"a", "b"}, want: []string{"b"}},
-		{name: "none in common", offered: []string{"x"}, supported: []string{"a"}},
+		{name: "none in common (WHATWG-8)", offered: []string{"x"}, supported: []string{"a"}},
 		{name: "none offered", supported: []string{"a"}},
 		{name: "the program's choice", offered: []string{"b, a"}, supported: []string{"a", "b"}, authorize: choose("a"), want: []string{"a"}},
 		{name: "none, says the program", offered: []string{"b, a"}, supported: []string{"a", "b"}, authorize: choose("")},
@@ -96,7 +96,7 @@ func TestSubprotocolIsChosenFromThoseOffered(t *testing.T) {
 	})
 }
 
-// The program sees the request before it is answered, and may add to the answer (6455-10.5-a, WHATWG-16).
+// The program sees the request before it is answered, and may add to the answer (6455-10.5-a, WHATWG-5, WHATWG-16).
 func TestAuthorizeMayAddToTheAnswer(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		s := start(t, &server.Server{Authorize: func(r *handshake.Request, a *handshake.Acceptance) error {

@@ -51,7 +51,7 @@ var refusedRequests = []struct {
 	{name: "a long request line (9112-3-a)", old: "GET /", new: "GET /" + strings.Repeat("a", 9<<10), status: 414},
 	{name: "large header fields (9112-3-a, T-D04)", old: "\r\n\r\n", new: "\r\nX: " + strings.Repeat("a", 64<<10) + "\r\n\r\n", status: 431},
 	{name: "many header fields (T-D04)", old: "\r\n\r\n", new: strings.Repeat("\r\nX: a", 101) + "\r\n\r\n", status: 431},
-	{name: "another origin (6455-4.2.2-c, 6455-10.2-a, T-F01)", old: "\r\n\r\n", new: "\r\nOrigin: https://evil.example\r\nCookie: session=1\r\n\r\n", status: 403},
+	{name: "another origin (6455-4.2.2-c, 6455-10.2-a, WHATWG-1, T-F01)", old: "\r\n\r\n", new: "\r\nOrigin: https://evil.example\r\nCookie: session=1\r\n\r\n", status: 403},
 	{name: "no origin to speak of (T-F05)", old: "\r\n\r\n", new: "\r\nOrigin: null\r\n\r\n", status: 403},
 	{name: "two origins (T-F05)", old: "\r\n\r\n", new: "\r\nOrigin: http://server.example\r\nOrigin: http://server.example\r\n\r\n", status: 400},
 }
@@ -280,7 +280,7 @@ func TestRefusalsAreReportedInOneLineEach(t *testing.T) {
 }
 
 // The default policy is that of the same origin; patterns widen it
-// (6455-4.2.2-c, 6455-10.2-a, T-F01, T-F03, T-F04).
+// (6455-4.2.2-c, 6455-10.2-a, WHATWG-2, T-F01, T-F03, T-F04).
 func TestOriginPolicy(t *testing.T) {
 	tests := []struct {
 		origin   string

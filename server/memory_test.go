@@ -48,7 +48,7 @@ func TestFloodsOfControlFramesCostNoMemory(t *testing.T) {
 }
 
 // A header is no reason to provide memory: many clients that announce as much as
-// they may and send nothing cost what idle ones cost (T-A06, 6455-5.2-h).
+// they may and send nothing cost what idle ones cost (T-A06, 6455-5.2-i).
 func TestMemoryIsNotSizedByWhatClientsAnnounce(t *testing.T) {
 	const clients = 200
 	eachLoop(t, func(t *testing.T, start starter) {

@@ -116,7 +116,8 @@ func TestNegativeTimeoutsAreNone(t *testing.T) {
 	})
 }
 
-// A client of which nothing comes is pinged, and cut if that brings nothing (T-C13).
+// A client of which nothing comes is pinged, and cut if that brings nothing
+// (WHATWG-12, T-C13).
 func TestSilentClientIsPingedAndThenCut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rec := newRecorder(t)

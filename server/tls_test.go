@@ -77,7 +77,7 @@ func TestTLSCarriesTheWholeConnection(t *testing.T) {
 }
 
 // What is no TLS on a TLS port is cut, and so is who does not finish its TLS
-// handshake (T-D08).
+// handshake (6455-4.2.2-a, T-D08).
 func TestNoTLSOnATLSPort(t *testing.T) {
 	cert, cfg := certificate(t)
 	t.Run("plain HTTP", func(t *testing.T) {

@@ -153,7 +153,7 @@ func TestReceivedReasonIsPartOfThePayload(t *testing.T) {
 }
 
 // FuzzClosePayload: what is accepted goes back into the same bytes, what is
-// refused has its reason (6455-5.5.1-a, b, 6455-7.4-d, T-H11).
+// refused has its reason (6455-5.5.1-a, -b, 6455-7.4-d, T-H11).
 func FuzzClosePayload(f *testing.F) {
 	for _, s := range []string{"", "03", "03e8", "03e8 627965", "03e8 efbfbd", "03e8 c328", "03e8 e282", "03ed", "0bb8", "1388", "ffff"} {
 		f.Add(unhex(s))

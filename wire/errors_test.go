@@ -10,7 +10,7 @@ import (
 )
 
 // TestErrorsCanBeSent: each is fit for the Close frame to the peer that broke
-// the rule, with 1007 for bad text and 1002 for all else (6455-7.4-e, f).
+// the rule, with 1007 for bad text and 1002 for all else (6455-7.4-e, -f).
 func TestErrorsCanBeSent(t *testing.T) {
 	rules := []*wire.Error{
 		wire.ErrReservedOpcode, wire.ErrFragmentedControl, wire.ErrControlTooLong, wire.ErrNonMinimalLength, wire.ErrLengthTopBit,

@@ -47,13 +47,13 @@ func TestFrameOnTheWire(t *testing.T) {
 			wire.Header{Fin: true, Opcode: wire.Text, Masked: true}, ""},
 		{"6455-5.2-k masked with the key 0, 126 bytes", "82 fe 007e 00000000", long[:126],
 			wire.Header{Fin: true, Opcode: wire.Binary, Masked: true}, long[:126]},
-		{"6455-5.2-b RSV1 without an extension", "c1 80 00000000", "",
+		{"RSV1 without an extension", "c1 80 00000000", "",
 			wire.Header{Fin: true, RSV: wire.RSV1, Opcode: wire.Text, Masked: true}, ""},
-		{"6455-5.4 nothing to continue", "80 80 00000000", "",
+		{"nothing to continue", "80 80 00000000", "",
 			wire.Header{Fin: true, Opcode: wire.Continuation, Masked: true}, ""},
-		{"6455-8.1-a text that is no UTF-8", "81 02 c328", "",
+		{"text that is no UTF-8", "81 02 c328", "",
 			wire.Header{Fin: true, Opcode: wire.Text}, "\xc3\x28"},
-		{"6455-5.5.1-a close of one byte", "88 81 00000000 03", "",
+		{"close of one byte", "88 81 00000000 03", "",
 			wire.Header{Fin: true, Opcode: wire.Close, Masked: true}, "\x03"},
 	}
 	for _, tt := range tests {

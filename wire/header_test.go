@@ -133,10 +133,10 @@ func TestHeaderOnTheWire(t *testing.T) {
 		{"6455-5.2-d close", "88 02", wire.Header{Fin: true, Opcode: wire.Close, Length: 2}},
 		{"6455-5.2-d ping", "89 00", wire.Header{Fin: true, Opcode: wire.Ping}},
 		{"6455-5.2-d pong", "8a 7d", wire.Header{Fin: true, Opcode: wire.Pong, Length: 125}},
-		{"6455-5.2-b RSV1 is left to the caller", "c1 00", wire.Header{Fin: true, RSV: wire.RSV1, Opcode: wire.Text}},
-		{"6455-5.2-b RSV2 is left to the caller", "a1 00", wire.Header{Fin: true, RSV: wire.RSV2, Opcode: wire.Text}},
-		{"6455-5.2-b RSV3 is left to the caller", "91 00", wire.Header{Fin: true, RSV: wire.RSV3, Opcode: wire.Text}},
-		{"6455-5.2-b all on a control frame", "f9 00", wire.Header{Fin: true, RSV: wire.RSV1 | wire.RSV2 | wire.RSV3, Opcode: wire.Ping}},
+		{"RSV1 is left to the caller", "c1 00", wire.Header{Fin: true, RSV: wire.RSV1, Opcode: wire.Text}},
+		{"RSV2 is left to the caller", "a1 00", wire.Header{Fin: true, RSV: wire.RSV2, Opcode: wire.Text}},
+		{"RSV3 is left to the caller", "91 00", wire.Header{Fin: true, RSV: wire.RSV3, Opcode: wire.Text}},
+		{"all reserved bits on a control frame", "f9 00", wire.Header{Fin: true, RSV: wire.RSV1 | wire.RSV2 | wire.RSV3, Opcode: wire.Ping}},
 		{"6455-5.2-f length 0", "82 00", wire.Header{Fin: true, Opcode: wire.Binary}},
 		{"6455-5.2-f length 1", "82 01", wire.Header{Fin: true, Opcode: wire.Binary, Length: 1}},
 		{"6455-5.2-f length 125", "82 7d", wire.Header{Fin: true, Opcode: wire.Binary, Length: 125}},
@@ -282,7 +282,7 @@ func randomHeader(rng *rand.Rand) wire.Header {
 	return h
 }
 
-// TestHeaderComesBackAsItWent cites 6455-5.2-a, d, e, f, j and k: whatever is
+// TestHeaderComesBackAsItWent (6455-5.2-a, -d, -e, -f, -j, -k): whatever is
 // legal survives, in the fewest bytes.
 func TestHeaderComesBackAsItWent(t *testing.T) {
 	rng := rand.New(rand.NewPCG(6455, 52))
@@ -346,7 +346,7 @@ func TestCheckNamesTheFirstBrokenRule(t *testing.T) {
 		{"zero header", wire.Header{}, nil},
 		{"6455-5.5-a longest ping", wire.Header{Fin: true, Opcode: wire.Ping, Length: 125}, nil},
 		{"6455-5.2-i longest binary", wire.Header{Opcode: wire.Binary, Length: math.MaxInt64}, nil},
-		{"6455-5.2-b RSV is not judged", wire.Header{Fin: true, RSV: wire.RSV2, Opcode: wire.Close}, nil},
+		{"RSV is not judged", wire.Header{Fin: true, RSV: wire.RSV2, Opcode: wire.Close}, nil},
 		{"6455-5.2-c opcode 3", wire.Header{Fin: true, Opcode: 3}, wire.ErrReservedOpcode},
 		{"6455-5.2-c opcode b, fragmented, long", wire.Header{Opcode: 0xb, Length: 126}, wire.ErrReservedOpcode},
 		{"6455-5.2-c opcode over four bits", wire.Header{Fin: true, Opcode: 0x11}, wire.ErrReservedOpcode},

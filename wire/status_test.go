@@ -17,7 +17,7 @@ func naiveValid(code int) bool {
 }
 
 // TestEveryStatusCode holds the rule, and both directions of a Close payload,
-// over every value of two bytes and some beyond (6455-7.4-a to d, j, k).
+// over every value of two bytes and some beyond (6455-7.4-a, -b, -c, -d, -j, -k).
 func TestEveryStatusCode(t *testing.T) {
 	for n := -70000; n <= 140000; n++ {
 		code, want := wire.StatusCode(n), naiveValid(n)
@@ -38,7 +38,7 @@ func TestEveryStatusCode(t *testing.T) {
 }
 
 // TestStatusCodeNames is the registry: number, name, and whether the code may
-// travel (6455-7.4-e to i, IANA-close-a).
+// travel (6455-7.4-e, -f, -g, -h, -i, IANA-close-a).
 func TestStatusCodeNames(t *testing.T) {
 	tests := []struct {
 		code   wire.StatusCode

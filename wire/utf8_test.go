@@ -96,7 +96,7 @@ func checkEverySplit(t *testing.T, p []byte, bad int, complete bool) {
 }
 
 // TestInvalidUTF8IsFoundAtItsByte is the table of the ways in which UTF-8 can
-// be wrong, and of those that look like it but are right (6455-8.1-a, b, c, d).
+// be wrong, and of those that look like it but are right (6455-8.1-a, -b, -c, -d).
 func TestInvalidUTF8IsFoundAtItsByte(t *testing.T) {
 	const valid, cut = -1, -2
 	tests := []struct {

@@ -151,19 +151,25 @@ func TestWrappedResponseWriters(t *testing.T) {
 	}
 }
 
-// exchange sends a request, raw, and returns the connection after the response's
-// head.
-func exchange(t *testing.T, url, request string) (*http.Response, *bufio.Reader, net.Conn) {
+// dialRaw connects to a server, and closes when the test ends.
+func dialRaw(t *testing.T, url string) (net.Conn, *bufio.Reader) {
 	t.Helper()
 	nc, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { nc.Close() })
+	return nc, bufio.NewReader(nc)
+}
+
+// exchange sends a request, raw, and returns the connection after the response's
+// head.
+func exchange(t *testing.T, url, request string) (*http.Response, *bufio.Reader, net.Conn) {
+	t.Helper()
+	nc, br := dialRaw(t, url)
 	if _, err := io.WriteString(nc, request); err != nil {
 		t.Fatal(err)
 	}
-	br := bufio.NewReader(nc)
 	r, err := http.ReadResponse(br, nil)
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,53 @@
+package server_test
+
+import (
+	"testing"
+
+	"github.com/fibersock/fibersock/server"
+)
+
+// offers are what browsers send (WHATWG-3, WHATWG-18), and what the parameters of
+// permessage-deflate may look like, right or wrong.
+var offers = []string{
+	"permessage-deflate; client_max_window_bits",
+	"permessage-deflate",
+	"x-webkit-deflate-frame",
+	"PerMessage-Deflate",
+	"foo; a=1, permessage-deflate",
+	"permessage-deflate; server_max_window_bits=10, permessage-deflate",
+	"permessage-deflate; server_max_window_bits=15",
+	"permessage-deflate; server_max_window_bits",
+	"permessage-deflate; server_max_window_bits=7",
+	"permessage-deflate; server_max_window_bits=16",
+	"permessage-deflate; server_max_window_bits=010",
+	`permessage-deflate; server_max_window_bits="10"`,
+	"permessage-deflate; client_max_window_bits=abc",
+	"permessage-deflate; server_no_context_takeover=true",
+	"permessage-deflate; server_no_context_takeover; server_no_context_takeover",
+	"permessage-deflate; foo",
+	"foo, bar; baz=1",
+}
+
+// An offer is no agreement. The server has no extension, so that it answers with
+// none, whatever is offered (6455-9-a, 6455-9.1-e, 6455-4.2.2-h), and nothing that comes after
+// the opening handshake can agree on one (6455-5.8-a): a client that sends
+// RSV1 all the same breaks a rule (6455-9.1-c, 6455-5.2-b).
+func TestNoExtensionIsInEffectThatTheServerDidNotAnswer(t *testing.T) {
+	eachLoop(t, func(t *testing.T, start starter) {
+		s := start(t, &server.Server{Handler: server.Handler{Message: echo}})
+		for _, offer := range offers {
+			t.Run(offer, func(t *testing.T) {
+				p := s.dial(t)
+				p.send(request("/", "Sec-WebSocket-Extensions: "+offer))
+				if r := p.response(); r.Status != 101 || r.Header.Count("Sec-WebSocket-Extensions") != 0 {
+					t.Fatalf("answered with %+v", r)
+				}
+				p.send(text("plain"))
+				p.want(`text "plain"`)
+				p.send("\xc1\x87\x00\x00\x00\x00\xf2\x48\xcd\xc9\xc9\x07\x00") // RFC 7692, Section 7.2.3.1
+				p.want(`close 1002 "reserved bit set without an extension"`)
+				p.wantEnd()
+			})
+		}
+	})
+}

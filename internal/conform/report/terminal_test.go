@@ -1,0 +1,106 @@
+package report
+
+import (
+	"errors"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/fibersock/fibersock/internal/conform"
+)
+
+// table writes the results as a table, and returns its lines.
+func tableOf(t *testing.T, o TableOptions, results ...*conform.Result) []string {
+	t.Helper()
+	var b strings.Builder
+	if err := WriteTable(&b, results, o); err != nil {
+		t.Fatal(err)
+	}
+	return strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n")
+}
+
+func TestTableCountsEachClassAndExplainsWhatIsNotOK(t *testing.T) {
+	unclean := result("2.2")
+	unclean.BehaviorClose, unclean.WhyClose = conform.Unclean, "The peer sent no Close."
+	informational := result("7.13.1")
+	informational.Behavior, informational.BehaviorClose = conform.Informational, conform.Informational
+	got := tableOf(t, TableOptions{}, broken("2.10"), unclean, result("1.1.1"), result("1.1.2"), informational)
+	want := strings.Split(`class                     cases  OK  INFORMATIONAL  FAILED  close WRONG CODE  close UNCLEAN
+1.*    Framing                2   2              -       -                 -              -
+2.*    Ping and Pong          2   1              -       1                 1              1
+7.*    Closing handshake      1   -              1       -                 -              -
+
+2.2      OK, close UNCLEAN
+         close     The peer sent no Close.
+         expected  The same message comes back, then a clean closing handshake.
+
+2.10     FAILED, close WRONG CODE
+         why       A Pong came, where nothing was expected.
+         close     The peer's status code was 1001 with the reason "going", not 1002.
+         expected  The same message comes back, then a clean closing handshake.
+
+server, "fibersock/epoll": 5 cases: 3 OK, 1 INFORMATIONAL, 1 FAILED; closing handshake: 2 OK, 1 INFORMATIONAL, 1 WRONG CODE, 1 UNCLEAN`, "\n")
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func TestTableCanListEveryCase(t *testing.T) {
+	listed := func(o TableOptions) bool {
+		return slices.Contains(tableOf(t, o, result("1.1.1")), "1.1.1    OK, close OK")
+	}
+	if listed(TableOptions{}) {
+		t.Error("a case that is OK is listed")
+	}
+	if !listed(TableOptions{Every: true}) {
+		t.Error("a case that is OK is not listed, though every case was asked for")
+	}
+}
+
+func TestColorsChangeNothingElse(t *testing.T) {
+	results := []*conform.Result{result("1.1.1"), broken("2.1")}
+	plain, colored := tableOf(t, TableOptions{}, results...), tableOf(t, TableOptions{Color: true}, results...)
+	if slices.Equal(plain, colored) {
+		t.Fatal("there are no colors")
+	}
+	sgr := regexp.MustCompile(`\x1b\[[0-9;]*m`)
+	for i, line := range colored {
+		if without := sgr.ReplaceAllString(line, ""); without != plain[i] {
+			t.Errorf("got %q, want %q", without, plain[i])
+		}
+	}
+}
+
+func TestHostileTextCannotSteerTheTerminal(t *testing.T) {
+	r := hostileResult("1.1.1")
+	r.Agent = strings.Repeat("x\r\n\x9b", 1000)
+	r.Why += strings.Repeat("\x07\xff", 1000)
+	for _, line := range tableOf(t, TableOptions{}, r) {
+		for _, c := range line {
+			if c < ' ' || c == 0x9b || c == '\u202e' || c == '\ufffd' {
+				t.Fatalf("a line contains %q", c)
+			}
+		}
+		if len(line) > 5000 {
+			t.Fatalf("a line has %d octets", len(line))
+		}
+	}
+}
+
+func TestTableOfNothing(t *testing.T) {
+	got := tableOf(t, TableOptions{})
+	if last := got[len(got)-1]; last != "0 cases: none; closing handshake: none" {
+		t.Errorf("got %q", last)
+	}
+}
+
+type failingWriter struct{}
+
+func (failingWriter) Write([]byte) (int, error) { return 0, errors.ErrUnsupported }
+
+func TestTableReportsTheErrorOfItsWriter(t *testing.T) {
+	if err := WriteTable(failingWriter{}, nil, TableOptions{}); !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("got the error %v", err)
+	}
+}

@@ -215,10 +215,10 @@ func (row *indexRow) add(column int, a *agent, i int, several bool) {
 		who = a.shown
 	}
 	if remarkable(r.Behavior) && r.Why != "" {
-		row.Remarks = append(row.Remarks, remark{who, plain(r.Why)})
+		row.Remarks = append(row.Remarks, remark{who, sentence(r.Why)})
 	}
 	if remarkable(r.BehaviorClose) && r.WhyClose != "" && r.WhyClose != r.Why {
-		row.Remarks = append(row.Remarks, remark{who, plain(r.WhyClose)})
+		row.Remarks = append(row.Remarks, remark{who, sentence(r.WhyClose)})
 	}
 }
 

@@ -299,6 +299,20 @@ func policyOf(t *testing.T, source string) string {
 	return ""
 }
 
+func TestReasonsAreSentencesOnPages(t *testing.T) {
+	for _, c := range []struct{ why, want string }{
+		{"", ""},
+		{"the peer closed with 1000", "The peer closed with 1000."},
+		{`the peer closed with 1007 "bad"`, `The peer closed with 1007 "bad".`},
+		{"Nothing came.", "Nothing came."},
+		{"élan\x00", `Élan\x00.`},
+	} {
+		if got := sentence(c.why); got != c.want {
+			t.Errorf("got %q, want %q", got, c.want)
+		}
+	}
+}
+
 func TestBarHasAShareForEachVerdict(t *testing.T) {
 	bar := bar([]verdictCount{{newBadge(conform.OK), 516}, {newBadge(conform.NonStrict), 1}, {newBadge(conform.Failed), 1}}, 518)
 	x := 0

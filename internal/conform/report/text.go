@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -28,6 +29,19 @@ func quoted(s string) string {
 // escaped, and the length is bounded.
 func plain(s string) string {
 	return escapeUnprintable(cut(s, 500))
+}
+
+// sentence is plain for a page: with a capital letter at its beginning and a period at its end.
+func sentence(s string) string {
+	s = plain(s)
+	if s == "" {
+		return ""
+	}
+	if !strings.ContainsAny(s[len(s)-1:], ".!?") {
+		s += "."
+	}
+	first, n := utf8.DecodeRuneInString(s)
+	return string(unicode.ToUpper(first)) + s[n:]
 }
 
 // escapeUnprintable returns s with an escape for each character that does not print or changes how others do.

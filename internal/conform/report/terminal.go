@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -17,15 +18,21 @@ type TableOptions struct {
 }
 
 // WriteTable writes the results of one agent for a person: a line with counts for each class of cases, then why each case that
-// is not OK or INFORMATIONAL is not, then a line with the totals. What the peer chose is quoted or escaped. The error is w's.
+// is not OK or INFORMATIONAL is not, with cases side by side that the peer does not implement as one, then a line with the totals. What the peer chose is quoted or escaped. The error is w's.
 func WriteTable(w io.Writer, results []*conform.Result, o TableOptions) error {
 	results = inOrder(results)
 	t := &table{color: o.Color}
 	t.classes(results)
-	for _, r := range results {
-		if o.Every || remarkable(r.Behavior) || remarkable(r.BehaviorClose) {
+	for rest := results; len(rest) > 0; {
+		n := 1
+		switch r := rest[0]; {
+		case !o.Every && unimplemented(r):
+			n = alike(rest)
+			t.unimplemented(rest[:n])
+		case o.Every || remarkable(r.Behavior) || remarkable(r.BehaviorClose):
 			t.result(r)
 		}
+		rest = rest[n:]
 	}
 	t.totals(results)
 	_, err := io.WriteString(w, t.b.String())
@@ -102,6 +109,31 @@ func (t *table) result(r *conform.Result) {
 			fmt.Fprintf(&t.b, "%9s%-10s%s\n", "", line.label, plain(line.text))
 		}
 	}
+}
+
+// unimplemented reports whether there is nothing to say of r but that the peer has not what it is about.
+func unimplemented(r *conform.Result) bool {
+	return r.Behavior == conform.Unimplemented && !remarkable(r.BehaviorClose)
+}
+
+// alike returns how many results in front are unimplemented for the same reason.
+func alike(results []*conform.Result) int {
+	n := slices.IndexFunc(results, func(r *conform.Result) bool { return !unimplemented(r) || r.Why != results[0].Why })
+	if n < 0 {
+		return len(results)
+	}
+	return n
+}
+
+// unimplemented writes results that are alike, however many they are.
+func (t *table) unimplemented(results []*conform.Result) {
+	first := results[0]
+	if len(results) == 1 {
+		t.result(first)
+		return
+	}
+	fmt.Fprintf(&t.b, "\n%s to %s, %d cases: %s\n%9s%-10s%s\n", plain(first.Case.ID), plain(results[len(results)-1].Case.ID), len(results),
+		t.verdict(first.Behavior), "", "why", plain(first.Why))
 }
 
 // totals writes the last line.

@@ -46,6 +46,36 @@ server, "fibersock/epoll": 5 cases: 3 OK, 1 INFORMATIONAL, 1 FAILED; closing han
 	}
 }
 
+// A peer without an extension has not 216 things to say.
+func TestTableTellsOnceWhatIsUnimplemented(t *testing.T) {
+	var results []*conform.Result
+	for _, c := range conform.Cases() {
+		r := &conform.Result{Case: c, Agent: "a", Role: conform.Server, Behavior: conform.OK, BehaviorClose: conform.OK}
+		if class := c.Class(); class == "12" || class == "13" {
+			r.Behavior, r.Why = conform.Unimplemented, "it was not agreed on"
+		}
+		switch c.ID {
+		case "12.1.5":
+			r.Behavior, r.Why = conform.Failed, "it came back changed"
+		case "12.1.7":
+			r.BehaviorClose, r.WhyClose = conform.Unclean, "it did not end"
+		}
+		results = append(results, r)
+	}
+	var b strings.Builder
+	if err := WriteTable(&b, results, TableOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"12.1.1 to 12.1.4, 4 cases: UNIMPLEMENTED\n         why       it was not agreed on\n", "12.1.5   FAILED", "12.1.6   UNIMPLEMENTED, close OK", "12.1.7   UNIMPLEMENTED, close UNCLEAN", "12.1.8 to 13.7.18, 209 cases: UNIMPLEMENTED"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("%q is not in\n%s", want, b.String())
+		}
+	}
+	if n := strings.Count(b.String(), "it was not agreed on"); n != 4 {
+		t.Errorf("the reason is told %d times", n)
+	}
+}
+
 func TestTableCanListEveryCase(t *testing.T) {
 	listed := func(o TableOptions) bool {
 		return slices.Contains(tableOf(t, o, result("1.1.1")), "1.1.1    OK, close OK")

@@ -48,6 +48,8 @@ var rules = []rule{
 		why: "it brings sockets and engine together, and net/http costs 1.3 MB of binary"},
 	{pkg: "./server/httpupgrade", ours: append([]string{"./server"}, shell...), must: []string{"net/http", "./server"},
 		why: "it is all that lies between net/http and the server"},
+	{pkg: "./internal/conform",
+		why: "who judges shares no code with who is judged"},
 }
 
 // shell is what a package that moves bytes for the engine is made of.

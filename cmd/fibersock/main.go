@@ -1,8 +1,9 @@
 // Fibersock is the command-line companion of the library: a demonstration server
-// with a web page, and a client for terminals and pipes.
+// with a web page, a client for terminals and pipes, and a judge of other implementations.
 //
 //	fibersock serve [flags]
 //	fibersock connect [flags] URL
+//	fibersock conform server|client|drive [flags] [URL]
 //
 // "fibersock help COMMAND" tells the flags and the exit codes.
 package main
@@ -15,6 +16,7 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"syscall"
 )
 
@@ -38,6 +40,7 @@ func commands() []command {
 	return []command{
 		{"serve", "serve an echo, a chat and a web page to try them", serve},
 		{"connect", "connect to a server, from a terminal or in a pipe", connect},
+		{"conform", "judge another implementation, or be judged", conformCommand},
 		{"version", "print the version", version},
 		{"help", "tell how a command is used", help},
 	}
@@ -87,11 +90,17 @@ func help(ctx context.Context, args []string, std streams) exitCode {
 		fmt.Fprintf(std.out, "Usage: fibersock %s\n", args[0])
 		return exitOK
 	}
-	return dispatch(ctx, []string{args[0], "-h"}, std)
+	return dispatch(ctx, append(slices.Clone(args), "-h"), std)
 }
 
 // version prints what the Go toolchain noted about this build.
 func version(_ context.Context, _ []string, std streams) exitCode {
+	fmt.Fprintf(std.out, "%s, %s, %s/%s\n", buildVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return exitOK
+}
+
+// buildVersion names this build.
+func buildVersion() string {
 	module, revision := "unknown version", ""
 	if info, ok := debug.ReadBuildInfo(); ok {
 		module = info.Main.Version
@@ -101,6 +110,5 @@ func version(_ context.Context, _ []string, std streams) exitCode {
 			}
 		}
 	}
-	fmt.Fprintf(std.out, "fibersock %s%s, %s, %s/%s\n", module, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH)
-	return exitOK
+	return "fibersock " + module + revision
 }

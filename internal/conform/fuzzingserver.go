@@ -33,14 +33,20 @@ type FuzzingServer struct {
 	Cases   []*Case
 	Options Options // Parallel has no say: the clients decide
 
-	// Update, if it is set, is called for /updateReports with the agent's results so far.
+	// Update, if it is set, is called for /updateReports with the agent's results so far, after the cases under way
+	// with it have ended.
 	Update func(agent string, results []*Result)
+
+	// Once makes the first /updateReports the end.
+	Once bool
 
 	// Page, if it is set, returns what a browser that asks for path gets, and its media type; nil if there is nothing.
 	Page func(path string) (body []byte, mediaType string)
 
 	mu      sync.Mutex // guards the rest, and calls of Options.Result and Update
 	results map[string]map[*Case]*Result
+	running map[string]int            // cases under way with an agent
+	ended   sync.Cond                 // of mu: a case has ended
 	ready   map[awaited]chan struct{} // closed when the result is there
 	stop    context.CancelCauseFunc
 }
@@ -56,6 +62,7 @@ func (f *FuzzingServer) Serve(ctx context.Context, ln net.Listener) error {
 	defer stop(nil)
 	f.mu.Lock()
 	f.stop = stop
+	f.ended.L = &f.mu
 	f.mu.Unlock()
 	defer context.AfterFunc(ctx, func() { ln.Close() })()
 	var serving sync.WaitGroup
@@ -191,7 +198,7 @@ func (f *FuzzingServer) command(target *url.URL) (command, error) {
 			}{c.ID, c.Description}
 		}), nil
 	case "/runCase":
-		return command{func(_ context.Context, v visit) { f.run(v, agent, c) }}, nil
+		return command{func(ctx context.Context, v visit) { f.run(ctx, v, agent, c) }}, nil
 	case "/getCaseStatus":
 		return f.say(f.waitFor(agent, c), func() any {
 			f.mu.Lock()
@@ -226,8 +233,10 @@ func (f *FuzzingServer) find(q url.Values) (*Case, error) {
 	return f.Cases[i], nil
 }
 
-// run runs a case.
-func (f *FuzzingServer) run(v visit, agent string, c *Case) {
+// run runs a case. One that ends because the judge does has no result.
+func (f *FuzzingServer) run(ctx context.Context, v visit, agent string, c *Case) {
+	f.begin(agent)
+	defer f.end(agent)
 	h, err := v.accept(c)
 	if err != nil {
 		f.note(neverOpen(c, agent, Client, h, err))
@@ -236,7 +245,34 @@ func (f *FuzzingServer) run(v visit, agent string, c *Case) {
 	s := newSession(v.conn, Server, c, f.Options.patience())
 	s.deflate = h.agreement
 	s.run(h.early)
-	f.note(s.result(h, agent, Client))
+	if ctx.Err() == nil {
+		f.note(s.result(h, agent, Client))
+	}
+}
+
+// begin counts a case that is under way with agent, until end is called.
+func (f *FuzzingServer) begin(agent string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.running == nil {
+		f.running = make(map[string]int)
+	}
+	f.running[agent]++
+}
+
+func (f *FuzzingServer) end(agent string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.running[agent]--
+	f.ended.Broadcast()
+}
+
+// await is called with f.mu held and returns, with it held, when no case is under way with agent: for a client the last
+// one is over when the closing handshake is, and TCP ends a little later.
+func (f *FuzzingServer) await(agent string) {
+	for f.running[agent] > 0 {
+		f.ended.Wait()
+	}
 }
 
 // note keeps a result.
@@ -323,13 +359,14 @@ func (f *FuzzingServer) then(cmd command, next func()) command {
 func (f *FuzzingServer) update(agent string, last bool) command {
 	said := command{func(ctx context.Context, v visit) {
 		f.mu.Lock()
+		f.await(agent)
 		if f.Update != nil {
 			f.Update(agent, f.resultsOf(agent))
 		}
 		f.mu.Unlock()
 		f.say(nil, nil).do(ctx, v)
 	}}
-	if last {
+	if last || f.Once {
 		return f.then(said, func() { f.stop(errStopped) })
 	}
 	return said

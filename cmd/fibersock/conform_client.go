@@ -1,0 +1,144 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"maps"
+	"net"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/fibersock/fibersock/internal/conform"
+)
+
+const conformClientUsage = `Usage: fibersock conform client [flags]
+
+Is a fuzzing server: it judges the clients that connect to it, which have to send
+every message back. A client is driven so, each step being a connection:
+
+  /getCaseCount              a message tells the number of cases
+  /runCase?case=N&agent=NAME each case from 1 to that number, until the
+                             connection ends, however it does
+  /updateReports?agent=NAME  the report is written and the table shown
+
+There are /getCaseInfo?case=N and /getCaseStatus?case=N&agent=NAME besides;
+casetuple=ID can stand for case=N. "fibersock conform drive" is such a driver.
+
+It ends when it is interrupted, at /stopServer, or after an /updateReports with
+shutdownOnComplete=true. A browser is shown the report at the same address.
+`
+
+const conformClientExitCodes = `
+Exit codes:
+  0    all clients pass: each verdict is OK, NON-STRICT, INFORMATIONAL or
+       UNIMPLEMENTED; with -expect: all verdicts are the expected ones
+  1    wrong use, or a file or standard output cannot be used
+  2    cannot listen or accept
+  5    a client does not pass; with -expect: something differs; or a client
+       did not run all cases, or none came
+`
+
+// conformClientOptions are the flags of conform client.
+type conformClientOptions struct {
+	conformOptions
+	listener serveOptions
+	once     bool
+}
+
+func conformClientFlags() (*flag.FlagSet, *conformClientOptions) {
+	o := new(conformClientOptions)
+	flags := newFlags("conform client", conformClientUsage, conformClientExitCodes)
+	o.add(flags)
+	flags.StringVar(&o.listener.addr, "addr", "localhost:9001", "listen on this `address`; with port 0 the system chooses one")
+	flags.StringVar(&o.listener.certFile, "tls-cert", "", "serve wss and https with the certificates in this PEM `file`")
+	flags.StringVar(&o.listener.keyFile, "tls-key", "", "the certificate's key, a PEM `file`")
+	flags.BoolVar(&o.once, "once", false, "end after the first /updateReports")
+	flags.StringVar(&o.out, "out", "", "write the report into this `directory`: index.json, index.html, and for each case a page\nand its JSON (default: a temporary one, for browsers until the end)")
+	return flags, o
+}
+
+// conformClient is the subcommand conform client.
+func conformClient(ctx context.Context, args []string, std streams) exitCode {
+	flags, o := conformClientFlags()
+	rest, err := parse(flags, args)
+	switch {
+	case err != nil:
+	case len(rest) > 0:
+		err = usagef("conform client takes no arguments but flags, not %q", rest[0])
+	case (o.listener.certFile == "") != (o.listener.keyFile == ""):
+		err = usagef("-tls-cert and -tls-key go together")
+	}
+	var j *judging
+	if err == nil {
+		j, err = newJudging(&o.conformOptions, conform.Client, std)
+	}
+	if code, ok := parsed(flags, std, err); !ok {
+		return code
+	}
+	ln, code, err := o.listener.listen()
+	if err != nil {
+		j.note("%s", err)
+		return code
+	}
+	return o.serve(ctx, ln, j)
+}
+
+// serve serves clients and browsers until the end, and returns what came of it.
+func (o *conformClientOptions) serve(ctx context.Context, ln net.Listener, j *judging) exitCode {
+	if j.dir == "" {
+		dir, err := os.MkdirTemp("", "fibersock-conform-")
+		if err != nil {
+			ln.Close()
+			j.note("%s", err)
+			return exitUsage
+		}
+		defer os.RemoveAll(dir)
+		j.dir = dir
+	}
+	s := &conform.FuzzingServer{Cases: j.cases, Options: o.judgeOptions(), Page: j.page}
+	s.Options.Result = j.result
+	s.Once = o.once
+	updated := map[string][]*conform.Result{}
+	s.Update = func(agent string, results []*conform.Result) {
+		j.tell(agent, results)
+		updated[agent] = results
+		j.write(updated)
+	}
+	o.announce(ln.Addr(), j)
+	err := s.Serve(ctx, ln)
+	all := s.Results()
+	code := j.conclude(all)
+	if err != nil && ctx.Err() == nil {
+		j.note("%s", err)
+		return exitUnreachable
+	}
+	if code == exitOK && !j.complete(all) {
+		return exitFailed
+	}
+	return code
+}
+
+// announce tells where the server is and what to do with it.
+func (o *conformClientOptions) announce(addr net.Addr, j *judging) {
+	page := o.listener.pageURL(addr)
+	url := "ws" + strings.TrimPrefix(page, "http")
+	j.note("judging clients in %d cases at %s", len(j.cases), url)
+	j.note("our own is sent there by \"fibersock conform drive %s\"; how others are, \"fibersock help conform client\" tells", url)
+	j.note("the report is at %s", page)
+}
+
+// complete reports whether there are clients, and all of them went through all cases. It tells what is missing.
+func (j *judging) complete(all map[string][]*conform.Result) bool {
+	complete := len(all) > 0
+	if !complete {
+		j.note("no client ran a case")
+	}
+	for _, agent := range slices.Sorted(maps.Keys(all)) {
+		if n := len(all[agent]); n < len(j.cases) {
+			j.note("%.100q ran only %d of %d cases", agent, n, len(j.cases))
+			complete = false
+		}
+	}
+	return complete
+}

@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"flag"
+	"fmt"
+	"net"
+	"strings"
+
+	"github.com/fibersock/fibersock/client"
+	"github.com/fibersock/fibersock/internal/driver"
+)
+
+const conformDriveUsage = `Usage: fibersock conform drive [flags] URL
+
+Takes our own client, which sends every message back, through all cases of the
+fuzzing server at URL: "fibersock conform client", or the Autobahn TestSuite's.
+The verdicts are that server's, and shown by it.
+`
+
+const conformDriveExitCodes = `
+Exit codes:
+  0    all cases were run, and the report was asked for
+  1    wrong use
+  2    cannot connect
+  3    TLS failed
+  4    the server did not accept an opening handshake, or is not a fuzzing server
+  7    timeout
+  130  interrupted
+`
+
+// conformDriveOptions are the flags of conform drive.
+type conformDriveOptions struct {
+	trust    trustOptions
+	agent    string
+	parallel int
+	shutdown bool
+	quiet    bool
+}
+
+func conformDriveFlags() (*flag.FlagSet, *conformDriveOptions) {
+	o := new(conformDriveOptions)
+	flags := newFlags("conform drive", conformDriveUsage, conformDriveExitCodes)
+	o.trust.add(flags)
+	flags.StringVar(&o.agent, "agent", "fibersock", "be called by this `name` in the server's report")
+	flags.IntVar(&o.parallel, "parallel", 1, "run this many `cases` at the same time")
+	flags.BoolVar(&o.shutdown, "shutdown", false, "ask the server to end after the report")
+	flags.BoolVar(&o.quiet, "quiet", false, "show no progress")
+	return flags, o
+}
+
+// conformDrive is the subcommand conform drive.
+func conformDrive(ctx context.Context, args []string, std streams) exitCode {
+	flags, o := conformDriveFlags()
+	rest, err := parse(flags, args)
+	if err == nil {
+		err = o.check(rest)
+	}
+	p := new(progress)
+	d := &driver.Driver{Agent: o.agent, Parallel: o.parallel, Shutdown: o.shutdown}
+	if err == nil {
+		d.URL = rest[0]
+		d.Config, err = o.config(d.URL, p)
+	}
+	if code, ok := parsed(flags, std, err); !ok {
+		return code
+	}
+	return o.drive(ctx, d, p, std)
+}
+
+// check looks at what flags cannot check one by one.
+func (o *conformDriveOptions) check(rest []string) error {
+	switch {
+	case len(rest) != 1:
+		return usagef("conform drive takes one URL, not %d", len(rest))
+	case strings.Contains(rest[0], "?"):
+		return usagef("the URL of a fuzzing server has no query")
+	case o.agent == "":
+		return usagef("-agent takes a name: the server keeps the results under it")
+	case o.parallel < 1:
+		return usagef("-parallel takes a number of cases, not %d", o.parallel)
+	}
+	return o.trust.check()
+}
+
+// config returns how to dial url, and lets progress be noted.
+func (o *conformDriveOptions) config(url string, p *progress) (*client.Config, error) {
+	trust, err := o.trust.config()
+	if err != nil {
+		return nil, err
+	}
+	p.secured.Store(!strings.HasPrefix(strings.ToLower(url), "wss:"))
+	trust.VerifyConnection = func(tls.ConnectionState) error {
+		p.secured.Store(true)
+		return nil
+	}
+	return &client.Config{
+		TLS: trust,
+		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			nc, err := new(net.Dialer).DialContext(ctx, network, addr)
+			p.connected.Store(err == nil)
+			return nc, err
+		},
+	}, nil
+}
+
+// drive runs d and returns what the process is to exit with.
+func (o *conformDriveOptions) drive(ctx context.Context, d *driver.Driver, p *progress, std streams) exitCode {
+	var bar *progressBar
+	d.Count = func(cases int) {
+		if !o.quiet && isTerminal(std.err) {
+			bar = showProgress(std.err, cases)
+		}
+	}
+	d.Ran = func() { bar.add(false) }
+	err := d.Run(ctx)
+	bar.end()
+	if err == nil {
+		return exitOK
+	}
+	fmt.Fprintf(std.err, "fibersock: %s\n", escape(withoutPrefix(err)))
+	if isAny[*driver.NotACountError](err) {
+		return exitRefused
+	}
+	return dialExitCode(err, p.connected.Load(), p.secured.Load())
+}

@@ -1,0 +1,220 @@
+package main
+
+import (
+	"fmt"
+	"io/fs"
+	"maps"
+	"mime"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/fibersock/fibersock/internal/conform"
+	"github.com/fibersock/fibersock/internal/conform/report"
+)
+
+// judging is what the user sees of a run of the judge: progress, tables, files, what differs from what was expected.
+// It may be used by any number of goroutines.
+type judging struct {
+	options  *conformOptions
+	std      streams
+	cases    []*conform.Case
+	expected *report.Expectation // nil without -expect
+	info     report.Info
+	dir      string // of the files, "" for none
+
+	mu   sync.Mutex // guards the rest
+	bar  *progressBar
+	told map[string]bool // the agents whose results were shown after the last of them came
+	lost error           // the first error of standard output or the files
+}
+
+// newJudging finds out what is to be run and compared, and complains of what cannot be.
+func newJudging(o *conformOptions, role conform.Role, std streams) (*judging, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	cases, err := conform.Select(o.only, o.except)
+	if err != nil {
+		return nil, err
+	}
+	if len(cases) == 0 {
+		return nil, usagef("-exclude leaves no case")
+	}
+	j := &judging{options: o, std: std, cases: cases, dir: o.out, told: map[string]bool{}}
+	j.info = report.Info{Role: role, Started: time.Now(), Cases: o.selection(), Judge: buildVersion()}
+	if o.expect != "" {
+		if j.expected, err = readExpectation(o.expect); err != nil {
+			return nil, err
+		}
+	}
+	if o.out != "" {
+		err = os.MkdirAll(o.out, 0o777) // now, and not after minutes of work
+	}
+	return j, err
+}
+
+func readExpectation(file string) (*report.Expectation, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	e, err := report.ReadExpectation(f)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return e, nil
+}
+
+// colorful reports whether standard output is for eyes, and knows colors.
+func colorful(std streams) bool {
+	return std.outTerminal && os.Getenv("NO_COLOR") == "" && eraseLine() != "\n"
+}
+
+// note tells something on standard error.
+func (j *judging) note(format string, args ...any) {
+	fmt.Fprintf(j.std.err, "fibersock: "+format+"\n", args...)
+}
+
+// result takes note of a case that has ended.
+func (j *judging) result(r *conform.Result) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.told[r.Agent] = false
+	if j.options.verbose {
+		j.note("%s", verdictLine(r))
+		return
+	}
+	if j.bar == nil && !j.options.quiet && isTerminal(j.std.err) {
+		j.bar = showProgress(j.std.err, len(j.cases))
+	}
+	j.bar.add(!r.Passed())
+}
+
+// verdictLine is a result in one line.
+func verdictLine(r *conform.Result) string {
+	line := fmt.Sprintf("%.100q, case %s: %s, close %s", r.Agent, r.Case.ID, r.Behavior, r.BehaviorClose)
+	if r.Behavior != conform.OK {
+		line += "; " + escape(r.Why)
+	}
+	if r.BehaviorClose != conform.OK {
+		line += "; " + escape(r.WhyClose)
+	}
+	return line
+}
+
+// tell shows an agent's results, and what differs in them from what was expected.
+func (j *judging) tell(agent string, results []*conform.Result) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.bar.end()
+	j.bar = nil
+	j.told[agent] = true
+	if !j.options.quiet {
+		j.keep(report.WriteTable(j.std.out, results, report.TableOptions{Color: colorful(j.std)}))
+	}
+	differences, err := j.differences(agent, results)
+	if err != nil {
+		j.note("%s", escape(withoutPrefix(err)))
+	}
+	for _, d := range differences {
+		_, err := fmt.Fprintf(j.std.out, "%.100q, %s\n", agent, escape(d.String()))
+		j.keep(err)
+	}
+}
+
+// differences returns in what an agent's results are not the expected ones; none if nothing is expected.
+func (j *judging) differences(agent string, results []*conform.Result) ([]report.Difference, error) {
+	if j.expected == nil {
+		return nil, nil
+	}
+	return j.expected.Compare(agent, results)
+}
+
+// keep keeps the first error of what is written.
+func (j *judging) keep(err error) {
+	if j.lost == nil {
+		j.lost = err
+	}
+}
+
+// write writes the files of the report, if there is a directory for them.
+func (j *judging) write(all map[string][]*conform.Result) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.dir == "" {
+		return
+	}
+	err := report.WriteDir(j.dir, all, j.info)
+	if err == nil && j.options.out != "" && !j.options.quiet {
+		_, err = fmt.Fprintf(j.std.out, "Report: %s\n", filepath.Join(j.dir, "index.html"))
+	}
+	j.keep(err)
+}
+
+// conclude tells what has not been told, writes the files and returns what the process is to exit with.
+func (j *judging) conclude(all map[string][]*conform.Result) exitCode {
+	news := false
+	for _, agent := range slices.Sorted(maps.Keys(all)) {
+		if !j.isTold(agent) {
+			news = true
+			j.tell(agent, all[agent])
+		}
+	}
+	if news {
+		j.write(all)
+	}
+	if j.lost != nil {
+		if !isBrokenPipe(j.lost) {
+			j.note("%s", escape(withoutPrefix(j.lost)))
+		}
+		return exitUsage
+	}
+	for agent, results := range all {
+		if !j.passes(agent, results) {
+			return exitFailed
+		}
+	}
+	return exitOK
+}
+
+func (j *judging) isTold(agent string) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.told[agent]
+}
+
+// passes reports whether an agent's results are as they should be.
+func (j *judging) passes(agent string, results []*conform.Result) bool {
+	if j.expected != nil {
+		differences, err := j.differences(agent, results)
+		return err == nil && len(differences) == 0
+	}
+	return !slices.ContainsFunc(results, func(r *conform.Result) bool { return !r.Passed() })
+}
+
+// page returns the file of the report that a browser asks for by its path, and its media type.
+func (j *judging) page(name string) (body []byte, mediaType string) {
+	name = strings.TrimPrefix(path.Clean("/"+name), "/")
+	if name == "" {
+		name = "index.html"
+	}
+	root, err := os.OpenRoot(j.dir)
+	if err != nil {
+		return nil, ""
+	}
+	defer root.Close()
+	body, err = fs.ReadFile(root.FS(), name)
+	switch {
+	case err == nil:
+		return body, mime.TypeByExtension(path.Ext(name))
+	case name == "index.html":
+		return []byte("There is no report yet: it is written when a client asks for it by /updateReports.\n"), "text/plain; charset=utf-8"
+	}
+	return nil, ""
+}

@@ -118,10 +118,7 @@ func (s *Server) handler(path string) *Handler {
 // may write to nc or read from it, and Run closes it. After Shutdown the client
 // gets a Close with 1001 at once.
 func (s *Server) Run(nc net.Conn, up Upgraded) error {
-	loop := s.loop()
-	t := loop.transport(nc)
-	c := s.newConn(t)
-	loop.run(t, c, func() bool { return c.adopt(up) && (len(up.Buffered) == 0 || c.receive(up.Buffered)) })
+	c := s.run(nc, func(c *Conn) (rest []byte, more bool) { return up.Buffered, c.adopt(up) })
 	var closed *CloseError
 	if err := c.Err(); !errors.As(err, &closed) {
 		return err

@@ -23,6 +23,7 @@ type nowhere struct{}
 
 func (nowhere) Write(p []byte) (int, error) { return len(p), nil }
 func (nowhere) Background() func(func())    { return nil }
+func (nowhere) Resume()                     {}
 func (nowhere) Finish(time.Duration)        {}
 func (nowhere) Close() error                { return nil }
 func (nowhere) LocalAddr() net.Addr         { return nil }
@@ -65,7 +66,7 @@ func TestEchoAllocatesNothing(t *testing.T) {
 					echo := func() {
 						copy(in, frames)
 						for b := range slices.Chunk(in, readBufferSize) {
-							if !c.receive(b) {
+							if _, more := c.receive(b); !more {
 								t.Fatal(c.Err())
 							}
 						}

@@ -14,25 +14,28 @@ import (
 // not overlap.
 
 // receive takes bytes from the loop; see loop.go.
-func (c *Conn) receive(b []byte) (more bool) {
+func (c *Conn) receive(b []byte) (rest []byte, more bool) {
 	c.watch.enter(c.server.tick.Load())
 	defer func() {
 		if p := recover(); p != nil {
-			more = c.panicked(p)
+			rest, more = nil, c.panicked(p)
 		}
 		c.watch.leave(c.server.tick.Load())
 	}()
 	if c.phase.Load() == openingPhase {
 		if b, more = c.handshake(b); !more || c.phase.Load() == openingPhase {
-			return more
+			return nil, more
 		}
 	}
 	for c.endpoint.Err() == nil { // else a handler has cut it; the loop will notice
+		if len(b) > 0 && !c.takesMore() {
+			return b, true
+		}
 		ev, n := c.endpoint.Receive(b)
 		b = b[n:]
 		switch ev.Kind {
 		case endpoint.None:
-			return true
+			return nil, true
 		case endpoint.Message:
 			c.message(ev)
 		case endpoint.Partial:
@@ -40,11 +43,14 @@ func (c *Conn) receive(b []byte) (more bool) {
 		case endpoint.Ping, endpoint.Pong: // answered, and counted as a sign of life
 		case endpoint.Closing, endpoint.Failed:
 			c.finish()
-			return false
+			return nil, false
 		}
 	}
-	return true
+	return nil, true
 }
+
+// takesMore reports whether the program is ready for another message.
+func (c *Conn) takesMore() bool { return c.fiber == nil || c.fiber.hasRoom() }
 
 // message hands on a whole message.
 func (c *Conn) message(ev endpoint.Event) {

@@ -19,11 +19,12 @@ import (
 // Its method Text returns the payload as a string; JSON decodes it into a value.
 type Message = endpoint.Received
 
-// fiber is the goroutine of Handler.Serve and how messages get to it: one may
+// fiber is the goroutine of Handler.Serve and how messages get to it: two may
 // lie in the mailbox, so that the loop can go on and answer Pings while Serve is
-// busy; with the next one the loop waits, and so, in the end, does the client.
+// busy; what comes then waits, and so, in the end, does the client.
 type fiber struct {
 	mailbox   chan Message
+	taken     chan struct{} // has room for one: there is room in the mailbox
 	ended     chan struct{} // closed when nothing more will come
 	endOnce   sync.Once
 	exited    chan struct{} // closed when Serve has returned
@@ -33,7 +34,8 @@ type fiber struct {
 
 func newFiber() *fiber {
 	return &fiber{
-		mailbox: make(chan Message, 1),
+		mailbox: make(chan Message, 2),
+		taken:   make(chan struct{}, 1),
 		ended:   make(chan struct{}),
 		exited:  make(chan struct{}),
 		spare:   make(chan []byte, 1),
@@ -43,7 +45,39 @@ func newFiber() *fiber {
 // end tells Receive that nothing more will come.
 func (f *fiber) end() { f.endOnce.Do(func() { close(f.ended) }) }
 
-// deliver puts a copy of a message into the mailbox, when there is room.
+// hasRoom reports whether the next message can be delivered, or need not be.
+func (f *fiber) hasRoom() bool {
+	select {
+	case <-f.exited:
+		return true
+	case <-f.ended:
+		return true
+	default:
+		return len(f.mailbox) < cap(f.mailbox)
+	}
+}
+
+// awaitRoom waits until there is room, or nothing will be received any more.
+func (f *fiber) awaitRoom() {
+	for !f.hasRoom() {
+		select {
+		case <-f.taken:
+		case <-f.exited:
+		case <-f.ended:
+		}
+	}
+}
+
+// took is called by whoever has made room.
+func (c *Conn) took() {
+	select {
+	case c.fiber.taken <- struct{}{}:
+	default:
+	}
+	c.transport.Resume()
+}
+
+// deliver puts a copy of a message into the mailbox, in which there is room.
 func (f *fiber) deliver(op wire.Opcode, p []byte) {
 	var buf []byte
 	select {
@@ -60,6 +94,7 @@ func (f *fiber) deliver(op wire.Opcode, p []byte) {
 // serve runs Handler.Serve and then closes the connection.
 func (c *Conn) serve() {
 	defer c.release()
+	defer c.transport.Resume()
 	defer close(c.fiber.exited)
 	code := wire.NormalClosure
 	defer func() {
@@ -87,11 +122,13 @@ func (c *Conn) Receive(ctx context.Context) (Message, error) {
 	defer f.receiving.Store(false)
 	select {
 	case m := <-f.mailbox:
+		c.took()
 		return m, nil
 	default:
 	}
 	select {
 	case m := <-f.mailbox:
+		c.took()
 		return m, nil
 	case <-ctx.Done():
 		return Message{}, ctx.Err()

@@ -117,7 +117,8 @@ func (c *Conn) inspect(now int64, sch *schedule, s *Server) {
 	case endedPhase:
 		return
 	}
-	if c.State() == Closing && sch.close > 0 {
+	behind := !c.takesMore() // what came lies there unread, as long as the program is behind
+	if c.State() == Closing && sch.close > 0 && !behind {
 		if w.closing == 0 {
 			w.closing = now
 		}
@@ -126,7 +127,7 @@ func (c *Conn) inspect(now int64, sch *schedule, s *Server) {
 			return
 		}
 	}
-	if w.busy.Load() != 0 {
+	if w.busy.Load() != 0 || behind {
 		w.alive(now)
 		return
 	}

@@ -13,8 +13,10 @@ import (
 // after the other and never two at once for the same connection,
 //
 //	receive(b)  for the bytes that arrive, in order; b is the loop's again when
-//	            it returns. If it reports false, the connection wants no more:
-//	            the loop drains the socket briefly, closes it and calls lost.
+//	            it returns. What the program is not ready for is returned: it
+//	            is to be received again when takesMore, which Resume tells. If
+//	            more is false, the connection wants no more: the loop drains
+//	            the socket briefly, closes it and calls lost.
 //	lost(err)   once, when the socket has ended, as the last call.
 //
 // What a loop offers for each socket is a transport.
@@ -28,6 +30,9 @@ type transport interface {
 	// Background is the endpoint.Config.Background that fits Write: nil if Write
 	// never waits for the client.
 	Background() func(func())
+
+	// Resume says that the connection takes what receive did not take.
+	Resume()
 
 	// Finish says that nothing more will be written: what has been written
 	// still goes out. It takes at most wait.

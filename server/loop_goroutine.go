@@ -17,15 +17,23 @@ type goroutineLoop struct {
 // goroutineTransport is a socket of a goroutineLoop.
 type goroutineTransport struct{ *socket.Conn }
 
+// Resume does nothing: the goroutine that reads waits for the program itself.
+func (goroutineTransport) Resume() {}
+
 // Background returns socket.Background: Write may wait for the client.
 func (goroutineTransport) Background() func(func()) { return socket.Background }
 
 // readBufferSize is what a connection reads at once, in bytes.
 const readBufferSize = 4 << 10
 
-// serve accepts connections until ln is closed. An error that may pass, such as
-// too many open files, is reported and waited out.
+// serve serves what connects to ln, until that is closed.
 func (l *goroutineLoop) serve(ln net.Listener, open func(transport) *Conn, report func(error)) error {
+	return acceptAll(ln, report, func(nc net.Conn) { go l.serveOne(nc, open, nil) })
+}
+
+// acceptAll calls serve for what connects to ln, until that is closed. An error
+// that may pass, such as too many open files, is reported and waited out.
+func acceptAll(ln net.Listener, report func(error), serve func(net.Conn)) error {
 	const shortest, longest = 5 * time.Millisecond, time.Second
 	pause := shortest
 	for {
@@ -41,10 +49,7 @@ func (l *goroutineLoop) serve(ln net.Listener, open func(transport) *Conn, repor
 			pause = min(2*pause, longest)
 		default:
 			pause = shortest
-			go func() {
-				t := l.transport(nc)
-				l.run(t, open(t), nil)
-			}()
+			serve(nc)
 		}
 	}
 }
@@ -55,21 +60,23 @@ func passing(err error) bool {
 	return errors.As(err, &temporary) && temporary.Temporary()
 }
 
-// transport makes a transport of nc.
-func (l *goroutineLoop) transport(nc net.Conn) goroutineTransport {
-	return goroutineTransport{socket.New(nc, l.writeTimeout)}
-}
-
-// run serves one connection until it has ended. first, if it is not nil, is done
-// before anything is read, and reports whether the connection goes on.
-func (l *goroutineLoop) run(t goroutineTransport, c *Conn, first func() (more bool)) {
-	more := first == nil || first()
+// serveOne serves one connection until it has ended. first, if it is not nil, is
+// done before anything is read; it returns what has been read, and whether the
+// connection goes on.
+func (l *goroutineLoop) serveOne(nc net.Conn, open func(transport) *Conn, first func(*Conn) (rest []byte, more bool)) {
+	t := goroutineTransport{socket.New(nc, l.writeTimeout)}
+	c := open(t)
+	more := true
+	if first != nil {
+		var rest []byte
+		if rest, more = first(c); more {
+			more = receiveAll(c, rest)
+		}
+	}
 	buf := make([]byte, readBufferSize)
 	for more {
 		n, err := t.Read(buf)
-		if n > 0 {
-			more = c.receive(buf[:n])
-		}
+		more = receiveAll(c, buf[:n])
 		if err != nil && more {
 			c.lost(err)
 			t.Close()
@@ -78,4 +85,15 @@ func (l *goroutineLoop) run(t goroutineTransport, c *Conn, first func() (more bo
 	}
 	t.Drain(drainTime)
 	c.lost(nil)
+}
+
+// receiveAll has all of b received, and waits until the program takes more.
+func receiveAll(c *Conn, b []byte) (more bool) {
+	for more = true; len(b) > 0 && more; {
+		b, more = c.receive(b)
+		if more && c.fiber != nil {
+			c.fiber.awaitRoom()
+		}
+	}
+	return more
 }

@@ -21,6 +21,9 @@ var loops = map[string]starter{
 	"goroutines": func(t *testing.T, s *server.Server) *running {
 		return serve(t, s, plainListener{listenTCP(t)})
 	},
+	"system's": func(t *testing.T, s *server.Server) *running {
+		return serve(t, s, listenTCP(t))
+	},
 }
 
 type starter func(t *testing.T, s *server.Server) *running

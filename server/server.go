@@ -104,6 +104,8 @@ type Server struct {
 	house     chan struct{} // closed to end the housekeeper; it works while there are conns
 
 	tick atomic.Int64 // the clock of housekeeping.go
+
+	loops loops
 }
 
 func orDefault[T int | time.Duration](value, otherwise T) T {
@@ -131,15 +133,15 @@ func (s *Server) Serve(ln net.Listener) error {
 		return ErrServerClosed
 	}
 	defer s.removeListener(ln)
-	err := s.loop().serve(ln, s.newConn, s.report)
+	err := s.serve(ln)
 	if s.shuttingDown() { // not every listener says net.ErrClosed when it is closed
 		return ErrServerClosed
 	}
 	return err
 }
 
-// loop returns the loop for plain connections.
-func (s *Server) loop() *goroutineLoop {
+// goroutines returns the loop that serves everything that is a net.Conn.
+func (s *Server) goroutines() *goroutineLoop {
 	return &goroutineLoop{writeTimeout: orDefault(s.WriteTimeout, DefaultWriteTimeout)}
 }
 

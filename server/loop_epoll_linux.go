@@ -1,0 +1,350 @@
+//go:build !portable
+
+package server
+
+import (
+	"net"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// epollLoop serves sockets by epoll, with the goroutines of a few pollers for all of them: a connection that nothing comes
+// from costs no goroutine and no buffer.
+//
+// A poller's leader waits for events and runs the handlers of one connection after the other. A handler that does
+// not return soon keeps its goroutine, and what else is ready goes on with another leader: see watchdog.
+//
+//	poller    epoll_wait → batch of events → for each: claim, read, Conn.receive, write what was corked
+//	watchdog  a claim has not moved since the last look → the rest of the batch, and the poller, get a new leader
+//	socket    socket_epoll_linux.go: one connection's descriptor, its backlog, and who may read from it
+//
+// Invariants: a connection is read from and its handlers are called by whoever has moved its state from idle to running.
+// A leader that was replaced touches nothing of its poller any more. A descriptor is closed by who runs its connection, under the socket's lock.
+type epollLoop struct {
+	writeTimeout time.Duration
+	sockets      socketTable
+
+	mu      sync.Mutex // guards the rest
+	users   int        // listeners and sockets; without any, nothing runs
+	pollers []*poller
+	guard   *watchdog
+	turn    int // which poller gets the next socket
+}
+
+// batchSize is how many events a leader takes at once. The index of one has to fit into a claim.
+const batchSize = 128
+
+// enter starts the pollers if there are none, and returns the one for the next socket.
+func (l *epollLoop) enter() (*poller, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.users == 0 {
+		if err := l.start(); err != nil {
+			return nil, err
+		}
+	}
+	l.users++
+	l.turn = (l.turn + 1) % len(l.pollers)
+	return l.pollers[l.turn], nil
+}
+
+// leave ends the pollers with their last user.
+func (l *epollLoop) leave() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.users--; l.users == 0 {
+		l.stop()
+	}
+}
+
+func (l *epollLoop) start() error {
+	l.guard = newWatchdog()
+	for range runtime.GOMAXPROCS(0) {
+		p, err := newPoller(l)
+		if err != nil {
+			l.stop()
+			return err
+		}
+		l.pollers = append(l.pollers, p)
+	}
+	l.guard.pollers = l.pollers
+	for _, p := range l.pollers {
+		go p.lead(newWorkspace(), 0)
+	}
+	go l.guard.run()
+	return nil
+}
+
+func (l *epollLoop) stop() {
+	for _, p := range l.pollers {
+		p.file.Close() // its leader's wait ends
+	}
+	l.pollers = nil
+	l.guard.stop()
+}
+
+// A poller is an epoll descriptor and the goroutine that waits for it.
+type poller struct {
+	loop *epollLoop
+	fd   int
+	file *os.File // the same, in the hands of Go's own poller: waiting for it costs no thread
+	raw  syscall.RawConn
+
+	claim  atomic.Uint64             // see makeClaim
+	leader atomic.Pointer[workspace] // of the leader
+}
+
+func newPoller(l *epollLoop) (*poller, error) {
+	fd, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, os.NewSyscallError("epoll_create1", err)
+	}
+	if err := syscall.SetNonblock(fd, true); err != nil {
+		syscall.Close(fd)
+		return nil, err
+	}
+	p := &poller{loop: l, fd: fd, file: os.NewFile(uintptr(fd), "epoll")}
+	if p.raw, err = p.file.SyscallConn(); err != nil {
+		p.file.Close()
+		return nil, err
+	}
+	p.claim.Store(makeClaim(0, 0, idleIndex))
+	return p, nil
+}
+
+// A claim is what a poller's leader is at: which leader it is, a number that grows with each event, and the index
+// of the event in the batch, or that it waits.
+const (
+	indexBits = 8
+	countBits = 32
+	idleIndex = 1<<indexBits - 1
+)
+
+func makeClaim(generation, count, index uint64) uint64 {
+	return generation<<(countBits+indexBits) | count&(1<<countBits-1)<<indexBits | index
+}
+
+func claimGeneration(claim uint64) uint64 { return claim >> (countBits + indexBits) }
+func claimIndex(claim uint64) int         { return int(claim & idleIndex) }
+
+// A workspace is what a leader works with.
+type workspace struct {
+	batch   [batchSize]syscall.EpollEvent
+	n       int                         // events in batch; both are not changed while one of them is claimed
+	input   []byte                      // what is read
+	output  []byte                      // what the connection at work has sent
+	current atomic.Pointer[epollSocket] // the connection at work
+	wait    func(fd uintptr) bool
+	failed  error // of epoll_wait
+}
+
+// readSize is how much is read at once, in bytes; corkSize how much of the answers is collected.
+const (
+	readSize = 64 << 10
+	corkSize = 64 << 10
+)
+
+var workspaces = sync.Pool{New: func() any {
+	return &workspace{input: make([]byte, readSize), output: make([]byte, 0, corkSize)}
+}}
+
+func newWorkspace() *workspace { return workspaces.Get().(*workspace) }
+
+// lead works off what is in w and then what comes, until the poller is closed or another leads.
+func (p *poller) lead(w *workspace, generation uint64) {
+	defer func() {
+		w.wait = nil
+		workspaces.Put(w)
+	}()
+	w.wait = func(fd uintptr) bool {
+		w.n, w.failed = epollWait(fd, w.batch[:])
+		return w.n != 0 || w.failed != nil
+	}
+	p.leader.Store(w)
+	for {
+		if !p.work(w, generation) {
+			return
+		}
+		w.n = 0
+		if err := p.raw.Read(w.wait); err != nil || w.failed != nil {
+			return // closed
+		}
+	}
+}
+
+// work works off w's batch. It reports whether p is still led by generation.
+func (p *poller) work(w *workspace, generation uint64) bool {
+	if w.n == 0 {
+		return true
+	}
+	claim := p.claim.Load()
+	for i := range w.n {
+		next := makeClaim(generation, claim>>indexBits+1, uint64(i))
+		if claimGeneration(claim) != generation || !p.claim.CompareAndSwap(claim, next) {
+			return false
+		}
+		claim = next
+		if i == 0 {
+			p.loop.guard.wake()
+		}
+		event := &w.batch[i]
+		if s := p.loop.sockets.get(event.Fd); s != nil {
+			s.ready(w, event.Events)
+		}
+	}
+	return p.claim.CompareAndSwap(claim, makeClaim(generation, claim>>indexBits+1, idleIndex))
+}
+
+// serve accepts from ln until it is closed. An error that may pass, such as too many open files, is reported and waited
+// out.
+func (l *epollLoop) serve(ln *net.TCPListener, open func(transport) *Conn, report func(error)) error {
+	if _, err := l.enter(); err != nil { // the pollers stay as long as there is a listener
+		return err
+	}
+	defer l.leave()
+	return acceptAll(ln, report, func(nc net.Conn) {
+		fd, addrs, err := takeOver(nc.(*net.TCPConn))
+		if err == nil {
+			if err = l.add(fd, addrs, open, nil, nil); err != nil {
+				syscall.Close(fd)
+			}
+		}
+		if err != nil {
+			report(err)
+		}
+		nc.Close()
+	})
+}
+
+// run serves nc until it has ended. first is done before anything is read; it returns what has been read, and whether the
+// connection goes on. The error is that nc cannot be served, and nothing has happened to it.
+func (l *epollLoop) run(nc *net.TCPConn, open func(transport) *Conn, first func(*Conn) (rest []byte, more bool)) error {
+	fd, addrs, err := takeOver(nc)
+	if err != nil {
+		return err
+	}
+	ended := make(chan struct{})
+	if err := l.add(fd, addrs, open, first, ended); err != nil {
+		syscall.Close(fd)
+		return err
+	}
+	nc.Close()
+	<-ended
+	return nil
+}
+
+// The watchdog looks at all pollers about every millisecond, as long as one of them is at work.
+type watchdog struct {
+	pollers []*poller
+	asleep  atomic.Bool
+	alarm   chan struct{} // wakes it
+	ended   chan struct{}
+	over    atomic.Bool
+
+	displaced atomic.Int64 // handlers that run on without their poller
+	handOffs  atomic.Uint64
+}
+
+const (
+	// patience is how long a handler has its poller for itself, at least; twice that at most.
+	watchPeriod = time.Millisecond
+	// quietLooks is after how many looks at nothing the watchdog goes to sleep.
+	quietLooks = 20
+	// maxDisplaced bounds the handlers that may run beside the leaders. Past it, what is ready waits until one of them returns.
+	maxDisplaced = 10_000
+)
+
+func newWatchdog() *watchdog {
+	return &watchdog{alarm: make(chan struct{}, 1), ended: make(chan struct{})}
+}
+
+// wake is called by every leader that gets to work.
+func (d *watchdog) wake() {
+	if d.asleep.Load() && d.asleep.CompareAndSwap(true, false) {
+		d.alarm <- struct{}{}
+	}
+}
+
+func (d *watchdog) stop() {
+	d.over.Store(true)
+	close(d.ended)
+}
+
+func (d *watchdog) run() {
+	seen := make([]uint64, len(d.pollers))
+	quiet := 0
+	ticker := time.NewTicker(watchPeriod)
+	defer ticker.Stop()
+	for !d.over.Load() {
+		select {
+		case <-ticker.C:
+		case <-d.ended:
+			return
+		}
+		busy := false
+		for i, p := range d.pollers {
+			claim := p.claim.Load()
+			if claimIndex(claim) != idleIndex {
+				busy = true
+				if claim == seen[i] {
+					p.replace(claim)
+				}
+			}
+			seen[i] = claim
+		}
+		if busy {
+			quiet = 0
+			continue
+		}
+		if quiet++; quiet < quietLooks {
+			continue
+		}
+		quiet = 0
+		ticker.Stop()
+		d.asleep.Store(true)
+		if d.anyBusy() && d.asleep.CompareAndSwap(true, false) {
+			ticker.Reset(watchPeriod)
+			continue
+		}
+		select {
+		case <-d.alarm:
+		case <-d.ended:
+			return
+		}
+		ticker.Reset(watchPeriod)
+	}
+}
+
+func (d *watchdog) anyBusy() bool {
+	for _, p := range d.pollers {
+		if claimIndex(p.claim.Load()) != idleIndex {
+			return true
+		}
+	}
+	return false
+}
+
+// replace gives p a new leader, if it is still at the claim. The old one's handler runs on.
+func (p *poller) replace(claim uint64) {
+	d := p.loop.guard
+	if d.displaced.Load() >= maxDisplaced {
+		return
+	}
+	old := p.leader.Load()
+	generation := claimGeneration(claim) + 1
+	if !p.claim.CompareAndSwap(claim, makeClaim(generation, claim>>indexBits+1, idleIndex)) {
+		return
+	}
+	d.handOffs.Add(1)
+	d.displaced.Add(1)
+	if s := old.current.Load(); s != nil {
+		s.uncork() // what it has sent until now shall not wait for it
+	}
+	w := newWorkspace()
+	w.n = copy(w.batch[:], old.batch[claimIndex(claim)+1:old.n])
+	go p.lead(w, generation)
+}

@@ -1,0 +1,555 @@
+//go:build !portable
+
+package server
+
+import (
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/fibersock/fibersock/internal/socket"
+)
+
+// An epollSocket is one connection's descriptor, as its Conn and its poller see it. It is the Conn's transport.
+type epollSocket struct {
+	conn   *Conn
+	loop   *epollLoop
+	poller *poller
+	ended  chan struct{} // closed at the end, if somebody waits for that
+	remote netip.AddrPort
+	local  netip.AddrPort
+
+	state atomic.Uint32 // idle, running, deaf, over
+
+	mu       sync.Mutex // guards the rest, and the descriptor against being closed
+	fd       int32      // -1: closed
+	quiet    quiet      // why input is not waited for; 0: it is
+	flushing bool       // that output is possible is waited for
+	armed    bool       // epoll knows the descriptor
+	ending   ending
+	cork     *workspace // where output goes as long as the connection is at work; nil: to the system
+	failed   error      // of writing; what comes after it fails too
+	backlog  []byte     // what the system did not take
+	room     *sync.Cond // for writers that wait for a smaller backlog; nil: there was none
+	rest     []byte     // input that the program was not ready for
+	timer    *time.Timer
+	drained  int // bytes thrown away
+}
+
+// The states of a socket.
+const (
+	idle    uint32 = iota // whoever has an event may go to work
+	running               // somebody reads and runs handlers
+	deaf                  // running; an event came meanwhile, and no more are wanted until that is over
+	over                  // the connection has ended
+)
+
+// quiet is a set of reasons not to read.
+type quiet uint8
+
+const (
+	quietDeaf    quiet = 1 << iota // the state deaf
+	quietBacklog                   // the client does not take what is for it
+	quietProgram                   // the program is behind: rest waits for it
+)
+
+// ending is how far a socket's end has come.
+type ending uint8
+
+const (
+	notEnding ending = iota
+	lastWords        // nothing more will be written than what is in the cork and the backlog
+	saidAll          // the client was told that no more will come
+	cutOff           // Close was called
+)
+
+const (
+	// chokedAt is the backlog, in bytes, from which on nothing is read from the client that does not take it.
+	chokedAt = 64 << 10
+	// smallWrite is how much, in bytes, is always taken: control frames do not wait.
+	smallWrite = 256
+	// maxDrained bounds, in bytes, what is read and thrown away at a connection's end.
+	maxDrained = 1 << 20
+)
+
+// add serves the connection fd. first, if it is not nil, is done before anything is read; it returns what has been read, and
+// whether the connection goes on. The error is that fd cannot be served; it is the caller's then.
+func (l *epollLoop) add(fd int, addrs addrPair, open func(transport) *Conn, first func(*Conn) (rest []byte, more bool), ended chan struct{}) error {
+	p, err := l.enter()
+	if err != nil {
+		return err
+	}
+	s := &epollSocket{loop: l, poller: p, fd: int32(fd), remote: addrs.remote, local: addrs.local, ended: ended}
+	s.state.Store(running)
+	s.conn = open(s)
+	if first != nil {
+		if rest, more := first(s.conn); !more {
+			s.drain()
+		} else if len(rest) > 0 {
+			s.pause(rest)
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l.sockets.put(s.fd, s)
+	s.state.Store(idle)
+	s.arm()
+	return nil
+}
+
+// arm tells epoll what is waited for. The caller holds mu.
+func (s *epollSocket) arm() {
+	if s.fd < 0 {
+		return
+	}
+	var events uint32
+	if s.quiet == 0 {
+		events |= syscall.EPOLLIN
+	}
+	if s.flushing {
+		events |= syscall.EPOLLOUT
+	}
+	if events == 0 {
+		events = syscall.EPOLLONESHOT // or a hang-up would be told over and over
+	}
+	op := syscall.EPOLL_CTL_MOD
+	if !s.armed {
+		op, s.armed = syscall.EPOLL_CTL_ADD, true
+	}
+	// It fails for want of memory only, and then the client's Pings will not be answered.
+	_ = syscall.EpollCtl(s.poller.fd, op, int(s.fd), &syscall.EpollEvent{Events: events, Fd: s.fd})
+}
+
+// hush adds and takes away reasons not to read. The caller holds mu.
+func (s *epollSocket) hush(add, remove quiet) {
+	was := s.quiet
+	s.quiet = s.quiet&^remove | add
+	if (was == 0) != (s.quiet == 0) && s.armed {
+		s.arm()
+	}
+}
+
+// ready does what an event asks for.
+func (s *epollSocket) ready(w *workspace, events uint32) {
+	if events&syscall.EPOLLOUT != 0 {
+		s.flush()
+	}
+	if events == syscall.EPOLLOUT && !s.resumed() {
+		return
+	}
+	if !s.state.CompareAndSwap(idle, running) {
+		if s.state.CompareAndSwap(running, deaf) {
+			s.mu.Lock()
+			s.hush(quietDeaf, 0)
+			s.mu.Unlock()
+		}
+		return
+	}
+	w.current.Store(s)
+	s.work(w)
+	w.current.Store(nil)
+	if s.state.CompareAndSwap(running, idle) || s.state.Load() == over {
+		return
+	}
+	s.state.Store(idle) // it was deaf
+	s.mu.Lock()
+	s.hush(0, quietDeaf)
+	s.mu.Unlock()
+}
+
+// work takes what has come. The caller runs the socket.
+func (s *epollSocket) work(w *workspace) {
+	b := s.takeRest()
+	if b == nil {
+		n, err := sysRead(s.fd, w.input)
+		switch {
+		case err == syscall.EAGAIN:
+			return
+		case err != nil:
+			s.finish(os.NewSyscallError("read", err))
+			return
+		case n == 0:
+			s.finish(io.EOF)
+			return
+		}
+		b = w.input[:n]
+	}
+	if s.saidAll() {
+		if s.drained += len(b); s.drained > maxDrained {
+			s.finish(nil)
+		}
+		return
+	}
+	s.mu.Lock()
+	s.cork = w
+	s.mu.Unlock()
+	rest, more := s.conn.receive(b)
+	s.uncork()
+	switch {
+	case !more:
+		s.drain()
+	case !s.conn.takesMore():
+		s.pause(rest)
+	}
+}
+
+// finish ends the connection: the descriptor is closed, and the Conn is told why. The caller runs the socket.
+func (s *epollSocket) finish(err error) {
+	s.state.Store(over)
+	s.mu.Lock()
+	if s.ending == saidAll {
+		err = nil // it was wanted
+	}
+	s.loop.sockets.remove(s.fd)
+	syscall.Close(int(s.fd))
+	s.fd = -1
+	s.fail(net.ErrClosed)
+	s.stopTimer()
+	s.rest = nil
+	s.mu.Unlock()
+	s.conn.lost(err)
+	s.loop.leave()
+	if s.ended != nil {
+		close(s.ended)
+	}
+}
+
+// drain is called when the connection wants no more: what still comes is thrown away for a while, so that our last frame is
+// not lost (RFC 6455, Section 7.1.1).
+func (s *epollSocket) drain() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fd < 0 {
+		return
+	}
+	s.hush(0, quietProgram|quietBacklog)
+	s.bound(drainTime)
+	if s.ending == notEnding {
+		s.ending = lastWords
+	}
+	s.ending = max(s.ending, lastWords)
+	s.sayAll()
+}
+
+func (s *epollSocket) saidAll() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ending != notEnding
+}
+
+// pause keeps what the program is not ready for, until Resume.
+func (s *epollSocket) pause(rest []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.rest = append([]byte(nil), rest...)
+	s.hush(quietProgram, 0)
+	if s.conn.takesMore() { // it may have got ready before it could see that we wait
+		s.resume()
+	}
+}
+
+// Resume has what receive did not take taken.
+func (s *epollSocket) Resume() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.resume()
+}
+
+// resume makes an event, because it is the poller's part to run handlers. The caller holds mu.
+func (s *epollSocket) resume() {
+	if s.quiet&quietProgram != 0 && !s.flushing {
+		s.flushing = true // output is possible: an event comes at once
+		if s.armed {
+			s.arm()
+		}
+	}
+}
+
+// resumed reports whether there is rest to be taken, and the program is ready for it.
+func (s *epollSocket) resumed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.quiet&quietProgram != 0 && s.conn.takesMore()
+}
+
+// takeRest returns what receive did not take the last time, nil if nothing.
+func (s *epollSocket) takeRest() []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	rest := s.rest
+	s.rest = nil
+	s.hush(0, quietProgram)
+	return rest
+}
+
+// Writing.
+
+// Write takes all of p, or fails. While the connection is at work p is collected; else the system gets it, and what it does
+// not take waits in the backlog. If that is full, Write waits too.
+func (s *epollSocket) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(s.backlog) > maxWaiting && len(p) > smallWrite && s.failed == nil {
+		s.awaitRoom()
+	}
+	switch {
+	case s.failed != nil:
+		return 0, s.failed
+	case len(s.backlog) > 0:
+		s.keep(p)
+		return len(p), nil
+	case s.cork != nil:
+		if out := s.cork.output; len(out)+len(p) <= cap(out) {
+			s.cork.output = append(out, p...)
+			return len(p), nil
+		}
+		s.uncorked()
+		if s.failed != nil {
+			return 0, s.failed
+		}
+		if len(s.backlog) > 0 {
+			s.keep(p)
+			return len(p), nil
+		}
+	}
+	s.put(p)
+	return len(p), s.failed
+}
+
+// maxWaiting is the backlog, in bytes, beyond which writers wait.
+const maxWaiting = DefaultMaxBacklog
+
+// put writes p, whatever is in the cork. The backlog is empty. The caller holds mu.
+func (s *epollSocket) put(p []byte) {
+	n, err := s.write(p)
+	if err != nil {
+		s.fail(err)
+		return
+	}
+	if n < len(p) {
+		s.keep(p[n:])
+	}
+}
+
+// keep adds p to the backlog. The caller holds mu.
+func (s *epollSocket) keep(p []byte) {
+	first := len(s.backlog) == 0
+	s.backlog = append(s.backlog, p...)
+	if len(s.backlog) > chokedAt && s.ending == notEnding {
+		s.hush(quietBacklog, 0)
+	}
+	if first {
+		s.flushing = true
+		if s.armed {
+			s.arm()
+		}
+		s.bound(s.loop.writeTimeout)
+	}
+}
+
+// write writes as much of p as the system takes. The caller holds mu.
+func (s *epollSocket) write(p []byte) (n int, err error) {
+	for n < len(p) {
+		m, err := sysWrite(s.fd, p[n:])
+		if err == syscall.EAGAIN {
+			return n, nil
+		}
+		if err != nil {
+			return n, os.NewSyscallError("write", err)
+		}
+		n += m
+	}
+	return n, nil
+}
+
+// flush writes the backlog, as far as the system takes it.
+func (s *epollSocket) flush() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fd < 0 || !s.flushing {
+		return
+	}
+	n, err := s.write(s.backlog)
+	if err != nil {
+		s.fail(err)
+	}
+	if n < len(s.backlog) {
+		s.backlog = append(s.backlog[:0], s.backlog[n:]...)
+		if n > 0 && s.ending != saidAll {
+			s.bound(s.loop.writeTimeout) // it reads, if slowly
+		}
+		s.wakeWriters()
+		return
+	}
+	s.backlog = nil
+	s.flushing = false
+	if s.ending == notEnding {
+		s.stopTimer()
+	}
+	s.quiet &^= quietBacklog
+	s.arm()
+	s.wakeWriters()
+	s.sayAll()
+}
+
+// uncork writes what was collected.
+func (s *epollSocket) uncork() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.uncorked()
+	s.cork = nil
+	s.sayAll()
+}
+
+// uncorked writes what was collected until now. The caller holds mu.
+func (s *epollSocket) uncorked() {
+	w := s.cork
+	if w == nil || len(w.output) == 0 {
+		return
+	}
+	switch {
+	case s.failed != nil || s.fd < 0:
+	case len(s.backlog) > 0:
+		s.keep(w.output)
+	default:
+		s.put(w.output)
+	}
+	w.output = w.output[:0]
+}
+
+// fail makes every write fail. The caller holds mu.
+func (s *epollSocket) fail(err error) {
+	if s.failed == nil {
+		s.failed = err
+	}
+	s.backlog = nil
+	s.wakeWriters()
+}
+
+// awaitRoom waits for the backlog to change. The caller holds mu.
+func (s *epollSocket) awaitRoom() {
+	if s.room == nil {
+		s.room = sync.NewCond(&s.mu)
+	}
+	s.room.Wait()
+}
+
+func (s *epollSocket) wakeWriters() {
+	if s.room != nil {
+		s.room.Broadcast()
+	}
+}
+
+// Background returns nil: a Pong never waits.
+func (s *epollSocket) Background() func(func()) { return nil }
+
+// Finish says that nothing more will be written. What has been written still goes out, if that takes no longer than wait.
+func (s *epollSocket) Finish(wait time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fd < 0 || s.ending != notEnding {
+		return
+	}
+	s.ending = lastWords
+	s.bound(wait)
+	s.sayAll()
+}
+
+// sayAll tells the client that no more comes, if all that there was has gone. The caller holds mu.
+func (s *epollSocket) sayAll() {
+	if s.ending != lastWords || len(s.backlog) > 0 || s.fd < 0 || s.cork != nil && len(s.cork.output) > 0 {
+		return
+	}
+	s.ending = saidAll
+	syscall.Shutdown(int(s.fd), syscall.SHUT_WR)
+}
+
+// bound cuts the connection in d, if nothing changes that; 0 or less means never. The caller holds mu.
+func (s *epollSocket) bound(d time.Duration) {
+	switch {
+	case d <= 0:
+	case s.timer == nil:
+		s.timer = time.AfterFunc(d, s.expire)
+	default:
+		s.timer.Reset(d)
+	}
+}
+
+func (s *epollSocket) stopTimer() {
+	if s.timer != nil {
+		s.timer.Stop()
+		s.timer = nil
+	}
+}
+
+// expire is called when the time is over in which the backlog had to move, or the connection to end.
+func (s *epollSocket) expire() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.backlog) > 0 && s.ending == notEnding {
+		s.fail(&socket.TimeoutError{After: s.loop.writeTimeout, Bytes: len(s.backlog)})
+	}
+	s.cut()
+}
+
+// Close cuts the connection.
+func (s *epollSocket) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cut()
+	return nil
+}
+
+// cut ends TCP in both directions: the poller gets an event for that. The caller holds mu.
+func (s *epollSocket) cut() {
+	if s.fd < 0 || s.ending == cutOff {
+		return
+	}
+	if s.ending == notEnding {
+		s.ending = cutOff
+	}
+	s.fail(net.ErrClosed)
+	syscall.Shutdown(int(s.fd), syscall.SHUT_RDWR)
+	s.rest = nil
+	s.flushing = false
+	s.quiet &= quietDeaf
+	if s.armed {
+		s.arm()
+	}
+}
+
+// LocalAddr returns the address of this side.
+func (s *epollSocket) LocalAddr() net.Addr { return net.TCPAddrFromAddrPort(s.local) }
+
+// RemoteAddr returns the address of the client, or of the proxy before it.
+func (s *epollSocket) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(s.remote) }
+
+// socketTable finds sockets by their descriptors, which are small numbers. It may be used by all goroutines at once.
+type socketTable struct {
+	chunks [1 << 12]atomic.Pointer[socketChunk]
+}
+
+type socketChunk [1 << 10]atomic.Pointer[epollSocket]
+
+func (t *socketTable) get(fd int32) *epollSocket {
+	chunk := t.chunks[fd>>10].Load()
+	if chunk == nil {
+		return nil
+	}
+	return chunk[fd&(1<<10-1)].Load()
+}
+
+func (t *socketTable) put(fd int32, s *epollSocket) {
+	at := &t.chunks[fd>>10]
+	if at.Load() == nil {
+		at.CompareAndSwap(nil, new(socketChunk))
+	}
+	at.Load()[fd&(1<<10-1)].Store(s)
+}
+
+func (t *socketTable) remove(fd int32) { t.put(fd, nil) }

@@ -1,0 +1,84 @@
+//go:build !portable
+
+package server
+
+import (
+	"net"
+	"net/netip"
+	"syscall"
+	"unsafe"
+)
+
+// The system calls of the epoll loop. Those that cannot block are made without telling Go's scheduler, which would cost more than some of them do.
+
+// blockingSize is how much, in bytes, is so much to copy that the scheduler should know.
+const blockingSize = 128 << 10
+
+func sysRead(fd int32, p []byte) (int, error) {
+	for {
+		n, _, errno := syscall.RawSyscall(syscall.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)))
+		if errno == 0 {
+			return int(n), nil
+		}
+		if errno != syscall.EINTR {
+			return 0, errno
+		}
+	}
+}
+
+func sysWrite(fd int32, p []byte) (int, error) {
+	if len(p) > blockingSize {
+		return syscall.Write(int(fd), p)
+	}
+	for {
+		n, _, errno := syscall.RawSyscall(syscall.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)))
+		if errno == 0 {
+			return int(n), nil
+		}
+		if errno != syscall.EINTR {
+			return 0, errno
+		}
+	}
+}
+
+// epollWait returns the events that are there; it does not wait.
+func epollWait(fd uintptr, events []syscall.EpollEvent) (int, error) {
+	n, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, fd, uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), 0, 0, 0)
+	switch errno {
+	case 0:
+		return int(n), nil
+	case syscall.EINTR:
+		return 0, nil
+	}
+	return 0, errno
+}
+
+// addrPair is both addresses of a connection.
+type addrPair struct{ local, remote netip.AddrPort }
+
+// takeOver returns another descriptor for tcp's connection, which the caller closes then.
+func takeOver(tcp *net.TCPConn) (fd int, addrs addrPair, err error) {
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return -1, addrs, err
+	}
+	dup := -1
+	controlErr := raw.Control(func(fd uintptr) {
+		const fDupfdCloexec = 1030
+		n, _, errno := syscall.Syscall(syscall.SYS_FCNTL, fd, fDupfdCloexec, 0)
+		if errno != 0 {
+			err = errno
+			return
+		}
+		dup = int(n)
+	})
+	if controlErr != nil {
+		err = controlErr
+	}
+	if err != nil {
+		return -1, addrs, err
+	}
+	addrs.local = tcp.LocalAddr().(*net.TCPAddr).AddrPort()
+	addrs.remote = tcp.RemoteAddr().(*net.TCPAddr).AddrPort()
+	return dup, addrs, nil
+}

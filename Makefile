@@ -8,7 +8,7 @@ CROSS       := windows/amd64 darwin/arm64 js/wasm
 # $(call each,COMMAND) runs COMMAND in every module of the repository.
 each = @for m in $(MODULES); do echo "$$m: $(1)"; (cd $$m && $(1)) || exit 1; done
 
-.PHONY: all test race fuzz bench cover portable notls lint fmt vet tidy staticcheck i386 bigendian cross size peers interop
+.PHONY: all test race fuzz bench cover portable notls lint fmt vet tidy staticcheck i386 bigendian cross size peers interop conformance
 
 all: lint test
 
@@ -70,6 +70,10 @@ size:
 
 peers:
 	cd interop/peers && npm ci --ignore-scripts --no-audit --no-fund
+
+# All 517 cases against all other implementations, and the table of docs/conformance-peers.md anew: takes an hour or two.
+conformance: peers
+	cd interop && $(GO) test ./conformance -full -update -timeout 0
 
 # Against other implementations, proxies and a browser; interop/README.md names what must be installed.
 interop: peers

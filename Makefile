@@ -4,11 +4,12 @@ FUZZTIME    ?= 10s
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.1
 MODULES     := $(dir $(wildcard go.mod */go.mod))
 CROSS       := windows/amd64 darwin/arm64 js/wasm
+WIRETEST    := /tmp/fibersock-wire.test
 
 # $(call each,COMMAND) runs COMMAND in every module of the repository.
 each = @for m in $(MODULES); do echo "$$m: $(1)"; (cd $$m && $(1)) || exit 1; done
 
-.PHONY: all test race fuzz bench cover portable notls lint fmt vet tidy staticcheck i386 bigendian cross size peers interop
+.PHONY: all test race fuzz bench cover portable notls lint fmt vet tidy staticcheck i386 bigendian processors cross size peers interop conformance
 
 all: lint test
 
@@ -59,6 +60,12 @@ i386:
 bigendian:
 	GOARCH=s390x $(GO) test -exec qemu-s390x-static ./wire/... ./handshake
 
+# The codec on the processors that this one is not: without assembly, without AVX2 and AVX, and on ARM. Needs qemu.
+processors:
+	$(GO) test -tags purego ./wire/...
+	GOARCH=amd64 $(GO) test -c -o $(WIRETEST) ./wire && for cpu in Nehalem Haswell; do (cd wire && qemu-x86_64-static -cpu $$cpu $(WIRETEST)) || exit 1; done; rm $(WIRETEST)
+	GOARCH=arm64 $(GO) test -exec qemu-aarch64-static ./wire/...
+
 # The tests compile too, which vet sees to.
 cross:
 	@for t in $(CROSS); do echo "$$t: vet"; GOOS=$${t%/*} GOARCH=$${t#*/} $(GO) vet ./... || exit 1; done
@@ -70,6 +77,10 @@ size:
 
 peers:
 	cd interop/peers && npm ci --ignore-scripts --no-audit --no-fund
+
+# All 517 cases against all other implementations, and the table of docs/conformance-peers.md anew: takes an hour or two.
+conformance: peers
+	cd interop && $(GO) test ./conformance -full -update -timeout 0
 
 # Against other implementations, proxies and a browser; interop/README.md names what must be installed.
 interop: peers

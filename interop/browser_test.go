@@ -172,7 +172,8 @@ func state(id, value string) string {
 // A serving is a running `fibersock serve`.
 type serving struct {
 	*process
-	url string // of its page, with the slash
+	binary string // the command
+	url    string // of its page, with the slash
 }
 
 // startServe builds the command and serves with it for the rest of t.
@@ -185,7 +186,7 @@ func startServe(t *testing.T) serving {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	p := start(t, exec.Command(binary, "serve", "-addr", "127.0.0.1:0"))
-	return serving{p, "http://" + p.errors.await(t, "http://")}
+	return serving{p, binary, "http://" + p.errors.await(t, "http://")}
 }
 
 // startCloser serves connections that are closed with the status code and reason that the first message names. It accepts pages from origins.

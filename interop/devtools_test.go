@@ -113,9 +113,23 @@ func (b *browser) open(t *testing.T, url string) *page {
 	p.session, p.target = attached.SessionID, target.TargetID
 	p.call("Runtime.enable", nil, nil) // reports exceptions
 	p.call("Emulation.setDeviceMetricsOverride", map[string]any{"width": 1280, "height": 900, "deviceScaleFactor": 1, "mobile": false}, nil)
+	p.navigate(url)
+	return p
+}
+
+// navigate goes to url and waits until it is loaded, its scripts included.
+func (p *page) navigate(url string) {
+	p.t.Helper()
 	p.call("Page.navigate", map[string]any{"url": url}, nil)
 	p.evaluate(`new Promise((done) => document.readyState === "complete" ? done() : addEventListener("load", () => done()))`, nil)
-	return p
+}
+
+// follow goes where the link that a JavaScript expression finds leads to.
+func (p *page) follow(link string) {
+	p.t.Helper()
+	var href string
+	p.evaluate("("+link+").href", &href)
+	p.navigate(href)
 }
 
 func (p *page) call(method string, params map[string]any, result any) {

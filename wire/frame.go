@@ -32,10 +32,9 @@ func DecodeFrame(b []byte) (f Frame, n int, err error) {
 func AppendFrame(dst []byte, h Header, payload []byte) []byte {
 	h.Length = int64(len(payload))
 	dst = AppendHeader(dst, h)
-	start := len(dst)
-	dst = append(dst, payload...)
 	if h.Masked {
-		Mask(dst[start:], h.Key)
+		dst, _ = AppendMasked(dst, payload, h.Key)
+		return dst
 	}
-	return dst
+	return append(dst, payload...)
 }

@@ -3,7 +3,6 @@ package wire_test
 import (
 	"bytes"
 	"math/rand/v2"
-	"strconv"
 	"testing"
 
 	"github.com/fibersock/fibersock/wire"
@@ -29,41 +28,169 @@ func randomBytes(rng *rand.Rand, n int) []byte {
 	return b
 }
 
-// TestMaskIsTheDefinition goes through lengths, places in memory and cuts into
-// two pieces, and looks at the bytes around the payload too (6455-5.3-c, T-A13,
-// T-A14).
-func TestMaskIsTheDefinition(t *testing.T) {
-	const longest, offsets, margin = 300, 16, 16
+// maskTest masks pieces of one text and compares all the memory with what the
+// definition makes of it.
+type maskTest struct {
+	keys     [4]wire.MaskingKey // one key, rotated by the index
+	plain    []byte
+	masked   [4][]byte // plain, masked with each of keys
+	blank    []byte    // what dst holds before
+	src, dst []byte
+	into     func(dst, src []byte, key uint32)
+}
+
+func newMaskTest(size int) *maskTest {
 	rng := rand.New(rand.NewPCG(6455, 53))
 	key := [4]byte{0x37, 0xfa, 0x21, 0x3d}
-	plain := randomBytes(rng, offsets+longest+margin)
-	want, got := make([]byte, len(plain)), make([]byte, len(plain))
+	m := &maskTest{plain: randomBytes(rng, size), blank: randomBytes(rng, size), src: make([]byte, size), dst: make([]byte, size)}
+	for r := range m.keys {
+		m.keys[r] = rotated(key, r)
+		m.masked[r] = bytes.Clone(m.plain)
+		naiveMask(m.masked[r], m.keys[r].Bytes())
+	}
+	return m
+}
 
-	for length := range longest + 1 {
-		for offset := range offsets {
-			copy(want, plain)
-			naiveMask(want[offset:offset+length], key)
-			// Every cut of a short payload; of a long one a few, that differ
-			// from one length and offset to the next.
-			step := 1
-			if length > 67 {
-				step = 37
+// inPlace masks src[start:end], cut in pieces at the given places, with the key
+// rotated by r, and says whether all is as it should be.
+func (m *maskTest) inPlace(start, end, r int, cuts ...int) bool {
+	copy(m.src, m.plain)
+	from := start
+	for _, to := range append(cuts, end) {
+		m.into(m.src[from:to:to], m.src[from:to:to], uint32(m.keys[(from-start+r)%4]))
+		from = to
+	}
+	want := m.masked[(r-start%4+4)%4]
+	return bytes.Equal(m.src[:start], m.plain[:start]) &&
+		bytes.Equal(m.src[start:end], want[start:end]) &&
+		bytes.Equal(m.src[end:], m.plain[end:])
+}
+
+// apart masks src[start:end] into dst at another place.
+func (m *maskTest) apart(start, end, place, r int) bool {
+	n := end - start
+	copy(m.src, m.plain)
+	copy(m.dst, m.blank)
+	m.into(m.dst[place:place+n:place+n], m.src[start:end:end], uint32(m.keys[r]))
+	want := m.masked[(r-start%4+4)%4]
+	return bytes.Equal(m.dst[place:place+n], want[start:end]) &&
+		bytes.Equal(m.src, m.plain) &&
+		bytes.Equal(m.dst[:place], m.blank[:place]) &&
+		bytes.Equal(m.dst[place+n:], m.blank[place+n:])
+}
+
+// TestMaskIsTheDefinition goes through lengths, places in memory, rotations of
+// the key and cuts into pieces, and looks at the bytes around the payload too
+// (6455-5.3-c, T-A13, T-A14). 32 places are enough: no vector is longer, so
+// what comes later is the same again.
+func TestMaskIsTheDefinition(t *testing.T) {
+	const longest, places, margin = 1100, 32, 64
+	m := newMaskTest(margin + places + longest + margin)
+	for _, v := range wire.MaskVariants {
+		t.Run(v.Name, func(t *testing.T) {
+			m.into = v.Into
+			for n := range longest + 1 {
+				for start := margin; start < margin+places; start++ {
+					end := start + n
+					cut := start + (7*n+start)%(n+1)
+					for r := range 4 {
+						if !m.inPlace(start, end, r) {
+							t.Fatalf("%d bytes at %d, key rotated by %d: not as defined", n, start, r)
+						}
+						if !m.inPlace(start, end, r, cut, cut+(end-cut)/3) {
+							t.Fatalf("%d bytes at %d, key rotated by %d, in pieces at %d: not as defined", n, start, r, cut)
+						}
+					}
+					if place := margin + (5*n+3*start)%places; !m.apart(start, end, place, n%4) {
+						t.Fatalf("%d bytes from %d to %d: not as defined", n, start, place)
+					}
+				}
 			}
-			for cut := (length + offset) % step; cut <= length; cut += step {
-				copy(got, plain)
-				middle, end := offset+cut, offset+length
-				next := wire.Mask(got[offset:middle:middle], wire.NewMaskingKey(key))
-				if next != rotated(key, cut) {
-					t.Fatalf("the key after %d bytes is %x, want %x", cut, next.Bytes(), rotated(key, cut).Bytes())
-				}
-				if last := wire.Mask(got[middle:end:end], next); last != rotated(key, length) {
-					t.Fatalf("the key after %d and %d bytes is %x, want %x", cut, length-cut, last.Bytes(), rotated(key, length).Bytes())
-				}
-				if !bytes.Equal(got, want) {
-					t.Fatalf("length %d at offset %d cut at %d:\n got %x\nwant %x", length, offset, cut, got, want)
+		})
+	}
+}
+
+// TestEveryCutOfAShortPayload: two pieces, cut at each place.
+func TestEveryCutOfAShortPayload(t *testing.T) {
+	const longest = 300
+	m := newMaskTest(longest + 32)
+	for _, v := range wire.MaskVariants {
+		m.into = v.Into
+		for n := range longest + 1 {
+			for cut := range n + 1 {
+				if start := cut % 16; !m.inPlace(start, start+n, n%4, start+cut) {
+					t.Fatalf("%s: %d bytes cut after %d: not as defined", v.Name, n, cut)
 				}
 			}
 		}
+	}
+}
+
+// TestALongPayload is about what is longer than any vector loop's turn.
+func TestALongPayload(t *testing.T) {
+	const margin = 64
+	for _, n := range []int{4095, 4096, 16<<10 + 1, 64<<10 - 3, 1 << 20} {
+		m := newMaskTest(n + 2*margin)
+		for _, v := range wire.MaskVariants {
+			m.into = v.Into
+			for _, start := range []int{0, 1, 31, 33, margin} {
+				if !m.inPlace(start, start+n, 1) || !m.apart(start, start+n, 7, 2) {
+					t.Errorf("%s: %d bytes at %d: not as defined", v.Name, n, start)
+				}
+			}
+		}
+	}
+}
+
+// TestPayloadMayLieInTheRoomItIsMaskedInto, where a frame was decoded in place
+// and goes out again behind a shorter header.
+func TestPayloadMayLieInTheRoomItIsMaskedInto(t *testing.T) {
+	m := newMaskTest(700)
+	for _, v := range wire.MaskVariants {
+		for n := range 600 {
+			for back := range 70 {
+				copy(m.src, m.plain)
+				v.Into(m.src[3:3+n], m.src[3+back:3+back+n], uint32(m.keys[0]))
+				want := m.masked[(4-(3+back)%4)%4][3+back:][:n]
+				if !bytes.Equal(m.src[3:3+n], want) {
+					t.Fatalf("%s: %d bytes, %d back: not as defined", v.Name, n, back)
+				}
+			}
+		}
+	}
+}
+
+// TestKeyGoesOnWhereThePieceEnded for both functions, which agree.
+func TestKeyGoesOnWhereThePieceEnded(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 53))
+	key := [4]byte{0x37, 0xfa, 0x21, 0x3d}
+	prefix := []byte("header")
+	for n := range 150 {
+		p := randomBytes(rng, n)
+		want := bytes.Clone(p)
+		naiveMask(want, key)
+
+		for _, room := range []int{0, len(prefix) + n} {
+			kept := bytes.Clone(p)
+			got, next := wire.AppendMasked(append(make([]byte, 0, room), prefix...), p, wire.NewMaskingKey(key))
+			if !bytes.HasPrefix(got, prefix) || !bytes.Equal(got[len(prefix):], want) || next != rotated(key, n) {
+				t.Errorf("%d bytes appended to %q: %x and the key %x, want %x and %x", n, prefix, got, next.Bytes(), want, rotated(key, n).Bytes())
+			}
+			if !bytes.Equal(p, kept) {
+				t.Errorf("%d bytes: appending changed the payload itself", n)
+			}
+		}
+		if next := wire.Mask(p, wire.NewMaskingKey(key)); !bytes.Equal(p, want) || next != rotated(key, n) {
+			t.Errorf("%d bytes in place: %x and the key %x, want %x and %x", n, p, next.Bytes(), want, rotated(key, n).Bytes())
+		}
+	}
+}
+
+// TestAppendingMaskedAllocatesNothing where there is room.
+func TestAppendingMaskedAllocatesNothing(t *testing.T) {
+	p, room := make([]byte, 1000), make([]byte, 0, 1000)
+	if n := testing.AllocsPerRun(100, func() { wire.AppendMasked(room, p, 0x3d21fa37) }); n != 0 {
+		t.Errorf("%v allocations", n)
 	}
 }
 
@@ -135,28 +262,12 @@ func FuzzMask(f *testing.F) {
 		if !bytes.Equal(got, want) {
 			t.Errorf("at %d, cut at %d and %d, key %08x:\n got %x\nwant %x", start, a-start, b-start, k, got, want)
 		}
+		appended, _ := wire.AppendMasked(nil, payload, wire.MaskingKey(k))
+		if !bytes.Equal(appended, want[start:end]) {
+			t.Errorf("appended, key %08x:\n got %x\nwant %x", k, appended, want[start:end])
+		}
 		if want := rotated(wire.MaskingKey(k).Bytes(), len(payload)); key != want {
 			t.Errorf("the key after %d bytes is %x, want %x", len(payload), key.Bytes(), want.Bytes())
 		}
 	})
-}
-
-// BenchmarkMask has copy beside it, which is as fast as memory goes.
-func BenchmarkMask(b *testing.B) {
-	for _, size := range []int{8, 32, 125, 1 << 10, 16 << 10, 1 << 20} {
-		p, q := make([]byte, size), make([]byte, size)
-		b.Run("mask/"+strconv.Itoa(size), func(b *testing.B) {
-			b.SetBytes(int64(size))
-			key := wire.MaskingKey(0x3d21fa37)
-			for b.Loop() {
-				key = wire.Mask(p, key)
-			}
-		})
-		b.Run("copy/"+strconv.Itoa(size), func(b *testing.B) {
-			b.SetBytes(int64(size))
-			for b.Loop() {
-				copy(q, p)
-			}
-		})
-	}
 }

@@ -7,89 +7,161 @@ import "encoding/binary"
 // code point that began in an earlier piece. The zero value is at the start of
 // a text.
 type UTF8 struct {
-	// The code point under way: need more bytes, the next of them within lo
-	// to hi. Only the second byte of a code point has bounds narrower than
-	// 80..BF (RFC 3629, Section 4).
-	need   uint8
-	lo, hi uint8
+	state uint8 // whole to afterF4
 }
+
+// The states are the places within a code point (RFC 3629, Section 4). The
+// second byte after E0, ED, F0 and F4 has bounds narrower than 80..BF: they
+// keep out overlong forms, surrogates and what is above U+10FFFF. The value of
+// a state is where its field begins in a row of nextState.
+const (
+	whole     = iota * 6 // before the first byte
+	oneLeft              // before the last byte
+	twoLeft              // before the last two
+	threeLeft            // before the last three
+	afterE0              // before A0..BF and one more
+	afterED              // before 80..9F and one more
+	afterF0              // before 90..BF and two more
+	afterF4              // before 80..8F and two more
+	failed               // behind an impossible byte, for good
+)
+
+// nextState has a row for every byte, and in it, 6 bits each, the state that
+// follows every state. So a byte costs one shift: the row by the state leaves
+// the next state in the low 6 bits, and the shift after it ignores the others.
+// The rows can be loaded before the state is known.
+var nextState = func() (rows [256]uint64) {
+	for i := range rows {
+		for state := whole; state <= failed; state += 6 {
+			rows[i] |= failed << state
+		}
+	}
+	for _, t := range []struct {
+		from        int
+		first, last uint8
+		to          uint64
+	}{
+		{whole, 0x00, 0x7F, whole},
+		{whole, 0xC2, 0xDF, oneLeft},
+		{whole, 0xE0, 0xE0, afterE0},
+		{whole, 0xE1, 0xEC, twoLeft},
+		{whole, 0xED, 0xED, afterED},
+		{whole, 0xEE, 0xEF, twoLeft},
+		{whole, 0xF0, 0xF0, afterF0},
+		{whole, 0xF1, 0xF3, threeLeft},
+		{whole, 0xF4, 0xF4, afterF4},
+		{oneLeft, 0x80, 0xBF, whole},
+		{twoLeft, 0x80, 0xBF, oneLeft},
+		{threeLeft, 0x80, 0xBF, twoLeft},
+		{afterE0, 0xA0, 0xBF, oneLeft},
+		{afterED, 0x80, 0x9F, oneLeft},
+		{afterF0, 0x90, 0xBF, twoLeft},
+		{afterF4, 0x80, 0x8F, twoLeft},
+	} {
+		for c := int(t.first); c <= int(t.last); c++ {
+			rows[c] = rows[c]&^(63<<t.from) | t.to<<t.from
+		}
+	}
+	return rows
+}()
 
 // Reset goes back to the start of a text.
 func (u *UTF8) Reset() { *u = UTF8{} }
 
 // Complete reports whether the text may end here: not inside a code point.
-func (u *UTF8) Complete() bool { return u.need == 0 }
+func (u *UTF8) Complete() bool { return u.state == whole }
 
 // Check reads on through p. It returns the index in p of the first impossible
 // byte, or -1 if there is none so far. After a failure u must be reset.
 func (u *UTF8) Check(p []byte) int {
-	v := *u
-	i := 0
-	for i < len(p) {
-		if v.need == 0 {
-			i += asciiPrefix(p[i:])
-			if i == len(p) {
-				break
+	s := uint64(u.state)
+	rest := p[:len(p):len(p)] // what is left to read; so capped, it is cheaper to cut
+	if len(p) >= utf8BlocksMin {
+		if n := skipValid(p, s); n > 0 {
+			rest, s = rest[n:], whole
+		}
+	}
+	for len(rest) > 8 {
+		if word(rest)&notASCII == 0 && s&63 == whole {
+			rest = rest[8:]
+			for len(rest) > 32 && (word(rest)|word(rest[8:])|word(rest[16:])|word(rest[24:]))&notASCII == 0 {
+				rest = rest[32:]
 			}
-			if !v.begin(p[i]) {
-				return i
-			}
-			i++
 			continue
 		}
-		if p[i] < v.lo || p[i] > v.hi {
-			return i
+		t := s
+		t = nextState[rest[0]] >> (t & 63)
+		t = nextState[rest[1]] >> (t & 63)
+		t = nextState[rest[2]] >> (t & 63)
+		t = nextState[rest[3]] >> (t & 63)
+		t = nextState[rest[4]] >> (t & 63)
+		t = nextState[rest[5]] >> (t & 63)
+		t = nextState[rest[6]] >> (t & 63)
+		t = nextState[rest[7]] >> (t & 63)
+		if t&63 == failed {
+			break // where, is found below
 		}
-		v.need, v.lo, v.hi = v.need-1, 0x80, 0xBF
-		i++
+		s, rest = t, rest[8:]
 	}
-	*u = v
+	if s&63 == whole && endsASCII(p, len(rest)) {
+		u.state = whole
+		return -1
+	}
+	for i, c := range rest {
+		s = nextState[c] >> (s & 63)
+		if s&63 == failed {
+			return len(p) - len(rest) + i
+		}
+	}
+	u.state = uint8(s & 63)
 	return -1
 }
 
-// begin takes the first byte of a code point that is not ASCII. The bounds on
-// the second byte keep out overlong forms (E0, F0), surrogates (ED) and what
-// is above U+10FFFF (F4).
-func (u *UTF8) begin(c byte) bool {
-	u.lo, u.hi = 0x80, 0xBF
+// notASCII has the bits that are zero in eight bytes of ASCII.
+const notASCII = 0x8080808080808080
+
+// endsASCII reports whether the last n bytes of p are ASCII; it may say no
+// without having looked at them.
+func endsASCII(p []byte, n int) bool {
 	switch {
-	case c < 0xC2:
+	case n > 8 || len(p) < 4:
 		return false
-	case c < 0xE0:
-		u.need = 1
-	case c < 0xF0:
-		u.need = 2
-		if c == 0xE0 {
-			u.lo = 0xA0
-		}
-		if c == 0xED {
-			u.hi = 0x9F
-		}
-	case c < 0xF5:
-		u.need = 3
-		if c == 0xF0 {
-			u.lo = 0x90
-		}
-		if c == 0xF4 {
-			u.hi = 0x8F
-		}
-	default:
-		return false
+	case len(p) >= 8:
+		return word(p[len(p)-8:])&notASCII == 0
 	}
-	return true
+	w := binary.NativeEndian.Uint32(p) | binary.NativeEndian.Uint32(p[len(p)-4:])
+	return w&(notASCII>>32) == 0
 }
 
-// asciiPrefix returns how many bytes p begins with that are below 0x80.
-func asciiPrefix(p []byte) int {
-	const high = 0x8080808080808080
-	i := 0
-	for ; len(p)-i >= 8; i += 8 {
-		if binary.LittleEndian.Uint64(p[i:])&high != 0 {
-			break
+func word(p []byte) uint64 { return binary.NativeEndian.Uint64(p) }
+
+// skipValid returns the length of some valid text, up to the end of a code
+// point, that p begins with in state s. Where utf8Blocks is more than a stub
+// that is all of p but a few bytes, or all up to near the first fault.
+func skipValid(p []byte, s uint64) int {
+	n := 0
+	for ; s != whole; n++ {
+		if s = nextState[p[n]] >> s & 63; s == failed {
+			return 0
 		}
 	}
-	for i < len(p) && p[i] < 0x80 {
-		i++
+	if len(p)-n < utf8BlocksMin {
+		return n
 	}
-	return i
+	blocks := utf8Blocks(p[n:])
+	if blocks == 0 {
+		return n
+	}
+	n += blocks
+	// The last code point there may be cut off.
+	switch {
+	case p[n-1] < 0x80:
+	case p[n-1] >= 0xC0:
+		n -= 1
+	case p[n-2] >= 0xE0:
+		n -= 2
+	case p[n-3] >= 0xF0:
+		n -= 3
+	}
+	return n
 }

@@ -273,23 +273,26 @@ func TestEverySequenceOfFourBorderBytes(t *testing.T) {
 // TestRandomTextInRandomPieces mixes valid runs, so that the checker gets to
 // its fast path, with bytes from the borders (6455-8.1-d, 6455-8.1-e).
 func TestRandomTextInRandomPieces(t *testing.T) {
-	rng := rand.New(rand.NewPCG(6455, 81))
-	runs := []string{"plain text, longer than a word", "κόσμε", "日本語", "𝄞𝄢", "a", "é", "\x00", "\U0010ffff"}
-	for range 20000 {
-		var p []byte
-		for range 1 + rng.IntN(6) {
-			if rng.IntN(5) == 0 {
-				p = append(p, borders[rng.IntN(len(borders))])
-			} else {
-				p = append(p, runs[rng.IntN(len(runs))]...)
+	eachUTF8(t, func(t *testing.T) {
+		rng := rand.New(rand.NewPCG(6455, 81))
+		runs := []string{"plain text, longer than a word", "κόσμε", "日本語", "𝄞𝄢", "a", "é", "\x00", "\U0010ffff"}
+		for range 20000 {
+			var p []byte
+			longest := 6 << rng.IntN(5)
+			for range 1 + rng.IntN(longest) {
+				if rng.IntN(longest) == 0 {
+					p = append(p, borders[rng.IntN(len(borders))])
+				} else {
+					p = append(p, runs[rng.IntN(len(runs))]...)
+				}
 			}
+			bad, complete := naiveUTF8(p)
+			checkUTF8(t, p, bad, complete)
+			first := rng.IntN(len(p) + 1)
+			second := first + rng.IntN(len(p)-first+1)
+			checkPieces(t, p, bad, complete, first, second)
 		}
-		bad, complete := naiveUTF8(p)
-		checkUTF8(t, p, bad, complete)
-		first := rng.IntN(len(p) + 1)
-		second := first + rng.IntN(len(p)-first+1)
-		checkPieces(t, p, bad, complete, first, second)
-	}
+	})
 }
 
 // TestEveryCodePoint: all that Unicode has, and nothing between its two ends
@@ -301,16 +304,18 @@ func TestEveryCodePoint(t *testing.T) {
 			text = utf8.AppendRune(text, r)
 		}
 	}
-	const piece = 1021 // a prime, so that the cuts fall on every byte of a code point
-	var u wire.UTF8
-	for i := 0; i < len(text); i += piece {
-		if got := u.Check(text[i:min(i+piece, len(text))]); got != -1 {
-			t.Fatalf("Check = %d in the piece at %d", got, i)
+	eachUTF8(t, func(t *testing.T) {
+		const piece = 1021 // a prime, so that the cuts fall on every byte of a code point
+		var u wire.UTF8
+		for i := 0; i < len(text); i += piece {
+			if got := u.Check(text[i:min(i+piece, len(text))]); got != -1 {
+				t.Fatalf("Check = %d in the piece at %d", got, i)
+			}
 		}
-	}
-	if !u.Complete() {
-		t.Error("not complete after the last code point")
-	}
+		if !u.Complete() {
+			t.Error("not complete after the last code point")
+		}
+	})
 }
 
 // FuzzUTF8 compares with the naive checker and with utf8.Valid, whole and in
@@ -318,40 +323,15 @@ func TestEveryCodePoint(t *testing.T) {
 func FuzzUTF8(f *testing.F) {
 	for _, s := range []string{"", "Hello", "κόσμε", "日本語, and some ASCII behind", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82", "\xc0\xaf"} {
 		f.Add([]byte(s), uint16(1), uint16(1))
+		f.Add([]byte(strings.Repeat("plain text ", 15)+strings.Repeat("κόσμε 日本語 𝄞", 5)+s+"behind it"), uint16(33), uint16(100))
 	}
 	f.Fuzz(func(t *testing.T, p []byte, cut1, cut2 uint16) {
 		bad, complete := naiveUTF8(p)
-		checkUTF8(t, p, bad, complete)
 		first := min(int(cut1), len(p))
-		checkPieces(t, p, bad, complete, first, first+min(int(cut2), len(p)-first))
+		second := first + min(int(cut2), len(p)-first)
+		eachUTF8(t, func(t *testing.T) {
+			checkUTF8(t, p, bad, complete)
+			checkPieces(t, p, bad, complete, first, second)
+		})
 	})
-}
-
-// BenchmarkUTF8 has utf8.Valid beside it, which cannot take a text in pieces.
-func BenchmarkUTF8(b *testing.B) {
-	texts := []struct{ name, text string }{
-		{"ASCII", "The quick brown fox jumps over the lazy dog. "},
-		{"Greek", "Ξεσκεπάζω την ψυχοφθόρα βδελυγμία. "},
-		{"Japanese", "いろはにほへとちりぬるを色は匂へど散りぬるを"},
-	}
-	for _, tt := range texts {
-		p := []byte(strings.Repeat(tt.text, 4096/len(tt.text)))
-		b.Run("check/"+tt.name, func(b *testing.B) {
-			b.SetBytes(int64(len(p)))
-			var u wire.UTF8
-			for b.Loop() {
-				if u.Check(p) != -1 {
-					b.Fatal("refused")
-				}
-			}
-		})
-		b.Run("utf8.Valid/"+tt.name, func(b *testing.B) {
-			b.SetBytes(int64(len(p)))
-			for b.Loop() {
-				if !utf8.Valid(p) {
-					b.Fatal("refused")
-				}
-			}
-		})
-	}
 }

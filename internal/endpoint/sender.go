@@ -5,7 +5,6 @@ import (
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
-	"unicode/utf8"
 
 	"github.com/fibersock/fibersock/wire"
 )
@@ -112,8 +111,11 @@ func checkMessage(op wire.Opcode, p []byte) error {
 	if !op.IsData() {
 		return ErrNotData
 	}
-	if op == wire.Text && !utf8.Valid(p) {
-		return wire.ErrInvalidUTF8
+	if op == wire.Text {
+		var text wire.UTF8
+		if text.Check(p) >= 0 || !text.Complete() {
+			return wire.ErrInvalidUTF8
+		}
 	}
 	return nil
 }
@@ -195,10 +197,10 @@ func (s *sender) writeFrame(h wire.Header, p []byte) error {
 	key := h.Key
 	for {
 		n := min(len(p), cap(b)-len(b))
-		start := len(b)
-		b = append(b, p[:n]...)
 		if h.Masked {
-			key = wire.Mask(b[start:], key)
+			b, key = wire.AppendMasked(b, p[:n], key)
+		} else {
+			b = append(b, p[:n]...)
 		}
 		p = p[n:]
 		if err := s.write(b); err != nil || len(p) == 0 {

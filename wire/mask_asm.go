@@ -1,0 +1,14 @@
+//go:build (amd64 || arm64) && !purego
+
+package wire
+
+// maskLong does what maskWords does.
+func maskLong(dst, src []byte, key uint32) {
+	maskVectors(&dst[0], &src[0], len(src), key)
+}
+
+// maskVectors masks the n bytes at src, at least 32, to dst, in the widest
+// vectors at hand. maskWords is its reference implementation.
+//
+//go:noescape
+func maskVectors(dst, src *byte, n int, key uint32)

@@ -1,0 +1,105 @@
+package wire_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/fibersock/fibersock/wire"
+)
+
+// arena is memory for payloads to lie in, one after the other: enough of them
+// that none is masked again while the stores of the last time are still on
+// their way to the cache, which no program does; few enough to stay in it.
+type arena struct {
+	mem          []byte
+	size, stride int
+}
+
+func newArena(size, offset int) *arena {
+	stride := (size + offset + 64) &^ 63
+	count := max(1, 8<<10/stride)
+	return &arena{make([]byte, offset+count*stride)[offset:], size, stride}
+}
+
+// each calls f n times, with one payload after the other.
+func (a *arena) each(n int, f func(p []byte)) {
+	for n > 0 {
+		for i := 0; i+a.size <= len(a.mem) && n > 0; i += a.stride {
+			f(a.mem[i : i+a.size : i+a.size])
+			n--
+		}
+	}
+}
+
+// contender is one of the functions that a benchmark compares.
+type contender struct {
+	name string
+	run  func(n int) // n times
+}
+
+// compare lets the contenders take turns, so that a noisy machine slows all of
+// them down, and prints the median time of the last one and how many times as
+// fast as each of the others it is.
+func compare(b *testing.B, size int, contenders ...contender) {
+	turn := min(20000, max(8, 1<<21/(size+1)))
+	times := make([][]float64, len(contenders))
+	for b.Loop() {
+		for i, c := range contenders {
+			start := time.Now()
+			c.run(turn)
+			times[i] = append(times[i], float64(time.Since(start))/float64(turn))
+		}
+	}
+	median := func(i int) float64 {
+		slices.Sort(times[i])
+		return times[i][len(times[i])/2]
+	}
+	last := len(contenders) - 1
+	ours := median(last)
+	b.ReportMetric(ours, "ns/op")
+	for i, c := range contenders[:last] {
+		b.ReportMetric(median(i)/ours, "x-of-"+c.name)
+	}
+}
+
+// BenchmarkMaskAgainstCopy prints how fast masking is in comparison with copy,
+// which is as fast as memory goes, and with the reference implementation where
+// that is another. Offset 14 is where the payload of a long frame begins.
+func BenchmarkMaskAgainstCopy(b *testing.B) {
+	const key = 0x3d21fa37
+	words := wire.MaskVariants[0].Into
+	for _, offset := range []int{0, 14} {
+		for _, size := range []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 16, 32, 64, 125, 256, 512, 1 << 10, 4 << 10, 16 << 10, 64 << 10, 1 << 20} {
+			b.Run(fmt.Sprintf("at%d/%d", offset, size), func(b *testing.B) {
+				p, q := newArena(size, offset), make([]byte, size+offset)[offset:]
+				contenders := []contender{{"copy", func(n int) { p.each(n, func(p []byte) { copy(q, p) }) }}}
+				if size > 32 {
+					contenders = append(contenders, contender{"words", func(n int) { p.each(n, func(p []byte) { words(p, p, key) }) }})
+				}
+				mask := contender{"mask", func(n int) { p.each(n, func(p []byte) { wire.Mask(p, key) }) }}
+				compare(b, size, append(contenders, mask)...)
+			})
+		}
+	}
+}
+
+// BenchmarkAppendMasked prints how fast that is in comparison with appending
+// and then masking.
+func BenchmarkAppendMasked(b *testing.B) {
+	const key = 0x3d21fa37
+	for _, size := range []int{8, 32, 125, 1 << 10, 4 << 10, 16 << 10, 64 << 10, 1 << 20} {
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			p, buf := newArena(size, 0), make([]byte, 14, 14+size)
+			compare(b, size,
+				contender{"two-steps", func(n int) {
+					p.each(n, func(p []byte) { wire.Mask(append(buf, p...)[len(buf):], key) })
+				}},
+				contender{"one-step", func(n int) {
+					p.each(n, func(p []byte) { wire.AppendMasked(buf, p, key) })
+				}},
+			)
+		})
+	}
+}

@@ -1,0 +1,32 @@
+package wire_test
+
+import (
+	"syscall"
+	"testing"
+
+	"github.com/fibersock/fibersock/wire"
+)
+
+// TestMaskTouchesNothingBesideThePayload has payloads that begin or end with a
+// page of memory, between pages that can be neither read nor written.
+func TestMaskTouchesNothingBesideThePayload(t *testing.T) {
+	size := syscall.Getpagesize()
+	pages, err := syscall.Mmap(-1, 0, 3*size, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Munmap(pages)
+	for _, guard := range [][]byte{pages[:size], pages[2*size:]} {
+		if err := syscall.Mprotect(guard, syscall.PROT_NONE); err != nil {
+			t.Fatal(err)
+		}
+	}
+	page := pages[size : 2*size]
+	for _, v := range wire.MaskVariants {
+		for n := range 1101 {
+			v.Into(page[:n], page[:n], 0x3d21fa37)
+			v.Into(page[size-n:], page[size-n:], 0x3d21fa37)
+			v.Into(page[:n], page[size-n:], 0x3d21fa37)
+		}
+	}
+}

@@ -1,0 +1,5 @@
+//go:build !amd64 || purego
+
+package wire
+
+func vectorVariants() []MaskVariant { return []MaskVariant{{"best", maskInto}} }

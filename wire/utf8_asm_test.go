@@ -1,0 +1,56 @@
+//go:build (amd64 || arm64) && !purego
+
+package wire
+
+import (
+	"bytes"
+	"testing"
+	"unicode/utf8"
+)
+
+// TestBlocksStopAtNothingButAFault: a fault seen where there is none would cost
+// time and nothing else, so that no other test finds it.
+func TestBlocksStopAtNothingButAFault(t *testing.T) {
+	if UTF8Vectors != nil && !*UTF8Vectors {
+		return // utf8Blocks reads nothing on this processor
+	}
+	var text []byte
+	for r := rune(0); r <= utf8.MaxRune; r++ {
+		if utf8.ValidRune(r) {
+			// Between ASCII, beside its like, and beside what is longer.
+			text = utf8.AppendRune(text, r)
+			text = append(text, 'a')
+			text = utf8.AppendRune(text, r)
+			text = utf8.AppendRune(text, r)
+			text = append(text, "𝄞"...)
+		}
+	}
+	if n := utf8Blocks(text); n < len(text)-2 {
+		t.Errorf("stopped at % x", text[n:n+32])
+	}
+	for n := utf8BlocksMin; n < 300; n++ {
+		if got := utf8Blocks(text[:n]); got < n-2 || got > n {
+			t.Errorf("read %d of %d bytes", got, n)
+		}
+	}
+}
+
+// TestBlocksStopNearAFault: a long text with a fault at its start costs no more
+// than a short one.
+func TestBlocksStopNearAFault(t *testing.T) {
+	if UTF8Vectors != nil && !*UTF8Vectors {
+		return
+	}
+	for _, valid := range []string{"a", "é", "𝄞"} {
+		text := bytes.Repeat([]byte(valid), 1000)
+		for i := range 600 {
+			c := text[i]
+			text[i] = 0xFF
+			// FF at the end of a block may yet look like a code point cut off.
+			if n := utf8Blocks(text); n > i+1 || n < i-64 {
+				t.Errorf("a fault at %d in text of %q: stopped at %d", i, valid, n)
+			}
+			text[i] = c
+		}
+	}
+}

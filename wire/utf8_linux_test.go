@@ -1,0 +1,41 @@
+package wire_test
+
+import (
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// TestUTF8ReadsNothingBesideTheText has texts that begin or end with a page of
+// memory, between pages that cannot be read.
+func TestUTF8ReadsNothingBesideTheText(t *testing.T) {
+	size := syscall.Getpagesize()
+	pages, err := syscall.Mmap(-1, 0, 3*size, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Munmap(pages)
+	for _, guard := range [][]byte{pages[:size], pages[2*size:]} {
+		if err := syscall.Mprotect(guard, syscall.PROT_NONE); err != nil {
+			t.Fatal(err)
+		}
+	}
+	page := pages[size : 2*size]
+	texts := []string{strings.Repeat("a", 300), strings.Repeat("é", 150), strings.Repeat("語", 100), strings.Repeat("𝄞", 75)}
+	eachUTF8(t, func(t *testing.T) {
+		// What lies in the same page would change the verdict if it were read.
+		for _, beside := range []string{"a", "\x80", "\xF1"} {
+			for _, text := range texts {
+				for n := range len(text) + 1 {
+					bad, complete := naiveUTF8([]byte(text[:n]))
+					for _, at := range []int{0, 1, 2, 3, size - n - 1, size - n} {
+						copy(page, strings.Repeat(beside, size))
+						p := page[at : at+n]
+						copy(p, text)
+						wantUTF8(t, p, bad, complete)
+					}
+				}
+			}
+		}
+	})
+}

@@ -44,7 +44,7 @@ func accept(t testing.TB, in, out []byte) []byte {
 	return out
 }
 
-// The head's text, the request, its fields, the extensions, their parameters.
+// The head's text, the request, its fields, the extensions with their parameters.
 func TestAllocationsPerAcceptedRequest(t *testing.T) {
 	out := make([]byte, 0, 1024)
 	minimal := []byte(head(requestLine, requestFields...))
@@ -52,7 +52,7 @@ func TestAllocationsPerAcceptedRequest(t *testing.T) {
 		what string
 		in   []byte
 		max  float64
-	}{{"browser", browserRequest, 5}, {"minimal", minimal, 3}} {
+	}{{"browser", browserRequest, 4}, {"minimal", minimal, 3}} {
 		if got := testing.AllocsPerRun(100, func() { accept(t, c.in, out[:0]) }); got > c.max {
 			t.Errorf("%s: %v allocations, want %v", c.what, got, c.max)
 		}

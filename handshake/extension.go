@@ -57,7 +57,15 @@ func (p *extensionParser) parse(dst []Extension, value string) ([]Extension, err
 		if p.rest == "" {
 			return list, nil
 		}
-		list = append(list, p.extension())
+		var params []Param
+		if list == nil { // what browsers offer costs one allocation
+			first := new(struct {
+				list   [1]Extension
+				params [2]Param
+			})
+			list, params = first.list[:0], first.params[:0]
+		}
+		list = append(list, p.extension(params))
 		if p.reason != "" {
 			return dst, &ExtensionError{Value: value, Reason: p.reason}
 		}
@@ -86,14 +94,13 @@ func (p *extensionParser) take(c byte) bool {
 	return true
 }
 
-// extension reads extension-token *( ";" extension-param ) and the comma after it.
-func (p *extensionParser) extension() (e Extension) {
+// extension reads extension-token *( ";" extension-param ) and the comma after it. params is
+// room for its parameters.
+func (p *extensionParser) extension(params []Param) (e Extension) {
 	e.Name = p.token("the name of an extension")
 	for p.reason == "" && p.take(';') {
-		if e.Params == nil {
-			e.Params = make([]Param, 0, 2)
-		}
-		e.Params = append(e.Params, p.param())
+		params = append(params, p.param())
+		e.Params = params
 	}
 	if p.reason == "" && p.rest != "" && !p.take(',') {
 		p.fail("only a comma, a semicolon or an equals sign may follow a token")

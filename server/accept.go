@@ -6,6 +6,7 @@ import (
 	"net"
 	"runtime/debug"
 	"slices"
+	"sync"
 
 	"github.com/fibersock/fibersock/handshake"
 	"github.com/fibersock/fibersock/internal/endpoint"
@@ -33,12 +34,15 @@ type Upgraded struct {
 // (RFC 6455, Section 4.2). It returns what Run needs, but for Buffered. The error
 // is a *handshake.Error, with the HTTP status that the request should be refused
 // with: see handshake.AppendRefusal.
-func (s *Server) Upgrade(r *handshake.Request) (Upgraded, error) {
+func (s *Server) Upgrade(r *handshake.Request) (Upgraded, error) { return s.upgrade(r, nil) }
+
+// upgrade is Upgrade, with room for the response.
+func (s *Server) upgrade(r *handshake.Request, room []byte) (Upgraded, error) {
 	a, err := s.accept(r)
 	if err != nil {
 		return Upgraded{}, refusal(err)
 	}
-	response, err := handshake.AppendResponse(nil, a)
+	response, err := handshake.AppendResponse(room, &a)
 	if err != nil {
 		return Upgraded{}, s.cannotAnswer(err)
 	}
@@ -46,31 +50,31 @@ func (s *Server) Upgrade(r *handshake.Request) (Upgraded, error) {
 }
 
 // accept goes through Section 4.2.2: it returns what to answer, or why not.
-func (s *Server) accept(r *handshake.Request) (*handshake.Acceptance, error) {
+func (s *Server) accept(r *handshake.Request) (a handshake.Acceptance, err error) {
 	if s.shuttingDown() {
-		return nil, &handshake.Error{Status: 503, Reason: "the server is shutting down"}
+		return a, &handshake.Error{Status: 503, Reason: "the server is shutting down"}
 	}
 	u, err := handshake.ValidateRequest(r)
 	if err != nil {
-		return nil, err
+		return a, err
 	}
 	if err := handshake.CheckOrigin(r, s.Origins); err != nil {
-		return nil, err
+		return a, err
 	}
 	if s.handler(r.Path()) == nil {
-		return nil, &handshake.Error{Status: 404, Reason: "no handler for this path"}
+		return a, &handshake.Error{Status: 404, Reason: "no handler for this path"}
 	}
-	a := &handshake.Acceptance{
-		Key:         u.Key,
-		Subprotocol: handshake.SelectSubprotocol(u.Subprotocols, s.Subprotocols),
-	}
+	a.Key = u.Key
+	a.Subprotocol = handshake.SelectSubprotocol(u.Subprotocols, s.Subprotocols)
 	if s.Authorize != nil {
-		if err := s.authorize(r, a); err != nil {
-			return nil, err
+		program := a // what the program gets a pointer to lives longer
+		if err := s.authorize(r, &program); err != nil {
+			return a, err
 		}
+		a = program
 	}
 	if a.Subprotocol != "" && !slices.Contains(u.Subprotocols, a.Subprotocol) { // Section 4.2.2, item 5.5
-		return nil, s.cannotAnswer(fmt.Errorf("websocket: subprotocol %.100q was chosen, which the client does not offer", a.Subprotocol))
+		return a, s.cannotAnswer(fmt.Errorf("websocket: subprotocol %.100q was chosen, which the client does not offer", a.Subprotocol))
 	}
 	return a, nil
 }
@@ -136,23 +140,35 @@ func (c *Conn) adopt(up Upgraded) (more bool) {
 // handshake takes the next bytes of the opening handshake. It returns the bytes
 // that came after it, and whether the connection goes on.
 func (c *Conn) handshake(b []byte) (rest []byte, more bool) {
-	if c.opening == nil {
-		c.opening = new(handshake.RequestParser)
+	var parser handshake.RequestParser // most requests come whole
+	if c.opening != nil {
+		parser = *c.opening
 	}
-	r, n, err := c.opening.Parse(b)
+	r, n, err := parser.Parse(b)
 	if err != nil {
 		return nil, c.refuse(err)
 	}
 	if r == nil {
+		if c.opening == nil {
+			c.opening = new(handshake.RequestParser)
+		}
+		*c.opening = parser
 		return nil, true
 	}
 	c.opening = nil
-	up, err := c.server.Upgrade(r)
+	room := responses.Get().(*[responseRoom]byte)
+	defer responses.Put(room)
+	up, err := c.server.upgrade(r, room[:0])
 	if err != nil {
 		return nil, c.refuse(err)
 	}
 	return b[n:], c.open(up)
 }
+
+// responses lends room for a response of the usual size, in bytes.
+var responses = sync.Pool{New: func() any { return new([responseRoom]byte) }}
+
+const responseRoom = 512
 
 // refuse answers with an HTTP error. What else the client sends is not looked
 // at: a proxy may have taken it for a request, and the client for frames.

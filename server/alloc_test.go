@@ -137,3 +137,26 @@ func TestBroadcastIsEncodedOnce(t *testing.T) {
 		t.Errorf("%d bytes for a message of %d", n, size)
 	}
 }
+
+// The Conn, the head's text, the request, its fields, and what a browser offers of extensions; the connection's end costs three more.
+func TestAllocationsPerUpgrade(t *testing.T) {
+	s := new(Server)
+	keep := s.newConn(nowhere{})
+	defer keep.lost(net.ErrClosed)
+	for name, most := range map[string]float64{"minimal": 4 + 3, "browser": 5 + 3} {
+		request := upgradeRequests[name]
+		in := make([]byte, len(request))
+		got := testing.AllocsPerRun(100, func() {
+			c := s.newConn(nowhere{})
+			copy(in, request)
+			c.receive(in)
+			if !c.isOpen() {
+				t.Fatal("refused")
+			}
+			c.lost(net.ErrClosed)
+		})
+		if got > most {
+			t.Errorf("%s: %v allocations, want %v", name, got, most)
+		}
+	}
+}

@@ -142,24 +142,46 @@ func (s *epollSocket) ready(w *workspace, events uint32) {
 	if events == syscall.EPOLLOUT && !s.resumed() {
 		return
 	}
-	if !s.state.CompareAndSwap(idle, running) {
-		if s.state.CompareAndSwap(running, deaf) {
-			s.mu.Lock()
-			s.hush(quietDeaf, 0)
-			s.mu.Unlock()
-		}
+	if !s.claim() {
 		return
 	}
 	w.current.Store(s)
 	s.work(w)
 	w.current.Store(nil)
+	s.release()
+}
+
+// claim makes the caller the one who runs the socket, and reports whether it is. If another one is, there will be no
+// events until that has done its work.
+func (s *epollSocket) claim() bool {
+	for {
+		if s.state.CompareAndSwap(idle, running) {
+			return true
+		}
+		s.mu.Lock()
+		if s.state.CompareAndSwap(running, deaf) {
+			s.hush(quietDeaf, 0)
+		}
+		now := s.state.Load()
+		s.mu.Unlock()
+		if now != idle { // the other has not done it in the meantime
+			return false
+		}
+	}
+}
+
+// release is the opposite of claim.
+func (s *epollSocket) release() {
 	if s.state.CompareAndSwap(running, idle) || s.state.Load() == over {
 		return
 	}
-	s.state.Store(idle) // it was deaf
-	s.mu.Lock()
+	s.mu.Lock() // so that the one who made it deaf is done with that
+	defer s.mu.Unlock()
+	s.state.Store(idle)
 	s.hush(0, quietDeaf)
-	s.mu.Unlock()
+	if s.quiet&quietProgram != 0 && s.conn.takesMore() {
+		s.resume() // the event for that may have come while it was deaf
+	}
 }
 
 // work takes what has come. The caller runs the socket.

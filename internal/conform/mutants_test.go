@@ -146,12 +146,13 @@ func compareVerdicts(t *testing.T, results []*Result, want map[string]verdicts) 
 	}
 }
 
-// In the cases of compression with large messages there are some 11 GB of data in each role. This test leaves most
-// of those out; each group, each way to send and each set of parameters is there.
+// tooMuch are the cases that the perfect peer is not run in. With large messages there are some 11 GB of data in the
+// cases of compression, in each role. Each group, each way to send and each set of parameters is left.
+var tooMuch = "12.*.6 12.*.7 12.*.8 12.*.9 12.*.10 12.*.12 12.*.13 12.*.14 12.*.15 12.*.16 12.*.17 12.*.18 " +
+	"13.*.6 13.*.7 13.*.8 13.*.9 13.*.10 13.*.12 13.*.13 13.*.14 13.*.15 13.*.16 13.*.17 13.*.18"
+
 func TestThePerfectPeerIsFoundPerfect(t *testing.T) {
-	const large = "12.*.6 12.*.7 12.*.8 12.*.9 12.*.10 12.*.12 12.*.13 12.*.14 12.*.15 12.*.16 12.*.17 12.*.18 " +
-		"13.*.6 13.*.7 13.*.8 13.*.9 13.*.10 13.*.12 13.*.13 13.*.14 13.*.15 13.*.16 13.*.17 13.*.18"
-	cases := casesOf(t, "*", large)
+	cases := casesOf(t, "*", tooMuch)
 	for _, role := range bothRoles {
 		t.Run(string(role), func(t *testing.T) {
 			t.Parallel()

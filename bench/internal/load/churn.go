@@ -1,0 +1,55 @@
+package load
+
+import (
+	"context"
+	"time"
+)
+
+// churn has each session go through a connection's whole life again and again.
+type churn struct {
+	run   *run
+	meter meter
+}
+
+// Churn opens connections, has one message echoed on each and closes them, and again. The error is a *Fault for the first thing
+// on a connection that was not right, or ctx's cause, or about c.
+func Churn(ctx context.Context, c ChurnConfig) (*Result, error) {
+	opcode, err := opcodeOf(c.Opcode)
+	if err == nil {
+		err = positive("Concurrent", &c.Concurrent)
+	}
+	if err != nil {
+		return nil, err
+	}
+	s := newScript(messages{
+		opcode: opcode, payload: c.Payload, stampAt: stampPlace(opcode, c.Payload), fragments: 1, inFlight: 1, conns: c.Concurrent,
+	})
+	ch := new(churn)
+	ch.run = newRun(target{c.Addr, c.TLS, c.Path, false, c.VerifyEvery, c.Timeout, c.goroutines}, ch, s, c.Concurrent, 1)
+	ch.meter = meter{run: ch.run, warmup: c.Warmup, duration: c.Duration, start: c.Start, stop: c.Stop}
+	return ch.run.move(ctx)
+}
+
+func (c *churn) opened(s *session, now time.Duration) {
+	if c.meter.stage == waiting {
+		c.meter.begin(now)
+	}
+	s.issue(1, now)
+}
+
+func (c *churn) replied(s *session, _ int, now time.Duration) { s.close(now) }
+
+func (c *churn) ended(s *session, now time.Duration) {
+	switch c.meter.stage {
+	case measuring:
+		c.meter.count(1, len(s.script.payload))
+		c.meter.latency(s.began, now)
+	case finished:
+		c.run.done()
+		return
+	case waiting, warming:
+	}
+	s.open(now)
+}
+
+func (c *churn) tick(now time.Duration) { c.meter.tick(now) }

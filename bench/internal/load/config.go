@@ -1,0 +1,141 @@
+package load
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Opcodes of the messages that can be sent (RFC 6455, Section 5.2).
+const (
+	OpText   byte = 0x1
+	OpBinary byte = 0x2
+)
+
+// Defaults of the fields that may be zero.
+const (
+	defaultVerifyEvery = 64
+	defaultTimeout     = 10 * time.Second
+)
+
+// Config is an Echo run: Conns connections, each of which keeps InFlight messages on their way and sends the next for each reply.
+type Config struct {
+	Addr string      // host:port of the server
+	TLS  *tls.Config // nil is plain TCP
+	Path string      // request target; default "/"
+
+	Conns     int    // connections; default 1
+	InFlight  int    // messages of one connection that are on their way at once; default 1
+	Opcode    byte   // OpText or OpBinary; default OpBinary
+	Payload   []byte // of each message, but for one byte, the stamp: the first ASCII byte of a text, the first byte of a binary message
+	Fragments int    // frames that a message is sent in; default 1
+
+	Warmup   time.Duration // unmeasured, before Duration and after all connections are open
+	Duration time.Duration // measured
+
+	Deflate     bool    // offer permessage-deflate, which the server must take, and send messages compressed
+	VerifyEvery int     // of each Nth reply on a connection, and the first, every byte is compared; default 64
+	Blocking    float64 // share of connections, at least one if not 0, that send the message at which the server's handler sleeps for 1 s
+
+	Timeout time.Duration // how long nothing may come on a connection that waits for something; default 10 s
+	Start   func()        // called when the warm-up is over, nil for none; the load rests meanwhile
+	Stop    func()        // called when the last measured reply is in, nil for none; the load rests meanwhile
+
+	goroutines bool // the shell of other systems, for tests
+}
+
+// BroadcastConfig is a Broadcast run: the first of Receivers connections sends, and all of them, that one too, receive.
+// Its other fields are those of Config.
+type BroadcastConfig struct {
+	Addr string
+	TLS  *tls.Config
+	Path string
+
+	Receivers int // connections; default 1
+	InFlight  int // messages that not all receivers have yet; default 1
+	Opcode    byte
+	Payload   []byte // not empty, and a text with an ASCII byte in it, as there must be a place for the stamp
+
+	Warmup   time.Duration
+	Duration time.Duration
+
+	VerifyEvery int
+	Timeout     time.Duration
+	Start       func()
+	Stop        func()
+
+	goroutines bool
+}
+
+// ChurnConfig is a Churn run: Concurrent connections, each of which connects, has the opening handshake, one message echoed,
+// the closing handshake and the end of TCP from the server, and begins anew. Its other fields are those of Config.
+type ChurnConfig struct {
+	Addr string
+	TLS  *tls.Config
+	Path string
+
+	Concurrent int // default 1
+	Opcode     byte
+	Payload    []byte
+
+	Warmup   time.Duration
+	Duration time.Duration
+
+	VerifyEvery int // of each Nth reply of one of the Concurrent, and its first
+	Timeout     time.Duration
+	Start       func()
+	Stop        func()
+
+	goroutines bool
+}
+
+// HoldConfig is how many connections Hold opens and where. Its other fields are those of Config.
+type HoldConfig struct {
+	Addr    string
+	TLS     *tls.Config
+	Path    string
+	Conns   int
+	Deflate bool
+	Timeout time.Duration // for each connection's opening, and for its echo in Verify
+}
+
+// Result is what a run measured during its Duration.
+type Result struct {
+	Messages int64         // Echo: replies; Broadcast: deliveries; Churn: whole cycles
+	Bytes    int64         // payload bytes of these replies, before any compression
+	Elapsed  time.Duration // from after Start to before Stop
+
+	// Latency is the time from handing a message to its connection until its reply was read, for messages sent after Start;
+	// Broadcast: until each delivery was read; Churn: from connect until the end of TCP.
+	// The loop is closed: a server that stalls is sent less, so the worst quantiles are kinder than an open loop's.
+	Latency *Histogram
+
+	Blocked  int64 // replies to messages at which the handler slept, in no other figure
+	Verified int64 // replies of the whole run that were compared byte by byte
+	Abrupt   int64 // connections of the whole run that the server ended without answering Close (RFC 6455, Section 5.5.1)
+
+	// ClientCPU is the processor time of the generator itself during Elapsed, ClientUser and ClientSystem its parts:
+	// with epoll of its one thread, else of this whole process; 0 where the system does not tell.
+	ClientCPU, ClientUser, ClientSystem time.Duration
+}
+
+var errStamp = errors.New("load: Broadcast needs a Payload with a byte that can be changed: not empty, and a text with an ASCII byte")
+
+func positive(name string, value *int) error {
+	if *value < 0 {
+		return fmt.Errorf("load: %s is %d", name, *value)
+	}
+	*value = max(*value, 1)
+	return nil
+}
+
+func opcodeOf(opcode byte) (byte, error) {
+	switch opcode {
+	case 0:
+		return OpBinary, nil
+	case OpText, OpBinary:
+		return opcode, nil
+	}
+	return 0, fmt.Errorf("load: Opcode %#x is not that of a data message", opcode)
+}

@@ -1,0 +1,50 @@
+package load
+
+import (
+	"bytes"
+	"compress/flate"
+	"io"
+)
+
+// tail is what RFC 7692, Section 7.2.1 takes from the end of a compressed message and Section 7.2.2 puts back;
+// the final block after it lets a reader see the end.
+const (
+	tail       = "\x00\x00\xff\xff"
+	finalBlock = "\x01\x00\x00\xff\xff"
+)
+
+// compress returns payload as the payload of a compressed message (RFC 7692, Section 7.2.1).
+func compress(payload []byte) []byte {
+	var out bytes.Buffer
+	w, err := flate.NewWriter(&out, flate.DefaultCompression)
+	if err == nil {
+		_, err = w.Write(payload)
+	}
+	if err == nil {
+		err = w.Flush()
+	}
+	if err != nil {
+		panic("BUG: compressing into memory: " + err.Error())
+	}
+	return bytes.TrimSuffix(out.Bytes(), []byte(tail))
+}
+
+// inflater inflates one message after the other with the same memory.
+type inflater struct {
+	r   io.Reader
+	out bytes.Buffer
+}
+
+// inflate returns the message that compressed is (RFC 7692, Section 7.2.2), of which at most most bytes and one more are inflated.
+// The result is valid until the next call.
+func (f *inflater) inflate(compressed []byte, most int) ([]byte, error) {
+	in := io.MultiReader(bytes.NewReader(compressed), bytes.NewReader([]byte(tail+finalBlock)))
+	if f.r == nil {
+		f.r = flate.NewReader(in)
+	} else if err := f.r.(flate.Resetter).Reset(in, nil); err != nil {
+		return nil, err
+	}
+	f.out.Reset()
+	_, err := io.Copy(&f.out, io.LimitReader(f.r, int64(most)+1))
+	return f.out.Bytes(), err
+}

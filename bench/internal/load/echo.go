@@ -1,0 +1,112 @@
+package load
+
+import (
+	"context"
+	"time"
+)
+
+// blockingPayload is the message at which the suite's servers sleep for blockingTime before they echo it.
+var blockingPayload = []byte("B: the handler of this one sleeps")
+
+const blockingTime = time.Second
+
+// echo is the closed loop: for each reply the next message.
+type echo struct {
+	run      *run
+	meter    meter
+	inFlight int
+	unopened int
+	blocking *script // of the connections whose messages make the handler sleep
+}
+
+// Echo runs a closed loop of messages and replies. The error is a *Fault for the first thing on a connection that was not right,
+// or ctx's cause, or about c.
+func Echo(ctx context.Context, c Config) (*Result, error) {
+	opcode, err := opcodeOf(c.Opcode)
+	if err == nil {
+		err = positive("Conns", &c.Conns)
+	}
+	if err == nil {
+		err = positive("InFlight", &c.InFlight)
+	}
+	if err == nil {
+		err = positive("Fragments", &c.Fragments)
+	}
+	if err != nil {
+		return nil, err
+	}
+	s := newScript(messages{
+		opcode:    opcode,
+		payload:   c.Payload,
+		stampAt:   stampPlace(opcode, c.Payload),
+		fragments: c.Fragments,
+		inFlight:  c.InFlight,
+		conns:     c.Conns,
+		deflate:   c.Deflate,
+	})
+	e := &echo{inFlight: c.InFlight, unopened: c.Conns}
+	e.run = newRun(target{c.Addr, c.TLS, c.Path, c.Deflate, c.VerifyEvery, c.Timeout, c.goroutines}, e, s, c.Conns, c.InFlight)
+	e.meter = meter{run: e.run, warmup: c.Warmup, duration: c.Duration, start: c.Start, stop: c.Stop}
+	if c.Blocking > 0 {
+		e.block(min(max(int(c.Blocking*float64(c.Conns)+0.5), 1), c.Conns), c.Deflate)
+	}
+	return e.run.move(ctx)
+}
+
+// block makes n connections, evenly among the others, send the message at which the handler sleeps.
+// A server whose handlers wait for one another must be slow, not taken for dead: all have the patience for all sleeps in a row.
+func (e *echo) block(n int, deflate bool) {
+	sessions := e.run.sessions
+	e.blocking = newScript(messages{
+		opcode: OpBinary, payload: blockingPayload, stampAt: 1, fragments: 1, inFlight: 1, conns: n, deflate: deflate,
+	})
+	for i := range n {
+		sessions[i*len(sessions)/n].script = e.blocking
+	}
+	for i := range sessions {
+		sessions[i].patience += time.Duration(n) * blockingTime
+	}
+}
+
+func (e *echo) opened(_ *session, now time.Duration) {
+	e.unopened--
+	if e.unopened > 0 {
+		return
+	}
+	e.meter.begin(now)
+	for i := range e.run.sessions {
+		s := &e.run.sessions[i]
+		if s.script == e.blocking {
+			s.issue(1, now)
+		} else {
+			s.issue(e.inFlight, now)
+		}
+	}
+}
+
+func (e *echo) replied(s *session, n int, now time.Duration) {
+	if e.meter.stage == measuring {
+		e.count(s, n, now)
+	}
+	switch {
+	case e.meter.stage != finished:
+		s.issue(n, now)
+	case s.received == s.due:
+		s.close(now)
+	}
+}
+
+func (e *echo) count(s *session, n int, now time.Duration) {
+	if s.script == e.blocking {
+		e.run.result.Blocked += int64(n)
+		return
+	}
+	e.meter.count(n, len(s.script.payload))
+	for ; n > 0; n-- {
+		e.meter.latency(s.issuedAt(n), now)
+	}
+}
+
+func (e *echo) tick(now time.Duration) { e.meter.tick(now) }
+
+func (e *echo) ended(*session, time.Duration) { e.run.done() }

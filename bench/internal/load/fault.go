@@ -1,0 +1,27 @@
+package load
+
+import "fmt"
+
+// A Fault is the first thing on any connection that was not as it should be. It ends the run.
+type Fault struct {
+	Conn    int    // which connection, from 0 in the order of opening
+	Replies int64  // right replies that this connection had before
+	Want    string // what was expected
+	Got     string // what came instead
+	Err     error  // the error of the operating system or of TLS, when that is what came; else nil
+}
+
+func (f *Fault) Error() string {
+	return fmt.Sprintf("load: connection %d, after %d right replies: expected %s; got %s", f.Conn, f.Replies, f.Want, f.Got)
+}
+
+func (f *Fault) Unwrap() error { return f.Err }
+
+// quote is text of the server's in an error, at most 60 bytes of it.
+func quote(p []byte) string {
+	const most = 60
+	if len(p) > most {
+		return fmt.Sprintf("%q…", p[:most])
+	}
+	return fmt.Sprintf("%q", p)
+}

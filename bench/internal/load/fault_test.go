@@ -1,0 +1,321 @@
+package load
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+const broken = 5 // the number of the message that a broken server answers wrongly
+
+// on returns a server that answers the message of number broken with do, all others rightly.
+func on(do func(c *serverConn, m message) bool) *server {
+	return &server{reply: func(c *serverConn, m message) bool {
+		if m.n == broken {
+			return do(c, m)
+		}
+		c.frame(m.first, m.payload)
+		return true
+	}}
+}
+
+// sends is a wrong reply made of frames alone.
+func sends(do func(c *serverConn, m message)) func(*serverConn, message) bool {
+	return func(c *serverConn, m message) bool {
+		do(c, m)
+		return true
+	}
+}
+
+// ends is the end of TCP after do. What comes is still read, as otherwise the operating system would reset the connection.
+func ends(do func(c *serverConn, m message)) func(*serverConn, message) bool {
+	return func(c *serverConn, m message) bool {
+		do(c, m)
+		c.Conn.(*net.TCPConn).CloseWrite()
+		io.Copy(io.Discard, c)
+		return false
+	}
+}
+
+// silence is what follows do until the client ends TCP.
+func silence(do func(c *serverConn, m message)) func(*serverConn, message) bool {
+	return func(c *serverConn, m message) bool {
+		do(c, m)
+		io.Copy(io.Discard, c)
+		return false
+	}
+}
+
+func changed(p []byte, at int) []byte {
+	p[at] ^= 0x20
+	return p
+}
+
+// raw sends bytes as they are.
+func (c *serverConn) raw(first byte, rest ...byte) { c.Write(append([]byte{first}, rest...)) }
+
+func TestWrongReplyEndsTheRun(t *testing.T) {
+	const size = 40
+	tests := []struct {
+		name string
+		do   func(*serverConn, message) bool
+		want string // in the error
+	}{
+		{"wrong opcode", sends(func(c *serverConn, m message) { c.frame(finBit|OpText, m.payload) }),
+			"expected a Binary message of 40 bytes; got a Text frame of 40 bytes"},
+		{"reserved opcode", sends(func(c *serverConn, m message) { c.frame(finBit|0x3, m.payload) }), "got a reserved opcode 0x3 frame"},
+		{"too short", sends(func(c *serverConn, m message) { c.frame(m.first, m.payload[1:]) }), "got a frame of 39 bytes, FIN true"},
+		{"too long", sends(func(c *serverConn, m message) { c.frame(m.first, append(m.payload, 0)) }), "got a frame of 41 bytes"},
+		{"too long by much", sends(func(c *serverConn, m message) { c.raw(m.first, 127, 0x80, 0, 0, 0, 0, 0, 0, 0) }), "got a frame of 9223372036854775808 bytes"},
+		{"too long in fragments", sends(func(c *serverConn, m message) {
+			c.frame(OpBinary, m.payload)
+			c.frame(finBit, []byte{0})
+		}), "got a frame of 1 bytes, FIN true after fragments of 40 bytes"},
+		{"too short in fragments", sends(func(c *serverConn, m message) {
+			c.frame(OpBinary, m.payload[:10])
+			c.frame(finBit, m.payload[:10])
+		}), "got a frame of 10 bytes, FIN true after fragments of 10 bytes"},
+		{"changed first byte", sends(func(c *serverConn, m message) { c.frame(m.first, changed(m.payload, 0)) }), "expected byte 0 of"},
+		{"changed byte", sends(func(c *serverConn, m message) { c.frame(m.first, changed(m.payload, 17)) }), "expected byte 17 of a Binary message of 40 bytes to be 0x77; got 0x57"},
+		{"changed last byte in a fragment", sends(func(c *serverConn, m message) {
+			c.frame(OpBinary, m.payload[:39])
+			c.frame(finBit, changed(m.payload, 39)[39:])
+		}), "expected byte 39 of"},
+		{"masked", sends(func(c *serverConn, m message) { c.Write(appendMasked(nil, m.first, m.payload, [4]byte{1, 2, 3, 4})) }),
+			"got a masked Binary frame of 40 bytes"},
+		{"RSV1", sends(func(c *serverConn, m message) {
+			c.Write(append(appendHeader(nil, m.first|rsv1Bit, size), m.payload...))
+		}), "got RSV bits 100 in a Binary frame"},
+		{"RSV3", sends(func(c *serverConn, m message) { c.frame(m.first|0x10, m.payload) }), "got RSV bits 001"},
+		{"length not minimal", sends(func(c *serverConn, m message) { c.Write(append([]byte{m.first, 126, 0, size}, m.payload...)) }), "in as few bytes as it needs; got 40 in 2 bytes"},
+		{"length not minimal, 64 bits", sends(func(c *serverConn, m message) { c.raw(m.first, 127, 0, 0, 0, 0, 0, 0, 0, size) }), "got 40 in 8 bytes"},
+		{"missing", sends(func(*serverConn, message) {}), "MISSING"},
+		{"doubled", sends(func(c *serverConn, m message) {
+			c.frame(m.first, m.payload)
+			c.frame(m.first, m.payload)
+		}), "DOUBLED"},
+		{"doubled in one segment", sends(func(c *serverConn, m message) {
+			frame := append(appendHeader(nil, m.first, size), m.payload...)
+			c.Write(append(frame, frame...))
+		}), "DOUBLED"},
+		{"Ping", sends(func(c *serverConn, m message) { c.frame(finBit|opPing, nil) }), "got a Ping frame of 0 bytes"},
+		{"Pong", sends(func(c *serverConn, m message) { c.frame(finBit|opPong, []byte("x")) }), "got a Pong frame of 1 bytes"},
+		{"Continuation first", sends(func(c *serverConn, m message) { c.frame(finBit, m.payload) }), "got a Continuation frame of 40 bytes"},
+		{"message within a message", sends(func(c *serverConn, m message) {
+			c.frame(OpBinary, m.payload[:5])
+			c.frame(OpBinary, m.payload[:5])
+		}), "expected a Continuation frame; got a Binary frame of 5 bytes after fragments of 5 bytes"},
+		{"Close", sends(func(c *serverConn, m message) { c.frame(finBit|opClose, []byte("\x03\xeano")) }), `got Close 1002 "no"`},
+		{"Close without code", sends(func(c *serverConn, m message) { c.frame(finBit|opClose, nil) }), "got Close without status code"},
+		{"Close of one byte", sends(func(c *serverConn, m message) { c.frame(finBit|opClose, []byte{1}) }), "got FIN true, 1 bytes"},
+		{"Close too long", sends(func(c *serverConn, m message) { c.frame(finBit|opClose, make([]byte, 126)) }), "got FIN true, 126 bytes"},
+		{"end of TCP instead", ends(func(*serverConn, message) {}), "got the end of TCP"},
+		{"end of TCP in the header", ends(func(c *serverConn, m message) { c.raw(m.first) }), "got the end of TCP after 1 bytes of a frame's header"},
+		{"end of TCP in the payload", ends(func(c *serverConn, m message) { c.raw(m.first, size, '5', 7) }),
+			"got the end of TCP after 2 of the 40 payload bytes of a frame"},
+		{"end of TCP between fragments", ends(func(c *serverConn, m message) { c.frame(OpBinary, m.payload[:3]) }),
+			"got the end of TCP after 3 payload bytes of a message whose last frame has not come"},
+		{"reset", func(c *serverConn, m message) bool { c.Conn.(*net.TCPConn).SetLinger(0); return false }, "connection reset by peer"},
+		{"half, then silence", silence(func(c *serverConn, m message) { c.raw(m.first, append([]byte{size}, m.payload[:20]...)...) }),
+			"got nothing for 150ms after 20 of the 40 payload bytes of a frame"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			for _, inFlight := range []int{1, 4} {
+				shells(t, func(t *testing.T, goroutines bool) {
+					want := test.want
+					switch want {
+					case "DOUBLED":
+						want = "as in the reply before it: doubled"
+					case "MISSING":
+						want = "as in the reply after it: one is missing"
+						if inFlight == 1 {
+							want = "got nothing for 150ms"
+						}
+					}
+					_, err := Echo(t.Context(), Config{
+						Addr: on(test.do).serve(t, nil), InFlight: inFlight, Payload: pattern(size),
+						Duration: 2 * time.Second, VerifyEvery: 1, Timeout: 150 * time.Millisecond, goroutines: goroutines,
+					})
+					checkFault(t, err, want)
+				})
+			}
+		})
+	}
+}
+
+// checkFault wants a Fault that says want, or that the reply after the wrong one was not asked for, which comes with InFlight 1.
+func checkFault(t *testing.T, err error, want string) {
+	t.Helper()
+	var fault *Fault
+	if !errors.As(err, &fault) {
+		t.Fatalf("error %v", err)
+	}
+	unasked := strings.Contains(want, "doubled") && strings.Contains(err.Error(), "a reply that no message asked for")
+	if !unasked && !strings.Contains(err.Error(), want) {
+		t.Fatalf("error %q, not %q", err, want)
+	}
+	if fault.Conn != 0 || fault.Replies < broken || fault.Replies > broken+1 {
+		t.Fatalf("connection %d after %d replies", fault.Conn, fault.Replies)
+	}
+}
+
+func TestWrongReplyIsSeenOnAnyConnection(t *testing.T) {
+	shells(t, func(t *testing.T, goroutines bool) {
+		s := new(server)
+		s.reply = func(c *serverConn, m message) bool {
+			if s.messages.Load() >= 500 && m.n > 3 {
+				m.payload = m.payload[1:]
+			}
+			c.frame(m.first, m.payload)
+			return true
+		}
+		_, err := Echo(t.Context(), Config{
+			Addr: s.serve(t, nil), Conns: 50, Payload: pattern(200), Duration: time.Minute, goroutines: goroutines,
+		})
+		if err == nil || !strings.Contains(err.Error(), "got a frame of 199 bytes") {
+			t.Fatal(err)
+		}
+	})
+}
+
+// What is not compared byte by byte is dropped in the kernel, but not its length.
+func TestWrongReplyAmongLongOnes(t *testing.T) {
+	const size = 100_000
+	tests := []struct {
+		name string
+		do   func(*serverConn, message) bool
+		want string
+	}{
+		{"too short", sends(func(c *serverConn, m message) { c.frame(m.first, m.payload[:size-1]) }), "got a frame of 99999 bytes"},
+		{"doubled", sends(func(c *serverConn, m message) { c.frame(m.first, m.payload); c.frame(m.first, m.payload) }), "doubled"},
+		{"end of TCP", func(c *serverConn, m message) bool {
+			c.Write(append(appendHeader(nil, m.first, size), m.payload[:size-1]...))
+			return false
+		}, "got the end of TCP after 99999 of the 100000 payload bytes of a frame"},
+		{"silence", silence(func(c *serverConn, m message) {
+			c.Write(append(appendHeader(nil, m.first, size), m.payload[:size-1]...))
+		}), "got nothing for 150ms after 99999 of the 100000"},
+		{"one byte too many", silence(func(c *serverConn, m message) {
+			c.Write(append(append(appendHeader(nil, m.first, size), m.payload...), 0x82))
+		}), "after 1 bytes of a frame's header"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			shells(t, func(t *testing.T, goroutines bool) {
+				_, err := Echo(t.Context(), Config{
+					Addr: on(test.do).serve(t, nil), Payload: pattern(size),
+					Duration: 2 * time.Second, Timeout: 150 * time.Millisecond, goroutines: goroutines,
+				})
+				checkFault(t, err, test.want)
+			})
+		})
+	}
+}
+
+func TestWrongCompressedReply(t *testing.T) {
+	tests := []struct {
+		name string
+		do   func(*serverConn, message) bool
+		want string
+	}{
+		{"changed byte", sends(func(c *serverConn, m message) { c.frame(m.first, changed(m.payload, 17)) }), "expected byte 17 of"},
+		{"too short", sends(func(c *serverConn, m message) { c.frame(m.first, m.payload[1:]) }), "got 39 bytes or more after inflating"},
+		{"too long", sends(func(c *serverConn, m message) { c.frame(m.first, append(m.payload, m.payload...)) }), "got 41 bytes or more after inflating"},
+		{"not DEFLATE", sends(func(c *serverConn, m message) { c.raw(m.first, 2, 0xFF, 0xFF) }), "flate: corrupt input"},
+		{"RSV1 in a continuation", sends(func(c *serverConn, m message) {
+			c.frame(OpBinary|rsv1Bit, m.payload)
+			c.frame(finBit|rsv1Bit, nil)
+		}), "got RSV bits 100 in a Continuation frame"},
+		{"longer than any compression", sends(func(c *serverConn, m message) { c.raw(m.first, 126, 0xFF, 0xFF) }), "got a frame of 65535 bytes"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			_, err := Echo(t.Context(), Config{
+				Addr: on(test.do).serve(t, nil), Payload: pattern(40), Deflate: true, VerifyEvery: 1, Duration: 2 * time.Second,
+			})
+			checkFault(t, err, test.want)
+		})
+	}
+}
+
+func TestWrongClosingHandshake(t *testing.T) {
+	tests := []struct {
+		name    string
+		onClose func(c *serverConn, payload []byte) bool
+		want    string
+	}{
+		{"one more reply", func(c *serverConn, p []byte) bool { c.frame(finBit|OpBinary, pattern(8)); return false },
+			"expected Close in answer to Close; got a Binary frame of 8 bytes: a reply that no message asked for"},
+		{"frame after Close", func(c *serverConn, p []byte) bool {
+			c.frame(finBit|opClose, p)
+			c.frame(finBit|opClose, p)
+			return false
+		}, "expected the end of TCP after Close; got"},
+		{"nothing", func(*serverConn, []byte) bool { return true }, "expected Close in answer to Close; got nothing for 150ms"},
+		{"no end of TCP", func(c *serverConn, p []byte) bool { c.frame(finBit|opClose, p); return true },
+			"expected the end of TCP after Close (RFC 6455, Section 7.1.1); got nothing for 150ms"},
+		{"half a Close", func(c *serverConn, p []byte) bool { c.raw(finBit|opClose, 2, 3); return false },
+			"expected Close in answer to Close; got the end of TCP after 1 of the 2 payload bytes of a frame"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			shells(t, func(t *testing.T, goroutines bool) {
+				s := &server{onClose: test.onClose}
+				_, err := Echo(t.Context(), Config{
+					Addr: s.serve(t, nil), Payload: pattern(8), Duration: time.Millisecond, Timeout: 150 * time.Millisecond, goroutines: goroutines,
+				})
+				if err == nil || !strings.Contains(err.Error(), test.want) {
+					t.Fatal(err)
+				}
+			})
+		})
+	}
+}
+
+func TestWrongOpeningHandshake(t *testing.T) {
+	replaced := func(old, new string) func(*http.Request) string {
+		return func(r *http.Request) string { return strings.Replace(rightResponse(r), old, new, 1) }
+	}
+	tests := []struct {
+		name   string
+		accept func(*http.Request) string
+		want   string
+	}{
+		{"status", func(*http.Request) string { return "HTTP/1.1 403 Forbidden\r\n\r\n" }, `expected a response of status 101 in answer to the opening handshake; got "HTTP/1.1 403 Forbidden"`},
+		{"Upgrade", replaced("WebSocket", "h2c"), `expected Upgrade: websocket in answer to the opening handshake; got "h2c"`},
+		{"no Upgrade", replaced("upgrade: WebSocket\r\n", ""), `expected Upgrade: websocket in answer to the opening handshake; got ""`},
+		{"Connection", replaced("Connection: upgrade", "Connection: close"), `expected Connection: Upgrade`},
+		{"Sec-WebSocket-Accept", replaced("Accept: ", "Accept: x"), `expected Sec-WebSocket-Accept: `},
+		{"extension", replaced("Connection", "Sec-WebSocket-Extensions: permessage-deflate\r\nConnection"), "expected no extension"},
+		{"nothing", func(*http.Request) string { return "" }, "expected a response to the opening handshake; got nothing for 150ms"},
+		{"half a response", func(r *http.Request) string { return rightResponse(r)[:40] }, "got nothing for 150ms after 40 bytes of the response"},
+		{"without end", func(*http.Request) string { return strings.Repeat("x", maxResponse+1) }, "bytes without its end"},
+		{"frame at once", func(r *http.Request) string { return rightResponse(r) + "\x82\x01x" }, "expected nothing, as no reply is due; got a Binary frame of 1 bytes"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			shells(t, func(t *testing.T, goroutines bool) {
+				s := &server{accept: test.accept}
+				_, err := Echo(t.Context(), Config{Addr: s.serve(t, nil), Timeout: 150 * time.Millisecond, goroutines: goroutines})
+				if err == nil || !strings.Contains(err.Error(), test.want) {
+					t.Fatal(err)
+				}
+			})
+		})
+	}
+}
+
+func TestCompressionMustBeAgreedAsOffered(t *testing.T) {
+	for _, old := range []string{"permessage-deflate; ", "server_no_context_takeover; "} {
+		s := &server{accept: func(r *http.Request) string { return strings.Replace(rightResponse(r), old, "", 1) }}
+		_, err := Echo(t.Context(), Config{Addr: s.serve(t, nil), Deflate: true, Duration: time.Millisecond})
+		if err == nil || !strings.Contains(err.Error(), "expected permessage-deflate with server_no_context_takeover, as offered") {
+			t.Errorf("without %q: %v", old, err)
+		}
+	}
+}

@@ -1,0 +1,159 @@
+package load
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+)
+
+const (
+	holders     = 16 // goroutines that open, verify and close connections
+	holdPayload = "still here?"
+)
+
+// Held is idle connections. It has no goroutines; what a server sends on them is read by Verify only.
+// Its methods are for one goroutine at a time.
+type Held struct {
+	holders []*holder
+}
+
+// holder is a share of the connections and what opens and verifies it.
+type holder struct {
+	run   *run
+	conns []net.Conn // by the place of their sessions in run.sessions
+	buf   []byte
+}
+
+// silent is the scenario of connections that are driven by hand.
+type silent struct{}
+
+func (silent) opened(*session, time.Duration)       {}
+func (silent) replied(*session, int, time.Duration) {}
+func (silent) ended(*session, time.Duration)        {}
+func (silent) tick(time.Duration)                   {}
+
+// Hold opens connections and has their opening handshakes. After that they are idle. The error is a *Fault or ctx's cause.
+func Hold(ctx context.Context, c HoldConfig) (*Held, error) {
+	if err := positive("Conns", &c.Conns); err != nil {
+		return nil, err
+	}
+	s := newScript(messages{opcode: OpText, payload: []byte(holdPayload), fragments: 1, inFlight: 1, conns: 1})
+	s.deflate = c.Deflate
+	t := target{addr: c.Addr, tls: c.TLS, path: c.Path, deflate: c.Deflate, verifyEvery: 1, timeout: c.Timeout}
+	h := new(Held)
+	for i := range holders {
+		from, to := c.Conns*i/holders, c.Conns*(i+1)/holders
+		part := &holder{run: newRun(t, silent{}, s, to-from, 1), buf: make([]byte, 16<<10)}
+		part.run.toOpen = to - from // none is opened by another
+		for j := range part.run.sessions {
+			part.run.sessions[j].index = from + j
+		}
+		h.holders = append(h.holders, part)
+	}
+	if err := h.all(ctx, (*holder).open); err != nil {
+		h.Close()
+		return nil, err
+	}
+	return h, nil
+}
+
+// Conns is how many connections there are.
+func (h *Held) Conns() int {
+	n := 0
+	for _, part := range h.holders {
+		n += len(part.conns)
+	}
+	return n
+}
+
+// Verify has one message echoed on each connection, and so finds out whether all are still there.
+// The error is a *Fault or ctx's cause.
+func (h *Held) Verify(ctx context.Context) error { return h.all(ctx, (*holder).verify) }
+
+// Close ends all connections with TCP only.
+func (h *Held) Close() error {
+	for _, part := range h.holders {
+		for _, conn := range part.conns {
+			conn.Close()
+		}
+		part.conns = nil
+	}
+	return nil
+}
+
+// all calls do for each connection, for those of each holder by a goroutine of its own, and returns an error if there was one.
+func (h *Held) all(ctx context.Context, do func(*holder, context.Context, *session, int) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var working sync.WaitGroup
+	for _, part := range h.holders {
+		working.Go(func() {
+			for i := range part.run.sessions {
+				if ctx.Err() != nil {
+					return
+				}
+				if err := do(part, ctx, &part.run.sessions[i], i); err != nil {
+					cancel(err)
+					return
+				}
+			}
+		})
+	}
+	working.Wait()
+	if ctx.Err() == nil {
+		return nil
+	}
+	cause := context.Cause(ctx)
+	if _, ok := cause.(*Fault); ok {
+		return cause
+	}
+	return fmt.Errorf("load: %w", cause)
+}
+
+func (h *holder) open(ctx context.Context, s *session, _ int) error {
+	ctx, cancel := context.WithTimeout(ctx, h.run.timeout)
+	defer cancel()
+	conn, err := dial(ctx, h.run.addr, h.run.tls)
+	if err != nil {
+		return s.unconnected(err)
+	}
+	h.conns = append(h.conns, conn)
+	s.open(h.run.now())
+	return h.drive(conn, s)
+}
+
+func (h *holder) verify(_ context.Context, s *session, i int) error {
+	s.issue(1, h.run.now())
+	return h.drive(h.conns[i], s)
+}
+
+// drive moves the session's bytes until it waits for nothing more.
+func (h *holder) drive(conn net.Conn, s *session) error {
+	conn.SetDeadline(time.Now().Add(h.run.timeout))
+	defer conn.SetDeadline(time.Time{})
+	for s.state == opening || s.received < s.due {
+		for p := s.output(); len(p) > 0; p = s.output() {
+			n, err := conn.Write(p)
+			s.wrote(n)
+			if err != nil {
+				break // reading tells more
+			}
+		}
+		n, err := conn.Read(h.buf)
+		if n > 0 {
+			if err := s.receive(h.buf[:n], h.run.now()); err != nil {
+				return err
+			}
+		}
+		if err != nil {
+			now := h.run.now()
+			if fault := s.overdue(now); fault != nil {
+				return fault
+			}
+			return s.lost(orderly(err), now)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,284 @@
+package load
+
+import (
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// broadcaster sends each message to all.
+func broadcaster() *server {
+	s := new(server)
+	s.reply = func(c *serverConn, m message) bool {
+		s.broadcast(m.first, m.payload)
+		return true
+	}
+	return s
+}
+
+func TestEachMessageReachesAll(t *testing.T) {
+	tests := []struct {
+		name   string
+		config BroadcastConfig
+	}{
+		{"one receiver", BroadcastConfig{Payload: pattern(10)}},
+		{"fifty receivers", BroadcastConfig{Payload: pattern(300), Receivers: 50, VerifyEvery: 1}},
+		{"in flight", BroadcastConfig{Payload: pattern(300), Receivers: 10, InFlight: 20}},
+		{"long", BroadcastConfig{Payload: pattern(100_000), Receivers: 4, InFlight: 2}},
+		{"text", BroadcastConfig{Payload: Text(100), Opcode: OpText, Receivers: 3}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			shells(t, func(t *testing.T, goroutines bool) {
+				c := test.config
+				s := broadcaster()
+				c.Addr, c.goroutines = s.serve(t, nil), goroutines
+				c.Warmup, c.Duration = 5*time.Millisecond, 50*time.Millisecond
+				r, err := Broadcast(t.Context(), c)
+				if err != nil {
+					t.Fatal(err)
+				}
+				most := s.messages.Load() * int64(max(c.Receivers, 1))
+				if r.Messages == 0 || r.Messages > most || r.Latency.Count() > r.Messages || r.Verified == 0 {
+					t.Errorf("%d deliveries, at most %d; %d latencies", r.Messages, most, r.Latency.Count())
+				}
+			})
+		})
+	}
+}
+
+// A server that takes a connection in only after its opening handshake is not at fault for what it sent before.
+func TestReceiversMayJoinLate(t *testing.T) {
+	shells(t, func(t *testing.T, goroutines bool) {
+		var sent atomic.Int64
+		s := new(server)
+		s.reply = func(c *serverConn, m message) bool {
+			if sent.Add(1) < 3 {
+				c.frame(m.first, m.payload) // only the sender has it
+				return true
+			}
+			s.broadcast(m.first, m.payload)
+			return true
+		}
+		_, err := Broadcast(t.Context(), BroadcastConfig{
+			Addr: s.serve(t, nil), Receivers: 3, Payload: pattern(10), Duration: 20 * time.Millisecond, goroutines: goroutines,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func TestWrongBroadcastEndsTheRun(t *testing.T) {
+	// deliver gets each message, after those in which receivers join, for each connection.
+	tests := []struct {
+		name    string
+		deliver func(c *serverConn, m message, victim bool)
+		want    string
+	}{
+		{"missing", func(c *serverConn, m message, victim bool) {
+			if !victim {
+				c.frame(m.first, m.payload)
+			}
+		}, "got nothing for 200ms"},
+		{"doubled", func(c *serverConn, m message, victim bool) {
+			c.frame(m.first, m.payload)
+			if victim {
+				c.frame(m.first, m.payload)
+			}
+		}, "a reply that no message asked for|doubled or out of turn"},
+		{"changed", func(c *serverConn, m message, victim bool) {
+			p := append([]byte(nil), m.payload...)
+			if victim {
+				p[7] ^= 1
+			}
+			c.frame(m.first, p)
+		}, "expected byte 7 of"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			shells(t, func(t *testing.T, goroutines bool) {
+				s := new(server)
+				s.reply = func(c *serverConn, m message) bool {
+					s.mu.Lock()
+					defer s.mu.Unlock()
+					victim := m.n == 20
+					for other := range s.conns {
+						test.deliver(other, m, victim)
+						victim = false
+					}
+					return true
+				}
+				_, err := Broadcast(t.Context(), BroadcastConfig{
+					Addr: s.serve(t, nil), Receivers: 5, Payload: pattern(10), Duration: 2 * time.Second,
+					Timeout: 200 * time.Millisecond, VerifyEvery: 1, goroutines: goroutines,
+				})
+				if err == nil || !containsOne(err.Error(), test.want) {
+					t.Fatal(err)
+				}
+			})
+		})
+	}
+}
+
+func containsOne(text, alternatives string) bool {
+	for want := range strings.SplitSeq(alternatives, "|") {
+		if strings.Contains(text, want) {
+			return true
+		}
+	}
+	return false
+}
+
+func TestReceiverThatNeverGetsAnything(t *testing.T) {
+	s := new(server) // echoes to the sender only
+	_, err := Broadcast(t.Context(), BroadcastConfig{Addr: s.serve(t, nil), Receivers: 2, Payload: pattern(10), Timeout: 200 * time.Millisecond})
+	if err == nil || !strings.Contains(err.Error(), "connection 1, after 0 right replies: expected a Binary message of 10 bytes; got nothing for 200ms") {
+		t.Fatal(err)
+	}
+}
+
+func TestConnectionsComeAndGo(t *testing.T) {
+	shells(t, func(t *testing.T, goroutines bool) {
+		s := new(server)
+		r, err := Churn(t.Context(), ChurnConfig{
+			Addr: s.serve(t, nil), Concurrent: 5, Payload: pattern(20), VerifyEvery: 1,
+			Warmup: 5 * time.Millisecond, Duration: 50 * time.Millisecond, goroutines: goroutines,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := s.messages.Load()
+		if r.Messages == 0 || r.Messages > all || r.Verified != all || r.Latency.Count() > r.Messages {
+			t.Errorf("%d cycles, %d echoes, %d verified, %d latencies", r.Messages, all, r.Verified, r.Latency.Count())
+		}
+	})
+}
+
+func TestChurnOverTLS(t *testing.T) {
+	forServer, forClient := selfSigned(t)
+	r, err := Churn(t.Context(), ChurnConfig{Addr: new(server).serve(t, forServer), TLS: forClient, Duration: 50 * time.Millisecond})
+	if err != nil || r.Messages == 0 {
+		t.Fatal(r, err)
+	}
+}
+
+func TestFaultInAnyLifeEndsTheChurn(t *testing.T) {
+	tests := []struct {
+		name   string
+		server func(n int64) *server // n-th and later are wrong
+		want   string
+	}{
+		{"wrong reply", func(n int64) *server {
+			s := new(server)
+			s.reply = func(c *serverConn, m message) bool {
+				if s.messages.Load() > n {
+					m.payload = m.payload[1:]
+				}
+				c.frame(m.first, m.payload)
+				return true
+			}
+			return s
+		}, "got a frame of 19 bytes"},
+		{"end of TCP", func(n int64) *server {
+			s := new(server)
+			s.reply = func(c *serverConn, m message) bool {
+				c.frame(m.first, m.payload[:10+10*min(max(n+1-s.messages.Load(), 0), 1)])
+				return s.messages.Load() <= n
+			}
+			return s
+		}, "got a frame of 10 bytes"},
+		{"no end of TCP", func(n int64) *server {
+			s := new(server)
+			s.onClose = func(c *serverConn, payload []byte) bool {
+				c.frame(finBit|opClose, payload)
+				return s.messages.Load() > n
+			}
+			return s
+		}, "expected the end of TCP after Close (RFC 6455, Section 7.1.1); got nothing for 150ms"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			shells(t, func(t *testing.T, goroutines bool) {
+				_, err := Churn(t.Context(), ChurnConfig{
+					Addr: test.server(30).serve(t, nil), Concurrent: 3, Payload: pattern(20),
+					Duration: 5 * time.Second, Timeout: 150 * time.Millisecond, goroutines: goroutines,
+				})
+				if err == nil || !strings.Contains(err.Error(), test.want) {
+					t.Fatal(err)
+				}
+			})
+		})
+	}
+}
+
+func TestHeldConnectionsAreIdleAndAlive(t *testing.T) {
+	forServer, forClient := selfSigned(t)
+	tests := []struct {
+		name    string
+		tls     bool
+		deflate bool
+	}{{"plain", false, false}, {"TLS", true, false}, {"compression agreed", false, true}}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			s := new(server)
+			c := HoldConfig{Conns: 40, Deflate: test.deflate}
+			if test.tls {
+				c.Addr, c.TLS = s.serve(t, forServer), forClient
+			} else {
+				c.Addr = s.serve(t, nil)
+			}
+			held, err := Hold(t.Context(), c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer held.Close()
+			if held.Conns() != 40 || s.messages.Load() != 0 {
+				t.Errorf("%d connections, %d messages", held.Conns(), s.messages.Load())
+			}
+			for round := range int64(2) {
+				if err := held.Verify(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				if n := s.messages.Load(); n != 40*(round+1) {
+					t.Errorf("%d messages after round %d", n, round)
+				}
+			}
+		})
+	}
+}
+
+func TestHeldConnectionThatDied(t *testing.T) {
+	var once sync.Once
+	s := new(server)
+	s.reply = func(c *serverConn, m message) bool {
+		alive := true
+		once.Do(func() { alive = false })
+		if alive {
+			c.frame(m.first, m.payload)
+		}
+		return alive
+	}
+	held, err := Hold(t.Context(), HoldConfig{Addr: s.serve(t, nil), Conns: 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Close()
+	if err := held.Verify(t.Context()); err == nil || !strings.Contains(err.Error(), "expected a Text message of 11 bytes; got the end of TCP") {
+		t.Fatal(err)
+	}
+}
+
+func TestHoldOfAServerThatIsSilent(t *testing.T) {
+	s := &server{reply: func(*serverConn, message) bool { return true }}
+	held, err := Hold(t.Context(), HoldConfig{Addr: s.serve(t, nil), Conns: 2, Timeout: 100 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Close()
+	if err := held.Verify(t.Context()); err == nil || !strings.Contains(err.Error(), "got nothing for 100ms") {
+		t.Fatal(err)
+	}
+}

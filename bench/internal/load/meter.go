@@ -1,0 +1,77 @@
+package load
+
+import "time"
+
+// stage is how far a run's time has come.
+type stage uint8
+
+const (
+	waiting   stage = iota // connections are not all open
+	warming                // unmeasured
+	measuring              // between Start and Stop
+	finished               // nothing is sent any more
+)
+
+// meter counts what happens during the Duration, and calls the hooks around it.
+type meter struct {
+	run              *run
+	warmup, duration time.Duration
+	start, stop      func()
+
+	stage        stage
+	from         time.Duration // begin of the measurement
+	until        time.Duration // end of the stage
+	user, system time.Duration // used when it began
+}
+
+// begin begins the warm-up.
+func (m *meter) begin(now time.Duration) {
+	m.stage, m.until = warming, now+m.warmup
+}
+
+// tick goes on to the next stage when it is time and reports whether that was the end of the measurement.
+func (m *meter) tick(now time.Duration) (finishedNow bool) {
+	if now < m.until {
+		return false
+	}
+	switch m.stage {
+	case warming:
+		if m.start != nil {
+			m.start()
+		}
+		m.stage = measuring
+		m.user, m.system = m.run.usage()
+		m.from = m.run.now()
+		m.until = m.from + m.duration
+	case measuring:
+		m.finish(now)
+		return true
+	case waiting, finished:
+	}
+	return false
+}
+
+func (m *meter) finish(now time.Duration) {
+	r := &m.run.result
+	user, system := m.run.usage()
+	if m.stop != nil {
+		m.stop()
+	}
+	m.stage = finished
+	r.Elapsed = now - m.from
+	r.ClientUser, r.ClientSystem = user-m.user, system-m.system
+	r.ClientCPU = r.ClientUser + r.ClientSystem
+}
+
+// count counts n replies, or deliveries, of size payload bytes each.
+func (m *meter) count(n, size int) {
+	m.run.result.Messages += int64(n)
+	m.run.result.Bytes += int64(n) * int64(size)
+}
+
+// latency records how long it took until now what was begun at begun, if it was begun during the measurement.
+func (m *meter) latency(begun, now time.Duration) {
+	if begun >= m.from {
+		m.run.result.Latency.Record(now - begun)
+	}
+}

@@ -1,0 +1,147 @@
+package load
+
+import (
+	"bytes"
+	"crypto/rand"
+)
+
+// stamps are what the stamp's byte is in one message after the other. 'B' is not among them: it means "sleep" to the servers.
+const stamps = "0123456789acdefg"
+
+const (
+	maxRingBytes = 256 << 10 // of prebuilt frames for one masking-key, unless fewer variants than minVariants fit
+	maxKeysBytes = 512 << 10 // of prebuilt frames for all masking-keys, unless there is only one key
+	maxKeys      = 16
+	minVariants  = 3 // fewer would not tell a message from the one after the next
+)
+
+// script is the messages that a connection sends, over and over: variants of one payload that differ in the stamp.
+// It does not change once built and is shared by the sessions.
+type script struct {
+	opcode   byte
+	payload  []byte
+	stampAt  int // place of the stamp in payload; -1: none, and then there is one variant only
+	variants int
+	deflate  bool
+	rings    []*ring // the same messages under different masking-keys
+	header   []byte  // of a reply that has one frame and is not compressed
+}
+
+// ring is the variants as masked frames, one after the other, and then from the first again,
+// so that from each variant on so many can be sent with one write as are in flight.
+type ring struct {
+	frames []byte
+	starts []int // of the messages in frames, and the end of the last
+}
+
+// messages is what a script is built from.
+type messages struct {
+	opcode    byte
+	payload   []byte
+	stampAt   int
+	fragments int
+	inFlight  int
+	conns     int
+	deflate   bool
+}
+
+// stampPlace is where the payload of a message of this opcode may be changed without making a text that is not UTF-8; -1: nowhere.
+func stampPlace(opcode byte, payload []byte) int {
+	if opcode == OpText {
+		return bytes.IndexFunc(payload, func(r rune) bool { return r < 0x80 })
+	}
+	return min(len(payload), 1) - 1
+}
+
+func newScript(m messages) *script {
+	s := &script{opcode: m.opcode, payload: m.payload, stampAt: m.stampAt, deflate: m.deflate, variants: 1}
+	size := len(m.payload) + 14*m.fragments
+	if s.stampAt >= 0 {
+		s.variants = min(max(maxRingBytes/size, minVariants), len(stamps))
+	}
+	count := s.variants - 1 + min(m.inFlight, max(maxRingBytes/size, 1))
+	keys := min(max(maxKeysBytes/(size*count), 1), maxKeys, m.conns)
+	for range keys {
+		s.rings = append(s.rings, s.newRing(count, m.fragments))
+	}
+	s.header = appendHeader(nil, finBit|s.opcode, len(m.payload))
+	return s
+}
+
+func (s *script) newRing(count, fragments int) *ring {
+	var key [4]byte
+	rand.Read(key[:])
+	r := &ring{starts: []int{0}}
+	for i := range count {
+		r.frames = s.appendMessage(r.frames, i%s.variants, fragments, key)
+		r.starts = append(r.starts, len(r.frames))
+	}
+	return r
+}
+
+// appendMessage appends a variant as fragments masked frames (RFC 6455, Section 5.4).
+func (s *script) appendMessage(b []byte, variant, fragments int, key [4]byte) []byte {
+	payload := s.variant(variant)
+	first := s.opcode
+	if s.deflate {
+		payload = compress(payload)
+		first |= rsv1Bit
+	}
+	for i := range fragments {
+		from, to := len(payload)*i/fragments, len(payload)*(i+1)/fragments
+		bits := opContinuation
+		if i == 0 {
+			bits = first
+		}
+		if i == fragments-1 {
+			bits |= finBit
+		}
+		b = appendMasked(b, bits, payload[from:to], key)
+	}
+	return b
+}
+
+// variant returns a copy of the payload with its stamp.
+func (s *script) variant(i int) []byte {
+	payload := bytes.Clone(s.payload)
+	if s.stampAt >= 0 {
+		payload[s.stampAt] = stamps[i]
+	}
+	return payload
+}
+
+// differs compares p with what a variant has from at on and returns the place in the payload of the first wrong byte, -1 when all are right.
+// at+len(p) is at most the payload's length.
+func (s *script) differs(p []byte, at, variant int) int {
+	want := s.payload[at : at+len(p)]
+	stamp := s.stampAt - at
+	if stamp < 0 || stamp >= len(p) {
+		return firstDifference(p, want, at)
+	}
+	if place := firstDifference(p[:stamp], want[:stamp], at); place >= 0 {
+		return place
+	}
+	if p[stamp] != stamps[variant] {
+		return s.stampAt
+	}
+	return firstDifference(p[stamp+1:], want[stamp+1:], at+stamp+1)
+}
+
+func firstDifference(p, want []byte, at int) int {
+	if bytes.Equal(p, want) {
+		return -1
+	}
+	i := 0
+	for p[i] == want[i] {
+		i++
+	}
+	return at + i
+}
+
+// byteAt is the byte of a variant at a place.
+func (s *script) byteAt(place, variant int) byte {
+	if place == s.stampAt {
+		return stamps[variant]
+	}
+	return s.payload[place]
+}

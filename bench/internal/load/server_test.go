@@ -1,0 +1,240 @@
+package load
+
+import (
+	"bufio"
+	"bytes"
+	"compress/flate"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha1"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// server is a tiny WebSocket server, right unless a test replaces a part of it.
+type server struct {
+	accept   func(r *http.Request) string                  // the whole response; nil is the right one
+	reply    func(c *serverConn, m message) (goOn bool)    // to the n-th data message, from 0; nil echoes
+	onClose  func(c *serverConn, payload []byte) (ok bool) // nil echoes Close and ends TCP
+	messages atomic.Int64
+	mu       sync.Mutex // guards conns
+	conns    map[*serverConn]bool
+}
+
+type serverConn struct {
+	net.Conn
+	server     *server
+	in         *bufio.Reader
+	write      sync.Mutex
+	deflate    bool
+	fragmented bool
+}
+
+type message struct {
+	n       int // number on its connection, from 0
+	first   byte
+	payload []byte
+}
+
+// serve starts the server on a port of its own and returns its address. It ends with the test.
+func (s *server) serve(t *testing.T, config *tls.Config) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := ln.Addr().String()
+	if config != nil {
+		ln = tls.NewListener(ln, config)
+	}
+	s.conns = make(map[*serverConn]bool)
+	var all sync.WaitGroup
+	all.Go(func() {
+		for {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			all.Go(func() { s.converse(conn) })
+		}
+	})
+	t.Cleanup(func() {
+		ln.Close()
+		s.mu.Lock()
+		for c := range s.conns {
+			c.Close()
+		}
+		s.mu.Unlock()
+		all.Wait()
+	})
+	return addr
+}
+
+func (s *server) converse(conn net.Conn) {
+	c := &serverConn{Conn: conn, server: s, in: bufio.NewReader(conn)}
+	s.mu.Lock()
+	s.conns[c] = true
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		delete(s.conns, c)
+		s.mu.Unlock()
+		c.Close()
+	}()
+	r, err := http.ReadRequest(c.in)
+	if err != nil {
+		return
+	}
+	c.deflate = strings.Contains(r.Header.Get("Sec-WebSocket-Extensions"), "permessage-deflate")
+	accept := rightResponse
+	if s.accept != nil {
+		accept = s.accept
+	}
+	io.WriteString(c, accept(r))
+	for n := 0; ; n++ {
+		m, err := c.message()
+		if err != nil {
+			return
+		}
+		m.n = n
+		if !c.answer(m) {
+			return
+		}
+	}
+}
+
+// rightResponse is the server's opening handshake (RFC 6455, Section 4.2.2, item 5).
+func rightResponse(r *http.Request) string {
+	sum := sha1.Sum([]byte(r.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
+	extensions := ""
+	if strings.Contains(r.Header.Get("Sec-WebSocket-Extensions"), "permessage-deflate") {
+		extensions = "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover\r\n"
+	}
+	return fmt.Sprintf("HTTP/1.1 101 Switching Protocols\r\nupgrade: WebSocket\r\nConnection: upgrade\r\n%sSec-WebSocket-Accept: %s\r\n\r\n",
+		extensions, base64.StdEncoding.EncodeToString(sum[:]))
+}
+
+func (c *serverConn) answer(m message) (goOn bool) {
+	s := c.server
+	if m.first&opcodeBits == opClose {
+		if s.onClose != nil {
+			return s.onClose(c, m.payload)
+		}
+		c.frame(finBit|opClose, m.payload)
+		return false
+	}
+	s.messages.Add(1)
+	if s.reply != nil {
+		return s.reply(c, m)
+	}
+	c.frame(m.first, m.payload)
+	return true
+}
+
+// message reads a message, or a control frame, and checks what RFC 6455 demands of a client's frames.
+func (c *serverConn) message() (m message, err error) {
+	for {
+		first, payload, err := c.readFrame()
+		if err != nil {
+			return m, err
+		}
+		if m.first == 0 {
+			m.first = first
+		}
+		m.payload = append(m.payload, payload...)
+		if first&finBit != 0 {
+			break
+		}
+		c.fragmented = true
+	}
+	m.first |= finBit
+	if m.first&rsv1Bit != 0 {
+		m.payload, err = io.ReadAll(flate.NewReader(io.MultiReader(bytes.NewReader(m.payload), strings.NewReader(tail+finalBlock))))
+	}
+	return m, err
+}
+
+func (c *serverConn) readFrame() (first byte, payload []byte, err error) {
+	var head [2]byte
+	if _, err := io.ReadFull(c.in, head[:]); err != nil {
+		return 0, nil, err
+	}
+	length := uint64(head[1] & 0x7F)
+	switch length {
+	case 126:
+		var l uint16
+		err = binary.Read(c.in, binary.BigEndian, &l)
+		length = uint64(l)
+	case 127:
+		err = binary.Read(c.in, binary.BigEndian, &length)
+	}
+	if err != nil || head[1]&maskBit == 0 || length > 16<<20 {
+		return 0, nil, fmt.Errorf("header % x: %v", head, err)
+	}
+	masked := make([]byte, 4+length)
+	if _, err := io.ReadFull(c.in, masked); err != nil {
+		return 0, nil, err
+	}
+	payload = masked[4:]
+	for i := range payload {
+		payload[i] ^= masked[i%4]
+	}
+	return head[0], payload, nil
+}
+
+// frame sends a frame as a server must; a payload for which RSV1 is set is compressed.
+func (c *serverConn) frame(first byte, payload []byte) {
+	if first&rsv1Bit != 0 {
+		payload = compress(payload)
+	}
+	c.write.Lock()
+	defer c.write.Unlock()
+	c.Write(append(appendHeader(nil, first, len(payload)), payload...))
+}
+
+// broadcast sends a frame to all.
+func (s *server) broadcast(first byte, payload []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		c.frame(first, payload)
+	}
+}
+
+// selfSigned returns TLS configurations for a server on 127.0.0.1 and its client.
+func selfSigned(t *testing.T) (server, client *tls.Config) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1),
+		NotAfter:     time.Now().Add(time.Hour),
+		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1)},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AddCert(cert)
+	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}, &tls.Config{RootCAs: pool}
+}

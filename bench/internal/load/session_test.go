@@ -1,0 +1,192 @@
+package load
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+	"unicode/utf8"
+)
+
+func TestTextIsUTF8OfTheSizeAsked(t *testing.T) {
+	for size := range 300 {
+		text := Text(size)
+		if len(text) != size || !utf8.Valid(text) {
+			t.Fatalf("%d bytes for %d: %q", len(text), size, text)
+		}
+		if size > 0 && stampPlace(OpText, text) != 0 {
+			t.Fatalf("no place for the stamp in %q", text)
+		}
+	}
+	ascii := 0
+	for _, c := range Text(10_000) {
+		if c < 0x80 {
+			ascii++
+		}
+	}
+	if ascii > 2000 {
+		t.Errorf("%d of 10000 bytes are ASCII", ascii)
+	}
+}
+
+// open1 returns an open session of a run by itself.
+func open1(m messages) *session {
+	r := newRun(target{verifyEvery: 3}, silent{}, newScript(m), 1, m.inFlight)
+	s := &r.sessions[0]
+	s.open(0)
+	s.wrote(len(s.output()))
+	s.state = opened
+	return s
+}
+
+func plain(payload []byte, fragments, inFlight int) messages {
+	return messages{opcode: OpBinary, payload: payload, stampAt: stampPlace(OpBinary, payload), fragments: fragments, inFlight: inFlight, conns: 1}
+}
+
+// unmasked reads the frames in b, each of a whole message, the naive way, and returns their payloads.
+func unmasked(t *testing.T, b []byte) (payloads [][]byte) {
+	t.Helper()
+	for len(b) > 0 {
+		head := headerLength(b)
+		length, minimal := payloadLength(b)
+		if !minimal || b[1]&maskBit == 0 || b[0] != finBit|OpBinary {
+			t.Fatalf("header % x", b[:head])
+		}
+		key := b[head : head+4]
+		p := bytes.Clone(b[head+4 : head+4+int(length)])
+		for i := range p {
+			p[i] ^= key[i%4]
+		}
+		payloads = append(payloads, p)
+		b = b[head+4+int(length):]
+	}
+	return payloads
+}
+
+// However much a socket takes at a time, the server gets each variant in its turn.
+func TestMessagesGoOutInTurnWhateverTheSocketTakes(t *testing.T) {
+	random := rand.New(rand.NewPCG(3, 4))
+	for _, size := range []int{1, 20, 5000, 100_000} {
+		for _, inFlight := range []int{1, 3, 16, 40} {
+			t.Run(fmt.Sprintf("%d bytes, %d in flight", size, inFlight), func(t *testing.T) {
+				s := open1(plain(pattern(size), 1, inFlight))
+				var sent []byte
+				issued := 0
+				for range 50 {
+					n := random.IntN(inFlight - s.out.queued + 1)
+					s.issue(n, 0)
+					issued += n
+					if p := s.output(); len(p) > 0 {
+						n := random.IntN(len(p)) + 1
+						sent = append(sent, p[:n]...)
+						s.wrote(n)
+					}
+				}
+				for p := s.output(); len(p) > 0; p = s.output() {
+					sent = append(sent, p...)
+					s.wrote(len(p))
+				}
+				got := unmasked(t, sent)
+				if len(got) != issued {
+					t.Fatalf("%d messages went out, %d were issued", len(got), issued)
+				}
+				for i, p := range got {
+					if !bytes.Equal(p, s.script.variant(i%s.script.variants)) {
+						t.Fatalf("message %d is not the %d-th variant", i, i%s.script.variants)
+					}
+				}
+			})
+		}
+	}
+}
+
+func TestRepliesAreTheSameInWhateverPiecesTheyCome(t *testing.T) {
+	const count = 40
+	random := rand.New(rand.NewPCG(5, 6))
+	for _, size := range []int{0, 1, 125, 126, 3000, 70_000} {
+		m := plain(pattern(size), 1, 1)
+		script := newScript(m)
+		var stream []byte
+		for i := range count {
+			p := script.variant(i % script.variants)
+			if i%3 == 1 && size > 1 {
+				stream = append(appendHeader(stream, OpBinary, 1), p[0])
+				stream = append(appendHeader(stream, finBit, size-1), p[1:]...)
+				continue
+			}
+			stream = append(appendHeader(stream, finBit|OpBinary, size), p...)
+		}
+		for _, most := range []int{1, 3, 100, 5000, len(stream)} {
+			t.Run(fmt.Sprintf("%d bytes in pieces of %d", size, most), func(t *testing.T) {
+				s := open1(m)
+				s.expect(count, 0)
+				for rest := stream; len(rest) > 0; {
+					if n := min(s.skippable(), random.IntN(most)+1, len(rest)); n > 0 {
+						if err := s.skipped(n, 0); err != nil {
+							t.Fatal(err)
+						}
+						rest = rest[n:]
+						continue
+					}
+					n := min(random.IntN(most)+1, len(rest))
+					if err := s.receive(rest[:n], 0); err != nil {
+						t.Fatal(err)
+					}
+					rest = rest[n:]
+				}
+				if s.received != count || s.in.begun() || s.run.result.Verified != (count+2)/3 {
+					t.Fatalf("%d replies, %d verified", s.received, s.run.result.Verified)
+				}
+			})
+		}
+	}
+}
+
+func TestNothingIsAllocatedPerMessage(t *testing.T) {
+	const inFlight = 4
+	s := open1(plain(pattern(200), 1, inFlight))
+	frames := make([][]byte, s.script.variants)
+	for i := range frames {
+		frames[i] = append(appendHeader(nil, finBit|OpBinary, 200), s.script.variant(i)...)
+	}
+	h := new(Histogram)
+	var now time.Duration
+	allocs := testing.AllocsPerRun(1000, func() {
+		now++
+		s.issue(1, now)
+		for p := s.output(); len(p) > 0; p = s.output() {
+			s.wrote(len(p))
+		}
+		s.run.attend(func(*session) error { return nil })
+		frame := frames[s.variant]
+		if s.receive(frame[:30], now) != nil || s.receive(frame[30:], now) != nil {
+			t.Fatal("a fault")
+		}
+		h.Record(now - s.issuedAt(1))
+	})
+	if allocs != 0 {
+		t.Errorf("%v allocations", allocs)
+	}
+}
+
+func TestMessagesOfALongPayloadStillDiffer(t *testing.T) {
+	s := newScript(plain(pattern(1<<20), 1, 16))
+	if s.variants < minVariants || len(s.rings) != 1 || len(s.rings[0].frames) > 4<<20 {
+		t.Errorf("%d variants, %d masking-keys, %d bytes", s.variants, len(s.rings), len(s.rings[0].frames))
+	}
+}
+
+func TestConnectionsHaveDifferentMaskingKeys(t *testing.T) {
+	m := plain(pattern(10), 1, 1)
+	m.conns = 1000
+	s := newScript(m)
+	if len(s.rings) != maxKeys {
+		t.Fatalf("%d masking-keys", len(s.rings))
+	}
+	keys := slices.CompactFunc(s.rings, func(a, b *ring) bool { return bytes.Equal(a.frames[2:6], b.frames[2:6]) })
+	if len(keys) < 2 {
+		t.Error("they are the same")
+	}
+}

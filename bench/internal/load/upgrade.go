@@ -1,0 +1,107 @@
+package load
+
+import (
+	"bytes"
+	"crypto/rand"
+	"crypto/sha1"
+	"encoding/base64"
+	"fmt"
+)
+
+// maxResponse bounds the server's opening handshake, in bytes.
+const maxResponse = 16 << 10
+
+// The extension as offered. Without context takeover each message is compressed by itself, so that one can be built beforehand
+// and any reply inflated without those before it (RFC 7692, Section 7.1.1).
+const (
+	deflateName  = "permessage-deflate"
+	deflateOffer = deflateName + "; server_no_context_takeover; client_no_context_takeover"
+)
+
+// upgrade is one opening handshake (RFC 6455, Section 4.1): the request and what the response must say.
+type upgrade struct {
+	request []byte
+	accept  []byte // value of Sec-WebSocket-Accept
+	deflate bool   // offered, and the server must take it
+}
+
+func newUpgrade(host, path string, deflate bool) *upgrade {
+	var nonce [16]byte
+	rand.Read(nonce[:])
+	key := base64.StdEncoding.EncodeToString(nonce[:])
+	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
+	u := &upgrade{accept: []byte(base64.StdEncoding.EncodeToString(sum[:])), deflate: deflate}
+	if path == "" {
+		path = "/"
+	}
+	u.request = fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
+		"Sec-WebSocket-Key: %s\r\nSec-WebSocket-Version: 13\r\n", path, host, key)
+	if deflate {
+		u.request = append(u.request, "Sec-WebSocket-Extensions: "+deflateOffer+"\r\n"...)
+	}
+	u.request = append(u.request, "\r\n"...)
+	return u
+}
+
+// responseEnd returns how many bytes of p the response's head has, 0 when it has not wholly come.
+func responseEnd(p []byte) int {
+	blank := []byte("\r\n\r\n")
+	if at := bytes.Index(p, blank); at >= 0 {
+		return at + len(blank)
+	}
+	return 0
+}
+
+// mismatch is what a response has against what it must have.
+type mismatch struct{ want, got string }
+
+// check judges a whole response head (RFC 6455, Section 4.1, items 1 to 6 on the server's response); nil is right.
+func (u *upgrade) check(head []byte) *mismatch {
+	line, fields, _ := bytes.Cut(head, []byte("\r\n"))
+	if !bytes.HasPrefix(line, []byte("HTTP/1.1 101")) {
+		return &mismatch{"a response of status 101", quote(line)}
+	}
+	var seen struct{ upgrade, connection, accept, extensions []byte }
+	for len(fields) > 0 {
+		line, fields, _ = bytes.Cut(fields, []byte("\r\n"))
+		name, value, _ := bytes.Cut(line, []byte(":"))
+		value = bytes.TrimSpace(value)
+		switch {
+		case is(name, "Upgrade"):
+			seen.upgrade = value
+		case is(name, "Connection"):
+			seen.connection = value
+		case is(name, "Sec-WebSocket-Accept"):
+			seen.accept = value
+		case is(name, "Sec-WebSocket-Extensions"):
+			seen.extensions = value
+		}
+	}
+	switch {
+	case !is(seen.upgrade, "websocket"):
+		return &mismatch{"Upgrade: websocket", quote(seen.upgrade)}
+	case !is(seen.connection, "upgrade"):
+		return &mismatch{"Connection: Upgrade", quote(seen.connection)}
+	case !bytes.Equal(seen.accept, u.accept):
+		return &mismatch{"Sec-WebSocket-Accept: " + string(u.accept), quote(seen.accept)}
+	}
+	return u.checkExtensions(seen.extensions)
+}
+
+func (u *upgrade) checkExtensions(value []byte) *mismatch {
+	if !u.deflate {
+		if len(value) > 0 {
+			return &mismatch{"no extension, as none was offered", quote(value)}
+		}
+		return nil
+	}
+	if !bytes.HasPrefix(value, []byte(deflateName)) || !bytes.Contains(value, []byte("server_no_context_takeover")) {
+		return &mismatch{deflateName + " with server_no_context_takeover, as offered", quote(value)}
+	}
+	return nil
+}
+
+// is compares without regard to case, as names of header fields and the values of Upgrade and Connection are.
+func is(value []byte, want string) bool {
+	return len(value) == len(want) && bytes.EqualFold(value, []byte(want))
+}

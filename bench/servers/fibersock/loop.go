@@ -1,0 +1,4 @@
+package main
+
+// loop names the loop that package server runs connections on in this build.
+const loop = "goroutines"

@@ -1,0 +1,40 @@
+// Command fibersock echoes with this repository's package server.
+package main
+
+import (
+	"net"
+
+	"github.com/fibersock/fibersock/bench/internal/serve"
+	"github.com/fibersock/fibersock/server"
+	"github.com/fibersock/fibersock/wire"
+)
+
+func main() {
+	serve.Main(serve.Peer{
+		Name:      "fibersock",
+		Module:    "github.com/fibersock/fibersock",
+		UTF8:      true,
+		Loop:      loop,
+		Notes:     "Handler.Message and Send; defaults, heartbeat included; broadcast: Server.Broadcast",
+		NoDeflate: "package server has no permessage-deflate",
+		Serve:     run,
+	})
+}
+
+// All defaults but for the limit on messages, and on broadcasts that wait, which
+// is to hold back a slow receiver, not the benchmark.
+func run(ln net.Listener, o serve.Options) error {
+	s := &server.Server{
+		Limits:     server.Limits{Message: int64(o.MaxMessage)},
+		MaxBacklog: 64 << 20,
+	}
+	s.Handler.Message = func(c *server.Conn, op wire.Opcode, p []byte) {
+		serve.Work(op == wire.Binary, p)
+		if o.Broadcast {
+			_ = s.Broadcast(op, p) // what came in can be sent
+			return
+		}
+		_ = c.Send(op, p) // a connection that is lost is reported to the server
+	}
+	return s.Serve(ln)
+}

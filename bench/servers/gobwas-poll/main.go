@@ -1,0 +1,26 @@
+// Command gobwas-poll echoes with github.com/gobwas/ws behind an epoll poller and
+// a pool of goroutines: the way of the library's author in "A Million WebSockets
+// and Go" (2017), with a poller as small as that article needs. A connection
+// without input has no goroutine and no buffers.
+package main
+
+import (
+	"github.com/fibersock/fibersock/bench/internal/serve"
+)
+
+// The pool of the author's chat example has 128 goroutines by default.
+const workers = 128
+
+func main() {
+	serve.Main(serve.Peer{
+		Name:   "gobwas-poll",
+		Module: "github.com/gobwas/ws",
+		UTF8:   true,
+		Loop:   "epoll",
+		Notes: "zero-copy upgrade; own one-shot epoll poller, a pool of 128 goroutines; buffers as in gobwas, lent to a connection with input; " +
+			"broadcast: CompileFrame and a loop of Write",
+		NoTLS:     "a poller of sockets does not see what crypto/tls has read ahead; the article has TLS ended by a proxy",
+		NoDeflate: "the compressor's state would have to stay with the connection, which is what the article avoids",
+		Serve:     run,
+	})
+}

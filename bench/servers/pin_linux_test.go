@@ -1,0 +1,35 @@
+package servers_test
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+func TestServerRunsOnTheProcessorsItIsGiven(t *testing.T) {
+	allowed := allowedCPUs(t, "self")
+	first := regexp.MustCompile(`^\d+`).FindString(allowed)
+	each(t, func(t *testing.T, p peer) {
+		s := start(t, p.name, "-cpus", first)
+		if got := allowedCPUs(t, fmt.Sprint(s.pid)); got != first {
+			t.Errorf("the server may run on %s, want %s", got, first)
+		}
+		c := s.dial()
+		sent := frame{fin: true, opcode: opText, payload: []byte("pinned")}
+		c.send(sent)
+		c.wantReplies([]frame{sent}, false)
+	})
+}
+
+func allowedCPUs(t *testing.T, pid string) string {
+	t.Helper()
+	status, err := os.ReadFile("/proc/" + pid + "/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(status), "Cpus_allowed_list:")
+	line, _, _ := strings.Cut(rest, "\n")
+	return strings.TrimSpace(line)
+}

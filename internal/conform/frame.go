@@ -103,10 +103,11 @@ type frameReader struct {
 	length  int    // of the payload
 	payload []byte // what came of it
 	inside  bool   // the header is complete
+	broken  error  // the rule that the header breaks on its own, though the frame can be read
 }
 
 // read takes octets from p. When a frame is complete it returns true, and what is left of p; the frame's content is then in
-// info and payload until the next call. The error is the rule that a header breaks on its own.
+// info, payload and broken until the next call. The error is that what follows cannot be read.
 func (r *frameReader) read(p []byte) (rest []byte, whole bool, err error) {
 	if !r.inside {
 		for len(p) > 0 && !r.inside {
@@ -160,6 +161,7 @@ func (r *frameReader) parse() (bool, error) {
 	if len(h) < need {
 		return false, nil
 	}
+	r.broken = nil
 	r.info = FrameInfo{Opcode: int(h[0] & 15), Fin: h[0]&0x80 != 0, RSV: int(h[0] >> 4 & 7), Masked: masked}
 	if masked {
 		copy(r.info.Key[:], h[extended:])
@@ -168,12 +170,12 @@ func (r *frameReader) parse() (bool, error) {
 	case 4:
 		length = uint64(binary.BigEndian.Uint16(h[2:]))
 		if length < 126 {
-			return true, fmt.Errorf("a length of %d is written in 16 bits", length)
+			r.broken = fmt.Errorf("a length of %d is written in 16 bits", length)
 		}
 	case 10:
 		length = binary.BigEndian.Uint64(h[2:])
 		if length < 1<<16 {
-			return true, fmt.Errorf("a length of %d is written in 64 bits", length)
+			r.broken = fmt.Errorf("a length of %d is written in 64 bits", length)
 		}
 	}
 	if length > maxMessage {

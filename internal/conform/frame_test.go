@@ -67,8 +67,24 @@ func TestReaderLeavesTheNextFrame(t *testing.T) {
 	}
 }
 
-func TestLengthsThatAreNotMinimalAreRefused(t *testing.T) {
-	for _, head := range []string{"\x82\x7e\x00\x7d", "\x82\xfe\x00\x7d\x01\x02\x03\x04", "\x82\x7f\x00\x00\x00\x00\x00\x00\xff\xff", "\x82\x7f\x80\x00\x00\x00\x00\x00\x00\x00", "\x82\x7f\x00\x00\x01\x00\x00\x00\x00\x00"} {
+func TestLengthsThatAreNotMinimalAreNoticed(t *testing.T) {
+	for _, head := range []string{"\x82\x7e\x00\x7d", "\x82\xfe\x00\x7d\x01\x02\x03\x04", "\x82\x7f\x00\x00\x00\x00\x00\x00\xff\xff"} {
+		var r frameReader
+		if _, _, err := r.read([]byte(head)); err != nil {
+			t.Errorf("% x: %v", head, err)
+		}
+		rest, whole, err := r.read(make([]byte, r.length+2))
+		if !whole || len(rest) != 2 || r.broken == nil || err != nil {
+			t.Errorf("% x: %v, %v, %v", head, whole, r.broken, err)
+		}
+		if _, whole, _ = r.read([]byte("\x82\x00")); !whole || r.broken != nil {
+			t.Errorf("after % x: %v, %v", head, whole, r.broken)
+		}
+	}
+}
+
+func TestLengthsThatNobodySendsAreRefused(t *testing.T) {
+	for _, head := range []string{"\x82\x7f\x80\x00\x00\x00\x00\x00\x00\x00", "\x82\x7f\x00\x00\x01\x00\x00\x00\x00\x00"} {
 		var r frameReader
 		if _, _, err := r.read([]byte(head)); err == nil {
 			t.Errorf("% x is accepted", head)

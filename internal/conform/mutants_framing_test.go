@@ -116,7 +116,7 @@ var framingMutants = []mutant{
 			}
 			return testeeEncode(f)
 		}}, caught: []catch{
-			{cases: "1.*.3 1.*.4 1.*.5 1.*.6", behavior: Failed, close: Unclean}, // the judge reads no further, the answer to its Close neither
+			{cases: "1.*.3 1.*.4 1.*.5 1.*.6", behavior: Failed, close: WrongCode}, // the answer to the judge's 1002
 		}},
 	{name: "lengths up to 125 are written in 16 bits",
 		faults: testeeFaults{encode: func(_ *testeeSession, f *testeeFrame) []byte {
@@ -126,7 +126,7 @@ var framingMutants = []mutant{
 			}
 			return testeeEncode(f)
 		}}, caught: []catch{
-			{cases: echoOrKilled + " " + echoOrClosed, except: "1.*.3 1.*.4 1.*.5 1.*.6 1.*.7 1.*.8 10.1.1", behavior: Failed, close: Unclean},
+			{cases: echoOrKilled + " " + echoOrClosed, except: "1.*.3 1.*.4 1.*.5 1.*.6 1.*.7 1.*.8 10.1.1", behavior: Failed, close: WrongCode},
 			{cases: echoThenFail, behavior: NonStrict, close: Failed}, // there is no echo to speak of, and it is the judge that fails the connection first
 		}},
 	{name: "the octets of 16-bit lengths are swapped",

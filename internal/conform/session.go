@@ -362,8 +362,8 @@ func (s *session) came(p []byte) {
 		rest, complete, err := s.reader.read(p)
 		p = rest
 		if err != nil {
-			s.violated("%v", err)
-			s.drop("what follows cannot be read") // its length may mean anything
+			s.violated(1002, "%v", err)
+			s.drop("what follows cannot be read")
 			return
 		}
 		if complete {
@@ -376,7 +376,7 @@ func (s *session) came(p []byte) {
 func (s *session) frame(f FrameInfo, payload []byte) {
 	s.logRxFrame(f, payload)
 	if err := s.check(f, payload); err != nil {
-		s.violated("%v", err)
+		s.violated(1002, "%v", err)
 		return
 	}
 	switch f.Opcode {
@@ -397,6 +397,9 @@ func (s *session) frame(f FrameInfo, payload []byte) {
 
 // check returns the rule of RFC 6455, Section 5, that a frame of the peer breaks.
 func (s *session) check(f FrameInfo, payload []byte) error {
+	if s.reader.broken != nil {
+		return s.reader.broken
+	}
 	compressed := f.RSV == 4 && s.deflate != nil && (f.Opcode == opText || f.Opcode == opBinary)
 	switch {
 	case f.Masked && s.role == Client:
@@ -436,12 +439,12 @@ func (s *session) fragment(f FrameInfo, payload []byte) {
 	if m.compressed {
 		var err error
 		if data, err = s.deflate.inflate(data); err != nil {
-			s.violated("a compressed message: %v", err)
+			s.violated(1007, "a compressed message: %v", err)
 			return
 		}
 	}
 	if !m.binary && !utf8.Valid(data) {
-		s.violated("a text message is not UTF-8: %.64q", data)
+		s.violated(1007, "a text message is not UTF-8: %.64q", data)
 		return
 	}
 	if s.failedByMe {
@@ -462,14 +465,14 @@ func (s *session) receive(e Event) {
 	}
 }
 
-// violated is called when the peer breaks a rule.
-func (s *session) violated(format string, args ...any) {
+// violated is called when the peer breaks a rule, for which there is a status code.
+func (s *session) violated(code int, format string, args ...any) {
 	why := fmt.Sprintf(format, args...)
 	s.note(LogNote, "the peer broke a rule: %s", why)
 	if s.why == "" {
 		s.why = "the peer broke a rule: " + why
 	}
-	s.fail(1002, cutText(why, 100))
+	s.fail(code, cutText(why, 100))
 }
 
 // closed takes the peer's Close.

@@ -1,0 +1,90 @@
+package report
+
+import (
+	"cmp"
+	"math"
+	"slices"
+)
+
+// Median returns the middle of values, the mean of the two middle ones if their number is even, and NaN if there is none.
+func Median(values []float64) float64 {
+	if len(values) == 0 {
+		return math.NaN()
+	}
+	sorted := slices.Sorted(slices.Values(values))
+	half := len(sorted) / 2
+	if len(sorted)%2 == 1 {
+		return sorted[half]
+	}
+	return (sorted[half-1] + sorted[half]) / 2
+}
+
+// Summarize sets the medians of all outcomes.
+func (r *Results) Summarize() {
+	for i := range r.Scenarios {
+		for j := range r.Scenarios[i].Outcomes {
+			o := &r.Scenarios[i].Outcomes[j]
+			o.Median = nil
+			if o.Failed == "" && o.Absent == "" {
+				o.Median = medians(o.Runs)
+			}
+		}
+	}
+}
+
+func medians(runs []Run) Figures {
+	values := make(map[Metric][]float64)
+	for _, run := range runs {
+		for metric, v := range run.Figures {
+			values[metric] = append(values[metric], v)
+		}
+	}
+	if len(values) == 0 {
+		return nil
+	}
+	f := make(Figures, len(values))
+	for metric, vs := range values {
+		f[metric] = Median(vs)
+	}
+	return f
+}
+
+// Spread returns the least and the greatest value of m among the runs; ok is false if there is none.
+func (o *Outcome) Spread(m Metric) (low, high float64, ok bool) {
+	for _, run := range o.Runs {
+		v, there := run.Figures[m]
+		if !there {
+			continue
+		}
+		if !ok {
+			low, high, ok = v, v, true
+		}
+		low, high = min(low, v), max(high, v)
+	}
+	return low, high, ok
+}
+
+// Ranked returns the outcomes that have a median of s.Primary, best first, and then the others as they come.
+func (s *Scenario) Ranked() []Outcome {
+	ranked := slices.Clone(s.Outcomes)
+	slices.SortStableFunc(ranked, func(a, b Outcome) int { return cmp.Compare(s.rank(a), s.rank(b)) })
+	return ranked
+}
+
+func (s *Scenario) rank(o Outcome) float64 {
+	if v, ok := o.Median[s.Primary]; ok {
+		return v
+	}
+	return math.Inf(1)
+}
+
+// Best returns the median of s.Primary of the best outcome among the peers of one kind, and whose it is; 0 and "" if there is none.
+func (r *Results) Best(s *Scenario, kind Kind) (value float64, name string) {
+	for _, o := range s.Ranked() {
+		v, ok := o.Median[s.Primary]
+		if ok && r.Peer(s, o.Peer).Kind == kind {
+			return v, o.Peer
+		}
+	}
+	return 0, ""
+}

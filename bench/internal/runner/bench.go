@@ -1,0 +1,246 @@
+// Package runner runs the benchmark: it builds and starts the servers, each on a processor of its own, lets the load loose on them
+// in rounds that alternate between them, and accounts for what they use.
+package runner
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/fibersock/fibersock/bench/internal/report"
+)
+
+// Options say what is run.
+type Options struct {
+	Mode       string    // Quick or Full
+	Peers      []string  // names of servers and clients; all if empty
+	Scenarios  []string  // names; those of Mode if empty
+	Rounds     int       // of each scenario; those of Mode if 0
+	Root       string    // the folder of the module bench
+	Progress   io.Writer // where to tell how far it is
+	Processors []int     // what servers and load may use together; what the process may if empty
+}
+
+// A Bench is one run of the benchmark.
+type Bench struct {
+	Options
+	root     string
+	dir      string // for binaries and certificates, and removed at the end
+	all      []int
+	division division
+	files    int // that a process may have open; 0: not known
+
+	cert, key string
+	tls       *tls.Config
+
+	servers, clients []*peer
+	reference        *peer // the server that clients speak with, once it is needed
+	plans            []plan
+	progress         *progress
+	results          *report.Results
+}
+
+// Run runs what o says. When ctx ends it returns what was measured until then, without error.
+func Run(ctx context.Context, o Options) (*report.Results, error) {
+	b, err := newBench(o)
+	if err != nil {
+		return nil, err
+	}
+	if b.dir, err = os.MkdirTemp("", "fibersock-bench-"); err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(b.dir)
+	if b.cert, b.key, b.tls, err = certificate(b.dir); err != nil {
+		return nil, err
+	}
+	begun := time.Now()
+	b.progress = newProgress(o.Progress, b.estimate())
+	defer b.progress.end()
+	err = b.build(ctx)
+	if err == nil {
+		err = b.ask(ctx)
+	}
+	if err == nil {
+		b.rounds(ctx)
+		err = ctx.Err()
+	}
+	if err != nil && ctx.Err() == nil {
+		return nil, err
+	}
+	b.conclude(begun, err != nil)
+	return b.results, nil
+}
+
+func newBench(o Options) (*Bench, error) {
+	b := &Bench{Options: o, root: o.Root, all: o.Processors, files: raiseFiles(), results: &report.Results{}}
+	var err error
+	if len(b.all) == 0 {
+		if b.all, err = processors(); err != nil {
+			return nil, err
+		}
+	}
+	b.division = divide(b.all)
+	if b.servers, b.clients, err = choosePeers(o.Peers); err != nil {
+		return nil, err
+	}
+	b.plans, err = choosePlans(o)
+	return b, err
+}
+
+// Check finds names that are no peer's or scenario's.
+func (o Options) Check() error {
+	if _, _, err := choosePeers(o.Peers); err != nil {
+		return err
+	}
+	_, err := choosePlans(o)
+	return err
+}
+
+// choosePeers returns the peers of these names, all if there are none.
+func choosePeers(names []string) (servers_, clients_ []*peer, err error) {
+	unknown := make(map[string]bool)
+	for _, name := range names {
+		unknown[name] = true
+	}
+	choose := func(all []*peer) []*peer {
+		return slices.DeleteFunc(all, func(p *peer) bool {
+			if len(names) == 0 {
+				return p.asked
+			}
+			delete(unknown, p.Name)
+			return !slices.Contains(names, p.Name)
+		})
+	}
+	servers_, clients_ = choose(servers()), choose(clients())
+	for name := range unknown {
+		return nil, nil, fmt.Errorf("there is no peer %q; there are %s", name, strings.Join(peerNames(), ", "))
+	}
+	return servers_, clients_, nil
+}
+
+func peerNames() (names []string) {
+	for _, p := range servers() {
+		names = append(names, p.Name)
+	}
+	return names
+}
+
+func choosePlans(o Options) ([]plan, error) {
+	var plans []plan
+	left := slices.Clone(o.Scenarios)
+	for _, s := range scenarios {
+		p, ok := planned(s, o.Mode, o.Rounds)
+		if len(o.Scenarios) > 0 {
+			ok = slices.Contains(o.Scenarios, s.name)
+			p.rounds = max(p.rounds, 1)
+			left = slices.DeleteFunc(left, func(name string) bool { return name == s.name })
+		}
+		if ok {
+			plans = append(plans, p)
+		}
+	}
+	if len(left) > 0 {
+		return nil, fmt.Errorf("there is no scenario %q; there are %s", left[0], strings.Join(ScenarioNames(), ", "))
+	}
+	return plans, nil
+}
+
+// ScenarioNames returns the names of all scenarios.
+func ScenarioNames() (names []string) {
+	for _, s := range scenarios {
+		names = append(names, s.name)
+	}
+	return names
+}
+
+// estimate is about how long all runs take.
+func (b *Bench) estimate() (total time.Duration) {
+	for _, p := range b.plans {
+		total += time.Duration(p.rounds*len(b.peersOf(p))) * p.estimate()
+	}
+	return total
+}
+
+func (b *Bench) peersOf(p plan) []*peer {
+	if p.kind == client {
+		return b.clients
+	}
+	return b.servers
+}
+
+func (b *Bench) tlsConfig(p plan) *tls.Config {
+	if p.tls {
+		return b.tls
+	}
+	return nil
+}
+
+// ask starts each server once to hear what it says of itself. What does not start is missing.
+func (b *Bench) ask(ctx context.Context) error {
+	for _, p := range b.servers {
+		if p.Missing != "" {
+			continue
+		}
+		b.progress.at("asking who is who", p.Name)
+		server, err := start(ctx, b.division.server, p.path)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			p.Missing = oneLine(err)
+			continue
+		}
+		h := server.hello
+		server.stop()
+		p.Version, p.UTF8, p.Loop, p.Notes = h.Version, h.UTF8, h.Loop, h.Notes
+	}
+	b.servers = slices.DeleteFunc(b.servers, b.isTwin)
+	return nil
+}
+
+// isTwin tells whether p is the alternate build of ours and does nothing that the other does not.
+func (b *Bench) isTwin(p *peer) bool {
+	return p.Name == alternate && slices.ContainsFunc(b.servers, func(q *peer) bool {
+		return q.Name != alternate && q.Kind == report.Ours && q.Loop == p.Loop
+	})
+}
+
+// conclude completes the results.
+func (b *Bench) conclude(begun time.Time, interrupted bool) {
+	r := b.results
+	r.Schema = report.SchemaVersion
+	r.Date = begun.UTC().Truncate(time.Second)
+	r.Mode = b.Mode
+	r.Seconds = time.Since(begun).Round(time.Second).Seconds()
+	r.Interrupted = interrupted
+	r.Machine = machine(b.all, b.division)
+	for _, p := range b.servers {
+		r.Servers = append(r.Servers, p.Peer)
+	}
+	if slices.ContainsFunc(b.plans, func(p plan) bool { return p.kind == client }) {
+		for _, p := range b.clients {
+			r.Clients = append(r.Clients, p.Peer)
+		}
+	}
+	r.Summarize()
+}
+
+// oneLine is an error on one line of bounded length.
+func oneLine(err error) string {
+	var absent *absentError
+	if errors.As(err, &absent) {
+		return absent.reason
+	}
+	const most = 300
+	text := []rune(strings.Join(strings.Fields(err.Error()), " "))
+	if len(text) > most {
+		return string(text[:most]) + "…"
+	}
+	return string(text)
+}

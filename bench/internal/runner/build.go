@@ -1,0 +1,99 @@
+package runner
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+)
+
+// build builds all servers and clients into b.dir. What cannot be built has the reason in Missing.
+func (b *Bench) build(ctx context.Context) error {
+	b.progress.at("building", "all")
+	if err := b.buildMany(ctx, b.servers, "servers"); err != nil {
+		return err
+	}
+	return b.buildMany(ctx, b.clients, "clients")
+}
+
+// buildMany builds those that need nothing special with one command, which is faster, and each of the others with its own.
+func (b *Bench) buildMany(ctx context.Context, peers []*peer, under string) error {
+	out := filepath.Join(b.dir, under)
+	if err := os.Mkdir(out, 0o755); err != nil {
+		return err
+	}
+	args := []string{"build", "-o", out + string(os.PathSeparator)}
+	for _, p := range peers {
+		if !p.c && p.tags == "" {
+			args = append(args, "./"+under+"/"+p.folder)
+		}
+	}
+	together := b.command(ctx, b.root, "go", args...)
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	for _, p := range peers {
+		p.path = filepath.Join(out, p.Name+executableSuffix())
+		if !p.c && p.tags == "" && together == nil {
+			continue
+		}
+		if err := b.buildOne(ctx, p, under); err != nil {
+			p.Missing = err.Error()
+			b.progress.say("%s/%s is not built: %s", under, p.Name, p.Missing)
+		}
+	}
+	return ctx.Err()
+}
+
+func (b *Bench) buildOne(ctx context.Context, p *peer, under string) error {
+	folder := filepath.Join(b.root, under, p.folder)
+	b.progress.at("building", p.Name)
+	if !p.c {
+		return b.command(ctx, folder, "go", "build", "-tags", p.tags, "-o", p.path, ".")
+	}
+	if runtime.GOOS != "linux" {
+		return errors.New("it uses epoll, which is Linux's")
+	}
+	compiler := os.Getenv("CC")
+	if compiler == "" {
+		compiler = "cc"
+	}
+	sources, err := fs.Glob(os.DirFS(folder), "*.c")
+	if err != nil {
+		return err
+	}
+	return b.command(ctx, folder, compiler, append([]string{"-O2", "-march=native", "-o", p.path}, sources...)...)
+}
+
+// command runs a program on all processors. Its error has the first line of what the program said that is not a heading.
+func (b *Bench) command(ctx context.Context, folder, name string, args ...string) error {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Dir = folder
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &said, &said
+	err := startOn(b.all, cmd.Start)
+	if err == nil {
+		err = cmd.Wait()
+	}
+	if err == nil {
+		return nil
+	}
+	for line := range bytes.Lines(said.Bytes()) {
+		if line = bytes.TrimSpace(line); len(line) > 0 && line[0] != '#' {
+			return fmt.Errorf("%s: %.200s", name, line)
+		}
+	}
+	return fmt.Errorf("%s: %w", name, err)
+}
+
+func executableSuffix() string {
+	if runtime.GOOS == "windows" {
+		return ".exe"
+	}
+	return ""
+}

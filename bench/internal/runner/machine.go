@@ -1,0 +1,72 @@
+package runner
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+
+	"github.com/fibersock/fibersock/bench/internal/report"
+)
+
+// A division says which processors servers run on and which the load does. Empty lists are all.
+type division struct{ server, load []int }
+
+// divide gives the server the first processor and the load the others. With only one they share it.
+func divide(processors []int) division {
+	if len(processors) < 2 {
+		return division{processors, processors}
+	}
+	return division{processors[:1], processors[1:]}
+}
+
+// list writes processors as taskset and the flag -cpus of servers do.
+func list(processors []int) string {
+	return strings.Trim(strings.ReplaceAll(fmt.Sprint(processors), " ", ","), "[]")
+}
+
+func machine(all []int, d division) report.Machine {
+	m := report.Machine{
+		CPU:        "unknown",
+		Processors: len(all),
+		System:     runtime.GOOS + "/" + runtime.GOARCH,
+		Go:         runtime.Version(),
+		Accounting: accounting,
+	}
+	if runtime.GOOS != "linux" {
+		return m
+	}
+	m.ServerOn, m.LoadOn = list(d.server), list(d.load)
+	if text, err := os.ReadFile("/proc/cpuinfo"); err == nil {
+		m.CPU = cpuModel(string(text))
+	}
+	if text, err := os.ReadFile("/proc/meminfo"); err == nil {
+		m.MemoryBytes, _ = parseKilobytes(string(text), "MemTotal") // 0 is not shown
+	}
+	if text, err := os.ReadFile("/proc/sys/kernel/osrelease"); err == nil {
+		m.Kernel = "Linux " + strings.TrimSpace(string(text))
+	}
+	return m
+}
+
+// cpuModel returns the model of the first processor, by the names that different architectures have for it.
+func cpuModel(cpuinfo string) string {
+	for _, name := range []string{"model name", "Model", "cpu model", "uarch", "CPU part"} {
+		for line := range strings.Lines(cpuinfo) {
+			key, value, ok := strings.Cut(line, ":")
+			if ok && strings.TrimSpace(key) == name {
+				return strings.TrimSpace(value)
+			}
+		}
+	}
+	return "unknown"
+}
+
+// LoadProcessors returns the processors that this process may use, and those of them that the load should run on, as serve.Pin
+// takes them; empty where this system cannot pin.
+func LoadProcessors() (all []int, on string, err error) {
+	if all, err = processors(); err != nil || runtime.GOOS != "linux" {
+		return all, "", err
+	}
+	return all, list(divide(all).load), nil
+}

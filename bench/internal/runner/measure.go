@@ -1,0 +1,293 @@
+package runner
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/fibersock/fibersock/bench/internal/load"
+	"github.com/fibersock/fibersock/bench/internal/report"
+	"github.com/fibersock/fibersock/bench/internal/serve"
+)
+
+const (
+	maxMessage   = 32 << 20
+	spareFiles   = 64  // descriptors of a process that are not connections
+	settled      = 100 // connections that are there before idle ones are counted, so that what a server needs once is not
+	collectTwice = 2   // what the first collection only unlinks, such as pools, the second frees
+)
+
+// run measures plan once for one peer, with a server of its own.
+func (b *Bench) run(ctx context.Context, p plan, peer *peer) (report.Figures, error) {
+	if p.kind == client {
+		return b.runClient(ctx, p, peer)
+	}
+	if b.files > 0 && p.conns+settled+spareFiles > b.files {
+		return nil, &absentError{fmt.Sprintf("a process may have only %d files open here (ulimit -n)", b.files)}
+	}
+	server, err := b.startServer(ctx, p, peer)
+	if err != nil {
+		return nil, err
+	}
+	defer server.stop()
+	m := &measurement{server: server, figures: report.Figures{}}
+	if p.kind == idle {
+		err = m.hold(ctx, p, b.tlsConfig(p))
+	} else {
+		err = m.move(ctx, b, p)
+	}
+	if err == nil {
+		err = m.err
+	}
+	if err != nil {
+		return nil, errors.Join(err, server.fault())
+	}
+	m.atTheEnd()
+	return m.figures, nil
+}
+
+func (b *Bench) startServer(ctx context.Context, p plan, peer *peer) (*process, error) {
+	args := []string{fmt.Sprintf("-max-message=%d", maxMessage)}
+	if p.tls {
+		args = append(args, "-cert="+b.cert, "-key="+b.key)
+	}
+	if p.deflate {
+		args = append(args, "-deflate")
+	}
+	if p.kind == broadcast {
+		args = append(args, "-broadcast")
+	}
+	return start(ctx, b.serverProcessors(p), peer.path, args...)
+}
+
+// serverProcessors returns what the server of p may run on.
+func (b *Bench) serverProcessors(p plan) []int {
+	if p.allCPUs {
+		return b.all
+	}
+	return b.division.server
+}
+
+// A measurement is what is known at the two ends of the measured time, and what comes of it.
+type measurement struct {
+	server        *process
+	before, after usage
+	had           chan serve.Stats
+	has           serve.Stats
+	count         float64 // what was measured of the scenario's unit
+	figures       report.Figures
+	err           error // of a hook, which cannot return one
+}
+
+// begin is called when the warm-up is over. Processor time is read at once at both ends: what the server does while the load
+// rests, it does at both. Its allocations are asked for beside the load, which need not wait for the answer.
+func (m *measurement) begin() {
+	m.before, m.err = readUsage(m.server.cmd.Process.Pid)
+	if errors.Is(m.err, errors.ErrUnsupported) {
+		m.err = nil
+	}
+	m.had = make(chan serve.Stats, 1)
+	go func() {
+		var s serve.Stats
+		_ = m.server.ask("stats", &s) // one that cannot answer cannot echo either, and load says so
+		m.had <- s
+	}()
+}
+
+// finish is called when what is measured is over.
+func (m *measurement) finish() {
+	var err error
+	if m.after, err = readUsage(m.server.cmd.Process.Pid); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		m.err = errors.Join(m.err, err)
+	}
+	had := <-m.had
+	m.err = errors.Join(m.err, m.server.ask("stats", &m.has))
+	m.has.Mallocs -= had.Mallocs
+	m.has.AllocBytes -= had.AllocBytes
+}
+
+// move runs a load that sends.
+func (m *measurement) move(ctx context.Context, b *Bench, p plan) error {
+	result, err := b.load(ctx, p, m)
+	if err != nil {
+		return err
+	}
+	if result.Messages == 0 {
+		return errors.New("nothing was answered in the measured time")
+	}
+	if p.primary() == report.P99 && result.Latency.Count() == 0 {
+		return fmt.Errorf("the handlers that block held up all others: of what was sent in %v nothing was answered in them", p.duration)
+	}
+	m.count = float64(result.Messages)
+	m.rate(result, len(b.serverProcessors(p)))
+	m.allocations()
+	return nil
+}
+
+func (b *Bench) load(ctx context.Context, p plan, m *measurement) (*load.Result, error) {
+	addr, config := m.server.hello.Listening, b.tlsConfig(p)
+	opcode, payload := load.OpBinary, p.payload()
+	if p.text {
+		opcode = load.OpText
+	}
+	switch p.kind {
+	case broadcast:
+		return load.Broadcast(ctx, load.BroadcastConfig{
+			Addr: addr, TLS: config, Receivers: p.conns, InFlight: p.inFlight, Opcode: opcode, Payload: payload,
+			Warmup: p.warmup, Duration: p.duration, Start: m.begin, Stop: m.finish,
+		})
+	case churn:
+		return load.Churn(ctx, load.ChurnConfig{
+			Addr: addr, TLS: config, Concurrent: p.conns, Opcode: opcode, Payload: payload,
+			Warmup: p.warmup, Duration: p.duration, Start: m.begin, Stop: m.finish,
+		})
+	default:
+		return load.Echo(ctx, load.Config{
+			Addr: addr, TLS: config, Conns: p.conns, InFlight: p.inFlight, Opcode: opcode, Payload: payload, Fragments: p.fragments,
+			Warmup: p.warmup, Duration: p.duration, Deflate: p.deflate, Blocking: p.blocking, Start: m.begin, Stop: m.finish,
+		})
+	}
+}
+
+// rate sets what follows from the load's result and the processor time.
+func (m *measurement) rate(result *load.Result, processors int) {
+	f, elapsed := m.figures, result.Elapsed.Seconds()
+	f[report.Messages] = m.count
+	f[report.Seconds] = elapsed
+	f[report.Rate] = m.count / elapsed
+	f[report.P50] = micros(result.Latency.Quantile(0.5))
+	f[report.P99] = micros(result.Latency.Quantile(0.99))
+	f[report.P999] = micros(result.Latency.Quantile(0.999))
+	if result.ClientCPU > 0 {
+		f[report.LoadBusy] = result.ClientCPU.Seconds() / elapsed
+	}
+	if m.after.user+m.after.system > 0 || m.after.threads != nil {
+		user, system := m.after.since(m.before)
+		m.processorTime(user, system)
+		f[report.Busy] = (user + system).Seconds() / elapsed / float64(max(processors, 1))
+	}
+}
+
+func (m *measurement) processorTime(user, system time.Duration) {
+	m.figures[report.CPUUser] = float64(user) / m.count
+	m.figures[report.CPUSystem] = float64(system) / m.count
+	m.figures[report.CPU] = float64(user+system) / m.count
+}
+
+// allocations sets the figures of Go's heap, if the server has one.
+func (m *measurement) allocations() {
+	if m.has.Goroutines > 0 {
+		m.figures[report.Allocs] = float64(m.has.Mallocs) / m.count
+		m.figures[report.AllocBytes] = float64(m.has.AllocBytes) / m.count
+	}
+}
+
+// atTheEnd sets what is known when all is measured: the memory and, where the system does not tell before, the processor time.
+func (m *measurement) atTheEnd() {
+	if rss, err := readRSS(m.server.cmd.Process.Pid); err == nil {
+		if _, there := m.figures[report.RSS]; !there {
+			m.figures[report.RSS] = float64(rss)
+		}
+	}
+	if _, there := m.figures[report.CPU]; there || m.count == 0 {
+		return
+	}
+	m.server.stop()
+	state := m.server.cmd.ProcessState
+	m.processorTime(state.UserTime(), state.SystemTime())
+}
+
+// hold measures the memory of idle connections. Each has had one message echoed, so that nothing is left to be set up later.
+func (m *measurement) hold(ctx context.Context, p plan, config *tls.Config) error {
+	few, err := m.open(ctx, p, config, settled)
+	if err != nil {
+		return err
+	}
+	defer few.Close()
+	without, heapWithout, err := m.memory()
+	if err != nil {
+		return err
+	}
+	begun := time.Now()
+	many, err := m.open(ctx, p, config, p.conns)
+	if err != nil {
+		return err
+	}
+	defer many.Close()
+	m.figures[report.Seconds] = time.Since(begun).Seconds()
+	with, heapWith, err := m.memory()
+	if err != nil {
+		return err
+	}
+	n := float64(p.conns)
+	m.figures[report.Messages] = n
+	m.figures[report.RSS] = with
+	m.figures[report.ConnBytes] = (with - without) / n
+	if heapWith > 0 {
+		m.figures[report.ConnHeapBytes] = (heapWith - heapWithout) / n
+	}
+	return many.Verify(ctx)
+}
+
+func (m *measurement) open(ctx context.Context, p plan, config *tls.Config, n int) (*load.Held, error) {
+	held, err := load.Hold(ctx, load.HoldConfig{Addr: m.server.hello.Listening, TLS: config, Conns: n, Deflate: p.deflate})
+	if err != nil {
+		return nil, err
+	}
+	if err := held.Verify(ctx); err != nil {
+		held.Close()
+		return nil, err
+	}
+	return held, nil
+}
+
+// memory returns the server's resident memory and its Go heap after collection; the latter is 0 if it has none.
+func (m *measurement) memory() (rss, heap float64, err error) {
+	for range collectTwice {
+		if err := m.server.ask("gc", new(struct{})); err != nil {
+			return 0, 0, err
+		}
+	}
+	resident, err := readRSS(m.server.cmd.Process.Pid)
+	if errors.Is(err, errors.ErrUnsupported) {
+		return 0, 0, &absentError{"resident memory can be read on Linux only"}
+	}
+	if err != nil {
+		return 0, 0, err
+	}
+	var s serve.Stats
+	err = m.server.ask("stats", &s)
+	return float64(resident), float64(s.HeapBytes), err
+}
+
+func micros(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
+
+// payload returns what p sends, always the same.
+func (p plan) payload() []byte {
+	switch {
+	case p.deflate:
+		return records(p.size)
+	case p.text:
+		return load.Text(p.size)
+	}
+	// Bytes in which no pattern is seen; what they are matters to nobody.
+	b := make([]byte, p.size)
+	x := uint32(1)
+	for i := range b {
+		x = x*1664525 + 1013904223
+		b[i] = byte(x >> 24)
+	}
+	return b
+}
+
+// records returns size bytes of JSON with the repetition that such messages have.
+func records(size int) []byte {
+	b := []byte(`[`)
+	for i := 0; len(b) < size; i++ {
+		b = fmt.Appendf(b, `{"id":%d,"user":"user-%d","active":%t,"score":%d.%02d,"tags":["blue","fast"]},`, 1000+i*37, i*i%97, i%3 == 0, i*7919%1000, i*31%100)
+	}
+	return slices.Clip(b[:size])
+}

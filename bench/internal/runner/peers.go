@@ -1,0 +1,64 @@
+package runner
+
+import "github.com/fibersock/fibersock/bench/internal/report"
+
+// A peer is one command that is measured.
+type peer struct {
+	report.Peer
+	folder string // in servers or clients
+	tags   string // of the build
+	c      bool   // written in C
+	asked  bool   // takes part only if it is named: not everybody can get its module
+	path   string // of the binary, when it is built
+}
+
+const (
+	ourModule = "github.com/fibersock/fibersock"
+	// alternate is our server with the loop of other systems. It takes part where that differs from the default.
+	alternate = "fibersock-portable"
+)
+
+func newPeer(kind report.Kind, name, module string) *peer {
+	return &peer{Peer: report.Peer{Name: name, Kind: kind, Module: module}, folder: name}
+}
+
+// servers returns all that can take part.
+func servers() []*peer {
+	list := []*peer{
+		newPeer(report.Ours, "fibersock", ourModule),
+		{Peer: report.Peer{Name: alternate, Kind: report.Ours, Module: ourModule}, folder: "fibersock", tags: "portable"},
+		newPeer(report.Library, "gorilla", "github.com/gorilla/websocket"),
+		newPeer(report.Library, "coder", "github.com/coder/websocket"),
+		newPeer(report.Library, "gobwas", "github.com/gobwas/ws"),
+		newPeer(report.Library, "gobwas-poll", "github.com/gobwas/ws"),
+		newPeer(report.Library, "gws", "github.com/lxzan/gws"),
+		newPeer(report.Library, "gws-parallel", "github.com/lxzan/gws"),
+		newPeer(report.Library, "fasthttp", "github.com/fasthttp/websocket"),
+		newPeer(report.Library, "xnet", "golang.org/x/net"),
+		newPeer(report.Library, "nbio", "github.com/lesismal/nbio"),
+		newPeer(report.Library, "gnet", "github.com/panjf2000/gnet/v2"),
+		newPeer(report.Limit, "minimal-go", ""),
+		newPeer(report.Limit, "minimal-c", ""),
+	}
+	for _, p := range list {
+		switch p.Name {
+		case "nbio", "gnet":
+			p.tags, p.asked = p.Name, true
+		case "minimal-c":
+			p.c = true
+		}
+	}
+	return list
+}
+
+// clients returns all that can take part. The client of fasthttp's package is gorilla's.
+func clients() []*peer {
+	return []*peer{
+		newPeer(report.Ours, "fibersock", ourModule),
+		newPeer(report.Library, "gorilla", "github.com/gorilla/websocket"),
+		newPeer(report.Library, "coder", "github.com/coder/websocket"),
+		newPeer(report.Library, "gobwas", "github.com/gobwas/ws"),
+		newPeer(report.Library, "gws", "github.com/lxzan/gws"),
+		newPeer(report.Library, "xnet", "golang.org/x/net"),
+	}
+}

@@ -1,0 +1,86 @@
+package runner
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+)
+
+// progress tells how far a run is: on a terminal as a bar that is drawn over itself, elsewhere as a line now and then.
+type progress struct {
+	out      io.Writer
+	terminal bool
+	now      func() time.Time
+	begun    time.Time
+	total    time.Duration // estimated
+	done     time.Duration // of the estimate
+	shown    string        // the last line that is not a bar
+}
+
+func newProgress(out io.Writer, total time.Duration) *progress {
+	p := &progress{out: out, terminal: isTerminal(out), now: time.Now, total: total}
+	p.begun = p.now()
+	return p
+}
+
+// isTerminal: a character device, and one that somebody sees.
+func isTerminal(out io.Writer) bool {
+	f, ok := out.(*os.File)
+	if !ok || os.Getenv("TERM") == "dumb" {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0 && f.Name() != os.DevNull
+}
+
+// at says what is done next: what changes seldom, and who does it.
+func (p *progress) at(what, who string) {
+	if !p.terminal {
+		if what != p.shown {
+			fmt.Fprintf(p.out, "%3.0f %%  %s\n", 100*p.share(), what)
+			p.shown = what
+		}
+		return
+	}
+	const width = 24
+	full := int(p.share()*width + 0.5)
+	fmt.Fprintf(p.out, "\r\x1b[K%s%s %3.0f %%  %s left  %s, %s",
+		strings.Repeat("█", full), strings.Repeat("░", width-full), 100*p.share(), p.left(), what, who)
+}
+
+// add says that something of that estimate is done.
+func (p *progress) add(estimate time.Duration) { p.done += estimate }
+
+// say prints a line that stays.
+func (p *progress) say(format string, args ...any) {
+	if p.terminal {
+		fmt.Fprint(p.out, "\r\x1b[K")
+	}
+	fmt.Fprintf(p.out, format+"\n", args...)
+}
+
+// end removes the bar.
+func (p *progress) end() {
+	if p.terminal {
+		fmt.Fprint(p.out, "\r\x1b[K")
+	}
+}
+
+func (p *progress) share() float64 {
+	if p.total <= 0 {
+		return 0
+	}
+	return min(1, p.done.Seconds()/p.total.Seconds())
+}
+
+// left is the estimate of what is to be done, corrected by how long what is done took.
+func (p *progress) left() string {
+	rest := max(0, p.total-p.done)
+	if p.done > 2*time.Second {
+		rest = time.Duration(float64(rest) * p.now().Sub(p.begun).Seconds() / p.done.Seconds())
+	}
+	rest = rest.Round(time.Second)
+	return fmt.Sprintf("%d:%02d", int(rest.Minutes()), int(rest.Seconds())%60)
+}

@@ -1,0 +1,80 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/fibersock/fibersock/bench/internal/report"
+)
+
+// order returns the order of n peers in a round, from 1: each round begins with another, so that none always has the
+// place behind the same one, or the machine's better moments.
+func order(n, round int) []int {
+	indices := make([]int, n)
+	for i := range indices {
+		indices[i] = (i + round - 1) % n
+	}
+	return indices
+}
+
+// rounds runs all rounds of all scenarios: the first of each, then the second of each, so that the rounds of one scenario are
+// minutes apart, and an interrupted run has something of each. It ends early when ctx does.
+func (b *Bench) rounds(ctx context.Context) {
+	most := 0
+	for _, p := range b.plans {
+		b.results.Scenarios = append(b.results.Scenarios, b.scenario(p))
+		most = max(most, p.rounds)
+	}
+	for round := 1; round <= most; round++ {
+		for i, p := range b.plans {
+			if round > p.rounds {
+				continue
+			}
+			for _, j := range order(len(b.peersOf(p)), round) {
+				if ctx.Err() != nil {
+					return
+				}
+				b.progress.at(fmt.Sprintf("round %d of %d: %s", round, p.rounds, p.name), b.peersOf(p)[j].Name)
+				b.turn(ctx, p, b.peersOf(p)[j], round, &b.results.Scenarios[i].Outcomes[j])
+				b.progress.add(p.estimate())
+			}
+		}
+	}
+}
+
+func (b *Bench) scenario(p plan) report.Scenario {
+	s := report.Scenario{
+		Name: p.name, Title: p.title, Detail: p.detail(), Unit: p.unit(), Primary: p.primary(), Clients: p.kind == client, Rounds: p.rounds,
+	}
+	for _, peer := range b.peersOf(p) {
+		o := report.Outcome{Peer: peer.Name}
+		if peer.Missing != "" {
+			o.Absent = "not built: " + peer.Missing
+		}
+		s.Outcomes = append(s.Outcomes, o)
+	}
+	return s
+}
+
+// turn is one run of one peer. Who has failed in a scenario is done with it: what answers wrongly now and then has no figures.
+func (b *Bench) turn(ctx context.Context, p plan, peer *peer, round int, o *report.Outcome) {
+	if o.Failed != "" || o.Absent != "" {
+		return
+	}
+	figures, err := b.run(ctx, p, peer)
+	var absent *absentError
+	switch {
+	case ctx.Err() != nil: // half a run is none
+	case errors.As(err, &absent):
+		o.Absent = absent.reason
+	case err != nil:
+		o.Failed = oneLine(err)
+		if round > 1 {
+			o.Failed = fmt.Sprintf("in round %d: %s", round, o.Failed)
+		}
+		b.progress.say("%s: %s failed: %s", p.name, peer.Name, o.Failed)
+	default:
+		o.Runs = append(o.Runs, report.Run{Round: round, Figures: figures})
+	}
+}

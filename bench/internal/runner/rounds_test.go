@@ -1,0 +1,177 @@
+package runner
+
+import (
+	"context"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fibersock/fibersock/bench/internal/report"
+)
+
+func tiny(name string) plan {
+	return plan{
+		scenario: scenario{name: name, title: name, conns: 2, inFlight: 1, size: 16},
+		rounds:   2, warmup: 5 * time.Millisecond, duration: 30 * time.Millisecond,
+	}
+}
+
+// fakeBench has these fakes for servers, asked already.
+func fakeBench(t *testing.T, plans []plan, names ...string) *Bench {
+	t.Helper()
+	b, err := newBench(Options{Mode: Quick, Root: "../.."})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.servers, b.plans, b.progress = fakePeers(t, names...), plans, newProgress(io.Discard, time.Minute)
+	if err := b.ask(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestEachRoundBeginsWithAnotherPeer(t *testing.T) {
+	const n = 4
+	first := make(map[int]bool)
+	for round := 1; round <= n; round++ {
+		o := order(n, round)
+		first[o[0]] = true
+		slices.Sort(o)
+		if !slices.Equal(o, []int{0, 1, 2, 3}) {
+			t.Errorf("round %d: %v is not every peer once", round, o)
+		}
+	}
+	if len(first) != n {
+		t.Errorf("first in a round were %v, want each peer once in %d rounds", first, n)
+	}
+	if got := order(3, 2); !slices.Equal(got, []int{1, 2, 0}) {
+		t.Errorf("second round: %v, want b c a", got)
+	}
+}
+
+func TestTwoServersInATinyScenario(t *testing.T) {
+	b := fakeBench(t, []plan{tiny("tiny")}, "right", "other")
+	b.rounds(t.Context())
+	b.conclude(time.Now(), false)
+	for _, o := range b.results.Scenarios[0].Outcomes {
+		if o.Failed != "" || o.Absent != "" || len(o.Runs) != 2 {
+			t.Fatalf("%s: failed %q, absent %q, %d runs; want 2 runs", o.Peer, o.Failed, o.Absent, len(o.Runs))
+		}
+		for _, m := range []report.Metric{report.CPU, report.Rate, report.P50, report.P999, report.RSS, report.Messages} {
+			if o.Median[m] <= 0 {
+				t.Errorf("%s: %s is %v", o.Peer, m, o.Median[m])
+			}
+		}
+	}
+}
+
+func TestWhatAServerDoesWrongIsShown(t *testing.T) {
+	deflate := tiny("deflate")
+	deflate.deflate = true
+	for _, c := range []struct {
+		peer           string
+		plan           plan
+		failed, absent string // a part of the reason
+	}{
+		{peer: "liar", plan: tiny("wrong bytes"), failed: "expected byte 0"},
+		{peer: "shortens", plan: tiny("wrong length"), failed: "expected a Binary message of 16 bytes"},
+		{peer: "panics", plan: tiny("crash"), failed: "exit status 2; its last words: out of ideas"},
+		{peer: "mute", plan: tiny("ends at once"), absent: "the process ended: exit status 0"},
+		{peer: "babbles", plan: tiny("no JSON"), absent: `"welcome to my server"`},
+		{peer: "refuses", plan: tiny("does not start"), absent: "no port is good enough"},
+		{peer: "unable", plan: deflate, absent: "-deflate: it never learned to"},
+	} {
+		t.Run(c.peer, func(t *testing.T) {
+			b := fakeBench(t, []plan{c.plan}, c.peer, "right")
+			b.rounds(t.Context())
+			o := b.results.Scenarios[0].Outcomes[0]
+			if !strings.Contains(o.Failed, c.failed) || !strings.Contains(o.Absent, c.absent) || (o.Failed == "") == (o.Absent == "") {
+				t.Errorf("failed %q, absent %q; want %q, %q", o.Failed, o.Absent, c.failed, c.absent)
+			}
+			if len(o.Runs) > 0 {
+				t.Errorf("figures of one who failed: %v", o.Runs)
+			}
+			if right := b.results.Scenarios[0].Outcomes[1]; c.plan.deflate != (len(right.Runs) == 0) {
+				t.Errorf("the other peer had %d runs, failed %q", len(right.Runs), right.Failed)
+			}
+		})
+	}
+}
+
+func TestOursIsShownOnceWhileBothBuildsAreTheSame(t *testing.T) {
+	for _, c := range []struct {
+		second string
+		want   int
+	}{{"twin", 1}, {"other", 2}} {
+		b := fakeBench(t, nil, "right")
+		b.servers[0].Kind = report.Ours
+		second := fakePeers(t, c.second)[0]
+		second.Name, second.Kind = alternate, report.Ours
+		b.servers = append(b.servers, second)
+		if err := b.ask(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if len(b.servers) != c.want {
+			t.Errorf("right and %s: %d servers, want %d", c.second, len(b.servers), c.want)
+		}
+	}
+}
+
+func TestAnInterruptKeepsWhatWasMeasured(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	long := tiny("long")
+	long.duration = time.Hour
+	b := fakeBench(t, []plan{tiny("tiny"), long}, "right")
+	b.progress = newProgress(writerFunc(func(line string) {
+		if strings.Contains(line, "long") {
+			time.AfterFunc(100*time.Millisecond, cancel)
+		}
+	}), time.Minute)
+	b.rounds(ctx)
+	b.conclude(time.Now(), ctx.Err() != nil)
+	if !b.results.Interrupted {
+		t.Error("the results do not say that they are not complete")
+	}
+	if got := b.results.Scenarios[0].Outcomes[0]; len(got.Runs) != 1 || got.Median == nil {
+		t.Errorf("of the scenario before the interrupt %d runs are kept, want 1", len(got.Runs))
+	}
+	if got := b.results.Scenarios[1].Outcomes[0]; len(got.Runs) != 0 || got.Failed != "" {
+		t.Errorf("the interrupted run counts: %v, failed %q", got.Runs, got.Failed)
+	}
+}
+
+type writerFunc func(string)
+
+func (f writerFunc) Write(p []byte) (int, error) {
+	f(string(p))
+	return len(p), nil
+}
+
+func TestAProcessEndsWithItsInput(t *testing.T) {
+	peer := fakePeers(t, "right")[0]
+	p, err := start(t.Context(), []int{0}, peer.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.stop()
+	if p.err != nil {
+		t.Errorf("the server ended with %v, want exit status 0", p.err)
+	}
+}
+
+func TestIdleConnectionsAreWeighed(t *testing.T) {
+	idlePlan := tiny("idle")
+	idlePlan.kind, idlePlan.conns = idle, 50
+	b := fakeBench(t, []plan{idlePlan}, "right")
+	b.rounds(t.Context())
+	o := b.results.Scenarios[0].Outcomes[0]
+	if o.Failed != "" || len(o.Runs) == 0 {
+		t.Fatalf("failed %q, absent %q", o.Failed, o.Absent)
+	}
+	if got := o.Runs[0].Figures[report.ConnBytes]; got < 100 || got > 1<<20 {
+		t.Errorf("%v bytes for a connection", got)
+	}
+}

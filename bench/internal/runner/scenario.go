@@ -1,0 +1,212 @@
+package runner
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/fibersock/fibersock/bench/internal/report"
+)
+
+// kind is what a scenario does.
+type kind int
+
+const (
+	echo      kind = iota // a closed loop of messages and replies
+	broadcast             // one sends, all receive
+	churn                 // connect, handshake, echo, close, again
+	idle                  // connections that do nothing
+	client                // a peer's client, with the same server for all
+)
+
+// A scenario is one thing that is measured.
+type scenario struct {
+	name, title string
+	kind        kind
+	conns       int // connections at a time; broadcast: receivers
+	inFlight    int // messages of a connection that are on their way at once
+	size        int // payload bytes
+	fragments   int // frames of a message
+	text        bool
+	deflate     bool
+	tls         bool
+	allCPUs     bool    // the server runs on all processors, and so does the load
+	blocking    float64 // share of connections whose handler sleeps
+	quick       quickly
+}
+
+// quickly is what of a scenario a quick run has.
+type quickly struct {
+	rounds int // 0: the scenario is not in it
+	conns  int // if not 0, in place of the scenario's
+}
+
+var (
+	notQuick = quickly{}
+	once     = quickly{rounds: 1}
+	always   = quickly{rounds: 3}
+)
+
+// scenarios are all of them, in the order of the page.
+var scenarios = []scenario{
+	{name: "echo-32", title: "Echo, 32 B", conns: 100, inFlight: 1, size: 32, quick: notQuick},
+	{name: "echo-125", title: "Echo, 125 B", conns: 100, inFlight: 1, size: 125, quick: always},
+	{name: "echo-1k", title: "Echo, 1 KiB", conns: 100, inFlight: 1, size: 1 << 10, quick: notQuick},
+	{name: "echo-16k", title: "Echo, 16 KiB", conns: 100, inFlight: 1, size: 16 << 10, quick: always},
+	{name: "echo-64k", title: "Echo, 64 KiB", conns: 100, inFlight: 1, size: 64 << 10, quick: notQuick},
+	{name: "echo-1m", title: "Echo, 1 MiB", conns: 16, inFlight: 1, size: 1 << 20, quick: always},
+	{name: "inflight-16", title: "16 in flight, 125 B", conns: 100, inFlight: 16, size: 125, quick: always},
+	{name: "text-1k", title: "Text, not ASCII, 1 KiB", conns: 100, inFlight: 1, size: 1 << 10, text: true, quick: always},
+	{name: "fragments-8", title: "8 fragments, 1 KiB", conns: 100, inFlight: 1, size: 1 << 10, fragments: 8, quick: always},
+	{name: "conns-1000", title: "1,000 connections, 125 B", conns: 1000, inFlight: 1, size: 125, quick: always},
+	{name: "conns-10000", title: "10,000 connections, 125 B", conns: 10000, inFlight: 1, size: 125, quick: notQuick},
+	{name: "conns-1000-inflight-16", title: "1,000 connections, 16 in flight", conns: 1000, inFlight: 16, size: 125, quick: notQuick},
+	{name: "blocking", title: "1 % of handlers block", conns: 200, inFlight: 1, size: 125, blocking: 0.01, quick: once},
+	{name: "broadcast-1000", title: "Broadcast to 1,000, 125 B", kind: broadcast, conns: 1000, inFlight: 1, size: 125, quick: always},
+	{name: "churn", title: "Connect, echo, close", kind: churn, conns: 32, inFlight: 1, size: 125, quick: always},
+	{name: "deflate-1k", title: "permessage-deflate, 1 KiB JSON", conns: 100, inFlight: 1, size: 1 << 10, text: true, deflate: true, quick: once},
+	{name: "tls-125", title: "Echo over TLS, 125 B", conns: 100, inFlight: 1, size: 125, tls: true, quick: notQuick},
+	{name: "all-processors", title: "All processors for both, 125 B", conns: 1000, inFlight: 1, size: 125, allCPUs: true, quick: notQuick},
+	{name: "idle", title: "Idle connections", kind: idle, conns: 10000, quick: once},
+	{name: "idle-tls", title: "Idle connections over TLS", kind: idle, conns: 10000, tls: true, quick: quickly{rounds: 1, conns: 1000}},
+	{name: "client-125", title: "Client, 125 B", kind: client, conns: 1, inFlight: 1, size: 125, quick: once},
+	{name: "client-16k", title: "Client, 16 KiB", kind: client, conns: 1, inFlight: 1, size: 16 << 10, quick: notQuick},
+}
+
+// Modes.
+const (
+	Quick = "quick" // about 5 minutes on 2 processors
+	Full  = "full"  // everything, an hour or two
+)
+
+// A plan is how long and how often a scenario is measured.
+type plan struct {
+	scenario
+	rounds   int
+	warmup   time.Duration
+	duration time.Duration
+}
+
+// planned returns s as mode has it; ok is false if it has it not. A positive number of rounds is taken in place of the mode's.
+func planned(s scenario, mode string, rounds int) (p plan, ok bool) {
+	p = plan{s, 5, time.Second, 3 * time.Second}
+	if mode == Quick {
+		p = plan{s, s.quick.rounds, 100 * time.Millisecond, 400 * time.Millisecond}
+		if s.quick.conns > 0 {
+			p.conns = s.quick.conns
+		}
+	}
+	if s.blocking > 0 {
+		// Several of the seconds that a handler sleeps.
+		p.duration = max(p.duration, 2500*time.Millisecond)
+	}
+	if rounds > 0 {
+		p.rounds = rounds
+	}
+	return p, s.quick.rounds > 0 || mode == Full
+}
+
+// estimate is about how long one run takes, with the start of the server and the opening of the connections.
+func (p plan) estimate() time.Duration {
+	each := 60 * time.Microsecond
+	if p.tls {
+		each = 1200 * time.Microsecond
+	}
+	opening := 150*time.Millisecond + time.Duration(p.conns)*each
+	if p.kind == idle {
+		return opening + 300*time.Millisecond
+	}
+	return opening + p.warmup + p.duration
+}
+
+// unit is what is counted.
+func (p plan) unit() string {
+	switch p.kind {
+	case broadcast:
+		return "delivery"
+	case churn:
+		return "cycle"
+	case idle:
+		return "connection"
+	default:
+		return "message"
+	}
+}
+
+// primary is the figure that peers are compared by.
+func (p plan) primary() report.Metric {
+	switch {
+	case p.kind == idle:
+		return report.ConnBytes
+	case p.blocking > 0:
+		return report.P99
+	default:
+		return report.CPU
+	}
+}
+
+// detail says in sentences what is done.
+func (p plan) detail() string {
+	switch p.kind {
+	case broadcast:
+		return fmt.Sprintf("One connection sends %s, and the server sends each to all %s connections; the next is sent when all have it. A delivery is one message received by one connection.",
+			p.messages(), grouped(p.conns))
+	case churn:
+		return fmt.Sprintf("%d at a time connect, have the opening handshake, one message of %s echoed, the closing handshake and the end of TCP, and begin anew. That is a cycle.", p.conns, bytesOf(p.size))
+	case idle:
+		return fmt.Sprintf("Resident memory of the server's process per connection, for %s%s connections. Each has had one message echoed and is silent since, and the collector has run.", grouped(p.conns), ternary(p.tls, " TLS", ""))
+	case client:
+		return fmt.Sprintf("One connection of the library's client to the same minimal server for all; %s there and back, one after the other. The processor time is that of the client's process.", p.messages())
+	}
+	text := fmt.Sprintf("%s connections, %d message%s of each on the way at once; %s there and back", grouped(p.conns), p.inFlight, ternary(p.inFlight > 1, "s", ""), p.messages())
+	if p.fragments > 1 {
+		text += fmt.Sprintf(", sent in %d fragments", p.fragments)
+	}
+	if p.tls {
+		text += ", over TLS"
+	}
+	text += "."
+	if p.blocking > 0 {
+		text += fmt.Sprintf(" On %d of the connections each message makes the handler sleep for a second; the latencies are those of the others.", blocked(p))
+	}
+	if p.allCPUs {
+		text += " Neither server nor load is pinned, so that both compete for the processors."
+	}
+	return text
+}
+
+func (p plan) messages() string {
+	switch {
+	case p.deflate:
+		return "texts of " + bytesOf(p.size) + " of JSON, compressed without context takeover"
+	case p.text:
+		return "texts of " + bytesOf(p.size) + " in Greek, Japanese and emoji"
+	}
+	return "binary messages of " + bytesOf(p.size)
+}
+
+func blocked(p plan) int { return max(1, int(p.blocking*float64(p.conns))) }
+
+func bytesOf(n int) string {
+	switch {
+	case n >= 1<<20:
+		return fmt.Sprintf("%d MiB", n>>20)
+	case n >= 1<<10:
+		return fmt.Sprintf("%d KiB", n>>10)
+	}
+	return fmt.Sprintf("%d B", n)
+}
+
+// grouped writes n with a comma before its thousands.
+func grouped(n int) string {
+	if n < 1000 {
+		return fmt.Sprint(n)
+	}
+	return fmt.Sprintf("%d,%03d", n/1000, n%1000)
+}
+
+func ternary(condition bool, yes, no string) string {
+	if condition {
+		return yes
+	}
+	return no
+}

@@ -1,0 +1,12 @@
+//go:build !linux
+
+package runner
+
+import "errors"
+
+// accounting says where processor times come from.
+const accounting = "the end of each process, so that its start, the opening handshakes and the warm-up are in them"
+
+func readUsage(int) (usage, error) { return usage{}, errors.ErrUnsupported }
+
+func readRSS(int) (int64, error) { return 0, errors.ErrUnsupported }

@@ -1,0 +1,208 @@
+// Command bench compares WebSocket servers and clients of several libraries with this repository's.
+//
+//	go run . -quick                           about 5 minutes on 2 processors
+//	go run . -full                            every scenario, for hours
+//	go run . -peers gorilla,fibersock -scenarios echo-125 -rounds 5
+//
+// It builds what it measures, prints tables, and with -out writes results.json, a page and charts. README.md has the rest.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/fibersock/fibersock/bench/internal/report"
+	"github.com/fibersock/fibersock/bench/internal/runner"
+	"github.com/fibersock/fibersock/bench/internal/serve"
+)
+
+func main() {
+	err := run(os.Args[1:], os.Stdout, os.Stderr)
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintf(os.Stderr, "bench: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+type options struct {
+	runner.Options
+	out  string // folder for the files; none if empty
+	from string // results to show again, in place of a run
+	list bool
+}
+
+func run(args []string, out, progress io.Writer) error {
+	o, err := parse(args, progress)
+	if err != nil {
+		return err
+	}
+	if o.list {
+		fmt.Fprintln(out, strings.Join(runner.ScenarioNames(), "\n"))
+		return nil
+	}
+	results, err := o.results()
+	if err != nil {
+		return err
+	}
+	if err := results.Text(out); err != nil {
+		return err
+	}
+	if o.out == "" {
+		return nil
+	}
+	return write(o.out, results, o.from == "")
+}
+
+// results measures, or reads what was measured.
+func (o *options) results() (*report.Results, error) {
+	if o.from != "" {
+		f, err := os.Open(o.from)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		return report.Read(f)
+	}
+	var err error
+	if o.Processors, err = settle(); err != nil {
+		return nil, err
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	// The second Ctrl-C is the system's again.
+	context.AfterFunc(ctx, stop)
+	return runner.Run(ctx, o.Options)
+}
+
+// processorsVariable tells the benchmark, when it has started itself anew on the load's processors, which there were.
+const processorsVariable = "FIBERSOCK_BENCH_PROCESSORS"
+
+// settle moves this process to the processors of the load, by starting it anew, and returns those that there are for server
+// and load. On a system that cannot do that it does nothing.
+func settle() ([]int, error) {
+	if list := os.Getenv(processorsVariable); list != "" {
+		return parseProcessors(list)
+	}
+	all, on, err := runner.LoadProcessors()
+	if err != nil || on == "" {
+		return all, err
+	}
+	if err := os.Setenv(processorsVariable, formatProcessors(all)); err != nil {
+		return nil, err
+	}
+	return all, serve.Pin(on)
+}
+
+func formatProcessors(list []int) string {
+	words := make([]string, len(list))
+	for i, n := range list {
+		words[i] = strconv.Itoa(n)
+	}
+	return strings.Join(words, ",")
+}
+
+func parseProcessors(list string) ([]int, error) {
+	var all []int
+	for word := range strings.SplitSeq(list, ",") {
+		n, err := strconv.Atoi(word)
+		if err != nil {
+			return nil, fmt.Errorf("%s=%q: %w", processorsVariable, list, err)
+		}
+		all = append(all, n)
+	}
+	return all, nil
+}
+
+func parse(args []string, progress io.Writer) (*options, error) {
+	o := &options{Options: runner.Options{Mode: runner.Quick, Root: ".", Progress: progress}}
+	set := flag.NewFlagSet("bench", flag.ContinueOnError)
+	set.SetOutput(progress)
+	quick := set.Bool("quick", false, "a selection in about 5 minutes; the default")
+	full := set.Bool("full", false, "every scenario, longer and in more rounds")
+	peers := set.String("peers", "", "`names` of servers and clients, separated by commas; all by default")
+	scenarios := set.String("scenarios", "", "`names` of scenarios, separated by commas")
+	set.IntVar(&o.Rounds, "rounds", 0, "`number` of rounds of each scenario")
+	set.StringVar(&o.out, "out", "", "`folder` to write results.json, README.md and charts into")
+	set.StringVar(&o.from, "from", "", "`file` of results to show again, in place of a run")
+	set.BoolVar(&o.list, "list", false, "print the names of the scenarios")
+	if err := set.Parse(args); err != nil {
+		return nil, err
+	}
+	switch {
+	case set.NArg() > 0:
+		return nil, fmt.Errorf("unexpected argument %q", set.Arg(0))
+	case *quick && *full:
+		return nil, errors.New("-quick and -full: one of them")
+	case *full:
+		o.Mode = runner.Full
+	}
+	o.Peers, o.Scenarios = names(*peers), names(*scenarios)
+	return o, o.Check()
+}
+
+func names(list string) []string {
+	return slices.DeleteFunc(strings.Split(list, ","), func(name string) bool { return name == "" })
+}
+
+// write puts the page, the charts and, if they are new, the results into folder.
+func write(folder string, r *report.Results, isNew bool) error {
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return err
+	}
+	if isNew {
+		if err := writeResults(filepath.Join(folder, "results.json"), r); err != nil {
+			return err
+		}
+	}
+	page := filepath.Join(folder, "README.md")
+	old, err := os.ReadFile(page)
+	if errors.Is(err, os.ErrNotExist) {
+		old, err = []byte(report.NewPage), nil
+	}
+	if err != nil {
+		return err
+	}
+	replaced, err := r.Replace(old)
+	if err != nil {
+		return fmt.Errorf("%s: %w", page, err)
+	}
+	if err := os.WriteFile(page, replaced, 0o644); err != nil {
+		return err
+	}
+	return writeCharts(folder, r.Charts())
+}
+
+func writeResults(path string, r *report.Results) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(r.Write(f), f.Close())
+}
+
+// writeCharts writes the charts, and removes those of earlier results.
+func writeCharts(folder string, charts map[string][]byte) error {
+	old, err := filepath.Glob(filepath.Join(folder, "*.svg"))
+	if err != nil {
+		return err
+	}
+	for _, path := range old {
+		if err := os.Remove(path); err != nil {
+			return err
+		}
+	}
+	for name, chart := range charts {
+		if err := os.WriteFile(filepath.Join(folder, name), chart, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -36,7 +36,7 @@ type epollLoop struct {
 }
 
 // batchSize is how many events a leader takes at once. The index of one has to fit into a claim.
-const batchSize = 128
+const batchSize = 1024
 
 // enter starts the pollers if there are none, and returns the one for the next socket.
 func (l *epollLoop) enter() (*poller, error) {
@@ -119,8 +119,8 @@ func newPoller(l *epollLoop) (*poller, error) {
 // A claim is what a poller's leader is at: which leader it is, a number that grows with each event, and the index
 // of the event in the batch, or that it waits.
 const (
-	indexBits = 8
-	countBits = 32
+	indexBits = 12
+	countBits = 28
 	idleIndex = 1<<indexBits - 1
 )
 

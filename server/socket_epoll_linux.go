@@ -535,6 +535,7 @@ func (s *epollSocket) cut() {
 	if s.ending == notEnding {
 		s.ending = cutOff
 	}
+	s.uncorked() // what was sent before has been sent
 	s.fail(net.ErrClosed)
 	syscall.Shutdown(int(s.fd), syscall.SHUT_RDWR)
 	s.rest = nil

@@ -70,14 +70,15 @@ func checkEcho(t *testing.T, s *server, c Config) {
 		t.Fatal(err)
 	}
 	all := s.messages.Load()
+	first := int64(max(c.Conns, 1) * max(c.InFlight, 1)) // a slow machine may not get further
 	switch {
 	case fmt.Sprint(hooks) != "[start stop]":
 		t.Errorf("hooks called: %v", hooks)
-	case r.Messages == 0 || r.Messages > all:
+	case r.Messages == 0 && all > first || r.Messages > all:
 		t.Errorf("%d messages counted, the server echoed %d", r.Messages, all)
 	case r.Bytes != r.Messages*int64(len(c.Payload)):
 		t.Errorf("%d bytes in %d messages", r.Bytes, r.Messages)
-	case r.Latency.Count() > r.Messages || r.Latency.Count() == 0 && r.Messages > int64(max(c.Conns, 1)*max(c.InFlight, 1)):
+	case r.Latency.Count() > r.Messages || r.Latency.Count() == 0 && r.Messages > first:
 		t.Errorf("%d latencies of %d messages", r.Latency.Count(), r.Messages)
 	case r.Elapsed < c.Duration:
 		t.Errorf("elapsed %v", r.Elapsed)

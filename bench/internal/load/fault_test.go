@@ -12,6 +12,16 @@ import (
 
 const broken = 5 // the number of the message that a broken server answers wrongly
 
+// silenceTime is how long nothing must come where nothing is to come. Where something is, a slow machine has the default.
+const silenceTime = 300 * time.Millisecond
+
+func timeoutFor(want string) time.Duration {
+	if strings.Contains(want, "nothing for") {
+		return silenceTime
+	}
+	return defaultTimeout
+}
+
 // on returns a server that answers the message of number broken with do, all others rightly.
 func on(do func(c *serverConn, m message) bool) *server {
 	return &server{reply: func(c *serverConn, m message) bool {
@@ -121,7 +131,7 @@ func TestWrongReplyEndsTheRun(t *testing.T) {
 			"got the end of TCP after 3 payload bytes of a message whose last frame has not come"},
 		{"reset", func(c *serverConn, m message) bool { c.Conn.(*net.TCPConn).SetLinger(0); return false }, "connection reset by peer"},
 		{"half, then silence", silence(func(c *serverConn, m message) { c.raw(m.first, append([]byte{size}, m.payload[:20]...)...) }),
-			"got nothing for 150ms after 20 of the 40 payload bytes of a frame"},
+			"got nothing for 300ms after 20 of the 40 payload bytes of a frame"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -134,12 +144,12 @@ func TestWrongReplyEndsTheRun(t *testing.T) {
 					case "MISSING":
 						want = "as in the reply after it: one is missing"
 						if inFlight == 1 {
-							want = "got nothing for 150ms"
+							want = "got nothing for 300ms"
 						}
 					}
 					_, err := Echo(t.Context(), Config{
 						Addr: on(test.do).serve(t, nil), InFlight: inFlight, Payload: pattern(size),
-						Duration: 2 * time.Second, VerifyEvery: 1, Timeout: 150 * time.Millisecond, goroutines: goroutines,
+						Duration: 2 * time.Second, VerifyEvery: 1, Timeout: timeoutFor(want), goroutines: goroutines,
 					})
 					checkFault(t, err, want)
 				})
@@ -199,17 +209,17 @@ func TestWrongReplyAmongLongOnes(t *testing.T) {
 		}, "got the end of TCP after 99999 of the 100000 payload bytes of a frame"},
 		{"silence", silence(func(c *serverConn, m message) {
 			c.Write(append(appendHeader(nil, m.first, size), m.payload[:size-1]...))
-		}), "got nothing for 150ms after 99999 of the 100000"},
+		}), "got nothing for 300ms after 99999 of the 100000"},
 		{"one byte too many", silence(func(c *serverConn, m message) {
 			c.Write(append(append(appendHeader(nil, m.first, size), m.payload...), 0x82))
-		}), "after 1 bytes of a frame's header"},
+		}), "got nothing for 300ms after 1 bytes of a frame's header"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			shells(t, func(t *testing.T, goroutines bool) {
 				_, err := Echo(t.Context(), Config{
 					Addr: on(test.do).serve(t, nil), Payload: pattern(size),
-					Duration: 2 * time.Second, Timeout: 150 * time.Millisecond, goroutines: goroutines,
+					Duration: 2 * time.Second, Timeout: timeoutFor(test.want), goroutines: goroutines,
 				})
 				checkFault(t, err, test.want)
 			})
@@ -256,9 +266,9 @@ func TestWrongClosingHandshake(t *testing.T) {
 			c.frame(finBit|opClose, p)
 			return false
 		}, "expected the end of TCP after Close; got"},
-		{"nothing", func(*serverConn, []byte) bool { return true }, "expected Close in answer to Close; got nothing for 150ms"},
+		{"nothing", func(*serverConn, []byte) bool { return true }, "expected Close in answer to Close; got nothing for 300ms"},
 		{"no end of TCP", func(c *serverConn, p []byte) bool { c.frame(finBit|opClose, p); return true },
-			"expected the end of TCP after Close (RFC 6455, Section 7.1.1); got nothing for 150ms"},
+			"expected the end of TCP after Close (RFC 6455, Section 7.1.1); got nothing for 300ms"},
 		{"half a Close", func(c *serverConn, p []byte) bool { c.raw(finBit|opClose, 2, 3); return false },
 			"expected Close in answer to Close; got the end of TCP after 1 of the 2 payload bytes of a frame"},
 	}
@@ -267,7 +277,7 @@ func TestWrongClosingHandshake(t *testing.T) {
 			shells(t, func(t *testing.T, goroutines bool) {
 				s := &server{onClose: test.onClose}
 				_, err := Echo(t.Context(), Config{
-					Addr: s.serve(t, nil), Payload: pattern(8), Duration: time.Millisecond, Timeout: 150 * time.Millisecond, goroutines: goroutines,
+					Addr: s.serve(t, nil), Payload: pattern(8), Duration: time.Millisecond, Timeout: timeoutFor(test.want), goroutines: goroutines,
 				})
 				if err == nil || !strings.Contains(err.Error(), test.want) {
 					t.Fatal(err)
@@ -292,8 +302,8 @@ func TestWrongOpeningHandshake(t *testing.T) {
 		{"Connection", replaced("Connection: upgrade", "Connection: close"), `expected Connection: Upgrade`},
 		{"Sec-WebSocket-Accept", replaced("Accept: ", "Accept: x"), `expected Sec-WebSocket-Accept: `},
 		{"extension", replaced("Connection", "Sec-WebSocket-Extensions: permessage-deflate\r\nConnection"), "expected no extension"},
-		{"nothing", func(*http.Request) string { return "" }, "expected a response to the opening handshake; got nothing for 150ms"},
-		{"half a response", func(r *http.Request) string { return rightResponse(r)[:40] }, "got nothing for 150ms after 40 bytes of the response"},
+		{"nothing", func(*http.Request) string { return "" }, "expected a response to the opening handshake; got nothing for 300ms"},
+		{"half a response", func(r *http.Request) string { return rightResponse(r)[:40] }, "got nothing for 300ms after 40 bytes of the response"},
 		{"without end", func(*http.Request) string { return strings.Repeat("x", maxResponse+1) }, "bytes without its end"},
 		{"frame at once", func(r *http.Request) string { return rightResponse(r) + "\x82\x01x" }, "expected nothing, as no reply is due; got a Binary frame of 1 bytes"},
 	}
@@ -301,7 +311,7 @@ func TestWrongOpeningHandshake(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			shells(t, func(t *testing.T, goroutines bool) {
 				s := &server{accept: test.accept}
-				_, err := Echo(t.Context(), Config{Addr: s.serve(t, nil), Timeout: 150 * time.Millisecond, goroutines: goroutines})
+				_, err := Echo(t.Context(), Config{Addr: s.serve(t, nil), Timeout: timeoutFor(test.want), goroutines: goroutines})
 				if err == nil || !strings.Contains(err.Error(), test.want) {
 					t.Fatal(err)
 				}

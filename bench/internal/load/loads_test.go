@@ -82,7 +82,7 @@ func TestWrongBroadcastEndsTheRun(t *testing.T) {
 			if !victim {
 				c.frame(m.first, m.payload)
 			}
-		}, "got nothing for 200ms"},
+		}, "got nothing for 300ms"},
 		{"doubled", func(c *serverConn, m message, victim bool) {
 			c.frame(m.first, m.payload)
 			if victim {
@@ -113,7 +113,7 @@ func TestWrongBroadcastEndsTheRun(t *testing.T) {
 				}
 				_, err := Broadcast(t.Context(), BroadcastConfig{
 					Addr: s.serve(t, nil), Receivers: 5, Payload: pattern(10), Duration: 2 * time.Second,
-					Timeout: 200 * time.Millisecond, VerifyEvery: 1, goroutines: goroutines,
+					Timeout: timeoutFor(test.want), VerifyEvery: 1, goroutines: goroutines,
 				})
 				if err == nil || !containsOne(err.Error(), test.want) {
 					t.Fatal(err)
@@ -134,8 +134,8 @@ func containsOne(text, alternatives string) bool {
 
 func TestReceiverThatNeverGetsAnything(t *testing.T) {
 	s := new(server) // echoes to the sender only
-	_, err := Broadcast(t.Context(), BroadcastConfig{Addr: s.serve(t, nil), Receivers: 2, Payload: pattern(10), Timeout: 200 * time.Millisecond})
-	if err == nil || !strings.Contains(err.Error(), "connection 1, after 0 right replies: expected a Binary message of 10 bytes; got nothing for 200ms") {
+	_, err := Broadcast(t.Context(), BroadcastConfig{Addr: s.serve(t, nil), Receivers: 2, Payload: pattern(10), Timeout: silenceTime})
+	if err == nil || !strings.Contains(err.Error(), "connection 1, after 0 right replies: expected a Binary message of 10 bytes; got nothing for 300ms") {
 		t.Fatal(err)
 	}
 }
@@ -197,14 +197,14 @@ func TestFaultInAnyLifeEndsTheChurn(t *testing.T) {
 				return s.messages.Load() > n
 			}
 			return s
-		}, "expected the end of TCP after Close (RFC 6455, Section 7.1.1); got nothing for 150ms"},
+		}, "expected the end of TCP after Close (RFC 6455, Section 7.1.1); got nothing for 300ms"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			shells(t, func(t *testing.T, goroutines bool) {
 				_, err := Churn(t.Context(), ChurnConfig{
 					Addr: test.server(30).serve(t, nil), Concurrent: 3, Payload: pattern(20),
-					Duration: 5 * time.Second, Timeout: 150 * time.Millisecond, goroutines: goroutines,
+					Duration: 5 * time.Second, Timeout: timeoutFor(test.want), goroutines: goroutines,
 				})
 				if err == nil || !strings.Contains(err.Error(), test.want) {
 					t.Fatal(err)
@@ -273,12 +273,12 @@ func TestHeldConnectionThatDied(t *testing.T) {
 
 func TestHoldOfAServerThatIsSilent(t *testing.T) {
 	s := &server{reply: func(*serverConn, message) bool { return true }}
-	held, err := Hold(t.Context(), HoldConfig{Addr: s.serve(t, nil), Conns: 2, Timeout: 100 * time.Millisecond})
+	held, err := Hold(t.Context(), HoldConfig{Addr: s.serve(t, nil), Conns: 2, Timeout: silenceTime})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer held.Close()
-	if err := held.Verify(t.Context()); err == nil || !strings.Contains(err.Error(), "got nothing for 100ms") {
+	if err := held.Verify(t.Context()); err == nil || !strings.Contains(err.Error(), "got nothing for 300ms") {
 		t.Fatal(err)
 	}
 }

@@ -15,7 +15,7 @@ import (
 // sample has one peer of each sort and each sort of scenario.
 func sample() *Results {
 	cpu := func(round int, ns float64) Run {
-		return Run{round, Figures{CPU: ns, CPUUser: ns / 4, CPUSystem: ns * 3 / 4, Rate: 1e9 / ns, P50: 90, P99: 400, P999: 1500, Allocs: 0.001}}
+		return Run{round, Figures{CPU: ns, CPUUser: ns / 4, CPUSystem: ns * 3 / 4, Rate: 1e9 / ns, P50: 90, P99: 400, P999: 1500, Allocs: 0.001, Messages: 1000}}
 	}
 	r := &Results{
 		Schema: SchemaVersion, Date: time.Date(2026, 11, 21, 8, 0, 0, 0, time.UTC), Mode: "quick", Seconds: 250,
@@ -68,6 +68,16 @@ func TestMedians(t *testing.T) {
 	}
 	if got := Median(nil); !math.IsNaN(got) {
 		t.Errorf("of nothing: %v", got)
+	}
+}
+
+func TestUserAndSystemAreSharedByAllRoundsTogether(t *testing.T) {
+	run := func(user, system, messages float64) Run {
+		return Run{Figures: Figures{CPU: user + system, CPUUser: user, CPUSystem: system, Messages: messages}}
+	}
+	got := medians([]Run{run(0, 100, 10), run(40, 60, 30), run(0, 200, 10)})
+	if got[CPU] != 100 || got[CPUUser] != 20 || got[CPUSystem] != 80 {
+		t.Errorf("%v + %v of %v, want 20 + 80 of 100: 1,200 of 6,000 ns in all were user's", got[CPUUser], got[CPUSystem], got[CPU])
 	}
 }
 

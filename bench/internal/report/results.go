@@ -79,7 +79,7 @@ type Outcome struct {
 	Failed string  `json:"failed,omitempty"` // what it did wrong, in the words of who noticed
 	Absent string  `json:"absent,omitempty"` // why it cannot take part
 	Runs   []Run   `json:"runs,omitempty"`
-	Median Figures `json:"median,omitempty"` // of each metric by itself
+	Median Figures `json:"median,omitempty"` // of each metric by itself; user and system share that of CPU as all runs together do
 }
 
 // Run is one measurement.

@@ -46,7 +46,26 @@ func medians(runs []Run) Figures {
 	for metric, vs := range values {
 		f[metric] = Median(vs)
 	}
+	f.split(runs)
 	return f
+}
+
+// split shares the processor time between user and system as all runs together do: the kernel samples which it is a hundred
+// times a second, so that a single run of less than a second knows little about it.
+func (f Figures) split(runs []Run) {
+	total, there := f[CPU]
+	if !there {
+		return
+	}
+	var user, system float64
+	for _, run := range runs {
+		user += run.Figures[CPUUser] * run.Figures[Messages]
+		system += run.Figures[CPUSystem] * run.Figures[Messages]
+	}
+	if user+system > 0 {
+		f[CPUUser] = total * user / (user + system)
+		f[CPUSystem] = total - f[CPUUser]
+	}
 }
 
 // Spread returns the least and the greatest value of m among the runs; ok is false if there is none.

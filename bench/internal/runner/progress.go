@@ -20,9 +20,7 @@ type progress struct {
 }
 
 func newProgress(out io.Writer, total time.Duration) *progress {
-	p := &progress{out: out, terminal: isTerminal(out), now: time.Now, total: total}
-	p.begun = p.now()
-	return p
+	return &progress{out: out, terminal: isTerminal(out), now: time.Now, begun: time.Now(), total: total}
 }
 
 // isTerminal: a character device, and one that somebody sees.
@@ -46,9 +44,22 @@ func (p *progress) at(what, who string) {
 	}
 	const width = 24
 	full := int(p.share()*width + 0.5)
-	fmt.Fprintf(p.out, "\r\x1b[K%s%s %3.0f %%  %s left  %s, %s",
+	line := fmt.Sprintf("%s%s %3.0f %%  %s left  %s, %s",
 		strings.Repeat("█", full), strings.Repeat("░", width-full), 100*p.share(), p.left(), what, who)
+	fmt.Fprint(p.out, "\r\x1b[K"+clip(line))
 }
+
+// clip keeps a line from being wrapped, which could not be drawn over.
+func clip(line string) string {
+	const columns = 79
+	if letters := []rune(line); len(letters) > columns {
+		return string(letters[:columns-1]) + "…"
+	}
+	return line
+}
+
+// begin says that what was estimated begins now.
+func (p *progress) begin() { p.begun = p.now() }
 
 // add says that something of that estimate is done.
 func (p *progress) add(estimate time.Duration) { p.done += estimate }

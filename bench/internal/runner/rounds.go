@@ -21,6 +21,7 @@ func order(n, round int) []int {
 // rounds runs all rounds of all scenarios: the first of each, then the second of each, so that the rounds of one scenario are
 // minutes apart, and an interrupted run has something of each. It ends early when ctx does.
 func (b *Bench) rounds(ctx context.Context) {
+	b.progress.begin()
 	most := 0
 	for _, p := range b.plans {
 		b.results.Scenarios = append(b.results.Scenarios, b.scenario(p))

@@ -238,7 +238,7 @@ func oneLine(err error) string {
 		return absent.reason
 	}
 	const most = 300
-	text := []rune(strings.Join(strings.Fields(err.Error()), " "))
+	text := []rune(strings.TrimPrefix(strings.Join(strings.Fields(err.Error()), " "), "load: "))
 	if len(text) > most {
 		return string(text[:most]) + "…"
 	}

@@ -53,7 +53,7 @@ var scenarios = []scenario{
 	{name: "echo-1k", title: "Echo, 1 KiB", conns: 100, inFlight: 1, size: 1 << 10, quick: notQuick},
 	{name: "echo-16k", title: "Echo, 16 KiB", conns: 100, inFlight: 1, size: 16 << 10, quick: always},
 	{name: "echo-64k", title: "Echo, 64 KiB", conns: 100, inFlight: 1, size: 64 << 10, quick: notQuick},
-	{name: "echo-1m", title: "Echo, 1 MiB", conns: 16, inFlight: 1, size: 1 << 20, quick: always},
+	{name: "echo-1m", title: "Echo, 1 MiB", conns: 8, inFlight: 1, size: 1 << 20, quick: always},
 	{name: "inflight-16", title: "16 in flight, 125 B", conns: 100, inFlight: 16, size: 125, quick: always},
 	{name: "text-1k", title: "Text, not ASCII, 1 KiB", conns: 100, inFlight: 1, size: 1 << 10, text: true, quick: always},
 	{name: "fragments-8", title: "8 fragments, 1 KiB", conns: 100, inFlight: 1, size: 1 << 10, fragments: 8, quick: always},
@@ -68,7 +68,7 @@ var scenarios = []scenario{
 	{name: "all-processors", title: "All processors for both, 125 B", conns: 1000, inFlight: 1, size: 125, allCPUs: true, quick: notQuick},
 	{name: "idle", title: "Idle connections", kind: idle, conns: 10000, quick: once},
 	{name: "idle-tls", title: "Idle connections over TLS", kind: idle, conns: 10000, tls: true, quick: quickly{rounds: 1, conns: 1000}},
-	{name: "client-125", title: "Client, 125 B", kind: client, conns: 1, inFlight: 1, size: 125, quick: once},
+	{name: "client-125", title: "Client, 125 B", kind: client, conns: 1, inFlight: 1, size: 125, quick: always},
 	{name: "client-16k", title: "Client, 16 KiB", kind: client, conns: 1, inFlight: 1, size: 16 << 10, quick: notQuick},
 }
 
@@ -90,14 +90,16 @@ type plan struct {
 func planned(s scenario, mode string, rounds int) (p plan, ok bool) {
 	p = plan{s, 5, time.Second, 3 * time.Second}
 	if mode == Quick {
-		p = plan{s, s.quick.rounds, 100 * time.Millisecond, 400 * time.Millisecond}
+		p = plan{s, s.quick.rounds, 100 * time.Millisecond, 350 * time.Millisecond}
 		if s.quick.conns > 0 {
 			p.conns = s.quick.conns
 		}
 	}
-	if s.blocking > 0 {
-		// Several of the seconds that a handler sleeps.
-		p.duration = max(p.duration, 2500*time.Millisecond)
+	switch {
+	case s.blocking > 0: // several of the seconds that a handler sleeps
+		p.duration = max(p.duration, 2300*time.Millisecond)
+	case s.size >= 1<<20: // some hundreds of messages
+		p.duration = max(p.duration, 600*time.Millisecond)
 	}
 	if rounds > 0 {
 		p.rounds = rounds

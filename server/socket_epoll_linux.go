@@ -314,47 +314,65 @@ func (s *epollSocket) takeRest() []byte {
 // Write takes all of p, or fails. While the connection is at work p is collected; else the system gets it, and what it does
 // not take waits in the backlog. If that is full, Write waits too.
 func (s *epollSocket) Write(p []byte) (int, error) {
+	if err := s.WritePieces(nil, p); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// WritePieces is Write for a frame in two pieces. A large payload goes to the system from where it is.
+func (s *epollSocket) WritePieces(head, payload []byte) error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	for len(s.backlog) > maxWaiting && len(p) > smallWrite && s.failed == nil {
+	err := s.take(head, payload)
+	s.mu.Unlock()
+	return err
+}
+
+// largePayload is from which size on, in bytes, a payload is not copied if that can be helped.
+const largePayload = 8 << 10
+
+// take is WritePieces for a caller who holds mu.
+func (s *epollSocket) take(head, payload []byte) error {
+	for len(s.backlog) > maxWaiting && len(payload) > smallWrite && s.failed == nil {
 		s.awaitRoom()
 	}
-	switch {
-	case s.failed != nil:
-		return 0, s.failed
-	case len(s.backlog) > 0:
-		s.keep(p)
-		return len(p), nil
-	case s.cork != nil:
-		if out := s.cork.output; len(out)+len(p) <= cap(out) {
-			s.cork.output = append(out, p...)
-			return len(p), nil
-		}
-		s.uncorked()
-		if s.failed != nil {
-			return 0, s.failed
-		}
-		if len(s.backlog) > 0 {
-			s.keep(p)
-			return len(p), nil
+	if s.failed != nil {
+		return s.failed
+	}
+	if s.cork != nil && len(s.backlog) == 0 && len(payload) < largePayload {
+		if out := s.cork.output; len(out)+len(head)+len(payload) <= cap(out) {
+			s.cork.output = append(append(out, head...), payload...)
+			return nil
 		}
 	}
-	s.put(p)
-	return len(p), s.failed
+	var before []byte
+	if s.cork != nil {
+		before = s.cork.output
+		s.cork.output = before[:0]
+	}
+	s.put(before, head, payload)
+	return s.failed
 }
 
 // maxWaiting is the backlog, in bytes, beyond which writers wait.
 const maxWaiting = DefaultMaxBacklog
 
-// put writes p, whatever is in the cork. The backlog is empty. The caller holds mu.
-func (s *epollSocket) put(p []byte) {
-	n, err := s.write(p)
-	if err != nil {
-		s.fail(err)
-		return
+// put writes a, b and c, or keeps what the system does not take. The caller holds mu.
+func (s *epollSocket) put(a, b, c []byte) {
+	n := 0
+	if len(s.backlog) == 0 {
+		var err error
+		n, err = sysWritev(s.fd, a, b, c)
+		if err != nil && err != syscall.EAGAIN {
+			s.fail(os.NewSyscallError("write", err))
+			return
+		}
 	}
-	if n < len(p) {
-		s.keep(p[n:])
+	for _, p := range [...][]byte{a, b, c} {
+		if n < len(p) {
+			s.keep(p[n:])
+		}
+		n = max(n-len(p), 0)
 	}
 }
 
@@ -434,12 +452,8 @@ func (s *epollSocket) uncorked() {
 	if w == nil || len(w.output) == 0 {
 		return
 	}
-	switch {
-	case s.failed != nil || s.fd < 0:
-	case len(s.backlog) > 0:
-		s.keep(w.output)
-	default:
-		s.put(w.output)
+	if s.failed == nil && s.fd >= 0 {
+		s.put(w.output, nil, nil)
 	}
 	w.output = w.output[:0]
 }

@@ -41,6 +41,34 @@ func sysWrite(fd int32, p []byte) (int, error) {
 	}
 }
 
+// sysWritev writes as much of a, b and c as the system takes at once.
+func sysWritev(fd int32, a, b, c []byte) (int, error) {
+	if len(b)+len(c) == 0 {
+		return sysWrite(fd, a)
+	}
+	if len(a)+len(b) == 0 {
+		return sysWrite(fd, c)
+	}
+	var pieces [3]syscall.Iovec
+	n := 0
+	for _, p := range [...][]byte{a, b, c} {
+		if len(p) > 0 {
+			pieces[n].Base = &p[0]
+			pieces[n].SetLen(len(p))
+			n++
+		}
+	}
+	for {
+		written, _, errno := syscall.RawSyscall(syscall.SYS_WRITEV, uintptr(fd), uintptr(unsafe.Pointer(&pieces[0])), uintptr(n))
+		if errno == 0 {
+			return int(written), nil
+		}
+		if errno != syscall.EINTR {
+			return 0, errno
+		}
+	}
+}
+
 // epollWait returns the events that are there; it does not wait.
 func epollWait(fd uintptr, events []syscall.EpollEvent) (int, error) {
 	n, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, fd, uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), 0, 0, 0)

@@ -66,6 +66,14 @@ type Config struct {
 	Background func(func())
 }
 
+// PieceWriter is a writer that takes a frame in two pieces, header and payload,
+// under the same rules as Write: an endpoint that does not mask copies nothing
+// then.
+type PieceWriter interface {
+	io.Writer
+	WritePieces(head, payload []byte) error
+}
+
 // Endpoint is one end of an open connection. Receive and Lost belong to one
 // goroutine at a time; everything else is safe for concurrent use.
 type Endpoint struct {
@@ -93,6 +101,8 @@ func (e *Endpoint) Init(w io.Writer, cfg Config) {
 	e.sender.background = cfg.Background
 	if cfg.Role == Client {
 		e.sender.keys = newKeys()
+	} else if pieces, ok := w.(PieceWriter); ok {
+		e.sender.pieces = pieces
 	}
 }
 

@@ -77,6 +77,13 @@ func (e *Endpoint) Receive(b []byte) (ev Event, n int) {
 			return Event{}, len(b)
 
 		case headerPhase:
+			if p, rest := r.wholeMessage(b[n:]); p != nil {
+				op := wire.Opcode(b[n] & 0x0f)
+				if op == wire.Text && !validText(p) {
+					return e.fail(wire.ErrInvalidUTF8), len(b)
+				}
+				return Event{Kind: Message, Opcode: op, Payload: p}, len(b) - rest
+			}
 			used, complete, err := r.header(b[n:])
 			n += used
 			if err != nil {
@@ -100,6 +107,50 @@ func (e *Endpoint) Receive(b []byte) (ev Event, n int) {
 			}
 		}
 	}
+}
+
+// wholeMessage is the short way for what comes most: it returns the payload,
+// unmasked, if b begins with a frame that is a message, is all there, and in whose
+// header nothing can be wrong, and how many bytes come after it. What is
+// different in any way goes the long way, and b is as it was.
+func (r *receiver) wholeMessage(b []byte) (p []byte, rest int) {
+	const fin, mask = 0x80, 0x80
+	if len(b) < 2 || r.headLen > 0 || r.message.opcode != wire.Continuation ||
+		b[0] != fin|byte(wire.Text) && b[0] != fin|byte(wire.Binary) || (b[1]&mask != 0) != (r.role == Server) {
+		return nil, 0
+	}
+	start, length := 2, int(b[1]&^mask)
+	if length >= 126 {
+		if length = 0; len(b) >= 4 && b[1]&^mask == 126 {
+			start, length = 4, int(b[2])<<8|int(b[3])
+		}
+		if length < 126 {
+			return nil, 0
+		}
+	}
+	var key wire.MaskingKey
+	if r.role == Server {
+		if len(b) < start+4 {
+			return nil, 0
+		}
+		key = wire.NewMaskingKey([4]byte(b[start:]))
+		start += 4
+	}
+	end := start + length
+	if end > len(b) || int64(length) > r.limits.Frame || int64(length) > r.limits.Message {
+		return nil, 0
+	}
+	p = b[start:end:end]
+	if r.role == Server {
+		wire.Mask(p, key)
+	}
+	return p, len(b) - end
+}
+
+// validText reports whether p is a whole text.
+func validText(p []byte) bool {
+	var text wire.UTF8
+	return text.Check(p) < 0 && text.Complete()
 }
 
 // header collects and checks a frame header. It returns how many bytes of b it

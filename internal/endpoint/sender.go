@@ -15,6 +15,8 @@ type sender struct {
 	mu sync.Mutex // held while a frame is written; guards the rest but owed
 
 	w          io.Writer
+	pieces     PieceWriter               // w too, if it is one and the role is Server
+	head       [wire.MaxHeaderSize]byte  // for pieces
 	background func(func())              // Config.Background
 	keys       *rand.ChaCha8             // masking keys; nil for a server
 	state      atomic.Uint32             // a State; read by anybody, written under mu, but see closeFor
@@ -111,11 +113,8 @@ func checkMessage(op wire.Opcode, p []byte) error {
 	if !op.IsData() {
 		return ErrNotData
 	}
-	if op == wire.Text {
-		var text wire.UTF8
-		if text.Check(p) >= 0 || !text.Complete() {
-			return wire.ErrInvalidUTF8
-		}
+	if op == wire.Text && !validText(p) {
+		return wire.ErrInvalidUTF8
 	}
 	return nil
 }
@@ -186,10 +185,13 @@ func (e *Endpoint) sendControl(op wire.Opcode, payload []byte) error {
 // is small. What is beyond the buffer a server writes from p itself; a client
 // masks it in the buffer, piece by piece, because p must stay as it is.
 func (s *sender) writeFrame(h wire.Header, p []byte) error {
+	h.Length = int64(len(p))
+	if s.pieces != nil {
+		return s.wrote(s.pieces.WritePieces(wire.AppendHeader(s.head[:0], h), p))
+	}
 	buf := frames.get()
 	defer frames.put(buf)
 
-	h.Length = int64(len(p))
 	if s.keys != nil {
 		h.Masked, h.Key = true, wire.MaskingKey(s.keys.Uint64())
 	}
@@ -216,7 +218,13 @@ func (s *sender) writeFrame(h wire.Header, p []byte) error {
 // write writes b. If that fails, the peer may have half a frame, and the
 // connection cannot send any more.
 func (s *sender) write(b []byte) error {
-	if _, err := s.w.Write(b); err != nil {
+	_, err := s.w.Write(b)
+	return s.wrote(err)
+}
+
+// wrote notes what a write has ended with.
+func (s *sender) wrote(err error) error {
+	if err != nil {
 		failed := &LostError{Err: err}
 		if lost := s.lost.Load(); lost != nil && closedHere(err) {
 			failed = lost // of which this is only the effect

@@ -9,7 +9,7 @@ WIRETEST    := /tmp/fibersock-wire.test
 # $(call each,COMMAND) runs COMMAND in every module of the repository.
 each = @for m in $(MODULES); do echo "$$m: $(1)"; (cd $$m && $(1)) || exit 1; done
 
-.PHONY: all test race fuzz bench cover portable notls lint fmt vet tidy staticcheck i386 bigendian processors cross size peers interop conformance
+.PHONY: all test race fuzz bench bench-full benchtest microbench cover portable notls lint fmt vet tidy staticcheck i386 bigendian processors cross size peers interop conformance
 
 all: lint test
 
@@ -24,8 +24,22 @@ fuzz:
 	@$(GO) test -list '^Fuzz' ./... | awk '/^Fuzz/ { f[n++] = $$1 } /^ok/ { while (n) print $$2, f[--n] }' | while read -r pkg target; do \
 	echo "$$pkg $$target"; $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; done
 
+# Against other implementations: about 5 minutes on two processors. The results go to docs/performance.
 bench:
-	$(GO) test -run '^$$' -bench . -benchmem ./wire/... ./handshake ./internal/endpoint ./client ./server/...
+	cd bench && $(GO) run . -quick -out ../docs/performance
+
+# Every scenario, longer and in more rounds.
+bench-full:
+	cd bench && $(GO) run . -full -out ../docs/performance
+
+# The benchmark suite's own tests.
+benchtest:
+	cd bench && $(GO) test ./...
+
+# Function by function, in a form that benchstat reads.
+COUNT ?= 6
+microbench:
+	$(GO) test -run '^$$' -bench . -benchmem -count $(COUNT) ./wire/... ./handshake ./internal/endpoint ./client ./server/...
 
 cover:
 	$(GO) test -coverpkg=./... -coverprofile=cover.out ./...

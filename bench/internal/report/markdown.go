@@ -76,6 +76,9 @@ func (r *Results) facts(b *bytes.Buffer) {
 		fact("load on processor", m.LoadOn)
 	}
 	fact("processor times from", m.Accounting)
+	if m.Others > 0 || m.Stolen > 0 {
+		fact("other work meanwhile", fmt.Sprintf("%.0f %% of all processors for other processes, %.0f %% taken by the hypervisor", 100*m.Others, 100*m.Stolen))
+	}
 }
 
 func duration(seconds float64) string {

@@ -37,6 +37,9 @@ type Machine struct {
 	ServerOn    string `json:"server_on"`  // processors the servers run on, such as "0"; empty: anywhere
 	LoadOn      string `json:"load_on"`    // and the load
 	Accounting  string `json:"accounting"` // where processor times come from
+	// What disturbed the run: shares of all processors that other processes, and other guests of the hypervisor, had meanwhile.
+	Others float64 `json:"others,omitempty"`
+	Stolen float64 `json:"stolen,omitempty"`
 }
 
 // Kind is what a server or client takes part as.

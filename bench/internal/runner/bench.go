@@ -43,6 +43,7 @@ type Bench struct {
 	reference        *peer // the server that clients speak with, once it is needed
 	plans            []plan
 	progress         *progress
+	noise            noise // when the run began
 	results          *report.Results
 }
 
@@ -60,6 +61,7 @@ func Run(ctx context.Context, o Options) (*report.Results, error) {
 		return nil, err
 	}
 	begun := time.Now()
+	b.noise, _ = readNoise() // a system that does not tell has none in the results
 	b.progress = newProgress(o.Progress, b.estimate())
 	defer b.progress.end()
 	err = b.build(ctx)
@@ -220,6 +222,9 @@ func (b *Bench) conclude(begun time.Time, interrupted bool) {
 	r.Seconds = time.Since(begun).Round(time.Second).Seconds()
 	r.Interrupted = interrupted
 	r.Machine = machine(b.all, b.division)
+	if after, err := readNoise(); err == nil {
+		r.Machine.Others, r.Machine.Stolen = after.since(b.noise, len(b.all))
+	}
 	for _, p := range b.servers {
 		r.Servers = append(r.Servers, p.Peer)
 	}

@@ -92,3 +92,21 @@ func TestProcessorOfTheMachine(t *testing.T) {
 		}
 	}
 }
+
+func TestOtherWorkIsToldFromOwn(t *testing.T) {
+	const text = "cpu  100 20 300 5000 60 7 3 40 0 0\ncpu0 1 1 1 1 1 1 1 1 0 0\n"
+	busy, stolen, err := parseMachine(text)
+	if err != nil || busy != 4300*time.Millisecond || stolen != 400*time.Millisecond {
+		t.Errorf("%v busy, %v stolen, %v; want 430 and 40 ticks", busy, stolen, err)
+	}
+	for _, wrong := range []string{"", "cpu 1 2 3", "cpu0 1 1 1 1 1 1 1 1", "cpu  1 1 1 x 1 1 1 1"} {
+		if _, _, err := parseMachine(wrong); err == nil {
+			t.Errorf("%q passes", wrong)
+		}
+	}
+	before := noise{busy: time.Second, own: time.Second, at: time.Unix(0, 0)}
+	after := noise{busy: 9 * time.Second, own: 4 * time.Second, stolen: time.Second, at: time.Unix(10, 0)}
+	if others, stolen := after.since(before, 2); others != 0.25 || stolen != 0.05 {
+		t.Errorf("others %v, stolen %v; want 5 s and 1 s of 20", others, stolen)
+	}
+}

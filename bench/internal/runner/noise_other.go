@@ -1,0 +1,7 @@
+//go:build !linux
+
+package runner
+
+import "errors"
+
+func readNoise() (noise, error) { return noise{}, errors.ErrUnsupported }

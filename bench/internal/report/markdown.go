@@ -65,6 +65,7 @@ func (r *Results) facts(b *bytes.Buffer) {
 		ended = "; interrupted, so not all rounds were run"
 	}
 	fact("date", fmt.Sprintf("%s, a %s run of %s%s", r.Date.UTC().Format("2 January 2006, 15:04 UTC"), r.Mode, duration(r.Seconds), ended))
+	fact("fibersock", r.Revision)
 	fact("processor", fmt.Sprintf("%s, %d of them", m.CPU, m.Processors))
 	if m.MemoryBytes > 0 {
 		fact("memory", memory(float64(m.MemoryBytes)))
@@ -140,8 +141,8 @@ func (r *Results) section(b *bytes.Buffer, s *Scenario) {
 
 // verdict says who wins, be it who it may.
 func (r *Results) verdict(b *bytes.Buffer, s *Scenario) {
-	peer, name := r.Best(s, Library)
-	ours, _ := r.Best(s, Ours)
+	peer, name := r.Best(s)
+	ours := r.Ours(s)
 	if peer == 0 || ours == 0 {
 		return
 	}
@@ -161,8 +162,8 @@ func (r *Results) compared() []*Scenario {
 	var list []*Scenario
 	for i := range r.Scenarios {
 		s := &r.Scenarios[i]
-		peer, _ := r.Best(s, Library)
-		ours, _ := r.Best(s, Ours)
+		peer, _ := r.Best(s)
+		ours := r.Ours(s)
 		if peer > 0 && ours > 0 {
 			list = append(list, s)
 		}
@@ -176,8 +177,8 @@ func (r *Results) overview(b *bytes.Buffer) {
 	markdownRow(b, "scenario", "figure", "fibersock", "best peer", "its name", "fibersock ÷ best peer")
 	markdownRow(b, "---", "---", "--:", "--:", "---", "--:")
 	for _, s := range r.compared() {
-		peer, name := r.Best(s, Library)
-		ours, _ := r.Best(s, Ours)
+		peer, name := r.Best(s)
+		ours := r.Ours(s)
 		markdownRow(b, s.Title, heading(s, s.Primary), value(s.Primary, ours), value(s.Primary, peer), name, ratio(ours, peer))
 	}
 }

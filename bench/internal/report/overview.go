@@ -21,8 +21,8 @@ func (r *Results) overviewChart() []byte {
 	scale := r.ratioScale(scenarios)
 	scale.axis(d, len(scenarios))
 	for i, s := range scenarios {
-		peer, name := r.Best(s, Library)
-		ours, _ := r.Best(s, Ours)
+		peer, name := r.Best(s)
+		ours := r.Ours(s)
 		scale.draw(d, headHeight+rowHeight*float64(i), ours/peer)
 		y := headHeight + rowHeight*float64(i) + 18
 		d.text(overviewStart-14, y, "t", "end", s.Title)
@@ -37,8 +37,8 @@ type ratioScale struct{ octaves float64 }
 func (r *Results) ratioScale(scenarios []*Scenario) ratioScale {
 	octaves := 1.0
 	for _, s := range scenarios {
-		peer, _ := r.Best(s, Library)
-		ours, _ := r.Best(s, Ours)
+		peer, _ := r.Best(s)
+		ours := r.Ours(s)
 		octaves = max(octaves, math.Ceil(math.Abs(math.Log2(ours/peer))))
 	}
 	return ratioScale{octaves}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strconv"
 	"time"
 )
 
@@ -16,8 +17,9 @@ const SchemaVersion = 1
 // Results is one run of the benchmark, and what its JSON file holds. bench/README.md describes the file.
 type Results struct {
 	Schema      int        `json:"schema"`
-	Date        time.Time  `json:"date"` // of the start
-	Mode        string     `json:"mode"` // "quick" or "full"
+	Date        time.Time  `json:"date"`               // of the start
+	Revision    string     `json:"revision,omitempty"` // commit of this repository, with "-dirty" if files differ from it
+	Mode        string     `json:"mode"`               // "quick" or "full"
 	Seconds     float64    `json:"seconds"`
 	Interrupted bool       `json:"interrupted,omitempty"` // ended before all rounds were run
 	Machine     Machine    `json:"machine"`
@@ -93,6 +95,15 @@ type Run struct {
 
 // Figures are the values of metrics. One that was not measured is not there.
 type Figures map[Metric]float64
+
+// Rounded returns f with six significant digits, which is more than is known.
+func (f Figures) Rounded() Figures {
+	rounded := make(Figures, len(f))
+	for metric, v := range f {
+		rounded[metric], _ = strconv.ParseFloat(strconv.FormatFloat(v, 'g', 6, 64), 64)
+	}
+	return rounded
+}
 
 // Metric names a figure, its unit in its name.
 type Metric string

@@ -47,7 +47,7 @@ func medians(runs []Run) Figures {
 		f[metric] = Median(vs)
 	}
 	f.split(runs)
-	return f
+	return f.Rounded()
 }
 
 // split shares the processor time between user and system as all runs together do: the kernel samples which it is a hundred
@@ -97,13 +97,23 @@ func (s *Scenario) rank(o Outcome) float64 {
 	return math.Inf(1)
 }
 
-// Best returns the median of s.Primary of the best outcome among the peers of one kind, and whose it is; 0 and "" if there is none.
-func (r *Results) Best(s *Scenario, kind Kind) (value float64, name string) {
+// Best returns the best median of s.Primary among the libraries that did not fail, and whose it is; 0 and "" if there is none.
+func (r *Results) Best(s *Scenario) (value float64, name string) {
 	for _, o := range s.Ranked() {
 		v, ok := o.Median[s.Primary]
-		if ok && r.Peer(s, o.Peer).Kind == kind {
+		if ok && r.Peer(s, o.Peer).Kind == Library {
 			return v, o.Peer
 		}
 	}
 	return 0, ""
+}
+
+// Ours returns the median of s.Primary of this repository's default build, the first of its kind; 0 if it has none.
+func (r *Results) Ours(s *Scenario) float64 {
+	for _, o := range s.Outcomes {
+		if r.Peer(s, o.Peer).Kind == Ours {
+			return o.Median[s.Primary]
+		}
+	}
+	return 0
 }

@@ -96,18 +96,18 @@ var split = column{title: "user + system", metric: CPUSystem, cell: func(o *Outc
 
 // comparisons are the columns that set the primary figure beside others.
 func (r *Results) comparisons(s *Scenario) []column {
-	ratioTo := func(kind Kind) func(o *Outcome) string {
-		best, _ := r.Best(s, kind)
-		return func(o *Outcome) string { return ratio(o.Median[s.Primary], best) }
+	ratioTo := func(of float64) func(o *Outcome) string {
+		return func(o *Outcome) string { return ratio(o.Median[s.Primary], of) }
 	}
+	best, _ := r.Best(s)
 	spread := func(o *Outcome) string {
 		low, high, _ := o.Spread(s.Primary)
 		return value(s.Primary, low) + " – " + value(s.Primary, high)
 	}
 	return []column{
 		{title: "least – most", metric: s.Primary, cell: spread, wide: true},
-		{title: "÷ best peer", metric: s.Primary, cell: ratioTo(Library)},
-		{title: "÷ fibersock", metric: s.Primary, cell: ratioTo(Ours)},
+		{title: "÷ best peer", metric: s.Primary, cell: ratioTo(best)},
+		{title: "÷ fibersock", metric: s.Primary, cell: ratioTo(r.Ours(s))},
 	}
 }
 

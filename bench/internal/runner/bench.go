@@ -64,6 +64,7 @@ func Run(ctx context.Context, o Options) (*report.Results, error) {
 	b.noise, _ = readNoise() // a system that does not tell has none in the results
 	b.progress = newProgress(o.Progress, b.estimate())
 	defer b.progress.end()
+	b.results.Revision = revision(ctx, o.Root)
 	err = b.build(ctx)
 	if err == nil {
 		err = b.ask(ctx)

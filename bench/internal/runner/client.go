@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/fibersock/fibersock/bench/internal/report"
@@ -73,7 +72,7 @@ func (b *Bench) drive(ctx context.Context, p plan, peer *peer, url string) (*cli
 	hurry := time.AfterFunc(p.duration+time.Minute, func() { cmd.Process.Kill() })
 	defer hurry.Stop()
 	if err := cmd.Wait(); err != nil {
-		return nil, fmt.Errorf("%w: %s", err, strings.TrimPrefix(words.last(), peer.Name+": "))
+		return nil, fmt.Errorf("%w: %s", err, withoutName(words.last()))
 	}
 	result := new(clientResult)
 	if err := json.Unmarshal(output.Bytes(), result); err != nil || result.Messages <= 0 {

@@ -1,8 +1,10 @@
 package runner
 
 import (
+	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"runtime"
 	"strings"
 
@@ -69,4 +71,22 @@ func LoadProcessors() (all []int, on string, err error) {
 		return all, "", err
 	}
 	return all, list(divide(all).load), nil
+}
+
+// revision returns the commit that is checked out in folder, with "-dirty" if files of it were changed; empty if git does not tell.
+func revision(ctx context.Context, folder string) string {
+	git := func(args ...string) (string, error) {
+		out, err := exec.CommandContext(ctx, "git", append([]string{"-C", folder}, args...)...).Output()
+		return strings.TrimSpace(string(out)), err
+	}
+	commit, err := git("rev-parse", "--short=12", "HEAD")
+	if err != nil {
+		return ""
+	}
+	// What the results themselves are written to is not what was measured.
+	changed, err := git("status", "--porcelain", "--untracked-files=no", "--", ":/*.go", ":/*.s", ":/*.c", ":/*go.mod")
+	if err != nil || changed != "" {
+		commit += "-dirty"
+	}
+	return commit
 }

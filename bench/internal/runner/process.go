@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
 	"strings"
 	"sync"
@@ -123,7 +122,7 @@ func (p *process) line(timeout time.Duration) (string, error) {
 // end says how the process ended: an absentError if it says that it cannot do what it is asked for.
 func (p *process) end() error {
 	<-p.ended
-	words := strings.TrimPrefix(p.words.last(), p.name()+": ")
+	words := withoutName(p.words.last())
 	if p.cmd.ProcessState.ExitCode() == serve.UnsupportedStatus {
 		return &absentError{words}
 	}
@@ -137,12 +136,13 @@ func (p *process) end() error {
 	return fmt.Errorf("the process ended: %s; its last words: %s", how, words)
 }
 
-func (p *process) name() string {
-	if p.hello.Name != "" {
-		return p.hello.Name
+// withoutName returns the last words of a command without its name, which begins them.
+func withoutName(words string) string {
+	name, rest, ok := strings.Cut(words, ": ")
+	if !ok || name == "panic" || strings.Contains(name, " ") {
+		return words
 	}
-	path := p.cmd.Path
-	return path[strings.LastIndexByte(path, os.PathSeparator)+1:]
+	return rest
 }
 
 // ask sends a control line and decodes the answer into v.

@@ -76,6 +76,6 @@ func (b *Bench) turn(ctx context.Context, p plan, peer *peer, round int, o *repo
 		}
 		b.progress.say("%s: %s failed: %s", p.name, peer.Name, o.Failed)
 	default:
-		o.Runs = append(o.Runs, report.Run{Round: round, Figures: figures})
+		o.Runs = append(o.Runs, report.Run{Round: round, Figures: figures.Rounded()})
 	}
 }

@@ -175,3 +175,17 @@ func TestIdleConnectionsAreWeighed(t *testing.T) {
 		t.Errorf("%v bytes for a connection", got)
 	}
 }
+
+func TestTheNameOfACommandIsNotAmongItsLastWords(t *testing.T) {
+	for words, want := range map[string]string{
+		"fibersock: -deflate: not there": "-deflate: not there",
+		"panic: runtime error":           "panic: runtime error",
+		"fatal error: all asleep":        "fatal error: all asleep",
+		"Killed":                         "Killed",
+		"":                               "",
+	} {
+		if got := withoutName(words); got != want {
+			t.Errorf("%q: %q, want %q", words, got, want)
+		}
+	}
+}

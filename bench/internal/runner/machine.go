@@ -73,7 +73,7 @@ func LoadProcessors() (all []int, on string, err error) {
 	return all, list(divide(all).load), nil
 }
 
-// revision returns the commit that is checked out in folder, with "-dirty" if files of it were changed; empty if git does not tell.
+// revision returns the commit that is checked out in folder, with "-dirty" if files that are measured or measure were changed; empty if git does not tell.
 func revision(ctx context.Context, folder string) string {
 	git := func(args ...string) (string, error) {
 		out, err := exec.CommandContext(ctx, "git", append([]string{"-C", folder}, args...)...).Output()
@@ -83,8 +83,8 @@ func revision(ctx context.Context, folder string) string {
 	if err != nil {
 		return ""
 	}
-	// What the results themselves are written to is not what was measured.
-	changed, err := git("status", "--porcelain", "--untracked-files=no", "--", ":/*.go", ":/*.s", ":/*.c", ":/*go.mod")
+	changed, err := git("status", "--porcelain", "--untracked-files=no", "--",
+		":/wire", ":/handshake", ":/internal", ":/client", ":/server", ":/bench", ":/go.mod")
 	if err != nil || changed != "" {
 		commit += "-dirty"
 	}

@@ -65,7 +65,7 @@ func Python() (string, error) {
 			return program, nil
 		}
 	}
-	return "", fmt.Errorf("Python's websockets is not installed: apt-get install python3-websockets")
+	return "", fmt.Errorf("python's websockets is not installed: apt-get install python3-websockets")
 }
 
 // scripts is the folder with the programs in other languages.

@@ -31,7 +31,8 @@ func dialXNet(ctx context.Context, url string) (*websocket.Conn, error) {
 
 func echoToXNetURL(ctx context.Context, url string) {
 	if conn, err := dialXNet(ctx, url); err == nil {
-		defer conn.Close()
+		over := context.AfterFunc(ctx, func() { conn.Close() })
+		defer over()
 		echoXNet(conn)
 	}
 }
@@ -48,7 +49,9 @@ func receiveXNet(ctx context.Context, url string) (string, error) {
 }
 
 // echoXNet reads and writes with a codec of its own: the package's codecs decide text or binary by the type of the variable, not by what came.
+// It closes in either role, because only that sends a Close frame.
 func echoXNet(conn *websocket.Conn) {
+	defer conn.Close()
 	conn.MaxPayloadBytes = MaxMessage
 	for {
 		var m xnetMessage

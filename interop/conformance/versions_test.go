@@ -1,0 +1,121 @@
+package conformance
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/fibersock/fibersock/interop/peer"
+)
+
+// runtimesFile has the versions of what no file of this repository chooses, as they were when the verdicts were committed.
+const runtimesFile = "runtimes.json"
+
+type runtimes struct {
+	Go         string `json:"go"`
+	Node       string `json:"node"`
+	Python     string `json:"python"`
+	Websockets string `json:"websockets"` // the Python package, from Debian
+}
+
+func committedRuntimes(t *testing.T) runtimes {
+	t.Helper()
+	text, err := os.ReadFile(runtimesFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var r runtimes
+	if err := json.Unmarshal(text, &r); err != nil {
+		t.Fatalf("%s: %v", runtimesFile, err)
+	}
+	return r
+}
+
+// writeRuntimes commits what is running here.
+func writeRuntimes(t *testing.T) {
+	t.Helper()
+	node, err := peer.Node()
+	if err != nil {
+		t.Fatal(err)
+	}
+	python, err := peer.Python()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := runtimes{
+		Go:         strings.TrimPrefix(runtime.Version(), "go"),
+		Node:       said(t, node, "-p", "process.versions.node"),
+		Python:     said(t, python, "-c", "import platform; print(platform.python_version())"),
+		Websockets: said(t, python, "-c", "import websockets; print(websockets.__version__)"),
+	}
+	text, err := json.MarshalIndent(r, "", "\t")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(runtimesFile, append(text, '\n'), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func said(t *testing.T, program string, args ...string) string {
+	t.Helper()
+	out, err := exec.Command(program, args...).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// version returns the version of p that the tests run: what go.mod and package-lock.json say, and for Python what was there.
+func version(t *testing.T, p peer.Peer) string {
+	t.Helper()
+	r := committedRuntimes(t)
+	switch p.Name {
+	case "fibersock":
+		return "this commit"
+	case "ws":
+		return fmt.Sprintf("%s, on Node %s", lockedVersion(t, p.Package), r.Node)
+	case "websockets":
+		return fmt.Sprintf("%s, on Python %s", r.Websockets, r.Python)
+	}
+	return requiredVersion(t, p.Package)
+}
+
+// requiredVersion returns the version of a module in go.mod.
+func requiredVersion(t *testing.T, module string) string {
+	t.Helper()
+	text, err := os.ReadFile("../go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := regexp.MustCompile(`(?m)^\s*(?:require )?` + regexp.QuoteMeta(module) + ` (v\S+)`).FindSubmatch(text)
+	if found == nil {
+		t.Fatalf("go.mod does not require %s", module)
+	}
+	return string(found[1])
+}
+
+// lockedVersion returns the version of a package in package-lock.json.
+func lockedVersion(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile("../peers/package-lock.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lock struct {
+		Packages map[string]struct{ Version string }
+	}
+	if err := json.Unmarshal(text, &lock); err != nil {
+		t.Fatal(err)
+	}
+	v := lock.Packages["node_modules/"+name].Version
+	if v == "" {
+		t.Fatalf("package-lock.json does not have %s", name)
+	}
+	return v
+}

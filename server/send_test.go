@@ -1,8 +1,10 @@
 package server_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"sync"
 	"testing"
@@ -272,6 +274,41 @@ func TestSendNeitherChangesNorKeepsThePayload(t *testing.T) {
 		p.want(`text "Hello"`)
 		if err := <-sent; err != nil || string(b) != "Hello" {
 			t.Errorf("%v, %q", err, b)
+		}
+	})
+}
+
+// A client may answer a message while it still receives it, and take no more until
+// its answer is taken: whoever sends does not keep the server from reading.
+func TestClientThatAnswersWhileItReceives(t *testing.T) {
+	eachLoop(t, func(t *testing.T, start starter) {
+		const size = 15 << 20
+		sent, came := make(chan error, 1), make(chan int, 1)
+		r := start(t, &server.Server{WriteTimeout: patience, Handler: server.Handler{Serve: func(c *server.Conn) {
+			go func() { sent <- c.Send(wire.Binary, make([]byte, size)) }()
+			m, _ := c.Receive(t.Context())
+			came <- len(m.Payload)
+		}}})
+		p := r.open(t)
+		in := io.MultiReader(bytes.NewReader(p.in), p.nc)
+		header := make([]byte, 10)
+		if _, err := io.ReadFull(in, header); err != nil {
+			t.Fatal(err)
+		}
+		h, _, err := wire.ParseHeader(header)
+		if err != nil || h.Length != size {
+			t.Fatalf("%+v, %v", h, err)
+		}
+		h.Masked = true // with a key that changes nothing
+		p.send(string(wire.AppendHeader(nil, h)))
+		if _, err := io.CopyBuffer(struct{ io.Writer }{p.nc}, io.LimitReader(in, size), make([]byte, 256<<10)); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-sent; err != nil {
+			t.Error(err)
+		}
+		if n := <-came; n != size {
+			t.Errorf("%d bytes came back, want %d", n, size)
 		}
 	})
 }

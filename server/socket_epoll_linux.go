@@ -4,6 +4,7 @@ package server
 
 import (
 	"io"
+	"math"
 	"net"
 	"net/netip"
 	"os"
@@ -54,7 +55,6 @@ type quiet uint8
 
 const (
 	quietDeaf    quiet = 1 << iota // the state deaf
-	quietBacklog                   // the client does not take what is for it
 	quietProgram                   // the program is behind: rest waits for it
 )
 
@@ -69,10 +69,10 @@ const (
 )
 
 const (
-	// chokedAt is the backlog, in bytes, from which on nothing is read from the client that does not take it.
-	chokedAt = 64 << 10
-	// smallWrite is how much, in bytes, is always taken: control frames do not wait.
-	smallWrite = 256
+	// controlWrite is the size, in bytes, up to which a write may be a control frame; controlRoom is how much of them
+	// the backlog takes beyond its limit.
+	controlWrite = 256
+	controlRoom  = 64 << 10
 	// maxDrained bounds, in bytes, what is read and thrown away at a connection's end.
 	maxDrained = 1 << 20
 )
@@ -249,7 +249,7 @@ func (s *epollSocket) drain() {
 	if s.fd < 0 {
 		return
 	}
-	s.hush(0, quietProgram|quietBacklog)
+	s.hush(0, quietProgram)
 	s.bound(drainTime)
 	if s.ending == notEnding {
 		s.ending = lastWords
@@ -333,7 +333,7 @@ const largePayload = 8 << 10
 
 // take is WritePieces for a caller who holds mu.
 func (s *epollSocket) take(head, payload []byte) error {
-	for most := s.loop.maxBacklog; most > 0 && len(s.backlog) > most && len(payload) > smallWrite && s.failed == nil; {
+	for s.failed == nil && len(s.backlog) > s.mostBacklog(len(payload)) {
 		s.awaitRoom()
 	}
 	if s.failed != nil {
@@ -352,6 +352,22 @@ func (s *epollSocket) take(head, payload []byte) error {
 	}
 	s.put(before, head, payload)
 	return s.failed
+}
+
+// mostBacklog returns the backlog, in bytes, beyond which a write of size bytes waits. Whoever waits holds up itself, not the
+// connection: a handler its own, a goroutine of the program none, so that a client that sends while it is sent to is
+// read from. Answers to Pings wait later, but they wait.
+func (s *epollSocket) mostBacklog(size int) int {
+	most := s.loop.maxBacklog
+	switch {
+	case size <= controlWrite && most <= 0:
+		return DefaultMaxBacklog + controlRoom
+	case size <= controlWrite:
+		return most + controlRoom
+	case most <= 0:
+		return math.MaxInt
+	}
+	return most
 }
 
 // put writes a, b and c, or keeps what the system does not take. The caller holds mu.
@@ -377,9 +393,6 @@ func (s *epollSocket) put(a, b, c []byte) {
 func (s *epollSocket) keep(p []byte) {
 	first := len(s.backlog) == 0
 	s.backlog = append(s.backlog, p...)
-	if len(s.backlog) > chokedAt && s.ending == notEnding {
-		s.hush(quietBacklog, 0)
-	}
 	if first {
 		s.flushing = true
 		if s.armed {
@@ -428,7 +441,6 @@ func (s *epollSocket) flush() {
 	if s.ending == notEnding {
 		s.stopTimer()
 	}
-	s.quiet &^= quietBacklog
 	s.arm()
 	s.wakeWriters()
 	s.sayAll()

@@ -151,6 +151,9 @@ func compareVerdicts(t *testing.T, results []*Result, want map[string]verdicts) 
 var tooMuch = "12.*.6 12.*.7 12.*.8 12.*.9 12.*.10 12.*.12 12.*.13 12.*.14 12.*.15 12.*.16 12.*.17 12.*.18 " +
 	"13.*.6 13.*.7 13.*.8 13.*.9 13.*.10 13.*.12 13.*.13 13.*.14 13.*.15 13.*.16 13.*.17 13.*.18"
 
+// leftOut are the cases that mutants are not run in.
+var leftOut string
+
 func TestThePerfectPeerIsFoundPerfect(t *testing.T) {
 	cases := casesOf(t, "*", tooMuch)
 	for _, role := range bothRoles {
@@ -229,7 +232,14 @@ func testMutants(t *testing.T, group []mutant) {
 }
 
 func (m *mutant) test(t *testing.T, role Role) {
-	cases := append(casesOf(t, cmp.Or(m.only, cheapCases), ""), casesOf(t, m.more, "")...)
+	all := cmp.Or(m.only, cheapCases) + " " + m.more
+	cases := casesOf(t, all, leftOut)
+	if left := len(casesOf(t, all, "")) - len(cases); left > 0 {
+		t.Logf("%d cases are left to the run without the race detector", left)
+	}
+	if len(cases) == 0 {
+		return
+	}
 	want := perfect(t, cases)
 	caught := 0
 	for _, k := range m.caught {
@@ -241,7 +251,7 @@ func (m *mutant) test(t *testing.T, role Role) {
 			caught++
 		}
 	}
-	if caught == 0 && len(m.caught) > 0 {
+	if caught == 0 && len(m.caught) > 0 && leftOut == "" {
 		t.Fatal("no case is to catch it")
 	}
 	compareVerdicts(t, judgeTestee(t, &testee{m.faults}, role, cases), want)

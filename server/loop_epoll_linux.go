@@ -90,10 +90,11 @@ func (l *epollLoop) stop() {
 
 // A poller is an epoll descriptor and the goroutine that waits for it.
 type poller struct {
-	loop *epollLoop
-	fd   int
-	file *os.File // the same, in the hands of Go's own poller: waiting for it costs no thread
-	raw  syscall.RawConn
+	loop  *epollLoop
+	guard *watchdog
+	fd    int
+	file  *os.File // the same, in the hands of Go's own poller: waiting for it costs no thread
+	raw   syscall.RawConn
 
 	claim  atomic.Uint64             // see makeClaim
 	leader atomic.Pointer[workspace] // of the leader
@@ -108,7 +109,7 @@ func newPoller(l *epollLoop) (*poller, error) {
 		syscall.Close(fd)
 		return nil, err
 	}
-	p := &poller{loop: l, fd: fd, file: os.NewFile(uintptr(fd), "epoll")}
+	p := &poller{loop: l, guard: l.guard, fd: fd, file: os.NewFile(uintptr(fd), "epoll")}
 	if p.raw, err = p.file.SyscallConn(); err != nil {
 		p.file.Close()
 		return nil, err
@@ -168,6 +169,7 @@ func (p *poller) lead(w *workspace, generation uint64) {
 	p.leader.Store(w)
 	for {
 		if !p.work(w, generation) {
+			p.guard.displaced.Add(-1)
 			return
 		}
 		w.n = 0
@@ -190,7 +192,7 @@ func (p *poller) work(w *workspace, generation uint64) bool {
 		}
 		claim = next
 		if i == 0 {
-			p.loop.guard.wake()
+			p.guard.wake()
 		}
 		event := &w.batch[i]
 		if s := p.loop.sockets.get(event.Fd); s != nil {
@@ -331,7 +333,7 @@ func (d *watchdog) anyBusy() bool {
 
 // replace gives p a new leader, if it is still at the claim. The old one's handler runs on.
 func (p *poller) replace(claim uint64) {
-	d := p.loop.guard
+	d := p.guard
 	if d.displaced.Load() >= maxDisplaced {
 		return
 	}

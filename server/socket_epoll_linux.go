@@ -35,7 +35,7 @@ type epollSocket struct {
 	ending   ending
 	cork     *workspace // where output goes as long as the connection is at work; nil: to the system
 	failed   error      // of writing; what comes after it fails too
-	backlog  []byte     // what the system did not take
+	backlog  *backlog   // what the system did not take
 	room     *sync.Cond // for writers that wait for a smaller backlog; nil: there was none
 	rest     []byte     // input that the program was not ready for
 	timer    *time.Timer
@@ -224,6 +224,9 @@ func (s *epollSocket) work(w *workspace) {
 func (s *epollSocket) finish(err error) {
 	s.state.Store(over)
 	s.mu.Lock()
+	if late, ok := s.failed.(*socket.TimeoutError); ok {
+		err = late // of which this is only the effect
+	}
 	if s.ending == saidAll {
 		err = nil // it was wanted
 	}
@@ -333,13 +336,13 @@ const largePayload = 8 << 10
 
 // take is WritePieces for a caller who holds mu.
 func (s *epollSocket) take(head, payload []byte) error {
-	for s.failed == nil && len(s.backlog) > s.mostBacklog(len(payload)) {
+	for s.failed == nil && s.backlog.size() > s.mostBacklog(len(payload)) {
 		s.awaitRoom()
 	}
 	if s.failed != nil {
 		return s.failed
 	}
-	if s.cork != nil && len(s.backlog) == 0 && len(payload) < largePayload {
+	if s.cork != nil && s.backlog == nil && len(payload) < largePayload {
 		if out := s.cork.output; len(out)+len(head)+len(payload) <= cap(out) {
 			s.cork.output = append(append(out, head...), payload...)
 			return nil
@@ -373,7 +376,7 @@ func (s *epollSocket) mostBacklog(size int) int {
 // put writes a, b and c, or keeps what the system does not take. The caller holds mu.
 func (s *epollSocket) put(a, b, c []byte) {
 	n := 0
-	if len(s.backlog) == 0 {
+	if s.backlog == nil {
 		var err error
 		n, err = sysWritev(s.fd, a, b, c)
 		if err != nil && err != syscall.EAGAIN {
@@ -391,8 +394,8 @@ func (s *epollSocket) put(a, b, c []byte) {
 
 // keep adds p to the backlog. The caller holds mu.
 func (s *epollSocket) keep(p []byte) {
-	first := len(s.backlog) == 0
-	s.backlog = append(s.backlog, p...)
+	first := s.backlog == nil
+	s.backlog = s.backlog.add(p)
 	if first {
 		s.flushing = true
 		if s.armed {
@@ -424,19 +427,19 @@ func (s *epollSocket) flush() {
 	if s.fd < 0 || !s.flushing {
 		return
 	}
-	n, err := s.write(s.backlog)
-	if err != nil {
-		s.fail(err)
-	}
-	if n < len(s.backlog) {
-		s.backlog = append(s.backlog[:0], s.backlog[n:]...)
-		if n > 0 && s.ending != saidAll {
-			s.bound(s.loop.writeTimeout) // it reads, if slowly
+	if s.backlog != nil {
+		n, err := s.write(s.backlog.rest())
+		if s.backlog = s.backlog.take(n); err != nil {
+			s.fail(err)
 		}
-		s.wakeWriters()
-		return
+		if s.backlog != nil {
+			if n > 0 && s.ending != saidAll {
+				s.bound(s.loop.writeTimeout) // it reads, if slowly
+			}
+			s.wakeWriters()
+			return
+		}
 	}
-	s.backlog = nil
 	s.flushing = false
 	if s.ending == notEnding {
 		s.stopTimer()
@@ -472,6 +475,7 @@ func (s *epollSocket) fail(err error) {
 	if s.failed == nil {
 		s.failed = err
 	}
+	s.backlog.free()
 	s.backlog = nil
 	s.wakeWriters()
 }
@@ -494,7 +498,7 @@ func (s *epollSocket) wakeWriters() {
 func (s *epollSocket) Buffered() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.backlog)
+	return s.backlog.size()
 }
 
 // Background returns nil: a Pong never waits.
@@ -514,7 +518,7 @@ func (s *epollSocket) Finish(wait time.Duration) {
 
 // sayAll tells the client that no more comes, if all that there was has gone. The caller holds mu.
 func (s *epollSocket) sayAll() {
-	if s.ending != lastWords || len(s.backlog) > 0 || s.fd < 0 || s.cork != nil && len(s.cork.output) > 0 {
+	if s.ending != lastWords || s.backlog != nil || s.fd < 0 || s.cork != nil && len(s.cork.output) > 0 {
 		return
 	}
 	s.ending = saidAll
@@ -543,8 +547,8 @@ func (s *epollSocket) stopTimer() {
 func (s *epollSocket) expire() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.backlog) > 0 && s.ending == notEnding {
-		s.fail(&socket.TimeoutError{After: s.loop.writeTimeout, Bytes: len(s.backlog)})
+	if s.backlog != nil && s.ending == notEnding {
+		s.fail(&socket.TimeoutError{After: s.loop.writeTimeout, Bytes: s.backlog.size()})
 	}
 	s.cut()
 }

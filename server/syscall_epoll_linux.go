@@ -5,6 +5,7 @@ package server
 import (
 	"net"
 	"net/netip"
+	"slices"
 	"syscall"
 	"unsafe"
 )
@@ -16,6 +17,9 @@ const blockingSize = 128 << 10
 
 func sysRead(fd int32, p []byte) (int, error) {
 	for {
+		if raceDetector {
+			return syscall.Read(int(fd), p)
+		}
 		n, _, errno := syscall.RawSyscall6(sysReceive, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), 0, 0, 0)
 		if errno == 0 {
 			return int(n), nil
@@ -27,7 +31,7 @@ func sysRead(fd int32, p []byte) (int, error) {
 }
 
 func sysWrite(fd int32, p []byte) (int, error) {
-	if len(p) > blockingSize {
+	if len(p) > blockingSize || raceDetector {
 		return syscall.Write(int(fd), p)
 	}
 	for {
@@ -48,6 +52,9 @@ func sysWritev(fd int32, a, b, c []byte) (int, error) {
 	}
 	if len(a)+len(b) == 0 {
 		return sysWrite(fd, c)
+	}
+	if raceDetector {
+		return sysWrite(fd, slices.Concat(a, b, c))
 	}
 	var pieces [3]syscall.Iovec
 	n := 0

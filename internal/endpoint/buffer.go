@@ -11,9 +11,9 @@ var (
 	frames = pool{size: frameBufferSize}
 
 	// assemblies lends buffers in which messages are assembled, and texts copied
-	// that are to be sent. They grow with what is in them; one that grew beyond
-	// what is common is not kept.
-	assemblies = pool{size: 4 << 10, max: 256 << 10}
+	// that are to be sent. They grow with what is in them; one that grew very large
+	// is not kept, the others until the garbage collector has found them unused.
+	assemblies = pool{size: 4 << 10, max: 4 << 20}
 )
 
 // frameBufferSize is how much of a frame is written at once.

@@ -237,8 +237,9 @@ func TestFrameByteByByte(t *testing.T) {
 	}
 }
 
-// Large buffers are not kept, neither those of messages that came nor those of
-// messages that were refused in the end (T-A15).
+// Large buffers are kept by no connection, and for others only as long as pools do
+// that, neither those of messages that came nor those of messages that were refused
+// in the end (T-A15).
 func TestLargeBuffersAreNotKept(t *testing.T) {
 	const size, connections = 512 << 10, 40
 	first := fromPeer(endpoint.Client, wire.Binary, strings.Repeat("x", size), false)

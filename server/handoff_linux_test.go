@@ -1,0 +1,65 @@
+//go:build !portable
+
+package server
+
+import (
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/fibersock/fibersock/wire"
+)
+
+// A handler that blocks is displaced from its loop, and counted only as long as it runs.
+func TestDisplacedHandlersAreCountedAsLongAsTheyRun(t *testing.T) {
+	const clients = 10
+	release := make(chan struct{})
+	var blocked, done sync.WaitGroup
+	blocked.Add(clients)
+	done.Add(clients)
+	s := &Server{Handler: Handler{Message: func(*Conn, wire.Opcode, []byte) {
+		blocked.Done()
+		<-release
+		done.Done()
+	}}}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error)
+	var clientEnds []net.Conn
+	go func() { served <- s.Serve(ln) }()
+	for range clients {
+		nc, err := net.Dial("tcp", ln.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		clientEnds = append(clientEnds, nc)
+		nc.Write([]byte(upgradeRequests["minimal"]))
+		nc.Write(wire.AppendFrame(nil, wire.Header{Fin: true, Opcode: wire.Binary, Masked: true}, nil))
+	}
+	blocked.Wait() // all are in their handlers at the same time
+	guard := s.epoll().guard
+	if n := guard.displaced.Load(); n < clients-int64(len(guard.pollers)) || n > clients {
+		t.Errorf("%d of %d handlers are displaced, on %d pollers", n, clients, len(guard.pollers))
+	}
+	close(release)
+	done.Wait()
+	for range 1000 {
+		if guard.displaced.Load() == 0 {
+			break
+		}
+		time.Sleep(time.Millisecond) // there is no event for that
+	}
+	if n := guard.displaced.Load(); n != 0 {
+		t.Errorf("%d handlers are displaced after all have returned", n)
+	}
+	for _, nc := range clientEnds {
+		nc.Close()
+	}
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	<-served
+}

@@ -142,6 +142,8 @@ type workspace struct {
 	current atomic.Pointer[epollSocket] // the connection at work
 	wait    func(fd uintptr) bool
 	failed  error // of epoll_wait
+
+	handedOn atomic.Bool // the watchdog has given its batch to another leader
 }
 
 // readSize is how much is read at once, in bytes; corkSize how much of the answers is collected.
@@ -169,6 +171,10 @@ func (p *poller) lead(w *workspace, generation uint64) {
 	p.leader.Store(w)
 	for {
 		if !p.work(w, generation) {
+			for !w.handedOn.Load() {
+				runtime.Gosched() // the watchdog is just reading it
+			}
+			w.handedOn.Store(false)
 			p.guard.displaced.Add(-1)
 			return
 		}
@@ -349,5 +355,6 @@ func (p *poller) replace(claim uint64) {
 	}
 	w := newWorkspace()
 	w.n = copy(w.batch[:], old.batch[claimIndex(claim)+1:old.n])
+	old.handedOn.Store(true)
 	go p.lead(w, generation)
 }

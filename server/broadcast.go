@@ -32,8 +32,17 @@ func Broadcast(to iter.Seq[*Conn], op wire.Opcode, p []byte) error {
 	return nil
 }
 
+// queueing is a transport that keeps what the client does not take.
+type queueing interface {
+	// Buffered returns how many bytes that is.
+	Buffered() int
+}
+
 // post sends m without waiting.
 func (c *Conn) post(m *endpoint.Prepared) {
+	if c.postAtOnce(m) {
+		return
+	}
 	box := c.outbox.Load()
 	if box == nil {
 		c.outbox.CompareAndSwap(nil, newOutbox())
@@ -47,6 +56,24 @@ func (c *Conn) post(m *endpoint.Prepared) {
 	if idle {
 		go c.empty(box)
 	}
+}
+
+// postAtOnce sends m if the transport, not this goroutine, does the waiting, and
+// nothing has to be sent before m. It reports whether it has, or need not.
+func (c *Conn) postAtOnce(m *endpoint.Prepared) bool {
+	t, ok := c.transport.(queueing)
+	if !ok {
+		return false
+	}
+	if box := c.outbox.Load(); box != nil && box.waiting.Load() > 0 {
+		return false
+	}
+	limit := orDefault(c.server.MaxBacklog, DefaultMaxBacklog)
+	if n := t.Buffered(); limit > 0 && n > 0 && n+m.Size() > limit {
+		go c.cut(&BacklogError{Max: limit})
+		return true
+	}
+	return c.endpoint.TrySendPrepared(m)
 }
 
 // empty sends what is in the outbox, as the one goroutine that does.

@@ -26,6 +26,7 @@ import (
 // A leader that was replaced touches nothing of its poller any more. A descriptor is closed by who runs its connection, under the socket's lock.
 type epollLoop struct {
 	writeTimeout time.Duration
+	maxBacklog   int // bytes; 0 or less: no limit
 	sockets      socketTable
 
 	mu      sync.Mutex // guards the rest

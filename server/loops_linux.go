@@ -5,7 +5,7 @@ package server
 import "net"
 
 // loops are the loops of a Server: TCP goes by epoll, all else by goroutines.
-type loops struct{ epoll epollLoop }
+type loops struct{ epoll *epollLoop } // made when it is needed
 
 // serve accepts connections of ln until it is closed.
 func (s *Server) serve(ln net.Listener) error {
@@ -32,7 +32,11 @@ func (s *Server) run(nc net.Conn, first func(*Conn) (rest []byte, more bool)) *C
 func (s *Server) epoll() *epollLoop {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	l := &s.loops.epoll
-	l.writeTimeout = orDefault(s.WriteTimeout, DefaultWriteTimeout)
-	return l
+	if s.loops.epoll == nil {
+		s.loops.epoll = &epollLoop{
+			writeTimeout: orDefault(s.WriteTimeout, DefaultWriteTimeout),
+			maxBacklog:   orDefault(s.MaxBacklog, DefaultMaxBacklog),
+		}
+	}
+	return s.loops.epoll
 }

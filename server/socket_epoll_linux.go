@@ -333,7 +333,7 @@ const largePayload = 8 << 10
 
 // take is WritePieces for a caller who holds mu.
 func (s *epollSocket) take(head, payload []byte) error {
-	for len(s.backlog) > maxWaiting && len(payload) > smallWrite && s.failed == nil {
+	for most := s.loop.maxBacklog; most > 0 && len(s.backlog) > most && len(payload) > smallWrite && s.failed == nil; {
 		s.awaitRoom()
 	}
 	if s.failed != nil {
@@ -353,9 +353,6 @@ func (s *epollSocket) take(head, payload []byte) error {
 	s.put(before, head, payload)
 	return s.failed
 }
-
-// maxWaiting is the backlog, in bytes, beyond which writers wait.
-const maxWaiting = DefaultMaxBacklog
 
 // put writes a, b and c, or keeps what the system does not take. The caller holds mu.
 func (s *epollSocket) put(a, b, c []byte) {
@@ -479,6 +476,13 @@ func (s *epollSocket) wakeWriters() {
 	if s.room != nil {
 		s.room.Broadcast()
 	}
+}
+
+// Buffered returns the size of the backlog, in bytes.
+func (s *epollSocket) Buffered() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.backlog)
 }
 
 // Background returns nil: a Pong never waits.

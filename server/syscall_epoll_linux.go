@@ -16,7 +16,7 @@ const blockingSize = 128 << 10
 
 func sysRead(fd int32, p []byte) (int, error) {
 	for {
-		n, _, errno := syscall.RawSyscall(syscall.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)))
+		n, _, errno := syscall.RawSyscall6(sysReceive, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), 0, 0, 0)
 		if errno == 0 {
 			return int(n), nil
 		}
@@ -31,7 +31,7 @@ func sysWrite(fd int32, p []byte) (int, error) {
 		return syscall.Write(int(fd), p)
 	}
 	for {
-		n, _, errno := syscall.RawSyscall(syscall.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)))
+		n, _, errno := syscall.RawSyscall6(sysSend, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), noSignal, 0, 0)
 		if errno == 0 {
 			return int(n), nil
 		}

@@ -159,6 +159,24 @@ func (e *Endpoint) SendPrepared(m *Prepared) error {
 	return e.ended(s.write(m.frame))
 }
 
+// TrySendPrepared is SendPrepared for a caller who does not wait: it reports
+// whether m was sent, or cannot be any more. It was not if another goroutine is
+// sending, or a message is under way in fragments.
+func (e *Endpoint) TrySendPrepared(m *Prepared) bool {
+	s := &e.sender
+	if !s.mu.TryLock() {
+		return false
+	}
+	defer s.unlock()
+	if s.sending() == nil {
+		if s.fragmenting {
+			return false
+		}
+		_ = s.write(m.frame) // the connection's end is reported where it is noticed
+	}
+	return true
+}
+
 // Ping sends a Ping with the given payload, at most 125 bytes (Section 5.5.2).
 func (e *Endpoint) Ping(payload []byte) error { return e.sendControl(wire.Ping, payload) }
 

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"runtime/debug"
 	"slices"
 	"sync"
 
@@ -34,7 +33,13 @@ type Upgraded struct {
 // (RFC 6455, Section 4.2). It returns what Run needs, but for Buffered. The error
 // is a *handshake.Error, with the HTTP status that the request should be refused
 // with: see handshake.AppendRefusal.
-func (s *Server) Upgrade(r *handshake.Request) (Upgraded, error) { return s.upgrade(r, nil) }
+func (s *Server) Upgrade(r *handshake.Request) (Upgraded, error) {
+	up, err := s.upgrade(r, nil)
+	if err != nil {
+		s.counters.count(func(st *Stats) { st.refused(refusal(err)) })
+	}
+	return up, err
+}
 
 // upgrade is Upgrade, with room for the response.
 func (s *Server) upgrade(r *handshake.Request, room []byte) (Upgraded, error) {
@@ -83,7 +88,7 @@ func (s *Server) accept(r *handshake.Request) (a handshake.Acceptance, err error
 func (s *Server) authorize(r *handshake.Request, a *handshake.Acceptance) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			s.report(&PanicError{Value: p, Stack: debug.Stack()})
+			s.caught(p)
 			err = &handshake.Error{Status: 500, Reason: "panic in Authorize"}
 		}
 	}()
@@ -174,6 +179,11 @@ const responseRoom = 512
 // at: a proxy may have taken it for a request, and the client for frames.
 func (c *Conn) refuse(err error) (more bool) {
 	refused := refusal(err)
+	c.phase.Store(endedPhase)
+	c.server.counters.count(func(st *Stats) {
+		st.Opening--
+		st.refused(refused)
+	})
 	c.server.report(&RefusedError{RemoteAddr: c.RemoteAddr(), Err: refused})
 	c.transport.Write(handshake.AppendRefusal(nil, refused))
 	c.transport.Finish(drainTime)
@@ -197,12 +207,13 @@ func (c *Conn) open(up Upgraded) (more bool) {
 	if c.handler.Serve != nil {
 		c.fiber = newFiber()
 	}
-	c.endpoint.Init(c.transport, endpoint.Config{
+	c.endpoint.Init(c.output(), endpoint.Config{
 		Role:       endpoint.Server,
 		Limits:     c.server.Limits,
 		Partial:    c.handler.Partial != nil && c.handler.Serve == nil,
 		Background: c.transport.Background(),
 	})
+	c.server.counters.count((*Stats).opened)
 	c.phase.Store(openPhase)
 	return c.begin()
 }

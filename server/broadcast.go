@@ -45,7 +45,7 @@ func (c *Conn) post(m *endpoint.Prepared) {
 	}
 	box := c.outbox.Load()
 	if box == nil {
-		c.outbox.CompareAndSwap(nil, newOutbox())
+		c.outbox.CompareAndSwap(nil, newOutbox(&c.server.counters))
 		box = c.outbox.Load()
 	}
 	limit := orDefault(c.server.MaxBacklog, DefaultMaxBacklog)
@@ -91,7 +91,8 @@ func (c *Conn) empty(box *outbox) {
 
 // outbox holds what has been broadcast to a connection and not been written.
 type outbox struct {
-	waiting atomic.Int64 // messages in queue or being written; changed under mu
+	waiting  atomic.Int64 // messages in queue or being written; changed under mu
+	counters *counters
 
 	mu        sync.Mutex // guards the rest
 	done      sync.Cond  // a message has been written
@@ -101,8 +102,8 @@ type outbox struct {
 	delivered uint64 // messages that were ever sent
 }
 
-func newOutbox() *outbox {
-	box := new(outbox)
+func newOutbox(n *counters) *outbox {
+	box := &outbox{counters: n}
 	box.done.L = &box.mu
 	return box
 }
@@ -117,6 +118,7 @@ func (b *outbox) put(m *endpoint.Prepared, limit int) (idle, over bool) {
 	}
 	b.queue = append(b.queue, m)
 	b.bytes += m.Size()
+	b.counters.backlogged(m.Size())
 	b.waiting.Add(1)
 	idle, b.running = !b.running, true
 	return idle, false
@@ -141,6 +143,7 @@ func (b *outbox) sent(m *endpoint.Prepared) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.bytes -= m.Size()
+	b.counters.backlogged(-m.Size())
 	b.delivered++
 	b.waiting.Add(-1)
 	b.done.Broadcast()

@@ -38,6 +38,10 @@ type Conn struct {
 	fragments fragments
 	watch     watch
 	holders   atomic.Int32 // loop and fiber; the last removes the connection
+
+	lane     *lane
+	received tally // since the lane was told last
+	unsent   int64 // of output: payload bytes of a frame that are still to be written
 }
 
 // The phases of a connection's life.

@@ -2,7 +2,6 @@ package server
 
 import (
 	"errors"
-	"runtime/debug"
 
 	"github.com/fibersock/fibersock/handshake"
 	"github.com/fibersock/fibersock/internal/endpoint"
@@ -39,8 +38,12 @@ func (c *Conn) receive(b []byte) (rest []byte, more bool) {
 		case endpoint.Message:
 			c.message(ev)
 		case endpoint.Partial:
+			c.received.piece(len(ev.Payload), ev.Final)
 			c.handler.Partial(c, ev.Opcode, ev.Payload, ev.Final)
-		case endpoint.Ping, endpoint.Pong: // answered, and counted as a sign of life
+		case endpoint.Ping: // it has been answered
+			c.received.pings++
+		case endpoint.Pong: // one more sign of life
+			c.received.pongs++
 		case endpoint.Closing, endpoint.Failed:
 			c.finish()
 			return nil, false
@@ -54,6 +57,7 @@ func (c *Conn) takesMore() bool { return c.fiber == nil || c.fiber.hasRoom() }
 
 // message hands on a whole message.
 func (c *Conn) message(ev endpoint.Event) {
+	c.received.piece(len(ev.Payload), true)
 	switch {
 	case c.fiber != nil:
 		c.fiber.deliver(ev.Opcode, ev.Payload)
@@ -85,8 +89,7 @@ func (c *Conn) begin() (more bool) {
 // panicked fails the connection because a handler panicked. What the handler
 // said is nothing for the client.
 func (c *Conn) panicked(value any) (more bool) {
-	err := &PanicError{Value: value, Stack: debug.Stack()}
-	c.server.report(err)
+	err := c.server.caught(value)
 	if c.phase.Load() == openingPhase {
 		return c.refuse(&handshake.Error{Status: 500, Reason: "panic in the opening handshake"})
 	}
@@ -101,6 +104,8 @@ func (c *Conn) finish() {
 	if !c.phase.CompareAndSwap(openPhase, endedPhase) {
 		return
 	}
+	c.tellReceived()
+	c.server.counters.count(func(st *Stats) { st.ended(&c.endpoint) })
 	c.transport.Finish(drainTime)
 	if c.fiber != nil {
 		c.fiber.end()
@@ -119,7 +124,7 @@ func (c *Conn) finish() {
 func (c *Conn) protect(f func()) {
 	defer func() {
 		if p := recover(); p != nil {
-			c.server.report(&PanicError{Value: p, Stack: debug.Stack()})
+			c.server.caught(p)
 		}
 	}()
 	f()
@@ -130,7 +135,9 @@ func (c *Conn) protect(f func()) {
 func (c *Conn) lost(err error) {
 	switch c.phase.Load() {
 	case openingPhase:
-		if why := c.endpoint.Err(); why != nil {
+		why := c.endpoint.Err()
+		c.server.counters.count(func(st *Stats) { st.unfinished(why) })
+		if why != nil {
 			c.server.report(&RefusedError{RemoteAddr: c.RemoteAddr(), Err: why})
 		}
 	case openPhase:

@@ -5,6 +5,7 @@ import (
 	"iter"
 	"log"
 	"net"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -105,6 +106,8 @@ type Server struct {
 
 	tick atomic.Int64 // the clock of housekeeping.go
 
+	counters counters
+
 	loops loops
 }
 
@@ -175,6 +178,7 @@ func (s *Server) newConn(t transport) *Conn {
 	c := &Conn{server: s, transport: t}
 	c.watch.alive(s.tick.Load())
 	c.holders.Store(1)
+	s.counters.begun(c)
 	s.addConn(c)
 	return c
 }
@@ -227,6 +231,15 @@ func (s *Server) Conns() iter.Seq[*Conn] {
 			}
 		}
 	}
+}
+
+// caught reports a panic of a handler, from the deferred function that has
+// recovered it.
+func (s *Server) caught(value any) *PanicError {
+	err := &PanicError{Value: value, Stack: debug.Stack()}
+	s.counters.count(func(st *Stats) { st.Panics++ })
+	s.report(err)
+	return err
 }
 
 // report tells Log, or the standard logger.

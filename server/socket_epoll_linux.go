@@ -87,6 +87,7 @@ func (l *epollLoop) add(fd int, addrs addrPair, open func(transport) *Conn, firs
 	s := &epollSocket{loop: l, poller: p, fd: int32(fd), remote: addrs.remote, local: addrs.local, ended: ended}
 	s.state.Store(running)
 	s.conn = open(s)
+	s.conn.lane = p.lane
 	if first != nil {
 		if rest, more := first(s.conn); !more {
 			s.drain()
@@ -211,6 +212,7 @@ func (s *epollSocket) work(w *workspace) {
 	s.cork = w
 	s.mu.Unlock()
 	rest, more := s.conn.receive(b)
+	s.conn.tellReceived()
 	s.uncork()
 	switch {
 	case !more:
@@ -226,6 +228,9 @@ func (s *epollSocket) finish(err error) {
 	s.mu.Lock()
 	if s.ending == saidAll {
 		err = nil // it was wanted
+	}
+	if late, ok := s.failed.(*socket.TimeoutError); ok {
+		err = late // the rest is only what came of that
 	}
 	s.loop.sockets.remove(s.fd)
 	syscall.Close(int(s.fd))
@@ -314,31 +319,53 @@ func (s *epollSocket) takeRest() []byte {
 // Write takes all of p, or fails. While the connection is at work p is collected; else the system gets it, and what it does
 // not take waits in the backlog. If that is full, Write waits too.
 func (s *epollSocket) Write(p []byte) (int, error) {
-	if err := s.WritePieces(nil, p); err != nil {
+	s.mu.Lock()
+	err := s.awaitTurn(len(p))
+	if err == nil {
+		err = s.take(nil, p)
+	}
+	s.mu.Unlock()
+	if err != nil {
 		return 0, err
 	}
 	return len(p), nil
 }
 
-// WritePieces is Write for a frame in two pieces. A large payload goes to the system from where it is.
+// WritePieces is Write for a frame, which may come in two pieces. A large payload goes to the system from where it is.
 func (s *epollSocket) WritePieces(head, payload []byte) error {
 	s.mu.Lock()
-	err := s.take(head, payload)
+	err := s.awaitTurn(len(payload))
+	if err == nil {
+		s.count(head, payload)
+		err = s.take(head, payload)
+	}
 	s.mu.Unlock()
 	return err
+}
+
+// awaitTurn waits until the backlog has room for n bytes. The error is why nothing can be written. The caller holds mu.
+func (s *epollSocket) awaitTurn(n int) error {
+	for most := s.loop.maxBacklog; most > 0 && len(s.backlog) > most && n > smallWrite && s.failed == nil; {
+		s.awaitRoom()
+	}
+	return s.failed
+}
+
+// count counts a frame: with what else is collected, or at once. The caller holds mu.
+func (s *epollSocket) count(head, payload []byte) {
+	first, n := frameOf(head, payload)
+	if s.cork != nil {
+		s.cork.sent.frame(first, n)
+	} else {
+		s.conn.lane.sent.frame(first, n)
+	}
 }
 
 // largePayload is from which size on, in bytes, a payload is not copied if that can be helped.
 const largePayload = 8 << 10
 
-// take is WritePieces for a caller who holds mu.
+// take collects, writes or keeps what there are two pieces of. The caller holds mu.
 func (s *epollSocket) take(head, payload []byte) error {
-	for most := s.loop.maxBacklog; most > 0 && len(s.backlog) > most && len(payload) > smallWrite && s.failed == nil; {
-		s.awaitRoom()
-	}
-	if s.failed != nil {
-		return s.failed
-	}
 	if s.cork != nil && len(s.backlog) == 0 && len(payload) < largePayload {
 		if out := s.cork.output; len(out)+len(head)+len(payload) <= cap(out) {
 			s.cork.output = append(append(out, head...), payload...)
@@ -376,7 +403,7 @@ func (s *epollSocket) put(a, b, c []byte) {
 // keep adds p to the backlog. The caller holds mu.
 func (s *epollSocket) keep(p []byte) {
 	first := len(s.backlog) == 0
-	s.backlog = append(s.backlog, p...)
+	s.setBacklog(append(s.backlog, p...))
 	if len(s.backlog) > chokedAt && s.ending == notEnding {
 		s.hush(quietBacklog, 0)
 	}
@@ -387,6 +414,12 @@ func (s *epollSocket) keep(p []byte) {
 		}
 		s.bound(s.loop.writeTimeout)
 	}
+}
+
+// setBacklog changes the backlog. The caller holds mu.
+func (s *epollSocket) setBacklog(b []byte) {
+	s.loop.counters.backlogged(len(b) - len(s.backlog))
+	s.backlog = b
 }
 
 // write writes as much of p as the system takes. The caller holds mu.
@@ -416,14 +449,14 @@ func (s *epollSocket) flush() {
 		s.fail(err)
 	}
 	if n < len(s.backlog) {
-		s.backlog = append(s.backlog[:0], s.backlog[n:]...)
+		s.setBacklog(append(s.backlog[:0], s.backlog[n:]...))
 		if n > 0 && s.ending != saidAll {
 			s.bound(s.loop.writeTimeout) // it reads, if slowly
 		}
 		s.wakeWriters()
 		return
 	}
-	s.backlog = nil
+	s.setBacklog(nil)
 	s.flushing = false
 	if s.ending == notEnding {
 		s.stopTimer()
@@ -446,7 +479,11 @@ func (s *epollSocket) uncork() {
 // uncorked writes what was collected until now. The caller holds mu.
 func (s *epollSocket) uncorked() {
 	w := s.cork
-	if w == nil || len(w.output) == 0 {
+	if w == nil {
+		return
+	}
+	s.conn.lane.sent.add(&w.sent)
+	if len(w.output) == 0 {
 		return
 	}
 	if s.failed == nil && s.fd >= 0 {
@@ -460,7 +497,7 @@ func (s *epollSocket) fail(err error) {
 	if s.failed == nil {
 		s.failed = err
 	}
-	s.backlog = nil
+	s.setBacklog(nil)
 	s.wakeWriters()
 }
 

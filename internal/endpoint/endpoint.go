@@ -68,7 +68,7 @@ type Config struct {
 
 // PieceWriter is a writer that takes a frame in two pieces, header and payload,
 // under the same rules as Write: an endpoint that does not mask copies nothing
-// then.
+// then. head is empty if all of the frame is in payload.
 type PieceWriter interface {
 	io.Writer
 	WritePieces(head, payload []byte) error

@@ -35,10 +35,11 @@ const (
 )
 
 type receiver struct {
-	role   Role
-	phase  phase
-	pieces bool // Config.Partial
-	limits Limits
+	role      Role
+	phase     phase
+	pieces    bool   // Config.Partial
+	fragments uint32 // data frames that were only a part of a message, since TakeFragments
+	limits    Limits
 
 	// The header under way, if it came in parts.
 	head    [wire.MaxHeaderSize]byte
@@ -224,6 +225,18 @@ func (r *receiver) begin(h wire.Header) {
 	}
 	r.message.size += h.Length
 	r.message.fragments++
+	if !h.Fin || h.Opcode == wire.Continuation {
+		r.fragments++
+	}
+}
+
+// TakeFragments returns how many data frames have begun, since it was called
+// last, that are only a part of a message. It belongs to the goroutine that
+// receives.
+func (e *Endpoint) TakeFragments() uint32 {
+	n := e.receiver.fragments
+	e.receiver.fragments = 0
+	return n
 }
 
 // payload takes what b holds of the payload of the frame under way and returns

@@ -20,6 +20,7 @@ type sender struct {
 	background func(func())              // Config.Background
 	keys       *rand.ChaCha8             // masking keys; nil for a server
 	state      atomic.Uint32             // a State; read by anybody, written under mu, but see closeFor
+	sentClose  atomic.Uint32             // the Close that has been sent: see SentClose; written under mu
 	failed     atomic.Pointer[LostError] // the write that failed; nothing can be written after it
 	lost       atomic.Pointer[LostError] // what Lost was told
 
@@ -156,7 +157,7 @@ func (e *Endpoint) SendPrepared(m *Prepared) error {
 	if err := s.sending(); err != nil {
 		return e.ended(err)
 	}
-	return e.ended(s.write(m.frame))
+	return e.ended(s.writePrepared(m))
 }
 
 // TrySendPrepared is SendPrepared for a caller who does not wait: it reports
@@ -172,7 +173,7 @@ func (e *Endpoint) TrySendPrepared(m *Prepared) bool {
 		if s.fragmenting {
 			return false
 		}
-		_ = s.write(m.frame) // the connection's end is reported where it is noticed
+		_ = s.writePrepared(m) // the connection's end is reported where it is noticed
 	}
 	return true
 }
@@ -231,6 +232,14 @@ func (s *sender) writeFrame(h wire.Header, p []byte) error {
 		}
 		b = b[:0]
 	}
+}
+
+// writePrepared writes m. The caller holds mu.
+func (s *sender) writePrepared(m *Prepared) error {
+	if s.pieces != nil {
+		return s.wrote(s.pieces.WritePieces(nil, m.frame))
+	}
+	return s.write(m.frame)
 }
 
 // write writes b. If that fails, the peer may have half a frame, and the

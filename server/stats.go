@@ -47,8 +47,8 @@ type Refused struct {
 
 // Ended is how many connections have ended, by how they did.
 type Ended struct {
-	ByClient uint64 // the client's Close was the first, or crossed ours
-	ByServer uint64 // the server's Close was the first and was answered; or CloseNow
+	ByClient uint64 // the client's Close came first
+	ByServer uint64 // the server's Close was sent first, and one of the client came; or CloseNow
 	Failed   uint64 // the client broke a rule or a limit, or a handler panicked: a FailError
 	Lost     uint64 // without a closing handshake, timeouts included: a LostError
 }
@@ -94,6 +94,10 @@ type Timeouts struct {
 }
 
 // Stats returns the server's statistics. It may be called at any time, from any
-// goroutine, and takes no time that depends on the number of connections. A
-// program that wants to be told of single events has the Handler and Log.
+// goroutine, and takes no time that depends on the number of connections. As a
+// variable of package expvar:
+//
+//	expvar.Publish("websocket", expvar.Func(func() any { return s.Stats() }))
+//
+// Of single events the Handler and Log are told; examples/metrics has both.
 func (s *Server) Stats() Stats { return s.counters.stats() }

@@ -137,8 +137,8 @@ func (s *Server) Run(nc net.Conn, up Upgraded) error {
 
 // adopt opens a connection whose opening handshake somebody else has made.
 func (c *Conn) adopt(up Upgraded) (more bool) {
-	c.watch.enter(c.server.tick.Load())
-	defer func() { c.watch.leave(c.server.tick.Load()) }()
+	c.watch.enter(c.server.clock.now())
+	defer func() { c.watch.leave(c.server.clock.now()) }()
 	return c.open(up)
 }
 

@@ -40,6 +40,7 @@ type queueing interface {
 
 // post sends m without waiting.
 func (c *Conn) post(m *endpoint.Prepared) {
+	c.traffic()
 	if c.postAtOnce(m) {
 		return
 	}

@@ -37,6 +37,7 @@ type Conn struct {
 
 	fragments fragments
 	watch     watch
+	place     int32        // in Server.conns, guarded by its lock
 	holders   atomic.Int32 // loop and fiber; the last removes the connection
 
 	lane     *lane
@@ -89,6 +90,7 @@ func (c *Conn) SendJSON(v any) error {
 // beforeSend sees to the order of messages: those that were broadcast before
 // come first, and a message in fragments is not interrupted.
 func (c *Conn) beforeSend() error {
+	c.traffic()
 	if c.fragments.open.Load() && c.State() == Open { // else the engine says why not
 		return ErrMessageUnfinished
 	}
@@ -132,6 +134,7 @@ func (c *Conn) SendFragment(op wire.Opcode, p []byte, final bool) error {
 	} else if op != wire.Continuation && op != f.message.Opcode() {
 		return ErrMessageUnfinished
 	}
+	c.traffic()
 	err := f.message.Send(p, final)
 	f.open.Store(f.message.Began() && !f.message.Done())
 	if !f.open.Load() {

@@ -14,12 +14,12 @@ import (
 
 // receive takes bytes from the loop; see loop.go.
 func (c *Conn) receive(b []byte) (rest []byte, more bool) {
-	c.watch.enter(c.server.tick.Load())
+	c.watch.enter(c.server.clock.now())
 	defer func() {
 		if p := recover(); p != nil {
 			rest, more = nil, c.panicked(p)
 		}
-		c.watch.leave(c.server.tick.Load())
+		c.watch.leave(c.server.clock.now())
 	}()
 	if c.phase.Load() == openingPhase {
 		if b, more = c.handshake(b); !more || c.phase.Load() == openingPhase {
@@ -32,6 +32,7 @@ func (c *Conn) receive(b []byte) (rest []byte, more bool) {
 		}
 		ev, n := c.endpoint.Receive(b)
 		b = b[n:]
+		c.follow(ev.Kind)
 		switch ev.Kind {
 		case endpoint.None:
 			return nil, true
@@ -44,6 +45,7 @@ func (c *Conn) receive(b []byte) (rest []byte, more bool) {
 			c.received.pings++
 		case endpoint.Pong: // one more sign of life
 			c.received.pongs++
+			c.answered(ev.Payload)
 		case endpoint.Closing, endpoint.Failed:
 			c.finish()
 			return nil, false

@@ -91,6 +91,8 @@ type Timeouts struct {
 	Write     uint64 // WriteTimeout
 	Close     uint64 // CloseTimeout
 	Pong      uint64 // PongTimeout
+	Idle      uint64 // IdleTimeout; they are in Ended.ByServer, if the client answers
+	Assembly  uint64 // AssemblyTimeout; they are in Ended.Failed
 }
 
 // Stats returns the server's statistics. It may be called at any time, from any

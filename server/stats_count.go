@@ -216,6 +216,9 @@ func (st *Stats) ended(e *endpoint.Endpoint) {
 		}
 	case *FailError:
 		st.Ended.Failed++
+		if late, ok := err.Err.(*silence); ok {
+			st.Timeouts.count(late)
+		}
 	case *LostError:
 		st.Ended.Lost++
 		st.because(err)
@@ -236,23 +239,22 @@ func (st *Stats) because(err error) {
 	case *BacklogError:
 		st.Cut++
 	case *silence:
-		if count := st.Timeouts.of(cause.option); count != nil {
-			*count++
-		}
+		st.Timeouts.count(cause)
 	}
 }
 
-// of returns the number for an option of Server, nil if there is none.
-func (t *Timeouts) of(option string) *uint64 {
-	switch option {
+// count counts a timeout of a client of which something did not come.
+func (t *Timeouts) count(late *silence) {
+	switch late.option {
 	case "HandshakeTimeout":
-		return &t.Handshake
+		t.Handshake++
 	case "CloseTimeout":
-		return &t.Close
+		t.Close++
 	case "PongTimeout":
-		return &t.Pong
+		t.Pong++
+	case "AssemblyTimeout":
+		t.Assembly++
 	}
-	return nil
 }
 
 // of returns the number for a status code that may stand in a Close, or for

@@ -264,7 +264,7 @@ func TestStatsOfPongTimeout(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		r := start(t, &server.Server{PingInterval: 40 * time.Millisecond, PongTimeout: 40 * time.Millisecond})
 		p := r.open(t)
-		p.want(`ping ""`)
+		p.wantHeartbeat()
 		p.wantEnd()
 		p.nc.Close()
 		got := r.atRest(t)

@@ -109,3 +109,48 @@ func TestHeartbeatsOfManyAreSpread(t *testing.T) {
 		}
 	})
 }
+
+// A client that takes its time to read what was sent cannot be heard meanwhile, and
+// is not to blame for that: not for silence, and not for the other half of a message
+// that it has sent long ago.
+func TestClientThatReadsSlowlyIsNotSilent(t *testing.T) {
+	eachLoop(t, func(t *testing.T, start starter) {
+		const size = 32 << 20 // more than the system takes
+		const short = 100 * time.Millisecond
+		rec := newRecorder(t)
+		h := rec.handler()
+		h.Message = func(c *server.Conn, op wire.Opcode, p []byte) {
+			rec.message(c, op, p)
+			if string(p) == "go" {
+				c.Send(wire.Binary, make([]byte, size))
+			}
+		}
+		handlers := map[string]*server.Handler{"/": &h, "/other": {}}
+		s := start(t, &server.Server{Handlers: handlers, PingInterval: short, PongTimeout: short, AssemblyTimeout: short})
+		p := s.open(t)
+		p.send(text("go") + fragment(wire.Text, "Hel", false))
+		other := s.openAs(t, "/other")
+		for range 3 { // so that time passes
+			other.send(frame(wire.Pong, other.heartbeat()))
+		}
+		other.nc.Close()
+		p.send(fragment(wire.Continuation, "lo", true))
+		for {
+			f, err := p.next()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if f.Opcode == wire.Binary {
+				break
+			}
+		}
+		for _, want := range []string{`text "go"`, `text "Hello"`} {
+			for got := ""; got != want; {
+				got = result(t, rec.lines)
+				if got == "lost" || got == "failed 1008" {
+					t.Fatalf("the handler was told %s: %v", got, rec.failure())
+				}
+			}
+		}
+	})
+}

@@ -203,6 +203,7 @@ func (r *round) inspectOpen(c *Conn, behind bool) {
 		return
 	}
 	busy := behind || w.busy.get() != 0
+	unfinished := w.unfinished.get()
 	if busy && r.idle > 0 {
 		w.data.set(r.now)
 	}
@@ -216,8 +217,10 @@ func (r *round) inspectOpen(c *Conn, behind bool) {
 	case r.over(w.data.get(), r.idle) && c.buffered() == 0:
 		w.dismissed = true
 		go r.closeIdle(c)
-	case busy:
-	case r.assembly > 0 && r.unfinished(w):
+	case busy || r.assembly == 0 || unfinished == 0:
+	case r.choked(c):
+		w.unfinished.replace(unfinished, r.now)
+	case r.over(unfinished, r.assembly):
 		w.dismissed, w.failed = true, true
 		go c.failLate(&silence{"no end of a message, nor 64 KiB more of it,", orDefault(r.AssemblyTimeout, DefaultAssemblyTimeout), "AssemblyTimeout"})
 	}
@@ -226,12 +229,6 @@ func (r *round) inspectOpen(c *Conn, behind bool) {
 // withJitter returns a lifetime that is up to a tenth shorter or longer.
 func withJitter(lifetime int32) int32 {
 	return lifetime - lifetime/10 + rand.Int32N(2*(lifetime/10)+1)
-}
-
-// unfinished reports whether the rest of a message is overdue.
-func (r *round) unfinished(w *watch) bool {
-	since := w.unfinished.get()
-	return since != 0 && r.over(since, r.assembly)
 }
 
 // overdue looks after a connection in the closing handshake. It reports whether
@@ -272,6 +269,8 @@ func (r *round) inspectPulse(c *Conn) {
 		w.pinged = 0
 	}
 	switch {
+	case w.pinged != 0 && r.choked(c):
+		w.seen.set(r.now)
 	case w.pinged != 0 && r.pong > 0 && r.now.since(w.pinged) >= r.pong:
 		go c.cut(&silence{"no sign of life after a Ping", orDefault(r.PongTimeout, DefaultPongTimeout), "PongTimeout"})
 	case w.pinged == 0 && r.over(seen, r.ping) && r.beats > 0:
@@ -299,6 +298,13 @@ func (c *Conn) failLate(why error) {
 		c.fiber.end()
 	}
 	c.transport.Finish(drainTime)
+}
+
+// choked reports whether nothing is read from a client because it does not take
+// what is for it. It is WriteTimeout that ends that.
+func (r *round) choked(c *Conn) bool {
+	t, ok := c.transport.(interface{ Choked() bool })
+	return ok && orDefault(r.WriteTimeout, DefaultWriteTimeout) > 0 && t.Choked()
 }
 
 // buffered returns how many bytes wait for a client that does not read.

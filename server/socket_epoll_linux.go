@@ -522,6 +522,13 @@ func (s *epollSocket) Buffered() int {
 	return len(s.backlog)
 }
 
+// Choked reports whether nothing is read, because the client does not take what is for it.
+func (s *epollSocket) Choked() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.quiet&quietBacklog != 0
+}
+
 // Background returns nil: a Pong never waits.
 func (s *epollSocket) Background() func(func()) { return nil }
 

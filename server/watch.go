@@ -51,6 +51,9 @@ func (m *moment) set(t tick) {
 	}
 }
 
+// replace notes t, unless another moment than old has been noted.
+func (m *moment) replace(old, t tick) { m.at.CompareAndSwap(uint32(old), uint32(t)) }
+
 // watch is what is known of a connection's signs of life.
 type watch struct {
 	busy moment // since when a handler has been running: nothing can be read meanwhile; 0 if none
@@ -128,7 +131,7 @@ func (c *Conn) follow(kind endpoint.Kind) {
 // excuse moves on, by the tick that has passed, since when the rest of a message
 // is awaited: it may have come, but the program was not ready for it.
 func (w *watch) excuse() {
-	if t := w.unfinished.at.Load(); t != 0 && t+1 != 0 {
-		w.unfinished.at.CompareAndSwap(t, t+1)
+	if t := w.unfinished.get(); t != 0 && t+1 != 0 {
+		w.unfinished.replace(t, t+1)
 	}
 }

@@ -210,6 +210,7 @@ func TestUnfinishedMessageEndsTheConnectionOverSockets(t *testing.T) {
 	for name, client := range clients {
 		for style, serve := range map[string]bool{"handler": false, "Serve": true} {
 			t.Run(name+", "+style, func(t *testing.T) {
+				t.Parallel() // they wait for real
 				eachLoop(t, func(t *testing.T, start starter) {
 					rec := newRecorder(t)
 					h := rec.handler()

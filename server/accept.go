@@ -8,7 +8,6 @@ import (
 	"sync"
 
 	"github.com/fibersock/fibersock/handshake"
-	"github.com/fibersock/fibersock/internal/endpoint"
 )
 
 // Upgraded is a connection whose opening handshake is done, or as good as done.
@@ -146,27 +145,29 @@ func (c *Conn) adopt(up Upgraded) (more bool) {
 // that came after it, and whether the connection goes on.
 func (c *Conn) handshake(b []byte) (rest []byte, more bool) {
 	var parser handshake.RequestParser // most requests come whole
-	if c.opening != nil {
-		parser = *c.opening
+	if more := c.more.Load(); more != nil {
+		parser = *more.opening
 	}
 	r, n, err := parser.Parse(b)
 	if err != nil {
 		return nil, c.refuse(err)
 	}
 	if r == nil {
-		if c.opening == nil {
-			c.opening = new(handshake.RequestParser)
+		kept := c.reserve()
+		if kept.opening == nil {
+			kept.opening = new(handshake.RequestParser)
 		}
-		*c.opening = parser
+		*kept.opening = parser
 		return nil, true
 	}
-	c.opening = nil
+	c.more.Store(nil) // there is nothing else in it yet
 	room := responses.Get().(*[responseRoom]byte)
 	defer responses.Put(room)
 	up, err := c.server.upgrade(r, room[:0])
 	if err != nil {
 		return nil, c.refuse(err)
 	}
+	c.head, up.Request = r.Text(), nil
 	return b[n:], c.open(up)
 }
 
@@ -199,7 +200,10 @@ func (c *Conn) open(up Upgraded) (more bool) {
 			return false
 		}
 	}
-	c.request, c.subprotocol = up.Request, up.Subprotocol
+	if up.Request != nil || up.Subprotocol != "" {
+		more := c.reserve()
+		more.request, more.subprotocol = up.Request, up.Subprotocol
+	}
 	c.handler = c.server.handler(c.Path())
 	if c.handler == nil {
 		c.handler = &c.server.Handler
@@ -207,12 +211,8 @@ func (c *Conn) open(up Upgraded) (more bool) {
 	if c.handler.Serve != nil {
 		c.fiber = newFiber()
 	}
-	c.endpoint.Init(c.output(), endpoint.Config{
-		Role:       endpoint.Server,
-		Limits:     c.server.Limits,
-		Partial:    c.handler.Partial != nil && c.handler.Serve == nil,
-		Background: c.transport.Background(),
-	})
+	partial := c.handler.Partial != nil && c.handler.Serve == nil
+	c.endpoint.Init(c.output(), c.server.terms(partial, c.transport.Background()))
 	c.server.counters.count((*Stats).opened)
 	c.phase.Store(openPhase)
 	return c.begin()

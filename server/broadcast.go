@@ -44,10 +44,11 @@ func (c *Conn) post(m *endpoint.Prepared) {
 	if c.postAtOnce(m) {
 		return
 	}
-	box := c.outbox.Load()
+	box := c.outbox()
 	if box == nil {
-		c.outbox.CompareAndSwap(nil, newOutbox(&c.server.counters))
-		box = c.outbox.Load()
+		more := c.reserve()
+		more.outbox.CompareAndSwap(nil, newOutbox(&c.server.counters))
+		box = more.outbox.Load()
 	}
 	limit := orDefault(c.server.MaxBacklog, DefaultMaxBacklog)
 	idle, over := box.put(m, limit)
@@ -66,7 +67,7 @@ func (c *Conn) postAtOnce(m *endpoint.Prepared) bool {
 	if !ok {
 		return false
 	}
-	if box := c.outbox.Load(); box != nil && box.waiting.Load() > 0 {
+	if box := c.outbox(); box != nil && box.waiting.Load() > 0 {
 		return false
 	}
 	limit := orDefault(c.server.MaxBacklog, DefaultMaxBacklog)

@@ -15,7 +15,9 @@ import (
 // receive takes bytes from the loop; see loop.go.
 func (c *Conn) receive(b []byte) (rest []byte, more bool) {
 	c.watch.enter(c.server.clock.now())
+	var received tally
 	defer func() {
+		c.count(&received)
 		if p := recover(); p != nil {
 			rest, more = nil, c.panicked(p)
 		}
@@ -37,16 +39,18 @@ func (c *Conn) receive(b []byte) (rest []byte, more bool) {
 		case endpoint.None:
 			return nil, true
 		case endpoint.Message:
+			received.piece(len(ev.Payload), true)
 			c.message(ev)
 		case endpoint.Partial:
-			c.received.piece(len(ev.Payload), ev.Final)
+			received.piece(len(ev.Payload), ev.Final)
 			c.handler.Partial(c, ev.Opcode, ev.Payload, ev.Final)
 		case endpoint.Ping: // it has been answered
-			c.received.pings++
+			received.pings++
 		case endpoint.Pong: // one more sign of life
-			c.received.pongs++
+			received.pongs++
 			c.answered(ev.Payload)
 		case endpoint.Closing, endpoint.Failed:
+			c.count(&received)
 			c.finish()
 			return nil, false
 		}
@@ -59,7 +63,6 @@ func (c *Conn) takesMore() bool { return c.fiber == nil || c.fiber.hasRoom() }
 
 // message hands on a whole message.
 func (c *Conn) message(ev endpoint.Event) {
-	c.received.piece(len(ev.Payload), true)
 	switch {
 	case c.fiber != nil:
 		c.fiber.deliver(ev.Opcode, ev.Payload)
@@ -106,7 +109,6 @@ func (c *Conn) finish() {
 	if !c.phase.CompareAndSwap(openPhase, endedPhase) {
 		return
 	}
-	c.tellReceived()
 	c.server.counters.count(func(st *Stats) { st.ended(&c.endpoint) })
 	c.transport.Finish(drainTime)
 	if c.fiber != nil {

@@ -91,7 +91,6 @@ func (l *goroutineLoop) serveOne(nc net.Conn, open func(transport) *Conn, first 
 func receiveAll(c *Conn, b []byte) (more bool) {
 	for more = true; len(b) > 0 && more; {
 		b, more = c.receive(b)
-		c.tellReceived()
 		if more && c.fiber != nil {
 			c.fiber.awaitRoom()
 		}

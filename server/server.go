@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/fibersock/fibersock/handshake"
@@ -148,6 +149,9 @@ type Server struct {
 
 	counters counters
 
+	// What the engine is told, by whether pieces are wanted and writing may wait.
+	engines [2][2]atomic.Pointer[endpoint.Terms]
+
 	loops loops
 }
 
@@ -220,6 +224,29 @@ func (s *Server) newConn(t transport) *Conn {
 	s.counters.begun(c)
 	s.addConn(c)
 	return c
+}
+
+// terms returns the terms of the server's endpoints. background is that of their
+// transports, for which there are two possibilities: see loop.go.
+func (s *Server) terms(partial bool, background func(func())) *endpoint.Terms {
+	const no, yes = 0, 1
+	pieces, waits := no, no
+	if partial {
+		pieces = yes
+	}
+	if background != nil {
+		waits = yes
+	}
+	shared := &s.engines[pieces][waits]
+	if shared.Load() == nil {
+		shared.CompareAndSwap(nil, endpoint.NewTerms(endpoint.Config{
+			Role:       endpoint.Server,
+			Limits:     s.Limits,
+			Partial:    partial,
+			Background: background,
+		}))
+	}
+	return shared.Load()
 }
 
 func (s *Server) addConn(c *Conn) {

@@ -212,7 +212,6 @@ func (s *epollSocket) work(w *workspace) {
 	s.cork = w
 	s.mu.Unlock()
 	rest, more := s.conn.receive(b)
-	s.conn.tellReceived()
 	s.uncork()
 	switch {
 	case !more:

@@ -304,11 +304,10 @@ func (t *tally) piece(payload int, last bool) {
 	}
 }
 
-// tellReceived tells the lane what has been received. It is called by whoever
-// calls receive, afterwards.
-func (c *Conn) tellReceived() {
-	c.received.fragments = c.endpoint.TakeFragments()
-	c.lane.received.add(&c.received)
+// count tells the lane what has been received.
+func (c *Conn) count(received *tally) {
+	received.fragments = c.endpoint.TakeFragments()
+	c.lane.received.add(received)
 }
 
 // output returns what the connection's frames are written to. A transport that
@@ -317,7 +316,7 @@ func (c *Conn) output() io.Writer {
 	if pieces, ok := c.transport.(endpoint.PieceWriter); ok {
 		return pieces
 	}
-	return (*output)(c)
+	return &output{conn: c}
 }
 
 // frameOf returns the first byte of a frame, as a PieceWriter gets it, and how
@@ -331,15 +330,18 @@ func frameOf(head, payload []byte) (first byte, n int) {
 }
 
 // output is a connection as a writer that counts the frames that go through.
-type output Conn
+type output struct {
+	conn   *Conn
+	unsent int64 // payload bytes of a frame that are still to be written
+}
 
 // Write writes a frame, or what comes after the beginning of one.
 func (o *output) Write(p []byte) (int, error) {
 	if o.unsent == 0 {
 		h, size, _ := wire.ParseHeader(p)
-		o.lane.sent.frame(p[0], int(h.Length))
+		o.conn.lane.sent.frame(p[0], int(h.Length))
 		o.unsent = int64(size) + h.Length
 	}
 	o.unsent -= int64(len(p))
-	return o.transport.Write(p)
+	return o.conn.transport.Write(p)
 }

@@ -71,7 +71,7 @@ func (e *Endpoint) Close(code wire.StatusCode, reason string) error {
 	if err := s.writeFrame(wire.Header{Fin: true, Opcode: wire.Close}, payload); err != nil {
 		return e.ended(err)
 	}
-	s.sentClose.Store(closeFirst | closeSent | uint32(code))
+	s.reserve().sentClose.Store(closeFirst | closeSent | uint32(code))
 	s.setState(CloseSent)
 	return nil
 }
@@ -86,7 +86,11 @@ const (
 // NoStatusReceived if it had none, 0 as long as none has been sent; and whether
 // it was sent before the peer's came or a rule was broken.
 func (e *Endpoint) SentClose() (code wire.StatusCode, first bool) {
-	sent := e.sender.sentClose.Load()
+	more := e.sender.more.Load()
+	if more == nil {
+		return 0, false
+	}
+	sent := more.sentClose.Load()
 	code, first = wire.StatusCode(sent&0xffff), sent&closeFirst != 0
 	if sent != 0 && code == 0 {
 		code = wire.NoStatusReceived
@@ -114,7 +118,7 @@ func (s *sender) closeFor(code wire.StatusCode, reason string) {
 		s.payOwed() // Pings that came before the Close are answered before it
 		// If this fails, the transport's end is reported by the shell.
 		if s.writeFrame(wire.Header{Fin: true, Opcode: wire.Close}, payload) == nil {
-			s.sentClose.Store(closeSent | uint32(code))
+			s.reserve().sentClose.Store(closeSent | uint32(code))
 		}
 		s.setState(Closed)
 	case CloseSent:

@@ -5,7 +5,6 @@ package server
 import (
 	"io"
 	"net"
-	"net/netip"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -18,11 +17,9 @@ import (
 // An epollSocket is one connection's descriptor, as its Conn and its poller see it. It is the Conn's transport.
 type epollSocket struct {
 	conn   *Conn
-	loop   *epollLoop
 	poller *poller
 	ended  chan struct{} // closed at the end, if somebody waits for that
-	remote netip.AddrPort
-	local  netip.AddrPort
+	addrs  addrPair
 
 	state atomic.Uint32 // idle, running, deaf, over
 
@@ -32,13 +29,13 @@ type epollSocket struct {
 	flushing bool       // that output is possible is waited for
 	armed    bool       // epoll knows the descriptor
 	ending   ending
+	drained  int32      // bytes thrown away
 	cork     *workspace // where output goes as long as the connection is at work; nil: to the system
 	failed   error      // of writing; what comes after it fails too
 	backlog  []byte     // what the system did not take
 	room     *sync.Cond // for writers that wait for a smaller backlog; nil: there was none
 	rest     []byte     // input that the program was not ready for
 	timer    *time.Timer
-	drained  int // bytes thrown away
 }
 
 // The states of a socket.
@@ -84,7 +81,7 @@ func (l *epollLoop) add(fd int, addrs addrPair, open func(transport) *Conn, firs
 	if err != nil {
 		return err
 	}
-	s := &epollSocket{loop: l, poller: p, fd: int32(fd), remote: addrs.remote, local: addrs.local, ended: ended}
+	s := &epollSocket{poller: p, fd: int32(fd), addrs: addrs, ended: ended}
 	s.state.Store(running)
 	s.conn = open(s)
 	s.conn.lane = p.lane
@@ -203,7 +200,7 @@ func (s *epollSocket) work(w *workspace) {
 		b = w.input[:n]
 	}
 	if s.saidAll() {
-		if s.drained += len(b); s.drained > maxDrained {
+		if s.drained += int32(len(b)); s.drained > maxDrained {
 			s.finish(nil)
 		}
 		return
@@ -231,7 +228,7 @@ func (s *epollSocket) finish(err error) {
 	if late, ok := s.failed.(*socket.TimeoutError); ok {
 		err = late // the rest is only what came of that
 	}
-	s.loop.sockets.remove(s.fd)
+	s.poller.loop.sockets.remove(s.fd)
 	syscall.Close(int(s.fd))
 	s.fd = -1
 	s.fail(net.ErrClosed)
@@ -239,7 +236,7 @@ func (s *epollSocket) finish(err error) {
 	s.rest = nil
 	s.mu.Unlock()
 	s.conn.lost(err)
-	s.loop.leave()
+	s.poller.loop.leave()
 	if s.ended != nil {
 		close(s.ended)
 	}
@@ -344,7 +341,7 @@ func (s *epollSocket) WritePieces(head, payload []byte) error {
 
 // awaitTurn waits until the backlog has room for n bytes. The error is why nothing can be written. The caller holds mu.
 func (s *epollSocket) awaitTurn(n int) error {
-	for most := s.loop.maxBacklog; most > 0 && len(s.backlog) > most && n > smallWrite && s.failed == nil; {
+	for most := s.poller.loop.maxBacklog; most > 0 && len(s.backlog) > most && n > smallWrite && s.failed == nil; {
 		s.awaitRoom()
 	}
 	return s.failed
@@ -411,13 +408,13 @@ func (s *epollSocket) keep(p []byte) {
 		if s.armed {
 			s.arm()
 		}
-		s.bound(s.loop.writeTimeout)
+		s.bound(s.poller.loop.writeTimeout)
 	}
 }
 
 // setBacklog changes the backlog. The caller holds mu.
 func (s *epollSocket) setBacklog(b []byte) {
-	s.loop.counters.backlogged(len(b) - len(s.backlog))
+	s.poller.loop.counters.backlogged(len(b) - len(s.backlog))
 	s.backlog = b
 }
 
@@ -450,7 +447,7 @@ func (s *epollSocket) flush() {
 	if n < len(s.backlog) {
 		s.setBacklog(append(s.backlog[:0], s.backlog[n:]...))
 		if n > 0 && s.ending != saidAll {
-			s.bound(s.loop.writeTimeout) // it reads, if slowly
+			s.bound(s.poller.loop.writeTimeout) // it reads, if slowly
 		}
 		s.wakeWriters()
 		return
@@ -575,7 +572,7 @@ func (s *epollSocket) expire() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.backlog) > 0 && s.ending == notEnding {
-		s.fail(&socket.TimeoutError{After: s.loop.writeTimeout, Bytes: len(s.backlog)})
+		s.fail(&socket.TimeoutError{After: s.poller.loop.writeTimeout, Bytes: len(s.backlog)})
 	}
 	s.cut()
 }
@@ -608,10 +605,10 @@ func (s *epollSocket) cut() {
 }
 
 // LocalAddr returns the address of this side.
-func (s *epollSocket) LocalAddr() net.Addr { return net.TCPAddrFromAddrPort(s.local) }
+func (s *epollSocket) LocalAddr() net.Addr { return net.TCPAddrFromAddrPort(s.addrs.local()) }
 
 // RemoteAddr returns the address of the client, or of the proxy before it.
-func (s *epollSocket) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(s.remote) }
+func (s *epollSocket) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(s.addrs.remote()) }
 
 // socketTable finds sockets by their descriptors, which are small numbers. It may be used by all goroutines at once.
 type socketTable struct {

@@ -40,13 +40,15 @@ type queueing interface {
 
 // post sends m without waiting.
 func (c *Conn) post(m *endpoint.Prepared) {
+	c.traffic()
 	if c.postAtOnce(m) {
 		return
 	}
-	box := c.outbox.Load()
+	box := c.outbox()
 	if box == nil {
-		c.outbox.CompareAndSwap(nil, newOutbox())
-		box = c.outbox.Load()
+		more := c.reserve()
+		more.outbox.CompareAndSwap(nil, newOutbox(&c.server.counters))
+		box = more.outbox.Load()
 	}
 	limit := orDefault(c.server.MaxBacklog, DefaultMaxBacklog)
 	idle, over := box.put(m, limit)
@@ -65,7 +67,7 @@ func (c *Conn) postAtOnce(m *endpoint.Prepared) bool {
 	if !ok {
 		return false
 	}
-	if box := c.outbox.Load(); box != nil && box.waiting.Load() > 0 {
+	if box := c.outbox(); box != nil && box.waiting.Load() > 0 {
 		return false
 	}
 	limit := orDefault(c.server.MaxBacklog, DefaultMaxBacklog)
@@ -91,7 +93,8 @@ func (c *Conn) empty(box *outbox) {
 
 // outbox holds what has been broadcast to a connection and not been written.
 type outbox struct {
-	waiting atomic.Int64 // messages in queue or being written; changed under mu
+	waiting  atomic.Int64 // messages in queue or being written; changed under mu
+	counters *counters
 
 	mu        sync.Mutex // guards the rest
 	done      sync.Cond  // a message has been written
@@ -101,8 +104,8 @@ type outbox struct {
 	delivered uint64 // messages that were ever sent
 }
 
-func newOutbox() *outbox {
-	box := new(outbox)
+func newOutbox(n *counters) *outbox {
+	box := &outbox{counters: n}
 	box.done.L = &box.mu
 	return box
 }
@@ -117,6 +120,7 @@ func (b *outbox) put(m *endpoint.Prepared, limit int) (idle, over bool) {
 	}
 	b.queue = append(b.queue, m)
 	b.bytes += m.Size()
+	b.counters.backlogged(m.Size())
 	b.waiting.Add(1)
 	idle, b.running = !b.running, true
 	return idle, false
@@ -141,6 +145,7 @@ func (b *outbox) sent(m *endpoint.Prepared) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.bytes -= m.Size()
+	b.counters.backlogged(-m.Size())
 	b.delivered++
 	b.waiting.Add(-1)
 	b.done.Broadcast()

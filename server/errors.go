@@ -16,7 +16,8 @@ type (
 	CloseError = endpoint.CloseError
 
 	// FailError: the server failed the connection with the status Code; Err is
-	// the rule or limit that the client broke, or a *PanicError.
+	// the rule or limit that the client broke, AssemblyTimeout among them, or a
+	// *PanicError.
 	FailError = endpoint.FailError
 
 	// LostError: the transport ended without a closing handshake, by Err.
@@ -73,7 +74,7 @@ func (e *RefusedError) Error() string {
 func (e *RefusedError) Unwrap() error { return e.Err }
 
 // silence is the cause of a LostError, if nothing came from a client for too
-// long. It is a timeout.
+// long, or of a FailError, if a message did not come to its end. It is a timeout.
 type silence struct {
 	what   string
 	after  time.Duration

@@ -28,7 +28,7 @@ type transport interface {
 	io.Writer
 
 	// Background is the endpoint.Config.Background that fits Write: nil if Write
-	// never waits for the client.
+	// never waits for the client, else socket.Background.
 	Background() func(func())
 
 	// Resume says that the connection takes what receive did not take.

@@ -36,6 +36,7 @@ func (s *Server) epoll() *epollLoop {
 		s.loops.epoll = &epollLoop{
 			writeTimeout: orDefault(s.WriteTimeout, DefaultWriteTimeout),
 			maxBacklog:   orDefault(s.MaxBacklog, DefaultMaxBacklog),
+			counters:     &s.counters,
 		}
 	}
 	return s.loops.epoll

@@ -6,7 +6,6 @@ import (
 	"io"
 	"math"
 	"net"
-	"net/netip"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -19,11 +18,9 @@ import (
 // An epollSocket is one connection's descriptor, as its Conn and its poller see it. It is the Conn's transport.
 type epollSocket struct {
 	conn   *Conn
-	loop   *epollLoop
 	poller *poller
 	ended  chan struct{} // closed at the end, if somebody waits for that
-	remote netip.AddrPort
-	local  netip.AddrPort
+	addrs  addrPair
 
 	state atomic.Uint32 // idle, running, deaf, over
 
@@ -33,13 +30,13 @@ type epollSocket struct {
 	flushing bool       // that output is possible is waited for
 	armed    bool       // epoll knows the descriptor
 	ending   ending
+	drained  int32      // bytes thrown away
 	cork     *workspace // where output goes as long as the connection is at work; nil: to the system
 	failed   error      // of writing; what comes after it fails too
 	backlog  *backlog   // what the system did not take
 	room     *sync.Cond // for writers that wait for a smaller backlog; nil: there was none
 	rest     []byte     // input that the program was not ready for
 	timer    *time.Timer
-	drained  int // bytes thrown away
 }
 
 // The states of a socket.
@@ -84,9 +81,10 @@ func (l *epollLoop) add(fd int, addrs addrPair, open func(transport) *Conn, firs
 	if err != nil {
 		return err
 	}
-	s := &epollSocket{loop: l, poller: p, fd: int32(fd), remote: addrs.remote, local: addrs.local, ended: ended}
+	s := &epollSocket{poller: p, fd: int32(fd), addrs: addrs, ended: ended}
 	s.state.Store(running)
 	s.conn = open(s)
+	s.conn.lane = p.lane
 	if first != nil {
 		if rest, more := first(s.conn); !more {
 			s.drain()
@@ -202,7 +200,7 @@ func (s *epollSocket) work(w *workspace) {
 		b = w.input[:n]
 	}
 	if s.saidAll() {
-		if s.drained += len(b); s.drained > maxDrained {
+		if s.drained += int32(len(b)); s.drained > maxDrained {
 			s.finish(nil)
 		}
 		return
@@ -230,7 +228,10 @@ func (s *epollSocket) finish(err error) {
 	if s.ending == saidAll {
 		err = nil // it was wanted
 	}
-	s.loop.sockets.remove(s.fd)
+	if late, ok := s.failed.(*socket.TimeoutError); ok {
+		err = late // the rest is only what came of that
+	}
+	s.poller.loop.sockets.remove(s.fd)
 	syscall.Close(int(s.fd))
 	s.fd = -1
 	s.fail(net.ErrClosed)
@@ -238,7 +239,7 @@ func (s *epollSocket) finish(err error) {
 	s.rest = nil
 	s.mu.Unlock()
 	s.conn.lost(err)
-	s.loop.leave()
+	s.poller.loop.leave()
 	if s.ended != nil {
 		close(s.ended)
 	}
@@ -317,31 +318,53 @@ func (s *epollSocket) takeRest() []byte {
 // Write takes all of p, or fails. While the connection is at work p is collected; else the system gets it, and what it does
 // not take waits in the backlog. If that is full, Write waits too.
 func (s *epollSocket) Write(p []byte) (int, error) {
-	if err := s.WritePieces(nil, p); err != nil {
+	s.mu.Lock()
+	err := s.awaitTurn(len(p))
+	if err == nil {
+		err = s.take(nil, p)
+	}
+	s.mu.Unlock()
+	if err != nil {
 		return 0, err
 	}
 	return len(p), nil
 }
 
-// WritePieces is Write for a frame in two pieces. A large payload goes to the system from where it is.
+// WritePieces is Write for a frame, which may come in two pieces. A large payload goes to the system from where it is.
 func (s *epollSocket) WritePieces(head, payload []byte) error {
 	s.mu.Lock()
-	err := s.take(head, payload)
+	err := s.awaitTurn(len(payload))
+	if err == nil {
+		s.count(head, payload)
+		err = s.take(head, payload)
+	}
 	s.mu.Unlock()
 	return err
+}
+
+// awaitTurn waits until the backlog has room for n bytes. The error is why nothing can be written. The caller holds mu.
+func (s *epollSocket) awaitTurn(n int) error {
+	for s.failed == nil && s.backlog.size() > s.mostBacklog(n) {
+		s.awaitRoom()
+	}
+	return s.failed
+}
+
+// count counts a frame: with what else is collected, or at once. The caller holds mu.
+func (s *epollSocket) count(head, payload []byte) {
+	first, n := frameOf(head, payload)
+	if s.cork != nil {
+		s.cork.sent.frame(first, n)
+	} else {
+		s.conn.lane.sent.frame(first, n)
+	}
 }
 
 // largePayload is from which size on, in bytes, a payload is not copied if that can be helped.
 const largePayload = 8 << 10
 
-// take is WritePieces for a caller who holds mu.
+// take collects, writes or keeps what there are two pieces of. The caller holds mu.
 func (s *epollSocket) take(head, payload []byte) error {
-	for s.failed == nil && s.backlog.size() > s.mostBacklog(len(payload)) {
-		s.awaitRoom()
-	}
-	if s.failed != nil {
-		return s.failed
-	}
 	if s.cork != nil && s.backlog == nil && len(payload) < largePayload {
 		if out := s.cork.output; len(out)+len(head)+len(payload) <= cap(out) {
 			s.cork.output = append(append(out, head...), payload...)
@@ -361,7 +384,7 @@ func (s *epollSocket) take(head, payload []byte) error {
 // connection: a handler its own, a goroutine of the program none, so that a client that sends while it is sent to is
 // read from. Answers to Pings wait later, but they wait.
 func (s *epollSocket) mostBacklog(size int) int {
-	most := s.loop.maxBacklog
+	most := s.poller.loop.maxBacklog
 	switch {
 	case size <= controlWrite && most <= 0:
 		return DefaultMaxBacklog + controlRoom
@@ -395,13 +418,14 @@ func (s *epollSocket) put(a, b, c []byte) {
 // keep adds p to the backlog. The caller holds mu.
 func (s *epollSocket) keep(p []byte) {
 	first := s.backlog == nil
+	s.poller.loop.counters.backlogged(len(p))
 	s.backlog = s.backlog.add(p)
 	if first {
 		s.flushing = true
 		if s.armed {
 			s.arm()
 		}
-		s.bound(s.loop.writeTimeout)
+		s.bound(s.poller.loop.writeTimeout)
 	}
 }
 
@@ -429,12 +453,13 @@ func (s *epollSocket) flush() {
 	}
 	if s.backlog != nil {
 		n, err := s.write(s.backlog.rest())
+		s.poller.loop.counters.backlogged(-n)
 		if s.backlog = s.backlog.take(n); err != nil {
 			s.fail(err)
 		}
 		if s.backlog != nil {
 			if n > 0 && s.ending != saidAll {
-				s.bound(s.loop.writeTimeout) // it reads, if slowly
+				s.bound(s.poller.loop.writeTimeout) // it reads, if slowly
 			}
 			s.wakeWriters()
 			return
@@ -461,7 +486,11 @@ func (s *epollSocket) uncork() {
 // uncorked writes what was collected until now. The caller holds mu.
 func (s *epollSocket) uncorked() {
 	w := s.cork
-	if w == nil || len(w.output) == 0 {
+	if w == nil {
+		return
+	}
+	s.conn.lane.sent.add(&w.sent)
+	if len(w.output) == 0 {
 		return
 	}
 	if s.failed == nil && s.fd >= 0 {
@@ -475,6 +504,7 @@ func (s *epollSocket) fail(err error) {
 	if s.failed == nil {
 		s.failed = err
 	}
+	s.poller.loop.counters.backlogged(-s.backlog.size())
 	s.backlog.free()
 	s.backlog = nil
 	s.wakeWriters()
@@ -548,7 +578,7 @@ func (s *epollSocket) expire() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.backlog != nil && s.ending == notEnding {
-		s.fail(&socket.TimeoutError{After: s.loop.writeTimeout, Bytes: s.backlog.size()})
+		s.fail(&socket.TimeoutError{After: s.poller.loop.writeTimeout, Bytes: s.backlog.size()})
 	}
 	s.cut()
 }
@@ -581,10 +611,10 @@ func (s *epollSocket) cut() {
 }
 
 // LocalAddr returns the address of this side.
-func (s *epollSocket) LocalAddr() net.Addr { return net.TCPAddrFromAddrPort(s.local) }
+func (s *epollSocket) LocalAddr() net.Addr { return net.TCPAddrFromAddrPort(s.addrs.local()) }
 
 // RemoteAddr returns the address of the client, or of the proxy before it.
-func (s *epollSocket) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(s.remote) }
+func (s *epollSocket) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(s.addrs.remote()) }
 
 // socketTable finds sockets by their descriptors, which are small numbers. It may be used by all goroutines at once.
 type socketTable struct {

@@ -123,7 +123,7 @@ func TestSilentClientIsPingedAndThenCut(t *testing.T) {
 		rec := newRecorder(t)
 		s := served(t, &server.Server{Handler: rec.handler(), PingInterval: 8 * time.Second, PongTimeout: 4 * time.Second})
 		p := s.open(t)
-		timed(t, "pinged", 8*time.Second, func() { p.want(`ping ""`) })
+		timed(t, "pinged", 8*time.Second, p.wantHeartbeat)
 		timed(t, "cut", 4*time.Second, p.wantEnd)
 		rec.want("open", "lost", `close 1006 ""`)
 		wantTimeout(t, rec.failure(), "PongTimeout")
@@ -136,7 +136,7 @@ func TestAnySignOfLifeKeepsAConnection(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			p := served(t, &server.Server{PingInterval: 8 * time.Second, PongTimeout: 4 * time.Second}).open(t)
 			for range 100 {
-				timed(t, "pinged", 8*time.Second, func() { p.want(`ping ""`) })
+				timed(t, "pinged", 8*time.Second, p.wantHeartbeat)
 				time.Sleep(2 * time.Second)
 				p.send(frame(wire.Pong, "of another Ping"))
 			}
@@ -146,14 +146,14 @@ func TestAnySignOfLifeKeepsAConnection(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			p := served(t, &server.Server{PingInterval: 8 * time.Second, PongTimeout: 4 * time.Second}).open(t)
 			for range 100 {
-				timed(t, "pinged", 8*time.Second, func() { p.want(`ping ""`) })
+				timed(t, "pinged", 8*time.Second, p.wantHeartbeat)
 				p.send(text("Hello"))
 			}
 		})
 	})
 	t.Run("byte by byte", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			s := served(t, &server.Server{Handler: server.Handler{Message: echo}, PingInterval: 8 * time.Second, PongTimeout: 4 * time.Second})
+			s := served(t, &server.Server{Handler: server.Handler{Message: echo}, PingInterval: 8 * time.Second, PongTimeout: 4 * time.Second, AssemblyTimeout: -1})
 			p := s.open(t)
 			message := strings.Repeat("a", 100)
 			for _, b := range []byte(text(message)) {
@@ -179,21 +179,21 @@ func TestBusyHandlerIsNoSilence(t *testing.T) {
 			p := served(t, newServer(server.Handler{Message: func(c *server.Conn, _ wire.Opcode, _ []byte) { work(c) }})).open(t)
 			p.send(text("Hello"))
 			p.want(`text "done"`)
-			timed(t, "pinged", 8*time.Second, func() { p.want(`ping ""`) })
+			timed(t, "pinged", 8*time.Second, p.wantHeartbeat)
 		})
 	})
 	t.Run("in Open", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			p := served(t, newServer(server.Handler{Open: work})).open(t)
 			p.want(`text "done"`)
-			timed(t, "pinged", 8*time.Second, func() { p.want(`ping ""`) })
+			timed(t, "pinged", 8*time.Second, p.wantHeartbeat)
 		})
 	})
 	t.Run("in Open, run", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			p, _ := run(t, newServer(server.Handler{Open: work}), server.Upgraded{})
 			p.want(`text "done"`)
-			timed(t, "pinged", 8*time.Second, func() { p.want(`ping ""`) })
+			timed(t, "pinged", 8*time.Second, p.wantHeartbeat)
 		})
 	})
 }
@@ -203,7 +203,7 @@ func TestPingsWithoutPongTimeoutCutNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := served(t, &server.Server{Handler: server.Handler{Message: echo}, PingInterval: 8 * time.Second, PongTimeout: -1})
 		p := s.open(t)
-		p.want(`ping ""`)
+		p.wantHeartbeat()
 		time.Sleep(time.Hour)
 		p.send(text("Hello"))
 		p.want(`text "Hello"`)

@@ -211,6 +211,9 @@ func (c *Conn) open(up Upgraded) (more bool) {
 	if c.handler.Serve != nil {
 		c.fiber = newFiber()
 	}
+	if c.policy() == SlowBlock {
+		c.transport.Block()
+	}
 	partial := c.handler.Partial != nil && c.handler.Serve == nil
 	c.endpoint.Init(c.output(), c.server.terms(partial, c.transport.Background()))
 	c.server.counters.count((*Stats).opened)

@@ -23,6 +23,10 @@ type nowhere struct{ sent tally }
 
 func (*nowhere) Write(p []byte) (int, error) { return len(p), nil }
 func (*nowhere) Background() func(func())    { return nil }
+func (*nowhere) Buffered() int               { return 0 }
+func (*nowhere) Block()                      {}
+func (*nowhere) Choked() bool                { return false }
+func (*nowhere) Waits() bool                 { return false }
 func (*nowhere) Resume()                     {}
 func (*nowhere) Finish(time.Duration)        {}
 func (*nowhere) Close() error                { return nil }
@@ -130,7 +134,7 @@ func TestBroadcastIsEncodedOnce(t *testing.T) {
 			t.Error(err)
 		}
 		for _, c := range conns {
-			c.awaitBroadcasts()
+			c.awaitOutbox()
 		}
 	}
 	broadcast()

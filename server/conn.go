@@ -45,7 +45,7 @@ type reserve struct {
 	opening     *handshake.RequestParser // nil unless the request came in parts and is not complete
 	request     *handshake.Request       // that Run was told
 	subprotocol string
-	outbox      atomic.Pointer[outbox] // nil until something is broadcast that cannot be sent at once
+	outbox      atomic.Pointer[outbox] // nil until a message cannot be sent at once
 	fragments   fragments
 }
 
@@ -71,17 +71,36 @@ func (c *Conn) isOpen() bool { return c.phase.Load() == openPhase }
 // otherwise nothing is sent and the error is wire.ErrInvalidUTF8. p is neither
 // changed nor kept. While a message begun with SendFragment is not finished, the
 // error is ErrMessageUnfinished.
+//
+// Send does not wait for the client, except with SlowBlock: what the system does
+// not take is kept, within Server.MaxBacklog, and what is over that is treated as
+// Server.SlowPolicy says.
 func (c *Conn) Send(op wire.Opcode, p []byte) error {
-	if err := c.beforeSend(); err != nil {
+	if err := c.beforeSend(len(p)); err != nil {
 		return err
+	}
+	if c.keeps() {
+		return c.keepMessage(op, p)
 	}
 	return c.endpoint.Send(op, p)
 }
 
+// keepMessage puts a message into the outbox.
+func (c *Conn) keepMessage(op wire.Opcode, p []byte) error {
+	m, err := Prepare(op, p)
+	if err == nil {
+		c.keep(m)
+	}
+	return err
+}
+
 // SendText sends s as a text message; see Send.
 func (c *Conn) SendText(s string) error {
-	if err := c.beforeSend(); err != nil {
+	if err := c.beforeSend(len(s)); err != nil {
 		return err
+	}
+	if c.keeps() {
+		return c.keepMessage(wire.Text, []byte(s))
 	}
 	return c.endpoint.SendText(s)
 }
@@ -101,30 +120,20 @@ func (c *Conn) SendJSON(v any) error {
 }
 
 // beforeSend sees to the order of messages: those that were broadcast before
-// come first, and a message in fragments is not interrupted.
-func (c *Conn) beforeSend() error {
+// come first, and a message in fragments is not interrupted. And it sees to it
+// that there is room for a message of size bytes.
+func (c *Conn) beforeSend(size int) error {
 	c.traffic()
-	if c.unfinished() && c.State() == Open { // else the engine says why not
+	if c.State() != Open {
+		return nil // the engine says why not
+	}
+	if c.unfinished() {
 		return ErrMessageUnfinished
 	}
-	c.awaitBroadcasts()
-	return nil
-}
-
-// awaitBroadcasts returns when what has been broadcast to the connection has been
-// written, or cannot be.
-func (c *Conn) awaitBroadcasts() {
-	if box := c.outbox(); box != nil {
-		box.wait()
+	if c.more.Load() != nil && c.policy() != SlowDropOldest {
+		c.awaitOutbox()
 	}
-}
-
-// outbox returns what holds broadcasts that wait, nil if none ever did.
-func (c *Conn) outbox() *outbox {
-	if more := c.more.Load(); more != nil {
-		return more.outbox.Load()
-	}
-	return nil
+	return c.admit(size, false)
 }
 
 // unfinished reports whether a message begun with SendFragment is not finished.
@@ -150,9 +159,10 @@ func (c *Conn) SendFragment(op wire.Opcode, p []byte, final bool) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.message == nil {
-		if err := c.beforeSend(); err != nil {
+		if err := c.beforeSend(len(p)); err != nil {
 			return err
 		}
+		c.awaitOutbox()
 		m, err := c.endpoint.NewMessage(op)
 		if err != nil {
 			return err
@@ -188,7 +198,7 @@ func (c *Conn) Pong(payload []byte) error { return c.endpoint.Pong(payload) }
 // connection ended.
 func (c *Conn) Close(code wire.StatusCode, reason string) error {
 	if !c.unfinished() { // broadcasts wait for the message, which will not be finished
-		c.awaitBroadcasts()
+		c.awaitOutbox()
 	}
 	return c.endpoint.Close(code, reason)
 }

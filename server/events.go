@@ -91,6 +91,23 @@ func (c *Conn) begin() (more bool) {
 	return true
 }
 
+// drain tells the program that the client has taken all that waited for it; see
+// loop.go.
+func (c *Conn) drain() (more bool) {
+	if !c.isOpen() {
+		return true
+	}
+	c.watch.enter(c.server.clock.now())
+	defer func() {
+		if p := recover(); p != nil {
+			more = c.panicked(p)
+		}
+		c.watch.leave(c.server.clock.now())
+	}()
+	c.handler.Drain(c)
+	return true
+}
+
 // panicked fails the connection because a handler panicked. What the handler
 // said is nothing for the client.
 func (c *Conn) panicked(value any) (more bool) {

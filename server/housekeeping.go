@@ -214,10 +214,12 @@ func (r *round) inspectOpen(c *Conn, behind bool) {
 	case r.lifetime > 0 && r.now.since(w.expires) > 0:
 		w.dismissed = true
 		go c.Close(wire.GoingAway, "the connection has lasted its time")
-	case r.over(w.data.get(), r.idle) && c.buffered() == 0:
+	case r.over(w.data.get(), r.idle) && c.Buffered() == 0:
 		w.dismissed = true
 		go r.closeIdle(c)
 	case busy || r.assembly == 0 || unfinished == 0:
+	case r.behind(c) && c.transport.Choked():
+		w.unfinished.replace(unfinished, r.now)
 	case r.over(unfinished, r.assembly):
 		w.dismissed, w.failed = true, true
 		go c.failLate(&silence{"no end of a message, nor 64 KiB more of it,", orDefault(r.AssemblyTimeout, DefaultAssemblyTimeout), "AssemblyTimeout"})
@@ -301,13 +303,5 @@ func (c *Conn) failLate(why error) {
 // behind reports whether a client has not taken what is for it, so that the last
 // heartbeat may still lie here. It is WriteTimeout that ends that.
 func (r *round) behind(c *Conn) bool {
-	return orDefault(r.WriteTimeout, DefaultWriteTimeout) > 0 && c.buffered() > 0
-}
-
-// buffered returns how many bytes wait for a client that does not read.
-func (c *Conn) buffered() int {
-	if t, ok := c.transport.(queueing); ok {
-		return t.Buffered()
-	}
-	return 0
+	return orDefault(r.WriteTimeout, DefaultWriteTimeout) > 0 && c.transport.Buffered() > 0
 }

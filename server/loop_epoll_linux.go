@@ -26,7 +26,6 @@ import (
 // A leader that was replaced touches nothing of its poller any more. A descriptor is closed by who runs its connection, under the socket's lock.
 type epollLoop struct {
 	writeTimeout time.Duration
-	maxBacklog   int // bytes; 0 or less: no limit
 	maxDisplaced int // 0: the default
 	counters     *counters
 	sockets      socketTable

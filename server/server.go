@@ -28,6 +28,7 @@ const (
 	DefaultPongTimeout      = 10 * time.Second
 	DefaultAssemblyTimeout  = 30 * time.Second
 	DefaultMaxBacklog       = 1 << 20                      // bytes
+	DefaultMaxTotalBacklog  = 256 << 20                    // bytes
 	DefaultMessageLimit     = endpoint.DefaultMessageLimit // bytes
 )
 
@@ -124,10 +125,20 @@ type Server struct {
 	// closed at once.
 	ShutdownSpread time.Duration
 
-	// MaxBacklog is how many bytes of broadcasts may wait for a client that does
-	// not read. A client over it loses its connection, so that the others, and
-	// the server's memory, do not suffer.
+	// MaxBacklog is how many bytes may wait for one client that does not read: zero
+	// means the default, negative means no limit. SlowPolicy says what happens to
+	// the message that would be too much. From a client that sends on and does not
+	// take the answers of Handler.Message, nothing is read once half of MaxBacklog
+	// waits for it, until it has taken all.
 	MaxBacklog int
+
+	// MaxTotalBacklog is the same for all clients together. When it is reached, the
+	// policy is applied to whatever is for a client for which something waits.
+	MaxTotalBacklog int
+
+	// SlowPolicy is what becomes of what is sent to a client that does not read,
+	// and for which too much waits already.
+	SlowPolicy SlowPolicy
 
 	// TLS is the configuration for ListenAndServeTLS. It is cloned; the only
 	// application protocol (ALPN) is http/1.1. Not there with the build tag notls.

@@ -87,7 +87,7 @@ func (t *goroutineTransport) Write(p []byte) (written int, err error) {
 		written += n
 		p = p[n:]
 	}
-	if after := t.Buffered(); t.receiving.Load() && after > before {
+	if after := t.Buffered(); t.receiving.Load() && !t.blocks && after > before { // else who answers waits
 		t.answers.Add(int64(after - before))
 	}
 	return written, err

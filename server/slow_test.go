@@ -305,7 +305,7 @@ func TestMaxTotalBacklog(t *testing.T) {
 			}
 		}
 		eventually(t, "those that do not read are cut", func() bool { return s.Stats().Cut > 0 })
-		if st := s.Stats(); st.BacklogPeak > limit+(clients+1)*2*numberedSize {
+		if st := s.Stats(); st.BacklogPeak > limit+(clients+1)*(128<<10+2*numberedSize) {
 			t.Errorf("%d bytes have waited", st.BacklogPeak)
 		}
 		var total *server.BacklogError

@@ -82,8 +82,7 @@ func (l *epollLoop) add(fd int, addrs addrPair, open func(transport) *Conn, firs
 	}
 	s := &epollSocket{poller: p, fd: int32(fd), addrs: addrs, ended: ended}
 	s.state.Store(running)
-	s.conn = open(s)
-	s.conn.lane = p.lane
+	open(s)
 	if first != nil {
 		if rest, more := first(s.conn); !more {
 			s.drain()
@@ -98,6 +97,8 @@ func (l *epollLoop) add(fd int, addrs addrPair, open func(transport) *Conn, firs
 	s.arm()
 	return nil
 }
+
+func (s *epollSocket) attach(c *Conn) { s.conn, c.lane = c, s.poller.lane }
 
 // arm tells epoll what is waited for. The caller holds mu.
 func (s *epollSocket) arm() {

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"sync/atomic"
+	"time"
 
 	"github.com/fibersock/fibersock/wire"
 
@@ -34,6 +35,12 @@ type Limits struct {
 	// Message is how many payload bytes one message may have, over all its
 	// frames, checked when the header of each arrives. The default is 16 MiB.
 	Message int64
+
+	// MessagesPerSecond, BytesPerSecond and ControlsPerSecond are how many
+	// messages, bytes of payload and control frames (Pings and Pongs) may come in a
+	// second: over a long time, and as many at once. Zero too means no limit. A
+	// peer over one of them has its connection failed with 1008.
+	MessagesPerSecond, BytesPerSecond, ControlsPerSecond int64
 }
 
 // withDefaults returns l with numbers that can be compared as they are.
@@ -81,11 +88,17 @@ type Terms struct {
 	partial    bool
 	limits     Limits // withDefaults
 	background func(func())
+	now        func() time.Duration // nil unless rates are limited
 }
 
 // NewTerms returns the terms of cfg.
 func NewTerms(cfg Config) *Terms {
-	return &Terms{cfg.Role, cfg.Partial, cfg.Limits.withDefaults(), cfg.Background}
+	t := &Terms{role: cfg.Role, partial: cfg.Partial, limits: cfg.Limits.withDefaults(), background: cfg.Background}
+	if t.limits.limitsRates() {
+		start := time.Now()
+		t.now = func() time.Duration { return time.Since(start) }
+	}
+	return t
 }
 
 // Endpoint is one end of an open connection. Receive and Lost belong to one
@@ -113,6 +126,9 @@ func New(w io.Writer, cfg Config) *Endpoint {
 // endpoint that is a field of something larger.
 func (e *Endpoint) Init(w io.Writer, t *Terms) {
 	e.receiver.terms = t
+	if t.now != nil {
+		e.sender.reserve().rates = new(rates)
+	}
 	e.sender.w = w
 	if t.role == Client {
 		e.sender.reserve().keys = newKeys()

@@ -18,6 +18,7 @@ var (
 	errFrameLimit         = &wire.Error{Code: wire.MessageTooBig, Reason: "frame over the size limit"}                     // Section 10.4
 	errMessageLimit       = &wire.Error{Code: wire.MessageTooBig, Reason: "message over the size limit"}                   // Section 10.4
 	errFragmentLimit      = &wire.Error{Code: wire.PolicyViolation, Reason: "message in too many and too small fragments"} // Section 10.4
+	errRateLimit          = &wire.Error{Code: wire.PolicyViolation, Reason: "too much in too short a time"}
 )
 
 // UsageError is a call that makes no sense, whatever the peer does. Nothing has
@@ -95,10 +96,10 @@ var ErrClosed error = closedError{}
 
 // LimitError says that the peer went over a limit that this side has set.
 type LimitError struct {
-	Limit  string // what is limited: "frame", "message" or "fragments"
+	Limit  string // what is limited: "frame", "message", "fragments", or something "per second"
 	Option string // the option that sets the limit
-	Max    int64  // the limit, in bytes; for fragments, in frames
-	Seen   int64  // what the peer sent, or declared it would
+	Max    int64  // the limit, in bytes; for fragments, in frames; for rates, in what the name says
+	Seen   int64  // what the peer sent, or declared it would; for rates, the first that was too many
 	rule   *wire.Error
 }
 
@@ -106,8 +107,11 @@ type LimitError struct {
 // option to change.
 func (e *LimitError) Error() string {
 	unit := " bytes"
-	if e.Limit == "fragments" {
+	switch {
+	case e.Limit == "fragments":
 		unit = " fragments in one message"
+	case e.rule == errRateLimit:
+		unit = " " + e.Limit
 	}
 	return "websocket: " + e.rule.Reason + ": " + strconv.FormatInt(e.Seen, 10) + unit +
 		", allowed are " + strconv.FormatInt(e.Max, 10) + " (" + e.Option + ")"

@@ -87,7 +87,7 @@ func (e *Endpoint) Receive(b []byte) (ev Event, n int) {
 			if n == len(b) {
 				return Event{}, n
 			}
-			if r.reception == nil {
+			if r.reception == nil && r.terms.now == nil {
 				if p, rest := r.wholeMessage(b[n:]); p != nil {
 					op := wire.Opcode(b[n] & 0x0f)
 					if op == wire.Text && !validText(p) {
@@ -95,10 +95,15 @@ func (e *Endpoint) Receive(b []byte) (ev Event, n int) {
 					}
 					return Event{Kind: Message, Opcode: op, Payload: p}, len(b) - rest
 				}
+			}
+			if r.reception == nil {
 				r.reception = receptions.Get().(*reception)
 			}
 			used, complete, err := r.header(b[n:])
 			n += used
+			if complete && r.terms.now != nil {
+				err = e.sender.reserve().rates.frame(r.frame, r.terms)
+			}
 			if err != nil {
 				return e.fail(err), n
 			}
@@ -109,6 +114,9 @@ func (e *Endpoint) Receive(b []byte) (ev Event, n int) {
 		case payloadPhase:
 			ev, used, err := r.payload(b[n:])
 			n += used
+			if err == nil && r.terms.now != nil {
+				err = e.sender.reserve().rates.payload(used, r.terms)
+			}
 			if err != nil {
 				return e.fail(err), n
 			}

@@ -38,6 +38,7 @@ type senderReserve struct {
 	lost      atomic.Pointer[LostError] // what Lost was told
 	waiting   []chan struct{}           // closed when fragmenting ends; guarded by sender.mu
 	owed      owedPongs
+	rates     *rates // what the peer has sent lately; the receiver's own, nil without limits of that
 }
 
 // reserve returns more, which is made if it is not there.

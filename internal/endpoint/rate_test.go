@@ -1,0 +1,94 @@
+package endpoint_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fibersock/fibersock/internal/endpoint"
+	"github.com/fibersock/fibersock/wire"
+)
+
+// As much as a rate says may come in a second, and at once; with the first too many
+// the connection fails with 1008. What does not count is not counted (T-A12, T-C01, T-C03).
+func TestRates(t *testing.T) {
+	limits := map[string]endpoint.Limits{
+		"Limits.MessagesPerSecond": {MessagesPerSecond: 10},
+		"Limits.BytesPerSecond":    {BytesPerSecond: 50},
+		"Limits.ControlsPerSecond": {ControlsPerSecond: 10},
+	}
+	floods := []struct {
+		name    string
+		frames  func(role endpoint.Role) []byte
+		limited string
+	}{
+		{"messages", func(role endpoint.Role) []byte { return whole(role, wire.Text, "Hello") }, "Limits.MessagesPerSecond Limits.BytesPerSecond"},
+		{"empty messages", func(role endpoint.Role) []byte { return whole(role, wire.Binary, "") }, "Limits.MessagesPerSecond"},
+		{"Pings", func(role endpoint.Role) []byte { return whole(role, wire.Ping, "Hello") }, "Limits.ControlsPerSecond Limits.BytesPerSecond"},
+		{"Pongs", func(role endpoint.Role) []byte { return whole(role, wire.Pong, "") }, "Limits.ControlsPerSecond"},
+		{"messages in fragments", func(role endpoint.Role) []byte {
+			return append(fromPeer(role, wire.Text, "Hel", false), fromPeer(role, wire.Continuation, "lo", true)...)
+		}, "Limits.MessagesPerSecond Limits.BytesPerSecond"},
+	}
+	for _, flood := range floods {
+		for option, limit := range limits {
+			t.Run(flood.name+" with "+option, func(t *testing.T) {
+				eachRole(t, func(t *testing.T, role endpoint.Role) {
+					synctest.Test(t, func(t *testing.T) {
+						testRate(t, role, limit, option, flood.frames(role), strings.Contains(flood.limited, option))
+					})
+				})
+			})
+		}
+	}
+}
+
+func testRate(t *testing.T, role endpoint.Role, limits endpoint.Limits, option string, frames []byte, limited bool) {
+	e := endpoint.New(io.Discard, endpoint.Config{Role: role, Limits: limits})
+	for range 10 { // at once
+		receive(e, frames)
+	}
+	for range 100 { // one after the other
+		time.Sleep(100 * time.Millisecond)
+		receive(e, frames)
+	}
+	if err := e.Err(); err != nil {
+		t.Fatal(err)
+	}
+	events := receive(e, frames)
+	if !limited {
+		if e.Err() != nil {
+			t.Error(e.Err())
+		}
+		return
+	}
+	limit := limitError(t, events[len(events)-1:])
+	var failed *endpoint.FailError
+	if !errors.As(e.Err(), &failed) || failed.Code != wire.PolicyViolation || limit.Option != option {
+		t.Errorf("%v", e.Err())
+	}
+	if text := fmt.Sprintf("allowed are %d (%s)", limit.Max, option); !strings.Contains(e.Err().Error(), text) {
+		t.Errorf("%v", e.Err())
+	}
+}
+
+// Whoever has been silent for long has earned no more than a second's worth.
+func TestSilenceEarnsNoRate(t *testing.T) {
+	eachRole(t, func(t *testing.T, role endpoint.Role) {
+		synctest.Test(t, func(t *testing.T) {
+			e := endpoint.New(io.Discard, endpoint.Config{Role: role, Limits: endpoint.Limits{MessagesPerSecond: 10}})
+			time.Sleep(time.Hour)
+			for range 10 {
+				receive(e, whole(role, wire.Text, ""))
+			}
+			if e.Err() != nil {
+				t.Fatal(e.Err())
+			}
+			limitError(t, receive(e, whole(role, wire.Text, "")))
+		})
+	})
+}

@@ -53,6 +53,13 @@ type Config struct {
 	// negative means none.
 	CloseTimeout time.Duration
 
+	// AssemblyTimeout bounds how long a message may take that has begun to arrive,
+	// from its first byte to its last; for a message of more than 64 KiB it bounds
+	// each 64 KiB of it. Only the time counts in which a call waits for it. A server
+	// over it has its connection failed with 1008, and what waits returns a
+	// *FailError with a *LateError. The default is 30 seconds, negative means none.
+	AssemblyTimeout time.Duration
+
 	// Limits bound what the server may send.
 	Limits Limits
 
@@ -71,6 +78,7 @@ const (
 	DefaultHandshakeTimeout = 10 * time.Second
 	DefaultWriteTimeout     = 10 * time.Second
 	DefaultCloseTimeout     = 5 * time.Second
+	DefaultAssemblyTimeout  = 30 * time.Second
 	DefaultMessageLimit     = endpoint.DefaultMessageLimit // bytes
 )
 
@@ -88,6 +96,7 @@ func (cfg *Config) withDefaults() Config {
 		{&c.HandshakeTimeout, DefaultHandshakeTimeout},
 		{&c.WriteTimeout, DefaultWriteTimeout},
 		{&c.CloseTimeout, DefaultCloseTimeout},
+		{&c.AssemblyTimeout, DefaultAssemblyTimeout},
 	} {
 		if *d.field == 0 {
 			*d.field = d.value

@@ -54,14 +54,15 @@ type Conn struct {
 	// turn is held, by a value in it, by whoever reads from the socket: a call
 	// that receives, or a Ping or Close that has nobody to read for it. It
 	// guards the rest, down to reader.
-	turn   chan struct{}
-	small  []byte         // the read buffer
-	large  *[]byte        // a larger one, borrowed while a large frame comes
-	in     []byte         // what has been read and not been used
-	inbox  []Message      // what came while a Ping was waiting
-	queued int            // bytes that inbox counts for
-	held   held           // a message that a call began to receive and gave up
-	reader *messageReader // the reader that has the turn; nil if a call has it
+	turn     chan struct{}
+	small    []byte         // the read buffer
+	large    *[]byte        // a larger one, borrowed while a large frame comes
+	in       []byte         // what has been read and not been used
+	inbox    []Message      // what came while a Ping was waiting
+	queued   int            // bytes that inbox counts for
+	assembly assembly       // how far the message under way has come
+	held     held           // a message that a call began to receive and gave up
+	reader   *messageReader // the reader that has the turn; nil if a call has it
 
 	closing sync.Once
 	gone    chan struct{} // closed when the socket is

@@ -172,6 +172,7 @@ func open(ctx context.Context, nc net.Conn, request []byte, offer *handshake.Off
 		subprotocol: agreed.Subprotocol,
 		control:     cfg.Control,
 		closeWait:   cfg.CloseTimeout,
+		assembly:    assembly{limit: cfg.AssemblyTimeout},
 		turn:        make(chan struct{}, 1),
 		gone:        make(chan struct{}),
 		small:       buf,

@@ -25,6 +25,10 @@ type (
 	// LimitError: the cause of a FailError, if the server went over a limit.
 	LimitError = endpoint.LimitError
 
+	// LateError: the cause of a FailError, if a message did not come to its end
+	// within Config.AssemblyTimeout.
+	LateError = endpoint.LateError
+
 	// TimeoutError: the cause of a LostError, if the server did not read what
 	// was written within Config.WriteTimeout.
 	TimeoutError = socket.TimeoutError

@@ -232,16 +232,30 @@ func (c *Conn) fill(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	var began time.Time
+	patience := c.patience()
+	if patience > 0 {
+		began = time.Now()
+		c.socket.SetReadDeadline(began.Add(patience))
+	}
 	stop := c.interruptReadOn(ctx)
 	buf := c.readBuffer()
 	n, err := c.socket.Read(buf)
 	interrupted := !stop()
+	if patience > 0 {
+		c.assembly.waited += time.Since(began)
+		c.socket.SetReadDeadline(time.Time{})
+	}
 	c.in = buf[:n]
 	switch {
 	case n > 0 || err == nil:
 		return nil // an error comes again
-	case interrupted && errors.Is(err, os.ErrDeadlineExceeded):
+	case !errors.Is(err, os.ErrDeadlineExceeded):
+		return c.lost(err)
+	case interrupted:
 		return ctx.Err()
+	case patience > 0:
+		return c.failLate()
 	}
 	return c.lost(err)
 }

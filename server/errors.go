@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"time"
 
 	"github.com/fibersock/fibersock/internal/endpoint"
 	"github.com/fibersock/fibersock/internal/socket"
@@ -25,6 +24,10 @@ type (
 
 	// LimitError: the cause of a FailError, if the client went over a limit.
 	LimitError = endpoint.LimitError
+
+	// LateError: the cause of a LostError, if nothing came from a client for too
+	// long, or of a FailError, if a message did not come to its end.
+	LateError = endpoint.LateError
 
 	// TimeoutError: the cause of a LostError, if the client did not read what
 	// was written within Server.WriteTimeout.
@@ -72,20 +75,6 @@ func (e *RefusedError) Error() string {
 
 // Unwrap returns the cause.
 func (e *RefusedError) Unwrap() error { return e.Err }
-
-// silence is the cause of a LostError, if nothing came from a client for too
-// long, or of a FailError, if a message did not come to its end. It is a timeout.
-type silence struct {
-	what   string
-	after  time.Duration
-	option string
-}
-
-func (e *silence) Error() string {
-	return "websocket: " + e.what + " within " + e.after.String() + " (" + e.option + ")"
-}
-
-func (e *silence) Timeout() bool { return true }
 
 // BacklogError says that a client does not read, and there was no room for one
 // message more for it. It is the cause of a LostError if the connection was cut

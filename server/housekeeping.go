@@ -161,7 +161,7 @@ func (r *round) inspect(c *Conn) {
 	switch c.phase.Load() {
 	case openingPhase:
 		if r.over(c.watch.began, r.handshake) {
-			go c.cut(&silence{"no opening handshake", orDefault(r.HandshakeTimeout, DefaultHandshakeTimeout), "HandshakeTimeout"})
+			go c.cut(&LateError{What: "no opening handshake", After: orDefault(r.HandshakeTimeout, DefaultHandshakeTimeout), Option: "HandshakeTimeout"})
 		}
 		return
 	case endedPhase:
@@ -222,7 +222,7 @@ func (r *round) inspectOpen(c *Conn, behind bool) {
 		w.unfinished.replace(unfinished, r.now)
 	case r.over(unfinished, r.assembly):
 		w.dismissed, w.failed = true, true
-		go c.failLate(&silence{"no end of a message, nor 64 KiB more of it,", orDefault(r.AssemblyTimeout, DefaultAssemblyTimeout), "AssemblyTimeout"})
+		go c.failLate(&LateError{What: "no end of a message, nor 64 KiB more of it,", After: orDefault(r.AssemblyTimeout, DefaultAssemblyTimeout), Option: "AssemblyTimeout"})
 	}
 }
 
@@ -244,7 +244,7 @@ func (r *round) overdue(c *Conn, behind bool) bool {
 	if !w.late(r.now, w.closing+tick(r.close)) {
 		return false
 	}
-	go c.cut(&silence{"no Close from the client", orDefault(r.CloseTimeout, DefaultCloseTimeout), "CloseTimeout"})
+	go c.cut(&LateError{What: "no Close from the client", After: orDefault(r.CloseTimeout, DefaultCloseTimeout), Option: "CloseTimeout"})
 	return true
 }
 
@@ -272,7 +272,7 @@ func (r *round) inspectPulse(c *Conn) {
 	case w.pinged != 0 && r.behind(c):
 		w.seen.set(r.now)
 	case w.pinged != 0 && r.pong > 0 && r.now.since(w.pinged) >= r.pong:
-		go c.cut(&silence{"no sign of life after a Ping", orDefault(r.PongTimeout, DefaultPongTimeout), "PongTimeout"})
+		go c.cut(&LateError{What: "no sign of life after a Ping", After: orDefault(r.PongTimeout, DefaultPongTimeout), Option: "PongTimeout"})
 	case w.pinged == 0 && r.over(seen, r.ping) && r.beats > 0:
 		r.beats--
 		w.pinged = r.now

@@ -216,7 +216,7 @@ func (st *Stats) ended(e *endpoint.Endpoint) {
 		}
 	case *FailError:
 		st.Ended.Failed++
-		if late, ok := err.Err.(*silence); ok {
+		if late, ok := err.Err.(*LateError); ok {
 			st.Timeouts.count(late)
 		}
 	case *LostError:
@@ -238,14 +238,14 @@ func (st *Stats) because(err error) {
 		st.Timeouts.Write++
 	case *BacklogError:
 		st.Cut++
-	case *silence:
+	case *LateError:
 		st.Timeouts.count(cause)
 	}
 }
 
 // count counts a timeout of a client of which something did not come.
-func (t *Timeouts) count(late *silence) {
-	switch late.option {
+func (t *Timeouts) count(late *LateError) {
+	switch late.Option {
 	case "HandshakeTimeout":
 		t.Handshake++
 	case "CloseTimeout":

@@ -4,6 +4,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/fibersock/fibersock/wire"
 )
@@ -119,6 +120,22 @@ func (e *LimitError) Error() string {
 
 // Unwrap returns the *wire.Error with the status code for the peer.
 func (e *LimitError) Unwrap() error { return e.rule }
+
+// LateError says that something did not come from the peer in time. It is a timeout:
+// its method Timeout returns true, as net.Error has it.
+type LateError struct {
+	What   string        // what did not come
+	After  time.Duration // the time limit
+	Option string        // the option that sets it
+}
+
+// Error names what did not come, the limit, its value and the option that sets it.
+func (e *LateError) Error() string {
+	return "websocket: " + e.What + " within " + e.After.String() + " (" + e.Option + ")"
+}
+
+// Timeout reports true.
+func (e *LateError) Timeout() bool { return true }
 
 // withoutPrefix returns err's text without the library's prefix, for a text
 // that has it already.

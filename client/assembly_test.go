@@ -1,0 +1,108 @@
+package client_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fibersock/fibersock/client"
+	"github.com/fibersock/fibersock/wire"
+)
+
+// A message that has begun has to go on, 64 KiB at a time; otherwise the connection
+// fails with 1008, whatever it is that is waited for (T-C15, T-A06).
+func TestMessageThatDoesNotEnd(t *testing.T) {
+	header := string(wire.AppendHeader(nil, wire.Header{Fin: true, Opcode: wire.Binary, Length: 1 << 20}))
+	tests := map[string]struct{ before, drip string }{
+		"half a header":       {before: "\x82"},
+		"a header":            {before: header},
+		"half a payload":      {before: header + strings.Repeat("a", 100)},
+		"half a message":      {before: "\x01\x02ab"},
+		"half a Ping":         {before: "\x89\x02a"},
+		"a byte now and then": {before: header, drip: "a"},
+	}
+	calls := map[string]func(t *testing.T, c *client.Conn) error{
+		"Receive": func(t *testing.T, c *client.Conn) error { _, err := c.Receive(t.Context()); return err },
+		"ReceiveInto": func(t *testing.T, c *client.Conn) error {
+			_, _, err := c.ReceiveInto(t.Context(), nil)
+			return err
+		},
+		"Ping": func(t *testing.T, c *client.Conn) error { _, err := c.Ping(t.Context()); return err },
+	}
+	for name, tt := range tests {
+		for call, receive := range calls {
+			t.Run(name+"/"+call, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					c, f := openPipe(t, &client.Config{AssemblyTimeout: 8 * time.Second})
+					over := make(chan struct{})
+					var dripping sync.WaitGroup
+					defer func() {
+						close(over)
+						dripping.Wait()
+					}()
+					f.send([]byte(tt.before))
+					if tt.drip != "" {
+						dripping.Go(func() {
+							for {
+								select {
+								case <-over:
+									return
+								case <-time.After(time.Second):
+									f.send([]byte(tt.drip))
+								}
+							}
+						})
+					}
+					start := time.Now()
+					err := receive(t, c)
+					if took := time.Since(start); took < 8*time.Second || took > 9*time.Second {
+						t.Errorf("failed after %v", took)
+					}
+					var failed *client.FailError
+					var late *client.LateError
+					if !errors.As(err, &failed) || failed.Code != wire.PolicyViolation || !errors.As(err, &late) || late.After != 8*time.Second ||
+						!late.Timeout() || !strings.HasSuffix(err.Error(), "within 8s (AssemblyTimeout)") {
+						t.Errorf("%v", err)
+					}
+				})
+			})
+		}
+	}
+}
+
+// A message that goes on may take as long as it likes, and the time in which nobody
+// receives does not count.
+func TestMessageThatGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const parts, part = 10, 64 << 10
+		c, f := openPipe(t, &client.Config{AssemblyTimeout: 8 * time.Second})
+		header := string(wire.AppendHeader(nil, wire.Header{Fin: true, Opcode: wire.Binary, Length: parts * part}))
+		go func() {
+			f.send([]byte(header))
+			for range parts {
+				time.Sleep(5 * time.Second)
+				f.send([]byte(strings.Repeat("a", part)))
+			}
+			f.send([]byte("\x01\x02ab"))
+		}()
+		if m, err := c.Receive(t.Context()); err != nil || len(m.Payload) != parts*part {
+			t.Fatalf("%d bytes, %v", len(m.Payload), err)
+		}
+		for range 3 {
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+			if _, err := c.Receive(ctx); !errors.Is(err, ctx.Err()) {
+				t.Fatal(err)
+			}
+			cancel()
+			time.Sleep(time.Hour)
+		}
+		f.send([]byte("\x80\x01c"))
+		if m, err := c.Receive(t.Context()); err != nil || m.Text() != "abc" {
+			t.Errorf("%q, %v", m.Text(), err)
+		}
+	})
+}

@@ -121,7 +121,7 @@ func (p *Peer) deadline() time.Time {
 
 // send sends b.
 func (p *Peer) send(b []byte) error {
-	if err := p.nc.SetWriteDeadline(p.deadline()); err != nil {
+	if err := p.nc.SetDeadline(p.deadline()); err != nil { // TLS also reads, in its handshake
 		return err
 	}
 	n, err := p.nc.Write(b)

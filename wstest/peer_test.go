@@ -253,13 +253,13 @@ func TestTimeoutOfAPeer(t *testing.T) {
 // The peer's half of the golden corpus, against an endpoint that follows it.
 func TestPlayCorpus(t *testing.T) {
 	scripts, err := corpus.Parse("x.txt", `
-== a ping [6455-5.5.2-a]
+== a ping [x]
 role server
 in 89 80 00000000
 event ping
 out 8a 00
 eof
-== a call [6455-5.5.2-a]
+== a call [x]
 role server
 ping
 out 89 00
@@ -292,11 +292,5 @@ out 89 00
 				t.Errorf("%v, want %s", err, tt.want)
 			}
 		})
-	}
-	a, b := wstest.Pipe(wstest.Plan{})
-	b.Reset()
-	a.Close()
-	if err := wstest.NewClient(a).PlayCorpus(ping); err == nil {
-		t.Error("what cannot be sent or ended is no error")
 	}
 }

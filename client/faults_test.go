@@ -250,8 +250,14 @@ func TestEveryOperationIsCutOverTCP(t *testing.T) {
 	for name, closing := range closings {
 		for where, way := range directions {
 			t.Run(name+"/"+where, func(t *testing.T) {
-				var f wstest.Faults
-				relay, err := wstest.NewRelay(ln.Addr().String(), func(int) wstest.Plan { return way.plan(f) })
+				const each = 5 // bytes
+				relay, err := wstest.NewRelay(ln.Addr().String(), func(n int) wstest.Plan {
+					var f wstest.Faults
+					if n > 0 {
+						f.Cut = wstest.ResetAt(int64(n-1) * each)
+					}
+					return way.plan(f)
+				})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -262,11 +268,10 @@ func TestEveryOperationIsCutOverTCP(t *testing.T) {
 				if err := program(t, closing, cfg); err != nil {
 					t.Fatal(err)
 				}
-				for at := int64(0); at < way.flow(relay.Link(0)).Read(); at += 5 {
-					f.Cut = wstest.ResetAt(at)
+				for at := int64(0); at < way.flow(relay.Link(0)).Read(); at += each {
 					err := program(t, closing, cfg)
 					if err != nil && !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) {
-						t.Errorf("%v: %v", f.Cut, err)
+						t.Errorf("reset at %d: %v", at, err)
 					}
 				}
 			})

@@ -19,7 +19,7 @@ type Listener struct {
 }
 
 // Listen returns a listener. To the n-th connection, counted from 0, happens what
-// plan(n) says, and nothing if plan is nil.
+// plan(n) says, and nothing if plan is nil; plan is called by who dials.
 func Listen(plan func(n int) Plan) *Listener {
 	l := &Listener{links: newLinks(plan)}
 	l.changed = sync.NewCond(&l.mu)

@@ -22,7 +22,7 @@ type Relay struct {
 // NewRelay returns a relay to the server at the TCP address server, host:port, or
 // why it cannot listen. It listens on a port of its own: see Addr. To the n-th
 // connection, counted from 0, happens what plan(n) says, and nothing if plan is
-// nil. The relay is to be closed.
+// nil; plan is called on a goroutine of the relay's. The relay is to be closed.
 func NewRelay(server string, plan func(n int) Plan) (*Relay, error) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -154,7 +154,7 @@ func (f *fates) note(c *server.Conn, do func(*fate)) {
 }
 
 // check looks at what was told of a connection, and whether it went undisturbed.
-func (f *fates) check(query string, want opening, whole bool) {
+func (f *fates) check(query string, want openness, whole bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	got := fate{}
@@ -172,11 +172,11 @@ func (f *fates) check(query string, want opening, whole bool) {
 	}
 }
 
-// opening says whether a connection is opened.
-type opening int
+// openness says whether a connection is opened.
+type openness int
 
 const (
-	opens opening = iota
+	opens openness = iota
 	opensNot
 	mayOpen
 )
@@ -310,7 +310,7 @@ func cutEverywhere(t *testing.T, in worldOf, s *server.Server, blocking bool, sc
 
 // opening says whether a connection is opened that is cut, in its handshake or
 // behind it.
-func (w world) opening(where place, cut wstest.Cut, inHead bool) opening {
+func (w world) opening(where place, cut wstest.Cut, inHead bool) openness {
 	reset := cut == wstest.ResetAt(0)
 	switch {
 	case w.encoded && inHead: // in the handshake of TLS, or that behind it

@@ -67,10 +67,7 @@ func (f *fates) handler(blocking bool) server.Handler {
 		Open: func(c *server.Conn) { f.note(c, func(f *fate) { f.opened, f.openedAt = f.opened+1, time.Now() }) },
 		Error: func(c *server.Conn, err error) {
 			f.note(c, func(f *fate) { f.failed++ })
-			var lost *server.LostError
-			if !errors.As(err, &lost) {
-				f.t.Errorf("%s: Error is told %v", c.Query(), err)
-			}
+			f.wantTyped(c, "failing", err)
 		},
 		Close: func(c *server.Conn, code wire.StatusCode, _ string) {
 			f.note(c, func(one *fate) {
@@ -133,8 +130,10 @@ func operations(c *server.Conn) map[string]error {
 // that has ended.
 func (f *fates) wantTyped(c *server.Conn, what string, err error) {
 	var closed *server.CloseError
+	var failed *server.FailError
 	var lost *server.LostError
-	if !errors.Is(err, net.ErrClosed) || err != server.ErrClosed && !errors.As(err, &closed) && !errors.As(err, &lost) {
+	typed := err == server.ErrClosed || errors.As(err, &closed) || errors.As(err, &failed) || errors.As(err, &lost)
+	if !typed || !errors.Is(err, net.ErrClosed) {
 		f.t.Errorf("%s: %s returned %v", c.Query(), what, err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/fibersock/fibersock/internal/scriptline"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -44,7 +45,7 @@ func (p *parser) parseLine(line string) error {
 		}
 		return p.begin(title)
 	}
-	tokens, err := lex(line)
+	tokens, err := scriptline.Lex(line)
 	if err != nil || len(tokens) == 0 {
 		return err
 	}
@@ -52,13 +53,13 @@ func (p *parser) parseLine(line string) error {
 		return errors.New("the file begins without a script's == line")
 	}
 	name, args := tokens[0], tokens[1:]
-	if name.quoted || name.repeat != 1 {
+	if !name.IsWord() {
 		return errors.New("the line begins with bytes, not with a word")
 	}
-	return p.directive(name.text, args)
+	return p.directive(name.Text, args)
 }
 
-func (p *parser) directive(name string, args []token) error {
+func (p *parser) directive(name string, args []scriptline.Token) error {
 	group := p.group
 	p.group = name == "in"
 	switch name {
@@ -121,13 +122,13 @@ func (p *parser) finish() error {
 }
 
 // head parses a line of the script's head.
-func (p *parser) head(name string, args []token) error {
+func (p *parser) head(name string, args []scriptline.Token) error {
 	if len(p.script.Steps) > 0 {
 		return fmt.Errorf("%s stands after something has happened", name)
 	}
 	key := name
 	if name == "limit" && len(args) > 0 {
-		key += " " + args[0].text
+		key += " " + args[0].Text
 	}
 	if p.seen[key] {
 		return fmt.Errorf("second line of %s", key)
@@ -140,24 +141,24 @@ func (p *parser) head(name string, args []token) error {
 		return p.limit(args)
 	default:
 		p.script.Partial = true
-		return none(args)
+		return scriptline.None(args)
 	}
 }
 
-func (p *parser) role(args []token) error {
-	w, args := first(args)
+func (p *parser) role(args []scriptline.Token) error {
+	w, args := scriptline.Word(args)
 	for _, r := range []Role{Client, Server, both} {
 		if w == r.String() {
 			p.script.Role = r
-			return none(args)
+			return scriptline.None(args)
 		}
 	}
 	return fmt.Errorf("role %q is not client, server or both", w)
 }
 
-func (p *parser) limit(args []token) error {
-	what, args := first(args)
-	value, args := first(args)
+func (p *parser) limit(args []scriptline.Token) error {
+	what, args := scriptline.Word(args)
+	value, args := scriptline.Word(args)
 	n, err := strconv.ParseInt(value, 10, 64)
 	switch {
 	case value == "none":
@@ -173,12 +174,12 @@ func (p *parser) limit(args []token) error {
 	default:
 		return fmt.Errorf("limit of %q is not of frame or message", what)
 	}
-	return none(args)
+	return scriptline.None(args)
 }
 
 // input parses a line of in, which continues the group of the line before.
-func (p *parser) input(args []token, group bool) error {
-	b, err := parseBytes(args)
+func (p *parser) input(args []scriptline.Token, group bool) error {
+	b, err := scriptline.Bytes(args)
 	switch {
 	case err != nil:
 		return err
@@ -196,13 +197,13 @@ func (p *parser) input(args []token, group bool) error {
 }
 
 // act parses what happens but in.
-func (p *parser) act(name string, args []token) error {
+func (p *parser) act(name string, args []scriptline.Token) error {
 	if name == "eof" {
 		if p.ended {
 			return errors.New("second eof")
 		}
 		p.ended = true
-		if err := none(args); err != nil {
+		if err := scriptline.None(args); err != nil {
 			return err
 		}
 		return p.step(Action{Kind: EOF})
@@ -225,14 +226,14 @@ func (p *parser) step(a Action) error {
 // last returns the step that the line belongs to.
 func (p *parser) last() *Step { return &p.script.Steps[len(p.script.Steps)-1] }
 
-func parseCall(name string, args []token) (a Action, err error) {
-	if n := len(args); n > 0 && args[n-1].word("error") {
+func parseCall(name string, args []scriptline.Token) (a Action, err error) {
+	if n := len(args); n > 0 && args[n-1].Is("error") {
 		a.Refused, args = true, args[:n-1]
 	}
 	switch name {
 	case "send":
 		a.Kind = SendMessage
-		a.Opcode, args, err = opcode(args)
+		a.Opcode, args, err = scriptline.Opcode(args)
 	case "fragment":
 		a.Kind = SendFragment
 		a.Opcode, a.Final, args, err = fragment(args)
@@ -242,20 +243,20 @@ func parseCall(name string, args []token) (a Action, err error) {
 		a.Kind = SendPong
 	case "close":
 		a.Kind = SendClose
-		a.Code, args, err = code(args)
+		a.Code, args, err = scriptline.Code(args)
 		if err == nil {
-			a.Reason, err = parseString(args)
+			a.Reason, err = scriptline.String(args)
 		}
 		return a, err
 	}
 	if err == nil {
-		a.Bytes, err = parseBytes(args)
+		a.Bytes, err = scriptline.Bytes(args)
 	}
 	return a, err
 }
 
 // expect parses what must come of the last step.
-func (p *parser) expect(name string, args []token) error {
+func (p *parser) expect(name string, args []scriptline.Token) error {
 	if len(p.script.Steps) == 0 {
 		return fmt.Errorf("%s before anything has happened", name)
 	}
@@ -283,12 +284,12 @@ func (p *parser) expect(name string, args []token) error {
 	}
 }
 
-func parseEvent(args []token) (e Event, err error) {
-	kind, args := first(args)
+func parseEvent(args []scriptline.Token) (e Event, err error) {
+	kind, args := scriptline.Word(args)
 	switch kind {
 	case "message":
 		e.Kind = Message
-		e.Opcode, args, err = opcode(args)
+		e.Opcode, args, err = scriptline.Opcode(args)
 	case "partial":
 		e.Kind = Partial
 		e.Opcode, e.Final, args, err = fragment(args)
@@ -298,8 +299,8 @@ func parseEvent(args []token) (e Event, err error) {
 		e.Kind = Pong
 	case "close":
 		e.Kind = Close
-		if e.Code, args, err = code(args); err == nil {
-			e.Reason, err = parseString(args)
+		if e.Code, args, err = scriptline.Code(args); err == nil {
+			e.Reason, err = scriptline.String(args)
 		}
 		return e, err
 	case "fail", "lost":
@@ -308,15 +309,15 @@ func parseEvent(args []token) (e Event, err error) {
 		return e, fmt.Errorf("unknown event %q", kind)
 	}
 	if err == nil {
-		e.Payload, err = parseBytes(args)
+		e.Payload, err = scriptline.Bytes(args)
 	}
 	return e, err
 }
 
 // parseEnd parses the two events that consist of a code.
-func parseEnd(kind string, args []token) (Event, error) {
+func parseEnd(kind string, args []scriptline.Token) (Event, error) {
 	e := Event{Kind: Fail}
-	code, args, err := code(args)
+	code, args, err := scriptline.Code(args)
 	if err != nil {
 		return e, err
 	}
@@ -327,22 +328,22 @@ func parseEnd(kind string, args []token) (Event, error) {
 			return e, fmt.Errorf("lost has the code %d and not 1006", int(code))
 		}
 	}
-	return e, none(args)
+	return e, scriptline.None(args)
 }
 
 // parseOut parses frames that an endpoint of the role r must write.
-func parseOut(args []token, line int, r Role) ([]Frame, error) {
-	if len(args) > 0 && args[0].word("close") {
-		code, args, err := code(args[1:])
+func parseOut(args []scriptline.Token, line int, r Role) ([]Frame, error) {
+	if len(args) > 0 && args[0].Is("close") {
+		code, args, err := scriptline.Code(args[1:])
 		if err != nil {
 			return nil, err
 		}
 		if code == 0 {
 			return nil, errors.New("out close wants a code: a Close frame without one is spelt in bytes")
 		}
-		return []Frame{{Line: line, CloseCode: code}}, none(args)
+		return []Frame{{Line: line, CloseCode: code}}, scriptline.None(args)
 	}
-	b, err := parseBytes(args)
+	b, err := scriptline.Bytes(args)
 	if err != nil {
 		return nil, err
 	}
@@ -360,60 +361,24 @@ func parseOut(args []token, line int, r Role) ([]Frame, error) {
 	return frames, nil
 }
 
-func parseState(args []token) (State, error) {
-	w, args := first(args)
+func parseState(args []scriptline.Token) (State, error) {
+	w, args := scriptline.Word(args)
 	for _, s := range []State{Open, CloseSent, Closed} {
 		if w == s.String() {
-			return s, none(args)
+			return s, scriptline.None(args)
 		}
 	}
 	return 0, fmt.Errorf("state %q is not open, closesent or closed", w)
 }
 
-// first returns the word that args begin with, or "", and the others.
-func first(args []token) (string, []token) {
-	if len(args) == 0 || args[0].quoted || args[0].repeat != 1 {
-		return "", args
-	}
-	return args[0].text, args[1:]
-}
-
-// none is an error if there are args left.
-func none(args []token) error {
-	if len(args) > 0 {
-		return fmt.Errorf("%q is too much", args[0].text)
-	}
-	return nil
-}
-
-func opcode(args []token) (wire.Opcode, []token, error) {
-	w, args := first(args)
-	switch w {
-	case "text":
-		return wire.Text, args, nil
-	case "binary":
-		return wire.Binary, args, nil
-	}
-	return 0, args, fmt.Errorf("type %q is not text or binary", w)
-}
-
-func fragment(args []token) (op wire.Opcode, final bool, rest []token, err error) {
-	op, args, err = opcode(args)
+func fragment(args []scriptline.Token) (op wire.Opcode, final bool, rest []scriptline.Token, err error) {
+	op, args, err = scriptline.Opcode(args)
 	if err != nil {
 		return op, false, args, err
 	}
-	w, args := first(args)
+	w, args := scriptline.Word(args)
 	if w != "more" && w != "final" {
 		return op, false, args, fmt.Errorf("%q is not more or final", w)
 	}
 	return op, w == "final", args, nil
-}
-
-func code(args []token) (wire.StatusCode, []token, error) {
-	w, args := first(args)
-	n, err := strconv.Atoi(w)
-	if err != nil || n < 0 {
-		return 0, args, fmt.Errorf("status code %q is not a number", w)
-	}
-	return wire.StatusCode(n), args, nil
 }

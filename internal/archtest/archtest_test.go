@@ -48,6 +48,8 @@ var rules = []rule{
 		why: "it brings sockets and engine together, and net/http costs 1.3 MB of binary"},
 	{pkg: "./server/httpupgrade", ours: append([]string{"./server"}, shell...), must: []string{"net/http", "./server"},
 		why: "it is all that lies between net/http and the server"},
+	{pkg: "./wstest", ours: []string{"./wire", "./handshake", "./fuzz/corpus", "./internal/scriptline"}, not: []string{"net/http", "crypto/tls", "testing"},
+		why: "who stands in for a peer shares nothing with the client and the server but the formats"},
 	{pkg: "./internal/conform",
 		why: "who judges shares no code with who is judged"},
 }

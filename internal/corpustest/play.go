@@ -14,13 +14,13 @@ type player struct {
 	subject Subject
 	unseen  func(*corpus.Script, corpus.EventKind) bool
 	cut     func([]byte) [][]byte
-	out     outCheck
+	written corpus.Written
 }
 
 // play plays s to the subject. The error says which line was not followed, what
 // it wants and what came.
 func play(s *corpus.Script, subject Subject, split split, unseen func(*corpus.Script, corpus.EventKind) bool) error {
-	p := player{script: s, subject: subject, unseen: unseen, cut: split.cutter(), out: outCheck{role: s.Role}}
+	p := player{script: s, subject: subject, unseen: unseen, cut: split.cutter(), written: corpus.Written{Role: s.Role}}
 	for _, step := range s.Steps {
 		if line, err := p.step(step); err != nil {
 			return fmt.Errorf("%s: %w", s.Position(line), err)
@@ -39,7 +39,7 @@ func (p *player) step(step corpus.Step) (line int, err error) {
 	if line, err := p.checkEvents(step, got.Events); err != nil {
 		return line, err
 	}
-	if line, err := p.out.check(step, got.Out); err != nil {
+	if line, err := p.checkOut(step, got.Out); err != nil {
 		return line, err
 	}
 	if step.State != 0 && got.State != step.State {

@@ -1,0 +1,196 @@
+package server_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fibersock/fibersock/server"
+	"github.com/fibersock/fibersock/wire"
+	"github.com/fibersock/fibersock/wstest"
+)
+
+// Faults of the server's own surroundings: what comes in the wrong order, and what
+// the system refuses.
+
+// Everything that ends connections, all at once: each is opened and closed once,
+// Serve returns what it should, and Shutdown sees the end of it (6455-7.3-a, T-C14).
+func TestShutdownAtOnceWithEverythingThatEndsConnections(t *testing.T) {
+	const conns = 60
+	eachLoop(t, func(t *testing.T, start starter) {
+		var opened, closed atomic.Int64
+		ends := []func(c *server.Conn){
+			func(c *server.Conn) { c.Close(wire.NormalClosure, "") },
+			func(c *server.Conn) { c.CloseNow() },
+			func(c *server.Conn) { c.SendText("hang up") },
+			func(c *server.Conn) { c.SendText("reset") },
+			func(*server.Conn) {}, // Shutdown's own
+		}
+		s := start(t, &server.Server{Handler: server.Handler{
+			Open: func(*server.Conn) { opened.Add(1) },
+			Close: func(c *server.Conn, _ wire.StatusCode, _ string) {
+				closed.Add(1)
+				c.Close(wire.NormalClosure, "") // too late, and no harm
+				c.CloseNow()
+			},
+		}})
+		var clients sync.WaitGroup
+		var dialed []net.Conn
+		for range conns {
+			nc := s.open(t).nc
+			dialed = append(dialed, nc)
+			clients.Go(func() { obey(newPeer(t, nc)) })
+		}
+		var all sync.WaitGroup
+		i := 0
+		for c := range s.Conns() {
+			do := ends[i%len(ends)]
+			i++
+			all.Go(func() { do(c) })
+		}
+		for range 3 {
+			all.Go(func() {
+				ctx, cancel := context.WithTimeout(t.Context(), patience)
+				defer cancel()
+				if err := s.Shutdown(ctx); err != nil {
+					t.Errorf("Shutdown returned %v", err)
+				}
+			})
+		}
+		all.Wait()
+		clients.Wait()
+		for _, nc := range dialed {
+			nc.Close()
+		}
+		if o, c := opened.Load(), closed.Load(); o != conns || c != conns {
+			t.Errorf("opened %d, closed %d", o, c)
+		}
+	})
+}
+
+// obey answers Close frames and does what it is told by messages, until the
+// connection ends.
+func obey(p *peer) {
+	for {
+		f, err := p.next()
+		switch {
+		case err != nil:
+			p.nc.Close()
+			return
+		case f.Opcode == wire.Close:
+			p.trySend(closing(wire.NormalClosure, ""))
+		case string(f.Payload) == "reset":
+			p.reset()
+		default:
+			p.nc.Close()
+		}
+	}
+}
+
+// Shutdown in the middle of handshakes that do not go on is over when their time
+// is, or its own (T-D08, T-D10).
+func TestShutdownDuringHandshakesThatStall(t *testing.T) {
+	for _, tt := range []struct {
+		timeout, want time.Duration
+		err           error
+	}{
+		{10 * time.Second, 10 * time.Second, nil},
+		{time.Hour, time.Minute, context.DeadlineExceeded},
+	} {
+		t.Run(fmt.Sprint(tt.timeout), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				rec := newRecorder(t)
+				w := inMemory(t, &server.Server{Handler: rec.handler(), HandshakeTimeout: tt.timeout}, func(n int) wstest.Plan {
+					return wstest.Plan{ToServer: wstest.Faults{Cut: wstest.StallAt(int64(n))}}
+				})
+				for range len(request("/")) {
+					nc := w.dial()
+					defer nc.Close()
+					(&peer{t: t, nc: nc}).send(request("/"))
+				}
+				synctest.Wait()
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				timed(t, "Shutdown returned", tt.want, func() {
+					if err := w.s.Shutdown(ctx); !errors.Is(err, tt.err) {
+						t.Errorf("Shutdown returned %v", err)
+					}
+				})
+				synctest.Wait()
+				rec.wantNothing()
+			})
+		})
+	}
+}
+
+// Whoever calls Shutdown in a handler waits for himself; the context ends that.
+func TestShutdownInAHandler(t *testing.T) {
+	eachLoop(t, func(t *testing.T, start starter) {
+		var s *running
+		returned := make(chan error, 1)
+		s = start(t, &server.Server{Handler: server.Handler{Message: func(c *server.Conn, _ wire.Opcode, _ []byte) {
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			returned <- s.Shutdown(ctx)
+		}}})
+		p := s.open(t)
+		p.send(text("shut down"))
+		if err := result(t, returned); err != context.Canceled {
+			t.Errorf("Shutdown returned %v", err)
+		}
+		p.rest()
+		p.nc.Close()
+		if err := s.Shutdown(t.Context()); err != nil {
+			t.Errorf("from outside it returned %v", err)
+		}
+	})
+}
+
+// The listener may be closed before, behind the server's back: Serve returns why,
+// connections go on, and Shutdown works.
+func TestListenerClosedBeforeShutdown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ln := wstest.Listen(nil)
+		s := &server.Server{Handler: server.Handler{Message: echo}}
+		served := make(chan error, 1)
+		go func() { served <- s.Serve(ln) }()
+		nc, err := ln.Dial()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer nc.Close()
+		p := wstest.NewClient(nc)
+		if err := p.Play("open /"); err != nil {
+			t.Fatal(err)
+		}
+		ln.Close()
+		if err := <-served; !errors.Is(err, net.ErrClosed) {
+			t.Errorf("Serve returned %v", err)
+		}
+		if err := p.Play(`
+			send text "Hello"
+			expect text "Hello"
+		`); err != nil {
+			t.Error(err)
+		}
+		done := make(chan error, 1)
+		go func() { done <- s.Shutdown(t.Context()) }()
+		if err := p.Play(`
+			expect close 1001
+			send close 1001
+			expect end
+			hangup
+		`); err != nil {
+			t.Error(err)
+		}
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -1,0 +1,87 @@
+//go:build !notls
+
+package server_test
+
+import (
+	"crypto/tls"
+	"fmt"
+	"net"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fibersock/fibersock/server"
+	"github.com/fibersock/fibersock/wstest"
+)
+
+// overTLS is a world without sockets in which all speak TLS.
+func overTLS(cert tls.Certificate, cfg *tls.Config) worldOf {
+	return func(t *testing.T, s *server.Server, plan func(n int) wstest.Plan) world {
+		ln := wstest.Listen(plan)
+		return world{
+			s: serve(t, s, tls.NewListener(ln, &tls.Config{Certificates: []tls.Certificate{cert}})),
+			dial: func() net.Conn {
+				nc, err := ln.Dial()
+				if err != nil {
+					t.Fatal(err)
+				}
+				return tls.Client(nc, cfg)
+			},
+			link:     ln.Link,
+			encoded:  true,
+			patience: time.Hour,
+		}
+	}
+}
+
+// A conversation over TLS that is cut, in the handshake of TLS, at the border of a
+// record or inside one, ends as one that is not (T-C14, T-D10, T-G10).
+func TestConversationOverTLSIsCut(t *testing.T) {
+	cert, cfg := certificate(t)
+	cfg.Time = func() time.Time { return time.Now().AddDate(25, 0, 0) } // in a bubble it is the year 2000
+	for name, script := range conversations {
+		for kind, cut := range cuts {
+			for _, where := range places {
+				t.Run(fmt.Sprintf("%s/%s/%s", name, kind, where.name), func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) {
+						cutEverywhere(t, overTLS(cert, cfg), new(server.Server), false, script, where, cut, 67)
+					})
+				})
+			}
+		}
+	}
+}
+
+// However TLS records arrive, a conversation is the same: one by one, cut in their
+// headers or behind them, in pieces that have nothing to do with them.
+func TestConversationInPiecesOfTLSRecords(t *testing.T) {
+	cert, cfg := certificate(t)
+	splits := map[string]wstest.Split{
+		"whole records":      wstest.TLSRecords(),
+		"cut in the header":  wstest.TLSRecords(1, 4),
+		"cut behind it":      wstest.TLSRecords(5, 6),
+		"byte by byte":       wstest.Sizes(1),
+		"cut anywhere":       wstest.RandomSizes(100),
+		"a record and a bit": wstest.Sizes(23, 24, 25),
+	}
+	for name, split := range splits {
+		t.Run(name, func(t *testing.T) {
+			for _, script := range conversations {
+				told := &fates{t: t}
+				f := wstest.Faults{Split: split}
+				w := overTLS(cert, cfg)(t, &server.Server{Handler: told.handler(false)}, func(int) wstest.Plan {
+					return wstest.Plan{ToServer: f, ToClient: f, Seed: 1}
+				})
+				p := wstest.NewClient(w.dial())
+				if err := p.Play("open /?tls" + script); err != nil {
+					t.Error(err)
+				}
+				p.Close()
+				if err := w.s.Shutdown(t.Context()); err != nil {
+					t.Error(err)
+				}
+				told.check("tls", opens, true)
+			}
+		})
+	}
+}

@@ -1,0 +1,130 @@
+package wstest
+
+import (
+	"errors"
+	"io"
+	"net"
+	"time"
+)
+
+// Conn is one end of a connection in memory. It behaves as a *net.TCPConn does:
+// there is a buffer, and a writer waits when it is full; CloseWrite closes one
+// direction; closing with unread input resets the connection, as does writing to
+// a peer that has closed. Errors other than io.EOF are a *net.OpError with
+// net.ErrClosed, os.ErrDeadlineExceeded or ErrReset in it.
+//
+// Nothing in it blocks in a way that testing/synctest does not see.
+type Conn struct {
+	link          *Link
+	in, out       *Flow
+	local, remote net.Addr
+}
+
+// Pipe returns the two ends of a connection in memory to which happens what the
+// plan says.
+func Pipe(p Plan) (client, server *Conn) { return ends(newLink(p), 0) }
+
+// ends returns the ends of a link, the n-th of its kind.
+func ends(l *Link, n int) (client, server *Conn) {
+	from := &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 1024 + n%60000}
+	client = &Conn{link: l, in: l.ToClient, out: l.ToServer, local: from, remote: serverAddr}
+	server = &Conn{link: l, in: l.ToServer, out: l.ToClient, local: serverAddr, remote: from}
+	return client, server
+}
+
+// serverAddr is where all servers in memory are: an address for examples, of RFC 5737,
+// and one of TCP, because programs look into them.
+var serverAddr = &net.TCPAddr{IP: net.IPv4(198, 51, 100, 1), Port: 80}
+
+// Link returns what lies between the two ends.
+func (c *Conn) Link() *Link { return c.link }
+
+// Read reads what has arrived: see Faults.
+func (c *Conn) Read(p []byte) (int, error) {
+	n, err := c.in.get(p)
+	return n, c.error("read", err)
+}
+
+// Write writes all of p, or returns why not and how much. It waits as long as
+// there is no room.
+func (c *Conn) Write(p []byte) (int, error) {
+	n, err := c.out.put(p)
+	return n, c.error("write", err)
+}
+
+// CloseWrite closes this end's direction: the peer reads io.EOF after what was
+// written.
+func (c *Conn) CloseWrite() error {
+	c.link.mu.Lock()
+	defer c.link.mu.Unlock()
+	if c.out.writer.closed {
+		return c.error("close", net.ErrClosed)
+	}
+	c.out.finish()
+	return nil
+}
+
+// Close closes both directions. What was written still arrives, and then the end,
+// or a reset if there is input that was not read.
+func (c *Conn) Close() error {
+	c.link.mu.Lock()
+	defer c.link.mu.Unlock()
+	if c.out.writer.closed {
+		return c.error("close", net.ErrClosed)
+	}
+	c.out.writer.closed = true
+	c.in.reader.closed = true
+	if c.in.waiting > 0 {
+		c.link.reset()
+	}
+	c.out.finish()
+	c.link.changed.Broadcast()
+	return nil
+}
+
+// Reset closes the connection so that the peer's reads and writes fail with
+// ErrReset.
+func (c *Conn) Reset() {
+	c.link.Reset()
+	_ = c.Close() // it may have been closed before
+}
+
+// LocalAddr returns a *net.TCPAddr of one of the networks that are for examples.
+func (c *Conn) LocalAddr() net.Addr { return c.local }
+
+// RemoteAddr returns the peer's LocalAddr.
+func (c *Conn) RemoteAddr() net.Addr { return c.remote }
+
+// SetDeadline sets both deadlines.
+func (c *Conn) SetDeadline(t time.Time) error {
+	return c.setDeadlines(t, &c.in.reader, &c.out.writer)
+}
+
+// SetReadDeadline sets when reading fails, also a Read that waits; zero means
+// never.
+func (c *Conn) SetReadDeadline(t time.Time) error { return c.setDeadlines(t, &c.in.reader) }
+
+// SetWriteDeadline sets when writing fails, also a Write that waits; zero means
+// never.
+func (c *Conn) SetWriteDeadline(t time.Time) error { return c.setDeadlines(t, &c.out.writer) }
+
+func (c *Conn) setDeadlines(t time.Time, ends ...*end) error {
+	c.link.mu.Lock()
+	defer c.link.mu.Unlock()
+	if c.out.writer.closed {
+		return c.error("set", net.ErrClosed)
+	}
+	for _, e := range ends {
+		e.deadline = t
+	}
+	c.link.changed.Broadcast()
+	return nil
+}
+
+// error returns err as package net would.
+func (c *Conn) error(op string, err error) error {
+	if err == nil || errors.Is(err, io.EOF) {
+		return err
+	}
+	return &net.OpError{Op: op, Net: "tcp", Source: c.local, Addr: c.remote, Err: err}
+}

@@ -1,0 +1,225 @@
+package wstest
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/fibersock/fibersock/fuzz/corpus"
+	"github.com/fibersock/fibersock/internal/scriptline"
+	"github.com/fibersock/fibersock/wire"
+)
+
+// step is one line of a script.
+type step struct {
+	line int
+	text string
+	do   func(p *Peer) error
+}
+
+// parse reads a script for a peer of the role r.
+func parse(text string, r corpus.Role) ([]step, error) {
+	var steps []step
+	for i, line := range strings.Split(text, "\n") {
+		line = strings.TrimSpace(line)
+		do, err := parseLine(line, r)
+		if err != nil {
+			return nil, &ScriptError{i + 1, line, err}
+		}
+		if do != nil {
+			steps = append(steps, step{i + 1, line, do})
+		}
+	}
+	return steps, nil
+}
+
+// parseLine returns what a line lets the peer do, nil if it is empty.
+func parseLine(line string, r corpus.Role) (func(p *Peer) error, error) {
+	tokens, err := scriptline.Lex(line)
+	if err != nil || len(tokens) == 0 {
+		return nil, err
+	}
+	word, args := scriptline.Word(tokens)
+	switch word {
+	case "open", "request", "response":
+		return parseHandshake(word, args, r)
+	case "send":
+		return parseSend(args, r)
+	case "expect":
+		return parseExpect(args, r)
+	case "wait":
+		d, args, err := duration(args)
+		return func(*Peer) error { time.Sleep(d); return nil }, errors.Join(err, scriptline.None(args))
+	case "end":
+		return (*Peer).end, scriptline.None(args)
+	case "hangup":
+		return (*Peer).Close, scriptline.None(args)
+	case "reset":
+		return (*Peer).reset, scriptline.None(args)
+	}
+	return nil, fmt.Errorf("unknown line %q", tokens[0].Text)
+}
+
+func parseSend(args []scriptline.Token, r corpus.Role) (func(p *Peer) error, error) {
+	f, ok, err := parseFrame(args, r)
+	if ok {
+		return func(p *Peer) error { return p.send(f.append(nil, p.nextKey())) }, err
+	}
+	bytes, err := scriptline.Bytes(args)
+	if err == nil && len(bytes) == 0 {
+		err = errors.New("send without bytes")
+	}
+	return func(p *Peer) error { return p.send(bytes) }, err
+}
+
+func parseExpect(args []scriptline.Token, r corpus.Role) (func(p *Peer) error, error) {
+	tested := corpus.Client
+	if r == corpus.Client {
+		tested = corpus.Server
+	}
+	if word, rest := scriptline.Word(args); word == "end" {
+		return func(p *Peer) error { return p.expectEnd(isEnd) }, scriptline.None(rest)
+	} else if word == "reset" {
+		return func(p *Peer) error { return p.expectEnd(isReset) }, scriptline.None(rest)
+	} else if word == "silence" {
+		d, rest, err := duration(rest)
+		return func(p *Peer) error { return p.expectSilence(d) }, errors.Join(err, scriptline.None(rest))
+	}
+	var want []corpus.Frame
+	f, ok, err := parseFrame(args, tested)
+	switch {
+	case err != nil:
+		return nil, err
+	case ok && f.anyReason:
+		want = []corpus.Frame{{CloseCode: f.code}}
+	case ok:
+		want = []corpus.Frame{{Bytes: f.append(nil, 0)}}
+	default:
+		if want, err = wholeFrames(args, tested); err != nil {
+			return nil, err
+		}
+	}
+	return func(p *Peer) error {
+		for _, f := range want {
+			if err := p.expect(f); err != nil {
+				return err
+			}
+		}
+		return nil
+	}, nil
+}
+
+// wholeFrames parses frames that an endpoint of the role r is to write.
+func wholeFrames(args []scriptline.Token, r corpus.Role) ([]corpus.Frame, error) {
+	b, err := scriptline.Bytes(args)
+	if err != nil {
+		return nil, err
+	}
+	whole, rest := corpus.SplitFrames(b)
+	if len(whole) == 0 || len(rest) > 0 {
+		return nil, errors.New("the bytes are not whole frames")
+	}
+	var want []corpus.Frame
+	for _, f := range whole {
+		if _, key, masked := corpus.Unmasked(f); masked != (r == corpus.Client) || key != [4]byte{} {
+			return nil, errors.New("a client's frames have the masking key 00000000, a server's none")
+		}
+		want = append(want, corpus.Frame{Bytes: f})
+	}
+	return want, nil
+}
+
+// firstKey masks the first frame that a client sends: the key of the examples in
+// RFC 6455, Section 5.7.
+const firstKey wire.MaskingKey = 0x3d21fa37
+
+// nextKey returns a masking key, each time another, but always the same ones: a
+// test needs no secret.
+func (p *Peer) nextKey() wire.MaskingKey {
+	key := firstKey + p.keys*0x9e3779b9
+	p.keys++
+	return key
+}
+
+// kinds are the words for frames.
+var kinds = []struct {
+	word   string
+	opcode wire.Opcode
+}{
+	{"continuation", wire.Continuation},
+	{"text", wire.Text},
+	{"binary", wire.Binary},
+	{"close", wire.Close},
+	{"ping", wire.Ping},
+	{"pong", wire.Pong},
+}
+
+// frame is a frame in words.
+type frame struct {
+	header  wire.Header
+	payload []byte
+
+	code      wire.StatusCode // of a Close
+	anyReason bool            // for it no reason is given
+}
+
+// parseFrame parses a frame in words, from an endpoint of the role r. ok is
+// false if there are none.
+func parseFrame(args []scriptline.Token, r corpus.Role) (f frame, ok bool, err error) {
+	word, rest := scriptline.Word(args)
+	for _, k := range kinds {
+		if word != k.word {
+			continue
+		}
+		f.header = wire.Header{Fin: true, Opcode: k.opcode, Masked: r == corpus.Client}
+		if len(rest) > 0 && rest[0].Is("more") {
+			f.header.Fin, rest = false, rest[1:]
+		}
+		if k.opcode == wire.Close && len(rest) > 0 {
+			return f, true, f.parseClose(rest)
+		}
+		f.payload, err = scriptline.Bytes(rest)
+		return f, true, err
+	}
+	return frame{}, false, nil
+}
+
+// parseClose parses the code of a Close and, if there is one, its reason.
+func (f *frame) parseClose(args []scriptline.Token) error {
+	code, rest, err := scriptline.Code(args)
+	if err != nil {
+		return err
+	}
+	reason, err := scriptline.String(rest)
+	f.code, f.anyReason = code, len(rest) == 0
+	f.payload = append([]byte{byte(code >> 8), byte(code)}, reason...)
+	return err
+}
+
+// append appends the frame's bytes, masked with key if it is a client's.
+func (f *frame) append(b []byte, key wire.MaskingKey) []byte {
+	f.header.Key = key
+	return wire.AppendFrame(b, f.header, f.payload)
+}
+
+// duration returns the time that args begin with, as Go writes it: 1.5s.
+func duration(args []scriptline.Token) (time.Duration, []scriptline.Token, error) {
+	word, args := scriptline.Word(args)
+	d, err := time.ParseDuration(word)
+	if err != nil {
+		err = fmt.Errorf("%q is not a time such as 1.5s", word)
+	}
+	return d, args, err
+}
+
+// status returns the HTTP status that args begin with.
+func status(args []scriptline.Token) (int, []scriptline.Token, error) {
+	word, args := scriptline.Word(args)
+	n, err := strconv.Atoi(word)
+	if err != nil || n < 100 || n > 999 {
+		return 0, args, fmt.Errorf("%q is not an HTTP status", word)
+	}
+	return n, args, nil
+}

@@ -2,6 +2,7 @@ package client_test
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -209,4 +210,38 @@ func TestPingsAreNoMessages(t *testing.T) {
 			t.Errorf("after %v: %v", time.Since(start), err)
 		}
 	})
+}
+
+// T-A01, T-A03, T-A13, T-G13: every length that is too large ends the connection at its
+// header, at once and with nothing delivered, in one frame and in fragments. Masked frames
+// end it before their length is looked at.
+func TestHugeLengthsFailAtTheHeader(t *testing.T) {
+	for _, tt := range []struct {
+		length uint64
+		code   wire.StatusCode
+	}{
+		{16<<20 + 1, 1009}, {1<<31 - 1, 1009}, {1 << 31, 1009}, {1<<32 - 1, 1009}, {1 << 32, 1009}, {1<<32 + 5, 1009}, {1<<53 + 1, 1009},
+		{1<<63 - 1, 1009}, {1 << 63, 1002}, {1<<63 + 5, 1002}, {1<<64 - 1, 1002},
+	} {
+		header := binary.BigEndian.AppendUint64([]byte{0x82, 0x7f}, tt.length)
+		masked := append(binary.BigEndian.AppendUint64([]byte{0x82, 0xff}, tt.length), 0, 0, 0, 0)
+		for name, sent := range map[string]struct {
+			bytes []byte
+			code  wire.StatusCode
+		}{
+			"a frame":    {append(header, "abcde"...), tt.code},
+			"a fragment": {append(append(firstFragment(wire.Binary, "abc"), 0), header[1:]...), tt.code},
+			"masked":     {masked, wire.ProtocolError},
+		} {
+			synctest.Test(t, func(t *testing.T) {
+				c, f := openPipe(t, nil)
+				f.send(sent.bytes)
+				m, err := c.Receive(t.Context())
+				var failed *client.FailError
+				if !errors.As(err, &failed) || failed.Code != sent.code {
+					t.Errorf("%s with a length of %d: received %q, %v, want %v", name, tt.length, m.Payload, err, sent.code)
+				}
+			})
+		}
+	}
 }

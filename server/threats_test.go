@@ -344,3 +344,34 @@ func TestAuthorizeSeesWhatIsServed(t *testing.T) {
 		}
 	})
 }
+
+// T-A01, T-A02, T-A03, T-A04, T-A13: every length that is too large ends the connection at
+// its header, at once and with nothing delivered, in one frame and in fragments.
+func TestHugeLengthsFailAtTheHeader(t *testing.T) {
+	eachLoop(t, func(t *testing.T, start starter) {
+		rec := newRecorder(t)
+		s := start(t, &server.Server{Handler: rec.handler()})
+		for _, tt := range []struct {
+			length uint64
+			code   int
+		}{
+			{16<<20 + 1, 1009}, {1<<31 - 1, 1009}, {1 << 31, 1009}, {1<<32 - 1, 1009}, {1 << 32, 1009}, {1<<32 + 5, 1009}, {1<<53 + 1, 1009},
+			{1<<63 - 1, 1009}, {1 << 63, 1002}, {1<<63 + 5, 1002}, {1<<64 - 1, 1002},
+		} {
+			header := string(binary.BigEndian.AppendUint64([]byte{0x82, 0xff}, tt.length)) + "\x00\x00\x00\x00"
+			for _, bytes := range []string{
+				header + "abcde",
+				fragment(wire.Binary, "abc", false) + "\x00" + header[1:] + "abcde",
+			} {
+				p := s.open(t)
+				p.send(bytes)
+				f, err := p.next()
+				if err != nil || !strings.HasPrefix(show(f), fmt.Sprintf("close %d ", tt.code)) {
+					t.Errorf("a length of %d was answered with %s, %v", tt.length, show(f), err)
+				}
+				p.wantEnd()
+				rec.want("open", fmt.Sprintf("failed %d", tt.code), `close 1006 ""`)
+			}
+		}
+	})
+}

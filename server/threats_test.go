@@ -194,7 +194,7 @@ func TestBusyClientsStarveNobody(t *testing.T) {
 				slowest = max(slowest, time.Since(began))
 			}
 		}
-		if slowest > 2*time.Second {
+		if slowest > 5*time.Second {
 			t.Errorf("one answer took %v", slowest)
 		}
 	})

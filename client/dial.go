@@ -178,12 +178,12 @@ func open(ctx context.Context, nc net.Conn, request []byte, offer *handshake.Off
 		in:          rest,
 	}
 	// Messages are delivered in pieces, and assembled in the caller's buffer.
-	c.endpoint.Init(c.socket, endpoint.Config{
+	c.endpoint.Init(c.socket, endpoint.NewTerms(endpoint.Config{
 		Role:       endpoint.Client,
 		Limits:     cfg.Limits,
 		Partial:    true,
 		Background: socket.Background,
-	})
+	}))
 	return c, nil
 }
 

@@ -9,6 +9,8 @@ type Request struct {
 	Target string // as sent: "/chat?room=1", or an absolute URI
 	Proto  string // "HTTP/1.1"
 	Header Header
+
+	text string
 }
 
 // RequestParser reads the head of a request as it arrives. The zero value is
@@ -36,7 +38,7 @@ func (p *RequestParser) Parse(b []byte) (r *Request, n int, err error) {
 	if text == "" {
 		return nil, n, nil
 	}
-	r = new(Request)
+	r = &Request{text: text}
 	line, rest := cutLine(text)
 	r.Method, line, _ = strings.Cut(line, " ")
 	r.Target, r.Proto, _ = strings.Cut(line, " ")
@@ -46,6 +48,10 @@ func (p *RequestParser) Parse(b []byte) (r *Request, n int, err error) {
 
 // Reset forgets an incomplete or refused head.
 func (p *RequestParser) Reset() { p.head = head{} }
+
+// Text returns the head as it came, the blank line included, if a RequestParser has
+// read it, else "". Of a request that is to be kept for long, it is less than half.
+func (r *Request) Text() string { return r.text }
 
 // Path returns the path of the target as it was sent, percent-encoded.
 func (r *Request) Path() string {

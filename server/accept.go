@@ -4,12 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"runtime/debug"
 	"slices"
 	"sync"
 
 	"github.com/fibersock/fibersock/handshake"
-	"github.com/fibersock/fibersock/internal/endpoint"
 )
 
 // Upgraded is a connection whose opening handshake is done, or as good as done.
@@ -34,7 +32,13 @@ type Upgraded struct {
 // (RFC 6455, Section 4.2). It returns what Run needs, but for Buffered. The error
 // is a *handshake.Error, with the HTTP status that the request should be refused
 // with: see handshake.AppendRefusal.
-func (s *Server) Upgrade(r *handshake.Request) (Upgraded, error) { return s.upgrade(r, nil) }
+func (s *Server) Upgrade(r *handshake.Request) (Upgraded, error) {
+	up, err := s.upgrade(r, nil)
+	if err != nil {
+		s.counters.count(func(st *Stats) { st.refused(refusal(err)) })
+	}
+	return up, err
+}
 
 // upgrade is Upgrade, with room for the response.
 func (s *Server) upgrade(r *handshake.Request, room []byte) (Upgraded, error) {
@@ -86,7 +90,7 @@ func (s *Server) accept(r *handshake.Request) (a handshake.Acceptance, err error
 func (s *Server) authorize(r *handshake.Request, a *handshake.Acceptance) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			s.report(&PanicError{Value: p, Stack: debug.Stack()})
+			s.caught(p)
 			err = &handshake.Error{Status: 500, Reason: "panic in Authorize"}
 		}
 	}()
@@ -135,8 +139,8 @@ func (s *Server) Run(nc net.Conn, up Upgraded) error {
 
 // adopt opens a connection whose opening handshake somebody else has made.
 func (c *Conn) adopt(up Upgraded) (more bool) {
-	c.watch.enter(c.server.tick.Load())
-	defer func() { c.watch.leave(c.server.tick.Load()) }()
+	c.watch.enter(c.server.clock.now())
+	defer func() { c.watch.leave(c.server.clock.now()) }()
 	return c.open(up)
 }
 
@@ -144,27 +148,29 @@ func (c *Conn) adopt(up Upgraded) (more bool) {
 // that came after it, and whether the connection goes on.
 func (c *Conn) handshake(b []byte) (rest []byte, more bool) {
 	var parser handshake.RequestParser // most requests come whole
-	if c.opening != nil {
-		parser = *c.opening
+	if more := c.more.Load(); more != nil {
+		parser = *more.opening
 	}
 	r, n, err := parser.Parse(b)
 	if err != nil {
 		return nil, c.refuse(err)
 	}
 	if r == nil {
-		if c.opening == nil {
-			c.opening = new(handshake.RequestParser)
+		kept := c.reserve()
+		if kept.opening == nil {
+			kept.opening = new(handshake.RequestParser)
 		}
-		*c.opening = parser
+		*kept.opening = parser
 		return nil, true
 	}
-	c.opening = nil
+	c.more.Store(nil) // there is nothing else in it yet
 	room := responses.Get().(*[responseRoom]byte)
 	defer responses.Put(room)
 	up, err := c.server.upgrade(r, room[:0])
 	if err != nil {
 		return nil, c.refuse(err)
 	}
+	c.head, up.Request = r.Text(), nil
 	return b[n:], c.open(up)
 }
 
@@ -177,6 +183,11 @@ const responseRoom = 512
 // at: a proxy may have taken it for a request, and the client for frames.
 func (c *Conn) refuse(err error) (more bool) {
 	refused := refusal(err)
+	c.phase.Store(endedPhase)
+	c.server.counters.count(func(st *Stats) {
+		st.Opening--
+		st.refused(refused)
+	})
 	c.server.report(&RefusedError{RemoteAddr: c.RemoteAddr(), Err: refused})
 	c.transport.Write(handshake.AppendRefusal(nil, refused))
 	c.transport.Finish(drainTime)
@@ -192,7 +203,10 @@ func (c *Conn) open(up Upgraded) (more bool) {
 			return false
 		}
 	}
-	c.request, c.subprotocol = up.Request, up.Subprotocol
+	if up.Request != nil || up.Subprotocol != "" {
+		more := c.reserve()
+		more.request, more.subprotocol = up.Request, up.Subprotocol
+	}
 	c.handler = c.server.handler(c.Path())
 	if c.handler == nil {
 		c.handler = &c.server.Handler
@@ -200,12 +214,12 @@ func (c *Conn) open(up Upgraded) (more bool) {
 	if c.handler.Serve != nil {
 		c.fiber = newFiber()
 	}
-	c.endpoint.Init(c.transport, endpoint.Config{
-		Role:       endpoint.Server,
-		Limits:     c.server.Limits,
-		Partial:    c.handler.Partial != nil && c.handler.Serve == nil,
-		Background: c.transport.Background(),
-	})
+	if c.policy() == SlowBlock {
+		c.transport.Block()
+	}
+	partial := c.handler.Partial != nil && c.handler.Serve == nil
+	c.endpoint.Init(c.output(), c.server.terms(partial, c.transport.Background()))
+	c.server.counters.count((*Stats).opened)
 	c.phase.Store(openPhase)
 	return c.begin()
 }

@@ -19,19 +19,29 @@ import (
 
 // nowhere is a transport that takes everything at once. These tests call what a
 // loop calls.
-type nowhere struct{}
+type nowhere struct{ sent tally }
 
-func (nowhere) Write(p []byte) (int, error) { return len(p), nil }
-func (nowhere) Background() func(func())    { return nil }
-func (nowhere) Resume()                     {}
-func (nowhere) Finish(time.Duration)        {}
-func (nowhere) Close() error                { return nil }
-func (nowhere) LocalAddr() net.Addr         { return nil }
-func (nowhere) RemoteAddr() net.Addr        { return nil }
+func (*nowhere) Write(p []byte) (int, error) { return len(p), nil }
+func (*nowhere) Background() func(func())    { return nil }
+func (*nowhere) attach(*Conn)                {}
+func (*nowhere) Buffered() int               { return 0 }
+func (*nowhere) Block()                      {}
+func (*nowhere) Choked() bool                { return false }
+func (*nowhere) Waits() bool                 { return false }
+func (*nowhere) Resume()                     {}
+func (*nowhere) Finish(time.Duration)        {}
+func (*nowhere) Close() error                { return nil }
+func (*nowhere) LocalAddr() net.Addr         { return nil }
+func (*nowhere) RemoteAddr() net.Addr        { return nil }
+
+func (t *nowhere) WritePieces(head, payload []byte) error {
+	t.sent.frame(frameOf(head, payload))
+	return nil
+}
 
 // openNowhere returns an open connection of s that ends with the test.
 func openNowhere(t *testing.T, s *Server) *Conn {
-	c := s.newConn(nowhere{})
+	c := s.newConn(new(nowhere))
 	if !c.open(Upgraded{}) {
 		t.Fatal("not open")
 	}
@@ -125,7 +135,7 @@ func TestBroadcastIsEncodedOnce(t *testing.T) {
 			t.Error(err)
 		}
 		for _, c := range conns {
-			c.awaitBroadcasts()
+			c.awaitOutbox()
 		}
 	}
 	broadcast()
@@ -141,13 +151,14 @@ func TestBroadcastIsEncodedOnce(t *testing.T) {
 // The Conn, the head's text, the request, its fields, and what a browser offers of extensions; the connection's end costs three more.
 func TestAllocationsPerUpgrade(t *testing.T) {
 	s := new(Server)
-	keep := s.newConn(nowhere{})
+	out := new(nowhere)
+	keep := s.newConn(out)
 	defer keep.lost(net.ErrClosed)
 	for name, most := range map[string]float64{"minimal": 4 + 3, "browser": 5 + 3} {
 		request := upgradeRequests[name]
 		in := make([]byte, len(request))
 		got := testing.AllocsPerRun(100, func() {
-			c := s.newConn(nowhere{})
+			c := s.newConn(out)
 			copy(in, request)
 			c.receive(in)
 			if !c.isOpen() {
@@ -158,5 +169,13 @@ func TestAllocationsPerUpgrade(t *testing.T) {
 		if got > most {
 			t.Errorf("%s: %v allocations, want %v", name, got, most)
 		}
+	}
+}
+
+func TestStatsAllocateNothing(t *testing.T) {
+	s := new(Server)
+	openNowhere(t, s)
+	if n := testing.AllocsPerRun(100, func() { s.Stats() }); n > 0 {
+		t.Errorf("%v allocations", n)
 	}
 }

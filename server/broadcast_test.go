@@ -173,7 +173,7 @@ func TestStalledReceiverOfBroadcastsIsCutByItsBacklog(t *testing.T) {
 		}
 		synctest.Wait()
 		var backlog *server.BacklogError
-		if err := stalled.Err(); !isA[*server.LostError](err) || !errors.As(err, &backlog) || backlog.Max != 10*size || !strings.Contains(err.Error(), "10000 bytes of broadcasts wait for it (MaxBacklog)") {
+		if err := stalled.Err(); !isA[*server.LostError](err) || !errors.As(err, &backlog) || backlog.Max != 10*size || !strings.Contains(err.Error(), "over the limit of 10000 (MaxBacklog, SlowPolicy)") {
 			t.Errorf("the stalled one: %v", err)
 		}
 		if err := stalled.SendText("late"); err != stalled.Err() {

@@ -3,6 +3,7 @@ package server
 import (
 	"fmt"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -23,21 +24,38 @@ type Conn struct {
 	transport transport
 	endpoint  endpoint.Endpoint
 
-	phase   atomic.Uint32            // openingPhase, openPhase, endedPhase
-	opening *handshake.RequestParser // nil once the opening handshake is done
+	lane *lane
+
+	phase   atomic.Uint32 // openingPhase, openPhase, endedPhase
+	place   int32         // in Server.conns, guarded by its lock
+	holders atomic.Int32  // loop and fiber; the last removes the connection
+	watch   watch
 
 	// What is known when it is open.
-	handler     *Handler
-	request     *handshake.Request // nil if Run was not told
+	handler *Handler
+	fiber   *fiber // of Handler.Serve; nil without
+	head    string // text of the request, if this server has read it
+
+	value atomic.Pointer[any]
+	more  atomic.Pointer[reserve] // nil as long as none of it is needed
+}
+
+// reserve is what most connections do not need, so that those have no room for it.
+type reserve struct {
+	opening     *handshake.RequestParser // nil unless the request came in parts and is not complete
+	request     *handshake.Request       // that Run was told
 	subprotocol string
-	fiber       *fiber // of Handler.Serve; nil without
+	outbox      atomic.Pointer[outbox] // nil until a message cannot be sent at once
+	fragments   fragments
+}
 
-	value  atomic.Pointer[any]
-	outbox atomic.Pointer[outbox] // nil until something is broadcast
-
-	fragments fragments
-	watch     watch
-	holders   atomic.Int32 // loop and fiber; the last removes the connection
+// reserve returns more, which is made if it is not there.
+func (c *Conn) reserve() *reserve {
+	if more := c.more.Load(); more != nil {
+		return more
+	}
+	c.more.CompareAndSwap(nil, new(reserve))
+	return c.more.Load()
 }
 
 // The phases of a connection's life.
@@ -53,17 +71,36 @@ func (c *Conn) isOpen() bool { return c.phase.Load() == openPhase }
 // otherwise nothing is sent and the error is wire.ErrInvalidUTF8. p is neither
 // changed nor kept. While a message begun with SendFragment is not finished, the
 // error is ErrMessageUnfinished.
+//
+// Send does not wait for the client, except with SlowBlock: what the system does
+// not take is kept, within Server.MaxBacklog, and what is over that is treated as
+// Server.SlowPolicy says.
 func (c *Conn) Send(op wire.Opcode, p []byte) error {
-	if err := c.beforeSend(); err != nil {
+	if err := c.beforeSend(len(p)); err != nil {
 		return err
+	}
+	if c.keeps() {
+		return c.keepMessage(op, p)
 	}
 	return c.endpoint.Send(op, p)
 }
 
+// keepMessage puts a message into the outbox.
+func (c *Conn) keepMessage(op wire.Opcode, p []byte) error {
+	m, err := Prepare(op, p)
+	if err == nil {
+		c.keep(m)
+	}
+	return err
+}
+
 // SendText sends s as a text message; see Send.
 func (c *Conn) SendText(s string) error {
-	if err := c.beforeSend(); err != nil {
+	if err := c.beforeSend(len(s)); err != nil {
 		return err
+	}
+	if c.keeps() {
+		return c.keepMessage(wire.Text, []byte(s))
 	}
 	return c.endpoint.SendText(s)
 }
@@ -83,21 +120,26 @@ func (c *Conn) SendJSON(v any) error {
 }
 
 // beforeSend sees to the order of messages: those that were broadcast before
-// come first, and a message in fragments is not interrupted.
-func (c *Conn) beforeSend() error {
-	if c.fragments.open.Load() && c.State() == Open { // else the engine says why not
+// come first, and a message in fragments is not interrupted. And it sees to it
+// that there is room for a message of size bytes.
+func (c *Conn) beforeSend(size int) error {
+	c.traffic()
+	if c.State() != Open {
+		return nil // the engine says why not
+	}
+	if c.unfinished() {
 		return ErrMessageUnfinished
 	}
-	c.awaitBroadcasts()
-	return nil
+	if c.more.Load() != nil && c.policy() != SlowDropOldest {
+		c.awaitOutbox()
+	}
+	return c.admit(size, false)
 }
 
-// awaitBroadcasts returns when what has been broadcast to the connection has been
-// written, or cannot be.
-func (c *Conn) awaitBroadcasts() {
-	if box := c.outbox.Load(); box != nil {
-		box.wait()
-	}
+// unfinished reports whether a message begun with SendFragment is not finished.
+func (c *Conn) unfinished() bool {
+	more := c.more.Load()
+	return more != nil && more.fragments.open.Load()
 }
 
 // fragments is the message that SendFragment is sending.
@@ -113,13 +155,14 @@ type fragments struct {
 // fragment of a text may end inside a code point, the message may not. Until the
 // message is finished, no other can be sent but control frames.
 func (c *Conn) SendFragment(op wire.Opcode, p []byte, final bool) error {
-	f := &c.fragments
+	f := &c.reserve().fragments
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.message == nil {
-		if err := c.beforeSend(); err != nil {
+		if err := c.beforeSend(len(p)); err != nil {
 			return err
 		}
+		c.awaitOutbox()
 		m, err := c.endpoint.NewMessage(op)
 		if err != nil {
 			return err
@@ -128,6 +171,7 @@ func (c *Conn) SendFragment(op wire.Opcode, p []byte, final bool) error {
 	} else if op != wire.Continuation && op != f.message.Opcode() {
 		return ErrMessageUnfinished
 	}
+	c.traffic()
 	err := f.message.Send(p, final)
 	f.open.Store(f.message.Began() && !f.message.Done())
 	if !f.open.Load() {
@@ -153,8 +197,8 @@ func (c *Conn) Pong(payload []byte) error { return c.endpoint.Pong(payload) }
 // open. If a Close has been sent already, the error is ErrClosed, or why the
 // connection ended.
 func (c *Conn) Close(code wire.StatusCode, reason string) error {
-	if !c.fragments.open.Load() { // broadcasts wait for the message, which will not be finished
-		c.awaitBroadcasts()
+	if !c.unfinished() { // broadcasts wait for the message, which will not be finished
+		c.awaitOutbox()
 	}
 	return c.endpoint.Close(code, reason)
 }
@@ -184,35 +228,62 @@ func (c *Conn) Value() any {
 func (c *Conn) SetValue(v any) { c.value.Store(&v) }
 
 // Request returns the client's handshake request, nil if Run was not given one.
-// It is not to be changed.
-func (c *Conn) Request() *handshake.Request { return c.request }
+//
+// Of a request that the server has read itself, the connection keeps the text of
+// the head, as it came, and nothing else, for as long as it lasts: the request is
+// made of that anew with each call, and is the caller's own. What Run was given is
+// kept as it is, and not to be changed.
+func (c *Conn) Request() *handshake.Request {
+	if c.head != "" {
+		var parser handshake.RequestParser
+		r, _, _ := parser.Parse([]byte(c.head)) // it has been read before
+		return r
+	}
+	if more := c.more.Load(); more != nil {
+		return more.request
+	}
+	return nil
+}
+
+// requestLine returns a request with the target alone. It costs no allocation.
+func (c *Conn) requestLine() (r handshake.Request) {
+	if c.head != "" {
+		_, target, _ := strings.Cut(c.head, " ")
+		r.Target, _, _ = strings.Cut(target, " ")
+	} else if known := c.Request(); known != nil {
+		r.Target = known.Target
+	}
+	return r
+}
 
 // Path returns the path of the request, as it was sent.
 func (c *Conn) Path() string {
-	if c.request == nil {
-		return ""
-	}
-	return c.request.Path()
+	r := c.requestLine()
+	return r.Path()
 }
 
 // Query returns what follows the "?" of the request, as it was sent.
 func (c *Conn) Query() string {
-	if c.request == nil {
-		return ""
-	}
-	return c.request.Query()
+	r := c.requestLine()
+	return r.Query()
 }
 
-// Header returns the header fields of the request. They are not to be changed.
+// Header returns the header fields of the request. As with Request, keep them
+// rather than ask for them again, and do not change them.
 func (c *Conn) Header() handshake.Header {
-	if c.request == nil {
-		return nil
+	if r := c.Request(); r != nil {
+		return r.Header
 	}
-	return c.request.Header
+	return nil
 }
 
 // Subprotocol returns the subprotocol that was chosen, "" if none.
-func (c *Conn) Subprotocol() string { return c.subprotocol }
+func (c *Conn) Subprotocol() string {
+	if more := c.more.Load(); more != nil {
+		return more.subprotocol
+	}
+	return ""
+}
 
 // RemoteAddr returns the address of the client, or of the proxy before it.
 func (c *Conn) RemoteAddr() net.Addr { return c.transport.RemoteAddr() }

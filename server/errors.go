@@ -16,7 +16,8 @@ type (
 	CloseError = endpoint.CloseError
 
 	// FailError: the server failed the connection with the status Code; Err is
-	// the rule or limit that the client broke, or a *PanicError.
+	// the rule or limit that the client broke, AssemblyTimeout among them, or a
+	// *PanicError.
 	FailError = endpoint.FailError
 
 	// LostError: the transport ended without a closing handshake, by Err.
@@ -73,7 +74,7 @@ func (e *RefusedError) Error() string {
 func (e *RefusedError) Unwrap() error { return e.Err }
 
 // silence is the cause of a LostError, if nothing came from a client for too
-// long. It is a timeout.
+// long, or of a FailError, if a message did not come to its end. It is a timeout.
 type silence struct {
 	what   string
 	after  time.Duration
@@ -86,13 +87,26 @@ func (e *silence) Error() string {
 
 func (e *silence) Timeout() bool { return true }
 
-// BacklogError is the cause of a LostError, if a client did not read what was
-// broadcast to it.
+// BacklogError says that a client does not read, and there was no room for one
+// message more for it. It is the cause of a LostError if the connection was cut
+// for that.
 type BacklogError struct {
-	Max int // Server.MaxBacklog, in bytes
+	Max     int  // the limit that would have been broken, in bytes
+	Waiting int  // what waited, in bytes: for this client, or, if Total is set, for all
+	Size    int  // of the message, in bytes
+	Total   bool // the limit is Server.MaxTotalBacklog, not MaxBacklog
+	Dropped bool // the message was dropped, and the connection goes on
 }
 
-// Error names the limit, its value and the option that sets it.
+// Error names the limit, its value, what was seen and the options.
 func (e *BacklogError) Error() string {
-	return fmt.Sprintf("websocket: the client does not read: more than %d bytes of broadcasts wait for it (MaxBacklog)", e.Max)
+	whom, option, what := "it", "MaxBacklog", ""
+	if e.Total {
+		whom, option = "all clients", "MaxTotalBacklog"
+	}
+	if e.Dropped {
+		what = "message dropped: "
+	}
+	return fmt.Sprintf("websocket: %sthe client does not read: %d bytes wait for %s, and %d more are over the limit of %d (%s, SlowPolicy)",
+		what, e.Waiting, whom, e.Size, e.Max, option)
 }

@@ -2,7 +2,6 @@ package server
 
 import (
 	"errors"
-	"runtime/debug"
 
 	"github.com/fibersock/fibersock/handshake"
 	"github.com/fibersock/fibersock/internal/endpoint"
@@ -15,12 +14,14 @@ import (
 
 // receive takes bytes from the loop; see loop.go.
 func (c *Conn) receive(b []byte) (rest []byte, more bool) {
-	c.watch.enter(c.server.tick.Load())
+	c.watch.enter(c.server.clock.now())
+	var received tally
 	defer func() {
+		c.count(&received)
 		if p := recover(); p != nil {
 			rest, more = nil, c.panicked(p)
 		}
-		c.watch.leave(c.server.tick.Load())
+		c.watch.leave(c.server.clock.now())
 	}()
 	if c.phase.Load() == openingPhase {
 		if b, more = c.handshake(b); !more || c.phase.Load() == openingPhase {
@@ -33,15 +34,23 @@ func (c *Conn) receive(b []byte) (rest []byte, more bool) {
 		}
 		ev, n := c.endpoint.Receive(b)
 		b = b[n:]
+		c.follow(ev.Kind)
 		switch ev.Kind {
 		case endpoint.None:
 			return nil, true
 		case endpoint.Message:
+			received.piece(len(ev.Payload), true)
 			c.message(ev)
 		case endpoint.Partial:
+			received.piece(len(ev.Payload), ev.Final)
 			c.handler.Partial(c, ev.Opcode, ev.Payload, ev.Final)
-		case endpoint.Ping, endpoint.Pong: // answered, and counted as a sign of life
+		case endpoint.Ping: // it has been answered
+			received.pings++
+		case endpoint.Pong: // one more sign of life
+			received.pongs++
+			c.answered(ev.Payload)
 		case endpoint.Closing, endpoint.Failed:
+			c.count(&received)
 			c.finish()
 			return nil, false
 		}
@@ -82,11 +91,27 @@ func (c *Conn) begin() (more bool) {
 	return true
 }
 
+// drain tells the program that the client has taken all that waited for it; see
+// loop.go.
+func (c *Conn) drain() (more bool) {
+	if !c.isOpen() {
+		return true
+	}
+	c.watch.enter(c.server.clock.now())
+	defer func() {
+		if p := recover(); p != nil {
+			more = c.panicked(p)
+		}
+		c.watch.leave(c.server.clock.now())
+	}()
+	c.handler.Drain(c)
+	return true
+}
+
 // panicked fails the connection because a handler panicked. What the handler
 // said is nothing for the client.
 func (c *Conn) panicked(value any) (more bool) {
-	err := &PanicError{Value: value, Stack: debug.Stack()}
-	c.server.report(err)
+	err := c.server.caught(value)
 	if c.phase.Load() == openingPhase {
 		return c.refuse(&handshake.Error{Status: 500, Reason: "panic in the opening handshake"})
 	}
@@ -101,6 +126,7 @@ func (c *Conn) finish() {
 	if !c.phase.CompareAndSwap(openPhase, endedPhase) {
 		return
 	}
+	c.server.counters.count(func(st *Stats) { st.ended(&c.endpoint) })
 	c.transport.Finish(drainTime)
 	if c.fiber != nil {
 		c.fiber.end()
@@ -119,7 +145,7 @@ func (c *Conn) finish() {
 func (c *Conn) protect(f func()) {
 	defer func() {
 		if p := recover(); p != nil {
-			c.server.report(&PanicError{Value: p, Stack: debug.Stack()})
+			c.server.caught(p)
 		}
 	}()
 	f()
@@ -130,7 +156,9 @@ func (c *Conn) protect(f func()) {
 func (c *Conn) lost(err error) {
 	switch c.phase.Load() {
 	case openingPhase:
-		if why := c.endpoint.Err(); why != nil {
+		why := c.endpoint.Err()
+		c.server.counters.count(func(st *Stats) { st.unfinished(why) })
+		if why != nil {
 			c.server.report(&RefusedError{RemoteAddr: c.RemoteAddr(), Err: why})
 		}
 	case openPhase:

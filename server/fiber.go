@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"iter"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 
@@ -99,7 +98,7 @@ func (c *Conn) serve() {
 	code := wire.NormalClosure
 	defer func() {
 		if p := recover(); p != nil {
-			c.server.report(&PanicError{Value: p, Stack: debug.Stack()})
+			c.server.caught(p)
 			code = wire.InternalError
 		}
 		_ = c.Close(code, "") // if it has ended already, so much the better

@@ -40,19 +40,19 @@ func TestDisplacedHandlersAreCountedAsLongAsTheyRun(t *testing.T) {
 		nc.Write(wire.AppendFrame(nil, wire.Header{Fin: true, Opcode: wire.Binary, Masked: true}, nil))
 	}
 	blocked.Wait() // all are in their handlers at the same time
-	guard := s.epoll().guard
-	if n := guard.displaced.Load(); n < clients-int64(len(guard.pollers)) || n > clients {
+	guard, counters := s.epoll().guard, &s.counters
+	if n := counters.displaced.Load(); n < clients-int64(len(guard.pollers)) || n > clients {
 		t.Errorf("%d of %d handlers are displaced, on %d pollers", n, clients, len(guard.pollers))
 	}
 	close(release)
 	done.Wait()
 	for range 1000 {
-		if guard.displaced.Load() == 0 {
+		if counters.displaced.Load() == 0 {
 			break
 		}
 		time.Sleep(time.Millisecond) // there is no event for that
 	}
-	if n := guard.displaced.Load(); n != 0 {
+	if n := counters.displaced.Load(); n != 0 {
 		t.Errorf("%d handlers are displaced after all have returned", n)
 	}
 	for _, nc := range clientEnds {

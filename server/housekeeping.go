@@ -1,43 +1,22 @@
 package server
 
 import (
-	"sync/atomic"
+	"math/rand/v2"
+	"runtime"
 	"time"
+
+	"github.com/fibersock/fibersock/wire"
 )
 
 // This file looks after the connections' time limits: one goroutine for all of a
 // server's connections, which looks at each of them at every tick of a coarse
-// clock, so that a connection needs no timer.
-
-// watch is what is known of a connection's signs of life, in ticks of the
-// server's clock.
-type watch struct {
-	busy atomic.Int64 // since when a handler has been running, plus 1: nothing can be read meanwhile; 0 if none
-	seen atomic.Int64 // when something came last, or a handler returned
-
-	// The housekeeper's own.
-	began   int64 // when it was first looked at
-	pinged  int64 // when it was pinged last
-	closing int64 // when it was first seen to wait for the client's Close
-}
-
-func (w *watch) alive(tick int64) { w.seen.Store(tick) }
-
-// enter and leave stand around what handlers are called in.
-func (w *watch) enter(tick int64) { w.busy.Store(tick + 1) }
-
-func (w *watch) leave(tick int64) {
-	w.alive(tick)
-	w.busy.Store(0)
-}
-
-// late reports whether the client's Close has not come by the deadline. As long
-// as a handler runs that was called before, the Close may have come and lie there
-// unread; a handler that was called afterwards shows that something else came.
-func (w *watch) late(now, deadline int64) bool {
-	busy := w.busy.Load()
-	return now >= deadline && (busy == 0 || busy-1 > deadline)
-}
+// clock, so that a connection needs no timer. What it sees is in watch.go.
+//
+//	opening          HandshakeTimeout → cut
+//	open             MaxLifetime, IdleTimeout → closing handshake with 1001
+//	                 AssemblyTimeout → failed with 1008, and soon cut
+//	                 PingInterval → heartbeat; PongTimeout → cut
+//	closing          CloseTimeout → cut; PingInterval and PongTimeout as before
 
 // The clock ticks between 100 times and once in a second.
 const (
@@ -45,37 +24,55 @@ const (
 	longestPeriod  = time.Second
 )
 
-// schedule is the server's timeouts, in ticks; 0 means none.
+// schedule is the server's time limits, in ticks; 0 means none.
 type schedule struct {
-	period                       time.Duration
-	handshake, close, ping, pong int64
+	period time.Duration
+
+	handshake, close, ping, pong, idle, assembly, lifetime int32
+
+	drain int32 // how long a failed connection may last
 }
 
-// schedule returns the server's timeouts in ticks.
-func (s *Server) schedule() schedule {
-	timeouts := [...]time.Duration{
-		orDefault(s.HandshakeTimeout, DefaultHandshakeTimeout),
-		orDefault(s.CloseTimeout, DefaultCloseTimeout),
-		orDefault(s.PingInterval, DefaultPingInterval),
-		orDefault(s.PongTimeout, DefaultPongTimeout),
+// schedule returns the server's time limits in ticks.
+func (s *Server) schedule() *schedule {
+	sch := &schedule{period: longestPeriod}
+	limits := [...]struct {
+		d     time.Duration
+		ticks *int32
+	}{
+		{orDefault(s.HandshakeTimeout, DefaultHandshakeTimeout), &sch.handshake},
+		{orDefault(s.CloseTimeout, DefaultCloseTimeout), &sch.close},
+		{orDefault(s.PingInterval, DefaultPingInterval), &sch.ping},
+		{orDefault(s.PongTimeout, DefaultPongTimeout), &sch.pong},
+		{orDefault(s.AssemblyTimeout, DefaultAssemblyTimeout), &sch.assembly},
+		{s.IdleTimeout, &sch.idle},
+		{s.MaxLifetime, &sch.lifetime},
 	}
-	sch := schedule{period: longestPeriod}
-	for _, d := range timeouts {
-		if d > 0 {
-			sch.period = max(min(sch.period, d/4), shortestPeriod)
+	for _, limit := range limits {
+		if limit.d > 0 {
+			sch.period = max(min(sch.period, limit.d/4), shortestPeriod)
 		}
 	}
-	for i, ticks := range [...]*int64{&sch.handshake, &sch.close, &sch.ping, &sch.pong} {
-		if d := timeouts[i]; d > 0 {
-			*ticks = int64((d + sch.period - 1) / sch.period)
-		}
+	for _, limit := range limits {
+		*limit.ticks = sch.ticks(limit.d)
 	}
+	sch.drain = sch.ticks(drainTime)
 	return sch
+}
+
+// ticks returns d in ticks. What the clock cannot count, 124 days or more, is no
+// limit.
+func (sch *schedule) ticks(d time.Duration) int32 {
+	if d <= 0 || d/sch.period >= 1<<30 {
+		return 0
+	}
+	return int32((d-1)/sch.period) + 1
 }
 
 // keepHouse starts the housekeeper. The caller holds mu.
 func (s *Server) keepHouse() {
 	s.house = make(chan struct{})
+	s.clock.start()
 	go s.housekeeper(s.house, s.schedule())
 }
 
@@ -83,61 +80,228 @@ func (s *Server) keepHouse() {
 func (s *Server) leaveHouse() { close(s.house) }
 
 // housekeeper looks at all connections at every tick, until stop is closed.
-func (s *Server) housekeeper(stop chan struct{}, sch schedule) {
+func (s *Server) housekeeper(stop chan struct{}, sch *schedule) {
 	ticker := time.NewTicker(sch.period)
 	defer ticker.Stop()
+	round := &round{Server: s, schedule: sch}
 	for {
 		select {
 		case <-stop:
 			return
 		case <-ticker.C:
-			now := s.tick.Add(1)
-			s.mu.Lock()
-			for c := range s.conns {
-				c.inspect(now, &sch, s)
-			}
-			s.mu.Unlock()
+			round.do(s.clock.advance(), stop)
 		}
 	}
 }
 
-// inspect holds a connection against its time limits. What might block, because
-// it writes, gets a goroutine.
-func (c *Conn) inspect(now int64, sch *schedule, s *Server) {
-	w := &c.watch
-	if w.began == 0 {
-		w.began = now
+// round is what the housekeeper needs for a look at all connections.
+type round struct {
+	*Server
+	*schedule
+	now   tick
+	beats int // heartbeats that may still be sent at this tick
+	some  [sliceSize]*Conn
+}
+
+// sliceSize is how many connections are looked at in one go. In between others
+// get the processor, and the server's lock is free but for moments anyway.
+const sliceSize = 256
+
+// do looks at all connections that have been there since the round began. It goes
+// from the last to the first: when one is removed, the last takes its place.
+func (r *round) do(now tick, stop chan struct{}) {
+	r.now = now
+	for end := r.start(); end > 0; {
+		var n int
+		if n, end = r.take(end); n == 0 {
+			return
+		}
+		for _, c := range r.some[:n] {
+			r.inspect(c)
+		}
+		clear(r.some[:n])
+		select {
+		case <-stop:
+			return
+		default:
+			runtime.Gosched()
+		}
 	}
+}
+
+// start returns how many connections there are.
+//
+// Connections that fell silent together would be sent their heartbeats together,
+// and would answer together, every time. So many are sent at a tick, and no more,
+// that all have theirs within a quarter of PingInterval.
+func (r *round) start() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := len(r.conns)
+	r.beats = sliceSize
+	if r.ping > 0 {
+		r.beats += 4 * n / int(r.ping)
+	}
+	return n
+}
+
+// take takes connections to be looked at, from those before the end-th. It returns
+// how many, and the new end.
+func (r *round) take(end int) (n, newEnd int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	end = min(end, len(r.conns))
+	n = copy(r.some[:], r.conns[max(end-sliceSize, 0):end])
+	return n, end - n
+}
+
+// inspect holds a connection against its time limits. What might wait, because it
+// writes, gets a goroutine.
+func (r *round) inspect(c *Conn) {
 	switch c.phase.Load() {
 	case openingPhase:
-		if sch.handshake > 0 && now-w.began >= sch.handshake {
-			go c.cut(&silence{"no opening handshake", orDefault(s.HandshakeTimeout, DefaultHandshakeTimeout), "HandshakeTimeout"})
+		if r.over(c.watch.began, r.handshake) {
+			go c.cut(&silence{"no opening handshake", orDefault(r.HandshakeTimeout, DefaultHandshakeTimeout), "HandshakeTimeout"})
 		}
 		return
 	case endedPhase:
 		return
 	}
+	w := &c.watch
 	behind := !c.takesMore() // what came lies there unread, as long as the program is behind
-	if c.State() == Closing && sch.close > 0 && !behind {
-		if w.closing == 0 {
-			w.closing = now
+	switch c.State() {
+	case Open:
+		r.inspectOpen(c, behind)
+	case Closing:
+		if r.overdue(c, behind) {
+			return
 		}
-		if w.late(now, w.closing+sch.close) {
-			go c.cut(&silence{"no Close from the client", orDefault(s.CloseTimeout, DefaultCloseTimeout), "CloseTimeout"})
+	case Closed:
+		if w.failed {
+			r.inspectFailed(c)
 			return
 		}
 	}
-	if w.busy.Load() != 0 || behind {
-		w.alive(now)
+	if w.busy.get() != 0 || behind {
+		w.seen.set(r.now)
+		w.excuse()
 		return
 	}
-	seen := w.seen.Load()
-	switch {
-	case sch.ping == 0 || now-seen <= sch.ping: // what was seen may have come at the end of its tick
-	case w.pinged <= seen:
-		w.pinged = now
-		go c.endpoint.Ping(nil)
-	case sch.pong > 0 && now-w.pinged >= sch.pong:
-		go c.cut(&silence{"no sign of life after a Ping", orDefault(s.PongTimeout, DefaultPongTimeout), "PongTimeout"})
+	r.inspectPulse(c)
+}
+
+// over reports whether it is more than limit ticks, if that is a limit, since a
+// moment that may have been at any time of its tick.
+func (r *round) over(since tick, limit int32) bool {
+	return limit > 0 && r.now.since(since) > limit
+}
+
+// inspectOpen looks whether it is time to end an open connection.
+func (r *round) inspectOpen(c *Conn, behind bool) {
+	w := &c.watch
+	if w.dismissed || r.lifetime|r.idle|r.assembly == 0 {
+		return
 	}
+	busy := behind || w.busy.get() != 0
+	unfinished := w.unfinished.get()
+	if busy && r.idle > 0 {
+		w.data.set(r.now)
+	}
+	if r.lifetime > 0 && w.expires == 0 {
+		w.expires = w.began + tick(withJitter(r.lifetime))
+	}
+	switch {
+	case r.lifetime > 0 && r.now.since(w.expires) > 0:
+		w.dismissed = true
+		go c.Close(wire.GoingAway, "the connection has lasted its time")
+	case r.over(w.data.get(), r.idle) && c.Buffered() == 0:
+		w.dismissed = true
+		go r.closeIdle(c)
+	case busy || r.assembly == 0 || unfinished == 0:
+	case r.behind(c) && c.transport.Choked():
+		w.unfinished.replace(unfinished, r.now)
+	case r.over(unfinished, r.assembly):
+		w.dismissed, w.failed = true, true
+		go c.failLate(&silence{"no end of a message, nor 64 KiB more of it,", orDefault(r.AssemblyTimeout, DefaultAssemblyTimeout), "AssemblyTimeout"})
+	}
+}
+
+// withJitter returns a lifetime that is up to a tenth shorter or longer.
+func withJitter(lifetime int32) int32 {
+	return lifetime - lifetime/10 + rand.Int32N(2*(lifetime/10)+1)
+}
+
+// overdue looks after a connection in the closing handshake. It reports whether
+// that has come to nothing.
+func (r *round) overdue(c *Conn, behind bool) bool {
+	w := &c.watch
+	if r.close == 0 || behind {
+		return false
+	}
+	if w.closing == 0 {
+		w.closing = r.now
+	}
+	if !w.late(r.now, w.closing+tick(r.close)) {
+		return false
+	}
+	go c.cut(&silence{"no Close from the client", orDefault(r.CloseTimeout, DefaultCloseTimeout), "CloseTimeout"})
+	return true
+}
+
+// inspectFailed cuts a connection that failLate has failed, if the client does not
+// end it.
+func (r *round) inspectFailed(c *Conn) {
+	w := &c.watch
+	if w.closing == 0 {
+		w.closing = r.now
+	}
+	if r.now.since(w.closing) >= r.drain {
+		go c.cut(nil)
+	}
+}
+
+// inspectPulse sends a heartbeat to a connection of which nothing comes, or gives
+// it up.
+func (r *round) inspectPulse(c *Conn) {
+	w := &c.watch
+	seen := w.seen.get()
+	if w.pinged != 0 && seen.since(w.pinged) >= 0 {
+		w.pinged = 0
+	}
+	switch {
+	case w.pinged != 0 && r.behind(c):
+		w.seen.set(r.now)
+	case w.pinged != 0 && r.pong > 0 && r.now.since(w.pinged) >= r.pong:
+		go c.cut(&silence{"no sign of life after a Ping", orDefault(r.PongTimeout, DefaultPongTimeout), "PongTimeout"})
+	case w.pinged == 0 && r.over(seen, r.ping) && r.beats > 0:
+		r.beats--
+		w.pinged = r.now
+		c.beat()
+	}
+}
+
+// closeIdle starts the closing handshake with a client that has been idle.
+func (s *Server) closeIdle(c *Conn) {
+	if c.Close(wire.GoingAway, "idle for too long") == nil {
+		s.counters.count(func(st *Stats) { st.Timeouts.Idle++ })
+	}
+}
+
+// failLate fails the connection from outside of the goroutine that receives,
+// because something did not come in time. The loop goes on reading, and throws
+// away, until the client has ended the connection or inspectFailed does.
+func (c *Conn) failLate(why error) {
+	if !c.endpoint.FailFromOutside(wire.PolicyViolation, "message not complete in time", why) {
+		return
+	}
+	if c.fiber != nil {
+		c.fiber.end()
+	}
+	c.transport.Finish(drainTime)
+}
+
+// behind reports whether a client has not taken what is for it, so that the last
+// heartbeat may still lie here. It is WriteTimeout that ends that.
+func (r *round) behind(c *Conn) bool {
+	return orDefault(r.WriteTimeout, DefaultWriteTimeout) > 0 && c.transport.Buffered() > 0
 }

@@ -17,6 +17,8 @@ import (
 //	            is to be received again when takesMore, which Resume tells. If
 //	            more is false, the connection wants no more: the loop drains
 //	            the socket briefly, closes it and calls lost.
+//	drain()     when drained has said that the program wants to be told. As with
+//	            receive, the connection wants no more if more is false.
 //	lost(err)   once, when the socket has ended, as the last call.
 //
 // What a loop offers for each socket is a transport.
@@ -24,11 +26,31 @@ import (
 // transport is a socket as a connection sees it. Its methods may be called from
 // any goroutine; Write only by one at a time, which the engine sees to.
 type transport interface {
-	// Write takes all of p or fails. It does not keep p.
+	// attach is called once, before all else, with the connection.
+	attach(c *Conn)
+
+	// Write takes all of p or fails. It does not keep p. What the system does not
+	// take is kept in a backlog; when that has become empty, the transport calls
+	// the connection's drained, and drain if that wants it.
 	io.Writer
 
+	// Buffered returns the size of the backlog in bytes.
+	Buffered() int
+
+	// Block has data frames wait for room in the backlog, which otherwise takes
+	// all: control frames do not wait.
+	Block()
+
+	// Choked reports whether nothing is read because the client does not take
+	// what was answered. It is WriteTimeout that ends that.
+	Choked() bool
+
+	// Waits reports whether a Write now might wait for the client, although Block
+	// was not called.
+	Waits() bool
+
 	// Background is the endpoint.Config.Background that fits Write: nil if Write
-	// never waits for the client.
+	// never waits for long, else socket.Background.
 	Background() func(func())
 
 	// Resume says that the connection takes what receive did not take.

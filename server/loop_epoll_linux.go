@@ -26,7 +26,8 @@ import (
 // A leader that was replaced touches nothing of its poller any more. A descriptor is closed by who runs its connection, under the socket's lock.
 type epollLoop struct {
 	writeTimeout time.Duration
-	maxBacklog   int // bytes; 0 or less: no limit
+	maxDisplaced int // 0: the default
+	counters     *counters
 	sockets      socketTable
 
 	mu      sync.Mutex // guards the rest
@@ -64,8 +65,8 @@ func (l *epollLoop) leave() {
 
 func (l *epollLoop) start() error {
 	l.guard = newWatchdog()
-	for range runtime.GOMAXPROCS(0) {
-		p, err := newPoller(l)
+	for i := range runtime.GOMAXPROCS(0) {
+		p, err := newPoller(l, l.counters.lane(i))
 		if err != nil {
 			l.stop()
 			return err
@@ -92,15 +93,18 @@ func (l *epollLoop) stop() {
 type poller struct {
 	loop  *epollLoop
 	guard *watchdog
+	lane  *lane
 	fd    int
 	file  *os.File // the same, in the hands of Go's own poller: waiting for it costs no thread
 	raw   syscall.RawConn
 
 	claim  atomic.Uint64             // see makeClaim
 	leader atomic.Pointer[workspace] // of the leader
+
+	crowded uint64 // the last claim that stayed although it should not; the watchdog's own
 }
 
-func newPoller(l *epollLoop) (*poller, error) {
+func newPoller(l *epollLoop, lane *lane) (*poller, error) {
 	fd, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, os.NewSyscallError("epoll_create1", err)
@@ -109,7 +113,7 @@ func newPoller(l *epollLoop) (*poller, error) {
 		syscall.Close(fd)
 		return nil, err
 	}
-	p := &poller{loop: l, guard: l.guard, fd: fd, file: os.NewFile(uintptr(fd), "epoll")}
+	p := &poller{loop: l, guard: l.guard, lane: lane, fd: fd, file: os.NewFile(uintptr(fd), "epoll")}
 	if p.raw, err = p.file.SyscallConn(); err != nil {
 		p.file.Close()
 		return nil, err
@@ -139,6 +143,7 @@ type workspace struct {
 	n       int                         // events in batch; both are not changed while one of them is claimed
 	input   []byte                      // what is read
 	output  []byte                      // what the connection at work has sent
+	sent    tally                       // the same, in numbers, since the lane was told last
 	current atomic.Pointer[epollSocket] // the connection at work
 	wait    func(fd uintptr) bool
 	failed  error // of epoll_wait
@@ -175,7 +180,7 @@ func (p *poller) lead(w *workspace, generation uint64) {
 				runtime.Gosched() // the watchdog is just reading it
 			}
 			w.handedOn.Store(false)
-			p.guard.displaced.Add(-1)
+			p.loop.counters.displaced.Add(-1)
 			return
 		}
 		w.n = 0
@@ -253,9 +258,6 @@ type watchdog struct {
 	alarm   chan struct{} // wakes it
 	ended   chan struct{}
 	over    atomic.Bool
-
-	displaced atomic.Int64 // handlers that run on without their poller
-	handOffs  atomic.Uint64
 }
 
 const (
@@ -339,8 +341,12 @@ func (d *watchdog) anyBusy() bool {
 
 // replace gives p a new leader, if it is still at the claim. The old one's handler runs on.
 func (p *poller) replace(claim uint64) {
-	d := p.guard
-	if d.displaced.Load() >= maxDisplaced {
+	counters := p.loop.counters
+	if counters.displaced.Load() >= int64(orDefault(p.loop.maxDisplaced, maxDisplaced)) {
+		if p.crowded != claim {
+			p.crowded = claim
+			counters.count(func(st *Stats) { st.Crowded++ })
+		}
 		return
 	}
 	old := p.leader.Load()
@@ -348,8 +354,8 @@ func (p *poller) replace(claim uint64) {
 	if !p.claim.CompareAndSwap(claim, makeClaim(generation, claim>>indexBits+1, idleIndex)) {
 		return
 	}
-	d.handOffs.Add(1)
-	d.displaced.Add(1)
+	counters.displaced.Add(1)
+	counters.count(func(st *Stats) { st.HandOffs++ })
 	if s := old.current.Load(); s != nil {
 		s.uncork() // what it has sent until now shall not wait for it
 	}

@@ -3,6 +3,8 @@ package server
 import (
 	"errors"
 	"net"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/fibersock/fibersock/internal/socket"
@@ -15,13 +17,148 @@ type goroutineLoop struct {
 }
 
 // goroutineTransport is a socket of a goroutineLoop.
-type goroutineTransport struct{ *socket.Conn }
+type goroutineTransport struct {
+	*socket.Conn
+	prompt *promptConn // the same, or what lies under its TLS; nil if that was put on by somebody else
+	conn   *Conn
+	blocks bool // data frames wait for room in the backlog
+
+	turn      sync.Mutex   // held by who calls handlers
+	receiving atomic.Bool  // a handler is called with what was received
+	answers   atomic.Int64 // bytes that were put into the backlog meanwhile, since it was empty
+	choked    atomic.Bool  // nothing is read because of that
+}
+
+// transport returns nc as a transport.
+func (l *goroutineLoop) transport(nc net.Conn) *goroutineTransport {
+	secure, ok := nc.(interface{ NetConn() net.Conn })
+	if !ok {
+		prompt := newPromptConn(nc, l.writeTimeout)
+		return &goroutineTransport{Conn: socket.New(prompt, 0), prompt: prompt}
+	}
+	if prompt, ok := secure.NetConn().(*promptConn); ok {
+		return &goroutineTransport{Conn: socket.New(nc, 0), prompt: prompt}
+	}
+	return &goroutineTransport{Conn: socket.New(nc, l.writeTimeout)}
+}
+
+func (t *goroutineTransport) attach(c *Conn) {
+	t.conn = c
+	if t.prompt != nil {
+		t.prompt.ownedBy(t)
+	}
+}
 
 // Resume does nothing: the goroutine that reads waits for the program itself.
-func (goroutineTransport) Resume() {}
+func (*goroutineTransport) Resume() {}
 
-// Background returns socket.Background: Write may wait for the client.
-func (goroutineTransport) Background() func(func()) { return socket.Background }
+// Background says that Write may wait for the client if it is not prompt.
+func (t *goroutineTransport) Background() func(func()) {
+	if t.prompt != nil {
+		return nil
+	}
+	return socket.Background
+}
+
+// Waits reports whether a Write might wait for the client: for a short time if
+// nothing waits for the client yet, or until WriteTimeout.
+func (t *goroutineTransport) Waits() bool { return t.Buffered() == 0 }
+
+// Buffered returns the size of the backlog in bytes.
+func (t *goroutineTransport) Buffered() int {
+	if t.prompt == nil {
+		return 0
+	}
+	return int(t.prompt.waiting.Load())
+}
+
+// Block has data frames wait for room in the backlog.
+func (t *goroutineTransport) Block() { t.blocks = true }
+
+// Choked reports whether nothing is read because the client does not take the
+// answers.
+func (t *goroutineTransport) Choked() bool { return t.choked.Load() }
+
+// Write takes all of p, or fails.
+func (t *goroutineTransport) Write(p []byte) (written int, err error) {
+	if t.prompt == nil {
+		return t.Conn.Write(p)
+	}
+	before := t.Buffered()
+	for err == nil && len(p) > 0 {
+		n := len(p)
+		if t.blocks && n > mostControl {
+			n = t.awaitRoom(n)
+		}
+		n, err = t.Conn.Write(p[:n])
+		written += n
+		p = p[n:]
+	}
+	if after := t.Buffered(); t.receiving.Load() && !t.blocks && after > before { // else who answers waits
+		t.answers.Add(int64(after - before))
+	}
+	return written, err
+}
+
+// awaitRoom waits until something of size bytes may be written, and returns how
+// much.
+func (t *goroutineTransport) awaitRoom(size int) int {
+	n := size
+	t.prompt.await(func(waiting int) bool {
+		n = t.conn.server.mayKeep(waiting, size)
+		return n > 0
+	})
+	if n == 0 {
+		return size // writing will say why
+	}
+	return n
+}
+
+// backlogged notes that the backlog has grown, or shrunk, by so many bytes.
+func (t *goroutineTransport) backlogged(by int) { t.conn.server.counters.backlogged(by) }
+
+// drained notes that the backlog has become empty.
+func (t *goroutineTransport) drained() {
+	t.answers.Store(0)
+	if t.conn.drained() {
+		go func() {
+			t.turn.Lock()
+			defer t.turn.Unlock()
+			t.conn.drain()
+		}()
+	}
+}
+
+// receive has b received.
+func (t *goroutineTransport) receive(b []byte) (rest []byte, more bool) {
+	t.turn.Lock()
+	defer t.turn.Unlock()
+	t.receiving.Store(true)
+	defer t.receiving.Store(false)
+	return t.conn.receive(b)
+}
+
+// lost ends the connection, by err if that is not nil.
+func (t *goroutineTransport) lost(err error) {
+	if t.prompt != nil && err != nil {
+		if late, ok := t.prompt.failure().(*socket.TimeoutError); ok {
+			err = late // of which this is only the effect
+		}
+	}
+	t.turn.Lock()
+	defer t.turn.Unlock()
+	t.conn.lost(err)
+}
+
+// awaitTaken waits, if the client does not take the answers, until it has.
+func (t *goroutineTransport) awaitTaken() {
+	if t.answers.Load() <= int64(t.conn.server.chokedAt()) {
+		return
+	}
+	t.choked.Store(true)
+	defer t.choked.Store(false)
+	t.prompt.await(func(waiting int) bool { return waiting == 0 })
+}
 
 // readBufferSize is what a connection reads at once, in bytes.
 const readBufferSize = 4 << 10
@@ -64,36 +201,47 @@ func passing(err error) bool {
 // done before anything is read; it returns what has been read, and whether the
 // connection goes on.
 func (l *goroutineLoop) serveOne(nc net.Conn, open func(transport) *Conn, first func(*Conn) (rest []byte, more bool)) {
-	t := goroutineTransport{socket.New(nc, l.writeTimeout)}
-	c := open(t)
+	t := l.transport(nc)
+	open(t)
 	more := true
 	if first != nil {
 		var rest []byte
-		if rest, more = first(c); more {
-			more = receiveAll(c, rest)
+		if rest, more = t.begin(first); more {
+			more = t.receiveAll(rest)
 		}
 	}
 	buf := make([]byte, readBufferSize)
 	for more {
 		n, err := t.Read(buf)
-		more = receiveAll(c, buf[:n])
+		more = t.receiveAll(buf[:n])
 		if err != nil && more {
-			c.lost(err)
+			t.lost(err)
 			t.Close()
 			return
 		}
 	}
 	t.Drain(drainTime)
-	c.lost(nil)
+	t.lost(nil)
 }
 
-// receiveAll has all of b received, and waits until the program takes more.
-func receiveAll(c *Conn, b []byte) (more bool) {
+// begin does what is to be done before anything is read.
+func (t *goroutineTransport) begin(first func(*Conn) (rest []byte, more bool)) (rest []byte, more bool) {
+	t.turn.Lock()
+	defer t.turn.Unlock()
+	return first(t.conn)
+}
+
+// receiveAll has all of b received, and waits until the program takes more and the
+// client the answers.
+func (t *goroutineTransport) receiveAll(b []byte) (more bool) {
 	for more = true; len(b) > 0 && more; {
-		b, more = c.receive(b)
-		if more && c.fiber != nil {
-			c.fiber.awaitRoom()
+		b, more = t.receive(b)
+		if more && t.conn.fiber != nil {
+			t.conn.fiber.awaitRoom()
 		}
+	}
+	if more {
+		t.awaitTaken()
 	}
 	return more
 }

@@ -35,7 +35,7 @@ func (s *Server) epoll() *epollLoop {
 	if s.loops.epoll == nil {
 		s.loops.epoll = &epollLoop{
 			writeTimeout: orDefault(s.WriteTimeout, DefaultWriteTimeout),
-			maxBacklog:   orDefault(s.MaxBacklog, DefaultMaxBacklog),
+			counters:     &s.counters,
 		}
 	}
 	return s.loops.epoll

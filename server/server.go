@@ -5,6 +5,8 @@ import (
 	"iter"
 	"log"
 	"net"
+	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,7 +26,9 @@ const (
 	DefaultCloseTimeout     = 5 * time.Second
 	DefaultPingInterval     = 30 * time.Second
 	DefaultPongTimeout      = 10 * time.Second
+	DefaultAssemblyTimeout  = 30 * time.Second
 	DefaultMaxBacklog       = 1 << 20                      // bytes
+	DefaultMaxTotalBacklog  = 256 << 20                    // bytes
 	DefaultMessageLimit     = endpoint.DefaultMessageLimit // bytes
 )
 
@@ -32,9 +36,11 @@ const (
 // serves; the zero value accepts every handshake from its own origin and does
 // nothing with what comes.
 //
-// Timeouts: zero means the default, negative means none. All but WriteTimeout
-// are looked after by a clock that ticks four times in the shortest of them,
-// but not more often than every 10 milliseconds: so late they may be.
+// Time limits: zero means the default, which for IdleTimeout, MaxLifetime and
+// ShutdownSpread is none, and negative means none. All but WriteTimeout and
+// ShutdownSpread are looked after by a clock that ticks four times in the shortest
+// of them, but at least once in a second and not more often than every 10
+// milliseconds: so late they may be. What is 124 days or longer may be no limit.
 type Server struct {
 	// Handler serves the paths that Handlers does not name.
 	Handler Handler
@@ -81,17 +87,64 @@ type Server struct {
 	CloseTimeout time.Duration
 
 	// PingInterval is after how long without any sign of life a client is sent a
-	// Ping. Negative: never.
+	// Ping, a heartbeat: see also Conn.RTT. Every byte that comes is a sign of
+	// life. If very many clients fall silent at the same time, their heartbeats
+	// are spread over up to a quarter of PingInterval more. Negative: never.
 	PingInterval time.Duration
 
 	// PongTimeout is how long after such a Ping there must be a sign of life,
 	// whatever it is.
 	PongTimeout time.Duration
 
-	// MaxBacklog is how many bytes of broadcasts may wait for a client that does
-	// not read. A client over it loses its connection, so that the others, and
-	// the server's memory, do not suffer.
+	// IdleTimeout is for how long a connection may carry no data message in
+	// either direction before the server closes it with 1001. Unlike
+	// PingInterval, which is to find clients that are gone, it is about clients
+	// that are there and have nothing to say: Pings and Pongs do not count, nor
+	// does a client's half a frame. While a handler runs, messages wait for
+	// Handler.Serve, or something sent waits for the client, a connection is not
+	// idle. Not set: never.
+	IdleTimeout time.Duration
+
+	// AssemblyTimeout bounds how long a message may take that has begun to
+	// arrive, from its first byte to its last; a control frame too. For a message
+	// of more than 64 KiB it bounds each 64 KiB of it. Otherwise a client could
+	// keep up to Limits.Message bytes of the server's memory for ever, by a message
+	// that does not end, a byte now and then being sign of life enough. The time
+	// in which the program is busy and nothing is read does not count.
+	//
+	// A client over it has its connection failed with 1008. The default, 30 s,
+	// asks for about 20 kbit/s, which every link in use has: an upload of 16 MiB
+	// may take two hours as long as it makes progress, and is given up 30 s after it
+	// has stopped. A program to which clients send one message without an end, in
+	// fragments and with pauses, sets it to -1.
+	AssemblyTimeout time.Duration
+
+	// MaxLifetime is after how long, counted from when it was accepted, a
+	// connection is closed with 1001, so that its client connects again: to a
+	// server that has less to do, or with credentials that are still good. Up to a
+	// tenth of it is added or taken away at random, so that clients that came at
+	// once do not come back at once. Not set: never.
+	MaxLifetime time.Duration
+
+	// ShutdownSpread is the time over which Shutdown spreads its closings, evenly,
+	// so that the clients do not all connect elsewhere at once. Not set: all are
+	// closed at once.
+	ShutdownSpread time.Duration
+
+	// MaxBacklog is how many bytes may wait for one client that does not read: zero
+	// means the default, negative means no limit. SlowPolicy says what happens to
+	// the message that would be too much. From a client that sends on and does not
+	// take the answers of Handler.Message, nothing is read once half of MaxBacklog
+	// waits for it, until it has taken all.
 	MaxBacklog int
+
+	// MaxTotalBacklog is the same for all clients together. When it is reached, the
+	// policy is applied to messages for clients for which more than 128 KiB wait.
+	MaxTotalBacklog int
+
+	// SlowPolicy is what becomes of what is sent to a client that does not read,
+	// and for which too much waits already.
+	SlowPolicy SlowPolicy
 
 	// TLS is the configuration for ListenAndServeTLS. It is cloned; the only
 	// application protocol (ALPN) is http/1.1. Not there with the build tag notls.
@@ -105,11 +158,16 @@ type Server struct {
 	mu        sync.Mutex
 	closing   bool
 	listeners map[net.Listener]struct{}
-	conns     map[*Conn]struct{}
+	conns     []*Conn       // in no order
 	empty     chan struct{} // made by Shutdown; closed when conns is empty
 	house     chan struct{} // closed to end the housekeeper; it works while there are conns
 
-	tick atomic.Int64 // the clock of housekeeping.go
+	clock clock // see watch.go
+
+	counters counters
+
+	// What the engine is told, by whether pieces are wanted and writing may wait.
+	engines [2][2]atomic.Pointer[endpoint.Terms]
 
 	loops loops
 }
@@ -179,47 +237,78 @@ func (s *Server) shuttingDown() bool {
 // newConn returns a connection over t that waits for the opening handshake.
 func (s *Server) newConn(t transport) *Conn {
 	c := &Conn{server: s, transport: t}
-	c.watch.alive(s.tick.Load())
 	c.holders.Store(1)
+	s.counters.begun(c)
+	t.attach(c)
 	s.addConn(c)
 	return c
+}
+
+// terms returns the terms of the server's endpoints. background is that of their
+// transports, for which there are two possibilities: see loop.go.
+func (s *Server) terms(partial bool, background func(func())) *endpoint.Terms {
+	const no, yes = 0, 1
+	pieces, waits := no, no
+	if partial {
+		pieces = yes
+	}
+	if background != nil {
+		waits = yes
+	}
+	shared := &s.engines[pieces][waits]
+	if shared.Load() == nil {
+		shared.CompareAndSwap(nil, endpoint.NewTerms(endpoint.Config{
+			Role:       endpoint.Server,
+			Limits:     s.Limits,
+			Partial:    partial,
+			Background: background,
+		}))
+	}
+	return shared.Load()
 }
 
 func (s *Server) addConn(c *Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.conns == nil {
-		s.conns = make(map[*Conn]struct{})
-	}
-	s.conns[c] = struct{}{}
-	if len(s.conns) == 1 {
+	if len(s.conns) == 0 {
 		s.keepHouse()
 	}
+	c.watch.begin(s.clock.now())
+	c.place = int32(len(s.conns))
+	s.conns = append(s.conns, c)
 }
 
 func (s *Server) removeConn(c *Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.conns, c)
-	if len(s.conns) == 0 {
-		s.leaveHouse()
-		if s.empty != nil {
-			close(s.empty)
-			s.empty = nil
+	last := len(s.conns) - 1
+	s.conns[last].place = c.place
+	s.conns[c.place] = s.conns[last]
+	s.conns[last] = nil
+	s.conns = s.conns[:last]
+	if last > 0 {
+		if room := cap(s.conns); room > fewConns && last < room/4 {
+			s.conns = append(make([]*Conn, 0, room/2), s.conns...)
 		}
+		return
+	}
+	s.conns = nil
+	s.leaveHouse()
+	if s.empty != nil {
+		close(s.empty)
+		s.empty = nil
 	}
 }
+
+// fewConns is for how many connections room is kept, even if there are fewer.
+const fewConns = 1024
 
 // snapshot returns the connections of this moment, also those in the opening
 // handshake.
 func (s *Server) snapshot() []*Conn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	conns := make([]*Conn, 0, len(s.conns))
-	for c := range s.conns {
-		conns = append(conns, c)
-	}
-	return conns
+	return slices.Clone(s.conns)
 }
 
 // Conns returns an iterator over the connections that are open, in no order. It
@@ -233,6 +322,15 @@ func (s *Server) Conns() iter.Seq[*Conn] {
 			}
 		}
 	}
+}
+
+// caught reports a panic of a handler, from the deferred function that has
+// recovered it.
+func (s *Server) caught(value any) *PanicError {
+	err := &PanicError{Value: value, Stack: debug.Stack()}
+	s.counters.count(func(st *Stats) { st.Panics++ })
+	s.report(err)
+	return err
 }
 
 // report tells Log, or the standard logger.

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"time"
 
 	"github.com/fibersock/fibersock/wire"
 )
@@ -11,16 +12,16 @@ import (
 // what Handler.Serve runs has returned, and, if ctx ends before that, cuts those
 // that are left and returns the error of ctx. The server cannot be used again.
 //
+// The closings are spread over Server.ShutdownSpread, or over half the time that
+// ctx has left if that is shorter, so that all clients can answer. Until its turn
+// comes, a connection is served as before.
+//
 // For connections that came by way of net/http, call it from
 // http.Server.RegisterOnShutdown or after http.Server.Shutdown, which does not
 // know them.
 func (s *Server) Shutdown(ctx context.Context) error {
 	empty := s.stop()
-	for _, c := range s.snapshot() {
-		if c.isOpen() {
-			go c.Close(wire.GoingAway, "") // may wait for a slow write
-		}
-	}
+	s.dismiss(ctx, empty)
 	select {
 	case <-empty:
 		return nil
@@ -30,6 +31,39 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		go c.cut(nil) // waits for the write that it makes fail
 	}
 	return ctx.Err()
+}
+
+// dismiss closes all connections, spread over a time. It returns when that has been
+// done, or there are no connections, or ctx has ended.
+func (s *Server) dismiss(ctx context.Context, empty <-chan struct{}) {
+	conns := s.snapshot()
+	spread := max(s.ShutdownSpread, 0)
+	if deadline, ok := ctx.Deadline(); ok {
+		spread = max(min(spread, time.Until(deadline)/2), 0)
+	}
+	steps := int64(max(min(spread/shortestPeriod, time.Duration(len(conns))), 1))
+	pause := time.NewTimer(0)
+	defer pause.Stop()
+	for i, done := int64(1), 0; i <= steps; i++ {
+		part := conns[done : int64(len(conns))*i/steps]
+		for _, c := range part {
+			if c.isOpen() { // another sees by itself that the server is shutting down
+				go c.Close(wire.GoingAway, "") // may wait for a slow write
+			}
+		}
+		done += len(part)
+		if i == steps {
+			return
+		}
+		pause.Reset(spread / time.Duration(steps))
+		select {
+		case <-pause.C:
+		case <-empty:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // stop stops listening and returns a channel that is closed when there are no

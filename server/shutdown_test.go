@@ -333,3 +333,113 @@ func TestListenAndServe(t *testing.T) {
 		t.Errorf("ListenAndServe returned %v", err)
 	}
 }
+
+// Shutdown does not send all clients to another server at once (T-C18), and each is
+// served until its turn comes.
+func TestShutdownIsSpreadOverTime(t *testing.T) {
+	const clients = 100
+	tests := []struct {
+		name         string
+		spread, left time.Duration // left until the context ends; 0: it does not
+		want         time.Duration
+	}{
+		{"no time", 0, 0, 0},
+		{"negative", -1, 0, 0},
+		{"ten seconds", 10 * time.Second, 0, 10 * time.Second},
+		{"less than a tick for each", 100 * time.Millisecond, 0, 100 * time.Millisecond},
+		{"longer than the context allows", time.Minute, 8 * time.Second, 4 * time.Second},
+		{"shorter than the context allows", 2 * time.Second, 8 * time.Second, 2 * time.Second},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				rec := newRecorder(t)
+				h := rec.handler()
+				h.Message = echo
+				s := served(t, &server.Server{Handler: h, ShutdownSpread: tt.spread})
+				closed := make(chan time.Duration, clients)
+				start := time.Now()
+				for range clients {
+					p := s.open(t)
+					rec.conn()
+					p.meanwhile(func(p *peer) {
+						p.send(text("Hello"))
+						p.want(`text "Hello"`, `close 1001 ""`)
+						closed <- time.Since(start)
+						p.send(closing(1001, ""))
+						p.rest()
+					})
+				}
+				synctest.Wait()
+				ctx := t.Context()
+				if tt.left > 0 {
+					var cancel context.CancelFunc
+					ctx, cancel = context.WithTimeout(ctx, tt.left)
+					defer cancel()
+				}
+				if err := s.Shutdown(ctx); err != nil {
+					t.Error(err)
+				}
+				close(closed)
+				var times []time.Duration
+				for d := range closed {
+					times = append(times, d)
+				}
+				if len(times) != clients {
+					t.Fatalf("%d were closed", len(times))
+				}
+				for part := range 4 { // as many in each quarter of the time
+					n := 0
+					for _, d := range times {
+						if from := tt.want / 4 * time.Duration(part); d >= from && d < from+tt.want/4 {
+							n++
+						}
+					}
+					if want := clients / 4; tt.want > 0 && (n < want-10 || n > want+10) {
+						t.Errorf("%d were closed in quarter %d, want %d", n, part, want)
+					}
+				}
+				if took := time.Since(start); took > tt.want {
+					t.Errorf("took %v, want at most %v", took, tt.want)
+				}
+			})
+		})
+	}
+}
+
+// Whoever has no time left for that, and whoever has no clients left, does not wait.
+func TestShutdownThatIsSpreadIsCutShort(t *testing.T) {
+	t.Run("context ends", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			rec := newRecorder(t)
+			s := served(t, &server.Server{Handler: rec.handler(), ShutdownSpread: time.Hour, PingInterval: -1})
+			for range 2 {
+				s.open(t).meanwhile(func(p *peer) { p.rest() })
+				rec.conn()
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			time.AfterFunc(time.Minute, cancel)
+			timed(t, "Shutdown returned", time.Minute, func() {
+				if err := s.Shutdown(ctx); err != context.Canceled {
+					t.Errorf("Shutdown returned %v", err)
+				}
+			})
+		})
+	})
+	t.Run("clients leave", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			rec := newRecorder(t)
+			s := served(t, &server.Server{Handler: rec.handler(), ShutdownSpread: time.Hour, PingInterval: -1})
+			for range 10 {
+				p := s.open(t)
+				rec.conn()
+				time.AfterFunc(time.Minute, func() { p.nc.Close() })
+			}
+			timed(t, "Shutdown returned", time.Minute, func() {
+				if err := s.Shutdown(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	})
+}

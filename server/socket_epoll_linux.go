@@ -4,9 +4,7 @@ package server
 
 import (
 	"io"
-	"math"
 	"net"
-	"net/netip"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -19,13 +17,12 @@ import (
 // An epollSocket is one connection's descriptor, as its Conn and its poller see it. It is the Conn's transport.
 type epollSocket struct {
 	conn   *Conn
-	loop   *epollLoop
 	poller *poller
 	ended  chan struct{} // closed at the end, if somebody waits for that
-	remote netip.AddrPort
-	local  netip.AddrPort
+	addrs  addrPair
 
-	state atomic.Uint32 // idle, running, deaf, over
+	state   atomic.Uint32 // idle, running, deaf, over
+	waiting atomic.Int64  // size of backlog; changed under mu
 
 	mu       sync.Mutex // guards the rest, and the descriptor against being closed
 	fd       int32      // -1: closed
@@ -33,13 +30,17 @@ type epollSocket struct {
 	flushing bool       // that output is possible is waited for
 	armed    bool       // epoll knows the descriptor
 	ending   ending
+	drained  int32      // bytes thrown away
 	cork     *workspace // where output goes as long as the connection is at work; nil: to the system
 	failed   error      // of writing; what comes after it fails too
 	backlog  *backlog   // what the system did not take
-	room     *sync.Cond // for writers that wait for a smaller backlog; nil: there was none
+	working  bool       // handlers are called with what was received
+	answers  int        // bytes that were put into the backlog meanwhile, since it was empty
+	blocks   bool       // data frames wait for room in it
+	emptied  bool       // it has become empty, which the program wants to know
+	room     *sync.Cond // for writers that wait for a smaller backlog; nil unless blocks
 	rest     []byte     // input that the program was not ready for
 	timer    *time.Timer
-	drained  int // bytes thrown away
 }
 
 // The states of a socket.
@@ -56,6 +57,7 @@ type quiet uint8
 const (
 	quietDeaf    quiet = 1 << iota // the state deaf
 	quietProgram                   // the program is behind: rest waits for it
+	quietBacklog                   // the client does not take the answers to what it sends
 )
 
 // ending is how far a socket's end has come.
@@ -68,14 +70,8 @@ const (
 	cutOff           // Close was called
 )
 
-const (
-	// controlWrite is the size, in bytes, up to which a write may be a control frame; controlRoom is how much of them
-	// the backlog takes beyond its limit.
-	controlWrite = 256
-	controlRoom  = 64 << 10
-	// maxDrained bounds, in bytes, what is read and thrown away at a connection's end.
-	maxDrained = 1 << 20
-)
+// maxDrained bounds, in bytes, what is read and thrown away at a connection's end.
+const maxDrained = 1 << 20
 
 // add serves the connection fd. first, if it is not nil, is done before anything is read; it returns what has been read, and
 // whether the connection goes on. The error is that fd cannot be served; it is the caller's then.
@@ -84,9 +80,9 @@ func (l *epollLoop) add(fd int, addrs addrPair, open func(transport) *Conn, firs
 	if err != nil {
 		return err
 	}
-	s := &epollSocket{loop: l, poller: p, fd: int32(fd), remote: addrs.remote, local: addrs.local, ended: ended}
+	s := &epollSocket{poller: p, fd: int32(fd), addrs: addrs, ended: ended}
 	s.state.Store(running)
-	s.conn = open(s)
+	open(s)
 	if first != nil {
 		if rest, more := first(s.conn); !more {
 			s.drain()
@@ -101,6 +97,8 @@ func (l *epollLoop) add(fd int, addrs addrPair, open func(transport) *Conn, firs
 	s.arm()
 	return nil
 }
+
+func (s *epollSocket) attach(c *Conn) { s.conn, c.lane = c, s.poller.lane }
 
 // arm tells epoll what is waited for. The caller holds mu.
 func (s *epollSocket) arm() {
@@ -179,13 +177,14 @@ func (s *epollSocket) release() {
 	defer s.mu.Unlock()
 	s.state.Store(idle)
 	s.hush(0, quietDeaf)
-	if s.quiet&quietProgram != 0 && s.conn.takesMore() {
-		s.resume() // the event for that may have come while it was deaf
-	}
+	s.resume() // the event for that may have come while it was deaf
 }
 
 // work takes what has come. The caller runs the socket.
 func (s *epollSocket) work(w *workspace) {
+	if !s.tellDrained(w) {
+		return
+	}
 	b := s.takeRest()
 	if b == nil {
 		n, err := sysRead(s.fd, w.input)
@@ -202,22 +201,58 @@ func (s *epollSocket) work(w *workspace) {
 		b = w.input[:n]
 	}
 	if s.saidAll() {
-		if s.drained += len(b); s.drained > maxDrained {
+		if s.drained += int32(len(b)); s.drained > maxDrained {
 			s.finish(nil)
 		}
 		return
 	}
-	s.mu.Lock()
-	s.cork = w
-	s.mu.Unlock()
+	s.corkBy(w)
 	rest, more := s.conn.receive(b)
-	s.uncork()
+	s.worked()
 	switch {
 	case !more:
 		s.drain()
-	case !s.conn.takesMore():
+	case len(rest) > 0 || !s.conn.takesMore():
 		s.pause(rest)
 	}
+}
+
+// tellDrained calls the program if the backlog has become empty and the program wants to know. It reports whether the
+// connection goes on. The caller runs the socket.
+func (s *epollSocket) tellDrained(w *workspace) bool {
+	s.mu.Lock()
+	due := s.emptied
+	s.emptied = false
+	s.mu.Unlock()
+	if !due {
+		return true
+	}
+	s.corkBy(w)
+	more := s.conn.drain()
+	s.worked()
+	if !more {
+		s.drain()
+	}
+	return more
+}
+
+// corkBy notes that handlers will be called, and has output collected in w.
+func (s *epollSocket) corkBy(w *workspace) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cork, s.working = w, true
+}
+
+// worked is called when the handlers have returned. If the client does not take their answers, it shall not have more of them.
+func (s *epollSocket) worked() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.uncorked()
+	s.cork, s.working = nil, false
+	if s.backlog != nil && s.answers > s.conn.server.chokedAt() && s.ending == notEnding {
+		s.hush(quietBacklog, 0)
+	}
+	s.sayAll()
 }
 
 // finish ends the connection: the descriptor is closed, and the Conn is told why. The caller runs the socket.
@@ -230,7 +265,10 @@ func (s *epollSocket) finish(err error) {
 	if s.ending == saidAll {
 		err = nil // it was wanted
 	}
-	s.loop.sockets.remove(s.fd)
+	if late, ok := s.failed.(*socket.TimeoutError); ok {
+		err = late // the rest is only what came of that
+	}
+	s.poller.loop.sockets.remove(s.fd)
 	syscall.Close(int(s.fd))
 	s.fd = -1
 	s.fail(net.ErrClosed)
@@ -238,7 +276,7 @@ func (s *epollSocket) finish(err error) {
 	s.rest = nil
 	s.mu.Unlock()
 	s.conn.lost(err)
-	s.loop.leave()
+	s.poller.loop.leave()
 	if s.ended != nil {
 		close(s.ended)
 	}
@@ -252,7 +290,7 @@ func (s *epollSocket) drain() {
 	if s.fd < 0 {
 		return
 	}
-	s.hush(0, quietProgram)
+	s.hush(0, quietProgram|quietBacklog)
 	s.bound(drainTime)
 	if s.ending == notEnding {
 		s.ending = lastWords
@@ -273,9 +311,7 @@ func (s *epollSocket) pause(rest []byte) {
 	defer s.mu.Unlock()
 	s.rest = append([]byte(nil), rest...)
 	s.hush(quietProgram, 0)
-	if s.conn.takesMore() { // it may have got ready before it could see that we wait
-		s.resume()
-	}
+	s.resume() // it may have got ready before it could see that we wait
 }
 
 // Resume has what receive did not take taken.
@@ -285,9 +321,9 @@ func (s *epollSocket) Resume() {
 	s.resume()
 }
 
-// resume makes an event, because it is the poller's part to run handlers. The caller holds mu.
+// resume makes an event if there is something to do, because it is the poller's part to run handlers. The caller holds mu.
 func (s *epollSocket) resume() {
-	if s.quiet&quietProgram != 0 && !s.flushing {
+	if s.due() && !s.flushing {
 		s.flushing = true // output is possible: an event comes at once
 		if s.armed {
 			s.arm()
@@ -295,11 +331,17 @@ func (s *epollSocket) resume() {
 	}
 }
 
-// resumed reports whether there is rest to be taken, and the program is ready for it.
+// resumed reports whether there is something to do besides what events tell.
 func (s *epollSocket) resumed() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.quiet&quietProgram != 0 && s.conn.takesMore()
+	return s.due()
+}
+
+// due reports whether there is rest to be taken, and the program is ready for it, or the program is to be told that the
+// backlog is empty. The caller holds mu.
+func (s *epollSocket) due() bool {
+	return s.emptied || s.quiet&quietProgram != 0 && s.conn.takesMore()
 }
 
 // takeRest returns what receive did not take the last time, nil if nothing.
@@ -315,30 +357,44 @@ func (s *epollSocket) takeRest() []byte {
 // Writing.
 
 // Write takes all of p, or fails. While the connection is at work p is collected; else the system gets it, and what it does
-// not take waits in the backlog. If that is full, Write waits too.
+// not take waits in the backlog.
 func (s *epollSocket) Write(p []byte) (int, error) {
-	if err := s.WritePieces(nil, p); err != nil {
+	s.mu.Lock()
+	err := s.take(nil, p)
+	s.mu.Unlock()
+	if err != nil {
 		return 0, err
 	}
 	return len(p), nil
 }
 
-// WritePieces is Write for a frame in two pieces. A large payload goes to the system from where it is.
+// WritePieces is Write for a frame, which may come in two pieces. A large payload goes to the system from where it is.
 func (s *epollSocket) WritePieces(head, payload []byte) error {
 	s.mu.Lock()
-	err := s.take(head, payload)
+	err := s.failed
+	if err == nil {
+		s.count(head, payload)
+		err = s.take(head, payload)
+	}
 	s.mu.Unlock()
 	return err
+}
+
+// count counts a frame: with what else is collected, or at once. The caller holds mu.
+func (s *epollSocket) count(head, payload []byte) {
+	first, n := frameOf(head, payload)
+	if s.cork != nil {
+		s.cork.sent.frame(first, n)
+	} else {
+		s.conn.lane.sent.frame(first, n)
+	}
 }
 
 // largePayload is from which size on, in bytes, a payload is not copied if that can be helped.
 const largePayload = 8 << 10
 
-// take is WritePieces for a caller who holds mu.
+// take collects, writes or keeps what there are two pieces of. The caller holds mu.
 func (s *epollSocket) take(head, payload []byte) error {
-	for s.failed == nil && s.backlog.size() > s.mostBacklog(len(payload)) {
-		s.awaitRoom()
-	}
 	if s.failed != nil {
 		return s.failed
 	}
@@ -357,22 +413,6 @@ func (s *epollSocket) take(head, payload []byte) error {
 	return s.failed
 }
 
-// mostBacklog returns the backlog, in bytes, beyond which a write of size bytes waits. Whoever waits holds up itself, not the
-// connection: a handler its own, a goroutine of the program none, so that a client that sends while it is sent to is
-// read from. Answers to Pings wait later, but they wait.
-func (s *epollSocket) mostBacklog(size int) int {
-	most := s.loop.maxBacklog
-	switch {
-	case size <= controlWrite && most <= 0:
-		return DefaultMaxBacklog + controlRoom
-	case size <= controlWrite:
-		return most + controlRoom
-	case most <= 0:
-		return math.MaxInt
-	}
-	return most
-}
-
 // put writes a, b and c, or keeps what the system does not take. The caller holds mu.
 func (s *epollSocket) put(a, b, c []byte) {
 	n := 0
@@ -384,25 +424,56 @@ func (s *epollSocket) put(a, b, c []byte) {
 			return
 		}
 	}
-	for _, p := range [...][]byte{a, b, c} {
-		if n < len(p) {
-			s.keep(p[n:])
-		}
+	before := s.backlog.size()
+	for _, p := range [...][]byte{a, b} {
+		s.enqueue(p[min(n, len(p)):])
 		n = max(n-len(p), 0)
+	}
+	c = c[min(n, len(c)):]
+	if s.working {
+		s.answers += s.backlog.size() - before
+		if !s.blocks { // else who answers waits
+			s.answers += len(c)
+		}
+	}
+	s.keep(c)
+}
+
+// keep adds p to the backlog, when there is room for it if it is not a control frame. The caller holds mu.
+func (s *epollSocket) keep(p []byte) {
+	for s.blocks && len(p) > mostControl && s.failed == nil {
+		n := s.conn.server.mayKeep(s.backlog.size(), len(p))
+		s.enqueue(p[:n])
+		if p = p[n:]; len(p) > 0 {
+			s.room.Wait()
+		}
+	}
+	if s.failed == nil {
+		s.enqueue(p)
 	}
 }
 
-// keep adds p to the backlog. The caller holds mu.
-func (s *epollSocket) keep(p []byte) {
+// enqueue adds p to the backlog. The caller holds mu.
+func (s *epollSocket) enqueue(p []byte) {
+	if len(p) == 0 {
+		return
+	}
 	first := s.backlog == nil
 	s.backlog = s.backlog.add(p)
+	s.recount(len(p))
 	if first {
 		s.flushing = true
 		if s.armed {
 			s.arm()
 		}
-		s.bound(s.loop.writeTimeout)
+		s.bound(s.poller.loop.writeTimeout)
 	}
+}
+
+// recount notes that the backlog has grown, or shrunk, by so many bytes. The caller holds mu.
+func (s *epollSocket) recount(by int) {
+	s.waiting.Add(int64(by))
+	s.conn.server.counters.backlogged(by)
 }
 
 // write writes as much of p as the system takes. The caller holds mu.
@@ -429,23 +500,27 @@ func (s *epollSocket) flush() {
 	}
 	if s.backlog != nil {
 		n, err := s.write(s.backlog.rest())
-		if s.backlog = s.backlog.take(n); err != nil {
+		s.backlog = s.backlog.take(n)
+		s.recount(-n)
+		if err != nil {
 			s.fail(err)
 		}
+		s.wakeWriters()
 		if s.backlog != nil {
 			if n > 0 && s.ending != saidAll {
-				s.bound(s.loop.writeTimeout) // it reads, if slowly
+				s.bound(s.poller.loop.writeTimeout) // it reads, if slowly
 			}
-			s.wakeWriters()
 			return
 		}
+		s.answers = 0
+		s.quiet &^= quietBacklog
+		s.emptied = s.failed == nil && s.conn.drained()
 	}
 	s.flushing = false
 	if s.ending == notEnding {
 		s.stopTimer()
 	}
 	s.arm()
-	s.wakeWriters()
 	s.sayAll()
 }
 
@@ -461,7 +536,11 @@ func (s *epollSocket) uncork() {
 // uncorked writes what was collected until now. The caller holds mu.
 func (s *epollSocket) uncorked() {
 	w := s.cork
-	if w == nil || len(w.output) == 0 {
+	if w == nil {
+		return
+	}
+	s.conn.lane.sent.add(&w.sent)
+	if len(w.output) == 0 {
 		return
 	}
 	if s.failed == nil && s.fd >= 0 {
@@ -475,17 +554,10 @@ func (s *epollSocket) fail(err error) {
 	if s.failed == nil {
 		s.failed = err
 	}
+	s.recount(-s.backlog.size())
 	s.backlog.free()
 	s.backlog = nil
 	s.wakeWriters()
-}
-
-// awaitRoom waits for the backlog to change. The caller holds mu.
-func (s *epollSocket) awaitRoom() {
-	if s.room == nil {
-		s.room = sync.NewCond(&s.mu)
-	}
-	s.room.Wait()
 }
 
 func (s *epollSocket) wakeWriters() {
@@ -495,11 +567,24 @@ func (s *epollSocket) wakeWriters() {
 }
 
 // Buffered returns the size of the backlog, in bytes.
-func (s *epollSocket) Buffered() int {
+func (s *epollSocket) Buffered() int { return int(s.waiting.Load()) }
+
+// Block has data frames wait for room in the backlog.
+func (s *epollSocket) Block() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.backlog.size()
+	s.blocks, s.room = true, sync.NewCond(&s.mu)
 }
+
+// Choked reports whether nothing is read because the client does not take the answers.
+func (s *epollSocket) Choked() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.quiet&quietBacklog != 0
+}
+
+// Waits returns false: the backlog takes what the system does not.
+func (s *epollSocket) Waits() bool { return false }
 
 // Background returns nil: a Pong never waits.
 func (s *epollSocket) Background() func(func()) { return nil }
@@ -548,7 +633,7 @@ func (s *epollSocket) expire() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.backlog != nil && s.ending == notEnding {
-		s.fail(&socket.TimeoutError{After: s.loop.writeTimeout, Bytes: s.backlog.size()})
+		s.fail(&socket.TimeoutError{After: s.poller.loop.writeTimeout, Bytes: s.backlog.size()})
 	}
 	s.cut()
 }
@@ -581,10 +666,10 @@ func (s *epollSocket) cut() {
 }
 
 // LocalAddr returns the address of this side.
-func (s *epollSocket) LocalAddr() net.Addr { return net.TCPAddrFromAddrPort(s.local) }
+func (s *epollSocket) LocalAddr() net.Addr { return net.TCPAddrFromAddrPort(s.addrs.local()) }
 
 // RemoteAddr returns the address of the client, or of the proxy before it.
-func (s *epollSocket) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(s.remote) }
+func (s *epollSocket) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(s.addrs.remote()) }
 
 // socketTable finds sockets by their descriptors, which are small numbers. It may be used by all goroutines at once.
 type socketTable struct {

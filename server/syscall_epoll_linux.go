@@ -88,8 +88,37 @@ func epollWait(fd uintptr, events []syscall.EpollEvent) (int, error) {
 	return 0, errno
 }
 
-// addrPair is both addresses of a connection.
-type addrPair struct{ local, remote netip.AddrPort }
+// addrPair is both addresses of a connection, in little room if they are of IPv4.
+type addrPair struct {
+	other *[2]netip.AddrPort // local and remote; nil if they are in v4
+	v4    [2]addrPort4
+}
+
+type addrPort4 struct {
+	addr [4]byte
+	port uint16
+}
+
+func newAddrPair(local, remote netip.AddrPort) (a addrPair) {
+	for i, addr := range [...]netip.AddrPort{local, remote} {
+		ip := addr.Addr().Unmap()
+		if !ip.Is4() {
+			return addrPair{other: &[2]netip.AddrPort{local, remote}}
+		}
+		a.v4[i] = addrPort4{ip.As4(), addr.Port()}
+	}
+	return a
+}
+
+func (a *addrPair) local() netip.AddrPort  { return a.at(0) }
+func (a *addrPair) remote() netip.AddrPort { return a.at(1) }
+
+func (a *addrPair) at(i int) netip.AddrPort {
+	if a.other != nil {
+		return a.other[i]
+	}
+	return netip.AddrPortFrom(netip.AddrFrom4(a.v4[i].addr), a.v4[i].port)
+}
 
 // takeOver returns another descriptor for tcp's connection, which the caller closes then.
 func takeOver(tcp *net.TCPConn) (fd int, addrs addrPair, err error) {
@@ -113,7 +142,5 @@ func takeOver(tcp *net.TCPConn) (fd int, addrs addrPair, err error) {
 	if err != nil {
 		return -1, addrs, err
 	}
-	addrs.local = tcp.LocalAddr().(*net.TCPAddr).AddrPort()
-	addrs.remote = tcp.RemoteAddr().(*net.TCPAddr).AddrPort()
-	return dup, addrs, nil
+	return dup, newAddrPair(tcp.LocalAddr().(*net.TCPAddr).AddrPort(), tcp.RemoteAddr().(*net.TCPAddr).AddrPort()), nil
 }

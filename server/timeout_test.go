@@ -123,7 +123,7 @@ func TestSilentClientIsPingedAndThenCut(t *testing.T) {
 		rec := newRecorder(t)
 		s := served(t, &server.Server{Handler: rec.handler(), PingInterval: 8 * time.Second, PongTimeout: 4 * time.Second})
 		p := s.open(t)
-		timed(t, "pinged", 8*time.Second, func() { p.want(`ping ""`) })
+		timed(t, "pinged", 8*time.Second, p.wantHeartbeat)
 		timed(t, "cut", 4*time.Second, p.wantEnd)
 		rec.want("open", "lost", `close 1006 ""`)
 		wantTimeout(t, rec.failure(), "PongTimeout")
@@ -136,7 +136,7 @@ func TestAnySignOfLifeKeepsAConnection(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			p := served(t, &server.Server{PingInterval: 8 * time.Second, PongTimeout: 4 * time.Second}).open(t)
 			for range 100 {
-				timed(t, "pinged", 8*time.Second, func() { p.want(`ping ""`) })
+				timed(t, "pinged", 8*time.Second, p.wantHeartbeat)
 				time.Sleep(2 * time.Second)
 				p.send(frame(wire.Pong, "of another Ping"))
 			}
@@ -146,14 +146,14 @@ func TestAnySignOfLifeKeepsAConnection(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			p := served(t, &server.Server{PingInterval: 8 * time.Second, PongTimeout: 4 * time.Second}).open(t)
 			for range 100 {
-				timed(t, "pinged", 8*time.Second, func() { p.want(`ping ""`) })
+				timed(t, "pinged", 8*time.Second, p.wantHeartbeat)
 				p.send(text("Hello"))
 			}
 		})
 	})
 	t.Run("byte by byte", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			s := served(t, &server.Server{Handler: server.Handler{Message: echo}, PingInterval: 8 * time.Second, PongTimeout: 4 * time.Second})
+			s := served(t, &server.Server{Handler: server.Handler{Message: echo}, PingInterval: 8 * time.Second, PongTimeout: 4 * time.Second, AssemblyTimeout: -1})
 			p := s.open(t)
 			message := strings.Repeat("a", 100)
 			for _, b := range []byte(text(message)) {
@@ -179,21 +179,21 @@ func TestBusyHandlerIsNoSilence(t *testing.T) {
 			p := served(t, newServer(server.Handler{Message: func(c *server.Conn, _ wire.Opcode, _ []byte) { work(c) }})).open(t)
 			p.send(text("Hello"))
 			p.want(`text "done"`)
-			timed(t, "pinged", 8*time.Second, func() { p.want(`ping ""`) })
+			timed(t, "pinged", 8*time.Second, p.wantHeartbeat)
 		})
 	})
 	t.Run("in Open", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			p := served(t, newServer(server.Handler{Open: work})).open(t)
 			p.want(`text "done"`)
-			timed(t, "pinged", 8*time.Second, func() { p.want(`ping ""`) })
+			timed(t, "pinged", 8*time.Second, p.wantHeartbeat)
 		})
 	})
 	t.Run("in Open, run", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			p, _ := run(t, newServer(server.Handler{Open: work}), server.Upgraded{})
 			p.want(`text "done"`)
-			timed(t, "pinged", 8*time.Second, func() { p.want(`ping ""`) })
+			timed(t, "pinged", 8*time.Second, p.wantHeartbeat)
 		})
 	})
 }
@@ -203,7 +203,7 @@ func TestPingsWithoutPongTimeoutCutNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := served(t, &server.Server{Handler: server.Handler{Message: echo}, PingInterval: 8 * time.Second, PongTimeout: -1})
 		p := s.open(t)
-		p.want(`ping ""`)
+		p.wantHeartbeat()
 		time.Sleep(time.Hour)
 		p.send(text("Hello"))
 		p.want(`text "Hello"`)
@@ -289,12 +289,15 @@ func TestClientThatDoesNotReadIsCut(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				rec := newRecorder(t)
-				served(t, &server.Server{Handler: rec.handler(), WriteTimeout: 8 * time.Second}).open(t)
+				served(t, &server.Server{Handler: rec.handler(), WriteTimeout: 8 * time.Second, CloseTimeout: -1}).open(t)
 				c := rec.conn()
-				var err error
-				timed(t, "cut", 8*time.Second, func() { err = send(c) })
-				rec.want("open", "lost", `close 1006 ""`)
-				for _, err := range []error{err, rec.failure(), c.SendText("late"), c.Err()} {
+				timed(t, "cut", 8*time.Second, func() {
+					if err := send(c); err != nil {
+						t.Error(err)
+					}
+					rec.want("open", "lost", `close 1006 ""`)
+				})
+				for _, err := range []error{rec.failure(), c.SendText("late"), c.Err()} {
 					wantTimeout(t, err, "WriteTimeout")
 					var timeout *server.TimeoutError
 					if !errors.As(err, &timeout) || !errors.Is(err, os.ErrDeadlineExceeded) || timeout.After != 8*time.Second {
@@ -306,38 +309,45 @@ func TestClientThatDoesNotReadIsCut(t *testing.T) {
 	}
 }
 
-// Nor does it matter what the server answers by itself.
+// Nor does it matter what the server answers by itself. If that is its last word, it
+// waits no longer than for other ends.
 func TestClientThatDoesNotReadAnswersIsCut(t *testing.T) {
-	tests := map[string]func(p *peer){
-		"101":     func(p *peer) { p.send(request("/")) },
-		"refusal": func(p *peer) { p.send(strings.Replace(request("/"), "GET", "PUT", 1)) },
-		"Pong": func(p *peer) {
+	const write, end = 8 * time.Second, 2 * time.Second
+	tests := map[string]struct {
+		within time.Duration
+		client func(p *peer)
+	}{
+		"101":     {write, func(p *peer) { p.send(request("/")) }},
+		"refusal": {end, func(p *peer) { p.send(strings.Replace(request("/"), "GET", "PUT", 1)) }},
+		"Pong": {write, func(p *peer) {
 			p.send(request("/"))
 			p.response()
 			p.send(frame(wire.Ping, ""))
-		},
-		"Close": func(p *peer) {
+		}},
+		"Close": {end, func(p *peer) {
 			p.send(request("/"))
 			p.response()
 			p.send(closing(1000, ""))
-		},
-		"Close that fails the connection": func(p *peer) {
+		}},
+		"Close that fails the connection": {end, func(p *peer) {
 			p.send(request("/"))
 			p.response()
 			p.send("\x83\x80")
-		},
+		}},
 	}
-	for name, client := range tests {
+	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := served(t, &server.Server{WriteTimeout: 8 * time.Second, PingInterval: -1})
+				s := served(t, &server.Server{WriteTimeout: write, PingInterval: -1})
 				p := s.dial(t)
-				client(p)
-				timed(t, "cut", 8*time.Second, func() {
-					for p.trySend(frame(wire.Pong, "")) == nil { // it is read as long as the server is there
-						time.Sleep(100 * time.Millisecond)
-					}
-				})
+				start := time.Now()
+				tt.client(p)
+				for p.trySend(frame(wire.Pong, "")) == nil { // it is read as long as the server is there
+					time.Sleep(100 * time.Millisecond)
+				}
+				if took := time.Since(start); took < tt.within/2 || took > tt.within+200*time.Millisecond {
+					t.Errorf("cut after %v, want %v", took, tt.within)
+				}
 			})
 		})
 	}

@@ -15,6 +15,36 @@ type TLSConfig = tls.Config
 // certificate and key in the PEM files of these names. They may be empty if
 // Server.TLS has a certificate.
 func (s *Server) ListenAndServeTLS(addr, certFile, keyFile string) error {
+	cfg, err := s.configTLS(certFile, keyFile)
+	if err != nil {
+		return err
+	}
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		return err
+	}
+	return s.serveTLS(ln, cfg)
+}
+
+// ServeTLS is Serve over TLS, with a certificate and key as for ListenAndServeTLS.
+// Give it a listener without TLS: it sees to it that what is sent waits for no
+// client, which it cannot for a listener of package crypto/tls.
+func (s *Server) ServeTLS(ln net.Listener, certFile, keyFile string) error {
+	cfg, err := s.configTLS(certFile, keyFile)
+	if err != nil {
+		ln.Close()
+		return err
+	}
+	return s.serveTLS(ln, cfg)
+}
+
+func (s *Server) serveTLS(ln net.Listener, cfg *tls.Config) error {
+	prompt := promptListener{ln, orDefault(s.WriteTimeout, DefaultWriteTimeout)}
+	return s.Serve(tls.NewListener(prompt, cfg))
+}
+
+// configTLS returns Server.TLS with a certificate from files.
+func (s *Server) configTLS(certFile, keyFile string) (*tls.Config, error) {
 	cfg := new(tls.Config)
 	if s.TLS != nil {
 		cfg = s.TLS.Clone()
@@ -23,13 +53,9 @@ func (s *Server) ListenAndServeTLS(addr, certFile, keyFile string) error {
 	if certFile != "" || keyFile != "" {
 		cert, err := tls.LoadX509KeyPair(certFile, keyFile)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		cfg.Certificates = append(cfg.Certificates[:len(cfg.Certificates):len(cfg.Certificates)], cert)
 	}
-	ln, err := net.Listen("tcp", addr)
-	if err != nil {
-		return err
-	}
-	return s.Serve(tls.NewListener(ln, cfg))
+	return cfg, nil
 }

@@ -71,8 +71,31 @@ func (e *Endpoint) Close(code wire.StatusCode, reason string) error {
 	if err := s.writeFrame(wire.Header{Fin: true, Opcode: wire.Close}, payload); err != nil {
 		return e.ended(err)
 	}
+	s.reserve().sentClose.Store(closeFirst | closeSent | uint32(code))
 	s.setState(CloseSent)
 	return nil
+}
+
+// What sentClose holds beside the status code.
+const (
+	closeSent  = 1 << 16 << iota // a Close has been sent
+	closeFirst                   // before the peer's came
+)
+
+// SentClose returns the status code of the Close that has been sent,
+// NoStatusReceived if it had none, 0 as long as none has been sent; and whether
+// it was sent before the peer's came or a rule was broken.
+func (e *Endpoint) SentClose() (code wire.StatusCode, first bool) {
+	more := e.sender.more.Load()
+	if more == nil {
+		return 0, false
+	}
+	sent := more.sentClose.Load()
+	code, first = wire.StatusCode(sent&0xffff), sent&closeFirst != 0
+	if sent != 0 && code == 0 {
+		code = wire.NoStatusReceived
+	}
+	return code, first
 }
 
 // closeFor ends sending because of what the peer did: it closed, or broke a
@@ -94,7 +117,9 @@ func (s *sender) closeFor(code wire.StatusCode, reason string) {
 		}
 		s.payOwed() // Pings that came before the Close are answered before it
 		// If this fails, the transport's end is reported by the shell.
-		_ = s.writeFrame(wire.Header{Fin: true, Opcode: wire.Close}, payload)
+		if s.writeFrame(wire.Header{Fin: true, Opcode: wire.Close}, payload) == nil {
+			s.reserve().sentClose.Store(closeSent | uint32(code))
+		}
 		s.setState(Closed)
 	case CloseSent:
 		s.setState(Closed)

@@ -68,14 +68,32 @@ type Config struct {
 
 // PieceWriter is a writer that takes a frame in two pieces, header and payload,
 // under the same rules as Write: an endpoint that does not mask copies nothing
-// then.
+// then. head is empty if all of the frame is in payload.
 type PieceWriter interface {
 	io.Writer
 	WritePieces(head, payload []byte) error
 }
 
+// Terms are what endpoints with the same Config share, so that a server keeps them
+// once for all of its connections.
+type Terms struct {
+	role       Role
+	partial    bool
+	limits     Limits // withDefaults
+	background func(func())
+}
+
+// NewTerms returns the terms of cfg.
+func NewTerms(cfg Config) *Terms {
+	return &Terms{cfg.Role, cfg.Partial, cfg.Limits.withDefaults(), cfg.Background}
+}
+
 // Endpoint is one end of an open connection. Receive and Lost belong to one
 // goroutine at a time; everything else is safe for concurrent use.
+//
+// It is small as long as nothing is under way: what it needs for a frame that
+// has come in part is borrowed, and what most connections never need is made
+// when it is needed.
 type Endpoint struct {
 	receiver receiver
 	sender   sender
@@ -87,22 +105,19 @@ type Endpoint struct {
 // writes nothing more, because the peer may have half a frame.
 func New(w io.Writer, cfg Config) *Endpoint {
 	e := new(Endpoint)
-	e.Init(w, cfg)
+	e.Init(w, NewTerms(cfg))
 	return e
 }
 
 // Init makes e, which must be a zero Endpoint, what New returns: for an
 // endpoint that is a field of something larger.
-func (e *Endpoint) Init(w io.Writer, cfg Config) {
-	e.receiver.role = cfg.Role
-	e.receiver.limits = cfg.Limits.withDefaults()
-	e.receiver.pieces = cfg.Partial
+func (e *Endpoint) Init(w io.Writer, t *Terms) {
+	e.receiver.terms = t
 	e.sender.w = w
-	e.sender.background = cfg.Background
-	if cfg.Role == Client {
-		e.sender.keys = newKeys()
-	} else if pieces, ok := w.(PieceWriter); ok {
-		e.sender.pieces = pieces
+	if t.role == Client {
+		e.sender.reserve().keys = newKeys()
+	} else if _, ok := w.(PieceWriter); ok {
+		e.sender.pieces = true
 	}
 }
 
@@ -138,15 +153,22 @@ func (e *Endpoint) Lost(cause error, closeTransport func() error) error {
 	if cause == io.EOF && e.receiver.unfinished() {
 		cause = io.ErrUnexpectedEOF
 	}
-	why := &LostError{Err: cause}
-	e.sender.lost.Store(why)
+	var together struct { // one allocation for every connection's end
+		how ending
+		why LostError
+	}
+	how, why := &together.how, &together.why
+	why.Err = cause
+	*how = ending{code: wire.AbnormalClosure, err: why}
+	more := e.sender.reserve()
+	more.lost.Store(why)
 	e.sender.stop(closeTransport)
-	if failed := e.sender.failed.Load(); failed != nil {
+	if failed := more.failed.Load(); failed != nil {
 		// The system may tell the writer alone what happened, and the reader
 		// no more than that it is over.
-		why = failed
+		how.err = failed
 	}
-	return e.end(&ending{code: wire.AbnormalClosure, err: why}).err
+	return e.end(how).err
 }
 
 // closedHere reports whether err is what a transport returns after this side has

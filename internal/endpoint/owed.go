@@ -46,31 +46,37 @@ func (o *owedPongs) take() [][]byte {
 
 // pong answers a Ping: now if no frame is being written, else after it. A Ping
 // is answered also after our Close, as long as the peer's has not come (Section
-// 5.5.2).
-func (s *sender) pong(payload []byte) {
-	if s.background == nil && s.mu.TryLock() {
+// 5.5.2). background is Config.Background.
+func (s *sender) pong(payload []byte, background func(func())) {
+	if background == nil && s.mu.TryLock() {
 		s.payOwed() // older than this one
 		s.writePong(payload)
 		s.unlock()
 		return
 	}
-	s.owed.add(payload)
+	s.reserve().owed.add(payload)
 	if !s.mu.TryLock() {
 		return // who has the lock will pay
 	}
-	if s.background != nil {
-		s.background(s.unlock)
+	if background != nil {
+		background(s.unlock)
 	} else {
 		s.unlock() // the writer went before it could see what is owed
 	}
 }
 
+// owes reports whether Pongs are owed.
+func (s *sender) owes() bool {
+	more := s.more.Load()
+	return more != nil && more.owed.count.Load() > 0
+}
+
 // payOwed writes the Pongs that are owed. The caller holds mu.
 func (s *sender) payOwed() {
-	if s.owed.count.Load() == 0 {
+	if !s.owes() {
 		return
 	}
-	for _, payload := range s.owed.take() {
+	for _, payload := range s.reserve().owed.take() {
 		s.writePong(payload)
 	}
 }

@@ -2,13 +2,14 @@ package endpoint
 
 import (
 	"slices"
+	"sync"
 
 	"github.com/fibersock/fibersock/wire"
 )
 
 // This file turns bytes into events. A frame passes through it in three steps:
 //
-//	header   collects the frame header, in receiver.head if it comes in parts
+//	header   collects the frame header, in reception.head if it comes in parts
 //	check    holds it against the rules, limits and the message under way
 //	payload  unmasks what has arrived of the payload and hands it to
 //	         control (Section 5.5) or data (Sections 5.4 and 5.6)
@@ -35,11 +36,15 @@ const (
 )
 
 type receiver struct {
-	role   Role
-	phase  phase
-	pieces bool // Config.Partial
-	limits Limits
+	*reception // borrowed by begun; nil as long as nothing is under way
 
+	terms  *Terms
+	pieces uint32 // fragments since TakeFragments was called last
+	phase  phase
+}
+
+// reception is the frame and the message under way.
+type reception struct {
 	// The header under way, if it came in parts.
 	head    [wire.MaxHeaderSize]byte
 	headLen uint8
@@ -70,19 +75,27 @@ type message struct {
 // be part of it. After Closing or Failed, everything is consumed and ignored.
 func (e *Endpoint) Receive(b []byte) (ev Event, n int) {
 	r := &e.receiver
-	r.releaseAssembly()
+	if r.reception != nil && !r.unfinished() {
+		r.release()
+	}
 	for {
 		switch r.phase {
 		case stoppedPhase:
 			return Event{}, len(b)
 
 		case headerPhase:
-			if p, rest := r.wholeMessage(b[n:]); p != nil {
-				op := wire.Opcode(b[n] & 0x0f)
-				if op == wire.Text && !validText(p) {
-					return e.fail(wire.ErrInvalidUTF8), len(b)
+			if n == len(b) {
+				return Event{}, n
+			}
+			if r.reception == nil {
+				if p, rest := r.wholeMessage(b[n:]); p != nil {
+					op := wire.Opcode(b[n] & 0x0f)
+					if op == wire.Text && !validText(p) {
+						return e.fail(wire.ErrInvalidUTF8), len(b)
+					}
+					return Event{Kind: Message, Opcode: op, Payload: p}, len(b) - rest
 				}
-				return Event{Kind: Message, Opcode: op, Payload: p}, len(b) - rest
+				r.reception = receptions.Get().(*reception)
 			}
 			used, complete, err := r.header(b[n:])
 			n += used
@@ -112,11 +125,11 @@ func (e *Endpoint) Receive(b []byte) (ev Event, n int) {
 // wholeMessage is the short way for what comes most: it returns the payload,
 // unmasked, if b begins with a frame that is a message, is all there, and in whose
 // header nothing can be wrong, and how many bytes come after it. What is
-// different in any way goes the long way, and b is as it was.
+// different in any way goes the long way, and b is as it was. Nothing is under way.
 func (r *receiver) wholeMessage(b []byte) (p []byte, rest int) {
 	const fin, mask = 0x80, 0x80
-	if len(b) < 2 || r.headLen > 0 || r.message.opcode != wire.Continuation ||
-		b[0] != fin|byte(wire.Text) && b[0] != fin|byte(wire.Binary) || (b[1]&mask != 0) != (r.role == Server) {
+	if len(b) < 2 || b[0] != fin|byte(wire.Text) && b[0] != fin|byte(wire.Binary) ||
+		(b[1]&mask != 0) != (r.terms.role == Server) {
 		return nil, 0
 	}
 	start, length := 2, int(b[1]&^mask)
@@ -129,7 +142,7 @@ func (r *receiver) wholeMessage(b []byte) (p []byte, rest int) {
 		}
 	}
 	var key wire.MaskingKey
-	if r.role == Server {
+	if r.terms.role == Server {
 		if len(b) < start+4 {
 			return nil, 0
 		}
@@ -137,11 +150,11 @@ func (r *receiver) wholeMessage(b []byte) (p []byte, rest int) {
 		start += 4
 	}
 	end := start + length
-	if end > len(b) || int64(length) > r.limits.Frame || int64(length) > r.limits.Message {
+	if end > len(b) || int64(length) > r.terms.limits.Frame || int64(length) > r.terms.limits.Message {
 		return nil, 0
 	}
 	p = b[start:end:end]
-	if r.role == Server {
+	if r.terms.role == Server {
 		wire.Mask(p, key)
 	}
 	return p, len(b) - end
@@ -194,19 +207,19 @@ func (r *receiver) check(h wire.Header, have int) error {
 		return errMessageInterleaved
 	case have < 2:
 		return nil
-	case r.role == Server && !h.Masked:
+	case r.terms.role == Server && !h.Masked:
 		return errNotMasked
-	case r.role == Client && h.Masked:
+	case r.terms.role == Client && h.Masked:
 		return errMasked
 	case h.Opcode.IsControl():
 		return nil
-	case h.Length > r.limits.Frame:
-		return &LimitError{Limit: "frame", Option: "Limits.Frame", Max: r.limits.Frame, Seen: h.Length, rule: errFrameLimit}
-	case h.Length > r.limits.Message-m.size:
+	case h.Length > r.terms.limits.Frame:
+		return &LimitError{Limit: "frame", Option: "Limits.Frame", Max: r.terms.limits.Frame, Seen: h.Length, rule: errFrameLimit}
+	case h.Length > r.terms.limits.Message-m.size:
 		// The sum is of declared lengths and could pass 2^63 only here.
 		seen := uint64(m.size) + uint64(h.Length)
-		return &LimitError{Limit: "message", Option: "Limits.Message", Max: r.limits.Message, Seen: int64(min(seen, 1<<63-1)), rule: errMessageLimit}
-	case m.fragments*fragmentOverhead-fragmentAllowance > r.limits.Message-m.size:
+		return &LimitError{Limit: "message", Option: "Limits.Message", Max: r.terms.limits.Message, Seen: int64(min(seen, 1<<63-1)), rule: errMessageLimit}
+	case m.fragments*fragmentOverhead-fragmentAllowance > r.terms.limits.Message-m.size:
 		return &LimitError{Limit: "fragments", Option: "Limits.Message", Max: m.fragments, Seen: m.fragments + 1, rule: errFragmentLimit}
 	}
 	return nil
@@ -217,6 +230,7 @@ func (r *receiver) begin(h wire.Header) {
 	r.phase = payloadPhase
 	r.frame, r.rest, r.key = h, h.Length, h.Key
 	if h.Opcode.IsControl() {
+		r.control = r.control[:0]
 		return
 	}
 	if h.Opcode.IsData() {
@@ -224,6 +238,18 @@ func (r *receiver) begin(h wire.Header) {
 	}
 	r.message.size += h.Length
 	r.message.fragments++
+	if !h.Fin || h.Opcode == wire.Continuation {
+		r.pieces++
+	}
+}
+
+// TakeFragments returns how many data frames have begun, since it was called
+// last, that are only a part of a message. It belongs to the goroutine that
+// receives.
+func (e *Endpoint) TakeFragments() uint32 {
+	n := e.receiver.pieces
+	e.receiver.pieces = 0
+	return n
 }
 
 // payload takes what b holds of the payload of the frame under way and returns
@@ -249,14 +275,13 @@ func (r *receiver) payload(b []byte) (ev Event, used int, err error) {
 // controlPayload keeps the payload of a control frame until it is whole: at
 // most 125 bytes.
 func (r *receiver) controlPayload(p []byte) Event {
-	if r.control != nil || r.rest > 0 {
+	if len(r.control) > 0 || r.rest > 0 {
 		r.control = append(r.control, p...)
 		p = r.control
 	}
 	if r.rest > 0 {
 		return Event{}
 	}
-	r.control = nil
 	switch r.frame.Opcode {
 	case wire.Ping:
 		return Event{Kind: Ping, Payload: p}
@@ -280,7 +305,7 @@ func (r *receiver) dataPayload(p []byte) (Event, error) {
 	}
 	ev := Event{Kind: Message, Opcode: m.opcode, Payload: p}
 	switch {
-	case r.pieces && (m.delivered || !last):
+	case r.terms.partial && (m.delivered || !last):
 		if len(p) == 0 && !last {
 			return Event{}, nil
 		}
@@ -310,28 +335,39 @@ func (m *message) keep(p []byte) {
 	m.assembly.bytes = append(m.assembly.bytes, p...)
 }
 
-// releaseAssembly gives back the buffer of a message that has been handed out.
-func (r *receiver) releaseAssembly() {
-	if r.message.opcode == wire.Continuation && r.message.assembly != nil {
+// receptions lends what frames and messages are received with that do not come whole.
+var receptions = sync.Pool{New: func() any { return new(reception) }}
+
+// release gives back what was borrowed for a message that has been handed out, or
+// will not be.
+func (r *receiver) release() {
+	if r.message.assembly != nil {
 		assemblies.put(r.message.assembly)
-		r.message.assembly = nil
 	}
+	*r.reception = reception{control: r.control[:0]}
+	receptions.Put(r.reception)
+	r.reception = nil
 }
 
 // unfinished reports whether the receiver is inside a frame or a message.
 func (r *receiver) unfinished() bool {
-	return r.phase == payloadPhase || r.headLen > 0 || r.message.opcode != wire.Continuation
+	return r.reception != nil && (r.phase == payloadPhase || r.headLen > 0 || r.message.opcode != wire.Continuation)
 }
 
 // Remaining returns how many payload bytes of the frame under way are still to
 // come, as far as its header has arrived.
-func (e *Endpoint) Remaining() int64 { return e.receiver.rest }
+func (e *Endpoint) Remaining() int64 {
+	if r := e.receiver.reception; r != nil {
+		return r.rest
+	}
+	return 0
+}
 
 // answer does what the RFC obliges an endpoint to do on a control frame.
 func (e *Endpoint) answer(ev Event) Event {
 	switch ev.Kind {
 	case Ping:
-		e.sender.pong(ev.Payload)
+		e.sender.pong(ev.Payload, e.receiver.terms.background)
 	case Closing:
 		return e.receiveClose(ev.Payload)
 	}
@@ -370,8 +406,8 @@ func (e *Endpoint) receiveClose(payload []byte) Event {
 	if err != nil {
 		return e.fail(err)
 	}
-	e.stopReceiving()
 	closed := &CloseError{Code: code, Reason: string(reason)}
+	e.stopReceiving() // payload may be part of what it gives back
 	ended := e.end(&ending{code: code, reason: closed.Reason, err: closed})
 	echo := code
 	if echo == wire.NoStatusReceived {
@@ -385,7 +421,7 @@ func (e *Endpoint) receiveClose(payload []byte) Event {
 func (e *Endpoint) stopReceiving() {
 	r := &e.receiver
 	r.phase = stoppedPhase
-	r.message.opcode = wire.Continuation
-	r.releaseAssembly()
-	r.control, r.headLen, r.rest = nil, 0, 0
+	if r.reception != nil {
+		r.release()
+	}
 }

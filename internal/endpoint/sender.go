@@ -12,23 +12,41 @@ import (
 // sender turns messages into frames. One lock covers a frame from its header to
 // its last byte, and the state that decides whether it may be sent.
 type sender struct {
-	mu sync.Mutex // held while a frame is written; guards the rest but owed
+	mu    sync.Mutex    // held while a frame is written; guards the rest
+	state atomic.Uint32 // a State; read by anybody, written under mu, but see closeFor
 
-	w          io.Writer
-	pieces     PieceWriter               // w too, if it is one and the role is Server
-	head       [wire.MaxHeaderSize]byte  // for pieces
-	background func(func())              // Config.Background
-	keys       *rand.ChaCha8             // masking keys; nil for a server
-	state      atomic.Uint32             // a State; read by anybody, written under mu, but see closeFor
-	failed     atomic.Pointer[LostError] // the write that failed; nothing can be written after it
-	lost       atomic.Pointer[LostError] // what Lost was told
+	w      io.Writer
+	pieces bool             // w is a PieceWriter, and the role is Server
+	head   [serverHead]byte // for pieces
 
 	// A message that is being sent in fragments keeps other messages, but not
 	// control frames, from being sent in between (Section 5.4).
 	fragmenting bool
-	waiting     []chan struct{} // closed when fragmenting ends
 
-	owed owedPongs
+	more atomic.Pointer[senderReserve] // nil as long as none of it is needed
+}
+
+// serverHead is the size in bytes of the longest header without a masking key.
+const serverHead = wire.MaxHeaderSize - 4
+
+// senderReserve is what most senders of a server do not need before their end.
+// Except for waiting, anybody may look at it.
+type senderReserve struct {
+	keys      *rand.ChaCha8             // masking keys; nil for a server
+	sentClose atomic.Uint32             // the Close that has been sent: see SentClose; written under sender.mu
+	failed    atomic.Pointer[LostError] // the write that failed; nothing can be written after it
+	lost      atomic.Pointer[LostError] // what Lost was told
+	waiting   []chan struct{}           // closed when fragmenting ends; guarded by sender.mu
+	owed      owedPongs
+}
+
+// reserve returns more, which is made if it is not there.
+func (s *sender) reserve() *senderReserve {
+	if more := s.more.Load(); more != nil {
+		return more
+	}
+	s.more.CompareAndSwap(nil, new(senderReserve))
+	return s.more.Load()
 }
 
 // lock takes the lock for a frame of a new message: it waits until no message
@@ -37,7 +55,8 @@ func (s *sender) lock() {
 	s.mu.Lock()
 	for s.fragmenting && s.sending() == nil {
 		turn := make(chan struct{})
-		s.waiting = append(s.waiting, turn)
+		more := s.reserve()
+		more.waiting = append(more.waiting, turn)
 		s.unlock()
 		<-turn
 		s.mu.Lock()
@@ -51,7 +70,7 @@ func (s *sender) unlock() {
 	for {
 		s.payOwed()
 		s.mu.Unlock()
-		if s.owed.count.Load() == 0 || !s.mu.TryLock() {
+		if !s.owes() || !s.mu.TryLock() {
 			return
 		}
 	}
@@ -59,10 +78,14 @@ func (s *sender) unlock() {
 
 // wake lets all who wait for their turn look again.
 func (s *sender) wake() {
-	for _, turn := range s.waiting {
+	more := s.more.Load()
+	if more == nil {
+		return
+	}
+	for _, turn := range more.waiting {
 		close(turn)
 	}
-	s.waiting = nil
+	more.waiting = nil
 }
 
 // sending returns nil if data may be sent: before our Close, with a transport
@@ -74,8 +97,10 @@ func (s *sender) sending() error {
 	case CloseSent:
 		return ErrClosed
 	default: // Closed
-		if failed := s.failed.Load(); failed != nil {
-			return failed
+		if more := s.more.Load(); more != nil {
+			if failed := more.failed.Load(); failed != nil {
+				return failed
+			}
 		}
 		return ErrClosed
 	}
@@ -156,7 +181,7 @@ func (e *Endpoint) SendPrepared(m *Prepared) error {
 	if err := s.sending(); err != nil {
 		return e.ended(err)
 	}
-	return e.ended(s.write(m.frame))
+	return e.ended(s.writePrepared(m))
 }
 
 // TrySendPrepared is SendPrepared for a caller who does not wait: it reports
@@ -172,7 +197,7 @@ func (e *Endpoint) TrySendPrepared(m *Prepared) bool {
 		if s.fragmenting {
 			return false
 		}
-		_ = s.write(m.frame) // the connection's end is reported where it is noticed
+		_ = s.writePrepared(m) // the connection's end is reported where it is noticed
 	}
 	return true
 }
@@ -204,14 +229,14 @@ func (e *Endpoint) sendControl(op wire.Opcode, payload []byte) error {
 // masks it in the buffer, piece by piece, because p must stay as it is.
 func (s *sender) writeFrame(h wire.Header, p []byte) error {
 	h.Length = int64(len(p))
-	if s.pieces != nil {
-		return s.wrote(s.pieces.WritePieces(wire.AppendHeader(s.head[:0], h), p))
+	if s.pieces {
+		return s.wrote(s.w.(PieceWriter).WritePieces(wire.AppendHeader(s.head[:0], h), p))
 	}
 	buf := frames.get()
 	defer frames.put(buf)
 
-	if s.keys != nil {
-		h.Masked, h.Key = true, wire.MaskingKey(s.keys.Uint64())
+	if more := s.more.Load(); more != nil && more.keys != nil {
+		h.Masked, h.Key = true, wire.MaskingKey(more.keys.Uint64())
 	}
 	b := wire.AppendHeader(buf.bytes, h)
 	key := h.Key
@@ -233,6 +258,14 @@ func (s *sender) writeFrame(h wire.Header, p []byte) error {
 	}
 }
 
+// writePrepared writes m. The caller holds mu.
+func (s *sender) writePrepared(m *Prepared) error {
+	if s.pieces {
+		return s.wrote(s.w.(PieceWriter).WritePieces(nil, m.frame))
+	}
+	return s.write(m.frame)
+}
+
 // write writes b. If that fails, the peer may have half a frame, and the
 // connection cannot send any more.
 func (s *sender) write(b []byte) error {
@@ -244,10 +277,11 @@ func (s *sender) write(b []byte) error {
 func (s *sender) wrote(err error) error {
 	if err != nil {
 		failed := &LostError{Err: err}
-		if lost := s.lost.Load(); lost != nil && closedHere(err) {
+		more := s.reserve()
+		if lost := more.lost.Load(); lost != nil && closedHere(err) {
 			failed = lost // of which this is only the effect
 		}
-		s.failed.Store(failed)
+		more.failed.Store(failed)
 		s.setState(Closed)
 		return failed
 	}

@@ -1,0 +1,48 @@
+package endpoint
+
+import "github.com/fibersock/fibersock/wire"
+
+// This file is what somebody needs who looks after an endpoint's time limits: the
+// endpoint reads no clock.
+
+// UnderWay reports whether a frame or a message has begun to arrive and is not
+// complete, and how many payload bytes of the message have arrived: 0 if none of
+// it has, or no more than a header or a part of a control frame. It belongs to the
+// goroutine that receives.
+func (e *Endpoint) UnderWay() (arrived int64, underWay bool) {
+	r := &e.receiver
+	if !r.unfinished() {
+		return 0, false
+	}
+	arrived = r.message.size
+	if !r.frame.Opcode.IsControl() {
+		arrived -= r.rest
+	}
+	return arrived, true
+}
+
+// FailFromOutside is Fail for others than the goroutine that receives. It reports
+// whether the connection has failed: false if it had ended before. Receive does
+// not ignore what the peer still sends; the caller sees to that, by Err.
+func (e *Endpoint) FailFromOutside(code wire.StatusCode, reason string, err error) bool {
+	failed := &ending{code: wire.AbnormalClosure, err: &FailError{Code: code, Err: err}}
+	if e.end(failed) != failed {
+		return false
+	}
+	e.sender.closeFor(code, reason)
+	return true
+}
+
+// TryPing is Ping for a caller who does not wait: it reports whether the Ping was
+// sent, or cannot be any more. It was not if another goroutine is sending.
+func (e *Endpoint) TryPing(payload []byte) bool {
+	s := &e.sender
+	if !s.mu.TryLock() {
+		return false
+	}
+	defer s.unlock()
+	if s.sending() == nil {
+		_ = s.writeFrame(wire.Header{Fin: true, Opcode: wire.Ping}, payload) // the connection's end is reported where it is noticed
+	}
+	return true
+}

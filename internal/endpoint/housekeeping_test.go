@@ -1,0 +1,140 @@
+package endpoint_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/fibersock/fibersock/internal/endpoint"
+	"github.com/fibersock/fibersock/wire"
+)
+
+// What is under way is known at every byte, with how much of the message has come.
+func TestHowFarAMessageHasCome(t *testing.T) {
+	pieces := []struct {
+		payload string
+		op      wire.Opcode
+		fin     bool
+	}{
+		{"Hello", wire.Text, true},
+		{"?", wire.Ping, true},
+		{"Hel", wire.Text, false},
+		{"in between", wire.Ping, true},
+		{"", wire.Continuation, false},
+		{"", wire.Pong, true},
+		{"lo", wire.Continuation, true},
+		{strings.Repeat("a", 300), wire.Binary, false},
+		{strings.Repeat("b", 300), wire.Continuation, true},
+	}
+	eachRole(t, func(t *testing.T, role endpoint.Role) {
+		for _, partial := range []bool{false, true} {
+			e := endpoint.New(io.Discard, endpoint.Config{Role: role, Partial: partial})
+			var before int64 // of the message, in frames that are complete
+			unfinished := false
+			for _, p := range pieces {
+				frame := fromPeer(role, p.op, p.payload, p.fin)
+				header := len(frame) - len(p.payload)
+				for i := range frame {
+					receive(e, frame[i:i+1])
+					wantArrived, wantUnderWay := before, true
+					control := p.op.IsControl()
+					if n := i + 1 - header; n > 0 && !control {
+						wantArrived += int64(n)
+					}
+					if i == len(frame)-1 {
+						if !control {
+							before, unfinished = wantArrived, !p.fin
+						}
+						wantUnderWay = unfinished
+						if !unfinished {
+							before, wantArrived = 0, 0
+						}
+					}
+					if arrived, underWay := e.UnderWay(); arrived != wantArrived || underWay != wantUnderWay {
+						t.Fatalf("after %d bytes of %v %q: %d, %v, want %d, %v", i+1, p.op, p.payload, arrived, underWay, wantArrived, wantUnderWay)
+					}
+				}
+			}
+		}
+	})
+}
+
+// A connection may be failed by who does not receive (6455-7.1.7-a): once, and not
+// if it has ended otherwise.
+func TestFailingFromOutside(t *testing.T) {
+	cause := errors.New("too late")
+	eachRole(t, func(t *testing.T, role endpoint.Role) {
+		t.Run("open", func(t *testing.T) {
+			var out bytes.Buffer
+			e := endpoint.New(&out, endpoint.Config{Role: role})
+			if !e.FailFromOutside(wire.PolicyViolation, "late", cause) {
+				t.Error("it has not failed")
+			}
+			if e.FailFromOutside(wire.PolicyViolation, "later", cause) {
+				t.Error("it has failed twice")
+			}
+			if frames := written(t, role, out.Bytes()); len(frames) != 1 || closeCode(frames[0]) != wire.PolicyViolation || string(frames[0].Payload[2:]) != "late" {
+				t.Errorf("wrote %v", frames)
+			}
+			var failed *endpoint.FailError
+			if err := e.Err(); !errors.As(err, &failed) || failed.Code != wire.PolicyViolation || failed.Err != cause || !errors.Is(err, net.ErrClosed) {
+				t.Errorf("ended with %v", err)
+			}
+			if e.State() != endpoint.Closed || e.CloseCode() != wire.AbnormalClosure {
+				t.Errorf("%v, %v", e.State(), e.CloseCode())
+			}
+			if err := e.SendText("Hello"); err != e.Err() {
+				t.Errorf("SendText returned %v", err)
+			}
+			if err := e.Lost(io.EOF, nil); err != e.Err() {
+				t.Errorf("Lost returned %v", err)
+			}
+		})
+		t.Run("closed by the peer", func(t *testing.T) {
+			var out bytes.Buffer
+			e := endpoint.New(&out, endpoint.Config{Role: role})
+			receive(e, closeFromPeer(role, 4000, ""))
+			if e.FailFromOutside(wire.PolicyViolation, "late", cause) {
+				t.Error("it has failed")
+			}
+			if frames := written(t, role, out.Bytes()); len(frames) != 1 || closeCode(frames[0]) != 4000 {
+				t.Errorf("wrote %v", frames)
+			}
+		})
+	})
+}
+
+// A Ping that would have to wait for another frame is not sent, and one that cannot
+// be sent any more need not be.
+func TestPingThatDoesNotWait(t *testing.T) {
+	eachRole(t, func(t *testing.T, role endpoint.Role) {
+		g := newGate()
+		e := endpoint.New(g, endpoint.Config{Role: role})
+		sent := make(chan error, 1)
+		go func() { sent <- e.SendText("Hello") }()
+		<-g.entered
+		if e.TryPing([]byte("1")) {
+			t.Error("a Ping was sent inside a frame")
+		}
+		g.open(nil)
+		if err := <-sent; err != nil {
+			t.Error(err)
+		}
+		if !e.TryPing([]byte("2")) {
+			t.Error("not sent")
+		}
+		if err := e.Close(4000, ""); err != nil {
+			t.Error(err)
+		}
+		if !e.TryPing([]byte("3")) {
+			t.Error("a Ping is to be sent after the Close")
+		}
+		frames := written(t, role, g.bytes())
+		if len(frames) != 3 || frames[1].Opcode != wire.Ping || string(frames[1].Payload) != "2" {
+			t.Errorf("wrote %v", frames)
+		}
+	})
+}

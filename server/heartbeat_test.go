@@ -1,0 +1,157 @@
+package server_test
+
+import (
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fibersock/fibersock/server"
+	"github.com/fibersock/fibersock/wire"
+)
+
+// heartbeat reads a Ping that the server sends by itself, and returns its payload.
+func (p *peer) heartbeat() string {
+	p.t.Helper()
+	f, err := p.next()
+	if err != nil || f.Opcode != wire.Ping || len(f.Payload) != 4 {
+		p.t.Fatalf("received %s and %v, want a heartbeat", show(f), err)
+	}
+	return string(f.Payload)
+}
+
+func (p *peer) wantHeartbeat() {
+	p.t.Helper()
+	p.heartbeat()
+}
+
+// How long the Pong took is known, of that Pong and no other (6455-5.5.3-b, T-C04).
+func TestRTTIsThatOfTheLastHeartbeat(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rec := newRecorder(t)
+		p := served(t, &server.Server{Handler: rec.handler(), PingInterval: 8 * time.Second, PongTimeout: -1}).open(t)
+		c := rec.conn()
+		want := func(what string, d time.Duration) {
+			t.Helper()
+			synctest.Wait()
+			if got := c.RTT().Round(time.Millisecond); got != d {
+				t.Errorf("%s: %v, want %v", what, got, d)
+			}
+		}
+		want("before any heartbeat", 0)
+		first := p.heartbeat()
+		p.send(frame(wire.Pong, ""), frame(wire.Pong, "none"), frame(wire.Pong, first+"!"))
+		want("after Pongs of nothing", 0)
+		time.Sleep(3 * time.Second)
+		p.send(frame(wire.Pong, first))
+		want("after the Pong", 3*time.Second)
+		time.Sleep(time.Second)
+		p.send(frame(wire.Pong, first), frame(wire.Pong, first))
+		want("after the same Pong again", 3*time.Second)
+		second := p.heartbeat()
+		p.send(frame(wire.Pong, first))
+		want("after an old Pong", 3*time.Second)
+		time.Sleep(20 * time.Millisecond)
+		p.send(frame(wire.Pong, second))
+		want("after the second Pong", 20*time.Millisecond)
+		go c.Ping([]byte("mine"))
+		p.want(`ping "mine"`)
+		p.send(frame(wire.Pong, "mine"))
+		want("after a Pong that the program has asked for", 20*time.Millisecond)
+	})
+}
+
+func TestRTTOverSockets(t *testing.T) {
+	eachLoop(t, func(t *testing.T, start starter) {
+		rec := newRecorder(t)
+		s := start(t, &server.Server{Handler: rec.handler(), PingInterval: 40 * time.Millisecond})
+		p := s.open(t)
+		c := rec.conn()
+		before := time.Now()
+		p.send(frame(wire.Pong, p.heartbeat()), text("Hello"))
+		rec.want("open", `text "Hello"`)
+		if rtt := c.RTT(); rtt <= 0 || rtt > time.Since(before) {
+			t.Errorf("%v", rtt)
+		}
+	})
+}
+
+// Clients that fell silent together are not all pinged together, nor do some of
+// them wait much longer.
+func TestHeartbeatsOfManyAreSpread(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const clients = 2000
+		s := served(t, new(server.Server))
+		var mu sync.Mutex // guards times
+		var times []time.Duration
+		var all sync.WaitGroup
+		start := time.Now()
+		for range clients {
+			p := s.open(t)
+			all.Go(func() {
+				p.wantHeartbeat()
+				mu.Lock()
+				defer mu.Unlock()
+				times = append(times, time.Since(start))
+			})
+		}
+		all.Wait()
+		slices.Sort(times)
+		const interval, slack = server.DefaultPingInterval, 2 * time.Second // two ticks
+		if times[0] < interval || times[clients-1] > interval+interval/4+slack {
+			t.Errorf("pinged from %v to %v", times[0], times[clients-1])
+		}
+		for i, at := range times {
+			if j, _ := slices.BinarySearch(times, at+1); j-i > clients/3 {
+				t.Fatalf("%d of %d are pinged after %v", j-i, clients, at)
+			}
+		}
+	})
+}
+
+// A client that takes its time to read what was sent cannot see the heartbeats that
+// come after it, and may not be heard as long as a handler waits for it. It is not to
+// blame for that: not for silence, and not for the other half of a message that it
+// has sent long ago.
+func TestClientThatReadsSlowlyIsNotSilent(t *testing.T) {
+	eachLoop(t, func(t *testing.T, start starter) {
+		const size = 32 << 20 // more than the system takes
+		const short = 100 * time.Millisecond
+		rec := newRecorder(t)
+		h := rec.handler()
+		h.Message = func(c *server.Conn, op wire.Opcode, p []byte) {
+			rec.message(c, op, p)
+			if string(p) == "go" {
+				c.Send(wire.Binary, make([]byte, size))
+			}
+		}
+		handlers := map[string]*server.Handler{"/": &h, "/other": {}}
+		s := start(t, &server.Server{Handlers: handlers, PingInterval: short, PongTimeout: short, AssemblyTimeout: short})
+		p := s.open(t)
+		p.send(text("go") + fragment(wire.Text, "Hel", false))
+		other := s.openAs(t, "/other")
+		for range 3 { // so that time passes
+			other.send(frame(wire.Pong, other.heartbeat()))
+		}
+		other.nc.Close()
+		p.send(fragment(wire.Continuation, "lo", true))
+		for {
+			f, err := p.next()
+			if err != nil {
+				t.Fatal(err, rec.failure())
+			}
+			if f.Opcode == wire.Binary {
+				break
+			}
+		}
+		for _, want := range []string{`text "go"`, `text "Hello"`} {
+			for got := ""; got != want; {
+				got = result(t, rec.lines)
+				if got == "lost" || got == "failed 1008" {
+					t.Fatalf("the handler was told %s: %v", got, rec.failure())
+				}
+			}
+		}
+	})
+}

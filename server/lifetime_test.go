@@ -1,0 +1,254 @@
+package server_test
+
+import (
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fibersock/fibersock/server"
+	"github.com/fibersock/fibersock/wire"
+)
+
+const (
+	idleClose = `close 1001 "idle for too long"`
+	oldClose  = `close 1001 "the connection has lasted its time"`
+)
+
+// A client that has nothing to say is sent away, though it is there: Pings, Pongs
+// and frames that never come to their end are nothing (T-C19).
+func TestIdleClientIsClosed(t *testing.T) {
+	each := func(every time.Duration, next string) func(p *peer) {
+		return func(p *peer) {
+			for p.trySend(next) == nil {
+				time.Sleep(every)
+			}
+		}
+	}
+	clients := map[string]func(p *peer){
+		"silent":                       func(*peer) {},
+		"one that pings":               each(time.Second, frame(wire.Pong, "I am here")),
+		"one that pings in two halves": each(time.Second, frame(wire.Pong, "I am here")[8:]+frame(wire.Pong, "I am here")[:8]),
+		"one that begins":              each(time.Second, fragment(wire.Continuation, "", false)),
+	}
+	first := map[string]string{
+		"one that pings in two halves": frame(wire.Pong, "I am here")[:8],
+		"one that begins":              fragment(wire.Text, "", false),
+	}
+	for name, client := range clients {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				rec := newRecorder(t)
+				s := served(t, &server.Server{Handler: rec.handler(), IdleTimeout: 8 * time.Second, PingInterval: -1, AssemblyTimeout: -1})
+				p := s.open(t)
+				c := rec.conn()
+				ended := make(chan struct{})
+				p.meanwhile(func(p *peer) {
+					p.send(first[name])
+					client(p)
+					close(ended)
+				})
+				timed(t, "closed", 8*time.Second, func() { p.want(idleClose) })
+				synctest.Wait()
+				if got := c.State(); got != server.Closing {
+					t.Errorf("the connection is %v", got)
+				}
+				if st := s.Stats(); st.Timeouts.Idle != 1 {
+					t.Errorf("%+v", st.Timeouts)
+				}
+				c.CloseNow()
+				<-ended
+				rec.want("open", `close 1006 ""`)
+			})
+		})
+	}
+}
+
+// The closing handshake that ends an idle connection is one like any other, with
+// the heartbeat on as it is by default.
+func TestIdleClientIsClosedOverSockets(t *testing.T) {
+	eachLoop(t, func(t *testing.T, start starter) {
+		rec := newRecorder(t)
+		s := start(t, &server.Server{Handler: rec.handler(), IdleTimeout: 40 * time.Millisecond})
+		p := s.open(t)
+		p.want(idleClose)
+		p.send(closing(1001, ""))
+		p.wantEnd()
+		rec.want("open", `close 1001 ""`)
+		eventually(t, "the connection is counted", func() bool {
+			st := s.Stats()
+			return st.Ended.ByServer == 1 && st.Timeouts.Idle == 1
+		})
+	})
+}
+
+// A data message in either direction is traffic, and so is a program at work.
+func TestConnectionWithTrafficIsNotIdle(t *testing.T) {
+	const pause, times = 5 * time.Second, 20
+	toOne := func(c *server.Conn) func(func(*server.Conn) bool) {
+		return func(yield func(*server.Conn) bool) { yield(c) }
+	}
+	tests := map[string]func(p *peer, c *server.Conn, i int){
+		"received": func(p *peer, _ *server.Conn, _ int) { p.send(text("Hello")) },
+		"received in fragments": func(p *peer, _ *server.Conn, i int) {
+			op := wire.Continuation
+			if i == 0 {
+				op = wire.Text
+			}
+			p.send(fragment(op, "Hello", false))
+		},
+		"sent": func(_ *peer, c *server.Conn, _ int) { c.SendText("Hello") },
+		"sent in fragments": func(_ *peer, c *server.Conn, _ int) {
+			c.SendFragment(wire.Text, []byte("Hello"), false)
+		},
+		"broadcast": func(_ *peer, c *server.Conn, _ int) { server.Broadcast(toOne(c), wire.Text, []byte("Hello")) },
+	}
+	for name, move := range tests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				rec := newRecorder(t)
+				s := served(t, &server.Server{Handler: rec.handler(), IdleTimeout: 8 * time.Second, PingInterval: -1, AssemblyTimeout: -1})
+				p := s.open(t)
+				c := rec.conn()
+				closes := make(chan string, 1)
+				p.meanwhile(func(p *peer) {
+					for {
+						f, err := p.next()
+						if err != nil {
+							return
+						}
+						if f.Opcode == wire.Close {
+							closes <- show(f)
+						}
+					}
+				})
+				for i := range times {
+					time.Sleep(pause)
+					move(p, c, i)
+				}
+				timed(t, "closed", 8*time.Second, func() {
+					if got := result(t, closes); got != idleClose {
+						t.Errorf("ended with %s", got)
+					}
+				})
+			})
+		})
+	}
+	t.Run("handler at work", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			p := served(t, &server.Server{IdleTimeout: 8 * time.Second, PingInterval: -1, Handler: server.Handler{
+				Message: func(c *server.Conn, _ wire.Opcode, _ []byte) {
+					time.Sleep(time.Hour)
+					c.SendText("done")
+				},
+			}}).open(t)
+			p.send(text("Hello"))
+			p.want(`text "done"`)
+			timed(t, "closed", 8*time.Second, func() { p.want(idleClose) })
+		})
+	})
+}
+
+// What is sent is traffic until the client has it.
+func TestConnectionThatIsBeingReadFromIsNotIdle(t *testing.T) {
+	eachLoop(t, func(t *testing.T, start starter) {
+		rec := newRecorder(t)
+		h := rec.handler()
+		const size = 16 << 20 // more than the system takes
+		h.Message = func(c *server.Conn, _ wire.Opcode, _ []byte) { c.Send(wire.Binary, make([]byte, size)) }
+		s := start(t, &server.Server{Handler: h, IdleTimeout: 40 * time.Millisecond, WriteTimeout: -1})
+		p := s.open(t)
+		c := rec.conn()
+		p.send(text("go"))
+		for range 3 { // so that time passes
+			other := s.open(t)
+			other.want(idleClose)
+			other.nc.Close()
+		}
+		if got := c.State(); got != server.Open {
+			t.Errorf("the connection is %v", got)
+		}
+		p.want("binary 16777216 bytes", idleClose)
+		p.nc.Close()
+	})
+}
+
+// A connection lasts so long and no longer, whatever goes over it; and those that
+// began together do not end together.
+func TestLifetimeOfConnections(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const clients, lifetime = 100, time.Hour
+		s := served(t, &server.Server{Handler: server.Handler{Message: echo}, MaxLifetime: lifetime})
+		var mu sync.Mutex // guards lasted
+		var lasted []time.Duration
+		var all sync.WaitGroup
+		start := time.Now()
+		for i := range clients {
+			p := s.open(t)
+			talks := i%2 == 0
+			all.Go(func() {
+				for {
+					f, err := p.next()
+					switch {
+					case err != nil:
+						t.Errorf("ended with %v", err)
+						return
+					case f.Opcode == wire.Ping && talks:
+						p.send(frame(wire.Pong, string(f.Payload)) + text("Hello"))
+					case f.Opcode == wire.Ping:
+						p.send(frame(wire.Pong, string(f.Payload)))
+					case f.Opcode == wire.Close:
+						if got := show(f); got != oldClose {
+							t.Errorf("received %s", got)
+						}
+						p.send(closing(1001, ""))
+						mu.Lock()
+						defer mu.Unlock()
+						lasted = append(lasted, time.Since(start))
+						return
+					}
+				}
+			})
+		}
+		all.Wait()
+		slices.Sort(lasted)
+		first, last := lasted[0], lasted[clients-1]
+		if first < lifetime*9/10 || last > lifetime*11/10+2*time.Second {
+			t.Errorf("ended from %v to %v", first, last)
+		}
+		if last-first < lifetime/10 {
+			t.Errorf("all ended within %v", last-first)
+		}
+	})
+}
+
+// It ends by a closing handshake: the program may still be at work, and what the
+// client has said before it answers is still delivered.
+func TestLifetimeEndsInAClosingHandshake(t *testing.T) {
+	eachLoop(t, func(t *testing.T, start starter) {
+		rec := newRecorder(t)
+		s := start(t, &server.Server{Handler: rec.handler(), MaxLifetime: 40 * time.Millisecond})
+		p := s.open(t)
+		p.want(oldClose)
+		p.send(text("last words"), closing(1001, ""))
+		p.wantEnd()
+		rec.want("open", `text "last words"`, `close 1001 ""`)
+	})
+}
+
+// Time limits that no clock can count are none.
+func TestTimeLimitsOfCenturies(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const centuries = 1<<63 - 1
+		p := served(t, &server.Server{
+			Handler:          server.Handler{Message: echo},
+			HandshakeTimeout: centuries, WriteTimeout: centuries, CloseTimeout: centuries, PingInterval: centuries, PongTimeout: centuries,
+			IdleTimeout: centuries, AssemblyTimeout: centuries, MaxLifetime: centuries,
+		}).open(t)
+		time.Sleep(time.Hour)
+		p.send(text(strings.Repeat("a", 10)))
+		p.want(`text "aaaaaaaaaa"`)
+	})
+}

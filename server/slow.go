@@ -1,0 +1,144 @@
+package server
+
+import "github.com/fibersock/fibersock/wire"
+
+// This file decides what happens to a message for a client that does not take
+// what it has been sent before. What waits for such a client lies in the
+// transport's backlog, frame after frame, and in the outbox, message by message.
+
+// SlowPolicy says what becomes of a message that would bring what waits for one
+// client over Server.MaxBacklog, or what waits for all over
+// Server.MaxTotalBacklog. A message for a client for which nothing waits is sent
+// whatever its size, and so are control frames: a Ping is answered, and a Close
+// sent. What makes no progress for WriteTimeout ends the connection with every
+// policy.
+type SlowPolicy uint8
+
+const (
+	// SlowDefault is SlowBlock for connections with Handler.Serve, and SlowClose
+	// for others.
+	SlowDefault SlowPolicy = iota
+
+	// SlowClose cuts the connection. What was to be sent returns a *LostError,
+	// which has a *BacklogError as its cause.
+	SlowClose
+
+	// SlowDropNewest drops the message that was to be sent, and returns a
+	// *BacklogError. The connection goes on.
+	SlowDropNewest
+
+	// SlowDropOldest drops as many as needed of the messages that wait, the
+	// oldest first, but for the one that is on its way to the client.
+	SlowDropOldest
+
+	// SlowBlock has whoever sends wait for the client. A broadcast does not
+	// wait: for that it is SlowClose.
+	SlowBlock
+)
+
+// mostControl is the size in bytes of the largest control frame of a server.
+const mostControl = 2 + wire.MaxControlPayload
+
+// policy returns what becomes of messages for which there is no room.
+func (c *Conn) policy() SlowPolicy {
+	switch p := c.server.SlowPolicy; {
+	case p != SlowDefault:
+		return p
+	case c.fiber != nil:
+		return SlowBlock
+	}
+	return SlowClose
+}
+
+// Buffered returns how many bytes of frames have been sent to the client that the
+// system has not taken yet, because the client does not read.
+func (c *Conn) Buffered() int {
+	n := c.transport.Buffered()
+	if box := c.outbox(); box != nil {
+		n += int(box.bytes.Load())
+	}
+	return n
+}
+
+// admit decides on a message of size bytes, which is broadcast or sent to this
+// connection alone. It is to be sent if the error is nil.
+func (c *Conn) admit(size int, broadcast bool) error {
+	waiting := c.Buffered()
+	if waiting == 0 {
+		return nil
+	}
+	policy := c.policy()
+	if policy == SlowDropOldest || policy == SlowBlock && !broadcast {
+		return nil
+	}
+	why := c.server.over(waiting, size)
+	if why == nil {
+		return nil
+	}
+	if policy == SlowDropNewest {
+		why.Dropped = true
+		c.server.counters.count(func(st *Stats) { st.Dropped++ })
+		return why
+	}
+	go c.cut(why) // not from here: it may have to wait for a write that it makes fail
+	return &LostError{Err: why}
+}
+
+// over returns the limit that size bytes more would break, for a client for which
+// so many are waiting; nil if none.
+func (s *Server) over(waiting, size int) *BacklogError {
+	if limit := orDefault(s.MaxBacklog, DefaultMaxBacklog); limit > 0 && waiting+size > limit {
+		return &BacklogError{Max: limit, Waiting: waiting, Size: size}
+	}
+	if limit := s.maxTotalBacklog(); limit > 0 && waiting > spared {
+		if all := s.counters.backlog.Load(); all+int64(size) > limit {
+			return &BacklogError{Max: int(limit), Waiting: int(all), Size: size, Total: true}
+		}
+	}
+	return nil
+}
+
+// spared is how much, in bytes, may wait for a client that has no part in the total
+// being too large: what is under way to one that reads.
+const spared = 128 << 10
+
+// maxTotalBacklog returns MaxTotalBacklog in bytes, 0 or less for no limit.
+func (s *Server) maxTotalBacklog() int64 {
+	return int64(orDefault(s.MaxTotalBacklog, DefaultMaxTotalBacklog))
+}
+
+// chokedAt returns how many bytes of answers to what a client has sent may wait
+// for it before no more is read from it.
+func (s *Server) chokedAt() int {
+	limit := orDefault(s.MaxBacklog, DefaultMaxBacklog)
+	if limit <= 0 {
+		limit = DefaultMaxBacklog
+	}
+	return limit / 2
+}
+
+// mayKeep returns how much of size bytes may be added to what waits for a client
+// whose writers wait for it: 0 if they have to.
+func (s *Server) mayKeep(waiting, size int) int {
+	if limit := s.maxTotalBacklog(); waiting > spared && limit > 0 && s.counters.backlog.Load() >= limit {
+		return 0
+	}
+	limit := orDefault(s.MaxBacklog, DefaultMaxBacklog)
+	if limit <= 0 {
+		return size
+	}
+	return min(max(limit-waiting, 0), size)
+}
+
+// keeps reports whether a message is to wait in the outbox, where it can be
+// dropped, because something waits before it.
+func (c *Conn) keeps() bool { return c.policy() == SlowDropOldest && c.Buffered() > 0 }
+
+// drained is called by the transport when the client has taken all that waited in
+// its backlog. It reports whether Handler.Drain is to be called.
+func (c *Conn) drained() bool {
+	if box := c.outbox(); box != nil && box.restart() {
+		go c.empty(box)
+	}
+	return c.isOpen() && c.handler.Drain != nil
+}

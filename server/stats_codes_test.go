@@ -1,0 +1,50 @@
+package server
+
+import (
+	"reflect"
+	"testing"
+
+	"github.com/fibersock/fibersock/wire"
+)
+
+// Every status code that can be in a Close has a number, each that is registered
+// one of its own, named as the registry has it (6455-7.4.1, 6455-7.4.2).
+func TestEveryStatusCodeIsCounted(t *testing.T) {
+	want := map[string]uint64{
+		"NormalClosure": 1, "GoingAway": 1, "ProtocolError": 1, "UnsupportedData": 1, "NoStatus": 1,
+		"InvalidFramePayloadData": 1, "PolicyViolation": 1, "MessageTooBig": 1, "MandatoryExtension": 1, "InternalError": 1,
+		"ServiceRestart": 1, "TryAgainLater": 1, "BadGateway": 1, "Libraries": 1000, "Applications": 1000,
+	}
+	var all CloseCodes
+	for code := range wire.StatusCode(5000) {
+		if !code.Valid() && code != wire.NoStatusReceived {
+			continue
+		}
+		*all.of(code)++
+		if code < 3000 {
+			var one CloseCodes
+			*one.of(code)++
+			name := map[wire.StatusCode]string{
+				1000: "NormalClosure", 1001: "GoingAway", 1002: "ProtocolError", 1003: "UnsupportedData", 1005: "NoStatus",
+				1007: "InvalidFramePayloadData", 1008: "PolicyViolation", 1009: "MessageTooBig", 1010: "MandatoryExtension",
+				1011: "InternalError", 1012: "ServiceRestart", 1013: "TryAgainLater", 1014: "BadGateway",
+			}[code]
+			if got := reflect.ValueOf(one).FieldByName(name); !got.IsValid() || got.Uint() != 1 {
+				t.Errorf("%d is not counted as %s: %+v", code, name, one)
+			}
+		}
+	}
+	fields := reflect.ValueOf(all)
+	for i := range fields.NumField() {
+		name := fields.Type().Field(i).Name
+		if got := fields.Field(i).Uint(); got != want[name] {
+			t.Errorf("%d codes are counted as %s, want %d", got, name, want[name])
+		}
+	}
+}
+
+func TestPollersAreNotInEachOthersCacheLines(t *testing.T) {
+	if size := reflect.TypeFor[lane]().Size(); size%128 != 0 {
+		t.Errorf("a lane has %d bytes", size)
+	}
+}

@@ -1,0 +1,347 @@
+package server
+
+import (
+	"io"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/endpoint"
+	"github.com/fibersock/fibersock/wire"
+)
+
+// This file is where events become numbers. How an event is counted goes by how
+// often it comes:
+//
+//	rare      a few times in a connection's life: under one lock
+//	a frame   in a plain tally, owned by whoever moves the bytes anyway, which
+//	          is added to a lane when that is done with what came at once
+//	a lane    atomic counters in cache lines of their own; each poller has one,
+//	          so that processors do not wait for each other
+//
+// What counts nothing costs nothing: there are lanes from the first connection on.
+
+// counters are a server's numbers.
+type counters struct {
+	displaced atomic.Int64
+	backlog   atomic.Int64
+	peak      atomic.Int64
+
+	mu    sync.Mutex // guards the rest
+	rare  Stats
+	lanes []lane // made once
+	turn  int
+}
+
+// lane is what pollers and goroutines add to. Two cache lines are what some
+// processors fetch at once.
+type lane struct {
+	received, sent traffic
+	_              [128 - 2*trafficSize]byte
+}
+
+// traffic is a Traffic that may be added to from all goroutines at once.
+type traffic struct{ messages, bytes, fragments, pings, pongs atomic.Uint64 }
+
+const trafficSize = 5 * 8 // bytes
+
+// tally is a traffic for one goroutine at a time, and for a short time.
+type tally struct {
+	bytes                             uint64
+	messages, fragments, pings, pongs uint32
+}
+
+// frame counts a frame, by the first byte of its header.
+func (t *tally) frame(first byte, payload int) {
+	const fin = 0x80
+	switch wire.Opcode(first & 0x0f) {
+	case wire.Text, wire.Binary:
+		t.bytes += uint64(payload)
+		if first&fin != 0 {
+			t.messages++
+		} else {
+			t.fragments++
+		}
+	case wire.Continuation:
+		t.bytes += uint64(payload)
+		t.fragments++
+		if first&fin != 0 {
+			t.messages++
+		}
+	case wire.Ping:
+		t.pings++
+	case wire.Pong:
+		t.pongs++
+	}
+}
+
+// add adds t, and sets it to zero.
+func (to *traffic) add(t *tally) {
+	if *t == (tally{}) {
+		return
+	}
+	addSome(&to.messages, uint64(t.messages))
+	addSome(&to.bytes, t.bytes)
+	addSome(&to.fragments, uint64(t.fragments))
+	addSome(&to.pings, uint64(t.pings))
+	addSome(&to.pongs, uint64(t.pongs))
+	*t = tally{}
+}
+
+// addSome saves what it costs to add nothing.
+func addSome(to *atomic.Uint64, n uint64) {
+	if n > 0 {
+		to.Add(n)
+	}
+}
+
+// frame counts a frame at once.
+func (to *traffic) frame(first byte, payload int) {
+	var t tally
+	t.frame(first, payload)
+	to.add(&t)
+}
+
+func (to *traffic) addTo(sum *Traffic) {
+	sum.Messages += to.messages.Load()
+	sum.Bytes += to.bytes.Load()
+	sum.Fragments += to.fragments.Load()
+	sum.Pings += to.pings.Load()
+	sum.Pongs += to.pongs.Load()
+}
+
+// lane returns the lane for the i-th poller.
+func (n *counters) lane(i int) *lane {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.laneLocked(i)
+}
+
+func (n *counters) laneLocked(i int) *lane {
+	if n.lanes == nil {
+		n.lanes = make([]lane, runtime.GOMAXPROCS(0))
+	}
+	return &n.lanes[i%len(n.lanes)]
+}
+
+// count has rare events counted.
+func (n *counters) count(events func(*Stats)) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	events(&n.rare)
+}
+
+// backlogged notes that the backlog of a connection has grown, or shrunk, by so
+// many bytes.
+func (n *counters) backlogged(by int) {
+	if by == 0 {
+		return
+	}
+	now := n.backlog.Add(int64(by))
+	for {
+		peak := n.peak.Load()
+		if now <= peak || n.peak.CompareAndSwap(peak, now) {
+			return
+		}
+	}
+}
+
+func (n *counters) stats() Stats {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	st := n.rare
+	for i := range n.lanes {
+		n.lanes[i].received.addTo(&st.Received)
+		n.lanes[i].sent.addTo(&st.Sent)
+	}
+	st.Displaced = n.displaced.Load()
+	st.Backlog = n.backlog.Load()
+	st.BacklogPeak = uint64(n.peak.Load())
+	return st
+}
+
+// What happens to a connection.
+
+// begun counts a connection that is in the opening handshake from now on, and
+// gives it a lane.
+func (n *counters) begun(c *Conn) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.rare.Opening++
+	n.turn++
+	c.lane = n.laneLocked(n.turn)
+}
+
+// opened counts the end of an opening handshake that was accepted.
+func (st *Stats) opened() {
+	st.Opening--
+	st.Accepted++
+	st.Open++
+}
+
+// refused counts an answer to an opening handshake.
+func (st *Stats) refused(err *handshake.Error) {
+	switch err.HTTPStatus() / 100 {
+	case 3:
+		st.Refused.Status3xx++
+	case 4:
+		st.Refused.Status4xx++
+	case 5:
+		st.Refused.Status5xx++
+	}
+}
+
+// unfinished counts an opening handshake that ended, by err, without an answer.
+func (st *Stats) unfinished(err error) {
+	st.Opening--
+	st.Unfinished++
+	st.because(err)
+}
+
+// ended counts the end of a connection.
+func (st *Stats) ended(e *endpoint.Endpoint) {
+	st.Open--
+	sent, first := e.SentClose()
+	if sent != 0 {
+		*st.Sent.Closes.of(sent)++
+	}
+	switch err := e.Err().(type) {
+	case *CloseError:
+		*st.Received.Closes.of(err.Code)++
+		if first {
+			st.Ended.ByServer++
+		} else {
+			st.Ended.ByClient++
+		}
+	case *FailError:
+		st.Ended.Failed++
+		if late, ok := err.Err.(*silence); ok {
+			st.Timeouts.count(late)
+		}
+	case *LostError:
+		st.Ended.Lost++
+		st.because(err)
+	default: // ErrClosed
+		st.Ended.ByServer++
+	}
+}
+
+// because counts why a connection was cut, if it was.
+func (st *Stats) because(err error) {
+	lost, ok := err.(*LostError)
+	if !ok {
+		return
+	}
+	switch cause := lost.Err.(type) { // not errors.As, which allocates
+	case *TimeoutError:
+		st.Timeouts.Write++
+	case *BacklogError:
+		st.Cut++
+	case *silence:
+		st.Timeouts.count(cause)
+	}
+}
+
+// count counts a timeout of a client of which something did not come.
+func (t *Timeouts) count(late *silence) {
+	switch late.option {
+	case "HandshakeTimeout":
+		t.Handshake++
+	case "CloseTimeout":
+		t.Close++
+	case "PongTimeout":
+		t.Pong++
+	case "AssemblyTimeout":
+		t.Assembly++
+	}
+}
+
+// of returns the number for a status code that may stand in a Close, or for
+// NoStatusReceived.
+func (c *CloseCodes) of(code wire.StatusCode) *uint64 {
+	switch code {
+	case wire.NormalClosure:
+		return &c.NormalClosure
+	case wire.GoingAway:
+		return &c.GoingAway
+	case wire.ProtocolError:
+		return &c.ProtocolError
+	case wire.UnsupportedData:
+		return &c.UnsupportedData
+	case wire.NoStatusReceived:
+		return &c.NoStatus
+	case wire.InvalidFramePayloadData:
+		return &c.InvalidFramePayloadData
+	case wire.PolicyViolation:
+		return &c.PolicyViolation
+	case wire.MessageTooBig:
+		return &c.MessageTooBig
+	case wire.MandatoryExtension:
+		return &c.MandatoryExtension
+	case wire.InternalError:
+		return &c.InternalError
+	case wire.ServiceRestart:
+		return &c.ServiceRestart
+	case wire.TryAgainLater:
+		return &c.TryAgainLater
+	case wire.BadGateway:
+		return &c.BadGateway
+	}
+	if code < 4000 {
+		return &c.Libraries
+	}
+	return &c.Applications
+}
+
+// What is received and sent.
+
+// piece counts what a handler gets of a message.
+func (t *tally) piece(payload int, last bool) {
+	t.bytes += uint64(payload)
+	if last {
+		t.messages++
+	}
+}
+
+// count tells the lane what has been received.
+func (c *Conn) count(received *tally) {
+	received.fragments = c.endpoint.TakeFragments()
+	c.lane.received.add(received)
+}
+
+// output returns what the connection's frames are written to. A transport that
+// is a PieceWriter counts them by itself, under the lock that it has anyway.
+func (c *Conn) output() io.Writer {
+	if pieces, ok := c.transport.(endpoint.PieceWriter); ok {
+		return pieces
+	}
+	return &output{conn: c}
+}
+
+// frameOf returns the first byte of a frame, as a PieceWriter gets it, and how
+// many bytes its payload has.
+func frameOf(head, payload []byte) (first byte, n int) {
+	if len(head) > 0 {
+		return head[0], len(payload)
+	}
+	_, size, _ := wire.ParseHeader(payload)
+	return payload[0], len(payload) - size
+}
+
+// output is a connection as a writer that counts the frames that go through.
+type output struct {
+	conn   *Conn
+	unsent int64 // payload bytes of a frame that are still to be written
+}
+
+// Write writes a frame, or what comes after the beginning of one.
+func (o *output) Write(p []byte) (int, error) {
+	if o.unsent == 0 {
+		h, size, _ := wire.ParseHeader(p)
+		o.conn.lane.sent.frame(p[0], int(h.Length))
+		o.unsent = int64(size) + h.Length
+	}
+	o.unsent -= int64(len(p))
+	return o.conn.transport.Write(p)
+}

@@ -67,7 +67,7 @@ type dialFailure struct {
 }
 
 func (e *dialFailure) Error() string {
-	return "websocket: dial " + e.server + ": " + withoutPrefix(e.err)
+	return "websocket: dial " + e.server + ": " + plain(withoutPrefix(e.err))
 }
 
 func (e *dialFailure) Unwrap() error { return e.err }

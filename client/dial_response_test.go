@@ -422,7 +422,7 @@ func TestContextOfDialEndsWithDial(t *testing.T) {
 	})
 }
 
-// 6455-4.1-ac, T-G05: header fields without end are refused at 64 KiB.
+// 6455-4.1-ac, T-G05, T-D04: header fields without end are refused at 64 KiB.
 func TestEndlessHeaders(t *testing.T) {
 	done := make(chan int, 1)
 	_, err := client.Dial(t.Context(), "ws://h/", &client.Config{DialContext: scripted(t, func(nc net.Conn) {

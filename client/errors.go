@@ -3,6 +3,7 @@ package client
 import (
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/fibersock/fibersock/handshake"
 	"github.com/fibersock/fibersock/internal/endpoint"
@@ -89,7 +90,7 @@ func (e *ProxyError) Error() string {
 	if e.Status != 0 {
 		return "websocket: the proxy refused CONNECT with status " + strconv.Itoa(e.Status)
 	}
-	return "websocket: proxy: " + withoutPrefix(e.Err)
+	return "websocket: proxy: " + plain(withoutPrefix(e.Err))
 }
 
 // Unwrap returns what was wrong.
@@ -98,6 +99,29 @@ func (e *ProxyError) Unwrap() error { return e.Err }
 // withoutPrefix returns err's text without the library's prefix, for a text that
 // has it already.
 func withoutPrefix(err error) string { return strings.TrimPrefix(err.Error(), "websocket: ") }
+
+// plain makes a text that others wrote, and in which a peer may have had its say, fit
+// for an error: crypto/x509 repeats the names in a certificate as they are. What
+// does not print is escaped, and the text is not of any length.
+func plain(s string) string {
+	const most = 500
+	end := ""
+	if len(s) > most {
+		s, end = s[:most], "…"
+	}
+	var b strings.Builder
+	for len(s) > 0 {
+		r, size := utf8.DecodeRuneInString(s)
+		if strconv.IsPrint(r) && (r != utf8.RuneError || size > 1) {
+			b.WriteString(s[:size])
+		} else {
+			quoted := strconv.Quote(s[:size])
+			b.WriteString(quoted[1 : len(quoted)-1])
+		}
+		s = s[size:]
+	}
+	return b.String() + end
+}
 
 // quote returns the peer's text for an error: quoted, and not at any length.
 func quote(s string) string {

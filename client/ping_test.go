@@ -130,7 +130,7 @@ func TestPongThatAnswersNothing(t *testing.T) {
 }
 
 // A Ping that is given up is not the end of the connection, and its late Pong is
-// nothing.
+// nothing. A server that has vanished is noticed so (T-C13).
 func TestPingWithoutPong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, f := openPipe(t, nil)

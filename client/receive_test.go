@@ -330,7 +330,7 @@ func TestPingIsAnsweredWhileReceiving(t *testing.T) {
 	})
 }
 
-// Limits are on by default, and are the Config's (6455-10.4-a, T-A07, T-G13): the
+// Limits are on by default, and are the Config's (6455-10.4-a, T-A07, T-A09, T-G13): the
 // header is enough to see a message too large.
 func TestLimits(t *testing.T) {
 	for name, tt := range map[string]struct {

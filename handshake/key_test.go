@@ -21,7 +21,7 @@ func TestAcceptAnswersTheKeyAsSent(t *testing.T) {
 	}
 }
 
-// 6455-4.1-l: base64 of 16 bytes, another one every time.
+// 6455-4.1-l, T-H17: base64 of 16 bytes, another one every time.
 func TestEveryAttemptHasItsOwnKey(t *testing.T) {
 	seen := make(map[string]bool)
 	for range 1000 {

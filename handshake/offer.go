@@ -2,6 +2,7 @@ package handshake
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -56,9 +57,9 @@ func (o *Offer) check() error {
 	for i, name := range o.Subprotocols {
 		switch {
 		case !ValidToken(name):
-			return &FieldError{fieldProtocol, quote(name) + " is not a token"}
+			return &FieldError{fieldProtocol, "subprotocol " + strconv.Itoa(i+1) + " is not a token"}
 		case slices.Contains(o.Subprotocols[:i], name):
-			return &FieldError{fieldProtocol, quote(name) + " is offered twice"}
+			return &FieldError{fieldProtocol, "subprotocol " + strconv.Itoa(i+1) + " is offered twice"}
 		}
 	}
 	if err := checkExtensions(o.Extensions); err != nil {

@@ -106,14 +106,10 @@ func (o origin) matches(pattern string) bool {
 	}
 	rest, below := strings.CutPrefix(rest, "*.")
 	a, ok := parseAuthority(rest)
-	switch {
-	case !ok, found && !equalFold(o.scheme, scheme), !found && !o.ofWeb(), !o.samePort(a.port):
+	if !ok || found && !equalFold(o.scheme, scheme) || !found && !o.ofWeb() || !o.samePort(a.port) {
 		return false
-	case below:
-		cut := len(o.host) - len(a.host) - 1
-		return cut > 0 && o.host[cut] == '.' && equalFold(o.host[cut+1:], a.host)
 	}
-	return equalFold(o.host, a.host)
+	return sameHost(o.host, a.host, below)
 }
 
 // ofWeb reports whether pages and sockets have this scheme.

@@ -19,7 +19,8 @@ func SelectSubprotocol(offered, supported []string) string {
 
 // parseSubprotocols reads all Sec-WebSocket-Protocol lines as one list of tokens, which
 // must have a member if there is a line (RFC 6455, Section 11.3.4). reason is empty if
-// it could.
+// it could. It repeats none of them, because some programs send tokens of access as
+// subprotocols: browsers let them set no other field.
 func (h Header) parseSubprotocols() (list []string, reason string) {
 	lines := 0
 	for _, f := range h {
@@ -29,7 +30,7 @@ func (h Header) parseSubprotocols() (list []string, reason string) {
 		lines++
 		for name, rest := nextMember(f.Value); name != ""; name, rest = nextMember(rest) {
 			if !ValidToken(name) {
-				return nil, quote(name) + " is not a token"
+				return nil, "subprotocol " + strconv.Itoa(len(list)+1) + " is not a token"
 			}
 			if len(list) == maxListMembers {
 				return nil, "it names more than " + strconv.Itoa(maxListMembers) + " subprotocols"

@@ -52,14 +52,14 @@ func checkRequest(r *Request) error {
 			Header: map[string][]string{"Allow": {"GET"}},
 		}
 	case !validTarget(r.Target):
-		return badRequest("request target " + quote(r.Target))
+		return badRequest("request target " + quoteTarget(r.Target))
 	}
 	if host, _, absolute := cutAbsolute(r.Target); absolute {
 		if _, ok := parseAuthority(host); !ok {
-			return badRequest("authority of the request target " + quote(r.Target))
+			return badRequest("authority of the request target " + quoteTarget(r.Target))
 		}
 	} else if !strings.HasPrefix(r.Target, "/") {
-		return badRequest("request target " + quote(r.Target))
+		return badRequest("request target " + quoteTarget(r.Target))
 	}
 
 	// Exactly one Host, also where the target makes it redundant (RFC 9112, Section 3.2).
@@ -107,6 +107,14 @@ func checkUpgrade(r *Request) error {
 		return badRequest("Sec-WebSocket-Key " + quote(h.Get(fieldKey)) + " is not base64 of 16 bytes")
 	}
 	return nil
+}
+
+// quoteTarget quotes a request target up to its query, which may hold secrets.
+func quoteTarget(target string) string {
+	if i := strings.IndexAny(target, "?#"); i >= 0 {
+		return quote(target[:i]) + " (and more)"
+	}
+	return quote(target)
 }
 
 func badRequest(reason string) *Error {

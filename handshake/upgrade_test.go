@@ -131,7 +131,7 @@ func TestOpeningHandshakesThatAreRefused(t *testing.T) {
 		{"6455-4.2.1-h quoted", requestLine, key(`"` + sampleKey + `"`), 400},
 		{"6455-11.3.1-a two keys", requestLine, also("Sec-WebSocket-Key: " + sampleKey), 400},
 		{"6455-4.2.1-j T-A05 T-D05 no version", requestLine, with("Sec-WebSocket-Version"), 426},
-		{"T-A05 draft 76", requestLine, []string{requestFields[0], requestFields[1], requestFields[2],
+		{"T-A05 T-H18 draft 76", requestLine, []string{requestFields[0], requestFields[1], requestFields[2],
 			"Sec-WebSocket-Key1: 4 @1  46546xW%0l 1 5", "Sec-WebSocket-Key2: 12998 5 Y3 1  .P00"}, 426},
 		{"6455-4.2.1-j version 8", requestLine, version("8"), 426},
 		{"6455-4.2.2-d version 25", requestLine, version("25"), 426},

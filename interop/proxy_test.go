@@ -15,6 +15,9 @@ import (
 // dial, which nil stands for the network's own.
 type proxy func(t *testing.T, backend string, secure bool) (url string, dial dialFunc)
 
+// usualIdle is how many seconds of silence proxies put up with unless they are told otherwise.
+const usualIdle = 60
+
 type dialFunc func(ctx context.Context, network, addr string) (net.Conn, error)
 
 func TestThroughNginx(t *testing.T) {
@@ -41,7 +44,8 @@ func through(t *testing.T, name string, start proxy) {
 	}
 }
 
-// What nginx's manual tells to do for WebSocket. It listens on a unix socket, because it cannot tell which port it got.
+// What nginx's manual tells to do for WebSocket, and a place that is not for the public. It listens on a unix socket, because it cannot tell
+// which port it got.
 const nginxConf = `
 daemon off;
 error_log stderr notice;
@@ -62,7 +66,11 @@ http {
 		listen unix:%[1]s %[2]s;
 		ssl_certificate     %[3]s;
 		ssl_certificate_key %[4]s;
+		location /private {
+			return 403;
+		}
 		location / {
+			proxy_read_timeout %[6]ds;
 			proxy_pass http://%[5]s;
 			proxy_http_version 1.1;
 			proxy_set_header Host $host;
@@ -75,6 +83,12 @@ http {
 
 func startNginx(t *testing.T, backend string, secure bool) (string, dialFunc) {
 	t.Helper()
+	return startNginxFor(t, backend, secure, usualIdle)
+}
+
+// startNginxFor starts an nginx that puts up with idle seconds of silence.
+func startNginxFor(t *testing.T, backend string, secure bool, idle int) (string, dialFunc) {
+	t.Helper()
 	dir := t.TempDir()
 	socket := filepath.Join(dir, "socket")
 	cert, key := testCertificate().files(t)
@@ -82,7 +96,7 @@ func startNginx(t *testing.T, backend string, secure bool) (string, dialFunc) {
 	if secure {
 		scheme, ssl = "wss", "ssl"
 	}
-	conf := writeFile(t, dir, "nginx.conf", fmt.Sprintf(nginxConf, socket, ssl, cert, key, backend))
+	conf := writeFile(t, dir, "nginx.conf", fmt.Sprintf(nginxConf, socket, ssl, cert, key, backend, idle))
 	nginx := start(t, exec.Command(find(t, "nginx", "nginx"), "-p", dir, "-e", "stderr", "-c", conf))
 	nginx.errors.await(t, "start worker process ")
 	return scheme + "://localhost/", func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -96,16 +110,23 @@ defaults
 	timeout connect 10s
 	timeout client 30s
 	timeout server 30s
-	timeout tunnel 60s
+	timeout tunnel %[3]ds
 frontend in
-	bind fd@3 %s
+	bind fd@3 %[1]s
+	http-request deny if { path_beg /private }
 	default_backend out
 backend out
-	server ours %s
+	server ours %[2]s
 `
 
-// startHAProxy hands haproxy the socket to listen on: connections queue there until it is ready.
 func startHAProxy(t *testing.T, backend string, secure bool) (string, dialFunc) {
+	t.Helper()
+	return startHAProxyFor(t, backend, secure, usualIdle)
+}
+
+// startHAProxyFor starts a haproxy that puts up with idle seconds of silence. It hands it the socket to listen on: connections queue there until
+// it is ready.
+func startHAProxyFor(t *testing.T, backend string, secure bool, idle int) (string, dialFunc) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -123,7 +144,7 @@ func startHAProxy(t *testing.T, backend string, secure bool) (string, dialFunc) 
 	if secure {
 		scheme, ssl = "wss", "ssl crt "+writeFile(t, dir, "both.pem", testCertificate().cert+testCertificate().key)
 	}
-	conf := writeFile(t, dir, "haproxy.cfg", fmt.Sprintf(haproxyConf, ssl, backend))
+	conf := writeFile(t, dir, "haproxy.cfg", fmt.Sprintf(haproxyConf, ssl, backend, idle))
 	cmd := exec.Command(find(t, "haproxy", "haproxy"), "-db", "-f", conf)
 	cmd.ExtraFiles = []*os.File{file}
 	start(t, cmd)

@@ -62,6 +62,9 @@ func (s *Server) accept(r *handshake.Request) (a handshake.Acceptance, err error
 	if err != nil {
 		return a, err
 	}
+	if err := handshake.CheckHost(r, s.Hosts); err != nil {
+		return a, err
+	}
 	if err := handshake.CheckOrigin(r, s.Origins); err != nil {
 		return a, err
 	}

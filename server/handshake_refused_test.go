@@ -15,6 +15,7 @@ import (
 // Each request differs from a good one in one thing. All are refused, and what
 // comes behind them gets no answer: a proxy may think that there is a tunnel now
 // (T-E01, T-E02), and a client that there is HTTP (6455-4.2.1-a, 9112-9.6-a, 6455-7.2.2-a).
+// Requests that do not upgrade cannot follow each other either (T-B14).
 var refusedRequests = []struct {
 	name     string
 	old, new string // the good request has old
@@ -97,7 +98,7 @@ func checkRefused(t *testing.T, p *peer, status int, fields ...string) {
 			t.Errorf("no %s in %q", field, head)
 		}
 	}
-	if bytes.Contains(body, []byte("HTTP/")) || bytes.ContainsAny(body, "<>\x81\x89") { // T-D19
+	if bytes.Contains(body, []byte("HTTP/")) || bytes.ContainsAny(body, "<>") || bytes.Contains(body, []byte{0x81}) || bytes.Contains(body, []byte{0x8a}) { // T-D19
 		t.Errorf("what came behind was answered, or the body shows the request: %q", body)
 	}
 }
@@ -179,7 +180,7 @@ func TestAuthorizeRefuses(t *testing.T) {
 			status:    403,
 		},
 		{
-			name:      "a status that is no refusal",
+			name:      "a status that is no refusal (T-E03)",
 			authorize: func(*handshake.Request, *handshake.Acceptance) error { return &handshake.Error{Status: 101} },
 			status:    500,
 		},

@@ -61,6 +61,12 @@ type Server struct {
 	// offers, in the client's order, is chosen; none if there is none.
 	Subprotocols []string
 
+	// Hosts are patterns of the hosts that the server goes by, as clients name
+	// them: see handshake.CheckHost. A request for another is refused with 421.
+	// None means any; a server that only its own machine or network can reach
+	// should name its hosts, or any page can reach it by DNS rebinding.
+	Hosts []string
+
 	// Origins are patterns of origins besides the server's own from which a
 	// browser may connect: see handshake.CheckOrigin. "*" lets every page in the
 	// world act with the cookies of its visitor.

@@ -5,16 +5,19 @@ import (
 	"strings"
 )
 
-// numberRE finds what looks like the number of a rule. It takes a whole word,
-// so that a number with something behind it is another, unknown one.
-var numberRE = regexp.MustCompile(`\b(?:6455|7692|7936|8307|8441|9110|9112|9220|IANA|WHATWG)-[0-9A-Za-z](?:[-.…]?[0-9A-Za-z])*`)
+// numberRE finds what looks like the number of a rule or a threat. It takes a whole
+// word, so that a number with something behind it is another, unknown one.
+var numberRE = regexp.MustCompile(`\b(?:(?:6455|7692|7936|8307|8441|9110|9112|9220|IANA|WHATWG)-[0-9A-Za-z](?:[-.…]?[0-9A-Za-z])*|T-[A-Z][0-9]+[0-9A-Za-z]*)`)
 
 // moreRE finds further rules of the same section behind a number.
 var moreRE = regexp.MustCompile(`^(?:, -|,)([a-z]{1,2})\b`)
 
-// Cited returns the numbers of rules in text, a comment or a string, in the
-// order in which they stand there. It does not know whether there are such
-// rules.
+// threatPrefix begins the number of a threat.
+const threatPrefix = "T-"
+
+// Cited returns the numbers of rules and threats in text, a comment or a string,
+// in the order in which they stand there. It does not know whether there are such
+// rules and threats.
 func Cited(text string) []string {
 	var ids []string
 	for {
@@ -25,6 +28,9 @@ func Cited(text string) []string {
 		first := text[at[0]:at[1]]
 		text = text[at[1]:]
 		ids = append(ids, first)
+		if strings.HasPrefix(first, threatPrefix) {
+			continue
+		}
 		section := first[:strings.LastIndex(first, "-")+1]
 		for {
 			more := moreRE.FindStringSubmatch(text)

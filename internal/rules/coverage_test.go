@@ -8,15 +8,31 @@ import (
 // root is the root of the repository, seen from this package.
 const root = "../.."
 
-func TestEveryCitedRuleExists(t *testing.T) {
-	known := make(map[string]bool)
+// A listed thing has a number, and a text for a complaint.
+type listed struct{ id, text string }
+
+func listedRules(t *testing.T) (list []listed) {
 	for _, r := range all(t) {
-		known[r.ID] = true
+		list = append(list, listed{r.ID, r.Level + ": " + r.Text})
 	}
-	cited := collected(t)
-	for id, by := range cited {
+	return list
+}
+
+func listedThreats(t *testing.T) (list []listed) {
+	for _, threat := range threats(t) {
+		list = append(list, listed{threat.ID, threat.Text})
+	}
+	return list
+}
+
+func TestEveryCitedNumberExists(t *testing.T) {
+	known := make(map[string]bool)
+	for _, l := range append(listedRules(t), listedThreats(t)...) {
+		known[l.id] = true
+	}
+	for id, by := range collected(t) {
 		if !known[id] {
-			t.Errorf("%s (%s) cites %s, which rules.txt does not have; cite rules by their whole numbers", by[0].name, by[0].file, id)
+			t.Errorf("%s (%s) cites %s, which is neither in rules.txt nor in threats.txt; cite by whole numbers", by[0].name, by[0].file, id)
 		}
 	}
 }
@@ -24,17 +40,37 @@ func TestEveryCitedRuleExists(t *testing.T) {
 // Not only a MUST: also what a source recommends, permits or tells is exercised or
 // has a reason why it is not.
 func TestEveryRuleIsExercisedOrSaysWhyNot(t *testing.T) {
+	checkCoverage(t, listedRules(t), "exceptions.txt", exceptions(t))
+}
+
+func TestEveryThreatIsAnsweredOrSaysWhyNot(t *testing.T) {
+	checkCoverage(t, listedThreats(t), "threat_exceptions.txt", threatExceptions(t))
+}
+
+// checkCoverage holds a list against the tests that cite it and the file of
+// exceptions to it.
+func checkCoverage(t *testing.T, list []listed, file string, exceptions []Exception) {
+	known := make(map[string]bool)
+	for _, l := range list {
+		known[l.id] = true
+	}
 	reasons := make(map[string]string)
-	for _, e := range exceptions(t) {
+	for _, e := range exceptions {
 		reasons[e.ID] = e.Reason
+		if !known[e.ID] {
+			t.Errorf("%s: there is no %s", file, e.ID)
+		}
+		if len(e.Reason) < len("not built") {
+			t.Errorf("%s: %q is no reason for %s", file, e.Reason, e.ID)
+		}
 	}
 	cited := collected(t)
-	for _, r := range all(t) {
-		switch by := cited[r.ID]; {
-		case len(by) > 0 && reasons[r.ID] != "":
-			t.Errorf("%s stands in exceptions.txt, and %s (%s) cites it: one of them is wrong", r.ID, by[0].name, by[0].file)
-		case len(by) == 0 && reasons[r.ID] == "":
-			t.Errorf("no test cites %s, %s: %s\nwrite one, or give the reason in exceptions.txt", r.ID, r.Level, r.Text)
+	for _, l := range list {
+		switch by := cited[l.id]; {
+		case len(by) > 0 && reasons[l.id] != "":
+			t.Errorf("%s stands in %s, and %s (%s) cites it: one of them is wrong", l.id, file, by[0].name, by[0].file)
+		case len(by) == 0 && reasons[l.id] == "":
+			t.Errorf("no test cites %s: %s\nwrite one, or give the reason in %s", l.id, l.text, file)
 		}
 	}
 }

@@ -9,20 +9,34 @@ import (
 //go:embed exceptions.txt
 var exceptionsText string
 
-// Exception is a rule that no test exercises, with the reason.
+//go:embed threat_exceptions.txt
+var threatExceptionsText string
+
+// Exception is a rule or a threat that no test exercises, with the reason.
 type Exception struct {
 	ID     string
 	Reason string
 }
 
+// openMark begins the reason of what is still to be done.
+const openMark = "open: "
+
+// Open reports whether there should be a test, and is none yet.
+func (e Exception) Open() bool { return strings.HasPrefix(e.Reason, openMark) }
+
 // Exceptions returns the rules without a test, in the order of their list.
 func Exceptions() ([]Exception, error) {
-	return parseExceptions(exceptionsText)
+	return parseExceptions("exceptions.txt", exceptionsText)
+}
+
+// ThreatExceptions returns the threats without a test, in the order of their list.
+func ThreatExceptions() ([]Exception, error) {
+	return parseExceptions("threat_exceptions.txt", threatExceptionsText)
 }
 
 // parseExceptions reads a list in the form that the head of exceptions.txt
-// describes.
-func parseExceptions(text string) ([]Exception, error) {
+// describes. file is for errors.
+func parseExceptions(file, text string) ([]Exception, error) {
 	var exceptions []Exception
 	seen := make(map[string]bool)
 	reason := ""
@@ -35,11 +49,11 @@ func parseExceptions(text string) ([]Exception, error) {
 			reason = strings.TrimSpace(line)
 			continue
 		case reason == "":
-			return nil, fmt.Errorf("exceptions.txt:%d: rules without a reason: %q", number, ids)
+			return nil, fmt.Errorf("%s:%d: numbers without a reason: %q", file, number, ids)
 		}
 		for _, id := range strings.Fields(ids) {
 			if seen[id] {
-				return nil, fmt.Errorf("exceptions.txt:%d: a second reason for %s", number, id)
+				return nil, fmt.Errorf("%s:%d: a second reason for %s", file, number, id)
 			}
 			seen[id] = true
 			exceptions = append(exceptions, Exception{ID: id, Reason: reason})

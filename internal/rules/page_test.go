@@ -11,18 +11,30 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "write docs/conformance.md")
+var update = flag.Bool("update", false, "write the pages")
 
 const (
-	page      = "docs/conformance.md"
 	pageBegin = "<!-- rules:begin -->"
 	pageEnd   = "<!-- rules:end -->"
 
-	// shownTests is how many tests of a rule the page names. It counts the rest.
+	// shownTests is how many tests of a rule a page names. It counts the rest.
 	shownTests = 4
 )
 
 func TestConformancePageIsCurrent(t *testing.T) {
+	rules, cited := all(t), collected(t)
+	checkPage(t, "docs/conformance.md", ruleSummary(rules, cited)+ruleTables(rules, exceptions(t), cited)+withoutTest("Rules", "rules", exceptions(t)))
+}
+
+func TestSecurityPageIsCurrent(t *testing.T) {
+	list, cited := threats(t), collected(t)
+	checkPage(t, "docs/security-coverage.md", threatSummary(list, threatExceptions(t), cited)+threatTables(list, threatExceptions(t), cited)+withoutTest("Threats", "threats", threatExceptions(t)))
+}
+
+// checkPage holds the generated part of a page against what it should be, or
+// writes it.
+func checkPage(t *testing.T, page, generated string) {
+	t.Helper()
 	file := filepath.Join(root, filepath.FromSlash(page))
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -34,7 +46,7 @@ func TestConformancePageIsCurrent(t *testing.T) {
 	if !begins || !ends {
 		t.Fatalf("%s has not %s and then %s", page, pageBegin, pageEnd)
 	}
-	want := before + pageBegin + "\n" + tables(all(t), exceptions(t), collected(t)) + pageEnd + after
+	want := before + pageBegin + "\n" + generated + "\n" + pageEnd + after
 	switch {
 	case had == want:
 	case *update:
@@ -46,15 +58,10 @@ func TestConformancePageIsCurrent(t *testing.T) {
 	}
 }
 
-// tables returns the generated part of the page: how many rules there are, and
-// a table for each section.
-func tables(rules []Rule, exceptions []Exception, cited citations) string {
-	reasons := make(map[string]string)
-	for _, e := range exceptions {
-		reasons[e.ID] = e.Reason
-	}
+// ruleTables returns a table for each section.
+func ruleTables(rules []Rule, exceptions []Exception, cited citations) string {
+	reasons := reasonsOf(exceptions)
 	var b strings.Builder
-	b.WriteString(summary(rules, cited))
 	section := ""
 	for _, r := range rules {
 		if r.Section != section {
@@ -63,17 +70,45 @@ func tables(rules []Rule, exceptions []Exception, cited citations) string {
 		}
 		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", r.ID, r.Level, r.Text, tests(cited[r.ID], reasons[r.ID]))
 	}
-	b.WriteString("\n### Rules without a test\n\n")
-	for i, e := range exceptions {
-		if i == 0 || e.Reason != exceptions[i-1].Reason {
-			fmt.Fprintf(&b, "- %s *%d of the rules above.*\n", e.Reason, count(exceptions, e.Reason))
-		}
-	}
-	b.WriteString("\n")
 	return b.String()
 }
 
-func summary(rules []Rule, cited citations) string {
+// threatTables returns a table for each section.
+func threatTables(threats []Threat, exceptions []Exception, cited citations) string {
+	reasons := reasonsOf(exceptions)
+	var b strings.Builder
+	section := ""
+	for _, threat := range threats {
+		if threat.Section != section {
+			section = threat.Section
+			fmt.Fprintf(&b, "\n### %s\n\n| threat | seen in | role | what holds here | tests |\n|---|---|---|---|---|\n", section)
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", threat.ID, threat.Origin, threat.Role, threat.Text, tests(cited[threat.ID], reasons[threat.ID]))
+	}
+	return b.String()
+}
+
+func reasonsOf(exceptions []Exception) map[string]string {
+	reasons := make(map[string]string)
+	for _, e := range exceptions {
+		reasons[e.ID] = e.Reason
+	}
+	return reasons
+}
+
+// withoutTest returns the list of exceptions, each reason once.
+func withoutTest(heading, what string, exceptions []Exception) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "\n### %s without a test\n\n", heading)
+	for i, e := range exceptions {
+		if i == 0 || e.Reason != exceptions[i-1].Reason {
+			fmt.Fprintf(&b, "- %s *%d of the %s above.*\n", e.Reason, count(exceptions, e.Reason), what)
+		}
+	}
+	return b.String()
+}
+
+func ruleSummary(rules []Rule, cited citations) string {
 	var exercised, binding, without int
 	for _, r := range rules {
 		if len(cited[r.ID]) > 0 {
@@ -88,6 +123,22 @@ func summary(rules []Rule, cited citations) string {
 	}
 	return fmt.Sprintf("\nOf %d rules %d are exercised. %d are a MUST or a MUST NOT; of these %d are exercised, and %d have a reason why not.\n",
 		len(rules), exercised, binding, binding-without, without)
+}
+
+func threatSummary(threats []Threat, exceptions []Exception, cited citations) string {
+	var answered, open int
+	for _, threat := range threats {
+		if len(cited[threat.ID]) > 0 {
+			answered++
+		}
+	}
+	for _, e := range exceptions {
+		if e.Open() {
+			open++
+		}
+	}
+	return fmt.Sprintf("\nOf %d threats %d have tests, %d have a reason why there is none, and %d are open.\n",
+		len(threats), answered, len(exceptions)-open, open)
 }
 
 // count returns how many exceptions have the reason.

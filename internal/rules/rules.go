@@ -1,13 +1,15 @@
 // Package rules is the list of what this module is held to: every requirement
-// of the RFCs on an endpoint, with the number that tests cite. A test of this
-// package reads which tests cite which rule, fails if a rule is cited by none
-// and has no reason in exceptions.txt, and keeps docs/conformance.md current:
+// of the RFCs on an endpoint, and every known way to break one, with the numbers
+// that tests cite. A test of this package reads which tests cite what, fails if
+// something is cited by none and has no reason in exceptions.txt or
+// threat_exceptions.txt, and keeps docs/conformance.md and
+// docs/security-coverage.md current:
 //
 //	go generate ./internal/rules
 //
 // A test cites a rule by its whole number in a comment or a string,
 // 6455-5.4-b, and several of one section as 6455-7.4-a, -b, -c or
-// 6455-7.4-a,b,c.
+// 6455-7.4-a,b,c. It cites a threat as T-A01.
 package rules
 
 import (
@@ -16,7 +18,7 @@ import (
 	"strings"
 )
 
-//go:generate go test . -count=1 -run TestConformancePageIsCurrent -update
+//go:generate go test . -count=1 -run PageIsCurrent -update
 
 //go:embed rules.txt
 var rulesText string
@@ -62,7 +64,17 @@ func All() ([]Rule, error) {
 
 // parseRules reads a list in the form that the head of rules.txt describes.
 func parseRules(text string) ([]Rule, error) {
-	var rules []Rule
+	return parseList("rules.txt", text, func(section, line string) (Rule, string, error) {
+		rule, err := parseRule(line)
+		rule.Section = section
+		return rule, rule.ID, err
+	})
+}
+
+// parseList reads a list of entries, each with a number of its own, under
+// headings. file is for errors; parse reads an entry and returns its number too.
+func parseList[T any](file, text string, parse func(section, line string) (entry T, id string, err error)) ([]T, error) {
+	var entries []T
 	seen := make(map[string]bool)
 	section := ""
 	for number, line := range numbered(text) {
@@ -73,34 +85,42 @@ func parseRules(text string) ([]Rule, error) {
 		if strings.HasPrefix(line, "#") {
 			continue
 		}
-		rule, err := parseRule(line)
+		entry, id, err := parse(section, line)
 		switch {
 		case err != nil:
-			return nil, fmt.Errorf("rules.txt:%d: %w", number, err)
-		case seen[rule.ID]:
-			return nil, fmt.Errorf("rules.txt:%d: a second rule %s", number, rule.ID)
+			return nil, fmt.Errorf("%s:%d: %w", file, number, err)
+		case seen[id]:
+			return nil, fmt.Errorf("%s:%d: a second %s", file, number, id)
 		case section == "":
-			return nil, fmt.Errorf("rules.txt:%d: %s stands before the first heading", number, rule.ID)
+			return nil, fmt.Errorf("%s:%d: %s stands before the first heading", file, number, id)
 		}
-		seen[rule.ID] = true
-		rule.Section = section
-		rules = append(rules, rule)
+		seen[id] = true
+		entries = append(entries, entry)
 	}
-	return rules, nil
+	return entries, nil
+}
+
+// cutEntry cuts a line into the fields that the form of its list has.
+func cutEntry(line, form string) ([]string, error) {
+	fields := strings.Split(line, " | ")
+	if len(fields) != strings.Count(form, " | ")+1 {
+		return nil, fmt.Errorf("%d fields in %q, want %s", len(fields), line, form)
+	}
+	for _, field := range fields {
+		if field == "" || strings.TrimSpace(field) != field {
+			return nil, fmt.Errorf("an empty field or a space too many in %q", line)
+		}
+	}
+	return fields, nil
 }
 
 func parseRule(line string) (Rule, error) {
-	fields := strings.Split(line, " | ")
-	if len(fields) != 5 {
-		return Rule{}, fmt.Errorf("%d fields in %q, want id | source | role | level | rule", len(fields), line)
+	fields, err := cutEntry(line, "id | source | role | level | rule")
+	if err != nil {
+		return Rule{}, err
 	}
 	rule := Rule{ID: fields[0], Source: fields[1], Role: Role(fields[2]), Level: fields[3], Text: fields[4]}
-	for _, field := range fields {
-		if field == "" || strings.TrimSpace(field) != field {
-			return Rule{}, fmt.Errorf("an empty field or a space too many in %q", line)
-		}
-	}
-	if full := numberRE.FindString(rule.ID); full != rule.ID {
+	if full := numberRE.FindString(rule.ID); full != rule.ID || strings.HasPrefix(full, threatPrefix) {
 		return Rule{}, fmt.Errorf("%q is no number of a rule", rule.ID)
 	}
 	switch rule.Role {

@@ -15,6 +15,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/fibersock/fibersock/handshake"
@@ -50,11 +51,20 @@ func Handler(s *server.Server) http.Handler {
 	})
 }
 
-// addr is a client's address as net/http knows it.
+// addr is a client's address as net/http knows it, or as middleware has read it from
+// a header field.
 type addr string
 
-func (addr) Network() string  { return "tcp" }
-func (a addr) String() string { return string(a) }
+func (addr) Network() string { return "tcp" }
+
+// String returns the address, quoted if it is none that can stand in a log.
+func (a addr) String() string {
+	const most = 100
+	if s := string(a); len(s) > most || strconv.Quote(s) != `"`+s+`"` {
+		return strconv.Quote(s[:min(len(s), most)])
+	}
+	return string(a)
+}
 
 // request returns r as the client sent it. net/http has taken some fields out of
 // the header that matter here.

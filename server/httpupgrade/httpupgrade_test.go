@@ -320,7 +320,7 @@ func TestUpgradeRequired(t *testing.T) {
 	}
 }
 
-// 8441-5-g: a request over HTTP/2 has no connection to take over.
+// 8441-5-g, T-E12: a request over HTTP/2 has no connection to take over.
 func TestHTTP2IsRefused(t *testing.T) {
 	s := echoServer()
 	hs := httptest.NewUnstartedServer(httpupgrade.Handler(s))

@@ -34,7 +34,8 @@ func TestAuthorizeRefuses(t *testing.T) {
 	}{
 		{"a redirect", refuseWith(302), 302},
 		{"no status", refuseWith(0), 500},
-		{"a status that is no refusal", refuseWith(101), 500},
+		{"a status that is no refusal (T-E03)", refuseWith(101), 500},
+		{"another (T-E03)", refuseWith(200), 500},
 		{"a status that has no body", refuseWith(304), 500},
 		{"a status beyond all", refuseWith(1000), 500},
 		{"any other error", func(*handshake.Request, *handshake.Acceptance) error { return io.EOF }, 403},

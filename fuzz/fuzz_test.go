@@ -10,7 +10,7 @@ import (
 
 // Each line hooks a target to go test. The seeds are under testdata.
 
-// 6455-5.2-i, 6455-5.2-j, 6455-5.2-l, T-A03, T-H11.
+// 6455-5.2-e, 6455-5.2-f, 6455-5.2-g, 6455-5.2-h, 6455-5.2-j, 6455-5.2-l, T-A03, T-H11.
 func FuzzHeader(f *testing.F) { hook(f, fuzz.Header) }
 
 // 6455-5.2-l, T-A14, T-H11.

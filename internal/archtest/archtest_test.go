@@ -48,6 +48,8 @@ var rules = []rule{
 		why: "it brings sockets and engine together, and net/http costs 1.3 MB of binary"},
 	{pkg: "./server/httpupgrade", ours: append([]string{"./server"}, shell...), must: []string{"net/http", "./server"},
 		why: "it is all that lies between net/http and the server"},
+	{pkg: "./fuzz", ours: append([]string{"./client"}, shell...), not: []string{"testing", "net/http"},
+		why: "whoever fuzzes with it brings a runner of their own"},
 	{pkg: "./internal/conform",
 		why: "who judges shares no code with who is judged"},
 }

@@ -174,6 +174,17 @@ func streamSeeds(t *testing.T) map[string]string {
 		name := fmt.Sprintf("%v-%s-%d", s.Role, strings.TrimSuffix(s.File, ".txt"), s.Line)
 		seeds[name] = string([]byte{kind, 7, 0}) + string(in)
 	}
+	for name, in := range map[string]string{
+		"text-cut-in-a-code-point":      "\x00\x07\x00\x81\x03a\xe2\x82",
+		"fragment-cut-in-a-code-point":  "\x00\x07\x00\x01\x02a\xe2\x80\x02\x82\xac\x81\x01b",
+		"messages-of-the-frame-limit":   "\x04\x07\x00\x82\x14" + strings.Repeat("x", 20) + "\x02\x14" + strings.Repeat("x", 20) + "\x80\x0a" + strings.Repeat("x", 10) + "\x82\x15",
+		"messages-of-the-message-limit": "\x08\x07\x00\x82\x7e\x00\xc8" + strings.Repeat("x", 200) + "\x02\x7e\x00\xc8" + strings.Repeat("x", 200) + "\x80\x00\x82\x7e\x00\xc9",
+		"declared-and-nothing-more":     "\x02\x07\x00\x82\x7f\x00\x00\x00\x00\x0f\xff\xff\xffabc",
+		"declared-most":                 "\x03\x07\x00\x82\xff\x7f\xff\xff\xff\xff\xff\xff\xff\x00\x00\x00\x00abc",
+		"two-wrong-things-in-a-header":  "\x00\x07\x00\xc9\xfe",
+	} {
+		seeds[name] = in
+	}
 	return seeds
 }
 
@@ -205,6 +216,8 @@ var dialogueSeeds = map[string][]string{
 	"fragments-pings":  {"\x00\x01", "\x06\x05", "\x0a\x02hi", "\x06\x04", "\x11\x03", "\x08\x07\x01", "\x0d\x01!", "\x10\x20"},
 	"client-closes":    {"\x00\x01", "\x00\x14\x00", "\x0e\xe8\x03\x03bye", "\x00\x0a\x00", "\x0b\x01x", "\x11\xff", "\x10\xff"},
 	"both-close":       {"\x00\x01", "\x0e\xe8\x03\x00", "\x0f\xb8\x0b\x01x", "\x10\x01", "\x11\x01"},
+	"private-close":    {"\x00\x01", "\x0e\x87\x13\x01x", "\x11\xff", "\x10\xff"},
+	"fragment-lengths": {"\x00\x01", "\x06\x4d", "\x07\x7e", "\x08\x01\x00", "\x09\xff\x01", "\x06\x00", "\x08\x00\x01"},
 	"empty-close":      {"\x00\x01", "\x0f\x00\x00\x00", "\x10\xff"},
 	"wrong-calls":      {"\x00\x01", "\x04\x08\x01x", "\x0e\xed\x03\x00", "\x0f\xe8\x03\x01\xff", "\x04\x01\x01\xff", "\x0a\x7e" + strings.Repeat("p", 126)},
 	"frame-limit":      {"\x04\x05", "\x01\x1e\x00", "\x10\xff", "\x00\x1e\x00", "\x11\xff"},
@@ -245,6 +258,16 @@ func requestSeeds() map[string]string {
 		"lists":          strings.Replace(strings.Replace(sampleRequest, ": websocket", ": h2c ,, WebSocket", 1), ": Upgrade", ": keep-alive, upgrade", 1) + "\r\n",
 		"tls":            "\x16\x03\x01\x02\x00\x01",
 		"kelvin":         strings.Replace(sampleRequest, "websocket", "websoc\u212aet", 1) + "\r\n",
+		"lengths":        sampleRequest + "Content-Length: 0\r\nContent-Length: 00\r\n\r\n",
+		"signed-length":  sampleRequest + "Content-Length: +0\r\n\r\n",
+		"length-list":    sampleRequest + "Content-Length: 0, 0\r\n\r\n",
+		"other-upgrade":  strings.Replace(sampleRequest, ": websocket", ": x-websocket-of-another-kind", 1) + "\r\n",
+		"other-option":   strings.Replace(sampleRequest, ": Upgrade", ": upgrade-insecure-requests", 1) + "\r\n",
+		"no-host":        strings.Replace(sampleRequest, "Host", "X-Host", 1) + "\r\n",
+		"two-hosts":      sampleRequest + "Host: server.example.com\r\n\r\n",
+		"user-in-host":   strings.Replace(sampleRequest, "server", "user@server", 1) + "\r\n",
+		"fragment":       strings.Replace(sampleRequest, "/chat", "/chat#x", 1) + "\r\n",
+		"control":        sampleRequest + "X: a\x0bb\r\n\r\n",
 		"empty-protocol": sampleRequest + "Sec-WebSocket-Protocol: ,\r\n\r\n",
 	}
 	for name, text := range seeds {
@@ -266,6 +289,11 @@ func responseSeeds() map[string]string {
 		"no-reason":       strings.Replace(sampleResponse, " Switching Protocols", "", 1) + "\r\n",
 		"interim":         "HTTP/1.1 100 Continue\r\n\r\n" + sampleResponse + "\r\n",
 		"length":          sampleResponse + "Content-Length: 0\r\n\r\n",
+		"processing":      strings.Replace(sampleResponse, "101", "102", 1) + "\r\n",
+		"ok":              strings.Replace(sampleResponse, "101 Switching Protocols", "200 OK", 1) + "\r\n",
+		"control":         sampleResponse + "X: a\x0bb\r\n\r\n",
+		"two-accepts":     sampleResponse + "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n",
+		"chunked":         sampleResponse + "Transfer-Encoding: chunked\r\n\r\n",
 		"upgrade-list":    strings.Replace(sampleResponse, ": websocket", ": websocket, x", 1) + "\r\n",
 		"connection-list": strings.Replace(sampleResponse, ": Upgrade", ": x, UPGRADE", 1) + "\r\n",
 		"http-1.0":        strings.Replace(sampleResponse, "HTTP/1.1", "HTTP/1.0", 1) + "\r\n",
@@ -289,6 +317,10 @@ var openingSeeds = map[string][]string{
 	"injection":   {"\x80", text("X"), text("a\r\nY: b"), text(""), "\x00"},
 	"in-host":     {"\x01", text("h\r\nX: y"), "\x00"},
 	"in-target":   {"\x02", text("/ HTTP/1.1\r\n"), "\x00"},
+	"upgrade":     {"\x80", text("upgrade"), text("x"), text("y"), "\x00"},
+	"key-field":   {"\x80", text("sec-websocket-key"), text("x"), text("y"), "\x00"},
+	"chunked":     {"\x80", text("Transfer-encoding"), text("chunked"), text(""), "\x00"},
+	"length":      {"\x80", text("CONTENT-LENGTH"), text("5"), text(""), "\x00"},
 	"own-field":   {"\x80", text("Upgrade"), text("x"), text("y"), "\x00"},
 	"not-offered": {"\x08", text("chat"), "\x0a", text("other"), text("bar"), "\x00"},
 	"expect":      {"\x80", text("Expect"), text("100-continue"), text(""), "\x00"},
@@ -297,7 +329,7 @@ var openingSeeds = map[string][]string{
 }
 
 var extensionSeeds = []string{
-	"", "foo", "a; b=1; c, a", `a; b="\1\0"`, `a; b="c,d"`, `a; b="c`, ";=", ",, a ,", "a ; b = c , d", `a; b=""`, "a b", "a; b=",
+	"", "foo", "a; b=1; c, a", `a; b="\1\0"`, `a; b="c,d"`, `a; b="c`, ";=", ",, a ,", "a ; b = c , d", `a; b=""`, `a; b="\"`, `a; b="c\\"`, `a; b="\c"d`, "a b", "a; b=",
 	"permessage-deflate; client_max_window_bits; server_max_window_bits=10", "a;" + strings.Repeat("b;", 127) + "b", strings.Repeat("a,", 128),
 }
 

@@ -335,7 +335,7 @@ var extensionSeeds = []string{
 
 var urlSeeds = []string{
 	"ws://h", "WSS://u:p@H:81/a b?%2f", "ws://[fe80::1%25Eth0]:81/?", "http://h/ü", "ws://h#", "ws://h:0/", "ws://h:65536", "ws://user:secret@h:x/", "ws://a@b@c/",
-	"wss://example.com:443/chat?x=1#f", "ws://[::ffff:1.2.3.4]/", "ws://h\\@x/", "ws://h:080/", "ftp://h/", "ws:///x", "ws://h?a@b", "https://bücher.example/",
+	"wss://example.com:443/chat?x=1#f", "ws://[::ffff:1.2.3.4]/", "ws://h\\@x/", "ws://h:080/", "ftp://h/", "ws:///x", "ws://h?a@b", "ftp://h?a@b", "ws://h/\n@", "https://bücher.example/",
 }
 
 // Programs of Sockets: the low half of a byte is the call, the high half the name.

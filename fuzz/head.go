@@ -104,7 +104,7 @@ func parseHead[T any](newParser func() headParser[T], stream []byte, cuts uint64
 		headInPieces(newParser(), stream, pieces(largest, cuts), head, size, err)
 	}
 	if err != nil {
-		refusedForGood(newParser, p, stream, err)
+		refusedForGood(p, stream, err)
 	}
 	if head != nil {
 		headPrefixes(newParser, stream[:size])
@@ -142,7 +142,7 @@ func sameText(a, b error) bool {
 }
 
 // refusedForGood asks again, also after Reset.
-func refusedForGood[T any](newParser func() headParser[T], p headParser[T], stream []byte, err error) {
+func refusedForGood[T any](p headParser[T], stream []byte, err error) {
 	if head, _, again := p.Parse([]byte("\r\n\r\n")); head != nil || !sameText(again, err) {
 		violated("a head that is refused stays refused", "%q: %v, then %+v, %v", stream, err, head, again)
 	}

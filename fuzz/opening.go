@@ -81,7 +81,7 @@ func (p *program) header(n byte) map[string][]string {
 // done.
 func checkRequest(o *handshake.Offer) bool {
 	b, err := handshake.AppendRequest([]byte("kept"), o)
-	legal := isAuthority(o.Host) && matches(target, o.Target) && o.Target[0] == '/' && matches(key, o.Key) &&
+	legal := isAuthority(o.Host) && matches(targetForm, o.Target) && o.Target[0] == '/' && matches(keyForm, o.Key) &&
 		mayBeAdded(o.Header) && areExtensions(o.Extensions)
 	for i, s := range o.Subprotocols {
 		legal = legal && matches(token, s) && !slices.Contains(o.Subprotocols[:i], s)

@@ -55,8 +55,8 @@ func hasMember(lines []string, want string) bool {
 }
 
 var (
-	key         = regexp.MustCompile(`^[A-Za-z0-9+/]{22}==$`) // base64 of 16 bytes
-	target      = regexp.MustCompile(`^[\x21\x22\x24-\x7e]+$`)
+	keyForm     = regexp.MustCompile(`^[A-Za-z0-9+/]{22}==$`) // base64 of 16 bytes
+	targetForm  = regexp.MustCompile(`^[\x21\x22\x24-\x7e]+$`)
 	absolute    = regexp.MustCompile(`(?i)^(?:http|https|ws|wss)://([^/?]*)`)
 	regName     = regexp.MustCompile(`^(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+$`)
 	hostAndPort = regexp.MustCompile(`^(\[[^\]]*\]|[^:]*)(?::([0-9]*))?$`)
@@ -83,7 +83,7 @@ func isAuthority(s string) bool {
 
 // isTarget reports whether s may stand in the request line of a handshake.
 func isTarget(s string) bool {
-	if !matches(target, s) {
+	if !matches(targetForm, s) {
 		return false
 	}
 	if uri := absolute.FindStringSubmatch(s); uri != nil {
@@ -107,7 +107,7 @@ func opens(method, where, proto string, h handshake.Header) bool {
 		hasMember(values(h, "Upgrade"), "websocket") &&
 		hasMember(values(h, "Connection"), "upgrade") &&
 		len(version) == 1 && version[0] == "13" &&
-		len(keys) == 1 && matches(key, keys[0]) &&
+		len(keys) == 1 && matches(keyForm, keys[0]) &&
 		offersSubprotocols(values(h, "Sec-WebSocket-Protocol")) &&
 		offersExtensions(values(h, "Sec-WebSocket-Extensions"))
 }
@@ -148,8 +148,8 @@ func countParts(list []handshake.Extension) (n int) {
 
 var (
 	parameter = `;[ \t]*(` + tchar + `+)[ \t]*(?:(=)[ \t]*(?:(` + tchar + `+)|"((?s:\\.|[^"\\])*)")[ \t]*)?`
-	param     = regexp.MustCompile(`^` + parameter)
-	name      = regexp.MustCompile(`^(` + tchar + `+)[ \t]*`)
+	nextParam = regexp.MustCompile(`^` + parameter)
+	nextName  = regexp.MustCompile(`^(` + tchar + `+)[ \t]*`)
 	escaped   = regexp.MustCompile(`(?s)\\(.)`)
 )
 
@@ -158,13 +158,13 @@ var (
 func readExtensions(line string) (list []handshake.Extension, ok bool) {
 	rest := strings.TrimLeft(latin1(line), ", \t")
 	for rest != "" {
-		m := name.FindStringSubmatch(rest)
+		m := nextName.FindStringSubmatch(rest)
 		if m == nil {
 			return nil, false
 		}
 		rest = rest[len(m[0]):]
 		e := handshake.Extension{Name: m[1]}
-		for m := param.FindStringSubmatch(rest); m != nil; m = param.FindStringSubmatch(rest) {
+		for m := nextParam.FindStringSubmatch(rest); m != nil; m = nextParam.FindStringSubmatch(rest) {
 			rest = rest[len(m[0]):]
 			p := handshake.Param{Name: m[1], HasValue: m[2] != "", Value: m[3]}
 			if p.HasValue && p.Value == "" {

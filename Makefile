@@ -2,14 +2,14 @@
 GO          ?= go
 FUZZTIME    ?= 10s
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.1
-MODULES     := $(dir $(wildcard go.mod */go.mod))
+MODULES     := $(dir $(wildcard go.mod */go.mod fuzz/*/go.mod))
 CROSS       := windows/amd64 darwin/arm64 js/wasm
 WIRETEST    := /tmp/fibersock-wire.test
 
 # $(call each,COMMAND) runs COMMAND in every module of the repository.
 each = @for m in $(MODULES); do echo "$$m: $(1)"; (cd $$m && $(1)) || exit 1; done
 
-.PHONY: all test race fuzz bench bench-full benchtest microbench cover portable notls lint fmt vet tidy staticcheck i386 bigendian processors cross size peers interop conformance
+.PHONY: all test race fuzz differential bench bench-full benchtest microbench cover portable notls lint fmt vet tidy staticcheck i386 bigendian processors cross size peers interop conformance
 
 all: lint test
 
@@ -19,10 +19,17 @@ test: ## the README's command
 race:
 	$(GO) test -race ./...
 
-# Every fuzz target of the module, FUZZTIME each.
+# $(fuzzall) runs every fuzz target of the module in this folder, FUZZTIME each. Without the limit go test spends most of it on making inputs smaller.
+fuzzall = $(GO) test -list '^Fuzz' ./... | awk '/^Fuzz/ { f[n++] = $$1 } /^ok/ { while (n) print $$2, f[--n] }' | while read -r pkg target; do \
+	echo "$$pkg $$target"; $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 100x $$pkg || exit 1; done
+
 fuzz:
-	@$(GO) test -list '^Fuzz' ./... | awk '/^Fuzz/ { f[n++] = $$1 } /^ok/ { while (n) print $$2, f[--n] }' | while read -r pkg target; do \
-	echo "$$pkg $$target"; $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; done
+	@$(fuzzall)
+
+# What the same bytes are to fibersock, gorilla/websocket, gobwas/ws and net/http: fuzz/differential/README.md lists the differences.
+differential:
+	cd fuzz/differential && $(GO) test ./...
+	@cd fuzz/differential && $(fuzzall)
 
 # Against other implementations: about 5 minutes on two processors. The results go to docs/performance.
 bench:

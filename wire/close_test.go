@@ -1,11 +1,9 @@
 package wire_test
 
 import (
-	"bytes"
 	"errors"
 	"strings"
 	"testing"
-	"unicode/utf8"
 
 	"github.com/fibersock/fibersock/wire"
 )
@@ -150,41 +148,4 @@ func TestReceivedReasonIsPartOfThePayload(t *testing.T) {
 	if err != nil || len(reason) != 3 || &reason[0] != &p[2] {
 		t.Errorf("ParseClosePayload = reason %q, error %v; want the last 3 bytes of the payload themselves", reason, err)
 	}
-}
-
-// FuzzClosePayload: what is accepted goes back into the same bytes, what is
-// refused has its reason (6455-5.5.1-a, -b, 6455-7.4-d, T-H11).
-func FuzzClosePayload(f *testing.F) {
-	for _, s := range []string{"", "03", "03e8", "03e8 627965", "03e8 efbfbd", "03e8 c328", "03e8 e282", "03ed", "0bb8", "1388", "ffff"} {
-		f.Add(unhex(s))
-	}
-	f.Fuzz(func(t *testing.T, p []byte) {
-		if len(p) > wire.MaxControlPayload {
-			p = p[:wire.MaxControlPayload]
-		}
-		code, reason, err := wire.ParseClosePayload(p)
-		switch {
-		case len(p) == 0:
-			if code != wire.NoStatusReceived || err != nil {
-				t.Errorf("nothing: %v, error %v", code, err)
-			}
-		case len(p) == 1:
-			if !errors.Is(err, wire.ErrClosePayload) {
-				t.Errorf("%x: error %v", p, err)
-			}
-		case !naiveValid(int(p[0])<<8 | int(p[1])):
-			if !errors.Is(err, wire.ErrStatusCode) {
-				t.Errorf("%x: error %v", p, err)
-			}
-		case !utf8.Valid(p[2:]):
-			if !errors.Is(err, wire.ErrInvalidUTF8) {
-				t.Errorf("%x: error %v", p, err)
-			}
-		default:
-			again, appendErr := wire.AppendClosePayload(nil, code, string(reason))
-			if err != nil || appendErr != nil || !bytes.Equal(again, p) {
-				t.Errorf("%x: %v %q, error %v; again %x, error %v", p, code, reason, err, again, appendErr)
-			}
-		}
-	})
 }

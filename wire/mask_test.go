@@ -240,34 +240,3 @@ func TestMaskingKeyIsInWireOrder(t *testing.T) {
 		t.Errorf("zeros masked with 01 02 03 04 are % x", p)
 	}
 }
-
-// FuzzMask takes any payload, place, key and two cuts (6455-5.3-c, T-A14).
-func FuzzMask(f *testing.F) {
-	f.Add([]byte("Hello"), uint32(0x3d21fa37), uint8(0), uint16(0), uint16(2))
-	f.Add(bytes.Repeat([]byte("0123456789"), 30), uint32(1), uint8(3), uint16(33), uint16(64))
-	f.Add([]byte{}, uint32(0), uint8(15), uint16(0), uint16(0))
-	f.Fuzz(func(t *testing.T, payload []byte, k uint32, offset uint8, cut1, cut2 uint16) {
-		start := int(offset % 16)
-		end := start + len(payload)
-		got := bytes.Repeat([]byte{0x5a}, end+16)
-		copy(got[start:], payload)
-		want := bytes.Clone(got)
-		naiveMask(want[start:end], wire.MaskingKey(k).Bytes())
-
-		a := start + min(int(cut1), len(payload))
-		b := a + min(int(cut2), end-a)
-		key := wire.Mask(got[start:a], wire.MaskingKey(k))
-		key = wire.Mask(got[a:b], key)
-		key = wire.Mask(got[b:end], key)
-		if !bytes.Equal(got, want) {
-			t.Errorf("at %d, cut at %d and %d, key %08x:\n got %x\nwant %x", start, a-start, b-start, k, got, want)
-		}
-		appended, _ := wire.AppendMasked(nil, payload, wire.MaskingKey(k))
-		if !bytes.Equal(appended, want[start:end]) {
-			t.Errorf("appended, key %08x:\n got %x\nwant %x", k, appended, want[start:end])
-		}
-		if want := rotated(wire.MaskingKey(k).Bytes(), len(payload)); key != want {
-			t.Errorf("the key after %d bytes is %x, want %x", len(payload), key.Bytes(), want.Bytes())
-		}
-	})
-}

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/fibersock/fibersock/fuzz"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -318,20 +319,13 @@ func TestEveryCodePoint(t *testing.T) {
 	})
 }
 
-// FuzzUTF8 compares with the naive checker and with utf8.Valid, whole and in
-// three pieces (6455-8.1-d, T-H11).
+// FuzzUTF8 runs the harness with every implementation (6455-8.1-d, T-H11).
 func FuzzUTF8(f *testing.F) {
-	for _, s := range []string{"", "Hello", "κόσμε", "日本語, and some ASCII behind", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82", "\xc0\xaf"} {
-		f.Add([]byte(s), uint16(1), uint16(1))
-		f.Add([]byte(strings.Repeat("plain text ", 15)+strings.Repeat("κόσμε 日本語 𝄞", 5)+s+"behind it"), uint16(33), uint16(100))
+	for _, s := range []string{"", "κόσμε", "日本語, and some ASCII behind", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82", "\xc0\xaf"} {
+		f.Add([]byte("\x01\x00\x01\x00" + s))
+		f.Add([]byte("\x21\x00\x64\x00" + strings.Repeat("plain text ", 15) + strings.Repeat("κόσμε 日本語 𝄞", 5) + s + "behind it"))
 	}
-	f.Fuzz(func(t *testing.T, p []byte, cut1, cut2 uint16) {
-		bad, complete := naiveUTF8(p)
-		first := min(int(cut1), len(p))
-		second := first + min(int(cut2), len(p)-first)
-		eachUTF8(t, func(t *testing.T) {
-			checkUTF8(t, p, bad, complete)
-			checkPieces(t, p, bad, complete, first, second)
-		})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		eachUTF8(t, func(*testing.T) { fuzz.UTF8(data) })
 	})
 }

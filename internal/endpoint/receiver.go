@@ -188,7 +188,7 @@ func (r *receiver) header(b []byte) (used int, complete bool, err error) {
 		err = r.check(h, len(head))
 	}
 	if err != nil {
-		return len(b), false, err
+		return len(b), false, r.firstFault(head)
 	}
 	if n == 0 {
 		copy(r.head[r.headLen:], b)
@@ -199,6 +199,21 @@ func (r *receiver) header(b []byte) (used int, complete bool, err error) {
 	r.headLen = 0
 	r.begin(h)
 	return used, true, nil
+}
+
+// firstFault returns what is wrong with the first byte at which something is:
+// head is a frame header that is refused. Its rules are not checked in the order
+// of its bytes, but what the peer is told must not depend on how they came.
+func (r *receiver) firstFault(head []byte) error {
+	for have := 1; ; have++ {
+		h, _, err := wire.ParseHeader(head[:have])
+		if err == nil {
+			err = r.check(h, have)
+		}
+		if err != nil {
+			return err
+		}
+	}
 }
 
 // check holds a frame header, of which have bytes have arrived, against what

@@ -1,0 +1,270 @@
+package fuzz
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"runtime/metrics"
+
+	"github.com/fibersock/fibersock/internal/endpoint"
+	"github.com/fibersock/fibersock/wire"
+)
+
+// player makes the engine receive, and writes down what comes of it in the words
+// of the naive receiver.
+type player struct {
+	transcript
+	cause string // why the connection failed, or how it ended otherwise
+
+	engine  *endpoint.Endpoint
+	client  bool
+	written transport
+	taken   int // bytes that the engine has had
+
+	message []byte      // what has come of a message that is delivered in pieces
+	opcode  wire.Opcode // of it; Continuation if there is none
+
+	stream, given []byte // what it receives, before and after
+	pieces        int
+	allocated     int64 // bytes
+}
+
+// transport keeps what an endpoint writes, until it is broken: then it takes a part
+// of the next frame, as much as there is room for, and nothing more.
+type transport struct {
+	bytes.Buffer
+	broken bool
+	room   int
+}
+
+var errBroken = errors.New("the transport is broken")
+
+func (t *transport) Write(p []byte) (int, error) {
+	if !t.broken {
+		return t.Buffer.Write(p)
+	}
+	n, _ := t.Buffer.Write(p[:min(t.room, len(p)-1)])
+	t.room = 0
+	return n, errBroken
+}
+
+// newPlayer returns an endpoint that has received nothing.
+func newPlayer(cfg endpoint.Config) *player {
+	p := &player{client: cfg.Role == endpoint.Client}
+	p.engine = endpoint.New(&p.written, cfg)
+	return p
+}
+
+// What the engine may allocate, in bytes, beyond a multiple of what it got:
+// buffers that it borrows anew when the garbage collector has taken the old
+// ones, and what the harness itself needs for each piece.
+const (
+	allocationAllowance = 1 << 20
+	allocationPerPiece  = 8 << 10
+)
+
+// play makes an endpoint receive a stream, in pieces as large as next says of
+// what is left, and the end of the transport.
+func play(cfg endpoint.Config, stream []byte, next func(left int) int) *player {
+	p := newPlayer(cfg)
+	p.stream, p.given = stream, bytes.Clone(stream)
+	before := allocatedBytes()
+	for rest := stream; len(rest) > 0; {
+		n := next(len(rest))
+		p.receive(rest[:n])
+		p.pieces++
+		rest = rest[n:]
+	}
+	p.lose()
+	p.out = replies(p.written.Bytes(), p.client)
+	p.allocated = allocatedBytes() - before
+	return p
+}
+
+// allocatedBytes returns how many bytes this process has allocated so far. What
+// is small is counted with delay, what is large at once.
+func allocatedBytes() int64 {
+	sample := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
+	metrics.Read(sample)
+	return int64(sample[0].Value.Uint64())
+}
+
+// receive hands the engine a piece. The engine gets a copy, between guards, which
+// is overwritten afterwards, because then the bytes are not the engine's any more.
+func (p *player) receive(piece []byte) {
+	const guard = "guarding"
+	memory := append(append([]byte(guard), piece...), guard...)
+	own := memory[len(guard) : len(guard)+len(piece)]
+	for rest := own; ; {
+		ended := p.engine.Err() != nil
+		ev, n := p.engine.Receive(rest)
+		if n < 0 || n > len(rest) || ev.Kind == endpoint.None && n != len(rest) {
+			violated("Receive uses a part of what it is given, and all of it if there is no event", "%d of % x, event %+v", n, rest, ev)
+		}
+		rest = rest[n:]
+		if ev.Kind == endpoint.None {
+			break
+		}
+		if ended {
+			violated("nothing is delivered after the end", "%+v after %v", ev, p.engine.Err())
+		}
+		p.note(ev, p.taken+len(piece)-len(rest))
+	}
+	p.taken += len(piece)
+	if string(memory[:len(guard)]) != guard || string(memory[len(memory)-len(guard):]) != guard {
+		violated("nothing around a piece is changed", "% x became % x", piece, memory)
+	}
+	for i := range memory {
+		memory[i] = 0xaa
+	}
+}
+
+// note writes an event down, which came with the byte before at.
+func (p *player) note(ev endpoint.Event, at int) {
+	tell := func(format string, args ...any) {
+		p.events = append(p.events, event{fmt.Sprintf(format, args...), at})
+	}
+	switch ev.Kind {
+	case endpoint.Message:
+		if p.opcode != wire.Continuation {
+			violated("a message comes whole or in pieces", "%q inside of %q", ev.Payload, p.message)
+		}
+		tell("message %v %q", ev.Opcode, ev.Payload)
+	case endpoint.Partial:
+		p.piece(ev)
+		if ev.Final {
+			tell("message %v %q", ev.Opcode, p.message)
+			p.message, p.opcode = nil, wire.Continuation
+		}
+	case endpoint.Ping:
+		tell("ping %q", ev.Payload)
+	case endpoint.Pong:
+		tell("pong %q", ev.Payload)
+	case endpoint.Closing, endpoint.Failed:
+		tell("%s", describe(ev.Err))
+	default:
+		violated("an event is of a kind that there is", "%+v", ev)
+	}
+}
+
+func (p *player) piece(ev endpoint.Event) {
+	if p.opcode != wire.Continuation && p.opcode != ev.Opcode {
+		violated("the pieces of a message have its type", "%v, then %v", p.opcode, ev.Opcode)
+	}
+	if len(ev.Payload) == 0 && !ev.Final {
+		violated("no piece but the last is empty", "after %q", p.message)
+	}
+	p.opcode = ev.Opcode
+	p.message = append(p.message, ev.Payload...)
+	if bad, complete := decodeUTF8(p.message); ev.Opcode == wire.Text && (bad >= 0 || ev.Final && !complete) {
+		violated("what is delivered of a text can become UTF-8", "%q, final is %v", p.message, ev.Final)
+	}
+}
+
+// lose ends the transport and looks at what is left.
+func (p *player) lose() {
+	known := p.engine.Err()
+	err := p.engine.Lost(io.EOF, nil)
+	if known != nil && err != known {
+		violated("the end is recorded once", "%v, then %v", known, err)
+	}
+	p.end, p.cause = describe(err), err.Error()
+	if code, want := p.engine.CloseCode(), reported(err); code != want {
+		violated("the code reported is that of the peer's Close, or 1006", "%d for %v", int(code), err)
+	}
+	if p.engine.State() != endpoint.Closed {
+		violated("after the transport the connection is closed", "state %v, %v", p.engine.State(), err)
+	}
+	size := p.written.Len()
+	for name, err := range map[string]error{
+		"Send": p.engine.Send(wire.Text, nil), "Ping": p.engine.Ping(nil), "Pong": p.engine.Pong(nil), "Close": p.engine.Close(1000, ""),
+	} {
+		if err == nil || p.written.Len() != size {
+			violated("nothing is sent after the end", "%s: error %v, %d bytes", name, err, p.written.Len()-size)
+		}
+	}
+}
+
+// describe returns the end that err is in the words of the naive receiver.
+func describe(err error) string {
+	var closed *endpoint.CloseError
+	var failed *endpoint.FailError
+	var lost *endpoint.LostError
+	switch {
+	case errors.As(err, &closed):
+		return fmt.Sprintf("closed with %d %q", int(closed.Code), closed.Reason)
+	case errors.As(err, &failed):
+		return fmt.Sprintf("failed with %d", int(failed.Code))
+	case errors.As(err, &lost):
+		return "lost: " + lost.Err.Error()
+	}
+	return fmt.Sprint(err)
+}
+
+// reported returns the code that a connection with this end reports (Section
+// 7.1.5).
+func reported(err error) wire.StatusCode {
+	if closed := (*endpoint.CloseError)(nil); errors.As(err, &closed) {
+		return closed.Code
+	}
+	return wire.AbnormalClosure
+}
+
+// replies returns the Pongs and the Close that out consists of.
+func replies(out []byte, client bool) (list []string) {
+	all, rest := frames(out, client)
+	if len(rest) > 0 {
+		violated("an endpoint writes whole frames", "% x after %d frames", rest, len(all))
+	}
+	for _, f := range all {
+		switch f.opcode {
+		case wire.Pong:
+			list = append(list, fmt.Sprintf("pong %q", f.payload))
+		case wire.Close:
+			code, _ := readClose(f.payload)
+			list = append(list, fmt.Sprintf("close %d", code))
+		default:
+			violated("an endpoint answers with Pong and Close only", "%v %q", f.opcode, f.payload)
+		}
+	}
+	return list
+}
+
+// frame is a frame that an endpoint wrote.
+type frame struct {
+	opcode  wire.Opcode
+	payload []byte
+}
+
+// frames returns the frames that out consists of, each of which must be legal and
+// masked if and only if it comes from a client, and what is not a whole one.
+func frames(out []byte, client bool) (list []frame, rest []byte) {
+	closed := false
+	for len(out) > 0 {
+		h := readHeader(out)
+		if h.broken || h.size > 0 && (h.fields.Masked != client || h.fields.RSV != 0) {
+			violated("an endpoint sends legal frames, masked if it is a client", "% x after %d frames", out, len(list))
+		}
+		if h.size == 0 || h.fields.Length > int64(len(out)-h.size) {
+			break
+		}
+		end := h.size + int(h.fields.Length)
+		f := frame{h.fields.Opcode, bytes.Clone(out[h.size:end])}
+		out = out[end:]
+		if h.fields.Masked {
+			maskByRFC(f.payload, h.fields.Key.Bytes())
+		}
+		if closed && f.opcode != wire.Pong {
+			violated("an endpoint sends one Close, and nothing but Pongs after it", "%v %q", f.opcode, f.payload)
+		}
+		if f.opcode == wire.Close {
+			closed = true
+			if _, err := readClose(f.payload); err != nil {
+				violated("a Close that is sent is legal", "% x: %v", f.payload, err)
+			}
+		}
+		list = append(list, f)
+	}
+	return list, out
+}

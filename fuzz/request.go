@@ -1,0 +1,125 @@
+package fuzz
+
+import (
+	"crypto/sha1"
+	"encoding/base64"
+	"errors"
+	"reflect"
+	"strconv"
+	"strings"
+
+	"github.com/fibersock/fibersock/handshake"
+)
+
+// Request takes data for what a client sends first, behind three bytes: the
+// limits, and how it is cut. handshake.RequestParser must read the head that a
+// plain reading of the grammar finds, whole and in pieces, and take nothing
+// beyond it: what follows are frames, or an attempt to smuggle.
+// handshake.ValidateRequest must accept what RFC 6455, Section 4.2.1 calls an
+// opening handshake, and nothing else; a client accepts the answer. The answer to
+// anything else is a whole HTTP response.
+func Request(data []byte) int {
+	p := &program{data}
+	set, limits := headLimits(p.byte())
+	cuts := uint64(p.uint16())
+	stream := p.all()
+	newParser := func() headParser[handshake.Request] { return &handshake.RequestParser{Limits: set} }
+	r, n, err := parseHead(newParser, stream, cuts)
+	const longest = 8 << 10 // request line
+	line, fields, size := readHead(stream, requestLine, longest, limits)
+	if (r != nil) != (size > 0) || r != nil && n != size {
+		violated("a head ends with the first empty line, and is read if and only if the grammar allows it",
+			"%q\n got %+v, %d, %v\nwant size %d", stream, r, n, err, size)
+	}
+	if err != nil {
+		checkRefusal(err)
+	}
+	if r == nil {
+		return dull
+	}
+	parts := strings.SplitN(line, " ", 3)
+	if r.Method != parts[0] || r.Target != parts[1] || r.Proto != parts[2] || !sameFields(r.Header, fields) {
+		violated("a head is cut where the grammar cuts it", "%q\n got %+v\nwant %q %q", stream[:n], r, parts, fields)
+	}
+	u, err := handshake.ValidateRequest(r)
+	if want := opens(parts[0], parts[1], parts[2], fields); (err == nil) != want {
+		violated("a request is accepted if and only if it is an opening handshake", "%q: error %v, want accepted %v", stream[:n], err, want)
+	}
+	_ = handshake.CheckOrigin(r, []string{"https://*.example.com"})
+	if err != nil {
+		checkRefusal(err)
+	} else {
+		answer(&u)
+	}
+	return interesting
+}
+
+func sameFields(a, b handshake.Header) bool {
+	return len(a) == 0 && len(b) == 0 || reflect.DeepEqual(a, b)
+}
+
+// checkRefusal looks at the response for an error.
+func checkRefusal(err error) {
+	var refused *handshake.Error
+	if !errors.As(err, &refused) {
+		violated("a refusal knows its HTTP status", "%T: %v", err, err)
+	}
+	b := handshake.AppendRefusal(nil, refused)
+	var p handshake.ResponseParser
+	r, n, err := p.Parse(b)
+	if err != nil || r == nil || r.Status != refused.Status || r.Status < 400 || r.Status > 599 {
+		violated("a refusal is an HTTP response with its status", "%q: %+v, %v", b, r, err)
+	}
+	body := string(b[n:])
+	if r.Header.Get("Content-Length") != strconv.Itoa(len(body)) || !r.Header.HasToken("Connection", "close") {
+		violated("a refusal says how long it is, and that it is the last", "%q", b)
+	}
+	if strings.ContainsAny(refused.Error(), "\r\n\x00\x1b") {
+		violated("an error is fit for a log", "%q", refused.Error())
+	}
+}
+
+// answer accepts a request, and reads the response as its client does.
+func answer(u *handshake.Upgrade) {
+	a := handshake.Acceptance{Key: u.Key, Extensions: u.Extensions}
+	if len(u.Subprotocols) > 0 {
+		a.Subprotocol = u.Subprotocols[len(u.Subprotocols)-1]
+	}
+	b, err := handshake.AppendResponse(nil, &a)
+	if err != nil {
+		violated("what a valid request asks for can be accepted", "%+v: %v", u, err)
+	}
+	var p handshake.ResponseParser
+	r, n, err := p.Parse(b)
+	if err != nil || r == nil || n != len(b) {
+		violated("an acceptance is the head of an HTTP response", "%q: %+v, %d, %v", b, r, n, err)
+	}
+	o := handshake.Offer{Key: u.Key, Subprotocols: u.Subprotocols, Extensions: u.Extensions}
+	got, err := handshake.ValidateResponse(r, &o)
+	if err != nil || got.Subprotocol != a.Subprotocol || !sameExtensions(got.Extensions, a.Extensions) {
+		violated("the client reads what the server agreed to", "%q: %+v, %v; want %+v", b, got, err, a)
+	}
+}
+
+// acceptOf returns the Sec-WebSocket-Accept for a key (Section 4.2.2, step 5.4).
+func acceptOf(key string) string {
+	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
+	return base64.StdEncoding.EncodeToString(sum[:])
+}
+
+// sameExtensions compares lists, in which nil and empty are the same.
+func sameExtensions(a, b []handshake.Extension) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		same := a[i].Name == b[i].Name && len(a[i].Params) == len(b[i].Params)
+		for j := 0; same && j < len(a[i].Params); j++ {
+			same = a[i].Params[j] == b[i].Params[j]
+		}
+		if !same {
+			return false
+		}
+	}
+	return true
+}

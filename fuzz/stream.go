@@ -1,0 +1,111 @@
+package fuzz
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/fibersock/fibersock/internal/endpoint"
+)
+
+// Stream takes data for what a peer sends, behind three bytes: the role and the
+// limits of the endpoint, and how the stream is cut. The engine must deliver the
+// messages, Pings, Pongs and the end that a naive receiver does, send the same,
+// and report the same end, whole and in pieces, assembled and piece by piece;
+// byte by byte, each of them with the very byte that decides it. What it
+// allocates must be bounded by what came, not by what was declared.
+func Stream(data []byte) int {
+	p := &program{data}
+	kind, cuts := p.byte(), uint64(p.uint16())
+	stream := p.all()
+	cfg, limits := streamConfig(kind)
+	want := (&naive{server: cfg.Role == endpoint.Server, limits: limits}).run(stream)
+
+	var cause string // why the connection failed
+	for i, way := range ways {
+		cfg.Partial = way.partial
+		got := play(cfg, stream, pieces(way.largest, cuts))
+		how := fmt.Sprintf("%+v, partial %v, pieces of up to %d:\n% x", limits, way.partial, way.largest, stream)
+		got.compare(want, way.largest == 1, how)
+		if i == 0 {
+			cause = got.cause
+		}
+		if got.cause != cause {
+			violated("why a connection failed does not depend on how the bytes come", "%s\nonce %q\nonce %q", how, cause, got.cause)
+		}
+	}
+	return worth(len(want.events) > 0)
+}
+
+// ways are those in which a stream is received.
+var ways = []struct {
+	partial bool
+	largest int // piece, in bytes
+}{
+	{false, math.MaxInt}, {false, 1}, {false, 5}, {false, 60},
+	{true, math.MaxInt}, {true, 1}, {true, 5}, {true, 60},
+}
+
+// pieces returns how large the next piece is, by chance, of so many bytes that
+// are left. A stream whose largest piece is MaxInt comes whole.
+func pieces(largest int, seed uint64) func(left int) int {
+	rng := rand.New(rand.NewPCG(seed, 0))
+	return func(left int) int {
+		if largest == math.MaxInt {
+			return left
+		}
+		return 1 + rng.IntN(min(largest, left))
+	}
+}
+
+// streamConfig returns what the first byte of the input stands for, and the
+// limits as they count.
+func streamConfig(kind byte) (endpoint.Config, limits) {
+	cfg := endpoint.Config{Role: endpoint.Client}
+	if kind&1 != 0 {
+		cfg.Role = endpoint.Server
+	}
+	switch kind >> 1 % 5 {
+	case 0:
+		return cfg, limits{frame: none, message: endpoint.DefaultMessageLimit}
+	case 1:
+		cfg.Limits = endpoint.Limits{Frame: -1, Message: -1}
+		return cfg, limits{frame: none, message: none}
+	case 2:
+		cfg.Limits = endpoint.Limits{Frame: 20, Message: 30}
+		return cfg, limits{frame: 20, message: 30}
+	case 3:
+		cfg.Limits = endpoint.Limits{Frame: 126, Message: -1}
+		return cfg, limits{frame: 126, message: none}
+	default:
+		cfg.Limits = endpoint.Limits{Message: 200}
+		return cfg, limits{frame: none, message: 200}
+	}
+}
+
+// compare holds what the engine made of a stream against what the naive receiver
+// did. exact asks for the place of each event too.
+func (p *player) compare(want transcript, exact bool, how string) {
+	if !sameEvents(p.events, want.events, exact) {
+		violated("the application is told what the peer did, with the byte that decides it", "%s\n got %v\nwant %v", how, p.events, want.events)
+	}
+	if !slices.Equal(p.out, want.out) {
+		violated("the endpoint sends what the RFC obliges it to, and no more", "%s\n got %q\nwant %q", how, p.out, want.out)
+	}
+	if p.end != want.end {
+		violated("the end is reported as it was", "%s\n got %s\nwant %s", how, p.end, want.end)
+	}
+	if limit := allocationAllowance + 8*int64(len(p.stream)) + int64(p.pieces)*allocationPerPiece; p.allocated > limit {
+		violated("nothing is allocated by declared length", "%s\n%d bytes for a stream of %d", how, p.allocated, len(p.stream))
+	}
+	if !bytes.Equal(p.stream, p.given) {
+		violated("the harness leaves its input alone", "%s", how)
+	}
+}
+
+// sameEvents compares what was told, and if exact is set also when.
+func sameEvents(a, b []event, exact bool) bool {
+	return slices.EqualFunc(a, b, func(a, b event) bool { return a.what == b.what && (!exact || a.at == b.at) })
+}

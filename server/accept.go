@@ -33,6 +33,10 @@ type Upgraded struct {
 // is a *handshake.Error, with the HTTP status that the request should be refused
 // with: see handshake.AppendRefusal.
 func (s *Server) Upgrade(r *handshake.Request) (Upgraded, error) {
+	if err := s.full(); err != nil {
+		s.counters.count(func(st *Stats) { st.refused(refusal(err)) })
+		return Upgraded{}, err
+	}
 	up, err := s.upgrade(r, nil)
 	if err != nil {
 		s.counters.count(func(st *Stats) { st.refused(refusal(err)) })

@@ -146,6 +146,14 @@ type Server struct {
 	// and for which too much waits already.
 	SlowPolicy SlowPolicy
 
+	// MaxConns is how many connections there may be at a time, those in the opening
+	// handshake included; MaxConnsPerAddr how many from one address, which for IPv6
+	// is a network of 64 bits, and behind a proxy is the proxy's; MaxHandshakes how
+	// many in the opening handshake. One more is cut, without an answer, and Log is
+	// told of a *CapacityError; Upgrade refuses with 503 what would be more than
+	// MaxConns. Zero means no limit, and so does negative.
+	MaxConns, MaxConnsPerAddr, MaxHandshakes int
+
 	// TLS is the configuration for ListenAndServeTLS. It is cloned; the only
 	// application protocol (ALPN) is http/1.1. Not there with the build tag notls.
 	TLS *TLSConfig
@@ -159,6 +167,7 @@ type Server struct {
 	closing   bool
 	listeners map[net.Listener]struct{}
 	conns     []*Conn       // in no order
+	census    census        // of conns
 	empty     chan struct{} // made by Shutdown; closed when conns is empty
 	house     chan struct{} // closed to end the housekeeper; it works while there are conns
 
@@ -238,9 +247,16 @@ func (s *Server) shuttingDown() bool {
 func (s *Server) newConn(t transport) *Conn {
 	c := &Conn{server: s, transport: t}
 	c.holders.Store(1)
-	s.counters.begun(c)
+	opening := s.counters.begun(c)
 	t.attach(c)
-	s.addConn(c)
+	why := s.addConn(c)
+	if why == nil && s.MaxHandshakes > 0 && opening > int64(s.MaxHandshakes) {
+		why = &CapacityError{Max: s.MaxHandshakes, Option: "MaxHandshakes"}
+	}
+	if why != nil {
+		s.counters.count(func(st *Stats) { st.Full++ })
+		c.cut(why)
+	}
 	return c
 }
 
@@ -267,7 +283,8 @@ func (s *Server) terms(partial bool, background func(func())) *endpoint.Terms {
 	return shared.Load()
 }
 
-func (s *Server) addConn(c *Conn) {
+// addConn adds c, and returns the limit that it breaks.
+func (s *Server) addConn(c *Conn) *CapacityError {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.conns) == 0 {
@@ -276,11 +293,13 @@ func (s *Server) addConn(c *Conn) {
 	c.watch.begin(s.clock.now())
 	c.place = int32(len(s.conns))
 	s.conns = append(s.conns, c)
+	return s.come(c)
 }
 
 func (s *Server) removeConn(c *Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.left(c)
 	last := len(s.conns) - 1
 	s.conns[last].place = c.place
 	s.conns[c.place] = s.conns[last]

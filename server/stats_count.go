@@ -164,13 +164,14 @@ func (n *counters) stats() Stats {
 // What happens to a connection.
 
 // begun counts a connection that is in the opening handshake from now on, and
-// gives it a lane.
-func (n *counters) begun(c *Conn) {
+// gives it a lane. It returns how many are.
+func (n *counters) begun(c *Conn) (opening int64) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.rare.Opening++
 	n.turn++
 	c.lane = n.laneLocked(n.turn)
+	return n.rare.Opening
 }
 
 // opened counts the end of an opening handshake that was accepted.

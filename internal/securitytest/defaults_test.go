@@ -55,14 +55,18 @@ var figures = map[string]figure{
 
 // words are the lines whose default is no figure.
 var words = map[string]string{
-	"payload of one data frame":         "as a message",
-	"origins that may connect":          "the server's own",
-	"hosts that the server goes by":     "any",
-	"time without a message either way": "none",
-	"age of a connection":               "none",
-	"time over which `Shutdown` closes": "at once",
-	"redirects":                         "refused",
-	"compression":                       "not agreed",
+	"payload of one data frame":                               "as a message",
+	"origins that may connect":                                "the server's own",
+	"hosts that the server goes by":                           "any",
+	"time without a message either way":                       "none",
+	"age of a connection":                                     "none",
+	"time over which `Shutdown` closes":                       "at once",
+	"redirects":                                               "refused",
+	"messages, bytes of payload, Pings and Pongs in a second": "none",
+	"connections, those in the opening handshake included":    "none",
+	"connections from one address":                            "none",
+	"connections in the opening handshake":                    "none",
+	"compression":                                             "not agreed",
 }
 
 func TestPageHasTheDefaultsOfTheCode(t *testing.T) {

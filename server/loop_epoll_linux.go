@@ -3,7 +3,6 @@
 package server
 
 import (
-	"net"
 	"os"
 	"runtime"
 	"sync"
@@ -211,44 +210,6 @@ func (p *poller) work(w *workspace, generation uint64) bool {
 		}
 	}
 	return p.claim.CompareAndSwap(claim, makeClaim(generation, claim>>indexBits+1, idleIndex))
-}
-
-// serve accepts from ln until it is closed. An error that may pass, such as too many open files, is reported and waited
-// out.
-func (l *epollLoop) serve(ln *net.TCPListener, open func(transport) *Conn, report func(error)) error {
-	if _, err := l.enter(); err != nil { // the pollers stay as long as there is a listener
-		return err
-	}
-	defer l.leave()
-	return acceptAll(ln, report, func(nc net.Conn) {
-		fd, addrs, err := takeOver(nc.(*net.TCPConn))
-		if err == nil {
-			if err = l.add(fd, addrs, open, nil, nil); err != nil {
-				syscall.Close(fd)
-			}
-		}
-		if err != nil {
-			report(err)
-		}
-		nc.Close()
-	})
-}
-
-// run serves nc until it has ended. first is done before anything is read; it returns what has been read, and whether the
-// connection goes on. The error is that nc cannot be served, and nothing has happened to it.
-func (l *epollLoop) run(nc *net.TCPConn, open func(transport) *Conn, first func(*Conn) (rest []byte, more bool)) error {
-	fd, addrs, err := takeOver(nc)
-	if err != nil {
-		return err
-	}
-	ended := make(chan struct{})
-	if err := l.add(fd, addrs, open, first, ended); err != nil {
-		syscall.Close(fd)
-		return err
-	}
-	nc.Close()
-	<-ended
-	return nil
 }
 
 // The watchdog looks at all pollers about every millisecond, as long as one of them is at work.

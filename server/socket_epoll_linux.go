@@ -73,24 +73,20 @@ const (
 // maxDrained bounds, in bytes, what is read and thrown away at a connection's end.
 const maxDrained = 1 << 20
 
-// add serves the connection fd. first, if it is not nil, is done before anything is read; it returns what has been read, and
-// whether the connection goes on. The error is that fd cannot be served; it is the caller's then.
-func (l *epollLoop) add(fd int, addrs addrPair, open func(transport) *Conn, first func(*Conn) (rest []byte, more bool), ended chan struct{}) error {
+// add serves the connection fd. start, if it is not nil, is received before anything is read. The error is that fd cannot be
+// served; it is the caller's then.
+func (l *epollLoop) add(fd int, addrs addrPair, open func(transport) *Conn, start []byte, ended chan struct{}) error {
 	p, err := l.enter()
 	if err != nil {
 		return err
 	}
 	s := &epollSocket{poller: p, fd: int32(fd), addrs: addrs, ended: ended}
+	if start != nil { // as if the program had not been ready for it, and now were
+		s.rest, s.quiet, s.flushing = start, quietProgram, true
+	}
 	s.state.Store(running)
 	s.conn = open(s)
 	s.conn.lane = p.lane
-	if first != nil {
-		if rest, more := first(s.conn); !more {
-			s.drain()
-		} else if len(rest) > 0 {
-			s.pause(rest)
-		}
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	l.sockets.put(s.fd, s)

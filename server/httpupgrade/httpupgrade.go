@@ -46,7 +46,7 @@ func Handler(s *server.Server) http.Handler {
 			return
 		}
 		up.Buffered = buffered
-		go s.Run(nc, up)
+		s.Adopt(nc, up)
 	})
 }
 

@@ -180,7 +180,7 @@ func (s *epollSocket) work(w *workspace) {
 	if !s.tellDrained(w) {
 		return
 	}
-	b := s.takeRest()
+	b, all := s.takeRest(), false
 	if b == nil {
 		n, err := sysRead(s.fd, w.input)
 		switch {
@@ -193,7 +193,7 @@ func (s *epollSocket) work(w *workspace) {
 			s.finish(io.EOF)
 			return
 		}
-		b = w.input[:n]
+		b, all = w.input[:n], n < len(w.input)
 	}
 	if s.saidAll() {
 		if s.drained += int32(len(b)); s.drained > maxDrained {
@@ -203,6 +203,9 @@ func (s *epollSocket) work(w *workspace) {
 	}
 	s.corkBy(w)
 	rest, more := s.conn.receive(b)
+	if all && !more && len(rest) == 0 && s.conn.parted() && s.part() {
+		return
+	}
 	s.worked()
 	switch {
 	case !more:
@@ -248,6 +251,20 @@ func (s *epollSocket) worked() {
 		s.hush(quietBacklog, 0)
 	}
 	s.sayAll()
+}
+
+// part ends the connection at once, if our Close has been taken: both sides have said their last, nothing has come after the
+// client's Close, and nothing may come any more (RFC 6455, Section 5.5.1). It reports whether the connection has ended. The
+// caller runs the socket.
+func (s *epollSocket) part() bool {
+	s.mu.Lock()
+	s.uncorked()
+	done := s.backlog == nil && s.failed == nil
+	s.mu.Unlock()
+	if done {
+		s.finish(nil)
+	}
+	return done
 }
 
 // finish ends the connection: the descriptor is closed, and the Conn is told why. The caller runs the socket.
@@ -587,7 +604,9 @@ func (s *epollSocket) Finish(wait time.Duration) {
 		return
 	}
 	s.ending = lastWords
-	s.bound(wait)
+	if !s.working { // else it is bounded when the handlers have returned
+		s.bound(wait)
+	}
 	s.sayAll()
 }
 

@@ -85,8 +85,7 @@ func (l *epollLoop) add(fd int, addrs addrPair, open func(transport) *Conn, star
 		s.rest, s.quiet, s.flushing = start, quietProgram, true
 	}
 	s.state.Store(running)
-	s.conn = open(s)
-	s.conn.lane = p.lane
+	open(s)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	l.sockets.put(s.fd, s)
@@ -94,6 +93,8 @@ func (l *epollLoop) add(fd int, addrs addrPair, open func(transport) *Conn, star
 	s.arm()
 	return nil
 }
+
+func (s *epollSocket) attach(c *Conn) { s.conn, c.lane = c, s.poller.lane }
 
 // arm tells epoll what is waited for. The caller holds mu.
 func (s *epollSocket) arm() {
@@ -210,7 +211,7 @@ func (s *epollSocket) work(w *workspace) {
 	switch {
 	case !more:
 		s.drain()
-	case !s.conn.takesMore():
+	case len(rest) > 0 || !s.conn.takesMore():
 		s.pause(rest)
 	}
 }
@@ -436,11 +437,19 @@ func (s *epollSocket) put(a, b, c []byte) {
 			return
 		}
 	}
+	before := s.backlog.size()
 	for _, p := range [...][]byte{a, b} {
 		s.enqueue(p[min(n, len(p)):])
 		n = max(n-len(p), 0)
 	}
-	s.keep(c[min(n, len(c)):])
+	c = c[min(n, len(c)):]
+	if s.working {
+		s.answers += s.backlog.size() - before
+		if !s.blocks { // else who answers waits
+			s.answers += len(c)
+		}
+	}
+	s.keep(c)
 }
 
 // keep adds p to the backlog, when there is room for it if it is not a control frame. The caller holds mu.
@@ -465,9 +474,6 @@ func (s *epollSocket) enqueue(p []byte) {
 	first := s.backlog == nil
 	s.backlog = s.backlog.add(p)
 	s.recount(len(p))
-	if s.working {
-		s.answers += len(p)
-	}
 	if first {
 		s.flushing = true
 		if s.armed {

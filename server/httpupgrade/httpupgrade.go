@@ -32,8 +32,8 @@ import (
 	"github.com/fibersock/fibersock/server"
 )
 
-// Handler returns an http.Handler that calls Upgrade for each request, without a
-// value.
+// Handler returns an http.Handler that makes a connection of s of each request, as
+// Upgrade does, without a value.
 func Handler(s *server.Server) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_ = Upgrade(s, w, r, nil) // the client has been told, and Log

@@ -25,7 +25,7 @@ import (
 // A leader that was replaced touches nothing of its poller any more. A descriptor is closed by who runs its connection, under the socket's lock.
 type epollLoop struct {
 	writeTimeout time.Duration
-	maxDisplaced int // 0: the default
+	maxDisplaced int // negative: no limit
 	counters     *counters
 	sockets      socketTable
 
@@ -226,8 +226,6 @@ const (
 	watchPeriod = time.Millisecond
 	// quietLooks is after how many looks at nothing the watchdog goes to sleep.
 	quietLooks = 20
-	// maxDisplaced bounds the handlers that may run beside the leaders. Past it, what is ready waits until one of them returns.
-	maxDisplaced = 10_000
 )
 
 func newWatchdog() *watchdog {
@@ -303,7 +301,7 @@ func (d *watchdog) anyBusy() bool {
 // replace gives p a new leader, if it is still at the claim. The old one's handler runs on.
 func (p *poller) replace(claim uint64) {
 	counters := p.loop.counters
-	if counters.displaced.Load() >= int64(orDefault(p.loop.maxDisplaced, maxDisplaced)) {
+	if most := int64(p.loop.maxDisplaced); most >= 0 && counters.displaced.Load() >= most {
 		if p.crowded != claim {
 			p.crowded = claim
 			counters.count(func(st *Stats) { st.Crowded++ })

@@ -29,6 +29,7 @@ func (s *Server) epoll() *epollLoop {
 	if s.loops.epoll == nil {
 		s.loops.epoll = &epollLoop{
 			writeTimeout: orDefault(s.WriteTimeout, DefaultWriteTimeout),
+			maxDisplaced: orDefault(s.MaxDisplaced, DefaultMaxDisplaced),
 			counters:     &s.counters,
 		}
 	}

@@ -29,6 +29,7 @@ const (
 	DefaultAssemblyTimeout  = 30 * time.Second
 	DefaultMaxBacklog       = 1 << 20                      // bytes
 	DefaultMaxTotalBacklog  = 256 << 20                    // bytes
+	DefaultMaxDisplaced     = 10_000                       // handlers
 	DefaultMessageLimit     = endpoint.DefaultMessageLimit // bytes
 )
 
@@ -139,6 +140,14 @@ type Server struct {
 	// SlowPolicy is what becomes of what is sent to a client that does not read,
 	// and for which too much waits already.
 	SlowPolicy SlowPolicy
+
+	// MaxDisplaced is how many handlers may block at the same time without others
+	// waiting for them: each of those keeps a goroutine and about 140 KiB. Past it,
+	// what comes from clients is read only when one of them has returned, and Stats
+	// counts that as Crowded. Zero means the default, negative means no limit. It
+	// does not bound Handler.Serve, nor connections that have a goroutine of their
+	// own anyway: see the package documentation.
+	MaxDisplaced int
 
 	// TLS is the configuration for ListenAndServeTLS. It is cloned; the only
 	// application protocol (ALPN) is http/1.1. Not there with the build tag notls.

@@ -82,7 +82,8 @@ type doorkeeper struct {
 	report func(error)
 	local  netip.AddrPort // of the listener
 
-	direct  manner
+	manner  manner
+	values  [len(options)]int // of options, once there was a connection
 	waiting [16]visitor
 }
 
@@ -92,13 +93,13 @@ type visitor struct {
 	remote syscall.Sockaddr
 }
 
-// manner is whether connections can be accepted directly.
+// manner is how connections can be accepted.
 type manner uint8
 
 const (
-	unknown    manner = iota // as long as there was none
-	direct                   // yes: they are as package net would have made them
-	indirectly               // no
+	byNet    manner = iota // by package net
+	fitted                 // directly; but they may be older than the options of the listener, and have to be given them
+	directly               // directly: they are as package net would have made them
 )
 
 // admit serves nc, and what else waits.
@@ -107,13 +108,13 @@ func (d *doorkeeper) admit(nc net.Conn) {
 	if err != nil {
 		d.report(err)
 	} else {
-		if d.direct == unknown {
+		if d.manner == byNet {
 			d.learn(fd)
 		}
 		d.serve(fd, addrs)
 	}
 	nc.Close()
-	for d.direct == direct && d.admitSome() {
+	for d.manner != byNet && d.admitSome() {
 	}
 }
 
@@ -135,30 +136,41 @@ var options = [...]struct{ level, option int }{
 	{syscall.IPPROTO_TCP, syscall.TCP_KEEPCNT},
 }
 
-// learn sets the options of the listener to those of a connection that package net has accepted.
+// learn sets the options of the listener to those of a connection that package net has accepted. If that is not possible, as
+// with options that Multipath TCP does not know, it stays as it is.
 func (d *doorkeeper) learn(fd int) {
-	d.direct = direct
-	err := d.raw.Control(func(listener uintptr) {
-		for _, o := range options {
-			value, err := syscall.GetsockoptInt(fd, o.level, o.option)
-			if err != nil || syscall.SetsockoptInt(int(listener), o.level, o.option, value) != nil {
-				d.direct = indirectly
-			}
+	for i, o := range options {
+		value, err := syscall.GetsockoptInt(fd, o.level, o.option)
+		if err != nil {
+			return
 		}
-	})
-	if err != nil {
-		d.direct = indirectly
+		d.values[i] = value
 	}
+	err := net.ErrClosed
+	if d.raw.Control(func(listener uintptr) { err = d.fit(int(listener)) }) == nil && err == nil {
+		d.manner = fitted
+	}
+}
+
+// fit gives a socket the options.
+func (d *doorkeeper) fit(fd int) error {
+	for i, o := range options {
+		if err := syscall.SetsockoptInt(fd, o.level, o.option, d.values[i]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // admitSome serves some of the connections that wait, and reports whether there may be more. If one cannot be accepted, Accept
 // will say why.
 func (d *doorkeeper) admitSome() (more bool) {
-	n := 0
+	n, none := 0, false
 	err := d.raw.Control(func(listener uintptr) {
 		for n < len(d.waiting) {
 			fd, remote, err := syscall.Accept4(int(listener), syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC)
 			if err != nil {
+				none = err == syscall.EAGAIN
 				return
 			}
 			d.waiting[n] = visitor{fd, remote}
@@ -166,7 +178,13 @@ func (d *doorkeeper) admitSome() (more bool) {
 		}
 	})
 	for _, v := range d.waiting[:n] {
+		if d.manner == fitted {
+			_ = d.fit(v.fd) // if it does not work, the client has gone
+		}
 		d.serve(v.fd, newAddrPair(d.localOf(v.fd), addrPortOf(v.remote)))
+	}
+	if none {
+		d.manner = directly // all that come from now on have the options
 	}
 	return err == nil && n == len(d.waiting)
 }

@@ -204,7 +204,7 @@ func (s *epollSocket) work(w *workspace) {
 	}
 	s.corkBy(w)
 	rest, more := s.conn.receive(b)
-	if all && !more && len(rest) == 0 && s.conn.parted() && s.part() {
+	if !more && len(rest) == 0 && s.conn.parted() && (all || s.nothingWaits(w)) && s.part() {
 		return
 	}
 	s.worked()
@@ -252,6 +252,12 @@ func (s *epollSocket) worked() {
 		s.hush(quietBacklog, 0)
 	}
 	s.sayAll()
+}
+
+// nothingWaits reports whether there is nothing to be read. If there is, it is thrown away: the connection is at its end.
+func (s *epollSocket) nothingWaits(w *workspace) bool {
+	_, err := sysRead(s.fd, w.input)
+	return err == syscall.EAGAIN
 }
 
 // part ends the connection at once, if our Close has been taken: both sides have said their last, nothing has come after the

@@ -13,8 +13,11 @@ import (
 //
 //	takeOver    of a net.TCPConn a duplicate is taken, and the original closed: Go's poller, buffers and goroutines are
 //	            rid of it. That is how Run and Adopt do it.
-//	doorkeeper  of the connections that wait to be accepted, the first is taken over, and the rest accepted directly:
-//	            a third of what such a connection costs otherwise is being set up, and taken over.
+//	doorkeeper  of the connections that wait to be accepted, the first is taken over, and the rest accepted directly: to
+//	            be set up by package net, and taken over, is ten of the twenty system calls of a short connection.
+//
+// One goroutine accepts for all pollers. That each of them accepts by itself, told by EPOLLEXCLUSIVE, was measured: it costs the
+// same, and nobody would notice that the program closes the listener.
 
 // run serves nc. start, if it is not nil, is received before anything is read; ended, if it is not nil, is closed at the end.
 // The error is that nc cannot be served, and nothing has happened to it.

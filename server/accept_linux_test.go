@@ -112,7 +112,10 @@ func TestOptionsOfConnectionsThatWaitTogether(t *testing.T) {
 			for _, o := range options {
 				values := map[int]int{}
 				for _, c := range conns {
-					value, err := syscall.GetsockoptInt(int(c.transport.(*epollSocket).fd), o.level, o.option)
+					socket := c.transport.(*epollSocket)
+					socket.mu.Lock()
+					value, err := syscall.GetsockoptInt(int(socket.fd), o.level, o.option)
+					socket.mu.Unlock()
 					if err != nil {
 						t.Fatal(err)
 					}

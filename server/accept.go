@@ -24,13 +24,17 @@ type Upgraded struct {
 	Response []byte
 
 	// Buffered is what has been read from the connection after the request: the
-	// beginning of the client's frames. Run changes it.
+	// beginning of the client's frames. It is the server's from then on.
 	Buffered []byte
+
+	// Value is what Conn.Value returns at first: what whoever has made the opening
+	// handshake knows about the client.
+	Value any
 }
 
 // Upgrade decides on an opening handshake request that somebody else has read
-// (RFC 6455, Section 4.2). It returns what Run needs, but for Buffered. The error
-// is a *handshake.Error, with the HTTP status that the request should be refused
+// (RFC 6455, Section 4.2). It returns what Run and Adopt need, but for Buffered and
+// Value. The error is a *handshake.Error, with the HTTP status that the request should be refused
 // with: see handshake.AppendRefusal.
 func (s *Server) Upgrade(r *handshake.Request) (Upgraded, error) {
 	if err := s.full(); err != nil {
@@ -133,7 +137,17 @@ func (s *Server) handler(path string) *Handler {
 // may write to nc or read from it, and Run closes it. After Shutdown the client
 // gets a Close with 1001 at once.
 func (s *Server) Run(nc net.Conn, up Upgraded) error {
-	c := s.run(nc, func(c *Conn) (rest []byte, more bool) { return up.Buffered, c.adopt(up) })
+	var c *Conn
+	open := func(t transport) *Conn {
+		c = s.upgraded(t, &up)
+		return c
+	}
+	ended := make(chan struct{})
+	if s.runElsewhere(nc, open, up.start(), ended) {
+		<-ended
+	} else {
+		s.goroutines().begin(nc, open).serve(up.start())
+	}
 	var closed *CloseError
 	if err := c.Err(); !errors.As(err, &closed) {
 		return err
@@ -141,11 +155,36 @@ func (s *Server) Run(nc net.Conn, up Upgraded) error {
 	return nil
 }
 
-// adopt opens a connection whose opening handshake somebody else has made.
-func (c *Conn) adopt(up Upgraded) (more bool) {
-	c.watch.enter(c.server.clock.now())
-	defer func() { c.watch.leave(c.server.clock.now()) }()
-	return c.open(up)
+// Adopt is Run for a caller that has other things to do: it returns at once, with
+// the connection in the server's hands, and the 101, if there is one to be sent,
+// still on its way. All handlers are called by others than the caller. How the
+// connection ends, its Handler is told; if that is before it is open, Log.
+//
+// A TCP connection costs no goroutine then, where the server has a loop for many
+// of them (see Server): what is not needed any more of nc, buffers included, is
+// given up. Any other net.Conn, such as one with TLS, gets a goroutine of its own.
+func (s *Server) Adopt(nc net.Conn, up Upgraded) {
+	open := func(t transport) *Conn { return s.upgraded(t, &up) }
+	if !s.runElsewhere(nc, open, up.start(), nil) {
+		go s.goroutines().begin(nc, open).serve(up.start())
+	}
+}
+
+// upgraded returns a connection whose opening handshake somebody else has made. It
+// opens when it receives for the first time, and up is the server's until then.
+func (s *Server) upgraded(t transport, up *Upgraded) *Conn {
+	c := s.newConn(t)
+	c.reserve().upgraded = up
+	return c
+}
+
+// start returns what is to be received before anything is read. It is never nil:
+// even if it is empty, receiving it opens the connection.
+func (up *Upgraded) start() []byte {
+	if up.Buffered == nil {
+		return []byte{}
+	}
+	return up.Buffered
 }
 
 // handshake takes the next bytes of the opening handshake. It returns the bytes
@@ -153,6 +192,10 @@ func (c *Conn) adopt(up Upgraded) (more bool) {
 func (c *Conn) handshake(b []byte) (rest []byte, more bool) {
 	var parser handshake.RequestParser // most requests come whole
 	if more := c.more.Load(); more != nil {
+		if up := more.upgraded; up != nil { // by somebody else
+			more.upgraded = nil
+			return b, c.open(*up)
+		}
 		parser = *more.opening
 	}
 	r, n, err := parser.Parse(b)
@@ -210,6 +253,9 @@ func (c *Conn) open(up Upgraded) (more bool) {
 	if up.Request != nil || up.Subprotocol != "" {
 		more := c.reserve()
 		more.request, more.subprotocol = up.Request, up.Subprotocol
+	}
+	if up.Value != nil {
+		c.SetValue(up.Value)
 	}
 	c.handler = c.server.handler(c.Path())
 	if c.handler == nil {

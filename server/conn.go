@@ -43,7 +43,8 @@ type Conn struct {
 // reserve is what most connections do not need, so that those have no room for it.
 type reserve struct {
 	opening     *handshake.RequestParser // nil unless the request came in parts and is not complete
-	request     *handshake.Request       // that Run was told
+	upgraded    *Upgraded                // what Run or Adopt was given, until the connection is open
+	request     *handshake.Request       // that Run or Adopt was told
 	subprotocol string
 	outbox      atomic.Pointer[outbox] // nil until a message cannot be sent at once
 	fragments   fragments
@@ -227,12 +228,13 @@ func (c *Conn) Value() any {
 // SetValue keeps v with the connection, for the program's own use.
 func (c *Conn) SetValue(v any) { c.value.Store(&v) }
 
-// Request returns the client's handshake request, nil if Run was not given one.
+// Request returns the client's handshake request, nil if Run or Adopt was not given
+// one.
 //
 // Of a request that the server has read itself, the connection keeps the text of
 // the head, as it came, and nothing else, for as long as it lasts: the request is
-// made of that anew with each call, and is the caller's own. What Run was given is
-// kept as it is, and not to be changed.
+// made of that anew with each call, and is the caller's own. What Run or Adopt was
+// given is kept as it is, and not to be changed.
 func (c *Conn) Request() *handshake.Request {
 	if c.head != "" {
 		var parser handshake.RequestParser

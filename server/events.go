@@ -52,7 +52,7 @@ func (c *Conn) receive(b []byte) (rest []byte, more bool) {
 		case endpoint.Closing, endpoint.Failed:
 			c.count(&received)
 			c.finish()
-			return nil, false
+			return b, false
 		}
 	}
 	return nil, true
@@ -149,6 +149,12 @@ func (c *Conn) protect(f func()) {
 		}
 	}()
 	f()
+}
+
+// parted reports whether both sides have sent their Close.
+func (c *Conn) parted() bool {
+	code := c.CloseCode()
+	return code != 0 && code != wire.AbnormalClosure
 }
 
 // lost is the loop's last call: the socket has ended, by err if that was not

@@ -3,7 +3,6 @@
 package server
 
 import (
-	"net"
 	"os"
 	"runtime"
 	"sync"
@@ -26,7 +25,7 @@ import (
 // A leader that was replaced touches nothing of its poller any more. A descriptor is closed by who runs its connection, under the socket's lock.
 type epollLoop struct {
 	writeTimeout time.Duration
-	maxDisplaced int // 0: the default
+	maxDisplaced int // negative: no limit
 	counters     *counters
 	sockets      socketTable
 
@@ -213,44 +212,6 @@ func (p *poller) work(w *workspace, generation uint64) bool {
 	return p.claim.CompareAndSwap(claim, makeClaim(generation, claim>>indexBits+1, idleIndex))
 }
 
-// serve accepts from ln until it is closed. An error that may pass, such as too many open files, is reported and waited
-// out.
-func (l *epollLoop) serve(ln *net.TCPListener, open func(transport) *Conn, report func(error)) error {
-	if _, err := l.enter(); err != nil { // the pollers stay as long as there is a listener
-		return err
-	}
-	defer l.leave()
-	return acceptAll(ln, report, func(nc net.Conn) {
-		fd, addrs, err := takeOver(nc.(*net.TCPConn))
-		if err == nil {
-			if err = l.add(fd, addrs, open, nil, nil); err != nil {
-				syscall.Close(fd)
-			}
-		}
-		if err != nil {
-			report(err)
-		}
-		nc.Close()
-	})
-}
-
-// run serves nc until it has ended. first is done before anything is read; it returns what has been read, and whether the
-// connection goes on. The error is that nc cannot be served, and nothing has happened to it.
-func (l *epollLoop) run(nc *net.TCPConn, open func(transport) *Conn, first func(*Conn) (rest []byte, more bool)) error {
-	fd, addrs, err := takeOver(nc)
-	if err != nil {
-		return err
-	}
-	ended := make(chan struct{})
-	if err := l.add(fd, addrs, open, first, ended); err != nil {
-		syscall.Close(fd)
-		return err
-	}
-	nc.Close()
-	<-ended
-	return nil
-}
-
 // The watchdog looks at all pollers about every millisecond, as long as one of them is at work.
 type watchdog struct {
 	pollers []*poller
@@ -265,8 +226,6 @@ const (
 	watchPeriod = time.Millisecond
 	// quietLooks is after how many looks at nothing the watchdog goes to sleep.
 	quietLooks = 20
-	// maxDisplaced bounds the handlers that may run beside the leaders. Past it, what is ready waits until one of them returns.
-	maxDisplaced = 10_000
 )
 
 func newWatchdog() *watchdog {
@@ -342,7 +301,7 @@ func (d *watchdog) anyBusy() bool {
 // replace gives p a new leader, if it is still at the claim. The old one's handler runs on.
 func (p *poller) replace(claim uint64) {
 	counters := p.loop.counters
-	if counters.displaced.Load() >= int64(orDefault(p.loop.maxDisplaced, maxDisplaced)) {
+	if most := int64(p.loop.maxDisplaced); most >= 0 && counters.displaced.Load() >= most {
 		if p.crowded != claim {
 			p.crowded = claim
 			counters.count(func(st *Stats) { st.Crowded++ })

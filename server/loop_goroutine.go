@@ -165,7 +165,7 @@ const readBufferSize = 4 << 10
 
 // serve serves what connects to ln, until that is closed.
 func (l *goroutineLoop) serve(ln net.Listener, open func(transport) *Conn, report func(error)) error {
-	return acceptAll(ln, report, func(nc net.Conn) { go l.serveOne(nc, open, nil) })
+	return acceptAll(ln, report, func(nc net.Conn) { go l.begin(nc, open).serve(nil) })
 }
 
 // acceptAll calls serve for what connects to ln, until that is closed. An error
@@ -197,23 +197,23 @@ func passing(err error) bool {
 	return errors.As(err, &temporary) && temporary.Temporary()
 }
 
-// serveOne serves one connection until it has ended. first, if it is not nil, is
-// done before anything is read; it returns what has been read, and whether the
-// connection goes on.
-func (l *goroutineLoop) serveOne(nc net.Conn, open func(transport) *Conn, first func(*Conn) (rest []byte, more bool)) {
+// begin makes nc a connection, which is to be served.
+func (l *goroutineLoop) begin(nc net.Conn, open func(transport) *Conn) *goroutineTransport {
 	t := l.transport(nc)
 	open(t)
-	more := true
-	if first != nil {
-		var rest []byte
-		if rest, more = t.begin(first); more {
-			more = t.receiveAll(rest)
-		}
-	}
+	return t
+}
+
+// serve serves the connection until it has ended. start, if it is not nil, has been
+// read already, and is received even if it is empty.
+func (t *goroutineTransport) serve(start []byte) {
+	more := start == nil || t.receiveAll(start)
 	buf := make([]byte, readBufferSize)
 	for more {
 		n, err := t.Read(buf)
-		more = t.receiveAll(buf[:n])
+		if n > 0 {
+			more = t.receiveAll(buf[:n])
+		}
 		if err != nil && more {
 			t.lost(err)
 			t.Close()
@@ -224,20 +224,16 @@ func (l *goroutineLoop) serveOne(nc net.Conn, open func(transport) *Conn, first 
 	t.lost(nil)
 }
 
-// begin does what is to be done before anything is read.
-func (t *goroutineTransport) begin(first func(*Conn) (rest []byte, more bool)) (rest []byte, more bool) {
-	t.turn.Lock()
-	defer t.turn.Unlock()
-	return first(t.conn)
-}
-
 // receiveAll has all of b received, and waits until the program takes more and the
 // client the answers.
 func (t *goroutineTransport) receiveAll(b []byte) (more bool) {
-	for more = true; len(b) > 0 && more; {
+	for more = true; more; {
 		b, more = t.receive(b)
 		if more && t.conn.fiber != nil {
 			t.conn.fiber.awaitRoom()
+		}
+		if len(b) == 0 {
+			break
 		}
 	}
 	if more {

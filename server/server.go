@@ -29,6 +29,7 @@ const (
 	DefaultAssemblyTimeout  = 30 * time.Second
 	DefaultMaxBacklog       = 1 << 20                      // bytes
 	DefaultMaxTotalBacklog  = 256 << 20                    // bytes
+	DefaultMaxDisplaced     = 10_000                       // handlers
 	DefaultMessageLimit     = endpoint.DefaultMessageLimit // bytes
 )
 
@@ -153,6 +154,14 @@ type Server struct {
 	// told of a *CapacityError; Upgrade refuses with 503 what would be more than
 	// MaxConns. Zero means no limit, and so does negative.
 	MaxConns, MaxConnsPerAddr, MaxHandshakes int
+
+	// MaxDisplaced is how many handlers may block at the same time without others
+	// waiting for them: each of those keeps a goroutine and about 140 KiB. Past it,
+	// what comes from clients is read only when one of them has returned, and Stats
+	// counts that as Crowded. Zero means the default, negative means no limit. It
+	// does not bound Handler.Serve, nor connections that have a goroutine of their
+	// own anyway: see the package documentation.
+	MaxDisplaced int
 
 	// TLS is the configuration for ListenAndServeTLS. It is cloned; the only
 	// application protocol (ALPN) is http/1.1. Not there with the build tag notls.

@@ -73,23 +73,19 @@ const (
 // maxDrained bounds, in bytes, what is read and thrown away at a connection's end.
 const maxDrained = 1 << 20
 
-// add serves the connection fd. first, if it is not nil, is done before anything is read; it returns what has been read, and
-// whether the connection goes on. The error is that fd cannot be served; it is the caller's then.
-func (l *epollLoop) add(fd int, addrs addrPair, open func(transport) *Conn, first func(*Conn) (rest []byte, more bool), ended chan struct{}) error {
+// add serves the connection fd. start, if it is not nil, is received before anything is read. The error is that fd cannot be
+// served; it is the caller's then.
+func (l *epollLoop) add(fd int, addrs addrPair, open func(transport) *Conn, start []byte, ended chan struct{}) error {
 	p, err := l.enter()
 	if err != nil {
 		return err
 	}
 	s := &epollSocket{poller: p, fd: int32(fd), addrs: addrs, ended: ended}
+	if start != nil { // as if the program had not been ready for it, and now were
+		s.rest, s.quiet, s.flushing = start, quietProgram, true
+	}
 	s.state.Store(running)
 	open(s)
-	if first != nil {
-		if rest, more := first(s.conn); !more {
-			s.drain()
-		} else if len(rest) > 0 {
-			s.pause(rest)
-		}
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	l.sockets.put(s.fd, s)
@@ -185,7 +181,7 @@ func (s *epollSocket) work(w *workspace) {
 	if !s.tellDrained(w) {
 		return
 	}
-	b := s.takeRest()
+	b, all := s.takeRest(), false
 	if b == nil {
 		n, err := sysRead(s.fd, w.input)
 		switch {
@@ -198,7 +194,7 @@ func (s *epollSocket) work(w *workspace) {
 			s.finish(io.EOF)
 			return
 		}
-		b = w.input[:n]
+		b, all = w.input[:n], n < len(w.input)
 	}
 	if s.saidAll() {
 		if s.drained += int32(len(b)); s.drained > maxDrained {
@@ -208,6 +204,9 @@ func (s *epollSocket) work(w *workspace) {
 	}
 	s.corkBy(w)
 	rest, more := s.conn.receive(b)
+	if !more && len(rest) == 0 && s.conn.parted() && (all || s.nothingWaits(w)) && s.part() {
+		return
+	}
 	s.worked()
 	switch {
 	case !more:
@@ -253,6 +252,26 @@ func (s *epollSocket) worked() {
 		s.hush(quietBacklog, 0)
 	}
 	s.sayAll()
+}
+
+// nothingWaits reports whether there is nothing to be read. If there is, it is thrown away: the connection is at its end.
+func (s *epollSocket) nothingWaits(w *workspace) bool {
+	_, err := sysRead(s.fd, w.input)
+	return err == syscall.EAGAIN
+}
+
+// part ends the connection at once, if our Close has been taken: both sides have said their last, nothing has come after the
+// client's Close, and nothing may come any more (RFC 6455, Section 5.5.1). It reports whether the connection has ended. The
+// caller runs the socket.
+func (s *epollSocket) part() bool {
+	s.mu.Lock()
+	s.uncorked()
+	done := s.backlog == nil && s.failed == nil
+	s.mu.Unlock()
+	if done {
+		s.finish(nil)
+	}
+	return done
 }
 
 // finish ends the connection: the descriptor is closed, and the Conn is told why. The caller runs the socket.
@@ -597,7 +616,9 @@ func (s *epollSocket) Finish(wait time.Duration) {
 		return
 	}
 	s.ending = lastWords
-	s.bound(wait)
+	if !s.working { // else it is bounded when the handlers have returned
+		s.bound(wait)
+	}
 	s.sayAll()
 }
 

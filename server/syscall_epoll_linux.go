@@ -3,7 +3,6 @@
 package server
 
 import (
-	"net"
 	"net/netip"
 	"slices"
 	"syscall"
@@ -118,29 +117,4 @@ func (a *addrPair) at(i int) netip.AddrPort {
 		return a.other[i]
 	}
 	return netip.AddrPortFrom(netip.AddrFrom4(a.v4[i].addr), a.v4[i].port)
-}
-
-// takeOver returns another descriptor for tcp's connection, which the caller closes then.
-func takeOver(tcp *net.TCPConn) (fd int, addrs addrPair, err error) {
-	raw, err := tcp.SyscallConn()
-	if err != nil {
-		return -1, addrs, err
-	}
-	dup := -1
-	controlErr := raw.Control(func(fd uintptr) {
-		const fDupfdCloexec = 1030
-		n, _, errno := syscall.Syscall(syscall.SYS_FCNTL, fd, fDupfdCloexec, 0)
-		if errno != 0 {
-			err = errno
-			return
-		}
-		dup = int(n)
-	})
-	if controlErr != nil {
-		err = controlErr
-	}
-	if err != nil {
-		return -1, addrs, err
-	}
-	return dup, newAddrPair(tcp.LocalAddr().(*net.TCPAddr).AddrPort(), tcp.RemoteAddr().(*net.TCPAddr).AddrPort()), nil
 }

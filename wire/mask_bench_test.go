@@ -39,19 +39,16 @@ type contender struct {
 	run  func(n int) // n times
 }
 
-// compare lets the contenders take turns, in rounds of some 50 microseconds,
-// and prints the median time of the last one and how many times as fast as each
-// of the others it is. That is a median too, over the rounds: what makes the
-// machine slow for longer than a round slows both sides of a ratio. It returns
-// the median time, in nanoseconds.
+// compare lets the contenders take turns and prints the median time of the last
+// one and how many times as fast as each of the others it is. That is a median
+// too, over the rounds, so that a machine which is slow for longer than a round
+// slows both sides of a ratio. It returns the median time, in nanoseconds.
 func compare(b *testing.B, contenders ...contender) float64 {
-	turn := turnOf(contenders)
+	turns := turnsOf(contenders)
 	times := make([][]float64, len(contenders))
 	for b.Loop() {
 		for i, c := range contenders {
-			start := time.Now()
-			c.run(turn)
-			times[i] = append(times[i], float64(time.Since(start))/float64(turn))
+			times[i] = append(times[i], c.time(turns[i]))
 		}
 	}
 	last := len(contenders) - 1
@@ -66,18 +63,36 @@ func compare(b *testing.B, contenders ...contender) float64 {
 	return ours
 }
 
-// turnOf returns how often each of the contenders runs in a turn. It is more
-// than once, so that a turn finds the caches as it has left them itself.
-func turnOf(contenders []contender) int {
-	for turn := 4; ; turn *= 2 {
-		start := time.Now()
-		for _, c := range contenders {
-			c.run(turn)
+// turnsOf returns how often each of the contenders runs in its turn. All turns
+// take the same time, so that all are interrupted as often as each other, and
+// hold a few runs, so that most find the caches as their likes have left them.
+func turnsOf(contenders []contender) []int {
+	const runs, least = 4, 15e3
+	once := make([]float64, len(contenders))
+	turn := 0.0
+	for i, c := range contenders {
+		n := runs
+		for {
+			once[i] = min(c.time(n), c.time(n), c.time(n))
+			if once[i]*float64(n) >= least {
+				break
+			}
+			n *= 2
 		}
-		if time.Since(start) >= 50*time.Microsecond {
-			return turn
-		}
+		turn = max(turn, least, runs*once[i])
 	}
+	turns := make([]int, len(contenders))
+	for i := range turns {
+		turns[i] = int(turn / once[i])
+	}
+	return turns
+}
+
+// time returns how long one of n runs takes, in nanoseconds.
+func (c contender) time(n int) float64 {
+	start := time.Now()
+	c.run(n)
+	return float64(time.Since(start)) / float64(n)
 }
 
 func median(values []float64) float64 {

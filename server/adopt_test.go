@@ -142,7 +142,7 @@ func TestAdoptedConnectionIsServed(t *testing.T) {
 	})
 }
 
-// A server that never listened looks after its connections as any (6455-5.5.2-d).
+// A server that never listened looks after its connections as any (6455-5.5.2-c).
 func TestAdoptedConnectionHasItsTimeLimits(t *testing.T) {
 	eachOurs(t, func(t *testing.T, connect func() (net.Conn, *peer)) {
 		rec := newRecorder(t)
@@ -164,7 +164,7 @@ func TestAdoptedConnectionHasItsTimeLimits(t *testing.T) {
 }
 
 // Shutdown ends what was adopted before, and what comes after it is sent away
-// (6455-7.4.1-c).
+// (6455-7.3-a).
 func TestShutdownEndsAdoptedConnections(t *testing.T) {
 	eachOurs(t, func(t *testing.T, connect func() (net.Conn, *peer)) {
 		rec := newRecorder(t)

@@ -164,7 +164,7 @@ func TestAdoptedConnectionHasItsTimeLimits(t *testing.T) {
 }
 
 // Shutdown ends what was adopted before, and what comes after it is sent away
-// (6455-7.4-e).
+// (6455-7.3-a).
 func TestShutdownEndsAdoptedConnections(t *testing.T) {
 	eachOurs(t, func(t *testing.T, connect func() (net.Conn, *peer)) {
 		rec := newRecorder(t)

@@ -115,7 +115,7 @@ func TestMuchBehindTheRequest(t *testing.T) {
 }
 
 // The http.Server's Shutdown leaves the connections alone, the server's closes them
-// with 1001 (6455-7.4.1-c), and a request that comes too late is refused.
+// with 1001 (6455-7.3-a), and a request that comes too late is refused.
 func TestShutdown(t *testing.T) {
 	s := echoServer()
 	hs := httptest.NewServer(httpupgrade.Handler(s))

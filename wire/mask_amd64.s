@@ -68,7 +68,6 @@ over128:
 	VPXOR -32(SI)(DX*1), Y1, Y6
 	MOVQ  DI, R8
 	LEAQ  -128(DI)(DX*1), R9
-	LEAQ  -128(R9), R10
 
 	// On to the next boundary in dst, and the key with it.
 	ADDQ         $32, DI
@@ -80,12 +79,12 @@ over128:
 	RORL         CX, AX
 	VMOVD        AX, X0
 	VPBROADCASTD X0, Y0
-	CMPQ         DI, R10
-	JHS          avx2last
+	CMPQ         DI, R9
+	JHS          avx2ends
 
 	PCALIGN $32
 
-loop256:
+loop128:
 	VPXOR   (SI), Y0, Y7
 	VPXOR   32(SI), Y0, Y8
 	VMOVDQA Y7, (DI)
@@ -94,31 +93,10 @@ loop256:
 	VPXOR   96(SI), Y0, Y10
 	VMOVDQA Y9, 64(DI)
 	VMOVDQA Y10, 96(DI)
-	VPXOR   128(SI), Y0, Y7
-	VPXOR   160(SI), Y0, Y8
-	VMOVDQA Y7, 128(DI)
-	VMOVDQA Y8, 160(DI)
-	VPXOR   192(SI), Y0, Y9
-	VPXOR   224(SI), Y0, Y10
-	VMOVDQA Y9, 192(DI)
-	VMOVDQA Y10, 224(DI)
-	ADDQ    $256, SI
-	ADDQ    $256, DI
-	CMPQ    DI, R10
-	JLO     loop256
-
-avx2last:
-	// One block of 128 at most is left before the last.
+	ADDQ    $128, SI
+	ADDQ    $128, DI
 	CMPQ    DI, R9
-	JHS     avx2ends
-	VPXOR   (SI), Y0, Y7
-	VPXOR   32(SI), Y0, Y8
-	VPXOR   64(SI), Y0, Y9
-	VPXOR   96(SI), Y0, Y10
-	VMOVDQA Y7, (DI)
-	VMOVDQA Y8, 32(DI)
-	VMOVDQA Y9, 64(DI)
-	VMOVDQA Y10, 96(DI)
+	JLO     loop128
 
 avx2ends:
 	VMOVDQU Y2, (R8)

@@ -25,10 +25,11 @@ func hasAVX512() bool {
 	const (
 		ebx7AVX512F = 1 << 16
 		ecx7VBMI2   = 1 << 6
-		stateZMM    = 1<<5 | 1<<6 | 1<<7 // the mask registers, the upper halves, and 16 to 31
+		stateYMM    = 1<<1 | 1<<2
+		stateZMM    = stateYMM | 1<<5 | 1<<6 | 1<<7 // the mask registers, the upper halves, and 16 to 31
 	)
 	ebx7, ecx7 := leaf7()
-	return hasAVX2() && ebx7&ebx7AVX512F != 0 && ecx7&ecx7VBMI2 != 0 && savedState()&stateZMM == stateZMM
+	return ebx7&ebx7AVX512F != 0 && ecx7&ecx7VBMI2 != 0 && savedState()&stateZMM == stateZMM
 }
 
 // leaf7 returns what CPUID says in leaf 7, nothing if there is none.

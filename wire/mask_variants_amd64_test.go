@@ -4,8 +4,8 @@ package wire
 
 import "math"
 
-// vectorVariants are SSE2, AVX2 alone, AVX-512 wherever it can go, and what the
-// processor gets, as far as it has them.
+// vectorVariants are those that the processor has, each for all lengths that it
+// can be used for.
 func vectorVariants() []MaskVariant {
 	variants := []MaskVariant{{"SSE2", maskIntoSSE2}}
 	if useAVX2 {
@@ -14,7 +14,7 @@ func vectorVariants() []MaskVariant {
 	if hasAVX512() {
 		variants = append(variants, MaskVariant{"AVX-512", maskIntoAVX512})
 	}
-	return append(variants, MaskVariant{"best", maskInto})
+	return variants
 }
 
 func absentVariants() (names []string) {

@@ -88,12 +88,8 @@ func (e *Endpoint) Receive(b []byte) (ev Event, n int) {
 				return Event{}, n
 			}
 			if r.reception == nil {
-				if p, rest := r.wholeMessage(b[n:]); p != nil {
-					op := wire.Opcode(b[n] & 0x0f)
-					if op == wire.Text && !validText(p) {
-						return e.fail(wire.ErrInvalidUTF8), len(b)
-					}
-					return Event{Kind: Message, Opcode: op, Payload: p}, len(b) - rest
+				if op, p, used := r.wholeMessage(b[n:]); used > 0 {
+					return Event{Kind: Message, Opcode: op, Payload: p}, n + used
 				}
 				r.reception = receptions.Get().(*reception)
 			}
@@ -122,42 +118,63 @@ func (e *Endpoint) Receive(b []byte) (ev Event, n int) {
 	}
 }
 
-// wholeMessage is the short way for what comes most: it returns the payload,
-// unmasked, if b begins with a frame that is a message, is all there, and in whose
-// header nothing can be wrong, and how many bytes come after it. What is
-// different in any way goes the long way, and b is as it was. Nothing is under way.
-func (r *receiver) wholeMessage(b []byte) (p []byte, rest int) {
-	const fin, mask = 0x80, 0x80
-	if len(b) < 2 || b[0] != fin|byte(wire.Text) && b[0] != fin|byte(wire.Binary) ||
-		(b[1]&mask != 0) != (r.terms.role == Server) {
-		return nil, 0
+// ReceiveMessage is a short way for what comes most: if b begins with a message
+// that came whole in one frame, and nothing is under way, it consumes the first n
+// bytes of b like Receive, and returns what an event of the kind Message would
+// have. Otherwise n is 0, and it is for Receive.
+func (e *Endpoint) ReceiveMessage(b []byte) (op wire.Opcode, p []byte, n int) {
+	r := &e.receiver
+	if r.phase != headerPhase || r.reception != nil {
+		return 0, nil, 0
 	}
+	return r.wholeMessage(b)
+}
+
+// wholeMessage returns the payload, unmasked, and the size of the frame that b
+// begins with, if that is a message, is all there, and nothing is wrong with it.
+// What is different in any way goes the long way: then n is 0, and b is as it was.
+// Nothing is under way.
+func (r *receiver) wholeMessage(b []byte) (op wire.Opcode, p []byte, n int) {
+	const fin, mask = 0x80, 0x80
+	if len(b) < 2 {
+		return 0, nil, 0
+	}
+	op = wire.Opcode(b[0] &^ fin)
 	start, length := 2, int(b[1]&^mask)
+	if b[0]&fin == 0 || !op.IsData() || (b[1]&mask != 0) != (r.terms.role == Server) {
+		return 0, nil, 0
+	}
 	if length >= 126 {
-		if length = 0; len(b) >= 4 && b[1]&^mask == 126 {
-			start, length = 4, int(b[2])<<8|int(b[3])
+		if length > 126 || len(b) < 4 {
+			return 0, nil, 0
 		}
-		if length < 126 {
-			return nil, 0
+		if start, length = 4, int(b[2])<<8|int(b[3]); length < 126 {
+			return 0, nil, 0
 		}
 	}
 	var key wire.MaskingKey
 	if r.terms.role == Server {
 		if len(b) < start+4 {
-			return nil, 0
+			return 0, nil, 0
 		}
 		key = wire.NewMaskingKey([4]byte(b[start:]))
 		start += 4
 	}
-	end := start + length
-	if end > len(b) || int64(length) > r.terms.limits.Frame || int64(length) > r.terms.limits.Message {
-		return nil, 0
+	n = start + length
+	if n > len(b) || int64(length) > r.terms.limits.Frame || int64(length) > r.terms.limits.Message {
+		return 0, nil, 0
 	}
-	p = b[start:end:end]
+	p = b[start:n:n]
 	if r.terms.role == Server {
 		wire.Mask(p, key)
 	}
-	return p, len(b) - end
+	if op == wire.Text && !validText(p) {
+		if r.terms.role == Server {
+			wire.Mask(p, key)
+		}
+		return 0, nil, 0
+	}
+	return op, p, n
 }
 
 // validText reports whether p is a whole text.

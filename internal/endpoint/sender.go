@@ -15,6 +15,8 @@ type sender struct {
 	mu    sync.Mutex    // held while a frame is written; guards the rest
 	state atomic.Uint32 // a State; read by anybody, written under mu, but see closeFor
 
+	cork atomic.Pointer[Cork] // where frames are collected; changed under mu, but see Cork; nil: they are not
+
 	w      io.Writer
 	pieces bool             // w is a PieceWriter, and the role is Server
 	head   [serverHead]byte // for pieces
@@ -157,7 +159,10 @@ func (e *Endpoint) ended(err error) error {
 }
 
 // Prepared is a message encoded once, to be sent to many clients.
-type Prepared struct{ frame []byte }
+type Prepared struct {
+	frame   []byte
+	payload int // bytes of it
+}
 
 // Prepare encodes a message as a server sends it. The error is that of Send for
 // a message that cannot be sent.
@@ -166,7 +171,7 @@ func Prepare(op wire.Opcode, p []byte) (*Prepared, error) {
 		return nil, err
 	}
 	h := wire.Header{Fin: true, Opcode: op}
-	return &Prepared{wire.AppendFrame(make([]byte, 0, wire.MaxHeaderSize+len(p)), h, p)}, nil
+	return &Prepared{wire.AppendFrame(make([]byte, 0, wire.MaxHeaderSize+len(p)), h, p), len(p)}, nil
 }
 
 // Size returns how many bytes the message has on the wire.
@@ -230,6 +235,9 @@ func (e *Endpoint) sendControl(op wire.Opcode, payload []byte) error {
 func (s *sender) writeFrame(h wire.Header, p []byte) error {
 	h.Length = int64(len(p))
 	if s.pieces {
+		if k := s.cork.Load(); k != nil {
+			return s.collect(k, h, p)
+		}
 		return s.wrote(s.w.(PieceWriter).WritePieces(wire.AppendHeader(s.head[:0], h), p))
 	}
 	buf := frames.get()
@@ -261,6 +269,9 @@ func (s *sender) writeFrame(h wire.Header, p []byte) error {
 // writePrepared writes m. The caller holds mu.
 func (s *sender) writePrepared(m *Prepared) error {
 	if s.pieces {
+		if k := s.cork.Load(); k != nil {
+			return s.collectPrepared(k, m)
+		}
 		return s.wrote(s.w.(PieceWriter).WritePieces(nil, m.frame))
 	}
 	return s.write(m.frame)
@@ -290,8 +301,13 @@ func (s *sender) wrote(err error) error {
 
 // stop ends sending, because the transport has ended or is to. It calls the
 // function that closes the transport, if it is not nil, returns its error, and
-// when it returns, no write is going on.
+// when it returns, no write is going on. What was collected has been sent before.
 func (s *sender) stop(closeTransport func() error) (err error) {
+	if s.cork.Load() != nil { // and so the lock is not held for long
+		s.mu.Lock()
+		s.uncork()
+		s.unlock()
+	}
 	if closeTransport != nil {
 		err = closeTransport()
 	}

@@ -42,6 +42,13 @@ func (l *goroutineLoop) transport(nc net.Conn) *goroutineTransport {
 	return &goroutineTransport{Conn: socket.New(nc, l.writeTimeout)}
 }
 
+func (t *goroutineTransport) attach(c *Conn) {
+	t.conn = c
+	if t.prompt != nil {
+		t.prompt.ownedBy(t)
+	}
+}
+
 // Resume does nothing: the goroutine that reads waits for the program itself.
 func (*goroutineTransport) Resume() {}
 
@@ -87,7 +94,7 @@ func (t *goroutineTransport) Write(p []byte) (written int, err error) {
 		written += n
 		p = p[n:]
 	}
-	if after := t.Buffered(); t.receiving.Load() && after > before {
+	if after := t.Buffered(); t.receiving.Load() && !t.blocks && after > before { // else who answers waits
 		t.answers.Add(int64(after - before))
 	}
 	return written, err
@@ -195,10 +202,7 @@ func passing(err error) bool {
 // connection goes on.
 func (l *goroutineLoop) serveOne(nc net.Conn, open func(transport) *Conn, first func(*Conn) (rest []byte, more bool)) {
 	t := l.transport(nc)
-	t.conn = open(t)
-	if t.prompt != nil {
-		t.prompt.ownedBy(t)
-	}
+	open(t)
 	more := true
 	if first != nil {
 		var rest []byte

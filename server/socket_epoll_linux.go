@@ -82,8 +82,7 @@ func (l *epollLoop) add(fd int, addrs addrPair, open func(transport) *Conn, firs
 	}
 	s := &epollSocket{poller: p, fd: int32(fd), addrs: addrs, ended: ended}
 	s.state.Store(running)
-	s.conn = open(s)
-	s.conn.lane = p.lane
+	open(s)
 	if first != nil {
 		if rest, more := first(s.conn); !more {
 			s.drain()
@@ -98,6 +97,8 @@ func (l *epollLoop) add(fd int, addrs addrPair, open func(transport) *Conn, firs
 	s.arm()
 	return nil
 }
+
+func (s *epollSocket) attach(c *Conn) { s.conn, c.lane = c, s.poller.lane }
 
 // arm tells epoll what is waited for. The caller holds mu.
 func (s *epollSocket) arm() {
@@ -216,7 +217,7 @@ func (s *epollSocket) work(w *workspace) {
 	switch {
 	case !more:
 		s.drain()
-	case !s.conn.takesMore():
+	case len(rest) > 0 || !s.conn.takesMore():
 		s.pause(rest)
 	}
 }
@@ -413,10 +414,21 @@ func (s *epollSocket) put(a, b []byte) {
 		}
 	}
 	if n < len(a) {
+		s.answered(len(a) - n)
 		s.enqueue(a[n:])
 	}
-	if n -= len(a); n < len(b) {
-		s.keep(b[max(n, 0):])
+	if n = max(n-len(a), 0); n < len(b) {
+		if !s.blocks { // else who answers waits
+			s.answered(len(b) - n)
+		}
+		s.keep(b[n:])
+	}
+}
+
+// answered notes that so many bytes wait which may be an answer to what the client has sent. The caller holds mu.
+func (s *epollSocket) answered(n int) {
+	if s.working {
+		s.answers += n
 	}
 }
 
@@ -442,9 +454,6 @@ func (s *epollSocket) enqueue(p []byte) {
 	first := s.backlog == nil
 	s.backlog = s.backlog.add(p)
 	s.recount(len(p))
-	if s.working {
-		s.answers += len(p)
-	}
 	if first {
 		s.flushing = true
 		if s.armed {

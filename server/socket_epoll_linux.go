@@ -233,24 +233,28 @@ type task struct {
 // begin returns what there is to do, and notes that handlers will be called.
 func (s *epollSocket) begin() task {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	do := task{tellDrained: s.emptied}
 	if s.emptied {
 		s.emptied = false
-		return task{tellDrained: true}
+	} else {
+		do.rest, do.discard, do.cork = s.rest, s.ending != notEnding, s.collects()
+		s.rest = nil
+		s.hush(0, quietProgram)
+		s.working = !do.discard
 	}
-	do := task{rest: s.rest, discard: s.ending != notEnding, cork: s.backlog == nil && !s.blocks}
-	s.rest = nil
-	s.hush(0, quietProgram)
-	s.working = !do.discard
+	s.mu.Unlock()
 	return do
 }
+
+// collects reports whether what is sent can be collected: nobody waits for room in the backlog, or has to. The caller holds mu.
+func (s *epollSocket) collects() bool { return s.backlog == nil && !s.blocks }
 
 // tellDrained tells the program that the backlog has become empty. It reports whether the connection goes on. The caller runs
 // the socket.
 func (s *epollSocket) tellDrained(w *workspace) bool {
 	s.mu.Lock()
 	s.working = true
-	corked := s.backlog == nil && !s.blocks
+	corked := s.collects()
 	s.mu.Unlock()
 	if corked {
 		s.conn.endpoint.Cork(w.cork)
@@ -268,12 +272,12 @@ func (s *epollSocket) tellDrained(w *workspace) bool {
 func (s *epollSocket) worked() {
 	s.conn.endpoint.Uncork()
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.working = false
 	if s.backlog != nil && s.answers > s.conn.server.chokedAt() && s.ending == notEnding {
 		s.hush(quietBacklog, 0)
 	}
 	s.sayAll()
+	s.mu.Unlock()
 }
 
 // finish ends the connection: the descriptor is closed, and the Conn is told why. The caller runs the socket.

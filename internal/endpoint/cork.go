@@ -113,12 +113,14 @@ func (s *sender) writeCorked(k *Cork, p []byte) error {
 	return s.wrote(err)
 }
 
+// finBit is FIN where it stands in a frame's first byte.
+const finBit = 0x80
+
 // firstByte returns the first byte of a frame with the header h.
 func firstByte(h wire.Header) byte {
-	const fin = 0x80
 	first := byte(h.RSV) | byte(h.Opcode)
 	if h.Fin {
-		first |= fin
+		first |= finBit
 	}
 	return first
 }

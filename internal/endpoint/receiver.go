@@ -135,13 +135,13 @@ func (e *Endpoint) ReceiveMessage(b []byte) (op wire.Opcode, p []byte, n int) {
 // What is different in any way goes the long way: then n is 0, and b is as it was.
 // Nothing is under way.
 func (r *receiver) wholeMessage(b []byte) (op wire.Opcode, p []byte, n int) {
-	const fin, mask = 0x80, 0x80
+	const mask = 0x80
 	if len(b) < 2 {
 		return 0, nil, 0
 	}
-	op = wire.Opcode(b[0] &^ fin)
+	op = wire.Opcode(b[0] &^ finBit)
 	start, length := 2, int(b[1]&^mask)
-	if b[0]&fin == 0 || !op.IsData() || (b[1]&mask != 0) != (r.terms.role == Server) {
+	if b[0]&finBit == 0 || !op.IsData() || (b[1]&mask != 0) != (r.terms.role == Server) {
 		return 0, nil, 0
 	}
 	if length >= 126 {

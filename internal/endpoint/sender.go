@@ -55,6 +55,13 @@ func (s *sender) reserve() *senderReserve {
 // is under way in fragments.
 func (s *sender) lock() {
 	s.mu.Lock()
+	if s.fragmenting {
+		s.awaitTurn()
+	}
+}
+
+// awaitTurn gives up mu until no message is under way in fragments.
+func (s *sender) awaitTurn() {
 	for s.fragmenting && s.sending() == nil {
 		turn := make(chan struct{})
 		more := s.reserve()
@@ -70,7 +77,9 @@ func (s *sender) lock() {
 // or is seen here.
 func (s *sender) unlock() {
 	for {
-		s.payOwed()
+		if s.owes() {
+			s.payOwed()
+		}
 		s.mu.Unlock()
 		if !s.owes() || !s.mu.TryLock() {
 			return
@@ -115,11 +124,24 @@ func (s *sender) sending() error {
 // The error is ErrNotData or wire.ErrInvalidUTF8 for a message that cannot be
 // sent, else why the connection cannot send any more.
 func (e *Endpoint) Send(op wire.Opcode, p []byte) error {
-	if err := checkMessage(op, p); err != nil {
-		return err
+	if op != wire.Binary {
+		if err := checkMessage(op, p); err != nil {
+			return err
+		}
 	}
 	s := &e.sender
 	s.lock()
+	if k := s.cork.Load(); k != nil && k.has(len(p)) && s.state.Load() == uint32(Open) {
+		k.add(finBit|byte(op), p) // as sendLocked would, but for what it does for others
+		s.unlock()
+		return nil
+	}
+	return e.sendLocked(op, p)
+}
+
+// sendLocked is Send for a caller who holds the lock, which it gives up.
+func (e *Endpoint) sendLocked(op wire.Opcode, p []byte) error {
+	s := &e.sender
 	defer s.unlock()
 	if err := s.sending(); err != nil {
 		return e.ended(err)

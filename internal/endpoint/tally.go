@@ -12,11 +12,10 @@ type Tally struct {
 // Frame counts a frame, by the first byte of its header and the length of its
 // payload in bytes.
 func (t *Tally) Frame(first byte, payload int) {
-	const fin = 0x80
 	switch wire.Opcode(first & 0x0f) {
 	case wire.Text, wire.Binary:
 		t.Bytes += uint64(payload)
-		if first&fin != 0 {
+		if first&finBit != 0 {
 			t.Messages++
 		} else {
 			t.Fragments++
@@ -24,7 +23,7 @@ func (t *Tally) Frame(first byte, payload int) {
 	case wire.Continuation:
 		t.Bytes += uint64(payload)
 		t.Fragments++
-		if first&fin != 0 {
+		if first&finBit != 0 {
 			t.Messages++
 		}
 	case wire.Ping:

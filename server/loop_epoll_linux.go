@@ -151,9 +151,11 @@ type workspace struct {
 	handedOn atomic.Bool // the watchdog has given its batch to another leader
 }
 
-// readSize is how much is read at once, in bytes; corkSize how much of the answers is collected.
+// readSize is how much is read at once, in bytes, and roomSize how much of a large message; corkSize how much of the answers
+// is collected.
 const (
-	readSize = 64 << 10
+	readSize = 128 << 10
+	roomSize = 256 << 10
 	corkSize = 64 << 10
 )
 

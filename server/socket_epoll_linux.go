@@ -189,7 +189,11 @@ func (s *epollSocket) work(w *workspace) {
 	}
 	b := do.rest
 	if b == nil {
-		n, err := sysRead(s.fd, w.input)
+		in := s.conn.endpoint.Room(roomSize)
+		if in == nil {
+			in = w.input
+		}
+		n, err := sysRead(s.fd, in)
 		switch {
 		case err == syscall.EAGAIN:
 			s.worked()
@@ -201,7 +205,7 @@ func (s *epollSocket) work(w *workspace) {
 			s.finish(io.EOF)
 			return
 		}
-		b = w.input[:n]
+		b = in[:n]
 	}
 	if do.discard {
 		if s.drained += int32(len(b)); s.drained > maxDrained {

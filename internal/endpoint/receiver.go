@@ -341,7 +341,7 @@ func (r *receiver) dataPayload(p []byte) (Event, error) {
 	return ev, nil
 }
 
-// keep appends p to the assembly.
+// keep appends p, which may lie there already, to the assembly.
 func (m *message) keep(p []byte) {
 	if len(p) == 0 {
 		return
@@ -349,7 +349,34 @@ func (m *message) keep(p []byte) {
 	if m.assembly == nil {
 		m.assembly = assemblies.get()
 	}
-	m.assembly.bytes = append(m.assembly.bytes, p...)
+	b := m.assembly.bytes
+	if end := len(b) + len(p); end <= cap(b) && &b[:end][len(b)] == &p[0] {
+		m.assembly.bytes = b[:end]
+		return
+	}
+	m.assembly.bytes = append(b, p...)
+}
+
+// leastRoom is for how many bytes, at least, it is worth to have them read to where
+// they belong.
+const leastRoom = 16 << 10
+
+// Room returns where the next bytes of the message under way belong, at most most
+// of them: if the shell reads into that, and then has it received like any other
+// bytes, they need not be copied. It is nil if they are too few for that, or are
+// not kept. It is valid until Receive is called, and belongs to the goroutine that
+// does.
+func (e *Endpoint) Room(most int) []byte {
+	r := &e.receiver
+	if r.reception == nil || r.message.assembly == nil || r.frame.Opcode.IsControl() || r.rest < leastRoom {
+		return nil
+	}
+	a := r.message.assembly
+	if cap(a.bytes)-len(a.bytes) < leastRoom {
+		a.bytes = slices.Grow(a.bytes, max(leastRoom, len(a.bytes))) // by what has arrived, not by what may come
+	}
+	n := int(min(r.rest, int64(most), int64(cap(a.bytes)-len(a.bytes))))
+	return a.bytes[len(a.bytes) : len(a.bytes)+n : len(a.bytes)+n]
 }
 
 // receptions lends what frames and messages are received with that do not come whole.

@@ -53,9 +53,13 @@ func (k *Cork) add(first byte, p []byte) {
 
 // Cork has the frames that are sent from now on, by whoever, collected in k until
 // Uncork is called, which whoever called Cork does before k is used for another
-// endpoint. A writer that waits for the peer must not be corked, and what is no
-// PieceWriter is not.
-func (e *Endpoint) Cork(k *Cork) { e.sender.cork.Store(k) }
+// endpoint. A writer that waits for the peer must not be corked; a client's frames,
+// and those for what is no PieceWriter, are not collected.
+func (e *Endpoint) Cork(k *Cork) {
+	if e.sender.pieces {
+		e.sender.cork.Store(k)
+	}
+}
 
 // Uncork writes what has been collected, and has the frames that come written as
 // they are sent. It may be called from any goroutine.
@@ -75,11 +79,11 @@ func (s *sender) uncork() {
 	if k == nil {
 		return
 	}
-	s.cork.Store(nil)
 	if len(k.frames) > 0 {
 		_, err := s.w.(PieceWriter).WriteCorked(k, nil)
 		_ = s.wrote(err) // reported by the next call
 	}
+	s.cork.Store(nil) // not before, as k is another endpoint's then
 }
 
 // collect collects a frame, or writes it with all that is collected. The caller

@@ -88,7 +88,7 @@ func (e *Endpoint) Receive(b []byte) (ev Event, n int) {
 				return Event{}, n
 			}
 			if r.reception == nil {
-				if op, p, used := r.wholeMessage(b[n:]); used > 0 {
+				if op, p, used := e.ReceiveMessage(b[n:]); used > 0 {
 					return Event{Kind: Message, Opcode: op, Payload: p}, n + used
 				}
 				r.reception = receptions.Get().(*reception)
@@ -123,20 +123,10 @@ func (e *Endpoint) Receive(b []byte) (ev Event, n int) {
 // bytes of b like Receive, and returns what an event of the kind Message would
 // have. Otherwise n is 0, and it is for Receive.
 func (e *Endpoint) ReceiveMessage(b []byte) (op wire.Opcode, p []byte, n int) {
-	r := &e.receiver
-	if r.phase != headerPhase || r.reception != nil {
-		return 0, nil, 0
-	}
-	return r.wholeMessage(b)
-}
-
-// wholeMessage returns the payload, unmasked, and the size of the frame that b
-// begins with, if that is a message, is all there, and nothing is wrong with it.
-// What is different in any way goes the long way: then n is 0, and b is as it was.
-// Nothing is under way.
-func (r *receiver) wholeMessage(b []byte) (op wire.Opcode, p []byte, n int) {
+	// What is different in any way goes the long way, with b as it was.
 	const mask = 0x80
-	if len(b) < 2 {
+	r := &e.receiver
+	if r.phase != headerPhase || r.reception != nil || len(b) < 2 {
 		return 0, nil, 0
 	}
 	op = wire.Opcode(b[0] &^ finBit)

@@ -77,6 +77,10 @@ func (c *Conn) isOpen() bool { return c.phase.Load() == openPhase }
 // not take is kept, within Server.MaxBacklog, and what is over that is treated as
 // Server.SlowPolicy says.
 func (c *Conn) Send(op wire.Opcode, p []byte) error {
+	if c.more.Load() == nil && c.transport.Buffered() == 0 { // nothing comes before it, and there is room
+		c.traffic()
+		return c.endpoint.Send(op, p)
+	}
 	if err := c.beforeSend(len(p)); err != nil {
 		return err
 	}

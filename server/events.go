@@ -15,7 +15,7 @@ import (
 // receive takes bytes from the loop; see loop.go.
 func (c *Conn) receive(b []byte) (rest []byte, more bool) {
 	c.watch.enter(c.server.clock.now())
-	var received tally
+	var received endpoint.Tally
 	defer func() {
 		c.count(&received)
 		if p := recover(); p != nil {
@@ -32,6 +32,13 @@ func (c *Conn) receive(b []byte) (rest []byte, more bool) {
 		if len(b) > 0 && !c.takesMore() {
 			return b, true
 		}
+		if op, p, n := c.endpoint.ReceiveMessage(b); n > 0 {
+			b = b[n:]
+			c.traffic()
+			piece(&received, len(p), true)
+			c.message(op, p)
+			continue
+		}
 		ev, n := c.endpoint.Receive(b)
 		b = b[n:]
 		c.follow(ev.Kind)
@@ -39,15 +46,15 @@ func (c *Conn) receive(b []byte) (rest []byte, more bool) {
 		case endpoint.None:
 			return nil, true
 		case endpoint.Message:
-			received.piece(len(ev.Payload), true)
-			c.message(ev)
+			piece(&received, len(ev.Payload), true)
+			c.message(ev.Opcode, ev.Payload)
 		case endpoint.Partial:
-			received.piece(len(ev.Payload), ev.Final)
+			piece(&received, len(ev.Payload), ev.Final)
 			c.handler.Partial(c, ev.Opcode, ev.Payload, ev.Final)
 		case endpoint.Ping: // it has been answered
-			received.pings++
+			received.Pings++
 		case endpoint.Pong: // one more sign of life
-			received.pongs++
+			received.Pongs++
 			c.answered(ev.Payload)
 		case endpoint.Closing, endpoint.Failed:
 			c.count(&received)
@@ -62,12 +69,12 @@ func (c *Conn) receive(b []byte) (rest []byte, more bool) {
 func (c *Conn) takesMore() bool { return c.fiber == nil || c.fiber.hasRoom() }
 
 // message hands on a whole message.
-func (c *Conn) message(ev endpoint.Event) {
+func (c *Conn) message(op wire.Opcode, p []byte) {
 	switch {
 	case c.fiber != nil:
-		c.fiber.deliver(ev.Opcode, ev.Payload)
+		c.fiber.deliver(op, p)
 	case c.handler.Message != nil:
-		c.handler.Message(c, ev.Opcode, ev.Payload)
+		c.handler.Message(c, op, p)
 	}
 }
 
@@ -127,7 +134,7 @@ func (c *Conn) finish() {
 		return
 	}
 	c.server.counters.count(func(st *Stats) { st.ended(&c.endpoint) })
-	c.transport.Finish(drainTime)
+	c.noMore()
 	if c.fiber != nil {
 		c.fiber.end()
 	}
@@ -139,6 +146,12 @@ func (c *Conn) finish() {
 	if c.handler.Close != nil {
 		c.protect(func() { c.handler.Close(c, c.CloseCode(), c.CloseReason()) })
 	}
+}
+
+// noMore tells the client that nothing more will be sent.
+func (c *Conn) noMore() {
+	c.endpoint.Uncork()
+	c.transport.Finish(drainTime)
 }
 
 // protect reports a panic of f. The connection is at its end anyway.

@@ -297,7 +297,7 @@ func (c *Conn) failLate(why error) {
 	if c.fiber != nil {
 		c.fiber.end()
 	}
-	c.transport.Finish(drainTime)
+	c.noMore()
 }
 
 // behind reports whether a client has not taken what is for it, so that the last

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/fibersock/fibersock/internal/endpoint"
 )
 
 // epollLoop serves sockets by epoll, with the goroutines of a few pollers for all of them: a connection that nothing comes
@@ -138,26 +140,26 @@ func claimIndex(claim uint64) int         { return int(claim & idleIndex) }
 
 // A workspace is what a leader works with.
 type workspace struct {
-	batch   [batchSize]syscall.EpollEvent
-	n       int                         // events in batch; both are not changed while one of them is claimed
-	input   []byte                      // what is read
-	output  []byte                      // what the connection at work has sent
-	sent    tally                       // the same, in numbers, since the lane was told last
-	current atomic.Pointer[epollSocket] // the connection at work
-	wait    func(fd uintptr) bool
-	failed  error // of epoll_wait
+	batch  [batchSize]syscall.EpollEvent
+	n      int            // events in batch; both are not changed while one of them is claimed
+	input  []byte         // what is read
+	cork   *endpoint.Cork // where what the connection at work sends is collected
+	wait   func(fd uintptr) bool
+	failed error // of epoll_wait
 
 	handedOn atomic.Bool // the watchdog has given its batch to another leader
 }
 
-// readSize is how much is read at once, in bytes; corkSize how much of the answers is collected.
+// readSize is how much is read at once, in bytes, and roomSize how much of a large message; corkSize how much of the answers
+// is collected.
 const (
-	readSize = 64 << 10
+	readSize = 128 << 10
+	roomSize = 256 << 10
 	corkSize = 64 << 10
 )
 
 var workspaces = sync.Pool{New: func() any {
-	return &workspace{input: make([]byte, readSize), output: make([]byte, 0, corkSize)}
+	return &workspace{input: make([]byte, readSize), cork: endpoint.NewCork(corkSize)}
 }}
 
 func newWorkspace() *workspace { return workspaces.Get().(*workspace) }
@@ -315,8 +317,8 @@ func (p *poller) replace(claim uint64) {
 	}
 	counters.displaced.Add(1)
 	counters.count(func(st *Stats) { st.HandOffs++ })
-	if s := old.current.Load(); s != nil {
-		s.uncork() // what it has sent until now shall not wait for it
+	if s := p.loop.sockets.get(old.batch[claimIndex(claim)].Fd); s != nil {
+		s.conn.endpoint.Uncork() // what it has sent until now shall not wait for it
 	}
 	w := newWorkspace()
 	w.n = copy(w.batch[:], old.batch[claimIndex(claim)+1:old.n])

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/endpoint"
 	"github.com/fibersock/fibersock/internal/socket"
 )
 
@@ -31,7 +32,6 @@ type epollSocket struct {
 	armed    bool       // epoll knows the descriptor
 	ending   ending
 	drained  int32      // bytes thrown away
-	cork     *workspace // where output goes as long as the connection is at work; nil: to the system
 	failed   error      // of writing; what comes after it fails too
 	backlog  *backlog   // what the system did not take
 	working  bool       // handlers are called with what was received
@@ -65,7 +65,7 @@ type ending uint8
 
 const (
 	notEnding ending = iota
-	lastWords        // nothing more will be written than what is in the cork and the backlog
+	lastWords        // nothing more will be written than what is in the backlog
 	saidAll          // the client was told that no more will come
 	cutOff           // Close was called
 )
@@ -139,9 +139,7 @@ func (s *epollSocket) ready(w *workspace, events uint32) {
 	if !s.claim() {
 		return
 	}
-	w.current.Store(s)
 	s.work(w)
-	w.current.Store(nil)
 	s.release()
 }
 
@@ -178,14 +176,23 @@ func (s *epollSocket) release() {
 
 // work takes what has come. The caller runs the socket.
 func (s *epollSocket) work(w *workspace) {
-	if !s.tellDrained(w) {
-		return
+	do := s.begin()
+	if do.tellDrained {
+		if !s.tellDrained(w) {
+			return
+		}
+		do = s.begin()
 	}
-	b, all := s.takeRest(), false
+	b, all := do.rest, false
 	if b == nil {
-		n, err := sysRead(s.fd, w.input)
+		in := s.conn.endpoint.Room(roomSize)
+		if in == nil {
+			in = w.input
+		}
+		n, err := sysRead(s.fd, in)
 		switch {
 		case err == syscall.EAGAIN:
+			s.worked()
 			return
 		case err != nil:
 			s.finish(os.NewSyscallError("read", err))
@@ -194,15 +201,17 @@ func (s *epollSocket) work(w *workspace) {
 			s.finish(io.EOF)
 			return
 		}
-		b, all = w.input[:n], n < len(w.input)
+		b, all = in[:n], n < len(in)
 	}
-	if s.saidAll() {
+	if do.discard {
 		if s.drained += int32(len(b)); s.drained > maxDrained {
 			s.finish(nil)
 		}
 		return
 	}
-	s.corkBy(w)
+	if do.cork {
+		s.conn.endpoint.Cork(w.cork)
+	}
 	rest, more := s.conn.receive(b)
 	if !more && len(rest) == 0 && s.conn.parted() && (all || s.nothingWaits(w)) && s.part() {
 		return
@@ -216,17 +225,43 @@ func (s *epollSocket) work(w *workspace) {
 	}
 }
 
-// tellDrained calls the program if the backlog has become empty and the program wants to know. It reports whether the
-// connection goes on. The caller runs the socket.
+// task is what there is to do for who runs the socket.
+type task struct {
+	tellDrained bool   // before anything else
+	rest        []byte // what receive did not take the last time
+	discard     bool   // what comes is thrown away
+	cork        bool   // the answers can be collected
+}
+
+// begin returns what there is to do, and notes that handlers will be called.
+func (s *epollSocket) begin() task {
+	s.mu.Lock()
+	do := task{tellDrained: s.emptied}
+	if s.emptied {
+		s.emptied = false
+	} else {
+		do.rest, do.discard, do.cork = s.rest, s.ending != notEnding, s.collects()
+		s.rest = nil
+		s.hush(0, quietProgram)
+		s.working = !do.discard
+	}
+	s.mu.Unlock()
+	return do
+}
+
+// collects reports whether what is sent can be collected: nobody waits for room in the backlog, or has to. The caller holds mu.
+func (s *epollSocket) collects() bool { return s.backlog == nil && !s.blocks }
+
+// tellDrained tells the program that the backlog has become empty. It reports whether the connection goes on. The caller runs
+// the socket.
 func (s *epollSocket) tellDrained(w *workspace) bool {
 	s.mu.Lock()
-	due := s.emptied
-	s.emptied = false
+	s.working = true
+	corked := s.collects()
 	s.mu.Unlock()
-	if !due {
-		return true
+	if corked {
+		s.conn.endpoint.Cork(w.cork)
 	}
-	s.corkBy(w)
 	more := s.conn.drain()
 	s.worked()
 	if !more {
@@ -235,23 +270,17 @@ func (s *epollSocket) tellDrained(w *workspace) bool {
 	return more
 }
 
-// corkBy notes that handlers will be called, and has output collected in w.
-func (s *epollSocket) corkBy(w *workspace) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.cork, s.working = w, true
-}
-
-// worked is called when the handlers have returned. If the client does not take their answers, it shall not have more of them.
+// worked is called when the handlers have returned: what they have sent is written. If the client does not take it, it shall
+// not have more of them.
 func (s *epollSocket) worked() {
+	s.conn.endpoint.Uncork()
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.uncorked()
-	s.cork, s.working = nil, false
+	s.working = false
 	if s.backlog != nil && s.answers > s.conn.server.chokedAt() && s.ending == notEnding {
 		s.hush(quietBacklog, 0)
 	}
 	s.sayAll()
+	s.mu.Unlock()
 }
 
 // nothingWaits reports whether there is nothing to be read. If there is, it is thrown away: the connection is at its end.
@@ -264,8 +293,8 @@ func (s *epollSocket) nothingWaits(w *workspace) bool {
 // client's Close, and nothing may come any more (RFC 6455, Section 5.5.1). It reports whether the connection has ended. The
 // caller runs the socket.
 func (s *epollSocket) part() bool {
+	s.conn.endpoint.Uncork()
 	s.mu.Lock()
-	s.uncorked()
 	done := s.backlog == nil && s.failed == nil
 	s.mu.Unlock()
 	if done {
@@ -318,12 +347,6 @@ func (s *epollSocket) drain() {
 	s.sayAll()
 }
 
-func (s *epollSocket) saidAll() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.ending != notEnding
-}
-
 // pause keeps what the program is not ready for, until Resume.
 func (s *epollSocket) pause(rest []byte) {
 	s.mu.Lock()
@@ -363,23 +386,13 @@ func (s *epollSocket) due() bool {
 	return s.emptied || s.quiet&quietProgram != 0 && s.conn.takesMore()
 }
 
-// takeRest returns what receive did not take the last time, nil if nothing.
-func (s *epollSocket) takeRest() []byte {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	rest := s.rest
-	s.rest = nil
-	s.hush(0, quietProgram)
-	return rest
-}
-
 // Writing.
 
-// Write takes all of p, or fails. While the connection is at work p is collected; else the system gets it, and what it does
-// not take waits in the backlog.
+// Write takes all of p, or fails. What the system does not take waits in the backlog.
 func (s *epollSocket) Write(p []byte) (int, error) {
 	s.mu.Lock()
-	err := s.take(nil, p)
+	s.put(nil, p)
+	err := s.failed
 	s.mu.Unlock()
 	if err != nil {
 		return 0, err
@@ -387,75 +400,63 @@ func (s *epollSocket) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// WritePieces is Write for a frame, which may come in two pieces. A large payload goes to the system from where it is.
+// WritePieces is Write for a frame, which may come in two pieces.
 func (s *epollSocket) WritePieces(head, payload []byte) error {
 	s.mu.Lock()
-	err := s.failed
-	if err == nil {
-		s.count(head, payload)
-		err = s.take(head, payload)
+	if s.failed == nil {
+		s.conn.lane.sent.frame(frameOf(head, payload))
+		s.put(head, payload)
 	}
+	err := s.failed
 	s.mu.Unlock()
 	return err
 }
 
-// count counts a frame: with what else is collected, or at once. The caller holds mu.
-func (s *epollSocket) count(head, payload []byte) {
-	first, n := frameOf(head, payload)
-	if s.cork != nil {
-		s.cork.sent.frame(first, n)
-	} else {
-		s.conn.lane.sent.frame(first, n)
+// WriteCorked is Write for what is collected in k, and payload after it. There is more to be collected as long as there is no
+// backlog.
+func (s *epollSocket) WriteCorked(k *endpoint.Cork, payload []byte) (more bool, err error) {
+	frames, sent := k.Take()
+	s.mu.Lock()
+	if s.failed == nil {
+		s.conn.lane.sent.add(&sent)
+		s.put(frames, payload)
 	}
+	more, err = s.backlog == nil, s.failed
+	s.mu.Unlock()
+	return more, err
 }
 
-// largePayload is from which size on, in bytes, a payload is not copied if that can be helped.
-const largePayload = 8 << 10
-
-// take collects, writes or keeps what there are two pieces of. The caller holds mu.
-func (s *epollSocket) take(head, payload []byte) error {
+// put writes a and b, or keeps what the system does not take. The caller holds mu.
+func (s *epollSocket) put(a, b []byte) {
 	if s.failed != nil {
-		return s.failed
+		return
 	}
-	if s.cork != nil && s.backlog == nil && len(payload) < largePayload {
-		if out := s.cork.output; len(out)+len(head)+len(payload) <= cap(out) {
-			s.cork.output = append(append(out, head...), payload...)
-			return nil
-		}
-	}
-	var before []byte
-	if s.cork != nil {
-		before = s.cork.output
-		s.cork.output = before[:0]
-	}
-	s.put(before, head, payload)
-	return s.failed
-}
-
-// put writes a, b and c, or keeps what the system does not take. The caller holds mu.
-func (s *epollSocket) put(a, b, c []byte) {
 	n := 0
 	if s.backlog == nil {
 		var err error
-		n, err = sysWritev(s.fd, a, b, c)
+		n, err = sysWritev(s.fd, a, b)
 		if err != nil && err != syscall.EAGAIN {
 			s.fail(os.NewSyscallError("write", err))
 			return
 		}
 	}
-	before := s.backlog.size()
-	for _, p := range [...][]byte{a, b} {
-		s.enqueue(p[min(n, len(p)):])
-		n = max(n-len(p), 0)
+	if n < len(a) {
+		s.answered(len(a) - n)
+		s.enqueue(a[n:])
 	}
-	c = c[min(n, len(c)):]
-	if s.working {
-		s.answers += s.backlog.size() - before
+	if n = max(n-len(a), 0); n < len(b) {
 		if !s.blocks { // else who answers waits
-			s.answers += len(c)
+			s.answered(len(b) - n)
 		}
+		s.keep(b[n:])
 	}
-	s.keep(c)
+}
+
+// answered notes that so many bytes wait which may be an answer to what the client has sent. The caller holds mu.
+func (s *epollSocket) answered(n int) {
+	if s.working {
+		s.answers += n
+	}
 }
 
 // keep adds p to the backlog, when there is room for it if it is not a control frame. The caller holds mu.
@@ -543,31 +544,6 @@ func (s *epollSocket) flush() {
 	s.sayAll()
 }
 
-// uncork writes what was collected.
-func (s *epollSocket) uncork() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.uncorked()
-	s.cork = nil
-	s.sayAll()
-}
-
-// uncorked writes what was collected until now. The caller holds mu.
-func (s *epollSocket) uncorked() {
-	w := s.cork
-	if w == nil {
-		return
-	}
-	s.conn.lane.sent.add(&w.sent)
-	if len(w.output) == 0 {
-		return
-	}
-	if s.failed == nil && s.fd >= 0 {
-		s.put(w.output, nil, nil)
-	}
-	w.output = w.output[:0]
-}
-
 // fail makes every write fail. The caller holds mu.
 func (s *epollSocket) fail(err error) {
 	if s.failed == nil {
@@ -624,7 +600,7 @@ func (s *epollSocket) Finish(wait time.Duration) {
 
 // sayAll tells the client that no more comes, if all that there was has gone. The caller holds mu.
 func (s *epollSocket) sayAll() {
-	if s.ending != lastWords || s.backlog != nil || s.fd < 0 || s.cork != nil && len(s.cork.output) > 0 {
+	if s.ending != lastWords || s.backlog != nil || s.fd < 0 {
 		return
 	}
 	s.ending = saidAll
@@ -675,7 +651,6 @@ func (s *epollSocket) cut() {
 	if s.ending == notEnding {
 		s.ending = cutOff
 	}
-	s.uncorked() // what was sent before has been sent
 	s.fail(net.ErrClosed)
 	syscall.Shutdown(int(s.fd), syscall.SHUT_RDWR)
 	s.rest = nil

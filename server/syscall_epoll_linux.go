@@ -44,28 +44,21 @@ func sysWrite(fd int32, p []byte) (int, error) {
 	}
 }
 
-// sysWritev writes as much of a, b and c as the system takes at once.
-func sysWritev(fd int32, a, b, c []byte) (int, error) {
-	if len(b)+len(c) == 0 {
+// sysWritev writes as much of a and b as the system takes at once.
+func sysWritev(fd int32, a, b []byte) (int, error) {
+	switch {
+	case len(b) == 0:
 		return sysWrite(fd, a)
+	case len(a) == 0:
+		return sysWrite(fd, b)
+	case raceDetector:
+		return sysWrite(fd, slices.Concat(a, b))
 	}
-	if len(a)+len(b) == 0 {
-		return sysWrite(fd, c)
-	}
-	if raceDetector {
-		return sysWrite(fd, slices.Concat(a, b, c))
-	}
-	var pieces [3]syscall.Iovec
-	n := 0
-	for _, p := range [...][]byte{a, b, c} {
-		if len(p) > 0 {
-			pieces[n].Base = &p[0]
-			pieces[n].SetLen(len(p))
-			n++
-		}
-	}
+	pieces := [2]syscall.Iovec{{Base: &a[0]}, {Base: &b[0]}}
+	pieces[0].SetLen(len(a))
+	pieces[1].SetLen(len(b))
 	for {
-		written, _, errno := syscall.RawSyscall(syscall.SYS_WRITEV, uintptr(fd), uintptr(unsafe.Pointer(&pieces[0])), uintptr(n))
+		written, _, errno := syscall.RawSyscall(syscall.SYS_WRITEV, uintptr(fd), uintptr(unsafe.Pointer(&pieces[0])), uintptr(len(pieces)))
 		if errno == 0 {
 			return int(written), nil
 		}

@@ -79,6 +79,11 @@ type Config struct {
 type PieceWriter interface {
 	io.Writer
 	WritePieces(head, payload []byte) error
+
+	// WriteCorked takes what is collected in k, and after it payload, the end of
+	// the last frame, which may be empty. It reports whether more is to be
+	// collected. It does not wait for the peer.
+	WriteCorked(k *Cork, payload []byte) (more bool, err error)
 }
 
 // Terms are what endpoints with the same Config share, so that a server keeps them

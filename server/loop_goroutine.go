@@ -60,9 +60,9 @@ func (t *goroutineTransport) Background() func(func()) {
 	return socket.Background
 }
 
-// Waits reports whether a Write might wait for the client: for a short time if
-// nothing waits for the client yet, or until WriteTimeout.
-func (t *goroutineTransport) Waits() bool { return t.Buffered() == 0 }
+// Waits reports whether a Write might wait for the client for longer than it takes
+// to see that the client does not read.
+func (t *goroutineTransport) Waits() bool { return t.prompt == nil }
 
 // Buffered returns the size of the backlog in bytes.
 func (t *goroutineTransport) Buffered() int {

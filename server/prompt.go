@@ -40,7 +40,7 @@ type owner interface {
 
 // A Write waits between one and two times promptness. It is as long as that so that
 // it needs no new deadline each time.
-const promptness = 10 * time.Millisecond
+const promptness = 2 * time.Millisecond
 
 // flushSize is how much is written at once of what has been kept, in bytes: within
 // the time limit that has to be taken.

@@ -209,7 +209,7 @@ func (c *Conn) open(up Upgraded) (more bool) {
 		c.handler = &c.server.Handler
 	}
 	if c.handler.Serve != nil {
-		c.fiber = newFiber()
+		c.reserve().fiber = newFiber()
 	}
 	if c.policy() == SlowBlock {
 		c.transport.Block()

@@ -232,8 +232,8 @@ func (t *goroutineTransport) begin(first func(*Conn) (rest []byte, more bool)) (
 func (t *goroutineTransport) receiveAll(b []byte) (more bool) {
 	for more = true; len(b) > 0 && more; {
 		b, more = t.receive(b)
-		if more && t.conn.fiber != nil {
-			t.conn.fiber.awaitRoom()
+		if f := t.conn.fiber(); more && f != nil {
+			f.awaitRoom()
 		}
 	}
 	if more {

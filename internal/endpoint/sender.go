@@ -15,13 +15,13 @@ type sender struct {
 	mu    sync.Mutex    // held while a frame is written; guards the rest
 	state atomic.Uint32 // a State; read by anybody, written under mu, but see closeFor
 
-	w      io.Writer
-	pieces bool             // w is a PieceWriter, and the role is Server
-	head   [serverHead]byte // for pieces
-
 	// A message that is being sent in fragments keeps other messages, but not
 	// control frames, from being sent in between (Section 5.4).
 	fragmenting bool
+
+	pieces bool             // w is a PieceWriter, and the role is Server
+	head   [serverHead]byte // for pieces
+	w      io.Writer
 
 	more atomic.Pointer[senderReserve] // nil as long as none of it is needed
 }
@@ -38,6 +38,7 @@ type senderReserve struct {
 	lost      atomic.Pointer[LostError] // what Lost was told
 	waiting   []chan struct{}           // closed when fragmenting ends; guarded by sender.mu
 	owed      owedPongs
+	ending    atomic.Pointer[ending]
 }
 
 // reserve returns more, which is made if it is not there.
@@ -120,9 +121,9 @@ func (e *Endpoint) Send(op wire.Opcode, p []byte) error {
 	s.lock()
 	defer s.unlock()
 	if err := s.sending(); err != nil {
-		return e.ended(err)
+		return e.because(err)
 	}
-	return e.ended(s.writeFrame(wire.Header{Fin: true, Opcode: op}, p))
+	return e.because(s.writeFrame(wire.Header{Fin: true, Opcode: op}, p))
 }
 
 // SendText sends text as a text message, like Send.
@@ -144,9 +145,9 @@ func checkMessage(op wire.Opcode, p []byte) error {
 	return nil
 }
 
-// ended returns, in place of the err of a call that could not send, what is
+// because returns, in place of the err of a call that could not send, what is
 // known about the connection's end: why it ended says more than that it did.
-func (e *Endpoint) ended(err error) error {
+func (e *Endpoint) because(err error) error {
 	if err == nil {
 		return nil
 	}
@@ -179,9 +180,9 @@ func (e *Endpoint) SendPrepared(m *Prepared) error {
 	s.lock()
 	defer s.unlock()
 	if err := s.sending(); err != nil {
-		return e.ended(err)
+		return e.because(err)
 	}
-	return e.ended(s.writePrepared(m))
+	return e.because(s.writePrepared(m))
 }
 
 // TrySendPrepared is SendPrepared for a caller who does not wait: it reports
@@ -217,9 +218,9 @@ func (e *Endpoint) sendControl(op wire.Opcode, payload []byte) error {
 	s.mu.Lock()
 	defer s.unlock()
 	if err := s.sending(); err != nil {
-		return e.ended(err)
+		return e.because(err)
 	}
-	return e.ended(s.writeFrame(wire.Header{Fin: true, Opcode: op}, payload))
+	return e.because(s.writeFrame(wire.Header{Fin: true, Opcode: op}, payload))
 }
 
 // writeFrame writes one frame. The caller holds mu.

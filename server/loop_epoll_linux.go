@@ -29,6 +29,7 @@ type epollLoop struct {
 	maxDisplaced int // 0: the default
 	counters     *counters
 	sockets      socketTable
+	addrs        atomic.Pointer[addrs] // those of the last socket, for the next
 
 	mu      sync.Mutex // guards the rest
 	users   int        // listeners and sockets; without any, nothing runs
@@ -215,13 +216,13 @@ func (p *poller) work(w *workspace, generation uint64) bool {
 
 // serve accepts from ln until it is closed. An error that may pass, such as too many open files, is reported and waited
 // out.
-func (l *epollLoop) serve(ln *net.TCPListener, open func(transport) *Conn, report func(error)) error {
+func (l *epollLoop) serve(ln *net.TCPListener, open func(*Conn, transport), report func(error)) error {
 	if _, err := l.enter(); err != nil { // the pollers stay as long as there is a listener
 		return err
 	}
 	defer l.leave()
 	return acceptAll(ln, report, func(nc net.Conn) {
-		fd, addrs, err := takeOver(nc.(*net.TCPConn))
+		fd, addrs, err := takeOver(nc.(*net.TCPConn), &l.addrs)
 		if err == nil {
 			if err = l.add(fd, addrs, open, nil, nil); err != nil {
 				syscall.Close(fd)
@@ -236,8 +237,8 @@ func (l *epollLoop) serve(ln *net.TCPListener, open func(transport) *Conn, repor
 
 // run serves nc until it has ended. first is done before anything is read; it returns what has been read, and whether the
 // connection goes on. The error is that nc cannot be served, and nothing has happened to it.
-func (l *epollLoop) run(nc *net.TCPConn, open func(transport) *Conn, first func(*Conn) (rest []byte, more bool)) error {
-	fd, addrs, err := takeOver(nc)
+func (l *epollLoop) run(nc *net.TCPConn, open func(*Conn, transport), first func(*Conn) (rest []byte, more bool)) error {
+	fd, addrs, err := takeOver(nc, &l.addrs)
 	if err != nil {
 		return err
 	}

@@ -20,7 +20,7 @@ type goroutineLoop struct {
 type goroutineTransport struct {
 	*socket.Conn
 	prompt *promptConn // the same, or what lies under its TLS; nil if that was put on by somebody else
-	conn   *Conn
+	conn   Conn
 	blocks bool // data frames wait for room in the backlog
 
 	turn      sync.Mutex   // held by who calls handlers
@@ -157,7 +157,7 @@ func (t *goroutineTransport) awaitTaken() {
 const readBufferSize = 4 << 10
 
 // serve serves what connects to ln, until that is closed.
-func (l *goroutineLoop) serve(ln net.Listener, open func(transport) *Conn, report func(error)) error {
+func (l *goroutineLoop) serve(ln net.Listener, open func(*Conn, transport), report func(error)) error {
 	return acceptAll(ln, report, func(nc net.Conn) { go l.serveOne(nc, open, nil) })
 }
 
@@ -193,9 +193,9 @@ func passing(err error) bool {
 // serveOne serves one connection until it has ended. first, if it is not nil, is
 // done before anything is read; it returns what has been read, and whether the
 // connection goes on.
-func (l *goroutineLoop) serveOne(nc net.Conn, open func(transport) *Conn, first func(*Conn) (rest []byte, more bool)) {
+func (l *goroutineLoop) serveOne(nc net.Conn, open func(*Conn, transport), first func(*Conn) (rest []byte, more bool)) {
 	t := l.transport(nc)
-	t.conn = open(t)
+	open(&t.conn, t)
 	if t.prompt != nil {
 		t.prompt.ownedBy(t)
 	}
@@ -224,7 +224,7 @@ func (l *goroutineLoop) serveOne(nc net.Conn, open func(transport) *Conn, first 
 func (t *goroutineTransport) begin(first func(*Conn) (rest []byte, more bool)) (rest []byte, more bool) {
 	t.turn.Lock()
 	defer t.turn.Unlock()
-	return first(t.conn)
+	return first(&t.conn)
 }
 
 // receiveAll has all of b received, and waits until the program takes more and the

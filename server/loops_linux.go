@@ -10,17 +10,17 @@ type loops struct{ epoll *epollLoop } // made when it is needed
 // serve accepts connections of ln until it is closed.
 func (s *Server) serve(ln net.Listener) error {
 	if tcp, ok := ln.(*net.TCPListener); ok {
-		return s.epoll().serve(tcp, s.newConn, s.report)
+		return s.epoll().serve(tcp, s.begin, s.report)
 	}
-	return s.goroutines().serve(ln, s.newConn, s.report)
+	return s.goroutines().serve(ln, s.begin, s.report)
 }
 
 // run serves one connection until it has ended.
 func (s *Server) run(nc net.Conn, first func(*Conn) (rest []byte, more bool)) *Conn {
 	var c *Conn
-	open := func(t transport) *Conn {
-		c = s.newConn(t)
-		return c
+	open := func(made *Conn, t transport) {
+		c = made
+		s.begin(c, t)
 	}
 	if tcp, ok := nc.(*net.TCPConn); ok && s.epoll().run(tcp, open, first) == nil {
 		return c

@@ -228,13 +228,13 @@ func (s *Server) shuttingDown() bool {
 	return s.closing
 }
 
-// newConn returns a connection over t that waits for the opening handshake.
-func (s *Server) newConn(t transport) *Conn {
-	c := &Conn{server: s, transport: t}
+// begin makes c, which must be a zero Conn, a connection over t that waits for the
+// opening handshake.
+func (s *Server) begin(c *Conn, t transport) {
+	c.server, c.transport = s, t
 	c.holders.Store(1)
 	s.counters.begun(c)
 	s.addConn(c)
-	return c
 }
 
 // terms returns the terms of the server's endpoints. background is that of their

@@ -27,6 +27,10 @@ type goroutineTransport struct {
 	receiving atomic.Bool  // a handler is called with what was received
 	answers   atomic.Int64 // bytes that were put into the backlog meanwhile, since it was empty
 	choked    atomic.Bool  // nothing is read because of that
+
+	came    [restingRead]byte // what the connection was woken by
+	wokenAt tick              // when that was the last time
+	wakes   uint8             // how often it was since that tick began, up to busyWakes
 }
 
 // transport returns nc as a transport.
@@ -131,6 +135,18 @@ func (t *goroutineTransport) receive(b []byte) (rest []byte, more bool) {
 	return t.conn.receive(b)
 }
 
+// end ends the connection: by err, or, if it is nil, because the connection wants
+// no more.
+func (t *goroutineTransport) end(err error) {
+	if err == nil {
+		t.Drain(drainTime)
+		t.lost(nil)
+		return
+	}
+	t.lost(err)
+	t.Close()
+}
+
 // lost ends the connection, by err if that is not nil.
 func (t *goroutineTransport) lost(err error) {
 	if t.prompt != nil && err != nil {
@@ -153,12 +169,9 @@ func (t *goroutineTransport) awaitTaken() {
 	t.prompt.await(func(waiting int) bool { return waiting == 0 })
 }
 
-// readBufferSize is what a connection reads at once, in bytes.
-const readBufferSize = 4 << 10
-
 // serve serves what connects to ln, until that is closed.
 func (l *goroutineLoop) serve(ln net.Listener, open func(*Conn, transport), report func(error)) error {
-	return acceptAll(ln, report, func(nc net.Conn) { go l.serveOne(nc, open, nil) })
+	return acceptAll(ln, report, func(nc net.Conn) { go func() { l.begin(nc, open).working(0, nil) }() })
 }
 
 // acceptAll calls serve for what connects to ln, until that is closed. An error
@@ -190,38 +203,37 @@ func passing(err error) bool {
 	return errors.As(err, &temporary) && temporary.Temporary()
 }
 
-// serveOne serves one connection until it has ended. first, if it is not nil, is
-// done before anything is read; it returns what has been read, and whether the
-// connection goes on.
+// serveOne serves one connection until it has ended. first is done before anything
+// is read; it returns what has been read, and whether the connection goes on.
 func (l *goroutineLoop) serveOne(nc net.Conn, open func(*Conn, transport), first func(*Conn) (rest []byte, more bool)) {
+	t := l.begin(nc, open)
+	rest, more := t.do(first)
+	if more {
+		more = t.receiveAll(rest)
+	}
+	if !more {
+		t.end(nil)
+		return
+	}
+	var n int
+	var err error
+	for t.work(n, err) {
+		n, err = t.rest()
+	}
+}
+
+// begin makes nc a connection that waits for the opening handshake.
+func (l *goroutineLoop) begin(nc net.Conn, open func(*Conn, transport)) *goroutineTransport {
 	t := l.transport(nc)
 	open(&t.conn, t)
 	if t.prompt != nil {
 		t.prompt.ownedBy(t)
 	}
-	more := true
-	if first != nil {
-		var rest []byte
-		if rest, more = t.begin(first); more {
-			more = t.receiveAll(rest)
-		}
-	}
-	buf := make([]byte, readBufferSize)
-	for more {
-		n, err := t.Read(buf)
-		more = t.receiveAll(buf[:n])
-		if err != nil && more {
-			t.lost(err)
-			t.Close()
-			return
-		}
-	}
-	t.Drain(drainTime)
-	t.lost(nil)
+	return t
 }
 
-// begin does what is to be done before anything is read.
-func (t *goroutineTransport) begin(first func(*Conn) (rest []byte, more bool)) (rest []byte, more bool) {
+// do does what is to be done before anything is read.
+func (t *goroutineTransport) do(first func(*Conn) (rest []byte, more bool)) (rest []byte, more bool) {
 	t.turn.Lock()
 	defer t.turn.Unlock()
 	return first(&t.conn)

@@ -28,9 +28,8 @@ type goroutineTransport struct {
 	answers   atomic.Int64 // bytes that were put into the backlog meanwhile, since it was empty
 	choked    atomic.Bool  // nothing is read because of that
 
-	came    [restingRead]byte // what the connection was woken by
-	wokenAt tick              // when that was the last time
-	wakes   uint8             // how often it was since that tick began, up to busyWakes
+	wokenAt tick  // when that was the last time
+	wakes   uint8 // how often it was since that tick began, up to busyWakes
 }
 
 // transport returns nc as a transport.
@@ -171,7 +170,7 @@ func (t *goroutineTransport) awaitTaken() {
 
 // serve serves what connects to ln, until that is closed.
 func (l *goroutineLoop) serve(ln net.Listener, open func(*Conn, transport), report func(error)) error {
-	return acceptAll(ln, report, func(nc net.Conn) { go func() { l.begin(nc, open).working(0, nil) }() })
+	return acceptAll(ln, report, func(nc net.Conn) { go func() { l.begin(nc, open).working(nil, nil) }() })
 }
 
 // acceptAll calls serve for what connects to ln, until that is closed. An error
@@ -215,10 +214,10 @@ func (l *goroutineLoop) serveOne(nc net.Conn, open func(*Conn, transport), first
 		t.end(nil)
 		return
 	}
-	var n int
+	var b []byte
 	var err error
-	for t.work(n, err) {
-		n, err = t.rest()
+	for t.work(b, err) {
+		b, err = t.rest()
 	}
 }
 

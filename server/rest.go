@@ -20,10 +20,10 @@ import (
 // A stack that has grown is not given back whole as long as its goroutine lives:
 // that is why each of the two starts the other and ends.
 //
-// A connection rests on a read of a few bytes. TLS would need much stack for that:
-// there it rests on what is below, and so it must be known that TLS itself holds
-// nothing that the client has sent, such as a message that came together with the
-// end of the handshake. It is asked by a read whose deadline is over.
+// A socket is waited for without reading from it, because TLS may lie on it. So it
+// must be known that TLS itself holds nothing that the client has sent, such as a
+// message that came together with the end of the handshake: it is asked by a read
+// whose deadline is over. What is no socket is waited for by a read of a few bytes.
 
 // readBufferSize is what a connection reads at once, in bytes.
 const readBufferSize = 4 << 10
@@ -31,8 +31,8 @@ const readBufferSize = 4 << 10
 // readBuffers lends what is read into.
 var readBuffers = sync.Pool{New: func() any { return new([readBufferSize]byte) }}
 
-// restingRead is how much a connection rests on, in bytes: no less than the Pong
-// of a heartbeat.
+// restingRead is how much of what is no socket is read while it rests, in bytes: no
+// less than the Pong of a heartbeat.
 const restingRead = 16
 
 // A connection that is woken busyWakes times within a tick is busy: it goes on
@@ -43,56 +43,58 @@ const (
 )
 
 func (t *goroutineTransport) resting() {
-	n, err := t.rest()
-	go t.working(n, err)
+	b, err := t.rest()
+	go t.working(b, err)
 }
 
-func (t *goroutineTransport) working(n int, err error) {
-	if t.work(n, err) {
+func (t *goroutineTransport) working(b []byte, err error) {
+	if t.work(b, err) {
 		go t.resting()
 	}
 }
 
-// rest returns when something has come, n bytes of which are in t.came, or by what
+// rest returns when something has come, with what has been read of it, or by what
 // the connection has ended.
-func (t *goroutineTransport) rest() (n int, err error) {
-	if below := t.belowTLS(); below != nil {
-		return 0, awaitReadable(below)
+func (t *goroutineTransport) rest() ([]byte, error) {
+	if s, _ := t.bottom(); s != nil {
+		return nil, awaitReadable(s)
 	}
-	return t.Read(t.came[:])
+	b := make([]byte, restingRead)
+	n, err := t.Read(b)
+	return b[:n], err
 }
 
-// belowTLS returns the socket that lies below TLS, nil if there is none, or if it
-// cannot be waited for.
-func (t *goroutineTransport) belowTLS() syscall.Conn {
-	secure, ok := t.Conn.Conn.(interface{ NetConn() net.Conn })
-	if !ok || !canAwaitReadable {
-		return nil
+// bottom returns the socket that the connection goes through, nil if it cannot be
+// waited for, and whether TLS lies on it.
+func (t *goroutineTransport) bottom() (s syscall.Conn, secure bool) {
+	nc := t.Conn.Conn
+	if over, ok := nc.(interface{ NetConn() net.Conn }); ok {
+		nc, secure = over.NetConn(), true
 	}
-	below := secure.NetConn()
-	if prompt, ok := below.(*promptConn); ok {
-		below = prompt.Conn
+	if prompt, ok := nc.(*promptConn); ok {
+		nc = prompt.Conn
 	}
-	switch below := below.(type) {
+	if !canAwaitReadable {
+		return nil, secure
+	}
+	switch nc := nc.(type) {
 	case *net.TCPConn:
-		return below
+		s = nc
 	case *net.UnixConn:
-		return below
+		s = nc
 	}
-	return nil
+	return s, secure
 }
 
-// work has received what has come: n bytes in t.came, and then what is read until
-// there is no more. It reports whether the connection is to rest then. Otherwise
-// it has ended; so it does by err, if that is not nil.
-func (t *goroutineTransport) work(n int, err error) (rests bool) {
+// work has received what has come: b, and then what is read until there is no
+// more. It reports whether the connection is to rest then. Otherwise it has ended;
+// so it does by err, if that is not nil.
+func (t *goroutineTransport) work(b []byte, err error) (rests bool) {
 	buf := readBuffers.Get().(*[readBufferSize]byte)
 	defer readBuffers.Put(buf)
-	copy(buf[:], t.came[:n])
-	s := stint{goroutineTransport: t, recorded: t.belowTLS() != nil, busy: t.wake()}
-	s.woken = s.recorded
+	s := t.stint()
 	for {
-		if !t.receiveAll(buf[:n]) {
+		if !t.receiveAll(b) {
 			t.end(nil)
 			return false
 		}
@@ -100,9 +102,11 @@ func (t *goroutineTransport) work(n int, err error) (rests bool) {
 			t.end(err)
 			return false
 		}
-		if n, err = s.read(buf[:], n); err == errRest {
+		var n int
+		if n, err = s.read(buf[:], len(b)); err == errRest {
 			return true
 		}
+		b = buf[:n]
 	}
 }
 
@@ -118,10 +122,15 @@ func (t *goroutineTransport) wake() (busy bool) {
 // A stint is what a connection does from one rest to the next.
 type stint struct {
 	*goroutineTransport
-	recorded bool // it rests below TLS, which may hold something
-	woken    bool // by something that TLS has not read
-	busy     bool // it is not to rest soon
-	limited  tick // when a read deadline was set; 0: there is none
+	due     bool // the socket has something
+	asks    bool // TLS may hold something
+	busy    bool // the connection is not to rest soon
+	limited tick // when a read deadline was set; 0: there is none
+}
+
+func (t *goroutineTransport) stint() stint {
+	socket, secure := t.bottom()
+	return stint{goroutineTransport: t, due: socket != nil, asks: socket != nil && secure, busy: t.wake()}
 }
 
 // errRest says that the connection is to rest.
@@ -131,16 +140,16 @@ var errRest = errors.New("nothing is there")
 // was the last time.
 func (s *stint) read(buf []byte, last int) (n int, err error) {
 	for {
-		mayRest := !s.woken && s.mayRest(last)
-		s.woken = false
+		mayRest := s.mayRest(last)
 		switch {
 		case s.busy:
 			s.limit(linger)
-		case mayRest && s.recorded:
+		case mayRest && s.asks:
 			s.limit(0)
 		case mayRest:
 			return 0, errRest
 		}
+		s.due = false
 		n, err = s.Read(buf)
 		if n > 0 || s.limited == 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
 			return n, err
@@ -156,11 +165,11 @@ func (s *stint) read(buf []byte, last int) (n int, err error) {
 // mayRest reports whether nothing has to come. A frame that is under way has to:
 // the one who waits for the rest of it has a buffer.
 func (s *stint) mayRest(last int) bool {
-	if !s.conn.isOpen() {
+	if s.due || !s.conn.isOpen() {
 		return false
 	}
 	_, underWay := s.conn.endpoint.UnderWay()
-	return !underWay && (last < readBufferSize || s.recorded)
+	return !underWay && (last < readBufferSize || s.asks)
 }
 
 // limit has reads wait no longer than wait. It is not set anew with each read.

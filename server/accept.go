@@ -138,9 +138,9 @@ func (s *Server) handler(path string) *Handler {
 // gets a Close with 1001 at once.
 func (s *Server) Run(nc net.Conn, up Upgraded) error {
 	var c *Conn
-	open := func(t transport) *Conn {
-		c = s.upgraded(t, &up)
-		return c
+	open := func(made *Conn, t transport) {
+		c = made
+		s.upgraded(c, t, &up)
 	}
 	ended := make(chan struct{})
 	if s.runElsewhere(nc, open, up.start(), ended) {
@@ -164,18 +164,17 @@ func (s *Server) Run(nc net.Conn, up Upgraded) error {
 // of them (see Server): what is not needed any more of nc, buffers included, is
 // given up. Any other net.Conn, such as one with TLS, gets a goroutine of its own.
 func (s *Server) Adopt(nc net.Conn, up Upgraded) {
-	open := func(t transport) *Conn { return s.upgraded(t, &up) }
+	open := func(c *Conn, t transport) { s.upgraded(c, t, &up) }
 	if !s.runElsewhere(nc, open, up.start(), nil) {
-		go s.goroutines().begin(nc, open).serve(up.start())
+		s.goroutines().begin(nc, open).serveElsewhere(up.start())
 	}
 }
 
-// upgraded returns a connection whose opening handshake somebody else has made. It
+// upgraded makes c a connection whose opening handshake somebody else has made. It
 // opens when it receives for the first time, and up is the server's until then.
-func (s *Server) upgraded(t transport, up *Upgraded) *Conn {
-	c := s.newConn(t)
+func (s *Server) upgraded(c *Conn, t transport, up *Upgraded) {
 	c.reserve().upgraded = up
-	return c
+	s.begin(c, t)
 }
 
 // start returns what is to be received before anything is read. It is never nil:
@@ -262,7 +261,7 @@ func (c *Conn) open(up Upgraded) (more bool) {
 		c.handler = &c.server.Handler
 	}
 	if c.handler.Serve != nil {
-		c.fiber = newFiber()
+		c.reserve().fiber = newFiber()
 	}
 	if c.policy() == SlowBlock {
 		c.transport.Block()

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+	"sync/atomic"
 	"syscall"
 )
 
@@ -21,8 +22,8 @@ import (
 
 // run serves nc. start, if it is not nil, is received before anything is read; ended, if it is not nil, is closed at the end.
 // The error is that nc cannot be served, and nothing has happened to it.
-func (l *epollLoop) run(nc *net.TCPConn, open func(transport) *Conn, start []byte, ended chan struct{}) error {
-	fd, addrs, err := takeOver(nc)
+func (l *epollLoop) run(nc *net.TCPConn, open func(*Conn, transport), start []byte, ended chan struct{}) error {
+	fd, addrs, err := takeOver(nc, &l.addrs)
 	if err != nil {
 		return err
 	}
@@ -34,8 +35,8 @@ func (l *epollLoop) run(nc *net.TCPConn, open func(transport) *Conn, start []byt
 	return nil
 }
 
-// takeOver returns another descriptor for tcp's connection, which the caller closes then.
-func takeOver(tcp *net.TCPConn) (fd int, addrs addrPair, err error) {
+// takeOver returns another descriptor for tcp's connection, which the caller closes then, and its addresses; last is for those.
+func takeOver(tcp *net.TCPConn, last *atomic.Pointer[addrs]) (fd int, addrs addrPair, err error) {
 	raw, err := tcp.SyscallConn()
 	if err != nil {
 		return -1, addrs, err
@@ -56,12 +57,12 @@ func takeOver(tcp *net.TCPConn) (fd int, addrs addrPair, err error) {
 	if err != nil {
 		return -1, addrs, err
 	}
-	return dup, newAddrPair(tcp.LocalAddr().(*net.TCPAddr).AddrPort(), tcp.RemoteAddr().(*net.TCPAddr).AddrPort()), nil
+	return dup, newAddrPair(tcp.LocalAddr().(*net.TCPAddr).AddrPort(), tcp.RemoteAddr().(*net.TCPAddr).AddrPort(), last), nil
 }
 
 // serve accepts from ln until it is closed. An error that may pass, such as too many open files, is reported and waited
 // out.
-func (l *epollLoop) serve(ln *net.TCPListener, open func(transport) *Conn, report func(error)) error {
+func (l *epollLoop) serve(ln *net.TCPListener, open func(*Conn, transport), report func(error)) error {
 	if _, err := l.enter(); err != nil { // the pollers stay as long as there is a listener
 		return err
 	}
@@ -81,7 +82,7 @@ func (l *epollLoop) serve(ln *net.TCPListener, open func(transport) *Conn, repor
 type doorkeeper struct {
 	loop   *epollLoop
 	raw    syscall.RawConn // of the listener
-	open   func(transport) *Conn
+	open   func(*Conn, transport)
 	report func(error)
 	local  netip.AddrPort // of the listener
 
@@ -107,7 +108,7 @@ const (
 
 // admit serves nc, and what else waits.
 func (d *doorkeeper) admit(nc net.Conn) {
-	fd, addrs, err := takeOver(nc.(*net.TCPConn))
+	fd, addrs, err := takeOver(nc.(*net.TCPConn), &d.loop.addrs)
 	if err != nil {
 		d.report(err)
 	} else {
@@ -184,7 +185,7 @@ func (d *doorkeeper) admitSome() (more bool) {
 		if d.manner == fitted {
 			_ = d.fit(v.fd) // if it does not work, the client has gone
 		}
-		d.serve(v.fd, newAddrPair(d.localOf(v.fd), addrPortOf(v.remote)))
+		d.serve(v.fd, newAddrPair(d.localOf(v.fd), addrPortOf(v.remote), &d.loop.addrs))
 	}
 	if none {
 		d.manner = directly // all that come from now on have the options

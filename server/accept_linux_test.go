@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -274,7 +275,7 @@ func TestListenerThatCannotBeTaught(t *testing.T) {
 	d := &doorkeeper{raw: closedConn{}}
 	a, b := tcpPair(t)
 	defer b.Close()
-	fd, _, err := takeOver(a)
+	fd, _, err := takeOver(a, new(atomic.Pointer[addrs]))
 	if err != nil {
 		t.Fatal(err)
 	}

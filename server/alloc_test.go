@@ -45,6 +45,13 @@ func (t *nowhere) WriteCorked(k *endpoint.Cork, payload []byte) (more bool, err 
 	return true, nil
 }
 
+// newConn returns a connection over t that waits for the opening handshake.
+func (s *Server) newConn(t transport) *Conn {
+	c := new(Conn)
+	s.begin(c, t)
+	return c
+}
+
 // openNowhere returns an open connection of s that ends with the test.
 func openNowhere(t *testing.T, s *Server) *Conn {
 	c := s.newConn(new(nowhere))

@@ -33,7 +33,6 @@ type Conn struct {
 
 	// What is known when it is open.
 	handler *Handler
-	fiber   *fiber // of Handler.Serve; nil without
 	head    string // text of the request, if this server has read it
 
 	value atomic.Pointer[any]
@@ -46,6 +45,7 @@ type reserve struct {
 	upgraded    *Upgraded                // what Run or Adopt was given, until the connection is open
 	request     *handshake.Request       // that Run or Adopt was told
 	subprotocol string
+	fiber       *fiber                 // of Handler.Serve; nil without
 	outbox      atomic.Pointer[outbox] // nil until a message cannot be sent at once
 	fragments   fragments
 }
@@ -215,8 +215,8 @@ func (c *Conn) CloseNow() error { return c.cut(nil) }
 // cut cuts the connection and remembers why.
 func (c *Conn) cut(why error) error {
 	err := c.endpoint.Cut(why, c.transport.Close)
-	if c.phase.Load() != openingPhase && c.fiber != nil {
-		c.fiber.end()
+	if c.phase.Load() != openingPhase {
+		c.endFiber()
 	}
 	return err
 }

@@ -66,14 +66,16 @@ func (c *Conn) receive(b []byte) (rest []byte, more bool) {
 }
 
 // takesMore reports whether the program is ready for another message.
-func (c *Conn) takesMore() bool { return c.fiber == nil || c.fiber.hasRoom() }
+func (c *Conn) takesMore() bool {
+	f := c.fiber()
+	return f == nil || f.hasRoom()
+}
 
 // message hands on a whole message.
 func (c *Conn) message(op wire.Opcode, p []byte) {
-	switch {
-	case c.fiber != nil:
-		c.fiber.deliver(op, p)
-	case c.handler.Message != nil:
+	if f := c.fiber(); f != nil {
+		f.deliver(op, p)
+	} else if c.handler.Message != nil {
 		c.handler.Message(c, op, p)
 	}
 }
@@ -91,7 +93,7 @@ func (c *Conn) begin() (more bool) {
 	if c.server.shuttingDown() {
 		_ = c.endpoint.Close(wire.GoingAway, "") // Shutdown may have been faster
 	}
-	if c.fiber != nil {
+	if c.fiber() != nil {
 		c.holders.Add(1)
 		go c.serve()
 	}
@@ -135,9 +137,7 @@ func (c *Conn) finish() {
 	}
 	c.server.counters.count(func(st *Stats) { st.ended(&c.endpoint) })
 	c.noMore()
-	if c.fiber != nil {
-		c.fiber.end()
-	}
+	c.endFiber()
 	err := c.endpoint.Err()
 	var closed *CloseError
 	if c.handler.Error != nil && !errors.As(err, &closed) && err != ErrClosed {

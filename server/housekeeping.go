@@ -294,9 +294,7 @@ func (c *Conn) failLate(why error) {
 	if !c.endpoint.FailFromOutside(wire.PolicyViolation, "message not complete in time", why) {
 		return
 	}
-	if c.fiber != nil {
-		c.fiber.end()
-	}
+	c.endFiber()
 	c.noMore()
 }
 

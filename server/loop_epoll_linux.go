@@ -30,6 +30,7 @@ type epollLoop struct {
 	maxDisplaced int // negative: no limit
 	counters     *counters
 	sockets      socketTable
+	addrs        atomic.Pointer[addrs] // those of the last socket, for the next
 
 	mu      sync.Mutex // guards the rest
 	users   int        // listeners and sockets; without any, nothing runs

@@ -20,13 +20,16 @@ type goroutineLoop struct {
 type goroutineTransport struct {
 	*socket.Conn
 	prompt *promptConn // the same, or what lies under its TLS; nil if that was put on by somebody else
-	conn   *Conn
+	conn   Conn
 	blocks bool // data frames wait for room in the backlog
 
 	turn      sync.Mutex   // held by who calls handlers
 	receiving atomic.Bool  // a handler is called with what was received
 	answers   atomic.Int64 // bytes that were put into the backlog meanwhile, since it was empty
 	choked    atomic.Bool  // nothing is read because of that
+
+	wokenAt tick  // when that was the last time
+	wakes   uint8 // how often it was since that tick began, up to busyWakes
 }
 
 // transport returns nc as a transport.
@@ -43,7 +46,6 @@ func (l *goroutineLoop) transport(nc net.Conn) *goroutineTransport {
 }
 
 func (t *goroutineTransport) attach(c *Conn) {
-	t.conn = c
 	if t.prompt != nil {
 		t.prompt.ownedBy(t)
 	}
@@ -138,6 +140,18 @@ func (t *goroutineTransport) receive(b []byte) (rest []byte, more bool) {
 	return t.conn.receive(b)
 }
 
+// end ends the connection: by err, or, if it is nil, because the connection wants
+// no more.
+func (t *goroutineTransport) end(err error) {
+	if err == nil {
+		t.Drain(drainTime)
+		t.lost(nil)
+		return
+	}
+	t.lost(err)
+	t.Close()
+}
+
 // lost ends the connection, by err if that is not nil.
 func (t *goroutineTransport) lost(err error) {
 	if t.prompt != nil && err != nil {
@@ -160,12 +174,9 @@ func (t *goroutineTransport) awaitTaken() {
 	t.prompt.await(func(waiting int) bool { return waiting == 0 })
 }
 
-// readBufferSize is what a connection reads at once, in bytes.
-const readBufferSize = 4 << 10
-
 // serve serves what connects to ln, until that is closed.
-func (l *goroutineLoop) serve(ln net.Listener, open func(transport) *Conn, report func(error)) error {
-	return acceptAll(ln, report, func(nc net.Conn) { go l.begin(nc, open).serve(nil) })
+func (l *goroutineLoop) serve(ln net.Listener, open func(*Conn, transport), report func(error)) error {
+	return acceptAll(ln, report, func(nc net.Conn) { go func() { l.begin(nc, open).working(nil, nil) }() })
 }
 
 // acceptAll calls serve for what connects to ln, until that is closed. An error
@@ -198,43 +209,55 @@ func passing(err error) bool {
 }
 
 // begin makes nc a connection, which is to be served.
-func (l *goroutineLoop) begin(nc net.Conn, open func(transport) *Conn) *goroutineTransport {
+func (l *goroutineLoop) begin(nc net.Conn, open func(*Conn, transport)) *goroutineTransport {
 	t := l.transport(nc)
-	open(t)
+	open(&t.conn, t)
 	return t
 }
 
-// serve serves the connection until it has ended. start, if it is not nil, has been
-// read already, and is received even if it is empty.
+// serve serves the connection until it has ended. start has been read already, and
+// is received even if it is empty.
 func (t *goroutineTransport) serve(start []byte) {
-	more := start == nil || t.receiveAll(start)
-	buf := make([]byte, readBufferSize)
-	for more {
-		n, err := t.Read(buf)
-		if n > 0 {
-			more = t.receiveAll(buf[:n])
-		}
-		if err != nil && more {
-			t.lost(err)
-			t.Close()
-			return
-		}
+	if !t.receiveStart(start) {
+		return
 	}
-	t.Drain(drainTime)
-	t.lost(nil)
+	var b []byte
+	var err error
+	for t.work(b, err) {
+		b, err = t.rest()
+	}
+}
+
+// serveElsewhere is serve on goroutines of its own.
+func (t *goroutineTransport) serveElsewhere(start []byte) {
+	go func() {
+		if t.receiveStart(start) {
+			t.working(nil, nil)
+		}
+	}()
+}
+
+// receiveStart has start received, which opens the connection. It reports whether
+// the connection goes on; otherwise it has ended.
+func (t *goroutineTransport) receiveStart(start []byte) (more bool) {
+	rest, more := t.receive(start)
+	if more = more && t.receiveAll(rest); !more {
+		t.end(nil)
+	}
+	return more
 }
 
 // receiveAll has all of b received, and waits until the program takes more and the
 // client the answers.
 func (t *goroutineTransport) receiveAll(b []byte) (more bool) {
-	for more = true; more; {
+	for more = true; len(b) > 0 && more; {
+		if f := t.conn.fiber(); f != nil {
+			f.awaitRoom()
+		}
 		b, more = t.receive(b)
-		if more && t.conn.fiber != nil {
-			t.conn.fiber.awaitRoom()
-		}
-		if len(b) == 0 {
-			break
-		}
+	}
+	if f := t.conn.fiber(); more && f != nil {
+		f.awaitRoom()
 	}
 	if more {
 		t.awaitTaken()

@@ -10,15 +10,15 @@ type loops struct{ epoll *epollLoop } // made when it is needed
 // serve accepts connections of ln until it is closed.
 func (s *Server) serve(ln net.Listener) error {
 	if tcp, ok := ln.(*net.TCPListener); ok {
-		return s.epoll().serve(tcp, s.newConn, s.report)
+		return s.epoll().serve(tcp, s.begin, s.report)
 	}
-	return s.goroutines().serve(ln, s.newConn, s.report)
+	return s.goroutines().serve(ln, s.begin, s.report)
 }
 
 // runElsewhere has nc served without a goroutine of its own, if that is possible, and
 // reports whether it is. start is received before anything is read; ended, if it is
 // not nil, is closed at the end.
-func (s *Server) runElsewhere(nc net.Conn, open func(transport) *Conn, start []byte, ended chan struct{}) bool {
+func (s *Server) runElsewhere(nc net.Conn, open func(*Conn, transport), start []byte, ended chan struct{}) bool {
 	tcp, ok := nc.(*net.TCPConn)
 	return ok && s.epoll().run(tcp, open, start, ended) == nil
 }

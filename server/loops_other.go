@@ -9,11 +9,11 @@ type loops struct{}
 
 // serve accepts connections of ln until it is closed.
 func (s *Server) serve(ln net.Listener) error {
-	return s.goroutines().serve(ln, s.newConn, s.report)
+	return s.goroutines().serve(ln, s.begin, s.report)
 }
 
 // runElsewhere would have nc served without a goroutine of its own. It reports that
 // this is not possible.
-func (s *Server) runElsewhere(net.Conn, func(transport) *Conn, []byte, chan struct{}) bool {
+func (s *Server) runElsewhere(net.Conn, func(*Conn, transport), []byte, chan struct{}) bool {
 	return false
 }

@@ -252,9 +252,10 @@ func (s *Server) shuttingDown() bool {
 	return s.closing
 }
 
-// newConn returns a connection over t that waits for the opening handshake.
-func (s *Server) newConn(t transport) *Conn {
-	c := &Conn{server: s, transport: t}
+// begin makes c, which must be a zero Conn, a connection over t that waits for the
+// opening handshake.
+func (s *Server) begin(c *Conn, t transport) {
+	c.server, c.transport = s, t
 	c.holders.Store(1)
 	opening := s.counters.begun(c)
 	t.attach(c)
@@ -266,7 +267,6 @@ func (s *Server) newConn(t transport) *Conn {
 		s.counters.count(func(st *Stats) { st.Full++ })
 		c.cut(why)
 	}
-	return c
 }
 
 // terms returns the terms of the server's endpoints. background is that of their

@@ -16,31 +16,46 @@ import (
 )
 
 // An epollSocket is one connection's descriptor, as its Conn and its poller see it. It is the Conn's transport.
+//
+// It is all that a connection has which nothing comes from, with the text of the request and its places in two tables; so
+// its size counts: see TestIdleConnectionsAreSmall.
 type epollSocket struct {
-	conn   *Conn
+	conn   Conn
 	poller *poller
-	ended  chan struct{} // closed at the end, if somebody waits for that
 	addrs  addrPair
 
-	state   atomic.Uint32 // idle, running, deaf, over
 	waiting atomic.Int64  // size of backlog; changed under mu
+	state   atomic.Uint32 // idle, running, deaf, over
 
 	mu       sync.Mutex // guards the rest, and the descriptor against being closed
 	fd       int32      // -1: closed
 	quiet    quiet      // why input is not waited for; 0: it is
-	flushing bool       // that output is possible is waited for
-	armed    bool       // epoll knows the descriptor
 	ending   ending
-	drained  int32      // bytes thrown away
-	failed   error      // of writing; what comes after it fails too
-	backlog  *backlog   // what the system did not take
-	working  bool       // handlers are called with what was received
-	answers  int        // bytes that were put into the backlog meanwhile, since it was empty
-	blocks   bool       // data frames wait for room in it
-	emptied  bool       // it has become empty, which the program wants to know
-	room     *sync.Cond // for writers that wait for a smaller backlog; nil unless blocks
-	rest     []byte     // input that the program was not ready for
-	timer    *time.Timer
+	flushing bool           // that output is possible is waited for
+	armed    bool           // epoll knows the descriptor
+	working  bool           // handlers are called with what was received
+	blocks   bool           // data frames wait for room in the backlog
+	emptied  bool           // the backlog has become empty, which the program wants to know
+	failed   error          // of writing; what comes after it fails too
+	backlog  *backlog       // what the system did not take
+	more     *socketReserve // nil as long as none of it is needed
+}
+
+// socketReserve is what most sockets do not need before their end.
+type socketReserve struct {
+	ended   chan struct{} // closed at the end, if somebody waits for that
+	drained int           // bytes thrown away
+	room    *sync.Cond    // for writers that wait for a smaller backlog; nil unless blocks
+	rest    []byte        // input that the program was not ready for
+	timer   *time.Timer
+}
+
+// reserve returns more, which is made if it is not there. The caller holds mu.
+func (s *epollSocket) reserve() *socketReserve {
+	if s.more == nil {
+		s.more = new(socketReserve)
+	}
+	return s.more
 }
 
 // The states of a socket.
@@ -75,17 +90,20 @@ const maxDrained = 1 << 20
 
 // add serves the connection fd. start, if it is not nil, is received before anything is read. The error is that fd cannot be
 // served; it is the caller's then.
-func (l *epollLoop) add(fd int, addrs addrPair, open func(transport) *Conn, start []byte, ended chan struct{}) error {
+func (l *epollLoop) add(fd int, addrs addrPair, open func(*Conn, transport), start []byte, ended chan struct{}) error {
 	p, err := l.enter()
 	if err != nil {
 		return err
 	}
-	s := &epollSocket{poller: p, fd: int32(fd), addrs: addrs, ended: ended}
+	s := &epollSocket{poller: p, fd: int32(fd), addrs: addrs}
+	if ended != nil || start != nil {
+		s.more = &socketReserve{ended: ended, rest: start}
+	}
 	if start != nil { // as if the program had not been ready for it, and now were
-		s.rest, s.quiet, s.flushing = start, quietProgram, true
+		s.quiet, s.flushing = quietProgram, true
 	}
 	s.state.Store(running)
-	open(s)
+	open(&s.conn, s)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	l.sockets.put(s.fd, s)
@@ -94,7 +112,7 @@ func (l *epollLoop) add(fd int, addrs addrPair, open func(transport) *Conn, star
 	return nil
 }
 
-func (s *epollSocket) attach(c *Conn) { s.conn, c.lane = c, s.poller.lane }
+func (s *epollSocket) attach(c *Conn) { c.lane = s.poller.lane }
 
 // arm tells epoll what is waited for. The caller holds mu.
 func (s *epollSocket) arm() {
@@ -204,7 +222,7 @@ func (s *epollSocket) work(w *workspace) {
 		b, all = in[:n], n < len(in)
 	}
 	if do.discard {
-		if s.drained += int32(len(b)); s.drained > maxDrained {
+		if s.discard(len(b)) > maxDrained {
 			s.finish(nil)
 		}
 		return
@@ -240,8 +258,7 @@ func (s *epollSocket) begin() task {
 	if s.emptied {
 		s.emptied = false
 	} else {
-		do.rest, do.discard, do.cork = s.rest, s.ending != notEnding, s.collects()
-		s.rest = nil
+		do.rest, do.discard, do.cork = s.forget(), s.ending != notEnding, s.collects()
 		s.hush(0, quietProgram)
 		s.working = !do.discard
 	}
@@ -276,7 +293,7 @@ func (s *epollSocket) worked() {
 	s.conn.endpoint.Uncork()
 	s.mu.Lock()
 	s.working = false
-	if s.backlog != nil && s.answers > s.conn.server.chokedAt() && s.ending == notEnding {
+	if s.backlog != nil && s.backlog.answers > s.conn.server.chokedAt() && s.ending == notEnding {
 		s.hush(quietBacklog, 0)
 	}
 	s.sayAll()
@@ -321,12 +338,13 @@ func (s *epollSocket) finish(err error) {
 	s.fd = -1
 	s.fail(net.ErrClosed)
 	s.stopTimer()
-	s.rest = nil
+	s.forget()
+	more := s.more
 	s.mu.Unlock()
 	s.conn.lost(err)
 	s.poller.loop.leave()
-	if s.ended != nil {
-		close(s.ended)
+	if more != nil && more.ended != nil {
+		close(more.ended)
 	}
 }
 
@@ -347,11 +365,20 @@ func (s *epollSocket) drain() {
 	s.sayAll()
 }
 
+// discard notes that n bytes have been thrown away, and returns how many that are in all.
+func (s *epollSocket) discard(n int) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	more := s.reserve()
+	more.drained += n
+	return more.drained
+}
+
 // pause keeps what the program is not ready for, until Resume.
 func (s *epollSocket) pause(rest []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.rest = append([]byte(nil), rest...)
+	s.reserve().rest = append([]byte(nil), rest...)
 	s.hush(quietProgram, 0)
 	s.resume() // it may have got ready before it could see that we wait
 }
@@ -384,6 +411,14 @@ func (s *epollSocket) resumed() bool {
 // backlog is empty. The caller holds mu.
 func (s *epollSocket) due() bool {
 	return s.emptied || s.quiet&quietProgram != 0 && s.conn.takesMore()
+}
+
+// forget returns what receive did not take the last time, nil if nothing, and does not keep it. The caller holds mu.
+func (s *epollSocket) forget() (rest []byte) {
+	if s.more != nil {
+		rest, s.more.rest = s.more.rest, nil
+	}
+	return rest
 }
 
 // Writing.
@@ -441,21 +476,10 @@ func (s *epollSocket) put(a, b []byte) {
 		}
 	}
 	if n < len(a) {
-		s.answered(len(a) - n)
-		s.enqueue(a[n:])
+		s.enqueue(a[n:], true)
 	}
 	if n = max(n-len(a), 0); n < len(b) {
-		if !s.blocks { // else who answers waits
-			s.answered(len(b) - n)
-		}
 		s.keep(b[n:])
-	}
-}
-
-// answered notes that so many bytes wait which may be an answer to what the client has sent. The caller holds mu.
-func (s *epollSocket) answered(n int) {
-	if s.working {
-		s.answers += n
 	}
 }
 
@@ -463,24 +487,27 @@ func (s *epollSocket) answered(n int) {
 func (s *epollSocket) keep(p []byte) {
 	for s.blocks && len(p) > mostControl && s.failed == nil {
 		n := s.conn.server.mayKeep(s.backlog.size(), len(p))
-		s.enqueue(p[:n])
+		s.enqueue(p[:n], false) // who answers waits
 		if p = p[n:]; len(p) > 0 {
-			s.room.Wait()
+			s.more.room.Wait()
 		}
 	}
 	if s.failed == nil {
-		s.enqueue(p)
+		s.enqueue(p, !s.blocks)
 	}
 }
 
-// enqueue adds p to the backlog. The caller holds mu.
-func (s *epollSocket) enqueue(p []byte) {
+// enqueue adds p to the backlog, which may be an answer to what the client has sent. The caller holds mu.
+func (s *epollSocket) enqueue(p []byte, answer bool) {
 	if len(p) == 0 {
 		return
 	}
 	first := s.backlog == nil
 	s.backlog = s.backlog.add(p)
 	s.recount(len(p))
+	if answer && s.working {
+		s.backlog.answers += len(p)
+	}
 	if first {
 		s.flushing = true
 		if s.armed {
@@ -532,7 +559,6 @@ func (s *epollSocket) flush() {
 			}
 			return
 		}
-		s.answers = 0
 		s.quiet &^= quietBacklog
 		s.emptied = s.failed == nil && s.conn.drained()
 	}
@@ -556,8 +582,8 @@ func (s *epollSocket) fail(err error) {
 }
 
 func (s *epollSocket) wakeWriters() {
-	if s.room != nil {
-		s.room.Broadcast()
+	if s.blocks {
+		s.more.room.Broadcast()
 	}
 }
 
@@ -568,7 +594,7 @@ func (s *epollSocket) Buffered() int { return int(s.waiting.Load()) }
 func (s *epollSocket) Block() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.blocks, s.room = true, sync.NewCond(&s.mu)
+	s.blocks, s.reserve().room = true, sync.NewCond(&s.mu)
 }
 
 // Choked reports whether nothing is read because the client does not take the answers.
@@ -609,19 +635,20 @@ func (s *epollSocket) sayAll() {
 
 // bound cuts the connection in d, if nothing changes that; 0 or less means never. The caller holds mu.
 func (s *epollSocket) bound(d time.Duration) {
-	switch {
-	case d <= 0:
-	case s.timer == nil:
-		s.timer = time.AfterFunc(d, s.expire)
-	default:
-		s.timer.Reset(d)
+	if d <= 0 {
+		return
+	}
+	if more := s.reserve(); more.timer == nil {
+		more.timer = time.AfterFunc(d, s.expire)
+	} else {
+		more.timer.Reset(d)
 	}
 }
 
 func (s *epollSocket) stopTimer() {
-	if s.timer != nil {
-		s.timer.Stop()
-		s.timer = nil
+	if s.more != nil && s.more.timer != nil {
+		s.more.timer.Stop()
+		s.more.timer = nil
 	}
 }
 
@@ -653,7 +680,7 @@ func (s *epollSocket) cut() {
 	}
 	s.fail(net.ErrClosed)
 	syscall.Shutdown(int(s.fd), syscall.SHUT_RDWR)
-	s.rest = nil
+	s.forget()
 	s.flushing = false
 	s.quiet &= quietDeaf
 	if s.armed {

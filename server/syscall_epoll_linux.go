@@ -5,6 +5,7 @@ package server
 import (
 	"net/netip"
 	"slices"
+	"sync/atomic"
 	"syscall"
 	"unsafe"
 )
@@ -80,34 +81,42 @@ func epollWait(fd uintptr, events []syscall.EpollEvent) (int, error) {
 	return 0, errno
 }
 
-// addrPair is both addresses of a connection, in little room if they are of IPv4.
+// addrPair is both addresses of a connection, in little room: most connections of a server have the same local one.
 type addrPair struct {
-	other *[2]netip.AddrPort // local and remote; nil if they are in v4
-	v4    [2]addrPort4
+	known *addrs   // with the local address
+	ip    [16]byte // of the client
+	port  uint16   // of the client
+	zoned bool     // the client's address, which has a zone, is in known
 }
 
-type addrPort4 struct {
-	addr [4]byte
-	port uint16
-}
+// addrs are addresses that an addrPair does not hold itself.
+type addrs struct{ local, zoned netip.AddrPort }
 
-func newAddrPair(local, remote netip.AddrPort) (a addrPair) {
-	for i, addr := range [...]netip.AddrPort{local, remote} {
-		ip := addr.Addr().Unmap()
-		if !ip.Is4() {
-			return addrPair{other: &[2]netip.AddrPort{local, remote}}
-		}
-		a.v4[i] = addrPort4{ip.As4(), addr.Port()}
+// newAddrPair returns a pair that shares the local address, if that is the same, with the one made last.
+func newAddrPair(local, remote netip.AddrPort, last *atomic.Pointer[addrs]) (a addrPair) {
+	a.known = last.Load()
+	a.zoned = remote.Addr().Zone() != ""
+	switch {
+	case a.zoned:
+		a.known = &addrs{local: local, zoned: remote}
+	case a.known == nil || a.known.local != local:
+		a.known = &addrs{local: local}
+		last.Store(a.known)
 	}
+	a.ip, a.port = remote.Addr().As16(), remote.Port()
 	return a
 }
 
-func (a *addrPair) local() netip.AddrPort  { return a.at(0) }
-func (a *addrPair) remote() netip.AddrPort { return a.at(1) }
+func (a *addrPair) local() netip.AddrPort { return unmapped(a.known.local) }
 
-func (a *addrPair) at(i int) netip.AddrPort {
-	if a.other != nil {
-		return a.other[i]
+func (a *addrPair) remote() netip.AddrPort {
+	if a.zoned {
+		return a.known.zoned
 	}
-	return netip.AddrPortFrom(netip.AddrFrom4(a.v4[i].addr), a.v4[i].port)
+	return unmapped(netip.AddrPortFrom(netip.AddrFrom16(a.ip), a.port))
+}
+
+// unmapped shows an address of IPv4 that came over an IPv6 socket as what it is.
+func unmapped(a netip.AddrPort) netip.AddrPort {
+	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
 }

@@ -17,13 +17,13 @@ type sender struct {
 
 	cork atomic.Pointer[Cork] // where frames are collected; changed under mu, but see Cork; nil: they are not
 
-	w      io.Writer
-	pieces bool             // w is a PieceWriter, and the role is Server
-	head   [serverHead]byte // for pieces
-
 	// A message that is being sent in fragments keeps other messages, but not
 	// control frames, from being sent in between (Section 5.4).
 	fragmenting bool
+
+	pieces bool             // w is a PieceWriter, and the role is Server
+	head   [serverHead]byte // for pieces
+	w      io.Writer
 
 	more atomic.Pointer[senderReserve] // nil as long as none of it is needed
 }
@@ -41,6 +41,7 @@ type senderReserve struct {
 	waiting   []chan struct{}           // closed when fragmenting ends; guarded by sender.mu
 	owed      owedPongs
 	rates     *rates // what the peer has sent lately; the receiver's own, nil without limits of that
+	ending    atomic.Pointer[ending]
 }
 
 // reserve returns more, which is made if it is not there.
@@ -145,9 +146,9 @@ func (e *Endpoint) sendLocked(op wire.Opcode, p []byte) error {
 	s := &e.sender
 	defer s.unlock()
 	if err := s.sending(); err != nil {
-		return e.ended(err)
+		return e.because(err)
 	}
-	return e.ended(s.writeFrame(wire.Header{Fin: true, Opcode: op}, p))
+	return e.because(s.writeFrame(wire.Header{Fin: true, Opcode: op}, p))
 }
 
 // SendText sends text as a text message, like Send.
@@ -169,9 +170,9 @@ func checkMessage(op wire.Opcode, p []byte) error {
 	return nil
 }
 
-// ended returns, in place of the err of a call that could not send, what is
+// because returns, in place of the err of a call that could not send, what is
 // known about the connection's end: why it ended says more than that it did.
-func (e *Endpoint) ended(err error) error {
+func (e *Endpoint) because(err error) error {
 	if err == nil {
 		return nil
 	}
@@ -207,9 +208,9 @@ func (e *Endpoint) SendPrepared(m *Prepared) error {
 	s.lock()
 	defer s.unlock()
 	if err := s.sending(); err != nil {
-		return e.ended(err)
+		return e.because(err)
 	}
-	return e.ended(s.writePrepared(m))
+	return e.because(s.writePrepared(m))
 }
 
 // TrySendPrepared is SendPrepared for a caller who does not wait: it reports
@@ -245,9 +246,9 @@ func (e *Endpoint) sendControl(op wire.Opcode, payload []byte) error {
 	s.mu.Lock()
 	defer s.unlock()
 	if err := s.sending(); err != nil {
-		return e.ended(err)
+		return e.because(err)
 	}
-	return e.ended(s.writeFrame(wire.Header{Fin: true, Opcode: op}, payload))
+	return e.because(s.writeFrame(wire.Header{Fin: true, Opcode: op}, payload))
 }
 
 // writeFrame writes one frame. The caller holds mu.

@@ -32,7 +32,8 @@ func sysRead(fd int32, p []byte) (int, error) {
 
 func sysWrite(fd int32, p []byte) (int, error) {
 	if len(p) > blockingSize || raceDetector {
-		return syscall.Write(int(fd), p)
+		n, err := syscall.Write(int(fd), p)
+		return max(n, 0), err // package syscall has -1 with an error
 	}
 	for {
 		n, _, errno := syscall.RawSyscall6(sysSend, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), noSignal, 0, 0)

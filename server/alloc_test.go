@@ -23,6 +23,7 @@ type nowhere struct{ sent tally }
 
 func (*nowhere) Write(p []byte) (int, error) { return len(p), nil }
 func (*nowhere) Background() func(func())    { return nil }
+func (*nowhere) attach(*Conn)                {}
 func (*nowhere) Buffered() int               { return 0 }
 func (*nowhere) Block()                      {}
 func (*nowhere) Choked() bool                { return false }

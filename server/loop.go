@@ -26,6 +26,9 @@ import (
 // transport is a socket as a connection sees it. Its methods may be called from
 // any goroutine; Write only by one at a time, which the engine sees to.
 type transport interface {
+	// attach is called once, before all else, with the connection.
+	attach(c *Conn)
+
 	// Write takes all of p or fails. It does not keep p. What the system does not
 	// take is kept in a backlog; when that has become empty, the transport calls
 	// the connection's drained, and drain if that wants it.

@@ -45,6 +45,12 @@ func (l *goroutineLoop) transport(nc net.Conn) *goroutineTransport {
 	return &goroutineTransport{Conn: *socket.New(nc, l.writeTimeout)}
 }
 
+func (t *goroutineTransport) attach(*Conn) {
+	if t.prompt != nil {
+		t.prompt.ownedBy(t)
+	}
+}
+
 // Resume does nothing: the goroutine that reads waits for the program itself.
 func (*goroutineTransport) Resume() {}
 
@@ -90,7 +96,7 @@ func (t *goroutineTransport) Write(p []byte) (written int, err error) {
 		written += n
 		p = p[n:]
 	}
-	if after := t.Buffered(); t.receiving.Load() && after > before {
+	if after := t.Buffered(); t.receiving.Load() && !t.blocks && after > before { // else who answers waits
 		t.answers.Add(int64(after - before))
 	}
 	return written, err
@@ -225,9 +231,6 @@ func (l *goroutineLoop) serveOne(nc net.Conn, open func(*Conn, transport), first
 func (l *goroutineLoop) begin(nc net.Conn, open func(*Conn, transport)) *goroutineTransport {
 	t := l.transport(nc)
 	open(&t.conn, t)
-	if t.prompt != nil {
-		t.prompt.ownedBy(t)
-	}
 	return t
 }
 

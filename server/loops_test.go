@@ -59,6 +59,12 @@ type running struct {
 // serve lets s accept connections of ln until the test ends.
 func serve(t *testing.T, s *server.Server, ln net.Listener) *running {
 	t.Helper()
+	return serveBy(t, s, ln, s.Serve)
+}
+
+// serveBy is serve with another method than Serve.
+func serveBy(t *testing.T, s *server.Server, ln net.Listener, serve func(net.Listener) error) *running {
+	t.Helper()
 	r := &running{Server: s, addr: ln.Addr().String(), log: new(reports), served: make(chan error, 1)}
 	if s.Log == nil {
 		s.Log = r.log.add
@@ -67,7 +73,7 @@ func serve(t *testing.T, s *server.Server, ln net.Listener) *running {
 	if pipes, ok := ln.(*pipeListener); ok {
 		r.dialer = pipes.dial
 	}
-	go func() { r.served <- s.Serve(ln) }()
+	go func() { r.served <- serve(ln) }()
 	t.Cleanup(func() { r.stop(t) })
 	return r
 }

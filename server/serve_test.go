@@ -411,3 +411,26 @@ func TestConnsYieldsWhatIsOpen(t *testing.T) {
 		}
 	})
 }
+
+// Receive gets every message, whether it is faster than the loop, or slower, or now
+// the one and now the other.
+func TestReceiveGetsEveryMessage(t *testing.T) {
+	const messages = 20_000
+	eachLoop(t, func(t *testing.T, start starter) {
+		p, returned := fiber(t, start, newRecorder(t), func(c *server.Conn) {
+			for i := range messages {
+				m, err := c.Receive(t.Context())
+				if err != nil || m.Text() != fmt.Sprint(i) {
+					t.Errorf("received %q, %v, want %d", m.Text(), err, i)
+					return
+				}
+			}
+		})
+		var all strings.Builder
+		for i := range messages {
+			all.WriteString(text(fmt.Sprint(i)))
+		}
+		p.send(all.String())
+		result(t, returned)
+	})
+}

@@ -133,7 +133,7 @@ type Server struct {
 	MaxBacklog int
 
 	// MaxTotalBacklog is the same for all clients together. When it is reached, the
-	// policy is applied to whatever is for a client for which something waits.
+	// policy is applied to messages for clients for which more than 128 KiB wait.
 	MaxTotalBacklog int
 
 	// SlowPolicy is what becomes of what is sent to a client that does not read,
@@ -234,6 +234,7 @@ func (s *Server) begin(c *Conn, t transport) {
 	c.server, c.transport = s, t
 	c.holders.Store(1)
 	s.counters.begun(c)
+	t.attach(c)
 	s.addConn(c)
 }
 

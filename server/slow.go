@@ -90,13 +90,17 @@ func (s *Server) over(waiting, size int) *BacklogError {
 	if limit := orDefault(s.MaxBacklog, DefaultMaxBacklog); limit > 0 && waiting+size > limit {
 		return &BacklogError{Max: limit, Waiting: waiting, Size: size}
 	}
-	if limit := s.maxTotalBacklog(); limit > 0 {
+	if limit := s.maxTotalBacklog(); limit > 0 && waiting > spared {
 		if all := s.counters.backlog.Load(); all+int64(size) > limit {
 			return &BacklogError{Max: int(limit), Waiting: int(all), Size: size, Total: true}
 		}
 	}
 	return nil
 }
+
+// spared is how much, in bytes, may wait for a client that has no part in the total
+// being too large: what is under way to one that reads.
+const spared = 128 << 10
 
 // maxTotalBacklog returns MaxTotalBacklog in bytes, 0 or less for no limit.
 func (s *Server) maxTotalBacklog() int64 {
@@ -116,7 +120,7 @@ func (s *Server) chokedAt() int {
 // mayKeep returns how much of size bytes may be added to what waits for a client
 // whose writers wait for it: 0 if they have to.
 func (s *Server) mayKeep(waiting, size int) int {
-	if limit := s.maxTotalBacklog(); waiting > 0 && limit > 0 && s.counters.backlog.Load() >= limit {
+	if limit := s.maxTotalBacklog(); waiting > spared && limit > 0 && s.counters.backlog.Load() >= limit {
 		return 0
 	}
 	limit := orDefault(s.MaxBacklog, DefaultMaxBacklog)

@@ -45,6 +45,7 @@ type epollSocket struct {
 type socketReserve struct {
 	ended   chan struct{} // closed at the end, if somebody waits for that
 	drained int           // bytes thrown away
+	answers int           // bytes that were put into the backlog while working, since it was empty
 	room    *sync.Cond    // for writers that wait for a smaller backlog; nil unless blocks
 	rest    []byte        // input that the program was not ready for
 	timer   *time.Timer
@@ -101,7 +102,6 @@ func (l *epollLoop) add(fd int, addrs addrPair, open func(*Conn, transport), fir
 	}
 	s.state.Store(running)
 	open(&s.conn, s)
-	s.conn.lane = p.lane
 	if first != nil {
 		if rest, more := first(&s.conn); !more {
 			s.drain()
@@ -116,6 +116,8 @@ func (l *epollLoop) add(fd int, addrs addrPair, open func(*Conn, transport), fir
 	s.arm()
 	return nil
 }
+
+func (s *epollSocket) attach(c *Conn) { c.lane = s.poller.lane }
 
 // arm tells epoll what is waited for. The caller holds mu.
 func (s *epollSocket) arm() {
@@ -229,7 +231,7 @@ func (s *epollSocket) work(w *workspace) {
 	switch {
 	case !more:
 		s.drain()
-	case !s.conn.takesMore():
+	case len(rest) > 0 || !s.conn.takesMore():
 		s.pause(rest)
 	}
 }
@@ -266,7 +268,7 @@ func (s *epollSocket) worked() {
 	defer s.mu.Unlock()
 	s.uncorked()
 	s.cork, s.working = nil, false
-	if s.backlog != nil && s.backlog.answers > s.conn.server.chokedAt() && s.ending == notEnding {
+	if s.backlog != nil && s.more != nil && s.more.answers > s.conn.server.chokedAt() && s.ending == notEnding {
 		s.hush(quietBacklog, 0)
 	}
 	s.sayAll()
@@ -457,11 +459,22 @@ func (s *epollSocket) put(a, b, c []byte) {
 			return
 		}
 	}
+	before := s.backlog.size()
 	for _, p := range [...][]byte{a, b} {
 		s.enqueue(p[min(n, len(p)):])
 		n = max(n-len(p), 0)
 	}
-	s.keep(c[min(n, len(c)):])
+	c = c[min(n, len(c)):]
+	if s.working {
+		answers := s.backlog.size() - before
+		if !s.blocks { // else who answers waits
+			answers += len(c)
+		}
+		if answers > 0 {
+			s.reserve().answers += answers
+		}
+	}
+	s.keep(c)
 }
 
 // keep adds p to the backlog, when there is room for it if it is not a control frame. The caller holds mu.
@@ -486,9 +499,6 @@ func (s *epollSocket) enqueue(p []byte) {
 	first := s.backlog == nil
 	s.backlog = s.backlog.add(p)
 	s.recount(len(p))
-	if s.working {
-		s.backlog.answers += len(p)
-	}
 	if first {
 		s.flushing = true
 		if s.armed {
@@ -539,6 +549,9 @@ func (s *epollSocket) flush() {
 				s.bound(s.poller.loop.writeTimeout) // it reads, if slowly
 			}
 			return
+		}
+		if s.more != nil {
+			s.more.answers = 0
 		}
 		s.quiet &^= quietBacklog
 		s.emptied = s.failed == nil && s.conn.drained()

@@ -206,3 +206,21 @@ func writePEM(t *testing.T, cert tls.Certificate) (certFile, keyFile string) {
 	}
 	return write("cert.pem", "CERTIFICATE", cert.Certificate[0]), write("key.pem", "PRIVATE KEY", key)
 }
+
+// addTLS adds a starter for a server that does TLS itself.
+func addTLS(starters map[string]starter) {
+	starters["TLS"] = func(t *testing.T, s *server.Server) *running {
+		cert, cfg := certificate(t)
+		s.TLS = &tls.Config{Certificates: []tls.Certificate{cert}}
+		ln := listenTCP(t)
+		r := serveBy(t, s, ln, func(ln net.Listener) error { return s.ServeTLS(ln, "", "") })
+		r.dialer = func() (net.Conn, error) {
+			nc, err := net.Dial("tcp", r.addr)
+			if err != nil {
+				return nil, err
+			}
+			return tls.Client(nc, cfg), nil
+		}
+		return r
+	}
+}

@@ -4,9 +4,8 @@ import "sync"
 
 // backlog is what a client has not taken yet of what was sent to it. A nil one is empty.
 type backlog struct {
-	bytes   []byte
-	gone    int // how many of them the client has taken
-	answers int // how many were put in as answers to what the client has sent
+	bytes []byte
+	gone  int // how many of them the client has taken
 }
 
 // backlogs lends backlogs, so that a client that is a little slow costs no allocation. A very large one is not kept.
@@ -53,6 +52,6 @@ func (b *backlog) free() {
 	if b == nil || cap(b.bytes) > largestKept {
 		return
 	}
-	b.bytes, b.gone, b.answers = b.bytes[:0], 0, 0
+	b.bytes, b.gone = b.bytes[:0], 0
 	backlogs.Put(b)
 }

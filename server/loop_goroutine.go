@@ -18,18 +18,18 @@ type goroutineLoop struct {
 
 // goroutineTransport is a socket of a goroutineLoop.
 type goroutineTransport struct {
-	*socket.Conn
+	socket.Conn
 	prompt *promptConn // the same, or what lies under its TLS; nil if that was put on by somebody else
 	conn   Conn
-	blocks bool // data frames wait for room in the backlog
 
+	answers   atomic.Int64 // bytes that were put into the backlog while receiving, since it was empty
 	turn      sync.Mutex   // held by who calls handlers
 	receiving atomic.Bool  // a handler is called with what was received
-	answers   atomic.Int64 // bytes that were put into the backlog meanwhile, since it was empty
-	choked    atomic.Bool  // nothing is read because of that
+	choked    atomic.Bool  // nothing is read because of answers
 
-	wokenAt tick  // when that was the last time
-	wakes   uint8 // how often it was since that tick began, up to busyWakes
+	wokenAt tick  // when something last came to the connection at rest
+	wakes   uint8 // how often it did since that tick began, up to busyWakes
+	blocks  bool  // data frames wait for room in the backlog
 }
 
 // transport returns nc as a transport.
@@ -37,15 +37,15 @@ func (l *goroutineLoop) transport(nc net.Conn) *goroutineTransport {
 	secure, ok := nc.(interface{ NetConn() net.Conn })
 	if !ok {
 		prompt := newPromptConn(nc, l.writeTimeout)
-		return &goroutineTransport{Conn: socket.New(prompt, 0), prompt: prompt}
+		return &goroutineTransport{Conn: *socket.New(prompt, 0), prompt: prompt}
 	}
 	if prompt, ok := secure.NetConn().(*promptConn); ok {
-		return &goroutineTransport{Conn: socket.New(nc, 0), prompt: prompt}
+		return &goroutineTransport{Conn: *socket.New(nc, 0), prompt: prompt}
 	}
-	return &goroutineTransport{Conn: socket.New(nc, l.writeTimeout)}
+	return &goroutineTransport{Conn: *socket.New(nc, l.writeTimeout)}
 }
 
-func (t *goroutineTransport) attach(c *Conn) {
+func (t *goroutineTransport) attach(*Conn) {
 	if t.prompt != nil {
 		t.prompt.ownedBy(t)
 	}

@@ -38,7 +38,7 @@ const restingRead = 16
 // A connection that is woken busyWakes times within a tick is busy: it goes on
 // working until nothing has come for linger, or half of that.
 const (
-	busyWakes = 8
+	busyWakes = 4
 	linger    = 2 * time.Second
 )
 

@@ -16,14 +16,18 @@ func awaitReadable(c syscall.Conn) error {
 	if err != nil {
 		return err
 	}
-	var failed error
+	var errno syscall.Errno
 	err = raw.Read(func(fd uintptr) bool {
 		var b [1]byte
-		_, _, failed = syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK)
-		return failed != syscall.EAGAIN && failed != syscall.EINTR
+		for {
+			_, _, failed := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK)
+			if errno, _ = failed.(syscall.Errno); errno != syscall.EINTR {
+				return errno != syscall.EAGAIN
+			}
+		}
 	})
-	if err == nil {
-		err = os.NewSyscallError("recvfrom", failed)
+	if err == nil && errno != 0 {
+		err = os.NewSyscallError("recvfrom", errno) // which nobody will be told again
 	}
 	return err
 }

@@ -45,6 +45,7 @@ type epollSocket struct {
 type socketReserve struct {
 	ended   chan struct{} // closed at the end, if somebody waits for that
 	drained int           // bytes thrown away
+	answers int           // bytes that were put into the backlog while working, since it was empty
 	room    *sync.Cond    // for writers that wait for a smaller backlog; nil unless blocks
 	rest    []byte        // input that the program was not ready for
 	timer   *time.Timer
@@ -293,7 +294,7 @@ func (s *epollSocket) worked() {
 	s.conn.endpoint.Uncork()
 	s.mu.Lock()
 	s.working = false
-	if s.backlog != nil && s.backlog.answers > s.conn.server.chokedAt() && s.ending == notEnding {
+	if s.backlog != nil && s.more != nil && s.more.answers > s.conn.server.chokedAt() && s.ending == notEnding {
 		s.hush(quietBacklog, 0)
 	}
 	s.sayAll()
@@ -506,7 +507,7 @@ func (s *epollSocket) enqueue(p []byte, answer bool) {
 	s.backlog = s.backlog.add(p)
 	s.recount(len(p))
 	if answer && s.working {
-		s.backlog.answers += len(p)
+		s.reserve().answers += len(p)
 	}
 	if first {
 		s.flushing = true
@@ -558,6 +559,9 @@ func (s *epollSocket) flush() {
 				s.bound(s.poller.loop.writeTimeout) // it reads, if slowly
 			}
 			return
+		}
+		if s.more != nil {
+			s.more.answers = 0
 		}
 		s.quiet &^= quietBacklog
 		s.emptied = s.failed == nil && s.conn.drained()

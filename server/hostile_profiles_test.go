@@ -29,8 +29,7 @@ var besieged = server.Server{
 	Limits:           server.Limits{Message: hostile.MessageLimit},
 }
 
-// limits returns a server with the limits of besieged, in a hundredth of the time
-// if divisor is 100.
+// limits returns a server with the limits of besieged, with its times divided.
 func limits(divisor time.Duration) *server.Server {
 	return &server.Server{
 		HandshakeTimeout: besieged.HandshakeTimeout / divisor,
@@ -43,9 +42,9 @@ func limits(divisor time.Duration) *server.Server {
 }
 
 // victim is the program that hostile clients meet, in both styles. It tells ended
-// how each connection has ended.
-func victim(s *server.Server, ended func(err error)) {
-	closed := func(c *server.Conn, _ wire.StatusCode, _ string) { ended(c.Err()) }
+// how each connection has ended; c is nil if it was refused.
+func victim(s *server.Server, ended func(c *server.Conn, err error)) {
+	closed := func(c *server.Conn, _ wire.StatusCode, _ string) { ended(c, c.Err()) }
 	s.Handlers = map[string]*server.Handler{
 		"/events": {Message: comply, Close: closed},
 		"/serve": {Close: closed, Serve: func(c *server.Conn) {
@@ -57,7 +56,7 @@ func victim(s *server.Server, ended func(err error)) {
 			}
 		}},
 	}
-	s.Log = func(err error) { ended(err) }
+	s.Log = func(err error) { ended(nil, err) }
 }
 
 // comply does what the package hostile says that a victim does with a message.
@@ -99,7 +98,7 @@ func ending(err error) (hostile.End, wire.StatusCode) {
 
 // bound returns the latest moment at which an attack on a server must be over.
 func bound(a *hostile.Attack, s *server.Server) time.Duration {
-	const tick = time.Second // of the server's clock, and what an attack takes by itself
+	const tick = 2 * time.Second // of the server's clock, and what an attack takes by itself
 	for option, limit := range map[string]time.Duration{
 		"HandshakeTimeout": s.HandshakeTimeout,
 		"AssemblyTimeout":  s.AssemblyTimeout,
@@ -149,7 +148,7 @@ func TestHostileClients(t *testing.T) {
 					synctest.Test(t, func(t *testing.T) {
 						s := limits(1)
 						ended := make(chan error, 10)
-						victim(s, func(err error) { ended <- err })
+						victim(s, func(_ *server.Conn, err error) { ended <- err })
 						raw, dial := start(t, s)
 						if a.BelowTLS {
 							dial = raw
@@ -185,7 +184,7 @@ func attacked(t *testing.T, s *server.Server, a *hostile.Attack, nc net.Conn, ta
 	over := make(chan struct{})
 	go func() {
 		defer close(over)
-		hostile.Attacker{Victim: hostile.Server, Target: target, Pause: 100 * time.Millisecond, Breath: 50 * time.Millisecond}.Play(ctx, nc, a)
+		hostile.Attacker{Victim: hostile.Server, Target: target, Pause: 200 * time.Millisecond, Breath: 50 * time.Millisecond}.Play(ctx, nc, a)
 	}()
 	var err error
 	select {

@@ -89,7 +89,7 @@ func resets() []Attack {
 		}),
 		opened("open", func(*peer) {}),
 		opened("half a header", func(p *peer) { p.send(p.frame(wire.Text, "a")[:1]) }),
-		opened("half a payload", func(p *peer) { p.send(p.announce(wire.Text, 1000, true), "a") }),
+		opened("half a payload", func(p *peer) { p.send(p.announce(wire.Binary, 1000, true), "a") }),
 		opened("half a message", func(p *peer) { p.send(p.part(wire.Text, "a", false)) }),
 		opened("echo under way", func(p *peer) { p.send(p.frame(wire.Text, "a"), p.frame(wire.Ping, "b")) }),
 		opened("push under way", func(p *peer) {
@@ -122,7 +122,7 @@ func closeCodes() []Attack {
 		}}
 	}
 	attacks := []Attack{
-		sending("half a code", failed(wire.ProtocolError, "Close"), func(p *peer) string { return p.frame(wire.Close, "\x03") }),
+		sending("half a code", failed(wire.ProtocolError, "close payload"), func(p *peer) string { return p.frame(wire.Close, "\x03") }),
 		sending("a reason that is no UTF-8", failed(wire.InvalidFramePayloadData, "UTF-8"), func(p *peer) string { return p.closing(1000, "bye\xff") }),
 		sending("a reason cut within a code point", failed(wire.InvalidFramePayloadData, "UTF-8"), func(p *peer) string { return p.closing(1000, "\xe2\x82") }),
 		sending("a reason of 124 bytes", failed(wire.ProtocolError, "125"), func(p *peer) string { return p.closing(1000, strings.Repeat("a", 124)) }),

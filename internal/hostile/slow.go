@@ -23,7 +23,7 @@ var halves = []Attack{
 	half("of a length", func(p *peer) string { return p.announce(wire.Text, 70_000, true)[:5] }),
 	half("of a Ping", func(p *peer) string { return p.frame(wire.Ping, "Hello")[:4] }),
 	half("of a Close", func(p *peer) string { return p.closing(1000, "bye")[:3] }),
-	half("of a payload", func(p *peer) string { return p.announce(wire.Text, 70_000, true) + strings.Repeat("a", 35_000) }),
+	half("of a payload", func(p *peer) string { return p.announce(wire.Binary, 70_000, true) + strings.Repeat("a", 35_000) }),
 	half("of a message", func(p *peer) string { return p.part(wire.Binary, "a", false) }),
 	half("of a second fragment", func(p *peer) string {
 		return p.part(wire.Binary, "a", false) + p.announce(wire.Continuation, 10, true) + "a"
@@ -42,8 +42,7 @@ func half(name string, part func(p *peer) string) Attack {
 // drips are bytes one by one, with a pause behind each or without.
 var drips = []Attack{
 	{Profile: 10, Name: "a request", Against: Server, Want: refused("HandshakeTimeout"), play: func(p *peer) {
-		p.send(request(p.Target, asking()...)[:70])
-		p.send("\r\nX: ")
+		p.send(strings.TrimSuffix(request(p.Target, "X: "), "\r\n\r\n"))
 		p.dripOn("x")
 	}},
 	{Profile: 10, Name: "a response", Against: Client, Want: refused("HandshakeTimeout"), play: func(p *peer) {

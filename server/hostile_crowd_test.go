@@ -1,0 +1,253 @@
+//go:build !notls
+
+package server_test
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"maps"
+	"runtime"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/fibersock/fibersock/internal/hostile"
+	"github.com/fibersock/fibersock/server"
+)
+
+const (
+	crowd     = 100 // hostile clients at once
+	innocents = 20  // clients that mean well
+)
+
+// Many hostile clients at once, of every profile, over real sockets, to both styles
+// of handlers: the heap stays within what the limits allow, all of them are got rid
+// of, each in the way that it should be, nothing is left of them, and those that
+// mean well get their echoes (T-C09, T-C14, T-C15, T-C16, T-H10, T-H11).
+func TestCrowdOfHostileClients(t *testing.T) {
+	cert, cfg := certificate(t)
+	starters := maps.Clone(loops)
+	addTLS(starters)
+	starters["a listener of crypto/tls"] = func(t *testing.T, s *server.Server) *running {
+		return serveTLS(t, s, listenTCP(t), cert, cfg)
+	}
+	for name, start := range starters {
+		t.Run(name, func(t *testing.T) {
+			reports := make(chan report, 10*crowd)
+			s := limits(20)
+			victim(s, func(c *server.Conn, err error) {
+				r := report{err: err}
+				if c != nil {
+					r.query = c.Query()
+				}
+				reports <- r
+			})
+			r := start(t, s)
+			good := newInnocents(t, r)
+			for profile := range hostile.Profiles {
+				t.Run(hostile.Profiles[profile], func(t *testing.T) {
+					good.take(t)
+					b := &battle{t: t, running: r, attacks: attacksOf(profile+1, r), reports: reports}
+					if len(b.attacks) > 0 {
+						b.run()
+						good.log(t)
+					}
+				})
+			}
+			good.stop(t)
+			if n := r.Stats().Panics; n != 0 {
+				t.Errorf("%d panics", n)
+			}
+		})
+	}
+}
+
+// report is how the server says that a connection has ended.
+type report struct {
+	query string // the number of the attack; "" if the connection was refused
+	err   error
+}
+
+// attacksOf returns the attacks of a profile that can be made on a server.
+func attacksOf(profile int, r *running) []*hostile.Attack {
+	secure := false
+	if nc, err := r.dialer(); err == nil {
+		_, secure = nc.(*tls.Conn)
+		nc.Close()
+	}
+	return slices.DeleteFunc(hostile.Against(hostile.Server), func(a *hostile.Attack) bool {
+		return a.Profile != profile || a.BelowTLS && !secure
+	})
+}
+
+// battle is a crowd of one profile, and what it does to a server.
+type battle struct {
+	*running
+	t       *testing.T
+	attacks []*hostile.Attack
+	reports <-chan report
+}
+
+func (b *battle) run() {
+	before, goroutines, files := heap(), runtime.NumGoroutine(), openFiles()
+	began := time.Now()
+	ctx, cancel := context.WithCancel(b.t.Context())
+	defer cancel()
+	var attackers sync.WaitGroup
+	for i := range crowd {
+		attackers.Go(func() { b.attack(ctx, i) })
+	}
+	most := b.collect()
+	cancel()
+	attackers.Wait()
+	took := time.Since(began)
+
+	// What one connection may cost: a request of 64 KiB or the charge for a message in
+	// fragments, a backlog, what lies in TLS, and the attacker itself.
+	if grown := most - before; grown > crowd*400<<10 {
+		b.t.Errorf("the heap has grown by %d bytes", grown)
+	}
+	deadline := time.Now().Add(patience)
+	for runtime.NumGoroutine() > goroutines || openFiles() > files || b.Stats().Open > innocents || heap()-before > 4<<20 {
+		if time.Now().After(deadline) {
+			b.t.Fatalf("%d goroutines, %d files and %d bytes are left, %d, %d and %d were there before; %+v",
+				runtime.NumGoroutine(), openFiles(), heap(), goroutines, files, before, b.Stats())
+		}
+		runtime.Gosched()
+	}
+	b.t.Logf("%d attackers of %d kinds: %v, heap %+d KiB", crowd, len(b.attacks), took.Round(time.Millisecond), (most-before)>>10)
+}
+
+// attack plays the i-th attack, and those that follow if there are more kinds than
+// attackers.
+func (b *battle) attack(ctx context.Context, i int) {
+	kind := i % len(b.attacks)
+	a := b.attacks[kind]
+	nc, err := b.dialer()
+	if err != nil {
+		b.t.Error(err)
+		return
+	}
+	if secure, ok := nc.(*tls.Conn); ok && a.BelowTLS {
+		nc = secure.NetConn()
+	}
+	style := [...]string{"/events", "/serve"}[i/len(b.attacks)%2]
+	hostile.Attacker{
+		Victim: hostile.Server,
+		Target: style + "?" + strconv.Itoa(kind),
+		Pause:  10 * time.Millisecond,
+	}.Play(ctx, nc, a)
+}
+
+// collect waits until all connections of the crowd have ended, and compares how
+// with what was wanted. It returns the size of the heap, at most.
+func (b *battle) collect() (most int64) {
+	deadline := time.After(patience)
+	look := time.NewTicker(20 * time.Millisecond)
+	defer look.Stop()
+	for ended := 0; ended < crowd; {
+		select {
+		case r := <-b.reports:
+			ended++
+			b.check(r)
+		case <-look.C:
+			most = max(most, heap())
+		case <-deadline:
+			b.t.Fatalf("%d of %d connections have ended; %+v", ended, crowd, b.Stats())
+		}
+	}
+	return most
+}
+
+func (b *battle) check(r report) {
+	end, code := ending(r.err)
+	var problem error
+	for i, a := range b.attacks {
+		if a.Want.End != hostile.Refused && r.query != strconv.Itoa(i) || a.Want.End == hostile.Refused && r.query != "" {
+			continue
+		}
+		if problem = a.Want.Check(end, code, r.err); problem == nil {
+			return
+		}
+	}
+	b.t.Errorf("attack %q: %v", r.query, errors.Join(problem, r.err))
+}
+
+// innocent clients echo all the time.
+type innocentClients struct {
+	stopped chan struct{}
+	all     sync.WaitGroup
+
+	mu   sync.Mutex // guards the rest
+	took []time.Duration
+}
+
+// newInnocents lets clients echo at ease, until stop.
+func newInnocents(t *testing.T, r *running) *innocentClients {
+	good := &innocentClients{stopped: make(chan struct{})}
+	for i := range innocents {
+		p := r.openAs(t, [...]string{"/events", "/serve"}[i%2])
+		if err := p.nc.SetReadDeadline(time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+		good.all.Go(func() { good.echo(t, p) })
+	}
+	return good
+}
+
+func (good *innocentClients) echo(t *testing.T, p *peer) {
+	pace := time.NewTicker(5 * time.Millisecond)
+	defer pace.Stop()
+	for {
+		select {
+		case <-good.stopped:
+			p.nc.Close()
+			return
+		case <-pace.C:
+		}
+		began := time.Now()
+		if err := p.trySend(text("Hello")); err != nil {
+			t.Errorf("an innocent client cannot send: %v", err)
+			return
+		}
+		if f, err := p.next(); err != nil || show(f) != `text "Hello"` {
+			t.Errorf("an innocent client is answered %s, %v", show(f), err)
+			return
+		}
+		good.mu.Lock()
+		good.took = append(good.took, time.Since(began))
+		good.mu.Unlock()
+	}
+}
+
+// take returns what the echoes took since the last take, sorted.
+func (good *innocentClients) take(t *testing.T) []time.Duration {
+	good.mu.Lock()
+	defer good.mu.Unlock()
+	took := good.took
+	good.took = nil
+	slices.Sort(took)
+	return took
+}
+
+// log says what the echoes took. It is no measurement: only that they come is
+// tested, and that they do not take for ever.
+func (good *innocentClients) log(t *testing.T) {
+	took := good.take(t)
+	if len(took) == 0 {
+		return // the attack was over at once
+	}
+	p50, p99 := took[len(took)/2], took[len(took)*99/100]
+	t.Logf("%d echoes of others meanwhile: p50 %v, p99 %v", len(took), p50, p99)
+	if p99 > 2*time.Second {
+		t.Errorf("others wait for %v", p99)
+	}
+}
+
+func (good *innocentClients) stop(t *testing.T) {
+	close(good.stopped)
+	good.all.Wait()
+}

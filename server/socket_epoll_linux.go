@@ -324,11 +324,31 @@ func (s *epollSocket) Resume() {
 // resume makes an event if there is something to do, because it is the poller's part to run handlers. The caller holds mu.
 func (s *epollSocket) resume() {
 	if s.due() && !s.flushing {
-		s.flushing = true // output is possible: an event comes at once
+		s.flushing = true // if output is possible, an event comes at once
 		if s.armed {
 			s.arm()
 		}
+		s.insist()
 	}
+}
+
+// insist is for an event that resume waits for, and that does not come because the client does not read: what it has sent is
+// taken all the same. The caller holds mu.
+func (s *epollSocket) insist() {
+	if s.quiet&quietProgram != 0 && s.flushing && s.backlog == nil && s.fd >= 0 && !sysWritable(s.fd) {
+		go s.attend()
+	}
+}
+
+// attend does the poller's work, for once.
+func (s *epollSocket) attend() {
+	if !s.resumed() || !s.claim() {
+		return
+	}
+	w := newWorkspace()
+	s.work(w)
+	workspaces.Put(w)
+	s.release()
 }
 
 // resumed reports whether there is something to do besides what events tell.
@@ -430,6 +450,7 @@ func (s *epollSocket) put(a, b, c []byte) {
 		n = max(n-len(p), 0)
 	}
 	c = c[min(n, len(c)):]
+	s.insist() // there may be no room left for the event
 	if s.working {
 		s.answers += s.backlog.size() - before
 		if !s.blocks { // else who answers waits

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/fibersock/fibersock/handshake"
@@ -36,10 +37,7 @@ func (p *peer) send(parts ...string) bool {
 // flood sends it over and over until the connection ends. What it sends at a
 // time is a few KiB.
 func (p *peer) flood(part string) {
-	chunk := part
-	for len(chunk) < 4<<10 {
-		chunk += part
-	}
+	chunk := strings.Repeat(part, (4<<10-1)/len(part)+1)
 	for sent := 0; p.send(chunk); {
 		sent += len(chunk)
 		if p.Breath > 0 && sent >= 64<<10 {

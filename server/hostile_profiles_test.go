@@ -25,6 +25,8 @@ var besieged = server.Server{
 	AssemblyTimeout:  16 * time.Second,
 	WriteTimeout:     12 * time.Second,
 	CloseTimeout:     8 * time.Second,
+	PingInterval:     24 * time.Second,
+	PongTimeout:      20 * time.Second,
 	MaxBacklog:       128 << 10,
 	Limits:           server.Limits{Message: hostile.MessageLimit},
 }
@@ -36,6 +38,8 @@ func limits(divisor time.Duration) *server.Server {
 		AssemblyTimeout:  besieged.AssemblyTimeout / divisor,
 		WriteTimeout:     besieged.WriteTimeout / divisor,
 		CloseTimeout:     besieged.CloseTimeout / divisor,
+		PingInterval:     besieged.PingInterval / divisor,
+		PongTimeout:      besieged.PongTimeout / divisor,
 		MaxBacklog:       besieged.MaxBacklog,
 		Limits:           besieged.Limits,
 	}

@@ -12,7 +12,7 @@ import (
 )
 
 // patience bounds what a test waits for. Nothing takes that long.
-const patience = 10 * time.Second
+const patience = 30 * time.Second
 
 // loops start a server on each of the loops there are, on a TCP port of the
 // loopback interface. Every test that needs a server that listens starts it by

@@ -37,8 +37,9 @@ func (p *peer) send(parts ...string) bool {
 // flood sends it over and over until the connection ends. What it sends at a
 // time is a few KiB.
 func (p *peer) flood(part string) {
-	chunk := strings.Repeat(part, (4<<10-1)/len(part)+1)
-	for sent := 0; p.send(chunk); {
+	chunk := []byte(strings.Repeat(part, (4<<10-1)/len(part)+1))
+	for sent := 0; p.err == nil; {
+		_, p.err = p.nc.Write(chunk)
 		sent += len(chunk)
 		if p.Breath > 0 && sent >= 64<<10 {
 			sent = 0

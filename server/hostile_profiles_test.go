@@ -211,4 +211,7 @@ func attacked(t *testing.T, s *server.Server, a *hostile.Attack, nc net.Conn, ta
 	if st := s.Stats(); st.Panics != 0 || st.Opening != 0 || st.Open != 0 || st.Backlog != 0 {
 		t.Errorf("afterwards: %+v", st)
 	}
+	if most := uint64(s.MaxBacklog) + 64<<10; s.Stats().BacklogPeak > most { // control frames are exempt, but not without end
+		t.Errorf("%d bytes have waited for one client", s.Stats().BacklogPeak)
+	}
 }

@@ -24,23 +24,24 @@ type epollSocket struct {
 	state   atomic.Uint32 // idle, running, deaf, over
 	waiting atomic.Int64  // size of backlog; changed under mu
 
-	mu       sync.Mutex // guards the rest, and the descriptor against being closed
-	fd       int32      // -1: closed
-	quiet    quiet      // why input is not waited for; 0: it is
-	flushing bool       // that output is possible is waited for
-	armed    bool       // epoll knows the descriptor
-	ending   ending
-	drained  int32      // bytes thrown away
-	cork     *workspace // where output goes as long as the connection is at work; nil: to the system
-	failed   error      // of writing; what comes after it fails too
-	backlog  *backlog   // what the system did not take
-	working  bool       // handlers are called with what was received
-	answers  int        // bytes that were put into the backlog meanwhile, since it was empty
-	blocks   bool       // data frames wait for room in it
-	emptied  bool       // it has become empty, which the program wants to know
-	room     *sync.Cond // for writers that wait for a smaller backlog; nil unless blocks
-	rest     []byte     // input that the program was not ready for
-	timer    *time.Timer
+	mu        sync.Mutex // guards the rest, and the descriptor against being closed
+	fd        int32      // -1: closed
+	quiet     quiet      // why input is not waited for; 0: it is
+	flushing  bool       // that output is possible is waited for
+	armed     bool       // epoll knows the descriptor
+	ending    ending
+	drained   int32      // bytes thrown away
+	cork      *workspace // where output goes as long as the connection is at work; nil: to the system
+	failed    error      // of writing; what comes after it fails too
+	backlog   *backlog   // what the system did not take
+	working   bool       // handlers are called with what was received
+	answers   int        // bytes that were put into the backlog meanwhile, since it was empty
+	blocks    bool       // data frames wait for room in it
+	emptied   bool       // it has become empty, which the program wants to know
+	attending bool       // attend is about to run
+	room      *sync.Cond // for writers that wait for a smaller backlog; nil unless blocks
+	rest      []byte     // input that the program was not ready for
+	timer     *time.Timer
 }
 
 // The states of a socket.
@@ -323,26 +324,34 @@ func (s *epollSocket) Resume() {
 
 // resume makes an event if there is something to do, because it is the poller's part to run handlers. The caller holds mu.
 func (s *epollSocket) resume() {
-	if s.due() && !s.flushing {
+	if !s.due() {
+		return
+	}
+	if !s.flushing {
 		s.flushing = true // if output is possible, an event comes at once
 		if s.armed {
 			s.arm()
 		}
-		s.insist()
 	}
+	s.insist()
 }
 
 // insist is for an event that resume waits for, and that does not come because the client does not read: what it has sent is
 // taken all the same. The caller holds mu.
 func (s *epollSocket) insist() {
-	if s.quiet&quietProgram != 0 && s.flushing && s.backlog == nil && s.fd >= 0 && !sysWritable(s.fd) {
+	if s.quiet&quietProgram != 0 && s.flushing && s.backlog == nil && !s.attending && s.fd >= 0 && !sysWritable(s.fd) {
+		s.attending = true
 		go s.attend()
 	}
 }
 
 // attend does the poller's work, for once.
 func (s *epollSocket) attend() {
-	if !s.resumed() || !s.claim() {
+	s.mu.Lock()
+	s.attending = false
+	due := s.due()
+	s.mu.Unlock()
+	if !due || !s.claim() {
 		return
 	}
 	w := newWorkspace()

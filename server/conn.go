@@ -47,6 +47,7 @@ type reserve struct {
 	subprotocol string
 	outbox      atomic.Pointer[outbox] // nil until a message cannot be sent at once
 	fragments   fragments
+	cutting     atomic.Bool // for a backlog that is too large
 }
 
 // reserve returns more, which is made if it is not there.

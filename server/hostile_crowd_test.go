@@ -17,6 +17,7 @@ import (
 
 	"github.com/fibersock/fibersock/internal/hostile"
 	"github.com/fibersock/fibersock/server"
+	"github.com/fibersock/fibersock/wire"
 )
 
 // innocents are how many clients mean well.
@@ -87,6 +88,27 @@ func listenSmall(t *testing.T) net.Listener {
 		t.Fatal(err)
 	}
 	return ln
+}
+
+// However many answers there are to a client that does not read, cutting it is one
+// goroutine's work (T-H16).
+func TestCuttingASlowClientTakesOneGoroutine(t *testing.T) {
+	eachLoop(t, func(t *testing.T, start starter) {
+		more := make(chan int, 1)
+		s := start(t, &server.Server{MaxBacklog: 64 << 10, Handler: server.Handler{Message: func(c *server.Conn, op wire.Opcode, p []byte) {
+			for c.Send(wire.Binary, make([]byte, 32<<10)) == nil {
+			}
+			before := runtime.NumGoroutine()
+			for range 10_000 {
+				_ = c.SendText("too much")
+			}
+			more <- runtime.NumGoroutine() - before
+		}}})
+		s.open(t).send(text("go"))
+		if n := result(t, more); n > 10 {
+			t.Errorf("%d goroutines more", n)
+		}
+	})
 }
 
 // report is how the server says that a connection has ended.

@@ -2,6 +2,8 @@ package server
 
 import (
 	"errors"
+	"io"
+	"net"
 
 	"github.com/fibersock/fibersock/handshake"
 	"github.com/fibersock/fibersock/internal/endpoint"
@@ -177,6 +179,9 @@ func (c *Conn) lost(err error) {
 	case openingPhase:
 		why := c.endpoint.Err()
 		c.server.counters.count(func(st *Stats) { st.unfinished(why) })
+		if why == nil && err != nil && err != io.EOF && !errors.Is(err, net.ErrClosed) { // who hangs up is no news
+			why = &LostError{Err: err}
+		}
 		if why != nil {
 			c.server.report(&RefusedError{RemoteAddr: c.RemoteAddr(), Err: why})
 		}

@@ -87,16 +87,17 @@ func (t *goroutineTransport) Write(p []byte) (written int, err error) {
 		return t.Conn.Write(p)
 	}
 	before := t.Buffered()
+	waits := t.blocks && len(p) > mostControl
 	for err == nil && len(p) > 0 {
 		n := len(p)
-		if t.blocks && n > mostControl {
+		if waits && n > mostControl {
 			n = t.awaitRoom(n)
 		}
 		n, err = t.Conn.Write(p[:n])
 		written += n
 		p = p[n:]
 	}
-	if after := t.Buffered(); t.receiving.Load() && !t.blocks && after > before { // else who answers waits
+	if after := t.Buffered(); t.receiving.Load() && !waits && after > before { // else who answers waits
 		t.answers.Add(int64(after - before))
 	}
 	return written, err

@@ -80,7 +80,9 @@ func (c *Conn) admit(size int, broadcast bool) error {
 		c.server.counters.count(func(st *Stats) { st.Dropped++ })
 		return why
 	}
-	go c.cut(why) // not from here: it may have to wait for a write that it makes fail
+	if c.reserve().cutting.CompareAndSwap(false, true) {
+		go c.cut(why) // not from here: it may have to wait for a write that it makes fail
+	}
 	return &LostError{Err: why}
 }
 

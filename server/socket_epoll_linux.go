@@ -27,18 +27,19 @@ type epollSocket struct {
 	waiting atomic.Int64  // size of backlog; changed under mu
 	state   atomic.Uint32 // idle, running, deaf, over
 
-	mu       sync.Mutex // guards the rest, and the descriptor against being closed
-	fd       int32      // -1: closed
-	quiet    quiet      // why input is not waited for; 0: it is
-	ending   ending
-	flushing bool           // that output is possible is waited for
-	armed    bool           // epoll knows the descriptor
-	working  bool           // handlers are called with what was received
-	blocks   bool           // data frames wait for room in the backlog
-	emptied  bool           // the backlog has become empty, which the program wants to know
-	failed   error          // of writing; what comes after it fails too
-	backlog  *backlog       // what the system did not take
-	more     *socketReserve // nil as long as none of it is needed
+	mu        sync.Mutex // guards the rest, and the descriptor against being closed
+	fd        int32      // -1: closed
+	quiet     quiet      // why input is not waited for; 0: it is
+	ending    ending
+	flushing  bool           // that output is possible is waited for
+	armed     bool           // epoll knows the descriptor
+	working   bool           // handlers are called with what was received
+	blocks    bool           // data frames wait for room in the backlog
+	attending bool           // attend is about to run
+	emptied   bool           // the backlog has become empty, which the program wants to know
+	failed    error          // of writing; what comes after it fails too
+	backlog   *backlog       // what the system did not take
+	more      *socketReserve // nil as long as none of it is needed
 }
 
 // socketReserve is what most sockets do not need before their end.
@@ -393,12 +394,40 @@ func (s *epollSocket) Resume() {
 
 // resume makes an event if there is something to do, because it is the poller's part to run handlers. The caller holds mu.
 func (s *epollSocket) resume() {
-	if s.due() && !s.flushing {
-		s.flushing = true // output is possible: an event comes at once
+	if !s.due() {
+		return
+	}
+	if !s.flushing {
+		s.flushing = true // if output is possible, an event comes at once
 		if s.armed {
 			s.arm()
 		}
 	}
+	s.insist()
+}
+
+// insist is for an event that resume waits for, and that does not come because the client does not read: what it has sent is
+// taken all the same. The caller holds mu.
+func (s *epollSocket) insist() {
+	if s.quiet&quietProgram != 0 && s.flushing && s.backlog == nil && !s.attending && s.fd >= 0 && !sysWritable(s.fd) {
+		s.attending = true
+		go s.attend()
+	}
+}
+
+// attend does the poller's work, for once.
+func (s *epollSocket) attend() {
+	s.mu.Lock()
+	s.attending = false
+	due := s.due()
+	s.mu.Unlock()
+	if !due || !s.claim() {
+		return
+	}
+	w := newWorkspace()
+	s.work(w)
+	workspaces.Put(w)
+	s.release()
 }
 
 // resumed reports whether there is something to do besides what events tell.
@@ -482,6 +511,7 @@ func (s *epollSocket) put(a, b []byte) {
 	if n = max(n-len(a), 0); n < len(b) {
 		s.keep(b[n:])
 	}
+	s.insist() // there may be no room left for the event
 }
 
 // keep adds p to the backlog, when there is room for it if it is not a control frame. The caller holds mu.

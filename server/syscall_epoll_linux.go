@@ -70,6 +70,17 @@ func sysWritev(fd int32, a, b []byte) (int, error) {
 	}
 }
 
+// sysWritable reports whether fd takes more; if that cannot be said, it does.
+func sysWritable(fd int32) bool {
+	poll := struct {
+		fd              int32
+		events, revents int16
+	}{fd: fd, events: syscall.EPOLLOUT} // POLLOUT is the same
+	var now syscall.Timespec
+	n, _, errno := syscall.RawSyscall6(syscall.SYS_PPOLL, uintptr(unsafe.Pointer(&poll)), 1, uintptr(unsafe.Pointer(&now)), 0, 0, 0)
+	return n != 0 || errno != 0
+}
+
 // epollWait returns the events that are there; it does not wait.
 func epollWait(fd uintptr, events []syscall.EpollEvent) (int, error) {
 	n, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, fd, uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), 0, 0, 0)

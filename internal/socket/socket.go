@@ -60,7 +60,10 @@ func (c *Conn) Write(p []byte) (int, error) {
 	switch {
 	case err != nil && errors.Is(err, os.ErrDeadlineExceeded):
 		c.Close()
-		err = &TimeoutError{After: c.timeout, Bytes: len(p), Written: n}
+		var known *TimeoutError
+		if !errors.As(err, &known) { // else what lies below has a limit of its own
+			err = &TimeoutError{After: c.timeout, Bytes: len(p), Written: n}
+		}
 	case err == nil && n < len(p):
 		err = io.ErrShortWrite // such a net.Conn is wrong, but not to be believed
 	}

@@ -16,6 +16,24 @@ import (
 
 const timeout = 8 * time.Second
 
+// A transport that has a time limit of its own names it, and is not corrected.
+func TestTimeLimitOfTheTransportIsNamed(t *testing.T) {
+	below := &socket.TimeoutError{After: time.Minute, Bytes: 7}
+	if _, err := socket.New(late{err: below}, 0).Write([]byte("Hello")); err != below {
+		t.Errorf("%v, want %v", err, below)
+	}
+}
+
+// late is a transport that cannot write in time.
+type late struct {
+	net.Conn
+	err error
+}
+
+func (l late) Write([]byte) (int, error) { return 0, l.err }
+func (l late) Close() error              { return nil }
+
+
 // A busy connection sets its write deadline rarely, but every write has at least
 // the timeout, and not much more (T-C08).
 func TestWriteDeadlineIsSetRarelyAndNeverLate(t *testing.T) {

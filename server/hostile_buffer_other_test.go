@@ -1,0 +1,6 @@
+//go:build !unix
+
+package server_test
+
+// keepLittle does nothing.
+func keepLittle(uintptr) {}

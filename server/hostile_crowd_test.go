@@ -1,0 +1,331 @@
+//go:build !notls
+
+package server_test
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"runtime"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/fibersock/fibersock/internal/hostile"
+	"github.com/fibersock/fibersock/server"
+	"github.com/fibersock/fibersock/wire"
+)
+
+// innocents are how many clients mean well.
+const innocents = 20
+
+// Many hostile clients at once, of every profile, over real sockets, to both styles
+// of handlers: the heap stays within what the limits allow, all of them are got rid
+// of, each in the way that it should be, nothing is left of them, and those that
+// mean well get their echoes (T-C09, T-C14, T-C15, T-C16, T-H10, T-H11).
+func TestCrowdOfHostileClients(t *testing.T) {
+	cert, cfg := certificate(t)
+	starters := map[string]starter{
+		"goroutines": func(t *testing.T, s *server.Server) *running { return serve(t, s, plainListener{listenSmall(t)}) },
+		"system's":   func(t *testing.T, s *server.Server) *running { return serve(t, s, listenSmall(t)) },
+		"ServeTLS": func(t *testing.T, s *server.Server) *running {
+			s.TLS = &tls.Config{Certificates: []tls.Certificate{cert}}
+			r := serveBy(t, s, listenSmall(t), func(ln net.Listener) error { return s.ServeTLS(ln, "", "") })
+			r.dialer = overRaw(r.dialer, cfg)
+			return r
+		},
+		"a listener of crypto/tls": func(t *testing.T, s *server.Server) *running {
+			return serveTLS(t, s, listenSmall(t), cert, cfg)
+		},
+	}
+	for name, start := range starters {
+		t.Run(name, func(t *testing.T) {
+			reports := make(chan report, 10*crowd)
+			s := limits(20)
+			s.PingInterval, s.PongTimeout = 5*time.Second, 5*time.Second // for who falls silent, and not for who has to wait
+			var good *innocentClients
+			victim(s, func(c *server.Conn, err error) {
+				switch {
+				case c == nil:
+					reports <- report{err: err}
+				case c.Query() != "innocent":
+					reports <- report{c.Query(), err}
+				case !good.leaving():
+					t.Errorf("an innocent client has lost its connection: %v", err)
+				}
+			})
+			r := start(t, s)
+			good = newInnocents(t, r)
+			for profile := range hostile.Profiles {
+				t.Run(hostile.Profiles[profile], func(t *testing.T) {
+					good.take()
+					b := &battle{t: t, running: r, attacks: attacksOf(profile+1, r), reports: reports, problems: map[string]int{}}
+					if len(b.attacks) > 0 {
+						b.run()
+						good.log(t)
+					}
+				})
+			}
+			good.stop()
+			if n := r.Stats().Panics; n != 0 {
+				t.Errorf("%d panics", n)
+			}
+		})
+	}
+}
+
+// listenSmall is listenTCP for connections of which the system keeps little: a few
+// megabytes of Pongs for each of a hundred clients would take their time.
+func listenSmall(t *testing.T) net.Listener {
+	ln := listenTCP(t)
+	if raw, err := ln.(*net.TCPListener).SyscallConn(); err != nil {
+		t.Fatal(err)
+	} else if err := raw.Control(func(fd uintptr) { keepLittle(fd) }); err != nil {
+		t.Fatal(err)
+	}
+	return ln
+}
+
+// However many answers there are to a client that does not read, cutting it is one
+// goroutine's work (T-H16).
+func TestCuttingASlowClientTakesOneGoroutine(t *testing.T) {
+	eachLoop(t, func(t *testing.T, start starter) {
+		more := make(chan int, 1)
+		s := start(t, &server.Server{MaxBacklog: 64 << 10, Handler: server.Handler{Message: func(c *server.Conn, op wire.Opcode, p []byte) {
+			for c.Send(wire.Binary, make([]byte, 32<<10)) == nil {
+			}
+			before := runtime.NumGoroutine()
+			for range 10_000 {
+				_ = c.SendText("too much")
+			}
+			more <- runtime.NumGoroutine() - before
+		}}})
+		s.open(t).send(text("go"))
+		if n := result(t, more); n > 10 {
+			t.Errorf("%d goroutines more", n)
+		}
+	})
+}
+
+// report is how the server says that a connection has ended.
+type report struct {
+	query string // the number of the attack; "" if the connection was refused
+	err   error
+}
+
+// attacksOf returns the attacks of a profile that can be made on a server.
+func attacksOf(profile int, r *running) []*hostile.Attack {
+	secure := false
+	if nc, err := r.dialer(); err == nil {
+		_, secure = nc.(*tls.Conn)
+		nc.Close()
+	}
+	return slices.DeleteFunc(hostile.Against(hostile.Server), func(a *hostile.Attack) bool {
+		return a.Profile != profile || a.BelowTLS && !secure
+	})
+}
+
+// battle is a crowd of one profile, and what it does to a server.
+type battle struct {
+	*running
+	t       *testing.T
+	attacks []*hostile.Attack
+	reports <-chan report
+
+	problems map[string]int // how often
+}
+
+func (b *battle) run() {
+	before, goroutines, files := heap(), runtime.NumGoroutine(), openFiles()
+	began := time.Now()
+	ctx, cancel := context.WithCancel(b.t.Context())
+	defer cancel()
+	var attackers sync.WaitGroup
+	for i := range crowd {
+		attackers.Go(func() { b.attack(ctx, i) })
+	}
+	most := b.collect()
+	cancel()
+	attackers.Wait()
+	for problem, times := range b.problems {
+		b.t.Errorf("%d times: %s", times, problem)
+	}
+	took := time.Since(began)
+
+	if grown := most - before; grown > crowd*(hostile.MessageLimit+int64(besieged.MaxBacklog)) {
+		b.t.Errorf("the heap has grown by %d bytes, which is more than the limits allow", grown)
+	}
+	deadline := time.Now().Add(patience)
+	for runtime.NumGoroutine() > goroutines || openFiles() > files || b.Stats().Open > innocents || heap()-before > 4<<20 {
+		if time.Now().After(deadline) {
+			b.t.Fatalf("%d goroutines, %d files and %d bytes are left, %d, %d and %d were there before; %+v",
+				runtime.NumGoroutine(), openFiles(), heap(), goroutines, files, before, b.Stats())
+		}
+		runtime.Gosched()
+	}
+	b.t.Logf("%d attackers of %d kinds: %v, heap %+d KiB", crowd, len(b.attacks), took.Round(time.Millisecond), (most-before)>>10)
+}
+
+// attack plays the i-th attack, and those that follow if there are more kinds than
+// attackers.
+func (b *battle) attack(ctx context.Context, i int) {
+	kind := i % len(b.attacks)
+	a := b.attacks[kind]
+	nc, err := b.dialer()
+	if err != nil {
+		b.t.Error(err)
+		return
+	}
+	if secure, ok := nc.(*tls.Conn); ok && a.BelowTLS {
+		nc = secure.NetConn()
+	}
+	style := [...]string{"/events", "/serve"}[i/len(b.attacks)%2]
+	hostile.Attacker{
+		Victim: hostile.Server,
+		Target: style + "?" + strconv.Itoa(kind),
+		Pause:  10 * time.Millisecond,
+	}.Play(ctx, nc, a)
+}
+
+// collect waits until all connections of the crowd have ended, and compares how
+// with what was wanted. It returns the size of the heap, at most.
+func (b *battle) collect() (most int64) {
+	deadline := time.After(patience)
+	look := time.NewTicker(50 * time.Millisecond)
+	defer look.Stop()
+	for ended := 0; ended < crowd; {
+		select {
+		case r := <-b.reports:
+			ended++
+			b.check(r)
+		case <-look.C:
+			most = max(most, min(heap(), heap())) // less of what was made during the collection
+		case <-deadline:
+			b.t.Errorf("%d of %d connections have ended; %+v", ended, crowd, b.Stats())
+			return most
+		}
+	}
+	return most
+}
+
+// check notes what is wrong with how a connection has ended. On a busy machine a
+// time limit may come before what TestHostileClients has shown: that is right too,
+// as long as it is named.
+func (b *battle) check(r report) {
+	end, code := ending(r.err)
+	var problem error
+	for i, a := range b.attacks {
+		if refused := a.Want.End == hostile.Refused; refused && r.query == "" || r.query == strconv.Itoa(i) {
+			if problem = a.Want.Check(end, code, r.err); problem == nil {
+				return
+			}
+		}
+	}
+	if timedOut(r.err) == "" {
+		b.problems["attack "+r.query+": "+errors.Join(problem, r.err).Error()]++
+	}
+}
+
+// timedOut returns the option of the time limit that has ended a connection, or "".
+func timedOut(err error) string {
+	var late *server.LateError
+	var unread *server.TimeoutError
+	switch {
+	case errors.As(err, &late):
+		return late.Option
+	case errors.As(err, &unread) && unread.After > 0:
+		return "WriteTimeout"
+	}
+	return ""
+}
+
+// innocentClients echo all the time.
+type innocentClients struct {
+	stopped chan struct{}
+	all     sync.WaitGroup
+
+	mu   sync.Mutex // guards the rest
+	took []time.Duration
+}
+
+// newInnocents lets clients echo at ease, until stop.
+func newInnocents(t *testing.T, r *running) *innocentClients {
+	good := &innocentClients{stopped: make(chan struct{})}
+	for i := range innocents {
+		p := r.openAs(t, [...]string{"/events", "/serve"}[i%2]+"?innocent")
+		if err := p.nc.SetReadDeadline(time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+		good.all.Go(func() { good.echo(t, p) })
+	}
+	return good
+}
+
+func (good *innocentClients) echo(t *testing.T, p *peer) {
+	pace := time.NewTicker(5 * time.Millisecond)
+	defer pace.Stop()
+	for {
+		select {
+		case <-good.stopped:
+			p.nc.Close()
+			return
+		case <-pace.C:
+		}
+		began := time.Now()
+		if err := p.trySend(text("Hello")); err != nil {
+			t.Errorf("an innocent client cannot send: %v", err)
+			return
+		}
+		var answer [7]byte
+		if _, err := io.ReadFull(p.nc, answer[:]); err != nil || string(answer[:]) != "\x81\x05Hello" {
+			t.Errorf("an innocent client is answered %q, %v", answer, err)
+			return
+		}
+		good.mu.Lock()
+		good.took = append(good.took, time.Since(began))
+		good.mu.Unlock()
+	}
+}
+
+// take returns what the echoes took since the last take, sorted.
+func (good *innocentClients) take() []time.Duration {
+	good.mu.Lock()
+	defer good.mu.Unlock()
+	took := good.took
+	good.took = nil
+	slices.Sort(took)
+	return took
+}
+
+// log says what the echoes took. It is no measurement: only that they come is
+// tested, and that they do not take for ever.
+func (good *innocentClients) log(t *testing.T) {
+	took := good.take()
+	if len(took) == 0 {
+		return // the attack was over at once
+	}
+	p50, p99 := took[len(took)/2], took[len(took)*99/100]
+	t.Logf("%d echoes of others meanwhile: p50 %v, p99 %v", len(took), p50, p99)
+	if p99 > 2*time.Second {
+		t.Errorf("others wait for %v", p99)
+	}
+}
+
+// leaving reports whether they have been told to stop.
+func (good *innocentClients) leaving() bool {
+	select {
+	case <-good.stopped:
+		return true
+	default:
+		return false
+	}
+}
+
+func (good *innocentClients) stop() {
+	close(good.stopped)
+	good.all.Wait()
+}

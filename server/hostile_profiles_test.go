@@ -1,0 +1,217 @@
+//go:build !notls
+
+package server_test
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fibersock/fibersock/internal/hostile"
+	"github.com/fibersock/fibersock/server"
+	"github.com/fibersock/fibersock/wire"
+	"github.com/fibersock/fibersock/wstest"
+)
+
+// The limits of a server that is attacked, each another, so that it shows which
+// one has ended a connection.
+var besieged = server.Server{
+	HandshakeTimeout: 20 * time.Second,
+	AssemblyTimeout:  16 * time.Second,
+	WriteTimeout:     12 * time.Second,
+	CloseTimeout:     8 * time.Second,
+	PingInterval:     24 * time.Second,
+	PongTimeout:      20 * time.Second,
+	MaxBacklog:       128 << 10,
+	Limits:           server.Limits{Message: hostile.MessageLimit},
+}
+
+// limits returns a server with the limits of besieged, with its times divided.
+func limits(divisor time.Duration) *server.Server {
+	return &server.Server{
+		HandshakeTimeout: besieged.HandshakeTimeout / divisor,
+		AssemblyTimeout:  besieged.AssemblyTimeout / divisor,
+		WriteTimeout:     besieged.WriteTimeout / divisor,
+		CloseTimeout:     besieged.CloseTimeout / divisor,
+		PingInterval:     besieged.PingInterval / divisor,
+		PongTimeout:      besieged.PongTimeout / divisor,
+		MaxBacklog:       besieged.MaxBacklog,
+		Limits:           besieged.Limits,
+	}
+}
+
+// victim is the program that hostile clients meet, in both styles. It tells ended
+// how each connection has ended; c is nil if it was refused.
+func victim(s *server.Server, ended func(c *server.Conn, err error)) {
+	closed := func(c *server.Conn, _ wire.StatusCode, _ string) { ended(c, c.Err()) }
+	s.Handlers = map[string]*server.Handler{
+		"/events": {Message: comply, Close: closed},
+		"/serve": {Close: closed, Serve: func(c *server.Conn) {
+			for m, err := range c.Messages(context.Background()) {
+				if err != nil {
+					return
+				}
+				comply(c, m.Opcode, m.Payload)
+			}
+		}},
+	}
+	s.Log = func(err error) { ended(nil, err) }
+}
+
+// comply does what the package hostile says that a victim does with a message.
+func comply(c *server.Conn, op wire.Opcode, p []byte) {
+	switch string(p) {
+	case hostile.Push:
+		for c.Send(wire.Binary, make([]byte, hostile.PushSize)) == nil {
+		}
+	case hostile.Close:
+		_ = c.Close(wire.NormalClosure, "")
+	case hostile.Ping:
+		_ = c.Ping([]byte("there?"))
+	default:
+		_ = c.Send(op, p)
+	}
+}
+
+// ending classifies why a connection has ended.
+func ending(err error) (hostile.End, wire.StatusCode) {
+	var (
+		refused *server.RefusedError
+		failed  *server.FailError
+		lost    *server.LostError
+		closed  *server.CloseError
+	)
+	switch {
+	case errors.As(err, &refused):
+		return hostile.Refused, 0
+	case errors.As(err, &failed):
+		return hostile.Failed, failed.Code
+	case errors.As(err, &closed):
+		return hostile.Closed, closed.Code
+	case errors.As(err, &lost):
+		return hostile.Lost, 0
+	default:
+		return hostile.Left, 0
+	}
+}
+
+// bound returns the latest moment at which an attack on a server must be over.
+func bound(a *hostile.Attack, s *server.Server) time.Duration {
+	const tick = 2 * time.Second // of the server's clock, and what an attack takes by itself
+	for option, limit := range map[string]time.Duration{
+		"HandshakeTimeout": s.HandshakeTimeout,
+		"AssemblyTimeout":  s.AssemblyTimeout,
+		"WriteTimeout":     s.WriteTimeout + s.WriteTimeout/4,
+		"CloseTimeout":     s.CloseTimeout,
+	} {
+		if slices.Contains(a.Want.Names, option) {
+			return limit + tick
+		}
+	}
+	return tick
+}
+
+// Each attack ends as it should, within the limit that it runs into, with an error
+// that names it, in both styles of handlers, and leaves no goroutine.
+func TestHostileClients(t *testing.T) {
+	cert, cfg := certificate(t)
+	cfg.Time = func() time.Time { return time.Now().AddDate(25, 0, 0) } // in a bubble it is the year 2000
+	transports := map[string]func(*testing.T, *server.Server) (raw, dial func() (net.Conn, error)){
+		"plain": func(t *testing.T, s *server.Server) (raw, dial func() (net.Conn, error)) {
+			ln := wstest.Listen(nil)
+			serve(t, s, ln)
+			raw = func() (net.Conn, error) { return ln.Dial() }
+			return raw, raw
+		},
+		"ServeTLS": func(t *testing.T, s *server.Server) (raw, dial func() (net.Conn, error)) {
+			ln := wstest.Listen(nil)
+			s.TLS = &tls.Config{Certificates: []tls.Certificate{cert}}
+			serveBy(t, s, ln, func(ln net.Listener) error { return s.ServeTLS(ln, "", "") })
+			raw = func() (net.Conn, error) { return ln.Dial() }
+			return raw, overRaw(raw, cfg)
+		},
+		"a listener of crypto/tls": func(t *testing.T, s *server.Server) (raw, dial func() (net.Conn, error)) {
+			ln := wstest.Listen(nil)
+			serve(t, s, tls.NewListener(ln, &tls.Config{Certificates: []tls.Certificate{cert}}))
+			raw = func() (net.Conn, error) { return ln.Dial() }
+			return raw, overRaw(raw, cfg)
+		},
+	}
+	for transport, start := range transports {
+		for _, style := range []string{"/events", "/serve"} {
+			for _, a := range hostile.Against(hostile.Server) {
+				if a.BelowTLS && transport == "plain" {
+					continue
+				}
+				t.Run(transport+style+"/"+hostile.Profiles[a.Profile-1]+"/"+a.Name, func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) {
+						s := limits(1)
+						ended := make(chan error, 10)
+						victim(s, func(_ *server.Conn, err error) { ended <- err })
+						raw, dial := start(t, s)
+						if a.BelowTLS {
+							dial = raw
+						}
+						nc, err := dial()
+						if err != nil {
+							t.Fatal(err)
+						}
+						attacked(t, s, a, nc, style, ended)
+					})
+				})
+			}
+		}
+	}
+}
+
+// overRaw returns a dialer that puts TLS on what another dials.
+func overRaw(raw func() (net.Conn, error), cfg *tls.Config) func() (net.Conn, error) {
+	return func() (net.Conn, error) {
+		nc, err := raw()
+		if err != nil {
+			return nil, err
+		}
+		return tls.Client(nc, cfg), nil
+	}
+}
+
+// attacked plays an attack and looks how it ends.
+func attacked(t *testing.T, s *server.Server, a *hostile.Attack, nc net.Conn, target string, ended <-chan error) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	began := time.Now()
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		hostile.Attacker{Victim: hostile.Server, Target: target, Pause: 200 * time.Millisecond, Breath: 50 * time.Millisecond}.Play(ctx, nc, a)
+	}()
+	var err error
+	select {
+	case err = <-ended:
+	case <-time.After(time.Hour):
+		t.Fatal("the attack does not end")
+	}
+	took := time.Since(began)
+	end, code := ending(err)
+	if err := a.Want.Check(end, code, err); err != nil {
+		t.Error(err)
+	}
+	if most := bound(a, s); took > most {
+		t.Errorf("it took %v, at most %v are right: %v", took, most, err)
+	}
+	if a.Deaf {
+		cancel()
+	}
+	<-over
+	if st := s.Stats(); st.Panics != 0 || st.Opening != 0 || st.Open != 0 || st.Backlog != 0 {
+		t.Errorf("afterwards: %+v", st)
+	}
+	if most := uint64(s.MaxBacklog) + 64<<10; s.Stats().BacklogPeak > most { // control frames are exempt, but not without end
+		t.Errorf("%d bytes have waited for one client", s.Stats().BacklogPeak)
+	}
+}

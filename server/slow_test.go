@@ -144,6 +144,7 @@ func TestSlowDropNewest(t *testing.T) {
 				sent = sent[1:]
 			}
 		}
+		eventually(t, "nothing waits", func() bool { return c.Buffered() == 0 })
 		if err := send(c, numbered(enough)); err != nil {
 			t.Error(err)
 		}

@@ -6,7 +6,6 @@ package server_test
 
 import (
 	"runtime"
-	"runtime/metrics"
 	"strings"
 	"testing"
 	"time"
@@ -68,11 +67,4 @@ func TestMemoryIsNotSizedByWhatClientsAnnounce(t *testing.T) {
 			t.Errorf("%d bytes for each client", grown/clients)
 		}
 	})
-}
-
-func heap() int64 {
-	runtime.GC()
-	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-	metrics.Read(live)
-	return int64(live[0].Value.Uint64())
 }

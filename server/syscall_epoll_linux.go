@@ -18,7 +18,8 @@ const blockingSize = 128 << 10
 func sysRead(fd int32, p []byte) (int, error) {
 	for {
 		if raceDetector {
-			return syscall.Read(int(fd), p)
+			n, err := syscall.Read(int(fd), p)
+			return max(n, 0), err
 		}
 		n, _, errno := syscall.RawSyscall6(sysReceive, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), 0, 0, 0)
 		if errno == 0 {
@@ -32,7 +33,8 @@ func sysRead(fd int32, p []byte) (int, error) {
 
 func sysWrite(fd int32, p []byte) (int, error) {
 	if len(p) > blockingSize || raceDetector {
-		return syscall.Write(int(fd), p)
+		n, err := syscall.Write(int(fd), p)
+		return max(n, 0), err
 	}
 	for {
 		n, _, errno := syscall.RawSyscall6(sysSend, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), noSignal, 0, 0)

@@ -71,13 +71,6 @@ func TestMemoryIsNotSizedByWhatClientsAnnounce(t *testing.T) {
 	})
 }
 
-func heap() int64 {
-	runtime.GC()
-	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-	metrics.Read(live)
-	return int64(live[0].Value.Uint64())
-}
-
 // idle is how much a connection may have that nothing comes from, in bytes of heap
 // and of stack, by the name of the starter. On the heap are the text of its
 // request, here 160 bytes, what package net has of a socket and crypto/tls of a

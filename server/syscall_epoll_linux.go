@@ -18,7 +18,8 @@ const blockingSize = 128 << 10
 func sysRead(fd int32, p []byte) (int, error) {
 	for {
 		if raceDetector {
-			return syscall.Read(int(fd), p)
+			n, err := syscall.Read(int(fd), p)
+			return max(n, 0), err
 		}
 		n, _, errno := syscall.RawSyscall6(sysReceive, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), 0, 0, 0)
 		if errno == 0 {

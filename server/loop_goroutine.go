@@ -10,8 +10,9 @@ import (
 	"github.com/fibersock/fibersock/internal/socket"
 )
 
-// goroutineLoop serves every socket by a goroutine that reads from it and runs
-// the handlers. It works with everything that is a net.Conn, on every system.
+// goroutineLoop serves every socket by goroutines, one at a time, that read from it
+// and run the handlers: see rest.go. It works with everything that is a net.Conn, on
+// every system.
 type goroutineLoop struct {
 	writeTimeout time.Duration
 }

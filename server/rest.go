@@ -5,7 +5,6 @@ import (
 	"net"
 	"os"
 	"sync"
-	"syscall"
 	"time"
 )
 
@@ -56,8 +55,8 @@ func (t *goroutineTransport) working(b []byte, err error) {
 // rest returns when something has come, with what has been read of it, or by what
 // the connection has ended.
 func (t *goroutineTransport) rest() ([]byte, error) {
-	if s, _ := t.bottom(); s != nil {
-		return nil, awaitReadable(s)
+	if socket, _ := t.bottom(); socket != nil {
+		return nil, awaitReadable(socket)
 	}
 	b := make([]byte, restingRead)
 	n, err := t.Read(b)
@@ -66,7 +65,7 @@ func (t *goroutineTransport) rest() ([]byte, error) {
 
 // bottom returns the socket that the connection goes through, nil if it cannot be
 // waited for, and whether TLS lies on it.
-func (t *goroutineTransport) bottom() (s syscall.Conn, secure bool) {
+func (t *goroutineTransport) bottom() (socket net.Conn, secure bool) {
 	nc := t.Conn.Conn
 	if over, ok := nc.(interface{ NetConn() net.Conn }); ok {
 		nc, secure = over.NetConn(), true
@@ -74,16 +73,10 @@ func (t *goroutineTransport) bottom() (s syscall.Conn, secure bool) {
 	if prompt, ok := nc.(*promptConn); ok {
 		nc = prompt.Conn
 	}
-	if !canAwaitReadable {
-		return nil, secure
+	if !canAwaitReadable(nc) {
+		nc = nil
 	}
-	switch nc := nc.(type) {
-	case *net.TCPConn:
-		s = nc
-	case *net.UnixConn:
-		s = nc
-	}
-	return s, secure
+	return nc, secure
 }
 
 // work has received what has come: b, and then what is read until there is no

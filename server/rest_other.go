@@ -4,10 +4,11 @@ package server
 
 import (
 	"errors"
-	"syscall"
+	"net"
 )
 
-const canAwaitReadable = false
+// canAwaitReadable returns false.
+func canAwaitReadable(net.Conn) bool { return false }
 
 // awaitReadable is not called.
-func awaitReadable(syscall.Conn) error { return errors.ErrUnsupported }
+func awaitReadable(net.Conn) error { return errors.ErrUnsupported }

@@ -3,16 +3,25 @@
 package server
 
 import (
+	"net"
 	"os"
 	"syscall"
 )
 
-const canAwaitReadable = true
+// canAwaitReadable reports whether nc is a socket, of which it is known how to wait
+// for something.
+func canAwaitReadable(nc net.Conn) bool {
+	switch nc.(type) {
+	case *net.TCPConn, *net.UnixConn:
+		return true
+	}
+	return false
+}
 
-// awaitReadable returns when there is something to be read from c, or an end of
-// that. It reads nothing. The error is why there is nothing to wait for.
-func awaitReadable(c syscall.Conn) error {
-	raw, err := c.SyscallConn()
+// awaitReadable returns when there is something to be read from a socket, or an end
+// of that. It reads nothing. The error is why there is nothing to wait for.
+func awaitReadable(socket net.Conn) error {
+	raw, err := socket.(syscall.Conn).SyscallConn()
 	if err != nil {
 		return err
 	}

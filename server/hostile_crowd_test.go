@@ -311,7 +311,7 @@ func (good *innocentClients) log(t *testing.T) {
 	}
 	p50, p99 := took[len(took)/2], took[len(took)*99/100]
 	t.Logf("%d echoes of others meanwhile: p50 %v, p99 %v", len(took), p50, p99)
-	if p99 > 2*time.Second {
+	if p99 > patience/2 {
 		t.Errorf("others wait for %v", p99)
 	}
 }

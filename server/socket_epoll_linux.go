@@ -516,7 +516,8 @@ func (s *epollSocket) put(a, b []byte) {
 
 // keep adds p to the backlog, when there is room for it if it is not a control frame. The caller holds mu.
 func (s *epollSocket) keep(p []byte) {
-	for s.blocks && len(p) > mostControl && s.failed == nil {
+	waits := s.blocks && len(p) > mostControl
+	for waits && len(p) > 0 && s.failed == nil {
 		n := s.conn.server.mayKeep(s.backlog.size(), len(p))
 		s.enqueue(p[:n], false) // who answers waits
 		if p = p[n:]; len(p) > 0 {
@@ -524,7 +525,7 @@ func (s *epollSocket) keep(p []byte) {
 		}
 	}
 	if s.failed == nil {
-		s.enqueue(p, !s.blocks)
+		s.enqueue(p, true)
 	}
 }
 

@@ -204,7 +204,7 @@ func (r *round) inspectOpen(c *Conn, behind bool) {
 	}
 	busy := behind || w.busy.get() != 0
 	unfinished := w.unfinished.get()
-	if busy && r.idle > 0 {
+	if r.idle > 0 && (behind || busy && r.now.since(w.busy.get()) > 1) { // who just pings at this moment keeps nobody busy
 		w.data.set(r.now)
 	}
 	if r.lifetime > 0 && w.expires == 0 {

@@ -405,7 +405,7 @@ func TestStatsWhileConnectionsComeAndGo(t *testing.T) {
 			Accepted: opened, Refused: server.Refused{Status4xx: rounds}, Ended: server.Ended{ByClient: opened - rounds, Lost: rounds},
 			Received: server.Traffic{Messages: echoed, Bytes: 5 * echoed, Closes: server.CloseCodes{NormalClosure: opened - rounds}},
 			Sent:     server.Traffic{Messages: echoed, Bytes: 5 * echoed, Closes: server.CloseCodes{NormalClosure: opened - rounds}},
-			HandOffs: st.HandOffs,
+			HandOffs: st.HandOffs, BacklogPeak: st.BacklogPeak, // depend on how fast it all goes
 		}
 		wantStats(t, st, want)
 	})

@@ -15,8 +15,6 @@ type sender struct {
 	mu    sync.Mutex    // held while a frame is written; guards the rest
 	state atomic.Uint32 // a State; read by anybody, written under mu, but see closeFor
 
-	cork atomic.Pointer[Cork] // where frames are collected; changed under mu, but see Cork; nil: they are not
-
 	// A message that is being sent in fragments keeps other messages, but not
 	// control frames, from being sent in between (Section 5.4).
 	fragmenting bool
@@ -24,6 +22,7 @@ type sender struct {
 	pieces bool             // w is a PieceWriter, and the role is Server
 	head   [serverHead]byte // for pieces
 	w      io.Writer
+	cork   atomic.Pointer[Cork] // where frames are collected; changed under mu, but see Cork; nil: they are not
 
 	more atomic.Pointer[senderReserve] // nil as long as none of it is needed
 }

@@ -19,17 +19,14 @@ test: ## the README's command
 race:
 	$(GO) test -race ./...
 
-# $(fuzzall) runs every fuzz target of the module in this folder, FUZZTIME each. Without the limit go test spends most of it on making inputs smaller.
-fuzzall = $(GO) test -list '^Fuzz' ./... | awk '/^Fuzz/ { f[n++] = $$1 } /^ok/ { while (n) print $$2, f[--n] }' | while read -r pkg target; do \
-	echo "$$pkg $$target"; $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 100x $$pkg || exit 1; done
-
+# FUZZ='^FuzzMask$$' chooses targets, FUZZFLAGS='-parallel 1' is for go test.
 fuzz:
-	@$(fuzzall)
+	GO=$(GO) .ci/fuzz $(FUZZTIME) $(FUZZFLAGS)
 
 # What the same bytes are to fibersock, gorilla/websocket, gobwas/ws and net/http: fuzz/differential/README.md lists the differences.
 differential:
 	cd fuzz/differential && $(GO) test ./...
-	@cd fuzz/differential && $(fuzzall)
+	cd fuzz/differential && GO=$(GO) ../../.ci/fuzz $(FUZZTIME) $(FUZZFLAGS)
 
 # Against other implementations: about 5 minutes on two processors. The results go to docs/performance.
 bench:

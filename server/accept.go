@@ -267,7 +267,7 @@ func (c *Conn) open(up Upgraded) (more bool) {
 		c.transport.Block()
 	}
 	partial := c.handler.Partial != nil && c.handler.Serve == nil
-	c.endpoint.Init(c.output(), c.server.terms(partial, c.transport.Background()))
+	c.endpoint.Init(c.output(), c.server.terms(partial, c.transport.Waits()))
 	c.server.counters.count((*Stats).opened)
 	c.phase.Store(openPhase)
 	return c.begin()

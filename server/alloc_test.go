@@ -23,7 +23,6 @@ import (
 type nowhere struct{ sent endpoint.Tally }
 
 func (*nowhere) Write(p []byte) (int, error) { return len(p), nil }
-func (*nowhere) Background() func(func())    { return nil }
 func (*nowhere) attach(*Conn)                {}
 func (*nowhere) Buffered() int               { return 0 }
 func (*nowhere) Block()                      {}

@@ -45,13 +45,9 @@ type transport interface {
 	// what was answered. It is WriteTimeout that ends that.
 	Choked() bool
 
-	// Waits reports whether a Write now might wait for the client, although Block
-	// was not called.
+	// Waits reports whether a Write might wait for the client, although Block was
+	// not called. It never changes.
 	Waits() bool
-
-	// Background is the endpoint.Config.Background that fits Write: nil if Write
-	// never waits for long, else socket.Background.
-	Background() func(func())
 
 	// Resume says that the connection takes what receive did not take.
 	Resume()

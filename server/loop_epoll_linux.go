@@ -21,7 +21,8 @@ import (
 //
 //	poller    epoll_wait → batch of events → for each: claim, read, Conn.receive, write what was corked
 //	watchdog  a claim has not moved since the last look → the rest of the batch, and the poller, get a new leader
-//	socket    socket_epoll_linux.go: one connection's descriptor, its backlog, and who may read from it
+//	socket    socket_epoll_linux.go: one connection's descriptor, and who may read from it; its backlog is in
+//	          socket_output_epoll_linux.go, its end in socket_end_epoll_linux.go
 //
 // Invariants: a connection is read from and its handlers are called by whoever has moved its state from idle to running.
 // A leader that was replaced touches nothing of its poller any more. A descriptor is closed by who runs its connection, under the socket's lock.

@@ -55,14 +55,6 @@ func (t *goroutineTransport) attach(*Conn) {
 // Resume does nothing: the goroutine that reads waits for the program itself.
 func (*goroutineTransport) Resume() {}
 
-// Background says that Write may wait for the client if it is not prompt.
-func (t *goroutineTransport) Background() func(func()) {
-	if t.prompt != nil {
-		return nil
-	}
-	return socket.Background
-}
-
 // Waits reports whether a Write might wait for the client for longer than it takes
 // to see that the client does not read.
 func (t *goroutineTransport) Waits() bool { return t.prompt == nil }

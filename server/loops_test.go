@@ -3,6 +3,7 @@ package server_test
 import (
 	"context"
 	"errors"
+	"maps"
 	"net"
 	"sync"
 	"testing"
@@ -24,6 +25,13 @@ var loops = map[string]starter{
 	"system's": func(t *testing.T, s *server.Server) *running {
 		return serve(t, s, listenTCP(t))
 	},
+}
+
+// withTLS returns starters and, if this build has TLS, one for that.
+func withTLS(starters map[string]starter) map[string]starter {
+	all := maps.Clone(starters)
+	addTLS(all)
+	return all
 }
 
 type starter func(t *testing.T, s *server.Server) *running

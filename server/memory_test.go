@@ -5,7 +5,6 @@
 package server_test
 
 import (
-	"maps"
 	"runtime"
 	"runtime/metrics"
 	"strings"
@@ -85,9 +84,7 @@ var idle = map[string]memory{
 // nothing that it does not need: no buffer, and no stack but the smallest.
 func TestIdleConnectionsAreSmall(t *testing.T) {
 	const clients = 500
-	starters := maps.Clone(loops)
-	addTLS(starters)
-	for name, start := range starters {
+	for name, start := range withTLS(loops) {
 		t.Run(name, func(t *testing.T) {
 			s := start(t, &server.Server{Handler: server.Handler{Message: echo}})
 			goroutines := runtime.NumGoroutine()

@@ -49,8 +49,7 @@ func TestTLSHoldsNothingBack(t *testing.T) {
 		cert, cfg := certificate(t)
 		return serveTLS(t, s, listenTCP(t), cert, cfg)
 	}}
-	addTLS(starters)
-	for name, start := range starters {
+	for name, start := range withTLS(starters) {
 		t.Run(name, func(t *testing.T) {
 			s := start(t, &server.Server{Handler: server.Handler{Message: echo}})
 			nc, err := net.Dial("tcp", s.addr)

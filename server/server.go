@@ -13,6 +13,7 @@ import (
 
 	"github.com/fibersock/fibersock/handshake"
 	"github.com/fibersock/fibersock/internal/endpoint"
+	"github.com/fibersock/fibersock/internal/socket"
 )
 
 // Limits bound what a client may send. Zero means the default, negative means
@@ -185,7 +186,7 @@ type Server struct {
 	counters counters
 
 	// What the engine is told, by whether pieces are wanted and writing may wait.
-	engines [2][2]atomic.Pointer[endpoint.Terms]
+	engines [4]atomic.Pointer[endpoint.Terms]
 
 	loops loops
 }
@@ -269,18 +270,19 @@ func (s *Server) begin(c *Conn, t transport) {
 	}
 }
 
-// terms returns the terms of the server's endpoints. background is that of their
-// transports, for which there are two possibilities: see loop.go.
-func (s *Server) terms(partial bool, background func(func())) *endpoint.Terms {
-	const no, yes = 0, 1
-	pieces, waits := no, no
+// terms returns the terms of the server's endpoints, which differ by whether their
+// handlers take partial messages, and whether a write might wait for the client.
+func (s *Server) terms(partial, waits bool) *endpoint.Terms {
+	which := 0
 	if partial {
-		pieces = yes
+		which |= 1
 	}
-	if background != nil {
-		waits = yes
+	var background func(func())
+	if waits {
+		which |= 2
+		background = socket.Background
 	}
-	shared := &s.engines[pieces][waits]
+	shared := &s.engines[which]
 	if shared.Load() == nil {
 		shared.CompareAndSwap(nil, endpoint.NewTerms(endpoint.Config{
 			Role:       endpoint.Server,

@@ -65,9 +65,7 @@ var sendings = map[string]func(c *server.Conn, p []byte) error{
 
 // eachSlow runs test on each loop and over TLS with each way to send.
 func eachSlow(t *testing.T, test func(t *testing.T, start starter, send func(c *server.Conn, p []byte) error, way string)) {
-	starters := maps.Clone(loops)
-	addTLS(starters)
-	for loop, start := range starters {
+	for loop, start := range withTLS(loops) {
 		for _, way := range slices.Sorted(maps.Keys(sendings)) {
 			t.Run(loop+"/"+way, func(t *testing.T) { test(t, start, sendings[way], way) })
 		}
@@ -226,9 +224,7 @@ func TestFragmentsWithSlowDropOldest(t *testing.T) {
 // SlowBlock in the other style too.
 func TestSlowBlock(t *testing.T) {
 	const limit = 1 << 20
-	starters := maps.Clone(loops)
-	addTLS(starters)
-	for loop, start := range starters {
+	for loop, start := range withTLS(loops) {
 		for _, style := range []string{"Serve", "SlowBlock"} {
 			t.Run(loop+"/"+style, func(t *testing.T) {
 				var all sync.WaitGroup
@@ -322,9 +318,7 @@ func TestMaxTotalBacklog(t *testing.T) {
 // The program is told when a client has taken all that waited for it, in turn with
 // all else that it is told.
 func TestDrain(t *testing.T) {
-	starters := maps.Clone(loops)
-	addTLS(starters)
-	for loop, start := range starters {
+	for loop, start := range withTLS(loops) {
 		t.Run(loop, func(t *testing.T) {
 			var inside atomic.Int32
 			var drains atomic.Int32
@@ -398,9 +392,7 @@ func TestPanicInDrain(t *testing.T) {
 // A client that sends and does not read the answers is not read from any more: it
 // loses nothing, and costs no more than half the backlog and what was read at once.
 func TestClientThatDoesNotReadIsNotReadFrom(t *testing.T) {
-	starters := maps.Clone(loops)
-	addTLS(starters)
-	for loop, start := range starters {
+	for loop, start := range withTLS(loops) {
 		t.Run(loop, func(t *testing.T) {
 			const limit = 1 << 20
 			s := &server.Server{Handler: server.Handler{Message: echo}, MaxBacklog: limit, WriteTimeout: patience}

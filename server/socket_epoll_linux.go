@@ -3,6 +3,7 @@
 package server
 
 import (
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -10,9 +11,6 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
-
-	"github.com/fibersock/fibersock/internal/endpoint"
-	"github.com/fibersock/fibersock/internal/socket"
 )
 
 // An epollSocket is one connection's descriptor, as its Conn and its poller see it. It is the Conn's transport.
@@ -77,22 +75,12 @@ const (
 	quietBacklog                   // the client does not take the answers to what it sends
 )
 
-// ending is how far a socket's end has come.
-type ending uint8
-
-const (
-	notEnding ending = iota
-	lastWords        // nothing more will be written than what is in the backlog
-	saidAll          // the client was told that no more will come
-	cutOff           // Close was called
-)
-
-// maxDrained bounds, in bytes, what is read and thrown away at a connection's end.
-const maxDrained = 1 << 20
-
 // add serves the connection fd. start, if it is not nil, is received before anything is read. The error is that fd cannot be
 // served; it is the caller's then.
 func (l *epollLoop) add(fd int, addrs addrPair, open func(*Conn, transport), start []byte, ended chan struct{}) error {
+	if !l.sockets.holds(fd) {
+		return fmt.Errorf("websocket: descriptor %d is beyond the %d that the event loop serves: %w", fd, maxDescriptors, syscall.EMFILE)
+	}
 	p, err := l.enter()
 	if err != nil {
 		return err
@@ -302,80 +290,6 @@ func (s *epollSocket) worked() {
 	s.mu.Unlock()
 }
 
-// nothingWaits reports whether there is nothing to be read. If there is, it is thrown away: the connection is at its end.
-func (s *epollSocket) nothingWaits(w *workspace) bool {
-	_, err := sysRead(s.fd, w.input)
-	return err == syscall.EAGAIN
-}
-
-// part ends the connection at once, if our Close has been taken: both sides have said their last, nothing has come after the
-// client's Close, and nothing may come any more (RFC 6455, Section 5.5.1). It reports whether the connection has ended. The
-// caller runs the socket.
-func (s *epollSocket) part() bool {
-	s.conn.endpoint.Uncork()
-	s.mu.Lock()
-	done := s.backlog == nil && s.failed == nil
-	s.mu.Unlock()
-	if done {
-		s.finish(nil)
-	}
-	return done
-}
-
-// finish ends the connection: the descriptor is closed, and the Conn is told why. The caller runs the socket.
-func (s *epollSocket) finish(err error) {
-	s.state.Store(over)
-	s.mu.Lock()
-	if late, ok := s.failed.(*socket.TimeoutError); ok {
-		err = late // of which this is only the effect
-	}
-	if s.ending == saidAll {
-		err = nil // it was wanted
-	}
-	if late, ok := s.failed.(*socket.TimeoutError); ok {
-		err = late // the rest is only what came of that
-	}
-	s.poller.loop.sockets.remove(s.fd)
-	syscall.Close(int(s.fd))
-	s.fd = -1
-	s.fail(net.ErrClosed)
-	s.stopTimer()
-	s.forget()
-	more := s.more
-	s.mu.Unlock()
-	s.conn.lost(err)
-	s.poller.loop.leave()
-	if more != nil && more.ended != nil {
-		close(more.ended)
-	}
-}
-
-// drain is called when the connection wants no more: what still comes is thrown away for a while, so that our last frame is
-// not lost (RFC 6455, Section 7.1.1).
-func (s *epollSocket) drain() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.fd < 0 {
-		return
-	}
-	s.hush(0, quietProgram|quietBacklog)
-	s.bound(drainTime)
-	if s.ending == notEnding {
-		s.ending = lastWords
-	}
-	s.ending = max(s.ending, lastWords)
-	s.sayAll()
-}
-
-// discard notes that n bytes have been thrown away, and returns how many that are in all.
-func (s *epollSocket) discard(n int) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	more := s.reserve()
-	more.drained += n
-	return more.drained
-}
-
 // pause keeps what the program is not ready for, until Resume.
 func (s *epollSocket) pause(rest []byte) {
 	s.mu.Lock()
@@ -451,305 +365,8 @@ func (s *epollSocket) forget() (rest []byte) {
 	return rest
 }
 
-// Writing.
-
-// Write takes all of p, or fails. What the system does not take waits in the backlog.
-func (s *epollSocket) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	s.put(nil, p)
-	err := s.failed
-	s.mu.Unlock()
-	if err != nil {
-		return 0, err
-	}
-	return len(p), nil
-}
-
-// WritePieces is Write for a frame, which may come in two pieces.
-func (s *epollSocket) WritePieces(head, payload []byte) error {
-	s.mu.Lock()
-	if s.failed == nil {
-		s.conn.lane.sent.frame(frameOf(head, payload))
-		s.put(head, payload)
-	}
-	err := s.failed
-	s.mu.Unlock()
-	return err
-}
-
-// WriteCorked is Write for what is collected in k, and payload after it. There is more to be collected as long as there is no
-// backlog.
-func (s *epollSocket) WriteCorked(k *endpoint.Cork, payload []byte) (more bool, err error) {
-	frames, sent := k.Take()
-	s.mu.Lock()
-	if s.failed == nil {
-		s.conn.lane.sent.add(&sent)
-		s.put(frames, payload)
-	}
-	more, err = s.backlog == nil, s.failed
-	s.mu.Unlock()
-	return more, err
-}
-
-// put writes a and b, or keeps what the system does not take. The caller holds mu.
-func (s *epollSocket) put(a, b []byte) {
-	if s.failed != nil {
-		return
-	}
-	n := 0
-	if s.backlog == nil {
-		var err error
-		n, err = sysWritev(s.fd, a, b)
-		if err != nil && err != syscall.EAGAIN {
-			s.fail(os.NewSyscallError("write", err))
-			return
-		}
-	}
-	if n < len(a) {
-		s.enqueue(a[n:], true)
-	}
-	if n = max(n-len(a), 0); n < len(b) {
-		s.keep(b[n:])
-	}
-	s.insist() // there may be no room left for the event
-}
-
-// keep adds p to the backlog, when there is room for it if it is not a control frame. The caller holds mu.
-func (s *epollSocket) keep(p []byte) {
-	waits := s.blocks && len(p) > mostControl
-	for waits && len(p) > 0 && s.failed == nil {
-		n := s.conn.server.mayKeep(s.backlog.size(), len(p))
-		s.enqueue(p[:n], false) // who answers waits
-		if p = p[n:]; len(p) > 0 {
-			s.more.room.Wait()
-		}
-	}
-	if s.failed == nil {
-		s.enqueue(p, true)
-	}
-}
-
-// enqueue adds p to the backlog, which may be an answer to what the client has sent. The caller holds mu.
-func (s *epollSocket) enqueue(p []byte, answer bool) {
-	if len(p) == 0 {
-		return
-	}
-	first := s.backlog == nil
-	s.backlog = s.backlog.add(p)
-	s.recount(len(p))
-	if answer && s.working {
-		s.reserve().answers += len(p)
-	}
-	if first {
-		s.flushing = true
-		if s.armed {
-			s.arm()
-		}
-		s.bound(s.poller.loop.writeTimeout)
-	}
-}
-
-// recount notes that the backlog has grown, or shrunk, by so many bytes. The caller holds mu.
-func (s *epollSocket) recount(by int) {
-	s.waiting.Add(int64(by))
-	s.conn.server.counters.backlogged(by)
-}
-
-// write writes as much of p as the system takes. The caller holds mu.
-func (s *epollSocket) write(p []byte) (n int, err error) {
-	for n < len(p) {
-		m, err := sysWrite(s.fd, p[n:])
-		if err == syscall.EAGAIN {
-			return n, nil
-		}
-		if err != nil {
-			return n, os.NewSyscallError("write", err)
-		}
-		n += m
-	}
-	return n, nil
-}
-
-// flush writes the backlog, as far as the system takes it.
-func (s *epollSocket) flush() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.fd < 0 || !s.flushing {
-		return
-	}
-	if s.backlog != nil {
-		n, err := s.write(s.backlog.rest())
-		s.backlog = s.backlog.take(n)
-		s.recount(-n)
-		if err != nil {
-			s.fail(err)
-		}
-		s.wakeWriters()
-		if s.backlog != nil {
-			if n > 0 && s.ending != saidAll {
-				s.bound(s.poller.loop.writeTimeout) // it reads, if slowly
-			}
-			return
-		}
-		if s.more != nil {
-			s.more.answers = 0
-		}
-		s.quiet &^= quietBacklog
-		s.emptied = s.failed == nil && s.conn.drained()
-	}
-	s.flushing = false
-	if s.ending == notEnding {
-		s.stopTimer()
-	}
-	s.arm()
-	s.sayAll()
-}
-
-// fail makes every write fail. The caller holds mu.
-func (s *epollSocket) fail(err error) {
-	if s.failed == nil {
-		s.failed = err
-	}
-	s.recount(-s.backlog.size())
-	s.backlog.free()
-	s.backlog = nil
-	s.wakeWriters()
-}
-
-func (s *epollSocket) wakeWriters() {
-	if s.blocks {
-		s.more.room.Broadcast()
-	}
-}
-
-// Buffered returns the size of the backlog, in bytes.
-func (s *epollSocket) Buffered() int { return int(s.waiting.Load()) }
-
-// Block has data frames wait for room in the backlog.
-func (s *epollSocket) Block() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.blocks, s.reserve().room = true, sync.NewCond(&s.mu)
-}
-
-// Choked reports whether nothing is read because the client does not take the answers.
-func (s *epollSocket) Choked() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.quiet&quietBacklog != 0
-}
-
-// Waits returns false: the backlog takes what the system does not.
-func (s *epollSocket) Waits() bool { return false }
-
-// Background returns nil: a Pong never waits.
-func (s *epollSocket) Background() func(func()) { return nil }
-
-// Finish says that nothing more will be written. What has been written still goes out, if that takes no longer than wait.
-func (s *epollSocket) Finish(wait time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.fd < 0 || s.ending != notEnding {
-		return
-	}
-	s.ending = lastWords
-	if !s.working { // else it is bounded when the handlers have returned
-		s.bound(wait)
-	}
-	s.sayAll()
-}
-
-// sayAll tells the client that no more comes, if all that there was has gone. The caller holds mu.
-func (s *epollSocket) sayAll() {
-	if s.ending != lastWords || s.backlog != nil || s.fd < 0 {
-		return
-	}
-	s.ending = saidAll
-	syscall.Shutdown(int(s.fd), syscall.SHUT_WR)
-}
-
-// bound cuts the connection in d, if nothing changes that; 0 or less means never. The caller holds mu.
-func (s *epollSocket) bound(d time.Duration) {
-	if d <= 0 {
-		return
-	}
-	if more := s.reserve(); more.timer == nil {
-		more.timer = time.AfterFunc(d, s.expire)
-	} else {
-		more.timer.Reset(d)
-	}
-}
-
-func (s *epollSocket) stopTimer() {
-	if s.more != nil && s.more.timer != nil {
-		s.more.timer.Stop()
-		s.more.timer = nil
-	}
-}
-
-// expire is called when the time is over in which the backlog had to move, or the connection to end.
-func (s *epollSocket) expire() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.backlog != nil && s.ending == notEnding {
-		s.fail(&socket.TimeoutError{After: s.poller.loop.writeTimeout, Bytes: s.backlog.size()})
-	}
-	s.cut()
-}
-
-// Close cuts the connection.
-func (s *epollSocket) Close() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.cut()
-	return nil
-}
-
-// cut ends TCP in both directions: the poller gets an event for that. The caller holds mu.
-func (s *epollSocket) cut() {
-	if s.fd < 0 || s.ending == cutOff {
-		return
-	}
-	if s.ending == notEnding {
-		s.ending = cutOff
-	}
-	s.fail(net.ErrClosed)
-	syscall.Shutdown(int(s.fd), syscall.SHUT_RDWR)
-	s.forget()
-	s.flushing = false
-	s.quiet &= quietDeaf
-	if s.armed {
-		s.arm()
-	}
-}
-
 // LocalAddr returns the address of this side.
 func (s *epollSocket) LocalAddr() net.Addr { return net.TCPAddrFromAddrPort(s.addrs.local()) }
 
 // RemoteAddr returns the address of the client, or of the proxy before it.
 func (s *epollSocket) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(s.addrs.remote()) }
-
-// socketTable finds sockets by their descriptors, which are small numbers. It may be used by all goroutines at once.
-type socketTable struct {
-	chunks [1 << 12]atomic.Pointer[socketChunk]
-}
-
-type socketChunk [1 << 10]atomic.Pointer[epollSocket]
-
-func (t *socketTable) get(fd int32) *epollSocket {
-	chunk := t.chunks[fd>>10].Load()
-	if chunk == nil {
-		return nil
-	}
-	return chunk[fd&(1<<10-1)].Load()
-}
-
-func (t *socketTable) put(fd int32, s *epollSocket) {
-	at := &t.chunks[fd>>10]
-	if at.Load() == nil {
-		at.CompareAndSwap(nil, new(socketChunk))
-	}
-	at.Load()[fd&(1<<10-1)].Store(s)
-}
-
-func (t *socketTable) remove(fd int32) { t.put(fd, nil) }

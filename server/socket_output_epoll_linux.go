@@ -1,0 +1,200 @@
+//go:build !portable
+
+package server
+
+import (
+	"os"
+	"sync"
+	"syscall"
+
+	"github.com/fibersock/fibersock/internal/endpoint"
+)
+
+// Write takes all of p, or fails. What the system does not take waits in the backlog.
+func (s *epollSocket) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	s.put(nil, p)
+	err := s.failed
+	s.mu.Unlock()
+	if err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// WritePieces is Write for a frame, which may come in two pieces.
+func (s *epollSocket) WritePieces(head, payload []byte) error {
+	s.mu.Lock()
+	if s.failed == nil {
+		s.conn.lane.sent.frame(frameOf(head, payload))
+		s.put(head, payload)
+	}
+	err := s.failed
+	s.mu.Unlock()
+	return err
+}
+
+// WriteCorked is Write for what is collected in k, and payload after it. There is more to be collected as long as there is no
+// backlog.
+func (s *epollSocket) WriteCorked(k *endpoint.Cork, payload []byte) (more bool, err error) {
+	frames, sent := k.Take()
+	s.mu.Lock()
+	if s.failed == nil {
+		s.conn.lane.sent.add(&sent)
+		s.put(frames, payload)
+	}
+	more, err = s.backlog == nil, s.failed
+	s.mu.Unlock()
+	return more, err
+}
+
+// put writes a and b, or keeps what the system does not take. The caller holds mu.
+func (s *epollSocket) put(a, b []byte) {
+	if s.failed != nil {
+		return
+	}
+	n := 0
+	if s.backlog == nil {
+		var err error
+		n, err = sysWritev(s.fd, a, b)
+		if err != nil && err != syscall.EAGAIN {
+			s.fail(os.NewSyscallError("write", err))
+			return
+		}
+	}
+	if n < len(a) {
+		s.enqueue(a[n:], true)
+	}
+	if n = max(n-len(a), 0); n < len(b) {
+		s.keep(b[n:])
+	}
+	s.insist() // there may be no room left for the event
+}
+
+// keep adds p to the backlog, when there is room for it if it is not a control frame. The caller holds mu.
+func (s *epollSocket) keep(p []byte) {
+	waits := s.blocks && len(p) > mostControl
+	for waits && len(p) > 0 && s.failed == nil {
+		n := s.conn.server.mayKeep(s.backlog.size(), len(p))
+		s.enqueue(p[:n], false) // who answers waits
+		if p = p[n:]; len(p) > 0 {
+			s.more.room.Wait()
+		}
+	}
+	if s.failed == nil {
+		s.enqueue(p, true)
+	}
+}
+
+// enqueue adds p to the backlog, which may be an answer to what the client has sent. The caller holds mu.
+func (s *epollSocket) enqueue(p []byte, answer bool) {
+	if len(p) == 0 {
+		return
+	}
+	first := s.backlog == nil
+	s.backlog = s.backlog.add(p)
+	s.recount(len(p))
+	if answer && s.working {
+		s.reserve().answers += len(p)
+	}
+	if first {
+		s.flushing = true
+		if s.armed {
+			s.arm()
+		}
+		s.bound(s.poller.loop.writeTimeout)
+	}
+}
+
+// recount notes that the backlog has grown, or shrunk, by so many bytes. The caller holds mu.
+func (s *epollSocket) recount(by int) {
+	s.waiting.Add(int64(by))
+	s.conn.server.counters.backlogged(by)
+}
+
+// write writes as much of p as the system takes. The caller holds mu.
+func (s *epollSocket) write(p []byte) (n int, err error) {
+	for n < len(p) {
+		m, err := sysWrite(s.fd, p[n:])
+		if err == syscall.EAGAIN {
+			return n, nil
+		}
+		if err != nil {
+			return n, os.NewSyscallError("write", err)
+		}
+		n += m
+	}
+	return n, nil
+}
+
+// flush writes the backlog, as far as the system takes it.
+func (s *epollSocket) flush() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fd < 0 || !s.flushing {
+		return
+	}
+	if s.backlog != nil {
+		n, err := s.write(s.backlog.rest())
+		s.backlog = s.backlog.take(n)
+		s.recount(-n)
+		if err != nil {
+			s.fail(err)
+		}
+		s.wakeWriters()
+		if s.backlog != nil {
+			if n > 0 && s.ending != saidAll {
+				s.bound(s.poller.loop.writeTimeout) // it reads, if slowly
+			}
+			return
+		}
+		if s.more != nil {
+			s.more.answers = 0
+		}
+		s.quiet &^= quietBacklog
+		s.emptied = s.failed == nil && s.conn.drained()
+	}
+	s.flushing = false
+	if s.ending == notEnding {
+		s.stopTimer()
+	}
+	s.arm()
+	s.sayAll()
+}
+
+// fail makes every write fail. The caller holds mu.
+func (s *epollSocket) fail(err error) {
+	if s.failed == nil {
+		s.failed = err
+	}
+	s.recount(-s.backlog.size())
+	s.backlog.free()
+	s.backlog = nil
+	s.wakeWriters()
+}
+
+func (s *epollSocket) wakeWriters() {
+	if s.blocks {
+		s.more.room.Broadcast()
+	}
+}
+
+// Buffered returns the size of the backlog, in bytes.
+func (s *epollSocket) Buffered() int { return int(s.waiting.Load()) }
+
+// Block has data frames wait for room in the backlog.
+func (s *epollSocket) Block() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.blocks, s.reserve().room = true, sync.NewCond(&s.mu)
+}
+
+// Choked reports whether nothing is read because the client does not take the answers.
+func (s *epollSocket) Choked() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.quiet&quietBacklog != 0
+}
+
+// Waits returns false: the backlog takes what the system does not.
+func (s *epollSocket) Waits() bool { return false }

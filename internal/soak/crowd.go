@@ -36,18 +36,19 @@ type crowd struct {
 	trouble map[string]int // what the unlucky were told, and how often
 }
 
-// kinds are what a thousand connections are, besides the innocents that are
-// measured, and the visitors, which are the subject's.
+// kinds are the peers for each thousand connections, besides the innocents that are
+// measured, and the visitors, which are the subject's. They are more than a
+// thousand, because those who come and go are not always there.
 var kinds = []struct {
 	name     string
 	thousand int
 	be       func(c *crowd, ctx context.Context, i int)
 }{
-	{"echo now and then", 640, (*crowd).echo},
+	{"echo now and then", 700, (*crowd).echo},
 	{"listen to broadcasts", 100, (*crowd).listen},
 	{"come and go", 80, (*crowd).churn},
 	{"read slowly what they are pushed", 40, (*crowd).slow},
-	{"attack", 100, (*crowd).attack},
+	{"attack", 250, (*crowd).attack},
 }
 
 const (
@@ -55,7 +56,7 @@ const (
 	innocents           = 20 // of whom one is measured at a time
 )
 
-// arrive lets n connections come, over a tenth of the time or less.
+// arrive lets the peers for n connections come, one after the other.
 func (c *crowd) arrive(ctx context.Context, n int, over time.Duration) {
 	var clients []func()
 	for _, k := range kinds {

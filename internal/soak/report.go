@@ -93,10 +93,11 @@ func (res *result) markdown(faults []string) string {
 	p("- %s, %s/%s, %d processors%s; %s\n", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), processor(), time.Now().UTC().Format(time.DateOnly))
 	p("- the servers and visiting clients in one process, which is measured; all others in another on the same machine\n")
 	p("- %d connections accepted, %d visits to hostile servers, %d attacks on servers\n", res.end.Accepted, res.end.Visits, res.attacks)
+	p("- for each 1,000 connections, some of which come and go")
 	for _, k := range kinds {
-		p("- of 1,000 connections %d %s\n", k.thousand, k.name)
+		p(", %d peers %s", k.thousand, k.name)
 	}
-	p("- %d of 1,000 are the visits\n\n", visitorsPerThousand)
+	p(", and %d clients visit; besides, %d echo and are measured\n\n", visitorsPerThousand, innocents)
 	b.WriteString(tableHead)
 	for _, r := range res.rows {
 		b.WriteString(r.String())

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -38,24 +37,9 @@ func TestMessageThatDoesNotEnd(t *testing.T) {
 			t.Run(name+"/"+call, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					c, f := openPipe(t, &client.Config{AssemblyTimeout: 8 * time.Second})
-					over := make(chan struct{})
-					var dripping sync.WaitGroup
-					defer func() {
-						close(over)
-						dripping.Wait()
-					}()
 					f.send([]byte(tt.before))
 					if tt.drip != "" {
-						dripping.Go(func() {
-							for {
-								select {
-								case <-over:
-									return
-								case <-time.After(time.Second):
-									f.send([]byte(tt.drip))
-								}
-							}
-						})
+						defer f.drip(time.Second, []byte(tt.drip))()
 					}
 					start := time.Now()
 					err := receive(t, c)

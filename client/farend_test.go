@@ -8,6 +8,7 @@ import (
 	"net"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/fibersock/fibersock/client"
 	"github.com/fibersock/fibersock/wire"
@@ -123,6 +124,26 @@ func listenTCP(t *testing.T) net.Listener {
 func (f *farEnd) send(bytes ...[]byte) {
 	for _, b := range bytes {
 		f.out <- b
+	}
+}
+
+// drip sends b again and again, until stop is called.
+func (f *farEnd) drip(every time.Duration, b []byte) (stop func()) {
+	over := make(chan struct{})
+	var dripping sync.WaitGroup
+	dripping.Go(func() {
+		for {
+			select {
+			case <-over:
+				return
+			case <-time.After(every):
+				f.send(b)
+			}
+		}
+	})
+	return func() {
+		close(over)
+		dripping.Wait()
 	}
 }
 

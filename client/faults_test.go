@@ -146,8 +146,9 @@ func wantTyped(t *testing.T, c *client.Conn, what string, err error) {
 	t.Helper()
 	var closed *client.CloseError
 	var lost *client.LostError
+	var late *client.LateError
 	switch {
-	case errors.As(err, &closed), errors.As(err, &lost), err == client.ErrClosed:
+	case errors.As(err, &closed), errors.As(err, &lost), errors.As(err, &late), err == client.ErrClosed:
 		if !errors.Is(err, net.ErrClosed) || c.State() != client.Closed {
 			t.Errorf("%s returned %v, the state is %v", what, err, c.State())
 		}
@@ -227,7 +228,8 @@ func TestEveryOperationIsCutAtEveryByte(t *testing.T) {
 							start := time.Now()
 							err := program(t, closing, cfg)
 							var closed *client.CloseError // by a server that has lost its patience
-							expected := kind == "stall" && errors.As(err, &closed) ||
+							var late *client.LateError    // the client has
+							expected := kind == "stall" && (errors.As(err, &closed) || errors.As(err, &late)) ||
 								slices.ContainsFunc(c.causes, func(cause error) bool { return errors.Is(err, cause) })
 							if err != nil && !expected {
 								t.Errorf("%v: %v", f.Cut, err)
@@ -378,7 +380,8 @@ func TestLeapsOfTheClock(t *testing.T) {
 			`)
 		}()
 		c, err := client.Dial(t.Context(), "ws://server.example/", &client.Config{
-			DialContext: func(context.Context, string, string) (net.Conn, error) { return ours, nil },
+			DialContext:     func(context.Context, string, string) (net.Conn, error) { return ours, nil },
+			AssemblyTimeout: -1,
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -128,10 +128,25 @@ type held struct {
 	skip   bool        // nobody wants it: what still comes is dropped
 }
 
+// add appends p, which may lie there already.
+func (h *held) add(p []byte) {
+	n := len(h.bytes)
+	if end := n + len(p); len(p) > 0 && end <= cap(h.bytes) && &h.bytes[:end][n] == &p[0] {
+		h.bytes = h.bytes[:end]
+		return
+	}
+	h.bytes = append(h.bytes, p...)
+}
+
 // receive receives a message by appending its payload to buf. If control frames
 // are asked for, one of them may come first, even inside of a message. A message
 // that does not come whole is held for the next call.
 func (c *Conn) receive(ctx context.Context, buf []byte) (Message, error) {
+	if c.held.opcode == wire.Continuation && !c.held.skip {
+		if m, ok := c.receiveWhole(ctx, buf); ok {
+			return m, nil
+		}
+	}
 	if buf != nil {
 		c.held.bytes = append(buf, c.held.bytes...)
 	}
@@ -147,6 +162,21 @@ func (c *Conn) receive(ctx context.Context, buf []byte) (Message, error) {
 	}
 }
 
+// receiveWhole is receive for a message that comes whole in one frame, with one
+// read. It reports whether there is one: if not, nothing has happened but that
+// bytes may have come. An error comes again.
+func (c *Conn) receiveWhole(ctx context.Context, buf []byte) (m Message, ok bool) {
+	if len(c.in) == 0 && (c.endpoint.Remaining() > 0 || c.endpoint.Err() != nil || c.fill(ctx) != nil) {
+		return m, false
+	}
+	op, p, n := c.endpoint.ReceiveMessage(c.in)
+	if n == 0 {
+		return m, false
+	}
+	c.in = c.in[n:]
+	return Message{Opcode: op, Payload: append(buf, p...)}, true
+}
+
 // step takes one event, and reports whether a message is complete with it.
 func (c *Conn) step(ctx context.Context) (m Message, complete bool, err error) {
 	ev, err := c.next(ctx)
@@ -156,7 +186,7 @@ func (c *Conn) step(ctx context.Context) (m Message, complete bool, err error) {
 			return m, false, nil
 		}
 		c.held.opcode = ev.Opcode
-		c.held.bytes = append(c.held.bytes, ev.Payload...)
+		c.held.add(ev.Payload)
 		if complete = ev.Kind == endpoint.Message || ev.Final; complete {
 			m.Opcode, m.Payload = ev.Opcode, c.held.bytes
 			c.held = held{}
@@ -294,9 +324,15 @@ var largeBuffers = sync.Pool{New: func() any {
 	return &b
 }}
 
-// readBuffer returns the buffer to read into, larger while a large frame comes.
+// readBuffer returns the buffer to read into, larger while a large frame comes, and
+// where the message belongs if there is room.
 func (c *Conn) readBuffer() []byte {
-	wanted := c.endpoint.Remaining() > readBufferSize
+	rest := c.endpoint.Remaining()
+	if end := c.held.bytes[len(c.held.bytes):cap(c.held.bytes)]; rest > readBufferSize && len(end) > readBufferSize &&
+		c.held.opcode != wire.Continuation && !c.held.skip {
+		return end[:min(rest, int64(len(end)))]
+	}
+	wanted := rest > readBufferSize
 	switch {
 	case wanted && c.large == nil:
 		c.large = largeBuffers.Get().(*[]byte)

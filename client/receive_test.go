@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -100,6 +101,43 @@ func TestReceiveIntoThatIsGivenUp(t *testing.T) {
 			t.Errorf("received %v %q, %v", op, p, err)
 		}
 	})
+}
+
+// A large message is the same whether there is room for it where it belongs or
+// not, in fragments with control frames between them, and if its receiver gives up
+// in the middle of a frame.
+func TestLargeMessageIntoRoom(t *testing.T) {
+	large := strings.Repeat("0123456789abcdef", 20<<10)
+	frames := slices.Concat(firstFragment(wire.Text, large[:100_000]), pingFrame("?"), lastFragment(large[100_000:]), textFrame("next"))
+	for _, room := range []int{0, 10, 50_000, len(large), 2 * len(large)} {
+		synctest.Test(t, func(t *testing.T) {
+			c, f := openPipe(t, nil)
+			own := append(make([]byte, 0, room+1), '>')
+			f.send(frames[:150_000])
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			if _, p, err := c.ReceiveInto(ctx, own); string(p) != ">" || !errors.Is(err, context.DeadlineExceeded) {
+				t.Fatalf("%d bytes, %v", len(p), err)
+			}
+			clear(own[:cap(own)]) // the program's use of it
+			own[0] = '>'
+			f.send(frames[150_000:])
+			if _, p, err := c.ReceiveInto(t.Context(), own); err != nil || string(p) != ">"+large {
+				t.Fatalf("room for %d: received %d bytes, or others (%v)", room, len(p), err)
+			}
+			if _, p, err := c.ReceiveInto(t.Context(), own); err != nil || string(p) != ">next" {
+				t.Fatalf("room for %d: then received %.20q (%v)", room, p, err)
+			}
+			f.send(frames)
+			op, p, err := c.ReceiveInto(t.Context(), own)
+			if err != nil || op != wire.Text || string(p) != ">"+large {
+				t.Fatalf("room for %d: received %d bytes at once, or others (%v)", room, len(p), err)
+			}
+			if inPlace := &p[0] == &own[0]; inPlace != (room >= len(large)) {
+				t.Errorf("room for %d: in the program's buffer: %t", room, inPlace)
+			}
+		})
+	}
 }
 
 // 6455-6.2-c: a message that was abandoned does not reach into the buffer for the

@@ -191,18 +191,7 @@ func TestControlFramesCarryWhatTheyAreGiven(t *testing.T) {
 func TestPingsAreNoMessages(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, f := openPipe(t, nil)
-		stop := make(chan struct{})
-		go func() {
-			for {
-				select {
-				case <-stop:
-					return
-				case <-time.After(time.Second):
-					f.send(pingFrame(""))
-				}
-			}
-		}()
-		defer close(stop)
+		defer f.drip(time.Second, pingFrame(""))()
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		start := time.Now()

@@ -24,15 +24,23 @@ type Upgraded struct {
 	Response []byte
 
 	// Buffered is what has been read from the connection after the request: the
-	// beginning of the client's frames. Run changes it.
+	// beginning of the client's frames. It is the server's from then on.
 	Buffered []byte
+
+	// Value is what Conn.Value returns at first: what whoever has made the opening
+	// handshake knows about the client.
+	Value any
 }
 
 // Upgrade decides on an opening handshake request that somebody else has read
-// (RFC 6455, Section 4.2). It returns what Run needs, but for Buffered. The error
-// is a *handshake.Error, with the HTTP status that the request should be refused
+// (RFC 6455, Section 4.2). It returns what Run and Adopt need, but for Buffered and
+// Value. The error is a *handshake.Error, with the HTTP status that the request should be refused
 // with: see handshake.AppendRefusal.
 func (s *Server) Upgrade(r *handshake.Request) (Upgraded, error) {
+	if err := s.full(); err != nil {
+		s.counters.count(func(st *Stats) { st.refused(refusal(err)) })
+		return Upgraded{}, err
+	}
 	up, err := s.upgrade(r, nil)
 	if err != nil {
 		s.counters.count(func(st *Stats) { st.refused(refusal(err)) })
@@ -129,7 +137,17 @@ func (s *Server) handler(path string) *Handler {
 // may write to nc or read from it, and Run closes it. After Shutdown the client
 // gets a Close with 1001 at once.
 func (s *Server) Run(nc net.Conn, up Upgraded) error {
-	c := s.run(nc, func(c *Conn) (rest []byte, more bool) { return up.Buffered, c.adopt(up) })
+	var c *Conn
+	open := func(made *Conn, t transport) {
+		c = made
+		s.upgraded(c, t, &up)
+	}
+	ended := make(chan struct{})
+	if s.runElsewhere(nc, open, up.start(), ended) {
+		<-ended
+	} else {
+		s.goroutines().begin(nc, open).serve(up.start())
+	}
 	var closed *CloseError
 	if err := c.Err(); !errors.As(err, &closed) {
 		return err
@@ -137,11 +155,35 @@ func (s *Server) Run(nc net.Conn, up Upgraded) error {
 	return nil
 }
 
-// adopt opens a connection whose opening handshake somebody else has made.
-func (c *Conn) adopt(up Upgraded) (more bool) {
-	c.watch.enter(c.server.clock.now())
-	defer func() { c.watch.leave(c.server.clock.now()) }()
-	return c.open(up)
+// Adopt is Run for a caller that has other things to do: it returns at once, with
+// the connection in the server's hands, and the 101, if there is one to be sent,
+// still on its way. All handlers are called by others than the caller. How the
+// connection ends, its Handler is told; if that is before it is open, Log.
+//
+// A TCP connection costs no goroutine then, where the server has a loop for many
+// of them (see Server): what is not needed any more of nc, buffers included, is
+// given up. Any other net.Conn, such as one with TLS, gets a goroutine of its own.
+func (s *Server) Adopt(nc net.Conn, up Upgraded) {
+	open := func(c *Conn, t transport) { s.upgraded(c, t, &up) }
+	if !s.runElsewhere(nc, open, up.start(), nil) {
+		s.goroutines().begin(nc, open).serveElsewhere(up.start())
+	}
+}
+
+// upgraded makes c a connection whose opening handshake somebody else has made. It
+// opens when it receives for the first time, and up is the server's until then.
+func (s *Server) upgraded(c *Conn, t transport, up *Upgraded) {
+	c.reserve().upgraded = up
+	s.begin(c, t)
+}
+
+// start returns what is to be received before anything is read. It is never nil:
+// even if it is empty, receiving it opens the connection.
+func (up *Upgraded) start() []byte {
+	if up.Buffered == nil {
+		return []byte{}
+	}
+	return up.Buffered
 }
 
 // handshake takes the next bytes of the opening handshake. It returns the bytes
@@ -149,6 +191,10 @@ func (c *Conn) adopt(up Upgraded) (more bool) {
 func (c *Conn) handshake(b []byte) (rest []byte, more bool) {
 	var parser handshake.RequestParser // most requests come whole
 	if more := c.more.Load(); more != nil {
+		if up := more.upgraded; up != nil { // by somebody else
+			more.upgraded = nil
+			return b, c.open(*up)
+		}
 		parser = *more.opening
 	}
 	r, n, err := parser.Parse(b)
@@ -207,12 +253,15 @@ func (c *Conn) open(up Upgraded) (more bool) {
 		more := c.reserve()
 		more.request, more.subprotocol = up.Request, up.Subprotocol
 	}
+	if up.Value != nil {
+		c.SetValue(up.Value)
+	}
 	c.handler = c.server.handler(c.Path())
 	if c.handler == nil {
 		c.handler = &c.server.Handler
 	}
 	if c.handler.Serve != nil {
-		c.fiber = newFiber()
+		c.reserve().fiber = newFiber()
 	}
 	if c.policy() == SlowBlock {
 		c.transport.Block()

@@ -14,12 +14,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/endpoint"
 	"github.com/fibersock/fibersock/wire"
 )
 
 // nowhere is a transport that takes everything at once. These tests call what a
 // loop calls.
-type nowhere struct{ sent tally }
+type nowhere struct{ sent endpoint.Tally }
 
 func (*nowhere) Write(p []byte) (int, error) { return len(p), nil }
 func (*nowhere) Background() func(func())    { return nil }
@@ -35,8 +36,20 @@ func (*nowhere) LocalAddr() net.Addr         { return nil }
 func (*nowhere) RemoteAddr() net.Addr        { return nil }
 
 func (t *nowhere) WritePieces(head, payload []byte) error {
-	t.sent.frame(frameOf(head, payload))
+	t.sent.Frame(frameOf(head, payload))
 	return nil
+}
+
+func (t *nowhere) WriteCorked(k *endpoint.Cork, payload []byte) (more bool, err error) {
+	_, t.sent = k.Take()
+	return true, nil
+}
+
+// newConn returns a connection over t that waits for the opening handshake.
+func (s *Server) newConn(t transport) *Conn {
+	c := new(Conn)
+	s.begin(c, t)
+	return c
 }
 
 // openNowhere returns an open connection of s that ends with the test.

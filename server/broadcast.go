@@ -12,8 +12,9 @@ import (
 func (s *Server) Broadcast(op wire.Opcode, p []byte) error { return Broadcast(s.Conns(), op, p) }
 
 // Broadcast sends p as a message of type op, Text or Binary, to all connections
-// of to. The message is encoded once. Broadcast does not wait for the clients:
-// what one has not taken waits for it, and one for which too much waits is
+// of to. The message is encoded once. Broadcast does not wait for the clients, but
+// for the few milliseconds in which it turns out, without epoll, that one reads no
+// more: what one has not taken waits for it, and one for which too much waits is
 // treated as Server.SlowPolicy says. Messages that are sent to a connection
 // afterwards come after it.
 //

@@ -33,7 +33,6 @@ type Conn struct {
 
 	// What is known when it is open.
 	handler *Handler
-	fiber   *fiber // of Handler.Serve; nil without
 	head    string // text of the request, if this server has read it
 
 	value atomic.Pointer[any]
@@ -43,8 +42,10 @@ type Conn struct {
 // reserve is what most connections do not need, so that those have no room for it.
 type reserve struct {
 	opening     *handshake.RequestParser // nil unless the request came in parts and is not complete
-	request     *handshake.Request       // that Run was told
+	upgraded    *Upgraded                // what Run or Adopt was given, until the connection is open
+	request     *handshake.Request       // that Run or Adopt was told
 	subprotocol string
+	fiber       *fiber                 // of Handler.Serve; nil without
 	outbox      atomic.Pointer[outbox] // nil until a message cannot be sent at once
 	fragments   fragments
 	cutting     atomic.Bool // for a backlog that is too large
@@ -77,6 +78,10 @@ func (c *Conn) isOpen() bool { return c.phase.Load() == openPhase }
 // not take is kept, within Server.MaxBacklog, and what is over that is treated as
 // Server.SlowPolicy says.
 func (c *Conn) Send(op wire.Opcode, p []byte) error {
+	if c.more.Load() == nil && c.transport.Buffered() == 0 { // nothing comes before it, and there is room
+		c.traffic()
+		return c.endpoint.Send(op, p)
+	}
 	if err := c.beforeSend(len(p)); err != nil {
 		return err
 	}
@@ -211,8 +216,8 @@ func (c *Conn) CloseNow() error { return c.cut(nil) }
 // cut cuts the connection and remembers why.
 func (c *Conn) cut(why error) error {
 	err := c.endpoint.Cut(why, c.transport.Close)
-	if c.phase.Load() != openingPhase && c.fiber != nil {
-		c.fiber.end()
+	if c.phase.Load() != openingPhase {
+		c.endFiber()
 	}
 	return err
 }
@@ -228,12 +233,13 @@ func (c *Conn) Value() any {
 // SetValue keeps v with the connection, for the program's own use.
 func (c *Conn) SetValue(v any) { c.value.Store(&v) }
 
-// Request returns the client's handshake request, nil if Run was not given one.
+// Request returns the client's handshake request, nil if Run or Adopt was not given
+// one.
 //
 // Of a request that the server has read itself, the connection keeps the text of
 // the head, as it came, and nothing else, for as long as it lasts: the request is
-// made of that anew with each call, and is the caller's own. What Run was given is
-// kept as it is, and not to be changed.
+// made of that anew with each call, and is the caller's own. What Run or Adopt was
+// given is kept as it is, and not to be changed.
 func (c *Conn) Request() *handshake.Request {
 	if c.head != "" {
 		var parser handshake.RequestParser

@@ -17,7 +17,7 @@ import (
 // receive takes bytes from the loop; see loop.go.
 func (c *Conn) receive(b []byte) (rest []byte, more bool) {
 	c.watch.enter(c.server.clock.now())
-	var received tally
+	var received endpoint.Tally
 	defer func() {
 		c.count(&received)
 		if p := recover(); p != nil {
@@ -34,6 +34,13 @@ func (c *Conn) receive(b []byte) (rest []byte, more bool) {
 		if len(b) > 0 && !c.takesMore() {
 			return b, true
 		}
+		if op, p, n := c.endpoint.ReceiveMessage(b); n > 0 {
+			b = b[n:]
+			c.traffic()
+			piece(&received, len(p), true)
+			c.message(op, p)
+			continue
+		}
 		ev, n := c.endpoint.Receive(b)
 		b = b[n:]
 		c.follow(ev.Kind)
@@ -41,35 +48,37 @@ func (c *Conn) receive(b []byte) (rest []byte, more bool) {
 		case endpoint.None:
 			return nil, true
 		case endpoint.Message:
-			received.piece(len(ev.Payload), true)
-			c.message(ev)
+			piece(&received, len(ev.Payload), true)
+			c.message(ev.Opcode, ev.Payload)
 		case endpoint.Partial:
-			received.piece(len(ev.Payload), ev.Final)
+			piece(&received, len(ev.Payload), ev.Final)
 			c.handler.Partial(c, ev.Opcode, ev.Payload, ev.Final)
 		case endpoint.Ping: // it has been answered
-			received.pings++
+			received.Pings++
 		case endpoint.Pong: // one more sign of life
-			received.pongs++
+			received.Pongs++
 			c.answered(ev.Payload)
 		case endpoint.Closing, endpoint.Failed:
 			c.count(&received)
 			c.finish()
-			return nil, false
+			return b, false
 		}
 	}
 	return nil, true
 }
 
 // takesMore reports whether the program is ready for another message.
-func (c *Conn) takesMore() bool { return c.fiber == nil || c.fiber.hasRoom() }
+func (c *Conn) takesMore() bool {
+	f := c.fiber()
+	return f == nil || f.hasRoom()
+}
 
 // message hands on a whole message.
-func (c *Conn) message(ev endpoint.Event) {
-	switch {
-	case c.fiber != nil:
-		c.fiber.deliver(ev.Opcode, ev.Payload)
-	case c.handler.Message != nil:
-		c.handler.Message(c, ev.Opcode, ev.Payload)
+func (c *Conn) message(op wire.Opcode, p []byte) {
+	if f := c.fiber(); f != nil {
+		f.deliver(op, p)
+	} else if c.handler.Message != nil {
+		c.handler.Message(c, op, p)
 	}
 }
 
@@ -86,7 +95,7 @@ func (c *Conn) begin() (more bool) {
 	if c.server.shuttingDown() {
 		_ = c.endpoint.Close(wire.GoingAway, "") // Shutdown may have been faster
 	}
-	if c.fiber != nil {
+	if c.fiber() != nil {
 		c.holders.Add(1)
 		go c.serve()
 	}
@@ -129,10 +138,8 @@ func (c *Conn) finish() {
 		return
 	}
 	c.server.counters.count(func(st *Stats) { st.ended(&c.endpoint) })
-	c.transport.Finish(drainTime)
-	if c.fiber != nil {
-		c.fiber.end()
-	}
+	c.noMore()
+	c.endFiber()
 	err := c.endpoint.Err()
 	var closed *CloseError
 	if c.handler.Error != nil && !errors.As(err, &closed) && err != ErrClosed {
@@ -143,6 +150,12 @@ func (c *Conn) finish() {
 	}
 }
 
+// noMore tells the client that nothing more will be sent.
+func (c *Conn) noMore() {
+	c.endpoint.Uncork()
+	c.transport.Finish(drainTime)
+}
+
 // protect reports a panic of f. The connection is at its end anyway.
 func (c *Conn) protect(f func()) {
 	defer func() {
@@ -151,6 +164,12 @@ func (c *Conn) protect(f func()) {
 		}
 	}()
 	f()
+}
+
+// parted reports whether both sides have sent their Close.
+func (c *Conn) parted() bool {
+	code := c.CloseCode()
+	return code != 0 && code != wire.AbnormalClosure
 }
 
 // lost is the loop's last call: the socket has ended, by err if that was not

@@ -41,6 +41,22 @@ func newFiber() *fiber {
 	}
 }
 
+// fiber returns the connection's, nil if it has no Handler.Serve. It is known once
+// the connection is open.
+func (c *Conn) fiber() *fiber {
+	if more := c.more.Load(); more != nil {
+		return more.fiber
+	}
+	return nil
+}
+
+// endFiber tells Receive, if there may be one, that nothing more will come.
+func (c *Conn) endFiber() {
+	if f := c.fiber(); f != nil {
+		f.end()
+	}
+}
+
 // end tells Receive that nothing more will come.
 func (f *fiber) end() { f.endOnce.Do(func() { close(f.ended) }) }
 
@@ -70,7 +86,7 @@ func (f *fiber) awaitRoom() {
 // took is called by whoever has made room.
 func (c *Conn) took() {
 	select {
-	case c.fiber.taken <- struct{}{}:
+	case c.fiber().taken <- struct{}{}:
 	default:
 	}
 	c.transport.Resume()
@@ -94,7 +110,7 @@ func (f *fiber) deliver(op wire.Opcode, p []byte) {
 func (c *Conn) serve() {
 	defer c.release()
 	defer c.transport.Resume()
-	defer close(c.fiber.exited)
+	defer close(c.fiber().exited)
 	code := wire.NormalClosure
 	defer func() {
 		if p := recover(); p != nil {
@@ -111,7 +127,7 @@ func (c *Conn) serve() {
 // connections. If ctx ends first, its error is returned, nothing is lost, and a
 // later call receives the message. See Conn for the other errors.
 func (c *Conn) Receive(ctx context.Context) (Message, error) {
-	f := c.fiber
+	f := c.fiber()
 	if f == nil {
 		return Message{}, ErrNotServing
 	}
@@ -151,7 +167,7 @@ func (c *Conn) ReceiveInto(ctx context.Context, buf []byte) (wire.Opcode, []byte
 	}
 	buf = append(buf, m.Payload...)
 	select {
-	case c.fiber.spare <- m.Payload:
+	case c.fiber().spare <- m.Payload:
 	default:
 	}
 	return m.Opcode, buf, nil

@@ -105,7 +105,7 @@ func bound(a *hostile.Attack, s *server.Server) time.Duration {
 	const tick = 2 * time.Second // of the server's clock, and what an attack takes by itself
 	for option, limit := range map[string]time.Duration{
 		"HandshakeTimeout": s.HandshakeTimeout,
-		"AssemblyTimeout":  s.AssemblyTimeout,
+		"AssemblyTimeout":  s.AssemblyTimeout + s.AssemblyTimeout/4, // a tick in which something is just being received does not count
 		"WriteTimeout":     s.WriteTimeout + s.WriteTimeout/4,
 		"CloseTimeout":     s.CloseTimeout,
 	} {

@@ -3,4 +3,4 @@
 package server_test
 
 // crowd is how many hostile clients come at once.
-const crowd = 100
+const crowd = 40

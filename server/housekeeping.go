@@ -204,7 +204,7 @@ func (r *round) inspectOpen(c *Conn, behind bool) {
 	}
 	busy := behind || w.busy.get() != 0
 	unfinished := w.unfinished.get()
-	if busy && r.idle > 0 {
+	if r.idle > 0 && (behind || busy && r.now.since(w.busy.get()) > 1) { // who just pings at this moment keeps nobody busy
 		w.data.set(r.now)
 	}
 	if r.lifetime > 0 && w.expires == 0 {
@@ -294,10 +294,8 @@ func (c *Conn) failLate(why error) {
 	if !c.endpoint.FailFromOutside(wire.PolicyViolation, "message not complete in time", why) {
 		return
 	}
-	if c.fiber != nil {
-		c.fiber.end()
-	}
-	c.transport.Finish(drainTime)
+	c.endFiber()
+	c.noMore()
 }
 
 // behind reports whether a client has not taken what is for it, so that the last

@@ -9,7 +9,7 @@ import (
 // This file is the seam between connections and the loop that serves them.
 //
 // A loop moves bytes between sockets and connections and knows nothing about
-// WebSocket. For each socket it makes a connection by open, and then calls, one
+// WebSocket. For each socket it makes room for a Conn, which open begins, and calls, one
 // after the other and never two at once for the same connection,
 //
 //	receive(b)  for the bytes that arrive, in order; b is the loop's again when

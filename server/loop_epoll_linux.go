@@ -3,13 +3,14 @@
 package server
 
 import (
-	"net"
 	"os"
 	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/fibersock/fibersock/internal/endpoint"
 )
 
 // epollLoop serves sockets by epoll, with the goroutines of a few pollers for all of them: a connection that nothing comes
@@ -26,9 +27,10 @@ import (
 // A leader that was replaced touches nothing of its poller any more. A descriptor is closed by who runs its connection, under the socket's lock.
 type epollLoop struct {
 	writeTimeout time.Duration
-	maxDisplaced int // 0: the default
+	maxDisplaced int // negative: no limit
 	counters     *counters
 	sockets      socketTable
+	addrs        atomic.Pointer[addrs] // those of the last socket, for the next
 
 	mu      sync.Mutex // guards the rest
 	users   int        // listeners and sockets; without any, nothing runs
@@ -139,26 +141,26 @@ func claimIndex(claim uint64) int         { return int(claim & idleIndex) }
 
 // A workspace is what a leader works with.
 type workspace struct {
-	batch   [batchSize]syscall.EpollEvent
-	n       int                         // events in batch; both are not changed while one of them is claimed
-	input   []byte                      // what is read
-	output  []byte                      // what the connection at work has sent
-	sent    tally                       // the same, in numbers, since the lane was told last
-	current atomic.Pointer[epollSocket] // the connection at work
-	wait    func(fd uintptr) bool
-	failed  error // of epoll_wait
+	batch  [batchSize]syscall.EpollEvent
+	n      int            // events in batch; both are not changed while one of them is claimed
+	input  []byte         // what is read
+	cork   *endpoint.Cork // where what the connection at work sends is collected
+	wait   func(fd uintptr) bool
+	failed error // of epoll_wait
 
 	handedOn atomic.Bool // the watchdog has given its batch to another leader
 }
 
-// readSize is how much is read at once, in bytes; corkSize how much of the answers is collected.
+// readSize is how much is read at once, in bytes, and roomSize how much of a large message; corkSize how much of the answers
+// is collected.
 const (
-	readSize = 64 << 10
+	readSize = 128 << 10
+	roomSize = 256 << 10
 	corkSize = 64 << 10
 )
 
 var workspaces = sync.Pool{New: func() any {
-	return &workspace{input: make([]byte, readSize), output: make([]byte, 0, corkSize)}
+	return &workspace{input: make([]byte, readSize), cork: endpoint.NewCork(corkSize)}
 }}
 
 func newWorkspace() *workspace { return workspaces.Get().(*workspace) }
@@ -213,44 +215,6 @@ func (p *poller) work(w *workspace, generation uint64) bool {
 	return p.claim.CompareAndSwap(claim, makeClaim(generation, claim>>indexBits+1, idleIndex))
 }
 
-// serve accepts from ln until it is closed. An error that may pass, such as too many open files, is reported and waited
-// out.
-func (l *epollLoop) serve(ln *net.TCPListener, open func(transport) *Conn, report func(error)) error {
-	if _, err := l.enter(); err != nil { // the pollers stay as long as there is a listener
-		return err
-	}
-	defer l.leave()
-	return acceptAll(ln, report, func(nc net.Conn) {
-		fd, addrs, err := takeOver(nc.(*net.TCPConn))
-		if err == nil {
-			if err = l.add(fd, addrs, open, nil, nil); err != nil {
-				syscall.Close(fd)
-			}
-		}
-		if err != nil {
-			report(err)
-		}
-		nc.Close()
-	})
-}
-
-// run serves nc until it has ended. first is done before anything is read; it returns what has been read, and whether the
-// connection goes on. The error is that nc cannot be served, and nothing has happened to it.
-func (l *epollLoop) run(nc *net.TCPConn, open func(transport) *Conn, first func(*Conn) (rest []byte, more bool)) error {
-	fd, addrs, err := takeOver(nc)
-	if err != nil {
-		return err
-	}
-	ended := make(chan struct{})
-	if err := l.add(fd, addrs, open, first, ended); err != nil {
-		syscall.Close(fd)
-		return err
-	}
-	nc.Close()
-	<-ended
-	return nil
-}
-
 // The watchdog looks at all pollers about every millisecond, as long as one of them is at work.
 type watchdog struct {
 	pollers []*poller
@@ -265,8 +229,6 @@ const (
 	watchPeriod = time.Millisecond
 	// quietLooks is after how many looks at nothing the watchdog goes to sleep.
 	quietLooks = 20
-	// maxDisplaced bounds the handlers that may run beside the leaders. Past it, what is ready waits until one of them returns.
-	maxDisplaced = 10_000
 )
 
 func newWatchdog() *watchdog {
@@ -342,7 +304,7 @@ func (d *watchdog) anyBusy() bool {
 // replace gives p a new leader, if it is still at the claim. The old one's handler runs on.
 func (p *poller) replace(claim uint64) {
 	counters := p.loop.counters
-	if counters.displaced.Load() >= int64(orDefault(p.loop.maxDisplaced, maxDisplaced)) {
+	if most := int64(p.loop.maxDisplaced); most >= 0 && counters.displaced.Load() >= most {
 		if p.crowded != claim {
 			p.crowded = claim
 			counters.count(func(st *Stats) { st.Crowded++ })
@@ -356,8 +318,8 @@ func (p *poller) replace(claim uint64) {
 	}
 	counters.displaced.Add(1)
 	counters.count(func(st *Stats) { st.HandOffs++ })
-	if s := old.current.Load(); s != nil {
-		s.uncork() // what it has sent until now shall not wait for it
+	if s := p.loop.sockets.get(old.batch[claimIndex(claim)].Fd); s != nil {
+		s.conn.endpoint.Uncork() // what it has sent until now shall not wait for it
 	}
 	w := newWorkspace()
 	w.n = copy(w.batch[:], old.batch[claimIndex(claim)+1:old.n])

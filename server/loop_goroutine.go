@@ -10,23 +10,27 @@ import (
 	"github.com/fibersock/fibersock/internal/socket"
 )
 
-// goroutineLoop serves every socket by a goroutine that reads from it and runs
-// the handlers. It works with everything that is a net.Conn, on every system.
+// goroutineLoop serves every socket by goroutines, one at a time, that read from it
+// and run the handlers: see rest.go. It works with everything that is a net.Conn, on
+// every system.
 type goroutineLoop struct {
 	writeTimeout time.Duration
 }
 
 // goroutineTransport is a socket of a goroutineLoop.
 type goroutineTransport struct {
-	*socket.Conn
+	socket.Conn
 	prompt *promptConn // the same, or what lies under its TLS; nil if that was put on by somebody else
-	conn   *Conn
-	blocks bool // data frames wait for room in the backlog
+	conn   Conn
 
+	answers   atomic.Int64 // bytes that were put into the backlog while receiving, since it was empty
 	turn      sync.Mutex   // held by who calls handlers
 	receiving atomic.Bool  // a handler is called with what was received
-	answers   atomic.Int64 // bytes that were put into the backlog meanwhile, since it was empty
-	choked    atomic.Bool  // nothing is read because of that
+	choked    atomic.Bool  // nothing is read because of answers
+
+	wokenAt tick  // when something last came to the connection at rest
+	wakes   uint8 // how often it did since that tick began, up to busyWakes
+	blocks  bool  // data frames wait for room in the backlog
 }
 
 // transport returns nc as a transport.
@@ -34,16 +38,15 @@ func (l *goroutineLoop) transport(nc net.Conn) *goroutineTransport {
 	secure, ok := nc.(interface{ NetConn() net.Conn })
 	if !ok {
 		prompt := newPromptConn(nc, l.writeTimeout)
-		return &goroutineTransport{Conn: socket.New(prompt, 0), prompt: prompt}
+		return &goroutineTransport{Conn: *socket.New(prompt, 0), prompt: prompt}
 	}
 	if prompt, ok := secure.NetConn().(*promptConn); ok {
-		return &goroutineTransport{Conn: socket.New(nc, 0), prompt: prompt}
+		return &goroutineTransport{Conn: *socket.New(nc, 0), prompt: prompt}
 	}
-	return &goroutineTransport{Conn: socket.New(nc, l.writeTimeout)}
+	return &goroutineTransport{Conn: *socket.New(nc, l.writeTimeout)}
 }
 
-func (t *goroutineTransport) attach(c *Conn) {
-	t.conn = c
+func (t *goroutineTransport) attach(*Conn) {
 	if t.prompt != nil {
 		t.prompt.ownedBy(t)
 	}
@@ -60,9 +63,9 @@ func (t *goroutineTransport) Background() func(func()) {
 	return socket.Background
 }
 
-// Waits reports whether a Write might wait for the client: for a short time if
-// nothing waits for the client yet, or until WriteTimeout.
-func (t *goroutineTransport) Waits() bool { return t.Buffered() == 0 }
+// Waits reports whether a Write might wait for the client for longer than it takes
+// to see that the client does not read.
+func (t *goroutineTransport) Waits() bool { return t.prompt == nil }
 
 // Buffered returns the size of the backlog in bytes.
 func (t *goroutineTransport) Buffered() int {
@@ -139,6 +142,18 @@ func (t *goroutineTransport) receive(b []byte) (rest []byte, more bool) {
 	return t.conn.receive(b)
 }
 
+// end ends the connection: by err, or, if it is nil, because the connection wants
+// no more.
+func (t *goroutineTransport) end(err error) {
+	if err == nil {
+		t.Drain(drainTime)
+		t.lost(nil)
+		return
+	}
+	t.lost(err)
+	t.Close()
+}
+
 // lost ends the connection, by err if that is not nil.
 func (t *goroutineTransport) lost(err error) {
 	if t.prompt != nil && err != nil {
@@ -161,12 +176,9 @@ func (t *goroutineTransport) awaitTaken() {
 	t.prompt.await(func(waiting int) bool { return waiting == 0 })
 }
 
-// readBufferSize is what a connection reads at once, in bytes.
-const readBufferSize = 4 << 10
-
 // serve serves what connects to ln, until that is closed.
-func (l *goroutineLoop) serve(ln net.Listener, open func(transport) *Conn, report func(error)) error {
-	return acceptAll(ln, report, func(nc net.Conn) { go l.serveOne(nc, open, nil) })
+func (l *goroutineLoop) serve(ln net.Listener, open func(*Conn, transport), report func(error)) error {
+	return acceptAll(ln, report, func(nc net.Conn) { go func() { l.begin(nc, open).working(nil, nil) }() })
 }
 
 // acceptAll calls serve for what connects to ln, until that is closed. An error
@@ -198,48 +210,56 @@ func passing(err error) bool {
 	return errors.As(err, &temporary) && temporary.Temporary()
 }
 
-// serveOne serves one connection until it has ended. first, if it is not nil, is
-// done before anything is read; it returns what has been read, and whether the
-// connection goes on.
-func (l *goroutineLoop) serveOne(nc net.Conn, open func(transport) *Conn, first func(*Conn) (rest []byte, more bool)) {
+// begin makes nc a connection, which is to be served.
+func (l *goroutineLoop) begin(nc net.Conn, open func(*Conn, transport)) *goroutineTransport {
 	t := l.transport(nc)
-	open(t)
-	more := true
-	if first != nil {
-		var rest []byte
-		if rest, more = t.begin(first); more {
-			more = t.receiveAll(rest)
-		}
-	}
-	buf := make([]byte, readBufferSize)
-	for more {
-		n, err := t.Read(buf)
-		more = t.receiveAll(buf[:n])
-		if err != nil && more {
-			t.lost(err)
-			t.Close()
-			return
-		}
-	}
-	t.Drain(drainTime)
-	t.lost(nil)
+	open(&t.conn, t)
+	return t
 }
 
-// begin does what is to be done before anything is read.
-func (t *goroutineTransport) begin(first func(*Conn) (rest []byte, more bool)) (rest []byte, more bool) {
-	t.turn.Lock()
-	defer t.turn.Unlock()
-	return first(t.conn)
+// serve serves the connection until it has ended. start has been read already, and
+// is received even if it is empty.
+func (t *goroutineTransport) serve(start []byte) {
+	if !t.receiveStart(start) {
+		return
+	}
+	var b []byte
+	var err error
+	for t.work(b, err) {
+		b, err = t.rest()
+	}
+}
+
+// serveElsewhere is serve on goroutines of its own.
+func (t *goroutineTransport) serveElsewhere(start []byte) {
+	go func() {
+		if t.receiveStart(start) {
+			t.working(nil, nil)
+		}
+	}()
+}
+
+// receiveStart has start received, which opens the connection. It reports whether
+// the connection goes on; otherwise it has ended.
+func (t *goroutineTransport) receiveStart(start []byte) (more bool) {
+	rest, more := t.receive(start)
+	if more = more && t.receiveAll(rest); !more {
+		t.end(nil)
+	}
+	return more
 }
 
 // receiveAll has all of b received, and waits until the program takes more and the
 // client the answers.
 func (t *goroutineTransport) receiveAll(b []byte) (more bool) {
 	for more = true; len(b) > 0 && more; {
-		b, more = t.receive(b)
-		if more && t.conn.fiber != nil {
-			t.conn.fiber.awaitRoom()
+		if f := t.conn.fiber(); f != nil {
+			f.awaitRoom()
 		}
+		b, more = t.receive(b)
+	}
+	if f := t.conn.fiber(); more && f != nil {
+		f.awaitRoom()
 	}
 	if more {
 		t.awaitTaken()

@@ -10,23 +10,17 @@ type loops struct{ epoll *epollLoop } // made when it is needed
 // serve accepts connections of ln until it is closed.
 func (s *Server) serve(ln net.Listener) error {
 	if tcp, ok := ln.(*net.TCPListener); ok {
-		return s.epoll().serve(tcp, s.newConn, s.report)
+		return s.epoll().serve(tcp, s.begin, s.report)
 	}
-	return s.goroutines().serve(ln, s.newConn, s.report)
+	return s.goroutines().serve(ln, s.begin, s.report)
 }
 
-// run serves one connection until it has ended.
-func (s *Server) run(nc net.Conn, first func(*Conn) (rest []byte, more bool)) *Conn {
-	var c *Conn
-	open := func(t transport) *Conn {
-		c = s.newConn(t)
-		return c
-	}
-	if tcp, ok := nc.(*net.TCPConn); ok && s.epoll().run(tcp, open, first) == nil {
-		return c
-	}
-	s.goroutines().serveOne(nc, open, first)
-	return c
+// runElsewhere has nc served without a goroutine of its own, if that is possible, and
+// reports whether it is. start is received before anything is read; ended, if it is
+// not nil, is closed at the end.
+func (s *Server) runElsewhere(nc net.Conn, open func(*Conn, transport), start []byte, ended chan struct{}) bool {
+	tcp, ok := nc.(*net.TCPConn)
+	return ok && s.epoll().run(tcp, open, start, ended) == nil
 }
 
 func (s *Server) epoll() *epollLoop {
@@ -35,6 +29,7 @@ func (s *Server) epoll() *epollLoop {
 	if s.loops.epoll == nil {
 		s.loops.epoll = &epollLoop{
 			writeTimeout: orDefault(s.WriteTimeout, DefaultWriteTimeout),
+			maxDisplaced: orDefault(s.MaxDisplaced, DefaultMaxDisplaced),
 			counters:     &s.counters,
 		}
 	}

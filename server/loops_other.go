@@ -9,15 +9,11 @@ type loops struct{}
 
 // serve accepts connections of ln until it is closed.
 func (s *Server) serve(ln net.Listener) error {
-	return s.goroutines().serve(ln, s.newConn, s.report)
+	return s.goroutines().serve(ln, s.begin, s.report)
 }
 
-// run serves one connection until it has ended.
-func (s *Server) run(nc net.Conn, first func(*Conn) (rest []byte, more bool)) *Conn {
-	var c *Conn
-	s.goroutines().serveOne(nc, func(t transport) *Conn {
-		c = s.newConn(t)
-		return c
-	}, first)
-	return c
+// runElsewhere would have nc served without a goroutine of its own. It reports that
+// this is not possible.
+func (s *Server) runElsewhere(net.Conn, func(*Conn, transport), []byte, chan struct{}) bool {
+	return false
 }

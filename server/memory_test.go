@@ -5,7 +5,9 @@
 package server_test
 
 import (
+	"maps"
 	"runtime"
+	"runtime/metrics"
 	"strings"
 	"testing"
 	"time"
@@ -67,4 +69,63 @@ func TestMemoryIsNotSizedByWhatClientsAnnounce(t *testing.T) {
 			t.Errorf("%d bytes for each client", grown/clients)
 		}
 	})
+}
+
+// idle is how much a connection may have that nothing comes from, in bytes of heap
+// and of stack, by the name of the starter. On the heap are the text of its
+// request, here 160 bytes, what package net has of a socket and crypto/tls of a
+// connection, but not what the runtime has of a goroutine.
+var idle = map[string]memory{
+	"goroutines": {heap: 1400, stack: 2500},
+	"system's":   {heap: 1400, stack: 2500}, // but see memory_linux_test.go
+	"TLS":        {heap: 8500, stack: 2500},
+}
+
+// A connection that was opened, has had messages and Pings, and is idle, has room for
+// nothing that it does not need: no buffer, and no stack but the smallest.
+func TestIdleConnectionsAreSmall(t *testing.T) {
+	const clients = 500
+	starters := maps.Clone(loops)
+	addTLS(starters)
+	for name, start := range starters {
+		t.Run(name, func(t *testing.T) {
+			s := start(t, &server.Server{Handler: server.Handler{Message: echo}})
+			goroutines := runtime.NumGoroutine()
+			peers := make([]*peer, clients)
+			for i := range peers {
+				peers[i] = s.open(t)
+			}
+			for _, p := range peers {
+				p.send(text("Hello"), frame(wire.Ping, "?"))
+				p.want(`text "Hello"`, `pong "?"`)
+			}
+			with := measure()
+			// What remains after their end is the clients' own.
+			for c := range s.Conns() {
+				c.CloseNow()
+			}
+			eventually(t, "all have ended", func() bool {
+				return s.Stats().Open == 0 && runtime.NumGoroutine() < goroutines+clients/100
+			})
+			without := measure()
+			got := memory{(with.heap - without.heap) / clients, (with.stack - without.stack) / clients}
+			if t.Logf("%+v for each", got); got.heap > idle[name].heap || got.stack > idle[name].stack {
+				t.Errorf("want at most %+v", idle[name])
+			}
+			runtime.KeepAlive(peers)
+		})
+	}
+}
+
+// memory is in bytes. That of stacks is not exact: some are kept for others.
+type memory struct{ heap, stack int64 }
+
+// measure returns how much there is after all that is not needed has been freed.
+func measure() memory {
+	runtime.GC() // the first only unlinks what pools have
+	m := memory{heap: heap()}
+	stacks := []metrics.Sample{{Name: "/memory/classes/heap/stacks:bytes"}}
+	metrics.Read(stacks)
+	m.stack = int64(stacks[0].Value.Uint64())
+	return m
 }

@@ -28,7 +28,7 @@ type promptConn struct {
 	half     bool      // it closes for writing at the end
 	armed    time.Time // the write deadline that is set
 	failed   error
-	room     sync.Cond // something has been taken, or cannot be any more
+	room     *sync.Cond // something has been taken, or cannot be any more; nil: nobody ever waited for that
 }
 
 // owner is who has to know about the backlog of a promptConn. It is called with the
@@ -40,16 +40,14 @@ type owner interface {
 
 // A Write waits between one and two times promptness. It is as long as that so that
 // it needs no new deadline each time.
-const promptness = 10 * time.Millisecond
+const promptness = 2 * time.Millisecond
 
 // flushSize is how much is written at once of what has been kept, in bytes: within
 // the time limit that has to be taken.
 const flushSize = 64 << 10
 
 func newPromptConn(nc net.Conn, timeout time.Duration) *promptConn {
-	c := &promptConn{Conn: nc, timeout: timeout}
-	c.room.L = &c.mu
-	return c
+	return &promptConn{Conn: nc, timeout: timeout}
 }
 
 // ownedBy has o told about the backlog from now on.
@@ -158,7 +156,7 @@ func (c *promptConn) writeAll(b *backlog, began time.Time) error {
 		if err != nil {
 			c.fail(err)
 		}
-		c.room.Broadcast()
+		c.wake()
 		c.mu.Unlock()
 		if err != nil {
 			c.Conn.Close() // who reads shall not wait for a peer that does not read
@@ -176,7 +174,14 @@ func (c *promptConn) fail(err error) {
 	c.backlog.free()
 	c.backlog = nil
 	c.recount(-int(c.waiting.Load()))
-	c.room.Broadcast()
+	c.wake()
+}
+
+// wake lets those who await something look again. The caller holds mu.
+func (c *promptConn) wake() {
+	if c.room != nil {
+		c.room.Broadcast()
+	}
 }
 
 // failure returns why writing failed, nil if it has not.
@@ -191,6 +196,9 @@ func (c *promptConn) failure() error {
 func (c *promptConn) await(enough func(waiting int) bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.room == nil {
+		c.room = sync.NewCond(&c.mu)
+	}
 	for c.failed == nil && !enough(int(c.waiting.Load())) {
 		c.room.Wait()
 	}

@@ -29,6 +29,7 @@ const (
 	DefaultAssemblyTimeout  = 30 * time.Second
 	DefaultMaxBacklog       = 1 << 20                      // bytes
 	DefaultMaxTotalBacklog  = 256 << 20                    // bytes
+	DefaultMaxDisplaced     = 10_000                       // handlers
 	DefaultMessageLimit     = endpoint.DefaultMessageLimit // bytes
 )
 
@@ -146,6 +147,22 @@ type Server struct {
 	// and for which too much waits already.
 	SlowPolicy SlowPolicy
 
+	// MaxConns is how many connections there may be at a time, those in the opening
+	// handshake included; MaxConnsPerAddr how many from one address, which for IPv6
+	// is a network of 64 bits, and behind a proxy is the proxy's; MaxHandshakes how
+	// many in the opening handshake. One more is cut, without an answer, and Log is
+	// told of a *CapacityError; Upgrade refuses with 503 what would be more than
+	// MaxConns. Zero means no limit, and so does negative.
+	MaxConns, MaxConnsPerAddr, MaxHandshakes int
+
+	// MaxDisplaced is how many handlers may block at the same time without others
+	// waiting for them: each of those keeps a goroutine and about 140 KiB. Past it,
+	// what comes from clients is read only when one of them has returned, and Stats
+	// counts that as Crowded. Zero means the default, negative means no limit. It
+	// does not bound Handler.Serve, nor connections that have a goroutine of their
+	// own anyway: see the package documentation.
+	MaxDisplaced int
+
 	// TLS is the configuration for ListenAndServeTLS. It is cloned; the only
 	// application protocol (ALPN) is http/1.1. Not there with the build tag notls.
 	TLS *TLSConfig
@@ -159,6 +176,7 @@ type Server struct {
 	closing   bool
 	listeners map[net.Listener]struct{}
 	conns     []*Conn       // in no order
+	census    census        // of conns
 	empty     chan struct{} // made by Shutdown; closed when conns is empty
 	house     chan struct{} // closed to end the housekeeper; it works while there are conns
 
@@ -234,14 +252,21 @@ func (s *Server) shuttingDown() bool {
 	return s.closing
 }
 
-// newConn returns a connection over t that waits for the opening handshake.
-func (s *Server) newConn(t transport) *Conn {
-	c := &Conn{server: s, transport: t}
+// begin makes c, which must be a zero Conn, a connection over t that waits for the
+// opening handshake.
+func (s *Server) begin(c *Conn, t transport) {
+	c.server, c.transport = s, t
 	c.holders.Store(1)
-	s.counters.begun(c)
+	opening := s.counters.begun(c)
 	t.attach(c)
-	s.addConn(c)
-	return c
+	why := s.addConn(c)
+	if why == nil && s.MaxHandshakes > 0 && opening > int64(s.MaxHandshakes) {
+		why = &CapacityError{Max: s.MaxHandshakes, Option: "MaxHandshakes"}
+	}
+	if why != nil {
+		s.counters.count(func(st *Stats) { st.Full++ })
+		c.cut(why)
+	}
 }
 
 // terms returns the terms of the server's endpoints. background is that of their
@@ -267,7 +292,8 @@ func (s *Server) terms(partial bool, background func(func())) *endpoint.Terms {
 	return shared.Load()
 }
 
-func (s *Server) addConn(c *Conn) {
+// addConn adds c, and returns the limit that it breaks.
+func (s *Server) addConn(c *Conn) *CapacityError {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.conns) == 0 {
@@ -276,11 +302,13 @@ func (s *Server) addConn(c *Conn) {
 	c.watch.begin(s.clock.now())
 	c.place = int32(len(s.conns))
 	s.conns = append(s.conns, c)
+	return s.come(c)
 }
 
 func (s *Server) removeConn(c *Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.left(c)
 	last := len(s.conns) - 1
 	s.conns[last].place = c.place
 	s.conns[c.place] = s.conns[last]

@@ -44,7 +44,7 @@ func (c *Conn) policy() SlowPolicy {
 	switch p := c.server.SlowPolicy; {
 	case p != SlowDefault:
 		return p
-	case c.fiber != nil:
+	case c.fiber() != nil:
 		return SlowBlock
 	}
 	return SlowClose

@@ -11,37 +11,53 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/endpoint"
 	"github.com/fibersock/fibersock/internal/socket"
 )
 
 // An epollSocket is one connection's descriptor, as its Conn and its poller see it. It is the Conn's transport.
+//
+// It is all that a connection has which nothing comes from, with the text of the request and its places in two tables; so
+// its size counts: see TestIdleConnectionsAreSmall.
 type epollSocket struct {
-	conn   *Conn
+	conn   Conn
 	poller *poller
-	ended  chan struct{} // closed at the end, if somebody waits for that
 	addrs  addrPair
 
-	state   atomic.Uint32 // idle, running, deaf, over
 	waiting atomic.Int64  // size of backlog; changed under mu
+	state   atomic.Uint32 // idle, running, deaf, over
 
 	mu        sync.Mutex // guards the rest, and the descriptor against being closed
 	fd        int32      // -1: closed
 	quiet     quiet      // why input is not waited for; 0: it is
-	flushing  bool       // that output is possible is waited for
-	armed     bool       // epoll knows the descriptor
 	ending    ending
-	drained   int32      // bytes thrown away
-	cork      *workspace // where output goes as long as the connection is at work; nil: to the system
-	failed    error      // of writing; what comes after it fails too
-	backlog   *backlog   // what the system did not take
-	working   bool       // handlers are called with what was received
-	answers   int        // bytes that were put into the backlog meanwhile, since it was empty
-	blocks    bool       // data frames wait for room in it
-	emptied   bool       // it has become empty, which the program wants to know
-	attending bool       // attend is about to run
-	room      *sync.Cond // for writers that wait for a smaller backlog; nil unless blocks
-	rest      []byte     // input that the program was not ready for
-	timer     *time.Timer
+	flushing  bool           // that output is possible is waited for
+	armed     bool           // epoll knows the descriptor
+	working   bool           // handlers are called with what was received
+	blocks    bool           // data frames wait for room in the backlog
+	attending bool           // attend is about to run
+	emptied   bool           // the backlog has become empty, which the program wants to know
+	failed    error          // of writing; what comes after it fails too
+	backlog   *backlog       // what the system did not take
+	more      *socketReserve // nil as long as none of it is needed
+}
+
+// socketReserve is what most sockets do not need before their end.
+type socketReserve struct {
+	ended   chan struct{} // closed at the end, if somebody waits for that
+	drained int           // bytes thrown away
+	answers int           // bytes that were put into the backlog while working, since it was empty
+	room    *sync.Cond    // for writers that wait for a smaller backlog; nil unless blocks
+	rest    []byte        // input that the program was not ready for
+	timer   *time.Timer
+}
+
+// reserve returns more, which is made if it is not there. The caller holds mu.
+func (s *epollSocket) reserve() *socketReserve {
+	if s.more == nil {
+		s.more = new(socketReserve)
+	}
+	return s.more
 }
 
 // The states of a socket.
@@ -66,7 +82,7 @@ type ending uint8
 
 const (
 	notEnding ending = iota
-	lastWords        // nothing more will be written than what is in the cork and the backlog
+	lastWords        // nothing more will be written than what is in the backlog
 	saidAll          // the client was told that no more will come
 	cutOff           // Close was called
 )
@@ -74,23 +90,22 @@ const (
 // maxDrained bounds, in bytes, what is read and thrown away at a connection's end.
 const maxDrained = 1 << 20
 
-// add serves the connection fd. first, if it is not nil, is done before anything is read; it returns what has been read, and
-// whether the connection goes on. The error is that fd cannot be served; it is the caller's then.
-func (l *epollLoop) add(fd int, addrs addrPair, open func(transport) *Conn, first func(*Conn) (rest []byte, more bool), ended chan struct{}) error {
+// add serves the connection fd. start, if it is not nil, is received before anything is read. The error is that fd cannot be
+// served; it is the caller's then.
+func (l *epollLoop) add(fd int, addrs addrPair, open func(*Conn, transport), start []byte, ended chan struct{}) error {
 	p, err := l.enter()
 	if err != nil {
 		return err
 	}
-	s := &epollSocket{poller: p, fd: int32(fd), addrs: addrs, ended: ended}
-	s.state.Store(running)
-	open(s)
-	if first != nil {
-		if rest, more := first(s.conn); !more {
-			s.drain()
-		} else if len(rest) > 0 {
-			s.pause(rest)
-		}
+	s := &epollSocket{poller: p, fd: int32(fd), addrs: addrs}
+	if ended != nil || start != nil {
+		s.more = &socketReserve{ended: ended, rest: start}
 	}
+	if start != nil { // as if the program had not been ready for it, and now were
+		s.quiet, s.flushing = quietProgram, true
+	}
+	s.state.Store(running)
+	open(&s.conn, s)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	l.sockets.put(s.fd, s)
@@ -99,7 +114,7 @@ func (l *epollLoop) add(fd int, addrs addrPair, open func(transport) *Conn, firs
 	return nil
 }
 
-func (s *epollSocket) attach(c *Conn) { s.conn, c.lane = c, s.poller.lane }
+func (s *epollSocket) attach(c *Conn) { c.lane = s.poller.lane }
 
 // arm tells epoll what is waited for. The caller holds mu.
 func (s *epollSocket) arm() {
@@ -144,9 +159,7 @@ func (s *epollSocket) ready(w *workspace, events uint32) {
 	if !s.claim() {
 		return
 	}
-	w.current.Store(s)
 	s.work(w)
-	w.current.Store(nil)
 	s.release()
 }
 
@@ -183,14 +196,23 @@ func (s *epollSocket) release() {
 
 // work takes what has come. The caller runs the socket.
 func (s *epollSocket) work(w *workspace) {
-	if !s.tellDrained(w) {
-		return
+	do := s.begin()
+	if do.tellDrained {
+		if !s.tellDrained(w) {
+			return
+		}
+		do = s.begin()
 	}
-	b := s.takeRest()
+	b, all := do.rest, false
 	if b == nil {
-		n, err := sysRead(s.fd, w.input)
+		in := s.conn.endpoint.Room(roomSize)
+		if in == nil {
+			in = w.input
+		}
+		n, err := sysRead(s.fd, in)
 		switch {
 		case err == syscall.EAGAIN:
+			s.worked()
 			return
 		case err != nil:
 			s.finish(os.NewSyscallError("read", err))
@@ -199,16 +221,21 @@ func (s *epollSocket) work(w *workspace) {
 			s.finish(io.EOF)
 			return
 		}
-		b = w.input[:n]
+		b, all = in[:n], n < len(in)
 	}
-	if s.saidAll() {
-		if s.drained += int32(len(b)); s.drained > maxDrained {
+	if do.discard {
+		if s.discard(len(b)) > maxDrained {
 			s.finish(nil)
 		}
 		return
 	}
-	s.corkBy(w)
+	if do.cork {
+		s.conn.endpoint.Cork(w.cork)
+	}
 	rest, more := s.conn.receive(b)
+	if !more && len(rest) == 0 && s.conn.parted() && (all || s.nothingWaits(w)) && s.part() {
+		return
+	}
 	s.worked()
 	switch {
 	case !more:
@@ -218,17 +245,42 @@ func (s *epollSocket) work(w *workspace) {
 	}
 }
 
-// tellDrained calls the program if the backlog has become empty and the program wants to know. It reports whether the
-// connection goes on. The caller runs the socket.
+// task is what there is to do for who runs the socket.
+type task struct {
+	tellDrained bool   // before anything else
+	rest        []byte // what receive did not take the last time
+	discard     bool   // what comes is thrown away
+	cork        bool   // the answers can be collected
+}
+
+// begin returns what there is to do, and notes that handlers will be called.
+func (s *epollSocket) begin() task {
+	s.mu.Lock()
+	do := task{tellDrained: s.emptied}
+	if s.emptied {
+		s.emptied = false
+	} else {
+		do.rest, do.discard, do.cork = s.forget(), s.ending != notEnding, s.collects()
+		s.hush(0, quietProgram)
+		s.working = !do.discard
+	}
+	s.mu.Unlock()
+	return do
+}
+
+// collects reports whether what is sent can be collected: nobody waits for room in the backlog, or has to. The caller holds mu.
+func (s *epollSocket) collects() bool { return s.backlog == nil && !s.blocks }
+
+// tellDrained tells the program that the backlog has become empty. It reports whether the connection goes on. The caller runs
+// the socket.
 func (s *epollSocket) tellDrained(w *workspace) bool {
 	s.mu.Lock()
-	due := s.emptied
-	s.emptied = false
+	s.working = true
+	corked := s.collects()
 	s.mu.Unlock()
-	if !due {
-		return true
+	if corked {
+		s.conn.endpoint.Cork(w.cork)
 	}
-	s.corkBy(w)
 	more := s.conn.drain()
 	s.worked()
 	if !more {
@@ -237,23 +289,37 @@ func (s *epollSocket) tellDrained(w *workspace) bool {
 	return more
 }
 
-// corkBy notes that handlers will be called, and has output collected in w.
-func (s *epollSocket) corkBy(w *workspace) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.cork, s.working = w, true
-}
-
-// worked is called when the handlers have returned. If the client does not take their answers, it shall not have more of them.
+// worked is called when the handlers have returned: what they have sent is written. If the client does not take it, it shall
+// not have more of them.
 func (s *epollSocket) worked() {
+	s.conn.endpoint.Uncork()
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.uncorked()
-	s.cork, s.working = nil, false
-	if s.backlog != nil && s.answers > s.conn.server.chokedAt() && s.ending == notEnding {
+	s.working = false
+	if s.backlog != nil && s.more != nil && s.more.answers > s.conn.server.chokedAt() && s.ending == notEnding {
 		s.hush(quietBacklog, 0)
 	}
 	s.sayAll()
+	s.mu.Unlock()
+}
+
+// nothingWaits reports whether there is nothing to be read. If there is, it is thrown away: the connection is at its end.
+func (s *epollSocket) nothingWaits(w *workspace) bool {
+	_, err := sysRead(s.fd, w.input)
+	return err == syscall.EAGAIN
+}
+
+// part ends the connection at once, if our Close has been taken: both sides have said their last, nothing has come after the
+// client's Close, and nothing may come any more (RFC 6455, Section 5.5.1). It reports whether the connection has ended. The
+// caller runs the socket.
+func (s *epollSocket) part() bool {
+	s.conn.endpoint.Uncork()
+	s.mu.Lock()
+	done := s.backlog == nil && s.failed == nil
+	s.mu.Unlock()
+	if done {
+		s.finish(nil)
+	}
+	return done
 }
 
 // finish ends the connection: the descriptor is closed, and the Conn is told why. The caller runs the socket.
@@ -274,12 +340,13 @@ func (s *epollSocket) finish(err error) {
 	s.fd = -1
 	s.fail(net.ErrClosed)
 	s.stopTimer()
-	s.rest = nil
+	s.forget()
+	more := s.more
 	s.mu.Unlock()
 	s.conn.lost(err)
 	s.poller.loop.leave()
-	if s.ended != nil {
-		close(s.ended)
+	if more != nil && more.ended != nil {
+		close(more.ended)
 	}
 }
 
@@ -300,17 +367,20 @@ func (s *epollSocket) drain() {
 	s.sayAll()
 }
 
-func (s *epollSocket) saidAll() bool {
+// discard notes that n bytes have been thrown away, and returns how many that are in all.
+func (s *epollSocket) discard(n int) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.ending != notEnding
+	more := s.reserve()
+	more.drained += n
+	return more.drained
 }
 
 // pause keeps what the program is not ready for, until Resume.
 func (s *epollSocket) pause(rest []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.rest = append([]byte(nil), rest...)
+	s.reserve().rest = append([]byte(nil), rest...)
 	s.hush(quietProgram, 0)
 	s.resume() // it may have got ready before it could see that we wait
 }
@@ -373,23 +443,21 @@ func (s *epollSocket) due() bool {
 	return s.emptied || s.quiet&quietProgram != 0 && s.conn.takesMore()
 }
 
-// takeRest returns what receive did not take the last time, nil if nothing.
-func (s *epollSocket) takeRest() []byte {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	rest := s.rest
-	s.rest = nil
-	s.hush(0, quietProgram)
+// forget returns what receive did not take the last time, nil if nothing, and does not keep it. The caller holds mu.
+func (s *epollSocket) forget() (rest []byte) {
+	if s.more != nil {
+		rest, s.more.rest = s.more.rest, nil
+	}
 	return rest
 }
 
 // Writing.
 
-// Write takes all of p, or fails. While the connection is at work p is collected; else the system gets it, and what it does
-// not take waits in the backlog.
+// Write takes all of p, or fails. What the system does not take waits in the backlog.
 func (s *epollSocket) Write(p []byte) (int, error) {
 	s.mu.Lock()
-	err := s.take(nil, p)
+	s.put(nil, p)
+	err := s.failed
 	s.mu.Unlock()
 	if err != nil {
 		return 0, err
@@ -397,100 +465,81 @@ func (s *epollSocket) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// WritePieces is Write for a frame, which may come in two pieces. A large payload goes to the system from where it is.
+// WritePieces is Write for a frame, which may come in two pieces.
 func (s *epollSocket) WritePieces(head, payload []byte) error {
 	s.mu.Lock()
-	err := s.failed
-	if err == nil {
-		s.count(head, payload)
-		err = s.take(head, payload)
+	if s.failed == nil {
+		s.conn.lane.sent.frame(frameOf(head, payload))
+		s.put(head, payload)
 	}
+	err := s.failed
 	s.mu.Unlock()
 	return err
 }
 
-// count counts a frame: with what else is collected, or at once. The caller holds mu.
-func (s *epollSocket) count(head, payload []byte) {
-	first, n := frameOf(head, payload)
-	if s.cork != nil {
-		s.cork.sent.frame(first, n)
-	} else {
-		s.conn.lane.sent.frame(first, n)
+// WriteCorked is Write for what is collected in k, and payload after it. There is more to be collected as long as there is no
+// backlog.
+func (s *epollSocket) WriteCorked(k *endpoint.Cork, payload []byte) (more bool, err error) {
+	frames, sent := k.Take()
+	s.mu.Lock()
+	if s.failed == nil {
+		s.conn.lane.sent.add(&sent)
+		s.put(frames, payload)
 	}
+	more, err = s.backlog == nil, s.failed
+	s.mu.Unlock()
+	return more, err
 }
 
-// largePayload is from which size on, in bytes, a payload is not copied if that can be helped.
-const largePayload = 8 << 10
-
-// take collects, writes or keeps what there are two pieces of. The caller holds mu.
-func (s *epollSocket) take(head, payload []byte) error {
+// put writes a and b, or keeps what the system does not take. The caller holds mu.
+func (s *epollSocket) put(a, b []byte) {
 	if s.failed != nil {
-		return s.failed
+		return
 	}
-	if s.cork != nil && s.backlog == nil && len(payload) < largePayload {
-		if out := s.cork.output; len(out)+len(head)+len(payload) <= cap(out) {
-			s.cork.output = append(append(out, head...), payload...)
-			return nil
-		}
-	}
-	var before []byte
-	if s.cork != nil {
-		before = s.cork.output
-		s.cork.output = before[:0]
-	}
-	s.put(before, head, payload)
-	return s.failed
-}
-
-// put writes a, b and c, or keeps what the system does not take. The caller holds mu.
-func (s *epollSocket) put(a, b, c []byte) {
 	n := 0
 	if s.backlog == nil {
 		var err error
-		n, err = sysWritev(s.fd, a, b, c)
+		n, err = sysWritev(s.fd, a, b)
 		if err != nil && err != syscall.EAGAIN {
 			s.fail(os.NewSyscallError("write", err))
 			return
 		}
 	}
-	before := s.backlog.size()
-	for _, p := range [...][]byte{a, b} {
-		s.enqueue(p[min(n, len(p)):])
-		n = max(n-len(p), 0)
+	if n < len(a) {
+		s.enqueue(a[n:], true)
 	}
-	c = c[min(n, len(c)):]
+	if n = max(n-len(a), 0); n < len(b) {
+		s.keep(b[n:])
+	}
 	s.insist() // there may be no room left for the event
-	if s.working {
-		s.answers += s.backlog.size() - before
-		if !s.blocks { // else who answers waits
-			s.answers += len(c)
-		}
-	}
-	s.keep(c)
 }
 
 // keep adds p to the backlog, when there is room for it if it is not a control frame. The caller holds mu.
 func (s *epollSocket) keep(p []byte) {
-	for s.blocks && len(p) > mostControl && s.failed == nil {
+	waits := s.blocks && len(p) > mostControl
+	for waits && len(p) > 0 && s.failed == nil {
 		n := s.conn.server.mayKeep(s.backlog.size(), len(p))
-		s.enqueue(p[:n])
+		s.enqueue(p[:n], false) // who answers waits
 		if p = p[n:]; len(p) > 0 {
-			s.room.Wait()
+			s.more.room.Wait()
 		}
 	}
 	if s.failed == nil {
-		s.enqueue(p)
+		s.enqueue(p, true)
 	}
 }
 
-// enqueue adds p to the backlog. The caller holds mu.
-func (s *epollSocket) enqueue(p []byte) {
+// enqueue adds p to the backlog, which may be an answer to what the client has sent. The caller holds mu.
+func (s *epollSocket) enqueue(p []byte, answer bool) {
 	if len(p) == 0 {
 		return
 	}
 	first := s.backlog == nil
 	s.backlog = s.backlog.add(p)
 	s.recount(len(p))
+	if answer && s.working {
+		s.reserve().answers += len(p)
+	}
 	if first {
 		s.flushing = true
 		if s.armed {
@@ -542,7 +591,9 @@ func (s *epollSocket) flush() {
 			}
 			return
 		}
-		s.answers = 0
+		if s.more != nil {
+			s.more.answers = 0
+		}
 		s.quiet &^= quietBacklog
 		s.emptied = s.failed == nil && s.conn.drained()
 	}
@@ -552,31 +603,6 @@ func (s *epollSocket) flush() {
 	}
 	s.arm()
 	s.sayAll()
-}
-
-// uncork writes what was collected.
-func (s *epollSocket) uncork() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.uncorked()
-	s.cork = nil
-	s.sayAll()
-}
-
-// uncorked writes what was collected until now. The caller holds mu.
-func (s *epollSocket) uncorked() {
-	w := s.cork
-	if w == nil {
-		return
-	}
-	s.conn.lane.sent.add(&w.sent)
-	if len(w.output) == 0 {
-		return
-	}
-	if s.failed == nil && s.fd >= 0 {
-		s.put(w.output, nil, nil)
-	}
-	w.output = w.output[:0]
 }
 
 // fail makes every write fail. The caller holds mu.
@@ -591,8 +617,8 @@ func (s *epollSocket) fail(err error) {
 }
 
 func (s *epollSocket) wakeWriters() {
-	if s.room != nil {
-		s.room.Broadcast()
+	if s.blocks {
+		s.more.room.Broadcast()
 	}
 }
 
@@ -603,7 +629,7 @@ func (s *epollSocket) Buffered() int { return int(s.waiting.Load()) }
 func (s *epollSocket) Block() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.blocks, s.room = true, sync.NewCond(&s.mu)
+	s.blocks, s.reserve().room = true, sync.NewCond(&s.mu)
 }
 
 // Choked reports whether nothing is read because the client does not take the answers.
@@ -627,13 +653,15 @@ func (s *epollSocket) Finish(wait time.Duration) {
 		return
 	}
 	s.ending = lastWords
-	s.bound(wait)
+	if !s.working { // else it is bounded when the handlers have returned
+		s.bound(wait)
+	}
 	s.sayAll()
 }
 
 // sayAll tells the client that no more comes, if all that there was has gone. The caller holds mu.
 func (s *epollSocket) sayAll() {
-	if s.ending != lastWords || s.backlog != nil || s.fd < 0 || s.cork != nil && len(s.cork.output) > 0 {
+	if s.ending != lastWords || s.backlog != nil || s.fd < 0 {
 		return
 	}
 	s.ending = saidAll
@@ -642,19 +670,20 @@ func (s *epollSocket) sayAll() {
 
 // bound cuts the connection in d, if nothing changes that; 0 or less means never. The caller holds mu.
 func (s *epollSocket) bound(d time.Duration) {
-	switch {
-	case d <= 0:
-	case s.timer == nil:
-		s.timer = time.AfterFunc(d, s.expire)
-	default:
-		s.timer.Reset(d)
+	if d <= 0 {
+		return
+	}
+	if more := s.reserve(); more.timer == nil {
+		more.timer = time.AfterFunc(d, s.expire)
+	} else {
+		more.timer.Reset(d)
 	}
 }
 
 func (s *epollSocket) stopTimer() {
-	if s.timer != nil {
-		s.timer.Stop()
-		s.timer = nil
+	if s.more != nil && s.more.timer != nil {
+		s.more.timer.Stop()
+		s.more.timer = nil
 	}
 }
 
@@ -684,10 +713,9 @@ func (s *epollSocket) cut() {
 	if s.ending == notEnding {
 		s.ending = cutOff
 	}
-	s.uncorked() // what was sent before has been sent
 	s.fail(net.ErrClosed)
 	syscall.Shutdown(int(s.fd), syscall.SHUT_RDWR)
-	s.rest = nil
+	s.forget()
 	s.flushing = false
 	s.quiet &= quietDeaf
 	if s.armed {

@@ -16,6 +16,7 @@ type Stats struct {
 	Accepted   uint64  // answered with 101, by this server or before Run
 	Refused    Refused // answered with an HTTP error, also those whose request was given to Upgrade
 	Unfinished uint64  // ended before there was an answer
+	Full       uint64  // of these, cut because there were too many: MaxConns, MaxConnsPerAddr, MaxHandshakes
 
 	// Connections: each whose opening handshake was accepted is in one of these.
 	Open  int64 // Handler.Close has not been called

@@ -46,47 +46,17 @@ type traffic struct{ messages, bytes, fragments, pings, pongs atomic.Uint64 }
 
 const trafficSize = 5 * 8 // bytes
 
-// tally is a traffic for one goroutine at a time, and for a short time.
-type tally struct {
-	bytes                             uint64
-	messages, fragments, pings, pongs uint32
-}
-
-// frame counts a frame, by the first byte of its header.
-func (t *tally) frame(first byte, payload int) {
-	const fin = 0x80
-	switch wire.Opcode(first & 0x0f) {
-	case wire.Text, wire.Binary:
-		t.bytes += uint64(payload)
-		if first&fin != 0 {
-			t.messages++
-		} else {
-			t.fragments++
-		}
-	case wire.Continuation:
-		t.bytes += uint64(payload)
-		t.fragments++
-		if first&fin != 0 {
-			t.messages++
-		}
-	case wire.Ping:
-		t.pings++
-	case wire.Pong:
-		t.pongs++
-	}
-}
-
 // add adds t, and sets it to zero.
-func (to *traffic) add(t *tally) {
-	if *t == (tally{}) {
+func (to *traffic) add(t *endpoint.Tally) {
+	if *t == (endpoint.Tally{}) {
 		return
 	}
-	addSome(&to.messages, uint64(t.messages))
-	addSome(&to.bytes, t.bytes)
-	addSome(&to.fragments, uint64(t.fragments))
-	addSome(&to.pings, uint64(t.pings))
-	addSome(&to.pongs, uint64(t.pongs))
-	*t = tally{}
+	addSome(&to.messages, uint64(t.Messages))
+	addSome(&to.bytes, t.Bytes)
+	addSome(&to.fragments, uint64(t.Fragments))
+	addSome(&to.pings, uint64(t.Pings))
+	addSome(&to.pongs, uint64(t.Pongs))
+	*t = endpoint.Tally{}
 }
 
 // addSome saves what it costs to add nothing.
@@ -98,8 +68,8 @@ func addSome(to *atomic.Uint64, n uint64) {
 
 // frame counts a frame at once.
 func (to *traffic) frame(first byte, payload int) {
-	var t tally
-	t.frame(first, payload)
+	var t endpoint.Tally
+	t.Frame(first, payload)
 	to.add(&t)
 }
 
@@ -164,13 +134,14 @@ func (n *counters) stats() Stats {
 // What happens to a connection.
 
 // begun counts a connection that is in the opening handshake from now on, and
-// gives it a lane.
-func (n *counters) begun(c *Conn) {
+// gives it a lane. It returns how many are.
+func (n *counters) begun(c *Conn) (opening int64) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.rare.Opening++
 	n.turn++
 	c.lane = n.laneLocked(n.turn)
+	return n.rare.Opening
 }
 
 // opened counts the end of an opening handshake that was accepted.
@@ -297,16 +268,16 @@ func (c *CloseCodes) of(code wire.StatusCode) *uint64 {
 // What is received and sent.
 
 // piece counts what a handler gets of a message.
-func (t *tally) piece(payload int, last bool) {
-	t.bytes += uint64(payload)
+func piece(t *endpoint.Tally, payload int, last bool) {
+	t.Bytes += uint64(payload)
 	if last {
-		t.messages++
+		t.Messages++
 	}
 }
 
 // count tells the lane what has been received.
-func (c *Conn) count(received *tally) {
-	received.fragments = c.endpoint.TakeFragments()
+func (c *Conn) count(received *endpoint.Tally) {
+	received.Fragments = c.endpoint.TakeFragments()
 	c.lane.received.add(received)
 }
 

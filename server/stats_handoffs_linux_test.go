@@ -60,8 +60,7 @@ func TestStatsOfHandOffs(t *testing.T) {
 // another has returned.
 func TestStatsOfHandlersThatMayNotBeDisplaced(t *testing.T) {
 	b := newBlocking()
-	s := &server.Server{Handler: b.handler()}
-	s.SetMaxDisplaced(1)
+	s := &server.Server{Handler: b.handler(), MaxDisplaced: 1}
 	r := loops["system's"](t, s)
 	var peers []*peer
 	block := func() {

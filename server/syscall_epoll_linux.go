@@ -3,9 +3,9 @@
 package server
 
 import (
-	"net"
 	"net/netip"
 	"slices"
+	"sync/atomic"
 	"syscall"
 	"unsafe"
 )
@@ -34,7 +34,7 @@ func sysRead(fd int32, p []byte) (int, error) {
 func sysWrite(fd int32, p []byte) (int, error) {
 	if len(p) > blockingSize || raceDetector {
 		n, err := syscall.Write(int(fd), p)
-		return max(n, 0), err
+		return max(n, 0), err // package syscall has -1 with an error
 	}
 	for {
 		n, _, errno := syscall.RawSyscall6(sysSend, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), noSignal, 0, 0)
@@ -47,28 +47,21 @@ func sysWrite(fd int32, p []byte) (int, error) {
 	}
 }
 
-// sysWritev writes as much of a, b and c as the system takes at once.
-func sysWritev(fd int32, a, b, c []byte) (int, error) {
-	if len(b)+len(c) == 0 {
+// sysWritev writes as much of a and b as the system takes at once.
+func sysWritev(fd int32, a, b []byte) (int, error) {
+	switch {
+	case len(b) == 0:
 		return sysWrite(fd, a)
+	case len(a) == 0:
+		return sysWrite(fd, b)
+	case raceDetector:
+		return sysWrite(fd, slices.Concat(a, b))
 	}
-	if len(a)+len(b) == 0 {
-		return sysWrite(fd, c)
-	}
-	if raceDetector {
-		return sysWrite(fd, slices.Concat(a, b, c))
-	}
-	var pieces [3]syscall.Iovec
-	n := 0
-	for _, p := range [...][]byte{a, b, c} {
-		if len(p) > 0 {
-			pieces[n].Base = &p[0]
-			pieces[n].SetLen(len(p))
-			n++
-		}
-	}
+	pieces := [2]syscall.Iovec{{Base: &a[0]}, {Base: &b[0]}}
+	pieces[0].SetLen(len(a))
+	pieces[1].SetLen(len(b))
 	for {
-		written, _, errno := syscall.RawSyscall(syscall.SYS_WRITEV, uintptr(fd), uintptr(unsafe.Pointer(&pieces[0])), uintptr(n))
+		written, _, errno := syscall.RawSyscall(syscall.SYS_WRITEV, uintptr(fd), uintptr(unsafe.Pointer(&pieces[0])), uintptr(len(pieces)))
 		if errno == 0 {
 			return int(written), nil
 		}
@@ -101,59 +94,42 @@ func epollWait(fd uintptr, events []syscall.EpollEvent) (int, error) {
 	return 0, errno
 }
 
-// addrPair is both addresses of a connection, in little room if they are of IPv4.
+// addrPair is both addresses of a connection, in little room: most connections of a server have the same local one.
 type addrPair struct {
-	other *[2]netip.AddrPort // local and remote; nil if they are in v4
-	v4    [2]addrPort4
+	known *addrs   // with the local address
+	ip    [16]byte // of the client
+	port  uint16   // of the client
+	zoned bool     // the client's address, which has a zone, is in known
 }
 
-type addrPort4 struct {
-	addr [4]byte
-	port uint16
-}
+// addrs are addresses that an addrPair does not hold itself.
+type addrs struct{ local, zoned netip.AddrPort }
 
-func newAddrPair(local, remote netip.AddrPort) (a addrPair) {
-	for i, addr := range [...]netip.AddrPort{local, remote} {
-		ip := addr.Addr().Unmap()
-		if !ip.Is4() {
-			return addrPair{other: &[2]netip.AddrPort{local, remote}}
-		}
-		a.v4[i] = addrPort4{ip.As4(), addr.Port()}
+// newAddrPair returns a pair that shares the local address, if that is the same, with the one made last.
+func newAddrPair(local, remote netip.AddrPort, last *atomic.Pointer[addrs]) (a addrPair) {
+	a.known = last.Load()
+	a.zoned = remote.Addr().Zone() != ""
+	switch {
+	case a.zoned:
+		a.known = &addrs{local: local, zoned: remote}
+	case a.known == nil || a.known.local != local:
+		a.known = &addrs{local: local}
+		last.Store(a.known)
 	}
+	a.ip, a.port = remote.Addr().As16(), remote.Port()
 	return a
 }
 
-func (a *addrPair) local() netip.AddrPort  { return a.at(0) }
-func (a *addrPair) remote() netip.AddrPort { return a.at(1) }
+func (a *addrPair) local() netip.AddrPort { return unmapped(a.known.local) }
 
-func (a *addrPair) at(i int) netip.AddrPort {
-	if a.other != nil {
-		return a.other[i]
+func (a *addrPair) remote() netip.AddrPort {
+	if a.zoned {
+		return a.known.zoned
 	}
-	return netip.AddrPortFrom(netip.AddrFrom4(a.v4[i].addr), a.v4[i].port)
+	return unmapped(netip.AddrPortFrom(netip.AddrFrom16(a.ip), a.port))
 }
 
-// takeOver returns another descriptor for tcp's connection, which the caller closes then.
-func takeOver(tcp *net.TCPConn) (fd int, addrs addrPair, err error) {
-	raw, err := tcp.SyscallConn()
-	if err != nil {
-		return -1, addrs, err
-	}
-	dup := -1
-	controlErr := raw.Control(func(fd uintptr) {
-		const fDupfdCloexec = 1030
-		n, _, errno := syscall.Syscall(syscall.SYS_FCNTL, fd, fDupfdCloexec, 0)
-		if errno != 0 {
-			err = errno
-			return
-		}
-		dup = int(n)
-	})
-	if controlErr != nil {
-		err = controlErr
-	}
-	if err != nil {
-		return -1, addrs, err
-	}
-	return dup, newAddrPair(tcp.LocalAddr().(*net.TCPAddr).AddrPort(), tcp.RemoteAddr().(*net.TCPAddr).AddrPort()), nil
+// unmapped shows an address of IPv4 that came over an IPv6 socket as what it is.
+func unmapped(a netip.AddrPort) netip.AddrPort {
+	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
 }

@@ -2,12 +2,29 @@
 
 package wire
 
+import "math"
+
+// vectorVariants are those that the processor has, each for all lengths that it
+// can be used for.
 func vectorVariants() []MaskVariant {
 	variants := []MaskVariant{{"SSE2", maskIntoSSE2}}
 	if useAVX2 {
-		variants = append(variants, MaskVariant{"AVX2", maskInto})
+		variants = append(variants, MaskVariant{"AVX2", maskIntoAVX2})
+	}
+	if hasAVX512() {
+		variants = append(variants, MaskVariant{"AVX-512", maskIntoAVX512})
 	}
 	return variants
+}
+
+func absentVariants() (names []string) {
+	if !hasAVX2() {
+		names = append(names, "AVX2")
+	}
+	if !hasAVX512() {
+		names = append(names, "AVX-512")
+	}
+	return names
 }
 
 func maskIntoSSE2(dst, src []byte, key uint32) {
@@ -15,4 +32,18 @@ func maskIntoSSE2(dst, src []byte, key uint32) {
 	useAVX2 = false
 	maskInto(dst, src, key)
 	useAVX2 = had
+}
+
+func maskIntoAVX2(dst, src []byte, key uint32) {
+	from := avx512From
+	avx512From = math.MaxInt
+	maskInto(dst, src, key)
+	avx512From = from
+}
+
+func maskIntoAVX512(dst, src []byte, key uint32) {
+	from := avx512From
+	avx512From = 256
+	maskInto(dst, src, key)
+	avx512From = from
 }

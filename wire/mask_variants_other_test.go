@@ -3,3 +3,5 @@
 package wire
 
 func vectorVariants() []MaskVariant { return []MaskVariant{{"best", maskInto}} }
+
+func absentVariants() []string { return nil }

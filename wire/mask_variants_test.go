@@ -10,6 +10,9 @@ type MaskVariant struct {
 // MaskVariants has the reference implementation first.
 var MaskVariants = append([]MaskVariant{{"words", maskIntoWords}}, vectorVariants()...)
 
+// AbsentMaskVariants names those that are there but not for this machine.
+var AbsentMaskVariants = absentVariants()
+
 func maskIntoWords(dst, src []byte, key uint32) {
 	if len(src) > 32 {
 		maskWords(dst, src, key)

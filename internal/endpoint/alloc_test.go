@@ -130,3 +130,29 @@ func TestSendingAllocatesNothing(t *testing.T) {
 		}
 	})
 }
+
+// Collecting costs no allocation.
+func TestCollectingAllocatesNothing(t *testing.T) {
+	e := endpoint.New(discarding{}, endpoint.Config{Role: endpoint.Server})
+	k := endpoint.NewCork(1 << 10)
+	payload := make([]byte, 100)
+	n := allocations(func() {
+		e.Cork(k)
+		for range 20 { // more than there is room for
+			if err := e.Send(wire.Text, payload); err != nil {
+				t.Error(err)
+			}
+		}
+		e.Uncork()
+	})
+	if n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+// discarding is a PieceWriter that takes everything.
+type discarding struct{}
+
+func (discarding) Write(p []byte) (int, error)                          { return len(p), nil }
+func (discarding) WritePieces(_, _ []byte) error                        { return nil }
+func (discarding) WriteCorked(k *endpoint.Cork, _ []byte) (bool, error) { k.Take(); return true, nil }

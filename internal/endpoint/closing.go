@@ -66,10 +66,10 @@ func (e *Endpoint) Close(code wire.StatusCode, reason string) error {
 	s.mu.Lock()
 	defer s.unlock()
 	if err := s.sending(); err != nil {
-		return e.ended(err)
+		return e.because(err)
 	}
 	if err := s.writeFrame(wire.Header{Fin: true, Opcode: wire.Close}, payload); err != nil {
-		return e.ended(err)
+		return e.because(err)
 	}
 	s.reserve().sentClose.Store(closeFirst | closeSent | uint32(code))
 	s.setState(CloseSent)

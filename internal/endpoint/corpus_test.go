@@ -17,17 +17,37 @@ func TestGoldenCorpus(t *testing.T) {
 	corpustest.Runner{Open: openBare, Random: 8}.Run(t)
 }
 
+// It does the same if what it sends at once is collected.
+func TestGoldenCorpusCollected(t *testing.T) {
+	open := func(t *testing.T, s *corpus.Script) corpustest.Subject {
+		b := openBare(t, s).(*bare)
+		w := new(gathering)
+		b.e = endpoint.New(w, configOf(s))
+		b.out = &w.out
+		b.cork = endpoint.NewCork(1 << 10)
+		return b
+	}
+	corpustest.Runner{Open: open, Random: 1}.Run(t)
+}
+
 // bare is an engine without a shell: what the peer sends goes straight in, what
 // it writes is kept.
 type bare struct {
 	t       *testing.T
 	e       *endpoint.Endpoint
-	out     bytes.Buffer
+	out     *bytes.Buffer
+	cork    *endpoint.Cork // nil: nothing is collected
 	events  []corpus.Event
 	message *endpoint.Outgoing // being sent in fragments
 }
 
 func openBare(t *testing.T, s *corpus.Script) corpustest.Subject {
+	b := &bare{t: t, out: new(bytes.Buffer)}
+	b.e = endpoint.New(b.out, configOf(s))
+	return b
+}
+
+func configOf(s *corpus.Script) endpoint.Config {
 	cfg := endpoint.Config{
 		Role:    endpoint.Server,
 		Limits:  endpoint.Limits{Frame: s.FrameLimit, Message: s.MessageLimit},
@@ -36,12 +56,14 @@ func openBare(t *testing.T, s *corpus.Script) corpustest.Subject {
 	if s.Role == corpus.Client {
 		cfg.Role = endpoint.Client
 	}
-	b := &bare{t: t}
-	b.e = endpoint.New(&b.out, cfg)
-	return b
+	return cfg
 }
 
 func (b *bare) Input(in []byte) {
+	if b.cork != nil {
+		b.e.Cork(b.cork)
+		defer b.e.Uncork()
+	}
 	for rest := in; ; {
 		ev, n := b.e.Receive(rest)
 		rest = rest[n:]
@@ -103,6 +125,10 @@ func (b *bare) EOF() {
 }
 
 func (b *bare) Call(a corpus.Action) (err error) {
+	if b.cork != nil {
+		b.e.Cork(b.cork)
+		defer b.e.Uncork()
+	}
 	switch a.Kind {
 	case corpus.SendMessage:
 		return b.e.Send(a.Opcode, a.Bytes)

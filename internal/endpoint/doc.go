@@ -19,6 +19,9 @@
 //		…
 //	}
 //
+// [Endpoint.ReceiveMessage] is a faster way to the same, for messages that came
+// whole; what it leaves is for Receive.
+//
 // # Sending
 //
 // Send, Ping, Pong, Close and the fragments of an [Outgoing] message may be
@@ -29,6 +32,10 @@
 // or for a broken rule, the engine writes, from within Receive. Pongs may be
 // written later and elsewhere: after a frame that is being written, by whoever
 // writes it, and where [Config.Background] says.
+//
+// A server whose writer never waits may have the frames of a while collected, by
+// [Endpoint.Cork], and written at once, by [Endpoint.Uncork]: the answers to all
+// messages that arrived together, say.
 //
 // # Invariants
 //

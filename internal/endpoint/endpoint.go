@@ -6,7 +6,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"net"
-	"sync/atomic"
 	"time"
 
 	"github.com/fibersock/fibersock/wire"
@@ -79,6 +78,11 @@ type Config struct {
 type PieceWriter interface {
 	io.Writer
 	WritePieces(head, payload []byte) error
+
+	// WriteCorked takes what is collected in k, and after it payload, the end of
+	// the last frame, which may be empty. It reports whether more is to be
+	// collected. It does not wait for the peer.
+	WriteCorked(k *Cork, payload []byte) (more bool, err error)
 }
 
 // Terms are what endpoints with the same Config share, so that a server keeps them
@@ -110,7 +114,6 @@ func NewTerms(cfg Config) *Terms {
 type Endpoint struct {
 	receiver receiver
 	sender   sender
-	ending   atomic.Pointer[ending]
 }
 
 // New returns an open endpoint that writes its frames to w. A Write must take
@@ -156,8 +159,17 @@ type ending struct {
 // end records how the connection ended, unless that is known already, and
 // returns what is recorded.
 func (e *Endpoint) end(how *ending) *ending {
-	e.ending.CompareAndSwap(nil, how)
-	return e.ending.Load()
+	more := e.sender.reserve()
+	more.ending.CompareAndSwap(nil, how)
+	return more.ending.Load()
+}
+
+// ended returns how the connection ended, nil if it has not.
+func (e *Endpoint) ended() *ending {
+	if more := e.sender.more.Load(); more != nil {
+		return more.ending.Load()
+	}
+	return nil
 }
 
 // Lost tells the endpoint that the transport ended, and why: io.EOF if the peer
@@ -209,7 +221,7 @@ func (e *Endpoint) Cut(why error, closeTransport func() error) error {
 // *LostError or ErrClosed. It is nil as long as neither a Close frame has arrived, nor a
 // rule been broken, nor the transport ended.
 func (e *Endpoint) Err() error {
-	if end := e.ending.Load(); end != nil {
+	if end := e.ended(); end != nil {
 		return end.err
 	}
 	return nil
@@ -220,7 +232,7 @@ func (e *Endpoint) Err() error {
 // NoStatusReceived if it had none, AbnormalClosure if none came. It is 0 as
 // long as Err is nil.
 func (e *Endpoint) CloseCode() wire.StatusCode {
-	if end := e.ending.Load(); end != nil {
+	if end := e.ended(); end != nil {
 		return end.code
 	}
 	return 0
@@ -229,7 +241,7 @@ func (e *Endpoint) CloseCode() wire.StatusCode {
 // CloseReason returns the reason in the first Close frame received (Section
 // 7.1.6). It is UTF-8, but the peer's text otherwise.
 func (e *Endpoint) CloseReason() string {
-	if end := e.ending.Load(); end != nil {
+	if end := e.ended(); end != nil {
 		return end.reason
 	}
 	return ""

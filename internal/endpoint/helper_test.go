@@ -55,12 +55,18 @@ type event struct {
 	Err     error
 }
 
-// receive hands b to e and returns the events. The engine gets a copy, which is
-// overwritten afterwards, because then the bytes are not the engine's any more.
+// receive hands b to e, messages on the short way if there is one, and returns the
+// events. The engine gets a copy, which is overwritten afterwards, because then the
+// bytes are not the engine's any more.
 func receive(e *endpoint.Endpoint, b []byte) []event {
 	own := bytes.Clone(b)
 	var events []event
 	for rest := own; ; {
+		if op, p, n := e.ReceiveMessage(rest); n > 0 {
+			rest = rest[n:]
+			events = append(events, event{Kind: endpoint.Message, Opcode: op, Payload: string(p)})
+			continue
+		}
 		ev, n := e.Receive(rest)
 		rest = rest[n:]
 		if ev.Kind == endpoint.None {

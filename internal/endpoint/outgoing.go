@@ -53,7 +53,7 @@ func (m *Outgoing) Send(p []byte, final bool) error {
 	defer s.unlock()
 	if err := s.sending(); err != nil {
 		m.done = true
-		return m.e.ended(err)
+		return m.e.because(err)
 	}
 	m.began, m.done, m.text = true, final, text
 	s.fragmenting = !final
@@ -61,7 +61,7 @@ func (m *Outgoing) Send(p []byte, final bool) error {
 	if final {
 		s.wake()
 	}
-	return m.e.ended(err)
+	return m.e.because(err)
 }
 
 // Abandon gives up a message that cannot be finished. If the peer has a part of

@@ -87,16 +87,10 @@ func (e *Endpoint) Receive(b []byte) (ev Event, n int) {
 			if n == len(b) {
 				return Event{}, n
 			}
-			if r.reception == nil && r.terms.now == nil {
-				if p, rest := r.wholeMessage(b[n:]); p != nil {
-					op := wire.Opcode(b[n] & 0x0f)
-					if op == wire.Text && !validText(p) {
-						return e.fail(wire.ErrInvalidUTF8), len(b)
-					}
-					return Event{Kind: Message, Opcode: op, Payload: p}, len(b) - rest
-				}
-			}
 			if r.reception == nil {
+				if op, p, used := e.ReceiveMessage(b[n:]); used > 0 {
+					return Event{Kind: Message, Opcode: op, Payload: p}, n + used
+				}
 				r.reception = receptions.Get().(*reception)
 			}
 			used, complete, err := r.header(b[n:])
@@ -130,42 +124,53 @@ func (e *Endpoint) Receive(b []byte) (ev Event, n int) {
 	}
 }
 
-// wholeMessage is the short way for what comes most: it returns the payload,
-// unmasked, if b begins with a frame that is a message, is all there, and in whose
-// header nothing can be wrong, and how many bytes come after it. What is
-// different in any way goes the long way, and b is as it was. Nothing is under way.
-func (r *receiver) wholeMessage(b []byte) (p []byte, rest int) {
-	const fin, mask = 0x80, 0x80
-	if len(b) < 2 || b[0] != fin|byte(wire.Text) && b[0] != fin|byte(wire.Binary) ||
-		(b[1]&mask != 0) != (r.terms.role == Server) {
-		return nil, 0
+// ReceiveMessage is a short way for what comes most: if b begins with a message
+// that came whole in one frame, and nothing is under way, it consumes the first n
+// bytes of b like Receive, and returns what an event of the kind Message would
+// have. Otherwise n is 0, and it is for Receive.
+func (e *Endpoint) ReceiveMessage(b []byte) (op wire.Opcode, p []byte, n int) {
+	// What is different in any way goes the long way, with b as it was.
+	const mask = 0x80
+	r := &e.receiver
+	if r.phase != headerPhase || r.reception != nil || r.terms.now != nil || len(b) < 2 {
+		return 0, nil, 0
 	}
+	op = wire.Opcode(b[0] &^ finBit)
 	start, length := 2, int(b[1]&^mask)
+	if b[0]&finBit == 0 || !op.IsData() || (b[1]&mask != 0) != (r.terms.role == Server) {
+		return 0, nil, 0
+	}
 	if length >= 126 {
-		if length = 0; len(b) >= 4 && b[1]&^mask == 126 {
-			start, length = 4, int(b[2])<<8|int(b[3])
+		if length > 126 || len(b) < 4 {
+			return 0, nil, 0
 		}
-		if length < 126 {
-			return nil, 0
+		if start, length = 4, int(b[2])<<8|int(b[3]); length < 126 {
+			return 0, nil, 0
 		}
 	}
 	var key wire.MaskingKey
 	if r.terms.role == Server {
 		if len(b) < start+4 {
-			return nil, 0
+			return 0, nil, 0
 		}
 		key = wire.NewMaskingKey([4]byte(b[start:]))
 		start += 4
 	}
-	end := start + length
-	if end > len(b) || int64(length) > r.terms.limits.Frame || int64(length) > r.terms.limits.Message {
-		return nil, 0
+	n = start + length
+	if n > len(b) || int64(length) > r.terms.limits.Frame || int64(length) > r.terms.limits.Message {
+		return 0, nil, 0
 	}
-	p = b[start:end:end]
+	p = b[start:n:n]
 	if r.terms.role == Server {
 		wire.Mask(p, key)
 	}
-	return p, len(b) - end
+	if op == wire.Text && !validText(p) {
+		if r.terms.role == Server {
+			wire.Mask(p, key)
+		}
+		return 0, nil, 0
+	}
+	return op, p, n
 }
 
 // validText reports whether p is a whole text.
@@ -347,7 +352,7 @@ func (r *receiver) dataPayload(p []byte) (Event, error) {
 	return ev, nil
 }
 
-// keep appends p to the assembly.
+// keep appends p, which may lie there already, to the assembly.
 func (m *message) keep(p []byte) {
 	if len(p) == 0 {
 		return
@@ -355,7 +360,34 @@ func (m *message) keep(p []byte) {
 	if m.assembly == nil {
 		m.assembly = assemblies.get()
 	}
-	m.assembly.bytes = append(m.assembly.bytes, p...)
+	b := m.assembly.bytes
+	if end := len(b) + len(p); end <= cap(b) && &b[:end][len(b)] == &p[0] {
+		m.assembly.bytes = b[:end]
+		return
+	}
+	m.assembly.bytes = append(b, p...)
+}
+
+// leastRoom is for how many bytes, at least, it is worth to have them read to where
+// they belong.
+const leastRoom = 16 << 10
+
+// Room returns where the next bytes of the message under way belong, at most most
+// of them: if the shell reads into that, and then has it received like any other
+// bytes, they need not be copied. It is nil if they are too few for that, or are
+// not kept. It is valid until Receive is called, and belongs to the goroutine that
+// does.
+func (e *Endpoint) Room(most int) []byte {
+	r := &e.receiver
+	if r.reception == nil || r.message.assembly == nil || r.frame.Opcode.IsControl() || r.rest < leastRoom {
+		return nil
+	}
+	a := r.message.assembly
+	if cap(a.bytes)-len(a.bytes) < leastRoom {
+		a.bytes = slices.Grow(a.bytes, max(leastRoom, len(a.bytes))) // by what has arrived, not by what may come
+	}
+	n := int(min(r.rest, int64(most), int64(cap(a.bytes)-len(a.bytes))))
+	return a.bytes[len(a.bytes) : len(a.bytes)+n : len(a.bytes)+n]
 }
 
 // receptions lends what frames and messages are received with that do not come whole.

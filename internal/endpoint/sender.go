@@ -15,13 +15,15 @@ type sender struct {
 	mu    sync.Mutex    // held while a frame is written; guards the rest
 	state atomic.Uint32 // a State; read by anybody, written under mu, but see closeFor
 
-	w      io.Writer
-	pieces bool             // w is a PieceWriter, and the role is Server
-	head   [serverHead]byte // for pieces
+	cork atomic.Pointer[Cork] // where frames are collected; changed under mu, but see Cork; nil: they are not
 
 	// A message that is being sent in fragments keeps other messages, but not
 	// control frames, from being sent in between (Section 5.4).
 	fragmenting bool
+
+	pieces bool             // w is a PieceWriter, and the role is Server
+	head   [serverHead]byte // for pieces
+	w      io.Writer
 
 	more atomic.Pointer[senderReserve] // nil as long as none of it is needed
 }
@@ -39,6 +41,7 @@ type senderReserve struct {
 	waiting   []chan struct{}           // closed when fragmenting ends; guarded by sender.mu
 	owed      owedPongs
 	rates     *rates // what the peer has sent lately; the receiver's own, nil without limits of that
+	ending    atomic.Pointer[ending]
 }
 
 // reserve returns more, which is made if it is not there.
@@ -54,6 +57,13 @@ func (s *sender) reserve() *senderReserve {
 // is under way in fragments.
 func (s *sender) lock() {
 	s.mu.Lock()
+	if s.fragmenting {
+		s.awaitTurn()
+	}
+}
+
+// awaitTurn gives up mu until no message is under way in fragments.
+func (s *sender) awaitTurn() {
 	for s.fragmenting && s.sending() == nil {
 		turn := make(chan struct{})
 		more := s.reserve()
@@ -69,7 +79,9 @@ func (s *sender) lock() {
 // or is seen here.
 func (s *sender) unlock() {
 	for {
-		s.payOwed()
+		if s.owes() {
+			s.payOwed()
+		}
 		s.mu.Unlock()
 		if !s.owes() || !s.mu.TryLock() {
 			return
@@ -114,16 +126,29 @@ func (s *sender) sending() error {
 // The error is ErrNotData or wire.ErrInvalidUTF8 for a message that cannot be
 // sent, else why the connection cannot send any more.
 func (e *Endpoint) Send(op wire.Opcode, p []byte) error {
-	if err := checkMessage(op, p); err != nil {
-		return err
+	if op != wire.Binary {
+		if err := checkMessage(op, p); err != nil {
+			return err
+		}
 	}
 	s := &e.sender
 	s.lock()
+	if k := s.cork.Load(); k != nil && k.has(len(p)) && s.state.Load() == uint32(Open) {
+		k.add(finBit|byte(op), p) // as sendLocked would, but for what it does for others
+		s.unlock()
+		return nil
+	}
+	return e.sendLocked(op, p)
+}
+
+// sendLocked is Send for a caller who holds the lock, which it gives up.
+func (e *Endpoint) sendLocked(op wire.Opcode, p []byte) error {
+	s := &e.sender
 	defer s.unlock()
 	if err := s.sending(); err != nil {
-		return e.ended(err)
+		return e.because(err)
 	}
-	return e.ended(s.writeFrame(wire.Header{Fin: true, Opcode: op}, p))
+	return e.because(s.writeFrame(wire.Header{Fin: true, Opcode: op}, p))
 }
 
 // SendText sends text as a text message, like Send.
@@ -145,9 +170,9 @@ func checkMessage(op wire.Opcode, p []byte) error {
 	return nil
 }
 
-// ended returns, in place of the err of a call that could not send, what is
+// because returns, in place of the err of a call that could not send, what is
 // known about the connection's end: why it ended says more than that it did.
-func (e *Endpoint) ended(err error) error {
+func (e *Endpoint) because(err error) error {
 	if err == nil {
 		return nil
 	}
@@ -158,7 +183,10 @@ func (e *Endpoint) ended(err error) error {
 }
 
 // Prepared is a message encoded once, to be sent to many clients.
-type Prepared struct{ frame []byte }
+type Prepared struct {
+	frame   []byte
+	payload int // bytes of it
+}
 
 // Prepare encodes a message as a server sends it. The error is that of Send for
 // a message that cannot be sent.
@@ -167,7 +195,7 @@ func Prepare(op wire.Opcode, p []byte) (*Prepared, error) {
 		return nil, err
 	}
 	h := wire.Header{Fin: true, Opcode: op}
-	return &Prepared{wire.AppendFrame(make([]byte, 0, wire.MaxHeaderSize+len(p)), h, p)}, nil
+	return &Prepared{wire.AppendFrame(make([]byte, 0, wire.MaxHeaderSize+len(p)), h, p), len(p)}, nil
 }
 
 // Size returns how many bytes the message has on the wire.
@@ -180,9 +208,9 @@ func (e *Endpoint) SendPrepared(m *Prepared) error {
 	s.lock()
 	defer s.unlock()
 	if err := s.sending(); err != nil {
-		return e.ended(err)
+		return e.because(err)
 	}
-	return e.ended(s.writePrepared(m))
+	return e.because(s.writePrepared(m))
 }
 
 // TrySendPrepared is SendPrepared for a caller who does not wait: it reports
@@ -218,9 +246,9 @@ func (e *Endpoint) sendControl(op wire.Opcode, payload []byte) error {
 	s.mu.Lock()
 	defer s.unlock()
 	if err := s.sending(); err != nil {
-		return e.ended(err)
+		return e.because(err)
 	}
-	return e.ended(s.writeFrame(wire.Header{Fin: true, Opcode: op}, payload))
+	return e.because(s.writeFrame(wire.Header{Fin: true, Opcode: op}, payload))
 }
 
 // writeFrame writes one frame. The caller holds mu.
@@ -231,6 +259,9 @@ func (e *Endpoint) sendControl(op wire.Opcode, payload []byte) error {
 func (s *sender) writeFrame(h wire.Header, p []byte) error {
 	h.Length = int64(len(p))
 	if s.pieces {
+		if k := s.cork.Load(); k != nil {
+			return s.collect(k, h, p)
+		}
 		return s.wrote(s.w.(PieceWriter).WritePieces(wire.AppendHeader(s.head[:0], h), p))
 	}
 	buf := frames.get()
@@ -262,6 +293,9 @@ func (s *sender) writeFrame(h wire.Header, p []byte) error {
 // writePrepared writes m. The caller holds mu.
 func (s *sender) writePrepared(m *Prepared) error {
 	if s.pieces {
+		if k := s.cork.Load(); k != nil {
+			return s.collectPrepared(k, m)
+		}
 		return s.wrote(s.w.(PieceWriter).WritePieces(nil, m.frame))
 	}
 	return s.write(m.frame)
@@ -291,8 +325,13 @@ func (s *sender) wrote(err error) error {
 
 // stop ends sending, because the transport has ended or is to. It calls the
 // function that closes the transport, if it is not nil, returns its error, and
-// when it returns, no write is going on.
+// when it returns, no write is going on. What was collected has been sent before.
 func (s *sender) stop(closeTransport func() error) (err error) {
+	if s.cork.Load() != nil { // and so the lock is not held for long
+		s.mu.Lock()
+		s.uncork()
+		s.unlock()
+	}
 	if closeTransport != nil {
 		err = closeTransport()
 	}

@@ -48,6 +48,7 @@ var figures = map[string]figure{
 	"Pongs that wait for a peer that does not read":      {"internal/endpoint", "maxOwedPongs", number},
 	"time for a message, or for 64 KiB of it, to arrive": {"server", "DefaultAssemblyTimeout", duration},
 	"what waits for one client that does not read":       {"server", "DefaultMaxBacklog", bytes},
+	"handlers that block at the same time":               {"server", "DefaultMaxDisplaced", number},
 	"what waits for all such clients":                    {"server", "DefaultMaxTotalBacklog", bytes},
 	"messages kept while `Ping` or `Close` waits":        {"client", "maxQueued", bytes},
 	"what is read and thrown away at the end":            {"internal/socket", "maxDrain", bytes},
@@ -55,14 +56,18 @@ var figures = map[string]figure{
 
 // words are the lines whose default is no figure.
 var words = map[string]string{
-	"payload of one data frame":         "as a message",
-	"origins that may connect":          "the server's own",
-	"hosts that the server goes by":     "any",
-	"time without a message either way": "none",
-	"age of a connection":               "none",
-	"time over which `Shutdown` closes": "at once",
-	"redirects":                         "refused",
-	"compression":                       "not agreed",
+	"payload of one data frame":                               "as a message",
+	"origins that may connect":                                "the server's own",
+	"hosts that the server goes by":                           "any",
+	"time without a message either way":                       "none",
+	"age of a connection":                                     "none",
+	"time over which `Shutdown` closes":                       "at once",
+	"redirects":                                               "refused",
+	"messages, bytes of payload, Pings and Pongs in a second": "none",
+	"connections, those in the opening handshake included":    "none",
+	"connections from one address":                            "none",
+	"connections in the opening handshake":                    "none",
+	"compression":                                             "not agreed",
 }
 
 func TestPageHasTheDefaultsOfTheCode(t *testing.T) {

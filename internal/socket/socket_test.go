@@ -33,7 +33,6 @@ type late struct {
 func (l late) Write([]byte) (int, error) { return 0, l.err }
 func (l late) Close() error              { return nil }
 
-
 // A busy connection sets its write deadline rarely, but every write has at least
 // the timeout, and not much more (T-C08).
 func TestWriteDeadlineIsSetRarelyAndNeverLate(t *testing.T) {

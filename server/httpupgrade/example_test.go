@@ -14,6 +14,34 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
+// Upgrade is for http.Handlers that know who the client is.
+func ExampleUpgrade() {
+	s := &server.Server{Handler: server.Handler{
+		Open: func(c *server.Conn) { c.Sendf("hello, %v", c.Value()) },
+	}}
+	hs := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		user, _, ok := r.BasicAuth()
+		if !ok {
+			w.Header().Set("WWW-Authenticate", "Basic")
+			http.Error(w, "who are you?", http.StatusUnauthorized)
+			return
+		}
+		httpupgrade.Upgrade(s, w, r, user) // returns at once
+	}))
+	defer hs.Close()
+
+	ctx := context.Background()
+	defer s.Shutdown(ctx)
+	c, err := client.Dial(ctx, strings.Replace(hs.URL, "http://", "ws://ann:secret@", 1), nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close(ctx, wire.NormalClosure, "")
+	m, err := c.Receive(ctx)
+	fmt.Println(m.Text(), err)
+	// Output: hello, ann <nil>
+}
+
 func ExampleHandler() {
 	s := &server.Server{Handler: server.Handler{
 		Message: func(c *server.Conn, op wire.Opcode, p []byte) { c.Send(op, p) },

@@ -4,9 +4,20 @@
 //
 //	mux.Handle("/ws", httpupgrade.Handler(&server.Server{…}))
 //
-// The opening handshake is held against the same rules as in package server. The
-// http.Server's own timeouts end with it, and its Shutdown does not know the
-// connections: call server.Server.Shutdown as well.
+// or, in a http.HandlerFunc that knows something about the client,
+//
+//	httpupgrade.Upgrade(s, w, r, user)
+//
+// The opening handshake is held against the same rules as in package server. With
+// it everything of net/http ends: the http.Handler returns, whatever becomes of the
+// connection, and its goroutine, its buffers, the timeouts of the http.Server and
+// the request's context are gone. The connection is from then on what one that
+// server.Server.Serve has accepted is; over TLS it keeps a goroutine, and what
+// crypto/tls keeps.
+//
+// http.Server.Shutdown and Close do not know the connections: call
+// server.Server.Shutdown after them. Handshakes that come after that are refused
+// with 503.
 package httpupgrade
 
 import (
@@ -22,33 +33,48 @@ import (
 	"github.com/fibersock/fibersock/server"
 )
 
-// Handler returns an http.Handler that upgrades requests to connections of s. A
-// request that is not an acceptable opening handshake is answered with the HTTP
-// error that fits. Handler returns from ServeHTTP as soon as the connection is
-// s's; use server.Handler.Close for what is to be done at its end.
+// Handler returns an http.Handler that makes a connection of s of each request, as
+// Upgrade does, without a value.
 func Handler(s *server.Server) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		up, err := s.Upgrade(request(r))
-		if err != nil {
-			if s.Log != nil {
-				s.Log(&server.RefusedError{RemoteAddr: addr(r.RemoteAddr), Err: err})
-			}
-			refuse(w, r, err)
-			return
-		}
-		nc, buffered, err := takeOver(w)
-		if err != nil {
-			if s.Log != nil {
-				s.Log(err)
-			} else {
-				log.Print(err)
-			}
-			refuse(w, r, &handshake.Error{Status: http.StatusInternalServerError})
-			return
-		}
-		up.Buffered = buffered
-		go s.Run(nc, up)
+		_ = Upgrade(s, w, r, nil) // the client has been told, and Log
 	})
+}
+
+// Upgrade makes a connection of s out of a request, and returns without waiting for
+// the end of that connection: what is to be done with it do the handlers of s, of
+// which server.Handler.Serve is the one for those who want a function that runs as
+// long as the connection lasts. value is what server.Conn.Value returns from the
+// beginning.
+//
+// If the request is not an acceptable opening handshake, it is answered with the
+// HTTP error that fits, and that *handshake.Error is returned; if w does not let
+// its connection be taken over, with 500, and the error says why. s.Log has been
+// told either way, and nothing is left to be done. In fields of w.Header nothing
+// is sent to a client that is not refused: for those there is
+// server.Server.Authorize.
+func Upgrade(s *server.Server, w http.ResponseWriter, r *http.Request, value any) error {
+	up, err := s.Upgrade(request(r))
+	if err != nil {
+		if s.Log != nil {
+			s.Log(&server.RefusedError{RemoteAddr: addr(r.RemoteAddr), Err: err})
+		}
+		refuse(w, r, err)
+		return err
+	}
+	nc, buffered, err := takeOver(w)
+	if err != nil {
+		if s.Log != nil {
+			s.Log(err)
+		} else {
+			log.Print(err)
+		}
+		refuse(w, r, &handshake.Error{Status: http.StatusInternalServerError})
+		return err
+	}
+	up.Buffered, up.Value = buffered, value
+	s.Adopt(nc, up)
+	return nil
 }
 
 // addr is a client's address as net/http knows it, or as middleware has read it from

@@ -59,6 +59,9 @@ func TestAQuickRunTakesMinutes(t *testing.T) {
 	if len(full.plans) != len(scenarios) {
 		t.Errorf("a full run has %d of %d scenarios", len(full.plans), len(scenarios))
 	}
+	if got := full.estimate(); got > 50*time.Minute {
+		t.Errorf("a full run is estimated to take %v, which is not about 45 minutes", got)
+	}
 }
 
 func TestNamesThatAreNot(t *testing.T) {

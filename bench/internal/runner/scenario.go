@@ -75,7 +75,7 @@ var scenarios = []scenario{
 // Modes.
 const (
 	Quick = "quick" // about 5 minutes on 2 processors
-	Full  = "full"  // everything, an hour or two
+	Full  = "full"  // everything, about 45 minutes
 )
 
 // A plan is how long and how often a scenario is measured.
@@ -88,7 +88,7 @@ type plan struct {
 
 // planned returns s as mode has it; ok is false if it has it not. A positive number of rounds is taken in place of the mode's.
 func planned(s scenario, mode string, rounds int) (p plan, ok bool) {
-	p = plan{s, 5, time.Second, 3 * time.Second}
+	p = plan{s, 5, 300 * time.Millisecond, time.Second}
 	if mode == Quick {
 		p = plan{s, s.quick.rounds, 100 * time.Millisecond, 350 * time.Millisecond}
 		if s.quick.conns > 0 {

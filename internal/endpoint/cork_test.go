@@ -1,0 +1,237 @@
+package endpoint_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/fibersock/fibersock/internal/endpoint"
+	"github.com/fibersock/fibersock/wire"
+)
+
+// gathering is a PieceWriter that notes what it is given.
+type gathering struct {
+	out    bytes.Buffer
+	writes int
+	last   bool // nothing more is to be collected
+	broken bool
+	sent   []endpoint.Tally // of what was collected
+}
+
+func (g *gathering) Write(p []byte) (int, error) {
+	g.writes++
+	if g.broken {
+		return 0, errTransport
+	}
+	return g.out.Write(p)
+}
+
+func (g *gathering) WritePieces(head, payload []byte) error {
+	_, err := g.Write(slices.Concat(head, payload))
+	return err
+}
+
+func (g *gathering) WriteCorked(k *endpoint.Cork, payload []byte) (more bool, err error) {
+	frames, sent := k.Take()
+	g.sent = append(g.sent, sent)
+	_, err = g.Write(slices.Concat(frames, payload))
+	return !g.last, err
+}
+
+// everything sends a bit of everything that an endpoint can send.
+func everything(t *testing.T, e *endpoint.Endpoint) {
+	t.Helper()
+	do := func(err error) {
+		if err != nil {
+			t.Helper()
+			t.Error(err)
+		}
+	}
+	for _, size := range []int{0, 1, 125, 126, 8<<10 - 1, 8 << 10, 65535, 65536} {
+		p := bytes.Repeat([]byte("é"), size)[:size&^1]
+		do(e.Send(wire.Text, p))
+		do(e.Send(wire.Binary, p))
+		m, err := endpoint.Prepare(wire.Binary, p)
+		do(err)
+		do(e.SendPrepared(m))
+		if !e.TrySendPrepared(m) {
+			t.Error("not sent")
+		}
+		do(e.Ping(p[:min(size&^1, 100)]))
+		do(e.Pong(p[:min(size&^1, 100)]))
+		out, err := e.NewMessage(wire.Text)
+		do(err)
+		do(out.Send(p, false))
+		do(out.Send(p, true))
+	}
+	if err := e.Send(wire.Text, []byte("\xff")); err != wire.ErrInvalidUTF8 {
+		t.Error(err)
+	}
+	if err := e.Send(wire.Continuation, nil); err != endpoint.ErrNotData {
+		t.Error(err)
+	}
+	for range 100 {
+		do(e.SendText("one of many"))
+	}
+	receive(e, whole(endpoint.Server, wire.Ping, "?"))
+	receive(e, closeFromPeer(endpoint.Server, 4000, "bye"))
+}
+
+// tally counts frames.
+func tally(frames []wire.Frame) (sum endpoint.Tally) {
+	for _, f := range frames {
+		first := byte(f.Opcode)
+		if f.Fin {
+			first |= 0x80
+		}
+		sum.Frame(first, len(f.Payload))
+	}
+	return sum
+}
+
+// What is collected is what would have been written, in the same order, with fewer
+// writes, and is counted as it is, whatever of it fits into the cork.
+func TestCollectedFramesAreTheSame(t *testing.T) {
+	plain := new(gathering)
+	everything(t, endpoint.New(plain, endpoint.Config{Role: endpoint.Server}))
+	want := tally(written(t, endpoint.Server, plain.out.Bytes()))
+	for _, size := range []int{50, 1 << 10, 64 << 10} {
+		w := new(gathering)
+		e := endpoint.New(w, endpoint.Config{Role: endpoint.Server})
+		e.Cork(endpoint.NewCork(size))
+		everything(t, e)
+		e.Uncork()
+		if !bytes.Equal(w.out.Bytes(), plain.out.Bytes()) {
+			t.Errorf("%d: %d bytes are written, want %d, and the same", size, w.out.Len(), plain.out.Len())
+		}
+		if w.writes >= plain.writes && size > 50 {
+			t.Errorf("%d: %d writes, and %d for single frames", size, w.writes, plain.writes)
+		}
+		var sum endpoint.Tally
+		for _, sent := range w.sent {
+			sum.Bytes += sent.Bytes
+			sum.Messages += sent.Messages
+			sum.Fragments += sent.Fragments
+			sum.Pings += sent.Pings
+			sum.Pongs += sent.Pongs
+		}
+		if sum != want {
+			t.Errorf("%d: counted %+v, want %+v", size, sum, want)
+		}
+	}
+}
+
+// Small frames are written when that is asked for, and not before; then each is
+// written as it is sent.
+func TestCollectingEnds(t *testing.T) {
+	w := new(gathering)
+	e := endpoint.New(w, endpoint.Config{Role: endpoint.Server})
+	send := func(writes int, why string) {
+		t.Helper()
+		if err := e.SendText("Hello"); err != nil || w.writes != writes {
+			t.Errorf("%s: %d writes, want %d (%v)", why, w.writes, writes, err)
+		}
+	}
+	e.Uncork() // there is nothing to end
+	k := endpoint.NewCork(100)
+	e.Cork(k)
+	send(0, "collected")
+	send(0, "collected")
+	e.Uncork()
+	if w.writes != 1 {
+		t.Errorf("%d writes", w.writes)
+	}
+	send(2, "not collected any more")
+	e.Cork(k)
+	e.Uncork()
+	if w.writes != 2 {
+		t.Error("nothing was written")
+	}
+
+	w.last = true
+	e.Cork(k)
+	send(2, "collected")
+	if err := e.Send(wire.Binary, make([]byte, 100)); err != nil || w.writes != 3 {
+		t.Errorf("%d writes for what the cork has no room for (%v)", w.writes, err)
+	}
+	send(4, "the writer wants no more collected")
+	e.Uncork()
+	if w.writes != 4 {
+		t.Errorf("%d writes", w.writes)
+	}
+}
+
+// If what was collected cannot be written, whoever sends then is told.
+func TestCollectedFramesThatCannotBeWritten(t *testing.T) {
+	w := &gathering{broken: true}
+	e := endpoint.New(w, endpoint.Config{Role: endpoint.Server})
+	e.Cork(endpoint.NewCork(100))
+	if err := e.SendText("Hello"); err != nil {
+		t.Error(err)
+	}
+	e.Uncork()
+	var lost *endpoint.LostError
+	if err := e.SendText("Hello"); !errors.As(err, &lost) || lost.Err != errTransport || e.State() != endpoint.Closed {
+		t.Errorf("%v, %v", err, e.State())
+	}
+	checkLost(t, "then", e, e.Lost(io.EOF, nil), errTransport)
+}
+
+// What was sent before the connection is cut has been sent.
+func TestCollectedFramesAreWrittenBeforeTheEnd(t *testing.T) {
+	w := new(gathering)
+	e := endpoint.New(w, endpoint.Config{Role: endpoint.Server})
+	e.Cork(endpoint.NewCork(100))
+	if err := e.SendText("last words"); err != nil {
+		t.Error(err)
+	}
+	e.Cut(nil, func() error {
+		if w.writes != 1 {
+			t.Errorf("%d writes", w.writes)
+		}
+		w.broken = true
+		return nil
+	})
+	e.Uncork()
+	if err := e.SendText("too late"); err != endpoint.ErrClosed || w.writes != 1 {
+		t.Errorf("%d writes (%v)", w.writes, err)
+	}
+}
+
+// Others may send while what is sent is collected, and while that ends.
+func TestOthersSendWhileFramesAreCollected(t *testing.T) {
+	const others, each = 8, 200
+	w := new(gathering)
+	e := endpoint.New(w, endpoint.Config{Role: endpoint.Server})
+	var all sync.WaitGroup
+	for i := range others {
+		all.Go(func() {
+			for k := range each {
+				if err := e.SendText(fmt.Sprintf("%d %d", i, k)); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	k := endpoint.NewCork(200)
+	for range 1000 {
+		e.Cork(k)
+		e.Uncork()
+	}
+	all.Wait()
+	var next [others]int
+	for _, f := range written(t, endpoint.Server, w.out.Bytes()) {
+		var i, k int
+		if _, err := fmt.Sscanf(string(f.Payload), "%d %d", &i, &k); err != nil || next[i] != k {
+			t.Fatalf("%q is not number %d of its sender (%v)", f.Payload, next[i], err)
+		}
+		next[i]++
+	}
+	if want := [others]int(slices.Repeat([]int{each}, others)); next != want {
+		t.Errorf("%v have arrived", next)
+	}
+}

@@ -1,0 +1,312 @@
+//go:build !portable
+
+package server
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/fibersock/fibersock/wire"
+)
+
+// acceptTogether lets a server accept connections of which n wait when it begins to,
+// and n come at once later. It returns what is known of each, in the order of the
+// clients, which it closes at the end of the test.
+func acceptTogether(t *testing.T, ln net.Listener, n int) (conns []*Conn, clients []net.Conn) {
+	t.Helper()
+	addr := ln.Addr().(*net.TCPAddr)
+	if addr.IP.IsUnspecified() {
+		addr = &net.TCPAddr{IP: net.IPv6loopback, Port: addr.Port}
+		if ln.Addr().Network() == "tcp4" || addr.IP.To4() != nil {
+			addr.IP = net.IPv4(127, 0, 0, 1)
+		}
+	}
+	connect := func() {
+		for range n {
+			nc, err := net.Dial("tcp", addr.String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { nc.Close() })
+			if _, err := nc.Write([]byte(upgradeRequests["minimal"])); err != nil {
+				t.Fatal(err)
+			}
+			clients = append(clients, nc)
+		}
+	}
+	connect()
+	opened := make(chan *Conn, 2*n)
+	s := &Server{Handler: Handler{Open: func(c *Conn) { opened <- c }}}
+	served := make(chan error)
+	go func() { served <- s.Serve(ln) }()
+	t.Cleanup(func() {
+		for _, nc := range clients {
+			nc.Close()
+		}
+		if err := s.Shutdown(t.Context()); err != nil && t.Context().Err() == nil {
+			t.Error(err)
+		}
+		<-served
+	})
+	found := map[string]*Conn{}
+	for i := range 2 * n {
+		if i == n {
+			connect()
+		}
+		select {
+		case c := <-opened:
+			found[c.RemoteAddr().String()] = c
+		case <-time.After(10 * time.Second):
+			t.Fatal("a connection was not opened")
+		}
+	}
+	for _, nc := range clients {
+		conns = append(conns, found[nc.LocalAddr().String()])
+	}
+	return conns, clients
+}
+
+// However a connection was accepted, its addresses are those that its client sees.
+func TestAddressesOfConnectionsThatWaitTogether(t *testing.T) {
+	for _, addr := range []string{"127.0.0.1:0", "[::1]:0", ":0", "0.0.0.0:0"} {
+		t.Run(addr, func(t *testing.T) {
+			ln, err := net.Listen("tcp", addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			conns, clients := acceptTogether(t, ln, 40)
+			for i, nc := range clients {
+				c := conns[i]
+				if c == nil {
+					t.Errorf("no connection is known to be from %v", nc.LocalAddr())
+					continue
+				}
+				if got, want := c.LocalAddr().String(), nc.RemoteAddr().String(); got != want {
+					t.Errorf("it is at %s, its client says %s", got, want)
+				}
+			}
+		})
+	}
+}
+
+// However a connection was accepted, its socket is as net.ListenConfig says.
+func TestOptionsOfConnectionsThatWaitTogether(t *testing.T) {
+	for name, cfg := range map[string]net.ListenConfig{
+		"default":       {},
+		"no keep-alive": {KeepAlive: -1},
+		"a keep-alive of one's own": {KeepAliveConfig: net.KeepAliveConfig{
+			Enable: true, Idle: 77 * time.Second, Interval: 7 * time.Second, Count: 5,
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ln, err := cfg.Listen(t.Context(), "tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			conns, _ := acceptTogether(t, ln, 40)
+			for _, o := range options {
+				values := map[int]int{}
+				for _, c := range conns {
+					socket := c.transport.(*epollSocket)
+					socket.mu.Lock()
+					value, err := syscall.GetsockoptInt(int(socket.fd), o.level, o.option)
+					socket.mu.Unlock()
+					if err != nil {
+						t.Fatal(err)
+					}
+					values[value]++
+				}
+				if len(values) != 1 {
+					t.Errorf("option %d of level %d has the values %v", o.option, o.level, values)
+				}
+				if o.option == syscall.TCP_NODELAY && o.level == syscall.IPPROTO_TCP && values[1] == 0 {
+					t.Error("small messages are delayed")
+				}
+				if want := cfg.KeepAliveConfig.Idle; o.option == syscall.TCP_KEEPIDLE && want > 0 && values[int(want.Seconds())] == 0 {
+					t.Errorf("keep-alive begins after %v", values)
+				}
+			}
+		})
+	}
+}
+
+// The zone of an address is the name of its interface, if it has one.
+func TestAddressesAreAsPackageNetHasThem(t *testing.T) {
+	lo, err := net.InterfaceByName("lo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		sa   syscall.Sockaddr
+		want string
+	}{
+		{&syscall.SockaddrInet4{Addr: [4]byte{192, 0, 2, 1}, Port: 80}, "192.0.2.1:80"},
+		{&syscall.SockaddrInet6{Addr: netip.MustParseAddr("2001:db8::1").As16(), Port: 80}, "[2001:db8::1]:80"},
+		{&syscall.SockaddrInet6{Addr: netip.MustParseAddr("fe80::1").As16(), Port: 80, ZoneId: uint32(lo.Index)}, "[fe80::1%lo]:80"},
+		{&syscall.SockaddrInet6{Addr: netip.MustParseAddr("fe80::1").As16(), Port: 80, ZoneId: 123456789}, "[fe80::1%123456789]:80"},
+		{&syscall.SockaddrUnix{Name: "/"}, "invalid AddrPort"},
+	} {
+		if got := addrPortOf(tt.sa).String(); got != tt.want {
+			t.Errorf("%+v has become %s, want %s", tt.sa, got, tt.want)
+		}
+	}
+}
+
+// Too many open files are reported, and waited out.
+func TestTooManyOpenFilesAreWaitedOut(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	reported := make(chan error, 100)
+	s := &Server{
+		Handler: Handler{Message: func(c *Conn, op wire.Opcode, p []byte) { c.Send(op, p) }},
+		Log:     func(err error) { reported <- err },
+	}
+	served := make(chan error)
+	go func() { served <- s.Serve(ln) }()
+	dial := func() net.Conn {
+		t.Helper()
+		nc, err := net.Dial("tcp", ln.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		nc.SetDeadline(time.Now().Add(10 * time.Second))
+		return nc
+	}
+	answered := func(nc net.Conn) error {
+		if _, err := nc.Write([]byte(upgradeRequests["minimal"])); err != nil {
+			return err
+		}
+		_, err := nc.Read(make([]byte, 1000))
+		return err
+	}
+	first := dial()
+	if err := answered(first); err != nil { // now all that the server needs is open
+		t.Fatal(err)
+	}
+
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	free, err := os.Open(os.DevNull) // takes the lowest that is free
+	if err != nil {
+		t.Fatal(err)
+	}
+	low := syscall.Rlimit{Cur: uint64(free.Fd()) + 1, Max: limit.Max}
+	free.Close()
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &low); err != nil {
+		t.Fatal(err)
+	}
+	restore := func() {
+		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+			t.Fatal(err)
+		}
+	}
+	defer restore()
+	second := dial() // has the last
+	select {
+	case err := <-reported:
+		if !errors.Is(err, syscall.EMFILE) {
+			t.Errorf("reported: %v", err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("nothing is reported")
+	}
+	restore()
+	if err := answered(second); err != nil {
+		t.Error(err)
+	}
+	first.Close()
+	second.Close()
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	<-served
+}
+
+// A listener that the program closes ends Serve, and nothing else.
+func TestClosedListenerEndsServe(t *testing.T) {
+	opened := make(chan *Conn, 1)
+	s := &Server{Handler: Handler{Open: func(c *Conn) { opened <- c }}}
+	listeners, served := make([]net.Listener, 3), make([]chan error, 3)
+	for i := range listeners {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		listeners[i], served[i] = ln, make(chan error, 1)
+		go func() { served[i] <- s.Serve(ln) }()
+	}
+	for i, ln := range listeners {
+		nc, err := net.Dial("tcp", ln.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		nc.Write([]byte(upgradeRequests["minimal"]))
+		c := <-opened
+		ln.Close()
+		if err := <-served[i]; !errors.Is(err, net.ErrClosed) {
+			t.Errorf("Serve returned %v", err)
+		}
+		if _, err := net.Dial("tcp", ln.Addr().String()); err == nil {
+			t.Error("it still listens")
+		}
+		if c.State() != Open {
+			t.Error("the connection is not open any more")
+		}
+		nc.Close()
+	}
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// What keeps connections from being accepted without package net does not keep them
+// from being accepted.
+func TestListenerThatCannotBeTaught(t *testing.T) {
+	d := &doorkeeper{raw: closedConn{}}
+	a, b := tcpPair(t)
+	defer b.Close()
+	fd, _, err := takeOver(a, new(atomic.Pointer[addrs]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Close(fd)
+	a.Close()
+	d.learn(fd)
+	if d.manner != byNet || d.admitSome() {
+		t.Error("connections are accepted directly from a listener that is closed")
+	}
+}
+
+// tcpPair returns both ends of a connection.
+func tcpPair(t *testing.T) (a, b *net.TCPConn) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	theirs, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ours.(*net.TCPConn), theirs.(*net.TCPConn)
+}
+
+// closedConn is of a listener that is closed.
+type closedConn struct{ syscall.RawConn }
+
+func (closedConn) Control(func(uintptr)) error { return net.ErrClosed }

@@ -1,0 +1,257 @@
+package server_test
+
+import (
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/server"
+	"github.com/fibersock/fibersock/wire"
+)
+
+// ours are what a program may have of a connection, which decides on the loop.
+var ours = map[string]func(net.Conn) net.Conn{
+	"TCP":     func(nc net.Conn) net.Conn { return nc },
+	"wrapped": func(nc net.Conn) net.Conn { return struct{ net.Conn }{nc} },
+}
+
+// eachOurs runs test with a source of connections of each kind.
+func eachOurs(t *testing.T, test func(t *testing.T, connect func() (ours net.Conn, p *peer))) {
+	for name, wrap := range ours {
+		t.Run(name, func(t *testing.T) {
+			ln := listenTCP(t)
+			defer ln.Close()
+			test(t, func() (net.Conn, *peer) {
+				t.Helper()
+				theirs, err := net.Dial("tcp", ln.Addr().String())
+				if err != nil {
+					t.Fatal(err)
+				}
+				nc, err := ln.Accept()
+				if err != nil {
+					t.Fatal(err)
+				}
+				return wrap(nc), newPeer(t, theirs)
+			})
+		})
+	}
+}
+
+// shutdown ends s, at once if clients do not take part, and looks whether all has
+// ended.
+func shutdown(t *testing.T, s *server.Server) {
+	t.Helper()
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if st := s.Stats(); st.Opening+st.Open != 0 {
+		t.Errorf("after Shutdown there are %d and %d connections", st.Opening, st.Open)
+	}
+}
+
+const switching = "HTTP/1.1 101 Switching Protocols\r\n\r\n"
+
+// A connection that somebody else has upgraded: what was read with the request is
+// the beginning of the frames (6455-4.2.2-m), and what is known of the handshake and
+// the client the program can ask for, from the beginning.
+func TestAdoptedConnection(t *testing.T) {
+	all := text("Hello") + frame(wire.Ping, "?") + closing(4000, "bye")
+	eachOurs(t, func(t *testing.T, connect func() (net.Conn, *peer)) {
+		for cut := range len(all) + 1 {
+			rec := newRecorder(t)
+			h := rec.handler()
+			h.Message = echo
+			h.Open = func(c *server.Conn) {
+				rec.note("%v %s %s %s", c.Value(), c.Path(), c.Query(), c.Subprotocol())
+			}
+			s := &server.Server{Handler: h}
+			nc, p := connect()
+			s.Adopt(nc, server.Upgraded{
+				Request:     &handshake.Request{Method: "GET", Target: "/x?y", Proto: "HTTP/1.1"},
+				Subprotocol: "chat",
+				Response:    []byte(switching),
+				Buffered:    []byte(all[:cut]),
+				Value:       "somebody",
+			})
+			p.send(all[cut:])
+			p.response()
+			p.want(`text "Hello"`, `pong "?"`, `close 4000 ""`)
+			p.wantEnd()
+			rec.want("somebody /x y chat", `close 4000 "bye"`)
+			shutdown(t, s)
+		}
+	})
+}
+
+// Adopt does not wait for the program, nor for the client; Run does.
+func TestAdoptReturnsWhileTheHandlerBlocks(t *testing.T) {
+	eachOurs(t, func(t *testing.T, connect func() (net.Conn, *peer)) {
+		opened, release := make(chan struct{}), make(chan struct{})
+		s := &server.Server{Handler: server.Handler{Message: echo, Open: func(*server.Conn) {
+			opened <- struct{}{}
+			<-release
+		}}}
+		adopted, p := connect()
+		s.Adopt(adopted, server.Upgraded{})
+		result(t, opened)
+		kept, other := connect()
+		returned := make(chan error, 1)
+		go func() { returned <- s.Run(kept, server.Upgraded{}) }()
+		result(t, opened)
+		close(release)
+		for _, p := range []*peer{p, other} {
+			p.send(text("Hello"))
+			p.want(`text "Hello"`)
+		}
+		select {
+		case err := <-returned:
+			t.Errorf("Run has returned %v", err)
+		default:
+		}
+		for _, p := range []*peer{p, other} {
+			p.send(closing(1000, ""))
+			p.want(`close 1000 ""`)
+		}
+		if err := result(t, returned); err != nil {
+			t.Errorf("Run returned %v", err)
+		}
+		shutdown(t, s)
+	})
+}
+
+// The blocking style, with messages that came before anybody was there to receive
+// them: more than are taken in advance.
+func TestAdoptedConnectionIsServed(t *testing.T) {
+	eachOurs(t, func(t *testing.T, connect func() (net.Conn, *peer)) {
+		s := &server.Server{Handler: server.Handler{Serve: func(c *server.Conn) {
+			for m := range c.Messages(t.Context()) {
+				c.Send(m.Opcode, m.Payload)
+			}
+		}}}
+		nc, p := connect()
+		s.Adopt(nc, server.Upgraded{Response: []byte(switching), Buffered: []byte(strings.Repeat(text("Hello"), 100))})
+		p.response()
+		for range 100 {
+			p.want(`text "Hello"`)
+		}
+		p.send(closing(1000, ""))
+		p.want(`close 1000 ""`)
+		shutdown(t, s)
+	})
+}
+
+// A server that never listened looks after its connections as any (6455-5.5.2-c).
+func TestAdoptedConnectionHasItsTimeLimits(t *testing.T) {
+	eachOurs(t, func(t *testing.T, connect func() (net.Conn, *peer)) {
+		rec := newRecorder(t)
+		s := &server.Server{Handler: rec.handler(), PingInterval: 50 * time.Millisecond, PongTimeout: 50 * time.Millisecond}
+		for range 2 { // and again, after there was none for a while
+			nc, p := connect()
+			s.Adopt(nc, server.Upgraded{})
+			if f, err := p.next(); err != nil || f.Opcode != wire.Ping {
+				t.Fatalf("%s, %v, want a Ping", show(f), err)
+			}
+			p.rest()
+			rec.want("open", "lost", `close 1006 ""`)
+		}
+		if n := s.Stats().Timeouts.Pong; n != 2 {
+			t.Errorf("%d timeouts", n)
+		}
+		shutdown(t, s)
+	})
+}
+
+// Shutdown ends what was adopted before, and what comes after it is sent away
+// (6455-7.3-a).
+func TestShutdownEndsAdoptedConnections(t *testing.T) {
+	eachOurs(t, func(t *testing.T, connect func() (net.Conn, *peer)) {
+		rec := newRecorder(t)
+		s := &server.Server{Handler: rec.handler()}
+		nc, p := connect()
+		s.Adopt(nc, server.Upgraded{Response: []byte(switching)})
+		p.response()
+		rec.conn()
+		p.meanwhile(func(p *peer) {
+			if f, err := p.next(); err != nil || show(f) != `close 1001 ""` {
+				t.Errorf("%s, %v", show(f), err)
+			}
+			p.trySend(closing(1001, ""))
+		})
+		shutdown(t, s)
+		rec.want("open", `close 1001 ""`)
+
+		nc, late := connect()
+		s.Adopt(nc, server.Upgraded{Response: []byte(switching)})
+		late.response()
+		late.want(`close 1001 ""`)
+		late.send(closing(1001, ""))
+		late.wantEnd()
+		rec.want("open", `close 1001 ""`)
+		shutdown(t, s)
+	})
+}
+
+// Shutdown waits for a connection from the moment that Adopt has returned.
+func TestShutdownRightAfterAdopt(t *testing.T) {
+	eachOurs(t, func(t *testing.T, connect func() (net.Conn, *peer)) {
+		for range 20 {
+			rec := newRecorder(t)
+			s := &server.Server{Handler: rec.handler()}
+			nc, p := connect()
+			s.Adopt(nc, server.Upgraded{Buffered: []byte(closing(1000, ""))})
+			shutdown(t, s)
+			if _, err := p.rest(); err != nil {
+				t.Error(err)
+			}
+			select {
+			case <-rec.conns:
+			default:
+				t.Fatal("it did not open")
+			}
+		}
+	})
+}
+
+// A panic of the handler that is called first concerns its connection, and neither
+// the caller of Adopt nor others.
+func TestPanicInOpenOfAnAdoptedConnection(t *testing.T) {
+	eachOurs(t, func(t *testing.T, connect func() (net.Conn, *peer)) {
+		var log reports
+		s := &server.Server{Log: log.add, Handler: server.Handler{Message: echo, Open: func(c *server.Conn) {
+			if c.Value() == "panic" {
+				panic("on purpose")
+			}
+		}}}
+		nc, other := connect()
+		s.Adopt(nc, server.Upgraded{})
+		nc, p := connect()
+		s.Adopt(nc, server.Upgraded{Response: []byte(switching), Value: "panic"})
+		p.response()
+		p.want(`close 1011 ""`)
+		p.nc.Close()
+		other.send(text("Hello"), closing(1000, ""))
+		other.want(`text "Hello"`, `close 1000 ""`)
+		shutdown(t, s)
+		takeOne[*server.PanicError](t, &log)
+	})
+}
+
+// A client that has gone before it was answered costs nothing.
+func TestAdoptedConnectionOfAClientThatHasGone(t *testing.T) {
+	eachOurs(t, func(t *testing.T, connect func() (net.Conn, *peer)) {
+		rec := newRecorder(t)
+		s := &server.Server{Handler: rec.handler(), Log: func(error) {}}
+		for range 20 {
+			nc, p := connect()
+			p.reset()
+			s.Adopt(nc, server.Upgraded{Response: []byte(switching)})
+		}
+		eventually(t, "all have ended", func() bool {
+			st := s.Stats()
+			return st.Opening+st.Open == 0 && st.Unfinished+st.Ended.Lost == 20
+		})
+		shutdown(t, s)
+	})
+}

@@ -1,0 +1,81 @@
+//go:build !portable
+
+package server_test
+
+import (
+	"runtime"
+	"testing"
+
+	"github.com/fibersock/fibersock/server"
+)
+
+// withoutConns is how many goroutines a server has on the system's loop, whatever
+// its connections are: Serve, one for each processor, the watchdog and the housekeeper.
+func withoutConns() int { return runtime.GOMAXPROCS(0) + 3 }
+
+// A connection has no goroutine, and handlers that block have as many as
+// Server.MaxDisplaced says, besides those that keep their processor's.
+func TestGoroutinesAreBounded(t *testing.T) {
+	const idle, most = 500, 20
+	blocked := most + runtime.GOMAXPROCS(0) + 20
+	b := newBlocking()
+	before := runtime.NumGoroutine()
+	r := loops["system's"](t, &server.Server{Handler: b.handler(), MaxDisplaced: most})
+	for range idle {
+		r.open(t)
+	}
+	goroutinesSettle(t, before, withoutConns())
+	var peers []*peer
+	for range blocked {
+		p := r.open(t)
+		peers = append(peers, p)
+	}
+	for _, p := range peers {
+		p.send(text("Hello"))
+	}
+	for range most + 1 { // a processor at least
+		result(t, b.entered)
+	}
+	eventually(t, "the bound is reached", func() bool { return r.Stats().Crowded > 0 })
+	if n := runtime.NumGoroutine() - before; n > withoutConns()+most {
+		t.Errorf("%d goroutines, want %d", n, withoutConns()+most)
+	}
+	if n := r.Stats().Displaced; n > most {
+		t.Errorf("%d handlers are displaced", n)
+	}
+	close(b.release)
+	for _, p := range peers {
+		p.want(`text "Hello"`)
+		p.goodbye(1000)
+	}
+	goroutinesSettle(t, before, withoutConns())
+}
+
+// Without a limit all handlers may block.
+func TestHandlersThatBlockWithoutLimit(t *testing.T) {
+	const blocked = 50
+	b := newBlocking()
+	r := loops["system's"](t, &server.Server{Handler: b.handler(), MaxDisplaced: -1})
+	for range blocked {
+		r.open(t).send(text("Hello"))
+	}
+	for range blocked {
+		result(t, b.entered)
+	}
+	close(b.release)
+}
+
+// With Handler.Serve it is one for each connection that has it.
+func TestGoroutinesOfConnections(t *testing.T) {
+	const clients = 200
+	before := runtime.NumGoroutine()
+	r := loops["system's"](t, &server.Server{Handlers: map[string]*server.Handler{
+		"/serve": {Serve: func(c *server.Conn) { c.Receive(t.Context()) }},
+		"/":      {Message: echo},
+	}})
+	for range clients {
+		r.openAs(t, "/serve")
+		r.open(t)
+	}
+	goroutinesSettle(t, before, withoutConns()+clients)
+}

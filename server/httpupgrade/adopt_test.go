@@ -1,0 +1,151 @@
+package httpupgrade_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fibersock/fibersock/client"
+	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/server"
+	"github.com/fibersock/fibersock/server/httpupgrade"
+	"github.com/fibersock/fibersock/wire"
+)
+
+// within returns what comes through ch.
+func within[T any](t *testing.T, ch <-chan T) T {
+	t.Helper()
+	select {
+	case v := <-ch:
+		return v
+	case <-time.After(10 * time.Second):
+		t.Fatal("nothing came")
+		panic("unreachable")
+	}
+}
+
+// The http.Handler returns, and all that belongs to the request ends, while the
+// connection goes on, also if a handler of the connection blocks.
+func TestHandlerReturnsWhileTheConnectionGoesOn(t *testing.T) {
+	returned, ended := make(chan error, 1), make(chan struct{})
+	opened, release := make(chan any, 1), make(chan struct{})
+	s := echoServer()
+	s.Handler.Open = func(c *server.Conn) {
+		opened <- c.Value()
+		<-release
+	}
+	hs := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		context.AfterFunc(r.Context(), func() { close(ended) })
+		returned <- httpupgrade.Upgrade(s, w, r, "somebody")
+	}), s)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		checkEcho(t, wsURL(hs.URL), nil)
+	}()
+	if err := within(t, returned); err != nil {
+		t.Errorf("Upgrade returned %v", err)
+	}
+	within(t, ended)
+	if value := within(t, opened); value != "somebody" {
+		t.Errorf("the value is %v", value)
+	}
+	close(release)
+	within(t, done)
+}
+
+// What Upgrade returns when it has refused a request: the client has its answer.
+func TestUpgradeReturnsWhyItHasNotUpgraded(t *testing.T) {
+	s := echoServer()
+	s.Log = func(error) {}
+	returned := make(chan error, 1)
+	mux := http.NewServeMux()
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { returned <- httpupgrade.Upgrade(s, w, r, nil) })
+	mux.HandleFunc("/wrapped", func(w http.ResponseWriter, r *http.Request) {
+		returned <- httpupgrade.Upgrade(s, wrapped{w}, r, nil)
+	})
+	hs := serve(t, mux, s)
+
+	var refused *handshake.Error
+	r, _, _ := exchange(t, hs.URL, request("Origin: https://evil.example")) // 6455-10.2-a
+	if err := within(t, returned); !errors.As(err, &refused) || refused.Status != 403 || r.StatusCode != 403 {
+		t.Errorf("a foreign origin: %v, answered with %s", err, r.Status)
+	}
+	r, _, _ = exchange(t, hs.URL, request("GET /wrapped HTTP/1.1"))
+	if err := within(t, returned); !errors.Is(err, http.ErrNotSupported) || r.StatusCode != 500 {
+		t.Errorf("no Hijacker: %v, answered with %s", err, r.Status)
+	}
+}
+
+// A client that sends its first messages with the request, so much of it that
+// net/http has read a part only (6455-4.2.2-m).
+func TestMuchBehindTheRequest(t *testing.T) {
+	for _, size := range []int{100, 4 << 10, 64 << 10, 1 << 20} {
+		s := echoServer()
+		hs := serve(t, httpupgrade.Handler(s), s)
+		message := strings.Repeat("a", size)
+		all := request() +
+			string(wire.AppendFrame(nil, wire.Header{Fin: true, Opcode: wire.Text, Masked: true}, []byte(message))) +
+			string(wire.AppendFrame(nil, wire.Header{Fin: true, Opcode: wire.Ping, Masked: true}, []byte("?")))
+		nc, br := dialRaw(t, hs.URL)
+		sent := make(chan error, 1)
+		go func() {
+			_, err := io.WriteString(nc, all)
+			sent <- err
+		}()
+		if r, err := http.ReadResponse(br, nil); err != nil || r.StatusCode != 101 {
+			t.Fatalf("%v, %v", r, err)
+		}
+		want := wire.AppendFrame(nil, wire.Header{Fin: true, Opcode: wire.Text}, []byte(message))
+		want = append(want, "\x8a\x01?"...)
+		got := make([]byte, len(want))
+		if _, err := io.ReadFull(br, got); err != nil || string(got) != string(want) {
+			t.Errorf("%d bytes: %v, or the wrong ones", size, err)
+		}
+		if err := within(t, sent); err != nil {
+			t.Error(err)
+		}
+		nc.Close()
+	}
+}
+
+// The http.Server's Shutdown leaves the connections alone, the server's closes them
+// with 1001 (6455-7.3-a), and a request that comes too late is refused.
+func TestShutdown(t *testing.T) {
+	s := echoServer()
+	hs := httptest.NewServer(httpupgrade.Handler(s))
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	late, lateResponse := dialRaw(t, hs.URL)
+	c, err := client.Dial(ctx, wsURL(hs.URL), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.CloseNow()
+	down := make(chan error, 1)
+	go func() { down <- s.Shutdown(ctx) }()
+	_, err = c.Receive(ctx)
+	var closed *client.CloseError
+	if !errors.As(err, &closed) || closed.Code != wire.GoingAway {
+		t.Errorf("the client is told %v", err)
+	}
+	if err := within(t, down); err != nil {
+		t.Errorf("Shutdown returned %v", err)
+	}
+	if _, err := io.WriteString(late, request()); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := http.ReadResponse(lateResponse, nil); err != nil || r.StatusCode != 503 {
+		t.Errorf("late: %v, %v", r, err)
+	}
+	late.Close()
+	if err := hs.Config.Shutdown(ctx); err != nil {
+		t.Error(err)
+	}
+	hs.Close()
+}

@@ -1,0 +1,58 @@
+//go:build !portable
+
+package httpupgrade_test
+
+import (
+	"io"
+	"net"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fibersock/fibersock/server/httpupgrade"
+)
+
+// crowd opens connections to a server, and leaves them idle until it is disbanded.
+func crowd(t *testing.T, addr string, n int) (disband func()) {
+	t.Helper()
+	conns := make([]net.Conn, n)
+	answer := make([]byte, 1000)
+	for i := range conns {
+		nc, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		conns[i] = nc
+		if _, err := io.WriteString(nc, request()); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := nc.Read(answer); err != nil || !strings.HasPrefix(string(answer[:n]), "HTTP/1.1 101 ") {
+			t.Fatalf("%q, %v", answer[:n], err)
+		}
+	}
+	return func() {
+		for _, nc := range conns {
+			nc.Close()
+		}
+	}
+}
+
+// A connection that came by way of net/http has no goroutine.
+func TestUpgradedConnectionsHaveNoGoroutine(t *testing.T) {
+	const clients = 1000
+	s := echoServer()
+	hs := serve(t, httpupgrade.Handler(s), s)
+	before := runtime.NumGoroutine()
+	defer crowd(t, strings.TrimPrefix(hs.URL, "http://"), clients)()
+	most := runtime.GOMAXPROCS(0) + 2 // the server's own
+	n := 0
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) { // net/http's are on their way out
+		if n = runtime.NumGoroutine() - before; n <= most {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d goroutines for %d connections", n, clients)
+		}
+	}
+}

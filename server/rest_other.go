@@ -1,0 +1,14 @@
+//go:build !unix
+
+package server
+
+import (
+	"errors"
+	"net"
+)
+
+// canAwaitReadable returns false.
+func canAwaitReadable(net.Conn) bool { return false }
+
+// awaitReadable is not called.
+func awaitReadable(net.Conn) error { return errors.ErrUnsupported }

@@ -1,0 +1,90 @@
+//go:build !notls
+
+package server_test
+
+import (
+	"crypto/tls"
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/fibersock/fibersock/server"
+)
+
+// holdingConn holds back what is written, from the second Write on, until release.
+// The first is a client's ClientHello.
+type holdingConn struct {
+	net.Conn
+	writes int
+	held   []byte
+}
+
+func (c *holdingConn) Write(b []byte) (int, error) {
+	if c.writes++; c.writes == 1 {
+		return c.Conn.Write(b)
+	}
+	c.held = append(c.held, b...)
+	return len(b), nil
+}
+
+// release writes n bytes of what is held at once.
+func (c *holdingConn) release(t *testing.T, n int) {
+	t.Helper()
+	if _, err := c.Conn.Write(c.held[:n]); err != nil {
+		t.Fatal(err)
+	}
+	c.held = c.held[n:]
+}
+
+func (c *holdingConn) releaseAll(t *testing.T) {
+	t.Helper()
+	c.release(t, len(c.held))
+}
+
+// What lies in TLS is delivered at once, although nothing more comes: a message in
+// the segment of the client's Finished, several in one record, several records in
+// one segment, one in two.
+func TestTLSHoldsNothingBack(t *testing.T) {
+	starters := map[string]starter{"TLS of others": func(t *testing.T, s *server.Server) *running {
+		cert, cfg := certificate(t)
+		return serveTLS(t, s, listenTCP(t), cert, cfg)
+	}}
+	addTLS(starters)
+	for name, start := range starters {
+		t.Run(name, func(t *testing.T) {
+			s := start(t, &server.Server{Handler: server.Handler{Message: echo}})
+			nc, err := net.Dial("tcp", s.addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			line := &holdingConn{Conn: nc}
+			client := tls.Client(line, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS13})
+			p := newPeer(t, client)
+			if err := client.Handshake(); err != nil {
+				t.Fatal(err)
+			}
+			p.send(request("/"))
+			p.send(text("with the Finished"))
+			line.releaseAll(t)
+			p.response()
+			p.want(`text "with the Finished"`)
+
+			p.send(text("a"), text(strings.Repeat("b", 10_000)), text("c"))
+			line.releaseAll(t)
+			p.want(`text "a"`, "text 10000 bytes", `text "c"`)
+			for range 10 {
+				p.send(text("d"))
+				p.send(text("e"))
+				line.releaseAll(t)
+				p.want(`text "d"`, `text "e"`)
+			}
+			for i := range 40 {
+				p.send(text("f"))
+				p.send(text("g"))
+				line.release(t, i)
+				line.releaseAll(t)
+				p.want(`text "f"`, `text "g"`)
+			}
+		})
+	}
+}

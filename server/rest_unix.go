@@ -1,0 +1,42 @@
+//go:build unix
+
+package server
+
+import (
+	"net"
+	"os"
+	"syscall"
+)
+
+// canAwaitReadable reports whether nc is a socket, of which it is known how to wait
+// for something.
+func canAwaitReadable(nc net.Conn) bool {
+	switch nc.(type) {
+	case *net.TCPConn, *net.UnixConn:
+		return true
+	}
+	return false
+}
+
+// awaitReadable returns when there is something to be read from a socket, or an end
+// of that. It reads nothing. The error is why there is nothing to wait for.
+func awaitReadable(socket net.Conn) error {
+	raw, err := socket.(syscall.Conn).SyscallConn()
+	if err != nil {
+		return err
+	}
+	var errno syscall.Errno
+	err = raw.Read(func(fd uintptr) bool {
+		var b [1]byte
+		for {
+			_, _, failed := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK)
+			if errno, _ = failed.(syscall.Errno); errno != syscall.EINTR {
+				return errno != syscall.EAGAIN
+			}
+		}
+	})
+	if err == nil && errno != 0 {
+		err = os.NewSyscallError("recvfrom", errno) // which nobody will be told again
+	}
+	return err
+}

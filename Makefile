@@ -9,7 +9,7 @@ WIRETEST    := /tmp/fibersock-wire.test
 # $(call each,COMMAND) runs COMMAND in every module of the repository.
 each = @for m in $(MODULES); do echo "$$m: $(1)"; (cd $$m && $(1)) || exit 1; done
 
-.PHONY: all test race fuzz differential bench bench-full benchtest microbench cover portable notls lint fmt vet tidy staticcheck i386 bigendian processors cross size peers interop conformance
+.PHONY: all test race fuzz differential bench bench-full benchtest microbench cover portable notls lint fmt vet tidy staticcheck i386 bigendian processors cross size peers interop conformance soak
 
 all: lint test
 
@@ -39,6 +39,11 @@ bench-full:
 # The benchmark suite's own tests.
 benchtest:
 	cd bench && $(GO) test ./...
+
+# 5,000 connections of good and hostile peers, and whether memory stays flat. The table goes to docs/performance.
+SOAKTIME ?= 30m
+soak:
+	$(GO) run ./internal/soak -time $(SOAKTIME) -out docs/performance/soak.md
 
 # Function by function, in a form that benchstat reads.
 COUNT ?= 6

@@ -50,6 +50,8 @@ var rules = []rule{
 		why: "it is all that lies between net/http and the server"},
 	{pkg: "./wstest", ours: []string{"./wire", "./handshake", "./fuzz/corpus", "./internal/scriptline"}, not: []string{"net/http", "crypto/tls", "testing"},
 		why: "who stands in for a peer shares nothing with the client and the server but the formats"},
+	{pkg: "./internal/hostile", ours: []string{"./wire", "./handshake"}, not: []string{"net/http", "crypto/tls", "testing"},
+		why: "who attacks shares nothing with the attacked but the formats"},
 	{pkg: "./fuzz", ours: append([]string{"./client"}, shell...), not: []string{"testing", "net/http"},
 		why: "whoever fuzzes with it brings a runner of their own"},
 	{pkg: "./internal/conform",

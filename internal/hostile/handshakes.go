@@ -116,8 +116,8 @@ func responses() []Attack {
 
 // extras are responses with what was not asked for, or instead of what was.
 var extras = []Attack{
-	extra("an extension", refused("extension"), "Sec-WebSocket-Extensions: permessage-deflate"),
-	extra("a subprotocol", refused("subprotocol"), "Sec-WebSocket-Protocol: chat"),
+	extra("an extension", refused("Sec-WebSocket-Extensions"), "Sec-WebSocket-Extensions: permessage-deflate"),
+	extra("a subprotocol", refused("Sec-WebSocket-Protocol"), "Sec-WebSocket-Protocol: chat"),
 	extra("a body", refused("body", "Content-Length"), "Content-Length: 2"),
 	extra("a body in chunks", refused("body", "Transfer-Encoding"), "Transfer-Encoding: chunked"),
 	answering(13, "a wrong Sec-WebSocket-Accept", refused("Sec-WebSocket-Accept"), func(string) string {

@@ -1,0 +1,248 @@
+//go:build !notls
+
+package client_test
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"os"
+	"runtime"
+	"runtime/metrics"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/fibersock/fibersock/client"
+	"github.com/fibersock/fibersock/internal/hostile"
+	"github.com/fibersock/fibersock/server"
+	"github.com/fibersock/fibersock/wire"
+)
+
+// innocents are how many connections there are to a server that means well.
+const innocents = 20
+
+// Many connections at once to hostile servers of every profile: the heap stays
+// within what the limits allow, all of them end, each in the way that it should,
+// nothing is left of them, and connections to a server that means well go on
+// (T-C13, T-C14, T-C15, T-H11, T-G13).
+func TestConnectionsToCrowdOfHostileServers(t *testing.T) {
+	cert, pool := certificate(t, "127.0.0.1", time.Now().Add(time.Hour))
+	good := newInnocents(t)
+	for _, scheme := range []string{"ws", "wss"} {
+		for profile := range hostile.Profiles {
+			attacks := slices.DeleteFunc(hostile.Against(hostile.Client), func(a *hostile.Attack) bool {
+				return a.Profile != profile+1 || a.BelowTLS && scheme == "ws"
+			})
+			if len(attacks) == 0 {
+				continue
+			}
+			t.Run(scheme+"/"+hostile.Profiles[profile], func(t *testing.T) {
+				good.take()
+				before, goroutines, files := heap(), runtime.NumGoroutine(), openFiles()
+				den := newDen(t, attacks, scheme, cert)
+				cfg := wary(20)
+				cfg.TLS = &tls.Config{RootCAs: pool}
+				began := time.Now()
+				most := den.visited(t, scheme, cfg)
+				took := time.Since(began)
+				if grown := most - before; grown > crowd*(hostile.MessageLimit+256<<10) {
+					t.Errorf("the heap has grown by %d bytes, which is more than the limits allow", grown)
+				}
+				awaitNoneLeft(t, before, goroutines, files)
+				t.Logf("%d attackers of %d kinds: %v, heap %+d KiB", crowd, len(attacks), took.Round(time.Millisecond), (most-before)>>10)
+				good.log(t)
+			})
+		}
+	}
+}
+
+// awaitNoneLeft waits until there are no more goroutines, descriptors and bytes
+// than before.
+func awaitNoneLeft(t *testing.T, bytes int64, goroutines, files int) {
+	const patience = 30 * time.Second
+	deadline := time.Now().Add(patience)
+	for runtime.NumGoroutine() > goroutines || openFiles() > files || heap()-bytes > 4<<20 {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d goroutines, %d files and %d bytes are left, %d, %d and %d were there before",
+				runtime.NumGoroutine(), openFiles(), heap(), goroutines, files, bytes)
+		}
+		runtime.Gosched()
+	}
+}
+
+// den is where hostile servers of one profile listen.
+type den struct {
+	net.Listener
+	attacks []*hostile.Attack
+	over    context.CancelFunc
+	all     sync.WaitGroup
+}
+
+func newDen(t *testing.T, attacks []*hostile.Attack, scheme string, cert tls.Certificate) *den {
+	ctx, cancel := context.WithCancel(t.Context())
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &den{Listener: ln, attacks: attacks, over: cancel}
+	d.all.Go(func() {
+		for i := 0; ; i++ {
+			nc, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			a := attacks[i%len(attacks)]
+			d.all.Go(func() {
+				hostile.Attacker{Victim: hostile.Client, Pause: 10 * time.Millisecond}.Play(ctx, attackerEnd(nc, a, scheme, cert), a)
+			})
+		}
+	})
+	return d
+}
+
+// visited lets a crowd of clients in, and closes the den when the last has left.
+// It returns the size of the heap, at most.
+func (d *den) visited(t *testing.T, scheme string, cfg *client.Config) (most int64) {
+	ends := make(chan error, crowd)
+	for range crowd {
+		go func() { ends <- visit(t.Context(), scheme+"://"+d.Addr().String()+"/", cfg) }()
+	}
+	look := time.NewTicker(50 * time.Millisecond)
+	defer look.Stop()
+	problems := make(map[string]int)
+	for ended := 0; ended < crowd; {
+		select {
+		case err := <-ends:
+			ended++
+			if problem := d.check(err); problem != nil {
+				problems[problem.Error()]++
+			}
+		case <-look.C:
+			most = max(most, min(heap(), heap())) // less of what was made during the collection
+		}
+	}
+	d.over()
+	d.Close()
+	d.all.Wait()
+	for problem, times := range problems {
+		t.Errorf("%d times: %s", times, problem)
+	}
+	return most
+}
+
+// check returns what is wrong with how a connection has ended. On a busy machine a
+// time limit may come before what TestHostileServers has shown: that is right too,
+// as long as it is named.
+func (d *den) check(err error) (problem error) {
+	end, code := ending(err)
+	for _, a := range d.attacks {
+		if problem = a.Want.Check(end, code, err); problem == nil {
+			return nil
+		}
+	}
+	var late *client.LateError
+	var unread *client.TimeoutError
+	if errors.As(err, &late) || errors.As(err, &unread) || errors.Is(err, context.DeadlineExceeded) {
+		return nil
+	}
+	return errors.Join(problem, err)
+}
+
+// innocentConns echo all the time.
+type innocentConns struct {
+	mu   sync.Mutex // guards the rest
+	took []time.Duration
+}
+
+// newInnocents has connections to a server that means well, until the test ends.
+func newInnocents(t *testing.T) *innocentConns {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &server.Server{Handler: server.Handler{Message: func(c *server.Conn, op wire.Opcode, p []byte) { c.Send(op, p) }}}
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(ln) }()
+	good := new(innocentConns)
+	var stopped atomic.Bool
+	var all sync.WaitGroup
+	for range innocents {
+		c, err := client.Dial(t.Context(), "ws://"+ln.Addr().String(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.Go(func() {
+			defer c.CloseNow()
+			pace := time.NewTicker(5 * time.Millisecond)
+			defer pace.Stop()
+			for !stopped.Load() {
+				<-pace.C
+				good.echo(t, c)
+			}
+		})
+	}
+	t.Cleanup(func() {
+		stopped.Store(true)
+		all.Wait()
+		if err := s.Shutdown(context.Background()); err != nil {
+			t.Error(err)
+		}
+		<-served
+	})
+	return good
+}
+
+func (good *innocentConns) echo(t *testing.T, c *client.Conn) {
+	began := time.Now()
+	if err := c.SendText("Hello"); err != nil {
+		t.Errorf("an innocent connection cannot send: %v", err)
+	}
+	if m, err := c.Receive(context.Background()); err != nil || m.Text() != "Hello" {
+		t.Errorf("an innocent connection is answered %q, %v", m.Text(), err)
+	}
+	good.mu.Lock()
+	defer good.mu.Unlock()
+	good.took = append(good.took, time.Since(began))
+}
+
+// take returns what the echoes took since the last take, sorted.
+func (good *innocentConns) take() []time.Duration {
+	good.mu.Lock()
+	defer good.mu.Unlock()
+	took := good.took
+	good.took = nil
+	slices.Sort(took)
+	return took
+}
+
+// log says what the echoes took. It is no measurement: only that they come is
+// tested, and that they do not take for ever.
+func (good *innocentConns) log(t *testing.T) {
+	took := good.take()
+	if len(took) == 0 {
+		return // the attack was over at once
+	}
+	p50, p99 := took[len(took)/2], took[len(took)*99/100]
+	t.Logf("%d echoes of others meanwhile: p50 %v, p99 %v", len(took), p50, p99)
+	if p99 > 2*time.Second {
+		t.Errorf("others wait for %v", p99)
+	}
+}
+
+// openFiles counts the process's descriptors; 0 where the system does not show them.
+func openFiles() int {
+	files, _ := os.ReadDir("/proc/self/fd")
+	return len(files)
+}
+
+// heap returns how many bytes of it are in use.
+func heap() int64 {
+	runtime.GC()
+	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	metrics.Read(live)
+	return int64(live[0].Value.Uint64())
+}

@@ -1,0 +1,174 @@
+//go:build !notls
+
+package client_test
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fibersock/fibersock/client"
+	"github.com/fibersock/fibersock/internal/hostile"
+	"github.com/fibersock/fibersock/wire"
+	"github.com/fibersock/fibersock/wstest"
+)
+
+// wary returns the configuration of a client that is attacked: each limit is
+// another, so that it shows which one has ended a connection. All are divided.
+func wary(divisor time.Duration) *client.Config {
+	return &client.Config{
+		HandshakeTimeout: 20 * time.Second / divisor,
+		AssemblyTimeout:  16 * time.Second / divisor,
+		WriteTimeout:     12 * time.Second / divisor,
+		CloseTimeout:     8 * time.Second / divisor,
+		Limits:           client.Limits{Message: hostile.MessageLimit},
+	}
+}
+
+// visit is the program that hostile servers meet: it dials, does what the package
+// hostile says that a victim does with messages, and returns why that has ended. It
+// does not wait for ever for a server that is silent.
+func visit(ctx context.Context, url string, cfg *client.Config) error {
+	c, err := client.Dial(ctx, url, cfg)
+	if err != nil {
+		return err
+	}
+	defer c.CloseNow()
+	for err == nil {
+		var m client.Message
+		if m, err = receive(ctx, c, 4*cfg.HandshakeTimeout); err == nil {
+			err = comply(ctx, c, m)
+		}
+	}
+	return err
+}
+
+func receive(ctx context.Context, c *client.Conn, patience time.Duration) (client.Message, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	return c.Receive(ctx)
+}
+
+func comply(ctx context.Context, c *client.Conn, m client.Message) (err error) {
+	switch string(m.Payload) {
+	case hostile.Push:
+		for err == nil {
+			err = c.SendBinary(make([]byte, hostile.PushSize))
+		}
+	case hostile.Close:
+		err = c.Close(ctx, wire.NormalClosure, "")
+	case hostile.Ping:
+		_, err = c.Ping(ctx)
+	default:
+		err = c.Send(m.Opcode, m.Payload)
+	}
+	return err
+}
+
+// ending classifies why a dial has failed or a connection has ended.
+func ending(err error) (hostile.End, wire.StatusCode) {
+	var (
+		failed *client.FailError
+		lost   *client.LostError
+		closed *client.CloseError
+	)
+	switch {
+	case errors.As(err, &failed):
+		return hostile.Failed, failed.Code
+	case errors.As(err, &closed):
+		return hostile.Closed, closed.Code
+	case errors.As(err, &lost), errors.Is(err, context.DeadlineExceeded) && strings.Contains(err.Error(), "CloseTimeout"): // of Close
+		return hostile.Lost, 0
+	case errors.Is(err, client.ErrClosed):
+		return hostile.Left, 0
+	default:
+		return hostile.Refused, 0 // it is not open, so that there is no typed end
+	}
+}
+
+// bound returns the latest moment at which an attack on a client must be over.
+func bound(a *hostile.Attack, cfg *client.Config) time.Duration {
+	const slack = 2 * time.Second // what an attack takes by itself
+	for option, limit := range map[string]time.Duration{
+		"HandshakeTimeout": cfg.HandshakeTimeout,
+		"AssemblyTimeout":  cfg.AssemblyTimeout,
+		"WriteTimeout":     cfg.WriteTimeout + cfg.WriteTimeout/4,
+		"CloseTimeout":     cfg.CloseTimeout,
+	} {
+		if slices.Contains(a.Want.Names, option) {
+			return limit + slack
+		}
+	}
+	if a.Want.End == hostile.Closed { // the client waits for the server to close TCP
+		return cfg.CloseTimeout + slack
+	}
+	return slack
+}
+
+// What servers can do to a client ends as it should, within the limit that it runs
+// into, with an error that names it, and leaves no goroutine (T-G05, T-G13).
+func TestHostileServers(t *testing.T) {
+	cert, pool := certificate(t, "127.0.0.1", time.Now().Add(time.Hour))
+	trust := &tls.Config{
+		RootCAs: pool,
+		Time:    func() time.Time { return time.Now().Add(later) },
+	}
+	for _, scheme := range []string{"ws", "wss"} {
+		for _, a := range hostile.Against(hostile.Client) {
+			if a.BelowTLS && scheme == "ws" {
+				continue
+			}
+			t.Run(scheme+"/"+hostile.Profiles[a.Profile-1]+"/"+a.Name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					ours, theirs := wstest.Pipe(wstest.Plan{})
+					cfg := wary(1)
+					cfg.TLS = trust
+					cfg.DialContext = func(context.Context, string, string) (net.Conn, error) { return ours, nil }
+					visited(t, a, cfg, scheme, attackerEnd(theirs, a, scheme, cert))
+				})
+			})
+		}
+	}
+}
+
+// later is what brings the clock of a bubble, in which it is the year 2000, to today.
+var later = time.Since(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC))
+
+// attackerEnd returns what an attack is played over at the server's end of nc.
+func attackerEnd(nc net.Conn, a *hostile.Attack, scheme string, cert tls.Certificate) net.Conn {
+	if scheme == "wss" && !a.BelowTLS {
+		return tls.Server(nc, &tls.Config{Certificates: []tls.Certificate{cert}})
+	}
+	return nc
+}
+
+// visited plays an attack on a client and looks how it ends.
+func visited(t *testing.T, a *hostile.Attack, cfg *client.Config, scheme string, nc net.Conn) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		hostile.Attacker{Victim: hostile.Client, Pause: 200 * time.Millisecond, Breath: 50 * time.Millisecond}.Play(ctx, nc, a)
+	}()
+	began := time.Now()
+	err := visit(t.Context(), scheme+"://127.0.0.1/", cfg)
+	took := time.Since(began)
+	end, code := ending(err)
+	if err := a.Want.Check(end, code, err); err != nil {
+		t.Error(err)
+	}
+	if most := bound(a, cfg); took > most {
+		t.Errorf("it took %v, at most %v are right: %v", took, most, err)
+	}
+	if a.Deaf {
+		cancel()
+	}
+	<-over
+}

@@ -7,9 +7,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
-	"os"
 	"runtime"
-	"runtime/metrics"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -18,6 +16,7 @@ import (
 
 	"github.com/fibersock/fibersock/client"
 	"github.com/fibersock/fibersock/internal/hostile"
+	"github.com/fibersock/fibersock/internal/usage"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )
@@ -41,8 +40,8 @@ func TestConnectionsToCrowdOfHostileServers(t *testing.T) {
 				continue
 			}
 			t.Run(scheme+"/"+hostile.Profiles[profile], func(t *testing.T) {
-				good.take()
-				before, goroutines, files := heap(), runtime.NumGoroutine(), openFiles()
+				good.took.Take()
+				before, goroutines, files := usage.Heap(), runtime.NumGoroutine(), usage.Files()
 				den := newDen(t, attacks, scheme, cert)
 				cfg := wary(20)
 				cfg.TLS = &tls.Config{RootCAs: pool}
@@ -65,10 +64,10 @@ func TestConnectionsToCrowdOfHostileServers(t *testing.T) {
 func awaitNoneLeft(t *testing.T, bytes int64, goroutines, files int) {
 	const patience = 30 * time.Second
 	deadline := time.Now().Add(patience)
-	for runtime.NumGoroutine() > goroutines || openFiles() > files || heap()-bytes > 4<<20 {
+	for runtime.NumGoroutine() > goroutines || usage.Files() > files || usage.Heap()-bytes > 4<<20 {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d goroutines, %d files and %d bytes are left, %d, %d and %d were there before",
-				runtime.NumGoroutine(), openFiles(), heap(), goroutines, files, bytes)
+				runtime.NumGoroutine(), usage.Files(), usage.Heap(), goroutines, files, bytes)
 		}
 		runtime.Gosched()
 	}
@@ -122,7 +121,7 @@ func (d *den) visited(t *testing.T, scheme string, cfg *client.Config) (most int
 				problems[problem.Error()]++
 			}
 		case <-look.C:
-			most = max(most, min(heap(), heap())) // less of what was made during the collection
+			most = max(most, min(usage.Heap(), usage.Heap())) // less of what was made during the collection
 		}
 	}
 	d.over()
@@ -154,8 +153,7 @@ func (d *den) check(err error) (problem error) {
 
 // innocentConns echo all the time.
 type innocentConns struct {
-	mu   sync.Mutex // guards the rest
-	took []time.Duration
+	took usage.Times
 }
 
 // newInnocents has connections to a server that means well, until the test ends.
@@ -204,45 +202,15 @@ func (good *innocentConns) echo(t *testing.T, c *client.Conn) {
 	if m, err := c.Receive(context.Background()); err != nil || m.Text() != "Hello" {
 		t.Errorf("an innocent connection is answered %q, %v", m.Text(), err)
 	}
-	good.mu.Lock()
-	defer good.mu.Unlock()
-	good.took = append(good.took, time.Since(began))
-}
-
-// take returns what the echoes took since the last take, sorted.
-func (good *innocentConns) take() []time.Duration {
-	good.mu.Lock()
-	defer good.mu.Unlock()
-	took := good.took
-	good.took = nil
-	slices.Sort(took)
-	return took
+	good.took.Since(began)
 }
 
 // log says what the echoes took. It is no measurement: only that they come is
 // tested, and that they do not take for ever.
 func (good *innocentConns) log(t *testing.T) {
-	took := good.take()
-	if len(took) == 0 {
-		return // the attack was over at once
-	}
-	p50, p99 := took[len(took)/2], took[len(took)*99/100]
-	t.Logf("%d echoes of others meanwhile: p50 %v, p99 %v", len(took), p50, p99)
+	n, p50, p99 := good.took.Take()
+	t.Logf("%d echoes of others meanwhile: p50 %v, p99 %v", n, p50, p99)
 	if p99 > 2*time.Second {
 		t.Errorf("others wait for %v", p99)
 	}
-}
-
-// openFiles counts the process's descriptors; 0 where the system does not show them.
-func openFiles() int {
-	files, _ := os.ReadDir("/proc/self/fd")
-	return len(files)
-}
-
-// heap returns how many bytes of it are in use.
-func heap() int64 {
-	runtime.GC()
-	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-	metrics.Read(live)
-	return int64(live[0].Value.Uint64())
 }

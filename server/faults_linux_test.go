@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/usage"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wstest"
 )
@@ -145,7 +146,7 @@ func takeDescriptors(t *testing.T) (files []*os.File) {
 		t.Fatal(err)
 	}
 	few := old
-	few.Cur = uint64(openFiles() + 20)
+	few.Cur = uint64(usage.Files() + 20)
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &few); err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/usage"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 	"github.com/fibersock/fibersock/wstest"
@@ -348,7 +349,7 @@ func TestConversationIsCutAtEveryByte(t *testing.T) {
 // The same over TCP, where the system has its own ways.
 func TestConversationOverTCPIsCutAtEveryByte(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
-		before, files := runtime.NumGoroutine(), openFiles()
+		before, files := runtime.NumGoroutine(), usage.Files()
 		t.Run("cuts", func(t *testing.T) {
 			for name, script := range conversations {
 				for kind, cut := range cuts {
@@ -363,9 +364,9 @@ func TestConversationOverTCPIsCutAtEveryByte(t *testing.T) {
 			}
 		})
 		deadline := time.Now().Add(patience)
-		for runtime.NumGoroutine() > before || openFiles() > files {
+		for runtime.NumGoroutine() > before || usage.Files() > files {
 			if time.Now().After(deadline) {
-				t.Fatalf("%d goroutines and %d files are left, %d and %d were there before", runtime.NumGoroutine(), openFiles(), before, files)
+				t.Fatalf("%d goroutines and %d files are left, %d and %d were there before", runtime.NumGoroutine(), usage.Files(), before, files)
 			}
 			runtime.Gosched()
 		}

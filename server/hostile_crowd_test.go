@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/internal/hostile"
+	"github.com/fibersock/fibersock/internal/usage"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )
@@ -67,7 +68,7 @@ func TestCrowdOfHostileClients(t *testing.T) {
 			}
 			for profile := range hostile.Profiles {
 				t.Run(hostile.Profiles[profile], func(t *testing.T) {
-					good.take()
+					good.took.Take()
 					b := &battle{t: t, running: r, attacks: attacksOf(profile+1, secure), size: size, reports: reports, problems: map[string]int{}}
 					if len(b.attacks) > 0 {
 						b.run()
@@ -141,7 +142,7 @@ type battle struct {
 }
 
 func (b *battle) run() {
-	before, goroutines, files := heap(), runtime.NumGoroutine(), openFiles()
+	before, goroutines, files := usage.Heap(), runtime.NumGoroutine(), usage.Files()
 	began := time.Now()
 	ctx, cancel := context.WithCancel(b.t.Context())
 	defer cancel()
@@ -161,10 +162,10 @@ func (b *battle) run() {
 		b.t.Errorf("the heap has grown by %d bytes, which is more than the limits allow", grown)
 	}
 	deadline := time.Now().Add(patience)
-	for runtime.NumGoroutine() > goroutines || openFiles() > files || b.Stats().Open > innocents || heap()-before > 4<<20 {
+	for runtime.NumGoroutine() > goroutines || usage.Files() > files || b.Stats().Open > innocents || usage.Heap()-before > 4<<20 {
 		if time.Now().After(deadline) {
 			b.t.Fatalf("%d goroutines, %d files and %d bytes are left, %d, %d and %d were there before; %+v",
-				runtime.NumGoroutine(), openFiles(), heap(), goroutines, files, before, b.Stats())
+				runtime.NumGoroutine(), usage.Files(), usage.Heap(), goroutines, files, before, b.Stats())
 		}
 		runtime.Gosched()
 	}
@@ -204,7 +205,7 @@ func (b *battle) collect() (most int64) {
 			ended++
 			b.check(r)
 		case <-look.C:
-			most = max(most, min(heap(), heap())) // less of what was made during the collection
+			most = max(most, min(usage.Heap(), usage.Heap())) // less of what was made during the collection
 		case <-deadline:
 			b.t.Errorf("%d of %d connections have ended; %+v", ended, b.size, b.Stats())
 			return most
@@ -249,8 +250,7 @@ type innocentClients struct {
 	stopped chan struct{}
 	all     sync.WaitGroup
 
-	mu   sync.Mutex // guards the rest
-	took []time.Duration
+	took usage.Times
 }
 
 // newInnocents lets clients echo at ease, until stop.
@@ -286,31 +286,15 @@ func (good *innocentClients) echo(t *testing.T, p *peer) {
 			t.Errorf("an innocent client is answered %q, %v", answer, err)
 			return
 		}
-		good.mu.Lock()
-		good.took = append(good.took, time.Since(began))
-		good.mu.Unlock()
+		good.took.Since(began)
 	}
-}
-
-// take returns what the echoes took since the last take, sorted.
-func (good *innocentClients) take() []time.Duration {
-	good.mu.Lock()
-	defer good.mu.Unlock()
-	took := good.took
-	good.took = nil
-	slices.Sort(took)
-	return took
 }
 
 // log says what the echoes took. It is no measurement: only that they come is
 // tested, and that they do not take for ever.
 func (good *innocentClients) log(t *testing.T) {
-	took := good.take()
-	if len(took) == 0 {
-		return // the attack was over at once
-	}
-	p50, p99 := took[len(took)/2], took[len(took)*99/100]
-	t.Logf("%d echoes of others meanwhile: p50 %v, p99 %v", len(took), p50, p99)
+	n, p50, p99 := good.took.Take()
+	t.Logf("%d echoes of others meanwhile: p50 %v, p99 %v", n, p50, p99)
 	if p99 > patience/2 {
 		t.Errorf("others wait for %v", p99)
 	}

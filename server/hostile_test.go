@@ -2,13 +2,13 @@ package server_test
 
 import (
 	"context"
-	"os"
 	"runtime"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/usage"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )
@@ -40,7 +40,7 @@ func TestNothingIsLeftOfConnectionsThatEndAbruptly(t *testing.T) {
 			}
 			c.Send(op, p)
 		}}})
-		before, files := runtime.NumGoroutine(), openFiles()
+		before, files := runtime.NumGoroutine(), usage.Files()
 		for range each {
 			for _, state := range states {
 				nc, err := s.dialer()
@@ -58,19 +58,13 @@ func TestNothingIsLeftOfConnectionsThatEndAbruptly(t *testing.T) {
 			t.Fatal(err)
 		}
 		deadline := time.Now().Add(patience)
-		for runtime.NumGoroutine() > before || openFiles() > files {
+		for runtime.NumGoroutine() > before || usage.Files() > files {
 			if time.Now().After(deadline) {
-				t.Fatalf("%d goroutines and %d files are left, %d and %d were there before", runtime.NumGoroutine(), openFiles(), before, files)
+				t.Fatalf("%d goroutines and %d files are left, %d and %d were there before", runtime.NumGoroutine(), usage.Files(), before, files)
 			}
 			runtime.Gosched()
 		}
 	})
-}
-
-// openFiles counts the process's descriptors; 0 where the system does not show them.
-func openFiles() int {
-	files, _ := os.ReadDir("/proc/self/fd")
-	return len(files)
 }
 
 // All that can be done to a connection at once, from everywhere, while its client

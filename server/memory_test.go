@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/usage"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )
@@ -30,13 +31,13 @@ func TestFloodsOfControlFramesCostNoMemory(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				p := s.open(t)
 				chunk := strings.Repeat(payload, 100)
-				before, goroutines := heap(), runtime.NumGoroutine()
+				before, goroutines := usage.Heap(), runtime.NumGoroutine()
 				for range frames / 100 {
 					if p.trySend(chunk) != nil {
 						break // cut, because it does not read
 					}
 				}
-				if grown := heap() - before; grown > 8<<20 { // the Pings alone are 13 MB
+				if grown := usage.Heap() - before; grown > 8<<20 { // the Pings alone are 13 MB
 					t.Errorf("the heap has grown by %d bytes", grown)
 				}
 				if n := runtime.NumGoroutine() - goroutines; n > 5 {
@@ -59,12 +60,12 @@ func TestMemoryIsNotSizedByWhatClientsAnnounce(t *testing.T) {
 			peers[i] = s.open(t)
 			rec.conn()
 		}
-		before := heap()
+		before := usage.Heap()
 		for _, p := range peers {
 			p.send(frame(wire.Ping, "?"), declaring(wire.Binary, 16<<20, true), "a")
 			p.want(`pong "?"`)
 		}
-		if grown := heap() - before; grown > clients*16<<10 {
+		if grown := usage.Heap() - before; grown > clients*16<<10 {
 			t.Errorf("%d bytes for each client", grown/clients)
 		}
 	})
@@ -120,7 +121,7 @@ type memory struct{ heap, stack int64 }
 // measure returns how much there is after all that is not needed has been freed.
 func measure() memory {
 	runtime.GC() // the first only unlinks what pools have
-	m := memory{heap: heap()}
+	m := memory{heap: usage.Heap()}
 	stacks := []metrics.Sample{{Name: "/memory/classes/heap/stacks:bytes"}}
 	metrics.Read(stacks)
 	m.stack = int64(stacks[0].Value.Uint64())

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/usage"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )
@@ -229,7 +230,7 @@ func (s *stress) client(r *running, rnd *rand.Rand) error {
 // message is lost, doubled or in the wrong place, events do not overlap, Close comes once after Open, and in the end nothing is left.
 func TestStress(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
-		before := openFiles()
+		before := usage.Files()
 		s := &stress{t: t, conns: make(map[*server.Conn]*stressed)}
 		srv := &server.Server{Handler: s.handler(), Log: func(err error) {
 			var p *server.PanicError
@@ -265,12 +266,12 @@ func TestStress(t *testing.T) {
 			t.Error("no handler panicked")
 		}
 		for range 100 { // what the system closes in the background
-			if openFiles() <= before {
+			if usage.Files() <= before {
 				return
 			}
 			runtime.Gosched()
 			time.Sleep(10 * time.Millisecond)
 		}
-		t.Errorf("%d files are open, %d were at first", openFiles(), before)
+		t.Errorf("%d files are open, %d were at first", usage.Files(), before)
 	})
 }

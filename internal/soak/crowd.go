@@ -15,6 +15,7 @@ import (
 
 	"github.com/fibersock/fibersock/client"
 	"github.com/fibersock/fibersock/internal/hostile"
+	"github.com/fibersock/fibersock/internal/usage"
 )
 
 // patience is longer than every limit of the subject together.
@@ -31,8 +32,9 @@ type crowd struct {
 	endless atomic.Uint64 // that the subject did not end in time
 	unlucky atomic.Uint64 // connections of peers that mean well, which were lost or got a wrong answer
 
-	mu      sync.Mutex // guards the rest
-	took    []time.Duration
+	took usage.Times // by innocents, for an echo
+
+	mu      sync.Mutex     // guards trouble
 	trouble map[string]int // what the unlucky were told, and how often
 }
 
@@ -292,26 +294,10 @@ func (c *crowd) innocent(ctx context.Context, i int) {
 		if err := say(ctx, conn, 125); err != nil {
 			return err
 		}
-		c.mu.Lock()
-		c.took = append(c.took, time.Since(began))
-		c.mu.Unlock()
+		c.took.Since(began)
 		sleep(ctx, 100*time.Millisecond)
 		return nil
 	})
-}
-
-// p99 returns the 99th percentile of what the innocents have measured since it was
-// called last.
-func (c *crowd) p99() time.Duration {
-	c.mu.Lock()
-	took := c.took
-	c.took = nil
-	c.mu.Unlock()
-	if len(took) == 0 {
-		return 0
-	}
-	slices.Sort(took)
-	return took[len(took)*99/100]
 }
 
 func (c *crowd) troubles() map[string]int {

@@ -166,7 +166,8 @@ func (res *result) watch(ctx context.Context, c *crowd, subject *remote, out io.
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		now := row{At: time.Since(began), P99: c.p99()}
+		now := row{At: time.Since(began)}
+		_, _, now.P99 = c.took.Take()
 		if err := subject.tell(cmdSample, &now.sample); err != nil {
 			return err
 		}

@@ -3,9 +3,10 @@ package main
 import (
 	"os"
 	"runtime"
-	"runtime/metrics"
 	"strconv"
 	"strings"
+
+	"github.com/fibersock/fibersock/internal/usage"
 )
 
 // sample is what the subject is at one moment.
@@ -44,23 +45,9 @@ func (s *subject) sample() sample {
 	}
 	m.Visiting, m.Visits, m.Endless = s.open.Load(), s.visits.Load(), s.peculiar.Load()
 	m.Goroutines = runtime.NumGoroutine()
-	files, _ := os.ReadDir("/proc/self/fd")
-	m.Files = len(files)
-	m.Heap, m.RSS = heap(), rss()
+	m.Files = usage.Files()
+	m.Heap, m.RSS = min(usage.Heap(), usage.Heap()), rss() // less of what was made during the collection
 	return m
-}
-
-// heap returns how many bytes are in use. What is made during a collection counts
-// as in use, so that the smaller of two is taken.
-func heap() int64 {
-	least := int64(1) << 62
-	for range 2 {
-		runtime.GC()
-		live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-		metrics.Read(live)
-		least = min(least, int64(live[0].Value.Uint64()))
-	}
-	return least
 }
 
 // rss returns the resident set size in bytes, 0 if it is not known.

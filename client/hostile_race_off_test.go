@@ -3,4 +3,4 @@
 package client_test
 
 // crowd is how many connections there are to hostile servers at once.
-const crowd = 100
+const crowd = 40

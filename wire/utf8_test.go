@@ -319,7 +319,7 @@ func TestEveryCodePoint(t *testing.T) {
 	})
 }
 
-// FuzzUTF8 runs the harness with every implementation (6455-8.1-d, T-H11).
+// The harness with every implementation (6455-8.1-d, T-H11).
 func FuzzUTF8Implementations(f *testing.F) {
 	for _, s := range []string{"", "κόσμε", "日本語, and some ASCII behind", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82", "\xc0\xaf"} {
 		f.Add([]byte("\x01\x00\x01\x00" + s))

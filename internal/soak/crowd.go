@@ -46,7 +46,7 @@ var kinds = []struct {
 	thousand int
 	be       func(c *crowd, ctx context.Context, i int)
 }{
-	{"echo now and then", 700, (*crowd).echo},
+	{"echo now and then", 780, (*crowd).echo},
 	{"listen to broadcasts", 100, (*crowd).listen},
 	{"come and go", 80, (*crowd).churn},
 	{"read slowly what they are pushed", 40, (*crowd).slow},
@@ -131,7 +131,7 @@ func say(ctx context.Context, conn *client.Conn, size int) error {
 	return err
 }
 
-// echoing says something every few seconds, and answers Pings meanwhile.
+// echo says something every few seconds, and answers Pings meanwhile.
 func (c *crowd) echo(ctx context.Context, i int) {
 	c.stay(ctx, i, styles[i/len(c.targets)%len(styles)], func(conn *client.Conn) error {
 		if err := say(ctx, conn, 1+rand.IntN(4<<10)); err != nil {

@@ -59,7 +59,7 @@ type flags struct {
 
 // Main is the main function of a server command.
 func Main(p Peer) {
-	err := run(p, os.Args[1:], os.Stdin, os.Stdout)
+	err := run(p, os.Args[1:], stdin(), os.Stdout)
 	if err == nil || errors.Is(err, flag.ErrHelp) {
 		return
 	}

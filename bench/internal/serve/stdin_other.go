@@ -1,0 +1,7 @@
+//go:build !unix
+
+package serve
+
+import "os"
+
+func stdin() *os.File { return os.Stdin }

@@ -1,0 +1,20 @@
+//go:build unix
+
+package serve
+
+import (
+	"os"
+	"syscall"
+)
+
+// stdin returns standard input as a file that Go's poller waits for. Else a thread
+// that waits for the next control line keeps the only processor of Go's runtime for
+// up to 20 ms before that takes it away, and nobody is served meanwhile. A terminal
+// is left as it is, because others use it too.
+func stdin() *os.File {
+	info, err := os.Stdin.Stat()
+	if err != nil || info.Mode()&os.ModeNamedPipe == 0 || syscall.SetNonblock(0, true) != nil {
+		return os.Stdin
+	}
+	return os.NewFile(0, "stdin")
+}

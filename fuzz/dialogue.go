@@ -177,7 +177,7 @@ func (s *side) send(op wire.Opcode, payload []byte) {
 	legal := op == wire.Binary || op == wire.Text && bad < 0 && complete
 	kept := string(payload)
 	if s.call("send", legal, func() error { return s.engine.Send(op, payload) }) {
-		s.sent = append(s.sent, fmt.Sprintf("message %v %q", op, kept))
+		s.sent = append(s.sent, messageEvent(op, payload))
 	}
 	if string(payload) != kept {
 		violated("what is sent stays the caller's", "%q became %q", kept, payload)
@@ -200,7 +200,7 @@ func (s *side) fragment(op wire.Opcode, n int, final bool) {
 	}
 	s.content = append(s.content, piece...)
 	if final {
-		s.sent = append(s.sent, fmt.Sprintf("message %v %q", s.message.Opcode(), s.content))
+		s.sent = append(s.sent, messageEvent(s.message.Opcode(), s.content))
 	}
 }
 

@@ -2,6 +2,7 @@ package fuzz
 
 import (
 	"fmt"
+	"hash/maphash"
 	"math"
 	"slices"
 
@@ -24,6 +25,18 @@ type event struct {
 	what string // "message …", "ping …", "pong …", "closed with …" or "failed with …"
 	at   int    // how many bytes of the stream decide it
 }
+
+// messageEvent says what an event is that is a message. A long one is told by its
+// beginning, length and hash: to quote all of it would be most of the work.
+func messageEvent(op wire.Opcode, payload []byte) string {
+	const shown = 256
+	if len(payload) <= shown {
+		return fmt.Sprintf("message %v %q", op, payload)
+	}
+	return fmt.Sprintf("message %v %q… of %d bytes, hash %x", op, payload[:shown], len(payload), maphash.Bytes(hashSeed, payload))
+}
+
+var hashSeed = maphash.MakeSeed()
 
 func (e event) String() string { return fmt.Sprintf("%s at %d", e.what, e.at) }
 
@@ -211,7 +224,7 @@ func (n *naive) data(h wire.Header, payload []byte, start int, whole bool) {
 		}
 	}
 	if last {
-		n.tell(start+len(payload), "message %v %q", n.opcode, n.message)
+		n.tell(start+len(payload), "%s", messageEvent(n.opcode, n.message))
 		n.opcode, n.message, n.fragments = wire.Continuation, nil, 0
 	}
 }

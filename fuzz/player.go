@@ -130,11 +130,11 @@ func (p *player) note(ev endpoint.Event, at int) {
 		if p.opcode != wire.Continuation {
 			violated("a message comes whole or in pieces", "%q inside of %q", ev.Payload, p.message)
 		}
-		tell("message %v %q", ev.Opcode, ev.Payload)
+		tell("%s", messageEvent(ev.Opcode, ev.Payload))
 	case endpoint.Partial:
 		p.piece(ev)
 		if ev.Final {
-			tell("message %v %q", ev.Opcode, p.message)
+			tell("%s", messageEvent(ev.Opcode, p.message))
 			p.message, p.opcode = nil, wire.Continuation
 		}
 	case endpoint.Ping:

@@ -1,7 +1,7 @@
 // Command bench compares WebSocket servers and clients of several libraries with this repository's.
 //
 //	go run . -quick                           about 5 minutes on 2 processors
-//	go run . -full                            every scenario, about 45 minutes
+//	go run . -full                            every scenario, about 35 minutes
 //	go run . -peers gorilla,fibersock -scenarios echo-125 -rounds 5
 //
 // It builds what it measures, prints tables, and with -out writes results.json, a page and charts. README.md has the rest.

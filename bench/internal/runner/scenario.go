@@ -75,7 +75,7 @@ var scenarios = []scenario{
 // Modes.
 const (
 	Quick = "quick" // about 5 minutes on 2 processors
-	Full  = "full"  // everything, about 45 minutes
+	Full  = "full"  // everything, about 35 minutes
 )
 
 // A plan is how long and how often a scenario is measured.

@@ -5,6 +5,7 @@ package serve
 import (
 	"os"
 	"syscall"
+	"time"
 )
 
 // stdin returns standard input as a file that Go's poller waits for. Else a thread
@@ -12,6 +13,9 @@ import (
 // up to 20 ms before that takes it away, and nobody is served meanwhile. A terminal
 // is left as it is, because others use it too.
 func stdin() *os.File {
+	if os.Stdin.SetReadDeadline(time.Time{}) == nil {
+		return os.Stdin // it does already, as after Pin has started the program anew
+	}
 	info, err := os.Stdin.Stat()
 	if err != nil || info.Mode()&os.ModeNamedPipe == 0 || syscall.SetNonblock(0, true) != nil {
 		return os.Stdin

@@ -55,20 +55,13 @@ func receive(ctx context.Context, c *client.Conn, patience time.Duration) (clien
 	return c.Receive(ctx)
 }
 
-func comply(ctx context.Context, c *client.Conn, m client.Message) (err error) {
-	switch string(m.Payload) {
-	case hostile.Push:
-		for err == nil {
-			err = c.SendBinary(make([]byte, hostile.PushSize))
-		}
-	case hostile.Close:
-		err = c.Close(ctx, wire.NormalClosure, "")
-	case hostile.Ping:
-		_, err = c.Ping(ctx)
-	default:
-		err = c.Send(m.Opcode, m.Payload)
-	}
-	return err
+// comply does with a message what a victim does.
+func comply(ctx context.Context, c *client.Conn, m client.Message) error {
+	return hostile.Victim{
+		Send:  c.Send,
+		Close: func() error { return c.Close(ctx, wire.NormalClosure, "") },
+		Ping:  func() error { _, err := c.Ping(ctx); return err },
+	}.Comply(m.Opcode, m.Payload)
 }
 
 // ending classifies why a dial has failed or a connection has ended.

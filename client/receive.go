@@ -128,16 +128,6 @@ type held struct {
 	skip   bool        // nobody wants it: what still comes is dropped
 }
 
-// add appends p, which may lie there already.
-func (h *held) add(p []byte) {
-	n := len(h.bytes)
-	if end := n + len(p); len(p) > 0 && end <= cap(h.bytes) && &h.bytes[:end][n] == &p[0] {
-		h.bytes = h.bytes[:end]
-		return
-	}
-	h.bytes = append(h.bytes, p...)
-}
-
 // receive receives a message by appending its payload to buf. If control frames
 // are asked for, one of them may come first, even inside of a message. A message
 // that does not come whole is held for the next call.
@@ -186,7 +176,7 @@ func (c *Conn) step(ctx context.Context) (m Message, complete bool, err error) {
 			return m, false, nil
 		}
 		c.held.opcode = ev.Opcode
-		c.held.add(ev.Payload)
+		c.held.bytes = endpoint.Extend(c.held.bytes, ev.Payload)
 		if complete = ev.Kind == endpoint.Message || ev.Final; complete {
 			m.Opcode, m.Payload = ev.Opcode, c.held.bytes
 			c.held = held{}

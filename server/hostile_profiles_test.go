@@ -63,19 +63,13 @@ func victim(s *server.Server, ended func(c *server.Conn, err error)) {
 	s.Log = func(err error) { ended(nil, err) }
 }
 
-// comply does what the package hostile says that a victim does with a message.
+// comply does with a message what a victim does.
 func comply(c *server.Conn, op wire.Opcode, p []byte) {
-	switch string(p) {
-	case hostile.Push:
-		for c.Send(wire.Binary, make([]byte, hostile.PushSize)) == nil {
-		}
-	case hostile.Close:
-		_ = c.Close(wire.NormalClosure, "")
-	case hostile.Ping:
-		_ = c.Ping([]byte("there?"))
-	default:
-		_ = c.Send(op, p)
-	}
+	_ = hostile.Victim{
+		Send:  c.Send,
+		Close: func() error { return c.Close(wire.NormalClosure, "") },
+		Ping:  func() error { return c.Ping([]byte("there?")) },
+	}.Comply(op, p)
 }
 
 // ending classifies why a connection has ended.

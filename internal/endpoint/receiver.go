@@ -360,12 +360,16 @@ func (m *message) keep(p []byte) {
 	if m.assembly == nil {
 		m.assembly = assemblies.get()
 	}
-	b := m.assembly.bytes
-	if end := len(b) + len(p); end <= cap(b) && &b[:end][len(b)] == &p[0] {
-		m.assembly.bytes = b[:end]
-		return
+	m.assembly.bytes = Extend(m.assembly.bytes, p)
+}
+
+// Extend is append(b, p...), for a p that may lie there already because it was read
+// into the room behind b: then nothing is copied.
+func Extend(b, p []byte) []byte {
+	if end := len(b) + len(p); len(p) > 0 && end <= cap(b) && &b[:end][len(b)] == &p[0] {
+		return b[:end]
 	}
-	m.assembly.bytes = append(b, p...)
+	return append(b, p...)
 }
 
 // leastRoom is for how many bytes, at least, it is worth to have them read to where

@@ -20,17 +20,6 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// What the victim's program does when it receives a text of this kind, for the
-// attacks that begin with something that the victim does.
-const (
-	Push  = "push"  // it sends messages of PushSize until that fails
-	Close = "close" // it closes the connection with 1000
-	Ping  = "ping"  // it sends a Ping
-)
-
-// PushSize is how long the messages are, in bytes, that a victim sends for Push.
-const PushSize = 16 << 10
-
 // Role says who is attacked.
 type Role uint8
 

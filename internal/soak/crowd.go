@@ -105,9 +105,6 @@ func (c *crowd) lost(err error) {
 	c.unlucky.Add(1)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.trouble == nil {
-		c.trouble = make(map[string]int)
-	}
 	if text := err.Error(); len(c.trouble) < 10 || c.trouble[text] > 0 {
 		c.trouble[text]++
 	}
@@ -253,9 +250,6 @@ func (c *crowd) play(ctx context.Context, nc net.Conn, a *hostile.Attack, w host
 		c.endless.Add(1)
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		if c.trouble == nil {
-			c.trouble = make(map[string]int)
-		}
 		c.trouble[fmt.Sprintf("not ended: %s, %s", hostile.Profiles[a.Profile-1], a.Name)]++
 	}
 }

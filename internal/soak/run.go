@@ -119,7 +119,7 @@ func soak(ctx context.Context, o options, subject *remote, out io.Writer) (*resu
 	}
 	ctx, leave := context.WithCancel(ctx)
 	defer leave()
-	c := &crowd{secure: trusting(pool), cert: cert}
+	c := &crowd{secure: trusting(pool), cert: cert, trouble: make(map[string]int)}
 	first := order{Identity: id, Visitors: o.conns * visitorsPerThousand / 1000}
 	for _, secure := range []bool{false, true} {
 		den, err := c.den(ctx, secure)

@@ -199,22 +199,14 @@ func newServer() *server.Server {
 	}
 }
 
-// comply does what the package hostile says that a victim does with a message.
+// comply does with a message what a victim does.
 func comply(c *server.Conn, op wire.Opcode, p []byte) {
-	switch string(p) {
-	case hostile.Push:
-		for c.Send(wire.Binary, block) == nil {
-		}
-	case hostile.Close:
-		_ = c.Close(wire.NormalClosure, "")
-	case hostile.Ping:
-		_ = c.Ping([]byte("there?"))
-	default:
-		_ = c.Send(op, p)
-	}
+	_ = hostile.Victim{
+		Send:  c.Send,
+		Close: func() error { return c.Close(wire.NormalClosure, "") },
+		Ping:  func() error { return c.Ping([]byte("there?")) },
+	}.Comply(op, p)
 }
-
-var block = make([]byte, hostile.PushSize)
 
 // visit visits hostile servers, one after the other.
 func (s *subject) visit(ctx context.Context, i int, dens []target, pool *x509.CertPool) {
@@ -251,18 +243,11 @@ func visitOnce(ctx context.Context, url string, cfg *client.Config) {
 		if m, err = c.Receive(ctx); err != nil {
 			return
 		}
-		switch m.Text() {
-		case hostile.Push:
-			for err == nil {
-				err = c.SendBinary(block)
-			}
-		case hostile.Close:
-			err = c.Close(ctx, wire.NormalClosure, "")
-		case hostile.Ping:
-			_, err = c.Ping(ctx)
-		default:
-			err = c.Send(m.Opcode, m.Payload)
-		}
+		err = hostile.Victim{
+			Send:  c.Send,
+			Close: func() error { return c.Close(ctx, wire.NormalClosure, "") },
+			Ping:  func() error { _, err := c.Ping(ctx); return err },
+		}.Comply(m.Opcode, m.Payload)
 	}
 }
 

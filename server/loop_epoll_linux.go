@@ -86,7 +86,7 @@ func (l *epollLoop) start() error {
 
 func (l *epollLoop) stop() {
 	for _, p := range l.pollers {
-		p.file.Close() // its leader's wait ends
+		p.close() // its leader's wait ends
 	}
 	l.pollers = nil
 	l.guard.stop()
@@ -101,28 +101,91 @@ type poller struct {
 	file  *os.File // the same, in the hands of Go's own poller: waiting for it costs no thread
 	raw   syscall.RawConn
 
+	wakeup int       // an eventfd that ends the leader's wait
+	kicks  kickQueue // sockets with work that no event of their descriptor tells
+
 	claim  atomic.Uint64             // see makeClaim
 	leader atomic.Pointer[workspace] // of the leader
 
 	crowded uint64 // the last claim that stayed although it should not; the watchdog's own
 }
 
+// kickQueue holds descriptors of sockets that the leader is to look at.
+type kickQueue struct {
+	size atomic.Int32 // len(fds); changed under mu
+	mu   sync.Mutex   // guards fds
+	fds  []int32
+}
+
+// kickEvent stands in an event for a socket that was kicked. It is none of epoll's own.
+const kickEvent = 1 << 24
+
+// wakeEvent stands, in place of a descriptor, in the event of wakeup.
+const wakeEvent = -1
+
 func newPoller(l *epollLoop, lane *lane) (*poller, error) {
 	fd, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, os.NewSyscallError("epoll_create1", err)
 	}
+	p := &poller{loop: l, guard: l.guard, lane: lane, fd: fd, wakeup: -1}
 	if err := syscall.SetNonblock(fd, true); err != nil {
 		syscall.Close(fd)
 		return nil, err
 	}
-	p := &poller{loop: l, guard: l.guard, lane: lane, fd: fd, file: os.NewFile(uintptr(fd), "epoll")}
-	if p.raw, err = p.file.SyscallConn(); err != nil {
-		p.file.Close()
+	p.file = os.NewFile(uintptr(fd), "epoll")
+	if p.wakeup, err = newEventfd(); err == nil {
+		const edgeTriggered = 1 << 31 // syscall.EPOLLET is negative; and so the counter need not be read
+		event := syscall.EpollEvent{Events: syscall.EPOLLIN | edgeTriggered, Fd: wakeEvent}
+		err = os.NewSyscallError("epoll_ctl", syscall.EpollCtl(fd, syscall.EPOLL_CTL_ADD, p.wakeup, &event))
+	}
+	if err == nil {
+		p.raw, err = p.file.SyscallConn()
+	}
+	if err != nil {
+		p.close()
 		return nil, err
 	}
 	p.claim.Store(makeClaim(0, 0, idleIndex))
 	return p, nil
+}
+
+// close ends p. No socket of it is open any more: so nobody writes to wakeup.
+func (p *poller) close() {
+	p.file.Close()
+	if p.wakeup >= 0 {
+		syscall.Close(p.wakeup)
+	}
+}
+
+// kick has the leader look at the socket fd. The caller holds the socket's lock.
+func (p *poller) kick(fd int32) {
+	q := &p.kicks
+	q.mu.Lock()
+	q.fds = append(q.fds, fd)
+	first := len(q.fds) == 1
+	q.size.Store(int32(len(q.fds)))
+	q.mu.Unlock()
+	if first {
+		sysNotify(p.wakeup)
+	}
+}
+
+// take makes events of kicks, as many as there is room for, and returns how many. The leader asks for them before it
+// waits: so those that are left over need no notification.
+func (q *kickQueue) take(events []syscall.EpollEvent) int {
+	if q.size.Load() == 0 {
+		return 0
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n := min(len(q.fds), len(events))
+	for i, fd := range q.fds[:n] {
+		events[i] = syscall.EpollEvent{Events: kickEvent, Fd: fd}
+	}
+	q.fds = q.fds[:copy(q.fds, q.fds[n:])]
+	q.size.Store(int32(len(q.fds)))
+	return n
 }
 
 // A claim is what a poller's leader is at: which leader it is, a number that grows with each event, and the index
@@ -144,6 +207,8 @@ func claimIndex(claim uint64) int         { return int(claim & idleIndex) }
 type workspace struct {
 	batch  [batchSize]syscall.EpollEvent
 	n      int            // events in batch; both are not changed while one of them is claimed
+	leads  *poller        // whose leader works with it
+	term   uint64         // the leader's generation
 	input  []byte         // what is read
 	cork   *endpoint.Cork // where what the connection at work sends is collected
 	wait   func(fd uintptr) bool
@@ -166,14 +231,22 @@ var workspaces = sync.Pool{New: func() any {
 
 func newWorkspace() *workspace { return workspaces.Get().(*workspace) }
 
+// replaced reports whether another leader leads since.
+func (w *workspace) replaced() bool { return claimGeneration(w.leads.claim.Load()) != w.term }
+
+// free gives w back. A leader that a handler has ended with runtime.Goexit does not: its cork may still be that of the
+// handler's connection.
+func (w *workspace) free() {
+	w.wait, w.leads = nil, nil
+	workspaces.Put(w)
+}
+
 // lead works off what is in w and then what comes, until the poller is closed or another leads.
 func (p *poller) lead(w *workspace, generation uint64) {
-	defer func() {
-		w.wait = nil
-		workspaces.Put(w)
-	}()
+	w.leads, w.term = p, generation
 	w.wait = func(fd uintptr) bool {
 		w.n, w.failed = epollWait(fd, w.batch[:])
+		w.n += p.kicks.take(w.batch[w.n:])
 		return w.n != 0 || w.failed != nil
 	}
 	p.leader.Store(w)
@@ -184,11 +257,13 @@ func (p *poller) lead(w *workspace, generation uint64) {
 			}
 			w.handedOn.Store(false)
 			p.loop.counters.displaced.Add(-1)
+			w.free()
 			return
 		}
 		w.n = 0
 		if err := p.raw.Read(w.wait); err != nil || w.failed != nil {
-			return // closed
+			w.free() // closed
+			return
 		}
 	}
 }

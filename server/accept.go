@@ -64,7 +64,7 @@ func (s *Server) upgrade(r *handshake.Request, room []byte) (Upgraded, error) {
 // accept goes through Section 4.2.2: it returns what to answer, or why not.
 func (s *Server) accept(r *handshake.Request) (a handshake.Acceptance, err error) {
 	if s.shuttingDown() {
-		return a, &handshake.Error{Status: 503, Reason: "the server is shutting down"}
+		return a, errShuttingDown
 	}
 	u, err := handshake.ValidateRequest(r)
 	if err != nil {
@@ -174,6 +174,7 @@ func (s *Server) Adopt(nc net.Conn, up Upgraded) {
 // opens when it receives for the first time, and up is the server's until then.
 func (s *Server) upgraded(c *Conn, t transport, up *Upgraded) {
 	c.reserve().upgraded = up
+	c.phase.Store(answeringPhase)
 	s.begin(c, t)
 }
 
@@ -189,6 +190,7 @@ func (up *Upgraded) start() []byte {
 // handshake takes the next bytes of the opening handshake. It returns the bytes
 // that came after it, and whether the connection goes on.
 func (c *Conn) handshake(b []byte) (rest []byte, more bool) {
+	c.phase.CompareAndSwap(acceptedPhase, requestPhase)
 	var parser handshake.RequestParser // most requests come whole
 	if more := c.more.Load(); more != nil {
 		if up := more.upgraded; up != nil { // by somebody else
@@ -209,6 +211,9 @@ func (c *Conn) handshake(b []byte) (rest []byte, more bool) {
 		*kept.opening = parser
 		return nil, true
 	}
+	if !c.phase.CompareAndSwap(requestPhase, answeringPhase) {
+		return nil, false // Shutdown has refused it
+	}
 	c.more.Store(nil) // there is nothing else in it yet
 	room := responses.Get().(*[responseRoom]byte)
 	defer responses.Put(room)
@@ -228,8 +233,32 @@ const responseRoom = 512
 // refuse answers with an HTTP error. What else the client sends is not looked
 // at: a proxy may have taken it for a request, and the client for frames.
 func (c *Conn) refuse(err error) (more bool) {
+	if c.phase.Swap(endedPhase) != endedPhase { // else Shutdown has refused it
+		c.sendRefusal(err)
+	}
+	return false
+}
+
+// refuseShutdown ends an opening handshake because the server is shutting down. A
+// client that has sent part of its request is answered. It may be called from any
+// goroutine.
+func (c *Conn) refuseShutdown() {
+	switch c.phase.Load() {
+	case acceptedPhase:
+		_ = c.cut(nil)
+	case requestPhase:
+		if c.phase.CompareAndSwap(requestPhase, endedPhase) {
+			c.sendRefusal(errShuttingDown)
+		}
+	}
+}
+
+// errShuttingDown refuses an opening handshake.
+var errShuttingDown = &handshake.Error{Status: 503, Reason: "the server is shutting down"}
+
+// sendRefusal answers with an HTTP error, by the one who has set endedPhase.
+func (c *Conn) sendRefusal(err error) {
 	refused := refusal(err)
-	c.phase.Store(endedPhase)
 	c.server.counters.count(func(st *Stats) {
 		st.Opening--
 		st.refused(refused)
@@ -237,7 +266,6 @@ func (c *Conn) refuse(err error) (more bool) {
 	c.server.report(&RefusedError{RemoteAddr: c.RemoteAddr(), Err: refused})
 	c.transport.Write(handshake.AppendRefusal(nil, refused))
 	c.transport.Finish(drainTime)
-	return false
 }
 
 // open ends the opening handshake and begins the connection proper. It reports

@@ -25,10 +25,13 @@ func (c *Conn) receive(b []byte) (rest []byte, more bool) {
 		}
 		c.watch.leave(c.server.clock.now())
 	}()
-	if c.phase.Load() == openingPhase {
-		if b, more = c.handshake(b); !more || c.phase.Load() == openingPhase {
+	if c.isOpening() {
+		if b, more = c.handshake(b); !more || c.isOpening() {
 			return nil, more
 		}
+	}
+	if c.phase.Load() == endedPhase {
+		return nil, false
 	}
 	for c.endpoint.Err() == nil { // else a handler has cut it; the loop will notice
 		if len(b) > 0 && !c.takesMore() {
@@ -123,7 +126,7 @@ func (c *Conn) drain() (more bool) {
 // said is nothing for the client.
 func (c *Conn) panicked(value any) (more bool) {
 	err := c.server.caught(value)
-	if c.phase.Load() == openingPhase {
+	if c.isOpening() {
 		return c.refuse(&handshake.Error{Status: 500, Reason: "panic in the opening handshake"})
 	}
 	c.endpoint.Fail(wire.InternalError, "", err)
@@ -176,7 +179,7 @@ func (c *Conn) parted() bool {
 // wanted; see loop.go.
 func (c *Conn) lost(err error) {
 	switch c.phase.Load() {
-	case openingPhase:
+	case acceptedPhase, requestPhase, answeringPhase:
 		why := c.endpoint.Err()
 		c.server.counters.count(func(st *Stats) { st.unfinished(why) })
 		if why == nil && err != nil && err != io.EOF && !errors.Is(err, net.ErrClosed) { // who hangs up is no news

@@ -101,8 +101,8 @@ func (f *fiber) awaitEnd() {
 	}
 }
 
-// takesEnd reports whether Serve has received all messages and waits for more, or nothing will be received any
-// more.
+// takesEnd reports whether Serve has received all messages and waits for more, or there never were any, or nothing
+// will be received any more.
 func (f *fiber) takesEnd() bool {
 	select {
 	case <-f.exited:
@@ -110,7 +110,8 @@ func (f *fiber) takesEnd() bool {
 	case <-f.ended:
 		return true
 	default:
-		return f.asked.Load() > f.delivered.Load()
+		n := f.delivered.Load()
+		return n == 0 || f.asked.Load() > n
 	}
 }
 

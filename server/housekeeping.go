@@ -159,7 +159,7 @@ func (r *round) take(end int) (n, newEnd int) {
 // writes, gets a goroutine.
 func (r *round) inspect(c *Conn) {
 	switch c.phase.Load() {
-	case openingPhase:
+	case acceptedPhase, requestPhase, answeringPhase:
 		if r.over(c.watch.began, r.handshake) {
 			go c.cut(&LateError{What: "no opening handshake", After: orDefault(r.HandshakeTimeout, DefaultHandshakeTimeout), Option: "HandshakeTimeout"})
 		}

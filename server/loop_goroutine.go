@@ -25,8 +25,9 @@ type goroutineTransport struct {
 
 	answers   atomic.Int64 // bytes that were put into the backlog while receiving, since it was empty
 	turn      sync.Mutex   // held by who calls handlers
-	receiving atomic.Bool  // a handler is called with what was received
+	receiving atomic.Bool  // a handler is called with what was received, or with the end
 	choked    atomic.Bool  // nothing is read because of answers
+	draining  atomic.Int32 // calls of Handler.Drain that have not returned
 
 	wokenAt tick  // when something last came to the connection at rest
 	wakes   uint8 // how often it did since that tick began, up to busyWakes
@@ -117,8 +118,11 @@ func (t *goroutineTransport) backlogged(by int) { t.conn.server.counters.backlog
 func (t *goroutineTransport) drained() {
 	t.answers.Store(0)
 	if t.conn.drained() {
+		t.draining.Add(1)
 		go func() {
 			t.turn.Lock()
+			defer t.prompt.wakeAll()
+			defer t.draining.Add(-1)
 			defer t.turn.Unlock()
 			t.conn.drain()
 		}()
@@ -155,7 +159,39 @@ func (t *goroutineTransport) lost(err error) {
 	}
 	t.turn.Lock()
 	defer t.turn.Unlock()
+	t.receiving.Store(true)
 	t.conn.lost(err)
+}
+
+// awaitServed is called when the client has ended its side. The client may still
+// read: awaitServed waits until the client has got the answers to its messages.
+func (t *goroutineTransport) awaitServed() {
+	t.conn.inputEnded()
+	if f := t.conn.fiber(); f != nil {
+		f.awaitEnd()
+	}
+	if t.prompt != nil {
+		t.prompt.awaitFlushed(func() bool { return t.draining.Load() == 0 })
+	}
+}
+
+// Finish says that nothing more will be written: see transport. If nobody is there
+// to drain the connection then, because the handlers have not ended it, its time is
+// bounded here.
+func (t *goroutineTransport) Finish(wait time.Duration) {
+	if !t.receiving.Load() {
+		time.AfterFunc(2*wait, func() { t.Close() })
+	}
+	t.Conn.Finish(wait)
+}
+
+// RemoteAddr returns the address of the client: an empty one if the system does
+// not know it any more, as with a net.FileConn whose client has gone.
+func (t *goroutineTransport) RemoteAddr() net.Addr {
+	if a := t.Conn.RemoteAddr(); a != nil {
+		return a
+	}
+	return &net.TCPAddr{}
 }
 
 // awaitTaken waits, if the client does not take the answers, until it has.
@@ -179,6 +215,7 @@ func acceptAll(ln net.Listener, report func(error), serve func(net.Conn)) error 
 	const shortest, longest = 5 * time.Millisecond, time.Second
 	pause := shortest
 	for {
+		setNonblock(ln)
 		nc, err := ln.Accept()
 		switch {
 		case errors.Is(err, net.ErrClosed):

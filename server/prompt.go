@@ -124,6 +124,7 @@ func (c *promptConn) next() *backlog {
 		return b
 	}
 	c.flushing, c.armed = false, time.Time{}
+	c.wake()
 	if c.half {
 		c.closeWrite()
 	}
@@ -204,6 +205,26 @@ func (c *promptConn) await(enough func(waiting int) bool) {
 	}
 }
 
+// awaitFlushed returns when nothing waits, the owner knows that, and done reports
+// true, or no more can be written.
+func (c *promptConn) awaitFlushed(done func() bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.room == nil {
+		c.room = sync.NewCond(&c.mu)
+	}
+	for c.failed == nil && (c.flushing || !done()) {
+		c.room.Wait()
+	}
+}
+
+// wakeAll lets those who await something look again.
+func (c *promptConn) wakeAll() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.wake()
+}
+
 // SetWriteDeadline does nothing: Write does not wait. TLS sets one when it says
 // goodbye, and one long past after that.
 func (c *promptConn) SetWriteDeadline(time.Time) error { return nil }
@@ -243,6 +264,7 @@ type promptListener struct {
 }
 
 func (l promptListener) Accept() (net.Conn, error) {
+	setNonblock(l.Listener)
 	nc, err := l.Listener.Accept()
 	if err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package server
 
 import (
 	"errors"
+	"io"
 	"net"
 	"os"
 	"sync"
@@ -92,6 +93,9 @@ func (t *goroutineTransport) work(b []byte, err error) (rests bool) {
 			return false
 		}
 		if err != nil {
+			if err == io.EOF {
+				t.awaitServed()
+			}
 			t.end(err)
 			return false
 		}

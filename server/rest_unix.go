@@ -18,6 +18,19 @@ func canAwaitReadable(nc net.Conn) bool {
 	return false
 }
 
+// setNonblock makes a socket that is listened on non-blocking, if it is not. A call of
+// File().Fd() by the program, or os/exec with it among ExtraFiles, makes it blocking,
+// also for package net: Accept could not be ended by Close then.
+func setNonblock(ln net.Listener) {
+	socket, ok := ln.(syscall.Conn)
+	if !ok {
+		return
+	}
+	if raw, err := socket.SyscallConn(); err == nil {
+		_ = raw.Control(func(fd uintptr) { _ = syscall.SetNonblock(int(fd), true) }) // Accept tells what is wrong with it
+	}
+}
+
 // awaitReadable returns when there is something to be read from a socket, or an end
 // of that. It reads nothing. The error is why there is nothing to wait for.
 func awaitReadable(socket net.Conn) error {

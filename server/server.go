@@ -260,13 +260,16 @@ func (s *Server) begin(c *Conn, t transport) {
 	c.holders.Store(1)
 	opening := s.counters.begun(c)
 	t.attach(c)
-	why := s.addConn(c)
+	why, closing := s.addConn(c)
 	if why == nil && s.MaxHandshakes > 0 && opening > int64(s.MaxHandshakes) {
 		why = &CapacityError{Max: s.MaxHandshakes, Option: "MaxHandshakes"}
 	}
 	if why != nil {
 		s.counters.count(func(st *Stats) { st.Full++ })
 		c.cut(why)
+	}
+	if closing {
+		c.refuseShutdown()
 	}
 }
 
@@ -294,8 +297,9 @@ func (s *Server) terms(partial, waits bool) *endpoint.Terms {
 	return shared.Load()
 }
 
-// addConn adds c, and returns the limit that it breaks.
-func (s *Server) addConn(c *Conn) *CapacityError {
+// addConn adds c, and returns the limit that it breaks, and whether the server was
+// shutting down before.
+func (s *Server) addConn(c *Conn) (why *CapacityError, closing bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.conns) == 0 {
@@ -304,7 +308,7 @@ func (s *Server) addConn(c *Conn) *CapacityError {
 	c.watch.begin(s.clock.now())
 	c.place = int32(len(s.conns))
 	s.conns = append(s.conns, c)
-	return s.come(c)
+	return s.come(c), s.closing
 }
 
 func (s *Server) removeConn(c *Conn) {

@@ -2,6 +2,8 @@ package server
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/fibersock/fibersock/wire"
@@ -20,7 +22,11 @@ import (
 // http.Server.RegisterOnShutdown or after http.Server.Shutdown, which does not
 // know them.
 func (s *Server) Shutdown(ctx context.Context) error {
-	empty := s.stop()
+	empty, closed := s.stop()
+	select {
+	case <-closed:
+	case <-ctx.Done(): // a listener may wait for an Accept that does not end
+	}
 	s.dismiss(ctx, empty)
 	select {
 	case <-empty:
@@ -37,6 +43,11 @@ func (s *Server) Shutdown(ctx context.Context) error {
 // done, or there are no connections, or ctx has ended.
 func (s *Server) dismiss(ctx context.Context, empty <-chan struct{}) {
 	conns := s.snapshot()
+	for _, c := range conns {
+		if c.isOpening() {
+			go c.refuseShutdown() // may wait for a slow write
+		}
+	}
 	spread := max(s.ShutdownSpread, 0)
 	if deadline, ok := ctx.Deadline(); ok {
 		spread = max(min(spread, time.Until(deadline)/2), 0)
@@ -47,7 +58,7 @@ func (s *Server) dismiss(ctx context.Context, empty <-chan struct{}) {
 	for i, done := int64(1), 0; i <= steps; i++ {
 		part := conns[done : int64(len(conns))*i/steps]
 		for _, c := range part {
-			if c.isOpen() { // another sees by itself that the server is shutting down
+			if c.isOpen() { // one that opens now sees by itself that the server is shutting down
 				go c.Close(wire.GoingAway, "") // may wait for a slow write
 			}
 		}
@@ -67,15 +78,20 @@ func (s *Server) dismiss(ctx context.Context, empty <-chan struct{}) {
 }
 
 // stop stops listening and returns a channel that is closed when there are no
-// connections.
-func (s *Server) stop() <-chan struct{} {
+// connections, and one that is closed when all listeners are.
+func (s *Server) stop() (empty, closed chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closing = true
-	for ln := range s.listeners {
-		ln.Close()
-	}
-	empty := s.empty
+	closed = make(chan struct{})
+	listeners := slices.Collect(maps.Keys(s.listeners))
+	go func() {
+		defer close(closed)
+		for _, ln := range listeners {
+			ln.Close()
+		}
+	}()
+	empty = s.empty
 	if empty == nil {
 		empty = make(chan struct{})
 		if len(s.conns) == 0 {
@@ -84,5 +100,5 @@ func (s *Server) stop() <-chan struct{} {
 			s.empty = empty
 		}
 	}
-	return empty
+	return empty, closed
 }

@@ -17,14 +17,26 @@ import (
 // receive takes bytes from the loop; see loop.go.
 func (c *Conn) receive(b []byte) (rest []byte, more bool) {
 	c.watch.enter(c.server.clock.now())
+	defer c.left()
 	var received endpoint.Tally
+	returned := false
 	defer func() {
 		c.count(&received)
-		if p := recover(); p != nil {
-			rest, more = nil, c.panicked(p)
+		if !returned {
+			rest, more = nil, c.panicked(recover())
 		}
-		c.watch.leave(c.server.clock.now())
 	}()
+	rest, more = c.receiveEvents(b, &received)
+	returned = true
+	return rest, more
+}
+
+// left notes that no handler is running any more.
+func (c *Conn) left() { c.watch.leave(c.server.clock.now()) }
+
+// receiveEvents is receive without the care for handlers that do not return. What
+// has come is counted in received.
+func (c *Conn) receiveEvents(b []byte, received *endpoint.Tally) (rest []byte, more bool) {
 	if c.phase.Load() == openingPhase {
 		if b, more = c.handshake(b); !more || c.phase.Load() == openingPhase {
 			return nil, more
@@ -37,7 +49,7 @@ func (c *Conn) receive(b []byte) (rest []byte, more bool) {
 		if op, p, n := c.endpoint.ReceiveMessage(b); n > 0 {
 			b = b[n:]
 			c.traffic()
-			piece(&received, len(p), true)
+			piece(received, len(p), true)
 			c.message(op, p)
 			continue
 		}
@@ -48,10 +60,10 @@ func (c *Conn) receive(b []byte) (rest []byte, more bool) {
 		case endpoint.None:
 			return nil, true
 		case endpoint.Message:
-			piece(&received, len(ev.Payload), true)
+			piece(received, len(ev.Payload), true)
 			c.message(ev.Opcode, ev.Payload)
 		case endpoint.Partial:
-			piece(&received, len(ev.Payload), ev.Final)
+			piece(received, len(ev.Payload), ev.Final)
 			c.handler.Partial(c, ev.Opcode, ev.Payload, ev.Final)
 		case endpoint.Ping: // it has been answered
 			received.Pings++
@@ -59,7 +71,7 @@ func (c *Conn) receive(b []byte) (rest []byte, more bool) {
 			received.Pongs++
 			c.answered(ev.Payload)
 		case endpoint.Closing, endpoint.Failed:
-			c.count(&received)
+			c.count(received)
 			c.finish()
 			return b, false
 		}
@@ -83,12 +95,7 @@ func (c *Conn) message(op wire.Opcode, p []byte) {
 }
 
 // begin opens the connection for the program.
-func (c *Conn) begin() (more bool) {
-	defer func() {
-		if p := recover(); p != nil {
-			more = c.panicked(p)
-		}
-	}()
+func (c *Conn) begin() {
 	if c.handler.Open != nil {
 		c.handler.Open(c)
 	}
@@ -99,7 +106,6 @@ func (c *Conn) begin() (more bool) {
 		c.holders.Add(1)
 		go c.serve()
 	}
-	return true
 }
 
 // drain tells the program that the client has taken all that waited for it; see
@@ -109,25 +115,29 @@ func (c *Conn) drain() (more bool) {
 		return true
 	}
 	c.watch.enter(c.server.clock.now())
+	defer c.left()
+	returned := false
 	defer func() {
-		if p := recover(); p != nil {
-			more = c.panicked(p)
+		if !returned {
+			more = c.panicked(recover())
 		}
-		c.watch.leave(c.server.clock.now())
 	}()
 	c.handler.Drain(c)
+	returned = true
 	return true
 }
 
-// panicked fails the connection because a handler panicked. What the handler
-// said is nothing for the client.
+// panicked fails the connection because a handler has panicked with value, or
+// called runtime.Goexit if value is nil. The client learns no more than the code.
 func (c *Conn) panicked(value any) (more bool) {
 	err := c.server.caught(value)
-	if c.phase.Load() == openingPhase {
+	switch c.phase.Load() {
+	case openingPhase:
 		return c.refuse(&handshake.Error{Status: 500, Reason: "panic in the opening handshake"})
+	case openPhase:
+		c.endpoint.Fail(wire.InternalError, "", err)
+		c.finish()
 	}
-	c.endpoint.Fail(wire.InternalError, "", err)
-	c.finish()
 	return false
 }
 
@@ -140,13 +150,13 @@ func (c *Conn) finish() {
 	c.server.counters.count(func(st *Stats) { st.ended(&c.endpoint) })
 	c.noMore()
 	c.endFiber()
+	if c.handler.Close != nil { // deferred, because Error may end the goroutine
+		defer c.protect(func() { c.handler.Close(c, c.CloseCode(), c.CloseReason()) })
+	}
 	err := c.endpoint.Err()
 	var closed *CloseError
 	if c.handler.Error != nil && !errors.As(err, &closed) && err != ErrClosed {
 		c.protect(func() { c.handler.Error(c, err) })
-	}
-	if c.handler.Close != nil {
-		c.protect(func() { c.handler.Close(c, c.CloseCode(), c.CloseReason()) })
 	}
 }
 
@@ -156,7 +166,8 @@ func (c *Conn) noMore() {
 	c.transport.Finish(drainTime)
 }
 
-// protect reports a panic of f. The connection is at its end anyway.
+// protect reports a panic of f. The connection is at its end anyway. The caller
+// reports a call of runtime.Goexit.
 func (c *Conn) protect(f func()) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -175,6 +186,19 @@ func (c *Conn) parted() bool {
 // lost is the loop's last call: the socket has ended, by err if that was not
 // wanted; see loop.go.
 func (c *Conn) lost(err error) {
+	defer c.release()
+	returned := false
+	defer func() {
+		if !returned {
+			c.server.caught(recover())
+		}
+	}()
+	c.lose(err)
+	returned = true
+}
+
+// lose is lost without the care for handlers that do not return.
+func (c *Conn) lose(err error) {
 	switch c.phase.Load() {
 	case openingPhase:
 		why := c.endpoint.Err()
@@ -190,7 +214,6 @@ func (c *Conn) lost(err error) {
 		c.finish()
 	case endedPhase:
 	}
-	c.release()
 }
 
 // release is called by the loop and by the fiber, when they let go of the

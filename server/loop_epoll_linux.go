@@ -78,7 +78,7 @@ func (l *epollLoop) start() error {
 	}
 	l.guard.pollers = l.pollers
 	for _, p := range l.pollers {
-		go p.lead(newWorkspace(), 0)
+		p.follow(newWorkspace(), 0)
 	}
 	go l.guard.run()
 	return nil
@@ -101,8 +101,8 @@ type poller struct {
 	file  *os.File // the same, in the hands of Go's own poller: waiting for it costs no thread
 	raw   syscall.RawConn
 
-	claim  atomic.Uint64             // see makeClaim
-	leader atomic.Pointer[workspace] // of the leader
+	claim  atomic.Uint64 // see makeClaim
+	leader *workspace    // of the leader; the watchdog's own
 
 	crowded uint64 // the last claim that stayed although it should not; the watchdog's own
 }
@@ -138,7 +138,13 @@ func makeClaim(generation, count, index uint64) uint64 {
 }
 
 func claimGeneration(claim uint64) uint64 { return claim >> (countBits + indexBits) }
-func claimIndex(claim uint64) int         { return int(claim & idleIndex) }
+
+// nextGeneration returns the generation of the leader after that of claim. Generations are reused after 2^24 of them.
+func nextGeneration(claim uint64) uint64 {
+	return claimGeneration(makeClaim(claimGeneration(claim)+1, 0, 0))
+}
+
+func claimIndex(claim uint64) int { return int(claim & idleIndex) }
 
 // A workspace is what a leader works with.
 type workspace struct {
@@ -166,17 +172,34 @@ var workspaces = sync.Pool{New: func() any {
 
 func newWorkspace() *workspace { return workspaces.Get().(*workspace) }
 
-// lead works off what is in w and then what comes, until the poller is closed or another leads.
+// follow gives p a leader with the workspace w.
+func (p *poller) follow(w *workspace, generation uint64) {
+	p.leader = w
+	go p.lead(w, generation)
+}
+
+// lead works off what is in w and then what comes, until the poller is closed or another leads. If a handler ends the
+// goroutine, another goroutine goes on with the event after that.
 func (p *poller) lead(w *workspace, generation uint64) {
+	returned := false
 	defer func() {
+		if !returned {
+			go p.lead(w, generation)
+			return
+		}
 		w.wait = nil
 		workspaces.Put(w)
 	}()
+	p.leadUntilEnd(w, generation)
+	returned = true
+}
+
+// leadUntilEnd is lead without the care for handlers that end the goroutine.
+func (p *poller) leadUntilEnd(w *workspace, generation uint64) {
 	w.wait = func(fd uintptr) bool {
 		w.n, w.failed = epollWait(fd, w.batch[:])
 		return w.n != 0 || w.failed != nil
 	}
-	p.leader.Store(w)
 	for {
 		if !p.work(w, generation) {
 			for !w.handedOn.Load() {
@@ -199,13 +222,17 @@ func (p *poller) work(w *workspace, generation uint64) bool {
 		return true
 	}
 	claim := p.claim.Load()
-	for i := range w.n {
+	first := 0
+	if claimGeneration(claim) == generation && claimIndex(claim) != idleIndex {
+		first = claimIndex(claim) + 1 // the handler of this one has ended the goroutine that led p
+	}
+	for i := first; i < w.n; i++ {
 		next := makeClaim(generation, claim>>indexBits+1, uint64(i))
 		if claimGeneration(claim) != generation || !p.claim.CompareAndSwap(claim, next) {
 			return false
 		}
 		claim = next
-		if i == 0 {
+		if i == first {
 			p.guard.wake()
 		}
 		event := &w.batch[i]
@@ -312,8 +339,8 @@ func (p *poller) replace(claim uint64) {
 		}
 		return
 	}
-	old := p.leader.Load()
-	generation := claimGeneration(claim) + 1
+	old := p.leader
+	generation := nextGeneration(claim)
 	if !p.claim.CompareAndSwap(claim, makeClaim(generation, claim>>indexBits+1, idleIndex)) {
 		return
 	}
@@ -325,5 +352,5 @@ func (p *poller) replace(claim uint64) {
 	w := newWorkspace()
 	w.n = copy(w.batch[:], old.batch[claimIndex(claim)+1:old.n])
 	old.handedOn.Store(true)
-	go p.lead(w, generation)
+	p.follow(w, generation)
 }

@@ -31,6 +31,9 @@ type goroutineTransport struct {
 	wokenAt tick  // when something last came to the connection at rest
 	wakes   uint8 // how often it did since that tick began, up to busyWakes
 	blocks  bool  // data frames wait for room in the backlog
+	over    bool  // lost has been called
+
+	ended chan struct{} // closed at the end, if somebody waits for that
 }
 
 // transport returns nc as a transport.
@@ -117,12 +120,23 @@ func (t *goroutineTransport) backlogged(by int) { t.conn.server.counters.backlog
 func (t *goroutineTransport) drained() {
 	t.answers.Store(0)
 	if t.conn.drained() {
-		go func() {
-			t.turn.Lock()
-			defer t.turn.Unlock()
-			t.conn.drain()
-		}()
+		go t.tellDrained()
 	}
+}
+
+// tellDrained tells the application that the backlog has become empty. If its
+// handler panics or ends the goroutine, the connection has failed, and the client
+// has drainTime to end it: the goroutine that reads waits for that.
+func (t *goroutineTransport) tellDrained() {
+	more := false
+	defer func() {
+		if !more {
+			time.AfterFunc(drainTime, func() { t.Close() })
+		}
+	}()
+	t.turn.Lock()
+	defer t.turn.Unlock()
+	more = t.conn.drain()
 }
 
 // receive has b received.
@@ -137,13 +151,14 @@ func (t *goroutineTransport) receive(b []byte) (rest []byte, more bool) {
 // end ends the connection: by err, or, if it is nil, because the connection wants
 // no more.
 func (t *goroutineTransport) end(err error) {
+	if t.ended != nil { // everything is deferred, because the application may end the goroutine
+		defer close(t.ended)
+	}
+	defer t.Close()
+	defer t.lost(err)
 	if err == nil {
 		t.Drain(drainTime)
-		t.lost(nil)
-		return
 	}
-	t.lost(err)
-	t.Close()
 }
 
 // lost ends the connection, by err if that is not nil.
@@ -155,6 +170,7 @@ func (t *goroutineTransport) lost(err error) {
 	}
 	t.turn.Lock()
 	defer t.turn.Unlock()
+	t.over = true
 	t.conn.lost(err)
 }
 
@@ -170,7 +186,13 @@ func (t *goroutineTransport) awaitTaken() {
 
 // serve serves what connects to ln, until that is closed.
 func (l *goroutineLoop) serve(ln net.Listener, open func(*Conn, transport), report func(error)) error {
-	return acceptAll(ln, report, func(nc net.Conn) { go func() { l.begin(nc, open).working(nil, nil) }() })
+	return acceptAll(ln, report, func(nc net.Conn) {
+		t := l.transport(nc)
+		t.run(func() {
+			open(&t.conn, t)
+			t.working(nil, nil)
+		})
+	})
 }
 
 // acceptAll calls serve for what connects to ln, until that is closed. An error
@@ -209,26 +231,16 @@ func (l *goroutineLoop) begin(nc net.Conn, open func(*Conn, transport)) *gorouti
 	return t
 }
 
-// serve serves the connection until it has ended. start has been read already, and
-// is received even if it is empty.
-func (t *goroutineTransport) serve(start []byte) {
-	if !t.receiveStart(start) {
-		return
-	}
-	var b []byte
-	var err error
-	for t.work(b, err) {
-		b, err = t.rest()
-	}
-}
-
-// serveElsewhere is serve on goroutines of its own.
-func (t *goroutineTransport) serveElsewhere(start []byte) {
-	go func() {
+// serveElsewhere serves the connection on goroutines of its own. start has been read
+// already, and is received even if it is empty. ended, if it is not nil, is closed
+// when the connection has ended.
+func (t *goroutineTransport) serveElsewhere(start []byte, ended chan struct{}) {
+	t.ended = ended
+	t.run(func() {
 		if t.receiveStart(start) {
 			t.working(nil, nil)
 		}
-	}()
+	})
 }
 
 // receiveStart has start received, which opens the connection. It reports whether

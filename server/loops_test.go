@@ -46,6 +46,18 @@ func eachLoop(t *testing.T, test func(t *testing.T, start starter)) {
 // plainListener hides what a listener is, and so any faster loop there is for it.
 type plainListener struct{ net.Listener }
 
+// wrappingListener wraps connections in a struct, as netutil.LimitListener does:
+// nothing shows what they are.
+type wrappingListener struct{ net.Listener }
+
+func (l wrappingListener) Accept() (net.Conn, error) {
+	nc, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return struct{ net.Conn }{nc}, nil
+}
+
 func listenTCP(t *testing.T) net.Listener {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")

@@ -61,11 +61,13 @@ func (s *epollSocket) finish(err error) {
 	s.forget()
 	more := s.more
 	s.mu.Unlock()
+	defer func() { // also if a handler ends the goroutine
+		s.poller.loop.leave()
+		if more != nil && more.ended != nil {
+			close(more.ended)
+		}
+	}()
 	s.conn.lost(err)
-	s.poller.loop.leave()
-	if more != nil && more.ended != nil {
-		close(more.ended)
-	}
 }
 
 // drain is called when the connection wants no more: what still comes is thrown away for a while, so that our last frame is

@@ -144,11 +144,27 @@ func (s *epollSocket) ready(w *workspace, events uint32) {
 	if events == syscall.EPOLLOUT && !s.resumed() {
 		return
 	}
-	if !s.claim() {
-		return
+	if s.claim() {
+		s.run(w)
 	}
+}
+
+// run takes what has come. The caller has claimed the socket, and gives it up. A handler may end the goroutine: the connection
+// has failed then.
+func (s *epollSocket) run(w *workspace) {
+	returned := false
+	defer func() {
+		if !returned {
+			if p := recover(); p != nil {
+				panic(p) // a fault of the server itself
+			}
+			s.worked()
+			s.drain()
+		}
+		s.release()
+	}()
 	s.work(w)
-	s.release()
+	returned = true
 }
 
 // claim makes the caller the one who runs the socket, and reports whether it is. If another one is, there will be no
@@ -339,9 +355,8 @@ func (s *epollSocket) attend() {
 		return
 	}
 	w := newWorkspace()
-	s.work(w)
-	workspaces.Put(w)
-	s.release()
+	defer workspaces.Put(w)
+	s.run(w)
 }
 
 // resumed reports whether there is something to do besides what events tell.

@@ -30,7 +30,6 @@ type goroutineTransport struct {
 
 	wokenAt tick  // when something last came to the connection at rest
 	wakes   uint8 // how often it did since that tick began, up to busyWakes
-	blocks  bool  // data frames wait for room in the backlog
 	over    bool  // lost has been called
 
 	ended chan struct{} // closed at the end, if somebody waits for that
@@ -70,47 +69,28 @@ func (t *goroutineTransport) Buffered() int {
 	return int(t.prompt.waiting.Load())
 }
 
-// Block has data frames wait for room in the backlog.
-func (t *goroutineTransport) Block() { t.blocks = true }
+// AwaitBacklog waits for a backlog of another size.
+func (t *goroutineTransport) AwaitBacklog(enough func(size int) bool) {
+	if t.prompt != nil {
+		t.prompt.await(enough)
+	}
+}
 
 // Choked reports whether nothing is read because the client does not take the
 // answers.
 func (t *goroutineTransport) Choked() bool { return t.choked.Load() }
 
 // Write takes all of p, or fails.
-func (t *goroutineTransport) Write(p []byte) (written int, err error) {
+func (t *goroutineTransport) Write(p []byte) (int, error) {
 	if t.prompt == nil {
 		return t.Conn.Write(p)
 	}
 	before := t.Buffered()
-	waits := t.blocks && len(p) > mostControl
-	for err == nil && len(p) > 0 {
-		n := len(p)
-		if waits && n > mostControl {
-			n = t.awaitRoom(n)
-		}
-		n, err = t.Conn.Write(p[:n])
-		written += n
-		p = p[n:]
-	}
-	if after := t.Buffered(); t.receiving.Load() && !waits && after > before { // else who answers waits
+	n, err := t.Conn.Write(p)
+	if after := t.Buffered(); t.receiving.Load() && after > before && !t.conn.endpoint.Pressed() { // else the sender waits
 		t.answers.Add(int64(after - before))
 	}
-	return written, err
-}
-
-// awaitRoom waits until something of size bytes may be written, and returns how
-// much.
-func (t *goroutineTransport) awaitRoom(size int) int {
-	n := size
-	t.prompt.await(func(waiting int) bool {
-		n = t.conn.server.mayKeep(waiting, size)
-		return n > 0
-	})
-	if n == 0 {
-		return size // writing will say why
-	}
-	return n
+	return n, err
 }
 
 // backlogged notes that the backlog has grown, or shrunk, by so many bytes.
@@ -126,12 +106,12 @@ func (t *goroutineTransport) drained() {
 
 // tellDrained tells the application that the backlog has become empty. If its
 // handler panics or ends the goroutine, the connection has failed, and the client
-// has drainTime to end it: the goroutine that reads waits for that.
+// has some time to end it: the goroutine that reads waits for that.
 func (t *goroutineTransport) tellDrained() {
 	more := false
 	defer func() {
 		if !more {
-			time.AfterFunc(drainTime, func() { t.Close() })
+			time.AfterFunc(t.conn.lingerTime(), func() { t.Close() })
 		}
 	}()
 	t.turn.Lock()
@@ -157,7 +137,7 @@ func (t *goroutineTransport) end(err error) {
 	defer t.Close()
 	defer t.lost(err)
 	if err == nil {
-		t.Drain(drainTime)
+		t.Drain(t.conn.lingerTime())
 	}
 }
 

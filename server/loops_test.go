@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/test/sockbuf"
 	"github.com/fibersock/fibersock/server"
 )
 
@@ -60,7 +61,7 @@ func (l wrappingListener) Accept() (net.Conn, error) {
 
 func listenTCP(t *testing.T) net.Listener {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	ln, err := sockbuf.Listen()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +90,7 @@ func serveBy(t *testing.T, s *server.Server, ln net.Listener, serve func(net.Lis
 	if s.Log == nil {
 		s.Log = r.log.add
 	}
-	r.dialer = func() (net.Conn, error) { return net.Dial("tcp", r.addr) }
+	r.dialer = func() (net.Conn, error) { return sockbuf.Dial(r.addr) }
 	if pipes, ok := ln.(*pipeListener); ok {
 		r.dialer = pipes.dial
 	}

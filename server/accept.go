@@ -37,6 +37,20 @@ type Upgraded struct {
 // Value. The error is a *handshake.Error, with the HTTP status that the request should be refused
 // with: see handshake.AppendRefusal.
 func (s *Server) Upgrade(r *handshake.Request) (Upgraded, error) {
+	returned := false
+	defer func() {
+		if !returned { // the caller's goroutine ends
+			s.caught(nil)
+			s.counters.count(func(st *Stats) { st.refused(&handshake.Error{Status: 500}) })
+		}
+	}()
+	up, err := s.tryUpgrade(r)
+	returned = true
+	return up, err
+}
+
+// tryUpgrade is Upgrade without the care for an Authorize that does not return.
+func (s *Server) tryUpgrade(r *handshake.Request) (Upgraded, error) {
 	if err := s.full(); err != nil {
 		s.counters.count(func(st *Stats) { st.refused(refusal(err)) })
 		return Upgraded{}, err
@@ -94,7 +108,8 @@ func (s *Server) accept(r *handshake.Request) (a handshake.Acceptance, err error
 	return a, nil
 }
 
-// authorize calls Authorize. One that panics has not agreed.
+// authorize calls Authorize. One that panics has not agreed. The caller reports a
+// call of runtime.Goexit.
 func (s *Server) authorize(r *handshake.Request, a *handshake.Acceptance) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -143,11 +158,10 @@ func (s *Server) Run(nc net.Conn, up Upgraded) error {
 		s.upgraded(c, t, &up)
 	}
 	ended := make(chan struct{})
-	if s.runElsewhere(nc, open, up.start(), ended) {
-		<-ended
-	} else {
-		s.goroutines().begin(nc, open).serve(up.start())
+	if !s.runElsewhere(nc, open, up.start(), ended) {
+		s.goroutines().begin(nc, open).serveElsewhere(up.start(), ended)
 	}
+	<-ended
 	var closed *CloseError
 	if err := c.Err(); !errors.As(err, &closed) {
 		return err
@@ -166,7 +180,7 @@ func (s *Server) Run(nc net.Conn, up Upgraded) error {
 func (s *Server) Adopt(nc net.Conn, up Upgraded) {
 	open := func(c *Conn, t transport) { s.upgraded(c, t, &up) }
 	if !s.runElsewhere(nc, open, up.start(), nil) {
-		s.goroutines().begin(nc, open).serveElsewhere(up.start())
+		s.goroutines().begin(nc, open).serveElsewhere(up.start(), nil)
 	}
 }
 
@@ -291,12 +305,13 @@ func (c *Conn) open(up Upgraded) (more bool) {
 	if c.handler.Serve != nil {
 		c.reserve().fiber = newFiber()
 	}
-	if c.policy() == SlowBlock {
-		c.transport.Block()
-	}
 	partial := c.handler.Partial != nil && c.handler.Serve == nil
 	c.endpoint.Init(c.output(), c.server.terms(partial, c.transport.Waits()))
+	if c.policy() == SlowBlock {
+		c.endpoint.SetBackpressure(backpressure{c})
+	}
 	c.server.counters.count((*Stats).opened)
 	c.phase.Store(openPhase)
-	return c.begin()
+	c.begin()
+	return true
 }

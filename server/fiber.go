@@ -164,15 +164,15 @@ func (c *Conn) serve() {
 	defer c.release()
 	defer c.transport.Resume()
 	defer close(c.fiber().exited)
-	code := wire.NormalClosure
+	code := wire.InternalError // unless Serve returns
 	defer func() {
-		if p := recover(); p != nil {
-			c.server.caught(p)
-			code = wire.InternalError
+		if code == wire.InternalError {
+			c.server.caught(recover())
 		}
 		_ = c.Close(code, "") // if it has ended already, so much the better
 	}()
 	c.handler.Serve(c)
+	code = wire.NormalClosure
 }
 
 // Receive waits for the next message and returns it; the payload is the

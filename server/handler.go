@@ -8,7 +8,8 @@ import "github.com/fibersock/fibersock/wire"
 // had a thread of its own. They may block; that delays this connection only.
 //
 // A panic in any of them closes that connection with status 1011 and is
-// reported as a *PanicError.
+// reported as a *PanicError. So does a call of runtime.Goexit, as by
+// testing.T.FailNow: see ErrGoexit.
 type Handler struct {
 	// Open is called when the opening handshake is done.
 	Open func(c *Conn)

@@ -78,7 +78,7 @@ func (l *epollLoop) start() error {
 	}
 	l.guard.pollers = l.pollers
 	for _, p := range l.pollers {
-		go p.lead(newWorkspace(), 0)
+		p.follow(newWorkspace(), 0)
 	}
 	go l.guard.run()
 	return nil
@@ -104,8 +104,8 @@ type poller struct {
 	wakeup int       // an eventfd that ends the leader's wait
 	kicks  kickQueue // sockets with work that no event of their descriptor tells
 
-	claim  atomic.Uint64             // see makeClaim
-	leader atomic.Pointer[workspace] // of the leader
+	claim  atomic.Uint64 // see makeClaim
+	leader *workspace    // of the leader; the watchdog's own
 
 	crowded uint64 // the last claim that stayed although it should not; the watchdog's own
 }
@@ -201,7 +201,13 @@ func makeClaim(generation, count, index uint64) uint64 {
 }
 
 func claimGeneration(claim uint64) uint64 { return claim >> (countBits + indexBits) }
-func claimIndex(claim uint64) int         { return int(claim & idleIndex) }
+
+// nextGeneration returns the generation of the leader after that of claim. Generations are reused after 2^24 of them.
+func nextGeneration(claim uint64) uint64 {
+	return claimGeneration(makeClaim(claimGeneration(claim)+1, 0, 0))
+}
+
+func claimIndex(claim uint64) int { return int(claim & idleIndex) }
 
 // A workspace is what a leader works with.
 type workspace struct {
@@ -234,22 +240,36 @@ func newWorkspace() *workspace { return workspaces.Get().(*workspace) }
 // replaced reports whether another leader leads since.
 func (w *workspace) replaced() bool { return claimGeneration(w.leads.claim.Load()) != w.term }
 
-// free gives w back. A leader that a handler has ended with runtime.Goexit does not: its cork may still be that of the
-// handler's connection.
-func (w *workspace) free() {
-	w.wait, w.leads = nil, nil
-	workspaces.Put(w)
+// follow gives p a leader with the workspace w.
+func (p *poller) follow(w *workspace, generation uint64) {
+	p.leader = w
+	go p.lead(w, generation)
 }
 
-// lead works off what is in w and then what comes, until the poller is closed or another leads.
+// lead works off what is in w and then what comes, until the poller is closed or another leads. If a handler ends the
+// goroutine, another goroutine goes on with the event after that.
 func (p *poller) lead(w *workspace, generation uint64) {
+	returned := false
+	defer func() {
+		if !returned {
+			go p.lead(w, generation)
+			return
+		}
+		w.wait, w.leads = nil, nil
+		workspaces.Put(w)
+	}()
+	p.leadUntilEnd(w, generation)
+	returned = true
+}
+
+// leadUntilEnd is lead without the care for handlers that end the goroutine.
+func (p *poller) leadUntilEnd(w *workspace, generation uint64) {
 	w.leads, w.term = p, generation
 	w.wait = func(fd uintptr) bool {
 		w.n, w.failed = epollWait(fd, w.batch[:])
 		w.n += p.kicks.take(w.batch[w.n:])
 		return w.n != 0 || w.failed != nil
 	}
-	p.leader.Store(w)
 	for {
 		if !p.work(w, generation) {
 			for !w.handedOn.Load() {
@@ -257,13 +277,11 @@ func (p *poller) lead(w *workspace, generation uint64) {
 			}
 			w.handedOn.Store(false)
 			p.loop.counters.displaced.Add(-1)
-			w.free()
 			return
 		}
 		w.n = 0
 		if err := p.raw.Read(w.wait); err != nil || w.failed != nil {
-			w.free() // closed
-			return
+			return // closed
 		}
 	}
 }
@@ -274,13 +292,17 @@ func (p *poller) work(w *workspace, generation uint64) bool {
 		return true
 	}
 	claim := p.claim.Load()
-	for i := range w.n {
+	first := 0
+	if claimGeneration(claim) == generation && claimIndex(claim) != idleIndex {
+		first = claimIndex(claim) + 1 // the handler of this one has ended the goroutine that led p
+	}
+	for i := first; i < w.n; i++ {
 		next := makeClaim(generation, claim>>indexBits+1, uint64(i))
 		if claimGeneration(claim) != generation || !p.claim.CompareAndSwap(claim, next) {
 			return false
 		}
 		claim = next
-		if i == 0 {
+		if i == first {
 			p.guard.wake()
 		}
 		event := &w.batch[i]
@@ -387,8 +409,8 @@ func (p *poller) replace(claim uint64) {
 		}
 		return
 	}
-	old := p.leader.Load()
-	generation := claimGeneration(claim) + 1
+	old := p.leader
+	generation := nextGeneration(claim)
 	if !p.claim.CompareAndSwap(claim, makeClaim(generation, claim>>indexBits+1, idleIndex)) {
 		return
 	}
@@ -400,5 +422,5 @@ func (p *poller) replace(claim uint64) {
 	w := newWorkspace()
 	w.n = copy(w.batch[:], old.batch[claimIndex(claim)+1:old.n])
 	old.handedOn.Store(true)
-	go p.lead(w, generation)
+	p.follow(w, generation)
 }

@@ -31,7 +31,9 @@ type goroutineTransport struct {
 
 	wokenAt tick  // when something last came to the connection at rest
 	wakes   uint8 // how often it did since that tick began, up to busyWakes
-	blocks  bool  // data frames wait for room in the backlog
+	over    bool  // lost has been called
+
+	ended chan struct{} // closed at the end, if somebody waits for that
 }
 
 // transport returns nc as a transport.
@@ -68,47 +70,28 @@ func (t *goroutineTransport) Buffered() int {
 	return int(t.prompt.waiting.Load())
 }
 
-// Block has data frames wait for room in the backlog.
-func (t *goroutineTransport) Block() { t.blocks = true }
+// AwaitBacklog waits for a backlog of another size.
+func (t *goroutineTransport) AwaitBacklog(enough func(size int) bool) {
+	if t.prompt != nil {
+		t.prompt.await(enough)
+	}
+}
 
 // Choked reports whether nothing is read because the client does not take the
 // answers.
 func (t *goroutineTransport) Choked() bool { return t.choked.Load() }
 
 // Write takes all of p, or fails.
-func (t *goroutineTransport) Write(p []byte) (written int, err error) {
+func (t *goroutineTransport) Write(p []byte) (int, error) {
 	if t.prompt == nil {
 		return t.Conn.Write(p)
 	}
 	before := t.Buffered()
-	waits := t.blocks && len(p) > mostControl
-	for err == nil && len(p) > 0 {
-		n := len(p)
-		if waits && n > mostControl {
-			n = t.awaitRoom(n)
-		}
-		n, err = t.Conn.Write(p[:n])
-		written += n
-		p = p[n:]
-	}
-	if after := t.Buffered(); t.receiving.Load() && !waits && after > before { // else who answers waits
+	n, err := t.Conn.Write(p)
+	if after := t.Buffered(); t.receiving.Load() && after > before && !t.conn.endpoint.Pressed() { // else the sender waits
 		t.answers.Add(int64(after - before))
 	}
-	return written, err
-}
-
-// awaitRoom waits until something of size bytes may be written, and returns how
-// much.
-func (t *goroutineTransport) awaitRoom(size int) int {
-	n := size
-	t.prompt.await(func(waiting int) bool {
-		n = t.conn.server.mayKeep(waiting, size)
-		return n > 0
-	})
-	if n == 0 {
-		return size // writing will say why
-	}
-	return n
+	return n, err
 }
 
 // backlogged notes that the backlog has grown, or shrunk, by so many bytes.
@@ -119,14 +102,25 @@ func (t *goroutineTransport) drained() {
 	t.answers.Store(0)
 	if t.conn.drained() {
 		t.draining.Add(1)
-		go func() {
-			t.turn.Lock()
-			defer t.prompt.wakeAll()
-			defer t.draining.Add(-1)
-			defer t.turn.Unlock()
-			t.conn.drain()
-		}()
+		go t.tellDrained()
 	}
+}
+
+// tellDrained tells the application that the backlog has become empty. If its
+// handler panics or ends the goroutine, the connection has failed, and the client
+// has some time to end it: the goroutine that reads waits for that.
+func (t *goroutineTransport) tellDrained() {
+	more := false
+	defer func() {
+		t.draining.Add(-1)
+		t.prompt.wakeAll()
+		if !more {
+			time.AfterFunc(t.conn.lingerTime(), func() { t.Close() })
+		}
+	}()
+	t.turn.Lock()
+	defer t.turn.Unlock()
+	more = t.conn.drain()
 }
 
 // receive has b received.
@@ -141,13 +135,14 @@ func (t *goroutineTransport) receive(b []byte) (rest []byte, more bool) {
 // end ends the connection: by err, or, if it is nil, because the connection wants
 // no more.
 func (t *goroutineTransport) end(err error) {
-	if err == nil {
-		t.Drain(drainTime)
-		t.lost(nil)
-		return
+	if t.ended != nil { // everything is deferred, because the application may end the goroutine
+		defer close(t.ended)
 	}
-	t.lost(err)
-	t.Close()
+	defer t.Close()
+	defer t.lost(err)
+	if err == nil {
+		t.Drain(t.conn.lingerTime())
+	}
 }
 
 // lost ends the connection, by err if that is not nil.
@@ -160,6 +155,7 @@ func (t *goroutineTransport) lost(err error) {
 	t.turn.Lock()
 	defer t.turn.Unlock()
 	t.receiving.Store(true)
+	t.over = true
 	t.conn.lost(err)
 }
 
@@ -206,7 +202,13 @@ func (t *goroutineTransport) awaitTaken() {
 
 // serve serves what connects to ln, until that is closed.
 func (l *goroutineLoop) serve(ln net.Listener, open func(*Conn, transport), report func(error)) error {
-	return acceptAll(ln, report, func(nc net.Conn) { go func() { l.begin(nc, open).working(nil, nil) }() })
+	return acceptAll(ln, report, func(nc net.Conn) {
+		t := l.transport(nc)
+		t.run(func() {
+			open(&t.conn, t)
+			t.working(nil, nil)
+		})
+	})
 }
 
 // acceptAll calls serve for what connects to ln, until that is closed. An error
@@ -246,26 +248,16 @@ func (l *goroutineLoop) begin(nc net.Conn, open func(*Conn, transport)) *gorouti
 	return t
 }
 
-// serve serves the connection until it has ended. start has been read already, and
-// is received even if it is empty.
-func (t *goroutineTransport) serve(start []byte) {
-	if !t.receiveStart(start) {
-		return
-	}
-	var b []byte
-	var err error
-	for t.work(b, err) {
-		b, err = t.rest()
-	}
-}
-
-// serveElsewhere is serve on goroutines of its own.
-func (t *goroutineTransport) serveElsewhere(start []byte) {
-	go func() {
+// serveElsewhere serves the connection on goroutines of its own. start has been read
+// already, and is received even if it is empty. ended, if it is not nil, is closed
+// when the connection has ended.
+func (t *goroutineTransport) serveElsewhere(start []byte, ended chan struct{}) {
+	t.ended = ended
+	t.run(func() {
 		if t.receiveStart(start) {
 			t.working(nil, nil)
 		}
-	}()
+	})
 }
 
 // receiveStart has start received, which opens the connection. It reports whether

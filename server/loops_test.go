@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/test/sockbuf"
 	"github.com/fibersock/fibersock/server"
 )
 
@@ -46,9 +47,21 @@ func eachLoop(t *testing.T, test func(t *testing.T, start starter)) {
 // plainListener hides what a listener is, and so any faster loop there is for it.
 type plainListener struct{ net.Listener }
 
+// wrappingListener wraps connections in a struct, as netutil.LimitListener does:
+// nothing shows what they are.
+type wrappingListener struct{ net.Listener }
+
+func (l wrappingListener) Accept() (net.Conn, error) {
+	nc, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return struct{ net.Conn }{nc}, nil
+}
+
 func listenTCP(t *testing.T) net.Listener {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	ln, err := sockbuf.Listen()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +90,7 @@ func serveBy(t *testing.T, s *server.Server, ln net.Listener, serve func(net.Lis
 	if s.Log == nil {
 		s.Log = r.log.add
 	}
-	r.dialer = func() (net.Conn, error) { return net.Dial("tcp", r.addr) }
+	r.dialer = func() (net.Conn, error) { return sockbuf.Dial(r.addr) }
 	if pipes, ok := ln.(*pipeListener); ok {
 		r.dialer = pipes.dial
 	}

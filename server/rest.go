@@ -44,13 +44,55 @@ const (
 
 func (t *goroutineTransport) resting() {
 	b, err := t.rest()
-	go t.working(b, err)
+	t.run(func() { t.working(b, err) })
 }
 
 func (t *goroutineTransport) working(b []byte, err error) {
 	if t.work(b, err) {
-		go t.resting()
+		t.run(t.resting)
 	}
+}
+
+// run runs f on a goroutine of its own, as the one that serves the connection. If
+// f does not return, because a function of the application has panicked or called
+// runtime.Goexit, the connection ends.
+func (t *goroutineTransport) run(f func()) {
+	go func() {
+		returned := false
+		defer func() {
+			if !returned {
+				value := recover()
+				t.run(func() { t.abandon(value) })
+			}
+		}()
+		f()
+		returned = true
+	}()
+}
+
+// abandon ends a connection whose goroutine has ended because of a panic with
+// value, or because of runtime.Goexit if value is nil.
+func (t *goroutineTransport) abandon(value any) {
+	var why error
+	if value != nil || t.conn.phase.Load() != endedPhase { // else Conn has reported it
+		why = t.broken(value)
+	}
+	if !t.over {
+		t.end(why)
+	}
+}
+
+// broken fails the connection because a method of its net.Conn, or a function of
+// Server.TLS that this has called, did not return. The error is the reason if the
+// connection was not open yet.
+func (t *goroutineTransport) broken(value any) error {
+	t.turn.Lock()
+	defer t.turn.Unlock()
+	if t.conn.isOpening() {
+		return t.conn.server.caught(value)
+	}
+	t.conn.panicked(value)
+	return nil
 }
 
 // rest returns when something has come, with what has been read of it, or by what

@@ -1,11 +1,8 @@
 package server
 
 import (
-	"errors"
 	"iter"
-	"log"
 	"net"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -170,7 +167,8 @@ type Server struct {
 
 	// Log is told what no handler is told: a *RefusedError for a handshake that
 	// was not accepted, a *PanicError, a failure to accept. If it is nil, the last
-	// two go to the standard logger.
+	// two go to the standard logger. If Log itself panics, the standard logger gets
+	// both errors.
 	Log func(error)
 
 	mu        sync.Mutex
@@ -356,31 +354,4 @@ func (s *Server) Conns() iter.Seq[*Conn] {
 			}
 		}
 	}
-}
-
-// caught reports a panic of a handler, from the deferred function that has
-// recovered it.
-func (s *Server) caught(value any) *PanicError {
-	err := &PanicError{Value: value, Stack: debug.Stack()}
-	s.counters.count(func(st *Stats) { st.Panics++ })
-	s.report(err)
-	return err
-}
-
-// report tells Log, or the standard logger.
-func (s *Server) report(err error) {
-	if s.Log != nil {
-		s.Log(err)
-		return
-	}
-	var refused *RefusedError
-	if errors.As(err, &refused) {
-		return
-	}
-	var p *PanicError
-	if errors.As(err, &p) {
-		log.Printf("%v\n%s", err, p.Stack)
-		return
-	}
-	log.Print(err)
 }

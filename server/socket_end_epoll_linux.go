@@ -65,11 +65,13 @@ func (s *epollSocket) finish(err error) {
 	s.takePending().free()
 	more := s.more
 	s.mu.Unlock()
+	defer func() { // also if a handler ends the goroutine
+		s.poller.loop.leave()
+		if more != nil && more.ended != nil {
+			close(more.ended)
+		}
+	}()
 	s.conn.lost(err)
-	s.poller.loop.leave()
-	if more != nil && more.ended != nil {
-		close(more.ended)
-	}
 }
 
 // drain is called when the connection wants no more: what still comes is thrown away for a while, so that our last frame is
@@ -80,7 +82,7 @@ func (s *epollSocket) drain() {
 	if s.fd < 0 {
 		return
 	}
-	s.setFinalDeadline(drainTime)
+	s.setFinalDeadline(s.conn.lingerTime())
 	s.ending = max(s.ending, closePending)
 	s.setPause(0, pausedProgram|pausedBacklog)
 	s.shutdownWrite()
@@ -100,12 +102,14 @@ func (s *epollSocket) discard(n int) int {
 func (s *epollSocket) Finish(wait time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.fd < 0 || s.ending != notEnding {
+	if s.fd < 0 {
 		return
 	}
-	s.ending = closePending
-	if !s.working { // else it is bounded when the handlers have returned
-		s.setFinalDeadline(wait)
+	if s.ending == notEnding {
+		s.ending = closePending
+		if !s.working { // else it is bounded when the handlers have returned
+			s.setFinalDeadline(wait)
+		}
 	}
 	s.shutdownWrite()
 	s.kickIfWork()
@@ -113,7 +117,7 @@ func (s *epollSocket) Finish(wait time.Duration) {
 
 // shutdownWrite tells the client that no more comes, if all that there was has gone. The caller holds mu.
 func (s *epollSocket) shutdownWrite() {
-	if s.ending != closePending || s.backlog != nil || s.fd < 0 {
+	if s.ending != closePending || s.backlog != nil || s.fd < 0 || s.conn.endpoint.Pressed() {
 		return
 	}
 	s.ending = writeShut
@@ -123,7 +127,7 @@ func (s *epollSocket) shutdownWrite() {
 // setDeadline cuts the connection in d, unless the deadline is moved before, or the connection is at its end and has one; 0 or less means
 // never. The caller holds mu.
 func (s *epollSocket) setDeadline(d time.Duration) {
-	if d <= 0 || s.more != nil && s.more.final {
+	if d <= 0 || s.fd < 0 || s.more != nil && s.more.final {
 		return
 	}
 	more := s.reserve()

@@ -31,7 +31,6 @@ type epollSocket struct {
 	paused   readPause      // reasons not to read; 0: input is read
 	ending   ending         // how far the end has come
 	working  bool           // handlers are called with input
-	blocks   bool           // data frames wait for room in the backlog
 	kicked   bool           // the socket is in its poller's kick queue
 	emptied  bool           // the backlog has become empty, and the program wants to know
 	failed   error          // of writing; later writes fail too
@@ -44,7 +43,7 @@ type socketReserve struct {
 	ended    chan struct{} // closed at the end, if somebody waits for that
 	drained  int           // bytes thrown away
 	answers  int           // bytes that were put into the backlog while working, since it was empty
-	room     *sync.Cond    // for writers that wait for a smaller backlog; nil unless blocks
+	room     *sync.Cond    // for those who wait for a smaller backlog; nil if nobody ever did
 	pending  *backlog      // input that the program was not ready for
 	timer    *time.Timer   // calls expire; nil: no deadline is set
 	deadline time.Time     // of the timer
@@ -204,11 +203,27 @@ func (s *epollSocket) ready(w *workspace, events uint32) {
 	if events != syscall.EPOLLIN && !s.prepare(events) {
 		return
 	}
-	if !s.claim() {
-		return
+	if s.claim() {
+		s.run(w)
 	}
+}
+
+// run takes what has come. The caller has claimed the socket, and gives it up. A handler may end the goroutine: the connection
+// has failed then.
+func (s *epollSocket) run(w *workspace) {
+	returned := false
+	defer func() {
+		if !returned {
+			if p := recover(); p != nil {
+				panic(p) // a fault of the server itself
+			}
+			s.worked()
+			s.drain()
+		}
+		s.release()
+	}()
 	s.work(w)
-	s.release()
+	returned = true
 }
 
 // prepare does the part of an event's work that needs no claim, and reports whether there is more to do.
@@ -362,7 +377,7 @@ func (s *epollSocket) begin() (do task) {
 }
 
 // collects reports whether what is sent can be collected: nobody waits for room in the backlog, or has to. The caller holds mu.
-func (s *epollSocket) collects() bool { return s.backlog == nil && !s.blocks }
+func (s *epollSocket) collects() bool { return s.backlog == nil && !s.conn.endpoint.HasBackpressure() }
 
 // cork has the frames that are sent collected in w, unless w's leader has been replaced: then nobody would write them before the
 // handlers return, because the watchdog has looked already.
@@ -402,7 +417,7 @@ func (s *epollSocket) worked() {
 		s.paused |= pausedBacklog
 	}
 	if s.ending != notEnding {
-		s.setFinalDeadline(drainTime)
+		s.setFinalDeadline(s.conn.lingerTime())
 	}
 	s.updateInterest()
 	s.shutdownWrite()
@@ -436,7 +451,15 @@ func (s *epollSocket) readEOF() {
 
 // served reports whether a client that has ended its side has got all answers, or cannot get them. The caller holds mu.
 func (s *epollSocket) served() bool {
-	return s.failed != nil || s.backlog == nil && (s.ending != notEnding || s.conn.takesEnd())
+	switch {
+	case s.failed != nil:
+		return true
+	case s.backlog != nil:
+		return false
+	case s.ending == notEnding:
+		return s.conn.takesEnd()
+	}
+	return s.ending >= writeShut // else a sender is inside a frame
 }
 
 // hangUp returns the error of a socket whose both directions have ended, nil if they have not. The caller runs the socket.

@@ -23,20 +23,29 @@ import (
 // know them.
 func (s *Server) Shutdown(ctx context.Context) error {
 	empty, closed := s.stop()
-	select {
-	case <-closed:
-	case <-ctx.Done(): // a listener may wait for an Accept that does not end
-	}
 	s.dismiss(ctx, empty)
+	if err := await(ctx, empty); err != nil {
+		for _, c := range s.snapshot() {
+			go c.cut(nil) // waits for the write that it makes fail
+		}
+		return err
+	}
+	return await(ctx, closed)
+}
+
+// await waits until done is closed. If ctx ends first, its error is returned.
+func await(ctx context.Context, done <-chan struct{}) error {
 	select {
-	case <-empty:
+	case <-done:
+		return nil
+	default:
+	}
+	select {
+	case <-done:
 		return nil
 	case <-ctx.Done():
+		return ctx.Err()
 	}
-	for _, c := range s.snapshot() {
-		go c.cut(nil) // waits for the write that it makes fail
-	}
-	return ctx.Err()
 }
 
 // dismiss closes all connections, spread over a time. It returns when that has been

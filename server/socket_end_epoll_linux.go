@@ -158,6 +158,11 @@ func (s *epollSocket) stopTimer() {
 func (s *epollSocket) expire() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.expired()
+}
+
+// expired is expire for a caller that holds mu.
+func (s *epollSocket) expired() {
 	if s.fd < 0 || s.more.timer == nil {
 		return
 	}

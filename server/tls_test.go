@@ -209,10 +209,18 @@ func writePEM(t *testing.T, cert tls.Certificate) (certFile, keyFile string) {
 
 // addTLS adds a starter for a server that does TLS itself.
 func addTLS(starters map[string]starter) {
-	starters["TLS"] = func(t *testing.T, s *server.Server) *running {
+	listen := map[string]func(t *testing.T, s *server.Server, ln net.Listener) *running{}
+	addListenTLS(listen)
+	for name, start := range listen {
+		starters[name] = func(t *testing.T, s *server.Server) *running { return start(t, s, listenTCP(t)) }
+	}
+}
+
+// addListenTLS adds the same for a listener that is given.
+func addListenTLS(starters map[string]func(t *testing.T, s *server.Server, ln net.Listener) *running) {
+	starters["TLS"] = func(t *testing.T, s *server.Server, ln net.Listener) *running {
 		cert, cfg := certificate(t)
 		s.TLS = &tls.Config{Certificates: []tls.Certificate{cert}}
-		ln := listenTCP(t)
 		r := serveBy(t, s, ln, func(ln net.Listener) error { return s.ServeTLS(ln, "", "") })
 		r.dialer = func() (net.Conn, error) {
 			nc, err := net.Dial("tcp", r.addr)

@@ -182,3 +182,34 @@ func TestBacklogIsZeroAfterTheEnd(t *testing.T) {
 		}
 	}
 }
+
+// The message that SlowClose refuses is the last: none is sent after it, and a Close
+// that the client has sent does not make the end look regular. Until that was so,
+// the connection went on until another goroutine had cut it, without the message.
+func TestNothingFollowsAMessageThatSlowCloseRefuses(t *testing.T) {
+	for loop, start := range withTLS(loops) {
+		t.Run(loop, func(t *testing.T) {
+			rec := newRecorder(t)
+			h := rec.handler()
+			h.Message = func(c *server.Conn, _ wire.Opcode, _ []byte) {
+				var err error
+				for range enough {
+					if err = c.Send(wire.Binary, numbered(0)); err != nil {
+						break
+					}
+				}
+				next := c.SendText("next")
+				if err == nil || next == nil || next.Error() != err.Error() || c.State() != server.Closed {
+					t.Errorf("Send returned %v, the next %v, in state %v", err, next, c.State())
+				}
+			}
+			s := &server.Server{Handler: h, MaxBacklog: 128 << 10}
+			p := start(t, s).open(t)
+			p.send(text("go"), closing(1000, ""))
+			rec.want("open", "lost", `close 1006 ""`)
+			if cut := s.Stats().Cut; cut != 1 {
+				t.Errorf("%d connections are counted as cut", cut)
+			}
+		})
+	}
+}

@@ -40,12 +40,14 @@ func (s State) String() string {
 // State returns how far the closing handshake has come.
 func (e *Endpoint) State() State { return State(e.sender.state.Load()) }
 
-// setState enters a state. The caller holds mu.
+// setState enters a state, of which Closed is the last. The caller holds mu.
 func (s *sender) setState(state State) {
-	s.state.Store(uint32(state))
-	if state != Open {
-		s.wake() // whoever waits for a turn will not get it
+	for old := s.state.Load(); State(old) != Closed; old = s.state.Load() {
+		if s.state.CompareAndSwap(old, uint32(state)) {
+			break
+		}
 	}
+	s.wake() // whoever waits for a turn will not get it
 }
 
 // Close starts the closing handshake (Section 7.1.2): it sends a Close with the

@@ -13,7 +13,7 @@ import (
 // its last byte, and the state that decides whether it may be sent.
 type sender struct {
 	mu    sync.Mutex    // held while a frame is written; guards the rest
-	state atomic.Uint32 // a State; read by anybody, written under mu, but see closeFor
+	state atomic.Uint32 // a State; read by anybody, written under mu, but see closeFor and Abort
 
 	position position
 

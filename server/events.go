@@ -2,8 +2,6 @@ package server
 
 import (
 	"errors"
-	"io"
-	"net"
 
 	"github.com/fibersock/fibersock/handshake"
 	"github.com/fibersock/fibersock/internal/endpoint"
@@ -179,7 +177,7 @@ func (c *Conn) lost(err error) {
 	case openingPhase:
 		why := c.endpoint.Err()
 		c.server.counters.count(func(st *Stats) { st.unfinished(why) })
-		if why == nil && err != nil && err != io.EOF && !errors.Is(err, net.ErrClosed) { // who hangs up is no news
+		if why == nil && !c.hungUp(err) {
 			why = &LostError{Err: err}
 		}
 		if why != nil {

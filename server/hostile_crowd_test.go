@@ -126,7 +126,8 @@ type report struct {
 // attacksOf returns the attacks of a profile that can be made on a server.
 func attacksOf(profile int, secure bool) []*hostile.Attack {
 	return slices.DeleteFunc(hostile.Against(hostile.Server), func(a *hostile.Attack) bool {
-		return a.Profile != profile || a.BelowTLS && !secure
+		probe := a.Name == "connected" || a.Name == "half a ClientHello" // a reset before a request is not reported
+		return a.Profile != profile || a.BelowTLS && !secure || probe
 	})
 }
 

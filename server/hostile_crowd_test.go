@@ -32,16 +32,16 @@ const innocents = 20
 func TestCrowdOfHostileClients(t *testing.T) {
 	cert, cfg := certificate(t)
 	starters := map[string]starter{
-		"goroutines": func(t *testing.T, s *server.Server) *running { return serve(t, s, plainListener{listenSmall(t)}) },
-		"system's":   func(t *testing.T, s *server.Server) *running { return serve(t, s, listenSmall(t)) },
+		"goroutines": func(t *testing.T, s *server.Server) *running { return serve(t, s, plainListener{listenTCP(t)}) },
+		"system's":   func(t *testing.T, s *server.Server) *running { return serve(t, s, listenTCP(t)) },
 		"ServeTLS": func(t *testing.T, s *server.Server) *running {
 			s.TLS = &tls.Config{Certificates: []tls.Certificate{cert}}
-			r := serveBy(t, s, listenSmall(t), func(ln net.Listener) error { return s.ServeTLS(ln, "", "") })
+			r := serveBy(t, s, listenTCP(t), func(ln net.Listener) error { return s.ServeTLS(ln, "", "") })
 			r.dialer = overRaw(r.dialer, cfg)
 			return r
 		},
 		"a listener of crypto/tls": func(t *testing.T, s *server.Server) *running {
-			return serveTLS(t, s, listenSmall(t), cert, cfg)
+			return serveTLS(t, s, listenTCP(t), cert, cfg)
 		},
 	}
 	for name, start := range starters {
@@ -82,18 +82,6 @@ func TestCrowdOfHostileClients(t *testing.T) {
 			}
 		})
 	}
-}
-
-// listenSmall is listenTCP for connections of which the system keeps little: a few
-// megabytes of Pongs for each of a hundred clients would take their time.
-func listenSmall(t *testing.T) net.Listener {
-	ln := listenTCP(t)
-	if raw, err := ln.(*net.TCPListener).SyscallConn(); err != nil {
-		t.Fatal(err)
-	} else if err := raw.Control(func(fd uintptr) { keepLittle(fd) }); err != nil {
-		t.Fatal(err)
-	}
-	return ln
 }
 
 // However many answers there are to a client that does not read, cutting it is one

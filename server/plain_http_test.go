@@ -75,6 +75,34 @@ func TestProbesAreNotReported(t *testing.T) {
 	}
 }
 
+// Probes of a port for TLS that do not begin with TLS.
+func TestProbesOfAPortForTLSAreNotReported(t *testing.T) {
+	starters := make(map[string]starter)
+	addTLS(starters)
+	for name, start := range starters {
+		for _, reset := range []bool{false, true} {
+			t.Run(fmt.Sprint(name, " ", reset), func(t *testing.T) {
+				s := start(t, &server.Server{})
+				nc, err := net.Dial("tcp", s.addr)
+				if err != nil {
+					t.Fatal(err)
+				}
+				p := newPeer(t, nc)
+				eventually(t, "the connection is there", func() bool { return s.Stats().Opening == 1 })
+				if reset {
+					p.reset()
+				} else {
+					p.nc.Close()
+				}
+				eventually(t, "it is counted", func() bool { return answers(s) == server.Stats{Unfinished: 1} })
+				if errs := s.log.take(); len(errs) > 0 {
+					t.Errorf("reported %q", errs)
+				}
+			})
+		}
+	}
+}
+
 // resetConn is a connection that the client resets after some bytes.
 type resetConn struct {
 	net.Conn

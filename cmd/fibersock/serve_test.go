@@ -107,7 +107,15 @@ func TestEcho(t *testing.T) {
 
 func TestChatReachesEverybody(t *testing.T) {
 	addr, _ := startServe(t)
-	alice, bob := dial(t, "ws://"+addr+"/chat", nil), dial(t, "ws://"+addr+"/chat", nil)
+	join := func(name string) *client.Conn { // it is in the chat once it has got its own message
+		c := dial(t, "ws://"+addr+"/chat", nil)
+		c.SendText(name)
+		receive(t, c, wire.Text, name)
+		return c
+	}
+	alice := join("alice")
+	bob := join("bob")
+	receive(t, alice, wire.Text, "bob")
 	elsewhere := dial(t, "ws://"+addr+"/echo", nil)
 	alice.SendText("hello")
 	receive(t, alice, wire.Text, "hello")

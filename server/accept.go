@@ -3,8 +3,10 @@ package server
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/fibersock/fibersock/handshake"
@@ -84,6 +86,9 @@ func (s *Server) accept(r *handshake.Request) (a handshake.Acceptance, err error
 	if err != nil {
 		return a, err
 	}
+	if err := s.checkPatterns(); err != nil {
+		return a, s.cannotAnswer(err)
+	}
 	if err := handshake.CheckHost(r, s.Hosts); err != nil {
 		return a, err
 	}
@@ -120,8 +125,16 @@ func (s *Server) authorize(r *handshake.Request, a *handshake.Acceptance) (err e
 	return s.Authorize(r, a)
 }
 
-// cannotAnswer refuses a handshake because what the server wanted to answer
-// cannot be sent: the program has to know, the client only that it is refused.
+// checkPatterns returns an error if Hosts or Origins has a malformed pattern.
+func (s *Server) checkPatterns() error {
+	s.patterns.once.Do(func() {
+		s.patterns.err = errors.Join(handshake.ValidateHosts(s.Hosts), handshake.ValidateOrigins(s.Origins))
+	})
+	return s.patterns.err
+}
+
+// cannotAnswer refuses a request because of a fault of the program: Log is told the
+// reason, the client only the status.
 func (s *Server) cannotAnswer(err error) *handshake.Error {
 	s.report(err)
 	return &handshake.Error{Status: 500, Reason: err.Error()}
@@ -213,6 +226,7 @@ func (c *Conn) handshake(b []byte) (rest []byte, more bool) {
 		}
 		parser = *more.opening
 	}
+	parser.Limits = c.server.HandshakeLimits
 	r, n, err := parser.Parse(b)
 	if err != nil {
 		return nil, c.refuse(err)
@@ -231,6 +245,9 @@ func (c *Conn) handshake(b []byte) (rest []byte, more bool) {
 	c.more.Store(nil) // there is nothing else in it yet
 	room := responses.Get().(*[responseRoom]byte)
 	defer responses.Put(room)
+	if c.server.HTTP != nil && !r.WantsWebSocket() {
+		return nil, c.serveHTTP(r, room[:0])
+	}
 	up, err := c.server.upgrade(r, room[:0])
 	if err != nil {
 		return nil, c.refuse(err)
@@ -244,8 +261,7 @@ var responses = sync.Pool{New: func() any { return new([responseRoom]byte) }}
 
 const responseRoom = 512
 
-// refuse answers with an HTTP error. What else the client sends is not looked
-// at: a proxy may have taken it for a request, and the client for frames.
+// refuse answers with an HTTP error, and ends the connection.
 func (c *Conn) refuse(err error) (more bool) {
 	if c.phase.Swap(endedPhase) != endedPhase { // else Shutdown has refused it
 		c.sendRefusal(err)
@@ -277,9 +293,70 @@ func (c *Conn) sendRefusal(err error) {
 		st.Opening--
 		st.refused(refused)
 	})
-	c.server.report(&RefusedError{RemoteAddr: c.RemoteAddr(), Err: refused})
-	c.transport.Write(handshake.AppendRefusal(nil, refused))
+	if !refused.NotWebSocket {
+		c.server.report(&RefusedError{RemoteAddr: c.RemoteAddr(), Err: refused})
+	}
+	c.lastAnswer(handshake.AppendRefusal(nil, refused))
+}
+
+// lastAnswer answers a request that opens no connection. Later input is discarded: a
+// proxy may have taken it for a request, and the client for frames.
+func (c *Conn) lastAnswer(response []byte) {
+	c.transport.Write(response)
 	c.transport.Finish(drainTime)
+}
+
+// serveHTTP answers a request that is plain HTTP as Server.HTTP says, and ends the
+// connection. It has room for the response.
+func (c *Conn) serveHTTP(r *handshake.Request, room []byte) (more bool) {
+	s := c.server
+	response, err := s.answerHTTP(r, room)
+	if err != nil {
+		return c.refuse(err)
+	}
+	c.phase.Store(endedPhase)
+	s.counters.count(func(st *Stats) {
+		st.Opening--
+		st.Answered++
+	})
+	c.lastAnswer(response)
+	return false
+}
+
+// answerHTTP returns the answer of Server.HTTP to a request that is plain HTTP.
+func (s *Server) answerHTTP(r *handshake.Request, room []byte) ([]byte, error) {
+	_, err := handshake.ValidateRequest(r) // it is no opening handshake
+	switch refused := refusal(err); {
+	case s.shuttingDown():
+		return nil, &handshake.Error{Status: 503, Reason: "the server is shutting down", NotWebSocket: true}
+	case refused.Status == 400, !strings.HasPrefix(r.Proto, "HTTP/1."): // no valid request at all
+		return nil, err
+	}
+	if hostErr := handshake.CheckHost(r, s.Hosts); hostErr != nil {
+		return nil, hostErr
+	}
+	answer := s.HTTP(r)
+	if answer == nil {
+		return nil, err
+	}
+	response, unsendable := handshake.AppendHTTPAnswer(room, r, answer)
+	if unsendable != nil {
+		return nil, s.cannotAnswer(unsendable)
+	}
+	return response, nil
+}
+
+// hungUp reports whether err, by which the connection ended in the opening handshake, is
+// only that the client closed it, or reset it before it sent a byte of a request. Load
+// balancers probe a port that way.
+func (c *Conn) hungUp(err error) bool {
+	switch {
+	case err == nil, err == io.EOF, errors.Is(err, net.ErrClosed):
+		return true
+	case errors.Is(err, errConnReset):
+		return c.phase.Load() == acceptedPhase
+	}
+	return false
 }
 
 // open ends the opening handshake and begins the connection proper. It reports

@@ -2,8 +2,6 @@ package server
 
 import (
 	"errors"
-	"io"
-	"net"
 	"time"
 
 	"github.com/fibersock/fibersock/handshake"
@@ -222,7 +220,7 @@ func (c *Conn) lose(err error) {
 	case acceptedPhase, requestPhase, answeringPhase:
 		why := c.endpoint.Err()
 		c.server.counters.count(func(st *Stats) { st.unfinished(why) })
-		if why == nil && err != nil && err != io.EOF && !errors.Is(err, net.ErrClosed) { // who hangs up is no news
+		if why == nil && !c.hungUp(err) {
 			why = &LostError{Err: err}
 		}
 		if why != nil {

@@ -56,6 +56,13 @@ type Server struct {
 	// status, by another with 403.
 	Authorize func(r *handshake.Request, a *handshake.Acceptance) error
 
+	// HTTP, if it is set, answers requests that are plain HTTP and do not ask for
+	// WebSocket, such as health checks: of whatever method, once Hosts allows them.
+	// The connection is closed after the answer, which should be small. If it returns
+	// nil, or is not set, the client is told that this is a WebSocket endpoint, with 426,
+	// 405 or 505. Upgrade does not call it: behind net/http, the mux serves such requests.
+	HTTP func(r *handshake.Request) *handshake.HTTPAnswer
+
 	// Subprotocols are those that the server speaks. The first that the client
 	// offers, in the client's order, is chosen; none if there is none.
 	Subprotocols []string
@@ -64,6 +71,9 @@ type Server struct {
 	// them: see handshake.CheckHost. A request for another is refused with 421.
 	// None means any; a server that only its own machine or network can reach
 	// should name its hosts, or any page can reach it by DNS rebinding.
+	//
+	// A malformed pattern of Hosts or Origins is a *handshake.PatternError: Serve
+	// returns it, and Upgrade refuses every handshake with 500 and tells Log.
 	Hosts []string
 
 	// Origins are patterns of origins besides the server's own from which a
@@ -73,6 +83,10 @@ type Server struct {
 
 	// Limits bound what a client may send.
 	Limits Limits
+
+	// HandshakeLimits bound the size of a request. One over them is refused with 414 or
+	// 431. Behind net/http, http.Server.MaxHeaderBytes does that.
+	HandshakeLimits handshake.Limits
 
 	// HandshakeTimeout bounds the time from a connection's start to the end of
 	// its opening handshake, TLS included.
@@ -168,8 +182,14 @@ type Server struct {
 	// Log is told what no handler is told: a *RefusedError for a handshake that
 	// was not accepted, a *PanicError, a failure to accept. If it is nil, the last
 	// two go to the standard logger. If Log itself panics, the standard logger gets
-	// both errors.
+	// both errors. A client that does not ask for WebSocket is only counted, see
+	// Stats: one that connects and hangs up, plain HTTP, TLS to a port for plain HTTP.
 	Log func(error)
+
+	patterns struct { // Hosts and Origins, checked once
+		once sync.Once
+		err  error
+	}
 
 	mu        sync.Mutex
 	closing   bool
@@ -197,7 +217,8 @@ func orDefault[T int | time.Duration](value, otherwise T) T {
 }
 
 // ListenAndServe listens on the TCP address addr and serves what connects. It
-// returns ErrServerClosed after Shutdown, or why it cannot listen or accept.
+// returns ErrServerClosed after Shutdown, or why it cannot listen or accept, or a
+// *handshake.PatternError.
 func (s *Server) ListenAndServe(addr string) error {
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
@@ -210,6 +231,9 @@ func (s *Server) ListenAndServe(addr string) error {
 // ListenAndServe for the error.
 func (s *Server) Serve(ln net.Listener) error {
 	defer ln.Close()
+	if err := s.checkPatterns(); err != nil {
+		return err
+	}
 	if !s.addListener(ln) {
 		return ErrServerClosed
 	}

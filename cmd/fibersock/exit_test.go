@@ -67,15 +67,18 @@ func says(bytes []byte) func(net.Conn, *bufio.Reader) {
 }
 
 // awaitClose reads up to a Close frame from the client, masked and below 126 bytes as all that these tests send.
-func awaitClose(r *bufio.Reader) {
+func awaitClose(r *bufio.Reader) { awaitFrame(r, wire.Close) }
+
+// awaitFrame is awaitClose for an opcode. The error is that the connection has ended.
+func awaitFrame(r *bufio.Reader, op wire.Opcode) error {
 	for {
 		first, _ := r.ReadByte()
 		second, err := r.ReadByte()
 		if err != nil {
-			return
+			return err
 		}
-		if _, err := r.Discard(4 + int(second&0x7f)); err != nil || first == 0x88 {
-			return
+		if _, err := r.Discard(4 + int(second&0x7f)); err != nil || wire.Opcode(first&0xf) == op {
+			return err
 		}
 	}
 }
@@ -127,7 +130,7 @@ func TestExitCodeSaysHowItEnded(t *testing.T) {
 		{"closed with a private code", says(closeFrame(4000, "")), "ws://ADDR", exitPeerClosed, "4000"},
 		{"closed before what was expected", says(append(text, closeFrame(1000, "")...)), "-expect 2 ws://ADDR", exitPeerClosed, "1000"},
 		{"fewer messages than expected", says(text), "-expect 2 -wait 50ms ws://ADDR END", exitTimeout, "1 of 2 messages"},
-		{"no Pong", says(nil), "-ping 50ms ws://ADDR", exitTimeout, "no Pong within 50ms"},
+		{"no Pong", says(nil), "-ping 50ms ws://ADDR", exitTimeout, "no Pong and nothing else within 50ms of a Ping"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			addr := nobody

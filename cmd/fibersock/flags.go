@@ -106,6 +106,23 @@ func (h headerFlag) Set(s string) error {
 	return nil
 }
 
+// delimiterFlag is what separates messages in the input.
+type delimiterFlag struct {
+	text string
+	set  bool // the flag was given; otherwise messages are lines
+}
+
+func (d *delimiterFlag) String() string { return "" }
+
+func (d *delimiterFlag) Set(s string) error {
+	text, err := strconv.Unquote(`"` + strings.NewReplacer(`\\`, `\\`, `\0`, `\x00`, `"`, `\"`, "\n", `\n`).Replace(s) + `"`)
+	if err != nil {
+		return errors.New(`it must be text, perhaps with escapes such as \0, \n or \x1e`)
+	}
+	d.text, d.set = text, true
+	return nil
+}
+
 // sizeFlag is a number of bytes: 1000, 64K, 16M, 1G, or none for no limit, which is
 // -1. 0 is the library's default.
 type sizeFlag int64

@@ -104,6 +104,10 @@ func TestCommandLine(t *testing.T) {
 		{"connect -cacert /does/not/exist wss://localhost:1/", exitUsage, "", "/does/not/exist"},
 		{"connect -cacert main_test.go wss://localhost:1/", exitUsage, "", "no certificate"},
 		{"connect -cacert x -insecure wss://localhost:1/", exitUsage, "", "one of them"},
+		{"connect -unix x -proxy http://localhost ws://localhost:1/", exitUsage, "", "one of them"},
+		{"connect -delimiter \\q ws://localhost:1/", exitUsage, "", "escapes"},
+		{"serve -origin https://app.example/", exitUsage, "", `origin pattern "https://app.example/": an origin has no path`},
+		{"serve -origin *example.com", exitUsage, "", "two labels"},
 		{"connect -proxy ftp://localhost ws://localhost:1/", exitUsage, "", "ftp"},
 	} {
 		r := runWith(t, strings.NewReader(""), strings.Fields(c.args)...)

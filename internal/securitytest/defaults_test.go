@@ -32,7 +32,7 @@ var figures = map[string]figure{
 	"allowance for payload and charges together":         {"internal/endpoint", "fragmentAllowance", bytes},
 	"head of a request or response":                      {"handshake", "defaultHeadBytes", bytes},
 	"header fields":                                      {"handshake", "defaultHeadFields", number},
-	"request line":                                       {"handshake", "maxRequestLine", bytes},
+	"request line":                                       {"handshake", "defaultHeadLine", bytes},
 	"subprotocols, or extensions with their parameters":  {"handshake", "maxListMembers", number},
 	"interim responses before the answer":                {"client", "maxInterim", number},
 	"body of a refusal that is kept":                     {"client", "excerptSize", bytes},

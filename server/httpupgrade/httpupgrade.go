@@ -27,6 +27,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/fibersock/fibersock/handshake"
@@ -50,19 +51,28 @@ func Handler(s *server.Server) http.Handler {
 // If the request is not an acceptable opening handshake, it is answered with the
 // HTTP error that fits, and that *handshake.Error is returned; if w does not let
 // its connection be taken over, with 500, and the error says why. s.Log has been
-// told either way, and nothing is left to be done. In fields of w.Header nothing
-// is sent to a client that is not refused: for those there is
-// server.Server.Authorize.
+// told either way, unless the request was plain HTTP, and nothing is left to be done.
+//
+// Fields of w.Header are sent with the 101 too, such as Set-Cookie of middleware:
+// see handshake.AddFields. Those that server.Server.Authorize sets come first.
+//
+// Server.HTTP and Server.HandshakeLimits are not for requests that net/http has read:
+// the mux serves health checks, and http.Server.MaxHeaderBytes limits requests.
 func Upgrade(s *server.Server, w http.ResponseWriter, r *http.Request, value any) error {
 	up, err := s.Upgrade(request(r))
 	if err != nil {
-		if s.Log != nil {
+		var refused *handshake.Error
+		if s.Log != nil && !(errors.As(err, &refused) && refused.NotWebSocket) {
 			s.Log(&server.RefusedError{RemoteAddr: addr(r.RemoteAddr), Err: err})
 		}
 		refuse(w, r, err)
 		return err
 	}
-	nc, buffered, err := takeOver(w)
+	var nc net.Conn
+	var buffered []byte
+	if up.Response, err = handshake.AddFields(up.Response, w.Header()); err == nil {
+		nc, buffered, err = takeOver(w)
+	}
 	if err != nil {
 		if s.Log != nil {
 			s.Log(err)
@@ -143,5 +153,5 @@ func refuse(w http.ResponseWriter, r *http.Request, err error) {
 		}
 		w.Header()["Connection"] = connection
 	}
-	http.Error(w, http.StatusText(e.HTTPStatus()), e.HTTPStatus())
+	http.Error(w, strings.TrimSuffix(e.Body(), "\n"), e.HTTPStatus())
 }

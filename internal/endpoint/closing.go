@@ -72,7 +72,8 @@ func (e *Endpoint) Close(code wire.StatusCode, reason string) error {
 		return e.because(err)
 	}
 	s.reserve().sentClose.Store(closeFirst | closeSent | uint32(code))
-	s.setState(CloseSent)
+	s.state.CompareAndSwap(uint32(Open), uint32(CloseSent)) // Closed: the peer's Close has arrived meanwhile
+	s.wake()
 	return nil
 }
 
@@ -98,31 +99,72 @@ func (e *Endpoint) SentClose() (code wire.StatusCode, first bool) {
 	return code, first
 }
 
+// deferredClose is a Close that AnswerClose is to send.
+type deferredClose struct {
+	code   wire.StatusCode
+	reason string
+}
+
+// AnswerClose sends the Close that Config.DeferClose left to it, after the Pongs
+// that are owed. It waits until a frame that is being written is complete. Without
+// such a Close, or after our own, it sends nothing.
+func (e *Endpoint) AnswerClose() {
+	s := &e.sender
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.wake() // sending has ended
+	if !s.closeDeferred() {
+		return
+	}
+	s.payOwed()
+	if deferred := s.more.Load().deferred.Swap(nil); deferred != nil {
+		s.writeAnswer(deferred.code, deferred.reason)
+	}
+}
+
+// closeDeferred reports whether AnswerClose is still to send a Close. The caller
+// holds mu.
+func (s *sender) closeDeferred() bool {
+	more := s.more.Load()
+	return more != nil && more.deferred.Load() != nil && more.sentClose.Load() == 0 && more.failed.Load() == nil
+}
+
 // closeFor ends sending because of what the peer did: it closed, or broke a
 // rule. If our Close has not been sent, it goes out now and tells the peer.
-func (s *sender) closeFor(code wire.StatusCode, reason string) {
+func (s *sender) closeFor(code wire.StatusCode, reason string, t *Terms) {
 	// After our Close there is nothing to say, and so nothing to wait for: the
 	// lock may be with a Pong that the peer, which waits likewise, does not take.
 	if s.state.CompareAndSwap(uint32(CloseSent), uint32(Closed)) {
+		return
+	}
+	if t.deferClose {
+		s.reserve().deferred.Store(&deferredClose{code, reason}) // first: a Pong may still be written
+		s.state.Store(uint32(Closed))
 		return
 	}
 	s.mu.Lock()
 	defer s.unlock()
 	switch State(s.state.Load()) {
 	case Open:
-		var space [wire.MaxControlPayload]byte
-		payload, err := wire.AppendClosePayload(space[:0], code, reason)
-		if err != nil {
-			panic("BUG: websocket: cannot answer with " + code.String() + ": " + err.Error())
-		}
 		s.payOwed() // Pings that came before the Close are answered before it
-		// If this fails, the transport's end is reported by the shell.
-		if s.writeFrame(wire.Header{Fin: true, Opcode: wire.Close}, payload) == nil {
-			s.reserve().sentClose.Store(closeSent | uint32(code))
-		}
+		s.writeAnswer(code, reason)
 		s.setState(Closed)
 	case CloseSent:
 		s.setState(Closed)
 	case Closed:
+	}
+}
+
+// writeAnswer writes a Close that is not the first, or that reports a failure. The
+// caller holds mu.
+func (s *sender) writeAnswer(code wire.StatusCode, reason string) {
+	var space [wire.MaxControlPayload]byte
+	payload, err := wire.AppendClosePayload(space[:0], code, reason)
+	if err != nil {
+		panic("BUG: websocket: cannot answer with " + code.String() + ": " + err.Error())
+	}
+	// If this fails, the transport's end is reported by the shell.
+	if s.writeFrame(wire.Header{Fin: true, Opcode: wire.Close}, payload) == nil {
+		s.reserve().sentClose.Store(closeSent | uint32(code))
 	}
 }

@@ -57,7 +57,7 @@ func (m *Outgoing) Send(p []byte, final bool) error {
 	}
 	m.began, m.done, m.text = true, final, text
 	s.fragmenting = !final
-	err := s.writeFrame(h, p)
+	err := s.writeData(h, p, m.e.receiver.terms.maxFrame)
 	if final {
 		s.wake()
 	}

@@ -83,7 +83,7 @@ func (s *sender) payOwed() {
 
 // writePong writes a Pong if that is still possible. The caller holds mu.
 func (s *sender) writePong(payload []byte) {
-	if State(s.state.Load()) == Closed {
+	if State(s.state.Load()) == Closed && !s.closeDeferred() {
 		return
 	}
 	// A failure is remembered by write and reported by the next call.

@@ -39,7 +39,8 @@ type senderReserve struct {
 	lost      atomic.Pointer[LostError] // what Lost was told
 	waiting   []chan struct{}           // closed when fragmenting ends; guarded by sender.mu
 	owed      owedPongs
-	rates     *rates // what the peer has sent lately; the receiver's own, nil without limits of that
+	deferred  atomic.Pointer[deferredClose] // the Close that AnswerClose is to send
+	rates     *rates                        // what the peer has sent lately; the receiver's own, nil without limits of that
 	ending    atomic.Pointer[ending]
 }
 
@@ -132,7 +133,7 @@ func (e *Endpoint) Send(op wire.Opcode, p []byte) error {
 	}
 	s := &e.sender
 	s.lock()
-	if k := s.cork.Load(); k != nil && k.has(len(p)) && s.state.Load() == uint32(Open) {
+	if k := s.cork.Load(); k != nil && k.has(len(p)) && s.state.Load() == uint32(Open) && len(p) <= e.receiver.terms.maxFrame {
 		k.add(finBit|byte(op), p) // as sendLocked would, but for what it does for others
 		s.unlock()
 		return nil
@@ -147,7 +148,7 @@ func (e *Endpoint) sendLocked(op wire.Opcode, p []byte) error {
 	if err := s.sending(); err != nil {
 		return e.because(err)
 	}
-	return e.because(s.writeFrame(wire.Header{Fin: true, Opcode: op}, p))
+	return e.because(s.writeData(wire.Header{Fin: true, Opcode: op}, p, e.receiver.terms.maxFrame))
 }
 
 // SendText sends text as a text message, like Send.
@@ -209,7 +210,7 @@ func (e *Endpoint) SendPrepared(m *Prepared) error {
 	if err := s.sending(); err != nil {
 		return e.because(err)
 	}
-	return e.because(s.writePrepared(m))
+	return e.because(s.writePrepared(m, e.receiver.terms.maxFrame))
 }
 
 // TrySendPrepared is SendPrepared for a caller who does not wait: it reports
@@ -225,7 +226,7 @@ func (e *Endpoint) TrySendPrepared(m *Prepared) bool {
 		if s.fragmenting {
 			return false
 		}
-		_ = s.writePrepared(m) // the connection's end is reported where it is noticed
+		_ = s.writePrepared(m, e.receiver.terms.maxFrame) // the connection's end is reported where it is noticed
 	}
 	return true
 }
@@ -289,8 +290,29 @@ func (s *sender) writeFrame(h wire.Header, p []byte) error {
 	}
 }
 
+// writeData writes a message or a fragment of one, in frames with payloads of at most
+// limit bytes, and between them the Pongs that are owed. It stops if the peer's Close
+// arrives. The caller holds mu.
+func (s *sender) writeData(h wire.Header, p []byte, limit int) error {
+	for len(p) > limit {
+		if err := s.writeFrame(wire.Header{Opcode: h.Opcode}, p[:limit]); err != nil {
+			return err
+		}
+		h.Opcode, p = wire.Continuation, p[limit:]
+		s.payOwed()
+		if err := s.sending(); err != nil {
+			return err
+		}
+	}
+	return s.writeFrame(h, p)
+}
+
 // writePrepared writes m. The caller holds mu.
-func (s *sender) writePrepared(m *Prepared) error {
+func (s *sender) writePrepared(m *Prepared, limit int) error {
+	if m.payload > limit {
+		op := wire.Opcode(m.frame[0] &^ finBit)
+		return s.writeData(wire.Header{Fin: true, Opcode: op}, m.frame[len(m.frame)-m.payload:], limit)
+	}
 	if s.pieces {
 		if k := s.cork.Load(); k != nil {
 			return s.collectPrepared(k, m)
@@ -337,5 +359,8 @@ func (s *sender) stop(closeTransport func() error) (err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.setState(Closed)
+	if more := s.more.Load(); more != nil {
+		more.deferred.Store(nil)
+	}
 	return err
 }

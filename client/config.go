@@ -19,7 +19,7 @@ type Limits = endpoint.Limits
 type Config struct {
 	// Header holds further header fields of the opening handshake request,
 	// such as Origin, Authorization or Cookie; an http.Header can be assigned.
-	// The handshake's own fields cannot be set here.
+	// The handshake's own fields cannot be set here; for Host there is Host.
 	Header map[string][]string
 
 	// Host is the value of the Host field in the opening handshake. The default is

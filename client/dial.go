@@ -348,7 +348,8 @@ func readExcerpt(nc net.Conn, r *handshake.Response, rest []byte) []byte {
 
 // dechunk returns the payload in the chunks that raw begins with, and reports whether
 // no more will follow: the last chunk is there, or a chunk is malformed (RFC 9112,
-// Section 7.1).
+// Section 7.1). Bytes between a chunk and its CRLF are those of a server that counts
+// wrong; they are kept.
 func dechunk(raw []byte) (body []byte, complete bool) {
 	for {
 		line, after, found := bytes.Cut(raw, []byte("\r\n"))
@@ -363,7 +364,11 @@ func dechunk(raw []byte) (body []byte, complete bool) {
 		case int(size) >= len(after):
 			return append(body, after...), false
 		}
-		body = append(body, after[:size]...)
-		raw = bytes.TrimPrefix(after[size:], []byte("\r\n"))
+		beyond, next, found := bytes.Cut(after[size:], []byte("\r\n"))
+		body = append(body, after[:int(size)+len(beyond)]...)
+		if !found {
+			return body, false
+		}
+		raw = next
 	}
 }

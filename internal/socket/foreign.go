@@ -4,7 +4,7 @@ import (
 	"io"
 	"net"
 	"os"
-	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -23,8 +23,8 @@ type foreignConn struct {
 	start    func() // writes out; made once, so that a goroutine costs no closure
 	failed   error  // why writing ended
 
-	closing sync.Once
-	cut     chan struct{} // closed by Close and Cut
+	closed atomic.Bool
+	cut    chan struct{} // closed by Close and Cut
 }
 
 type writeResult struct {
@@ -177,15 +177,17 @@ func (c *foreignConn) CloseWrite() error {
 
 // Close closes the connection as its own Close does: TLS tells the peer. It waits no
 // longer than closeGrace for that.
-func (c *foreignConn) Close() error { return c.end(c.Conn) }
+func (c *foreignConn) Close() error { return c.end(c.Conn.Close) }
 
 // Cut closes the connection below TLS, as far as it can be seen.
-func (c *foreignConn) Cut() error {
-	nc := c.Conn
+func (c *foreignConn) Cut() error { return c.end(func() error { return lowest(c.Conn).Close() }) }
+
+// lowest returns the connection below all TLS that shows it.
+func lowest(nc net.Conn) net.Conn {
 	for {
 		tls, ok := nc.(interface{ NetConn() net.Conn })
 		if !ok || tls.NetConn() == nil {
-			return c.end(nc)
+			return nc
 		}
 		nc = tls.NetConn()
 	}
@@ -194,19 +196,20 @@ func (c *foreignConn) Cut() error {
 // closeGrace is the time that the Close of a foreign connection is waited for.
 const closeGrace = 100 * time.Millisecond
 
-func (c *foreignConn) end(nc net.Conn) error {
-	err := net.ErrClosed
-	c.closing.Do(func() {
-		close(c.cut)
-		grace := time.NewTimer(closeGrace)
-		defer grace.Stop()
-		select {
-		case err = <-Detach(nc.Close):
-		case <-grace.C:
-			// TLS inside may be telling a peer that does not read.
-			err = nil
-			Detach(func() error { return nc.SetDeadline(longAgo) })
-		}
-	})
-	return err
+// end closes the connection by shut. Later calls do not wait for the first.
+func (c *foreignConn) end(shut func() error) error {
+	if !c.closed.CompareAndSwap(false, true) {
+		return net.ErrClosed
+	}
+	close(c.cut)
+	grace := time.NewTimer(closeGrace)
+	defer grace.Stop()
+	select {
+	case err := <-Detach(shut):
+		return err
+	case <-grace.C:
+		// TLS inside may be telling a peer that does not read.
+		Detach(func() error { return lowest(c.Conn).SetDeadline(longAgo) })
+		return nil
+	}
 }

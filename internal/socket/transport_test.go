@@ -305,8 +305,9 @@ func TestForeignConnThatLies(t *testing.T) {
 // hidden is a TLS connection in a type of the program's own.
 type hidden struct{ net.Conn }
 
-// Cut of TLS does not wait for a goodbye that the peer does not read: neither of TLS in
-// TLS, as over an https proxy, nor of TLS that is hidden in a wrapper (T-C08).
+// CloseNow over an https proxy closed the TLS of the proxy, which told a proxy that did
+// not read for up to 5 s. Cut does not wait for a goodbye of TLS: neither with TLS in
+// TLS, nor with TLS that is hidden in a wrapper (T-C08).
 func TestCutDoesNotWaitForTLS(t *testing.T) {
 	for name, over := range map[string]func(secure net.Conn) socket.Transport{
 		"TLS":         func(nc net.Conn) socket.Transport { return socket.NewTransport(nc) },

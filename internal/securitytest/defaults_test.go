@@ -118,6 +118,8 @@ func shown(t *testing.T, f figure) string {
 	switch {
 	case !exact:
 		t.Fatalf("%s.%s is %v", f.dir, f.constant, value)
+	case f.unit == duration && n < int64(time.Second):
+		return fmt.Sprint(n/int64(time.Millisecond), " ms")
 	case f.unit == duration:
 		return strings.Replace(time.Duration(n).String(), "s", " s", 1)
 	case f.unit == number:
@@ -181,8 +183,11 @@ func (c constants) eval(t *testing.T, expr ast.Expr) constant.Value {
 	case *ast.Ident:
 		return c.value(t, e.Name)
 	case *ast.SelectorExpr:
-		if e.Sel.Name == "Second" {
+		switch e.Sel.Name {
+		case "Second":
 			return constant.MakeInt64(int64(time.Second))
+		case "Millisecond":
+			return constant.MakeInt64(int64(time.Millisecond))
 		}
 	case *ast.BinaryExpr:
 		x, y := c.eval(t, e.X), c.eval(t, e.Y)

@@ -46,7 +46,10 @@ func (c *Conn) Close(ctx context.Context, code wire.StatusCode, reason string) e
 		// says why, may still be read (RFC 6455, Section 7.1.5).
 		defer time.AfterFunc(failureWait, func() { c.cut(lost.Err) }).Stop()
 		c.awaitClose(ctx)
-		return c.endpoint.Err()
+		if err := c.endpoint.Err(); err != ErrClosed {
+			return err
+		}
+		return failed
 	}
 	c.awaitClose(ctx)
 	err := c.endpoint.Err()

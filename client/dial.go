@@ -255,6 +255,7 @@ func (d *dialing) shake(t socket.Transport) (*Conn, error) {
 		turn:        make(chan struct{}, 1),
 		parked:      make(chan struct{}, 1),
 		gone:        make(chan struct{}),
+		buffer:      socket.NewBuffer(buf),
 		in:          rest,
 	}
 	// Messages are delivered in pieces, and assembled in the caller's buffer.

@@ -9,6 +9,9 @@ type Buffer struct {
 	large *[]byte
 }
 
+// NewBuffer returns a buffer that uses small, of SmallBuffer bytes.
+func NewBuffer(small []byte) Buffer { return Buffer{small: small} }
+
 // The two sizes of a Buffer, in bytes.
 const (
 	SmallBuffer = 4 << 10

@@ -169,16 +169,23 @@ func (c *Conn) part(kind endpoint.Kind) {
 			if kind == endpoint.Failed {
 				wait = failureWait
 			}
-			c.socket.Within(wait, func() error {
-				c.endpoint.AnswerClose()
-				return nil
-			})
+			c.answerClose(wait)
 			if kind == endpoint.Failed {
 				c.socket.Finish(wait)
 			}
 			c.socket.Drain(wait)
 		}()
 	})
+}
+
+// answerClose sends the Close that answers the server's or reports a failure. It waits
+// for a writer that is stalled, but cuts the connection if wait is over; 0 or less means
+// no limit.
+func (c *Conn) answerClose(wait time.Duration) {
+	if wait > 0 {
+		defer time.AfterFunc(wait, func() { c.socket.Close() }).Stop()
+	}
+	c.endpoint.AnswerClose()
 }
 
 // lost ends the connection after its transport did, and returns why.

@@ -40,12 +40,14 @@ func (s State) String() string {
 // State returns how far the closing handshake has come.
 func (e *Endpoint) State() State { return State(e.sender.state.Load()) }
 
-// setState enters a state. The caller holds mu.
+// setState enters a state, of which Closed is the last. The caller holds mu.
 func (s *sender) setState(state State) {
-	s.state.Store(uint32(state))
-	if state != Open {
-		s.wake() // whoever waits for a turn will not get it
+	for old := s.state.Load(); State(old) != Closed; old = s.state.Load() {
+		if s.state.CompareAndSwap(old, uint32(state)) {
+			break
+		}
 	}
+	s.wake() // whoever waits for a turn will not get it
 }
 
 // Close starts the closing handshake (Section 7.1.2): it sends a Close with the
@@ -68,13 +70,26 @@ func (e *Endpoint) Close(code wire.StatusCode, reason string) error {
 	if err := s.sending(); err != nil {
 		return e.because(err)
 	}
-	if err := s.writeFrame(wire.Header{Fin: true, Opcode: wire.Close}, payload); err != nil {
+	if err := s.sendClose(payload, closeFirst|closeSent|uint32(code)); err != nil {
 		return e.because(err)
 	}
-	s.reserve().sentClose.Store(closeFirst | closeSent | uint32(code))
 	s.state.CompareAndSwap(uint32(Open), uint32(CloseSent)) // Closed: the peer's Close has arrived meanwhile
 	s.wake()
 	return nil
+}
+
+// sendClose writes a Close, or owes it until the frame is complete that waits for
+// room. The caller holds mu.
+func (s *sender) sendClose(payload []byte, sent uint32) error {
+	if s.position == insideFrame {
+		s.reserve().owed.addClose(&owedClose{append([]byte(nil), payload...), sent})
+		return nil
+	}
+	err := s.writeFrame(wire.Header{Fin: true, Opcode: wire.Close}, payload)
+	if err == nil {
+		s.reserve().sentClose.Store(sent)
+	}
+	return err
 }
 
 // What sentClose holds beside the status code.
@@ -99,34 +114,13 @@ func (e *Endpoint) SentClose() (code wire.StatusCode, first bool) {
 	return code, first
 }
 
-// deferredClose is a Close that AnswerClose is to send.
-type deferredClose struct {
-	code   wire.StatusCode
-	reason string
-}
-
-// AnswerClose sends the Close that Config.DeferClose left to it, after the Pongs
-// that are owed. It waits until a frame that is being written is complete. Without
-// such a Close, or after our own, it sends nothing.
+// AnswerClose sends the Close that Config.DeferClose left to it, after the Pongs that
+// are owed. It waits until a frame that is being written is complete.
 func (e *Endpoint) AnswerClose() {
 	s := &e.sender
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.wake() // sending has ended
-	if !s.closeDeferred() {
-		return
-	}
-	s.payOwed()
-	if deferred := s.more.Load().deferred.Swap(nil); deferred != nil {
-		s.writeAnswer(deferred.code, deferred.reason)
-	}
-}
-
-// closeDeferred reports whether AnswerClose is still to send a Close. The caller
-// holds mu.
-func (s *sender) closeDeferred() bool {
-	more := s.more.Load()
-	return more != nil && more.deferred.Load() != nil && more.sentClose.Load() == 0 && more.failed.Load() == nil
+	s.unlock()
 }
 
 // closeFor ends sending because of what the peer did: it closed, or broke a
@@ -137,8 +131,14 @@ func (s *sender) closeFor(code wire.StatusCode, reason string, t *Terms) {
 	if s.state.CompareAndSwap(uint32(CloseSent), uint32(Closed)) {
 		return
 	}
+	var space [wire.MaxControlPayload]byte
+	payload, err := wire.AppendClosePayload(space[:0], code, reason)
+	if err != nil {
+		panic("BUG: websocket: cannot answer with " + code.String() + ": " + err.Error())
+	}
+	sent := closeSent | uint32(code)
 	if t.deferClose {
-		s.reserve().deferred.Store(&deferredClose{code, reason}) // first: a Pong may still be written
+		s.reserve().owed.addClose(&owedClose{append([]byte(nil), payload...), sent}) // first: see writeOwed
 		s.state.Store(uint32(Closed))
 		return
 	}
@@ -146,25 +146,14 @@ func (s *sender) closeFor(code wire.StatusCode, reason string, t *Terms) {
 	defer s.unlock()
 	switch State(s.state.Load()) {
 	case Open:
-		s.payOwed() // Pings that came before the Close are answered before it
-		s.writeAnswer(code, reason)
+		if s.position != insideFrame {
+			s.payOwed() // Pings that came before the Close are answered before it
+		}
+		// If this fails, the transport's end is reported by the shell.
+		_ = s.sendClose(payload, sent)
 		s.setState(Closed)
 	case CloseSent:
 		s.setState(Closed)
 	case Closed:
-	}
-}
-
-// writeAnswer writes a Close that is not the first, or that reports a failure. The
-// caller holds mu.
-func (s *sender) writeAnswer(code wire.StatusCode, reason string) {
-	var space [wire.MaxControlPayload]byte
-	payload, err := wire.AppendClosePayload(space[:0], code, reason)
-	if err != nil {
-		panic("BUG: websocket: cannot answer with " + code.String() + ": " + err.Error())
-	}
-	// If this fails, the transport's end is reported by the shell.
-	if s.writeFrame(wire.Header{Fin: true, Opcode: wire.Close}, payload) == nil {
-		s.reserve().sentClose.Store(closeSent | uint32(code))
 	}
 }

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/fibersock/fibersock/internal/endpoint"
 	"github.com/fibersock/fibersock/wire"
@@ -123,4 +125,45 @@ func (w *pieces) WritePieces(head, payload []byte) error {
 func (w *pieces) WriteCorked(k *endpoint.Cork, payload []byte) (more bool, err error) {
 	frames, _ := k.Take()
 	return true, w.WritePieces(frames, payload)
+}
+
+// No other message gets between the fragments of one, also if they wait for room
+// (6455-5.4-h). Control frames do.
+func TestFragmentsThatWaitForRoomStayTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWindow(0)
+		e := endpoint.New(w, endpoint.Config{Role: endpoint.Server, MaxOutgoingFrame: 100})
+		e.SetBackpressure(w)
+		var all sync.WaitGroup
+		for range 3 {
+			all.Go(func() {
+				if err := e.Send(wire.Binary, make([]byte, 350)); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		for i := range 200 {
+			synctest.Wait()
+			if i == 10 {
+				all.Go(func() {
+					if err := e.Ping(nil); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			w.grow(7, nil)
+		}
+		all.Wait()
+		var kinds strings.Builder
+		for _, f := range w.frames(t) {
+			if f.Opcode == wire.Ping {
+				kinds.WriteString("p")
+			} else {
+				fmt.Fprintf(&kinds, "%d", len(f.Payload)/10)
+			}
+		}
+		if got, want := strings.ReplaceAll(kinds.String(), "p", ""), strings.Repeat("1010105", 3); got != want || strings.HasSuffix(kinds.String(), "p") {
+			t.Errorf("frames %s, want %s with a Ping among them", kinds.String(), want)
+		}
+	})
 }

@@ -182,6 +182,9 @@ func (c *foreignConn) Close() error { return c.end(c.Conn.Close) }
 // Cut closes the connection below TLS, as far as it can be seen.
 func (c *foreignConn) Cut() error { return c.end(func() error { return lowest(c.Conn).Close() }) }
 
+// NetConn returns c without what it may have to say at its end.
+func (c *foreignConn) NetConn() net.Conn { return cutter{c} }
+
 // lowest returns the connection below all TLS that shows it.
 func lowest(nc net.Conn) net.Conn {
 	for {

@@ -22,7 +22,8 @@ type Conn struct {
 // New returns nc with writes that get timeout, and take at most a quarter more; 0
 // or less means no limit.
 func New(nc net.Conn, timeout time.Duration) *Conn {
-	return &Conn{Conn: nc, timeout: bounded(timeout)}
+	const longest = 100 * 365 * 24 * time.Hour // so that no sum overflows
+	return &Conn{Conn: nc, timeout: min(max(timeout, 0), longest)}
 }
 
 // Background runs f on a goroutine of its own. It is what an endpoint that writes
@@ -75,9 +76,6 @@ func (c *Conn) Write(p []byte) (int, error) {
 // Close cuts the connection. It does not wait: a TLS connection is cut below TLS,
 // because telling the peer could take as long as the peer likes.
 func (c *Conn) Close() error {
-	if t, ok := c.Conn.(Transport); ok {
-		return t.Cut()
-	}
 	if below := c.below(); below != nil {
 		return below.Close()
 	}
@@ -117,15 +115,14 @@ const maxDrain = 1 << 20
 // no limit. What cannot be closed for writing alone is closed.
 func (c *Conn) Finish(wait time.Duration) {
 	half, ok := c.Conn.(interface{ CloseWrite() error })
-	if !ok || c.Within(wait, half.CloseWrite) != nil {
+	if !ok || c.within(wait, half.CloseWrite) != nil {
 		c.Close()
 	}
 }
 
-// Within calls f, and cuts the connection if f has not returned within wait, so that
-// what f waits for ends. 0 or less means no limit. TLS that closes has deadlines of
-// its own, which are longer.
-func (c *Conn) Within(wait time.Duration, f func() error) error {
+// within cuts the connection if f, which closes it in some way, is not done
+// within wait. TLS sets deadlines of its own there, which are longer.
+func (c *Conn) within(wait time.Duration, f func() error) error {
 	if wait > 0 {
 		defer time.AfterFunc(wait, func() { c.Close() }).Stop()
 	}
@@ -153,5 +150,5 @@ func (c *Conn) Drain(wait time.Duration) {
 		}
 		drained += n
 	}
-	_ = c.Within(wait, c.Conn.Close) // it is closed in any case
+	_ = c.within(wait, c.Conn.Close) // it is closed in any case
 }

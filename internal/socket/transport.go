@@ -52,6 +52,12 @@ func Over(tls net.Conn, below Transport) Transport {
 	return &tlsConn{Conn: tls, reader: newReader(tls, nil), below: below}
 }
 
+// cutter is a transport whose Close cuts. A Conn closes it in place of the TLS or
+// foreign connection above.
+type cutter struct{ Transport }
+
+func (c cutter) Close() error { return c.Cut() }
+
 // systemConn is a TCP or Unix connection.
 type systemConn struct {
 	net.Conn
@@ -147,6 +153,9 @@ func (c *tlsConn) SetWriteTimeout(timeout time.Duration) { c.below.SetWriteTimeo
 func (c *tlsConn) CloseWrite() error { return closeWrite(c.Conn) }
 
 func (c *tlsConn) Cut() error { return c.below.Cut() }
+
+// NetConn returns the connection below TLS.
+func (c *tlsConn) NetConn() net.Conn { return cutter{c.below} }
 
 // reader reads on goroutines of its own, so that a Read can be given up. Bytes that
 // arrive after that are kept for the next Read.

@@ -90,17 +90,21 @@ const readerGrace = 100 * time.Millisecond
 // until the server's Close arrives.
 func (c *Conn) awaitClose(ctx context.Context) {
 	c.takeTurnFromReader()
-	var idle <-chan time.Time
+	grace := time.NewTimer(readerGrace)
+	defer grace.Stop()
 	for {
 		select {
 		case <-c.gone:
 			return
 		case <-c.parked:
-			grace := time.NewTimer(readerGrace)
-			defer grace.Stop()
-			idle = grace.C
-		case <-idle:
-			c.takeTurnFromReader()
+			grace.Reset(readerGrace)
+		case <-grace.C:
+			select {
+			case <-c.parked: // it was read from just now
+				grace.Reset(readerGrace)
+			default:
+				c.takeTurnFromReader()
+			}
 		case c.turn <- struct{}{}:
 			err := c.receiveForLater(ctx)
 			if c.overfull() {

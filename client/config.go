@@ -45,7 +45,8 @@ type Config struct {
 
 	// DialContext makes the connection to the server or proxy, in place of a
 	// net.Dialer. With it, anything that is a net.Conn can carry WebSocket, even
-	// if its deadlines do not work. It runs on a goroutine of its own: Dial
+	// if its deadlines do not work; one that makes TLS itself belongs to a ws URL,
+	// such as ws://example.com:443. It runs on a goroutine of its own: Dial
 	// returns when the context ends, and closes a connection that is returned
 	// later.
 	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)

@@ -19,12 +19,9 @@ type Limits = endpoint.Limits
 type Config struct {
 	// Header holds further header fields of the opening handshake request,
 	// such as Origin, Authorization or Cookie; an http.Header can be assigned.
-	// The handshake's own fields cannot be set here; for Host there is Host.
+	// The handshake's own fields cannot be set here, except Host, which takes the
+	// place of the URL's host and port there; TLS verifies TLS.ServerName.
 	Header map[string][]string
-
-	// Host is the value of the Host field in the opening handshake. The default is
-	// the URL's host and port. The name that TLS verifies is TLS.ServerName.
-	Host string
 
 	// Subprotocols are offered to the server, the preferred one first.
 	Subprotocols []string

@@ -2,7 +2,6 @@ package client
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"net"
@@ -108,15 +107,19 @@ func dialError(ctx context.Context, u handshake.URL, err error) error {
 // buildRequest returns the opening handshake request, before anything is sent.
 func buildRequest(u handshake.URL, cfg *Config) ([]byte, *handshake.Offer, error) {
 	offer := &handshake.Offer{
-		Host:         cmp.Or(cfg.Host, u.HostHeader()),
+		Host:         u.HostHeader(),
 		Target:       u.Target,
 		Key:          handshake.NewKey(),
 		Subprotocols: cfg.Subprotocols,
-		Header:       cfg.Header,
+		Header:       make(map[string][]string, len(cfg.Header)+1),
 	}
 	if auth := u.Authorization(); auth != "" && !hasField(cfg.Header, "Authorization") {
-		offer.Header = map[string][]string{"Authorization": {auth}}
-		for name, values := range cfg.Header {
+		offer.Header["Authorization"] = []string{auth}
+	}
+	for name, values := range cfg.Header {
+		if isNamed(name, "Host") && len(values) == 1 {
+			offer.Host = values[0]
+		} else {
 			offer.Header[name] = values
 		}
 	}
@@ -127,12 +130,15 @@ func buildRequest(u handshake.URL, cfg *Config) ([]byte, *handshake.Offer, error
 // hasField reports whether header has a field called name, in whatever case.
 func hasField(header map[string][]string, name string) bool {
 	for n := range header {
-		if (handshake.Header{{Name: n}}).Count(name) > 0 {
+		if isNamed(n, name) {
 			return true
 		}
 	}
 	return false
 }
+
+// isNamed reports whether n is name, in whatever case.
+func isNamed(n, name string) bool { return (handshake.Header{{Name: n}}).Count(name) > 0 }
 
 // open makes the connection, and the opening handshake on it (Section 4.1, steps 3 to
 // 5, and the rest). The connection is cut when ctx ends.

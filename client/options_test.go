@@ -16,24 +16,31 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// Config.Host takes the place of the URL's host (gorilla/websocket#63,
-// coder/websocket#257), and is held to the same grammar.
+// A Host field in Config.Header takes the place of the URL's host
+// (gorilla/websocket#63, coder/websocket#257), and is held to the same grammar. It used
+// to be refused.
 func TestHostCanBeSet(t *testing.T) {
-	requests := make(chan string, 1)
-	cfg := &client.Config{Host: "virtual.example:8080", DialContext: scripted(t, func(nc net.Conn) {
-		request, _ := readRequest(nc)
-		requests <- request
-	})}
-	if _, err := client.Dial(t.Context(), "ws://server.example/", cfg); err == nil {
-		t.Error("no error")
-	}
-	if request := <-requests; !strings.Contains(request, "\r\nHost: virtual.example:8080\r\n") {
-		t.Errorf("the request is %q", request)
-	}
-	cfg.Host = "two lines\r\n"
-	var field *handshake.FieldError
-	if _, err := client.Dial(t.Context(), "ws://server.example/", cfg); !errors.As(err, &field) || field.Field != "Host" {
-		t.Errorf("got %v", err)
+	for _, name := range []string{"Host", "host"} {
+		requests := make(chan string, 1)
+		cfg := &client.Config{Header: map[string][]string{name: {"virtual.example:8080"}, "User-Agent": {"me/1"}}, DialContext: scripted(t, func(nc net.Conn) {
+			request, _ := readRequest(nc)
+			requests <- request
+		})}
+		if _, err := client.Dial(t.Context(), "ws://user:pass@server.example/", cfg); err == nil {
+			t.Error("no error")
+		}
+		request := <-requests
+		if !strings.Contains(request, "\r\nHost: virtual.example:8080\r\n") || strings.Count(request, "ost: ") != 1 ||
+			!strings.Contains(request, "\r\nUser-Agent: me/1\r\n") || !strings.Contains(request, "\r\nAuthorization: Basic ") {
+			t.Errorf("the request is %q", request)
+		}
+		for _, values := range [][]string{{"two lines\r\n"}, {""}, {"a", "b"}, {}} {
+			cfg.Header[name] = values
+			var field *handshake.FieldError
+			if _, err := client.Dial(t.Context(), "ws://server.example/", cfg); !errors.As(err, &field) || !strings.EqualFold(field.Field, "Host") {
+				t.Errorf("%q: %v", values, err)
+			}
+		}
 	}
 }
 

@@ -53,9 +53,10 @@ type Config struct {
 	HandshakeTimeout time.Duration
 
 	// WriteTimeout bounds the time in which the server takes nothing of what is
-	// written. A slow server that takes a little again and again is waited for. A
-	// write that times out may have left half a frame, so the connection ends with
-	// it. The default is 10 seconds, negative means none.
+	// written. A slow server that takes a little again and again is waited for; a
+	// little is 1 KiB on a net.Conn that is neither TCP nor a Unix socket. A write
+	// that times out may have left half a frame, so the connection ends with it.
+	// The default is 10 seconds, negative means none.
 	WriteTimeout time.Duration
 
 	// CloseTimeout bounds how long a connection is kept for the closing

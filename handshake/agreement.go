@@ -34,6 +34,8 @@ func ValidateResponse(r *Response, o *Offer) (Agreement, error) {
 }
 
 // checkSwitch checks that the server switches to WebSocket, for this request.
+// Content-Length and Transfer-Encoding are ignored: a 101 ends with its blank line,
+// whatever fields it has (RFC 9112, Section 6.3).
 func checkSwitch(r *Response, o *Offer) error {
 	switch upgrade, accept := r.Header.Get(fieldUpgrade), r.Header.Get(fieldAccept); {
 	case r.Status != 101:
@@ -52,10 +54,6 @@ func checkSwitch(r *Response, o *Offer) error {
 		return notOneLine(fieldAccept, r.Header.Count(fieldAccept))
 	case accept != AcceptKey(o.Key):
 		return &ResponseError{fieldAccept, quote(accept) + " does not answer the key that was sent"}
-	case r.Header.Count(fieldContentLength) > 0:
-		return &ResponseError{fieldContentLength, "a 101 response has no body"}
-	case r.Header.Count(fieldTransferEncoding) > 0:
-		return &ResponseError{fieldTransferEncoding, "a 101 response has no body"}
 	}
 	return nil
 }

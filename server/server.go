@@ -88,6 +88,11 @@ type Server struct {
 	// 431. Behind net/http, http.Server.MaxHeaderBytes does that.
 	HandshakeLimits handshake.Limits
 
+	// MaxOutgoingFrame is the largest payload, in bytes, of a data frame that is
+	// sent, for clients that take no larger ones. A longer message is sent in
+	// fragments. 0 or less means no limit, which is the default.
+	MaxOutgoingFrame int
+
 	// HandshakeTimeout bounds the time from a connection's start to the end of
 	// its opening handshake, TLS included.
 	HandshakeTimeout time.Duration
@@ -314,6 +319,8 @@ func (s *Server) terms(partial, waits bool) *endpoint.Terms {
 			Limits:     s.Limits,
 			Partial:    partial,
 			Background: background,
+
+			MaxOutgoingFrame: s.MaxOutgoingFrame,
 		}))
 	}
 	return shared.Load()

@@ -93,7 +93,7 @@ func TestCommandLine(t *testing.T) {
 		{"connect ws://a ws://b", exitUsage, "", "one URL, not 2"},
 		{"connect -H oops ws://a", exitUsage, "", "Name: value"},
 		{"connect -H b@d:x ws://a", exitUsage, "", "name"},
-		{"connect -H Host:x ws://localhost:1/", exitUsage, "", "Host"},
+		{"connect -H Upgrade:x ws://localhost:1/", exitUsage, "", "Upgrade"},
 		{"connect ftp://localhost/", exitUsage, "", "ftp"},
 		{"connect -subprotocol , ws://localhost:1/", exitUsage, "", "empty"},
 		{"connect -subprotocol a,a ws://localhost:1/", exitUsage, "", "twice"},

@@ -86,6 +86,16 @@ func (l *listFlag) Set(s string) error {
 	return nil
 }
 
+// textsFlag is a flag that may be given more than once, each time with one value.
+type textsFlag []string
+
+func (f *textsFlag) String() string { return strings.Join(*f, ", ") }
+
+func (f *textsFlag) Set(s string) error {
+	*f = append(*f, s)
+	return nil
+}
+
 // headerFlag is a flag for header fields, "Name: value", that may be given more than once.
 type headerFlag map[string][]string
 

@@ -31,6 +31,7 @@
 //   - Shutdown returns in time and leaves no connection and no handler behind.
 //   - Stats agree with the events, and Stats.Backlog ends at 0.
 //   - Goroutines and descriptors end with their round.
+//   - Servers need no processor while nothing happens.
 //
 // A failed check names the connection and prints its history, from both ends.
 package chaos

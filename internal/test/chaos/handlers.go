@@ -34,12 +34,13 @@ const (
 	actPanic         //
 	actGoexit        //
 	actPreparedCross // send one prepared message to arg other connections
+	actHold          // wait until the round says so
 )
 
 var actionNames = map[action]string{
 	actNothing: "nothing", actEcho: "echo", actSleep: "sleep", actBlock: "block", actCross: "cross", actBroadcast: "broadcast",
 	actBurst: "burst", actPush: "push", actFragments: "fragments", actElsewhere: "elsewhere", actPing: "ping", actClose: "close",
-	actCloseOther: "close-other", actCut: "cut", actCutOther: "cut-other", actPanic: "panic", actGoexit: "goexit", actPreparedCross: "prepared",
+	actCloseOther: "close-other", actCut: "cut", actCutOther: "cut-other", actPanic: "panic", actGoexit: "goexit", actPreparedCross: "prepared", actHold: "hold",
 }
 
 func (a action) String() string { return actionNames[a] }
@@ -274,6 +275,9 @@ func (t *target) do(k *conn, m message) {
 	case actBlock:
 		<-t.gate()
 		t.send(k, k.id, 60)
+	case actHold:
+		t.holds.Add(1)
+		<-t.held
 	case actCross:
 		for range m.arg {
 			if to := t.other(k); to != nil {

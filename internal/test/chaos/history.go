@@ -258,6 +258,7 @@ const (
 	statistics invariant = "Stats agree with the events"
 	released   invariant = "goroutines and descriptors end with their round"
 	calls      invariant = "calls return the errors that are documented"
+	idle       invariant = "servers need no processor while nothing happens"
 	coverage   invariant = "a run covers every form, style, policy and kind of peer"
 )
 

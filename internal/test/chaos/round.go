@@ -52,10 +52,14 @@ type round struct {
 
 	callbacks atomic.Int64 // of the program that have panicked or exited, besides handlers
 
+	floods chan struct{} // has room for as many peers that send as fast as they can
+
 	began  time.Time
 	ended  chan struct{} // closed when scripts are to end
 	down   atomic.Bool   // Shutdown has been called, or will be at once
 	opened atomic.Pointer[chan struct{}]
+	held   chan struct{} // closed: handlers that actHold has stopped go on
+	holds  atomic.Int64  // such handlers
 
 	mu     sync.Mutex // guards the rest
 	phases []string
@@ -71,6 +75,7 @@ const (
 	workers   = 6
 	innocents = 3
 	lasting   = 2 // peers that last as long as the round, at a time
+	floods    = 2 // peers that send as fast as they can, at a time, to all targets
 )
 
 // maxDisplaced is Server.MaxDisplaced.
@@ -108,7 +113,9 @@ func (r *round) newServer(i int, policy server.SlowPolicy) *server.Server {
 // start starts the servers.
 func (r *round) start(number int) error {
 	r.ended = make(chan struct{})
+	r.floods = make(chan struct{}, floods)
 	r.conns = make(map[uint32]*conn)
+	r.held = make(chan struct{})
 	gate := make(chan struct{})
 	r.opened.Store(&gate)
 	for i, f := range forms {
@@ -154,6 +161,7 @@ func (r *round) play(number int) error {
 		close(r.ended)
 		r.awaitPeers(left, cancel)
 		r.awaitIdle()
+		r.judgeCalm(ctx)
 		r.down.Store(true)
 		r.shutdownAll(r.patience())
 	case lively:
@@ -326,7 +334,11 @@ func (t *target) workThrough(ctx context.Context, worker uint64, slots chan stru
 			if k.only != nil && !k.only(t) || t.leaves(k.name) {
 				continue
 			}
-			if k.lasting {
+			slots := slots
+			if k.flood {
+				slots = t.floods
+			}
+			if k.lasting || k.flood {
 				select {
 				case slots <- struct{}{}:
 					t.playOne(ctx, k, style, seed)
@@ -343,6 +355,16 @@ func (t *target) workThrough(ctx context.Context, worker uint64, slots chan stru
 
 // playOne plays a peer.
 func (t *target) playOne(ctx context.Context, k kind, style string, seed uint64) {
+	p := t.newPeer(ctx, k, style, seed)
+	t.run.count(p.conn)
+	k.play(p)
+	if p.raw != nil {
+		p.raw.Close()
+	}
+}
+
+// newPeer returns a peer that has not connected.
+func (t *target) newPeer(ctx context.Context, k kind, style string, seed uint64) *peer {
 	c := &conn{
 		id: t.run.ids.Add(1), target: t, style: style, kind: k, began: time.Now(), trouble: make(map[string]action),
 		faithful: k.faithful, spared: k.spared, aside: k.aside, sent: make(map[uint32]uint32), sending: make(map[uint32]time.Time),
@@ -350,12 +372,7 @@ func (t *target) playOne(ctx context.Context, k kind, style string, seed uint64)
 	t.mu.Lock()
 	t.conns[c.id] = c
 	t.mu.Unlock()
-	t.run.count(c)
-	p := &peer{conn: c, ctx: ctx, rnd: newRand(seed, uint64(c.id))}
-	k.play(p)
-	if p.raw != nil {
-		p.raw.Close()
-	}
+	return &peer{conn: c, ctx: ctx, rnd: newRand(seed, uint64(c.id))}
 }
 
 // find returns the connection with a query.
@@ -495,7 +512,7 @@ func (r *round) monitor(stop <-chan struct{}) {
 // look checks an open connection: how long it lasts, and what it buffers.
 func (t *target) look(k *conn) {
 	c := k.server.Load()
-	if n, most := c.Buffered(), t.mostBuffered(); n > most {
+	if n, most := c.Buffered(), t.mostBuffered(k); n > most {
 		k.once("buffered", func() {
 			t.violated(bounded, k, "%d bytes are buffered, MaxBacklog is %d", n, t.srv.MaxBacklog)
 		})
@@ -518,8 +535,11 @@ func (t *target) look(k *conn) {
 
 // mostBuffered is the bound for what a connection buffers: MaxBacklog, or a
 // message for a client for which nothing was buffered, and control frames.
-func (t *target) mostBuffered() int {
-	const largest, slack = 100_000, 96 << 10
+func (t *target) mostBuffered(k *conn) int {
+	const largest, slack = 100_000, 64 << 10
+	if k != nil && k.kind.flood { // handlers send nothing to it, except broadcasts
+		return t.srv.MaxBacklog + slack
+	}
 	return t.srv.MaxBacklog + largest + slack
 }
 
@@ -654,7 +674,7 @@ func (t *target) statsProblems(st server.Stats, received uint64) (problems []str
 	if t.long && st.Timeouts != (server.Timeouts{}) {
 		wrong("Timeouts %+v, and all limits are a minute", st.Timeouts)
 	}
-	if most := t.srv.MaxTotalBacklog + (workers+innocents)*t.mostBuffered(); st.BacklogPeak > uint64(most) {
+	if most := t.srv.MaxTotalBacklog + (workers+innocents)*t.mostBuffered(nil); st.BacklogPeak > uint64(most) {
 		wrong("BacklogPeak %d is more than the limits allow: %d", st.BacklogPeak, most)
 	}
 	return problems

@@ -2,7 +2,10 @@ package chaos
 
 import (
 	"fmt"
+	"io"
+	"log"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -20,6 +23,10 @@ type Options struct {
 	// Listen returns the listeners of the servers: it can make the buffers of the
 	// system small.
 	Listen func() (net.Listener, error)
+
+	// CPU returns the processor time that the process has used; nil: that is not
+	// checked.
+	CPU func() time.Duration
 
 	Logf func(format string, args ...any)
 }
@@ -42,6 +49,7 @@ type run struct {
 	judge
 	without map[string]bool
 	listen  func() (net.Listener, error)
+	cpu     func() time.Duration
 	ids     atomic.Uint32
 
 	mu      sync.Mutex // guards covered
@@ -66,7 +74,7 @@ func Run(o Options) (*Report, error) {
 	if o.Listen == nil {
 		o.Listen = listener
 	}
-	r := &run{listen: o.Listen, without: make(map[string]bool), covered: make(map[string]int)}
+	r := &run{listen: o.Listen, cpu: o.CPU, without: make(map[string]bool), covered: make(map[string]int)}
 	for _, name := range o.Without {
 		r.without[name] = true
 	}
@@ -74,15 +82,17 @@ func Run(o Options) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
+	log.SetOutput(io.Discard) // the server reports panics of Server.Log there
+	defer log.SetOutput(os.Stderr)
 	began := time.Now()
 	length := max(min(2*time.Second, o.Time/5), 500*time.Millisecond)
 	report := &Report{}
 	var all latencies
 	for i := 0; i < 3 || time.Since(began) < o.Time-length; i++ {
-		procs := processors[i%len(processors)]
+		procs := processors[(i+i/6)%len(processors)]
 		round := &round{
 			judge: &r.judge, run: r, seed: o.Seed + uint64(i)*0x9e3779b97f4a7c15, time: length,
-			long: i%2 == 0, ending: ending(i/2+i) % endings, cert: cert,
+			long: i%2 == 0, ending: ending(i/2) % endings, cert: cert,
 		}
 		limits := "short"
 		if round.long {

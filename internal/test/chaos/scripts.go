@@ -21,6 +21,7 @@ type kind struct {
 	spared   bool   // no other connection closes it
 	aside    bool   // handlers of others do not send to it
 	lasting  bool   // it lasts as long as the round, if time limits are long
+	flood    bool   // it sends as fast as it can, small frames that are answered with small ones
 	reads    reads  //
 	keys     bool   // it has TLS keys of its own
 	tls      string // the server's name that it asks for
@@ -56,8 +57,8 @@ var kinds = []kind{
 	{name: "handshake that stalls", play: (*peer).stall},
 	{name: "handshake with trouble", play: (*peer).troubledHandshake},
 	{name: "KeyUpdates and messages", faithful: true, only: secure, keys: true, play: (*peer).updateKeys},
-	{name: "flood of KeyUpdates", only: secure, keys: true, reads: slowly, aside: true, spared: true, play: (*peer).floodKeys},
-	{name: "flood of Pings", reads: slowly, aside: true, spared: true, play: (*peer).floodPings},
+	{name: "flood of KeyUpdates", flood: true, only: secure, keys: true, reads: slowly, aside: true, spared: true, play: (*peer).floodKeys},
+	{name: "flood of Pings", flood: true, reads: slowly, aside: true, spared: true, play: (*peer).floodPings},
 	{name: "TLS callback panics", only: secure, tls: panicName, play: (*peer).fail},
 	{name: "TLS callback exits", only: secure, tls: goexitName, play: (*peer).fail},
 	{name: "hostile", style: "/hostile", aside: true, play: (*peer).attack},
@@ -457,8 +458,7 @@ func (p *peer) floodKeys() {
 		p.deaf.close()
 	}
 	raw := p.nc.(*rawTLS)
-	until := time.Now().Add(p.target.longest())
-	for n := 0; !p.target.over() && time.Now().Before(until); n++ {
+	for n := 0; !p.target.over(); n++ {
 		p.wmu.Lock()
 		var records []byte
 		for range 15 { // crypto/tls takes no more than 16 without data between them
@@ -483,12 +483,11 @@ func (p *peer) floodPings() {
 	}
 	p.note("peer: floods Pings and does not read")
 	p.deaf.close()
-	until := time.Now().Add(p.target.longest())
 	var pings []byte
 	for range 100 {
 		pings = append(pings, p.frame(wire.Ping, make([]byte, 125), true)...)
 	}
-	for !p.target.over() && time.Now().Before(until) {
+	for !p.target.over() {
 		_ = p.nc.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
 		p.wmu.Lock()
 		_, err := p.nc.Write(pings)

@@ -192,6 +192,7 @@ func (t *target) log(err error) {
 	switch {
 	case errors.As(err, &panicked):
 	case errors.As(err, &refused):
+	case t.form.hijacked && t.leaving() && errors.Is(err, net.ErrClosed): // http.Server.Close was faster
 	default:
 		t.add(violation{invariant: calls, detail: "the server reports " + err.Error()})
 	}

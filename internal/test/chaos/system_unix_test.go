@@ -6,6 +6,7 @@ import (
 	"context"
 	"net"
 	"syscall"
+	"time"
 )
 
 // listenSmall listens for connections of which the system buffers little, so
@@ -18,4 +19,13 @@ func listenSmall() (net.Listener, error) {
 		})
 	}}
 	return cfg.Listen(context.Background(), "tcp", "127.0.0.1:0")
+}
+
+// cpuTime returns the processor time that the process has used.
+func cpuTime() time.Duration {
+	var used syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
+		panic(err)
+	}
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }

@@ -1,7 +1,0 @@
-//go:build !unix
-
-package chaos
-
-import "net"
-
-func listenSmall() (net.Listener, error) { return listener() }

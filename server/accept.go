@@ -263,11 +263,11 @@ func (c *Conn) open(up Upgraded) (more bool) {
 	if c.handler.Serve != nil {
 		c.reserve().fiber = newFiber()
 	}
-	if c.policy() == SlowBlock {
-		c.transport.Block()
-	}
 	partial := c.handler.Partial != nil && c.handler.Serve == nil
 	c.endpoint.Init(c.output(), c.server.terms(partial, c.transport.Waits()))
+	if c.policy() == SlowBlock {
+		c.endpoint.SetBackpressure(backpressure{c})
+	}
 	c.server.counters.count((*Stats).opened)
 	c.phase.Store(openPhase)
 	return c.begin()

@@ -25,7 +25,7 @@ type nowhere struct{ sent endpoint.Tally }
 func (*nowhere) Write(p []byte) (int, error) { return len(p), nil }
 func (*nowhere) attach(*Conn)                {}
 func (*nowhere) Buffered() int               { return 0 }
-func (*nowhere) Block()                      {}
+func (*nowhere) AwaitBacklog(func(int) bool) {}
 func (*nowhere) Choked() bool                { return false }
 func (*nowhere) Waits() bool                 { return false }
 func (*nowhere) Resume()                     {}

@@ -54,7 +54,7 @@ func (c *Conn) SendPrepared(m *Prepared) error {
 // post sends m without waiting.
 func (c *Conn) post(m *Prepared) {
 	c.traffic()
-	if c.admit(m.Size(), true) != nil {
+	if c.State() != Open || c.admit(m.Size(), true) != nil {
 		return // that has had its consequences
 	}
 	if c.keeps() || !c.postAtOnce(m) {

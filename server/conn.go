@@ -48,7 +48,6 @@ type reserve struct {
 	fiber       *fiber                 // of Handler.Serve; nil without
 	outbox      atomic.Pointer[outbox] // nil until a message cannot be sent at once
 	fragments   fragments
-	cutting     atomic.Bool // for a backlog that is too large
 }
 
 // reserve returns more, which is made if it is not there.

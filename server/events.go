@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"time"
 
 	"github.com/fibersock/fibersock/handshake"
 	"github.com/fibersock/fibersock/internal/endpoint"
@@ -138,6 +139,9 @@ func (c *Conn) finish() {
 		return
 	}
 	c.server.counters.count(func(st *Stats) { st.ended(&c.endpoint) })
+	if box := c.outbox(); box != nil {
+		box.clear()
+	}
 	c.noMore()
 	c.endFiber()
 	err := c.endpoint.Err()
@@ -153,7 +157,19 @@ func (c *Conn) finish() {
 // noMore tells the client that nothing more will be sent.
 func (c *Conn) noMore() {
 	c.endpoint.Uncork()
-	c.transport.Finish(drainTime)
+	if !c.endpoint.Pressed() { // else backpressure.Written does it
+		c.transport.Finish(drainTime)
+	}
+}
+
+// lingerTime is how long the socket of an ended connection may last. A frame that
+// is being written to a client that reads slowly, and the Close behind it, have
+// CloseTimeout.
+func (c *Conn) lingerTime() time.Duration {
+	if !c.endpoint.Pressed() {
+		return drainTime
+	}
+	return max(drainTime, orDefault(c.server.CloseTimeout, DefaultCloseTimeout))
 }
 
 // protect reports a panic of f. The connection is at its end anyway.
@@ -169,7 +185,7 @@ func (c *Conn) protect(f func()) {
 // parted reports whether both sides have sent their Close.
 func (c *Conn) parted() bool {
 	code := c.CloseCode()
-	return code != 0 && code != wire.AbnormalClosure
+	return code != 0 && code != wire.AbnormalClosure && !c.endpoint.Pressed()
 }
 
 // lost is the loop's last call: the socket has ended, by err if that was not

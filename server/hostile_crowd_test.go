@@ -6,10 +6,10 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"flag"
 	"io"
 	"net"
 	"runtime"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -22,6 +22,8 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
+var crowds = flag.Bool("crowds", false, "hostile clients come in a crowd of each profile, and not of all at once: takes a minute")
+
 // innocents are how many clients mean well.
 const innocents = 20
 
@@ -32,16 +34,16 @@ const innocents = 20
 func TestCrowdOfHostileClients(t *testing.T) {
 	cert, cfg := certificate(t)
 	starters := map[string]starter{
-		"goroutines": func(t *testing.T, s *server.Server) *running { return serve(t, s, plainListener{listenSmall(t)}) },
-		"system's":   func(t *testing.T, s *server.Server) *running { return serve(t, s, listenSmall(t)) },
+		"goroutines": func(t *testing.T, s *server.Server) *running { return serve(t, s, plainListener{listenTCP(t)}) },
+		"system's":   func(t *testing.T, s *server.Server) *running { return serve(t, s, listenTCP(t)) },
 		"ServeTLS": func(t *testing.T, s *server.Server) *running {
 			s.TLS = &tls.Config{Certificates: []tls.Certificate{cert}}
-			r := serveBy(t, s, listenSmall(t), func(ln net.Listener) error { return s.ServeTLS(ln, "", "") })
+			r := serveBy(t, s, listenTCP(t), func(ln net.Listener) error { return s.ServeTLS(ln, "", "") })
 			r.dialer = overRaw(r.dialer, cfg)
 			return r
 		},
 		"a listener of crypto/tls": func(t *testing.T, s *server.Server) *running {
-			return serveTLS(t, s, listenSmall(t), cert, cfg)
+			return serveTLS(t, s, listenTCP(t), cert, cfg)
 		},
 	}
 	for name, start := range starters {
@@ -66,14 +68,12 @@ func TestCrowdOfHostileClients(t *testing.T) {
 			if secure {
 				size /= 2 // it takes its time
 			}
-			for profile := range hostile.Profiles {
-				t.Run(hostile.Profiles[profile], func(t *testing.T) {
+			for _, c := range hostile.Crowds(hostile.Server, secure, *crowds) {
+				t.Run(c.Name, func(t *testing.T) {
 					good.took.Take()
-					b := &battle{t: t, running: r, attacks: attacksOf(profile+1, secure), size: size, reports: reports, problems: map[string]int{}}
-					if len(b.attacks) > 0 {
-						b.run()
-						good.log(t)
-					}
+					b := &battle{t: t, running: r, attacks: c.Attacks, size: size, reports: reports, problems: map[string]int{}}
+					b.run()
+					good.log(t)
 				})
 			}
 			good.stop()
@@ -82,18 +82,6 @@ func TestCrowdOfHostileClients(t *testing.T) {
 			}
 		})
 	}
-}
-
-// listenSmall is listenTCP for connections of which the system keeps little: a few
-// megabytes of Pongs for each of a hundred clients would take their time.
-func listenSmall(t *testing.T) net.Listener {
-	ln := listenTCP(t)
-	if raw, err := ln.(*net.TCPListener).SyscallConn(); err != nil {
-		t.Fatal(err)
-	} else if err := raw.Control(func(fd uintptr) { keepLittle(fd) }); err != nil {
-		t.Fatal(err)
-	}
-	return ln
 }
 
 // However many answers there are to a client that does not read, cutting it is one
@@ -123,14 +111,7 @@ type report struct {
 	err   error
 }
 
-// attacksOf returns the attacks of a profile that can be made on a server.
-func attacksOf(profile int, secure bool) []*hostile.Attack {
-	return slices.DeleteFunc(hostile.Against(hostile.Server), func(a *hostile.Attack) bool {
-		return a.Profile != profile || a.BelowTLS && !secure
-	})
-}
-
-// battle is a crowd of one profile, and what it does to a server.
+// battle is a crowd of attackers, and what it does to a server.
 type battle struct {
 	*running
 	t       *testing.T

@@ -110,6 +110,13 @@ func bound(a *hostile.Attack, s *server.Server) time.Duration {
 	return tick
 }
 
+// littleRoom is for connections that take little of what a client does not read. How
+// soon answers fill it depends on the number of processors: Pongs that wait for
+// another replace each other.
+func littleRoom(int) wstest.Plan {
+	return wstest.Plan{ToClient: wstest.Faults{Buffer: 2 << 10}}
+}
+
 // Each attack ends as it should, within the limit that it runs into, with an error
 // that names it, in both styles of handlers, and leaves no goroutine.
 func TestHostileClients(t *testing.T) {
@@ -117,20 +124,20 @@ func TestHostileClients(t *testing.T) {
 	cfg.Time = func() time.Time { return time.Now().AddDate(25, 0, 0) } // in a bubble it is the year 2000
 	transports := map[string]func(*testing.T, *server.Server) (raw, dial func() (net.Conn, error)){
 		"plain": func(t *testing.T, s *server.Server) (raw, dial func() (net.Conn, error)) {
-			ln := wstest.Listen(nil)
+			ln := wstest.Listen(littleRoom)
 			serve(t, s, ln)
 			raw = func() (net.Conn, error) { return ln.Dial() }
 			return raw, raw
 		},
 		"ServeTLS": func(t *testing.T, s *server.Server) (raw, dial func() (net.Conn, error)) {
-			ln := wstest.Listen(nil)
+			ln := wstest.Listen(littleRoom)
 			s.TLS = &tls.Config{Certificates: []tls.Certificate{cert}}
 			serveBy(t, s, ln, func(ln net.Listener) error { return s.ServeTLS(ln, "", "") })
 			raw = func() (net.Conn, error) { return ln.Dial() }
 			return raw, overRaw(raw, cfg)
 		},
 		"a listener of crypto/tls": func(t *testing.T, s *server.Server) (raw, dial func() (net.Conn, error)) {
-			ln := wstest.Listen(nil)
+			ln := wstest.Listen(littleRoom)
 			serve(t, s, tls.NewListener(ln, &tls.Config{Certificates: []tls.Certificate{cert}}))
 			raw = func() (net.Conn, error) { return ln.Dial() }
 			return raw, overRaw(raw, cfg)

@@ -172,6 +172,9 @@ func (r *round) inspect(c *Conn) {
 	switch c.State() {
 	case Open:
 		r.inspectOpen(c, behind)
+		if w.dismissed && r.overdue(c, behind) { // the Close waits for other output
+			return
+		}
 	case Closing:
 		if r.overdue(c, behind) {
 			return
@@ -235,7 +238,7 @@ func withJitter(lifetime int32) int32 {
 // that has come to nothing.
 func (r *round) overdue(c *Conn, behind bool) bool {
 	w := &c.watch
-	if r.close == 0 || behind {
+	if r.close == 0 || behind && !c.awaitsClient() {
 		return false
 	}
 	if w.closing == 0 {

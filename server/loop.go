@@ -37,16 +37,15 @@ type transport interface {
 	// Buffered returns the size of the backlog in bytes.
 	Buffered() int
 
-	// Block has data frames wait for room in the backlog, which otherwise takes
-	// all: control frames do not wait.
-	Block()
+	// AwaitBacklog returns when enough returns true for the size of the backlog,
+	// or the connection cannot be written to any more.
+	AwaitBacklog(enough func(size int) bool)
 
 	// Choked reports whether nothing is read because the client does not take
 	// what was answered. It is WriteTimeout that ends that.
 	Choked() bool
 
-	// Waits reports whether a Write might wait for the client, although Block was
-	// not called. It never changes.
+	// Waits reports whether a Write might wait for the client. It never changes.
 	Waits() bool
 
 	// Resume says that the connection takes what receive did not take.

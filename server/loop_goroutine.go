@@ -30,7 +30,6 @@ type goroutineTransport struct {
 
 	wokenAt tick  // when something last came to the connection at rest
 	wakes   uint8 // how often it did since that tick began, up to busyWakes
-	blocks  bool  // data frames wait for room in the backlog
 }
 
 // transport returns nc as a transport.
@@ -67,47 +66,28 @@ func (t *goroutineTransport) Buffered() int {
 	return int(t.prompt.waiting.Load())
 }
 
-// Block has data frames wait for room in the backlog.
-func (t *goroutineTransport) Block() { t.blocks = true }
+// AwaitBacklog waits for a backlog of another size.
+func (t *goroutineTransport) AwaitBacklog(enough func(size int) bool) {
+	if t.prompt != nil {
+		t.prompt.await(enough)
+	}
+}
 
 // Choked reports whether nothing is read because the client does not take the
 // answers.
 func (t *goroutineTransport) Choked() bool { return t.choked.Load() }
 
 // Write takes all of p, or fails.
-func (t *goroutineTransport) Write(p []byte) (written int, err error) {
+func (t *goroutineTransport) Write(p []byte) (int, error) {
 	if t.prompt == nil {
 		return t.Conn.Write(p)
 	}
 	before := t.Buffered()
-	waits := t.blocks && len(p) > mostControl
-	for err == nil && len(p) > 0 {
-		n := len(p)
-		if waits && n > mostControl {
-			n = t.awaitRoom(n)
-		}
-		n, err = t.Conn.Write(p[:n])
-		written += n
-		p = p[n:]
-	}
-	if after := t.Buffered(); t.receiving.Load() && !waits && after > before { // else who answers waits
+	n, err := t.Conn.Write(p)
+	if after := t.Buffered(); t.receiving.Load() && after > before && !t.conn.endpoint.Pressed() { // else the sender waits
 		t.answers.Add(int64(after - before))
 	}
-	return written, err
-}
-
-// awaitRoom waits until something of size bytes may be written, and returns how
-// much.
-func (t *goroutineTransport) awaitRoom(size int) int {
-	n := size
-	t.prompt.await(func(waiting int) bool {
-		n = t.conn.server.mayKeep(waiting, size)
-		return n > 0
-	})
-	if n == 0 {
-		return size // writing will say why
-	}
-	return n
+	return n, err
 }
 
 // backlogged notes that the backlog has grown, or shrunk, by so many bytes.
@@ -138,7 +118,7 @@ func (t *goroutineTransport) receive(b []byte) (rest []byte, more bool) {
 // no more.
 func (t *goroutineTransport) end(err error) {
 	if err == nil {
-		t.Drain(drainTime)
+		t.Drain(t.conn.lingerTime())
 		t.lost(nil)
 		return
 	}

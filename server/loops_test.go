@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/test/sockbuf"
 	"github.com/fibersock/fibersock/server"
 )
 
@@ -48,7 +49,7 @@ type plainListener struct{ net.Listener }
 
 func listenTCP(t *testing.T) net.Listener {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	ln, err := sockbuf.Listen()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +78,7 @@ func serveBy(t *testing.T, s *server.Server, ln net.Listener, serve func(net.Lis
 	if s.Log == nil {
 		s.Log = r.log.add
 	}
-	r.dialer = func() (net.Conn, error) { return net.Dial("tcp", r.addr) }
+	r.dialer = func() (net.Conn, error) { return sockbuf.Dial(r.addr) }
 	if pipes, ok := ln.(*pipeListener); ok {
 		r.dialer = pipes.dial
 	}

@@ -51,17 +51,21 @@ func (c *Conn) makeOutbox() *outbox {
 func (c *Conn) keep(m *endpoint.Prepared) {
 	box := c.makeOutbox()
 	hold := c.policy() == SlowDropOldest
-	box.put(m, hold, c.transport)
+	box.put(m, hold, c)
 	if (!hold || c.transport.Buffered() == 0) && box.restart() {
 		go c.empty(box)
 	}
 }
 
-// put adds m at the end. If it may drop messages for that, it does.
-func (b *outbox) put(m *endpoint.Prepared, mayDrop bool, t transport) {
+// put adds m at the end, unless c has ended. If it may drop messages for that, it
+// does.
+func (b *outbox) put(m *endpoint.Prepared, mayDrop bool, c *Conn) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for mayDrop && len(b.queue) > 0 && b.server.over(t.Buffered()+int(b.bytes.Load()), m.Size()) != nil {
+	if !c.isOpen() {
+		return
+	}
+	for mayDrop && len(b.queue) > 0 && b.server.over(c.transport.Buffered()+int(b.bytes.Load()), m.Size()) != nil {
 		b.gone(b.pop())
 		b.server.counters.count(func(st *Stats) { st.Dropped++ })
 	}
@@ -69,6 +73,16 @@ func (b *outbox) put(m *endpoint.Prepared, mayDrop bool, t transport) {
 	b.bytes.Add(int64(m.Size()))
 	b.server.counters.backlogged(m.Size())
 	b.waiting.Add(1)
+}
+
+// clear drops the messages in the box of a connection that has ended. None are
+// added after that.
+func (b *outbox) clear() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for len(b.queue) > 0 {
+		b.gone(b.pop())
+	}
 }
 
 // restart reports whether the caller is to empty the box.

@@ -196,7 +196,7 @@ func TestUnfinishedMessageDoesNotHideHowTheConnectionEnded(t *testing.T) {
 func TestWritersAtOnceDoNotMixTheirFrames(t *testing.T) {
 	const writers, each = 50, 40
 	eachLoop(t, func(t *testing.T, start starter) {
-		c, p, _ := opened(t, start, &server.Server{})
+		c, p, _ := opened(t, start, &server.Server{MaxBacklog: -1})
 		var all sync.WaitGroup
 		for w := range writers {
 			all.Go(func() {

@@ -1,7 +1,5 @@
 package server
 
-import "github.com/fibersock/fibersock/wire"
-
 // This file decides what happens to a message for a client that does not take
 // what it has been sent before. What waits for such a client lies in the
 // transport's backlog, frame after frame, and in the outbox, message by message.
@@ -31,13 +29,11 @@ const (
 	// oldest first, but for the one that is on its way to the client.
 	SlowDropOldest
 
-	// SlowBlock has whoever sends wait for the client. A broadcast does not
-	// wait: for that it is SlowClose.
+	// SlowBlock makes the sender wait until the message fits into what may wait
+	// for the client, or at least half of MaxBacklog is free. A broadcast does
+	// not wait: for that it is SlowClose.
 	SlowBlock
 )
-
-// mostControl is the size in bytes of the largest control frame of a server.
-const mostControl = 2 + wire.MaxControlPayload
 
 // policy returns what becomes of messages for which there is no room.
 func (c *Conn) policy() SlowPolicy {
@@ -80,7 +76,7 @@ func (c *Conn) admit(size int, broadcast bool) error {
 		c.server.counters.count(func(st *Stats) { st.Dropped++ })
 		return why
 	}
-	if c.reserve().cutting.CompareAndSwap(false, true) {
+	if c.endpoint.Abort(why) {
 		go c.cut(why) // not from here: it may have to wait for a write that it makes fail
 	}
 	return &LostError{Err: why}
@@ -119,17 +115,48 @@ func (s *Server) chokedAt() int {
 	return limit / 2
 }
 
-// mayKeep returns how much of size bytes may be added to what waits for a client
-// whose writers wait for it: 0 if they have to.
-func (s *Server) mayKeep(waiting, size int) int {
+// room returns how many of size bytes may be added to the backlog of a client
+// whose senders wait for it; 0 if they have to wait. It is not less than half of
+// MaxBacklog otherwise, so that a sender is not woken for a few bytes.
+func (s *Server) room(waiting, size int) int {
 	if limit := s.maxTotalBacklog(); waiting > spared && limit > 0 && s.counters.backlog.Load() >= limit {
 		return 0
 	}
 	limit := orDefault(s.MaxBacklog, DefaultMaxBacklog)
-	if limit <= 0 {
+	switch {
+	case limit <= 0 || waiting+size <= limit:
 		return size
+	case waiting > limit/2:
+		return 0
 	}
-	return min(max(limit-waiting, 0), size)
+	return limit - waiting
+}
+
+// awaitsClient reports whether the program's sends may be waiting for the client to
+// read.
+func (c *Conn) awaitsClient() bool {
+	return c.endpoint.HasBackpressure() && c.transport.Buffered() > 0
+}
+
+// backpressure is a connection whose senders wait for the client: SlowBlock. It is
+// its endpoint's endpoint.Backpressure.
+type backpressure struct{ *Conn }
+
+// Room returns how many of size bytes may be written now.
+func (b backpressure) Room(size int) int {
+	return b.server.room(b.transport.Buffered(), size)
+}
+
+// AwaitRoom waits until there is room, or nothing can be written any more.
+func (b backpressure) AwaitRoom(size int) {
+	b.transport.AwaitBacklog(func(waiting int) bool { return b.server.room(waiting, size) > 0 })
+}
+
+// Written ends the connection's output, if that had to wait for the frame.
+func (b backpressure) Written() {
+	if b.State() == Closed {
+		b.transport.Finish(drainTime)
+	}
 }
 
 // keeps reports whether a message is to wait in the outbox, where it can be

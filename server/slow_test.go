@@ -26,7 +26,7 @@ func numbered(i int) []byte {
 // More of them than enough are larger than what the system keeps for a client.
 const (
 	numberedSize = 64 << 10
-	enough       = 300
+	enough       = 80
 )
 
 // number reads the next message that is numbered. Pings are passed over.

@@ -77,7 +77,7 @@ func (s *epollSocket) drain() {
 		return
 	}
 	s.hush(0, quietProgram|quietBacklog)
-	s.bound(drainTime)
+	s.bound(s.conn.lingerTime())
 	s.ending = max(s.ending, lastWords)
 	s.sayAll()
 }
@@ -95,19 +95,21 @@ func (s *epollSocket) discard(n int) int {
 func (s *epollSocket) Finish(wait time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.fd < 0 || s.ending != notEnding {
+	if s.fd < 0 {
 		return
 	}
-	s.ending = lastWords
-	if !s.working { // else it is bounded when the handlers have returned
-		s.bound(wait)
+	if s.ending == notEnding {
+		s.ending = lastWords
+		if !s.working { // else it is bounded when the handlers have returned
+			s.bound(wait)
+		}
 	}
 	s.sayAll()
 }
 
 // sayAll tells the client that no more comes, if all that there was has gone. The caller holds mu.
 func (s *epollSocket) sayAll() {
-	if s.ending != lastWords || s.backlog != nil || s.fd < 0 {
+	if s.ending != lastWords || s.backlog != nil || s.fd < 0 || s.conn.endpoint.Pressed() {
 		return
 	}
 	s.ending = saidAll

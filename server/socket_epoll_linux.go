@@ -32,7 +32,6 @@ type epollSocket struct {
 	flushing  bool           // that output is possible is waited for
 	armed     bool           // epoll knows the descriptor
 	working   bool           // handlers are called with what was received
-	blocks    bool           // data frames wait for room in the backlog
 	attending bool           // attend is about to run
 	emptied   bool           // the backlog has become empty, which the program wants to know
 	failed    error          // of writing; what comes after it fails too
@@ -45,7 +44,7 @@ type socketReserve struct {
 	ended   chan struct{} // closed at the end, if somebody waits for that
 	drained int           // bytes thrown away
 	answers int           // bytes that were put into the backlog while working, since it was empty
-	room    *sync.Cond    // for writers that wait for a smaller backlog; nil unless blocks
+	room    *sync.Cond    // for those who wait for a smaller backlog; nil if nobody ever did
 	rest    []byte        // input that the program was not ready for
 	timer   *time.Timer
 }
@@ -257,7 +256,7 @@ func (s *epollSocket) begin() task {
 }
 
 // collects reports whether what is sent can be collected: nobody waits for room in the backlog, or has to. The caller holds mu.
-func (s *epollSocket) collects() bool { return s.backlog == nil && !s.blocks }
+func (s *epollSocket) collects() bool { return s.backlog == nil && !s.conn.endpoint.HasBackpressure() }
 
 // tellDrained tells the program that the backlog has become empty. It reports whether the connection goes on. The caller runs
 // the socket.

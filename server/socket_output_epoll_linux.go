@@ -63,38 +63,21 @@ func (s *epollSocket) put(a, b []byte) {
 		}
 	}
 	if n < len(a) {
-		s.enqueue(a[n:], true)
+		s.enqueue(a[n:])
 	}
 	if n = max(n-len(a), 0); n < len(b) {
-		s.keep(b[n:])
+		s.enqueue(b[n:])
 	}
 	s.insist() // there may be no room left for the event
 }
 
-// keep adds p to the backlog, when there is room for it if it is not a control frame. The caller holds mu.
-func (s *epollSocket) keep(p []byte) {
-	waits := s.blocks && len(p) > mostControl
-	for waits && len(p) > 0 && s.failed == nil {
-		n := s.conn.server.mayKeep(s.backlog.size(), len(p))
-		s.enqueue(p[:n], false) // who answers waits
-		if p = p[n:]; len(p) > 0 {
-			s.more.room.Wait()
-		}
-	}
-	if s.failed == nil {
-		s.enqueue(p, true)
-	}
-}
-
-// enqueue adds p to the backlog, which may be an answer to what the client has sent. The caller holds mu.
-func (s *epollSocket) enqueue(p []byte, answer bool) {
-	if len(p) == 0 {
-		return
-	}
+// enqueue adds p to the backlog. If handlers run, it may be an answer to what the client has sent, unless its sender waits for
+// room. The caller holds mu.
+func (s *epollSocket) enqueue(p []byte) {
 	first := s.backlog == nil
 	s.backlog = s.backlog.add(p)
 	s.recount(len(p))
-	if answer && s.working {
+	if s.working && !s.conn.endpoint.Pressed() {
 		s.reserve().answers += len(p)
 	}
 	if first {
@@ -174,7 +157,7 @@ func (s *epollSocket) fail(err error) {
 }
 
 func (s *epollSocket) wakeWriters() {
-	if s.blocks {
+	if s.more != nil && s.more.room != nil {
 		s.more.room.Broadcast()
 	}
 }
@@ -182,11 +165,17 @@ func (s *epollSocket) wakeWriters() {
 // Buffered returns the size of the backlog, in bytes.
 func (s *epollSocket) Buffered() int { return int(s.waiting.Load()) }
 
-// Block has data frames wait for room in the backlog.
-func (s *epollSocket) Block() {
+// AwaitBacklog waits for a backlog of another size.
+func (s *epollSocket) AwaitBacklog(enough func(size int) bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.blocks, s.reserve().room = true, sync.NewCond(&s.mu)
+	more := s.reserve()
+	if more.room == nil {
+		more.room = sync.NewCond(&s.mu)
+	}
+	for s.failed == nil && !enough(s.backlog.size()) {
+		more.room.Wait()
+	}
 }
 
 // Choked reports whether nothing is read because the client does not take the answers.

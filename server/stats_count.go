@@ -291,13 +291,13 @@ func (c *Conn) output() io.Writer {
 }
 
 // frameOf returns the first byte of a frame, as a PieceWriter gets it, and how
-// many bytes its payload has.
+// many bytes its payload has, of which only the first may be there.
 func frameOf(head, payload []byte) (first byte, n int) {
-	if len(head) > 0 {
-		return head[0], len(payload)
+	if len(head) == 0 {
+		head = payload
 	}
-	_, size, _ := wire.ParseHeader(payload)
-	return payload[0], len(payload) - size
+	h, _, _ := wire.ParseHeader(head)
+	return head[0], int(h.Length)
 }
 
 // output is a connection as a writer that counts the frames that go through.

@@ -40,12 +40,14 @@ func (s State) String() string {
 // State returns how far the closing handshake has come.
 func (e *Endpoint) State() State { return State(e.sender.state.Load()) }
 
-// setState enters a state. The caller holds mu.
+// setState enters a state, of which Closed is the last. The caller holds mu.
 func (s *sender) setState(state State) {
-	s.state.Store(uint32(state))
-	if state != Open {
-		s.wake() // whoever waits for a turn will not get it
+	for old := s.state.Load(); State(old) != Closed; old = s.state.Load() {
+		if s.state.CompareAndSwap(old, uint32(state)) {
+			break
+		}
 	}
+	s.wake() // whoever waits for a turn will not get it
 }
 
 // Close starts the closing handshake (Section 7.1.2): it sends a Close with the
@@ -68,12 +70,25 @@ func (e *Endpoint) Close(code wire.StatusCode, reason string) error {
 	if err := s.sending(); err != nil {
 		return e.because(err)
 	}
-	if err := s.writeFrame(wire.Header{Fin: true, Opcode: wire.Close}, payload); err != nil {
+	if err := s.sendClose(payload, closeFirst|closeSent|uint32(code)); err != nil {
 		return e.because(err)
 	}
-	s.reserve().sentClose.Store(closeFirst | closeSent | uint32(code))
 	s.setState(CloseSent)
 	return nil
+}
+
+// sendClose writes a Close, or owes it until the frame is complete that waits for
+// room. The caller holds mu.
+func (s *sender) sendClose(payload []byte, sent uint32) error {
+	if s.position == insideFrame {
+		s.reserve().owed.addClose(&owedClose{append([]byte(nil), payload...), sent})
+		return nil
+	}
+	err := s.writeFrame(wire.Header{Fin: true, Opcode: wire.Close}, payload)
+	if err == nil {
+		s.reserve().sentClose.Store(sent)
+	}
+	return err
 }
 
 // What sentClose holds beside the status code.
@@ -115,11 +130,11 @@ func (s *sender) closeFor(code wire.StatusCode, reason string) {
 		if err != nil {
 			panic("BUG: websocket: cannot answer with " + code.String() + ": " + err.Error())
 		}
-		s.payOwed() // Pings that came before the Close are answered before it
-		// If this fails, the transport's end is reported by the shell.
-		if s.writeFrame(wire.Header{Fin: true, Opcode: wire.Close}, payload) == nil {
-			s.reserve().sentClose.Store(closeSent | uint32(code))
+		if s.position != insideFrame {
+			s.payOwed() // Pings that came before the Close are answered before it
 		}
+		// If this fails, the transport's end is reported by the shell.
+		_ = s.sendClose(payload, closeSent|uint32(code))
 		s.setState(Closed)
 	case CloseSent:
 		s.setState(Closed)

@@ -205,15 +205,25 @@ func closedHere(err error) bool {
 	return errors.Is(err, net.ErrClosed) || errors.Is(err, io.ErrClosedPipe)
 }
 
-// Cut ends the connection from this side without a closing handshake: it
-// records why, ErrClosed if why is nil, calls the function that closes the
-// transport, and returns its error. It may be called from any goroutine.
-func (e *Endpoint) Cut(why error, closeTransport func() error) error {
+// Abort ends the connection from this side without a closing handshake: it
+// records why, ErrClosed if why is nil, and from then on nothing is sent. It
+// reports whether the connection had not ended before. It never waits, and may be
+// called from any goroutine; Cut closes the transport.
+func (e *Endpoint) Abort(why error) (first bool) {
 	how := &ending{code: wire.AbnormalClosure, err: ErrClosed}
 	if why != nil {
 		how.err = &LostError{Err: why}
 	}
-	e.end(how)
+	first = e.end(how) == how
+	e.sender.state.Store(uint32(Closed))
+	return first
+}
+
+// Cut is Abort, and then it calls the function that closes the transport and
+// returns its error. It waits for a write that is going on, which that function
+// makes fail.
+func (e *Endpoint) Cut(why error, closeTransport func() error) error {
+	e.Abort(why)
 	return e.sender.stop(closeTransport)
 }
 

@@ -32,17 +32,3 @@ func (e *Endpoint) FailFromOutside(code wire.StatusCode, reason string, err erro
 	e.sender.closeFor(code, reason)
 	return true
 }
-
-// TryPing is Ping for a caller who does not wait: it reports whether the Ping was
-// sent, or cannot be any more. It was not if another goroutine is sending.
-func (e *Endpoint) TryPing(payload []byte) bool {
-	s := &e.sender
-	if !s.mu.TryLock() {
-		return false
-	}
-	defer s.unlock()
-	if s.sending() == nil {
-		_ = s.writeFrame(wire.Header{Fin: true, Opcode: wire.Ping}, payload) // the connection's end is reported where it is noticed
-	}
-	return true
-}

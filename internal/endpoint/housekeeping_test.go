@@ -107,34 +107,34 @@ func TestFailingFromOutside(t *testing.T) {
 	})
 }
 
-// A Ping that would have to wait for another frame is not sent, and one that cannot
-// be sent any more need not be.
-func TestPingThatDoesNotWait(t *testing.T) {
+// A heartbeat that would have to wait for another frame is sent after it, by the
+// sender of that frame, and only the newest; none is sent after the Close.
+func TestHeartbeatDoesNotWait(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		g := newGate()
 		e := endpoint.New(g, endpoint.Config{Role: role})
 		sent := make(chan error, 1)
 		go func() { sent <- e.SendText("Hello") }()
 		<-g.entered
-		if e.TryPing([]byte("1")) {
-			t.Error("a Ping was sent inside a frame")
-		}
+		e.Heartbeat([]byte("1"))
+		e.Heartbeat([]byte("2"))
 		g.open(nil)
 		if err := <-sent; err != nil {
 			t.Error(err)
 		}
-		if !e.TryPing([]byte("2")) {
-			t.Error("not sent")
-		}
+		e.Heartbeat([]byte("3"))
 		if err := e.Close(4000, ""); err != nil {
 			t.Error(err)
 		}
-		if !e.TryPing([]byte("3")) {
-			t.Error("a Ping is to be sent after the Close")
-		}
+		e.Heartbeat([]byte("4"))
 		frames := written(t, role, g.bytes())
-		if len(frames) != 3 || frames[1].Opcode != wire.Ping || string(frames[1].Payload) != "2" {
-			t.Errorf("wrote %v", frames)
+		if len(frames) != 4 {
+			t.Fatalf("wrote %v", frames)
+		}
+		for i, want := range []string{"2", "3"} {
+			if f := frames[1+i]; f.Opcode != wire.Ping || string(f.Payload) != want {
+				t.Errorf("wrote %v, want a Ping %q", f, want)
+			}
 		}
 	})
 }

@@ -46,8 +46,11 @@ func (m *Outgoing) Send(p []byte, final bool) error {
 	h := wire.Header{Fin: final, Opcode: wire.Continuation}
 	if m.began {
 		s.mu.Lock()
+		for s.mustWait(len(p)) {
+			s.awaitRoom(len(p))
+		}
 	} else {
-		s.lock()
+		s.lock(len(p))
 		h.Opcode = m.opcode
 	}
 	defer s.unlock()
@@ -56,10 +59,12 @@ func (m *Outgoing) Send(p []byte, final bool) error {
 		return m.e.because(err)
 	}
 	m.began, m.done, m.text = true, final, text
-	s.fragmenting = !final
+	if !final {
+		s.setPosition(insideMessage)
+	}
 	err := s.writeFrame(h, p)
 	if final {
-		s.wake()
+		s.setPosition(betweenMessages)
 	}
 	return m.e.because(err)
 }

@@ -12,36 +12,66 @@ import (
 // allowed (RFC 6455, Section 5.5.3).
 const maxOwedPongs = 16
 
-// owedPongs are the answers to Pings that wait for the lock. Whoever has it
-// writes them before giving it up, so that the goroutine that receives need not
-// wait for a writer that waits for the peer: two endpoints that both waited so
-// would wait for each other.
-type owedPongs struct {
-	count atomic.Int32 // len(payloads), readable without mu
+// owedFrames are the control frames that wait for the lock, or for the end of a
+// frame that waits for room. The holder of the lock writes them before giving it
+// up, so that the goroutine that receives need not wait for a writer that waits
+// for the peer: two endpoints that both waited so would wait for each other.
+type owedFrames struct {
+	count atomic.Int32 // frames, readable without mu
 
-	mu       sync.Mutex // guards the rest
-	payloads [][]byte
+	mu    sync.Mutex // guards the rest
+	pongs [][]byte
+	ping  []byte // the newest heartbeat; nil: none
+	close *owedClose
 }
 
-// add takes a copy of payload.
-func (o *owedPongs) add(payload []byte) {
+// owedClose is a Close that waits for the end of a frame.
+type owedClose struct {
+	payload []byte
+	sent    uint32 // sentClose, once it is written
+}
+
+// change changes what is owed.
+func (o *owedFrames) change(f func()) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if len(o.payloads) == maxOwedPongs {
-		o.payloads = append(o.payloads[:0], o.payloads[1:]...)
+	f()
+	n := len(o.pongs)
+	if o.ping != nil {
+		n++
 	}
-	o.payloads = append(o.payloads, append([]byte(nil), payload...))
-	o.count.Store(int32(len(o.payloads)))
+	if o.close != nil {
+		n++
+	}
+	o.count.Store(int32(n))
 }
+
+// addPong adds a Pong with a copy of payload.
+func (o *owedFrames) addPong(payload []byte) {
+	o.change(func() {
+		if len(o.pongs) == maxOwedPongs {
+			o.pongs = append(o.pongs[:0], o.pongs[1:]...)
+		}
+		o.pongs = append(o.pongs, append([]byte(nil), payload...))
+	})
+}
+
+// addPing adds a Ping with a copy of payload, in place of an older one: a peer
+// that does not read needs no more than one.
+func (o *owedFrames) addPing(payload []byte) {
+	o.change(func() { o.ping = append(make([]byte, 0, len(payload)), payload...) })
+}
+
+// addClose adds a Close.
+func (o *owedFrames) addClose(c *owedClose) { o.change(func() { o.close = c }) }
 
 // take returns what is owed and forgets it.
-func (o *owedPongs) take() [][]byte {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	payloads := o.payloads
-	o.payloads = nil
-	o.count.Store(0)
-	return payloads
+func (o *owedFrames) take() (pongs [][]byte, ping []byte, last *owedClose) {
+	o.change(func() {
+		pongs, ping, last = o.pongs, o.ping, o.close
+		o.pongs, o.ping, o.close = nil, nil, nil
+	})
+	return pongs, ping, last
 }
 
 // pong answers a Ping: now if no frame is being written, else after it. A Ping
@@ -49,43 +79,87 @@ func (o *owedPongs) take() [][]byte {
 // 5.5.2). background is Config.Background.
 func (s *sender) pong(payload []byte, background func(func())) {
 	if background == nil && s.mu.TryLock() {
-		s.payOwed() // older than this one
-		s.writePong(payload)
+		if s.position != insideFrame {
+			s.payOwed() // older than this one
+			_ = s.writeOwed(wire.Pong, payload, false)
+			s.unlock()
+			return
+		}
 		s.unlock()
-		return
 	}
-	s.reserve().owed.add(payload)
-	if !s.mu.TryLock() {
-		return // who has the lock will pay
+	s.reserve().owed.addPong(payload)
+	s.payIn(background)
+}
+
+// Heartbeat sends a Ping without waiting for another writer: now if no frame is
+// being written, else after it, and then only the newest.
+func (e *Endpoint) Heartbeat(payload []byte) {
+	s, background := &e.sender, e.receiver.terms.background
+	if background == nil && s.mu.TryLock() {
+		if s.position != insideFrame {
+			_ = s.writeOwed(wire.Ping, payload, false)
+			s.unlock()
+			return
+		}
+		s.unlock()
 	}
-	if background != nil {
+	s.reserve().owed.addPing(payload)
+	s.payIn(background)
+}
+
+// payIn has the owed frames written: by the holder of the lock, or, if there is
+// none, in the background, or here if background is nil.
+func (s *sender) payIn(background func(func())) {
+	switch {
+	case !s.mu.TryLock():
+	case background != nil:
 		background(s.unlock)
-	} else {
-		s.unlock() // the writer went before it could see what is owed
+	default:
+		s.unlock()
 	}
 }
 
-// owes reports whether Pongs are owed.
+// owes reports whether control frames are owed.
 func (s *sender) owes() bool {
 	more := s.more.Load()
 	return more != nil && more.owed.count.Load() > 0
 }
 
-// payOwed writes the Pongs that are owed. The caller holds mu.
+// payOwed writes the control frames that are owed. The caller holds mu, and no
+// frame is incomplete.
 func (s *sender) payOwed() {
 	if !s.owes() {
 		return
 	}
-	for _, payload := range s.reserve().owed.take() {
-		s.writePong(payload)
+	more := s.reserve()
+	pongs, ping, last := more.owed.take()
+	for _, payload := range pongs {
+		s.writeOwed(wire.Pong, payload, last != nil)
+	}
+	if ping != nil {
+		s.writeOwed(wire.Ping, ping, last != nil)
+	}
+	if last != nil && s.writeOwed(wire.Close, last.payload, true) == nil {
+		more.sentClose.Store(last.sent)
 	}
 }
 
-// writePong writes a Pong if that is still possible. The caller holds mu.
-func (s *sender) writePong(payload []byte) {
-	if State(s.state.Load()) == Closed {
-		return
+// writeOwed writes a control frame if that is still possible: before our Close,
+// which may be owed too, and for a Pong before the peer's. The caller holds mu. A
+// failure is remembered by write and reported by the next call.
+func (s *sender) writeOwed(op wire.Opcode, payload []byte, closeOwed bool) error {
+	switch state := State(s.state.Load()); {
+	case closeOwed && s.broken():
+		return ErrClosed
+	case closeOwed || state == Open || state == CloseSent && op == wire.Pong:
+	default:
+		return ErrClosed
 	}
-	// A failure is remembered by write and reported by the next call.
-	_ = s.writeFrame(wire.Header{Fin: true, Opcode: wire.Pong}, payload)
+	return s.writeFrame(wire.Header{Fin: true, Opcode: op}, payload)
+}
+
+// broken reports whether the transport cannot be written to any more.
+func (s *sender) broken() bool {
+	more := s.more.Load()
+	return more != nil && (more.failed.Load() != nil || more.lost.Load() != nil)
 }

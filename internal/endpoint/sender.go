@@ -13,11 +13,9 @@ import (
 // its last byte, and the state that decides whether it may be sent.
 type sender struct {
 	mu    sync.Mutex    // held while a frame is written; guards the rest
-	state atomic.Uint32 // a State; read by anybody, written under mu, but see closeFor
+	state atomic.Uint32 // a State; read by anybody, written under mu, but see closeFor and Abort
 
-	// A message that is being sent in fragments keeps other messages, but not
-	// control frames, from being sent in between (Section 5.4).
-	fragmenting bool
+	position position
 
 	pieces bool             // w is a PieceWriter, and the role is Server
 	head   [serverHead]byte // for pieces
@@ -26,6 +24,22 @@ type sender struct {
 
 	more atomic.Pointer[senderReserve] // nil as long as none of it is needed
 }
+
+// position is where in the stream of frames the next byte goes.
+type position uint8
+
+const (
+	// betweenMessages: any frame may follow.
+	betweenMessages position = iota
+
+	// insideMessage: a message is being sent in fragments. Control frames may
+	// follow, other messages may not (Section 5.4).
+	insideMessage
+
+	// insideFrame: the writer of a frame waits, without mu, for room in the
+	// transport's write buffer. Nothing but the rest of that frame may follow.
+	insideFrame
+)
 
 // serverHead is the size in bytes of the longest header without a masking key.
 const serverHead = wire.MaxHeaderSize - 4
@@ -37,9 +51,11 @@ type senderReserve struct {
 	sentClose atomic.Uint32             // the Close that has been sent: see SentClose; written under sender.mu
 	failed    atomic.Pointer[LostError] // the write that failed; nothing can be written after it
 	lost      atomic.Pointer[LostError] // what Lost was told
-	waiting   []chan struct{}           // closed when fragmenting ends; guarded by sender.mu
-	owed      owedPongs
-	rates     *rates // what the peer has sent lately; the receiver's own, nil without limits of that
+	waiting   []chan struct{}           // closed when position changes; guarded by sender.mu
+	owed      owedFrames
+	pressure  Backpressure // nil: a write never waits; set before the endpoint is shared
+	pressed   atomic.Bool  // a frame is being written under pressure; written under sender.mu
+	rates     *rates       // what the peer has sent lately; the receiver's own, nil without limits of that
 	ending    atomic.Pointer[ending]
 }
 
@@ -52,18 +68,26 @@ func (s *sender) reserve() *senderReserve {
 	return s.more.Load()
 }
 
-// lock takes the lock for a frame of a new message: it waits until no message
-// is under way in fragments.
-func (s *sender) lock() {
+// lock takes the lock for a frame of a new message with a payload of size bytes:
+// it waits until no other message or frame is incomplete and the transport has
+// room.
+func (s *sender) lock(size int) {
 	s.mu.Lock()
-	if s.fragmenting {
-		s.awaitTurn()
+	for s.position != betweenMessages || s.mustWait(size) {
+		if s.position != betweenMessages {
+			if !s.awaitPosition(betweenMessages) {
+				return // sending says why
+			}
+			continue
+		}
+		s.awaitRoom(size)
 	}
 }
 
-// awaitTurn gives up mu until no message is under way in fragments.
-func (s *sender) awaitTurn() {
-	for s.fragmenting && s.sending() == nil {
+// awaitPosition gives up mu until the next byte may go to a position up to last.
+// It reports whether data may still be sent.
+func (s *sender) awaitPosition(last position) bool {
+	for s.position > last && s.sending() == nil {
 		turn := make(chan struct{})
 		more := s.reserve()
 		more.waiting = append(more.waiting, turn)
@@ -71,18 +95,27 @@ func (s *sender) awaitTurn() {
 		<-turn
 		s.mu.Lock()
 	}
+	return s.sending() == nil
 }
 
-// unlock gives up the lock. Pongs that came to be owed while it was held are
-// written first; one that comes at the last moment finds either the lock free
-// or is seen here.
+// setPosition notes where the next byte goes, and wakes the writers that wait for
+// that. The caller holds mu.
+func (s *sender) setPosition(p position) {
+	s.position = p
+	s.wake()
+}
+
+// unlock gives up the lock. Control frames that became due while it was held are
+// written first; one that becomes due at the last moment either finds the lock
+// free or is seen here. Inside a frame they wait for its end.
 func (s *sender) unlock() {
 	for {
-		if s.owes() {
+		inside := s.position == insideFrame
+		if !inside && s.owes() {
 			s.payOwed()
 		}
 		s.mu.Unlock()
-		if !s.owes() || !s.mu.TryLock() {
+		if inside || !s.owes() || !s.mu.TryLock() {
 			return
 		}
 	}
@@ -131,7 +164,7 @@ func (e *Endpoint) Send(op wire.Opcode, p []byte) error {
 		}
 	}
 	s := &e.sender
-	s.lock()
+	s.lock(len(p))
 	if k := s.cork.Load(); k != nil && k.has(len(p)) && s.state.Load() == uint32(Open) {
 		k.add(finBit|byte(op), p) // as sendLocked would, but for what it does for others
 		s.unlock()
@@ -204,7 +237,7 @@ func (m *Prepared) Size() int { return len(m.frame) }
 // with a key of its own.
 func (e *Endpoint) SendPrepared(m *Prepared) error {
 	s := &e.sender
-	s.lock()
+	s.lock(m.payload)
 	defer s.unlock()
 	if err := s.sending(); err != nil {
 		return e.because(err)
@@ -214,7 +247,7 @@ func (e *Endpoint) SendPrepared(m *Prepared) error {
 
 // TrySendPrepared is SendPrepared for a caller who does not wait: it reports
 // whether m was sent, or cannot be any more. It was not if another goroutine is
-// sending, or a message is under way in fragments.
+// sending, a message is under way in fragments, or a frame waits for room.
 func (e *Endpoint) TrySendPrepared(m *Prepared) bool {
 	s := &e.sender
 	if !s.mu.TryLock() {
@@ -222,7 +255,7 @@ func (e *Endpoint) TrySendPrepared(m *Prepared) bool {
 	}
 	defer s.unlock()
 	if s.sending() == nil {
-		if s.fragmenting {
+		if s.position != betweenMessages {
 			return false
 		}
 		_ = s.writePrepared(m) // the connection's end is reported where it is noticed
@@ -244,6 +277,7 @@ func (e *Endpoint) sendControl(op wire.Opcode, payload []byte) error {
 	s := &e.sender
 	s.mu.Lock()
 	defer s.unlock()
+	s.awaitPosition(insideMessage)
 	if err := s.sending(); err != nil {
 		return e.because(err)
 	}
@@ -257,6 +291,9 @@ func (e *Endpoint) sendControl(op wire.Opcode, payload []byte) error {
 // masks it in the buffer, piece by piece, because p must stay as it is.
 func (s *sender) writeFrame(h wire.Header, p []byte) error {
 	h.Length = int64(len(p))
+	if pressure := s.pressure(); pressure != nil && !h.Opcode.IsControl() {
+		return s.writePressed(pressure, wire.AppendHeader(s.head[:0], h), p)
+	}
 	if s.pieces {
 		if k := s.cork.Load(); k != nil {
 			return s.collect(k, h, p)
@@ -291,6 +328,10 @@ func (s *sender) writeFrame(h wire.Header, p []byte) error {
 
 // writePrepared writes m. The caller holds mu.
 func (s *sender) writePrepared(m *Prepared) error {
+	if pressure := s.pressure(); pressure != nil {
+		head := len(m.frame) - m.payload
+		return s.writePressed(pressure, m.frame[:head], m.frame[head:])
+	}
 	if s.pieces {
 		if k := s.cork.Load(); k != nil {
 			return s.collectPrepared(k, m)

@@ -1,0 +1,104 @@
+package endpoint
+
+// Backpressure makes the senders of data wait while the transport's write buffer
+// is full. Its methods may be called from any goroutine.
+type Backpressure interface {
+	// Room returns how many of size more bytes may be written now: all of them,
+	// a part, or 0 if the writer has to wait. After the transport has ended it
+	// returns size, and the write then returns the transport's error.
+	Room(size int) int
+
+	// AwaitRoom returns when Room(size) may have changed from 0, or the
+	// transport has ended. It is called without the endpoint's lock: control
+	// frames are sent, and the closing handshake goes on, while a sender waits.
+	AwaitRoom(size int)
+
+	// Written is called, without the endpoint's lock, when a frame that had to
+	// wait inside has been written, or cannot be, and with it the control
+	// frames that waited for its end.
+	Written()
+}
+
+// SetBackpressure makes Send, SendPrepared and Outgoing.Send wait for room. It is
+// called after Init, before the endpoint is shared. Such an endpoint must not be
+// corked.
+func (e *Endpoint) SetBackpressure(b Backpressure) { e.sender.reserve().pressure = b }
+
+// Pressed reports whether a frame of data is being written by a sender that waits
+// for room. Inside Write it tells such a frame from all others.
+func (e *Endpoint) Pressed() bool {
+	more := e.sender.more.Load()
+	return more != nil && more.pressed.Load()
+}
+
+// HasBackpressure reports whether SetBackpressure was called.
+func (e *Endpoint) HasBackpressure() bool { return e.sender.pressure() != nil }
+
+func (s *sender) pressure() Backpressure {
+	if more := s.more.Load(); more != nil {
+		return more.pressure
+	}
+	return nil
+}
+
+// mustWait reports whether a frame with a payload of size bytes has to wait for
+// room. A frame that cannot be sent any more need not. The caller holds mu.
+func (s *sender) mustWait(size int) bool {
+	pressure := s.pressure()
+	return pressure != nil && s.sending() == nil && pressure.Room(serverHead+size) == 0
+}
+
+// awaitRoom gives up mu until there may be room for a frame with a payload of size
+// bytes.
+func (s *sender) awaitRoom(size int) {
+	s.unlock()
+	s.pressure().AwaitRoom(serverHead + size)
+	s.mu.Lock()
+}
+
+// writePressed writes a frame of data as the transport has room for it. The caller
+// holds mu, which is given up while the frame waits: who receives must not wait for
+// a peer that does not read, and closes or answers Pings meanwhile. What that wants
+// to send is owed, and written after the frame.
+func (s *sender) writePressed(pressure Backpressure, head, p []byte) error {
+	more := s.reserve()
+	more.pressed.Store(true)
+	before := s.position
+	n := min(len(p), pressure.Room(len(p)))
+	err := s.writeHead(head, p[:n])
+	for p = p[n:]; err == nil && len(p) > 0; p = p[n:] {
+		if n = pressure.Room(len(p)); n == 0 {
+			s.position = insideFrame
+			s.unlock()
+			pressure.AwaitRoom(len(p))
+			s.mu.Lock()
+			continue
+		}
+		err = s.write(p[:n])
+	}
+	waited := s.position == insideFrame
+	more.pressed.Store(false)
+	if waited {
+		s.setPosition(before)
+		s.unlock() // with what is owed
+		pressure.Written()
+		s.mu.Lock()
+	}
+	return err
+}
+
+// writeHead writes a frame's header and the first part of its payload. The caller
+// holds mu.
+func (s *sender) writeHead(head, p []byte) error {
+	if s.pieces {
+		return s.wrote(s.w.(PieceWriter).WritePieces(head, p))
+	}
+	buf := frames.get()
+	defer frames.put(buf)
+	b := append(buf.bytes, head...)
+	n := min(len(p), cap(b)-len(b))
+	if err := s.write(append(b, p[:n]...)); err != nil || n == len(p) {
+		return err
+	}
+	return s.write(p[n:])
+}

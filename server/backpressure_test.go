@@ -1,0 +1,215 @@
+package server_test
+
+import (
+	"fmt"
+	"runtime"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fibersock/fibersock/server"
+	"github.com/fibersock/fibersock/wire"
+)
+
+// streaming is a handler that sends one large message in the blocking style.
+func streaming(size int, returned chan<- error) server.Handler {
+	return server.Handler{Serve: func(c *server.Conn) { returned <- c.Send(wire.Binary, make([]byte, size)) }}
+}
+
+// Messages of every size wait for room, the smallest too. Until that was so,
+// messages of up to 127 bytes were taken for control frames, which never wait, and
+// a client that did not read made the backlog grow without bound.
+func TestSmallMessagesWaitForRoom(t *testing.T) {
+	for loop, start := range withTLS(loops) {
+		for _, size := range []int{100, 127, 128} {
+			t.Run(fmt.Sprintf("%s/%d bytes", loop, size), func(t *testing.T) {
+				const limit, messages = 64 << 10, 20_000
+				done := make(chan int, 1)
+				s := &server.Server{MaxBacklog: limit, WriteTimeout: patience, Handler: server.Handler{Serve: func(c *server.Conn) {
+					n := 0
+					for n < messages && c.Send(wire.Binary, make([]byte, size)) == nil {
+						n++
+					}
+					done <- n
+				}}}
+				p := start(t, s).open(t)
+				eventually(t, "a sender waits", func() bool { return s.Stats().Backlog > limit/2 })
+				for range messages {
+					if f, err := p.next(); err != nil || len(f.Payload) != size {
+						t.Fatalf("received %d bytes and %v", len(f.Payload), err)
+					}
+				}
+				if n := result(t, done); n != messages {
+					t.Errorf("%d messages were sent", n)
+				}
+				if peak := s.Stats().BacklogPeak; peak > limit+mostHead {
+					t.Errorf("the backlog had %d bytes", peak)
+				}
+			})
+		}
+	}
+}
+
+// A client that closes while a large frame waits for it gets the rest of that frame
+// and then the Close, and its handlers are told at once. Until that was so, the
+// event loop waited for the sender, and a few such clients made the server stand
+// still.
+func TestCloseWhileASenderWaits(t *testing.T) {
+	for loop, start := range withTLS(loops) {
+		t.Run(loop, func(t *testing.T) {
+			const limit, size = 64 << 10, 2 << 20
+			returned, ended := make(chan error, 1), make(chan wire.StatusCode, 1)
+			h := streaming(size, returned)
+			h.Close = func(_ *server.Conn, code wire.StatusCode, _ string) { ended <- code }
+			s := &server.Server{MaxBacklog: limit, WriteTimeout: patience, CloseTimeout: patience, Handler: h, MaxDisplaced: 1}
+			p := start(t, s).open(t)
+			eventually(t, "a sender waits", func() bool { return s.Stats().Backlog > limit/2 })
+			p.send(closing(4000, "enough"))
+			if code := result(t, ended); code != 4000 {
+				t.Errorf("the handler was told %v", code)
+			}
+			if s.Stats().HandOffs != 0 {
+				t.Error("the event loop waited for the sender")
+			}
+			p.want(fmt.Sprintf("binary %d bytes", size), `close 4000 ""`)
+			if err := result(t, returned); err != nil {
+				t.Errorf("Send returned %v", err)
+			}
+			p.wantEnd()
+		})
+	}
+}
+
+// Pings that come while a frame waits for the client are answered after it, and so
+// is a Close that the server sends.
+func TestControlFramesFollowTheFrameThatWaits(t *testing.T) {
+	for loop, start := range withTLS(loops) {
+		t.Run(loop, func(t *testing.T) {
+			const limit, size = 64 << 10, 2 << 20
+			returned := make(chan error, 1)
+			s := &server.Server{MaxBacklog: limit, WriteTimeout: patience, CloseTimeout: patience, Handler: streaming(size, returned)}
+			p := start(t, s).open(t)
+			eventually(t, "a sender waits", func() bool { return s.Stats().Backlog > limit/2 })
+			p.send(frame(wire.Ping, "1"), frame(wire.Ping, "2"))
+			eventually(t, "the Pings are received", func() bool { return s.Stats().Received.Pings == 2 })
+			for c := range s.Conns() {
+				if err := c.Close(wire.GoingAway, "later"); err != nil {
+					t.Error(err)
+				}
+				if c.State() != server.Closing {
+					t.Errorf("the state is %v", c.State())
+				}
+			}
+			p.want(fmt.Sprintf("binary %d bytes", size), `pong "1"`, `pong "2"`, `close 1001 "later"`)
+			if err := result(t, returned); err != nil {
+				t.Errorf("Send returned %v", err)
+			}
+			p.send(closing(1001, ""))
+			p.wantEnd()
+		})
+	}
+}
+
+// MaxLifetime and CloseTimeout end a connection although its client reads, slowly,
+// what a sender waits for. Until that was so, the Close waited behind the sender,
+// for as long as the client liked.
+func TestLifetimeEndsAConnectionWhoseSenderWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		returned := make(chan error, 1)
+		s := &server.Server{MaxLifetime: time.Minute, CloseTimeout: time.Second, WriteTimeout: time.Minute, PingInterval: -1, MaxBacklog: 1000, Handler: streaming(100_000, returned)}
+		p := served(t, s).open(t)
+		end := make(chan time.Duration, 1)
+		go func() {
+			start := time.Now()
+			for {
+				time.Sleep(time.Second)
+				if _, err := p.nc.Read(make([]byte, 10)); err != nil {
+					end <- time.Since(start)
+					return
+				}
+			}
+		}()
+		if took := <-end; took < 50*time.Second || took > 80*time.Second {
+			t.Errorf("the connection lasted %v", took)
+		}
+		wantTimeout(t, <-returned, "CloseTimeout")
+	})
+}
+
+// Heartbeats for a client that does not read cost no goroutine each.
+func TestHeartbeatsOfASenderWhoWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		returned := make(chan error, 1)
+		s := &server.Server{PingInterval: time.Second, PongTimeout: -1, WriteTimeout: time.Hour, MaxBacklog: 1000, Handler: streaming(100_000, returned)}
+		p := served(t, s).open(t)
+		time.Sleep(10 * time.Second)
+		before := runtime.NumGoroutine()
+		time.Sleep(10 * time.Minute)
+		synctest.Wait()
+		if now := runtime.NumGoroutine(); now > before {
+			t.Errorf("%d goroutines, %d before", now, before)
+		}
+		p.nc.Close()
+		<-returned
+	})
+}
+
+// What waits in the outbox of a connection that ends is not counted as backlog any
+// more. Until that was so, MaxTotalBacklog filled up for good.
+func TestBacklogIsZeroAfterTheEnd(t *testing.T) {
+	for loop, start := range withTLS(loops) {
+		for _, policy := range []server.SlowPolicy{server.SlowClose, server.SlowDropNewest, server.SlowDropOldest, server.SlowBlock} {
+			t.Run(fmt.Sprintf("%s/%d", loop, policy), func(t *testing.T) {
+				rec := newRecorder(t)
+				s := &server.Server{Handler: rec.handler(), SlowPolicy: policy, MaxBacklog: 256 << 10, WriteTimeout: patience}
+				r := start(t, s)
+				for range 3 {
+					p := r.open(t)
+					c := rec.conn()
+					for i := range enough {
+						if policy == server.SlowBlock {
+							server.Broadcast(func(yield func(*server.Conn) bool) { yield(c) }, wire.Binary, numbered(i))
+						} else {
+							c.Send(wire.Binary, numbered(i))
+						}
+					}
+					p.nc.Close()
+					rec.want("open", "lost", `close 1006 ""`)
+					server.Broadcast(func(yield func(*server.Conn) bool) { yield(c) }, wire.Binary, numbered(0))
+				}
+				eventually(t, "nothing waits", func() bool { return s.Stats().Backlog == 0 })
+			})
+		}
+	}
+}
+
+// The message that SlowClose refuses is the last: none is sent after it, and a Close
+// that the client has sent does not make the end look regular. Until that was so,
+// the connection went on until another goroutine had cut it, without the message.
+func TestNothingFollowsAMessageThatSlowCloseRefuses(t *testing.T) {
+	for loop, start := range withTLS(loops) {
+		t.Run(loop, func(t *testing.T) {
+			rec := newRecorder(t)
+			h := rec.handler()
+			h.Message = func(c *server.Conn, _ wire.Opcode, _ []byte) {
+				var err error
+				for range enough {
+					if err = c.Send(wire.Binary, numbered(0)); err != nil {
+						break
+					}
+				}
+				next := c.SendText("next")
+				if err == nil || next == nil || next.Error() != err.Error() || c.State() != server.Closed {
+					t.Errorf("Send returned %v, the next %v, in state %v", err, next, c.State())
+				}
+			}
+			s := &server.Server{Handler: h, MaxBacklog: 128 << 10}
+			p := start(t, s).open(t)
+			p.send(text("go"), closing(1000, ""))
+			rec.want("open", "lost", `close 1006 ""`)
+			if cut := s.Stats().Cut; cut != 1 {
+				t.Errorf("%d connections are counted as cut", cut)
+			}
+		})
+	}
+}

@@ -26,7 +26,7 @@ func TestChaos(t *testing.T) {
 		*seed = rand.Uint64()>>1 + 1
 	}
 	t.Logf("-chaos.seed %d", *seed)
-	report, err := Run(Options{Seed: *seed, Time: *runTime, Without: strings.Split(*without, ","), Listen: listenSmall, CPU: cpuTime, Logf: t.Logf})
+	report, err := Run(Options{Seed: *seed, Time: *runTime, Without: strings.Split(*without, ","), CPU: cpuTime, Logf: t.Logf})
 	if err != nil {
 		t.Fatal(err)
 	}

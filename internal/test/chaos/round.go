@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"runtime"
 	"slices"
@@ -121,7 +120,7 @@ func (r *round) start(number int) error {
 	for i, f := range forms {
 		policy := policies[(i+number)%len(policies)]
 		t := &target{round: r, form: f, policy: policy, srv: r.newServer(i, policy)}
-		if err := t.start(r.run.listen); err != nil {
+		if err := t.start(); err != nil {
 			return err
 		}
 		r.targets = append(r.targets, t)
@@ -780,6 +779,3 @@ func setProcs(n int) (back func()) {
 	old := runtime.GOMAXPROCS(n)
 	return func() { runtime.GOMAXPROCS(old) }
 }
-
-// listener listens at a port of its own.
-func listener() (net.Listener, error) { return net.Listen("tcp", "127.0.0.1:0") }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"log"
-	"net"
 	"os"
 	"strings"
 	"sync"
@@ -19,10 +18,6 @@ type Options struct {
 	Seed    uint64
 	Time    time.Duration // about how long, with all ends of rounds; at least three rounds are played
 	Without []string      // kinds of peers and actions that are left out
-
-	// Listen returns the listeners of the servers: it can make the buffers of the
-	// system small.
-	Listen func() (net.Listener, error)
 
 	// CPU returns the processor time that the process has used; nil: that is not
 	// checked.
@@ -48,7 +43,6 @@ type Report struct {
 type run struct {
 	judge
 	without map[string]bool
-	listen  func() (net.Listener, error)
 	cpu     func() time.Duration
 	ids     atomic.Uint32
 
@@ -71,10 +65,7 @@ var processors = []int{2, 1, 8}
 
 // Run plays rounds and checks them.
 func Run(o Options) (*Report, error) {
-	if o.Listen == nil {
-		o.Listen = listener
-	}
-	r := &run{listen: o.Listen, cpu: o.CPU, without: make(map[string]bool), covered: make(map[string]int)}
+	r := &run{cpu: o.CPU, without: make(map[string]bool), covered: make(map[string]int)}
 	for _, name := range o.Without {
 		r.without[name] = true
 	}

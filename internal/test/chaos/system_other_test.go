@@ -2,12 +2,7 @@
 
 package chaos
 
-import (
-	"net"
-	"time"
-)
-
-func listenSmall() (net.Listener, error) { return listener() }
+import "time"
 
 // cpuTime is nil: the processor time is not checked.
 var cpuTime func() time.Duration

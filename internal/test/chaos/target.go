@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/test/sockbuf"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/server/httpupgrade"
 	"github.com/fibersock/fibersock/wstest"
@@ -108,7 +109,7 @@ const (
 )
 
 // start starts the server.
-func (t *target) start(listen func() (net.Listener, error)) error {
+func (t *target) start() error {
 	t.srv.Handlers = t.handlers()
 	t.srv.Authorize = t.authorize
 	t.srv.Log = t.log
@@ -121,7 +122,7 @@ func (t *target) start(listen func() (net.Listener, error)) error {
 		ln = t.memory
 	} else {
 		var err error
-		if ln, err = listen(); err != nil {
+		if ln, err = sockbuf.Listen(); err != nil {
 			return err
 		}
 		t.addr = ln.Addr().String()

@@ -28,6 +28,7 @@ type peer struct {
 	seq uint32     // of the next message
 
 	deaf   gate         // closed: nothing is read
+	sips   atomic.Bool  // one byte is read at a time
 	pace   atomic.Int64 // pause after each read of little, in nanoseconds; 0: reads are large
 	silent bool         // guarded by wmu: neither Pings nor a Close are answered
 
@@ -228,7 +229,10 @@ func (p *peer) read() error {
 			return errors.New("frame too long")
 		}
 		if pace := p.pace.Load(); pace > 0 {
-			room = room[:min(len(room), 1<<10)]
+			room = room[:min(len(room), 4<<10)]
+			if p.sips.Load() {
+				room = room[:1]
+			}
 			time.Sleep(time.Duration(pace))
 		}
 		n, err := p.nc.Read(room)

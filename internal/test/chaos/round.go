@@ -55,6 +55,7 @@ type round struct {
 
 	began  time.Time
 	ended  chan struct{} // closed when scripts are to end
+	shut   chan struct{} // closed when Shutdown has returned
 	down   atomic.Bool   // Shutdown has been called, or will be at once
 	opened atomic.Pointer[chan struct{}]
 	held   chan struct{} // closed: handlers that actHold has stopped go on
@@ -71,7 +72,7 @@ var policies = []server.SlowPolicy{server.SlowDefault, server.SlowClose, server.
 
 // Workers for each target.
 const (
-	workers   = 6
+	workers   = 8
 	innocents = 3
 	lasting   = 2 // peers that last as long as the round, at a time
 	floods    = 2 // peers that send as fast as they can, at a time, to all targets
@@ -111,7 +112,7 @@ func (r *round) newServer(i int, policy server.SlowPolicy) *server.Server {
 
 // start starts the servers.
 func (r *round) start(number int) error {
-	r.ended = make(chan struct{})
+	r.ended, r.shut = make(chan struct{}), make(chan struct{})
 	r.floods = make(chan struct{}, floods)
 	r.conns = make(map[uint32]*conn)
 	r.held = make(chan struct{})
@@ -262,6 +263,7 @@ func (r *round) shutdownAll(wait time.Duration) {
 		all.Go(func() { t.shutdown(wait) })
 	}
 	all.Wait()
+	close(r.shut)
 }
 
 // shutdown shuts the server down and checks what is left.

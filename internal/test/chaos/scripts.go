@@ -53,6 +53,8 @@ var kinds = []kind{
 	{name: "deaf for a while", faithful: true, reads: slowly, play: (*peer).deafForAWhile},
 	{name: "deaf", lasting: true, reads: slowly, aside: true, spared: true, only: mayBeDeaf, play: (*peer).goDeaf},
 	{name: "deaf that closes", lasting: true, reads: slowly, aside: true, spared: true, style: "/serve", play: (*peer).closeDeaf},
+	{name: "trickling reader that closes", reads: slowly, lasting: true, aside: true, spared: true, style: "/serve", play: (*peer).closeTrickling},
+	{name: "ignores the Close", lasting: true, spared: true, play: (*peer).ignoreClose},
 	{name: "silent", lasting: true, spared: true, play: (*peer).fallSilent},
 	{name: "handshake that stalls", play: (*peer).stall},
 	{name: "handshake with trouble", play: (*peer).troubledHandshake},
@@ -361,6 +363,47 @@ func (p *peer) closeDeaf() {
 		p.awaitEnd()
 	}
 	p.abandon()
+}
+
+// closeTrickling asks Serve for much, sends a Close, and reads on byte by byte.
+// The server has to end the connection soon all the same, so that Shutdown
+// returns while the peer is still there.
+func (p *peer) closeTrickling() {
+	if !p.open() {
+		return
+	}
+	p.sips.Store(true)
+	p.pace.Store(int64(5 * time.Millisecond))
+	p.note("peer: reads byte by byte")
+	_ = p.nc.SetWriteDeadline(time.Now().Add(time.Second))
+	_ = p.message(actBurst, 64, headSize)
+	p.target.pause(20*time.Millisecond, nil)
+	err := p.write(p.frame(wire.Close, []byte{0x03, 0xe8}, true), 0)
+	p.note("peer: sends Close 1000: %v", err)
+	if err == nil {
+		p.mustEnd("the peer's Close", 0)
+	}
+	p.target.pause(time.Hour, p.done)
+	if p.target.ending == lively {
+		<-p.target.shut
+	}
+	p.abandon()
+}
+
+// ignoreClose asks for a Close and does not answer it.
+func (p *peer) ignoreClose() {
+	if !p.open() {
+		return
+	}
+	p.noAnswers()
+	_ = p.message(actClose, 0, headSize)
+	if p.target.long {
+		p.target.pause(time.Hour, p.done)
+		p.abandon()
+		return
+	}
+	p.mustEnd("CloseTimeout", p.target.srv.CloseTimeout)
+	p.finish()
 }
 
 // fallSilent reads, and sends nothing more, not even a Pong.

@@ -218,9 +218,13 @@ func (c *Conn) lost(err error) {
 func (c *Conn) lose(err error) {
 	switch c.phase.Load() {
 	case acceptedPhase, requestPhase, answeringPhase:
+		quiet := c.hungUp(err)
+		if c.phase.Swap(endedPhase) == endedPhase {
+			return // Shutdown has refused it
+		}
 		why := c.endpoint.Err()
 		c.server.counters.count(func(st *Stats) { st.unfinished(why) })
-		if why == nil && !c.hungUp(err) {
+		if why == nil && !quiet {
 			why = &LostError{Err: err}
 		}
 		if why != nil {

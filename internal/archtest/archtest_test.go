@@ -258,11 +258,12 @@ func libraryFiles(t *testing.T, root string) []string {
 	return files
 }
 
-// notLibrary reports whether dir holds commands, another module, or nothing of Go's.
+// notLibrary reports whether dir holds commands, helpers of tests, another module, or
+// nothing of Go's.
 func notLibrary(root, dir string) bool {
 	_, err := os.Stat(filepath.Join(root, dir, "go.mod"))
 	base := path.Base(dir)
-	return err == nil || dir == "cmd" || dir == "examples" || base == "testdata" || base == "node_modules" || strings.HasPrefix(base, ".")
+	return err == nil || dir == "cmd" || dir == "examples" || dir == "internal/test" || base == "testdata" || base == "node_modules" || strings.HasPrefix(base, ".")
 }
 
 // moduleRoot returns the folder of go.mod.

@@ -194,6 +194,9 @@ func (c *Conn) answerClose(wait time.Duration) {
 
 // lost ends the connection after its transport did, and returns why.
 func (c *Conn) lost(cause error) error {
+	if late := c.transport.TimedOut(); late != nil {
+		cause = late // of which cause is the effect
+	}
 	err := c.endpoint.Lost(tlsFailure(cause), c.socket.Close)
 	c.closing.Do(func() { close(c.gone) })
 	return err

@@ -37,8 +37,9 @@ import (
 // A write that fails returns the error of the transport at once. The server may have
 // closed the connection before: Receive, Ping and Close then still find its Close.
 type Conn struct {
-	socket   *socket.Conn
-	endpoint endpoint.Endpoint
+	transport socket.Transport
+	socket    *socket.Conn // the transport, as the engine writes to it
+	endpoint  endpoint.Endpoint
 
 	response    *handshake.Response
 	subprotocol string

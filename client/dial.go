@@ -252,6 +252,7 @@ func (d *dialing) shake(t socket.Transport) (*Conn, error) {
 	t.SetWriteTimeout(cfg.WriteTimeout) // until here HandshakeTimeout is the limit
 
 	c := &Conn{
+		transport:   t,
 		socket:      socket.New(t, 0),
 		response:    response,
 		subprotocol: agreed.Subprotocol,

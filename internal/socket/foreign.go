@@ -22,6 +22,7 @@ type foreignConn struct {
 	results  chan writeResult
 	start    func() // writes out; made once, so that a goroutine costs no closure
 	failed   error  // why writing ended
+	late     atomic.Pointer[TimeoutError]
 
 	closed atomic.Bool
 	cut    chan struct{} // closed by Close and Cut
@@ -107,7 +108,9 @@ func (c *foreignConn) writeChunk(p []byte, written int) (int, error) {
 	case result := <-c.results:
 		return c.wrote(result, began)
 	case <-late:
-		c.failed = &TimeoutError{After: c.timeout, Bytes: len(p), Written: written}
+		late := &TimeoutError{After: c.timeout, Bytes: len(p), Written: written}
+		c.failed = late
+		c.late.Store(late) // before the effect can be seen
 	case <-over:
 		c.failed = os.ErrDeadlineExceeded
 	case <-c.cut:
@@ -116,6 +119,7 @@ func (c *foreignConn) writeChunk(p []byte, written int) (int, error) {
 	select {
 	case result := <-c.results: // at the last moment
 		c.failed = nil
+		c.late.Store(nil)
 		return c.wrote(result, began)
 	default:
 	}
@@ -164,6 +168,9 @@ func (c *foreignConn) SetDeadline(t time.Time) error {
 
 // SetWriteTimeout sets the time limit of a write.
 func (c *foreignConn) SetWriteTimeout(timeout time.Duration) { c.timeout = bounded(timeout) }
+
+// TimedOut returns the error of the Write that timed out.
+func (c *foreignConn) TimedOut() *TimeoutError { return c.late.Load() }
 
 // CloseWrite closes the connection for writing, if it can be closed so.
 func (c *foreignConn) CloseWrite() error {

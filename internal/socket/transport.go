@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync/atomic"
 	"time"
 )
 
@@ -20,6 +21,10 @@ type Transport interface {
 	// or less means no limit, which is the default. It is not called while another
 	// call is under way.
 	SetWriteTimeout(timeout time.Duration)
+
+	// TimedOut returns the error of the Write that timed out, nil if none did. TLS
+	// that had to write within a Read reports another error.
+	TimedOut() *TimeoutError
 
 	// CloseWrite closes the connection for writing, if it can be closed so.
 	CloseWrite() error
@@ -65,6 +70,7 @@ type systemConn struct {
 	timeout time.Duration // 0: none
 	armed   time.Time     // the write deadline that is set for timeout
 	limited bool          // a write deadline was set by SetWriteDeadline
+	late    atomic.Pointer[TimeoutError]
 }
 
 // Write writes all of p or fails. A blocked Write looks for progress every quarter
@@ -86,8 +92,10 @@ func (c *systemConn) Write(p []byte) (written int, err error) {
 		if n > 0 {
 			progress = now
 		} else if now.Sub(progress) >= c.timeout {
+			late := &TimeoutError{After: c.timeout, Bytes: len(p), Written: written}
+			c.late.Store(late) // before the effect can be seen
 			c.Cut()
-			return written, &TimeoutError{After: c.timeout, Bytes: len(p), Written: written}
+			return written, late
 		}
 		c.arm(now)
 	}
@@ -115,6 +123,8 @@ func (c *systemConn) SetDeadline(t time.Time) error {
 }
 
 func (c *systemConn) SetWriteTimeout(timeout time.Duration) { c.timeout = bounded(timeout) }
+
+func (c *systemConn) TimedOut() *TimeoutError { return c.late.Load() }
 
 func (c *systemConn) CloseWrite() error { return closeWrite(c.Conn) }
 
@@ -149,6 +159,8 @@ func (c *tlsConn) SetDeadline(t time.Time) error {
 }
 
 func (c *tlsConn) SetWriteTimeout(timeout time.Duration) { c.below.SetWriteTimeout(timeout) }
+
+func (c *tlsConn) TimedOut() *TimeoutError { return c.below.TimedOut() }
 
 func (c *tlsConn) CloseWrite() error { return closeWrite(c.Conn) }
 

@@ -51,6 +51,9 @@ func TestWriteTimesOutWithoutProgressOnly(t *testing.T) {
 		if took := time.Since(start); took < timeout || took > timeout*3/2 {
 			t.Errorf("it took %v", took)
 		}
+		if c.TimedOut() != late || socket.Over(hidden{c}, c).TimedOut() != late {
+			t.Error("the timeout is not told")
+		}
 		if _, err := peer.Read(make([]byte, 1)); err != io.EOF {
 			t.Errorf("the connection was not cut: %v", err)
 		}
@@ -169,6 +172,9 @@ func TestForeignWriteEndsAfterItsTimeout(t *testing.T) {
 		}
 		if took := time.Since(start); took != timeout {
 			t.Errorf("it took %v", took)
+		}
+		if c.TimedOut() != late {
+			t.Error("the timeout is not told")
 		}
 		if _, err := c.Write(nil); err != error(late) {
 			t.Errorf("the next Write returned %v", err)

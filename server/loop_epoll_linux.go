@@ -107,7 +107,8 @@ type poller struct {
 	claim  atomic.Uint64 // see makeClaim
 	leader *workspace    // of the leader; the watchdog's own
 
-	crowded uint64 // the last claim that stayed although it should not; the watchdog's own
+	serving atomic.Int32 // the descriptor of the event that the leader is at
+	crowded uint64       // the last claim that stayed although it should not; the watchdog's own
 }
 
 // kickQueue holds descriptors of sockets that the leader is to look at.
@@ -306,6 +307,7 @@ func (p *poller) work(w *workspace, generation uint64) bool {
 			p.guard.wake()
 		}
 		event := &w.batch[i]
+		p.serving.Store(event.Fd)
 		if s := p.loop.sockets.get(event.Fd); s != nil {
 			s.ready(w, event.Events)
 		}
@@ -406,6 +408,7 @@ func (p *poller) replace(claim uint64) {
 		if p.crowded != claim {
 			p.crowded = claim
 			counters.count(func(st *Stats) { st.Crowded++ })
+			p.uncork(p.serving.Load())
 		}
 		return
 	}
@@ -416,11 +419,16 @@ func (p *poller) replace(claim uint64) {
 	}
 	counters.displaced.Add(1)
 	counters.count(func(st *Stats) { st.HandOffs++ })
-	if s := p.loop.sockets.get(old.batch[claimIndex(claim)].Fd); s != nil {
-		s.conn.endpoint.Uncork() // what it has sent until now shall not wait for it
-	}
+	p.uncork(old.batch[claimIndex(claim)].Fd)
 	w := newWorkspace()
 	w.n = copy(w.batch[:], old.batch[claimIndex(claim)+1:old.n])
 	old.handedOn.Store(true)
 	p.follow(w, generation)
+}
+
+// uncork writes the messages that the handler of the socket fd has sent until now: they do not wait for its return.
+func (p *poller) uncork(fd int32) {
+	if s := p.loop.sockets.get(fd); s != nil {
+		s.conn.endpoint.Uncork()
+	}
 }

@@ -147,6 +147,17 @@ func (c *Conn) CloseNow() error {
 	return c.cut(nil)
 }
 
+// cutByProgram returns nil, or, after CloseNow, the reason why the connection ended.
+func (c *Conn) cutByProgram() error {
+	if !c.discarded.Load() {
+		return nil
+	}
+	if err := c.endpoint.Err(); err != nil {
+		return err
+	}
+	return ErrClosed // CloseNow is about to cut it
+}
+
 // cut cuts the connection because of why, or, if it is nil, because the program wants
 // it.
 func (c *Conn) cut(why error) error {

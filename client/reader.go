@@ -71,8 +71,8 @@ func (r *messageReader) Read(p []byte) (int, error) {
 		return 0, ErrConcurrentReceive
 	}
 	defer c.endReceiving()
-	if r.err == nil && c.discarded.Load() {
-		r.finish(c.endpoint.Err())
+	if err := c.cutByProgram(); err != nil && r.err == nil {
+		r.finish(err)
 	}
 	if r.err != nil {
 		return 0, r.err

@@ -81,9 +81,9 @@ func (c *Conn) begin(ctx context.Context) error {
 		c.receiving.Store(false)
 		return err
 	}
-	if c.discarded.Load() {
+	if err := c.cutByProgram(); err != nil {
 		c.end()
-		return c.endpoint.Err()
+		return err
 	}
 	return nil
 }

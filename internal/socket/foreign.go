@@ -133,6 +133,9 @@ func (c *foreignConn) wrote(result writeResult, began time.Time) (int, error) {
 	if n < 0 || n > len(c.out) || err == nil && n < len(c.out) {
 		n, err = min(max(n, 0), len(c.out)), io.ErrShortWrite // such a net.Conn is wrong, and not to be believed
 	}
+	if err != nil && isClosed(c.cut) {
+		err = net.ErrClosed // of which err is the effect
+	}
 	if c.timeout > 0 {
 		c.adapt(time.Since(began))
 	}

@@ -231,6 +231,9 @@ func (r *reader) Read(p []byte) (int, error) {
 			if result.n < 0 || result.n > len(r.p) {
 				result = readResult{0, errors.New("websocket: the net.Conn read more bytes than it was asked for")}
 			}
+			if result.err != nil && isClosed(r.cut) {
+				result.err = net.ErrClosed // of which it is the effect
+			}
 			r.rest, r.err = r.p[:result.n], result.err
 		case <-over:
 			return 0, os.ErrDeadlineExceeded

@@ -80,30 +80,30 @@ func TestSystemWriteDeadlineIsSetRarely(t *testing.T) {
 	})
 }
 
-// noDeadlines is a net.Conn whose deadlines do not work, like the channels of SSH
+// withoutDeadlines is a net.Conn whose deadlines do not work, like the channels of SSH
 // (gorilla/websocket#911, golang/go#67152), and some calls of which hang.
-type noDeadlines struct {
+type withoutDeadlines struct {
 	net.Conn
 	read, write, close func() // called first; nil: nothing
 }
 
-var errNoDeadlines = errors.New("deadline not supported")
+var errNoDeadline = errors.New("deadline not supported")
 
-func (c *noDeadlines) SetDeadline(time.Time) error      { return errNoDeadlines }
-func (c *noDeadlines) SetReadDeadline(time.Time) error  { return errNoDeadlines }
-func (c *noDeadlines) SetWriteDeadline(time.Time) error { return errNoDeadlines }
+func (c *withoutDeadlines) SetDeadline(time.Time) error      { return errNoDeadline }
+func (c *withoutDeadlines) SetReadDeadline(time.Time) error  { return errNoDeadline }
+func (c *withoutDeadlines) SetWriteDeadline(time.Time) error { return errNoDeadline }
 
-func (c *noDeadlines) Read(p []byte) (int, error) {
+func (c *withoutDeadlines) Read(p []byte) (int, error) {
 	call(c.read)
 	return c.Conn.Read(p)
 }
 
-func (c *noDeadlines) Write(p []byte) (int, error) {
+func (c *withoutDeadlines) Write(p []byte) (int, error) {
 	call(c.write)
 	return c.Conn.Write(p)
 }
 
-func (c *noDeadlines) Close() error {
+func (c *withoutDeadlines) Close() error {
 	call(c.close)
 	return c.Conn.Close()
 }
@@ -115,10 +115,10 @@ func call(f func()) {
 }
 
 // foreign returns both ends of a transport over a net.Conn whose deadlines do not work.
-func foreign(t *testing.T) (c socket.Transport, under *noDeadlines, peer net.Conn) {
+func foreign(t *testing.T) (c socket.Transport, under *withoutDeadlines, peer net.Conn) {
 	ours, peer := net.Pipe()
 	t.Cleanup(func() { ours.Close(); peer.Close() })
-	under = &noDeadlines{Conn: ours}
+	under = &withoutDeadlines{Conn: ours}
 	return socket.NewTransport(under), under, peer
 }
 

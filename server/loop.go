@@ -19,7 +19,9 @@ import (
 //	            the socket briefly, closes it and calls lost.
 //	drain()     when drained has said that the program wants to be told. As with
 //	            receive, the connection wants no more if more is false.
-//	lost(err)   once, when the socket has ended, as the last call.
+//	lost(err)   once, when the socket has ended, as the last call. If the client has
+//	            ended its side, the loop calls inputEnded, and lost when takesEnd,
+//	            which Resume tells, and the backlog is empty: the client may read.
 //
 // What a loop offers for each socket is a transport.
 

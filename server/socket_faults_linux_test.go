@@ -61,16 +61,14 @@ func (r *serving) open(t *testing.T) (*net.TCPConn, *Conn) {
 		t.Fatal(err)
 	}
 	c := <-r.opened
-	for b := make([]byte, 1); ; { // the response ends with an empty line
-		var last string
-		for last != "\r\n\r\n" {
-			if _, err := io.ReadFull(nc, b); err != nil {
-				t.Fatal(err)
-			}
-			last = (last + string(b))[max(len(last)-3, 0):]
+	last, b := "", make([]byte, 1)
+	for last != "\r\n\r\n" { // the response ends with an empty line
+		if _, err := io.ReadFull(nc, b); err != nil {
+			t.Fatal(err)
 		}
-		return nc.(*net.TCPConn), c
+		last = (last + string(b))[max(len(last)-3, 0):]
 	}
+	return nc.(*net.TCPConn), c
 }
 
 // message returns a message of a client.

@@ -43,7 +43,8 @@ type Config struct {
 	// the opening handshake. The default is 10 seconds, negative means none.
 	HandshakeTimeout time.Duration
 
-	// WriteTimeout bounds each write to the connection. A write that it ends
+	// WriteTimeout bounds the time without progress in writing to the connection,
+	// in which 32 KiB of a large message are progress. A write that it ends
 	// may have left half a frame, so the connection ends with it. The default
 	// is 10 seconds, negative means none.
 	WriteTimeout time.Duration

@@ -47,9 +47,6 @@ type transport interface {
 	// what was answered. It is WriteTimeout that ends that.
 	Choked() bool
 
-	// Waits reports whether a Write might wait for the client. It never changes.
-	Waits() bool
-
 	// Resume says that the connection takes what receive did not take.
 	Resume()
 

@@ -98,7 +98,7 @@ func (s *Server) stop() (empty, closed chan struct{}) {
 	go func() {
 		defer close(closed)
 		for _, ln := range listeners {
-			ln.Close()
+			(*ln).Close()
 		}
 	}()
 	empty = s.empty

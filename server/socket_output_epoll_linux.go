@@ -176,6 +176,3 @@ func (s *epollSocket) Choked() bool {
 	defer s.mu.Unlock()
 	return s.paused&pausedBacklog != 0
 }
-
-// Waits returns false: the backlog takes what the system does not.
-func (s *epollSocket) Waits() bool { return false }

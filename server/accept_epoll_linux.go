@@ -65,8 +65,9 @@ func takeOver(tcp *net.TCPConn, last *atomic.Pointer[addrs]) (fd int, addrs addr
 	return dup, newAddrPair(addrPortOfNet(tcp.LocalAddr()), addrPortOfNet(tcp.RemoteAddr()), last), nil
 }
 
-// addrPortOfNet returns an address of package net. It is not valid if the system did not know it any more: that of a client that
-// has gone before net.FileConn was called.
+// addrPortOfNet returns an address of package net. It is not valid if the
+// system did not know it any more: that of a client that has gone before
+// net.FileConn was called.
 func addrPortOfNet(a net.Addr) netip.AddrPort {
 	if tcp, ok := a.(*net.TCPAddr); ok {
 		return tcp.AddrPort()

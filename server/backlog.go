@@ -2,8 +2,8 @@ package server
 
 import "sync"
 
-// backlog is a queue of bytes: output that the client has not read, or input that the program has not received. A nil one is
-// empty.
+// backlog is a queue of bytes: output that the client has not read, or input
+// that the program has not received. A nil one is empty.
 type backlog struct {
 	bytes []byte
 	gone  int // how many of them have been taken

@@ -30,7 +30,7 @@ type (
 	LateError = endpoint.LateError
 
 	// TimeoutError: the cause of a LostError, if the client did not read what
-	// was written within Server.WriteTimeout.
+	// was written: no progress for Server.WriteTimeout.
 	TimeoutError = socket.TimeoutError
 )
 

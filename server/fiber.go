@@ -30,8 +30,9 @@ type fiber struct {
 	receiving atomic.Bool
 	spare     chan []byte // a buffer that ReceiveInto does not need any more
 
-	// Messages are numbered from 1. Once the client has ended its side, the connection ends when Serve waits
-	// for a message that will not come: until then it can answer those that did.
+	// Messages are numbered from 1. Once the client has ended its side, the
+	// connection ends when Serve waits for a message that will not come: until
+	// then it can answer those that did.
 	received   uint64        // messages that Receive has returned; its own
 	asked      atomic.Uint64 // number of the message that Receive waits for, or has waited for
 	delivered  atomic.Uint64 // number of the last message in the mailbox
@@ -101,8 +102,8 @@ func (f *fiber) awaitEnd() {
 	}
 }
 
-// takesEnd reports whether Serve has received all messages and waits for more, or there never were any, or nothing
-// will be received any more.
+// takesEnd reports whether Serve has received all messages and waits for more,
+// or there never were any, or nothing will be received any more.
 func (f *fiber) takesEnd() bool {
 	select {
 	case <-f.exited:
@@ -122,14 +123,16 @@ func (c *Conn) inputEnded() {
 	}
 }
 
-// takesEnd reports whether the connection may end, because the client has ended its side: see fiber.takesEnd. What
-// Handler.Message has received it has answered when it returned.
+// takesEnd reports whether the connection may end, because the client has ended
+// its side: see fiber.takesEnd. What Handler.Message has received it has
+// answered when it returned.
 func (c *Conn) takesEnd() bool {
 	f := c.fiber()
 	return f == nil || f.takesEnd()
 }
 
-// wakeLoop is called when the mailbox has room, or Serve waits for a message that will not come.
+// wakeLoop is called when the mailbox has room, or Serve waits for a message
+// that will not come.
 func (c *Conn) wakeLoop() {
 	select {
 	case c.fiber().taken <- struct{}{}:

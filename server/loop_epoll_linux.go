@@ -118,7 +118,8 @@ type kickQueue struct {
 	fds  []int32
 }
 
-// kickEvent stands in an event for a socket that was kicked. It is none of epoll's own.
+// kickEvent stands in an event for a socket that was kicked. It is none of
+// epoll's own.
 const kickEvent = 1 << 24
 
 // wakeEvent stands, in place of a descriptor, in the event of wakeup.
@@ -159,7 +160,8 @@ func (p *poller) close() {
 	}
 }
 
-// kick has the leader look at the socket fd. The caller holds the socket's lock.
+// kick has the leader look at the socket fd. The caller holds the socket's
+// lock.
 func (p *poller) kick(fd int32) {
 	q := &p.kicks
 	q.mu.Lock()
@@ -172,8 +174,9 @@ func (p *poller) kick(fd int32) {
 	}
 }
 
-// take makes events of kicks, as many as there is room for, and returns how many. The leader asks for them before it
-// waits: so those that are left over need no notification.
+// take makes events of kicks, as many as there is room for, and returns how
+// many. The leader asks for them before it waits: so those that are left over
+// need no notification.
 func (q *kickQueue) take(events []syscall.EpollEvent) int {
 	if q.size.Load() == 0 {
 		return 0

@@ -20,12 +20,13 @@ type goroutineLoop struct {
 // goroutineTransport is a socket of a goroutineLoop.
 type goroutineTransport struct {
 	socket.Conn
-	prompt *promptConn // the same, or what lies under its TLS; nil if that was put on by somebody else
+	prompt *promptConn // the same, or, if the server has put TLS on it, the connection under that
 	conn   Conn
 
-	answers   atomic.Int64 // bytes that were put into the backlog while receiving, since it was empty
+	answers   atomic.Int64 // bytes of answers that were put into the backlog since it was empty
 	turn      sync.Mutex   // held by who calls handlers
 	receiving atomic.Bool  // a handler is called with what was received, or with the end
+	pressed   atomic.Bool  // a frame is being written whose sender waits for room
 	choked    atomic.Bool  // nothing is read because of answers
 	draining  atomic.Int32 // calls of Handler.Drain that have not returned
 
@@ -38,44 +39,25 @@ type goroutineTransport struct {
 
 // transport returns nc as a transport.
 func (l *goroutineLoop) transport(nc net.Conn) *goroutineTransport {
-	secure, ok := nc.(interface{ NetConn() net.Conn })
-	if !ok {
-		prompt := newPromptConn(nc, l.writeTimeout)
-		return &goroutineTransport{Conn: *socket.New(prompt, 0), prompt: prompt}
+	if secure, ok := nc.(interface{ NetConn() net.Conn }); ok {
+		if prompt, ok := secure.NetConn().(*promptConn); ok {
+			return &goroutineTransport{Conn: *socket.New(nc, 0), prompt: prompt}
+		}
 	}
-	if prompt, ok := secure.NetConn().(*promptConn); ok {
-		return &goroutineTransport{Conn: *socket.New(nc, 0), prompt: prompt}
-	}
-	return &goroutineTransport{Conn: *socket.New(nc, l.writeTimeout)}
+	prompt := newPromptConn(nc, l.writeTimeout)
+	return &goroutineTransport{Conn: *socket.New(prompt, 0), prompt: prompt}
 }
 
-func (t *goroutineTransport) attach(*Conn) {
-	if t.prompt != nil {
-		t.prompt.ownedBy(t)
-	}
-}
+func (t *goroutineTransport) attach(*Conn) { t.prompt.ownedBy(t) }
 
 // Resume does nothing: the goroutine that reads waits for the program itself.
 func (*goroutineTransport) Resume() {}
 
-// Waits reports whether a Write might wait for the client for longer than it takes
-// to see that the client does not read.
-func (t *goroutineTransport) Waits() bool { return t.prompt == nil }
-
 // Buffered returns the size of the backlog in bytes.
-func (t *goroutineTransport) Buffered() int {
-	if t.prompt == nil {
-		return 0
-	}
-	return int(t.prompt.waiting.Load())
-}
+func (t *goroutineTransport) Buffered() int { return int(t.prompt.waiting.Load()) }
 
 // AwaitBacklog waits for a backlog of another size.
-func (t *goroutineTransport) AwaitBacklog(enough func(size int) bool) {
-	if t.prompt != nil {
-		t.prompt.await(enough)
-	}
-}
+func (t *goroutineTransport) AwaitBacklog(enough func(size int) bool) { t.prompt.await(enough) }
 
 // Choked reports whether nothing is read because the client does not take the
 // answers.
@@ -83,19 +65,24 @@ func (t *goroutineTransport) Choked() bool { return t.choked.Load() }
 
 // Write takes all of p, or fails.
 func (t *goroutineTransport) Write(p []byte) (int, error) {
-	if t.prompt == nil {
-		return t.Conn.Write(p)
+	if t.conn.endpoint.Pressed() {
+		t.pressed.Store(true)
+		defer t.pressed.Store(false)
 	}
-	before := t.Buffered()
-	n, err := t.Conn.Write(p)
-	if after := t.Buffered(); t.receiving.Load() && after > before && !t.conn.endpoint.Pressed() { // else the sender waits
-		t.answers.Add(int64(after - before))
-	}
-	return n, err
+	return t.Conn.Write(p)
 }
 
-// backlogged notes that the backlog has grown, or shrunk, by so many bytes.
-func (t *goroutineTransport) backlogged(by int) { t.conn.server.counters.backlogged(by) }
+// backlogged notes that the backlog has grown, or shrunk, by so many bytes. Answers
+// whose sender waits for room do not count as such.
+func (t *goroutineTransport) backlogged(by int) {
+	t.conn.server.counters.backlogged(by)
+	if by > 0 && t.prompt.answering.Load() && !t.pressed.Load() {
+		t.answers.Add(int64(by))
+	}
+}
+
+// caught reports a method of the connection that did not return.
+func (t *goroutineTransport) caught(value any) *PanicError { return t.conn.server.caught(value) }
 
 // drained notes that the backlog has become empty.
 func (t *goroutineTransport) drained() {
@@ -129,6 +116,8 @@ func (t *goroutineTransport) receive(b []byte) (rest []byte, more bool) {
 	defer t.turn.Unlock()
 	t.receiving.Store(true)
 	defer t.receiving.Store(false)
+	t.prompt.answering.Store(true)
+	defer t.prompt.answering.Store(false)
 	return t.conn.receive(b)
 }
 
@@ -147,10 +136,8 @@ func (t *goroutineTransport) end(err error) {
 
 // lost ends the connection, by err if that is not nil.
 func (t *goroutineTransport) lost(err error) {
-	if t.prompt != nil && err != nil {
-		if late, ok := t.prompt.failure().(*socket.TimeoutError); ok {
-			err = late // of which this is only the effect
-		}
+	if failure := t.prompt.failure(); failure != nil && err != nil {
+		err = failure // of which this is only the effect
 	}
 	t.turn.Lock()
 	defer t.turn.Unlock()
@@ -166,9 +153,7 @@ func (t *goroutineTransport) awaitServed() {
 	if f := t.conn.fiber(); f != nil {
 		f.awaitEnd()
 	}
-	if t.prompt != nil {
-		t.prompt.awaitFlushed(func() bool { return t.draining.Load() == 0 })
-	}
+	t.prompt.awaitFlushed(func() bool { return t.draining.Load() == 0 })
 }
 
 // Finish says that nothing more will be written: see transport. If nobody is there

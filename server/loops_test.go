@@ -28,9 +28,13 @@ var loops = map[string]starter{
 	},
 }
 
-// withTLS returns starters and, if this build has TLS, one for that.
+// withTLS returns starters, one for connections of which it cannot be seen that
+// they are sockets, and, if this build has TLS, those for that.
 func withTLS(starters map[string]starter) map[string]starter {
 	all := maps.Clone(starters)
+	all["wrapped"] = func(t *testing.T, s *server.Server) *running {
+		return serve(t, s, wrappingListener{listenTCP(t)})
+	}
 	addTLS(all)
 	return all
 }

@@ -99,6 +99,7 @@ func (t *goroutineTransport) broken(value any) error {
 // the connection has ended.
 func (t *goroutineTransport) rest() ([]byte, error) {
 	if socket, _ := t.bottom(); socket != nil {
+		t.prompt.answering.Store(false)
 		return nil, awaitReadable(socket)
 	}
 	b := make([]byte, restingRead)
@@ -110,14 +111,17 @@ func (t *goroutineTransport) rest() ([]byte, error) {
 // waited for, and whether TLS lies on it.
 func (t *goroutineTransport) bottom() (socket net.Conn, secure bool) {
 	nc := t.Conn.Conn
+	if prompt, ok := nc.(*promptConn); ok {
+		nc = prompt.Conn
+	}
 	if over, ok := nc.(interface{ NetConn() net.Conn }); ok {
 		nc, secure = over.NetConn(), true
 	}
 	if prompt, ok := nc.(*promptConn); ok {
 		nc = prompt.Conn
 	}
-	if !canAwaitReadable(nc) {
-		nc = nil
+	if !canAwaitReadable || !isSocket(nc) {
+		return nil, secure
 	}
 	return nc, secure
 }

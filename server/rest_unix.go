@@ -8,15 +8,8 @@ import (
 	"syscall"
 )
 
-// canAwaitReadable reports whether nc is a socket, of which it is known how to wait
-// for something.
-func canAwaitReadable(nc net.Conn) bool {
-	switch nc.(type) {
-	case *net.TCPConn, *net.UnixConn:
-		return true
-	}
-	return false
-}
+// canAwaitReadable is whether it is known how to wait for a socket.
+const canAwaitReadable = true
 
 // setNonblock makes a socket that is listened on non-blocking, if it is not. A call of
 // File().Fd() by the program, or os/exec with it among ExtraFiles, makes it blocking,

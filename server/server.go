@@ -10,7 +10,6 @@ import (
 
 	"github.com/fibersock/fibersock/handshake"
 	"github.com/fibersock/fibersock/internal/endpoint"
-	"github.com/fibersock/fibersock/internal/socket"
 )
 
 // Limits bound what a client may send. Zero means the default, negative means
@@ -97,7 +96,9 @@ type Server struct {
 	// its opening handshake, TLS included.
 	HandshakeTimeout time.Duration
 
-	// WriteTimeout bounds each write to a connection; one that takes longer ends
+	// WriteTimeout bounds the time without progress in writing to a connection:
+	// 10 s. A socket makes progress with each byte that the system takes, another
+	// net.Conn, such as one of package crypto/tls, with each 16 KiB. More time ends
 	// the connection.
 	WriteTimeout time.Duration
 
@@ -198,18 +199,18 @@ type Server struct {
 
 	mu        sync.Mutex
 	closing   bool
-	listeners map[net.Listener]struct{}
-	conns     []*Conn       // in no order
-	census    census        // of conns
-	empty     chan struct{} // made by Shutdown; closed when conns is empty
-	house     chan struct{} // closed to end the housekeeper; it works while there are conns
+	listeners map[*net.Listener]struct{} // by pointers, because a listener may be no key
+	conns     []*Conn                    // in no order
+	census    census                     // of conns
+	empty     chan struct{}              // made by Shutdown; closed when conns is empty
+	house     chan struct{}              // closed to end the housekeeper; it works while there are conns
 
 	clock clock // see watch.go
 
 	counters counters
 
-	// What the engine is told, by whether pieces are wanted and writing may wait.
-	engines [4]atomic.Pointer[endpoint.Terms]
+	// What the engine is told, without and with partial messages.
+	engines [2]atomic.Pointer[endpoint.Terms]
 
 	loops loops
 }
@@ -239,10 +240,10 @@ func (s *Server) Serve(ln net.Listener) error {
 	if err := s.checkPatterns(); err != nil {
 		return err
 	}
-	if !s.addListener(ln) {
+	if !s.addListener(&ln) {
 		return ErrServerClosed
 	}
-	defer s.removeListener(ln)
+	defer s.removeListener(&ln)
 	err := s.serve(ln)
 	if s.shuttingDown() { // not every listener says net.ErrClosed when it is closed
 		return ErrServerClosed
@@ -255,20 +256,20 @@ func (s *Server) goroutines() *goroutineLoop {
 	return &goroutineLoop{writeTimeout: orDefault(s.WriteTimeout, DefaultWriteTimeout)}
 }
 
-func (s *Server) addListener(ln net.Listener) bool {
+func (s *Server) addListener(ln *net.Listener) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closing {
 		return false
 	}
 	if s.listeners == nil {
-		s.listeners = make(map[net.Listener]struct{})
+		s.listeners = make(map[*net.Listener]struct{})
 	}
 	s.listeners[ln] = struct{}{}
 	return true
 }
 
-func (s *Server) removeListener(ln net.Listener) {
+func (s *Server) removeListener(ln *net.Listener) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.listeners, ln)
@@ -301,25 +302,17 @@ func (s *Server) begin(c *Conn, t transport) {
 }
 
 // terms returns the terms of the server's endpoints, which differ by whether their
-// handlers take partial messages, and whether a write might wait for the client.
-func (s *Server) terms(partial, waits bool) *endpoint.Terms {
-	which := 0
+// handlers take partial messages.
+func (s *Server) terms(partial bool) *endpoint.Terms {
+	shared := &s.engines[0]
 	if partial {
-		which |= 1
+		shared = &s.engines[1]
 	}
-	var background func(func())
-	if waits {
-		which |= 2
-		background = socket.Background
-	}
-	shared := &s.engines[which]
 	if shared.Load() == nil {
 		shared.CompareAndSwap(nil, endpoint.NewTerms(endpoint.Config{
-			Role:       endpoint.Server,
-			Limits:     s.Limits,
-			Partial:    partial,
-			Background: background,
-
+			Role:             endpoint.Server,
+			Limits:           s.Limits,
+			Partial:          partial,
 			MaxOutgoingFrame: s.MaxOutgoingFrame,
 		}))
 	}

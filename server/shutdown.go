@@ -9,10 +9,11 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// Shutdown ends the server: it stops listening, refuses new handshakes with
-// status 503, closes all connections with 1001, waits until they have ended and
-// what Handler.Serve runs has returned, and, if ctx ends before that, cuts those
-// that are left and returns the error of ctx. The server cannot be used again.
+// Shutdown ends the server: it stops listening, refuses handshakes with status
+// 503, closes all connections with 1001, waits until they have ended and what
+// Handler.Serve runs has returned, and, if ctx ends before that, cuts those that
+// are left and returns the error of ctx. A client that has connected and sent
+// nothing is cut at once. The server cannot be used again.
 //
 // The closings are spread over Server.ShutdownSpread, or over half the time that
 // ctx has left if that is shorter, so that all clients can answer. Until its turn
@@ -97,7 +98,7 @@ func (s *Server) stop() (empty, closed chan struct{}) {
 	go func() {
 		defer close(closed)
 		for _, ln := range listeners {
-			ln.Close()
+			(*ln).Close()
 		}
 	}()
 	empty = s.empty

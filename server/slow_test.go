@@ -412,7 +412,7 @@ func TestClientThatDoesNotReadIsNotReadFrom(t *testing.T) {
 					p.send(frame(wire.Binary, string(numbered(i))))
 				}
 			})
-			eventually(t, "something waits", func() bool { return s.Stats().Backlog > limit/2 })
+			eventually(t, "something waits", func() bool { return s.Stats().Backlog > limit/8 })
 			for i := range enough {
 				if got := p.number(); got != i {
 					t.Fatalf("received %d, want %d", got, i)

@@ -30,9 +30,10 @@ func (s *epollSocket) nothingWaits(w *workspace) bool {
 	return err == syscall.EAGAIN
 }
 
-// closeIfDone ends the connection at once, if our Close has been taken: both sides have said their last, nothing has come after the
-// client's Close, and nothing may come any more (RFC 6455, Section 5.5.1). It reports whether the connection has ended. The
-// caller runs the socket.
+// closeIfDone ends the connection at once, if our Close has been taken: both
+// sides have said their last, nothing has come after the client's Close, and
+// nothing may come any more (RFC 6455, Section 5.5.1). It reports whether the
+// connection has ended. The caller runs the socket.
 func (s *epollSocket) closeIfDone() bool {
 	s.conn.endpoint.Uncork()
 	s.mu.Lock()
@@ -51,11 +52,8 @@ func (s *epollSocket) finish(err error) {
 	if s.ending == writeShut {
 		err = nil // it was wanted
 	}
-	if late, ok := s.failed.(*socket.TimeoutError); ok || err == io.EOF && s.failed != nil && s.failed != net.ErrClosed {
+	if _, late := s.failed.(*socket.TimeoutError); late || err == io.EOF && s.failed != nil && s.failed != net.ErrClosed {
 		err = s.failed // the rest is only what came of that
-		if ok {
-			err = late
-		}
 	}
 	s.poller.loop.sockets.remove(s.fd)
 	syscall.Close(int(s.fd))
@@ -115,7 +113,8 @@ func (s *epollSocket) Finish(wait time.Duration) {
 	s.kickIfWork()
 }
 
-// shutdownWrite tells the client that no more comes, if all that there was has gone. The caller holds mu.
+// shutdownWrite tells the client that no more comes, if all that there was has
+// gone. The caller holds mu.
 func (s *epollSocket) shutdownWrite() {
 	if s.ending != closePending || s.backlog != nil || s.fd < 0 || s.conn.endpoint.Pressed() {
 		return
@@ -124,8 +123,9 @@ func (s *epollSocket) shutdownWrite() {
 	syscall.Shutdown(int(s.fd), syscall.SHUT_WR)
 }
 
-// setDeadline cuts the connection in d, unless the deadline is moved before, or the connection is at its end and has one; 0 or less means
-// never. The caller holds mu.
+// setDeadline cuts the connection in d, unless the deadline is moved before, or
+// the connection is at its end and has one; 0 or less means never. The caller
+// holds mu.
 func (s *epollSocket) setDeadline(d time.Duration) {
 	if d <= 0 || s.fd < 0 || s.more != nil && s.more.final {
 		return
@@ -139,8 +139,9 @@ func (s *epollSocket) setDeadline(d time.Duration) {
 	}
 }
 
-// setFinalDeadline cuts the connection in d, whatever happens until then. The deadline is set once: a client that reads a little
-// now and then does not prolong it. The caller holds mu.
+// setFinalDeadline cuts the connection in d, whatever happens until then. The
+// deadline is set once: a client that reads a little now and then does not
+// prolong it. The caller holds mu.
 func (s *epollSocket) setFinalDeadline(d time.Duration) {
 	s.setDeadline(d)
 	s.reserve().final = true
@@ -154,7 +155,8 @@ func (s *epollSocket) stopTimer() {
 	}
 }
 
-// expire is called by the timer. The timer may have fired while somebody who held the lock moved the deadline, or emptied the backlog.
+// expire is called by the timer. The timer may have fired while somebody who
+// held the lock moved the deadline, or emptied the backlog.
 func (s *epollSocket) expire() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -38,7 +38,8 @@ type epollSocket struct {
 	more     *socketReserve // nil as long as none of it is needed
 }
 
-// socketReserve holds the fields that most sockets do not need before their end.
+// socketReserve holds the fields that most sockets do not need before their
+// end.
 type socketReserve struct {
 	ended    chan struct{} // closed at the end, if somebody waits for that
 	drained  int           // bytes thrown away
@@ -84,8 +85,10 @@ const (
 //	yes      yes       output
 //	yes      no        the hang-up, once
 //
-// epoll reports a hang-up, that is the end of both directions, whatever it is asked for, and as long as it lasts. A socket that is not
-// read from handles it all the same: see hangUp. While a runner has the socket, nobody can: that is why it is reported once then.
+// epoll reports a hang-up, that is the end of both directions, whatever it is
+// asked for, and as long as it lasts. A socket that is not read from handles it
+// all the same: see hangUp. While a runner has the socket, nobody can: that is
+// why it is reported once then.
 type interest uint8
 
 const (
@@ -138,7 +141,8 @@ func (l *epollLoop) add(fd int, addrs addrPair, open func(*Conn, transport), sta
 
 func (s *epollSocket) attach(c *Conn) { c.lane = s.poller.lane }
 
-// register has epoll report events. The caller runs the socket, and afterwards does no more, unless there is an error.
+// register has epoll report events. The caller runs the socket, and afterwards
+// does no more, unless there is an error.
 func (s *epollSocket) register() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -176,7 +180,8 @@ func (s *epollSocket) wanted() (i interest) {
 	return i
 }
 
-// updateInterest tells epoll the events to report, if they have changed. The caller holds mu.
+// updateInterest tells epoll the events to report, if they have changed. The
+// caller holds mu.
 func (s *epollSocket) updateInterest() {
 	if s.fd < 0 || s.interest == 0 {
 		return
@@ -226,7 +231,8 @@ func (s *epollSocket) run(w *workspace) {
 	returned = true
 }
 
-// prepare does the part of an event's work that needs no claim, and reports whether there is more to do.
+// prepare does the part of an event's work that needs no claim, and reports
+// whether there is more to do.
 func (s *epollSocket) prepare(events uint32) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -242,8 +248,8 @@ func (s *epollSocket) prepare(events uint32) bool {
 	return events&^(kickEvent|syscall.EPOLLOUT) != 0 || s.hasWork()
 }
 
-// claim makes the caller the socket's runner, and reports whether it is. If another one is, no events are reported until that
-// has done its work.
+// claim makes the caller the socket's runner, and reports whether it is. If
+// another one is, no events are reported until that has done its work.
 func (s *epollSocket) claim() bool {
 	for {
 		if s.state.CompareAndSwap(idle, running) {
@@ -379,8 +385,9 @@ func (s *epollSocket) begin() (do task) {
 // collects reports whether what is sent can be collected: nobody waits for room in the backlog, or has to. The caller holds mu.
 func (s *epollSocket) collects() bool { return s.backlog == nil && !s.conn.endpoint.HasBackpressure() }
 
-// cork has the frames that are sent collected in w, unless w's leader has been replaced: then nobody would write them before the
-// handlers return, because the watchdog has looked already.
+// cork has the frames that are sent collected in w, unless w's leader has been
+// replaced: then nobody would write them before the handlers return, because
+// the watchdog has looked already.
 func (s *epollSocket) cork(w *workspace) {
 	s.conn.endpoint.Cork(w.cork)
 	if w.replaced() {
@@ -406,8 +413,8 @@ func (s *epollSocket) tellDrained(w *workspace) bool {
 	return more
 }
 
-// worked is called when the handlers have returned: what they have sent is written. If the client does not take it, no more
-// is read from it.
+// worked is called when the handlers have returned: what they have sent is
+// written. If the client does not take it, no more is read from it.
 func (s *epollSocket) worked() {
 	s.conn.endpoint.Uncork()
 	s.mu.Lock()
@@ -423,7 +430,8 @@ func (s *epollSocket) worked() {
 	s.shutdownWrite()
 }
 
-// pause keeps the input that the program is not ready for, until Resume; nil if there is none. The caller runs the socket.
+// pause keeps the input that the program is not ready for, until Resume; nil if
+// there is none. The caller runs the socket.
 func (s *epollSocket) pause(pending *backlog) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -434,8 +442,9 @@ func (s *epollSocket) pause(pending *backlog) {
 	s.kickIfWork() // it may have got ready before it could see the pause
 }
 
-// readEOF is called when the client has ended its side. It may still read: what it has sent is answered before the connection
-// ends. The caller runs the socket.
+// readEOF is called when the client has ended its side. It may still read: what
+// it has sent is answered before the connection ends. The caller runs the
+// socket.
 func (s *epollSocket) readEOF() {
 	s.conn.inputEnded()
 	s.mu.Lock()
@@ -449,7 +458,8 @@ func (s *epollSocket) readEOF() {
 	}
 }
 
-// served reports whether a client that has ended its side has got all answers, or cannot get them. The caller holds mu.
+// served reports whether a client that has ended its side has got all answers,
+// or cannot get them. The caller holds mu.
 func (s *epollSocket) served() bool {
 	switch {
 	case s.failed != nil:
@@ -462,7 +472,8 @@ func (s *epollSocket) served() bool {
 	return s.ending >= writeShut // else a sender is inside a frame
 }
 
-// hangUp returns the error of a socket whose both directions have ended, nil if they have not. The caller runs the socket.
+// hangUp returns the error of a socket whose both directions have ended, nil if
+// they have not. The caller runs the socket.
 func (s *epollSocket) hangUp() error {
 	if !sysHungUp(s.fd) {
 		return nil
@@ -480,14 +491,16 @@ func (s *epollSocket) Resume() {
 	s.kickIfWork()
 }
 
-// kickIfWork has the poller run the socket, if there is work that no event of the descriptor tells. The caller holds mu.
+// kickIfWork has the poller run the socket, if there is work that no event of
+// the descriptor tells. The caller holds mu.
 func (s *epollSocket) kickIfWork() {
 	if s.hasWork() {
 		s.kick()
 	}
 }
 
-// kick has the poller run the socket. The caller holds mu; and so the poller lives as long as the descriptor is open.
+// kick has the poller run the socket. The caller holds mu; and so the poller
+// lives as long as the descriptor is open.
 func (s *epollSocket) kick() {
 	if s.fd >= 0 && !s.kicked {
 		s.kicked = true
@@ -495,8 +508,9 @@ func (s *epollSocket) kick() {
 	}
 }
 
-// hasWork reports whether there is work that no event of the descriptor tells: the program is to be told that the backlog is empty, or
-// is ready for more input, or for the end of it; or epoll has failed. The caller holds mu.
+// hasWork reports whether there is work that no event of the descriptor tells:
+// the program is to be told that the backlog is empty, or is ready for more
+// input, or for the end of it; or epoll has failed. The caller holds mu.
 func (s *epollSocket) hasWork() bool {
 	switch {
 	case s.emptied, s.interest == 0:
@@ -509,7 +523,8 @@ func (s *epollSocket) hasWork() bool {
 	return false
 }
 
-// takePending returns the input that the program was not ready for, nil if there is none, and does not keep it. The caller holds mu.
+// takePending returns the input that the program was not ready for, nil if
+// there is none, and does not keep it. The caller holds mu.
 func (s *epollSocket) takePending() (pending *backlog) {
 	if s.more != nil {
 		pending, s.more.pending = s.more.pending, nil

@@ -61,16 +61,14 @@ func (r *serving) open(t *testing.T) (*net.TCPConn, *Conn) {
 		t.Fatal(err)
 	}
 	c := <-r.opened
-	for b := make([]byte, 1); ; { // the response ends with an empty line
-		var last string
-		for last != "\r\n\r\n" {
-			if _, err := io.ReadFull(nc, b); err != nil {
-				t.Fatal(err)
-			}
-			last = (last + string(b))[max(len(last)-3, 0):]
+	last, b := "", make([]byte, 1)
+	for last != "\r\n\r\n" { // the response ends with an empty line
+		if _, err := io.ReadFull(nc, b); err != nil {
+			t.Fatal(err)
 		}
-		return nc.(*net.TCPConn), c
+		last = (last + string(b))[max(len(last)-3, 0):]
 	}
+	return nc.(*net.TCPConn), c
 }
 
 // message returns a message of a client.
@@ -93,7 +91,10 @@ func echoes(t *testing.T, nc net.Conn, n int) {
 
 // events returns how many events the pollers have handled.
 func (s *Server) events() (n uint64) {
-	for _, p := range s.epoll().pollers {
+	l := s.epoll()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, p := range l.pollers {
 		n += p.claim.Load() >> indexBits & (1<<countBits - 1)
 	}
 	return n
@@ -104,21 +105,24 @@ func (s *Server) events() (n uint64) {
 // each time what Handler.Serve had not received yet was copied, which cost more than
 // one processor and gigabytes of garbage a second.
 func TestResetWhileHandlersAreBusyIsToldOnce(t *testing.T) {
-	entered, release := make(chan struct{}, 100), make(chan struct{})
-	block := func() {
-		entered <- struct{}{}
-		<-release
-	}
-	for name, h := range map[string]Handler{
-		"Message": {Message: func(*Conn, wire.Opcode, []byte) { block() }},
-		"Serve": {Serve: func(c *Conn) {
-			c.Receive(t.Context())
-			block()
-		}},
+	for name, handler := range map[string]func(block func()) Handler{
+		"Message": func(block func()) Handler {
+			return Handler{Message: func(*Conn, wire.Opcode, []byte) { block() }}
+		},
+		"Serve": func(block func()) Handler {
+			return Handler{Serve: func(c *Conn) {
+				c.Receive(t.Context())
+				block()
+			}}
+		},
 	} {
 		for _, half := range []bool{false, true} {
 			t.Run(fmt.Sprint(name, half), func(t *testing.T) {
-				release = make(chan struct{})
+				entered, release := make(chan struct{}, 100), make(chan struct{})
+				h := handler(func() {
+					entered <- struct{}{}
+					<-release
+				})
 				r := newServing(t, &Server{Handler: h})
 				nc, _ := r.open(t)
 				clock, _ := newServing(t, &Server{Handler: Handler{Message: func(c *Conn, op wire.Opcode, p []byte) { c.Send(op, p) }}}).open(t)

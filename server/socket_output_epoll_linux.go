@@ -106,8 +106,8 @@ func (s *epollSocket) write(p []byte) (n int, err error) {
 	return n, nil
 }
 
-// flush writes the backlog, as far as the system takes it, and reports whether that is anything, or nothing is left to be written. The
-// caller holds mu.
+// flush writes the backlog, as far as the system takes it, and reports whether
+// that is anything, or nothing is left to be written. The caller holds mu.
 func (s *epollSocket) flush() (moved bool) {
 	if s.fd < 0 || s.backlog == nil {
 		return true
@@ -176,6 +176,3 @@ func (s *epollSocket) Choked() bool {
 	defer s.mu.Unlock()
 	return s.paused&pausedBacklog != 0
 }
-
-// Waits returns false: the backlog takes what the system does not.
-func (s *epollSocket) Waits() bool { return false }

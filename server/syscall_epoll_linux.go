@@ -70,7 +70,8 @@ func sysWritev(fd int32, a, b []byte) (int, error) {
 	}
 }
 
-// sysHungUp reports whether both directions of a connection have ended: by a reset, or since both sides have ended theirs.
+// sysHungUp reports whether both directions of a connection have ended: by a
+// reset, or since both sides have ended theirs.
 func sysHungUp(fd int32) bool {
 	poll := struct {
 		fd              int32
@@ -81,7 +82,8 @@ func sysHungUp(fd int32) bool {
 	return errno == 0 && poll.revents&syscall.EPOLLHUP != 0 // POLLHUP is the same
 }
 
-// newEventfd returns a descriptor that epoll finds readable after each sysNotify.
+// newEventfd returns a descriptor that epoll finds readable after each
+// sysNotify.
 func newEventfd() (int, error) {
 	fd, _, errno := syscall.RawSyscall(syscall.SYS_EVENTFD2, 0, syscall.O_CLOEXEC|syscall.O_NONBLOCK, 0)
 	if errno != 0 {

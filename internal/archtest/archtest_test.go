@@ -74,7 +74,7 @@ var anything = []string{"*"}
 // mayImportSyscall are the only files of the libraries that may.
 var mayImportSyscall = []string{"server/loop_epoll_linux.go", "server/accept_epoll_linux.go", "server/socket_epoll_linux.go", "server/socket_output_epoll_linux.go", "server/socket_end_epoll_linux.go",
 	"server/syscall_epoll_linux.go", "server/syscall_socket_linux.go", "server/syscall_file_linux.go",
-	"server/rest_unix.go",
+	"server/rest_unix.go", "server/queue_linux.go",
 	"server/reset_other.go", "server/reset_windows.go"} // an error code
 
 // mayRequire are the only modules that go.mod may name: none but what the tests compare with.

@@ -123,14 +123,17 @@ func request(r *http.Request) *handshake.Request {
 
 // takeOver takes the connection from net/http, with what has been read of it.
 func takeOver(w http.ResponseWriter) (net.Conn, []byte, error) {
-	nc, buf, err := http.NewResponseController(w).Hijack()
+	control := http.NewResponseController(w)
+	// A http.Server always reads ahead, and Hijack stops that by a read deadline.
+	// Without one it would wait until the client sends something.
+	if err := control.SetReadDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return nil, nil, fmt.Errorf("websocket: net/http cannot hand over a connection without read deadlines: %w", err)
+	}
+	nc, buf, err := control.Hijack()
 	if err != nil {
 		return nil, nil, fmt.Errorf("websocket: cannot take over the connection from a %T, which may need an Unwrap method: %w", w, err)
 	}
-	if err := nc.SetDeadline(time.Time{}); err != nil {
-		nc.Close()
-		return nil, nil, fmt.Errorf("websocket: taking over the connection: %w", err)
-	}
+	_ = nc.SetDeadline(time.Time{})                       // where that fails there is no deadline to be removed
 	buffered, _ := buf.Reader.Peek(buf.Reader.Buffered()) // reads nothing
 	return nc, append([]byte(nil), buffered...), nil
 }

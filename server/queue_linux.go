@@ -1,0 +1,30 @@
+package server
+
+import (
+	"net"
+	"syscall"
+	"unsafe"
+)
+
+// queued returns how many bytes the system keeps for a socket that its peer has not
+// acknowledged, -1 if that is not known.
+func queued(socket net.Conn) int {
+	conn, ok := socket.(syscall.Conn)
+	if !ok {
+		return -1
+	}
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return -1
+	}
+	n := int32(-1)
+	err = raw.Control(func(fd uintptr) {
+		if _, _, errno := syscall.Syscall(syscall.SYS_IOCTL, fd, syscall.TIOCOUTQ, uintptr(unsafe.Pointer(&n))); errno != 0 {
+			n = -1
+		}
+	})
+	if err != nil {
+		return -1
+	}
+	return int(n)
+}

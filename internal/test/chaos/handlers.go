@@ -415,8 +415,8 @@ func (t *target) sendBy(to *conn, source uint32, size int, by func(*server.Conn,
 	case errors.Is(err, server.ErrMessageUnfinished):
 		return true
 	case errors.As(err, &full) && full.Dropped:
-		if t.policy != server.SlowDropNewest {
-			t.violated(calls, to, "Send has returned %v with %v", err, policyNames[t.policy])
+		if policy := to.target.policy; policy != server.SlowDropNewest {
+			t.violated(calls, to, "Send has returned %v with %v", err, policyNames[policy])
 		}
 		return true
 	case errors.Is(err, net.ErrClosed):

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"sort"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -293,7 +294,7 @@ func (t *target) shutdown(wait time.Duration) {
 	case t.ending == abruptly && took > wait+slack:
 		t.add(violation{invariant: shutdown, detail: fmt.Sprintf("%s: Shutdown with a context of %v has returned after %v", t, wait, took)})
 	case t.ending != abruptly && (err != nil || took > t.longest()+slack):
-		t.hang(violation{invariant: shutdown, detail: fmt.Sprintf("%s: Shutdown has returned %v after %v", t, err, took)})
+		t.hang(violation{invariant: shutdown, detail: fmt.Sprintf("%s: Shutdown has returned %v after %v%s", t, err, took, t.lasting(took))})
 	}
 	select {
 	case err := <-t.served:
@@ -303,6 +304,23 @@ func (t *target) shutdown(wait time.Duration) {
 	case <-time.After(t.longest() + 5*time.Second):
 		t.hang(violation{invariant: shutdown, detail: fmt.Sprintf("%s: serving does not return after Shutdown", t)})
 	}
+}
+
+// lasting returns the histories of connections that have lasted for so long, or
+// still do.
+func (t *target) lasting(d time.Duration) string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var text strings.Builder
+	for _, k := range t.conns {
+		if k.target != t || time.Since(k.began) < d {
+			continue
+		}
+		if ended := k.endedTime(); ended.IsZero() || ended.After(time.Now().Add(-d)) {
+			text.WriteString("\n" + k.history())
+		}
+	}
+	return text.String()
 }
 
 func (t *target) String() string { return t.form.name + " with " + policyNames[t.policy] }

@@ -384,7 +384,7 @@ func (p *peer) closeTrickling() {
 		p.mustEnd("the peer's Close", 0)
 	}
 	p.target.pause(time.Hour, p.done)
-	if p.target.ending == lively {
+	if p.target.ending == lively && !p.target.long { // CloseTimeout bounds that
 		<-p.target.shut
 	}
 	p.abandon()

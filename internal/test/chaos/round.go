@@ -54,13 +54,14 @@ type round struct {
 
 	floods chan struct{} // has room for as many peers that send as fast as they can
 
-	began  time.Time
-	ended  chan struct{} // closed when scripts are to end
-	shut   chan struct{} // closed when Shutdown has returned
-	down   atomic.Bool   // Shutdown has been called, or will be at once
-	opened atomic.Pointer[chan struct{}]
-	held   chan struct{} // closed: handlers that actHold has stopped go on
-	holds  atomic.Int64  // such handlers
+	began   time.Time
+	ended   chan struct{} // closed when scripts are to end
+	endedAt time.Time     // when that was
+	shut    chan struct{} // closed when Shutdown has returned
+	down    atomic.Bool   // Shutdown has been called, or will be at once
+	opened  atomic.Pointer[chan struct{}]
+	held    chan struct{} // closed: handlers that actHold has stopped go on
+	holds   atomic.Int64  // such handlers
 
 	mu     sync.Mutex // guards the rest
 	phases []string
@@ -159,7 +160,7 @@ func (r *round) play(number int) error {
 	switch r.ending {
 	case quietly:
 		time.Sleep(r.time)
-		close(r.ended)
+		r.endScripts()
 		r.awaitPeers(left, cancel)
 		r.awaitIdle()
 		r.judgeCalm(ctx)
@@ -168,14 +169,14 @@ func (r *round) play(number int) error {
 	case lively:
 		time.Sleep(r.time)
 		r.down.Store(true)
-		close(r.ended)
+		r.endScripts()
 		r.shutdownAll(r.patience())
 		r.awaitPeers(left, cancel)
 	case abruptly:
 		time.Sleep(r.time * 3 / 4)
 		r.down.Store(true)
 		r.shutdownAll(20 * time.Millisecond)
-		close(r.ended)
+		r.endScripts()
 		r.awaitPeers(left, cancel)
 	}
 	r.phase("peers")
@@ -208,6 +209,12 @@ func (r *round) judgeReleased(left func(patience time.Duration) []string, files 
 
 func (r *round) phase(name string) {
 	r.phases = append(r.phases, fmt.Sprintf("%s %v", name, time.Since(r.began).Round(time.Millisecond)))
+}
+
+// endScripts tells the peers to end their scripts.
+func (r *round) endScripts() {
+	r.endedAt = time.Now()
+	close(r.ended)
 }
 
 // awaitPeers waits until all peers have left.
@@ -377,6 +384,9 @@ func (t *target) playOne(ctx context.Context, k kind, style string, seed uint64)
 	p := t.newPeer(ctx, k, style, seed)
 	t.run.count(p.conn)
 	k.play(p)
+	if late := t.overFor(); late > 3*time.Second {
+		t.run.logf("%v after the end of the scripts: the peer leaves of connection %d, %v", late.Round(time.Millisecond), p.id, p.conn)
+	}
 	if p.raw != nil {
 		p.raw.Close()
 	}
@@ -429,6 +439,14 @@ func (r *round) over() bool {
 	default:
 		return false
 	}
+}
+
+// overFor returns how long it is since the scripts had to end, 0 if they need not.
+func (r *round) overFor() time.Duration {
+	if !r.over() {
+		return 0
+	}
+	return time.Since(r.endedAt)
 }
 
 // leaving reports whether the servers are or will be shut down.

@@ -484,6 +484,8 @@ func (p *peer) reset() {
 func (p *peer) abandon() {
 	p.reset()
 	p.deaf.open()
+	p.sips.Store(false) // TLS may have decrypted much
+	p.pace.Store(0)
 	if p.done != nil {
 		<-p.done
 		p.writers.Wait()

@@ -93,7 +93,11 @@ func (p *peer) connect() error {
 	p.raw, p.nc = nc, nc
 	_ = nc.SetDeadline(time.Now().Add(t.patience()))
 	if tcp, ok := nc.(*net.TCPConn); ok && p.kind.reads != fully {
-		_ = tcp.SetReadBuffer(32 << 10)
+		size := 32 << 10
+		if p.kind.flood {
+			size = 4 << 10 // the kernel buffers little of the answers
+		}
+		_ = tcp.SetReadBuffer(size)
 	}
 	if t.form.secure {
 		cfg := &tls.Config{InsecureSkipVerify: true, ServerName: "chaos.example"}

@@ -515,7 +515,9 @@ func (p *peer) floodKeys() {
 			p.note("peer: after %d KeyUpdates: %v", 15*n, err)
 			break
 		}
+		time.Sleep(200 * time.Microsecond) // for others, if there is one processor
 	}
+	p.note("peer: ends the flood")
 	p.abandon()
 }
 
@@ -539,6 +541,7 @@ func (p *peer) floodPings() {
 			p.note("peer: %v", err)
 			break
 		}
+		time.Sleep(200 * time.Microsecond)
 	}
 	p.abandon()
 }

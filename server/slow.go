@@ -76,9 +76,10 @@ func (c *Conn) admit(size int, broadcast bool) error {
 		c.server.counters.count(func(st *Stats) { st.Dropped++ })
 		return why
 	}
-	if c.endpoint.Abort(why) {
-		go c.cut(why) // not from here: it may have to wait for a write that it makes fail
+	if !c.endpoint.Abort(why) {
+		return c.Err() // it had ended before
 	}
+	go c.cut(why) // not from here: it may have to wait for a write that it makes fail
 	return &LostError{Err: why}
 }
 

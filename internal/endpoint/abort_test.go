@@ -30,15 +30,20 @@ func TestAbortAfterThePeersCloseLeavesTheAnswer(t *testing.T) {
 		if e.Abort(errors.New("too much")) {
 			t.Error("the connection had not ended before")
 		}
+		late := make(chan error, 1)
+		go func() { late <- e.Send(wire.Text, []byte("late")) }()
 		g.open(nil)
 		if err := <-sent; err != nil {
 			t.Error(err)
 		}
 		<-received
+		var closed *endpoint.CloseError
+		if err := <-late; !errors.As(err, &closed) {
+			t.Errorf("a Send after that returned %v", err)
+		}
 		if got := written(t, role, g.bytes()); len(got) != 2 || got[1].Opcode != wire.Close {
 			t.Errorf("written are %v, want a text and a Close", got)
 		}
-		var closed *endpoint.CloseError
 		if !errors.As(e.Err(), &closed) {
 			t.Errorf("the connection has ended by %v", e.Err())
 		}

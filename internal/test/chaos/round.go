@@ -52,7 +52,7 @@ type round struct {
 
 	callbacks atomic.Int64 // of the program that have panicked or exited, besides handlers
 
-	floods chan struct{} // has room for as many peers that send as fast as they can
+	floods map[string]chan struct{} // by kind: has room for one peer that sends as fast as it can
 
 	began   time.Time
 	ended   chan struct{} // closed when scripts are to end
@@ -77,7 +77,6 @@ const (
 	workers   = 8
 	innocents = 3
 	lasting   = 2 // peers that last as long as the round, at a time
-	floods    = 2 // peers that send as fast as they can, at a time, to all targets
 )
 
 // maxDisplaced is Server.MaxDisplaced.
@@ -115,7 +114,12 @@ func (r *round) newServer(i int, policy server.SlowPolicy) *server.Server {
 // start starts the servers.
 func (r *round) start(number int) error {
 	r.ended, r.shut = make(chan struct{}), make(chan struct{})
-	r.floods = make(chan struct{}, floods)
+	r.floods = make(map[string]chan struct{})
+	for _, k := range kinds {
+		if k.flood {
+			r.floods[k.name] = make(chan struct{}, 1)
+		}
+	}
 	r.conns = make(map[uint32]*conn)
 	r.held = make(chan struct{})
 	gate := make(chan struct{})
@@ -145,13 +149,15 @@ func (r *round) play(number int) error {
 	background.Go(func() { r.stalls.run(stop) })
 	background.Go(func() { r.openGates(stop) })
 	background.Go(func() { r.monitor(stop) })
+	next := number * workers
 	for i, t := range r.targets {
 		for w := range innocents {
 			all.Go(func() { t.work(ctx, uint64(1000*i+w), []kind{innocent}, styles[w]) })
 		}
 		slots := make(chan struct{}, lasting)
 		for w := range workers {
-			all.Go(func() { t.workThrough(ctx, uint64(1000*i+100+w), slots) })
+			first := t.firstKind(w, &next)
+			all.Go(func() { t.workThrough(ctx, uint64(1000*i+100+w), first, slots) })
 		}
 	}
 	left := make(chan struct{})
@@ -345,11 +351,37 @@ func (t *target) work(ctx context.Context, worker uint64, kinds []kind, style st
 	}
 }
 
-// workThrough plays peers of all kinds, in random order, again and again.
-func (t *target) workThrough(ctx context.Context, worker uint64, slots chan struct{}) {
+// firstKind returns the kind that a worker begins with, so that a short run on
+// a busy machine has all of them.
+func (t *target) firstKind(worker int, next *int) int {
+	for i, k := range kinds {
+		if k.needsTLS && t.form.secure {
+			if worker == 0 {
+				return i
+			}
+			worker--
+		}
+	}
+	for {
+		i := *next % len(kinds)
+		*next++
+		if k := kinds[i]; !k.needsTLS && (k.only == nil || k.only(t)) {
+			return i
+		}
+	}
+}
+
+// workThrough plays peers of all kinds, in random order after the first, again
+// and again.
+func (t *target) workThrough(ctx context.Context, worker uint64, first int, slots chan struct{}) {
 	rnd := newRand(t.seed, worker)
 	for {
-		for _, i := range rnd.Perm(len(kinds)) {
+		order := rnd.Perm(len(kinds))
+		if first >= 0 {
+			order = slices.Insert(order, 0, first)
+			first = -1
+		}
+		for _, i := range order {
 			k, style, seed := kinds[i], styles[rnd.IntN(len(styles))], rnd.Uint64()
 			if t.over() || t.leaving() {
 				return
@@ -357,12 +389,12 @@ func (t *target) workThrough(ctx context.Context, worker uint64, slots chan stru
 			if k.style != "" {
 				style = k.style
 			}
-			if k.only != nil && !k.only(t) || t.leaves(k.name) {
+			if k.needsTLS && !t.form.secure || k.only != nil && !k.only(t) || t.leaves(k.name) {
 				continue
 			}
 			slots := slots
 			if k.flood {
-				slots = t.floods
+				slots = t.floods[k.name]
 			}
 			if k.lasting || k.flood {
 				select {
@@ -575,7 +607,7 @@ func (t *target) look(k *conn) {
 func (t *target) mostBuffered(k *conn) int {
 	const largest, slack = 100_000, 64 << 10
 	if k != nil && k.kind.flood { // handlers send nothing to it, except broadcasts
-		return t.srv.MaxBacklog + slack/2
+		return t.srv.MaxBacklog + slack/2 + k.kind.pongs
 	}
 	return t.srv.MaxBacklog + largest + slack
 }

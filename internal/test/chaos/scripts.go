@@ -25,6 +25,8 @@ type kind struct {
 	reads    reads  //
 	keys     bool   // it has TLS keys of its own
 	tls      string // the server's name that it asks for
+	needsTLS bool   // only forms with TLS have it
+	pongs    int    // bytes of answers that one read of the server can ask for, which MaxBacklog does not bound
 	only     func(t *target) bool
 	style    string // "": any
 	play     func(p *peer)
@@ -39,8 +41,6 @@ const (
 	fully reads = iota
 	slowly
 )
-
-func secure(t *target) bool { return t.form.secure }
 
 // kinds are all kinds but the innocent clients, which are always there.
 var kinds = []kind{
@@ -58,11 +58,11 @@ var kinds = []kind{
 	{name: "silent", lasting: true, spared: true, play: (*peer).fallSilent},
 	{name: "handshake that stalls", play: (*peer).stall},
 	{name: "handshake with trouble", play: (*peer).troubledHandshake},
-	{name: "KeyUpdates and messages", faithful: true, only: secure, keys: true, play: (*peer).updateKeys},
-	{name: "flood of KeyUpdates", flood: true, only: secure, keys: true, reads: slowly, aside: true, spared: true, play: (*peer).floodKeys},
-	{name: "flood of Pings", flood: true, reads: slowly, aside: true, spared: true, play: (*peer).floodPings},
-	{name: "TLS callback panics", only: secure, tls: panicName, play: (*peer).fail},
-	{name: "TLS callback exits", only: secure, tls: goexitName, play: (*peer).fail},
+	{name: "KeyUpdates and messages", faithful: true, needsTLS: true, keys: true, play: (*peer).updateKeys},
+	{name: "flood of KeyUpdates", flood: true, needsTLS: true, keys: true, reads: slowly, aside: true, spared: true, play: (*peer).floodKeys},
+	{name: "flood of Pings", pongs: 256 << 10, flood: true, reads: slowly, aside: true, spared: true, play: (*peer).floodPings},
+	{name: "TLS callback panics", needsTLS: true, tls: panicName, play: (*peer).fail},
+	{name: "TLS callback exits", needsTLS: true, tls: goexitName, play: (*peer).fail},
 	{name: "hostile", style: "/hostile", aside: true, play: (*peer).attack},
 }
 

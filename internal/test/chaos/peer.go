@@ -232,7 +232,7 @@ func (p *peer) read() error {
 			p.target.violated(protocol, p.conn, "the server has sent a frame of more than %d bytes", cap(buf))
 			return errors.New("frame too long")
 		}
-		if pace := p.pace.Load(); pace > 0 {
+		if pace := p.pace.Load(); pace > 0 && !(p.faithful && p.target.over()) {
 			room = room[:min(len(room), 4<<10)]
 			if p.sips.Load() {
 				room = room[:1]

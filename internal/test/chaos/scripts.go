@@ -567,6 +567,13 @@ func (p *peer) attack() {
 	p.note("peer: attack %q", a.Name)
 	ctx, cancel := context.WithTimeout(p.ctx, t.longest())
 	defer cancel()
+	go func() {
+		select {
+		case <-t.ended:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
 	nc, err := t.dial(ctx)
 	if err != nil {
 		return

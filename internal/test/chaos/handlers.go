@@ -228,7 +228,7 @@ func (t *target) serve(c *server.Conn) {
 // next returns a random number below n, on the handlers' side.
 func (k *conn) next(n int) int {
 	k.rng = k.rng*6364136223846793005 + 1442695040888963407
-	return int(k.rng>>33) % n
+	return int((k.rng >> 33) % uint64(n))
 }
 
 // receive checks a message and does what it says.

@@ -574,7 +574,7 @@ func (p *peer) attack() {
 		case <-ctx.Done():
 		}
 	}()
-	nc, err := t.dial(ctx)
+	nc, err := t.dial(p.ctx)
 	if err != nil {
 		return
 	}

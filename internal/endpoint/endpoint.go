@@ -234,9 +234,11 @@ func (e *Endpoint) Abort(why error) (first bool) {
 	if why != nil {
 		how.err = &LostError{Err: why}
 	}
-	first = e.end(how) == how
+	if e.end(how) != how {
+		return false // the Close that answers the peer's may still have to be written
+	}
 	e.sender.state.Store(uint32(Closed))
-	return first
+	return true
 }
 
 // Cut is Abort, and then it calls the function that closes the transport and

@@ -138,6 +138,9 @@ func (s *sender) wake() {
 func (s *sender) sending() error {
 	switch State(s.state.Load()) {
 	case Open:
+		if more := s.more.Load(); more != nil && more.ending.Load() != nil {
+			return ErrClosed // the peer's Close has arrived and is about to be answered
+		}
 		return nil
 	case CloseSent:
 		return ErrClosed

@@ -228,7 +228,7 @@ func (t *target) serve(c *server.Conn) {
 // next returns a random number below n, on the handlers' side.
 func (k *conn) next(n int) int {
 	k.rng = k.rng*6364136223846793005 + 1442695040888963407
-	return int(k.rng>>33) % n
+	return int((k.rng >> 33) % uint64(n))
 }
 
 // receive checks a message and does what it says.
@@ -415,8 +415,8 @@ func (t *target) sendBy(to *conn, source uint32, size int, by func(*server.Conn,
 	case errors.Is(err, server.ErrMessageUnfinished):
 		return true
 	case errors.As(err, &full) && full.Dropped:
-		if t.policy != server.SlowDropNewest {
-			t.violated(calls, to, "Send has returned %v with %v", err, policyNames[t.policy])
+		if policy := to.target.policy; policy != server.SlowDropNewest {
+			t.violated(calls, to, "Send has returned %v with %v", err, policyNames[policy])
 		}
 		return true
 	case errors.Is(err, net.ErrClosed):

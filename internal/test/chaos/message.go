@@ -46,7 +46,7 @@ func (m message) append(dst []byte, size int) []byte {
 	binary.BigEndian.PutUint32(raw[13:], uint32(size))
 	start := len(dst) + headSize
 	dst = append(dst, make([]byte, headSize)...)
-	at := int(m.source*7+m.seq*31) % len(letters)
+	at := int((m.source*7 + m.seq*31) % uint32(len(letters)))
 	for n := size - headSize; n > 0; {
 		part := letters[at:min(len(letters), at+n)]
 		dst = append(dst, part...)

@@ -93,7 +93,11 @@ func (p *peer) connect() error {
 	p.raw, p.nc = nc, nc
 	_ = nc.SetDeadline(time.Now().Add(t.patience()))
 	if tcp, ok := nc.(*net.TCPConn); ok && p.kind.reads != fully {
-		_ = tcp.SetReadBuffer(32 << 10)
+		size := 32 << 10
+		if p.kind.flood {
+			size = 4 << 10 // the kernel buffers little of the answers
+		}
+		_ = tcp.SetReadBuffer(size)
 	}
 	if t.form.secure {
 		cfg := &tls.Config{InsecureSkipVerify: true, ServerName: "chaos.example"}
@@ -228,7 +232,7 @@ func (p *peer) read() error {
 			p.target.violated(protocol, p.conn, "the server has sent a frame of more than %d bytes", cap(buf))
 			return errors.New("frame too long")
 		}
-		if pace := p.pace.Load(); pace > 0 {
+		if pace := p.pace.Load(); pace > 0 && !(p.faithful && p.target.over()) {
 			room = room[:min(len(room), 4<<10)]
 			if p.sips.Load() {
 				room = room[:1]
@@ -484,6 +488,8 @@ func (p *peer) reset() {
 func (p *peer) abandon() {
 	p.reset()
 	p.deaf.open()
+	p.sips.Store(false) // TLS may have decrypted much
+	p.pace.Store(0)
 	if p.done != nil {
 		<-p.done
 		p.writers.Wait()

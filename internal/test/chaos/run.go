@@ -44,6 +44,7 @@ type run struct {
 	judge
 	without map[string]bool
 	cpu     func() time.Duration
+	logf    func(format string, args ...any)
 	ids     atomic.Uint32
 
 	mu      sync.Mutex // guards covered
@@ -65,7 +66,7 @@ var processors = []int{2, 1, 8}
 
 // Run plays rounds and checks them.
 func Run(o Options) (*Report, error) {
-	r := &run{cpu: o.CPU, without: make(map[string]bool), covered: make(map[string]int)}
+	r := &run{cpu: o.CPU, logf: o.Logf, without: make(map[string]bool), covered: make(map[string]int)}
 	for _, name := range o.Without {
 		r.without[name] = true
 	}

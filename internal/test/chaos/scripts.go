@@ -25,6 +25,8 @@ type kind struct {
 	reads    reads  //
 	keys     bool   // it has TLS keys of its own
 	tls      string // the server's name that it asks for
+	needsTLS bool   // only forms with TLS have it
+	pongs    int    // bytes of answers that one read of the server can ask for, which MaxBacklog does not bound
 	only     func(t *target) bool
 	style    string // "": any
 	play     func(p *peer)
@@ -39,8 +41,6 @@ const (
 	fully reads = iota
 	slowly
 )
-
-func secure(t *target) bool { return t.form.secure }
 
 // kinds are all kinds but the innocent clients, which are always there.
 var kinds = []kind{
@@ -58,11 +58,11 @@ var kinds = []kind{
 	{name: "silent", lasting: true, spared: true, play: (*peer).fallSilent},
 	{name: "handshake that stalls", play: (*peer).stall},
 	{name: "handshake with trouble", play: (*peer).troubledHandshake},
-	{name: "KeyUpdates and messages", faithful: true, only: secure, keys: true, play: (*peer).updateKeys},
-	{name: "flood of KeyUpdates", flood: true, only: secure, keys: true, reads: slowly, aside: true, spared: true, play: (*peer).floodKeys},
-	{name: "flood of Pings", flood: true, reads: slowly, aside: true, spared: true, play: (*peer).floodPings},
-	{name: "TLS callback panics", only: secure, tls: panicName, play: (*peer).fail},
-	{name: "TLS callback exits", only: secure, tls: goexitName, play: (*peer).fail},
+	{name: "KeyUpdates and messages", faithful: true, needsTLS: true, keys: true, play: (*peer).updateKeys},
+	{name: "flood of KeyUpdates", flood: true, needsTLS: true, keys: true, reads: slowly, aside: true, spared: true, play: (*peer).floodKeys},
+	{name: "flood of Pings", pongs: 256 << 10, flood: true, reads: slowly, aside: true, spared: true, play: (*peer).floodPings},
+	{name: "TLS callback panics", needsTLS: true, tls: panicName, play: (*peer).fail},
+	{name: "TLS callback exits", needsTLS: true, tls: goexitName, play: (*peer).fail},
 	{name: "hostile", style: "/hostile", aside: true, play: (*peer).attack},
 }
 
@@ -384,7 +384,7 @@ func (p *peer) closeTrickling() {
 		p.mustEnd("the peer's Close", 0)
 	}
 	p.target.pause(time.Hour, p.done)
-	if p.target.ending == lively {
+	if p.target.ending == lively && !p.target.long { // CloseTimeout bounds that
 		<-p.target.shut
 	}
 	p.abandon()
@@ -515,7 +515,9 @@ func (p *peer) floodKeys() {
 			p.note("peer: after %d KeyUpdates: %v", 15*n, err)
 			break
 		}
+		time.Sleep(200 * time.Microsecond) // for others, if there is one processor
 	}
+	p.note("peer: ends the flood")
 	p.abandon()
 }
 
@@ -539,6 +541,7 @@ func (p *peer) floodPings() {
 			p.note("peer: %v", err)
 			break
 		}
+		time.Sleep(200 * time.Microsecond)
 	}
 	p.abandon()
 }
@@ -564,7 +567,14 @@ func (p *peer) attack() {
 	p.note("peer: attack %q", a.Name)
 	ctx, cancel := context.WithTimeout(p.ctx, t.longest())
 	defer cancel()
-	nc, err := t.dial(ctx)
+	go func() {
+		select {
+		case <-t.ended:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	nc, err := t.dial(p.ctx)
 	if err != nil {
 		return
 	}

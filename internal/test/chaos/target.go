@@ -147,7 +147,7 @@ func (t *target) http() *http.Server { return t.web }
 func (t *target) plan(n int) wstest.Plan {
 	rnd := newRand(t.seed, uint64(1_000_000+n))
 	faults := func() wstest.Faults {
-		f := wstest.Faults{Buffer: 1 << (8 + rnd.IntN(9))}
+		f := wstest.Faults{Buffer: 1 << (11 + rnd.IntN(6))}
 		switch rnd.IntN(4) {
 		case 0:
 			f.Split = wstest.RandomSizes(1 + rnd.IntN(3000))

@@ -48,6 +48,10 @@ type reserve struct {
 	fiber       *fiber                 // of Handler.Serve; nil without
 	outbox      atomic.Pointer[outbox] // nil until a message cannot be sent at once
 	fragments   fragments
+
+	// unacknowledged is Unacknowledged before the last heartbeat; the sweeping
+	// goroutine's own.
+	unacknowledged int
 }
 
 // reserve returns more, which is made if it is not there.

@@ -43,6 +43,11 @@ type transport interface {
 	// or the connection cannot be written to any more.
 	AwaitBacklog(enough func(size int) bool)
 
+	// Unacknowledged returns how many bytes the client's system has not
+	// acknowledged of those that are not in the backlog any more, -1 if that is
+	// not known.
+	Unacknowledged() int
+
 	// Choked reports whether nothing is read because the client does not take
 	// what was answered. It is WriteTimeout that ends that.
 	Choked() bool

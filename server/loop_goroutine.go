@@ -59,6 +59,15 @@ func (t *goroutineTransport) Buffered() int { return int(t.prompt.waiting.Load()
 // AwaitBacklog waits for a backlog of another size.
 func (t *goroutineTransport) AwaitBacklog(enough func(size int) bool) { t.prompt.await(enough) }
 
+// Unacknowledged returns how many bytes the client's system has not acknowledged.
+func (t *goroutineTransport) Unacknowledged() int {
+	socket, _ := t.bottom()
+	if socket == nil {
+		return -1
+	}
+	return queued(socket)
+}
+
 // Choked reports whether nothing is read because the client does not take the
 // answers.
 func (t *goroutineTransport) Choked() bool { return t.choked.Load() }

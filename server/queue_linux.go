@@ -17,13 +17,17 @@ func queued(socket net.Conn) int {
 	if err != nil {
 		return -1
 	}
-	n := int32(-1)
-	err = raw.Control(func(fd uintptr) {
-		if _, _, errno := syscall.Syscall(syscall.SYS_IOCTL, fd, syscall.TIOCOUTQ, uintptr(unsafe.Pointer(&n))); errno != 0 {
-			n = -1
-		}
-	})
-	if err != nil {
+	n := -1
+	if raw.Control(func(fd uintptr) { n = sysQueued(fd) }) != nil {
+		return -1
+	}
+	return n
+}
+
+// sysQueued is queued for a descriptor.
+func sysQueued(fd uintptr) int {
+	var n int32
+	if _, _, errno := syscall.Syscall(syscall.SYS_IOCTL, fd, syscall.TIOCOUTQ, uintptr(unsafe.Pointer(&n))); errno != 0 {
 		return -1
 	}
 	return int(n)

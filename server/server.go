@@ -111,8 +111,9 @@ type Server struct {
 	// are spread over up to a quarter of PingInterval more. Negative: never.
 	PingInterval time.Duration
 
-	// PongTimeout is how long after such a Ping there must be a sign of life,
-	// whatever it is.
+	// PongTimeout is how long after such a Ping there must be a sign of life, of any
+	// kind. On Linux a client is alive, too, that acknowledges bytes that were sent
+	// before the Ping: it lies behind them.
 	PongTimeout time.Duration
 
 	// IdleTimeout is for how long a connection may carry no data message in

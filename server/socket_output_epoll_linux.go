@@ -170,6 +170,16 @@ func (s *epollSocket) AwaitBacklog(enough func(size int) bool) {
 	}
 }
 
+// Unacknowledged returns how many bytes the client's system has not acknowledged.
+func (s *epollSocket) Unacknowledged() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fd < 0 {
+		return -1
+	}
+	return sysQueued(uintptr(s.fd))
+}
+
 // Choked reports whether nothing is read because the client does not take the answers.
 func (s *epollSocket) Choked() bool {
 	s.mu.Lock()

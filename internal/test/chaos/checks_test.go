@@ -221,6 +221,7 @@ func TestFinalSeesFaults(t *testing.T) {
 		{"Close is missing", 0, func(k *conn) { k.life = lifecycle{opened: 1} }, oneLife, "0 of Close"},
 		{"Close twice", 0, func(k *conn) { k.life.closed = 2 }, oneLife, "2 of Close"},
 		{"Open is missing", 0, func(k *conn) { k.life = lifecycle{} }, oneLife, "Open was not called"},
+		{"no connection", 0, func(k *conn) { k.life, k.upgraded = lifecycle{}, false }, deserved, "cannot connect"},
 		{"a message of Send has not arrived", 0, func(k *conn) { k.sent[7] = 3 }, delivered, "Send has accepted 3 messages of stream 7, 2 have arrived"},
 		{"the policy has dropped it", server.SlowDropOldest, func(k *conn) { k.sent[7] = 3 }, "", ""},
 		{"a message of the peer has not arrived", 0, func(k *conn) { k.handled.Store(1) }, delivered, "handlers have received 1"},

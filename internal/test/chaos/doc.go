@@ -34,4 +34,12 @@
 //   - Servers need no processor while nothing happens.
 //
 // A failed check names the connection and prints its history, from both ends.
+//
+//	go test ./internal/test/chaos                                  three short rounds
+//	go test -race ./internal/test/chaos -args -chaos.time 60s      many rounds
+//	go test ./internal/test/chaos -args -chaos.seed 7              the choices of a seed
+//	go test ./internal/test/chaos -args -chaos.without goexit,deaf less, to find a cause
+//
+// The build tag portable has every form served by goroutines. A seed repeats the
+// choices of peers and handlers, not the scheduler's.
 package chaos

@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -168,11 +169,11 @@ func (l *lifecycle) enter(event string) (err error) {
 	case l.closed > 0:
 		err = fmt.Errorf("%s is called after Close", event)
 	case event == "Open" && l.opened > 0:
-		err = fmt.Errorf("Open is called a second time")
+		err = errors.New("a second Open")
 	case event != "Open" && l.opened == 0:
 		err = fmt.Errorf("%s is called before Open", event)
 	case event == "Error" && l.errored > 0:
-		err = fmt.Errorf("Error is called a second time")
+		err = errors.New("a second Error")
 	case event != "Error" && event != "Close" && l.errored > 0:
 		err = fmt.Errorf("%s is called after Error", event)
 	case event != "Error" && event != "Close" && l.failed != "":
@@ -208,7 +209,7 @@ func (l *lifecycle) final() error {
 	case l.inside != "":
 		return fmt.Errorf("the handler of %s has not returned", l.inside)
 	case l.closed != l.opened:
-		return fmt.Errorf("Open was called %d times and Close %d times", l.opened, l.closed)
+		return fmt.Errorf("there were %d calls of Open and %d of Close", l.opened, l.closed)
 	}
 	return nil
 }
@@ -304,10 +305,4 @@ func (j *judge) hang(v violation) {
 		v.dump = stacks()
 	}
 	j.add(v)
-}
-
-func (j *judge) failed() bool {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return len(j.found) > 0
 }

@@ -623,8 +623,11 @@ func (t *target) final(k *conn) {
 	end, sent, upgraded, why := k.end, k.sent, k.upgraded, k.why
 	k.mu.Unlock()
 	if !opened {
-		if upgraded {
+		switch {
+		case upgraded:
 			t.violated(oneLife, k, "the peer has received the 101, and Open was not called")
+		case k.faithful && end != nil && (t.long || t.stalls.since(k.began) < 100*time.Millisecond):
+			t.violated(deserved, k, "the peer cannot connect: %v", end.err)
 		}
 		return
 	}

@@ -75,15 +75,17 @@ func mayBeDeaf(t *target) bool { return t.policy != server.SlowBlock }
 // styles are the paths of handlers.
 var styles = []string{"/message", "/partial", "/serve"}
 
-// open connects, and reports a peer that behaves and cannot.
+// open connects, and notes that a peer that behaves cannot.
 func (p *peer) open() bool {
 	err := p.connect()
 	if err == nil {
 		return true
 	}
 	p.note("peer: cannot connect: %v", err)
-	if p.kind.faithful && len(p.trouble) == 0 && !p.target.leaving() {
-		p.target.violated(deserved, p.conn, "the peer cannot connect: %v", err)
+	if len(p.trouble) == 0 && !p.target.leaving() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.conn.end = &peerEnd{at: time.Now(), err: err}
 	}
 	return false
 }

@@ -26,10 +26,10 @@ func Request(data []byte) int {
 	stream := p.all()
 	newParser := func() headParser[handshake.Request] { return &handshake.RequestParser{Limits: set} }
 	r, n, err := parseHead(newParser, stream, cuts)
-	const longest = 8 << 10                                // request line
+	longest := 8 << 10                                     // request line
 	head, empty := bytes.CutPrefix(stream, []byte("\r\n")) // RFC 9112, Section 2.2
 	if empty {
-		limits.Bytes -= 2
+		limits.Bytes, longest = limits.Bytes-2, longest-2
 	}
 	line, fields, size := readHead(head, requestLine, longest, limits)
 	if empty && size > 0 {

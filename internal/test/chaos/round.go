@@ -609,6 +609,9 @@ func (t *target) mostBuffered(k *conn) int {
 	if k != nil && k.kind.flood { // handlers send nothing to it, except broadcasts
 		return t.srv.MaxBacklog + slack/2 + k.kind.pongs
 	}
+	if t.dropsOldest() { // the newest message is kept, beside the one on its way
+		return t.srv.MaxBacklog + 2*largest + slack
+	}
 	return t.srv.MaxBacklog + largest + slack
 }
 

@@ -673,7 +673,7 @@ func (t *target) undeserved(k *conn, end *peerEnd, why error) string {
 		switch {
 		case !end.sentClose || closed.Code != end.sentCode:
 			return fmt.Sprintf("the peer has sent the code %d: %v", end.sentCode, end.sentClose)
-		case k.kind.reads == slowly && end.at.Sub(k.endedTime()) > lingers: // what was left is cut
+		case k.kind.reads == slowly && (!t.long || end.at.Sub(k.endedTime()) > lingers): // the rest is cut, in a short round by WriteTimeout, which sees progress by the buffer
 		case !end.closed && !disturbed:
 			return "the closing handshake is done, and the server's Close has not arrived"
 		}

@@ -193,6 +193,7 @@ func (s *stint) read(buf []byte, last int) (n int, err error) {
 			return 0, errRest
 		}
 		s.due = false
+		s.prompt.answering.Store(true) // TLS may hold requests for new keys that it answers before it reads
 		n, err = s.Read(buf)
 		if n > 0 || s.limited == 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
 			return n, err

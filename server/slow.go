@@ -161,10 +161,10 @@ func (b backpressure) Written() {
 }
 
 // keeps reports whether a message is to wait in the outbox, where it can be
-// dropped, because something waits before it. After a Close nothing is kept: the
-// engine returns why.
+// dropped, because something waits before it. After a Close of either side nothing
+// is kept: the engine returns why.
 func (c *Conn) keeps() bool {
-	return c.policy() == SlowDropOldest && c.State() == Open && c.Buffered() > 0
+	return c.policy() == SlowDropOldest && c.State() == Open && c.Err() == nil && c.Buffered() > 0
 }
 
 // drained is called by the transport when the client has taken all that waited in

@@ -245,6 +245,9 @@ func (p *peer) read() error {
 			if n > 0 {
 				continue
 			}
+			if len(buf) > 0 {
+				err = fmt.Errorf("after %d bytes of a frame: %w", len(buf), err)
+			}
 			return err
 		}
 	}

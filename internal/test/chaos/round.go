@@ -609,6 +609,9 @@ func (t *target) mostBuffered(k *conn) int {
 	if k != nil && k.kind.flood { // handlers send nothing to it, except broadcasts
 		return t.srv.MaxBacklog + slack/2 + k.kind.pongs
 	}
+	if t.dropsOldest() { // the newest message is kept, beside the one on its way
+		return t.srv.MaxBacklog + 2*largest + slack
+	}
 	return t.srv.MaxBacklog + largest + slack
 }
 
@@ -670,7 +673,7 @@ func (t *target) undeserved(k *conn, end *peerEnd, why error) string {
 		switch {
 		case !end.sentClose || closed.Code != end.sentCode:
 			return fmt.Sprintf("the peer has sent the code %d: %v", end.sentCode, end.sentClose)
-		case k.kind.reads == slowly && end.at.Sub(k.endedTime()) > lingers: // what was left is cut
+		case k.kind.reads == slowly && (!t.long || end.at.Sub(k.endedTime()) > lingers): // the rest is cut, in a short round by WriteTimeout, which sees progress by the buffer
 		case !end.closed && !disturbed:
 			return "the closing handshake is done, and the server's Close has not arrived"
 		}

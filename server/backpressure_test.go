@@ -20,10 +20,10 @@ func streaming(size int, returned chan<- error) server.Handler {
 // messages of up to 127 bytes were taken for control frames, which never wait, and
 // a client that did not read made the backlog grow without bound.
 func TestSmallMessagesWaitForRoom(t *testing.T) {
-	for loop, start := range withTLS(loops) {
+	for loop, start := range withServeTLS(loops) {
 		for _, size := range []int{100, 127, 128} {
 			t.Run(fmt.Sprintf("%s/%d bytes", loop, size), func(t *testing.T) {
-				const limit, messages = 64 << 10, 20_000
+				const limit, messages = 64 << 10, 10_000
 				done := make(chan int, 1)
 				s := &server.Server{MaxBacklog: limit, WriteTimeout: patience, Handler: server.Handler{Serve: func(c *server.Conn) {
 					n := 0

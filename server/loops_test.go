@@ -31,12 +31,23 @@ var loops = map[string]starter{
 // withTLS returns starters, one for connections of which it cannot be seen that
 // they are sockets, and, if this build has TLS, those for that.
 func withTLS(starters map[string]starter) map[string]starter {
-	all := maps.Clone(starters)
+	all := make(map[string]starter)
+	maps.Copy(all, starters)
 	all["wrapped"] = func(t *testing.T, s *server.Server) *running {
 		return serve(t, s, wrappingListener{listenTCP(t)})
 	}
 	addTLS(all)
 	return all
+}
+
+// withServeTLS returns starters and, if this build has TLS, the one for ServeTLS: for
+// tests that take long and to which the other forms of TLS are the same.
+func withServeTLS(starters map[string]starter) map[string]starter {
+	few := maps.Clone(starters)
+	if start := withTLS(nil)["TLS"]; start != nil {
+		few["TLS"] = start
+	}
+	return few
 }
 
 type starter func(t *testing.T, s *server.Server) *running

@@ -363,7 +363,7 @@ func TestDrain(t *testing.T) {
 // used to leave the connection open until the client ended it.
 func TestDrainThatDoesNotReturn(t *testing.T) {
 	for name, how := range failings {
-		for loop, start := range withTLS(loops) {
+		for loop, start := range withServeTLS(loops) {
 			t.Run(name+"/"+loop, func(t *testing.T) {
 				rec := newRecorder(t)
 				h := rec.handler()

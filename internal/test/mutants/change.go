@@ -16,6 +16,7 @@ type mutant struct {
 	from, to int    // offsets in the file's text
 	with     string // the text that stands there instead
 	place    *place
+	alone    bool // to be built by itself, not chosen at run time
 	line     int
 	key      key
 }
@@ -87,7 +88,7 @@ func (c *changer) spec(spec ast.Spec) {
 	switch spec := spec.(type) {
 	case *ast.ValueSpec:
 		c.place = &place{name: spec.Names[0].Name, node: spec}
-		if _, isVar := c.info.Defs[spec.Names[0]].(*types.Var); isVar && len(spec.Names) == 1 && len(spec.Values) == 1 {
+		if _, isVar := c.info.Defs[spec.Names[0]].(*types.Var); isVar && len(spec.Names) == 1 && len(spec.Values) == 1 && spec.Names[0].Name != "_" {
 			c.place.variable = spec
 		}
 	case *ast.TypeSpec:
@@ -376,9 +377,11 @@ func (c *changer) change(from, to int, with string) {
 			return
 		}
 	}
-	if !c.compiles(f, m.text()) {
+	pkg := c.check(f, m.text())
+	if pkg == nil {
 		return
 	}
+	m.alone = !c.exchangeable(f, m.place, pkg)
 	m.key = key{file: f.name, place: c.place.name, before: lineAt(f.text, from), after: lineAt(m.text(), from)}
 	c.seen[m.key]++
 	m.key.nth = c.seen[m.key]

@@ -49,6 +49,7 @@ func main() {
 		flag.PrintDefaults()
 		os.Exit(2)
 	}
+	o.jobs = max(o.jobs, 1)
 	o.pattern, o.equivalents = flag.Arg(0), equivalentsText
 	if err := mutate(o, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -97,17 +98,32 @@ func mutate(o options, out io.Writer) error {
 	}
 	var total tally
 	for _, f := range s.files {
-		var of []int
+		var (
+			of []int
+			t  tally
+		)
 		for _, number := range numbers {
 			if list[number-1].file == f {
 				of = append(of, number)
 			}
 		}
-		outcomes, err := r.all(of, o.jobs)
+		err := r.outcomes(of, o.jobs, func(m *mutant, o outcome) {
+			reason, listed := equivalents[m.key]
+			t.count(o, listed)
+			switch {
+			case listed && o != unnoticed:
+				fmt.Fprintf(out, "noticed, though listed because %q: %v\n", reason, m)
+			case !listed && o == unnoticed:
+				fmt.Fprintf(out, "not noticed: %v\n", m)
+			}
+		})
 		if err != nil {
 			return err
 		}
-		total.add(report(out, f.name, list, of, outcomes, equivalents))
+		if len(of) > 0 {
+			fmt.Fprintf(out, "%s: %v\n", f.name, t)
+		}
+		total.add(t)
 	}
 	fmt.Fprintf(out, "%s: %v\n", o.pattern, total)
 
@@ -188,6 +204,23 @@ type tally struct {
 	wrong                              int // listed as equivalent, and noticed
 }
 
+// count counts a mutant, listed as equivalent or not.
+func (t *tally) count(o outcome, listed bool) {
+	t.all++
+	switch {
+	case listed:
+		t.equivalent++
+		if o != unnoticed {
+			t.wrong++
+		}
+	case o == timedOut:
+		t.timedOut++
+		fallthrough
+	case o == noticed:
+		t.noticed++
+	}
+}
+
 func (t *tally) add(more tally) {
 	t.all += more.all
 	t.noticed += more.noticed
@@ -207,32 +240,4 @@ func (t tally) percent() float64 {
 func (t tally) String() string {
 	return fmt.Sprintf("%d changes, %d equivalent, %d noticed (%d by a timeout), %d not: %.1f %%",
 		t.all, t.equivalent, t.noticed, t.timedOut, t.all-t.equivalent-t.noticed, t.percent())
-}
-
-// report prints how the mutants with the numbers, all of one file, fared.
-func report(out io.Writer, file string, list []*mutant, numbers []int, outcomes map[int]outcome, equivalents map[key]string) (t tally) {
-	for _, number := range numbers {
-		m, o := list[number-1], outcomes[number]
-		reason, listed := equivalents[m.key]
-		t.all++
-		switch {
-		case listed && o == unnoticed:
-			t.equivalent++
-		case listed:
-			t.equivalent++
-			t.wrong++
-			fmt.Fprintf(out, "noticed, though listed because %q: %v\n", reason, m)
-		case o == unnoticed:
-			fmt.Fprintf(out, "not noticed: %v\n", m)
-		case o == timedOut:
-			t.noticed++
-			t.timedOut++
-		default:
-			t.noticed++
-		}
-	}
-	if t.all > 0 {
-		fmt.Fprintf(out, "%s: %v\n", file, t)
-	}
-	return t
 }

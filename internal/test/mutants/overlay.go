@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"go/ast"
+	"go/types"
 	"os"
 	"path/filepath"
 	"strings"
@@ -32,7 +33,7 @@ func (s *source) together(list []*mutant) map[string]string {
 		of := map[*place][]int{}
 		var places []*place
 		for i, m := range list {
-			if m.file != f || !m.place.exchangeable(s, f) {
+			if m.file != f || m.alone {
 				continue
 			}
 			if of[m.place] == nil {
@@ -62,13 +63,15 @@ func (s *source) together(list []*mutant) map[string]string {
 	return texts
 }
 
-// exchangeable reports whether the declaration can be exchanged at run time.
-func (p *place) exchangeable(s *source, f *sourceFile) bool {
-	if p.variable != nil {
-		_, ok := s.typeText(f, s.info.Defs[p.variable.Names[0]].Type())
-		return ok
+// exchangeable reports whether the declaration can be exchanged at run time for
+// the one that it is in the package changed.
+func (s *source) exchangeable(f *sourceFile, p *place, changed *types.Package) bool {
+	if p.variable == nil {
+		return p.function != nil
 	}
-	return p.function != nil
+	typ := s.info.Defs[p.variable.Names[0]].Type()
+	_, ok := s.typeText(f, typ)
+	return ok && changed.Scope().Lookup(p.name).Type().String() == typ.String()
 }
 
 // exchange returns the declaration as one that asks which mutant is in force,
@@ -82,7 +85,7 @@ func (s *source) exchange(f *sourceFile, p *place, list []*mutant, chosen []int)
 		decl             = p.function
 		name             = decl.Name.Name
 		receiver, prefix string // of the declaration, of a call
-		generic, types   string
+		generic, actual  string
 		results          string
 	)
 	params, args := s.parameters(f, decl.Type.Params, "mutantArg")
@@ -99,7 +102,7 @@ func (s *source) exchange(f *sourceFile, p *place, list []*mutant, chosen []int)
 				names = append(names, name.Name)
 			}
 		}
-		types = "[" + strings.Join(names, ", ") + "]"
+		actual = "[" + strings.Join(names, ", ") + "]"
 	}
 	give := ""
 	if decl.Type.Results != nil {
@@ -110,9 +113,9 @@ func (s *source) exchange(f *sourceFile, p *place, list []*mutant, chosen []int)
 	var b strings.Builder
 	fmt.Fprintf(&b, "func %s%s%s(%s)%s {\n\tswitch mutantInForce {\n", receiver, name, generic, params, results)
 	for _, i := range chosen {
-		fmt.Fprintf(&b, "\tcase %d:\n\t\t%s%smutant%d_%s%s(%s)\n", i+1, give, prefix, i+1, name, types, args)
+		fmt.Fprintf(&b, "\tcase %d:\n\t\t%s%smutant%d_%s%s(%s)\n", i+1, give, prefix, i+1, name, actual, args)
 	}
-	fmt.Fprintf(&b, "\tdefault:\n\t\t%s%smutant0_%s%s(%s)\n\t}\n}\n", give, prefix, name, types, args)
+	fmt.Fprintf(&b, "\tdefault:\n\t\t%s%smutant0_%s%s(%s)\n\t}\n}\n", give, prefix, name, actual, args)
 
 	head := "func "
 	if decl.Recv != nil {

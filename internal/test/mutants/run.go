@@ -81,44 +81,56 @@ func (r *runner) build(binary string, texts map[string]string) error {
 	if err != nil {
 		return err
 	}
-	_, err = goCommand("test", "-c", "-overlay="+overlay, "-ldflags=-s -w", "-o="+binary, r.path)
+	_, err = goCommand("test", "-c", "-vet=off", "-overlay="+overlay, "-ldflags=-s -w", "-o="+binary, r.path)
 	return err
 }
 
-// all runs the tests of the mutants with the numbers, and gives each outcome as
-// it is known, at most jobs at a time.
-func (r *runner) all(numbers []int, jobs int) (map[int]outcome, error) {
-	var (
-		outcomes = map[int]outcome{}
-		failed   error
-		next     = make(chan int)
-		done     sync.WaitGroup
-		mu       sync.Mutex
-	)
-	for range jobs {
-		done.Go(func() {
-			for number := range next {
-				o, err := r.outcome(number)
-				mu.Lock()
-				outcomes[number] = o
-				failed = errors.Join(failed, err)
-				mu.Unlock()
+// outcomes runs the tests of the mutants with the numbers, at most jobs at a
+// time, and gives each with its outcome in the order of the numbers. It ends
+// with the first error.
+func (r *runner) outcomes(numbers []int, jobs int, give func(*mutant, outcome)) error {
+	type result struct {
+		outcome outcome
+		err     error
+	}
+	results := make([]chan result, len(numbers))
+	free := make(chan struct{}, jobs)
+	stop := make(chan struct{})
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer close(stop)
+	for i := range results {
+		results[i] = make(chan result, 1)
+	}
+	running.Go(func() {
+		for i, number := range numbers {
+			select {
+			case <-stop:
+				return
+			case free <- struct{}{}:
 			}
-		})
+			running.Go(func() {
+				o, err := r.outcome(number)
+				results[i] <- result{o, err}
+				<-free
+			})
+		}
+	})
+	for i, number := range numbers {
+		got := <-results[i]
+		if got.err != nil {
+			return got.err
+		}
+		give(r.list[number-1], got.outcome)
 	}
-	for _, number := range numbers {
-		next <- number
-	}
-	close(next)
-	done.Wait()
-	return outcomes, failed
+	return nil
 }
 
 // outcome runs the tests of one mutant: those near its file first, which mostly
 // are enough.
 func (r *runner) outcome(number int) (outcome, error) {
 	m, binary := r.list[number-1], r.own
-	if !m.place.exchangeable(r.source, m.file) {
+	if m.alone {
 		binary = filepath.Join(r.dir, strconv.Itoa(number)+".test")
 		if err := r.build(binary, map[string]string{m.file.path: m.text()}); err != nil {
 			return 0, fmt.Errorf("%v: %w", m, err)

@@ -116,23 +116,25 @@ func (s *source) parsed() []*ast.File {
 	return files
 }
 
-// compiles reports whether the package is still correct Go with text in place
-// of the file's own.
-func (s *source) compiles(file *sourceFile, text string) bool {
-	set := s.set
-	parsed, err := parser.ParseFile(set, file.path, text, parser.SkipObjectResolution)
+// check returns the package with text in place of the file's own, nil if that
+// is not correct Go.
+func (s *source) check(file *sourceFile, text string) *types.Package {
+	parsed, err := parser.ParseFile(s.set, file.path, text, parser.SkipObjectResolution)
 	if err != nil {
-		return false
+		return nil
 	}
-	defer set.RemoveFile(set.File(parsed.FileStart))
+	defer s.set.RemoveFile(s.set.File(parsed.FileStart))
 	files := s.parsed()
 	for i, f := range s.files {
 		if f == file {
 			files[i] = parsed
 		}
 	}
-	_, err = s.conf.Check(s.path, set, files, nil)
-	return err == nil
+	pkg, err := s.conf.Check(s.path, s.set, files, nil)
+	if err != nil {
+		return nil
+	}
+	return pkg
 }
 
 // span returns where node begins and ends in its file.

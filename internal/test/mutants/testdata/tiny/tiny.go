@@ -1,4 +1,4 @@
-// Package tiny is for the tests of the program: some of its changes are noticed.
+// Package tiny is for the tests of the program: its tests notice some changes.
 package tiny
 
 const limit = 3
@@ -6,13 +6,14 @@ const limit = 3
 // Over is tested at its limit.
 func Over(n int) bool { return n > limit }
 
-// Absolute is not tested with 0, and so it should not be: it would be the same.
-func Absolute(n int) int {
-	if n < 0 {
-		return -n
+// Sum adds 1 to n. The turn with 0 could be one more or less.
+func Sum(n int) (sum int) {
+	for n > 0 {
+		sum += n
+		n--
 	}
-	return n
+	return sum
 }
 
-// Untested is not.
-func Untested(n int) int { return n / 2 }
+// Half is not tested.
+func Half(n int) int { return n / 2 }

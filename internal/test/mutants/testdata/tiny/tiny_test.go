@@ -10,10 +10,13 @@ func TestOver(t *testing.T) {
 	}
 }
 
-func TestAbsolute(t *testing.T) {
-	for n, want := range map[int]int{-2: 2, -1: 1, 1: 1, 2: 2} {
-		if got := Absolute(n); got != want {
-			t.Errorf("Absolute(%d) is %d", n, got)
+func TestSum(t *testing.T) {
+	for n, want := range []int{1, 3, 6, 10} {
+		if got := Sum(n + 1); got != want {
+			t.Fatalf("Sum(%d) is %d", n+1, got)
 		}
+	}
+	if got := Sum(0); got != 0 {
+		t.Errorf("Sum(0) is %d", got)
 	}
 }

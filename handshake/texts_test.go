@@ -228,6 +228,7 @@ func TestURLErrorsSayWhatToWrite(t *testing.T) {
 	for in, want := range map[string]string{
 		"ws://h/\x00":           `"ws://h/\x00": it holds a control character`,
 		"ws://h/p#f":            `"ws://h/p#***": a ws URL has no fragment; write a "#" of the path or query as %23`,
+		"#x":                    `"#***": a ws URL has no fragment; write a "#" of the path or query as %23`,
 		"ftp://h/":              `"ftp://h/": it must begin with "ws://" or "wss://"`,
 		"h/x?y":                 `"h/x?***": it must begin with "ws://" or "wss://"`,
 		"a b://h?x":             `"a b://h?***": it must begin with "ws://" or "wss://"`,

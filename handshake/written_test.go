@@ -46,3 +46,18 @@ func TestRequestIsWrittenLineByLine(t *testing.T) {
 		}
 	}
 }
+
+// TestVersionsOfHTTP that a response may have, also one that no parser made.
+func TestVersionsOfHTTP(t *testing.T) {
+	r := parseResponse(t, head("HTTP/1.1 101 Switching Protocols", responseFields...))
+	for version, ok := range map[string]bool{
+		"HTTP/1.1": true, "HTTP/1.2": true, "HTTP/1.9": true,
+		"": false, "HTTP/1.": false, "HTTP/1.0": false, "HTTP/1./": false, "HTTP/1.:": false, "HTTP/1.x": false, "HTTP/1.11": false,
+		"HTTP/2.1": false, "HTTP/0.9": false, "http/1.1": false, "HTTP/1,1": false, "xHTTP/1.1": false, "HTTP/1.\xff": false,
+	} {
+		r.Proto = version
+		if _, err := handshake.ValidateResponse(r, sampleOffer()); (err == nil) != ok {
+			t.Errorf("%q: %v", version, err)
+		}
+	}
+}

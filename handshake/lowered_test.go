@@ -19,3 +19,15 @@ func TestNoByteIsReadBehindALoweredLimit(t *testing.T) {
 		}
 	}
 }
+
+// TestSmallestLimits are 1, which leaves room for no head, and none is less.
+func TestSmallestLimits(t *testing.T) {
+	p := handshake.RequestParser{Limits: handshake.Limits{Bytes: 1}}
+	if r, n, err := p.Parse([]byte("GET / HTTP/1.1")); r != nil || n != 1 || status(t, err) != 431 {
+		t.Errorf("Limits.Bytes = 1: %v, n %d, error %v; want n 1 and 431", r, n, err)
+	}
+	p = handshake.RequestParser{Limits: handshake.Limits{Fields: 1}}
+	if _, n, err := p.Parse([]byte(head(requestLine, "A: 1", "B: 2"))); n != len(requestLine)+8 || status(t, err) != 431 {
+		t.Errorf("Limits.Fields = 1: n %d, error %v; want 431 at the second field", n, err)
+	}
+}

@@ -78,6 +78,8 @@ func TestRefusalsOfAHeadSayWhere(t *testing.T) {
 	for in, want := range map[string]string{
 		"\x16\x03\x01":                           "a TLS handshake came where plain HTTP was expected (offset 0)",
 		"G\x16":                                  "byte 0x16 is not allowed in the method (offset 1)",
+		"GET\t/":                                 "byte 0x9 is not allowed in the method (offset 3)",
+		"GET /a\tb":                              "byte 0x9 is not allowed in the request target (offset 6)",
 		"G@T":                                    "byte 0x40 is not allowed in the method (offset 1)",
 		"GET /\x01":                              "byte 0x1 is not allowed in the request target (offset 5)",
 		"GET / http":                             "byte 0x68 is not allowed in the HTTP version (offset 6)",
@@ -106,6 +108,8 @@ func TestRefusalsOfAHeadSayWhere(t *testing.T) {
 	}
 	for in, want := range map[string]string{
 		"SSH-2.0":                  "byte 0x53 is not allowed in the status line (offset 0)",
+		"\x16\x03\x01":             "byte 0x16 is not allowed in the status line (offset 0)",
+		"HTTP/1.1\t101":            "byte 0x9 is not allowed in the status line (offset 8)",
 		"HTTP/1.1 1x1":             "byte 0x78 is not allowed in the status line (offset 10)",
 		"HTTP/1.1 1010":            "byte 0x30 is not allowed in the status line (offset 12)",
 		"HTTP/1.1 101 a\x00":       "byte 0x0 is not allowed in the reason phrase (offset 14)",

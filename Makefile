@@ -9,7 +9,7 @@ WIRETEST    := /tmp/fibersock-wire.test
 # $(call each,COMMAND) runs COMMAND in every module of the repository.
 each = @for m in $(MODULES); do echo "$$m: $(1)"; (cd $$m && $(1)) || exit 1; done
 
-.PHONY: all test race fuzz differential bench bench-full benchtest microbench cover portable notls lint fmt vet tidy staticcheck i386 bigendian processors cross size peers interop conformance soak mutants
+.PHONY: all test race crowds fuzz differential bench bench-full benchtest microbench cover portable notls lint fmt vet tidy staticcheck i386 bigendian processors cross size peers interop conformance soak mutants
 
 all: lint test
 
@@ -18,6 +18,10 @@ test: ## the README's command
 
 race:
 	$(GO) test -race ./...
+
+# Hostile peers of one profile after the other; go test has all profiles in one crowd.
+crowds:
+	$(GO) test -race -run Crowd ./server ./client -args -crowds
 
 # FUZZ='^FuzzMask$$' chooses targets, FUZZFLAGS='-parallel 1' is for go test.
 fuzz:

@@ -6,9 +6,9 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"flag"
 	"net"
 	"runtime"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -21,6 +21,8 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
+var crowds = flag.Bool("crowds", false, "hostile servers come in a crowd of each profile, and not of all at once: takes a minute")
+
 // innocents are how many connections there are to a server that means well.
 const innocents = 20
 
@@ -32,27 +34,23 @@ func TestConnectionsToCrowdOfHostileServers(t *testing.T) {
 	cert, pool := certificate(t, "127.0.0.1", time.Now().Add(time.Hour))
 	good := newInnocents(t)
 	for _, scheme := range []string{"ws", "wss"} {
-		for profile := range hostile.Profiles {
-			attacks := slices.DeleteFunc(hostile.Against(hostile.Client), func(a *hostile.Attack) bool {
-				return a.Profile != profile+1 || a.BelowTLS && scheme == "ws"
-			})
-			if len(attacks) == 0 {
-				continue
-			}
-			t.Run(scheme+"/"+hostile.Profiles[profile], func(t *testing.T) {
+		for _, c := range hostile.Crowds(hostile.Client, scheme == "wss", *crowds) {
+			attacks := c.Attacks
+			t.Run(scheme+"/"+c.Name, func(t *testing.T) {
 				good.took.Take()
+				size := max(crowd, len(attacks))
 				before, goroutines, files := usage.Heap(), runtime.NumGoroutine(), usage.Files()
 				den := newDen(t, attacks, scheme, cert)
 				cfg := wary(20)
 				cfg.TLS = &tls.Config{RootCAs: pool}
 				began := time.Now()
-				most := den.visited(t, scheme, cfg)
+				most := den.visited(t, size, scheme, cfg)
 				took := time.Since(began)
-				if grown := most - before; grown > crowd*(hostile.MessageLimit+256<<10) {
+				if grown := most - before; grown > int64(size)*(hostile.MessageLimit+256<<10) {
 					t.Errorf("the heap has grown by %d bytes, which is more than the limits allow", grown)
 				}
 				awaitNoneLeft(t, before, goroutines, files)
-				t.Logf("%d attackers of %d kinds: %v, heap %+d KiB", crowd, len(attacks), took.Round(time.Millisecond), (most-before)>>10)
+				t.Logf("%d attackers of %d kinds: %v, heap %+d KiB", size, len(attacks), took.Round(time.Millisecond), (most-before)>>10)
 				good.log(t)
 			})
 		}
@@ -105,7 +103,7 @@ func newDen(t *testing.T, attacks []*hostile.Attack, scheme string, cert tls.Cer
 
 // visited lets a crowd of clients in, and closes the den when the last has left.
 // It returns the size of the heap, at most.
-func (d *den) visited(t *testing.T, scheme string, cfg *client.Config) (most int64) {
+func (d *den) visited(t *testing.T, crowd int, scheme string, cfg *client.Config) (most int64) {
 	ends := make(chan error, crowd)
 	for range crowd {
 		go func() { ends <- visit(t.Context(), scheme+"://"+d.Addr().String()+"/", cfg) }()

@@ -6,10 +6,10 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"flag"
 	"io"
 	"net"
 	"runtime"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -21,6 +21,8 @@ import (
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )
+
+var crowds = flag.Bool("crowds", false, "hostile clients come in a crowd of each profile, and not of all at once: takes a minute")
 
 // innocents are how many clients mean well.
 const innocents = 20
@@ -66,14 +68,12 @@ func TestCrowdOfHostileClients(t *testing.T) {
 			if secure {
 				size /= 2 // it takes its time
 			}
-			for profile := range hostile.Profiles {
-				t.Run(hostile.Profiles[profile], func(t *testing.T) {
+			for _, c := range hostile.Crowds(hostile.Server, secure, *crowds) {
+				t.Run(c.Name, func(t *testing.T) {
 					good.took.Take()
-					b := &battle{t: t, running: r, attacks: attacksOf(profile+1, secure), size: size, reports: reports, problems: map[string]int{}}
-					if len(b.attacks) > 0 {
-						b.run()
-						good.log(t)
-					}
+					b := &battle{t: t, running: r, attacks: c.Attacks, size: size, reports: reports, problems: map[string]int{}}
+					b.run()
+					good.log(t)
 				})
 			}
 			good.stop()
@@ -111,14 +111,7 @@ type report struct {
 	err   error
 }
 
-// attacksOf returns the attacks of a profile that can be made on a server.
-func attacksOf(profile int, secure bool) []*hostile.Attack {
-	return slices.DeleteFunc(hostile.Against(hostile.Server), func(a *hostile.Attack) bool {
-		return a.Profile != profile || a.BelowTLS && !secure
-	})
-}
-
-// battle is a crowd of one profile, and what it does to a server.
+// battle is a crowd of attackers, and what it does to a server.
 type battle struct {
 	*running
 	t       *testing.T

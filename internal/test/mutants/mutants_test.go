@@ -5,6 +5,8 @@ import (
 	"go/parser"
 	"go/token"
 	"go/types"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -256,7 +258,15 @@ func TestShardsAreTheWhole(t *testing.T) {
 	if slices.Sort(parts); !slices.Equal(parts, whole) {
 		t.Errorf("the shards have %v of %v", parts, whole)
 	}
-	for _, bad := range []options{{files: "*", shard: "4/3"}, {files: "*", shard: "0/3"}, {files: "*", shard: "3"}, {files: "q.go", shard: "1/1"}, {files: "[", shard: "1/1"}} {
+	earlier := filepath.Join(t.TempDir(), "earlier")
+	if err := os.WriteFile(earlier, []byte("not noticed: "+list[3].String()+"\np.go: 1 change\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	again, err := options{files: "*", shard: "1/1", again: earlier}.choose(list)
+	if err != nil || !slices.Equal(again, []int{4}) {
+		t.Errorf("again are %v, %v; want 4", again, err)
+	}
+	for _, bad := range []options{{files: "*", shard: "4/3"}, {files: "*", shard: "0/3"}, {files: "*", shard: "3"}, {files: "q.go", shard: "1/1"}, {files: "[", shard: "1/1"}, {files: "*", shard: "1/1", again: earlier + "s"}} {
 		if chosen, err := bad.choose(list); err == nil {
 			t.Errorf("%+v chooses %v, want an error", bad, chosen)
 		}

@@ -65,7 +65,7 @@ func newRunner(s *source, list []*mutant, dir string) (*runner, error) {
 	}
 	r.limit = limit{
 		cpu:  3*(state.UserTime()+state.SystemTime()) + 2*time.Second,
-		wall: 4*time.Since(start) + 10*time.Second,
+		wall: 4*time.Since(start) + 30*time.Second,
 	}
 	return r, nil
 }

@@ -112,9 +112,9 @@ func mutate(o options, out io.Writer) error {
 			t.count(o, listed)
 			switch {
 			case listed && o != unnoticed:
-				fmt.Fprintf(out, "noticed, though listed because %q: %v\n", reason, m)
+				fmt.Fprintf(out, "%v, though listed because %q: %v\n", o, reason, m)
 			case !listed && o == unnoticed:
-				fmt.Fprintf(out, "not noticed: %v\n", m)
+				fmt.Fprintf(out, "%v: %v\n", o, m)
 			}
 		})
 		if err != nil {

@@ -28,6 +28,10 @@ const (
 	timedOut // counts as noticed
 )
 
+func (o outcome) String() string {
+	return [...]string{"not noticed", "noticed", "noticed by a timeout"}[o]
+}
+
 // A runner runs the tests of a package and of its mutants.
 type runner struct {
 	*source
@@ -65,7 +69,7 @@ func newRunner(s *source, list []*mutant, dir string) (*runner, error) {
 	}
 	r.limit = limit{
 		cpu:  3*(state.UserTime()+state.SystemTime()) + 2*time.Second,
-		wall: 4*time.Since(start) + 30*time.Second,
+		wall: 10*time.Since(start) + 30*time.Second,
 	}
 	return r, nil
 }
@@ -150,8 +154,9 @@ func (r *runner) outcome(number int) (outcome, error) {
 }
 
 // run runs the tests that match the pattern. The error has the end of what they
-// printed. A processor time limit ends a mutant that loops at the same point
-// however busy the machine is; the other one is for those that only wait.
+// printed. A mutant that loops is ended by a limit of processor time, however
+// busy the machine is. The other limit is for those that only wait, and so long
+// that a busy machine does not reach it.
 func (r *runner) run(binary string, number int, tests string) (*os.ProcessState, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), r.limit.wall)
 	defer cancel()

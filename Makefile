@@ -9,7 +9,7 @@ WIRETEST    := /tmp/fibersock-wire.test
 # $(call each,COMMAND) runs COMMAND in every module of the repository.
 each = @for m in $(MODULES); do echo "$$m: $(1)"; (cd $$m && $(1)) || exit 1; done
 
-.PHONY: all test race crowds fuzz differential bench bench-full benchtest microbench cover portable notls lint fmt vet tidy staticcheck i386 bigendian processors cross size peers interop conformance soak mutants
+.PHONY: all test race crowds fuzz differential bench bench-full benchtest microbench cover portable chaos notls lint fmt vet tidy staticcheck i386 bigendian processors cross size peers interop conformance soak mutants
 
 all: lint test
 
@@ -67,6 +67,12 @@ cover:
 # With the loop that every system has.
 portable:
 	$(GO) test -tags portable ./server/... ./client/...
+
+# Servers among handlers and peers that misbehave, on both loops.
+CHAOSTIME ?= 30s
+chaos:
+	$(GO) test -race -count=1 -v -timeout 10m -run '^TestChaos$$' ./internal/test/chaos -chaos.time $(CHAOSTIME)
+	$(GO) test -race -count=1 -v -timeout 10m -run '^TestChaos$$' -tags portable ./internal/test/chaos -chaos.time $(CHAOSTIME)
 
 # Everything but the command, which always speaks TLS.
 notls:

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net"
@@ -20,19 +21,35 @@ import (
 // Close returns nil if the closing handshake came to its end, whatever code the
 // server answered. A code or reason that cannot be sent is a *wire.Error, and
 // the connection stays open. If the connection has ended already, the error
-// says why; if another Close is under way, it is ErrClosed.
+// says why; if another Close is under way, it is ErrClosed. In each case the
+// transport is closed, or soon will be.
 func (c *Conn) Close(ctx context.Context, code wire.StatusCode, reason string) error {
+	var space [wire.MaxControlPayload]byte
+	if _, err := wire.AppendClosePayload(space[:0], code, reason); err != nil {
+		return err
+	}
 	if c.closeWait > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, c.closeWait)
 		defer cancel()
 	}
 	// A writer that is stalled has the engine's lock until the connection is cut.
-	stop := context.AfterFunc(ctx, func() { c.CloseNow() })
+	stop := context.AfterFunc(ctx, func() { c.cut(nil) })
 	defer stop()
 
-	if err := c.endpoint.Close(code, reason); err != nil {
-		return err
+	failed, awaits := c.sendClose(code, reason)
+	if !awaits {
+		return failed
+	}
+	if lost := (*LostError)(nil); errors.As(failed, &lost) {
+		// The transport ended while something was sent. The server's Close, which
+		// says why, may still be read (RFC 6455, Section 7.1.5).
+		defer time.AfterFunc(failureWait, func() { c.cut(lost.Err) }).Stop()
+		c.awaitClose(ctx)
+		if err := c.endpoint.Err(); err != ErrClosed {
+			return err
+		}
+		return failed
 	}
 	c.awaitClose(ctx)
 	err := c.endpoint.Err()
@@ -45,6 +62,17 @@ func (c *Conn) Close(ctx context.Context, code wire.StatusCode, reason string) e
 	return err
 }
 
+// sendClose sends the Close frame. It reports whether the call is to wait for the end
+// of the connection: no if it has ended, or if another Close waits.
+func (c *Conn) sendClose(code wire.StatusCode, reason string) (err error, awaits bool) {
+	c.closeCall.Lock()
+	defer c.closeCall.Unlock()
+	err = c.endpoint.Close(code, reason)
+	awaits = err == nil || c.endpoint.Err() == nil && !c.closeAwaited
+	c.closeAwaited = c.closeAwaited || awaits
+	return err, awaits
+}
+
 // closeTimeout is why a closing handshake was cut short.
 type closeTimeout struct{ err error }
 
@@ -54,14 +82,29 @@ func (e *closeTimeout) Error() string {
 
 func (e *closeTimeout) Unwrap() error { return e.err }
 
-// awaitClose returns when the connection is gone. If nobody else receives, it
-// reads until the server's Close comes.
+// readerGrace is the time that a reader is given, once the connection is closing, to
+// be read from.
+const readerGrace = 100 * time.Millisecond
+
+// awaitClose returns when the transport is closed. If no other call receives, it reads
+// until the server's Close arrives.
 func (c *Conn) awaitClose(ctx context.Context) {
 	c.takeTurnFromReader()
+	grace := time.NewTimer(readerGrace)
+	defer grace.Stop()
 	for {
 		select {
 		case <-c.gone:
 			return
+		case <-c.parked:
+			grace.Reset(readerGrace)
+		case <-grace.C:
+			select {
+			case <-c.parked: // it was read from just now
+				grace.Reset(readerGrace)
+			default:
+				c.takeTurnFromReader()
+			}
 		case c.turn <- struct{}{}:
 			err := c.receiveForLater(ctx)
 			if c.overfull() {
@@ -76,24 +119,49 @@ func (c *Conn) awaitClose(ctx context.Context) {
 	}
 }
 
-// takeTurnFromReader abandons a reader that nobody is reading from.
+// takeTurnFromReader takes the turn from a reader that no call reads from. If the rest
+// of its message has arrived, the reader keeps that. Otherwise it is abandoned.
 func (c *Conn) takeTurnFromReader() {
 	c.abandoning.Lock()
 	defer c.abandoning.Unlock()
 	if !c.receiving.CompareAndSwap(false, true) {
 		return // a call receives, and gives the turn when it returns
 	}
-	if c.reader != nil {
-		c.abandonReader()
+	if r := c.reader; r != nil {
+		if r.final {
+			r.piece = bytes.Clone(r.piece)
+			c.reader = nil
+		} else {
+			c.abandonReader()
+		}
 		c.giveTurn()
 	}
 	c.receiving.Store(false)
 }
 
 // CloseNow cuts the connection, without a closing handshake. Calls that wait
-// return ErrClosed. It may be called at any time, any number of times.
+// return ErrClosed, and messages that have arrived are dropped. It may be called at
+// any time, any number of times.
 func (c *Conn) CloseNow() error {
-	err := c.endpoint.Cut(nil, c.socket.Close)
+	c.discarded.Store(true)
+	return c.cut(nil)
+}
+
+// cutByProgram returns nil, or, after CloseNow, the reason why the connection ended.
+func (c *Conn) cutByProgram() error {
+	if !c.discarded.Load() {
+		return nil
+	}
+	if err := c.endpoint.Err(); err != nil {
+		return err
+	}
+	return ErrClosed // CloseNow is about to cut it
+}
+
+// cut cuts the connection because of why, or, if it is nil, because the program wants
+// it.
+func (c *Conn) cut(why error) error {
+	err := c.endpoint.Cut(why, c.socket.Close)
 	c.closing.Do(func() { close(c.gone) })
 	if errors.Is(err, net.ErrClosed) {
 		return nil // it was cut before
@@ -115,6 +183,9 @@ func (c *Conn) part(kind endpoint.Kind) {
 			wait := c.closeWait
 			if kind == endpoint.Failed {
 				wait = failureWait
+			}
+			c.answerClose(wait)
+			if kind == endpoint.Failed {
 				c.socket.Finish(wait)
 			}
 			c.socket.Drain(wait)
@@ -122,9 +193,22 @@ func (c *Conn) part(kind endpoint.Kind) {
 	})
 }
 
+// answerClose sends the Close that answers the server's or reports a failure. It waits
+// for a writer that is stalled, but cuts the connection if wait is over; 0 or less means
+// no limit.
+func (c *Conn) answerClose(wait time.Duration) {
+	if wait > 0 {
+		defer time.AfterFunc(wait, func() { c.socket.Close() }).Stop()
+	}
+	c.endpoint.AnswerClose()
+}
+
 // lost ends the connection after its transport did, and returns why.
 func (c *Conn) lost(cause error) error {
-	err := c.endpoint.Lost(cause, c.socket.Close)
+	if late := c.transport.TimedOut(); late != nil {
+		cause = late // of which cause is the effect
+	}
+	err := c.endpoint.Lost(tlsFailure(cause), c.socket.Close)
 	c.closing.Do(func() { close(c.gone) })
 	return err
 }

@@ -3,10 +3,13 @@ package client_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
+	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -478,4 +481,258 @@ func TestCloseNow(t *testing.T) {
 	if c.State() != client.Closed || !errors.Is(c.Err(), client.ErrClosed) {
 		t.Errorf("the connection is %v: %v", c.State(), c.Err())
 	}
+}
+
+// A server that closes with 4001 and is gone before the client reads that: the client's
+// writes fail with "broken pipe". Close and Ping used to return that instead of the code
+// (python-websockets/websockets#349, boostorg/beast#802; 6455-7.1.5-a).
+func TestCodeIsToldAfterAFailedWrite(t *testing.T) {
+	for name, call := range map[string]func(ctx context.Context, c *client.Conn) error{
+		"Close": func(ctx context.Context, c *client.Conn) error { return c.Close(ctx, wire.NormalClosure, "") },
+		"Ping": func(ctx context.Context, c *client.Conn) error {
+			_, err := c.Ping(ctx)
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ours, theirs := tcpPair(t)
+			c, _ := openOver(t, ours, theirs, nil)
+			theirs.Write(append(textFrame("welcome"), closeFrame(4001, "token expired")...))
+			theirs.Close()
+			for c.SendText("subscribe") == nil { // until the reset has arrived
+				runtime.Gosched()
+			}
+			var closed *client.CloseError
+			if err := call(t.Context(), c); !errors.As(err, &closed) || closed.Code != 4001 || closed.Reason != "token expired" {
+				t.Errorf("got %v", err)
+			}
+			receiveWant(t, c, wire.Text, "welcome")
+			if _, err := c.Receive(t.Context()); !errors.As(err, &closed) {
+				t.Errorf("Receive: %v", err)
+			}
+		})
+	}
+}
+
+// Close after a write that failed used to leave the transport open for ever
+// (golang/go#10866, alpacax/alpamon#443), also if the server said nothing more.
+func TestCloseAfterAFailedWriteReleasesTheTransport(t *testing.T) {
+	for name, hangs := range map[string]bool{"the server is gone": false, "reading goes on": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ours, theirs := net.Pipe()
+				nc := &writeFails{Conn: ours}
+				c, f := openOver(t, nc, theirs, nil)
+				nc.fails.Store(true)
+				if !hangs {
+					f.nc.Close()
+				}
+				if err := c.SendText("x"); !errors.Is(err, io.ErrShortBuffer) {
+					t.Fatalf("Send: %v", err)
+				}
+				start := time.Now()
+				var lost *client.LostError
+				if err := c.Close(t.Context(), wire.NormalClosure, ""); !errors.As(err, &lost) || !errors.Is(err, io.ErrShortBuffer) {
+					t.Errorf("Close: %v", err)
+				}
+				if took := time.Since(start); took > time.Second || !hangs && took > 0 {
+					t.Errorf("Close took %v", took)
+				}
+				if _, err := f.nc.Read(make([]byte, 1)); err != io.EOF && hangs {
+					t.Errorf("the server got %v", err)
+				}
+				if !nc.closed.Load() {
+					t.Error("the transport is open")
+				}
+			})
+		})
+	}
+}
+
+// writeFails is a net.Conn whose writes fail once it is told to.
+type writeFails struct {
+	net.Conn
+	fails, closed atomic.Bool
+}
+
+func (w *writeFails) Write(p []byte) (int, error) {
+	if w.fails.Load() {
+		return 0, io.ErrShortBuffer
+	}
+	return w.Conn.Write(p)
+}
+
+func (w *writeFails) Close() error {
+	w.closed.Store(true)
+	return w.Conn.Close()
+}
+
+// A message that is given up in the middle closes the connection with a Close that no
+// call waits for. A later Close waits for the end, and releases the transport.
+func TestCloseAfterAnAbandonedMessage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, f := openPipe(t, nil)
+		w := nextWriter(t, c, wire.Text)
+		io.WriteString(w, "begun")
+		if err := w.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		io.WriteString(w, "\xff")
+		if err := w.Flush(); !errors.Is(err, wire.ErrInvalidUTF8) {
+			t.Fatal(err)
+		}
+		f.want(0, wire.Text, "begun")
+		f.want(1, wire.Close, "\x03\xef")
+		call := startClose(t.Context(), c, wire.NormalClosure, "")
+		if call.over() {
+			t.Errorf("Close returned %v", call.err)
+		}
+		f.send(closeFrame(wire.InvalidFramePayloadData, ""))
+		f.hangUp()
+		if <-call.done; call.err != nil {
+			t.Errorf("Close: %v", call.err)
+		}
+	})
+}
+
+// NextReader that waited when Close was called, and whose message the program then does
+// not read, used to keep the server's Close from being found for the whole CloseTimeout.
+func TestCloseDuringNextReader(t *testing.T) {
+	for name, tt := range map[string]struct {
+		message []byte
+		reads   bool // a Read is under way when Close is called
+		err     error
+		text    string
+	}{
+		"a whole message":         {textFrame("hello"), false, nil, "hello"},
+		"a part of a message":     {firstFragment(wire.Text, "hel"), false, client.ErrReaderAbandoned, ""},
+		"a Read that is the last": {middleFragment("lo"), true, client.ErrReaderAbandoned, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c, f := openPipe(t, nil)
+				readers := make(chan io.Reader, 1)
+				if tt.reads {
+					f.send(firstFragment(wire.Text, "hel"))
+				}
+				go func() {
+					_, r, err := c.NextReader(context.Background())
+					if err != nil {
+						t.Error(err)
+					}
+					if tt.reads {
+						io.ReadFull(r, make([]byte, 4))
+					}
+					readers <- r
+				}()
+				synctest.Wait()
+				call := startClose(t.Context(), c, wire.NormalClosure, "")
+				f.want(1, wire.Close, "\x03\xe8")
+				f.send(tt.message)
+				synctest.Wait()
+				f.send(closeFrame(wire.NormalClosure, ""))
+				time.Sleep(time.Second)
+				f.nc.Close()
+				if <-call.done; call.err != nil || call.took > time.Second {
+					t.Errorf("Close returned %v after %v", call.err, call.took)
+				}
+				b, err := io.ReadAll(<-readers)
+				if string(b) != tt.text || !errors.Is(err, tt.err) {
+					t.Errorf("read %q, %v", b, err)
+				}
+			})
+		})
+	}
+}
+
+// A reader that is read from slowly is not abandoned by Close: its message comes to its
+// end.
+func TestCloseWhileAReaderIsInUse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, f := openPipe(t, nil)
+		f.send(firstFragment(wire.Text, "a"))
+		_, r, err := c.NextReader(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(r, make([]byte, 1)); err != nil {
+			t.Fatal(err)
+		}
+		reading := make(chan string, 1)
+		go func() {
+			b, err := io.ReadAll(r)
+			reading <- fmt.Sprintf("%s %v", b, err)
+		}()
+		synctest.Wait()
+		call := startClose(t.Context(), c, wire.NormalClosure, "")
+		f.want(1, wire.Close, "\x03\xe8")
+		for range 20 {
+			f.send(middleFragment("b"))
+			time.Sleep(100 * time.Millisecond)
+		}
+		f.send(lastFragment("c"), closeFrame(wire.NormalClosure, ""))
+		f.hangUp()
+		if got, want := <-reading, strings.Repeat("b", 20)+"c <nil>"; got != want {
+			t.Errorf("read %s, want %s", got, want)
+		}
+		if <-call.done; call.err != nil {
+			t.Error(call.err)
+		}
+	})
+}
+
+// A code that cannot be sent is refused before anything else happens: with a context that
+// is over, Close used to cut the connection all the same.
+func TestCloseThatCannotBeSentWithADeadContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, f := openPipe(t, nil)
+		over, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := c.Close(over, wire.NoStatusReceived, ""); !errors.Is(err, wire.ErrStatusCode) {
+			t.Errorf("Close: %v", err)
+		}
+		synctest.Wait()
+		if c.State() != client.Open {
+			t.Errorf("the connection is %v: %v", c.State(), c.Err())
+		}
+		if err := c.SendText("x"); err != nil {
+			t.Error(err)
+		}
+		f.want(1, wire.Text, "x")
+	})
+}
+
+// After CloseNow, Receive used to return messages that had arrived before, and panicked
+// at a Close among them if Config.Control was set.
+func TestCloseNowDropsMessages(t *testing.T) {
+	for _, control := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			c, f := openPipe(t, &client.Config{Control: control})
+			f.send(append(append(textFrame("one"), textFrame("two")...), closeFrame(wire.NormalClosure, "")...))
+			receiveWant(t, c, wire.Text, "one")
+			if err := c.CloseNow(); err != nil {
+				t.Error(err)
+			}
+			for range 3 {
+				if m, err := c.Receive(t.Context()); !errors.Is(err, client.ErrClosed) || m.Opcode != 0 {
+					t.Errorf("Receive: %v %q, %v", m.Opcode, m.Payload, err)
+				}
+			}
+			if _, _, err := c.NextReader(t.Context()); !errors.Is(err, client.ErrClosed) {
+				t.Errorf("NextReader: %v", err)
+			}
+		})
+	}
+	synctest.Test(t, func(t *testing.T) {
+		c, f := openPipe(t, nil)
+		f.send(textFrame("one"))
+		_, r, err := c.NextReader(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.CloseNow()
+		if b, err := io.ReadAll(r); len(b) > 0 || !errors.Is(err, client.ErrClosed) {
+			t.Errorf("read %q, %v", b, err)
+		}
+	})
 }

@@ -19,7 +19,8 @@ type Limits = endpoint.Limits
 type Config struct {
 	// Header holds further header fields of the opening handshake request,
 	// such as Origin, Authorization or Cookie; an http.Header can be assigned.
-	// The handshake's own fields cannot be set here.
+	// The handshake's own fields cannot be set here, except Host, which takes the
+	// place of the URL's host and port there; TLS verifies TLS.ServerName.
 	Header map[string][]string
 
 	// Subprotocols are offered to the server, the preferred one first.
@@ -35,17 +36,27 @@ type Config struct {
 	// has them. If empty, the server is dialed directly.
 	Proxy string
 
+	// ProxyHeader holds further header fields of the CONNECT request, such as
+	// User-Agent. A Proxy-Authorization field takes the place of the URL's user.
+	ProxyHeader map[string][]string
+
 	// DialContext makes the connection to the server or proxy, in place of a
-	// net.Dialer. With it, anything that is a net.Conn can carry WebSocket.
+	// net.Dialer. With it, anything that is a net.Conn can carry WebSocket, even
+	// if its deadlines do not work; one that makes TLS itself belongs to a ws URL,
+	// such as ws://example.com:443. It runs on a goroutine of its own: Dial
+	// returns when the context ends, and closes a connection that is returned
+	// later.
 	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
 
 	// HandshakeTimeout bounds Dial as a whole: connecting, TLS, the proxy and
 	// the opening handshake. The default is 10 seconds, negative means none.
 	HandshakeTimeout time.Duration
 
-	// WriteTimeout bounds each write to the connection. A write that it ends
-	// may have left half a frame, so the connection ends with it. The default
-	// is 10 seconds, negative means none.
+	// WriteTimeout bounds the time in which the server takes nothing of what is
+	// written. A slow server that takes a little again and again is waited for; a
+	// little is 1 KiB on a net.Conn that is neither TCP nor a Unix socket. A write
+	// that times out may have left half a frame, so the connection ends with it.
+	// The default is 10 seconds, negative means none.
 	WriteTimeout time.Duration
 
 	// CloseTimeout bounds how long a connection is kept for the closing
@@ -62,6 +73,11 @@ type Config struct {
 
 	// Limits bound what the server may send.
 	Limits Limits
+
+	// MaxOutgoingFrame is the largest payload, in bytes, of a data frame that is
+	// sent, for servers that take no larger ones. A longer message is sent in
+	// fragments. 0 or less means no limit, which is the default.
+	MaxOutgoingFrame int
 
 	// Trace, if it is set, is called once in Dial with the opening handshake: the
 	// request as it was sent, which may hold secrets, and the response, nil if
@@ -101,9 +117,6 @@ func (cfg *Config) withDefaults() Config {
 		if *d.field == 0 {
 			*d.field = d.value
 		}
-	}
-	if c.DialContext == nil {
-		c.DialContext = new(net.Dialer).DialContext
 	}
 	return c
 }

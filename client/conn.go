@@ -22,7 +22,7 @@ import (
 //
 // # Errors
 //
-// Once the connection has ended, all calls return why, and go on to: a
+// Once the connection has ended, all calls return why: a
 // *CloseError if the server closed it, a *FailError if the server broke a rule
 // or a limit, a *LostError if the transport ended without a closing handshake,
 // ErrClosed if this side closed it. All of them are net.ErrClosed under
@@ -30,11 +30,16 @@ import (
 //
 // A context that ends while a call waits is not the end of the connection: the
 // call returns the context's error, and a later call goes on where it stopped,
-// also in the middle of a frame. A write that takes longer than
-// Config.WriteTimeout ends the connection.
+// also in the middle of a frame. This holds on every net.Conn, also if the server
+// does not read, or the deadlines of the net.Conn do not work. A write of which the
+// server takes nothing for Config.WriteTimeout ends the connection.
+//
+// A write that fails returns the error of the transport at once. The server may have
+// closed the connection before: Receive, Ping and Close then still find its Close.
 type Conn struct {
-	socket   *socket.Conn
-	endpoint endpoint.Endpoint
+	transport socket.Transport
+	socket    *socket.Conn // the transport, as the engine writes to it
+	endpoint  endpoint.Endpoint
 
 	response    *handshake.Response
 	subprotocol string
@@ -51,13 +56,20 @@ type Conn struct {
 	// which it takes the turn from a reader.
 	abandoning sync.Mutex
 
+	// parked has a value when a reader has the turn and no call reads from it: a
+	// Close that waits for the turn then takes it in the end.
+	parked chan struct{}
+
+	closeCall    sync.Mutex  // held by a Close that sends its frame; guards closeAwaited
+	closeAwaited bool        // a Close waits for the end of the connection, or has
+	discarded    atomic.Bool // CloseNow was called: nothing more is received
+
 	// turn is held, by a value in it, by whoever reads from the socket: a call
 	// that receives, or a Ping or Close that has nobody to read for it. It
 	// guards the rest, down to reader.
 	turn     chan struct{}
-	small    []byte         // the read buffer
-	large    *[]byte        // a larger one, borrowed while a large frame comes
-	in       []byte         // what has been read and not been used
+	buffer   socket.Buffer  // the read buffer
+	in       []byte         // bytes that have been read and not been used
 	inbox    []Message      // what came while a Ping was waiting
 	queued   int            // bytes that inbox counts for
 	assembly assembly       // how far the message under way has come

@@ -1,7 +1,9 @@
 package client
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"net"
 	"strconv"
 	"time"
@@ -32,21 +34,36 @@ func Dial(ctx context.Context, url string, cfg *Config) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	proxy, connect, err := buildConnect(u, &config)
+	if err != nil {
+		return nil, err
+	}
 	if config.HandshakeTimeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, config.HandshakeTimeout, &handshakeTimeout{config.HandshakeTimeout})
 		defer cancel()
 	}
-	nc, err := connect(ctx, u, &config)
+	d := &dialing{url: u, cfg: &config, request: request, offer: offer, proxy: proxy, connect: connect}
+	c, err := d.open(ctx)
 	if err != nil {
-		return nil, dialError(ctx, u, err)
-	}
-	c, err := open(ctx, nc, request, offer, &config)
-	if err != nil {
-		nc.Close()
+		if d.transport != nil {
+			d.transport.Cut()
+		}
 		return nil, dialError(ctx, u, err)
 	}
 	return c, nil
+}
+
+// dialing is a dial that is under way.
+type dialing struct {
+	url     handshake.URL
+	cfg     *Config
+	request []byte // the opening handshake
+	offer   *handshake.Offer
+	proxy   handshake.URL
+	connect []byte // the request for the proxy; nil without a proxy
+
+	transport socket.Transport // the lowest one; nil before there is a connection
 }
 
 // handshakeTimeout is why a dial that took too long was given up.
@@ -94,11 +111,15 @@ func buildRequest(u handshake.URL, cfg *Config) ([]byte, *handshake.Offer, error
 		Target:       u.Target,
 		Key:          handshake.NewKey(),
 		Subprotocols: cfg.Subprotocols,
-		Header:       cfg.Header,
+		Header:       make(map[string][]string, len(cfg.Header)+1),
 	}
 	if auth := u.Authorization(); auth != "" && !hasField(cfg.Header, "Authorization") {
-		offer.Header = map[string][]string{"Authorization": {auth}}
-		for name, values := range cfg.Header {
+		offer.Header["Authorization"] = []string{auth}
+	}
+	for name, values := range cfg.Header {
+		if isNamed(name, "Host") && len(values) == 1 {
+			offer.Host = values[0]
+		} else {
 			offer.Header[name] = values
 		}
 	}
@@ -109,114 +130,172 @@ func buildRequest(u handshake.URL, cfg *Config) ([]byte, *handshake.Offer, error
 // hasField reports whether header has a field called name, in whatever case.
 func hasField(header map[string][]string, name string) bool {
 	for n := range header {
-		if (handshake.Header{{Name: n}}).Count(name) > 0 {
+		if isNamed(n, name) {
 			return true
 		}
 	}
 	return false
 }
 
-// connect makes the connection that the opening handshake goes over: TCP, maybe
-// through a proxy, and for wss TLS on it (Section 4.1, steps 3 to 5).
-func connect(ctx context.Context, u handshake.URL, cfg *Config) (net.Conn, error) {
-	var nc net.Conn
-	var err error
-	if cfg.Proxy != "" {
-		nc, err = connectThroughProxy(ctx, u.Address(), cfg)
-	} else {
-		nc, err = cfg.DialContext(ctx, "tcp", u.Address())
-	}
-	if err != nil || !u.Secure {
-		return nc, err
-	}
-	tc, err := startTLS(ctx, nc, cfg.TLS, u.Host)
+// isNamed reports whether n is name, in whatever case.
+func isNamed(n, name string) bool { return (handshake.Header{{Name: n}}).Count(name) > 0 }
+
+// open makes the connection, and the opening handshake on it (Section 4.1, steps 3 to
+// 5, and the rest). The connection is cut when ctx ends.
+func (d *dialing) open(ctx context.Context) (*Conn, error) {
+	t, err := d.dial(ctx)
 	if err != nil {
-		nc.Close()
 		return nil, err
 	}
-	return tc, nil
+	stop := context.AfterFunc(ctx, func() { d.transport.Cut() })
+	defer stop()
+	if d.connect != nil {
+		if t, err = d.tunnel(ctx, t); err != nil {
+			return nil, err
+		}
+	}
+	if d.url.Secure {
+		if t, err = startTLS(ctx, t, d.cfg.TLS, d.url.Host); err != nil {
+			return nil, err
+		}
+	}
+	c, err := d.shake(t)
+	if err == nil && !stop() {
+		err = context.Cause(ctx)
+	}
+	return c, err
 }
 
-// open makes the opening handshake on nc.
-func open(ctx context.Context, nc net.Conn, request []byte, offer *handshake.Offer, cfg *Config) (*Conn, error) {
-	stop := interruptOn(ctx, nc)
-	if _, err := nc.Write(request); err != nil {
-		stop()
-		return nil, err
+// dial makes the connection to the server or the proxy.
+func (d *dialing) dial(ctx context.Context) (socket.Transport, error) {
+	address := d.url.Address()
+	if d.connect != nil {
+		address = d.proxy.Address()
 	}
-	buf := make([]byte, readBufferSize)
-	response, rest, err := readResponse(nc, buf, new(handshake.ResponseParser))
+	nc, err := d.dialContext(ctx, address)
+	if err == nil {
+		d.transport = socket.NewTransport(nc)
+		return d.transport, nil
+	}
+	if d.connect != nil {
+		err = &ProxyError{Err: err}
+	}
+	return nil, err
+}
+
+// dialContext calls Config.DialContext, and returns when it has returned or ctx ends.
+func (d *dialing) dialContext(ctx context.Context, address string) (nc net.Conn, err error) {
+	if d.cfg.DialContext == nil {
+		return new(net.Dialer).DialContext(ctx, "tcp", address)
+	}
+	var made net.Conn
+	done := socket.Detach(func() (err error) {
+		made, err = d.cfg.DialContext(ctx, "tcp", address)
+		if made == nil && err == nil {
+			err = errNoConnection
+		}
+		return err
+	})
+	select {
+	case err := <-done:
+		return made, err
+	case <-ctx.Done():
+		socket.Detach(func() error {
+			if err := <-done; err != nil {
+				return err
+			}
+			return made.Close()
+		})
+		return nil, context.Cause(ctx)
+	}
+}
+
+var errNoConnection = errors.New("Config.DialContext returned no connection and no error")
+
+// shake makes the opening handshake on t.
+func (d *dialing) shake(t socket.Transport) (*Conn, error) {
+	cfg := d.cfg
+	_, failed := t.Write(d.request)
+	if failed != nil {
+		// The server may have said why it hung up: by an alert of TLS, for example.
+		t.SetReadDeadline(time.Now().Add(failureWait))
+	}
+	buf := make([]byte, socket.SmallBuffer)
+	response, rest, err := readResponse(t, buf, new(handshake.ResponseParser))
 	if cfg.Trace != nil {
-		cfg.Trace(request, response)
+		traced := <-socket.Detach(func() error {
+			cfg.Trace(d.request, response)
+			return nil
+		})
+		if traced != nil {
+			return nil, traced
+		}
 	}
 	if err != nil {
-		stop()
-		if _, ok := err.(*handshake.ResponseError); ok {
+		var malformed *handshake.ResponseError
+		switch err = tlsFailure(err); {
+		case errors.As(err, &malformed):
 			err = &HandshakeError{Err: err}
+		case failed != nil && !isTLSError(err):
+			err = failed
 		}
 		return nil, err
 	}
-	agreed, err := handshake.ValidateResponse(response, offer)
+	agreed, err := handshake.ValidateResponse(response, d.offer)
 	if err != nil {
-		body := readExcerpt(nc, response, rest)
-		stop()
+		body := readExcerpt(t, response, rest)
 		return nil, &HandshakeError{Response: response, Body: body, Err: err}
 	}
-	if !stop() {
-		return nil, context.Cause(ctx)
+	if failed != nil {
+		return nil, failed
 	}
+	t.SetWriteTimeout(cfg.WriteTimeout) // until here HandshakeTimeout is the limit
 
 	c := &Conn{
-		socket:      socket.New(nc, cfg.WriteTimeout),
+		transport:   t,
+		socket:      socket.New(t, 0),
 		response:    response,
 		subprotocol: agreed.Subprotocol,
 		control:     cfg.Control,
 		closeWait:   cfg.CloseTimeout,
 		assembly:    assembly{limit: cfg.AssemblyTimeout},
 		turn:        make(chan struct{}, 1),
+		parked:      make(chan struct{}, 1),
 		gone:        make(chan struct{}),
-		small:       buf,
+		buffer:      socket.NewBuffer(buf),
 		in:          rest,
 	}
 	// Messages are delivered in pieces, and assembled in the caller's buffer.
 	c.endpoint.Init(c.socket, endpoint.NewTerms(endpoint.Config{
-		Role:       endpoint.Client,
-		Limits:     cfg.Limits,
-		Partial:    true,
-		Background: socket.Background,
+		Role:             endpoint.Client,
+		Limits:           cfg.Limits,
+		Partial:          true,
+		Background:       socket.Background,
+		DeferClose:       true,
+		MaxOutgoingFrame: cfg.MaxOutgoingFrame,
 	}))
 	return c, nil
-}
-
-// interruptOn makes what blocks on nc fail as soon as ctx is over. The function
-// it returns ends that; it reports false if ctx was over before.
-func interruptOn(ctx context.Context, nc net.Conn) (stop func() bool) {
-	if ctx.Done() == nil {
-		return func() bool { return true }
-	}
-	done := make(chan struct{})
-	cancel := context.AfterFunc(ctx, func() {
-		nc.SetDeadline(time.Unix(1, 0))
-		close(done)
-	})
-	return func() bool {
-		if cancel() {
-			return true
-		}
-		<-done
-		return false
-	}
 }
 
 // maxInterim bounds the interim responses, 100 or 103, before the final one.
 const maxInterim = 8
 
-// readResponse reads the head of a final response into buf. rest is what was
-// read of the bytes that come after it.
+// The first byte of a TLS record that answers plain HTTP (RFC 8446, Section 5.1).
+const (
+	tlsAlert     = 0x15
+	tlsHandshake = 0x16
+)
+
+// readResponse reads the head of a final response into buf. rest holds the bytes behind
+// it that were read with it.
 func readResponse(nc net.Conn, buf []byte, p *handshake.ResponseParser) (r *handshake.Response, rest []byte, err error) {
+	first := byte(0)
 	for interim := 0; ; {
 		r, n, err := p.Parse(rest)
 		if err != nil {
+			if first == tlsAlert || first == tlsHandshake {
+				err = &handshake.ResponseError{Reason: "a TLS record came in answer to plain HTTP: the port expects TLS (wss)"}
+			}
 			return nil, nil, err
 		}
 		rest = rest[n:]
@@ -235,6 +314,9 @@ func readResponse(nc net.Conn, buf []byte, p *handshake.ResponseParser) (r *hand
 			return nil, nil, err
 		}
 		rest = buf[:n]
+		if first == 0 && n > 0 {
+			first = rest[0]
+		}
 	}
 }
 
@@ -244,25 +326,57 @@ const (
 )
 
 // readExcerpt returns the beginning of the body of a response that refuses the
-// handshake: what the server has to say about it. It is not decoded, and it
-// is not worth waiting for.
+// handshake: the server's explanation. Chunks are decoded, other codings are not.
 func readExcerpt(nc net.Conn, r *handshake.Response, rest []byte) []byte {
-	size := excerptSize
 	if r.Status == 101 || r.Status == 204 || r.Status == 304 {
 		return nil
 	}
-	if length, err := strconv.Atoi(r.Header.Get("Content-Length")); err == nil && length >= 0 {
+	size, chunked := excerptSize, r.Header.HasToken("Transfer-Encoding", "chunked")
+	if chunked {
+		size = 2 * excerptSize // the chunks' sizes need room too
+	} else if length, err := strconv.Atoi(r.Header.Get("Content-Length")); err == nil && length >= 0 {
 		size = min(size, length)
 	}
-	body := make([]byte, size)
-	n := copy(body, rest)
+	raw := make([]byte, size)
+	n := copy(raw, rest)
 	nc.SetReadDeadline(time.Now().Add(excerptWait))
-	for n < size {
-		m, err := nc.Read(body[n:])
-		n += m
-		if err != nil {
-			break
+	for ended := false; ; {
+		body, complete := raw[:n], false
+		if chunked {
+			body, complete = dechunk(body)
 		}
+		if complete || n == size || ended {
+			return body[:min(len(body), excerptSize)]
+		}
+		m, err := nc.Read(raw[n:])
+		n += m
+		ended = err != nil
 	}
-	return body[:n]
+}
+
+// dechunk returns the payload in the chunks that raw begins with, and reports whether
+// no more will follow: the last chunk is there, or a chunk is malformed (RFC 9112,
+// Section 7.1). Bytes between a chunk and its CRLF are those of a server that counts
+// wrong; they are kept.
+func dechunk(raw []byte) (body []byte, complete bool) {
+	for {
+		line, after, found := bytes.Cut(raw, []byte("\r\n"))
+		if !found {
+			return body, false
+		}
+		digits, _, _ := bytes.Cut(line, []byte(";"))
+		size, err := strconv.ParseUint(string(bytes.TrimSpace(digits)), 16, 31)
+		switch {
+		case err != nil || size == 0:
+			return body, true
+		case int(size) >= len(after):
+			return append(body, after...), false
+		}
+		beyond, next, found := bytes.Cut(after[size:], []byte("\r\n"))
+		body = append(body, after[:int(size)+len(beyond)]...)
+		if !found {
+			return body, false
+		}
+		raw = next
+	}
 }

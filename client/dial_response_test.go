@@ -47,7 +47,7 @@ func TestRefusal(t *testing.T) {
 		},
 		"301 to a plain URL elsewhere": {
 			"HTTP/1.1 301 Moved Permanently\r\nLocation: ws://evil.example/\r\nContent-Length: 0\r\n\r\n", 301, "Location: ws://evil.example/", "",
-			`websocket: handshake refused with status 301 "Moved Permanently"`,
+			`websocket: handshake refused with status 301 "Moved Permanently", Location "ws://evil.example/"`,
 		},
 		"401": {
 			"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"x\"\r\nContent-Length: 0\r\n\r\n", 401, "WWW-Authenticate: Basic realm=\"x\"", "",

@@ -1,6 +1,8 @@
 package client
 
 import (
+	"errors"
+	"net"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -30,8 +32,17 @@ type (
 	// within Config.AssemblyTimeout.
 	LateError = endpoint.LateError
 
-	// TimeoutError: the cause of a LostError, if the server did not read what
-	// was written within Config.WriteTimeout.
+	// CloseFrameError: the cause of a FailError, if the server's Close frame was
+	// invalid. It holds the code and reason.
+	CloseFrameError = endpoint.CloseFrameError
+
+	// PanicError: a function of the program panicked or called runtime.Goexit:
+	// a callback of Config or of Config.TLS, a method of a net.Conn that
+	// Config.DialContext returned, or a handler of Sockets.
+	PanicError = socket.PanicError
+
+	// TimeoutError: the cause of a LostError, if the server read nothing for
+	// Config.WriteTimeout.
 	TimeoutError = socket.TimeoutError
 )
 
@@ -48,7 +59,7 @@ var (
 	ErrNotData           = endpoint.ErrNotData
 	ErrMessageFinished   = endpoint.ErrMessageFinished
 	ErrConcurrentReceive = &UsageError{Reason: "another call is receiving on this connection; receive from one goroutine at a time"}
-	ErrReaderAbandoned   = &UsageError{Reason: "the message was abandoned by a later receive; read it to its end first"}
+	ErrReaderAbandoned   = &UsageError{Reason: "the message was abandoned by a later receive or by Close; read it to its end first"}
 )
 
 // HandshakeError says that the server did not accept the connection: it
@@ -56,7 +67,7 @@ var (
 // RFC 6455, Section 4.1.
 type HandshakeError struct {
 	Response *handshake.Response // status and header fields; nil if there was no HTTP response
-	Body     []byte              // what came of the response's body, at most 1 KiB, as it came
+	Body     []byte              // the first bytes of the response's body, at most 1 KiB, without the framing of chunks
 	Err      error               // what was wrong
 }
 
@@ -68,6 +79,11 @@ func (e *HandshakeError) Error() string {
 		if e.Response.Reason != "" {
 			s += " " + quote(e.Response.Reason)
 		}
+		for _, name := range [...]string{"Location", "Retry-After"} {
+			if value := e.Response.Header.Get(name); value != "" {
+				s += ", " + name + " " + quote(value)
+			}
+		}
 		if len(e.Body) > 0 {
 			s += ": " + quote(string(e.Body))
 		}
@@ -78,6 +94,43 @@ func (e *HandshakeError) Error() string {
 
 // Unwrap returns what was wrong.
 func (e *HandshakeError) Unwrap() error { return e.Err }
+
+// TLSError says that TLS failed: its handshake did not come to its end, or the server
+// reported a failure by an alert. The alert may arrive after the client's part of the
+// handshake, if the server demands a certificate of the client.
+type TLSError struct {
+	Err  error // an error of crypto/tls, crypto/x509 or the transport
+	hint string
+}
+
+// Error returns the text of the cause.
+func (e *TLSError) Error() string {
+	text := withoutPrefix(e.Err)
+	if !strings.Contains(text, "tls:") {
+		text = "tls: handshake: " + text
+	}
+	if e.hint != "" {
+		text += " (" + e.hint + ")"
+	}
+	return "websocket: " + text
+}
+
+// Unwrap returns the cause.
+func (e *TLSError) Unwrap() error { return e.Err }
+
+// tlsFailure returns err as a *TLSError if it is an alert of TLS that the server sent.
+func tlsFailure(err error) error {
+	var alert *net.OpError
+	if !isTLSError(err) && errors.As(err, &alert) && alert.Op == "remote error" {
+		return &TLSError{Err: err}
+	}
+	return err
+}
+
+func isTLSError(err error) bool {
+	var failed *TLSError
+	return errors.As(err, &failed)
+}
 
 // ProxyError says that the proxy did not open a way to the server.
 type ProxyError struct {

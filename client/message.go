@@ -15,15 +15,19 @@ import (
 // Its method Text returns the payload as a string; JSON decodes it into a value.
 type Message = endpoint.Received
 
-// controlMessage returns a Ping, Pong or Close as a message.
-func controlMessage(ev endpoint.Event) Message {
+// controlMessage returns a Ping, Pong or Close as a message. A Close that arrived
+// after the connection had ended is none.
+func controlMessage(ev endpoint.Event) (m Message, ok bool) {
 	switch ev.Kind {
 	case endpoint.Closing:
-		closed := ev.Err.(*CloseError)
-		return Message{Opcode: wire.Close, Code: closed.Code, Reason: closed.Reason}
+		closed, ok := ev.Err.(*CloseError)
+		if !ok {
+			return Message{}, false
+		}
+		return Message{Opcode: wire.Close, Code: closed.Code, Reason: closed.Reason}, true
 	case endpoint.Ping:
-		return Message{Opcode: wire.Ping, Payload: append([]byte(nil), ev.Payload...)}
+		return Message{Opcode: wire.Ping, Payload: append([]byte(nil), ev.Payload...)}, true
 	default:
-		return Message{Opcode: wire.Pong, Payload: append([]byte(nil), ev.Payload...)}
+		return Message{Opcode: wire.Pong, Payload: append([]byte(nil), ev.Payload...)}, true
 	}
 }

@@ -5,7 +5,8 @@ package client
 import (
 	"context"
 	"errors"
-	"net"
+
+	"github.com/fibersock/fibersock/internal/socket"
 )
 
 // TLSConfig has nothing in it, because the program is built with the tag notls.
@@ -13,6 +14,6 @@ type TLSConfig struct{}
 
 var errNoTLS = errors.New("websocket: this program is built without TLS (build tag notls): wss and https cannot be dialed")
 
-func startTLS(context.Context, net.Conn, *TLSConfig, string) (net.Conn, error) {
+func startTLS(context.Context, socket.Transport, *TLSConfig, string) (socket.Transport, error) {
 	return nil, errNoTLS
 }

@@ -3,7 +3,9 @@ package client
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -31,10 +33,9 @@ func (c *Conn) Ping(ctx context.Context) (time.Duration, error) {
 	payload, answered := c.pings.expect()
 	defer c.pings.forget(payload)
 	sent := time.Now()
-	if err := c.endpoint.Ping(payload[:]); err != nil {
-		return 0, err
+	if err := c.pings.send(ctx, payload, c.endpoint.Ping); err != nil {
+		return 0, c.explain(ctx, err)
 	}
-	c.pings.sent(payload)
 	turn := c.turn
 	for {
 		select { // first, because with the turn there is nobody to wake us
@@ -65,6 +66,32 @@ func (c *Conn) Ping(ctx context.Context) (time.Duration, error) {
 	}
 }
 
+// explain returns the reason why the connection ended, if it was closed by the server
+// and the transport's end, err, was noticed before the server's Close was read (RFC
+// 6455, Section 7.1.5).
+func (c *Conn) explain(ctx context.Context, err error) error {
+	var lost *LostError
+	if c.endpoint.Err() != nil || !errors.As(err, &lost) {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, failureWait)
+	defer cancel()
+	for c.endpoint.Err() == nil && !c.overfull() {
+		if c.takeTurn(ctx) != nil {
+			break
+		}
+		unread := c.receiveForLater(ctx)
+		c.giveTurn()
+		if unread != nil {
+			break
+		}
+	}
+	if known := c.endpoint.Err(); known != nil {
+		return known
+	}
+	return err
+}
+
 // receiveForLater takes one event and keeps what it brings for the calls that
 // receive. The caller has the turn.
 func (c *Conn) receiveForLater(ctx context.Context) error {
@@ -92,7 +119,57 @@ func (c *Conn) dropKept() {
 type pings struct {
 	mu      sync.Mutex // guards the rest
 	waiting map[[8]byte]*ping
-	count   uint64 // Pings that have been sent
+	count   uint64      // Pings that have been sent
+	queue   []*pingCall // Pings that are to be sent
+	sending bool        // a goroutine sends the queue
+}
+
+// pingCall is a Ping that waits to be sent.
+type pingCall struct {
+	payload [8]byte
+	result  chan error // capacity 1
+}
+
+// send sends a Ping by write, which may wait for another writer, and returns when it
+// is sent or ctx ends. A single goroutine sends all Pings, however many calls wait.
+func (p *pings) send(ctx context.Context, payload [8]byte, write func(payload []byte) error) error {
+	call := &pingCall{payload, make(chan error, 1)}
+	p.mu.Lock()
+	p.queue = append(p.queue, call)
+	if !p.sending {
+		p.sending = true
+		go p.sendQueue(write)
+	}
+	p.mu.Unlock()
+	select {
+	case err := <-call.result:
+		return err
+	case <-ctx.Done():
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.queue = slices.DeleteFunc(p.queue, func(c *pingCall) bool { return c == call })
+	return ctx.Err()
+}
+
+// sendQueue sends Pings until there are no more.
+func (p *pings) sendQueue(write func(payload []byte) error) {
+	for {
+		p.mu.Lock()
+		if len(p.queue) == 0 {
+			p.queue, p.sending = nil, false
+			p.mu.Unlock()
+			return
+		}
+		call := p.queue[0]
+		p.queue = p.queue[1:]
+		p.mu.Unlock()
+		err := write(call.payload[:])
+		if err == nil {
+			p.sent(call.payload)
+		}
+		call.result <- err
+	}
 }
 
 // ping is one of them. Two that were sent at the same time have no order: one is

@@ -3,72 +3,63 @@ package client
 import (
 	"context"
 	"errors"
-	"net"
 	"strings"
 
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/socket"
 )
 
-// connectThroughProxy asks the proxy of cfg for a way to addr by CONNECT (RFC
-// 6455, Section 4.1, step 3; RFC 9110, Section 9.3.6).
-func connectThroughProxy(ctx context.Context, addr string, cfg *Config) (net.Conn, error) {
-	proxy, err := handshake.ParseURL(cfg.Proxy)
-	if err != nil {
-		return nil, &ProxyError{Err: err}
+// buildConnect returns the URL of the proxy of cfg and the request by which it is asked
+// for a tunnel to u: CONNECT (RFC 6455, Section 4.1, step 3; RFC 9110, Section 9.3.6).
+// The request is nil if there is no proxy.
+func buildConnect(u handshake.URL, cfg *Config) (proxy handshake.URL, request []byte, err error) {
+	if cfg.Proxy == "" {
+		return proxy, nil, nil
 	}
-	if strings.Contains(addr, "%") {
-		return nil, &ProxyError{Err: errZoneThroughProxy}
+	if proxy, err = handshake.ParseURL(cfg.Proxy); err != nil {
+		return proxy, nil, &ProxyError{Err: err}
 	}
-	nc, err := cfg.DialContext(ctx, "tcp", proxy.Address())
-	if err != nil {
-		return nil, &ProxyError{Err: err}
+	address := u.Address()
+	if strings.Contains(address, "%") {
+		return proxy, nil, &ProxyError{Err: errZoneThroughProxy}
 	}
-	way := nc
-	if proxy.Secure {
-		if way, err = startTLS(ctx, nc, nil, proxy.Host); err != nil {
-			err = &ProxyError{Err: err}
-		}
+	request = append(request, "CONNECT "+address+" HTTP/1.1\r\nHost: "+address+"\r\n"...)
+	if auth := proxy.Authorization(); auth != "" && !hasField(cfg.ProxyHeader, "Proxy-Authorization") {
+		request = append(request, "Proxy-Authorization: "+auth+"\r\n"...)
 	}
-	if err == nil {
-		err = tunnel(ctx, way, addr, proxy.Authorization())
+	if request, err = handshake.AppendHeader(request, cfg.ProxyHeader); err != nil {
+		return proxy, nil, err
 	}
-	if err != nil {
-		nc.Close()
-		return nil, err
-	}
-	return way, nil
+	return proxy, append(request, "\r\n"...), nil
 }
 
 // errZoneThroughProxy: the zone of an IPv6 address names an interface of this
 // machine. It means nothing to a proxy, or worse, something else.
 var errZoneThroughProxy = errors.New("an address with a zone cannot be reached through a proxy")
 
-// tunnel makes the CONNECT request on nc, until ctx ends.
-func tunnel(ctx context.Context, nc net.Conn, addr, authorization string) error {
-	stop := interruptOn(ctx, nc)
-	err := requestTunnel(nc, addr, authorization)
-	if !stop() {
-		return context.Cause(ctx)
+// tunnel asks the proxy at the other end of t for a tunnel to the server, and returns
+// the tunnel.
+func (d *dialing) tunnel(ctx context.Context, t socket.Transport) (_ socket.Transport, err error) {
+	if d.proxy.Secure {
+		if t, err = startTLS(ctx, t, nil, d.proxy.Host); err != nil {
+			return nil, &ProxyError{Err: err}
+		}
 	}
-	return err
+	return t, requestTunnel(t, d.connect)
 }
 
 // requestTunnel sends the CONNECT request and reads the answer. Only a 2xx means
-// that what follows comes from addr. The proxy has nothing more to say then:
+// that what follows comes from the server. The proxy has nothing more to say then:
 // bytes behind its answer could only be taken for the server's.
-func requestTunnel(nc net.Conn, addr, authorization string) error {
-	request := "CONNECT " + addr + " HTTP/1.1\r\nHost: " + addr + "\r\n"
-	if authorization != "" {
-		request += "Proxy-Authorization: " + authorization + "\r\n"
-	}
-	if _, err := nc.Write([]byte(request + "\r\n")); err != nil {
+func requestTunnel(t socket.Transport, request []byte) error {
+	if _, err := t.Write(request); err != nil {
 		return &ProxyError{Err: err}
 	}
 	buf := make([]byte, 1<<10)
-	response, rest, err := readResponse(nc, buf, new(handshake.ResponseParser))
+	response, rest, err := readResponse(t, buf, new(handshake.ResponseParser))
 	switch {
 	case err != nil:
-		return &ProxyError{Err: err}
+		return &ProxyError{Err: tlsFailure(err)}
 	case response.Status < 200 || response.Status > 299:
 		return &ProxyError{Status: response.Status, Err: errors.New("CONNECT refused")}
 	case len(rest) > 0:

@@ -70,7 +70,10 @@ func (r *messageReader) Read(p []byte) (int, error) {
 	if !c.beginReceiving() {
 		return 0, ErrConcurrentReceive
 	}
-	defer c.receiving.Store(false)
+	defer c.endReceiving()
+	if err := c.cutByProgram(); err != nil && r.err == nil {
+		r.finish(err)
+	}
 	if r.err != nil {
 		return 0, r.err
 	}

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"iter"
 	"os"
-	"sync"
 	"time"
 
 	"github.com/fibersock/fibersock/internal/endpoint"
+	"github.com/fibersock/fibersock/internal/socket"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -77,10 +77,12 @@ func (c *Conn) begin(ctx context.Context) error {
 	}
 	if c.reader != nil {
 		c.abandonReader() // its turn is ours
-		return nil
-	}
-	if err := c.takeTurn(ctx); err != nil {
+	} else if err := c.takeTurn(ctx); err != nil {
 		c.receiving.Store(false)
+		return err
+	}
+	if err := c.cutByProgram(); err != nil {
+		c.end()
 		return err
 	}
 	return nil
@@ -118,7 +120,19 @@ func (c *Conn) end() {
 	if c.reader == nil {
 		c.giveTurn()
 	}
+	c.endReceiving()
+}
+
+// endReceiving is the reverse of beginReceiving.
+func (c *Conn) endReceiving() {
+	parked := c.reader != nil
 	c.receiving.Store(false)
+	if parked {
+		select {
+		case c.parked <- struct{}{}:
+		default:
+		}
+	}
 }
 
 // held is a message that began to arrive and whose receiver gave up.
@@ -183,7 +197,9 @@ func (c *Conn) step(ctx context.Context) (m Message, complete bool, err error) {
 		}
 	case endpoint.Ping, endpoint.Pong, endpoint.Closing:
 		if c.control {
-			return controlMessage(ev), true, nil
+			if m, ok := controlMessage(ev); ok {
+				return m, true, nil
+			}
 		}
 	}
 	return m, complete, err
@@ -280,8 +296,8 @@ func (c *Conn) fill(ctx context.Context) error {
 	return c.lost(err)
 }
 
-// interruptReadOn makes a read fail as soon as ctx is over; see interruptOn. The
-// function it returns undoes that, so that a later read can go on.
+// interruptReadOn makes a read fail as soon as ctx ends. The function that it returns
+// undoes that, so that a later read can go on.
 func (c *Conn) interruptReadOn(ctx context.Context) (stop func() bool) {
 	if ctx.Done() == nil {
 		return notInterrupted
@@ -303,35 +319,13 @@ func (c *Conn) interruptReadOn(ctx context.Context) (stop func() bool) {
 
 func notInterrupted() bool { return true }
 
-const (
-	readBufferSize  = 4 << 10
-	largeBufferSize = 64 << 10
-)
-
-// largeBuffers lends read buffers to connections on which a large frame comes.
-var largeBuffers = sync.Pool{New: func() any {
-	b := make([]byte, largeBufferSize)
-	return &b
-}}
-
 // readBuffer returns the buffer to read into, larger while a large frame comes, and
 // where the message belongs if there is room.
 func (c *Conn) readBuffer() []byte {
 	rest := c.endpoint.Remaining()
-	if end := c.held.bytes[len(c.held.bytes):cap(c.held.bytes)]; rest > readBufferSize && len(end) > readBufferSize &&
+	if end := c.held.bytes[len(c.held.bytes):cap(c.held.bytes)]; rest > socket.SmallBuffer && len(end) > socket.SmallBuffer &&
 		c.held.opcode != wire.Continuation && !c.held.skip {
 		return end[:min(rest, int64(len(end)))]
 	}
-	wanted := rest > readBufferSize
-	switch {
-	case wanted && c.large == nil:
-		c.large = largeBuffers.Get().(*[]byte)
-	case !wanted && c.large != nil:
-		largeBuffers.Put(c.large)
-		c.large = nil
-	}
-	if c.large != nil {
-		return *c.large
-	}
-	return c.small
+	return c.buffer.Get(int(min(rest, socket.LargeBuffer)))
 }

@@ -381,8 +381,8 @@ func TestWriteTimeout(t *testing.T) {
 				c.CloseNow()
 			}()
 			for {
-				time.Sleep(400 * time.Millisecond)
-				if _, err := f.nc.Read(make([]byte, 3)); err != nil {
+				time.Sleep(900 * time.Millisecond) // for each frame
+				if _, err := f.nc.Read(make([]byte, 8)); err != nil {
 					break
 				}
 			}

@@ -2,7 +2,6 @@ package client
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"strings"
 	"time"
@@ -78,15 +77,6 @@ func (e *SocketTimeoutError) Temporary() bool { return true }
 
 // Unwrap returns os.ErrDeadlineExceeded.
 func (e *SocketTimeoutError) Unwrap() error { return os.ErrDeadlineExceeded }
-
-// PanicError is a panic in a handler.
-type PanicError struct {
-	Value any    // what was passed to panic
-	Stack []byte // the goroutine's stack at that point
-}
-
-// Error returns a text with the value.
-func (e *PanicError) Error() string { return fmt.Sprintf("websocket: panic in a handler: %v", e.Value) }
 
 // givenUp is why a connection that was being made is not open.
 type givenUp struct{}

@@ -192,7 +192,6 @@ func accepts(proto string, status int, h handshake.Header, o *handshake.Offer) b
 		len(upgrade) != 1 || !sameName(upgrade[0], "websocket") ||
 		!hasMember(values(h, "Connection"), "upgrade") ||
 		len(accept) != 1 || accept[0] != acceptOf(o.Key) ||
-		len(values(h, "Content-Length"))+len(values(h, "Transfer-Encoding")) > 0 ||
 		len(subprotocol) > 1 || len(subprotocol) == 1 && !slices.Contains(o.Subprotocols, subprotocol[0]) {
 		return false
 	}

@@ -1,5 +1,10 @@
 package handshake
 
+import (
+	"bytes"
+	"strings"
+)
+
 // Acceptance is what a server agrees to (RFC 6455, Section 4.2.2).
 type Acceptance struct {
 	Key         string      // the request's, as Upgrade holds it
@@ -29,6 +34,51 @@ func AppendResponse(dst []byte, a *Acceptance) ([]byte, error) {
 	dst = appendExtensions(dst, a.Extensions)
 	dst = appendExtra(dst, a.Header)
 	return append(dst, "\r\n"...), nil
+}
+
+// AddFields adds header fields to a 101 response, such as those that middleware has put
+// into an http.ResponseWriter. Left out are the fields that the handshake itself consists
+// of, those of the connection and of a body, names that are no names, and all that the
+// response has already, but for Set-Cookie. If a value may not be sent, it returns the
+// response as it was and a [*FieldError].
+func AddFields(response []byte, extra map[string][]string) ([]byte, error) {
+	if len(extra) == 0 {
+		return response, nil
+	}
+	head, complete := bytes.CutSuffix(response, []byte("\r\n\r\n"))
+	if !complete {
+		return response, &FieldError{"101", "the response is not a whole head"}
+	}
+	_, lines := cutLine(string(head) + "\r\n")
+	present := cutFields(lines, strings.Count(lines, "\r\n"))
+	added := append([]byte(nil), head...)
+	added = append(added, "\r\n"...)
+	for _, name := range sortedNames(extra) {
+		if !ValidToken(name) || reserved(name) || ofConnectionOrBody(name) || present.Count(name) > 0 && !equalFold(name, "Set-Cookie") {
+			continue
+		}
+		if err := checkField(name, extra[name]); err != nil {
+			return response, err
+		}
+		for _, value := range extra[name] {
+			added = appendField(added, name, value)
+		}
+	}
+	return append(added, "\r\n"...), nil
+}
+
+// ofConnectionOrBody reports whether the field is about the connection or the body of a
+// response. A 101 has no body, and the connection is the handshake's.
+func ofConnectionOrBody(name string) bool {
+	for _, other := range [...]string{
+		"Keep-Alive", "Proxy-Connection", "TE", "Trailer", // RFC 9110, Section 7.6.1
+		fieldContentType, "Content-Encoding", "Content-Language", "Content-Location", "Content-Range", "Accept-Ranges", "ETag", "Last-Modified",
+	} {
+		if equalFold(name, other) {
+			return true
+		}
+	}
+	return false
 }
 
 // check returns an error and not a *FieldError, so that nil is nil.

@@ -34,37 +34,36 @@ func ValidateResponse(r *Response, o *Offer) (Agreement, error) {
 }
 
 // checkSwitch checks that the server switches to WebSocket, for this request.
+// Content-Length and Transfer-Encoding are ignored: a 101 ends with its blank line,
+// whatever fields it has (RFC 9112, Section 6.3).
 func checkSwitch(r *Response, o *Offer) error {
 	switch upgrade, accept := r.Header.Get(fieldUpgrade), r.Header.Get(fieldAccept); {
 	case r.Status != 101:
 		return unexpectedStatus(r)
 	case !atLeast11(r.Proto):
-		return unexpected("", r.Proto, "HTTP/1.1")
-	case r.Header.Count(fieldUpgrade) != 1 || !equalFold(upgrade, "websocket"):
-		return unexpected(fieldUpgrade, upgrade, `"websocket"`)
+		return &ResponseError{Reason: "the version is " + quote(r.Proto) + ", not HTTP/1.1"}
+	case r.Header.Count(fieldUpgrade) != 1:
+		return notOneLine(fieldUpgrade, r.Header.Count(fieldUpgrade))
+	case !equalFold(upgrade, "websocket"):
+		return &ResponseError{fieldUpgrade, "it is " + quote(upgrade) + `, not "websocket"`}
+	case r.Header.Count(fieldConnection) == 0:
+		return notOneLine(fieldConnection, 0)
 	case !r.Header.HasToken(fieldConnection, "upgrade"):
-		return unexpected(fieldConnection, r.Header.Get(fieldConnection), `"Upgrade"`)
+		return &ResponseError{fieldConnection, "it is " + quote(strings.Join(r.Header.Values(fieldConnection), ", ")) + `, without "Upgrade"`}
 	case r.Header.Count(fieldAccept) != 1:
 		return notOneLine(fieldAccept, r.Header.Count(fieldAccept))
 	case accept != AcceptKey(o.Key):
 		return &ResponseError{fieldAccept, quote(accept) + " does not answer the key that was sent"}
-	case r.Header.Count(fieldContentLength) > 0:
-		return &ResponseError{fieldContentLength, "a 101 response has no body"}
-	case r.Header.Count(fieldTransferEncoding) > 0:
-		return &ResponseError{fieldTransferEncoding, "a 101 response has no body"}
 	}
 	return nil
 }
 
-// unexpected reports a field, or something of the status line, that is not what it
-// must be.
-func unexpected(field, got, want string) error {
-	return &ResponseError{field, quote(got) + " where " + want + " was expected"}
-}
-
 // notOneLine reports a field that is there n times.
 func notOneLine(field string, n int) error {
-	return &ResponseError{field, "there must be one line, not " + strconv.Itoa(n)}
+	if n == 0 {
+		return &ResponseError{field, "the field is missing"}
+	}
+	return &ResponseError{field, strconv.Itoa(n) + " fields, not one"}
 }
 
 // unexpectedStatus names the versions of a server that refuses ours (Section 4.4).

@@ -142,11 +142,11 @@ func ExampleAppendRefusal() {
 	// Connection: close, Upgrade
 	// Content-Type: text/plain; charset=utf-8
 	// X-Content-Type-Options: nosniff
-	// Content-Length: 17
+	// Content-Length: 47
 	// Sec-WebSocket-Version: 13
 	// Upgrade: websocket
 	//
-	// Upgrade Required
+	// Upgrade Required: this is a WebSocket endpoint
 }
 
 func ExampleCheckOrigin() {

@@ -92,6 +92,11 @@ func equalFold(a, b string) bool {
 	return true
 }
 
+// hasPrefixFold reports whether s begins with prefix, whatever the case of ASCII letters.
+func hasPrefixFold(s, prefix string) bool {
+	return len(s) >= len(prefix) && equalFold(s[:len(prefix)], prefix)
+}
+
 func toLower(s string) string {
 	return strings.Map(func(r rune) rune {
 		if 'A' <= r && r <= 'Z' {

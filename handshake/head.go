@@ -19,14 +19,15 @@ import (
 // means the default; there is no way to have no limit, because the sender of
 // a head is not yet known to be anybody.
 type Limits struct {
-	Bytes  int // start line to blank line, checked as they arrive; default 64 KiB
-	Fields int // header field lines, checked when one begins; default 100
+	Bytes       int // start line to blank line, checked as they arrive; default 64 KiB
+	Fields      int // header field lines, checked when one begins; default 100
+	RequestLine int // method, target and version, within Bytes; default 8 KiB. Responses have no limit of their own
 }
 
 const (
 	defaultHeadBytes  = 64 << 10
 	defaultHeadFields = 100
-	maxRequestLine    = 8 << 10 // RFC 9112, Section 3, asks for 8000 at least
+	defaultHeadLine   = 8 << 10 // RFC 9112, Section 3, asks for 8000 at least
 )
 
 func (l Limits) withDefaults() Limits {
@@ -36,6 +37,9 @@ func (l Limits) withDefaults() Limits {
 	if l.Fields <= 0 {
 		l.Fields = defaultHeadFields
 	}
+	if l.RequestLine <= 0 {
+		l.RequestLine = defaultHeadLine
+	}
 	return l
 }
 
@@ -43,7 +47,8 @@ func (l Limits) withDefaults() Limits {
 type place uint8
 
 const (
-	atStart place = iota // the first byte of the message
+	atStart       place = iota // the first byte of the message
+	emptyLineFeed              // the LF of an empty line before a request
 	inMethod
 	inTarget
 	inRequestVersion // and the line end
@@ -82,7 +87,7 @@ func (p place) String() string {
 		return "the name of a header field"
 	case inValue:
 		return "the value of a header field"
-	case atStart, startLineFeed, valueLineFeed, lastLineFeed, headDone:
+	case atStart, emptyLineFeed, startLineFeed, valueLineFeed, lastLineFeed, headDone:
 	}
 	return "the head"
 }
@@ -104,7 +109,7 @@ func (s *scanner) scan(b []byte, first place, limits Limits) (n int, err *Error)
 	if s.place < lineStart {
 		line := limits.Bytes
 		if first == inMethod {
-			line = min(line, maxRequestLine)
+			line = min(line, limits.RequestLine)
 		}
 		if n, err = s.startLine(b[:min(len(b), max(line-s.length, 0))]); err != nil {
 			return n, err
@@ -114,16 +119,21 @@ func (s *scanner) scan(b []byte, first place, limits Limits) (n int, err *Error)
 				return n, nil
 			}
 			if line < limits.Bytes {
-				return n, &Error{Status: 414, Reason: "the request line is longer than " + strconv.Itoa(line) + " bytes"}
+				return n, tooLarge(414, "request line", line, "bytes", "RequestLine")
 			}
 		}
 	}
 	rest := b[n:]
 	m, err := s.headerFields(rest[:min(len(rest), max(limits.Bytes-s.length, 0))], limits.Fields)
 	if err == nil && s.place != headDone && s.length >= limits.Bytes {
-		err = &Error{Status: 431, Reason: "the head is longer than Limits.Bytes = " + strconv.Itoa(limits.Bytes)}
+		err = tooLarge(431, "head", limits.Bytes, "bytes", "Bytes")
 	}
 	return n + m, err
+}
+
+// tooLarge refuses a head that exceeds a limit, and names the option.
+func tooLarge(status int, part string, limit int, unit, option string) *Error {
+	return &Error{Status: status, Reason: part + " exceeds " + strconv.Itoa(limit) + " " + unit + " (handshake.Limits." + option + ")"}
 }
 
 // startLine reads to the end of the start line or of b.
@@ -133,7 +143,14 @@ func (s *scanner) startLine(b []byte) (n int, err *Error) {
 		c, at, ok := b[n], s.place, true
 		switch at {
 		case inMethod:
+			if c == '\r' && s.length == 0 { // RFC 9112, Section 2.2
+				s.place = emptyLineFeed
+				break
+			}
 			ok = s.element(c, tokenByte, inTarget)
+		case emptyLineFeed:
+			s.place = inMethod
+			ok = c == '\n'
 		case inTarget:
 			ok = s.element(c, targetByte, inRequestVersion)
 		case inRequestVersion:
@@ -223,7 +240,7 @@ func (s *scanner) headerFields(b []byte, maxFields int) (n int, err *Error) {
 			return n, s.refuse(at, c)
 		}
 		if s.fields > maxFields {
-			return n, &Error{Status: 431, Reason: "more header fields than Limits.Fields = " + strconv.Itoa(maxFields)}
+			return n, tooLarge(431, "head", maxFields, "header fields", "Fields")
 		}
 		n++
 		s.length = start + n
@@ -240,26 +257,34 @@ func runOf(b []byte, class uint8) int {
 	return len(b)
 }
 
+// tlsHandshake is the first byte of a client that begins with TLS (RFC 8446, Section 5.1).
+const tlsHandshake = 0x16
+
 // refuse says why c cannot stand where it stands.
 func (s *scanner) refuse(at place, c byte) *Error {
 	blank := c == ' ' || c == '\t'
 	reason := ""
 	switch {
-	case at == inMethod && s.length == 0 && c == 0x16:
-		reason = "a TLS handshake came where plain HTTP was expected"
+	case at == inMethod && s.length == 0 && c == tlsHandshake:
+		return &Error{Status: 400, Reason: "TLS on a port for plain HTTP", NotWebSocket: true}
+	case at == inMethod && s.length == len("\r\n") && c == '\r': // the binary PROXY protocol begins so
+		reason = "two empty lines before the request"
 	case at == lineStart && blank:
 		reason = "a header field line is folded or begins with white space"
 	case at == inName && blank:
 		reason = "white space stands before the colon of a header field"
 	case c == '\n':
 		reason = "a line end lacks its CR"
-	case at == startLineFeed, at == valueLineFeed, at == lastLineFeed:
+	case at == emptyLineFeed, at == startLineFeed, at == valueLineFeed, at == lastLineFeed:
 		reason = "a CR is not followed by LF"
 	default:
 		reason = "byte 0x" + strconv.FormatUint(uint64(c), 16) + " is not allowed in " + at.String()
 	}
 	return &Error{Status: 400, Reason: reason + " (offset " + strconv.Itoa(s.length) + ")"}
 }
+
+// proxyStart is how a PROXY protocol header begins, which a load balancer sends first.
+const proxyStart = "PROXY "
 
 // head is what a parser keeps of an incomplete head.
 type head struct {
@@ -277,6 +302,9 @@ func (h *head) read(b []byte, first place, limits Limits) (text string, fields, 
 	n, h.err = h.scanner.scan(b, first, limits.withDefaults())
 	switch {
 	case h.err != nil:
+		if start := append(h.buffer, b[:n]...); strings.HasPrefix(string(start[:min(len(start), len(proxyStart))]), proxyStart) {
+			h.err.Reason = "the PROXY protocol where HTTP was expected"
+		}
 		h.buffer = nil
 		return "", 0, n, h.err
 	case h.scanner.place != headDone:

@@ -114,7 +114,9 @@ var malformed = []struct{ rule, head string }{
 	{"9112-2.2-a bare CR in the request line", "GET /«\r»b HTTP/1.1\r\n\r\n"},
 	{"9112-2.2-a CR CR LF", "GET / HTTP/1.1\r\nX: a\r«\r»\n\r\n"},
 	{"9112-2.2-a CR and more at the end", "GET / HTTP/1.1\r\nX: a\r\n\r«a»"},
-	{"9112-2.2-a empty line before the request", "«\r»\nGET / HTTP/1.1\r\n\r\n"},
+	{"9112-2.2-a two empty lines before the request", "\r\n«\r»\nGET / HTTP/1.1\r\n\r\n"},
+	{"9112-2.2-a bare LF before the request", "«\n»GET / HTTP/1.1\r\n\r\n"},
+	{"9112-2.2-a bare CR before the request", "\r«G»ET / HTTP/1.1\r\n\r\n"},
 	{"9112-5.1-a T-D15 space before the colon", "GET / HTTP/1.1\r\nUpgrade« »: websocket\r\n\r\n"},
 	{"9112-5.1-a tab before the colon", "GET / HTTP/1.1\r\nUpgrade«\t»: websocket\r\n\r\n"},
 	{"9112-5.2-a folded line", "GET / HTTP/1.1\r\nConnection: keep-alive,\r\n« »Upgrade\r\n\r\n"},
@@ -212,8 +214,55 @@ func checkSticky[T any](t *testing.T, parse func([]byte) (*T, int, error), reset
 
 func TestATLSClientIsToldApart(t *testing.T) {
 	var p handshake.RequestParser
-	if _, _, err := p.Parse([]byte{0x16}); err == nil || !strings.Contains(err.Error(), "TLS") {
+	_, _, err := p.Parse([]byte{0x16})
+	var refused *handshake.Error
+	if !errors.As(err, &refused) || !strings.Contains(err.Error(), "TLS") || !refused.NotWebSocket {
 		t.Errorf("error %v does not mention TLS", err)
+	}
+}
+
+// A load balancer with the PROXY protocol switched on was reported as a byte that is not
+// allowed in the HTTP version.
+func TestPROXYProtocolIsNamed(t *testing.T) {
+	for _, in := range []string{"PROXY TCP4 192.0.2.1 192.0.2.2 5000 80\r\n", "PROXY UNKNOWN\r\n"} {
+		for size := range len(in) {
+			var p handshake.RequestParser
+			if _, err := inPieces(p.Parse, in, size+1); status(t, err) != 400 || !strings.Contains(err.Error(), "PROXY protocol") {
+				t.Errorf("%q in pieces of %d: %v", in, size+1, err)
+			}
+		}
+	}
+}
+
+// RFC 9112, Section 2.2: an empty line before the request is ignored, as some clients send one
+// after the body of the request before. It is no part of the text of the head.
+func TestEmptyLineBeforeRequestIsIgnored(t *testing.T) {
+	request := head(requestLine, requestFields...)
+	in := "\r\n" + request
+	for cut := range len(in) {
+		var p handshake.RequestParser
+		r := feed(t, p.Parse, len(in), in[:cut], in[cut:]+"frames")
+		if r.Text() != request || r.Method != "GET" {
+			t.Fatalf("cut at %d: %q", cut, r.Text())
+		}
+		if _, err := handshake.ValidateRequest(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// The texts of 414 and 431 named no option (python-websockets/websockets#1239,
+// socketio/engine.io-client#715, dotnet/aspnetcore#58534).
+func TestHeadLimitsAreNamed(t *testing.T) {
+	for _, c := range []struct{ in, want string }{
+		{"GET /" + strings.Repeat("x", 101), "request line exceeds 100 bytes (handshake.Limits.RequestLine)"},
+		{head(requestLine, "X: "+strings.Repeat("x", 1000)), "head exceeds 1000 bytes (handshake.Limits.Bytes)"},
+		{head(requestLine, "A: a", "B: b", "C: c"), "head exceeds 2 header fields (handshake.Limits.Fields)"},
+	} {
+		p := handshake.RequestParser{Limits: handshake.Limits{Bytes: 1000, Fields: 2, RequestLine: 100}}
+		if _, _, err := p.Parse([]byte(c.in)); err == nil || !strings.HasSuffix(err.Error(), c.want) {
+			t.Errorf("got %v, want %s", err, c.want)
+		}
 	}
 }
 
@@ -249,6 +298,11 @@ func TestHeadLimits(t *testing.T) {
 		{"endless name", handshake.Limits{}, requestLine + "\r\n" + strings.Repeat("N", 1<<20), 431, 64 << 10},
 		{"100 fields by default", handshake.Limits{}, fields(100), 0, 0},
 		{"a field more", handshake.Limits{}, fields(101), 431, len(fields(100)) - 2},
+		{"own request line", handshake.Limits{RequestLine: 60 << 10}, line(60 << 10), 0, 0},
+		{"own request line, a byte more", handshake.Limits{RequestLine: 60 << 10}, line(60<<10 + 1), 414, 60 << 10},
+		{"own request line, and more bytes", handshake.Limits{RequestLine: 100 << 10, Bytes: 200 << 10}, line(100 << 10), 0, 0},
+		{"own short request line", handshake.Limits{RequestLine: 20}, line(21), 414, 20},
+		{"request line over all bytes", handshake.Limits{RequestLine: 100 << 10}, line(100 << 10), 431, 64 << 10},
 		{"own number of fields", handshake.Limits{Fields: 1}, fields(1), 0, 0},
 		{"own number of fields, one more", handshake.Limits{Fields: 1}, fields(2), 431, len(fields(1)) - 2},
 	}

@@ -8,6 +8,9 @@ const (
 	fieldContentLength    = "Content-Length"
 	fieldTransferEncoding = "Transfer-Encoding"
 
+	fieldContentType        = "Content-Type"
+	fieldContentTypeOptions = "X-Content-Type-Options"
+
 	fieldPrefix     = "Sec-WebSocket-"
 	fieldKey        = fieldPrefix + "Key"
 	fieldVersion    = fieldPrefix + "Version"
@@ -122,7 +125,7 @@ func (e *FieldError) Error() string {
 // reserved reports whether the handshake alone sets the field: a second line, or another
 // value, would change what the message means.
 func reserved(name string) bool {
-	if len(name) >= len(fieldPrefix) && equalFold(name[:len(fieldPrefix)], fieldPrefix) {
+	if hasPrefixFold(name, fieldPrefix) {
 		return true
 	}
 	for _, own := range [...]string{fieldHost, fieldUpgrade, fieldConnection, fieldContentLength, fieldTransferEncoding} {
@@ -136,16 +139,24 @@ func reserved(name string) bool {
 // checkExtra looks at the fields that a caller adds to the handshake's own.
 func checkExtra(extra map[string][]string) *FieldError {
 	for _, name := range sortedNames(extra) {
-		switch {
-		case !ValidToken(name):
-			return &FieldError{name, "it is not the name of a header field"}
-		case reserved(name):
+		if err := checkField(name, extra[name]); err != nil {
+			return err
+		}
+		if reserved(name) {
 			return &FieldError{name, "the handshake sets this field"}
 		}
-		for _, value := range extra[name] {
-			if !ValidValue(value) {
-				return &FieldError{name, "the value holds a control character"}
-			}
+	}
+	return nil
+}
+
+// checkField checks a header field with its values.
+func checkField(name string, values []string) *FieldError {
+	if !ValidToken(name) {
+		return &FieldError{name, "it is not the name of a header field"}
+	}
+	for _, value := range values {
+		if !ValidValue(value) {
+			return &FieldError{name, "the value holds a control character"}
 		}
 	}
 	return nil

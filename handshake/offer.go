@@ -76,3 +76,13 @@ func (o *Offer) check() error {
 func validTarget(s string) bool {
 	return all(s, targetByte) && strings.IndexByte(s, '#') < 0
 }
+
+// AppendHeader appends the field lines of header, sorted by name, as a request for a
+// proxy needs them. If a field may not be sent, or is one that a handshake sets, it
+// returns dst as it was and a [*FieldError].
+func AppendHeader(dst []byte, header map[string][]string) ([]byte, error) {
+	if err := checkExtra(header); err != nil {
+		return dst, err
+	}
+	return appendExtra(dst, header), nil
+}

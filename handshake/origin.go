@@ -14,57 +14,63 @@ import (
 // Origin's scheme. The scheme itself is not compared, since a server behind a proxy does
 // not know its own. Each pattern allows further origins:
 //
-//	example.com             this host over http, https, ws or wss, default port
-//	example.com:8080        this host and port
-//	https://example.com     this scheme only; it may be any, such as that of an app
-//	*.example.com           any host below example.com, not example.com itself
+//	example.com                   this host over http, https, ws or wss, default port
+//	example.com:8080              this host and port
+//	localhost:*                   this host on any port
+//	https://example.com           this scheme only; it may be any, such as that of an app
+//	*.example.com                 any host below example.com, not example.com itself
 //	https://*.example.com:8443
-//	null                    pages without origin: sandboxes, files. Anybody can make one
-//	*                       any origin but null. Any page may then act for its visitor,
-//	                        cookies included
+//	https://pr-*.preview.example  any host whose first label begins so
+//	chrome-extension://*          any host with this scheme
+//	file://                       pages from files, where the browser sends no null for them
+//	null                          pages without origin: sandboxes, files. Anybody can make one
+//	*                             any origin but null. Any page may then act for its visitor,
+//	                              cookies included
 //
-// Letters are compared without regard to case. A pattern of another form matches nothing.
+// Letters are compared without regard to case. Within a label a wildcard stands for one
+// character or more and no dot, and at least two labels without one must follow. A pattern
+// of another form is malformed and matches nothing; [ValidateOrigins] reports it.
 //
 // The error is an [*Error] with status 403, or 400 if there are two Origin lines. Its Reason says
-// what was compared.
+// what was compared, and names a malformed pattern.
 func CheckOrigin(r *Request, patterns []string) error {
 	switch n := r.Header.Count("Origin"); {
 	case n == 0:
 		return nil
 	case n > 1:
-		return badRequest("Origin stands twice")
+		return badRequest(strconv.Itoa(n) + " Origin fields where one is allowed")
 	}
 	value := r.Header.Get("Origin")
-	if value == "null" {
-		return checkNullOrigin(patterns)
-	}
-	o, ok := parseOrigin(value)
-	if !ok {
-		return &Error{Status: 403, Reason: "Origin " + quote(value) + " is malformed"}
+	null := value == "null"
+	var o origin
+	if !null {
+		var ok bool
+		if o, ok = parseOrigin(value); !ok {
+			return &Error{Status: 403, Reason: "Origin " + quote(value) + " is malformed"}
+		}
 	}
 	host := r.Host()
 	if o.same(host) {
 		return nil
 	}
+	hint := ""
 	for _, pattern := range patterns {
-		if o.matches(pattern) {
+		switch p, reason := parseOriginPattern(pattern); {
+		case reason != "":
+			hint = "; pattern " + quote(pattern) + " is malformed: " + reason
+		case null && p.null, !null && p.matches(o):
 			return nil
+		case !null && p.matchesBesidesPort(o) && hint == "":
+			hint = "; pattern " + quote(pattern) + " allows another port"
 		}
 	}
 	return &Error{Status: 403, Reason: "Origin " + quote(value) + " is not that of the host " +
-		quote(host) + " and matches none of " + strconv.Itoa(len(patterns)) + " allowed patterns"}
+		quote(host) + " and matches none of " + strconv.Itoa(len(patterns)) + " allowed patterns" + hint}
 }
 
-func checkNullOrigin(patterns []string) error {
-	for _, pattern := range patterns {
-		if equalFold(pattern, "null") {
-			return nil
-		}
-	}
-	return &Error{Status: 403, Reason: `Origin "null" is not among the allowed patterns`}
-}
-
-// origin is a parsed Origin: scheme "://" host [ ":" port ] (RFC 6454, Section 6.2).
+// origin is a parsed Origin: scheme "://" host [ ":" port ] (RFC 6454, Section 6.2). The host
+// may be empty unless the scheme is one of the web: Chromium's engine sends "file://" and
+// "content://" for pages of an app.
 type origin struct {
 	scheme string
 	authority
@@ -76,6 +82,9 @@ func parseOrigin(s string) (o origin, ok bool) {
 		return origin{}, false
 	}
 	o.scheme = scheme
+	if rest == "" && !o.ofWeb() {
+		return o, true
+	}
 	o.authority, ok = parseAuthority(rest)
 	return o, ok
 }
@@ -93,23 +102,6 @@ func validScheme(s string) bool {
 func (o origin) same(hostport string) bool {
 	a, ok := parseAuthority(hostport)
 	return ok && o.ofWeb() && equalFold(o.host, a.host) && o.samePort(a.port)
-}
-
-// matches reports whether the pattern allows o.
-func (o origin) matches(pattern string) bool {
-	if pattern == "*" {
-		return true
-	}
-	scheme, rest, found := strings.Cut(pattern, "://")
-	if !found {
-		rest = pattern
-	}
-	rest, below := strings.CutPrefix(rest, "*.")
-	a, ok := parseAuthority(rest)
-	if !ok || found && !equalFold(o.scheme, scheme) || !found && !o.ofWeb() || !o.samePort(a.port) {
-		return false
-	}
-	return sameHost(o.host, a.host, below)
 }
 
 // ofWeb reports whether pages and sockets have this scheme.

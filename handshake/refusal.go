@@ -8,6 +8,12 @@ type Error struct {
 	Status int                 // HTTP status, 300 to 599 except 304
 	Reason string              // for logs, never sent; text of the peer in it is quoted
 	Header map[string][]string // further fields of the response, such as WWW-Authenticate
+
+	// NotWebSocket says that the client did not ask for WebSocket: it sent plain HTTP, as
+	// health checks and browsers do, or TLS to a port for plain HTTP.
+	NotWebSocket bool
+
+	bodiless bool // the answer to HEAD
 }
 
 func (e *Error) Error() string {
@@ -28,20 +34,46 @@ func (e *Error) HTTPStatus() int {
 }
 
 // AppendRefusal appends the whole HTTP response for e, after which the connection is to
-// be closed. The body is the status text: nothing of the request and nothing of
-// e.Reason. A status outside the range of [Error] becomes 500. Fields of
-// e.Header that may not be sent are left out, as are those that AppendRefusal sets itself.
+// be closed. The body is e.Body, and is left out in the answer to a HEAD request. A status
+// outside the range of [Error] becomes 500. Fields of e.Header that may not be sent are
+// left out, as are those that AppendRefusal sets itself.
 func AppendRefusal(dst []byte, e *Error) []byte {
-	status := e.HTTPStatus()
 	var extra map[string][]string
 	if e != nil {
 		extra = e.Header
 	}
-	text := statusText(status)
+	body := e.Body()
+	dst = appendAnswerHead(dst, e.HTTPStatus(), extra, plainText, len(body))
+	if e != nil && e.bodiless {
+		return dst
+	}
+	return append(dst, body...)
+}
+
+// Body returns the body of the refusal, one line of text. It depends on the status only:
+// nothing of the request is in it, and nothing of e.Reason.
+func (e *Error) Body() string {
+	status := e.HTTPStatus()
+	switch text := statusText(status); status {
+	case 426:
+		return text + ": this is a WebSocket endpoint\n"
+	case 505: // RFC 9110, Section 15.6.6: which protocols are supported
+		return text + ": this is a WebSocket endpoint over HTTP/1.1\n"
+	default:
+		return text + "\n"
+	}
+}
+
+const plainText = "text/plain; charset=utf-8"
+
+// appendAnswerHead appends the head of a response after which the connection is closed.
+// contentType is the Content-Type, "" if extra has it or there is no body; length is that
+// of the body, -1 if the status has none. Fields of extra that may not be sent are left out.
+func appendAnswerHead(dst []byte, status int, extra map[string][]string, contentType string, length int) []byte {
 	dst = append(dst, "HTTP/1.1 "...)
 	dst = strconv.AppendInt(dst, int64(status), 10)
 	dst = append(dst, ' ')
-	dst = append(dst, text...)
+	dst = append(dst, statusText(status)...)
 	dst = append(dst, "\r\n"...)
 
 	names := sortedNames(extra)
@@ -52,11 +84,15 @@ func AppendRefusal(dst []byte, e *Error) []byte {
 		}
 	}
 	dst = appendField(dst, fieldConnection, connection)
-	dst = appendField(dst, "Content-Type", "text/plain; charset=utf-8")
-	dst = appendField(dst, "X-Content-Type-Options", "nosniff")
-	dst = appendField(dst, fieldContentLength, strconv.Itoa(len(text)+1))
+	if contentType != "" {
+		dst = appendField(dst, fieldContentType, contentType)
+	}
+	dst = appendField(dst, fieldContentTypeOptions, "nosniff")
+	if length >= 0 {
+		dst = appendField(dst, fieldContentLength, strconv.Itoa(length))
+	}
 	for _, name := range names {
-		if !ValidToken(name) || setByRefusal(name) {
+		if !ValidToken(name) || setByAnswer(name) || contentType != "" && equalFold(name, fieldContentType) {
 			continue
 		}
 		for _, value := range extra[name] {
@@ -65,13 +101,12 @@ func AppendRefusal(dst []byte, e *Error) []byte {
 			}
 		}
 	}
-	dst = append(dst, "\r\n"...)
-	dst = append(dst, text...)
-	return append(dst, '\n')
+	return append(dst, "\r\n"...)
 }
 
-func setByRefusal(name string) bool {
-	for _, own := range [...]string{fieldConnection, "Content-Type", "X-Content-Type-Options", fieldContentLength, fieldTransferEncoding} {
+// setByAnswer reports whether appendAnswerHead alone sets the field.
+func setByAnswer(name string) bool {
+	for _, own := range [...]string{fieldConnection, fieldContentTypeOptions, fieldContentLength, fieldTransferEncoding} {
 		if equalFold(name, own) {
 			return true
 		}
@@ -79,9 +114,14 @@ func setByRefusal(name string) bool {
 	return false
 }
 
-// statusText names the status codes a handshake is likely to be refused with.
+// statusText names the status codes that a handshake or plain HTTP is likely to be
+// answered with.
 func statusText(status int) string {
 	switch status {
+	case 200:
+		return "OK"
+	case 204:
+		return "No Content"
 	case 301:
 		return "Moved Permanently"
 	case 302:
@@ -130,6 +170,9 @@ func statusText(status int) string {
 		return "Gateway Timeout"
 	case 505:
 		return "HTTP Version Not Supported"
+	}
+	if status < 300 {
+		return "Success"
 	}
 	return "Handshake Refused"
 }

@@ -25,11 +25,11 @@ type RequestParser struct {
 // While the head is incomplete r is nil and n is len(b). With the
 // blank line r is set, the parser is ready for another head, and
 // b[n:] is not looked at: after a handshake these bytes are frames. b is not
-// retained.
+// retained. One empty line before the request is ignored (RFC 9112, Section 2.2).
 //
 // A head that breaks the grammar or a limit is refused as soon as the byte that does so
-// arrives. The error is an [*Error] with status 400, 414 (a request line over 8 KiB)
-// or 431, and Parse returns it again until Reset.
+// arrives. The error is an [*Error] with status 400, 414 (Limits.RequestLine) or 431
+// (Limits.Bytes, Limits.Fields), and Parse returns it again until Reset.
 func (p *RequestParser) Parse(b []byte) (r *Request, n int, err error) {
 	text, fields, n, refused := p.head.read(b, inMethod, p.Limits)
 	if refused != nil {
@@ -38,6 +38,7 @@ func (p *RequestParser) Parse(b []byte) (r *Request, n int, err error) {
 	if text == "" {
 		return nil, n, nil
 	}
+	text = strings.TrimPrefix(text, "\r\n")
 	r = &Request{text: text}
 	line, rest := cutLine(text)
 	r.Method, line, _ = strings.Cut(line, " ")
@@ -52,6 +53,21 @@ func (p *RequestParser) Reset() { p.head = head{} }
 // Text returns the head as it came, the blank line included, if a RequestParser has
 // read it, else "". Of a request that is to be kept for long, it is less than half.
 func (r *Request) Text() string { return r.text }
+
+// WantsWebSocket reports whether the request asks for WebSocket, validly or not: by its
+// Upgrade field, or by any of the Sec-WebSocket fields, which a proxy that removes
+// Upgrade lets pass. Other requests are plain HTTP, such as those of health checks.
+func (r *Request) WantsWebSocket() bool {
+	if r.Header.HasToken(fieldUpgrade, "websocket") {
+		return true
+	}
+	for _, f := range r.Header {
+		if hasPrefixFold(f.Name, fieldPrefix) {
+			return true
+		}
+	}
+	return false
+}
 
 // Path returns the path of the target as it was sent, percent-encoded.
 func (r *Request) Path() string {

@@ -44,22 +44,20 @@ func TestResponseErrorsSayWhatIsWrong(t *testing.T) {
 		fields []string
 		want   string
 	}{
-		{"HTTP/1.0 101 x", responseFields, `"HTTP/1.0" where HTTP/1.1 was expected`},
+		{"HTTP/1.0 101 x", responseFields, `the version is "HTTP/1.0", not HTTP/1.1`},
 		{"HTTP/1.1 404 Not Found", nil, `status 404 "Not Found" where 101 was expected`},
 		{"HTTP/1.1 426 x", []string{"Sec-WebSocket-Version: 8"}, `status 426 "x" where 101 was expected; the server supports versions "8"`},
 		{"HTTP/1.1 426 x", []string{"Sec-WebSocket-Version: 8, 7", "Sec-WebSocket-Version: 0"},
 			`status 426 "x" where 101 was expected; the server supports versions "8, 7, 0"`},
-		{switching, with("Upgrade", "Upgrade: h2c"), `Upgrade: "h2c" where "websocket" was expected`},
-		{switching, with("Connection", "Connection: close"), `Connection: "close" where "Upgrade" was expected`},
-		{switching, with("Sec-WebSocket-Accept"), `Sec-WebSocket-Accept: there must be one line, not 0`},
-		{switching, append(with(""), "Sec-WebSocket-Accept: x"), `Sec-WebSocket-Accept: there must be one line, not 2`},
+		{switching, with("Upgrade", "Upgrade: h2c"), `Upgrade: it is "h2c", not "websocket"`},
+		{switching, with("Connection", "Connection: close"), `Connection: it is "close", without "Upgrade"`},
+		{switching, with("Sec-WebSocket-Accept"), `Sec-WebSocket-Accept: the field is missing`},
+		{switching, append(with(""), "Sec-WebSocket-Accept: x"), `Sec-WebSocket-Accept: 2 fields, not one`},
 		{switching, with("Sec-WebSocket-Accept", "Sec-WebSocket-Accept: x"), `Sec-WebSocket-Accept: "x" does not answer the key that was sent`},
-		{switching, append(with(""), "Content-Length: 5"), `Content-Length: a 101 response has no body`},
-		{switching, append(with(""), "Transfer-Encoding: chunked"), `Transfer-Encoding: a 101 response has no body`},
 		{switching, append(with(""), "Sec-WebSocket-Extensions: a;"), `Sec-WebSocket-Extensions: extension list "a;": the name of a parameter is missing at offset 2`},
 		{switching, append(with(""), "Sec-WebSocket-Extensions:"), `Sec-WebSocket-Extensions: extension list "": it is empty`},
 		{switching, append(with(""), "Sec-WebSocket-Extensions: bar"), `Sec-WebSocket-Extensions: "bar" was not offered`},
-		{switching, append(with(""), "Sec-WebSocket-Protocol: a", "Sec-WebSocket-Protocol: a"), `Sec-WebSocket-Protocol: there must be one line, not 2`},
+		{switching, append(with(""), "Sec-WebSocket-Protocol: a", "Sec-WebSocket-Protocol: a"), `Sec-WebSocket-Protocol: 2 fields, not one`},
 		{switching, append(with(""), "Sec-WebSocket-Protocol: other"), `Sec-WebSocket-Protocol: "other" was not offered`},
 	} {
 		_, err := handshake.ValidateResponse(parseResponse(t, head(tt.line, tt.fields...)), fullOffer())
@@ -76,7 +74,7 @@ func TestResponseErrorsSayWhatIsWrong(t *testing.T) {
 // TestRefusalsOfAHeadSayWhere, by the number of bytes before the fault.
 func TestRefusalsOfAHeadSayWhere(t *testing.T) {
 	for in, want := range map[string]string{
-		"\x16\x03\x01":                           "a TLS handshake came where plain HTTP was expected (offset 0)",
+		"\x16\x03\x01":                           "TLS on a port for plain HTTP",
 		"G\x16":                                  "byte 0x16 is not allowed in the method (offset 1)",
 		"GET\t/":                                 "byte 0x9 is not allowed in the method (offset 3)",
 		"GET /a\tb":                              "byte 0x9 is not allowed in the request target (offset 6)",
@@ -129,15 +127,15 @@ func TestRefusalsOfALargeHeadNameTheLimit(t *testing.T) {
 		limits handshake.Limits
 		in     string
 	}{
-		"414 URI Too Long: the request line is longer than 8192 bytes": {
+		"414 URI Too Long: request line exceeds 8192 bytes (handshake.Limits.RequestLine)": {
 			handshake.Limits{}, "GET /" + strings.Repeat("x", 9000)},
-		"431 Request Header Fields Too Large: the head is longer than Limits.Bytes = 30": {
+		"431 Request Header Fields Too Large: head exceeds 30 bytes (handshake.Limits.Bytes)": {
 			handshake.Limits{Bytes: 30}, head(requestLine, "X: "+strings.Repeat("x", 30))},
-		"431 Request Header Fields Too Large: the head is longer than Limits.Bytes = 65536": {
+		"431 Request Header Fields Too Large: head exceeds 65536 bytes (handshake.Limits.Bytes)": {
 			handshake.Limits{}, head(requestLine, "X: "+strings.Repeat("x", 1<<16))},
-		"431 Request Header Fields Too Large: more header fields than Limits.Fields = 2": {
+		"431 Request Header Fields Too Large: head exceeds 2 header fields (handshake.Limits.Fields)": {
 			handshake.Limits{Fields: 2}, head(requestLine, "A: 1", "A: 2", "A: 3")},
-		"431 Request Header Fields Too Large: more header fields than Limits.Fields = 100": {
+		"431 Request Header Fields Too Large: head exceeds 100 header fields (handshake.Limits.Fields)": {
 			handshake.Limits{}, requestLine + "\r\n" + strings.Repeat("A: 1\r\n", 101)},
 	} {
 		p := handshake.RequestParser{Limits: tt.limits}
@@ -186,26 +184,26 @@ func TestRefusalsOfARequestSayWhy(t *testing.T) {
 		fields []string
 		want   string
 	}{
-		{"GET / HTTP/1.0", requestFields, `505 HTTP Version Not Supported: "HTTP/1.0" where HTTP/1.1 was expected`},
-		{"POST / HTTP/1.1", requestFields, `405 Method Not Allowed: method "POST" where GET was expected`},
-		{"GET /a#b HTTP/1.1", requestFields, `400 Bad Request: request target "/a" (and more)`},
-		{"GET /a?b#c HTTP/1.1", requestFields, `400 Bad Request: request target "/a" (and more)`},
-		{"GET #c HTTP/1.1", requestFields, `400 Bad Request: request target "" (and more)`},
-		{"GET chat HTTP/1.1", requestFields, `400 Bad Request: request target "chat"`},
-		{"GET * HTTP/1.1", requestFields, `400 Bad Request: request target "*"`},
-		{"GET ftp://h/ HTTP/1.1", requestFields, `400 Bad Request: request target "ftp://h/"`},
-		{"GET http://u@h/?x HTTP/1.1", requestFields, `400 Bad Request: authority of the request target "http://u@h/" (and more)`},
-		{requestLine, with("Host"), `400 Bad Request: there must be one Host field`},
-		{requestLine, also("Host: h"), `400 Bad Request: there must be one Host field`},
-		{requestLine, with("Host", "Host: u@h"), `400 Bad Request: Host "u@h"`},
-		{requestLine, also("Transfer-Encoding: chunked"), `400 Bad Request: a handshake has no Transfer-Encoding`},
+		{"GET / HTTP/1.0", requestFields, `505 HTTP Version Not Supported: the request came over "HTTP/1.0", and only an HTTP/1.1 connection can become a WebSocket. A proxy may have lowered the version`},
+		{"POST / HTTP/1.1", requestFields, `405 Method Not Allowed: method is "POST", not GET`},
+		{"GET /a#b HTTP/1.1", requestFields, `400 Bad Request: request target "/a" (and more) holds a byte that is not printable ASCII, or a fragment`},
+		{"GET /a?b#c HTTP/1.1", requestFields, `400 Bad Request: request target "/a" (and more) holds a byte that is not printable ASCII, or a fragment`},
+		{"GET #c HTTP/1.1", requestFields, `400 Bad Request: request target "" (and more) holds a byte that is not printable ASCII, or a fragment`},
+		{"GET chat HTTP/1.1", requestFields, `400 Bad Request: request target "chat" does not begin with "/"`},
+		{"GET * HTTP/1.1", requestFields, `400 Bad Request: request target "*" does not begin with "/"`},
+		{"GET ftp://h/ HTTP/1.1", requestFields, `400 Bad Request: request target "ftp://h/" does not begin with "/"`},
+		{"GET http://u@h/?x HTTP/1.1", requestFields, `400 Bad Request: request target "http://u@h/" (and more) has a malformed host or port`},
+		{requestLine, with("Host"), `400 Bad Request: 0 Host fields, not one`},
+		{requestLine, also("Host: h"), `400 Bad Request: 2 Host fields, not one`},
+		{requestLine, with("Host", "Host: u@h"), `400 Bad Request: Host "u@h" is not a host, perhaps with a port; an IPv6 address stands in brackets`},
+		{requestLine, also("Transfer-Encoding: chunked"), `400 Bad Request: a handshake has no body, Transfer-Encoding "chunked"`},
 		{requestLine, also("Content-Length: 5"), `400 Bad Request: a handshake has no body, Content-Length "5"`},
 		{requestLine, also("Expect: 100-continue"), `417 Expectation Failed: a handshake has no body, Expect "100-continue"`},
-		{requestLine, with("Upgrade", "Upgrade: h2c"), `426 Upgrade Required: Upgrade "h2c" where "websocket" was expected`},
-		{requestLine, with("Connection", "Connection: close"), `400 Bad Request: Connection "close" where "Upgrade" was expected`},
-		{requestLine, also("Sec-WebSocket-Version: 13"), `400 Bad Request: Sec-WebSocket-Version stands twice`},
-		{requestLine, with("Sec-WebSocket-Version", "Sec-WebSocket-Version: 8"), `426 Upgrade Required: Sec-WebSocket-Version "8" where 13 was expected`},
-		{requestLine, also("Sec-WebSocket-Key: x"), `400 Bad Request: Sec-WebSocket-Key stands twice`},
+		{requestLine, with("Upgrade", "Upgrade: h2c"), `426 Upgrade Required: Upgrade is "h2c", without websocket`},
+		{requestLine, with("Connection", "Connection: close"), `400 Bad Request: Connection is "close", without Upgrade`},
+		{requestLine, also("Sec-WebSocket-Version: 13"), `400 Bad Request: 2 Sec-WebSocket-Version fields, not one`},
+		{requestLine, with("Sec-WebSocket-Version", "Sec-WebSocket-Version: 8"), `426 Upgrade Required: Sec-WebSocket-Version is "8", not 13`},
+		{requestLine, also("Sec-WebSocket-Key: x"), `400 Bad Request: 2 Sec-WebSocket-Key fields, not one`},
 		{requestLine, with("Sec-WebSocket-Key", "Sec-WebSocket-Key: x"), `400 Bad Request: Sec-WebSocket-Key "x" is not base64 of 16 bytes`},
 		{requestLine, also("Sec-WebSocket-Protocol:"), `400 Bad Request: Sec-WebSocket-Protocol: it is empty`},
 		{requestLine, also("Sec-WebSocket-Protocol: a", "Sec-WebSocket-Protocol: b, c/d"), `400 Bad Request: Sec-WebSocket-Protocol: subprotocol 3 is not a token`},
@@ -221,9 +219,9 @@ func TestRefusalsOfARequestSayWhy(t *testing.T) {
 	r := parseRequest(t, head(requestLine, "Host: h", "Origin: x"))
 	wantText(t, "Origin", handshake.CheckOrigin(r, nil), with403+`Origin "x" is malformed`)
 	r = parseRequest(t, head(requestLine, "Host: h", "Origin: null"))
-	wantText(t, "Origin", handshake.CheckOrigin(r, nil), with403+`Origin "null" is not among the allowed patterns`)
+	wantText(t, "Origin", handshake.CheckOrigin(r, nil), with403+`Origin "null" is not that of the host "h" and matches none of 0 allowed patterns`)
 	r = parseRequest(t, head(requestLine, "Host: h", "Origin: http://h", "Origin: http://h"))
-	wantText(t, "Origin", handshake.CheckOrigin(r, nil), "websocket: handshake refused with 400 Bad Request: Origin stands twice")
+	wantText(t, "Origin", handshake.CheckOrigin(r, nil), "websocket: handshake refused with 400 Bad Request: 2 Origin fields where one is allowed")
 	wantText(t, "Host", handshake.CheckHost(r, []string{"other"}), `websocket: handshake refused with 421 Misdirected Request: Host "h" is not one that this server goes by`)
 }
 

@@ -62,7 +62,13 @@ func TestHosts(t *testing.T) {
 		{"not below", "app.example", []string{"*.app.example"}, true},
 		{"not below, but like it", "evilapp.example", []string{"*.app.example"}, true},
 		{"below, on a port", "a.app.example:81", []string{"*.app.example:80"}, true},
-		{"a pattern that is none", "app.example", []string{"http://app.example", "", "*", "a b"}, true},
+		{"a pattern that is none", "app.example", []string{"http://app.example", "", "a b"}, true},
+		{"any host", "app.example:81", []string{"*"}, false},
+		{"any host, on a port", "app.example:81", []string{"*:80"}, true},
+		{"any port", "[::1]:81", []string{"[::1]:*"}, false},
+		{"a part of a label", "pr-42.preview.example", []string{"pr-*.preview.example"}, false},
+		{"nothing for the wildcard", "pr-.preview.example", []string{"pr-*.preview.example"}, true},
+		{"a label more", "pr-1.x.preview.example", []string{"pr-*.preview.example"}, true},
 	} {
 		r := parseRequest(t, head(requestLine, replace(requestFields, "Host", "Host: "+c.host, "Origin: http://"+c.host)...))
 		want := 0

@@ -1,6 +1,7 @@
 package handshake_test
 
 import (
+	"errors"
 	"reflect"
 	"strings"
 	"testing"
@@ -195,6 +196,38 @@ func TestEveryFieldIsNeeded(t *testing.T) {
 	}
 	if _, err := handshake.ValidateRequest(new(handshake.Request)); status(t, err) == 0 {
 		t.Error("an empty request was accepted")
+	}
+}
+
+// The reason names the field, what it was and what it must be.
+func TestReasonsNameTheFault(t *testing.T) {
+	for _, c := range []struct {
+		line   string
+		fields []string
+		want   string
+	}{
+		{requestLine, replace(requestFields, "Upgrade"), "no Upgrade field; it must name websocket. A proxy may have removed it"},
+		{requestLine, replace(requestFields, "Upgrade", "Upgrade: h2c", "Upgrade: x"), `Upgrade is "h2c, x", without websocket`},
+		{requestLine, replace(requestFields, "Connection"), "no Connection field; it must name Upgrade. A proxy may have removed it"},
+		{requestLine, replace(requestFields, "Connection", "Connection: close"), `Connection is "close", without Upgrade`},
+		{requestLine, replace(requestFields, "Sec-WebSocket-Version"), "no Sec-WebSocket-Version field; it must be 13"},
+		{requestLine, replace(requestFields, "Sec-WebSocket-Version", "Sec-WebSocket-Version: 13, 8"), `Sec-WebSocket-Version is "13, 8", not 13`},
+		{requestLine, append(requestFields, "Sec-WebSocket-Version: 13"), "2 Sec-WebSocket-Version fields, not one"},
+		{requestLine, replace(requestFields, "Sec-WebSocket-Key"), "0 Sec-WebSocket-Key fields, not one"},
+		{requestLine, replace(requestFields, "Host"), "0 Host fields, not one"},
+		{requestLine, replace(requestFields, "Host", "Host: fd00::1:80"), `Host "fd00::1:80" is not a host, perhaps with a port; an IPv6 address stands in brackets`},
+		{"POST / HTTP/1.1", requestFields, `method is "POST", not GET`},
+		{"GET x?secret HTTP/1.1", requestFields, `request target "x" (and more) does not begin with "/"`},
+		{"GET http://a:b/ HTTP/1.1", requestFields, `request target "http://a:b/" has a malformed host or port`},
+		{"GET /#x HTTP/1.1", requestFields, `request target "/" (and more) holds a byte that is not printable ASCII, or a fragment`},
+		{"GET / HTTP/1.0", requestFields, `the request came over "HTTP/1.0", and only an HTTP/1.1 connection can become a WebSocket. A proxy may have lowered the version`},
+		{"GET / HTTP/2.0", requestFields, `the request came over "HTTP/2.0", and only an HTTP/1.1 connection can become a WebSocket. To have TLS clients use HTTP/1.1, leave "h2" out of NextProtos`},
+	} {
+		_, err := handshake.ValidateRequest(parseRequest(t, head(c.line, c.fields...)))
+		var refused *handshake.Error
+		if !errors.As(err, &refused) || refused.Reason != c.want {
+			t.Errorf("%s %q:\ngot  %v\nwant %s", c.line, c.fields, err, c.want)
+		}
 	}
 }
 

@@ -3,8 +3,10 @@ package server
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/fibersock/fibersock/handshake"
@@ -37,6 +39,20 @@ type Upgraded struct {
 // Value. The error is a *handshake.Error, with the HTTP status that the request should be refused
 // with: see handshake.AppendRefusal.
 func (s *Server) Upgrade(r *handshake.Request) (Upgraded, error) {
+	returned := false
+	defer func() {
+		if !returned { // the caller's goroutine ends
+			s.caught(nil)
+			s.counters.count(func(st *Stats) { st.refused(&handshake.Error{Status: 500}) })
+		}
+	}()
+	up, err := s.tryUpgrade(r)
+	returned = true
+	return up, err
+}
+
+// tryUpgrade is Upgrade without the care for an Authorize that does not return.
+func (s *Server) tryUpgrade(r *handshake.Request) (Upgraded, error) {
 	if err := s.full(); err != nil {
 		s.counters.count(func(st *Stats) { st.refused(refusal(err)) })
 		return Upgraded{}, err
@@ -64,11 +80,14 @@ func (s *Server) upgrade(r *handshake.Request, room []byte) (Upgraded, error) {
 // accept goes through Section 4.2.2: it returns what to answer, or why not.
 func (s *Server) accept(r *handshake.Request) (a handshake.Acceptance, err error) {
 	if s.shuttingDown() {
-		return a, &handshake.Error{Status: 503, Reason: "the server is shutting down"}
+		return a, errShuttingDown
 	}
 	u, err := handshake.ValidateRequest(r)
 	if err != nil {
 		return a, err
+	}
+	if err := s.checkPatterns(); err != nil {
+		return a, s.cannotAnswer(err)
 	}
 	if err := handshake.CheckHost(r, s.Hosts); err != nil {
 		return a, err
@@ -94,7 +113,8 @@ func (s *Server) accept(r *handshake.Request) (a handshake.Acceptance, err error
 	return a, nil
 }
 
-// authorize calls Authorize. One that panics has not agreed.
+// authorize calls Authorize. One that panics has not agreed. The caller reports a
+// call of runtime.Goexit.
 func (s *Server) authorize(r *handshake.Request, a *handshake.Acceptance) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -105,8 +125,16 @@ func (s *Server) authorize(r *handshake.Request, a *handshake.Acceptance) (err e
 	return s.Authorize(r, a)
 }
 
-// cannotAnswer refuses a handshake because what the server wanted to answer
-// cannot be sent: the program has to know, the client only that it is refused.
+// checkPatterns returns an error if Hosts or Origins has a malformed pattern.
+func (s *Server) checkPatterns() error {
+	s.patterns.once.Do(func() {
+		s.patterns.err = errors.Join(handshake.ValidateHosts(s.Hosts), handshake.ValidateOrigins(s.Origins))
+	})
+	return s.patterns.err
+}
+
+// cannotAnswer refuses a request because of a fault of the program: Log is told the
+// reason, the client only the status.
 func (s *Server) cannotAnswer(err error) *handshake.Error {
 	s.report(err)
 	return &handshake.Error{Status: 500, Reason: err.Error()}
@@ -143,11 +171,10 @@ func (s *Server) Run(nc net.Conn, up Upgraded) error {
 		s.upgraded(c, t, &up)
 	}
 	ended := make(chan struct{})
-	if s.runElsewhere(nc, open, up.start(), ended) {
-		<-ended
-	} else {
-		s.goroutines().begin(nc, open).serve(up.start())
+	if !s.runElsewhere(nc, open, up.start(), ended) {
+		s.goroutines().begin(nc, open).serveElsewhere(up.start(), ended)
 	}
+	<-ended
 	var closed *CloseError
 	if err := c.Err(); !errors.As(err, &closed) {
 		return err
@@ -166,7 +193,7 @@ func (s *Server) Run(nc net.Conn, up Upgraded) error {
 func (s *Server) Adopt(nc net.Conn, up Upgraded) {
 	open := func(c *Conn, t transport) { s.upgraded(c, t, &up) }
 	if !s.runElsewhere(nc, open, up.start(), nil) {
-		s.goroutines().begin(nc, open).serveElsewhere(up.start())
+		s.goroutines().begin(nc, open).serveElsewhere(up.start(), nil)
 	}
 }
 
@@ -174,6 +201,7 @@ func (s *Server) Adopt(nc net.Conn, up Upgraded) {
 // opens when it receives for the first time, and up is the server's until then.
 func (s *Server) upgraded(c *Conn, t transport, up *Upgraded) {
 	c.reserve().upgraded = up
+	c.phase.Store(answeringPhase)
 	s.begin(c, t)
 }
 
@@ -189,6 +217,7 @@ func (up *Upgraded) start() []byte {
 // handshake takes the next bytes of the opening handshake. It returns the bytes
 // that came after it, and whether the connection goes on.
 func (c *Conn) handshake(b []byte) (rest []byte, more bool) {
+	c.phase.CompareAndSwap(acceptedPhase, requestPhase)
 	var parser handshake.RequestParser // most requests come whole
 	if more := c.more.Load(); more != nil {
 		if up := more.upgraded; up != nil { // by somebody else
@@ -197,6 +226,7 @@ func (c *Conn) handshake(b []byte) (rest []byte, more bool) {
 		}
 		parser = *more.opening
 	}
+	parser.Limits = c.server.HandshakeLimits
 	r, n, err := parser.Parse(b)
 	if err != nil {
 		return nil, c.refuse(err)
@@ -209,9 +239,15 @@ func (c *Conn) handshake(b []byte) (rest []byte, more bool) {
 		*kept.opening = parser
 		return nil, true
 	}
+	if !c.phase.CompareAndSwap(requestPhase, answeringPhase) {
+		return nil, false // Shutdown has refused it
+	}
 	c.more.Store(nil) // there is nothing else in it yet
 	room := responses.Get().(*[responseRoom]byte)
 	defer responses.Put(room)
+	if c.server.HTTP != nil && !r.WantsWebSocket() {
+		return nil, c.serveHTTP(r, room[:0])
+	}
 	up, err := c.server.upgrade(r, room[:0])
 	if err != nil {
 		return nil, c.refuse(err)
@@ -225,18 +261,101 @@ var responses = sync.Pool{New: func() any { return new([responseRoom]byte) }}
 
 const responseRoom = 512
 
-// refuse answers with an HTTP error. What else the client sends is not looked
-// at: a proxy may have taken it for a request, and the client for frames.
+// refuse answers with an HTTP error, and ends the connection.
 func (c *Conn) refuse(err error) (more bool) {
+	if c.phase.Swap(endedPhase) != endedPhase { // else Shutdown has refused it
+		c.sendRefusal(err)
+	}
+	return false
+}
+
+// refuseShutdown ends an opening handshake because the server is shutting down. A
+// client that has sent part of its request is answered. It may be called from any
+// goroutine.
+func (c *Conn) refuseShutdown() {
+	switch c.phase.Load() {
+	case acceptedPhase:
+		_ = c.cut(nil)
+	case requestPhase:
+		if c.phase.CompareAndSwap(requestPhase, endedPhase) {
+			c.sendRefusal(errShuttingDown)
+		}
+	}
+}
+
+// errShuttingDown refuses an opening handshake.
+var errShuttingDown = &handshake.Error{Status: 503, Reason: "the server is shutting down"}
+
+// sendRefusal answers with an HTTP error, by the one who has set endedPhase.
+func (c *Conn) sendRefusal(err error) {
 	refused := refusal(err)
-	c.phase.Store(endedPhase)
 	c.server.counters.count(func(st *Stats) {
 		st.Opening--
 		st.refused(refused)
 	})
-	c.server.report(&RefusedError{RemoteAddr: c.RemoteAddr(), Err: refused})
-	c.transport.Write(handshake.AppendRefusal(nil, refused))
+	if !refused.NotWebSocket {
+		c.server.report(&RefusedError{RemoteAddr: c.RemoteAddr(), Err: refused})
+	}
+	c.lastAnswer(handshake.AppendRefusal(nil, refused))
+}
+
+// lastAnswer answers a request that opens no connection. Later input is discarded: a
+// proxy may have taken it for a request, and the client for frames.
+func (c *Conn) lastAnswer(response []byte) {
+	c.transport.Write(response)
 	c.transport.Finish(drainTime)
+}
+
+// serveHTTP answers a request that is plain HTTP as Server.HTTP says, and ends the
+// connection. It has room for the response.
+func (c *Conn) serveHTTP(r *handshake.Request, room []byte) (more bool) {
+	s := c.server
+	response, err := s.answerHTTP(r, room)
+	if err != nil {
+		return c.refuse(err)
+	}
+	c.phase.Store(endedPhase)
+	s.counters.count(func(st *Stats) {
+		st.Opening--
+		st.Answered++
+	})
+	c.lastAnswer(response)
+	return false
+}
+
+// answerHTTP returns the answer of Server.HTTP to a request that is plain HTTP.
+func (s *Server) answerHTTP(r *handshake.Request, room []byte) ([]byte, error) {
+	_, err := handshake.ValidateRequest(r) // it is no opening handshake
+	switch refused := refusal(err); {
+	case s.shuttingDown():
+		return nil, &handshake.Error{Status: 503, Reason: "the server is shutting down", NotWebSocket: true}
+	case refused.Status == 400, !strings.HasPrefix(r.Proto, "HTTP/1."): // no valid request at all
+		return nil, err
+	}
+	if hostErr := handshake.CheckHost(r, s.Hosts); hostErr != nil {
+		return nil, hostErr
+	}
+	answer := s.HTTP(r)
+	if answer == nil {
+		return nil, err
+	}
+	response, unsendable := handshake.AppendHTTPAnswer(room, r, answer)
+	if unsendable != nil {
+		return nil, s.cannotAnswer(unsendable)
+	}
+	return response, nil
+}
+
+// hungUp reports whether err, by which the connection ended in the opening handshake, is
+// only that the client closed it, or reset it before it sent a byte of a request. Load
+// balancers probe a port that way.
+func (c *Conn) hungUp(err error) bool {
+	switch {
+	case err == nil, err == io.EOF, errors.Is(err, net.ErrClosed):
+		return true
+	case errors.Is(err, errConnReset):
+		return c.phase.Load() == acceptedPhase
+	}
 	return false
 }
 
@@ -264,11 +383,12 @@ func (c *Conn) open(up Upgraded) (more bool) {
 		c.reserve().fiber = newFiber()
 	}
 	partial := c.handler.Partial != nil && c.handler.Serve == nil
-	c.endpoint.Init(c.output(), c.server.terms(partial, c.transport.Waits()))
+	c.endpoint.Init(c.output(), c.server.terms(partial))
 	if c.policy() == SlowBlock {
 		c.endpoint.SetBackpressure(backpressure{c})
 	}
 	c.server.counters.count((*Stats).opened)
 	c.phase.Store(openPhase)
-	return c.begin()
+	c.begin()
+	return true
 }

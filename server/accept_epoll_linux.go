@@ -5,6 +5,7 @@ package server
 import (
 	"net"
 	"net/netip"
+	"os"
 	"strconv"
 	"sync/atomic"
 	"syscall"
@@ -57,7 +58,21 @@ func takeOver(tcp *net.TCPConn, last *atomic.Pointer[addrs]) (fd int, addrs addr
 	if err != nil {
 		return -1, addrs, err
 	}
-	return dup, newAddrPair(tcp.LocalAddr().(*net.TCPAddr).AddrPort(), tcp.RemoteAddr().(*net.TCPAddr).AddrPort(), last), nil
+	if err := syscall.SetNonblock(dup, true); err != nil { // the program may have made it blocking, by File().Fd()
+		syscall.Close(dup)
+		return -1, addrs, os.NewSyscallError("fcntl", err)
+	}
+	return dup, newAddrPair(addrPortOfNet(tcp.LocalAddr()), addrPortOfNet(tcp.RemoteAddr()), last), nil
+}
+
+// addrPortOfNet returns an address of package net. It is not valid if the
+// system did not know it any more: that of a client that has gone before
+// net.FileConn was called.
+func addrPortOfNet(a net.Addr) netip.AddrPort {
+	if tcp, ok := a.(*net.TCPAddr); ok {
+		return tcp.AddrPort()
+	}
+	return netip.AddrPort{}
 }
 
 // serve accepts from ln until it is closed. An error that may pass, such as too many open files, is reported and waited
@@ -171,6 +186,9 @@ func (d *doorkeeper) fit(fd int) error {
 func (d *doorkeeper) admitSome() (more bool) {
 	n, none := 0, false
 	err := d.raw.Control(func(listener uintptr) {
+		if syscall.SetNonblock(int(listener), true) != nil { // the program may have made it blocking since: see setNonblock
+			return
+		}
 		for n < len(d.waiting) {
 			fd, remote, err := syscall.Accept4(int(listener), syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC)
 			if err != nil {

@@ -26,8 +26,8 @@ func (*nowhere) Write(p []byte) (int, error) { return len(p), nil }
 func (*nowhere) attach(*Conn)                {}
 func (*nowhere) Buffered() int               { return 0 }
 func (*nowhere) AwaitBacklog(func(int) bool) {}
+func (*nowhere) Unacknowledged() int         { return 0 }
 func (*nowhere) Choked() bool                { return false }
-func (*nowhere) Waits() bool                 { return false }
 func (*nowhere) Resume()                     {}
 func (*nowhere) Finish(time.Duration)        {}
 func (*nowhere) Close() error                { return nil }

@@ -2,10 +2,11 @@ package server
 
 import "sync"
 
-// backlog is what a client has not taken yet of what was sent to it. A nil one is empty.
+// backlog is a queue of bytes: output that the client has not read, or input
+// that the program has not received. A nil one is empty.
 type backlog struct {
 	bytes []byte
-	gone  int // how many of them the client has taken
+	gone  int // how many of them have been taken
 }
 
 // backlogs lends backlogs, so that a client that is a little slow costs no allocation. A very large one is not kept.

@@ -65,9 +65,6 @@ func (c *Conn) post(m *Prepared) {
 // postAtOnce sends m if that makes nobody wait, and nothing has to be sent before
 // it. It reports whether it has, or need not.
 func (c *Conn) postAtOnce(m *Prepared) bool {
-	if c.transport.Waits() {
-		return false
-	}
 	if box := c.outbox(); box != nil && box.waiting.Load() > 0 {
 		return false
 	}

@@ -26,7 +26,7 @@ type Conn struct {
 
 	lane *lane
 
-	phase   atomic.Uint32 // openingPhase, openPhase, endedPhase
+	phase   atomic.Uint32 // acceptedPhase, …, endedPhase
 	place   int32         // in Server.conns, guarded by its lock
 	holders atomic.Int32  // loop and fiber; the last removes the connection
 	watch   watch
@@ -48,6 +48,10 @@ type reserve struct {
 	fiber       *fiber                 // of Handler.Serve; nil without
 	outbox      atomic.Pointer[outbox] // nil until a message cannot be sent at once
 	fragments   fragments
+
+	// unacknowledged is Unacknowledged before the last heartbeat; the sweeping
+	// goroutine's own.
+	unacknowledged int
 }
 
 // reserve returns more, which is made if it is not there.
@@ -61,10 +65,15 @@ func (c *Conn) reserve() *reserve {
 
 // The phases of a connection's life.
 const (
-	openingPhase uint32 = iota // in the opening handshake
-	openPhase                  // between the calls of Handler.Open and Handler.Close
+	acceptedPhase  uint32 = iota // nothing of the request has come
+	requestPhase                 // part of the request has come
+	answeringPhase               // the request is complete, or somebody else has read it
+	openPhase                    // between the calls of Handler.Open and Handler.Close
 	endedPhase
 )
+
+// isOpening reports whether the connection is in the opening handshake.
+func (c *Conn) isOpening() bool { return c.phase.Load() < openPhase }
 
 func (c *Conn) isOpen() bool { return c.phase.Load() == openPhase }
 
@@ -215,7 +224,7 @@ func (c *Conn) CloseNow() error { return c.cut(nil) }
 // cut cuts the connection and remembers why.
 func (c *Conn) cut(why error) error {
 	err := c.endpoint.Cut(why, c.transport.Close)
-	if c.phase.Load() != openingPhase {
+	if !c.isOpening() {
 		c.endFiber()
 	}
 	return err

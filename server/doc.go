@@ -44,7 +44,8 @@
 //     or for which a message had to wait and can be sent.
 //
 // A connection with TLS has one in which its handlers run, and another while the
-// client does not take what it is sent. So has every connection on other systems,
+// client does not take what it is sent; if the server has not put the TLS on it,
+// another for each write. So has every connection on other systems,
 // or if the program is built with the tag portable, and so has what is no TCP,
 // or is wrapped in a net.Conn of somebody else; then there is none for each
 // processor, and nothing for MaxDisplaced to bound.

@@ -30,7 +30,7 @@ type (
 	LateError = endpoint.LateError
 
 	// TimeoutError: the cause of a LostError, if the client did not read what
-	// was written within Server.WriteTimeout.
+	// was written: no progress for Server.WriteTimeout.
 	TimeoutError = socket.TimeoutError
 )
 
@@ -53,14 +53,26 @@ var (
 // ErrServerClosed is what Serve and its kin return after Shutdown.
 var ErrServerClosed = errors.New("websocket: server closed")
 
-// PanicError is a panic in a handler.
+// PanicError is a function of the application that did not return: a handler,
+// Authorize, Log, a function of Server.TLS or a method of a net.Conn.
 type PanicError struct {
-	Value any    // what was passed to panic
+	Value any    // the argument of panic, or ErrGoexit
 	Stack []byte // the goroutine's stack at that point
 }
 
 // Error returns a text with the value.
-func (e *PanicError) Error() string { return fmt.Sprintf("websocket: panic in a handler: %v", e.Value) }
+func (e *PanicError) Error() string {
+	if e.Value == ErrGoexit {
+		return "websocket: a handler did not return: " + ErrGoexit.Error()
+	}
+	return fmt.Sprintf("websocket: panic in a handler: %v", e.Value)
+}
+
+// Unwrap returns the value if it is an error, such as ErrGoexit.
+func (e *PanicError) Unwrap() error {
+	err, _ := e.Value.(error)
+	return err
+}
 
 // RefusedError is a connection that was not accepted. It goes to Server.Log.
 type RefusedError struct {

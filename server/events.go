@@ -2,8 +2,6 @@ package server
 
 import (
 	"errors"
-	"io"
-	"net"
 	"time"
 
 	"github.com/fibersock/fibersock/handshake"
@@ -18,18 +16,33 @@ import (
 // receive takes bytes from the loop; see loop.go.
 func (c *Conn) receive(b []byte) (rest []byte, more bool) {
 	c.watch.enter(c.server.clock.now())
+	defer c.left()
 	var received endpoint.Tally
+	returned := false
 	defer func() {
 		c.count(&received)
-		if p := recover(); p != nil {
-			rest, more = nil, c.panicked(p)
+		if !returned {
+			rest, more = nil, c.panicked(recover())
 		}
-		c.watch.leave(c.server.clock.now())
 	}()
-	if c.phase.Load() == openingPhase {
-		if b, more = c.handshake(b); !more || c.phase.Load() == openingPhase {
+	rest, more = c.receiveEvents(b, &received)
+	returned = true
+	return rest, more
+}
+
+// left notes that no handler is running any more.
+func (c *Conn) left() { c.watch.leave(c.server.clock.now()) }
+
+// receiveEvents is receive without the care for handlers that do not return. What
+// has come is counted in received.
+func (c *Conn) receiveEvents(b []byte, received *endpoint.Tally) (rest []byte, more bool) {
+	if c.isOpening() {
+		if b, more = c.handshake(b); !more || c.isOpening() {
 			return nil, more
 		}
+	}
+	if c.phase.Load() == endedPhase {
+		return nil, false
 	}
 	for c.endpoint.Err() == nil { // else a handler has cut it; the loop will notice
 		if len(b) > 0 && !c.takesMore() {
@@ -38,7 +51,7 @@ func (c *Conn) receive(b []byte) (rest []byte, more bool) {
 		if op, p, n := c.endpoint.ReceiveMessage(b); n > 0 {
 			b = b[n:]
 			c.traffic()
-			piece(&received, len(p), true)
+			piece(received, len(p), true)
 			c.message(op, p)
 			continue
 		}
@@ -49,10 +62,10 @@ func (c *Conn) receive(b []byte) (rest []byte, more bool) {
 		case endpoint.None:
 			return nil, true
 		case endpoint.Message:
-			piece(&received, len(ev.Payload), true)
+			piece(received, len(ev.Payload), true)
 			c.message(ev.Opcode, ev.Payload)
 		case endpoint.Partial:
-			piece(&received, len(ev.Payload), ev.Final)
+			piece(received, len(ev.Payload), ev.Final)
 			c.handler.Partial(c, ev.Opcode, ev.Payload, ev.Final)
 		case endpoint.Ping: // it has been answered
 			received.Pings++
@@ -60,7 +73,7 @@ func (c *Conn) receive(b []byte) (rest []byte, more bool) {
 			received.Pongs++
 			c.answered(ev.Payload)
 		case endpoint.Closing, endpoint.Failed:
-			c.count(&received)
+			c.count(received)
 			c.finish()
 			return b, false
 		}
@@ -84,12 +97,7 @@ func (c *Conn) message(op wire.Opcode, p []byte) {
 }
 
 // begin opens the connection for the program.
-func (c *Conn) begin() (more bool) {
-	defer func() {
-		if p := recover(); p != nil {
-			more = c.panicked(p)
-		}
-	}()
+func (c *Conn) begin() {
 	if c.handler.Open != nil {
 		c.handler.Open(c)
 	}
@@ -100,7 +108,6 @@ func (c *Conn) begin() (more bool) {
 		c.holders.Add(1)
 		go c.serve()
 	}
-	return true
 }
 
 // drain tells the program that the client has taken all that waited for it; see
@@ -110,25 +117,29 @@ func (c *Conn) drain() (more bool) {
 		return true
 	}
 	c.watch.enter(c.server.clock.now())
+	defer c.left()
+	returned := false
 	defer func() {
-		if p := recover(); p != nil {
-			more = c.panicked(p)
+		if !returned {
+			more = c.panicked(recover())
 		}
-		c.watch.leave(c.server.clock.now())
 	}()
 	c.handler.Drain(c)
+	returned = true
 	return true
 }
 
-// panicked fails the connection because a handler panicked. What the handler
-// said is nothing for the client.
+// panicked fails the connection because a handler has panicked with value, or
+// called runtime.Goexit if value is nil. The client learns no more than the code.
 func (c *Conn) panicked(value any) (more bool) {
 	err := c.server.caught(value)
-	if c.phase.Load() == openingPhase {
+	switch c.phase.Load() {
+	case acceptedPhase, requestPhase, answeringPhase:
 		return c.refuse(&handshake.Error{Status: 500, Reason: "panic in the opening handshake"})
+	case openPhase:
+		c.endpoint.Fail(wire.InternalError, "", err)
+		c.finish()
 	}
-	c.endpoint.Fail(wire.InternalError, "", err)
-	c.finish()
 	return false
 }
 
@@ -144,13 +155,13 @@ func (c *Conn) finish() {
 	}
 	c.noMore()
 	c.endFiber()
+	if c.handler.Close != nil { // deferred, because Error may end the goroutine
+		defer c.protect(func() { c.handler.Close(c, c.CloseCode(), c.CloseReason()) })
+	}
 	err := c.endpoint.Err()
 	var closed *CloseError
 	if c.handler.Error != nil && !errors.As(err, &closed) && err != ErrClosed {
 		c.protect(func() { c.handler.Error(c, err) })
-	}
-	if c.handler.Close != nil {
-		c.protect(func() { c.handler.Close(c, c.CloseCode(), c.CloseReason()) })
 	}
 }
 
@@ -172,7 +183,8 @@ func (c *Conn) lingerTime() time.Duration {
 	return max(drainTime, orDefault(c.server.CloseTimeout, DefaultCloseTimeout))
 }
 
-// protect reports a panic of f. The connection is at its end anyway.
+// protect reports a panic of f. The connection is at its end anyway. The caller
+// reports a call of runtime.Goexit.
 func (c *Conn) protect(f func()) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -191,11 +203,28 @@ func (c *Conn) parted() bool {
 // lost is the loop's last call: the socket has ended, by err if that was not
 // wanted; see loop.go.
 func (c *Conn) lost(err error) {
+	defer c.release()
+	returned := false
+	defer func() {
+		if !returned {
+			c.server.caught(recover())
+		}
+	}()
+	c.lose(err)
+	returned = true
+}
+
+// lose is lost without the care for handlers that do not return.
+func (c *Conn) lose(err error) {
 	switch c.phase.Load() {
-	case openingPhase:
+	case acceptedPhase, requestPhase, answeringPhase:
+		quiet := c.hungUp(err)
+		if c.phase.Swap(endedPhase) == endedPhase {
+			return // Shutdown has refused it
+		}
 		why := c.endpoint.Err()
 		c.server.counters.count(func(st *Stats) { st.unfinished(why) })
-		if why == nil && err != nil && err != io.EOF && !errors.Is(err, net.ErrClosed) { // who hangs up is no news
+		if why == nil && !quiet {
 			why = &LostError{Err: err}
 		}
 		if why != nil {
@@ -206,7 +235,6 @@ func (c *Conn) lost(err error) {
 		c.finish()
 	case endedPhase:
 	}
-	c.release()
 }
 
 // release is called by the loop and by the fiber, when they let go of the

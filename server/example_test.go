@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log"
 	"net"
+	"net/http"
 	"strings"
 
 	"github.com/fibersock/fibersock/client"
@@ -258,6 +259,31 @@ func ExampleServer_authorize() {
 	// Output:
 	// 401 Bearer
 	// come in session=1; HttpOnly
+}
+
+// A load balancer asks by plain HTTP, on the port for WebSocket, whether the server works.
+func ExampleServer_http() {
+	s := &server.Server{HTTP: func(r *handshake.Request) *handshake.HTTPAnswer {
+		if r.Path() == "/healthz" {
+			return &handshake.HTTPAnswer{Status: 200, Body: []byte("ok")}
+		}
+		return nil // 426: this is a WebSocket endpoint
+	}}
+	ln, url := listen()
+	go s.Serve(ln)
+	defer s.Shutdown(context.Background())
+
+	for _, path := range []string{"/healthz", "/"} {
+		resp, err := http.Get(strings.Replace(url, "ws", "http", 1) + path)
+		if err != nil {
+			log.Fatal(err)
+		}
+		resp.Body.Close()
+		fmt.Println(path, resp.Status)
+	}
+	// Output:
+	// /healthz 200 OK
+	// / 426 Upgrade Required
 }
 
 // Shutdown says goodbye to all, and returns when they have left.

@@ -29,6 +29,14 @@ type fiber struct {
 	exited    chan struct{} // closed when Serve has returned
 	receiving atomic.Bool
 	spare     chan []byte // a buffer that ReceiveInto does not need any more
+
+	// Messages are numbered from 1. Once the client has ended its side, the
+	// connection ends when Serve waits for a message that will not come: until
+	// then it can answer those that did.
+	received   uint64        // messages that Receive has returned; its own
+	asked      atomic.Uint64 // number of the message that Receive waits for, or has waited for
+	delivered  atomic.Uint64 // number of the last message in the mailbox
+	inputEnded atomic.Bool   // the client has ended its side: delivered does not change any more
 }
 
 func newFiber() *fiber {
@@ -83,13 +91,60 @@ func (f *fiber) awaitRoom() {
 	}
 }
 
-// took is called by whoever has made room.
-func (c *Conn) took() {
+// awaitEnd waits until Serve has been served: see takesEnd.
+func (f *fiber) awaitEnd() {
+	for !f.takesEnd() {
+		select {
+		case <-f.taken:
+		case <-f.exited:
+		case <-f.ended:
+		}
+	}
+}
+
+// takesEnd reports whether Serve has received all messages and waits for more,
+// or there never were any, or nothing will be received any more.
+func (f *fiber) takesEnd() bool {
+	select {
+	case <-f.exited:
+		return true
+	case <-f.ended:
+		return true
+	default:
+		n := f.delivered.Load()
+		return n == 0 || f.asked.Load() > n
+	}
+}
+
+// inputEnded is called by the loop when the client has ended its side.
+func (c *Conn) inputEnded() {
+	if f := c.fiber(); f != nil {
+		f.inputEnded.Store(true)
+	}
+}
+
+// takesEnd reports whether the connection may end, because the client has ended
+// its side: see fiber.takesEnd. What Handler.Message has received it has
+// answered when it returned.
+func (c *Conn) takesEnd() bool {
+	f := c.fiber()
+	return f == nil || f.takesEnd()
+}
+
+// wakeLoop is called when the mailbox has room, or Serve waits for a message
+// that will not come.
+func (c *Conn) wakeLoop() {
 	select {
 	case c.fiber().taken <- struct{}{}:
 	default:
 	}
 	c.transport.Resume()
+}
+
+// took is called by the goroutine that receives, when it has taken a message.
+func (c *Conn) took() {
+	c.fiber().received++
+	c.wakeLoop()
 }
 
 // deliver puts a copy of a message into the mailbox, in which there is room.
@@ -99,6 +154,7 @@ func (f *fiber) deliver(op wire.Opcode, p []byte) {
 	case buf = <-f.spare:
 	default:
 	}
+	f.delivered.Add(1)
 	select {
 	case f.mailbox <- Message{Opcode: op, Payload: append(buf[:0], p...)}:
 	case <-f.exited:
@@ -111,15 +167,15 @@ func (c *Conn) serve() {
 	defer c.release()
 	defer c.transport.Resume()
 	defer close(c.fiber().exited)
-	code := wire.NormalClosure
+	code := wire.InternalError // unless Serve returns
 	defer func() {
-		if p := recover(); p != nil {
-			c.server.caught(p)
-			code = wire.InternalError
+		if code == wire.InternalError {
+			c.server.caught(recover())
 		}
 		_ = c.Close(code, "") // if it has ended already, so much the better
 	}()
 	c.handler.Serve(c)
+	code = wire.NormalClosure
 }
 
 // Receive waits for the next message and returns it; the payload is the
@@ -140,6 +196,10 @@ func (c *Conn) Receive(ctx context.Context) (Message, error) {
 		c.took()
 		return m, nil
 	default:
+	}
+	f.asked.Store(f.received + 1)
+	if f.inputEnded.Load() {
+		c.wakeLoop()
 	}
 	select {
 	case m := <-f.mailbox:

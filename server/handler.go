@@ -8,13 +8,16 @@ import "github.com/fibersock/fibersock/wire"
 // had a thread of its own. They may block; that delays this connection only.
 //
 // A panic in any of them closes that connection with status 1011 and is
-// reported as a *PanicError.
+// reported as a *PanicError. So does a call of runtime.Goexit, as by
+// testing.T.FailNow: see ErrGoexit.
 type Handler struct {
 	// Open is called when the opening handshake is done.
 	Open func(c *Conn)
 
 	// Message is called for each message; op is Text or Binary, and a text is
-	// UTF-8. p is valid until Message returns.
+	// UTF-8. p is valid until Message returns. A client that ends its side of
+	// TCP after its last message, without a Close, still gets the messages that
+	// were sent before the last call of Message returned.
 	Message func(c *Conn, op wire.Opcode, p []byte)
 
 	// Partial, if it is set, is called for a message that does not arrive
@@ -43,6 +46,11 @@ type Handler struct {
 	// after Open, and receives messages by c.Receive in place of Message and
 	// Partial. When it returns, the connection is closed with status 1000. It
 	// may go on after Close was called, but receives nothing more.
+	//
+	// A client may end its side of TCP after its last message, without a Close.
+	// The connection stays open until Serve waits for a message that will not
+	// come, so that it can answer those it has received. Such a client answers
+	// no heartbeat: Serve has PingInterval and PongTimeout for that.
 	Serve func(c *Conn)
 }
 

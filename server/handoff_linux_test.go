@@ -63,3 +63,49 @@ func TestDisplacedHandlersAreCountedAsLongAsTheyRun(t *testing.T) {
 	}
 	<-served
 }
+
+// Messages of a handler that blocks do not wait for its return, also when so many
+// block that it keeps its poller.
+func TestMessagesOfABlockedHandlerAreSent(t *testing.T) {
+	const clients = 4
+	release := make(chan struct{})
+	s := &Server{MaxDisplaced: 1, Handler: Handler{Message: func(c *Conn, _ wire.Opcode, _ []byte) {
+		c.SendText("before")
+		<-release
+	}}}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error)
+	go func() { served <- s.Serve(ln) }()
+	var ends []net.Conn
+	for range clients {
+		nc, err := net.Dial("tcp", ln.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		nc.Write([]byte(upgradeRequests["minimal"]))
+		nc.SetReadDeadline(time.Now().Add(30 * time.Second))
+		if n, err := nc.Read(make([]byte, 1000)); err != nil || n == 0 {
+			t.Fatal(err)
+		}
+		ends = append(ends, nc)
+	}
+	pollers := len(s.epoll().guard.pollers)
+	for i := range min(clients, pollers+1) {
+		ends[i].Write(wire.AppendFrame(nil, wire.Header{Fin: true, Opcode: wire.Binary, Masked: true}, nil))
+		b := make([]byte, 100)
+		if n, err := ends[i].Read(b); err != nil || string(b[2:n]) != "before" {
+			t.Fatalf("client %d of a server with %d pollers read %q and %v", i, pollers, b[:n], err)
+		}
+	}
+	close(release)
+	for _, nc := range ends {
+		nc.Close()
+	}
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	<-served
+}

@@ -159,7 +159,7 @@ func (r *round) take(end int) (n, newEnd int) {
 // writes, gets a goroutine.
 func (r *round) inspect(c *Conn) {
 	switch c.phase.Load() {
-	case openingPhase:
+	case acceptedPhase, requestPhase, answeringPhase:
 		if r.over(c.watch.began, r.handshake) {
 			go c.cut(&LateError{What: "no opening handshake", After: orDefault(r.HandshakeTimeout, DefaultHandshakeTimeout), Option: "HandshakeTimeout"})
 		}
@@ -274,13 +274,31 @@ func (r *round) inspectPulse(c *Conn) {
 	switch {
 	case w.pinged != 0 && r.behind(c):
 		w.seen.set(r.now)
+	case w.pinged != 0 && r.pong > 0 && r.now.since(w.pinged) >= r.pong && c.acknowledges():
+		w.seen.set(r.now) // the Ping lies behind other bytes, which the client takes
 	case w.pinged != 0 && r.pong > 0 && r.now.since(w.pinged) >= r.pong:
 		go c.cut(&LateError{What: "no sign of life after a Ping", After: orDefault(r.PongTimeout, DefaultPongTimeout), Option: "PongTimeout"})
 	case w.pinged == 0 && r.over(seen, r.ping) && r.beats > 0:
 		r.beats--
 		w.pinged = r.now
+		if n := c.transport.Unacknowledged(); n > 0 {
+			c.reserve().unacknowledged = n
+		}
 		c.beat()
 	}
+}
+
+// acknowledges reports whether the client has acknowledged some of the bytes that
+// were on their way to it before the last heartbeat.
+func (c *Conn) acknowledges() bool {
+	more := c.more.Load()
+	if more == nil || more.unacknowledged <= 0 {
+		return false
+	}
+	before := more.unacknowledged
+	more.unacknowledged = 0
+	n := c.transport.Unacknowledged()
+	return n >= 0 && n < before
 }
 
 // closeIdle starts the closing handshake with a client that has been idle.

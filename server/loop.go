@@ -19,7 +19,9 @@ import (
 //	            the socket briefly, closes it and calls lost.
 //	drain()     when drained has said that the program wants to be told. As with
 //	            receive, the connection wants no more if more is false.
-//	lost(err)   once, when the socket has ended, as the last call.
+//	lost(err)   once, when the socket has ended, as the last call. If the client has
+//	            ended its side, the loop calls inputEnded, and lost when takesEnd,
+//	            which Resume tells, and the backlog is empty: the client may read.
 //
 // What a loop offers for each socket is a transport.
 
@@ -41,12 +43,14 @@ type transport interface {
 	// or the connection cannot be written to any more.
 	AwaitBacklog(enough func(size int) bool)
 
+	// Unacknowledged returns how many bytes the client's system has not
+	// acknowledged of those that are not in the backlog any more, -1 if that is
+	// not known.
+	Unacknowledged() int
+
 	// Choked reports whether nothing is read because the client does not take
 	// what was answered. It is WriteTimeout that ends that.
 	Choked() bool
-
-	// Waits reports whether a Write might wait for the client. It never changes.
-	Waits() bool
 
 	// Resume says that the connection takes what receive did not take.
 	Resume()

@@ -78,7 +78,7 @@ func (l *epollLoop) start() error {
 	}
 	l.guard.pollers = l.pollers
 	for _, p := range l.pollers {
-		go p.lead(newWorkspace(), 0)
+		p.follow(newWorkspace(), 0)
 	}
 	go l.guard.run()
 	return nil
@@ -86,7 +86,7 @@ func (l *epollLoop) start() error {
 
 func (l *epollLoop) stop() {
 	for _, p := range l.pollers {
-		p.file.Close() // its leader's wait ends
+		p.close() // its leader's wait ends
 	}
 	l.pollers = nil
 	l.guard.stop()
@@ -101,28 +101,95 @@ type poller struct {
 	file  *os.File // the same, in the hands of Go's own poller: waiting for it costs no thread
 	raw   syscall.RawConn
 
-	claim  atomic.Uint64             // see makeClaim
-	leader atomic.Pointer[workspace] // of the leader
+	wakeup int       // an eventfd that ends the leader's wait
+	kicks  kickQueue // sockets with work that no event of their descriptor tells
 
-	crowded uint64 // the last claim that stayed although it should not; the watchdog's own
+	claim  atomic.Uint64 // see makeClaim
+	leader *workspace    // of the leader; the watchdog's own
+
+	serving atomic.Int32 // the descriptor of the event that the leader is at
+	crowded uint64       // the last claim that stayed although it should not; the watchdog's own
 }
+
+// kickQueue holds descriptors of sockets that the leader is to look at.
+type kickQueue struct {
+	size atomic.Int32 // len(fds); changed under mu
+	mu   sync.Mutex   // guards fds
+	fds  []int32
+}
+
+// kickEvent stands in an event for a socket that was kicked. It is none of
+// epoll's own.
+const kickEvent = 1 << 24
+
+// wakeEvent stands, in place of a descriptor, in the event of wakeup.
+const wakeEvent = -1
 
 func newPoller(l *epollLoop, lane *lane) (*poller, error) {
 	fd, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, os.NewSyscallError("epoll_create1", err)
 	}
+	p := &poller{loop: l, guard: l.guard, lane: lane, fd: fd, wakeup: -1}
 	if err := syscall.SetNonblock(fd, true); err != nil {
 		syscall.Close(fd)
 		return nil, err
 	}
-	p := &poller{loop: l, guard: l.guard, lane: lane, fd: fd, file: os.NewFile(uintptr(fd), "epoll")}
-	if p.raw, err = p.file.SyscallConn(); err != nil {
-		p.file.Close()
+	p.file = os.NewFile(uintptr(fd), "epoll")
+	if p.wakeup, err = newEventfd(); err == nil {
+		const edgeTriggered = 1 << 31 // syscall.EPOLLET is negative; and so the counter need not be read
+		event := syscall.EpollEvent{Events: syscall.EPOLLIN | edgeTriggered, Fd: wakeEvent}
+		err = os.NewSyscallError("epoll_ctl", syscall.EpollCtl(fd, syscall.EPOLL_CTL_ADD, p.wakeup, &event))
+	}
+	if err == nil {
+		p.raw, err = p.file.SyscallConn()
+	}
+	if err != nil {
+		p.close()
 		return nil, err
 	}
 	p.claim.Store(makeClaim(0, 0, idleIndex))
 	return p, nil
+}
+
+// close ends p. No socket of it is open any more: so nobody writes to wakeup.
+func (p *poller) close() {
+	p.file.Close()
+	if p.wakeup >= 0 {
+		syscall.Close(p.wakeup)
+	}
+}
+
+// kick has the leader look at the socket fd. The caller holds the socket's
+// lock.
+func (p *poller) kick(fd int32) {
+	q := &p.kicks
+	q.mu.Lock()
+	q.fds = append(q.fds, fd)
+	first := len(q.fds) == 1
+	q.size.Store(int32(len(q.fds)))
+	q.mu.Unlock()
+	if first {
+		sysNotify(p.wakeup)
+	}
+}
+
+// take makes events of kicks, as many as there is room for, and returns how
+// many. The leader asks for them before it waits: so those that are left over
+// need no notification.
+func (q *kickQueue) take(events []syscall.EpollEvent) int {
+	if q.size.Load() == 0 {
+		return 0
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n := min(len(q.fds), len(events))
+	for i, fd := range q.fds[:n] {
+		events[i] = syscall.EpollEvent{Events: kickEvent, Fd: fd}
+	}
+	q.fds = q.fds[:copy(q.fds, q.fds[n:])]
+	q.size.Store(int32(len(q.fds)))
+	return n
 }
 
 // A claim is what a poller's leader is at: which leader it is, a number that grows with each event, and the index
@@ -138,12 +205,20 @@ func makeClaim(generation, count, index uint64) uint64 {
 }
 
 func claimGeneration(claim uint64) uint64 { return claim >> (countBits + indexBits) }
-func claimIndex(claim uint64) int         { return int(claim & idleIndex) }
+
+// nextGeneration returns the generation of the leader after that of claim. Generations are reused after 2^24 of them.
+func nextGeneration(claim uint64) uint64 {
+	return claimGeneration(makeClaim(claimGeneration(claim)+1, 0, 0))
+}
+
+func claimIndex(claim uint64) int { return int(claim & idleIndex) }
 
 // A workspace is what a leader works with.
 type workspace struct {
 	batch  [batchSize]syscall.EpollEvent
 	n      int            // events in batch; both are not changed while one of them is claimed
+	leads  *poller        // whose leader works with it
+	term   uint64         // the leader's generation
 	input  []byte         // what is read
 	cork   *endpoint.Cork // where what the connection at work sends is collected
 	wait   func(fd uintptr) bool
@@ -166,17 +241,39 @@ var workspaces = sync.Pool{New: func() any {
 
 func newWorkspace() *workspace { return workspaces.Get().(*workspace) }
 
-// lead works off what is in w and then what comes, until the poller is closed or another leads.
+// replaced reports whether another leader leads since.
+func (w *workspace) replaced() bool { return claimGeneration(w.leads.claim.Load()) != w.term }
+
+// follow gives p a leader with the workspace w.
+func (p *poller) follow(w *workspace, generation uint64) {
+	p.leader = w
+	go p.lead(w, generation)
+}
+
+// lead works off what is in w and then what comes, until the poller is closed or another leads. If a handler ends the
+// goroutine, another goroutine goes on with the event after that.
 func (p *poller) lead(w *workspace, generation uint64) {
+	returned := false
 	defer func() {
-		w.wait = nil
+		if !returned {
+			go p.lead(w, generation)
+			return
+		}
+		w.wait, w.leads = nil, nil
 		workspaces.Put(w)
 	}()
+	p.leadUntilEnd(w, generation)
+	returned = true
+}
+
+// leadUntilEnd is lead without the care for handlers that end the goroutine.
+func (p *poller) leadUntilEnd(w *workspace, generation uint64) {
+	w.leads, w.term = p, generation
 	w.wait = func(fd uintptr) bool {
 		w.n, w.failed = epollWait(fd, w.batch[:])
+		w.n += p.kicks.take(w.batch[w.n:])
 		return w.n != 0 || w.failed != nil
 	}
-	p.leader.Store(w)
 	for {
 		if !p.work(w, generation) {
 			for !w.handedOn.Load() {
@@ -199,16 +296,21 @@ func (p *poller) work(w *workspace, generation uint64) bool {
 		return true
 	}
 	claim := p.claim.Load()
-	for i := range w.n {
+	first := 0
+	if claimGeneration(claim) == generation && claimIndex(claim) != idleIndex {
+		first = claimIndex(claim) + 1 // the handler of this one has ended the goroutine that led p
+	}
+	for i := first; i < w.n; i++ {
 		next := makeClaim(generation, claim>>indexBits+1, uint64(i))
 		if claimGeneration(claim) != generation || !p.claim.CompareAndSwap(claim, next) {
 			return false
 		}
 		claim = next
-		if i == 0 {
+		if i == first {
 			p.guard.wake()
 		}
 		event := &w.batch[i]
+		p.serving.Store(event.Fd)
 		if s := p.loop.sockets.get(event.Fd); s != nil {
 			s.ready(w, event.Events)
 		}
@@ -309,21 +411,27 @@ func (p *poller) replace(claim uint64) {
 		if p.crowded != claim {
 			p.crowded = claim
 			counters.count(func(st *Stats) { st.Crowded++ })
+			p.uncork(p.serving.Load())
 		}
 		return
 	}
-	old := p.leader.Load()
-	generation := claimGeneration(claim) + 1
+	old := p.leader
+	generation := nextGeneration(claim)
 	if !p.claim.CompareAndSwap(claim, makeClaim(generation, claim>>indexBits+1, idleIndex)) {
 		return
 	}
 	counters.displaced.Add(1)
 	counters.count(func(st *Stats) { st.HandOffs++ })
-	if s := p.loop.sockets.get(old.batch[claimIndex(claim)].Fd); s != nil {
-		s.conn.endpoint.Uncork() // what it has sent until now shall not wait for it
-	}
+	p.uncork(old.batch[claimIndex(claim)].Fd)
 	w := newWorkspace()
 	w.n = copy(w.batch[:], old.batch[claimIndex(claim)+1:old.n])
 	old.handedOn.Store(true)
-	go p.lead(w, generation)
+	p.follow(w, generation)
+}
+
+// uncork writes the messages that the handler of the socket fd has sent until now: they do not wait for its return.
+func (p *poller) uncork(fd int32) {
+	if s := p.loop.sockets.get(fd); s != nil {
+		s.conn.endpoint.Uncork()
+	}
 }

@@ -20,57 +20,52 @@ type goroutineLoop struct {
 // goroutineTransport is a socket of a goroutineLoop.
 type goroutineTransport struct {
 	socket.Conn
-	prompt *promptConn // the same, or what lies under its TLS; nil if that was put on by somebody else
+	prompt *promptConn // the same, or, if the server has put TLS on it, the connection under that
 	conn   Conn
 
-	answers   atomic.Int64 // bytes that were put into the backlog while receiving, since it was empty
+	answers   atomic.Int64 // bytes of answers that were put into the backlog since it was empty
 	turn      sync.Mutex   // held by who calls handlers
-	receiving atomic.Bool  // a handler is called with what was received
+	receiving atomic.Bool  // a handler is called with what was received, or with the end
+	pressed   atomic.Bool  // a frame is being written whose sender waits for room
 	choked    atomic.Bool  // nothing is read because of answers
+	draining  atomic.Int32 // calls of Handler.Drain that have not returned
 
 	wokenAt tick  // when something last came to the connection at rest
 	wakes   uint8 // how often it did since that tick began, up to busyWakes
+	over    bool  // lost has been called
+
+	ended chan struct{} // closed at the end, if somebody waits for that
 }
 
 // transport returns nc as a transport.
 func (l *goroutineLoop) transport(nc net.Conn) *goroutineTransport {
-	secure, ok := nc.(interface{ NetConn() net.Conn })
-	if !ok {
-		prompt := newPromptConn(nc, l.writeTimeout)
-		return &goroutineTransport{Conn: *socket.New(prompt, 0), prompt: prompt}
+	if secure, ok := nc.(interface{ NetConn() net.Conn }); ok {
+		if prompt, ok := secure.NetConn().(*promptConn); ok {
+			return &goroutineTransport{Conn: *socket.New(nc, 0), prompt: prompt}
+		}
 	}
-	if prompt, ok := secure.NetConn().(*promptConn); ok {
-		return &goroutineTransport{Conn: *socket.New(nc, 0), prompt: prompt}
-	}
-	return &goroutineTransport{Conn: *socket.New(nc, l.writeTimeout)}
+	prompt := newPromptConn(nc, l.writeTimeout)
+	return &goroutineTransport{Conn: *socket.New(prompt, 0), prompt: prompt}
 }
 
-func (t *goroutineTransport) attach(*Conn) {
-	if t.prompt != nil {
-		t.prompt.ownedBy(t)
-	}
-}
+func (t *goroutineTransport) attach(*Conn) { t.prompt.ownedBy(t) }
 
 // Resume does nothing: the goroutine that reads waits for the program itself.
 func (*goroutineTransport) Resume() {}
 
-// Waits reports whether a Write might wait for the client for longer than it takes
-// to see that the client does not read.
-func (t *goroutineTransport) Waits() bool { return t.prompt == nil }
-
 // Buffered returns the size of the backlog in bytes.
-func (t *goroutineTransport) Buffered() int {
-	if t.prompt == nil {
-		return 0
-	}
-	return int(t.prompt.waiting.Load())
-}
+func (t *goroutineTransport) Buffered() int { return int(t.prompt.waiting.Load()) }
 
 // AwaitBacklog waits for a backlog of another size.
-func (t *goroutineTransport) AwaitBacklog(enough func(size int) bool) {
-	if t.prompt != nil {
-		t.prompt.await(enough)
+func (t *goroutineTransport) AwaitBacklog(enough func(size int) bool) { t.prompt.await(enough) }
+
+// Unacknowledged returns how many bytes the client's system has not acknowledged.
+func (t *goroutineTransport) Unacknowledged() int {
+	socket, _ := t.bottom()
+	if socket == nil {
+		return -1
 	}
+	return queued(socket)
 }
 
 // Choked reports whether nothing is read because the client does not take the
@@ -79,30 +74,49 @@ func (t *goroutineTransport) Choked() bool { return t.choked.Load() }
 
 // Write takes all of p, or fails.
 func (t *goroutineTransport) Write(p []byte) (int, error) {
-	if t.prompt == nil {
-		return t.Conn.Write(p)
+	if t.conn.endpoint.Pressed() {
+		t.pressed.Store(true)
+		defer t.pressed.Store(false)
 	}
-	before := t.Buffered()
-	n, err := t.Conn.Write(p)
-	if after := t.Buffered(); t.receiving.Load() && after > before && !t.conn.endpoint.Pressed() { // else the sender waits
-		t.answers.Add(int64(after - before))
-	}
-	return n, err
+	return t.Conn.Write(p)
 }
 
-// backlogged notes that the backlog has grown, or shrunk, by so many bytes.
-func (t *goroutineTransport) backlogged(by int) { t.conn.server.counters.backlogged(by) }
+// backlogged notes that the backlog has grown, or shrunk, by so many bytes. Answers
+// whose sender waits for room do not count as such.
+func (t *goroutineTransport) backlogged(by int) {
+	t.conn.server.counters.backlogged(by)
+	if by > 0 && t.prompt.answering.Load() && !t.pressed.Load() {
+		t.answers.Add(int64(by))
+	}
+}
+
+// caught reports a method of the connection that did not return.
+func (t *goroutineTransport) caught(value any) *PanicError { return t.conn.server.caught(value) }
 
 // drained notes that the backlog has become empty.
 func (t *goroutineTransport) drained() {
 	t.answers.Store(0)
 	if t.conn.drained() {
-		go func() {
-			t.turn.Lock()
-			defer t.turn.Unlock()
-			t.conn.drain()
-		}()
+		t.draining.Add(1)
+		go t.tellDrained()
 	}
+}
+
+// tellDrained tells the application that the backlog has become empty. If its
+// handler panics or ends the goroutine, the connection has failed, and the client
+// has some time to end it: the goroutine that reads waits for that.
+func (t *goroutineTransport) tellDrained() {
+	more := false
+	defer func() {
+		t.draining.Add(-1)
+		t.prompt.wakeAll()
+		if !more {
+			time.AfterFunc(t.conn.lingerTime(), func() { t.Close() })
+		}
+	}()
+	t.turn.Lock()
+	defer t.turn.Unlock()
+	more = t.conn.drain()
 }
 
 // receive has b received.
@@ -111,31 +125,63 @@ func (t *goroutineTransport) receive(b []byte) (rest []byte, more bool) {
 	defer t.turn.Unlock()
 	t.receiving.Store(true)
 	defer t.receiving.Store(false)
+	t.prompt.answering.Store(true)
+	defer t.prompt.answering.Store(false)
 	return t.conn.receive(b)
 }
 
 // end ends the connection: by err, or, if it is nil, because the connection wants
 // no more.
 func (t *goroutineTransport) end(err error) {
+	if t.ended != nil { // everything is deferred, because the application may end the goroutine
+		defer close(t.ended)
+	}
+	defer t.Close()
+	defer t.lost(err)
 	if err == nil {
 		t.Drain(t.conn.lingerTime())
-		t.lost(nil)
-		return
 	}
-	t.lost(err)
-	t.Close()
 }
 
 // lost ends the connection, by err if that is not nil.
 func (t *goroutineTransport) lost(err error) {
-	if t.prompt != nil && err != nil {
-		if late, ok := t.prompt.failure().(*socket.TimeoutError); ok {
-			err = late // of which this is only the effect
-		}
+	if failure := t.prompt.failure(); failure != nil && err != nil {
+		err = failure // of which this is only the effect
 	}
 	t.turn.Lock()
 	defer t.turn.Unlock()
+	t.receiving.Store(true)
+	t.over = true
 	t.conn.lost(err)
+}
+
+// awaitServed is called when the client has ended its side. The client may still
+// read: awaitServed waits until the client has got the answers to its messages.
+func (t *goroutineTransport) awaitServed() {
+	t.conn.inputEnded()
+	if f := t.conn.fiber(); f != nil {
+		f.awaitEnd()
+	}
+	t.prompt.awaitFlushed(func() bool { return t.draining.Load() == 0 })
+}
+
+// Finish says that nothing more will be written: see transport. If nobody is there
+// to drain the connection then, because the handlers have not ended it, its time is
+// bounded here.
+func (t *goroutineTransport) Finish(wait time.Duration) {
+	if !t.receiving.Load() {
+		time.AfterFunc(2*wait, func() { t.Close() })
+	}
+	t.Conn.Finish(wait)
+}
+
+// RemoteAddr returns the address of the client: an empty one if the system does
+// not know it any more, as with a net.FileConn whose client has gone.
+func (t *goroutineTransport) RemoteAddr() net.Addr {
+	if a := t.Conn.RemoteAddr(); a != nil {
+		return a
+	}
+	return &net.TCPAddr{}
 }
 
 // awaitTaken waits, if the client does not take the answers, until it has.
@@ -150,7 +196,13 @@ func (t *goroutineTransport) awaitTaken() {
 
 // serve serves what connects to ln, until that is closed.
 func (l *goroutineLoop) serve(ln net.Listener, open func(*Conn, transport), report func(error)) error {
-	return acceptAll(ln, report, func(nc net.Conn) { go func() { l.begin(nc, open).working(nil, nil) }() })
+	return acceptAll(ln, report, func(nc net.Conn) {
+		t := l.transport(nc)
+		t.run(func() {
+			open(&t.conn, t)
+			t.working(nil, nil)
+		})
+	})
 }
 
 // acceptAll calls serve for what connects to ln, until that is closed. An error
@@ -159,6 +211,7 @@ func acceptAll(ln net.Listener, report func(error), serve func(net.Conn)) error 
 	const shortest, longest = 5 * time.Millisecond, time.Second
 	pause := shortest
 	for {
+		setNonblock(ln)
 		nc, err := ln.Accept()
 		switch {
 		case errors.Is(err, net.ErrClosed):
@@ -189,26 +242,16 @@ func (l *goroutineLoop) begin(nc net.Conn, open func(*Conn, transport)) *gorouti
 	return t
 }
 
-// serve serves the connection until it has ended. start has been read already, and
-// is received even if it is empty.
-func (t *goroutineTransport) serve(start []byte) {
-	if !t.receiveStart(start) {
-		return
-	}
-	var b []byte
-	var err error
-	for t.work(b, err) {
-		b, err = t.rest()
-	}
-}
-
-// serveElsewhere is serve on goroutines of its own.
-func (t *goroutineTransport) serveElsewhere(start []byte) {
-	go func() {
+// serveElsewhere serves the connection on goroutines of its own. start has been read
+// already, and is received even if it is empty. ended, if it is not nil, is closed
+// when the connection has ended.
+func (t *goroutineTransport) serveElsewhere(start []byte, ended chan struct{}) {
+	t.ended = ended
+	t.run(func() {
 		if t.receiveStart(start) {
 			t.working(nil, nil)
 		}
-	}()
+	})
 }
 
 // receiveStart has start received, which opens the connection. It reports whether

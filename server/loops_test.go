@@ -28,9 +28,13 @@ var loops = map[string]starter{
 	},
 }
 
-// withTLS returns starters and, if this build has TLS, one for that.
+// withTLS returns starters, one for connections of which it cannot be seen that
+// they are sockets, and, if this build has TLS, those for that.
 func withTLS(starters map[string]starter) map[string]starter {
 	all := maps.Clone(starters)
+	all["wrapped"] = func(t *testing.T, s *server.Server) *running {
+		return serve(t, s, wrappingListener{listenTCP(t)})
+	}
 	addTLS(all)
 	return all
 }
@@ -46,6 +50,18 @@ func eachLoop(t *testing.T, test func(t *testing.T, start starter)) {
 
 // plainListener hides what a listener is, and so any faster loop there is for it.
 type plainListener struct{ net.Listener }
+
+// wrappingListener wraps connections in a struct, as netutil.LimitListener does:
+// nothing shows what they are.
+type wrappingListener struct{ net.Listener }
+
+func (l wrappingListener) Accept() (net.Conn, error) {
+	nc, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return struct{ net.Conn }{nc}, nil
+}
 
 func listenTCP(t *testing.T) net.Listener {
 	t.Helper()

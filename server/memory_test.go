@@ -76,9 +76,15 @@ func TestMemoryIsNotSizedByWhatClientsAnnounce(t *testing.T) {
 // request, here 160 bytes, what package net has of a socket and crypto/tls of a
 // connection, but not what the runtime has of a goroutine.
 var idle = map[string]memory{
-	"goroutines": {heap: 1400, stack: 2500},
-	"system's":   {heap: 1400, stack: 2500}, // but see memory_linux_test.go
-	"TLS":        {heap: 8500, stack: 2500},
+	"goroutines":    {heap: 1400, stack: 2500},
+	"system's":      {heap: 1400, stack: 2500}, // but see memory_linux_test.go
+	"TLS":           {heap: 8500, stack: 2500},
+	"TLS of others": {heap: 8900, stack: 2500},
+
+	// What is no socket is waited for by a read.
+	"wrapped":        {heap: 2300, stack: 2500},
+	"TLS on wrapped": {heap: 8900, stack: 5000},
+	"wrapped TLS":    {heap: 8900, stack: 5000},
 }
 
 // A connection that was opened, has had messages and Pings, and is idle, has room for
@@ -110,6 +116,9 @@ func TestIdleConnectionsAreSmall(t *testing.T) {
 			got := memory{(with.heap - without.heap) / clients, (with.stack - without.stack) / clients}
 			if t.Logf("%+v for each", got); got.heap > idle[name].heap || got.stack > idle[name].stack {
 				t.Errorf("want at most %+v", idle[name])
+			}
+			if got.heap <= 0 {
+				t.Error("connections that have ended are still in memory") // until a timer fires, say
 			}
 			runtime.KeepAlive(peers)
 		})

@@ -3,17 +3,35 @@ package server_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"log"
+	"net"
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
+	"github.com/fibersock/fibersock/handshake"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )
 
+// failings are the ways in which a function of the application does not return.
+var failings = map[string]struct {
+	fail  func()
+	value any // of the PanicError
+}{
+	"panic":  {func() { panic("<secret>") }, "<secret>"},
+	"Goexit": {runtime.Goexit, server.ErrGoexit}, // as testing.T.FailNow
+}
+
 // A panic in a handler ends its connection with 1011, tells the client nothing
-// more, is reported once, and does not disturb the others (6455-7.4-i, T-H10).
+// more, is reported once, and does not disturb the others (6455-7.4-i, T-H10). So
+// does a call of runtime.Goexit, which used to end the goroutine that served the
+// connection, and on Linux the poller with all of its connections.
 func TestPanicInAHandlerEndsItsConnectionOnly(t *testing.T) {
+	var fail func()
 	tests := []struct {
 		name   string
 		set    func(h *server.Handler)
@@ -23,14 +41,14 @@ func TestPanicInAHandlerEndsItsConnectionOnly(t *testing.T) {
 	}{
 		{
 			name:   "in Open",
-			set:    func(h *server.Handler) { h.Open = func(*server.Conn) { panic("<secret>") } },
+			set:    func(h *server.Handler) { h.Open = func(*server.Conn) { fail() } },
 			client: func(p *peer) { p.send(text("not looked at")) },
 			want:   `close 1011 ""`,
 			events: []string{"failed 1011", `close 1006 ""`},
 		},
 		{
 			name:   "in Message",
-			set:    func(h *server.Handler) { h.Message = func(*server.Conn, wire.Opcode, []byte) { panic("<secret>") } },
+			set:    func(h *server.Handler) { h.Message = func(*server.Conn, wire.Opcode, []byte) { fail() } },
 			client: func(p *peer) { p.send(text("Hello"), text("not looked at")) },
 			want:   `close 1011 ""`,
 			events: []string{"open", "failed 1011", `close 1006 ""`},
@@ -38,7 +56,7 @@ func TestPanicInAHandlerEndsItsConnectionOnly(t *testing.T) {
 		{
 			name: "in Partial",
 			set: func(h *server.Handler) {
-				h.Partial = func(*server.Conn, wire.Opcode, []byte, bool) { panic("<secret>") }
+				h.Partial = func(*server.Conn, wire.Opcode, []byte, bool) { fail() }
 			},
 			client: func(p *peer) { p.send(fragment(wire.Text, "Hel", false), text("not looked at")) },
 			want:   `close 1011 ""`,
@@ -46,46 +64,189 @@ func TestPanicInAHandlerEndsItsConnectionOnly(t *testing.T) {
 		},
 		{
 			name:   "in Error",
-			set:    func(h *server.Handler) { h.Error = func(*server.Conn, error) { panic("<secret>") } },
+			set:    func(h *server.Handler) { h.Error = func(*server.Conn, error) { fail() } },
 			client: func(p *peer) { p.send("\x83\x80") },
 			want:   `close 1002 "reserved opcode"`,
 			events: []string{"open", `close 1006 ""`},
 		},
 		{
 			name:   "in Close",
-			set:    func(h *server.Handler) { h.Close = func(*server.Conn, wire.StatusCode, string) { panic("<secret>") } },
+			set:    func(h *server.Handler) { h.Close = func(*server.Conn, wire.StatusCode, string) { fail() } },
 			client: func(p *peer) { p.send(closing(1000, "")) },
 			want:   `close 1000 ""`,
 			events: []string{"open"},
 		},
+		{
+			name:   "in Close of a connection that is lost",
+			set:    func(h *server.Handler) { h.Close = func(*server.Conn, wire.StatusCode, string) { fail() } },
+			client: func(p *peer) { p.nc.(*net.TCPConn).CloseWrite() },
+			events: []string{"open", "lost"},
+		},
+		{
+			name:   "in Serve",
+			set:    func(h *server.Handler) { h.Serve = func(*server.Conn) { fail() } },
+			client: func(p *peer) { p.next() },
+			events: []string{"open", `close 1000 ""`},
+		},
 	}
-	eachLoop(t, func(t *testing.T, start starter) {
-		for _, tt := range tests {
-			t.Run(tt.name, func(t *testing.T) {
-				rec := newRecorder(t)
-				h := rec.handler()
-				tt.set(&h)
-				s := start(t, &server.Server{Handler: h, Handlers: map[string]*server.Handler{"/other": {Message: echo}}})
-				other := s.openAs(t, "/other")
-				p := s.open(t)
-				tt.client(p)
-				p.want(tt.want)
-				p.wantEnd()
-				p.nc.Close()
-				other.send(text("Hello"))
-				other.want(`text "Hello"`)
-				rec.want(tt.events...)
-				rec.wantNothing()
-				other.nc.Close()
-				if err := s.Shutdown(t.Context()); err != nil { // then all that can be reported is
-					t.Error(err)
-				}
-				if p := takeOne[*server.PanicError](t, s.log); p != nil && (p.Value != "<secret>" || !bytes.Contains(p.Stack, []byte("panic_test.go"))) {
-					t.Errorf("reported %v\n%s", p.Value, p.Stack)
+	for name, how := range failings {
+		t.Run(name, func(t *testing.T) {
+			fail = how.fail
+			eachLoop(t, func(t *testing.T, start starter) {
+				for _, tt := range tests {
+					t.Run(tt.name, func(t *testing.T) {
+						rec := newRecorder(t)
+						h := rec.handler()
+						tt.set(&h)
+						s := start(t, &server.Server{Handler: h, Handlers: map[string]*server.Handler{"/other": {Message: echo}}})
+						other := s.openAs(t, "/other")
+						p := s.open(t)
+						if tt.name == "in Serve" {
+							p.want(`close 1011 ""`)
+							p.send(closing(1000, ""))
+						} else {
+							tt.client(p)
+						}
+						if tt.want != "" {
+							p.want(tt.want)
+						}
+						p.wantEnd()
+						p.nc.Close()
+						other.send(text("Hello"))
+						other.want(`text "Hello"`)
+						rec.want(tt.events...)
+						rec.wantNothing()
+						other.nc.Close()
+						if err := s.Shutdown(t.Context()); err != nil { // then all that can be reported is
+							t.Error(err)
+						}
+						if p := takeOne[*server.PanicError](t, s.log); p != nil && (p.Value != how.value || !bytes.Contains(p.Stack, []byte("panic_test.go"))) {
+							t.Errorf("reported %v\n%s", p.Value, p.Stack)
+						}
+					})
 				}
 			})
-		}
-	})
+		})
+	}
+}
+
+// A handler that panics or ends the goroutine holds nothing: its connection ends
+// although the client does not end it, and more of them than there are goroutines
+// and hand-offs leave the server as it was.
+func TestHandlersThatDoNotReturnHoldNothing(t *testing.T) {
+	const clients = 40
+	for name, how := range failings {
+		t.Run(name, func(t *testing.T) {
+			eachLoop(t, func(t *testing.T, start starter) {
+				s := start(t, &server.Server{MaxDisplaced: 2, Log: func(error) {}, Handlers: map[string]*server.Handler{
+					"/fails": {Message: func(*server.Conn, wire.Opcode, []byte) { how.fail() }},
+					"/late": {Message: func(*server.Conn, wire.Opcode, []byte) {
+						time.Sleep(5 * time.Millisecond) // until another goroutine has the poller
+						how.fail()
+					}},
+					"/echo": {Message: echo},
+				}})
+				for i := range clients {
+					p := s.openAs(t, []string{"/fails", "/late"}[i%2])
+					p.send(text("Hello"))
+					p.want(`close 1011 ""`)
+				}
+				eventually(t, "the connections have ended", func() bool { return s.Stats().Open == 0 })
+				p := s.openAs(t, "/echo")
+				p.send(text("Hello"))
+				p.want(`text "Hello"`)
+				p.nc.Close()
+				if err := s.Shutdown(t.Context()); err != nil {
+					t.Error(err)
+				}
+				eventually(t, "no handler is displaced", func() bool { return s.Stats().Displaced == 0 })
+				if n := s.Stats().Panics; n != clients {
+					t.Errorf("%d panics", n)
+				}
+			})
+		})
+	}
+}
+
+// An Authorize that does not return refuses the handshake with 500.
+func TestAuthorizeThatDoesNotReturn(t *testing.T) {
+	for name, how := range failings {
+		t.Run(name, func(t *testing.T) {
+			eachLoop(t, func(t *testing.T, start starter) {
+				s := start(t, &server.Server{Authorize: func(*handshake.Request, *handshake.Acceptance) error {
+					how.fail()
+					return nil
+				}})
+				p := s.dial(t)
+				p.send(request("/"))
+				checkRefused(t, p, 500)
+				p.nc.Close()
+				if err := s.Shutdown(t.Context()); err != nil {
+					t.Error(err)
+				}
+				panics := 0
+				for _, err := range s.log.take() {
+					var p *server.PanicError
+					if errors.As(err, &p) && p.Value == how.value {
+						panics++
+					}
+				}
+				if st := s.Stats(); panics != 1 || st.Panics != 1 || st.Opening != 0 {
+					t.Errorf("%d panics reported, statistics %+v", panics, st)
+				}
+			})
+		})
+	}
+}
+
+// A Log that does not return is reported to the standard logger, with the error
+// that it was told, and nothing else happens. It used to end the process, or the
+// goroutine that accepts.
+func TestLogThatDoesNotReturn(t *testing.T) {
+	for name, how := range failings {
+		t.Run(name, func(t *testing.T) {
+			eachLoop(t, func(t *testing.T, start starter) {
+				var logged lockedBuffer
+				defer log.SetOutput(log.Writer())
+				log.SetOutput(&logged)
+				s := start(t, &server.Server{Handler: server.Handler{Message: echo}, Log: func(error) { how.fail() }})
+				refused := s.dial(t)
+				refused.send("nonsense\r\n\r\n")
+				checkRefused(t, refused, 400)
+				p := s.dial(t)
+				p.send("GET / HT")
+				p.reset()
+				eventually(t, "both are reported", func() bool { return strings.Count(logged.String(), "refused: ") == 2 })
+				if got := logged.String(); strings.Count(got, fmt.Sprint(how.value)+"\n") != 2 || strings.Count(got, "panic_test.go") < 2 {
+					t.Errorf("logged %s", got)
+				}
+				p = s.open(t)
+				p.send(text("Hello"))
+				p.want(`text "Hello"`)
+				if n := s.Stats().Panics; n != 2 {
+					t.Errorf("%d panics", n)
+				}
+			})
+		})
+	}
+}
+
+// lockedBuffer is a bytes.Buffer for several goroutines.
+type lockedBuffer struct {
+	mu sync.Mutex // guards the rest
+	b  bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
 }
 
 // The program learns from the error that it was its own fault.

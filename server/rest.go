@@ -2,6 +2,7 @@ package server
 
 import (
 	"errors"
+	"io"
 	"net"
 	"os"
 	"sync"
@@ -43,19 +44,62 @@ const (
 
 func (t *goroutineTransport) resting() {
 	b, err := t.rest()
-	go t.working(b, err)
+	t.run(func() { t.working(b, err) })
 }
 
 func (t *goroutineTransport) working(b []byte, err error) {
 	if t.work(b, err) {
-		go t.resting()
+		t.run(t.resting)
 	}
+}
+
+// run runs f on a goroutine of its own, as the one that serves the connection. If
+// f does not return, because a function of the application has panicked or called
+// runtime.Goexit, the connection ends.
+func (t *goroutineTransport) run(f func()) {
+	go func() {
+		returned := false
+		defer func() {
+			if !returned {
+				value := recover()
+				t.run(func() { t.abandon(value) })
+			}
+		}()
+		f()
+		returned = true
+	}()
+}
+
+// abandon ends a connection whose goroutine has ended because of a panic with
+// value, or because of runtime.Goexit if value is nil.
+func (t *goroutineTransport) abandon(value any) {
+	var why error
+	if value != nil || t.conn.phase.Load() != endedPhase { // else Conn has reported it
+		why = t.broken(value)
+	}
+	if !t.over {
+		t.end(why)
+	}
+}
+
+// broken fails the connection because a method of its net.Conn, or a function of
+// Server.TLS that this has called, did not return. The error is the reason if the
+// connection was not open yet.
+func (t *goroutineTransport) broken(value any) error {
+	t.turn.Lock()
+	defer t.turn.Unlock()
+	if t.conn.isOpening() {
+		return t.conn.server.caught(value)
+	}
+	t.conn.panicked(value)
+	return nil
 }
 
 // rest returns when something has come, with what has been read of it, or by what
 // the connection has ended.
 func (t *goroutineTransport) rest() ([]byte, error) {
 	if socket, _ := t.bottom(); socket != nil {
+		t.prompt.answering.Store(false)
 		return nil, awaitReadable(socket)
 	}
 	b := make([]byte, restingRead)
@@ -67,14 +111,17 @@ func (t *goroutineTransport) rest() ([]byte, error) {
 // waited for, and whether TLS lies on it.
 func (t *goroutineTransport) bottom() (socket net.Conn, secure bool) {
 	nc := t.Conn.Conn
+	if prompt, ok := nc.(*promptConn); ok {
+		nc = prompt.Conn
+	}
 	if over, ok := nc.(interface{ NetConn() net.Conn }); ok {
 		nc, secure = over.NetConn(), true
 	}
 	if prompt, ok := nc.(*promptConn); ok {
 		nc = prompt.Conn
 	}
-	if !canAwaitReadable(nc) {
-		nc = nil
+	if !canAwaitReadable || !isSocket(nc) {
+		return nil, secure
 	}
 	return nc, secure
 }
@@ -92,6 +139,9 @@ func (t *goroutineTransport) work(b []byte, err error) (rests bool) {
 			return false
 		}
 		if err != nil {
+			if err == io.EOF {
+				t.awaitServed()
+			}
 			t.end(err)
 			return false
 		}

@@ -7,8 +7,11 @@ import (
 	"net"
 )
 
-// canAwaitReadable returns false.
-func canAwaitReadable(net.Conn) bool { return false }
+// canAwaitReadable is whether it is known how to wait for a socket.
+const canAwaitReadable = false
+
+// setNonblock does nothing: all sockets are.
+func setNonblock(net.Listener) {}
 
 // awaitReadable is not called.
 func awaitReadable(net.Conn) error { return errors.ErrUnsupported }

@@ -45,11 +45,9 @@ func (c *holdingConn) releaseAll(t *testing.T) {
 // the segment of the client's Finished, several in one record, several records in
 // one segment, one in two.
 func TestTLSHoldsNothingBack(t *testing.T) {
-	starters := map[string]starter{"TLS of others": func(t *testing.T, s *server.Server) *running {
-		cert, cfg := certificate(t)
-		return serveTLS(t, s, listenTCP(t), cert, cfg)
-	}}
-	for name, start := range withTLS(starters) {
+	starters := make(map[string]starter)
+	addTLS(starters)
+	for name, start := range starters {
 		t.Run(name, func(t *testing.T) {
 			s := start(t, &server.Server{Handler: server.Handler{Message: echo}})
 			nc, err := net.Dial("tcp", s.addr)

@@ -8,14 +8,20 @@ import (
 	"syscall"
 )
 
-// canAwaitReadable reports whether nc is a socket, of which it is known how to wait
-// for something.
-func canAwaitReadable(nc net.Conn) bool {
-	switch nc.(type) {
-	case *net.TCPConn, *net.UnixConn:
-		return true
+// canAwaitReadable is whether it is known how to wait for a socket.
+const canAwaitReadable = true
+
+// setNonblock makes a socket that is listened on non-blocking, if it is not. A call of
+// File().Fd() by the program, or os/exec with it among ExtraFiles, makes it blocking,
+// also for package net: Accept could not be ended by Close then.
+func setNonblock(ln net.Listener) {
+	socket, ok := ln.(syscall.Conn)
+	if !ok {
+		return
 	}
-	return false
+	if raw, err := socket.SyscallConn(); err == nil {
+		_ = raw.Control(func(fd uintptr) { _ = syscall.SetNonblock(int(fd), true) }) // Accept tells what is wrong with it
+	}
 }
 
 // awaitReadable returns when there is something to be read from a socket, or an end

@@ -1,11 +1,8 @@
 package server
 
 import (
-	"errors"
 	"iter"
-	"log"
 	"net"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -13,7 +10,6 @@ import (
 
 	"github.com/fibersock/fibersock/handshake"
 	"github.com/fibersock/fibersock/internal/endpoint"
-	"github.com/fibersock/fibersock/internal/socket"
 )
 
 // Limits bound what a client may send. Zero means the default, negative means
@@ -59,6 +55,13 @@ type Server struct {
 	// status, by another with 403.
 	Authorize func(r *handshake.Request, a *handshake.Acceptance) error
 
+	// HTTP, if it is set, answers requests that are plain HTTP and do not ask for
+	// WebSocket, such as health checks: of whatever method, once Hosts allows them.
+	// The connection is closed after the answer, which should be small. If it returns
+	// nil, or is not set, the client is told that this is a WebSocket endpoint, with 426,
+	// 405 or 505. Upgrade does not call it: behind net/http, the mux serves such requests.
+	HTTP func(r *handshake.Request) *handshake.HTTPAnswer
+
 	// Subprotocols are those that the server speaks. The first that the client
 	// offers, in the client's order, is chosen; none if there is none.
 	Subprotocols []string
@@ -67,6 +70,9 @@ type Server struct {
 	// them: see handshake.CheckHost. A request for another is refused with 421.
 	// None means any; a server that only its own machine or network can reach
 	// should name its hosts, or any page can reach it by DNS rebinding.
+	//
+	// A malformed pattern of Hosts or Origins is a *handshake.PatternError: Serve
+	// returns it, and Upgrade refuses every handshake with 500 and tells Log.
 	Hosts []string
 
 	// Origins are patterns of origins besides the server's own from which a
@@ -77,11 +83,22 @@ type Server struct {
 	// Limits bound what a client may send.
 	Limits Limits
 
+	// HandshakeLimits bound the size of a request. One over them is refused with 414 or
+	// 431. Behind net/http, http.Server.MaxHeaderBytes does that.
+	HandshakeLimits handshake.Limits
+
+	// MaxOutgoingFrame is the largest payload, in bytes, of a data frame that is
+	// sent, for clients that take no larger ones. A longer message is sent in
+	// fragments. 0 or less means no limit, which is the default.
+	MaxOutgoingFrame int
+
 	// HandshakeTimeout bounds the time from a connection's start to the end of
 	// its opening handshake, TLS included.
 	HandshakeTimeout time.Duration
 
-	// WriteTimeout bounds each write to a connection; one that takes longer ends
+	// WriteTimeout bounds the time without progress in writing to a connection:
+	// 10 s. A socket makes progress with each byte that the system takes, another
+	// net.Conn, such as one of package crypto/tls, with each 16 KiB. More time ends
 	// the connection.
 	WriteTimeout time.Duration
 
@@ -94,8 +111,9 @@ type Server struct {
 	// are spread over up to a quarter of PingInterval more. Negative: never.
 	PingInterval time.Duration
 
-	// PongTimeout is how long after such a Ping there must be a sign of life,
-	// whatever it is.
+	// PongTimeout is how long after such a Ping there must be a sign of life, of any
+	// kind. On Linux a client is alive, too, that acknowledges bytes that were sent
+	// before the Ping: it lies behind them.
 	PongTimeout time.Duration
 
 	// IdleTimeout is for how long a connection may carry no data message in
@@ -170,23 +188,30 @@ type Server struct {
 
 	// Log is told what no handler is told: a *RefusedError for a handshake that
 	// was not accepted, a *PanicError, a failure to accept. If it is nil, the last
-	// two go to the standard logger.
+	// two go to the standard logger. If Log itself panics, the standard logger gets
+	// both errors. A client that does not ask for WebSocket is only counted, see
+	// Stats: one that connects and hangs up, plain HTTP, TLS to a port for plain HTTP.
 	Log func(error)
+
+	patterns struct { // Hosts and Origins, checked once
+		once sync.Once
+		err  error
+	}
 
 	mu        sync.Mutex
 	closing   bool
-	listeners map[net.Listener]struct{}
-	conns     []*Conn       // in no order
-	census    census        // of conns
-	empty     chan struct{} // made by Shutdown; closed when conns is empty
-	house     chan struct{} // closed to end the housekeeper; it works while there are conns
+	listeners map[*net.Listener]struct{} // by pointers, because a listener may be no key
+	conns     []*Conn                    // in no order
+	census    census                     // of conns
+	empty     chan struct{}              // made by Shutdown; closed when conns is empty
+	house     chan struct{}              // closed to end the housekeeper; it works while there are conns
 
 	clock clock // see watch.go
 
 	counters counters
 
-	// What the engine is told, by whether pieces are wanted and writing may wait.
-	engines [4]atomic.Pointer[endpoint.Terms]
+	// What the engine is told, without and with partial messages.
+	engines [2]atomic.Pointer[endpoint.Terms]
 
 	loops loops
 }
@@ -199,7 +224,8 @@ func orDefault[T int | time.Duration](value, otherwise T) T {
 }
 
 // ListenAndServe listens on the TCP address addr and serves what connects. It
-// returns ErrServerClosed after Shutdown, or why it cannot listen or accept.
+// returns ErrServerClosed after Shutdown, or why it cannot listen or accept, or a
+// *handshake.PatternError.
 func (s *Server) ListenAndServe(addr string) error {
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
@@ -212,10 +238,13 @@ func (s *Server) ListenAndServe(addr string) error {
 // ListenAndServe for the error.
 func (s *Server) Serve(ln net.Listener) error {
 	defer ln.Close()
-	if !s.addListener(ln) {
+	if err := s.checkPatterns(); err != nil {
+		return err
+	}
+	if !s.addListener(&ln) {
 		return ErrServerClosed
 	}
-	defer s.removeListener(ln)
+	defer s.removeListener(&ln)
 	err := s.serve(ln)
 	if s.shuttingDown() { // not every listener says net.ErrClosed when it is closed
 		return ErrServerClosed
@@ -228,20 +257,20 @@ func (s *Server) goroutines() *goroutineLoop {
 	return &goroutineLoop{writeTimeout: orDefault(s.WriteTimeout, DefaultWriteTimeout)}
 }
 
-func (s *Server) addListener(ln net.Listener) bool {
+func (s *Server) addListener(ln *net.Listener) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closing {
 		return false
 	}
 	if s.listeners == nil {
-		s.listeners = make(map[net.Listener]struct{})
+		s.listeners = make(map[*net.Listener]struct{})
 	}
 	s.listeners[ln] = struct{}{}
 	return true
 }
 
-func (s *Server) removeListener(ln net.Listener) {
+func (s *Server) removeListener(ln *net.Listener) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.listeners, ln)
@@ -260,7 +289,7 @@ func (s *Server) begin(c *Conn, t transport) {
 	c.holders.Store(1)
 	opening := s.counters.begun(c)
 	t.attach(c)
-	why := s.addConn(c)
+	why, closing := s.addConn(c)
 	if why == nil && s.MaxHandshakes > 0 && opening > int64(s.MaxHandshakes) {
 		why = &CapacityError{Max: s.MaxHandshakes, Option: "MaxHandshakes"}
 	}
@@ -268,34 +297,32 @@ func (s *Server) begin(c *Conn, t transport) {
 		s.counters.count(func(st *Stats) { st.Full++ })
 		c.cut(why)
 	}
+	if closing {
+		c.refuseShutdown()
+	}
 }
 
 // terms returns the terms of the server's endpoints, which differ by whether their
-// handlers take partial messages, and whether a write might wait for the client.
-func (s *Server) terms(partial, waits bool) *endpoint.Terms {
-	which := 0
+// handlers take partial messages.
+func (s *Server) terms(partial bool) *endpoint.Terms {
+	shared := &s.engines[0]
 	if partial {
-		which |= 1
+		shared = &s.engines[1]
 	}
-	var background func(func())
-	if waits {
-		which |= 2
-		background = socket.Background
-	}
-	shared := &s.engines[which]
 	if shared.Load() == nil {
 		shared.CompareAndSwap(nil, endpoint.NewTerms(endpoint.Config{
-			Role:       endpoint.Server,
-			Limits:     s.Limits,
-			Partial:    partial,
-			Background: background,
+			Role:             endpoint.Server,
+			Limits:           s.Limits,
+			Partial:          partial,
+			MaxOutgoingFrame: s.MaxOutgoingFrame,
 		}))
 	}
 	return shared.Load()
 }
 
-// addConn adds c, and returns the limit that it breaks.
-func (s *Server) addConn(c *Conn) *CapacityError {
+// addConn adds c, and returns the limit that it breaks, and whether the server was
+// shutting down before.
+func (s *Server) addConn(c *Conn) (why *CapacityError, closing bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.conns) == 0 {
@@ -304,7 +331,7 @@ func (s *Server) addConn(c *Conn) *CapacityError {
 	c.watch.begin(s.clock.now())
 	c.place = int32(len(s.conns))
 	s.conns = append(s.conns, c)
-	return s.come(c)
+	return s.come(c), s.closing
 }
 
 func (s *Server) removeConn(c *Conn) {
@@ -352,31 +379,4 @@ func (s *Server) Conns() iter.Seq[*Conn] {
 			}
 		}
 	}
-}
-
-// caught reports a panic of a handler, from the deferred function that has
-// recovered it.
-func (s *Server) caught(value any) *PanicError {
-	err := &PanicError{Value: value, Stack: debug.Stack()}
-	s.counters.count(func(st *Stats) { st.Panics++ })
-	s.report(err)
-	return err
-}
-
-// report tells Log, or the standard logger.
-func (s *Server) report(err error) {
-	if s.Log != nil {
-		s.Log(err)
-		return
-	}
-	var refused *RefusedError
-	if errors.As(err, &refused) {
-		return
-	}
-	var p *PanicError
-	if errors.As(err, &p) {
-		log.Printf("%v\n%s", err, p.Stack)
-		return
-	}
-	log.Print(err)
 }

@@ -2,15 +2,18 @@ package server
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/fibersock/fibersock/wire"
 )
 
-// Shutdown ends the server: it stops listening, refuses new handshakes with
-// status 503, closes all connections with 1001, waits until they have ended and
-// what Handler.Serve runs has returned, and, if ctx ends before that, cuts those
-// that are left and returns the error of ctx. The server cannot be used again.
+// Shutdown ends the server: it stops listening, refuses handshakes with status
+// 503, closes all connections with 1001, waits until they have ended and what
+// Handler.Serve runs has returned, and, if ctx ends before that, cuts those that
+// are left and returns the error of ctx. A client that has connected and sent
+// nothing is cut at once. The server cannot be used again.
 //
 // The closings are spread over Server.ShutdownSpread, or over half the time that
 // ctx has left if that is shorter, so that all clients can answer. Until its turn
@@ -20,23 +23,41 @@ import (
 // http.Server.RegisterOnShutdown or after http.Server.Shutdown, which does not
 // know them.
 func (s *Server) Shutdown(ctx context.Context) error {
-	empty := s.stop()
+	empty, closed := s.stop()
 	s.dismiss(ctx, empty)
+	if err := await(ctx, empty); err != nil {
+		for _, c := range s.snapshot() {
+			go c.cut(nil) // waits for the write that it makes fail
+		}
+		return err
+	}
+	return await(ctx, closed)
+}
+
+// await waits until done is closed. If ctx ends first, its error is returned.
+func await(ctx context.Context, done <-chan struct{}) error {
 	select {
-	case <-empty:
+	case <-done:
+		return nil
+	default:
+	}
+	select {
+	case <-done:
 		return nil
 	case <-ctx.Done():
+		return ctx.Err()
 	}
-	for _, c := range s.snapshot() {
-		go c.cut(nil) // waits for the write that it makes fail
-	}
-	return ctx.Err()
 }
 
 // dismiss closes all connections, spread over a time. It returns when that has been
 // done, or there are no connections, or ctx has ended.
 func (s *Server) dismiss(ctx context.Context, empty <-chan struct{}) {
 	conns := s.snapshot()
+	for _, c := range conns {
+		if c.isOpening() {
+			go c.refuseShutdown() // may wait for a slow write
+		}
+	}
 	spread := max(s.ShutdownSpread, 0)
 	if deadline, ok := ctx.Deadline(); ok {
 		spread = max(min(spread, time.Until(deadline)/2), 0)
@@ -47,7 +68,7 @@ func (s *Server) dismiss(ctx context.Context, empty <-chan struct{}) {
 	for i, done := int64(1), 0; i <= steps; i++ {
 		part := conns[done : int64(len(conns))*i/steps]
 		for _, c := range part {
-			if c.isOpen() { // another sees by itself that the server is shutting down
+			if c.isOpen() { // one that opens now sees by itself that the server is shutting down
 				go c.Close(wire.GoingAway, "") // may wait for a slow write
 			}
 		}
@@ -67,15 +88,20 @@ func (s *Server) dismiss(ctx context.Context, empty <-chan struct{}) {
 }
 
 // stop stops listening and returns a channel that is closed when there are no
-// connections.
-func (s *Server) stop() <-chan struct{} {
+// connections, and one that is closed when all listeners are.
+func (s *Server) stop() (empty, closed chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closing = true
-	for ln := range s.listeners {
-		ln.Close()
-	}
-	empty := s.empty
+	closed = make(chan struct{})
+	listeners := slices.Collect(maps.Keys(s.listeners))
+	go func() {
+		defer close(closed)
+		for _, ln := range listeners {
+			(*ln).Close()
+		}
+	}()
+	empty = s.empty
 	if empty == nil {
 		empty = make(chan struct{})
 		if len(s.conns) == 0 {
@@ -84,5 +110,5 @@ func (s *Server) stop() <-chan struct{} {
 			s.empty = empty
 		}
 	}
-	return empty
+	return empty, closed
 }

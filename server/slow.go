@@ -76,9 +76,10 @@ func (c *Conn) admit(size int, broadcast bool) error {
 		c.server.counters.count(func(st *Stats) { st.Dropped++ })
 		return why
 	}
-	if c.endpoint.Abort(why) {
-		go c.cut(why) // not from here: it may have to wait for a write that it makes fail
+	if !c.endpoint.Abort(why) {
+		return c.Err() // it had ended before
 	}
+	go c.cut(why) // not from here: it may have to wait for a write that it makes fail
 	return &LostError{Err: why}
 }
 
@@ -160,8 +161,11 @@ func (b backpressure) Written() {
 }
 
 // keeps reports whether a message is to wait in the outbox, where it can be
-// dropped, because something waits before it.
-func (c *Conn) keeps() bool { return c.policy() == SlowDropOldest && c.Buffered() > 0 }
+// dropped, because something waits before it. After a Close nothing is kept: the
+// engine returns why.
+func (c *Conn) keeps() bool {
+	return c.policy() == SlowDropOldest && c.State() == Open && c.Buffered() > 0
+}
 
 // drained is called by the transport when the client has taken all that waited in
 // its backlog. It reports whether Handler.Drain is to be called.

@@ -3,6 +3,7 @@
 package server
 
 import (
+	"io"
 	"net"
 	"syscall"
 	"time"
@@ -14,10 +15,10 @@ import (
 type ending uint8
 
 const (
-	notEnding ending = iota
-	lastWords        // nothing more will be written than what is in the backlog
-	saidAll          // the client was told that no more will come
-	cutOff           // Close was called
+	notEnding    ending = iota
+	closePending        // nothing more will be written than the backlog
+	writeShut           // the client was told that no more will come
+	aborted             // Close was called
 )
 
 // maxDrained bounds, in bytes, what is read and thrown away at a connection's end.
@@ -29,10 +30,11 @@ func (s *epollSocket) nothingWaits(w *workspace) bool {
 	return err == syscall.EAGAIN
 }
 
-// part ends the connection at once, if our Close has been taken: both sides have said their last, nothing has come after the
-// client's Close, and nothing may come any more (RFC 6455, Section 5.5.1). It reports whether the connection has ended. The
-// caller runs the socket.
-func (s *epollSocket) part() bool {
+// closeIfDone ends the connection at once, if our Close has been taken: both
+// sides have said their last, nothing has come after the client's Close, and
+// nothing may come any more (RFC 6455, Section 5.5.1). It reports whether the
+// connection has ended. The caller runs the socket.
+func (s *epollSocket) closeIfDone() bool {
 	s.conn.endpoint.Uncork()
 	s.mu.Lock()
 	done := s.backlog == nil && s.failed == nil
@@ -47,25 +49,27 @@ func (s *epollSocket) part() bool {
 func (s *epollSocket) finish(err error) {
 	s.state.Store(over)
 	s.mu.Lock()
-	if s.ending == saidAll {
+	if s.ending == writeShut {
 		err = nil // it was wanted
 	}
-	if late, ok := s.failed.(*socket.TimeoutError); ok {
-		err = late // the rest is only what came of that
+	if _, late := s.failed.(*socket.TimeoutError); late || err == io.EOF && s.failed != nil && s.failed != net.ErrClosed {
+		err = s.failed // the rest is only what came of that
 	}
 	s.poller.loop.sockets.remove(s.fd)
 	syscall.Close(int(s.fd))
 	s.fd = -1
 	s.fail(net.ErrClosed)
 	s.stopTimer()
-	s.forget()
+	s.takePending().free()
 	more := s.more
 	s.mu.Unlock()
+	defer func() { // also if a handler ends the goroutine
+		s.poller.loop.leave()
+		if more != nil && more.ended != nil {
+			close(more.ended)
+		}
+	}()
 	s.conn.lost(err)
-	s.poller.loop.leave()
-	if more != nil && more.ended != nil {
-		close(more.ended)
-	}
 }
 
 // drain is called when the connection wants no more: what still comes is thrown away for a while, so that our last frame is
@@ -76,16 +80,17 @@ func (s *epollSocket) drain() {
 	if s.fd < 0 {
 		return
 	}
-	s.hush(0, quietProgram|quietBacklog)
-	s.bound(s.conn.lingerTime())
-	s.ending = max(s.ending, lastWords)
-	s.sayAll()
+	s.setFinalDeadline(s.conn.lingerTime())
+	s.ending = max(s.ending, closePending)
+	s.setPause(0, pausedProgram|pausedBacklog)
+	s.shutdownWrite()
 }
 
 // discard notes that n bytes have been thrown away, and returns how many that are in all.
 func (s *epollSocket) discard(n int) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.updateInterest()
 	more := s.reserve()
 	more.drained += n
 	return more.drained
@@ -99,35 +104,50 @@ func (s *epollSocket) Finish(wait time.Duration) {
 		return
 	}
 	if s.ending == notEnding {
-		s.ending = lastWords
+		s.ending = closePending
 		if !s.working { // else it is bounded when the handlers have returned
-			s.bound(wait)
+			s.setFinalDeadline(wait)
 		}
 	}
-	s.sayAll()
+	s.shutdownWrite()
+	s.kickIfWork()
 }
 
-// sayAll tells the client that no more comes, if all that there was has gone. The caller holds mu.
-func (s *epollSocket) sayAll() {
-	if s.ending != lastWords || s.backlog != nil || s.fd < 0 || s.conn.endpoint.Pressed() {
+// shutdownWrite tells the client that no more comes, if all that there was has
+// gone. The caller holds mu.
+func (s *epollSocket) shutdownWrite() {
+	if s.ending != closePending || s.backlog != nil || s.fd < 0 || s.conn.endpoint.Pressed() {
 		return
 	}
-	s.ending = saidAll
+	s.ending = writeShut
 	syscall.Shutdown(int(s.fd), syscall.SHUT_WR)
 }
 
-// bound cuts the connection in d, if nothing changes that; 0 or less means never. The caller holds mu.
-func (s *epollSocket) bound(d time.Duration) {
-	if d <= 0 {
+// setDeadline cuts the connection in d, unless the deadline is moved before, or
+// the connection is at its end and has one; 0 or less means never. The caller
+// holds mu.
+func (s *epollSocket) setDeadline(d time.Duration) {
+	if d <= 0 || s.fd < 0 || s.more != nil && s.more.final {
 		return
 	}
-	if more := s.reserve(); more.timer == nil {
+	more := s.reserve()
+	more.deadline = time.Now().Add(d)
+	if more.timer == nil {
 		more.timer = time.AfterFunc(d, s.expire)
 	} else {
 		more.timer.Reset(d)
 	}
 }
 
+// setFinalDeadline cuts the connection in d, whatever happens until then. The
+// deadline is set once: a client that reads a little now and then does not
+// prolong it. The caller holds mu.
+func (s *epollSocket) setFinalDeadline(d time.Duration) {
+	s.setDeadline(d)
+	s.reserve().final = true
+}
+
+// stopTimer takes the deadline away. The caller holds mu.
 func (s *epollSocket) stopTimer() {
 	if s.more != nil && s.more.timer != nil {
 		s.more.timer.Stop()
@@ -135,11 +155,28 @@ func (s *epollSocket) stopTimer() {
 	}
 }
 
-// expire is called when the time is over in which the backlog had to move, or the connection to end.
+// expire is called by the timer. The timer may have fired while somebody who
+// held the lock moved the deadline, or emptied the backlog.
 func (s *epollSocket) expire() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.backlog != nil && s.ending == notEnding {
+	s.expired()
+}
+
+// expired is expire for a caller that holds mu.
+func (s *epollSocket) expired() {
+	if s.fd < 0 || s.more.timer == nil {
+		return
+	}
+	if left := time.Until(s.more.deadline); left > 0 {
+		s.more.timer.Reset(left)
+		return
+	}
+	if !s.more.final {
+		if s.flush() { // its event may lie with a poller that has much to do
+			s.kickIfWork()
+			return
+		}
 		s.fail(&socket.TimeoutError{After: s.poller.loop.writeTimeout, Bytes: s.backlog.size()})
 	}
 	s.cut()
@@ -155,18 +192,14 @@ func (s *epollSocket) Close() error {
 
 // cut ends TCP in both directions: the poller gets an event for that. The caller holds mu.
 func (s *epollSocket) cut() {
-	if s.fd < 0 || s.ending == cutOff {
+	if s.fd < 0 || s.ending == aborted {
 		return
 	}
 	if s.ending == notEnding {
-		s.ending = cutOff
+		s.ending = aborted
 	}
 	s.fail(net.ErrClosed)
 	syscall.Shutdown(int(s.fd), syscall.SHUT_RDWR)
-	s.forget()
-	s.flushing = false
-	s.quiet &= quietDeaf
-	if s.armed {
-		s.arm()
-	}
+	s.takePending().free()
+	s.setPause(0, ^pausedRunning)
 }

@@ -68,7 +68,6 @@ func (s *epollSocket) put(a, b []byte) {
 	if n = max(n-len(a), 0); n < len(b) {
 		s.enqueue(b[n:])
 	}
-	s.insist() // there may be no room left for the event
 }
 
 // enqueue adds p to the backlog. If handlers run, it may be an answer to what the client has sent, unless its sender waits for
@@ -81,11 +80,8 @@ func (s *epollSocket) enqueue(p []byte) {
 		s.reserve().answers += len(p)
 	}
 	if first {
-		s.flushing = true
-		if s.armed {
-			s.arm()
-		}
-		s.bound(s.poller.loop.writeTimeout)
+		s.updateInterest()
+		s.setDeadline(s.poller.loop.writeTimeout)
 	}
 }
 
@@ -110,39 +106,35 @@ func (s *epollSocket) write(p []byte) (n int, err error) {
 	return n, nil
 }
 
-// flush writes the backlog, as far as the system takes it.
-func (s *epollSocket) flush() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.fd < 0 || !s.flushing {
-		return
+// flush writes the backlog, as far as the system takes it, and reports whether
+// that is anything, or nothing is left to be written. The caller holds mu.
+func (s *epollSocket) flush() (moved bool) {
+	if s.fd < 0 || s.backlog == nil {
+		return true
 	}
+	n, err := s.write(s.backlog.rest())
+	s.backlog = s.backlog.take(n)
+	s.recount(-n)
+	if err != nil {
+		s.fail(err)
+	}
+	s.wakeWriters()
 	if s.backlog != nil {
-		n, err := s.write(s.backlog.rest())
-		s.backlog = s.backlog.take(n)
-		s.recount(-n)
-		if err != nil {
-			s.fail(err)
+		if n > 0 {
+			s.setDeadline(s.poller.loop.writeTimeout) // it reads, if slowly
 		}
-		s.wakeWriters()
-		if s.backlog != nil {
-			if n > 0 && s.ending != saidAll {
-				s.bound(s.poller.loop.writeTimeout) // it reads, if slowly
-			}
-			return
-		}
-		if s.more != nil {
-			s.more.answers = 0
-		}
-		s.quiet &^= quietBacklog
-		s.emptied = s.failed == nil && s.conn.drained()
+		return n > 0
 	}
-	s.flushing = false
+	if s.more != nil {
+		s.more.answers = 0
+	}
+	s.emptied = s.failed == nil && s.conn.drained()
 	if s.ending == notEnding {
 		s.stopTimer()
 	}
-	s.arm()
-	s.sayAll()
+	s.setPause(0, pausedBacklog)
+	s.shutdownWrite()
+	return true
 }
 
 // fail makes every write fail. The caller holds mu.
@@ -178,12 +170,19 @@ func (s *epollSocket) AwaitBacklog(enough func(size int) bool) {
 	}
 }
 
+// Unacknowledged returns how many bytes the client's system has not acknowledged.
+func (s *epollSocket) Unacknowledged() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fd < 0 {
+		return -1
+	}
+	return sysQueued(uintptr(s.fd))
+}
+
 // Choked reports whether nothing is read because the client does not take the answers.
 func (s *epollSocket) Choked() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.quiet&quietBacklog != 0
+	return s.paused&pausedBacklog != 0
 }
-
-// Waits returns false: the backlog takes what the system does not.
-func (s *epollSocket) Waits() bool { return false }

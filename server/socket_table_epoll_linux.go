@@ -18,6 +18,9 @@ const maxDescriptors = 1 << 22
 func (t *socketTable) holds(fd int) bool { return fd < maxDescriptors }
 
 func (t *socketTable) get(fd int32) *epollSocket {
+	if fd < 0 { // wakeEvent
+		return nil
+	}
 	chunk := t.chunks[fd>>10].Load()
 	if chunk == nil {
 		return nil

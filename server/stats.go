@@ -15,6 +15,7 @@ type Stats struct {
 	Opening    int64   // under way
 	Accepted   uint64  // answered with 101, by this server or before Run
 	Refused    Refused // answered with an HTTP error, also those whose request was given to Upgrade
+	Answered   uint64  // plain HTTP requests that Server.HTTP has answered
 	Unfinished uint64  // ended before there was an answer
 	Full       uint64  // of these, cut because there were too many: MaxConns, MaxConnsPerAddr, MaxHandshakes
 

@@ -3,6 +3,7 @@
 package server
 
 import (
+	"os"
 	"slices"
 	"syscall"
 	"unsafe"
@@ -69,15 +70,31 @@ func sysWritev(fd int32, a, b []byte) (int, error) {
 	}
 }
 
-// sysWritable reports whether fd takes more; if that cannot be said, it does.
-func sysWritable(fd int32) bool {
+// sysHungUp reports whether both directions of a connection have ended: by a
+// reset, or since both sides have ended theirs.
+func sysHungUp(fd int32) bool {
 	poll := struct {
 		fd              int32
 		events, revents int16
-	}{fd: fd, events: syscall.EPOLLOUT} // POLLOUT is the same
+	}{fd: fd}
 	var now syscall.Timespec
-	n, _, errno := syscall.RawSyscall6(syscall.SYS_PPOLL, uintptr(unsafe.Pointer(&poll)), 1, uintptr(unsafe.Pointer(&now)), 0, 0, 0)
-	return n != 0 || errno != 0
+	_, _, errno := syscall.RawSyscall6(syscall.SYS_PPOLL, uintptr(unsafe.Pointer(&poll)), 1, uintptr(unsafe.Pointer(&now)), 0, 0, 0)
+	return errno == 0 && poll.revents&syscall.EPOLLHUP != 0 // POLLHUP is the same
+}
+
+// newEventfd returns a descriptor that epoll finds readable after each
+// sysNotify.
+func newEventfd() (int, error) {
+	fd, _, errno := syscall.RawSyscall(syscall.SYS_EVENTFD2, 0, syscall.O_CLOEXEC|syscall.O_NONBLOCK, 0)
+	if errno != 0 {
+		return -1, os.NewSyscallError("eventfd2", errno)
+	}
+	return int(fd), nil
+}
+
+func sysNotify(eventfd int) {
+	one := uint64(1)
+	syscall.RawSyscall(syscall.SYS_WRITE, uintptr(eventfd), uintptr(unsafe.Pointer(&one)), unsafe.Sizeof(one))
 }
 
 // epollWait returns the events that are there; it does not wait.

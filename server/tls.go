@@ -27,8 +27,8 @@ func (s *Server) ListenAndServeTLS(addr, certFile, keyFile string) error {
 }
 
 // ServeTLS is Serve over TLS, with a certificate and key as for ListenAndServeTLS.
-// Give it a listener without TLS: it sees to it that what is sent waits for no
-// client, which it cannot for a listener of package crypto/tls.
+// ln is a listener without TLS. Serve takes one of package crypto/tls; ServeTLS
+// costs one goroutine less for each write.
 func (s *Server) ServeTLS(ln net.Listener, certFile, keyFile string) error {
 	cfg, err := s.configTLS(certFile, keyFile)
 	if err != nil {

@@ -9,14 +9,14 @@ import (
 	"github.com/fibersock/fibersock/internal/conform"
 )
 
-const conformUsage = `Usage: fibersock conform server [flags] URL
+const conformUsage = `Usage: fibersock conform server [flags] URL...
        fibersock conform client [flags]
        fibersock conform drive [flags] URL
 
 Judges an implementation of WebSocket, whosever it is, by the cases of the
 Autobahn TestSuite: the same ids, inputs, waits and verdicts.
 
-  server  judges the echo server at URL
+  server  judges the echo server at each URL
   client  is a fuzzing server, which judges the clients that connect to it
   drive   takes our own client through the cases of a fuzzing server, be it
           "fibersock conform client" or the original
@@ -58,6 +58,7 @@ type conformOptions struct {
 	only, except   listFlag
 	out            string
 	expect         string
+	stricter       bool
 	patience       float64
 	parallel       int
 	quiet, verbose bool
@@ -67,6 +68,7 @@ func (o *conformOptions) add(flags *flag.FlagSet) {
 	flags.Var(&o.only, "cases", "run only these cases: `ids` or patterns such as 1.*,6.4.*; may be repeated")
 	flags.Var(&o.except, "exclude", "leave out these cases: `ids` or patterns; may be repeated")
 	flags.StringVar(&o.expect, "expect", "", "compare with the verdicts in this `file`, an index.json, list what differs, and let\nnothing else decide on the exit code")
+	flags.BoolVar(&o.stricter, "stricter", false, "with -expect: a verdict that is worse than the expected one is no difference")
 	flags.Float64Var(&o.patience, "patience", 1, "multiply the times after which the judge gives up by this `factor`; waits that a case\nis about stay as they are")
 	flags.BoolVar(&o.quiet, "quiet", false, "show no table and no progress, only what -expect finds")
 	flags.BoolVar(&o.verbose, "v", false, "tell each verdict and its reason as soon as it is known")
@@ -79,6 +81,8 @@ func (o *conformOptions) check() error {
 		return usagef("-patience takes a factor above 0, not %v", o.patience)
 	case o.parallel < 0:
 		return usagef("-parallel takes a number of cases, not %d", o.parallel)
+	case o.stricter && o.expect == "":
+		return usagef("-stricter needs -expect")
 	case o.quiet && o.verbose:
 		return usagef("-quiet and -v contradict each other")
 	}

@@ -42,8 +42,9 @@ Exit codes:
 // conformClientOptions are the flags of conform client.
 type conformClientOptions struct {
 	conformOptions
-	listener serveOptions
-	once     bool
+	listener     serveOptions
+	once         bool
+	subprotocols listFlag
 }
 
 func conformClientFlags() (*flag.FlagSet, *conformClientOptions) {
@@ -53,6 +54,7 @@ func conformClientFlags() (*flag.FlagSet, *conformClientOptions) {
 	flags.StringVar(&o.listener.addr, "addr", "localhost:9001", "listen on this `address`; with port 0 the system chooses one")
 	flags.StringVar(&o.listener.certFile, "tls-cert", "", "serve wss and https with the certificates in this PEM `file`")
 	flags.StringVar(&o.listener.keyFile, "tls-key", "", "the certificate's key, a PEM `file`")
+	flags.Var(&o.subprotocols, "subprotocol", "know these subprotocols, `names` separated by commas: the first of a client's that is\namong them is selected; may be repeated")
 	flags.BoolVar(&o.once, "once", false, "end after the first /updateReports")
 	flags.StringVar(&o.out, "out", "", "write the report into this `directory`: index.json, index.html, and for each case a page\nand its JSON (default: a temporary one, for browsers until the end)")
 	return flags, o
@@ -98,7 +100,7 @@ func (o *conformClientOptions) serve(ctx context.Context, ln net.Listener, j *ju
 	}
 	s := &conform.FuzzingServer{Cases: j.cases, Options: o.judgeOptions(), Page: j.page}
 	s.Options.Result = j.result
-	s.Once = o.once
+	s.Once, s.Subprotocols = o.once, o.subprotocols
 	updated := map[string][]*conform.Result{}
 	s.Update = func(agent string, results []*conform.Result) {
 		j.tell(agent, results)
@@ -108,12 +110,14 @@ func (o *conformClientOptions) serve(ctx context.Context, ln net.Listener, j *ju
 	o.announce(ln.Addr(), j)
 	err := s.Serve(ctx, ln)
 	all := s.Results()
+	j.tellRest(all)
 	code := j.conclude(all)
+	complete := j.complete(all)
 	if err != nil && ctx.Err() == nil {
 		j.note("%s", err)
 		return exitUnreachable
 	}
-	if code == exitOK && !j.complete(all) {
+	if code == exitOK && !complete {
 		return exitFailed
 	}
 	return code

@@ -30,6 +30,7 @@ type judging struct {
 	mu   sync.Mutex // guards the rest
 	bar  *progressBar
 	told map[string]bool // the agents whose results were shown after the last of them came
+	news bool            // results were shown that no file has
 	lost error           // the first error of standard output or the files
 }
 
@@ -46,7 +47,7 @@ func newJudging(o *conformOptions, role conform.Role, std streams) (*judging, er
 		return nil, usagef("-exclude leaves no case")
 	}
 	j := &judging{options: o, std: std, cases: cases, dir: o.out, told: map[string]bool{}}
-	j.info = report.Info{Role: role, Started: time.Now(), Cases: o.selection(), Judge: buildVersion()}
+	j.info = report.Info{Role: role, Started: time.Now(), Cases: o.selection(), Judge: buildVersion(), Selected: len(cases)}
 	if o.expect != "" {
 		if j.expected, err = readExpectation(o.expect); err != nil {
 			return nil, err
@@ -79,6 +80,16 @@ func colorful(std streams) bool {
 // note tells something on standard error.
 func (j *judging) note(format string, args ...any) {
 	fmt.Fprintf(j.std.err, "fibersock: "+format+"\n", args...)
+}
+
+// again shows that cases are judged once more.
+func (j *judging) again(cases int) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.options.verbose {
+		j.note("%d cases did not pass among others, and are judged again, alone", cases)
+	}
+	j.bar.repeat(cases)
 }
 
 // result takes note of a case that has ended.
@@ -114,9 +125,9 @@ func (j *judging) tell(agent string, results []*conform.Result) {
 	defer j.mu.Unlock()
 	j.bar.end()
 	j.bar = nil
-	j.told[agent] = true
+	j.told[agent], j.news = true, true
 	if !j.options.quiet {
-		j.keep(report.WriteTable(j.std.out, results, report.TableOptions{Color: colorful(j.std)}))
+		j.keep(report.WriteTable(j.std.out, results, report.TableOptions{Color: colorful(j.std), Selected: len(j.cases)}))
 	}
 	differences, err := j.differences(agent, results)
 	if err != nil {
@@ -133,7 +144,11 @@ func (j *judging) differences(agent string, results []*conform.Result) ([]report
 	if j.expected == nil {
 		return nil, nil
 	}
-	return j.expected.Compare(agent, results)
+	differences, err := j.expected.Compare(agent, results)
+	if j.options.stricter {
+		differences = slices.DeleteFunc(differences, report.Difference.Stricter)
+	}
+	return differences, err
 }
 
 // keep keeps the first error of what is written.
@@ -147,6 +162,7 @@ func (j *judging) keep(err error) {
 func (j *judging) write(all map[string][]*conform.Result) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	j.news = false
 	if j.dir == "" {
 		return
 	}
@@ -157,16 +173,19 @@ func (j *judging) write(all map[string][]*conform.Result) {
 	j.keep(err)
 }
 
-// conclude tells what has not been told, writes the files and returns what the process is to exit with.
-func (j *judging) conclude(all map[string][]*conform.Result) exitCode {
-	news := false
+// tellRest shows the results of the agents whose last results were not shown.
+func (j *judging) tellRest(all map[string][]*conform.Result) {
 	for _, agent := range slices.Sorted(maps.Keys(all)) {
 		if !j.isTold(agent) {
-			news = true
 			j.tell(agent, all[agent])
 		}
 	}
-	if news {
+}
+
+// conclude writes the files, if results were shown since they were written, and returns the exit
+// code.
+func (j *judging) conclude(all map[string][]*conform.Result) exitCode {
+	if j.news {
 		j.write(all)
 	}
 	if j.lost != nil {

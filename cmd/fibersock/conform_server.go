@@ -1,18 +1,25 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"flag"
+	"fmt"
+	"net/http"
 
 	"github.com/fibersock/fibersock/handshake"
 	"github.com/fibersock/fibersock/internal/conform"
 )
 
-const conformServerUsage = `Usage: fibersock conform server [flags] URL
+const conformServerUsage = `Usage: fibersock conform server [flags] URL...
 
 Judges the server at a ws or wss URL, which has to send every message back.
-Each case is one connection. The table of verdicts goes to standard output,
-progress to standard error if that is a terminal.
+Each case is one connection. Cases run at the same time; one that does not pass
+is judged again, alone, and the second verdict stands. The table of verdicts goes
+to standard output, progress to standard error if that is a terminal.
+
+With several URLs, the servers are judged one after the other, and the report
+shows them side by side.
 `
 
 const conformServerExitCodes = `
@@ -22,25 +29,32 @@ Exit codes:
   1    wrong use, or a file or standard output cannot be used
   2    the server cannot be reached
   3    TLS failed
-  5    the server does not pass; with -expect: something differs
+  4    the server refused the first opening handshakes, and no case was run
+  5    the server does not pass, or went down during the run; with
+       -expect: something differs
   130  interrupted; what there was until then has been reported
+With several URLs it is the code of the first that is not 0.
 `
 
 // conformServerOptions are the flags of conform server.
 type conformServerOptions struct {
 	conformOptions
-	trust  trustOptions
-	agent  string
-	origin string
+	trust        trustOptions
+	agents       textsFlag
+	origin       string
+	header       headerFlag
+	subprotocols listFlag
 }
 
 func conformServerFlags() (*flag.FlagSet, *conformServerOptions) {
-	o := new(conformServerOptions)
+	o := &conformServerOptions{header: headerFlag{}}
 	flags := newFlags("conform server", conformServerUsage, conformServerExitCodes)
 	o.add(flags)
 	o.trust.add(flags)
 	flags.IntVar(&o.parallel, "parallel", 0, "run this many `cases` at the same time; those that measure time run alone (default 32)")
-	flags.StringVar(&o.agent, "agent", "", "call the server by this `name` in reports (default: the one that it gives itself)")
+	flags.Var(&o.agents, "agent", "call the server by this `name` in reports; with several URLs, once for each, in their\norder (default: the name that the server gives itself)")
+	flags.Var(o.header, "H", "send this `field`, 'Name: value', in the handshake; may be repeated. The values of\nAuthorization, Proxy-Authorization and Cookie are left out of reports")
+	flags.Var(&o.subprotocols, "subprotocol", "offer these subprotocols, `names` separated by commas, the preferred one first;\nmay be repeated")
 	flags.StringVar(&o.origin, "origin", "", "send this `origin`, as the browser does for a page from there")
 	flags.StringVar(&o.out, "out", "", "write the report into this `directory`: index.json, index.html, and for each case a page\nand its JSON (default: write none)")
 	return flags, o
@@ -50,13 +64,9 @@ func conformServerFlags() (*flag.FlagSet, *conformServerOptions) {
 func conformServer(ctx context.Context, args []string, std streams) exitCode {
 	flags, o := conformServerFlags()
 	rest, err := parse(flags, args)
-	var to conform.Target
-	switch {
-	case err != nil:
-	case len(rest) != 1:
-		err = usagef("conform server takes one URL, not %d", len(rest))
-	default:
-		to, err = o.target(rest[0])
+	var targets []conform.Target
+	if err == nil {
+		targets, err = o.targets(rest)
 	}
 	var j *judging
 	if err == nil {
@@ -65,24 +75,46 @@ func conformServer(ctx context.Context, args []string, std streams) exitCode {
 	if code, ok := parsed(flags, std, err); !ok {
 		return code
 	}
-	options := o.judgeOptions()
-	options.Agent, options.Result = o.agent, j.result
-	results, err := conform.TestServer(ctx, to, j.cases, options)
-	code := j.conclude(byAgent(results))
-	if err != nil {
-		code = endOfRun(ctx, err)
-		j.note("%s", escape(withoutPrefix(err)))
+	all := map[string][]*conform.Result{}
+	code := exitOK
+	for i, to := range targets {
+		options := o.judgeOptions()
+		options.Result, options.Again = j.result, j.again
+		if len(o.agents) > 0 {
+			options.Agent = o.agents[i]
+		}
+		results, err := conform.TestServer(ctx, to, j.cases, options)
+		if len(results) > 0 {
+			agent := freeName(all, results[0].Agent, to.URL)
+			for _, r := range results {
+				r.Agent = agent
+			}
+			all[agent] = results
+			j.tell(agent, results)
+		}
+		if err != nil {
+			j.note("%s", escape(withoutPrefix(err)))
+			code = cmp.Or(code, endOfRun(ctx, err))
+		}
+		if ctx.Err() != nil {
+			code = exitInterrupted
+			break
+		}
 	}
-	return code
+	return cmp.Or(code, j.conclude(all))
 }
 
-// byAgent sorts results by the name of the peer.
-func byAgent(results []*conform.Result) map[string][]*conform.Result {
-	agents := map[string][]*conform.Result{}
-	for _, r := range results {
-		agents[r.Agent] = append(agents[r.Agent], r)
+// freeName returns a name for the server at url that no other has in the report.
+func freeName(all map[string][]*conform.Result, name, url string) string {
+	if all[name] != nil {
+		name += " at " + url
 	}
-	return agents
+	for n, free := 2, name; ; n++ {
+		if all[free] == nil {
+			return free
+		}
+		free = fmt.Sprintf("%s (%d)", name, n)
+	}
 }
 
 // endOfRun says what it means that a run ended with err.
@@ -90,22 +122,45 @@ func endOfRun(ctx context.Context, err error) exitCode {
 	switch {
 	case ctx.Err() != nil:
 		return exitInterrupted
+	case isAny[*conform.RefusedError](err):
+		return exitRefused
+	case isAny[*conform.DownError](err):
+		return exitFailed
 	case isTLSError(err):
 		return exitTLS
 	}
 	return exitUnreachable
 }
 
-// target returns the server at url as the judge takes it.
-func (o *conformServerOptions) target(url string) (conform.Target, error) {
-	u, err := handshake.ParseURL(url)
-	if err != nil {
-		return conform.Target{}, err
+// targets returns the servers at the URLs as the judge needs them.
+func (o *conformServerOptions) targets(urls []string) ([]conform.Target, error) {
+	switch {
+	case len(urls) == 0:
+		return nil, usagef("conform server takes one URL or more")
+	case len(o.agents) > 0 && len(o.agents) != len(urls):
+		return nil, usagef("-agent is given %d times for %d URLs", len(o.agents), len(urls))
 	}
 	if err := o.trust.check(); err != nil {
-		return conform.Target{}, err
+		return nil, err
 	}
-	to := conform.Target{URL: u.String(), Origin: o.origin}
-	to.TLS, err = o.trust.config()
-	return to, err
+	trust, err := o.trust.config()
+	if err != nil {
+		return nil, err
+	}
+	var targets []conform.Target
+	for _, url := range urls {
+		u, err := handshake.ParseURL(url)
+		if err != nil {
+			return nil, err
+		}
+		to := conform.Target{
+			URL: u.String(), TLS: trust,
+			Origin: o.origin, Header: http.Header(o.header), Subprotocols: o.subprotocols,
+		}
+		if err := to.Check(); err != nil {
+			return nil, usagef("%s", err)
+		}
+		targets = append(targets, to)
+	}
+	return targets, nil
 }

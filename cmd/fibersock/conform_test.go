@@ -39,7 +39,11 @@ func TestConformCommandLine(t *testing.T) {
 		{"conform", exitUsage, "", "server, client or drive"},
 		{"conform everybody", exitUsage, "", `not "everybody"`},
 		{"conform -fast", exitUsage, "", "-fast"},
-		{"conform server", exitUsage, "", "one URL, not 0"},
+		{"conform server", exitUsage, "", "one URL or more"},
+		{"conform server -agent a -agent b ws://localhost:1/", exitUsage, "", "2 times for 1 URLs"},
+		{"conform server -H Sec-WebSocket-Key:x ws://localhost:1/", exitUsage, "", "opening handshake"},
+		{"conform server -subprotocol a(b ws://localhost:1/", exitUsage, "", "subprotocol"},
+		{"conform server -stricter ws://localhost:1/", exitUsage, "", "-expect"},
 		{"conform server -fast", exitUsage, "", `fibersock help conform server`},
 		{"conform server ftp://localhost/", exitUsage, "", "ftp"},
 		{"conform server -cases 99.* ws://localhost:1/", exitUsage, "", "99.*"},
@@ -209,6 +213,60 @@ func readIndex(t *testing.T, dir string) (index map[string]map[string]indexed) {
 	return index
 }
 
+// Servers side by side in one report, each under a name of its own.
+func TestReportOfSeveralServers(t *testing.T) {
+	good, _ := startServe(t)
+	bad := startPeer(t, hangsUp("bad"))
+	out := filepath.Join(t.TempDir(), "out")
+	r := runWith(t, nil, "conform", "server", "-cases", "1.1.2", "-out", out, "ws://"+bad, "ws://"+good+"/echo", "ws://"+bad+"/2")
+	if r.code != exitFailed || strings.Count(r.out, "1 cases: ") != 3 || strings.Count(r.out, "Report: ") != 1 {
+		t.Errorf("%+v", r)
+	}
+	index := readIndex(t, out)
+	if len(index) != 3 || index["bad"]["1.1.2"].Behavior != "FAILED" || index["bad at ws://"+bad+"/2"]["1.1.2"].Behavior != "FAILED" {
+		t.Errorf("index.json has %v", index)
+	}
+	r = runWith(t, nil, "conform", "server", "-cases", "1.1.2", "-agent", "a, b", "-agent", "c", "-out", out, "ws://"+good+"/echo", "ws://"+good+"/echo")
+	if index := readIndex(t, out); r.code != exitOK || len(index) != 2 || len(index["a, b"]) != 1 || len(index["c"]) != 1 {
+		t.Errorf("%+v, %v", r, index)
+	}
+	// One that cannot be reached does not keep the others from being judged.
+	r = runWith(t, nil, "conform", "server", "-cases", "1.1.2", "-out", out, "ws://"+nobody(t), "ws://"+good+"/echo")
+	if r.code != exitUnreachable || len(readIndex(t, out)) != 1 || !strings.Contains(r.out, "1 OK") {
+		t.Errorf("%+v", r)
+	}
+}
+
+// A wrong path gave 1,246 lines.
+func TestWrongPathIsToldInALine(t *testing.T) {
+	addr, _ := startServe(t)
+	r := runWith(t, nil, "conform", "server", "ws://"+addr+"/elsewhere")
+	if r.code != exitRefused || r.out != "" || strings.Count(r.err, "\n") != 1 || !strings.Contains(r.err, "404") {
+		t.Errorf("%+v", r)
+	}
+}
+
+// With -stricter the judge may find more than the verdicts that it is compared with, and not less.
+func TestStricterThanExpected(t *testing.T) {
+	good, _ := startServe(t)
+	bad := startPeer(t, hangsUp("bad"))
+	for _, c := range []struct {
+		url, file string
+		code      exitCode
+	}{
+		{bad, expectation(t, "OK", "OK", "1.*"), exitOK},
+		{bad, expectation(t, "FAILED", "OK", "1.*"), exitOK},
+		{bad, expectation(t, "OK", "OK", "2.*"), exitFailed},
+		{good + "/echo", expectation(t, "FAILED", "OK", "1.*"), exitFailed},
+		{good + "/echo", expectation(t, "OK", "UNCLEAN", "1.*"), exitFailed},
+	} {
+		r := runWith(t, nil, "conform", "server", "-quiet", "-cases", "1.1.2", "-stricter", "-expect", c.file, "ws://"+c.url)
+		if r.code != c.code {
+			t.Errorf("%+v, want exit code %d", r, c.code)
+		}
+	}
+}
+
 func TestServerThatCannotBeReached(t *testing.T) {
 	if r := runWith(t, nil, "conform", "server", "ws://"+nobody(t)); r.code != exitUnreachable || r.out != "" || !strings.Contains(r.err, "cannot connect") {
 		t.Errorf("nobody listens: %+v", r)
@@ -250,7 +308,7 @@ func TestInterruptedRun(t *testing.T) {
 	if c := <-code; c != exitInterrupted {
 		t.Errorf("exit code %d", c)
 	}
-	if !strings.Contains(table.String(), "1 cases: 1 OK") {
+	if !strings.Contains(table.String(), "1 of 2 cases: 1 OK") {
 		t.Errorf("the table is %q", &table)
 	}
 	if verdicts := readIndex(t, out)["a"]; len(verdicts) != 1 {
@@ -389,6 +447,12 @@ func TestClientsThatDoNotPass(t *testing.T) {
 			runCase(t, addr, "case=1&agent=gone%1b", faithfully)
 			visit(t, addr, "updateReports?agent=gone%1b", faithfully)
 		}, exitFailed, `"gone\x1b" ran only 1 of 2 cases`},
+		// It was not said if another one failed.
+		{"one that left early, and a wrong one", nil, func(t *testing.T, addr string) {
+			runCase(t, addr, "case=1&agent=early", faithfully)
+			runCase(t, addr, "case=1&agent=bad", wrongly)
+			runCase(t, addr, "case=2&agent=bad", wrongly)
+		}, exitFailed, `"early" ran only 1 of 2 cases`},
 		{"a good one", nil, func(t *testing.T, addr string) {
 			runCase(t, addr, "case=1&agent=good", faithfully)
 			runCase(t, addr, "casetuple=1.1.3&agent=good", faithfully)

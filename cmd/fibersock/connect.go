@@ -22,6 +22,9 @@ input is sent as a message, and each message that comes is written to standard
 output. At the end of input, replies are awaited as told by -wait and -expect,
 and the connection is closed with 1000.
 
+With -binary, a pipe or file is sent byte for byte, in messages of up to 64 KiB.
+-delimiter sets what separates messages in place of a line end.
+
 Into a pipe or file, a text is written as it came with a line end after it, a
 binary message as it came and nothing else. On a terminal, what could drive the
 terminal is escaped in text, and of a binary message the first bytes are shown
@@ -41,6 +44,7 @@ type connectOptions struct {
 	verbose      bool
 	raw          bool
 	binary       bool
+	delimiter    delimiterFlag
 	wait         time.Duration
 	waitSet      bool // -wait was given
 	expect       int
@@ -49,6 +53,7 @@ type connectOptions struct {
 	insecure     bool
 	caFile       string
 	proxy        string
+	unixSocket   string
 	maxMessage   sizeFlag
 }
 
@@ -66,14 +71,16 @@ func connectFlags() (*flag.FlagSet, *connectOptions) {
 	flags.BoolVar(&o.json, "json", false, "write a line of JSON for everything that happens: open, each message in either\ndirection, ping, pong, rtt, close, error; binary payloads in base64")
 	flags.BoolVar(&o.verbose, "v", false, "show the handshake and control frames on standard error; the values of Authorization,\nCookie and their like are left out")
 	flags.BoolVar(&o.raw, "raw", false, "do not escape text for a terminal: the server can then do there what it likes")
-	flags.BoolVar(&o.binary, "binary", false, "send lines as binary messages")
+	flags.BoolVar(&o.binary, "binary", false, "send binary messages: lines from a terminal, otherwise the input as it comes, or\nwhat -delimiter separates")
+	flags.Var(&o.delimiter, "delimiter", "separate messages in a pipe or file by this `text`, which may have escapes such as\n\\0, \\n, \\r\\n or \\x1e; empty: all of the input is one message")
 	flags.DurationVar(&o.wait, "wait", 0, "after the end of input, close when no message has come for this long; negative: when\nthe server closes (default 1s; 10s with -expect; 0s on a terminal)")
 	flags.IntVar(&o.expect, "expect", 0, "close as soon as `n` messages have come; it is an error if fewer do")
-	flags.DurationVar(&o.ping, "ping", 0, "send a Ping this often, and give up if its Pong takes as long")
+	flags.DurationVar(&o.ping, "ping", 0, "send a Ping this often, and give up if nothing comes from the server for as long\nafter one")
 	flags.DurationVar(&o.timeout, "timeout", client.DefaultHandshakeTimeout, "give up if the connection is not open within this time")
 	flags.BoolVar(&o.insecure, "insecure", false, "DANGEROUS: accept any certificate, so that anybody on the way can read and change\neverything")
 	flags.StringVar(&o.caFile, "cacert", "", "trust the certificates in this PEM `file`, and not the system's")
 	flags.StringVar(&o.proxy, "proxy", "", "go through the HTTP proxy with this `URL`, by CONNECT")
+	flags.StringVar(&o.unixSocket, "unix", "", "connect to this unix socket, a `file`, in place of the URL's host and port")
 	flags.Var(&o.maxMessage, "max-message", "accept messages up to this `size`: bytes, 64K, 16M, or none")
 	return flags, o
 }
@@ -85,6 +92,9 @@ func connect(ctx context.Context, args []string, std streams) exitCode {
 	if err == nil {
 		err = o.check(flags, rest)
 	}
+	if err == nil && o.delimiter.set && std.inTerminal {
+		err = usagef("-delimiter is for a pipe or file; on a terminal each line is a message")
+	}
 	if code, ok := parsed(flags, std, err); !ok {
 		return code
 	}
@@ -93,12 +103,14 @@ func connect(ctx context.Context, args []string, std streams) exitCode {
 		interactive: std.inTerminal && !o.json,
 		std:         std,
 	}
-	conn, code := o.dial(ctx, rest[0], out)
+	var progress progress
+	conn, code := o.dial(ctx, rest[0], out, &progress)
 	if code != exitOK {
 		return code
 	}
 	defer conn.CloseNow()
 	s := newSession(conn, out, o, std)
+	s.received = &progress.received
 	return s.run(ctx)
 }
 
@@ -116,6 +128,8 @@ func (o *connectOptions) check(flags *flag.FlagSet, rest []string) error {
 		return usagef("-timeout takes a time, not %v", o.timeout)
 	case o.insecure && o.caFile != "":
 		return usagef("-cacert says whom to trust and -insecure to trust anybody: take one of them")
+	case o.unixSocket != "" && o.proxy != "":
+		return usagef("-unix and -proxy are two ways to the server: take one of them")
 	}
 	return nil
 }
@@ -134,15 +148,14 @@ func (o *connectOptions) patience(interactive bool) time.Duration {
 }
 
 // dial opens the connection. If it cannot, it says so and returns the exit code.
-func (o *connectOptions) dial(ctx context.Context, url string, out *output) (*client.Conn, exitCode) {
+func (o *connectOptions) dial(ctx context.Context, url string, out *output, progress *progress) (*client.Conn, exitCode) {
 	u, err := handshake.ParseURL(url)
 	if err != nil {
 		out.failure(err)
 		return nil, exitUsage
 	}
-	var progress progress
 	progress.secured.Store(!u.Secure)
-	cfg, err := o.config(out, &progress)
+	cfg, err := o.config(out, progress)
 	if err != nil {
 		out.failure(err)
 		return nil, exitUsage
@@ -161,8 +174,21 @@ func (o *connectOptions) dial(ctx context.Context, url string, out *output) (*cl
 
 // progress is how far a dial has come.
 type progress struct {
-	connected atomic.Bool // there is a transport
-	secured   atomic.Bool // TLS is established on it, if it is wanted
+	connected atomic.Bool  // there is a transport
+	secured   atomic.Bool  // TLS is established on it, if it is wanted
+	received  atomic.Int64 // bytes
+}
+
+// countingConn counts the bytes that come.
+type countingConn struct {
+	net.Conn
+	received *atomic.Int64
+}
+
+func (c countingConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	c.received.Add(int64(n))
+	return n, err
 }
 
 // config returns how to dial: it notes the progress and shows it if that is wanted.
@@ -195,12 +221,16 @@ func (o *connectOptions) config(out *output, p *progress) (*client.Config, error
 			},
 		},
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-			nc, err := new(net.Dialer).DialContext(ctx, network, addr)
-			if err == nil {
-				p.connected.Store(true)
-				out.details("* connected to %s", nc.RemoteAddr())
+			if o.unixSocket != "" {
+				network, addr = "unix", o.unixSocket
 			}
-			return nc, err
+			nc, err := new(net.Dialer).DialContext(ctx, network, addr)
+			if err != nil {
+				return nil, err
+			}
+			p.connected.Store(true)
+			out.details("* connected to %s", nc.RemoteAddr())
+			return countingConn{nc, &p.received}, nil
 		},
 	}
 	if o.verbose {

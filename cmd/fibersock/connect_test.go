@@ -1,12 +1,16 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -23,6 +27,12 @@ func startServer(t *testing.T, s *server.Server) (url string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	startServerOn(t, s, ln)
+	return "ws://" + ln.Addr().String() + "/"
+}
+
+// startServerOn serves s on ln for the rest of the test.
+func startServerOn(t *testing.T, s *server.Server, ln net.Listener) {
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(ln) }()
 	t.Cleanup(func() {
@@ -31,7 +41,6 @@ func startServer(t *testing.T, s *server.Server) (url string) {
 		s.Shutdown(ctx)
 		<-served
 	})
-	return "ws://" + ln.Addr().String() + "/"
 }
 
 func echoServer() *server.Server {
@@ -100,12 +109,93 @@ func TestRepliesAreAwaitedAfterTheEndOfInput(t *testing.T) {
 func TestInputThatIsNotUTF8(t *testing.T) {
 	url := startServer(t, echoServer())
 	r := runWith(t, strings.NewReader("fine\n\xff\xfe\n"), "connect", url)
-	if r.code != exitUsage || !strings.Contains(r.err, "line 2") || !strings.Contains(r.err, "-binary") {
+	if r.code != exitUsage || !strings.Contains(r.err, "message 2") || !strings.Contains(r.err, "-binary") {
 		t.Errorf("as text: %+v", r)
 	}
 	r = runWith(t, strings.NewReader("\xff\xfe\n"), "connect", "-binary", "-expect", "1", url)
-	if r.code != exitOK || r.out != "\xff\xfe" {
+	if r.code != exitOK || r.out != "\xff\xfe\n" {
 		t.Errorf("as binary: %+v", r)
+	}
+}
+
+// recorderServer returns a server that hands on the messages that come.
+func recorderServer(t *testing.T) (url string, messages chan string) {
+	messages = make(chan string, 100)
+	s := echoServer()
+	s.Handler.Message = func(c *server.Conn, op wire.Opcode, p []byte) { messages <- fmt.Sprintf("%v %s", op, p) }
+	s.Handler.Close = func(*server.Conn, wire.StatusCode, string) { close(messages) }
+	return startServer(t, s), messages
+}
+
+// A binary file lost its line ends, and came as a message for each byte of value 10
+// (websockets/wscat#12, vi/websocat#216).
+func TestBinaryInputIsSentByteForByte(t *testing.T) {
+	var in []byte
+	for i := range 300_000 {
+		in = append(in, byte(i), byte(i>>8), '\r', '\n')
+	}
+	url, messages := recorderServer(t)
+	r := runWith(t, bytes.NewReader(in), "connect", "-binary", "-wait", "0s", url)
+	if r.code != exitOK || r.err != "" {
+		t.Errorf("%+v", r)
+	}
+	var got []byte
+	for m := range messages {
+		payload, binary := strings.CutPrefix(m, "binary ")
+		if !binary || len(payload) > maxChunk {
+			t.Errorf("received %.20q… of %d bytes", m, len(m))
+		}
+		got = append(got, payload...)
+	}
+	if !bytes.Equal(got, in) {
+		t.Errorf("received %d bytes, sent %d", len(got), len(in))
+	}
+}
+
+// A message of several lines, such as a frame of STOMP, could not be sent at all
+// (websockets/wscat#135, vi/websocat#164 and #251).
+func TestDelimiters(t *testing.T) {
+	for _, c := range []struct {
+		in, args string
+		want     []string
+	}{
+		{"a\nb\x00c\r\n\x00", `-delimiter \0`, []string{"text a\nb", "text c\r\n"}},
+		{"a\nb\x1e\x1ec", `-delimiter \x1e`, []string{"text a\nb", "text ", "text c"}},
+		{"a\nb\n\nc\n", `-delimiter \n\n`, []string{"text a\nb", "text c\n"}},
+		{"a--b-c--", `-delimiter --`, []string{"text a", "text b-c"}},
+		{"a\nb\r\n\x00", `-delimiter=`, []string{"text a\nb\r\n\x00"}},
+		{"", `-delimiter=`, nil},
+		{"a\r\nb\n", `-binary -delimiter \n`, []string{"binary a\r", "binary b"}},
+		{"\xff\x00", `-binary -delimiter=`, []string{"binary \xff\x00"}},
+		{`a"b`, `-delimiter "`, []string{"text a", "text b"}},
+		{`a\b`, `-delimiter \\`, []string{"text a", "text b"}},
+	} {
+		url, messages := recorderServer(t)
+		r := runWith(t, strings.NewReader(c.in), append([]string{"connect", "-wait", "0s", url}, strings.Fields(c.args)...)...)
+		var got []string
+		for m := range messages {
+			got = append(got, m)
+		}
+		if r.code != exitOK || !slices.Equal(got, c.want) {
+			t.Errorf("%q with %s: received %q, want %q; %+v", c.in, c.args, got, c.want, r)
+		}
+	}
+}
+
+// akshaykhairmode/wscli#4
+func TestUnixSocket(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s.sock")
+	ln, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hosts := make(chan string, 1)
+	s := echoServer()
+	s.Handler.Open = func(c *server.Conn) { hosts <- c.Request().Host() + c.Path() }
+	startServerOn(t, s, ln)
+	r := runWith(t, strings.NewReader("hello\n"), "connect", "-expect", "1", "-unix", path, "ws://app.example/echo")
+	if r.code != exitOK || r.out != "hello\n" || <-hosts != "app.example/echo" {
+		t.Errorf("%+v", r)
 	}
 }
 
@@ -242,6 +332,30 @@ func TestPingMeasuresRoundTrips(t *testing.T) {
 	pipe.Close()
 	if c := <-code; c != exitOK {
 		t.Errorf("exit code %d", c)
+	}
+}
+
+// A server that answered each Ping with an empty Pong was given up after the first, although it
+// was there (python-websockets/websockets PR 315, Simple-WebSocket-Server#103).
+func TestWhateverComesAfterAPingIsASignOfLife(t *testing.T) {
+	pings := make(chan bool, 10)
+	addr := startPeer(t, func(nc net.Conn, r *bufio.Reader) {
+		accept(nc, r)
+		for range 2 {
+			if awaitFrame(r, wire.Ping) != nil {
+				return
+			}
+			pings <- true
+			nc.Write(wire.AppendFrame(nil, wire.Header{Fin: true, Opcode: wire.Pong}, nil))
+		}
+		nc.Write(closeFrame(1000, ""))
+		awaitFrame(r, wire.Close)
+	})
+	input, pipe := io.Pipe()
+	defer pipe.Close()
+	r := runWith(t, input, "connect", "-ping", "300ms", "ws://"+addr)
+	if r.code != exitOK || r.err != "" || len(pings) != 2 {
+		t.Errorf("%d Pings, %+v", len(pings), r)
 	}
 }
 

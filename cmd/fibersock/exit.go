@@ -80,6 +80,8 @@ func endExitCode(err error, ours wire.StatusCode) exitCode {
 		return exitFailed
 	case isAny[*client.TimeoutError](err):
 		return exitTimeout
+	case isTLSError(err): // an alert, such as that a certificate of the client is missing
+		return exitTLS
 	case isAny[*client.LostError](err):
 		return exitLost
 	}
@@ -93,7 +95,7 @@ func isAny[E error](err error) bool {
 }
 
 func isTLSError(err error) bool {
-	return isAny[tls.RecordHeaderError](err) || isAny[tls.AlertError](err) ||
+	return isAny[*client.TLSError](err) || isAny[tls.RecordHeaderError](err) || isAny[tls.AlertError](err) ||
 		isAny[*tls.CertificateVerificationError](err) || isAny[x509.UnknownAuthorityError](err) ||
 		isAny[x509.HostnameError](err) || isAny[x509.CertificateInvalidError](err)
 }

@@ -67,15 +67,18 @@ func says(bytes []byte) func(net.Conn, *bufio.Reader) {
 }
 
 // awaitClose reads up to a Close frame from the client, masked and below 126 bytes as all that these tests send.
-func awaitClose(r *bufio.Reader) {
+func awaitClose(r *bufio.Reader) { awaitFrame(r, wire.Close) }
+
+// awaitFrame is awaitClose for an opcode. The error is that the connection has ended.
+func awaitFrame(r *bufio.Reader, op wire.Opcode) error {
 	for {
 		first, _ := r.ReadByte()
 		second, err := r.ReadByte()
 		if err != nil {
-			return
+			return err
 		}
-		if _, err := r.Discard(4 + int(second&0x7f)); err != nil || first == 0x88 {
-			return
+		if _, err := r.Discard(4 + int(second&0x7f)); err != nil || wire.Opcode(first&0xf) == op {
+			return err
 		}
 	}
 }
@@ -127,7 +130,7 @@ func TestExitCodeSaysHowItEnded(t *testing.T) {
 		{"closed with a private code", says(closeFrame(4000, "")), "ws://ADDR", exitPeerClosed, "4000"},
 		{"closed before what was expected", says(append(text, closeFrame(1000, "")...)), "-expect 2 ws://ADDR", exitPeerClosed, "1000"},
 		{"fewer messages than expected", says(text), "-expect 2 -wait 50ms ws://ADDR END", exitTimeout, "1 of 2 messages"},
-		{"no Pong", says(nil), "-ping 50ms ws://ADDR", exitTimeout, "no Pong within 50ms"},
+		{"no Pong", says(nil), "-ping 50ms ws://ADDR", exitTimeout, "no Pong and nothing else within 50ms of a Ping"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			addr := nobody
@@ -173,6 +176,27 @@ func TestServerAnswersCloseWithAnotherCode(t *testing.T) {
 	}
 }
 
+// A server that demands a certificate of the client says so by an alert, with TLS 1.3
+// after the client's part of the TLS handshake. It used to be exit code 4
+// (vi/websocat#44, websockets/wscat#25).
+func TestMissingClientCertificateIsAFailureOfTLS(t *testing.T) {
+	certFile, keyFile := certificate(t)
+	cert, err := tls.LoadX509KeyPair(certFile, keyFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		cfg := &tls.Config{Certificates: []tls.Certificate{cert}, ClientAuth: tls.RequireAnyClientCert, MaxVersion: version}
+		addr := startPeer(t, func(nc net.Conn, _ *bufio.Reader) {
+			tls.Server(nc, cfg).Handshake()
+			io.Copy(io.Discard, nc)
+		})
+		if r := runWith(t, strings.NewReader(""), "connect", "-cacert", certFile, "wss://"+addr); r.code != exitTLS {
+			t.Errorf("%s: %+v", tls.VersionName(version), r)
+		}
+	}
+}
+
 func TestErrorsAndTheirExitCodes(t *testing.T) {
 	for _, c := range []struct {
 		err                error
@@ -182,6 +206,7 @@ func TestErrorsAndTheirExitCodes(t *testing.T) {
 		{context.Canceled, true, true, exitInterrupted},
 		{context.DeadlineExceeded, true, true, exitTimeout},
 		{tls.AlertError(40), true, true, exitTLS},
+		{&client.TLSError{Err: io.EOF}, true, true, exitTLS},
 		{io.EOF, false, true, exitUnreachable},
 		{io.EOF, true, false, exitTLS},
 		{io.EOF, true, true, exitRefused},
@@ -201,6 +226,7 @@ func TestErrorsAndTheirExitCodes(t *testing.T) {
 		{&client.CloseError{Code: 4000}, 4001, exitPeerClosed},
 		{&client.LostError{Err: io.EOF}, 0, exitLost},
 		{&client.LostError{Err: &client.TimeoutError{}}, 0, exitTimeout},
+		{&client.LostError{Err: &client.TLSError{Err: io.EOF}}, 0, exitTLS},
 		{&client.FailError{Code: 1002, Err: wire.ErrInvalidUTF8}, 0, exitFailed},
 		{client.ErrClosed, 1000, exitTimeout},
 	} {

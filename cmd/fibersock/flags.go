@@ -86,6 +86,16 @@ func (l *listFlag) Set(s string) error {
 	return nil
 }
 
+// textsFlag is a flag that may be given more than once, each time with one value.
+type textsFlag []string
+
+func (f *textsFlag) String() string { return strings.Join(*f, ", ") }
+
+func (f *textsFlag) Set(s string) error {
+	*f = append(*f, s)
+	return nil
+}
+
 // headerFlag is a flag for header fields, "Name: value", that may be given more than once.
 type headerFlag map[string][]string
 
@@ -103,6 +113,23 @@ func (h headerFlag) Set(s string) error {
 		return errors.New("the value holds a control character")
 	}
 	h[name] = append(h[name], value)
+	return nil
+}
+
+// delimiterFlag is what separates messages in the input.
+type delimiterFlag struct {
+	text string
+	set  bool // the flag was given; otherwise messages are lines
+}
+
+func (d *delimiterFlag) String() string { return "" }
+
+func (d *delimiterFlag) Set(s string) error {
+	text, err := strconv.Unquote(`"` + strings.NewReplacer(`\\`, `\\`, `\0`, `\x00`, `"`, `\"`, "\n", `\n`).Replace(s) + `"`)
+	if err != nil {
+		return errors.New(`it must be text, perhaps with escapes such as \0, \n or \x1e`)
+	}
+	d.text, d.set = text, true
 	return nil
 }
 

@@ -29,17 +29,16 @@ const commandHelp = `Each line is sent as a message. Lines that begin with a sla
 // inputEnd is why input is over: nothing more came, or it asked for an ending.
 type inputEnd struct{ ending *ending }
 
-// readInput sends the lines of standard input until there are no more, and tells run. The last line needs no line end;
-// a line may be of any length.
+// readInput sends the messages of standard input until there are no more, and tells run. A message may be of any
+// length.
 func (s *session) readInput() {
-	reader := bufio.NewReader(s.std.in)
+	next := s.inputReader()
 	for number := 1; ; number++ {
 		s.out.ask()
-		line, err := reader.ReadBytes('\n')
-		if len(line) > 0 {
+		payload, some, err := next()
+		if some {
 			s.out.answered()
-			line = bytes.TrimSuffix(bytes.TrimSuffix(line, []byte("\n")), []byte("\r"))
-			if e := s.take(line, number); e != nil {
+			if e := s.take(payload, number); e != nil {
 				s.input <- inputEnd{e}
 				return
 			}
@@ -51,6 +50,51 @@ func (s *session) readInput() {
 		case err != nil:
 			s.input <- inputEnd{&ending{code: wire.GoingAway, exit: exitUsage, err: fmt.Errorf("standard input: %w", err)}}
 			return
+		}
+	}
+}
+
+// maxChunk is the largest message of -binary without -delimiter, in bytes.
+const maxChunk = 64 << 10
+
+// inputReader returns what reads the next message of standard input, and whether there is one. The error may come with
+// the last.
+func (s *session) inputReader() func() (payload []byte, some bool, err error) {
+	reader := bufio.NewReader(s.std.in)
+	switch d := s.options.delimiter; {
+	case d.set && d.text == "":
+		return func() ([]byte, bool, error) {
+			all, err := io.ReadAll(reader)
+			if err == nil {
+				err = io.EOF
+			}
+			return all, len(all) > 0, err
+		}
+	case d.set:
+		return func() ([]byte, bool, error) { return readUntil(reader, []byte(d.text)) }
+	case s.options.binary && !s.interactive:
+		chunk := make([]byte, maxChunk)
+		return func() ([]byte, bool, error) {
+			n, err := reader.Read(chunk)
+			return chunk[:n], n > 0, err
+		}
+	}
+	return func() ([]byte, bool, error) {
+		line, some, err := readUntil(reader, []byte("\n"))
+		return bytes.TrimSuffix(line, []byte("\r")), some, err
+	}
+}
+
+// readUntil reads up to a delimiter, which is left out, or to the end of input, and reports whether there was anything.
+func readUntil(r *bufio.Reader, delimiter []byte) (text []byte, some bool, err error) {
+	for {
+		part, err := r.ReadBytes(delimiter[len(delimiter)-1])
+		text = append(text, part...)
+		if before, found := bytes.CutSuffix(text, delimiter); found {
+			return before, true, err
+		}
+		if err != nil {
+			return text, len(text) > 0, err
 		}
 	}
 }
@@ -73,7 +117,7 @@ func (s *session) take(line []byte, number int) *ending {
 	if utf8.Valid(line) {
 		return s.send(wire.Text, line)
 	}
-	err := fmt.Errorf("line %d of the input is not UTF-8, as a text message must be; -binary sends it as it is", number)
+	err := fmt.Errorf("message %d of the input is not UTF-8, as a text message must be; -binary sends it as it is", number)
 	if s.interactive {
 		s.out.failure(err)
 		return nil

@@ -93,7 +93,7 @@ func TestCommandLine(t *testing.T) {
 		{"connect ws://a ws://b", exitUsage, "", "one URL, not 2"},
 		{"connect -H oops ws://a", exitUsage, "", "Name: value"},
 		{"connect -H b@d:x ws://a", exitUsage, "", "name"},
-		{"connect -H Host:x ws://localhost:1/", exitUsage, "", "Host"},
+		{"connect -H Upgrade:x ws://localhost:1/", exitUsage, "", "Upgrade"},
 		{"connect ftp://localhost/", exitUsage, "", "ftp"},
 		{"connect -subprotocol , ws://localhost:1/", exitUsage, "", "empty"},
 		{"connect -subprotocol a,a ws://localhost:1/", exitUsage, "", "twice"},
@@ -104,6 +104,10 @@ func TestCommandLine(t *testing.T) {
 		{"connect -cacert /does/not/exist wss://localhost:1/", exitUsage, "", "/does/not/exist"},
 		{"connect -cacert main_test.go wss://localhost:1/", exitUsage, "", "no certificate"},
 		{"connect -cacert x -insecure wss://localhost:1/", exitUsage, "", "one of them"},
+		{"connect -unix x -proxy http://localhost ws://localhost:1/", exitUsage, "", "one of them"},
+		{"connect -delimiter \\q ws://localhost:1/", exitUsage, "", "escapes"},
+		{"serve -origin https://app.example/", exitUsage, "", `origin pattern "https://app.example/": an origin has no path`},
+		{"serve -origin *example.com", exitUsage, "", "two labels"},
 		{"connect -proxy ftp://localhost ws://localhost:1/", exitUsage, "", "ftp"},
 	} {
 		r := runWith(t, strings.NewReader(""), strings.Fields(c.args)...)

@@ -19,6 +19,7 @@ type progressBar struct {
 
 	mu           sync.Mutex // guards the rest
 	done, failed int
+	again        int
 }
 
 const (
@@ -44,6 +45,16 @@ func (b *progressBar) add(failed bool) {
 	if failed {
 		b.failed++
 	}
+}
+
+// repeat shows that a number of cases is judged again.
+func (b *progressBar) repeat(cases int) {
+	if b == nil {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.again = cases
 }
 
 // end takes the bar off the terminal.
@@ -80,7 +91,7 @@ func (b *progressBar) draw(line string) {
 func (b *progressBar) line(elapsed time.Duration) string {
 	const width = 30
 	b.mu.Lock()
-	done, failed := b.done, b.failed
+	done, failed, again := b.done, b.failed, b.again
 	b.mu.Unlock()
 	part := 1.0
 	if b.total > 0 {
@@ -88,5 +99,9 @@ func (b *progressBar) line(elapsed time.Duration) string {
 	}
 	full := int(part * width)
 	bar := strings.Repeat("#", full) + strings.Repeat("-", width-full)
-	return fmt.Sprintf("%d/%d [%s] %3d%%  %d failed  %s", done, b.total, bar, int(part*100), failed, elapsed.Truncate(time.Second))
+	line := fmt.Sprintf("%d/%d [%s] %3d%%  %d failed  %s", done, b.total, bar, int(part*100), failed, elapsed.Truncate(time.Second))
+	if again > 0 {
+		line += fmt.Sprintf("  %d again", again)
+	}
+	return line
 }

@@ -23,6 +23,11 @@ func TestProgressLine(t *testing.T) {
 			t.Errorf("%q, want %q", got, c.want)
 		}
 	}
+	again := &progressBar{total: 517, done: 517, failed: 33}
+	again.repeat(33)
+	if got := again.line(time.Minute); !strings.HasSuffix(got, "33 failed  1m0s  33 again") {
+		t.Errorf("%q", got)
+	}
 	widest := (&progressBar{total: 9999, done: 9999, failed: 9999}).line(99*time.Hour + 59*time.Minute + 59*time.Second)
 	if len(widest) > progressColumns {
 		t.Errorf("%d columns: %q", len(widest), widest)
@@ -51,5 +56,6 @@ func TestProgressIsDrawnOver(t *testing.T) {
 func TestNoProgressIsShownNowhere(t *testing.T) {
 	var none *progressBar
 	none.add(true)
+	none.repeat(1)
 	none.end()
 }

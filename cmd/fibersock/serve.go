@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/fibersock/fibersock/handshake"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/server/httpupgrade"
 	"github.com/fibersock/fibersock/wire"
@@ -48,10 +49,10 @@ type serveOptions struct {
 func serveFlags() (*flag.FlagSet, *serveOptions) {
 	o := new(serveOptions)
 	flags := newFlags("serve", serveUsage, serveExitCodes)
-	flags.StringVar(&o.addr, "addr", "localhost:8080", "listen on this `address`; with port 0 the system chooses one")
+	flags.StringVar(&o.addr, "addr", "localhost:8080", "listen on this `address`; with port 0 the system chooses one, and localhost is\nboth 127.0.0.1 and ::1")
 	flags.StringVar(&o.certFile, "tls-cert", "", "serve https and wss with the certificates in this PEM `file`")
 	flags.StringVar(&o.keyFile, "tls-key", "", "the certificate's key, a PEM `file`")
-	flags.Var(&o.origins, "origin", "let pages of other origins connect too: `patterns` such as https://app.example,\n*.example.com or * for all; may be repeated")
+	flags.Var(&o.origins, "origin", "let pages of other origins connect too: `patterns` such as https://app.example,\nlocalhost:*, *.example.com or * for all; may be repeated")
 	flags.Var(&o.subprotocols, "subprotocol", "speak these subprotocols, `names` separated by commas, besides echo; may be repeated")
 	flags.Var(&o.maxMessage, "max-message", "accept messages up to this `size`: bytes, 64K, 16M, or none")
 	return flags, o
@@ -67,6 +68,10 @@ func serve(ctx context.Context, args []string, std streams) exitCode {
 		err = usagef("serve takes no arguments but flags, not %q", rest[0])
 	case (o.certFile == "") != (o.keyFile == ""):
 		err = usagef("-tls-cert and -tls-key go together")
+	default:
+		if malformed := handshake.ValidateOrigins(o.origins); malformed != nil {
+			err = usagef("-origin: %s", withoutPrefix(malformed))
+		}
 	}
 	if code, ok := parsed(flags, std, err); !ok {
 		return code
@@ -94,7 +99,7 @@ func (o *serveOptions) listen() (net.Listener, exitCode, error) {
 		}
 		config = &tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: []string{"http/1.1"}}
 	}
-	ln, err := net.Listen("tcp", o.addr)
+	ln, err := listenTCP(o.addr)
 	if err != nil {
 		return nil, exitUnreachable, err
 	}

@@ -107,7 +107,15 @@ func TestEcho(t *testing.T) {
 
 func TestChatReachesEverybody(t *testing.T) {
 	addr, _ := startServe(t)
-	alice, bob := dial(t, "ws://"+addr+"/chat", nil), dial(t, "ws://"+addr+"/chat", nil)
+	join := func(name string) *client.Conn { // it is in the chat once it has got its own message
+		c := dial(t, "ws://"+addr+"/chat", nil)
+		c.SendText(name)
+		receive(t, c, wire.Text, name)
+		return c
+	}
+	alice := join("alice")
+	bob := join("bob")
+	receive(t, alice, wire.Text, "bob")
 	elsewhere := dial(t, "ws://"+addr+"/echo", nil)
 	alice.SendText("hello")
 	receive(t, alice, wire.Text, "hello")
@@ -225,5 +233,52 @@ func TestURLOfTheListener(t *testing.T) {
 		if got := (&serveOptions{addr: asked}).pageURL(bound); got != want {
 			t.Errorf("%s: %s, want %s", asked, got, want)
 		}
+	}
+}
+
+// Clients that take localhost for ::1 and try no other address could not connect
+// (nodejs/node#40702, websockets/ws#2078, websockets/wscat#144).
+func TestLocalhostIsEveryLoopbackAddress(t *testing.T) {
+	addr, stop := startServe(t, "-addr", "localhost:0")
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil || host != "localhost" {
+		t.Fatal(addr, err)
+	}
+	n := 0
+	for _, ip := range []string{"127.0.0.1", "::1"} {
+		if !canListen(ip) { // the system has no IPv6
+			continue
+		}
+		n++
+		c := dial(t, "ws://"+net.JoinHostPort(ip, port)+"/echo", nil)
+		c.SendText(ip)
+		receive(t, c, wire.Text, ip)
+	}
+	if n == 0 {
+		t.Error("there is no loopback address")
+	}
+
+	// A port that is taken on one address is not served on the other alone.
+	if _, err := listenTCP("localhost:" + port); err == nil {
+		t.Error("the port was taken twice")
+	}
+	if code := stop(); code != exitOK {
+		t.Errorf("exit code %d", code)
+	}
+	ln, err := listenTCP("LOCALHOST:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	accepted := make(chan error)
+	go func() {
+		_, err := ln.Accept()
+		accepted <- err
+	}()
+	ln.Close()
+	if err := <-accepted; !errors.Is(err, net.ErrClosed) {
+		t.Errorf("Accept after Close: %v", err)
+	}
+	if _, err := listenTCP("localhost"); err == nil {
+		t.Error("an address without a port was taken")
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/fibersock/fibersock/client"
@@ -22,6 +23,7 @@ type session struct {
 	options     *connectOptions
 	std         streams
 	interactive bool
+	received    *atomic.Int64 // bytes from the server
 
 	messages chan client.Message // from receive
 	lost     chan error          // from receive, once: why the connection ended
@@ -30,12 +32,12 @@ type session struct {
 	done     chan struct{}       // closed when run returns
 
 	// The rest is run's.
-	received int           // data messages
-	quiet    *time.Timer   // fires when no message has come for long enough; stopped until the end of input
-	patience time.Duration // of quiet; negative: for ever
-	inputEnd bool
-	ending   *ending       // why this side closes; nil as long as it does not
-	closed   chan struct{} // closed when the closing handshake that it began is over
+	messageCount int           // data messages
+	quiet        *time.Timer   // fires when no message has come for long enough; stopped until the end of input
+	patience     time.Duration // of quiet; negative: for ever
+	inputEnd     bool
+	ending       *ending       // why this side closes; nil as long as it does not
+	closed       chan struct{} // closed when the closing handshake that it began is over
 }
 
 // ending is why and how this side closes the connection.
@@ -120,7 +122,7 @@ func (s *session) show(m client.Message) {
 	if !m.Opcode.IsData() {
 		return
 	}
-	s.received++
+	s.messageCount++
 	switch {
 	case s.expectationMet():
 		s.finish(ending{code: wire.NormalClosure})
@@ -130,7 +132,7 @@ func (s *session) show(m client.Message) {
 }
 
 func (s *session) expectationMet() bool {
-	return s.options.expect > 0 && s.received >= s.options.expect
+	return s.options.expect > 0 && s.messageCount >= s.options.expect
 }
 
 // outputEnding is for an output that cannot be written to: somebody who does not read on is no error to report.
@@ -163,7 +165,7 @@ func (s *session) waitedEnough() {
 	e := ending{code: wire.NormalClosure}
 	if s.options.expect > 0 {
 		e.exit = exitTimeout
-		e.err = fmt.Errorf("%d of %d messages came, then none for %v (-expect, -wait)", s.received, s.options.expect, s.patience)
+		e.err = fmt.Errorf("%d of %d messages came, then none for %v (-expect, -wait)", s.messageCount, s.options.expect, s.patience)
 	}
 	s.finish(e)
 }
@@ -195,7 +197,7 @@ func (s *session) ended(err error) exitCode {
 	if exit == exitOK {
 		exit = endExitCode(err, ours)
 	}
-	if exit == exitOK && s.options.expect > s.received && s.ending == nil {
+	if exit == exitOK && s.options.expect > s.messageCount && s.ending == nil {
 		exit = exitPeerClosed
 	}
 	s.out.closed(err, s.ending, exit)
@@ -216,7 +218,8 @@ func (s *session) ping(patience time.Duration) bool {
 	return !errors.Is(err, context.DeadlineExceeded)
 }
 
-// pingEvery pings until the connection has ended or a Pong is missing.
+// pingEvery pings until the connection has ended or nothing comes after a Ping. Whatever
+// comes shows that the server is there: it may answer with another Pong, or late behind data.
 func (s *session) pingEvery(interval time.Duration) {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
@@ -226,10 +229,11 @@ func (s *session) pingEvery(interval time.Duration) {
 			return
 		case <-ticker.C:
 		}
-		if s.ping(interval) {
+		before := s.received.Load()
+		if s.ping(interval) || s.received.Load() > before {
 			continue
 		}
-		e := ending{code: wire.GoingAway, exit: exitTimeout, err: fmt.Errorf("no Pong within %v (-ping)", interval)}
+		e := ending{code: wire.GoingAway, exit: exitTimeout, err: fmt.Errorf("no Pong and nothing else within %v of a Ping (-ping)", interval)}
 		select {
 		case s.problems <- e:
 		case <-s.done:

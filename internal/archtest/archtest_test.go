@@ -74,7 +74,8 @@ var anything = []string{"*"}
 // mayImportSyscall are the only files of the libraries that may.
 var mayImportSyscall = []string{"server/loop_epoll_linux.go", "server/accept_epoll_linux.go", "server/socket_epoll_linux.go", "server/socket_output_epoll_linux.go", "server/socket_end_epoll_linux.go",
 	"server/syscall_epoll_linux.go", "server/syscall_socket_linux.go", "server/syscall_file_linux.go",
-	"server/rest_unix.go"}
+	"server/rest_unix.go", "server/queue_linux.go",
+	"server/reset_other.go", "server/reset_windows.go"} // an error code
 
 // mayRequire are the only modules that go.mod may name: none but what the tests compare with.
 var mayRequire = []string{"github.com/google/go-cmp"}
@@ -257,11 +258,12 @@ func libraryFiles(t *testing.T, root string) []string {
 	return files
 }
 
-// notLibrary reports whether dir holds commands, another module, or nothing of Go's.
+// notLibrary reports whether dir holds commands, helpers of tests, another module, or
+// nothing of Go's.
 func notLibrary(root, dir string) bool {
 	_, err := os.Stat(filepath.Join(root, dir, "go.mod"))
 	base := path.Base(dir)
-	return err == nil || dir == "cmd" || dir == "examples" || base == "testdata" || base == "node_modules" || strings.HasPrefix(base, ".")
+	return err == nil || dir == "cmd" || dir == "examples" || dir == "internal/test" || base == "testdata" || base == "node_modules" || strings.HasPrefix(base, ".")
 }
 
 // moduleRoot returns the folder of go.mod.

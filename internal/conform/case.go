@@ -18,6 +18,7 @@ type Case struct {
 	Index       int    // its place among all cases, from 1
 	Description string // what the judge sends
 	Expectation string // what a good peer does
+	Section     string // of the RFCs that the case is about, such as "RFC 6455, 5.2"
 
 	Expected []Alternative // lists of events, the best first; nil if the case judges by itself
 	Close    ExpectedClose
@@ -70,7 +71,7 @@ var allCases = sync.OnceValue(func() []*Case {
 	)
 	slices.SortFunc(all, func(a, b *Case) int { return compareIDs(a.ID, b.ID) })
 	for i, c := range all {
-		c.Index = i + 1
+		c.Index, c.Section = i+1, sectionOf(c.ID)
 	}
 	return all
 })
@@ -166,7 +167,7 @@ func timeoutEvent(tag string) Event { return Event{Kind: EventTimeout, Tag: tag}
 
 func sameEvents(a, b []Event) bool {
 	return slices.EqualFunc(a, b, func(a, b Event) bool {
-		return a.Kind == b.Kind && a.Binary == b.Binary && a.Tag == b.Tag && bytes.Equal(a.Payload, b.Payload)
+		return a.Kind == b.Kind && a.Binary == b.Binary && a.Tag == b.Tag && a.Size == b.Size && bytes.Equal(a.Payload, b.Payload)
 	})
 }
 

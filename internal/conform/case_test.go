@@ -164,3 +164,23 @@ var runePrefixes = func() (all [4][]string) {
 	}
 	return all
 }()
+
+func TestEveryCaseNamesTheSectionItIsAbout(t *testing.T) {
+	used := map[string]bool{}
+	for _, c := range Cases() {
+		if !strings.HasPrefix(c.Section, "RFC ") {
+			t.Errorf("%s: %q", c.ID, c.Section)
+		}
+		used[c.Section] = true
+	}
+	for prefix, section := range sections {
+		if !used[section] {
+			t.Errorf("no case has the section %q, of %q", section, prefix)
+		}
+	}
+	for id, want := range map[string]string{"5.1": "RFC 6455, 5.5", "5.10": "RFC 6455, 5.4", "2.10": "RFC 6455, 5.5.2 and 5.5.3", "6.1.1": "RFC 6455, 5.4 and 5.6", "6.10.1": "RFC 6455, 8.1, and RFC 3629", "13.2.18": "RFC 7692, 7.1.1"} {
+		if got := sectionOf(id); got != want {
+			t.Errorf("%s: %q, want %q", id, got, want)
+		}
+	}
+}

@@ -2,7 +2,6 @@ package conform
 
 import (
 	"fmt"
-	"runtime"
 	"strings"
 	"time"
 )
@@ -111,6 +110,3 @@ func describe(demands []demand) string {
 	}
 	return "The judge asks of the peer: " + strings.Join(all, "; or else: ")
 }
-
-// compressionParallel is how many compression cases run at the same time: they use the processor rather than wait.
-func compressionParallel() int { return runtime.GOMAXPROCS(0) }

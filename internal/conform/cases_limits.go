@@ -94,9 +94,11 @@ func (s *session) expectEchoes(limit time.Duration, rounds, opcode int, next fun
 	round := 1
 	s.onMessage = func(binary bool, p []byte) {
 		switch {
-		case s.verdict != "":
+		case s.verdict == OK:
 			s.verdict = Failed
 			s.why = fmt.Sprintf("a message of %d bytes came after all that were sent had come back", len(p))
+			return
+		case s.verdict != "": // the first reason stands
 			return
 		case binary != (opcode == opBinary):
 			s.judge(Failed, "message %d came back with another type", round)

@@ -50,6 +50,7 @@ type agreement struct {
 	out    *deflater
 	in     *inflater
 	buf    []byte
+	flags  []string // of the result
 }
 
 func newAgreement(header string, out, in sideParams) *agreement {
@@ -100,29 +101,62 @@ func (c *compression) offer() string {
 
 // agree returns what a server's Sec-WebSocket-Extensions is an agreement on, nil if it has none.
 func (c *compression) agree(lines []string) (*agreement, error) {
-	switch {
-	case len(lines) == 0:
-		return nil, nil
-	case c == nil:
-		return nil, fmt.Errorf("an extension was accepted that was not offered: %.200q", lines)
-	case len(lines) > 1:
-		return nil, fmt.Errorf("there are %d Sec-WebSocket-Extensions lines", len(lines))
+	if len(lines) > 1 {
+		return nil, fmt.Errorf("there are %d Sec-WebSocket-Extensions fields", len(lines))
 	}
-	extensions, err := parseExtensions(lines[0])
+	answer := strings.Join(lines, "")
+	extensions, err := parseExtensions(answer)
 	if err != nil {
 		return nil, err
 	}
-	if len(extensions) != 1 || extensions[0].name != permessageDeflate {
-		return nil, fmt.Errorf("an extension was accepted that was not offered: %.200q", lines[0])
+	if len(extensions) == 0 { // no field, or an empty one, which accepts nothing
+		return nil, nil
+	}
+	for _, e := range extensions {
+		if c == nil || e.name != permessageDeflate {
+			return nil, fmt.Errorf("the extension %.100q was accepted, and not offered: %.200q", e.name, answer)
+		}
+	}
+	if len(extensions) > 1 {
+		return nil, fmt.Errorf("%s was accepted %d times: %.200q", permessageDeflate, len(extensions), answer)
 	}
 	p, err := extensions[0].deflate()
 	if err != nil {
 		return nil, err
 	}
 	if p.client.hasBits && p.client.windowBits == 0 || p.server.hasBits && p.server.windowBits == 0 {
-		return nil, fmt.Errorf("an answer has a window without a size: %.200q", lines[0])
+		return nil, fmt.Errorf("an answer has a window without a size: %.200q", answer)
 	}
-	return newAgreement(lines[0], p.client, p.server), nil
+	a := newAgreement(answer, p.client, p.server)
+	a.flags = c.unmet(p)
+	return a, nil
+}
+
+// unmet returns the demands that a server's answer accepts without meeting them, none if it meets
+// those of one of the offers. To accept an offer is to repeat its parameters for the server (RFC
+// 7692, 7.1.1.1 and 7.1.2.1).
+func (c *compression) unmet(answer deflateParams) []string {
+	var first []string
+	for i, d := range c.demands {
+		var flags []string
+		if d.noContextTakeover && !answer.server.noContextTakeover {
+			flags = append(flags, "the server accepted an offer with server_no_context_takeover, and its answer is without it (RFC 7692, 7.1.1.1)")
+		}
+		switch bits := answer.server.windowBits; {
+		case d.windowBits == 0:
+		case bits == 0:
+			flags = append(flags, fmt.Sprintf("the server accepted an offer with server_max_window_bits=%d, and its answer is without it (RFC 7692, 7.1.2.1)", d.windowBits))
+		case bits > d.windowBits:
+			flags = append(flags, fmt.Sprintf("the server accepted an offer with server_max_window_bits=%d, and its answer has %d (RFC 7692, 7.1.2.1)", d.windowBits, bits))
+		}
+		if len(flags) == 0 {
+			return nil
+		}
+		if i == 0 {
+			first = flags
+		}
+	}
+	return first
 }
 
 // The judge as a server.

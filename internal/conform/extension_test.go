@@ -1,6 +1,9 @@
 package conform
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func TestOffers(t *testing.T) {
 	both9, noTakeover, plain := demand{true, 9}, demand{noContextTakeover: true}, demand{}
@@ -37,7 +40,6 @@ func TestAnswersOfServers(t *testing.T) {
 		{"permessage-deflate, permessage-deflate"},
 		{"permessage-bzip2"},
 		{"x"},
-		{""},
 		{"permessage-deflate; server_max_window_bits"},
 		{"permessage-deflate; client_max_window_bits"},
 		{"permessage-deflate; client_max_window_bits=7"},
@@ -54,11 +56,64 @@ func TestAnswersOfServers(t *testing.T) {
 			t.Errorf("%q is accepted", lines)
 		}
 	}
-	if a, err := c.agree(nil); a != nil || err != nil {
-		t.Errorf("no answer: %v, %v", a, err)
+	for _, lines := range [][]string{nil, {""}, {" , "}} {
+		for _, offer := range []*compression{c, nil} {
+			if a, err := offer.agree(lines); a != nil || err != nil {
+				t.Errorf("an answer that accepts nothing, %q: %v, %v", lines, a, err)
+			}
+		}
 	}
 	if _, err := (*compression)(nil).agree([]string{"permessage-deflate"}); err == nil {
 		t.Error("an answer is accepted though nothing was offered")
+	}
+}
+
+// An offer that was accepted three times, as by libsoup, and an empty field were said to be an
+// extension that was not offered.
+func TestReasonsForWrongAnswersOfServers(t *testing.T) {
+	c := &compression{[]demand{{true, 9}, {noContextTakeover: true}, {}}}
+	for line, want := range map[string]string{
+		"permessage-deflate, permessage-deflate; server_no_context_takeover, permessage-deflate": "permessage-deflate was accepted 3 times",
+		"permessage-deflate, x-echo": `the extension "x-echo" was accepted, and not offered`,
+	} {
+		if _, err := c.agree([]string{line}); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%q: %v, want %s", line, err, want)
+		}
+	}
+}
+
+// RFC 7692, 7.1.1.1 and 7.1.2.1: tornado and Mojolicious accepted an offer with
+// server_no_context_takeover without repeating it, and nothing was said.
+func TestOffersAcceptedWithoutTheirParametersAreFlagged(t *testing.T) {
+	plain, noTakeover, bits9, bits15 := demand{}, demand{noContextTakeover: true}, demand{windowBits: 9}, demand{windowBits: 15}
+	for _, c := range []struct {
+		demands []demand
+		answer  string
+		flags   []string // parts of them
+	}{
+		{[]demand{plain}, "", nil},
+		{[]demand{plain}, "; server_no_context_takeover; server_max_window_bits=9", nil},
+		{[]demand{noTakeover}, "; server_no_context_takeover", nil},
+		{[]demand{noTakeover}, "; client_no_context_takeover", []string{"7.1.1.1"}},
+		{[]demand{bits9}, "; server_max_window_bits=9", nil},
+		{[]demand{bits9}, "; server_max_window_bits=8", nil},
+		{[]demand{bits9}, "", []string{"its answer is without it (RFC 7692, 7.1.2.1)"}},
+		{[]demand{bits9}, "; server_max_window_bits=12", []string{"its answer has 12 (RFC 7692, 7.1.2.1)"}},
+		{[]demand{bits15}, "", []string{"7.1.2.1"}},
+		{[]demand{{true, 9}}, "", []string{"7.1.1.1", "7.1.2.1"}},
+		{[]demand{{true, 9}, noTakeover, plain}, "", nil}, // the last offer
+		{[]demand{{true, 9}, noTakeover}, "; server_no_context_takeover", nil},
+	} {
+		a, err := (&compression{c.demands}).agree([]string{"permessage-deflate" + c.answer})
+		if err != nil || len(a.flags) != len(c.flags) {
+			t.Errorf("%v, answer %q: %v, %v", c.demands, c.answer, err, a)
+			continue
+		}
+		for i, part := range c.flags {
+			if !strings.Contains(a.flags[i], part) {
+				t.Errorf("%v, answer %q: %q", c.demands, c.answer, a.flags)
+			}
+		}
 	}
 }
 

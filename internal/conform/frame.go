@@ -96,15 +96,22 @@ func split(opcode, rsv int, payload []byte, size int) []frame {
 	return append(frames, frame{opcode: opContinuation, fin: true, payload: payload})
 }
 
-// A frameReader takes the peer's octets apart, in whatever pieces they come.
+// A frameReader parses the peer's octets, in chunks of any size.
 type frameReader struct {
-	head    []byte // of the header, what came
+	// check, if it is set, returns the rule that a header breaks. It is called with the first two
+	// octets of a header; length is the length field of 7 bits.
+	check func(info FrameInfo, length int) error
+
+	head    []byte // the octets of the header so far
 	info    FrameInfo
 	length  int    // of the payload
-	payload []byte // what came of it
+	payload []byte // the octets of the payload so far
 	inside  bool   // the header is complete
-	broken  error  // the rule that the header breaks on its own, though the frame can be read
+	broken  error  // the rule that the header breaks, though the frame can be read
 }
+
+// partial reports whether the octets so far end inside of a frame.
+func (r *frameReader) partial() bool { return r.inside || len(r.head) > 0 }
 
 // read takes octets from p. When a frame is complete it returns true, and what is left of p; the frame's content is then in
 // info, payload and broken until the next call. The error is that what follows cannot be read.
@@ -143,7 +150,15 @@ func (r *frameReader) read(p []byte) (rest []byte, whole bool, err error) {
 func (r *frameReader) parse() (bool, error) {
 	h := r.head
 	if len(h) < 2 {
+		r.broken = nil
 		return false, nil
+	}
+	masked := h[1]&0x80 != 0
+	if len(h) == 2 {
+		r.info = FrameInfo{Opcode: int(h[0] & 15), Fin: h[0]&0x80 != 0, RSV: int(h[0] >> 4 & 7), Masked: masked}
+		if r.check != nil {
+			r.broken = r.check(r.info, int(h[1]&0x7f))
+		}
 	}
 	need := 2
 	length := uint64(h[1] & 0x7f)
@@ -154,36 +169,31 @@ func (r *frameReader) parse() (bool, error) {
 		need += 8
 	}
 	extended := need
-	masked := h[1]&0x80 != 0
 	if masked {
 		need += 4
 	}
 	if len(h) < need {
 		return false, nil
 	}
-	r.broken = nil
-	r.info = FrameInfo{Opcode: int(h[0] & 15), Fin: h[0]&0x80 != 0, RSV: int(h[0] >> 4 & 7), Masked: masked}
 	if masked {
 		copy(r.info.Key[:], h[extended:])
 	}
+	least := uint64(0) // that the length field's form is for
 	switch extended {
 	case 4:
-		length = uint64(binary.BigEndian.Uint16(h[2:]))
-		if length < 126 {
-			r.broken = fmt.Errorf("a length of %d is written in 16 bits", length)
-		}
+		length, least = uint64(binary.BigEndian.Uint16(h[2:])), 126
 	case 10:
-		length = binary.BigEndian.Uint64(h[2:])
-		if length < 1<<16 {
-			r.broken = fmt.Errorf("a length of %d is written in 64 bits", length)
-		}
+		length, least = binary.BigEndian.Uint64(h[2:]), 1<<16
+	}
+	if length < least && r.broken == nil {
+		r.broken = fmt.Errorf("a length of %d is written in %d bits (RFC 6455, 5.2)", length, (extended-2)*8)
 	}
 	if length > maxMessage {
-		return true, fmt.Errorf("a frame of %d bytes is announced, more than was ever sent", length)
+		return true, fmt.Errorf("the header of a frame says %d bytes, and the judge has sent no message of more than %d", length, maxMessage/2)
 	}
 	r.length = int(length)
 	return true, nil
 }
 
-// maxMessage bounds what the judge takes. The largest message that it sends has 16 MiB.
+// maxMessage bounds the messages that the judge reads. The largest that it sends has 16 MiB.
 const maxMessage = 32 << 20

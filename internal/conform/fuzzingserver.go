@@ -37,6 +37,10 @@ type FuzzingServer struct {
 	// with it have ended.
 	Update func(agent string, results []*Result)
 
+	// Subprotocols are those that the judge knows: of those that a client offers, it selects the
+	// client's first that is among them.
+	Subprotocols []string
+
 	// Once makes the first /updateReports the end.
 	Once bool
 
@@ -125,7 +129,13 @@ func (f *FuzzingServer) serve(ctx context.Context, conn net.Conn) {
 		refuse(conn, http.StatusInternalServerError, err.Error())
 		return
 	}
-	cmd.do(ctx, visit{conn: conn, request: r, head: string(head), early: early})
+	v := visit{conn: conn, request: r, head: string(head), early: early}
+	for _, offered := range listed(r.Header["Sec-Websocket-Protocol"]) {
+		if v.subprotocol == "" && slices.Contains(f.Subprotocols, offered) {
+			v.subprotocol = offered
+		}
+	}
+	cmd.do(ctx, v)
 }
 
 // A visit is a connection whose opening handshake has come.
@@ -134,6 +144,8 @@ type visit struct {
 	request *http.Request
 	head    string
 	early   []byte
+
+	subprotocol string // "" for none
 }
 
 // accept answers the opening handshake.
@@ -152,7 +164,7 @@ func (v visit) accept(c *Case) (hello, error) {
 	if h.agreement != nil {
 		extensions = h.agreement.header
 	}
-	h.response = welcome(v.request, extensions)
+	h.response = welcome(v.request, v.subprotocol, extensions)
 	_, err = io.WriteString(v.conn, h.response)
 	return h, err
 }

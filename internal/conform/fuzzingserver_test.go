@@ -243,3 +243,25 @@ func TestPageForBrowsers(t *testing.T) {
 		}
 	}
 }
+
+// Of the subprotocols that a client offers, its first that the judge knows is selected.
+func TestSubprotocolIsSelected(t *testing.T) {
+	for offer, want := range map[string]string{
+		"x, a, b": "a", "b": "b", "x": "", "": "", "A": "",
+	} {
+		conn := serveFuzzing(t, &FuzzingServer{Cases: selected(t, "1.1.1"), Subprotocols: []string{"b", "a"}}).dial()
+		request := "GET /getCaseCount HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n" +
+			"Sec-WebSocket-Key: AS3/Sz7LtWg8xkM9Qqm2jQ==\r\n"
+		if offer != "" {
+			request += "Sec-WebSocket-Protocol: " + offer + "\r\n"
+		}
+		io.WriteString(conn, request+"\r\n")
+		r, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := r.Header.Get("Sec-WebSocket-Protocol"); got != want {
+			t.Errorf("offered %q: selected %q, want %q", offer, got, want)
+		}
+	}
+}

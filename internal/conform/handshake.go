@@ -3,12 +3,14 @@ package conform
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"crypto/rand"
 	"crypto/sha1"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -60,30 +62,19 @@ type hello struct {
 	agreement         *agreement
 	server            string // the response's Server
 	timedOut          bool
+	refused           error // the server did not answer with 101
 }
 
 // hail makes the opening handshake as a client.
-func hail(conn net.Conn, u *url.URL, origin string, c *Case, within time.Duration) (hello, error) {
+func hail(conn net.Conn, u *url.URL, to Target, c *Case, within time.Duration) (hello, error) {
 	var h hello
 	nonce := make([]byte, 16)
 	rand.Read(nonce)
 	key := base64.StdEncoding.EncodeToString(nonce)
-	var b strings.Builder
-	fmt.Fprintf(&b, "GET %s HTTP/1.1\r\n", u.RequestURI())
-	fmt.Fprintf(&b, "User-Agent: %s\r\n", userAgent)
-	fmt.Fprintf(&b, "Host: %s\r\n", hostPort(u))
-	b.WriteString("Upgrade: WebSocket\r\nConnection: Upgrade\r\nPragma: no-cache\r\nCache-Control: no-cache\r\n")
-	fmt.Fprintf(&b, "Sec-WebSocket-Key: %s\r\n", key)
-	if origin != "" {
-		fmt.Fprintf(&b, "Origin: %s\r\n", origin)
-	}
-	if c.compression != nil {
-		fmt.Fprintf(&b, "Sec-WebSocket-Extensions: %s\r\n", c.compression.offer())
-	}
-	b.WriteString("Sec-WebSocket-Version: 13\r\n\r\n")
-	h.request = b.String()
+	request := to.request(u, key, c, false)
+	h.request = to.request(u, key, c, true)
 	conn.SetWriteDeadline(time.Now().Add(within))
-	if _, err := io.WriteString(conn, h.request); err != nil {
+	if _, err := io.WriteString(conn, request); err != nil {
 		return h, err
 	}
 	conn.SetWriteDeadline(time.Time{})
@@ -93,16 +84,20 @@ func hail(conn net.Conn, u *url.URL, origin string, c *Case, within time.Duratio
 	if err != nil {
 		var timeout net.Error
 		h.timedOut = errors.As(err, &timeout) && timeout.Timeout()
-		return h, fmt.Errorf("the server did not answer the opening handshake: %w", err)
+		h.refused = fmt.Errorf("the server did not answer the opening handshake: %w", err)
+		return h, h.refused
 	}
 	r, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(head)), nil)
 	if err != nil {
-		return h, fmt.Errorf("the server's answer is no HTTP response: %w", err)
+		h.refused = fmt.Errorf("the server's answer is no HTTP response: %w", err)
+		return h, h.refused
 	}
 	h.server = r.Header.Get("Server")
-	switch {
-	case r.StatusCode != http.StatusSwitchingProtocols:
-		return h, fmt.Errorf("the server refused the opening handshake: %.100q", r.Status)
+	if r.StatusCode != http.StatusSwitchingProtocols {
+		h.refused = fmt.Errorf("the server refused the opening handshake: %.100q", r.Status)
+		return h, h.refused
+	}
+	switch protocols := r.Header["Sec-Websocket-Protocol"]; {
 	case r.Proto != "HTTP/1.1":
 		return h, fmt.Errorf("the response is of %.20q", r.Proto)
 	case !oneIs(r.Header["Upgrade"], "websocket"):
@@ -111,11 +106,55 @@ func hail(conn net.Conn, u *url.URL, origin string, c *Case, within time.Duratio
 		return h, fmt.Errorf("the response's Connection is %.100q", r.Header["Connection"])
 	case len(r.Header["Sec-Websocket-Accept"]) != 1 || r.Header["Sec-Websocket-Accept"][0] != acceptFor(key):
 		return h, fmt.Errorf("the response's Sec-WebSocket-Accept is %.100q, not %q", r.Header["Sec-Websocket-Accept"], acceptFor(key))
-	case len(r.Header["Sec-Websocket-Protocol"]) > 0:
-		return h, fmt.Errorf("a subprotocol was accepted, but none offered: %.100q", r.Header["Sec-Websocket-Protocol"])
+	case len(protocols) > 1:
+		return h, fmt.Errorf("the response has %d Sec-WebSocket-Protocol fields: %.100q", len(protocols), protocols)
+	case len(protocols) == 1 && !slices.Contains(to.Subprotocols, protocols[0]):
+		return h, fmt.Errorf("the server selected the subprotocol %.100q, which was not offered", protocols[0])
 	}
 	h.agreement, err = c.compression.agree(r.Header["Sec-Websocket-Extensions"])
 	return h, err
+}
+
+// secretFields are the header fields whose values are in no result.
+var secretFields = []string{"Authorization", "Proxy-Authorization", "Cookie"}
+
+// request returns the request of the opening handshake. For results it is without secrets.
+func (t Target) request(u *url.URL, key string, c *Case, forResults bool) string {
+	var b strings.Builder
+	field := func(name string, values ...string) {
+		for _, value := range values {
+			if forResults && slices.Contains(secretFields, name) {
+				value = "(left out)"
+			}
+			fmt.Fprintf(&b, "%s: %s\r\n", name, value)
+		}
+	}
+	given := make(http.Header)
+	for name, values := range t.Header {
+		given[http.CanonicalHeaderKey(name)] = append(given[http.CanonicalHeaderKey(name)], values...)
+	}
+	fmt.Fprintf(&b, "GET %s HTTP/1.1\r\n", u.RequestURI())
+	field("User-Agent", cmp.Or(given.Get("User-Agent"), userAgent))
+	field("Host", cmp.Or(given.Get("Host"), hostPort(u)))
+	delete(given, "User-Agent")
+	delete(given, "Host")
+	b.WriteString("Upgrade: WebSocket\r\nConnection: Upgrade\r\nPragma: no-cache\r\nCache-Control: no-cache\r\n")
+	field("Sec-WebSocket-Key", key)
+	if t.Origin != "" {
+		field("Origin", t.Origin)
+		delete(given, "Origin")
+	}
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		field(name, given[name]...)
+	}
+	if len(t.Subprotocols) > 0 {
+		field("Sec-WebSocket-Protocol", strings.Join(t.Subprotocols, ", "))
+	}
+	if c.compression != nil {
+		field("Sec-WebSocket-Extensions", c.compression.offer())
+	}
+	b.WriteString("Sec-WebSocket-Version: 13\r\n\r\n")
+	return b.String()
 }
 
 // hostPort is the Host of a request, with the port even if it is the scheme's own.
@@ -134,13 +173,22 @@ func oneIs(lines []string, want string) bool {
 	return len(lines) == 1 && strings.EqualFold(strings.TrimSpace(lines[0]), want)
 }
 
+// listed returns the elements of the lines, which are lists.
+func listed(lines []string) []string {
+	var all []string
+	for _, line := range lines {
+		for element := range strings.SplitSeq(line, ",") {
+			if element = strings.TrimSpace(element); element != "" {
+				all = append(all, element)
+			}
+		}
+	}
+	return all
+}
+
 // listHas reports whether want, in any case, is an element of the lines, which are lists.
 func listHas(lines []string, want string) bool {
-	return slices.ContainsFunc(lines, func(line string) bool {
-		return slices.ContainsFunc(strings.Split(line, ","), func(element string) bool {
-			return strings.EqualFold(strings.TrimSpace(element), want)
-		})
-	})
+	return slices.ContainsFunc(listed(lines), func(element string) bool { return strings.EqualFold(element, want) })
 }
 
 // checkRequest returns what is wrong with a client's opening handshake.
@@ -169,11 +217,14 @@ func checkRequest(r *http.Request) error {
 }
 
 // welcome returns the response to a request that checkRequest found right.
-func welcome(r *http.Request, extensions string) string {
+func welcome(r *http.Request, subprotocol, extensions string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "HTTP/1.1 101 Switching Protocols\r\nServer: %s\r\n", userAgent)
 	b.WriteString("Upgrade: WebSocket\r\nConnection: Upgrade\r\n")
 	fmt.Fprintf(&b, "Sec-WebSocket-Accept: %s\r\n", acceptFor(r.Header.Get("Sec-WebSocket-Key")))
+	if subprotocol != "" {
+		fmt.Fprintf(&b, "Sec-WebSocket-Protocol: %s\r\n", subprotocol)
+	}
 	if extensions != "" {
 		fmt.Fprintf(&b, "Sec-WebSocket-Extensions: %s\r\n", extensions)
 	}

@@ -7,9 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/url"
-	"sync"
-	"time"
+	"slices"
+	"strings"
 )
 
 // Options are how a run is done. The zero value is right for most.
@@ -22,10 +23,15 @@ type Options struct {
 	Patience float64
 
 	// Parallel is how many cases run at the same time, of those that do not measure time; 0 is 32.
+	// A case that fails among others is judged again alone, and the second verdict stands.
 	Parallel int
 
-	// Result, if it is set, is called for each case that has ended, one call after the other.
+	// Result, if it is set, is called for each verdict, one call after the other: once a case, and
+	// once more if the case is judged again and the verdict is another one.
 	Result func(*Result)
+
+	// Again, if it is set, is called before cases are judged again, with their number.
+	Again func(cases int)
 }
 
 func (o Options) patience() float64 { return cmp.Or(o.Patience, 1) }
@@ -36,9 +42,16 @@ type Target struct {
 	Dial   func(ctx context.Context) (net.Conn, error) // nil: connect to the URL's host, with TLS for wss
 	TLS    *tls.Config                                 // for wss without Dial; nil for the default
 	Origin string                                      // sent as Origin if it is not empty
+
+	// Header has further fields for the request. Host and User-Agent replace the judge's own. The
+	// values of Authorization, Proxy-Authorization and Cookie are left out of results.
+	Header http.Header
+
+	// Subprotocols are offered to the server, which may select one of them or none.
+	Subprotocols []string
 }
 
-// UnreachableError is that no connection to the server under test could be made at all.
+// An UnreachableError reports that no connection to the server under test was made.
 type UnreachableError struct {
 	URL string
 	Err error
@@ -50,139 +63,101 @@ func (e *UnreachableError) Error() string {
 
 func (e *UnreachableError) Unwrap() error { return e.Err }
 
-// TestServer runs the cases against a server and returns the results in the order of the cases, those that there
-// are if ctx ends meanwhile. The error is that of ctx, or that the URL is none, or an *UnreachableError.
+// A RefusedError reports that the server refused the first opening handshakes, so that no case was
+// run. The path is wrong, or a field of the request is missing.
+type RefusedError struct {
+	URL  string
+	Err  error  // the reason for the first of them
+	Name string // the name that the server gives itself, if it does
+}
+
+func (e *RefusedError) Error() string {
+	return fmt.Sprintf("no case was run at %q: %v", e.URL, e.Err)
+}
+
+func (e *RefusedError) Unwrap() error { return e.Err }
+
+// A DownError reports that the server stopped accepting connections during the run.
+type DownError struct {
+	URL   string
+	Err   error   // of the connection that could not be made
+	Cases []*Case // those that were under way then
+	Left  int     // the number of cases without a verdict
+}
+
+func (e *DownError) Error() string {
+	const most = 12
+	var ids []string
+	for i, c := range e.Cases {
+		if i == most {
+			ids = append(ids, fmt.Sprintf("%d more", len(e.Cases)-most))
+			break
+		}
+		ids = append(ids, c.ID)
+	}
+	when := ""
+	switch len(ids) {
+	case 0:
+	case 1:
+		when = " since case " + ids[0]
+	default:
+		when = " since one of the cases " + strings.Join(ids, ", ")
+	}
+	return fmt.Sprintf("the server at %q is down%s; cases without a verdict: %d (%v)", e.URL, when, e.Left, e.Err)
+}
+
+func (e *DownError) Unwrap() error { return e.Err }
+
+// TestServer runs the cases against a server and returns the results in the order of the cases. If
+// ctx ends, or the server goes down, they are the results so far. The error is that of ctx, a
+// complaint about to, an *UnreachableError, a *RefusedError or a *DownError.
 func TestServer(ctx context.Context, to Target, cases []*Case, o Options) ([]*Result, error) {
 	u, err := url.Parse(to.URL)
 	if err == nil && (u.Scheme != "ws" && u.Scheme != "wss" || u.Host == "") {
 		err = fmt.Errorf("%q is not a URL of the kind ws://host:port/path", to.URL)
 	}
+	if err == nil {
+		err = to.Check()
+	}
 	if err != nil {
 		return nil, err
 	}
-	r := &serverRun{to: to, url: u, options: o, results: make([]*Result, len(cases)), agent: o.Agent}
-	err = r.all(ctx, cases)
+	r := newServerRun(to, u, cases, o)
+	err = r.all(ctx)
 	results := make([]*Result, 0, len(cases))
 	for _, result := range r.results {
 		if result != nil {
-			result.Agent = cmp.Or(r.agent, "UnknownServer")
+			result.Agent = r.name()
 			results = append(results, result)
 		}
 	}
 	return results, err
 }
 
-// serverRun is a run of TestServer.
-type serverRun struct {
-	to      Target
-	url     *url.URL
-	options Options
-
-	mu      sync.Mutex // guards the rest, and calls of Options.Result
-	results []*Result
-	agent   string
-	reached bool
-}
-
-// all runs the cases: those that mostly wait at first, many at once; then those that compute; then, alone, those that measure.
-func (r *serverRun) all(ctx context.Context, cases []*Case) error {
-	for _, phase := range []struct {
-		parallel int
-		has      func(*Case) bool
-	}{
-		{cmp.Or(r.options.Parallel, 32), func(c *Case) bool { return !c.measures && c.compression == nil }},
-		{compressionParallel(), func(c *Case) bool { return c.compression != nil }},
-		{1, func(c *Case) bool { return c.measures }},
-	} {
-		if err := r.phase(ctx, cases, phase.parallel, phase.has); err != nil {
-			return err
+// Check returns an error if the origin, a header field or a subprotocol cannot be sent.
+func (t Target) Check() error {
+	control := func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }
+	if strings.ContainsFunc(t.Origin, control) {
+		return fmt.Errorf("the origin %.100q has a control character", t.Origin)
+	}
+	for name, values := range t.Header {
+		canonical := http.CanonicalHeaderKey(name)
+		switch {
+		case !isToken(name):
+			return fmt.Errorf("%.100q is not the name of a header field", name)
+		case canonical == "Upgrade", canonical == "Connection", strings.HasPrefix(canonical, "Sec-Websocket-"):
+			return fmt.Errorf("the header field %s belongs to the opening handshake", canonical)
+		}
+		if slices.ContainsFunc(values, func(value string) bool { return strings.ContainsFunc(value, control) }) {
+			return fmt.Errorf("the value of the header field %s has a control character", canonical)
+		}
+	}
+	for _, p := range t.Subprotocols {
+		if !isToken(p) {
+			return fmt.Errorf("%.100q is not the name of a subprotocol", p)
 		}
 	}
 	return nil
-}
-
-func (r *serverRun) phase(ctx context.Context, cases []*Case, parallel int, has func(*Case) bool) error {
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	var running sync.WaitGroup
-	defer running.Wait()
-	room := make(chan struct{}, parallel)
-	for i, c := range cases {
-		if !has(c) {
-			continue
-		}
-		select {
-		case room <- struct{}{}:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-		running.Go(func() {
-			defer func() { <-room }()
-			if err := r.one(ctx, i, c); err != nil {
-				stop(err)
-			}
-		})
-	}
-	running.Wait()
-	return context.Cause(ctx)
-}
-
-// one runs a case. The error is an *UnreachableError, or that of ctx.
-func (r *serverRun) one(ctx context.Context, i int, c *Case) error {
-	result, h, err := r.play(ctx, c)
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if err != nil && !r.reached {
-		return &UnreachableError{URL: r.to.URL, Err: err}
-	}
-	r.reached = true
-	if err != nil {
-		result = neverOpen(c, "", Server, h, err)
-	}
-	r.agent = cmp.Or(r.agent, h.server)
-	result.Agent = cmp.Or(r.agent, "UnknownServer")
-	r.results[i] = result
-	if r.options.Result != nil {
-		r.options.Result(result)
-	}
-	return nil
-}
-
-// play connects and plays a case. The error is that there is no connection.
-func (r *serverRun) play(ctx context.Context, c *Case) (*Result, hello, error) {
-	patience := r.options.patience()
-	within := time.Duration(float64(openTimeout) * patience)
-	conn, err := r.dial(ctx, within)
-	if err != nil {
-		return nil, hello{}, err
-	}
-	defer conn.Close()
-	defer context.AfterFunc(ctx, func() { conn.Close() })()
-	h, err := hail(conn, r.url, r.to.Origin, c, within)
-	if err != nil {
-		return neverOpen(c, "", Server, h, err), h, nil
-	}
-	s := newSession(conn, Client, c, patience)
-	s.deflate = h.agreement
-	s.run(h.early)
-	return s.result(h, "", Server), h, nil
-}
-
-func (r *serverRun) dial(ctx context.Context, within time.Duration) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, within)
-	defer cancel()
-	if r.to.Dial != nil {
-		return r.to.Dial(ctx)
-	}
-	if r.url.Scheme == "wss" {
-		d := tls.Dialer{Config: r.to.TLS}
-		return d.DialContext(ctx, "tcp", hostPort(r.url))
-	}
-	var d net.Dialer
-	return d.DialContext(ctx, "tcp", hostPort(r.url))
 }
 
 var errStopped = errors.New("a client asked for the end")

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 )
 
@@ -25,30 +24,6 @@ func TestServerThatIsNotThere(t *testing.T) {
 	var unreachable *UnreachableError
 	if !errors.As(err, &unreachable) || !errors.Is(err, refused) || len(results) != 0 {
 		t.Errorf("%d results, %v", len(results), err)
-	}
-}
-
-// A server that goes away later has failed the cases after that.
-func TestServerThatGoesAway(t *testing.T) {
-	var dials atomic.Int32
-	target := Target{URL: "ws://server.test/", Dial: func(context.Context) (net.Conn, error) {
-		if dials.Add(1) > 3 {
-			return nil, errors.New("refused")
-		}
-		return dialTestee(new(testee)), nil
-	}}
-	results, err := TestServer(t.Context(), target, selected(t, "1.1.*"), Options{Parallel: 1})
-	if err != nil || len(results) != 8 {
-		t.Fatalf("%d results, %v", len(results), err)
-	}
-	for i, r := range results {
-		want := Failed
-		if i < 3 {
-			want = OK
-		}
-		if r.Behavior != want || r.BehaviorClose != want {
-			t.Errorf("%s: %s, %s: %s", r.Case.ID, r.Behavior, r.BehaviorClose, r.Why)
-		}
 	}
 }
 

@@ -3,6 +3,7 @@ package conform
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -14,8 +15,8 @@ func (s *session) result(h hello, agent string, tested Role) *Result {
 	r := &Result{
 		Case: s.c, Agent: agent, Role: tested,
 		Started: s.opened, Duration: s.at(), Measured: s.measured,
-		Received:   s.received,
-		ClosedByMe: s.closedByMe, FailedByMe: s.failedByMe, DroppedByMe: s.droppedByMe,
+		Received:    s.received,
+		RemoteFirst: s.remoteFirst, ClosedByMe: s.closedByMe, FailedByMe: s.failedByMe, DroppedByMe: s.droppedByMe,
 		WasClean: s.wasClean, NotClean: s.notClean,
 		LocalClose: s.local, RemoteClose: s.remote,
 		CloseTimeout: s.closeTimedOut, DropTimeout: s.dropTimedOut,
@@ -23,7 +24,7 @@ func (s *session) result(h hello, agent string, tested Role) *Result {
 		Tx: s.log.tx, Rx: s.log.rx,
 	}
 	if s.deflate != nil {
-		r.Extension = s.deflate.header
+		r.Extension, r.Flags = s.deflate.header, s.deflate.flags
 	}
 	r.BehaviorClose, r.WhyClose = s.judgeClose()
 	r.Behavior, r.Why = s.judgeBehavior(r.BehaviorClose)
@@ -65,6 +66,8 @@ func (s *session) judgeBehavior(closing Verdict) (Verdict, string) {
 	switch {
 	case s.c.informational:
 		return Informational, "there is no right and wrong here; what came: " + describeEvents(s.received)
+	case s.broken != "" && s.verdict != Failed: // else the case failed before
+		return Failed, "the peer broke a rule: " + s.broken
 	case verdict.Broken():
 	case s.c.codeMatters && closing == WrongCode:
 		return Failed, "the events are right, but the status code in the peer's Close is wrong"
@@ -84,11 +87,7 @@ func (s *session) judgeEvents() (Verdict, string) {
 		}
 		return a.Verdict, fmt.Sprintf("%s came, which is not wrong; the best is %s", describeEvents(s.received), describeEvents(s.c.Expected[0].Events))
 	}
-	why := fmt.Sprintf("%s came, not %s", describeEvents(s.received), describeEvents(s.c.Expected[0].Events))
-	if s.why != "" {
-		why += "; " + s.why
-	}
-	return Failed, why
+	return Failed, fmt.Sprintf("%s came, not %s", describeEvents(s.received), describeEvents(s.c.Expected[0].Events))
 }
 
 // judgeClose says what the closing handshake is worth.
@@ -101,30 +100,61 @@ func (s *session) judgeClose() (Verdict, string) {
 		}
 		return Failed, fmt.Sprintf("the peer closed, with %s, though it had no reason to", s.remote)
 	case !want.ByMe && s.closedByMe:
-		return Failed, fmt.Sprintf("the peer did not fail the connection; the judge closed it, with %s", s.local)
+		return Failed, "the peer did not fail the connection; " + s.whyClosed()
 	case want.Clean && !s.wasClean:
 		return Unclean, s.notClean
 	case s.badClose != "":
 		return WrongCode, "the peer's Close is illegal: " + s.badClose
 	case s.remote != nil && s.remote.Code != noCode && !slices.Contains(want.Codes, s.remote.Code):
-		return WrongCode, fmt.Sprintf("the peer closed with %s, not with %s", s.remote, strings.Trim(fmt.Sprint(want.Codes), "[]"))
+		return WrongCode, fmt.Sprintf("%s, not with %s", s.peersClose(), strings.Join(codeList(want.Codes), " or "))
 	case s.role == Client && s.droppedByMe:
-		return FailedByClient, "the server left it to the client to end TCP"
+		return FailedByClient, "the judge had to end TCP: " + s.whyDropped
 	case s.remote == nil && s.droppedByMe:
 		return OK, "the judge ended TCP: " + s.notClean
 	case s.remote == nil:
 		return OK, "the peer ended TCP"
 	}
-	return OK, fmt.Sprintf("the peer closed with %s", s.remote)
+	return OK, s.peersClose()
+}
+
+// whyClosed says why the judge closed a connection that the peer should have failed.
+func (s *session) whyClosed() string {
+	switch {
+	case s.remoteFirst:
+		return fmt.Sprintf("its Close with %s is illegal, and the judge answered it with %s", s.remote, s.local)
+	case s.broken != "":
+		return fmt.Sprintf("the judge did, with %s, for the rule that the peer broke", codeText(s.local.Code))
+	}
+	return fmt.Sprintf("the judge closed it, with %s", s.local)
+}
+
+// peersClose says how the peer closed, or answered the judge's Close.
+func (s *session) peersClose() string {
+	if s.remoteFirst {
+		return fmt.Sprintf("the peer closed with %s", s.remote)
+	}
+	return fmt.Sprintf("the peer answered the judge's Close (%s) with %s", codeText(s.local.Code), s.remote)
+}
+
+func codeList(codes []int) []string {
+	var list []string
+	for _, code := range codes {
+		list = append(list, codeText(code))
+	}
+	return list
+}
+
+func codeText(code int) string {
+	if code == noCode {
+		return "no code"
+	}
+	return strconv.Itoa(code)
 }
 
 // String returns the code, and the reason if there is one.
 func (c *CloseInfo) String() string {
-	switch {
-	case c.Code == noCode:
-		return "no code"
-	case c.Reason == "":
-		return fmt.Sprint(c.Code)
+	if c.Code == noCode || c.Reason == "" {
+		return codeText(c.Code)
 	}
 	return fmt.Sprintf("%d %.64q", c.Code, c.Reason)
 }

@@ -52,6 +52,30 @@ func failsWith(code int) func(*testeeSession, int) {
 	return func(s *testeeSession, _ int) { s.sendClose(code, "") }
 }
 
+// appendsToCloses returns faults with octets right behind each Close.
+func appendsToCloses(octets string) testeeFaults {
+	return testeeFaults{encode: func(_ *testeeSession, f *testeeFrame) []byte {
+		b := testeeEncode(f)
+		if f.opcode == testeeClose {
+			b = append(b, octets...)
+		}
+		return b
+	}}
+}
+
+// failedAfterClose are the verdicts on a peer with octets behind its Close that are found to be
+// wrong as they come. The judge ends TCP, and where it is the client that is the server's part.
+func failedAfterClose(role Role) []catch {
+	caught := []catch{
+		{cases: goodCloses, behavior: Failed, close: Unclean},
+		{cases: badFrames + " " + echoThenFail + " " + badText + " " + badCloses, behavior: Failed},
+	}
+	if role == Server {
+		caught[1].close = FailedByClient
+	}
+	return caught
+}
+
 // goodClosesOf7 are those of goodCloses in which a wrong status code makes Behavior Failed as well.
 const goodClosesOf7 = "7.1.1 7.1.2 7.1.3 7.1.4 7.1.5 7.3.1 7.3.3 7.3.4 7.3.5 7.7.*"
 
@@ -60,6 +84,13 @@ const goodClosesOf7 = "7.1.1 7.1.2 7.1.3 7.1.4 7.1.5 7.3.1 7.3.3 7.3.4 7.3.5 7.7
 var illegalAnswer = []catch{
 	{cases: goodCloses, except: "7.*", close: WrongCode},
 	{cases: goodClosesOf7, behavior: Failed, close: WrongCode},
+}
+
+// halfAfterClose are the verdicts on a peer with a part of a frame behind its Close. That it is no
+// more is known at the end of TCP.
+var halfAfterClose = []catch{
+	{cases: goodCloses, behavior: Failed, close: Unclean},
+	{cases: badFrames + " " + echoThenFail + " " + badText + " " + badCloses, behavior: Failed},
 }
 
 // closeMutants break RFC 6455, Sections 5.5.1 and 7.
@@ -194,6 +225,19 @@ var closeMutants = []mutant{
 		{cases: badText, behavior: Failed, close: Failed},      // which is not its part here
 		{cases: badCloses, behavior: Failed, close: WrongCode}, // and is it here
 	}},
+	{name: "five octets ff follow each Close of a server", role: Server,
+		faults: appendsToCloses("\xff\xff\xff\xff\xff"), caught: failedAfterClose(Server)},
+	{name: "five octets ff follow each Close of a client", role: Client,
+		faults: appendsToCloses("\xff\xff\xff\xff\xff"), caught: failedAfterClose(Client)},
+	{name: "a message follows each Close of a server", role: Server,
+		faults: appendsToCloses("\x81\x05Hello"), caught: failedAfterClose(Server)},
+	{name: "a message follows each Close of a client", role: Client,
+		faults: appendsToCloses("\x81\x85\x00\x00\x00\x00Hello"), caught: failedAfterClose(Client)},
+	{name: "half a Ping follows each Close of a server", role: Server,
+		faults: appendsToCloses("\x89\x05He"), caught: halfAfterClose},
+	{name: "half a Ping follows each Close of a client", role: Client,
+		faults: appendsToCloses("\x89\x85\x00\x00\x00\x00He"), caught: halfAfterClose},
+	{name: "one octet follows each Close", faults: appendsToCloses("\x89"), caught: halfAfterClose},
 	{name: "a server does not end TCP", role: Server,
 		faults: testeeFaults{hangUp: func(s *testeeSession) { io.Copy(io.Discard, s.in) }}, caught: []catch{
 			{cases: goodCloses, close: Unclean},

@@ -62,7 +62,7 @@ var compressionMutants = []mutant{
 		}
 		return []*testeeFrame{f}
 	}}, only: "1.* 12.*.1", caught: []catch{
-		{cases: "1.* 12.*", close: Unclean}, // the messages were right, but that is no Close
+		{cases: "1.* 12.*", behavior: Failed, close: Unclean}, // the messages were right, but that is no Close
 	}},
 	{name: "messages are compressed without that having been agreed",
 		faults: testeeFaults{echo: func(s *testeeSession, opcode byte, payload []byte) error {
@@ -75,7 +75,7 @@ var compressionMutants = []mutant{
 			return nil
 		}}, more: "12.1.1", caught: []catch{
 			{cases: echoOrKilled + " " + echoOrClosed, behavior: Failed, close: WrongCode},
-			{cases: echoThenFail, behavior: NonStrict, close: Failed},
+			{cases: echoThenFail, behavior: Failed, close: Failed},
 		}},
 	{name: "one octet is wrong before compression",
 		faults: testeeFaults{echo: func(s *testeeSession, opcode byte, payload []byte) error {

@@ -119,7 +119,7 @@ var controlMutants = []mutant{
 	}},
 	{name: "a Ping of 126 octets is answered in full",
 		faults: tolerates(testeeRuleControlSize, func(f *testeeFrame) bool { return f.opcode == testeePing }), caught: []catch{
-			{cases: "2.5", close: Failed}, // the Pong is illegal, and so no event
+			{cases: "2.5", behavior: Failed, close: Failed}, // for the Pong, which is as long
 		}},
 	{name: "a Ping of 126 octets is answered with its first 125", faults: testeeFaults{
 		lenient: func(broken testeeRule, f *testeeFrame) bool {

@@ -71,6 +71,33 @@ var framingMutants = []mutant{
 		{cases: "4.*", behavior: Failed, close: Failed},
 	}},
 
+	// As golang.org/x/net/websocket does.
+	{name: "frames that break a rule come back as they are", faults: testeeFaults{
+		lenient: func(broken testeeRule, f *testeeFrame) bool {
+			return broken == testeeRuleRSV || broken == testeeRuleOpcode || broken == testeeRuleControlFin
+		},
+		frame: func(s *testeeSession, f *testeeFrame) bool {
+			bad := f.rsv != 0 || f.control() && !f.fin || f.opcode > testeeBinary && f.opcode < testeeClose || f.opcode > testeePong
+			if bad {
+				s.send(&testeeFrame{fin: f.fin, rsv: f.rsv, opcode: f.opcode, payload: f.payload})
+			}
+			return !bad
+		},
+	}, caught: []catch{
+		{cases: "3.* 4.* 5.1 5.2", behavior: Failed, close: Failed},
+	}},
+
+	{name: "five octets ff go in front of each message", faults: testeeFaults{encode: func(_ *testeeSession, f *testeeFrame) []byte {
+		b := testeeEncode(f)
+		if !f.control() {
+			b = append([]byte("\xff\xff\xff\xff\xff"), b...)
+		}
+		return b
+	}}, caught: []catch{
+		{cases: echoOrKilled + " " + echoOrClosed, behavior: Failed, close: Unclean}, // the Close is part of what cannot be read
+		{cases: echoThenFail, behavior: Failed, close: Failed},
+	}},
+
 	{name: "text comes back as binary", faults: testeeFaults{echo: func(s *testeeSession, _ byte, payload []byte) error {
 		s.sendMessage(testeeBinary, payload)
 		return nil
@@ -127,7 +154,7 @@ var framingMutants = []mutant{
 			return testeeEncode(f)
 		}}, caught: []catch{
 			{cases: echoOrKilled + " " + echoOrClosed, except: "1.*.3 1.*.4 1.*.5 1.*.6 1.*.7 1.*.8 10.1.1", behavior: Failed, close: WrongCode},
-			{cases: echoThenFail, behavior: NonStrict, close: Failed}, // there is no echo to speak of, and it is the judge that fails the connection first
+			{cases: echoThenFail, behavior: Failed, close: Failed}, // it is the judge that fails the connection first
 		}},
 	{name: "the octets of 16-bit lengths are swapped",
 		faults: testeeFaults{encode: func(_ *testeeSession, f *testeeFrame) []byte {
@@ -205,7 +232,7 @@ var framingMutants = []mutant{
 		},
 	}, caught: []catch{
 		{cases: echoOrKilled + " " + echoOrClosed, except: "1.*.1 6.1.1 6.1.2 6.7.1 6.9.1", behavior: Failed, close: WrongCode},
-		{cases: echoThenFail, behavior: NonStrict, close: Failed},
+		{cases: echoThenFail, behavior: Failed, close: Failed},
 	}},
 	{name: "messages go back without an end", faults: changesData(func(f *testeeFrame) { f.fin = false }), caught: []catch{
 		{cases: echoOrKilled, behavior: Failed, close: WrongCode},
@@ -246,7 +273,7 @@ var framingMutants = []mutant{
 	{name: "a server masks", role: Server, faults: testeeFaults{sending: func(_ *testeeSession, f *testeeFrame) []*testeeFrame {
 		f.masked, f.key = true, [4]byte{1, 2, 3, 4}
 		return []*testeeFrame{f}
-	}}, caught: append([]catch{{cases: badCloses, close: FailedByClient}}, wrongMasking...)},
+	}}, caught: append(wrongMasking[:len(wrongMasking):len(wrongMasking)], catch{cases: badCloses, behavior: Failed, close: FailedByClient})},
 	{name: "a client does not mask", role: Client,
 		faults: testeeFaults{sending: func(_ *testeeSession, f *testeeFrame) []*testeeFrame {
 			f.masked = false
@@ -265,13 +292,11 @@ var framingMutants = []mutant{
 		}},
 }
 
-// wrongMasking is what comes of a peer whose frames count for nothing, as they are masked and should not be, or the
-// other way round. The judge fails the connection at the first, and ends TCP at the second, which is the answer to
-// its Close. Its illegal Close in badCloses asks for no answer.
+// wrongMasking are the verdicts on a peer whose frames are all masked and should not be, or the other
+// way round. The judge fails the connection at the first frame, and ends TCP at the second, which is
+// the answer to the judge's Close. Its illegal Close in badCloses asks for no answer.
 var wrongMasking = []catch{
-	{cases: echoOrKilled + " " + echoOrClosed + " " + pongOrClosed, behavior: Failed, close: Unclean},
-	{cases: closedAtOnce, close: Unclean},
-	{cases: badFrames, close: Failed},
-	{cases: echoThenFail, behavior: NonStrict, close: Failed},
-	{cases: badText, behavior: Failed, close: Failed},
+	{cases: goodCloses, behavior: Failed, close: Unclean},
+	{cases: badFrames + " " + echoThenFail + " " + badText, behavior: Failed, close: Failed},
+	{cases: badCloses, behavior: Failed},
 }

@@ -1,9 +1,6 @@
 package conform
 
-import (
-	"net/http"
-	"time"
-)
+import "net/http"
 
 // someCases are one case or two of each class.
 const someCases = "1.1.1 2.1 2.5 3.1 3.2 4.1.1 4.2.3 5.3 5.9 6.2.1 6.4.1 6.12.1 7.1.1 7.3.1 7.9.1 9.1.1 10.1.1 12.1.1 13.1.1"
@@ -25,7 +22,6 @@ var handshakeMutants = []mutant{
 	notOpened("Connection is keep-alive", answers(func(h http.Header) { h.Set("Connection", "keep-alive") })),
 	notOpened("a subprotocol is chosen that was not offered", answers(func(h http.Header) { h.Set("Sec-WebSocket-Protocol", "chat") })),
 	notOpened("an extension is accepted that was not offered", answers(func(h http.Header) { h.Set("Sec-WebSocket-Extensions", "x-echo") })),
-	notOpened("the opening handshake takes 6 s", answers(func(http.Header) { time.Sleep(6 * time.Second) })),
 	{
 		name: "permessage-deflate is accepted, offered or not", role: Server, only: someCases,
 		faults: answers(func(h http.Header) { h.Set("Sec-WebSocket-Extensions", "permessage-deflate") }),

@@ -37,6 +37,13 @@ var legalWays = []mutant{
 			}
 			return append(frames, &testeeFrame{fin: true, opcode: opcode, rsv: rsv, masked: f.masked})
 		}}, more: "9.1.1 9.7.3 12.1.1 13.7.4"},
+	{name: "300 Pings go out in front of each message", faults: testeeFaults{echo: func(s *testeeSession, opcode byte, payload []byte) error {
+		for range 300 {
+			s.send(&testeeFrame{fin: true, opcode: testeePing, payload: make([]byte, 125)})
+		}
+		s.sendMessage(opcode, payload)
+		return nil
+	}}, more: "9.1.1 12.1.1", only: "1.1.* 3.2 4.1.3 5.3 6.2.3 6.5.* 10.1.1"},
 	{name: "everything takes 0.2 s", faults: testeeFaults{frame: func(*testeeSession, *testeeFrame) bool {
 		time.Sleep(200 * time.Millisecond)
 		return true

@@ -15,6 +15,7 @@ type Result struct {
 	Case  *Case
 	Agent string // the name of the peer
 	Role  Role   // of the peer
+	Again bool   // the case was judged before, among others, and this is the second time, alone
 
 	Behavior      Verdict
 	BehaviorClose Verdict
@@ -28,7 +29,8 @@ type Result struct {
 	Received []Event // what Behavior was judged by
 
 	// The closing handshake.
-	ClosedByMe  bool // the judge's Close was the first
+	ClosedByMe  bool // the judge's Close was the first, or the peer's was illegal and does not count
+	RemoteFirst bool // the peer's Close arrived before the judge sent one
 	FailedByMe  bool // because the peer broke a rule, or time was over
 	DroppedByMe bool // the judge ended TCP, where the peer should have
 	WasClean    bool
@@ -42,6 +44,9 @@ type Result struct {
 
 	Request, Response string // the heads of the opening handshake, as they were on the wire
 	Extension         string // what was agreed on compression, "" if nothing
+
+	// Flags are faults that no verdict speaks of, each a sentence with the RFC's section.
+	Flags []string
 
 	Log     []LogEntry
 	Omitted int // how many entries were left out of Log between its first part and its last

@@ -39,23 +39,28 @@ type session struct {
 
 	reader  frameReader
 	message assembly
+	owed    []byte // the payload of the Ping whose Pong waits until the peer reads; nil for none
 
 	script    []step   // what is left of the case's
 	pieces    []func() // of a frame that is being written
 	received  []Event
+	kept      int                         // octets of payload in received
 	onMessage func(binary bool, p []byte) // the case's own, in place of received
 	verdict   Verdict                     // the case's own
 	why       string
+	broken    string // the first rule that the peer broke
 	measured  time.Duration
 
 	// The closing handshake.
 	local, remote *CloseInfo
-	badClose      string // what is wrong with the peer's Close besides its code
+	badClose      string // the fault in the peer's Close besides its code
+	remoteFirst   bool   // the peer's Close arrived before the judge sent one
 	closedByMe    bool
 	failedByMe    bool
 	droppedByMe   bool
 	wasClean      bool
 	notClean      string
+	whyDropped    string
 	closeTimedOut bool
 	dropTimedOut  bool
 	ended         bool
@@ -73,7 +78,7 @@ type assembly struct {
 func newSession(conn net.Conn, role Role, c *Case, patience float64) *session {
 	s := &session{
 		c: c, role: role, patience: patience, conn: conn, opened: time.Now(),
-		out:     newWriter(conn),
+		out:     newWriter(conn, pauseOf(c)),
 		do:      make(chan func()),
 		in:      make(chan []byte),
 		back:    make(chan struct{}),
@@ -81,10 +86,20 @@ func newSession(conn net.Conn, role Role, c *Case, patience float64) *session {
 		done:    make(chan struct{}),
 		log:     new(wireLog),
 	}
+	s.reader.check = s.checkHeader
 	if c != nil {
 		s.script = c.script
 	}
 	return s
+}
+
+// pauseOf returns the pause between octets that are written one by one, or some at a time. A case
+// that measures time has none: the time would be that of the pauses.
+func pauseOf(c *Case) time.Duration {
+	if c != nil && c.measures {
+		return 0
+	}
+	return spacing
 }
 
 // run plays the case and returns when TCP has ended. early is what the peer sent behind its part of the opening handshake.
@@ -141,8 +156,13 @@ func (s *session) end(cause error) {
 		who = "the judge ended TCP"
 	}
 	s.note(LogEndOfTCP, "%s (%v)", who, cause)
+	if s.remote != nil && s.reader.partial() {
+		s.breach("the octets after its Close are no frame (RFC 6455, 5.5.1)")
+		s.wasClean, s.notClean = false, "the peer sent octets after its Close"
+	}
 	s.out.abort()
 	s.conn.Close()
+	<-s.out.done
 	if !s.wasClean && s.notClean == "" {
 		switch {
 		case s.local == nil && s.remote == nil:
@@ -251,12 +271,16 @@ func (s *session) key() *[4]byte {
 func (s *session) write(c pacing, octets []byte) {
 	if c <= 0 {
 		s.log.sent(s.at(), octets)
-		s.out.write(octets, c == byItself)
+		how := joined
+		if c == byItself {
+			how = alone
+		}
+		s.out.write(octets, how)
 		return
 	}
 	for chunk := range slices.Chunk(octets, int(c)) {
 		s.log.sent(s.at(), chunk)
-		s.out.write(chunk, true)
+		s.out.write(chunk, spaced)
 	}
 }
 
@@ -324,6 +348,9 @@ func (s *session) fail(code int, why string) {
 func (s *session) drop(why string) {
 	s.note(LogNote, "the judge ends TCP: %s", why)
 	s.droppedByMe = true
+	if s.whyDropped == "" {
+		s.whyDropped = why
+	}
 	if s.closedByMe || s.remote == nil {
 		s.wasClean = false
 		s.notClean = why
@@ -358,68 +385,94 @@ func (s *session) judge(v Verdict, format string, args ...any) {
 // came takes octets apart.
 func (s *session) came(p []byte) {
 	s.log.came(s.at(), p)
+	reported := s.reader.partial() && s.reader.broken != nil // of a frame that began in an earlier chunk
 	for len(p) > 0 {
 		rest, complete, err := s.reader.read(p)
 		p = rest
+		if complete {
+			s.logRxFrame(s.reader.info, s.reader.payload)
+		}
+		if broken := s.reader.broken; broken != nil && !reported && (complete || s.reader.partial()) {
+			s.violated(1002, "%v", broken)
+		}
 		if err != nil {
 			s.violated(1002, "%v", err)
-			s.drop("what follows cannot be read")
+			s.drop("the octets that follow cannot be read as frames")
 			return
 		}
-		if complete {
+		if complete && s.reader.broken == nil {
 			s.frame(s.reader.info, s.reader.payload)
 		}
+		reported = false
 	}
 }
 
-// frame takes a frame. payload is valid until it returns.
+// frame handles a frame whose header breaks no rule. payload is valid until it returns.
 func (s *session) frame(f FrameInfo, payload []byte) {
-	s.logRxFrame(f, payload)
-	if err := s.check(f, payload); err != nil {
-		s.violated(1002, "%v", err)
-		return
-	}
 	switch f.Opcode {
 	case opClose:
 		s.closed(payload)
 	case opPing:
-		if s.local == nil {
-			s.send(frame{opcode: opPong, fin: true, payload: bytes.Clone(payload)})
-		}
+		s.pong(payload)
 	case opPong:
-		if !s.failedByMe {
-			s.receive(Event{Kind: EventPong, Payload: bytes.Clone(payload), Size: len(payload)})
-		}
+		s.receive(Event{Kind: EventPong, Payload: bytes.Clone(payload), Size: len(payload)})
 	default:
 		s.fragment(f, payload)
 	}
 }
 
-// check returns the rule of RFC 6455, Section 5, that a frame of the peer breaks.
-func (s *session) check(f FrameInfo, payload []byte) error {
-	if s.reader.broken != nil {
-		return s.reader.broken
+// maxUnread is the number of octets that may be queued for the peer when a Pong is added.
+const maxUnread = 64 << 10
+
+// pong answers a Ping. While the peer does not read, only its last Ping gets an answer, which RFC
+// 6455, 5.5.3 allows: a peer that floods Pings must not fill the judge's memory.
+func (s *session) pong(payload []byte) {
+	if s.local != nil {
+		return
 	}
+	if s.out.queued() < maxUnread {
+		s.send(frame{opcode: opPong, fin: true, payload: bytes.Clone(payload)})
+		return
+	}
+	waits := s.owed != nil
+	s.owed = append(s.owed[:0], payload...)
+	if s.owed == nil {
+		s.owed = []byte{}
+	}
+	if !waits {
+		s.out.whenEmpty(func() {
+			s.post(func() {
+				last := s.owed
+				s.owed = nil
+				s.pong(last)
+			})
+		})
+	}
+}
+
+// checkHeader returns the rule of RFC 6455, Section 5, that the header of a frame of the peer
+// breaks. length is the length field of 7 bits.
+func (s *session) checkHeader(f FrameInfo, length int) error {
 	compressed := f.RSV == 4 && s.deflate != nil && (f.Opcode == opText || f.Opcode == opBinary)
 	switch {
 	case f.Masked && s.role == Client:
-		return fmt.Errorf("a server masked a frame")
+		return fmt.Errorf("a server masked a frame (RFC 6455, 5.1)")
 	case !f.Masked && s.role == Server:
-		return fmt.Errorf("a client did not mask a frame")
+		return fmt.Errorf("a client did not mask a frame (RFC 6455, 5.1)")
 	case f.RSV != 0 && !compressed:
-		return fmt.Errorf("a frame with opcode %d has reserved bits set: %03b", f.Opcode, f.RSV)
+		return fmt.Errorf("a frame with opcode %d has reserved bits set: %03b (RFC 6455, 5.2)", f.Opcode, f.RSV)
 	case f.Opcode > opPong || f.Opcode > opBinary && f.Opcode < opClose:
-		return fmt.Errorf("a frame has the reserved opcode %d", f.Opcode)
+		return fmt.Errorf("a frame has the reserved opcode %d (RFC 6455, 5.2)", f.Opcode)
 	case f.Opcode >= opClose && !f.Fin:
-		return fmt.Errorf("a control frame is fragmented")
-	case f.Opcode >= opClose && len(payload) > 125:
-		return fmt.Errorf("a control frame has %d bytes of payload", len(payload))
+		return fmt.Errorf("a control frame is fragmented (RFC 6455, 5.5)")
+	case f.Opcode >= opClose && length > 125:
+		return fmt.Errorf("a control frame has more than 125 bytes of payload (RFC 6455, 5.5)")
+	case s.remote != nil && f.Opcode < opClose:
+		return fmt.Errorf("a data frame follows the Close (RFC 6455, 5.5.1)")
 	case f.Opcode == opContinuation && !s.message.begun:
-		return fmt.Errorf("a continuation without a message begun")
+		return fmt.Errorf("a continuation frame continues no message (RFC 6455, 5.4)")
 	case (f.Opcode == opText || f.Opcode == opBinary) && s.message.begun:
-		return fmt.Errorf("a new message inside another")
-	case len(s.message.payload)+len(payload) > maxMessage:
-		return fmt.Errorf("a message longer than was ever sent")
+		return fmt.Errorf("a message begins inside of another (RFC 6455, 5.4)")
 	}
 	return nil
 }
@@ -430,6 +483,11 @@ func (s *session) fragment(f FrameInfo, payload []byte) {
 	if f.Opcode != opContinuation {
 		*m = assembly{begun: true, binary: f.Opcode == opBinary, compressed: f.RSV == 4, payload: m.payload[:0]}
 	}
+	if len(m.payload)+len(payload) > maxMessage {
+		s.violated(1009, "a message has more than %d bytes, and the judge has sent none of more than %d", maxMessage, maxMessage/2)
+		s.drop("the message has no end")
+		return
+	}
 	m.payload = append(m.payload, payload...)
 	if !f.Fin {
 		return
@@ -439,12 +497,12 @@ func (s *session) fragment(f FrameInfo, payload []byte) {
 	if m.compressed {
 		var err error
 		if data, err = s.deflate.inflate(data); err != nil {
-			s.violated(1007, "a compressed message: %v", err)
+			s.violated(1007, "a compressed message cannot be inflated (RFC 7692, 7.2.2): %v", err)
 			return
 		}
 	}
 	if !m.binary && !utf8.Valid(data) {
-		s.violated(1007, "a text message is not UTF-8: %.64q", data)
+		s.violated(1007, "a text message is not UTF-8 (RFC 6455, 8.1): %.64q", data)
 		return
 	}
 	if s.failedByMe {
@@ -457,22 +515,40 @@ func (s *session) fragment(f FrameInfo, payload []byte) {
 	s.receive(Event{Kind: EventMessage, Binary: m.binary, Payload: bytes.Clone(data), Size: len(data)})
 }
 
-// receive notes what the case is judged by, and closes if that is all.
+// The events of a session are bounded: no case expects more than a dozen, of some 256 KiB.
+const (
+	maxEvents = 1000
+	maxEvent  = 8 << 20 // octets of payload that are kept whole, of all events
+)
+
+// receive records an event, and closes if all that the case expects are there.
 func (s *session) receive(e Event) {
+	switch {
+	case len(s.received) == maxEvents:
+		return
+	case s.kept > maxEvent:
+		e.Payload = bytes.Clone(e.Payload[:min(len(e.Payload), maxKept)])
+	}
+	s.kept += len(e.Payload)
 	s.received = append(s.received, e)
 	if s.c != nil && s.c.closesByItself() && sameEvents(s.received, s.c.Expected[0].Events) {
 		s.sendClose(closePayload(1000, ""))
 	}
 }
 
-// violated is called when the peer breaks a rule, for which there is a status code.
+// violated fails the connection with code, because the peer broke a rule.
 func (s *session) violated(code int, format string, args ...any) {
 	why := fmt.Sprintf(format, args...)
-	s.note(LogNote, "the peer broke a rule: %s", why)
-	if s.why == "" {
-		s.why = "the peer broke a rule: " + why
-	}
+	s.breach(why)
 	s.fail(code, cutText(why, 100))
+}
+
+// breach records that the peer broke a rule.
+func (s *session) breach(why string) {
+	s.note(LogNote, "the peer broke a rule: %s", why)
+	if s.broken == "" {
+		s.broken = why
+	}
 }
 
 // closed takes the peer's Close.
@@ -482,6 +558,7 @@ func (s *session) closed(payload []byte) {
 		return
 	}
 	s.remote = &CloseInfo{Code: noCode}
+	s.remoteFirst = s.local == nil
 	switch {
 	case len(payload) == 1:
 		s.badClose = "its payload is one byte"

@@ -4,35 +4,73 @@ import (
 	"net"
 	"runtime"
 	"sync"
+	"time"
 )
 
-// A writer writes to the peer without keeping anybody waiting, so that a peer that does not read cannot stop the judge from reading.
+// A writer writes to the peer from a goroutine of its own, so that a peer that does not read cannot
+// stop the judge from reading.
 type writer struct {
 	conn net.Conn
 
+	pause time.Duration // after a chunk that is spaced; 0 for none
+
+	done chan struct{} // closed when the goroutine has ended
+
 	mu     sync.Mutex
 	queue  []chunk
+	size   int           // octets that are not written yet
+	empty  func()        // called once when size is 0
 	wake   chan struct{} // has room for one: something is new in the queue, or state
 	ending bool          // when the queue is empty, TCP ends
 	dead   bool
 }
 
-// A chunk is written with its neighbours, if neither of them is alone.
+// spacing keeps octets that are written one by one apart on their way: without it the kernel hands
+// several of them to one read of the peer.
+const spacing = 100 * time.Microsecond
+
+// A chunk is written together with its neighbours, if it and they are joined.
 type chunk struct {
 	octets []byte
-	alone  bool
+	how    joining
 }
 
-func newWriter(conn net.Conn) *writer {
-	w := &writer{conn: conn, wake: make(chan struct{}, 1)}
+// A joining is the way in which a chunk is written.
+type joining int
+
+const (
+	joined joining = iota
+	alone          // in a write of its own
+	spaced         // in a write of its own, with a pause behind it
+)
+
+func newWriter(conn net.Conn, pause time.Duration) *writer {
+	w := &writer{conn: conn, pause: pause, done: make(chan struct{}), wake: make(chan struct{}, 1)}
 	go w.run()
 	return w
 }
 
 // write has octets written; they must not change.
-func (w *writer) write(octets []byte, alone bool) {
+func (w *writer) write(octets []byte, how joining) {
 	w.mu.Lock()
-	w.queue = append(w.queue, chunk{octets, alone})
+	w.queue = append(w.queue, chunk{octets, how})
+	w.size += len(octets)
+	w.mu.Unlock()
+	w.signal()
+}
+
+// queued returns the number of octets that are not written yet.
+func (w *writer) queued() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.size
+}
+
+// whenEmpty has f called once, by the writer's goroutine, as soon as all is written. It is for a
+// writer with octets that are not.
+func (w *writer) whenEmpty(f func()) {
+	w.mu.Lock()
+	w.empty = f
 	w.mu.Unlock()
 	w.signal()
 }
@@ -52,7 +90,8 @@ func (w *writer) finished() bool {
 	return w.ending || w.dead
 }
 
-// abort gives up what is not written. The caller closes the connection.
+// abort discards the octets that are not written. The caller closes the connection; then the
+// writer's goroutine ends.
 func (w *writer) abort() {
 	w.mu.Lock()
 	w.dead = true
@@ -69,6 +108,7 @@ func (w *writer) signal() {
 }
 
 func (w *writer) run() {
+	defer close(w.done)
 	for range w.wake {
 		w.mu.Lock()
 		queue, dead := w.queue, w.dead
@@ -78,8 +118,20 @@ func (w *writer) run() {
 			return
 		}
 		w.mu.Lock()
+		for _, c := range queue {
+			w.size -= len(c.octets)
+		}
 		over := w.ending && len(w.queue) == 0
+		empty := w.empty
+		if len(w.queue) > 0 {
+			empty = nil
+		} else {
+			w.empty = nil
+		}
 		w.mu.Unlock()
+		if empty != nil {
+			empty()
+		}
 		if over {
 			w.conn.Close()
 			return
@@ -104,15 +156,19 @@ func (w *writer) writeAll(queue []chunk) bool {
 		return err == nil
 	}
 	for _, c := range queue {
-		if c.alone && !flush() {
+		if c.how != joined && !flush() {
 			return false
 		}
 		together = append(together, c.octets)
-		if c.alone {
-			if !flush() {
-				return false
-			}
-			runtime.Gosched() // lets a peer in this process see the octets before more come
+		if c.how == joined {
+			continue
+		}
+		if !flush() {
+			return false
+		}
+		runtime.Gosched() // lets a peer in this process read before more is written
+		if c.how == spaced {
+			time.Sleep(w.pause)
 		}
 	}
 	return flush()

@@ -6,7 +6,10 @@ package driver
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/url"
 	"strconv"
 	"strings"
@@ -26,7 +29,8 @@ type Driver struct {
 	// Parallel is how many cases run at the same time; 0 is 1, as fuzzing servers know it.
 	Parallel int
 
-	// Shutdown asks the server to end after the reports.
+	// Shutdown asks the server to end after the reports. A server that hangs up instead of answering
+	// that request has ended, as the Autobahn TestSuite does.
 	Shutdown bool
 
 	// Count, if it is set, is called with the number of cases before the first of them, Ran after each of them, one
@@ -115,7 +119,24 @@ func (d *Driver) updateReports(ctx context.Context) error {
 	if d.Shutdown {
 		query.Set("shutdownOnComplete", "true")
 	}
-	return d.visit(ctx, "updateReports", query, func(*client.Conn, wire.Opcode, []byte) {})
+	err := d.visit(ctx, "updateReports", query, func(*client.Conn, wire.Opcode, []byte) {})
+	if d.Shutdown && ctx.Err() == nil && hungUp(err) {
+		return nil
+	}
+	return err
+}
+
+// hungUp reports whether err says that a server ended the connection without an HTTP response.
+func hungUp(err error) bool {
+	var refused *client.HandshakeError
+	var network *net.OpError
+	switch {
+	case errors.As(err, &refused) && refused.Response != nil:
+		return false
+	case errors.As(err, &network):
+		return network.Op == "read"
+	}
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 // visit connects to a resource and calls message for all that comes, with a payload that is only valid during the call,

@@ -1,10 +1,13 @@
 package driver_test
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"slices"
 	"sync"
 	"testing"
@@ -21,7 +24,9 @@ func TestMain(m *testing.M) { leakcheck.Main(m) }
 // fuzzing is a fuzzing server with cases that end in different ways.
 type fuzzing struct {
 	count string // what it says to be the number of cases
-	cases map[string]func(c *server.Conn)
+	// hangUp, if it is set, gets the connections that are not served, from the second on.
+	hangUp func(net.Conn)
+	cases  map[string]func(c *server.Conn)
 
 	mu       sync.Mutex // guards the rest
 	visits   []string   // the resources that were asked for, with their query
@@ -64,7 +69,11 @@ func (f *fuzzing) start(t *testing.T) string {
 		}},
 	}}
 	served := make(chan error, 1)
-	go func() { served <- s.Serve(ln) }()
+	if f.hangUp != nil {
+		go func() { served <- s.Serve(&oneConn{Listener: ln, rest: f.hangUp}) }()
+	} else {
+		go func() { served <- s.Serve(ln) }()
+	}
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
@@ -72,6 +81,57 @@ func (f *fuzzing) start(t *testing.T) string {
 		<-served
 	})
 	return "ws://" + ln.Addr().String() + "/base/"
+}
+
+// A oneConn accepts one connection and gives the rest to another function.
+type oneConn struct {
+	net.Listener
+	accepted bool
+	rest     func(net.Conn)
+}
+
+func (l *oneConn) Accept() (net.Conn, error) {
+	for {
+		nc, err := l.Listener.Accept()
+		if err != nil || !l.accepted {
+			l.accepted = true
+			return nc, err
+		}
+		l.rest(nc)
+	}
+}
+
+// The Autobahn TestSuite writes its reports and ends without an answer, when it is asked to end:
+// that was taken for a server that refuses.
+func TestServerThatEndsWithoutAnswerHasEnded(t *testing.T) {
+	read := func(nc net.Conn) {
+		nc.SetReadDeadline(time.Now().Add(10 * time.Second))
+		http.ReadRequest(bufio.NewReader(nc))
+	}
+	ends := func(nc net.Conn) { read(nc); nc.Close() }
+	resets := func(nc net.Conn) { read(nc); nc.(*net.TCPConn).SetLinger(0); nc.Close() }
+	refuses := func(nc net.Conn) {
+		read(nc)
+		io.WriteString(nc, "HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n")
+		nc.Close()
+	}
+	for _, c := range []struct {
+		name     string
+		hangUp   func(net.Conn)
+		shutdown bool
+		ok       bool
+	}{
+		{"ends", ends, true, true},
+		{"resets", resets, true, true},
+		{"refuses", refuses, true, false},
+		{"ends though nobody asked", ends, false, false},
+	} {
+		f := &fuzzing{count: "0", hangUp: c.hangUp}
+		d := &driver.Driver{URL: f.start(t), Agent: "a", Shutdown: c.shutdown}
+		if err := d.Run(t.Context()); (err == nil) != c.ok {
+			t.Errorf("a server that %s: %v", c.name, err)
+		}
+	}
 }
 
 // However a case ends, the next one comes, and the reports at the end.

@@ -73,7 +73,8 @@ func (e *Endpoint) Close(code wire.StatusCode, reason string) error {
 	if err := s.sendClose(payload, closeFirst|closeSent|uint32(code)); err != nil {
 		return e.because(err)
 	}
-	s.setState(CloseSent)
+	s.state.CompareAndSwap(uint32(Open), uint32(CloseSent)) // Closed: the peer's Close has arrived meanwhile
+	s.wake()
 	return nil
 }
 
@@ -113,28 +114,43 @@ func (e *Endpoint) SentClose() (code wire.StatusCode, first bool) {
 	return code, first
 }
 
+// AnswerClose sends the Close that Config.DeferClose left to it, after the Pongs that
+// are owed. It waits until a frame that is being written is complete.
+func (e *Endpoint) AnswerClose() {
+	s := &e.sender
+	s.mu.Lock()
+	s.wake() // sending has ended
+	s.unlock()
+}
+
 // closeFor ends sending because of what the peer did: it closed, or broke a
 // rule. If our Close has not been sent, it goes out now and tells the peer.
-func (s *sender) closeFor(code wire.StatusCode, reason string) {
+func (s *sender) closeFor(code wire.StatusCode, reason string, t *Terms) {
 	// After our Close there is nothing to say, and so nothing to wait for: the
 	// lock may be with a Pong that the peer, which waits likewise, does not take.
 	if s.state.CompareAndSwap(uint32(CloseSent), uint32(Closed)) {
+		return
+	}
+	var space [wire.MaxControlPayload]byte
+	payload, err := wire.AppendClosePayload(space[:0], code, reason)
+	if err != nil {
+		panic("BUG: websocket: cannot answer with " + code.String() + ": " + err.Error())
+	}
+	sent := closeSent | uint32(code)
+	if t.deferClose {
+		s.reserve().owed.addClose(&owedClose{append([]byte(nil), payload...), sent}) // first: see writeOwed
+		s.state.Store(uint32(Closed))
 		return
 	}
 	s.mu.Lock()
 	defer s.unlock()
 	switch State(s.state.Load()) {
 	case Open:
-		var space [wire.MaxControlPayload]byte
-		payload, err := wire.AppendClosePayload(space[:0], code, reason)
-		if err != nil {
-			panic("BUG: websocket: cannot answer with " + code.String() + ": " + err.Error())
-		}
 		if s.position != insideFrame {
 			s.payOwed() // Pings that came before the Close are answered before it
 		}
 		// If this fails, the transport's end is reported by the shell.
-		_ = s.sendClose(payload, closeSent|uint32(code))
+		_ = s.sendClose(payload, sent)
 		s.setState(Closed)
 	case CloseSent:
 		s.setState(Closed)

@@ -70,6 +70,14 @@ type Config struct {
 	// wait: a peer whose Receive waited for the same reason would never take
 	// them. If it is nil, Receive writes Pongs itself.
 	Background func(func())
+
+	// DeferClose leaves the Close that answers the peer's, or reports a failure,
+	// to AnswerClose. Receive and Fail then never wait for the writer's lock.
+	DeferClose bool
+
+	// MaxOutgoingFrame is the largest payload, in bytes, of a data frame that is
+	// sent. A longer message is sent in fragments. 0 or less means no limit.
+	MaxOutgoingFrame int
 }
 
 // PieceWriter is a writer that takes a frame in two pieces, header and payload,
@@ -92,12 +100,24 @@ type Terms struct {
 	partial    bool
 	limits     Limits // withDefaults
 	background func(func())
+	deferClose bool
+	maxFrame   int                  // of a frame that is sent; math.MaxInt without a limit
 	now        func() time.Duration // nil unless rates are limited
 }
 
 // NewTerms returns the terms of cfg.
 func NewTerms(cfg Config) *Terms {
-	t := &Terms{role: cfg.Role, partial: cfg.Partial, limits: cfg.Limits.withDefaults(), background: cfg.Background}
+	t := &Terms{
+		role:       cfg.Role,
+		partial:    cfg.Partial,
+		limits:     cfg.Limits.withDefaults(),
+		background: cfg.Background,
+		deferClose: cfg.DeferClose,
+		maxFrame:   cfg.MaxOutgoingFrame,
+	}
+	if t.maxFrame <= 0 {
+		t.maxFrame = math.MaxInt
+	}
 	if t.limits.limitsRates() {
 		start := time.Now()
 		t.now = func() time.Duration { return time.Since(start) }
@@ -214,9 +234,11 @@ func (e *Endpoint) Abort(why error) (first bool) {
 	if why != nil {
 		how.err = &LostError{Err: why}
 	}
-	first = e.end(how) == how
+	if e.end(how) != how {
+		return false // the Close that answers the peer's may still have to be written
+	}
 	e.sender.state.Store(uint32(Closed))
-	return first
+	return true
 }
 
 // Cut is Abort, and then it calls the function that closes the transport and

@@ -60,7 +60,7 @@ func (e *CloseError) Unwrap() error { return net.ErrClosed }
 // errors.Is.
 type FailError struct {
 	Code wire.StatusCode // the code that was sent to the peer
-	Err  error           // what was wrong: a *wire.Error or a *LimitError
+	Err  error           // the broken rule: a *wire.Error, *LimitError, *LateError or *CloseFrameError
 }
 
 // Error returns a text with the code sent and the cause.
@@ -120,6 +120,27 @@ func (e *LimitError) Error() string {
 
 // Unwrap returns the *wire.Error with the status code for the peer.
 func (e *LimitError) Unwrap() error { return e.rule }
+
+// CloseFrameError says that the peer's Close frame breaks a rule, and holds the code
+// and reason in it, which explain the end better than the broken rule does.
+type CloseFrameError struct {
+	Code   wire.StatusCode // as it stands in the frame
+	Reason string          // the peer's text, which need not be UTF-8
+	rule   *wire.Error
+}
+
+// Error returns a text with the broken rule, the code and the reason, the reason
+// quoted.
+func (e *CloseFrameError) Error() string {
+	s := "websocket: " + e.rule.Reason + ": the peer closed with " + strconv.Itoa(int(e.Code))
+	if e.Reason != "" {
+		s += ": " + strconv.Quote(e.Reason)
+	}
+	return s
+}
+
+// Unwrap returns the *wire.Error with the status code for the peer.
+func (e *CloseFrameError) Unwrap() error { return e.rule }
 
 // LateError says that something did not come from the peer in time. It is a timeout:
 // its method Timeout returns true, as net.Error has it.

@@ -29,6 +29,6 @@ func (e *Endpoint) FailFromOutside(code wire.StatusCode, reason string, err erro
 	if e.end(failed) != failed {
 		return false
 	}
-	e.sender.closeFor(code, reason)
+	e.sender.closeFor(code, reason, e.receiver.terms)
 	return true
 }

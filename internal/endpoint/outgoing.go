@@ -62,7 +62,7 @@ func (m *Outgoing) Send(p []byte, final bool) error {
 	if !final {
 		s.setPosition(insideMessage)
 	}
-	err := s.writeFrame(h, p)
+	err := s.writeData(h, p, m.e.receiver.terms.maxFrame)
 	if final {
 		s.setPosition(betweenMessages)
 	}

@@ -65,6 +65,12 @@ func (o *owedFrames) addPing(payload []byte) {
 // addClose adds a Close.
 func (o *owedFrames) addClose(c *owedClose) { o.change(func() { o.close = c }) }
 
+func (o *owedFrames) hasClose() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.close != nil
+}
+
 // take returns what is owed and forgets it.
 func (o *owedFrames) take() (pongs [][]byte, ping []byte, last *owedClose) {
 	o.change(func() {
@@ -133,6 +139,9 @@ func (s *sender) payOwed() {
 	}
 	more := s.reserve()
 	pongs, ping, last := more.owed.take()
+	if more.sentClose.Load() != 0 {
+		last = nil // ours was being written when the peer's arrived
+	}
 	for _, payload := range pongs {
 		s.writeOwed(wire.Pong, payload, last != nil)
 	}
@@ -148,6 +157,7 @@ func (s *sender) payOwed() {
 // which may be owed too, and for a Pong before the peer's. The caller holds mu. A
 // failure is remembered by write and reported by the next call.
 func (s *sender) writeOwed(op wire.Opcode, payload []byte, closeOwed bool) error {
+	closeOwed = closeOwed || s.owesClose()
 	switch state := State(s.state.Load()); {
 	case closeOwed && s.broken():
 		return ErrClosed
@@ -156,6 +166,13 @@ func (s *sender) writeOwed(op wire.Opcode, payload []byte, closeOwed bool) error
 		return ErrClosed
 	}
 	return s.writeFrame(wire.Header{Fin: true, Opcode: op}, payload)
+}
+
+// owesClose reports whether a Close is owed, in the moment after which the state is
+// Closed.
+func (s *sender) owesClose() bool {
+	more := s.more.Load()
+	return more != nil && more.owed.count.Load() > 0 && more.owed.hasClose() && more.sentClose.Load() == 0
 }
 
 // broken reports whether the transport cannot be written to any more.

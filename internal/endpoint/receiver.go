@@ -441,6 +441,8 @@ func (e *Endpoint) fail(err error) Event {
 		rule = err
 	case *LimitError:
 		rule = err.rule
+	case *CloseFrameError:
+		rule = err.rule
 	default:
 		panic("BUG: websocket: a failure without a status code: " + err.Error())
 	}
@@ -455,7 +457,7 @@ func (e *Endpoint) fail(err error) Event {
 func (e *Endpoint) Fail(code wire.StatusCode, reason string, err error) error {
 	e.stopReceiving()
 	ended := e.end(&ending{code: wire.AbnormalClosure, err: &FailError{Code: code, Err: err}})
-	e.sender.closeFor(code, reason)
+	e.sender.closeFor(code, reason, e.receiver.terms)
 	return ended.err
 }
 
@@ -463,6 +465,9 @@ func (e *Endpoint) Fail(code wire.StatusCode, reason string, err error) error {
 func (e *Endpoint) receiveClose(payload []byte) Event {
 	code, reason, err := wire.ParseClosePayload(payload)
 	if err != nil {
+		if rule, ok := err.(*wire.Error); ok && rule != wire.ErrClosePayload {
+			err = &CloseFrameError{Code: code, Reason: string(reason), rule: rule}
+		}
 		return e.fail(err)
 	}
 	closed := &CloseError{Code: code, Reason: string(reason)}
@@ -472,7 +477,7 @@ func (e *Endpoint) receiveClose(payload []byte) Event {
 	if echo == wire.NoStatusReceived {
 		echo = 0 // an empty Close for an empty Close
 	}
-	e.sender.closeFor(echo, "")
+	e.sender.closeFor(echo, "", e.receiver.terms)
 	return Event{Kind: Closing, Err: ended.err}
 }
 

@@ -138,6 +138,9 @@ func (s *sender) wake() {
 func (s *sender) sending() error {
 	switch State(s.state.Load()) {
 	case Open:
+		if more := s.more.Load(); more != nil && more.ending.Load() != nil {
+			return ErrClosed // the peer's Close has arrived and is about to be answered
+		}
 		return nil
 	case CloseSent:
 		return ErrClosed
@@ -165,7 +168,7 @@ func (e *Endpoint) Send(op wire.Opcode, p []byte) error {
 	}
 	s := &e.sender
 	s.lock(len(p))
-	if k := s.cork.Load(); k != nil && k.has(len(p)) && s.state.Load() == uint32(Open) {
+	if k := s.cork.Load(); k != nil && k.has(len(p)) && s.state.Load() == uint32(Open) && len(p) <= e.receiver.terms.maxFrame {
 		k.add(finBit|byte(op), p) // as sendLocked would, but for what it does for others
 		s.unlock()
 		return nil
@@ -180,7 +183,7 @@ func (e *Endpoint) sendLocked(op wire.Opcode, p []byte) error {
 	if err := s.sending(); err != nil {
 		return e.because(err)
 	}
-	return e.because(s.writeFrame(wire.Header{Fin: true, Opcode: op}, p))
+	return e.because(s.writeData(wire.Header{Fin: true, Opcode: op}, p, e.receiver.terms.maxFrame))
 }
 
 // SendText sends text as a text message, like Send.
@@ -242,7 +245,7 @@ func (e *Endpoint) SendPrepared(m *Prepared) error {
 	if err := s.sending(); err != nil {
 		return e.because(err)
 	}
-	return e.because(s.writePrepared(m))
+	return e.because(s.writePrepared(m, e.receiver.terms.maxFrame))
 }
 
 // TrySendPrepared is SendPrepared for a caller who does not wait: it reports
@@ -258,7 +261,7 @@ func (e *Endpoint) TrySendPrepared(m *Prepared) bool {
 		if s.position != betweenMessages {
 			return false
 		}
-		_ = s.writePrepared(m) // the connection's end is reported where it is noticed
+		_ = s.writePrepared(m, e.receiver.terms.maxFrame) // the connection's end is reported where it is noticed
 	}
 	return true
 }
@@ -326,8 +329,37 @@ func (s *sender) writeFrame(h wire.Header, p []byte) error {
 	}
 }
 
+// writeData writes a message or a fragment of one, in frames with payloads of at most
+// limit bytes, and between them the control frames that are owed. It stops if the
+// peer's Close arrives. The caller holds mu.
+func (s *sender) writeData(h wire.Header, p []byte, limit int) error {
+	if len(p) <= limit {
+		return s.writeFrame(h, p)
+	}
+	before := s.position
+	s.position = insideMessage // mu is given up where a frame waits for room
+	var err error
+	for err == nil && len(p) > limit {
+		err = s.writeFrame(wire.Header{Opcode: h.Opcode}, p[:limit])
+		h.Opcode, p = wire.Continuation, p[limit:]
+		if err == nil {
+			s.payOwed()
+			err = s.sending()
+		}
+	}
+	if err == nil {
+		err = s.writeFrame(h, p)
+	}
+	s.setPosition(before)
+	return err
+}
+
 // writePrepared writes m. The caller holds mu.
-func (s *sender) writePrepared(m *Prepared) error {
+func (s *sender) writePrepared(m *Prepared, limit int) error {
+	if m.payload > limit {
+		op := wire.Opcode(m.frame[0] &^ finBit)
+		return s.writeData(wire.Header{Fin: true, Opcode: op}, m.frame[len(m.frame)-m.payload:], limit)
+	}
 	if pressure := s.pressure(); pressure != nil {
 		head := len(m.frame) - m.payload
 		return s.writePressed(pressure, m.frame[:head], m.frame[head:])

@@ -79,8 +79,10 @@ func resets() []Attack {
 			then(p)
 		})
 	}
+	connected := inState("connected", Both, refused(), func(*peer) {})
+	connected.Probe = true
 	return []Attack{
-		inState("connected", Both, refused(), func(*peer) {}),
+		connected,
 		inState("half a request", Server, refused(), func(p *peer) { p.send(request(p.Target, asking()...)[:70]) }),
 		inState("half a response", Client, refused(), func(p *peer) {
 			if key, ok := p.key(); ok {
@@ -105,7 +107,7 @@ func resets() []Attack {
 			p.send(p.closing(1000, ""))
 			p.await(wire.Close)
 		}),
-		{Profile: 8, Name: "half a ClientHello", Against: Server, BelowTLS: true, Want: refused(), play: func(p *peer) {
+		{Profile: 8, Name: "half a ClientHello", Against: Server, BelowTLS: true, Probe: true, Want: refused(), play: func(p *peer) {
 			p.send(clientHello[:20])
 			p.reset()
 		}},

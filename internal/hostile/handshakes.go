@@ -118,8 +118,8 @@ func responses() []Attack {
 var extras = []Attack{
 	extra("an extension", refused("Sec-WebSocket-Extensions"), "Sec-WebSocket-Extensions: permessage-deflate"),
 	extra("a subprotocol", refused("Sec-WebSocket-Protocol"), "Sec-WebSocket-Protocol: chat"),
-	extra("a body", refused("body", "Content-Length"), "Content-Length: 2"),
-	extra("a body in chunks", refused("body", "Transfer-Encoding"), "Transfer-Encoding: chunked"),
+	body("a body", "Content-Length: 2", "OK"),
+	body("a body in chunks", "Transfer-Encoding: chunked", "2\r\nOK\r\n0\r\n\r\n"),
 	answering(13, "a wrong Sec-WebSocket-Accept", refused("Sec-WebSocket-Accept"), func(string) string {
 		return response(accepting("another")...)
 	}),
@@ -143,6 +143,14 @@ var extras = []Attack{
 // extra is a response in order but for one field more.
 func extra(name string, want Outcome, field string) Attack {
 	return answering(13, name, want, func(key string) string { return response(append(accepting(key), field)...) })
+}
+
+// body is a 101 with a body: a client that does not take it for frames would wait, or
+// take frames for a body (RFC 9112, Section 6.3).
+func body(name, field, content string) Attack {
+	return answering(13, name, failed(wire.ProtocolError), func(key string) string {
+		return response(append(accepting(key), field)...) + content
+	})
 }
 
 // redirect is a response that would lead elsewhere.

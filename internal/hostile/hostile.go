@@ -91,6 +91,10 @@ type Attack struct {
 	// a victim that expects TLS.
 	BelowTLS bool
 
+	// Probe says that a server does not report the end of the connection if the system
+	// says that it was reset: the client has sent nothing of a request.
+	Probe bool
+
 	play func(p *peer)
 }
 

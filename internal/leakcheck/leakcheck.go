@@ -40,10 +40,20 @@ func run(tests func() int, out io.Writer, patience time.Duration) int {
 	return 1
 }
 
+// Snapshot notes which goroutines exist. left waits at most patience until no others exist, and returns the stacks of those that do.
+func Snapshot() (left func(patience time.Duration) []string) {
+	before := goroutines()
+	return func(patience time.Duration) []string { return waitForEnd(before, patience) }
+}
+
+// Stacks returns the stacks of all goroutines.
+func Stacks() string { return dump() }
+
 // waitForEnd returns the stacks of the goroutines that are not among before and are still there after patience.
 func waitForEnd(before map[string]string, patience time.Duration) []string {
 	deadline := time.Now().Add(patience)
-	for pause := time.Microsecond; ; pause *= 2 {
+	const longest = 50 * time.Millisecond
+	for pause := time.Microsecond; ; pause = min(2*pause, longest) {
 		left := since(before)
 		if len(left) == 0 || time.Now().After(deadline) {
 			return left
@@ -51,7 +61,7 @@ func waitForEnd(before map[string]string, patience time.Duration) []string {
 		// A collection runs the finalizers and cleanups that stop what only unreachable values kept alive.
 		runtime.GC()
 		runtime.Gosched()
-		time.Sleep(min(pause, 50*time.Millisecond))
+		time.Sleep(pause)
 	}
 }
 

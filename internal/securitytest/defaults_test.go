@@ -27,36 +27,39 @@ const (
 
 // figures are the lines of the table of defaults, by their first cell.
 var figures = map[string]figure{
-	"payload of one message":                             {"internal/endpoint", "DefaultMessageLimit", bytes},
-	"charge for each fragment":                           {"internal/endpoint", "fragmentOverhead", bytes},
-	"allowance for payload and charges together":         {"internal/endpoint", "fragmentAllowance", bytes},
-	"head of a request or response":                      {"handshake", "defaultHeadBytes", bytes},
-	"header fields":                                      {"handshake", "defaultHeadFields", number},
-	"request line":                                       {"handshake", "maxRequestLine", bytes},
-	"subprotocols, or extensions with their parameters":  {"handshake", "maxListMembers", number},
-	"interim responses before the answer":                {"client", "maxInterim", number},
-	"body of a refusal that is kept":                     {"client", "excerptSize", bytes},
-	"time for the body of a refusal":                     {"client", "excerptWait", duration},
-	"opening handshake, with connecting and TLS":         {"client", "DefaultHandshakeTimeout", duration},
-	"opening handshake, with TLS":                        {"server", "DefaultHandshakeTimeout", duration},
-	"one write of a client":                              {"client", "DefaultWriteTimeout", duration},
-	"one write of a server":                              {"server", "DefaultWriteTimeout", duration},
-	"closing handshake from a client":                    {"client", "DefaultCloseTimeout", duration},
-	"closing handshake from a server":                    {"server", "DefaultCloseTimeout", duration},
-	"silence before a Ping":                              {"server", "DefaultPingInterval", duration},
-	"silence after that Ping":                            {"server", "DefaultPongTimeout", duration},
-	"Pongs that wait for a peer that does not read":      {"internal/endpoint", "maxOwedPongs", number},
-	"time for a message, or for 64 KiB of it, to arrive": {"server", "DefaultAssemblyTimeout", duration},
-	"what waits for one client that does not read":       {"server", "DefaultMaxBacklog", bytes},
-	"handlers that block at the same time":               {"server", "DefaultMaxDisplaced", number},
-	"what waits for all such clients":                    {"server", "DefaultMaxTotalBacklog", bytes},
-	"messages kept while `Ping` or `Close` waits":        {"client", "maxQueued", bytes},
-	"what is read and thrown away at the end":            {"internal/socket", "maxDrain", bytes},
+	"payload of one message":                                             {"internal/endpoint", "DefaultMessageLimit", bytes},
+	"charge for each fragment":                                           {"internal/endpoint", "fragmentOverhead", bytes},
+	"allowance for payload and charges together":                         {"internal/endpoint", "fragmentAllowance", bytes},
+	"head of a request or response":                                      {"handshake", "defaultHeadBytes", bytes},
+	"header fields":                                                      {"handshake", "defaultHeadFields", number},
+	"request line":                                                       {"handshake", "defaultHeadLine", bytes},
+	"subprotocols, or extensions with their parameters":                  {"handshake", "maxListMembers", number},
+	"interim responses before the answer":                                {"client", "maxInterim", number},
+	"body of a refusal that is kept":                                     {"client", "excerptSize", bytes},
+	"time for the body of a refusal":                                     {"client", "excerptWait", duration},
+	"opening handshake, with connecting and TLS":                         {"client", "DefaultHandshakeTimeout", duration},
+	"opening handshake, with TLS":                                        {"server", "DefaultHandshakeTimeout", duration},
+	"no progress in a write of a client":                                 {"client", "DefaultWriteTimeout", duration},
+	"time for a reader that no call reads from, once `Close` was called": {"client", "readerGrace", duration},
+	"time for the server's Close after a write that failed":              {"client", "failureWait", duration},
+	"no progress in a write of a server":                                 {"server", "DefaultWriteTimeout", duration},
+	"closing handshake from a client":                                    {"client", "DefaultCloseTimeout", duration},
+	"closing handshake from a server":                                    {"server", "DefaultCloseTimeout", duration},
+	"silence before a Ping":                                              {"server", "DefaultPingInterval", duration},
+	"silence after that Ping":                                            {"server", "DefaultPongTimeout", duration},
+	"Pongs that wait for a peer that does not read":                      {"internal/endpoint", "maxOwedPongs", number},
+	"time for a message, or for 64 KiB of it, to arrive":                 {"server", "DefaultAssemblyTimeout", duration},
+	"what waits for one client that does not read":                       {"server", "DefaultMaxBacklog", bytes},
+	"handlers that block at the same time":                               {"server", "DefaultMaxDisplaced", number},
+	"what waits for all such clients":                                    {"server", "DefaultMaxTotalBacklog", bytes},
+	"messages kept while `Ping` or `Close` waits":                        {"client", "maxQueued", bytes},
+	"what is read and thrown away at the end":                            {"internal/socket", "maxDrain", bytes},
 }
 
 // words are the lines whose default is no figure.
 var words = map[string]string{
 	"payload of one data frame":                               "as a message",
+	"payload of one data frame that is sent":                  "none",
 	"origins that may connect":                                "the server's own",
 	"hosts that the server goes by":                           "any",
 	"time without a message either way":                       "none",
@@ -115,6 +118,8 @@ func shown(t *testing.T, f figure) string {
 	switch {
 	case !exact:
 		t.Fatalf("%s.%s is %v", f.dir, f.constant, value)
+	case f.unit == duration && n < int64(time.Second):
+		return fmt.Sprint(n/int64(time.Millisecond), " ms")
 	case f.unit == duration:
 		return strings.Replace(time.Duration(n).String(), "s", " s", 1)
 	case f.unit == number:
@@ -178,8 +183,11 @@ func (c constants) eval(t *testing.T, expr ast.Expr) constant.Value {
 	case *ast.Ident:
 		return c.value(t, e.Name)
 	case *ast.SelectorExpr:
-		if e.Sel.Name == "Second" {
+		switch e.Sel.Name {
+		case "Second":
 			return constant.MakeInt64(int64(time.Second))
+		case "Millisecond":
+			return constant.MakeInt64(int64(time.Millisecond))
 		}
 	case *ast.BinaryExpr:
 		x, y := c.eval(t, e.X), c.eval(t, e.Y)

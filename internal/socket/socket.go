@@ -5,8 +5,10 @@ package socket
 import (
 	"errors"
 	"io"
+	"math"
 	"net"
 	"os"
+	"sync"
 	"time"
 )
 
@@ -15,32 +17,39 @@ import (
 type Conn struct {
 	net.Conn
 
-	timeout time.Duration // per Write; 0: none
-	armed   time.Time     // the write deadline that is set
+	timeout time.Duration
+	limit   *Limit // of writes; nil: none
 }
 
-// New returns nc with writes that get timeout, and take at most a quarter more; 0
-// or less means no limit.
+// New returns nc with a limit on writes: each may take timeout without progress,
+// and a quarter more; 0 or less means no limit. It needs no deadlines of nc, which
+// may have none, and which crypto/tls does not survive.
 func New(nc net.Conn, timeout time.Duration) *Conn {
-	const longest = 100 * 365 * 24 * time.Hour // so that no sum overflows
-	return &Conn{Conn: nc, timeout: min(max(timeout, 0), longest)}
+	c := &Conn{Conn: nc, timeout: timeout}
+	if timeout > 0 {
+		const longest = 100 * 365 * 24 * time.Hour // so that no sum overflows
+		most := min(timeout, longest)
+		// A quarter more, because it cannot be seen that a part of a piece was taken.
+		c.limit = NewLimit(most+most/4, func() { Cut(nc) })
+	}
+	return c
 }
 
 // Background runs f on a goroutine of its own. It is what an endpoint that writes
 // to a Conn needs, because such a write may wait for the peer.
 func Background(f func()) { go f() }
 
-// TimeoutError says that the peer did not take what was written in time. It is
-// os.ErrDeadlineExceeded under errors.Is.
+// TimeoutError says that the peer took nothing of a write for the time of the
+// limit. It is os.ErrDeadlineExceeded under errors.Is.
 type TimeoutError struct {
 	After   time.Duration
-	Bytes   int // the size of the write
+	Bytes   int // the size of the write, or of the backlog
 	Written int // how much of it the system took
 }
 
 // Error names the limit, its value and the option that sets it.
 func (e *TimeoutError) Error() string {
-	return "websocket: the peer does not read: a write was not done within " + e.After.String() + " (WriteTimeout)"
+	return "websocket: the peer does not read: no progress in writing for " + e.After.String() + " (WriteTimeout)"
 }
 
 // Timeout reports true, as net.Error has it.
@@ -49,26 +58,38 @@ func (e *TimeoutError) Timeout() bool { return true }
 // Unwrap returns os.ErrDeadlineExceeded.
 func (e *TimeoutError) Unwrap() error { return os.ErrDeadlineExceeded }
 
+// pieceSize is the most, in bytes, that has to be written within one timeout. More
+// than that is written in pieces, each of which is progress.
+const pieceSize = 32 << 10
+
 // Write writes all of p or fails. After a timeout the connection is closed: the
-// peer has part of a frame, and whoever reads should not wait for a peer that
-// does not read.
-func (c *Conn) Write(p []byte) (int, error) {
-	if c.timeout > 0 {
-		c.arm(time.Now())
+// peer has part of a frame, and a reader should not wait for a peer that does not
+// read.
+func (c *Conn) Write(p []byte) (n int, err error) {
+	if c.limit == nil {
+		return c.writePiece(p)
 	}
-	n, err := c.Conn.Write(p)
-	switch {
-	case err != nil && errors.Is(err, os.ErrDeadlineExceeded):
-		c.Close()
-		var known *TimeoutError
-		if !errors.As(err, &known) { // else what lies below has a limit of its own
+	for {
+		c.limit.Begin()
+		m, err := c.writePiece(p[n:min(len(p), n+pieceSize)])
+		n += m
+		if c.limit.End() && err != nil {
 			err = &TimeoutError{After: c.timeout, Bytes: len(p), Written: n}
 		}
+		if err != nil || n == len(p) {
+			return n, err
+		}
+	}
+}
+
+// writePiece writes p without a limit.
+func (c *Conn) writePiece(p []byte) (n int, err error) {
+	n, err = c.Conn.Write(p)
+	switch {
+	case err != nil && errors.Is(err, os.ErrDeadlineExceeded):
+		c.Close() // nc has a limit of its own
 	case err == nil && n < len(p):
 		err = io.ErrShortWrite // such a net.Conn is wrong, but not to be believed
-	}
-	if c.timeout > 0 && c.below() != nil {
-		c.disarm()
 	}
 	return n, err
 }
@@ -76,35 +97,106 @@ func (c *Conn) Write(p []byte) (int, error) {
 // Close cuts the connection. It does not wait: a TLS connection is cut below TLS,
 // because telling the peer could take as long as the peer likes.
 func (c *Conn) Close() error {
-	if below := c.below(); below != nil {
-		return below.Close()
-	}
-	return c.Conn.Close()
+	err := Cut(c.Conn)
+	c.limit.Stop()
+	return err
 }
 
-// below returns the connection below a TLS connection, nil if it is none.
-func (c *Conn) below() net.Conn {
-	if secure, ok := c.Conn.(interface{ NetConn() net.Conn }); ok {
-		return secure.NetConn()
+// Cut closes nc, or, if nc is a TLS connection, the connection below TLS.
+func Cut(nc net.Conn) error {
+	if secure, ok := nc.(interface{ NetConn() net.Conn }); ok {
+		nc = secure.NetConn()
 	}
-	return nil
+	return nc.Close()
 }
 
-// arm sees to it that the write deadline is at least one timeout away. It sets
-// it a quarter further than needed, so that a busy connection sets it rarely.
-func (c *Conn) arm(now time.Time) {
-	if c.armed.Sub(now) >= c.timeout {
+// Limit is a time limit for something that happens again and again, such as a
+// write. It sets its timer once in that time at most.
+type Limit struct {
+	time   time.Duration
+	expire func()
+	moved  func() bool // nil: not known
+
+	mu      sync.Mutex // guards the rest
+	since   time.Time  // the beginning, or when it moved last; zero: nothing has begun
+	timer   *time.Timer
+	armed   bool // timer will fire
+	expired bool
+}
+
+// NewLimit returns a limit that calls expire, once, when something has begun and
+// not ended within d.
+func NewLimit(d time.Duration, expire func()) *Limit { return &Limit{time: d, expire: expire} }
+
+// NewMovingLimit is NewLimit for something that may move on before it ends: moved
+// reports whether it has since the last call. The limit is on time without that.
+func NewMovingLimit(d time.Duration, expire func(), moved func() bool) *Limit {
+	return &Limit{time: d, expire: expire, moved: moved}
+}
+
+// interval is how often the timer looks.
+func (l *Limit) interval() time.Duration {
+	if l.moved == nil {
+		return l.time
+	}
+	return max(l.time/4, 1)
+}
+
+// Begin starts the time.
+func (l *Limit) Begin() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.since = time.Now()
+	if l.armed {
 		return
 	}
-	c.armed = now.Add(c.timeout + c.timeout/4)
-	c.Conn.SetWriteDeadline(c.armed)
+	l.armed = true
+	if l.timer == nil {
+		l.timer = time.AfterFunc(l.interval(), l.fire)
+	} else {
+		l.timer.Reset(l.interval())
+	}
 }
 
-// disarm takes the write deadline away. TLS also writes when it reads, if the peer
-// wants a new key, and a deadline long past would break the connection there.
-func (c *Conn) disarm() {
-	c.armed = time.Time{}
-	c.Conn.SetWriteDeadline(c.armed)
+// End stops the time, and reports whether it was over.
+func (l *Limit) End() (expired bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.since = time.Time{}
+	return l.expired
+}
+
+// Stop releases the timer, at the end of the connection.
+func (l *Limit) Stop() {
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.armed && l.timer.Stop() {
+		l.armed = false
+	}
+}
+
+// fire looks whether the time is over, and otherwise waits for the rest of it.
+func (l *Limit) fire() {
+	l.mu.Lock()
+	if l.moved != nil && !l.since.IsZero() && l.moved() {
+		l.since = time.Now()
+	}
+	switch left := l.time - time.Since(l.since); {
+	case l.since.IsZero():
+		l.armed = false
+	case left > 0:
+		l.timer.Reset(min(left, l.interval()))
+	default:
+		l.expired = true
+	}
+	expired := l.expired
+	l.mu.Unlock()
+	if expired {
+		l.expire()
+	}
 }
 
 // maxDrain bounds, in bytes, what is read and thrown away at a connection's end.
@@ -139,8 +231,14 @@ func (c *Conn) Drain(wait time.Duration) {
 	var deadline time.Time
 	if wait > 0 {
 		deadline = time.Now().Add(wait)
+		limit := min(wait, math.MaxInt64/2) * 2
+		if c.Conn.SetReadDeadline(deadline) != nil {
+			limit = wait
+		}
+		defer time.AfterFunc(limit, func() { c.Close() }).Stop() // the deadline may do nothing
+	} else {
+		c.Conn.SetReadDeadline(deadline)
 	}
-	c.Conn.SetReadDeadline(deadline)
 	// Not io.Copy, which would bring splice and sendfile into every binary.
 	var scrap [512]byte
 	for drained := 0; drained < maxDrain; {
@@ -150,5 +248,6 @@ func (c *Conn) Drain(wait time.Duration) {
 		}
 		drained += n
 	}
-	_ = c.within(wait, c.Conn.Close) // it is closed in any case
+	_ = c.Conn.Close() // it is closed in any case
+	c.limit.Stop()
 }

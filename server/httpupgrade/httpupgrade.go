@@ -27,6 +27,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/fibersock/fibersock/handshake"
@@ -50,19 +51,28 @@ func Handler(s *server.Server) http.Handler {
 // If the request is not an acceptable opening handshake, it is answered with the
 // HTTP error that fits, and that *handshake.Error is returned; if w does not let
 // its connection be taken over, with 500, and the error says why. s.Log has been
-// told either way, and nothing is left to be done. In fields of w.Header nothing
-// is sent to a client that is not refused: for those there is
-// server.Server.Authorize.
+// told either way, unless the request was plain HTTP, and nothing is left to be done.
+//
+// Fields of w.Header are sent with the 101 too, such as Set-Cookie of middleware:
+// see handshake.AddFields. Those that server.Server.Authorize sets come first.
+//
+// Server.HTTP and Server.HandshakeLimits are not for requests that net/http has read:
+// the mux serves health checks, and http.Server.MaxHeaderBytes limits requests.
 func Upgrade(s *server.Server, w http.ResponseWriter, r *http.Request, value any) error {
 	up, err := s.Upgrade(request(r))
 	if err != nil {
-		if s.Log != nil {
+		var refused *handshake.Error
+		if s.Log != nil && !(errors.As(err, &refused) && refused.NotWebSocket) {
 			s.Log(&server.RefusedError{RemoteAddr: addr(r.RemoteAddr), Err: err})
 		}
 		refuse(w, r, err)
 		return err
 	}
-	nc, buffered, err := takeOver(w)
+	var nc net.Conn
+	var buffered []byte
+	if up.Response, err = handshake.AddFields(up.Response, w.Header()); err == nil {
+		nc, buffered, err = takeOver(w)
+	}
 	if err != nil {
 		if s.Log != nil {
 			s.Log(err)
@@ -113,14 +123,17 @@ func request(r *http.Request) *handshake.Request {
 
 // takeOver takes the connection from net/http, with what has been read of it.
 func takeOver(w http.ResponseWriter) (net.Conn, []byte, error) {
-	nc, buf, err := http.NewResponseController(w).Hijack()
+	control := http.NewResponseController(w)
+	// A http.Server always reads ahead, and Hijack stops that by a read deadline.
+	// Without one it would wait until the client sends something.
+	if err := control.SetReadDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return nil, nil, fmt.Errorf("websocket: net/http cannot hand over a connection without read deadlines: %w", err)
+	}
+	nc, buf, err := control.Hijack()
 	if err != nil {
 		return nil, nil, fmt.Errorf("websocket: cannot take over the connection from a %T, which may need an Unwrap method: %w", w, err)
 	}
-	if err := nc.SetDeadline(time.Time{}); err != nil {
-		nc.Close()
-		return nil, nil, fmt.Errorf("websocket: taking over the connection: %w", err)
-	}
+	_ = nc.SetDeadline(time.Time{})                       // where that fails there is no deadline to be removed
 	buffered, _ := buf.Reader.Peek(buf.Reader.Buffered()) // reads nothing
 	return nc, append([]byte(nil), buffered...), nil
 }
@@ -143,5 +156,5 @@ func refuse(w http.ResponseWriter, r *http.Request, err error) {
 		}
 		w.Header()["Connection"] = connection
 	}
-	http.Error(w, http.StatusText(e.HTTPStatus()), e.HTTPStatus())
+	http.Error(w, strings.TrimSuffix(e.Body(), "\n"), e.HTTPStatus())
 }

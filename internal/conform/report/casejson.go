@@ -37,8 +37,8 @@ func index(agents []*agent) map[string]map[string]indexEntry {
 	return all
 }
 
-// caseJSON returns what a case's own file says: the suite's keys, and of our own "role", "measured" (milliseconds),
-// "extension" and "notes" (rows of milliseconds, kind and text). The suite's "trafficStats" is always null: the judge does
+// caseJSON returns the content of a case's own file: the suite's keys, and of our own "role", "section" (of the RFCs), "flags",
+// "again" (the case was judged twice), "measured" (milliseconds), "extension" and "notes" (rows of milliseconds, kind and text). The suite's "trafficStats" is always null: the judge does
 // not count what it holds.
 func caseJSON(r *conform.Result) map[string]any {
 	return map[string]any{
@@ -86,6 +86,9 @@ func caseJSON(r *conform.Result) map[string]any {
 		"wirelog":       wireRows(r),
 
 		"role":      r.Role,
+		"section":   r.Case.Section,
+		"flags":     append([]string{}, r.Flags...),
+		"again":     r.Again,
 		"measured":  r.Measured.Milliseconds(),
 		"extension": orNull(r.Extension),
 		"notes":     noteRows(r.Log),

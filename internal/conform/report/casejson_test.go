@@ -44,7 +44,7 @@ func jsonValue(t *testing.T, text string) any {
 }
 
 func TestCaseFileHasTheSuitesKeys(t *testing.T) {
-	ours := []string{"role", "measured", "extension", "notes"}
+	ours := []string{"role", "section", "flags", "again", "measured", "extension", "notes"}
 	got := slices.Sorted(maps.Keys(decoded(t, result("1.1.1"))))
 	want := slices.Sorted(slices.Values(append(ours, suiteKeys...)))
 	if !slices.Equal(got, want) {
@@ -150,7 +150,7 @@ func TestReasonThatIsNotUTF8IsHex(t *testing.T) {
 func TestWhatIsNotThereIsEmptyOfItsType(t *testing.T) {
 	got := decoded(t, &conform.Result{Case: &conform.Case{ID: "1.1.1"}})
 	for key, want := range map[string]string{
-		"expected": `{}`, "received": `[]`, "wirelog": `[]`, "notes": `[]`, "extension": `null`,
+		"expected": `{}`, "received": `[]`, "wirelog": `[]`, "notes": `[]`, "extension": `null`, "flags": `[]`,
 		"rxOctetStats": `{}`, "rxFrameStats": `{}`, "txOctetStats": `{}`, "txFrameStats": `{}`,
 		"expectedClose": `{"closedByMe": false, "closeCode": [], "requireClean": false}`, "remoteCloseCode": `null`,
 	} {

@@ -21,6 +21,7 @@ type casePage struct {
 
 	Behavior, Close     *badge
 	Why, WhyClose       string
+	Flags               []string
 	Description, Expect string
 	Facts               []fact
 	Events              eventTable
@@ -57,6 +58,7 @@ func newCasePage(agents []*agent, a *agent, i int) *casePage {
 		Close:       newBadge(r.BehaviorClose),
 		Why:         sentence(r.Why),
 		WhyClose:    sentence(r.WhyClose),
+		Flags:       sentences(r.Flags),
 		Description: r.Case.Description,
 		Expect:      r.Case.Expectation,
 		Facts:       resultFacts(r),
@@ -97,7 +99,11 @@ func newCaseLink(a *agent, i int) *caseLink {
 }
 
 func resultFacts(r *conform.Result) []fact {
-	facts := appendFact(nil, "Started", timestamp(r.Started))
+	facts := appendFact(nil, "About", plain(r.Case.Section))
+	facts = appendFact(facts, "Started", timestamp(r.Started))
+	if r.Again {
+		facts = append(facts, fact{"Judged", "again, alone, as it had not passed among others"})
+	}
 	facts = append(facts, fact{"Open for", readable(r.Duration)})
 	if r.Measured > 0 {
 		facts = append(facts, fact{"Measured", readable(r.Measured)})
@@ -111,7 +117,7 @@ func closingRows(r *conform.Result) []closingRow {
 	rows := []closingRow{
 		{"First Close frame", firstClose(r), expectedCloser(expected)},
 		{"The judge's Close", closeText(r.LocalClose), ""},
-		{"The peer's Close", closeText(r.RemoteClose), expectedCodes(expected)},
+		{"The peer's Close", peersClose(r), expectedCodes(expected)},
 		{"Clean", cleanText(r), expectedClean(expected)},
 	}
 	if end := endOfTCP(r); end != "" {
@@ -134,6 +140,8 @@ func closingRows(r *conform.Result) []closingRow {
 
 func firstClose(r *conform.Result) string {
 	switch {
+	case r.RemoteFirst && r.ClosedByMe:
+		return "from the peer, but an illegal one, which does not count"
 	case r.ClosedByMe && r.FailedByMe:
 		return "from the judge, which failed the connection"
 	case r.ClosedByMe:
@@ -142,6 +150,15 @@ func firstClose(r *conform.Result) string {
 		return "from the peer"
 	}
 	return "none, TCP ended without one"
+}
+
+// peersClose is closeText of the peer's Close, which may be no more than an answer.
+func peersClose(r *conform.Result) string {
+	text := closeText(r.RemoteClose)
+	if r.RemoteClose != nil && !r.RemoteFirst {
+		text += ", in answer to the judge's"
+	}
+	return text
 }
 
 func expectedCloser(c conform.ExpectedClose) string {
@@ -188,7 +205,7 @@ func expectedClean(c conform.ExpectedClose) string {
 	return "need not be"
 }
 
-// endOfTCP returns who ended TCP: what the log has on it, and whether it should have been the peer.
+// endOfTCP returns who ended TCP, as the log has it, and whether it should have been the peer.
 func endOfTCP(r *conform.Result) string {
 	var parts []string
 	for _, e := range r.Log {
@@ -196,7 +213,7 @@ func endOfTCP(r *conform.Result) string {
 			parts = append(parts, plain(e.Text))
 		}
 	}
-	if r.DroppedByMe {
+	if r.CloseTimeout || r.DropTimeout {
 		parts = append(parts, "the judge ended it, where the peer should have")
 	}
 	return strings.Join(parts, "; ")

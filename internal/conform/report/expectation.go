@@ -239,6 +239,14 @@ type Difference struct {
 	Got  Verdicts
 }
 
+// Stricter reports whether neither verdict is better than the expected one.
+func (d Difference) Stricter() bool {
+	worse := func(want, got conform.Verdict) bool {
+		return got == want || got.Broken() || got == conform.NonStrict && want == conform.OK
+	}
+	return d.Want != (Verdicts{}) && worse(d.Want.Behavior, d.Got.Behavior) && worse(d.Want.BehaviorClose, d.Got.BehaviorClose)
+}
+
 // String returns the difference as one line without its end.
 func (d Difference) String() string {
 	if d.Want == (Verdicts{}) {

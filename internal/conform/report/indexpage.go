@@ -28,6 +28,9 @@ type agentSummary struct {
 	Role     string
 	Cases    int
 	Unbroken int // in how many no rule was broken
+	Flagged  int // in how many something is flagged
+	Selected int // the cases that were to be run
+	Missing  int // and those of them that were not
 	Took     string
 	Bar      []barSegment
 	Behavior []verdictCount
@@ -58,6 +61,7 @@ type indexRow struct {
 	ID          string
 	Anchor      string
 	Description string
+	Section     string
 	Slugs       string // of all its verdicts, for the filter
 	Cells       []indexCell
 	Remarks     []remark
@@ -84,7 +88,7 @@ func newIndexPage(agents []*agent, info Info) *indexPage {
 	rows := map[string]*indexRow{}
 	seen := map[conform.Verdict]bool{}
 	for column, a := range agents {
-		p.Agents = append(p.Agents, newAgentSummary(a))
+		p.Agents = append(p.Agents, newAgentSummary(a, info.Selected))
 		for i, r := range a.results {
 			row := rows[r.Case.ID]
 			if row == nil {
@@ -140,8 +144,9 @@ func tested(role conform.Role) string {
 	return "as a " + string(role)
 }
 
-func newAgentSummary(a *agent) agentSummary {
-	s := agentSummary{Name: a.shown, Cases: len(a.results)}
+func newAgentSummary(a *agent, selected int) agentSummary {
+	s := agentSummary{Name: a.shown, Cases: len(a.results), Selected: max(selected, len(a.results))}
+	s.Missing = s.Selected - s.Cases
 	behavior, closing := tally{}, tally{}
 	var took time.Duration
 	for _, r := range a.results {
@@ -152,10 +157,17 @@ func newAgentSummary(a *agent) agentSummary {
 		if r.Passed() {
 			s.Unbroken++
 		}
+		if len(r.Flags) > 0 {
+			s.Flagged++
+		}
 	}
 	s.Took = readable(took)
 	s.Behavior, s.Closing = counts(behavior), counts(closing)
-	s.Bar = bar(s.Behavior, len(a.results))
+	shares := s.Behavior
+	if s.Missing > 0 {
+		shares = append(slices.Clip(shares), verdictCount{&badge{Text: "not run", Slug: "not-run"}, s.Missing})
+	}
+	s.Bar = bar(shares, s.Selected)
 	return s
 }
 
@@ -187,7 +199,7 @@ func bar(counts []verdictCount, total int) []barSegment {
 }
 
 func newIndexRow(c *conform.Case, agents []*agent) *indexRow {
-	row := &indexRow{ID: c.ID, Anchor: anchor(c.ID), Description: c.Description}
+	row := &indexRow{ID: c.ID, Anchor: anchor(c.ID), Description: c.Description, Section: c.Section}
 	for _, a := range agents {
 		row.Cells = append(row.Cells, indexCell{Agent: a.shown})
 	}
@@ -220,6 +232,9 @@ func (row *indexRow) add(column int, a *agent, i int, several bool) {
 	if remarkable(r.BehaviorClose) && r.WhyClose != "" && r.WhyClose != r.Why {
 		row.Remarks = append(row.Remarks, remark{who, sentence(r.WhyClose)})
 	}
+	for _, flag := range r.Flags {
+		row.Remarks = append(row.Remarks, remark{who, "Flagged: " + plain(flag) + "."})
+	}
 }
 
 // inClasses groups the rows by the classes of their cases.
@@ -237,15 +252,22 @@ func inClasses(rows []*indexRow, agents []*agent) []classRows {
 	return classes
 }
 
-// classNote returns how the cases of a class ended, of all agents together.
+// classNote counts the verdicts on the cases of a class, of all agents together; of those on
+// closing handshakes the ones that are not good.
 func classNote(class string, agents []*agent) string {
-	t := tally{}
+	behavior, closing := tally{}, tally{}
 	for _, a := range agents {
 		for _, r := range a.results {
 			if classOf(r.Case.ID) == class {
-				t[r.Behavior]++
+				behavior[r.Behavior]++
+				if remarkable(r.BehaviorClose) {
+					closing[r.BehaviorClose]++
+				}
 			}
 		}
 	}
-	return t.String()
+	if len(closing) == 0 {
+		return behavior.String()
+	}
+	return behavior.String() + "; closing handshake: " + closing.String()
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/xml"
 	"errors"
 	"io"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -119,6 +120,46 @@ func TestIndexPageShowsEachCaseWithEachAgent(t *testing.T) {
 	}
 	p.wantText(t, "2 implementations", "Ping and Pong", "not run", "first: A Pong came, where nothing was expected.",
 		"2 of 3 cases without a broken rule", "1 of 1 cases without a broken rule")
+}
+
+// The card of a client that left after 222 of 247 cases was green.
+func TestCasesThatWereNotRunAreShown(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "report")
+	err := WriteDir(dir, map[string][]*conform.Result{"a": {result("1.1.1"), result("1.1.2")}, "b": {result("1.1.1"), result("1.1.2"), result("1.1.3")}}, Info{Selected: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := parsePage(t, read(t, dir, "index.html"))
+	p.wantText(t, "1 of 3 cases were not run")
+	if bars := p.all("rect", "not-run"); len(bars) != 1 || len(p.all("p", "missing")) != 1 {
+		t.Errorf("%d of the bars have a part for cases that were not run, want 1", len(bars))
+	}
+}
+
+// The heading of a class counted the verdicts on behavior alone.
+func TestHeadingsOfClassesCountClosingHandshakes(t *testing.T) {
+	unclean := result("2.2")
+	unclean.BehaviorClose = conform.Unclean
+	dir := write(t, map[string][]*conform.Result{"a": {result("1.1.1"), result("2.1"), unclean}})
+	p := parsePage(t, read(t, dir, "index.html"))
+	p.wantText(t, "1.* Framing 1 OK 1.1.1", "2.* Ping and Pong 2 OK; closing handshake: 1 UNCLEAN 2.1")
+}
+
+// The pages name the RFC's section, the flags, and whose Close came first.
+func TestPagesTellSectionFlagsAndWhoClosed(t *testing.T) {
+	r := broken("13.2.1")
+	r.Case.Section, r.Flags, r.Again = "RFC 7692, 7.1.1", []string{"the answer is without it"}, true
+	r.LocalClose, r.RemoteClose = &conform.CloseInfo{Code: 1007}, &conform.CloseInfo{Code: 1007}
+	r.ClosedByMe, r.FailedByMe, r.RemoteFirst = true, true, false
+	illegal := broken("3.1")
+	illegal.LocalClose, illegal.RemoteClose = &conform.CloseInfo{Code: 1002}, &conform.CloseInfo{Code: 1006}
+	illegal.ClosedByMe, illegal.FailedByMe = true, true
+	dir := write(t, map[string][]*conform.Result{"a": {r, illegal}})
+	p := parsePage(t, read(t, dir, "a_case_13_2_1.html"))
+	p.wantText(t, "About RFC 7692, 7.1.1", "Flagged. The answer is without it.", "Judged again, alone",
+		"The peer's Close 1007, in answer to the judge's", "First Close frame from the judge, which failed the connection")
+	parsePage(t, read(t, dir, "a_case_3_1.html")).wantText(t, "First Close frame from the peer, but an illegal one")
+	parsePage(t, read(t, dir, "index.html")).wantText(t, "RFC 7692, 7.1.1", "Flagged: the answer is without it.", "1 flagged")
 }
 
 func TestLinksOfAReportLeadSomewhere(t *testing.T) {

@@ -73,7 +73,7 @@ func broken(id string) *conform.Result {
 	r.Case.Close = conform.ExpectedClose{Codes: []int{1002}}
 	r.Received = []conform.Event{textEvent("Hello, world?"), {Kind: conform.EventPong, Payload: []byte{0, 0xff}, Size: 2}}
 	r.ClosedByMe, r.WasClean, r.NotClean = false, false, "TCP ended before the judge's Close"
-	r.LocalClose, r.RemoteClose = nil, &conform.CloseInfo{Code: 1001, Reason: "going"}
+	r.LocalClose, r.RemoteClose, r.RemoteFirst = nil, &conform.CloseInfo{Code: 1001, Reason: "going"}, true
 	return r
 }
 
@@ -87,6 +87,7 @@ func hostileResult(id string) *conform.Result {
 	r.Received = []conform.Event{textEvent(hostile), {Kind: conform.EventMessage, Payload: []byte("<img src=x onerror=alert(2)>"), Size: 28}}
 	r.RemoteClose.Reason = hostile
 	r.Extension = hostile
+	r.Flags = []string{hostile}
 	r.Response = "HTTP/1.1 101 Switching Protocols\r\nServer: " + hostile + "\r\n\r\n"
 	r.Log = append(r.Log,
 		rxFrame(2*time.Millisecond, 1, "<script>alert(3)</script>"),

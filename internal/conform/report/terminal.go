@@ -15,10 +15,15 @@ import (
 type TableOptions struct {
 	Every bool // list every case, not only those that are neither OK nor INFORMATIONAL
 	Color bool // with the escape sequences of terminals
+
+	// Selected is the number of cases that were to be run; 0: those that there are results of.
+	Selected int
 }
 
-// WriteTable writes the results of one agent for a person: a line with counts for each class of cases, then why each case that
-// is not OK or INFORMATIONAL is not, with cases side by side that the peer does not implement as one, then a line with the totals. What the peer chose is quoted or escaped. The error is w's.
+// WriteTable writes the results of one agent for a person: a line with counts for each class of
+// cases, then the reasons for each case that is not OK or INFORMATIONAL or has a flag, then a line
+// with the totals. Cases in a row with the same verdicts and reasons are told as one. Text of
+// the peer is quoted or escaped. The error is w's.
 func WriteTable(w io.Writer, results []*conform.Result, o TableOptions) error {
 	results = inOrder(results)
 	t := &table{color: o.Color}
@@ -26,15 +31,19 @@ func WriteTable(w io.Writer, results []*conform.Result, o TableOptions) error {
 	for rest := results; len(rest) > 0; {
 		n := 1
 		switch r := rest[0]; {
-		case !o.Every && unimplemented(r):
-			n = alike(rest)
-			t.unimplemented(rest[:n])
-		case o.Every || remarkable(r.Behavior) || remarkable(r.BehaviorClose):
+		case o.Every:
 			t.result(r)
+		case remarkable(r.Behavior) || remarkable(r.BehaviorClose) || len(r.Flags) > 0:
+			if n = alike(rest); n >= together {
+				t.several(rest[:n])
+			} else {
+				n = 1
+				t.result(r)
+			}
 		}
 		rest = rest[n:]
 	}
-	t.totals(results)
+	t.totals(results, o.Selected)
 	_, err := io.WriteString(w, t.b.String())
 	return err
 }
@@ -104,48 +113,78 @@ func (t *table) result(r *conform.Result) {
 		{behavior, "why", r.Why},
 		{closing, "close", r.WhyClose},
 		{behavior || closing, "expected", r.Case.Expectation},
+		{behavior || closing, "section", r.Case.Section},
 	} {
-		if line.wanted && line.text != "" {
-			fmt.Fprintf(&t.b, "%9s%-10s%s\n", "", line.label, plain(line.text))
+		if line.wanted {
+			t.line(line.label, line.text)
 		}
+	}
+	t.flags(r)
+}
+
+// line writes a line about a case, if there is a text.
+func (t *table) line(label, text string) {
+	if text != "" {
+		fmt.Fprintf(&t.b, "%9s%-10s%s\n", "", label, plain(text))
 	}
 }
 
-// unimplemented reports whether there is nothing to say of r but that the peer has not what it is about.
-func unimplemented(r *conform.Result) bool {
-	return r.Behavior == conform.Unimplemented && !remarkable(r.BehaviorClose)
+func (t *table) flags(r *conform.Result) {
+	for _, flag := range r.Flags {
+		t.line("flagged", flag)
+	}
 }
 
-// alike returns how many results in front are unimplemented for the same reason.
+// together is the number of cases in a row that are told as one.
+const together = 3
+
+// alike returns the number of results in front with the same verdicts and reasons.
 func alike(results []*conform.Result) int {
-	n := slices.IndexFunc(results, func(r *conform.Result) bool { return !unimplemented(r) || r.Why != results[0].Why })
+	first := results[0]
+	n := slices.IndexFunc(results, func(r *conform.Result) bool {
+		return r.Behavior != first.Behavior || r.BehaviorClose != first.BehaviorClose || !slices.Equal(r.Flags, first.Flags) ||
+			remarkable(r.Behavior) && r.Why != first.Why || remarkable(r.BehaviorClose) && r.WhyClose != first.WhyClose
+	})
 	if n < 0 {
 		return len(results)
 	}
 	return n
 }
 
-// unimplemented writes results that are alike, however many they are.
-func (t *table) unimplemented(results []*conform.Result) {
+// several writes results that are alike.
+func (t *table) several(results []*conform.Result) {
 	first := results[0]
-	if len(results) == 1 {
-		t.result(first)
-		return
+	fmt.Fprintf(&t.b, "\n%s to %s, %d cases: %s, close %s\n", plain(first.Case.ID), plain(results[len(results)-1].Case.ID), len(results),
+		t.verdict(first.Behavior), t.verdict(first.BehaviorClose))
+	if remarkable(first.Behavior) {
+		t.line("why", first.Why)
 	}
-	fmt.Fprintf(&t.b, "\n%s to %s, %d cases: %s\n%9s%-10s%s\n", plain(first.Case.ID), plain(results[len(results)-1].Case.ID), len(results),
-		t.verdict(first.Behavior), "", "why", plain(first.Why))
+	if remarkable(first.BehaviorClose) {
+		t.line("close", first.WhyClose)
+	}
+	t.flags(first)
 }
 
 // totals writes the last line.
-func (t *table) totals(results []*conform.Result) {
+func (t *table) totals(results []*conform.Result, selected int) {
 	behavior, closing := tally{}, tally{}
-	who := ""
+	who, flagged, missing := "", 0, ""
+	if selected > len(results) {
+		missing = fmt.Sprintf(" of %d", selected)
+	}
 	for _, r := range results {
+		if len(r.Flags) > 0 {
+			flagged++
+		}
 		behavior[r.Behavior]++
 		closing[r.BehaviorClose]++
 		who = fmt.Sprintf("%s, %s: ", r.Role, quoted(r.Agent))
 	}
-	fmt.Fprintf(&t.b, "\n%s%d cases: %s; closing handshake: %s\n", who, len(results), behavior, closing)
+	fmt.Fprintf(&t.b, "\n%s%d%s cases: %s; closing handshake: %s", who, len(results), missing, behavior, closing)
+	if flagged > 0 {
+		fmt.Fprintf(&t.b, "; %d flagged", flagged)
+	}
+	t.b.WriteString("\n")
 }
 
 // A cell of a row in aligned columns.

@@ -44,6 +44,15 @@ func sentence(s string) string {
 	return string(unicode.ToUpper(first)) + s[n:]
 }
 
+// sentences is sentence of each text.
+func sentences(texts []string) []string {
+	var all []string
+	for _, s := range texts {
+		all = append(all, sentence(s))
+	}
+	return all
+}
+
 // escapeUnprintable returns s with an escape for each character that does not print or changes how others do.
 func escapeUnprintable(s string) string {
 	var b strings.Builder

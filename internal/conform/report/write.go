@@ -3,9 +3,13 @@ package report
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"time"
 
 	"github.com/fibersock/fibersock/internal/conform"
@@ -17,19 +21,24 @@ type Info struct {
 	Started time.Time    // when the run began; zero: the first case's start
 	Cases   string       // which cases were asked for, such as "all but 9.*"; "": not said
 	Judge   string       // name and version of what judged; "": not said
+
+	// Selected is the number of cases that each agent was to run; 0: those that it ran.
+	Selected int
 }
 
 // WriteDir writes the results of each agent into dir, which it makes if need be: index.json and a JSON file for each case in the
 // suite's format, and the same for people as index.html and one page for each case. Files of the same names are replaced, each in
-// one step, so that a reader never sees half of one; the two indexes come last. Other files stay as they are.
+// one step, so that a reader never sees half of one; the two indexes are written last. Then the files of cases that an earlier
+// report in dir had, as its index.json says, and this one has not, are removed. Other files stay as they are.
 //
 // The results are not changed and not kept. Where an agent has several results of one case, the last counts.
 func WriteDir(dir string, results map[string][]*conform.Result, info Info) error {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return fmt.Errorf("websocket: cannot make the directory of the report: %w", err)
 	}
-	w := &dirWriter{dir: dir}
+	w := &dirWriter{dir: dir, written: map[string]bool{}}
 	agents := agentsOf(results)
+	earlier := caseFilesIn(dir)
 	for _, a := range agents {
 		for i, r := range a.results {
 			name := caseFile(a.base, r.Case.ID)
@@ -39,13 +48,54 @@ func WriteDir(dir string, results map[string][]*conform.Result, info Info) error
 	}
 	w.json("index.json", index(agents))
 	w.page("index.html", "index.html", newIndexPage(agents, info))
+	for _, name := range earlier {
+		w.remove(name)
+	}
 	return w.err
+}
+
+// isCaseFile matches the names that caseFile gives, with the ending of the JSON file.
+var isCaseFile = regexp.MustCompile(`^[a-z0-9_]+_case_[a-z0-9_]+\.json$`).MatchString
+
+// caseFilesIn returns the files of the cases of the report that is in dir, none if there is no
+// report.
+func caseFilesIn(dir string) []string {
+	text, err := os.ReadFile(filepath.Join(dir, "index.json"))
+	if err != nil {
+		return nil
+	}
+	var agents map[string]map[string]struct {
+		ReportFile string `json:"reportfile"`
+	}
+	if json.Unmarshal(text, &agents) != nil {
+		return nil // it is not of a report
+	}
+	var names []string
+	for _, cases := range agents {
+		for _, c := range cases {
+			if isCaseFile(c.ReportFile) {
+				names = append(names, c.ReportFile, strings.TrimSuffix(c.ReportFile, ".json")+".html")
+			}
+		}
+	}
+	return names
 }
 
 // A dirWriter writes files until the first error.
 type dirWriter struct {
-	dir string
-	err error
+	dir     string
+	written map[string]bool
+	err     error
+}
+
+// remove removes a file, if it is there and was not written.
+func (w *dirWriter) remove(name string) {
+	if w.err != nil || w.written[name] {
+		return
+	}
+	if err := os.Remove(filepath.Join(w.dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		w.err = fmt.Errorf("websocket: cannot remove a file of an earlier report: %w", err)
+	}
 }
 
 func (w *dirWriter) json(name string, content any) {
@@ -73,6 +123,7 @@ func (w *dirWriter) file(name string, content []byte, err error) {
 	if err != nil {
 		w.err = fmt.Errorf("websocket: cannot write the report: %w", err)
 	}
+	w.written[name] = true
 }
 
 func replaceFile(path string, content []byte) error {

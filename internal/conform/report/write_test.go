@@ -145,6 +145,59 @@ func TestReportReplacesAnEarlierOne(t *testing.T) {
 	}
 }
 
+// Pages of an earlier run stayed, and looked like pages of the last one. Files that no report has
+// written stay.
+func TestFilesOfCasesOfAnEarlierReportAreRemoved(t *testing.T) {
+	dir := write(t, map[string][]*conform.Result{"a": {result("1.1.1"), result("1.1.2")}, "b": {result("1.1.1")}})
+	for _, name := range []string{"c_case_1_1_1.html", "notes.txt"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("mine"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := WriteDir(dir, map[string][]*conform.Result{"a": {result("1.1.2"), result("1.1.3")}}, Info{}); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		"a_case_1_1_2.html", "a_case_1_1_2.json", "a_case_1_1_3.html", "a_case_1_1_3.json",
+		"c_case_1_1_1.html", "index.html", "index.json", "notes.txt",
+	}
+	if got := filesIn(t, dir); !slices.Equal(got, want) {
+		t.Errorf("got the files %q, want %q", got, want)
+	}
+}
+
+// An index.json that is not of a report, or not an honest one, removes nothing.
+func TestForeignIndexRemovesNothing(t *testing.T) {
+	above := t.TempDir()
+	dir := filepath.Join(above, "report")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"../a_case_1.json", "../a_case_1.html", "keep.json", "keep_case_/x"} {
+		_ = os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o700)
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, index := range []string{
+		"no JSON", "[]", `{"a": 1}`,
+		`{"a": {"1": {"reportfile": "../a_case_1.json"}, "2": {"reportfile": "keep.json"}, "3": {"reportfile": "keep_case_/x"}, "4": {}}}`,
+	} {
+		if err := os.WriteFile(filepath.Join(dir, "index.json"), []byte(index), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := WriteDir(dir, nil, Info{}); err != nil {
+			t.Errorf("%s: %v", index, err)
+		}
+		if got, want := len(filesIn(t, dir)), 4; got != want {
+			t.Errorf("%s: %d files are left, want %d", index, got, want)
+		}
+		if got, want := len(filesIn(t, above)), 3; got != want {
+			t.Errorf("%s: beside the report %d files are left, want %d", index, got, want)
+		}
+	}
+}
+
 func TestOfSeveralResultsOfACaseTheLastCounts(t *testing.T) {
 	dir := write(t, map[string][]*conform.Result{"a": {broken("1.1.1"), result("1.1.1")}})
 	index := readJSON[map[string]map[string]struct{ Behavior string }](t, dir, "index.json")

@@ -1,0 +1,172 @@
+package client_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fibersock/fibersock/client"
+	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/wire"
+)
+
+// A Host field in Config.Header takes the place of the URL's host
+// (gorilla/websocket#63, coder/websocket#257), and is held to the same grammar. It used
+// to be refused.
+func TestHostCanBeSet(t *testing.T) {
+	for _, name := range []string{"Host", "host"} {
+		requests := make(chan string, 1)
+		cfg := &client.Config{Header: map[string][]string{name: {"virtual.example:8080"}, "User-Agent": {"me/1"}}, DialContext: scripted(t, func(nc net.Conn) {
+			request, _ := readRequest(nc)
+			requests <- request
+		})}
+		if _, err := client.Dial(t.Context(), "ws://user:pass@server.example/", cfg); err == nil {
+			t.Error("no error")
+		}
+		request := <-requests
+		if !strings.Contains(request, "\r\nHost: virtual.example:8080\r\n") || strings.Count(request, "ost: ") != 1 ||
+			!strings.Contains(request, "\r\nUser-Agent: me/1\r\n") || !strings.Contains(request, "\r\nAuthorization: Basic ") {
+			t.Errorf("the request is %q", request)
+		}
+		for _, values := range [][]string{{"two lines\r\n"}, {""}, {"a", "b"}, {}} {
+			cfg.Header[name] = values
+			var field *handshake.FieldError
+			if _, err := client.Dial(t.Context(), "ws://server.example/", cfg); !errors.As(err, &field) || !strings.EqualFold(field.Field, "Host") {
+				t.Errorf("%q: %v", values, err)
+			}
+		}
+	}
+}
+
+// Proxies exist that demand a User-Agent or a token of their own (gorilla/websocket#479).
+func TestHeaderOfCONNECTCanBeSet(t *testing.T) {
+	requests := make(chan string, 1)
+	cfg := &client.Config{
+		Proxy:       "http://user:pass@proxy.example",
+		ProxyHeader: map[string][]string{"User-Agent": {"me/1"}, "proxy-authorization": {"Bearer x"}},
+		DialContext: scripted(t, func(nc net.Conn) {
+			request, _ := readRequest(nc)
+			requests <- request
+		}),
+	}
+	if _, err := client.Dial(t.Context(), "ws://server.example/", cfg); err == nil {
+		t.Error("no error")
+	}
+	const want = "CONNECT server.example:80 HTTP/1.1\r\nHost: server.example:80\r\nUser-Agent: me/1\r\nproxy-authorization: Bearer x\r\n\r\n"
+	if request := <-requests; request != want {
+		t.Errorf("the request is %q, want %q", request, want)
+	}
+	for _, header := range []map[string][]string{{"Host": {"x"}}, {"X": {"a\r\nb"}}, {"X Y": {"a"}}, {"Content-Length": {"1"}}} {
+		cfg.ProxyHeader = header
+		var field *handshake.FieldError
+		if _, err := client.Dial(t.Context(), "ws://server.example/", cfg); !errors.As(err, &field) {
+			t.Errorf("%v: %v", header, err)
+		}
+	}
+}
+
+// Config.MaxOutgoingFrame bounds the frames of every call that sends.
+func TestMaxOutgoingFrame(t *testing.T) {
+	c, f := openTCP(t, &client.Config{MaxOutgoingFrame: 32 << 10})
+	p := bytes.Repeat([]byte("x"), 100<<10)
+	writer := func(send func(w *client.MessageWriter) error) func() error {
+		return func() error {
+			w, err := c.NextWriter(wire.Binary)
+			return errors.Join(err, send(w), w.Close())
+		}
+	}
+	for name, send := range map[string]func() error{
+		"Send":     func() error { return c.Send(wire.Binary, p) },
+		"SendText": func() error { return c.SendText(string(p)) },
+		"Write":    writer(func(w *client.MessageWriter) error { _, err := w.Write(p); return err }),
+		"io.Copy":  writer(func(w *client.MessageWriter) error { _, err := io.Copy(w, bytes.NewReader(p)); return err }),
+	} {
+		if err := send(); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		size := 0
+		for frame, err := f.next(); ; frame, err = f.next() {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(frame.Payload) > 32<<10 {
+				t.Errorf("%s: a frame of %d bytes", name, len(frame.Payload))
+			}
+			if size += len(frame.Payload); frame.Fin {
+				break
+			}
+		}
+		if size != len(p) {
+			t.Errorf("%s: %d bytes in all", name, size)
+		}
+	}
+}
+
+// The body of a refusal in chunks used to be returned with the chunks' sizes in it, and
+// after a second, although its end had arrived (oven-sh/bun#28114, websockets/ws#1872).
+func TestChunkedRefusal(t *testing.T) {
+	for name, tt := range map[string]struct{ chunks, want string }{
+		"one chunk":              {"5\r\nhello\r\n0\r\n\r\n", "hello"},
+		"several":                {"3\r\nhel\r\n2;x=y\r\nlo\r\n0\r\nTrailer: x\r\n\r\n", "hello"},
+		"none":                   {"0\r\n\r\n", ""},
+		"more than is kept":      {"fff\r\n" + strings.Repeat("x", 0xfff) + "\r\n0\r\n\r\n", strings.Repeat("x", 1024)},
+		"many more":              {strings.Repeat("1\r\nx\r\n", 1000), strings.Repeat("x", 2048/6)},
+		"a size that is too low": {"4\r\nhello\r\n0\r\n\r\n", "hello"},
+		"no size":                {"hello\r\n", ""},
+		"a size beyond all":      {"5\r\nhello\r\nffffffffffffffffffff\r\n", "hello"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				start := time.Now()
+				_, err := client.Dial(t.Context(), "ws://server.example/", &client.Config{DialContext: scripted(t, func(nc net.Conn) {
+					readRequest(nc)
+					io.WriteString(nc, "HTTP/1.1 401 Unauthorized\r\nTransfer-Encoding: chunked\r\n\r\n"+tt.chunks)
+					io.Copy(io.Discard, nc) // the connection is kept alive
+				})})
+				var refused *client.HandshakeError
+				if !errors.As(err, &refused) || string(refused.Body) != tt.want {
+					t.Errorf("got %v, body %q", err, refused.Body)
+				}
+				if took := time.Since(start); took > 0 {
+					t.Errorf("it took %v", took)
+				}
+			})
+		})
+	}
+	t.Run("no end", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+			defer cancel()
+			start := time.Now()
+			_, err := client.Dial(ctx, "ws://server.example/", &client.Config{DialContext: scripted(t, func(nc net.Conn) {
+				readRequest(nc)
+				io.WriteString(nc, "HTTP/1.1 401 Unauthorized\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel")
+				io.Copy(io.Discard, nc)
+			})})
+			var refused *client.HandshakeError
+			if !errors.As(err, &refused) || string(refused.Body) != "hel" || time.Since(start) != 200*time.Millisecond {
+				t.Errorf("got %v after %v", err, time.Since(start))
+			}
+		})
+	})
+}
+
+// A redirect is not followed, and a server that is busy may say until when: the error
+// tells.
+func TestRefusalNamesLocationAndRetryAfter(t *testing.T) {
+	for response, want := range map[string]string{
+		"307 Moved\r\nLocation: wss://other.example/":       `websocket: handshake refused with status 307 "Moved", Location "wss://other.example/"`,
+		"503 Busy\r\nRetry-After: 120\r\nContent-Length: 0": `websocket: handshake refused with status 503 "Busy", Retry-After "120"`,
+	} {
+		_, err := dialAnswered(t, "HTTP/1.1 "+response+"\r\n\r\n", nil)
+		if err == nil || err.Error() != want {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+}

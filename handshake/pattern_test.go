@@ -1,0 +1,202 @@
+package handshake_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/fibersock/fibersock/handshake"
+)
+
+// Applications in a WebView or in Electron send "Origin: file://" or "content://", which
+// no pattern could allow, not even "*" (django/daphne#72, phoenixframework/phoenix#1328,
+// webpack/webpack-dev-server#3821). By themselves they pass as little as null does.
+func TestOriginsWithoutHost(t *testing.T) {
+	for _, c := range []struct {
+		origin   string
+		patterns []string
+		status   int
+	}{
+		{"file://", nil, 403},
+		{"file://", []string{"null"}, 403},
+		{"file://", []string{"h"}, 403},
+		{"file://", []string{"content://"}, 403},
+		{"file://", []string{"file://"}, 0},
+		{"FILE://", []string{"file://"}, 0},
+		{"file://", []string{"file://*"}, 0},
+		{"file://", []string{"*"}, 0},
+		{"file://server", []string{"file://"}, 403},
+		{"content://", []string{"content://"}, 0},
+		{"content://", []string{"*"}, 0},
+		{"capacitor://localhost", []string{"capacitor://localhost"}, 0},
+		{"app://.", []string{"app://."}, 0},
+		{"chrome-extension://abcdef", []string{"chrome-extension://*"}, 0},
+		{"moz-extension://abcdef", []string{"chrome-extension://*"}, 403},
+		{"null", []string{"*", "file://", "file://*"}, 403},
+		{"file:///", []string{"*"}, 403},
+		{"http://", []string{"*"}, 403},
+		{"https://:443", []string{"*"}, 403},
+		{"data:", []string{"*"}, 403},
+		{"about:blank", []string{"*"}, 403},
+	} {
+		if err := handshake.ValidateOrigins(c.patterns); err != nil {
+			t.Error(err)
+		}
+		if err := checkOrigin(t, "h", []string{c.origin}, c.patterns...); status(t, err) != c.status {
+			t.Errorf("Origin %q with %q: %v, want %d", c.origin, c.patterns, err, c.status)
+		}
+	}
+}
+
+// Wildcards in front of a port, within a label and for a whole host: patterns with them were
+// taken and matched nothing (reearth/ygo#129, getpaseo/paseo#4312). What they match belongs to
+// whom the rest of the pattern belongs to (T-F04).
+func TestWildcardsOfOriginPatterns(t *testing.T) {
+	for _, c := range []struct {
+		pattern          string
+		allowed, refused []string
+	}{
+		{"localhost:*",
+			[]string{"http://localhost:5173", "http://localhost", "https://localhost:1"},
+			[]string{"http://localhost.evil.example:5173", "app://localhost:1"}},
+		{"http://localhost:*",
+			[]string{"http://localhost:5173", "http://LOCALHOST"},
+			[]string{"https://localhost:5173"}},
+		{"[::1]:*",
+			[]string{"http://[::1]:81", "http://[::1]"},
+			[]string{"http://[::2]:81"}},
+		{"https://pr-*.preview.example",
+			[]string{"https://pr-42.preview.example", "https://PR-a-b.preview.EXAMPLE"},
+			[]string{"https://pr-.preview.example", "https://pr-1.evil.preview.example", "https://apr-1.preview.example", "https://pr-1.preview.example:81",
+				"http://pr-1.preview.example", "https://pr-1.preview.example.evil", "https://preview.example"}},
+		{"*-app.preview.example",
+			[]string{"https://x-app.preview.example"},
+			[]string{"https://-app.preview.example", "https://x-app-.preview.example", "https://x.y-app.preview.example"}},
+		{"a*z.b.example",
+			[]string{"http://abz.b.example"},
+			[]string{"http://az.b.example", "http://a.z.b.example"}},
+		{"app.*.b.example",
+			[]string{"http://app.x.b.example"},
+			[]string{"http://app.x.y.b.example", "http://app.b.example"}},
+		{"*.pr-*.b.example",
+			[]string{"http://a.pr-1.b.example", "http://a.b.pr-1.b.example"},
+			[]string{"http://pr-1.b.example", "http://.pr-1.b.example"}},
+		{"https://*",
+			[]string{"https://a", "https://[::1]"},
+			[]string{"http://a", "https://a:81", "app://a"}},
+		{"*:8080",
+			[]string{"http://a:8080", "https://b:8080"},
+			[]string{"http://a", "app://a:8080"}},
+	} {
+		if err := handshake.ValidateOrigins([]string{c.pattern}); err != nil {
+			t.Error(err)
+		}
+		for _, o := range c.allowed {
+			if err := checkOrigin(t, "h", []string{o}, c.pattern); err != nil {
+				t.Errorf("pattern %q: %v", c.pattern, err)
+			}
+		}
+		for _, o := range append(c.refused, "null") {
+			if err := checkOrigin(t, "h", []string{o}, c.pattern); status(t, err) != 403 {
+				t.Errorf("pattern %q, Origin %q: %v, want 403", c.pattern, o, err)
+			}
+		}
+	}
+}
+
+// malformedPatterns are patterns that people write and that nothing matches, with a part of
+// the reason. A list for origins and one for hosts have the second column in common.
+var malformedPatterns = []struct{ pattern, originReason, hostReason string }{
+	{"", "empty", "host is missing"},
+	{"https://app.example.com/", `no path: write "https://app.example.com"`, "no scheme"},
+	{"https://app.example.com/path", `no path: write "https://app.example.com"`, "no scheme"},
+	{"https://app.example.com?x", `no path: write "https://app.example.com"`, "no scheme"},
+	{"app.example.com/", `no path: write "app.example.com"`, `'/' is not allowed`},
+	{"file:///", "no path", "no scheme"},
+	{" https://app.example.com", `" https" is not a scheme`, "no scheme"},
+	{"app.example.com ", "' ' is not allowed", "' ' is not allowed"},
+	{`^https://app\.example\.com$`, `"^https" is not a scheme`, "no scheme"},
+	{`app\.example\.com`, `'\\' is not allowed`, `'\\' is not allowed`},
+	{"(a|b).example.com", "'(' is not allowed", "'(' is not allowed"},
+	{"https://bücher.example", "xn--", "no scheme"},
+	{"bücher.example", "xn--", "xn--"},
+	{"a.example,b.example", "list", "list"},
+	{"https://", "host is missing", "no scheme"},
+	{"https://:443", "host is missing", "no scheme"},
+	{"*://a.example", "the scheme cannot be", "no scheme"},
+	{"//a.example", "no path", "'/' is not allowed"},
+	{"https://user@a.example", "user", "no scheme"},
+	{"a.example:", "port must be", "port must be"},
+	{"a.example:0", "port must be", "port must be"},
+	{"a.example:65536", "port must be", "port must be"},
+	{"a.example:80*", "port must be", "port must be"},
+	{"::1", "in brackets", "in brackets"},
+	{"[::1%eth0]", "without a zone", "without a zone"},
+	{"[::1]x", "only a port", "only a port"},
+	{"[a]", "IPv6", "IPv6"},
+	{".example.com", "does not begin with a dot", "does not begin with a dot"},
+	{"a..example.com", "empty label", "empty label"},
+	{"*.", "host is missing", "host is missing"},
+	{"a%41.example", "'%' is not allowed", "'%' is not allowed"},
+	{"*example.com", "two labels", "two labels"},
+	{"a.*.com", "two labels", "two labels"},
+	{"example.*", "two labels", "two labels"},
+	{"192.168.0.*", "two labels", "two labels"},
+	{"*.*", "two labels", "two labels"},
+	{"*a*.b.example", "one wildcard", "one wildcard"},
+}
+
+// Patterns that can match nothing were taken without a word, and found when nobody could
+// connect (spring-framework#26892, reearth/ygo#129, facebookincubator/SocketRocket#256). They
+// are reported, and the refusal of a request names them too.
+func TestMalformedPatternsAreReported(t *testing.T) {
+	check := func(kind, pattern, reason string, err error) {
+		t.Helper()
+		var e *handshake.PatternError
+		if !errors.As(err, &e) || e.Kind != kind || e.Pattern != pattern || !strings.Contains(e.Reason, reason) ||
+			!strings.HasPrefix(err.Error(), "websocket: "+kind+" pattern ") || !strings.Contains(err.Error(), reason) {
+			t.Errorf("%s pattern %q: %v, want %q", kind, pattern, err, reason)
+		}
+	}
+	for _, c := range malformedPatterns {
+		check("origin", c.pattern, c.originReason, handshake.ValidateOrigins([]string{"a.example", "*", "null", c.pattern}))
+		check("host", c.pattern, c.hostReason, handshake.ValidateHosts([]string{"a.example", "[::1]:80", c.pattern}))
+
+		err := checkOrigin(t, "h", []string{"https://app.example.com"}, "b.example", c.pattern)
+		if status(t, err) != 403 || !strings.Contains(err.Error(), c.originReason) {
+			t.Errorf("pattern %q: %v, want %q", c.pattern, err, c.originReason)
+		}
+		err = handshake.CheckHost(parseRequest(t, head(requestLine, requestFields...)), []string{c.pattern})
+		if status(t, err) != 421 || !strings.Contains(err.Error(), c.hostReason) {
+			t.Errorf("pattern %q: %v, want %q", c.pattern, err, c.hostReason)
+		}
+	}
+	for _, valid := range [][]string{nil, {"example.com", "*.example.com", "a_b.example.com.", "127.0.0.1:80", "[::1]"}} {
+		if err := errors.Join(handshake.ValidateOrigins(valid), handshake.ValidateHosts(valid)); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// A pattern without a port allows the default port only, which is easily overlooked; the
+// refusal says so.
+func TestRefusalNamesPatternForAnotherPort(t *testing.T) {
+	err := checkOrigin(t, "h", []string{"http://localhost:5173"}, "b", "localhost", "localhost:3000")
+	const hint = `matches none of 3 allowed patterns; pattern "localhost" allows another port`
+	if status(t, err) != 403 || !strings.HasSuffix(err.Error(), hint) {
+		t.Error(err)
+	}
+}
+
+// Patterns are parsed for every request; that allocates nothing.
+func TestPatternsAllocateNothing(t *testing.T) {
+	r := parseRequest(t, head(requestLine, append(requestFields, "Origin: https://pr-1.preview.example")...))
+	patterns := []string{"null", "a.example", "*.b.example:*", "[::1]:*", "https://pr-*.preview.example"}
+	if n := testing.AllocsPerRun(100, func() {
+		if err := handshake.CheckOrigin(r, patterns); err != nil {
+			t.Error(err)
+		}
+	}); n > 0 {
+		t.Errorf("%v allocations", n)
+	}
+}

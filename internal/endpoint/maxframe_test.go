@@ -1,0 +1,169 @@
+package endpoint_test
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"github.com/fibersock/fibersock/internal/endpoint"
+	"github.com/fibersock/fibersock/wire"
+)
+
+// Some peers take frames of at most 32 or 64 KiB (TooTallNate/Java-WebSocket#1466,
+// websockets/ws#1903). A longer message is sent in fragments that fit, whichever call
+// sends it, and a shorter one in one frame (6455-5.4-f).
+func TestMessagesAreFragmentedByMaxOutgoingFrame(t *testing.T) {
+	const limit = 1000
+	text := strings.Repeat("é", 1250) // a limit lies inside a code point
+	sends := map[string]func(e *endpoint.Endpoint, p string) error{
+		"Send":     func(e *endpoint.Endpoint, p string) error { return e.Send(wire.Text, []byte(p)) },
+		"SendText": func(e *endpoint.Endpoint, p string) error { return e.SendText(p) },
+		"Outgoing": func(e *endpoint.Endpoint, p string) error {
+			m, err := e.NewMessage(wire.Text)
+			if err != nil {
+				return err
+			}
+			return m.Send([]byte(p), true)
+		},
+		"SendPrepared": func(e *endpoint.Endpoint, p string) error {
+			m, err := endpoint.Prepare(wire.Text, []byte(p))
+			if err != nil {
+				return err
+			}
+			return e.SendPrepared(m)
+		},
+		"TrySendPrepared": func(e *endpoint.Endpoint, p string) error {
+			m, err := endpoint.Prepare(wire.Text, []byte(p))
+			if err == nil && !e.TrySendPrepared(m) {
+				err = fmt.Errorf("not sent")
+			}
+			return err
+		},
+	}
+	for name, send := range sends {
+		for _, role := range []endpoint.Role{endpoint.Client, endpoint.Server} {
+			if role == endpoint.Client && strings.Contains(name, "Prepared") {
+				continue // a client has no prepared messages
+			}
+			for _, size := range []int{0, limit, limit + 2, 2 * limit, 2*limit + 2} {
+				p := text[:size]
+				var out bytes.Buffer
+				e := endpoint.New(&out, endpoint.Config{Role: role, MaxOutgoingFrame: limit})
+				if err := send(e, p); err != nil {
+					t.Fatal(err)
+				}
+				if got, sizes := reassemble(t, out.Bytes()); got != p || len(sizes) != max(1, (size+limit-1)/limit) {
+					t.Errorf("%s, role %v, %d bytes: frames of %v bytes", name, role, size, sizes)
+				}
+			}
+		}
+	}
+}
+
+// reassemble returns the message that the frames hold, and the sizes of the frames.
+func reassemble(t *testing.T, b []byte) (text string, sizes []int) {
+	t.Helper()
+	for first := true; len(b) > 0; first = false {
+		h, n, err := wire.ParseHeader(b)
+		if err != nil || n == 0 {
+			t.Fatalf("%x: %v", b, err)
+		}
+		p := b[n : n+int(h.Length)]
+		b = b[n+int(h.Length):]
+		if h.Masked {
+			wire.Mask(p, h.Key)
+		}
+		if (h.Opcode == wire.Text) != first || h.Fin != (len(b) == 0) {
+			t.Errorf("frame %d: %v, FIN %v", len(sizes), h.Opcode, h.Fin)
+		}
+		text += string(p)
+		sizes = append(sizes, len(p))
+	}
+	return text, sizes
+}
+
+// A frame size that is not limited, which is the default, fragments nothing.
+func TestNoMaxOutgoingFrame(t *testing.T) {
+	for _, limit := range []int{0, -1} {
+		var out bytes.Buffer
+		e := endpoint.New(&out, endpoint.Config{Role: endpoint.Client, MaxOutgoingFrame: limit})
+		if err := e.Send(wire.Text, bytes.Repeat([]byte("x"), 200<<10)); err != nil {
+			t.Fatal(err)
+		}
+		if _, sizes := reassemble(t, out.Bytes()); len(sizes) != 1 {
+			t.Errorf("limit %d: %v", limit, sizes)
+		}
+	}
+}
+
+// A corked server keeps to the limit too.
+func TestMaxOutgoingFrameWhileCorked(t *testing.T) {
+	w := &pieces{}
+	e := endpoint.New(w, endpoint.Config{Role: endpoint.Server, MaxOutgoingFrame: 100})
+	e.Cork(endpoint.NewCork(4 << 10))
+	if err := e.Send(wire.Text, bytes.Repeat([]byte("x"), 250)); err != nil {
+		t.Fatal(err)
+	}
+	e.Uncork()
+	if _, sizes := reassemble(t, w.Bytes()); len(sizes) != 3 {
+		t.Errorf("frames of %v bytes", sizes)
+	}
+}
+
+// pieces is a PieceWriter.
+type pieces struct{ bytes.Buffer }
+
+func (w *pieces) WritePieces(head, payload []byte) error {
+	w.Write(head)
+	w.Write(payload)
+	return nil
+}
+
+func (w *pieces) WriteCorked(k *endpoint.Cork, payload []byte) (more bool, err error) {
+	frames, _ := k.Take()
+	return true, w.WritePieces(frames, payload)
+}
+
+// No other message gets between the fragments of one, also if they wait for room
+// (6455-5.4-h). Control frames do.
+func TestFragmentsThatWaitForRoomStayTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWindow(0)
+		e := endpoint.New(w, endpoint.Config{Role: endpoint.Server, MaxOutgoingFrame: 100})
+		e.SetBackpressure(w)
+		var all sync.WaitGroup
+		for range 3 {
+			all.Go(func() {
+				if err := e.Send(wire.Binary, make([]byte, 350)); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		for i := range 200 {
+			synctest.Wait()
+			if i == 10 {
+				all.Go(func() {
+					if err := e.Ping(nil); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			w.grow(7, nil)
+		}
+		all.Wait()
+		var kinds strings.Builder
+		for _, f := range w.frames(t) {
+			if f.Opcode == wire.Ping {
+				kinds.WriteString("p")
+			} else {
+				fmt.Fprintf(&kinds, "%d", len(f.Payload)/10)
+			}
+		}
+		if got, want := strings.ReplaceAll(kinds.String(), "p", ""), strings.Repeat("1010105", 3); got != want || strings.HasSuffix(kinds.String(), "p") {
+			t.Errorf("frames %s, want %s with a Ping among them", kinds.String(), want)
+		}
+	})
+}

@@ -1,0 +1,46 @@
+package socket
+
+import (
+	"fmt"
+	"runtime/debug"
+)
+
+// PanicError is a panic, or a call of runtime.Goexit, in a function of the program: a
+// handler, or a method of its own net.Conn.
+type PanicError struct {
+	Value any    // what was passed to panic
+	Stack []byte // the goroutine's stack at that point
+}
+
+// Error returns a text with the value.
+func (e *PanicError) Error() string {
+	return fmt.Sprintf("websocket: panic in a function of the program: %v", e.Value)
+}
+
+// panicked returns the error for a function that did not return. It is called by a
+// deferred function with the result of recover.
+func panicked(value any) error {
+	if value == nil { // there was no panic
+		value = "runtime.Goexit was called"
+	}
+	return &PanicError{Value: value, Stack: debug.Stack()}
+}
+
+// Detach calls f, a function of the program, on a goroutine, and returns a channel
+// for its error, which is a *PanicError if f does not return.
+func Detach(f func() error) <-chan error {
+	done := make(chan error, 1)
+	go func() {
+		var err error
+		returned := false
+		defer func() {
+			if !returned {
+				err = panicked(recover())
+			}
+			done <- err
+		}()
+		err = f()
+		returned = true
+	}()
+	return done
+}

@@ -1,0 +1,606 @@
+package chaos
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"time"
+
+	"github.com/fibersock/fibersock/internal/hostile"
+	"github.com/fibersock/fibersock/server"
+	"github.com/fibersock/fibersock/wire"
+)
+
+// kind is a kind of peer.
+type kind struct {
+	name     string
+	faithful bool   // it reads, answers Pings, and ends by a closing handshake
+	spared   bool   // no other connection closes it
+	aside    bool   // handlers of others do not send to it
+	lasting  bool   // it lasts as long as the round, if time limits are long
+	flood    bool   // it sends as fast as it can, small frames that are answered with small ones
+	reads    reads  //
+	keys     bool   // it has TLS keys of its own
+	tls      string // the server's name that it asks for
+	needsTLS bool   // only forms with TLS have it
+	pongs    int    // bytes of answers that one read of the server can ask for, which MaxBacklog does not bound
+	only     func(t *target) bool
+	style    string // "": any
+	play     func(p *peer)
+}
+
+func (k kind) String() string { return k.name }
+
+// reads is how fast a peer reads.
+type reads int
+
+const (
+	fully reads = iota
+	slowly
+)
+
+// kinds are all kinds but the innocent clients, which are always there.
+var kinds = []kind{
+	{name: "talker", faithful: true, play: (*peer).talk},
+	{name: "troublemaker", faithful: true, play: (*peer).makeTrouble},
+	{name: "resetter", play: (*peer).resetSometime},
+	{name: "half-closer", play: (*peer).halfClose},
+	{name: "trickling writer", lasting: true, spared: true, play: (*peer).trickle},
+	{name: "slow reader", faithful: true, reads: slowly, play: (*peer).readSlowly},
+	{name: "deaf for a while", faithful: true, reads: slowly, play: (*peer).deafForAWhile},
+	{name: "deaf", lasting: true, reads: slowly, aside: true, spared: true, only: mayBeDeaf, play: (*peer).goDeaf},
+	{name: "deaf that closes", lasting: true, reads: slowly, aside: true, spared: true, style: "/serve", play: (*peer).closeDeaf},
+	{name: "trickling reader that closes", reads: slowly, lasting: true, aside: true, spared: true, style: "/serve", play: (*peer).closeTrickling},
+	{name: "ignores the Close", lasting: true, spared: true, play: (*peer).ignoreClose},
+	{name: "silent", lasting: true, spared: true, play: (*peer).fallSilent},
+	{name: "handshake that stalls", play: (*peer).stall},
+	{name: "handshake with trouble", play: (*peer).troubledHandshake},
+	{name: "KeyUpdates and messages", faithful: true, needsTLS: true, keys: true, play: (*peer).updateKeys},
+	{name: "flood of KeyUpdates", flood: true, needsTLS: true, keys: true, reads: slowly, aside: true, spared: true, play: (*peer).floodKeys},
+	{name: "flood of Pings", pongs: 256 << 10, flood: true, reads: slowly, aside: true, spared: true, play: (*peer).floodPings},
+	{name: "TLS callback panics", needsTLS: true, tls: panicName, play: (*peer).fail},
+	{name: "TLS callback exits", needsTLS: true, tls: goexitName, play: (*peer).fail},
+	{name: "hostile", style: "/hostile", aside: true, play: (*peer).attack},
+}
+
+var innocent = kind{name: "innocent", faithful: true, spared: true, play: (*peer).echo}
+
+// mayBeDeaf excludes the handlers of a server with few goroutines that wait for
+// a peer that never reads, which MaxDisplaced allows for.
+func mayBeDeaf(t *target) bool { return t.policy != server.SlowBlock }
+
+// styles are the paths of handlers.
+var styles = []string{"/message", "/partial", "/serve"}
+
+// open connects, and notes that a peer that behaves cannot.
+func (p *peer) open() bool {
+	err := p.connect()
+	if err == nil {
+		return true
+	}
+	p.note("peer: cannot connect: %v", err)
+	if len(p.trouble) == 0 && !p.target.leaving() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.conn.end = &peerEnd{at: time.Now(), err: err}
+	}
+	return false
+}
+
+// echo is the innocent client's: it asks for an echo every few milliseconds and
+// measures.
+func (p *peer) echo() {
+	if !p.open() {
+		time.Sleep(5 * time.Millisecond)
+		return
+	}
+	pace := time.NewTicker(echoPeriod)
+	defer pace.Stop()
+	for n := uint32(1); !p.target.over(); n++ {
+		began := time.Now()
+		if p.message(actEcho, 60+p.rnd.IntN(100), headSize) != nil || !p.await(n) {
+			break
+		}
+		took := time.Since(began)
+		p.target.echoes.add(took)
+		p.target.ownEchoes.add(took)
+		<-pace.C
+	}
+	p.close()
+}
+
+// script sends n messages that ask for things that harm nobody.
+func (p *peer) script(n int) {
+	for range n {
+		size := headSize
+		switch p.rnd.IntN(10) {
+		case 0:
+			size = 1 << (6 + p.rnd.IntN(11))
+		case 1:
+			size = 120 + p.rnd.IntN(12)
+		case 2:
+			size = 65530 + p.rnd.IntN(12)
+		}
+		a, arg := actEcho, 50+p.rnd.IntN(200)
+		switch p.rnd.IntN(24) {
+		case 0:
+			a, arg = actSleep, p.rnd.IntN(4000)
+		case 1:
+			a = actBlock
+		case 2, 3, 4:
+			a, arg = actCross, 1+p.rnd.IntN(4)
+		case 5:
+			a = actBroadcast
+		case 6:
+			a, arg = actBurst, 1+p.rnd.IntN(12)
+		case 7:
+			a, arg = actPush, 1+p.rnd.IntN(6)
+		case 8:
+			a, arg = actFragments, 1+p.rnd.IntN(5)
+		case 9:
+			a, arg = actElsewhere, 1+p.rnd.IntN(10)
+		case 10:
+			a = actPing
+		case 11:
+			a, arg = actPreparedCross, 1+p.rnd.IntN(3)
+		case 12:
+			a = actNothing
+		case 13:
+			arg = 1 << (6 + p.rnd.IntN(11))
+		}
+		if p.target.leaves(a.String()) {
+			a = actEcho
+		}
+		if p.message(a, arg, size) != nil || p.target.over() {
+			return
+		}
+		if p.rnd.IntN(4) == 0 {
+			own := p.own.Load()
+			if err := p.message(actEcho, 60, headSize); err != nil || !p.await(own+1) {
+				return
+			}
+		}
+	}
+}
+
+func (p *peer) talk() {
+	if !p.open() {
+		return
+	}
+	p.script(1 + p.rnd.IntN(25))
+	p.close()
+}
+
+// makeTrouble asks for what ends a connection.
+func (p *peer) makeTrouble() {
+	endings := []action{actPanic, actGoexit, actClose, actCut, actCloseOther, actCutOther}
+	how := endings[p.rnd.IntN(len(endings))]
+	if p.target.leaves(how.String()) {
+		how = actPanic
+	}
+	if at := []string{"", "", "Open", "Drain", "Error", "Close", "Serve"}[p.rnd.IntN(7)]; at != "" && (how == actPanic || how == actGoexit) {
+		p.trouble[at] = how
+	}
+	if !p.open() {
+		return
+	}
+	p.script(p.rnd.IntN(6))
+	_ = p.message(how, 0, headSize)
+	if how == actCloseOther || how == actCutOther {
+		p.script(3)
+	}
+	if len(p.trouble) > 0 {
+		_ = p.message(actBurst, 16, headSize)
+	}
+	p.close()
+}
+
+func (p *peer) resetSometime() {
+	if p.rnd.IntN(6) == 0 { // before the handshake is done
+		nc, err := p.target.dial(p.ctx)
+		if err != nil {
+			return
+		}
+		p.raw = nc
+		_, _ = io.WriteString(nc, p.request()[:p.rnd.IntN(len(p.request()))])
+		p.reset()
+		return
+	}
+	if !p.open() {
+		return
+	}
+	p.script(p.rnd.IntN(6))
+	switch p.rnd.IntN(4) {
+	case 0:
+		_ = p.message(actBlock, 0, headSize)
+		p.script(4) // more than Serve's mailbox takes
+	case 1:
+		_ = p.message(actBurst, 30, headSize)
+	case 2:
+		p.noAnswers()
+		frame := p.frame(wire.Binary, make([]byte, 1000), true)
+		p.wmu.Lock()
+		_, _ = p.nc.Write(frame[:p.rnd.IntN(len(frame))])
+		p.wmu.Unlock()
+	}
+	p.abandon()
+}
+
+func (p *peer) halfClose() {
+	if !p.open() {
+		return
+	}
+	p.script(p.rnd.IntN(6))
+	if p.rnd.IntN(2) == 0 {
+		_ = p.message(actBurst, 16, headSize)
+	}
+	p.note("peer: half-closes")
+	p.wmu.Lock()
+	err := errors.New("no CloseWrite")
+	if half, ok := p.nc.(interface{ CloseWrite() error }); ok {
+		err = half.CloseWrite()
+	}
+	if tcp, ok := p.raw.(*net.TCPConn); ok && err == nil && p.rnd.IntN(2) == 0 {
+		err = tcp.CloseWrite()
+	}
+	p.wmu.Unlock()
+	if err != nil {
+		p.note("peer: %v", err)
+		p.abandon()
+		return
+	}
+	p.finish()
+}
+
+// trickle sends a message byte by byte, until AssemblyTimeout or the end of the
+// round.
+func (p *peer) trickle() {
+	if !p.open() {
+		return
+	}
+	p.script(p.rnd.IntN(3))
+	p.noAnswers() // they would stand in the middle of a frame
+	p.note("peer: trickles")
+	if !p.target.long {
+		p.mustEnd("AssemblyTimeout", p.target.srv.AssemblyTimeout)
+	}
+	payload := message{action: actEcho, source: p.id, seq: p.seq, arg: 60}.append(nil, 4000)
+	for _, b := range p.frame(opcodeOf(p.seq), payload, true) {
+		p.wmu.Lock()
+		_, err := p.nc.Write([]byte{b})
+		p.wmu.Unlock()
+		if err != nil || !p.target.pause(2*time.Millisecond, p.done) {
+			break
+		}
+	}
+	if p.target.long {
+		p.abandon()
+	} else {
+		p.finish()
+	}
+}
+
+// readSlowly asks for much and reads it slowly, all of it.
+func (p *peer) readSlowly() {
+	if !p.open() {
+		return
+	}
+	p.pace.Store(int64(200 * time.Microsecond))
+	p.script(p.rnd.IntN(4))
+	_ = p.message([]action{actBurst, actPush}[p.rnd.IntN(2)], 4+p.rnd.IntN(8), headSize)
+	p.script(p.rnd.IntN(4))
+	p.close()
+}
+
+// deafForAWhile stops reading and goes on.
+func (p *peer) deafForAWhile() {
+	if !p.open() {
+		return
+	}
+	p.script(p.rnd.IntN(3))
+	p.note("peer: stops reading")
+	p.deaf.close()
+	_ = p.message([]action{actBurst, actPush, actElsewhere}[p.rnd.IntN(3)], 6+p.rnd.IntN(12), headSize)
+	p.target.pause(time.Duration(20+p.rnd.IntN(200))*time.Millisecond, p.done)
+	p.deaf.open()
+	p.note("peer: reads on")
+	p.script(p.rnd.IntN(3))
+	p.close()
+}
+
+// goDeaf stops reading for good. The server has to end the connection if its
+// limits are short.
+func (p *peer) goDeaf() {
+	if !p.open() {
+		return
+	}
+	p.deaf.close()
+	p.note("peer: stops reading")
+	for !p.target.over() {
+		_ = p.nc.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
+		if p.message(actBurst, 16, headSize) != nil {
+			break
+		}
+	}
+	if p.target.long {
+		p.target.pause(time.Hour, nil)
+	} else {
+		p.mustEnd("WriteTimeout", p.target.srv.WriteTimeout)
+		p.awaitEnd()
+	}
+	p.abandon()
+}
+
+// awaitEnd waits until the server's end of the connection has ended.
+func (p *peer) awaitEnd() {
+	for {
+		if !p.endedTime().IsZero() || p.ctx.Err() != nil {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// closeDeaf asks Serve for much, sends a Close, and never reads.
+func (p *peer) closeDeaf() {
+	if !p.open() {
+		return
+	}
+	p.deaf.close()
+	p.note("peer: stops reading")
+	_ = p.nc.SetWriteDeadline(time.Now().Add(time.Second))
+	_ = p.message(actBurst, 64, headSize)
+	p.target.pause(20*time.Millisecond, nil)
+	err := p.write(p.frame(wire.Close, []byte{0x03, 0xe8}, true), 0)
+	p.note("peer: sends Close 1000: %v", err)
+	if p.target.long {
+		p.target.pause(time.Hour, nil)
+	} else {
+		if err == nil {
+			p.mustEnd("WriteTimeout", p.target.srv.WriteTimeout)
+		}
+		p.awaitEnd()
+	}
+	p.abandon()
+}
+
+// closeTrickling asks Serve for much, sends a Close, and reads on byte by byte.
+// The server has to end the connection soon all the same, so that Shutdown
+// returns while the peer is still there.
+func (p *peer) closeTrickling() {
+	if !p.open() {
+		return
+	}
+	p.sips.Store(true)
+	p.pace.Store(int64(5 * time.Millisecond))
+	p.note("peer: reads byte by byte")
+	_ = p.nc.SetWriteDeadline(time.Now().Add(time.Second))
+	_ = p.message(actBurst, 64, headSize)
+	p.target.pause(20*time.Millisecond, nil)
+	err := p.write(p.frame(wire.Close, []byte{0x03, 0xe8}, true), 0)
+	p.note("peer: sends Close 1000: %v", err)
+	if err == nil {
+		p.mustEnd("the peer's Close", 0)
+	}
+	p.target.pause(time.Hour, p.done)
+	if p.target.ending == lively && !p.target.long { // CloseTimeout bounds that
+		<-p.target.shut
+	}
+	p.abandon()
+}
+
+// ignoreClose asks for a Close and does not answer it.
+func (p *peer) ignoreClose() {
+	if !p.open() {
+		return
+	}
+	p.noAnswers()
+	_ = p.message(actClose, 0, headSize)
+	if p.target.long {
+		p.target.pause(time.Hour, p.done)
+		p.abandon()
+		return
+	}
+	p.mustEnd("CloseTimeout", p.target.srv.CloseTimeout)
+	p.finish()
+}
+
+// fallSilent reads, and sends nothing more, not even a Pong.
+func (p *peer) fallSilent() {
+	if !p.open() {
+		return
+	}
+	p.noAnswers()
+	p.note("peer: falls silent")
+	if p.target.long {
+		p.target.pause(time.Hour, p.done)
+		p.abandon()
+		return
+	}
+	s := p.target.srv
+	p.mustEnd("PongTimeout", s.PingInterval+s.PingInterval/4+s.PongTimeout)
+	p.finish()
+}
+
+// stall begins an opening handshake, below TLS or in it, and waits.
+func (p *peer) stall() {
+	nc, err := p.target.dial(p.ctx)
+	if err != nil {
+		return
+	}
+	p.raw = nc
+	defer nc.Close()
+	began := time.Now()
+	limit := p.target.patience()
+	_ = nc.SetDeadline(began.Add(limit))
+	text := p.request()
+	if p.target.form.secure {
+		text = "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + text // half a ClientHello
+	}
+	_, _ = io.WriteString(nc, text[:p.rnd.IntN(len(p.request())-4)])
+	if p.target.long {
+		p.target.pause(time.Duration(p.rnd.IntN(200))*time.Millisecond, nil)
+		return
+	}
+	var b [512]byte
+	for err == nil {
+		_, err = nc.Read(b[:])
+	}
+	var late net.Error
+	if errors.As(err, &late) && late.Timeout() {
+		p.target.stuck(inTime, p.conn, "the opening handshake has stalled, and the connection lasts for %v (HandshakeTimeout %v)", limit, p.target.srv.HandshakeTimeout)
+	} else if took := time.Since(began); took > p.target.srv.HandshakeTimeout+p.target.slack(began) && !p.target.leaving() {
+		p.target.violated(inTime, p.conn, "the opening handshake has stalled, and the connection lasted for %v (HandshakeTimeout %v)", took, p.target.srv.HandshakeTimeout)
+	}
+}
+
+// troubledHandshake makes Authorize panic, or asks for what is refused.
+func (p *peer) troubledHandshake() {
+	p.trouble["Authorize"] = []action{actPanic, actGoexit}[p.rnd.IntN(2)]
+	if p.target.leaves("goexit") {
+		p.trouble["Authorize"] = actPanic
+	}
+	if p.open() {
+		p.abandon()
+	}
+}
+
+// updateKeys sends KeyUpdates between messages.
+func (p *peer) updateKeys() {
+	if !p.open() {
+		return
+	}
+	raw := p.nc.(*rawTLS)
+	for range 1 + p.rnd.IntN(12) {
+		p.script(1)
+		p.wmu.Lock()
+		var records []byte
+		for range p.rnd.IntN(4) {
+			records = raw.appendKeyUpdate(records, p.rnd.IntN(2) == 0)
+		}
+		_, err := raw.Conn.Write(records)
+		p.wmu.Unlock()
+		if err != nil {
+			break
+		}
+	}
+	p.close()
+}
+
+// floodKeys asks for new keys all the time and does not read, or reads a little
+// of the answers.
+func (p *peer) floodKeys() {
+	if !p.open() {
+		return
+	}
+	p.note("peer: floods KeyUpdates")
+	if p.rnd.IntN(2) == 0 {
+		p.pace.Store(int64(20 * time.Millisecond))
+	} else {
+		p.deaf.close()
+	}
+	raw := p.nc.(*rawTLS)
+	for n := 0; !p.target.over(); n++ {
+		p.wmu.Lock()
+		var records []byte
+		for range 15 { // crypto/tls takes no more than 16 without data between them
+			records = raw.appendKeyUpdate(records, true)
+		}
+		records = raw.out.appendRecord(records, recordData, p.frame(wire.Pong, nil, true))
+		_ = raw.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
+		_, err := raw.Conn.Write(records)
+		p.wmu.Unlock()
+		if err != nil {
+			p.note("peer: after %d KeyUpdates: %v", 15*n, err)
+			break
+		}
+		time.Sleep(200 * time.Microsecond) // for others, if there is one processor
+	}
+	p.note("peer: ends the flood")
+	p.abandon()
+}
+
+// floodPings sends Pings all the time and does not read.
+func (p *peer) floodPings() {
+	if !p.open() {
+		return
+	}
+	p.note("peer: floods Pings and does not read")
+	p.deaf.close()
+	var pings []byte
+	for range 100 {
+		pings = append(pings, p.frame(wire.Ping, make([]byte, 125), true)...)
+	}
+	for !p.target.over() {
+		_ = p.nc.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
+		p.wmu.Lock()
+		_, err := p.nc.Write(pings)
+		p.wmu.Unlock()
+		if err != nil {
+			p.note("peer: %v", err)
+			break
+		}
+		time.Sleep(200 * time.Microsecond)
+	}
+	p.abandon()
+}
+
+// fail is a peer whose opening handshake does not come to its end.
+func (p *peer) fail() {
+	if p.kind.tls == goexitName && p.target.leaves("goexit") || p.target.leaves("tls") {
+		return
+	}
+	if p.open() {
+		p.abandon()
+	}
+}
+
+// attack plays an attack of package hostile.
+func (p *peer) attack() {
+	attacks := hostile.Against(hostile.Server)
+	a := attacks[p.rnd.IntN(len(attacks))]
+	t := p.target
+	if a.BelowTLS && !t.form.secure {
+		return
+	}
+	p.note("peer: attack %q", a.Name)
+	ctx, cancel := context.WithTimeout(p.ctx, t.longest())
+	defer cancel()
+	go func() {
+		select {
+		case <-t.ended:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	nc, err := t.dial(p.ctx)
+	if err != nil {
+		return
+	}
+	defer nc.Close()
+	if t.form.secure && !a.BelowTLS {
+		nc = tls.Client(nc, &tls.Config{InsecureSkipVerify: true, ServerName: "chaos.example"})
+	}
+	hostile.Attacker{Victim: hostile.Server, Target: fmt.Sprintf("/hostile?%d", p.id), Pause: time.Millisecond}.Play(ctx, nc, a)
+}
+
+// hostileMessage is Message for attackers.
+func (t *target) hostileMessage(c *server.Conn, op wire.Opcode, p []byte) {
+	t.during(c, "Message", func(*conn) {
+		t.handled.Add(1)
+		left := 200 // a push ends with the first error, which some policies never return
+		_ = hostile.Victim{
+			Send: func(op wire.Opcode, p []byte) error {
+				if left--; left < 0 {
+					return errors.New("enough")
+				}
+				return c.Send(op, p)
+			},
+			Close: func() error { return c.Close(wire.NormalClosure, "") },
+			Ping:  func() error { return c.Ping([]byte("there?")) },
+		}.Comply(op, p)
+	})
+}

@@ -1,0 +1,86 @@
+package server_test
+
+import (
+	"errors"
+	"net"
+	"syscall"
+	"testing"
+
+	"github.com/fibersock/fibersock/server"
+)
+
+// A socket that another process has handed over, and whose client has reset it since,
+// has no remote address for package net. It is served like any other that has ended:
+// Adopt and Run used to panic, and RemoteAddr would have returned nil.
+func TestFileConnWhoseClientHasGone(t *testing.T) {
+	eachOurs(t, func(t *testing.T, connect func() (net.Conn, *peer)) {
+		wrap := ours[t.Name()[len("TestFileConnWhoseClientHasGone/"):]]
+		handed := func() net.Conn {
+			ln := listenTCP(t)
+			defer ln.Close()
+			theirs, err := net.Dial("tcp", ln.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			nc, err := ln.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer nc.Close()
+			f, err := nc.(*net.TCPConn).File()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			(&peer{nc: theirs}).reset()
+			for nc.RemoteAddr() != nil {
+				nc.Close()
+				if nc, err = net.FileConn(f); err != nil {
+					t.Fatal(err)
+				}
+			}
+			return wrap(nc)
+		}
+		rec := newRecorder(t)
+		h := rec.handler()
+		h.Open = func(c *server.Conn) { rec.note("open %v", c.RemoteAddr().String() != "") }
+		s := &server.Server{Handler: h, MaxConnsPerAddr: 1}
+		s.Adopt(handed(), server.Upgraded{})
+		rec.want("open true", "lost", `close 1006 ""`)
+		if err := s.Run(handed(), server.Upgraded{}); !errors.Is(err, syscall.ECONNRESET) {
+			t.Errorf("Run returned %v", err)
+		}
+		rec.want("open true", "lost", `close 1006 ""`)
+		shutdown(t, s)
+	})
+}
+
+// A listener that the program makes blocking, by File().Fd() or by os/exec, is served
+// as any other: connections used to wait for 15 others, and Shutdown for the next.
+func TestListenerMadeBlocking(t *testing.T) {
+	starters := map[string]func(t *testing.T, s *server.Server, ln net.Listener) *running{"system's": serve}
+	addListenTLS(starters)
+	for name, start := range starters {
+		t.Run(name, func(t *testing.T) {
+			ln := listenTCP(t)
+			block := func() {
+				f, err := ln.(*net.TCPListener).File()
+				if err != nil {
+					t.Fatal(err)
+				}
+				f.Fd()
+				f.Close()
+			}
+			block()
+			s := start(t, &server.Server{Handler: server.Handler{Message: echo}}, ln)
+			for range 4 {
+				p := s.open(t)
+				p.send(text("Hello"))
+				p.want(`text "Hello"`)
+				p.nc.Close()
+				block()
+			}
+			shutdown(t, s.Server)
+		})
+	}
+}

@@ -1,0 +1,101 @@
+package server
+
+import (
+	"bufio"
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fibersock/fibersock/wire"
+)
+
+// answeringConn answers each Read by a Write, as crypto/tls does when the client
+// asks for a new key.
+type answeringConn struct {
+	net.Conn // a promptConn
+	answer   []byte
+}
+
+func (c *answeringConn) NetConn() net.Conn { return c.Conn }
+
+func (c *answeringConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if err == nil {
+		_, err = c.Conn.Write(c.answer)
+	}
+	return n, err
+}
+
+// answeringListener accepts one answeringConn.
+type answeringListener struct {
+	net.Listener
+	conns chan net.Conn
+	once  sync.Once
+}
+
+func (l *answeringListener) Accept() (net.Conn, error) {
+	nc, ok := <-l.conns
+	if !ok {
+		return nil, net.ErrClosed
+	}
+	return nc, nil
+}
+
+func (l *answeringListener) Close() error {
+	l.once.Do(func() { close(l.conns) })
+	return nil
+}
+
+// Answers that TLS writes by itself count as answers: a client that asks for a new
+// key over and over, and does not read, is not read from any more. They used to
+// grow below TLS without a bound: 42 MiB in 29 seconds.
+func TestAnswersOfTLSAreBounded(t *testing.T) {
+	const limit, answer, frames = 64 << 10, 1 << 10, 1000
+	for _, policy := range []SlowPolicy{SlowClose, SlowBlock} {
+		synctest.Test(t, func(t *testing.T) {
+			ours, client := net.Pipe()
+			var received atomic.Int32
+			s := &Server{MaxBacklog: limit, WriteTimeout: -1, PingInterval: -1, AssemblyTimeout: -1, SlowPolicy: policy, Handler: Handler{
+				Message: func(*Conn, wire.Opcode, []byte) { received.Add(1) },
+			}}
+			ln := &answeringListener{conns: make(chan net.Conn, 1)}
+			ln.conns <- &answeringConn{newPromptConn(ours, -1), make([]byte, answer)}
+			served := make(chan error)
+			go func() { served <- s.Serve(ln) }()
+			sent := make(chan struct{})
+			go func() {
+				defer close(sent)
+				client.Write([]byte(upgradeRequests["minimal"]))
+				frame := wire.AppendFrame(nil, wire.Header{Fin: true, Opcode: wire.Binary, Masked: true}, nil)
+				for range frames {
+					client.Write(frame)
+				}
+			}()
+			time.Sleep(time.Minute) // until all wait
+			if st := s.Stats(); st.BacklogPeak < limit/2 || st.BacklogPeak > limit/2+16*answer {
+				t.Errorf("%d bytes have waited", st.BacklogPeak)
+			}
+			if n := received.Load(); n > limit/answer {
+				t.Errorf("%d messages were received", n)
+			}
+			go bufio.NewReaderSize(client, 4<<10).WriteTo(discard{}) // now it reads, and all goes on
+			<-sent
+			time.Sleep(time.Minute)
+			if n := received.Load(); n != frames || s.Stats().Backlog != 0 {
+				t.Errorf("%d messages were received, %d bytes wait", n, s.Stats().Backlog)
+			}
+			client.Close()
+			if err := s.Shutdown(t.Context()); err != nil {
+				t.Error(err)
+			}
+			<-served
+		})
+	}
+}
+
+type discard struct{}
+
+func (discard) Write(p []byte) (int, error) { return len(p), nil }

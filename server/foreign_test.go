@@ -1,0 +1,294 @@
+package server_test
+
+import (
+	"errors"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fibersock/fibersock/server"
+	"github.com/fibersock/fibersock/wire"
+)
+
+// changedListener changes what a listener accepts.
+type changedListener struct {
+	net.Listener
+	change func(net.Conn) net.Conn
+}
+
+func (l changedListener) Accept() (net.Conn, error) {
+	nc, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return l.change(nc), nil
+}
+
+// undated is a net.Conn whose deadlines fail, as those of an SSH channel do, or do
+// nothing (gorilla/websocket#911, golang/go#67152).
+type undated struct {
+	net.Conn
+	err error
+}
+
+func (c undated) SetDeadline(time.Time) error      { return c.err }
+func (c undated) SetReadDeadline(time.Time) error  { return c.err }
+func (c undated) SetWriteDeadline(time.Time) error { return c.err }
+
+// eachUndated runs test in a bubble with servers whose connections have no deadlines.
+func eachUndated(t *testing.T, test func(t *testing.T, serve func(s *server.Server) *running)) {
+	for name, err := range map[string]error{"fail": errors.New("not supported"), "do nothing": nil} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				test(t, func(s *server.Server) *running {
+					ln := newPipeListener()
+					r := serve(t, s, changedListener{ln, func(nc net.Conn) net.Conn { return undated{nc, err} }})
+					r.dialer = ln.dial
+					return r
+				})
+			})
+		})
+	}
+}
+
+// Without deadlines all time limits hold: they close the connection.
+func TestTimeLimitsNeedNoDeadlines(t *testing.T) {
+	tests := map[string]struct {
+		within time.Duration
+		client func(p *peer)
+		option string
+	}{
+		"HandshakeTimeout": {2 * time.Second, func(p *peer) {}, "HandshakeTimeout"},
+		"WriteTimeout": {8 * time.Second, func(p *peer) {
+			p.send(request("/"))
+			p.response()
+			p.send(text("send"))
+		}, "WriteTimeout"},
+		"CloseTimeout": {4 * time.Second, func(p *peer) {
+			p.send(request("/"))
+			p.response()
+			p.send(text("close"))
+			p.want(`close 1000 ""`)
+		}, "CloseTimeout"},
+		"the time for the end": {1 * time.Second, func(p *peer) {
+			p.send(request("/"))
+			p.response()
+			p.send(closing(1000, ""))
+			p.want(`close 1000 ""`)
+		}, ""},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			eachUndated(t, func(t *testing.T, serve func(s *server.Server) *running) {
+				s := serve(&server.Server{
+					HandshakeTimeout: 2 * time.Second, WriteTimeout: 8 * time.Second, CloseTimeout: 4 * time.Second, PingInterval: -1,
+					Handler: server.Handler{Message: func(c *server.Conn, _ wire.Opcode, p []byte) {
+						if string(p) == "send" {
+							c.Send(wire.Binary, make([]byte, 100_000))
+						} else {
+							c.Close(1000, "")
+						}
+					}},
+				})
+				p := s.dial(t)
+				start := time.Now()
+				tt.client(p)
+				synctest.Wait()
+				for s.Stats().Open+s.Stats().Opening > 0 && time.Since(start) < time.Minute {
+					time.Sleep(10 * time.Millisecond)
+				}
+				if took := time.Since(start); took > tt.within+tt.within/2+time.Second {
+					t.Errorf("ended after %v, want %v", took, tt.within)
+				}
+				p.nc.Close()
+			})
+		})
+	}
+}
+
+// Large messages to a client that reads slowly are not cut, however long one
+// takes, with whatever connection (gorilla/websocket#885, olahol/melody#100): the
+// limit is on time without progress. Nor does PongTimeout cut the connection then,
+// although no Pong comes (python-websockets/websockets#1005).
+func TestSlowReaderThatMakesProgressIsNotCut(t *testing.T) {
+	for name, form := range map[string]func(net.Conn) net.Conn{
+		"pipe":        func(nc net.Conn) net.Conn { return nc },
+		"wrapped":     func(nc net.Conn) net.Conn { return struct{ net.Conn }{nc} },
+		"no deadline": func(nc net.Conn) net.Conn { return undated{nc, nil} },
+		"fragile":     func(nc net.Conn) net.Conn { return &fragile{Conn: nc} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				slowReaderIsNotCut(t, func(s *server.Server) *running {
+					ln := newPipeListener()
+					r := serve(t, s, changedListener{ln, form})
+					r.dialer = ln.dial
+					return r
+				})
+			})
+		})
+	}
+}
+
+// slowReaderIsNotCut reads a large message slowly. It runs in a bubble.
+func slowReaderIsNotCut(t *testing.T, start func(s *server.Server) *running) {
+	const size, limit = 1 << 20, 2 * time.Second
+	rec := newRecorder(t)
+	p := start(&server.Server{
+		Handler: rec.handler(), MaxBacklog: 2 * size, WriteTimeout: limit, PingInterval: limit, PongTimeout: limit,
+	}).open(t)
+	c := rec.conn()
+	if err := c.Send(wire.Binary, make([]byte, size)); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	buf := make([]byte, 8<<10)
+	for read := 0; read < size; {
+		n, err := p.nc.Read(buf)
+		if err != nil {
+			t.Fatalf("after %v and %d bytes: %v; %v", time.Since(began), read, err, c.Err())
+		}
+		read += n
+		time.Sleep(limit / 5)
+	}
+	if took := time.Since(began); took < 10*limit {
+		t.Errorf("it took only %v", took)
+	}
+}
+
+// A client that takes little of a large socket buffer in the time of WriteTimeout
+// makes progress, although the system does not say so before a third of the buffer
+// is free.
+func TestProgressInALargeSocketBuffer(t *testing.T) {
+	const limit = time.Second
+	for name, hide := range map[string]func(net.Listener) net.Listener{
+		"goroutines": func(ln net.Listener) net.Listener { return plainListener{ln} },
+		"system's":   func(ln net.Listener) net.Listener { return ln },
+	} {
+		ln, err := net.Listen("tcp", "127.0.0.1:0") // with buffers that grow
+		if err != nil {
+			t.Fatal(err)
+		}
+		start := func(t *testing.T, s *server.Server) *running { return serve(t, s, hide(ln)) }
+		c, p, _ := opened(t, start, &server.Server{WriteTimeout: limit, MaxBacklog: -1})
+		for c.Buffered() < 4<<20 {
+			if err := c.Send(wire.Binary, make([]byte, 64<<10)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		buf := make([]byte, 16<<10)
+		for began := time.Now(); time.Since(began) < 3*limit; time.Sleep(limit / 10) {
+			if _, err := p.nc.Read(buf); err != nil {
+				t.Fatal(err)
+			}
+			if err := c.Err(); err != nil {
+				t.Fatalf("%s: after %v: %v", name, time.Since(began), err)
+			}
+		}
+	}
+}
+
+// fragile is a net.Conn that does not survive a Write whose deadline has expired, as
+// TLS does not.
+type fragile struct {
+	net.Conn
+	broken atomic.Bool
+}
+
+func (c *fragile) Write(p []byte) (int, error) {
+	if c.broken.Load() {
+		return 0, errors.New("the state is corrupt")
+	}
+	n, err := c.Conn.Write(p)
+	if err != nil {
+		c.broken.Store(true)
+	}
+	return n, err
+}
+
+// A method of a net.Conn that does not return ends that connection, and is
+// reported once.
+func TestConnWhoseMethodsDoNotReturn(t *testing.T) {
+	for name, how := range failings {
+		for method, fails := range map[string]*failingConn{
+			"Read":  {read: how.fail},
+			"Write": {write: how.fail},
+			"Close": {close: how.fail},
+		} {
+			t.Run(name+"/"+method, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					rec := newRecorder(t)
+					h := rec.handler()
+					h.Message = echo
+					ln := newPipeListener()
+					s := serve(t, &server.Server{Handler: h, PingInterval: -1}, changedListener{ln, func(nc net.Conn) net.Conn {
+						fails.Conn = nc
+						return fails
+					}})
+					s.dialer = ln.dial
+					p := s.open(t)
+					fails.armed.Store(true)
+					p.send(text("Hello"))
+					switch method {
+					case "Read": // of what comes after the message
+						p.want(`text "Hello"`)
+						p.send(frame(wire.Pong, ""))
+						p.want(`close 1011 ""`)
+						rec.want("open", "failed 1011", `close 1006 ""`)
+					case "Write":
+						p.wantEnd()
+						rec.want("open", "lost", `close 1006 ""`)
+					case "Close":
+						p.want(`text "Hello"`)
+						p.send(closing(1000, ""))
+						p.want(`close 1000 ""`)
+						rec.want("open", `close 1000 ""`)
+						p.nc.Close()
+					}
+					if err := s.Shutdown(t.Context()); err != nil {
+						t.Error(err)
+					}
+					synctest.Wait()
+					if p := takeOne[*server.PanicError](t, s.log); p != nil && p.Value != how.value {
+						t.Errorf("reported %v", p)
+					}
+				})
+			})
+		}
+	}
+}
+
+// failingConn is a net.Conn whose methods do something else once it is armed.
+type failingConn struct {
+	net.Conn
+	armed              atomic.Bool
+	once               sync.Once
+	read, write, close func()
+}
+
+func (c *failingConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if c.read != nil && c.armed.Load() && !strings.Contains(string(p[:n]), "\x81") {
+		c.once.Do(c.read)
+	}
+	return n, err
+}
+
+func (c *failingConn) Write(p []byte) (int, error) {
+	if c.write != nil && c.armed.Load() {
+		c.write()
+	}
+	return c.Conn.Write(p)
+}
+
+func (c *failingConn) Close() error {
+	err := c.Conn.Close()
+	if c.close != nil && c.armed.Load() {
+		c.close()
+	}
+	return err
+}

@@ -1,0 +1,71 @@
+//go:build !notls
+
+package server_test
+
+import (
+	"bufio"
+	"crypto/tls"
+	"net"
+	"net/http"
+	"testing"
+	"testing/synctest"
+
+	"github.com/fibersock/fibersock/server"
+)
+
+// A client that reads slowly is not cut over TLS either, whoever has put that on
+// the connection, and whatever on it: a write deadline that expires is fatal for
+// crypto/tls, and the state of a connection that the server did not know to be TLS
+// was corrupt after 4 ms of back-pressure.
+func TestSlowReaderOverTLSThatMakesProgressIsNotCut(t *testing.T) {
+	cert, _ := certificate(t)
+	own := &tls.Config{Certificates: []tls.Certificate{cert}}
+	for name, serveForm := range map[string]func(s *server.Server, ln net.Listener) error{
+		"ServeTLS":            func(s *server.Server, ln net.Listener) error { return s.ServeTLS(ln, "", "") },
+		"ServeTLS on wrapped": func(s *server.Server, ln net.Listener) error { return s.ServeTLS(wrappingListener{ln}, "", "") },
+		"NewListener":         func(s *server.Server, ln net.Listener) error { return s.Serve(tls.NewListener(ln, own)) },
+		"wrapped": func(s *server.Server, ln net.Listener) error {
+			return s.Serve(wrappingListener{tls.NewListener(ln, own)})
+		},
+		"Adopt": func(s *server.Server, ln net.Listener) error { return adoptAll(s, tls.NewListener(ln, own)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				slowReaderIsNotCut(t, func(s *server.Server) *running {
+					s.TLS = own
+					ln := newPipeListener()
+					r := serveBy(t, s, ln, func(ln net.Listener) error { return serveForm(s, ln) })
+					if name == "Adopt" { // the server does not know ln
+						t.Cleanup(func() { ln.Close() })
+					}
+					r.dialer = func() (net.Conn, error) {
+						nc, err := ln.dial()
+						if err != nil {
+							return nil, err
+						}
+						return tls.Client(nc, &tls.Config{InsecureSkipVerify: true}), nil
+					}
+					return r
+				})
+			})
+		})
+	}
+}
+
+// adoptAll serves what connects to ln by Adopt, with the opening handshake still to
+// be made, until ln is closed.
+func adoptAll(s *server.Server, ln net.Listener) error {
+	for {
+		nc, err := ln.Accept()
+		if err != nil {
+			return server.ErrServerClosed
+		}
+		go func() {
+			if _, err := http.ReadRequest(bufio.NewReader(nc)); err != nil {
+				nc.Close()
+				return
+			}
+			s.Adopt(nc, server.Upgraded{Response: []byte(switching)})
+		}()
+	}
+}

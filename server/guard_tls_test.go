@@ -1,0 +1,69 @@
+//go:build !notls
+
+package server_test
+
+import (
+	"crypto/tls"
+	"errors"
+	"net"
+	"testing"
+
+	"github.com/fibersock/fibersock/server"
+)
+
+// A function of Server.TLS that does not return ends the connection that it was
+// called for. A client reaches one by the name that it asks for, and that used to
+// end the process; http.Server recovers such a panic too.
+func TestFunctionOfTLSThatDoesNotReturn(t *testing.T) {
+	cert, cfg := certificate(t)
+	for name, how := range failings {
+		own := &tls.Config{GetCertificate: func(h *tls.ClientHelloInfo) (*tls.Certificate, error) {
+			if h.ServerName == "evil.example" {
+				how.fail()
+			}
+			return &cert, nil
+		}}
+		for form, serveForm := range map[string]func(s *server.Server, ln net.Listener) error{
+			"ServeTLS":    func(s *server.Server, ln net.Listener) error { return s.ServeTLS(ln, "", "") },
+			"NewListener": func(s *server.Server, ln net.Listener) error { return s.Serve(tls.NewListener(ln, own)) },
+			"wrapped": func(s *server.Server, ln net.Listener) error {
+				return s.Serve(wrappingListener{tls.NewListener(ln, own)})
+			},
+		} {
+			t.Run(name+"/"+form, func(t *testing.T) {
+				s := &server.Server{Handler: server.Handler{Message: echo}, TLS: own}
+				r := serveBy(t, s, listenTCP(t), func(ln net.Listener) error { return serveForm(s, ln) })
+				nc, err := net.Dial("tcp", r.addr)
+				if err != nil {
+					t.Fatal(err)
+				}
+				p := newPeer(t, nc)
+				if tls.Client(p.nc, &tls.Config{ServerName: "evil.example", InsecureSkipVerify: true}).Handshake() == nil {
+					t.Error("the handshake succeeds")
+				}
+				nc, err = net.Dial("tcp", r.addr)
+				if err != nil {
+					t.Fatal(err)
+				}
+				other := newPeer(t, tls.Client(nc, cfg))
+				other.send(request("/"), text("Hello"))
+				other.response()
+				other.want(`text "Hello"`)
+				other.nc.Close()
+				if err := r.Shutdown(t.Context()); err != nil {
+					t.Error(err)
+				}
+				panics := 0
+				for _, err := range r.log.take() {
+					var p *server.PanicError
+					if errors.As(err, &p) && p.Value == how.value {
+						panics++
+					}
+				}
+				if panics != 2 { // the PanicError, and as the cause of a RefusedError
+					t.Errorf("%d panics reported", panics)
+				}
+			})
+		}
+	}
+}

@@ -1,0 +1,43 @@
+package server_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/fibersock/fibersock/server"
+	"github.com/fibersock/fibersock/wire"
+)
+
+// With SlowDropOldest, a message that is sent after the server's Close is refused
+// also while something waits for the client. It used to go to the outbox, where it
+// was lost, and Send returned nil.
+func TestSlowDropOldestRefusesMessagesAfterClose(t *testing.T) {
+	prepared, err := server.Prepare(wire.Text, []byte("late"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	eachLoop(t, func(t *testing.T, start starter) {
+		s := &server.Server{WriteTimeout: patience, SlowPolicy: server.SlowDropOldest}
+		c, _, _ := opened(t, start, s)
+		for c.Buffered() == 0 {
+			if err := c.Send(wire.Binary, numbered(0)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := c.Close(wire.GoingAway, ""); err != nil {
+			t.Fatal(err)
+		}
+		if c.Buffered() == 0 {
+			t.Fatal("nothing waits")
+		}
+		for name, send := range map[string]func() error{
+			"Send":         func() error { return c.Send(wire.Text, []byte("late")) },
+			"SendText":     func() error { return c.SendText("late") },
+			"SendPrepared": func() error { return c.SendPrepared(prepared) },
+		} {
+			if err := send(); !errors.Is(err, server.ErrClosed) {
+				t.Errorf("%s returned %v", name, err)
+			}
+		}
+	})
+}

@@ -37,7 +37,8 @@ func AppendClosePayload(dst []byte, code StatusCode, reason string) ([]byte, err
 // ParseClosePayload reads the payload of a received Close frame. The reason is
 // part of p. An empty payload has the code NoStatusReceived (Section 7.1.5).
 //
-// It fails with ErrClosePayload, ErrStatusCode or ErrInvalidUTF8.
+// It fails with ErrClosePayload, ErrStatusCode or ErrInvalidUTF8. With the
+// latter two, the code and the reason are those of p.
 func ParseClosePayload(p []byte) (code StatusCode, reason []byte, err error) {
 	switch len(p) {
 	case 0:

@@ -106,7 +106,8 @@ func TestClosePayloadThatIsRefused(t *testing.T) {
 	}
 }
 
-// TestClosePayloadThatFailsTheConnection, each with the status code to answer.
+// TestClosePayloadThatFailsTheConnection, each with the rule that it breaks. A
+// caller that reports the fault reads the code and the reason nevertheless.
 func TestClosePayloadThatFailsTheConnection(t *testing.T) {
 	tests := []struct {
 		name string
@@ -134,8 +135,15 @@ func TestClosePayloadThatFailsTheConnection(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if _, _, err := wire.ParseClosePayload(unhex(tt.wire)); !errors.Is(err, tt.want) {
-				t.Errorf("ParseClosePayload(%s): error %v, want %v", tt.wire, err, tt.want)
+			p := unhex(tt.wire)
+			var wantCode wire.StatusCode
+			var wantReason []byte
+			if len(p) > 1 {
+				wantCode, wantReason = wire.StatusCode(p[0])<<8|wire.StatusCode(p[1]), p[2:]
+			}
+			code, reason, err := wire.ParseClosePayload(p)
+			if !errors.Is(err, tt.want) || code != wantCode || string(reason) != string(wantReason) {
+				t.Errorf("ParseClosePayload(%s) = %v, %q, %v; want %v, %q, %v", tt.wire, code, reason, err, wantCode, wantReason, tt.want)
 			}
 		})
 	}

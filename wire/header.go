@@ -69,7 +69,8 @@ func (h Header) Check() error {
 // zero, and the caller can check what it knows.
 //
 // The error is the first rule of Sections 5.2 and 5.5 that the header breaks.
-// It is found as soon as the byte that breaks it is there, and then n is 0 too.
+// It is found as soon as the byte that breaks it is there, and then n is 0 too
+// and the fields are set up to that byte.
 func ParseHeader(b []byte) (h Header, n int, err error) {
 	if len(b) < 1 {
 		return h, 0, nil

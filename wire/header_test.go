@@ -235,6 +235,38 @@ func TestViolationIsFoundAtItsByte(t *testing.T) {
 	}
 }
 
+// TestViolationLeavesWhatHasArrived: the header that comes with an error has the
+// fields up to the one that breaks the rule, a length that is not minimal too.
+func TestViolationLeavesWhatHasArrived(t *testing.T) {
+	tests := []struct {
+		name string
+		wire string
+		want wire.Header
+	}{
+		{"6455-5.2-c reserved opcode", "d3 85", wire.Header{Fin: true, RSV: wire.RSV1 | wire.RSV3, Opcode: 3}},
+		{"6455-5.4-c fragmented ping", "29 85", wire.Header{RSV: wire.RSV2, Opcode: wire.Ping}},
+		{"6455-5.5-a control frame too long", "f9 fe 007e", wire.Header{Fin: true, RSV: 0x70, Opcode: wire.Ping, Masked: true}},
+		{"6455-5.2-g 5 in 16 bits", "02 fe 0005", wire.Header{Opcode: wire.Binary, Masked: true, Length: 5}},
+		{"6455-5.2-g 5 in 64 bits", "c2 ff 0000000000000005", wire.Header{Fin: true, RSV: wire.RSV1, Opcode: wire.Binary, Masked: true}},
+		{"6455-5.2-h top bit", "81 ff 80", wire.Header{Fin: true, Opcode: wire.Text, Masked: true}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got, n, err := wire.ParseHeader(unhex(tt.wire)); got != tt.want || n != 0 || err == nil {
+				t.Errorf("ParseHeader(%s) = %+v, n %d, error %v; want %+v and an error", tt.wire, got, n, err, tt.want)
+			}
+		})
+	}
+}
+
+// TestLongestHeader: 2 bytes, a length of 8 and a key of 4 (6455-5.2-f, -j).
+func TestLongestHeader(t *testing.T) {
+	b := wire.AppendHeader(nil, wire.Header{Masked: true, Length: 1 << 16})
+	if len(b) != 14 || wire.MaxHeaderSize != 14 {
+		t.Errorf("%d bytes, MaxHeaderSize is %d; want 14", len(b), wire.MaxHeaderSize)
+	}
+}
+
 // TestEveryFirstTwoBytes takes all 2^16 of them, with the lengths at which
 // something changes, and every prefix of each (T-A03, T-H11).
 func TestEveryFirstTwoBytes(t *testing.T) {

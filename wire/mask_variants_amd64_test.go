@@ -11,17 +11,17 @@ func vectorVariants() []MaskVariant {
 	if useAVX2 {
 		variants = append(variants, MaskVariant{"AVX2", maskIntoAVX2})
 	}
-	if hasAVX512() {
+	if thisProcessor.hasAVX512() {
 		variants = append(variants, MaskVariant{"AVX-512", maskIntoAVX512})
 	}
 	return variants
 }
 
 func absentVariants() (names []string) {
-	if !hasAVX2() {
+	if !thisProcessor.hasAVX2() {
 		names = append(names, "AVX2")
 	}
-	if !hasAVX512() {
+	if !thisProcessor.hasAVX512() {
 		names = append(names, "AVX-512")
 	}
 	return names

@@ -44,3 +44,12 @@ func TestEveryOpcode(t *testing.T) {
 		}
 	}
 }
+
+// TestOpcodeOverFourBits is none that can travel, and has a name in hexadecimal.
+func TestOpcodeOverFourBits(t *testing.T) {
+	for opcode, want := range map[wire.Opcode]string{0x10: "opcode 0x10", 0x11: "opcode 0x11", 0x1f: "opcode 0x1f", 0xa9: "opcode 0xa9", 0xff: "opcode 0xff"} {
+		if got := opcode.String(); got != want || opcode.Defined() || opcode.IsData() {
+			t.Errorf("opcode %#x is called %q, defined %v, data %v; want %q, not defined", byte(opcode), got, opcode.Defined(), opcode.IsData(), want)
+		}
+	}
+}

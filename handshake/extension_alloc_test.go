@@ -1,0 +1,37 @@
+package handshake_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/fibersock/fibersock/handshake"
+)
+
+// TestOffersOfBrowsersCostOneAllocation, the list and up to two parameters in
+// one.
+func TestOffersOfBrowsersCostOneAllocation(t *testing.T) {
+	for _, offer := range []string{
+		"permessage-deflate",
+		"permessage-deflate; client_max_window_bits",
+		"permessage-deflate; client_max_window_bits; server_no_context_takeover",
+	} {
+		if got := testing.AllocsPerRun(100, func() { handshake.ParseExtensions(nil, offer) }); got != 1 {
+			t.Errorf("%s: %v allocations, want 1", offer, got)
+		}
+	}
+}
+
+// TestMalformedListIsLeftAtItsFirstFault: what follows costs nothing, however
+// long it is (T-D09).
+func TestMalformedListIsLeftAtItsFirstFault(t *testing.T) {
+	for _, begin := range []string{"a", "a;b=1", "a;b=", `a;b="`} {
+		for _, more := range []string{";", ";=", `;"`, ",", "="} {
+			in := begin + " ;" + strings.Repeat(more, 1000)
+			short := testing.AllocsPerRun(10, func() { handshake.ParseExtensions(nil, in[:len(begin)+8]) })
+			long := testing.AllocsPerRun(10, func() { handshake.ParseExtensions(nil, in) })
+			if long > short+2 {
+				t.Errorf("%.20q, of 1000: %v allocations, of few: %v", in, long, short)
+			}
+		}
+	}
+}

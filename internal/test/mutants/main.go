@@ -1,0 +1,243 @@
+// Mutants changes one operator, condition, constant, call or return of a
+// package at a time and runs the package's own tests: a change that no test
+// notices is a rule that no test holds.
+//
+//	go run ./internal/test/mutants ./wire
+//
+// It prints the changes that were not noticed, by file, and fails if the tests
+// notice less than 95 % of them. Those that equivalents.txt lists, with the
+// reason why they change nothing that can be observed, do not count; it is an
+// error if one of them does not exist any more, or is noticed.
+//
+// A change that does not compile is none. A test run that takes several times
+// as long as without the change has noticed it. Files that this machine does
+// not build, and assembly, are left alone.
+//
+// All changes are compiled into one test binary, in which an environment
+// variable chooses the one in force; only those of constants and types have to
+// be built one by one.
+package main
+
+import (
+	_ "embed"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path"
+	"slices"
+	"strings"
+)
+
+//go:embed equivalents.txt
+var equivalentsText string
+
+func main() {
+	var o options
+	flag.Float64Var(&o.least, "least", 95, "fail if `percent` of the changes are not noticed")
+	flag.IntVar(&o.sample, "n", 0, "try only `number` changes, chosen at random")
+	flag.Uint64Var(&o.seed, "seed", 1, "the `number` that the choice of -n follows from")
+	flag.StringVar(&o.shard, "shard", "1/1", "try the i-th of every n changes, given as `i/n`")
+	flag.StringVar(&o.files, "files", "*", "try only changes of files whose names match `pattern`")
+	flag.StringVar(&o.again, "again", "", "try only changes that `file`, the output of another run, says were not noticed")
+	flag.IntVar(&o.jobs, "jobs", 1, "run the tests of this `many` changes at a time")
+	flag.Parse()
+	if flag.NArg() != 1 {
+		fmt.Fprintln(os.Stderr, "usage: mutants [flags] package")
+		flag.PrintDefaults()
+		os.Exit(2)
+	}
+	o.jobs = max(o.jobs, 1)
+	o.pattern, o.equivalents = flag.Arg(0), equivalentsText
+	if err := mutate(o, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// options are the arguments of the program.
+type options struct {
+	pattern     string // the package
+	equivalents string // the list's text
+	least       float64
+	sample      int
+	seed        uint64
+	shard       string
+	files       string
+	again       string
+	jobs        int
+}
+
+// mutate does all of the program's work.
+func mutate(o options, out io.Writer) error {
+	equivalents, err := parseEquivalents(o.equivalents)
+	if err != nil {
+		return fmt.Errorf("the list of equivalents: %w", err)
+	}
+	s, err := load(o.pattern)
+	if err != nil {
+		return err
+	}
+	list := s.mutants()
+	gone := missing(list, equivalents)
+	numbers, err := o.choose(list)
+	if err != nil {
+		return err
+	}
+
+	dir, err := os.MkdirTemp("", "mutants")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	r, err := newRunner(s, list, dir)
+	if err != nil {
+		return err
+	}
+	var total tally
+	for _, f := range s.files {
+		var (
+			of []int
+			t  tally
+		)
+		for _, number := range numbers {
+			if list[number-1].file == f {
+				of = append(of, number)
+			}
+		}
+		err := r.outcomes(of, o.jobs, func(m *mutant, o outcome) {
+			reason, listed := equivalents[m.key]
+			t.count(o, listed)
+			switch {
+			case listed && o != unnoticed:
+				fmt.Fprintf(out, "%v, though listed because %q: %v\n", o, reason, m)
+			case !listed && o == unnoticed:
+				fmt.Fprintf(out, "%v: %v\n", o, m)
+			}
+		})
+		if err != nil {
+			return err
+		}
+		if len(of) > 0 {
+			fmt.Fprintf(out, "%s: %v\n", f.name, t)
+		}
+		total.add(t)
+	}
+	fmt.Fprintf(out, "%s: %v\n", o.pattern, total)
+
+	for _, k := range gone {
+		err = errors.Join(err, fmt.Errorf("equivalents.txt lists a change that does not exist: %s %s", k.file, k.change()))
+	}
+	if total.wrong > 0 {
+		err = errors.Join(err, fmt.Errorf("%d that equivalents.txt lists were noticed", total.wrong))
+	}
+	if total.percent() < o.least {
+		err = errors.Join(err, fmt.Errorf("%.1f %% are under %.1f %%", total.percent(), o.least))
+	}
+	return err
+}
+
+// missing returns what is listed for files of the package and is in list not.
+func missing(list []*mutant, equivalents map[key]string) (gone []key) {
+	there := map[key]bool{}
+	dirs := map[string]bool{}
+	for _, m := range list {
+		there[m.key] = true
+		dirs[path.Dir(m.key.file)] = true
+	}
+	for k := range equivalents {
+		if dirs[path.Dir(k.file)] && !there[k] {
+			gone = append(gone, k)
+		}
+	}
+	slices.SortFunc(gone, func(a, b key) int { return strings.Compare(a.file+a.change(), b.file+b.change()) })
+	return gone
+}
+
+// choose returns the numbers of the mutants to try, in order.
+func (o options) choose(list []*mutant) ([]int, error) {
+	var earlier string
+	if o.again != "" {
+		text, err := os.ReadFile(o.again)
+		if err != nil {
+			return nil, err
+		}
+		earlier = string(text)
+	}
+	var shard, shards int
+	if _, err := fmt.Sscanf(o.shard, "%d/%d", &shard, &shards); err != nil || shard < 1 || shard > shards {
+		return nil, fmt.Errorf("-shard is %q, and should be 1/3, 2/3 or the like", o.shard)
+	}
+	var numbers []int
+	for i, m := range list {
+		match, err := path.Match(o.files, path.Base(m.key.file))
+		if err != nil {
+			return nil, err
+		}
+		if match && (o.again == "" || strings.Contains(earlier, m.String()+"\n")) {
+			numbers = append(numbers, i+1)
+		}
+	}
+	if o.sample > 0 && o.sample < len(numbers) {
+		rng := rand.New(rand.NewPCG(o.seed, 0))
+		rng.Shuffle(len(numbers), func(i, j int) { numbers[i], numbers[j] = numbers[j], numbers[i] })
+		numbers = numbers[:o.sample]
+		slices.Sort(numbers)
+	}
+	var own []int
+	for i, number := range numbers {
+		if i%shards == shard-1 {
+			own = append(own, number)
+		}
+	}
+	if len(own) == 0 {
+		return nil, errors.New("there is nothing to change")
+	}
+	return own, nil
+}
+
+// A tally counts mutants.
+type tally struct {
+	all, noticed, timedOut, equivalent int
+	wrong                              int // listed as equivalent, and noticed
+}
+
+// count counts a mutant, listed as equivalent or not.
+func (t *tally) count(o outcome, listed bool) {
+	t.all++
+	switch {
+	case listed:
+		t.equivalent++
+		if o != unnoticed {
+			t.wrong++
+		}
+	case o == timedOut:
+		t.timedOut++
+		fallthrough
+	case o == noticed:
+		t.noticed++
+	}
+}
+
+func (t *tally) add(more tally) {
+	t.all += more.all
+	t.noticed += more.noticed
+	t.timedOut += more.timedOut
+	t.equivalent += more.equivalent
+	t.wrong += more.wrong
+}
+
+// percent returns how many of those that can be noticed were.
+func (t tally) percent() float64 {
+	if t.all == t.equivalent {
+		return 100
+	}
+	return 100 * float64(t.noticed) / float64(t.all-t.equivalent)
+}
+
+func (t tally) String() string {
+	return fmt.Sprintf("%d changes, %d equivalent, %d noticed (%d by a timeout), %d not: %.1f %%",
+		t.all, t.equivalent, t.noticed, t.timedOut, t.all-t.equivalent-t.noticed, t.percent())
+}

@@ -1,0 +1,189 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"go/ast"
+	"go/importer"
+	"go/parser"
+	"go/token"
+	"go/types"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+)
+
+// A source is a package as this machine builds it: parsed, type-checked, and
+// without the files that build constraints leave out.
+type source struct {
+	dir   string
+	name  string // of the package
+	set   *token.FileSet
+	files []*sourceFile
+	tests []string // the names of the files with tests
+	types *types.Package
+	info  *types.Info
+	conf  types.Config
+	path  string
+}
+
+// A sourceFile is one file of a source.
+type sourceFile struct {
+	name string // relative to the module, with slashes
+	path string
+	text string
+	ast  *ast.File
+}
+
+// load reads the package that the go command knows as pattern.
+func load(pattern string) (*source, error) {
+	var list struct {
+		Dir, ImportPath, Name              string
+		GoFiles, TestGoFiles, XTestGoFiles []string
+		Module                             struct{ Dir string }
+	}
+	out, err := goCommand("list", "-json=Dir,ImportPath,Name,GoFiles,TestGoFiles,XTestGoFiles,Module", pattern)
+	if err != nil {
+		return nil, err
+	}
+	decoder := json.NewDecoder(bytes.NewReader(out))
+	if err := decoder.Decode(&list); err != nil {
+		return nil, err
+	}
+	if decoder.More() {
+		return nil, fmt.Errorf("%s is more than one package", pattern)
+	}
+
+	s := &source{
+		dir:   list.Dir,
+		name:  list.Name,
+		path:  list.ImportPath,
+		set:   token.NewFileSet(),
+		tests: append(list.TestGoFiles, list.XTestGoFiles...),
+	}
+	for _, name := range list.GoFiles {
+		path := filepath.Join(list.Dir, name)
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return nil, err
+		}
+		parsed, err := parser.ParseFile(s.set, path, text, parser.ParseComments|parser.SkipObjectResolution)
+		if err != nil {
+			return nil, err
+		}
+		rel, err := filepath.Rel(list.Module.Dir, path)
+		if err != nil {
+			return nil, err
+		}
+		s.files = append(s.files, &sourceFile{name: filepath.ToSlash(rel), path: path, text: string(text), ast: parsed})
+	}
+
+	if s.conf, err = typeChecker(s.set, pattern); err != nil {
+		return nil, err
+	}
+	s.info = &types.Info{Types: map[ast.Expr]types.TypeAndValue{}, Uses: map[*ast.Ident]types.Object{}, Defs: map[*ast.Ident]types.Object{}}
+	s.types, err = s.conf.Check(s.path, s.set, s.parsed(), s.info)
+	return s, err
+}
+
+// typeChecker returns a configuration that imports from compiled packages.
+func typeChecker(set *token.FileSet, pattern string) (types.Config, error) {
+	out, err := goCommand("list", "-export", "-deps", "-f={{.ImportPath}}\t{{.Export}}", pattern)
+	if err != nil {
+		return types.Config{}, err
+	}
+	exports := map[string]string{}
+	for line := range strings.Lines(string(out)) {
+		path, file, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
+		exports[path] = file
+	}
+	lookup := func(path string) (io.ReadCloser, error) { return os.Open(exports[path]) }
+	return types.Config{
+		Importer: importer.ForCompiler(set, "gc", lookup),
+		Sizes:    types.SizesFor("gc", runtime.GOARCH),
+	}, nil
+}
+
+func (s *source) parsed() []*ast.File {
+	var files []*ast.File
+	for _, f := range s.files {
+		files = append(files, f.ast)
+	}
+	return files
+}
+
+// check returns the package with text in place of the file's own, nil if that
+// is not correct Go.
+func (s *source) check(file *sourceFile, text string) *types.Package {
+	parsed, err := parser.ParseFile(s.set, file.path, text, parser.SkipObjectResolution)
+	if err != nil {
+		return nil
+	}
+	defer s.set.RemoveFile(s.set.File(parsed.FileStart))
+	files := s.parsed()
+	for i, f := range s.files {
+		if f == file {
+			files[i] = parsed
+		}
+	}
+	pkg, err := s.conf.Check(s.path, s.set, files, nil)
+	if err != nil {
+		return nil
+	}
+	return pkg
+}
+
+// span returns where node begins and ends in its file.
+func (s *source) span(node ast.Node) (from, to int) {
+	return s.offset(node.Pos()), s.offset(node.End())
+}
+
+func (s *source) offset(pos token.Pos) int { return s.set.Position(pos).Offset }
+
+// textOf returns the source text of a node.
+func (s *source) textOf(f *sourceFile, node ast.Node) string {
+	from, to := s.span(node)
+	return f.text[from:to]
+}
+
+// typeText writes t as f can write it; ok is false if f imports too little.
+func (s *source) typeText(f *sourceFile, t types.Type) (text string, ok bool) {
+	ok = true
+	text = types.TypeString(t, func(p *types.Package) string {
+		if p == s.types {
+			return ""
+		}
+		for _, spec := range f.ast.Imports {
+			if spec.Path.Value != `"`+p.Path()+`"` {
+				continue
+			}
+			if spec.Name != nil {
+				return spec.Name.Name
+			}
+			return p.Name()
+		}
+		ok = false
+		return p.Name()
+	})
+	return text, ok
+}
+
+// goCommand runs the go command and returns what it prints to standard output.
+func goCommand(args ...string) ([]byte, error) {
+	name := os.Getenv("GO")
+	if name == "" {
+		name = "go"
+	}
+	cmd := exec.Command(name, args...)
+	var problem strings.Builder
+	cmd.Stderr = &problem
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("go %s: %w\n%s", args[0], err, problem.String())
+	}
+	return out, nil
+}

@@ -13,17 +13,22 @@ import (
 )
 
 // answeringConn answers each Read by a Write, as crypto/tls does when the client
-// asks for a new key.
+// asks for a new key: after it has read from the transport, or before, if the request
+// was read together with earlier data.
 type answeringConn struct {
 	net.Conn // a promptConn
 	answer   []byte
+	before   bool
 }
 
 func (c *answeringConn) NetConn() net.Conn { return c.Conn }
 
 func (c *answeringConn) Read(p []byte) (int, error) {
+	if c.before {
+		c.Conn.Write(c.answer)
+	}
 	n, err := c.Conn.Read(p)
-	if err == nil {
+	if err == nil && !c.before {
 		_, err = c.Conn.Write(c.answer)
 	}
 	return n, err
@@ -54,15 +59,18 @@ func (l *answeringListener) Close() error {
 // grow below TLS without a bound: 42 MiB in 29 seconds.
 func TestAnswersOfTLSAreBounded(t *testing.T) {
 	const limit, answer, frames = 64 << 10, 1 << 10, 1000
-	for _, policy := range []SlowPolicy{SlowClose, SlowBlock} {
+	for _, tt := range []struct {
+		policy SlowPolicy
+		before bool
+	}{{SlowClose, false}, {SlowBlock, false}, {SlowClose, true}, {SlowBlock, true}} {
 		synctest.Test(t, func(t *testing.T) {
 			ours, client := net.Pipe()
 			var received atomic.Int32
-			s := &Server{MaxBacklog: limit, WriteTimeout: -1, PingInterval: -1, AssemblyTimeout: -1, SlowPolicy: policy, Handler: Handler{
+			s := &Server{MaxBacklog: limit, WriteTimeout: -1, PingInterval: -1, AssemblyTimeout: -1, SlowPolicy: tt.policy, Handler: Handler{
 				Message: func(*Conn, wire.Opcode, []byte) { received.Add(1) },
 			}}
 			ln := &answeringListener{conns: make(chan net.Conn, 1)}
-			ln.conns <- &answeringConn{newPromptConn(ours, -1), make([]byte, answer)}
+			ln.conns <- &answeringConn{newPromptConn(ours, -1), make([]byte, answer), tt.before}
 			served := make(chan error)
 			go func() { served <- s.Serve(ln) }()
 			sent := make(chan struct{})

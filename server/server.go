@@ -155,7 +155,8 @@ type Server struct {
 	// means the default, negative means no limit. SlowPolicy says what happens to
 	// the message that would be too much. From a client that sends on and does not
 	// take the answers of Handler.Message, nothing is read once half of MaxBacklog
-	// waits for it, until it has taken all.
+	// waits for it, until it has taken all. Answers to bytes that were read together,
+	// up to 256 KiB, may exceed MaxBacklog.
 	MaxBacklog int
 
 	// MaxTotalBacklog is the same for all clients together. When it is reached, the

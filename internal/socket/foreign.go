@@ -114,6 +114,15 @@ func (c *foreignConn) writeChunk(p []byte, written int) (int, error) {
 	case <-over:
 		c.failed = os.ErrDeadlineExceeded
 	case <-c.cut:
+		// The peer may have taken everything, and have ended the connection before
+		// the goroutine could say so.
+		grace := time.NewTimer(closeGrace)
+		defer grace.Stop()
+		select {
+		case result := <-c.results:
+			return c.wrote(result, began)
+		case <-grace.C:
+		}
 		c.failed = net.ErrClosed
 	}
 	select {
@@ -206,7 +215,8 @@ func lowest(nc net.Conn) net.Conn {
 	}
 }
 
-// closeGrace is the time that the Close of a foreign connection is waited for.
+// closeGrace is the time that the Close of a foreign connection is waited for, and
+// after it for a Write.
 const closeGrace = 100 * time.Millisecond
 
 // end closes the connection by shut. Later calls do not wait for the first.

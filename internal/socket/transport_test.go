@@ -370,3 +370,43 @@ func TestReadOfTLSThatWritesEndsAtItsDeadline(t *testing.T) {
 		}
 	})
 }
+
+// takenConn is a net.Conn whose peer takes everything and then ends the connection,
+// before Write can return.
+type takenConn struct {
+	net.Conn
+	taken, closed chan struct{}
+}
+
+func (c takenConn) Write(p []byte) (int, error) {
+	close(c.taken)
+	<-c.closed
+	return len(p), nil
+}
+
+func (c takenConn) Close() error {
+	close(c.closed)
+	return nil
+}
+
+// A Write that the peer has taken succeeds, although the connection is cut before the
+// goroutine of the Write has returned.
+func TestForeignWriteThatThePeerHasTaken(t *testing.T) {
+	for range 100 {
+		nc := takenConn{taken: make(chan struct{}), closed: make(chan struct{})}
+		c := socket.NewTransport(nc)
+		wrote := make(chan error)
+		go func() {
+			n, err := c.Write([]byte("Hello"))
+			if err == nil && n != 5 {
+				err = io.ErrShortWrite
+			}
+			wrote <- err
+		}()
+		<-nc.taken
+		c.Cut()
+		if err := <-wrote; err != nil {
+			t.Fatal(err)
+		}
+	}
+}

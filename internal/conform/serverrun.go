@@ -35,6 +35,7 @@ type serverRun struct {
 	// connection was made.
 	running  map[int]bool
 	ended    []int
+	cleared  int // cases that have ended and left ended since
 	suspects map[int]bool
 }
 
@@ -191,6 +192,7 @@ func (r *serverRun) atOnce(ctx context.Context, cases []int, parallel int) error
 
 // among runs a case among others. If no connection can be made, the case runs later, alone.
 func (r *serverRun) among(ctx context.Context, i int) error {
+	before := r.endedSoFar()
 	conn, err := r.connect(ctx)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -202,7 +204,7 @@ func (r *serverRun) among(ctx context.Context, i int) error {
 		}
 		return nil
 	}
-	r.begin(i)
+	r.begin(i, before)
 	result, h := r.play(ctx, i, conn)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -214,11 +216,21 @@ func (r *serverRun) among(ctx context.Context, i int) error {
 	return nil
 }
 
-// begin records that a connection for a case was made.
-func (r *serverRun) begin(i int) {
+// endedSoFar returns how many cases have ended.
+func (r *serverRun) endedSoFar() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.ended = nil
+	return r.cleared + len(r.ended)
+}
+
+// begin records that a connection for a case was made, after so many cases had ended:
+// they have not made the server crash.
+func (r *serverRun) begin(i, ended int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if n := ended - r.cleared; n > 0 {
+		r.ended, r.cleared = r.ended[n:], ended
+	}
 	r.running[i] = true
 }
 

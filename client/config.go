@@ -54,8 +54,9 @@ type Config struct {
 
 	// WriteTimeout bounds the time in which the server takes nothing of what is
 	// written. A slow server that takes a little again and again is waited for; a
-	// little is 1 KiB on a net.Conn that is neither TCP nor a Unix socket. A write
-	// that times out may have left half a frame, so the connection ends with it.
+	// little is 4 KiB on a net.Conn that is neither TCP nor a Unix socket, 1 KiB if
+	// the server was slow before, and 32 KiB if it was fast. A write that times
+	// out may have left half a frame, so the connection ends with it.
 	// The default is 10 seconds, negative means none.
 	WriteTimeout time.Duration
 
@@ -81,7 +82,8 @@ type Config struct {
 
 	// Trace, if it is set, is called once in Dial with the opening handshake: the
 	// request as it was sent, which may hold secrets, and the response, nil if
-	// none came. It is for logs; neither may be changed or kept.
+	// none came. It is for logs; neither may be changed or kept. Dial waits for
+	// it to return.
 	Trace func(request []byte, response *handshake.Response)
 
 	// Control makes Receive and Messages return Ping, Pong and Close frames as

@@ -116,8 +116,12 @@ func buildRequest(u handshake.URL, cfg *Config) ([]byte, *handshake.Offer, error
 	if auth := u.Authorization(); auth != "" && !hasField(cfg.Header, "Authorization") {
 		offer.Header["Authorization"] = []string{auth}
 	}
+	hosts := 0
 	for name, values := range cfg.Header {
-		if isNamed(name, "Host") && len(values) == 1 {
+		if isNamed(name, "Host") {
+			hosts++
+		}
+		if isNamed(name, "Host") && len(values) == 1 && hosts == 1 {
 			offer.Host = values[0]
 		} else {
 			offer.Header[name] = values

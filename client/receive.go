@@ -290,10 +290,10 @@ func (c *Conn) fill(ctx context.Context) error {
 		return c.lost(err)
 	case interrupted:
 		return ctx.Err()
-	case patience > 0:
+	case patience > 0 && time.Since(began) >= patience:
 		return c.failLate()
 	}
-	return c.lost(err)
+	return c.lost(err) // the connection has a limit of its own
 }
 
 // interruptReadOn makes a read fail as soon as ctx ends. The function that it returns

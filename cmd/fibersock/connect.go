@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"flag"
 	"fmt"
 	"net"
@@ -183,6 +184,14 @@ type progress struct {
 type countingConn struct {
 	net.Conn
 	received *atomic.Int64
+}
+
+// CloseWrite tells the server that no more will come.
+func (c countingConn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return errors.ErrUnsupported
 }
 
 func (c countingConn) Read(b []byte) (int, error) {

@@ -34,16 +34,18 @@ type writeResult struct {
 }
 
 // A Write that cannot be interrupted does not tell of progress until it returns. So
-// a slow connection is written to in smaller chunks.
+// a connection is written to in chunks, small ones as long as it is not known to be
+// fast.
 const (
-	maxChunk = 32 << 10 // bytes
-	minChunk = 1 << 10
+	maxChunk   = 32 << 10 // bytes
+	firstChunk = 4 << 10  // a whole ClientHello or request
+	minChunk   = 1 << 10
 )
 
 func newForeignConn(nc net.Conn) *foreignConn {
 	c := &foreignConn{
 		Conn:    nc,
-		chunk:   maxChunk,
+		chunk:   firstChunk,
 		results: make(chan writeResult, 1),
 		cut:     make(chan struct{}),
 	}
@@ -198,21 +200,38 @@ func (c *foreignConn) CloseWrite() error {
 // longer than closeGrace for that.
 func (c *foreignConn) Close() error { return c.end(c.Conn.Close) }
 
-// Cut closes the connection below TLS, as far as it can be seen.
-func (c *foreignConn) Cut() error { return c.end(func() error { return lowest(c.Conn).Close() }) }
+// Cut closes the connection below TLS, as far as it can be seen, and then that above
+// it, which may have to release something.
+func (c *foreignConn) Cut() error {
+	return c.end(func() error {
+		low, below := lowest(c.Conn)
+		err := low.Close()
+		if below {
+			Detach(c.Conn.Close)
+		}
+		return err
+	})
+}
 
 // NetConn returns c without what it may have to say at its end.
 func (c *foreignConn) NetConn() net.Conn { return cutter{c} }
 
-// lowest returns the connection below all TLS that shows it.
-func lowest(nc net.Conn) net.Conn {
-	for {
+// lowest returns the connection below all TLS that shows it, and whether that is
+// another than nc.
+func lowest(nc net.Conn) (low net.Conn, below bool) {
+	const most = 16 // layers; a connection may return itself
+	for range most {
 		tls, ok := nc.(interface{ NetConn() net.Conn })
-		if !ok || tls.NetConn() == nil {
-			return nc
+		if !ok {
+			break
 		}
-		nc = tls.NetConn()
+		next := tls.NetConn()
+		if next == nil {
+			break
+		}
+		nc, below = next, true
 	}
+	return nc, below
 }
 
 // closeGrace is the time that the Close of a foreign connection is waited for, and
@@ -232,7 +251,11 @@ func (c *foreignConn) end(shut func() error) error {
 		return err
 	case <-grace.C:
 		// TLS inside may be telling a peer that does not read.
-		Detach(func() error { return lowest(c.Conn).SetDeadline(longAgo) })
+		Detach(func() error {
+			low, _ := lowest(c.Conn)
+			low.SetDeadline(longAgo)
+			return low.Close()
+		})
 		return nil
 	}
 }

@@ -105,7 +105,9 @@ func (c *Conn) Close() error {
 // Cut closes nc, or, if nc is a TLS connection, the connection below TLS.
 func Cut(nc net.Conn) error {
 	if secure, ok := nc.(interface{ NetConn() net.Conn }); ok {
-		nc = secure.NetConn()
+		if below := secure.NetConn(); below != nil {
+			nc = below
+		}
 	}
 	return nc.Close()
 }

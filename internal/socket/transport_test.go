@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -408,5 +409,79 @@ func TestForeignWriteThatThePeerHasTaken(t *testing.T) {
 		if err := <-wrote; err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// lowConn is the transport below layeredConn: deadlines do nothing.
+type lowConn struct {
+	net.Conn
+	closed atomic.Int32
+}
+
+func (c *lowConn) SetDeadline(time.Time) error { return nil }
+
+func (c *lowConn) Close() error {
+	c.closed.Add(1)
+	return nil
+}
+
+// layeredConn is a connection of the program's over another, such as a TLS connection
+// whose Close releases something. Its Close may wait for the peer.
+type layeredConn struct {
+	net.Conn
+	low    net.Conn
+	hangs  chan struct{} // until it is closed; nil: Close does not wait
+	closed atomic.Int32
+}
+
+func (c *layeredConn) NetConn() net.Conn { return c.low }
+
+func (c *layeredConn) Close() error {
+	c.closed.Add(1)
+	if c.hangs != nil {
+		<-c.hangs
+	}
+	return nil
+}
+
+// Cut closes the lowest connection, and then the program's own, which may have to
+// release something. Until that was so, its Close was never called.
+func TestCutClosesEveryLayer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		low := new(lowConn)
+		nc := &layeredConn{low: low}
+		if err := socket.NewTransport(nc).Cut(); err != nil {
+			t.Error(err)
+		}
+		synctest.Wait()
+		if low.closed.Load() != 1 || nc.closed.Load() != 1 {
+			t.Errorf("closed %d times, the program's own %d times", low.closed.Load(), nc.closed.Load())
+		}
+	})
+}
+
+// A Close that waits for the peer, on a transport without deadlines, does not keep the
+// transport open. Until that was so, it was open for good.
+func TestCloseThatHangsReleasesTheTransport(t *testing.T) {
+	low := new(lowConn)
+	hangs := make(chan struct{})
+	defer close(hangs)
+	c := socket.NewTransport(&layeredConn{low: low, hangs: hangs})
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+	for deadline := time.Now().Add(30 * time.Second); low.closed.Load() == 0; runtime.Gosched() {
+		if time.Now().After(deadline) {
+			t.Fatal("the transport is open")
+		}
+	}
+}
+
+// A connection that names itself as the one below ends no call in an endless loop.
+func TestConnBelowItself(t *testing.T) {
+	nc := new(layeredConn)
+	nc.low = nc
+	if err := socket.NewTransport(nc).Cut(); err != nil || nc.closed.Load() == 0 {
+		t.Errorf("closed %d times: %v", nc.closed.Load(), err)
 	}
 }

@@ -6,8 +6,8 @@ const limit = 3
 // Over is tested at its limit.
 func Over(n int) bool { return n > limit }
 
-// Sum adds 1 to n. The turn with 0 could be one more or less.
-func Sum(n int) (sum int) {
+// Sum adds 1 to n, which has the same size on every processor. The turn with 0 could be one more or less.
+func Sum(n int64) (sum int64) {
 	for n > 0 {
 		sum += n
 		n--

@@ -11,8 +11,8 @@ func TestOver(t *testing.T) {
 }
 
 func TestSum(t *testing.T) {
-	for n, want := range []int{1, 3, 6, 10} {
-		if got := Sum(n + 1); got != want {
+	for n, want := range []int64{1, 3, 6, 10} {
+		if got := Sum(int64(n + 1)); got != want {
 			t.Fatalf("Sum(%d) is %d", n+1, got)
 		}
 	}

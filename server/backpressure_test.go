@@ -213,3 +213,91 @@ func TestNothingFollowsAMessageThatSlowCloseRefuses(t *testing.T) {
 		})
 	}
 }
+
+// A broadcast does not wait, also if it is larger than the backlog of a client whose
+// senders do. Until that was so, one client that did not read held it up for
+// WriteTimeout.
+func TestBroadcastDoesNotWaitWhereSendersDo(t *testing.T) {
+	for loop, start := range withTLS(loops) {
+		t.Run(loop, func(t *testing.T) {
+			returned, ended := make(chan struct{}), make(chan struct{})
+			s := &server.Server{MaxBacklog: 64 << 10, WriteTimeout: -1, Handler: server.Handler{Serve: func(c *server.Conn) { <-ended }}}
+			r := start(t, s)
+			defer close(ended)
+			r.open(t) // and reads nothing
+			eventually(t, "it is open", func() bool { return s.Stats().Open == 1 })
+			go func() {
+				defer close(returned)
+				if err := s.Broadcast(wire.Binary, make([]byte, 4<<20)); err != nil {
+					t.Error(err)
+				}
+			}()
+			result(t, returned)
+			for c := range s.Conns() {
+				c.CloseNow()
+			}
+		})
+	}
+}
+
+// A Drain handler that sends and blocks is called again when the client has taken that,
+// although another goroutine has noticed it meanwhile; and messages that wait for
+// Serve are neither lost nor reordered by that.
+func TestDrainThatBlocksAndSends(t *testing.T) {
+	for loop, start := range withTLS(loops) {
+		t.Run(loop, func(t *testing.T) {
+			const messages = 20
+			drained, got, proceed := make(chan int, 10), make(chan string, messages), make(chan struct{})
+			calls := 0
+			s := &server.Server{MaxBacklog: -1, WriteTimeout: patience, Handler: server.Handler{
+				Open: func(c *server.Conn) {
+					for c.Buffered() == 0 {
+						c.Send(wire.Binary, make([]byte, 64<<10))
+					}
+				},
+				Drain: func(c *server.Conn) {
+					calls++
+					if drained <- calls; calls > 1 {
+						return
+					}
+					for c.Buffered() == 0 {
+						c.Send(wire.Binary, make([]byte, 64<<10))
+					}
+					for c.Buffered() > 0 { // until another goroutine has written that
+						time.Sleep(time.Millisecond)
+					}
+				},
+				Serve: func(c *server.Conn) {
+					<-proceed
+					for m, err := range c.Messages(t.Context()) {
+						if err != nil {
+							return
+						}
+						got <- m.Text()
+					}
+				},
+			}}
+			p := start(t, s).open(t)
+			for i := range messages {
+				p.send(text(fmt.Sprint(i)))
+			}
+			p.meanwhile(func(p *peer) {
+				for p.more() == nil {
+					p.in = nil
+				}
+			})
+			for i := 1; i <= 2; i++ {
+				if n := result(t, drained); n != i {
+					t.Fatalf("call %d of Drain, want %d", n, i)
+				}
+			}
+			close(proceed)
+			for i := range messages {
+				if m := result(t, got); m != fmt.Sprint(i) {
+					t.Fatalf("received %q, want %d", m, i)
+				}
+			}
+			p.nc.Close()
+		})
+	}
+}

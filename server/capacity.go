@@ -51,16 +51,21 @@ func origin(a net.Addr) netip.Prefix {
 	return p
 }
 
-// come counts c, which is in conns already, and returns which limit it breaks. The
-// caller holds mu.
-func (s *Server) come(c *Conn) *CapacityError {
+// origin returns where c comes from, if MaxConnsPerAddr limits that. The caller does not
+// hold mu: RemoteAddr may be a method of the program's own, and wait for the client.
+func (s *Server) origin(c *Conn) netip.Prefix {
+	if s.MaxConnsPerAddr <= 0 {
+		return netip.Prefix{}
+	}
+	return origin(c.transport.RemoteAddr())
+}
+
+// come counts c, which is in conns already and comes from there, and returns which
+// limit it breaks. The caller holds mu.
+func (s *Server) come(c *Conn, from netip.Prefix) *CapacityError {
 	if s.MaxConns > 0 && len(s.conns) > s.MaxConns {
 		return &CapacityError{Max: s.MaxConns, Option: "MaxConns"}
 	}
-	if s.MaxConnsPerAddr <= 0 {
-		return nil
-	}
-	from := origin(c.transport.RemoteAddr())
 	if !from.IsValid() {
 		return nil
 	}

@@ -140,3 +140,45 @@ func TestUpgradeWithTooManyConnections(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// lateListener's first connection does not know its client's address before the client
+// has sent something, as with the PROXY protocol.
+type lateListener struct {
+	net.Listener
+	known    chan struct{}
+	accepted int
+}
+
+type lateConn struct {
+	net.Conn
+	known chan struct{}
+}
+
+func (c lateConn) RemoteAddr() net.Addr {
+	<-c.known
+	return c.Conn.RemoteAddr()
+}
+
+func (l *lateListener) Accept() (net.Conn, error) {
+	nc, err := l.Listener.Accept()
+	if l.accepted++; err == nil && l.accepted == 1 {
+		nc = lateConn{nc, l.known}
+	}
+	return nc, err
+}
+
+// A connection whose address takes its time makes nobody else wait. Until that was so,
+// it was asked for with the server's lock.
+func TestAddressThatTakesItsTime(t *testing.T) {
+	ln := &lateListener{Listener: listenTCP(t), known: make(chan struct{})}
+	r := serve(t, &server.Server{MaxConnsPerAddr: 10}, ln)
+	first := r.dial(t)
+	second := r.open(t)
+	second.send(closing(1000, ""))
+	second.want(`close 1000 ""`)
+	close(ln.known)
+	first.send(request("/"))
+	if response := first.response(); response.Status != 101 {
+		t.Errorf("answered with %+v", response)
+	}
+}

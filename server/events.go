@@ -180,7 +180,10 @@ func (c *Conn) lingerTime() time.Duration {
 	if !c.endpoint.Pressed() {
 		return drainTime
 	}
-	return max(drainTime, orDefault(c.server.CloseTimeout, DefaultCloseTimeout))
+	if c.server.CloseTimeout <= 0 { // no limit is no reason to keep a socket for good
+		return DefaultCloseTimeout
+	}
+	return max(drainTime, c.server.CloseTimeout)
 }
 
 // protect reports a panic of f. The connection is at its end anyway. The caller

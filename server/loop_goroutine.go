@@ -34,6 +34,8 @@ type goroutineTransport struct {
 	wakes   uint8 // how often it did since that tick began, up to busyWakes
 	over    bool  // lost has been called
 
+	underWay bool // a frame or message was incomplete after the last receive; the reader's own
+
 	ended chan struct{} // closed at the end, if somebody waits for that
 }
 
@@ -127,7 +129,9 @@ func (t *goroutineTransport) receive(b []byte) (rest []byte, more bool) {
 	defer t.receiving.Store(false)
 	t.prompt.answering.Store(true)
 	defer t.prompt.answering.Store(false)
-	return t.conn.receive(b)
+	rest, more = t.conn.receive(b)
+	_, t.underWay = t.conn.endpoint.UnderWay()
+	return rest, more
 }
 
 // end ends the connection: by err, or, if it is nil, because the connection wants
@@ -169,9 +173,7 @@ func (t *goroutineTransport) awaitServed() {
 // to drain the connection then, because the handlers have not ended it, its time is
 // bounded here.
 func (t *goroutineTransport) Finish(wait time.Duration) {
-	if !t.receiving.Load() {
-		time.AfterFunc(2*wait, func() { t.Close() })
-	}
+	time.AfterFunc(2*wait, func() { t.Close() })
 	t.Conn.Finish(wait)
 }
 

@@ -336,7 +336,7 @@ func (c *promptConn) takeHalf() bool {
 func (c *promptConn) finish() (more bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.size > 0 {
+	if c.size > 0 || c.half && c.failed == nil {
 		return true
 	}
 	c.writing, c.armed = false, time.Time{}

@@ -212,8 +212,7 @@ func (s *stint) mayRest(last int) bool {
 	if s.due || !s.conn.isOpen() {
 		return false
 	}
-	_, underWay := s.conn.endpoint.UnderWay()
-	return !underWay && (last < readBufferSize || s.asks)
+	return !s.underWay && (last < readBufferSize || s.asks)
 }
 
 // limit has reads wait no longer than wait. It is not set anew with each read.

@@ -324,6 +324,7 @@ func (s *Server) terms(partial bool) *endpoint.Terms {
 // addConn adds c, and returns the limit that it breaks, and whether the server was
 // shutting down before.
 func (s *Server) addConn(c *Conn) (why *CapacityError, closing bool) {
+	from := s.origin(c)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.conns) == 0 {
@@ -332,7 +333,7 @@ func (s *Server) addConn(c *Conn) (why *CapacityError, closing bool) {
 	c.watch.begin(s.clock.now())
 	c.place = int32(len(s.conns))
 	s.conns = append(s.conns, c)
-	return s.come(c), s.closing
+	return s.come(c, from), s.closing
 }
 
 func (s *Server) removeConn(c *Conn) {

@@ -282,7 +282,7 @@ func (s *epollSocket) release() {
 // work does what there is to do. The caller runs the socket.
 func (s *epollSocket) work(w *workspace) {
 	do := s.begin()
-	if do.tellDrained {
+	for do.tellDrained { // again, if the backlog became empty while the handler ran
 		if !s.tellDrained(w) {
 			return
 		}
@@ -449,6 +449,9 @@ func (s *epollSocket) readEOF() {
 	s.conn.inputEnded()
 	s.mu.Lock()
 	s.working = false
+	if s.ending != notEnding {
+		s.setFinalDeadline(s.conn.lingerTime())
+	}
 	s.paused |= pausedEOF
 	served := s.served()
 	s.updateInterest()

@@ -98,8 +98,8 @@ const (
 	closeFirst                   // before the peer's came
 )
 
-// SentClose returns the status code of the Close that has been sent,
-// NoStatusReceived if it had none, 0 as long as none has been sent; and whether
+// SentClose returns the status code of the Close that has been sent, or is to follow
+// the frame that is being written, NoStatusReceived if it had none, 0 without; and whether
 // it was sent before the peer's came or a rule was broken.
 func (e *Endpoint) SentClose() (code wire.StatusCode, first bool) {
 	more := e.sender.more.Load()
@@ -107,6 +107,9 @@ func (e *Endpoint) SentClose() (code wire.StatusCode, first bool) {
 		return 0, false
 	}
 	sent := more.sentClose.Load()
+	if sent == 0 {
+		sent = more.owed.closing()
+	}
 	code, first = wire.StatusCode(sent&0xffff), sent&closeFirst != 0
 	if sent != 0 && code == 0 {
 		code = wire.NoStatusReceived

@@ -65,10 +65,15 @@ func (o *owedFrames) addPing(payload []byte) {
 // addClose adds a Close.
 func (o *owedFrames) addClose(c *owedClose) { o.change(func() { o.close = c }) }
 
-func (o *owedFrames) hasClose() bool {
+// closing returns what sentClose will be once the Close that is owed is written, 0 if
+// none is owed.
+func (o *owedFrames) closing() uint32 {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.close != nil
+	if o.close == nil {
+		return 0
+	}
+	return o.close.sent
 }
 
 // take returns what is owed and forgets it.
@@ -172,7 +177,7 @@ func (s *sender) writeOwed(op wire.Opcode, payload []byte, closeOwed bool) error
 // Closed.
 func (s *sender) owesClose() bool {
 	more := s.more.Load()
-	return more != nil && more.owed.count.Load() > 0 && more.owed.hasClose() && more.sentClose.Load() == 0
+	return more != nil && more.owed.count.Load() > 0 && more.owed.closing() != 0 && more.sentClose.Load() == 0
 }
 
 // broken reports whether the transport cannot be written to any more.

@@ -25,7 +25,8 @@ type Backpressure interface {
 func (e *Endpoint) SetBackpressure(b Backpressure) { e.sender.reserve().pressure = b }
 
 // Pressed reports whether a frame of data is being written by a sender that waits
-// for room. Inside Write it tells such a frame from all others.
+// for room, or the control frames that waited for its end. Until that is done, the
+// output has not ended.
 func (e *Endpoint) Pressed() bool {
 	more := e.sender.more.Load()
 	return more != nil && more.pressed.Load()
@@ -76,14 +77,15 @@ func (s *sender) writePressed(pressure Backpressure, head, p []byte) error {
 		}
 		err = s.write(p[:n])
 	}
-	waited := s.position == insideFrame
-	more.pressed.Store(false)
-	if waited {
-		s.setPosition(before)
-		s.unlock() // with what is owed
-		pressure.Written()
-		s.mu.Lock()
+	if s.position != insideFrame {
+		more.pressed.Store(false)
+		return err
 	}
+	s.setPosition(before)
+	s.unlock() // with the control frames that are owed
+	more.pressed.Store(false)
+	pressure.Written()
+	s.mu.Lock()
 	return err
 }
 

@@ -125,8 +125,8 @@ func TestControlFramesWaitForTheEndOfAFrame(t *testing.T) {
 				if err := <-second; err == nil {
 					t.Error("a message was sent after the Close")
 				}
-				if sent, _ := e.SentClose(); sent != 0 {
-					t.Errorf("a Close with %v has been sent", sent)
+				if sent, first := e.SentClose(); sent != code || first != (who == "we close") {
+					t.Errorf("a Close with %v is owed, first: %v", sent, first)
 				}
 				w.grow(10_000, nil)
 				if err := <-first; err != nil {

@@ -250,7 +250,7 @@ func (e *Endpoint) SendPrepared(m *Prepared) error {
 
 // TrySendPrepared is SendPrepared for a caller who does not wait: it reports
 // whether m was sent, or cannot be any more. It was not if another goroutine is
-// sending, a message is under way in fragments, or a frame waits for room.
+// sending, a message is under way in fragments, or there is no room for all of m.
 func (e *Endpoint) TrySendPrepared(m *Prepared) bool {
 	s := &e.sender
 	if !s.mu.TryLock() {
@@ -259,6 +259,9 @@ func (e *Endpoint) TrySendPrepared(m *Prepared) bool {
 	defer s.unlock()
 	if s.sending() == nil {
 		if s.position != betweenMessages {
+			return false
+		}
+		if pressure := s.pressure(); pressure != nil && pressure.Room(m.Size()) < m.Size() {
 			return false
 		}
 		_ = s.writePrepared(m, e.receiver.terms.maxFrame) // the connection's end is reported where it is noticed

@@ -181,7 +181,7 @@ func TestProgressInALargeSocketBuffer(t *testing.T) {
 			}
 		}
 		buf := make([]byte, 16<<10)
-		for began := time.Now(); time.Since(began) < 3*limit; time.Sleep(limit / 10) {
+		for began := time.Now(); time.Since(began) < 2*limit; time.Sleep(limit / 10) {
 			if _, err := p.nc.Read(buf); err != nil {
 				t.Fatal(err)
 			}

@@ -1,11 +1,11 @@
 package client
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"net"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/fibersock/fibersock/handshake"
@@ -363,24 +363,27 @@ func readExcerpt(nc net.Conn, r *handshake.Response, rest []byte) []byte {
 // Section 7.1). Bytes between a chunk and its CRLF are those of a server that counts
 // wrong; they are kept.
 func dechunk(raw []byte) (body []byte, complete bool) {
-	for {
-		line, after, found := bytes.Cut(raw, []byte("\r\n"))
+	for text := string(raw); ; { // package strings is in every client anyway
+		line, after, found := strings.Cut(text, "\r\n")
 		if !found {
 			return body, false
 		}
-		digits, _, _ := bytes.Cut(line, []byte(";"))
-		size, err := strconv.ParseUint(string(bytes.TrimSpace(digits)), 16, 31)
+		digits, _, _ := strings.Cut(line, ";")
+		for digits != "" && (digits[len(digits)-1] == ' ' || digits[len(digits)-1] == '\t') { // RFC 9112, 7.1.1: bad white space
+			digits = digits[:len(digits)-1]
+		}
+		size, err := strconv.ParseUint(digits, 16, 31)
 		switch {
 		case err != nil || size == 0:
 			return body, true
 		case int(size) >= len(after):
 			return append(body, after...), false
 		}
-		beyond, next, found := bytes.Cut(after[size:], []byte("\r\n"))
+		beyond, next, found := strings.Cut(after[size:], "\r\n")
 		body = append(body, after[:int(size)+len(beyond)]...)
 		if !found {
 			return body, false
 		}
-		raw = next
+		text = next
 	}
 }

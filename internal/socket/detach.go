@@ -1,9 +1,6 @@
 package socket
 
-import (
-	"fmt"
-	"runtime/debug"
-)
+import "runtime"
 
 // PanicError is a panic, or a call of runtime.Goexit, in a function of the program: a
 // handler, or a method of its own net.Conn.
@@ -12,9 +9,19 @@ type PanicError struct {
 	Stack []byte // the goroutine's stack at that point
 }
 
-// Error returns a text with the value.
+// Error returns a text with the value, if that is an error, a text, or has a method
+// String.
 func (e *PanicError) Error() string {
-	return fmt.Sprintf("websocket: panic in a function of the program: %v", e.Value)
+	text := "(neither an error nor a text)" // package fmt would be a tenth of a small binary
+	switch v := e.Value.(type) {
+	case error:
+		text = v.Error()
+	case string:
+		text = v
+	case interface{ String() string }:
+		text = v.String()
+	}
+	return "websocket: panic in a function of the program: " + text
 }
 
 // panicked returns the error for a function that did not return. It is called by a
@@ -23,7 +30,8 @@ func panicked(value any) error {
 	if value == nil { // there was no panic
 		value = "runtime.Goexit was called"
 	}
-	return &PanicError{Value: value, Stack: debug.Stack()}
+	stack := make([]byte, 64<<10)
+	return &PanicError{Value: value, Stack: stack[:runtime.Stack(stack, false)]}
 }
 
 // Detach calls f, a function of the program, on a goroutine, and returns a channel

@@ -119,7 +119,10 @@ func (c *systemConn) SetWriteDeadline(t time.Time) error {
 }
 
 func (c *systemConn) SetDeadline(t time.Time) error {
-	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
+	if err := c.SetReadDeadline(t); err != nil {
+		return err
+	}
+	return c.SetWriteDeadline(t)
 }
 
 func (c *systemConn) SetWriteTimeout(timeout time.Duration) { c.timeout = bounded(timeout) }

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"context"
 	"time"
 
 	"github.com/fibersock/fibersock/internal/endpoint"
@@ -39,10 +40,10 @@ func (c *Conn) patience() time.Duration {
 }
 
 // failLate fails the connection because a message did not come in time.
-func (c *Conn) failLate() error {
+func (c *Conn) failLate(ctx context.Context) error {
 	err := c.endpoint.Fail(wire.PolicyViolation, "message not complete in time", &LateError{
 		What: "no end of a message, nor 64 KiB more of it,", After: c.assembly.limit, Option: "AssemblyTimeout",
 	})
-	c.part(endpoint.Failed)
+	c.part(ctx, endpoint.Failed)
 	return err
 }

@@ -173,11 +173,19 @@ func (c *Conn) cut(why error) error {
 // connection failed.
 const failureWait = time.Second
 
+// answerGrace is the time that a call which receives the server's Close gives the
+// answer to be written, so that CloseNow, or the end of the program, after that call does
+// not take it away. It takes longer only if the server does not read.
+const answerGrace = 100 * time.Millisecond
+
 // part goes through the end of the closing handshake, in the background: after
 // both Close frames the server closes TCP first, and this side waits for it
-// (Section 7.1.1). After a failure this side closes.
-func (c *Conn) part(kind endpoint.Kind) {
+// (Section 7.1.1). After a failure this side closes. It returns when our Close is
+// written, or ctx ends, or after answerGrace.
+func (c *Conn) part(ctx context.Context, kind endpoint.Kind) {
+	var answered chan struct{} // nil: the transport is ending already
 	c.closing.Do(func() {
+		answered = make(chan struct{})
 		go func() {
 			defer close(c.gone)
 			wait := c.closeWait
@@ -185,12 +193,23 @@ func (c *Conn) part(kind endpoint.Kind) {
 				wait = failureWait
 			}
 			c.answerClose(wait)
+			close(answered)
 			if kind == endpoint.Failed {
 				c.socket.Finish(wait)
 			}
 			c.socket.Drain(wait)
 		}()
 	})
+	if answered == nil {
+		return
+	}
+	grace := time.NewTimer(answerGrace)
+	defer grace.Stop()
+	select {
+	case <-answered:
+	case <-ctx.Done():
+	case <-grace.C:
+	}
 }
 
 // answerClose sends the Close that answers the server's or reports a failure. It waits

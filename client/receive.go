@@ -255,7 +255,7 @@ func (c *Conn) next(ctx context.Context) (endpoint.Event, error) {
 			c.pings.answer(ev.Payload)
 			return ev, nil
 		case endpoint.Closing, endpoint.Failed:
-			c.part(ev.Kind)
+			c.part(ctx, ev.Kind)
 			return ev, ev.Err
 		default:
 			return ev, nil
@@ -291,7 +291,7 @@ func (c *Conn) fill(ctx context.Context) error {
 	case interrupted:
 		return ctx.Err()
 	case patience > 0 && time.Since(began) >= patience:
-		return c.failLate()
+		return c.failLate(ctx)
 	}
 	return c.lost(err) // the connection has a limit of its own
 }

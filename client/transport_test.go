@@ -13,6 +13,7 @@ import (
 
 	"github.com/fibersock/fibersock/client"
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/test/sockbuf"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -96,7 +97,7 @@ func TestContextsEndCallsBehindAStalledSend(t *testing.T) {
 			ours, theirs := transport(t)
 			c, f := openOver(t, ours, theirs, &client.Config{WriteTimeout: -1})
 			sent := make(chan error, 1)
-			const size, begun = 8 << 20, 10 // bytes
+			const size, begun = 2 << 20, 10 // bytes
 			go func() { sent <- c.SendBinary(make([]byte, size)) }()
 			if _, err := io.ReadFull(theirs, make([]byte, begun)); err != nil {
 				t.Fatal(err)
@@ -141,11 +142,17 @@ func TestContextsEndCallsBehindAStalledSend(t *testing.T) {
 
 // smallTCPPair returns both ends of a TCP connection that holds little.
 func smallTCPPair(t *testing.T) (ours, theirs net.Conn) {
-	ours, theirs = tcpPair(t)
-	for _, err := range []error{ours.(*net.TCPConn).SetWriteBuffer(16 << 10), theirs.(*net.TCPConn).SetReadBuffer(16 << 10)} {
-		if err != nil {
-			t.Fatal(err)
-		}
+	t.Helper()
+	ln, err := sockbuf.Listen()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	if ours, err = sockbuf.Dial(ln.Addr().String()); err != nil {
+		t.Fatal(err)
+	}
+	if theirs, err = ln.Accept(); err != nil {
+		t.Fatal(err)
 	}
 	return ours, theirs
 }
@@ -289,4 +296,30 @@ func TestDialContextThatIgnoresItsContext(t *testing.T) {
 			t.Errorf("after %v: %v", time.Since(start), err)
 		}
 	})
+}
+
+// The answer to the server's Close is written before the call that receives it returns:
+// CloseNow after that, or the end of the program, does not take it away.
+func TestCloseIsAnsweredBeforeReceiveReturns(t *testing.T) {
+	for name, wrap := range map[string]func(net.Conn) net.Conn{
+		"TCP":               func(nc net.Conn) net.Conn { return nc },
+		"without deadlines": func(nc net.Conn) net.Conn { return noDeadlines{nc} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			for range 50 {
+				ours, theirs := tcpPair(t)
+				c, f := openOver(t, wrap(ours), theirs, nil)
+				f.send(closeFrame(4001, "bye"))
+				var closed *client.CloseError
+				if _, err := c.Receive(t.Context()); !errors.As(err, &closed) {
+					t.Fatal(err)
+				}
+				c.CloseNow()
+				if b, err := io.ReadAll(theirs); len(b) != len("\x88\x82key.go") || b[0] != 0x88 {
+					t.Fatalf("the server read %x and %v", b, err)
+				}
+				theirs.Close()
+			}
+		})
+	}
 }

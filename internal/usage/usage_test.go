@@ -8,15 +8,15 @@ import (
 )
 
 func TestHeapSeesWhatIsInUse(t *testing.T) {
-	const size = 8 << 20
+	const size, little = 8 << 20, 256 << 10 // little: what the runtime frees or takes meanwhile
 	before := Heap()
 	block := make([]byte, size)
 	with := Heap()
 	runtime.KeepAlive(block)
-	if grown := with - before; grown < size || grown > 2*size {
+	if grown := with - before; grown < size-little || grown > 2*size {
 		t.Errorf("the heap grew by %d bytes for a block of %d", grown, size)
 	}
-	if left := Heap() - before; left >= size {
+	if left := Heap() - before; left >= size-little {
 		t.Errorf("%d bytes are in use after the block is not", left)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/fibersock/fibersock/internal/hostile"
@@ -523,6 +524,9 @@ func (p *peer) floodKeys() {
 	p.abandon()
 }
 
+// floodedPing is the payload of a Ping of a flood.
+var floodedPing = strings.Repeat("!", 125)
+
 // floodPings sends Pings all the time and does not read.
 func (p *peer) floodPings() {
 	if !p.open() {
@@ -532,7 +536,7 @@ func (p *peer) floodPings() {
 	p.deaf.close()
 	var pings []byte
 	for range 100 {
-		pings = append(pings, p.frame(wire.Ping, make([]byte, 125), true)...)
+		pings = append(pings, p.frame(wire.Ping, []byte(floodedPing), true)...)
 	}
 	for !p.target.over() {
 		_ = p.nc.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))

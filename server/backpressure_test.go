@@ -251,15 +251,19 @@ func TestDrainThatBlocksAndSends(t *testing.T) {
 			calls := 0
 			s := &server.Server{MaxBacklog: -1, WriteTimeout: patience, Handler: server.Handler{
 				Open: func(c *server.Conn) {
-					c.Send(wire.Binary, make([]byte, 4<<20)) // more than a client takes at once
+					for c.Buffered() == 0 {
+						c.Send(wire.Binary, make([]byte, 64<<10))
+					}
 				},
 				Drain: func(c *server.Conn) {
 					calls++
 					if drained <- calls; calls > 1 {
 						return
 					}
-					c.Send(wire.Binary, make([]byte, 4<<20)) // more than a client takes at once
-					for c.Buffered() > 0 {                   // until another goroutine has written that
+					for c.Buffered() == 0 {
+						c.Send(wire.Binary, make([]byte, 64<<10))
+					}
+					for c.Buffered() > 0 { // until another goroutine has written that
 						time.Sleep(time.Millisecond)
 					}
 				},

@@ -5,8 +5,8 @@ import (
 	"net"
 	"time"
 
+	"github.com/fibersock/fibersock/endpoint"
 	"github.com/fibersock/fibersock/handshake"
-	"github.com/fibersock/fibersock/internal/endpoint"
 )
 
 // Limits bound what a server may send. Zero means the default, negative means

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/fibersock/fibersock/endpoint"
 	"github.com/fibersock/fibersock/handshake"
-	"github.com/fibersock/fibersock/internal/endpoint"
 	"github.com/fibersock/fibersock/internal/socket"
 )
 

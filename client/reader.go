@@ -4,7 +4,7 @@ import (
 	"context"
 	"io"
 
-	"github.com/fibersock/fibersock/internal/endpoint"
+	"github.com/fibersock/fibersock/endpoint"
 	"github.com/fibersock/fibersock/wire"
 )
 

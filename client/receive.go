@@ -7,7 +7,7 @@ import (
 	"os"
 	"time"
 
-	"github.com/fibersock/fibersock/internal/endpoint"
+	"github.com/fibersock/fibersock/endpoint"
 	"github.com/fibersock/fibersock/internal/socket"
 	"github.com/fibersock/fibersock/wire"
 )

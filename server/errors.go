@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"net"
 
-	"github.com/fibersock/fibersock/internal/endpoint"
+	"github.com/fibersock/fibersock/endpoint"
 	"github.com/fibersock/fibersock/internal/socket"
 )
 

@@ -10,7 +10,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/fibersock/fibersock/internal/endpoint"
+	"github.com/fibersock/fibersock/endpoint"
 )
 
 // epollLoop serves sockets by epoll, with the goroutines of a few pollers for all of them: a connection that nothing comes

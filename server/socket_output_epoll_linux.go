@@ -7,7 +7,7 @@ import (
 	"sync"
 	"syscall"
 
-	"github.com/fibersock/fibersock/internal/endpoint"
+	"github.com/fibersock/fibersock/endpoint"
 )
 
 // Write takes all of p, or fails. What the system does not take waits in the backlog.

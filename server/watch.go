@@ -4,7 +4,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/fibersock/fibersock/internal/endpoint"
+	"github.com/fibersock/fibersock/endpoint"
 )
 
 // This file is what connections note of their signs of life, for the housekeeper

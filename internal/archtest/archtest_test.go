@@ -38,7 +38,7 @@ var rules = []rule{
 		why: "frames are bytes in, bytes out, for every target"},
 	{pkg: "./handshake", not: []string{"net", "net/http", "crypto/tls"},
 		why: "the opening handshake is bytes too, and knows no frame"},
-	{pkg: "./internal/endpoint", ours: []string{"./wire", "./wire/deflate"}, not: []string{"net/http", "crypto/tls"},
+	{pkg: "./endpoint", ours: []string{"./wire", "./wire/deflate"}, not: []string{"net/http", "crypto/tls"},
 		why: "the engine has no socket, and serves both roles"},
 	{pkg: "./internal/socket", not: []string{"net/http", "crypto/tls"},
 		why: "a socket carries bytes and knows nothing of WebSocket"},
@@ -59,7 +59,7 @@ var rules = []rule{
 }
 
 // shell is what a package that moves bytes for the engine is made of.
-var shell = []string{"./wire", "./wire/deflate", "./handshake", "./internal/endpoint", "./internal/socket"}
+var shell = []string{"./wire", "./wire/deflate", "./handshake", "./endpoint", "./internal/socket"}
 
 // What a build with the tag notls saves.
 var notlsRules = []rule{

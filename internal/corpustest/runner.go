@@ -8,8 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/fibersock/fibersock/endpoint"
 	"github.com/fibersock/fibersock/fuzz/corpus"
-	"github.com/fibersock/fibersock/internal/endpoint"
 )
 
 // Subject is one open connection under test, seen from its peer and from its

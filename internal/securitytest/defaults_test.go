@@ -27,9 +27,9 @@ const (
 
 // figures are the lines of the table of defaults, by their first cell.
 var figures = map[string]figure{
-	"payload of one message":                                             {"internal/endpoint", "DefaultMessageLimit", bytes},
-	"charge for each fragment":                                           {"internal/endpoint", "fragmentOverhead", bytes},
-	"allowance for payload and charges together":                         {"internal/endpoint", "fragmentAllowance", bytes},
+	"payload of one message":                                             {"endpoint", "DefaultMessageLimit", bytes},
+	"charge for each fragment":                                           {"endpoint", "fragmentOverhead", bytes},
+	"allowance for payload and charges together":                         {"endpoint", "fragmentAllowance", bytes},
 	"head of a request or response":                                      {"handshake", "defaultHeadBytes", bytes},
 	"header fields":                                                      {"handshake", "defaultHeadFields", number},
 	"request line":                                                       {"handshake", "defaultHeadLine", bytes},
@@ -47,7 +47,7 @@ var figures = map[string]figure{
 	"closing handshake from a server":                                    {"server", "DefaultCloseTimeout", duration},
 	"silence before a Ping":                                              {"server", "DefaultPingInterval", duration},
 	"silence after that Ping":                                            {"server", "DefaultPongTimeout", duration},
-	"Pongs that wait for a peer that does not read":                      {"internal/endpoint", "maxOwedPongs", number},
+	"Pongs that wait for a peer that does not read":                      {"endpoint", "maxOwedPongs", number},
 	"time for a message, or for 64 KiB of it, to arrive":                 {"server", "DefaultAssemblyTimeout", duration},
 	"what waits for one client that does not read":                       {"server", "DefaultMaxBacklog", bytes},
 	"handlers that block at the same time":                               {"server", "DefaultMaxDisplaced", number},

@@ -15,7 +15,7 @@ var fromMathRand = map[string]struct {
 	names []string
 	why   string
 }{
-	"internal/endpoint":      {[]string{"ChaCha8", "NewChaCha8"}, "a cipher, and its seed is of crypto/rand"},
+	"endpoint":               {[]string{"ChaCha8", "NewChaCha8"}, "a cipher, and its seed is of crypto/rand"},
 	"server/housekeeping.go": {[]string{"Int32N"}, "a lifetime is varied so that clients do not come back at once, not to be secret"},
 	"client/ping.go":         {[]string{"Uint64"}, "the payload of a Ping is sent to the one who might guess it"},
 }
@@ -24,7 +24,7 @@ var fromMathRand = map[string]struct {
 // crypto/rand or from a cipher with a seed of crypto/rand.
 func TestRandomnessIsOfTheRightKind(t *testing.T) {
 	ours := func(name string) bool {
-		for _, dir := range []string{"wire", "handshake", "client", "server", "internal/endpoint", "internal/socket", "internal/driver", "cmd"} {
+		for _, dir := range []string{"wire", "handshake", "client", "server", "endpoint", "internal/socket", "internal/driver", "cmd"} {
 			if strings.HasPrefix(name, dir+"/") {
 				return strings.HasSuffix(name, ".go") && !strings.HasSuffix(name, "_test.go")
 			}

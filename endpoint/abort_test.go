@@ -4,7 +4,7 @@ import (
 	"errors"
 	"testing"
 
-	"github.com/fibersock/fibersock/internal/endpoint"
+	"github.com/fibersock/fibersock/endpoint"
 	"github.com/fibersock/fibersock/wire"
 )
 

@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/fibersock/fibersock/endpoint"
 	"github.com/fibersock/fibersock/fuzz"
-	"github.com/fibersock/fibersock/internal/endpoint"
 	"github.com/fibersock/fibersock/wire"
 )
 

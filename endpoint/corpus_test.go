@@ -6,9 +6,9 @@ import (
 	"io"
 	"testing"
 
+	"github.com/fibersock/fibersock/endpoint"
 	"github.com/fibersock/fibersock/fuzz/corpus"
 	"github.com/fibersock/fibersock/internal/corpustest"
-	"github.com/fibersock/fibersock/internal/endpoint"
 	"github.com/fibersock/fibersock/wire"
 )
 

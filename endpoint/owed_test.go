@@ -11,7 +11,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/fibersock/fibersock/internal/endpoint"
+	"github.com/fibersock/fibersock/endpoint"
 	"github.com/fibersock/fibersock/wire"
 )
 

@@ -9,7 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/fibersock/fibersock/internal/endpoint"
+	"github.com/fibersock/fibersock/endpoint"
 	"github.com/fibersock/fibersock/wire"
 )
 

@@ -47,7 +47,7 @@ benchtest:
 # 5,000 connections of good and hostile peers, and whether memory stays flat. The table goes to docs/performance.
 SOAKTIME ?= 30m
 soak:
-	$(GO) run ./internal/soak -time $(SOAKTIME) -out docs/performance/soak.md
+	$(GO) run ./internal/test/soak -time $(SOAKTIME) -out docs/performance/soak.md
 
 # Changes of PKG that its own tests do not notice; at least 95 % have to be. MUTANTFLAGS='-n 100 -seed 2' tries some of them, '-shard 1/4'
 # a quarter, '-again FILE' those that an earlier output has.

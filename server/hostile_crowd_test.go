@@ -17,8 +17,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/fibersock/fibersock/internal/hostile"
-	"github.com/fibersock/fibersock/internal/usage"
+	"github.com/fibersock/fibersock/internal/test/hostile"
+	"github.com/fibersock/fibersock/internal/test/usage"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/fibersock/fibersock/internal/leakcheck"
+	"github.com/fibersock/fibersock/internal/test/leakcheck"
 )
 
 var (

@@ -11,8 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/fibersock/fibersock/internal/leakcheck"
-	usages "github.com/fibersock/fibersock/internal/usage"
+	"github.com/fibersock/fibersock/internal/test/leakcheck"
+	usages "github.com/fibersock/fibersock/internal/test/usage"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 	"github.com/fibersock/fibersock/wstest"

@@ -15,8 +15,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/fibersock/fibersock/internal/leakcheck"
-	usages "github.com/fibersock/fibersock/internal/usage"
+	"github.com/fibersock/fibersock/internal/test/leakcheck"
+	usages "github.com/fibersock/fibersock/internal/test/usage"
 	"github.com/fibersock/fibersock/server"
 )
 

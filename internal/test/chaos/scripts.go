@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/fibersock/fibersock/internal/hostile"
+	"github.com/fibersock/fibersock/internal/test/hostile"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )

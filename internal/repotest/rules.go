@@ -5,12 +5,12 @@
 // threat_exceptions.txt, and keeps docs/conformance.md and
 // docs/security-coverage.md current:
 //
-//	go generate ./internal/rules
+//	go generate ./internal/repotest
 //
 // A test cites a rule by its whole number in a comment or a string,
 // 6455-5.4-b, and several of one section as 6455-7.4-a, -b, -c or
 // 6455-7.4-a,b,c. It cites a threat as T-A01.
-package rules
+package repotest
 
 import (
 	_ "embed"

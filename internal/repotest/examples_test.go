@@ -1,6 +1,6 @@
 // Package securitytest holds what docs/security.md says against the code, and the code
 // against what nobody should copy from it.
-package securitytest
+package repotest
 
 import (
 	"io/fs"
@@ -10,9 +10,6 @@ import (
 	"strings"
 	"testing"
 )
-
-// root is the root of the repository, seen from this package.
-const root = "../.."
 
 // visit calls do for the files of the repository whose paths are wanted.
 func visit(t *testing.T, wanted func(name string) bool, do func(name, text string)) {

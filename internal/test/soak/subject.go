@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/client"
-	"github.com/fibersock/fibersock/internal/hostile"
+	"github.com/fibersock/fibersock/internal/test/hostile"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )

@@ -14,8 +14,8 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/client"
-	"github.com/fibersock/fibersock/internal/hostile"
-	"github.com/fibersock/fibersock/internal/usage"
+	"github.com/fibersock/fibersock/internal/test/hostile"
+	"github.com/fibersock/fibersock/internal/test/usage"
 )
 
 // patience is longer than every limit of the subject together.

@@ -1,7 +1,7 @@
 // Soak runs servers and clients for a long time among thousands of connections of
 // good and hostile peers, and says whether their memory stays flat.
 //
-//	go run ./internal/soak -time 30m
+//	go run ./internal/test/soak -time 30m
 //
 // There are two processes. The subject has the servers, one for each way in which
 // a connection can be served, and clients that visit hostile servers: it is what is

@@ -1,4 +1,4 @@
-package securitytest
+package repotest
 
 import (
 	"go/ast"

@@ -1,5 +1,5 @@
 // Package archtest holds the module to its import picture: imports only point down, and what constrained builds must not pay for stays out.
-package archtest
+package repotest
 
 import (
 	"encoding/json"
@@ -33,7 +33,7 @@ type rule struct {
 }
 
 // The picture, from the bottom up.
-var rules = []rule{
+var picture = []rule{
 	{pkg: "./wire", not: []string{"os", "fmt", "net", "net/http", "crypto/tls"},
 		why: "frames are bytes in, bytes out, for every target"},
 	{pkg: "./handshake", not: []string{"net", "net/http", "crypto/tls"},
@@ -48,9 +48,9 @@ var rules = []rule{
 		why: "it brings sockets and engine together, and net/http costs 1.3 MB of binary"},
 	{pkg: "./server/httpupgrade", ours: append([]string{"./server"}, shell...), must: []string{"net/http", "./server"},
 		why: "it is all that lies between net/http and the server"},
-	{pkg: "./wstest", ours: []string{"./wire", "./handshake", "./fuzz/corpus", "./internal/scriptline"}, not: []string{"net/http", "crypto/tls", "testing"},
+	{pkg: "./wstest", ours: []string{"./wire", "./handshake", "./fuzz/corpus"}, not: []string{"net/http", "crypto/tls", "testing"},
 		why: "who stands in for a peer shares nothing with the client and the server but the formats"},
-	{pkg: "./internal/hostile", ours: []string{"./wire", "./handshake"}, not: []string{"net/http", "crypto/tls", "testing"},
+	{pkg: "./internal/test/hostile", ours: []string{"./wire", "./handshake"}, not: []string{"net/http", "crypto/tls", "testing"},
 		why: "who attacks shares nothing with the attacked but the formats"},
 	{pkg: "./fuzz", ours: append([]string{"./client"}, shell...), not: []string{"testing", "net/http"},
 		why: "whoever fuzzes with it brings a runner of their own"},
@@ -81,7 +81,7 @@ var mayImportSyscall = []string{"server/loop_epoll_linux.go", "server/accept_epo
 var mayRequire = []string{"github.com/google/go-cmp"}
 
 func TestImportsPointDown(t *testing.T) {
-	report(t, violations(rules, dependencies(t)))
+	report(t, violations(picture, dependencies(t)))
 }
 
 func TestBuildWithoutTLSLeavesItOut(t *testing.T) {

@@ -1,4 +1,4 @@
-package rules
+package repotest
 
 import (
 	"flag"
@@ -54,7 +54,7 @@ func checkPage(t *testing.T, page, generated string) {
 			t.Fatal(err)
 		}
 	default:
-		t.Errorf("%s is not what the tests cite now; run\n\tgo generate ./internal/rules\n%s", page, firstDifference(had, want))
+		t.Errorf("%s is not what the tests cite now; run\n\tgo generate ./internal/repotest\n%s", page, firstDifference(had, want))
 	}
 }
 

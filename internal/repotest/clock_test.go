@@ -11,26 +11,26 @@ import (
 	"testing"
 )
 
-// keepTime are the packages in which time is measured. A time.Time knows the
-// monotonic clock as long as it is only compared and moved, so that a wall clock
-// that is set, or that leaps, moves no deadline.
-var keepTime = []string{"client/", "server/", "internal/socket/", "endpoint/"}
+// timed are the packages that measure time. A time.Time that is only compared and
+// shifted keeps its monotonic reading, so that a change of the wall clock moves no
+// deadline.
+var timed = []string{"client/", "server/", "internal/socket/", "endpoint/"}
 
-// readsWallClock are the methods of time.Time that look at the wall clock or make
-// a time that knows no other.
+// readsWallClock are the methods of time.Time that use the wall clock, and the
+// functions that return a time without a monotonic reading.
 var readsWallClock = []string{
 	"Unix", "UnixMilli", "UnixMicro", "UnixNano", "UTC", "Local", "In", "AddDate", "Date", "Clock", "Weekday", "YearDay", "Hour", "Minute",
 	"Format", "AppendFormat", "MarshalText", "MarshalJSON", "MarshalBinary", "GobEncode",
 }
 
-// longAgo is the one absolute time that is used: a deadline that has passed.
+// longAgo is the only absolute time in use: a deadline in the past.
 const longAgo = "time.Unix(1, 0)"
 
 func TestTimeIsMeasuredByTheMonotonicClock(t *testing.T) {
 	root := moduleRoot(t)
 	files := 0
 	for _, file := range libraryFiles(t, root) {
-		if !slices.ContainsFunc(keepTime, func(dir string) bool { return strings.HasPrefix(file, dir) }) {
+		if !slices.ContainsFunc(timed, func(dir string) bool { return strings.HasPrefix(file, dir) }) {
 			continue
 		}
 		files++
@@ -44,7 +44,7 @@ func TestTimeIsMeasuredByTheMonotonicClock(t *testing.T) {
 		}
 	}
 	if files == 0 {
-		t.Errorf("no files in %v", keepTime)
+		t.Errorf("no files in %v", timed)
 	}
 }
 
@@ -68,9 +68,8 @@ func TestCheckerSeesTheWallClock(t *testing.T) {
 	}
 }
 
-// wallClockUses returns the calls in a file that read the wall clock, by their
-// names: there is no type information here, and no need for another method of such
-// a name.
+// wallClockUses returns the calls in a file that read the wall clock. It has no
+// type information and goes by the names of the methods.
 func wallClockUses(file *ast.File) (uses []*ast.CallExpr) {
 	ast.Inspect(file, func(n ast.Node) bool {
 		call, ok := n.(*ast.CallExpr)
@@ -86,7 +85,7 @@ func wallClockUses(file *ast.File) (uses []*ast.CallExpr) {
 	return uses
 }
 
-// callText returns a call as it is written, as far as it matters here.
+// callText returns the source of a call, with arguments other than literals as "…".
 func callText(call *ast.CallExpr) string {
 	f := call.Fun.(*ast.SelectorExpr)
 	var args []string

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// A figure of docs/security.md: the constant that it is.
+// A figure is the constant of a line of docs/security.md.
 type figure struct {
 	dir, constant string
 	unit          string
@@ -25,7 +25,8 @@ const (
 	number   = "number"
 )
 
-// figures are the lines of the table of defaults, by their first cell.
+// figures are the lines of the table of defaults whose default is a constant, by
+// their first cell.
 var figures = map[string]figure{
 	"payload of one message":                                             {"endpoint", "DefaultMessageLimit", bytes},
 	"charge for each fragment":                                           {"endpoint", "fragmentOverhead", bytes},
@@ -56,7 +57,7 @@ var figures = map[string]figure{
 	"what is read and thrown away at the end":                            {"internal/socket", "maxDrain", bytes},
 }
 
-// words are the lines whose default is no figure.
+// words are the lines with another default.
 var words = map[string]string{
 	"payload of one data frame":                               "as a message",
 	"payload of one data frame that is sent":                  "none",
@@ -93,19 +94,19 @@ func TestPageHasTheDefaultsOfTheCode(t *testing.T) {
 			want, known = shown(t, f), true
 		}
 		if !known {
-			t.Errorf("%q has the default %q, which is compared with nothing", what, got)
+			t.Errorf("%q has the default %q, which no constant is compared with", what, got)
 		} else if got != want {
 			t.Errorf("%q has the default %q, and the code has %q", what, got, want)
 		}
 	}
 	for what := range figures {
 		if !seen[what] {
-			t.Errorf("the page does not tell %q", what)
+			t.Errorf("the page lacks %q", what)
 		}
 	}
 	for what := range words {
 		if !seen[what] {
-			t.Errorf("the page does not tell %q", what)
+			t.Errorf("the page lacks %q", what)
 		}
 	}
 }
@@ -173,8 +174,7 @@ func (c constants) value(t *testing.T, name string) constant.Value {
 	return c.eval(t, expr)
 }
 
-// eval evaluates what constants are made of here: numbers, shifts, products, seconds, and
-// other constants of the package.
+// eval evaluates numbers, operators, seconds and other constants of the package.
 func (c constants) eval(t *testing.T, expr ast.Expr) constant.Value {
 	t.Helper()
 	switch e := expr.(type) {
@@ -197,6 +197,6 @@ func (c constants) eval(t *testing.T, expr ast.Expr) constant.Value {
 		}
 		return constant.BinaryOp(x, e.Op, y)
 	}
-	t.Fatalf("a constant is made of a %T, which is not known here", expr)
+	t.Fatalf("a constant contains a %T, which eval does not support", expr)
 	return nil
 }

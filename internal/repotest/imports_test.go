@@ -1,4 +1,3 @@
-// Package archtest holds the module to its import picture: imports only point down, and what constrained builds must not pay for stays out.
 package repotest
 
 import (
@@ -22,62 +21,63 @@ import (
 
 const module = "github.com/fibersock/fibersock"
 
-// A rule says what a package may depend on, directly or through others. Names without a dot in their first element are the standard
-// library's; "./x" is ours.
+// A rule restricts the direct and indirect dependencies of a package. "./x" is a
+// package of this module; a name without a dot in its first element belongs to the
+// standard library.
 type rule struct {
 	pkg  string
-	not  []string // none of these
-	ours []string // of our packages these at most
-	must []string // each of these
+	not  []string // forbidden packages of the standard library
+	ours []string // allowed packages of this module
+	must []string // required packages
 	why  string
 }
 
-// The picture, from the bottom up.
+// picture lists the rules from the bottom up.
 var picture = []rule{
 	{pkg: "./wire", not: []string{"os", "fmt", "net", "net/http", "crypto/tls"},
-		why: "frames are bytes in, bytes out, for every target"},
+		why: "it encodes and decodes bytes on every target"},
 	{pkg: "./handshake", not: []string{"net", "net/http", "crypto/tls"},
-		why: "the opening handshake is bytes too, and knows no frame"},
-	{pkg: "./endpoint", ours: []string{"./wire", "./wire/deflate"}, not: []string{"net/http", "crypto/tls"},
-		why: "the engine has no socket, and serves both roles"},
+		why: "the opening handshake is bytes, and knows no frame"},
+	{pkg: "./endpoint", ours: []string{"./wire"}, not: []string{"net/http", "crypto/tls"},
+		why: "the engine has no socket"},
 	{pkg: "./internal/socket", not: []string{"net/http", "crypto/tls"},
-		why: "a socket carries bytes and knows nothing of WebSocket"},
-	{pkg: "./client", ours: shell, not: []string{"net/http"},
-		why: "it brings sockets and engine together, and net/http costs 1.3 MB of binary"},
-	{pkg: "./server", ours: shell, not: []string{"net/http"},
-		why: "it brings sockets and engine together, and net/http costs 1.3 MB of binary"},
-	{pkg: "./server/httpupgrade", ours: append([]string{"./server"}, shell...), must: []string{"net/http", "./server"},
-		why: "it is all that lies between net/http and the server"},
+		why: "a socket moves bytes and knows nothing of WebSocket"},
+	{pkg: "./client", ours: transport, not: []string{"net/http"},
+		why: "net/http costs 1.3 MB of binary"},
+	{pkg: "./server", ours: transport, not: []string{"net/http"},
+		why: "net/http costs 1.3 MB of binary"},
+	{pkg: "./server/httpupgrade", ours: slices.Concat([]string{"./server"}, transport), must: []string{"net/http", "./server"},
+		why: "it adapts net/http to the server"},
 	{pkg: "./wstest", ours: []string{"./wire", "./handshake", "./fuzz/corpus"}, not: []string{"net/http", "crypto/tls", "testing"},
-		why: "who stands in for a peer shares nothing with the client and the server but the formats"},
+		why: "a test peer shares only formats with the client and the server"},
 	{pkg: "./internal/test/hostile", ours: []string{"./wire", "./handshake"}, not: []string{"net/http", "crypto/tls", "testing"},
-		why: "who attacks shares nothing with the attacked but the formats"},
-	{pkg: "./fuzz", ours: append([]string{"./client"}, shell...), not: []string{"testing", "net/http"},
-		why: "whoever fuzzes with it brings a runner of their own"},
+		why: "an attacker shares only formats with the endpoint under attack"},
+	{pkg: "./fuzz", ours: slices.Concat([]string{"./client"}, transport), not: []string{"testing", "net/http"},
+		why: "a fuzzer brings its own runner"},
 	{pkg: "./internal/conform",
-		why: "who judges shares no code with who is judged"},
+		why: "the judge shares no code with the implementation under test"},
 }
 
-// shell is what a package that moves bytes for the engine is made of.
-var shell = []string{"./wire", "./wire/deflate", "./handshake", "./endpoint", "./internal/socket"}
+// transport are the packages of the client and of the server.
+var transport = []string{"./wire", "./handshake", "./endpoint", "./internal/socket"}
 
-// What a build with the tag notls saves.
-var notlsRules = []rule{
+// notlsPicture lists the rules of a build with the tag notls.
+var notlsPicture = []rule{
 	{pkg: "./client", ours: anything, not: []string{"net/http", "crypto/tls"}, why: "crypto/tls costs 2.4 MB of binary"},
 	{pkg: "./server", ours: anything, not: []string{"net/http", "crypto/tls"}, why: "crypto/tls costs 2.4 MB of binary"},
-	{pkg: "./examples/minimal", ours: anything, not: []string{"net/http", "crypto/tls"}, why: "the size limit of CI is measured on it"},
+	{pkg: "./examples/minimal", ours: anything, not: []string{"net/http", "crypto/tls"}, why: "CI limits its size"},
 }
 
-// anything, as rule.ours, leaves our packages to the other tables.
+// anything, as rule.ours, allows all packages of this module.
 var anything = []string{"*"}
 
-// mayImportSyscall are the only files of the libraries that may.
+// mayImportSyscall are the only files of the libraries that may import syscall.
 var mayImportSyscall = []string{"server/loop_epoll_linux.go", "server/accept_epoll_linux.go", "server/socket_epoll_linux.go", "server/socket_output_epoll_linux.go", "server/socket_end_epoll_linux.go",
 	"server/syscall_epoll_linux.go", "server/syscall_socket_linux.go", "server/syscall_file_linux.go",
 	"server/rest_unix.go", "server/queue_linux.go",
 	"server/reset_other.go", "server/reset_windows.go"} // an error code
 
-// mayRequire are the only modules that go.mod may name: none but what the tests compare with.
+// mayRequire are the only modules that go.mod may require, for tests.
 var mayRequire = []string{"github.com/google/go-cmp"}
 
 func TestImportsPointDown(t *testing.T) {
@@ -85,7 +85,7 @@ func TestImportsPointDown(t *testing.T) {
 }
 
 func TestBuildWithoutTLSLeavesItOut(t *testing.T) {
-	report(t, violations(notlsRules, dependencies(t, "-tags=notls")))
+	report(t, violations(notlsPicture, dependencies(t, "-tags=notls")))
 }
 
 func TestOnlyLoopsImportSyscall(t *testing.T) {
@@ -118,21 +118,25 @@ func TestModuleRequiresNothing(t *testing.T) {
 
 func TestCheckerSeesViolations(t *testing.T) {
 	const us = module + "/"
-	table := []rule{{pkg: "./low", not: []string{"net"}, must: []string{"errors"}, why: "it is low"}}
+	table := []rule{{pkg: "./low", ours: []string{"./base"}, not: []string{"net"}, must: []string{"errors"}, why: "it is low"}}
 	for _, c := range []struct {
 		name string
 		deps map[string][]string
 		want string // in the one violation; "": none
 	}{
-		{"as it should be", map[string][]string{us + "low": {"errors", "unsafe"}}, ""},
-		{"a package that only looks alike", map[string][]string{us + "low": {"errors", "net/netip"}}, ""},
+		{"no violation", map[string][]string{us + "low": {"errors", "unsafe"}}, ""},
+		{"a package with a similar name", map[string][]string{us + "low": {"errors", "net/netip"}}, ""},
 		{"a denied package", map[string][]string{us + "low": {"errors", "net"}}, "./low depends on net"},
-		{"a package of ours from above", map[string][]string{us + "low": {"errors", us + "high"}}, "./low depends on ./high"},
+		{"a package of this module that is not allowed", map[string][]string{us + "low": {"errors", us + "high"}}, "./low depends on ./high"},
 		{"another module", map[string][]string{us + "low": {"errors", "example.org/x"}}, "./low depends on example.org/x"},
 		{"a required package is missing", map[string][]string{us + "low": {"unsafe"}}, "./low does not depend on errors"},
-		{"the package is missing", map[string][]string{us + "high": nil}, "./low is not there"},
+		{"the package is missing", map[string][]string{us + "high": nil, us + "base": nil}, "./low does not exist"},
+		{"an allowed package is missing", map[string][]string{us + "low": {"errors"}}, "./base, which ./low may import, does not exist"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			if c.name != "an allowed package is missing" {
+				c.deps[us+"base"] = nil
+			}
 			got := violations(table, c.deps)
 			if c.want == "" && len(got) == 0 {
 				return
@@ -155,14 +159,20 @@ func TestCheckerSeesSyscall(t *testing.T) {
 	}
 }
 
-// violations returns a line for everything in deps, a package's import path to all it depends on, that breaks a rule.
+// violations returns a line for each violation. deps maps the import path of a
+// package to its direct and indirect dependencies.
 func violations(table []rule, deps map[string][]string) []string {
 	var bad []string
 	for _, r := range table {
 		needs, there := deps[long(r.pkg)]
 		if !there {
-			bad = append(bad, fmt.Sprintf("%s is not there", r.pkg))
+			bad = append(bad, fmt.Sprintf("%s does not exist", r.pkg))
 			continue
+		}
+		for _, name := range r.ours {
+			if _, there := deps[long(name)]; !there && name != anything[0] {
+				bad = append(bad, fmt.Sprintf("%s, which %s may import, does not exist", name, r.pkg))
+			}
 		}
 		for _, dep := range needs {
 			if name := short(dep); !r.allows(name) {
@@ -178,7 +188,7 @@ func violations(table []rule, deps map[string][]string) []string {
 	return bad
 }
 
-// allows reports whether r lets its package depend on name, in the short form.
+// allows reports whether r allows a dependency on name, in the short form.
 func (r rule) allows(name string) bool {
 	first, _, _ := strings.Cut(name, "/")
 	switch {
@@ -191,7 +201,8 @@ func (r rule) allows(name string) bool {
 	}
 }
 
-// syscallImporters returns a line for each file that imports syscall and may not.
+// syscallImporters returns a line for each file that must not import syscall and
+// does.
 func syscallImporters(imports map[string][]string) []string {
 	var bad []string
 	for _, file := range slices.Sorted(maps.Keys(imports)) {
@@ -216,7 +227,8 @@ func short(name string) string {
 	return name
 }
 
-// dependencies returns what each package of the module depends on, tests left out.
+// dependencies returns the direct and indirect dependencies of each package of the
+// module, without those of tests.
 func dependencies(t *testing.T, flags ...string) map[string][]string {
 	t.Helper()
 	args := append([]string{"list", "-deps", "-json=ImportPath,Deps"}, flags...)
@@ -236,8 +248,9 @@ func dependencies(t *testing.T, flags ...string) map[string][]string {
 	}
 }
 
-// libraryFiles returns the Go files, for every system and tag, of the packages that others import: not tests, commands or nested modules.
-// The paths are relative to root, with slashes.
+// libraryFiles returns the Go files of the packages that others import, for every
+// system and tag, without tests, commands and nested modules. The paths are
+// relative to root, with slashes.
 func libraryFiles(t *testing.T, root string) []string {
 	t.Helper()
 	var files []string
@@ -258,8 +271,8 @@ func libraryFiles(t *testing.T, root string) []string {
 	return files
 }
 
-// notLibrary reports whether dir holds commands, helpers of tests, another module, or
-// nothing of Go's.
+// notLibrary reports whether dir holds commands, test helpers, another module or no
+// Go code.
 func notLibrary(root, dir string) bool {
 	_, err := os.Stat(filepath.Join(root, dir, "go.mod"))
 	base := path.Base(dir)
@@ -272,7 +285,7 @@ func moduleRoot(t *testing.T) string {
 	return strings.TrimSpace(string(goTool(t, "list", "-m", "-f={{.Dir}}")))
 }
 
-// goTool runs the go command and returns what it prints to standard output.
+// goTool runs the go command and returns its standard output.
 func goTool(t *testing.T, args ...string) []byte {
 	t.Helper()
 	cmd := exec.Command("go", args...)

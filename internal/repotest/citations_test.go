@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"maps"
 	"path"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,6 +18,68 @@ import (
 	"github.com/fibersock/fibersock/fuzz/corpus"
 )
 
+// numberRE matches the number of a rule or a threat. It matches a whole word, so
+// that a number with a suffix is another, unknown one.
+var numberRE = regexp.MustCompile(`\b(?:(?:6455|7692|7936|8307|8441|9110|9112|9220|IANA|WHATWG)-[0-9A-Za-z](?:[-.…]?[0-9A-Za-z])*|T-[A-Z][0-9]+[0-9A-Za-z]*)`)
+
+// moreRE matches further rules of the same section behind a number.
+var moreRE = regexp.MustCompile(`^(?:, -|,)([a-z]{1,2})\b`)
+
+// threatPrefix begins the number of a threat.
+const threatPrefix = "T-"
+
+// citedNumbers returns the numbers in text, in order. They need not exist.
+func citedNumbers(text string) []string {
+	var ids []string
+	for {
+		at := numberRE.FindStringIndex(text)
+		if at == nil {
+			return ids
+		}
+		first := text[at[0]:at[1]]
+		text = text[at[1]:]
+		ids = append(ids, first)
+		if strings.HasPrefix(first, threatPrefix) {
+			continue
+		}
+		section := first[:strings.LastIndex(first, "-")+1]
+		for {
+			more := moreRE.FindStringSubmatch(text)
+			if more == nil {
+				break
+			}
+			ids = append(ids, section+more[1])
+			text = text[len(more[0]):]
+		}
+	}
+}
+
+func TestNumbersAreCitedWhole(t *testing.T) {
+	for _, c := range []struct {
+		text string
+		want []string
+	}{
+		{"6455-5.2-a: one", []string{"6455-5.2-a"}},
+		{"at the end of a sentence, 6455-5.2-a.", []string{"6455-5.2-a"}},
+		{"(6455-4.1-aa, 9110-7.8-f)", []string{"6455-4.1-aa", "9110-7.8-f"}},
+		{"two letters are not one: 6455-5.2-ab", []string{"6455-5.2-ab"}},
+		{"IANA-close-a, WHATWG-19, 8307-a", []string{"IANA-close-a", "WHATWG-19", "8307-a"}},
+		{"the same section: 6455-7.4-a,b,k, T-H05", []string{"6455-7.4-a", "6455-7.4-b", "6455-7.4-k", "T-H05"}},
+		{"the same section: 6455-4.2.2-h, -ij, -k)", []string{"6455-4.2.2-h", "6455-4.2.2-ij", "6455-4.2.2-k"}},
+		{"words behind a comma: 6455-5.2-a, a mask,and more", []string{"6455-5.2-a"}},
+		{"a range is no citation: 6455-4.1-h…n", []string{"6455-4.1-h…n"}},
+		{"nor is a section: 6455-4.2.1 item 1", []string{"6455-4.2.1"}},
+		{"threats: T-A01, T-B12.", []string{"T-A01", "T-B12"}},
+		{"words behind a threat: T-A01,a mask", []string{"T-A01"}},
+		{"a threat's number is whole too: T-A011, T-A01x", []string{"T-A011", "T-A01x"}},
+		{"something else: RFC 6455, 16455-5.2-a, AT-A01, T-shirt", nil},
+	} {
+		if got := citedNumbers(c.text); !slices.Equal(got, c.want) {
+			t.Errorf("%q cites %q, want %q", c.text, got, c.want)
+		}
+	}
+}
+
 // A citing is a test that cites rules: a Test, Fuzz or Example function, or a
 // script of the corpus.
 type citing struct {
@@ -24,7 +87,8 @@ type citing struct {
 	name string
 }
 
-// citations says which tests cite a rule, by its number, sorted and each once.
+// citations are the tests that cite a rule or threat, by its number, sorted and
+// each once.
 type citations map[string][]citing
 
 func (c citations) add(id string, by citing) {
@@ -38,18 +102,15 @@ func (c citations) add(id string, by citing) {
 
 // noTests are the folders and files whose citations exercise nothing.
 var noTests = map[string]string{
-	"internal/repotest/citation_test.go": "about numbers",
-	"internal/repotest/collect_test.go":  "about numbers",
-	"internal/repotest/rules_test.go":    "about numbers",
-	"internal/repotest/threats_test.go":  "about numbers",
-	"fuzz/corpus/corpustest":             "its scripts are samples for the player of scripts",
-	"internal/conform":                   "the judge, whose tests are about its own verdicts",
-	"interop/conformance":                "other implementations, judged",
-	"fuzz/corpus":                        "its tests are about the form of scripts; the scripts are read as such",
+	"internal/repotest/citations_test.go": "about numbers",
+	"internal/repotest/lists_test.go":     "about numbers",
+	"internal/conform":                    "tests of the judge's own verdicts",
+	"interop/conformance":                 "verdicts on other implementations",
+	"fuzz/corpus":                         "about the form of scripts; the scripts are read as such",
 }
 
-// collect reads the citations of all tests in the tree root. The problems are
-// citations that count for no test, each with its place.
+// collect returns the citations of all tests below root. The problems are the
+// positions of citations outside of every test.
 func collect(root fs.FS) (cited citations, problems []string, err error) {
 	cited = make(citations)
 	packages, err := parsePackages(root)
@@ -71,14 +132,14 @@ func collect(root fs.FS) (cited citations, problems []string, err error) {
 	return cited, problems, nil
 }
 
-// A testPackage is the test files of one package.
+// A testPackage is the parsed test files of one package.
 type testPackage struct {
 	fset  *token.FileSet
 	files map[string]*ast.File // by path
 }
 
-// parsePackages parses every test file of the tree, for every system and build
-// tag and of nested modules too, in the order of their folders.
+// parsePackages parses every test file below root, of every system, build tag and
+// nested module, in the order of their folders.
 func parsePackages(root fs.FS) ([]*testPackage, error) {
 	byName := make(map[string]*testPackage)
 	err := fs.WalkDir(root, ".", func(name string, entry fs.DirEntry, err error) error {
@@ -119,7 +180,7 @@ func parsePackages(root fs.FS) ([]*testPackage, error) {
 	return packages, nil
 }
 
-// skipped reports whether a folder holds no tests of this module's that count.
+// skipped reports whether no test below a folder counts.
 func skipped(dir string) bool {
 	base := path.Base(dir)
 	return noTests[dir] != "" || base == "testdata" || base == "node_modules" || base == "artifacts" || strings.HasPrefix(base, ".")
@@ -135,7 +196,7 @@ func (p *testPackage) collect(cited citations) (problems []string) {
 			switch d := enclosing(file, c.pos).(type) {
 			case *ast.FuncDecl:
 				if !isTest(d) {
-					continue // a helper's remark
+					continue // a comment in a helper
 				}
 				users = []citing{{name, d.Name.Name}}
 			case *ast.ValueSpec:
@@ -154,7 +215,7 @@ func (p *testPackage) collect(cited citations) (problems []string) {
 	return problems
 }
 
-// A place is where rules are cited.
+// A place is a comment or string that cites rules.
 type place struct {
 	pos token.Pos
 	ids []string
@@ -164,7 +225,7 @@ type place struct {
 func citedIn(file *ast.File) []place {
 	var places []place
 	add := func(pos token.Pos, text string) {
-		if ids := Cited(text); ids != nil {
+		if ids := citedNumbers(text); ids != nil {
 			places = append(places, place{pos, ids})
 		}
 	}
@@ -206,7 +267,7 @@ func enclosing(file *ast.File, pos token.Pos) ast.Node {
 	return nil
 }
 
-// isTest reports whether go test runs the function, and looks at what it does.
+// isTest reports whether go test runs the function and judges its outcome.
 func isTest(d *ast.FuncDecl) bool {
 	name := d.Name.Name
 	return d.Recv == nil && (strings.HasPrefix(name, "Test") || strings.HasPrefix(name, "Fuzz") || strings.HasPrefix(name, "Example"))
@@ -247,8 +308,8 @@ func (p *testPackage) declared() (tests testUses, others map[string]map[string]b
 	return tests, others
 }
 
-// using returns the tests that use the name, themselves or through what they
-// use.
+// using returns the tests that use the name, directly or through other functions
+// and variables.
 func (tests testUses) using(others map[string]map[string]bool, name string) []citing {
 	var users []citing
 	for _, t := range tests {

@@ -2,7 +2,7 @@
 GO          ?= go
 FUZZTIME    ?= 10s
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.1
-MODULES     := $(dir $(wildcard go.mod */go.mod fuzz/*/go.mod))
+MODULES     := $(dir $(wildcard go.mod */go.mod fuzz/*/go.mod interop/*/go.mod))
 CROSS       := windows/amd64 darwin/arm64 js/wasm
 WIRETEST    := /tmp/fibersock-wire.test
 

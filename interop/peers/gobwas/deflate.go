@@ -1,18 +1,17 @@
-package gobwasecho
+package gobwas
 
 import (
 	"compress/flate"
 	"io"
 
-	"github.com/gobwas/ws"
 	"github.com/gobwas/ws/wsflate"
 	"github.com/gobwas/ws/wsutil"
 )
 
-// deflated is what a connection with permessage-deflate needs, put together as in
-// the README, "Compression"; the level is flate.BestSpeed, as all peers have it.
+// deflated is the state of a connection with permessage-deflate, assembled as in
+// the README, "Compression". The level is flate.BestSpeed, as in all libraries.
 type deflated struct {
-	message  wsflate.MessageState // of the message that is read, and so of its echo
+	message  wsflate.MessageState // of the message read last
 	inflater *wsflate.Reader
 	deflater *wsflate.Writer
 }
@@ -27,12 +26,12 @@ func newDeflated() *deflated {
 	}
 }
 
-// inflater is a wsflate.ReadResetter, which is used for message after message.
+// inflater is a wsflate.ReadResetter, which is reused for each message.
 type inflater struct{ io.ReadCloser }
 
 func (r inflater) Reset(src io.Reader) { _ = r.ReadCloser.(flate.Resetter).Reset(src, nil) } // fails for dictionaries only
 
-// source returns where to read the payload from that arrives by r.
+// source returns the reader of the inflated payload in r.
 func (d *deflated) source(r io.Reader) io.Reader {
 	if !d.message.IsCompressed() {
 		return r
@@ -41,15 +40,7 @@ func (d *deflated) source(r io.Reader) io.Reader {
 	return d.inflater
 }
 
-// send writes a message, compressed if that before it was.
-func (d *deflated) send(w *wsutil.Writer, op ws.OpCode, p []byte) error {
-	w.ResetOp(op)
-	if err := d.write(w, p); err != nil {
-		return err
-	}
-	return w.Flush()
-}
-
+// write writes a payload to w, compressed if the message read last was.
 func (d *deflated) write(w *wsutil.Writer, p []byte) error {
 	if !d.message.IsCompressed() {
 		_, err := w.Write(p)

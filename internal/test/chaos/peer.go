@@ -105,12 +105,12 @@ func (p *peer) connect() error {
 			cfg.ServerName = p.kind.tls
 		}
 		if p.kind.keys {
-			raw, err := dialRawTLS(p.ctx, nc, cfg)
+			u, err := dialKeyUpdater(p.ctx, nc, cfg)
 			if err != nil {
 				nc.Close()
 				return err
 			}
-			p.nc = raw
+			p.nc = u
 		} else {
 			tc := tls.Client(nc, cfg)
 			if err := tc.HandshakeContext(p.ctx); err != nil {
@@ -180,7 +180,11 @@ func (p *peer) start() {
 	})
 	go func() {
 		defer close(p.done)
-		p.end.err = p.read()
+		if p.kind.flood && p.kind.keys {
+			p.end.err = p.discard()
+		} else {
+			p.end.err = p.read()
+		}
 		p.note("peer: reading has ended: %v", p.end.err)
 	}()
 }
@@ -248,6 +252,18 @@ func (p *peer) read() error {
 			if len(buf) > 0 {
 				err = fmt.Errorf("after %d bytes of a frame: %w", len(buf), err)
 			}
+			return err
+		}
+	}
+}
+
+// discard reads records and does not decrypt them.
+func (p *peer) discard() error {
+	var buf [4 << 10]byte
+	for {
+		p.deaf.wait(p.ctx.Done())
+		time.Sleep(time.Duration(p.pace.Load()))
+		if _, err := p.raw.Read(buf[:]); err != nil {
 			return err
 		}
 	}

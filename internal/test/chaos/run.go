@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/internal/test/leakcheck"
+	"github.com/fibersock/fibersock/internal/test/testcert"
 )
 
 // Options are those of a run. The zero value of each is its default.
@@ -70,7 +71,7 @@ func Run(o Options) (*Report, error) {
 	for _, name := range o.Without {
 		r.without[name] = true
 	}
-	cert, err := certificate()
+	cert, _, err := testcert.New("chaos.example")
 	if err != nil {
 		return nil, err
 	}

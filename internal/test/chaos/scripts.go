@@ -474,15 +474,15 @@ func (p *peer) updateKeys() {
 	if !p.open() {
 		return
 	}
-	raw := p.nc.(*rawTLS)
+	u := p.nc.(*keyUpdater)
 	for range 1 + p.rnd.IntN(12) {
 		p.script(1)
 		p.wmu.Lock()
 		var records []byte
-		for range p.rnd.IntN(4) {
-			records = raw.appendKeyUpdate(records, p.rnd.IntN(2) == 0)
+		for i := range p.rnd.IntN(4) {
+			records = u.appendKeyUpdate(records, i == 0 && p.rnd.IntN(2) == 0)
 		}
-		_, err := raw.Conn.Write(records)
+		_, err := u.raw.Write(records)
 		p.wmu.Unlock()
 		if err != nil {
 			break
@@ -503,16 +503,16 @@ func (p *peer) floodKeys() {
 	} else {
 		p.deaf.close()
 	}
-	raw := p.nc.(*rawTLS)
+	u := p.nc.(*keyUpdater)
 	for n := 0; !p.target.over(); n++ {
 		p.wmu.Lock()
 		var records []byte
 		for range 15 { // crypto/tls takes no more than 16 without data between them
-			records = raw.appendKeyUpdate(records, true)
+			records = u.appendKeyUpdate(records, true)
 		}
-		records = raw.out.appendRecord(records, recordData, p.frame(wire.Pong, nil, true))
-		_ = raw.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
-		_, err := raw.Conn.Write(records)
+		records = u.appendRecord(records, recordData, p.frame(wire.Pong, nil, true))
+		_ = u.raw.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
+		_, err := u.raw.Write(records)
 		p.wmu.Unlock()
 		if err != nil {
 			p.note("peer: after %d KeyUpdates: %v", 15*n, err)

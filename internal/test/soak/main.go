@@ -1,11 +1,11 @@
-// Soak runs servers and clients for a long time among thousands of connections of
-// good and hostile peers, and says whether their memory stays flat.
+// Soak runs servers and clients among thousands of connections of well-behaved and
+// hostile peers, and reports whether their memory stays flat.
 //
 //	go run ./internal/test/soak -time 30m
 //
-// There are two processes. The subject has the servers, one for each way in which
-// a connection can be served, and clients that visit hostile servers: it is what is
-// measured. The crowd has all the others, and writes the table.
+// There are two processes. The target, which is measured, has a server for each way
+// to serve a connection, and clients of hostile servers. The load has all other
+// peers, and writes the table.
 package main
 
 import (
@@ -19,14 +19,14 @@ import (
 
 func main() {
 	var o options
-	subject := flag.Bool("subject", false, "be the process that is measured; the crowd starts it")
-	flag.DurationVar(&o.time, "time", 30*time.Minute, "how `long` it takes")
-	flag.IntVar(&o.conns, "conns", 5000, "how many connections there are at once")
-	flag.StringVar(&o.out, "out", "", "the Markdown `file` that the table is written to")
+	target := flag.Bool("target", false, "run the measured process; the load starts it")
+	flag.DurationVar(&o.time, "time", 30*time.Minute, "`duration` of the run")
+	flag.IntVar(&o.conns, "conns", 5000, "`number` of open connections")
+	flag.StringVar(&o.out, "out", "", "Markdown `file` for the table")
 	flag.Parse()
-	if *subject {
-		if err := runSubject(os.Stdin, os.Stdout); err != nil {
-			fmt.Fprintln(os.Stderr, "soak: subject:", err)
+	if *target {
+		if err := runTarget(os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, "soak: target:", err)
 			os.Exit(1)
 		}
 		return
@@ -43,7 +43,7 @@ func main() {
 	}
 }
 
-// options are what the command line says.
+// options are the flags.
 type options struct {
 	time  time.Duration
 	conns int

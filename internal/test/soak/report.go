@@ -10,11 +10,11 @@ import (
 	"time"
 )
 
-const tableHead = `| time | connections | visits | messages/s | ended | refused | attacks' cut | heap MiB | RSS MiB | backlog MiB | goroutines | descriptors | panics | p99 of innocents |
+const tableHead = `| time | connections | visits | messages/s | ended | refused | attacks' cut | heap MiB | RSS MiB | backlog MiB | goroutines | descriptors | panics | p99 of probes |
 | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: |
 `
 
-// String returns the row as it stands in the table.
+// String returns the row in Markdown.
 func (r row) String() string {
 	return fmt.Sprintf("| %v | %d | %d | %.0f | %d | %d | %d | %.1f | %.1f | %.1f | %d | %d | %d | %v |\n",
 		r.At.Round(time.Second), r.Open+r.Opening, r.Visiting, r.PerSecond, r.Ended, r.Refused, r.Cut,
@@ -23,8 +23,8 @@ func (r row) String() string {
 
 func mib(bytes int64) float64 { return float64(bytes) / (1 << 20) }
 
-// A measure is what must be flat: over the last quarter of the time it must not be
-// larger, in the mean, than over the second by more than a tenth and slack.
+// A measure must be flat: its mean over the last quarter of the time must not exceed
+// that over the second quarter by more than a tenth and slack.
 type measure struct {
 	name  string
 	slack float64
@@ -38,11 +38,11 @@ var measures = []measure{
 	{"descriptors", 100, func(s sample) float64 { return float64(s.Files) }},
 }
 
-// faults returns what was not as it should be, nothing if all was flat.
+// faults returns the failed checks.
 func (res *result) faults() (faults []string) {
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
 	if n := len(res.rows) / 4; n == 0 {
-		fault("there are %d samples, which is too few to say anything", len(res.rows))
+		fault("%d samples are too few", len(res.rows))
 	} else {
 		for _, m := range measures {
 			second, last := m.mean(res.rows[n:2*n]), m.mean(res.rows[len(res.rows)-n:])
@@ -52,7 +52,7 @@ func (res *result) faults() (faults []string) {
 		}
 	}
 	if res.end.Open != 0 || res.end.Opening != 0 {
-		fault("%d connections are open when all have gone", res.end.Open+res.end.Opening)
+		fault("%d connections are open at the end", res.end.Open+res.end.Opening)
 	}
 	if res.end.Goroutines > res.start.Goroutines {
 		fault("%d goroutines at the end, %d at the start", res.end.Goroutines, res.start.Goroutines)
@@ -61,16 +61,16 @@ func (res *result) faults() (faults []string) {
 		fault("%d descriptors at the end, %d at the start", res.end.Files, res.start.Files)
 	}
 	if res.end.Backlog != 0 {
-		fault("%d bytes wait for clients that have gone", res.end.Backlog)
+		fault("%d bytes are buffered at the end", res.end.Backlog)
 	}
 	if res.end.Panics != 0 {
 		fault("%d panics", res.end.Panics)
 	}
-	if n := res.endless + res.end.Endless; n != 0 {
+	if n := res.unended + res.end.Unended; n != 0 {
 		fault("%d attacks were not ended in time", n)
 	}
-	if res.unlucky != 0 {
-		fault("%d connections of peers that mean well were lost or refused", res.unlucky)
+	if res.lost != 0 {
+		fault("%d connections of well-behaved peers failed", res.lost)
 	}
 	return faults
 }
@@ -88,39 +88,39 @@ func (res *result) markdown(faults []string) string {
 	var b strings.Builder
 	p := func(format string, args ...any) { fmt.Fprintf(&b, format, args...) }
 	p("# Soak\n\n")
-	p("%d connections of good and hostile peers for %v, to servers with both loops, plain and over TLS; and clients on visit at hostile servers.\n", res.conns, res.time)
-	p("Written by `make soak SOAKTIME=%v`; [what it does](../security.md#the-soak).\n\n", res.time)
+	p("%d connections of well-behaved and hostile peers for %v, to servers with both loops, plain and over TLS; and clients of hostile servers.\n", res.conns, res.time)
+	p("Written by `make soak SOAKTIME=%v`; [description](../security.md#the-soak).\n\n", res.time)
 	p("- %s, %s/%s, %d processors%s; %s\n", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), processor(), time.Now().UTC().Format(time.DateOnly))
-	p("- the servers and visiting clients in one process, which is measured; all others in another on the same machine\n")
-	p("- %d connections accepted, %d visits to hostile servers, %d attacks on servers\n", res.end.Accepted, res.end.Visits, res.attacks)
-	p("- for each 1,000 connections, some of which come and go")
+	p("- servers and clients of hostile servers in one process, which is measured; all other peers in another on the same machine\n")
+	p("- %d connections accepted, %d connections to hostile servers, %d attacks on servers\n", res.end.Accepted, res.end.Visits, res.attacks)
+	p("- for each 1,000 connections")
 	for _, k := range kinds {
 		p(", %d peers %s", k.thousand, k.name)
 	}
-	p(", and %d clients visit; besides, %d echo and are measured\n\n", visitorsPerThousand, innocents)
+	p(", and %d clients of hostile servers; besides, %d probes measure echoes\n\n", clientsPerThousand, probes)
 	b.WriteString(tableHead)
 	for _, r := range res.rows {
 		b.WriteString(r.String())
 	}
 	p("\nStart, without connections: heap %.1f MiB, RSS %.1f MiB, %d goroutines, %d descriptors. ", mib(res.start.Heap), mib(res.start.RSS), res.start.Goroutines, res.start.Files)
-	p("When all have gone: heap %.1f MiB, RSS %.1f MiB, %d goroutines, %d descriptors.\n\n", mib(res.end.Heap), mib(res.end.RSS), res.end.Goroutines, res.end.Files)
+	p("End: heap %.1f MiB, RSS %.1f MiB, %d goroutines, %d descriptors.\n\n", mib(res.end.Heap), mib(res.end.RSS), res.end.Goroutines, res.end.Files)
 	if len(faults) == 0 {
 		p("**Flat**: ")
 	} else {
 		p("**Not flat**: %s. ", strings.Join(faults, "; "))
 	}
-	p("it is flat if in the last quarter of the time the mean of heap, RSS, goroutines and descriptors is at most a tenth")
+	p("flat means that in the last quarter of the time the mean of heap, RSS, goroutines and descriptors is at most a tenth")
 	for _, m := range measures {
 		p(", %.0f (%s)", m.slack, m.name)
 	}
-	p(" above that of the second quarter; if at the end goroutines and descriptors are as at the start; if there was no panic; if every attack was ended in time, and no peer that meant well was.\n")
-	for _, text := range slices.Sorted(maps.Keys(res.troubles)) {
-		p("- %d times: %s\n", res.troubles[text], text)
+	p(" above that of the second quarter; at the end goroutines and descriptors are as at the start; no panic; every attack was ended in time; no well-behaved peer failed.\n")
+	for _, text := range slices.Sorted(maps.Keys(res.failures)) {
+		p("- %d times: %s\n", res.failures[text], text)
 	}
 	return b.String()
 }
 
-// processor returns the model of the processor, where the system tells it.
+// processor returns the model of the processor, "" if it is unknown.
 func processor() string {
 	info, _ := os.ReadFile("/proc/cpuinfo")
 	_, after, found := strings.Cut(string(info), "model name\t: ")

@@ -10,22 +10,24 @@ import (
 	"os"
 	"os/exec"
 	"time"
+
+	"github.com/fibersock/fibersock/internal/test/testcert"
 )
 
-// remote is the subject, as the crowd sees it.
+// remote is the target, as the load sees it.
 type remote struct {
 	in      io.WriteCloser
 	answers *bufio.Scanner
 	wait    func() error
 }
 
-// startSubject starts the process that is measured.
-func startSubject() (*remote, error) {
+// startTarget starts the measured process.
+func startTarget() (*remote, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(self, "-subject")
+	cmd := exec.Command(self, "-target")
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -47,13 +49,13 @@ func newRemote(in io.WriteCloser, out io.Reader, wait func() error) *remote {
 	return &remote{in, answers, wait}
 }
 
-// tell sends a line, and reads the answer into v.
-func (r *remote) tell(line string, v any) error {
+// call sends a line, and reads the answer into v.
+func (r *remote) call(line string, v any) error {
 	if _, err := io.WriteString(r.in, line+"\n"); err != nil {
 		return err
 	}
 	if !r.answers.Scan() {
-		return errors.Join(errors.New("the subject does not answer"), r.answers.Err())
+		return errors.Join(errors.New("the target does not answer"), r.answers.Err())
 	}
 	return json.Unmarshal(r.answers.Bytes(), v)
 }
@@ -66,33 +68,32 @@ type row struct {
 	P99       time.Duration
 }
 
-// result is all that is known at the end.
+// result has the samples and the counters of a run.
 type result struct {
 	options
-	start, end sample // without any connection
+	start, end sample // without connections
 	rows       []row
 	attacks    uint64
-	endless    uint64
-	unlucky    uint64
-	troubles   map[string]int
+	unended    uint64
+	lost       uint64
+	failures   map[string]int
 }
 
-// run soaks, prints a line for each sample, and says at the end whether all was
-// flat.
+// run soaks, prints a line for each sample, and reports whether usage was flat.
 func run(ctx context.Context, o options, out io.Writer) (flat bool, err error) {
-	subject, err := startSubject()
+	target, err := startTarget()
 	if err != nil {
 		return false, err
 	}
-	res, err := soak(ctx, o, subject, out)
+	res, err := soak(ctx, o, target, out)
 	if err != nil {
-		return false, errors.Join(err, subject.in.Close(), subject.wait())
+		return false, errors.Join(err, target.in.Close(), target.wait())
 	}
-	if _, err := io.WriteString(subject.in, cmdStop+"\n"); err != nil {
+	if _, err := io.WriteString(target.in, cmdStop+"\n"); err != nil {
 		return false, err
 	}
-	if err := subject.wait(); err != nil {
-		return false, fmt.Errorf("the subject does not end well: %w", err)
+	if err := target.wait(); err != nil {
+		return false, fmt.Errorf("the target failed: %w", err)
 	}
 	faults := res.faults()
 	for _, fault := range faults {
@@ -107,55 +108,60 @@ func run(ctx context.Context, o options, out io.Writer) (flat bool, err error) {
 	return len(faults) == 0, err
 }
 
-// soak has the crowd and the subject together for as long as it takes.
-func soak(ctx context.Context, o options, subject *remote, out io.Writer) (*result, error) {
-	id, err := newIdentity()
+// soak runs the load against the target.
+func soak(ctx context.Context, o options, target *remote, out io.Writer) (*result, error) {
+	cert, pool, err := testcert.New("127.0.0.1")
 	if err != nil {
 		return nil, err
 	}
-	cert, pool, err := id.load()
+	dir, err := os.MkdirTemp("", "soak")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	certFile, keyFile, err := testcert.Files(dir, cert)
 	if err != nil {
 		return nil, err
 	}
 	ctx, leave := context.WithCancel(ctx)
 	defer leave()
-	c := &crowd{secure: trusting(pool), cert: cert, trouble: make(map[string]int)}
-	first := order{Identity: id, Visitors: o.conns * visitorsPerThousand / 1000}
+	c := &load{secure: trusting(pool), cert: cert, failures: make(map[string]int)}
+	first := startRequest{CertFile: certFile, KeyFile: keyFile, Clients: o.conns * clientsPerThousand / 1000}
 	for _, secure := range []bool{false, true} {
-		den, err := c.den(ctx, secure)
+		a, err := c.hostileServer(ctx, secure)
 		if err != nil {
 			return nil, err
 		}
-		first.Dens = append(first.Dens, den)
+		first.HostileServers = append(first.HostileServers, a)
 	}
 	text, err := json.Marshal(first)
 	if err != nil {
 		return nil, err
 	}
-	if err := subject.tell(string(text), &c.targets); err != nil {
+	if err := target.call(string(text), &c.addresses); err != nil {
 		return nil, err
 	}
 	res := &result{options: o}
-	if err := subject.tell(cmdIdle, &res.start); err != nil {
+	if err := target.call(cmdIdle, &res.start); err != nil {
 		return nil, err
 	}
-	if err := res.watch(ctx, c, subject, out); err != nil {
+	if err := res.watch(ctx, c, target, out); err != nil {
 		return nil, err
 	}
 	leave()
 	c.all.Wait()
-	if err := res.aftermath(subject); err != nil {
+	if err := res.awaitIdle(target); err != nil {
 		return nil, err
 	}
-	res.attacks, res.endless, res.unlucky = c.attacks.Load(), c.endless.Load(), c.unlucky.Load()
-	res.troubles = c.troubles()
+	res.attacks, res.unended, res.lost = c.attacks.Load(), c.unended.Load(), c.lost.Load()
+	res.failures = c.errorCounts()
 	return res, nil
 }
 
-// watch lets the crowd come and takes samples.
-func (res *result) watch(ctx context.Context, c *crowd, subject *remote, out io.Writer) error {
+// watch starts the load and takes samples.
+func (res *result) watch(ctx context.Context, c *load, target *remote, out io.Writer) error {
 	began := time.Now()
-	go c.arrive(ctx, res.conns, min(res.time/10, time.Minute))
+	go c.start(ctx, res.conns, min(res.time/10, time.Minute))
 	fmt.Fprint(out, tableHead)
 	ticker := time.NewTicker(res.interval())
 	defer ticker.Stop()
@@ -168,7 +174,7 @@ func (res *result) watch(ctx context.Context, c *crowd, subject *remote, out io.
 		}
 		now := row{At: time.Since(began)}
 		_, _, now.P99 = c.took.Take()
-		if err := subject.tell(cmdSample, &now.sample); err != nil {
+		if err := target.call(cmdSample, &now.sample); err != nil {
 			return err
 		}
 		now.PerSecond = float64(now.Messages-last.Messages) / time.Since(lastAt).Seconds()
@@ -179,14 +185,14 @@ func (res *result) watch(ctx context.Context, c *crowd, subject *remote, out io.
 	return nil
 }
 
-// aftermath waits until the subject is as it was at the start, or that does not
-// come.
-func (res *result) aftermath(subject *remote) error {
-	if err := subject.tell(cmdLeave, &res.end); err != nil {
+// awaitIdle waits until the target's usage is as at the start, at most twice
+// patience.
+func (res *result) awaitIdle(target *remote) error {
+	if err := target.call(cmdStopClients, &res.end); err != nil {
 		return err
 	}
 	for deadline := time.Now().Add(2 * patience); time.Now().Before(deadline); time.Sleep(time.Second) {
-		if err := subject.tell(cmdSample, &res.end); err != nil {
+		if err := target.call(cmdSample, &res.end); err != nil {
 			return err
 		}
 		if res.end.Open == 0 && res.end.Goroutines <= res.start.Goroutines && res.end.Files <= res.start.Files {

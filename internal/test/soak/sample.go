@@ -9,14 +9,14 @@ import (
 	"github.com/fibersock/fibersock/internal/test/usage"
 )
 
-// sample is what the subject is at one moment.
+// sample is the usage of the target at one moment.
 type sample struct {
 	Heap       int64 // bytes in use, after a collection
-	RSS        int64 // bytes of memory that the process has; 0 where the system does not say
+	RSS        int64 // resident bytes; 0 if unknown
 	Goroutines int
-	Files      int // descriptors; 0 where the system does not show them
+	Files      int // descriptors; 0 if unknown
 
-	// Of the servers, all together.
+	// Sums over the servers.
 	Open, Opening      int64
 	Accepted, Messages uint64
 	Ended, Cut         uint64
@@ -24,12 +24,12 @@ type sample struct {
 	Panics             uint64
 	Backlog            int64
 
-	Visiting int64  // connections of clients to hostile servers
-	Visits   uint64 // that have ended
-	Endless  uint64 // that took longer than every limit
+	Visiting int64  // open connections to hostile servers
+	Visits   uint64 // ended ones
+	Unended  uint64 // ended ones that exceeded all limits
 }
 
-func (s *subject) sample() sample {
+func (s *target) sample() sample {
 	var m sample
 	for _, srv := range s.servers {
 		st := srv.Stats()
@@ -43,14 +43,14 @@ func (s *subject) sample() sample {
 		m.Panics += st.Panics
 		m.Backlog += st.Backlog
 	}
-	m.Visiting, m.Visits, m.Endless = s.open.Load(), s.visits.Load(), s.peculiar.Load()
+	m.Visiting, m.Visits, m.Unended = s.open.Load(), s.visits.Load(), s.unended.Load()
 	m.Goroutines = runtime.NumGoroutine()
 	m.Files = usage.Files()
-	m.Heap, m.RSS = min(usage.Heap(), usage.Heap()), rss() // less of what was made during the collection
+	m.Heap, m.RSS = min(usage.Heap(), usage.Heap()), rss() // the second collection frees garbage of the first
 	return m
 }
 
-// rss returns the resident set size in bytes, 0 if it is not known.
+// rss returns the resident set size in bytes, 0 if it is unknown.
 func rss() int64 {
 	status, _ := os.ReadFile("/proc/self/status")
 	_, after, found := strings.Cut(string(status), "VmRSS:")

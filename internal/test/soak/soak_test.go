@@ -13,7 +13,7 @@ import (
 
 func TestMain(m *testing.M) { leakcheck.Main(m) }
 
-// flatResult returns a result of n rows without a fault.
+// flatResult returns a result of n rows without faults.
 func flatResult(n int) *result {
 	idle := sample{Heap: 1 << 20, RSS: 10 << 20, Goroutines: 10, Files: 10}
 	res := &result{start: idle, end: idle}
@@ -26,15 +26,15 @@ func flatResult(n int) *result {
 	return res
 }
 
-func TestWhatIsFlat(t *testing.T) {
+func TestFlatness(t *testing.T) {
 	last := func(res *result) []row { return res.rows[len(res.rows)*3/4:] }
 	for name, tt := range map[string]struct {
 		change func(res *result)
 		want   string // in the only fault; "": none
 	}{
-		"nothing changes":    {func(*result) {}, ""},
-		"too short":          {func(res *result) { res.rows = res.rows[:3] }, "too few"},
-		"more while it runs": {func(res *result) { res.rows[0].Heap = 1 << 40 }, ""}, // while it warms up
+		"nothing changes":             {func(*result) {}, ""},
+		"too short":                   {func(res *result) { res.rows = res.rows[:3] }, "too few"},
+		"a peak in the first quarter": {func(res *result) { res.rows[0].Heap = 1 << 40 }, ""}, // warm-up
 		"within a tenth": {func(res *result) {
 			for i := range last(res) {
 				last(res)[i].Heap += 5 << 20
@@ -50,14 +50,14 @@ func TestWhatIsFlat(t *testing.T) {
 				last(res)[i].RSS *= 2
 			}
 		}, "RSS in MiB"},
-		"a connection is left":  {func(res *result) { res.end.Open = 1 }, "1 connections are open"},
-		"a goroutine is left":   {func(res *result) { res.end.Goroutines++ }, "11 goroutines at the end, 10 at the start"},
-		"a descriptor is left":  {func(res *result) { res.end.Files++ }, "11 descriptors"},
-		"bytes are left":        {func(res *result) { res.end.Backlog = 7 }, "7 bytes wait"},
-		"a panic":               {func(res *result) { res.end.Panics = 1 }, "1 panics"},
-		"an attack without end": {func(res *result) { res.endless = 1 }, "1 attacks"},
-		"a visit without end":   {func(res *result) { res.end.Endless = 1 }, "1 attacks"},
-		"an innocent is lost":   {func(res *result) { res.unlucky = 1 }, "1 connections of peers"},
+		"a connection is left":      {func(res *result) { res.end.Open = 1 }, "1 connections are open"},
+		"a goroutine is left":       {func(res *result) { res.end.Goroutines++ }, "11 goroutines at the end, 10 at the start"},
+		"a descriptor is left":      {func(res *result) { res.end.Files++ }, "11 descriptors"},
+		"bytes are left":            {func(res *result) { res.end.Backlog = 7 }, "7 bytes are buffered"},
+		"a panic":                   {func(res *result) { res.end.Panics = 1 }, "1 panics"},
+		"an attack without end":     {func(res *result) { res.unended = 1 }, "1 attacks"},
+		"a visit without end":       {func(res *result) { res.end.Unended = 1 }, "1 attacks"},
+		"a well-behaved peer fails": {func(res *result) { res.lost = 1 }, "1 connections of well-behaved peers"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			res := flatResult(20)
@@ -73,16 +73,16 @@ func TestWhatIsFlat(t *testing.T) {
 	}
 }
 
-// A few connections for a few seconds, all in this process: everybody has a part,
-// the subject says what it is asked, and when all have left nothing is open.
+// A few connections for a few seconds, in one process: each kind of peer takes part,
+// the target answers each command, and at the end no connection is open.
 func TestShortSoak(t *testing.T) {
 	in, orders := io.Pipe()
 	answers, out := io.Pipe()
 	ended := make(chan error, 1)
-	go func() { ended <- runSubject(in, out) }()
-	subject := newRemote(orders, answers, nil)
+	go func() { ended <- runTarget(in, out) }()
+	target := newRemote(orders, answers, nil)
 	var table bytes.Buffer
-	res, err := soak(t.Context(), options{time: 6 * time.Second, conns: 50}, subject, &table)
+	res, err := soak(t.Context(), options{time: 6 * time.Second, conns: 50}, target, &table)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,8 +95,8 @@ func TestShortSoak(t *testing.T) {
 	if len(res.rows) < 3 || res.end.Messages == 0 || res.end.Visits == 0 || res.attacks == 0 || !strings.HasPrefix(table.String(), tableHead) {
 		t.Errorf("%+v\n%s", res, &table)
 	}
-	if res.end.Open != 0 || res.end.Panics != 0 || res.unlucky != 0 {
-		t.Errorf("at the end: %+v; %v", res.end, res.troubles)
+	if res.end.Open != 0 || res.end.Panics != 0 || res.lost != 0 {
+		t.Errorf("at the end: %+v; %v", res.end, res.failures)
 	}
 	if columns := func(line string) int { return strings.Count(line, "|") }; slices.ContainsFunc(strings.Split(strings.TrimSpace(table.String()), "\n"), func(line string) bool {
 		return columns(line) != columns(strings.Split(tableHead, "\n")[0])

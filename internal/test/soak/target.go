@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"iter"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -19,65 +20,65 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// order is what the crowd tells the subject first, in JSON and a line, as are all
-// messages between them.
-type order struct {
-	Identity identity
-	Dens     []target // hostile servers
-	Visitors int      // clients that visit them
+// startRequest is the first message from the load to the target. Each message between
+// them is a line of JSON.
+type startRequest struct {
+	CertFile, KeyFile string    // for all servers; all clients trust it
+	HostileServers    []address // hostile servers
+	Clients           int       // clients of the hostile servers
 }
 
-// target is where somebody listens.
-type target struct {
+// address is a server's.
+type address struct {
 	Name string
 	Addr string
 	TLS  bool
 }
 
-func (a target) url(path string) string {
+func (a address) url(path string) string {
 	if a.TLS {
 		return "wss://" + a.Addr + path
 	}
 	return "ws://" + a.Addr + path
 }
 
-// The commands that follow, each of which is answered by a sample.
+// The commands that follow. The target answers each but the last with a sample.
 const (
-	cmdIdle   = "idle" // of before anybody had come
-	cmdSample = "sample"
-	cmdLeave  = "leave" // no more visits to hostile servers
-	cmdStop   = "stop"
+	cmdIdle        = "idle" // the sample before the first connection
+	cmdSample      = "sample"
+	cmdStopClients = "stop-clients"
+	cmdStop        = "stop"
 )
 
-// subject is the process that is measured.
-type subject struct {
-	servers  []*server.Server
-	visits   atomic.Uint64
-	open     atomic.Int64 // visits under way
-	peculiar atomic.Uint64
-	idle     sample // before anybody has come
-	leave    context.CancelFunc
-	visitors sync.WaitGroup
+// target is the measured process.
+type target struct {
+	servers []*server.Server
+	visits  atomic.Uint64
+	open    atomic.Int64  // connections to hostile servers
+	unended atomic.Uint64 // visits that exceeded all limits
+	idle    sample        // before the first connection
+	leave   context.CancelFunc
+	clients sync.WaitGroup
 }
 
-// runSubject does what the crowd says on in, until it says stop.
-func runSubject(in io.Reader, out io.Writer) error {
+// runTarget executes the commands of in, until cmdStop.
+func runTarget(in io.Reader, out io.Writer) error {
 	lines := bufio.NewScanner(in)
 	lines.Buffer(nil, 1<<20)
 	answers := json.NewEncoder(out)
-	var o order
+	var o startRequest
 	if !lines.Scan() {
-		return fmt.Errorf("no order: %v", lines.Err())
+		return fmt.Errorf("no start request: %v", lines.Err())
 	}
 	if err := json.Unmarshal(lines.Bytes(), &o); err != nil {
 		return err
 	}
-	s := new(subject)
-	targets, err := s.start(o)
+	s := new(target)
+	addresses, err := s.start(o)
 	if err != nil {
 		return err
 	}
-	if err := answers.Encode(targets); err != nil {
+	if err := answers.Encode(addresses); err != nil {
 		return err
 	}
 	for lines.Scan() {
@@ -87,9 +88,9 @@ func runSubject(in io.Reader, out io.Writer) error {
 				return err
 			}
 			continue
-		case cmdLeave:
+		case cmdStopClients:
 			s.leave()
-			s.visitors.Wait()
+			s.clients.Wait()
 		case cmdStop:
 			return s.stop()
 		}
@@ -100,13 +101,14 @@ func runSubject(in io.Reader, out io.Writer) error {
 	return lines.Err()
 }
 
-// start starts a server for each way in which a connection can be served, and the
-// visitors.
-func (s *subject) start(o order) (targets []target, err error) {
-	cert, pool, err := o.Identity.load()
+// start starts a server for each way to serve a connection, and the clients.
+func (s *target) start(o startRequest) (addresses []address, err error) {
+	cert, err := tls.LoadX509KeyPair(o.CertFile, o.KeyFile)
 	if err != nil {
 		return nil, err
 	}
+	pool := x509.NewCertPool()
+	pool.AddCert(cert.Leaf)
 	secure := &tls.Config{Certificates: []tls.Certificate{cert}}
 	for _, way := range []struct {
 		name  string
@@ -125,30 +127,30 @@ func (s *subject) start(o order) (targets []target, err error) {
 		srv := newServer()
 		srv.TLS = secure
 		s.servers = append(s.servers, srv)
-		targets = append(targets, target{Name: way.name, Addr: ln.Addr().String(), TLS: way.tls})
+		addresses = append(addresses, address{Name: way.name, Addr: ln.Addr().String(), TLS: way.tls})
 		go func() {
 			if err := way.serve(srv, ln); err != server.ErrServerClosed {
 				panic(err)
 			}
 		}()
 	}
-	if err := greet(targets, pool); err != nil {
+	if err := greet(addresses, pool); err != nil {
 		return nil, err
 	}
 	s.idle = s.sample()
 	ctx, leave := context.WithCancel(context.Background())
 	s.leave = leave
-	for i := range o.Visitors {
-		s.visitors.Go(func() { s.visit(ctx, i, o.Dens, pool) })
+	for i := range o.Clients {
+		s.clients.Go(func() { s.visit(ctx, i, o.HostileServers, pool) })
 	}
-	return targets, nil
+	return addresses, nil
 }
 
-// greet connects to each server once, so that all that they need is there.
-func greet(targets []target, pool *x509.CertPool) error {
+// greet connects to each server once, so that lazily created state exists.
+func greet(addresses []address, pool *x509.CertPool) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	for _, at := range targets {
+	for _, at := range addresses {
 		c, err := client.Dial(ctx, at.url("/events"), &client.Config{TLS: trusting(pool)})
 		if err != nil {
 			return err
@@ -160,8 +162,8 @@ func greet(targets []target, pool *x509.CertPool) error {
 	return nil
 }
 
-// The limits of the servers and clients: the usual ones would keep each hostile
-// peer for longer, and so let fewer of them come.
+// The limits of the servers and clients. They are shorter than the defaults, for more
+// hostile connections in the same time.
 const (
 	handshakeTimeout = 5 * time.Second
 	assemblyTimeout  = 5 * time.Second
@@ -171,19 +173,23 @@ const (
 	pongTimeout      = 10 * time.Second
 )
 
-// newServer returns a server with paths for both styles of handlers, of which one
-// is for those who only listen.
+// newServer returns a server with a path for each style of handlers, and one for
+// broadcasts.
 func newServer() *server.Server {
 	return &server.Server{
 		Handlers: map[string]*server.Handler{
-			"/events": {Message: comply},
-			"/news":   {Message: func(c *server.Conn, op wire.Opcode, p []byte) { _ = server.Broadcast(listeners(c), op, p) }, Open: enlist, Close: strike},
+			"/events": {Message: respond},
+			"/broadcast": {
+				Open:    func(c *server.Conn) { listeners.Store(c, true) },
+				Message: func(c *server.Conn, op wire.Opcode, p []byte) { _ = server.Broadcast(others(c), op, p) },
+				Close:   func(c *server.Conn, _ wire.StatusCode, _ string) { listeners.Delete(c) },
+			},
 			"/serve": {Serve: func(c *server.Conn) {
 				for m, err := range c.Messages(context.Background()) {
 					if err != nil {
 						return
 					}
-					comply(c, m.Opcode, m.Payload)
+					respond(c, m.Opcode, m.Payload)
 				}
 			}},
 		},
@@ -195,12 +201,12 @@ func newServer() *server.Server {
 		PongTimeout:      pongTimeout,
 		MaxBacklog:       256 << 10,
 		Limits:           server.Limits{Message: hostile.MessageLimit},
-		Log:              func(error) {}, // what is refused is refused all the time
+		Log:              func(error) {}, // refusals are frequent
 	}
 }
 
-// comply does with a message what a victim does.
-func comply(c *server.Conn, op wire.Opcode, p []byte) {
+// respond handles a message as a victim does.
+func respond(c *server.Conn, op wire.Opcode, p []byte) {
 	_ = hostile.Victim{
 		Send:  c.Send,
 		Close: func() error { return c.Close(wire.NormalClosure, "") },
@@ -208,8 +214,8 @@ func comply(c *server.Conn, op wire.Opcode, p []byte) {
 	}.Comply(op, p)
 }
 
-// visit visits hostile servers, one after the other.
-func (s *subject) visit(ctx context.Context, i int, dens []target, pool *x509.CertPool) {
+// visit connects to the hostile servers in turn.
+func (s *target) visit(ctx context.Context, i int, hostileServers []address, pool *x509.CertPool) {
 	cfg := &client.Config{
 		TLS:              &tls.Config{RootCAs: pool},
 		HandshakeTimeout: handshakeTimeout,
@@ -221,17 +227,17 @@ func (s *subject) visit(ctx context.Context, i int, dens []target, pool *x509.Ce
 	for n := i; sleep(ctx, jitter(2*time.Second)); n++ {
 		s.open.Add(1)
 		began := time.Now()
-		visitOnce(ctx, dens[n%len(dens)].url("/"), cfg)
+		visitOnce(ctx, hostileServers[n%len(hostileServers)].url("/"), cfg)
 		s.open.Add(-1)
 		s.visits.Add(1)
 		if time.Since(began) > 2*patience && ctx.Err() == nil {
-			s.peculiar.Add(1)
+			s.unended.Add(1)
 		}
 	}
 }
 
 func visitOnce(ctx context.Context, url string, cfg *client.Config) {
-	ctx, cancel := context.WithTimeout(ctx, patience) // a client does not wait for ever for a server that is silent
+	ctx, cancel := context.WithTimeout(ctx, patience) // for a silent server
 	defer cancel()
 	c, err := client.Dial(ctx, url, cfg)
 	if err != nil {
@@ -251,8 +257,18 @@ func visitOnce(ctx context.Context, url string, cfg *client.Config) {
 	}
 }
 
+// listeners are the connections to "/broadcast" of all servers.
+var listeners sync.Map
+
+// others returns the listeners without c.
+func others(c *server.Conn) iter.Seq[*server.Conn] {
+	return func(yield func(*server.Conn) bool) {
+		listeners.Range(func(other, _ any) bool { return other == c || yield(other.(*server.Conn)) })
+	}
+}
+
 // stop shuts the servers down.
-func (s *subject) stop() error {
+func (s *target) stop() error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	for _, srv := range s.servers {

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/internal/hostile"
+	"github.com/fibersock/fibersock/internal/leakcheck"
 	"github.com/fibersock/fibersock/internal/usage"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
@@ -147,6 +148,7 @@ func (b *battle) run() {
 	deadline := time.Now().Add(patience)
 	for runtime.NumGoroutine() > goroutines || usage.Files() > files || b.Stats().Open > innocents || usage.Heap()-before > 4<<20 {
 		if time.Now().After(deadline) {
+			b.t.Log(leakcheck.Stacks())
 			b.t.Fatalf("%d goroutines, %d files and %d bytes are left, %d, %d and %d were there before; %+v",
 				runtime.NumGoroutine(), usage.Files(), usage.Heap(), goroutines, files, before, b.Stats())
 		}

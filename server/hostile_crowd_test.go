@@ -243,6 +243,8 @@ func newInnocents(t *testing.T, r *running) *innocentClients {
 	good := &innocentClients{stopped: make(chan struct{})}
 	for i := range innocents {
 		p := r.openAs(t, [...]string{"/events", "/serve"}[i%2]+"?innocent")
+		p.send(text("Hello"))
+		p.want(`text "Hello"`) // its handler runs, and so its goroutine counts
 		if err := p.nc.SetReadDeadline(time.Time{}); err != nil {
 			t.Fatal(err)
 		}

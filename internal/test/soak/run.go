@@ -191,7 +191,7 @@ func (res *result) awaitIdle(target *remote) error {
 	if err := target.call(cmdStopClients, &res.end); err != nil {
 		return err
 	}
-	for deadline := time.Now().Add(2 * patience); time.Now().Before(deadline); time.Sleep(time.Second) {
+	for deadline := time.Now().Add(2 * patience); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
 		if err := target.call(cmdSample, &res.end); err != nil {
 			return err
 		}

@@ -224,7 +224,7 @@ func (s *target) visit(ctx context.Context, i int, hostileServers []address, poo
 		CloseTimeout:     closeTimeout,
 		Limits:           client.Limits{Message: hostile.MessageLimit},
 	}
-	for n := i; sleep(ctx, jitter(2*time.Second)); n++ {
+	for n := i; n == i || sleep(ctx, jitter(2*time.Second)); n++ {
 		s.open.Add(1)
 		began := time.Now()
 		visitOnce(ctx, hostileServers[n%len(hostileServers)].url("/"), cfg)

@@ -7,16 +7,16 @@ import (
 	"time"
 )
 
-// calmTime is how long a round is watched in which nothing happens.
+// calmTime is the time in which an idle round is measured.
 const calmTime = 300 * time.Millisecond
 
-// mostIdle10 is how many tenths of one processor may be used meanwhile.
+// mostIdle10 is the limit of processor time, in tenths of one processor.
 const mostIdle10 = 3
 
-// judgeCalm checks that servers need no processor while nothing happens: on
-// each, the handlers of one connection in each style wait, and the peers have
-// reset the connections, with input that nobody has read.
-func (r *round) judgeCalm(ctx context.Context) {
+// checkCalm checks that idle servers use no processor time: on each, the handler of
+// one connection in each style waits, and the peer has reset the connection, with
+// unread input.
+func (r *round) checkCalm(ctx context.Context) {
 	if r.run.cpu == nil || !r.long { // the limits would end the connections
 		return
 	}
@@ -34,7 +34,7 @@ func (r *round) judgeCalm(ctx context.Context) {
 		r.hang(violation{invariant: inTime, detail: fmt.Sprintf("%d handlers run, %d should", r.holds.Load(), want)})
 	})
 	least := time.Hour
-	for range 3 { // something else of the process may be at work now and then
+	for range 3 { // other goroutines of the process may run
 		runtime.GC()
 		before, began := r.run.cpu(), time.Now()
 		time.Sleep(calmTime)
@@ -51,8 +51,8 @@ func (r *round) judgeCalm(ctx context.Context) {
 	close(r.held)
 }
 
-// hold has the handler of a connection wait, with more messages than are
-// received in advance, and resets the connection.
+// hold makes the handler of a connection wait, fills the receive buffers with
+// messages, and resets the connection.
 func (r *round) hold(ctx context.Context, t *target, style string) int64 {
 	p := t.newPeer(ctx, kind{name: "reset while a handler waits"}, style, 1)
 	before := r.holds.Load()

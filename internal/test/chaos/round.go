@@ -731,11 +731,11 @@ func (t *target) statsProblems(st server.Stats, received uint64) (problems []str
 	return problems
 }
 
-// echoPeriod is the time between two messages of an probe client.
+// echoPeriod is the time between two messages of a probe.
 const echoPeriod = 10 * time.Millisecond
 
-// mostEcho is the bound for the 99th percentile of an probe client's echo: it
-// is no measure of speed, but of a server that stands still.
+// mostEcho is the limit of the 99th percentile of echo times. It does not measure
+// speed, but finds a server that is blocked.
 const mostEcho = 1500 * time.Millisecond
 
 func (r *round) checkEchoes() {

@@ -590,6 +590,6 @@ func (t *target) hostileMessage(c *server.Conn, op wire.Opcode, p []byte) {
 			},
 			Close: func() error { return c.Close(wire.NormalClosure, "") },
 			Ping:  func() error { return c.Ping([]byte("there?")) },
-		}.Comply(op, p)
+		}.Respond(op, p)
 	})
 }

@@ -1,13 +1,13 @@
 package hostile
 
-// A Crowd is a name and the attacks of peers that come at the same time.
+// A Crowd is a group of attacks that run at the same time.
 type Crowd struct {
 	Name    string
 	Attacks []*Attack
 }
 
-// Crowds returns the attacks on a role, without those below TLS unless secure is
-// set: in one crowd of all profiles, or, if byProfile is set, in one for each.
+// Crowds returns the attacks on a role, those below TLS only if secure is set: in one
+// crowd of all profiles, or with byProfile in one crowd for each.
 func Crowds(victim Role, secure, byProfile bool) (crowds []Crowd) {
 	if !byProfile {
 		crowds = []Crowd{{Name: "all profiles"}}

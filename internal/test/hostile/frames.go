@@ -7,13 +7,9 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// lengths announce what would be ruinous to make room for.
+// lengths declare lengths that no receiver can allocate.
 var lengths = []Attack{
-	{Profile: 1, Name: "2^63-1", Against: Both, Want: failed(wire.MessageTooBig, "Limits.Message"), play: func(p *peer) {
-		p.open()
-		p.send(p.announce(wire.Binary, math.MaxInt64, true))
-		p.drain()
-	}},
+	sending(1, "2^63-1", failed(wire.MessageTooBig, "Limits.Message"), func(p *peer) string { return p.announce(wire.Binary, math.MaxInt64, true) }),
 	{Profile: 1, Name: "2^64-1", Against: Both, Want: failed(wire.ProtocolError, "length"), play: func(p *peer) {
 		p.open()
 		header := []byte(p.announce(wire.Binary, math.MaxInt64, true))
@@ -21,28 +17,18 @@ var lengths = []Attack{
 		p.send(string(header))
 		p.drain()
 	}},
-	{Profile: 1, Name: "as much as may be", Against: Both, Want: late, play: func(p *peer) {
-		p.open()
-		p.send(p.announce(wire.Binary, MessageLimit, true))
-		p.drain()
-	}},
-	{Profile: 1, Name: "in a second fragment", Against: Both, Want: failed(wire.MessageTooBig, "Limits.Message"), play: func(p *peer) {
-		p.open()
-		p.send(p.part(wire.Text, "a", false), p.announce(wire.Continuation, math.MaxInt64, false))
-		p.drain()
-	}},
-	{Profile: 1, Name: "of a Ping", Against: Both, Want: failed(wire.ProtocolError, "125"), play: func(p *peer) {
-		p.open()
-		p.send(p.announce(wire.Ping, math.MaxInt64, true))
-		p.drain()
-	}},
+	sending(1, "the greatest that is allowed", late, func(p *peer) string { return p.announce(wire.Binary, MessageLimit, true) }),
+	sending(1, "in a second fragment", failed(wire.MessageTooBig, "Limits.Message"), func(p *peer) string {
+		return p.part(wire.Text, "a", false) + p.announce(wire.Continuation, math.MaxInt64, false)
+	}),
+	sending(1, "of a Ping", failed(wire.ProtocolError, "125"), func(p *peer) string { return p.announce(wire.Ping, math.MaxInt64, true) }),
 }
 
-// MessageLimit is, in bytes, what a victim's Limits.Message should be: the
-// greatest message that is announced and not refused is of this length.
+// MessageLimit, in bytes, is the Limits.Message that a victim should have. The
+// attacks declare messages of this length, which must not be refused at the header.
 const MessageLimit = 1 << 20
 
-// fragments are many.
+// fragments are messages of very many fragments.
 var fragments = []Attack{
 	{Profile: 2, Name: "empty", Against: Both, Want: tooManyFragments, play: func(p *peer) { p.fragments(wire.Text, "") }},
 	{Profile: 2, Name: "one byte", Against: Both, Want: tooManyFragments, play: func(p *peer) { p.fragments(wire.Binary, "a") }},
@@ -69,7 +55,7 @@ func (p *peer) fragments(op wire.Opcode, payload string) {
 	p.flood(p.part(wire.Continuation, payload, false))
 }
 
-// listen reads from now on, beside what is sent.
+// listen starts to read and discard.
 func (p *peer) listen() {
 	go func() {
 		var scrap [2 << 10]byte
@@ -82,7 +68,7 @@ func (p *peer) listen() {
 	}()
 }
 
-// floods are of Pings that have to be answered to somebody who does not read.
+// floods send Pings and do not read the answers.
 var floods = []Attack{
 	{Profile: 3, Name: "long", Against: Both, Deaf: true, Want: lost("WriteTimeout"), play: func(p *peer) { p.pings(strings.Repeat("?", 125)) }},
 	{Profile: 3, Name: "empty", Against: Both, Deaf: true, Want: lost("WriteTimeout"), play: func(p *peer) { p.pings("") }},
@@ -95,7 +81,7 @@ func (p *peer) pings(payload string) {
 	p.hold()
 }
 
-// pushes make the victim send more than the attacker takes.
+// pushes make the victim send more than the attacker reads.
 var pushes = []Attack{
 	{Profile: 4, Name: "not a byte", Against: Both, Deaf: true, Want: lost("WriteTimeout", "MaxBacklog"), play: func(p *peer) {
 		p.deaf()
@@ -118,7 +104,7 @@ var pushes = []Attack{
 	}},
 }
 
-// compression is not agreed, so that nothing may be inflated.
+// compression was not negotiated: nothing may be inflated.
 var compression = []Attack{
 	{Profile: 9, Name: "an offer", Against: Server, Want: closed(wire.NormalClosure), play: func(p *peer) {
 		p.open("Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits; server_max_window_bits=8, permessage-deflate")
@@ -131,22 +117,14 @@ var compression = []Attack{
 	}},
 	{Profile: 9, Name: "BFINAL", Against: Both, Want: notAgreed, play: func(p *peer) { p.deflated("\x03\x00") }},
 	{Profile: 9, Name: "BFINAL, and then more", Against: Both, Want: notAgreed, play: func(p *peer) { p.deflated("\x03\x00" + bomb) }},
-	{Profile: 9, Name: "RSV1 on a fragment that is not the first", Against: Both, Want: notAgreed, play: func(p *peer) {
-		p.open()
-		p.send(p.part(wire.Text, "a", false), p.compressed(wire.Continuation, "\x00"))
-		p.drain()
-	}},
-	{Profile: 9, Name: "RSV1 on a Ping", Against: Both, Want: notAgreed, play: func(p *peer) {
-		p.open()
-		p.send(p.compressed(wire.Ping, "\x00"))
-		p.drain()
-	}},
+	sending(9, "RSV1 on a fragment that is not the first", notAgreed, func(p *peer) string { return p.part(wire.Text, "a", false) + p.compressed(wire.Continuation, "\x00") }),
+	sending(9, "RSV1 on a Ping", notAgreed, func(p *peer) string { return p.compressed(wire.Ping, "\x00") }),
 }
 
 var notAgreed = failed(wire.ProtocolError, "reserved bit", "RSV")
 
-// bomb is a stream that is inflated to a thousand times its length: one byte,
-// and then copies of 258 bytes from a distance of 1, with fixed codes.
+// bomb is a stream that inflates to a thousand times its length: one byte, then
+// copies of 258 bytes from a distance of 1, with fixed codes.
 var bomb = "\x63\x18\x05" + strings.Repeat("\xa3\x60\x14\x8c", 2000)
 
 func (p *peer) deflated(payload string) {
@@ -167,7 +145,7 @@ func (p *peer) compressed(op wire.Opcode, payload string) string {
 	return string(wire.AppendFrame(nil, h, []byte(payload)))
 }
 
-// pongs answer nothing. They are allowed, and cost nothing.
+// pongs are unsolicited. They are allowed, and must be cheap.
 var pongs = []Attack{
 	{Profile: 11, Name: "not asked for", Against: Both, Want: closed(wire.NormalClosure), play: func(p *peer) {
 		p.open()

@@ -8,7 +8,7 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// asking returns the header fields of a request that is in order.
+// asking returns the header fields of a valid request.
 func asking() []string {
 	return []string{
 		"Host: victim.example",
@@ -22,7 +22,7 @@ func asking() []string {
 // request returns a request with these fields.
 func request(target string, fields ...string) string { return head("GET "+target+" HTTP/1.1", fields) }
 
-// accepting returns the header fields of a response that is in order.
+// accepting returns the header fields of a valid response.
 func accepting(key string) []string {
 	return []string{
 		"Upgrade: websocket",
@@ -38,7 +38,7 @@ func head(start string, fields []string) string {
 	return start + "\r\n" + strings.Join(fields, "\r\n") + "\r\n\r\n"
 }
 
-// requests returns requests that mean to be read in two ways.
+// requests returns ambiguous and endless requests.
 func requests() []Attack {
 	sending := func(name string, bytes func(target string) string) Attack {
 		return Attack{Profile: 12, Name: name, Against: Server, Want: refused(), play: func(p *peer) {
@@ -79,7 +79,7 @@ func requests() []Attack {
 		attacks = append(attacks, sending("without "+name, func(target string) string {
 			return request(target, slices.Delete(asking(), i, i+1)...)
 		}))
-		if name != "Upgrade" && name != "Connection" { // of which there may be several
+		if name != "Upgrade" && name != "Connection" { // lists may be split
 			attacks = append(attacks, sending("with two "+name, func(target string) string {
 				return request(target, append(asking(), field)...)
 			}))
@@ -88,7 +88,7 @@ func requests() []Attack {
 	return attacks
 }
 
-// answering answers a request with what bytes returns for its key.
+// answering answers a request with the result of bytes for its key.
 func answering(profile int, name string, want Outcome, bytes func(key string) string) Attack {
 	return Attack{Profile: profile, Name: name, Against: Client, Want: want, play: func(p *peer) {
 		if key, ok := p.key(); ok {
@@ -98,7 +98,7 @@ func answering(profile int, name string, want Outcome, bytes func(key string) st
 	}}
 }
 
-// responses returns responses of which a field is missing or there twice.
+// responses returns responses with a missing or doubled field.
 func responses() []Attack {
 	var attacks []Attack
 	for i, field := range accepting("") {
@@ -114,7 +114,7 @@ func responses() []Attack {
 	return append(attacks, twice)
 }
 
-// extras are responses with what was not asked for, or instead of what was.
+// extras are responses with unsolicited fields, bodies and redirects.
 var extras = []Attack{
 	extra("an extension", refused("Sec-WebSocket-Extensions"), "Sec-WebSocket-Extensions: permessage-deflate"),
 	extra("a subprotocol", refused("Sec-WebSocket-Protocol"), "Sec-WebSocket-Protocol: chat"),
@@ -133,34 +133,34 @@ var extras = []Attack{
 	endless("a field", refused("field", "head"), "HTTP/1.1 101 Switching Protocols\r\nX: ", "x"),
 	endless("the body of a refusal", refused("403"), "HTTP/1.1 403 Forbidden\r\n\r\n", "no "),
 	endless("the body of a refusal, in chunks", refused("403"), "HTTP/1.1 403 Forbidden\r\nTransfer-Encoding: chunked\r\n\r\n", "3\r\nno \r\n"),
-	{Profile: 13, Name: "the body of a refusal that does not come", Against: Client, Want: refused("403"), play: func(p *peer) {
+	{Profile: 13, Name: "the missing body of a refusal", Against: Client, Want: refused("403"), play: func(p *peer) {
 		p.key()
 		p.send("HTTP/1.1 403 Forbidden\r\nContent-Length: 100\r\n\r\n")
 		p.drain()
 	}},
 }
 
-// extra is a response in order but for one field more.
+// extra is a valid response with an additional field.
 func extra(name string, want Outcome, field string) Attack {
 	return answering(13, name, want, func(key string) string { return response(append(accepting(key), field)...) })
 }
 
-// body is a 101 with a body: a client that does not take it for frames would wait, or
-// take frames for a body (RFC 9112, Section 6.3).
+// body is a 101 with a body, which the client must read as frames (RFC 9112,
+// Section 6.3).
 func body(name, field, content string) Attack {
 	return answering(13, name, failed(wire.ProtocolError), func(key string) string {
 		return response(append(accepting(key), field)...) + content
 	})
 }
 
-// redirect is a response that would lead elsewhere.
+// redirect is a redirect to another host.
 func redirect(status string) Attack {
 	return answering(13, status, refused(status[:3]), func(string) string {
 		return "HTTP/1.1 " + status + "\r\nLocation: ws://elsewhere.example/\r\nContent-Length: 0\r\n\r\n"
 	})
 }
 
-// endless is a response that does not come to its end.
+// endless is a response that never ends.
 func endless(name string, want Outcome, begin, more string) Attack {
 	return Attack{Profile: 13, Name: name + " without end", Against: Client, Want: want, play: func(p *peer) {
 		p.key()

@@ -1,13 +1,11 @@
-// Package hostile has peers that mean harm: what a client can do to a server, and
-// a server to a client, over any net.Conn. Tests let them loose on an endpoint,
-// the victim, and see whether it ends as an [Outcome] says; the soak has them beside
-// peers that mean well.
+// Package hostile attacks a server or a client, the victim, over any net.Conn. Tests
+// compare the end of the victim's connection with an [Outcome].
 //
-// The victim's program echoes messages and does what a message with one of the
-// commands tells it to.
+// The victim's application echoes messages and executes the commands [Push], [Close]
+// and [Ping].
 //
-// The attacks are in fifteen profiles, which [Profiles] names. As no extension is
-// agreed, those of the ninth, compression, are frames and offers that must be
+// The attacks have fifteen profiles, which [Profiles] names. The victim negotiates no
+// extension, so the ninth, compression, consists of frames and offers that must be
 // refused.
 package hostile
 
@@ -20,7 +18,7 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// Role says who is attacked.
+// Role is the role of the victim.
 type Role uint8
 
 // The roles.
@@ -30,72 +28,82 @@ const (
 	Both = Server | Client
 )
 
-// Outcome is how the victim's connection ends.
+// Outcome is the expected end of the victim's connection.
 type Outcome struct {
 	End  End
 	Code wire.StatusCode // of Failed and Closed
 
-	// Names are words of which the victim's error holds one: the limit, the option
-	// or the rule. None: any error will do.
+	// Names are alternatives: the victim's error contains one of them, a limit, an
+	// option or a rule. Without Names any error matches.
 	Names []string
 }
 
-// End is the way in which a connection ends.
+// End is a kind of end.
 type End uint8
 
 // The ends.
 const (
-	Refused End = iota // there was none: the opening handshake has failed
-	Failed             // the victim has failed it, with a status code
-	Lost               // the transport has ended, or the victim has cut it
-	Closed             // the peer has closed it, in good order
-	Left               // the victim has closed it, and was not prevented
+	Refused End = iota // the opening handshake has failed
+	Failed             // the victim has failed the connection with a status code
+	Lost               // the transport has ended, or the victim has aborted it
+	Closed             // the peer has closed the connection properly
+	Left               // the victim has closed the connection properly
 )
 
-// String returns the end in a word.
+// String returns the name of the end.
 func (e End) String() string {
 	return [...]string{"refused", "failed", "lost", "closed", "left"}[e]
 }
 
-// Profiles are the names of the profiles; an Attack's Profile is counted from 1.
+// Profiles are the names of the profiles. Attack.Profile counts from 1.
 var Profiles = [...]string{
 	"a header with the greatest length, then nothing",
 	"fragments without end, empty or of one byte",
 	"Pings at line rate, and nothing is read",
 	"nothing is read while the victim pushes",
-	"half of something, then silence",
-	"Close, and then the stream goes on",
+	"half of an element, then silence",
+	"data after a Close",
 	"a Close is never answered",
 	"a reset in every state",
-	"compression: offers and frames for which nothing was agreed",
+	"compression: offers, and frames without negotiation",
 	"bytes that drip, one in a segment",
-	"Pongs that are doubled or were not asked for",
+	"doubled and unsolicited Pongs",
 	"a handshake with a body, twice, or with each field missing or doubled",
 	"a response with extras: extension, subprotocol, body, interim responses, redirects",
-	"a TLS handshake that takes its time",
+	"a slow TLS handshake",
 	"invalid status codes and reasons",
 }
 
-// An Attack is one thing that a hostile peer can do.
+// An Attack is one behavior of a hostile peer.
 type Attack struct {
 	Profile int
 	Name    string
 	Against Role
 	Want    Outcome
 
-	// Deaf says that the attacker does not read, so that it does not see the
-	// connection end: it goes on until its context ends.
+	// Deaf reports that the attacker does not read. It does not see the connection
+	// end, and continues until its context ends.
 	Deaf bool
 
-	// BelowTLS says that the attack is on TLS: it is given a connection without, to
-	// a victim that expects TLS.
+	// BelowTLS reports that the attack is on TLS: Play needs a plain connection to a
+	// victim that expects TLS.
 	BelowTLS bool
 
-	// Probe says that a server does not report the end of the connection if the system
-	// says that it was reset: the client has sent nothing of a request.
+	// Probe reports that a server ignores a reset, because the client has sent no
+	// byte of a request.
 	Probe bool
 
 	play func(p *peer)
+}
+
+// sending returns an attack in either role: open the connection, send bytes, and read
+// until the end.
+func sending(profile int, name string, want Outcome, bytes func(p *peer) string) Attack {
+	return Attack{Profile: profile, Name: name, Against: Both, Want: want, play: func(p *peer) {
+		p.open()
+		p.send(bytes(p))
+		p.drain()
+	}}
 }
 
 // Against returns the attacks on a role, by profile.
@@ -115,19 +123,19 @@ func Against(victim Role) []*Attack {
 	return attacks
 }
 
-// An Attacker plays attacks on a role.
+// An Attacker runs attacks on a role.
 type Attacker struct {
 	Victim Role
 	Target string        // of requests to servers, with a leading slash
-	Pause  time.Duration // between two bytes that drip
+	Pause  time.Duration // between two bytes of slow attacks
 
-	// Breath is a pause after every 64 KiB of a flood. A flood in a bubble of
-	// testing/synctest needs one, or the time there stands still.
-	Breath time.Duration
+	// FloodPause is a pause after every 64 KiB of a flood, 0 for none. In a bubble of
+	// testing/synctest time does not advance without one.
+	FloodPause time.Duration
 }
 
-// Play plays an attack over nc, and returns when the connection has ended, as far
-// as the attacker sees, or ctx has. It closes nc.
+// Play runs an attack over nc until the attacker sees the end of the connection or
+// ctx ends. It closes nc.
 func (w Attacker) Play(ctx context.Context, nc net.Conn, a *Attack) {
 	p := &peer{Attacker: w, ctx: ctx, nc: nc}
 	stop := context.AfterFunc(ctx, p.cut)

@@ -11,8 +11,7 @@ import (
 
 func TestMain(m *testing.M) { leakcheck.Main(m) }
 
-// Every profile has attacks on those whom it is about, and no two of them have the
-// same name.
+// Every profile has attacks on its roles, with unique names.
 func TestEveryProfileIsPlayed(t *testing.T) {
 	onlyAgainst := map[int]Role{13: Client}
 	for _, victim := range []Role{Server, Client} {

@@ -7,8 +7,8 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// Check compares how the victim's connection has ended, with a status code if
-// there was one and the victim's error, with what was wanted.
+// Check compares the end of the victim's connection, its status code (0 for none) and
+// the victim's error with o.
 func (o Outcome) Check(end End, code wire.StatusCode, err error) error {
 	if end != o.End || code != o.Code {
 		return fmt.Errorf("%v with status code %d, want %v with %d: %v", end, code, o.End, o.Code, err)
@@ -34,5 +34,5 @@ func lost(names ...string) Outcome { return Outcome{End: Lost, Names: names} }
 
 func closed(code wire.StatusCode) Outcome { return Outcome{End: Closed, Code: code} }
 
-// late is the outcome of messages that do not come to their end.
+// late is the outcome of incomplete messages.
 var late = failed(wire.PolicyViolation, "AssemblyTimeout")

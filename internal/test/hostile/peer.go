@@ -13,17 +13,16 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// peer is who plays an attack. Once the connection has ended, its methods do
-// nothing.
+// peer is the attacker's end of a connection. After the end its methods do nothing.
 type peer struct {
 	Attacker
 	ctx context.Context
 	nc  net.Conn
 	err error  // why the connection has ended
-	in  []byte // has come and was not looked at
+	in  []byte // received, not yet used
 }
 
-// send sends all of it at once, and reports whether that went well.
+// send sends the parts, and reports success.
 func (p *peer) send(parts ...string) bool {
 	for _, part := range parts {
 		if p.err != nil {
@@ -34,21 +33,20 @@ func (p *peer) send(parts ...string) bool {
 	return p.err == nil
 }
 
-// flood sends it over and over until the connection ends. What it sends at a
-// time is a few KiB.
+// flood sends part repeatedly, a few KiB a write, until the connection ends.
 func (p *peer) flood(part string) {
 	chunk := []byte(strings.Repeat(part, (4<<10-1)/len(part)+1))
 	for sent := 0; p.err == nil; {
 		_, p.err = p.nc.Write(chunk)
 		sent += len(chunk)
-		if p.Breath > 0 && sent >= 64<<10 {
+		if p.FloodPause > 0 && sent >= 64<<10 {
 			sent = 0
-			p.wait(p.Breath)
+			p.wait(p.FloodPause)
 		}
 	}
 }
 
-// drip sends byte by byte, with a pause behind each.
+// drip sends byte by byte, with a pause after each.
 func (p *peer) drip(bytes string) {
 	for i := range len(bytes) {
 		if !p.send(bytes[i:i+1]) || !p.wait(p.Pause) {
@@ -57,19 +55,18 @@ func (p *peer) drip(bytes string) {
 	}
 }
 
-// dripOn sends it byte by byte, over and over until the connection ends, which it
-// sees though it sends little.
+// dripOn repeats drip until the connection ends. It reads, to see the end.
 func (p *peer) dripOn(bytes string) {
 	go func() {
 		defer p.cut()
-		io.Copy(io.Discard, p.nc) // the end comes here first
+		io.Copy(io.Discard, p.nc) // sees the end first
 	}()
 	for p.err == nil {
 		p.drip(bytes)
 	}
 }
 
-// wait waits, and reports whether there is a reason to go on.
+// wait waits for d, and reports whether the context is still valid.
 func (p *peer) wait(d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -96,24 +93,24 @@ func (p *peer) more() bool {
 	return n > 0
 }
 
-// drain reads and forgets what comes until the connection ends.
+// drain reads and discards until the connection ends.
 func (p *peer) drain() {
 	for p.more() {
 		p.in = p.in[:0]
 	}
 }
 
-// hold does nothing, least of all read, until the attack is over.
+// hold waits for the end of the context without reading.
 func (p *peer) hold() { <-p.ctx.Done() }
 
-// deaf makes the room small in which the system keeps what is not read.
+// deaf makes the receive buffer of the socket small.
 func (p *peer) deaf() {
 	if small, ok := p.transport().(interface{ SetReadBuffer(int) error }); ok {
-		_ = small.SetReadBuffer(4 << 10) // a wish
+		_ = small.SetReadBuffer(4 << 10)
 	}
 }
 
-// await reads until a frame of this opcode has come, and returns its payload.
+// await reads until a frame of this opcode arrives, and returns its payload.
 func (p *peer) await(op wire.Opcode) []byte {
 	for {
 		f, n, err := wire.DecodeFrame(p.in)
@@ -178,7 +175,7 @@ func (p *peer) key() (key string, ok bool) {
 	return request.Header.Get("Sec-WebSocket-Key"), true
 }
 
-// frame returns a frame of the attacker's.
+// frame returns a frame of the attacker.
 func (p *peer) frame(op wire.Opcode, payload string) string { return p.part(op, payload, true) }
 
 // part returns a frame that may be a fragment.
@@ -186,7 +183,7 @@ func (p *peer) part(op wire.Opcode, payload string, final bool) string {
 	return string(wire.AppendFrame(nil, p.header(op, int64(len(payload)), final), []byte(payload)))
 }
 
-// announce returns the header of a frame whose payload does not come with it.
+// announce returns the header of a frame without its payload.
 func (p *peer) announce(op wire.Opcode, length int64, final bool) string {
 	return string(wire.AppendHeader(nil, p.header(op, length, final)))
 }
@@ -195,8 +192,7 @@ func (p *peer) header(op wire.Opcode, length int64, final bool) wire.Header {
 	return wire.Header{Fin: final, Opcode: op, Length: length, Masked: p.Victim == Server, Key: maskingKey}
 }
 
-// maskingKey is that of all frames of hostile clients, who need none that is
-// unpredictable.
+// maskingKey is the constant key of hostile clients.
 const maskingKey wire.MaskingKey = 0x5ad0c0de
 
 // closing returns a Close frame with any code and reason.
@@ -204,7 +200,7 @@ func (p *peer) closing(code uint16, reason string) string {
 	return p.frame(wire.Close, string([]byte{byte(code >> 8), byte(code)})+reason)
 }
 
-// reset cuts the connection in the rudest way that its transport has.
+// reset resets the connection, or closes it if the transport has no reset.
 func (p *peer) reset() {
 	switch nc := p.transport().(type) {
 	case interface{ Reset() }:
@@ -216,10 +212,10 @@ func (p *peer) reset() {
 	p.fail(errors.New("hostile: reset"))
 }
 
-// cut closes the connection, below TLS, which would wait for the victim.
+// cut closes the connection below TLS, whose Close would wait for the victim.
 func (p *peer) cut() { _ = p.transport().Close() }
 
-// transport returns the connection, or what is below it if it is TLS.
+// transport returns the connection below TLS.
 func (p *peer) transport() net.Conn {
 	if secure, ok := p.nc.(interface{ NetConn() net.Conn }); ok {
 		return secure.NetConn()

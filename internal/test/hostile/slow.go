@@ -6,7 +6,7 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// halves begin something and fall silent.
+// halves send half of an element and fall silent.
 var halves = []Attack{
 	{Profile: 5, Name: "nothing at all", Against: Both, Want: refused("HandshakeTimeout"), play: func(p *peer) { p.drain() }},
 	{Profile: 5, Name: "of a request", Against: Server, Want: refused("HandshakeTimeout"), play: func(p *peer) {
@@ -30,16 +30,10 @@ var halves = []Attack{
 	}),
 }
 
-// half sends a part of something, once the connection is open.
-func half(name string, part func(p *peer) string) Attack {
-	return Attack{Profile: 5, Name: name, Against: Both, Want: late, play: func(p *peer) {
-		p.open()
-		p.send(part(p))
-		p.drain()
-	}}
-}
+// half sends half of an element on an open connection.
+func half(name string, part func(p *peer) string) Attack { return sending(5, name, late, part) }
 
-// drips are bytes one by one, with a pause behind each or without.
+// drips send byte by byte, with a pause after each or without.
 var drips = []Attack{
 	{Profile: 10, Name: "a request", Against: Server, Want: refused("HandshakeTimeout"), play: func(p *peer) {
 		p.send(strings.TrimSuffix(request(p.Target, "X: "), "\r\n\r\n"))
@@ -81,14 +75,14 @@ var drips = []Attack{
 	}},
 }
 
-// slowTLS are TLS handshakes that do not get far.
+// slowTLS are incomplete TLS handshakes.
 var slowTLS = []Attack{
 	{Profile: 14, Name: "nothing", Against: Both, BelowTLS: true, Want: refused("HandshakeTimeout"), play: func(p *peer) { p.drain() }},
 	{Profile: 14, Name: "half a ClientHello", Against: Server, BelowTLS: true, Want: refused("HandshakeTimeout"), play: func(p *peer) {
 		p.send(clientHello[:20])
 		p.drain()
 	}},
-	{Profile: 14, Name: "a ClientHello that drips", Against: Server, BelowTLS: true, Want: refused("HandshakeTimeout"), play: func(p *peer) {
+	{Profile: 14, Name: "a slow ClientHello", Against: Server, BelowTLS: true, Want: refused("HandshakeTimeout"), play: func(p *peer) {
 		p.dripOn(clientHello)
 	}},
 	{Profile: 14, Name: "half a ServerHello", Against: Client, BelowTLS: true, Want: refused("HandshakeTimeout"), play: func(p *peer) {
@@ -96,7 +90,7 @@ var slowTLS = []Attack{
 		p.send("\x16\x03\x03\x40\x00\x02\x00\x3f\xfc\x03\x03")
 		p.drain()
 	}},
-	{Profile: 14, Name: "a ServerHello that drips", Against: Client, BelowTLS: true, Want: refused("HandshakeTimeout"), play: func(p *peer) {
+	{Profile: 14, Name: "a slow ServerHello", Against: Client, BelowTLS: true, Want: refused("HandshakeTimeout"), play: func(p *peer) {
 		p.more()
 		p.send("\x16\x03\x03\x40\x00\x02\x00\x3f\xfc\x03\x03")
 		p.dripOn("x")
@@ -112,6 +106,6 @@ var slowTLS = []Attack{
 	}},
 }
 
-// clientHello is the beginning of one (RFC 8446, Section 4.1.2), in a record of
-// the greatest length that there is.
+// clientHello is the beginning of a ClientHello (RFC 8446, Section 4.1.2) in a record
+// of maximal length.
 var clientHello = "\x16\x03\x01\x40\x00\x01\x00\x3f\xfc\x03\x03" + strings.Repeat("\x00", 16<<10)

@@ -2,27 +2,26 @@ package hostile
 
 import "github.com/fibersock/fibersock/wire"
 
-// What the victim's program does when it receives a text of this kind, for the
-// attacks that begin with something that the victim does.
+// The commands to the victim's application, as texts.
 const (
-	Push  = "push"  // it sends messages of PushSize until that fails
-	Close = "close" // it closes the connection with 1000
-	Ping  = "ping"  // it sends a Ping
+	Push  = "push"  // send messages of PushSize until Send fails
+	Close = "close" // close the connection with 1000
+	Ping  = "ping"  // send a Ping
 )
 
-// PushSize is how long the messages are, in bytes, that a victim sends for Push.
+// PushSize is the size, in bytes, of the messages of Push.
 const PushSize = 16 << 10
 
 var block = make([]byte, PushSize)
 
-// Victim is what the victim's program can do with its connection.
+// Victim has the calls of the victim's application.
 type Victim struct {
 	Send        func(op wire.Opcode, p []byte) error
 	Close, Ping func() error
 }
 
-// Comply does what a victim does with a message: what that asks for, or an echo.
-func (v Victim) Comply(op wire.Opcode, p []byte) (err error) {
+// Respond executes the command of a message, or echoes it.
+func (v Victim) Respond(op wire.Opcode, p []byte) (err error) {
 	switch string(p) {
 	case Push:
 		for err == nil {

@@ -237,7 +237,7 @@ func (c *load) attack(ctx context.Context, i int) {
 
 // play runs an attack until its time limit.
 func (c *load) play(ctx context.Context, nc net.Conn, a *hostile.Attack, w hostile.Attacker) {
-	w.Pause, w.Breath = 50*time.Millisecond, 500*time.Millisecond
+	w.Pause, w.FloodPause = 50*time.Millisecond, 500*time.Millisecond
 	limit := patience
 	if a.Deaf {
 		limit = writeTimeout * 2 // it does not notice the end

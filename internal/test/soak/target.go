@@ -211,7 +211,7 @@ func respond(c *server.Conn, op wire.Opcode, p []byte) {
 		Send:  c.Send,
 		Close: func() error { return c.Close(wire.NormalClosure, "") },
 		Ping:  func() error { return c.Ping([]byte("there?")) },
-	}.Comply(op, p)
+	}.Respond(op, p)
 }
 
 // visit connects to the hostile servers in turn.
@@ -253,7 +253,7 @@ func visitOnce(ctx context.Context, url string, cfg *client.Config) {
 			Send:  c.Send,
 			Close: func() error { return c.Close(ctx, wire.NormalClosure, "") },
 			Ping:  func() error { _, err := c.Ping(ctx); return err },
-		}.Comply(m.Opcode, m.Payload)
+		}.Respond(m.Opcode, m.Payload)
 	}
 }
 

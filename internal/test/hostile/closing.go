@@ -7,7 +7,7 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// afterClose go on after they have closed.
+// afterClose send data after their Close.
 var afterClose = []Attack{
 	{Profile: 6, Name: "reading", Against: Both, Want: closed(wire.NormalClosure), play: func(p *peer) {
 		p.open()
@@ -35,13 +35,9 @@ var afterClose = []Attack{
 	}},
 }
 
-// unanswered leave the victim's Close without an answer.
+// unanswered do not answer the victim's Close.
 var unanswered = []Attack{
-	{Profile: 7, Name: "silent", Against: Both, Want: lost("CloseTimeout"), play: func(p *peer) {
-		p.open()
-		p.send(p.frame(wire.Text, Close))
-		p.drain()
-	}},
+	sending(7, "silent", lost("CloseTimeout"), func(p *peer) string { return p.frame(wire.Text, Close) }),
 	{Profile: 7, Name: "sending on", Against: Both, Want: lost("CloseTimeout"), play: func(p *peer) {
 		p.open()
 		p.send(p.frame(wire.Text, Close))
@@ -58,14 +54,10 @@ var unanswered = []Attack{
 		p.send(p.frame(wire.Text, Close))
 		p.hold()
 	}},
-	{Profile: 7, Name: "in the middle of a message", Against: Both, Want: lost("CloseTimeout"), play: func(p *peer) {
-		p.open()
-		p.send(p.frame(wire.Text, Close), p.part(wire.Text, "half", false))
-		p.drain()
-	}},
+	sending(7, "in the middle of a message", lost("CloseTimeout"), func(p *peer) string { return p.frame(wire.Text, Close) + p.part(wire.Text, "half", false) }),
 }
 
-// resets returns resets in every state that a connection can be in.
+// resets returns resets in every state of a connection.
 func resets() []Attack {
 	inState := func(name string, against Role, want Outcome, reach func(p *peer)) Attack {
 		return Attack{Profile: 8, Name: name, Against: against, Want: want, play: func(p *peer) {
@@ -114,14 +106,10 @@ func resets() []Attack {
 	}
 }
 
-// closeCodes returns Close frames that none may send.
+// closeCodes returns invalid Close frames.
 func closeCodes() []Attack {
 	sending := func(name string, want Outcome, frame func(p *peer) string) Attack {
-		return Attack{Profile: 15, Name: name, Against: Both, Want: want, play: func(p *peer) {
-			p.open()
-			p.send(frame(p))
-			p.drain()
-		}}
+		return sending(15, name, want, frame)
 	}
 	attacks := []Attack{
 		sending("half a code", failed(wire.ProtocolError, "close payload"), func(p *peer) string { return p.frame(wire.Close, "\x03") }),

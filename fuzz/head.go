@@ -98,7 +98,7 @@ func parseHead[T any](newParser func() headParser[T], stream []byte, cuts uint64
 		violated("a head is read or refused", "%q: %+v and %v", stream, head, err)
 	}
 	for i := range own {
-		own[i] = 'X' // the bytes are not the parser's any more; the pieces below show what it kept
+		own[i] = 'X' // the parser must not refer to these bytes any more
 	}
 	for _, largest := range []int{1, 7, 40} {
 		headInPieces(newParser(), stream, pieces(largest, cuts), head, size, err)
@@ -133,7 +133,7 @@ func headInPieces[T any](p headParser[T], stream []byte, next func(int) int, hea
 	}
 }
 
-// sameText compares errors by what they say.
+// sameText compares the texts of errors.
 func sameText(a, b error) bool {
 	if a == nil || b == nil {
 		return a == b

@@ -7,14 +7,15 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// Header takes data for a frame header. What wire.ParseHeader makes of every
-// prefix must be what RFC 6455, Section 5.2 says of these bytes alone: a prefix
-// of a valid header needs more, a broken rule is found with the byte that breaks
-// it, and what follows the header changes nothing. A valid header is written as
-// it was read.
+// Header reads data as a frame header. For every prefix wire.ParseHeader must
+// return the result that RFC 6455, Section 5.2 defines for these bytes alone: a
+// prefix of a valid header needs more bytes, a violation is found at its byte,
+// and bytes after the header change nothing. wire.AppendHeader must reproduce a
+// valid header.
 //
-// Then it takes the same bytes for a header's fields: what is written of them is
-// read back, or wire.Header.Check refuses it.
+// Then it reads the same bytes as the fields of a header: either
+// wire.Header.Check returns an error, or the written form parses to the same
+// fields.
 func Header(data []byte) int {
 	data = data[:min(len(data), 2*wire.MaxHeaderSize)]
 	valid := false

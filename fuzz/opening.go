@@ -9,10 +9,10 @@ import (
 	"github.com/fibersock/fibersock/handshake"
 )
 
-// Opening takes data for what a program wants to send in an opening handshake: a
-// host, a target, names, values. What handshake.AppendRequest and
-// handshake.AppendResponse write is read back by the other end as it was meant,
-// with no line more; what cannot be is not written at all.
+// Opening reads data as the parts of an opening handshake: a host, a target,
+// names, values. The other endpoint must parse the results of
+// handshake.AppendRequest and handshake.AppendResponse to the same parts, with
+// no additional line; invalid parts must be refused.
 func Opening(data []byte) int {
 	p := &program{data}
 	o := &handshake.Offer{Host: "server.example.com", Target: "/chat", Key: sampleKey}
@@ -37,7 +37,7 @@ func Opening(data []byte) int {
 		return dull
 	}
 
-	// The answer, of a server that may agree to what was not offered.
+	// The response of a server that may accept more than the offer.
 	a := &handshake.Acceptance{Key: o.Key}
 	flags = p.byte()
 	if i := int(flags & 3); i > 0 && i <= len(o.Subprotocols) {
@@ -135,7 +135,7 @@ func checkResponse(o *handshake.Offer, a *handshake.Acceptance) {
 	checkAdded(b, r.Header, a.Header, ownLines(3, len(a.Subprotocol), len(a.Extensions)))
 }
 
-// ownLines returns how many lines a handshake has of its own.
+// ownLines returns the number of lines that every handshake has.
 func ownLines(n, subprotocols, extensions int) int {
 	if subprotocols > 0 {
 		n++
@@ -146,7 +146,7 @@ func ownLines(n, subprotocols, extensions int) int {
 	return n
 }
 
-// checkAppended looks at what an append function returned for what.
+// checkAppended checks the result of an append function.
 func checkAppended(b []byte, err error, legal bool, what any) {
 	if (err == nil) != legal {
 		violated("what may be sent is written, and nothing else", "%+v: error %v, want legal %v", what, err, legal)
@@ -177,7 +177,7 @@ func checkAdded(b []byte, h handshake.Header, added map[string][]string, own int
 	}
 }
 
-// mayBeAdded reports whether these fields may stand beside the handshake's own.
+// mayBeAdded reports whether a handshake may have these additional fields.
 func mayBeAdded(h map[string][]string) bool {
 	for name, list := range h {
 		own := strings.HasPrefix(asciiLower(name), "sec-websocket-")

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// What a script cannot show, with the reason. The client's and the server's own
-// tests show it.
+// notScripts are the requirements that a script cannot express, with the
+// reason. Other tests of the client and the server exercise them.
 var notScripts = map[string]string{
 	"6455-5.3-a":   "how keys are drawn is seen over many frames",
 	"6455-5.3-e":   "needs a write that is slow",
@@ -33,8 +33,8 @@ var notScripts = map[string]string{
 	"6455-8.1-g":   "about the opening handshake",
 }
 
-// The requirements on the protocol after the opening handshake that are told as
-// bytes and events.
+// scripted are the requirements, after the opening handshake, that scripts
+// exercise.
 var scripted = []string{
 	"6455-5.1-a", "6455-5.1-b", "6455-5.1-c", "6455-5.1-d", "6455-5.1-e",
 	"6455-5.2-a", "6455-5.2-b", "6455-5.2-c", "6455-5.2-d", "6455-5.2-e", "6455-5.2-f", "6455-5.2-g",

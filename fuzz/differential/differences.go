@@ -24,7 +24,7 @@ type Difference struct {
 	Rule string // of RFC 6455, that fibersock keeps to
 	Why  string
 
-	// explains reports whether this is all that makes the outcomes differ.
+	// explains reports whether this is the only difference of the outcomes.
 	explains func(c *comparison) bool
 }
 
@@ -35,7 +35,7 @@ type comparison struct {
 	ours, theirs Outcome
 }
 
-// Differences are all that are known.
+// Differences are the known differences.
 var Differences = []Difference{
 	{
 		Name: "late",
@@ -113,9 +113,8 @@ func (c *comparison) refusesCode(low, high int) bool {
 	return low <= c.ours.Code && c.ours.Code <= high && c.theirs.End == Failed && slices.Equal(c.ours.Messages, c.theirs.Messages)
 }
 
-// after explains a stream in which fibersock alone fails because of a rule:
-// up to there the others must have delivered the same, beyond there is nothing
-// to compare.
+// after explains a stream in which only fibersock fails, because of a rule: the
+// messages before that must be equal, and the rest cannot be compared.
 func after(rule *wire.Error) func(c *comparison) bool {
 	return func(c *comparison) bool {
 		n := len(c.ours.Messages)

@@ -322,8 +322,8 @@ func TestWhatIsLeftIsSeen(t *testing.T) {
 	})
 }
 
-// A server that stands still is seen, although the clients that wait for it ask
-// for nothing meanwhile.
+// A blocked server is detected, although the waiting clients request nothing
+// meanwhile.
 func TestStandstillIsSeen(t *testing.T) {
 	for standstill, want := range map[time.Duration]string{0: "", time.Second: "", 3 * time.Second: "99th percentile"} {
 		target := testTarget(server.SlowClose)

@@ -140,7 +140,7 @@ func (p *peer) request() string {
 	return fmt.Sprintf("GET %s?%d HTTP/1.1\r\nHost: chaos.example\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", p.style, p.id)
 }
 
-// response reads the response, which has to be a 101.
+// response reads the response, which must be a 101.
 func (p *peer) response() error {
 	buf := make([]byte, 0, 4<<10)
 	for {

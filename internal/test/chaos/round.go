@@ -35,7 +35,7 @@ func (e ending) String() string {
 	return [...]string{"after the peers", "with the peers", "in the middle"}[e]
 }
 
-// round is a part of a run with servers of its own.
+// round is a part of a run, with its own servers.
 type round struct {
 	*recorder
 	run    *run
@@ -56,7 +56,7 @@ type round struct {
 	floods map[string]chan struct{} // by kind: a slot for one peer
 
 	began   time.Time
-	ended   chan struct{} // closed when scripts are to end
+	ended   chan struct{} // closed when scripts must end
 	endedAt time.Time     // when that was
 	shut    chan struct{} // closed when Shutdown has returned
 	down    atomic.Bool   // Shutdown has been called or is about to be
@@ -442,7 +442,7 @@ func (r *round) delist(k *conn) {
 	}
 }
 
-// over reports whether scripts are to end.
+// over reports whether scripts must end.
 func (r *round) over() bool {
 	select {
 	case <-r.ended:
@@ -452,7 +452,7 @@ func (r *round) over() bool {
 	}
 }
 
-// overFor returns the time since the scripts had to end, 0 before.
+// overFor returns the time since the end of the scripts, 0 before.
 func (r *round) overFor() time.Duration {
 	if !r.over() {
 		return 0

@@ -20,11 +20,11 @@ type kind struct {
 	name     string
 	faithful bool   // it reads, answers Pings, and ends with a closing handshake
 	exempt   bool   // no other connection closes it
-	isolated bool   // handlers of others do not send to it
+	isolated bool   // no handler of another connection sends to it
 	lasting  bool   // it lasts as long as the round, if time limits are long
 	flood    bool   // it sends small frames that need answers, as fast as it can
 	reads    reads  //
-	keys     bool   // it has TLS keys of its own
+	keys     bool   // it encrypts its records itself
 	tls      string // the requested server name
 	needsTLS bool   // only forms with TLS have it
 	pongs    int    // bytes of answers to one read of the server, which MaxBacklog does not limit

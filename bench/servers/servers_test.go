@@ -1,5 +1,5 @@
-// Package servers_test holds the benchmark's server and client commands to what
-// they are compared by: that they do the same, and say what they are.
+// Package servers_test checks that the benchmark's commands behave equally and
+// describe themselves correctly.
 package servers_test
 
 import (
@@ -16,13 +16,13 @@ import (
 	"github.com/fibersock/fibersock/bench/internal/serve"
 )
 
-// peer is a server command, and in what it differs from the others.
+// peer is a server command, with its differences from the others.
 type peer struct {
 	name            string
 	noTLS           bool
 	noDeflate       bool
-	reorders        bool // replies of a connection come in any order
-	splitsFragments bool // a fragment comes back as a message
+	reorders        bool // replies of a connection may be reordered
+	splitsFragments bool // each fragment returns as a message
 	blocksAll       bool // a handler that blocks delays every connection
 }
 
@@ -65,7 +65,7 @@ func TestFirstLineSaysWhatRuns(t *testing.T) {
 		}
 		want := versionInGoMod(t, s.Module)
 		switch p.name {
-		case "fibersock": // is replaced by what stands beside it
+		case "fibersock": // replaced by the module in the next folder
 			want = "devel"
 			s.Version, _, _ = strings.Cut(s.Version, "+")
 		case "minimal-go":
@@ -198,7 +198,7 @@ func TestEchoOfMessageThatArrivesByteByByte(t *testing.T) {
 	})
 }
 
-// A server must keep what the client's socket does not take at once.
+// A server must buffer output that the client does not read.
 func TestEchoToClientThatReadsSlowly(t *testing.T) {
 	each(t, func(t *testing.T, p peer) {
 		c := start(t, p.name).dial()
@@ -324,7 +324,7 @@ func TestBlockingMessageTakesASecondAndDelaysNobodyElse(t *testing.T) {
 	})
 }
 
-// What a peer says of itself beside its figures must be so.
+// The self-description of a peer must be true.
 func TestUTF8IsCheckedWhereItIsSaid(t *testing.T) {
 	each(t, func(t *testing.T, p peer) {
 		s := start(t, p.name)

@@ -25,7 +25,8 @@ var order = []conform.Verdict{
 	conform.WrongCode, conform.Unclean, conform.FailedByClient, conform.Failed,
 }
 
-// The page for readers cannot say anything else than the files for the tests, nor name other versions than go.mod and package-lock.json.
+// The page has the verdicts of the files, and the versions of go.mod and
+// package-lock.json.
 func TestPageShowsTheCommittedVerdictsAndVersions(t *testing.T) {
 	before, got, after := readPage(t)
 	want := tables(t)
@@ -111,7 +112,8 @@ func classes() []string {
 	return list
 }
 
-// counts says how often each verdict was found in a class, or in all if it is empty; and how often each about closing, but OK.
+// counts returns the number of cases of a class, or of all if it is empty, with
+// each verdict, and with each verdict on closing that is not OK.
 func (v verdicts) counts(class string) string {
 	behavior, closing := map[conform.Verdict]int{}, map[conform.Verdict]int{}
 	for id, verdict := range v {
@@ -139,7 +141,7 @@ func listed(counts map[conform.Verdict]int) string {
 	return strings.Join(parts, ", ")
 }
 
-// remarkable lists the cases by what was found.
+// remarkable lists the cases by verdict.
 func remarkable(b *strings.Builder, role conform.Role, v verdicts) {
 	ids := map[verdict][]string{}
 	for id, verdict := range v {

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// The generated part of the page stands between these two lines. What is around it is written by hand.
+// The generated part of the page is between these two lines.
 const (
 	beginMark = "<!-- results: what follows is written by the benchmark -->"
 	endMark   = "<!-- end of results -->"
@@ -139,7 +139,7 @@ func (r *Results) section(b *bytes.Buffer, s *Scenario) {
 	r.verdict(b, s)
 }
 
-// verdict says who wins, be it who it may.
+// verdict states the order of ours and the others.
 func (r *Results) verdict(b *bytes.Buffer, s *Scenario) {
 	peer, name := r.Best(s)
 	ours := r.Ours(s)
@@ -155,7 +155,7 @@ func (r *Results) verdict(b *bytes.Buffer, s *Scenario) {
 	}
 }
 
-// hasOverview tells whether there is anything to compare ours with.
+// hasOverview reports whether ours can be compared.
 func (r *Results) hasOverview() bool { return len(r.compared()) > 0 }
 
 func (r *Results) compared() []*Scenario {
@@ -193,7 +193,8 @@ func markdownRow(b *bytes.Buffer, cells ...string) {
 	b.WriteString("|\n")
 }
 
-// plain makes text of others harmless in Markdown: on one line, without markup or HTML.
+// plain makes foreign text harmless in Markdown: one line, without markup or
+// HTML.
 func plain(text string) string {
 	return markup.Replace(strings.Join(strings.Fields(text), " "))
 }

@@ -1,7 +1,7 @@
-// Command gobwas-poll echoes with github.com/gobwas/ws behind an epoll poller and
-// a pool of goroutines: the way of the library's author in "A Million WebSockets
-// and Go" (2017), with a poller as small as that article needs. A connection
-// without input has no goroutine and no buffers.
+// Command gobwas-poll echoes with github.com/gobwas/ws, an epoll poller and a
+// pool of goroutines, as described by the library's author in "A Million
+// WebSockets and Go" (2017), with a minimal poller. A connection without input
+// has no goroutine and no buffers.
 package main
 
 import (

@@ -8,8 +8,7 @@ import (
 	"time"
 )
 
-// processorTime returns what this process has used since its start, where the
-// system says so to the process itself.
+// processorTime returns the processor time of this process.
 func processorTime() (user, sys time.Duration, err error) {
 	return 0, 0, errors.New("processor time is not measured on " + runtime.GOOS)
 }

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// processorTime returns what this process has used since its start.
+// processorTime returns the processor time of this process.
 func processorTime() (user, sys time.Duration, err error) {
 	var r syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &r); err != nil {

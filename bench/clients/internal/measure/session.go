@@ -10,10 +10,10 @@ import (
 	"github.com/fibersock/fibersock/bench/internal/serve"
 )
 
-// ErrDone is what Session.Next returns when all has been measured.
+// ErrDone is the error of Session.Next after the last message.
 var ErrDone = errors.New("measured")
 
-// A Session has what a client is to send, checks what it receives, and measures.
+// A Session provides the messages, checks the replies, and measures.
 type Session struct {
 	Text bool
 
@@ -27,14 +27,14 @@ type Session struct {
 	err           error // of taking before or after
 }
 
-// usage is what the process has used since its start.
+// usage is the resource usage of the process since its start.
 type usage struct {
 	user, sys time.Duration
 	stats     serve.Stats
 }
 
-// NewSession returns one of n round trips after others for warming up, with
-// messages of size bytes.
+// NewSession returns a session of n round trips after a warm-up, with messages
+// of size bytes.
 func NewSession(n, warmup, size int, text bool) *Session {
 	p := payload(size, text)
 	return &Session{Text: text, payload: p, send: bytes.Clone(p), left: warmup, measured: n}
@@ -62,8 +62,8 @@ func (s *Session) First() []byte {
 	return s.send
 }
 
-// Next checks a message that came and returns the next to send. Its error is
-// ErrDone after the last.
+// Next checks a reply and returns the next message. The error is ErrDone after
+// the last.
 func (s *Session) Next(text bool, reply []byte) ([]byte, error) {
 	if text != s.Text || !bytes.Equal(reply, s.payload) {
 		return nil, s.wrong(text, reply)
@@ -82,7 +82,7 @@ func (s *Session) advance() error {
 		return nil
 	case !s.started:
 		s.started, s.left = true, s.measured
-		runtime.GC() // what the warm-up left is not to be cleared away on the clock
+		runtime.GC() // garbage of the warm-up is not part of the measurement
 		s.before, s.err = used()
 		return s.err
 	}

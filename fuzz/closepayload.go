@@ -46,7 +46,7 @@ func parseClose(payload []byte) (valid bool) {
 		code = 0
 	}
 	if again, err := wire.AppendClosePayload(nil, code, string(reason)); err != nil || !bytes.Equal(again, payload) {
-		violated("what was received can be sent", "% x became % x, error %v", payload, again, err)
+		violated("a received payload can be sent", "% x became % x, error %v", payload, again, err)
 	}
 	return true
 }
@@ -66,7 +66,7 @@ func buildClose(code wire.StatusCode, reason string) {
 		return
 	}
 	if gotCode, gotReason, err := wire.ParseClosePayload(payload); gotCode != code || string(gotReason) != reason || err != nil {
-		violated("what is sent is read back", "%d %q as % x: %d %q, error %v", int(code), reason, payload, int(gotCode), gotReason, err)
+		violated("a written payload parses to its parts", "%d %q as % x: %d %q, error %v", int(code), reason, payload, int(gotCode), gotReason, err)
 	}
 }
 

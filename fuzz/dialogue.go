@@ -181,7 +181,7 @@ func (s *side) send(op wire.Opcode, payload []byte) {
 		s.sent = append(s.sent, messageEvent(op, payload))
 	}
 	if string(payload) != kept {
-		violated("what is sent stays the caller's", "%q became %q", kept, payload)
+		violated("sent payloads stay unchanged", "%q became %q", kept, payload)
 	}
 }
 
@@ -267,7 +267,7 @@ func (s *side) deliver(n int) {
 func (s *side) check(whole bool) {
 	want := (&naive{server: !s.client, limits: s.limits}).run(s.received)
 	if !sameEvents(s.events, want.events, false) {
-		violated("the application is told what the peer did", "%s\n got %v\nwant %v", s, s.events, want.events)
+		violated("the events are those of the peer's frames", "%s\n got %v\nwant %v", s, s.events, want.events)
 	}
 	var told []string
 	failed := false
@@ -287,7 +287,7 @@ func (s *side) check(whole bool) {
 	}
 	s.checkWritten()
 	if whole && !failed && !s.peer.failed() && !s.heardAll(told, said) {
-		violated("what was sent before the Close arrives", "to the %s\nsent %q\ntold %q", s, said, told)
+		violated("messages sent before the Close arrive", "to the %s\nsent %q\ntold %q", s, said, told)
 	}
 }
 

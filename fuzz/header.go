@@ -47,7 +47,7 @@ func headerPrefix(b []byte) bool {
 		return false
 	}
 	if n != want.size {
-		violated("the size of a header is what its bytes say, and 0 as long as some are to come", "% x: n %d, want %d", b, n, want.size)
+		violated("the size of a header is that of its bytes, and 0 while it is incomplete", "% x: n %d, want %d", b, n, want.size)
 	}
 	if h != want.fields {
 		violated("the fields whose bytes have arrived are set, and no others", "% x: %+v, want %+v", b, h, want.fields)
@@ -56,7 +56,7 @@ func headerPrefix(b []byte) bool {
 		return false
 	}
 	if err := h.Check(); err != nil {
-		violated("what was read is legal", "% x: %+v, yet Check says %v", b, h, err)
+		violated("a parsed header is valid", "% x: %+v, yet Check says %v", b, h, err)
 	}
 	if again := wire.AppendHeader(nil, h); !bytes.Equal(again, b[:n]) {
 		violated("a header is written as it was read", "% x became % x", b[:n], again)

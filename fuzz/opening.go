@@ -104,7 +104,7 @@ func checkRequest(o *handshake.Offer) bool {
 	u, err := handshake.ValidateRequest(r)
 	if err != nil || r.Target != o.Target || r.Host() != o.Host || u.Key != o.Key ||
 		!slices.Equal(u.Subprotocols, o.Subprotocols) || !sameExtensions(u.Extensions, o.Extensions) {
-		violated("the server reads what the client asks for", "%+v as %q: %+v, %v", o, b, u, err)
+		violated("the server parses the client's request", "%+v as %q: %+v, %v", o, b, u, err)
 	}
 	checkAdded(b, r.Header, o.Header, ownLines(5, len(o.Subprotocols), len(o.Extensions)))
 	return true
@@ -130,7 +130,7 @@ func checkResponse(o *handshake.Offer, a *handshake.Acceptance) {
 		offered = offered && slices.ContainsFunc(o.Extensions, func(x handshake.Extension) bool { return sameName(x.Name, e.Name) })
 	}
 	if (err == nil) != offered || offered && (got.Subprotocol != a.Subprotocol || !sameExtensions(got.Extensions, a.Extensions)) {
-		violated("the client reads what the server agrees to, and takes nothing that it did not offer", "%+v, %+v as %q: %+v, %v", o, a, b, got, err)
+		violated("the client accepts the server's choice from its offer, and nothing else", "%+v, %+v as %q: %+v, %v", o, a, b, got, err)
 	}
 	checkAdded(b, r.Header, a.Header, ownLines(3, len(a.Subprotocol), len(a.Extensions)))
 }
@@ -149,13 +149,13 @@ func ownLines(n, subprotocols, extensions int) int {
 // checkAppended checks the result of an append function.
 func checkAppended(b []byte, err error, legal bool, what any) {
 	if (err == nil) != legal {
-		violated("what may be sent is written, and nothing else", "%+v: error %v, want legal %v", what, err, legal)
+		violated("valid parts are written, others are refused", "%+v: error %v, want legal %v", what, err, legal)
 	}
 	if !bytes.HasPrefix(b, []byte("kept")) || err != nil && len(b) != len("kept") {
 		violated("with an error nothing is appended", "%+v: %q, %v", what, b, err)
 	}
 	if refused := (*handshake.FieldError)(nil); err != nil && (!errors.As(err, &refused) || strings.ContainsAny(err.Error(), "\r\n\x00\x1b")) {
-		violated("what may not be sent is a *FieldError, fit for a log", "%T: %q", err, err.Error())
+		violated("an invalid part is a *FieldError, fit for a log", "%T: %q", err, err.Error())
 	}
 }
 

@@ -100,7 +100,7 @@ func (p *player) receive(piece []byte) {
 		ended := p.engine.Err() != nil
 		ev, n := p.engine.Receive(rest)
 		if n < 0 || n > len(rest) || ev.Kind == endpoint.None && n != len(rest) {
-			violated("Receive uses a part of what it is given, and all of it if there is no event", "%d of % x, event %+v", n, rest, ev)
+			violated("Receive consumes a prefix, and all bytes without an event", "%d of % x, event %+v", n, rest, ev)
 		}
 		rest = rest[n:]
 		if ev.Kind == endpoint.None {
@@ -158,7 +158,7 @@ func (p *player) piece(ev endpoint.Event) {
 	p.opcode = ev.Opcode
 	p.message = append(p.message, ev.Payload...)
 	if bad, complete := decodeUTF8(p.message); ev.Opcode == wire.Text && (bad >= 0 || ev.Final && !complete) {
-		violated("what is delivered of a text can become UTF-8", "%q, final is %v", p.message, ev.Final)
+		violated("delivered pieces of a text are a prefix of UTF-8", "%q, final is %v", p.message, ev.Final)
 	}
 }
 

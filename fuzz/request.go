@@ -94,7 +94,7 @@ func answer(u *handshake.Upgrade) {
 	}
 	b, err := handshake.AppendResponse(nil, &a)
 	if err != nil {
-		violated("what a valid request asks for can be accepted", "%+v: %v", u, err)
+		violated("a valid request can be accepted", "%+v: %v", u, err)
 	}
 	var p handshake.ResponseParser
 	r, n, err := p.Parse(b)
@@ -104,7 +104,7 @@ func answer(u *handshake.Upgrade) {
 	o := handshake.Offer{Key: u.Key, Subprotocols: u.Subprotocols, Extensions: u.Extensions}
 	got, err := handshake.ValidateResponse(r, &o)
 	if err != nil || got.Subprotocol != a.Subprotocol || !sameExtensions(got.Extensions, a.Extensions) {
-		violated("the client reads what the server agreed to", "%q: %+v, %v; want %+v", b, got, err, a)
+		violated("the client accepts the server's response", "%q: %+v, %v; want %+v", b, got, err, a)
 	}
 }
 

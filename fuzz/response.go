@@ -61,6 +61,6 @@ func Response(data []byte) int {
 func checkResponseError(err error) {
 	var refused *handshake.ResponseError
 	if !errors.As(err, &refused) || strings.ContainsAny(err.Error(), "\r\n\x00\x1b") {
-		violated("what is wrong with a response is a *ResponseError, fit for a log", "%T: %q", err, err.Error())
+		violated("an invalid response is a *ResponseError, fit for a log", "%T: %q", err, err.Error())
 	}
 }

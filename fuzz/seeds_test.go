@@ -20,7 +20,7 @@ const seedPrefix = "seed-"
 
 // The seed corpora are made from the golden corpus and the bytes below, so that
 // they follow when those or the form of an input change: go test -update.
-func TestSeedCorporaAreWhatTheyAreMadeFrom(t *testing.T) {
+func TestSeedCorporaAreCurrent(t *testing.T) {
 	for target, seeds := range seedCorpora(t) {
 		dir := filepath.Join("testdata", "fuzz", "Fuzz"+target)
 		old, err := filepath.Glob(filepath.Join(dir, seedPrefix+"*"))
@@ -41,7 +41,7 @@ func TestSeedCorporaAreWhatTheyAreMadeFrom(t *testing.T) {
 		}
 		for name, data := range seeds {
 			if got, err := os.ReadFile(filepath.Join(dir, seedPrefix+name)); err != nil || string(got) != seedFile(data) {
-				t.Errorf("%s/%s is not what it is made from (error %v); go test -update writes it", dir, name, err)
+				t.Errorf("%s/%s differs from its source (error %v); run go test -update", dir, name, err)
 			}
 		}
 	}

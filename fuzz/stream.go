@@ -89,10 +89,10 @@ func streamConfig(kind byte) (endpoint.Config, limits) {
 // exact also the positions of events.
 func (p *player) compare(want transcript, exact bool, how string) {
 	if !sameEvents(p.events, want.events, exact) {
-		violated("the application is told what the peer did, with the byte that decides it", "%s\n got %v\nwant %v", how, p.events, want.events)
+		violated("events are those of the peer's frames, at the deciding byte", "%s\n got %v\nwant %v", how, p.events, want.events)
 	}
 	if !slices.Equal(p.out, want.out) {
-		violated("the endpoint sends what the RFC obliges it to, and no more", "%s\n got %q\nwant %q", how, p.out, want.out)
+		violated("the endpoint sends the frames that the RFC requires, and no others", "%s\n got %q\nwant %q", how, p.out, want.out)
 	}
 	if p.end != want.end {
 		violated("the end is reported as it was", "%s\n got %s\nwant %s", how, p.end, want.end)

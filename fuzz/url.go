@@ -65,7 +65,7 @@ func sameAddress(a, b string) bool {
 func checkURLError(text string, err error) {
 	var refused *handshake.URLError
 	if !errors.As(err, &refused) || strings.ContainsAny(err.Error(), "\r\n\x00\x1b") {
-		violated("what is wrong with a URL is a *URLError, fit for a log", "%q: %T: %q", text, err, err.Error())
+		violated("an invalid URL is a *URLError, fit for a log", "%q: %T: %q", text, err, err.Error())
 	}
 	const secret = "hunter2-hunter2"
 	_, rest, _ := strings.Cut(text, "://")

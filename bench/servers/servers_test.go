@@ -57,7 +57,7 @@ func each(t *testing.T, f func(t *testing.T, p peer)) {
 	}
 }
 
-func TestFirstLineSaysWhatRuns(t *testing.T) {
+func TestFirstLineDescribesTheServer(t *testing.T) {
 	each(t, func(t *testing.T, p peer) {
 		s := start(t, p.name)
 		if s.Name != p.name || s.Loop != "goroutines" && s.Loop != "epoll" || s.Notes == "" {
@@ -271,7 +271,7 @@ func TestConnectionsDoNotMix(t *testing.T) {
 	})
 }
 
-func TestBroadcastReachesEverybody(t *testing.T) {
+func TestBroadcastReachesAllConnections(t *testing.T) {
 	each(t, func(t *testing.T, p peer) {
 		s := start(t, p.name, "-broadcast")
 		clients := []*rawClient{s.dial(), s.dial(), s.dial()}
@@ -292,14 +292,14 @@ func TestBroadcastReachesEverybody(t *testing.T) {
 		clients[0].send(frame{fin: true, opcode: opClose, payload: []byte{1000 >> 8, 1000 & 0xff}})
 		clients[0].frame()
 		clients[0].wantEnd()
-		left := frame{fin: true, opcode: opText, payload: []byte("who is left")}
+		left := frame{fin: true, opcode: opText, payload: []byte("the others")}
 		clients[1].send(left)
 		clients[1].wantReplies([]frame{left}, false)
 		clients[2].wantReplies([]frame{left}, false)
 	})
 }
 
-func TestBlockingMessageTakesASecondAndDelaysNobodyElse(t *testing.T) {
+func TestBlockingMessageDelaysOnlyItsConnection(t *testing.T) {
 	each(t, func(t *testing.T, p peer) {
 		s := start(t, p.name)
 		slow, quick := s.dial(), s.dial()

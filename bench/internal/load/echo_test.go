@@ -93,7 +93,7 @@ func checkEcho(t *testing.T, s *server, c Config) {
 
 // RFC 6455, Section 5.4: the fragments of the reply may differ from those of
 // the message.
-func TestRepliesMayComeInAnyFragmentsAndPieces(t *testing.T) {
+func TestRepliesInAnyFragmentsAndPieces(t *testing.T) {
 	pieces := &server{reply: func(c *serverConn, m message) bool {
 		p := m.payload
 		c.frame(m.first&^finBit, p[:1])

@@ -141,7 +141,7 @@ func TestReceiverThatNeverGetsAnything(t *testing.T) {
 	}
 }
 
-func TestConnectionsComeAndGo(t *testing.T) {
+func TestChurn(t *testing.T) {
 	shells(t, func(t *testing.T, goroutines bool) {
 		s := new(server)
 		r, err := Churn(t.Context(), ChurnConfig{

@@ -66,7 +66,7 @@ func unmasked(t *testing.T, b []byte) (payloads [][]byte) {
 }
 
 // For all sizes of writes the server receives the variants in order.
-func TestMessagesGoOutInTurnWhateverTheSocketTakes(t *testing.T) {
+func TestMessagesAreSentInOrderForAllSizesOfWrites(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
 	for _, size := range []int{1, 20, 5000, 100_000} {
 		for _, inFlight := range []int{1, 3, 16, 40} {
@@ -102,7 +102,7 @@ func TestMessagesGoOutInTurnWhateverTheSocketTakes(t *testing.T) {
 	}
 }
 
-func TestRepliesAreTheSameInWhateverPiecesTheyCome(t *testing.T) {
+func TestCutsDoNotChangeReplies(t *testing.T) {
 	const count = 40
 	random := rand.New(rand.NewPCG(5, 6))
 	for _, size := range []int{0, 1, 125, 126, 3000, 70_000} {

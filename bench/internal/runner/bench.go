@@ -192,7 +192,7 @@ func (b *Bench) ask(ctx context.Context) error {
 		if p.Missing != "" {
 			continue
 		}
-		b.progress.at("asking who is who", p.Name)
+		b.progress.at("self-descriptions", p.Name)
 		server, err := start(ctx, b.division.server, p.path)
 		if ctx.Err() != nil {
 			return ctx.Err()

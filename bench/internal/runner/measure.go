@@ -121,7 +121,7 @@ func (m *measurement) move(ctx context.Context, b *Bench, p plan) error {
 		return errors.New("nothing was answered in the measured time")
 	}
 	if p.primary() == report.P99 && result.Latency.Count() == 0 {
-		return fmt.Errorf("the handlers that block held up all others: of what was sent in %v nothing was answered in them", p.duration)
+		return fmt.Errorf("blocked handlers delayed all others: no message sent in %v was answered in time", p.duration)
 	}
 	m.count = float64(result.Messages)
 	m.rate(result, len(b.serverProcessors(p)))

@@ -44,7 +44,7 @@ func Pin(list string) error {
 		return fmt.Errorf("sched_getaffinity: %w", err)
 	}
 	if have != want {
-		return fmt.Errorf("-cpus %s: this machine, or what the process may use of it, has not all of them", list)
+		return fmt.Errorf("-cpus %s: not all of them are available to the process", list)
 	}
 	self, err := os.Executable()
 	if err != nil {

@@ -101,7 +101,7 @@ func parse(p Peer, args []string) (*flags, error) {
 	set.StringVar(&f.key, "key", "", "PEM `file` with the certificate's key")
 	set.StringVar(&f.cpus, "cpus", "", "`list` of processors to run on, such as 0 or 0,2-3")
 	set.BoolVar(&f.Deflate, "deflate", false, "accept permessage-deflate, without context takeover")
-	set.BoolVar(&f.Broadcast, "broadcast", false, "send each message to everybody")
+	set.BoolVar(&f.Broadcast, "broadcast", false, "send each message to all connections")
 	set.IntVar(&f.MaxMessage, "max-message", 32<<20, "`bytes` of the longest message")
 	if err := set.Parse(args); err != nil {
 		return nil, err

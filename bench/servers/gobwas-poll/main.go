@@ -19,8 +19,8 @@ func main() {
 		Loop:   "epoll",
 		Notes: "zero-copy upgrade; own one-shot epoll poller, a pool of 128 goroutines; buffers as in gobwas, lent to a connection with input; " +
 			"broadcast: CompileFrame and a loop of Write",
-		NoTLS:     "a poller of sockets does not see what crypto/tls has read ahead; the article has TLS ended by a proxy",
-		NoDeflate: "the compressor's state would have to stay with the connection, which is what the article avoids",
+		NoTLS:     "a poller of sockets does not see the read-ahead of crypto/tls; in the article a proxy terminates TLS",
+		NoDeflate: "the compressor's state would stay with the connection, which the article avoids",
 		Serve:     run,
 	})
 }

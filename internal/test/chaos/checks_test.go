@@ -232,7 +232,7 @@ func TestFinalSeesFaults(t *testing.T) {
 		{"cut for its backlog", server.SlowClose, func(k *conn) { k.why = cut }, "", ""},
 		{"cut for its backlog, against the policy", server.SlowDropNewest, func(k *conn) { k.why = cut }, deserved, "the policy is to drop"},
 		{"cut by the program", 0, func(k *conn) { k.why = server.ErrClosed; k.disturbed.Store(true) }, "", ""},
-		{"cut by nobody", 0, func(k *conn) { k.why = server.ErrClosed }, deserved, "the connection is lost"},
+		{"cut without a reason", 0, func(k *conn) { k.why = server.ErrClosed }, deserved, "the connection is lost"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			target := testTarget(c.policy)
@@ -295,7 +295,7 @@ func TestStatsFaultsAreSeen(t *testing.T) {
 }
 
 // A descriptor and a goroutine that are left are seen.
-func TestWhatIsLeftIsSeen(t *testing.T) {
+func TestLeaksAreDetected(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		target := testTarget(server.SlowClose)
 		target.checkReleased(leakcheck.Snapshot(), usages.Files())

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-func TestHeapSeesWhatIsInUse(t *testing.T) {
+func TestHeapMeasuresUse(t *testing.T) {
 	const size, little = 8 << 20, 256 << 10 // little: other changes by the runtime
 	before := Heap()
 	block := make([]byte, size)

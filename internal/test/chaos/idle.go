@@ -2,7 +2,6 @@ package chaos
 
 import (
 	"context"
-	"fmt"
 	"runtime"
 	"time"
 )
@@ -31,7 +30,7 @@ func (r *round) checkCalm(ctx context.Context) {
 	}
 	since := time.Now()
 	r.within(since, func() bool { return r.holds.Load() >= want }, func() {
-		r.hang(violation{invariant: inTime, detail: fmt.Sprintf("%d handlers run, %d should", r.holds.Load(), want)})
+		r.stuck(inTime, nil, "%d handlers run, %d should", r.holds.Load(), want)
 	})
 	least := time.Hour
 	for range 3 { // other goroutines of the process may run
@@ -40,13 +39,12 @@ func (r *round) checkCalm(ctx context.Context) {
 		time.Sleep(calmTime)
 		used := r.run.cpu() - before
 		used = used * calmTime / time.Since(began)
-		r.phase(fmt.Sprintf("idle %v", used))
 		if least = min(least, used); least < calmTime*mostIdle10/10 {
 			break
 		}
 	}
 	if least >= calmTime*mostIdle10/10 {
-		r.hang(violation{invariant: idle, detail: fmt.Sprintf("%v of processor time are used in %v in which nothing happens", least, calmTime)})
+		r.stuck(idle, nil, "%v of processor time are used in %v in which nothing happens", least, calmTime)
 	}
 	close(r.held)
 }

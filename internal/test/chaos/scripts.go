@@ -384,6 +384,18 @@ func (p *peer) closeTrickling() {
 	p.abandon()
 }
 
+// endBy waits for the end of the connection. With short limits the server must end it
+// by an option.
+func (p *peer) endBy(option string, within time.Duration) {
+	if p.target.long {
+		p.target.pause(time.Hour, p.done)
+		p.abandon()
+		return
+	}
+	p.limitLife(option, within)
+	p.finish()
+}
+
 // ignoreClose requests a Close and does not answer it.
 func (p *peer) ignoreClose() {
 	if !p.open() {
@@ -391,13 +403,7 @@ func (p *peer) ignoreClose() {
 	}
 	p.noAnswers()
 	_ = p.message(actClose, 0, headSize)
-	if p.target.long {
-		p.target.pause(time.Hour, p.done)
-		p.abandon()
-		return
-	}
-	p.limitLife("CloseTimeout", p.target.srv.CloseTimeout)
-	p.finish()
+	p.endBy("CloseTimeout", p.target.srv.CloseTimeout)
 }
 
 // fallSilent reads, and sends nothing, not even a Pong.
@@ -407,14 +413,8 @@ func (p *peer) fallSilent() {
 	}
 	p.noAnswers()
 	p.note("peer: falls silent")
-	if p.target.long {
-		p.target.pause(time.Hour, p.done)
-		p.abandon()
-		return
-	}
 	s := p.target.srv
-	p.limitLife("PongTimeout", s.PingInterval+s.PingInterval/4+s.PongTimeout)
-	p.finish()
+	p.endBy("PongTimeout", s.PingInterval+s.PingInterval/4+s.PongTimeout)
 }
 
 // stall sends part of an opening handshake or ClientHello, and waits.

@@ -39,5 +39,5 @@
 //	script.go text.go deflate.go    the messages, built in advance
 //	upgrade.go                      the opening handshake
 //	epoll.go goroutines.go          the shells, which move bytes
-//	meter.go histogram.go usage*.go warm-up and duration, latencies, own processor time
+//	meter.go histogram.go           warm-up and duration, latencies, own processor time
 package load

@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"time"
 	"unsafe"
+
+	"github.com/fibersock/fibersock/internal/test/usage"
 )
 
 const (
@@ -42,7 +44,7 @@ type sock struct {
 var moveWithEpoll = func(ctx context.Context, r *run, addr *net.TCPAddr) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	r.usage = threadUsage
+	r.usage = usage.ThreadCPU
 	fd, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
 	if err != nil {
 		return os.NewSyscallError("load: epoll_create1", err)
@@ -52,12 +54,6 @@ var moveWithEpoll = func(ctx context.Context, r *run, addr *net.TCPAddr) error {
 	e.attend = e.attendTo
 	defer e.close()
 	return e.loop(ctx)
-}
-
-// threadUsage is the processor time of the calling thread so far.
-func threadUsage() (user, system time.Duration) {
-	const rusageThread = 1
-	return usageOf(rusageThread)
 }
 
 func sockaddr(addr *net.TCPAddr) (syscall.Sockaddr, int) {

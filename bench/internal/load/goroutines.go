@@ -7,6 +7,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"github.com/fibersock/fibersock/internal/test/usage"
 )
 
 // goroutines is the shell of every system, and of TLS: two goroutines move the bytes of a connection, one for each direction.
@@ -20,7 +22,7 @@ type goroutines struct {
 }
 
 func moveWithGoroutines(ctx context.Context, r *run, addr *net.TCPAddr) error {
-	r.usage = processUsage
+	r.usage = usage.CPU
 	g := &goroutines{addr: addr.String(), run: r}
 	for range r.sessions {
 		g.wake = append(g.wake, make(chan struct{}, 1))

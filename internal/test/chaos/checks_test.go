@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/internal/test/leakcheck"
-	usages "github.com/fibersock/fibersock/internal/test/usage"
+	"github.com/fibersock/fibersock/internal/test/usage"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 	"github.com/fibersock/fibersock/wstest"
@@ -298,10 +298,10 @@ func TestStatsFaultsAreSeen(t *testing.T) {
 func TestLeaksAreDetected(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		target := testTarget(server.SlowClose)
-		target.checkReleased(leakcheck.Snapshot(), usages.Files())
+		target.checkReleased(leakcheck.Snapshot(), usage.Files())
 		wantViolation(t, target.round, released, "")
 
-		before, files := leakcheck.Snapshot(), usages.Files()
+		before, files := leakcheck.Snapshot(), usage.Files()
 		if files > 0 { // else the system does not show them
 			f, err := os.Open(os.DevNull)
 			if err != nil {
@@ -313,7 +313,7 @@ func TestLeaksAreDetected(t *testing.T) {
 		}
 
 		target = testTarget(server.SlowClose)
-		before, files = leakcheck.Snapshot(), usages.Files()
+		before, files = leakcheck.Snapshot(), usage.Files()
 		release := make(chan struct{})
 		go func() { <-release }()
 		target.checkReleased(before, files)

@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/internal/test/leakcheck"
-	usages "github.com/fibersock/fibersock/internal/test/usage"
+	"github.com/fibersock/fibersock/internal/test/usage"
 	"github.com/fibersock/fibersock/server"
 )
 
@@ -136,7 +136,7 @@ func (r *round) start(number int) error {
 
 // play runs the round and all its checks.
 func (r *round) play(number int) error {
-	before, files := leakcheck.Snapshot(), usages.Files()
+	before, files := leakcheck.Snapshot(), usage.Files()
 	if err := r.start(number); err != nil {
 		return err
 	}
@@ -208,8 +208,8 @@ func (r *round) checkReleased(left func(patience time.Duration) []string, files 
 	if left := left(r.longest() + r.slack(since)); len(left) > 0 {
 		r.violated(released, nil, "%d goroutines are left\n%s", len(left), strings.Join(left, "\n\n"))
 	}
-	r.within(since, func() bool { return usages.Files() <= files }, func() {
-		r.violated(released, nil, "%d descriptors are open, %d were before the round", usages.Files(), files)
+	r.within(since, func() bool { return usage.Files() <= files }, func() {
+		r.violated(released, nil, "%d descriptors are open, %d were before the round", usage.Files(), files)
 	})
 }
 

@@ -17,10 +17,6 @@ type Options struct {
 	Seed uint64
 	Time time.Duration // about how long, with all ends of rounds; at least three rounds are played
 
-	// CPU returns the processor time that the process has used; nil: that is not
-	// checked.
-	CPU func() time.Duration
-
 	Logf func(format string, args ...any)
 }
 
@@ -51,7 +47,7 @@ var processors = []int{2, 1, 8}
 // Run plays rounds. It returns a text for each failed check, with the history of the
 // connection.
 func Run(o Options) (failures []string, err error) {
-	r := &run{cpu: o.CPU, logf: o.Logf, covered: make(map[string]int)}
+	r := &run{logf: o.Logf, covered: make(map[string]int)}
 	cert, _, err := testcert.New("chaos.example")
 	if err != nil {
 		return nil, err

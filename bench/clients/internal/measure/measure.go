@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime"
 
 	"github.com/fibersock/fibersock/bench/internal/serve"
 	"github.com/fibersock/fibersock/interop/peers"
@@ -81,9 +82,9 @@ func run(c Client, args []string, out io.Writer) error {
 	if err := c.Run(ctx, *url, s); err != ErrDone {
 		return err
 	}
-	r, err := s.result()
-	if err != nil {
-		return err
+	r := s.result()
+	if r.UserNS+r.SysNS == 0 {
+		return errors.New("processor time is not measured on " + runtime.GOOS)
 	}
 	r.Name, r.Module, r.Version, r.UTF8, r.Notes = c.Name, c.Module, serve.Version(c.Module), c.UTF8, c.Notes
 	return json.NewEncoder(out).Encode(r)

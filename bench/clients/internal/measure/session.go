@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/bench/internal/serve"
+	"github.com/fibersock/fibersock/internal/test/usage"
 )
 
 // ErrDone is the error of Session.Next after the last message.
@@ -23,12 +24,11 @@ type Session struct {
 	measured int    // round trips to measure, and the second part
 	started  bool   // the second part is under way
 
-	before, after usage
-	err           error // of taking before or after
+	before, after used
 }
 
-// usage is the resource usage of the process since its start.
-type usage struct {
+// used is the resource usage of the process since its start.
+type used struct {
 	user, sys time.Duration
 	stats     serve.Stats
 }
@@ -83,12 +83,10 @@ func (s *Session) advance() error {
 	case !s.started:
 		s.started, s.left = true, s.measured
 		runtime.GC() // garbage of the warm-up is not part of the measurement
-		s.before, s.err = used()
-		return s.err
+		s.before = readUsed()
+		return nil
 	}
-	if s.after, s.err = used(); s.err != nil {
-		return s.err
-	}
+	s.after = readUsed()
 	return ErrDone
 }
 
@@ -104,7 +102,7 @@ func (s *Session) wrong(text bool, reply []byte) error {
 	return nil
 }
 
-func (s *Session) result() (Result, error) {
+func (s *Session) result() Result {
 	return Result{
 		Messages:   s.measured,
 		Size:       len(s.payload),
@@ -112,11 +110,11 @@ func (s *Session) result() (Result, error) {
 		SysNS:      int64(s.after.sys - s.before.sys),
 		Mallocs:    s.after.stats.Mallocs - s.before.stats.Mallocs,
 		AllocBytes: s.after.stats.AllocBytes - s.before.stats.AllocBytes,
-	}, s.err
+	}
 }
 
-func used() (u usage, err error) {
+func readUsed() (u used) {
 	u.stats = serve.ReadStats()
-	u.user, u.sys, err = processorTime()
-	return u, err
+	u.user, u.sys = usage.CPU()
+	return u
 }

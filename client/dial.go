@@ -275,7 +275,6 @@ func (d *dialing) shake(t socket.Transport) (*Conn, error) {
 		Limits:           cfg.Limits,
 		Partial:          true,
 		Background:       socket.Background,
-		DeferClose:       true,
 		MaxOutgoingFrame: cfg.MaxOutgoingFrame,
 	}))
 	return c, nil

@@ -117,7 +117,7 @@ func (e *Endpoint) SentClose() (code wire.StatusCode, first bool) {
 	return code, first
 }
 
-// AnswerClose sends the Close that Config.DeferClose left to it, after the Pongs that
+// FlushControl sends the Close that Config.DeferClose left to it, after the Pongs that
 // are owed. It waits until a frame that is being written is complete.
 func (e *Endpoint) FlushControl() {
 	s := &e.sender
@@ -140,9 +140,10 @@ func (s *sender) closeFor(code wire.StatusCode, reason string, t *SharedConfig) 
 		panic("BUG: websocket: cannot answer with " + code.String() + ": " + err.Error())
 	}
 	sent := closeSent | uint32(code)
-	if t.deferClose {
+	if t.background != nil {
 		s.ensureExt().pending.setClose(&pendingClose{append([]byte(nil), payload...), sent}) // first: see writeOwed
 		s.state.Store(uint32(Closed))
+		s.flushSoon(t.background)
 		return
 	}
 	s.mu.Lock()

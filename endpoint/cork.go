@@ -17,15 +17,6 @@ type Cork struct {
 // NewCork returns an empty cork that collects at most size bytes.
 func NewCork(size int) *Cork { return &Cork{frames: make([]byte, 0, size)} }
 
-// Take returns what is collected, in bytes and in numbers, and empties the cork.
-// The bytes are valid until it collects again. It belongs to
-// VectorWriter.WriteCorked, which is called with a cork that nobody else uses.
-func (k *Cork) Take() (frames []byte, sent FrameCount) {
-	frames, sent = k.frames, k.sent
-	k.frames, k.sent = frames[:0], FrameCount{}
-	return frames, sent
-}
-
 // largePayload is from which size on, in bytes, a payload is not collected: it
 // goes to the writer from where it is, behind what is collected.
 const largePayload = 8 << 10
@@ -38,7 +29,7 @@ func (k *Cork) has(n int) bool {
 
 // add collects a frame with the first byte first. There is room for it.
 func (k *Cork) add(first byte, p []byte) {
-	k.sent.Frame(first, len(p))
+	k.sent.addFrame(first, len(p))
 	at := len(k.frames)
 	b := k.frames[:at+serverHead+len(p)]
 	if len(p) < 126 {
@@ -80,8 +71,7 @@ func (s *sender) uncork() {
 		return
 	}
 	if len(k.frames) > 0 {
-		_, err := s.w.(VectorWriter).WriteCorked(k, nil)
-		_ = s.noteWrite(err) // reported by the next call
+		_ = s.writeCorked(k, nil) // reported by the next call
 	}
 	s.cork.Store(nil) // not before, as k is another endpoint's then
 }
@@ -93,14 +83,14 @@ func (s *sender) collect(k *Cork, h wire.Header, p []byte) error {
 		k.add(firstByte(h), p)
 		return nil
 	}
-	k.sent.Frame(firstByte(h), len(p))
+	k.sent.addFrame(firstByte(h), len(p))
 	k.frames = wire.AppendHeader(k.frames, h)
 	return s.writeCorked(k, p)
 }
 
 // collectPrepared is collect for m.
 func (s *sender) collectPrepared(k *Cork, m *Prepared) error {
-	k.sent.Frame(m.frame[0], m.payload)
+	k.sent.addFrame(m.frame[0], m.payload)
 	if k.has(len(m.frame)) {
 		k.frames = append(k.frames, m.frame...)
 		return nil
@@ -110,11 +100,12 @@ func (s *sender) collectPrepared(k *Cork, m *Prepared) error {
 
 // writeCorked writes what is collected, and p after it. The caller holds mu.
 func (s *sender) writeCorked(k *Cork, p []byte) error {
-	more, err := s.w.(VectorWriter).WriteCorked(k, p)
-	if !more {
-		s.cork.Store(nil)
+	frames, sent := k.frames, k.sent
+	k.frames, k.sent = frames[:0], FrameCount{}
+	if s.counters != nil {
+		s.counters.Sent.add(&sent)
 	}
-	return s.noteWrite(err)
+	return s.noteWrite(s.w.(VectorWriter).Writev(frames, p))
 }
 
 // finBit is FIN where it stands in a frame's first byte.

@@ -6,7 +6,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"net"
-	"time"
 
 	"github.com/fibersock/fibersock/wire"
 
@@ -71,10 +70,6 @@ type Config struct {
 	// them. If it is nil, Receive writes Pongs itself.
 	Background func(func())
 
-	// DeferClose leaves the Close that answers the peer's, or reports a failure,
-	// to AnswerClose. Receive and Fail then never wait for the writer's lock.
-	DeferClose bool
-
 	// MaxOutgoingFrame is the largest payload, in bytes, of a data frame that is
 	// sent. A longer message is sent in fragments. 0 or less means no limit.
 	MaxOutgoingFrame int
@@ -86,23 +81,17 @@ type Config struct {
 type VectorWriter interface {
 	io.Writer
 	Writev(head, payload []byte) error
-
-	// WriteCorked takes what is collected in k, and after it payload, the end of
-	// the last frame, which may be empty. It reports whether more is to be
-	// collected. It does not wait for the peer.
-	WriteCorked(k *Cork, payload []byte) (more bool, err error)
 }
 
 // SharedConfig are what endpoints with the same Config share, so that a server keeps them
 // once for all of its connections.
 type SharedConfig struct {
-	role       Role
-	partial    bool
-	limits     Limits // withDefaults
-	background func(func())
-	deferClose bool
-	maxFrame   int                  // of a frame that is sent; math.MaxInt without a limit
-	now        func() time.Duration // nil unless rates are limited
+	role        Role
+	partial     bool
+	limits      Limits // withDefaults
+	background  func(func())
+	limitsRates bool
+	maxFrame    int // of a frame that is sent; math.MaxInt without a limit
 }
 
 // NewSharedConfig returns the cfg of cfg.
@@ -112,16 +101,12 @@ func NewSharedConfig(cfg Config) *SharedConfig {
 		partial:    cfg.Partial,
 		limits:     cfg.Limits.withDefaults(),
 		background: cfg.Background,
-		deferClose: cfg.DeferClose,
 		maxFrame:   cfg.MaxOutgoingFrame,
 	}
 	if t.maxFrame <= 0 {
 		t.maxFrame = math.MaxInt
 	}
-	if t.limits.limitsRates() {
-		start := time.Now()
-		t.now = func() time.Duration { return time.Since(start) }
-	}
+	t.limitsRates = t.limits.limitsRates()
 	return t
 }
 
@@ -149,9 +134,6 @@ func New(w io.Writer, cfg Config) *Endpoint {
 // endpoint that is a field of something larger.
 func (e *Endpoint) Init(w io.Writer, t *SharedConfig) {
 	e.receiver.cfg = t
-	if t.now != nil {
-		e.sender.ensureExt().rates = new(rates)
-	}
 	e.sender.w = w
 	if t.role == Client {
 		e.sender.ensureExt().keys = newKeys()
@@ -229,7 +211,15 @@ func closedHere(err error) bool {
 // records why, ErrClosed if why is nil, and from then on nothing is sent. It
 // reports whether the connection had not ended before. It never waits, and may be
 // called from any goroutine; Cut closes the transport.
-func (e *Endpoint) Abort(why error) (first bool) {
+func (e *Endpoint) Abort(why error, closeTransport func() error) (first bool, err error) {
+	first = e.abort(why)
+	if closeTransport != nil {
+		err = e.sender.stop(closeTransport)
+	}
+	return first, err
+}
+
+func (e *Endpoint) abort(why error) (first bool) {
 	how := &outcome{code: wire.AbnormalClosure, err: ErrClosed}
 	if why != nil {
 		how.err = &LostError{Err: why}
@@ -239,14 +229,6 @@ func (e *Endpoint) Abort(why error) (first bool) {
 	}
 	e.sender.state.Store(uint32(Closed))
 	return true
-}
-
-// Cut is Abort, and then it calls the function that closes the transport and
-// returns its error. It waits for a write that is going on, which that function
-// makes fail.
-func (e *Endpoint) Cut(why error, closeTransport func() error) error {
-	e.Abort(why)
-	return e.sender.stop(closeTransport)
 }
 
 // Err returns why the connection ended: a *CloseError, a *FailError, a

@@ -44,3 +44,7 @@ type Event struct {
 	Payload []byte      // of Message, Partial, Ping and Pong
 	Err     error       // of Closing and Failed
 }
+
+// AppendTo appends the payload to b and returns the extended slice. If the payload
+// was read into the spare capacity of b, nothing is copied.
+func (ev Event) AppendTo(b []byte) []byte { return extend(b, ev.Payload) }

@@ -26,7 +26,31 @@ func (r *rate) take(now time.Duration, n, perSecond int64) bool {
 }
 
 // rates are what a peer has sent lately.
-type rates struct{ messages, bytes, controls rate }
+type rates struct {
+	epoch                     time.Time // of the first bytes
+	messages, bytes, controls rate
+}
+
+// rates returns the receiver's rates.
+func (e *Endpoint) rates() *rates {
+	ext := e.sender.ensureExt()
+	if ext.rates == nil {
+		ext.rates = new(rates)
+	}
+	return ext.rates
+}
+
+// NeedsTime reports whether Receive uses its time: with Limits of a number per
+// second.
+func (e *Endpoint) NeedsTime() bool { return e.receiver.cfg.limitsRates }
+
+// since returns the time since the epoch.
+func (r *rates) since(at time.Time) time.Duration {
+	if r.epoch.IsZero() {
+		r.epoch = at
+	}
+	return at.Sub(r.epoch)
+}
 
 // limitsRates reports whether a rate is limited.
 func (l *Limits) limitsRates() bool {
@@ -34,9 +58,8 @@ func (l *Limits) limitsRates() bool {
 }
 
 // frame counts a frame by its header.
-func (r *rates) frame(h wire.Header, t *SharedConfig) error {
-	l := &t.limits
-	switch now := t.now(); {
+func (r *rates) frame(h wire.Header, l *Limits, at time.Time) error {
+	switch now := r.since(at); {
 	case h.Opcode.IsData() && !r.messages.take(now, 1, l.MessagesPerSecond):
 		return tooFast("messages", "Limits.MessagesPerSecond", l.MessagesPerSecond)
 	case h.Opcode.IsControl() && h.Opcode != wire.Close && !r.controls.take(now, 1, l.ControlsPerSecond):
@@ -46,9 +69,8 @@ func (r *rates) frame(h wire.Header, t *SharedConfig) error {
 }
 
 // payload counts n bytes of payload that have arrived.
-func (r *rates) payload(n int, t *SharedConfig) error {
-	l := &t.limits
-	if l.BytesPerSecond > 0 && !r.bytes.take(t.now(), int64(n), l.BytesPerSecond) {
+func (r *rates) payload(n int, l *Limits, at time.Time) error {
+	if l.BytesPerSecond > 0 && !r.bytes.take(r.since(at), int64(n), l.BytesPerSecond) {
 		return tooFast("bytes", "Limits.BytesPerSecond", l.BytesPerSecond)
 	}
 	return nil

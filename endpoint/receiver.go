@@ -3,6 +3,7 @@ package endpoint
 import (
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/fibersock/fibersock/wire"
 )
@@ -38,9 +39,9 @@ const (
 type receiver struct {
 	*partial // borrowed by begun; nil as long as nothing is under way
 
-	cfg    *SharedConfig
-	pieces uint32 // fragments since TakeFragments was called last
-	phase  phase
+	cfg   *SharedConfig
+	count receivedCount
+	phase phase
 }
 
 // partial is the frame and the message under way.
@@ -73,7 +74,22 @@ type message struct {
 // complete. If they complete none, the kind is None, all of b has been
 // consumed, and more is needed. b is unmasked in place; the event's payload may
 // be part of it. After Closing or Failed, everything is consumed and ignored.
-func (e *Endpoint) Receive(b []byte) (ev Event, n int) {
+func (e *Endpoint) Receive(now time.Time, b []byte) (ev Event, n int) {
+	r := &e.receiver
+	if op, p, used := r.wholeMessage(b); used > 0 {
+		ev, n = Event{Kind: KindMessage, Opcode: op, Payload: p}, used
+	} else {
+		ev, n = e.receive(now, b)
+	}
+	r.countEvent(&ev, e.sender.counters)
+	if n == len(b) || ev.Err != nil {
+		r.flushCount(e.sender.counters)
+	}
+	return ev, n
+}
+
+// receive is Receive for everything except an unfragmented message in one piece.
+func (e *Endpoint) receive(now time.Time, b []byte) (ev Event, n int) {
 	r := &e.receiver
 	if r.partial != nil && !r.unfinished() {
 		r.release()
@@ -88,15 +104,17 @@ func (e *Endpoint) Receive(b []byte) (ev Event, n int) {
 				return Event{}, n
 			}
 			if r.partial == nil {
-				if op, p, used := e.ReceiveMessage(b[n:]); used > 0 {
-					return Event{Kind: KindMessage, Opcode: op, Payload: p}, n + used
-				}
 				r.partial = partials.Get().(*partial)
 			}
 			used, complete, err := r.header(b[n:])
 			n += used
-			if complete && r.cfg.now != nil {
-				err = e.sender.ensureExt().rates.frame(r.frame, r.cfg)
+			if complete {
+				if !r.frame.Fin || r.frame.Opcode == wire.Continuation {
+					e.countFragment()
+				}
+				if r.cfg.limitsRates {
+					err = e.rates().frame(r.frame, &r.cfg.limits, now)
+				}
 			}
 			if err != nil {
 				return e.fail(err), n
@@ -108,8 +126,8 @@ func (e *Endpoint) Receive(b []byte) (ev Event, n int) {
 		case payloadPhase:
 			ev, used, err := r.payload(b[n:])
 			n += used
-			if err == nil && r.cfg.now != nil {
-				err = e.sender.ensureExt().rates.payload(used, r.cfg)
+			if err == nil && r.cfg.limitsRates {
+				err = e.rates().payload(used, &r.cfg.limits, now)
 			}
 			if err != nil {
 				return e.fail(err), n
@@ -128,11 +146,19 @@ func (e *Endpoint) Receive(b []byte) (ev Event, n int) {
 // that came whole in one frame, and nothing is under way, it consumes the first n
 // bytes of b like Receive, and returns what an event of the kind Message would
 // have. Otherwise n is 0, and it is for Receive.
-func (e *Endpoint) ReceiveMessage(b []byte) (op wire.Opcode, p []byte, n int) {
+func (r *receiver) wholeMessage(b []byte) (op wire.Opcode, p []byte, n int) {
 	// What is different in any way goes the long way, with b as it was.
 	const mask = 0x80
-	r := &e.receiver
-	if r.phase != headerPhase || r.partial != nil || r.cfg.now != nil || len(b) < 2 {
+	if r.phase != headerPhase || r.cfg.limitsRates || len(b) < 2 {
+		return 0, nil, 0
+	}
+	if r.partial != nil {
+		if r.unfinished() {
+			return 0, nil, 0
+		}
+		r.release()
+	}
+	if len(b) < 2 {
 		return 0, nil, 0
 	}
 	op = wire.Opcode(b[0] &^ finBit)
@@ -266,18 +292,6 @@ func (r *receiver) begin(h wire.Header) {
 	}
 	r.message.size += h.Length
 	r.message.fragments++
-	if !h.Fin || h.Opcode == wire.Continuation {
-		r.pieces++
-	}
-}
-
-// TakeFragments returns how many data frames have begun, since it was called
-// last, that are only a part of a message. It belongs to the goroutine that
-// receives.
-func (e *Endpoint) TakeFragments() uint32 {
-	n := e.receiver.pieces
-	e.receiver.pieces = 0
-	return n
 }
 
 // payload takes what b holds of the payload of the frame under way and returns
@@ -360,12 +374,12 @@ func (m *message) keep(p []byte) {
 	if m.assembly == nil {
 		m.assembly = assemblies.get()
 	}
-	m.assembly.bytes = Extend(m.assembly.bytes, p)
+	m.assembly.bytes = extend(m.assembly.bytes, p)
 }
 
-// Extend is append(b, p...), for a p that may lie there already because it was read
+// extend is append(b, p...), for a p that may lie there already because it was read
 // into the room behind b: then nothing is copied.
-func Extend(b, p []byte) []byte {
+func extend(b, p []byte) []byte {
 	if end := len(b) + len(p); len(p) > 0 && end <= cap(b) && &b[:end][len(b)] == &p[0] {
 		return b[:end]
 	}

@@ -20,6 +20,7 @@ type sender struct {
 	vectored bool             // w is a VectorWriter, and the role is Server
 	head     [serverHead]byte // for pieces
 	w        io.Writer
+	counters *Counters            // nil: frames are not counted
 	cork     atomic.Pointer[Cork] // where frames are collected; changed under mu, but see Cork; nil: they are not
 
 	ext atomic.Pointer[senderExt] // nil as long as none of it is needed
@@ -297,13 +298,16 @@ func (e *Endpoint) sendControl(op wire.Opcode, payload []byte) error {
 // masks it in the buffer, piece by piece, because p must stay as it is.
 func (s *sender) writeFrame(h wire.Header, p []byte) error {
 	h.Length = int64(len(p))
-	if pressure := s.pressure(); pressure != nil && !h.Opcode.IsControl() {
-		return s.writeBlocking(pressure, wire.AppendHeader(s.head[:0], h), p)
-	}
 	if s.vectored {
 		if k := s.cork.Load(); k != nil {
 			return s.collect(k, h, p)
 		}
+	}
+	s.countSent(firstByte(h), len(p))
+	if pressure := s.pressure(); pressure != nil && !h.Opcode.IsControl() {
+		return s.writeBlocking(pressure, wire.AppendHeader(s.head[:0], h), p)
+	}
+	if s.vectored {
 		return s.noteWrite(s.w.(VectorWriter).Writev(wire.AppendHeader(s.head[:0], h), p))
 	}
 	buf := frames.get()
@@ -363,17 +367,29 @@ func (s *sender) writePrepared(m *Prepared, limit int) error {
 		op := wire.Opcode(m.frame[0] &^ finBit)
 		return s.writeData(wire.Header{Fin: true, Opcode: op}, m.frame[len(m.frame)-m.payload:], limit)
 	}
+	if s.vectored {
+		if k := s.cork.Load(); k != nil {
+			return s.collectPrepared(k, m)
+		}
+	}
+	s.countSent(m.frame[0], m.payload)
 	if pressure := s.pressure(); pressure != nil {
 		head := len(m.frame) - m.payload
 		return s.writeBlocking(pressure, m.frame[:head], m.frame[head:])
 	}
 	if s.vectored {
-		if k := s.cork.Load(); k != nil {
-			return s.collectPrepared(k, m)
-		}
 		return s.noteWrite(s.w.(VectorWriter).Writev(nil, m.frame))
 	}
 	return s.write(m.frame)
+}
+
+// countSent counts a frame that is about to be written.
+func (s *sender) countSent(first byte, payload int) {
+	if s.counters != nil {
+		var n FrameCount
+		n.addFrame(first, payload)
+		s.counters.Sent.add(&n)
+	}
 }
 
 // write writes b. If that fails, the peer may have half a frame, and the

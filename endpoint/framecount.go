@@ -90,7 +90,7 @@ type receivedCount struct {
 	messages uint32
 }
 
-// countEvent counts ev.
+// countEvent counts ev, with c nil if nothing is counted.
 func (r *receiver) countEvent(ev *Event, c *Counters) {
 	switch ev.Kind {
 	case KindMessage:

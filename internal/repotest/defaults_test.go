@@ -48,7 +48,7 @@ var figures = map[string]figure{
 	"closing handshake from a server":                                    {"server", "DefaultCloseTimeout", duration},
 	"silence before a Ping":                                              {"server", "DefaultPingInterval", duration},
 	"silence after that Ping":                                            {"server", "DefaultPongTimeout", duration},
-	"Pongs that wait for a peer that does not read":                      {"endpoint", "maxOwedPongs", number},
+	"Pongs that wait for a peer that does not read":                      {"endpoint", "maxQueuedPongs", number},
 	"time for a message, or for 64 KiB of it, to arrive":                 {"server", "DefaultAssemblyTimeout", duration},
 	"what waits for one client that does not read":                       {"server", "DefaultMaxBacklog", bytes},
 	"handlers that block at the same time":                               {"server", "DefaultMaxDisplaced", number},

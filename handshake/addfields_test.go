@@ -37,7 +37,7 @@ func TestFieldsAreAddedToAResponse(t *testing.T) {
 		t.Errorf("a value of two lines: %q, %v; want the response itself and a *FieldError", got, err)
 	}
 	got, err = handshake.AddFields([]byte(begin), extra)
-	if !errors.As(err, &refused) || err.Error() != `websocket: cannot send "101": the response is not a whole head` || string(got) != begin {
+	if !errors.As(err, &refused) || err.Error() != `websocket: cannot send "101": the response is not a complete head` || string(got) != begin {
 		t.Errorf("half a response: %q, %v; want it itself and a *FieldError", got, err)
 	}
 	if string(whole) != begin+"\r\n" {

@@ -6,15 +6,15 @@ import (
 	"strings"
 )
 
-// authority is host[:port] as it stands in a Host field, in an absolute-form
-// target and in an Origin: no userinfo and no zone.
+// authority is host[:port] of a Host field, an absolute-form target or an
+// Origin. It has neither userinfo nor zone.
 type authority struct {
 	host string // without brackets, in the peer's case
-	port uint16 // 0: none given
+	port uint16 // 0 for none
 }
 
-// parseAuthority understands uri-host [ ":" port ] of RFC 3986, Section 3.2. A colon
-// with no digits after it gives no port.
+// parseAuthority parses uri-host [ ":" port ] of RFC 3986, Section 3.2. The
+// port may be empty after the colon.
 func parseAuthority(s string) (a authority, ok bool) {
 	host, port, colon := s, "", false
 	if strings.HasPrefix(s, "[") {
@@ -42,13 +42,14 @@ func parseAuthority(s string) (a authority, ok bool) {
 	return a, true
 }
 
-// parsePort takes 1 to 65535 in decimal.
+// parsePort parses a decimal number from 1 to 65535.
 func parsePort(s string) (uint16, bool) {
 	n, err := strconv.ParseUint(s, 10, 16)
 	return uint16(n), err == nil && n != 0
 }
 
-// validIPv6 takes what stands between the brackets, without a zone.
+// validIPv6 reports whether s, the text between the brackets, is an IPv6
+// address without a zone.
 func validIPv6(s string) bool {
 	if strings.IndexByte(s, '%') >= 0 {
 		return false
@@ -57,7 +58,8 @@ func validIPv6(s string) bool {
 	return err == nil && ip.Is6()
 }
 
-// validRegName takes a non-empty reg-name, which an IPv4 address is too.
+// validRegName reports whether s is a non-empty reg-name. An IPv4 address is a
+// reg-name too.
 func validRegName(s string) bool {
 	for i := 0; i < len(s); i++ {
 		switch {
@@ -71,12 +73,14 @@ func validRegName(s string) bool {
 	return s != ""
 }
 
-// isPercentEncoded reports whether s begins with "%" and two hexadecimal digits.
+// isPercentEncoded reports whether s starts with "%" and two hexadecimal
+// digits.
 func isPercentEncoded(s string) bool {
 	return len(s) >= 3 && s[0] == '%' && isHex(s[1]) && isHex(s[2])
 }
 
-// defaultPort returns the port of a URI without one, 0 for schemes that have none.
+// defaultPort returns the default port of a scheme of the web, or 0 for another
+// scheme.
 func defaultPort(scheme string) uint16 {
 	switch {
 	case equalFold(scheme, "ws"), equalFold(scheme, "http"):

@@ -124,7 +124,7 @@ func ExampleValidateResponse() {
 	fmt.Println(err)
 	// Output:
 	// chat <nil>
-	// websocket: handshake response: Sec-WebSocket-Accept: "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" does not answer the key that was sent
+	// websocket: handshake response: Sec-WebSocket-Accept: "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" does not match the key of the request
 }
 
 func ExampleAppendRefusal() {
@@ -157,7 +157,7 @@ func ExampleCheckOrigin() {
 	fmt.Println(handshake.CheckOrigin(request, nil))
 	fmt.Println(handshake.CheckOrigin(request, []string{"https://*.example.com"}))
 	// Output:
-	// websocket: handshake refused with 403 Forbidden: Origin "https://www.example.com" is not that of the host "api.example.com" and matches none of 0 allowed patterns
+	// websocket: handshake refused with 403 Forbidden: Origin "https://www.example.com" is not the origin of host "api.example.com" and matches none of 0 allowed patterns
 	// <nil>
 }
 

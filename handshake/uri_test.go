@@ -173,7 +173,7 @@ func TestHostsAndPorts(t *testing.T) {
 		}
 	}
 	for in, want := range map[string]string{
-		"": "missing", ":1": "missing", "h:": "port", "h:0": "port", "h:65536": "port", "h:1:2": "port", "[::1": "lacks", "[": "lacks",
+		"": "missing", ":1": "missing", "h:": "port", "h:0": "port", "h:65536": "port", "h:1:2": "port", "[::1": "without", "[": "without",
 		"[]": "IPv6", "[]:1": "IPv6", "[::1]1": "only a port", "[::1]x:1": "only a port", "[::1]:": "port", "[::1]:0": "port", "]": "not allowed",
 	} {
 		u := URL{Port: 7}

@@ -182,7 +182,7 @@ func TestErrorsDoNotRepeatSecretsOfTheURI(t *testing.T) {
 		}
 	}
 	_, err := handshake.ParseURL("ws://h:0/chat?x")
-	if want := `websocket: URL "ws://h:0/chat?***": the port must be a number from 1 to 65535`; err == nil || err.Error() != want {
+	if want := `websocket: URL "ws://h:0/chat?***": port must be a number from 1 to 65535`; err == nil || err.Error() != want {
 		t.Errorf("error is %v, want %s", err, want)
 	}
 	_, err = handshake.ParseURL("ws://" + strings.Repeat("h", 1<<20) + ":0/")

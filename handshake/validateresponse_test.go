@@ -155,13 +155,13 @@ func TestResponseErrorsNameTheFault(t *testing.T) {
 		fields []string
 		want   string
 	}{
-		{"HTTP/1.0 101 Switching Protocols", responseFields, `handshake response: the version is "HTTP/1.0", not HTTP/1.1`},
-		{switching, replace(responseFields, "Upgrade"), "handshake response: Upgrade: the field is missing"},
-		{switching, append(responseFields, "Upgrade: websocket"), "handshake response: Upgrade: 2 fields, not one"},
-		{switching, replace(responseFields, "Upgrade", "Upgrade: h2c"), `handshake response: Upgrade: it is "h2c", not "websocket"`},
-		{switching, replace(responseFields, "Connection"), "handshake response: Connection: the field is missing"},
-		{switching, replace(responseFields, "Connection", "Connection: a", "Connection: b"), `handshake response: Connection: it is "a, b", without "Upgrade"`},
-		{switching, replace(responseFields, "Sec-WebSocket-Accept"), "handshake response: Sec-WebSocket-Accept: the field is missing"},
+		{"HTTP/1.0 101 Switching Protocols", responseFields, `handshake response: version "HTTP/1.0", want HTTP/1.1`},
+		{switching, replace(responseFields, "Upgrade"), "handshake response: Upgrade: missing"},
+		{switching, append(responseFields, "Upgrade: websocket"), "handshake response: Upgrade: 2 fields, want one"},
+		{switching, replace(responseFields, "Upgrade", "Upgrade: h2c"), `handshake response: Upgrade: "h2c", want "websocket"`},
+		{switching, replace(responseFields, "Connection"), "handshake response: Connection: missing"},
+		{switching, replace(responseFields, "Connection", "Connection: a", "Connection: b"), `handshake response: Connection: "a, b" lacks "Upgrade"`},
+		{switching, replace(responseFields, "Sec-WebSocket-Accept"), "handshake response: Sec-WebSocket-Accept: missing"},
 	} {
 		_, err := handshake.ValidateResponse(parseResponse(t, head(c.line, c.fields...)), sampleOffer())
 		if err == nil || err.Error() != "websocket: "+c.want {

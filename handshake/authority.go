@@ -16,30 +16,54 @@ type authority struct {
 // parseAuthority parses uri-host [ ":" port ] of RFC 3986, Section 3.2. The
 // port may be empty after the colon.
 func parseAuthority(s string) (a authority, ok bool) {
-	host, port, colon := s, "", false
-	if strings.HasPrefix(s, "[") {
-		end := strings.IndexByte(s, ']')
-		if end < 0 || !validIPv6(s[1:end]) {
-			return authority{}, false
-		}
-		host, port = s[1:end], s[end+1:]
-		if port != "" && port[0] != ':' {
-			return authority{}, false
-		}
-		port, colon = strings.CutPrefix(port, ":")
-	} else {
-		host, port, colon = strings.Cut(s, ":")
-		if !validRegName(host) {
-			return authority{}, false
-		}
+	parts, reason := cutPort(s)
+	if reason != "" || !parts.validHost() {
+		return authority{}, false
 	}
-	a.host = host
-	if colon && port != "" {
-		if a.port, ok = parsePort(port); !ok {
+	a.host = parts.host
+	if parts.port != "" {
+		if a.port, ok = parsePort(parts.port); !ok {
 			return authority{}, false
 		}
 	}
 	return a, true
+}
+
+// hostPort is a string host [ ":" port ] split into its parts, which are not
+// validated.
+type hostPort struct {
+	host      string // without brackets
+	port      string // without ":"
+	hasPort   bool   // has ":"
+	bracketed bool   // the host has brackets
+}
+
+// cutPort splits s at the colon before the port. The reason is not empty if the
+// brackets are malformed.
+func cutPort(s string) (p hostPort, reason string) {
+	if !strings.HasPrefix(s, "[") {
+		p.host, p.port, p.hasPort = strings.Cut(s, ":")
+		return p, ""
+	}
+	var found bool
+	p.bracketed = true
+	if p.host, p.port, found = strings.Cut(s[1:], "]"); !found {
+		return hostPort{}, `IPv6 address without "]"`
+	}
+	p.port, p.hasPort = strings.CutPrefix(p.port, ":")
+	if !p.hasPort && p.port != "" {
+		return hostPort{}, `only a port can follow the "]"`
+	}
+	return p, ""
+}
+
+// validHost reports whether the host is an IPv6 address in brackets or a reg-name
+// without.
+func (p hostPort) validHost() bool {
+	if p.bracketed {
+		return validIPv6(p.host)
+	}
+	return validRegName(p.host)
 }
 
 // parsePort parses a decimal number from 1 to 65535.

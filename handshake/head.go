@@ -271,7 +271,7 @@ func (s *scanner) refuse(at place, c byte) *Error {
 	switch {
 	case at == inMethod && s.length == 0 && c == tlsHandshake:
 		return &Error{Status: 400, Reason: "TLS on a port for plain HTTP", NotWebSocket: true}
-	case at == inMethod && s.length == len("\r\n") && c == '\r': // as in the binary PROXY protocol
+	case at == inMethod && s.run == 1 && c == '\r': // as in the binary PROXY protocol
 		reason = "two empty lines before the request"
 	case at == lineStart && blank:
 		reason = "header field line is folded or starts with white space"

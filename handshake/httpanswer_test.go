@@ -114,3 +114,38 @@ func TestHTTPAnswers(t *testing.T) {
 		}
 	}
 }
+
+// TestHTTPAnswersToTheByte holds the status line, the presence of Content-Type
+// and Content-Length, and the range of the status.
+func TestHTTPAnswersToTheByte(t *testing.T) {
+	const (
+		start   = "Connection: close\r\n"
+		text    = "Content-Type: text/plain; charset=utf-8\r\n"
+		nosniff = "X-Content-Type-Options: nosniff\r\n"
+	)
+	for want, a := range map[string]handshake.HTTPAnswer{
+		"200 OK\r\n" + start + nosniff + "Content-Length: 0\r\n\r\n":                        {},
+		"200 OK\r\n" + start + text + nosniff + "Content-Length: 1\r\n\r\nx":                {Status: 200, Body: []byte("x")},
+		"204 No Content\r\n" + start + nosniff + "\r\n":                                     {Status: 204, Body: []byte("x")},
+		"205 Success\r\n" + start + nosniff + "Content-Length: 0\r\n\r\n":                   {Status: 205, Body: []byte("x")},
+		"299 Success\r\n" + start + text + nosniff + "Content-Length: 1\r\n\r\nx":           {Status: 299, Body: []byte("x")},
+		"300 Handshake Refused\r\n" + start + nosniff + "Content-Length: 0\r\n\r\n":         {Status: 300},
+		"304 Handshake Refused\r\n" + start + nosniff + "\r\n":                              {Status: 304, Body: []byte("x")},
+		"599 Handshake Refused\r\n" + start + text + nosniff + "Content-Length: 1\r\n\r\nx": {Status: 599, Body: []byte("x")},
+	} {
+		b, err := handshake.AppendHTTPAnswer(nil, &handshake.Request{Method: "GET"}, &a)
+		if err != nil || string(b) != "HTTP/1.1 "+want {
+			t.Errorf("%d: %q, %v; want %q", a.Status, b, err, "HTTP/1.1 "+want)
+		}
+	}
+	for want, a := range map[string]handshake.HTTPAnswer{
+		`"status": 199 is not in the range 200 to 599`: {Status: 199},
+		`"status": 600 is not in the range 200 to 599`: {Status: 600},
+		`"Connection": the server sets this field`:     {Header: map[string][]string{"Connection": {"x"}}},
+		`"X": control character in the value`:          {Header: map[string][]string{"X": {"\r"}}},
+		`"X Y": not a header field name`:               {Header: map[string][]string{"X Y": {"z"}}},
+	} {
+		_, err := handshake.AppendHTTPAnswer(nil, &handshake.Request{Method: "GET"}, &a)
+		wantText(t, want, err, "websocket: cannot send "+want)
+	}
+}

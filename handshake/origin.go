@@ -63,7 +63,7 @@ func CheckOrigin(r *Request, patterns []string) error {
 			hint = "; pattern " + quote(pattern) + " is malformed: " + reason
 		case null && p.null, !null && p.matches(o):
 			return nil
-		case !null && p.matchesIgnoringPort(o) && hint == "":
+		case p.matchesIgnoringPort(o) && hint == "":
 			hint = "; pattern " + quote(pattern) + " allows another port"
 		}
 	}

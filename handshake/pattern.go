@@ -58,7 +58,7 @@ type originPattern struct {
 type hostPattern struct {
 	host    string // with wildcards; without brackets
 	port    uint16 // 0 for none
-	anyPort bool
+	anyPort bool   // the port is "*"
 }
 
 // parseOriginPattern parses a pattern of an origin. The reason is not empty if
@@ -70,7 +70,7 @@ func parseOriginPattern(s string) (p originPattern, reason string) {
 	case equalFold(s, "null"):
 		return originPattern{null: true}, ""
 	case s == "":
-		return p, "empty pattern"
+		return originPattern{}, "empty pattern"
 	}
 	scheme, rest, found := strings.Cut(s, "://")
 	if !found {
@@ -78,19 +78,18 @@ func parseOriginPattern(s string) (p originPattern, reason string) {
 	}
 	switch {
 	case scheme == "*":
-		return p, `scheme "*" is not allowed; a pattern without a scheme allows http, https, ws and wss`
+		return originPattern{}, `scheme "*" is not allowed; a pattern without a scheme allows http, https, ws and wss`
 	case found && !validScheme(scheme):
-		return p, quote(scheme) + " is not a scheme"
+		return originPattern{}, quote(scheme) + " is not a scheme"
 	case rest == "" && defaultPort(scheme) != 0:
-		return p, "host is missing"
+		return originPattern{}, "host is missing"
 	}
 	p.scheme = scheme
 	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
-		p.hostPattern, reason = parseHostPattern(rest[:i])
-		if reason != "" {
-			return p, "an origin has no path"
+		if _, malformed := parseHostPattern(rest[:i]); malformed != "" {
+			return originPattern{}, "an origin has no path"
 		}
-		return p, "an origin has no path: write " + quote(s[:len(s)-len(rest)+i])
+		return originPattern{}, "an origin has no path; write " + quote(s[:len(s)-len(rest)+i])
 	}
 	if rest != "" {
 		p.hostPattern, reason = parseHostPattern(rest)
@@ -101,38 +100,32 @@ func parseOriginPattern(s string) (p originPattern, reason string) {
 // parseHostPattern parses host [ ":" port ], which can contain wildcards. The
 // reason is not empty if the pattern is malformed.
 func parseHostPattern(s string) (p hostPattern, reason string) {
-	host, port, colon := s, "", false
-	if strings.HasPrefix(s, "[") {
-		end := strings.IndexByte(s, ']')
-		if end < 0 || !validIPv6(s[1:end]) {
-			return p, "brackets must contain an IPv6 address without a zone"
-		}
-		host, port = s[1:end], s[end+1:]
-		if port != "" && port[0] != ':' {
-			return p, `only a port may follow the "]"`
-		}
-		port, colon = strings.CutPrefix(port, ":")
-	} else {
-		host, port, colon = strings.Cut(s, ":")
-		switch {
-		case strings.HasPrefix(port, "//"):
-			return p, "a host has no scheme"
-		case strings.IndexByte(port, ':') >= 0:
-			return p, "an IPv6 address must stand in brackets"
-		}
-		if reason = checkHostWildcards(host); reason != "" {
-			return p, reason
-		}
-	}
-	p.host = host
+	parts, reason := cutPort(s)
 	switch {
-	case !colon:
-	case port == "*":
+	case reason != "":
+	case parts.bracketed:
+		if !validIPv6(parts.host) {
+			reason = "brackets must contain an IPv6 address without a zone"
+		}
+	case strings.HasPrefix(parts.port, "//"):
+		reason = "a host has no scheme"
+	case strings.IndexByte(parts.port, ':') >= 0:
+		reason = "an IPv6 address needs brackets"
+	default:
+		reason = checkHostWildcards(parts.host)
+	}
+	if reason != "" {
+		return hostPattern{}, reason
+	}
+	p.host = parts.host
+	switch {
+	case !parts.hasPort:
+	case parts.port == "*":
 		p.anyPort = true
 	default:
 		var ok bool
-		if p.port, ok = parsePort(port); !ok {
-			return p, `port must be a number from 1 to 65535, or "*"`
+		if p.port, ok = parsePort(parts.port); !ok {
+			return hostPattern{}, `port must be a number from 1 to 65535, or "*"`
 		}
 	}
 	return p, ""
@@ -201,9 +194,10 @@ func (p *originPattern) matchesIgnoringPort(o origin) bool {
 	return equalFold(o.scheme, p.scheme) && matchHost(o.host, p.host)
 }
 
-// matches reports whether the pattern allows a.
+// matches reports whether the pattern allows a. Without a port, and with the
+// port "*", it allows every port.
 func (p *hostPattern) matches(a authority) bool {
-	return (p.anyPort || p.port == 0 || p.port == a.port) && matchHost(a.host, p.host)
+	return (p.port == 0 || p.port == a.port) && matchHost(a.host, p.host)
 }
 
 // matchHost reports whether a host matches the host of a pattern.

@@ -87,6 +87,12 @@ func TestWildcardsOfOriginPatterns(t *testing.T) {
 		{"*:8080",
 			[]string{"http://a:8080", "https://b:8080"},
 			[]string{"http://a", "app://a:8080"}},
+		{"app://.",
+			[]string{"app://."},
+			[]string{"app://", "app://a", "app://a.", "app://.a"}},
+		{"localhost",
+			[]string{"http://localhost"},
+			[]string{"http://.localhost", "http://localhost."}},
 	} {
 		if err := handshake.ValidateOrigins([]string{c.pattern}); err != nil {
 			t.Error(err)
@@ -108,10 +114,10 @@ func TestWildcardsOfOriginPatterns(t *testing.T) {
 // the reason. A list for origins and one for hosts have the second column in common.
 var malformedPatterns = []struct{ pattern, originReason, hostReason string }{
 	{"", "empty", "host is missing"},
-	{"https://app.example.com/", `no path: write "https://app.example.com"`, "no scheme"},
-	{"https://app.example.com/path", `no path: write "https://app.example.com"`, "no scheme"},
-	{"https://app.example.com?x", `no path: write "https://app.example.com"`, "no scheme"},
-	{"app.example.com/", `no path: write "app.example.com"`, `'/' is not allowed`},
+	{"https://app.example.com/", `no path; write "https://app.example.com"`, "no scheme"},
+	{"https://app.example.com/path", `no path; write "https://app.example.com"`, "no scheme"},
+	{"https://app.example.com?x", `no path; write "https://app.example.com"`, "no scheme"},
+	{"app.example.com/", `no path; write "app.example.com"`, `'/' is not allowed`},
 	{"file:///", "no path", "no scheme"},
 	{" https://app.example.com", `" https" is not a scheme`, "no scheme"},
 	{"app.example.com ", "' ' is not allowed", "' ' is not allowed"},
@@ -130,7 +136,7 @@ var malformedPatterns = []struct{ pattern, originReason, hostReason string }{
 	{"a.example:0", "port must be", "port must be"},
 	{"a.example:65536", "port must be", "port must be"},
 	{"a.example:80*", "port must be", "port must be"},
-	{"::1", "in brackets", "in brackets"},
+	{"::1", "needs brackets", "needs brackets"},
 	{"[::1%eth0]", "without a zone", "without a zone"},
 	{"[::1]x", "only a port", "only a port"},
 	{"[a]", "IPv6", "IPv6"},

@@ -65,6 +65,16 @@ func TestEveryStatusIsReadByAnHTTPClient(t *testing.T) {
 			t.Errorf("status %d is named %q, want %q", want, text, name)
 		}
 	}
+	for status, want := range map[int]string{
+		426: "Upgrade Required: this is a WebSocket endpoint\n",
+		504: "Gateway Timeout\n",
+		505: "HTTP Version Not Supported: this is a WebSocket endpoint over HTTP/1.1\n",
+		506: "Handshake Refused\n",
+	} {
+		if got := (&handshake.Error{Status: status}).Body(); got != want {
+			t.Errorf("status %d: body %q, want %q", status, got, want)
+		}
+	}
 	resp, _ := readRefusal(t, handshake.AppendRefusal(nil, nil))
 	if resp.StatusCode != 500 {
 		t.Errorf("no error at all: %s", resp.Status)

@@ -1,6 +1,7 @@
 package handshake_test
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 
@@ -75,6 +76,15 @@ func TestResponseErrorsSayWhatIsWrong(t *testing.T) {
 func TestRefusalsOfAHeadSayWhere(t *testing.T) {
 	for in, want := range map[string]string{
 		"\x16\x03\x01":                           "TLS on a port for plain HTTP",
+		"\rx":                                    "CR without LF (offset 1)",
+		"\r\n\r\n\x00\r\nQUIT\n":                 "two empty lines before the request (offset 2)",
+		"\r\n\x16":                               "byte 0x16 not allowed in method (offset 2)",
+		"GE\r":                                   "byte 0xd not allowed in method (offset 2)",
+		"G\r":                                    "byte 0xd not allowed in method (offset 1)",
+		"\r\nG\r":                                "byte 0xd not allowed in method (offset 3)",
+		"GET /\r":                                "byte 0xd not allowed in request target (offset 5)",
+		"GET \r":                                 "byte 0xd not allowed in request target (offset 4)",
+		"GET / HTTP/1.1\r\nA\r":                  "byte 0xd not allowed in header field name (offset 17)",
 		"G\x16":                                  "byte 0x16 not allowed in method (offset 1)",
 		"GET\t/":                                 "byte 0x9 not allowed in method (offset 3)",
 		"GET /a\tb":                              "byte 0x9 not allowed in request target (offset 6)",
@@ -137,6 +147,12 @@ func TestRefusalsOfALargeHeadNameTheLimit(t *testing.T) {
 			handshake.Limits{Fields: 2}, head(requestLine, "A: 1", "A: 2", "A: 3")},
 		"431 Request Header Fields Too Large: head exceeds 100 header fields (handshake.Limits.Fields)": {
 			handshake.Limits{}, requestLine + "\r\n" + strings.Repeat("A: 1\r\n", 101)},
+		"414 URI Too Long: request line exceeds 1 bytes (handshake.Limits.RequestLine)": {
+			handshake.Limits{RequestLine: 1}, "GET"},
+		"431 Request Header Fields Too Large: head exceeds 1 bytes (handshake.Limits.Bytes)": {
+			handshake.Limits{Bytes: 1}, "GET"},
+		"431 Request Header Fields Too Large: head exceeds 1 header fields (handshake.Limits.Fields)": {
+			handshake.Limits{Fields: 1}, head(requestLine, "A: 1", "A: 2")},
 	} {
 		p := handshake.RequestParser{Limits: tt.limits}
 		_, err := inPieces(p.Parse, tt.in, 7)
@@ -223,6 +239,51 @@ func TestRefusalsOfARequestSayWhy(t *testing.T) {
 	r = parseRequest(t, head(requestLine, "Host: h", "Origin: http://h", "Origin: http://h"))
 	wantText(t, "Origin", handshake.CheckOrigin(r, nil), "websocket: handshake refused with 400 Bad Request: 2 Origin fields, want one")
 	wantText(t, "Host", handshake.CheckHost(r, []string{"other"}), `websocket: handshake refused with 421 Misdirected Request: Host "h" matches none of 1 allowed patterns`)
+}
+
+// TestFieldsForAProxy holds AppendHeader, which writes the fields of a CONNECT
+// request.
+func TestFieldsForAProxy(t *testing.T) {
+	got, err := handshake.AppendHeader([]byte("before "), map[string][]string{"X-B": {"1", "2"}, "Proxy-Authorization": {"Basic eA=="}})
+	if want := "before Proxy-Authorization: Basic eA==\r\nX-B: 1\r\nX-B: 2\r\n"; err != nil || string(got) != want {
+		t.Errorf("%q, %v; want %q", got, err, want)
+	}
+	for want, header := range map[string]map[string][]string{
+		`"X": control character in the value`:   {"A": {"b"}, "X": {"\n"}},
+		`"Host": the handshake sets this field`: {"A": {"b"}, "Host": {"h"}},
+	} {
+		got, err := handshake.AppendHeader([]byte("before"), header)
+		wantText(t, want, err, "websocket: cannot send "+want)
+		if string(got) != "before" {
+			t.Errorf("%s: dst became %q", want, got)
+		}
+	}
+}
+
+// TestMalformedPatternsAreQuoted in the error of the validation and in that of
+// each request that no other pattern allows.
+func TestMalformedPatternsAreQuoted(t *testing.T) {
+	r := parseRequest(t, head(requestLine, "Host: h", "Origin: http://other"))
+	for pattern, want := range map[string]string{
+		"":                "empty pattern",
+		"https://a b/x":   "an origin has no path",
+		"https://a/x":     `an origin has no path; write "https://a"`,
+		"https://":        "host is missing",
+		"a\x7f.example":   `'\x7f' is not allowed in a host`,
+		"a\u0080.example": "host must be ASCII; write an international name as A-labels, such as xn--bcher-kva.example",
+		"a\x80.example":   "host must be ASCII; write an international name as A-labels, such as xn--bcher-kva.example",
+		"[::1":            `IPv6 address without "]"`,
+		"[::1]x":          `only a port can follow the "]"`,
+		"[h]":             "brackets must contain an IPv6 address without a zone",
+	} {
+		wantText(t, pattern, handshake.ValidateOrigins([]string{"a", pattern}), "websocket: origin pattern "+strconv.Quote(pattern)+": "+want)
+		wantText(t, pattern, handshake.CheckOrigin(r, []string{pattern}),
+			`websocket: handshake refused with 403 Forbidden: Origin "http://other" is not the origin of host "h" and matches none of 1 allowed patterns; pattern `+
+				strconv.Quote(pattern)+" is malformed: "+want)
+	}
+	wantText(t, "host", handshake.ValidateHosts([]string{"a", "b@c"}), `websocket: host pattern "b@c": a pattern has no user`)
+	wantText(t, "host", handshake.CheckHost(r, []string{"b@c", "d"}),
+		`websocket: handshake refused with 421 Misdirected Request: Host "h" matches none of 2 allowed patterns; pattern "b@c" is malformed: a pattern has no user`)
 }
 
 // TestURLErrorsSayWhatToWrite, and hide what may be secret.

@@ -128,30 +128,23 @@ func decodeUserinfo(s string) (string, bool) {
 	return b.String(), true
 }
 
+// setHostPort parses host [ ":" port ]. After a colon the port is required.
 func (u *URL) setHostPort(s string) (reason string) {
-	host, port, colon := s, "", false
-	if strings.HasPrefix(s, "[") {
-		end := strings.IndexByte(s, ']')
-		if end < 0 {
-			return `IPv6 address without "]"`
-		}
-		if u.Host, reason = ipv6Host(s[1:end]); reason != "" {
-			return reason
-		}
-		if port = s[end+1:]; port != "" && port[0] != ':' {
-			return `only a port can follow the "]"`
-		}
-		port, colon = strings.CutPrefix(port, ":")
-	} else {
-		host, port, colon = strings.Cut(s, ":")
-		if reason = checkHostName(host); reason != "" {
-			return reason
-		}
-		u.Host = toLower(host)
+	parts, reason := cutPort(s)
+	if reason != "" {
+		return reason
 	}
-	if colon {
+	if parts.bracketed {
+		u.Host, reason = ipv6Host(parts.host)
+	} else {
+		u.Host, reason = toLower(parts.host), checkHostName(parts.host)
+	}
+	if reason != "" {
+		return reason
+	}
+	if parts.hasPort {
 		var ok bool
-		if u.Port, ok = parsePort(port); !ok {
+		if u.Port, ok = parsePort(parts.port); !ok {
 			return "port must be a number from 1 to 65535"
 		}
 	}

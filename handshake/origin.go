@@ -67,8 +67,11 @@ func CheckOrigin(r *Request, patterns []string) error {
 			hint = "; pattern " + quote(pattern) + " allows another port"
 		}
 	}
-	return &Error{Status: 403, Reason: "Origin " + quote(value) + " is not the origin of host " +
-		quote(host) + " and matches none of " + strconv.Itoa(len(patterns)) + " allowed patterns" + hint}
+	reason := "Origin " + quote(value) + " is not the origin of host " + quote(host)
+	if len(patterns) > 0 {
+		reason += " and matches none of " + strconv.Itoa(len(patterns)) + " allowed patterns" + hint
+	}
+	return &Error{Status: 403, Reason: reason}
 }
 
 // origin is a parsed Origin: scheme "://" host [ ":" port ] (RFC 6454, Section

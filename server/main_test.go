@@ -4,7 +4,7 @@ import (
 	"flag"
 	"testing"
 
-	"github.com/fibersock/fibersock/internal/leakcheck"
+	"github.com/fibersock/fibersock/internal/test/leakcheck"
 )
 
 func TestMain(m *testing.M) {

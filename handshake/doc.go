@@ -46,7 +46,7 @@
 // A lenient HTTP parser enables request smuggling. The parsers therefore accept
 // only CRLF as a line end, and reject folded lines, white space before a colon
 // and control characters. They read each byte once, buffer at most [Limits] of
-// an incomplete head, and consume no byte behind the blank line, where frames
+// an incomplete head, and consume no byte after the blank line, where frames
 // start.
 //
 // The append functions validate all values before they append the first byte.

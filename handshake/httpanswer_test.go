@@ -12,9 +12,9 @@ import (
 	"github.com/fibersock/fibersock/handshake"
 )
 
-// A load balancer asks by plain HTTP whether the server is alive: its request is told from an
-// opening handshake, also from one of which a proxy has removed Upgrade and Connection
-// (gobwas/ws#55), and gets a whole response (9112-9.6-a).
+// A health check by plain HTTP is distinguished from an opening handshake, even
+// if a proxy removed Upgrade and Connection (gobwas/ws#55). It receives a
+// complete response (9112-9.6-a).
 func TestPlainHTTPIsToldApart(t *testing.T) {
 	for _, c := range []struct {
 		name, line string
@@ -49,7 +49,7 @@ func TestPlainHTTPIsToldApart(t *testing.T) {
 	}
 }
 
-// readAnswer reads an answer to a request of the method with an HTTP client that is not ours.
+// readAnswer parses the response to a request of the method with net/http.
 func readAnswer(t *testing.T, method string, b []byte) (*http.Response, string) {
 	t.Helper()
 	r := bufio.NewReader(bytes.NewReader(b))
@@ -115,8 +115,8 @@ func TestHTTPAnswers(t *testing.T) {
 	}
 }
 
-// TestHTTPAnswersToTheByte holds the status line, the presence of Content-Type
-// and Content-Length, and the range of the status.
+// TestHTTPAnswersToTheByte compares whole responses: the status line, the
+// presence of Content-Type and Content-Length, and the range of the status.
 func TestHTTPAnswersToTheByte(t *testing.T) {
 	const (
 		start   = "Connection: close\r\n"

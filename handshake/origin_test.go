@@ -88,7 +88,7 @@ func TestSameOriginIsTheDefault(t *testing.T) {
 	}
 }
 
-// 6455-4.2.1-d: of an absolute target the authority counts.
+// 6455-4.2.1-d: the authority of an absolute target has precedence.
 func TestOriginIsComparedWithTheAuthorityOfTheTarget(t *testing.T) {
 	r := parseRequest(t, head("GET http://h:81/ HTTP/1.1", append(requestFields, "Origin: http://h:81")...))
 	if err := handshake.CheckOrigin(r, nil); err != nil {

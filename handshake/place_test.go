@@ -2,7 +2,7 @@ package handshake
 
 import "testing"
 
-// TestPlacesInAHeadAreNamed for the errors that say where a byte is not allowed.
+// TestPlacesInAHeadAreNamed checks the names for errors.
 func TestPlacesInAHeadAreNamed(t *testing.T) {
 	for p, want := range map[place]string{
 		atStart: "head", inMethod: "method", inTarget: "request target", inRequestVersion: "HTTP version",

@@ -8,8 +8,8 @@ import (
 	"github.com/fibersock/fibersock/handshake"
 )
 
-// The texts of errors, whole: they are what is left of a peer's fault in a log,
-// so that a part that is missing is a fault of ours.
+// These tests compare whole error texts. The text is all that a log keeps of a
+// fault.
 
 func wantText(t *testing.T, about string, err error, want string) {
 	t.Helper()
@@ -18,7 +18,7 @@ func wantText(t *testing.T, about string, err error, want string) {
 	}
 }
 
-// TestExtensionErrorsSayWhere in the list.
+// TestExtensionErrorsSayWhere checks the offset in the list.
 func TestExtensionErrorsSayWhere(t *testing.T) {
 	for _, tt := range []struct{ list, want string }{
 		{`;`, `";": extension name is missing at offset 0`},
@@ -36,7 +36,7 @@ func TestExtensionErrorsSayWhere(t *testing.T) {
 	}
 }
 
-// TestResponseErrorsSayWhatIsWrong with each field.
+// TestResponseErrorsSayWhatIsWrong checks the error for each field.
 func TestResponseErrorsSayWhatIsWrong(t *testing.T) {
 	const switching = "HTTP/1.1 101 Switching Protocols"
 	with := func(name string, lines ...string) []string { return replace(responseFields, name, lines...) }
@@ -72,7 +72,7 @@ func TestResponseErrorsSayWhatIsWrong(t *testing.T) {
 	}
 }
 
-// TestRefusalsOfAHeadSayWhere, by the number of bytes before the fault.
+// TestRefusalsOfAHeadSayWhere checks the offset of the invalid byte.
 func TestRefusalsOfAHeadSayWhere(t *testing.T) {
 	for in, want := range map[string]string{
 		"\x16\x03\x01":                           "TLS on a port for plain HTTP",
@@ -131,7 +131,8 @@ func TestRefusalsOfAHeadSayWhere(t *testing.T) {
 	}
 }
 
-// TestRefusalsOfALargeHeadNameTheLimit, and its value.
+// TestRefusalsOfALargeHeadNameTheLimit checks the value and the option of the
+// limit.
 func TestRefusalsOfALargeHeadNameTheLimit(t *testing.T) {
 	for want, tt := range map[string]struct {
 		limits handshake.Limits
@@ -160,7 +161,7 @@ func TestRefusalsOfALargeHeadNameTheLimit(t *testing.T) {
 	}
 }
 
-// TestFieldsThatCannotBeSentAreNamed with what is wrong with them.
+// TestFieldsThatCannotBeSentAreNamed checks the field and the reason.
 func TestFieldsThatCannotBeSentAreNamed(t *testing.T) {
 	for want, change := range map[string]func(o *handshake.ClientOffer){
 		`"Host": must be a host with an optional port`:                             func(o *handshake.ClientOffer) { o.Host = "" },
@@ -190,8 +191,8 @@ func TestFieldsThatCannotBeSentAreNamed(t *testing.T) {
 	}
 }
 
-// TestRefusalsOfARequestSayWhy: the reason is in the log of a server, whose
-// operator sees nothing else of the client.
+// TestRefusalsOfARequestSayWhy checks the reason, which is the only trace of
+// the client in a server's log.
 func TestRefusalsOfARequestSayWhy(t *testing.T) {
 	with := func(name string, lines ...string) []string { return replace(requestFields, name, lines...) }
 	also := func(lines ...string) []string { return append(with(""), lines...) }
@@ -241,7 +242,7 @@ func TestRefusalsOfARequestSayWhy(t *testing.T) {
 	wantText(t, "Host", handshake.CheckHost(r, []string{"other"}), `websocket: handshake refused with 421 Misdirected Request: Host "h" matches none of 1 allowed patterns`)
 }
 
-// TestFieldsForAProxy holds AppendHeader, which writes the fields of a CONNECT
+// TestFieldsForAProxy checks AppendHeader, which writes the fields of a CONNECT
 // request.
 func TestFieldsForAProxy(t *testing.T) {
 	got, err := handshake.AppendHeader([]byte("before "), map[string][]string{"X-B": {"1", "2"}, "Proxy-Authorization": {"Basic eA=="}})
@@ -260,8 +261,8 @@ func TestFieldsForAProxy(t *testing.T) {
 	}
 }
 
-// TestMalformedPatternsAreQuoted in the error of the validation and in that of
-// each request that no other pattern allows.
+// TestMalformedPatternsAreQuoted checks the error of the validation and the
+// error for a request that no other pattern allows.
 func TestMalformedPatternsAreQuoted(t *testing.T) {
 	r := parseRequest(t, head(requestLine, "Host: h", "Origin: http://other"))
 	for pattern, want := range map[string]string{
@@ -286,7 +287,7 @@ func TestMalformedPatternsAreQuoted(t *testing.T) {
 		`websocket: handshake refused with 421 Misdirected Request: Host "h" matches none of 2 allowed patterns; pattern "b@c" is malformed: a pattern has no user`)
 }
 
-// TestURLErrorsSayWhatToWrite, and hide what may be secret.
+// TestURLErrorsSayWhatToWrite checks that errors omit parts that may be secret.
 func TestURLErrorsSayWhatToWrite(t *testing.T) {
 	for in, want := range map[string]string{
 		"ws://h/\x00":           `"ws://h/\x00": control character`,

@@ -189,7 +189,7 @@ func TestOpeningHandshakesThatAreRefused(t *testing.T) {
 	}
 }
 
-// T-D05: no combination of missing fields is read as anything but a refusal.
+// T-D05: a request that lacks any combination of fields is rejected.
 func TestEveryFieldIsNeeded(t *testing.T) {
 	for missing := 1; missing < 1<<len(requestFields); missing++ {
 		var fields []string
@@ -207,7 +207,7 @@ func TestEveryFieldIsNeeded(t *testing.T) {
 	}
 }
 
-// The reason names the field, what it was and what it must be.
+// The reason has the field, its value and the expected value.
 func TestReasonsNameTheFault(t *testing.T) {
 	for _, c := range []struct {
 		line   string
@@ -239,7 +239,7 @@ func TestReasonsNameTheFault(t *testing.T) {
 	}
 }
 
-// 6455-4.2.1-b, 6455-4.2.2-d, 9110-7.8-g: what a status obliges the response to carry.
+// 6455-4.2.1-b, 6455-4.2.2-d, 9110-7.8-g: the fields that a status requires.
 func TestRefusalsCarryTheFieldsTheirStatusNeeds(t *testing.T) {
 	for _, c := range []struct {
 		line   string
@@ -277,7 +277,8 @@ func TestTargetsArePathAndQueryAsSent(t *testing.T) {
 	}
 }
 
-// 6455-4.2.2-f, 6455-4.2.2-g: one of the client's, in its order, or none.
+// 6455-4.2.2-f, 6455-4.2.2-g: one of the client's subprotocols, in the client's
+// order, or none.
 func TestSubprotocolSelection(t *testing.T) {
 	for _, c := range []struct {
 		offered, supported []string

@@ -8,9 +8,8 @@ import (
 	"net"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/entropy"
 	"github.com/fibersock/fibersock/wire"
-
-	cryptorand "crypto/rand"
 )
 
 // Role says which end of the connection an endpoint is.
@@ -165,7 +164,7 @@ func (e *Endpoint) Init(w io.Writer, t *Terms) {
 // system, and cheap enough for a new key with every frame.
 func newKeys() *rand.ChaCha8 {
 	var seed [32]byte
-	cryptorand.Read(seed[:]) // never fails: it crashes the program instead
+	entropy.Read(seed[:])
 	return rand.NewChaCha8(seed)
 }
 

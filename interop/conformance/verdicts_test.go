@@ -20,10 +20,10 @@ import (
 
 var (
 	full   = flag.Bool("full", false, "run all cases, not the quick ones only")
-	update = flag.Bool("update", false, "commit what comes out: with -full the verdicts, and always the tables")
+	update = flag.Bool("update", false, "update the files: with -full the verdicts, and always the tables")
 )
 
-// quick are the cases that take no more than a second or two.
+// quick are the cases that take at most two seconds.
 var quick = []string{
 	"1.*", "2.*", "3.*", "4.*", "5.*", "6.*", "7.*", "10.*",
 	"9.1.1", "9.1.2", "9.2.1", "9.2.2", "9.3.6", "9.4.6", "9.5.6", "9.6.6", "9.7.1", "9.8.1",
@@ -33,11 +33,13 @@ var quick = []string{
 const (
 	parallel = 32 // cases at a time, of those that wait most of the time
 
-	// patience makes the judge wait longer for a peer than its cases say, because these tests share their machine with others.
+	// patience multiplies the judge's timeouts, because other tests share the
+	// machine.
 	patience = 3
 
-	// attempts are how often a case may be judged until its verdict is the expected one: on a busy machine what is written last before an
-	// end of TCP, and what the other side reads first, are not always the same.
+	// attempts is the limit of runs of a case with an unexpected verdict: on a
+	// busy machine the order of the last write, the end of TCP and the first
+	// read of the peer varies.
 	attempts = 3
 )
 

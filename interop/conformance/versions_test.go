@@ -13,7 +13,8 @@ import (
 	"github.com/fibersock/fibersock/interop/peer"
 )
 
-// runtimesFile has the versions of what no file of this repository chooses, as they were when the verdicts were committed.
+// runtimesFile has the versions of the runtimes, which the system chooses, at
+// the time of the committed verdicts.
 const runtimesFile = "runtimes.json"
 
 type runtimes struct {
@@ -36,7 +37,7 @@ func committedRuntimes(t *testing.T) runtimes {
 	return r
 }
 
-// writeRuntimes commits what is running here.
+// writeRuntimes writes the current versions.
 func writeRuntimes(t *testing.T) {
 	t.Helper()
 	node, err := peer.Node()
@@ -71,7 +72,8 @@ func said(t *testing.T, program string, args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// version returns the version of p that the tests run: what go.mod and package-lock.json say, and for Python what was there.
+// version returns the version of p: from go.mod or package-lock.json, and for
+// Python the committed one.
 func version(t *testing.T, p peer.Peer) string {
 	t.Helper()
 	r := committedRuntimes(t)

@@ -28,50 +28,50 @@ const (
 // figures are the lines of the table of defaults whose default is a constant, by
 // their first cell.
 var figures = map[string]figure{
-	"payload of one message":                                             {"endpoint", "DefaultMessageLimit", bytes},
-	"charge for each fragment":                                           {"endpoint", "fragmentOverhead", bytes},
-	"allowance for payload and charges together":                         {"endpoint", "fragmentAllowance", bytes},
-	"head of a request or response":                                      {"handshake", "defaultHeadBytes", bytes},
-	"header fields":                                                      {"handshake", "defaultHeadFields", number},
-	"request line":                                                       {"handshake", "defaultHeadLine", bytes},
-	"subprotocols, or extensions with their parameters":                  {"handshake", "maxListMembers", number},
-	"interim responses before the answer":                                {"client", "maxInterim", number},
-	"body of a refusal that is kept":                                     {"client", "excerptSize", bytes},
-	"time for the body of a refusal":                                     {"client", "excerptWait", duration},
-	"opening handshake, with connecting and TLS":                         {"client", "DefaultHandshakeTimeout", duration},
-	"opening handshake, with TLS":                                        {"server", "DefaultHandshakeTimeout", duration},
-	"no progress in a write of a client":                                 {"client", "DefaultWriteTimeout", duration},
-	"time for a reader that no call reads from, once `Close` was called": {"client", "readerGrace", duration},
-	"time for the server's Close after a write that failed":              {"client", "failureWait", duration},
-	"no progress in a write of a server":                                 {"server", "DefaultWriteTimeout", duration},
-	"closing handshake from a client":                                    {"client", "DefaultCloseTimeout", duration},
-	"closing handshake from a server":                                    {"server", "DefaultCloseTimeout", duration},
-	"silence before a Ping":                                              {"server", "DefaultPingInterval", duration},
-	"silence after that Ping":                                            {"server", "DefaultPongTimeout", duration},
-	"Pongs that wait for a peer that does not read":                      {"endpoint", "maxQueuedPongs", number},
-	"time for a message, or for 64 KiB of it, to arrive":                 {"server", "DefaultAssemblyTimeout", duration},
-	"what waits for one client that does not read":                       {"server", "DefaultMaxBacklog", bytes},
-	"handlers that block at the same time":                               {"server", "DefaultMaxDisplaced", number},
-	"what waits for all such clients":                                    {"server", "DefaultMaxTotalBacklog", bytes},
-	"messages kept while `Ping` or `Close` waits":                        {"client", "maxQueued", bytes},
-	"what is read and thrown away at the end":                            {"internal/socket", "maxDrain", bytes},
+	"message size":                                        {"endpoint", "DefaultMessageLimit", bytes},
+	"charge per fragment":                                 {"endpoint", "fragmentOverhead", bytes},
+	"payload and charges of a message":                    {"endpoint", "fragmentAllowance", bytes},
+	"head of a request or response":                       {"handshake", "defaultHeadBytes", bytes},
+	"header fields":                                       {"handshake", "defaultHeadFields", number},
+	"request line":                                        {"handshake", "defaultHeadLine", bytes},
+	"subprotocols, or extensions and parameters":          {"handshake", "maxListMembers", number},
+	"interim responses":                                   {"client", "maxInterim", number},
+	"excerpt of the body of a refusal":                    {"client", "excerptSize", bytes},
+	"time for the excerpt":                                {"client", "excerptWait", duration},
+	"opening handshake of a client, with connect and TLS": {"client", "DefaultHandshakeTimeout", duration},
+	"opening handshake of a server, with TLS":             {"server", "DefaultHandshakeTimeout", duration},
+	"write of a client without progress":                  {"client", "DefaultWriteTimeout", duration},
+	"time for an unused message reader after `Close`":     {"client", "readerGrace", duration},
+	"time for the server's Close after a failed write":    {"client", "failureWait", duration},
+	"write of a server without progress":                  {"server", "DefaultWriteTimeout", duration},
+	"closing handshake of a client":                       {"client", "DefaultCloseTimeout", duration},
+	"closing handshake of a server":                       {"server", "DefaultCloseTimeout", duration},
+	"silence before a Ping":                               {"server", "DefaultPingInterval", duration},
+	"silence after a Ping":                                {"server", "DefaultPongTimeout", duration},
+	"Pongs pending while the peer does not read":          {"endpoint", "maxQueuedPongs", number},
+	"incomplete message without 64 KiB of progress":       {"server", "DefaultAssemblyTimeout", duration},
+	"write backlog of one client":                         {"server", "DefaultMaxBacklog", bytes},
+	"blocked handlers":                                    {"server", "DefaultMaxDisplaced", number},
+	"write backlog of all clients":                        {"server", "DefaultMaxTotalBacklog", bytes},
+	"messages buffered while `Ping` or `Close` waits":     {"client", "maxQueued", bytes},
+	"bytes discarded after the closing handshake":         {"internal/socket", "maxDrain", bytes},
 }
 
 // words are the lines with another default.
 var words = map[string]string{
-	"payload of one data frame":                               "as a message",
-	"payload of one data frame that is sent":                  "none",
-	"origins that may connect":                                "the server's own",
-	"hosts that the server goes by":                           "any",
-	"time without a message either way":                       "none",
-	"age of a connection":                                     "none",
-	"time over which `Shutdown` closes":                       "at once",
-	"redirects":                                               "refused",
-	"messages, bytes of payload, Pings and Pongs in a second": "none",
-	"connections, those in the opening handshake included":    "none",
-	"connections from one address":                            "none",
-	"connections in the opening handshake":                    "none",
-	"compression":                                             "not agreed",
+	"size of a data frame":                                "as a message",
+	"size of a sent data frame":                           "none",
+	"accepted origins":                                    "the server's own",
+	"accepted hosts":                                      "any",
+	"time without a message in either direction":          "none",
+	"age of a connection":                                 "none",
+	"time over which `Shutdown` closes connections":       "at once",
+	"redirects":                                           "rejected",
+	"messages, payload bytes, Pings and Pongs per second": "none",
+	"connections, including opening handshakes":           "none",
+	"connections from one address":                        "none",
+	"connections in the opening handshake":                "none",
+	"compression":                                         "not negotiated",
 }
 
 func TestPageHasTheDefaultsOfTheCode(t *testing.T) {
@@ -84,7 +84,7 @@ func TestPageHasTheDefaultsOfTheCode(t *testing.T) {
 	seen := make(map[string]bool)
 	for line := range strings.Lines(section) {
 		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")
-		if len(cells) != 5 || strings.HasPrefix(line, "|---") || strings.HasPrefix(line, "| what |") {
+		if len(cells) != 5 || strings.HasPrefix(line, "|---") || strings.HasPrefix(line, "| limit |") {
 			continue
 		}
 		what, got := strings.TrimSpace(cells[0]), strings.TrimSpace(cells[3])

@@ -3,7 +3,8 @@
 // Imports point down, constrained builds do not pay for what they do not use, and
 // only the socket loops import syscall. Time is measured by the monotonic clock.
 // docs/security.md has the defaults of the code, examples contain nothing
-// dangerous, and secrets come from crypto/rand.
+// dangerous, and secrets come from crypto/rand. Comments name things, and names are
+// terms of the field: words_test.go counts the lines that are left.
 //
 // Every requirement of the RFCs (rules.txt) and every known attack (threats.txt) is
 // cited by a test, or has a reason in exceptions.txt or threat_exceptions.txt. A

@@ -173,7 +173,7 @@ func (t *target) dial(ctx context.Context) (net.Conn, error) {
 }
 
 // authorize accepts every peer, except for those that make it fail.
-func (t *target) authorize(r *handshake.Request, a *handshake.Acceptance) error {
+func (t *target) authorize(r *handshake.Request, a *handshake.ServerAnswer) error {
 	if k := t.find(r.Query()); k != nil {
 		t.fail(k, "Authorize")
 	}

@@ -12,8 +12,8 @@ import (
 	"github.com/fibersock/fibersock/handshake"
 )
 
-// Upgraded is a connection whose opening handshake is done, or as good as done.
-type Upgraded struct {
+// Handshake is a connection whose opening handshake is done, or as good as done.
+type Handshake struct {
 	// Request is the client's handshake request; it may be nil if nobody will
 	// ask for it.
 	Request *handshake.Request
@@ -34,11 +34,11 @@ type Upgraded struct {
 	Value any
 }
 
-// Upgrade decides on an opening handshake request that somebody else has read
+// AcceptHandshake decides on an opening handshake request that somebody else has read
 // (RFC 6455, Section 4.2). It returns what Run and Adopt need, but for Buffered and
 // Value. The error is a *handshake.Error, with the HTTP status that the request should be refused
 // with: see handshake.AppendRefusal.
-func (s *Server) Upgrade(r *handshake.Request) (Upgraded, error) {
+func (s *Server) AcceptHandshake(r *handshake.Request) (Handshake, error) {
 	returned := false
 	defer func() {
 		if !returned { // the caller's goroutine ends
@@ -46,35 +46,35 @@ func (s *Server) Upgrade(r *handshake.Request) (Upgraded, error) {
 			s.counters.count(func(st *Stats) { st.refused(&handshake.Error{Status: 500}) })
 		}
 	}()
-	up, err := s.tryUpgrade(r)
+	up, err := s.tryAcceptHandshake(r)
 	returned = true
 	return up, err
 }
 
-// tryUpgrade is Upgrade without the care for an Authorize that does not return.
-func (s *Server) tryUpgrade(r *handshake.Request) (Upgraded, error) {
+// tryAcceptHandshake is AcceptHandshake without the care for an Authorize that does not return.
+func (s *Server) tryAcceptHandshake(r *handshake.Request) (Handshake, error) {
 	if err := s.full(); err != nil {
 		s.counters.count(func(st *Stats) { st.refused(refusal(err)) })
-		return Upgraded{}, err
+		return Handshake{}, err
 	}
-	up, err := s.upgrade(r, nil)
+	up, err := s.negotiate(r, nil)
 	if err != nil {
 		s.counters.count(func(st *Stats) { st.refused(refusal(err)) })
 	}
 	return up, err
 }
 
-// upgrade is Upgrade, with room for the response.
-func (s *Server) upgrade(r *handshake.Request, room []byte) (Upgraded, error) {
+// negotiate is AcceptHandshake, with room for the response.
+func (s *Server) negotiate(r *handshake.Request, room []byte) (Handshake, error) {
 	a, err := s.accept(r)
 	if err != nil {
-		return Upgraded{}, refusal(err)
+		return Handshake{}, refusal(err)
 	}
 	response, err := handshake.AppendResponse(room, &a)
 	if err != nil {
-		return Upgraded{}, s.cannotAnswer(err)
+		return Handshake{}, s.cannotAnswer(err)
 	}
-	return Upgraded{Request: r, Subprotocol: a.Subprotocol, Response: response}, nil
+	return Handshake{Request: r, Subprotocol: a.Subprotocol, Response: response}, nil
 }
 
 // accept goes through Section 4.2.2: it returns what to answer, or why not.
@@ -164,7 +164,7 @@ func (s *Server) handler(path string) *Handler {
 // returns when it has ended: nil if by a closing handshake, else why. Nobody else
 // may write to nc or read from it, and Run closes it. After Shutdown the client
 // gets a Close with 1001 at once.
-func (s *Server) Run(nc net.Conn, up Upgraded) error {
+func (s *Server) Run(nc net.Conn, up Handshake) error {
 	var c *Conn
 	open := func(made *Conn, t transport) {
 		c = made
@@ -190,7 +190,7 @@ func (s *Server) Run(nc net.Conn, up Upgraded) error {
 // A TCP connection costs no goroutine then, where the server has a loop for many
 // of them (see Server): what is not needed any more of nc, buffers included, is
 // given up. Any other net.Conn, such as one with TLS, gets a goroutine of its own.
-func (s *Server) Adopt(nc net.Conn, up Upgraded) {
+func (s *Server) Adopt(nc net.Conn, up Handshake) {
 	open := func(c *Conn, t transport) { s.upgraded(c, t, &up) }
 	if !s.runElsewhere(nc, open, up.start(), nil) {
 		s.goroutines().begin(nc, open).serveElsewhere(up.start(), nil)
@@ -199,15 +199,15 @@ func (s *Server) Adopt(nc net.Conn, up Upgraded) {
 
 // upgraded makes c a connection whose opening handshake somebody else has made. It
 // opens when it receives for the first time, and up is the server's until then.
-func (s *Server) upgraded(c *Conn, t transport, up *Upgraded) {
-	c.reserve().upgraded = up
-	c.phase.Store(answeringPhase)
-	s.begin(c, t)
+func (s *Server) upgraded(c *Conn, t transport, up *Handshake) {
+	c.ensureExt().upgraded = up
+	c.phase.store(phaseAnswering)
+	s.startConn(c, t)
 }
 
 // start returns what is to be received before anything is read. It is never nil:
 // even if it is empty, receiving it opens the connection.
-func (up *Upgraded) start() []byte {
+func (up *Handshake) start() []byte {
 	if up.Buffered == nil {
 		return []byte{}
 	}
@@ -217,14 +217,14 @@ func (up *Upgraded) start() []byte {
 // handshake takes the next bytes of the opening handshake. It returns the bytes
 // that came after it, and whether the connection goes on.
 func (c *Conn) handshake(b []byte) (rest []byte, more bool) {
-	c.phase.CompareAndSwap(acceptedPhase, requestPhase)
+	c.phase.change(phaseAccepted, phaseRequested)
 	var parser handshake.RequestParser // most requests come whole
-	if more := c.more.Load(); more != nil {
-		if up := more.upgraded; up != nil { // by somebody else
-			more.upgraded = nil
+	if ext := c.ext.Load(); ext != nil {
+		if up := ext.upgraded; up != nil { // by somebody else
+			ext.upgraded = nil
 			return b, c.open(*up)
 		}
-		parser = *more.opening
+		parser = *ext.opening
 	}
 	parser.Limits = c.server.HandshakeLimits
 	r, n, err := parser.Parse(b)
@@ -232,23 +232,23 @@ func (c *Conn) handshake(b []byte) (rest []byte, more bool) {
 		return nil, c.refuse(err)
 	}
 	if r == nil {
-		kept := c.reserve()
+		kept := c.ensureExt()
 		if kept.opening == nil {
 			kept.opening = new(handshake.RequestParser)
 		}
 		*kept.opening = parser
 		return nil, true
 	}
-	if !c.phase.CompareAndSwap(requestPhase, answeringPhase) {
+	if !c.phase.change(phaseRequested, phaseAnswering) {
 		return nil, false // Shutdown has refused it
 	}
-	c.more.Store(nil) // there is nothing else in it yet
+	c.ext.Store(nil) // there is nothing else in it yet
 	room := responses.Get().(*[responseRoom]byte)
 	defer responses.Put(room)
 	if c.server.HTTP != nil && !r.WantsWebSocket() {
 		return nil, c.serveHTTP(r, room[:0])
 	}
-	up, err := c.server.upgrade(r, room[:0])
+	up, err := c.server.negotiate(r, room[:0])
 	if err != nil {
 		return nil, c.refuse(err)
 	}
@@ -263,7 +263,7 @@ const responseRoom = 512
 
 // refuse answers with an HTTP error, and ends the connection.
 func (c *Conn) refuse(err error) (more bool) {
-	if c.phase.Swap(endedPhase) != endedPhase { // else Shutdown has refused it
+	if c.phase.end() { // else Shutdown has refused it
 		c.sendRefusal(err)
 	}
 	return false
@@ -273,11 +273,11 @@ func (c *Conn) refuse(err error) (more bool) {
 // client that has sent part of its request is answered. It may be called from any
 // goroutine.
 func (c *Conn) refuseShutdown() {
-	switch c.phase.Load() {
-	case acceptedPhase:
-		_ = c.cut(nil)
-	case requestPhase:
-		if c.phase.CompareAndSwap(requestPhase, endedPhase) {
+	switch c.phase.load() {
+	case phaseAccepted:
+		_ = c.abort(nil)
+	case phaseRequested:
+		if c.phase.change(phaseRequested, phaseEnded) {
 			c.sendRefusal(errShuttingDown)
 		}
 	}
@@ -286,7 +286,7 @@ func (c *Conn) refuseShutdown() {
 // errShuttingDown refuses an opening handshake.
 var errShuttingDown = &handshake.Error{Status: 503, Reason: "the server is shutting down"}
 
-// sendRefusal answers with an HTTP error, by the one who has set endedPhase.
+// sendRefusal answers with an HTTP error, for the goroutine that has set phaseEnded.
 func (c *Conn) sendRefusal(err error) {
 	refused := refusal(err)
 	c.server.counters.count(func(st *Stats) {
@@ -303,7 +303,7 @@ func (c *Conn) sendRefusal(err error) {
 // proxy may have taken it for a request, and the client for frames.
 func (c *Conn) lastAnswer(response []byte) {
 	c.transport.Write(response)
-	c.transport.Finish(drainTime)
+	c.transport.Finish(lingerTimeout)
 }
 
 // serveHTTP answers a request that is plain HTTP as Server.HTTP says, and ends the
@@ -314,7 +314,7 @@ func (c *Conn) serveHTTP(r *handshake.Request, room []byte) (more bool) {
 	if err != nil {
 		return c.refuse(err)
 	}
-	c.phase.Store(endedPhase)
+	c.phase.store(phaseEnded)
 	s.counters.count(func(st *Stats) {
 		st.Opening--
 		st.Answered++
@@ -354,14 +354,14 @@ func (c *Conn) hungUp(err error) bool {
 	case err == nil, err == io.EOF, errors.Is(err, net.ErrClosed):
 		return true
 	case errors.Is(err, errConnReset):
-		return c.phase.Load() == acceptedPhase
+		return c.phase.load() == phaseAccepted
 	}
 	return false
 }
 
 // open ends the opening handshake and begins the connection proper. It reports
 // whether the connection goes on.
-func (c *Conn) open(up Upgraded) (more bool) {
+func (c *Conn) open(up Handshake) (more bool) {
 	if len(up.Response) > 0 {
 		if _, err := c.transport.Write(up.Response); err != nil {
 			c.endpoint.Lost(err, c.transport.Close)
@@ -369,8 +369,8 @@ func (c *Conn) open(up Upgraded) (more bool) {
 		}
 	}
 	if up.Request != nil || up.Subprotocol != "" {
-		more := c.reserve()
-		more.request, more.subprotocol = up.Request, up.Subprotocol
+		ext := c.ensureExt()
+		ext.request, ext.subprotocol = up.Request, up.Subprotocol
 	}
 	if up.Value != nil {
 		c.SetValue(up.Value)
@@ -380,7 +380,7 @@ func (c *Conn) open(up Upgraded) (more bool) {
 		c.handler = &c.server.Handler
 	}
 	if c.handler.Serve != nil {
-		c.reserve().fiber = newFiber()
+		c.ensureExt().mailbox = newMailbox()
 	}
 	partial := c.handler.Partial != nil && c.handler.Serve == nil
 	c.endpoint.Init(c.output(), c.server.terms(partial))
@@ -388,7 +388,7 @@ func (c *Conn) open(up Upgraded) (more bool) {
 		c.endpoint.SetBackpressure(backpressure{c})
 	}
 	c.server.counters.count((*Stats).opened)
-	c.phase.Store(openPhase)
-	c.begin()
+	c.phase.store(phaseOpen)
+	c.callOpen()
 	return true
 }

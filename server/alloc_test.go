@@ -47,14 +47,14 @@ func (t *nowhere) WriteCorked(k *endpoint.Cork, payload []byte) (more bool, err 
 // newConn returns a connection over t that waits for the opening handshake.
 func (s *Server) newConn(t transport) *Conn {
 	c := new(Conn)
-	s.begin(c, t)
+	s.startConn(c, t)
 	return c
 }
 
 // openNowhere returns an open connection of s that ends with the test.
 func openNowhere(t *testing.T, s *Server) *Conn {
 	c := s.newConn(new(nowhere))
-	if !c.open(Upgraded{}) {
+	if !c.open(Handshake{}) {
 		t.Fatal("not open")
 	}
 	t.Cleanup(func() { c.lost(net.ErrClosed) })

@@ -29,8 +29,8 @@ func (e *CapacityError) Error() string {
 	return fmt.Sprintf("websocket: too many connections%s: no more than %d at a time (%s)", from, e.Max, e.Option)
 }
 
-// census knows how many connections there are from where, if that is limited.
-type census struct {
+// connCounter knows how many connections there are from where, if that is limited.
+type connCounter struct {
 	from   map[*Conn]netip.Prefix
 	counts map[netip.Prefix]int
 }
@@ -60,16 +60,16 @@ func (s *Server) origin(c *Conn) netip.Prefix {
 	return origin(c.transport.RemoteAddr())
 }
 
-// come counts c, which is in conns already and comes from there, and returns which
+// countConn counts c, which is in conns already and comes from there, and returns which
 // limit it breaks. The caller holds mu.
-func (s *Server) come(c *Conn, from netip.Prefix) *CapacityError {
+func (s *Server) countConn(c *Conn, from netip.Prefix) *CapacityError {
 	if s.MaxConns > 0 && len(s.conns) > s.MaxConns {
 		return &CapacityError{Max: s.MaxConns, Option: "MaxConns"}
 	}
 	if !from.IsValid() {
 		return nil
 	}
-	n := &s.census
+	n := &s.connCounter
 	if n.counts == nil {
 		n.from, n.counts = make(map[*Conn]netip.Prefix), make(map[netip.Prefix]int)
 	}
@@ -81,9 +81,9 @@ func (s *Server) come(c *Conn, from netip.Prefix) *CapacityError {
 	return nil
 }
 
-// left is the opposite of come. The caller holds mu.
-func (s *Server) left(c *Conn) {
-	n := &s.census
+// uncountConn is the opposite of countConn. The caller holds mu.
+func (s *Server) uncountConn(c *Conn) {
+	n := &s.connCounter
 	from, counted := n.from[c]
 	if !counted {
 		return

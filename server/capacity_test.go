@@ -118,7 +118,7 @@ func TestUpgradeWithTooManyConnections(t *testing.T) {
 		}
 		return r
 	}
-	up, err := s.Upgrade(parse())
+	up, err := s.AcceptHandshake(parse())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +126,7 @@ func TestUpgradeWithTooManyConnections(t *testing.T) {
 	p, returned := run(t, s, up)
 	eventually(t, "it is open", func() bool { return s.Stats().Open == 1 })
 	var refused *handshake.Error
-	if _, err := s.Upgrade(parse()); !errors.As(err, &refused) || refused.Status != 503 {
+	if _, err := s.AcceptHandshake(parse()); !errors.As(err, &refused) || refused.Status != 503 {
 		t.Errorf("%v", err)
 	}
 	ours, theirs := net.Pipe() // whoever does not ask has the connection cut
@@ -136,7 +136,7 @@ func TestUpgradeWithTooManyConnections(t *testing.T) {
 	}
 	p.nc.Close()
 	<-returned
-	if _, err := s.Upgrade(parse()); err != nil {
+	if _, err := s.AcceptHandshake(parse()); err != nil {
 		t.Error(err)
 	}
 }

@@ -24,28 +24,28 @@ type Conn struct {
 	transport transport
 	endpoint  endpoint.Endpoint
 
-	lane *lane
+	shard *shard
 
-	phase   atomic.Uint32 // acceptedPhase, …, endedPhase
-	place   int32         // in Server.conns, guarded by its lock
-	holders atomic.Int32  // loop and fiber; the last removes the connection
-	watch   watch
+	phase    atomicPhase
+	place    int32        // in Server.conns, guarded by its lock
+	refs     atomic.Int32 // loop and fiber; the last removes the connection
+	activity activity
 
 	// What is known when it is open.
 	handler *Handler
 	head    string // text of the request, if this server has read it
 
 	value atomic.Pointer[any]
-	more  atomic.Pointer[reserve] // nil as long as none of it is needed
+	ext   atomic.Pointer[connExt] // nil as long as none of it is needed
 }
 
 // reserve is what most connections do not need, so that those have no room for it.
-type reserve struct {
+type connExt struct {
 	opening     *handshake.RequestParser // nil unless the request came in parts and is not complete
-	upgraded    *Upgraded                // what Run or Adopt was given, until the connection is open
+	upgraded    *Handshake               // what Run or Adopt was given, until the connection is open
 	request     *handshake.Request       // that Run or Adopt was told
 	subprotocol string
-	fiber       *fiber                 // of Handler.Serve; nil without
+	mailbox     *mailbox               // of Handler.Serve; nil without
 	outbox      atomic.Pointer[outbox] // nil until a message cannot be sent at once
 	fragments   fragments
 
@@ -54,28 +54,19 @@ type reserve struct {
 	unacknowledged int
 }
 
-// reserve returns more, which is made if it is not there.
-func (c *Conn) reserve() *reserve {
-	if more := c.more.Load(); more != nil {
-		return more
+// reserve returns ext, which is made if it is not there.
+func (c *Conn) ensureExt() *connExt {
+	if ext := c.ext.Load(); ext != nil {
+		return ext
 	}
-	c.more.CompareAndSwap(nil, new(reserve))
-	return c.more.Load()
+	c.ext.CompareAndSwap(nil, new(connExt))
+	return c.ext.Load()
 }
 
-// The phases of a connection's life.
-const (
-	acceptedPhase  uint32 = iota // nothing of the request has come
-	requestPhase                 // part of the request has come
-	answeringPhase               // the request is complete, or somebody else has read it
-	openPhase                    // between the calls of Handler.Open and Handler.Close
-	endedPhase
-)
-
 // isOpening reports whether the connection is in the opening handshake.
-func (c *Conn) isOpening() bool { return c.phase.Load() < openPhase }
+func (c *Conn) isOpening() bool { return c.phase.load().opening() }
 
-func (c *Conn) isOpen() bool { return c.phase.Load() == openPhase }
+func (c *Conn) isOpen() bool { return c.phase.load() == phaseOpen }
 
 // Send sends p as one message of type op, Text or Binary. A text must be UTF-8:
 // otherwise nothing is sent and the error is wire.ErrInvalidUTF8. p is neither
@@ -86,7 +77,7 @@ func (c *Conn) isOpen() bool { return c.phase.Load() == openPhase }
 // not take is kept, within Server.MaxBacklog, and what is over that is treated as
 // Server.SlowPolicy says.
 func (c *Conn) Send(op wire.Opcode, p []byte) error {
-	if c.more.Load() == nil && c.transport.Buffered() == 0 { // nothing comes before it, and there is room
+	if c.ext.Load() == nil && c.transport.Buffered() == 0 { // nothing comes before it, and there is room
 		c.traffic()
 		return c.endpoint.Send(op, p)
 	}
@@ -144,7 +135,7 @@ func (c *Conn) beforeSend(size int) error {
 	if c.unfinished() {
 		return ErrMessageUnfinished
 	}
-	if c.more.Load() != nil && c.policy() != SlowDropOldest {
+	if c.ext.Load() != nil && c.policy() != SlowDropOldest {
 		c.awaitOutbox()
 	}
 	return c.admit(size, false)
@@ -152,8 +143,8 @@ func (c *Conn) beforeSend(size int) error {
 
 // unfinished reports whether a message begun with SendFragment is not finished.
 func (c *Conn) unfinished() bool {
-	more := c.more.Load()
-	return more != nil && more.fragments.open.Load()
+	ext := c.ext.Load()
+	return ext != nil && ext.fragments.open.Load()
 }
 
 // fragments is the message that SendFragment is sending.
@@ -169,7 +160,7 @@ type fragments struct {
 // fragment of a text may end inside a code point, the message may not. Until the
 // message is finished, no other can be sent but control frames.
 func (c *Conn) SendFragment(op wire.Opcode, p []byte, final bool) error {
-	f := &c.reserve().fragments
+	f := &c.ensureExt().fragments
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.message == nil {
@@ -219,13 +210,13 @@ func (c *Conn) Close(code wire.StatusCode, reason string) error {
 
 // CloseNow cuts the connection, without a closing handshake. It may be called at
 // any time, any number of times.
-func (c *Conn) CloseNow() error { return c.cut(nil) }
+func (c *Conn) CloseNow() error { return c.abort(nil) }
 
-// cut cuts the connection and remembers why.
-func (c *Conn) cut(why error) error {
+// abort cuts the connection and remembers why.
+func (c *Conn) abort(why error) error {
 	err := c.endpoint.Cut(why, c.transport.Close)
 	if !c.isOpening() {
-		c.endFiber()
+		c.endMailbox()
 	}
 	return err
 }
@@ -254,8 +245,8 @@ func (c *Conn) Request() *handshake.Request {
 		r, _, _ := parser.Parse([]byte(c.head)) // it has been read before
 		return r
 	}
-	if more := c.more.Load(); more != nil {
-		return more.request
+	if ext := c.ext.Load(); ext != nil {
+		return ext.request
 	}
 	return nil
 }
@@ -294,8 +285,8 @@ func (c *Conn) Header() handshake.Header {
 
 // Subprotocol returns the subprotocol that was chosen, "" if none.
 func (c *Conn) Subprotocol() string {
-	if more := c.more.Load(); more != nil {
-		return more.subprotocol
+	if ext := c.ext.Load(); ext != nil {
+		return ext.subprotocol
 	}
 	return ""
 }

@@ -89,7 +89,7 @@ func (p *goldenConn) open(s *corpus.Script, h server.Handler) {
 	p.done = make(chan struct{})
 	go func() {
 		defer close(p.done)
-		srv.Run(ours, server.Upgraded{}) // what it returns, the handlers are told
+		srv.Run(ours, server.Handshake{}) // what it returns, the handlers are told
 	}()
 	p.c = <-opened
 }

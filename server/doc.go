@@ -38,7 +38,7 @@
 //     is a listener or a connection;
 //   - one that looks after all time limits, as long as there are connections;
 //   - one for each handler that has been running for more than a millisecond or two,
-//     up to Server.MaxDisplaced;
+//     up to Server.MaxBlocked;
 //   - one for each connection with Handler.Serve, in which that runs;
 //   - and for moments, one for each connection that a time limit or Shutdown ends,
 //     or for which a message had to wait and can be sent.
@@ -48,7 +48,7 @@
 // another for each write. So has every connection on other systems,
 // or if the program is built with the tag portable, and so has what is no TCP,
 // or is wrapped in a net.Conn of somebody else; then there is none for each
-// processor, and nothing for MaxDisplaced to bound.
+// processor, and nothing for MaxBlocked to bound.
 //
 // # Listeners
 //

@@ -15,7 +15,7 @@ import (
 
 // receive takes bytes from the loop; see loop.go.
 func (c *Conn) receive(b []byte) (rest []byte, more bool) {
-	c.watch.enter(c.server.clock.now())
+	c.activity.enter(c.server.clock.now())
 	defer c.left()
 	var received endpoint.Tally
 	returned := false
@@ -31,7 +31,7 @@ func (c *Conn) receive(b []byte) (rest []byte, more bool) {
 }
 
 // left notes that no handler is running any more.
-func (c *Conn) left() { c.watch.leave(c.server.clock.now()) }
+func (c *Conn) left() { c.activity.leave(c.server.clock.now()) }
 
 // receiveEvents is receive without the care for handlers that do not return. What
 // has come is counted in received.
@@ -41,7 +41,7 @@ func (c *Conn) receiveEvents(b []byte, received *endpoint.Tally) (rest []byte, m
 			return nil, more
 		}
 	}
-	if c.phase.Load() == endedPhase {
+	if c.phase.load() == phaseEnded {
 		return nil, false
 	}
 	for c.endpoint.Err() == nil { // else a handler has cut it; the loop will notice
@@ -57,7 +57,7 @@ func (c *Conn) receiveEvents(b []byte, received *endpoint.Tally) (rest []byte, m
 		}
 		ev, n := c.endpoint.Receive(b)
 		b = b[n:]
-		c.follow(ev.Kind)
+		c.noteProgress(ev.Kind)
 		switch ev.Kind {
 		case endpoint.None:
 			return nil, true
@@ -83,29 +83,29 @@ func (c *Conn) receiveEvents(b []byte, received *endpoint.Tally) (rest []byte, m
 
 // takesMore reports whether the program is ready for another message.
 func (c *Conn) takesMore() bool {
-	f := c.fiber()
+	f := c.mailbox()
 	return f == nil || f.hasRoom()
 }
 
 // message hands on a whole message.
 func (c *Conn) message(op wire.Opcode, p []byte) {
-	if f := c.fiber(); f != nil {
+	if f := c.mailbox(); f != nil {
 		f.deliver(op, p)
 	} else if c.handler.Message != nil {
 		c.handler.Message(c, op, p)
 	}
 }
 
-// begin opens the connection for the program.
-func (c *Conn) begin() {
+// callOpen opens the connection for the program.
+func (c *Conn) callOpen() {
 	if c.handler.Open != nil {
 		c.handler.Open(c)
 	}
 	if c.server.shuttingDown() {
 		_ = c.endpoint.Close(wire.GoingAway, "") // Shutdown may have been faster
 	}
-	if c.fiber() != nil {
-		c.holders.Add(1)
+	if c.mailbox() != nil {
+		c.refs.Add(1)
 		go c.serve()
 	}
 }
@@ -116,7 +116,7 @@ func (c *Conn) drain() (more bool) {
 	if !c.isOpen() {
 		return true
 	}
-	c.watch.enter(c.server.clock.now())
+	c.activity.enter(c.server.clock.now())
 	defer c.left()
 	returned := false
 	defer func() {
@@ -124,7 +124,7 @@ func (c *Conn) drain() (more bool) {
 			more = c.panicked(recover())
 		}
 	}()
-	c.handler.Drain(c)
+	c.handler.Writable(c)
 	returned = true
 	return true
 }
@@ -133,10 +133,10 @@ func (c *Conn) drain() (more bool) {
 // called runtime.Goexit if value is nil. The client learns no more than the code.
 func (c *Conn) panicked(value any) (more bool) {
 	err := c.server.caught(value)
-	switch c.phase.Load() {
-	case acceptedPhase, requestPhase, answeringPhase:
+	switch p := c.phase.load(); {
+	case p.opening():
 		return c.refuse(&handshake.Error{Status: 500, Reason: "panic in the opening handshake"})
-	case openPhase:
+	case p == phaseOpen:
 		c.endpoint.Fail(wire.InternalError, "", err)
 		c.finish()
 	}
@@ -146,15 +146,15 @@ func (c *Conn) panicked(value any) (more bool) {
 // finish ends the connection for the program: the closing handshake is done, or
 // the connection has failed, or the transport has ended.
 func (c *Conn) finish() {
-	if !c.phase.CompareAndSwap(openPhase, endedPhase) {
+	if !c.phase.change(phaseOpen, phaseEnded) {
 		return
 	}
 	c.server.counters.count(func(st *Stats) { st.ended(&c.endpoint) })
 	if box := c.outbox(); box != nil {
 		box.clear()
 	}
-	c.noMore()
-	c.endFiber()
+	c.shutdownWrite()
+	c.endMailbox()
 	if c.handler.Close != nil { // deferred, because Error may end the goroutine
 		defer c.protect(func() { c.handler.Close(c, c.CloseCode(), c.CloseReason()) })
 	}
@@ -165,11 +165,11 @@ func (c *Conn) finish() {
 	}
 }
 
-// noMore tells the client that nothing more will be sent.
-func (c *Conn) noMore() {
+// shutdownWrite tells the client that nothing more will be sent.
+func (c *Conn) shutdownWrite() {
 	c.endpoint.Uncork()
 	if !c.endpoint.Pressed() { // else backpressure.Written does it
-		c.transport.Finish(drainTime)
+		c.transport.Finish(lingerTimeout)
 	}
 }
 
@@ -178,12 +178,12 @@ func (c *Conn) noMore() {
 // CloseTimeout.
 func (c *Conn) lingerTime() time.Duration {
 	if !c.endpoint.Pressed() {
-		return drainTime
+		return lingerTimeout
 	}
 	if c.server.CloseTimeout <= 0 { // no limit is no reason to keep a socket for good
 		return DefaultCloseTimeout
 	}
-	return max(drainTime, c.server.CloseTimeout)
+	return max(lingerTimeout, c.server.CloseTimeout)
 }
 
 // protect reports a panic of f. The connection is at its end anyway. The caller
@@ -197,8 +197,8 @@ func (c *Conn) protect(f func()) {
 	f()
 }
 
-// parted reports whether both sides have sent their Close.
-func (c *Conn) parted() bool {
+// closeExchanged reports whether both sides have sent their Close.
+func (c *Conn) closeExchanged() bool {
 	code := c.CloseCode()
 	return code != 0 && code != wire.AbnormalClosure && !c.endpoint.Pressed()
 }
@@ -219,10 +219,10 @@ func (c *Conn) lost(err error) {
 
 // lose is lost without the care for handlers that do not return.
 func (c *Conn) lose(err error) {
-	switch c.phase.Load() {
-	case acceptedPhase, requestPhase, answeringPhase:
+	switch p := c.phase.load(); {
+	case p.opening():
 		quiet := c.hungUp(err)
-		if c.phase.Swap(endedPhase) == endedPhase {
+		if !c.phase.end() {
 			return // Shutdown has refused it
 		}
 		why := c.endpoint.Err()
@@ -233,17 +233,16 @@ func (c *Conn) lose(err error) {
 		if why != nil {
 			c.server.report(&RefusedError{RemoteAddr: c.RemoteAddr(), Err: why})
 		}
-	case openPhase:
+	case p == phaseOpen:
 		c.endpoint.Lost(err, c.transport.Close)
 		c.finish()
-	case endedPhase:
 	}
 }
 
 // release is called by the loop and by the fiber, when they let go of the
 // connection.
 func (c *Conn) release() {
-	if c.holders.Add(-1) == 0 {
+	if c.refs.Add(-1) == 0 {
 		c.server.removeConn(c)
 	}
 }

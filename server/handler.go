@@ -27,10 +27,10 @@ type Handler struct {
 	// Partial is nil, messages are assembled. p is valid until Partial returns.
 	Partial func(c *Conn, op wire.Opcode, p []byte, final bool)
 
-	// Drain is called when the client has taken all that had to wait for it
+	// Writable is called when the client has taken all that had to wait for it
 	// because it did not read fast enough: Conn.Buffered was not 0, and is now.
 	// With Serve, what is sent waits by itself.
-	Drain func(c *Conn)
+	Writable func(c *Conn)
 
 	// Error is called at most once, before Close, if the connection did not end
 	// by a closing handshake: err is what c.Err returns from then on, a
@@ -56,5 +56,5 @@ type Handler struct {
 
 // empty reports whether h does nothing.
 func (h *Handler) empty() bool {
-	return h.Open == nil && h.Message == nil && h.Partial == nil && h.Drain == nil && h.Error == nil && h.Close == nil && h.Serve == nil
+	return h.Open == nil && h.Message == nil && h.Partial == nil && h.Writable == nil && h.Error == nil && h.Close == nil && h.Serve == nil
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// A handler that blocks is displaced from its loop, and counted only as long as it runs.
+// A handler that blocks is blocked from its loop, and counted only as long as it runs.
 func TestDisplacedHandlersAreCountedAsLongAsTheyRun(t *testing.T) {
 	const clients = 10
 	release := make(chan struct{})
@@ -41,19 +41,19 @@ func TestDisplacedHandlersAreCountedAsLongAsTheyRun(t *testing.T) {
 	}
 	blocked.Wait() // all are in their handlers at the same time
 	guard, counters := s.epoll().guard, &s.counters
-	if n := counters.displaced.Load(); n < clients-int64(len(guard.pollers)) || n > clients {
-		t.Errorf("%d of %d handlers are displaced, on %d pollers", n, clients, len(guard.pollers))
+	if n := counters.blocked.Load(); n < clients-int64(len(guard.pollers)) || n > clients {
+		t.Errorf("%d of %d handlers are blocked, on %d pollers", n, clients, len(guard.pollers))
 	}
 	close(release)
 	done.Wait()
 	for range 1000 {
-		if counters.displaced.Load() == 0 {
+		if counters.blocked.Load() == 0 {
 			break
 		}
 		time.Sleep(time.Millisecond) // there is no event for that
 	}
-	if n := counters.displaced.Load(); n != 0 {
-		t.Errorf("%d handlers are displaced after all have returned", n)
+	if n := counters.blocked.Load(); n != 0 {
+		t.Errorf("%d handlers are blocked after all have returned", n)
 	}
 	for _, nc := range clientEnds {
 		nc.Close()
@@ -69,7 +69,7 @@ func TestDisplacedHandlersAreCountedAsLongAsTheyRun(t *testing.T) {
 func TestMessagesOfABlockedHandlerAreSent(t *testing.T) {
 	const clients = 4
 	release := make(chan struct{})
-	s := &Server{MaxDisplaced: 1, Handler: Handler{Message: func(c *Conn, _ wire.Opcode, _ []byte) {
+	s := &Server{MaxBlocked: 1, Handler: Handler{Message: func(c *Conn, _ wire.Opcode, _ []byte) {
 		c.SendText("before")
 		<-release
 	}}}

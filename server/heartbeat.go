@@ -21,14 +21,14 @@ func (k *clock) micros() uint32 { return uint32(time.Since(k.epoch).Microseconds
 // beat sends a heartbeat, without waiting for the client.
 func (c *Conn) beat() {
 	sent := c.server.clock.micros() | 1 // never 0
-	c.watch.pulse.awaited.Store(sent)
+	c.activity.pulse.awaited.Store(sent)
 	payload := binary.BigEndian.AppendUint32(nil, sent)
 	c.endpoint.Heartbeat(payload)
 }
 
 // answered looks whether a Pong is the one of the last heartbeat.
 func (c *Conn) answered(payload []byte) {
-	p := &c.watch.pulse
+	p := &c.activity.pulse
 	sent := p.awaited.Load()
 	if sent == 0 || len(payload) != 4 || binary.BigEndian.Uint32(payload) != sent {
 		return
@@ -43,5 +43,5 @@ func (c *Conn) answered(payload []byte) {
 // Server.PingInterval, which are sent to clients of which nothing else comes. A
 // client can make it look as long or as short as it likes.
 func (c *Conn) RTT() time.Duration {
-	return time.Duration(c.watch.pulse.rtt.Load()) * time.Microsecond
+	return time.Duration(c.activity.pulse.rtt.Load()) * time.Microsecond
 }

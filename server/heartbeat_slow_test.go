@@ -37,7 +37,7 @@ func TestPongTimeoutWaitsForAClientThatTakesEarlierBytes(t *testing.T) {
 				out := new(congested)
 				out.bytes.Store(1 << 20)
 				c := s.newConn(out)
-				if !c.open(Upgraded{}) {
+				if !c.open(Handshake{}) {
 					t.Fatal("not open")
 				}
 				defer c.lost(nil)

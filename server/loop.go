@@ -66,6 +66,6 @@ type transport interface {
 	RemoteAddr() net.Addr
 }
 
-// drainTime is how long a loop reads on, and throws away, from a connection that
+// lingerTimeout is how long a loop reads on, and throws away, from a connection that
 // wants no more, so that our last frame is not lost (RFC 6455, Section 7.1.1).
-const drainTime = time.Second
+const lingerTimeout = time.Second

@@ -28,7 +28,7 @@ import (
 // A leader that was replaced touches nothing of its poller any more. A descriptor is closed by who runs its connection, under the socket's lock.
 type epollLoop struct {
 	writeTimeout time.Duration
-	maxDisplaced int // negative: no limit
+	maxBlocked   int // negative: no limit
 	counters     *counters
 	sockets      socketTable
 	addrs        atomic.Pointer[addrs] // those of the last socket, for the next
@@ -69,7 +69,7 @@ func (l *epollLoop) leave() {
 func (l *epollLoop) start() error {
 	l.guard = newWatchdog()
 	for i := range runtime.GOMAXPROCS(0) {
-		p, err := newPoller(l, l.counters.lane(i))
+		p, err := newPoller(l, l.counters.shard(i))
 		if err != nil {
 			l.stop()
 			return err
@@ -96,7 +96,7 @@ func (l *epollLoop) stop() {
 type poller struct {
 	loop  *epollLoop
 	guard *watchdog
-	lane  *lane
+	shard *shard
 	fd    int
 	file  *os.File // the same, in the hands of Go's own poller: waiting for it costs no thread
 	raw   syscall.RawConn
@@ -125,12 +125,12 @@ const kickEvent = 1 << 24
 // wakeEvent stands, in place of a descriptor, in the event of wakeup.
 const wakeEvent = -1
 
-func newPoller(l *epollLoop, lane *lane) (*poller, error) {
+func newPoller(l *epollLoop, shard *shard) (*poller, error) {
 	fd, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, os.NewSyscallError("epoll_create1", err)
 	}
-	p := &poller{loop: l, guard: l.guard, lane: lane, fd: fd, wakeup: -1}
+	p := &poller{loop: l, guard: l.guard, shard: shard, fd: fd, wakeup: -1}
 	if err := syscall.SetNonblock(fd, true); err != nil {
 		syscall.Close(fd)
 		return nil, err
@@ -280,7 +280,7 @@ func (p *poller) leadUntilEnd(w *workspace, generation uint64) {
 				runtime.Gosched() // the watchdog is just reading it
 			}
 			w.handedOn.Store(false)
-			p.loop.counters.displaced.Add(-1)
+			p.loop.counters.blocked.Add(-1)
 			return
 		}
 		w.n = 0
@@ -407,10 +407,10 @@ func (d *watchdog) anyBusy() bool {
 // replace gives p a new leader, if it is still at the claim. The old one's handler runs on.
 func (p *poller) replace(claim uint64) {
 	counters := p.loop.counters
-	if most := int64(p.loop.maxDisplaced); most >= 0 && counters.displaced.Load() >= most {
+	if most := int64(p.loop.maxBlocked); most >= 0 && counters.blocked.Load() >= most {
 		if p.crowded != claim {
 			p.crowded = claim
-			counters.count(func(st *Stats) { st.Crowded++ })
+			counters.count(func(st *Stats) { st.HandOffsRefused++ })
 			p.uncork(p.serving.Load())
 		}
 		return
@@ -420,7 +420,7 @@ func (p *poller) replace(claim uint64) {
 	if !p.claim.CompareAndSwap(claim, makeClaim(generation, claim>>indexBits+1, idleIndex)) {
 		return
 	}
-	counters.displaced.Add(1)
+	counters.blocked.Add(1)
 	counters.count(func(st *Stats) { st.HandOffs++ })
 	p.uncork(old.batch[claimIndex(claim)].Fd)
 	w := newWorkspace()

@@ -28,7 +28,7 @@ type goroutineTransport struct {
 	receiving atomic.Bool  // a handler is called with what was received, or with the end
 	pressed   atomic.Bool  // a frame is being written whose sender waits for room
 	choked    atomic.Bool  // nothing is read because of answers
-	draining  atomic.Int32 // calls of Handler.Drain that have not returned
+	draining  atomic.Int32 // calls of Handler.Writable that have not returned
 
 	wokenAt tick  // when something last came to the connection at rest
 	wakes   uint8 // how often it did since that tick began, up to busyWakes
@@ -163,7 +163,7 @@ func (t *goroutineTransport) lost(err error) {
 // read: awaitServed waits until the client has got the answers to its messages.
 func (t *goroutineTransport) awaitServed() {
 	t.conn.inputEnded()
-	if f := t.conn.fiber(); f != nil {
+	if f := t.conn.mailbox(); f != nil {
 		f.awaitEnd()
 	}
 	t.prompt.awaitFlushed(func() bool { return t.draining.Load() == 0 })
@@ -270,12 +270,12 @@ func (t *goroutineTransport) receiveStart(start []byte) (more bool) {
 // client the answers.
 func (t *goroutineTransport) receiveAll(b []byte) (more bool) {
 	for more = true; len(b) > 0 && more; {
-		if f := t.conn.fiber(); f != nil {
+		if f := t.conn.mailbox(); f != nil {
 			f.awaitRoom()
 		}
 		b, more = t.receive(b)
 	}
-	if f := t.conn.fiber(); more && f != nil {
+	if f := t.conn.mailbox(); more && f != nil {
 		f.awaitRoom()
 	}
 	if more {

@@ -10,9 +10,9 @@ type loops struct{ epoll *epollLoop } // made when it is needed
 // serve accepts connections of ln until it is closed.
 func (s *Server) serve(ln net.Listener) error {
 	if tcp, ok := ln.(*net.TCPListener); ok {
-		return s.epoll().serve(tcp, s.begin, s.report)
+		return s.epoll().serve(tcp, s.startConn, s.report)
 	}
-	return s.goroutines().serve(ln, s.begin, s.report)
+	return s.goroutines().serve(ln, s.startConn, s.report)
 }
 
 // runElsewhere has nc served without a goroutine of its own, if that is possible, and
@@ -29,7 +29,7 @@ func (s *Server) epoll() *epollLoop {
 	if s.loops.epoll == nil {
 		s.loops.epoll = &epollLoop{
 			writeTimeout: orDefault(s.WriteTimeout, DefaultWriteTimeout),
-			maxDisplaced: orDefault(s.MaxDisplaced, DefaultMaxDisplaced),
+			maxBlocked:   orDefault(s.MaxBlocked, DefaultMaxBlocked),
 			counters:     &s.counters,
 		}
 	}

@@ -9,7 +9,7 @@ type loops struct{}
 
 // serve accepts connections of ln until it is closed.
 func (s *Server) serve(ln net.Listener) error {
-	return s.goroutines().serve(ln, s.begin, s.report)
+	return s.goroutines().serve(ln, s.startConn, s.report)
 }
 
 // runElsewhere would have nc served without a goroutine of its own. It reports that

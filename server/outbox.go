@@ -31,19 +31,19 @@ func newOutbox(s *Server) *outbox {
 
 // outbox returns the connection's outbox, nil if nothing ever had to wait.
 func (c *Conn) outbox() *outbox {
-	if more := c.more.Load(); more != nil {
-		return more.outbox.Load()
+	if ext := c.ext.Load(); ext != nil {
+		return ext.outbox.Load()
 	}
 	return nil
 }
 
 // makeOutbox returns the connection's outbox, which is made if it is not there.
 func (c *Conn) makeOutbox() *outbox {
-	more := c.reserve()
-	if more.outbox.Load() == nil {
-		more.outbox.CompareAndSwap(nil, newOutbox(c.server))
+	ext := c.ensureExt()
+	if ext.outbox.Load() == nil {
+		ext.outbox.CompareAndSwap(nil, newOutbox(c.server))
 	}
-	return more.outbox.Load()
+	return ext.outbox.Load()
 }
 
 // keep puts m into the outbox. With SlowDropOldest messages are dropped for it as

@@ -138,7 +138,7 @@ func TestHandlersThatDoNotReturnHoldNothing(t *testing.T) {
 	for name, how := range failings {
 		t.Run(name, func(t *testing.T) {
 			eachLoop(t, func(t *testing.T, start starter) {
-				s := start(t, &server.Server{MaxDisplaced: 2, Log: func(error) {}, Handlers: map[string]*server.Handler{
+				s := start(t, &server.Server{MaxBlocked: 2, Log: func(error) {}, Handlers: map[string]*server.Handler{
 					"/fails": {Message: func(*server.Conn, wire.Opcode, []byte) { how.fail() }},
 					"/late": {Message: func(*server.Conn, wire.Opcode, []byte) {
 						time.Sleep(5 * time.Millisecond) // until another goroutine has the poller
@@ -159,7 +159,7 @@ func TestHandlersThatDoNotReturnHoldNothing(t *testing.T) {
 				if err := s.Shutdown(t.Context()); err != nil {
 					t.Error(err)
 				}
-				eventually(t, "no handler is displaced", func() bool { return s.Stats().Displaced == 0 })
+				eventually(t, "no handler is blocked", func() bool { return s.Stats().Blocked == 0 })
 				if n := s.Stats().Panics; n != clients {
 					t.Errorf("%d panics", n)
 				}

@@ -27,7 +27,7 @@ func TestConnectionsKnowTheirPlace(t *testing.T) {
 	const most = 20 * fewConns
 	for range most {
 		c := s.newConn(new(nowhere))
-		c.open(Upgraded{})
+		c.open(Handshake{})
 		alive[c] = true
 	}
 	for len(alive) > 0 {
@@ -36,7 +36,7 @@ func TestConnectionsKnowTheirPlace(t *testing.T) {
 			c.lost(net.ErrClosed)
 			if rand.IntN(10) == 0 && len(alive) > 0 {
 				c := s.newConn(new(nowhere))
-				c.open(Upgraded{})
+				c.open(Handshake{})
 				alive[c] = true
 			}
 			if len(alive)%1000 == 0 {

@@ -74,7 +74,7 @@ func (t *goroutineTransport) run(f func()) {
 // value, or because of runtime.Goexit if value is nil.
 func (t *goroutineTransport) abandon(value any) {
 	var why error
-	if value != nil || t.conn.phase.Load() != endedPhase { // else Conn has reported it
+	if value != nil || t.conn.phase.load() != phaseEnded { // else Conn has reported it
 		why = t.broken(value)
 	}
 	if !t.over {

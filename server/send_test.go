@@ -266,7 +266,7 @@ func TestFragmentsFromGoroutinesAtOnceAreWholeFrames(t *testing.T) {
 func TestSendNeitherChangesNorKeepsThePayload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rec := newRecorder(t)
-		p, _ := run(t, &server.Server{Handler: rec.handler()}, server.Upgraded{})
+		p, _ := run(t, &server.Server{Handler: rec.handler()}, server.Handshake{})
 		c := rec.conn()
 		b := []byte("Hello")
 		sent := make(chan error)

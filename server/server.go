@@ -26,7 +26,7 @@ const (
 	DefaultAssemblyTimeout  = 30 * time.Second
 	DefaultMaxBacklog       = 1 << 20                      // bytes
 	DefaultMaxTotalBacklog  = 256 << 20                    // bytes
-	DefaultMaxDisplaced     = 10_000                       // handlers
+	DefaultMaxBlocked       = 10_000                       // handlers
 	DefaultMessageLimit     = endpoint.DefaultMessageLimit // bytes
 )
 
@@ -59,7 +59,7 @@ type Server struct {
 	// WebSocket, such as health checks: of whatever method, once Hosts allows them.
 	// The connection is closed after the answer, which should be small. If it returns
 	// nil, or is not set, the client is told that this is a WebSocket endpoint, with 426,
-	// 405 or 505. Upgrade does not call it: behind net/http, the mux serves such requests.
+	// 405 or 505. AcceptHandshake does not call it: behind net/http, the mux serves such requests.
 	HTTP func(r *handshake.Request) *handshake.HTTPAnswer
 
 	// Subprotocols are those that the server speaks. The first that the client
@@ -72,7 +72,7 @@ type Server struct {
 	// should name its hosts, or any page can reach it by DNS rebinding.
 	//
 	// A malformed pattern of Hosts or Origins is a *handshake.PatternError: Serve
-	// returns it, and Upgrade refuses every handshake with 500 and tells Log.
+	// returns it, and AcceptHandshake refuses every handshake with 500 and tells Log.
 	Hosts []string
 
 	// Origins are patterns of origins besides the server's own from which a
@@ -171,17 +171,17 @@ type Server struct {
 	// handshake included; MaxConnsPerAddr how many from one address, which for IPv6
 	// is a network of 64 bits, and behind a proxy is the proxy's; MaxHandshakes how
 	// many in the opening handshake. One more is cut, without an answer, and Log is
-	// told of a *CapacityError; Upgrade refuses with 503 what would be more than
+	// told of a *CapacityError; AcceptHandshake refuses with 503 what would be more than
 	// MaxConns. Zero means no limit, and so does negative.
 	MaxConns, MaxConnsPerAddr, MaxHandshakes int
 
-	// MaxDisplaced is how many handlers may block at the same time without others
+	// MaxBlocked is how many handlers may block at the same time without others
 	// waiting for them: each of those keeps a goroutine and about 140 KiB. Past it,
 	// what comes from clients is read only when one of them has returned, and Stats
-	// counts that as Crowded. Zero means the default, negative means no limit. It
+	// counts that as HandOffsRefused. Zero means the default, negative means no limit. It
 	// does not bound Handler.Serve, nor connections that have a goroutine of their
 	// own anyway: see the package documentation.
-	MaxDisplaced int
+	MaxBlocked int
 
 	// TLS is the configuration for ListenAndServeTLS. It is cloned; the only
 	// application protocol (ALPN) is http/1.1. Not there with the build tag notls.
@@ -199,13 +199,13 @@ type Server struct {
 		err  error
 	}
 
-	mu        sync.Mutex
-	closing   bool
-	listeners map[*net.Listener]struct{} // by pointers, because a listener may be no key
-	conns     []*Conn                    // in no order
-	census    census                     // of conns
-	empty     chan struct{}              // made by Shutdown; closed when conns is empty
-	house     chan struct{}              // closed to end the housekeeper; it works while there are conns
+	mu          sync.Mutex
+	closing     bool
+	listeners   map[*net.Listener]struct{} // by pointers, because a listener may be no key
+	conns       []*Conn                    // in no order
+	connCounter connCounter                // of conns
+	empty       chan struct{}              // made by Shutdown; closed when conns is empty
+	sweeperDone chan struct{}              // closed to end the sweeper; it works while there are conns
 
 	clock clock // see watch.go
 
@@ -283,11 +283,11 @@ func (s *Server) shuttingDown() bool {
 	return s.closing
 }
 
-// begin makes c, which must be a zero Conn, a connection over t that waits for the
+// startConn makes c, which must be a zero Conn, a connection over t that waits for the
 // opening handshake.
-func (s *Server) begin(c *Conn, t transport) {
+func (s *Server) startConn(c *Conn, t transport) {
 	c.server, c.transport = s, t
-	c.holders.Store(1)
+	c.refs.Store(1)
 	opening := s.counters.begun(c)
 	t.attach(c)
 	why, closing := s.addConn(c)
@@ -296,7 +296,7 @@ func (s *Server) begin(c *Conn, t transport) {
 	}
 	if why != nil {
 		s.counters.count(func(st *Stats) { st.Full++ })
-		c.cut(why)
+		c.abort(why)
 	}
 	if closing {
 		c.refuseShutdown()
@@ -328,18 +328,18 @@ func (s *Server) addConn(c *Conn) (why *CapacityError, closing bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.conns) == 0 {
-		s.keepHouse()
+		s.startSweeper()
 	}
-	c.watch.begin(s.clock.now())
+	c.activity.begin(s.clock.now())
 	c.place = int32(len(s.conns))
 	s.conns = append(s.conns, c)
-	return s.come(c, from), s.closing
+	return s.countConn(c, from), s.closing
 }
 
 func (s *Server) removeConn(c *Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.left(c)
+	s.uncountConn(c)
 	last := len(s.conns) - 1
 	s.conns[last].place = c.place
 	s.conns[c.place] = s.conns[last]
@@ -352,7 +352,7 @@ func (s *Server) removeConn(c *Conn) {
 		return
 	}
 	s.conns = nil
-	s.leaveHouse()
+	s.stopSweeper()
 	if s.empty != nil {
 		close(s.empty)
 		s.empty = nil

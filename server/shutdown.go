@@ -27,7 +27,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.dismiss(ctx, empty)
 	if err := await(ctx, empty); err != nil {
 		for _, c := range s.snapshot() {
-			go c.cut(nil) // waits for the write that it makes fail
+			go c.abort(nil) // waits for the write that it makes fail
 		}
 		return err
 	}

@@ -40,7 +40,7 @@ func (c *Conn) policy() SlowPolicy {
 	switch p := c.server.SlowPolicy; {
 	case p != SlowDefault:
 		return p
-	case c.fiber() != nil:
+	case c.mailbox() != nil:
 		return SlowBlock
 	}
 	return SlowClose
@@ -79,7 +79,7 @@ func (c *Conn) admit(size int, broadcast bool) error {
 	if !c.endpoint.Abort(why) {
 		return c.Err() // it had ended before
 	}
-	go c.cut(why) // not from here: it may have to wait for a write that it makes fail
+	go c.abort(why) // not from here: it may have to wait for a write that it makes fail
 	return &LostError{Err: why}
 }
 
@@ -156,7 +156,7 @@ func (b backpressure) AwaitRoom(size int) {
 // Written ends the connection's output, if that had to wait for the frame.
 func (b backpressure) Written() {
 	if b.State() == Closed {
-		b.transport.Finish(drainTime)
+		b.transport.Finish(lingerTimeout)
 	}
 }
 
@@ -168,10 +168,10 @@ func (c *Conn) keeps() bool {
 }
 
 // drained is called by the transport when the client has taken all that waited in
-// its backlog. It reports whether Handler.Drain is to be called.
+// its backlog. It reports whether Handler.Writable is to be called.
 func (c *Conn) drained() bool {
 	if box := c.outbox(); box != nil && box.restart() {
 		go c.empty(box)
 	}
-	return c.isOpen() && c.handler.Drain != nil
+	return c.isOpen() && c.handler.Writable != nil
 }

@@ -332,7 +332,7 @@ func TestDrain(t *testing.T) {
 			rec := newRecorder(t)
 			h := rec.handler()
 			h.Message = func(*server.Conn, wire.Opcode, []byte) { alone(func() {}) }
-			h.Drain = func(c *server.Conn) { alone(func() { drains.Add(1) }) }
+			h.Writable = func(c *server.Conn) { alone(func() { drains.Add(1) }) }
 			r := start(t, &server.Server{Handler: h, MaxBacklog: -1, WriteTimeout: patience})
 			p := r.open(t)
 			c := rec.conn()
@@ -353,13 +353,13 @@ func TestDrain(t *testing.T) {
 				for range enough {
 					p.number()
 				}
-				eventually(t, "Drain is called and nothing waits", func() bool { return drains.Load() > before && c.Buffered() == 0 })
+				eventually(t, "Writable is called and nothing waits", func() bool { return drains.Load() > before && c.Buffered() == 0 })
 			}
 		})
 	}
 }
 
-// A Drain that does not return is like any handler that does not. Without epoll it
+// A Writable that does not return is like any handler that does not. Without epoll it
 // used to leave the connection open until the client ended it.
 func TestDrainThatDoesNotReturn(t *testing.T) {
 	for name, how := range failings {
@@ -367,7 +367,7 @@ func TestDrainThatDoesNotReturn(t *testing.T) {
 			t.Run(name+"/"+loop, func(t *testing.T) {
 				rec := newRecorder(t)
 				h := rec.handler()
-				h.Drain = func(*server.Conn) { how.fail() }
+				h.Writable = func(*server.Conn) { how.fail() }
 				r := start(t, &server.Server{Handler: h, MaxBacklog: -1, WriteTimeout: patience})
 				p := r.open(t)
 				c := rec.conn()

@@ -133,13 +133,13 @@ func (l *epollLoop) add(fd int, addrs addrPair, open func(*Conn, transport), sta
 	s.state.Store(running)
 	open(&s.conn, s)
 	if err := s.register(); err != nil {
-		s.conn.cut(err)
+		s.conn.abort(err)
 		s.finish(err)
 	}
 	return nil
 }
 
-func (s *epollSocket) attach(c *Conn) { c.lane = s.poller.lane }
+func (s *epollSocket) attach(c *Conn) { c.shard = s.poller.shard }
 
 // register has epoll report events. The caller runs the socket, and afterwards
 // does no more, unless there is an error.
@@ -335,7 +335,7 @@ func (s *epollSocket) work(w *workspace) {
 	if do.pending != nil {
 		do.pending = do.pending.take(len(b) - len(rest))
 	}
-	if !more && len(rest) == 0 && s.conn.parted() && (all || s.nothingWaits(w)) && s.closeIfDone() {
+	if !more && len(rest) == 0 && s.conn.closeExchanged() && (all || s.nothingWaits(w)) && s.closeIfDone() {
 		return
 	}
 	if more && (len(rest) > 0 || !s.conn.takesMore()) {

@@ -259,7 +259,7 @@ func TestConnectionThatEpollDoesNotTake(t *testing.T) {
 		t.Fatal(err)
 	}
 	a.Close()
-	if err := l.add(fd, addrs, s.begin, nil, nil); err != nil {
+	if err := l.add(fd, addrs, s.startConn, nil, nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := <-reported; !errors.Is(err, syscall.EINVAL) {
@@ -316,7 +316,7 @@ func TestKicksAreTakenInOrder(t *testing.T) {
 
 // A message is not held back by its handler, although the watchdog has given the
 // poller to another leader before the message's answers were collected: the leader
-// that was replaced collects none. Here a call of Handler.Drain is why it was.
+// that was replaced collects none. Here a call of Handler.Writable is why it was.
 func TestReplacedLeaderCollectsNothing(t *testing.T) {
 	draining, drained, release := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	r := newServing(t, &Server{Handler: Handler{
@@ -328,7 +328,7 @@ func TestReplacedLeaderCollectsNothing(t *testing.T) {
 			c.Send(op, p)
 			<-release
 		},
-		Drain: func(*Conn) {
+		Writable: func(*Conn) {
 			close(draining)
 			<-drained
 		},

@@ -26,7 +26,7 @@ func (s *epollSocket) Write(p []byte) (int, error) {
 func (s *epollSocket) WritePieces(head, payload []byte) error {
 	s.mu.Lock()
 	if s.failed == nil {
-		s.conn.lane.sent.frame(frameOf(head, payload))
+		s.conn.shard.sent.frame(frameOf(head, payload))
 		s.put(head, payload)
 	}
 	err := s.failed
@@ -40,7 +40,7 @@ func (s *epollSocket) WriteCorked(k *endpoint.Cork, payload []byte) (more bool, 
 	frames, sent := k.Take()
 	s.mu.Lock()
 	if s.failed == nil {
-		s.conn.lane.sent.add(&sent)
+		s.conn.shard.sent.add(&sent)
 		s.put(frames, payload)
 	}
 	more, err = s.backlog == nil, s.failed

@@ -14,7 +14,7 @@ type Stats struct {
 	// Opening handshakes: each is in one of these.
 	Opening    int64   // under way
 	Accepted   uint64  // answered with 101, by this server or before Run
-	Refused    Refused // answered with an HTTP error, also those whose request was given to Upgrade
+	Refused    Refused // answered with an HTTP error, also those whose request was given to AcceptHandshake
 	Answered   uint64  // plain HTTP requests that Server.HTTP has answered
 	Unfinished uint64  // ended before there was an answer
 	Full       uint64  // of these, cut because there were too many: MaxConns, MaxConnsPerAddr, MaxHandshakes
@@ -27,10 +27,10 @@ type Stats struct {
 	Received, Sent Traffic
 
 	// Handlers.
-	Panics    uint64 // in handlers and in Server.Authorize
-	HandOffs  uint64 // a handler took so long that another goroutine went on with what its loop had to do
-	Displaced int64  // such handlers that have not returned
-	Crowded   uint64 // a handler took so long but kept its loop waiting, because Displaced was at its bound
+	Panics          uint64 // in handlers and in Server.Authorize
+	HandOffs        uint64 // a handler took so long that another goroutine went on with what its loop had to do
+	Blocked         int64  // such handlers that have not returned
+	HandOffsRefused uint64 // a handler took so long but kept its loop waiting, because Blocked was at its bound
 
 	// What waits for clients that do not read.
 	Backlog     int64  // payload and frame headers, in bytes, of all connections

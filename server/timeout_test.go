@@ -191,7 +191,7 @@ func TestBusyHandlerIsNoSilence(t *testing.T) {
 	})
 	t.Run("in Open, run", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			p, _ := run(t, newServer(server.Handler{Open: work}), server.Upgraded{})
+			p, _ := run(t, newServer(server.Handler{Open: work}), server.Handshake{})
 			p.want(`text "done"`)
 			timed(t, "pinged", 8*time.Second, p.wantHeartbeat)
 		})

@@ -16,7 +16,7 @@ var fromMathRand = map[string]struct {
 	why   string
 }{
 	"endpoint":               {[]string{"ChaCha8", "NewChaCha8"}, "a cipher, and its seed is of crypto/rand"},
-	"server/housekeeping.go": {[]string{"Int32N"}, "a lifetime is varied so that clients do not come back at once, not to be secret"},
+	"server/timeouts.go": {[]string{"Int32N"}, "a lifetime is varied so that clients do not come back at once, not to be secret"},
 	"client/ping.go":         {[]string{"Uint64"}, "the payload of a Ping is sent to the one who might guess it"},
 }
 

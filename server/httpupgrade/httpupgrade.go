@@ -59,7 +59,7 @@ func Handler(s *server.Server) http.Handler {
 // Server.HTTP and Server.HandshakeLimits are not for requests that net/http has read:
 // the mux serves health checks, and http.Server.MaxHeaderBytes limits requests.
 func Upgrade(s *server.Server, w http.ResponseWriter, r *http.Request, value any) error {
-	up, err := s.Upgrade(request(r))
+	up, err := s.AcceptHandshake(request(r))
 	if err != nil {
 		var refused *handshake.Error
 		if s.Log != nil && !(errors.As(err, &refused) && refused.NotWebSocket) {

@@ -56,7 +56,7 @@ func (s *Server) schedule() *schedule {
 	for _, limit := range limits {
 		*limit.ticks = sch.ticks(limit.d)
 	}
-	sch.drain = sch.ticks(drainTime)
+	sch.drain = sch.ticks(lingerTimeout)
 	return sch
 }
 
@@ -69,33 +69,33 @@ func (sch *schedule) ticks(d time.Duration) int32 {
 	return int32((d-1)/sch.period) + 1
 }
 
-// keepHouse starts the housekeeper. The caller holds mu.
-func (s *Server) keepHouse() {
-	s.house = make(chan struct{})
+// startSweeper starts the sweeper. The caller holds mu.
+func (s *Server) startSweeper() {
+	s.sweeperDone = make(chan struct{})
 	s.clock.start()
-	go s.housekeeper(s.house, s.schedule())
+	go s.runSweeper(s.sweeperDone, s.schedule())
 }
 
-// leaveHouse ends the housekeeper. The caller holds mu.
-func (s *Server) leaveHouse() { close(s.house) }
+// stopSweeper ends the sweeper. The caller holds mu.
+func (s *Server) stopSweeper() { close(s.sweeperDone) }
 
-// housekeeper looks at all connections at every tick, until stop is closed.
-func (s *Server) housekeeper(stop chan struct{}, sch *schedule) {
+// sweeper looks at all connections at every tick, until stop is closed.
+func (s *Server) runSweeper(stop chan struct{}, sch *schedule) {
 	ticker := time.NewTicker(sch.period)
 	defer ticker.Stop()
-	round := &round{Server: s, schedule: sch}
+	sweep := &sweep{Server: s, schedule: sch}
 	for {
 		select {
 		case <-stop:
 			return
 		case <-ticker.C:
-			round.do(s.clock.advance(), stop)
+			sweep.run(s.clock.advance(), stop)
 		}
 	}
 }
 
-// round is what the housekeeper needs for a look at all connections.
-type round struct {
+// round is what the sweeper needs for a look at all connections.
+type sweep struct {
 	*Server
 	*schedule
 	now   tick
@@ -109,7 +109,7 @@ const sliceSize = 256
 
 // do looks at all connections that have been there since the round began. It goes
 // from the last to the first: when one is removed, the last takes its place.
-func (r *round) do(now tick, stop chan struct{}) {
+func (r *sweep) run(now tick, stop chan struct{}) {
 	r.now = now
 	for end := r.start(); end > 0; {
 		var n int
@@ -117,7 +117,7 @@ func (r *round) do(now tick, stop chan struct{}) {
 			return
 		}
 		for _, c := range r.some[:n] {
-			r.inspect(c)
+			r.checkConn(c)
 		}
 		clear(r.some[:n])
 		select {
@@ -134,7 +134,7 @@ func (r *round) do(now tick, stop chan struct{}) {
 // Connections that fell silent together would be sent their heartbeats together,
 // and would answer together, every time. So many are sent at a tick, and no more,
 // that all have theirs within a quarter of PingInterval.
-func (r *round) start() int {
+func (r *sweep) start() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	n := len(r.conns)
@@ -147,7 +147,7 @@ func (r *round) start() int {
 
 // take takes connections to be looked at, from those before the end-th. It returns
 // how many, and the new end.
-func (r *round) take(end int) (n, newEnd int) {
+func (r *sweep) take(end int) (n, newEnd int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	end = min(end, len(r.conns))
@@ -155,60 +155,60 @@ func (r *round) take(end int) (n, newEnd int) {
 	return n, end - n
 }
 
-// inspect holds a connection against its time limits. What might wait, because it
+// checkConn holds a connection against its time limits. What might wait, because it
 // writes, gets a goroutine.
-func (r *round) inspect(c *Conn) {
-	switch c.phase.Load() {
-	case acceptedPhase, requestPhase, answeringPhase:
-		if r.over(c.watch.began, r.handshake) {
-			go c.cut(&LateError{What: "no opening handshake", After: orDefault(r.HandshakeTimeout, DefaultHandshakeTimeout), Option: "HandshakeTimeout"})
+func (r *sweep) checkConn(c *Conn) {
+	switch p := c.phase.load(); {
+	case p.opening():
+		if r.over(c.activity.began, r.handshake) {
+			go c.abort(&LateError{What: "no opening handshake", After: orDefault(r.HandshakeTimeout, DefaultHandshakeTimeout), Option: "HandshakeTimeout"})
 		}
 		return
-	case endedPhase:
+	case p == phaseEnded:
 		return
 	}
-	w := &c.watch
+	w := &c.activity
 	behind := !c.takesMore() // what came lies there unread, as long as the program is behind
 	switch c.State() {
 	case Open:
-		r.inspectOpen(c, behind)
-		if w.dismissed && r.overdue(c, behind) { // the Close waits for other output
+		r.checkOpen(c, behind)
+		if w.dismissed && r.checkClosing(c, behind) { // the Close waits for other output
 			return
 		}
 	case Closing:
-		if r.overdue(c, behind) {
+		if r.checkClosing(c, behind) {
 			return
 		}
 	case Closed:
 		if w.failed {
-			r.inspectFailed(c)
+			r.checkFailed(c)
 			return
 		}
 	}
-	if w.busy.get() != 0 || behind {
-		w.seen.set(r.now)
-		w.excuse()
+	if w.handlerSince.get() != 0 || behind {
+		w.lastRead.set(r.now)
+		w.extend()
 		return
 	}
-	r.inspectPulse(c)
+	r.checkHeartbeat(c)
 }
 
 // over reports whether it is more than limit ticks, if that is a limit, since a
 // moment that may have been at any time of its tick.
-func (r *round) over(since tick, limit int32) bool {
+func (r *sweep) over(since tick, limit int32) bool {
 	return limit > 0 && r.now.since(since) > limit
 }
 
-// inspectOpen looks whether it is time to end an open connection.
-func (r *round) inspectOpen(c *Conn, behind bool) {
-	w := &c.watch
+// checkOpen looks whether it is time to end an open connection.
+func (r *sweep) checkOpen(c *Conn, behind bool) {
+	w := &c.activity
 	if w.dismissed || r.lifetime|r.idle|r.assembly == 0 {
 		return
 	}
-	busy := behind || w.busy.get() != 0
-	unfinished := w.unfinished.get()
-	if r.idle > 0 && (behind || busy && r.now.since(w.busy.get()) > 1) { // who just pings at this moment keeps nobody busy
-		w.data.set(r.now)
+	busy := behind || w.handlerSince.get() != 0
+	unfinished := w.progressAt.get()
+	if r.idle > 0 && (behind || busy && r.now.since(w.handlerSince.get()) > 1) { // who just pings at this moment keeps nobody busy
+		w.lastMessage.set(r.now)
 	}
 	if r.lifetime > 0 && w.expires == 0 {
 		w.expires = w.began + tick(withJitter(r.lifetime))
@@ -217,12 +217,12 @@ func (r *round) inspectOpen(c *Conn, behind bool) {
 	case r.lifetime > 0 && r.now.since(w.expires) > 0:
 		w.dismissed = true
 		go c.Close(wire.GoingAway, "the connection has lasted its time")
-	case r.over(w.data.get(), r.idle) && c.Buffered() == 0:
+	case r.over(w.lastMessage.get(), r.idle) && c.Buffered() == 0:
 		w.dismissed = true
 		go r.closeIdle(c)
 	case busy || r.assembly == 0 || unfinished == 0:
 	case r.behind(c) && c.transport.Choked():
-		w.unfinished.replace(unfinished, r.now)
+		w.progressAt.replace(unfinished, r.now)
 	case r.over(unfinished, r.assembly):
 		w.dismissed, w.failed = true, true
 		go c.failLate(&LateError{What: "no end of a message, nor 64 KiB more of it,", After: orDefault(r.AssemblyTimeout, DefaultAssemblyTimeout), Option: "AssemblyTimeout"})
@@ -234,10 +234,10 @@ func withJitter(lifetime int32) int32 {
 	return lifetime - lifetime/10 + rand.Int32N(2*(lifetime/10)+1)
 }
 
-// overdue looks after a connection in the closing handshake. It reports whether
+// checkClosing looks after a connection in the closing handshake. It reports whether
 // that has come to nothing.
-func (r *round) overdue(c *Conn, behind bool) bool {
-	w := &c.watch
+func (r *sweep) checkClosing(c *Conn, behind bool) bool {
+	w := &c.activity
 	if r.close == 0 || behind && !c.awaitsClient() {
 		return false
 	}
@@ -247,42 +247,42 @@ func (r *round) overdue(c *Conn, behind bool) bool {
 	if !w.late(r.now, w.closing+tick(r.close)) {
 		return false
 	}
-	go c.cut(&LateError{What: "no Close from the client", After: orDefault(r.CloseTimeout, DefaultCloseTimeout), Option: "CloseTimeout"})
+	go c.abort(&LateError{What: "no Close from the client", After: orDefault(r.CloseTimeout, DefaultCloseTimeout), Option: "CloseTimeout"})
 	return true
 }
 
-// inspectFailed cuts a connection that failLate has failed, if the client does not
+// checkFailed cuts a connection that failLate has failed, if the client does not
 // end it.
-func (r *round) inspectFailed(c *Conn) {
-	w := &c.watch
+func (r *sweep) checkFailed(c *Conn) {
+	w := &c.activity
 	if w.closing == 0 {
 		w.closing = r.now
 	}
 	if r.now.since(w.closing) >= r.drain {
-		go c.cut(nil)
+		go c.abort(nil)
 	}
 }
 
-// inspectPulse sends a heartbeat to a connection of which nothing comes, or gives
+// checkHeartbeat sends a heartbeat to a connection of which nothing comes, or gives
 // it up.
-func (r *round) inspectPulse(c *Conn) {
-	w := &c.watch
-	seen := w.seen.get()
+func (r *sweep) checkHeartbeat(c *Conn) {
+	w := &c.activity
+	seen := w.lastRead.get()
 	if w.pinged != 0 && seen.since(w.pinged) >= 0 {
 		w.pinged = 0
 	}
 	switch {
 	case w.pinged != 0 && r.behind(c):
-		w.seen.set(r.now)
+		w.lastRead.set(r.now)
 	case w.pinged != 0 && r.pong > 0 && r.now.since(w.pinged) >= r.pong && c.acknowledges():
-		w.seen.set(r.now) // the Ping lies behind other bytes, which the client takes
+		w.lastRead.set(r.now) // the Ping lies behind other bytes, which the client takes
 	case w.pinged != 0 && r.pong > 0 && r.now.since(w.pinged) >= r.pong:
-		go c.cut(&LateError{What: "no sign of life after a Ping", After: orDefault(r.PongTimeout, DefaultPongTimeout), Option: "PongTimeout"})
+		go c.abort(&LateError{What: "no sign of life after a Ping", After: orDefault(r.PongTimeout, DefaultPongTimeout), Option: "PongTimeout"})
 	case w.pinged == 0 && r.over(seen, r.ping) && r.beats > 0:
 		r.beats--
 		w.pinged = r.now
 		if n := c.transport.Unacknowledged(); n > 0 {
-			c.reserve().unacknowledged = n
+			c.ensureExt().unacknowledged = n
 		}
 		c.beat()
 	}
@@ -291,12 +291,12 @@ func (r *round) inspectPulse(c *Conn) {
 // acknowledges reports whether the client has acknowledged some of the bytes that
 // were on their way to it before the last heartbeat.
 func (c *Conn) acknowledges() bool {
-	more := c.more.Load()
-	if more == nil || more.unacknowledged <= 0 {
+	ext := c.ext.Load()
+	if ext == nil || ext.unacknowledged <= 0 {
 		return false
 	}
-	before := more.unacknowledged
-	more.unacknowledged = 0
+	before := ext.unacknowledged
+	ext.unacknowledged = 0
 	n := c.transport.Unacknowledged()
 	return n >= 0 && n < before
 }
@@ -310,17 +310,17 @@ func (s *Server) closeIdle(c *Conn) {
 
 // failLate fails the connection from outside of the goroutine that receives,
 // because something did not come in time. The loop goes on reading, and throws
-// away, until the client has ended the connection or inspectFailed does.
+// away, until the client has ended the connection or checkFailed does.
 func (c *Conn) failLate(why error) {
 	if !c.endpoint.FailFromOutside(wire.PolicyViolation, "message not complete in time", why) {
 		return
 	}
-	c.endFiber()
-	c.noMore()
+	c.endMailbox()
+	c.shutdownWrite()
 }
 
 // behind reports whether a client has not taken what is for it, so that the last
 // heartbeat may still lie here. It is WriteTimeout that ends that.
-func (r *round) behind(c *Conn) bool {
+func (r *sweep) behind(c *Conn) bool {
 	return orDefault(r.WriteTimeout, DefaultWriteTimeout) > 0 && c.transport.Buffered() > 0
 }

@@ -16,27 +16,27 @@ import (
 //
 //	rare      a few times in a connection's life: under one lock
 //	a frame   in a plain tally, owned by whoever moves the bytes anyway, which
-//	          is added to a lane when that is done with what came at once
-//	a lane    atomic counters in cache lines of their own; each poller has one,
+//	          is added to a shard when that is done with what came at once
+//	a shard    atomic counters in cache lines of their own; each poller has one,
 //	          so that processors do not wait for each other
 //
-// What counts nothing costs nothing: there are lanes from the first connection on.
+// What counts nothing costs nothing: there are shards from the first connection on.
 
 // counters are a server's numbers.
 type counters struct {
-	displaced atomic.Int64
-	backlog   atomic.Int64
-	peak      atomic.Int64
+	blocked atomic.Int64
+	backlog atomic.Int64
+	peak    atomic.Int64
 
-	mu    sync.Mutex // guards the rest
-	rare  Stats
-	lanes []lane // made once
-	turn  int
+	mu     sync.Mutex // guards the rest
+	rare   Stats
+	shards []shard // made once
+	turn   int
 }
 
-// lane is what pollers and goroutines add to. Two cache lines are what some
+// shard is what pollers and goroutines add to. Two cache lines are what some
 // processors fetch at once.
-type lane struct {
+type shard struct {
 	received, sent traffic
 	_              [128 - 2*trafficSize]byte
 }
@@ -81,18 +81,18 @@ func (to *traffic) addTo(sum *Traffic) {
 	sum.Pongs += to.pongs.Load()
 }
 
-// lane returns the lane for the i-th poller.
-func (n *counters) lane(i int) *lane {
+// shard returns the shard for the i-th poller.
+func (n *counters) shard(i int) *shard {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.laneLocked(i)
+	return n.shardLocked(i)
 }
 
-func (n *counters) laneLocked(i int) *lane {
-	if n.lanes == nil {
-		n.lanes = make([]lane, runtime.GOMAXPROCS(0))
+func (n *counters) shardLocked(i int) *shard {
+	if n.shards == nil {
+		n.shards = make([]shard, runtime.GOMAXPROCS(0))
 	}
-	return &n.lanes[i%len(n.lanes)]
+	return &n.shards[i%len(n.shards)]
 }
 
 // count has rare events counted.
@@ -121,11 +121,11 @@ func (n *counters) stats() Stats {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	st := n.rare
-	for i := range n.lanes {
-		n.lanes[i].received.addTo(&st.Received)
-		n.lanes[i].sent.addTo(&st.Sent)
+	for i := range n.shards {
+		n.shards[i].received.addTo(&st.Received)
+		n.shards[i].sent.addTo(&st.Sent)
 	}
-	st.Displaced = n.displaced.Load()
+	st.Blocked = n.blocked.Load()
 	st.Backlog = n.backlog.Load()
 	st.BacklogPeak = uint64(n.peak.Load())
 	return st
@@ -134,13 +134,13 @@ func (n *counters) stats() Stats {
 // What happens to a connection.
 
 // begun counts a connection that is in the opening handshake from now on, and
-// gives it a lane. It returns how many are.
+// gives it a shard. It returns how many are.
 func (n *counters) begun(c *Conn) (opening int64) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.rare.Opening++
 	n.turn++
-	c.lane = n.laneLocked(n.turn)
+	c.shard = n.shardLocked(n.turn)
 	return n.rare.Opening
 }
 
@@ -275,10 +275,10 @@ func piece(t *endpoint.Tally, payload int, last bool) {
 	}
 }
 
-// count tells the lane what has been received.
+// count tells the shard what has been received.
 func (c *Conn) count(received *endpoint.Tally) {
 	received.Fragments = c.endpoint.TakeFragments()
-	c.lane.received.add(received)
+	c.shard.received.add(received)
 }
 
 // output returns what the connection's frames are written to. A transport that
@@ -310,7 +310,7 @@ type output struct {
 func (o *output) Write(p []byte) (int, error) {
 	if o.unsent == 0 {
 		h, size, _ := wire.ParseHeader(p)
-		o.conn.lane.sent.frame(p[0], int(h.Length))
+		o.conn.shard.sent.frame(p[0], int(h.Length))
 		o.unsent = int64(size) + h.Length
 	}
 	o.unsent -= int64(len(p))

@@ -21,12 +21,12 @@ type Message = endpoint.Received
 // fiber is the goroutine of Handler.Serve and how messages get to it: two may
 // lie in the mailbox, so that the loop can go on and answer Pings while Serve is
 // busy; what comes then waits, and so, in the end, does the client.
-type fiber struct {
-	mailbox   chan Message
-	taken     chan struct{} // has room for one: there is room in the mailbox
+type mailbox struct {
+	messages  chan Message
+	room      chan struct{} // has room for one: there is room in the mailbox
 	ended     chan struct{} // closed when nothing more will come
 	endOnce   sync.Once
-	exited    chan struct{} // closed when Serve has returned
+	returned  chan struct{} // closed when Serve has returned
 	receiving atomic.Bool
 	spare     chan []byte // a buffer that ReceiveInto does not need any more
 
@@ -39,87 +39,87 @@ type fiber struct {
 	inputEnded atomic.Bool   // the client has ended its side: delivered does not change any more
 }
 
-func newFiber() *fiber {
-	return &fiber{
-		mailbox: make(chan Message, 2),
-		taken:   make(chan struct{}, 1),
-		ended:   make(chan struct{}),
-		exited:  make(chan struct{}),
-		spare:   make(chan []byte, 1),
+func newMailbox() *mailbox {
+	return &mailbox{
+		messages: make(chan Message, 2),
+		room:     make(chan struct{}, 1),
+		ended:    make(chan struct{}),
+		returned: make(chan struct{}),
+		spare:    make(chan []byte, 1),
 	}
 }
 
 // fiber returns the connection's, nil if it has no Handler.Serve. It is known once
 // the connection is open.
-func (c *Conn) fiber() *fiber {
-	if more := c.more.Load(); more != nil {
-		return more.fiber
+func (c *Conn) mailbox() *mailbox {
+	if ext := c.ext.Load(); ext != nil {
+		return ext.mailbox
 	}
 	return nil
 }
 
-// endFiber tells Receive, if there may be one, that nothing more will come.
-func (c *Conn) endFiber() {
-	if f := c.fiber(); f != nil {
-		f.end()
+// endMailbox tells Receive, if there may be one, that nothing more will come.
+func (c *Conn) endMailbox() {
+	if b := c.mailbox(); b != nil {
+		b.end()
 	}
 }
 
 // end tells Receive that nothing more will come.
-func (f *fiber) end() { f.endOnce.Do(func() { close(f.ended) }) }
+func (b *mailbox) end() { b.endOnce.Do(func() { close(b.ended) }) }
 
 // hasRoom reports whether the next message can be delivered, or need not be.
-func (f *fiber) hasRoom() bool {
+func (b *mailbox) hasRoom() bool {
 	select {
-	case <-f.exited:
+	case <-b.returned:
 		return true
-	case <-f.ended:
+	case <-b.ended:
 		return true
 	default:
-		return len(f.mailbox) < cap(f.mailbox)
+		return len(b.messages) < cap(b.messages)
 	}
 }
 
 // awaitRoom waits until there is room, or nothing will be received any more.
-func (f *fiber) awaitRoom() {
-	for !f.hasRoom() {
+func (b *mailbox) awaitRoom() {
+	for !b.hasRoom() {
 		select {
-		case <-f.taken:
-		case <-f.exited:
-		case <-f.ended:
+		case <-b.room:
+		case <-b.returned:
+		case <-b.ended:
 		}
 	}
 }
 
 // awaitEnd waits until Serve has been served: see takesEnd.
-func (f *fiber) awaitEnd() {
-	for !f.takesEnd() {
+func (b *mailbox) awaitEnd() {
+	for !b.takesEnd() {
 		select {
-		case <-f.taken:
-		case <-f.exited:
-		case <-f.ended:
+		case <-b.room:
+		case <-b.returned:
+		case <-b.ended:
 		}
 	}
 }
 
 // takesEnd reports whether Serve has received all messages and waits for more,
 // or there never were any, or nothing will be received any more.
-func (f *fiber) takesEnd() bool {
+func (b *mailbox) takesEnd() bool {
 	select {
-	case <-f.exited:
+	case <-b.returned:
 		return true
-	case <-f.ended:
+	case <-b.ended:
 		return true
 	default:
-		n := f.delivered.Load()
-		return n == 0 || f.asked.Load() > n
+		n := b.delivered.Load()
+		return n == 0 || b.asked.Load() > n
 	}
 }
 
 // inputEnded is called by the loop when the client has ended its side.
 func (c *Conn) inputEnded() {
-	if f := c.fiber(); f != nil {
-		f.inputEnded.Store(true)
+	if b := c.mailbox(); b != nil {
+		b.inputEnded.Store(true)
 	}
 }
 
@@ -127,38 +127,38 @@ func (c *Conn) inputEnded() {
 // its side: see fiber.takesEnd. What Handler.Message has received it has
 // answered when it returned.
 func (c *Conn) takesEnd() bool {
-	f := c.fiber()
-	return f == nil || f.takesEnd()
+	b := c.mailbox()
+	return b == nil || b.takesEnd()
 }
 
 // wakeLoop is called when the mailbox has room, or Serve waits for a message
 // that will not come.
 func (c *Conn) wakeLoop() {
 	select {
-	case c.fiber().taken <- struct{}{}:
+	case c.mailbox().room <- struct{}{}:
 	default:
 	}
 	c.transport.Resume()
 }
 
-// took is called by the goroutine that receives, when it has taken a message.
+// took is called by the goroutine that receives, when it has room a message.
 func (c *Conn) took() {
-	c.fiber().received++
+	c.mailbox().received++
 	c.wakeLoop()
 }
 
 // deliver puts a copy of a message into the mailbox, in which there is room.
-func (f *fiber) deliver(op wire.Opcode, p []byte) {
+func (b *mailbox) deliver(op wire.Opcode, p []byte) {
 	var buf []byte
 	select {
-	case buf = <-f.spare:
+	case buf = <-b.spare:
 	default:
 	}
-	f.delivered.Add(1)
+	b.delivered.Add(1)
 	select {
-	case f.mailbox <- Message{Opcode: op, Payload: append(buf[:0], p...)}:
-	case <-f.exited:
-	case <-f.ended:
+	case b.messages <- Message{Opcode: op, Payload: append(buf[:0], p...)}:
+	case <-b.returned:
+	case <-b.ended:
 	}
 }
 
@@ -166,7 +166,7 @@ func (f *fiber) deliver(op wire.Opcode, p []byte) {
 func (c *Conn) serve() {
 	defer c.release()
 	defer c.transport.Resume()
-	defer close(c.fiber().exited)
+	defer close(c.mailbox().returned)
 	code := wire.InternalError // unless Serve returns
 	defer func() {
 		if code == wire.InternalError {
@@ -183,34 +183,34 @@ func (c *Conn) serve() {
 // connections. If ctx ends first, its error is returned, nothing is lost, and a
 // later call receives the message. See Conn for the other errors.
 func (c *Conn) Receive(ctx context.Context) (Message, error) {
-	f := c.fiber()
-	if f == nil {
+	b := c.mailbox()
+	if b == nil {
 		return Message{}, ErrNotServing
 	}
-	if !f.receiving.CompareAndSwap(false, true) {
+	if !b.receiving.CompareAndSwap(false, true) {
 		return Message{}, ErrConcurrentReceive
 	}
-	defer f.receiving.Store(false)
+	defer b.receiving.Store(false)
 	select {
-	case m := <-f.mailbox:
+	case m := <-b.messages:
 		c.took()
 		return m, nil
 	default:
 	}
-	f.asked.Store(f.received + 1)
-	if f.inputEnded.Load() {
+	b.asked.Store(b.received + 1)
+	if b.inputEnded.Load() {
 		c.wakeLoop()
 	}
 	select {
-	case m := <-f.mailbox:
+	case m := <-b.messages:
 		c.took()
 		return m, nil
 	case <-ctx.Done():
 		return Message{}, ctx.Err()
-	case <-f.ended:
+	case <-b.ended:
 	}
 	select {
-	case m := <-f.mailbox: // what came before the end
+	case m := <-b.messages: // what came before the end
 		return m, nil
 	default:
 		return Message{}, c.Err()
@@ -227,7 +227,7 @@ func (c *Conn) ReceiveInto(ctx context.Context, buf []byte) (wire.Opcode, []byte
 	}
 	buf = append(buf, m.Payload...)
 	select {
-	case c.fiber().spare <- m.Payload:
+	case c.mailbox().spare <- m.Payload:
 	default:
 	}
 	return m.Opcode, buf, nil

@@ -380,9 +380,9 @@ func (c *Conn) open(up Handshake) (more bool) {
 		c.handler = &c.server.Handler
 	}
 	if c.handler.Serve != nil {
-		c.ensureExt().mailbox = newMailbox()
+		c.ensureExt().mailbox = newMailbox(nil)
 	}
-	partial := c.handler.Partial != nil && c.handler.Serve == nil
+	partial := c.handler.Partial != nil || c.handler.Serve != nil
 	c.endpoint.Init(c.output(), c.server.terms(partial))
 	if c.policy() == SlowBlock {
 		c.endpoint.SetBackpressure(backpressure{c})

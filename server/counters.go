@@ -267,8 +267,8 @@ func (c *CloseCodes) of(code wire.StatusCode) *uint64 {
 
 // What is received and sent.
 
-// piece counts what a handler gets of a message.
-func piece(t *endpoint.Tally, payload int, last bool) {
+// countPiece counts what a handler gets of a message.
+func countPiece(t *endpoint.Tally, payload int, last bool) {
 	t.Bytes += uint64(payload)
 	if last {
 		t.Messages++

@@ -47,6 +47,7 @@ var (
 	ErrNotData           = endpoint.ErrNotData
 	ErrMessageUnfinished = endpoint.ErrMessageUnfinished
 	ErrConcurrentReceive = &UsageError{Reason: "another call is receiving on this connection; receive from one goroutine at a time"}
+	ErrReaderAbandoned   = &UsageError{Reason: "a later receive abandoned the message; read it to its end first"}
 	ErrNotServing        = &UsageError{Reason: "Receive is for Handler.Serve; other connections get their messages from Handler.Message"}
 )
 

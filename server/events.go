@@ -51,7 +51,7 @@ func (c *Conn) receiveEvents(b []byte, received *endpoint.Tally) (rest []byte, m
 		if op, p, n := c.endpoint.ReceiveMessage(b); n > 0 {
 			b = b[n:]
 			c.traffic()
-			piece(received, len(p), true)
+			countPiece(received, len(p), true)
 			c.message(op, p)
 			continue
 		}
@@ -62,11 +62,11 @@ func (c *Conn) receiveEvents(b []byte, received *endpoint.Tally) (rest []byte, m
 		case endpoint.None:
 			return nil, true
 		case endpoint.Message:
-			piece(received, len(ev.Payload), true)
+			countPiece(received, len(ev.Payload), true)
 			c.message(ev.Opcode, ev.Payload)
 		case endpoint.Partial:
-			piece(received, len(ev.Payload), ev.Final)
-			c.handler.Partial(c, ev.Opcode, ev.Payload, ev.Final)
+			countPiece(received, len(ev.Payload), ev.Final)
+			c.partial(ev.Opcode, ev.Payload, ev.Final)
 		case endpoint.Ping: // it has been answered
 			received.Pings++
 		case endpoint.Pong: // one more sign of life
@@ -83,16 +83,25 @@ func (c *Conn) receiveEvents(b []byte, received *endpoint.Tally) (rest []byte, m
 
 // takesMore reports whether the program is ready for another message.
 func (c *Conn) takesMore() bool {
-	f := c.mailbox()
-	return f == nil || f.hasRoom()
+	b := c.mailbox()
+	return b == nil || b.hasRoom()
 }
 
 // message hands on a whole message.
 func (c *Conn) message(op wire.Opcode, p []byte) {
-	if f := c.mailbox(); f != nil {
-		f.deliver(op, p)
+	if b := c.mailbox(); b != nil {
+		b.deliver(op, p, true)
 	} else if c.handler.Message != nil {
 		c.handler.Message(c, op, p)
+	}
+}
+
+// partial hands on a piece of a message.
+func (c *Conn) partial(op wire.Opcode, p []byte, final bool) {
+	if b := c.mailbox(); b != nil {
+		b.deliver(op, p, final)
+	} else {
+		c.handler.Partial(c, op, p, final)
 	}
 }
 
@@ -104,7 +113,7 @@ func (c *Conn) callOpen() {
 	if c.server.shuttingDown() {
 		_ = c.endpoint.Close(wire.GoingAway, "") // Shutdown may have been faster
 	}
-	if c.mailbox() != nil {
+	if b := c.mailbox(); b != nil && b.accepted == nil {
 		c.refs.Add(1)
 		go c.serve()
 	}

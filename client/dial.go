@@ -270,7 +270,7 @@ func (d *dialing) shake(t socket.Transport) (*Conn, error) {
 		in:          rest,
 	}
 	// Messages are delivered in pieces, and assembled in the caller's buffer.
-	c.endpoint.Init(c.socket, endpoint.NewTerms(endpoint.Config{
+	c.endpoint.Init(c.socket, endpoint.NewSharedConfig(endpoint.Config{
 		Role:             endpoint.Client,
 		Limits:           cfg.Limits,
 		Partial:          true,

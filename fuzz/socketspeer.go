@@ -45,7 +45,7 @@ func serveEcho(nc net.Conn) {
 		for len(rest) > 0 {
 			ev, n := e.Receive(rest)
 			rest = rest[n:]
-			if ev.Kind == endpoint.Message && !obey(e, nc, ev) {
+			if ev.Kind == endpoint.KindMessage && !obey(e, nc, ev) {
 				return
 			}
 		}

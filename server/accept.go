@@ -364,7 +364,7 @@ func (c *Conn) hungUp(err error) bool {
 func (c *Conn) open(up Upgraded) (more bool) {
 	if len(up.Response) > 0 {
 		if _, err := c.transport.Write(up.Response); err != nil {
-			c.endpoint.Lost(err, c.transport.Close)
+			c.endpoint.TransportClosed(err, c.transport.Close)
 			return false
 		}
 	}

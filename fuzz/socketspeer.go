@@ -83,7 +83,7 @@ func acceptEcho(nc net.Conn, buf []byte) (rest []byte, ok bool) {
 		if err != nil {
 			return nil, false
 		}
-		response, err := handshake.AppendResponse(nil, &handshake.Acceptance{Key: u.Key})
+		response, err := handshake.AppendResponse(nil, &handshake.ServerAnswer{Key: u.Key})
 		if err == nil {
 			_, err = nc.Write(response)
 		}

@@ -105,12 +105,12 @@ func (c *Conn) awaitClose(ctx context.Context) {
 			default:
 				c.takeTurnFromReader()
 			}
-		case c.turn <- struct{}{}:
+		case c.readLock.held <- struct{}{}:
 			err := c.receiveForLater(ctx)
 			if c.overfull() {
 				c.dropKept()
 			}
-			c.giveTurn()
+			c.readLock.unlock()
 			if err != nil {
 				<-c.gone // cut at the end of ctx at the latest
 				return
@@ -134,7 +134,7 @@ func (c *Conn) takeTurnFromReader() {
 		} else {
 			c.abandonReader()
 		}
-		c.giveTurn()
+		c.readLock.unlock()
 	}
 	c.receiving.Store(false)
 }
@@ -189,12 +189,12 @@ func (c *Conn) part(ctx context.Context, kind endpoint.Kind) {
 		go func() {
 			defer close(c.gone)
 			wait := c.closeWait
-			if kind == endpoint.Failed {
+			if kind == endpoint.KindFailed {
 				wait = failureWait
 			}
 			c.answerClose(wait)
 			close(answered)
-			if kind == endpoint.Failed {
+			if kind == endpoint.KindFailed {
 				c.socket.Finish(wait)
 			}
 			c.socket.Drain(wait)
@@ -219,7 +219,7 @@ func (c *Conn) answerClose(wait time.Duration) {
 	if wait > 0 {
 		defer time.AfterFunc(wait, func() { c.socket.Close() }).Stop()
 	}
-	c.endpoint.AnswerClose()
+	c.endpoint.FlushControl()
 }
 
 // lost ends the connection after its transport did, and returns why.
@@ -227,7 +227,7 @@ func (c *Conn) lost(cause error) error {
 	if late := c.transport.TimedOut(); late != nil {
 		cause = late // of which cause is the effect
 	}
-	err := c.endpoint.Lost(tlsFailure(cause), c.socket.Close)
+	err := c.endpoint.TransportClosed(tlsFailure(cause), c.socket.Close)
 	c.closing.Do(func() { close(c.gone) })
 	return err
 }

@@ -111,7 +111,7 @@ func acceptHandshake(t *testing.T, nc net.Conn) {
 		if err != nil {
 			t.Errorf("opening handshake: %v", err)
 		}
-		response, err := handshake.AppendResponse(nil, &handshake.Acceptance{Key: upgrade.Key})
+		response, err := handshake.AppendResponse(nil, &handshake.ServerAnswer{Key: upgrade.Key})
 		if err != nil {
 			t.Errorf("opening handshake: %v", err)
 		}

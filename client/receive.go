@@ -77,7 +77,7 @@ func (c *Conn) begin(ctx context.Context) error {
 	}
 	if c.reader != nil {
 		c.abandonReader() // its turn is ours
-	} else if err := c.takeTurn(ctx); err != nil {
+	} else if err := c.readLock.lockToReceive(ctx); err != nil {
 		c.receiving.Store(false)
 		return err
 	}
@@ -99,26 +99,10 @@ func (c *Conn) beginReceiving() bool {
 	return c.receiving.CompareAndSwap(false, true)
 }
 
-func (c *Conn) takeTurn(ctx context.Context) error {
-	select {
-	case c.turn <- struct{}{}:
-		return nil
-	default:
-	}
-	select {
-	case c.turn <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-func (c *Conn) giveTurn() { <-c.turn }
-
 // end gives back the turn, unless a reader has it now.
 func (c *Conn) end() {
 	if c.reader == nil {
-		c.giveTurn()
+		c.readLock.unlock()
 	}
 	c.endReceiving()
 }
@@ -185,17 +169,17 @@ func (c *Conn) receiveWhole(ctx context.Context, buf []byte) (m Message, ok bool
 func (c *Conn) step(ctx context.Context) (m Message, complete bool, err error) {
 	ev, err := c.next(ctx)
 	switch ev.Kind {
-	case endpoint.Message, endpoint.Partial:
+	case endpoint.KindMessage, endpoint.KindPartial:
 		if c.skipped(ev) {
 			return m, false, nil
 		}
 		c.held.opcode = ev.Opcode
 		c.held.bytes = endpoint.Extend(c.held.bytes, ev.Payload)
-		if complete = ev.Kind == endpoint.Message || ev.Final; complete {
+		if complete = ev.Kind == endpoint.KindMessage || ev.Final; complete {
 			m.Opcode, m.Payload = ev.Opcode, c.held.bytes
 			c.held = held{}
 		}
-	case endpoint.Ping, endpoint.Pong, endpoint.Closing:
+	case endpoint.KindPing, endpoint.KindPong, endpoint.KindClose:
 		if c.control {
 			if m, ok := controlMessage(ev); ok {
 				return m, true, nil
@@ -244,17 +228,17 @@ func (c *Conn) next(ctx context.Context) (endpoint.Event, error) {
 		ev, n := c.endpoint.Receive(c.in)
 		c.in = c.in[n:]
 		switch ev.Kind {
-		case endpoint.None:
+		case endpoint.KindNone:
 			if err := c.endpoint.Err(); err != nil {
 				return ev, err
 			}
-			if err := c.fill(ctx); err != nil {
+			if err := c.fill(c.readLock.readContext(ctx)); err != nil {
 				return ev, err
 			}
-		case endpoint.Pong:
+		case endpoint.KindPong:
 			c.pings.answer(ev.Payload)
 			return ev, nil
-		case endpoint.Closing, endpoint.Failed:
+		case endpoint.KindClose, endpoint.KindFailed:
 			c.part(ctx, ev.Kind)
 			return ev, ev.Err
 		default:

@@ -34,7 +34,7 @@ func BenchmarkReceive(b *testing.B) {
 		in := wire.AppendFrame(nil, h, []byte(strings.Repeat("a", size)))
 		e := endpoint.New(io.Discard, endpoint.Config{Role: role})
 		for b.Loop() {
-			if ev, _ := e.Receive(in); ev.Kind != endpoint.Message {
+			if ev, _ := e.Receive(in); ev.Kind != endpoint.KindMessage {
 				b.Fatalf("got %+v", ev)
 			}
 		}
@@ -54,7 +54,7 @@ func BenchmarkReceiveFragments(b *testing.B) {
 		}
 		e := endpoint.New(io.Discard, endpoint.Config{Role: role})
 		for b.Loop() {
-			if ev, _ := e.Receive(in); ev.Kind != endpoint.Message {
+			if ev, _ := e.Receive(in); ev.Kind != endpoint.KindMessage {
 				b.Fatalf("got %+v", ev)
 			}
 		}
@@ -78,7 +78,7 @@ func BenchmarkPing(b *testing.B) {
 	in := wire.AppendFrame(nil, wire.Header{Fin: true, Opcode: wire.Ping, Masked: true}, make([]byte, 8))
 	b.ReportAllocs()
 	for b.Loop() {
-		if ev, _ := e.Receive(in); ev.Kind != endpoint.Ping {
+		if ev, _ := e.Receive(in); ev.Kind != endpoint.KindPing {
 			b.Fatalf("got %+v", ev)
 		}
 	}

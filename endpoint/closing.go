@@ -47,7 +47,7 @@ func (s *sender) setState(state State) {
 			break
 		}
 	}
-	s.wake() // whoever waits for a turn will not get it
+	s.wakeWaiters() // whoever waits for a turn will not get it
 }
 
 // Close starts the closing handshake (Section 7.1.2): it sends a Close with the
@@ -67,14 +67,14 @@ func (e *Endpoint) Close(code wire.StatusCode, reason string) error {
 	s := &e.sender
 	s.mu.Lock()
 	defer s.unlock()
-	if err := s.sending(); err != nil {
-		return e.because(err)
+	if err := s.sendErr(); err != nil {
+		return e.closeCause(err)
 	}
 	if err := s.sendClose(payload, closeFirst|closeSent|uint32(code)); err != nil {
-		return e.because(err)
+		return e.closeCause(err)
 	}
 	s.state.CompareAndSwap(uint32(Open), uint32(CloseSent)) // Closed: the peer's Close has arrived meanwhile
-	s.wake()
+	s.wakeWaiters()
 	return nil
 }
 
@@ -82,12 +82,12 @@ func (e *Endpoint) Close(code wire.StatusCode, reason string) error {
 // room. The caller holds mu.
 func (s *sender) sendClose(payload []byte, sent uint32) error {
 	if s.position == insideFrame {
-		s.reserve().owed.addClose(&owedClose{append([]byte(nil), payload...), sent})
+		s.ensureExt().pending.setClose(&pendingClose{append([]byte(nil), payload...), sent})
 		return nil
 	}
 	err := s.writeFrame(wire.Header{Fin: true, Opcode: wire.Close}, payload)
 	if err == nil {
-		s.reserve().sentClose.Store(sent)
+		s.ensureExt().sentClose.Store(sent)
 	}
 	return err
 }
@@ -102,13 +102,13 @@ const (
 // the frame that is being written, NoStatusReceived if it had none, 0 without; and whether
 // it was sent before the peer's came or a rule was broken.
 func (e *Endpoint) SentClose() (code wire.StatusCode, first bool) {
-	more := e.sender.more.Load()
-	if more == nil {
+	ext := e.sender.ext.Load()
+	if ext == nil {
 		return 0, false
 	}
-	sent := more.sentClose.Load()
+	sent := ext.sentClose.Load()
 	if sent == 0 {
-		sent = more.owed.closing()
+		sent = ext.pending.closing()
 	}
 	code, first = wire.StatusCode(sent&0xffff), sent&closeFirst != 0
 	if sent != 0 && code == 0 {
@@ -119,16 +119,16 @@ func (e *Endpoint) SentClose() (code wire.StatusCode, first bool) {
 
 // AnswerClose sends the Close that Config.DeferClose left to it, after the Pongs that
 // are owed. It waits until a frame that is being written is complete.
-func (e *Endpoint) AnswerClose() {
+func (e *Endpoint) FlushControl() {
 	s := &e.sender
 	s.mu.Lock()
-	s.wake() // sending has ended
+	s.wakeWaiters() // sending has ended
 	s.unlock()
 }
 
 // closeFor ends sending because of what the peer did: it closed, or broke a
 // rule. If our Close has not been sent, it goes out now and tells the peer.
-func (s *sender) closeFor(code wire.StatusCode, reason string, t *Terms) {
+func (s *sender) closeFor(code wire.StatusCode, reason string, t *SharedConfig) {
 	// After our Close there is nothing to say, and so nothing to wait for: the
 	// lock may be with a Pong that the peer, which waits likewise, does not take.
 	if s.state.CompareAndSwap(uint32(CloseSent), uint32(Closed)) {
@@ -141,7 +141,7 @@ func (s *sender) closeFor(code wire.StatusCode, reason string, t *Terms) {
 	}
 	sent := closeSent | uint32(code)
 	if t.deferClose {
-		s.reserve().owed.addClose(&owedClose{append([]byte(nil), payload...), sent}) // first: see writeOwed
+		s.ensureExt().pending.setClose(&pendingClose{append([]byte(nil), payload...), sent}) // first: see writeOwed
 		s.state.Store(uint32(Closed))
 		return
 	}
@@ -150,7 +150,7 @@ func (s *sender) closeFor(code wire.StatusCode, reason string, t *Terms) {
 	switch State(s.state.Load()) {
 	case Open:
 		if s.position != insideFrame {
-			s.payOwed() // Pings that came before the Close are answered before it
+			s.flushControl() // Pings that came before the Close are answered before it
 		}
 		// If this fails, the transport's end is reported by the shell.
 		_ = s.sendClose(payload, sent)

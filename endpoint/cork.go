@@ -10,8 +10,8 @@ import (
 // Endpoint.Cork. Its user lends it to one endpoint after the other, so that a
 // connection that is sent nothing has no room for it.
 type Cork struct {
-	frames []byte // what is collected
-	sent   Tally  // the same, and the frame that is being written
+	frames []byte     // what is collected
+	sent   FrameCount // the same, and the frame that is being written
 }
 
 // NewCork returns an empty cork that collects at most size bytes.
@@ -19,10 +19,10 @@ func NewCork(size int) *Cork { return &Cork{frames: make([]byte, 0, size)} }
 
 // Take returns what is collected, in bytes and in numbers, and empties the cork.
 // The bytes are valid until it collects again. It belongs to
-// PieceWriter.WriteCorked, which is called with a cork that nobody else uses.
-func (k *Cork) Take() (frames []byte, sent Tally) {
+// VectorWriter.WriteCorked, which is called with a cork that nobody else uses.
+func (k *Cork) Take() (frames []byte, sent FrameCount) {
 	frames, sent = k.frames, k.sent
-	k.frames, k.sent = frames[:0], Tally{}
+	k.frames, k.sent = frames[:0], FrameCount{}
 	return frames, sent
 }
 
@@ -54,9 +54,9 @@ func (k *Cork) add(first byte, p []byte) {
 // Cork has the frames that are sent from now on, by whoever, collected in k until
 // Uncork is called, which whoever called Cork does before k is used for another
 // endpoint. A writer that waits for the peer must not be corked; a client's frames,
-// and those for what is no PieceWriter, are not collected.
+// and those for what is no VectorWriter, are not collected.
 func (e *Endpoint) Cork(k *Cork) {
-	if e.sender.pieces {
+	if e.sender.vectored {
 		e.sender.cork.Store(k)
 	}
 }
@@ -80,8 +80,8 @@ func (s *sender) uncork() {
 		return
 	}
 	if len(k.frames) > 0 {
-		_, err := s.w.(PieceWriter).WriteCorked(k, nil)
-		_ = s.wrote(err) // reported by the next call
+		_, err := s.w.(VectorWriter).WriteCorked(k, nil)
+		_ = s.noteWrite(err) // reported by the next call
 	}
 	s.cork.Store(nil) // not before, as k is another endpoint's then
 }
@@ -110,11 +110,11 @@ func (s *sender) collectPrepared(k *Cork, m *Prepared) error {
 
 // writeCorked writes what is collected, and p after it. The caller holds mu.
 func (s *sender) writeCorked(k *Cork, p []byte) error {
-	more, err := s.w.(PieceWriter).WriteCorked(k, p)
+	more, err := s.w.(VectorWriter).WriteCorked(k, p)
 	if !more {
 		s.cork.Store(nil)
 	}
-	return s.wrote(err)
+	return s.noteWrite(err)
 }
 
 // finBit is FIN where it stands in a frame's first byte.

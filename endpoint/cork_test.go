@@ -13,13 +13,13 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// gathering is a PieceWriter that notes what it is given.
+// gathering is a VectorWriter that notes what it is given.
 type gathering struct {
 	out    bytes.Buffer
 	writes int
 	last   bool // nothing more is to be collected
 	broken bool
-	sent   []endpoint.Tally // of what was collected
+	sent   []endpoint.FrameCount // of what was collected
 }
 
 func (g *gathering) Write(p []byte) (int, error) {
@@ -30,7 +30,7 @@ func (g *gathering) Write(p []byte) (int, error) {
 	return g.out.Write(p)
 }
 
-func (g *gathering) WritePieces(head, payload []byte) error {
+func (g *gathering) Writev(head, payload []byte) error {
 	_, err := g.Write(slices.Concat(head, payload))
 	return err
 }
@@ -63,10 +63,10 @@ func everything(t *testing.T, e *endpoint.Endpoint) {
 		}
 		do(e.Ping(p[:min(size&^1, 100)]))
 		do(e.Pong(p[:min(size&^1, 100)]))
-		out, err := e.NewMessage(wire.Text)
+		out, err := e.NextWriter(wire.Text)
 		do(err)
-		do(out.Send(p, false))
-		do(out.Send(p, true))
+		do(out.WriteFragment(p, false))
+		do(out.WriteFragment(p, true))
 	}
 	if err := e.Send(wire.Text, []byte("\xff")); err != wire.ErrInvalidUTF8 {
 		t.Error(err)
@@ -82,7 +82,7 @@ func everything(t *testing.T, e *endpoint.Endpoint) {
 }
 
 // tally counts frames.
-func tally(frames []wire.Frame) (sum endpoint.Tally) {
+func tally(frames []wire.Frame) (sum endpoint.FrameCount) {
 	for _, f := range frames {
 		first := byte(f.Opcode)
 		if f.Fin {
@@ -111,7 +111,7 @@ func TestCollectedFramesAreTheSame(t *testing.T) {
 		if w.writes >= plain.writes && size > 50 {
 			t.Errorf("%d: %d writes, and %d for single frames", size, w.writes, plain.writes)
 		}
-		var sum endpoint.Tally
+		var sum endpoint.FrameCount
 		for _, sent := range w.sent {
 			sum.Bytes += sent.Bytes
 			sum.Messages += sent.Messages
@@ -178,7 +178,7 @@ func TestCollectedFramesThatCannotBeWritten(t *testing.T) {
 	if err := e.SendText("Hello"); !errors.As(err, &lost) || lost.Err != errTransport || e.State() != endpoint.Closed {
 		t.Errorf("%v, %v", err, e.State())
 	}
-	checkLost(t, "then", e, e.Lost(io.EOF, nil), errTransport)
+	checkLost(t, "then", e, e.TransportClosed(io.EOF, nil), errTransport)
 }
 
 // What was sent before the connection is cut has been sent.

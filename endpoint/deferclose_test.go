@@ -35,19 +35,19 @@ func TestReceiveDoesNotWaitForTheWriterWithDeferClose(t *testing.T) {
 		synctest.Wait()
 		in := []byte("\x89\x01p\x88\x02\x0f\xa1")
 		ev, n := e.Receive(in)
-		if ev.Kind != endpoint.Ping {
+		if ev.Kind != endpoint.KindPing {
 			t.Fatalf("event %+v", ev)
 		}
 		ev, _ = e.Receive(in[n:])
 		var closed *endpoint.CloseError
-		if ev.Kind != endpoint.Closing || !errors.As(ev.Err, &closed) || e.State() != endpoint.Closed {
+		if ev.Kind != endpoint.KindClose || !errors.As(ev.Err, &closed) || e.State() != endpoint.Closed {
 			t.Errorf("event %+v, state %v", ev, e.State())
 		}
 		answered := make(chan struct{})
 		go func() {
 			defer close(answered)
-			e.AnswerClose()
-			e.AnswerClose() // once is enough
+			e.FlushControl()
+			e.FlushControl() // once is enough
 		}()
 		close(w.release)
 		<-answered
@@ -74,11 +74,11 @@ func TestDeferredCloseBehindOurOwn(t *testing.T) {
 		closed := make(chan error, 1)
 		go func() { closed <- e.Close(wire.NormalClosure, "") }()
 		synctest.Wait()
-		if ev, _ := e.Receive([]byte("\x88\x02\x0f\xa1")); ev.Kind != endpoint.Closing {
+		if ev, _ := e.Receive([]byte("\x88\x02\x0f\xa1")); ev.Kind != endpoint.KindClose {
 			t.Errorf("event %+v", ev)
 		}
 		close(w.release)
-		e.AnswerClose()
+		e.FlushControl()
 		if err := <-closed; err != nil {
 			t.Error(err)
 		}
@@ -98,7 +98,7 @@ func TestDeferredCloseAfterAFailedWrite(t *testing.T) {
 	written := w.out.Len()
 	e.Receive([]byte("\x89\x00\x88\x02\x0f\xa1"))
 	e.Receive([]byte("\x88\x02\x0f\xa1"))
-	e.AnswerClose()
+	e.FlushControl()
 	if w.out.Len() != written {
 		t.Errorf("%d bytes were written behind half a frame", w.out.Len()-written)
 	}
@@ -122,15 +122,15 @@ func opcodes(t *testing.T, b []byte) (list []wire.Opcode) {
 // (nodejs/undici#2679, websockets/ws#1677).
 func TestInvalidCloseIsReportedWithItsCodeAndReason(t *testing.T) {
 	for _, tt := range []struct{ payload, text string }{
-		{"\x03\xedquota used up", `status code that may not stand in a close frame: the peer closed with 1005: "quota used up"`},
-		{"\x00\x00", `status code that may not stand in a close frame: the peer closed with 0`},
+		{"\x03\xedquota used up", `status code not allowed in a close frame: the peer closed with 1005: "quota used up"`},
+		{"\x00\x00", `status code not allowed in a close frame: the peer closed with 0`},
 		{"\x03\xe8\xff", `invalid UTF-8: the peer closed with 1000: "\xff"`},
 	} {
 		e := endpoint.New(new(bytes.Buffer), endpoint.Config{Role: endpoint.Client})
 		ev, _ := e.Receive(append([]byte{0x88, byte(len(tt.payload))}, tt.payload...))
 		var frame *endpoint.CloseFrameError
 		var rule *wire.Error
-		if ev.Kind != endpoint.Failed || !errors.As(ev.Err, &frame) || !errors.As(ev.Err, &rule) {
+		if ev.Kind != endpoint.KindFailed || !errors.As(ev.Err, &frame) || !errors.As(ev.Err, &rule) {
 			t.Fatalf("%+v", ev)
 		}
 		if frame.Error() != "websocket: "+tt.text || frame.Reason != tt.payload[2:] {

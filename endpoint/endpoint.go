@@ -80,12 +80,12 @@ type Config struct {
 	MaxOutgoingFrame int
 }
 
-// PieceWriter is a writer that takes a frame in two pieces, header and payload,
+// VectorWriter is a writer that takes a frame in two pieces, header and payload,
 // under the same rules as Write: an endpoint that does not mask copies nothing
 // then. head is empty if all of the frame is in payload.
-type PieceWriter interface {
+type VectorWriter interface {
 	io.Writer
-	WritePieces(head, payload []byte) error
+	Writev(head, payload []byte) error
 
 	// WriteCorked takes what is collected in k, and after it payload, the end of
 	// the last frame, which may be empty. It reports whether more is to be
@@ -93,9 +93,9 @@ type PieceWriter interface {
 	WriteCorked(k *Cork, payload []byte) (more bool, err error)
 }
 
-// Terms are what endpoints with the same Config share, so that a server keeps them
+// SharedConfig are what endpoints with the same Config share, so that a server keeps them
 // once for all of its connections.
-type Terms struct {
+type SharedConfig struct {
 	role       Role
 	partial    bool
 	limits     Limits // withDefaults
@@ -105,9 +105,9 @@ type Terms struct {
 	now        func() time.Duration // nil unless rates are limited
 }
 
-// NewTerms returns the terms of cfg.
-func NewTerms(cfg Config) *Terms {
-	t := &Terms{
+// NewSharedConfig returns the cfg of cfg.
+func NewSharedConfig(cfg Config) *SharedConfig {
+	t := &SharedConfig{
 		role:       cfg.Role,
 		partial:    cfg.Partial,
 		limits:     cfg.Limits.withDefaults(),
@@ -141,22 +141,22 @@ type Endpoint struct {
 // writes nothing more, because the peer may have half a frame.
 func New(w io.Writer, cfg Config) *Endpoint {
 	e := new(Endpoint)
-	e.Init(w, NewTerms(cfg))
+	e.Init(w, NewSharedConfig(cfg))
 	return e
 }
 
 // Init makes e, which must be a zero Endpoint, what New returns: for an
 // endpoint that is a field of something larger.
-func (e *Endpoint) Init(w io.Writer, t *Terms) {
-	e.receiver.terms = t
+func (e *Endpoint) Init(w io.Writer, t *SharedConfig) {
+	e.receiver.cfg = t
 	if t.now != nil {
-		e.sender.reserve().rates = new(rates)
+		e.sender.ensureExt().rates = new(rates)
 	}
 	e.sender.w = w
 	if t.role == Client {
-		e.sender.reserve().keys = newKeys()
-	} else if _, ok := w.(PieceWriter); ok {
-		e.sender.pieces = true
+		e.sender.ensureExt().keys = newKeys()
+	} else if _, ok := w.(VectorWriter); ok {
+		e.sender.vectored = true
 	}
 }
 
@@ -170,24 +170,24 @@ func newKeys() *rand.ChaCha8 {
 }
 
 // ending is how the connection ended; it is set once.
-type ending struct {
+type outcome struct {
 	code   wire.StatusCode // as reported, Section 7.1.5
 	reason string          // as reported, Section 7.1.6
 	err    error
 }
 
-// end records how the connection ended, unless that is known already, and
+// recordEnd records how the connection ended, unless that is known already, and
 // returns what is recorded.
-func (e *Endpoint) end(how *ending) *ending {
-	more := e.sender.reserve()
-	more.ending.CompareAndSwap(nil, how)
-	return more.ending.Load()
+func (e *Endpoint) recordEnd(how *outcome) *outcome {
+	ext := e.sender.ensureExt()
+	ext.outcome.CompareAndSwap(nil, how)
+	return ext.outcome.Load()
 }
 
-// ended returns how the connection ended, nil if it has not.
-func (e *Endpoint) ended() *ending {
-	if more := e.sender.more.Load(); more != nil {
-		return more.ending.Load()
+// end returns how the connection ended, nil if it has not.
+func (e *Endpoint) end() *outcome {
+	if ext := e.sender.ext.Load(); ext != nil {
+		return ext.outcome.Load()
 	}
 	return nil
 }
@@ -197,26 +197,26 @@ func (e *Endpoint) ended() *ending {
 // so that no write goes on, and returns the error that all later calls should
 // return: what Receive reported already, or a *LostError if the closing handshake
 // did not come to its end.
-func (e *Endpoint) Lost(cause error, closeTransport func() error) error {
+func (e *Endpoint) TransportClosed(cause error, closeTransport func() error) error {
 	if cause == io.EOF && e.receiver.unfinished() {
 		cause = io.ErrUnexpectedEOF
 	}
 	var together struct { // one allocation for every connection's end
-		how ending
+		how outcome
 		why LostError
 	}
 	how, why := &together.how, &together.why
 	why.Err = cause
-	*how = ending{code: wire.AbnormalClosure, err: why}
-	more := e.sender.reserve()
-	more.lost.Store(why)
+	*how = outcome{code: wire.AbnormalClosure, err: why}
+	ext := e.sender.ensureExt()
+	ext.lost.Store(why)
 	e.sender.stop(closeTransport)
-	if failed := more.failed.Load(); failed != nil {
+	if failed := ext.failed.Load(); failed != nil {
 		// The system may tell the writer alone what happened, and the reader
 		// no more than that it is over.
 		how.err = failed
 	}
-	return e.end(how).err
+	return e.recordEnd(how).err
 }
 
 // closedHere reports whether err is what a transport returns after this side has
@@ -230,11 +230,11 @@ func closedHere(err error) bool {
 // reports whether the connection had not ended before. It never waits, and may be
 // called from any goroutine; Cut closes the transport.
 func (e *Endpoint) Abort(why error) (first bool) {
-	how := &ending{code: wire.AbnormalClosure, err: ErrClosed}
+	how := &outcome{code: wire.AbnormalClosure, err: ErrClosed}
 	if why != nil {
 		how.err = &LostError{Err: why}
 	}
-	if e.end(how) != how {
+	if e.recordEnd(how) != how {
 		return false // the Close that answers the peer's may still have to be written
 	}
 	e.sender.state.Store(uint32(Closed))
@@ -253,7 +253,7 @@ func (e *Endpoint) Cut(why error, closeTransport func() error) error {
 // *LostError or ErrClosed. It is nil as long as neither a Close frame has arrived, nor a
 // rule been broken, nor the transport ended.
 func (e *Endpoint) Err() error {
-	if end := e.ended(); end != nil {
+	if end := e.end(); end != nil {
 		return end.err
 	}
 	return nil
@@ -264,7 +264,7 @@ func (e *Endpoint) Err() error {
 // NoStatusReceived if it had none, AbnormalClosure if none came. It is 0 as
 // long as Err is nil.
 func (e *Endpoint) CloseCode() wire.StatusCode {
-	if end := e.ended(); end != nil {
+	if end := e.end(); end != nil {
 		return end.code
 	}
 	return 0
@@ -273,7 +273,7 @@ func (e *Endpoint) CloseCode() wire.StatusCode {
 // CloseReason returns the reason in the first Close frame received (Section
 // 7.1.6). It is UTF-8, but the peer's text otherwise.
 func (e *Endpoint) CloseReason() string {
-	if end := e.ended(); end != nil {
+	if end := e.end(); end != nil {
 		return end.reason
 	}
 	return ""

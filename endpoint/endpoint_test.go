@@ -19,7 +19,7 @@ func TestWholeMessageIsASliceOfTheInput(t *testing.T) {
 			in := slices.Concat(whole(role, wire.Pong, ""), whole(role, wire.Text, "Hello"), whole(role, wire.Ping, "rest"))
 			_, n := e.Receive(in)
 			ev, m := e.Receive(in[n:])
-			if ev.Kind != endpoint.Message || ev.Opcode != wire.Text || string(ev.Payload) != "Hello" {
+			if ev.Kind != endpoint.KindMessage || ev.Opcode != wire.Text || string(ev.Payload) != "Hello" {
 				t.Fatalf("got %+v", ev)
 			}
 			if end := n + m; &ev.Payload[0] != &in[end-len("Hello")] {
@@ -38,7 +38,7 @@ func TestPieceIsASliceOfTheInput(t *testing.T) {
 		e := endpoint.New(io.Discard, endpoint.Config{Role: role, Partial: true})
 		in := whole(role, wire.Binary, "piece by piece")
 		ev, n := e.Receive(in[:len(in)-3])
-		if ev.Kind != endpoint.Partial || ev.Final || string(ev.Payload) != "piece by pi" || n != len(in)-3 {
+		if ev.Kind != endpoint.KindPartial || ev.Final || string(ev.Payload) != "piece by pi" || n != len(in)-3 {
 			t.Fatalf("got %+v, %d", ev, n)
 		}
 		if &ev.Payload[0] != &in[n-len(ev.Payload)] || cap(ev.Payload) != len(ev.Payload) {
@@ -62,11 +62,11 @@ func TestAssembledMessageSurvivesItsInput(t *testing.T) {
 			for rest := piece; ; {
 				ev, n := e.Receive(rest)
 				rest = rest[n:]
-				if ev.Kind == endpoint.None {
+				if ev.Kind == endpoint.KindNone {
 					break
 				}
 				clear(piece[:len(piece)-len(rest)])
-				if ev.Kind == endpoint.Message {
+				if ev.Kind == endpoint.KindMessage {
 					got = append(got, string(ev.Payload))
 				}
 			}
@@ -146,12 +146,12 @@ func TestMessageInPieces(t *testing.T) {
 			fromPeer(role, wire.Continuation, "in its last fragment only", true),
 			whole(role, wire.Binary, ""))
 		want := []event{
-			{Kind: endpoint.Partial, Opcode: wire.Text, Payload: "a"},
-			{Kind: endpoint.Pong, Payload: "!"},
-			{Kind: endpoint.Partial, Opcode: wire.Text, Final: true},
-			{Kind: endpoint.Message, Opcode: wire.Binary, Payload: "b"},
-			{Kind: endpoint.Message, Opcode: wire.Text, Payload: "in its last fragment only"},
-			{Kind: endpoint.Message, Opcode: wire.Binary},
+			{Kind: endpoint.KindPartial, Opcode: wire.Text, Payload: "a"},
+			{Kind: endpoint.KindPong, Payload: "!"},
+			{Kind: endpoint.KindPartial, Opcode: wire.Text, Final: true},
+			{Kind: endpoint.KindMessage, Opcode: wire.Binary, Payload: "b"},
+			{Kind: endpoint.KindMessage, Opcode: wire.Text, Payload: "in its last fragment only"},
+			{Kind: endpoint.KindMessage, Opcode: wire.Binary},
 		}
 		if got := receive(e, stream); !slices.Equal(got, want) {
 			t.Errorf("got\n%+v\nwant\n%+v", got, want)

@@ -6,32 +6,32 @@ import "github.com/fibersock/fibersock/wire"
 type Kind uint8
 
 const (
-	// None: nothing yet, all bytes are used.
-	None Kind = iota
+	// KindNone: nothing yet, all bytes are used.
+	KindNone Kind = iota
 
-	// Message: a whole message.
-	Message
+	// KindMessage: a whole message.
+	KindMessage
 
-	// Partial: a piece of a message that did not come whole, in an endpoint
+	// KindPartial: a piece of a message that did not come whole, in an endpoint
 	// whose Config.Partial is set. The pieces come in order, none but the
 	// last is empty, Final is set on the last. A piece of a text may end
 	// inside a code point; all of it that came so far is a prefix of UTF-8.
-	Partial
+	KindPartial
 
-	// Ping: a Ping came; its Pong is written, or owed and soon written.
-	Ping
+	// KindPing: a Ping came; its Pong is written, or owed and soon written.
+	KindPing
 
-	// Pong: a Pong came, asked for or not.
-	Pong
+	// KindPong: a Pong came, asked for or not.
+	KindPong
 
-	// Closing: the peer's Close came and has been answered, if it was not an
+	// KindClose: the peer's Close came and has been answered, if it was not an
 	// answer itself. Err is the *CloseError, or why the connection had ended
 	// before.
-	Closing
+	KindClose
 
-	// Failed: the peer broke a rule, and a Close that says so was sent. Err is
+	// KindFailed: the peer broke a rule, and a Close that says so was sent. Err is
 	// the *FailError, or why the connection had ended before.
-	Failed
+	KindFailed
 )
 
 // Event is what the peer did. Payload is part of the bytes given to Receive or

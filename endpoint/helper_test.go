@@ -64,12 +64,12 @@ func receive(e *endpoint.Endpoint, b []byte) []event {
 	for rest := own; ; {
 		if op, p, n := e.ReceiveMessage(rest); n > 0 {
 			rest = rest[n:]
-			events = append(events, event{Kind: endpoint.Message, Opcode: op, Payload: string(p)})
+			events = append(events, event{Kind: endpoint.KindMessage, Opcode: op, Payload: string(p)})
 			continue
 		}
 		ev, n := e.Receive(rest)
 		rest = rest[n:]
-		if ev.Kind == endpoint.None {
+		if ev.Kind == endpoint.KindNone {
 			break
 		}
 		events = append(events, event{ev.Kind, ev.Opcode, ev.Final, string(ev.Payload), ev.Err})

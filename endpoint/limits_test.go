@@ -18,7 +18,7 @@ func limitError(t *testing.T, events []event) *endpoint.LimitError {
 	t.Helper()
 	var failed *endpoint.FailError
 	var limit *endpoint.LimitError
-	if len(events) != 1 || events[0].Kind != endpoint.Failed || !errors.As(events[0].Err, &failed) || !errors.As(failed.Err, &limit) {
+	if len(events) != 1 || events[0].Kind != endpoint.KindFailed || !errors.As(events[0].Err, &failed) || !errors.As(failed.Err, &limit) {
 		t.Fatalf("got %+v", events)
 	}
 	return limit
@@ -73,7 +73,7 @@ func TestControlFramesHaveNoLimit(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		e := endpoint.New(io.Discard, endpoint.Config{Role: role, Limits: endpoint.Limits{Frame: 1, Message: 1}})
 		receive(e, fromPeer(role, wire.Binary, "x", false))
-		if events := receive(e, whole(role, wire.Ping, "longer than the limit")); len(events) != 1 || events[0].Kind != endpoint.Ping {
+		if events := receive(e, whole(role, wire.Ping, "longer than the limit")); len(events) != 1 || events[0].Kind != endpoint.KindPing {
 			t.Errorf("got %+v", events)
 		}
 	})
@@ -144,7 +144,7 @@ func TestMessageOfFullSizeInManyFragments(t *testing.T) {
 			}
 			e := endpoint.New(io.Discard, cfg)
 			for range 2 { // the second message is not charged for the first
-				if got := send(e, true); len(got) != 1 || got[0].Kind != endpoint.Message && !got[0].Final {
+				if got := send(e, true); len(got) != 1 || got[0].Kind != endpoint.KindMessage && !got[0].Final {
 					t.Fatalf("got %+v", got)
 				}
 			}
@@ -204,7 +204,7 @@ func TestDeclaredLengthAllocatesNothing(t *testing.T) {
 		in := declaring(role, wire.Binary, endpoint.DefaultMessageLimit, true)
 		before := heap()
 		for _, e := range ends {
-			if ev, n := e.Receive(in); ev.Kind != endpoint.None || n != len(in) {
+			if ev, n := e.Receive(in); ev.Kind != endpoint.KindNone || n != len(in) {
 				t.Fatalf("got %+v, %d", ev, n)
 			}
 		}
@@ -225,7 +225,7 @@ func TestFrameByteByByte(t *testing.T) {
 	before := heap()
 	for _, b := range frame[:len(frame)-1] {
 		one[0] = b
-		if ev, _ := e.Receive(one); ev.Kind != endpoint.None {
+		if ev, _ := e.Receive(one); ev.Kind != endpoint.KindNone {
 			t.Fatalf("got %+v", ev)
 		}
 	}
@@ -248,8 +248,8 @@ func TestLargeBuffersAreNotKept(t *testing.T) {
 		last []byte
 		want endpoint.Kind
 	}{
-		"came":    {fromPeer(endpoint.Client, wire.Continuation, "", true), endpoint.Message},
-		"refused": {fromPeer(endpoint.Client, wire.Continuation, "over", true), endpoint.Failed},
+		"came":    {fromPeer(endpoint.Client, wire.Continuation, "", true), endpoint.KindMessage},
+		"refused": {fromPeer(endpoint.Client, wire.Continuation, "over", true), endpoint.KindFailed},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -263,7 +263,7 @@ func TestLargeBuffersAreNotKept(t *testing.T) {
 				if ev, _ := e.Receive(tt.last); ev.Kind != tt.want {
 					t.Fatalf("got %+v", ev)
 				}
-				if tt.want == endpoint.Message {
+				if tt.want == endpoint.KindMessage {
 					e.Receive(nil) // the payload is not used any more
 				}
 			}
@@ -285,7 +285,7 @@ func TestFragmentsAreCountedForEachMessage(t *testing.T) {
 			e.Receive(empty)
 		}
 		receive(e, fromPeer(endpoint.Client, wire.Continuation, "", true))
-		if events := receive(e, whole(endpoint.Client, wire.Binary, "x")); len(events) != 1 || events[0].Kind != endpoint.Message {
+		if events := receive(e, whole(endpoint.Client, wire.Binary, "x")); len(events) != 1 || events[0].Kind != endpoint.KindMessage {
 			t.Errorf("partial %v: got %+v", partial, events)
 		}
 	}

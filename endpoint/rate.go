@@ -34,7 +34,7 @@ func (l *Limits) limitsRates() bool {
 }
 
 // frame counts a frame by its header.
-func (r *rates) frame(h wire.Header, t *Terms) error {
+func (r *rates) frame(h wire.Header, t *SharedConfig) error {
 	l := &t.limits
 	switch now := t.now(); {
 	case h.Opcode.IsData() && !r.messages.take(now, 1, l.MessagesPerSecond):
@@ -46,7 +46,7 @@ func (r *rates) frame(h wire.Header, t *Terms) error {
 }
 
 // payload counts n bytes of payload that have arrived.
-func (r *rates) payload(n int, t *Terms) error {
+func (r *rates) payload(n int, t *SharedConfig) error {
 	l := &t.limits
 	if l.BytesPerSecond > 0 && !r.bytes.take(t.now(), int64(n), l.BytesPerSecond) {
 		return tooFast("bytes", "Limits.BytesPerSecond", l.BytesPerSecond)

@@ -9,7 +9,7 @@ import (
 
 // This file turns bytes into events. A frame passes through it in three steps:
 //
-//	header   collects the frame header, in reception.head if it comes in parts
+//	header   collects the frame header, in partial.head if it comes in parts
 //	check    holds it against the rules, limits and the message under way
 //	payload  unmasks what has arrived of the payload and hands it to
 //	         control (Section 5.5) or data (Sections 5.4 and 5.6)
@@ -36,15 +36,15 @@ const (
 )
 
 type receiver struct {
-	*reception // borrowed by begun; nil as long as nothing is under way
+	*partial // borrowed by begun; nil as long as nothing is under way
 
-	terms  *Terms
+	cfg    *SharedConfig
 	pieces uint32 // fragments since TakeFragments was called last
 	phase  phase
 }
 
-// reception is the frame and the message under way.
-type reception struct {
+// partial is the frame and the message under way.
+type partial struct {
 	// The header under way, if it came in parts.
 	head    [wire.MaxHeaderSize]byte
 	headLen uint8
@@ -75,7 +75,7 @@ type message struct {
 // be part of it. After Closing or Failed, everything is consumed and ignored.
 func (e *Endpoint) Receive(b []byte) (ev Event, n int) {
 	r := &e.receiver
-	if r.reception != nil && !r.unfinished() {
+	if r.partial != nil && !r.unfinished() {
 		r.release()
 	}
 	for {
@@ -87,16 +87,16 @@ func (e *Endpoint) Receive(b []byte) (ev Event, n int) {
 			if n == len(b) {
 				return Event{}, n
 			}
-			if r.reception == nil {
+			if r.partial == nil {
 				if op, p, used := e.ReceiveMessage(b[n:]); used > 0 {
-					return Event{Kind: Message, Opcode: op, Payload: p}, n + used
+					return Event{Kind: KindMessage, Opcode: op, Payload: p}, n + used
 				}
-				r.reception = receptions.Get().(*reception)
+				r.partial = partials.Get().(*partial)
 			}
 			used, complete, err := r.header(b[n:])
 			n += used
-			if complete && r.terms.now != nil {
-				err = e.sender.reserve().rates.frame(r.frame, r.terms)
+			if complete && r.cfg.now != nil {
+				err = e.sender.ensureExt().rates.frame(r.frame, r.cfg)
 			}
 			if err != nil {
 				return e.fail(err), n
@@ -108,13 +108,13 @@ func (e *Endpoint) Receive(b []byte) (ev Event, n int) {
 		case payloadPhase:
 			ev, used, err := r.payload(b[n:])
 			n += used
-			if err == nil && r.terms.now != nil {
-				err = e.sender.reserve().rates.payload(used, r.terms)
+			if err == nil && r.cfg.now != nil {
+				err = e.sender.ensureExt().rates.payload(used, r.cfg)
 			}
 			if err != nil {
 				return e.fail(err), n
 			}
-			if ev.Kind != None {
+			if ev.Kind != KindNone {
 				return e.answer(ev), n
 			}
 			if r.phase == payloadPhase {
@@ -132,12 +132,12 @@ func (e *Endpoint) ReceiveMessage(b []byte) (op wire.Opcode, p []byte, n int) {
 	// What is different in any way goes the long way, with b as it was.
 	const mask = 0x80
 	r := &e.receiver
-	if r.phase != headerPhase || r.reception != nil || r.terms.now != nil || len(b) < 2 {
+	if r.phase != headerPhase || r.partial != nil || r.cfg.now != nil || len(b) < 2 {
 		return 0, nil, 0
 	}
 	op = wire.Opcode(b[0] &^ finBit)
 	start, length := 2, int(b[1]&^mask)
-	if b[0]&finBit == 0 || !op.IsData() || (b[1]&mask != 0) != (r.terms.role == Server) {
+	if b[0]&finBit == 0 || !op.IsData() || (b[1]&mask != 0) != (r.cfg.role == Server) {
 		return 0, nil, 0
 	}
 	if length >= 126 {
@@ -149,7 +149,7 @@ func (e *Endpoint) ReceiveMessage(b []byte) (op wire.Opcode, p []byte, n int) {
 		}
 	}
 	var key wire.MaskingKey
-	if r.terms.role == Server {
+	if r.cfg.role == Server {
 		if len(b) < start+4 {
 			return 0, nil, 0
 		}
@@ -157,15 +157,15 @@ func (e *Endpoint) ReceiveMessage(b []byte) (op wire.Opcode, p []byte, n int) {
 		start += 4
 	}
 	n = start + length
-	if n > len(b) || int64(length) > r.terms.limits.Frame || int64(length) > r.terms.limits.Message {
+	if n > len(b) || int64(length) > r.cfg.limits.Frame || int64(length) > r.cfg.limits.Message {
 		return 0, nil, 0
 	}
 	p = b[start:n:n]
-	if r.terms.role == Server {
+	if r.cfg.role == Server {
 		wire.Mask(p, key)
 	}
 	if op == wire.Text && !validText(p) {
-		if r.terms.role == Server {
+		if r.cfg.role == Server {
 			wire.Mask(p, key)
 		}
 		return 0, nil, 0
@@ -235,19 +235,19 @@ func (r *receiver) check(h wire.Header, have int) error {
 		return errMessageInterleaved
 	case have < 2:
 		return nil
-	case r.terms.role == Server && !h.Masked:
+	case r.cfg.role == Server && !h.Masked:
 		return errNotMasked
-	case r.terms.role == Client && h.Masked:
+	case r.cfg.role == Client && h.Masked:
 		return errMasked
 	case h.Opcode.IsControl():
 		return nil
-	case h.Length > r.terms.limits.Frame:
-		return &LimitError{Limit: "frame", Option: "Limits.Frame", Max: r.terms.limits.Frame, Seen: h.Length, rule: errFrameLimit}
-	case h.Length > r.terms.limits.Message-m.size:
+	case h.Length > r.cfg.limits.Frame:
+		return &LimitError{Limit: "frame", Option: "Limits.Frame", Max: r.cfg.limits.Frame, Seen: h.Length, rule: errFrameLimit}
+	case h.Length > r.cfg.limits.Message-m.size:
 		// The sum is of declared lengths and could pass 2^63 only here.
 		seen := uint64(m.size) + uint64(h.Length)
-		return &LimitError{Limit: "message", Option: "Limits.Message", Max: r.terms.limits.Message, Seen: int64(min(seen, 1<<63-1)), rule: errMessageLimit}
-	case m.fragments*fragmentOverhead-fragmentAllowance > r.terms.limits.Message-m.size:
+		return &LimitError{Limit: "message", Option: "Limits.Message", Max: r.cfg.limits.Message, Seen: int64(min(seen, 1<<63-1)), rule: errMessageLimit}
+	case m.fragments*fragmentOverhead-fragmentAllowance > r.cfg.limits.Message-m.size:
 		return &LimitError{Limit: "fragments", Option: "Limits.Message", Max: m.fragments, Seen: m.fragments + 1, rule: errFragmentLimit}
 	}
 	return nil
@@ -312,11 +312,11 @@ func (r *receiver) controlPayload(p []byte) Event {
 	}
 	switch r.frame.Opcode {
 	case wire.Ping:
-		return Event{Kind: Ping, Payload: p}
+		return Event{Kind: KindPing, Payload: p}
 	case wire.Pong:
-		return Event{Kind: Pong, Payload: p}
+		return Event{Kind: KindPong, Payload: p}
 	default: // check lets no other control frame pass
-		return Event{Kind: Closing, Payload: p}
+		return Event{Kind: KindClose, Payload: p}
 	}
 }
 
@@ -331,13 +331,13 @@ func (r *receiver) dataPayload(p []byte) (Event, error) {
 			return Event{}, wire.ErrInvalidUTF8
 		}
 	}
-	ev := Event{Kind: Message, Opcode: m.opcode, Payload: p}
+	ev := Event{Kind: KindMessage, Opcode: m.opcode, Payload: p}
 	switch {
-	case r.terms.partial && (m.delivered || !last):
+	case r.cfg.partial && (m.delivered || !last):
 		if len(p) == 0 && !last {
 			return Event{}, nil
 		}
-		ev.Kind, ev.Final = Partial, last
+		ev.Kind, ev.Final = KindPartial, last
 		m.delivered = true
 	case !last:
 		m.keep(p)
@@ -372,30 +372,30 @@ func Extend(b, p []byte) []byte {
 	return append(b, p...)
 }
 
-// leastRoom is for how many bytes, at least, it is worth to have them read to where
+// minReadBuffer is for how many bytes, at least, it is worth to have them read to where
 // they belong.
-const leastRoom = 16 << 10
+const minReadBuffer = 16 << 10
 
-// Room returns where the next bytes of the message under way belong, at most most
+// ReadBuffer returns where the next bytes of the message under way belong, at most limit
 // of them: if the shell reads into that, and then has it received like any other
 // bytes, they need not be copied. It is nil if they are too few for that, or are
 // not kept. It is valid until Receive is called, and belongs to the goroutine that
 // does.
-func (e *Endpoint) Room(most int) []byte {
+func (e *Endpoint) ReadBuffer(limit int) []byte {
 	r := &e.receiver
-	if r.reception == nil || r.message.assembly == nil || r.frame.Opcode.IsControl() || r.rest < leastRoom {
+	if r.partial == nil || r.message.assembly == nil || r.frame.Opcode.IsControl() || r.rest < minReadBuffer {
 		return nil
 	}
 	a := r.message.assembly
-	if cap(a.bytes)-len(a.bytes) < leastRoom {
-		a.bytes = slices.Grow(a.bytes, max(leastRoom, len(a.bytes))) // by what has arrived, not by what may come
+	if cap(a.bytes)-len(a.bytes) < minReadBuffer {
+		a.bytes = slices.Grow(a.bytes, max(minReadBuffer, len(a.bytes))) // by what has arrived, not by what may come
 	}
-	n := int(min(r.rest, int64(most), int64(cap(a.bytes)-len(a.bytes))))
+	n := int(min(r.rest, int64(limit), int64(cap(a.bytes)-len(a.bytes))))
 	return a.bytes[len(a.bytes) : len(a.bytes)+n : len(a.bytes)+n]
 }
 
-// receptions lends what frames and messages are received with that do not come whole.
-var receptions = sync.Pool{New: func() any { return new(reception) }}
+// partials lends what frames and messages are received with that do not come whole.
+var partials = sync.Pool{New: func() any { return new(partial) }}
 
 // release gives back what was borrowed for a message that has been handed out, or
 // will not be.
@@ -403,20 +403,20 @@ func (r *receiver) release() {
 	if r.message.assembly != nil {
 		assemblies.put(r.message.assembly)
 	}
-	*r.reception = reception{control: r.control[:0]}
-	receptions.Put(r.reception)
-	r.reception = nil
+	*r.partial = partial{control: r.control[:0]}
+	partials.Put(r.partial)
+	r.partial = nil
 }
 
 // unfinished reports whether the receiver is inside a frame or a message.
 func (r *receiver) unfinished() bool {
-	return r.reception != nil && (r.phase == payloadPhase || r.headLen > 0 || r.message.opcode != wire.Continuation)
+	return r.partial != nil && (r.phase == payloadPhase || r.headLen > 0 || r.message.opcode != wire.Continuation)
 }
 
 // Remaining returns how many payload bytes of the frame under way are still to
 // come, as far as its header has arrived.
 func (e *Endpoint) Remaining() int64 {
-	if r := e.receiver.reception; r != nil {
+	if r := e.receiver.partial; r != nil {
 		return r.rest
 	}
 	return 0
@@ -425,9 +425,9 @@ func (e *Endpoint) Remaining() int64 {
 // answer does what the RFC obliges an endpoint to do on a control frame.
 func (e *Endpoint) answer(ev Event) Event {
 	switch ev.Kind {
-	case Ping:
-		e.sender.pong(ev.Payload, e.receiver.terms.background)
-	case Closing:
+	case KindPing:
+		e.sender.pong(ev.Payload, e.receiver.cfg.background)
+	case KindClose:
 		return e.receiveClose(ev.Payload)
 	}
 	return ev
@@ -446,7 +446,7 @@ func (e *Endpoint) fail(err error) Event {
 	default:
 		panic("BUG: websocket: a failure without a status code: " + err.Error())
 	}
-	return Event{Kind: Failed, Err: e.Fail(rule.Code, rule.Reason, err)}
+	return Event{Kind: KindFailed, Err: e.Fail(rule.Code, rule.Reason, err)}
 }
 
 // Fail fails the connection (Section 7.1.7): the peer is told code and reason,
@@ -456,8 +456,8 @@ func (e *Endpoint) fail(err error) Event {
 // be sent.
 func (e *Endpoint) Fail(code wire.StatusCode, reason string, err error) error {
 	e.stopReceiving()
-	ended := e.end(&ending{code: wire.AbnormalClosure, err: &FailError{Code: code, Err: err}})
-	e.sender.closeFor(code, reason, e.receiver.terms)
+	ended := e.recordEnd(&outcome{code: wire.AbnormalClosure, err: &FailError{Code: code, Err: err}})
+	e.sender.closeFor(code, reason, e.receiver.cfg)
 	return ended.err
 }
 
@@ -472,20 +472,20 @@ func (e *Endpoint) receiveClose(payload []byte) Event {
 	}
 	closed := &CloseError{Code: code, Reason: string(reason)}
 	e.stopReceiving() // payload may be part of what it gives back
-	ended := e.end(&ending{code: code, reason: closed.Reason, err: closed})
+	ended := e.recordEnd(&outcome{code: code, reason: closed.Reason, err: closed})
 	echo := code
 	if echo == wire.NoStatusReceived {
 		echo = 0 // an empty Close for an empty Close
 	}
-	e.sender.closeFor(echo, "", e.receiver.terms)
-	return Event{Kind: Closing, Err: ended.err}
+	e.sender.closeFor(echo, "", e.receiver.cfg)
+	return Event{Kind: KindClose, Err: ended.err}
 }
 
-// stopReceiving ends reception and gives back what it held.
+// stopReceiving ends partial and gives back what it held.
 func (e *Endpoint) stopReceiving() {
 	r := &e.receiver
 	r.phase = stoppedPhase
-	if r.reception != nil {
+	if r.partial != nil {
 		r.release()
 	}
 }

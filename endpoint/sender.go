@@ -17,12 +17,12 @@ type sender struct {
 
 	position position
 
-	pieces bool             // w is a PieceWriter, and the role is Server
-	head   [serverHead]byte // for pieces
-	w      io.Writer
-	cork   atomic.Pointer[Cork] // where frames are collected; changed under mu, but see Cork; nil: they are not
+	vectored bool             // w is a VectorWriter, and the role is Server
+	head     [serverHead]byte // for pieces
+	w        io.Writer
+	cork     atomic.Pointer[Cork] // where frames are collected; changed under mu, but see Cork; nil: they are not
 
-	more atomic.Pointer[senderReserve] // nil as long as none of it is needed
+	ext atomic.Pointer[senderExt] // nil as long as none of it is needed
 }
 
 // position is where in the stream of frames the next byte goes.
@@ -44,38 +44,38 @@ const (
 // serverHead is the size in bytes of the longest header without a masking key.
 const serverHead = wire.MaxHeaderSize - 4
 
-// senderReserve is what most senders of a server do not need before their end.
+// senderExt is what most senders of a server do not need before their end.
 // Except for waiting, anybody may look at it.
-type senderReserve struct {
+type senderExt struct {
 	keys      *rand.ChaCha8             // masking keys; nil for a server
 	sentClose atomic.Uint32             // the Close that has been sent: see SentClose; written under sender.mu
 	failed    atomic.Pointer[LostError] // the write that failed; nothing can be written after it
 	lost      atomic.Pointer[LostError] // what Lost was told
 	waiting   []chan struct{}           // closed when position changes; guarded by sender.mu
-	owed      owedFrames
+	pending   pendingControl
 	pressure  Backpressure // nil: a write never waits; set before the endpoint is shared
-	pressed   atomic.Bool  // a frame is being written under pressure; written under sender.mu
+	blocked   atomic.Bool  // a frame is being written under pressure; written under sender.mu
 	rates     *rates       // what the peer has sent lately; the receiver's own, nil without limits of that
-	ending    atomic.Pointer[ending]
+	outcome   atomic.Pointer[outcome]
 }
 
 // reserve returns more, which is made if it is not there.
-func (s *sender) reserve() *senderReserve {
-	if more := s.more.Load(); more != nil {
-		return more
+func (s *sender) ensureExt() *senderExt {
+	if ext := s.ext.Load(); ext != nil {
+		return ext
 	}
-	s.more.CompareAndSwap(nil, new(senderReserve))
-	return s.more.Load()
+	s.ext.CompareAndSwap(nil, new(senderExt))
+	return s.ext.Load()
 }
 
 // lock takes the lock for a frame of a new message with a payload of size bytes:
 // it waits until no other message or frame is incomplete and the transport has
 // room.
-func (s *sender) lock(size int) {
+func (s *sender) lockForMessage(size int) {
 	s.mu.Lock()
 	for s.position != betweenMessages || s.mustWait(size) {
 		if s.position != betweenMessages {
-			if !s.awaitPosition(betweenMessages) {
+			if !s.waitPosition(betweenMessages) {
 				return // sending says why
 			}
 			continue
@@ -86,23 +86,23 @@ func (s *sender) lock(size int) {
 
 // awaitPosition gives up mu until the next byte may go to a position up to last.
 // It reports whether data may still be sent.
-func (s *sender) awaitPosition(last position) bool {
-	for s.position > last && s.sending() == nil {
+func (s *sender) waitPosition(last position) bool {
+	for s.position > last && s.sendErr() == nil {
 		turn := make(chan struct{})
-		more := s.reserve()
-		more.waiting = append(more.waiting, turn)
+		ext := s.ensureExt()
+		ext.waiting = append(ext.waiting, turn)
 		s.unlock()
 		<-turn
 		s.mu.Lock()
 	}
-	return s.sending() == nil
+	return s.sendErr() == nil
 }
 
 // setPosition notes where the next byte goes, and wakes the writers that wait for
 // that. The caller holds mu.
 func (s *sender) setPosition(p position) {
 	s.position = p
-	s.wake()
+	s.wakeWaiters()
 }
 
 // unlock gives up the lock. Control frames that became due while it was held are
@@ -111,42 +111,42 @@ func (s *sender) setPosition(p position) {
 func (s *sender) unlock() {
 	for {
 		inside := s.position == insideFrame
-		if !inside && s.owes() {
-			s.payOwed()
+		if !inside && s.controlPending() {
+			s.flushControl()
 		}
 		s.mu.Unlock()
-		if inside || !s.owes() || !s.mu.TryLock() {
+		if inside || !s.controlPending() || !s.mu.TryLock() {
 			return
 		}
 	}
 }
 
 // wake lets all who wait for their turn look again.
-func (s *sender) wake() {
-	more := s.more.Load()
-	if more == nil {
+func (s *sender) wakeWaiters() {
+	ext := s.ext.Load()
+	if ext == nil {
 		return
 	}
-	for _, turn := range more.waiting {
+	for _, turn := range ext.waiting {
 		close(turn)
 	}
-	more.waiting = nil
+	ext.waiting = nil
 }
 
 // sending returns nil if data may be sent: before our Close, with a transport
 // that works.
-func (s *sender) sending() error {
+func (s *sender) sendErr() error {
 	switch State(s.state.Load()) {
 	case Open:
-		if more := s.more.Load(); more != nil && more.ending.Load() != nil {
+		if ext := s.ext.Load(); ext != nil && ext.outcome.Load() != nil {
 			return ErrClosed // the peer's Close has arrived and is about to be answered
 		}
 		return nil
 	case CloseSent:
 		return ErrClosed
 	default: // Closed
-		if more := s.more.Load(); more != nil {
-			if failed := more.failed.Load(); failed != nil {
+		if ext := s.ext.Load(); ext != nil {
+			if failed := ext.failed.Load(); failed != nil {
 				return failed
 			}
 		}
@@ -167,8 +167,8 @@ func (e *Endpoint) Send(op wire.Opcode, p []byte) error {
 		}
 	}
 	s := &e.sender
-	s.lock(len(p))
-	if k := s.cork.Load(); k != nil && k.has(len(p)) && s.state.Load() == uint32(Open) && len(p) <= e.receiver.terms.maxFrame {
+	s.lockForMessage(len(p))
+	if k := s.cork.Load(); k != nil && k.has(len(p)) && s.state.Load() == uint32(Open) && len(p) <= e.receiver.cfg.maxFrame {
 		k.add(finBit|byte(op), p) // as sendLocked would, but for what it does for others
 		s.unlock()
 		return nil
@@ -180,10 +180,10 @@ func (e *Endpoint) Send(op wire.Opcode, p []byte) error {
 func (e *Endpoint) sendLocked(op wire.Opcode, p []byte) error {
 	s := &e.sender
 	defer s.unlock()
-	if err := s.sending(); err != nil {
-		return e.because(err)
+	if err := s.sendErr(); err != nil {
+		return e.closeCause(err)
 	}
-	return e.because(s.writeData(wire.Header{Fin: true, Opcode: op}, p, e.receiver.terms.maxFrame))
+	return e.closeCause(s.writeData(wire.Header{Fin: true, Opcode: op}, p, e.receiver.cfg.maxFrame))
 }
 
 // SendText sends text as a text message, like Send.
@@ -207,7 +207,7 @@ func checkMessage(op wire.Opcode, p []byte) error {
 
 // because returns, in place of the err of a call that could not send, what is
 // known about the connection's end: why it ended says more than that it did.
-func (e *Endpoint) because(err error) error {
+func (e *Endpoint) closeCause(err error) error {
 	if err == nil {
 		return nil
 	}
@@ -240,12 +240,12 @@ func (m *Prepared) Size() int { return len(m.frame) }
 // with a key of its own.
 func (e *Endpoint) SendPrepared(m *Prepared) error {
 	s := &e.sender
-	s.lock(m.payload)
+	s.lockForMessage(m.payload)
 	defer s.unlock()
-	if err := s.sending(); err != nil {
-		return e.because(err)
+	if err := s.sendErr(); err != nil {
+		return e.closeCause(err)
 	}
-	return e.because(s.writePrepared(m, e.receiver.terms.maxFrame))
+	return e.closeCause(s.writePrepared(m, e.receiver.cfg.maxFrame))
 }
 
 // TrySendPrepared is SendPrepared for a caller who does not wait: it reports
@@ -257,14 +257,14 @@ func (e *Endpoint) TrySendPrepared(m *Prepared) bool {
 		return false
 	}
 	defer s.unlock()
-	if s.sending() == nil {
+	if s.sendErr() == nil {
 		if s.position != betweenMessages {
 			return false
 		}
 		if pressure := s.pressure(); pressure != nil && pressure.Room(m.Size()) < m.Size() {
 			return false
 		}
-		_ = s.writePrepared(m, e.receiver.terms.maxFrame) // the connection's end is reported where it is noticed
+		_ = s.writePrepared(m, e.receiver.cfg.maxFrame) // the connection's end is reported where it is noticed
 	}
 	return true
 }
@@ -283,11 +283,11 @@ func (e *Endpoint) sendControl(op wire.Opcode, payload []byte) error {
 	s := &e.sender
 	s.mu.Lock()
 	defer s.unlock()
-	s.awaitPosition(insideMessage)
-	if err := s.sending(); err != nil {
-		return e.because(err)
+	s.waitPosition(insideMessage)
+	if err := s.sendErr(); err != nil {
+		return e.closeCause(err)
 	}
-	return e.because(s.writeFrame(wire.Header{Fin: true, Opcode: op}, payload))
+	return e.closeCause(s.writeFrame(wire.Header{Fin: true, Opcode: op}, payload))
 }
 
 // writeFrame writes one frame. The caller holds mu.
@@ -298,19 +298,19 @@ func (e *Endpoint) sendControl(op wire.Opcode, payload []byte) error {
 func (s *sender) writeFrame(h wire.Header, p []byte) error {
 	h.Length = int64(len(p))
 	if pressure := s.pressure(); pressure != nil && !h.Opcode.IsControl() {
-		return s.writePressed(pressure, wire.AppendHeader(s.head[:0], h), p)
+		return s.writeBlocking(pressure, wire.AppendHeader(s.head[:0], h), p)
 	}
-	if s.pieces {
+	if s.vectored {
 		if k := s.cork.Load(); k != nil {
 			return s.collect(k, h, p)
 		}
-		return s.wrote(s.w.(PieceWriter).WritePieces(wire.AppendHeader(s.head[:0], h), p))
+		return s.noteWrite(s.w.(VectorWriter).Writev(wire.AppendHeader(s.head[:0], h), p))
 	}
 	buf := frames.get()
 	defer frames.put(buf)
 
-	if more := s.more.Load(); more != nil && more.keys != nil {
-		h.Masked, h.Key = true, wire.MaskingKey(more.keys.Uint64())
+	if ext := s.ext.Load(); ext != nil && ext.keys != nil {
+		h.Masked, h.Key = true, wire.MaskingKey(ext.keys.Uint64())
 	}
 	b := wire.AppendHeader(buf.bytes, h)
 	key := h.Key
@@ -346,8 +346,8 @@ func (s *sender) writeData(h wire.Header, p []byte, limit int) error {
 		err = s.writeFrame(wire.Header{Opcode: h.Opcode}, p[:limit])
 		h.Opcode, p = wire.Continuation, p[limit:]
 		if err == nil {
-			s.payOwed()
-			err = s.sending()
+			s.flushControl()
+			err = s.sendErr()
 		}
 	}
 	if err == nil {
@@ -365,13 +365,13 @@ func (s *sender) writePrepared(m *Prepared, limit int) error {
 	}
 	if pressure := s.pressure(); pressure != nil {
 		head := len(m.frame) - m.payload
-		return s.writePressed(pressure, m.frame[:head], m.frame[head:])
+		return s.writeBlocking(pressure, m.frame[:head], m.frame[head:])
 	}
-	if s.pieces {
+	if s.vectored {
 		if k := s.cork.Load(); k != nil {
 			return s.collectPrepared(k, m)
 		}
-		return s.wrote(s.w.(PieceWriter).WritePieces(nil, m.frame))
+		return s.noteWrite(s.w.(VectorWriter).Writev(nil, m.frame))
 	}
 	return s.write(m.frame)
 }
@@ -380,18 +380,18 @@ func (s *sender) writePrepared(m *Prepared, limit int) error {
 // connection cannot send any more.
 func (s *sender) write(b []byte) error {
 	_, err := s.w.Write(b)
-	return s.wrote(err)
+	return s.noteWrite(err)
 }
 
 // wrote notes what a write has ended with.
-func (s *sender) wrote(err error) error {
+func (s *sender) noteWrite(err error) error {
 	if err != nil {
 		failed := &LostError{Err: err}
-		more := s.reserve()
-		if lost := more.lost.Load(); lost != nil && closedHere(err) {
+		ext := s.ensureExt()
+		if lost := ext.lost.Load(); lost != nil && closedHere(err) {
 			failed = lost // of which this is only the effect
 		}
-		more.failed.Store(failed)
+		ext.failed.Store(failed)
 		s.setState(Closed)
 		return failed
 	}

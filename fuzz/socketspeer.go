@@ -45,7 +45,7 @@ func serveEcho(nc net.Conn) {
 		for len(rest) > 0 {
 			ev, n := e.Receive(rest)
 			rest = rest[n:]
-			if ev.Kind == endpoint.Message && !obey(e, nc, ev) {
+			if ev.Kind == endpoint.KindMessage && !obey(e, nc, ev) {
 				return
 			}
 		}
@@ -83,7 +83,7 @@ func acceptEcho(nc net.Conn, buf []byte) (rest []byte, ok bool) {
 		if err != nil {
 			return nil, false
 		}
-		response, err := handshake.AppendResponse(nil, &handshake.Acceptance{Key: u.Key})
+		response, err := handshake.AppendResponse(nil, &handshake.ServerAnswer{Key: u.Key})
 		if err == nil {
 			_, err = nc.Write(response)
 		}

@@ -37,7 +37,7 @@ func accept(t testing.TB, in, out []byte) []byte {
 	if err := handshake.CheckOrigin(r, nil); err != nil {
 		t.Fatal(err)
 	}
-	a := handshake.Acceptance{Key: u.Key, Subprotocol: handshake.SelectSubprotocol(u.Subprotocols, nil)}
+	a := handshake.ServerAnswer{Key: u.Key, Subprotocol: handshake.SelectSubprotocol(u.Subprotocols, nil)}
 	if out, err = handshake.AppendResponse(out, &a); err != nil {
 		t.Fatal(err)
 	}

@@ -6,10 +6,10 @@
 // # The client's half
 //
 // [ParseURL] splits the URI and gives the Host field, the address to dial and the
-// request target. An [Offer] holds what the client asks for; [AppendRequest]
+// request target. A [ClientOffer] holds what the client asks for; [AppendRequest]
 // turns it into bytes. [ResponseParser] reads the answer as it arrives and
 // [ValidateResponse] decides whether it opens the connection, and with which
-// [Agreement].
+// [Negotiated].
 //
 //	client                                        server
 //	  ParseURL, NewKey

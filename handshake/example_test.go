@@ -36,7 +36,7 @@ func ExampleAcceptKey() {
 }
 
 func ExampleAppendRequest() {
-	offer := &handshake.Offer{
+	offer := &handshake.ClientOffer{
 		Host:         "server.example.com",
 		Target:       "/chat",
 		Key:          "dGhlIHNhbXBsZSBub25jZQ==", // in earnest: handshake.NewKey()
@@ -85,7 +85,7 @@ func ExampleRequestParser() {
 			fmt.Println(err)
 			return
 		}
-		acceptance := &handshake.Acceptance{
+		acceptance := &handshake.ServerAnswer{
 			Key:         upgrade.Key,
 			Subprotocol: handshake.SelectSubprotocol(upgrade.Subprotocols, []string{"chat"}),
 		}
@@ -108,7 +108,7 @@ func ExampleRequestParser() {
 }
 
 func ExampleValidateResponse() {
-	offer := &handshake.Offer{Host: "server.example.com", Target: "/", Key: "dGhlIHNhbXBsZSBub25jZQ==", Subprotocols: []string{"chat"}}
+	offer := &handshake.ClientOffer{Host: "server.example.com", Target: "/", Key: "dGhlIHNhbXBsZSBub25jZQ==", Subprotocols: []string{"chat"}}
 	var parser handshake.ResponseParser
 	response, _, err := parser.Parse([]byte("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
 		"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Protocol: chat\r\n\r\n"))

@@ -436,7 +436,7 @@ func checkSplits(t *testing.T, b []byte, size int) {
 		t.Fatalf("%q in pieces of %d: %v, %d, %v; whole: %v, %d, %v", b, size, r4, n4, err4, r3, n3, err3)
 	}
 	if r3 != nil {
-		handshake.ValidateResponse(r3, &handshake.Offer{Key: sampleKey, Subprotocols: []string{"a"}})
+		handshake.ValidateResponse(r3, &handshake.ClientOffer{Key: sampleKey, Subprotocols: []string{"a"}})
 	}
 }
 

@@ -146,24 +146,24 @@ func TestRefusalsOfALargeHeadNameTheLimit(t *testing.T) {
 
 // TestFieldsThatCannotBeSentAreNamed with what is wrong with them.
 func TestFieldsThatCannotBeSentAreNamed(t *testing.T) {
-	for want, change := range map[string]func(o *handshake.Offer){
-		`"Host": it must be a host, perhaps with ":" and a port`:                             func(o *handshake.Offer) { o.Host = "" },
-		`"request target": it must begin with "/" and hold printable ASCII without "#" only`: func(o *handshake.Offer) { o.Target = "x" },
-		`"Sec-WebSocket-Key": it must be base64 of 16 bytes`:                                 func(o *handshake.Offer) { o.Key = "" },
-		`"Sec-WebSocket-Protocol": subprotocol 2 is not a token`:                             func(o *handshake.Offer) { o.Subprotocols = []string{"a", ""} },
-		`"Sec-WebSocket-Protocol": subprotocol 3 is offered twice`:                           func(o *handshake.Offer) { o.Subprotocols = []string{"a", "b", "a"} },
-		`"Sec-WebSocket-Extensions": a name or a value is not a token`:                       func(o *handshake.Offer) { o.Extensions = extensions{extension("")} },
-		`"X Y": it is not the name of a header field`:                                        func(o *handshake.Offer) { o.Header = map[string][]string{"X Y": {"z"}} },
-		`"sec-websocket-x": the handshake sets this field`:                                   func(o *handshake.Offer) { o.Header = map[string][]string{"sec-websocket-x": {"z"}} },
-		`"X": the value holds a control character`:                                           func(o *handshake.Offer) { o.Header = map[string][]string{"X": {"ok", "\r"}} },
-		`"` + strings.Repeat("x", 79) + `:"...: it is not the name of a header field`:        func(o *handshake.Offer) { o.Header = map[string][]string{strings.Repeat("x", 79) + ":y": {"z"}} },
+	for want, change := range map[string]func(o *handshake.ClientOffer){
+		`"Host": it must be a host, perhaps with ":" and a port`:                             func(o *handshake.ClientOffer) { o.Host = "" },
+		`"request target": it must begin with "/" and hold printable ASCII without "#" only`: func(o *handshake.ClientOffer) { o.Target = "x" },
+		`"Sec-WebSocket-Key": it must be base64 of 16 bytes`:                                 func(o *handshake.ClientOffer) { o.Key = "" },
+		`"Sec-WebSocket-Protocol": subprotocol 2 is not a token`:                             func(o *handshake.ClientOffer) { o.Subprotocols = []string{"a", ""} },
+		`"Sec-WebSocket-Protocol": subprotocol 3 is offered twice`:                           func(o *handshake.ClientOffer) { o.Subprotocols = []string{"a", "b", "a"} },
+		`"Sec-WebSocket-Extensions": a name or a value is not a token`:                       func(o *handshake.ClientOffer) { o.Extensions = extensions{extension("")} },
+		`"X Y": it is not the name of a header field`:                                        func(o *handshake.ClientOffer) { o.Header = map[string][]string{"X Y": {"z"}} },
+		`"sec-websocket-x": the handshake sets this field`:                                   func(o *handshake.ClientOffer) { o.Header = map[string][]string{"sec-websocket-x": {"z"}} },
+		`"X": the value holds a control character`:                                           func(o *handshake.ClientOffer) { o.Header = map[string][]string{"X": {"ok", "\r"}} },
+		`"` + strings.Repeat("x", 79) + `:"...: it is not the name of a header field`:        func(o *handshake.ClientOffer) { o.Header = map[string][]string{strings.Repeat("x", 79) + ":y": {"z"}} },
 	} {
 		o := fullOffer()
 		change(o)
 		_, err := handshake.AppendRequest(nil, o)
 		wantText(t, want, err, "websocket: cannot send "+want)
 	}
-	for want, a := range map[string]handshake.Acceptance{
+	for want, a := range map[string]handshake.ServerAnswer{
 		`"Sec-WebSocket-Key": it must be base64 of 16 bytes`:           {},
 		`"Sec-WebSocket-Protocol": "a b" is not a token`:               {Key: sampleKey, Subprotocol: "a b"},
 		`"Sec-WebSocket-Extensions": a name or a value is not a token`: {Key: sampleKey, Extensions: make(extensions, 1)},

@@ -65,7 +65,7 @@ func TestURIsThatCanBeConnectedTo(t *testing.T) {
 			if err != nil || again != u {
 				t.Errorf("ParseURL(%q) = %+v, %v; want what it was made from, %+v", u.String(), again, err, u)
 			}
-			o := handshake.Offer{Host: u.HostHeader(), Target: u.Target, Key: sampleKey}
+			o := handshake.ClientOffer{Host: u.HostHeader(), Target: u.Target, Key: sampleKey}
 			if _, err := handshake.AppendRequest(nil, &o); err != nil {
 				t.Errorf("what ParseURL(%q) gives cannot be sent: %v", c.in, err)
 			}

@@ -20,7 +20,7 @@ import (
 
 // nowhere is a transport that takes everything at once. These tests call what a
 // loop calls.
-type nowhere struct{ sent endpoint.Tally }
+type nowhere struct{ sent endpoint.FrameCount }
 
 func (*nowhere) Write(p []byte) (int, error) { return len(p), nil }
 func (*nowhere) attach(*Conn)                {}
@@ -34,7 +34,7 @@ func (*nowhere) Close() error                { return nil }
 func (*nowhere) LocalAddr() net.Addr         { return nil }
 func (*nowhere) RemoteAddr() net.Addr        { return nil }
 
-func (t *nowhere) WritePieces(head, payload []byte) error {
+func (t *nowhere) Writev(head, payload []byte) error {
 	t.sent.Frame(frameOf(head, payload))
 	return nil
 }

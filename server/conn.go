@@ -151,7 +151,7 @@ func (c *Conn) unfinished() bool {
 type fragments struct {
 	open    atomic.Bool // the first fragment is sent, the last is not
 	mu      sync.Mutex  // guards message
-	message *endpoint.Outgoing
+	message *endpoint.MessageWriter
 }
 
 // SendFragment sends p, which may be empty, as the next fragment of a message,
@@ -168,7 +168,7 @@ func (c *Conn) SendFragment(op wire.Opcode, p []byte, final bool) error {
 			return err
 		}
 		c.awaitOutbox()
-		m, err := c.endpoint.NewMessage(op)
+		m, err := c.endpoint.NextWriter(op)
 		if err != nil {
 			return err
 		}
@@ -177,7 +177,7 @@ func (c *Conn) SendFragment(op wire.Opcode, p []byte, final bool) error {
 		return ErrMessageUnfinished
 	}
 	c.traffic()
-	err := f.message.Send(p, final)
+	err := f.message.WriteFragment(p, final)
 	f.open.Store(f.message.Began() && !f.message.Done())
 	if !f.open.Load() {
 		f.message = nil

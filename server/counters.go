@@ -47,8 +47,8 @@ type traffic struct{ messages, bytes, fragments, pings, pongs atomic.Uint64 }
 const trafficSize = 5 * 8 // bytes
 
 // add adds t, and sets it to zero.
-func (to *traffic) add(t *endpoint.Tally) {
-	if *t == (endpoint.Tally{}) {
+func (to *traffic) add(t *endpoint.FrameCount) {
+	if *t == (endpoint.FrameCount{}) {
 		return
 	}
 	addSome(&to.messages, uint64(t.Messages))
@@ -56,7 +56,7 @@ func (to *traffic) add(t *endpoint.Tally) {
 	addSome(&to.fragments, uint64(t.Fragments))
 	addSome(&to.pings, uint64(t.Pings))
 	addSome(&to.pongs, uint64(t.Pongs))
-	*t = endpoint.Tally{}
+	*t = endpoint.FrameCount{}
 }
 
 // addSome saves what it costs to add nothing.
@@ -68,7 +68,7 @@ func addSome(to *atomic.Uint64, n uint64) {
 
 // frame counts a frame at once.
 func (to *traffic) frame(first byte, payload int) {
-	var t endpoint.Tally
+	var t endpoint.FrameCount
 	t.Frame(first, payload)
 	to.add(&t)
 }
@@ -268,7 +268,7 @@ func (c *CloseCodes) of(code wire.StatusCode) *uint64 {
 // What is received and sent.
 
 // countPiece counts what a handler gets of a message.
-func countPiece(t *endpoint.Tally, payload int, last bool) {
+func countPiece(t *endpoint.FrameCount, payload int, last bool) {
 	t.Bytes += uint64(payload)
 	if last {
 		t.Messages++
@@ -276,7 +276,7 @@ func countPiece(t *endpoint.Tally, payload int, last bool) {
 }
 
 // count tells the shard what has been received.
-func (c *Conn) count(received *endpoint.Tally) {
+func (c *Conn) count(received *endpoint.FrameCount) {
 	received.Fragments = c.endpoint.TakeFragments()
 	c.shard.received.add(received)
 }
@@ -284,7 +284,7 @@ func (c *Conn) count(received *endpoint.Tally) {
 // output returns what the connection's frames are written to. A transport that
 // is a PieceWriter counts them by itself, under the lock that it has anyway.
 func (c *Conn) output() io.Writer {
-	if pieces, ok := c.transport.(endpoint.PieceWriter); ok {
+	if pieces, ok := c.transport.(endpoint.VectorWriter); ok {
 		return pieces
 	}
 	return &output{conn: c}

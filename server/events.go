@@ -17,7 +17,7 @@ import (
 func (c *Conn) receive(b []byte) (rest []byte, more bool) {
 	c.activity.enter(c.server.clock.now())
 	defer c.left()
-	var received endpoint.Tally
+	var received endpoint.FrameCount
 	returned := false
 	defer func() {
 		c.count(&received)
@@ -35,7 +35,7 @@ func (c *Conn) left() { c.activity.leave(c.server.clock.now()) }
 
 // receiveEvents is receive without the care for handlers that do not return. What
 // has come is counted in received.
-func (c *Conn) receiveEvents(b []byte, received *endpoint.Tally) (rest []byte, more bool) {
+func (c *Conn) receiveEvents(b []byte, received *endpoint.FrameCount) (rest []byte, more bool) {
 	if c.isOpening() {
 		if b, more = c.handshake(b); !more || c.isOpening() {
 			return nil, more
@@ -59,20 +59,20 @@ func (c *Conn) receiveEvents(b []byte, received *endpoint.Tally) (rest []byte, m
 		b = b[n:]
 		c.noteProgress(ev.Kind)
 		switch ev.Kind {
-		case endpoint.None:
+		case endpoint.KindNone:
 			return nil, true
-		case endpoint.Message:
+		case endpoint.KindMessage:
 			countPiece(received, len(ev.Payload), true)
 			c.message(ev.Opcode, ev.Payload)
-		case endpoint.Partial:
+		case endpoint.KindPartial:
 			countPiece(received, len(ev.Payload), ev.Final)
 			c.partial(ev.Opcode, ev.Payload, ev.Final)
-		case endpoint.Ping: // it has been answered
+		case endpoint.KindPing: // it has been answered
 			received.Pings++
-		case endpoint.Pong: // one more sign of life
+		case endpoint.KindPong: // one more sign of life
 			received.Pongs++
 			c.answered(ev.Payload)
-		case endpoint.Closing, endpoint.Failed:
+		case endpoint.KindClose, endpoint.KindFailed:
 			c.count(received)
 			c.finish()
 			return b, false
@@ -177,7 +177,7 @@ func (c *Conn) finish() {
 // shutdownWrite tells the client that nothing more will be sent.
 func (c *Conn) shutdownWrite() {
 	c.endpoint.Uncork()
-	if !c.endpoint.Pressed() { // else backpressure.Written does it
+	if !c.endpoint.WriteBlocked() { // else backpressure.Written does it
 		c.transport.Finish(lingerTimeout)
 	}
 }
@@ -186,7 +186,7 @@ func (c *Conn) shutdownWrite() {
 // is being written to a client that reads slowly, and the Close behind it, have
 // CloseTimeout.
 func (c *Conn) lingerTime() time.Duration {
-	if !c.endpoint.Pressed() {
+	if !c.endpoint.WriteBlocked() {
 		return lingerTimeout
 	}
 	if c.server.CloseTimeout <= 0 { // no limit is no reason to keep a socket for good
@@ -209,7 +209,7 @@ func (c *Conn) protect(f func()) {
 // closeExchanged reports whether both sides have sent their Close.
 func (c *Conn) closeExchanged() bool {
 	code := c.CloseCode()
-	return code != 0 && code != wire.AbnormalClosure && !c.endpoint.Pressed()
+	return code != 0 && code != wire.AbnormalClosure && !c.endpoint.WriteBlocked()
 }
 
 // lost is the loop's last call: the socket has ended, by err if that was not
@@ -243,7 +243,7 @@ func (c *Conn) lose(err error) {
 			c.server.report(&RefusedError{RemoteAddr: c.RemoteAddr(), Err: why})
 		}
 	case p == phaseOpen:
-		c.endpoint.Lost(err, c.transport.Close)
+		c.endpoint.TransportClosed(err, c.transport.Close)
 		c.finish()
 	}
 }

@@ -23,7 +23,7 @@ type acceptance struct{}
 //	Payload []byte      // the caller's own
 //
 // Its method Text returns the payload as a string; JSON decodes it into a value.
-type Message = endpoint.Received
+type Message = endpoint.Message
 
 // mailbox holds what the loop has read and Receive has not returned. It has room
 // for two pieces, so that the loop can read on and answer Pings while the

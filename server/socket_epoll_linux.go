@@ -303,7 +303,7 @@ func (s *epollSocket) work(w *workspace) {
 	if do.pending != nil {
 		b = do.pending.rest()
 	} else {
-		in := s.conn.endpoint.Room(roomSize)
+		in := s.conn.endpoint.ReadBuffer(roomSize)
 		if in == nil {
 			in = w.input
 		}

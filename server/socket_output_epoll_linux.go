@@ -22,8 +22,8 @@ func (s *epollSocket) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// WritePieces is Write for a frame, which may come in two pieces.
-func (s *epollSocket) WritePieces(head, payload []byte) error {
+// Writev is Write for a frame, which may come in two pieces.
+func (s *epollSocket) Writev(head, payload []byte) error {
 	s.mu.Lock()
 	if s.failed == nil {
 		s.conn.shard.sent.frame(frameOf(head, payload))
@@ -76,7 +76,7 @@ func (s *epollSocket) enqueue(p []byte) {
 	first := s.backlog == nil
 	s.backlog = s.backlog.add(p)
 	s.recount(len(p))
-	if s.working && !s.conn.endpoint.Pressed() {
+	if s.working && !s.conn.endpoint.WriteBlocked() {
 		s.reserve().answers += len(p)
 	}
 	if first {

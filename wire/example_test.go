@@ -76,7 +76,7 @@ func ExampleAppendClosePayload() {
 	fmt.Println(err)
 	// Output:
 	// 03 e9 62 79 65 <nil>
-	// websocket: status code that may not stand in a close frame
+	// websocket: status code not allowed in a close frame
 }
 
 func ExampleParseClosePayload() {

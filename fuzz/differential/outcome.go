@@ -56,11 +56,11 @@ func Ours(stream []byte) (o Outcome) {
 	for rest := bytes.Clone(stream); len(rest) > 0; {
 		ev, n := e.Receive(rest)
 		rest = rest[n:]
-		if ev.Kind == endpoint.Message {
+		if ev.Kind == endpoint.KindMessage {
 			o.Messages = append(o.Messages, message(int(ev.Opcode), ev.Payload))
 		}
 	}
-	o.Err = e.Lost(io.EOF, nil)
+	o.Err = e.TransportClosed(io.EOF, nil)
 	var closed *endpoint.CloseError
 	var failed *endpoint.FailError
 	switch {

@@ -18,7 +18,7 @@ import (
 // handshake says is not for them to change (6455-4.2.2-o).
 func TestFieldsOfTheResponseWriterAreSent(t *testing.T) {
 	s := echoServer()
-	s.Authorize = func(_ *handshake.Request, a *handshake.Acceptance) error {
+	s.Authorize = func(_ *handshake.Request, a *handshake.ServerAnswer) error {
 		a.Header = map[string][]string{"Set-Cookie": {"b=2"}, "X-Both": {"authorize"}}
 		return nil
 	}

@@ -175,7 +175,7 @@ func (t *target) dial(ctx context.Context) (net.Conn, error) {
 }
 
 // authorize lets everybody in but those that make it panic.
-func (t *target) authorize(r *handshake.Request, a *handshake.Acceptance) error {
+func (t *target) authorize(r *handshake.Request, a *handshake.ServerAnswer) error {
 	if k := t.find(r.Query()); k != nil && k.trouble["Authorize"] == actPanic {
 		t.panics.Add(1)
 		panic("chaos: as the peer wished, in Authorize")

@@ -19,25 +19,25 @@ type Backpressure interface {
 	Written()
 }
 
-// SetBackpressure makes Send, SendPrepared and Outgoing.Send wait for room. It is
+// SetBackpressure makes Send, SendPrepared and MessageWriter.WriteFragment wait for room. It is
 // called after Init, before the endpoint is shared. Such an endpoint must not be
 // corked.
-func (e *Endpoint) SetBackpressure(b Backpressure) { e.sender.reserve().pressure = b }
+func (e *Endpoint) SetBackpressure(b Backpressure) { e.sender.ensureExt().pressure = b }
 
 // Pressed reports whether a frame of data is being written by a sender that waits
 // for room, or the control frames that waited for its end. Until that is done, the
 // output has not ended.
-func (e *Endpoint) Pressed() bool {
-	more := e.sender.more.Load()
-	return more != nil && more.pressed.Load()
+func (e *Endpoint) WriteBlocked() bool {
+	ext := e.sender.ext.Load()
+	return ext != nil && ext.blocked.Load()
 }
 
 // HasBackpressure reports whether SetBackpressure was called.
 func (e *Endpoint) HasBackpressure() bool { return e.sender.pressure() != nil }
 
 func (s *sender) pressure() Backpressure {
-	if more := s.more.Load(); more != nil {
-		return more.pressure
+	if ext := s.ext.Load(); ext != nil {
+		return ext.pressure
 	}
 	return nil
 }
@@ -46,7 +46,7 @@ func (s *sender) pressure() Backpressure {
 // room. A frame that cannot be sent any more need not. The caller holds mu.
 func (s *sender) mustWait(size int) bool {
 	pressure := s.pressure()
-	return pressure != nil && s.sending() == nil && pressure.Room(serverHead+size) == 0
+	return pressure != nil && s.sendErr() == nil && pressure.Room(serverHead+size) == 0
 }
 
 // awaitRoom gives up mu until there may be room for a frame with a payload of size
@@ -61,9 +61,9 @@ func (s *sender) awaitRoom(size int) {
 // holds mu, which is given up while the frame waits: who receives must not wait for
 // a peer that does not read, and closes or answers Pings meanwhile. What that wants
 // to send is owed, and written after the frame.
-func (s *sender) writePressed(pressure Backpressure, head, p []byte) error {
-	more := s.reserve()
-	more.pressed.Store(true)
+func (s *sender) writeBlocking(pressure Backpressure, head, p []byte) error {
+	ext := s.ensureExt()
+	ext.blocked.Store(true)
 	before := s.position
 	n := min(len(p), pressure.Room(len(p)))
 	err := s.writeHead(head, p[:n])
@@ -78,12 +78,12 @@ func (s *sender) writePressed(pressure Backpressure, head, p []byte) error {
 		err = s.write(p[:n])
 	}
 	if s.position != insideFrame {
-		more.pressed.Store(false)
+		ext.blocked.Store(false)
 		return err
 	}
 	s.setPosition(before)
 	s.unlock() // with the control frames that are owed
-	more.pressed.Store(false)
+	ext.blocked.Store(false)
 	pressure.Written()
 	s.mu.Lock()
 	return err
@@ -92,8 +92,8 @@ func (s *sender) writePressed(pressure Backpressure, head, p []byte) error {
 // writeHead writes a frame's header and the first part of its payload. The caller
 // holds mu.
 func (s *sender) writeHead(head, p []byte) error {
-	if s.pieces {
-		return s.wrote(s.w.(PieceWriter).WritePieces(head, p))
+	if s.vectored {
+		return s.noteWrite(s.w.(VectorWriter).Writev(head, p))
 	}
 	buf := frames.get()
 	defer frames.put(buf)

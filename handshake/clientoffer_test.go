@@ -11,8 +11,8 @@ import (
 	"github.com/fibersock/fibersock/handshake"
 )
 
-func sampleOffer() *handshake.Offer {
-	return &handshake.Offer{Host: "server.example.com", Target: "/chat", Key: sampleKey}
+func sampleOffer() *handshake.ClientOffer {
+	return &handshake.ClientOffer{Host: "server.example.com", Target: "/chat", Key: sampleKey}
 }
 
 // 6455-4.1-h, 6455-4.1-i, 6455-4.1-j, 6455-4.1-k, 6455-4.1-l, 6455-4.1-m, 6455-4.1-n, 6455-4.1-q:
@@ -55,14 +55,14 @@ var injections = []string{"a\r\nX: y", "a\nX: y", "a\rX: y", "a\r\n\r\nb", "\r\n
 
 // 6455-4.1-o, 6455-4.1-p, T-D17: nothing is written of what may not be sent.
 func TestOffersThatMayNotBeSent(t *testing.T) {
-	type change = func(o *handshake.Offer)
-	host := func(s string) change { return func(o *handshake.Offer) { o.Host = s } }
-	target := func(s string) change { return func(o *handshake.Offer) { o.Target = s } }
-	key := func(s string) change { return func(o *handshake.Offer) { o.Key = s } }
-	subprotocols := func(s ...string) change { return func(o *handshake.Offer) { o.Subprotocols = s } }
-	extend := func(e ...handshake.Extension) change { return func(o *handshake.Offer) { o.Extensions = e } }
+	type change = func(o *handshake.ClientOffer)
+	host := func(s string) change { return func(o *handshake.ClientOffer) { o.Host = s } }
+	target := func(s string) change { return func(o *handshake.ClientOffer) { o.Target = s } }
+	key := func(s string) change { return func(o *handshake.ClientOffer) { o.Key = s } }
+	subprotocols := func(s ...string) change { return func(o *handshake.ClientOffer) { o.Subprotocols = s } }
+	extend := func(e ...handshake.Extension) change { return func(o *handshake.ClientOffer) { o.Extensions = e } }
 	field := func(name, value string) change {
-		return func(o *handshake.Offer) { o.Header = map[string][]string{"X-A": {"b"}, name: {"ok", value}} }
+		return func(o *handshake.ClientOffer) { o.Header = map[string][]string{"X-A": {"b"}, name: {"ok", value}} }
 	}
 	type test struct {
 		rule  string

@@ -11,7 +11,7 @@ import (
 
 const switching = "HTTP/1.1 101 Switching Protocols"
 
-func fullOffer() *handshake.Offer {
+func fullOffer() *handshake.ClientOffer {
 	o := sampleOffer()
 	o.Subprotocols = []string{"chat", "superchat"}
 	o.Extensions = extensions{extension("permessage-deflate", flag("client_max_window_bits")), extension("foo")}
@@ -23,27 +23,27 @@ func TestResponsesThatOpenTheConnection(t *testing.T) {
 		rule   string
 		line   string
 		fields []string
-		want   handshake.Agreement
+		want   handshake.Negotiated
 	}{
-		{"the minimum; 6455-4.1-ab no subprotocol", switching, responseFields, handshake.Agreement{}},
-		{"reason phrase means nothing", "HTTP/1.1 101 ", responseFields, handshake.Agreement{}},
-		{"no reason phrase", "HTTP/1.1 101", responseFields, handshake.Agreement{}},
-		{"later minor version", "HTTP/1.2 101 x", responseFields, handshake.Agreement{}},
-		{"6455-4.1-s any case", switching, replace(responseFields, "Upgrade", "Upgrade: WebSocket"), handshake.Agreement{}},
-		{"6455-4.1-t in a list", switching, replace(responseFields, "Connection", "Connection: keep-alive, Upgrade"), handshake.Agreement{}},
-		{"6455-4.1-t two lines", switching, replace(responseFields, "Connection", "Connection: keep-alive", "Connection: Upgrade"), handshake.Agreement{}},
-		{"6455-4.1-t any case", switching, replace(responseFields, "Connection", "Connection: upgrade"), handshake.Agreement{}},
-		{"6455-4.1-u white space around it", switching, replace(responseFields, "Sec-WebSocket-Accept", "Sec-WebSocket-Accept: \t "+sampleAccept+" \t"), handshake.Agreement{}},
-		{"6455-4.1-y names in any case", switching, []string{"UPGRADE: websocket", "connection:upgrade", "sec-websocket-accept: " + sampleAccept}, handshake.Agreement{}},
-		{"6455-4.1-w offered subprotocol", switching, append(responseFields, "Sec-WebSocket-Protocol: superchat"), handshake.Agreement{Subprotocol: "superchat"}},
+		{"the minimum; 6455-4.1-ab no subprotocol", switching, responseFields, handshake.Negotiated{}},
+		{"reason phrase means nothing", "HTTP/1.1 101 ", responseFields, handshake.Negotiated{}},
+		{"no reason phrase", "HTTP/1.1 101", responseFields, handshake.Negotiated{}},
+		{"later minor version", "HTTP/1.2 101 x", responseFields, handshake.Negotiated{}},
+		{"6455-4.1-s any case", switching, replace(responseFields, "Upgrade", "Upgrade: WebSocket"), handshake.Negotiated{}},
+		{"6455-4.1-t in a list", switching, replace(responseFields, "Connection", "Connection: keep-alive, Upgrade"), handshake.Negotiated{}},
+		{"6455-4.1-t two lines", switching, replace(responseFields, "Connection", "Connection: keep-alive", "Connection: Upgrade"), handshake.Negotiated{}},
+		{"6455-4.1-t any case", switching, replace(responseFields, "Connection", "Connection: upgrade"), handshake.Negotiated{}},
+		{"6455-4.1-u white space around it", switching, replace(responseFields, "Sec-WebSocket-Accept", "Sec-WebSocket-Accept: \t "+sampleAccept+" \t"), handshake.Negotiated{}},
+		{"6455-4.1-y names in any case", switching, []string{"UPGRADE: websocket", "connection:upgrade", "sec-websocket-accept: " + sampleAccept}, handshake.Negotiated{}},
+		{"6455-4.1-w offered subprotocol", switching, append(responseFields, "Sec-WebSocket-Protocol: superchat"), handshake.Negotiated{Subprotocol: "superchat"}},
 		{"6455-4.1-v offered extension", switching, append(responseFields, "Sec-WebSocket-Extensions: foo; x=1"),
-			handshake.Agreement{Extensions: extensions{extension("foo", param("x", "1"))}}},
+			handshake.Negotiated{Extensions: extensions{extension("foo", param("x", "1"))}}},
 		{"6455-9.1-f any case", switching, append(responseFields, "Sec-WebSocket-Extensions: PerMessage-Deflate"),
-			handshake.Agreement{Extensions: extensions{extension("PerMessage-Deflate")}}},
+			handshake.Negotiated{Extensions: extensions{extension("PerMessage-Deflate")}}},
 		{"6455-11.3.2-a 6455-9.1-b 6455-9.1-d two lines, order kept", switching,
 			append(responseFields, "Sec-WebSocket-Extensions: foo", "Sec-WebSocket-Extensions: permessage-deflate"),
-			handshake.Agreement{Extensions: extensions{extension("foo"), extension("permessage-deflate")}}},
-		{"other fields", switching, append(responseFields, "Date: x", "Server: y", "X-A: b"), handshake.Agreement{}},
+			handshake.Negotiated{Extensions: extensions{extension("foo"), extension("permessage-deflate")}}},
+		{"other fields", switching, append(responseFields, "Date: x", "Server: y", "X-A: b"), handshake.Negotiated{}},
 	}
 	for _, c := range cases {
 		t.Run(c.rule, func(t *testing.T) {
@@ -61,7 +61,7 @@ func TestResponsesThatDoNotOpenTheConnection(t *testing.T) {
 	accept := func(value string) []string { return with("Sec-WebSocket-Accept", "Sec-WebSocket-Accept: "+value) }
 	cases := []struct {
 		rule   string
-		offer  *handshake.Offer
+		offer  *handshake.ClientOffer
 		line   string
 		fields []string
 		field  string // that the error names
@@ -108,7 +108,7 @@ func TestResponsesThatDoNotOpenTheConnection(t *testing.T) {
 			if !errors.As(err, &refused) || refused.Field != c.field {
 				t.Fatalf("ValidateResponse = %+v, %v; want a *ResponseError for %q", a, err, c.field)
 			}
-			if !reflect.DeepEqual(a, handshake.Agreement{}) {
+			if !reflect.DeepEqual(a, handshake.Negotiated{}) {
 				t.Errorf("a refused response gave %+v", a)
 			}
 		})

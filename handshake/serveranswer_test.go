@@ -10,16 +10,16 @@ import (
 
 // 6455-4.2.2-f, 6455-4.2.2-h, 6455-4.2.2-i, 6455-4.2.2-j, 6455-4.2.2-k, 9110-8.6-a: neither
 // empty fields nor a body.
-func TestResponseOfAPlainAcceptance(t *testing.T) {
-	got, err := handshake.AppendResponse([]byte("before "), &handshake.Acceptance{Key: sampleKey})
+func TestResponseOfAPlainAnswer(t *testing.T) {
+	got, err := handshake.AppendResponse([]byte("before "), &handshake.ServerAnswer{Key: sampleKey})
 	want := "before " + head(switching, responseFields...)
 	if err != nil || string(got) != want {
 		t.Errorf("AppendResponse = %q, %v; want %q", got, err, want)
 	}
 }
 
-func TestResponseOfAFullAcceptance(t *testing.T) {
-	a := handshake.Acceptance{
+func TestResponseOfAFullAnswer(t *testing.T) {
+	a := handshake.ServerAnswer{
 		Key:         sampleKey,
 		Subprotocol: "chat",
 		Extensions:  extensions{extension("foo", param("x", "1")), extension("permessage-deflate")},
@@ -38,18 +38,18 @@ func TestResponseOfAFullAcceptance(t *testing.T) {
 }
 
 // 6455-4.2.2-o, T-D17, T-D18: nothing is written of what may not be sent.
-func TestAcceptancesThatMayNotBeSent(t *testing.T) {
+func TestAnswersThatMayNotBeSent(t *testing.T) {
 	type test struct {
 		rule, field string
-		a           handshake.Acceptance
+		a           handshake.ServerAnswer
 	}
-	field := func(name, value string) handshake.Acceptance {
-		return handshake.Acceptance{Key: sampleKey, Header: map[string][]string{"X-A": {"b"}, name: {"ok", value}}}
+	field := func(name, value string) handshake.ServerAnswer {
+		return handshake.ServerAnswer{Key: sampleKey, Header: map[string][]string{"X-A": {"b"}, name: {"ok", value}}}
 	}
 	cases := []test{
-		{"no key", "Sec-WebSocket-Key", handshake.Acceptance{}},
-		{"two subprotocols", "Sec-WebSocket-Protocol", handshake.Acceptance{Key: sampleKey, Subprotocol: "a, b"}},
-		{"extension without name", "Sec-WebSocket-Extensions", handshake.Acceptance{Key: sampleKey, Extensions: make(extensions, 1)}},
+		{"no key", "Sec-WebSocket-Key", handshake.ServerAnswer{}},
+		{"two subprotocols", "Sec-WebSocket-Protocol", handshake.ServerAnswer{Key: sampleKey, Subprotocol: "a, b"}},
+		{"extension without name", "Sec-WebSocket-Extensions", handshake.ServerAnswer{Key: sampleKey, Extensions: make(extensions, 1)}},
 	}
 	for _, name := range []string{"Upgrade", "connection", "Sec-Websocket-Accept", "Sec-WebSocket-Protocol", "Sec-WebSocket-Extensions",
 		"Content-Length", "Transfer-Encoding", "Host"} {
@@ -57,8 +57,8 @@ func TestAcceptancesThatMayNotBeSent(t *testing.T) {
 	}
 	for _, s := range injections {
 		cases = append(cases,
-			test{"T-D18 in the subprotocol", "Sec-WebSocket-Protocol", handshake.Acceptance{Key: sampleKey, Subprotocol: s}},
-			test{"T-D18 in an extension", "Sec-WebSocket-Extensions", handshake.Acceptance{Key: sampleKey, Extensions: extensions{extension(s)}}},
+			test{"T-D18 in the subprotocol", "Sec-WebSocket-Protocol", handshake.ServerAnswer{Key: sampleKey, Subprotocol: s}},
+			test{"T-D18 in an extension", "Sec-WebSocket-Extensions", handshake.ServerAnswer{Key: sampleKey, Extensions: extensions{extension(s)}}},
 			test{"T-D18 in a name", s, field(s, "x")},
 			test{"T-D18 in a value", "X", field("X", s)},
 		)

@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// Acceptance is what a server agrees to (RFC 6455, Section 4.2.2).
-type Acceptance struct {
-	Key         string      // the request's, as Upgrade holds it
+// ServerAnswer is what a server agrees to (RFC 6455, Section 4.2.2).
+type ServerAnswer struct {
+	Key         string      // the request's, as ClientOffer holds it
 	Subprotocol string      // one that the client offered, see SelectSubprotocol; "" for none
 	Extensions  []Extension // some that the client offered, in the order of application
 
@@ -19,7 +19,7 @@ type Acceptance struct {
 // AppendResponse appends the 101 response for a: the handshake's own fields first, then those
 // of a.Header sorted by name. If anything in a may not be sent it returns dst as it was
 // and a [*FieldError].
-func AppendResponse(dst []byte, a *Acceptance) ([]byte, error) {
+func AppendResponse(dst []byte, a *ServerAnswer) ([]byte, error) {
 	if err := a.check(); err != nil {
 		return dst, err
 	}
@@ -82,7 +82,7 @@ func ofConnectionOrBody(name string) bool {
 }
 
 // check returns an error and not a *FieldError, so that nil is nil.
-func (a *Acceptance) check() error {
+func (a *ServerAnswer) check() error {
 	if !validKey(a.Key) {
 		return &FieldError{fieldKey, "it must be base64 of 16 bytes"}
 	}

@@ -2,10 +2,10 @@ package endpoint
 
 import "github.com/fibersock/fibersock/wire"
 
-// Outgoing is a message that is sent in fragments (RFC 6455, Section 5.4), one
-// for each call of Send. From the first fragment to the last, other messages
+// MessageWriter is a message that is sent in fragments (RFC 6455, Section 5.4), one
+// for each call of WriteFragment. From the first fragment to the last, other messages
 // wait; control frames do not. It is not safe for concurrent use.
-type Outgoing struct {
+type MessageWriter struct {
 	e      *Endpoint
 	opcode wire.Opcode
 	began  bool
@@ -14,27 +14,27 @@ type Outgoing struct {
 }
 
 // NewMessage returns a message of type op, Text or Binary, that has not begun.
-func (e *Endpoint) NewMessage(op wire.Opcode) (*Outgoing, error) {
+func (e *Endpoint) NextWriter(op wire.Opcode) (*MessageWriter, error) {
 	if !op.IsData() {
 		return nil, ErrNotData
 	}
-	return &Outgoing{e: e, opcode: op}, nil
+	return &MessageWriter{e: e, opcode: op}, nil
 }
 
 // Opcode returns the message's type.
-func (m *Outgoing) Opcode() wire.Opcode { return m.opcode }
+func (m *MessageWriter) Opcode() wire.Opcode { return m.opcode }
 
 // Began reports whether a fragment has been sent.
-func (m *Outgoing) Began() bool { return m.began }
+func (m *MessageWriter) Began() bool { return m.began }
 
 // Done reports whether no fragment can follow.
-func (m *Outgoing) Done() bool { return m.done }
+func (m *MessageWriter) Done() bool { return m.done }
 
-// Send sends p, which may be empty, as the next fragment, the last one if final
+// WriteFragment sends p, which may be empty, as the next fragment, the last one if final
 // is set. A fragment of a text may end inside a code point, the message may
 // not. A fragment that is not UTF-8 is not sent, and the message is where it
 // was. p is not changed and not kept.
-func (m *Outgoing) Send(p []byte, final bool) error {
+func (m *MessageWriter) WriteFragment(p []byte, final bool) error {
 	if m.done {
 		return ErrMessageFinished
 	}
@@ -50,28 +50,28 @@ func (m *Outgoing) Send(p []byte, final bool) error {
 			s.awaitRoom(len(p))
 		}
 	} else {
-		s.lock(len(p))
+		s.lockForMessage(len(p))
 		h.Opcode = m.opcode
 	}
 	defer s.unlock()
-	if err := s.sending(); err != nil {
+	if err := s.sendErr(); err != nil {
 		m.done = true
-		return m.e.because(err)
+		return m.e.closeCause(err)
 	}
 	m.began, m.done, m.text = true, final, text
 	if !final {
 		s.setPosition(insideMessage)
 	}
-	err := s.writeData(h, p, m.e.receiver.terms.maxFrame)
+	err := s.writeData(h, p, m.e.receiver.cfg.maxFrame)
 	if final {
 		s.setPosition(betweenMessages)
 	}
-	return m.e.because(err)
+	return m.e.closeCause(err)
 }
 
 // Abandon gives up a message that cannot be finished. If the peer has a part of
 // it, there is no way to take that back: the connection is closed.
-func (m *Outgoing) Abandon() {
+func (m *MessageWriter) Abandon() {
 	if m.began && !m.done {
 		// If it is closed already, that is what is wanted.
 		_ = m.e.Close(wire.InvalidFramePayloadData, "")

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Agreement is what an opening handshake settled.
-type Agreement struct {
+// Negotiated is what an opening handshake settled.
+type Negotiated struct {
 	Subprotocol string      // "" if none; a string of the offer
 	Extensions  []Extension // those in effect, in the order of application
 }
@@ -18,8 +18,8 @@ type Agreement struct {
 // is in order even if some were offered.
 //
 // The error is a [*ResponseError].
-func ValidateResponse(r *Response, o *Offer) (Agreement, error) {
-	var a Agreement
+func ValidateResponse(r *Response, o *ClientOffer) (Negotiated, error) {
+	var a Negotiated
 	err := checkSwitch(r, o)
 	if err == nil {
 		a.Extensions, err = agreedExtensions(r, o)
@@ -28,7 +28,7 @@ func ValidateResponse(r *Response, o *Offer) (Agreement, error) {
 		a.Subprotocol, err = agreedSubprotocol(r, o)
 	}
 	if err != nil {
-		return Agreement{}, err
+		return Negotiated{}, err
 	}
 	return a, nil
 }
@@ -36,7 +36,7 @@ func ValidateResponse(r *Response, o *Offer) (Agreement, error) {
 // checkSwitch checks that the server switches to WebSocket, for this request.
 // Content-Length and Transfer-Encoding are ignored: a 101 ends with its blank line,
 // whatever fields it has (RFC 9112, Section 6.3).
-func checkSwitch(r *Response, o *Offer) error {
+func checkSwitch(r *Response, o *ClientOffer) error {
 	switch upgrade, accept := r.Header.Get(fieldUpgrade), r.Header.Get(fieldAccept); {
 	case r.Status != 101:
 		return unexpectedStatus(r)
@@ -75,7 +75,7 @@ func unexpectedStatus(r *Response) error {
 	return &ResponseError{Reason: reason}
 }
 
-func agreedExtensions(r *Response, o *Offer) ([]Extension, error) {
+func agreedExtensions(r *Response, o *ClientOffer) ([]Extension, error) {
 	list, err := r.Header.parseExtensions()
 	if err != nil {
 		return nil, &ResponseError{fieldExtensions, strings.TrimPrefix(err.Error(), "websocket: ")}
@@ -91,7 +91,7 @@ func agreedExtensions(r *Response, o *Offer) ([]Extension, error) {
 	return list, nil
 }
 
-func agreedSubprotocol(r *Response, o *Offer) (string, error) {
+func agreedSubprotocol(r *Response, o *ClientOffer) (string, error) {
 	switch n := r.Header.Count(fieldProtocol); {
 	case n == 0:
 		return "", nil

@@ -7,32 +7,32 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// maxOwedPongs bounds the Pongs that wait for the lock. A peer that pings on
+// maxPendingPongs bounds the Pongs that wait for the lock. A peer that pings on
 // while it does not read gets an answer to its newest Pings only, which is
 // allowed (RFC 6455, Section 5.5.3).
-const maxOwedPongs = 16
+const maxPendingPongs = 16
 
-// owedFrames are the control frames that wait for the lock, or for the end of a
+// pendingControl are the control frames that wait for the lock, or for the end of a
 // frame that waits for room. The holder of the lock writes them before giving it
 // up, so that the goroutine that receives need not wait for a writer that waits
 // for the peer: two endpoints that both waited so would wait for each other.
-type owedFrames struct {
+type pendingControl struct {
 	count atomic.Int32 // frames, readable without mu
 
 	mu    sync.Mutex // guards the rest
 	pongs [][]byte
 	ping  []byte // the newest heartbeat; nil: none
-	close *owedClose
+	close *pendingClose
 }
 
-// owedClose is a Close that waits for the end of a frame.
-type owedClose struct {
+// pendingClose is a Close that waits for the end of a frame.
+type pendingClose struct {
 	payload []byte
 	sent    uint32 // sentClose, once it is written
 }
 
 // change changes what is owed.
-func (o *owedFrames) change(f func()) {
+func (o *pendingControl) change(f func()) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	f()
@@ -47,9 +47,9 @@ func (o *owedFrames) change(f func()) {
 }
 
 // addPong adds a Pong with a copy of payload.
-func (o *owedFrames) addPong(payload []byte) {
+func (o *pendingControl) addPong(payload []byte) {
 	o.change(func() {
-		if len(o.pongs) == maxOwedPongs {
+		if len(o.pongs) == maxPendingPongs {
 			o.pongs = append(o.pongs[:0], o.pongs[1:]...)
 		}
 		o.pongs = append(o.pongs, append([]byte(nil), payload...))
@@ -58,16 +58,16 @@ func (o *owedFrames) addPong(payload []byte) {
 
 // addPing adds a Ping with a copy of payload, in place of an older one: a peer
 // that does not read needs no more than one.
-func (o *owedFrames) addPing(payload []byte) {
+func (o *pendingControl) addPing(payload []byte) {
 	o.change(func() { o.ping = append(make([]byte, 0, len(payload)), payload...) })
 }
 
-// addClose adds a Close.
-func (o *owedFrames) addClose(c *owedClose) { o.change(func() { o.close = c }) }
+// setClose adds a Close.
+func (o *pendingControl) setClose(c *pendingClose) { o.change(func() { o.close = c }) }
 
 // closing returns what sentClose will be once the Close that is owed is written, 0 if
 // none is owed.
-func (o *owedFrames) closing() uint32 {
+func (o *pendingControl) closing() uint32 {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.close == nil {
@@ -77,7 +77,7 @@ func (o *owedFrames) closing() uint32 {
 }
 
 // take returns what is owed and forgets it.
-func (o *owedFrames) take() (pongs [][]byte, ping []byte, last *owedClose) {
+func (o *pendingControl) take() (pongs [][]byte, ping []byte, last *pendingClose) {
 	o.change(func() {
 		pongs, ping, last = o.pongs, o.ping, o.close
 		o.pongs, o.ping, o.close = nil, nil, nil
@@ -91,36 +91,36 @@ func (o *owedFrames) take() (pongs [][]byte, ping []byte, last *owedClose) {
 func (s *sender) pong(payload []byte, background func(func())) {
 	if background == nil && s.mu.TryLock() {
 		if s.position != insideFrame {
-			s.payOwed() // older than this one
-			_ = s.writeOwed(wire.Pong, payload, false)
+			s.flushControl() // older than this one
+			_ = s.writeControl(wire.Pong, payload, false)
 			s.unlock()
 			return
 		}
 		s.unlock()
 	}
-	s.reserve().owed.addPong(payload)
-	s.payIn(background)
+	s.ensureExt().pending.addPong(payload)
+	s.flushSoon(background)
 }
 
 // Heartbeat sends a Ping without waiting for another writer: now if no frame is
 // being written, else after it, and then only the newest.
-func (e *Endpoint) Heartbeat(payload []byte) {
-	s, background := &e.sender, e.receiver.terms.background
+func (e *Endpoint) PingAsync(payload []byte) {
+	s, background := &e.sender, e.receiver.cfg.background
 	if background == nil && s.mu.TryLock() {
 		if s.position != insideFrame {
-			_ = s.writeOwed(wire.Ping, payload, false)
+			_ = s.writeControl(wire.Ping, payload, false)
 			s.unlock()
 			return
 		}
 		s.unlock()
 	}
-	s.reserve().owed.addPing(payload)
-	s.payIn(background)
+	s.ensureExt().pending.addPing(payload)
+	s.flushSoon(background)
 }
 
 // payIn has the owed frames written: by the holder of the lock, or, if there is
 // none, in the background, or here if background is nil.
-func (s *sender) payIn(background func(func())) {
+func (s *sender) flushSoon(background func(func())) {
 	switch {
 	case !s.mu.TryLock():
 	case background != nil:
@@ -131,38 +131,38 @@ func (s *sender) payIn(background func(func())) {
 }
 
 // owes reports whether control frames are owed.
-func (s *sender) owes() bool {
-	more := s.more.Load()
-	return more != nil && more.owed.count.Load() > 0
+func (s *sender) controlPending() bool {
+	ext := s.ext.Load()
+	return ext != nil && ext.pending.count.Load() > 0
 }
 
 // payOwed writes the control frames that are owed. The caller holds mu, and no
 // frame is incomplete.
-func (s *sender) payOwed() {
-	if !s.owes() {
+func (s *sender) flushControl() {
+	if !s.controlPending() {
 		return
 	}
-	more := s.reserve()
-	pongs, ping, last := more.owed.take()
-	if more.sentClose.Load() != 0 {
+	ext := s.ensureExt()
+	pongs, ping, last := ext.pending.take()
+	if ext.sentClose.Load() != 0 {
 		last = nil // ours was being written when the peer's arrived
 	}
 	for _, payload := range pongs {
-		s.writeOwed(wire.Pong, payload, last != nil)
+		s.writeControl(wire.Pong, payload, last != nil)
 	}
 	if ping != nil {
-		s.writeOwed(wire.Ping, ping, last != nil)
+		s.writeControl(wire.Ping, ping, last != nil)
 	}
-	if last != nil && s.writeOwed(wire.Close, last.payload, true) == nil {
-		more.sentClose.Store(last.sent)
+	if last != nil && s.writeControl(wire.Close, last.payload, true) == nil {
+		ext.sentClose.Store(last.sent)
 	}
 }
 
 // writeOwed writes a control frame if that is still possible: before our Close,
 // which may be owed too, and for a Pong before the peer's. The caller holds mu. A
 // failure is remembered by write and reported by the next call.
-func (s *sender) writeOwed(op wire.Opcode, payload []byte, closeOwed bool) error {
-	closeOwed = closeOwed || s.owesClose()
+func (s *sender) writeControl(op wire.Opcode, payload []byte, closeOwed bool) error {
+	closeOwed = closeOwed || s.closePending()
 	switch state := State(s.state.Load()); {
 	case closeOwed && s.broken():
 		return ErrClosed
@@ -175,13 +175,13 @@ func (s *sender) writeOwed(op wire.Opcode, payload []byte, closeOwed bool) error
 
 // owesClose reports whether a Close is owed, in the moment after which the state is
 // Closed.
-func (s *sender) owesClose() bool {
-	more := s.more.Load()
-	return more != nil && more.owed.count.Load() > 0 && more.owed.closing() != 0 && more.sentClose.Load() == 0
+func (s *sender) closePending() bool {
+	ext := s.ext.Load()
+	return ext != nil && ext.pending.count.Load() > 0 && ext.pending.closing() != 0 && ext.sentClose.Load() == 0
 }
 
 // broken reports whether the transport cannot be written to any more.
 func (s *sender) broken() bool {
-	more := s.more.Load()
-	return more != nil && (more.failed.Load() != nil || more.lost.Load() != nil)
+	ext := s.ext.Load()
+	return ext != nil && (ext.failed.Load() != nil || ext.lost.Load() != nil)
 }

@@ -2,16 +2,16 @@ package endpoint
 
 import "github.com/fibersock/fibersock/wire"
 
-// Tally is how many frames have gone one way, and what was in them. A message is
+// FrameCount is how many frames have gone one way, and what was in them. A message is
 // counted with its last frame.
-type Tally struct {
+type FrameCount struct {
 	Bytes                             uint64 // payload of data frames
 	Messages, Fragments, Pings, Pongs uint32 // Fragments: data frames that are only a part of a message
 }
 
 // Frame counts a frame, by the first byte of its header and the length of its
 // payload in bytes.
-func (t *Tally) Frame(first byte, payload int) {
+func (t *FrameCount) Frame(first byte, payload int) {
 	switch wire.Opcode(first & 0x0f) {
 	case wire.Text, wire.Binary:
 		t.Bytes += uint64(payload)

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Offer is what a client asks for in its opening handshake (RFC 6455, Section 4.1).
-type Offer struct {
+// ClientOffer is what a client asks for in its opening handshake (RFC 6455, Section 4.1).
+type ClientOffer struct {
 	Host         string // value of the Host field, as URL.HostHeader gives it
 	Target       string // the resource name, as URL.Target holds it
 	Key          string // a new key for every attempt, see NewKey
@@ -23,7 +23,7 @@ type Offer struct {
 // AppendRequest appends the request for o: the handshake's own fields first, then those of
 // o.Header sorted by name. If anything in o may not be sent it returns dst as it
 // was and a [*FieldError].
-func AppendRequest(dst []byte, o *Offer) ([]byte, error) {
+func AppendRequest(dst []byte, o *ClientOffer) ([]byte, error) {
 	if err := o.check(); err != nil {
 		return dst, err
 	}
@@ -44,7 +44,7 @@ func AppendRequest(dst []byte, o *Offer) ([]byte, error) {
 }
 
 // check returns an error and not a *FieldError, so that nil is nil.
-func (o *Offer) check() error {
+func (o *ClientOffer) check() error {
 	if _, ok := parseAuthority(o.Host); !ok {
 		return &FieldError{fieldHost, `it must be a host, perhaps with ":" and a port`}
 	}

@@ -25,7 +25,7 @@ type Upgrade struct {
 //
 // and the header fields that belong to it. NotWebSocket is set for plain HTTP: see
 // [Request.WantsWebSocket].
-func ValidateRequest(r *Request) (Upgrade, error) {
+func ValidateRequest(r *Request) (ClientOffer, error) {
 	err := checkRequest(r)
 	if err == nil {
 		err = checkUpgrade(r)
@@ -33,16 +33,16 @@ func ValidateRequest(r *Request) (Upgrade, error) {
 	if err != nil {
 		err.NotWebSocket = !r.WantsWebSocket()
 		err.bodiless = r.Method == "HEAD"
-		return Upgrade{}, err
+		return ClientOffer{}, err
 	}
-	u := Upgrade{Key: r.Header.Get(fieldKey)}
+	u := ClientOffer{Key: r.Header.Get(fieldKey)}
 	var reason string
 	if u.Subprotocols, reason = r.Header.parseSubprotocols(); reason != "" {
-		return Upgrade{}, badRequest(fieldProtocol + ": " + reason)
+		return ClientOffer{}, badRequest(fieldProtocol + ": " + reason)
 	}
 	extensions, malformed := r.Header.parseExtensions()
 	if malformed != nil {
-		return Upgrade{}, badRequest(strings.TrimPrefix(malformed.Error(), "websocket: "))
+		return ClientOffer{}, badRequest(strings.TrimPrefix(malformed.Error(), "websocket: "))
 	}
 	u.Extensions = extensions
 	return u, nil

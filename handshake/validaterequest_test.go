@@ -10,12 +10,12 @@ import (
 )
 
 func TestOpeningHandshakesThatAreAccepted(t *testing.T) {
-	plain := handshake.Upgrade{Key: sampleKey}
+	plain := handshake.ClientOffer{Key: sampleKey}
 	cases := []struct {
 		rule   string
 		line   string
 		fields []string
-		want   handshake.Upgrade
+		want   handshake.ClientOffer
 	}{
 		{"the minimum; 6455-4.2.1-k no Origin", requestLine, requestFields, plain},
 		{"6455-4.2.1-c later minor version", "GET / HTTP/1.2", requestFields, plain},
@@ -34,7 +34,7 @@ func TestOpeningHandshakesThatAreAccepted(t *testing.T) {
 		{"6455-4.2.1-g any case", requestLine, replace(requestFields, "Connection", "Connection: upgrade"), plain},
 		{"9110-5.6.1-a empty members", requestLine, replace(requestFields, "Connection", "Connection: ,, upgrade ,"), plain},
 		{"6455-4.2.1-i WHATWG-7 pad bits set", requestLine, replace(requestFields, "Sec-WebSocket-Key", "Sec-WebSocket-Key: AQIDBAUGBwgJCgsMDQ4PEC=="),
-			handshake.Upgrade{Key: "AQIDBAUGBwgJCgsMDQ4PEC=="}},
+			handshake.ClientOffer{Key: "AQIDBAUGBwgJCgsMDQ4PEC=="}},
 		{"6455-4.2.2-k white space around the key", requestLine, replace(requestFields, "Sec-WebSocket-Key", "Sec-WebSocket-Key: \t "+sampleKey+" \t"), plain},
 		{"6455-4.1-y names in any case", requestLine, []string{
 			"HOST: h", "UPGRADE: websocket", "connection: upgrade", "sec-websocket-key: " + sampleKey, "SEC-WEBSOCKET-VERSION:13"}, plain},
@@ -42,18 +42,18 @@ func TestOpeningHandshakesThatAreAccepted(t *testing.T) {
 			requestFields[2], requestFields[1], requestFields[0], "Sec-WebSocket-X: y", "Sec-Fetch-Mode: websocket"}, plain},
 		{"9110-7.8-f empty body", requestLine, append(requestFields, "Content-Length: 0"), plain},
 		{"6455-4.2.1-l list", requestLine, append(requestFields, "Sec-WebSocket-Protocol: a,,b ,\tc"),
-			handshake.Upgrade{Key: sampleKey, Subprotocols: []string{"a", "b", "c"}}},
+			handshake.ClientOffer{Key: sampleKey, Subprotocols: []string{"a", "b", "c"}}},
 		{"6455-11.3.4-a two lines are one list", requestLine, append(requestFields, "Sec-WebSocket-Protocol: b", "Sec-WebSocket-Protocol: a"),
-			handshake.Upgrade{Key: sampleKey, Subprotocols: []string{"b", "a"}}},
+			handshake.ClientOffer{Key: sampleKey, Subprotocols: []string{"b", "a"}}},
 		{"6455-11.3.4-a an empty line among others", requestLine, append(requestFields, "Sec-WebSocket-Protocol:", "Sec-WebSocket-Protocol: a"),
-			handshake.Upgrade{Key: sampleKey, Subprotocols: []string{"a"}}},
+			handshake.ClientOffer{Key: sampleKey, Subprotocols: []string{"a"}}},
 		{"6455-9.1-e WHATWG-3 extensions, known or not", requestLine, append(requestFields, "Sec-WebSocket-Extensions: foo; a=1, permessage-deflate"),
-			handshake.Upgrade{Key: sampleKey, Extensions: extensions{extension("foo", param("a", "1")), extension("permessage-deflate")}}},
+			handshake.ClientOffer{Key: sampleKey, Extensions: extensions{extension("foo", param("a", "1")), extension("permessage-deflate")}}},
 		{"6455-11.3.2-a 6455-9.1-b two lines are one list", requestLine,
 			append(requestFields, "Sec-WebSocket-Extensions: foo", "X: y", "Sec-WebSocket-Extensions: permessage-deflate"),
-			handshake.Upgrade{Key: sampleKey, Extensions: extensions{extension("foo"), extension("permessage-deflate")}}},
+			handshake.ClientOffer{Key: sampleKey, Extensions: extensions{extension("foo"), extension("permessage-deflate")}}},
 		{"T-D09 names of JavaScript's prototypes", requestLine, append(requestFields, "__proto__: x", "Sec-WebSocket-Extensions: constructor"),
-			handshake.Upgrade{Key: sampleKey, Extensions: extensions{extension("constructor")}}},
+			handshake.ClientOffer{Key: sampleKey, Extensions: extensions{extension("constructor")}}},
 	}
 	for _, c := range cases {
 		t.Run(c.rule, func(t *testing.T) {
@@ -171,7 +171,7 @@ func TestOpeningHandshakesThatAreRefused(t *testing.T) {
 			if got := status(t, err); got != c.status {
 				t.Errorf("status %d, want %d: %v", got, c.status, err)
 			}
-			if !reflect.DeepEqual(u, handshake.Upgrade{}) {
+			if !reflect.DeepEqual(u, handshake.ClientOffer{}) {
 				t.Errorf("a refused request gave %+v", u)
 			}
 			if err != nil && len(err.Error()) > 400 {

@@ -98,8 +98,8 @@ func (w *activity) late(now, deadline tick) bool {
 	return now.since(deadline) >= 0 && (busy == 0 || busy.since(deadline) > 0)
 }
 
-// traffic notes that a data message is being received or sent.
-func (c *Conn) traffic() {
+// noteMessage notes that a data message is being received or sent.
+func (c *Conn) noteMessage() {
 	if c.server.IdleTimeout > 0 {
 		c.activity.lastMessage.set(c.server.clock.now())
 	}
@@ -114,7 +114,7 @@ const assemblyPart = 64 << 10
 func (c *Conn) noteProgress(kind endpoint.Kind) {
 	arrived, underWay := c.endpoint.Progress()
 	if arrived > 0 || kind == endpoint.KindMessage || kind == endpoint.KindPartial {
-		c.traffic()
+		c.noteMessage()
 	}
 	w := &c.activity
 	if !underWay {

@@ -9,11 +9,10 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// This file makes calls of handlers out of what the loop brings. It runs on the
-// loop's side of the connection only, one call at a time; that is why events do
-// not overlap.
+// This file turns bytes and events of the transport into calls of handlers. The loop
+// makes one call at a time for a connection, so that its events do not overlap.
 
-// receive takes bytes from the loop; see loop.go.
+// receive consumes bytes from the loop; see loop.go.
 func (c *Conn) receive(b []byte) (rest []byte, more bool) {
 	c.activity.enter(c.server.clock.now())
 	defer c.left()
@@ -30,11 +29,11 @@ func (c *Conn) receive(b []byte) (rest []byte, more bool) {
 	return rest, more
 }
 
-// left notes that no handler is running any more.
+// left notes that no handler runs any more.
 func (c *Conn) left() { c.activity.leave(c.server.clock.now()) }
 
-// receiveEvents is receive without the care for handlers that do not return. What
-// has come is counted in received.
+// receiveEvents is receive without the recovery of panics. It counts the frames in
+// received.
 func (c *Conn) receiveEvents(b []byte, received *endpoint.FrameCount) (rest []byte, more bool) {
 	if c.isOpening() {
 		if b, more = c.handshake(b); !more || c.isOpening() {
@@ -44,13 +43,13 @@ func (c *Conn) receiveEvents(b []byte, received *endpoint.FrameCount) (rest []by
 	if c.phase.load() == phaseEnded {
 		return nil, false
 	}
-	for c.endpoint.Err() == nil { // else a handler has cut it; the loop will notice
+	for c.endpoint.Err() == nil { // else a handler has aborted it, which the loop notices
 		if len(b) > 0 && !c.takesMore() {
 			return b, true
 		}
 		if op, p, n := c.endpoint.ReceiveMessage(b); n > 0 {
 			b = b[n:]
-			c.traffic()
+			c.noteMessage()
 			countPiece(received, len(p), true)
 			c.message(op, p)
 			continue
@@ -67,11 +66,13 @@ func (c *Conn) receiveEvents(b []byte, received *endpoint.FrameCount) (rest []by
 		case endpoint.KindPartial:
 			countPiece(received, len(ev.Payload), ev.Final)
 			c.partial(ev.Opcode, ev.Payload, ev.Final)
-		case endpoint.KindPing: // it has been answered
+		case endpoint.KindPing: // the engine has answered it
 			received.Pings++
-		case endpoint.KindPong: // one more sign of life
+			c.control(wire.Ping, ev.Payload)
+		case endpoint.KindPong:
 			received.Pongs++
-			c.answered(ev.Payload)
+			c.notePong(ev.Payload)
+			c.control(wire.Pong, ev.Payload)
 		case endpoint.KindClose, endpoint.KindFailed:
 			c.count(received)
 			c.finish()
@@ -81,13 +82,13 @@ func (c *Conn) receiveEvents(b []byte, received *endpoint.FrameCount) (rest []by
 	return nil, true
 }
 
-// takesMore reports whether the program is ready for another message.
+// takesMore reports whether the application is ready for another message.
 func (c *Conn) takesMore() bool {
 	b := c.mailbox()
 	return b == nil || b.hasRoom()
 }
 
-// message hands on a whole message.
+// message delivers a whole message.
 func (c *Conn) message(op wire.Opcode, p []byte) {
 	if b := c.mailbox(); b != nil {
 		b.deliver(op, p, true)
@@ -96,7 +97,7 @@ func (c *Conn) message(op wire.Opcode, p []byte) {
 	}
 }
 
-// partial hands on a piece of a message.
+// partial delivers a piece of a message.
 func (c *Conn) partial(op wire.Opcode, p []byte, final bool) {
 	if b := c.mailbox(); b != nil {
 		b.deliver(op, p, final)
@@ -105,22 +106,29 @@ func (c *Conn) partial(op wire.Opcode, p []byte, final bool) {
 	}
 }
 
-// callOpen opens the connection for the program.
+// control delivers a Ping or Pong.
+func (c *Conn) control(op wire.Opcode, p []byte) {
+	if c.handler.Control != nil {
+		c.handler.Control(c, op, p)
+	}
+}
+
+// callOpen calls Handler.Open and starts Handler.Serve.
 func (c *Conn) callOpen() {
 	if c.handler.Open != nil {
 		c.handler.Open(c)
 	}
 	if c.server.shuttingDown() {
-		_ = c.endpoint.Close(wire.GoingAway, "") // Shutdown may have been faster
+		_ = c.endpoint.Close(wire.GoingAway, "") // Shutdown may not have seen the connection open
 	}
-	if b := c.mailbox(); b != nil && b.accepted == nil {
+	if b := c.mailbox(); b != nil && !b.accepted {
 		c.refs.Add(1)
 		go c.serve()
 	}
+	c.finishAccept(nil)
 }
 
-// drain tells the program that the client has taken all that waited for it; see
-// loop.go.
+// drain calls Handler.Writable; see loop.go.
 func (c *Conn) drain() (more bool) {
 	if !c.isOpen() {
 		return true
@@ -138,8 +146,8 @@ func (c *Conn) drain() (more bool) {
 	return true
 }
 
-// panicked fails the connection because a handler has panicked with value, or
-// called runtime.Goexit if value is nil. The client learns no more than the code.
+// panicked fails the connection because a handler has panicked with value or, if
+// value is nil, called runtime.Goexit. The client gets the status code only.
 func (c *Conn) panicked(value any) (more bool) {
 	err := c.server.caught(value)
 	switch p := c.phase.load(); {
@@ -152,8 +160,8 @@ func (c *Conn) panicked(value any) (more bool) {
 	return false
 }
 
-// finish ends the connection for the program: the closing handshake is done, or
-// the connection has failed, or the transport has ended.
+// finish calls Handler.Error and Handler.Close: the closing handshake is done, or the
+// connection has failed, or the transport has ended.
 func (c *Conn) finish() {
 	if !c.phase.change(phaseOpen, phaseEnded) {
 		return
@@ -165,39 +173,38 @@ func (c *Conn) finish() {
 	c.shutdownWrite()
 	c.endMailbox()
 	if c.handler.Close != nil { // deferred, because Error may end the goroutine
-		defer c.protect(func() { c.handler.Close(c, c.CloseCode(), c.CloseReason()) })
+		defer c.callProtected(func() { c.handler.Close(c, c.CloseCode(), c.CloseReason()) })
 	}
 	err := c.endpoint.Err()
 	var closed *CloseError
 	if c.handler.Error != nil && !errors.As(err, &closed) && err != ErrClosed {
-		c.protect(func() { c.handler.Error(c, err) })
+		c.callProtected(func() { c.handler.Error(c, err) })
 	}
 }
 
-// shutdownWrite tells the client that nothing more will be sent.
+// shutdownWrite ends the connection's output.
 func (c *Conn) shutdownWrite() {
 	c.endpoint.Uncork()
-	if !c.endpoint.WriteBlocked() { // else backpressure.Written does it
+	if !c.endpoint.WriteBlocked() { // otherwise backpressure.Written does it
 		c.transport.Finish(lingerTimeout)
 	}
 }
 
-// lingerTime is how long the socket of an ended connection may last. A frame that
-// is being written to a client that reads slowly, and the Close behind it, have
-// CloseTimeout.
+// lingerTime is how long the socket of an ended connection may stay open. A frame that
+// is being written to a slow client, and the Close behind it, have CloseTimeout.
 func (c *Conn) lingerTime() time.Duration {
 	if !c.endpoint.WriteBlocked() {
 		return lingerTimeout
 	}
-	if c.server.CloseTimeout <= 0 { // no limit is no reason to keep a socket for good
+	if c.server.CloseTimeout <= 0 { // a socket is never kept without a limit
 		return DefaultCloseTimeout
 	}
 	return max(lingerTimeout, c.server.CloseTimeout)
 }
 
-// protect reports a panic of f. The connection is at its end anyway. The caller
-// reports a call of runtime.Goexit.
-func (c *Conn) protect(f func()) {
+// callProtected calls f and reports its panic. The connection has ended already. The
+// caller reports a call of runtime.Goexit.
+func (c *Conn) callProtected(f func()) {
 	defer func() {
 		if p := recover(); p != nil {
 			c.server.caught(p)
@@ -212,10 +219,11 @@ func (c *Conn) closeExchanged() bool {
 	return code != 0 && code != wire.AbnormalClosure && !c.endpoint.WriteBlocked()
 }
 
-// lost is the loop's last call: the socket has ended, by err if that was not
-// wanted; see loop.go.
+// lost is the loop's last call: the socket has ended, by err unless the connection
+// wanted that; see loop.go.
 func (c *Conn) lost(err error) {
 	defer c.release()
+	defer func() { c.finishAccept(c.endedBy(err)) }()
 	returned := false
 	defer func() {
 		if !returned {
@@ -226,7 +234,7 @@ func (c *Conn) lost(err error) {
 	returned = true
 }
 
-// lose is lost without the care for handlers that do not return.
+// lose is lost without the recovery of panics.
 func (c *Conn) lose(err error) {
 	switch p := c.phase.load(); {
 	case p.opening():
@@ -248,8 +256,19 @@ func (c *Conn) lose(err error) {
 	}
 }
 
-// release is called by the loop and by the fiber, when they let go of the
-// connection.
+// endedBy returns the error of a connection whose transport was ended by err.
+func (c *Conn) endedBy(err error) error {
+	if known := c.endpoint.Err(); known != nil {
+		return known
+	}
+	if err == nil {
+		return ErrClosed
+	}
+	return &LostError{Err: err}
+}
+
+// release drops a reference of the loop or of Handler.Serve. The last one removes the
+// connection from the server.
 func (c *Conn) release() {
 	if c.refs.Add(-1) == 0 {
 		c.server.removeConn(c)

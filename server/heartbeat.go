@@ -26,8 +26,8 @@ func (c *Conn) beat() {
 	c.endpoint.PingAsync(payload)
 }
 
-// answered looks whether a Pong is the one of the last heartbeat.
-func (c *Conn) answered(payload []byte) {
+// notePong measures the round trip time, if a Pong answers the last heartbeat.
+func (c *Conn) notePong(payload []byte) {
 	p := &c.activity.pulse
 	sent := p.awaited.Load()
 	if sent == 0 || len(payload) != 4 || binary.BigEndian.Uint32(payload) != sent {

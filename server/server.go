@@ -80,6 +80,10 @@ type Server struct {
 	// world act with the cookies of its visitor.
 	Origins []string
 
+	// CheckOrigin, if it is set, decides about an Origin that is not the server's own
+	// and that Origins do not allow: true allows it.
+	CheckOrigin func(r *handshake.Request) bool
+
 	// Limits bound what a client may send.
 	Limits Limits
 
@@ -305,7 +309,7 @@ func (s *Server) startConn(c *Conn, t transport) {
 
 // terms returns the terms of the server's endpoints, which differ by whether their
 // handlers take partial messages.
-func (s *Server) terms(partial bool) *endpoint.SharedConfig {
+func (s *Server) sharedConfig(partial bool) *endpoint.SharedConfig {
 	shared := &s.engines[0]
 	if partial {
 		shared = &s.engines[1]

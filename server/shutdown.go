@@ -69,7 +69,7 @@ func (s *Server) dismiss(ctx context.Context, empty <-chan struct{}) {
 		part := conns[done : int64(len(conns))*i/steps]
 		for _, c := range part {
 			if c.isOpen() { // one that opens now sees by itself that the server is shutting down
-				go c.Close(wire.GoingAway, "") // may wait for a slow write
+				go c.sendClose(wire.GoingAway, "") // may wait for a slow write
 			}
 		}
 		done += len(part)

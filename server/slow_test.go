@@ -125,7 +125,7 @@ func TestSlowDropNewest(t *testing.T) {
 		if dropped == 0 {
 			t.Fatal("nothing was dropped")
 		}
-		if err := c.Ping([]byte("!")); err != nil { // control frames find room (6455-5.5.2-b)
+		if err := c.SendPing([]byte("!")); err != nil { // control frames find room (6455-5.5.2-b)
 			t.Error(err)
 		}
 		pinged := false

@@ -216,7 +216,7 @@ func (r *sweep) checkOpen(c *Conn, behind bool) {
 	switch {
 	case r.lifetime > 0 && r.now.since(w.expires) > 0:
 		w.dismissed = true
-		go c.Close(wire.GoingAway, "the connection has lasted its time")
+		go c.sendClose(wire.GoingAway, "the connection has lasted its time")
 	case r.over(w.lastMessage.get(), r.idle) && c.Buffered() == 0:
 		w.dismissed = true
 		go r.closeIdle(c)
@@ -303,7 +303,7 @@ func (c *Conn) acknowledges() bool {
 
 // closeIdle starts the closing handshake with a client that has been idle.
 func (s *Server) closeIdle(c *Conn) {
-	if c.Close(wire.GoingAway, "idle for too long") == nil {
+	if c.sendClose(wire.GoingAway, "idle for too long") == nil {
 		s.counters.count(func(st *Stats) { st.Timeouts.Idle++ })
 	}
 }

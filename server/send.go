@@ -1,0 +1,139 @@
+package server
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/fibersock/fibersock/endpoint"
+	"github.com/fibersock/fibersock/wire"
+)
+
+// Send sends p as one message of type op, Text or Binary. A text must be UTF-8:
+// otherwise nothing is sent and the error is wire.ErrInvalidUTF8. p is neither
+// changed nor kept. While a message of SendFragment is unfinished, the error is
+// ErrMessageUnfinished; while one of NextWriter is, Send waits.
+//
+// Send does not wait for the client, except with SlowBlock. Bytes that the kernel
+// does not accept are buffered, up to Server.MaxBacklog; Server.SlowPolicy decides
+// about a message that exceeds it.
+func (c *Conn) Send(op wire.Opcode, p []byte) error {
+	if c.ext.Load() == nil && c.transport.Buffered() == 0 { // no message is queued
+		c.noteMessage()
+		return c.endpoint.Send(op, p)
+	}
+	if err := c.beforeSend(len(p)); err != nil {
+		return err
+	}
+	if c.keeps() {
+		return c.keepMessage(op, p)
+	}
+	return c.endpoint.Send(op, p)
+}
+
+// keepMessage puts a message into the outbox.
+func (c *Conn) keepMessage(op wire.Opcode, p []byte) error {
+	m, err := Prepare(op, p)
+	if err == nil {
+		c.keep(m)
+	}
+	return err
+}
+
+// SendText sends s as a text message; see Send.
+func (c *Conn) SendText(s string) error {
+	if err := c.beforeSend(len(s)); err != nil {
+		return err
+	}
+	if c.keeps() {
+		return c.keepMessage(wire.Text, []byte(s))
+	}
+	return c.endpoint.SendText(s)
+}
+
+// SendBinary sends p as a binary message; see Send.
+func (c *Conn) SendBinary(p []byte) error { return c.Send(wire.Binary, p) }
+
+// Sendf sends a text message formatted as by fmt.Sprintf; see Send.
+func (c *Conn) Sendf(format string, args ...any) error {
+	return c.Send(wire.Text, fmt.Appendf(nil, format, args...))
+}
+
+// SendJSON sends v, encoded by encoding/json, as a text message; see Send.
+func (c *Conn) SendJSON(v any) error {
+	p, err := endpoint.EncodeJSON(v)
+	if err != nil {
+		return err
+	}
+	return c.Send(wire.Text, p)
+}
+
+// beforeSend checks whether a message of size bytes may be sent: it waits for the
+// messages broadcast before, and applies the limits of the backlog.
+func (c *Conn) beforeSend(size int) error {
+	c.noteMessage()
+	if c.State() != Open {
+		return nil // the engine returns the reason
+	}
+	if c.unfinished() {
+		return ErrMessageUnfinished
+	}
+	if c.ext.Load() != nil && c.policy() != SlowDropOldest {
+		c.awaitOutbox()
+	}
+	return c.admit(size, false)
+}
+
+// unfinished reports whether a message of SendFragment is unfinished.
+func (c *Conn) unfinished() bool {
+	ext := c.ext.Load()
+	return ext != nil && ext.fragments.open.Load()
+}
+
+// fragments is the message of SendFragment.
+type fragments struct {
+	open    atomic.Bool // the first fragment is sent, the last is not
+	mu      sync.Mutex  // guards message
+	message *endpoint.MessageWriter
+}
+
+// SendFragment sends p, which may be empty, as the next fragment of a message (RFC
+// 6455, Section 5.4), the last one if final is set. op is the message's type with
+// the first fragment, and the same or wire.Continuation with the others. A fragment
+// of a text may end inside a code point, the message may not. Until the message is
+// finished, only control frames can be sent besides. NextWriter returns an
+// io.WriteCloser for the same purpose.
+func (c *Conn) SendFragment(op wire.Opcode, p []byte, final bool) error {
+	f := &c.ensureExt().fragments
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.message == nil {
+		if err := c.beforeSend(len(p)); err != nil {
+			return err
+		}
+		c.awaitOutbox()
+		m, err := c.endpoint.NextWriter(op)
+		if err != nil {
+			return err
+		}
+		f.message = m
+	} else if op != wire.Continuation && op != f.message.Opcode() {
+		return ErrMessageUnfinished
+	}
+	c.noteMessage()
+	err := f.message.WriteFragment(p, final)
+	f.open.Store(f.message.Began() && !f.message.Done())
+	if !f.open.Load() {
+		f.message = nil
+	}
+	return err
+}
+
+// SendPing sends a Ping with the given payload, at most 125 bytes, and does not
+// wait for the Pong; see Ping. The server checks by itself whether a silent client
+// is alive: see Server.PingInterval.
+func (c *Conn) SendPing(payload []byte) error { return c.endpoint.Ping(payload) }
+
+// SendPong sends a Pong that answers no Ping, with at most 125 bytes of payload.
+// The server answers Pings by itself.
+func (c *Conn) SendPong(payload []byte) error { return c.endpoint.Pong(payload) }

@@ -1,11 +1,18 @@
 package endpoint
 
-import "github.com/fibersock/fibersock/wire"
+import (
+	"sync"
 
-// MessageWriter is a message that is sent in fragments (RFC 6455, Section 5.4), one
-// for each call of WriteFragment. From the first fragment to the last, other messages
-// wait; control frames do not. It is not safe for concurrent use.
+	"github.com/fibersock/fibersock/wire"
+)
+
+// MessageWriter writes one message in fragments (RFC 6455, Section 5.4). As an
+// io.WriteCloser it buffers up to 4 KiB and sends a fragment when the buffer
+// is full; WriteFragment sends exactly one fragment. A message needs the one
+// or the other. From the first fragment to the last, other messages wait;
+// control frames do not. It belongs to one goroutine at a time.
 type MessageWriter struct {
+	buf    *[]byte // of Write; nil as long as nothing is buffered
 	e      *Endpoint
 	opcode wire.Opcode
 	began  bool
@@ -13,7 +20,7 @@ type MessageWriter struct {
 	text   wire.UTF8
 }
 
-// NewMessage returns a message of type op, Text or Binary, that has not begun.
+// NextWriter returns a message of type op, Text or Binary, that has not begun.
 func (e *Endpoint) NextWriter(op wire.Opcode) (*MessageWriter, error) {
 	if !op.IsData() {
 		return nil, ErrNotData
@@ -77,4 +84,75 @@ func (m *MessageWriter) Abandon() {
 		_ = m.e.Close(wire.InvalidFramePayloadData, "")
 	}
 	m.done = true
+}
+
+// fragmentSize is the size, in bytes, up to which Write buffers.
+const fragmentSize = 4 << 10
+
+var fragmentBuffers = sync.Pool{New: func() any {
+	b := make([]byte, 0, fragmentSize)
+	return &b
+}}
+
+// Write adds p to the message. p is neither changed nor kept. A Write of 4 KiB
+// or more sends a fragment of its own. The error is that of Endpoint.Send. After an
+// error the message is abandoned: see Abandon.
+func (m *MessageWriter) Write(p []byte) (int, error) {
+	if m.done {
+		return 0, ErrMessageFinished
+	}
+	if m.buf == nil {
+		m.buf = fragmentBuffers.Get().(*[]byte)
+	}
+	if len(*m.buf)+len(p) >= fragmentSize {
+		if err := m.Flush(); err != nil {
+			return 0, err
+		}
+	}
+	if len(p) >= fragmentSize {
+		if err := m.writeOrAbandon(p, false); err != nil {
+			return 0, err
+		}
+		return len(p), nil
+	}
+	*m.buf = append(*m.buf, p...)
+	return len(p), nil
+}
+
+// Flush sends the buffered bytes, if there are any, as a fragment.
+func (m *MessageWriter) Flush() error {
+	if m.done {
+		return ErrMessageFinished
+	}
+	if m.buf == nil || len(*m.buf) == 0 {
+		return nil
+	}
+	buffered := *m.buf
+	*m.buf = buffered[:0]
+	return m.writeOrAbandon(buffered, false)
+}
+
+// Close sends the last fragment, with the buffered bytes. The connection stays
+// open. A text that ends inside a code point cannot be finished: the error is
+// wire.ErrInvalidUTF8, and the message is abandoned.
+func (m *MessageWriter) Close() error {
+	if m.done {
+		return ErrMessageFinished
+	}
+	if m.buf == nil {
+		return m.writeOrAbandon(nil, true)
+	}
+	err := m.writeOrAbandon(*m.buf, true)
+	*m.buf = (*m.buf)[:0]
+	fragmentBuffers.Put(m.buf)
+	m.buf = nil
+	return err
+}
+
+func (m *MessageWriter) writeOrAbandon(p []byte, final bool) error {
+	err := m.WriteFragment(p, final)
+	if err != nil {
+		m.Abandon()
+	}
+	return err
 }

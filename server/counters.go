@@ -187,8 +187,8 @@ func (st *Stats) ended(e *endpoint.Endpoint) {
 		}
 	case *FailError:
 		st.Ended.Failed++
-		if late, ok := err.Err.(*LateError); ok {
-			st.Timeouts.count(late)
+		if timeout, ok := err.Err.(*TimeoutError); ok {
+			st.Timeouts.count(timeout)
 		}
 	case *LostError:
 		st.Ended.Lost++
@@ -205,18 +205,18 @@ func (st *Stats) because(err error) {
 		return
 	}
 	switch cause := lost.Err.(type) { // not errors.As, which allocates
-	case *TimeoutError:
-		st.Timeouts.Write++
 	case *BacklogError:
 		st.Cut++
-	case *LateError:
+	case *TimeoutError:
 		st.Timeouts.count(cause)
 	}
 }
 
-// count counts a timeout of a client of which something did not come.
-func (t *Timeouts) count(late *LateError) {
-	switch late.Option {
+// count counts an expired time limit.
+func (t *Timeouts) count(timeout *TimeoutError) {
+	switch timeout.Option {
+	case "WriteTimeout":
+		t.Write++
 	case "HandshakeTimeout":
 		t.Handshake++
 	case "CloseTimeout":

@@ -354,7 +354,7 @@ func (c *promptConn) finish() (more bool) {
 func (c *promptConn) giveUp(err error) {
 	c.mu.Lock()
 	if errors.Is(err, os.ErrDeadlineExceeded) && !c.foreign {
-		err = &socket.TimeoutError{After: c.timeout, Bytes: c.size}
+		err = writeTimeout(c.timeout)
 	}
 	c.writing = false
 	c.fail(err)
@@ -363,7 +363,7 @@ func (c *promptConn) giveUp(err error) {
 }
 
 // expire is called when a foreign Conn has taken nothing within the time limit.
-func (c *promptConn) expire() { c.giveUp(&socket.TimeoutError{After: c.timeout, Bytes: c.buffered()}) }
+func (c *promptConn) expire() { c.giveUp(writeTimeout(c.timeout)) }
 
 // buffered returns the size of the backlog, in bytes.
 func (c *promptConn) buffered() int {

@@ -8,7 +8,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/fibersock/fibersock/internal/socket"
 )
 
 // ending is how far a socket's end has come.
@@ -52,7 +51,7 @@ func (s *epollSocket) finish(err error) {
 	if s.ending == writeShut {
 		err = nil // it was wanted
 	}
-	if _, late := s.failed.(*socket.TimeoutError); late || err == io.EOF && s.failed != nil && s.failed != net.ErrClosed {
+	if _, late := s.failed.(*TimeoutError); late || err == io.EOF && s.failed != nil && s.failed != net.ErrClosed {
 		err = s.failed // the rest is only what came of that
 	}
 	s.poller.loop.sockets.remove(s.fd)
@@ -177,7 +176,7 @@ func (s *epollSocket) expired() {
 			s.kickIfWork()
 			return
 		}
-		s.fail(&socket.TimeoutError{After: s.poller.loop.writeTimeout, Bytes: s.backlog.size()})
+		s.fail(writeTimeout(s.poller.loop.writeTimeout))
 	}
 	s.cut()
 }

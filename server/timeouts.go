@@ -161,7 +161,7 @@ func (r *sweep) checkConn(c *Conn) {
 	switch p := c.phase.load(); {
 	case p.opening():
 		if r.over(c.activity.began, r.handshake) {
-			go c.abort(&LateError{What: "no opening handshake", After: orDefault(r.HandshakeTimeout, DefaultHandshakeTimeout), Option: "HandshakeTimeout"})
+			go c.abort(&TimeoutError{Missing: "opening handshake", After: orDefault(r.HandshakeTimeout, DefaultHandshakeTimeout), Option: "HandshakeTimeout"})
 		}
 		return
 	case p == phaseEnded:
@@ -225,7 +225,7 @@ func (r *sweep) checkOpen(c *Conn, behind bool) {
 		w.progressAt.replace(unfinished, r.now)
 	case r.over(unfinished, r.assembly):
 		w.dismissed, w.failed = true, true
-		go c.failLate(&LateError{What: "no end of a message, nor 64 KiB more of it,", After: orDefault(r.AssemblyTimeout, DefaultAssemblyTimeout), Option: "AssemblyTimeout"})
+		go c.failLate(&TimeoutError{Missing: "message progress", After: orDefault(r.AssemblyTimeout, DefaultAssemblyTimeout), Option: "AssemblyTimeout"})
 	}
 }
 
@@ -247,7 +247,7 @@ func (r *sweep) checkClosing(c *Conn, behind bool) bool {
 	if !w.late(r.now, w.closing+tick(r.close)) {
 		return false
 	}
-	go c.abort(&LateError{What: "no Close from the client", After: orDefault(r.CloseTimeout, DefaultCloseTimeout), Option: "CloseTimeout"})
+	go c.abort(&TimeoutError{Missing: "Close", After: orDefault(r.CloseTimeout, DefaultCloseTimeout), Option: "CloseTimeout"})
 	return true
 }
 
@@ -277,7 +277,7 @@ func (r *sweep) checkHeartbeat(c *Conn) {
 	case w.pinged != 0 && r.pong > 0 && r.now.since(w.pinged) >= r.pong && c.acknowledges():
 		w.lastRead.set(r.now) // the Ping lies behind other bytes, which the client takes
 	case w.pinged != 0 && r.pong > 0 && r.now.since(w.pinged) >= r.pong:
-		go c.abort(&LateError{What: "no sign of life after a Ping", After: orDefault(r.PongTimeout, DefaultPongTimeout), Option: "PongTimeout"})
+		go c.abort(&TimeoutError{Missing: "bytes after a Ping", After: orDefault(r.PongTimeout, DefaultPongTimeout), Option: "PongTimeout"})
 	case w.pinged == 0 && r.over(seen, r.ping) && r.beats > 0:
 		r.beats--
 		w.pinged = r.now

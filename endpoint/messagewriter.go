@@ -18,6 +18,7 @@ type MessageWriter struct {
 	began  bool
 	done   bool
 	text   wire.UTF8
+	check  func(size int) error // see SetCheck
 }
 
 // NextWriter returns a message of type op, Text or Binary, that has not begun.
@@ -27,6 +28,11 @@ func (e *Endpoint) NextWriter(op wire.Opcode) (*MessageWriter, error) {
 	}
 	return &MessageWriter{e: e, opcode: op}, nil
 }
+
+// SetCheck makes f decide about each fragment before it is sent: size is its payload
+// in bytes. An error of f is returned, and the fragment is not sent. SetCheck is for
+// shells with limits of their own; it is called before the first fragment.
+func (m *MessageWriter) SetCheck(f func(size int) error) { m.check = f }
 
 // Opcode returns the message's type.
 func (m *MessageWriter) Opcode() wire.Opcode { return m.opcode }
@@ -49,6 +55,11 @@ func (m *MessageWriter) WriteFragment(p []byte, final bool) error {
 	if m.opcode == wire.Text && (text.Check(p) >= 0 || final && !text.Complete()) {
 		return wire.ErrInvalidUTF8
 	}
+	if m.check != nil {
+		if err := m.check(len(p)); err != nil {
+			return err
+		}
+	}
 	s := &m.e.sender
 	h := wire.Header{Fin: final, Opcode: wire.Continuation}
 	if m.began {
@@ -67,13 +78,24 @@ func (m *MessageWriter) WriteFragment(p []byte, final bool) error {
 	}
 	m.began, m.done, m.text = true, final, text
 	if !final {
+		s.ensureExt().messageOpen.Store(true)
 		s.setPosition(insideMessage)
 	}
 	err := s.writeData(h, p, m.e.receiver.cfg.maxFrame)
 	if final {
 		s.setPosition(betweenMessages)
+		if ext := s.ext.Load(); ext != nil {
+			ext.messageOpen.Store(false)
+		}
 	}
 	return m.e.closeCause(err)
+}
+
+// MessageOpen reports whether a message is being sent in fragments: other messages
+// wait for its end, for which there may be no other writer.
+func (e *Endpoint) MessageOpen() bool {
+	ext := e.sender.ext.Load()
+	return ext != nil && ext.messageOpen.Load()
 }
 
 // Abandon gives up a message that cannot be finished. If the peer has a part of

@@ -47,6 +47,7 @@ type connExt struct {
 	parsed      atomic.Pointer[weak.Pointer[handshake.Request]]
 	subprotocol string
 	mailbox     *mailbox               // nil if messages go to Handler.Message
+	pings       atomic.Pointer[pings]  // nil until Ping is called
 	outbox      atomic.Pointer[outbox] // nil until a message cannot be sent at once
 	fragments   fragments
 
@@ -87,7 +88,7 @@ func (c *Conn) Close(code wire.StatusCode, reason string) error {
 
 // sendClose is Close for the server's own reasons.
 func (c *Conn) sendClose(code wire.StatusCode, reason string) error {
-	if !c.unfinished() { // broadcasts wait for the unfinished message
+	if !c.endpoint.MessageOpen() { // otherwise broadcasts wait for its end
 		c.awaitOutbox()
 	}
 	return c.endpoint.Close(code, reason)

@@ -172,6 +172,7 @@ func (c *Conn) finish() {
 	}
 	c.shutdownWrite()
 	c.endMailbox()
+	c.endPings()
 	if c.handler.Close != nil { // deferred, because Error may end the goroutine
 		defer c.callProtected(func() { c.handler.Close(c, c.CloseCode(), c.CloseReason()) })
 	}

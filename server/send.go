@@ -84,6 +84,44 @@ func (c *Conn) beforeSend(size int) error {
 	return c.admit(size, false)
 }
 
+// MessageWriter writes one message in fragments; see Conn.NextWriter.
+//
+//	Write(p []byte) (int, error)  // adds p to the message; p is not kept
+//	Flush() error                 // sends the buffered bytes as a fragment
+//	Close() error                 // sends the last fragment
+type MessageWriter = endpoint.MessageWriter
+
+// NextWriter returns an io.WriteCloser for one message of type op, Text or Binary,
+// that is larger than memory or made in parts. It buffers up to 4 KiB and sends
+// fragments. The caller must close it: from the first fragment to Close, other
+// messages wait, control frames do not.
+//
+// NextWriter is for Handler.Serve and other goroutines of the application. A handler
+// that has not closed its writer must not send anything else. A client that reads too
+// slowly is treated as Server.SlowPolicy says; in the middle of a message, SlowDropNewest
+// and SlowDropOldest are SlowClose.
+func (c *Conn) NextWriter(op wire.Opcode) (*MessageWriter, error) {
+	m, err := c.endpoint.NextWriter(op)
+	if err != nil {
+		return nil, err
+	}
+	m.SetCheck(func(size int) error { return c.beforeFragment(size, !m.Began()) })
+	return m, nil
+}
+
+// beforeFragment is beforeSend for a fragment, the first one of a message or another.
+func (c *Conn) beforeFragment(size int, first bool) error {
+	if !first {
+		c.noteMessage()
+		return c.admitFragment(size)
+	}
+	if err := c.beforeSend(size); err != nil {
+		return err
+	}
+	c.awaitOutbox()
+	return nil
+}
+
 // unfinished reports whether a message of SendFragment is unfinished.
 func (c *Conn) unfinished() bool {
 	ext := c.ext.Load()
@@ -108,11 +146,7 @@ func (c *Conn) SendFragment(op wire.Opcode, p []byte, final bool) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.message == nil {
-		if err := c.beforeSend(len(p)); err != nil {
-			return err
-		}
-		c.awaitOutbox()
-		m, err := c.endpoint.NextWriter(op)
+		m, err := c.NextWriter(op)
 		if err != nil {
 			return err
 		}
@@ -120,7 +154,6 @@ func (c *Conn) SendFragment(op wire.Opcode, p []byte, final bool) error {
 	} else if op != wire.Continuation && op != f.message.Opcode() {
 		return ErrMessageUnfinished
 	}
-	c.noteMessage()
 	err := f.message.WriteFragment(p, final)
 	f.open.Store(f.message.Began() && !f.message.Done())
 	if !f.open.Load() {

@@ -76,6 +76,24 @@ func (c *Conn) admit(size int, broadcast bool) error {
 		c.server.counters.count(func(st *Stats) { st.Dropped++ })
 		return why
 	}
+	return c.abortSlow(why)
+}
+
+// admitFragment decides on size bytes of a message of which the client has a part, so
+// that it cannot be dropped any more.
+func (c *Conn) admitFragment(size int) error {
+	waiting := c.Buffered()
+	if waiting == 0 || c.policy() == SlowBlock {
+		return nil
+	}
+	if why := c.server.over(waiting, size); why != nil {
+		return c.abortSlow(why)
+	}
+	return nil
+}
+
+// abortSlow ends the connection to a client that reads too slowly.
+func (c *Conn) abortSlow(why *BacklogError) error {
 	if !c.endpoint.Abort(why) {
 		return c.Err() // it had ended before
 	}

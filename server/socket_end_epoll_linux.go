@@ -7,7 +7,6 @@ import (
 	"net"
 	"syscall"
 	"time"
-
 )
 
 // ending is how far a socket's end has come.

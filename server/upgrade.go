@@ -426,6 +426,9 @@ func (c *Conn) hungUp(err error) bool {
 // open writes the response, if it has not been sent, and opens the connection. It
 // reports whether the connection goes on.
 func (c *Conn) open(h Handshake) (ok bool) {
+	if c.endpoint.Err() != nil {
+		return false // aborted, as one connection too many
+	}
 	if len(h.Response) > 0 {
 		if _, err := c.transport.Write(h.Response); err != nil {
 			c.endpoint.TransportClosed(err, c.transport.Close)

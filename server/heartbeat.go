@@ -75,27 +75,26 @@ func (c *Conn) endPings() {
 	}
 }
 
-// pulse is what is known of a connection's heartbeats: the Pings that the server
-// sends by itself. The payload of one is the time when it was sent, so that its
-// Pong cannot be taken for another that the program has asked for, or nobody.
+// pulse records a connection's heartbeats: the Pings that the server sends by itself.
+// The payload of a heartbeat is the time at which it was sent, so that its Pong differs
+// from unsolicited ones and from those that answer SendPing.
 type pulse struct {
-	awaited atomic.Uint32 // payload of the heartbeat whose Pong has not come; 0 if none
-	rtt     atomic.Uint32 // in microseconds, at least 1; 0 if not known
+	awaited atomic.Uint32 // payload of the last heartbeat; 0 once it is answered
+	rtt     atomic.Uint32 // microseconds, at least 1; 0 before the first answer
 }
 
-// micros returns the time on the clock of heartbeats, in microseconds. It comes
-// round after 71 minutes.
+// micros returns the time since epoch in microseconds. It wraps around after 71
+// minutes.
 func (k *clock) micros() uint32 { return uint32(time.Since(k.epoch).Microseconds()) }
 
-// beat sends a heartbeat, without waiting for the client.
-func (c *Conn) beat() {
+// sendHeartbeat sends a heartbeat without waiting for the client.
+func (c *Conn) sendHeartbeat() {
 	sent := c.server.clock.micros() | 1 // never 0
 	c.activity.pulse.awaited.Store(sent)
-	payload := binary.BigEndian.AppendUint32(nil, sent)
-	c.endpoint.PingAsync(payload)
+	c.endpoint.PingAsync(binary.BigEndian.AppendUint32(nil, sent))
 }
 
-// notePong notes a Pong: it may answer the last heartbeat or a call of Ping.
+// notePong records a Pong. It may answer the last heartbeat or a call of Ping.
 func (c *Conn) notePong(payload []byte) {
 	if p := c.pings(); p != nil {
 		p.Pong(payload)
@@ -109,11 +108,11 @@ func (c *Conn) notePong(payload []byte) {
 	p.rtt.Store(max(c.server.clock.micros()-sent, 1))
 }
 
-// RTT returns how long the client's answer to the last heartbeat took, 0 as long
-// as none has been answered: the way there and back, and how long the Pong lay
-// before a handler that was running let it be read. Heartbeats are the Pings of
-// Server.PingInterval, which are sent to clients of which nothing else comes. A
-// client can make it look as long or as short as it likes.
+// RTT returns the round trip time of the last heartbeat that the client has answered, 0
+// before the first one. It includes the time for which a running handler kept the Pong
+// from being read. The server sends heartbeats to silent clients only, see
+// Server.PingInterval; Ping measures at once. A client can answer late, and so choose a
+// longer time.
 func (c *Conn) RTT() time.Duration {
 	return time.Duration(c.activity.pulse.rtt.Load()) * time.Microsecond
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/fibersock/fibersock/endpoint"
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/netloop"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -20,7 +21,7 @@ import (
 // ErrClosed if the server closed it. errors.Is finds net.ErrClosed in all of them.
 type Conn struct {
 	server    *Server
-	transport transport
+	transport netloop.Socket
 	endpoint  endpoint.Endpoint
 
 	shard *shard // counts its frames
@@ -100,7 +101,7 @@ func (c *Conn) CloseNow() error { return c.abort(nil) }
 
 // abort closes the transport and records why; nil stands for ErrClosed.
 func (c *Conn) abort(why error) error {
-	err := c.endpoint.Cut(why, c.transport.Close)
+	err := c.endpoint.Cut(why, c.transport.Abort)
 	if !c.isOpening() {
 		c.endMailbox()
 	}

@@ -4,9 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"time"
 
 	"github.com/fibersock/fibersock/endpoint"
+	"github.com/fibersock/fibersock/internal/netloop"
 )
 
 // The ways in which a connection ends; see Conn. errors.Is finds net.ErrClosed in each.
@@ -102,7 +102,15 @@ func (e *BacklogError) Error() string {
 		outcome, e.Waiting, scope, e.Size, option, e.Max)
 }
 
-// writeTimeout returns the cause of a LostError for a write without progress.
-func writeTimeout(limit time.Duration) error {
-	return &TimeoutError{Missing: "write progress", After: limit, Option: "WriteTimeout"}
+// transportError returns an error of the loop as applications get it: a write without
+// progress is a TimeoutError.
+func transportError(err error) error {
+	if err == nil {
+		return nil
+	}
+	var timeout *netloop.TimeoutError // on the heap, because of errors.As
+	if errors.As(err, &timeout) {
+		return &TimeoutError{Missing: "write progress", After: timeout.After, Option: "WriteTimeout"}
+	}
+	return err
 }

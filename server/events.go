@@ -2,7 +2,6 @@ package server
 
 import (
 	"errors"
-	"time"
 
 	"github.com/fibersock/fibersock/endpoint"
 	"github.com/fibersock/fibersock/handshake"
@@ -13,7 +12,7 @@ import (
 // makes one call at a time for a connection, so that its events do not overlap.
 
 // receive consumes bytes from the loop; see loop.go.
-func (c *Conn) receive(b []byte) (rest []byte, more bool) {
+func (c *Conn) receive(b []byte) (rest []byte, ok bool) {
 	c.activity.enter(c.server.clock.now())
 	defer c.left()
 	var received endpoint.FrameCount
@@ -21,12 +20,12 @@ func (c *Conn) receive(b []byte) (rest []byte, more bool) {
 	defer func() {
 		c.count(&received)
 		if !returned {
-			rest, more = nil, c.panicked(recover())
+			rest, ok = nil, c.panicked(recover())
 		}
 	}()
-	rest, more = c.receiveEvents(b, &received)
+	rest, ok = c.receiveEvents(b, &received)
 	returned = true
-	return rest, more
+	return rest, ok
 }
 
 // left notes that no handler runs any more.
@@ -34,10 +33,10 @@ func (c *Conn) left() { c.activity.leave(c.server.clock.now()) }
 
 // receiveEvents is receive without the recovery of panics. It counts the frames in
 // received.
-func (c *Conn) receiveEvents(b []byte, received *endpoint.FrameCount) (rest []byte, more bool) {
+func (c *Conn) receiveEvents(b []byte, received *endpoint.FrameCount) (rest []byte, ok bool) {
 	if c.isOpening() {
-		if b, more = c.handshake(b); !more || c.isOpening() {
-			return nil, more
+		if b, ok = c.handshake(b); !ok || c.isOpening() {
+			return nil, ok
 		}
 	}
 	if c.phase.load() == phaseEnded {
@@ -128,8 +127,9 @@ func (c *Conn) callOpen() {
 	c.finishAccept(nil)
 }
 
-// drain calls Handler.Writable; see loop.go.
-func (c *Conn) drain() (more bool) {
+// callWritable calls Handler.Writable. It reports whether the connection accepts more
+// input.
+func (c *Conn) callWritable() (ok bool) {
 	if !c.isOpen() {
 		return true
 	}
@@ -138,7 +138,7 @@ func (c *Conn) drain() (more bool) {
 	returned := false
 	defer func() {
 		if !returned {
-			more = c.panicked(recover())
+			ok = c.panicked(recover())
 		}
 	}()
 	c.handler.Writable(c)
@@ -148,7 +148,7 @@ func (c *Conn) drain() (more bool) {
 
 // panicked fails the connection because a handler has panicked with value or, if
 // value is nil, called runtime.Goexit. The client gets the status code only.
-func (c *Conn) panicked(value any) (more bool) {
+func (c *Conn) panicked(value any) (ok bool) {
 	err := c.server.caught(value)
 	switch p := c.phase.load(); {
 	case p.opening():
@@ -187,20 +187,8 @@ func (c *Conn) finish() {
 func (c *Conn) shutdownWrite() {
 	c.endpoint.Uncork()
 	if !c.endpoint.WriteBlocked() { // otherwise backpressure.Written does it
-		c.transport.Finish(lingerTimeout)
+		c.transport.CloseWrite(c.closeExchanged())
 	}
-}
-
-// lingerTime is how long the socket of an ended connection may stay open. A frame that
-// is being written to a slow client, and the Close behind it, have CloseTimeout.
-func (c *Conn) lingerTime() time.Duration {
-	if !c.endpoint.WriteBlocked() {
-		return lingerTimeout
-	}
-	if c.server.CloseTimeout <= 0 { // a socket is never kept without a limit
-		return DefaultCloseTimeout
-	}
-	return max(lingerTimeout, c.server.CloseTimeout)
 }
 
 // callProtected calls f and reports its panic. The connection has ended already. The
@@ -252,7 +240,7 @@ func (c *Conn) lose(err error) {
 			c.server.report(&RefusedError{RemoteAddr: c.RemoteAddr(), Err: why})
 		}
 	case p == phaseOpen:
-		c.endpoint.TransportClosed(err, c.transport.Close)
+		c.endpoint.TransportClosed(err, c.transport.Abort)
 		c.finish()
 	}
 }

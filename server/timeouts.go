@@ -221,7 +221,7 @@ func (w *sweep) checkOpen(c *Conn, unread bool) {
 		a.end = closedByTimeout
 		go w.closeIdle(c)
 	case busy || w.assembly == 0 || progressAt == 0:
-	case w.writeBlocked(c) && c.transport.Choked():
+	case w.writeBlocked(c) && c.transport.ReadPaused():
 		a.progressAt.replace(progressAt, w.now)
 	case w.exceeds(progressAt, w.assembly):
 		a.end = failedByTimeout

@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/netloop"
 )
 
 // Handshake is an opening handshake that another party has done: net/http, or a
@@ -255,26 +256,14 @@ func (c *Conn) finishAccept(err error) {
 // serveUpgraded serves nc, which opens when it receives for the first time. ended,
 // if it is not nil, is closed when the connection has ended.
 func (s *Server) serveUpgraded(nc net.Conn, up *upgraded, ended chan struct{}) {
-	open := func(c *Conn, t transport) {
+	s.loop().Start(nc, func(polled bool) (netloop.Conn, *netloop.PolledSocket) {
+		c, socket := s.newConn(polled)
 		up.conn = c
 		ext := c.ensureExt()
 		ext.upgraded, ext.accepted = up, up.accepted
 		c.phase.store(phaseAnswering)
-		s.startConn(c, t)
-	}
-	start := up.start()
-	if !s.runElsewhere(nc, open, start, ended) {
-		s.goroutines().begin(nc, open).serveElsewhere(start, ended)
-	}
-}
-
-// start returns the bytes to receive before anything is read. It is never nil: the
-// connection opens by receiving them, even if there are none.
-func (up *upgraded) start() []byte {
-	if up.Buffered == nil {
-		return []byte{}
-	}
-	return up.Buffered
+		return (*loopConn)(c), socket
+	}, up.Buffered, ended)
 }
 
 // handshake consumes bytes of the opening handshake. It returns the bytes behind it,
@@ -367,7 +356,7 @@ func (c *Conn) sendRefusal(err error) {
 // may be another request of a proxy, or frames of the client.
 func (c *Conn) lastAnswer(response []byte) {
 	c.transport.Write(response)
-	c.transport.Finish(lingerTimeout)
+	c.transport.CloseWrite(false)
 }
 
 // serveHTTP answers a plain HTTP request by Server.HTTP and ends the connection. buf
@@ -417,7 +406,7 @@ func (c *Conn) hungUp(err error) bool {
 	switch {
 	case err == nil, err == io.EOF, errors.Is(err, net.ErrClosed):
 		return true
-	case errors.Is(err, errConnReset):
+	case errors.Is(err, netloop.ErrConnReset):
 		return c.phase.load() == phaseAccepted
 	}
 	return false
@@ -431,7 +420,7 @@ func (c *Conn) open(h Handshake) (ok bool) {
 	}
 	if len(h.Response) > 0 {
 		if _, err := c.transport.Write(h.Response); err != nil {
-			c.endpoint.TransportClosed(err, c.transport.Close)
+			c.endpoint.TransportClosed(err, c.transport.Abort)
 			return false
 		}
 	}
@@ -452,7 +441,7 @@ func (c *Conn) open(h Handshake) (ok bool) {
 		c.ensureExt().mailbox = newMailbox(accepted)
 	}
 	partial := c.handler.Partial != nil || c.mailbox() != nil
-	c.endpoint.Init(c.output(), c.server.sharedConfig(partial))
+	c.endpoint.Init(output{c}, c.server.sharedConfig(partial))
 	if c.policy() == SlowBlock {
 		c.endpoint.SetBackpressure(backpressure{c})
 	}

@@ -292,7 +292,7 @@ func TestWithoutLogTheStandardLoggerIsTold(t *testing.T) {
 	}
 	<-served
 	got := logged.String()
-	for _, want := range []string{"too many open files", "websocket: panic in a handler: on purpose\n", "panic_test.go"} {
+	for _, want := range []string{"too many open files", "websocket: panic in a function of the application: on purpose\n", "panic_test.go"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in %q", want, got)
 		}

@@ -309,7 +309,7 @@ func TestMaxTotalBacklog(t *testing.T) {
 			t.Errorf("%d bytes have waited", st.BacklogPeak)
 		}
 		var total *server.BacklogError
-		if err := rec.failure(); !errors.As(err, &total) || !total.Total || total.Max != limit || !strings.Contains(err.Error(), "(MaxTotalBacklog, SlowPolicy)") {
+		if err := rec.failure(); !errors.As(err, &total) || !total.Total || total.Max != limit || !strings.Contains(err.Error(), "exceeds MaxTotalBacklog (") {
 			t.Errorf("%v", err)
 		}
 	})

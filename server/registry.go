@@ -37,7 +37,7 @@ func (s *Server) shuttingDown() bool {
 // addConn adds c. It returns the limit that c exceeds, if any, and whether the server
 // was shutting down before.
 func (s *Server) addConn(c *Conn) (why *CapacityError, closing bool) {
-	from := s.origin(c)
+	from := s.addrKey(c)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.conns) == 0 {
@@ -53,7 +53,7 @@ func (s *Server) addConn(c *Conn) (why *CapacityError, closing bool) {
 func (s *Server) removeConn(c *Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.uncountConn(c)
+	s.connCounter.remove(c)
 	last := len(s.conns) - 1
 	s.conns[last].place = c.place
 	s.conns[c.place] = s.conns[last]

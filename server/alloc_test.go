@@ -138,7 +138,7 @@ func TestBroadcastIsEncodedOnce(t *testing.T) {
 			t.Error(err)
 		}
 		for _, c := range conns {
-			c.awaitOutbox()
+			c.forceFlush()
 		}
 	}
 	broadcast()

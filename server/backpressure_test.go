@@ -154,7 +154,7 @@ func TestHeartbeatsOfASenderWhoWaits(t *testing.T) {
 	})
 }
 
-// What waits in the outbox of a connection that ends is not counted as backlog any
+// What waits in the send queue of a connection that ends is not counted as backlog any
 // more. Until that was so, MaxTotalBacklog filled up for good.
 func TestBacklogIsZeroAfterTheEnd(t *testing.T) {
 	for loop, start := range withTLS(loops) {

@@ -36,7 +36,7 @@ func Broadcast(to iter.Seq[*Conn], op wire.Opcode, p []byte) error {
 // BroadcastPrepared is Broadcast of a message that is encoded already.
 func BroadcastPrepared(to iter.Seq[*Conn], m *Prepared) {
 	for c := range to {
-		c.post(m)
+		c.trySendOrQueue(m)
 	}
 }
 
@@ -53,28 +53,28 @@ func (c *Conn) SendPrepared(m *Prepared) error {
 	if err := c.beforeSend(m.Size()); err != nil {
 		return err
 	}
-	if c.keeps() {
-		c.keep(m)
+	if c.mustQueue() {
+		c.enqueue(m)
 		return nil
 	}
 	return c.endpoint.SendPrepared(m)
 }
 
-// post sends m without waiting.
-func (c *Conn) post(m *Prepared) {
+// trySendOrQueue sends m without waiting for the client or for another message.
+func (c *Conn) trySendOrQueue(m *Prepared) {
 	c.noteMessage()
 	if c.State() != Open || c.admit(m.Size(), true) != nil {
 		return // the connection ends, or the message is counted as dropped
 	}
-	if c.keeps() || !c.trySend(m) {
-		c.keep(m)
+	if c.mustQueue() || !c.trySend(m) {
+		c.enqueue(m)
 	}
 }
 
 // trySend sends m if no other message waits and no other writer holds the connection.
 // It reports whether m is sent, or cannot be sent any more.
 func (c *Conn) trySend(m *Prepared) bool {
-	if box := c.outbox(); box != nil && box.waiting.Load() > 0 {
+	if q := c.sendQueue(); q != nil && q.waiting.Load() > 0 {
 		return false
 	}
 	return c.endpoint.TrySendPrepared(m)

@@ -47,9 +47,9 @@ type connExt struct {
 	request     *handshake.Request       // of a Handshake
 	parsed      atomic.Pointer[weak.Pointer[handshake.Request]]
 	subprotocol string
-	mailbox     *mailbox               // nil if messages go to Handler.Message
-	pings       atomic.Pointer[pings]  // nil until Ping is called
-	outbox      atomic.Pointer[outbox] // nil until a message cannot be sent at once
+	mailbox     *mailbox                  // nil if messages go to Handler.Message
+	pings       atomic.Pointer[pings]     // nil until Ping is called
+	sendQueue   atomic.Pointer[sendQueue] // nil until a message is queued
 	fragments   fragments
 
 	// unacknowledged is Unacknowledged before the last heartbeat; the sweeper's
@@ -90,7 +90,7 @@ func (c *Conn) Close(code wire.StatusCode, reason string) error {
 // sendClose is Close for the server's own reasons.
 func (c *Conn) sendClose(code wire.StatusCode, reason string) error {
 	if !c.endpoint.MessageOpen() { // otherwise broadcasts wait for its end
-		c.awaitOutbox()
+		c.forceFlush()
 	}
 	return c.endpoint.Close(code, reason)
 }

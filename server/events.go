@@ -167,8 +167,8 @@ func (c *Conn) finish() {
 		return
 	}
 	c.server.counters.count(func(st *Stats) { st.ended(&c.endpoint) })
-	if box := c.outbox(); box != nil {
-		box.clear()
+	if q := c.sendQueue(); q != nil {
+		q.clear()
 	}
 	c.shutdownWrite()
 	c.endMailbox()

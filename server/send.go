@@ -25,17 +25,17 @@ func (c *Conn) Send(op wire.Opcode, p []byte) error {
 	if err := c.beforeSend(len(p)); err != nil {
 		return err
 	}
-	if c.keeps() {
-		return c.keepMessage(op, p)
+	if c.mustQueue() {
+		return c.enqueueMessage(op, p)
 	}
 	return c.endpoint.Send(op, p)
 }
 
-// keepMessage puts a message into the outbox.
-func (c *Conn) keepMessage(op wire.Opcode, p []byte) error {
+// enqueueMessage prepares a message and queues it.
+func (c *Conn) enqueueMessage(op wire.Opcode, p []byte) error {
 	m, err := Prepare(op, p)
 	if err == nil {
-		c.keep(m)
+		c.enqueue(m)
 	}
 	return err
 }
@@ -45,8 +45,8 @@ func (c *Conn) SendText(s string) error {
 	if err := c.beforeSend(len(s)); err != nil {
 		return err
 	}
-	if c.keeps() {
-		return c.keepMessage(wire.Text, []byte(s))
+	if c.mustQueue() {
+		return c.enqueueMessage(wire.Text, []byte(s))
 	}
 	return c.endpoint.SendText(s)
 }
@@ -79,7 +79,7 @@ func (c *Conn) beforeSend(size int) error {
 		return ErrMessageUnfinished
 	}
 	if c.ext.Load() != nil && c.policy() != SlowDropOldest {
-		c.awaitOutbox()
+		c.forceFlush()
 	}
 	return c.admit(size, false)
 }
@@ -118,7 +118,7 @@ func (c *Conn) beforeFragment(size int, first bool) error {
 	if err := c.beforeSend(size); err != nil {
 		return err
 	}
-	c.awaitOutbox()
+	c.forceFlush()
 	return nil
 }
 

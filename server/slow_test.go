@@ -160,7 +160,7 @@ func TestSlowDropNewest(t *testing.T) {
 func TestSlowDropOldest(t *testing.T) {
 	eachSlow(t, func(t *testing.T, start starter, send func(c *server.Conn, p []byte) error, way string) {
 		if way == "SendFragment" {
-			return // does not wait in the outbox: see TestFragmentsWithSlowDropOldest
+			return // does not wait in the send queue: see TestFragmentsWithSlowDropOldest
 		}
 		const limit = 1 << 20
 		s := &server.Server{MaxBacklog: limit, WriteTimeout: patience, SlowPolicy: server.SlowDropOldest}

@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/netloop"
 )
 
 // Handshake is a connection whose opening handshake is done, or as good as done.
@@ -166,14 +167,12 @@ func (s *Server) handler(path string) *Handler {
 // gets a Close with 1001 at once.
 func (s *Server) Run(nc net.Conn, up Handshake) error {
 	var c *Conn
-	open := func(made *Conn, t transport) {
-		c = made
-		s.upgraded(c, t, &up)
-	}
 	ended := make(chan struct{})
-	if !s.runElsewhere(nc, open, up.start(), ended) {
-		s.goroutines().begin(nc, open).serveElsewhere(up.start(), ended)
-	}
+	s.loop().Start(nc, func(polled bool) (netloop.Conn, *netloop.PolledSocket) {
+		var socket *netloop.PolledSocket
+		c, socket = s.openUpgraded(polled, &up)
+		return (*loopConn)(c), socket
+	}, up.Buffered, ended)
 	<-ended
 	var closed *CloseError
 	if err := c.Err(); !errors.As(err, &closed) {
@@ -191,27 +190,20 @@ func (s *Server) Run(nc net.Conn, up Handshake) error {
 // of them (see Server): what is not needed any more of nc, buffers included, is
 // given up. Any other net.Conn, such as one with TLS, gets a goroutine of its own.
 func (s *Server) Adopt(nc net.Conn, up Handshake) {
-	open := func(c *Conn, t transport) { s.upgraded(c, t, &up) }
-	if !s.runElsewhere(nc, open, up.start(), nil) {
-		s.goroutines().begin(nc, open).serveElsewhere(up.start(), nil)
-	}
+	s.loop().Start(nc, func(polled bool) (netloop.Conn, *netloop.PolledSocket) {
+		c, socket := s.openUpgraded(polled, &up)
+		return (*loopConn)(c), socket
+	}, up.Buffered, nil)
 }
 
-// upgraded makes c a connection whose opening handshake somebody else has made. It
-// opens when it receives for the first time, and up is the server's until then.
-func (s *Server) upgraded(c *Conn, t transport, up *Handshake) {
+// openUpgraded returns a connection whose opening handshake the caller of Run or
+// Adopt has made. It opens with the first call of receive; up is the server's until
+// then.
+func (s *Server) openUpgraded(polled bool, up *Handshake) (*Conn, *netloop.PolledSocket) {
+	c, socket := s.newConn(polled)
 	c.ensureExt().upgraded = up
 	c.phase.store(phaseAnswering)
-	s.startConn(c, t)
-}
-
-// start returns what is to be received before anything is read. It is never nil:
-// even if it is empty, receiving it opens the connection.
-func (up *Handshake) start() []byte {
-	if up.Buffered == nil {
-		return []byte{}
-	}
-	return up.Buffered
+	return c, socket
 }
 
 // handshake takes the next bytes of the opening handshake. It returns the bytes
@@ -303,7 +295,7 @@ func (c *Conn) sendRefusal(err error) {
 // proxy may have taken it for a request, and the client for frames.
 func (c *Conn) lastAnswer(response []byte) {
 	c.transport.Write(response)
-	c.transport.Finish(lingerTimeout)
+	c.transport.CloseWrite(false)
 }
 
 // serveHTTP answers a request that is plain HTTP as Server.HTTP says, and ends the
@@ -353,7 +345,7 @@ func (c *Conn) hungUp(err error) bool {
 	switch {
 	case err == nil, err == io.EOF, errors.Is(err, net.ErrClosed):
 		return true
-	case errors.Is(err, errConnReset):
+	case errors.Is(err, netloop.ErrConnReset):
 		return c.phase.load() == phaseAccepted
 	}
 	return false
@@ -364,7 +356,7 @@ func (c *Conn) hungUp(err error) bool {
 func (c *Conn) open(up Handshake) (more bool) {
 	if len(up.Response) > 0 {
 		if _, err := c.transport.Write(up.Response); err != nil {
-			c.endpoint.TransportClosed(err, c.transport.Close)
+			c.endpoint.TransportClosed(err, c.transport.Abort)
 			return false
 		}
 	}
@@ -383,7 +375,7 @@ func (c *Conn) open(up Handshake) (more bool) {
 		c.ensureExt().mailbox = newMailbox(nil)
 	}
 	partial := c.handler.Partial != nil || c.handler.Serve != nil
-	c.endpoint.Init(c.output(), c.server.terms(partial))
+	c.endpoint.Init(output{c}, c.server.terms(partial))
 	if c.policy() == SlowBlock {
 		c.endpoint.SetBackpressure(backpressure{c})
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/fibersock/fibersock/endpoint"
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/netloop"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -21,7 +22,7 @@ import (
 // the server closed it. All of them are net.ErrClosed under errors.Is.
 type Conn struct {
 	server    *Server
-	transport transport
+	transport netloop.Socket
 	endpoint  endpoint.Endpoint
 
 	shard *shard
@@ -214,7 +215,7 @@ func (c *Conn) CloseNow() error { return c.abort(nil) }
 
 // abort cuts the connection and remembers why.
 func (c *Conn) abort(why error) error {
-	err := c.endpoint.Cut(why, c.transport.Close)
+	err := c.endpoint.Cut(why, c.transport.Abort)
 	if !c.isOpening() {
 		c.endMailbox()
 	}

@@ -1,13 +1,13 @@
 package server
 
 import (
-	"io"
 	"runtime"
 	"sync"
 	"sync/atomic"
 
 	"github.com/fibersock/fibersock/endpoint"
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/netloop"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -24,9 +24,8 @@ import (
 
 // counters are a server's numbers.
 type counters struct {
-	blocked atomic.Int64
-	backlog atomic.Int64
-	peak    atomic.Int64
+	loop    netloop.Counters
+	backlog netloop.Gauge
 
 	mu     sync.Mutex // guards the rest
 	rare   Stats
@@ -81,13 +80,7 @@ func (to *traffic) addTo(sum *Traffic) {
 	sum.Pongs += to.pongs.Load()
 }
 
-// shard returns the shard for the i-th poller.
-func (n *counters) shard(i int) *shard {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.shardLocked(i)
-}
-
+// shardLocked returns the shard with the given index. The caller holds mu.
 func (n *counters) shardLocked(i int) *shard {
 	if n.shards == nil {
 		n.shards = make([]shard, runtime.GOMAXPROCS(0))
@@ -102,19 +95,10 @@ func (n *counters) count(events func(*Stats)) {
 	events(&n.rare)
 }
 
-// backlogged notes that the backlog of a connection has grown, or shrunk, by so
-// many bytes.
-func (n *counters) backlogged(by int) {
-	if by == 0 {
-		return
-	}
-	now := n.backlog.Add(int64(by))
-	for {
-		peak := n.peak.Load()
-		if now <= peak || n.peak.CompareAndSwap(peak, now) {
-			return
-		}
-	}
+// forLoop returns the counters that the loop updates.
+func (n *counters) forLoop() *netloop.Counters {
+	n.loop.Buffered = &n.backlog
+	return &n.loop
 }
 
 func (n *counters) stats() Stats {
@@ -125,9 +109,11 @@ func (n *counters) stats() Stats {
 		n.shards[i].received.addTo(&st.Received)
 		n.shards[i].sent.addTo(&st.Sent)
 	}
-	st.Blocked = n.blocked.Load()
+	st.Blocked = n.loop.Blocked.Load()
+	st.HandOffs = n.loop.HandOffs.Load()
+	st.HandOffsRefused = n.loop.HandOffsRefused.Load()
 	st.Backlog = n.backlog.Load()
-	st.BacklogPeak = uint64(n.peak.Load())
+	st.BacklogPeak = uint64(n.backlog.Peak())
 	return st
 }
 
@@ -140,7 +126,11 @@ func (n *counters) begun(c *Conn) (opening int64) {
 	defer n.mu.Unlock()
 	n.rare.Opening++
 	n.turn++
-	c.shard = n.shardLocked(n.turn)
+	i := c.transport.Shard()
+	if i < 0 {
+		i = n.turn
+	}
+	c.shard = n.shardLocked(i)
 	return n.rare.Opening
 }
 
@@ -279,40 +269,4 @@ func countPiece(t *endpoint.FrameCount, payload int, last bool) {
 func (c *Conn) count(received *endpoint.FrameCount) {
 	received.Fragments = c.endpoint.TakeFragments()
 	c.shard.received.add(received)
-}
-
-// output returns what the connection's frames are written to. A transport that
-// is a PieceWriter counts them by itself, under the lock that it has anyway.
-func (c *Conn) output() io.Writer {
-	if pieces, ok := c.transport.(endpoint.VectorWriter); ok {
-		return pieces
-	}
-	return &output{conn: c}
-}
-
-// frameOf returns the first byte of a frame, as a PieceWriter gets it, and how
-// many bytes its payload has, of which only the first may be there.
-func frameOf(head, payload []byte) (first byte, n int) {
-	if len(head) == 0 {
-		head = payload
-	}
-	h, _, _ := wire.ParseHeader(head)
-	return head[0], int(h.Length)
-}
-
-// output is a connection as a writer that counts the frames that go through.
-type output struct {
-	conn   *Conn
-	unsent int64 // payload bytes of a frame that are still to be written
-}
-
-// Write writes a frame, or what comes after the beginning of one.
-func (o *output) Write(p []byte) (int, error) {
-	if o.unsent == 0 {
-		h, size, _ := wire.ParseHeader(p)
-		o.conn.shard.sent.frame(p[0], int(h.Length))
-		o.unsent = int64(size) + h.Length
-	}
-	o.unsent -= int64(len(p))
-	return o.conn.transport.Write(p)
 }

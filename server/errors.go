@@ -6,7 +6,7 @@ import (
 	"net"
 
 	"github.com/fibersock/fibersock/endpoint"
-	"github.com/fibersock/fibersock/internal/socket"
+	"github.com/fibersock/fibersock/internal/netloop"
 )
 
 // How a connection can end. Each is net.ErrClosed under errors.Is.
@@ -31,7 +31,7 @@ type (
 
 	// TimeoutError: the cause of a LostError, if the client did not read what
 	// was written: no progress for Server.WriteTimeout.
-	TimeoutError = socket.TimeoutError
+	TimeoutError = netloop.TimeoutError
 )
 
 // UsageError is a call that makes no sense, whatever the client does. Nothing

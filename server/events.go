@@ -2,7 +2,6 @@ package server
 
 import (
 	"errors"
-	"time"
 
 	"github.com/fibersock/fibersock/endpoint"
 	"github.com/fibersock/fibersock/handshake"
@@ -119,9 +118,9 @@ func (c *Conn) callOpen() {
 	}
 }
 
-// drain tells the program that the client has taken all that waited for it; see
-// loop.go.
-func (c *Conn) drain() (more bool) {
+// callWritable calls Handler.Writable. It reports whether the connection accepts
+// more input.
+func (c *Conn) callWritable() (ok bool) {
 	if !c.isOpen() {
 		return true
 	}
@@ -130,7 +129,7 @@ func (c *Conn) drain() (more bool) {
 	returned := false
 	defer func() {
 		if !returned {
-			more = c.panicked(recover())
+			ok = c.panicked(recover())
 		}
 	}()
 	c.handler.Writable(c)
@@ -178,21 +177,8 @@ func (c *Conn) finish() {
 func (c *Conn) shutdownWrite() {
 	c.endpoint.Uncork()
 	if !c.endpoint.WriteBlocked() { // else backpressure.Written does it
-		c.transport.Finish(lingerTimeout)
+		c.transport.CloseWrite(c.closeExchanged())
 	}
-}
-
-// lingerTime is how long the socket of an ended connection may last. A frame that
-// is being written to a client that reads slowly, and the Close behind it, have
-// CloseTimeout.
-func (c *Conn) lingerTime() time.Duration {
-	if !c.endpoint.WriteBlocked() {
-		return lingerTimeout
-	}
-	if c.server.CloseTimeout <= 0 { // no limit is no reason to keep a socket for good
-		return DefaultCloseTimeout
-	}
-	return max(lingerTimeout, c.server.CloseTimeout)
 }
 
 // protect reports a panic of f. The connection is at its end anyway. The caller
@@ -243,7 +229,7 @@ func (c *Conn) lose(err error) {
 			c.server.report(&RefusedError{RemoteAddr: c.RemoteAddr(), Err: why})
 		}
 	case p == phaseOpen:
-		c.endpoint.TransportClosed(err, c.transport.Close)
+		c.endpoint.TransportClosed(err, c.transport.Abort)
 		c.finish()
 	}
 }

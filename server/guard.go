@@ -15,9 +15,9 @@ import (
 // Deferred functions still run, and they do the rest:
 //
 //	Conn.receive, drain, serve  report the call and fail the connection
-//	epollSocket.run             ends the socket's turn
-//	poller.lead                 starts the poller's next leader
-//	goroutineTransport.run      starts the goroutine that ends the connection
+//	netloop's PolledSocket.run  gives the socket up
+//	netloop's poller.lead       starts the poller's next leader
+//	netloop's goroutineSocket   starts the goroutine that ends the connection
 //
 // Server.Log, which every part of the server calls, runs on a goroutine of its own.
 

@@ -36,7 +36,7 @@ func TestPongTimeoutWaitsForAClientThatTakesEarlierBytes(t *testing.T) {
 				s := &Server{PingInterval: 10 * time.Second, PongTimeout: 5 * time.Second}
 				out := new(congested)
 				out.bytes.Store(1 << 20)
-				c := s.newConn(out)
+				c := s.connOver(out)
 				if !c.open(Handshake{}) {
 					t.Fatal("not open")
 				}

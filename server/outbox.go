@@ -71,7 +71,7 @@ func (b *outbox) put(m *endpoint.Prepared, mayDrop bool, c *Conn) {
 	}
 	b.queue = append(b.queue, m)
 	b.bytes.Add(int64(m.Size()))
-	b.server.counters.backlogged(m.Size())
+	b.server.counters.backlog.Add(m.Size())
 	b.waiting.Add(1)
 }
 
@@ -146,7 +146,7 @@ func (b *outbox) sent(m *endpoint.Prepared) {
 // gone notes that m waits no more. The caller holds mu.
 func (b *outbox) gone(m *endpoint.Prepared) {
 	b.bytes.Add(-int64(m.Size()))
-	b.server.counters.backlogged(-m.Size())
+	b.server.counters.backlog.Add(-m.Size())
 	b.delivered++
 	b.waiting.Add(-1)
 	b.done.Broadcast()

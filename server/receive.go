@@ -31,7 +31,6 @@ type Message = endpoint.Message
 // client.
 type mailbox struct {
 	pieces    chan piece
-	wake      chan struct{} // capacity 1: the loop's goroutine checks the mailbox again
 	ended     chan struct{} // closed when no piece follows
 	endOnce   sync.Once
 	returned  chan struct{} // closed when Handler.Serve has returned
@@ -64,7 +63,6 @@ type piece struct {
 func newMailbox(accepted *acceptance) *mailbox {
 	return &mailbox{
 		pieces:   make(chan piece, 2),
-		wake:     make(chan struct{}, 1),
 		ended:    make(chan struct{}),
 		returned: make(chan struct{}),
 		spare:    make(chan []byte, 1),
@@ -86,6 +84,7 @@ func (c *Conn) mailbox() *mailbox {
 func (c *Conn) endMailbox() {
 	if b := c.mailbox(); b != nil {
 		b.endOnce.Do(func() { close(b.ended) })
+		c.wakeLoop()
 	}
 }
 
@@ -106,20 +105,13 @@ func (b *mailbox) hasRoom() bool {
 	return len(b.pieces) < cap(b.pieces) || b.discard.Load() || b.done()
 }
 
-// awaitRoom blocks until hasRoom.
-func (b *mailbox) awaitRoom() { b.await(b.hasRoom) }
-
-// awaitEnd blocks until takesEnd.
-func (b *mailbox) awaitEnd() { b.await(b.takesEnd) }
-
-func (b *mailbox) await(condition func() bool) {
-	for !condition() {
-		select {
-		case <-b.wake:
-		case <-b.returned:
-		case <-b.ended:
-		}
+// ready reports whether deliver returns at once or, after the client has shut its
+// side down, whether the connection may end.
+func (b *mailbox) ready() bool {
+	if b.inputEnded.Load() {
+		return b.takesEnd()
 	}
+	return b.hasRoom()
 }
 
 // takesEnd reports whether the connection may end after the client has shut its
@@ -128,21 +120,6 @@ func (b *mailbox) await(condition func() bool) {
 func (b *mailbox) takesEnd() bool {
 	n := b.delivered.Load()
 	return n == 0 || b.asked.Load() > n || b.done()
-}
-
-// inputEnded is called by the loop when the client has shut its side down.
-func (c *Conn) inputEnded() {
-	if b := c.mailbox(); b != nil {
-		b.inputEnded.Store(true)
-	}
-}
-
-// takesEnd reports whether the connection may end after the client has shut its
-// side down; see mailbox.takesEnd. Handler.Message has answered its messages by the
-// time it returns.
-func (c *Conn) takesEnd() bool {
-	b := c.mailbox()
-	return b == nil || b.takesEnd()
 }
 
 // deliver adds a copy of a message, or of a part of one.
@@ -178,13 +155,7 @@ func (c *Conn) discardWhenFull() {
 }
 
 // wakeLoop makes the loop check the mailbox again.
-func (c *Conn) wakeLoop() {
-	select {
-	case c.mailbox().wake <- struct{}{}:
-	default:
-	}
-	c.transport.Resume()
-}
+func (c *Conn) wakeLoop() { c.transport.Resume() }
 
 // serve runs Handler.Serve and then closes the connection.
 func (c *Conn) serve() {

@@ -26,7 +26,7 @@ func TestConnectionsKnowTheirPlace(t *testing.T) {
 	}
 	const most = 20 * fewConns
 	for range most {
-		c := s.newConn(new(nowhere))
+		c := s.connOver(new(nowhere))
 		c.open(Handshake{})
 		alive[c] = true
 	}
@@ -35,7 +35,7 @@ func TestConnectionsKnowTheirPlace(t *testing.T) {
 			delete(alive, c)
 			c.lost(net.ErrClosed)
 			if rand.IntN(10) == 0 && len(alive) > 0 {
-				c := s.newConn(new(nowhere))
+				c := s.connOver(new(nowhere))
 				c.open(Handshake{})
 				alive[c] = true
 			}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/fibersock/fibersock/endpoint"
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/netloop"
 )
 
 // Limits bound what a client may send. Zero means the default, negative means
@@ -214,7 +215,10 @@ type Server struct {
 	// What the engine is told, without and with partial messages.
 	engines [2]atomic.Pointer[endpoint.SharedConfig]
 
-	loops loops
+	netloop struct { // made when it is needed
+		once sync.Once
+		loop *netloop.Loop
+	}
 }
 
 func orDefault[T int | time.Duration](value, otherwise T) T {
@@ -246,16 +250,11 @@ func (s *Server) Serve(ln net.Listener) error {
 		return ErrServerClosed
 	}
 	defer s.removeListener(&ln)
-	err := s.serve(ln)
+	err := s.loop().Serve(ln, s.openAccepted)
 	if s.shuttingDown() { // not every listener says net.ErrClosed when it is closed
 		return ErrServerClosed
 	}
 	return err
-}
-
-// goroutines returns the loop that serves everything that is a net.Conn.
-func (s *Server) goroutines() *goroutineLoop {
-	return &goroutineLoop{writeTimeout: orDefault(s.WriteTimeout, DefaultWriteTimeout)}
 }
 
 func (s *Server) addListener(ln *net.Listener) bool {
@@ -285,11 +284,10 @@ func (s *Server) shuttingDown() bool {
 
 // startConn makes c, which must be a zero Conn, a connection over t that waits for the
 // opening handshake.
-func (s *Server) startConn(c *Conn, t transport) {
-	c.server, c.transport = s, t
+func (s *Server) startConn(c *Conn, socket netloop.Socket) {
+	c.transport = socket
 	c.refs.Store(1)
 	opening := s.counters.begun(c)
-	t.attach(c)
 	why, closing := s.addConn(c)
 	if why == nil && s.MaxHandshakes > 0 && opening > int64(s.MaxHandshakes) {
 		why = &CapacityError{Max: s.MaxHandshakes, Option: "MaxHandshakes"}

@@ -221,7 +221,7 @@ func (r *sweep) checkOpen(c *Conn, behind bool) {
 		w.dismissed = true
 		go r.closeIdle(c)
 	case busy || r.assembly == 0 || unfinished == 0:
-	case r.behind(c) && c.transport.Choked():
+	case r.behind(c) && c.transport.ReadPaused():
 		w.progressAt.replace(unfinished, r.now)
 	case r.over(unfinished, r.assembly):
 		w.dismissed, w.failed = true, true

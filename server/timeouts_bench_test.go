@@ -18,7 +18,7 @@ func BenchmarkSweep(b *testing.B) {
 			s := &Server{IdleTimeout: time.Hour, MaxLifetime: 24 * time.Hour}
 			all := make([]*Conn, conns)
 			for i := range all {
-				all[i] = s.newConn(new(nowhere))
+				all[i] = s.connOver(new(nowhere))
 				all[i].open(Handshake{})
 			}
 			rand.Shuffle(conns, func(i, j int) { // as after many have come and gone

@@ -5,6 +5,8 @@ package server
 import (
 	"crypto/tls"
 	"net"
+
+	"github.com/fibersock/fibersock/internal/netloop"
 )
 
 // TLSConfig is tls.Config, unless the program is built with the tag notls,
@@ -39,8 +41,8 @@ func (s *Server) ServeTLS(ln net.Listener, certFile, keyFile string) error {
 }
 
 func (s *Server) serveTLS(ln net.Listener, cfg *tls.Config) error {
-	prompt := promptListener{ln, orDefault(s.WriteTimeout, DefaultWriteTimeout)}
-	return s.Serve(tls.NewListener(prompt, cfg))
+	async := netloop.AsyncListener(ln, orDefault(s.WriteTimeout, DefaultWriteTimeout))
+	return s.Serve(tls.NewListener(async, cfg))
 }
 
 // configTLS returns Server.TLS with a certificate from files.

@@ -53,7 +53,7 @@ var figures = map[string]figure{
 	"handlers that block at the same time":                               {"server", "DefaultMaxBlocked", number},
 	"what waits for all such clients":                                    {"server", "DefaultMaxTotalBacklog", bytes},
 	"messages kept while `Ping` or `Close` waits":                        {"client", "maxQueued", bytes},
-	"what is read and thrown away at the end":                            {"internal/socket", "maxDrain", bytes},
+	"what is read and thrown away at the end":                            {"internal/netloop", "maxDrain", bytes},
 }
 
 // words are the lines whose default is no figure.

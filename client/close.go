@@ -161,7 +161,7 @@ func (c *Conn) cutByProgram() error {
 // cut cuts the connection because of why, or, if it is nil, because the program wants
 // it.
 func (c *Conn) cut(why error) error {
-	err := c.endpoint.Cut(why, c.socket.Close)
+	_, err := c.endpoint.Abort(why, c.socket.Close)
 	c.closing.Do(func() { close(c.gone) })
 	if errors.Is(err, net.ErrClosed) {
 		return nil // it was cut before

@@ -275,7 +275,6 @@ func (d *dialing) shake(t netloop.Transport) (*Conn, error) {
 		Limits:           cfg.Limits,
 		Partial:          true,
 		Background:       func(f func()) { go f() },
-		DeferClose:       true,
 		MaxOutgoingFrame: cfg.MaxOutgoingFrame,
 	}))
 	return c, nil

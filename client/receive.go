@@ -130,11 +130,6 @@ type held struct {
 // are asked for, one of them may come first, even inside of a message. A message
 // that does not come whole is held for the next call.
 func (c *Conn) receive(ctx context.Context, buf []byte) (Message, error) {
-	if c.held.opcode == wire.Continuation && !c.held.skip {
-		if m, ok := c.receiveWhole(ctx, buf); ok {
-			return m, nil
-		}
-	}
 	if buf != nil {
 		c.held.bytes = append(buf, c.held.bytes...)
 	}
@@ -150,21 +145,6 @@ func (c *Conn) receive(ctx context.Context, buf []byte) (Message, error) {
 	}
 }
 
-// receiveWhole is receive for a message that comes whole in one frame, with one
-// read. It reports whether there is one: if not, nothing has happened but that
-// bytes may have come. An error comes again.
-func (c *Conn) receiveWhole(ctx context.Context, buf []byte) (m Message, ok bool) {
-	if len(c.in) == 0 && (c.endpoint.Remaining() > 0 || c.endpoint.Err() != nil || c.fill(ctx) != nil) {
-		return m, false
-	}
-	op, p, n := c.endpoint.ReceiveMessage(c.in)
-	if n == 0 {
-		return m, false
-	}
-	c.in = c.in[n:]
-	return Message{Opcode: op, Payload: append(buf, p...)}, true
-}
-
 // step takes one event, and reports whether a message is complete with it.
 func (c *Conn) step(ctx context.Context) (m Message, complete bool, err error) {
 	ev, err := c.next(ctx)
@@ -174,7 +154,7 @@ func (c *Conn) step(ctx context.Context) (m Message, complete bool, err error) {
 			return m, false, nil
 		}
 		c.held.opcode = ev.Opcode
-		c.held.bytes = endpoint.Extend(c.held.bytes, ev.Payload)
+		c.held.bytes = ev.AppendTo(c.held.bytes)
 		if complete = ev.Kind == endpoint.KindMessage || ev.Final; complete {
 			m.Opcode, m.Payload = ev.Opcode, c.held.bytes
 			c.held = held{}
@@ -225,7 +205,11 @@ func (c *Conn) takeDataFromInbox() (m Message, ok bool) {
 // well, and the connection is on its way to its end.
 func (c *Conn) next(ctx context.Context) (endpoint.Event, error) {
 	for {
-		ev, n := c.endpoint.Receive(c.in)
+		var now time.Time
+		if c.endpoint.NeedsTime() {
+			now = time.Now()
+		}
+		ev, n := c.endpoint.Receive(now, c.in)
 		c.in = c.in[n:]
 		switch ev.Kind {
 		case endpoint.KindNone:

@@ -47,16 +47,17 @@ const serverHead = wire.MaxHeaderSize - 4
 // senderExt is what most senders of a server do not need before their end.
 // Except for waiting, anybody may look at it.
 type senderExt struct {
-	keys      *rand.ChaCha8             // masking keys; nil for a server
-	sentClose atomic.Uint32             // the Close that has been sent: see SentClose; written under sender.mu
-	failed    atomic.Pointer[LostError] // the write that failed; nothing can be written after it
-	lost      atomic.Pointer[LostError] // what Lost was told
-	waiting   []chan struct{}           // closed when position changes; guarded by sender.mu
-	pending   pendingControl
-	pressure  Backpressure // nil: a write never waits; set before the endpoint is shared
-	blocked   atomic.Bool  // a frame is being written under pressure; written under sender.mu
-	rates     *rates       // what the peer has sent lately; the receiver's own, nil without limits of that
-	outcome   atomic.Pointer[outcome]
+	keys        *rand.ChaCha8             // masking keys; nil for a server
+	sentClose   atomic.Uint32             // the Close that has been sent: see SentClose; written under sender.mu
+	failed      atomic.Pointer[LostError] // the write that failed; nothing can be written after it
+	lost        atomic.Pointer[LostError] // what Lost was told
+	waiting     []chan struct{}           // closed when position changes; guarded by sender.mu
+	pending     pendingControl
+	pressure    Backpressure // nil: a write never waits; set before the endpoint is shared
+	blocked     atomic.Bool  // a frame is being written under pressure; written under sender.mu
+	messageOpen atomic.Bool  // a message is being sent in fragments; written under sender.mu
+	rates       *rates       // what the peer has sent lately; the receiver's own, nil without limits of that
+	outcome     atomic.Pointer[outcome]
 }
 
 // reserve returns more, which is made if it is not there.

@@ -7,23 +7,23 @@ import (
 	"github.com/fibersock/fibersock/endpoint"
 )
 
-// This file is what connections note of their signs of life, for the sweeper
-// to look at. They read no clock for that: they note its ticks.
+// This file records a connection's activity for the sweeper of timeouts.go. It reads
+// no clock: it records the ticks of the sweeper.
 
-// tick is a moment of a server's clock. It is never 0, which stands for no moment,
-// and comes round after 497 days or more.
+// tick is a time on the server's clock. It is never 0, which stands for no time, and
+// wraps around after 497 days or more.
 type tick uint32
 
 // since returns how many ticks after earlier t is: negative if it is before.
 func (t tick) since(earlier tick) int32 { return int32(t - earlier) }
 
-// clock is a server's coarse clock, which the sweeper moves on.
+// clock is a server's coarse clock. The sweeper advances it.
 type clock struct {
 	ticks atomic.Uint32
-	epoch time.Time // of heartbeats; set before the first connection is there
+	epoch time.Time // zero of micros; set before the first connection begins
 }
 
-// start sets the clock going, if it is not.
+// start starts the clock, if it has not started.
 func (k *clock) start() {
 	if k.ticks.CompareAndSwap(0, 1) {
 		k.epoch = time.Now()
@@ -39,99 +39,106 @@ func (k *clock) advance() tick {
 	return tick(k.ticks.Add(1))
 }
 
-// moment is a tick that somebody else may look at.
+// atomicTick is a tick that several goroutines read and write.
 type atomicTick struct{ at atomic.Uint32 }
 
 func (m *atomicTick) get() tick { return tick(m.at.Load()) }
 
-// set notes t. Most of the time that is known, and reading is cheaper than writing.
+// set stores t. It reads first, because reading is cheaper and most calls change
+// nothing.
 func (m *atomicTick) set(t tick) {
 	if m.get() != t {
 		m.at.Store(uint32(t))
 	}
 }
 
-// replace notes t, unless another moment than old has been noted.
+// replace stores t in place of old.
 func (m *atomicTick) replace(old, t tick) { m.at.CompareAndSwap(uint32(old), uint32(t)) }
 
-// watch is what is known of a connection's signs of life.
+// activity records what a connection did last. The fields of type atomicTick are
+// written by its goroutines and by the sweeper.
 type activity struct {
-	handlerSince atomicTick // since when a handler has been running: nothing can be read meanwhile; 0 if none
-	lastRead     atomicTick // when something came last, or a handler returned
-	lastMessage  atomicTick // when a data message, or part of one, came or was sent last; only noted for IdleTimeout
+	handlerSince atomicTick // when the running handler was called; 0 if none runs
+	lastRead     atomicTick // when bytes arrived last, or a handler returned
+	lastMessage  atomicTick // when a part of a message arrived or was sent last; kept for IdleTimeout only
+	progressAt   atomicTick // when the incomplete message or frame made progress last, see noteProgress; 0 if none is incomplete
 
-	// The message or frame under way.
-	progressAt atomicTick // since when its next part is awaited, see follow; 0 if none is under way
-	parts      uint32     // how many parts have come; the receiving goroutine's own
-
+	parts uint32 // assemblyParts of the incomplete message that have arrived; the receiving goroutine's own
 	pulse pulse
 
-	// The sweeper's own.
-	began     tick // when the connection began
-	expires   tick // the end of its lifetime; 0 if that is not known, or there is none
-	pinged    tick // when a heartbeat was sent that nothing has come after; 0 if none
-	closing   tick // when it was first seen to wait for the client's Close, or, if it has failed, for its end
-	dismissed bool // its end has begun, because its time is over
-	failed    bool // by failLate; it is dismissed too
+	// The rest belongs to the sweeper.
+	began   tick // when the connection began
+	expires tick // end of MaxLifetime; 0 if there is none, or it is not computed yet
+	pinged  tick // when a heartbeat was sent; 0 once bytes have arrived after it
+	endAt   tick // when the end began that CloseTimeout or lingerTimeout bounds; 0 before
+	end     timeoutEnd
 }
 
-// begin is called before the connection can be found by anybody.
-func (w *activity) begin(now tick) {
-	w.began = now
-	w.lastRead.set(now)
-	w.lastMessage.set(now)
+// timeoutEnd is how the sweeper has ended an open connection.
+type timeoutEnd uint8
+
+const (
+	noTimeoutEnd    timeoutEnd = iota
+	closedByTimeout            // by a Close, after MaxLifetime or IdleTimeout
+	failedByTimeout            // by failLate, after AssemblyTimeout
+)
+
+// begin is called before another goroutine can find the connection.
+func (a *activity) begin(now tick) {
+	a.began = now
+	a.lastRead.set(now)
+	a.lastMessage.set(now)
 }
 
-// enter and leave stand around what handlers are called in.
-func (w *activity) enter(now tick) { w.handlerSince.set(now) }
+// enter and leave are called before and after handlers.
+func (a *activity) enter(now tick) { a.handlerSince.set(now) }
 
-func (w *activity) leave(now tick) {
-	w.lastRead.set(now)
-	w.handlerSince.set(0)
+func (a *activity) leave(now tick) {
+	a.lastRead.set(now)
+	a.handlerSince.set(0)
 }
 
-// late reports whether the client's Close has not come by the deadline. As long
-// as a handler runs that was called before, the Close may have come and lie there
-// unread; a handler that was called afterwards shows that something else came.
-func (w *activity) late(now, deadline tick) bool {
-	busy := w.handlerSince.get()
-	return now.since(deadline) >= 0 && (busy == 0 || busy.since(deadline) > 0)
+// expired reports whether the client's Close has not arrived by the deadline. While a
+// handler runs that was called before the deadline, the Close may have arrived unread;
+// a handler that was called later shows that other input arrived.
+func (a *activity) expired(now, deadline tick) bool {
+	since := a.handlerSince.get()
+	return now.since(deadline) >= 0 && (since == 0 || since.since(deadline) > 0)
 }
 
-// traffic notes that a data message is being received or sent.
-func (c *Conn) traffic() {
+// noteMessage records that a data message, or a part of one, is received or sent.
+func (c *Conn) noteMessage() {
 	if c.server.IdleTimeout > 0 {
 		c.activity.lastMessage.set(c.server.clock.now())
 	}
 }
 
-// assemblyPart is of how much of a message AssemblyTimeout bounds the time, in
-// bytes: see there.
+// assemblyPart is the progress of a message, in bytes, that restarts AssemblyTimeout.
 const assemblyPart = 64 << 10
 
-// follow notes, after each event of the engine, how far the message or frame has
-// come that is under way.
+// noteProgress records, after each event of the engine, the progress of the incomplete
+// message or frame.
 func (c *Conn) noteProgress(kind endpoint.Kind) {
-	arrived, underWay := c.endpoint.Progress()
+	arrived, incomplete := c.endpoint.Progress()
 	if arrived > 0 || kind == endpoint.KindMessage || kind == endpoint.KindPartial {
-		c.traffic()
+		c.noteMessage()
 	}
-	w := &c.activity
-	if !underWay {
-		w.progressAt.set(0)
+	a := &c.activity
+	if !incomplete {
+		a.progressAt.set(0)
 		return
 	}
 	parts := uint32(arrived / assemblyPart)
-	if w.progressAt.get() == 0 || parts > w.parts {
-		w.parts = parts
-		w.progressAt.set(c.server.clock.now())
+	if a.progressAt.get() == 0 || parts > a.parts {
+		a.parts = parts
+		a.progressAt.set(c.server.clock.now())
 	}
 }
 
-// excuse moves on, by the tick that has passed, since when the rest of a message
-// is awaited: it may have come, but the program was not ready for it.
-func (w *activity) extend() {
-	if t := w.progressAt.get(); t != 0 && t+1 != 0 {
-		w.progressAt.replace(t, t+1)
+// extend gives an incomplete message one more tick, because the application did not
+// accept input for the last one.
+func (a *activity) extend() {
+	if t := a.progressAt.get(); t != 0 && t+1 != 0 {
+		a.progressAt.replace(t, t+1)
 	}
 }

@@ -2,42 +2,38 @@ package server
 
 import "github.com/fibersock/fibersock/internal/netloop"
 
-// This file decides what happens to a message for a client that does not take
-// what it has been sent before. What waits for such a client lies in the
-// transport's backlog, frame after frame, and in the outbox, message by message.
+// This file decides about messages for a client that reads too slowly. Its output is
+// buffered in the transport, as bytes, and in the send queue, as messages.
 
-// SlowPolicy says what becomes of a message that would bring what waits for one
-// client over Server.MaxBacklog, or what waits for all over
-// Server.MaxTotalBacklog. A message for a client for which nothing waits is sent
-// whatever its size, and so are control frames: a Ping is answered, and a Close
-// sent. What makes no progress for WriteTimeout ends the connection with every
-// policy.
+// SlowPolicy decides about a message that exceeds Server.MaxBacklog for one client or
+// Server.MaxTotalBacklog for all. A message for a client without buffered output is sent
+// whatever its size. So are control frames: Pings are answered, and a Close is sent.
+// With every policy, WriteTimeout ends a connection whose output makes no progress.
 type SlowPolicy uint8
 
 const (
-	// SlowDefault is SlowBlock for connections with Handler.Serve, and SlowClose
-	// for others.
+	// SlowDefault is SlowBlock for connections with Handler.Serve and of
+	// Server.Accept, and SlowClose for others.
 	SlowDefault SlowPolicy = iota
 
-	// SlowClose cuts the connection. What was to be sent returns a *LostError,
-	// which has a *BacklogError as its cause.
+	// SlowClose aborts the connection. The send returns a *LostError whose cause is a
+	// *BacklogError.
 	SlowClose
 
-	// SlowDropNewest drops the message that was to be sent, and returns a
-	// *BacklogError. The connection goes on.
+	// SlowDropNewest drops the message. The send returns a *BacklogError, and the
+	// connection stays open.
 	SlowDropNewest
 
-	// SlowDropOldest drops as many as needed of the messages that wait, the
-	// oldest first, but for the one that is on its way to the client.
+	// SlowDropOldest drops the oldest messages that wait, until the new one fits. A
+	// message of which the client has a part is not dropped.
 	SlowDropOldest
 
-	// SlowBlock makes the sender wait until the message fits into what may wait
-	// for the client, or at least half of MaxBacklog is free. A broadcast does
-	// not wait: for that it is SlowClose.
+	// SlowBlock makes the send wait until the message fits or half of MaxBacklog is
+	// free. A broadcast does not wait: SlowClose applies to it.
 	SlowBlock
 )
 
-// policy returns what becomes of messages for which there is no room.
+// policy returns the connection's policy, which is not SlowDefault.
 func (c *Conn) policy() SlowPolicy {
 	switch p := c.server.SlowPolicy; {
 	case p != SlowDefault:
@@ -48,28 +44,28 @@ func (c *Conn) policy() SlowPolicy {
 	return SlowClose
 }
 
-// Buffered returns how many bytes of frames have been sent to the client that the
-// system has not taken yet, because the client does not read.
+// Buffered returns the bytes of the frames that were sent to the client and that the
+// kernel has not accepted, because the client reads too slowly.
 func (c *Conn) Buffered() int {
 	n := c.transport.Buffered()
-	if box := c.outbox(); box != nil {
-		n += int(box.bytes.Load())
+	if q := c.sendQueue(); q != nil {
+		n += int(q.bytes.Load())
 	}
 	return n
 }
 
-// admit decides on a message of size bytes, which is broadcast or sent to this
-// connection alone. It is to be sent if the error is nil.
+// admit applies the policy to a message of size bytes. The message may be sent if the
+// error is nil.
 func (c *Conn) admit(size int, broadcast bool) error {
-	waiting := c.Buffered()
-	if waiting == 0 {
+	buffered := c.Buffered()
+	if buffered == 0 {
 		return nil
 	}
 	policy := c.policy()
 	if policy == SlowDropOldest || policy == SlowBlock && !broadcast {
 		return nil
 	}
-	why := c.server.over(waiting, size)
+	why := c.server.exceeded(buffered, size)
 	if why == nil {
 		return nil
 	}
@@ -78,16 +74,34 @@ func (c *Conn) admit(size int, broadcast bool) error {
 		c.server.counters.count(func(st *Stats) { st.Dropped++ })
 		return why
 	}
-	if !c.endpoint.Abort(why) {
-		return c.Err() // it had ended before
+	return c.abortSlow(why)
+}
+
+// admitFragment applies the policy to a fragment of size bytes behind the first one of a
+// message. Such a message cannot be dropped.
+func (c *Conn) admitFragment(size int) error {
+	buffered := c.Buffered()
+	if buffered == 0 || c.policy() == SlowBlock {
+		return nil
 	}
-	go c.abort(why) // not from here: it may have to wait for a write that it makes fail
+	if why := c.server.exceeded(buffered, size); why != nil {
+		return c.abortSlow(why)
+	}
+	return nil
+}
+
+// abortSlow aborts the connection to a client that reads too slowly.
+func (c *Conn) abortSlow(why *BacklogError) error {
+	if !c.endpoint.Abort(why) {
+		return c.Err() // it has ended before
+	}
+	go c.abort(why) // waits for a write, which it makes fail
 	return &LostError{Err: why}
 }
 
-// over returns the limit that size bytes more would exceed, for a client with so
-// many bytes buffered; nil if none.
-func (s *Server) over(buffered, size int) *BacklogError {
+// exceeded returns the limit that size more bytes exceed, for a client with so many
+// bytes buffered; nil if they fit.
+func (s *Server) exceeded(buffered, size int) *BacklogError {
 	limit := s.writeLimit()
 	switch exceeded, total := limit.Exceeded(buffered, size); {
 	case !exceeded:
@@ -98,11 +112,11 @@ func (s *Server) over(buffered, size int) *BacklogError {
 	return &BacklogError{Max: limit.High, Waiting: buffered, Size: size}
 }
 
-// exempt is how many bytes may be buffered for a client before MaxTotalBacklog
-// applies to it: bytes on their way to a client that reads.
+// exempt is how many bytes may be buffered for a client before MaxTotalBacklog applies
+// to it: bytes on their way to a client that reads.
 const exempt = 128 << 10
 
-// writeLimit returns MaxBacklog and MaxTotalBacklog as the loop has them.
+// writeLimit returns MaxBacklog and MaxTotalBacklog for the loop.
 func (s *Server) writeLimit() netloop.WriteLimit {
 	l := netloop.WriteLimit{
 		High:      orDefault(s.MaxBacklog, DefaultMaxBacklog),
@@ -117,14 +131,12 @@ func (s *Server) writeLimit() netloop.WriteLimit {
 	return l
 }
 
-// awaitsClient reports whether the program's sends may be waiting for the client to
-// read.
+// awaitsClient reports whether a send may be waiting for the client to read.
 func (c *Conn) awaitsClient() bool {
 	return c.endpoint.HasBackpressure() && c.transport.Buffered() > 0
 }
 
-// backpressure is a connection whose senders wait for the client: SlowBlock. It is
-// its endpoint's endpoint.Backpressure.
+// backpressure is a connection with SlowBlock as an endpoint.Backpressure.
 type backpressure struct{ *Conn }
 
 // Room returns how many of size bytes may be written now.
@@ -133,10 +145,8 @@ func (b backpressure) Room(size int) int {
 	return limit.Space(b.transport.Buffered(), size)
 }
 
-// AwaitRoom waits until there is room, or nothing can be written any more.
-func (b backpressure) AwaitRoom(size int) {
-	b.transport.AwaitSpace(size)
-}
+// AwaitRoom waits until some of size bytes may be written, or the connection has ended.
+func (b backpressure) AwaitRoom(size int) { b.transport.AwaitSpace(size) }
 
 // Written ends the connection's output, if that had to wait for the frame.
 func (b backpressure) Written() {
@@ -145,18 +155,18 @@ func (b backpressure) Written() {
 	}
 }
 
-// keeps reports whether a message is to wait in the outbox, where it can be
-// dropped, because something waits before it. After a Close of either side nothing
-// is kept: the engine returns why.
-func (c *Conn) keeps() bool {
+// mustQueue reports whether a message has to be queued, where it can be dropped, because
+// output is buffered. After a Close of either side no message is queued: the engine
+// returns the reason.
+func (c *Conn) mustQueue() bool {
 	return c.policy() == SlowDropOldest && c.State() == Open && c.Err() == nil && c.Buffered() > 0
 }
 
-// flushed is called, with the socket's lock held, when the write buffer has become
+// flushed is called, with the socket's lock held, when the transport's buffer has become
 // empty. It reports whether Handler.Writable is to be called.
 func (c *Conn) flushed() bool {
-	if box := c.outbox(); box != nil && box.restart() {
-		go c.empty(box)
+	if q := c.sendQueue(); q != nil && q.start() {
+		go c.sendQueued(q)
 	}
 	return c.isOpen() && c.handler.Writable != nil
 }

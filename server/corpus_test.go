@@ -155,9 +155,9 @@ func (p *goldenConn) Call(a corpus.Action) error {
 	case corpus.SendFragment:
 		return p.c.SendFragment(a.Opcode, a.Bytes, a.Final)
 	case corpus.SendPing:
-		return p.c.Ping(a.Bytes)
+		return p.c.SendPing(a.Bytes)
 	case corpus.SendPong:
-		return p.c.Pong(a.Bytes)
+		return p.c.SendPong(a.Bytes)
 	default: // corpus.SendClose; the runner calls for nothing else
 		return p.c.Close(a.Code, a.Reason)
 	}

@@ -11,18 +11,17 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// This file is where events become numbers. How an event is counted goes by how
-// often it comes:
+// This file counts events. The frequency of an event decides how:
 //
-//	rare      a few times in a connection's life: under one lock
-//	a frame   in a plain tally, owned by whoever moves the bytes anyway, which
-//	          is added to a shard when that is done with what came at once
-//	a shard    atomic counters in cache lines of their own; each poller has one,
-//	          so that processors do not wait for each other
+//	rare events    a few times in a connection's life: under one lock
+//	frames         in an endpoint.FrameCount of the goroutine that moves the bytes,
+//	               which is added to a shard once for all bytes read together
+//	shards         atomic counters in cache lines of their own; each poller has one,
+//	               so that processors do not wait for each other
 //
-// What counts nothing costs nothing: there are shards from the first connection on.
+// Shards are allocated with the first connection.
 
-// counters are a server's numbers.
+// counters are a server's statistics.
 type counters struct {
 	loop    netloop.Counters
 	backlog netloop.Gauge
@@ -33,14 +32,14 @@ type counters struct {
 	turn   int
 }
 
-// shard is what pollers and goroutines add to. Two cache lines are what some
-// processors fetch at once.
+// shard counts the frames of some connections. Some processors fetch two cache lines of
+// 64 bytes at once.
 type shard struct {
 	received, sent traffic
 	_              [128 - 2*trafficSize]byte
 }
 
-// traffic is a Traffic that may be added to from all goroutines at once.
+// traffic is a Traffic for concurrent use.
 type traffic struct{ messages, bytes, fragments, pings, pongs atomic.Uint64 }
 
 const trafficSize = 5 * 8 // bytes
@@ -58,7 +57,7 @@ func (to *traffic) add(t *endpoint.FrameCount) {
 	*t = endpoint.FrameCount{}
 }
 
-// addSome saves what it costs to add nothing.
+// addSome saves the atomic operation for 0.
 func addSome(to *atomic.Uint64, n uint64) {
 	if n > 0 {
 		to.Add(n)
@@ -88,7 +87,7 @@ func (n *counters) shardLocked(i int) *shard {
 	return &n.shards[i%len(n.shards)]
 }
 
-// count has rare events counted.
+// count counts rare events.
 func (n *counters) count(events func(*Stats)) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -117,10 +116,8 @@ func (n *counters) stats() Stats {
 	return st
 }
 
-// What happens to a connection.
-
-// begun counts a connection that is in the opening handshake from now on, and
-// gives it a shard. It returns how many are.
+// begun counts a connection in the opening handshake and chooses its shard. It returns
+// the number of connections in the opening handshake.
 func (n *counters) begun(c *Conn) (opening int64) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -134,14 +131,14 @@ func (n *counters) begun(c *Conn) (opening int64) {
 	return n.rare.Opening
 }
 
-// opened counts the end of an opening handshake that was accepted.
+// opened counts an accepted opening handshake.
 func (st *Stats) opened() {
 	st.Opening--
 	st.Accepted++
 	st.Open++
 }
 
-// refused counts an answer to an opening handshake.
+// refused counts a refused opening handshake.
 func (st *Stats) refused(err *handshake.Error) {
 	switch err.HTTPStatus() / 100 {
 	case 3:
@@ -153,11 +150,11 @@ func (st *Stats) refused(err *handshake.Error) {
 	}
 }
 
-// unfinished counts an opening handshake that ended, by err, without an answer.
+// unfinished counts an opening handshake that err ended without a response.
 func (st *Stats) unfinished(err error) {
 	st.Opening--
 	st.Unfinished++
-	st.because(err)
+	st.countCause(err)
 }
 
 // ended counts the end of a connection.
@@ -177,36 +174,36 @@ func (st *Stats) ended(e *endpoint.Endpoint) {
 		}
 	case *FailError:
 		st.Ended.Failed++
-		if late, ok := err.Err.(*LateError); ok {
-			st.Timeouts.count(late)
+		if timeout, ok := err.Err.(*TimeoutError); ok {
+			st.Timeouts.count(timeout)
 		}
 	case *LostError:
 		st.Ended.Lost++
-		st.because(err)
+		st.countCause(err)
 	default: // ErrClosed
 		st.Ended.ByServer++
 	}
 }
 
-// because counts why a connection was cut, if it was.
-func (st *Stats) because(err error) {
+// countCause counts the cause of a LostError.
+func (st *Stats) countCause(err error) {
 	lost, ok := err.(*LostError)
 	if !ok {
 		return
 	}
 	switch cause := lost.Err.(type) { // not errors.As, which allocates
-	case *TimeoutError:
-		st.Timeouts.Write++
 	case *BacklogError:
 		st.Cut++
-	case *LateError:
+	case *TimeoutError:
 		st.Timeouts.count(cause)
 	}
 }
 
-// count counts a timeout of a client of which something did not come.
-func (t *Timeouts) count(late *LateError) {
-	switch late.Option {
+// count counts an expired time limit.
+func (t *Timeouts) count(timeout *TimeoutError) {
+	switch timeout.Option {
+	case "WriteTimeout":
+		t.Write++
 	case "HandshakeTimeout":
 		t.Handshake++
 	case "CloseTimeout":
@@ -218,7 +215,7 @@ func (t *Timeouts) count(late *LateError) {
 	}
 }
 
-// of returns the number for a status code that may stand in a Close, or for
+// of returns the counter of a status code that is valid in a Close, or of
 // NoStatusReceived.
 func (c *CloseCodes) of(code wire.StatusCode) *uint64 {
 	switch code {
@@ -255,9 +252,7 @@ func (c *CloseCodes) of(code wire.StatusCode) *uint64 {
 	return &c.Applications
 }
 
-// What is received and sent.
-
-// countPiece counts what a handler gets of a message.
+// countPiece counts a piece of a message that a handler receives.
 func countPiece(t *endpoint.FrameCount, payload int, last bool) {
 	t.Bytes += uint64(payload)
 	if last {
@@ -265,7 +260,7 @@ func countPiece(t *endpoint.FrameCount, payload int, last bool) {
 	}
 }
 
-// count tells the shard what has been received.
+// count adds received frames to the shard.
 func (c *Conn) count(received *endpoint.FrameCount) {
 	received.Fragments = c.endpoint.TakeFragments()
 	c.shard.received.add(received)

@@ -8,12 +8,11 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// This file makes calls of handlers out of what the loop brings. It runs on the
-// loop's side of the connection only, one call at a time; that is why events do
-// not overlap.
+// This file turns bytes and events of the transport into calls of handlers. The loop
+// makes one call at a time for a connection, so that its events do not overlap.
 
-// receive takes bytes from the loop; see loop.go.
-func (c *Conn) receive(b []byte) (rest []byte, more bool) {
+// receive consumes bytes from the loop; see loop.go.
+func (c *Conn) receive(b []byte) (rest []byte, ok bool) {
 	c.activity.enter(c.server.clock.now())
 	defer c.left()
 	var received endpoint.FrameCount
@@ -21,35 +20,35 @@ func (c *Conn) receive(b []byte) (rest []byte, more bool) {
 	defer func() {
 		c.count(&received)
 		if !returned {
-			rest, more = nil, c.panicked(recover())
+			rest, ok = nil, c.panicked(recover())
 		}
 	}()
-	rest, more = c.receiveEvents(b, &received)
+	rest, ok = c.receiveEvents(b, &received)
 	returned = true
-	return rest, more
+	return rest, ok
 }
 
-// left notes that no handler is running any more.
+// left notes that no handler runs any more.
 func (c *Conn) left() { c.activity.leave(c.server.clock.now()) }
 
-// receiveEvents is receive without the care for handlers that do not return. What
-// has come is counted in received.
-func (c *Conn) receiveEvents(b []byte, received *endpoint.FrameCount) (rest []byte, more bool) {
+// receiveEvents is receive without the recovery of panics. It counts the frames in
+// received.
+func (c *Conn) receiveEvents(b []byte, received *endpoint.FrameCount) (rest []byte, ok bool) {
 	if c.isOpening() {
-		if b, more = c.handshake(b); !more || c.isOpening() {
-			return nil, more
+		if b, ok = c.handshake(b); !ok || c.isOpening() {
+			return nil, ok
 		}
 	}
 	if c.phase.load() == phaseEnded {
 		return nil, false
 	}
-	for c.endpoint.Err() == nil { // else a handler has cut it; the loop will notice
+	for c.endpoint.Err() == nil { // else a handler has aborted it, which the loop notices
 		if len(b) > 0 && !c.takesMore() {
 			return b, true
 		}
 		if op, p, n := c.endpoint.ReceiveMessage(b); n > 0 {
 			b = b[n:]
-			c.traffic()
+			c.noteMessage()
 			countPiece(received, len(p), true)
 			c.message(op, p)
 			continue
@@ -66,11 +65,13 @@ func (c *Conn) receiveEvents(b []byte, received *endpoint.FrameCount) (rest []by
 		case endpoint.KindPartial:
 			countPiece(received, len(ev.Payload), ev.Final)
 			c.partial(ev.Opcode, ev.Payload, ev.Final)
-		case endpoint.KindPing: // it has been answered
+		case endpoint.KindPing: // the engine has answered it
 			received.Pings++
-		case endpoint.KindPong: // one more sign of life
+			c.control(wire.Ping, ev.Payload)
+		case endpoint.KindPong:
 			received.Pongs++
-			c.answered(ev.Payload)
+			c.notePong(ev.Payload)
+			c.control(wire.Pong, ev.Payload)
 		case endpoint.KindClose, endpoint.KindFailed:
 			c.count(received)
 			c.finish()
@@ -80,13 +81,13 @@ func (c *Conn) receiveEvents(b []byte, received *endpoint.FrameCount) (rest []by
 	return nil, true
 }
 
-// takesMore reports whether the program is ready for another message.
+// takesMore reports whether the application is ready for another message.
 func (c *Conn) takesMore() bool {
 	b := c.mailbox()
 	return b == nil || b.hasRoom()
 }
 
-// message hands on a whole message.
+// message delivers a whole message.
 func (c *Conn) message(op wire.Opcode, p []byte) {
 	if b := c.mailbox(); b != nil {
 		b.deliver(op, p, true)
@@ -95,7 +96,7 @@ func (c *Conn) message(op wire.Opcode, p []byte) {
 	}
 }
 
-// partial hands on a piece of a message.
+// partial delivers a piece of a message.
 func (c *Conn) partial(op wire.Opcode, p []byte, final bool) {
 	if b := c.mailbox(); b != nil {
 		b.deliver(op, p, final)
@@ -104,22 +105,30 @@ func (c *Conn) partial(op wire.Opcode, p []byte, final bool) {
 	}
 }
 
-// callOpen opens the connection for the program.
+// control delivers a Ping or Pong.
+func (c *Conn) control(op wire.Opcode, p []byte) {
+	if c.handler.Control != nil {
+		c.handler.Control(c, op, p)
+	}
+}
+
+// callOpen calls Handler.Open and starts Handler.Serve.
 func (c *Conn) callOpen() {
 	if c.handler.Open != nil {
 		c.handler.Open(c)
 	}
 	if c.server.shuttingDown() {
-		_ = c.endpoint.Close(wire.GoingAway, "") // Shutdown may have been faster
+		_ = c.endpoint.Close(wire.GoingAway, "") // Shutdown may not have seen the connection open
 	}
-	if b := c.mailbox(); b != nil && b.accepted == nil {
+	if b := c.mailbox(); b != nil && !b.accepted {
 		c.refs.Add(1)
 		go c.serve()
 	}
+	c.finishAccept(nil)
 }
 
-// callWritable calls Handler.Writable. It reports whether the connection accepts
-// more input.
+// callWritable calls Handler.Writable. It reports whether the connection accepts more
+// input.
 func (c *Conn) callWritable() (ok bool) {
 	if !c.isOpen() {
 		return true
@@ -137,9 +146,9 @@ func (c *Conn) callWritable() (ok bool) {
 	return true
 }
 
-// panicked fails the connection because a handler has panicked with value, or
-// called runtime.Goexit if value is nil. The client learns no more than the code.
-func (c *Conn) panicked(value any) (more bool) {
+// panicked fails the connection because a handler has panicked with value or, if
+// value is nil, called runtime.Goexit. The client gets the status code only.
+func (c *Conn) panicked(value any) (ok bool) {
 	err := c.server.caught(value)
 	switch p := c.phase.load(); {
 	case p.opening():
@@ -151,39 +160,40 @@ func (c *Conn) panicked(value any) (more bool) {
 	return false
 }
 
-// finish ends the connection for the program: the closing handshake is done, or
-// the connection has failed, or the transport has ended.
+// finish calls Handler.Error and Handler.Close: the closing handshake is done, or the
+// connection has failed, or the transport has ended.
 func (c *Conn) finish() {
 	if !c.phase.change(phaseOpen, phaseEnded) {
 		return
 	}
 	c.server.counters.count(func(st *Stats) { st.ended(&c.endpoint) })
-	if box := c.outbox(); box != nil {
-		box.clear()
+	if q := c.sendQueue(); q != nil {
+		q.clear()
 	}
 	c.shutdownWrite()
 	c.endMailbox()
+	c.endPings()
 	if c.handler.Close != nil { // deferred, because Error may end the goroutine
-		defer c.protect(func() { c.handler.Close(c, c.CloseCode(), c.CloseReason()) })
+		defer c.callProtected(func() { c.handler.Close(c, c.CloseCode(), c.CloseReason()) })
 	}
 	err := c.endpoint.Err()
 	var closed *CloseError
 	if c.handler.Error != nil && !errors.As(err, &closed) && err != ErrClosed {
-		c.protect(func() { c.handler.Error(c, err) })
+		c.callProtected(func() { c.handler.Error(c, err) })
 	}
 }
 
-// shutdownWrite tells the client that nothing more will be sent.
+// shutdownWrite ends the connection's output.
 func (c *Conn) shutdownWrite() {
 	c.endpoint.Uncork()
-	if !c.endpoint.WriteBlocked() { // else backpressure.Written does it
+	if !c.endpoint.WriteBlocked() { // otherwise backpressure.Written does it
 		c.transport.CloseWrite(c.closeExchanged())
 	}
 }
 
-// protect reports a panic of f. The connection is at its end anyway. The caller
-// reports a call of runtime.Goexit.
-func (c *Conn) protect(f func()) {
+// callProtected calls f and reports its panic. The connection has ended already. The
+// caller reports a call of runtime.Goexit.
+func (c *Conn) callProtected(f func()) {
 	defer func() {
 		if p := recover(); p != nil {
 			c.server.caught(p)
@@ -198,10 +208,11 @@ func (c *Conn) closeExchanged() bool {
 	return code != 0 && code != wire.AbnormalClosure && !c.endpoint.WriteBlocked()
 }
 
-// lost is the loop's last call: the socket has ended, by err if that was not
-// wanted; see loop.go.
+// lost is the loop's last call: the socket has ended, by err unless the connection
+// wanted that; see loop.go.
 func (c *Conn) lost(err error) {
 	defer c.release()
+	defer func() { c.finishAccept(c.endedBy(err)) }()
 	returned := false
 	defer func() {
 		if !returned {
@@ -212,7 +223,7 @@ func (c *Conn) lost(err error) {
 	returned = true
 }
 
-// lose is lost without the care for handlers that do not return.
+// lose is lost without the recovery of panics.
 func (c *Conn) lose(err error) {
 	switch p := c.phase.load(); {
 	case p.opening():
@@ -234,8 +245,19 @@ func (c *Conn) lose(err error) {
 	}
 }
 
-// release is called by the loop and by the fiber, when they let go of the
-// connection.
+// endedBy returns the error of a connection whose transport was ended by err.
+func (c *Conn) endedBy(err error) error {
+	if known := c.endpoint.Err(); known != nil {
+		return known
+	}
+	if err == nil {
+		return ErrClosed
+	}
+	return &LostError{Err: err}
+}
+
+// release drops a reference of the loop or of Handler.Serve. The last one removes the
+// connection from the server.
 func (c *Conn) release() {
 	if c.refs.Add(-1) == 0 {
 		c.server.removeConn(c)

@@ -51,7 +51,7 @@ func TestPongTimeoutWaitsForAClientThatTakesEarlierBytes(t *testing.T) {
 				if took := time.Since(began); took < tt.lasts || took > tt.lasts+time.Minute {
 					t.Errorf("the connection lasted %v, want %v and a little", took, tt.lasts)
 				}
-				var late *LateError
+				var late *TimeoutError
 				if err := c.Err(); !errors.As(err, &late) || late.Option != "PongTimeout" {
 					t.Errorf("the connection ended by %v", err)
 				}

@@ -133,13 +133,16 @@ func (l *loopConn) Panicked(value any, end bool) error {
 }
 
 // Closed ends the connection.
-func (l *loopConn) Closed(err error) { (*Conn)(l).lost(err) }
+func (l *loopConn) Closed(err error) { (*Conn)(l).lost(transportError(err)) }
 
 // output is a connection as its endpoint writes to it: it counts frames.
 type output struct{ *Conn }
 
 // Write writes the rest of a frame.
-func (o output) Write(p []byte) (int, error) { return o.transport.Write(p) }
+func (o output) Write(p []byte) (int, error) {
+	n, err := o.transport.Write(p)
+	return n, transportError(err)
+}
 
 // Writev writes a frame, or its beginning, and counts it.
 func (o output) Writev(head, payload []byte) error {
@@ -152,7 +155,7 @@ func (o output) Writev(head, payload []byte) error {
 		h, _, _ := wire.ParseHeader(first)
 		o.shard.sent.frame(first[0], int(h.Length))
 	}
-	return err
+	return transportError(err)
 }
 
 // WriteCorked writes the frames collected in k, and payload, the end of the last of
@@ -162,5 +165,5 @@ func (o output) WriteCorked(k *endpoint.Cork, payload []byte) (more bool, err er
 	if err = o.transport.Writev(frames, payload); err == nil {
 		o.shard.sent.add(&sent)
 	}
-	return o.transport.Buffered() == 0, err
+	return o.transport.Buffered() == 0, transportError(err)
 }

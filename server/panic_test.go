@@ -137,7 +137,9 @@ func TestHandlersThatDoNotReturnHoldNothing(t *testing.T) {
 	const clients = 40
 	for name, how := range failings {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			eachLoop(t, func(t *testing.T, start starter) {
+				t.Parallel()
 				s := start(t, &server.Server{MaxBlocked: 2, Log: func(error) {}, Handlers: map[string]*server.Handler{
 					"/fails": {Message: func(*server.Conn, wire.Opcode, []byte) { how.fail() }},
 					"/late": {Message: func(*server.Conn, wire.Opcode, []byte) {
@@ -290,7 +292,7 @@ func TestWithoutLogTheStandardLoggerIsTold(t *testing.T) {
 	}
 	<-served
 	got := logged.String()
-	for _, want := range []string{"too many open files", "websocket: panic in a handler: on purpose\n", "panic_test.go"} {
+	for _, want := range []string{"too many open files", "websocket: panic in a function of the application: on purpose\n", "panic_test.go"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in %q", want, got)
 		}

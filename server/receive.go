@@ -11,9 +11,6 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// acceptance is a connection of Server.Accept.
-type acceptance struct{}
-
 // This file is the blocking style of receiving: the loop delivers messages to a
 // mailbox, and one goroutine of the application at a time receives from it.
 
@@ -35,7 +32,7 @@ type mailbox struct {
 	endOnce   sync.Once
 	returned  chan struct{} // closed when Handler.Serve has returned
 	spare     chan []byte   // capacity 1: a buffer for the next piece
-	accepted  *acceptance   // of Server.Accept; nil with Handler.Serve
+	accepted  bool          // of Server.Accept, not of Handler.Serve
 	receiving atomic.Bool   // a goroutine of the application receives
 	discard   atomic.Bool   // pieces that find a full mailbox are dropped
 
@@ -60,7 +57,7 @@ type piece struct {
 	final   bool
 }
 
-func newMailbox(accepted *acceptance) *mailbox {
+func newMailbox(accepted bool) *mailbox {
 	return &mailbox{
 		pieces:   make(chan piece, 2),
 		ended:    make(chan struct{}),

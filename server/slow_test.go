@@ -125,7 +125,7 @@ func TestSlowDropNewest(t *testing.T) {
 		if dropped == 0 {
 			t.Fatal("nothing was dropped")
 		}
-		if err := c.Ping([]byte("!")); err != nil { // control frames find room (6455-5.5.2-b)
+		if err := c.SendPing([]byte("!")); err != nil { // control frames find room (6455-5.5.2-b)
 			t.Error(err)
 		}
 		pinged := false
@@ -160,7 +160,7 @@ func TestSlowDropNewest(t *testing.T) {
 func TestSlowDropOldest(t *testing.T) {
 	eachSlow(t, func(t *testing.T, start starter, send func(c *server.Conn, p []byte) error, way string) {
 		if way == "SendFragment" {
-			return // does not wait in the outbox: see TestFragmentsWithSlowDropOldest
+			return // does not wait in the send queue: see TestFragmentsWithSlowDropOldest
 		}
 		const limit = 1 << 20
 		s := &server.Server{MaxBacklog: limit, WriteTimeout: patience, SlowPolicy: server.SlowDropOldest}
@@ -309,7 +309,7 @@ func TestMaxTotalBacklog(t *testing.T) {
 			t.Errorf("%d bytes have waited", st.BacklogPeak)
 		}
 		var total *server.BacklogError
-		if err := rec.failure(); !errors.As(err, &total) || !total.Total || total.Max != limit || !strings.Contains(err.Error(), "(MaxTotalBacklog, SlowPolicy)") {
+		if err := rec.failure(); !errors.As(err, &total) || !total.Total || total.Max != limit || !strings.Contains(err.Error(), "exceeds MaxTotalBacklog (") {
 			t.Errorf("%v", err)
 		}
 	})
@@ -320,6 +320,7 @@ func TestMaxTotalBacklog(t *testing.T) {
 func TestDrain(t *testing.T) {
 	for loop, start := range withTLS(loops) {
 		t.Run(loop, func(t *testing.T) {
+			t.Parallel()
 			var inside atomic.Int32
 			var drains atomic.Int32
 			alone := func(f func()) {
@@ -365,6 +366,7 @@ func TestDrainThatDoesNotReturn(t *testing.T) {
 	for name, how := range failings {
 		for loop, start := range withServeTLS(loops) {
 			t.Run(name+"/"+loop, func(t *testing.T) {
+				t.Parallel()
 				rec := newRecorder(t)
 				h := rec.handler()
 				h.Writable = func(*server.Conn) { how.fail() }
@@ -406,6 +408,7 @@ func TestDrainThatDoesNotReturn(t *testing.T) {
 func TestClientThatDoesNotReadIsNotReadFrom(t *testing.T) {
 	for loop, start := range withTLS(loops) {
 		t.Run(loop, func(t *testing.T) {
+			t.Parallel()
 			const limit = 1 << 20
 			s := &server.Server{Handler: server.Handler{Message: echo}, MaxBacklog: limit, WriteTimeout: patience}
 			p := start(t, s).open(t)

@@ -123,7 +123,7 @@ func TestStatsOfTraffic(t *testing.T) {
 		{"messages to nobody", &server.Server{},
 			talk(text("Hello") + frame(wire.Pong, "")),
 			one(server.Traffic{Messages: 1, Bytes: 5, Pongs: 1}, server.Traffic{})},
-		{"control frames of the program", opening(func(c *server.Conn) { c.Ping([]byte("1")); c.Pong(nil); c.Pong(nil) }),
+		{"control frames of the program", opening(func(c *server.Conn) { c.SendPing([]byte("1")); c.SendPong(nil); c.SendPong(nil) }),
 			talk("", `ping "1"`, `pong ""`, `pong ""`),
 			one(server.Traffic{}, server.Traffic{Pings: 1, Pongs: 2})},
 		{"the blocking style", &server.Server{Handler: server.Handler{Serve: func(c *server.Conn) {

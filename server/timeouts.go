@@ -8,32 +8,32 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// This file looks after the connections' time limits: one goroutine for all of a
-// server's connections, which looks at each of them at every tick of a coarse
-// clock, so that a connection needs no timer. What it sees is in watch.go.
+// This file enforces the connections' timeouts. One goroutine, the sweeper, checks all
+// connections of the server at every tick of a coarse clock, so that a connection needs
+// no timer. activity.go records what it checks.
 //
-//	opening          HandshakeTimeout → cut
-//	open             MaxLifetime, IdleTimeout → closing handshake with 1001
-//	                 AssemblyTimeout → failed with 1008, and soon cut
-//	                 PingInterval → heartbeat; PongTimeout → cut
-//	closing          CloseTimeout → cut; PingInterval and PongTimeout as before
+//	opening    HandshakeTimeout             → abort
+//	open       MaxLifetime, IdleTimeout     → closing handshake with 1001
+//	           AssemblyTimeout              → fail with 1008, abort after lingerTimeout
+//	           PingInterval                 → heartbeat; PongTimeout → abort
+//	closing    CloseTimeout                 → abort; PingInterval and PongTimeout as before
 
-// The clock ticks between 100 times and once in a second.
+// The clock ticks at least once a second and at most 100 times.
 const (
 	shortestPeriod = 10 * time.Millisecond
 	longestPeriod  = time.Second
 )
 
-// schedule is the server's time limits, in ticks; 0 means none.
+// schedule holds the server's timeouts in ticks; 0 means none.
 type schedule struct {
 	period time.Duration
 
 	handshake, close, ping, pong, idle, assembly, lifetime int32
 
-	drain int32 // how long a failed connection may last
+	linger int32 // lingerTimeout
 }
 
-// schedule returns the server's time limits in ticks.
+// schedule returns the server's timeouts in ticks.
 func (s *Server) schedule() *schedule {
 	sch := &schedule{period: longestPeriod}
 	limits := [...]struct {
@@ -56,12 +56,12 @@ func (s *Server) schedule() *schedule {
 	for _, limit := range limits {
 		*limit.ticks = sch.ticks(limit.d)
 	}
-	sch.drain = sch.ticks(lingerTimeout)
+	sch.linger = sch.ticks(lingerTimeout)
 	return sch
 }
 
-// ticks returns d in ticks. What the clock cannot count, 124 days or more, is no
-// limit.
+// ticks returns d in ticks. A number of ticks that the clock cannot count, 124 days or
+// more, means no limit.
 func (sch *schedule) ticks(d time.Duration) int32 {
 	if d <= 0 || d/sch.period >= 1<<30 {
 		return 0
@@ -76,10 +76,10 @@ func (s *Server) startSweeper() {
 	go s.runSweeper(s.sweeperDone, s.schedule())
 }
 
-// stopSweeper ends the sweeper. The caller holds mu.
+// stopSweeper stops the sweeper. The caller holds mu.
 func (s *Server) stopSweeper() { close(s.sweeperDone) }
 
-// sweeper looks at all connections at every tick, until stop is closed.
+// runSweeper checks all connections at every tick, until stop is closed.
 func (s *Server) runSweeper(stop chan struct{}, sch *schedule) {
 	ticker := time.NewTicker(sch.period)
 	defer ticker.Stop()
@@ -94,32 +94,32 @@ func (s *Server) runSweeper(stop chan struct{}, sch *schedule) {
 	}
 }
 
-// round is what the sweeper needs for a look at all connections.
+// sweep checks all connections once.
 type sweep struct {
 	*Server
 	*schedule
 	now   tick
 	beats int // heartbeats that may still be sent at this tick
-	some  [sliceSize]*Conn
+	batch [sweepBatch]*Conn
 }
 
-// sliceSize is how many connections are looked at in one go. In between others
-// get the processor, and the server's lock is free but for moments anyway.
-const sliceSize = 256
+// sweepBatch is how many connections are checked between two releases of the
+// processor. The server's lock is held only while a batch is copied.
+const sweepBatch = 256
 
-// do looks at all connections that have been there since the round began. It goes
-// from the last to the first: when one is removed, the last takes its place.
-func (r *sweep) run(now tick, stop chan struct{}) {
-	r.now = now
-	for end := r.start(); end > 0; {
+// run checks all connections that exist at its start. It goes from the last to the
+// first: when one is removed, the last one takes its place.
+func (w *sweep) run(now tick, stop chan struct{}) {
+	w.now = now
+	for end := w.start(); end > 0; {
 		var n int
-		if n, end = r.take(end); n == 0 {
+		if n, end = w.nextBatch(end); n == 0 {
 			return
 		}
-		for _, c := range r.some[:n] {
-			r.checkConn(c)
+		for _, c := range w.batch[:n] {
+			w.checkConn(c)
 		}
-		clear(r.some[:n])
+		clear(w.batch[:n])
 		select {
 		case <-stop:
 			return
@@ -129,103 +129,103 @@ func (r *sweep) run(now tick, stop chan struct{}) {
 	}
 }
 
-// start returns how many connections there are.
+// start returns the number of connections.
 //
-// Connections that fell silent together would be sent their heartbeats together,
-// and would answer together, every time. So many are sent at a tick, and no more,
-// that all have theirs within a quarter of PingInterval.
-func (r *sweep) start() int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	n := len(r.conns)
-	r.beats = sliceSize
-	if r.ping > 0 {
-		r.beats += 4 * n / int(r.ping)
+// Connections that fell silent together would get their heartbeats together, and
+// answer together, each time. The number of heartbeats at a tick is bounded so that all
+// are sent within a quarter of PingInterval.
+func (w *sweep) start() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := len(w.conns)
+	w.beats = sweepBatch
+	if w.ping > 0 {
+		w.beats += 4 * n / int(w.ping)
 	}
 	return n
 }
 
-// take takes connections to be looked at, from those before the end-th. It returns
-// how many, and the new end.
-func (r *sweep) take(end int) (n, newEnd int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	end = min(end, len(r.conns))
-	n = copy(r.some[:], r.conns[max(end-sliceSize, 0):end])
+// nextBatch copies the connections before the end-th into batch. It returns their
+// number, and the new end.
+func (w *sweep) nextBatch(end int) (n, newEnd int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	end = min(end, len(w.conns))
+	n = copy(w.batch[:], w.conns[max(end-sweepBatch, 0):end])
 	return n, end - n
 }
 
-// checkConn holds a connection against its time limits. What might wait, because it
-// writes, gets a goroutine.
-func (r *sweep) checkConn(c *Conn) {
+// checkConn checks a connection's timeouts. Calls that write, and so may block, get a
+// goroutine.
+func (w *sweep) checkConn(c *Conn) {
 	switch p := c.phase.load(); {
 	case p.opening():
-		if r.over(c.activity.began, r.handshake) {
-			go c.abort(&LateError{What: "no opening handshake", After: orDefault(r.HandshakeTimeout, DefaultHandshakeTimeout), Option: "HandshakeTimeout"})
+		if w.exceeds(c.activity.began, w.handshake) {
+			go c.abort(&TimeoutError{Missing: "opening handshake", After: orDefault(w.HandshakeTimeout, DefaultHandshakeTimeout), Option: "HandshakeTimeout"})
 		}
 		return
 	case p == phaseEnded:
 		return
 	}
-	w := &c.activity
-	behind := !c.takesMore() // what came lies there unread, as long as the program is behind
+	a := &c.activity
+	unread := !c.takesMore() // input may have arrived that the application does not accept
 	switch c.State() {
 	case Open:
-		r.checkOpen(c, behind)
-		if w.dismissed && r.checkClosing(c, behind) { // the Close waits for other output
+		w.checkOpen(c, unread)
+		if a.end != noTimeoutEnd && w.checkClosing(c, unread) { // the Close waits behind other output
 			return
 		}
 	case Closing:
-		if r.checkClosing(c, behind) {
+		if w.checkClosing(c, unread) {
 			return
 		}
 	case Closed:
-		if w.failed {
-			r.checkFailed(c)
+		if a.end == failedByTimeout {
+			w.checkFailed(c)
 			return
 		}
 	}
-	if w.handlerSince.get() != 0 || behind {
-		w.lastRead.set(r.now)
-		w.extend()
+	if a.handlerSince.get() != 0 || unread {
+		a.lastRead.set(w.now)
+		a.extend()
 		return
 	}
-	r.checkHeartbeat(c)
+	w.checkHeartbeat(c)
 }
 
-// over reports whether it is more than limit ticks, if that is a limit, since a
-// moment that may have been at any time of its tick.
-func (r *sweep) over(since tick, limit int32) bool {
-	return limit > 0 && r.now.since(since) > limit
+// exceeds reports whether more than limit ticks, if that is a limit, have passed since
+// a time that may lie anywhere within its tick.
+func (w *sweep) exceeds(since tick, limit int32) bool {
+	return limit > 0 && w.now.since(since) > limit
 }
 
-// checkOpen looks whether it is time to end an open connection.
-func (r *sweep) checkOpen(c *Conn, behind bool) {
-	w := &c.activity
-	if w.dismissed || r.lifetime|r.idle|r.assembly == 0 {
+// checkOpen checks MaxLifetime, IdleTimeout and AssemblyTimeout.
+func (w *sweep) checkOpen(c *Conn, unread bool) {
+	a := &c.activity
+	if a.end != noTimeoutEnd || w.lifetime|w.idle|w.assembly == 0 {
 		return
 	}
-	busy := behind || w.handlerSince.get() != 0
-	unfinished := w.progressAt.get()
-	if r.idle > 0 && (behind || busy && r.now.since(w.handlerSince.get()) > 1) { // who just pings at this moment keeps nobody busy
-		w.lastMessage.set(r.now)
+	handlerSince, progressAt := a.handlerSince.get(), a.progressAt.get()
+	busy := unread || handlerSince != 0
+	if w.idle > 0 && (unread || busy && w.now.since(handlerSince) > 1) { // a handler of this tick may have received a Ping only
+		a.lastMessage.set(w.now)
 	}
-	if r.lifetime > 0 && w.expires == 0 {
-		w.expires = w.began + tick(withJitter(r.lifetime))
+	if w.lifetime > 0 && a.expires == 0 {
+		a.expires = a.began + tick(withJitter(w.lifetime))
 	}
 	switch {
-	case r.lifetime > 0 && r.now.since(w.expires) > 0:
-		w.dismissed = true
-		go c.Close(wire.GoingAway, "the connection has lasted its time")
-	case r.over(w.lastMessage.get(), r.idle) && c.Buffered() == 0:
-		w.dismissed = true
-		go r.closeIdle(c)
-	case busy || r.assembly == 0 || unfinished == 0:
-	case r.behind(c) && c.transport.ReadPaused():
-		w.progressAt.replace(unfinished, r.now)
-	case r.over(unfinished, r.assembly):
-		w.dismissed, w.failed = true, true
-		go c.failLate(&LateError{What: "no end of a message, nor 64 KiB more of it,", After: orDefault(r.AssemblyTimeout, DefaultAssemblyTimeout), Option: "AssemblyTimeout"})
+	case w.lifetime > 0 && w.now.since(a.expires) > 0:
+		a.end = closedByTimeout
+		go c.sendClose(wire.GoingAway, "maximum lifetime reached")
+	case w.exceeds(a.lastMessage.get(), w.idle) && c.Buffered() == 0:
+		a.end = closedByTimeout
+		go w.closeIdle(c)
+	case busy || w.assembly == 0 || progressAt == 0:
+	case w.writeBlocked(c) && c.transport.ReadPaused():
+		a.progressAt.replace(progressAt, w.now)
+	case w.exceeds(progressAt, w.assembly):
+		a.end = failedByTimeout
+		go c.failLate(&TimeoutError{Missing: "message progress", After: orDefault(w.AssemblyTimeout, DefaultAssemblyTimeout), Option: "AssemblyTimeout"})
 	}
 }
 
@@ -234,62 +234,63 @@ func withJitter(lifetime int32) int32 {
 	return lifetime - lifetime/10 + rand.Int32N(2*(lifetime/10)+1)
 }
 
-// checkClosing looks after a connection in the closing handshake. It reports whether
-// that has come to nothing.
-func (r *sweep) checkClosing(c *Conn, behind bool) bool {
-	w := &c.activity
-	if r.close == 0 || behind && !c.awaitsClient() {
+// checkClosing checks CloseTimeout. It reports whether the closing handshake has
+// failed.
+func (w *sweep) checkClosing(c *Conn, unread bool) bool {
+	a := &c.activity
+	if w.close == 0 || unread && !c.awaitsClient() {
 		return false
 	}
-	if w.closing == 0 {
-		w.closing = r.now
+	if a.endAt == 0 {
+		a.endAt = w.now
 	}
-	if !w.late(r.now, w.closing+tick(r.close)) {
+	if !a.expired(w.now, a.endAt+tick(w.close)) {
 		return false
 	}
-	go c.abort(&LateError{What: "no Close from the client", After: orDefault(r.CloseTimeout, DefaultCloseTimeout), Option: "CloseTimeout"})
+	go c.abort(&TimeoutError{Missing: "Close", After: orDefault(w.CloseTimeout, DefaultCloseTimeout), Option: "CloseTimeout"})
 	return true
 }
 
-// checkFailed cuts a connection that failLate has failed, if the client does not
-// end it.
-func (r *sweep) checkFailed(c *Conn) {
-	w := &c.activity
-	if w.closing == 0 {
-		w.closing = r.now
+// checkFailed aborts a connection that failLate has failed, if the client does not end
+// it.
+func (w *sweep) checkFailed(c *Conn) {
+	a := &c.activity
+	if a.endAt == 0 {
+		a.endAt = w.now
 	}
-	if r.now.since(w.closing) >= r.drain {
+	if w.now.since(a.endAt) >= w.linger {
 		go c.abort(nil)
 	}
 }
 
-// checkHeartbeat sends a heartbeat to a connection of which nothing comes, or gives
-// it up.
-func (r *sweep) checkHeartbeat(c *Conn) {
-	w := &c.activity
-	seen := w.lastRead.get()
-	if w.pinged != 0 && seen.since(w.pinged) >= 0 {
-		w.pinged = 0
+// checkHeartbeat sends a heartbeat to a silent connection, or aborts it if the last one
+// has no answer.
+func (w *sweep) checkHeartbeat(c *Conn) {
+	a := &c.activity
+	lastRead := a.lastRead.get()
+	if a.pinged != 0 && lastRead.since(a.pinged) >= 0 {
+		a.pinged = 0
 	}
+	overdue := a.pinged != 0 && w.pong > 0 && w.now.since(a.pinged) >= w.pong
 	switch {
-	case w.pinged != 0 && r.behind(c):
-		w.lastRead.set(r.now)
-	case w.pinged != 0 && r.pong > 0 && r.now.since(w.pinged) >= r.pong && c.acknowledges():
-		w.lastRead.set(r.now) // the Ping lies behind other bytes, which the client takes
-	case w.pinged != 0 && r.pong > 0 && r.now.since(w.pinged) >= r.pong:
-		go c.abort(&LateError{What: "no sign of life after a Ping", After: orDefault(r.PongTimeout, DefaultPongTimeout), Option: "PongTimeout"})
-	case w.pinged == 0 && r.over(seen, r.ping) && r.beats > 0:
-		r.beats--
-		w.pinged = r.now
+	case a.pinged != 0 && w.writeBlocked(c):
+		a.lastRead.set(w.now)
+	case overdue && c.acknowledges():
+		a.lastRead.set(w.now) // the Ping lies behind other bytes, which the client reads
+	case overdue:
+		go c.abort(&TimeoutError{Missing: "bytes after a Ping", After: orDefault(w.PongTimeout, DefaultPongTimeout), Option: "PongTimeout"})
+	case a.pinged == 0 && w.exceeds(lastRead, w.ping) && w.beats > 0:
+		w.beats--
+		a.pinged = w.now
 		if n := c.transport.Unacknowledged(); n > 0 {
 			c.ensureExt().unacknowledged = n
 		}
-		c.beat()
+		c.sendHeartbeat()
 	}
 }
 
-// acknowledges reports whether the client has acknowledged some of the bytes that
-// were on their way to it before the last heartbeat.
+// acknowledges reports whether the client has acknowledged some of the bytes that were
+// sent before the last heartbeat.
 func (c *Conn) acknowledges() bool {
 	ext := c.ext.Load()
 	if ext == nil || ext.unacknowledged <= 0 {
@@ -301,16 +302,15 @@ func (c *Conn) acknowledges() bool {
 	return n >= 0 && n < before
 }
 
-// closeIdle starts the closing handshake with a client that has been idle.
+// closeIdle starts the closing handshake with an idle client.
 func (s *Server) closeIdle(c *Conn) {
-	if c.Close(wire.GoingAway, "idle for too long") == nil {
+	if c.sendClose(wire.GoingAway, "idle timeout") == nil {
 		s.counters.count(func(st *Stats) { st.Timeouts.Idle++ })
 	}
 }
 
-// failLate fails the connection from outside of the goroutine that receives,
-// because something did not come in time. The loop goes on reading, and throws
-// away, until the client has ended the connection or checkFailed does.
+// failLate fails the connection on another goroutine than the one that receives. The
+// loop reads and discards until the client ends the connection or checkFailed does.
 func (c *Conn) failLate(why error) {
 	if !c.endpoint.FailAsync(wire.PolicyViolation, "message not complete in time", why) {
 		return
@@ -319,8 +319,8 @@ func (c *Conn) failLate(why error) {
 	c.shutdownWrite()
 }
 
-// behind reports whether a client has not taken what is for it, so that the last
-// heartbeat may still lie here. It is WriteTimeout that ends that.
-func (r *sweep) behind(c *Conn) bool {
-	return orDefault(r.WriteTimeout, DefaultWriteTimeout) > 0 && c.transport.Buffered() > 0
+// writeBlocked reports whether output for the client is buffered, which may include the
+// last heartbeat. WriteTimeout bounds that.
+func (w *sweep) writeBlocked(c *Conn) bool {
+	return orDefault(w.WriteTimeout, DefaultWriteTimeout) > 0 && c.transport.Buffered() > 0
 }

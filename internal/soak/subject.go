@@ -204,7 +204,7 @@ func comply(c *server.Conn, op wire.Opcode, p []byte) {
 	_ = hostile.Victim{
 		Send:  c.Send,
 		Close: func() error { return c.Close(wire.NormalClosure, "") },
-		Ping:  func() error { return c.Ping([]byte("there?")) },
+		Ping:  func() error { return c.SendPing([]byte("there?")) },
 	}.Comply(op, p)
 }
 
@@ -218,7 +218,7 @@ func (s *subject) visit(ctx context.Context, i int, dens []target, pool *x509.Ce
 		CloseTimeout:     closeTimeout,
 		Limits:           client.Limits{Message: hostile.MessageLimit},
 	}
-	for n := i; sleep(ctx, jitter(2*time.Second)); n++ {
+	for n := i; n == i || sleep(ctx, jitter(2*time.Second)); n++ {
 		s.open.Add(1)
 		began := time.Now()
 		visitOnce(ctx, dens[n%len(dens)].url("/"), cfg)

@@ -326,7 +326,7 @@ func (t *target) do(k *conn, m message) {
 		})
 		t.send(k, k.id, 60)
 	case actPing:
-		_ = c.Ping([]byte("chaos"))
+		_ = c.SendPing([]byte("chaos"))
 		t.send(k, k.id, 60)
 	case actClose:
 		k.disturbed.Store(true)

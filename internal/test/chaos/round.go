@@ -702,7 +702,7 @@ const lingers = 900 * time.Millisecond
 
 // lateFor reports whether a time limit has ended a connection.
 func lateFor(why error, option string) bool {
-	var late *server.LateError
+	var late *server.TimeoutError
 	return errors.As(why, &late) && late.Option == option
 }
 

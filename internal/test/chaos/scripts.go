@@ -604,7 +604,7 @@ func (t *target) hostileMessage(c *server.Conn, op wire.Opcode, p []byte) {
 				return c.Send(op, p)
 			},
 			Close: func() error { return c.Close(wire.NormalClosure, "") },
-			Ping:  func() error { return c.Ping([]byte("there?")) },
+			Ping:  func() error { return c.SendPing([]byte("there?")) },
 		}.Comply(op, p)
 	})
 }

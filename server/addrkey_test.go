@@ -14,15 +14,15 @@ func TestWhatCountsAsOneAddress(t *testing.T) {
 		"2001:db8:1:2:ffff::":  "2001:db8:1:2::/64",
 		"::1":                  "::/64",
 	} {
-		if got := origin(&net.TCPAddr{IP: net.ParseIP(addr), Port: 1}).String(); got != want {
+		if got := addrKey(&net.TCPAddr{IP: net.ParseIP(addr), Port: 1}).String(); got != want {
 			t.Errorf("%s counts as %s, want %s", addr, got, want)
 		}
 	}
-	if got := origin(&net.TCPAddr{IP: net.ParseIP("fe80::1"), Zone: "eth0"}).String(); got != "fe80::/64" {
+	if got := addrKey(&net.TCPAddr{IP: net.ParseIP("fe80::1"), Zone: "eth0"}).String(); got != "fe80::/64" {
 		t.Errorf("an address with a zone counts as %s", got)
 	}
 	for _, addr := range []net.Addr{&net.TCPAddr{}, &net.UnixAddr{Name: "/s", Net: "unix"}} {
-		if got := origin(addr); got.IsValid() {
+		if got := addrKey(addr); got.IsValid() {
 			t.Errorf("%v counts as %v", addr, got)
 		}
 	}

@@ -195,9 +195,9 @@ func (c *Conn) part(ctx context.Context, kind endpoint.Kind) {
 			c.answerClose(wait)
 			close(answered)
 			if kind == endpoint.KindFailed {
-				c.socket.Finish(wait)
+				c.socket.CloseWriteWithin(wait)
 			}
-			c.socket.Drain(wait)
+			c.socket.Linger(wait)
 		}()
 	})
 	if answered == nil {

@@ -8,7 +8,7 @@ import (
 
 	"github.com/fibersock/fibersock/endpoint"
 	"github.com/fibersock/fibersock/handshake"
-	"github.com/fibersock/fibersock/internal/socket"
+	"github.com/fibersock/fibersock/internal/netloop"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -37,8 +37,8 @@ import (
 // A write that fails returns the error of the transport at once. The server may have
 // closed the connection before: Receive, Ping and Close then still find its Close.
 type Conn struct {
-	transport socket.Transport
-	socket    *socket.Conn // the transport, as the engine writes to it
+	transport netloop.Transport
+	socket    *netloop.NetConn // the transport, as the engine writes to it
 	endpoint  endpoint.Endpoint
 
 	response    *handshake.Response
@@ -67,7 +67,7 @@ type Conn struct {
 	// readLock is held by the call that reads from the socket, or by the reader
 	// of a message that is not at its end. It guards the rest, down to reader.
 	readLock readLock
-	buffer   socket.Buffer  // the read buffer
+	buffer   netloop.Buffer // the read buffer
 	in       []byte         // bytes that have been read and not been used
 	inbox    []Message      // what came while a Ping was waiting
 	queued   int            // bytes that inbox counts for

@@ -10,7 +10,7 @@ import (
 
 	"github.com/fibersock/fibersock/endpoint"
 	"github.com/fibersock/fibersock/handshake"
-	"github.com/fibersock/fibersock/internal/socket"
+	"github.com/fibersock/fibersock/internal/netloop"
 )
 
 // Dial opens a WebSocket connection to a ws or wss URL (http and https stand
@@ -63,7 +63,7 @@ type dialing struct {
 	proxy   handshake.URL
 	connect []byte // the request for the proxy; nil without a proxy
 
-	transport socket.Transport // the lowest one; nil before there is a connection
+	transport netloop.Transport // the lowest one; nil before there is a connection
 }
 
 // handshakeTimeout is why a dial that took too long was given up.
@@ -171,14 +171,14 @@ func (d *dialing) open(ctx context.Context) (*Conn, error) {
 }
 
 // dial makes the connection to the server or the proxy.
-func (d *dialing) dial(ctx context.Context) (socket.Transport, error) {
+func (d *dialing) dial(ctx context.Context) (netloop.Transport, error) {
 	address := d.url.Address()
 	if d.connect != nil {
 		address = d.proxy.Address()
 	}
 	nc, err := d.dialContext(ctx, address)
 	if err == nil {
-		d.transport = socket.NewTransport(nc)
+		d.transport = netloop.NewTransport(nc)
 		return d.transport, nil
 	}
 	if d.connect != nil {
@@ -193,7 +193,7 @@ func (d *dialing) dialContext(ctx context.Context, address string) (nc net.Conn,
 		return new(net.Dialer).DialContext(ctx, "tcp", address)
 	}
 	var made net.Conn
-	done := socket.Detach(func() (err error) {
+	done := netloop.Detach(func() (err error) {
 		made, err = d.cfg.DialContext(ctx, "tcp", address)
 		if made == nil && err == nil {
 			err = errNoConnection
@@ -204,7 +204,7 @@ func (d *dialing) dialContext(ctx context.Context, address string) (nc net.Conn,
 	case err := <-done:
 		return made, err
 	case <-ctx.Done():
-		socket.Detach(func() error {
+		netloop.Detach(func() error {
 			if err := <-done; err != nil {
 				return err
 			}
@@ -217,17 +217,17 @@ func (d *dialing) dialContext(ctx context.Context, address string) (nc net.Conn,
 var errNoConnection = errors.New("Config.DialContext returned no connection and no error")
 
 // shake makes the opening handshake on t.
-func (d *dialing) shake(t socket.Transport) (*Conn, error) {
+func (d *dialing) shake(t netloop.Transport) (*Conn, error) {
 	cfg := d.cfg
 	_, failed := t.Write(d.request)
 	if failed != nil {
 		// The server may have said why it hung up: by an alert of TLS, for example.
 		t.SetReadDeadline(time.Now().Add(failureWait))
 	}
-	buf := make([]byte, socket.SmallBuffer)
+	buf := make([]byte, netloop.SmallBuffer)
 	response, rest, err := readResponse(t, buf, new(handshake.ResponseParser))
 	if cfg.Trace != nil {
-		traced := <-socket.Detach(func() error {
+		traced := <-netloop.Detach(func() error {
 			cfg.Trace(d.request, response)
 			return nil
 		})
@@ -257,7 +257,7 @@ func (d *dialing) shake(t socket.Transport) (*Conn, error) {
 
 	c := &Conn{
 		transport:   t,
-		socket:      socket.New(t, 0),
+		socket:      &netloop.NetConn{Conn: t},
 		response:    response,
 		subprotocol: agreed.Subprotocol,
 		control:     cfg.Control,
@@ -266,7 +266,7 @@ func (d *dialing) shake(t socket.Transport) (*Conn, error) {
 		readLock:    newReadLock(),
 		parked:      make(chan struct{}, 1),
 		gone:        make(chan struct{}),
-		buffer:      socket.NewBuffer(buf),
+		buffer:      netloop.NewBuffer(buf),
 		in:          rest,
 	}
 	// Messages are delivered in pieces, and assembled in the caller's buffer.
@@ -274,7 +274,7 @@ func (d *dialing) shake(t socket.Transport) (*Conn, error) {
 		Role:             endpoint.Client,
 		Limits:           cfg.Limits,
 		Partial:          true,
-		Background:       socket.Background,
+		Background:       func(f func()) { go f() },
 		MaxOutgoingFrame: cfg.MaxOutgoingFrame,
 	}))
 	return c, nil

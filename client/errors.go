@@ -9,7 +9,7 @@ import (
 
 	"github.com/fibersock/fibersock/endpoint"
 	"github.com/fibersock/fibersock/handshake"
-	"github.com/fibersock/fibersock/internal/socket"
+	"github.com/fibersock/fibersock/internal/netloop"
 )
 
 // How a connection can end. Each is net.ErrClosed under errors.Is; see the
@@ -39,11 +39,11 @@ type (
 	// PanicError: a function of the program panicked or called runtime.Goexit:
 	// a callback of Config or of Config.TLS, a method of a net.Conn that
 	// Config.DialContext returned, or a handler of Sockets.
-	PanicError = socket.PanicError
+	PanicError = netloop.PanicError
 
 	// TimeoutError: the cause of a LostError, if the server read nothing for
 	// Config.WriteTimeout.
-	TimeoutError = socket.TimeoutError
+	TimeoutError = netloop.TimeoutError
 )
 
 // UsageError is a call that makes no sense, whatever the server does. Nothing

@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/fibersock/fibersock/handshake"
-	"github.com/fibersock/fibersock/internal/socket"
+	"github.com/fibersock/fibersock/internal/netloop"
 )
 
 // buildConnect returns the URL of the proxy of cfg and the request by which it is asked
@@ -39,7 +39,7 @@ var errZoneThroughProxy = errors.New("an address with a zone cannot be reached t
 
 // tunnel asks the proxy at the other end of t for a tunnel to the server, and returns
 // the tunnel.
-func (d *dialing) tunnel(ctx context.Context, t socket.Transport) (_ socket.Transport, err error) {
+func (d *dialing) tunnel(ctx context.Context, t netloop.Transport) (_ netloop.Transport, err error) {
 	if d.proxy.Secure {
 		if t, err = startTLS(ctx, t, nil, d.proxy.Host); err != nil {
 			return nil, &ProxyError{Err: err}
@@ -51,7 +51,7 @@ func (d *dialing) tunnel(ctx context.Context, t socket.Transport) (_ socket.Tran
 // requestTunnel sends the CONNECT request and reads the answer. Only a 2xx means
 // that what follows comes from the server. The proxy has nothing more to say then:
 // bytes behind its answer could only be taken for the server's.
-func requestTunnel(t socket.Transport, request []byte) error {
+func requestTunnel(t netloop.Transport, request []byte) error {
 	if _, err := t.Write(request); err != nil {
 		return &ProxyError{Err: err}
 	}

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/endpoint"
-	"github.com/fibersock/fibersock/internal/socket"
+	"github.com/fibersock/fibersock/internal/netloop"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -291,9 +291,9 @@ func notInterrupted() bool { return true }
 // where the message belongs if there is room.
 func (c *Conn) readBuffer() []byte {
 	rest := c.endpoint.Remaining()
-	if end := c.held.bytes[len(c.held.bytes):cap(c.held.bytes)]; rest > socket.SmallBuffer && len(end) > socket.SmallBuffer &&
+	if end := c.held.bytes[len(c.held.bytes):cap(c.held.bytes)]; rest > netloop.SmallBuffer && len(end) > netloop.SmallBuffer &&
 		c.held.opcode != wire.Continuation && !c.held.skip {
 		return end[:min(rest, int64(len(end)))]
 	}
-	return c.buffer.Get(int(min(rest, socket.LargeBuffer)))
+	return c.buffer.Get(int(min(rest, netloop.LargeBuffer)))
 }

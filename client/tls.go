@@ -8,7 +8,7 @@ import (
 	"errors"
 	"strings"
 
-	"github.com/fibersock/fibersock/internal/socket"
+	"github.com/fibersock/fibersock/internal/netloop"
 )
 
 // TLSConfig is tls.Config, unless the program is built with the tag notls,
@@ -17,7 +17,7 @@ type TLSConfig = tls.Config
 
 // startTLS makes the TLS handshake over below with the server called host. It returns
 // when ctx ends, even if a callback of cfg does not.
-func startTLS(ctx context.Context, below socket.Transport, cfg *TLSConfig, host string) (socket.Transport, error) {
+func startTLS(ctx context.Context, below netloop.Transport, cfg *TLSConfig, host string) (netloop.Transport, error) {
 	if cfg == nil {
 		cfg = new(tls.Config)
 	}
@@ -29,11 +29,11 @@ func startTLS(ctx context.Context, below socket.Transport, cfg *TLSConfig, host 
 	cfg.NextProtos = []string{"http/1.1"}
 	tc := tls.Client(below, cfg)
 	select {
-	case err := <-socket.Detach(func() error { return tc.HandshakeContext(ctx) }):
+	case err := <-netloop.Detach(func() error { return tc.HandshakeContext(ctx) }):
 		if err != nil {
 			return nil, &TLSError{Err: err, hint: plainHTTPHint(err)}
 		}
-		return socket.Over(tc, below), nil
+		return netloop.Over(tc, below), nil
 	case <-ctx.Done():
 		below.Cut() // so that the handshake ends
 		return nil, context.Cause(ctx)

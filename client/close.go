@@ -105,12 +105,12 @@ func (c *Conn) awaitClose(ctx context.Context) {
 			default:
 				c.takeTurnFromReader()
 			}
-		case c.turn <- struct{}{}:
+		case c.readLock.held <- struct{}{}:
 			err := c.receiveForLater(ctx)
 			if c.overfull() {
 				c.dropKept()
 			}
-			c.giveTurn()
+			c.readLock.unlock()
 			if err != nil {
 				<-c.gone // cut at the end of ctx at the latest
 				return
@@ -134,7 +134,7 @@ func (c *Conn) takeTurnFromReader() {
 		} else {
 			c.abandonReader()
 		}
-		c.giveTurn()
+		c.readLock.unlock()
 	}
 	c.receiving.Store(false)
 }

@@ -64,10 +64,9 @@ type Conn struct {
 	closeAwaited bool        // a Close waits for the end of the connection, or has
 	discarded    atomic.Bool // CloseNow was called: nothing more is received
 
-	// turn is held, by a value in it, by whoever reads from the socket: a call
-	// that receives, or a Ping or Close that has nobody to read for it. It
-	// guards the rest, down to reader.
-	turn     chan struct{}
+	// readLock is held by the call that reads from the socket, or by the reader
+	// of a message that is not at its end. It guards the rest, down to reader.
+	readLock readLock
 	buffer   socket.Buffer  // the read buffer
 	in       []byte         // bytes that have been read and not been used
 	inbox    []Message      // what came while a Ping was waiting

@@ -263,7 +263,7 @@ func (d *dialing) shake(t socket.Transport) (*Conn, error) {
 		control:     cfg.Control,
 		closeWait:   cfg.CloseTimeout,
 		assembly:    assembly{limit: cfg.AssemblyTimeout},
-		turn:        make(chan struct{}, 1),
+		readLock:    newReadLock(),
 		parked:      make(chan struct{}, 1),
 		gone:        make(chan struct{}),
 		buffer:      socket.NewBuffer(buf),

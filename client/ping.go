@@ -36,7 +36,7 @@ func (c *Conn) Ping(ctx context.Context) (time.Duration, error) {
 	if err := c.pings.send(ctx, payload, c.endpoint.Ping); err != nil {
 		return 0, c.explain(ctx, err)
 	}
-	turn := c.turn
+	turn := c.readLock.held
 	for {
 		select { // first, because with the turn there is nobody to wake us
 		case <-answered:
@@ -55,7 +55,7 @@ func (c *Conn) Ping(ctx context.Context) (time.Duration, error) {
 				err = c.receiveForLater(ctx)
 			}
 			full := c.overfull()
-			c.giveTurn()
+			c.readLock.unlock()
 			if err != nil {
 				return 0, err
 			}
@@ -77,11 +77,13 @@ func (c *Conn) explain(ctx context.Context, err error) error {
 	ctx, cancel := context.WithTimeout(ctx, failureWait)
 	defer cancel()
 	for c.endpoint.Err() == nil && !c.overfull() {
-		if c.takeTurn(ctx) != nil {
-			break
+		select {
+		case c.readLock.held <- struct{}{}:
+		case <-ctx.Done():
+			return err
 		}
 		unread := c.receiveForLater(ctx)
-		c.giveTurn()
+		c.readLock.unlock()
 		if unread != nil {
 			break
 		}
@@ -92,13 +94,18 @@ func (c *Conn) explain(ctx context.Context, err error) error {
 	return err
 }
 
-// receiveForLater takes one event and keeps what it brings for the calls that
-// receive. The caller has the turn.
+// receiveForLater receives one event and keeps a message that it completes for
+// the calls that receive. It returns without an event when such a call waits.
+// The caller holds the lock.
 func (c *Conn) receiveForLater(ctx context.Context) error {
+	c.readLock.makeInterruptible(ctx)
 	m, complete, err := c.step(ctx)
 	if complete {
 		c.inbox = append(c.inbox, m)
 		c.queued += messageOverhead + len(m.Payload)
+	}
+	if err != nil && err == c.readLock.read.Err() && ctx.Err() == nil {
+		return nil // a call waits in order to receive
 	}
 	return err
 }

@@ -3,6 +3,7 @@ package client_test
 import (
 	"context"
 	"errors"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -396,4 +397,143 @@ func TestPongPayload(t *testing.T) {
 		t.Errorf("125 bytes: %v", err)
 	}
 	f.want(1, wire.Pong, string(make([]byte, 125)))
+}
+
+// A call that receives is served at once, although a Ping or a Close reads from
+// the connection: with a message that they have kept, with the first piece of
+// one, or with one that arrives later.
+func TestReceiveWhilePingOrCloseReads(t *testing.T) {
+	calls := map[string]func(ctx context.Context, c *client.Conn){
+		"one Ping": func(ctx context.Context, c *client.Conn) { c.Ping(ctx) },
+		"Pings": func(ctx context.Context, c *client.Conn) {
+			done := make(chan struct{})
+			for range 3 {
+				go func() { c.Ping(ctx); done <- struct{}{} }()
+			}
+			for range 3 {
+				<-done
+			}
+		},
+		"Close": func(ctx context.Context, c *client.Conn) { c.Close(ctx, wire.NormalClosure, "") },
+	}
+	arrivals := map[string]struct{ before, after []byte }{
+		"a message before":     {before: textFrame("message")},
+		"a message after":      {after: textFrame("message")},
+		"a first piece before": {before: firstFragment(wire.Text, "mess"), after: lastFragment("age")},
+		"two messages before":  {before: append(textFrame("message"), textFrame("other")...)},
+	}
+	receives := map[string]func(ctx context.Context, c *client.Conn) (string, error){
+		"Receive": func(ctx context.Context, c *client.Conn) (string, error) {
+			m, err := c.Receive(ctx)
+			return m.Text(), err
+		},
+		"ReceiveInto": func(ctx context.Context, c *client.Conn) (string, error) {
+			_, b, err := c.ReceiveInto(ctx, nil)
+			return string(b), err
+		},
+		"NextReader": func(ctx context.Context, c *client.Conn) (string, error) {
+			_, r, err := c.NextReader(ctx)
+			if err != nil {
+				return "", err
+			}
+			b, err := io.ReadAll(r)
+			return string(b), err
+		},
+	}
+	for callName, call := range calls {
+		for arrivalName, arrival := range arrivals {
+			for receiveName, receive := range receives {
+				t.Run(callName+"/"+arrivalName+"/"+receiveName, func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) {
+						c, f := openPipe(t, &client.Config{CloseTimeout: -1})
+						over := make(chan struct{})
+						go func() {
+							defer close(over)
+							call(t.Context(), c)
+						}()
+						synctest.Wait()
+						if arrival.before != nil {
+							f.send(arrival.before)
+						}
+						synctest.Wait()
+						received := make(chan struct{})
+						go func() {
+							defer close(received)
+							if got, err := receive(t.Context(), c); got != "message" || err != nil {
+								t.Errorf("received %q, %v", got, err)
+							}
+						}()
+						synctest.Wait()
+						if arrival.after != nil {
+							f.send(arrival.after)
+						}
+						synctest.Wait()
+						select {
+						case <-received:
+						default:
+							t.Error("the call still waits")
+						}
+						select {
+						case <-over:
+							t.Error("the Ping or Close has returned")
+						default:
+						}
+						c.CloseNow()
+						<-over
+						<-received
+					})
+				})
+			}
+		}
+	}
+}
+
+// A message of which a Ping has read the first piece is readable at once.
+func TestNextReaderOfPieceThatPingRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, f := openPipe(t, nil)
+		p := startPing(t.Context(), c)
+		payload := f.nextPing()
+		f.send(firstFragment(wire.Text, "first"))
+		synctest.Wait()
+		_, r, err := c.NextReader(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		buf := make([]byte, 10)
+		if n, err := r.Read(buf); string(buf[:n]) != "first" || err != nil {
+			t.Errorf("read %q, %v", buf[:n], err)
+		}
+		f.send(pongFrame(payload), lastFragment("last"))
+		if b, err := io.ReadAll(r); string(b) != "last" || err != nil {
+			t.Errorf("read %q, %v", b, err)
+		}
+		if !p.over() || p.err != nil {
+			t.Errorf("Ping has not returned, or with %v", p.err)
+		}
+	})
+}
+
+// A call that gives up receiving leaves the reading to the Ping again.
+func TestPingReadsAfterReceiveGaveUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, f := openPipe(t, nil)
+		p := startPing(t.Context(), c)
+		payload := f.nextPing()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := c.Receive(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Receive returned %v", err)
+		}
+		ended, end := context.WithCancel(t.Context())
+		end()
+		if _, err := c.Receive(ended); !errors.Is(err, context.Canceled) {
+			t.Errorf("Receive returned %v", err)
+		}
+		f.send(textFrame("kept"), pongFrame(payload))
+		if !p.over() || p.err != nil {
+			t.Errorf("Ping has not returned, or with %v", p.err)
+		}
+		receiveWant(t, c, wire.Text, "kept")
+	})
 }

@@ -102,7 +102,7 @@ func (r *messageReader) finish(err error) {
 	r.err = err
 	if r.c.reader == r {
 		r.c.reader = nil
-		r.c.giveTurn()
+		r.c.readLock.unlock()
 	}
 }
 

@@ -77,7 +77,7 @@ func (c *Conn) begin(ctx context.Context) error {
 	}
 	if c.reader != nil {
 		c.abandonReader() // its turn is ours
-	} else if err := c.takeTurn(ctx); err != nil {
+	} else if err := c.readLock.lockToReceive(ctx); err != nil {
 		c.receiving.Store(false)
 		return err
 	}
@@ -99,26 +99,10 @@ func (c *Conn) beginReceiving() bool {
 	return c.receiving.CompareAndSwap(false, true)
 }
 
-func (c *Conn) takeTurn(ctx context.Context) error {
-	select {
-	case c.turn <- struct{}{}:
-		return nil
-	default:
-	}
-	select {
-	case c.turn <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-func (c *Conn) giveTurn() { <-c.turn }
-
 // end gives back the turn, unless a reader has it now.
 func (c *Conn) end() {
 	if c.reader == nil {
-		c.giveTurn()
+		c.readLock.unlock()
 	}
 	c.endReceiving()
 }
@@ -248,7 +232,7 @@ func (c *Conn) next(ctx context.Context) (endpoint.Event, error) {
 			if err := c.endpoint.Err(); err != nil {
 				return ev, err
 			}
-			if err := c.fill(ctx); err != nil {
+			if err := c.fill(c.readLock.readContext(ctx)); err != nil {
 				return ev, err
 			}
 		case endpoint.Pong:

@@ -1,0 +1,105 @@
+package client
+
+import (
+	"context"
+	"sync"
+)
+
+// readLock is the right to read from the socket. A call that receives for the
+// application holds it, or a Ping or Close while no such call does. A call
+// that receives never waits for bytes that a Ping or Close reads: it
+// interrupts that read and is the next holder.
+type readLock struct {
+	held chan struct{} // capacity 1; holds a value while the lock is held
+
+	// read is set while a Ping or Close holds the lock, and belongs to it: its
+	// reads end with it, which is when interrupt is called or its context ends.
+	read context.Context
+
+	mu        sync.Mutex         // guards the rest
+	receiver  chan struct{}      // of the call that receives and waits; nil if none
+	interrupt context.CancelFunc // ends read; nil without it
+}
+
+func newReadLock() readLock { return readLock{held: make(chan struct{}, 1)} }
+
+// lockToReceive locks l for a call that receives, of which there is one at a
+// time. The error is that of ctx.
+func (l *readLock) lockToReceive(ctx context.Context) error {
+	select {
+	case l.held <- struct{}{}:
+		return nil
+	default:
+	}
+	granted := make(chan struct{}, 1)
+	l.setReceiver(granted)
+	select {
+	case <-granted:
+		return nil
+	case l.held <- struct{}{}:
+		l.removeReceiver(granted)
+		return nil
+	case <-ctx.Done():
+		if !l.removeReceiver(granted) {
+			l.unlock()
+		}
+		return ctx.Err()
+	}
+}
+
+func (l *readLock) setReceiver(granted chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.receiver = granted
+	if l.interrupt != nil {
+		l.interrupt()
+	}
+}
+
+// removeReceiver reports false if the lock has been granted.
+func (l *readLock) removeReceiver(granted chan struct{}) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.receiver != granted {
+		return false
+	}
+	l.receiver = nil
+	return true
+}
+
+// makeInterruptible makes the reads of the caller, a Ping or Close that holds
+// the lock, end when a call waits for the lock in order to receive.
+func (l *readLock) makeInterruptible(ctx context.Context) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.read, l.interrupt = context.WithCancel(ctx)
+	if l.receiver != nil {
+		l.interrupt()
+	}
+}
+
+// readContext returns the context of a read by the call that holds the lock,
+// whose own context is ctx.
+func (l *readLock) readContext(ctx context.Context) context.Context {
+	if l.read != nil {
+		return l.read
+	}
+	return ctx
+}
+
+// unlock grants the lock to the call that waits in order to receive, or else
+// to any other that waits.
+func (l *readLock) unlock() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.interrupt != nil {
+		l.interrupt()
+		l.read, l.interrupt = nil, nil
+	}
+	if l.receiver != nil {
+		l.receiver <- struct{}{}
+		l.receiver = nil
+		return
+	}
+	<-l.held
+}

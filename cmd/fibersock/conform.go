@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/fibersock/fibersock/internal/conform"
+	"github.com/fibersock/fibersock/wstest/conform"
 )
 
 const conformUsage = `Usage: fibersock conform server [flags] URL...

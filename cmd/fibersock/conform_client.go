@@ -9,7 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/fibersock/fibersock/internal/conform"
+	"github.com/fibersock/fibersock/wstest/conform"
 )
 
 const conformClientUsage = `Usage: fibersock conform client [flags]

@@ -3,13 +3,16 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"net"
 	"strings"
 
 	"github.com/fibersock/fibersock/client"
-	"github.com/fibersock/fibersock/internal/driver"
+	"github.com/fibersock/fibersock/wire"
+	"github.com/fibersock/fibersock/wstest/conform"
 )
 
 const conformDriveUsage = `Usage: fibersock conform drive [flags] URL
@@ -58,10 +61,11 @@ func conformDrive(ctx context.Context, args []string, std streams) exitCode {
 		err = o.check(rest)
 	}
 	p := new(progress)
-	d := &driver.Driver{Agent: o.agent, Parallel: o.parallel, Shutdown: o.shutdown}
+	var d *conform.Driver
 	if err == nil {
-		d.URL = rest[0]
-		d.Config, err = o.config(d.URL, p)
+		var cfg *client.Config
+		cfg, err = o.config(rest[0], p)
+		d = o.driver(rest[0], cfg)
 	}
 	if code, ok := parsed(flags, std, err); !ok {
 		return code
@@ -105,8 +109,61 @@ func (o *conformDriveOptions) config(url string, p *progress) (*client.Config, e
 	}, nil
 }
 
+// driver returns the driver of our client.
+func (o *conformDriveOptions) driver(url string, cfg *client.Config) *conform.Driver {
+	return &conform.Driver{
+		URL: url, Agent: o.agent, Parallel: o.parallel, Shutdown: o.shutdown,
+		Ask: func(ctx context.Context, url string) (answer string, err error) {
+			err = receiveAll(ctx, url, cfg, func(_ *client.Conn, _ wire.Opcode, p []byte) { answer = string(p) })
+			if o.shutdown && ctx.Err() == nil && strings.Contains(url, "/updateReports?") && hungUp(err) {
+				err = nil // the server has ended
+			}
+			return answer, err
+		},
+		Echo: func(ctx context.Context, url string) error {
+			return receiveAll(ctx, url, cfg, func(c *client.Conn, op wire.Opcode, p []byte) {
+				c.Send(op, p) // an error ends the connection, which receiveAll notices
+			})
+		},
+	}
+}
+
+// receiveAll connects to url and calls message for each message until the connection
+// ends. The payload is valid during the call.
+func receiveAll(ctx context.Context, url string, cfg *client.Config, message func(*client.Conn, wire.Opcode, []byte)) error {
+	c, err := client.Dial(ctx, url, cfg)
+	if err != nil {
+		return err
+	}
+	// Only an interrupted connection is cut. The others complete the closing handshake.
+	stop := context.AfterFunc(ctx, func() { c.CloseNow() })
+	defer stop()
+	var buf []byte
+	for {
+		op, p, err := c.ReceiveInto(context.Background(), buf[:0])
+		if err != nil {
+			return ctx.Err()
+		}
+		message(c, op, p)
+		buf = p
+	}
+}
+
+// hungUp reports whether err says that a server ended the connection without an HTTP response.
+func hungUp(err error) bool {
+	var refused *client.HandshakeError
+	var network *net.OpError
+	switch {
+	case errors.As(err, &refused) && refused.Response != nil:
+		return false
+	case errors.As(err, &network):
+		return network.Op == "read"
+	}
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+}
+
 // drive runs d and returns what the process is to exit with.
-func (o *conformDriveOptions) drive(ctx context.Context, d *driver.Driver, p *progress, std streams) exitCode {
+func (o *conformDriveOptions) drive(ctx context.Context, d *conform.Driver, p *progress, std streams) exitCode {
 	var bar *progressBar
 	d.Count = func(cases int) {
 		if !o.quiet && isTerminal(std.err) {
@@ -120,7 +177,7 @@ func (o *conformDriveOptions) drive(ctx context.Context, d *driver.Driver, p *pr
 		return exitOK
 	}
 	fmt.Fprintf(std.err, "fibersock: %s\n", escape(withoutPrefix(err)))
-	if isAny[*driver.NotACountError](err) {
+	if isAny[*conform.NotACountError](err) {
 		return exitRefused
 	}
 	return dialExitCode(err, p.connected.Load(), p.secured.Load())

@@ -13,8 +13,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/fibersock/fibersock/internal/conform"
-	"github.com/fibersock/fibersock/internal/conform/report"
+	"github.com/fibersock/fibersock/wstest/conform"
+	"github.com/fibersock/fibersock/wstest/conform/report"
 )
 
 // judging is what the user sees of a run of the judge: progress, tables, files, what differs from what was expected.

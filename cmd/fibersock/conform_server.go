@@ -8,7 +8,7 @@ import (
 	"net/http"
 
 	"github.com/fibersock/fibersock/handshake"
-	"github.com/fibersock/fibersock/internal/conform"
+	"github.com/fibersock/fibersock/wstest/conform"
 )
 
 const conformServerUsage = `Usage: fibersock conform server [flags] URL...
@@ -64,9 +64,10 @@ func conformServerFlags() (*flag.FlagSet, *conformServerOptions) {
 func conformServer(ctx context.Context, args []string, std streams) exitCode {
 	flags, o := conformServerFlags()
 	rest, err := parse(flags, args)
-	var targets []conform.Target
+	var urls []string
+	options := o.judgeOptions()
 	if err == nil {
-		targets, err = o.targets(rest)
+		urls, err = o.targets(rest, &options)
 	}
 	var j *judging
 	if err == nil {
@@ -77,15 +78,14 @@ func conformServer(ctx context.Context, args []string, std streams) exitCode {
 	}
 	all := map[string][]*conform.Result{}
 	code := exitOK
-	for i, to := range targets {
-		options := o.judgeOptions()
-		options.Result, options.Again = j.result, j.again
+	options.Result, options.Again = j.result, j.again
+	for i, url := range urls {
 		if len(o.agents) > 0 {
 			options.Agent = o.agents[i]
 		}
-		results, err := conform.TestServer(ctx, to, j.cases, options)
+		results, err := conform.JudgeServer(ctx, url, j.cases, options)
 		if len(results) > 0 {
-			agent := freeName(all, results[0].Agent, to.URL)
+			agent := freeName(all, results[0].Agent, url)
 			for _, r := range results {
 				r.Agent = agent
 			}
@@ -132,35 +132,32 @@ func endOfRun(ctx context.Context, err error) exitCode {
 	return exitUnreachable
 }
 
-// targets returns the servers at the URLs as the judge needs them.
-func (o *conformServerOptions) targets(urls []string) ([]conform.Target, error) {
+// targets returns the URLs in their normal form, and sets the options for all of them.
+func (o *conformServerOptions) targets(urls []string, options *conform.Options) ([]string, error) {
 	switch {
 	case len(urls) == 0:
 		return nil, usagef("conform server takes one URL or more")
 	case len(o.agents) > 0 && len(o.agents) != len(urls):
 		return nil, usagef("-agent is given %d times for %d URLs", len(o.agents), len(urls))
 	}
-	if err := o.trust.check(); err != nil {
-		return nil, err
+	err := o.trust.check()
+	if err == nil {
+		options.TLS, err = o.trust.config()
 	}
-	trust, err := o.trust.config()
 	if err != nil {
 		return nil, err
 	}
-	var targets []conform.Target
+	var normal []string
 	for _, url := range urls {
 		u, err := handshake.ParseURL(url)
 		if err != nil {
 			return nil, err
 		}
-		to := conform.Target{
-			URL: u.String(), TLS: trust,
-			Origin: o.origin, Header: http.Header(o.header), Subprotocols: o.subprotocols,
-		}
-		if err := to.Check(); err != nil {
-			return nil, usagef("%s", err)
-		}
-		targets = append(targets, to)
+		normal = append(normal, u.String())
 	}
-	return targets, nil
+	options.Origin, options.Header, options.Subprotocols = o.origin, http.Header(o.header), o.subprotocols
+	if err := options.Check(); err != nil {
+		return nil, usagef("%s", err)
+	}
+	return normal, nil
 }

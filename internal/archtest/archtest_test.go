@@ -54,7 +54,7 @@ var rules = []rule{
 		why: "who attacks shares nothing with the attacked but the formats"},
 	{pkg: "./fuzz", ours: append([]string{"./client"}, shell...), not: []string{"testing", "net/http"},
 		why: "whoever fuzzes with it brings a runner of their own"},
-	{pkg: "./internal/conform",
+	{pkg: "./wstest/conform",
 		why: "who judges shares no code with who is judged"},
 }
 

@@ -40,7 +40,7 @@ func (c citations) add(id string, by citing) {
 var noTests = map[string]string{
 	"internal/rules":      "this package, whose tests are about numbers",
 	"internal/corpustest": "its scripts are samples for the player of scripts",
-	"internal/conform":    "the judge, whose tests are about its own verdicts",
+	"wstest/conform":      "the judge, whose tests are about its own verdicts",
 	"interop/conformance": "other implementations, judged",
 	"fuzz/corpus":         "its tests are about the form of scripts; the scripts are read as such",
 }

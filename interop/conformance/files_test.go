@@ -10,8 +10,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/fibersock/fibersock/internal/conform"
 	"github.com/fibersock/fibersock/interop/peer"
+	"github.com/fibersock/fibersock/wstest/conform"
 )
 
 // Verdicts are what came of each case, by id or, in a file, by the beginning of the ids with "*" behind it.

@@ -9,8 +9,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/fibersock/fibersock/internal/conform"
 	"github.com/fibersock/fibersock/interop/peer"
+	"github.com/fibersock/fibersock/wstest/conform"
 )
 
 const (

@@ -13,9 +13,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/fibersock/fibersock/internal/conform"
-	"github.com/fibersock/fibersock/internal/conform/report"
 	"github.com/fibersock/fibersock/interop/peer"
+	"github.com/fibersock/fibersock/wstest/conform"
+	"github.com/fibersock/fibersock/wstest/conform/report"
 )
 
 var (
@@ -96,7 +96,7 @@ func judgeServer(t *testing.T, p peer.Peer, cases []*conform.Case, options confo
 	case err := <-ended:
 		t.Fatal(err)
 	}
-	results, err := conform.TestServer(ctx, conform.Target{URL: url}, cases, options)
+	results, err := conform.JudgeServer(ctx, url, cases, options)
 	cancel()
 	if ended := <-ended; err != nil || ended != nil {
 		t.Fatal(err, ended)
@@ -107,7 +107,7 @@ func judgeServer(t *testing.T, p peer.Peer, cases []*conform.Case, options confo
 	return results
 }
 
-// judgeClient runs the cases as TestServer does by itself: those that mostly wait at first, many at once; then those that compute; then, alone,
+// judgeClient runs the cases as JudgeServer does: those that mostly wait at first, many at once; then those that compute; then, alone,
 // those that measure time.
 func judgeClient(t *testing.T, p peer.Peer, cases []*conform.Case, options conform.Options) []*conform.Result {
 	t.Helper()

@@ -2,7 +2,9 @@ package conform
 
 import (
 	"bytes"
+	"fmt"
 	"time"
+	"unicode/utf8"
 )
 
 // A wireLog holds the first and the last entries of a session, and counts all traffic.
@@ -80,4 +82,35 @@ func (t *Traffic) count(n int) {
 func (l *wireLog) entries() []LogEntry {
 	all := append(l.head, l.tail[l.oldest:]...)
 	return append(all, l.tail[:l.oldest]...)
+}
+
+// The log.
+
+func (s *session) at() time.Duration { return time.Since(s.opened) }
+
+func (s *session) note(kind LogKind, format string, args ...any) {
+	s.log.add(LogEntry{At: s.at(), Kind: kind, Text: fmt.Sprintf(format, args...)})
+}
+
+func (s *session) logFrame(kind LogKind, f frame, key *[4]byte) {
+	info := FrameInfo{Opcode: f.opcode, Fin: f.fin, RSV: f.rsv}
+	if key != nil {
+		info.Masked, info.Key = true, *key
+	}
+	s.log.frame(s.at(), kind, info, f.payload)
+}
+
+func (s *session) logRxFrame(f FrameInfo, payload []byte) {
+	s.log.frame(s.at(), LogRxFrame, f, payload)
+}
+
+// cutText returns at most n bytes of a text, and whole code points.
+func cutText(text string, n int) string {
+	if len(text) <= n {
+		return text
+	}
+	for n > 0 && !utf8.RuneStart(text[n]) {
+		n--
+	}
+	return text[:n]
 }

@@ -12,31 +12,32 @@ import (
 	"time"
 )
 
-// A Case is one of the suite's.
+// A Case is a case of the suite.
 type Case struct {
 	ID          string // such as "6.4.1"
-	Index       int    // its place among all cases, from 1
-	Description string // what the judge sends
-	Expectation string // what a good peer does
-	Section     string // of the RFCs that the case is about, such as "RFC 6455, 5.2"
+	Index       int    // among all cases, from 1
+	Description string // of the judge's input
+	Expectation string // of a good peer's reaction
+	Section     string // of the RFC with the rule, such as "RFC 6455, 5.2"
 
-	Expected []Alternative // lists of events, the best first; nil if the case judges by itself
+	Expected []Alternative // the accepted lists of events, the best first; nil if the case judges by itself
 	Close    ExpectedClose
 
 	script []step
-	play   func(*session) // starts a case that a script cannot tell
+	play   func(*session) // starts a case that has no script
 
-	closesLater   bool // a Close is in the script, or sent by play: none when the events have come
-	codeMatters   bool // a wrong status code in the peer's Close is a wrong behavior too
+	closesLater   bool // the script or play sends a Close; no Close follows the expected events
+	codeMatters   bool // a wrong status code in the peer's Close fails the behavior, too
 	informational bool
-	compression   *compression // what is offered or answered in the opening handshake
-	measures      bool         // how long something takes: nothing else is to run
+	compression   *compression // the offer or answer in the opening handshake
+	measures      bool         // the case measures time: no other may run
 }
 
-// A step does something and says, if not nil, how long the script waits after it.
+// A step is an action of a script. It returns the wait after it, nil for none.
 type step func(*session) *wait
 
-// A wait is over after time, if the connection is open then; tag, if not empty, becomes an event.
+// A wait ends after time, if the connection is open. A tag that is not empty
+// becomes an event.
 type wait struct {
 	time time.Duration
 	tag  string
@@ -48,12 +49,13 @@ func (c *Case) Class() string {
 	return class
 }
 
-// closesByItself reports whether the judge closes as soon as all expected events have come.
+// closesByItself reports whether the judge closes after the last expected
+// event.
 func (c *Case) closesByItself() bool {
 	return c.Close.ByMe && !c.closesLater && len(c.Expected) == 1
 }
 
-// Cases returns all cases, in the order of their ids as numbers.
+// Cases returns all cases in the order of their ids, compared as numbers.
 func Cases() []*Case { return slices.Clone(allCases()) }
 
 var allCases = sync.OnceValue(func() []*Case {
@@ -85,9 +87,9 @@ func compareIDs(a, b string) int {
 	})
 }
 
-// Select returns those cases that one of only matches, or all if it is empty, without
-// those that one of except matches. In a pattern "*" stands for anything; a pattern without it is an
-// ID. A pattern that matches no case is an error.
+// Select returns the cases that match a pattern of only, by default all, and no
+// pattern of except. A pattern is an ID, in which "*" matches any text. A
+// pattern that matches no case is an error.
 func Select(only, except []string) ([]*Case, error) {
 	if len(only) == 0 {
 		only = []string{"*"}
@@ -121,32 +123,30 @@ func matching(patterns []string) (map[*Case]bool, error) {
 			}
 		}
 		if n == 0 {
-			return nil, fmt.Errorf("no case is called %.100q", p)
+			return nil, fmt.Errorf("no case matches %.100q", p)
 		}
 	}
 	return set, nil
 }
 
-// What cases are made of.
-
-// The ways to close, as ExpectedClose.
+// The values of ExpectedClose.
 var (
-	// normally: the judge closes when it has seen enough.
+	// normally: the judge closes after the expected events.
 	normally = ExpectedClose{ByMe: true, Codes: []int{1000}, Clean: true}
 	// failing: the peer fails the connection.
 	failing = ExpectedClose{Codes: []int{1002}}
-	// failingUTF8 is failing for what is not UTF-8.
+	// failingUTF8: the peer fails the connection because of invalid UTF-8.
 	failingUTF8 = ExpectedClose{Codes: []int{1007}, WrongSideFatal: true}
 	// refusing: the judge sends a Close that is illegal.
 	refusing = ExpectedClose{ByMe: true, Codes: []int{1002}}
 )
 
-// ok returns events as the only right ones.
+// ok returns events as the only accepted list.
 func ok(events ...Event) []Alternative {
 	return []Alternative{{Verdict: OK, Events: events}}
 }
 
-// okOr returns events as the best, and late as right too.
+// okOr returns events as the best list, and late as an accepted one.
 func okOr(late []Event, events ...Event) []Alternative {
 	return append(ok(events...), Alternative{Verdict: NonStrict, Events: late})
 }
@@ -171,12 +171,12 @@ func sameEvents(a, b []Event) bool {
 	})
 }
 
-// full returns a frame that is not a fragment.
+// full returns an unfragmented message.
 func full(opcode int, payload string) frame {
 	return frame{opcode: opcode, fin: true, payload: []byte(payload)}
 }
 
-// part returns a frame that others of the message follow.
+// part returns a fragment other than the last.
 func part(opcode int, payload string) frame {
 	return frame{opcode: opcode, payload: []byte(payload)}
 }
@@ -187,8 +187,6 @@ func reserved(rsv, opcode int, payload string) frame {
 	f.rsv = rsv
 	return f
 }
-
-// Steps.
 
 func send(frames ...frame) step { return sendIn(whole, frames...) }
 

@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// compressionSizes are the last parts of the ids in 12.* and 13.*: the size of a message, in which fragments its compressed
-// payload goes (0: one frame), and the time for all.
+// compressionSizes are the variants in 12.* and 13.*: the size of a message,
+// the size of the fragments of its compressed payload (0: one frame), and the
+// time limit of all messages.
 var compressionSizes = []struct {
 	length, fragment int
 	limit            time.Duration
@@ -32,7 +33,8 @@ var compressionSizes = []struct {
 	{131072, 32768, 480 * time.Second},
 }
 
-// compressionCases are 12.* and 13.*: permessage-deflate (RFC 7692), with different data and with different parameters.
+// compressionCases are 12.* and 13.*: permessage-deflate (RFC 7692), with
+// different data and with different parameters.
 func compressionCases() []*Case {
 	plain := demand{}
 	noTakeover := demand{noContextTakeover: true}

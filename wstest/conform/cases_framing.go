@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// framingCases are 1.*: messages of one frame, of the lengths at which the frame's header changes.
+// framingCases are 1.*: messages of one frame, of the lengths at which the
+// frame's header changes.
 func framingCases() []*Case {
 	var cases []*Case
 	for i, kind := range []struct {

@@ -9,11 +9,12 @@ import (
 
 const kiB, miB = 1 << 10, 1 << 20
 
-// limitCases are 9.*: large messages, in large and in small frames, and many round trips. What is measured is the time until
-// the echo is there.
+// limitCases are 9.*: large messages, in large and in small frames, and many
+// round trips. They measure the time until the echo.
 func limitCases() []*Case {
 	var cases []*Case
-	// echo adds a case with one message, cut into fragments of size bytes (0: one frame).
+	// echo adds a case with one message, cut into fragments of size bytes (0:
+	// one frame).
 	echo := func(id string, opcode int, fill string, length, size int, in pacing, limit time.Duration) {
 		description := fmt.Sprintf("A %s message of %s", kindOf(opcode), bytesOf(length))
 		if size > 0 {
@@ -85,11 +86,12 @@ func limitCases() []*Case {
 	return cases
 }
 
-// echoRounds is how many messages the cases of many round trips have, unless Options.Rounds says otherwise.
+// echoRounds is the default of Options.Rounds.
 const echoRounds = 1000
 
-// expectEchoes sends messages, each when the one before has come back, and judges by what comes within limit. next returns a
-// message's payload, and send sends it.
+// expectEchoes sends messages, each after the echo of the one before, and
+// judges the echoes within limit. next returns a message's payload, and send
+// sends it.
 func (s *session) expectEchoes(limit time.Duration, rounds, opcode int, next func() []byte, send func([]byte)) {
 	began := time.Now()
 	want := next()

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// pingCases are 2.*: Pings, and Pongs that nobody asked for.
+// pingCases are 2.*: Pings, and Pongs without a Ping.
 func pingCases() []*Case {
 	const answered = "A Pong with the same payload comes. The closing handshake is clean."
 	ping := func(id, description, payload string, in pacing, d time.Duration) *Case {

@@ -7,11 +7,11 @@ import (
 
 const (
 	failed = "The connection is failed with 1002, or ended, at once."
-	// echoedFirst is what is expected where something legal is before what is not.
+	// echoedFirst is the expectation of an illegal frame after a legal message.
 	echoedFirst = "The first message comes back, then the connection is failed with 1002, or ended. If it is failed without the message, that is not as good."
 )
 
-// reservedBitCases are 3.*: RSV1, RSV2 and RSV3, though no extension gives them a meaning.
+// reservedBitCases are 3.*: RSV1, RSV2 and RSV3 without an extension.
 func reservedBitCases() []*Case {
 	const hello = "Hello, world!"
 	alone := func(id, what string, f frame) *Case {
@@ -49,7 +49,7 @@ func reservedBitCases() []*Case {
 	return cases
 }
 
-// words says how octets are written, at the end of a sentence.
+// words describes the pacing at the end of a sentence.
 func (c pacing) words() string {
 	switch {
 	case c == byItself:

@@ -12,7 +12,7 @@ const (
 	manyKinds = "Hello-µ@ßöäüàá-UTF-8!!"
 	// kosme is five Greek letters, one of three octets among them.
 	kosme = "\xce\xba\xe1\xbd\xb9\xcf\x83\xce\xbc\xce\xb5"
-	// surrogate is U+D800 as UTF-8 would have it, if it were allowed.
+	// surrogate is the encoding of U+D800, which UTF-8 forbids.
 	surrogate = "\xed\xa0\x80"
 	// tooLarge is U+110000.
 	tooLarge = "\xf4\x90\x80\x80"
@@ -58,7 +58,8 @@ func utf8Cases() []*Case {
 	return append(cases, utf8SequenceCases()...)
 }
 
-// failFastCases are 6.4.*: an octet that is in no UTF-8 comes before the end of its message, or even of its frame.
+// failFastCases are 6.4.*: an invalid octet before the end of its message or
+// frame.
 func failFastCases() []*Case {
 	var cases []*Case
 	for i, v := range []struct {
@@ -95,7 +96,8 @@ func failFastCases() []*Case {
 	return cases
 }
 
-// writePieces returns the steps that write one frame in three pieces, and an empty last fragment.
+// writePieces returns the steps that write one frame in three pieces, and an
+// empty last fragment.
 func writePieces(pieces [3]string) [3]step {
 	var steps [3]step
 	for i := range steps {

@@ -1,8 +1,9 @@
 package conform
 
-// utf8Sequences are 6.5 to 6.23: the id, "ok" or what is wrong, and the octets of a text message in one frame.
-// "bad@n": the octet n can follow the ones before it in no text. "cut@n": after n octets of
-// payload the message ends inside a code point.
+// utf8Sequences are 6.5 to 6.23: the id, "ok" or the fault, and the octets of a
+// text message in one frame. "bad@n": the octet n is invalid after the octets
+// before it. "cut@n": the message ends inside a code point, after n octets of
+// payload.
 const utf8Sequences = `
 6.5 some valid sequences
 6.5.1 ok 68656c6c6f24776f726c64

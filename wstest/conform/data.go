@@ -5,8 +5,9 @@ import (
 	"unicode/utf8"
 )
 
-// A dataset is a file that the cases of classes 12 and 13 cut their messages from. It is made when it is first used, and
-// the same each time. Safe for concurrent use.
+// A dataset is a file that the cases of classes 12 and 13 cut their messages
+// from. It is generated with the first use and always the same. Safe for
+// concurrent use.
 type dataset struct {
 	name string // as in "1000 bytes of prose"
 	text bool   // its messages are Text, and counted in characters
@@ -20,11 +21,12 @@ type dataset struct {
 
 // wideCharacter is a character of more than one byte.
 type wideCharacter struct {
-	at    int // how many characters are in front of it
-	extra int // bytes more than one
+	at    int // the number of characters before it
+	extra int // its length in bytes, less one
 }
 
-// The data sets. Their sizes are what the cases are about, and so is how well they compress; what they say is not.
+// The data sets. The cases are about their sizes and their compression ratios,
+// not about their content.
 var (
 	jsonData     = &dataset{name: "JSON", text: true, make: makeRecords} // 194056 bytes, all of them ASCII
 	bitmapData   = &dataset{name: "a bitmap", make: makePicture}         // 263222 bytes
@@ -33,7 +35,7 @@ var (
 	documentData = &dataset{name: "a document", make: makeDocument}      // 1042328 bytes, hardly compressible
 )
 
-// bytes returns the whole file, which must not be changed.
+// bytes returns the whole file. The caller must not change it.
 func (s *dataset) bytes() []byte {
 	s.once.Do(func() {
 		s.data = s.make()
@@ -51,7 +53,8 @@ func (s *dataset) bytes() []byte {
 	return s.data
 }
 
-// units returns the length of the file in characters if it is text, else in bytes.
+// units returns the length of the file in characters if it is text, else in
+// bytes.
 func (s *dataset) units() int {
 	n := len(s.bytes())
 	for _, w := range s.wide {
@@ -71,8 +74,9 @@ func (s *dataset) offset(unit int) int {
 	return n
 }
 
-// messages returns a function that returns the next message each time it is called: the next size units of the file, from
-// its beginning again where it ends. A message is valid until the next call and must not be changed.
+// messages returns a function that returns the next message: the next size
+// units of the file, which starts again at its end. A message is valid until
+// the next call. The caller must not change it.
 func (s *dataset) messages(size int) func() []byte {
 	data, units := s.bytes(), s.units()
 	at := 0

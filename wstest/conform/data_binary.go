@@ -14,7 +14,8 @@ const (
 	documentSize = 1042328
 )
 
-// makePicture makes a bitmap of 512 by 512 points in 256 shades of grey: discs in front of clouds, with some grain, as a photograph has.
+// makePicture makes a bitmap of 512 by 512 points in 256 shades of grey: discs
+// in front of clouds, with some grain, as a photograph has.
 func makePicture() []byte {
 	const size = pictureHead + pictureSide*pictureSide
 	b := make([]byte, 0, size)
@@ -48,10 +49,10 @@ func makePicture() []byte {
 	return b
 }
 
-// clouds are random shades on a lattice, and between its points what is between theirs.
+// clouds are random shades on a lattice, interpolated between its points.
 type clouds struct {
 	step   int // between the points of the lattice
-	wide   int // how many points a line of the lattice has
+	wide   int // the number of points in a line of the lattice
 	shades []int
 }
 
@@ -72,7 +73,7 @@ func (c *clouds) at(x, y int) int {
 	return sum / (c.step * c.step)
 }
 
-// makeDocument makes a PDF file of streams that cannot be compressed, and little around them.
+// makeDocument makes a PDF file, mostly of streams that cannot be compressed.
 func makeDocument() []byte {
 	r := rand.New(rand.NewPCG(5, 5))
 	d := &document{}
@@ -82,7 +83,8 @@ func makeDocument() []byte {
 	for d.b.Len() < documentSize-30000 {
 		d.object("", noise(r, 4000+r.IntN(8000)))
 	}
-	// The last stream is so long that the file becomes as long as it should be. Its length has five digits in any case.
+	// The last stream fills the file up to its length. The length of the stream
+	// has five digits.
 	rest := document{offsets: d.offsets}
 	rest.object("", make([]byte, 10000))
 	rest.end(d.b.Len())
@@ -106,7 +108,7 @@ type document struct {
 	offsets []int // of the objects, the first is object 1
 }
 
-// object writes the next object: what dictionary says, or a stream.
+// object writes the next object: a dictionary, or a stream.
 func (d *document) object(dictionary string, stream []byte) {
 	d.offsets = append(d.offsets[:len(d.offsets):len(d.offsets)], d.b.Len())
 	fmt.Fprintf(&d.b, "%d 0 obj\n", len(d.offsets))
@@ -120,7 +122,8 @@ func (d *document) object(dictionary string, stream []byte) {
 	d.b.WriteString("\nendobj\n")
 }
 
-// end writes the table of objects and the trailer. Before the buffer there are so many bytes more.
+// end writes the table of objects and the trailer. before is the number of
+// bytes before the buffer.
 func (d *document) end(before int) {
 	table := before + d.b.Len()
 	fmt.Fprintf(&d.b, "xref\n0 %d\n0000000000 65535 f \n", len(d.offsets)+1)

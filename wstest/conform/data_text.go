@@ -36,7 +36,7 @@ func makeRecords() []byte {
 	return b.Bytes()
 }
 
-// record writes an object: what a database of people might say of one.
+// record writes an object like a record of a person.
 func (w *words) record(b *bytes.Buffer, i int) {
 	first, last := w.name(), w.name()
 	company := strings.ToUpper(w.name())
@@ -94,13 +94,15 @@ func writeLines(b *bytes.Buffer, s string) {
 	b.WriteByte('\n')
 }
 
-// wideWords are what the page has that is not ASCII: 19 characters, of 27 bytes more than that.
+// wideWords are the words of the page that are not ASCII: 19 characters, in 27
+// bytes more.
 var wideWords = [...]string{
 	"caf\u00e9", "na\u00efve", "\u2020", "\u00dcbung", "fa\u00e7ade", "\u20ac", "\u00c5land", "se\u00f1or", "\u2192", "sm\u00f8r",
 	"\u03c0", "\u4e16", "\u0436", "cr\u00e8me", "\u2026", "\u00e6on", "\u754c", "\u00fe", "\U0001f427",
 }
 
-// makeHTML makes a page: sections with headings, paragraphs, links, lists and tables.
+// makeHTML makes a page: sections with headings, paragraphs, links, lists and
+// tables.
 func makeHTML() []byte {
 	const end = "</p>\n</div>\n</body>\n</html>\n"
 	w := newWords(3)
@@ -127,7 +129,7 @@ func makeHTML() []byte {
 	return b.Bytes()
 }
 
-// section writes a section of the page, with the word wide in it.
+// section writes a section of the page with the word wide.
 func (w *words) section(b *bytes.Buffer, i int, wide string) {
 	fmt.Fprintf(b, "<div class=\"section\" id=\"s%d\">\n<h2 class=\"title\">%d. %s %s</h2>\n", i, i, w.name(), w.word())
 	fmt.Fprintf(b, "<p class=\"text\">%s <em>%s</em></p>\n", w.paragraph(2), wide)

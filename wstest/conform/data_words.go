@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// frequentWords are the words that text is full of, the most frequent first.
+// frequentWords are the most frequent words of a text, in this order.
 const frequentWords = `the of and to a in that was it his he with as for had on at but by not her she from which be
 they were so all one or said this an there when would out up into them then no him who could been what more their
 if time some down very before like now over about old little where only made long after man under again came still
@@ -18,8 +18,9 @@ thunder feather whistle bottle barrel blanket anchor compass lantern chimney doo
 curlew plover gannet otter badger lynx walnut juniper alder willow rowan hazel bramble heather moss lichen granite
 slate chalk amber coral shingle ripple current eddy estuary headland causeway ferry dinghy oar rudder sail mast`
 
-// words are what texts are made of: those above, and many more that are made up of syllables, as rare as words are.
-// Word number n is about 1/n as frequent as the first.
+// words are the words of the texts: the frequent ones, and more that are
+// generated from syllables. Word number n is about 1/n as frequent as the
+// first.
 type words struct {
 	r     *rand.Rand
 	list  []string
@@ -27,7 +28,7 @@ type words struct {
 	total int
 }
 
-// newWords returns words that follow one another as the seed has it.
+// newWords returns words in an order that the seed determines.
 func newWords(seed uint64) *words {
 	w := &words{r: rand.New(rand.NewPCG(seed, 20250131)), list: strings.Fields(frequentWords)}
 	made := rand.New(rand.NewPCG(7, 7)) // the same for all seeds

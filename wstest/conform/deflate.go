@@ -9,8 +9,8 @@ import (
 // A deflater compresses the messages of one endpoint on a connection with
 // permessage-deflate (RFC 7692, Section 7.2.1). Not safe for concurrent use.
 //
-// compress/flate knows windows of 32 KiB only. For a smaller one it is restarted
-// after as many bytes as the window has, so no distance is longer.
+// compress/flate knows windows of 32 KiB only. For a smaller one it is
+// restarted after as many bytes as the window has, so no distance is longer.
 type deflater struct {
 	z        *flate.Writer
 	dst      []byte
@@ -28,8 +28,9 @@ func newDeflater(windowBits int, takeover bool) *deflater {
 	return d
 }
 
-// shortMessage is the longest first message, in bytes, for which a deflater uses
-// a level that finds matches in short messages. It is too slow for long ones.
+// shortMessage is the longest first message, in bytes, for which a deflater
+// uses a level that finds matches in short messages. It is too slow for long
+// ones.
 const shortMessage = 4 << 10
 
 // message appends to dst the payload of the compressed message p, without the

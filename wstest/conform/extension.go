@@ -9,15 +9,16 @@ import (
 
 const permessageDeflate = "permessage-deflate"
 
-// compression is what a case does in the opening handshake.
+// compression is the negotiation of permessage-deflate in a case.
 type compression struct {
-	demands []demand // what the judge asks of the peer's compression, the best first
+	demands []demand // on the peer's compression, the preferred one first
 }
 
-// A demand is what the judge asks of how the peer compresses (RFC 7692, Sections 7.1.1 and 7.1.2).
+// A demand restricts the peer's compression (RFC 7692, Sections 7.1.1 and
+// 7.1.2).
 type demand struct {
 	noContextTakeover bool
-	windowBits        int // 0: nothing
+	windowBits        int // 0: no restriction
 }
 
 func (d demand) String() string {
@@ -44,7 +45,7 @@ func (d demand) params(side string) string {
 	return b.String()
 }
 
-// An agreement is what both sides have agreed on, and the judge's codec for it.
+// An agreement is the result of the negotiation, with the judge's codec.
 type agreement struct {
 	header string
 	out    *deflater
@@ -61,10 +62,10 @@ func newAgreement(header string, out, in sideParams) *agreement {
 	}
 }
 
-// compress returns the payload of a message. It is the caller's.
+// compress returns the compressed payload of a message. The caller owns it.
 func (a *agreement) compress(p []byte) []byte { return a.out.message(make([]byte, 0, len(p)/2+64), p) }
 
-// inflate returns the message, valid until the next call.
+// inflate returns a message, which is valid until the next call.
 func (a *agreement) inflate(p []byte) ([]byte, error) {
 	var err error
 	a.buf, err = a.in.message(a.buf[:0], p, maxMessage)
@@ -85,12 +86,11 @@ func (p sideParams) bits() int {
 	return p.windowBits
 }
 
-// deflateParams is permessage-deflate with its parameters, as an offer or as an answer.
+// deflateParams is permessage-deflate with its parameters, as an offer or as an
+// answer.
 type deflateParams struct{ server, client sideParams }
 
-// The judge as a client.
-
-// offer returns the Sec-WebSocket-Extensions of the request.
+// offer returns the Sec-WebSocket-Extensions of the judge as a client.
 func (c *compression) offer() string {
 	var offers []string
 	for _, d := range c.demands {
@@ -99,7 +99,8 @@ func (c *compression) offer() string {
 	return strings.Join(offers, ", ")
 }
 
-// agree returns what a server's Sec-WebSocket-Extensions is an agreement on, nil if it has none.
+// agree returns the agreement of a server's Sec-WebSocket-Extensions, nil if it
+// accepts nothing.
 func (c *compression) agree(lines []string) (*agreement, error) {
 	if len(lines) > 1 {
 		return nil, fmt.Errorf("there are %d Sec-WebSocket-Extensions fields", len(lines))
@@ -132,9 +133,9 @@ func (c *compression) agree(lines []string) (*agreement, error) {
 	return a, nil
 }
 
-// unmet returns the demands that a server's answer accepts without meeting them, none if it meets
-// those of one of the offers. To accept an offer is to repeat its parameters for the server (RFC
-// 7692, 7.1.1.1 and 7.1.2.1).
+// unmet returns the demands that a server's answer does not meet, none if it
+// meets those of one offer. A server accepts an offer by repeating the
+// parameters for the server (RFC 7692, 7.1.1.1 and 7.1.2.1).
 func (c *compression) unmet(answer deflateParams) []string {
 	var first []string
 	for i, d := range c.demands {
@@ -159,9 +160,8 @@ func (c *compression) unmet(answer deflateParams) []string {
 	return first
 }
 
-// The judge as a server.
-
-// answer returns what the judge agrees to of a client's offers, nil if none of them will do.
+// answer returns the agreement of the judge as a server to a client's offers,
+// nil if it accepts none.
 func (c *compression) answer(lines []string) (*agreement, error) {
 	if c == nil {
 		return nil, nil
@@ -177,7 +177,7 @@ func (c *compression) answer(lines []string) (*agreement, error) {
 				continue
 			}
 			if p, err := e.deflate(); err == nil && !(p.server.hasBits && p.server.windowBits == 0) {
-				offers = append(offers, p) // an offer with something else in it is declined (RFC 7692, Section 7)
+				offers = append(offers, p) // an invalid offer is declined (RFC 7692, Section 7)
 			}
 		}
 	}
@@ -194,8 +194,6 @@ func (c *compression) answer(lines []string) (*agreement, error) {
 	return nil, nil
 }
 
-// The grammar (RFC 6455, Section 9.1).
-
 type extension struct {
 	name   string
 	params []param
@@ -206,8 +204,8 @@ type param struct {
 	hasValue    bool
 }
 
-// parseExtensions parses a Sec-WebSocket-Extensions header field. Quoted strings hold nothing that has a meaning here but
-// tokens.
+// parseExtensions parses a Sec-WebSocket-Extensions header field (RFC 6455,
+// Section 9.1). A quoted string must hold a token.
 func parseExtensions(line string) ([]extension, error) {
 	var all []extension
 	for element := range strings.SplitSeq(line, ",") {

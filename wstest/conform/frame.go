@@ -16,7 +16,7 @@ const (
 	opPong         = 10
 )
 
-// A frame is one that the judge sends. Nothing keeps it from being illegal.
+// A frame is a frame that the judge sends, legal or not.
 //
 //	 0 1 2 3 4 5 6 7 8 9 a b c d e f
 //	+-+-----+-------+-+-------------+-------------------------+-------------+---------
@@ -31,8 +31,8 @@ type frame struct {
 	payload []byte
 }
 
-// appendHeader appends the header of a frame with length bytes of payload; key is nil for a frame
-// without a mask.
+// appendHeader appends the header of a frame with length bytes of payload; key
+// is nil for a frame without a mask.
 func (f frame) appendHeader(b []byte, length int, key *[4]byte) []byte {
 	first := byte(f.rsv<<4 | f.opcode)
 	if f.fin {
@@ -56,7 +56,8 @@ func (f frame) appendHeader(b []byte, length int, key *[4]byte) []byte {
 	return b
 }
 
-// appendMasked appends p as it is masked from offset on in its frame (RFC 6455, Section 5.3).
+// appendMasked appends p as it is masked from offset on in its frame (RFC 6455,
+// Section 5.3).
 func appendMasked(b, p []byte, key *[4]byte, offset int) []byte {
 	n := len(b)
 	b = append(b, p...)
@@ -81,8 +82,9 @@ func newKey() *[4]byte {
 	return key
 }
 
-// split returns a message as frames of size bytes of payload each. If the payload is longer than one of them and an
-// exact multiple, the last frame is an empty one more: a peer has to know that too.
+// split returns a message as frames of size bytes of payload each. If the
+// payload is a multiple of size, and longer than size, an empty frame follows,
+// because a peer must handle it, too.
 func split(opcode, rsv int, payload []byte, size int) []frame {
 	if size == 0 || len(payload) <= size {
 		return []frame{{opcode: opcode, fin: true, rsv: rsv, payload: payload}}
@@ -98,8 +100,9 @@ func split(opcode, rsv int, payload []byte, size int) []frame {
 
 // A frameReader parses the peer's octets, in chunks of any size.
 type frameReader struct {
-	// check, if it is set, returns the rule that a header breaks. It is called with the first two
-	// octets of a header; length is the length field of 7 bits.
+	// check, if not nil, returns the rule that a header breaks. It is called
+	// with the first two octets of a header; length is the length field of 7
+	// bits.
 	check func(info FrameInfo, length int) error
 
 	head    []byte // the octets of the header so far
@@ -110,11 +113,12 @@ type frameReader struct {
 	broken  error  // the rule that the header breaks, though the frame can be read
 }
 
-// partial reports whether the octets so far end inside of a frame.
+// partial reports whether the octets so far end inside a frame.
 func (r *frameReader) partial() bool { return r.inside || len(r.head) > 0 }
 
-// read takes octets from p. When a frame is complete it returns true, and what is left of p; the frame's content is then in
-// info, payload and broken until the next call. The error is that what follows cannot be read.
+// read reads octets of p up to the end of a frame and returns the rest of p. If
+// the frame is complete, whole is true, and info, payload and broken describe
+// the frame until the next call. After an error no frame can be read.
 func (r *frameReader) read(p []byte) (rest []byte, whole bool, err error) {
 	if !r.inside {
 		for len(p) > 0 && !r.inside {
@@ -146,7 +150,7 @@ func (r *frameReader) read(p []byte) (rest []byte, whole bool, err error) {
 	return p, true, nil
 }
 
-// parse reports whether the header is complete. If it is not, no octet beyond it was taken.
+// parse reports whether the header is complete.
 func (r *frameReader) parse() (bool, error) {
 	h := r.head
 	if len(h) < 2 {
@@ -178,7 +182,7 @@ func (r *frameReader) parse() (bool, error) {
 	if masked {
 		copy(r.info.Key[:], h[extended:])
 	}
-	least := uint64(0) // that the length field's form is for
+	least := uint64(0) // the least length that the length field's form is for
 	switch extended {
 	case 4:
 		length, least = uint64(binary.BigEndian.Uint16(h[2:])), 126
@@ -195,5 +199,6 @@ func (r *frameReader) parse() (bool, error) {
 	return true, nil
 }
 
-// maxMessage bounds the messages that the judge reads. The largest that it sends has 16 MiB.
+// maxMessage is the limit of the messages that the judge reads. It sends no
+// message above 16 MiB.
 const maxMessage = 32 << 20

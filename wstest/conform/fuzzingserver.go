@@ -19,39 +19,42 @@ import (
 	"time"
 )
 
-// A FuzzingServer runs cases against the clients that connect to it, as the paths and queries of their requests ask for:
+// A FuzzingServer judges the clients that connect to it. The path and query of
+// a request select the command, as with the Autobahn TestSuite:
 //
 //	/getCaseCount                   answers with the number of cases
 //	/getCaseInfo?case=N             answers with the case's id and description
 //	/runCase?case=N&agent=X         runs a case; the client echoes until the connection ends
-//	/getCaseStatus?case=N&agent=X   answers with the verdict, when there is one
-//	/updateReports?agent=X          has reports written; with &shutdownOnComplete=true that is the end
-//	/stopServer                     is the end
+//	/getCaseStatus?case=N&agent=X   answers with the verdict, after the end of the case
+//	/updateReports?agent=X          calls Update; &shutdownOnComplete=true ends Serve
+//	/stopServer                     ends Serve
 //
-// In place of case=N, which counts the Cases from 1, casetuple=ID tells the case. Answers are text messages, in JSON, with a Close after them.
+// N counts Cases from 1; casetuple=ID may replace case=N. An answer is a text
+// message in JSON, followed by a Close.
 type FuzzingServer struct {
 	Cases   []*Case
-	Options Options // Parallel has no say: the clients decide
+	Options Options // without Parallel: the clients decide
 
-	// Update, if it is set, is called for /updateReports with the agent's results so far, after the cases under way
-	// with it have ended.
+	// Update, if not nil, is called for /updateReports with the agent's
+	// results, after the end of its running cases.
 	Update func(agent string, results []*Result)
 
-	// Subprotocols are those that the judge knows: of those that a client offers, it selects the
-	// client's first that is among them.
+	// Subprotocols are the subprotocols of the judge. It selects the first of a
+	// client's offers that is among them.
 	Subprotocols []string
 
-	// Once makes the first /updateReports the end.
+	// Once makes the first /updateReports end Serve.
 	Once bool
 
-	// Page, if it is set, returns what a browser that asks for path gets, and its media type; nil if there is nothing.
+	// Page, if not nil, returns the response body and media type for an HTTP
+	// request without an upgrade; a nil body is 404.
 	Page func(path string) (body []byte, mediaType string)
 
-	mu      sync.Mutex // guards the rest, and calls of Options.Result and Update
+	mu      sync.Mutex // guards the following fields, and calls of Options.Result and Update
 	results map[string]map[*Case]*Result
-	running map[string]int            // cases under way with an agent
-	ended   sync.Cond                 // of mu: a case has ended
-	ready   map[awaited]chan struct{} // closed when the result is there
+	running map[string]int            // the number of running cases, by agent
+	ended   sync.Cond                 // on mu: a case has ended
+	ready   map[awaited]chan struct{} // closed when the case has a result
 	stop    context.CancelCauseFunc
 }
 
@@ -60,7 +63,8 @@ type awaited struct {
 	c     *Case
 }
 
-// Serve serves the clients that connect to ln, until ctx is over, which is its error, or a client asks for the end, which is none. It closes ln.
+// Serve serves the clients that connect to ln until ctx ends, with its error,
+// or a client requests the end, with nil. It closes ln.
 func (f *FuzzingServer) Serve(ctx context.Context, ln net.Listener) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -88,8 +92,8 @@ func (f *FuzzingServer) Serve(ctx context.Context, ln net.Listener) error {
 	}
 }
 
-// Results returns the results so far of each agent, in the order of the cases; of a case that
-// was run more than once the last.
+// Results returns the results of each agent, in the order of the cases. Of a
+// case that ran more than once it has the last result.
 func (f *FuzzingServer) Results() map[string][]*Result {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -100,7 +104,7 @@ func (f *FuzzingServer) Results() map[string][]*Result {
 	return all
 }
 
-// resultsOf is called with f.mu held.
+// resultsOf returns the results of an agent. f.mu is held.
 func (f *FuzzingServer) resultsOf(agent string) []*Result {
 	return slices.SortedFunc(maps.Values(f.results[agent]), func(a, b *Result) int { return cmp.Compare(a.Case.Index, b.Case.Index) })
 }
@@ -138,7 +142,7 @@ func (f *FuzzingServer) serve(ctx context.Context, conn net.Conn) {
 	cmd.do(ctx, v)
 }
 
-// A visit is a connection whose opening handshake has come.
+// A visit is a connection with a client's opening handshake.
 type visit struct {
 	conn    net.Conn
 	request *http.Request
@@ -148,7 +152,7 @@ type visit struct {
 	subprotocol string // "" for none
 }
 
-// accept answers the opening handshake.
+// accept sends the response of the opening handshake.
 func (v visit) accept(c *Case) (hello, error) {
 	h := hello{request: v.head, early: v.early}
 	var compression *compression
@@ -169,12 +173,12 @@ func (v visit) accept(c *Case) (hello, error) {
 	return h, err
 }
 
-// A command is what a request asks for.
+// A command handles a request.
 type command struct {
 	do func(context.Context, visit)
 }
 
-// command returns what the request's target asks for.
+// command returns the command that a request's target selects.
 func (f *FuzzingServer) command(target *url.URL) (command, error) {
 	q, err := url.ParseQuery(target.RawQuery)
 	if err != nil {
@@ -182,7 +186,7 @@ func (f *FuzzingServer) command(target *url.URL) (command, error) {
 	}
 	for name, values := range q {
 		if len(values) > 1 {
-			return command{}, fmt.Errorf("the parameter %.50q is there twice", name)
+			return command{}, fmt.Errorf("the parameter %.50q is repeated", name)
 		}
 	}
 	agent := q.Get("agent")
@@ -245,7 +249,7 @@ func (f *FuzzingServer) find(q url.Values) (*Case, error) {
 	return f.Cases[i], nil
 }
 
-// run runs a case. One that ends because the judge does has no result.
+// run runs a case. It has no result if Serve ends first.
 func (f *FuzzingServer) run(ctx context.Context, v visit, agent string, c *Case) {
 	f.begin(agent)
 	defer f.end(agent)
@@ -262,7 +266,7 @@ func (f *FuzzingServer) run(ctx context.Context, v visit, agent string, c *Case)
 	}
 }
 
-// begin counts a case that is under way with agent, until end is called.
+// begin counts a running case of an agent, until end is called.
 func (f *FuzzingServer) begin(agent string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -279,15 +283,15 @@ func (f *FuzzingServer) end(agent string) {
 	f.ended.Broadcast()
 }
 
-// await is called with f.mu held and returns, with it held, when no case is under way with agent: for a client the last
-// one is over when the closing handshake is, and TCP ends a little later.
+// await waits until no case of an agent is running. f.mu is held. For a client
+// the last case ends with the closing handshake; TCP ends a little later.
 func (f *FuzzingServer) await(agent string) {
 	for f.running[agent] > 0 {
 		f.ended.Wait()
 	}
 }
 
-// note keeps a result.
+// note stores a result.
 func (f *FuzzingServer) note(r *Result) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -308,7 +312,8 @@ func (f *FuzzingServer) note(r *Result) {
 	}
 }
 
-// waitFor returns a channel that is closed when the result is there.
+// waitFor returns a channel that is closed when the case has a result, nil if
+// it has one.
 func (f *FuzzingServer) waitFor(agent string, c *Case) <-chan struct{} {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -325,7 +330,8 @@ func (f *FuzzingServer) waitFor(agent string, c *Case) <-chan struct{} {
 	return f.ready[key]
 }
 
-// say returns a command that sends what answer returns, as soon as ready is closed, if it is not nil, and closes.
+// say returns a command that sends the value of answer in JSON, and a Close. It
+// waits for ready, if not nil.
 func (f *FuzzingServer) say(ready <-chan struct{}, answer func() any) command {
 	return command{func(ctx context.Context, v visit) {
 		h, err := v.accept(nil)
@@ -359,7 +365,7 @@ func (f *FuzzingServer) say(ready <-chan struct{}, answer func() any) command {
 	}}
 }
 
-// then returns a command that does next after cmd.
+// then returns a command that calls next after cmd.
 func (f *FuzzingServer) then(cmd command, next func()) command {
 	return command{func(ctx context.Context, v visit) {
 		cmd.do(ctx, v)
@@ -384,7 +390,7 @@ func (f *FuzzingServer) update(agent string, last bool) command {
 	return said
 }
 
-// page answers a request that is not for a WebSocket.
+// page answers a request without an upgrade.
 func (f *FuzzingServer) page(conn net.Conn, r *http.Request) {
 	if f.Page != nil {
 		if body, mediaType := f.Page(r.URL.Path); body != nil {
@@ -399,7 +405,7 @@ func refuse(conn net.Conn, status int, why string) {
 	respond(conn, status, "text/plain; charset=utf-8", []byte(why+"\n"))
 }
 
-// respond sends an HTTP response that is the last.
+// respond sends an HTTP response and ends the connection.
 func respond(conn net.Conn, status int, mediaType string, body []byte) {
 	conn.SetDeadline(time.Now().Add(openTimeout))
 	fmt.Fprintf(conn, "HTTP/1.1 %d %s\r\nServer: %s\r\nConnection: close\r\nContent-Type: %s\r\nX-Content-Type-Options: nosniff\r\nContent-Length: %d\r\n\r\n%s",

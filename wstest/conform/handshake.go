@@ -19,10 +19,11 @@ import (
 	"time"
 )
 
-// maxHead bounds the head of a request or response, in bytes.
+// maxHead is the limit of the head of a request or response, in bytes.
 const maxHead = 64 << 10
 
-// readHead reads the head of a request or response, up to and with the empty line; early is what came behind it.
+// readHead reads the head of a request or response, through the empty line.
+// early are the bytes after it.
 func readHead(conn net.Conn, within time.Duration) (head, early []byte, err error) {
 	conn.SetReadDeadline(time.Now().Add(within))
 	defer conn.SetReadDeadline(time.Time{})
@@ -46,16 +47,17 @@ func readHead(conn net.Conn, within time.Duration) (head, early []byte, err erro
 	}
 }
 
-// acceptFor returns the Sec-WebSocket-Accept that belongs to key (RFC 6455, Section 4.2.2).
+// acceptFor returns the Sec-WebSocket-Accept that belongs to key (RFC 6455,
+// Section 4.2.2).
 func acceptFor(key string) string {
 	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
 	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
-// userAgent is what the judge calls itself.
+// userAgent is the judge's User-Agent and Server.
 const userAgent = "fibersock-conform"
 
-// A hello is the opening handshake as the judge saw it.
+// A hello is the result of an opening handshake.
 type hello struct {
 	request, response string
 	early             []byte
@@ -65,7 +67,7 @@ type hello struct {
 	refused           error // the server did not answer with 101
 }
 
-// hail makes the opening handshake as a client.
+// hail runs the opening handshake as a client.
 func hail(conn net.Conn, u *url.URL, o Options, c *Case, within time.Duration) (hello, error) {
 	var h hello
 	nonce := make([]byte, 16)
@@ -115,10 +117,11 @@ func hail(conn net.Conn, u *url.URL, o Options, c *Case, within time.Duration) (
 	return h, err
 }
 
-// secretFields are the header fields whose values are in no result.
+// secretFields are the header fields whose values results omit.
 var secretFields = []string{"Authorization", "Proxy-Authorization", "Cookie"}
 
-// request returns the request of the opening handshake. For results it is without secrets.
+// request returns the request of the opening handshake, for results without
+// secrets.
 func (o Options) request(u *url.URL, key string, c *Case, forResults bool) string {
 	var b strings.Builder
 	field := func(name string, values ...string) {
@@ -157,7 +160,7 @@ func (o Options) request(u *url.URL, key string, c *Case, forResults bool) strin
 	return b.String()
 }
 
-// hostPort is the Host of a request, with the port even if it is the scheme's own.
+// hostPort returns the Host of a request, always with the port.
 func hostPort(u *url.URL) string {
 	if u.Port() != "" {
 		return u.Host
@@ -168,7 +171,7 @@ func hostPort(u *url.URL) string {
 	return u.Host + ":80"
 }
 
-// oneIs reports whether there is one line, and it is want in any case.
+// oneIs reports whether the only line is want, compared without case.
 func oneIs(lines []string, want string) bool {
 	return len(lines) == 1 && strings.EqualFold(strings.TrimSpace(lines[0]), want)
 }
@@ -186,12 +189,13 @@ func listed(lines []string) []string {
 	return all
 }
 
-// listHas reports whether want, in any case, is an element of the lines, which are lists.
+// listHas reports whether want is an element of the lines, which are lists,
+// compared without case.
 func listHas(lines []string, want string) bool {
 	return slices.ContainsFunc(listed(lines), func(element string) bool { return strings.EqualFold(element, want) })
 }
 
-// checkRequest returns what is wrong with a client's opening handshake.
+// checkRequest returns the fault of a client's opening handshake.
 func checkRequest(r *http.Request) error {
 	key := r.Header["Sec-Websocket-Key"]
 	switch version := r.Header["Sec-Websocket-Version"]; {
@@ -216,7 +220,7 @@ func checkRequest(r *http.Request) error {
 	return nil
 }
 
-// welcome returns the response to a request that checkRequest found right.
+// welcome returns the response 101 to a valid request.
 func welcome(r *http.Request, subprotocol, extensions string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "HTTP/1.1 101 Switching Protocols\r\nServer: %s\r\n", userAgent)

@@ -6,9 +6,9 @@ import (
 	"fmt"
 )
 
-// inflateError says why the payload of a compressed message is not what RFC 7692 and RFC 1951 ask for.
+// inflateError is the fault of a compressed payload by RFC 7692 or RFC 1951.
 type inflateError struct {
-	At   int // how many whole bytes of the payload were read when it was seen
+	At   int // the number of whole bytes before the fault
 	What string
 }
 
@@ -17,50 +17,57 @@ func (e *inflateError) Error() string {
 }
 
 const (
-	// inputPad is how many zeros follow the message, so that eight bytes can be loaded wherever decoding may still go on.
+	// inputPad is the number of zeros after the message, so that eight bytes
+	// can be loaded at each position.
 	inputPad = 32
-	// outputSlack is how far one match may be written past where room was looked for.
+	// outputSlack is the number of bytes that a match may be written beyond
+	// room.
 	outputSlack = maxMatch + 16
-	// outputKept is how large an output buffer is kept from one message to the next.
+	// outputKept is the largest output buffer that the next message reuses.
 	outputKept = 1 << 20
 )
 
-// inflater is a decoder for the messages that one endpoint sends on a connection with permessage-deflate
-// (RFC 7692, Section 7.2.2; RFC 1951). Not safe for concurrent use.
+// inflater is a decoder for the messages that one endpoint sends on a
+// connection with permessage-deflate (RFC 7692, Section 7.2.2; RFC 1951). Not
+// safe for concurrent use.
 //
-// The bytes 00 00 ff ff that a receiver appends are the length of an empty stored block, the last of the message. Here they
-// are left out: a message ends where a stored block's type is all that is there of it. So nothing else can take them for its own, and
-// what is cut short is seen.
+// The bytes 00 00 ff ff that a receiver appends are the length of an empty
+// stored block, the last block of the message. The inflater does not append
+// them: a message ends with the type of a stored block. So no other block can
+// consume these bytes, and truncation is noticed.
 type inflater struct {
-	window   int // how far back a distance may reach, in bytes
+	window   int // the longest distance, in bytes
 	takeover bool
 
 	// The input: a message, and zeros.
 	in  []byte
 	end int // where the zeros begin
 
-	// Of in[:pos], the last nbits bits are not used yet; they are the low ones of bits. Its higher bits are either zero or those that follow.
+	// The last nbits bits of in[:pos] are unused. They are the low bits of
+	// bits, whose high bits are zero or the following ones.
 	pos   int
 	bits  uint64
 	nbits uint
 
-	// The output: out[:n] is what came before, at least as far as the window reaches, and the message so far.
+	// The output: out[:n] is the window, or more, and the message so far.
 	out   []byte
 	n     int
-	max   int // how long the message may be
-	limit int // the n at which it is as long
-	room  int // the largest n at which the next symbol can be decoded without a look at limit and len(out)
+	max   int // the limit of the message, in bytes
+	limit int // the n at that limit
+	room  int // the largest n at which the next symbol is decoded without a check of limit and len(out)
 
 	lit, dist huffman // of the block with dynamic Huffman codes
 }
 
-// newInflater returns an inflater for a window of 1<<windowBits bytes, which is kept from one message to the next if takeover is set.
+// newInflater returns an inflater for a window of 1<<windowBits bytes, kept
+// from one message to the next if takeover is set.
 func newInflater(windowBits int, takeover bool) *inflater {
 	return &inflater{window: 1 << windowBits, takeover: takeover}
 }
 
-// message appends to dst the message whose payload, put together from all its frames, is p, and returns it.
-// A message of more than max bytes is an error. After an error, which is an *inflateError, f is of no further use. p is not retained.
+// message appends to dst the message with the compressed payload p, of all its
+// frames, and returns it. A message of more than max bytes is an error. After
+// an error, an *inflateError, f must not be used. p is not retained.
 func (f *inflater) message(dst, p []byte, max int) ([]byte, error) {
 	if len(p) == 0 {
 		return dst, f.errorf("no bytes at all, where an empty message is the byte 00 (RFC 7692, Section 7.2.3.6)")
@@ -73,7 +80,7 @@ func (f *inflater) message(dst, p []byte, max int) ([]byte, error) {
 	for more := true; more && err == nil; {
 		more, err = f.block()
 		if f.used() > 8*f.end {
-			// What was read past the end may have looked like anything.
+			// The zeros past the end may decode to any symbol.
 			err = &inflateError{len(p), "truncated, or without the empty block that ends a message"}
 		}
 	}
@@ -96,7 +103,8 @@ func (f *inflater) load(p []byte) {
 	f.pos, f.bits, f.nbits = 0, 0, 0
 }
 
-// forget drops output that no distance can reach any more, if that is worth moving the rest.
+// forget discards output beyond the window, if that is worth the move of the
+// rest.
 func (f *inflater) forget() {
 	switch {
 	case !f.takeover:
@@ -106,7 +114,8 @@ func (f *inflater) forget() {
 	}
 }
 
-// makeRoom makes room for at least one more symbol, and an error if there is more output than allowed.
+// makeRoom provides room for another symbol. The error is that the message
+// exceeds its limit.
 func (f *inflater) makeRoom() error {
 	if f.n > f.limit {
 		return f.errorf("the message is longer than the %d bytes that are allowed", f.max)
@@ -118,14 +127,15 @@ func (f *inflater) makeRoom() error {
 	return nil
 }
 
-// used returns how many bits of the input have been used.
+// used returns the number of bits that have been read from the input.
 func (f *inflater) used() int { return 8*f.pos - int(f.nbits) }
 
 func (f *inflater) errorf(format string, args ...any) error {
 	return &inflateError{f.used() / 8, fmt.Sprintf(format, args...)}
 }
 
-// refill provides at least 56 bits. Past the end of the input they are zeros, until there are too many of those.
+// refill provides at least 56 bits. Past the end of the input they are zeros,
+// and an error if there are too many.
 func (f *inflater) refill() error {
 	if f.pos >= f.end+8 {
 		return f.errorf("truncated")
@@ -136,7 +146,7 @@ func (f *inflater) refill() error {
 	return nil
 }
 
-// take uses n bits, of those that refill has provided.
+// take reads n bits, which refill has provided.
 func (f *inflater) take(n uint) int {
 	v := f.bits & (1<<n - 1)
 	f.bits >>= n
@@ -144,13 +154,14 @@ func (f *inflater) take(n uint) int {
 	return int(v)
 }
 
-// align goes on to the next byte of the input.
+// align skips to the next byte of the input.
 func (f *inflater) align() {
 	f.pos -= int(f.nbits >> 3)
 	f.bits, f.nbits = 0, 0
 }
 
-// block decodes a block (RFC 1951, Section 3.2.3) and reports whether more must follow.
+// block decodes a block (RFC 1951, Section 3.2.3) and reports whether more must
+// follow.
 func (f *inflater) block() (more bool, err error) {
 	if err := f.refill(); err != nil {
 		return false, err
@@ -175,13 +186,15 @@ func (f *inflater) block() (more bool, err error) {
 	if err != nil || !final {
 		return true, err
 	}
-	// After a final block new ones begin with the next byte (RFC 7692, Section 7.2.3.4). Its sender should have added the beginning of
-	// an empty one; that a message ends without it is forgiven, as it is by others.
+	// After a final block another begins with the next byte (RFC 7692, Section
+	// 7.2.3.4). The sender should add the beginning of an empty one. A message
+	// without it is accepted, as by other implementations.
 	f.align()
 	return f.pos != f.end, nil
 }
 
-// stored decodes a block without compression, after its type (RFC 1951, Section 3.2.4).
+// stored decodes a block without compression, after its type (RFC 1951, Section
+// 3.2.4).
 func (f *inflater) stored() error {
 	rest := f.in[f.pos:max(f.pos, f.end)]
 	if len(rest) < 4 {
@@ -208,7 +221,8 @@ func (f *inflater) stored() error {
 	return f.makeRoom()
 }
 
-// codes reads the codes of a block with dynamic Huffman codes (RFC 1951, Section 3.2.7).
+// codes reads the codes of a block with dynamic Huffman codes (RFC 1951,
+// Section 3.2.7).
 func (f *inflater) codes() error {
 	nlit, ndist, ncl := f.take(5)+257, f.take(5)+1, f.take(4)+4
 	if nlit > litSymbols || ndist > distSymbols {
@@ -242,7 +256,7 @@ func (f *inflater) codes() error {
 	return nil
 }
 
-// String says what is wrong with a code.
+// String describes the fault of a code.
 func (c completeness) String() string {
 	switch c {
 	case completeCode:
@@ -259,7 +273,7 @@ func (c completeness) String() string {
 	return "unknown"
 }
 
-// codeLengths reads code lengths, in the code that f.lit holds.
+// codeLengths reads code lengths, which are encoded with f.lit.
 func (f *inflater) codeLengths(lengths []uint8) error {
 	for i := 0; i < len(lengths); {
 		if err := f.refill(); err != nil {
@@ -292,10 +306,12 @@ func (f *inflater) codeLengths(lengths []uint8) error {
 	return nil
 }
 
-// symbols decodes the compressed data of a block, with its end (RFC 1951, Section 3.2.3).
+// symbols decodes the compressed data of a block through its end (RFC 1951,
+// Section 3.2.3).
 //
-// It works on copies of the fields that change with every symbol. One refill gives at least 56 bits: enough for
-// a length and a distance with their extra bits, 48 at most, or for some literals.
+// It works on copies of the fields that change with every symbol. One refill
+// gives at least 56 bits: enough for a length and a distance with their extra
+// bits, 48 at most, or for some literals.
 func (f *inflater) symbols(lit, dist *huffman) error {
 	in, out := f.in, f.out
 	pos, b, nb, n := f.pos, f.bits, f.nbits, f.n
@@ -375,12 +391,12 @@ func (f *inflater) symbols(lit, dist *huffman) error {
 	}
 }
 
-// save sets the fields that symbols has copies of.
+// save sets the fields that symbols copies.
 func (f *inflater) save(pos int, b uint64, nb uint, n int) {
 	f.pos, f.bits, f.nbits, f.n = pos, b, nb, n
 }
 
-// badDistance says what is wrong with a distance, which has the entry e.
+// badDistance returns the error for a distance with the entry e.
 func (f *inflater) badDistance(e uint32, distance int) error {
 	switch {
 	case e == 0:
@@ -391,7 +407,8 @@ func (f *inflater) badDistance(e uint32, distance int) error {
 	return f.errorf("distance too far back: %d bytes, where the window holds %d", distance, f.n)
 }
 
-// repeat writes to out[n:n+length] what is distance bytes before. It may write up to 7 bytes more.
+// repeat copies the bytes at distance before n to out[n:n+length]. It may write
+// up to 7 bytes more.
 func repeat(out []byte, n, distance, length int) {
 	switch {
 	case distance < 8:

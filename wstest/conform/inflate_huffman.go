@@ -2,19 +2,20 @@ package conform
 
 import "math/bits"
 
-// A Huffman decoder looks a code up by the next bits of the input: codes of up to firstBits bits in one step, longer ones
-// in two. An entry of its tables holds all that a symbol means:
+// A Huffman decoder looks up a code by the next bits of the input: codes of up
+// to firstBits bits in one step, longer ones in two. An entry of its tables
+// describes a symbol:
 //
-//	bits 0 to 4    how many bits the code has
+//	bits 0 to 4    the length of the code, in bits
 //	bits 5 to 7    the kind of entry
-//	bits 8 to 11   how many extra bits follow the code, or how many bits index the second table
-//	bits 16 to 31  the literal, the least length or distance, or where the second table begins
+//	bits 8 to 11   the number of extra bits after the code, or of bits that index the second table
+//	bits 16 to 31  the literal, the least length or distance, or the offset of the second table
 //
 // The zero entry stands for a code that the block does not define.
 const (
 	firstBits = 10
 
-	entryLiteral = 1 << 5 // also of code lengths: a plain value
+	entryLiteral = 1 << 5 // or a code length
 	entryCopy    = 2 << 5 // a length or a distance
 	entryEnd     = 3 << 5 // of the block
 	entrySecond  = 4 << 5 // the code is longer
@@ -31,10 +32,12 @@ const (
 	clSymbols   = 19
 )
 
-// clOrder is the order in which the lengths of the codes for code lengths are sent (RFC 1951, Section 3.2.7).
+// clOrder is the order in which the lengths of the codes for code lengths are
+// sent (RFC 1951, Section 3.2.7).
 var clOrder = [clSymbols]uint8{16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15}
 
-// What the symbols of the three alphabets mean (RFC 1951, Section 3.2.5), as entries of codes of no bits.
+// The symbols of the three alphabets (RFC 1951, Section 3.2.5), as entries of
+// codes without bits.
 var (
 	litEntries  = makeLitEntries()
 	distEntries = makeDistEntries()
@@ -90,7 +93,8 @@ func makeFixed() (lit, dist *huffman) {
 	return lit, dist
 }
 
-// fixedLengths returns the lengths of the fixed codes, with those of symbols that never occur.
+// fixedLengths returns the lengths of the fixed codes, with those of symbols
+// that never occur.
 func fixedLengths() (lit [litSymbols + 2]uint8, dist [distSymbols + 2]uint8) {
 	for i := range lit {
 		switch {
@@ -110,19 +114,20 @@ func fixedLengths() (lit [litSymbols + 2]uint8, dist [distSymbols + 2]uint8) {
 	return lit, dist
 }
 
-// completeness says how far the codes of an alphabet fill the space of codes.
+// completeness tells whether the codes of an alphabet fill the space of codes.
 type completeness int
 
 const (
 	completeCode   completeness = iota
 	emptyCode                   // no symbol has a code
 	singleCode                  // one symbol has a code, of one bit
-	incompleteCode              // some codes stand for nothing
-	overfullCode                // more codes than there is room for
+	incompleteCode              // some codes have no symbol
+	overfullCode                // more codes than the space has room for
 )
 
-// build makes h the decoder of the canonical code with these lengths, of symbols that mean what entries says.
-// It reports how complete the code is; of an overfull code h is of no use.
+// build makes h the decoder of the canonical code with these lengths, for the
+// symbols in entries. It reports the completeness of the code. h must not be
+// used with an overfull code.
 func (h *huffman) build(lengths []uint8, entries []uint32) completeness {
 	var count [maxCodeBits + 1]int
 	for _, n := range lengths {
@@ -164,8 +169,8 @@ func (h *huffman) build(lengths []uint8, entries []uint32) completeness {
 	return incompleteCode
 }
 
-// add enters the code of n bits at every index that begins with it.
-// The first bit of a code is the lowest of an index.
+// add enters the code of n bits at each index that begins with it. The first
+// bit of a code is the lowest of an index.
 func (h *huffman) add(code uint16, n uint8, longest int, entry uint32) {
 	index := int(bits.Reverse16(code) >> (16 - n))
 	entry |= uint32(n)

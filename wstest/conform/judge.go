@@ -20,11 +20,12 @@ type Options struct {
 	// as Select takes them. By default all cases run.
 	Only, Except []string
 
-	// Strict makes TestServer and TestClient fail for the verdict NON-STRICT, too.
+	// Strict makes TestServer and TestClient fail for the verdict NON-STRICT,
+	// too.
 	Strict bool
 
-	// Agent is the name of the peer in results. By default a server has the name
-	// in its response's field Server.
+	// Agent is the name of the peer in results. By default a server has the
+	// name in its response's field Server.
 	Agent string
 
 	// Patience multiplies the timeouts of the judge, 1 by default. The delays
@@ -32,13 +33,14 @@ type Options struct {
 	Patience float64
 
 	// Rounds is the number of messages that the cases with many round trips
-	// exchange (9.7, 9.8, 12 and 13), 1000 by default. Fewer make a run shorter,
-	// and its results are no longer those of the suite.
+	// exchange (9.7, 9.8, 12 and 13), 1000 by default. Fewer make a run
+	// shorter, and its results are no longer those of the suite.
 	Rounds int
 
 	// Parallel is the number of cases that run at the same time, 32 by default.
-	// Cases that measure time run alone. A case that fails among others is judged
-	// again alone, and the second verdict stands. A FuzzingServer ignores it.
+	// Cases that measure time run alone. A case that fails among others is
+	// judged again alone, and the second verdict stands. A FuzzingServer
+	// ignores it.
 	Parallel int
 
 	// Result, if not nil, is called for each verdict, one call at a time: once
@@ -62,7 +64,8 @@ type Options struct {
 	Header http.Header
 	Origin string // the request's Origin; empty: none
 
-	// Subprotocols are offered to the server, which may select one of them or none.
+	// Subprotocols are offered to the server, which may select one of them or
+	// none.
 	Subprotocols []string
 }
 
@@ -73,7 +76,7 @@ func (o Options) patient(d time.Duration) time.Duration {
 	return time.Duration(float64(d) * o.patience())
 }
 
-// An UnreachableError reports that no connection to the server under test was made.
+// An UnreachableError reports that no connection to the server could be made.
 type UnreachableError struct {
 	URL string
 	Err error
@@ -85,12 +88,13 @@ func (e *UnreachableError) Error() string {
 
 func (e *UnreachableError) Unwrap() error { return e.Err }
 
-// A RefusedError reports that the server refused the first opening handshakes, so that no case was
-// run. The path is wrong, or a field of the request is missing.
+// A RefusedError reports that the server refused the first opening handshakes,
+// so that no case was run. Probably the path is wrong, or a field of the
+// request is missing.
 type RefusedError struct {
 	URL  string
-	Err  error  // the reason for the first of them
-	Name string // the name that the server gives itself, if it does
+	Err  error  // of the first of them
+	Name string // the response's field Server
 }
 
 func (e *RefusedError) Error() string {
@@ -99,11 +103,12 @@ func (e *RefusedError) Error() string {
 
 func (e *RefusedError) Unwrap() error { return e.Err }
 
-// A DownError reports that the server stopped accepting connections during the run.
+// A DownError reports that the server stopped accepting connections during the
+// run.
 type DownError struct {
 	URL   string
-	Err   error   // of the connection that could not be made
-	Cases []*Case // those that were under way then
+	Err   error   // of the last connection attempt
+	Cases []*Case // the cases that were running
 	Left  int     // the number of cases without a verdict
 }
 
@@ -132,8 +137,8 @@ func (e *DownError) Unwrap() error { return e.Err }
 
 // JudgeServer runs the cases against the server at a ws or wss URL and returns
 // the results in the order of the cases. If ctx ends or the server goes down,
-// the results are those so far. The error is that of ctx, an error of Options.Check,
-// an *UnreachableError, a *RefusedError or a *DownError.
+// the results are those so far. The error is that of ctx, an error of
+// Options.Check, an *UnreachableError, a *RefusedError or a *DownError.
 func JudgeServer(ctx context.Context, rawURL string, cases []*Case, o Options) ([]*Result, error) {
 	u, err := url.Parse(rawURL)
 	if err == nil && (u.Scheme != "ws" && u.Scheme != "wss" || u.Host == "") {
@@ -157,7 +162,8 @@ func JudgeServer(ctx context.Context, rawURL string, cases []*Case, o Options) (
 	return results, err
 }
 
-// Check returns an error if the origin, a header field or a subprotocol cannot be sent.
+// Check returns an error if the origin, a header field or a subprotocol cannot
+// be sent.
 func (o Options) Check() error {
 	control := func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }
 	if strings.ContainsFunc(o.Origin, control) {

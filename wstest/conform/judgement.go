@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// maxKept is how many bytes of a payload a result keeps.
+// maxKept is the number of bytes of a payload that a result keeps.
 const maxKept = 4 << 10
 
 // result judges a session that has ended.
@@ -52,7 +52,7 @@ func neverOpen(c *Case, agent string, tested Role, h hello, err error) *Result {
 	}
 }
 
-// judgeBehavior says what the events are worth.
+// judgeBehavior returns the verdict on the events.
 func (s *session) judgeBehavior(closing Verdict) (Verdict, string) {
 	verdict, why := s.verdict, s.why
 	if s.c.play == nil {
@@ -66,7 +66,7 @@ func (s *session) judgeBehavior(closing Verdict) (Verdict, string) {
 	switch {
 	case s.c.informational:
 		return Informational, "there is no right and wrong here; what came: " + describeEvents(s.received)
-	case s.broken != "" && s.verdict != Failed: // else the case failed before
+	case s.broken != "" && s.verdict != Failed: // else the case failed for another reason
 		return Failed, "the peer broke a rule: " + s.broken
 	case verdict.Broken():
 	case s.c.codeMatters && closing == WrongCode:
@@ -90,7 +90,7 @@ func (s *session) judgeEvents() (Verdict, string) {
 	return Failed, fmt.Sprintf("%s came, not %s", describeEvents(s.received), describeEvents(s.c.Expected[0].Events))
 }
 
-// judgeClose says what the closing handshake is worth.
+// judgeClose returns the verdict on the closing handshake.
 func (s *session) judgeClose() (Verdict, string) {
 	want := s.c.Close
 	switch {
@@ -117,7 +117,8 @@ func (s *session) judgeClose() (Verdict, string) {
 	return OK, s.peersClose()
 }
 
-// whyClosed says why the judge closed a connection that the peer should have failed.
+// whyClosed tells why the judge closed a connection that the peer should have
+// failed.
 func (s *session) whyClosed() string {
 	switch {
 	case s.remoteFirst:
@@ -128,7 +129,7 @@ func (s *session) whyClosed() string {
 	return fmt.Sprintf("the judge closed it, with %s", s.local)
 }
 
-// peersClose says how the peer closed, or answered the judge's Close.
+// peersClose describes the peer's Close.
 func (s *session) peersClose() string {
 	if s.remoteFirst {
 		return fmt.Sprintf("the peer closed with %s", s.remote)
@@ -159,7 +160,7 @@ func (c *CloseInfo) String() string {
 	return fmt.Sprintf("%d %.64q", c.Code, c.Reason)
 }
 
-// describeEvents tells events in a few words.
+// describeEvents describes events in a few words.
 func describeEvents(events []Event) string {
 	if len(events) == 0 {
 		return "nothing"
@@ -176,7 +177,7 @@ func describeEvents(events []Event) string {
 	return strings.Join(all, ", ")
 }
 
-// String tells the event in a few words, with the first bytes of its payload.
+// String describes the event with the first bytes of its payload.
 func (e Event) String() string {
 	const shown = 32
 	payload := fmt.Sprintf("%q", e.Payload[:min(len(e.Payload), shown)])

@@ -7,7 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// A wireLog holds the first and the last entries of a session, and counts all traffic.
+// A wireLog holds the first and the last entries of a session, and counts all
+// traffic.
 type wireLog struct {
 	head    []LogEntry
 	tail    []LogEntry // a ring, once it is full
@@ -35,8 +36,8 @@ func (l *wireLog) add(e LogEntry) {
 	}
 }
 
-// addData is add for an entry with data, of which it keeps the beginning. It takes over the memory of an entry that
-// falls out: a case may have a hundred thousand frames.
+// addData adds an entry with the beginning of data. It reuses the memory of the
+// entry that it replaces, because a case may have a hundred thousand frames.
 func (l *wireLog) addData(e LogEntry, data []byte) {
 	e.Size = len(data)
 	data = data[:min(len(data), logData)]
@@ -53,9 +54,9 @@ func (l *wireLog) sent(at time.Duration, octets []byte) {
 	l.addData(LogEntry{At: at, Kind: LogSent}, octets)
 }
 
-func (l *wireLog) came(at time.Duration, octets []byte) {
+func (l *wireLog) received(at time.Duration, octets []byte) {
 	l.rx.count(len(octets))
-	l.addData(LogEntry{At: at, Kind: LogCame}, octets)
+	l.addData(LogEntry{At: at, Kind: LogReceived}, octets)
 }
 
 func (l *wireLog) frame(at time.Duration, kind LogKind, info FrameInfo, payload []byte) {
@@ -78,13 +79,11 @@ func (t *Traffic) count(n int) {
 	t.OctetsBySize[n]++
 }
 
-// entries returns what was kept, in order.
+// entries returns the entries in order.
 func (l *wireLog) entries() []LogEntry {
 	all := append(l.head, l.tail[l.oldest:]...)
 	return append(all, l.tail[:l.oldest]...)
 }
-
-// The log.
 
 func (s *session) at() time.Duration { return time.Since(s.opened) }
 
@@ -104,7 +103,7 @@ func (s *session) logRxFrame(f FrameInfo, payload []byte) {
 	s.log.frame(s.at(), LogRxFrame, f, payload)
 }
 
-// cutText returns at most n bytes of a text, and whole code points.
+// cutText returns at most n bytes of a text, without a part of a code point.
 func cutText(text string, n int) string {
 	if len(text) <= n {
 		return text

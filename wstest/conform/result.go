@@ -2,7 +2,7 @@ package conform
 
 import "time"
 
-// Role is what a peer is under test as.
+// Role is the role of the peer under test.
 type Role string
 
 const (
@@ -10,51 +10,52 @@ const (
 	Client Role = "client"
 )
 
-// A Result is what came of one case with one peer.
+// A Result is the result of one case with one peer.
 type Result struct {
 	Case  *Case
 	Agent string // the name of the peer
 	Role  Role   // of the peer
-	Again bool   // the case was judged before, among others, and this is the second time, alone
+	Again bool   // the case was judged a second time, alone
 
 	Behavior      Verdict
 	BehaviorClose Verdict
-	Why           string // why Behavior is what it is, one sentence
-	WhyClose      string // and BehaviorClose
+	Why           string // the reason for Behavior, one sentence
+	WhyClose      string // the reason for BehaviorClose
 
 	Started  time.Time
-	Duration time.Duration // from the opening handshake's end to that of TCP
-	Measured time.Duration // what a case that measures measured; 0 for the others
+	Duration time.Duration // from the end of the opening handshake to the end of TCP
+	Measured time.Duration // the time of a case that measures time; else 0
 
-	Received []Event // what Behavior was judged by
+	Received []Event // the events that Behavior is judged by
 
 	// The closing handshake.
-	ClosedByMe  bool // the judge's Close was the first, or the peer's was illegal and does not count
+	ClosedByMe  bool // the judge's Close was the first, or the peer's was illegal
 	RemoteFirst bool // the peer's Close arrived before the judge sent one
-	FailedByMe  bool // because the peer broke a rule, or time was over
-	DroppedByMe bool // the judge ended TCP, where the peer should have
+	FailedByMe  bool // the judge failed the connection, for a broken rule or a timeout
+	DroppedByMe bool // the judge ended TCP in place of the peer
 	WasClean    bool
-	NotClean    string     // why it was not clean
-	LocalClose  *CloseInfo // what the judge sent, nil if it sent no Close
-	RemoteClose *CloseInfo // what the peer sent
+	NotClean    string     // the reason, if it was not clean
+	LocalClose  *CloseInfo // the judge's Close; nil: none
+	RemoteClose *CloseInfo // the peer's Close; nil: none
 
-	OpenTimeout  bool // the opening handshake took too long
-	CloseTimeout bool // the peer's Close did not come
-	DropTimeout  bool // the server did not end TCP
+	OpenTimeout  bool // the opening handshake timed out
+	CloseTimeout bool // the peer sent no Close in time
+	DropTimeout  bool // the server did not end TCP in time
 
-	Request, Response string // the heads of the opening handshake, as they were on the wire
-	Extension         string // what was agreed on compression, "" if nothing
+	Request, Response string // the heads of the opening handshake, as on the wire
+	Extension         string // the answer that agrees on compression; "": none
 
-	// Flags are faults that no verdict speaks of, each a sentence with the RFC's section.
+	// Flags are faults that no verdict covers, each a sentence with the RFC's
+	// section.
 	Flags []string
 
 	Log     []LogEntry
-	Omitted int // how many entries were left out of Log between its first part and its last
-	LogHead int // how many entries the first part has, if Omitted > 0
+	Omitted int // the number of entries that Log omits after its first part
+	LogHead int // the number of entries of the first part, if Omitted > 0
 	Tx, Rx  Traffic
 }
 
-// Passed reports whether neither verdict says that a rule was broken.
+// Passed reports whether neither verdict is that a rule was broken.
 func (r *Result) Passed() bool {
 	return !r.Behavior.Broken() && !r.BehaviorClose.Broken()
 }
@@ -71,52 +72,52 @@ type EventKind string
 const (
 	EventMessage EventKind = "message"
 	EventPong    EventKind = "pong"
-	EventTimeout EventKind = "timeout" // the judge's own: a wait was over, and the connection still open
+	EventTimeout EventKind = "timeout" // of the judge: a wait ended with the connection open
 )
 
-// An Event is what a case is judged by.
+// An Event is a message, a Pong, or the end of a wait.
 type Event struct {
 	Kind    EventKind
 	Binary  bool   // of a message
-	Payload []byte // of a message or Pong; in results of large messages cut to their first bytes
-	Size    int    // of the whole payload
+	Payload []byte // of a message or Pong; in results the first 4 KiB
+	Size    int    // of the whole payload, in bytes
 	Tag     string // of a timeout
 }
 
-// An Alternative is one list of events that a case accepts.
+// An Alternative is a list of events that a case accepts.
 type Alternative struct {
 	Verdict Verdict // OK or NonStrict
 	Events  []Event
 }
 
-// ExpectedClose is how a case wants the connection to be closed.
+// ExpectedClose is the closing handshake that a case expects.
 type ExpectedClose struct {
-	ByMe           bool  // the judge's Close is the first; false: the peer's, or it ends TCP
-	Codes          []int // that the peer's Close may have; an empty Close is always right
-	Clean          bool  // both Close frames are needed, and a server must end TCP itself
-	WrongSideFatal bool  // if the other side closes, Behavior is Failed too
+	ByMe           bool  // the judge closes first; else the peer closes or ends TCP
+	Codes          []int // allowed in the peer's Close; an empty Close is always allowed
+	Clean          bool  // both peers must send a Close, and a server must end TCP
+	WrongSideFatal bool  // if the other side closes first, Behavior is Failed
 }
 
 // LogKind is the kind of a LogEntry.
 type LogKind string
 
 const (
-	LogSent     LogKind = "sent"     // octets written at once
-	LogCame     LogKind = "came"     // octets read at once
-	LogTxFrame  LogKind = "tx frame" // a frame, in front of its octets
+	LogSent     LogKind = "sent"     // octets of one write
+	LogReceived LogKind = "came"     // octets of one read
+	LogTxFrame  LogKind = "tx frame" // a frame, before its octets
 	LogRxFrame  LogKind = "rx frame" // a frame, after its octets
-	LogTimer    LogKind = "timer"    // a wait that began or ended
-	LogNote     LogKind = "note"     // what the judge made of it: a rule that was broken, a verdict
-	LogEndOfTCP LogKind = "tcp"      // who ended the connection, and how
+	LogTimer    LogKind = "timer"    // the begin or end of a wait
+	LogNote     LogKind = "note"     // a remark of the judge: a broken rule, a verdict
+	LogEndOfTCP LogKind = "tcp"      // the end of the connection, and its side
 )
 
 // A LogEntry is one line of a case's wire log.
 type LogEntry struct {
-	At    time.Duration // since the opening handshake's end
+	At    time.Duration // since the end of the opening handshake
 	Kind  LogKind
 	Frame *FrameInfo // of the frame kinds
-	Data  []byte     // the first octets of the frame's payload, unmasked, or of what was written or read
-	Size  int        // how many octets there were
+	Data  []byte     // the first octets, of a frame those of its unmasked payload
+	Size  int        // the number of octets
 	Text  string     // of the other kinds
 }
 
@@ -129,9 +130,9 @@ type FrameInfo struct {
 	Key    [4]byte
 }
 
-// Traffic counts what went in one direction.
+// Traffic counts the octets and frames of one direction.
 type Traffic struct {
 	Octets       int64
-	OctetsBySize map[int]int // how many chunks of which length were written or read
-	Frames       map[int]int // how many frames of which opcode
+	OctetsBySize map[int]int // the number of writes or reads, by their length
+	Frames       map[int]int // the number of frames, by opcode
 }

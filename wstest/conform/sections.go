@@ -2,8 +2,8 @@ package conform
 
 import "strings"
 
-// sections are the parts of the RFCs that cases are about, by the beginnings of their ids. The
-// longest beginning counts.
+// sections are the sections of the RFCs, by the prefix of the case's id. The
+// longest prefix counts.
 var sections = map[string]string{
 	"1.":    "RFC 6455, 5.2 and 5.6",
 	"2.":    "RFC 6455, 5.5.2 and 5.5.3",
@@ -44,7 +44,7 @@ var sections = map[string]string{
 	"13.7.": "RFC 7692, 5.1, 7.1.1 and 7.1.2",
 }
 
-// sectionOf returns the part of the RFCs that the case with this id is about. A beginning without a
+// sectionOf returns the section of the case with this id. A prefix without a
 // dot at its end is an id.
 func sectionOf(id string) string {
 	if section, ok := sections[id]; ok {

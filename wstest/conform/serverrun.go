@@ -15,26 +15,27 @@ import (
 	"time"
 )
 
-// A serverRun is a run of TestServer. Cases are numbers in it, places in cases.
+// A serverRun is a run of JudgeServer. Its methods identify a case by its index
+// in cases.
 //
-// Most cases run many at a time. A case that does not pass there may have failed for its
-// neighbours: they made the server slow, or crash. So it is judged again alone.
+// Most cases run many at a time. The load of the others may slow or crash the
+// server and fail a case. Such a case is judged again alone.
 type serverRun struct {
 	url     *url.URL
 	options Options
 	cases   []*Case
 
-	mu       sync.Mutex // guards the rest, and calls of Options.Result
-	results  []*Result  // nil: none yet
+	mu       sync.Mutex // guards the following fields, and calls of Options.Result
+	results  []*Result  // nil: no result
 	alone    []bool     // the result is of a case that ran alone
 	reported [][2]Verdict
 	agent    string
 
-	// The cases that may have made the server crash: those that ran at some time since the last
-	// connection was made.
+	// The cases that may have crashed the server: those that ran at some time
+	// after the last connection was made.
 	running  map[int]bool
 	ended    []int
-	cleared  int // cases that have ended and left ended since
+	cleared  int // the number of cases that were removed from ended
 	suspects map[int]bool
 }
 
@@ -51,16 +52,18 @@ func (r *serverRun) name() string { return cmp.Or(r.agent, "UnknownServer") }
 
 // The limits of a run without a server.
 const (
-	firstRefusals = 3               // handshakes refused before the run is given up
+	firstRefusals = 3               // handshakes that a server refuses before the run ends
 	returnTimeout = 5 * time.Second // for a server that is down
 	returnPoll    = 100 * time.Millisecond
 )
 
-// errNoServer stops cases that run at the same time, because no connection can be made.
+// errNoServer ends cases that run at the same time, because no connection can
+// be made.
 var errNoServer = errors.New("no server")
 
-// all runs the cases: first those that mostly wait, many at once; then those that compress; then,
-// alone, those that did not pass and those that measure time.
+// all runs the cases: first those that mostly wait, many at a time; then those
+// that compress; then, alone, those that did not pass and those that measure
+// time.
 func (r *serverRun) all(ctx context.Context) error {
 	waiting, computing, measuring := phases(r.cases)
 	if err := r.first(ctx, slices.Concat(waiting, computing, measuring)); err != nil {
@@ -84,7 +87,8 @@ func (r *serverRun) all(ctx context.Context) error {
 	return r.oneByOne(ctx, slices.Concat(again, r.without(waiting), r.without(computing), r.without(measuring)))
 }
 
-// phases returns the places of the cases that mostly wait, of those that compress, and of those that measure time.
+// phases returns the indexes of the cases that mostly wait, of those that
+// compress, and of those that measure time.
 func phases(cases []*Case) (waiting, computing, measuring []int) {
 	for i, c := range cases {
 		switch {
@@ -99,7 +103,8 @@ func phases(cases []*Case) (waiting, computing, measuring []int) {
 	return waiting, computing, measuring
 }
 
-// limits returns how many cases that wait, and how many that compress, run at the same time.
+// limits returns the number of cases that run at the same time, of those that
+// wait and of those that compress.
 func (o Options) limits() (waiting, computing int) {
 	waiting = cmp.Or(o.Parallel, 32)
 	return waiting, min(waiting, runtime.GOMAXPROCS(0))
@@ -132,13 +137,13 @@ func (r *serverRun) first(ctx context.Context, cases []int) error {
 	return nil // there are no cases
 }
 
-// without returns those of the cases that have no result.
+// without returns the cases without a result.
 func (r *serverRun) without(cases []int) []int {
 	return slices.DeleteFunc(slices.Clone(cases), func(i int) bool { return r.results[i] != nil })
 }
 
-// again returns the cases that ran among others and have to run again alone: those that did not pass
-// as well as can be, and those that may have made the server crash.
+// again returns the cases that ran among others and must run again alone: those
+// without the best verdict, and those that may have crashed the server.
 func (r *serverRun) again() []int {
 	var list []int
 	for i, result := range r.results {
@@ -149,8 +154,8 @@ func (r *serverRun) again() []int {
 	return list
 }
 
-// abrupt reports whether the peer ended TCP without a Close, as the kernel does for a process that
-// crashed.
+// abrupt reports whether the peer ended TCP without a Close, as the kernel does
+// for a crashed process.
 func abrupt(result *Result) bool { return result.RemoteClose == nil && !result.DroppedByMe }
 
 // probe suspects the last cases if no connection can be made.
@@ -163,18 +168,21 @@ func (r *serverRun) probe(ctx context.Context) {
 	conn.Close()
 }
 
-// settled reports whether a result is as good as can be, so that the case need not run again.
+// settled reports whether a result has the best verdict, so that the case need
+// not run again.
 func settled(result *Result) bool {
 	good := func(v Verdict) bool { return v == OK || v == Informational || v == Unimplemented }
 	return good(result.Behavior) && good(result.BehaviorClose)
 }
 
-// atOnce runs cases, up to limit of them at a time. The error is errNoServer, or that of ctx.
+// atOnce runs cases, up to limit at the same time. The error is errNoServer, or
+// that of ctx.
 func (r *serverRun) atOnce(ctx context.Context, cases []int, limit int) error {
 	return parallel(ctx, len(cases), limit, func(ctx context.Context, i int) error { return r.among(ctx, cases[i]) })
 }
 
-// among runs a case among others. If no connection can be made, the case runs later, alone.
+// among runs a case among others. If no connection can be made, the case runs
+// later, alone.
 func (r *serverRun) among(ctx context.Context, i int) error {
 	before := r.endedSoFar()
 	conn, err := r.connect(ctx)
@@ -207,8 +215,8 @@ func (r *serverRun) endedSoFar() int {
 	return r.cleared + len(r.ended)
 }
 
-// begin records that a connection for a case was made, after so many cases had ended:
-// they have not made the server crash.
+// begin records that a connection for a case was made after so many cases had
+// ended. These cases have not crashed the server.
 func (r *serverRun) begin(i, ended int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -218,7 +226,7 @@ func (r *serverRun) begin(i, ended int) {
 	r.running[i] = true
 }
 
-// suspect records that no connection could be made, and so the cases that may be the reason.
+// suspect records the cases that may be the reason for a failed connection.
 func (r *serverRun) suspect() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -230,7 +238,7 @@ func (r *serverRun) suspect() {
 	}
 }
 
-// keep keeps a result, in place of one before.
+// keep stores a result, and replaces an earlier one.
 func (r *serverRun) keep(i int, result *Result, h hello, alone bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -242,7 +250,8 @@ func (r *serverRun) keep(i int, result *Result, h hello, alone bool) {
 	r.results[i], r.alone[i] = result, alone
 }
 
-// report tells a result, unless the same verdicts were told before.
+// report calls Options.Result, unless the case was reported with the same
+// verdicts.
 func (r *serverRun) report(i int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -257,13 +266,14 @@ func (r *serverRun) report(i int) {
 	}
 }
 
-// oneByOne runs cases alone. If the server is down after one of them, that case runs once more; if
-// the server is down again, the case has failed. The error is a *DownError, or that of ctx.
+// oneByOne runs cases alone. If the server is down after one of them, that case
+// runs again. If the server is down again, the case fails. The error is a
+// *DownError, or that of ctx.
 func (r *serverRun) oneByOne(ctx context.Context, cases []int) error {
 	q := &soloQueue{serverRun: r, left: cases, last: -1, struck: map[int]bool{}, missed: map[int]int{}}
 	for len(q.left) > 0 || q.endedAbruptly() {
 		if q.endedAbruptly() {
-			time.Sleep(returnPoll / 5) // a process that dies closes its listener a little later
+			time.Sleep(returnPoll / 5) // the listener of a dying process closes a little later
 		}
 		conn, err := r.connect(ctx)
 		if err != nil && ctx.Err() == nil {
@@ -293,16 +303,16 @@ func (r *serverRun) oneByOne(ctx context.Context, cases []int) error {
 	return nil
 }
 
-// A soloQueue are the cases of oneByOne.
+// A soloQueue has the cases of oneByOne.
 type soloQueue struct {
 	*serverRun
 	left   []int
-	last   int          // the case that ran last and is not reported yet; -1: none
+	last   int          // the last case, if it is not reported; -1: none
 	struck map[int]bool // the cases after which the server was down
 	missed map[int]int  // the connections that could not be made for a case
 }
 
-// endedAbruptly reports whether the last case may have made the server crash.
+// endedAbruptly reports whether the last case may have crashed the server.
 func (q *soloQueue) endedAbruptly() bool { return q.last >= 0 && abrupt(q.results[q.last]) }
 
 // reportLast reports the last case.
@@ -345,16 +355,16 @@ func (q *soloQueue) noServer(ctx context.Context, err error) error {
 	return nil
 }
 
-// blame makes a case fail because the server is down since then.
+// blame fails a case because the server is down since then.
 func (r *serverRun) blame(i int, err error) {
 	result := r.results[i]
 	result.Behavior = Failed
 	result.Why = fmt.Sprintf("the server is down: after this case no connection could be made (%v); until then: %s", err, result.Why)
 }
 
-// down returns the error for a server that accepts no connection any more; last is the case that
-// ran alone before that, -1 if cases ran at the same time. It discards the results that need a
-// second look.
+// down returns the error for a server that no longer accepts connections. last
+// is the case that ran alone before, -1 if cases ran at the same time. Results
+// that a second run would have to confirm are removed.
 func (r *serverRun) down(last int, err error) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -377,7 +387,8 @@ func (r *serverRun) down(last int, err error) error {
 	return e
 }
 
-// awaitServer reports whether a connection can be made again.
+// awaitServer waits until a connection can be made, up to returnTimeout, and
+// reports whether it can.
 func (r *serverRun) awaitServer(ctx context.Context) bool {
 	for end := time.Now().Add(r.options.patient(returnTimeout)); ; {
 		if conn, err := r.connect(ctx); err == nil {

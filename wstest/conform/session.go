@@ -8,17 +8,18 @@ import (
 	"time"
 )
 
-// How long the judge waits, if the case does not say.
+// Timeouts of the judge, unless the case has its own.
 const (
 	openTimeout  = 5 * time.Second // for the opening handshake
 	closeTimeout = time.Second     // for the answer to a Close
 	dropTimeout  = time.Second     // for the server to end TCP after the closing handshake
 )
 
-// A session is one connection to a peer under test, from the end of the opening handshake to the end of TCP.
+// A session is one connection to a peer under test, from the end of the opening
+// handshake to the end of TCP.
 //
-// All that is known of it belongs to the goroutine of run. Two others move octets, and timers come as
-// functions in do.
+// Its fields belong to the goroutine of run. Two other goroutines read and
+// write octets. Timers send functions to do.
 type session struct {
 	c       *Case
 	role    Role // the judge's
@@ -27,32 +28,32 @@ type session struct {
 	conn    net.Conn
 	out     *writer
 	do      chan func()
-	in      chan []byte   // octets from the peer; the reader waits for back
-	back    chan struct{} // they were used
+	in      chan []byte   // octets from the peer; the reader then waits for back
+	back    chan struct{} // the octets of in are handled
 	readErr chan error
 	done    chan struct{} // closed when TCP has ended
 	timers  []*time.Timer
 	log     *wireLog
 	opened  time.Time
-	deflate *agreement // what was agreed on compression, nil if nothing
+	deflate *agreement // on compression; nil: none
 
-	reader  frameReader
-	message assembly
-	owed    []byte // the payload of the Ping whose Pong waits until the peer reads; nil for none
+	reader   frameReader
+	message  assembly
+	lastPing []byte // the payload of the last Ping without a Pong, until the peer reads; nil: none
 
-	script    []step   // what is left of the case's
+	script    []step   // the remaining steps of the case
 	pieces    []func() // of a frame that is being written
 	received  []Event
 	kept      int                         // octets of payload in received
-	onMessage func(binary bool, p []byte) // the case's own, in place of received
-	verdict   Verdict                     // the case's own
+	onMessage func(binary bool, p []byte) // set by a case that handles messages itself
+	verdict   Verdict                     // set by a case that judges by itself
 	why       string
 	broken    string // the first rule that the peer broke
 	measured  time.Duration
 
 	// The closing handshake.
 	local, remote *CloseInfo
-	badClose      string // the fault in the peer's Close besides its code
+	badClose      string // the fault of the peer's Close other than its code
 	remoteFirst   bool   // the peer's Close arrived before the judge sent one
 	closedByMe    bool
 	failedByMe    bool
@@ -65,7 +66,8 @@ type session struct {
 	ended         bool
 }
 
-// newSession returns a session on conn, whose opening handshake is done. c is nil for a session that is no case.
+// newSession returns a session on conn after the opening handshake. c is nil
+// for a session without a case.
 func newSession(conn net.Conn, role Role, c *Case, o Options) *session {
 	s := &session{
 		c: c, role: role, options: o, rounds: cmp.Or(o.Rounds, echoRounds), conn: conn, opened: time.Now(),
@@ -84,8 +86,9 @@ func newSession(conn net.Conn, role Role, c *Case, o Options) *session {
 	return s
 }
 
-// pauseOf returns the pause between octets that are written one by one, or some at a time. A case
-// that measures time has none: the time would be that of the pauses.
+// pauseOf returns the pause between octets that are written one by one, or some
+// at a time. A case that measures time has no pause, because it would measure
+// the pauses.
 func pauseOf(c *Case) time.Duration {
 	if c != nil && c.measures {
 		return 0
@@ -93,7 +96,8 @@ func pauseOf(c *Case) time.Duration {
 	return spacing
 }
 
-// run plays the case and returns when TCP has ended. early is what the peer sent behind its part of the opening handshake.
+// run plays the case and returns when TCP has ended. early are the octets that
+// the peer sent after its part of the opening handshake.
 func (s *session) run(early []byte) {
 	go s.read(early)
 	if s.c != nil && s.c.play != nil {
@@ -104,7 +108,7 @@ func (s *session) run(early []byte) {
 	for over := false; !over; {
 		select {
 		case p := <-s.in:
-			s.came(p)
+			s.receiveOctets(p)
 			s.back <- struct{}{}
 		case f := <-s.do:
 			f()
@@ -117,7 +121,7 @@ func (s *session) run(early []byte) {
 
 var readBuffers = sync.Pool{New: func() any { return new([64 << 10]byte) }}
 
-// read hands what comes to run.
+// read passes the octets of the peer to run.
 func (s *session) read(early []byte) {
 	if len(early) > 0 {
 		s.in <- early
@@ -146,11 +150,11 @@ func (s *session) end(cause error) {
 	for _, t := range s.timers {
 		t.Stop()
 	}
-	who := "the peer ended TCP"
+	end := "the peer ended TCP"
 	if s.droppedByMe || s.out.finished() {
-		who = "the judge ended TCP"
+		end = "the judge ended TCP"
 	}
-	s.note(LogEndOfTCP, "%s (%v)", who, cause)
+	s.note(LogEndOfTCP, "%s (%v)", end, cause)
 	if s.remote != nil && s.reader.partial() {
 		s.breach("the octets after its Close are no frame (RFC 6455, 5.5.1)")
 		s.wasClean, s.notClean = false, "the peer sent octets after its Close"
@@ -173,7 +177,7 @@ func (s *session) after(d time.Duration, f func()) {
 	s.timers = append(s.timers, time.AfterFunc(d, func() { s.post(f) }))
 }
 
-// post has f called by run. It may be called from any goroutine.
+// post makes run call f. Any goroutine may call it.
 func (s *session) post(f func()) {
 	select {
 	case s.do <- f:
@@ -181,7 +185,7 @@ func (s *session) post(f func()) {
 	}
 }
 
-// resume goes on with the script, until it waits.
+// resume runs the steps of the script up to the next wait.
 func (s *session) resume() {
 	for len(s.script) > 0 {
 		next := s.script[0]
@@ -205,7 +209,8 @@ func (s *session) resume() {
 	}
 }
 
-// judge sets the verdict of a case that judges by itself; the first stands.
+// judge sets the verdict of a case that judges by itself. The first verdict
+// stands.
 func (s *session) judge(v Verdict, format string, args ...any) {
 	if s.verdict == "" {
 		s.verdict = v

@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// noCode, as a Close's code, is that it has an empty payload.
+// noCode is the code of a Close with an empty payload.
 const noCode = -1
 
 // closePayload returns the payload of a Close.
@@ -19,8 +19,8 @@ func closePayload(code int, reason string) []byte {
 	return append(binary.BigEndian.AppendUint16(nil, uint16(code)), reason...)
 }
 
-// sendClose sends a Close with this payload, which may be illegal, and counts it as the judge's part of the closing
-// handshake.
+// sendClose sends a Close with this payload, which may be illegal, as the
+// judge's part of the closing handshake.
 func (s *session) sendClose(payload []byte) {
 	if s.local != nil {
 		return
@@ -41,7 +41,8 @@ func (s *session) sendClose(payload []byte) {
 	}
 }
 
-// kill ends what is still there in d: at first with a Close, then without.
+// kill ends a connection that is open after d: with a Close, or without one if
+// the judge has sent a Close.
 func (s *session) kill(d time.Duration) {
 	s.after(s.options.patient(d), func() {
 		s.note(LogTimer, "%v are over", d)
@@ -49,7 +50,7 @@ func (s *session) kill(d time.Duration) {
 	})
 }
 
-// closeIn sends a Close without a code in d.
+// closeIn sends a Close without a code after d.
 func (s *session) closeIn(d time.Duration) {
 	s.after(s.options.patient(d), func() {
 		s.note(LogTimer, "%v are over", d)
@@ -57,8 +58,8 @@ func (s *session) closeIn(d time.Duration) {
 	})
 }
 
-// fail is what the judge does when a rule was broken or time is over: it sends a Close, or ends TCP if it has sent
-// one already.
+// fail fails the connection, for a broken rule or a timeout: it sends a Close,
+// or ends TCP if it has sent a Close already.
 func (s *session) fail(code int, why string) {
 	s.failedByMe = true
 	if s.local != nil {
@@ -68,7 +69,7 @@ func (s *session) fail(code int, why string) {
 	s.sendClose(closePayload(code, why))
 }
 
-// drop ends TCP where the peer should have.
+// drop ends TCP in place of the peer.
 func (s *session) drop(why string) {
 	s.note(LogNote, "the judge ends TCP: %s", why)
 	s.droppedByMe = true
@@ -82,7 +83,7 @@ func (s *session) drop(why string) {
 	s.abort()
 }
 
-// abort ends TCP at once, by a reset where that is possible.
+// abort ends TCP at once, with a reset if possible.
 func (s *session) abort() {
 	conn := s.conn
 	if secured, ok := conn.(interface{ NetConn() net.Conn }); ok {
@@ -95,8 +96,8 @@ func (s *session) abort() {
 	conn.Close()
 }
 
-// closed takes the peer's Close.
-func (s *session) closed(payload []byte) {
+// receiveClose handles the peer's Close.
+func (s *session) receiveClose(payload []byte) {
 	if s.remote != nil {
 		s.note(LogNote, "a second Close")
 		return
@@ -128,24 +129,25 @@ func (s *session) closed(payload []byte) {
 		s.wasClean = true
 		s.sendClose(closePayload(1000, ""))
 	}
-	s.shaken()
+	s.closeDone()
 }
 
-// mayBeSent reports whether an endpoint may send a Close with this code. 1012 to 1014, which came after RFC 6455, are
-// not among them: the cases are of the RFC.
+// mayBeSent reports whether an endpoint may send a Close with this code. 1012
+// to 1014 are not allowed, because they are younger than RFC 6455, which the
+// cases are of.
 func mayBeSent(code int) bool {
 	return code == noCode || code >= 1000 && code <= 1003 || code >= 1007 && code <= 1011 || code >= 3000 && code <= 4999
 }
 
-// shaken is called when both Close frames are there: the server ends TCP.
-func (s *session) shaken() {
+// closeDone is called after both Close frames: the server ends TCP.
+func (s *session) closeDone() {
 	if s.role == Server {
 		if s.closedByMe {
 			s.abort()
 			return
 		}
 		s.out.finish()
-		s.after(s.options.patient(dropTimeout), s.abort) // if the peer does not take it
+		s.after(s.options.patient(dropTimeout), s.abort) // unless the peer reads everything before
 		return
 	}
 	s.after(s.options.patient(dropTimeout), func() {

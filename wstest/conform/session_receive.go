@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-// assembly is a message of which fragments came.
+// assembly is a message in fragments.
 type assembly struct {
 	begun      bool
 	binary     bool
@@ -14,9 +14,9 @@ type assembly struct {
 	payload    []byte
 }
 
-// came takes octets apart.
-func (s *session) came(p []byte) {
-	s.log.came(s.at(), p)
+// receiveOctets handles octets of the peer.
+func (s *session) receiveOctets(p []byte) {
+	s.log.received(s.at(), p)
 	reported := s.reader.partial() && s.reader.broken != nil // of a frame that began in an earlier chunk
 	for len(p) > 0 {
 		rest, complete, err := s.reader.read(p)
@@ -39,11 +39,11 @@ func (s *session) came(p []byte) {
 	}
 }
 
-// frame handles a frame whose header breaks no rule. payload is valid until it returns.
+// frame handles a frame with a legal header. payload is valid during the call.
 func (s *session) frame(f FrameInfo, payload []byte) {
 	switch f.Opcode {
 	case opClose:
-		s.closed(payload)
+		s.receiveClose(payload)
 	case opPing:
 		s.pong(payload)
 	case opPong:
@@ -53,8 +53,8 @@ func (s *session) frame(f FrameInfo, payload []byte) {
 	}
 }
 
-// checkHeader returns the rule of RFC 6455, Section 5, that the header of a frame of the peer
-// breaks. length is the length field of 7 bits.
+// checkHeader returns the rule of RFC 6455, Section 5, that a header of the
+// peer breaks. length is the length field of 7 bits.
 func (s *session) checkHeader(f FrameInfo, length int) error {
 	compressed := f.RSV == 4 && s.deflate != nil && (f.Opcode == opText || f.Opcode == opBinary)
 	switch {
@@ -80,7 +80,7 @@ func (s *session) checkHeader(f FrameInfo, length int) error {
 	return nil
 }
 
-// fragment takes a data frame.
+// fragment handles a data frame.
 func (s *session) fragment(f FrameInfo, payload []byte) {
 	m := &s.message
 	if f.Opcode != opContinuation {
@@ -121,13 +121,15 @@ func (s *session) fragment(f FrameInfo, payload []byte) {
 	s.receive(Event{Kind: EventMessage, Binary: m.binary, Payload: bytes.Clone(data), Size: len(data)})
 }
 
-// The events of a session are bounded: no case expects more than a dozen, of some 256 KiB.
+// Bounds of the events of a session. No case expects more than a dozen, of some
+// 256 KiB.
 const (
 	maxEvents = 1000
-	maxEvent  = 8 << 20 // octets of payload that are kept whole, of all events
+	maxEvent  = 8 << 20 // octets of payload, of all events; beyond it an event keeps the first octets
 )
 
-// receive records an event, and closes if all that the case expects are there.
+// receive records an event, and closes after the last event that the case
+// expects.
 func (s *session) receive(e Event) {
 	switch {
 	case len(s.received) == maxEvents:

@@ -5,20 +5,19 @@ import (
 	"slices"
 )
 
-// What a case does.
-
-// send sends frames, all of them in one write if nothing else is asked for.
+// send sends frames, all of them in one write.
 func (s *session) send(frames ...frame) { s.sendIn(whole, frames...) }
 
 // A pacing is how octets are written.
 type pacing int
 
 const (
-	whole    pacing = 0  // together with what is written before and after
+	whole    pacing = 0  // in one write with the octets before and after
 	byItself pacing = -1 // each frame in a write of its own
 )
 
-// sendIn sends frames as c says; c > 0 is how many octets are written at a time.
+// sendIn sends frames with the pacing c. c > 0 is the number of octets in a
+// write.
 func (s *session) sendIn(c pacing, frames ...frame) {
 	for _, f := range frames {
 		key := s.key()
@@ -29,7 +28,8 @@ func (s *session) sendIn(c pacing, frames ...frame) {
 	}
 }
 
-// sendPieces sends one frame with the payload in pieces: it returns functions that write one after another, the first with the header.
+// sendPieces returns functions that write one frame in pieces of its payload,
+// the first one with the header.
 func (s *session) sendPieces(f frame, pieces ...[]byte) []func() {
 	key := s.key()
 	f.payload = bytes.Join(pieces, nil)
@@ -74,11 +74,13 @@ func (s *session) write(c pacing, octets []byte) {
 	}
 }
 
-// maxUnread is the number of octets that may be queued for the peer when a Pong is added.
+// maxUnread is the number of octets that may be queued for the peer when a Pong
+// is added.
 const maxUnread = 64 << 10
 
-// pong answers a Ping. While the peer does not read, only its last Ping gets an answer, which RFC
-// 6455, 5.5.3 allows: a peer that floods Pings must not fill the judge's memory.
+// pong answers a Ping. While the peer does not read, only its last Ping gets a
+// Pong, as RFC 6455, 5.5.3 allows. So a peer that floods Pings cannot fill the
+// judge's memory.
 func (s *session) pong(payload []byte) {
 	if s.local != nil {
 		return
@@ -87,16 +89,16 @@ func (s *session) pong(payload []byte) {
 		s.send(frame{opcode: opPong, fin: true, payload: bytes.Clone(payload)})
 		return
 	}
-	waits := s.owed != nil
-	s.owed = append(s.owed[:0], payload...)
-	if s.owed == nil {
-		s.owed = []byte{}
+	waits := s.lastPing != nil
+	s.lastPing = append(s.lastPing[:0], payload...)
+	if s.lastPing == nil {
+		s.lastPing = []byte{}
 	}
 	if !waits {
 		s.out.whenEmpty(func() {
 			s.post(func() {
-				last := s.owed
-				s.owed = nil
+				last := s.lastPing
+				s.lastPing = nil
 				s.pong(last)
 			})
 		})

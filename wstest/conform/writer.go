@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// A writer writes to the peer from a goroutine of its own, so that a peer that does not read cannot
-// stop the judge from reading.
+// A writer writes to the peer from its own goroutine. So the judge reads while
+// the peer does not.
 type writer struct {
 	conn net.Conn
 
@@ -19,17 +19,17 @@ type writer struct {
 	mu     sync.Mutex
 	queue  []chunk
 	size   int           // octets that are not written yet
-	empty  func()        // called once when size is 0
-	wake   chan struct{} // has room for one: something is new in the queue, or state
+	empty  func()        // called once, when size is 0
+	wake   chan struct{} // of capacity 1: the queue or the state has changed
 	ending bool          // when the queue is empty, TCP ends
 	dead   bool
 }
 
-// spacing keeps octets that are written one by one apart on their way: without it the kernel hands
-// several of them to one read of the peer.
+// spacing is the pause between octets that are written one by one. Without it
+// one read of the peer returns several of them.
 const spacing = 100 * time.Microsecond
 
-// A chunk is written together with its neighbours, if it and they are joined.
+// Adjacent chunks that are joined share one write.
 type chunk struct {
 	octets []byte
 	how    joining
@@ -41,7 +41,7 @@ type joining int
 const (
 	joined joining = iota
 	alone          // in a write of its own
-	spaced         // in a write of its own, with a pause behind it
+	spaced         // in a write of its own, before a pause
 )
 
 func newWriter(conn net.Conn, pause time.Duration) *writer {
@@ -50,7 +50,7 @@ func newWriter(conn net.Conn, pause time.Duration) *writer {
 	return w
 }
 
-// write has octets written; they must not change.
+// write queues octets. The caller must not change them.
 func (w *writer) write(octets []byte, how joining) {
 	w.mu.Lock()
 	w.queue = append(w.queue, chunk{octets, how})
@@ -66,8 +66,8 @@ func (w *writer) queued() int {
 	return w.size
 }
 
-// whenEmpty has f called once, by the writer's goroutine, as soon as all is written. It is for a
-// writer with octets that are not.
+// whenEmpty makes the writer's goroutine call f once, when all queued octets
+// are written. Some must be queued.
 func (w *writer) whenEmpty(f func()) {
 	w.mu.Lock()
 	w.empty = f
@@ -75,7 +75,7 @@ func (w *writer) whenEmpty(f func()) {
 	w.signal()
 }
 
-// finish ends TCP when all is written.
+// finish ends TCP when all octets are written.
 func (w *writer) finish() {
 	w.mu.Lock()
 	w.ending = true
@@ -90,8 +90,8 @@ func (w *writer) finished() bool {
 	return w.ending || w.dead
 }
 
-// abort discards the octets that are not written. The caller closes the connection; then the
-// writer's goroutine ends.
+// abort discards the octets that are not written. The caller closes the
+// connection; then the writer's goroutine ends.
 func (w *writer) abort() {
 	w.mu.Lock()
 	w.dead = true
@@ -139,7 +139,7 @@ func (w *writer) run() {
 	}
 }
 
-// writeAll reports whether the connection still takes something.
+// writeAll reports whether all writes succeeded.
 func (w *writer) writeAll(queue []chunk) bool {
 	var together net.Buffers
 	flush := func() bool {
@@ -174,7 +174,8 @@ func (w *writer) writeAll(queue []chunk) bool {
 	return flush()
 }
 
-// writeBuffers writes buffers in as few writes as it can. TLS would make a record of each.
+// writeBuffers writes buffers in few writes: net.Buffers.WriteTo makes a TLS
+// record of each buffer.
 func writeBuffers(conn net.Conn, buffers net.Buffers) error {
 	const gathered = 1 << 20
 	var b []byte

@@ -156,7 +156,7 @@ func wireRow(e conform.LogEntry) []any {
 	switch e.Kind {
 	case conform.LogSent:
 		return []any{"TO", octets, false}
-	case conform.LogCame:
+	case conform.LogReceived:
 		return []any{"RO", octets}
 	case conform.LogTimer:
 		return timerRow(e.Text)

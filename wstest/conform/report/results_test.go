@@ -116,7 +116,7 @@ func sent(at time.Duration, octets string) conform.LogEntry {
 }
 
 func came(at time.Duration, octets string) conform.LogEntry {
-	return rawEntry(at, conform.LogCame, octets)
+	return rawEntry(at, conform.LogReceived, octets)
 }
 
 func rawEntry(at time.Duration, kind conform.LogKind, octets string) conform.LogEntry {

@@ -58,7 +58,7 @@ func newLogRow(e conform.LogEntry) logRow {
 	switch {
 	case e.Frame != nil:
 		row.Frame = newFrameView(e)
-	case e.Kind == conform.LogSent || e.Kind == conform.LogCame:
+	case e.Kind == conform.LogSent || e.Kind == conform.LogReceived:
 		p := newOctets(e.Data, e.Size)
 		row.Octets = &p
 		row.Opening = spacedHex(e.Data[:min(len(e.Data), wideHex)])

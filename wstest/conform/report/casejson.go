@@ -9,7 +9,8 @@ import (
 	"github.com/fibersock/fibersock/wstest/conform"
 )
 
-// indexEntry is what index.json says of a case. The fields are in the order of their names, as the suite has them.
+// indexEntry is a case in index.json. The fields are in the order of their
+// names, as in the suite.
 type indexEntry struct {
 	Behavior        conform.Verdict `json:"behavior"`
 	BehaviorClose   conform.Verdict `json:"behaviorClose"`
@@ -37,9 +38,11 @@ func index(agents []*agent) map[string]map[string]indexEntry {
 	return all
 }
 
-// caseJSON returns the content of a case's own file: the suite's keys, and of our own "role", "section" (of the RFCs), "flags",
-// "again" (the case was judged twice), "measured" (milliseconds), "extension" and "notes" (rows of milliseconds, kind and text). The suite's "trafficStats" is always null: the judge does
-// not count what it holds.
+// caseJSON returns the content of a case's file: the suite's keys, and
+// additionally "role", "section" (of the RFCs), "flags", "again" (the case was
+// judged twice), "measured" (milliseconds), "extension" and "notes" (rows of
+// milliseconds, kind and text). The suite's "trafficStats" is always null,
+// because the judge does not count it.
 func caseJSON(r *conform.Result) map[string]any {
 	return map[string]any{
 		"agent":                  r.Agent,
@@ -73,7 +76,7 @@ func caseJSON(r *conform.Result) map[string]any {
 		"remoteCloseCode":                closeCode(r.RemoteClose),
 		"remoteCloseReason":              closeReason(r.RemoteClose),
 
-		"isServer":      r.Role == conform.Client, // said of the judge
+		"isServer":      r.Role == conform.Client, // the role of the judge
 		"httpRequest":   r.Request,
 		"httpResponse":  r.Response,
 		"createStats":   true,
@@ -95,7 +98,7 @@ func caseJSON(r *conform.Result) map[string]any {
 	}
 }
 
-// expectedEvents returns the lists of events by the verdict that they give.
+// expectedEvents returns the accepted lists of events by their verdict.
 func expectedEvents(alternatives []conform.Alternative) map[conform.Verdict][][]any {
 	lists := map[conform.Verdict][][]any{}
 	for _, a := range alternatives {
@@ -131,8 +134,9 @@ func expectedClose(c conform.ExpectedClose) map[string]any {
 	return expected
 }
 
-// wireRows returns the wire log in the suite's rows. Each begins with what it is: RO and TO are octets that came and went, RF and TF
-// frames, CT a wait, CTE one that ended, and WLM false and true enclose what is left out of the log.
+// wireRows returns the wire log in the suite's rows. Each begins with its kind:
+// RO and TO are octets received and sent, RF and TF frames, CT a wait, CTE the
+// end of a wait, and WLM false and true enclose omitted entries.
 func wireRows(r *conform.Result) [][]any {
 	rows := [][]any{}
 	for i, e := range r.Log {
@@ -149,7 +153,8 @@ func wireRows(r *conform.Result) [][]any {
 	return rows
 }
 
-// wireRow returns the row of one entry, nil for what the suite does not log.
+// wireRow returns the row of one entry, nil for an entry that the suite does
+// not log.
 func wireRow(e conform.LogEntry) []any {
 	octets := []any{e.Size, shortHex(e.Data, e.Size)}
 	payload := []any{e.Size, shortPayload(e.Data, e.Size)}
@@ -177,8 +182,9 @@ func wireRow(e conform.LogEntry) []any {
 	return nil
 }
 
-// timerRow returns the row of a timer, of which we have only what it says: CT with the seconds for a wait that begins
-// ("waiting 500ms"), null if there are none, and CTE for all that ended.
+// timerRow returns the row of a timer by its text: CT with the seconds for the
+// begin of a wait ("waiting 500ms"), null without a duration, and CTE for the
+// end of a wait.
 func timerRow(text string) []any {
 	wait, begins := strings.CutPrefix(text, "waiting ")
 	if !begins {
@@ -191,7 +197,7 @@ func timerRow(text string) []any {
 	return []any{"CT", d.Seconds(), text}
 }
 
-// noteRows returns what the suite's wire log has no rows for.
+// noteRows returns the entries that the suite's wire log has no rows for.
 func noteRows(log []conform.LogEntry) [][]any {
 	rows := [][]any{}
 	for _, e := range log {
@@ -202,7 +208,8 @@ func noteRows(log []conform.LogEntry) [][]any {
 	return rows
 }
 
-// closeCode returns the code of a Close, nil if there was no Close or no code in it.
+// closeCode returns the code of a Close, nil if there was no Close or no code
+// in it.
 func closeCode(c *conform.CloseInfo) *int {
 	if c == nil || c.Code < 0 {
 		return nil

@@ -10,7 +10,7 @@ import (
 	"github.com/fibersock/fibersock/wstest/conform"
 )
 
-// casePage is all that is known of one case with one agent.
+// casePage is the page of one case with one agent.
 type casePage struct {
 	frameOfPage
 	ID, Anchor   string
@@ -37,7 +37,7 @@ type caseLink struct {
 	Behavior, Close *badge
 }
 
-// A closingRow says one thing of the closing handshake.
+// A closingRow is a fact about the closing handshake.
 type closingRow struct {
 	What, Was, Expected string
 }
@@ -111,7 +111,8 @@ func resultFacts(r *conform.Result) []fact {
 	return appendFact(facts, "Compression", plain(r.Extension))
 }
 
-// closingRows returns what happened at the end of the connection beside what the case expects of it.
+// closingRows returns the facts about the end of the connection, beside the
+// expected ones.
 func closingRows(r *conform.Result) []closingRow {
 	expected := r.Case.Close
 	rows := []closingRow{
@@ -152,7 +153,7 @@ func firstClose(r *conform.Result) string {
 	return "none, TCP ended without one"
 }
 
-// peersClose is closeText of the peer's Close, which may be no more than an answer.
+// peersClose is closeText of the peer's Close, which may be an answer.
 func peersClose(r *conform.Result) string {
 	text := closeText(r.RemoteClose)
 	if r.RemoteClose != nil && !r.RemoteFirst {
@@ -205,7 +206,8 @@ func expectedClean(c conform.ExpectedClose) string {
 	return "need not be"
 }
 
-// endOfTCP returns who ended TCP, as the log has it, and whether it should have been the peer.
+// endOfTCP returns the side that ended TCP, from the log, and whether the peer
+// should have ended it.
 func endOfTCP(r *conform.Result) string {
 	var parts []string
 	for _, e := range r.Log {
@@ -219,10 +221,10 @@ func endOfTCP(r *conform.Result) string {
 	return strings.Join(parts, "; ")
 }
 
-// A trafficView is what went in one direction.
+// A trafficView is the traffic of one direction.
 type trafficView struct {
 	Title  string
-	Chunks string // what a chunk is in this direction
+	Chunks string // the name of a chunk in this direction
 	Octets string
 	Sizes  []countRow
 	Frames []countRow
@@ -233,7 +235,7 @@ type countRow struct {
 	Count string
 }
 
-// maxSizes is how many chunk sizes are listed; the rest is summed up.
+// maxSizes is the number of chunk sizes that are listed. The rest is summed up.
 const maxSizes = 16
 
 func newTrafficView(title, chunks string, t conform.Traffic) trafficView {

@@ -1,6 +1,8 @@
-// Package report tells what a conformance run found: as files that existing tools read and people
-// like to read (WriteDir), as a table on a terminal (WriteTable), and as differences to what was expected (Expectation).
+// Package report presents the results of package conform: as files in the
+// format of the Autobahn TestSuite and as HTML (WriteDir), as a table on a
+// terminal (WriteTable), and as differences to expected verdicts (Expectation).
 //
-// Everything a peer can choose (its name, its heads, its reasons and payloads) is data here: escaped in HTML, quoted on a
-// terminal, and never part of a file's name but by the letters and digits that FileBase leaves of it.
+// All text of a peer (its name, heads, reasons and payloads) is escaped in HTML
+// and quoted on a terminal. The name of a file contains only the letters and
+// digits that FileBase returns.
 package report

@@ -6,8 +6,9 @@ import (
 	"github.com/fibersock/fibersock/wstest/conform"
 )
 
-// difference says how got differs from want, in words that follow "event n: "; "" if it does not. Of events that were cut
-// only the octets that both still have are compared.
+// difference describes the difference of got from want, after "event n: "; ""
+// if they are equal. Of truncated payloads only the octets that both have are
+// compared.
 func difference(want, got conform.Event) string {
 	switch {
 	case eventName(want) != eventName(got):
@@ -29,7 +30,7 @@ func sizeOf(e conform.Event) int {
 	return max(e.Size, len(e.Payload))
 }
 
-// eventName says what kind of event e is.
+// eventName returns the name of the kind of e.
 func eventName(e conform.Event) string {
 	switch e.Kind {
 	case conform.EventMessage:
@@ -45,7 +46,8 @@ func eventName(e conform.Event) string {
 	return string(e.Kind)
 }
 
-// firstDifference returns the place at which got stops to be want, and how; -1 if got is want.
+// firstDifference returns the index of the first event of got that differs from
+// want, and the difference; -1 if all are equal.
 func firstDifference(want, got []conform.Event) (int, string) {
 	for i := range min(len(want), len(got)) {
 		if how := difference(want[i], got[i]); how != "" {
@@ -61,13 +63,13 @@ func firstDifference(want, got []conform.Event) (int, string) {
 	return -1, ""
 }
 
-// eventTable is what was expected beside what came.
+// eventTable shows the expected events beside the received ones.
 type eventTable struct {
-	Columns  []eventColumn // the alternatives, and last what came
+	Columns  []eventColumn // the alternatives, and last the received events
 	Rows     []eventRow
-	Judged   bool   // there is something expected to compare with
-	Width    int    // columns with that of the number
-	Sentence string // where the first difference is, or which alternative it is
+	Judged   bool   // events are expected
+	Width    int    // the number of columns, with that of the event number
+	Sentence string // the first difference, or the alternative that matches
 }
 
 type eventColumn struct {
@@ -76,27 +78,28 @@ type eventColumn struct {
 }
 
 type eventRow struct {
-	Number int // from 1; 0 for a row that stands for those left out
+	Number int // from 1; 0 for a row of omitted events
 	Cells  []eventCell
-	Gap    int // how many are left out
+	Gap    int // the number of omitted events
 }
 
 type eventCell struct {
-	Column  string // its column's title, for where there is no head
-	Name    string // "" where the list has ended
-	End     string // what to say there
+	Column  string // its column's title, for a layout without a head
+	Name    string // "" after the end of the list
+	End     string // the text after the end of the list
 	Payload payload
 	Differs bool
 }
 
-// How many rows of events are shown from the start, and around the first difference.
+// The numbers of rows of events that are shown at the start and around the
+// first difference.
 const (
 	eventHead   = 12
 	eventAround = 4
 )
 
-// newEventTable lays out the alternatives of a case and what came, and marks the first difference to the alternative that
-// what came follows furthest.
+// newEventTable lays out the alternatives of a case and the received events,
+// and marks the first difference to the nearest alternative.
 func newEventTable(alternatives []conform.Alternative, received []conform.Event) eventTable {
 	t := eventTable{Judged: len(alternatives) > 0}
 	rows := len(received)
@@ -128,8 +131,9 @@ func newEventTable(alternatives []conform.Alternative, received []conform.Event)
 	return t
 }
 
-// nearestAlternative returns which alternative received is, or else follows furthest, and where and how it
-// leaves it; at is -1 if it does not.
+// nearestAlternative returns the index of the alternative with the latest first
+// difference to received, and that difference; at is -1 if received is equal to
+// it.
 func nearestAlternative(alternatives []conform.Alternative, received []conform.Event) (nearest, at int, how string) {
 	at = -1
 	for i, a := range alternatives {
@@ -151,8 +155,8 @@ func (t *eventTable) addGap(gap *int) {
 	}
 }
 
-// newEventRow returns the n-th event of each list. If differs is set, those of the nearest alternative and of
-// what came are marked.
+// newEventRow returns the n-th event of each list. If differs is set, those of
+// the nearest alternative and the received ones are marked.
 func newEventRow(n int, alternatives []conform.Alternative, received []conform.Event, nearest int, differs bool) eventRow {
 	row := eventRow{Number: n + 1}
 	for i, a := range alternatives {

@@ -20,18 +20,19 @@ type Verdicts struct {
 	BehaviorClose conform.Verdict
 }
 
-// An Expectation is what a run is expected to end with, of one agent or several. It is not
-// changed after it was read, and may be used by several goroutines.
+// An Expectation has the expected verdicts of one agent or several. Several
+// goroutines may use it.
 type Expectation struct {
 	agents map[string]map[string]Verdicts // by agent and by case id or pattern
 }
 
-// ReadExpectation reads an expectation from JSON of index.json's format, so that the index.json of
-// an earlier run, ours or the suite's, serves as it is. Of a case only "behavior" and "behaviorClose" are read; both must be
-// there. Instead of an id there may be a pattern, in which "*" stands for anything: "12.*".
+// ReadExpectation reads an expectation in the format of index.json, such as the
+// index.json of an earlier run of the judge or of the suite. Of a case it reads
+// "behavior" and "behaviorClose", which are required. An id may be a pattern,
+// in which "*" matches any text: "12.*".
 //
-// A file that is empty or names no agent, a verdict that does not exist, and a key that
-// appears twice in its object are errors that say in which line.
+// An empty file, a file without an agent, an unknown verdict and a repeated key
+// are errors, with the line.
 func ReadExpectation(r io.Reader) (*Expectation, error) {
 	text, err := io.ReadAll(r)
 	if err != nil {
@@ -62,7 +63,7 @@ func ReadExpectation(r io.Reader) (*Expectation, error) {
 	return &Expectation{agents: agents}, nil
 }
 
-// expectationParser walks through the JSON token by token, because a map would swallow the
+// expectationParser reads the JSON token by token, because a map would drop the
 // first of two equal keys.
 type expectationParser struct {
 	text []byte
@@ -84,7 +85,7 @@ func (p *expectationParser) object(what string, value func(key string) error) er
 		if err != nil {
 			return p.syntax(err)
 		}
-		key := token.(string) // the decoder lets nothing else be a key
+		key := token.(string) // the decoder accepts no other key
 		if seen[key] {
 			return p.errorf("%s has the key %s twice", what, quoted(key))
 		}
@@ -99,7 +100,7 @@ func (p *expectationParser) object(what string, value func(key string) error) er
 	return nil
 }
 
-// verdicts reads what is expected of one case.
+// verdicts reads the expected verdicts of one case.
 func (p *expectationParser) verdicts(agent, id string) (Verdicts, error) {
 	what := fmt.Sprintf("case %s of agent %s", quoted(id), quoted(agent))
 	var v Verdicts
@@ -128,12 +129,12 @@ func (p *expectationParser) verdicts(agent, id string) (Verdicts, error) {
 	return v, err
 }
 
-// errorf returns an error with the line up to which was read.
+// errorf returns an error with the current line.
 func (p *expectationParser) errorf(format string, args ...any) error {
 	return p.at(p.d.InputOffset(), fmt.Errorf(format, args...))
 }
 
-// syntax returns the decoder's error with the line that it is about.
+// syntax returns the decoder's error with its line.
 func (p *expectationParser) syntax(err error) error {
 	if err == nil {
 		return nil
@@ -155,12 +156,15 @@ func (p *expectationParser) at(offset int64, err error) error {
 	return fmt.Errorf("websocket: expectation, line %d: %w", line, err)
 }
 
-// Compare returns in which cases the results differ from what was expected, in the order of the cases; nil if in none. A better result
-// than expected is a difference too, and so is a case of which nothing is expected; cases that were not run are not. If only one
-// agent was expected its expectations hold for agent whatever its name is; if there are several and agent is not among them, that is an error.
+// Compare returns the cases whose results differ from the expected verdicts, in
+// the order of the cases; nil if none does. A result that is better than
+// expected is a difference, and so is a case without expected verdicts. Cases
+// that did not run are none. The expectation of a single agent is for an agent
+// of any name. With several, an unknown agent is an error.
 //
-// The expectations of a case are those of its id, else those of the longest pattern that
-// matches, and among equally long ones the first in alphabetical order.
+// The expectations of a case are those of its id, else those of the longest
+// pattern that matches, and among equally long ones the first in alphabetical
+// order.
 func (e *Expectation) Compare(agent string, results []*conform.Result) ([]Difference, error) {
 	cases, err := e.of(agent)
 	if err != nil {
@@ -176,7 +180,7 @@ func (e *Expectation) Compare(agent string, results []*conform.Result) ([]Differ
 	return differences, nil
 }
 
-// of returns what is expected of agent.
+// of returns the expectations of agent.
 func (e *Expectation) of(agent string) (map[string]Verdicts, error) {
 	if cases, ok := e.agents[agent]; ok {
 		return cases, nil
@@ -191,7 +195,8 @@ func (e *Expectation) of(agent string) (map[string]Verdicts, error) {
 	return nil, fmt.Errorf("websocket: nothing is expected of agent %s, only of %s", quoted(agent), cut(strings.Join(names, ", "), 500))
 }
 
-// expected returns the verdicts that the most specific of the keys has for a case; the zero Verdicts if none matches.
+// expected returns the verdicts that the most specific of the keys has for a
+// case; the zero Verdicts if none matches.
 func expected(cases map[string]Verdicts, id string) Verdicts {
 	if v, ok := cases[id]; ok {
 		return v
@@ -210,8 +215,8 @@ func expected(cases map[string]Verdicts, id string) Verdicts {
 	})]
 }
 
-// matches reports whether pattern, in which "*" stands for anything, is the whole of id. A pattern without "*" matches nothing: it
-// is an id.
+// matches reports whether pattern, in which "*" matches any text, matches id. A
+// pattern without "*" is an id and matches nothing.
 func matches(pattern, id string) bool {
 	parts := strings.Split(pattern, "*")
 	if len(parts) == 1 {
@@ -235,7 +240,7 @@ func matches(pattern, id string) bool {
 // A Difference is a case that did not end as expected.
 type Difference struct {
 	ID   string
-	Want Verdicts // zero if nothing was expected of the case
+	Want Verdicts // zero if no verdicts were expected
 	Got  Verdicts
 }
 

@@ -27,10 +27,10 @@ type agentSummary struct {
 	Name     string
 	Role     string
 	Cases    int
-	Unbroken int // in how many no rule was broken
-	Flagged  int // in how many something is flagged
-	Selected int // the cases that were to be run
-	Missing  int // and those of them that were not
+	Unbroken int // the number of cases without a broken rule
+	Flagged  int // the number of cases with a flag
+	Selected int // the number of selected cases
+	Missing  int // the number of selected cases without a result
 	Took     string
 	Bar      []barSegment
 	Behavior []verdictCount
@@ -67,7 +67,7 @@ type indexRow struct {
 	Remarks     []remark
 }
 
-// An indexCell is what came of a case with one agent.
+// An indexCell is the result of a case with one agent.
 type indexCell struct {
 	Agent    string
 	Href     string // "" if the case was not run with it
@@ -77,7 +77,7 @@ type indexCell struct {
 	Code     string // the peer's status code
 }
 
-// A remark is why a verdict is not OK.
+// A remark is the reason for a verdict other than OK.
 type remark struct {
 	Agent string // "" if there is only one
 	Text  string
@@ -120,7 +120,7 @@ func indexTitle(agents []*agent) string {
 	return fmt.Sprintf("%d implementations", len(agents))
 }
 
-// runFacts returns what is known of the whole run.
+// runFacts returns the facts about the whole run.
 func runFacts(agents []*agent, info Info, cases int) []fact {
 	role, started := info.Role, info.Started
 	for _, a := range agents {
@@ -181,7 +181,7 @@ func counts(t tally) []verdictCount {
 	return list
 }
 
-// bar divides a length of 1000 by the counts, and leaves none without a visible share.
+// bar divides a length of 1000 by the counts, with a visible share for each.
 func bar(counts []verdictCount, total int) []barSegment {
 	const length, least = 1000, 8
 	var segments []barSegment
@@ -211,7 +211,7 @@ func anchor(id string) string {
 	return caseFile("", id)[1:]
 }
 
-// add enters what came of the case with an agent, whose i-th result it is.
+// add enters the i-th result of an agent.
 func (row *indexRow) add(column int, a *agent, i int, several bool) {
 	r := a.results[i]
 	cell := &row.Cells[column]
@@ -252,8 +252,8 @@ func inClasses(rows []*indexRow, agents []*agent) []classRows {
 	return classes
 }
 
-// classNote counts the verdicts on the cases of a class, of all agents together; of those on
-// closing handshakes the ones that are not good.
+// classNote counts the verdicts on the cases of a class, of all agents, and the
+// bad ones on closing handshakes.
 func classNote(class string, agents []*agent) string {
 	behavior, closing := tally{}, tally{}
 	for _, a := range agents {

@@ -11,13 +11,15 @@ import (
 	"github.com/fibersock/fibersock/wstest/conform"
 )
 
-// maxBase bounds the part of a file's name that comes from the agent, so that the whole is
-// a legal name everywhere.
+// maxBase is the limit of the part of a file's name that is from the agent. So
+// the name is legal on all systems.
 const maxBase = 100
 
-// FileBase returns what an agent's files are named after, as the suite has it: its name in lower case, each character that is
-// neither a to z nor a digit turned into a space, trimmed, and spaces into underscores. In two points the suite has no rule: a name of
-// which nothing remains is "unnamed", and one longer than 100 is cut there and ends in eight digits of the whole name's hash.
+// FileBase returns the prefix of an agent's files, as in the suite: its name in
+// lower case, trimmed, with an underscore for each other character than a to z
+// and digits. For two cases the suite has no rule: an empty result is
+// "unnamed", and one longer than 100 is truncated and ends with eight digits of
+// the name's hash.
 func FileBase(agent string) string {
 	spaced := strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
@@ -35,7 +37,7 @@ func FileBase(agent string) string {
 	return base
 }
 
-// An agent is a peer with what the files call it.
+// An agent is a peer with its names.
 type agent struct {
 	name    string // in UTF-8, as index.json has it
 	shown   string // as the pages have it
@@ -43,9 +45,10 @@ type agent struct {
 	results []*conform.Result
 }
 
-// agentsOf gives each agent names that no other has, in alphabetical order. Where several have the same FileBase the first of
-// them has it, and the others have their own name's hash behind it; no one's hash hides another's name. So an agent's
-// files may be named otherwise once another agent joins, and index.json says how.
+// agentsOf returns the agents with unique names, in alphabetical order. Of
+// several with the same FileBase the first keeps it, and the others get their
+// name's hash as a suffix. So the names of an agent's files may change with
+// another agent; index.json has them.
 func agentsOf(results map[string][]*conform.Result) []*agent {
 	names := slices.Sorted(maps.Keys(results))
 	reserved := map[string]bool{}

@@ -9,7 +9,7 @@ import (
 	"github.com/fibersock/fibersock/wstest/conform"
 )
 
-// verdicts are all there are, the good ones first.
+// verdicts are all verdicts, the good ones first.
 var verdicts = []conform.Verdict{
 	conform.OK,
 	conform.NonStrict,
@@ -21,12 +21,13 @@ var verdicts = []conform.Verdict{
 	conform.Failed,
 }
 
-// remarkable reports whether a reader wants to know why: of all but OK and INFORMATIONAL.
+// remarkable reports whether reports give the reason for a verdict: for all but
+// OK and INFORMATIONAL.
 func remarkable(v conform.Verdict) bool {
 	return v != conform.OK && v != conform.Informational
 }
 
-// classTitles say what the cases of a class are about.
+// classTitles are the subjects of the classes.
 var classTitles = map[string]string{
 	"1":  "Framing",
 	"2":  "Ping and Pong",
@@ -41,7 +42,7 @@ var classTitles = map[string]string{
 	"13": "Compression with different parameters",
 }
 
-// classTitle returns the title of a class, "Other" for one that is not known.
+// classTitle returns the title of a class, "Other" for an unknown one.
 func classTitle(class string) string {
 	if title := classTitles[class]; title != "" {
 		return title
@@ -55,7 +56,7 @@ func classOf(id string) string {
 	return class
 }
 
-// compareIDs orders ids by their numbers, so that 2.10 comes after 2.9.
+// compareIDs orders ids by their numbers: 2.10 is after 2.9.
 func compareIDs(a, b string) int {
 	for a != "" && b != "" {
 		var x, y string
@@ -74,7 +75,8 @@ func compareIDs(a, b string) int {
 	return strings.Compare(a, b)
 }
 
-// inOrder returns the results by the numbers of their cases; of several results of one case the last.
+// inOrder returns the results by the numbers of their cases; of several results
+// of one case the last.
 func inOrder(results []*conform.Result) []*conform.Result {
 	last := map[string]*conform.Result{}
 	for _, r := range results {

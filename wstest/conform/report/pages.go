@@ -14,17 +14,17 @@ import (
 //go:embed html
 var htmlFiles embed.FS
 
-// pages are the templates of all pages. All that a page needs is in it.
+// pages are the templates of all pages. A page loads no other file.
 var pages = template.Must(template.ParseFS(htmlFiles, "html/*.html"))
 
-// frameOfPage is what every page has.
+// frameOfPage is the common part of all pages.
 type frameOfPage struct {
 	Title  string
 	Style  template.CSS
 	Script template.JS
 
-	// Policy lets the browser use the style and script that the page brings along and nothing else, whatever a peer may have got into
-	// the page.
+	// Policy is the Content Security Policy. It allows the style and script of
+	// the page only, so text of a peer cannot load or run anything.
 	Policy string
 }
 
@@ -46,17 +46,18 @@ func embedded(name string) string {
 	return string(text)
 }
 
-// sourceHash returns the source expression of Content Security Policy that allows exactly text.
+// sourceHash returns the source expression of Content Security Policy that
+// allows exactly text.
 func sourceHash(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 }
 
-// A badge is a verdict to be shown.
+// A badge shows a verdict.
 type badge struct {
 	Text string
 	Slug string // its class in the style
-	Mark string // a sign for those who do not see colors
+	Mark string // a sign in addition to the color
 }
 
 func newBadge(v conform.Verdict) *badge {
@@ -79,7 +80,7 @@ func slug(v conform.Verdict) string {
 	return strings.ReplaceAll(strings.ToLower(string(v)), " ", "-")
 }
 
-// A fact is a line of a list of what is known.
+// A fact is a line of a list.
 type fact struct {
 	Label string
 	Value string
@@ -101,7 +102,8 @@ func timestamp(t time.Time) string {
 	return t.UTC().Format("2 January 2006, 15:04:05 UTC")
 }
 
-// visible returns text of several lines, in which what does not print is escaped.
+// visible returns text of several lines, in which unprintable characters are
+// escaped.
 func visible(text string) string {
 	lines := strings.Split(strings.ReplaceAll(text, "\r\n", "\n"), "\n")
 	for i, line := range lines {

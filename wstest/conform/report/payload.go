@@ -8,24 +8,25 @@ import (
 	"unicode/utf8"
 )
 
-// How many octets of a payload a page shows.
+// The numbers of octets of a payload that a page shows.
 const (
 	maxEvent = 256 // of an event
 	maxFrame = 256 // of a frame
-	maxRaw   = 256 // of what was written or read at once
+	maxRaw   = 256 // of a write or read
 )
 
 // A payload is octets for a page: text if it prints, else lines of hex.
 type payload struct {
 	Text string
 	Hex  []hexLine
-	Cut  string // how much of it this is, if it is not all
+	Cut  string // the shown part, if it is not the whole
 
 	Size   int // of the whole
 	Amount string
 }
 
-// newPayload shows the first octets of p, most at most, as hex width in a line; size is how many there were.
+// newPayload shows the first octets of p, most at most, as hex width in a line;
+// size is the length of the whole.
 func newPayload(p []byte, size, most, width int) payload {
 	size = max(size, len(p))
 	shown := p[:min(len(p), most)]
@@ -44,7 +45,7 @@ func newPayload(p []byte, size, most, width int) payload {
 	return v
 }
 
-// printable returns p as text, if a reader sees in it all that is there.
+// printable returns p as text, if all of its characters are visible.
 func printable(p []byte, size int) (string, bool) {
 	text, ok := utf8Text(p, size)
 	if !ok {
@@ -58,7 +59,7 @@ func printable(p []byte, size int) (string, bool) {
 	return text, true
 }
 
-// How many octets are in a line of hex.
+// The numbers of octets in a line of hex.
 const (
 	wideHex   = 16
 	narrowHex = 8
@@ -86,7 +87,8 @@ func hexDump(p []byte, width int) []hexLine {
 	return lines
 }
 
-// spacedHex returns p as hex in groups of two digits, with a wider gap after each eight.
+// spacedHex returns p as hex in groups of two digits, with a wider gap after
+// each eight.
 func spacedHex(p []byte) string {
 	var b strings.Builder
 	for i, octet := range p {

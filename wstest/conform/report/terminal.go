@@ -11,19 +11,21 @@ import (
 	"github.com/fibersock/fibersock/wstest/conform"
 )
 
-// TableOptions are how WriteTable writes. The zero value is right for a file.
+// TableOptions are options of WriteTable. The zero value suits a file.
 type TableOptions struct {
 	Every bool // list every case, not only those that are neither OK nor INFORMATIONAL
 	Color bool // with the escape sequences of terminals
 
-	// Selected is the number of cases that were to be run; 0: those that there are results of.
+	// Selected is the number of selected cases, by default the number of
+	// results.
 	Selected int
 }
 
-// WriteTable writes the results of one agent for a person: a line with counts for each class of
-// cases, then the reasons for each case that is not OK or INFORMATIONAL or has a flag, then a line
-// with the totals. Cases in a row with the same verdicts and reasons are told as one. Text of
-// the peer is quoted or escaped. The error is w's.
+// WriteTable writes the results of one agent for a person: a line with counts
+// for each class of cases, then the reasons for each case that is not OK or
+// INFORMATIONAL or has a flag, then a line with the totals. Adjacent cases with
+// the same verdicts and reasons share a line. Text of the peer is quoted or
+// escaped. The error is that of w.
 func WriteTable(w io.Writer, results []*conform.Result, o TableOptions) error {
 	results = inOrder(results)
 	t := &table{color: o.Color}
@@ -54,8 +56,9 @@ type table struct {
 	color bool
 }
 
-// classes writes the counts of each class in columns. There is a column for each verdict that a case ended with, and for
-// each verdict on a closing handshake that a reader wants to know of.
+// classes writes the counts of each class in columns. There is a column for
+// each verdict that a case ended with, and for each remarkable verdict on a
+// closing handshake.
 func (t *table) classes(results []*conform.Result) {
 	var order []string
 	behavior, closing := map[string]tally{}, map[string]tally{}
@@ -102,7 +105,7 @@ func (t *table) classes(results []*conform.Result) {
 	t.rows(rows)
 }
 
-// result writes one case: its verdicts, and what there is to say of them.
+// result writes one case: its verdicts and their reasons.
 func (t *table) result(r *conform.Result) {
 	fmt.Fprintf(&t.b, "\n%-8s %s, close %s\n", plain(r.Case.ID), t.verdict(r.Behavior), t.verdict(r.BehaviorClose))
 	behavior, closing := remarkable(r.Behavior), remarkable(r.BehaviorClose)
@@ -135,10 +138,11 @@ func (t *table) flags(r *conform.Result) {
 	}
 }
 
-// together is the number of cases in a row that are told as one.
+// together is the least number of adjacent cases that share a line.
 const together = 3
 
-// alike returns the number of results in front with the same verdicts and reasons.
+// alike returns the number of results in front with the same verdicts and
+// reasons.
 func alike(results []*conform.Result) int {
 	first := results[0]
 	n := slices.IndexFunc(results, func(r *conform.Result) bool {

@@ -9,7 +9,8 @@ import (
 	"unicode/utf8"
 )
 
-// cut returns the first n bytes of s at most, whole characters only, with "..." for what is missing.
+// cut returns at most the first n bytes of s, whole characters only, with "..."
+// for the rest.
 func cut(s string, n int) string {
 	if len(s) <= n {
 		return s
@@ -25,13 +26,14 @@ func quoted(s string) string {
 	return strconv.Quote(cut(s, 100))
 }
 
-// plain returns a sentence for a terminal: what does not print (the peer may have put it there) is
-// escaped, and the length is bounded.
+// plain returns a sentence for a terminal, of bounded length. Unprintable
+// characters, which may be from the peer, are escaped.
 func plain(s string) string {
 	return escapeUnprintable(cut(s, 500))
 }
 
-// sentence is plain for a page: with a capital letter at its beginning and a period at its end.
+// sentence is plain for a page: with a capital letter at its beginning and a
+// period at its end.
 func sentence(s string) string {
 	s = plain(s)
 	if s == "" {
@@ -53,7 +55,8 @@ func sentences(texts []string) []string {
 	return all
 }
 
-// escapeUnprintable returns s with an escape for each character that does not print or changes how others do.
+// escapeUnprintable returns s with an escape for each character that is
+// unprintable or changes the display of others.
 func escapeUnprintable(s string) string {
 	var b strings.Builder
 	for _, r := range escapeInvalid(s) {
@@ -84,8 +87,8 @@ func escapeInvalid(s string) string {
 	return b.String()
 }
 
-// utf8Text returns p as text, if it is UTF-8: p, of which the rest up to size is not known, may end inside of
-// a character, which is left out then.
+// utf8Text returns p as text, if it is UTF-8. If p is shorter than size, it may
+// end inside a character, which is left out.
 func utf8Text(p []byte, size int) (string, bool) {
 	if size > len(p) {
 		p = trimPartial(p)
@@ -106,10 +109,12 @@ func trimPartial(p []byte) []byte {
 	return p
 }
 
-// maxShort is how much of a payload the JSON files show: characters of text, octets of the rest.
+// maxShort is the length of a payload in the JSON files: in characters of text,
+// else in octets.
 const maxShort = 64
 
-// shortPayload returns the beginning of a payload as the suite writes it: text as it is, anything else as hex after "0x".
+// shortPayload returns the beginning of a payload in the suite's form: text as
+// it is, other octets as hex after "0x".
 func shortPayload(p []byte, size int) string {
 	text, ok := utf8Text(p, size)
 	if !ok {
@@ -138,7 +143,8 @@ func shortHex(p []byte, size int) string {
 	return text
 }
 
-// shortReason returns the reason of a Close as JSON shows it: nil for none, hex for what is not UTF-8.
+// shortReason returns the reason of a Close as JSON shows it: nil for none, hex
+// for invalid UTF-8.
 func shortReason(reason string) any {
 	switch {
 	case reason == "":

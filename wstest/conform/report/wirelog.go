@@ -10,7 +10,7 @@ import (
 	"github.com/fibersock/fibersock/wstest/conform"
 )
 
-// A logRow is a row of the wire log's table: a frame, octets, a line across, or a gap.
+// A logRow is a row of the wire log: a frame, octets, a line of text, or a gap.
 type logRow struct {
 	At      string // milliseconds
 	Sent    bool   // by the judge; of frames and octets
@@ -18,7 +18,7 @@ type logRow struct {
 	Octets  *payload
 	Line    string // of the other kinds
 	Kind    string // of a line: "timer", "note", "tcp"
-	Gap     int    // how many entries are left out
+	Gap     int    // the number of omitted entries
 	Opening string // the first octets of Octets, in one line
 }
 
@@ -133,7 +133,7 @@ func milliseconds(d time.Duration) string {
 	return strconv.FormatFloat(d.Seconds()*1000, 'f', 2, 64)
 }
 
-// readable returns d rounded to what a reader wants to know of it.
+// readable returns d rounded for a reader.
 func readable(d time.Duration) string {
 	switch {
 	case d >= 10*time.Second:

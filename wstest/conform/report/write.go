@@ -15,23 +15,27 @@ import (
 	"github.com/fibersock/fibersock/wstest/conform"
 )
 
-// Info is what the results do not say of a run themselves. The zero value is right if nothing is known.
+// Info has facts about a run that are not in its results. Each is optional.
 type Info struct {
-	Role    conform.Role // that the agents were tested in; "": that of the results
-	Started time.Time    // when the run began; zero: the first case's start
-	Cases   string       // which cases were asked for, such as "all but 9.*"; "": not said
-	Judge   string       // name and version of what judged; "": not said
+	Role    conform.Role // of the agents; "": that of the results
+	Started time.Time    // the start of the run; zero: that of the first case
+	Cases   string       // the selection of cases, such as "all but 9.*"
+	Judge   string       // the name and version of the program
 
-	// Selected is the number of cases that each agent was to run; 0: those that it ran.
+	// Selected is the number of selected cases, by default the number of
+	// results of an agent.
 	Selected int
 }
 
-// WriteDir writes the results of each agent into dir, which it makes if need be: index.json and a JSON file for each case in the
-// suite's format, and the same for people as index.html and one page for each case. Files of the same names are replaced, each in
-// one step, so that a reader never sees half of one; the two indexes are written last. Then the files of cases that an earlier
-// report in dir had, as its index.json says, and this one has not, are removed. Other files stay as they are.
+// WriteDir writes the results of each agent into dir, and creates dir if it
+// does not exist: index.json and a JSON file for each case in the suite's
+// format, index.html and an HTML page for each case. Each file is replaced
+// atomically, the two indexes last. Files of cases in the index.json of an
+// earlier report that are not in this one are removed. Other files are not
+// changed.
 //
-// The results are not changed and not kept. Where an agent has several results of one case, the last counts.
+// WriteDir does not retain the results. Of several results of one case with one
+// agent it writes the last.
 func WriteDir(dir string, results map[string][]*conform.Result, info Info) error {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return fmt.Errorf("websocket: cannot make the directory of the report: %w", err)
@@ -54,11 +58,12 @@ func WriteDir(dir string, results map[string][]*conform.Result, info Info) error
 	return w.err
 }
 
-// isCaseFile matches the names that caseFile gives, with the ending of the JSON file.
+// isCaseFile matches the names of caseFile, with the extension of the JSON
+// file.
 var isCaseFile = regexp.MustCompile(`^[a-z0-9_]+_case_[a-z0-9_]+\.json$`).MatchString
 
-// caseFilesIn returns the files of the cases of the report that is in dir, none if there is no
-// report.
+// caseFilesIn returns the files of the cases of the report in dir, none without
+// a report.
 func caseFilesIn(dir string) []string {
 	text, err := os.ReadFile(filepath.Join(dir, "index.json"))
 	if err != nil {
@@ -68,7 +73,7 @@ func caseFilesIn(dir string) []string {
 		ReportFile string `json:"reportfile"`
 	}
 	if json.Unmarshal(text, &agents) != nil {
-		return nil // it is not of a report
+		return nil // no report
 	}
 	var names []string
 	for _, cases := range agents {
@@ -88,7 +93,7 @@ type dirWriter struct {
 	err     error
 }
 
-// remove removes a file, if it is there and was not written.
+// remove removes a file, if it exists and was not written.
 func (w *dirWriter) remove(name string) {
 	if w.err != nil || w.written[name] {
 		return
@@ -115,7 +120,7 @@ func (w *dirWriter) page(name, template string, content any) {
 	w.file(name, b.Bytes(), err)
 }
 
-// file writes a file under another name and gives it its own when it is whole.
+// file writes a file under another name, and renames it when it is complete.
 func (w *dirWriter) file(name string, content []byte, err error) {
 	if err == nil {
 		err = replaceFile(filepath.Join(w.dir, name), content)
@@ -133,7 +138,7 @@ func replaceFile(path string, content []byte) error {
 	}
 	_, err = f.Write(content)
 	if err == nil {
-		err = f.Chmod(0o644) // CreateTemp means secrets, reports are for everybody
+		err = f.Chmod(0o644) // a file of CreateTemp is private, a report is public
 	}
 	if closeErr := f.Close(); err == nil {
 		err = closeErr
@@ -142,7 +147,7 @@ func replaceFile(path string, content []byte) error {
 		err = os.Rename(f.Name(), path)
 	}
 	if err != nil {
-		_ = os.Remove(f.Name()) // the first error is the one that matters
+		_ = os.Remove(f.Name()) // the first error is returned
 	}
 	return err
 }

@@ -18,6 +18,7 @@ type Conn struct {
 	link          *Link
 	in, out       *Flow
 	local, remote net.Addr
+	abort         bool // Close resets the connection; link.mu guards it
 }
 
 // Pipe returns the two ends of a connection in memory to which happens what the
@@ -74,7 +75,7 @@ func (c *Conn) Close() error {
 	}
 	c.out.writer.closed = true
 	c.in.reader.closed = true
-	if c.in.waiting > 0 {
+	if c.in.waiting > 0 || c.abort {
 		c.link.reset()
 	}
 	c.out.finish()
@@ -87,6 +88,15 @@ func (c *Conn) Close() error {
 func (c *Conn) Reset() {
 	c.link.Reset()
 	_ = c.Close() // it may have been closed before
+}
+
+// SetLinger sets whether Close resets the connection: with 0 seconds it does, by
+// default and with another number only if there is unread input.
+func (c *Conn) SetLinger(seconds int) error {
+	c.link.mu.Lock()
+	defer c.link.mu.Unlock()
+	c.abort = seconds == 0
+	return nil
 }
 
 // LocalAddr returns a *net.TCPAddr of one of the networks that are for examples.

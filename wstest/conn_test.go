@@ -164,6 +164,19 @@ func TestEndOfAPipe(t *testing.T) {
 			readFails(t, b, wstest.ErrReset)
 			readFails(t, a, net.ErrClosed)
 		}},
+		{"close after SetLinger(0)", func(t *testing.T, a, b *wstest.Conn) {
+			a.SetLinger(0)
+			write(t, a, "last")
+			a.Close()
+			read(t, b, "last")
+			readFails(t, b, wstest.ErrReset)
+		}},
+		{"close after SetLinger(1)", func(t *testing.T, a, b *wstest.Conn) {
+			a.SetLinger(0)
+			a.SetLinger(1)
+			a.Close()
+			readFails(t, b, io.EOF)
+		}},
 		{"reset of the link", func(t *testing.T, a, b *wstest.Conn) {
 			write(t, a, "stalled")
 			a.Link().ToServer.Stall()

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/fibersock/fibersock/wstest"
 )
 
 func TestURLThatIsNone(t *testing.T) {
@@ -29,7 +31,7 @@ func TestServerThatIsNotThere(t *testing.T) {
 
 // dialTestee returns a connection to a server that is in memory.
 func dialTestee(peer *testee) net.Conn {
-	client, server := newPipe()
+	client, server := wstest.Pipe(roomy)
 	go peer.serve(server)
 	return client
 }

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+
+	"github.com/fibersock/fibersock/wstest"
 )
 
 // The tests here show that the judge judges: the perfect peer gets the best verdict in all cases, one that does a
@@ -85,17 +87,20 @@ func casesOf(t *testing.T, patterns, except string) []*Case {
 	return cases
 }
 
+// roomy is the plan of connections whose writers do not block.
+var roomy = wstest.Plan{ToServer: wstest.Faults{Buffer: 1 << 30}, ToClient: wstest.Faults{Buffer: 1 << 30}}
+
 // judgeTestee runs cases against a testee, in a bubble of its own.
 func judgeTestee(t *testing.T, peer *testee, role Role, cases []*Case, o Options) (results []*Result) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		ln := newPipeListener()
+		ln := wstest.Listen(func(int) wstest.Plan { return roomy })
 		if role == Server {
 			var listening sync.WaitGroup
 			defer listening.Wait()
 			defer ln.Close()
 			listening.Go(func() { peer.listen(ln) })
-			o.Dial = ln.dial
+			o.Dial = func(ctx context.Context) (net.Conn, error) { return ln.DialContext(ctx, "", "") }
 			var err error
 			results, err = JudgeServer(t.Context(), "ws://server.test:9001/", cases, o)
 			if err != nil {
@@ -109,7 +114,7 @@ func judgeTestee(t *testing.T, peer *testee, role Role, cases []*Case, o Options
 		defer serving.Wait()
 		defer stop()
 		serving.Go(func() { judge.Serve(ctx, ln) })
-		dial := func() (net.Conn, error) { return ln.dial(ctx) }
+		dial := func() (net.Conn, error) { return ln.Dial() }
 		if err := peer.drive(ctx, dial, "testee", 32); err != nil {
 			t.Fatal(err)
 		}

@@ -15,6 +15,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/fibersock/fibersock/wstest"
 )
 
 // A testServer accepts connections for a testee until it crashes, and then refuses them for a while.
@@ -37,7 +39,7 @@ func (s *testServer) dial(context.Context) (net.Conn, error) {
 	if s.down {
 		return nil, syscall.ECONNREFUSED
 	}
-	client, server := newPipe()
+	client, server := wstest.Pipe(roomy)
 	s.conns = append(s.conns, server)
 	s.serving.Go(func() { s.serve(server) })
 	return client, nil
@@ -49,7 +51,7 @@ func (s *testServer) crash() {
 	defer s.mu.Unlock()
 	s.down = true
 	for _, conn := range s.conns {
-		conn.(*pipeConn).SetLinger(0)
+		conn.(*wstest.Conn).SetLinger(0)
 		conn.Close()
 	}
 	s.conns = nil

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/fibersock/fibersock/wstest"
 )
 
 // A chunkConn is an end of a connection that counts what each Read returns.
@@ -33,7 +35,7 @@ func TestOctetsSentOneByOneAreReadOneByOne(t *testing.T) {
 		most int // octets in a read, of the first frames
 	}{{"3.4", 1}, {"4.1.5", 1}, {"4.2.5", 1}, {"2.6", 1}, {"5.5", 1}, {"1.1.8", 997}} {
 		synctest.Test(t, func(t *testing.T) {
-			client, server := newPipe()
+			client, server := wstest.Pipe(roomy)
 			peer := &chunkConn{Conn: server}
 			go func() {
 				// A frame that ends the case is not needed: the judge has sent all when it closes.
@@ -69,7 +71,7 @@ func (c *stuckConn) Write(p []byte) (int, error) {
 // 20 s. Now the last Ping is answered, and the others while there is room.
 func TestPongsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		judge, peer := newPipe()
+		judge, peer := wstest.Pipe(roomy)
 		stuck := &stuckConn{judge, make(chan struct{})}
 		s := newSession(stuck, Client, &Case{Close: normally}, Options{})
 		var running sync.WaitGroup
@@ -113,7 +115,7 @@ func TestPongsAreBounded(t *testing.T) {
 // A flood of Pongs or messages is not kept either.
 func TestEventsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		judge, peer := newPipe()
+		judge, peer := wstest.Pipe(roomy)
 		s := newSession(judge, Client, &Case{Close: normally}, Options{})
 		go func() {
 			message := append([]byte{0x82, 127, 0, 0, 0, 0, 0, 0x10, 0, 0}, make([]byte, 1<<20)...)
@@ -139,7 +141,7 @@ func TestEventsAreBounded(t *testing.T) {
 // said to be: the peer is told, and not waited for.
 func TestBrokenHeaderIsNoticedAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		judge, peer := newPipe()
+		judge, peer := wstest.Pipe(roomy)
 		s := newSession(judge, Client, &Case{Close: normally}, Options{})
 		var running sync.WaitGroup
 		running.Go(func() { s.run(nil) })

@@ -35,7 +35,7 @@ func parse(text string, r corpus.Role) ([]step, error) {
 	return steps, nil
 }
 
-// parseLine returns what a line lets the peer do, nil if it is empty.
+// parseLine returns the action of a line, nil for an empty line.
 func parseLine(line string, r corpus.Role) (func(p *Peer) error, error) {
 	tokens, err := scriptline.Lex(line)
 	if err != nil || len(tokens) == 0 {
@@ -111,7 +111,7 @@ func parseExpect(args []scriptline.Token, r corpus.Role) (func(p *Peer) error, e
 	}, nil
 }
 
-// wholeFrames parses frames that an endpoint of the role r is to write.
+// wholeFrames parses frames of an endpoint with the role r.
 func wholeFrames(args []scriptline.Token, r corpus.Role) ([]corpus.Frame, error) {
 	b, err := scriptline.Bytes(args)
 	if err != nil {
@@ -131,11 +131,11 @@ func wholeFrames(args []scriptline.Token, r corpus.Role) ([]corpus.Frame, error)
 	return want, nil
 }
 
-// firstKey masks the first frame that a client sends: the key of the examples in
-// RFC 6455, Section 5.7.
+// firstKey is the masking key of the first frame of a client, from the examples
+// in RFC 6455, Section 5.7.
 const firstKey wire.MaskingKey = 0x3d21fa37
 
-// nextKey returns a masking key, each time another, but always the same ones: a
+// nextKey returns the next of a fixed sequence of different masking keys. A
 // test needs no secret.
 func (p *Peer) nextKey() wire.MaskingKey {
 	key := firstKey + p.keys*0x9e3779b9
@@ -162,11 +162,11 @@ type frame struct {
 	payload []byte
 
 	code      wire.StatusCode // of a Close
-	anyReason bool            // for it no reason is given
+	anyReason bool            // the script gives no reason
 }
 
-// parseFrame parses a frame in words, from an endpoint of the role r. ok is
-// false if there are none.
+// parseFrame parses a frame in words, of an endpoint with the role r. ok is
+// false if args do not begin with such a word.
 func parseFrame(args []scriptline.Token, r corpus.Role) (f frame, ok bool, err error) {
 	word, rest := scriptline.Word(args)
 	for _, k := range kinds {
@@ -186,7 +186,7 @@ func parseFrame(args []scriptline.Token, r corpus.Role) (f frame, ok bool, err e
 	return frame{}, false, nil
 }
 
-// parseClose parses the code of a Close and, if there is one, its reason.
+// parseClose parses the code of a Close and an optional reason.
 func (f *frame) parseClose(args []scriptline.Token) error {
 	code, rest, err := scriptline.Code(args)
 	if err != nil {
@@ -204,7 +204,7 @@ func (f *frame) append(b []byte, key wire.MaskingKey) []byte {
 	return wire.AppendFrame(b, f.header, f.payload)
 }
 
-// duration returns the time that args begin with, as Go writes it: 1.5s.
+// duration parses a time in Go's form, such as 1.5s.
 func duration(args []scriptline.Token) (time.Duration, []scriptline.Token, error) {
 	word, args := scriptline.Word(args)
 	d, err := time.ParseDuration(word)
@@ -214,7 +214,7 @@ func duration(args []scriptline.Token) (time.Duration, []scriptline.Token, error
 	return d, args, err
 }
 
-// status returns the HTTP status that args begin with.
+// status parses an HTTP status.
 func status(args []scriptline.Token) (int, []scriptline.Token, error) {
 	word, args := scriptline.Word(args)
 	n, err := strconv.Atoi(word)

@@ -17,14 +17,14 @@ import (
 
 const conformDriveUsage = `Usage: fibersock conform drive [flags] URL
 
-Takes our own client, which sends every message back, through all cases of the
-fuzzing server at URL: "fibersock conform client", or the Autobahn TestSuite's.
-The verdicts are that server's, and shown by it.
+Runs fibersock's client in all cases of the fuzzing server at URL: "fibersock
+conform client", or that of the Autobahn TestSuite. The client sends every message
+back. The server judges it and reports the verdicts.
 `
 
 const conformDriveExitCodes = `
 Exit codes:
-  0    all cases were run, and the report was asked for
+  0    all cases were run, and the report was requested
   1    wrong use
   2    cannot connect
   3    TLS failed
@@ -46,7 +46,7 @@ func conformDriveFlags() (*flag.FlagSet, *conformDriveOptions) {
 	o := new(conformDriveOptions)
 	flags := newFlags("conform drive", conformDriveUsage, conformDriveExitCodes)
 	o.trust.add(flags)
-	flags.StringVar(&o.agent, "agent", "fibersock", "be called by this `name` in the server's report")
+	flags.StringVar(&o.agent, "agent", "fibersock", "use this `name` in the server's report")
 	flags.IntVar(&o.parallel, "parallel", 1, "run this many `cases` at the same time")
 	flags.BoolVar(&o.shutdown, "shutdown", false, "ask the server to end after the report")
 	flags.BoolVar(&o.quiet, "quiet", false, "show no progress")
@@ -73,7 +73,7 @@ func conformDrive(ctx context.Context, args []string, std streams) exitCode {
 	return o.drive(ctx, d, p, std)
 }
 
-// check looks at what flags cannot check one by one.
+// check checks combinations of flags.
 func (o *conformDriveOptions) check(rest []string) error {
 	switch {
 	case len(rest) != 1:
@@ -88,7 +88,8 @@ func (o *conformDriveOptions) check(rest []string) error {
 	return o.trust.check()
 }
 
-// config returns how to dial url, and lets progress be noted.
+// config returns the configuration for dialing url, which records the progress
+// in p.
 func (o *conformDriveOptions) config(url string, p *progress) (*client.Config, error) {
 	trust, err := o.trust.config()
 	if err != nil {
@@ -128,14 +129,15 @@ func (o *conformDriveOptions) driver(url string, cfg *client.Config) *conform.Dr
 	}
 }
 
-// receiveAll connects to url and calls message for each message until the connection
-// ends. The payload is valid during the call.
+// receiveAll connects to url and calls message for each message until the
+// connection ends. The payload is valid during the call.
 func receiveAll(ctx context.Context, url string, cfg *client.Config, message func(*client.Conn, wire.Opcode, []byte)) error {
 	c, err := client.Dial(ctx, url, cfg)
 	if err != nil {
 		return err
 	}
-	// Only an interrupted connection is cut. The others complete the closing handshake.
+	// Only an interrupted connection is cut. The others complete the closing
+	// handshake.
 	stop := context.AfterFunc(ctx, func() { c.CloseNow() })
 	defer stop()
 	var buf []byte
@@ -149,7 +151,8 @@ func receiveAll(ctx context.Context, url string, cfg *client.Config, message fun
 	}
 }
 
-// hungUp reports whether err says that a server ended the connection without an HTTP response.
+// hungUp reports whether err says that a server ended the connection without an
+// HTTP response.
 func hungUp(err error) bool {
 	var refused *client.HandshakeError
 	var network *net.OpError
@@ -162,7 +165,7 @@ func hungUp(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
-// drive runs d and returns what the process is to exit with.
+// drive runs d and returns the exit code.
 func (o *conformDriveOptions) drive(ctx context.Context, d *conform.Driver, p *progress, std streams) exitCode {
 	var bar *progressBar
 	d.Count = func(cases int) {

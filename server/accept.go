@@ -78,7 +78,7 @@ func (s *Server) upgrade(r *handshake.Request, room []byte) (Upgraded, error) {
 }
 
 // accept goes through Section 4.2.2: it returns what to answer, or why not.
-func (s *Server) accept(r *handshake.Request) (a handshake.Acceptance, err error) {
+func (s *Server) accept(r *handshake.Request) (a handshake.ServerAnswer, err error) {
 	if s.shuttingDown() {
 		return a, errShuttingDown
 	}
@@ -115,7 +115,7 @@ func (s *Server) accept(r *handshake.Request) (a handshake.Acceptance, err error
 
 // authorize calls Authorize. One that panics has not agreed. The caller reports a
 // call of runtime.Goexit.
-func (s *Server) authorize(r *handshake.Request, a *handshake.Acceptance) (err error) {
+func (s *Server) authorize(r *handshake.Request, a *handshake.ServerAnswer) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			s.caught(p)
@@ -364,7 +364,7 @@ func (c *Conn) hungUp(err error) bool {
 func (c *Conn) open(up Upgraded) (more bool) {
 	if len(up.Response) > 0 {
 		if _, err := c.transport.Write(up.Response); err != nil {
-			c.endpoint.Lost(err, c.transport.Close)
+			c.endpoint.TransportClosed(err, c.transport.Close)
 			return false
 		}
 	}
@@ -383,7 +383,7 @@ func (c *Conn) open(up Upgraded) (more bool) {
 		c.reserve().fiber = newFiber()
 	}
 	partial := c.handler.Partial != nil && c.handler.Serve == nil
-	c.endpoint.Init(c.output(), c.server.terms(partial))
+	c.endpoint.Init(c.transport, c.server.terms(partial))
 	if c.policy() == SlowBlock {
 		c.endpoint.SetBackpressure(backpressure{c})
 	}

@@ -53,7 +53,7 @@ type Server struct {
 	// subprotocol, and Header for further fields such as Set-Cookie. If it
 	// returns an error, the connection is refused: by a *handshake.Error with its
 	// status, by another with 403.
-	Authorize func(r *handshake.Request, a *handshake.Acceptance) error
+	Authorize func(r *handshake.Request, a *handshake.ServerAnswer) error
 
 	// HTTP, if it is set, answers requests that are plain HTTP and do not ask for
 	// WebSocket, such as health checks: of whatever method, once Hosts allows them.
@@ -212,7 +212,7 @@ type Server struct {
 	counters counters
 
 	// What the engine is told, without and with partial messages.
-	engines [2]atomic.Pointer[endpoint.Terms]
+	engines [2]atomic.Pointer[endpoint.SharedConfig]
 
 	loops loops
 }
@@ -305,13 +305,13 @@ func (s *Server) begin(c *Conn, t transport) {
 
 // terms returns the terms of the server's endpoints, which differ by whether their
 // handlers take partial messages.
-func (s *Server) terms(partial bool) *endpoint.Terms {
+func (s *Server) terms(partial bool) *endpoint.SharedConfig {
 	shared := &s.engines[0]
 	if partial {
 		shared = &s.engines[1]
 	}
 	if shared.Load() == nil {
-		shared.CompareAndSwap(nil, endpoint.NewTerms(endpoint.Config{
+		shared.CompareAndSwap(nil, endpoint.NewSharedConfig(endpoint.Config{
 			Role:             endpoint.Server,
 			Limits:           s.Limits,
 			Partial:          partial,

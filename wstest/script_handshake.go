@@ -8,7 +8,6 @@ import (
 
 	"github.com/fibersock/fibersock/fuzz/corpus"
 	"github.com/fibersock/fibersock/handshake"
-	"github.com/fibersock/fibersock/internal/scriptline"
 )
 
 // sampleKey is the Sec-WebSocket-Key of clients, from the example in RFC 6455,
@@ -18,7 +17,7 @@ const sampleKey = "dGhlIHNhbXBsZSBub25jZQ=="
 // parseHandshake parses a line about the opening handshake. A client sends a
 // request and expects a response; a server expects a request and sends a
 // response.
-func parseHandshake(word string, args []scriptline.Token, r corpus.Role) (func(p *Peer) error, error) {
+func parseHandshake(word string, args corpus.Args, r corpus.Role) (func(p *Peer) error, error) {
 	if word == "response" {
 		code, args, err := status(args)
 		if err != nil {
@@ -30,7 +29,7 @@ func parseHandshake(word string, args []scriptline.Token, r corpus.Role) (func(p
 		}
 		return func(p *Peer) error { return p.sendResponse(code, lines) }, err
 	}
-	target, args := scriptline.Word(args)
+	target, args := args.Word()
 	lines, err := fields(args)
 	if err != nil {
 		return nil, err
@@ -51,10 +50,10 @@ func parseHandshake(word string, args []scriptline.Token, r corpus.Role) (func(p
 }
 
 // fields parses header fields: strings of the form "Name: value".
-func fields(args []scriptline.Token) (handshake.Header, error) {
+func fields(args corpus.Args) (handshake.Header, error) {
 	var header handshake.Header
 	for i := range args {
-		line, err := scriptline.String(args[i : i+1])
+		line, err := args[i : i+1].Text()
 		if err != nil {
 			return nil, fmt.Errorf("%q is not a string with a header field", args[i].Text)
 		}

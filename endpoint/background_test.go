@@ -1,0 +1,141 @@
+package endpoint_test
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fibersock/fibersock/endpoint"
+	"github.com/fibersock/fibersock/wire"
+)
+
+// stalled is a writer that waits until it is released, once its size is used up.
+type stalled struct {
+	bytes.Buffer
+	release chan struct{}
+}
+
+func (w *stalled) Write(p []byte) (int, error) {
+	<-w.release
+	return w.Buffer.Write(p)
+}
+
+// The peer's Close used to be answered inside of Receive, which waited for the lock of
+// a writer that waited for the peer. With DeferClose, Receive reports the Close at
+// once, nothing more can be sent, and FlushControl sends the Pongs that are owed and the
+// answer behind the frame that was being written (6455-5.5.1-f, 6455-5.5.2-a).
+func TestReceiveDoesNotWaitForTheWriterWithDeferClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &stalled{release: make(chan struct{})}
+		e := endpoint.New(w, endpoint.Config{Role: endpoint.Client, Background: func(f func()) { go f() }})
+		sent := make(chan error, 1)
+		go func() { sent <- e.Send(wire.Binary, []byte("long")) }()
+		synctest.Wait()
+		in := []byte("\x89\x01p\x88\x02\x0f\xa1")
+		ev, n := e.Receive(time.Time{}, in)
+		if ev.Kind != endpoint.KindPing {
+			t.Fatalf("event %+v", ev)
+		}
+		ev, _ = e.Receive(time.Time{}, in[n:])
+		var closed *endpoint.CloseError
+		if ev.Kind != endpoint.KindClose || !errors.As(ev.Err, &closed) || e.State() != endpoint.Closed {
+			t.Errorf("event %+v, state %v", ev, e.State())
+		}
+		answered := make(chan struct{})
+		go func() {
+			defer close(answered)
+			e.FlushControl()
+			e.FlushControl() // once is enough
+		}()
+		close(w.release)
+		<-answered
+		if err := <-sent; err != nil {
+			t.Errorf("the Send that was under way: %v", err)
+		}
+		if err := e.Send(wire.Binary, nil); !errors.As(err, &closed) || closed.Code != 4001 {
+			t.Errorf("Send after the Close: %v", err)
+		}
+		if got, want := opcodes(t, w.Bytes()), []wire.Opcode{wire.Binary, wire.Pong, wire.Close}; !slices.Equal(got, want) {
+			t.Errorf("sent %v, want %v", got, want)
+		}
+		if code, first := e.SentClose(); code != 4001 || first {
+			t.Errorf("SentClose: %v, %v", code, first)
+		}
+	})
+}
+
+// A Close of our own that is being written when the peer's arrives is the only one.
+func TestDeferredCloseBehindOurOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &stalled{release: make(chan struct{})}
+		e := endpoint.New(w, endpoint.Config{Role: endpoint.Client, Background: func(f func()) { go f() }})
+		closed := make(chan error, 1)
+		go func() { closed <- e.Close(wire.NormalClosure, "") }()
+		synctest.Wait()
+		if ev, _ := e.Receive(time.Time{}, []byte("\x88\x02\x0f\xa1")); ev.Kind != endpoint.KindClose {
+			t.Errorf("event %+v", ev)
+		}
+		close(w.release)
+		e.FlushControl()
+		if err := <-closed; err != nil {
+			t.Error(err)
+		}
+		if got := opcodes(t, w.Bytes()); !slices.Equal(got, []wire.Opcode{wire.Close}) || e.State() != endpoint.Closed {
+			t.Errorf("sent %v, state %v", got, e.State())
+		}
+	})
+}
+
+// Nothing is written behind half a frame.
+func TestDeferredCloseAfterAFailedWrite(t *testing.T) {
+	w := &breaking{left: 0}
+	e := endpoint.New(w, endpoint.Config{Role: endpoint.Client, Background: func(f func()) { go f() }})
+	if err := e.Send(wire.Binary, []byte("long")); err == nil {
+		t.Fatal("no error")
+	}
+	written := w.out.Len()
+	e.Receive(time.Time{}, []byte("\x89\x00\x88\x02\x0f\xa1"))
+	e.Receive(time.Time{}, []byte("\x88\x02\x0f\xa1"))
+	e.FlushControl()
+	if w.out.Len() != written {
+		t.Errorf("%d bytes were written behind half a frame", w.out.Len()-written)
+	}
+}
+
+func opcodes(t *testing.T, b []byte) (list []wire.Opcode) {
+	t.Helper()
+	for len(b) > 0 {
+		h, n, err := wire.ParseHeader(b)
+		if err != nil || n == 0 || len(b) < n+int(h.Length) {
+			t.Fatalf("%x: %v", b, err)
+		}
+		list = append(list, h.Opcode)
+		b = b[n+int(h.Length):]
+	}
+	return list
+}
+
+// A Close frame with a code that may not be sent used to be reported by the broken
+// rule alone: the user did not learn that the peer had said "quota used up"
+// (nodejs/undici#2679, websockets/ws#1677).
+func TestInvalidCloseIsReportedWithItsCodeAndReason(t *testing.T) {
+	for _, tt := range []struct{ payload, text string }{
+		{"\x03\xedquota used up", `status code not allowed in a close frame: the peer closed with 1005: "quota used up"`},
+		{"\x00\x00", `status code not allowed in a close frame: the peer closed with 0`},
+		{"\x03\xe8\xff", `invalid UTF-8: the peer closed with 1000: "\xff"`},
+	} {
+		e := endpoint.New(new(bytes.Buffer), endpoint.Config{Role: endpoint.Client})
+		ev, _ := e.Receive(time.Time{}, append([]byte{0x88, byte(len(tt.payload))}, tt.payload...))
+		var frame *endpoint.CloseFrameError
+		var rule *wire.Error
+		if ev.Kind != endpoint.KindFailed || !errors.As(ev.Err, &frame) || !errors.As(ev.Err, &rule) {
+			t.Fatalf("%+v", ev)
+		}
+		if frame.Error() != "websocket: "+tt.text || frame.Reason != tt.payload[2:] {
+			t.Errorf("%v, reason %q", frame, frame.Reason)
+		}
+	}
+}

@@ -1,0 +1,210 @@
+package endpoint_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"github.com/fibersock/fibersock/endpoint"
+	"github.com/fibersock/fibersock/wire"
+)
+
+// window is a transport with a write buffer of a limited size, which a test empties.
+type window struct {
+	mu      sync.Mutex
+	changed *sync.Cond
+	room    int
+	failed  error
+	out     bytes.Buffer
+	written int // calls of Written
+}
+
+func newWindow(room int) *window {
+	w := &window{room: room}
+	w.changed = sync.NewCond(&w.mu)
+	return w
+}
+
+func (w *window) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.failed != nil {
+		return 0, w.failed
+	}
+	w.room -= len(p)
+	return w.out.Write(p)
+}
+
+func (w *window) Room(size int) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.failed != nil {
+		return size
+	}
+	return min(max(w.room, 0), size)
+}
+
+func (w *window) AwaitRoom(int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for w.failed == nil && w.room <= 0 {
+		w.changed.Wait()
+	}
+}
+
+func (w *window) Written() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.written++
+}
+
+// grow makes room for n more bytes, or, if err is not nil, ends the transport.
+func (w *window) grow(n int, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.room, w.failed = max(w.room, 0)+n, err
+	w.changed.Broadcast()
+}
+
+func (w *window) frames(t *testing.T) []wire.Frame {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return written(t, endpoint.Server, bytes.Clone(w.out.Bytes()))
+}
+
+// pressed returns a server's endpoint with room for so many bytes.
+func pressed(room int) (*endpoint.Endpoint, *window) {
+	w := newWindow(room)
+	e := endpoint.New(w, endpoint.Config{Role: endpoint.Server})
+	e.SetBackpressure(w)
+	return e, w
+}
+
+// While a frame waits for room inside, nobody waits for its sender but the senders
+// of other messages; control frames follow it in the order of RFC 6455: Pongs and
+// Pings, then the Close.
+func TestControlFramesWaitForTheEndOfAFrame(t *testing.T) {
+	for _, who := range []string{"we close", "the peer closes", "the peer breaks a rule"} {
+		t.Run(who, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				e, w := pressed(100)
+				first, second := make(chan error, 1), make(chan error, 1)
+				go func() { first <- e.Send(wire.Binary, make([]byte, 1000)) }()
+				synctest.Wait()
+				if !e.WriteBlocked() {
+					t.Fatal("the sender does not wait")
+				}
+				go func() { second <- e.SendText("after it") }()
+				synctest.Wait()
+				receive(e, whole(endpoint.Server, wire.Ping, "1"))
+				e.PingAsync([]byte("old"))
+				e.PingAsync([]byte("new"))
+				m, _ := endpoint.Prepare(wire.Text, []byte("prepared"))
+				if e.TrySendPrepared(m) {
+					t.Error("a message was sent inside a frame")
+				}
+				code, state := wire.StatusCode(4000), endpoint.Closed
+				switch who {
+				case "we close":
+					state = endpoint.CloseSent
+					if err := e.Close(code, ""); err != nil {
+						t.Error(err)
+					}
+				case "the peer closes":
+					receive(e, whole(endpoint.Server, wire.Close, "\x0f\xa0"))
+				default:
+					code = wire.ProtocolError
+					receive(e, whole(endpoint.Server, wire.Opcode(3), ""))
+				}
+				if e.State() != state {
+					t.Errorf("the state is %v", e.State())
+				}
+				if err := <-second; err == nil {
+					t.Error("a message was sent after the Close")
+				}
+				if sent, first := e.SentClose(); sent != code || first != (who == "we close") {
+					t.Errorf("a Close with %v is owed, first: %v", sent, first)
+				}
+				w.grow(10_000, nil)
+				if err := <-first; err != nil {
+					t.Errorf("Send returned %v", err)
+				}
+				frames := w.frames(t)
+				if len(frames) != 4 || len(frames[0].Payload) != 1000 || frames[1].Opcode != wire.Pong ||
+					frames[2].Opcode != wire.Ping || string(frames[2].Payload) != "new" || closeCode(frames[3]) != code {
+					t.Errorf("wrote %v", frames)
+				}
+				if sent, _ := e.SentClose(); sent != code || e.WriteBlocked() || w.written != 1 {
+					t.Errorf("sent %v, pressed %v, told %d times", sent, e.WriteBlocked(), w.written)
+				}
+			})
+		})
+	}
+}
+
+// A frame for which there is no room at all does not begin, so that other frames
+// can be sent; and every message is sent once there is room.
+func TestFramesBeginWhenThereIsRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e, w := pressed(0)
+		var all sync.WaitGroup
+		m, _ := endpoint.Prepare(wire.Binary, make([]byte, 300))
+		for range 10 {
+			all.Go(func() { e.Send(wire.Binary, nil) })
+			all.Go(func() { e.SendPrepared(m) })
+			all.Go(func() {
+				out, _ := e.NextWriter(wire.Text)
+				out.WriteFragment([]byte("one"), false)
+				out.WriteFragment(make([]byte, 70), true)
+			})
+		}
+		synctest.Wait()
+		if e.WriteBlocked() || w.out.Len() > 0 {
+			t.Errorf("%d bytes were written", w.out.Len())
+		}
+		if err := e.Ping([]byte("now")); err != nil || len(w.frames(t)) != 1 {
+			t.Errorf("wrote %v and returned %v", w.frames(t), err)
+		}
+		for w.out.Len() < 10*(2+4+300+2+3+2+70)+5 {
+			w.grow(50, nil)
+			synctest.Wait()
+		}
+		all.Wait()
+		for i, f := range w.frames(t) {
+			if f.Opcode == wire.Continuation && string(w.frames(t)[i-1].Payload) != "one" {
+				t.Errorf("a message was interrupted: frame %d", i)
+			}
+		}
+	})
+}
+
+// The end of the transport ends all that wait for room.
+func TestEndOfTransportEndsThoseWhoWaitForRoom(t *testing.T) {
+	for _, room := range []int{0, 100} {
+		synctest.Test(t, func(t *testing.T) {
+			e, w := pressed(room)
+			errs := make(chan error, 3)
+			go func() { errs <- e.Send(wire.Binary, make([]byte, 1000)) }()
+			synctest.Wait()
+			go func() { errs <- e.SendText("Hello") }()
+			go func() {
+				out, _ := e.NextWriter(wire.Text)
+				errs <- out.WriteFragment(nil, true)
+			}()
+			synctest.Wait()
+			if e.WriteBlocked() != (room > 0) {
+				t.Error("no frame has begun")
+			}
+			w.grow(0, io.ErrClosedPipe)
+			e.Abort(nil, func() error { return nil })
+			for range 3 {
+				if err := <-errs; !errors.Is(err, endpoint.ErrClosed) {
+					t.Errorf("Send returned %v", err)
+				}
+			}
+		})
+	}
+}

@@ -81,7 +81,7 @@ func TestSelect(t *testing.T) {
 	}
 }
 
-// What the table says of a sequence is what a decoder that knows nothing of the table says.
+// An independent decoder agrees with the table about each sequence.
 func TestUTF8SequencesAreWhatTheTableSays(t *testing.T) {
 	n := 0
 	for line := range strings.Lines(utf8Sequences) {

@@ -16,7 +16,7 @@ import (
 	"unicode/utf8"
 )
 
-// The sizes are those of the suite, and how well the data compresses is that of data of the same kind. What they hold is pinned: two runs
+// The sizes are those of the suite, and how well the data compresses is that of data of the same kind. Their content is pinned: two runs
 // of the judge send the same.
 func TestDataSetsAreOfTheirKind(t *testing.T) {
 	for _, c := range []struct {

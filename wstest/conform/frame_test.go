@@ -32,7 +32,7 @@ func TestFramesOfTheRFC(t *testing.T) {
 			t.Errorf("%s: got % x, want % x", c.name, got[:len(want)], want)
 		}
 
-		// The reader reads what was written, in whatever pieces it comes.
+		// The reader reads the written frames, in pieces of any size.
 		for _, size := range []int{1, 3, len(got)} {
 			var r frameReader
 			frames := 0
@@ -92,7 +92,7 @@ func TestLengthsThatNobodySendsAreRefused(t *testing.T) {
 	}
 }
 
-// The last fragment is empty if the payload is an exact multiple: what trips some peers up.
+// The last fragment is empty if the payload is an exact multiple, which some peers fail at.
 func TestSplitIntoFragments(t *testing.T) {
 	for _, c := range []struct {
 		length, size int

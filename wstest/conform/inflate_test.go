@@ -15,7 +15,7 @@ import (
 	"testing"
 )
 
-// RFC 7692, Section 7.2.3, and what else a sender may do (7692-7.2.1-c, 7692-7.2.3-a, 7692-7.2.2-b).
+// RFC 7692, Section 7.2.3, and other legal payloads (7692-7.2.1-c, 7692-7.2.3-a, 7692-7.2.2-b).
 func TestPayloadsOfTheRFCInflate(t *testing.T) {
 	for _, c := range []struct {
 		name     string
@@ -188,7 +188,7 @@ func TestDistanceOutsideTheWindow(t *testing.T) {
 	}
 }
 
-// What compress/flate writes is read, whatever it is and however the connection is set.
+// The output of compress/flate is read, at each level and with each kind of data.
 func TestInflateReadsCompressFlate(t *testing.T) {
 	for name, sample := range fewerSamples() {
 		for _, level := range []int{flate.HuffmanOnly, flate.BestSpeed, flate.DefaultCompression, flate.BestCompression, flate.NoCompression} {
@@ -275,7 +275,7 @@ func FuzzInflate(f *testing.F) {
 	})
 }
 
-// inflateDiff says where the judge's decoder and compress/flate differ in what the message p is after the message window.
+// inflateDiff describes the difference between the judge's inflater and compress/flate for the message p after the message window.
 func inflateDiff(window, p []byte) string {
 	const max = 1 << 17
 	want, ok := inflateByFlate(window, p, max)
@@ -295,8 +295,8 @@ func inflateDiff(window, p []byte) string {
 	return ""
 }
 
-// inflateByFlate is the naive decoder: it puts in the place of what senders cut off a word of its own. The message is good
-// if the word is found.
+// inflateByFlate is the naive decoder: it appends a word in a stored block in place of the bytes that senders remove. The message is good if
+// the word is found.
 func inflateByFlate(window, p []byte, max int) ([]byte, bool) {
 	if len(p) == 0 {
 		return nil, false

@@ -72,7 +72,7 @@ func TestResultsAreInTheOrderOfTheCases(t *testing.T) {
 	}
 }
 
-// The name that the server gives itself is quoted by whoever shows it, and is used if none was given.
+// The default of Agent is the server's name, without quotes or escapes.
 func TestAgentIsTheServersName(t *testing.T) {
 	for name, want := range map[string]string{"": "UnknownServer", "x/1.0 (y)": "x/1.0 (y)"} {
 		peer := &testee{testeeFaults{response: func(h http.Header) {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// answersClose returns faults that answer a Close with what answer returns.
+// answersClose returns faults that answer a Close with the payload of answer.
 func answersClose(answer func(payload []byte) []byte) testeeFaults {
 	return testeeFaults{closing: func(s *testeeSession, payload []byte) error {
 		s.send(&testeeFrame{fin: true, opcode: testeeClose, payload: answer(payload)})
@@ -31,8 +31,8 @@ func toleratesClose(rule testeeRule) testeeFaults {
 
 var normalClose = []byte{0x03, 0xe8}
 
-// goesOnAfterClose returns faults with a Close that is answered only when for a moment nothing more has come;
-// meanwhile what handles, together with the other faults, handles what comes.
+// goesOnAfterClose returns faults that delay the answer to a Close until the peer is silent for a moment. Meanwhile handles
+// and the other faults apply to its frames.
 func goesOnAfterClose(handles testeeFaults) testeeFaults {
 	handles.closing = func(s *testeeSession, payload []byte) error {
 		if s.held != nil {
@@ -79,8 +79,8 @@ func failedAfterClose(role Role) []catch {
 // goodClosesOf7 are those of goodCloses in which a wrong status code makes Behavior Failed as well.
 const goodClosesOf7 = "7.1.1 7.1.2 7.1.3 7.1.4 7.1.5 7.3.1 7.3.3 7.3.4 7.3.5 7.7.*"
 
-// illegalAnswer is what comes of a peer that answers a good Close with one that is not allowed: to the judge that
-// is a wrong code, even where there is none.
+// illegalAnswer has the verdicts on a peer that answers a good Close with an illegal one: a wrong code, even if it has no
+// code.
 var illegalAnswer = []catch{
 	{cases: goodCloses, except: "7.*", close: WrongCode},
 	{cases: goodClosesOf7, behavior: Failed, close: WrongCode},

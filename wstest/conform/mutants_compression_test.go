@@ -3,10 +3,10 @@ package conform
 import "net/http"
 
 // someCompression are small cases of each group. Those of 13.* with messages of 16 octets are not among them: in so short
-// ones compress/flate does not look for matches, and so what a testee sends has none that ought not to be there.
+// ones compress/flate does not look for matches, so a testee sends no forbidden matches.
 const someCompression = "12.1.1 12.2.3 12.3.1 12.4.1 12.5.1 13.*.3 13.*.4"
 
-// agrees returns faults that take something else for agreed than what was.
+// agrees returns faults that use another agreement.
 func agrees(change func(a *testeeAgreement)) testeeFaults {
 	return testeeFaults{agreed: func(a testeeAgreement) *testeeAgreement {
 		change(&a)

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// tolerates returns faults that let frames pass that break rule; of those only what which, if it is set, is true for.
+// tolerates returns faults that accept frames that break rule, if which is nil or returns true.
 func tolerates(rule testeeRule, which func(f *testeeFrame) bool) testeeFaults {
 	return testeeFaults{lenient: func(broken testeeRule, f *testeeFrame) bool {
 		return broken == rule && (which == nil || which(f))
@@ -94,7 +94,7 @@ var framingMutants = []mutant{
 		}
 		return b
 	}}, caught: []catch{
-		{cases: echoOrKilled + " " + echoOrClosed, behavior: Failed, close: Unclean}, // the Close is part of what cannot be read
+		{cases: echoOrKilled + " " + echoOrClosed, behavior: Failed, close: Unclean}, // the Close cannot be read, either
 		{cases: echoThenFail, behavior: Failed, close: Failed},
 	}},
 
@@ -186,7 +186,7 @@ var framingMutants = []mutant{
 			return true
 		}
 		if s.opcode == testeeTextOp && f.fin && !s.checked.endMessage() {
-			return true // for the right end to what is not UTF-8
+			return true // for the right end of invalid UTF-8
 		}
 		s.sendMessage(s.opcode, f.payload)
 		if f.fin {
@@ -203,12 +203,12 @@ var framingMutants = []mutant{
 		{cases: "9.3.8", behavior: Failed},
 	}},
 	{name: "a continuation frame begins a message", faults: tolerates(testeeRuleNoMessage, nil), caught: []catch{
-		// In 5.12 to 5.14 and 5.16 that message goes on, and what follows breaks another rule. So does what follows in 5.15.
+		// In 5.12 to 5.14 and 5.16 that message continues, and the next frame breaks another rule, as in 5.15.
 		{cases: "5.9 5.10 5.11 5.17", behavior: Failed, close: Failed},
 	}},
 	{name: "a continuation frame outside of a message is ignored",
 		faults: tolerates(testeeRuleNoMessage, func(f *testeeFrame) bool {
-			f.opcode = 3 // what nothing is done with
+			f.opcode = 3 // which is ignored
 			return true
 		}), caught: []catch{
 			{cases: "5.9 5.10 5.11 5.12 5.13 5.14 5.15 5.16 5.17", behavior: Failed, close: Failed},

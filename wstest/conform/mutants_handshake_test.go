@@ -8,8 +8,8 @@ const someCases = "1.1.1 2.1 2.5 3.1 3.2 4.1.1 4.2.3 5.3 5.9 6.2.1 6.4.1 6.12.1 
 // answers returns faults that change the server's opening handshake.
 func answers(change func(h http.Header)) testeeFaults { return testeeFaults{response: change} }
 
-// handshakeMutants break RFC 6455, Section 4.2.2. A client cannot show such faults to a case: what it asks
-// for is the case, and a request that is wrong asks for none.
+// handshakeMutants break RFC 6455, Section 4.2.2. A client cannot show such faults in a case, because an
+// invalid request selects no case.
 var handshakeMutants = []mutant{
 	notOpened("Sec-WebSocket-Accept is wrong", answers(func(h http.Header) { h.Set("Sec-WebSocket-Accept", testeeAccept("")) })),
 	notOpened("there is no Sec-WebSocket-Accept", answers(func(h http.Header) { h.Del("Sec-WebSocket-Accept") })),

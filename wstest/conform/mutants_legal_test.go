@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// legalWays are no mutants: they do what the RFCs leave to them in another way than the perfect peer, and no case
+// legalWays are no mutants: they differ from the perfect peer where the RFCs leave a choice, and no case
 // may catch them.
 var legalWays = []mutant{
 	{name: "each octet is written by itself", faults: testeeFaults{encode: func(s *testeeSession, f *testeeFrame) []byte {
@@ -113,7 +113,7 @@ var legalWays = []mutant{
 		},
 	}, only: someCompression},
 
-	// Here a testee finds out whether the judge keeps to what it agreed to.
+	// Here a testee checks that the judge keeps the agreement.
 	{name: "a server asks for no context takeover", role: Server, faults: testeeFaults{
 		response: addsParameter("client_no_context_takeover"),
 		agreed: func(a testeeAgreement) *testeeAgreement {

@@ -23,9 +23,9 @@ import (
 
 var bothRoles = []Role{Server, Client}
 
-// A mutant is a testee with one fault, and what comes of it.
+// A mutant is a testee with one fault, and the expected verdicts.
 type mutant struct {
-	name   string // what it does
+	name   string // the fault
 	role   Role   // in which it can do it; "": both
 	faults testeeFaults
 	only   string // patterns of the cases that it is run in; "": cheapCases
@@ -34,7 +34,7 @@ type mutant struct {
 	caught []catch
 }
 
-// A catch is what cases have to say of a mutant. Of what none speaks, the verdict is the perfect peer's.
+// A catch has the verdicts of cases on a mutant. By default they are those on the perfect peer.
 type catch struct {
 	cases    string // patterns, with spaces between them
 	except   string
@@ -42,10 +42,10 @@ type catch struct {
 	close    Verdict
 }
 
-// cheapCases are those that are over in no time.
+// cheapCases are the cases of little data.
 const cheapCases = "1.* 2.* 3.* 4.* 5.* 6.* 7.* 10.*"
 
-// The classes of cheapCases, by what the judge waits for and what it does if that does not come. They are a partition.
+// The classes of cheapCases, by the event that the judge waits for and its reaction to a timeout. They are a partition.
 const (
 	// An echo; else the judge fails the connection with 1001.
 	echoOrKilled = "1.* 6.5.* 6.6.2 6.6.5 6.6.7 6.6.9 6.6.11 6.7.* 6.9.* 6.11.1 6.11.2 6.11.3 6.11.4 6.22.* 6.23.* 7.1.1 10.1.1"

@@ -66,7 +66,7 @@ func (x *tableText) feed(p []byte) bool {
 func (x *tableText) endFrame() bool   { return true }
 func (x *tableText) endMessage() bool { return x.missing == 0 }
 
-// mistakes returns faults with text in UTF-8 but for what change changes.
+// mistakes returns faults with a check of UTF-8 that change modifies.
 func mistakes(change func(encoding)) testeeFaults {
 	return testeeFaults{text: func() testeeText {
 		e := utf8Encoding()
@@ -75,7 +75,7 @@ func mistakes(change func(encoding)) testeeFaults {
 	}}
 }
 
-// laterText is a check that comes later than it could: what came waits until the end of a frame, or
+// laterText is a delayed check: received text waits until the end of a frame, or
 // of the message.
 type laterText struct {
 	testeeUTF8

@@ -13,7 +13,7 @@ import (
 	"github.com/fibersock/fibersock/wstest"
 )
 
-// A chunkConn is an end of a connection that counts what each Read returns.
+// A chunkConn is an end of a connection that records the length of each Read.
 type chunkConn struct {
 	net.Conn
 	sizes []int
@@ -56,7 +56,7 @@ func TestOctetsSentOneByOneAreReadOneByOne(t *testing.T) {
 	}
 }
 
-// A stuckConn does not take what is written until it is released.
+// A stuckConn blocks writes until it is released.
 type stuckConn struct {
 	net.Conn
 	released chan struct{}

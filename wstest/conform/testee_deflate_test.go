@@ -10,14 +10,14 @@ import (
 	"strings"
 )
 
-// testeeOffer is what a testee offers as a client: everything that a server may ask of it.
+// testeeOffer is the offer of a testee as a client. It allows a server all parameters.
 const testeeOffer = "permessage-deflate; client_max_window_bits"
 
-// A testeeAgreement is what was agreed on compression, one value per direction: RFC 7692, 7.1.
+// A testeeAgreement is the result of the negotiation of compression, for each direction: RFC 7692, 7.1.
 type testeeAgreement struct {
-	sendAlone    bool // no context takeover in what we send
+	sendAlone    bool // no context takeover in sent messages
 	receiveAlone bool
-	sendBits     int // the window's size in what we send is 2 to the power of that
+	sendBits     int // the window of sent messages has 1<<sendBits bytes
 	receiveBits  int
 }
 
@@ -41,7 +41,7 @@ func testeeExtensions(values []string) (all [][]testeeParam) {
 }
 
 // testeeAcceptOffer is the server's part: the first offer of permessage-deflate that is valid is agreed to, with
-// what it demands of the server and without demands on the client. The answer is the response's header field, ""
+// its demands on the server and without demands on the client. The answer is the response's header field, ""
 // for none.
 func testeeAcceptOffer(values []string) (a *testeeAgreement, answer string) {
 	for _, offer := range testeeExtensions(values) {
@@ -56,7 +56,7 @@ func testeeAcceptOffer(values []string) (a *testeeAgreement, answer string) {
 			case "server_max_window_bits":
 				a.sendBits = testeeBits(p.value)
 				answer += "; server_max_window_bits=" + p.value
-			case "client_no_context_takeover", "client_max_window_bits": // hints of what the client could do
+			case "client_no_context_takeover", "client_max_window_bits": // the client's abilities
 			default:
 				valid = false
 			}
@@ -112,7 +112,7 @@ type testeeCompression struct {
 	deflater *flate.Writer
 	deflated bytes.Buffer
 	inflater io.ReadCloser
-	window   []byte // the end of what was inflated, and perhaps something before it
+	window   []byte // the last inflated bytes, at least the window
 }
 
 // compress begins permessage-deflate as agreed; nil: there is none.
@@ -149,7 +149,7 @@ func (c *testeeCompression) inflate(p []byte) ([]byte, error) {
 		c.window = nil
 	}
 	window := c.window[max(0, len(c.window)-1<<c.agreed.receiveBits):]
-	// What the sender has cut off, and an empty last block, so that the data end for compress/flate too.
+	// The bytes that the sender removes, and an empty last block, which ends the data for compress/flate.
 	tail := "\x00\x00\xff\xff\x01\x00\x00\xff\xff"
 	from := io.MultiReader(bytes.NewReader(p), strings.NewReader(tail))
 	if c.inflater == nil {

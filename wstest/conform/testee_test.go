@@ -20,7 +20,7 @@ import (
 )
 
 // A testee is the echo peer that the judge is tried out on. It plays both roles, goes by RFC 6455 and RFC 7692 to
-// the letter, and shares no code with the judge nor with what the judge is for. It is slow and allocates for
+// the letter, and shares no code with the judge or the library. It is slow and allocates for
 // everything.
 //
 // Its faults make it a mutant.
@@ -28,7 +28,7 @@ type testee struct {
 	testeeFaults
 }
 
-// testeeFaults are the places where a testee can be made to do something wrong. What is nil is done right.
+// testeeFaults are hooks for faults of a testee. A nil hook is no fault.
 type testeeFaults struct {
 	// lenient is asked when a frame breaks a rule; true: it passes all the same.
 	lenient func(broken testeeRule, f *testeeFrame) bool
@@ -42,13 +42,13 @@ type testeeFaults struct {
 	// frame sees each frame before anything else is done with it; false: it is dropped.
 	frame func(s *testeeSession, f *testeeFrame) bool
 
-	// echo answers a message, ping and pong answer control frames, closing a Close that is without fault. What
-	// they return other than nil ends the session.
+	// echo answers a message, ping and pong answer control frames, closing a legal Close. An error
+	// ends the session.
 	echo       func(s *testeeSession, opcode byte, payload []byte) error
 	ping, pong func(s *testeeSession, payload []byte) error
 	closing    func(s *testeeSession, payload []byte) error
 
-	// sending returns what is sent in place of f.
+	// sending returns the frames to send in place of f.
 	sending func(s *testeeSession, f *testeeFrame) []*testeeFrame
 
 	// encode returns the octets of f that are to be written.
@@ -63,7 +63,7 @@ type testeeFaults struct {
 	// response changes the head of the server's answer.
 	response func(h http.Header)
 
-	// agreed returns what the testee takes for agreed on compression instead of a; nil: none.
+	// agreed returns the agreement that the testee uses in place of a; nil: none.
 	agreed func(a testeeAgreement) *testeeAgreement
 }
 
@@ -83,7 +83,7 @@ type testeeSession struct {
 	checked    testeeText
 
 	mu   sync.Mutex // guards the rest
-	held [][]byte   // what a mutant answers later
+	held [][]byte   // payloads that a mutant answers later
 }
 
 // testeeLinger is for how long a peer waits for the other to end TCP, or to read the rest.

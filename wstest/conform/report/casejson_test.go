@@ -19,7 +19,7 @@ var suiteKeys = strings.Fields(`agent case id description expectation started du
 	localCloseReason remoteCloseCode remoteCloseReason isServer rxOctetStats rxFrameStats txOctetStats txFrameStats httpRequest
 	httpResponse trafficStats`)
 
-// decoded returns what a tool sees of a case's file.
+// decoded returns the decoded content of a case's file.
 func decoded(t *testing.T, r *conform.Result) map[string]any {
 	t.Helper()
 	text, err := json.Marshal(caseJSON(r))

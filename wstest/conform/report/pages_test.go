@@ -26,13 +26,13 @@ func (e element) has(class string) bool {
 	return slices.Contains(strings.Fields(e.attrs["class"]), class)
 }
 
-// A page is what a browser makes of one.
+// A page is the tree of a page.
 type page struct {
 	elements []element
 	text     string // of all elements but style and script, with single spaces
 }
 
-// parsePage parses HTML, of which our templates use what XML has too, and entities.
+// parsePage parses the HTML of our templates, which is XML with entities.
 func parsePage(t *testing.T, source string) page {
 	t.Helper()
 	raw := regexp.MustCompile(`(?s)<(style|script)>.*?</(style|script)>`)
@@ -276,7 +276,7 @@ func TestCloseFrameShowsItsStatusCodeAndReason(t *testing.T) {
 	}
 }
 
-// What a peer chooses must not become an element, an attribute or a script of a page, nor change its look from within.
+// Text of a peer must not become an element, an attribute or a script of a page, nor change its style.
 func TestHostileTextInPagesIsText(t *testing.T) {
 	dir := write(t, map[string][]*conform.Result{hostile: {hostileResult("1.1.1")}, "other": {hostileResult("1.1.1")}})
 	for _, name := range filesIn(t, dir) {

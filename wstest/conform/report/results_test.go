@@ -12,7 +12,7 @@ import (
 // began is when all invented runs began.
 var began = time.Date(2026, time.March, 4, 9, 30, 0, 250e6, time.UTC)
 
-// hostile is what a peer may try to get into a report.
+// hostile is text that a peer may inject into a report.
 const hostile = "</script><img src=x onerror=alert(1)>\"'`\x1b[2J\u202e"
 
 // result returns a result of a case that went well.
@@ -60,7 +60,7 @@ func result(id string) *conform.Result {
 	}
 }
 
-// broken returns a result of a case in which the peer answered what it should not have.
+// broken returns a result of a case with a wrong answer of the peer.
 func broken(id string) *conform.Result {
 	r := result(id)
 	r.Behavior, r.BehaviorClose = conform.Failed, conform.WrongCode

@@ -253,7 +253,7 @@ func TestFilesAreNamedByTheSuitesRule(t *testing.T) {
 
 func TestEachAgentHasItsOwnFiles(t *testing.T) {
 	names := []string{
-		"a b", "a-b", "A.B", "a_b_" + shortHash("a b"), // one base, and one that looks like what tells them apart
+		"a b", "a-b", "A.B", "a_b_" + shortHash("a b"), // one base, and one like a base with a hash
 		"", "?", "unnamed",
 		"../../x", "x",
 		strings.Repeat("y", 300), strings.Repeat("y", 301),

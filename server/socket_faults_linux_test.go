@@ -213,7 +213,7 @@ func TestTimerThatFiresLateCutsNobody(t *testing.T) {
 		t.Fatal(err)
 	}
 	for c.Buffered() > 0 {
-		runtime.Gosched()
+		time.Sleep(time.Millisecond)
 	}
 	s.expire() // there is nothing any more that it could be for
 	echoes(t, nc, 1)
@@ -339,7 +339,7 @@ func TestReplacedLeaderCollectsNothing(t *testing.T) {
 	<-draining
 	nc.Write(message("?"))
 	for r.Stats().HandOffs == 0 {
-		runtime.Gosched()
+		time.Sleep(time.Millisecond)
 	}
 	close(drained)
 	if _, err := io.ReadFull(nc, make([]byte, 3)); err != nil {

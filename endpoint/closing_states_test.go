@@ -138,7 +138,7 @@ func explore(t *testing.T, kind string) (states int, used [endStates][closeEvent
 // worldEvents are everything that can happen to an endpoint.
 var worldEvents = []string{
 	// Input, and the end of it: one at a time.
-	"text arrives", "Ping arrives", "Close arrives", "broken rule arrives", "EOF", "reset",
+	"text arrives", "Ping arrives", "Close arrives", "broken rule arrives", "transport ends",
 	// Calls.
 	"Send", "fragment", "last fragment", "Close", "PingAsync", "FailAsync", "Abort", "Abort and close", "FlushControl",
 	// The transport.
@@ -247,7 +247,7 @@ func (w *world) set(room int, err error) {
 }
 
 func isInput(event string) bool {
-	return strings.HasSuffix(event, "arrives") || event == "EOF" || event == "reset"
+	return strings.HasSuffix(event, "arrives") || event == "transport ends"
 }
 
 // possible reports whether event can happen now.
@@ -267,7 +267,7 @@ func (w *world) possible(event string) bool {
 	case w.kind != "Backpressure" && (event == "stall" && slices.Contains(w.calls, "Send") || event == "Send" && w.room < plenty && w.e.sender.position != betweenMessages):
 		return false // the same, when it is woken
 	case event == "Ping arrives":
-		return w.e.sender.ext.Load() == nil || len(w.e.sender.ext.Load().queue.pongs) < 2
+		return w.e.sender.ext.Load() == nil || len(w.e.sender.ext.Load().queue.pongs) < 1
 	case event == "stall":
 		return w.room == plenty && w.err == nil
 	case event == "resume":
@@ -317,15 +317,11 @@ func (w *world) call(event string) error {
 		return w.receive(w.frame.close)
 	case "broken rule arrives":
 		return w.receive(w.frame.broken)
-	case "EOF", "reset":
-		cause := io.EOF
-		if event == "reset" {
-			cause = errors.New("reset")
-		}
+	case "transport ends":
 		w.mu.Lock()
 		w.lost = true
 		w.mu.Unlock()
-		err := w.e.TransportClosed(cause, w.closeTransport)
+		err := w.e.TransportClosed(io.EOF, w.closeTransport)
 		if err == nil || err != w.e.Err() || w.e.State() != Closed {
 			return fmt.Errorf("TransportClosed returned %v, Err %v, state %v", err, w.e.Err(), w.e.State())
 		}

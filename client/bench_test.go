@@ -30,7 +30,7 @@ func (r *replay) Write(p []byte) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		response, err := handshake.AppendResponse(nil, &handshake.Acceptance{Key: request.Header.Get("Sec-WebSocket-Key")})
+		response, err := handshake.AppendResponse(nil, &handshake.ServerAnswer{Key: request.Header.Get("Sec-WebSocket-Key")})
 		if err != nil {
 			return 0, err
 		}

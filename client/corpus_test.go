@@ -10,8 +10,8 @@ import (
 
 	"github.com/fibersock/fibersock/client"
 	"github.com/fibersock/fibersock/fuzz/corpus"
+	"github.com/fibersock/fibersock/fuzz/corpus/corpustest"
 	"github.com/fibersock/fibersock/handshake"
-	"github.com/fibersock/fibersock/internal/corpustest"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -111,7 +111,7 @@ func acceptHandshake(t *testing.T, nc net.Conn) {
 		if err != nil {
 			t.Errorf("opening handshake: %v", err)
 		}
-		response, err := handshake.AppendResponse(nil, &handshake.Acceptance{Key: upgrade.Key})
+		response, err := handshake.AppendResponse(nil, &handshake.ServerAnswer{Key: upgrade.Key})
 		if err != nil {
 			t.Errorf("opening handshake: %v", err)
 		}

@@ -59,7 +59,7 @@ type dialing struct {
 	url     handshake.URL
 	cfg     *Config
 	request []byte // the opening handshake
-	offer   *handshake.Offer
+	offer   *handshake.ClientOffer
 	proxy   handshake.URL
 	connect []byte // the request for the proxy; nil without a proxy
 
@@ -105,8 +105,8 @@ func dialError(ctx context.Context, u handshake.URL, err error) error {
 }
 
 // buildRequest returns the opening handshake request, before anything is sent.
-func buildRequest(u handshake.URL, cfg *Config) ([]byte, *handshake.Offer, error) {
-	offer := &handshake.Offer{
+func buildRequest(u handshake.URL, cfg *Config) ([]byte, *handshake.ClientOffer, error) {
+	offer := &handshake.ClientOffer{
 		Host:         u.HostHeader(),
 		Target:       u.Target,
 		Key:          handshake.NewKey(),

@@ -123,8 +123,8 @@ func opcodes(t *testing.T, b []byte) (list []wire.Opcode) {
 // (nodejs/undici#2679, websockets/ws#1677).
 func TestInvalidCloseIsReportedWithItsCodeAndReason(t *testing.T) {
 	for _, tt := range []struct{ payload, text string }{
-		{"\x03\xedquota used up", `status code that may not stand in a close frame: the peer closed with 1005: "quota used up"`},
-		{"\x00\x00", `status code that may not stand in a close frame: the peer closed with 0`},
+		{"\x03\xedquota used up", `status code not allowed in a close frame: the peer closed with 1005: "quota used up"`},
+		{"\x00\x00", `status code not allowed in a close frame: the peer closed with 0`},
 		{"\x03\xe8\xff", `invalid UTF-8: the peer closed with 1000: "\xff"`},
 	} {
 		e := endpoint.New(new(bytes.Buffer), endpoint.Config{Role: endpoint.Client})

@@ -66,7 +66,7 @@ func TestFailureLeadsToItsRule(t *testing.T) {
 		{"6455-8.1-a", client, whole(client, wire.Text, "\xff"), 1007, "invalid UTF-8"},
 		{"6455-8.1-c", client, whole(client, wire.Text, "\xe2\x82"), 1007, "invalid UTF-8"},
 		{"6455-5.5.1-a", client, whole(client, wire.Close, "\x03"), 1002, "close payload of one byte"},
-		{"6455-7.4-a", client, whole(client, wire.Close, "\x03\xed"), 1002, "status code that may not stand in a close frame"},
+		{"6455-7.4-a", client, whole(client, wire.Close, "\x03\xed"), 1002, "status code not allowed in a close frame"},
 		{"6455-5.5.1-b", client, whole(client, wire.Close, "\x03\xe8\xff"), 1007, "invalid UTF-8"},
 		{"6455-10.4-a", client, declaring(client, wire.Binary, 101, true), 1009, "message over the size limit"},
 	}

@@ -15,7 +15,7 @@ import (
 // with no line more; what cannot be is not written at all.
 func Opening(data []byte) int {
 	p := &program{data}
-	o := &handshake.Offer{Host: "server.example.com", Target: "/chat", Key: sampleKey}
+	o := &handshake.ClientOffer{Host: "server.example.com", Target: "/chat", Key: sampleKey}
 	flags := p.byte()
 	if flags&1 != 0 {
 		o.Host = p.text()
@@ -38,7 +38,7 @@ func Opening(data []byte) int {
 	}
 
 	// The answer, of a server that may agree to what was not offered.
-	a := &handshake.Acceptance{Key: o.Key}
+	a := &handshake.ServerAnswer{Key: o.Key}
 	flags = p.byte()
 	if i := int(flags & 3); i > 0 && i <= len(o.Subprotocols) {
 		a.Subprotocol = o.Subprotocols[i-1]
@@ -79,7 +79,7 @@ func (p *program) header(n byte) map[string][]string {
 
 // checkRequest writes the request of an offer, and reports whether that could be
 // done.
-func checkRequest(o *handshake.Offer) bool {
+func checkRequest(o *handshake.ClientOffer) bool {
 	b, err := handshake.AppendRequest([]byte("kept"), o)
 	legal := isAuthority(o.Host) && matches(targetForm, o.Target) && o.Target[0] == '/' && matches(keyForm, o.Key) &&
 		mayBeAdded(o.Header) && areExtensions(o.Extensions)
@@ -111,7 +111,7 @@ func checkRequest(o *handshake.Offer) bool {
 }
 
 // checkResponse writes the response of an acceptance.
-func checkResponse(o *handshake.Offer, a *handshake.Acceptance) {
+func checkResponse(o *handshake.ClientOffer, a *handshake.ServerAnswer) {
 	b, err := handshake.AppendResponse([]byte("kept"), a)
 	legal := (a.Subprotocol == "" || matches(token, a.Subprotocol)) && mayBeAdded(a.Header) && areExtensions(a.Extensions)
 	checkAppended(b, err, legal, a)

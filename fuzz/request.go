@@ -88,8 +88,8 @@ func checkRefusal(err error) {
 }
 
 // answer accepts a request, and reads the response as its client does.
-func answer(u *handshake.Upgrade) {
-	a := handshake.Acceptance{Key: u.Key, Extensions: u.Extensions}
+func answer(u *handshake.ClientOffer) {
+	a := handshake.ServerAnswer{Key: u.Key, Extensions: u.Extensions}
 	if len(u.Subprotocols) > 0 {
 		a.Subprotocol = u.Subprotocols[len(u.Subprotocols)-1]
 	}
@@ -102,7 +102,7 @@ func answer(u *handshake.Upgrade) {
 	if err != nil || r == nil || n != len(b) {
 		violated("an acceptance is the head of an HTTP response", "%q: %+v, %d, %v", b, r, n, err)
 	}
-	o := handshake.Offer{Key: u.Key, Subprotocols: u.Subprotocols, Extensions: u.Extensions}
+	o := handshake.ClientOffer{Key: u.Key, Subprotocols: u.Subprotocols, Extensions: u.Extensions}
 	got, err := handshake.ValidateResponse(r, &o)
 	if err != nil || got.Subprotocol != a.Subprotocol || !sameExtensions(got.Extensions, a.Extensions) {
 		violated("the client reads what the server agreed to", "%q: %+v, %v; want %+v", b, got, err, a)

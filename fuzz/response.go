@@ -12,7 +12,7 @@ import (
 const sampleKey = "dGhlIHNhbXBsZSBub25jZQ=="
 
 // sampleOffer is what the responses of Response answer.
-var sampleOffer = handshake.Offer{
+var sampleOffer = handshake.ClientOffer{
 	Host:         "server.example.com",
 	Target:       "/chat",
 	Key:          sampleKey,

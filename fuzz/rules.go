@@ -186,7 +186,7 @@ func readExtensions(line string) (list []handshake.Extension, ok bool) {
 
 // accepts reports whether a response opens the connection that o asked for:
 // Section 4.1.
-func accepts(proto string, status int, h handshake.Header, o *handshake.Offer) bool {
+func accepts(proto string, status int, h handshake.Header, o *handshake.ClientOffer) bool {
 	upgrade, accept, subprotocol := values(h, "Upgrade"), values(h, "Sec-WebSocket-Accept"), values(h, "Sec-WebSocket-Protocol")
 	if status != 101 || !matches(http11, proto) ||
 		len(upgrade) != 1 || !sameName(upgrade[0], "websocket") ||

@@ -31,7 +31,7 @@ func URL(data []byte) int {
 		violated("a URL is ws or wss and has a port", "%q: %+v", text, u)
 	}
 	checkHost(text, u)
-	o := handshake.Offer{Host: u.HostHeader(), Target: u.Target, Key: sampleKey}
+	o := handshake.ClientOffer{Host: u.HostHeader(), Target: u.Target, Key: sampleKey}
 	if _, err := handshake.AppendRequest(nil, &o); err != nil {
 		violated("a URL that was read can be asked for", "%q: %+v: %v", text, u, err)
 	}

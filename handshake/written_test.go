@@ -6,8 +6,8 @@ import (
 	"github.com/fibersock/fibersock/handshake"
 )
 
-// TestRequestIsWrittenLineByLine, with one extension and with two, and with
-// fields of the caller's whose names only look like the handshake's own.
+// TestRequestIsWrittenLineByLine checks one and two extensions, and additional
+// fields whose names resemble those of the handshake.
 func TestRequestIsWrittenLineByLine(t *testing.T) {
 	const before = "GET /chat HTTP/1.1\r\n" +
 		"Host: server.example.com\r\n" +
@@ -16,38 +16,39 @@ func TestRequestIsWrittenLineByLine(t *testing.T) {
 		"Sec-WebSocket-Key: " + sampleKey + "\r\n" +
 		"Sec-WebSocket-Version: 13\r\n"
 	for _, tt := range []struct {
-		change func(o *handshake.Offer)
+		change func(o *handshake.ClientOffer)
 		want   string
 	}{
-		{func(o *handshake.Offer) {}, ""},
-		{func(o *handshake.Offer) { o.Subprotocols = []string{"a"} }, "Sec-WebSocket-Protocol: a\r\n"},
-		{func(o *handshake.Offer) { o.Subprotocols = []string{"b", "a"} }, "Sec-WebSocket-Protocol: b, a\r\n"},
-		{func(o *handshake.Offer) { o.Extensions = extensions{extension("foo")} }, "Sec-WebSocket-Extensions: foo\r\n"},
-		{func(o *handshake.Offer) {
+		{func(o *handshake.ClientOffer) {}, ""},
+		{func(o *handshake.ClientOffer) { o.Subprotocols = []string{"a"} }, "Sec-WebSocket-Protocol: a\r\n"},
+		{func(o *handshake.ClientOffer) { o.Subprotocols = []string{"b", "a"} }, "Sec-WebSocket-Protocol: b, a\r\n"},
+		{func(o *handshake.ClientOffer) { o.Extensions = extensions{extension("foo")} }, "Sec-WebSocket-Extensions: foo\r\n"},
+		{func(o *handshake.ClientOffer) {
 			o.Extensions = extensions{extension("foo", flag("a"), param("b", "1")), extension("bar")}
 		},
 			"Sec-WebSocket-Extensions: foo; a; b=1, bar\r\n"},
-		{func(o *handshake.Offer) {
+		{func(o *handshake.ClientOffer) {
 			o.Header = map[string][]string{
 				"Sec-WebSocket": {"1"}, "Sec-WebSockets-A": {"2"}, "X-WebSocket-Key-Of-Ours": {"3"}, "Access-Control-Request-Method": {"4", "5"}, "Hosts": {"6"},
 			}
 		}, "Access-Control-Request-Method: 4\r\nAccess-Control-Request-Method: 5\r\nHosts: 6\r\nSec-WebSocket: 1\r\nSec-WebSockets-A: 2\r\nX-WebSocket-Key-Of-Ours: 3\r\n"},
 	} {
-		o := &handshake.Offer{Host: "server.example.com", Target: "/chat", Key: sampleKey}
+		o := &handshake.ClientOffer{Host: "server.example.com", Target: "/chat", Key: sampleKey}
 		tt.change(o)
 		if got, err := handshake.AppendRequest(nil, o); err != nil || string(got) != before+tt.want+"\r\n" {
 			t.Errorf("%+v is written %q, %v; want %q at its end", o, got, err, tt.want)
 		}
 	}
 	for _, name := range []string{"Sec-WebSocket-", "sec-websocket-", "SEC-WEBSOCKET-X"} {
-		o := &handshake.Offer{Host: "h", Target: "/", Key: sampleKey, Header: map[string][]string{name: {"x"}}}
+		o := &handshake.ClientOffer{Host: "h", Target: "/", Key: sampleKey, Header: map[string][]string{name: {"x"}}}
 		if got, err := handshake.AppendRequest(nil, o); err == nil || got != nil {
 			t.Errorf("the field %q is written: %q", name, got)
 		}
 	}
 }
 
-// TestVersionsOfHTTP that a response may have, also one that no parser made.
+// TestVersionsOfHTTP checks the version of a response, also of one without a
+// parser.
 func TestVersionsOfHTTP(t *testing.T) {
 	r := parseResponse(t, head("HTTP/1.1 101 Switching Protocols", responseFields...))
 	for version, ok := range map[string]bool{

@@ -94,7 +94,7 @@ type spy struct {
 	asked []string
 }
 
-func (s *spy) authorize(r *handshake.Request, _ *handshake.Acceptance) error {
+func (s *spy) authorize(r *handshake.Request, _ *handshake.ServerAnswer) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.asked = append(s.asked, r.Path())

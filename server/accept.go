@@ -78,7 +78,7 @@ func (s *Server) upgrade(r *handshake.Request, room []byte) (Upgraded, error) {
 }
 
 // accept goes through Section 4.2.2: it returns what to answer, or why not.
-func (s *Server) accept(r *handshake.Request) (a handshake.Acceptance, err error) {
+func (s *Server) accept(r *handshake.Request) (a handshake.ServerAnswer, err error) {
 	if s.shuttingDown() {
 		return a, errShuttingDown
 	}
@@ -115,7 +115,7 @@ func (s *Server) accept(r *handshake.Request) (a handshake.Acceptance, err error
 
 // authorize calls Authorize. One that panics has not agreed. The caller reports a
 // call of runtime.Goexit.
-func (s *Server) authorize(r *handshake.Request, a *handshake.Acceptance) (err error) {
+func (s *Server) authorize(r *handshake.Request, a *handshake.ServerAnswer) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			s.caught(p)

@@ -226,7 +226,7 @@ func ExampleBroadcast() {
 func ExampleServer_authorize() {
 	s := &server.Server{
 		Handler: server.Handler{Open: func(c *server.Conn) { c.SendText("come in") }},
-		Authorize: func(r *handshake.Request, a *handshake.Acceptance) error {
+		Authorize: func(r *handshake.Request, a *handshake.ServerAnswer) error {
 			token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 			if subtle.ConstantTimeCompare([]byte(token), []byte("open sesame")) == 0 {
 				return &handshake.Error{

@@ -57,8 +57,8 @@ func TestOpeningHandshakeMayBeSpelledOtherwise(t *testing.T) {
 // The client's order of preference decides (6455-4.2.2-f, -g), over all lines
 // (6455-11.3.4-a), and the program may choose another of those offered.
 func TestSubprotocolIsChosenFromThoseOffered(t *testing.T) {
-	choose := func(name string) func(*handshake.Request, *handshake.Acceptance) error {
-		return func(_ *handshake.Request, a *handshake.Acceptance) error {
+	choose := func(name string) func(*handshake.Request, *handshake.ServerAnswer) error {
+		return func(_ *handshake.Request, a *handshake.ServerAnswer) error {
 			a.Subprotocol = name
 			return nil
 		}
@@ -67,7 +67,7 @@ func TestSubprotocolIsChosenFromThoseOffered(t *testing.T) {
 		name      string
 		offered   []string // lines
 		supported []string
-		authorize func(*handshake.Request, *handshake.Acceptance) error
+		authorize func(*handshake.Request, *handshake.ServerAnswer) error
 		want      []string
 	}{
 		{name: "the client's order", offered: []string{"b, a"}, supported: []string{"a", "b"}, want: []string{"b"}},
@@ -99,7 +99,7 @@ func TestSubprotocolIsChosenFromThoseOffered(t *testing.T) {
 // The program sees the request before it is answered, and may add to the answer (6455-10.5-a, WHATWG-5, WHATWG-16).
 func TestAuthorizeMayAddToTheAnswer(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
-		s := start(t, &server.Server{Authorize: func(r *handshake.Request, a *handshake.Acceptance) error {
+		s := start(t, &server.Server{Authorize: func(r *handshake.Request, a *handshake.ServerAnswer) error {
 			if r.Header.Get("Cookie") != "user=x" || r.Path() != "/p" || r.Query() != "q=1" {
 				t.Errorf("request %+v", r)
 			}

@@ -156,39 +156,39 @@ func TestPathsHaveTheirHandlers(t *testing.T) {
 func TestAuthorizeRefuses(t *testing.T) {
 	tests := []struct {
 		name      string
-		authorize func(*handshake.Request, *handshake.Acceptance) error
+		authorize func(*handshake.Request, *handshake.ServerAnswer) error
 		status    int
 		fields    []string
 	}{
 		{
 			name: "401 with a challenge",
-			authorize: func(*handshake.Request, *handshake.Acceptance) error {
+			authorize: func(*handshake.Request, *handshake.ServerAnswer) error {
 				return &handshake.Error{Status: 401, Header: map[string][]string{"WWW-Authenticate": {`Basic realm="x"`}}}
 			},
 			status: 401, fields: []string{`WWW-Authenticate: Basic realm="x"`},
 		},
 		{
 			name: "302 to another place",
-			authorize: func(*handshake.Request, *handshake.Acceptance) error {
+			authorize: func(*handshake.Request, *handshake.ServerAnswer) error {
 				return &handshake.Error{Status: 302, Header: map[string][]string{"Location": {"https://server.example/login"}}}
 			},
 			status: 302, fields: []string{"Location: https://server.example/login"},
 		},
 		{
 			name: "a wrapped error",
-			authorize: func(*handshake.Request, *handshake.Acceptance) error {
+			authorize: func(*handshake.Request, *handshake.ServerAnswer) error {
 				return fmt.Errorf("no room: %w", &handshake.Error{Status: 429})
 			},
 			status: 429,
 		},
 		{
 			name:      "any other error",
-			authorize: func(*handshake.Request, *handshake.Acceptance) error { return errors.New("<secret>") },
+			authorize: func(*handshake.Request, *handshake.ServerAnswer) error { return errors.New("<secret>") },
 			status:    403,
 		},
 		{
 			name:      "a status that is no refusal (T-E03)",
-			authorize: func(*handshake.Request, *handshake.Acceptance) error { return &handshake.Error{Status: 101} },
+			authorize: func(*handshake.Request, *handshake.ServerAnswer) error { return &handshake.Error{Status: 101} },
 			status:    500,
 		},
 	}
@@ -212,12 +212,12 @@ func TestAuthorizeRefuses(t *testing.T) {
 func TestAnswerThatCannotBeSentBecomes500(t *testing.T) {
 	tests := []struct {
 		name      string
-		authorize func(*handshake.Request, *handshake.Acceptance) error
+		authorize func(*handshake.Request, *handshake.ServerAnswer) error
 		check     func(err error) bool
 	}{
 		{
 			name: "a header value with a line end (6455-4.2.2-o, T-D17, T-D18)",
-			authorize: func(_ *handshake.Request, a *handshake.Acceptance) error {
+			authorize: func(_ *handshake.Request, a *handshake.ServerAnswer) error {
 				a.Header = map[string][]string{"X": {"a\r\nY: b"}}
 				return nil
 			},
@@ -225,7 +225,7 @@ func TestAnswerThatCannotBeSentBecomes500(t *testing.T) {
 		},
 		{
 			name: "a field of the handshake's own (6455-4.2.2-o)",
-			authorize: func(_ *handshake.Request, a *handshake.Acceptance) error {
+			authorize: func(_ *handshake.Request, a *handshake.ServerAnswer) error {
 				a.Header = map[string][]string{"Sec-Websocket-Accept": {"x"}}
 				return nil
 			},
@@ -233,7 +233,7 @@ func TestAnswerThatCannotBeSentBecomes500(t *testing.T) {
 		},
 		{
 			name: "a subprotocol that was not offered (6455-4.2.2-f)",
-			authorize: func(_ *handshake.Request, a *handshake.Acceptance) error {
+			authorize: func(_ *handshake.Request, a *handshake.ServerAnswer) error {
 				a.Subprotocol = "soap"
 				return nil
 			},
@@ -241,7 +241,7 @@ func TestAnswerThatCannotBeSentBecomes500(t *testing.T) {
 		},
 		{
 			name:      "a panic (T-H10)",
-			authorize: func(*handshake.Request, *handshake.Acceptance) error { panic("<secret>") },
+			authorize: func(*handshake.Request, *handshake.ServerAnswer) error { panic("<secret>") },
 			check:     isA[*server.PanicError],
 		},
 	}

@@ -175,7 +175,7 @@ func TestAuthorizeThatDoesNotReturn(t *testing.T) {
 	for name, how := range failings {
 		t.Run(name, func(t *testing.T) {
 			eachLoop(t, func(t *testing.T, start starter) {
-				s := start(t, &server.Server{Authorize: func(*handshake.Request, *handshake.Acceptance) error {
+				s := start(t, &server.Server{Authorize: func(*handshake.Request, *handshake.ServerAnswer) error {
 					how.fail()
 					return nil
 				}})

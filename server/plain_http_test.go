@@ -49,7 +49,7 @@ func TestProbesAreNotReported(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			eachLoop(t, func(t *testing.T, start starter) {
-				s := start(t, &server.Server{Authorize: func(*handshake.Request, *handshake.Acceptance) error {
+				s := start(t, &server.Server{Authorize: func(*handshake.Request, *handshake.ServerAnswer) error {
 					t.Error("Authorize was asked")
 					return nil
 				}})

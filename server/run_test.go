@@ -136,7 +136,7 @@ func TestUpgradeDecidesOnARequest(t *testing.T) {
 	if _, err := s.Upgrade(parse(strings.Replace(request("/"), "GET", "PUT", 1))); !errors.As(err, &refused) || refused.Status != 405 {
 		t.Errorf("PUT: %v", err)
 	}
-	s.Authorize = func(*handshake.Request, *handshake.Acceptance) error { panic("on purpose") }
+	s.Authorize = func(*handshake.Request, *handshake.ServerAnswer) error { panic("on purpose") }
 	if _, err := s.Upgrade(r); !errors.As(err, &refused) || refused.Status != 500 {
 		t.Errorf("a panic in Authorize: %v", err)
 	}

@@ -53,7 +53,7 @@ type Server struct {
 	// subprotocol, and Header for further fields such as Set-Cookie. If it
 	// returns an error, the connection is refused: by a *handshake.Error with its
 	// status, by another with 403.
-	Authorize func(r *handshake.Request, a *handshake.Acceptance) error
+	Authorize func(r *handshake.Request, a *handshake.ServerAnswer) error
 
 	// HTTP, if it is set, answers requests that are plain HTTP and do not ask for
 	// WebSocket, such as health checks: of whatever method, once Hosts allows them.

@@ -62,7 +62,7 @@ func TestShutdownRefusesHandshakes(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		rec := newRecorder(t)
 		entered, release := make(chan struct{}), make(chan struct{})
-		s := start(t, &server.Server{Handler: rec.handler(), Authorize: func(*handshake.Request, *handshake.Acceptance) error {
+		s := start(t, &server.Server{Handler: rec.handler(), Authorize: func(*handshake.Request, *handshake.ServerAnswer) error {
 			close(entered)
 			<-release
 			return nil

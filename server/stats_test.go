@@ -150,7 +150,7 @@ func TestStatsOfTraffic(t *testing.T) {
 }
 
 func TestStatsOfOpeningHandshakes(t *testing.T) {
-	picky := &server.Server{Authorize: func(r *handshake.Request, _ *handshake.Acceptance) error {
+	picky := &server.Server{Authorize: func(r *handshake.Request, _ *handshake.ServerAnswer) error {
 		switch r.Path() {
 		case "/moved":
 			return &handshake.Error{Status: 302}
@@ -191,7 +191,7 @@ func TestStatsOfOpeningHandshakes(t *testing.T) {
 // A request that somebody else has read counts when it is refused; a connection,
 // when it is run.
 func TestStatsOfUpgrade(t *testing.T) {
-	s := &server.Server{Authorize: func(*handshake.Request, *handshake.Acceptance) error { return &handshake.Error{Status: 401} }}
+	s := &server.Server{Authorize: func(*handshake.Request, *handshake.ServerAnswer) error { return &handshake.Error{Status: 401} }}
 	var parser handshake.RequestParser
 	req, _, err := parser.Parse([]byte(request("/")))
 	if err != nil {

@@ -284,7 +284,7 @@ func TestAuthorizeSeesWhatIsServed(t *testing.T) {
 		handler := &server.Handler{Open: func(c *server.Conn) { reached <- c.Path() }}
 		s := start(t, &server.Server{
 			Handlers: map[string]*server.Handler{"/public": handler, "/private": handler},
-			Authorize: func(r *handshake.Request, _ *handshake.Acceptance) error {
+			Authorize: func(r *handshake.Request, _ *handshake.ServerAnswer) error {
 				if r.Path() != "/public" {
 					return &handshake.Error{Status: 401}
 				}

@@ -5,18 +5,18 @@ import (
 	"unicode/utf8"
 )
 
-// MaxReason is the size in bytes of the longest reason that fits a Close frame
-// beside its status code.
+// MaxReason is the size of the longest reason of a Close frame: 123 bytes, a
+// control frame's payload without the status code.
 const MaxReason = MaxControlPayload - 2
 
 // AppendClosePayload appends the payload of a Close frame (RFC 6455, Section
-// 5.5.1) and returns the extended slice. With code 0 the payload is empty, and
-// then the reason must be too.
+// 5.5.1) and returns the extended slice. Code 0 stands for an empty payload,
+// without code and reason.
 //
-// It fails, and appends nothing, with ErrStatusCode for a code that may not
-// stand in a Close frame (among them 1005 and 1006, which are what an endpoint
-// reports when there was no code), ErrReasonTooLong, ErrReasonWithoutCode or
-// ErrInvalidUTF8.
+// On an error dst is returned unchanged. The error is [ErrStatusCode] for a
+// code that is not [StatusCode.Valid], such as 1005 and 1006,
+// [ErrReasonTooLong], [ErrReasonWithoutCode] for a reason with code 0, or
+// [ErrInvalidUTF8].
 func AppendClosePayload(dst []byte, code StatusCode, reason string) ([]byte, error) {
 	switch {
 	case code == 0 && reason == "":
@@ -34,11 +34,13 @@ func AppendClosePayload(dst []byte, code StatusCode, reason string) ([]byte, err
 	return append(dst, reason...), nil
 }
 
-// ParseClosePayload reads the payload of a received Close frame. The reason is
-// part of p. An empty payload has the code NoStatusReceived (Section 7.1.5).
+// ParseClosePayload parses the payload of a received Close frame. The reason
+// aliases p. The code of an empty payload is [NoStatusReceived] (Section
+// 7.1.5).
 //
-// It fails with ErrClosePayload, ErrStatusCode or ErrInvalidUTF8. With the
-// latter two, the code and the reason are those of p.
+// The error is [ErrClosePayload], [ErrStatusCode] or [ErrInvalidUTF8]. With
+// ErrStatusCode and ErrInvalidUTF8 the code and the reason are returned too, as
+// the peer sent them.
 func ParseClosePayload(p []byte) (code StatusCode, reason []byte, err error) {
 	switch len(p) {
 	case 0:

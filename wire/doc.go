@@ -1,12 +1,17 @@
-// Package wire is the frame codec of the WebSocket protocol: RFC 6455,
-// Sections 5 (frames, masking, close payloads), 7.4 (status codes) and 8.1
-// (UTF-8), over byte slices.
+// Package wire encodes and decodes WebSocket frames: RFC 6455, Sections 5
+// (frames, masking, Close payloads), 7.4 (status codes) and 8.1 (UTF-8).
 //
-// Nothing here does I/O, allocates, keeps state between calls or knows which
-// role it serves: functions parse from a slice and say how much of it they
-// used, or append to a slice that they are given. A rule that depends on the
-// role (who masks), on the connection (which opcode may come next, which
-// extension was agreed) or on a limit is the business of whoever calls.
+// Functions parse a byte slice and return the number of bytes used, or append
+// to a byte slice and return the extended slice. They perform no I/O, and they
+// allocate only to grow the slice that they append to. [UTF8] is the only type
+// that keeps state between calls: it validates a text that arrives in pieces.
+//
+// The package serves both roles. Rules that depend on the role (masking), on
+// the state of the connection (expected opcodes, negotiated extensions) or on a
+// limit are left to the caller; package endpoint enforces them.
+//
+// Functions may be called from any goroutine. Calls that share a byte slice or
+// a UTF8 must not overlap.
 //
 // # The frame
 //
@@ -23,13 +28,13 @@
 //	| payload                                                       |
 //	+---------------------------------------------------------------+
 //
-// [ParseHeader] and [AppendHeader] deal with everything above the payload,
-// [DecodeFrame] and [AppendFrame] with the whole, [Mask] with the payload
-// alone.
+// [ParseHeader] and [AppendHeader] convert the header, which is everything
+// above the payload. [DecodeFrame] and [AppendFrame] convert whole frames.
+// [Mask] converts a payload.
 //
 // # Errors
 //
-// What a peer did wrong is an [*Error]: it carries the status code that the
-// Close frame to that peer should have. There is one variable per rule
-// (ErrReservedOpcode, ErrInvalidUTF8, …), to be compared with errors.Is.
+// A frame that breaks a rule is reported as an [*Error], which holds the status
+// code for the Close frame to the peer. Each rule has one variable, such as
+// [ErrReservedOpcode]; compare with errors.Is.
 package wire

@@ -1,17 +1,18 @@
 package wire
 
-// Frame is a whole frame: its header and its payload, unmasked.
+// Frame is a complete frame with its payload unmasked.
 type Frame struct {
 	Header
 	Payload []byte
 }
 
-// DecodeFrame reads the frame that b begins with and returns its size n, so
-// that the next one begins at b[n]. n is 0 if b does not hold the whole frame
-// yet; then b is untouched. The error is that of [ParseHeader].
+// DecodeFrame decodes the frame at the start of b and returns its size n; the
+// next frame starts at b[n]. If b holds only part of the frame, n is 0, f has
+// the header as [ParseHeader] returns it, and b is unchanged. The error is that
+// of ParseHeader.
 //
-// The payload is part of b. If the frame is masked, it is unmasked there, once:
-// b[:n] is no longer what came from the peer.
+// The payload aliases b, and its capacity ends with it. DecodeFrame unmasks a
+// masked payload in place, so decoding the same bytes twice masks them again.
 func DecodeFrame(b []byte) (f Frame, n int, err error) {
 	h, n, err := ParseHeader(b)
 	if n == 0 || h.Length > int64(len(b)-n) {
@@ -25,10 +26,10 @@ func DecodeFrame(b []byte) (f Frame, n int, err error) {
 	return f, end, nil
 }
 
-// AppendFrame appends a frame with the given payload and returns the extended
-// slice. h.Length is not looked at; the payload's length is used. If h.Masked,
-// the copy is masked with h.Key and payload stays as it is. Like
-// [AppendHeader] it writes what it is told.
+// AppendFrame appends a frame with the header h and the payload, and returns
+// the extended slice. It ignores h.Length and encodes the length of payload. If
+// h.Masked is set, the appended copy is masked with h.Key; payload itself is
+// unchanged and not retained. Like [AppendHeader], it does not validate h.
 func AppendFrame(dst []byte, h Header, payload []byte) []byte {
 	h.Length = int64(len(payload))
 	dst = AppendHeader(dst, h)

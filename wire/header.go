@@ -10,14 +10,13 @@ const (
 	// bytes, a 64-bit length and a masking key.
 	MaxHeaderSize = 14
 
-	// MaxControlPayload is the size in bytes of the largest payload that a
-	// control frame may have (Section 5.5).
+	// MaxControlPayload is the limit for the payload of a control frame, in
+	// bytes (Section 5.5).
 	MaxControlPayload = 125
 )
 
-// RSV holds the three reserved bits of a frame's first byte, where they stand
-// in it. They are zero unless an extension was agreed that uses them
-// (Section 5.2).
+// RSV holds the three reserved bits, at their positions in a frame's first
+// byte. They are zero unless a negotiated extension defines them (Section 5.2).
 type RSV byte
 
 // The reserved bits.
@@ -32,23 +31,23 @@ const (
 	rsvBits = byte(RSV1 | RSV2 | RSV3)
 	maskBit = 0x80
 
-	length16 = 126 // the 7-bit length that announces 16 bits
-	length64 = 127 // the 7-bit length that announces 64 bits
+	length16 = 126 // 7-bit length: 16 more bits follow
+	length64 = 127 // 7-bit length: 64 more bits follow
 )
 
-// Header is everything of a frame but its payload.
+// Header is the header of a frame.
 type Header struct {
-	Fin    bool       // the last frame of its message
+	Fin    bool       // last frame of its message
 	RSV    RSV        // reserved bits, for extensions
-	Opcode Opcode     //
-	Masked bool       // the payload is masked with Key
-	Key    MaskingKey // meaningful only if Masked
-	Length int64      // payload length in bytes, not counting the key
+	Opcode Opcode     // meaning of the payload
+	Masked bool       // payload is masked with Key
+	Key    MaskingKey // used only if Masked
+	Length int64      // payload length in bytes, without the key
 }
 
-// Check returns the first rule that h breaks whoever sends it: a reserved
-// opcode, a control frame that is fragmented or too long, a negative length.
-// Reserved bits are left to whoever knows the agreed extensions.
+// Check returns the first rule that h breaks in either role: a reserved opcode,
+// a fragmented control frame, a control frame over 125 bytes, a negative
+// length. It does not check RSV, which depends on the negotiated extensions.
 func (h Header) Check() error {
 	switch {
 	case !h.Opcode.Defined():
@@ -63,14 +62,13 @@ func (h Header) Check() error {
 	return nil
 }
 
-// ParseHeader reads the frame header that b begins with and returns its size
-// n, so that the payload begins at b[n]. n is 0 if b holds only part of the
-// header; then the fields whose bytes have arrived are set, the others are
-// zero, and the caller can check what it knows.
+// ParseHeader parses the frame header at the start of b and returns its size n;
+// the payload starts at b[n]. If b holds only part of the header, n is 0 and h
+// has the fields whose bytes are in b; the other fields are zero.
 //
 // The error is the first rule of Sections 5.2 and 5.5 that the header breaks.
-// It is found as soon as the byte that breaks it is there, and then n is 0 too
-// and the fields are set up to that byte.
+// It is returned as soon as b contains the byte that breaks the rule, with n ==
+// 0 and the fields up to that byte.
 func ParseHeader(b []byte) (h Header, n int, err error) {
 	if len(b) < 1 {
 		return h, 0, nil
@@ -118,8 +116,8 @@ func ParseHeader(b []byte) (h Header, n int, err error) {
 	return h, n, nil
 }
 
-// checkLength64 checks as much of a 64-bit length as b holds. The top bit is in
-// the first byte; the length could have had 16 bits if the first six are zero.
+// checkLength64 checks the part of a 64-bit length that is in b. The top bit is
+// in the first byte. Six zero bytes at the start mean that 16 bits suffice.
 func checkLength64(b []byte) error {
 	for i, c := range b[:min(len(b), 6)] {
 		if i == 0 && c&0x80 != 0 {
@@ -135,9 +133,8 @@ func checkLength64(b []byte) error {
 	return nil
 }
 
-// AppendHeader appends h in its wire form, with the length in its shortest
-// form, and returns the extended slice. It writes what it is told: whether
-// that is a legal frame is what [Header.Check] says.
+// AppendHeader appends the encoding of h, with the shortest form of the length,
+// and returns the extended slice. It does not validate h; see [Header.Check].
 func AppendHeader(dst []byte, h Header) []byte {
 	first := byte(h.RSV)&rsvBits | byte(h.Opcode)&0x0f
 	if h.Fin {

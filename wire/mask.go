@@ -6,35 +6,35 @@ import (
 	"slices"
 )
 
-// MaskingKey is the key of a masked frame (RFC 6455, Section 5.3): the byte
-// that comes first on the wire in the low 8 bits, the last in the high 8 bits.
+// MaskingKey is the key of a masked frame (RFC 6455, Section 5.3). Its low 8
+// bits hold the first byte on the wire, its high 8 bits the last.
 type MaskingKey uint32
 
-// NewMaskingKey returns the key that b is on the wire.
+// NewMaskingKey returns the key with the given bytes on the wire.
 func NewMaskingKey(b [4]byte) MaskingKey {
 	return MaskingKey(binary.LittleEndian.Uint32(b[:]))
 }
 
-// Bytes returns the key as it is on the wire.
+// Bytes returns the bytes of the key on the wire.
 func (k MaskingKey) Bytes() (b [4]byte) {
 	binary.LittleEndian.PutUint32(b[:], uint32(k))
 	return b
 }
 
-// Mask masks b in place, or unmasks it, which is the same: byte i is combined
-// by exclusive or with byte i mod 4 of the key. It returns the key rotated by
-// len(b), with which the next piece of the same payload goes on.
+// Mask masks or unmasks b in place: it XORs byte i with byte i mod 4 of the
+// key. It returns the key rotated by len(b) bytes, for the next piece of the
+// same payload.
 func Mask(b []byte, key MaskingKey) MaskingKey {
 	maskInto(b, b, uint32(key))
 	return key.after(len(b))
 }
 
-// AppendMasked appends p, masked with key, to dst and returns the extended
-// slice and the rotated key, as [Mask] does. It is faster than to append and
-// then to mask.
+// AppendMasked appends p, masked with key, to dst. It returns the extended
+// slice and the rotated key, as [Mask] does. One pass copies and masks.
 //
-// p is not retained, and stays as it is unless it lies in the room behind dst,
-// where it is overwritten. It must not begin in dst and end in that room.
+// p is unchanged and not retained. p may lie in the spare capacity of dst,
+// where it is overwritten; it must not start in dst[:len(dst)] and end after
+// it.
 func AppendMasked(dst, p []byte, key MaskingKey) ([]byte, MaskingKey) {
 	start := len(dst)
 	dst = slices.Grow(dst, len(p))[:start+len(p)]
@@ -42,16 +42,16 @@ func AppendMasked(dst, p []byte, key MaskingKey) ([]byte, MaskingKey) {
 	return dst, key.after(len(p))
 }
 
-// after returns the key as a piece sees it that begins n bytes further on.
+// after returns the key for a piece that starts n bytes later.
 func (k MaskingKey) after(n int) MaskingKey {
 	return MaskingKey(bits.RotateLeft32(uint32(k), -8*(n&3)))
 }
 
-// maskInto masks src into dst, which has the same length. dst begins where src
-// does, or before, or nothing of it is in src.
+// maskInto masks src into dst, which has the same length. If dst and src
+// overlap, dst must start at src or before it.
 func maskInto(dst, src []byte, key uint32) {
-	// The first words and the last may overlap, so all are read before one is
-	// written: in place nothing may be masked twice.
+	// The first words and the last may overlap. All are read before one is
+	// written, so that no byte is masked twice in place.
 	le := binary.LittleEndian
 	n := len(src)
 	dst = dst[:n]
@@ -94,8 +94,8 @@ func maskWords(dst, src []byte, key uint32) {
 		copy(dst, src)
 	}
 
-	// The last four words are read before anything is written, since the one
-	// before them may overlap them.
+	// The last four words are read before the loop writes, because its last
+	// write may overlap them.
 	le := binary.LittleEndian
 	k := uint64(key)<<32 | uint64(key)
 	n := len(dst)
@@ -103,7 +103,7 @@ func maskWords(dst, src []byte, key uint32) {
 	last := dst[n-32:]
 	w, x, y, z := le.Uint64(last)^end, le.Uint64(last[8:])^end, le.Uint64(last[16:])^end, le.Uint64(last[24:])^end
 	for len(dst) > 32 {
-		// Four words a turn, in a fixed window: one bounds check for all.
+		// A window of four words needs only one bounds check.
 		d := dst[:32]
 		le.PutUint64(d, le.Uint64(d)^k)
 		le.PutUint64(d[8:], le.Uint64(d[8:])^k)

@@ -4,8 +4,9 @@ package wire
 
 import "math"
 
-// avx512From is from how many bytes on, at least 256, maskVectors uses AVX-512:
-// never if the processor has none. Only tests change it.
+// avx512From is the length in bytes from which maskVectors uses AVX-512, at
+// least
+// 256. It is math.MaxInt without AVX-512. Only tests change it.
 var avx512From = thisProcessor.avx512From()
 
 func (p processor) avx512From() int {

@@ -2,9 +2,9 @@
 
 #include "textflag.h"
 
-// The ends of the payload are masked into registers before anything is stored.
-// So they may overlap each other and what is between them, in place too, and no
-// length needs a loop over single bytes.
+// The first and the last bytes of the payload are masked into registers before
+// anything is stored. Both ends may therefore overlap each other and the blocks
+// between them, also in place, and no length needs a loop over single bytes.
 
 // func maskVectors(dst, src *byte, n int, key uint32)
 TEXT ·maskVectors(SB), NOSPLIT|NOFRAME, $0-28
@@ -13,8 +13,8 @@ TEXT ·maskVectors(SB), NOSPLIT|NOFRAME, $0-28
 	MOVD  n+16(FP), R2
 	MOVWU key+24(FP), R3
 
-	// R4 is the key as a piece sees it that begins a multiple of 4 before the
-	// end; the rotation looks at the low 5 bits of R4 alone.
+	// R4 is the key for a piece that starts a multiple of 4 bytes before the
+	// end. The rotation uses only the low 5 bits of R4.
 	LSLW $3, R2, R4
 	RORW R4, R3, R4
 	VDUP R3, V0.S4

@@ -2,12 +2,12 @@ package wire
 
 import "strconv"
 
-// Opcode tells what a frame carries (RFC 6455, Section 5.2). Only the low
-// four bits travel.
+// Opcode is the type of a frame (RFC 6455, Section 5.2). Only its low four bits
+// are encoded.
 type Opcode byte
 
-// The opcodes of RFC 6455, Section 11.8. 3–7 are reserved for further data
-// frames and 11–15 for further control frames.
+// The opcodes of RFC 6455, Section 11.8. Opcodes 3 to 7 are reserved for data
+// frames and 11 to 15 for control frames.
 const (
 	Continuation Opcode = 0x0
 	Text         Opcode = 0x1
@@ -17,19 +17,20 @@ const (
 	Pong         Opcode = 0xA
 )
 
-// IsControl reports whether o is the opcode of a control frame, known or
-// reserved: its high bit is set (Section 5.5).
+// IsControl reports whether o is the opcode of a control frame, defined or
+// reserved (Section 5.5).
 func (o Opcode) IsControl() bool { return o&0x8 != 0 }
 
-// IsData reports whether o begins a message: Text or Binary.
+// IsData reports whether o is Text or Binary, the opcodes that start a message.
 func (o Opcode) IsData() bool { return o == Text || o == Binary }
 
-// Defined reports whether RFC 6455 gives o a meaning.
+// Defined reports whether RFC 6455 defines o.
 func (o Opcode) Defined() bool {
 	return o <= Binary || o >= Close && o <= Pong
 }
 
-// String returns the opcode's name in lower case.
+// String returns the name in lower case, such as "text", or "opcode 0x3" for a
+// reserved opcode.
 func (o Opcode) String() string {
 	switch o {
 	case Continuation:

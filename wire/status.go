@@ -2,20 +2,20 @@ package wire
 
 import "strconv"
 
-// StatusCode says why a connection was closed (RFC 6455, Section 7.4). It is
-// an int and not a uint16 so that a value that does not fit two bytes is
-// refused rather than cut to another code.
+// StatusCode is the reason code of a Close frame (RFC 6455, Section 7.4). Its
+// type is int so that [AppendClosePayload] can reject a value that does not fit
+// two bytes.
 type StatusCode int
 
-// The codes of the IANA WebSocket Close Code Number Registry. 4000–4999 are
-// for private use.
+// The codes of the IANA WebSocket Close Code Number Registry. Codes 4000 to
+// 4999 are for private use.
 const (
 	NormalClosure           StatusCode = 1000
 	GoingAway               StatusCode = 1001
 	ProtocolError           StatusCode = 1002
 	UnsupportedData         StatusCode = 1003
-	NoStatusReceived        StatusCode = 1005 // reported only: a Close frame without a code
-	AbnormalClosure         StatusCode = 1006 // reported only: no Close frame at all
+	NoStatusReceived        StatusCode = 1005 // never sent: a Close frame had no code
+	AbnormalClosure         StatusCode = 1006 // never sent: no Close frame was received
 	InvalidFramePayloadData StatusCode = 1007
 	PolicyViolation         StatusCode = 1008
 	MessageTooBig           StatusCode = 1009
@@ -24,16 +24,16 @@ const (
 	ServiceRestart          StatusCode = 1012
 	TryAgainLater           StatusCode = 1013
 	BadGateway              StatusCode = 1014
-	TLSHandshake            StatusCode = 1015 // reported only: the TLS handshake failed
+	TLSHandshake            StatusCode = 1015 // never sent: the TLS handshake failed
 	Unauthorized            StatusCode = 3000
 	Forbidden               StatusCode = 3003
 	Timeout                 StatusCode = 3008
 )
 
-// Valid reports whether c may stand in a Close frame, in either direction:
-// 1000–1003 and 1007–1014 have a meaning on the wire, 3000–4999 belong to
-// libraries and applications (Section 7.4.2). 1004 is reserved, 1005, 1006 and
-// 1015 are only ever reported to the application, 1016–2999 are unassigned.
+// Valid reports whether a Close frame may contain c, in either direction. Codes
+// 1000 to 1003 and 1007 to 1014 are defined for Close frames; 3000 to 4999 are
+// for libraries and applications (Section 7.4.2). Code 1004 is reserved, 1016
+// to 2999 are unassigned, and 1005, 1006 and 1015 are never sent.
 func (c StatusCode) Valid() bool {
 	switch {
 	case c >= 1000 && c <= 1003:
@@ -46,8 +46,8 @@ func (c StatusCode) Valid() bool {
 	return false
 }
 
-// Text returns the registry's description of c, in lower case, or "" if the
-// registry has none.
+// Text returns the registry's description of c in lower case, or "" for a code
+// that is not registered.
 func (c StatusCode) Text() string {
 	switch c {
 	case NormalClosure:
@@ -90,8 +90,8 @@ func (c StatusCode) Text() string {
 	return ""
 }
 
-// String returns the number and, where there is one, the text: "1009 (message
-// too big)".
+// String returns the number and the text, such as "1009 (message too big)", or
+// only the number for a code that is not registered.
 func (c StatusCode) String() string {
 	s := strconv.Itoa(int(c))
 	if text := c.Text(); text != "" {

@@ -2,18 +2,18 @@ package wire
 
 import "encoding/binary"
 
-// UTF8 checks a text that comes in pieces (RFC 6455, Section 8.1). It fails at
-// the first byte that no valid text could have there, also in the middle of a
-// code point that began in an earlier piece. The zero value is at the start of
-// a text.
+// UTF8 validates a text that arrives in pieces (RFC 6455, Section 8.1). It
+// reports the first byte that no valid text can have at that position, also
+// inside a code point that an earlier piece started. The zero value is at the
+// start of a text.
 type UTF8 struct {
 	state uint8 // whole to afterF4
 }
 
-// The states are the places within a code point (RFC 3629, Section 4). The
-// second byte after E0, ED, F0 and F4 has bounds narrower than 80..BF: they
-// keep out overlong forms, surrogates and what is above U+10FFFF. The value of
-// a state is where its field begins in a row of nextState.
+// A state is a position within a code point (RFC 3629, Section 4). The second
+// byte after E0, ED, F0 and F4 has narrower bounds than 80..BF, which exclude
+// overlong forms, surrogates and code points above U+10FFFF. The value of a
+// state is the offset of its field in a row of nextState, in bits.
 const (
 	whole     = iota * 6 // before the first byte
 	oneLeft              // before the last byte
@@ -23,13 +23,14 @@ const (
 	afterED              // before 80..9F and one more
 	afterF0              // before 90..BF and two more
 	afterF4              // before 80..8F and two more
-	failed               // behind an impossible byte, for good
+	failed               // after an impossible byte; final
 )
 
-// nextState has a row for every byte, and in it, 6 bits each, the state that
-// follows every state. So a byte costs one shift: the row by the state leaves
-// the next state in the low 6 bits, and the shift after it ignores the others.
-// The rows can be loaded before the state is known.
+// nextState has one row for each byte. A row has a field of 6 bits for each
+// state, which holds the next state. One shift per byte suffices: shifting the
+// row by the state leaves the next state in the low 6 bits, and the shift of
+// the next row ignores the bits above. Rows are loaded before the state is
+// known.
 var nextState = func() (rows [256]uint64) {
 	for i := range rows {
 		for state := whole; state <= failed; state += 6 {
@@ -65,17 +66,19 @@ var nextState = func() (rows [256]uint64) {
 	return rows
 }()
 
-// Reset goes back to the start of a text.
+// Reset returns u to the start of a text.
 func (u *UTF8) Reset() { *u = UTF8{} }
 
-// Complete reports whether the text may end here: not inside a code point.
+// Complete reports whether the text may end here: its last code point is
+// complete.
 func (u *UTF8) Complete() bool { return u.state == whole }
 
-// Check reads on through p. It returns the index in p of the first impossible
-// byte, or -1 if there is none so far. After a failure u must be reset.
+// Check validates p, the next piece of the text. It returns the index in p of
+// the first impossible byte, or -1 if p has none. After an index other than -1,
+// call Reset before the next Check.
 func (u *UTF8) Check(p []byte) int {
 	s := uint64(u.state)
-	rest := p[:len(p):len(p)] // what is left to read; so capped, it is cheaper to cut
+	rest := p[:len(p):len(p)] // unread bytes; the capacity makes slicing cheaper
 	if len(p) >= utf8BlocksMin {
 		if n := skipValid(p, s); n > 0 {
 			rest, s = rest[n:], whole
@@ -99,7 +102,7 @@ func (u *UTF8) Check(p []byte) int {
 		t = nextState[rest[6]] >> (t & 63)
 		t = nextState[rest[7]] >> (t & 63)
 		if t&63 == failed {
-			break // where, is found below
+			break // the loop over rest finds the byte
 		}
 		s, rest = t, rest[8:]
 	}
@@ -117,11 +120,11 @@ func (u *UTF8) Check(p []byte) int {
 	return -1
 }
 
-// notASCII has the bits that are zero in eight bytes of ASCII.
+// notASCII has the top bit of each of eight bytes, which ASCII leaves zero.
 const notASCII = 0x8080808080808080
 
-// endsASCII reports whether the last n bytes of p are ASCII; it may say no
-// without having looked at them.
+// endsASCII reports whether the last n bytes of p are ASCII. It is a fast check
+// and returns false for some lengths without reading them.
 func endsASCII(p []byte, n int) bool {
 	switch {
 	case n > 8 || len(p) < 4:
@@ -135,9 +138,10 @@ func endsASCII(p []byte, n int) bool {
 
 func word(p []byte) uint64 { return binary.NativeEndian.Uint64(p) }
 
-// skipValid returns the length of some valid text, up to the end of a code
-// point, that p begins with in state s. Where utf8Blocks is more than a stub
-// that is all of p but a few bytes, or all up to near the first fault.
+// skipValid returns the length of a valid prefix of p, read from state s, that
+// ends with a complete code point. With the assembly of utf8Blocks the prefix
+// ends a few bytes before the end of p or before the block with the first
+// fault.
 func skipValid(p []byte, s uint64) int {
 	n := 0
 	for ; s != whole; n++ {
@@ -153,7 +157,7 @@ func skipValid(p []byte, s uint64) int {
 		return n
 	}
 	n += blocks
-	// The last code point there may be cut off.
+	// The last code point of the prefix may be incomplete.
 	switch {
 	case p[n-1] < 0x80:
 	case p[n-1] >= 0xC0:

@@ -2,8 +2,8 @@
 
 #include "textflag.h"
 
-// FAULTS sets b to what is not zero where a byte of b is wrong after b1, b2 and
-// b3, the bytes one, two and three before it.
+// FAULTS leaves a nonzero byte in b where a byte of b is a fault after b1, b2 and
+// b3, the bytes one, two and three positions before.
 #define FAULTS(b, b1, b2, b3) \
 	VUSHR $4, b1.B16, V24.B16             \
 	VTBL  V24.B16, [V16.B16], V24.B16     \
@@ -13,9 +13,9 @@
 	VTBL  V26.B16, [V18.B16], V26.B16     \
 	VAND  V24.B16, V25.B16, V25.B16       \
 	VAND  V25.B16, V26.B16, V26.B16       \
-	VUMAX V20.B16, b2.B16, V24.B16        \ // the first of three bytes or more?
+	VUMAX V20.B16, b2.B16, V24.B16        \ // lead byte of three or four bytes?
 	VCMEQ V24.B16, b2.B16, V24.B16        \
-	VUMAX V21.B16, b3.B16, V25.B16        \ // of four?
+	VUMAX V21.B16, b3.B16, V25.B16        \ // lead byte of four bytes?
 	VCMEQ V25.B16, b3.B16, V25.B16        \
 	VORR  V24.B16, V25.B16, V25.B16       \
 	VAND  V22.B16, V25.B16, V25.B16       \
@@ -25,9 +25,9 @@
 TEXT ·utf8Vectors(SB), NOSPLIT, $0-40
 	MOVD p_base+0(FP), R0
 	MOVD p_len+8(FP), R1
-	MOVD R0, R2                 // the block
-	ADD  R0, R1                 // the end of p
-	SUB  $32, R1, R3            // the last place of a block
+	MOVD R0, R2                 // current block
+	ADD  R0, R1                 // end of p
+	SUB  $32, R1, R3            // last possible block
 
 ascii2:
 	ADD  $64, R2, R4
@@ -53,7 +53,7 @@ asciiMore:
 	BLS  ascii
 	CMP  R1, R2
 	BEQ  done
-	MOVD R3, R2                 // the last block reads some bytes again
+	MOVD R3, R2                 // the last block overlaps the one before
 
 ascii:
 	VLD1 (R2), [V0.B16, V1.B16]
@@ -64,7 +64,7 @@ ascii:
 	TST  $0x8080808080808080, R5
 	BEQ  asciiNext
 
-	// Not only ASCII, until two blocks are that again
+	// Not only ASCII. Back to the ASCII loop after two ASCII blocks.
 	MOVD  R5, R7
 	MOVD  faults+24(FP), R5
 	VLD1  (R5), [V16.B16, V17.B16, V18.B16]
@@ -73,7 +73,7 @@ ascii:
 	VMOVI $0xF0, V21.B16
 	VMOVI $0x80, V22.B16
 
-	// All bytes before this block are ASCII or not in p: zeros will do.
+	// All bytes before this block are ASCII or outside p: use zeros for them.
 	VEOR V4.B16, V4.B16, V4.B16
 	VEXT $15, V0.B16, V4.B16, V1.B16
 	VEXT $14, V0.B16, V4.B16, V2.B16
@@ -81,7 +81,7 @@ ascii:
 	B    check
 
 text:
-	// Every byte, and the three before it.
+	// The bytes, and those one, two and three positions before.
 	FMOVQ (R2), F0
 	FMOVQ -1(R2), F1
 	FMOVQ -2(R2), F2
@@ -101,7 +101,7 @@ check:
 	ORR   R6, R5
 	CBNZ  R5, done
 	ADD   $32, R2
-	MOVD  R7, R8                // the last block
+	MOVD  R7, R8                // the block before
 	VMOV  V23.D[0], R7
 	VMOV  V23.D[1], R6
 	ORR   R6, R7
@@ -112,7 +112,7 @@ check:
 	BLS   text
 	ADD   $3, R2, R4
 	CMP   R1, R4
-	BHI   done                  // a block that ends with p could begin within three bytes of p
+	BHI   done                  // a block at the end of p could start within its first three bytes
 	MOVD  R3, R2
 	B     text
 

@@ -2,28 +2,29 @@
 
 package wire
 
-// utf8BlocksMin is the length from which utf8Blocks can read, and pays.
+// utf8BlocksMin is the shortest length that utf8Blocks accepts, in bytes.
 const utf8BlocksMin = 32
 
-// utf8Blocks reads p, which begins with a code point, in blocks of 32 bytes. It
-// returns how far it found no fault: to the block with the first one, or to
-// less than three bytes from the end of p. The last byte before that may be
-// one of C0..FF that it has not judged yet, and the last code point cut off.
-// It returns 0 where the processor lacks what it needs. The loop of UTF8.Check
-// is its reference implementation.
+// utf8Blocks validates p, which starts with a code point, in blocks of 32
+// bytes. It returns the length of the prefix without a fault. The prefix ends
+// before the block with the first fault, or less than three bytes before the
+// end of p. Its last code point may be incomplete, and its last byte, if it is
+// C0..FF, is unchecked. utf8Blocks returns 0 on a processor without the
+// instructions. The loop of UTF8.Check is its reference implementation.
 func utf8Blocks(p []byte) int { return utf8Vectors(p, &utf8Faults) }
 
-// utf8Vectors is utf8Blocks in vector registers.
+// utf8Vectors implements utf8Blocks with vector registers.
 //
 //go:noescape
 func utf8Vectors(p []byte, faults *[3][16]uint8) int
 
-// The kinds of faults that a pair of bytes can be. No other byte matters but in
-// the last kind: the second of two continuation bytes must be the third or the
-// fourth byte of a code point, and such a byte must be of this kind.
+// A pair of bytes has one or more of these kinds of faults. The pair decides
+// the fault alone except for continuations: the second of two continuation
+// bytes must be the third or fourth byte of a code point, and each third or
+// fourth byte must be preceded by a continuation byte.
 const (
-	faultShort     = 1 << iota // C0..FF, then no continuation byte
-	faultLong                  // 00..7F, then a continuation byte
+	faultShort     = 1 << iota // C0..FF without a continuation byte
+	faultLong                  // 00..7F with a continuation byte
 	faultOverlong2             // C0..C1, 80..BF
 	faultOverlong3             // E0, 80..9F
 	faultSurrogate             // ED, A0..BF
@@ -32,10 +33,10 @@ const (
 	continuations              // 80..BF, 80..BF
 )
 
-// utf8Faults has the kinds of faults that are possible by one nibble of the
-// pair: the first byte's high one, its low one, the second's high one. What is
-// possible by all three is the case. (John Keiser and Daniel Lemire, Validating
-// UTF-8 In Less Than One Instruction Per Byte, 2021.)
+// utf8Faults has the kinds of faults that each nibble of a pair permits: the
+// high and the low nibble of the first byte, and the high nibble of the second.
+// A pair has the faults that all three permit. (John Keiser and Daniel Lemire,
+// Validating UTF-8 In Less Than One Instruction Per Byte, 2021.)
 var utf8Faults = [3][16]uint8{
 	{
 		0x0: faultLong, 0x1: faultLong, 0x2: faultLong, 0x3: faultLong,
@@ -68,7 +69,7 @@ var utf8Faults = [3][16]uint8{
 }
 
 const (
-	byAnyLow    = faultShort | faultLong | continuations     // possible by every low nibble
-	byLow5      = byAnyLow | faultTooLarge | faultPlane      // by a low nibble from 5 on
-	byAnySecond = faultLong | faultOverlong2 | continuations // by every continuation byte
+	byAnyLow    = faultShort | faultLong | continuations     // permitted by every low nibble
+	byLow5      = byAnyLow | faultTooLarge | faultPlane      // permitted by low nibbles from 5
+	byAnySecond = faultLong | faultOverlong2 | continuations // permitted by every continuation byte
 )

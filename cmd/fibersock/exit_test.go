@@ -46,7 +46,7 @@ func accept(nc net.Conn, r *bufio.Reader) {
 	if err != nil {
 		return
 	}
-	response, _ := handshake.AppendResponse(nil, &handshake.Acceptance{Key: request.Header.Get("Sec-WebSocket-Key")})
+	response, _ := handshake.AppendResponse(nil, &handshake.ServerAnswer{Key: request.Header.Get("Sec-WebSocket-Key")})
 	nc.Write(response)
 }
 

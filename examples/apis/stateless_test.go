@@ -58,7 +58,7 @@ func TestStatelessProtocolHelpers(t *testing.T) {
 		}
 	})
 
-	offer := &handshake.Offer{Host: "server.example.com", Target: "/chat", Key: "dGhlIHNhbXBsZSBub25jZQ=="}
+	offer := &handshake.ClientOffer{Host: "server.example.com", Target: "/chat", Key: "dGhlIHNhbXBsZSBub25jZQ=="}
 
 	t.Run("build_handshake_request(host, path, key)", func(t *testing.T) {
 		b, err := handshake.AppendRequest(nil, offer)

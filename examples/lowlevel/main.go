@@ -78,7 +78,7 @@ func echo(nc net.Conn, u handshake.URL, text string, out io.Writer) error {
 
 // open makes the opening handshake. It returns the bytes behind the response.
 func open(nc net.Conn, u handshake.URL) ([]byte, error) {
-	offer := &handshake.Offer{Host: u.HostHeader(), Target: u.Target, Key: handshake.NewKey()}
+	offer := &handshake.ClientOffer{Host: u.HostHeader(), Target: u.Target, Key: handshake.NewKey()}
 	request, err := handshake.AppendRequest(nil, offer)
 	if err != nil {
 		return nil, err

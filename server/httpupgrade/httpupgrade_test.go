@@ -222,7 +222,7 @@ func TestFramesBehindTheRequest(t *testing.T) {
 // The refusals of package server, with the same status and header fields.
 func TestRefusals(t *testing.T) {
 	s := &server.Server{Handlers: map[string]*server.Handler{"/": {}}}
-	s.Authorize = func(r *handshake.Request, _ *handshake.Acceptance) error {
+	s.Authorize = func(r *handshake.Request, _ *handshake.ServerAnswer) error {
 		if r.Header.Get("X-Deny") != "" {
 			return &handshake.Error{Status: 401, Header: map[string][]string{"WWW-Authenticate": {"Basic"}}}
 		}
@@ -428,7 +428,7 @@ func TestOriginIsCheckedBehindCrossOriginProtection(t *testing.T) {
 func TestClientThatVanishesDuringTheHandshake(t *testing.T) {
 	s := echoServer()
 	held, release := make(chan bool), make(chan bool)
-	s.Authorize = func(*handshake.Request, *handshake.Acceptance) error {
+	s.Authorize = func(*handshake.Request, *handshake.ServerAnswer) error {
 		held <- true
 		<-release
 		return nil

@@ -22,14 +22,14 @@ import (
 // What the program answers in place of a 101 (6455-4.2.2-b). As in package server,
 // an answer that is none, or that cannot be sent, becomes 500 (6455-4.2.2-o, T-D17).
 func TestAuthorizeRefuses(t *testing.T) {
-	refuseWith := func(status int) func(*handshake.Request, *handshake.Acceptance) error {
-		return func(*handshake.Request, *handshake.Acceptance) error {
+	refuseWith := func(status int) func(*handshake.Request, *handshake.ServerAnswer) error {
+		return func(*handshake.Request, *handshake.ServerAnswer) error {
 			return &handshake.Error{Status: status, Header: map[string][]string{"location": {"/login"}}}
 		}
 	}
 	for _, tt := range []struct {
 		name      string
-		authorize func(*handshake.Request, *handshake.Acceptance) error
+		authorize func(*handshake.Request, *handshake.ServerAnswer) error
 		status    int
 	}{
 		{"a redirect", refuseWith(302), 302},
@@ -38,12 +38,12 @@ func TestAuthorizeRefuses(t *testing.T) {
 		{"another (T-E03)", refuseWith(200), 500},
 		{"a status that has no body", refuseWith(304), 500},
 		{"a status beyond all", refuseWith(1000), 500},
-		{"any other error", func(*handshake.Request, *handshake.Acceptance) error { return io.EOF }, 403},
-		{"a header value with a line end", func(_ *handshake.Request, a *handshake.Acceptance) error {
+		{"any other error", func(*handshake.Request, *handshake.ServerAnswer) error { return io.EOF }, 403},
+		{"a header value with a line end", func(_ *handshake.Request, a *handshake.ServerAnswer) error {
 			a.Header = map[string][]string{"X": {"a\r\nY: b"}}
 			return nil
 		}, 500},
-		{"a panic (T-H10)", func(*handshake.Request, *handshake.Acceptance) error { panic("<secret>") }, 500},
+		{"a panic (T-H10)", func(*handshake.Request, *handshake.ServerAnswer) error { panic("<secret>") }, 500},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := echoServer()

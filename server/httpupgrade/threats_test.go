@@ -58,7 +58,7 @@ func TestReportsCannotBeWrittenByClients(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := echoServer()
-			s.Authorize = func(*handshake.Request, *handshake.Acceptance) error { return errors.New("no") }
+			s.Authorize = func(*handshake.Request, *handshake.ServerAnswer) error { return errors.New("no") }
 			if _, text := logged(t, s, behindProxy(httpupgrade.Handler(s)), request(tt.line)); !strings.Contains(text, tt.want) {
 				t.Errorf("reported %q, want %q", text, tt.want)
 			}

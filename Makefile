@@ -9,7 +9,7 @@ WIRETEST    := /tmp/fibersock-wire.test
 # $(call each,COMMAND) runs COMMAND in every module of the repository.
 each = @for m in $(MODULES); do echo "$$m: $(1)"; (cd $$m && $(1)) || exit 1; done
 
-.PHONY: all test race crowds fuzz differential bench bench-full benchtest microbench cover portable chaos notls lint fmt vet tidy staticcheck i386 bigendian processors cross size peers interop conformance soak mutants
+.PHONY: all test race crowds judge fuzz differential bench bench-full benchtest microbench cover portable chaos notls lint fmt vet tidy staticcheck i386 bigendian processors cross size peers interop conformance soak mutants
 
 all: lint test
 
@@ -22,6 +22,10 @@ race:
 # Hostile peers of one profile after the other; go test has all profiles in one crowd.
 crowds:
 	$(GO) test -race -run Crowd ./server ./client -args -crowds
+
+# The judge of `fibersock conform` on trial with as many messages as the suite has; go test has fewer.
+judge:
+	$(GO) test ./internal/conform -args -full
 
 # FUZZ='^FuzzMask$$' chooses targets, FUZZFLAGS='-parallel 1' is for go test.
 fuzz:

@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math"
 	"net"
 	"runtime"
 	"slices"
@@ -151,12 +152,16 @@ func TestBroadcastIsEncodedOnce(t *testing.T) {
 		}
 	}
 	broadcast()
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	broadcast()
-	runtime.ReadMemStats(&after)
-	if n := after.TotalAlloc - before.TotalAlloc; n > 2*size {
-		t.Errorf("%d bytes for a message of %d", n, size)
+	least := uint64(math.MaxUint64) // other goroutines allocate too, and a collection empties the pools
+	for range 5 {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		broadcast()
+		runtime.ReadMemStats(&after)
+		least = min(least, after.TotalAlloc-before.TotalAlloc)
+	}
+	if least > 2*size {
+		t.Errorf("%d bytes for a message of %d", least, size)
 	}
 }
 

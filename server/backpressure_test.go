@@ -247,7 +247,8 @@ func TestDrainThatBlocksAndSends(t *testing.T) {
 	for loop, start := range withTLS(loops) {
 		t.Run(loop, func(t *testing.T) {
 			const messages = 20
-			drained, got, proceed := make(chan int, 10), make(chan string, messages), make(chan struct{})
+			drained, waits := make(chan int, 10), make(chan struct{})
+			got, proceed := make(chan string, messages), make(chan struct{})
 			calls := 0
 			s := &server.Server{MaxBacklog: -1, WriteTimeout: patience, Handler: server.Handler{
 				Open: func(c *server.Conn) {
@@ -263,6 +264,7 @@ func TestDrainThatBlocksAndSends(t *testing.T) {
 					for c.Buffered() == 0 {
 						c.Send(wire.Binary, make([]byte, 64<<10))
 					}
+					close(waits)
 					for c.Buffered() > 0 { // until another goroutine has written that
 						time.Sleep(time.Millisecond)
 					}
@@ -281,6 +283,13 @@ func TestDrainThatBlocksAndSends(t *testing.T) {
 			for i := range messages {
 				p.send(text(fmt.Sprint(i)))
 			}
+			for len(drained) == 0 { // and no longer, because Drain sends until the client is behind
+				if err := p.more(); err != nil {
+					t.Fatal(err)
+				}
+				p.in = nil
+			}
+			result(t, waits)
 			p.meanwhile(func(p *peer) {
 				for p.more() == nil {
 					p.in = nil

@@ -355,6 +355,7 @@ func TestConversationOverTCPIsCutAtEveryByte(t *testing.T) {
 				for kind, cut := range cuts {
 					for _, where := range places {
 						t.Run(fmt.Sprintf("%s/%s/%s", name, kind, where.name), func(t *testing.T) {
+							t.Parallel()
 							const soon = 300 * time.Millisecond
 							s := &server.Server{HandshakeTimeout: soon, CloseTimeout: soon, PingInterval: soon, PongTimeout: soon}
 							cutEverywhere(t, throughRelay(start), s, false, script, where, cut, 3)

@@ -169,26 +169,29 @@ func TestProgressInALargeSocketBuffer(t *testing.T) {
 		"goroutines": func(ln net.Listener) net.Listener { return plainListener{ln} },
 		"system's":   func(ln net.Listener) net.Listener { return ln },
 	} {
-		ln, err := net.Listen("tcp", "127.0.0.1:0") // with buffers that grow
-		if err != nil {
-			t.Fatal(err)
-		}
-		start := func(t *testing.T, s *server.Server) *running { return serve(t, s, hide(ln)) }
-		c, p, _ := opened(t, start, &server.Server{WriteTimeout: limit, MaxBacklog: -1})
-		for c.Buffered() < 4<<20 {
-			if err := c.Send(wire.Binary, make([]byte, 64<<10)); err != nil {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ln, err := net.Listen("tcp", "127.0.0.1:0") // with buffers that grow
+			if err != nil {
 				t.Fatal(err)
 			}
-		}
-		buf := make([]byte, 16<<10)
-		for began := time.Now(); time.Since(began) < 2*limit; time.Sleep(limit / 10) {
-			if _, err := p.nc.Read(buf); err != nil {
-				t.Fatal(err)
+			start := func(t *testing.T, s *server.Server) *running { return serve(t, s, hide(ln)) }
+			c, p, _ := opened(t, start, &server.Server{WriteTimeout: limit, MaxBacklog: -1})
+			for c.Buffered() < 4<<20 {
+				if err := c.Send(wire.Binary, make([]byte, 64<<10)); err != nil {
+					t.Fatal(err)
+				}
 			}
-			if err := c.Err(); err != nil {
-				t.Fatalf("%s: after %v: %v", name, time.Since(began), err)
+			buf := make([]byte, 16<<10)
+			for began := time.Now(); time.Since(began) < 2*limit; time.Sleep(limit / 10) {
+				if _, err := p.nc.Read(buf); err != nil {
+					t.Fatal(err)
+				}
+				if err := c.Err(); err != nil {
+					t.Fatalf("after %v: %v", time.Since(began), err)
+				}
 			}
-		}
+		})
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/internal/hostile"
+	"github.com/fibersock/fibersock/internal/leakcheck"
 	"github.com/fibersock/fibersock/internal/usage"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
@@ -147,6 +148,7 @@ func (b *battle) run() {
 	deadline := time.Now().Add(patience)
 	for runtime.NumGoroutine() > goroutines || usage.Files() > files || b.Stats().Open > innocents || usage.Heap()-before > 4<<20 {
 		if time.Now().After(deadline) {
+			b.t.Log(leakcheck.Stacks())
 			b.t.Fatalf("%d goroutines, %d files and %d bytes are left, %d, %d and %d were there before; %+v",
 				runtime.NumGoroutine(), usage.Files(), usage.Heap(), goroutines, files, before, b.Stats())
 		}
@@ -241,6 +243,8 @@ func newInnocents(t *testing.T, r *running) *innocentClients {
 	good := &innocentClients{stopped: make(chan struct{})}
 	for i := range innocents {
 		p := r.openAs(t, [...]string{"/events", "/serve"}[i%2]+"?innocent")
+		p.send(text("Hello"))
+		p.want(`text "Hello"`) // its handler runs, and so its goroutine counts
 		if err := p.nc.SetReadDeadline(time.Time{}); err != nil {
 			t.Fatal(err)
 		}

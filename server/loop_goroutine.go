@@ -36,8 +36,12 @@ type goroutineTransport struct {
 
 	underWay bool // a frame or message was incomplete after the last receive; the reader's own
 
-	ended chan struct{} // closed at the end, if somebody waits for that
+	ended chan struct{}              // closed at the end, if somebody waits for that
+	cut   atomic.Pointer[time.Timer] // closes the connection; cutDone after the end
 }
+
+// cutDone stands for the timer of a closed connection.
+var cutDone = new(time.Timer)
 
 // transport returns nc as a transport.
 func (l *goroutineLoop) transport(nc net.Conn) *goroutineTransport {
@@ -113,7 +117,7 @@ func (t *goroutineTransport) tellDrained() {
 		t.draining.Add(-1)
 		t.prompt.wakeAll()
 		if !more {
-			time.AfterFunc(t.conn.lingerTime(), func() { t.Close() })
+			t.closeAfter(t.conn.lingerTime())
 		}
 	}()
 	t.turn.Lock()
@@ -173,8 +177,26 @@ func (t *goroutineTransport) awaitServed() {
 // to drain the connection then, because the handlers have not ended it, its time is
 // bounded here.
 func (t *goroutineTransport) Finish(wait time.Duration) {
-	time.AfterFunc(2*wait, func() { t.Close() })
+	t.closeAfter(2 * wait)
 	t.Conn.Finish(wait)
+}
+
+// closeAfter closes the connection after d, unless it is closed earlier or by an
+// earlier call.
+func (t *goroutineTransport) closeAfter(d time.Duration) {
+	timer := time.AfterFunc(d, func() { t.Close() })
+	if !t.cut.CompareAndSwap(nil, timer) {
+		timer.Stop()
+	}
+}
+
+// Close closes the connection. Its timer, which would keep the whole connection in
+// memory, is stopped.
+func (t *goroutineTransport) Close() error {
+	if timer := t.cut.Swap(cutDone); timer != nil && timer != cutDone {
+		timer.Stop()
+	}
+	return t.Conn.Close()
 }
 
 // RemoteAddr returns the address of the client: an empty one if the system does

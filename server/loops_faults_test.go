@@ -52,6 +52,7 @@ func TestEndIsBoundedHoweverSlowlyTheClientReads(t *testing.T) {
 	const much = 900 << 10
 	for loop, start := range withServeTLS(loops) {
 		t.Run(loop, func(t *testing.T) {
+			t.Parallel()
 			rec := newRecorder(t)
 			h := rec.handler()
 			s := start(t, &server.Server{Handler: h, MaxConns: 1})

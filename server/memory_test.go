@@ -7,6 +7,8 @@ package server_test
 import (
 	"runtime"
 	"runtime/metrics"
+	"runtime/pprof"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -104,6 +106,10 @@ func TestIdleConnectionsAreSmall(t *testing.T) {
 				p.send(text("Hello"), frame(wire.Ping, "?"))
 				p.want(`text "Hello"`, `pong "?"`)
 			}
+			if idle[name].stack >= 2048 { // it has a goroutine, which rests when nothing has come for two seconds
+				eventually(t, "all are at rest", func() bool { return goroutinesIn(t, ".(*goroutineTransport).resting") > clients })
+			}
+			eventually(t, "nothing else is done", func() bool { return runtime.NumGoroutine() <= goroutines+clients })
 			with := measure()
 			// What remains after their end is the clients' own.
 			for c := range s.Conns() {
@@ -123,6 +129,28 @@ func TestIdleConnectionsAreSmall(t *testing.T) {
 			runtime.KeepAlive(peers)
 		})
 	}
+}
+
+// goroutinesIn returns how many goroutines have a function on their stack whose name
+// ends with name.
+func goroutinesIn(t *testing.T, name string) (n int) {
+	t.Helper()
+	var profile strings.Builder
+	if err := pprof.Lookup("goroutine").WriteTo(&profile, 1); err != nil {
+		t.Fatal(err)
+	}
+	_, stacks, _ := strings.Cut(profile.String(), "\n") // without the title
+	for _, same := range strings.Split(stacks, "\n\n") {
+		if strings.Contains(same, name+"+") {
+			count, _, _ := strings.Cut(same, " @")
+			many, err := strconv.Atoi(count)
+			if err != nil {
+				t.Fatal(err)
+			}
+			n += many
+		}
+	}
+	return n
 }
 
 // memory is in bytes. That of stacks is not exact: some are kept for others.

@@ -137,7 +137,9 @@ func TestHandlersThatDoNotReturnHoldNothing(t *testing.T) {
 	const clients = 40
 	for name, how := range failings {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			eachLoop(t, func(t *testing.T, start starter) {
+				t.Parallel()
 				s := start(t, &server.Server{MaxDisplaced: 2, Log: func(error) {}, Handlers: map[string]*server.Handler{
 					"/fails": {Message: func(*server.Conn, wire.Opcode, []byte) { how.fail() }},
 					"/late": {Message: func(*server.Conn, wire.Opcode, []byte) {

@@ -199,8 +199,8 @@ func (c *promptConn) keep(p []byte) {
 func (c *promptConn) keepCaller() {
 	if len(c.caller) > 0 {
 		c.backlog = c.backlog.add(c.caller)
-		c.caller = nil
 	}
+	c.caller = nil // an empty slice too keeps the caller's buffer in memory
 }
 
 // tell tells the owner how the backlog has changed. The caller holds mu.

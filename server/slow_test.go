@@ -320,6 +320,7 @@ func TestMaxTotalBacklog(t *testing.T) {
 func TestDrain(t *testing.T) {
 	for loop, start := range withTLS(loops) {
 		t.Run(loop, func(t *testing.T) {
+			t.Parallel()
 			var inside atomic.Int32
 			var drains atomic.Int32
 			alone := func(f func()) {
@@ -365,6 +366,7 @@ func TestDrainThatDoesNotReturn(t *testing.T) {
 	for name, how := range failings {
 		for loop, start := range withServeTLS(loops) {
 			t.Run(name+"/"+loop, func(t *testing.T) {
+				t.Parallel()
 				rec := newRecorder(t)
 				h := rec.handler()
 				h.Drain = func(*server.Conn) { how.fail() }
@@ -406,6 +408,7 @@ func TestDrainThatDoesNotReturn(t *testing.T) {
 func TestClientThatDoesNotReadIsNotReadFrom(t *testing.T) {
 	for loop, start := range withTLS(loops) {
 		t.Run(loop, func(t *testing.T) {
+			t.Parallel()
 			const limit = 1 << 20
 			s := &server.Server{Handler: server.Handler{Message: echo}, MaxBacklog: limit, WriteTimeout: patience}
 			p := start(t, s).open(t)

@@ -58,7 +58,7 @@ func compressionCases() []*Case {
 		{"13.7", jsonData, []demand{both9, noTakeover, plain}},
 	} {
 		for i, size := range compressionSizes {
-			description := fmt.Sprintf("%d messages of %s, compressed", compressedRounds, units(group.data, size.length))
+			description := fmt.Sprintf("%d messages of %s, compressed", echoRounds, units(group.data, size.length))
 			if size.fragment > 0 {
 				description += fmt.Sprintf(" and in fragments of %d bytes", size.fragment)
 			}
@@ -82,15 +82,13 @@ func compressionCases() []*Case {
 	return cases
 }
 
-const compressedRounds = 1000
-
 func (s *session) expectCompressed(limit time.Duration, opcode, fragment int, next func() []byte) {
 	if s.deflate == nil {
 		s.judge(Unimplemented, "permessage-deflate was not agreed on")
 		s.sendClose(closePayload(1000, ""))
 		return
 	}
-	s.expectEchoes(limit, compressedRounds, opcode, next, func(p []byte) {
+	s.expectEchoes(limit, s.rounds, opcode, next, func(p []byte) {
 		const rsv1 = 4
 		s.send(split(opcode, rsv1, s.deflate.compress(p), fragment)...)
 	})

@@ -60,7 +60,6 @@ func limitCases() []*Case {
 		echo(fmt.Sprintf("9.6.%d", i+1), opBinary, binaryFill, miB, 0, in, longest)
 	}
 
-	const rounds = 1000
 	for i, v := range []struct {
 		length int
 		limit  time.Duration
@@ -71,12 +70,12 @@ func limitCases() []*Case {
 		for j, opcode := range []int{opText, opBinary} {
 			cases = append(cases, &Case{
 				ID:          fmt.Sprintf("9.%d.%d", 7+j, i+1),
-				Description: fmt.Sprintf("%d %s messages of %s, each when the one before has come back.", rounds, kindOf(opcode), bytesOf(v.length)),
+				Description: fmt.Sprintf("%d %s messages of %s, each when the one before has come back.", echoRounds, kindOf(opcode), bytesOf(v.length)),
 				Expectation: fmt.Sprintf("All messages come back within %v. The closing handshake is clean.", v.limit),
 				Close:       normally, closesLater: true, measures: true,
 				play: func(s *session) {
 					payload := []byte(strings.Repeat([]string{"*", "\xfe"}[j], v.length))
-					s.expectEchoes(v.limit, rounds, opcode, func() []byte { return payload }, func(p []byte) {
+					s.expectEchoes(v.limit, s.rounds, opcode, func() []byte { return payload }, func(p []byte) {
 						s.send(full(opcode, string(p)))
 					})
 				},
@@ -85,6 +84,9 @@ func limitCases() []*Case {
 	}
 	return cases
 }
+
+// echoRounds is how many messages the cases of many round trips have, unless Options.Rounds says otherwise.
+const echoRounds = 1000
 
 // expectEchoes sends messages, each when the one before has come back, and judges by what comes within limit. next returns a
 // message's payload, and send sends it.

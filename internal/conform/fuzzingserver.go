@@ -254,7 +254,7 @@ func (f *FuzzingServer) run(ctx context.Context, v visit, agent string, c *Case)
 		f.note(neverOpen(c, agent, Client, h, err))
 		return
 	}
-	s := newSession(v.conn, Server, c, f.Options.patience())
+	s := newSession(v.conn, Server, c, f.Options)
 	s.deflate = h.agreement
 	s.run(h.early)
 	if ctx.Err() == nil {
@@ -332,7 +332,7 @@ func (f *FuzzingServer) say(ready <-chan struct{}, answer func() any) command {
 		if err != nil {
 			return
 		}
-		s := newSession(v.conn, Server, nil, f.Options.patience())
+		s := newSession(v.conn, Server, nil, f.Options)
 		speak := func() {
 			if answer != nil {
 				text, err := json.Marshal(answer())

@@ -169,6 +169,7 @@ func TestStatusWaitsForTheResult(t *testing.T) {
 
 // Of a case that was run twice the last result stands.
 func TestLastResultStands(t *testing.T) {
+	t.Parallel()
 	f := serveFuzzing(t, &FuzzingServer{Cases: selected(t, "2.1")})
 	deaf := testee{testeeFaults{ping: func(*testeeSession, []byte) error { return nil }}}
 	for _, v := range []struct {

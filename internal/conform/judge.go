@@ -22,6 +22,11 @@ type Options struct {
 	// consists of stay as they are.
 	Patience float64
 
+	// Rounds is the number of messages that the cases with many round trips
+	// exchange (9.7, 9.8, 12 and 13), 1000 by default. Fewer make a run shorter,
+	// and its results are no longer those of the suite.
+	Rounds int
+
 	// Parallel is how many cases run at the same time, of those that do not measure time; 0 is 32.
 	// A case that fails among others is judged again alone, and the second verdict stands.
 	Parallel int

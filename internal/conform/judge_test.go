@@ -51,6 +51,7 @@ func TestRunEndsWithItsContext(t *testing.T) {
 }
 
 func TestResultsAreInTheOrderOfTheCases(t *testing.T) {
+	t.Parallel()
 	target := Target{URL: "ws://server.test/", Dial: func(context.Context) (net.Conn, error) {
 		return dialTestee(new(testee)), nil
 	}}

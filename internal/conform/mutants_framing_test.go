@@ -256,7 +256,7 @@ var framingMutants = []mutant{
 		time.Sleep(2900 * time.Millisecond)
 		s.sendMessage(opcode, payload)
 		return nil
-	}}, more: "9.1.1 9.7.1", caught: []catch{
+	}}, more: "9.1.1 9.7.1", rounds: echoRounds, caught: []catch{
 		// Too late for the answer to the judge's Close too.
 		{cases: echoOrKilled + " " + echoOrClosed, except: "1.*.6 1.*.7 1.*.8 10.1.1", behavior: Failed, close: Unclean},
 		{cases: echoThenFail, behavior: NonStrict, close: Failed},

@@ -3,6 +3,7 @@ package conform
 import (
 	"cmp"
 	"context"
+	"flag"
 	"fmt"
 	"net"
 	"strings"
@@ -27,6 +28,7 @@ type mutant struct {
 	faults testeeFaults
 	only   string // patterns of the cases that it is run in; "": cheapCases
 	more   string // patterns of further cases that it is run in
+	rounds int    // of cases with many messages; 0: fewer's
 	caught []catch
 }
 
@@ -146,20 +148,43 @@ func compareVerdicts(t *testing.T, results []*Result, want map[string]verdicts) 
 	}
 }
 
-// tooMuch are the cases that the perfect peer is not run in. With large messages there are some 11 GB of data in the
-// cases of compression, in each role. Each group, each way to send and each set of parameters is left.
-var tooMuch = "12.*.6 12.*.7 12.*.8 12.*.9 12.*.10 12.*.12 12.*.13 12.*.14 12.*.15 12.*.16 12.*.17 12.*.18 " +
-	"13.*.6 13.*.7 13.*.8 13.*.9 13.*.10 13.*.12 13.*.13 13.*.14 13.*.15 13.*.16 13.*.17 13.*.18"
+// Full runs the judge's own tests at the suite's full length. Without it a case of many messages has some of them: enough
+// for most data sets to begin again.
+var Full = flag.Bool("full", false, "play cases of many messages with all of them: takes a minute")
+
+// fewer returns the Options of the judge's own tests.
+func fewer() Options {
+	if *Full {
+		return Options{}
+	}
+	return Options{Rounds: 30}
+}
+
+// tooMuch returns the cases that the perfect peer is not run in: the largest messages, and with Full those compressed ones
+// that are some 11 GB in each role. Each group, each way to send and each set of parameters is left.
+func tooMuch() string {
+	large := "12.*.8 12.*.9 12.*.10 12.*.13 12.*.14 12.*.15 12.*.16 12.*.17 12.*.18 " +
+		"13.*.8 13.*.9 13.*.10 13.*.13 13.*.14 13.*.15 13.*.16 13.*.17 13.*.18 "
+	if *Full {
+		large += "12.*.6 12.*.7 12.*.12 13.*.6 13.*.7 13.*.12"
+	} else {
+		large += "9.1.4 9.1.5 9.1.6 9.2.4 9.2.5 9.2.6 9.3.1 9.3.2 9.3.3 9.3.4 9.3.6 9.4.1 9.4.2 9.4.3 9.4.4 9.4.6"
+	}
+	return large + tooMuchForRace
+}
+
+// tooMuchForRace are further cases that tooMuch returns under the race detector.
+var tooMuchForRace string
 
 // leftOut are the cases that mutants are not run in.
 var leftOut string
 
 func TestThePerfectPeerIsFoundPerfect(t *testing.T) {
-	cases := casesOf(t, "*", tooMuch)
+	cases := casesOf(t, "*", tooMuch())
 	for _, role := range bothRoles {
 		t.Run(string(role), func(t *testing.T) {
 			t.Parallel()
-			compareVerdicts(t, judgeTestee(t, &testee{}, role, cases, Options{}), perfect(t, cases))
+			compareVerdicts(t, judgeTestee(t, &testee{}, role, cases, fewer()), perfect(t, cases))
 		})
 	}
 }
@@ -255,7 +280,9 @@ func (m *mutant) test(t *testing.T, role Role) {
 		t.Fatal("no case is to catch it")
 	}
 	// One at a time, as a case that fails among others would run twice.
-	compareVerdicts(t, judgeTestee(t, &testee{m.faults}, role, cases, Options{Parallel: 1}), want)
+	o := fewer()
+	o.Parallel, o.Rounds = 1, cmp.Or(m.rounds, o.Rounds)
+	compareVerdicts(t, judgeTestee(t, &testee{m.faults}, role, cases, o), want)
 }
 
 func TestClassesOfCheapCasesAreAPartition(t *testing.T) {

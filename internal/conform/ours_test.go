@@ -47,12 +47,17 @@ var ourServers = map[string]func(t *testing.T, s *server.Server) conform.Target{
 	},
 }
 
-// Every case of the suite, against our server in each of the ways to run it.
+// Every case of the suite, against our server in each of the ways to run it. Only the one that listens gets the large
+// messages and the full number of messages, unless -full asks for all.
 func TestOurServerConforms(t *testing.T) {
 	for name, start := range ourServers {
 		t.Run(name, func(t *testing.T) {
-			cases := selected(t, nil)
-			results, err := conform.TestServer(t.Context(), start(t, echoServer()), cases, unhurried)
+			o, except := unhurried, tooSlow
+			if name != "listening" && !*conform.Full {
+				o.Rounds, except = 50, large
+			}
+			cases := selected(t, nil, except)
+			results, err := conform.TestServer(t.Context(), start(t, echoServer()), cases, o)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -74,7 +79,7 @@ func TestOurClientConforms(t *testing.T) {
 		{"limits", []string{"9.*"}, 2},
 	} {
 		t.Run(part.name, func(t *testing.T) {
-			cases := selected(t, part.only)
+			cases := selected(t, part.only, tooSlow)
 			compare(t, cases, judgeOurClient(t, cases, part.parallel))
 		})
 	}
@@ -97,13 +102,19 @@ func judgeOurClient(t *testing.T, cases []*conform.Case, parallel int) []*confor
 	return fuzzing.Results()["ours"]
 }
 
-// tooSlow are cases to leave out where they would take too long.
+// large are cases of large messages: one of each kind is not among them.
+var large = []string{
+	"9.1.5", "9.1.6", "9.2.*", "9.3.2", "9.3.3", "9.3.4", "9.3.6", "9.3.7", "9.3.8", "9.4.*",
+	"9.5.2", "9.5.3", "9.5.4", "9.5.5", "9.6.*", "9.8.*",
+}
+
+// tooSlow are cases that no test runs, because they would take too long.
 var tooSlow []string
 
-// selected returns the cases that match one of the patterns, or all if there is none; in short mode without 9.*.
-func selected(t *testing.T, only []string) []*conform.Case {
+// selected returns the cases that match one of the patterns, or all if there is none, without the exceptions; in short
+// mode without 9.*.
+func selected(t *testing.T, only, except []string) []*conform.Case {
 	t.Helper()
-	except := tooSlow
 	if testing.Short() {
 		except = []string{"9.*"}
 	}

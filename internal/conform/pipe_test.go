@@ -119,7 +119,8 @@ const (
 type pipeStream struct {
 	mu       sync.Mutex // guards the rest; held for moments only, as who waits for it is not durably blocked
 	changed  *sync.Cond
-	data     []byte
+	data     []byte // unread, the end of buf
+	buf      []byte
 	state    pipeState
 	deadline time.Time
 	wake     *time.Timer // at the deadline
@@ -144,9 +145,7 @@ func (s *pipeStream) read(p []byte) (int, error) {
 			return 0, nil
 		case len(s.data) > 0:
 			n := copy(p, s.data)
-			if s.data = s.data[n:]; len(s.data) == 0 {
-				s.data = nil
-			}
+			s.data = s.data[n:]
 			return n, nil
 		case s.state == pipeFinished:
 			return 0, io.EOF
@@ -169,7 +168,12 @@ func (s *pipeStream) write(p []byte) pipeState {
 	case pipeFinished, pipeReset:
 		return pipeFinished
 	}
-	s.data = append(s.data, p...)
+	unread := len(s.data)
+	if read := len(s.buf) - unread; len(s.buf)+len(p) > cap(s.buf) && read >= unread {
+		s.buf = s.buf[:copy(s.buf, s.data)]
+	}
+	s.buf = append(s.buf, p...)
+	s.data = s.buf[len(s.buf)-unread-len(p):]
 	s.changed.Broadcast()
 	return pipeFlowing
 }

@@ -423,7 +423,7 @@ func (r *serverRun) play(ctx context.Context, i int, conn net.Conn) (*Result, he
 	if err != nil {
 		return neverOpen(c, "", Server, h, err), h
 	}
-	s := newSession(conn, Client, c, r.options.patience())
+	s := newSession(conn, Client, c, r.options)
 	s.deflate = h.agreement
 	s.run(h.early)
 	return s.result(h, "", Server), h

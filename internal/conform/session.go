@@ -2,10 +2,12 @@ package conform
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"net"
 	"slices"
+	"sync"
 	"time"
 	"unicode/utf8"
 )
@@ -25,6 +27,7 @@ type session struct {
 	c        *Case
 	role     Role // the judge's
 	patience float64
+	rounds   int // of a case with many messages
 	conn     net.Conn
 	out      *writer
 	do       chan func()
@@ -75,9 +78,9 @@ type assembly struct {
 }
 
 // newSession returns a session on conn, whose opening handshake is done. c is nil for a session that is no case.
-func newSession(conn net.Conn, role Role, c *Case, patience float64) *session {
+func newSession(conn net.Conn, role Role, c *Case, o Options) *session {
 	s := &session{
-		c: c, role: role, patience: patience, conn: conn, opened: time.Now(),
+		c: c, role: role, patience: o.patience(), rounds: cmp.Or(o.Rounds, echoRounds), conn: conn, opened: time.Now(),
 		out:     newWriter(conn, pauseOf(c)),
 		do:      make(chan func()),
 		in:      make(chan []byte),
@@ -124,13 +127,17 @@ func (s *session) run(early []byte) {
 	s.end(cause)
 }
 
+var readBuffers = sync.Pool{New: func() any { return new([64 << 10]byte) }}
+
 // read hands what comes to run.
 func (s *session) read(early []byte) {
 	if len(early) > 0 {
 		s.in <- early
 		<-s.back
 	}
-	buf := make([]byte, 64<<10)
+	pooled := readBuffers.Get().(*[64 << 10]byte)
+	defer readBuffers.Put(pooled)
+	buf := pooled[:]
 	for {
 		n, err := s.conn.Read(buf)
 		if n > 0 {
@@ -488,12 +495,15 @@ func (s *session) fragment(f FrameInfo, payload []byte) {
 		s.drop("the message has no end")
 		return
 	}
-	m.payload = append(m.payload, payload...)
+	data := payload // of a message in one frame, which needs no copy
+	if len(m.payload) > 0 || !f.Fin {
+		m.payload = append(m.payload, payload...)
+		data = m.payload
+	}
 	if !f.Fin {
 		return
 	}
 	m.begun = false
-	data := m.payload
 	if m.compressed {
 		var err error
 		if data, err = s.deflate.inflate(data); err != nil {

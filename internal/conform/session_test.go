@@ -45,7 +45,7 @@ func TestOctetsSentOneByOneAreReadOneByOne(t *testing.T) {
 					}
 				}
 			}()
-			newSession(client, Client, casesOf(t, c.id, "")[0], 1).run(nil)
+			newSession(client, Client, casesOf(t, c.id, "")[0], Options{}).run(nil)
 			sizes := peer.sizes[:len(peer.sizes)-1] // the last is the judge's Close
 			if len(sizes) < 2 || slices.Max(sizes) > c.most {
 				t.Errorf("%s: reads of %d octets, want at most %d", c.id, slices.Max(sizes), c.most)
@@ -71,7 +71,7 @@ func TestPongsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		judge, peer := newPipe()
 		stuck := &stuckConn{judge, make(chan struct{})}
-		s := newSession(stuck, Client, &Case{Close: normally}, 1)
+		s := newSession(stuck, Client, &Case{Close: normally}, Options{})
 		var running sync.WaitGroup
 		running.Go(func() { s.run(nil) })
 		const pings = 100_000
@@ -114,7 +114,7 @@ func TestPongsAreBounded(t *testing.T) {
 func TestEventsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		judge, peer := newPipe()
-		s := newSession(judge, Client, &Case{Close: normally}, 1)
+		s := newSession(judge, Client, &Case{Close: normally}, Options{})
 		go func() {
 			message := append([]byte{0x82, 127, 0, 0, 0, 0, 0, 0x10, 0, 0}, make([]byte, 1<<20)...)
 			for range 20 {
@@ -140,7 +140,7 @@ func TestEventsAreBounded(t *testing.T) {
 func TestBrokenHeaderIsNoticedAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		judge, peer := newPipe()
-		s := newSession(judge, Client, &Case{Close: normally}, 1)
+		s := newSession(judge, Client, &Case{Close: normally}, Options{})
 		var running sync.WaitGroup
 		running.Go(func() { s.run(nil) })
 		began := time.Now()

@@ -174,7 +174,11 @@ func (s *testeeSession) readsText(f *testeeFrame) bool {
 
 // data adds f to the message under way, and answers that if f is the last.
 func (s *testeeSession) data(f *testeeFrame) error {
-	s.message = append(s.message, f.payload...)
+	if s.message == nil {
+		s.message = f.payload
+	} else {
+		s.message = append(s.message, f.payload...)
+	}
 	if !f.fin {
 		return nil
 	}

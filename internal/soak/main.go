@@ -48,9 +48,13 @@ type options struct {
 	time  time.Duration
 	conns int
 	out   string
+	every time.Duration // between two samples; 0: a thirtieth of time, 2 seconds to a minute
 }
 
 // interval returns the time between two samples.
 func (o options) interval() time.Duration {
+	if o.every > 0 {
+		return o.every
+	}
 	return min(max(o.time/30, 2*time.Second), time.Minute)
 }

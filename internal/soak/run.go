@@ -185,7 +185,7 @@ func (res *result) aftermath(subject *remote) error {
 	if err := subject.tell(cmdLeave, &res.end); err != nil {
 		return err
 	}
-	for deadline := time.Now().Add(2 * patience); time.Now().Before(deadline); time.Sleep(time.Second) {
+	for deadline := time.Now().Add(2 * patience); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
 		if err := subject.tell(cmdSample, &res.end); err != nil {
 			return err
 		}

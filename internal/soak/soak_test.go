@@ -82,7 +82,7 @@ func TestShortSoak(t *testing.T) {
 	go func() { ended <- runSubject(in, out) }()
 	subject := newRemote(orders, answers, nil)
 	var table bytes.Buffer
-	res, err := soak(t.Context(), options{time: 6 * time.Second, conns: 50}, subject, &table)
+	res, err := soak(t.Context(), options{time: 1500 * time.Millisecond, conns: 100, every: 300 * time.Millisecond}, subject, &table)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -218,7 +218,7 @@ func (s *subject) visit(ctx context.Context, i int, dens []target, pool *x509.Ce
 		CloseTimeout:     closeTimeout,
 		Limits:           client.Limits{Message: hostile.MessageLimit},
 	}
-	for n := i; sleep(ctx, jitter(2*time.Second)); n++ {
+	for n := i; n == i || sleep(ctx, jitter(2*time.Second)); n++ {
 		s.open.Add(1)
 		began := time.Now()
 		visitOnce(ctx, dens[n%len(dens)].url("/"), cfg)

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 const tiny = "internal/test/mutants/testdata/tiny/tiny.go"
@@ -31,6 +32,7 @@ func TestTinyPackage(t *testing.T) {
 		shard: "1/1",
 		files: "*",
 		jobs:  2,
+		slack: 300 * time.Millisecond,
 	}, &out)
 	if err != nil {
 		t.Error(err)
@@ -62,6 +64,7 @@ func TestTooFewNoticed(t *testing.T) {
 		shard: "3/3",
 		files: "t*.go",
 		jobs:  1,
+		slack: 2 * time.Second,
 	}, &out)
 	for _, want := range []string{"1 that equivalents.txt lists were noticed", "does not exist: " + tiny + " Over", "== limit", "are under 100.0 %"} {
 		if err == nil || !strings.Contains(err.Error(), want) {

@@ -53,7 +53,7 @@ const memory = 8 << 20
 
 // newRunner builds the package with its exchangeable mutants, and sees that the
 // tests pass when none of them is in force.
-func newRunner(s *source, list []*mutant, dir string) (*runner, error) {
+func newRunner(s *source, list []*mutant, dir string, slack time.Duration) (*runner, error) {
 	r := &runner{source: s, list: list, dir: dir, own: filepath.Join(dir, "together.test"), first: map[*sourceFile]string{}}
 	for _, f := range s.files {
 		r.first[f] = r.testsNear(f)
@@ -68,7 +68,7 @@ func newRunner(s *source, list []*mutant, dir string) (*runner, error) {
 		return nil, fmt.Errorf("the tests fail without any change: %w", err)
 	}
 	r.limit = limit{
-		cpu:  3*(state.UserTime()+state.SystemTime()) + 2*time.Second,
+		cpu:  3*(state.UserTime()+state.SystemTime()) + slack,
 		wall: 10*time.Since(start) + 30*time.Second,
 	}
 	return r, nil

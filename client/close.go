@@ -183,7 +183,7 @@ func (c *Conn) cutErr() error {
 // cut closes the transport without a closing handshake because of cause, nil
 // if the application wants it.
 func (c *Conn) cut(cause error) error {
-	err := c.endpoint.Cut(cause, c.socket.Close)
+	_, err := c.endpoint.Abort(cause, c.socket.Close)
 	c.closing.Do(func() { close(c.done) })
 	if errors.Is(err, net.ErrClosed) {
 		return nil // cut before
@@ -234,13 +234,14 @@ func (c *Conn) closeTransport(ctx context.Context, kind endpoint.Kind) {
 	}
 }
 
-// writeAnswer writes the Close that answers the server's or reports a failure.
-// It waits for a blocked writer, and closes the transport after wait; 0 or
-// less is no limit.
+// writeAnswer returns when the Close that answers the server's or reports a
+// failure is written. It waits for a blocked writer, and closes the transport
+// after wait; 0 or less is no limit.
 func (c *Conn) writeAnswer(wait time.Duration) {
 	if wait > 0 {
 		defer time.AfterFunc(wait, func() { c.socket.Close() }).Stop()
 	}
+	c.background.Wait()
 	c.endpoint.FlushControl()
 }
 

@@ -48,7 +48,8 @@ type Conn struct {
 	closeTimeout time.Duration
 	value        atomic.Pointer[any]
 
-	pings pings
+	pings      pings
+	background sync.WaitGroup // writes of control frames, which may block
 
 	// receiving is set during a call that receives for the application, and
 	// for a moment by a Close that holds stealing.
@@ -120,6 +121,11 @@ func (c *Conn) CloseCode() wire.StatusCode { return c.endpoint.CloseCode() }
 // CloseReason returns the reason of the server's Close, "" if there was none.
 // It is the server's text: valid UTF-8, not trusted otherwise.
 func (c *Conn) CloseReason() string { return c.endpoint.CloseReason() }
+
+// SetLimits replaces the limits of the connection, which Config.Limits set
+// first. They apply to frames whose header arrives afterwards, also in an
+// unfinished message.
+func (c *Conn) SetLimits(l Limits) { c.endpoint.SetLimits(l) }
 
 // SetValue stores a value of the application in the connection.
 func (c *Conn) SetValue(v any) { c.value.Store(&v) }

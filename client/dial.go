@@ -276,8 +276,7 @@ func newConn(t socket.Transport, cfg *Config, response *handshake.Response, subp
 		Role:             endpoint.Client,
 		Limits:           cfg.Limits,
 		Partial:          true,
-		Background:       socket.Background,
-		DeferClose:       true,
+		Background:       c.background.Go,
 		MaxOutgoingFrame: cfg.MaxOutgoingFrame,
 	}))
 	return c

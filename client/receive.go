@@ -145,11 +145,6 @@ type partial struct {
 // Config.Control, it may return a control frame first, even inside a message.
 // If it returns an error, the unfinished message stays in c.partial.
 func (c *Conn) receiveMessage(ctx context.Context, buf []byte) (Message, error) {
-	if c.partial.opcode == wire.Continuation && !c.partial.skip {
-		if m, ok := c.receiveWhole(ctx, buf); ok {
-			return m, nil
-		}
-	}
 	if buf != nil {
 		c.partial.bytes = append(buf, c.partial.bytes...)
 	}
@@ -165,21 +160,6 @@ func (c *Conn) receiveMessage(ctx context.Context, buf []byte) (Message, error) 
 	}
 }
 
-// receiveWhole is the fast path of receiveMessage: a message in a single frame
-// that one read returns. If it reports false, it has read bytes at most. The
-// same error is returned again later.
-func (c *Conn) receiveWhole(ctx context.Context, buf []byte) (m Message, ok bool) {
-	if len(c.in) == 0 && (c.endpoint.Remaining() > 0 || c.endpoint.Err() != nil || c.readMore(ctx) != nil) {
-		return m, false
-	}
-	op, p, n := c.endpoint.ReceiveMessage(c.in)
-	if n == 0 {
-		return m, false
-	}
-	c.in = c.in[n:]
-	return Message{Opcode: op, Payload: append(buf, p...)}, true
-}
-
 // receiveEvent receives one event and reports whether it completes a message.
 func (c *Conn) receiveEvent(ctx context.Context) (m Message, complete bool, err error) {
 	ev, err := c.nextEvent(ctx)
@@ -189,7 +169,7 @@ func (c *Conn) receiveEvent(ctx context.Context) (m Message, complete bool, err 
 			return m, false, nil
 		}
 		c.partial.opcode = ev.Opcode
-		c.partial.bytes = endpoint.Extend(c.partial.bytes, ev.Payload)
+		c.partial.bytes = ev.AppendTo(c.partial.bytes)
 		if complete = ev.Kind == endpoint.KindMessage || ev.Final; complete {
 			m.Opcode, m.Payload = ev.Opcode, c.partial.bytes
 			c.partial = partial{}
@@ -240,7 +220,11 @@ func (c *Conn) takeKeptData() (m Message, ok bool) {
 // the error as well, after it has begun to close the transport.
 func (c *Conn) nextEvent(ctx context.Context) (endpoint.Event, error) {
 	for {
-		ev, n := c.endpoint.Receive(c.in)
+		var now time.Time
+		if c.endpoint.NeedsTime() {
+			now = time.Now()
+		}
+		ev, n := c.endpoint.Receive(now, c.in)
 		c.in = c.in[n:]
 		switch ev.Kind {
 		case endpoint.KindNone:

@@ -24,8 +24,6 @@ type Conn struct {
 	transport transport
 	endpoint  endpoint.Endpoint
 
-	lane *lane
-
 	phase   atomic.Uint32 // acceptedPhase, …, endedPhase
 	place   int32         // in Server.conns, guarded by its lock
 	holders atomic.Int32  // loop and fiber; the last removes the connection
@@ -223,7 +221,7 @@ func (c *Conn) CloseNow() error { return c.cut(nil) }
 
 // cut cuts the connection and remembers why.
 func (c *Conn) cut(why error) error {
-	err := c.endpoint.Cut(why, c.transport.Close)
+	_, err := c.endpoint.Abort(why, c.transport.Close)
 	if !c.isOpening() {
 		c.endFiber()
 	}

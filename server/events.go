@@ -17,15 +17,16 @@ import (
 func (c *Conn) receive(b []byte) (rest []byte, more bool) {
 	c.watch.enter(c.server.clock.now())
 	defer c.left()
-	var received endpoint.FrameCount
 	returned := false
 	defer func() {
-		c.count(&received)
+		if !c.isOpening() {
+			c.endpoint.FlushCounters()
+		}
 		if !returned {
 			rest, more = nil, c.panicked(recover())
 		}
 	}()
-	rest, more = c.receiveEvents(b, &received)
+	rest, more = c.receiveEvents(b)
 	returned = true
 	return rest, more
 }
@@ -33,9 +34,8 @@ func (c *Conn) receive(b []byte) (rest []byte, more bool) {
 // left notes that no handler is running any more.
 func (c *Conn) left() { c.watch.leave(c.server.clock.now()) }
 
-// receiveEvents is receive without the care for handlers that do not return. What
-// has come is counted in received.
-func (c *Conn) receiveEvents(b []byte, received *endpoint.FrameCount) (rest []byte, more bool) {
+// receiveEvents is receive without the care for handlers that do not return.
+func (c *Conn) receiveEvents(b []byte) (rest []byte, more bool) {
 	if c.isOpening() {
 		if b, more = c.handshake(b); !more || c.isOpening() {
 			return nil, more
@@ -44,36 +44,28 @@ func (c *Conn) receiveEvents(b []byte, received *endpoint.FrameCount) (rest []by
 	if c.phase.Load() == endedPhase {
 		return nil, false
 	}
+	var now time.Time
+	if c.endpoint.NeedsTime() {
+		now = time.Now()
+	}
 	for c.endpoint.Err() == nil { // else a handler has cut it; the loop will notice
 		if len(b) > 0 && !c.takesMore() {
 			return b, true
 		}
-		if op, p, n := c.endpoint.ReceiveMessage(b); n > 0 {
-			b = b[n:]
-			c.traffic()
-			piece(received, len(p), true)
-			c.message(op, p)
-			continue
-		}
-		ev, n := c.endpoint.Receive(b)
+		ev, n := c.endpoint.Receive(now, b)
 		b = b[n:]
 		c.follow(ev.Kind)
 		switch ev.Kind {
 		case endpoint.KindNone:
 			return nil, true
 		case endpoint.KindMessage:
-			piece(received, len(ev.Payload), true)
 			c.message(ev.Opcode, ev.Payload)
 		case endpoint.KindPartial:
-			piece(received, len(ev.Payload), ev.Final)
 			c.handler.Partial(c, ev.Opcode, ev.Payload, ev.Final)
 		case endpoint.KindPing: // it has been answered
-			received.Pings++
 		case endpoint.KindPong: // one more sign of life
-			received.Pongs++
 			c.answered(ev.Payload)
 		case endpoint.KindClose, endpoint.KindFailed:
-			c.count(received)
 			c.finish()
 			return b, false
 		}

@@ -139,7 +139,7 @@ func (l *epollLoop) add(fd int, addrs addrPair, open func(*Conn, transport), sta
 	return nil
 }
 
-func (s *epollSocket) attach(c *Conn) { c.lane = s.poller.lane }
+func (s *epollSocket) attach(c *Conn) { c.endpoint.SetCounters(s.poller.lane) }
 
 // register has epoll report events. The caller runs the socket, and afterwards
 // does no more, unless there is an error.

@@ -217,9 +217,9 @@ func (c *Conn) closeTransport(ctx context.Context, kind endpoint.Kind) {
 			c.writeAnswer(wait)
 			close(answered)
 			if kind == endpoint.KindFailed {
-				c.socket.Finish(wait)
+				c.socket.CloseWriteWithin(wait)
 			}
-			c.socket.Drain(wait)
+			c.socket.Linger(wait)
 		}()
 	})
 	if answered == nil {

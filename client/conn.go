@@ -9,7 +9,7 @@ import (
 
 	"github.com/fibersock/fibersock/endpoint"
 	"github.com/fibersock/fibersock/handshake"
-	"github.com/fibersock/fibersock/internal/socket"
+	"github.com/fibersock/fibersock/internal/netloop"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -38,8 +38,8 @@ import (
 // A write fails with the error of the transport. The server may have closed
 // the connection before: Receive, Ping and Close still return its Close then.
 type Conn struct {
-	transport socket.Transport
-	socket    *socket.Conn // the transport; closes it after the last frame
+	transport netloop.Transport
+	socket    *netloop.NetConn // the transport; closes it after the last frame
 	endpoint  endpoint.Endpoint
 
 	response     *handshake.Response
@@ -69,7 +69,7 @@ type Conn struct {
 	// readLock is held by the call that reads from the socket, or by the reader
 	// of a message until its end. It guards the fields from buffer to reader.
 	readLock readLock
-	buffer   socket.Buffer  // the read buffer
+	buffer   netloop.Buffer // the read buffer
 	in       []byte         // bytes read from the socket and not used yet
 	kept     []Message      // messages received by a Ping or Close
 	keptSize int            // size of kept, in bytes, with messageOverhead

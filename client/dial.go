@@ -8,7 +8,7 @@ import (
 
 	"github.com/fibersock/fibersock/endpoint"
 	"github.com/fibersock/fibersock/handshake"
-	"github.com/fibersock/fibersock/internal/socket"
+	"github.com/fibersock/fibersock/internal/netloop"
 )
 
 // Dial opens a WebSocket connection to a ws or wss URL, or to an http or https
@@ -62,7 +62,7 @@ type dialer struct {
 	proxy   handshake.URL
 	connect []byte // the request for the proxy; nil without a proxy
 
-	transport socket.Transport // below TLS; nil before there is a connection
+	transport netloop.Transport // below TLS; nil before there is a connection
 }
 
 // failedDial is an error of the network, TLS or the context, with the address
@@ -164,14 +164,14 @@ func (d *dialer) open(ctx context.Context) (*Conn, error) {
 }
 
 // dial connects to the server or the proxy.
-func (d *dialer) dial(ctx context.Context) (socket.Transport, error) {
+func (d *dialer) dial(ctx context.Context) (netloop.Transport, error) {
 	address := d.url.Address()
 	if d.connect != nil {
 		address = d.proxy.Address()
 	}
 	nc, err := d.dialContext(ctx, address)
 	if err == nil {
-		d.transport = socket.NewTransport(nc)
+		d.transport = netloop.NewTransport(nc)
 		return d.transport, nil
 	}
 	if d.connect != nil {
@@ -186,7 +186,7 @@ func (d *dialer) dialContext(ctx context.Context, address string) (nc net.Conn, 
 		return new(net.Dialer).DialContext(ctx, "tcp", address)
 	}
 	var made net.Conn
-	done := socket.Detach(func() (err error) {
+	done := netloop.Detach(func() (err error) {
 		made, err = d.cfg.DialContext(ctx, "tcp", address)
 		if made == nil && err == nil {
 			err = errNoConnection
@@ -197,7 +197,7 @@ func (d *dialer) dialContext(ctx context.Context, address string) (nc net.Conn, 
 	case err := <-done:
 		return made, translate(err)
 	case <-ctx.Done():
-		socket.Detach(func() error {
+		netloop.Detach(func() error {
 			if err := <-done; err != nil {
 				return err
 			}
@@ -210,13 +210,13 @@ func (d *dialer) dialContext(ctx context.Context, address string) (nc net.Conn, 
 var errNoConnection = errors.New("Config.DialContext returned no connection and no error")
 
 // shake performs the opening handshake on t.
-func (d *dialer) shake(t socket.Transport) (*Conn, error) {
+func (d *dialer) shake(t netloop.Transport) (*Conn, error) {
 	_, failed := t.Write(d.request)
 	if failed != nil {
 		// The server may have told the reason before: by an alert of TLS, for example.
 		t.SetReadDeadline(time.Now().Add(failureWait))
 	}
-	buf := make([]byte, socket.SmallBuffer)
+	buf := make([]byte, netloop.SmallBuffer)
 	response, rest, err := readResponse(t, buf, new(handshake.ResponseParser))
 	if err := d.trace(response); err != nil {
 		return nil, err
@@ -246,7 +246,7 @@ func (d *dialer) trace(response *handshake.Response) error {
 	if d.cfg.Trace == nil {
 		return nil
 	}
-	return translate(<-socket.Detach(func() error {
+	return translate(<-netloop.Detach(func() error {
 		d.cfg.Trace(d.request, response)
 		return nil
 	}))
@@ -254,11 +254,11 @@ func (d *dialer) trace(response *handshake.Response) error {
 
 // newConn returns the open connection on t. It owns buf, which contains rest,
 // the bytes behind the response.
-func newConn(t socket.Transport, cfg *Config, response *handshake.Response, subprotocol string, buf, rest []byte) *Conn {
+func newConn(t netloop.Transport, cfg *Config, response *handshake.Response, subprotocol string, buf, rest []byte) *Conn {
 	t.SetWriteTimeout(cfg.WriteTimeout) // HandshakeTimeout was the limit so far
 	c := &Conn{
 		transport:    t,
-		socket:       socket.New(t, 0),
+		socket:       &netloop.NetConn{Conn: t},
 		response:     response,
 		subprotocol:  subprotocol,
 		control:      cfg.Control,
@@ -267,7 +267,7 @@ func newConn(t socket.Transport, cfg *Config, response *handshake.Response, subp
 		readLock:     newReadLock(),
 		readerIdle:   make(chan struct{}, 1),
 		done:         make(chan struct{}),
-		buffer:       socket.NewBuffer(buf),
+		buffer:       netloop.NewBuffer(buf),
 		in:           rest,
 	}
 	// The engine delivers pieces, and receiveEvent assembles them in the

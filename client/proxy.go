@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/fibersock/fibersock/handshake"
-	"github.com/fibersock/fibersock/internal/socket"
+	"github.com/fibersock/fibersock/internal/netloop"
 )
 
 // buildConnect returns the URL of cfg's proxy and the CONNECT request for a
@@ -44,7 +44,7 @@ var errZoneThroughProxy = errors.New("an address with a zone cannot be reached t
 
 // tunnel returns a tunnel to the server through the proxy at the other end of
 // t.
-func (d *dialer) tunnel(ctx context.Context, t socket.Transport) (_ socket.Transport, err error) {
+func (d *dialer) tunnel(ctx context.Context, t netloop.Transport) (_ netloop.Transport, err error) {
 	if d.proxy.Secure {
 		if t, err = startTLS(ctx, t, nil, d.proxy.Host); err != nil {
 			return nil, &ProxyError{Err: err}
@@ -56,7 +56,7 @@ func (d *dialer) tunnel(ctx context.Context, t socket.Transport) (_ socket.Trans
 // requestTunnel sends the CONNECT request and reads the response. Only after a
 // 2xx is the server at the other end. The proxy must send nothing behind its
 // response: those bytes would be read as the server's.
-func requestTunnel(t socket.Transport, request []byte) error {
+func requestTunnel(t netloop.Transport, request []byte) error {
 	if _, err := t.Write(request); err != nil {
 		return &ProxyError{Err: err}
 	}

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/endpoint"
-	"github.com/fibersock/fibersock/internal/socket"
+	"github.com/fibersock/fibersock/internal/netloop"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -307,9 +307,9 @@ func notInterrupted() bool { return true }
 // during a large frame.
 func (c *Conn) readBuffer() []byte {
 	remaining := c.endpoint.Remaining()
-	if end := c.partial.bytes[len(c.partial.bytes):cap(c.partial.bytes)]; remaining > socket.SmallBuffer && len(end) > socket.SmallBuffer &&
+	if end := c.partial.bytes[len(c.partial.bytes):cap(c.partial.bytes)]; remaining > netloop.SmallBuffer && len(end) > netloop.SmallBuffer &&
 		c.partial.opcode != wire.Continuation && !c.partial.skip {
 		return end[:min(remaining, int64(len(end)))]
 	}
-	return c.buffer.Get(int(min(remaining, socket.LargeBuffer)))
+	return c.buffer.Get(int(min(remaining, netloop.LargeBuffer)))
 }

@@ -7,7 +7,7 @@ import (
 	"crypto/tls"
 	"strings"
 
-	"github.com/fibersock/fibersock/internal/socket"
+	"github.com/fibersock/fibersock/internal/netloop"
 )
 
 // TLSConfig is tls.Config. The build tag notls makes it an empty struct and
@@ -16,7 +16,7 @@ type TLSConfig = tls.Config
 
 // startTLS performs the TLS handshake over below with the server host. It
 // returns when ctx ends, even if a callback of cfg does not return.
-func startTLS(ctx context.Context, below socket.Transport, cfg *TLSConfig, host string) (socket.Transport, error) {
+func startTLS(ctx context.Context, below netloop.Transport, cfg *TLSConfig, host string) (netloop.Transport, error) {
 	if cfg == nil {
 		cfg = new(tls.Config)
 	}
@@ -28,11 +28,11 @@ func startTLS(ctx context.Context, below socket.Transport, cfg *TLSConfig, host 
 	cfg.NextProtos = []string{"http/1.1"}
 	tc := tls.Client(below, cfg)
 	select {
-	case err := <-socket.Detach(func() error { return tc.HandshakeContext(ctx) }):
+	case err := <-netloop.Detach(func() error { return tc.HandshakeContext(ctx) }):
 		if err != nil {
 			return nil, &TLSError{Err: translate(err), hint: plainHTTPHint(err)}
 		}
-		return socket.Over(tc, below), nil
+		return netloop.Over(tc, below), nil
 	case <-ctx.Done():
 		below.Cut() // so that the handshake ends
 		return nil, context.Cause(ctx)

@@ -1,12 +1,12 @@
 package client
 
-import "github.com/fibersock/fibersock/internal/socket"
+import "github.com/fibersock/fibersock/internal/netloop"
 
 // engineWriter is the socket as the engine writes to it.
-type engineWriter struct{ *socket.Conn }
+type engineWriter struct{ *netloop.NetConn }
 
 func (w engineWriter) Write(p []byte) (int, error) {
-	n, err := w.Conn.Write(p)
+	n, err := w.NetConn.Write(p)
 	return n, translate(err)
 }
 
@@ -14,9 +14,9 @@ func (w engineWriter) Write(p []byte) (int, error) {
 // which knows neither options nor the types of package endpoint.
 func translate(err error) error {
 	switch e := err.(type) {
-	case *socket.TimeoutError:
+	case *netloop.TimeoutError:
 		return &TimeoutError{Missing: "write progress", After: e.After, Option: "WriteTimeout"}
-	case *socket.PanicError:
+	case *netloop.PanicError:
 		value := e.Value
 		if value == "runtime.Goexit was called" {
 			value = ErrGoexit

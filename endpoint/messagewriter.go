@@ -18,6 +18,7 @@ type MessageWriter struct {
 	began  bool
 	done   bool
 	text   wire.UTF8
+	check  func(size int) error // see SetCheck
 }
 
 // NextWriter returns a writer of a message of type op, Text or Binary. Nothing
@@ -28,6 +29,11 @@ func (e *Endpoint) NextWriter(op wire.Opcode) (*MessageWriter, error) {
 	}
 	return &MessageWriter{e: e, opcode: op}, nil
 }
+
+// SetCheck makes f decide about each fragment before it is sent: size is its payload
+// in bytes. An error of f is returned, and the fragment is not sent. SetCheck is for
+// shells with limits of their own; it is called before the first fragment.
+func (m *MessageWriter) SetCheck(f func(size int) error) { m.check = f }
 
 // Opcode returns the type of the message.
 func (m *MessageWriter) Opcode() wire.Opcode { return m.opcode }
@@ -51,6 +57,11 @@ func (m *MessageWriter) WriteFragment(p []byte, final bool) error {
 	if m.opcode == wire.Text && (text.Check(p) >= 0 || final && !text.Complete()) {
 		return wire.ErrInvalidUTF8
 	}
+	if m.check != nil {
+		if err := m.check(len(p)); err != nil {
+			return err
+		}
+	}
 	s := &m.e.sender
 	h := wire.Header{Fin: final, Opcode: wire.Continuation}
 	if m.began {
@@ -69,13 +80,24 @@ func (m *MessageWriter) WriteFragment(p []byte, final bool) error {
 	}
 	m.began, m.done, m.text = true, final, text
 	if !final {
+		s.ensureExt().messageOpen.Store(true)
 		s.setPosition(insideMessage)
 	}
 	err := s.writeData(h, p, m.e.config().maxFrame)
 	if final {
 		s.setPosition(betweenMessages)
+		if ext := s.ext.Load(); ext != nil {
+			ext.messageOpen.Store(false)
+		}
 	}
 	return m.e.closeCause(err)
+}
+
+// MessageOpen reports whether a message is being sent in fragments: other messages
+// wait for its end, for which there may be no other writer.
+func (e *Endpoint) MessageOpen() bool {
+	ext := e.sender.ext.Load()
+	return ext != nil && ext.messageOpen.Load()
 }
 
 // Abandon gives up a message that cannot be completed. If a fragment of it has

@@ -186,7 +186,7 @@ func (e *serverEndpoint) sendFragments(k kind, parts [][]byte) error {
 
 // ping waits for the pong on the wire, since the server tells nobody of it. Under TLS there is nothing to be seen there.
 func (e *serverEndpoint) ping(payload []byte) error {
-	if err := e.conn.Ping(payload); err != nil || e.tap == nil {
+	if err := e.conn.SendPing(payload); err != nil || e.tap == nil {
 		return err
 	}
 	got, err := within(e.ctx, e.tap.pongs)

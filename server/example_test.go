@@ -314,7 +314,7 @@ func ExampleServer_Run() {
 	}}
 	ours, theirs := net.Pipe()
 	done := make(chan error)
-	go func() { done <- s.Run(ours, server.Upgraded{}) }()
+	go func() { done <- s.Run(ours, server.Handshake{}) }()
 
 	frame := func(op wire.Opcode, p string) []byte {
 		h := wire.Header{Fin: true, Opcode: op, Masked: true, Key: wire.NewMaskingKey([4]byte{1, 2, 3, 4})}

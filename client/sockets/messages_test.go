@@ -276,7 +276,7 @@ func TestControlMessagesAreReceivedIfAskedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := serve(t, server.Handler{Message: func(c *server.Conn, _ wire.Opcode, p []byte) {
 			if string(p) == "ping" {
-				_ = c.Ping([]byte("p"))
+				_ = c.SendPing([]byte("p"))
 			} else {
 				_ = c.Close(wire.GoingAway, "bye")
 			}

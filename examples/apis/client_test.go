@@ -21,7 +21,7 @@ func TestBlockingClient(t *testing.T) {
 		Message: func(c *server.Conn, op wire.Opcode, p []byte) {
 			switch string(p) {
 			case "ping me":
-				c.Ping([]byte("hello?"))
+				c.SendPing([]byte("hello?"))
 			case "close me":
 				c.Close(4001, "as you wish")
 			default:

@@ -22,7 +22,7 @@ func TestEventServer(t *testing.T) {
 		s.WriteTimeout = time.Second
 		ended := make(chan error, 1)
 		frame := wire.AppendFrame(nil, wire.Header{Fin: true, Opcode: wire.Text, Masked: true}, []byte("early"))
-		go func() { ended <- s.Run(ours, server.Upgraded{Buffered: frame}) }()
+		go func() { ended <- s.Run(ours, server.Handshake{Buffered: frame}) }()
 		if got := readFrame(t, theirs); got.Opcode != wire.Text || string(got.Payload) != "early" {
 			t.Errorf("got %v %q", got.Opcode, got.Payload)
 		}
@@ -163,7 +163,7 @@ func TestEventServer(t *testing.T) {
 				ours, theirs := net.Pipe()
 				s := server.Server{PingInterval: interval}
 				ended := make(chan error, 1)
-				go func() { ended <- s.Run(ours, server.Upgraded{}) }()
+				go func() { ended <- s.Run(ours, server.Handshake{}) }()
 				theirs.SetReadDeadline(time.Now().Add(2 * time.Minute))
 				began := time.Now()
 				b := make([]byte, 2)

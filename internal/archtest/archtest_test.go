@@ -40,7 +40,7 @@ var rules = []rule{
 		why: "the opening handshake is bytes too, and knows no frame"},
 	{pkg: "./endpoint", ours: []string{"./wire", "./wire/deflate"}, not: []string{"net/http", "crypto/tls"},
 		why: "the engine has no socket, and serves both roles"},
-	{pkg: "./internal/socket", not: []string{"net/http", "crypto/tls"},
+	{pkg: "./internal/netloop", not: []string{"net/http", "crypto/tls"},
 		why: "a socket carries bytes and knows nothing of WebSocket"},
 	{pkg: "./client", ours: shell, not: []string{"net/http"},
 		why: "it brings sockets and engine together, and net/http costs 1.3 MB of binary"},
@@ -61,7 +61,7 @@ var rules = []rule{
 }
 
 // shell is what a package that moves bytes for the engine is made of.
-var shell = []string{"./wire", "./wire/deflate", "./handshake", "./endpoint", "./internal/socket"}
+var shell = []string{"./wire", "./wire/deflate", "./handshake", "./endpoint", "./internal/netloop"}
 
 // What a build with the tag notls saves.
 var notlsRules = []rule{
@@ -74,10 +74,11 @@ var notlsRules = []rule{
 var anything = []string{"*"}
 
 // mayImportSyscall are the only files of the libraries that may.
-var mayImportSyscall = []string{"server/loop_epoll_linux.go", "server/accept_epoll_linux.go", "server/socket_epoll_linux.go", "server/socket_output_epoll_linux.go", "server/socket_end_epoll_linux.go",
-	"server/syscall_epoll_linux.go", "server/syscall_socket_linux.go", "server/syscall_file_linux.go",
-	"server/rest_unix.go", "server/queue_linux.go",
-	"server/reset_other.go", "server/reset_windows.go"} // an error code
+var mayImportSyscall = []string{"internal/netloop/epoll_linux.go", "internal/netloop/listener_linux.go", "internal/netloop/sockaddr_linux.go",
+	"internal/netloop/socket_linux.go", "internal/netloop/write_linux.go", "internal/netloop/close_linux.go",
+	"internal/netloop/syscall_linux.go", "internal/netloop/syscall_recv_linux.go", "internal/netloop/syscall_read_linux.go", "internal/netloop/unacked_linux.go",
+	"internal/netloop/ready_unix.go",
+	"internal/netloop/reset_other.go", "internal/netloop/reset_windows.go"} // an error code
 
 // mayRequire are the only modules that go.mod may name: none but what the tests compare with.
 var mayRequire = []string{"github.com/google/go-cmp"}
@@ -148,9 +149,9 @@ func TestCheckerSeesViolations(t *testing.T) {
 
 func TestCheckerSeesSyscall(t *testing.T) {
 	got := syscallImporters(map[string][]string{
-		"server/conn.go":             {"errors", "syscall"},
-		"client/dial.go":             {"net"},
-		"server/loop_epoll_linux.go": {"syscall"},
+		"server/conn.go":                  {"errors", "syscall"},
+		"client/dial.go":                  {"net"},
+		"internal/netloop/epoll_linux.go": {"syscall"},
 	})
 	if len(got) != 1 || !strings.Contains(got[0], "server/conn.go") {
 		t.Errorf("violations %q, want one for server/conn.go", got)

@@ -14,7 +14,7 @@ import (
 // keepTime are the packages in which time is measured. A time.Time knows the
 // monotonic clock as long as it is only compared and moved, so that a wall clock
 // that is set, or that leaps, moves no deadline.
-var keepTime = []string{"client/", "server/", "internal/socket/", "endpoint/"}
+var keepTime = []string{"client/", "server/", "internal/netloop/", "endpoint/"}
 
 // readsWallClock are the methods of time.Time that look at the wall clock or make
 // a time that knows no other.

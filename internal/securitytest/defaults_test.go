@@ -50,10 +50,10 @@ var figures = map[string]figure{
 	"Pongs that wait for a peer that does not read":                      {"endpoint", "maxOwedPongs", number},
 	"time for a message, or for 64 KiB of it, to arrive":                 {"server", "DefaultAssemblyTimeout", duration},
 	"what waits for one client that does not read":                       {"server", "DefaultMaxBacklog", bytes},
-	"handlers that block at the same time":                               {"server", "DefaultMaxDisplaced", number},
+	"handlers that block at the same time":                               {"server", "DefaultMaxBlocked", number},
 	"what waits for all such clients":                                    {"server", "DefaultMaxTotalBacklog", bytes},
 	"messages kept while `Ping` or `Close` waits":                        {"client", "maxQueued", bytes},
-	"what is read and thrown away at the end":                            {"internal/socket", "maxDrain", bytes},
+	"what is read and thrown away at the end":                            {"internal/netloop", "maxDrain", bytes},
 }
 
 // words are the lines whose default is no figure.

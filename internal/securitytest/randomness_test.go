@@ -15,16 +15,16 @@ var fromMathRand = map[string]struct {
 	names []string
 	why   string
 }{
-	"endpoint":               {[]string{"ChaCha8", "NewChaCha8"}, "a cipher, and its seed is of crypto/rand"},
-	"server/housekeeping.go": {[]string{"Int32N"}, "a lifetime is varied so that clients do not come back at once, not to be secret"},
-	"endpoint/pingtracker.go":         {[]string{"Uint64"}, "the payload of a Ping is sent to the one who might guess it"},
+	"endpoint":                {[]string{"ChaCha8", "NewChaCha8"}, "a cipher, and its seed is of crypto/rand"},
+	"server/timeouts.go":      {[]string{"Int32N"}, "a lifetime is varied so that clients do not come back at once, not to be secret"},
+	"endpoint/pingtracker.go": {[]string{"Uint64"}, "the payload of a Ping is sent to the one who might guess it"},
 }
 
 // T-E08, T-H17: what must not be guessed, a masking key or the key of a handshake, comes from
 // crypto/rand or from a cipher with a seed of crypto/rand.
 func TestRandomnessIsOfTheRightKind(t *testing.T) {
 	ours := func(name string) bool {
-		for _, dir := range []string{"wire", "handshake", "client", "server", "endpoint", "internal/socket", "internal/driver", "cmd"} {
+		for _, dir := range []string{"wire", "handshake", "client", "server", "endpoint", "internal/netloop", "internal/driver", "cmd"} {
 			if strings.HasPrefix(name, dir+"/") {
 				return strings.HasSuffix(name, ".go") && !strings.HasSuffix(name, "_test.go")
 			}

@@ -41,7 +41,7 @@ type conn struct {
 	rng      uint64        // state of the handlers' random numbers; owned by them
 	events   int           // owned by handlers: the race detector sees an overlap
 	partial  []byte        // owned by handlers
-	pushes   int           // owned by handlers: messages to send by Drain
+	pushes   int           // owned by handlers: messages to send by Writable
 
 	elsewhere sync.Mutex // held by a goroutine that sends actElsewhere's messages
 

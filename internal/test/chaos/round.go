@@ -79,15 +79,15 @@ const (
 	lasting   = 2 // peers that last as long as the round, at a time
 )
 
-// maxDisplaced is Server.MaxDisplaced.
-const maxDisplaced = 2
+// maxBlocked is Server.MaxBlocked.
+const maxBlocked = 2
 
 // newServer returns the server of the i-th target.
 func (r *round) newServer(i int, policy server.SlowPolicy) *server.Server {
 	rnd := newRand(r.seed, uint64(i))
 	s := &server.Server{
 		SlowPolicy:      policy,
-		MaxDisplaced:    maxDisplaced,
+		MaxBlocked:    maxBlocked,
 		MaxBacklog:      []int{16 << 10, 64 << 10, 256 << 10}[rnd.IntN(3)],
 		MaxTotalBacklog: []int{256 << 10, 512 << 10, 2 << 20}[rnd.IntN(3)],
 		Limits:          server.Limits{Message: 1 << 20},
@@ -240,11 +240,11 @@ func (r *round) awaitIdle() {
 	for _, t := range r.targets {
 		r.within(since, func() bool {
 			st := t.srv.Stats()
-			return st.Open == 0 && st.Opening == 0 && st.Backlog == 0 && st.Displaced == 0 && t.opens.Load() == t.closes.Load() && t.serving.Load() == 0
+			return st.Open == 0 && st.Opening == 0 && st.Backlog == 0 && st.Blocked == 0 && t.opens.Load() == t.closes.Load() && t.serving.Load() == 0
 		}, func() {
 			st := t.srv.Stats()
-			r.hang(violation{invariant: statistics, detail: fmt.Sprintf("%s: after all peers have left, Stats has Open %d, Opening %d, Backlog %d, Displaced %d; %d Opens, %d Closes, %d in Serve",
-				t, st.Open, st.Opening, st.Backlog, st.Displaced, t.opens.Load(), t.closes.Load(), t.serving.Load())})
+			r.hang(violation{invariant: statistics, detail: fmt.Sprintf("%s: after all peers have left, Stats has Open %d, Opening %d, Backlog %d, Blocked %d; %d Opens, %d Closes, %d in Serve",
+				t, st.Open, st.Opening, st.Backlog, st.Blocked, t.opens.Load(), t.closes.Load(), t.serving.Load())})
 		})
 	}
 }
@@ -702,7 +702,7 @@ const lingers = 900 * time.Millisecond
 
 // lateFor reports whether a time limit has ended a connection.
 func lateFor(why error, option string) bool {
-	var late *server.LateError
+	var late *server.TimeoutError
 	return errors.As(why, &late) && late.Option == option
 }
 
@@ -723,8 +723,8 @@ func (t *target) finalStats() {
 // many messages, or more.
 func (t *target) statsProblems(st server.Stats, received uint64) (problems []string) {
 	wrong := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
-	if st.Open != 0 || st.Opening != 0 || st.Backlog != 0 || st.Displaced != 0 {
-		wrong("Open %d, Opening %d, Backlog %d, Displaced %d at the end", st.Open, st.Opening, st.Backlog, st.Displaced)
+	if st.Open != 0 || st.Opening != 0 || st.Backlog != 0 || st.Blocked != 0 {
+		wrong("Open %d, Opening %d, Backlog %d, Blocked %d at the end", st.Open, st.Opening, st.Backlog, st.Blocked)
 	}
 	if n := uint64(t.opens.Load()); st.Accepted != n {
 		wrong("Accepted %d, Open was called %d times", st.Accepted, n)

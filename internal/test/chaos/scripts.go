@@ -70,7 +70,7 @@ var kinds = []kind{
 var innocent = kind{name: "innocent", faithful: true, spared: true, play: (*peer).echo}
 
 // mayBeDeaf excludes the handlers of a server with few goroutines that wait for
-// a peer that never reads, which MaxDisplaced allows for.
+// a peer that never reads, which MaxBlocked allows for.
 func mayBeDeaf(t *target) bool { return t.policy != server.SlowBlock }
 
 // styles are the paths of handlers.
@@ -182,7 +182,7 @@ func (p *peer) makeTrouble() {
 	if p.target.leaves(how.String()) {
 		how = actPanic
 	}
-	if at := []string{"", "", "Open", "Drain", "Error", "Close", "Serve"}[p.rnd.IntN(7)]; at != "" && (how == actPanic || how == actGoexit) {
+	if at := []string{"", "", "Open", "Writable", "Error", "Close", "Serve"}[p.rnd.IntN(7)]; at != "" && (how == actPanic || how == actGoexit) {
 		p.trouble[at] = how
 	}
 	if !p.open() {
@@ -604,7 +604,7 @@ func (t *target) hostileMessage(c *server.Conn, op wire.Opcode, p []byte) {
 				return c.Send(op, p)
 			},
 			Close: func() error { return c.Close(wire.NormalClosure, "") },
-			Ping:  func() error { return c.Ping([]byte("there?")) },
+			Ping:  func() error { return c.SendPing([]byte("there?")) },
 		}.Comply(op, p)
 	})
 }

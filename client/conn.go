@@ -46,6 +46,7 @@ type Conn struct {
 	subprotocol  string
 	control      bool // Config.Control
 	closeTimeout time.Duration
+	limits       Limits // Config.Limits
 	value        atomic.Pointer[any]
 
 	pings      pings
@@ -122,10 +123,14 @@ func (c *Conn) CloseCode() wire.StatusCode { return c.endpoint.CloseCode() }
 // It is the server's text: valid UTF-8, not trusted otherwise.
 func (c *Conn) CloseReason() string { return c.endpoint.CloseReason() }
 
-// SetLimits replaces the limits of the connection, which Config.Limits set
-// first. They apply to frames whose header arrives afterwards, also in an
-// unfinished message.
-func (c *Conn) SetLimits(l Limits) { c.endpoint.SetLimits(l) }
+// SetLimits replaces Limits.Frame and Limits.Message of Config.Limits, in
+// bytes: 0 means the default, negative means no limit. The new limits apply to
+// frames whose header arrives afterwards, also in an unfinished message.
+func (c *Conn) SetLimits(frame, message int64) {
+	limits := c.limits
+	limits.Frame, limits.Message = frame, message
+	c.endpoint.SetLimits(limits)
+}
 
 // SetValue stores a value of the application in the connection.
 func (c *Conn) SetValue(v any) { c.value.Store(&v) }

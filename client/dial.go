@@ -263,6 +263,7 @@ func newConn(t netloop.Transport, cfg *Config, response *handshake.Response, sub
 		subprotocol:  subprotocol,
 		control:      cfg.Control,
 		closeTimeout: cfg.CloseTimeout,
+		limits:       cfg.Limits,
 		assembly:     assembly{limit: cfg.AssemblyTimeout},
 		readLock:     newReadLock(),
 		readerIdle:   make(chan struct{}, 1),

@@ -110,7 +110,7 @@ var endTable = [numStates][numEvents]transition{
 		eventResume:     {stateInputClosed, doKick},
 		eventMissed:     {stateInputClosed, doArm},
 		eventReleased:   {stateInputClosed, doArm | doKick},
-		eventRefused:    {stateRefusedEOF, doLinger},
+		eventRefused:    {stateRefusedEOF, doLinger | doKick},
 		eventCloseWrite: {stateFlushingEOF, doLinger},
 		eventAbort:      {stateAborted, doShutdown | doUnpause | doArm},
 		eventClose:      {stateClosed, 0},

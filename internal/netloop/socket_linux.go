@@ -252,6 +252,7 @@ func (s *PolledSocket) run(w *worker) {
 				panic(p) // a bug of this package or of the connection
 			}
 			s.returned(false)
+			s.owner.CompareAndSwap(ownerRunning, ownerMissed) // so that release arms epoll for the events that were not handled
 		}
 		s.release()
 	}()
@@ -312,9 +313,7 @@ func (s *PolledSocket) release() {
 func (s *PolledSocket) work(w *worker) {
 	do := s.nextTask()
 	for do.writable { // again, if the write buffer became empty while the handler ran
-		if !s.callWritable(w) {
-			return
-		}
+		s.callWritable(w)
 		do = s.nextTask()
 	}
 	switch {
@@ -421,8 +420,8 @@ func (s *PolledSocket) beginBatch(w *worker) {
 	}
 }
 
-// callWritable calls Conn.Writable. It reports whether the connection accepts more input. The caller owns the socket.
-func (s *PolledSocket) callWritable(w *worker) bool {
+// callWritable calls Conn.Writable. The caller owns the socket.
+func (s *PolledSocket) callWritable(w *worker) {
 	s.mu.Lock()
 	s.flags |= flagHandling
 	batch := s.out == nil
@@ -430,9 +429,7 @@ func (s *PolledSocket) callWritable(w *worker) bool {
 	if batch {
 		s.beginBatch(w)
 	}
-	ok := s.conn.Writable()
-	s.returned(ok)
-	return ok
+	s.returned(s.conn.Writable())
 }
 
 // returned is called when the handlers have returned: their output is written. If the peer does not read it, no more is read
@@ -470,9 +467,14 @@ func (s *PolledSocket) pause(pending *writeBuf) {
 // readEOF is called when the peer has closed its side. It may still read: its
 // messages are answered before the socket is closed. The caller owns the socket.
 func (s *PolledSocket) readEOF() {
-	s.conn.InputClosed()
 	s.mu.Lock()
+	open := s.state == stateOpen
 	s.flags &^= flagHandling
+	s.mu.Unlock()
+	if open {
+		s.conn.InputClosed()
+	}
+	s.mu.Lock()
 	s.step(eventEOF)
 	answered := s.answered()
 	s.mu.Unlock()

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/client"
-	"github.com/fibersock/fibersock/internal/hostile"
+	"github.com/fibersock/fibersock/internal/test/hostile"
 	"github.com/fibersock/fibersock/wire"
 	"github.com/fibersock/fibersock/wstest"
 )
@@ -61,7 +61,7 @@ func comply(ctx context.Context, c *client.Conn, m client.Message) error {
 		Send:  c.Send,
 		Close: func() error { return c.Close(wire.NormalClosure, "") },
 		Ping:  func() error { _, err := c.Ping(ctx); return err },
-	}.Comply(m.Opcode, m.Payload)
+	}.Respond(m.Opcode, m.Payload)
 }
 
 // ending classifies why a dial has failed or a connection has ended.
@@ -154,7 +154,7 @@ func visited(t *testing.T, a *hostile.Attack, cfg *client.Config, scheme string,
 		if a.Want.End == hostile.Lost { // a flood that lasts until a time limit
 			breath = time.Second
 		}
-		hostile.Attacker{Victim: hostile.Client, Pause: 200 * time.Millisecond, Breath: breath}.Play(ctx, nc, a)
+		hostile.Attacker{Victim: hostile.Client, Pause: 200 * time.Millisecond, FloodPause: breath}.Play(ctx, nc, a)
 	}()
 	began := time.Now()
 	err := visit(t.Context(), scheme+"://127.0.0.1/", cfg)

@@ -52,7 +52,6 @@ var fromMathRand = map[string]struct {
 	"internal/entropy":        {[]string{"ChaCha8", "NewChaCha8", "Uint64"}, "a cipher seeded from /dev/urandom and the runtime, in builds without crypto/rand"},
 	"server/timeouts.go":      {[]string{"Int32N"}, "a random lifetime spreads reconnects; it is no secret"},
 	"endpoint/pingtracker.go": {[]string{"Uint64"}, "the payload of a Ping is sent to the peer anyway"},
-	"client/ping.go":          {[]string{"Uint64"}, "the payload of a Ping is sent to the peer anyway"},
 }
 
 // T-E08, T-H17: masking keys and keys of handshakes come from internal/entropy, or

@@ -53,7 +53,7 @@ var figures = map[string]figure{
 	"write backlog of one client":                         {"server", "DefaultMaxBacklog", bytes},
 	"blocked handlers":                                    {"server", "DefaultMaxBlocked", number},
 	"write backlog of all clients":                        {"server", "DefaultMaxTotalBacklog", bytes},
-	"messages buffered while `Ping` or `Close` waits":     {"client", "maxQueued", bytes},
+	"messages buffered while `Ping` or `Close` waits":     {"client", "maxKept", bytes},
 	"bytes discarded after the closing handshake":         {"internal/netloop", "maxDiscarded", bytes},
 }
 

@@ -3,17 +3,17 @@ package endpoint
 import (
 	"io"
 	"math/rand/v2"
-	"sync"
 	"sync/atomic"
 
+	"github.com/fibersock/fibersock/internal/lockorder"
 	"github.com/fibersock/fibersock/wire"
 )
 
 // sender turns messages into frames. One lock covers a frame from its header to
 // its last byte, and the state that decides whether it may be sent.
 type sender struct {
-	mu    sync.Mutex    // held while a frame is written; guards the rest
-	state atomic.Uint32 // a State; read by anybody, written under mu, but see closeFor and Abort
+	mu    lockorder.Sender // held while a frame is written; guards the rest
+	state atomic.Uint32    // a State; read by anybody, written under mu, but see closeFor and Abort
 
 	position position
 

@@ -38,9 +38,9 @@ var rules = []rule{
 		why: "frames are bytes in, bytes out, for every target"},
 	{pkg: "./handshake", not: []string{"net", "net/http", "crypto/tls"},
 		why: "the opening handshake is bytes too, and knows no frame"},
-	{pkg: "./endpoint", ours: []string{"./wire", "./wire/deflate"}, not: []string{"net/http", "crypto/tls"},
+	{pkg: "./endpoint", ours: []string{"./wire", "./wire/deflate", "./internal/lockorder"}, not: []string{"net/http", "crypto/tls"},
 		why: "the engine has no socket, and serves both roles"},
-	{pkg: "./internal/netloop", not: []string{"net/http", "crypto/tls"},
+	{pkg: "./internal/netloop", ours: []string{"./internal/lockorder"}, not: []string{"net/http", "crypto/tls"},
 		why: "a socket carries bytes and knows nothing of WebSocket"},
 	{pkg: "./client", ours: shell, not: []string{"net/http"},
 		why: "it brings sockets and engine together, and net/http costs 1.3 MB of binary"},
@@ -59,7 +59,7 @@ var rules = []rule{
 }
 
 // shell is what a package that moves bytes for the engine is made of.
-var shell = []string{"./wire", "./wire/deflate", "./handshake", "./endpoint", "./internal/netloop"}
+var shell = []string{"./wire", "./wire/deflate", "./handshake", "./endpoint", "./internal/netloop", "./internal/lockorder"}
 
 // What a build with the tag notls saves.
 var notlsRules = []rule{

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/fibersock/fibersock/internal/lockorder"
 )
 
 // asyncConn is a net.Conn whose Write waits for the peer no longer than writeGrace:
@@ -31,8 +33,8 @@ type asyncConn struct {
 	buffered atomic.Int64 // size, as the owner knows it
 	replying atomic.Bool  // writes are replies to the input that was read last
 
-	mu       socketMutex // guards the rest
-	state    endState    // changed by step
+	mu       lockorder.Socket // guards the rest
+	state    endState         // changed by step
 	owner    asyncOwner
 	size     int        // bytes that Conn has not accepted
 	out      *writeBuf  // of them, those of earlier Writes

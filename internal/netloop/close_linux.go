@@ -56,7 +56,6 @@ func (s *PolledSocket) close(err error) {
 func (s *PolledSocket) discard(n int) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.step(eventDiscarded)
 	ext := s.ensureExt()
 	ext.discarded += n
 	return ext.discarded

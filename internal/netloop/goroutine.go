@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/fibersock/fibersock/internal/lockorder"
 )
 
 // goroutineSocket is a socket that is served by goroutines, one at a time, which
@@ -17,11 +19,11 @@ type goroutineSocket struct {
 	conn  Conn
 	cfg   *Config
 
-	replies       atomic.Int64 // bytes of replies that were buffered since the buffer was empty
-	handlers      sync.Mutex   // held while handlers run
-	blockedWrite  atomic.Bool  // Write is called for a sender that waits for space
-	readPaused    atomic.Bool  // nothing is read because of replies
-	writableCalls atomic.Int32 // of Conn.Writable that have not returned
+	replies       atomic.Int64       // bytes of replies that were buffered since the buffer was empty
+	handlers      lockorder.Handlers // held while handlers run
+	blockedWrite  atomic.Bool        // Write is called for a sender that waits for space
+	readPaused    atomic.Bool        // nothing is read because of replies
+	writableCalls atomic.Int32       // of Conn.Writable that have not returned
 
 	readyMu sync.Mutex
 	ready   sync.Cond // Conn.Ready may have changed

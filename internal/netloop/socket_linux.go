@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/fibersock/fibersock/internal/lockorder"
 )
 
 // PolledSocket is a socket of the epoll loop. It is embedded in its connection,
@@ -23,11 +25,11 @@ type PolledSocket struct {
 	buffered atomic.Int64  // size of out; changed under mu
 	owner    atomic.Uint32 // ownerNone, ownerRunning, ownerMissed, ownerClosed
 
-	mu       socketMutex // guards the rest, and the descriptor against being closed
-	fd       int32       // -1: closed
-	state    endState    // how far the end is; changed by step
-	interest interest    // events that epoll reports; 0: the descriptor is not registered
-	paused   readPause   // reasons not to read; 0: input is read
+	mu       lockorder.Socket // guards the rest, and the descriptor against being closed
+	fd       int32            // -1: closed
+	state    endState         // how far the end is; changed by step
+	interest interest         // events that epoll reports; 0: the descriptor is not registered
+	paused   readPause        // reasons not to read; 0: input is read
 	flags    socketFlags
 	failed   error      // of writing; later writes fail too
 	out      *writeBuf  // output that the kernel has not accepted

@@ -87,7 +87,7 @@ func (r *round) newServer(i int, policy server.SlowPolicy) *server.Server {
 	rnd := newRand(r.seed, uint64(i))
 	s := &server.Server{
 		SlowPolicy:      policy,
-		MaxBlocked:    maxBlocked,
+		MaxBlocked:      maxBlocked,
 		MaxBacklog:      []int{16 << 10, 64 << 10, 256 << 10}[rnd.IntN(3)],
 		MaxTotalBacklog: []int{256 << 10, 512 << 10, 2 << 20}[rnd.IntN(3)],
 		Limits:          server.Limits{Message: 1 << 20},

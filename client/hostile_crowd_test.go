@@ -67,7 +67,7 @@ func awaitNoneLeft(t *testing.T, bytes int64, goroutines, files int) {
 			t.Fatalf("%d goroutines, %d files and %d bytes are left, %d, %d and %d were there before",
 				runtime.NumGoroutine(), usage.Files(), usage.Heap(), goroutines, files, bytes)
 		}
-		runtime.Gosched()
+		time.Sleep(10 * time.Millisecond)
 	}
 }
 
@@ -141,7 +141,7 @@ func (d *den) check(err error) (problem error) {
 			return nil
 		}
 	}
-	var late *client.LateError
+	var late *client.TimeoutError
 	var unread *client.TimeoutError
 	if errors.As(err, &late) || errors.As(err, &unread) || errors.Is(err, context.DeadlineExceeded) {
 		return nil

@@ -59,7 +59,7 @@ func receive(ctx context.Context, c *client.Conn, patience time.Duration) (clien
 func comply(ctx context.Context, c *client.Conn, m client.Message) error {
 	return hostile.Victim{
 		Send:  c.Send,
-		Close: func() error { return c.Close(ctx, wire.NormalClosure, "") },
+		Close: func() error { return c.Close(wire.NormalClosure, "") },
 		Ping:  func() error { _, err := c.Ping(ctx); return err },
 	}.Comply(m.Opcode, m.Payload)
 }

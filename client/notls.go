@@ -9,7 +9,7 @@ import (
 	"github.com/fibersock/fibersock/internal/netloop"
 )
 
-// TLSConfig has nothing in it, because the program is built with the tag notls.
+// TLSConfig is empty: the build tag notls removes TLS.
 type TLSConfig struct{}
 
 var errNoTLS = errors.New("websocket: this program is built without TLS (build tag notls): wss and https cannot be dialed")

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/fibersock/fibersock/endpoint"
 	"github.com/fibersock/fibersock/wire"
@@ -63,7 +64,7 @@ func TestReceivingAllocatesNothing(t *testing.T) {
 					copy(in, frames)
 					for b := range slices.Chunk(in, piece) {
 						for {
-							ev, n := e.Receive(b)
+							ev, n := e.Receive(time.Time{}, b)
 							b = b[n:]
 							if ev.Kind == endpoint.KindNone {
 								break
@@ -153,6 +154,5 @@ func TestCollectingAllocatesNothing(t *testing.T) {
 // discarding is a VectorWriter that takes everything.
 type discarding struct{}
 
-func (discarding) Write(p []byte) (int, error)                          { return len(p), nil }
-func (discarding) Writev(_, _ []byte) error                             { return nil }
-func (discarding) WriteCorked(k *endpoint.Cork, _ []byte) (bool, error) { k.Take(); return true, nil }
+func (discarding) Write(p []byte) (int, error) { return len(p), nil }
+func (discarding) Writev(_, _ []byte) error    { return nil }

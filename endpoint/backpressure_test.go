@@ -199,7 +199,7 @@ func TestEndOfTransportEndsThoseWhoWaitForRoom(t *testing.T) {
 				t.Error("no frame has begun")
 			}
 			w.grow(0, io.ErrClosedPipe)
-			e.Cut(nil, nil)
+			e.Abort(nil, func() error { return nil })
 			for range 3 {
 				if err := <-errs; !errors.Is(err, endpoint.ErrClosed) {
 					t.Errorf("Send returned %v", err)

@@ -36,7 +36,7 @@ func inState(t *testing.T, role endpoint.Role, way string, out *bytes.Buffer) *e
 	case "transport's end":
 		_ = e.TransportClosed(io.EOF, nil)
 	case "cut":
-		if err := e.Cut(nil, func() error { return nil }); err != nil {
+		if _, err := e.Abort(nil, func() error { return nil }); err != nil {
 			t.Fatal(err)
 		}
 	default:
@@ -65,7 +65,8 @@ func TestStatesOfTheClosingHandshake(t *testing.T) {
 		return nil
 	}
 	cut := func(_ endpoint.Role, e *endpoint.Endpoint) error {
-		return e.Cut(errTransport, func() error { return nil })
+		_, err := e.Abort(errTransport, func() error { return nil })
+		return err
 	}
 	send := func(_ endpoint.Role, e *endpoint.Endpoint) error { return e.Send(wire.Binary, nil) }
 

@@ -263,7 +263,7 @@ func TestEndsThatRace(t *testing.T) {
 					in.CloseWithError(errTransport)
 				}
 			})
-			cut := func() { _ = e.Cut(nil, func() error { return out.CloseWithError(net.ErrClosed) }) }
+			cut := func() { e.Abort(nil, func() error { return out.CloseWithError(net.ErrClosed) }) }
 			senders := startSenders(e)
 			closes := rng.IntN(3)
 			all.Go(func() { // the receiver: the transport ends in one way or the other

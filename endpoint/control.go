@@ -7,119 +7,112 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// maxPendingPongs bounds the Pongs that wait for the lock. A peer that pings on
-// while it does not read gets an answer to its newest Pings only, which is
-// allowed (RFC 6455, Section 5.5.3).
-const maxPendingPongs = 16
+// This file queues control frames. A goroutine that receives does not wait for
+// the sender's lock to answer a Ping: two endpoints that both waited so would
+// wait for each other. The frame is queued instead, and the holder of the lock
+// writes it before it gives up the lock.
 
-// pendingControl are the control frames that wait for the lock, or for the end of a
-// frame that waits for room. The holder of the lock writes them before giving it
-// up, so that the goroutine that receives need not wait for a writer that waits
-// for the peer: two endpoints that both waited so would wait for each other.
-type pendingControl struct {
-	count atomic.Int32 // frames, readable without mu
+// maxQueuedPongs bounds the queued Pongs. A peer that sends Pings and does not
+// read gets Pongs for its newest Pings only (RFC 6455, Section 5.5.3).
+const maxQueuedPongs = 16
 
-	mu    sync.Mutex // guards the rest
+// controlQueue holds the control frames for the next holder of the sender's lock.
+type controlQueue struct {
+	frames atomic.Bool // there are frames; readable without mu
+	wake   atomic.Bool // senders that wait for their turn must look again
+
+	mu    sync.Mutex // guards the rest, and the transitions of the closing handshake
 	pongs [][]byte
-	ping  []byte // the newest heartbeat; nil: none
-	close *pendingClose
+	ping  []byte // the newest one of PingAsync; nil: none
+	close []byte // queued or being written; nil: none
 }
 
-// pendingClose is a Close that waits for the end of a frame.
-type pendingClose struct {
-	payload []byte
-	sent    uint32 // sentClose, once it is written
+// update updates frames. The caller holds mu.
+func (q *controlQueue) update() {
+	q.frames.Store(len(q.pongs) > 0 || q.ping != nil || q.close != nil)
 }
 
-// change changes what is owed.
-func (o *pendingControl) change(f func()) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	f()
-	n := len(o.pongs)
-	if o.ping != nil {
-		n++
+// addPong queues a Pong with a copy of payload.
+func (q *controlQueue) addPong(payload []byte) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.pongs) == maxQueuedPongs {
+		q.pongs = append(q.pongs[:0], q.pongs[1:]...)
 	}
-	if o.close != nil {
-		n++
-	}
-	o.count.Store(int32(n))
+	q.pongs = append(q.pongs, append([]byte(nil), payload...))
+	q.update()
 }
 
-// addPong adds a Pong with a copy of payload.
-func (o *pendingControl) addPong(payload []byte) {
-	o.change(func() {
-		if len(o.pongs) == maxPendingPongs {
-			o.pongs = append(o.pongs[:0], o.pongs[1:]...)
-		}
-		o.pongs = append(o.pongs, append([]byte(nil), payload...))
-	})
+// setPing queues a Ping with a copy of payload in place of an older one.
+func (q *controlQueue) setPing(payload []byte) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.ping = append(make([]byte, 0, len(payload)), payload...)
+	q.update()
 }
 
-// addPing adds a Ping with a copy of payload, in place of an older one: a peer
-// that does not read needs no more than one.
-func (o *pendingControl) addPing(payload []byte) {
-	o.change(func() { o.ping = append(make([]byte, 0, len(payload)), payload...) })
+// closing reports whether a Close frame is queued or being written.
+func (q *controlQueue) closing() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.close != nil
 }
 
-// setClose adds a Close.
-func (o *pendingControl) setClose(c *pendingClose) { o.change(func() { o.close = c }) }
-
-// closing returns what sentClose will be once the Close that is owed is written, 0 if
-// none is owed.
-func (o *pendingControl) closing() uint32 {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.close == nil {
-		return 0
-	}
-	return o.close.sent
-}
-
-// take returns what is owed and forgets it.
-func (o *pendingControl) take() (pongs [][]byte, ping []byte, last *pendingClose) {
-	o.change(func() {
-		pongs, ping, last = o.pongs, o.ping, o.close
-		o.pongs, o.ping, o.close = nil, nil, nil
-	})
+// take returns the frames and empties the queue, except for the Close frame.
+func (q *controlQueue) take() (pongs [][]byte, ping, last []byte) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	pongs, ping, last = q.pongs, q.ping, q.close
+	q.pongs, q.ping = nil, nil
+	q.update()
 	return pongs, ping, last
 }
 
-// pong answers a Ping: now if no frame is being written, else after it. A Ping
-// is answered also after our Close, as long as the peer's has not come (Section
-// 5.5.2). background is Config.Background.
+// removeClose removes the Close frame, which is written or cannot be.
+func (q *controlQueue) removeClose() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.close = nil
+	q.update()
+}
+
+// pong answers a Ping: at once if the lock is free, else after the frame that is
+// being written. A Ping is answered after our Close too, until the peer's Close
+// arrives (Section 5.5.2). background is Config.Background.
 func (s *sender) pong(payload []byte, background func(func())) {
 	if background == nil && s.mu.TryLock() {
 		if s.position != insideFrame {
-			s.flushControl() // older than this one
-			_ = s.writeControl(wire.Pong, payload, false)
+			s.flushControl() // older Pongs come first
+			s.writeControl(wire.Pong, payload, false)
 			s.unlock()
 			return
 		}
 		s.unlock()
 	}
-	s.ensureExt().pending.addPong(payload)
+	s.ensureExt().queue.addPong(payload)
 	s.flushSoon(background)
 }
 
-// Heartbeat sends a Ping without waiting for another writer: now if no frame is
-// being written, else after it, and then only the newest.
+// PingAsync sends a Ping and does not wait for other writers: it writes the Ping
+// at once if no frame is being written, and otherwise queues it in place of an
+// older one. payload has at most 125 bytes and is not kept. After this side has
+// sent a Close, nothing is sent.
 func (e *Endpoint) PingAsync(payload []byte) {
-	s, background := &e.sender, e.receiver.cfg.background
+	s, background := &e.sender, e.config().background
 	if background == nil && s.mu.TryLock() {
 		if s.position != insideFrame {
-			_ = s.writeControl(wire.Ping, payload, false)
+			s.writeControl(wire.Ping, payload, false)
 			s.unlock()
 			return
 		}
 		s.unlock()
 	}
-	s.ensureExt().pending.addPing(payload)
+	s.ensureExt().queue.setPing(payload)
 	s.flushSoon(background)
 }
 
-// payIn has the owed frames written: by the holder of the lock, or, if there is
-// none, in the background, or here if background is nil.
+// flushSoon has the queue written without waiting: by the holder of the lock,
+// or, if the lock is free, in the background, or here if background is nil.
 func (s *sender) flushSoon(background func(func())) {
 	switch {
 	case !s.mu.TryLock():
@@ -130,58 +123,68 @@ func (s *sender) flushSoon(background func(func())) {
 	}
 }
 
-// owes reports whether control frames are owed.
-func (s *sender) controlPending() bool {
+// mustFlush reports whether flushControl has something to do. inside is set while
+// a frame is incomplete.
+func (s *sender) mustFlush(inside bool) bool {
 	ext := s.ext.Load()
-	return ext != nil && ext.pending.count.Load() > 0
+	return ext != nil && (ext.queue.wake.Load() || !inside && ext.queue.frames.Load())
 }
 
-// payOwed writes the control frames that are owed. The caller holds mu, and no
-// frame is incomplete.
+// flushControl wakes the senders that wait in vain and writes the queued frames,
+// these not inside an incomplete frame. The caller holds mu.
 func (s *sender) flushControl() {
-	if !s.controlPending() {
+	inside := s.position == insideFrame
+	if !s.mustFlush(inside) {
 		return
 	}
-	ext := s.ensureExt()
-	pongs, ping, last := ext.pending.take()
-	if ext.sentClose.Load() != 0 {
-		last = nil // ours was being written when the peer's arrived
+	ext := s.ext.Load()
+	if ext.queue.wake.Swap(false) {
+		s.wakeWaiters()
 	}
+	if inside {
+		return
+	}
+	pongs, ping, last := ext.queue.take()
 	for _, payload := range pongs {
 		s.writeControl(wire.Pong, payload, last != nil)
 	}
 	if ping != nil {
 		s.writeControl(wire.Ping, ping, last != nil)
 	}
-	if last != nil && s.writeControl(wire.Close, last.payload, true) == nil {
-		ext.sentClose.Store(last.sent)
+	if last != nil {
+		if !s.writeControl(wire.Close, last, true) {
+			ext.sentClose.Store(0)
+		}
+		ext.queue.removeClose()
 	}
 }
 
-// writeOwed writes a control frame if that is still possible: before our Close,
-// which may be owed too, and for a Pong before the peer's. The caller holds mu. A
-// failure is remembered by write and reported by the next call.
-func (s *sender) writeControl(op wire.Opcode, payload []byte, closeOwed bool) error {
-	closeOwed = closeOwed || s.closePending()
-	switch state := State(s.state.Load()); {
-	case closeOwed && s.broken():
-		return ErrClosed
-	case closeOwed || state == Open || state == CloseSent && op == wire.Pong:
-	default:
-		return ErrClosed
-	}
-	return s.writeFrame(wire.Header{Fin: true, Opcode: op}, payload)
-}
-
-// owesClose reports whether a Close is owed, in the moment after which the state is
-// Closed.
-func (s *sender) closePending() bool {
+// writeControl writes a control frame if that is still allowed, and reports
+// whether it is written: before our Close any frame, before the peer's Close a
+// Pong. beforeClose is set for frames that were queued before a Close, and for
+// that. The caller holds mu.
+func (s *sender) writeControl(op wire.Opcode, payload []byte, beforeClose bool) bool {
 	ext := s.ext.Load()
-	return ext != nil && ext.pending.count.Load() > 0 && ext.pending.closing() != 0 && ext.sentClose.Load() == 0
+	if ext != nil && ext.broken() {
+		return false
+	}
+	switch s.endState() {
+	case open:
+	case closeSent:
+		if !beforeClose && op != wire.Pong {
+			return false
+		}
+	case writeBroken:
+		return false
+	case closed:
+		// The Close may have been queued after the caller took this frame from
+		// the queue. The frame then comes before it.
+		if !beforeClose && !ext.queue.closing() {
+			return false
+		}
+	}
+	return s.writeFrame(wire.Header{Fin: true, Opcode: op}, payload) == nil
 }
 
 // broken reports whether the transport cannot be written to any more.
-func (s *sender) broken() bool {
-	ext := s.ext.Load()
-	return ext != nil && (ext.failed.Load() != nil || ext.lost.Load() != nil)
-}
+func (x *senderExt) broken() bool { return x.failed.Load() != nil || x.lost.Load() != nil }

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/fibersock/fibersock/endpoint"
 	"github.com/fibersock/fibersock/wire"
@@ -226,7 +227,7 @@ func TestPingFloodWithABlockedWriterTakesNoMemory(t *testing.T) {
 	before := heap()
 	for range 1_000_000 {
 		copy(in, ping)
-		if ev, n := e.Receive(in); ev.Kind != endpoint.KindPing || n != len(in) {
+		if ev, n := e.Receive(time.Time{}, in); ev.Kind != endpoint.KindPing || n != len(in) {
 			t.Fatalf("got %+v, %d", ev, n)
 		}
 	}
@@ -273,7 +274,7 @@ func TestPongsBesideAWriter(t *testing.T) {
 					plain := binary.BigEndian.AppendUint64(nil, i)
 					copy(ping[6:], plain)
 					wire.Mask(ping[6:], peerKey)
-					e.Receive(ping)
+					e.Receive(time.Time{}, ping)
 				}
 				close(stop)
 				sender.Wait()
@@ -311,7 +312,7 @@ func TestPongFloodTakesNoMemory(t *testing.T) {
 		before := heap()
 		for range 1_000_000 {
 			copy(in, pong)
-			if ev, n := e.Receive(in); ev.Kind != endpoint.KindPong || n != len(in) {
+			if ev, n := e.Receive(time.Time{}, in); ev.Kind != endpoint.KindPong || n != len(in) {
 				t.Fatalf("got %+v, %d", ev, n)
 			}
 		}

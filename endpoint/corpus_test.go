@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"testing"
+	"time"
 
 	"github.com/fibersock/fibersock/endpoint"
 	"github.com/fibersock/fibersock/fuzz/corpus"
@@ -65,7 +66,7 @@ func (b *bare) Input(in []byte) {
 		defer b.e.Uncork()
 	}
 	for rest := in; ; {
-		ev, n := b.e.Receive(rest)
+		ev, n := b.e.Receive(time.Time{}, rest)
 		rest = rest[n:]
 		if ev.Kind == endpoint.KindNone {
 			if len(rest) > 0 {

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/fibersock/fibersock/endpoint"
 	"github.com/fibersock/fibersock/wire"
@@ -180,7 +181,7 @@ func TestMillionTinyFragments(t *testing.T) {
 				before := heap()
 				for range fragments {
 					copy(in, fragment)
-					e.Receive(in)
+					e.Receive(time.Time{}, in)
 				}
 				if growth, most := heap()-before, int64(2*len(payload)*fragments+64<<10); growth > most {
 					t.Errorf("the heap grew by %d bytes, want %d at most", growth, most)
@@ -204,7 +205,7 @@ func TestDeclaredLengthAllocatesNothing(t *testing.T) {
 		in := declaring(role, wire.Binary, endpoint.DefaultMessageLimit, true)
 		before := heap()
 		for _, e := range ends {
-			if ev, n := e.Receive(in); ev.Kind != endpoint.KindNone || n != len(in) {
+			if ev, n := e.Receive(time.Time{}, in); ev.Kind != endpoint.KindNone || n != len(in) {
 				t.Fatalf("got %+v, %d", ev, n)
 			}
 		}
@@ -225,7 +226,7 @@ func TestFrameByteByByte(t *testing.T) {
 	before := heap()
 	for _, b := range frame[:len(frame)-1] {
 		one[0] = b
-		if ev, _ := e.Receive(one); ev.Kind != endpoint.KindNone {
+		if ev, _ := e.Receive(time.Time{}, one); ev.Kind != endpoint.KindNone {
 			t.Fatalf("got %+v", ev)
 		}
 	}
@@ -233,7 +234,7 @@ func TestFrameByteByByte(t *testing.T) {
 		t.Errorf("the heap grew by %d bytes", growth)
 	}
 	one[0] = frame[len(frame)-1]
-	if ev, _ := e.Receive(one); len(ev.Payload) != size {
+	if ev, _ := e.Receive(time.Time{}, one); len(ev.Payload) != size {
 		t.Errorf("got %v of %d bytes", ev.Kind, len(ev.Payload))
 	}
 }
@@ -257,14 +258,14 @@ func TestLargeBuffersAreNotKept(t *testing.T) {
 			ends := make([]*endpoint.Endpoint, connections)
 			for i := range ends { // all hold a buffer at the same time
 				ends[i] = endpoint.New(io.Discard, endpoint.Config{Role: endpoint.Client, Limits: endpoint.Limits{Message: size}})
-				ends[i].Receive(first)
+				ends[i].Receive(time.Time{}, first)
 			}
 			for _, e := range ends {
-				if ev, _ := e.Receive(tt.last); ev.Kind != tt.want {
+				if ev, _ := e.Receive(time.Time{}, tt.last); ev.Kind != tt.want {
 					t.Fatalf("got %+v", ev)
 				}
 				if tt.want == endpoint.KindMessage {
-					e.Receive(nil) // the payload is not used any more
+					e.Receive(time.Time{}, nil) // the payload is not used any more
 				}
 			}
 			if growth := heap() - before; growth > size {
@@ -282,7 +283,7 @@ func TestFragmentsAreCountedForEachMessage(t *testing.T) {
 		receive(e, fromPeer(endpoint.Client, wire.Binary, "", false))
 		empty := fromPeer(endpoint.Client, wire.Continuation, "", false)
 		for range 65_535 { // as many as there may be
-			e.Receive(empty)
+			e.Receive(time.Time{}, empty)
 		}
 		receive(e, fromPeer(endpoint.Client, wire.Continuation, "", true))
 		if events := receive(e, whole(endpoint.Client, wire.Binary, "x")); len(events) != 1 || events[0].Kind != endpoint.KindMessage {

@@ -122,11 +122,6 @@ func (w *pieces) Writev(head, payload []byte) error {
 	return nil
 }
 
-func (w *pieces) WriteCorked(k *endpoint.Cork, payload []byte) (more bool, err error) {
-	frames, _ := k.Take()
-	return true, w.Writev(frames, payload)
-}
-
 // No other message gets between the fragments of one, also if they wait for room
 // (6455-5.4-h). Control frames do.
 func TestFragmentsThatWaitForRoomStayTogether(t *testing.T) {

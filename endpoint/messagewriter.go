@@ -21,7 +21,8 @@ type MessageWriter struct {
 	check  func(size int) error // see SetCheck
 }
 
-// NextWriter returns a message of type op, Text or Binary, that has not begun.
+// NextWriter returns a writer of a message of type op, Text or Binary. Nothing
+// is sent yet. The error is ErrNotData for another type.
 func (e *Endpoint) NextWriter(op wire.Opcode) (*MessageWriter, error) {
 	if !op.IsData() {
 		return nil, ErrNotData
@@ -34,19 +35,20 @@ func (e *Endpoint) NextWriter(op wire.Opcode) (*MessageWriter, error) {
 // shells with limits of their own; it is called before the first fragment.
 func (m *MessageWriter) SetCheck(f func(size int) error) { m.check = f }
 
-// Opcode returns the message's type.
+// Opcode returns the type of the message.
 func (m *MessageWriter) Opcode() wire.Opcode { return m.opcode }
 
 // Began reports whether a fragment has been sent.
 func (m *MessageWriter) Began() bool { return m.began }
 
-// Done reports whether no fragment can follow.
+// Done reports whether the message is complete or cannot be continued.
 func (m *MessageWriter) Done() bool { return m.done }
 
-// WriteFragment sends p, which may be empty, as the next fragment, the last one if final
-// is set. A fragment of a text may end inside a code point, the message may
-// not. A fragment that is not UTF-8 is not sent, and the message is where it
-// was. p is not changed and not kept.
+// WriteFragment sends p as the next fragment, and as the last one if final is
+// set. p may be empty; it is neither changed nor retained. A fragment of a text
+// may end inside a code point, the message may not: a fragment that is not UTF-8
+// is not sent, the error is wire.ErrInvalidUTF8, and the message can be
+// continued. The first fragment waits like Endpoint.Send.
 func (m *MessageWriter) WriteFragment(p []byte, final bool) error {
 	if m.done {
 		return ErrMessageFinished
@@ -81,7 +83,7 @@ func (m *MessageWriter) WriteFragment(p []byte, final bool) error {
 		s.ensureExt().messageOpen.Store(true)
 		s.setPosition(insideMessage)
 	}
-	err := s.writeData(h, p, m.e.receiver.cfg.maxFrame)
+	err := s.writeData(h, p, m.e.config().maxFrame)
 	if final {
 		s.setPosition(betweenMessages)
 		if ext := s.ext.Load(); ext != nil {
@@ -98,12 +100,11 @@ func (e *Endpoint) MessageOpen() bool {
 	return ext != nil && ext.messageOpen.Load()
 }
 
-// Abandon gives up a message that cannot be finished. If the peer has a part of
-// it, there is no way to take that back: the connection is closed.
+// Abandon gives up a message that cannot be completed. If a fragment of it has
+// been sent, the connection is closed with 1007.
 func (m *MessageWriter) Abandon() {
 	if m.began && !m.done {
-		// If it is closed already, that is what is wanted.
-		_ = m.e.Close(wire.InvalidFramePayloadData, "")
+		_ = m.e.Close(wire.InvalidFramePayloadData, "") // the connection may be closed already
 	}
 	m.done = true
 }

@@ -128,7 +128,7 @@ func TestWaitingSendersAreReleased(t *testing.T) {
 		{"broken rule", func(_ endpoint.Role, w *waitingSenders) { receive(w.e, []byte{0x83}) }, failed},
 		{"shell's failure", func(_ endpoint.Role, w *waitingSenders) { _ = w.e.Fail(wire.InternalError, "", io.ErrNoProgress) }, failed},
 		{"transport's end", func(_ endpoint.Role, w *waitingSenders) { _ = w.e.TransportClosed(errTransport, nil) }, lost},
-		{"cut", func(_ endpoint.Role, w *waitingSenders) { _ = w.e.Cut(nil, func() error { return nil }) }, byUs},
+		{"cut", func(_ endpoint.Role, w *waitingSenders) { w.e.Abort(nil, func() error { return nil }) }, byUs},
 		{"failed write of a fragment", func(_ endpoint.Role, w *waitingSenders) {
 			w.out.left = 0
 			_ = w.message.WriteFragment([]byte("second"), false)

@@ -31,6 +31,9 @@ func NewPanicError(recovered any) *PanicError {
 // Error returns a text with the value if it is an error, a string or a
 // fmt.Stringer.
 func (e *PanicError) Error() string {
+	if e.Value == ErrGoexit {
+		return "websocket: a function of the application did not return: runtime.Goexit was called"
+	}
 	text := "(neither an error nor a text)" // package fmt would be a tenth of a small binary
 	switch v := e.Value.(type) {
 	case error:

@@ -2,14 +2,12 @@ package endpoint
 
 import "github.com/fibersock/fibersock/wire"
 
-// This file is what somebody needs who looks after an endpoint's time limits: the
-// endpoint reads no clock.
+// This file has the hooks for callers that enforce timeouts.
 
-// UnderWay reports whether a frame or a message has begun to arrive and is not
-// complete, and how many payload bytes of the message have arrived: 0 if none of
-// it has, or no more than a header or a part of a control frame. It belongs to the
-// goroutine that receives.
-func (e *Endpoint) Progress() (arrived int64, underWay bool) {
+// Progress reports whether a frame or a message is incomplete, and how many
+// payload bytes of the message have arrived: 0 if only a header or part of a
+// control frame has. The caller is the receiving goroutine.
+func (e *Endpoint) Progress() (arrived int64, incomplete bool) {
 	r := &e.receiver
 	if !r.unfinished() {
 		return 0, false
@@ -21,14 +19,19 @@ func (e *Endpoint) Progress() (arrived int64, underWay bool) {
 	return arrived, true
 }
 
-// FailFromOutside is Fail for others than the goroutine that receives. It reports
-// whether the connection has failed: false if it had ended before. Receive does
-// not ignore what the peer still sends; the caller sees to that, by Err.
-func (e *Endpoint) FailAsync(code wire.StatusCode, reason string, err error) bool {
-	failed := &outcome{code: wire.AbnormalClosure, err: &FailError{Code: code, Err: err}}
-	if e.recordEnd(failed) != failed {
-		return false
+// Remaining returns how many payload bytes of the current frame have not
+// arrived, as declared by its header. The caller is the receiving goroutine.
+func (e *Endpoint) Remaining() int64 {
+	if r := e.receiver.partial; r != nil {
+		return r.rest
 	}
-	e.sender.closeFor(code, reason, e.receiver.cfg)
-	return true
+	return 0
+}
+
+// FailAsync is Fail for other goroutines than the receiving one. It reports
+// whether the connection has failed: false if it had ended before. Receive does
+// not ignore later input; the caller stops calling it when Err is not nil.
+func (e *Endpoint) FailAsync(code wire.StatusCode, reason string, err error) bool {
+	ended, _ := e.end(failure, failed(code, err), closeFrame{code, reason})
+	return ended
 }

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/fibersock/fibersock/endpoint"
 	"github.com/fibersock/fibersock/wire"
@@ -26,7 +27,7 @@ func receiveInRoom(t *testing.T, e *endpoint.Endpoint, b []byte, rng *rand.Rand)
 		n := copy(in[:1+rng.IntN(len(in))], b)
 		b = b[n:]
 		for in = in[:n]; ; {
-			ev, n := e.Receive(in)
+			ev, n := e.Receive(time.Time{}, in)
 			in = in[n:]
 			if ev.Kind == endpoint.KindNone {
 				break
@@ -80,7 +81,7 @@ func TestRoomIsForWhatIsKept(t *testing.T) {
 			cfg.Role = role
 			e := endpoint.New(new(bytes.Buffer), cfg)
 			b := append(declaring(role, wire.Binary, length, true), make([]byte, 100)...)
-			if ev, n := e.Receive(b); ev.Kind == endpoint.KindFailed || n != len(b) {
+			if ev, n := e.Receive(time.Time{}, b); ev.Kind == endpoint.KindFailed || n != len(b) {
 				t.Fatal(ev)
 			}
 			return e

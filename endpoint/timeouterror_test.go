@@ -51,7 +51,6 @@ func TestPanicError(t *testing.T) {
 		{"text", "text"},
 		{text("value"), "the value"},
 		{1, "(neither an error nor a text)"},
-		{nil, "runtime.Goexit was called"},
 	} {
 		err := endpoint.NewPanicError(tt.value)
 		if got, want := err.Error(), "websocket: panic in a function of the application: "+tt.want; got != want {
@@ -64,7 +63,11 @@ func TestPanicError(t *testing.T) {
 	if !errors.Is(endpoint.NewPanicError(cause), cause) {
 		t.Error("the error does not unwrap to the value")
 	}
-	if !errors.Is(endpoint.NewPanicError(nil), endpoint.ErrGoexit) {
+	goexit := endpoint.NewPanicError(nil)
+	if got, want := goexit.Error(), "websocket: a function of the application did not return: runtime.Goexit was called"; got != want {
+		t.Errorf("the text is %q, want %q", got, want)
+	}
+	if !errors.Is(goexit, endpoint.ErrGoexit) {
 		t.Error("the error of a call of runtime.Goexit is not ErrGoexit")
 	}
 	if errors.Unwrap(endpoint.NewPanicError("text")) != nil {

@@ -98,7 +98,7 @@ func TestFirstEndIsTheOneReported(t *testing.T) {
 		if again := e.TransportClosed(io.EOF, nil); again != err {
 			t.Errorf("the second Lost returned %v", again)
 		}
-		if cutErr := e.Cut(io.ErrClosedPipe, func() error { return io.ErrNoProgress }); cutErr != io.ErrNoProgress {
+		if _, cutErr := e.Abort(io.ErrClosedPipe, func() error { return io.ErrNoProgress }); cutErr != io.ErrNoProgress {
 			t.Errorf("Cut returned %v, want what closing the transport did", cutErr)
 		}
 		checkLost(t, "at the end", e, e.Err(), errTransport)
@@ -116,7 +116,7 @@ func TestCutIsTheEnd(t *testing.T) {
 			eachRole(t, func(t *testing.T, role endpoint.Role) {
 				var out bytes.Buffer
 				e := endpoint.New(&out, endpoint.Config{Role: role})
-				if err := e.Cut(nil, func() error { return nil }); err != nil {
+				if _, err := e.Abort(nil, func() error { return nil }); err != nil {
 					t.Fatal(err)
 				}
 				events := receive(e, append(whole(role, wire.Ping, ""), last(role)...))

@@ -16,7 +16,7 @@
 //	Opening       handshake, written     what the other end reads
 //	Extensions    ParseExtensions        the grammar of Section 9.1; what was written
 //	URL           ParseURL               net/url; what was written
-//	Sockets       client.Sockets         a model of slices, on a network in memory
+//	Sockets       client/sockets.Set     a model of slices, on a network in memory
 //
 // # Hooking them up
 //

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"runtime/metrics"
+	"time"
 
 	"github.com/fibersock/fibersock/endpoint"
 	"github.com/fibersock/fibersock/wire"
@@ -98,7 +99,7 @@ func (p *player) receive(piece []byte) {
 	own := memory[len(guard) : len(guard)+len(piece)]
 	for rest := own; ; {
 		ended := p.engine.Err() != nil
-		ev, n := p.engine.Receive(rest)
+		ev, n := p.engine.Receive(time.Time{}, rest)
 		if n < 0 || n > len(rest) || ev.Kind == endpoint.KindNone && n != len(rest) {
 			violated("Receive uses a part of what it is given, and all of it if there is no event", "%d of % x, event %+v", n, rest, ev)
 		}

@@ -14,11 +14,12 @@ import (
 	"unicode/utf8"
 
 	"github.com/fibersock/fibersock/client"
+	clientsockets "github.com/fibersock/fibersock/client/sockets"
 	"github.com/fibersock/fibersock/handshake"
 	"github.com/fibersock/fibersock/wire"
 )
 
-// Sockets takes data for a program of calls of client.Sockets: three names, on a
+// Sockets takes data for a program of calls of clientsockets.Set: three names, on a
 // network in memory whose servers send back what they get, close when told to,
 // or vanish. What every call returns, messages, history, counters and errors, must
 // be what a model says that has nothing but maps and slices. In the end all is
@@ -33,9 +34,9 @@ func Sockets(data []byte) int {
 	return worth(s.connected > 0)
 }
 
-// sockets is a client.Sockets beside its model.
+// sockets is a clientsockets.Set beside its model.
 type sockets struct {
-	real      client.Sockets
+	real      clientsockets.Set
 	network   echoes
 	model     map[string]*socketModel
 	connected int
@@ -91,7 +92,7 @@ func expect(call, name string, err, want error) {
 	if want == nil && err != nil || want != nil && !errors.Is(err, want) {
 		violated("every call returns what it says", "%s(%q): error %v, want %v", call, name, err, want)
 	}
-	var e *client.SocketError
+	var e *clientsockets.Error
 	if errors.As(err, &e) && (e.Name != name || !strings.Contains(err.Error(), strconv.Quote(name)) || !strings.HasPrefix(err.Error(), "websocket: ")) {
 		violated("an error says which connection it is about", "%s(%q): %v", call, name, err)
 	}
@@ -101,9 +102,9 @@ func expect(call, name string, err, want error) {
 func (s *sockets) use(name string) error {
 	switch m := s.model[name]; {
 	case m == nil:
-		return client.ErrSocketNotFound
+		return clientsockets.ErrNotFound
 	case !m.open:
-		return client.ErrSocketNotOpen
+		return clientsockets.ErrNotOpen
 	}
 	return nil
 }
@@ -111,19 +112,19 @@ func (s *sockets) use(name string) error {
 // find returns the error of a call that needs a name which is in use.
 func (s *sockets) find(name string) error {
 	if s.model[name] == nil {
-		return client.ErrSocketNotFound
+		return clientsockets.ErrNotFound
 	}
 	return nil
 }
 
 func (s *sockets) connect(name string, p *program) {
-	options := &client.SocketOptions{Config: &client.Config{DialContext: s.network.dial}}
+	options := &clientsockets.Options{Config: &client.Config{DialContext: s.network.dial}}
 	switch kind := p.byte() % 8; kind {
 	case 0:
 	case 1, 2:
 		options.MaxHistory, options.MaxHistoryBytes = unlimited, -1
 	case 3:
-		options.MaxHistory = -1
+		options.DropReceived = true
 	default:
 		options.MaxHistory = int(kind) - 3
 		options.MaxHistoryBytes = int(p.byte()) - 1
@@ -146,7 +147,7 @@ func (s *sockets) cannotConnect(name string, kind byte) {
 	switch kind % 3 {
 	case 0:
 		_, err := s.real.Connect(ctx, name, "", nil)
-		expect("Connect", name, err, client.ErrURLRequired)
+		expect("Connect", name, err, clientsockets.ErrURLRequired)
 	case 1:
 		_, err := s.real.Connect(ctx, name, "http:/example.com", nil)
 		if bad := (*handshake.URLError)(nil); !errors.As(err, &bad) {
@@ -154,7 +155,7 @@ func (s *sockets) cannotConnect(name string, kind byte) {
 		}
 	default:
 		dial := func(context.Context, string, string) (net.Conn, error) { return nil, errNoRoute }
-		_, err := s.real.Connect(ctx, name, "ws://example.com/", &client.SocketOptions{Config: &client.Config{DialContext: dial}})
+		_, err := s.real.Connect(ctx, name, "ws://example.com/", &clientsockets.Options{Config: &client.Config{DialContext: dial}})
 		expect("Connect", name, err, errNoRoute)
 		delete(s.model, name)
 	}
@@ -260,7 +261,7 @@ func (s *sockets) receive(name string) {
 	m := s.model[name]
 	if m == nil {
 		_, err := s.real.Receive(name, -1)
-		expect("Receive", name, err, client.ErrSocketNotFound)
+		expect("Receive", name, err, clientsockets.ErrNotFound)
 		return
 	}
 	want, ok := m.next()
@@ -269,8 +270,9 @@ func (s *sockets) receive(name string) {
 		return
 	}
 	_, err := s.real.Receive(name, 1)
-	var late *client.SocketTimeoutError
-	if !errors.As(err, &late) || late.Name != name || !late.Timeout() {
+	var late *client.TimeoutError
+	var named *clientsockets.Error
+	if !errors.As(err, &late) || !late.Timeout() || !errors.As(err, &named) || named.Name != name {
 		violated("a Receive in vain is a timeout", "%q: %v", name, err)
 	}
 }
@@ -279,7 +281,7 @@ func (s *sockets) receive(name string) {
 func (s *sockets) receiveNow(name string, want string, ok bool) {
 	got, err := s.real.Receive(name, within)
 	if !ok {
-		expect("Receive", name, err, client.ErrSocketNotOpen)
+		expect("Receive", name, err, clientsockets.ErrNotOpen)
 		return
 	}
 	if text := messageText(got.Opcode, got.Text()); err != nil || text != want {
@@ -326,7 +328,7 @@ func (s *sockets) close(name string) {
 }
 
 func (s *sockets) onMessage(name string) {
-	expect("OnMessage", name, s.real.OnMessage(name, nil), client.ErrHandler)
+	expect("OnMessage", name, s.real.OnMessage(name, nil), clientsockets.ErrHandler)
 	m := s.model[name]
 	if m != nil && m.maxCount != unlimited {
 		return // what a handler misses, or takes from Receive, is a matter of time
@@ -335,14 +337,14 @@ func (s *sockets) onMessage(name string) {
 	handler := func(msg client.Message) { calls <- messageText(msg.Opcode, msg.Text()) }
 	err := s.real.OnMessage(name, handler)
 	if m == nil {
-		expect("OnMessage", name, err, client.ErrSocketNotFound)
+		expect("OnMessage", name, err, clientsockets.ErrNotFound)
 		return
 	}
 	if m.handler == nil {
 		m.handled = max(m.handled, m.received)
 	}
 	if !m.open && m.handled == m.end() {
-		expect("OnMessage", name, err, client.ErrSocketNotOpen)
+		expect("OnMessage", name, err, clientsockets.ErrNotOpen)
 		return
 	}
 	expect("OnMessage", name, err, nil)

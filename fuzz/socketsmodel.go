@@ -3,11 +3,11 @@ package fuzz
 import (
 	"fmt"
 
-	"github.com/fibersock/fibersock/client"
+	clientsockets "github.com/fibersock/fibersock/client/sockets"
 	"github.com/fibersock/fibersock/wire"
 )
 
-// socketModel is what client.Sockets says about one name.
+// socketModel is what clientsockets.Set says about one name.
 type socketModel struct {
 	open     bool
 	once     bool // a message is gone when it has been received
@@ -25,9 +25,9 @@ type socketModel struct {
 }
 
 // newSocketModel returns the model of a connection with these options.
-func newSocketModel(o *client.SocketOptions) *socketModel {
-	m := &socketModel{open: true, once: o.MaxHistory < 0, maxCount: o.MaxHistory, maxBytes: o.MaxHistoryBytes}
-	if m.maxCount <= 0 {
+func newSocketModel(o *clientsockets.Options) *socketModel {
+	m := &socketModel{open: true, once: o.DropReceived, maxCount: o.MaxHistory, maxBytes: o.MaxHistoryBytes}
+	if m.maxCount == 0 {
 		m.maxCount = 100
 	}
 	if m.maxBytes == 0 {

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/fibersock/fibersock/endpoint"
 	"github.com/fibersock/fibersock/handshake"
@@ -43,7 +44,7 @@ func serveEcho(nc net.Conn) {
 	e := endpoint.New(writer, endpoint.Config{Role: endpoint.Server})
 	for {
 		for len(rest) > 0 {
-			ev, n := e.Receive(rest)
+			ev, n := e.Receive(time.Time{}, rest)
 			rest = rest[n:]
 			if ev.Kind == endpoint.KindMessage && !obey(e, nc, ev) {
 				return

@@ -90,7 +90,7 @@ func (e clientEndpoint) receive() (event, error) {
 }
 
 func (e clientEndpoint) close(code wire.StatusCode, reason string) (event, error) {
-	if err := e.conn.Close(e.ctx, code, reason); err != nil {
+	if err := e.conn.Close(code, reason); err != nil {
 		return event{}, err
 	}
 	return e.end(e.conn.Err())

@@ -92,7 +92,7 @@ func (c *Conn) admitFragment(size int) error {
 
 // abortSlow aborts the connection to a client that reads too slowly.
 func (c *Conn) abortSlow(why *BacklogError) error {
-	if !c.endpoint.Abort(why) {
+	if first, _ := c.endpoint.Abort(why, nil); !first {
 		return c.Err() // it has ended before
 	}
 	go c.abort(why) // waits for a write, which it makes fail

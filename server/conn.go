@@ -24,8 +24,6 @@ type Conn struct {
 	transport netloop.Socket
 	endpoint  endpoint.Endpoint
 
-	shard *shard // counts its frames
-
 	phase    atomicPhase
 	place    int32        // in Server.conns, guarded by its lock
 	refs     atomic.Int32 // loop and Handler.Serve; the last one removes the connection
@@ -101,11 +99,20 @@ func (c *Conn) CloseNow() error { return c.abort(nil) }
 
 // abort closes the transport and records why; nil stands for ErrClosed.
 func (c *Conn) abort(why error) error {
-	err := c.endpoint.Cut(why, c.transport.Abort)
+	_, err := c.endpoint.Abort(why, c.transport.Abort)
 	if !c.isOpening() {
 		c.endMailbox()
 	}
 	return err
+}
+
+// SetLimits replaces Limits.Frame and Limits.Message of Server.Limits for this
+// connection, in bytes: 0 means the default, a negative value means no limit. The new
+// limits apply to frames whose header arrives afterwards.
+func (c *Conn) SetLimits(frame, message int64) {
+	limits := c.server.Limits
+	limits.Frame, limits.Message = frame, message
+	c.endpoint.SetLimits(limits)
 }
 
 // Value returns the value that SetValue stored last, nil at first.

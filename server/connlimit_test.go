@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -31,7 +32,7 @@ func (r *running) wantFull(t *testing.T, option string, max int) *server.Capacit
 	})
 	var full *server.CapacityError
 	if err := reported[0]; len(reported) != 1 || !isA[*server.RefusedError](err) || !errors.As(err, &full) || full.Option != option || full.Max != max ||
-		!strings.HasSuffix(err.Error(), "at a time ("+option+")") {
+		!strings.HasSuffix(err.Error(), fmt.Sprintf("limit is %d (%s)", max, option)) {
 		t.Fatalf("reported: %v", reported)
 	}
 	return full

@@ -3,7 +3,6 @@ package server
 import (
 	"runtime"
 	"sync"
-	"sync/atomic"
 
 	"github.com/fibersock/fibersock/endpoint"
 	"github.com/fibersock/fibersock/handshake"
@@ -14,8 +13,7 @@ import (
 // This file counts events. The frequency of an event decides how:
 //
 //	rare events    a few times in a connection's life: under one lock
-//	frames         in an endpoint.FrameCount of the goroutine that moves the bytes,
-//	               which is added to a shard once for all bytes read together
+//	frames         by the engine, which adds to a shard
 //	shards         atomic counters in cache lines of their own; each poller has one,
 //	               so that processors do not wait for each other
 //
@@ -32,51 +30,16 @@ type counters struct {
 	turn   int
 }
 
-// shard counts the frames of some connections. Some processors fetch two cache lines of
-// 64 bytes at once.
-type shard struct {
-	received, sent traffic
-	_              [128 - 2*trafficSize]byte
-}
+// shard counts the frames of some connections.
+type shard = endpoint.Counters
 
-// traffic is a Traffic for concurrent use.
-type traffic struct{ messages, bytes, fragments, pings, pongs atomic.Uint64 }
-
-const trafficSize = 5 * 8 // bytes
-
-// add adds t, and sets it to zero.
-func (to *traffic) add(t *endpoint.FrameCount) {
-	if *t == (endpoint.FrameCount{}) {
-		return
-	}
-	addSome(&to.messages, uint64(t.Messages))
-	addSome(&to.bytes, t.Bytes)
-	addSome(&to.fragments, uint64(t.Fragments))
-	addSome(&to.pings, uint64(t.Pings))
-	addSome(&to.pongs, uint64(t.Pongs))
-	*t = endpoint.FrameCount{}
-}
-
-// addSome saves the atomic operation for 0.
-func addSome(to *atomic.Uint64, n uint64) {
-	if n > 0 {
-		to.Add(n)
-	}
-}
-
-// frame counts a frame at once.
-func (to *traffic) frame(first byte, payload int) {
-	var t endpoint.FrameCount
-	t.Frame(first, payload)
-	to.add(&t)
-}
-
-func (to *traffic) addTo(sum *Traffic) {
-	sum.Messages += to.messages.Load()
-	sum.Bytes += to.bytes.Load()
-	sum.Fragments += to.fragments.Load()
-	sum.Pings += to.pings.Load()
-	sum.Pongs += to.pongs.Load()
+// addTo adds n to sum.
+func addTo(sum *Traffic, n endpoint.FrameCount) {
+	sum.Messages += n.Messages
+	sum.Bytes += n.Bytes
+	sum.Fragments += n.Fragments
+	sum.Pings += n.Pings
+	sum.Pongs += n.Pongs
 }
 
 // shardLocked returns the shard with the given index. The caller holds mu.
@@ -105,8 +68,8 @@ func (n *counters) stats() Stats {
 	defer n.mu.Unlock()
 	st := n.rare
 	for i := range n.shards {
-		n.shards[i].received.addTo(&st.Received)
-		n.shards[i].sent.addTo(&st.Sent)
+		addTo(&st.Received, n.shards[i].Received.Load())
+		addTo(&st.Sent, n.shards[i].Sent.Load())
 	}
 	st.Blocked = n.loop.Blocked.Load()
 	st.HandOffs = n.loop.HandOffs.Load()
@@ -127,7 +90,7 @@ func (n *counters) begun(c *Conn) (opening int64) {
 	if i < 0 {
 		i = n.turn
 	}
-	c.shard = n.shardLocked(i)
+	c.endpoint.SetCounters(n.shardLocked(i))
 	return n.rare.Opening
 }
 
@@ -250,18 +213,4 @@ func (c *CloseCodes) of(code wire.StatusCode) *uint64 {
 		return &c.Libraries
 	}
 	return &c.Applications
-}
-
-// countPiece counts a piece of a message that a handler receives.
-func countPiece(t *endpoint.FrameCount, payload int, last bool) {
-	t.Bytes += uint64(payload)
-	if last {
-		t.Messages++
-	}
-}
-
-// count adds received frames to the shard.
-func (c *Conn) count(received *endpoint.FrameCount) {
-	received.Fragments = c.endpoint.TakeFragments()
-	c.shard.received.add(received)
 }

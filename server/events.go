@@ -2,6 +2,7 @@ package server
 
 import (
 	"errors"
+	"time"
 
 	"github.com/fibersock/fibersock/endpoint"
 	"github.com/fibersock/fibersock/handshake"
@@ -15,15 +16,16 @@ import (
 func (c *Conn) receive(b []byte) (rest []byte, ok bool) {
 	c.activity.enter(c.server.clock.now())
 	defer c.left()
-	var received endpoint.FrameCount
 	returned := false
 	defer func() {
-		c.count(&received)
+		if !c.isOpening() {
+			c.endpoint.FlushCounters()
+		}
 		if !returned {
 			rest, ok = nil, c.panicked(recover())
 		}
 	}()
-	rest, ok = c.receiveEvents(b, &received)
+	rest, ok = c.receiveEvents(b)
 	returned = true
 	return rest, ok
 }
@@ -31,9 +33,8 @@ func (c *Conn) receive(b []byte) (rest []byte, ok bool) {
 // left notes that no handler runs any more.
 func (c *Conn) left() { c.activity.leave(c.server.clock.now()) }
 
-// receiveEvents is receive without the recovery of panics. It counts the frames in
-// received.
-func (c *Conn) receiveEvents(b []byte, received *endpoint.FrameCount) (rest []byte, ok bool) {
+// receiveEvents is receive without the recovery of panics.
+func (c *Conn) receiveEvents(b []byte) (rest []byte, ok bool) {
 	if c.isOpening() {
 		if b, ok = c.handshake(b); !ok || c.isOpening() {
 			return nil, ok
@@ -42,38 +43,30 @@ func (c *Conn) receiveEvents(b []byte, received *endpoint.FrameCount) (rest []by
 	if c.phase.load() == phaseEnded {
 		return nil, false
 	}
-	for c.endpoint.Err() == nil { // else a handler has aborted it, which the loop notices
+	var now time.Time
+	if c.endpoint.NeedsTime() {
+		now = time.Now()
+	}
+	for c.endpoint.Err() == nil { // otherwise a handler has aborted it, which the loop notices
 		if len(b) > 0 && !c.takesMore() {
 			return b, true
 		}
-		if op, p, n := c.endpoint.ReceiveMessage(b); n > 0 {
-			b = b[n:]
-			c.noteMessage()
-			countPiece(received, len(p), true)
-			c.message(op, p)
-			continue
-		}
-		ev, n := c.endpoint.Receive(b)
+		ev, n := c.endpoint.Receive(now, b)
 		b = b[n:]
 		c.noteProgress(ev.Kind)
 		switch ev.Kind {
 		case endpoint.KindNone:
 			return nil, true
 		case endpoint.KindMessage:
-			countPiece(received, len(ev.Payload), true)
 			c.message(ev.Opcode, ev.Payload)
 		case endpoint.KindPartial:
-			countPiece(received, len(ev.Payload), ev.Final)
 			c.partial(ev.Opcode, ev.Payload, ev.Final)
 		case endpoint.KindPing: // the engine has answered it
-			received.Pings++
 			c.control(wire.Ping, ev.Payload)
 		case endpoint.KindPong:
-			received.Pongs++
 			c.notePong(ev.Payload)
 			c.control(wire.Pong, ev.Payload)
 		case endpoint.KindClose, endpoint.KindFailed:
-			c.count(received)
 			c.finish()
 			return b, false
 		}

@@ -152,7 +152,7 @@ func (b *battle) run() {
 			b.t.Fatalf("%d goroutines, %d files and %d bytes are left, %d, %d and %d were there before; %+v",
 				runtime.NumGoroutine(), usage.Files(), usage.Heap(), goroutines, files, before, b.Stats())
 		}
-		runtime.Gosched()
+		time.Sleep(10 * time.Millisecond)
 	}
 	b.t.Logf("%d attackers of %d kinds: %v, heap %+d KiB", b.size, len(b.attacks), took.Round(time.Millisecond), (most-before)>>10)
 }

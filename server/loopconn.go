@@ -5,7 +5,6 @@ import (
 
 	"github.com/fibersock/fibersock/endpoint"
 	"github.com/fibersock/fibersock/internal/netloop"
-	"github.com/fibersock/fibersock/wire"
 )
 
 // This file is the seam between connections and the loop that serves them: a
@@ -135,35 +134,16 @@ func (l *loopConn) Panicked(value any, end bool) error {
 // Closed ends the connection.
 func (l *loopConn) Closed(err error) { (*Conn)(l).lost(transportError(err)) }
 
-// output is a connection as its endpoint writes to it: it counts frames.
+// output is a connection's socket as its endpoint writes to it.
 type output struct{ *Conn }
 
-// Write writes the rest of a frame.
+// Write writes a part of a frame.
 func (o output) Write(p []byte) (int, error) {
 	n, err := o.transport.Write(p)
 	return n, transportError(err)
 }
 
-// Writev writes a frame, or its beginning, and counts it.
+// Writev writes bytes in two pieces.
 func (o output) Writev(head, payload []byte) error {
-	err := o.transport.Writev(head, payload)
-	if err == nil {
-		first := head
-		if len(first) == 0 {
-			first = payload
-		}
-		h, _, _ := wire.ParseHeader(first)
-		o.shard.sent.frame(first[0], int(h.Length))
-	}
-	return transportError(err)
-}
-
-// WriteCorked writes the frames collected in k, and payload, the end of the last of
-// them. It reports whether more should be collected.
-func (o output) WriteCorked(k *endpoint.Cork, payload []byte) (more bool, err error) {
-	frames, sent := k.Take()
-	if err = o.transport.Writev(frames, payload); err == nil {
-		o.shard.sent.add(&sent)
-	}
-	return o.transport.Buffered() == 0, transportError(err)
+	return transportError(o.transport.Writev(head, payload))
 }

@@ -72,6 +72,7 @@ func TestShutdownRefusesHandshakes(t *testing.T) {
 		inside := s.dial(t)
 		inside.send(request("/")) // accepted by all but Authorize
 		<-entered
+		eventually(t, "part of a request has arrived", func() bool { return server.PartialRequests(s.Server) == 1 })
 		done := make(chan error, 1)
 		go func() { done <- s.Shutdown(t.Context()) }()
 		if err := result(t, s.served); err != server.ErrServerClosed {

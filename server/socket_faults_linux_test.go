@@ -146,7 +146,7 @@ func TestReplacedLeaderCollectsNothing(t *testing.T) {
 	<-draining
 	nc.Write(message("?"))
 	for r.Stats().HandOffs == 0 {
-		runtime.Gosched()
+		time.Sleep(time.Millisecond)
 	}
 	close(drained)
 	if _, err := io.ReadFull(nc, make([]byte, 3)); err != nil {

@@ -10,7 +10,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -269,7 +268,6 @@ func TestStress(t *testing.T) {
 			if usage.Files() <= before {
 				return
 			}
-			runtime.Gosched()
 			time.Sleep(10 * time.Millisecond)
 		}
 		t.Errorf("%d files are open, %d were at first", usage.Files(), before)

@@ -116,7 +116,7 @@ func TestEventServer(t *testing.T) {
 			got <- fmt.Sprintf("%d %s %v", c.CloseCode(), c.CloseReason(), c.Err())
 		}
 		c := dial(t, start(t, &s), nil)
-		if err := c.Close(t.Context(), 4002, "had enough"); err != nil {
+		if err := c.Close(4002, "had enough"); err != nil {
 			t.Error(err)
 		}
 		expect(t, got, `4002 had enough websocket: closed by the peer with 4002: "had enough"`)

@@ -15,9 +15,9 @@ var fromMathRand = map[string]struct {
 	names []string
 	why   string
 }{
-	"endpoint":           {[]string{"ChaCha8", "NewChaCha8"}, "a cipher, and its seed is of crypto/rand"},
-	"server/timeouts.go": {[]string{"Int32N"}, "a lifetime is varied so that clients do not come back at once, not to be secret"},
-	"client/ping.go":     {[]string{"Uint64"}, "the payload of a Ping is sent to the one who might guess it"},
+	"endpoint":                {[]string{"ChaCha8", "NewChaCha8"}, "a cipher, and its seed is of crypto/rand"},
+	"server/timeouts.go":      {[]string{"Int32N"}, "a lifetime is varied so that clients do not come back at once, not to be secret"},
+	"endpoint/pingtracker.go": {[]string{"Uint64"}, "the payload of a Ping is sent to the one who might guess it"},
 }
 
 // T-E08, T-H17: what must not be guessed, a masking key or the key of a handshake, comes from

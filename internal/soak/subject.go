@@ -153,7 +153,7 @@ func greet(targets []target, pool *x509.CertPool) error {
 		if err != nil {
 			return err
 		}
-		if err := c.Close(ctx, wire.NormalClosure, ""); err != nil {
+		if err := c.Close(wire.NormalClosure, ""); err != nil {
 			return err
 		}
 	}
@@ -245,7 +245,7 @@ func visitOnce(ctx context.Context, url string, cfg *client.Config) {
 		}
 		err = hostile.Victim{
 			Send:  c.Send,
-			Close: func() error { return c.Close(ctx, wire.NormalClosure, "") },
+			Close: func() error { return c.Close(wire.NormalClosure, "") },
 			Ping:  func() error { _, err := c.Ping(ctx); return err },
 		}.Comply(m.Opcode, m.Payload)
 	}

@@ -80,7 +80,7 @@ func TestAcceptWithOptions(t *testing.T) {
 	if m, err := c.Receive(t.Context()); err != nil || m.Text() != "Hello" {
 		t.Errorf("received %q, %v", m.Text(), err)
 	}
-	if err := c.Close(t.Context(), wire.NormalClosure, "bye"); err != nil {
+	if err := c.Close(wire.NormalClosure, "bye"); err != nil {
 		t.Error(err)
 	}
 	var closed *server.CloseError

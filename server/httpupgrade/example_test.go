@@ -36,7 +36,7 @@ func ExampleUpgrade() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer c.Close(ctx, wire.NormalClosure, "")
+	defer c.Close(wire.NormalClosure, "")
 	m, err := c.Receive(ctx)
 	fmt.Println(m.Text(), err)
 	// Output: hello, ann <nil>
@@ -57,7 +57,7 @@ func ExampleHandler() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer c.Close(ctx, wire.NormalClosure, "")
+	defer c.Close(wire.NormalClosure, "")
 	c.SendText("hello")
 	m, err := c.Receive(ctx)
 	fmt.Println(m.Text(), err)
@@ -91,7 +91,7 @@ func ExampleAccept() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer c.Close(ctx, wire.NormalClosure, "")
+	defer c.Close(wire.NormalClosure, "")
 	c.SendText("hello")
 	m, err := c.Receive(ctx)
 	fmt.Println(m.Text(), err)

@@ -1,4 +1,4 @@
-package client_test
+package sockets_test
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 
 	"github.com/fibersock/fibersock/client"
+	"github.com/fibersock/fibersock/client/sockets"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )
@@ -41,17 +42,17 @@ func TestConnectClosesTheOlderConnectionFirst(t *testing.T) {
 			defer mu.Unlock()
 			events = append(events, event)
 		}
-		opts := &client.SocketOptions{Config: &client.Config{
+		opts := &sockets.Options{Config: &client.Config{
 			DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 				record("dial " + address)
 				nc, err := cfg.DialContext(ctx, network, address)
 				return &watched{Conn: nc, closed: func() { record("close " + address) }}, err
 			},
 		}}
-		var sockets client.Sockets
-		connect(t, &sockets, "x", opts)
-		send(t, &sockets, "x", "not received of the older connection")
-		if _, err := sockets.Connect(t.Context(), "x", "ws://new.example/", opts); err != nil {
+		var set sockets.Set
+		connect(t, &set, "x", opts)
+		send(t, &set, "x", "not received of the older connection")
+		if _, err := set.Connect(t.Context(), "x", "ws://new.example/", opts); err != nil {
 			t.Fatal(err)
 		}
 		if want := []string{"dial server.example:80", "close server.example:80", "dial new.example:80"}; !slices.Equal(events, want) {
@@ -60,38 +61,38 @@ func TestConnectClosesTheOlderConnectionFirst(t *testing.T) {
 		if code := <-codes; code != wire.NormalClosure {
 			t.Errorf("the server was told %v", code)
 		}
-		wantMessages(t, &sockets, "x", -1, nil)
-		send(t, &sockets, "x", "of the new one")
-		wantText(t, &sockets, "x", "of the new one")
+		wantMessages(t, &set, "x", -1, nil)
+		send(t, &set, "x", "of the new one")
+		wantText(t, &set, "x", "of the new one")
 	})
 }
 
 func TestReceiveOnReplacedConnectionEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		opts := &client.SocketOptions{Config: serve(t, echo)}
-		var sockets client.Sockets
-		connect(t, &sockets, "x", opts)
+		opts := &sockets.Options{Config: serve(t, echo)}
+		var set sockets.Set
+		connect(t, &set, "x", opts)
 		received := make(chan error)
 		go func() {
-			_, err := sockets.Receive("x", -1)
+			_, err := set.Receive("x", -1)
 			received <- err
 		}()
 		synctest.Wait()
-		connect(t, &sockets, "x", opts)
+		connect(t, &set, "x", opts)
 		wantNotOpen(t, "Receive", <-received, "x")
 	})
 }
 
 func TestConnectThatCannotBeginLeavesTheOlderConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var sockets client.Sockets
-		connect(t, &sockets, "x", &client.SocketOptions{Config: serve(t, echo)})
+		var set sockets.Set
+		connect(t, &set, "x", &sockets.Options{Config: serve(t, echo)})
 		for _, url := range []string{"", "ftp://server.example/", "ws://server.example/#fragment"} {
-			if _, err := sockets.Connect(t.Context(), "x", url, nil); err == nil {
+			if _, err := set.Connect(t.Context(), "x", url, nil); err == nil {
 				t.Errorf("%q was dialed", url)
 			}
 		}
-		if !sockets.IsConnected("x") {
+		if !set.IsConnected("x") {
 			t.Error("the older connection has ended")
 		}
 	})
@@ -114,18 +115,18 @@ func (h *heldUp) DialContext(_ context.Context, network, address string) (net.Co
 func TestConnectGivesUpForALaterCallOfTheSameName(t *testing.T) {
 	for _, c := range []struct {
 		name  string
-		later func(*testing.T, *client.Sockets, *client.Config) error
+		later func(*testing.T, *sockets.Set, *client.Config) error
 		want  []string // names in use after it
 	}{
-		{"Connect", func(t *testing.T, sockets *client.Sockets, cfg *client.Config) error {
-			connect(t, sockets, "x", &client.SocketOptions{Config: cfg})
+		{"Connect", func(t *testing.T, set *sockets.Set, cfg *client.Config) error {
+			connect(t, set, "x", &sockets.Options{Config: cfg})
 			return nil
 		}, []string{"x"}},
-		{"Close", func(_ *testing.T, sockets *client.Sockets, _ *client.Config) error {
-			return sockets.Close("x")
+		{"Close", func(_ *testing.T, set *sockets.Set, _ *client.Config) error {
+			return set.Close("x")
 		}, nil},
-		{"CloseAll", func(t *testing.T, sockets *client.Sockets, _ *client.Config) error {
-			return sockets.CloseAll(t.Context())
+		{"CloseAll", func(t *testing.T, set *sockets.Set, _ *client.Config) error {
+			return set.CloseAll(t.Context())
 		}, nil},
 	} {
 		for _, heeds := range []string{"a dial that heeds its context", "a dial that does not"} {
@@ -141,22 +142,22 @@ func TestConnectGivesUpForALaterCallOfTheSameName(t *testing.T) {
 							return nil, ctx.Err()
 						}
 					}
-					var sockets client.Sockets
+					var set sockets.Set
 					connected := make(chan error)
 					go func() {
-						_, err := sockets.Connect(context.Background(), "x", "ws://server.example/", &client.SocketOptions{
+						_, err := set.Connect(context.Background(), "x", "ws://server.example/", &sockets.Options{
 							Config: &client.Config{DialContext: dial},
 						})
 						connected <- err
 					}()
 					<-held.called
-					if info, err := sockets.Info("x"); err != nil || info.Connected {
+					if info, err := set.Info("x"); err != nil || info.Connected {
 						t.Errorf("while it is dialed: %+v, %v", info, err)
 					}
-					for call, err := range calls(&sockets, "x") {
+					for call, err := range calls(&set, "x") {
 						wantNotOpen(t, call, err, "x")
 					}
-					if err := c.later(t, &sockets, cfg); err != nil {
+					if err := c.later(t, &set, cfg); err != nil {
 						t.Error(err)
 					}
 					close(held.goOn)
@@ -165,7 +166,7 @@ func TestConnectGivesUpForALaterCallOfTheSameName(t *testing.T) {
 					if !errors.Is(err, net.ErrClosed) {
 						t.Errorf("Connect: %v", err)
 					}
-					if names := sockets.Names(); !slices.Equal(names, c.want) || sockets.IsConnected("x") != (c.want != nil) {
+					if names := set.Names(); !slices.Equal(names, c.want) || set.IsConnected("x") != (c.want != nil) {
 						t.Errorf("names in use: %q, want %q", names, c.want)
 					}
 				})
@@ -184,27 +185,27 @@ func TestConcurrentConnectsOfOneNameLeaveOneConnection(t *testing.T) {
 			Close:   func(*server.Conn, wire.StatusCode, string) { open.Add(-1) },
 			Message: echo.Message,
 		})
-		var sockets client.Sockets
+		var set sockets.Set
 		var calls sync.WaitGroup
 		for i := range 50 {
 			calls.Go(func() {
 				if i%10 == 9 {
-					_ = sockets.Close("x") // may find nothing
+					_ = set.Close("x") // may find nothing
 				}
-				_, err := sockets.Connect(t.Context(), "x", "ws://server.example/", &client.SocketOptions{Config: cfg})
-				if err != nil && !errors.Is(err, client.ErrSocketNotOpen) {
+				_, err := set.Connect(t.Context(), "x", "ws://server.example/", &sockets.Options{Config: cfg})
+				if err != nil && !errors.Is(err, sockets.ErrNotOpen) {
 					t.Errorf("Connect: %v", err)
 				}
 			})
 		}
 		calls.Wait()
 		synctest.Wait()
-		if n := open.Load(); n != 1 || !sockets.IsConnected("x") {
-			t.Errorf("%d connections are open, connected: %t", n, sockets.IsConnected("x"))
+		if n := open.Load(); n != 1 || !set.IsConnected("x") {
+			t.Errorf("%d connections are open, connected: %t", n, set.IsConnected("x"))
 		}
-		send(t, &sockets, "x", "hello")
-		wantText(t, &sockets, "x", "hello")
-		if err := sockets.CloseAll(t.Context()); err != nil {
+		send(t, &set, "x", "hello")
+		wantText(t, &set, "x", "hello")
+		if err := set.CloseAll(t.Context()); err != nil {
 			t.Error(err)
 		}
 		synctest.Wait() // for the server to say so
@@ -217,40 +218,40 @@ func TestConcurrentConnectsOfOneNameLeaveOneConnection(t *testing.T) {
 func TestSocketsAreSafeForConcurrentUse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const messages = 200
-		opts := &client.SocketOptions{Config: serve(t, echo), MaxHistory: 10 * messages}
-		var sockets client.Sockets
+		opts := &sockets.Options{Config: serve(t, echo), MaxHistory: 10 * messages}
+		var set sockets.Set
 		var users sync.WaitGroup
 		names := []string{"a", "b", "c"}
 		for _, name := range names {
-			connect(t, &sockets, name, opts)
+			connect(t, &set, name, opts)
 		}
 		for _, name := range names {
 			var handled atomic.Int32
-			if err := sockets.OnMessage(name, func(client.Message) { handled.Add(1) }); err != nil {
+			if err := set.OnMessage(name, func(client.Message) { handled.Add(1) }); err != nil {
 				t.Fatal(err)
 			}
 			for range 2 {
 				users.Go(func() {
 					for i := range messages {
-						if err := sockets.Send(name, i); err != nil {
+						if err := set.Send(name, i); err != nil {
 							t.Errorf("Send: %v", err)
 						}
 					}
 				})
 				users.Go(func() {
 					for range messages {
-						if _, err := sockets.Receive(name, 0); err != nil {
+						if _, err := set.Receive(name, 0); err != nil {
 							t.Errorf("Receive: %v", err)
 						}
 					}
 				})
 				users.Go(func() {
 					for range 20 {
-						_, err1 := sockets.Messages(name, -1)
-						_, err2 := sockets.Info(name)
-						_, err3 := sockets.Ping(name)
-						err4 := sockets.OnMessage(name, func(client.Message) { handled.Add(1) })
-						if err := errors.Join(err1, err2, err3, err4); err != nil || !sockets.IsConnected(name) || !slices.Equal(sockets.Names(), names) {
+						_, err1 := set.Messages(name, -1)
+						_, err2 := set.Info(name)
+						_, err3 := set.Ping(name)
+						err4 := set.OnMessage(name, func(client.Message) { handled.Add(1) })
+						if err := errors.Join(err1, err2, err3, err4); err != nil || !set.IsConnected(name) || !slices.Equal(set.Names(), names) {
 							t.Errorf("Messages, Info, Ping, OnMessage: %v", err)
 						}
 					}
@@ -265,21 +266,21 @@ func TestSocketsAreSafeForConcurrentUse(t *testing.T) {
 		users.Wait()
 		synctest.Wait()
 		for _, name := range names {
-			wantDropped(t, &sockets, name, 0, 0)
+			wantDropped(t, &set, name, 0, 0)
 		}
 	})
 }
 
 func TestCloseWhileTheConnectionIsInUse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		opts := &client.SocketOptions{Config: serve(t, echo)}
-		var sockets client.Sockets
-		connect(t, &sockets, "x", opts)
-		if err := sockets.OnMessage("x", func(client.Message) {}); err != nil {
+		opts := &sockets.Options{Config: serve(t, echo)}
+		var set sockets.Set
+		connect(t, &set, "x", opts)
+		if err := set.OnMessage("x", func(client.Message) {}); err != nil {
 			t.Fatal(err)
 		}
 		wantEnd := func(call string, err error) {
-			if !errors.Is(err, client.ErrSocketNotOpen) && !errors.Is(err, client.ErrSocketNotFound) {
+			if !errors.Is(err, sockets.ErrNotOpen) && !errors.Is(err, sockets.ErrNotFound) {
 				t.Errorf("%s: %v", call, err)
 			}
 		}
@@ -291,26 +292,26 @@ func TestCloseWhileTheConnectionIsInUse(t *testing.T) {
 				if n == 100 {
 					close(closing)
 				}
-				err = sockets.Send("x", "hello")
+				err = set.Send("x", "hello")
 			}
 			wantEnd("Send", err)
 		})
 		users.Go(func() {
 			var err error
 			for err == nil {
-				_, err = sockets.Receive("x", -1)
+				_, err = set.Receive("x", -1)
 			}
 			wantEnd("Receive", err)
 		})
 		users.Go(func() {
 			var err error
 			for err == nil {
-				_, err = sockets.Ping("x")
+				_, err = set.Ping("x")
 			}
 			wantEnd("Ping", err)
 		})
 		<-closing
-		if err := sockets.Close("x"); err != nil {
+		if err := set.Close("x"); err != nil {
 			t.Errorf("Close: %v", err)
 		}
 		users.Wait()

@@ -1,4 +1,4 @@
-package client
+package sockets
 
 import (
 	"math"
@@ -6,12 +6,15 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/fibersock/fibersock/client"
 	"github.com/fibersock/fibersock/wire"
 )
 
-func textMessage(s string) Message { return Message{Opcode: wire.Text, Payload: []byte(s)} }
+func textMessage(s string) client.Message {
+	return client.Message{Opcode: wire.Text, Payload: []byte(s)}
+}
 
-func texts(list []Message) []string {
+func texts(list []client.Message) []string {
 	var s []string
 	for _, m := range list {
 		s = append(s, m.Text())
@@ -60,7 +63,7 @@ func TestHistoryIsBoundedByCountAndBytes(t *testing.T) {
 
 func TestHistoryLetsGoOfWhatItDrops(t *testing.T) {
 	h := newHistory(2, math.MaxInt)
-	array := make([]Message, 4)
+	array := make([]client.Message, 4)
 	h.kept = array[:0]
 	h.add(textMessage("a"))
 	h.add(textMessage("b"))

@@ -1,4 +1,4 @@
-package client_test
+package sockets_test
 
 import (
 	"context"
@@ -7,12 +7,12 @@ import (
 	"net"
 	"time"
 
-	"github.com/fibersock/fibersock/client"
+	"github.com/fibersock/fibersock/client/sockets"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )
 
-func ExampleSockets() {
+func ExampleSet() {
 	// A server that sends back what it gets.
 	echo := &server.Server{Handler: server.Handler{
 		Message: func(c *server.Conn, op wire.Opcode, p []byte) { _ = c.Send(op, p) },
@@ -26,9 +26,9 @@ func ExampleSockets() {
 	ctx := context.Background()
 	defer echo.Shutdown(ctx)
 
-	var sockets client.Sockets
-	defer sockets.CloseAll(ctx)
-	info, err := sockets.Connect(ctx, "quotes", "ws://"+ln.Addr().String()+"/quotes", nil)
+	var set sockets.Set
+	defer set.CloseAll(ctx)
+	info, err := set.Connect(ctx, "quotes", "ws://"+ln.Addr().String()+"/quotes", nil)
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -36,24 +36,24 @@ func ExampleSockets() {
 	fmt.Println(info.Name, info.Connected)
 
 	for _, v := range []any{"subscribe", map[string]any{"symbol": "ACME"}} {
-		if err := sockets.Send("quotes", v); err != nil {
+		if err := set.Send("quotes", v); err != nil {
 			fmt.Println(err)
 		}
-		m, err := sockets.Receive("quotes", time.Minute)
+		m, err := set.Receive("quotes", time.Minute)
 		if err != nil {
 			fmt.Println(err)
 		}
 		fmt.Println(m.Text())
 	}
 
-	history, _ := sockets.Messages("quotes", 0)
+	history, _ := set.Messages("quotes", 0)
 	fmt.Println(len(history), "messages in the history")
 
-	if err := sockets.Close("quotes"); err != nil {
+	if err := set.Close("quotes"); err != nil {
 		fmt.Println(err)
 	}
-	err = sockets.Send("quotes", "anybody there?")
-	fmt.Println(err, errors.Is(err, client.ErrSocketNotFound))
+	err = set.Send("quotes", "anybody there?")
+	fmt.Println(err, errors.Is(err, sockets.ErrNotFound))
 	// Output:
 	// quotes true
 	// subscribe

@@ -1,4 +1,4 @@
-package client_test
+package sockets_test
 
 import (
 	"context"
@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/client"
+	"github.com/fibersock/fibersock/client/sockets"
 	"github.com/fibersock/fibersock/handshake"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
@@ -78,28 +79,28 @@ func serve(t *testing.T, h server.Handler) *client.Config {
 var echo = server.Handler{Message: func(c *server.Conn, op wire.Opcode, p []byte) { _ = c.Send(op, p) }}
 
 // connect gives name a connection that is open until the end of the test.
-func connect(t *testing.T, sockets *client.Sockets, name string, opts *client.SocketOptions) {
+func connect(t *testing.T, set *sockets.Set, name string, opts *sockets.Options) {
 	t.Helper()
-	info, err := sockets.Connect(t.Context(), name, "ws://server.example/", opts)
+	info, err := set.Connect(t.Context(), name, "ws://server.example/", opts)
 	if err != nil || !info.Connected {
 		t.Fatalf("Connect: %+v, %v", info, err)
 	}
-	t.Cleanup(func() { sockets.Close(name) })
+	t.Cleanup(func() { set.Close(name) })
 }
 
 // wantText receives a message at once.
-func wantText(t *testing.T, sockets *client.Sockets, name, want string) {
+func wantText(t *testing.T, set *sockets.Set, name, want string) {
 	t.Helper()
-	if m, err := sockets.Receive(name, time.Second); err != nil || m.Opcode != wire.Text || m.Text() != want {
+	if m, err := set.Receive(name, time.Second); err != nil || m.Opcode != wire.Text || m.Text() != want {
 		t.Errorf("received %q, %v, want %q", m.Text(), err, want)
 	}
 }
 
 // wantNotOpen checks the error of a call on a connection that is not open.
-func wantNotOpen(t *testing.T, what string, err error, name string) *client.SocketError {
+func wantNotOpen(t *testing.T, what string, err error, name string) *sockets.Error {
 	t.Helper()
-	var e *client.SocketError
-	if !errors.As(err, &e) || e.Name != name || !errors.Is(err, client.ErrSocketNotOpen) || errors.Is(err, client.ErrSocketNotFound) {
+	var e *sockets.Error
+	if !errors.As(err, &e) || e.Name != name || !errors.Is(err, sockets.ErrNotOpen) || errors.Is(err, sockets.ErrNotFound) {
 		t.Fatalf("%s: %v, want %q not open", what, err, name)
 	}
 	if want := fmt.Sprintf("connection %q is not open", name); !strings.Contains(err.Error(), want) {
@@ -109,67 +110,67 @@ func wantNotOpen(t *testing.T, what string, err error, name string) *client.Sock
 }
 
 // calls makes each call that needs a connection.
-func calls(sockets *client.Sockets, name string) map[string]error {
+func calls(set *sockets.Set, name string) map[string]error {
 	result := map[string]error{
-		"Send":      sockets.Send(name, "x"),
-		"OnMessage": sockets.OnMessage(name, func(client.Message) {}),
+		"Send":      set.Send(name, "x"),
+		"OnMessage": set.OnMessage(name, func(client.Message) {}),
 	}
-	_, result["Receive"] = sockets.Receive(name, -1)
-	_, result["Ping"] = sockets.Ping(name)
+	_, result["Receive"] = set.Receive(name, -1)
+	_, result["Ping"] = set.Ping(name)
 	return result
 }
 
 func TestConnectNeedsURL(t *testing.T) {
-	var sockets client.Sockets
-	info, err := sockets.Connect(t.Context(), "x", "", nil)
-	if !errors.Is(err, client.ErrURLRequired) || !strings.Contains(err.Error(), "URL is required") || info != (client.SocketInfo{}) {
+	var set sockets.Set
+	info, err := set.Connect(t.Context(), "x", "", nil)
+	if !errors.Is(err, sockets.ErrURLRequired) || !strings.Contains(err.Error(), "URL is required") || info != (sockets.Info{}) {
 		t.Errorf("%+v, %v", info, err)
 	}
-	if names := sockets.Names(); len(names) != 0 {
+	if names := set.Names(); len(names) != 0 {
 		t.Errorf("names in use: %q", names)
 	}
 }
 
 func TestConnectThatFailsLeavesNoName(t *testing.T) {
-	var sockets client.Sockets
+	var set sockets.Set
 	refused := errors.New("refused")
-	_, err := sockets.Connect(t.Context(), "x", "ws://server.example/", &client.SocketOptions{Config: &client.Config{
+	_, err := set.Connect(t.Context(), "x", "ws://server.example/", &sockets.Options{Config: &client.Config{
 		DialContext: func(context.Context, string, string) (net.Conn, error) { return nil, refused },
 	}})
 	if !errors.Is(err, refused) {
 		t.Errorf("Connect: %v", err)
 	}
-	if _, err := sockets.Info("x"); !errors.Is(err, client.ErrSocketNotFound) {
+	if _, err := set.Info("x"); !errors.Is(err, sockets.ErrNotFound) {
 		t.Errorf("Info: %v", err)
 	}
 }
 
 func TestUnknownNameIsNotFound(t *testing.T) {
 	for _, name := range []string{"", "x", "a \"b\"\n"} {
-		var sockets client.Sockets
-		result := calls(&sockets, name)
-		result["Close"] = sockets.Close(name)
-		_, result["Messages"] = sockets.Messages(name, 0)
-		_, result["Info"] = sockets.Info(name)
+		var set sockets.Set
+		result := calls(&set, name)
+		result["Close"] = set.Close(name)
+		_, result["Messages"] = set.Messages(name, 0)
+		_, result["Info"] = set.Info(name)
 		for call, err := range result {
-			var e *client.SocketError
-			if !errors.As(err, &e) || e.Name != name || !errors.Is(err, client.ErrSocketNotFound) {
+			var e *sockets.Error
+			if !errors.As(err, &e) || e.Name != name || !errors.Is(err, sockets.ErrNotFound) {
 				t.Errorf("%s: %v, want not found", call, err)
 			}
 			if want := fmt.Sprintf("websocket: connection %q not found", name); err.Error() != want {
 				t.Errorf("%s: text %s, want %s", call, err, want)
 			}
 		}
-		if sockets.IsConnected(name) {
+		if set.IsConnected(name) {
 			t.Error("IsConnected")
 		}
 	}
 }
 
 func TestHandlerMustBeFunction(t *testing.T) {
-	var sockets client.Sockets
-	err := sockets.OnMessage("x", nil)
-	if !errors.Is(err, client.ErrHandler) || !strings.Contains(err.Error(), "handler must be a function") {
+	var set sockets.Set
+	err := set.OnMessage("x", nil)
+	if !errors.Is(err, sockets.ErrHandler) || !strings.Contains(err.Error(), "handler must be a function") {
 		t.Error(err)
 	}
 }
@@ -179,13 +180,13 @@ func TestConnectSendsHeaderAndTellsURLWithoutPassword(t *testing.T) {
 		requests := make(chan *handshake.Request, 1)
 		cfg := serve(t, server.Handler{Open: func(c *server.Conn) { requests <- c.Request() }})
 		cfg.Header = map[string][]string{"X-Other": {"replaced"}}
-		var sockets client.Sockets
-		defer sockets.CloseAll(t.Context())
-		info, err := sockets.Connect(t.Context(), "x", "http://me:secret@Server.example:80/a?b", &client.SocketOptions{
+		var set sockets.Set
+		defer set.CloseAll(t.Context())
+		info, err := set.Connect(t.Context(), "x", "http://me:secret@Server.example:80/a?b", &sockets.Options{
 			Header: map[string][]string{"X-Token": {"t"}},
 			Config: cfg,
 		})
-		want := client.SocketInfo{Name: "x", URL: "ws://server.example/a?b", Connected: true}
+		want := sockets.Info{Name: "x", URL: "ws://server.example/a?b", Connected: true}
 		if err != nil || info != want {
 			t.Errorf("%+v, %v, want %+v", info, err, want)
 		}
@@ -193,7 +194,7 @@ func TestConnectSendsHeaderAndTellsURLWithoutPassword(t *testing.T) {
 		if h.Get("X-Token") != "t" || h.Get("X-Other") != "" || h.Get("Authorization") != "Basic bWU6c2VjcmV0" {
 			t.Errorf("header %v", h)
 		}
-		if now, err := sockets.Info("x"); err != nil || now != want || !sockets.IsConnected("x") {
+		if now, err := set.Info("x"); err != nil || now != want || !set.IsConnected("x") {
 			t.Errorf("later: %+v, %v", now, err)
 		}
 		if cfg.Header["X-Other"] == nil || cfg.HandshakeTimeout != 0 {
@@ -205,12 +206,12 @@ func TestConnectSendsHeaderAndTellsURLWithoutPassword(t *testing.T) {
 func TestConnectIsBoundedInTime(t *testing.T) {
 	for _, c := range []struct {
 		name string
-		opts client.SocketOptions
+		opts sockets.Options
 		want time.Duration
 	}{
-		{"by default", client.SocketOptions{}, 10 * time.Second},
-		{"by Timeout", client.SocketOptions{Timeout: 3 * time.Second, Config: &client.Config{HandshakeTimeout: time.Hour}}, 3 * time.Second},
-		{"by Config", client.SocketOptions{Config: &client.Config{HandshakeTimeout: 4 * time.Second}}, 4 * time.Second},
+		{"by default", sockets.Options{}, 10 * time.Second},
+		{"by Timeout", sockets.Options{Timeout: 3 * time.Second, Config: &client.Config{HandshakeTimeout: time.Hour}}, 3 * time.Second},
+		{"by Config", sockets.Options{Config: &client.Config{HandshakeTimeout: 4 * time.Second}}, 4 * time.Second},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -223,9 +224,9 @@ func TestConnectIsBoundedInTime(t *testing.T) {
 					return nil, ctx.Err()
 				}
 				c.opts.Config = &cfg
-				var sockets client.Sockets
+				var set sockets.Set
 				start := time.Now()
-				_, err := sockets.Connect(t.Context(), "x", "ws://server.example/", &c.opts)
+				_, err := set.Connect(t.Context(), "x", "ws://server.example/", &c.opts)
 				var timeout net.Error
 				if !errors.As(err, &timeout) || !timeout.Timeout() || time.Since(start) != c.want {
 					t.Errorf("%v after %v, want a timeout after %v", err, time.Since(start), c.want)
@@ -237,8 +238,8 @@ func TestConnectIsBoundedInTime(t *testing.T) {
 
 func TestEachValueIsSentAsItsKindOfMessage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var sockets client.Sockets
-		connect(t, &sockets, "x", &client.SocketOptions{Config: serve(t, echo)})
+		var set sockets.Set
+		connect(t, &set, "x", &sockets.Options{Config: serve(t, echo)})
 		type text string
 		for _, c := range []struct {
 			value   any
@@ -256,11 +257,11 @@ func TestEachValueIsSentAsItsKindOfMessage(t *testing.T) {
 			{1.5, wire.Text, `1.5`},
 			{json.RawMessage(`{ "encoded": "already" }`), wire.Text, `{ "encoded": "already" }`},
 		} {
-			if err := sockets.Send("x", c.value); err != nil {
+			if err := set.Send("x", c.value); err != nil {
 				t.Errorf("%#v: %v", c.value, err)
 				continue
 			}
-			if m, err := sockets.Receive("x", 0); err != nil || m.Opcode != c.opcode || m.Text() != c.payload {
+			if m, err := set.Receive("x", 0); err != nil || m.Opcode != c.opcode || m.Text() != c.payload {
 				t.Errorf("%#v was sent as %v %q, %v, want %v %q", c.value, m.Opcode, m.Text(), err, c.opcode, c.payload)
 			}
 		}
@@ -270,20 +271,20 @@ func TestEachValueIsSentAsItsKindOfMessage(t *testing.T) {
 // 6455-5.6-c
 func TestValueThatCannotBeSentLeavesConnectionOpen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var sockets client.Sockets
-		connect(t, &sockets, "x", &client.SocketOptions{Config: serve(t, echo)})
+		var set sockets.Set
+		connect(t, &set, "x", &sockets.Options{Config: serve(t, echo)})
 		for _, v := range []any{"\xff", json.RawMessage("\xff")} {
-			if err := sockets.Send("x", v); !errors.Is(err, wire.ErrInvalidUTF8) {
+			if err := set.Send("x", v); !errors.Is(err, wire.ErrInvalidUTF8) {
 				t.Errorf("%q: %v", v, err)
 			}
 		}
-		if err := sockets.Send("x", func() {}); err == nil || errors.Is(err, net.ErrClosed) {
+		if err := set.Send("x", func() {}); err == nil || errors.Is(err, net.ErrClosed) {
 			t.Errorf("a function: %v", err)
 		}
-		if err := sockets.Send("x", "still there"); err != nil {
+		if err := set.Send("x", "still there"); err != nil {
 			t.Error(err)
 		}
-		wantText(t, &sockets, "x", "still there")
+		wantText(t, &set, "x", "still there")
 	})
 }
 
@@ -309,13 +310,13 @@ func TestConnectionThatHasEndedIsNotOpen(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				cfg := serve(t, server.Handler{Message: func(conn *server.Conn, _ wire.Opcode, _ []byte) { c.end(conn) }})
 				cfg.Limits.Message = 100
-				var sockets client.Sockets
-				connect(t, &sockets, "x", &client.SocketOptions{Config: cfg})
-				if err := sockets.Send("x", "end"); err != nil {
+				var set sockets.Set
+				connect(t, &set, "x", &sockets.Options{Config: cfg})
+				if err := set.Send("x", "end"); err != nil {
 					t.Fatal(err)
 				}
 				synctest.Wait()
-				for call, err := range calls(&sockets, "x") {
+				for call, err := range calls(&set, "x") {
 					e := wantNotOpen(t, call, err, "x")
 					if !c.cause(err) || !errors.Is(err, net.ErrClosed) || e.Cause == nil {
 						t.Errorf("%s: %v, which has another cause", call, err)
@@ -324,17 +325,17 @@ func TestConnectionThatHasEndedIsNotOpen(t *testing.T) {
 						t.Errorf("%s: text %s, want %s", call, err, c.text)
 					}
 				}
-				info, err := sockets.Info("x")
-				if err != nil || info.Connected || !c.cause(info.Err) || sockets.IsConnected("x") {
+				info, err := set.Info("x")
+				if err != nil || info.Connected || !c.cause(info.Err) || set.IsConnected("x") {
 					t.Errorf("Info: %+v, %v", info, err)
 				}
-				if list, err := sockets.Messages("x", 0); err != nil || len(list) != 0 {
+				if list, err := set.Messages("x", 0); err != nil || len(list) != 0 {
 					t.Errorf("Messages: %v, %v", list, err)
 				}
-				if err := sockets.Close("x"); err != nil {
+				if err := set.Close("x"); err != nil {
 					t.Errorf("Close: %v", err)
 				}
-				if err := sockets.Close("x"); !errors.Is(err, client.ErrSocketNotFound) {
+				if err := set.Close("x"); !errors.Is(err, sockets.ErrNotFound) {
 					t.Errorf("second Close: %v", err)
 				}
 			})
@@ -344,9 +345,9 @@ func TestConnectionThatHasEndedIsNotOpen(t *testing.T) {
 
 func TestPingOfNamedConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var sockets client.Sockets
-		connect(t, &sockets, "x", &client.SocketOptions{Config: serve(t, server.Handler{})})
-		if rtt, err := sockets.Ping("x"); err != nil || rtt != 0 { // time stands still in a pipe
+		var set sockets.Set
+		connect(t, &set, "x", &sockets.Options{Config: serve(t, server.Handler{})})
+		if rtt, err := set.Ping("x"); err != nil || rtt != 0 { // time stands still in a pipe
 			t.Errorf("%v, %v", rtt, err)
 		}
 	})
@@ -358,7 +359,22 @@ func deaf(t *testing.T) *client.Config {
 	return &client.Config{DialContext: func(context.Context, string, string) (net.Conn, error) {
 		ours, theirs := net.Pipe()
 		go func() {
-			acceptHandshake(t, theirs)
+			buf := make([]byte, 4<<10)
+			n, err := theirs.Read(buf) // a pipe delivers the request at once
+			if err != nil {
+				t.Errorf("opening handshake: %v", err)
+				return
+			}
+			request, _, err := new(handshake.RequestParser).Parse(buf[:n])
+			if err != nil || request == nil {
+				t.Errorf("opening handshake: %v, %v", request, err)
+				return
+			}
+			response, err := handshake.AppendResponse(nil, &handshake.ServerAnswer{Key: request.Header.Get("Sec-WebSocket-Key")})
+			if err != nil {
+				t.Error(err)
+			}
+			theirs.Write(response)
 			io.Copy(io.Discard, theirs)
 		}()
 		return ours, nil
@@ -367,13 +383,13 @@ func deaf(t *testing.T) *client.Config {
 
 func TestPingWithoutPongIsTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var sockets client.Sockets
-		connect(t, &sockets, "x", &client.SocketOptions{Config: deaf(t)})
+		var set sockets.Set
+		connect(t, &set, "x", &sockets.Options{Config: deaf(t)})
 		start := time.Now()
-		_, err := sockets.Ping("x")
-		wantTimeout(t, err, `websocket: connection "x": no Pong within 10s`)
-		if time.Since(start) != 10*time.Second || !sockets.IsConnected("x") {
-			t.Errorf("after %v, connected: %t", time.Since(start), sockets.IsConnected("x"))
+		_, err := set.Ping("x")
+		wantTimeout(t, err, `websocket: connection "x": no Pong for 10s`)
+		if time.Since(start) != 10*time.Second || !set.IsConnected("x") {
+			t.Errorf("after %v, connected: %t", time.Since(start), set.IsConnected("x"))
 		}
 	})
 }
@@ -381,11 +397,12 @@ func TestPingWithoutPongIsTimeout(t *testing.T) {
 // wantTimeout checks an error that says that something did not come in time.
 func wantTimeout(t *testing.T, err error, text string) {
 	t.Helper()
-	var e *client.SocketTimeoutError
+	var e *client.TimeoutError
 	if !errors.As(err, &e) || !errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, net.ErrClosed) || err.Error() != text {
 		t.Fatalf("%v, want a timeout: %s", err, text)
 	}
-	if timeout, ok := err.(net.Error); !ok || !timeout.Timeout() {
+	var timeout net.Error
+	if !errors.As(err, &timeout) || !timeout.Timeout() {
 		t.Errorf("%v is no timeout of a net.Error", err)
 	}
 }
@@ -395,15 +412,15 @@ func TestCloseIsProperAndFreesName(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		codes := make(chan wire.StatusCode, 1)
 		cfg := serve(t, server.Handler{Close: func(_ *server.Conn, code wire.StatusCode, _ string) { codes <- code }})
-		var sockets client.Sockets
-		connect(t, &sockets, "x", &client.SocketOptions{Config: cfg})
+		var set sockets.Set
+		connect(t, &set, "x", &sockets.Options{Config: cfg})
 		received := make(chan error)
 		go func() {
-			_, err := sockets.Receive("x", -1)
+			_, err := set.Receive("x", -1)
 			received <- err
 		}()
 		synctest.Wait()
-		if err := sockets.Close("x"); err != nil {
+		if err := set.Close("x"); err != nil {
 			t.Errorf("Close: %v", err)
 		}
 		if e := wantNotOpen(t, "Receive that waited", <-received, "x"); e.Cause != client.ErrClosed {
@@ -412,7 +429,7 @@ func TestCloseIsProperAndFreesName(t *testing.T) {
 		if code := <-codes; code != wire.NormalClosure {
 			t.Errorf("the server was told %v", code)
 		}
-		if _, err := sockets.Info("x"); !errors.Is(err, client.ErrSocketNotFound) {
+		if _, err := set.Info("x"); !errors.Is(err, sockets.ErrNotFound) {
 			t.Errorf("Info: %v", err)
 		}
 	})
@@ -421,12 +438,12 @@ func TestCloseIsProperAndFreesName(t *testing.T) {
 // T-C10
 func TestCloseOfSilentServerIsBoundedInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var sockets client.Sockets
-		connect(t, &sockets, "x", &client.SocketOptions{Config: deaf(t)})
+		var set sockets.Set
+		connect(t, &set, "x", &sockets.Options{Config: deaf(t)})
 		start := time.Now()
-		err := sockets.Close("x")
-		var e *client.SocketError
-		if !errors.As(err, &e) || !strings.HasPrefix(err.Error(), `websocket: connection "x" cut, because the closing handshake`) {
+		err := set.Close("x")
+		var e *sockets.Error
+		if !errors.As(err, &e) || err.Error() != `websocket: connection "x": connection lost without a closing handshake: no Close of the server for 5s (CloseTimeout)` {
 			t.Errorf("Close: %v", err)
 		}
 		if time.Since(start) != client.DefaultCloseTimeout {
@@ -443,26 +460,26 @@ func TestCloseAllClosesAllAtOnce(t *testing.T) {
 				goingAway.Add(1)
 			}
 		}})
-		var sockets client.Sockets
+		var set sockets.Set
 		for _, name := range []string{"c", "a", "b"} {
-			connect(t, &sockets, name, &client.SocketOptions{Config: cfg})
+			connect(t, &set, name, &sockets.Options{Config: cfg})
 		}
-		connect(t, &sockets, "silent", &client.SocketOptions{Config: deaf(t)})
-		connect(t, &sockets, "silent too", &client.SocketOptions{Config: deaf(t)})
-		if names := sockets.Names(); !slices.Equal(names, []string{"a", "b", "c", "silent", "silent too"}) {
+		connect(t, &set, "silent", &sockets.Options{Config: deaf(t)})
+		connect(t, &set, "silent too", &sockets.Options{Config: deaf(t)})
+		if names := set.Names(); !slices.Equal(names, []string{"a", "b", "c", "silent", "silent too"}) {
 			t.Errorf("names in use: %q", names)
 		}
 		start := time.Now()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		err := sockets.CloseAll(ctx)
+		err := set.CloseAll(ctx)
 		if !errors.Is(err, context.DeadlineExceeded) || strings.Count(err.Error(), "silent") != 2 || time.Since(start) != time.Second {
 			t.Errorf("%v after %v", err, time.Since(start))
 		}
 		synctest.Wait() // for the server to say so
-		if n := goingAway.Load(); n != 3 || len(sockets.Names()) != 0 {
-			t.Errorf("%d closed with 1001, left are %q", n, sockets.Names())
+		if n := goingAway.Load(); n != 3 || len(set.Names()) != 0 {
+			t.Errorf("%d closed with 1001, left are %q", n, set.Names())
 		}
-		connect(t, &sockets, "a", &client.SocketOptions{Config: cfg})
+		connect(t, &set, "a", &sockets.Options{Config: cfg})
 	})
 }

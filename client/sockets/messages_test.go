@@ -1,4 +1,4 @@
-package client_test
+package sockets_test
 
 import (
 	"errors"
@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/client"
+	"github.com/fibersock/fibersock/client/sockets"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )
@@ -30,9 +31,9 @@ var counting = server.Handler{Message: func(c *server.Conn, _ wire.Opcode, p []b
 }}
 
 // send sends to a server, and waits until all that comes of it has come.
-func send(t *testing.T, sockets *client.Sockets, name, text string) {
+func send(t *testing.T, set *sockets.Set, name, text string) {
 	t.Helper()
-	if err := sockets.Send(name, text); err != nil {
+	if err := set.Send(name, text); err != nil {
 		t.Error(err)
 	}
 	synctest.Wait()
@@ -48,9 +49,9 @@ func numbers(from, to int) []string {
 }
 
 // wantMessages checks what Messages returns.
-func wantMessages(t *testing.T, sockets *client.Sockets, name string, limit int, want []string) {
+func wantMessages(t *testing.T, set *sockets.Set, name string, limit int, want []string) {
 	t.Helper()
-	list, err := sockets.Messages(name, limit)
+	list, err := set.Messages(name, limit)
 	var got []string
 	for _, m := range list {
 		got = append(got, m.Text())
@@ -61,9 +62,9 @@ func wantMessages(t *testing.T, sockets *client.Sockets, name string, limit int,
 }
 
 // wantDropped checks the counters of what was missed.
-func wantDropped(t *testing.T, sockets *client.Sockets, name string, byReceive, byHandler uint64) {
+func wantDropped(t *testing.T, set *sockets.Set, name string, byReceive, byHandler uint64) {
 	t.Helper()
-	info, err := sockets.Info(name)
+	info, err := set.Info(name)
 	if err != nil || info.Dropped != byReceive || info.HandlerDropped != byHandler {
 		t.Errorf("%+v, %v, want %d dropped before Receive and %d before the handler", info, err, byReceive, byHandler)
 	}
@@ -71,11 +72,11 @@ func wantDropped(t *testing.T, sockets *client.Sockets, name string, byReceive, 
 
 func TestMessageThatCameBeforeIsReceived(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var sockets client.Sockets
-		connect(t, &sockets, "x", &client.SocketOptions{Config: serve(t, counting)})
-		send(t, &sockets, "x", "3")
+		var set sockets.Set
+		connect(t, &set, "x", &sockets.Options{Config: serve(t, counting)})
+		send(t, &set, "x", "3")
 		for _, want := range numbers(0, 3) {
-			wantText(t, &sockets, "x", want)
+			wantText(t, &set, "x", want)
 		}
 	})
 }
@@ -89,16 +90,16 @@ func TestReceiveTimeoutIsNoDisconnect(t *testing.T) {
 	} {
 		t.Run(c.timeout.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				var sockets client.Sockets
-				connect(t, &sockets, "x", &client.SocketOptions{Config: serve(t, echo)})
+				var set sockets.Set
+				connect(t, &set, "x", &sockets.Options{Config: serve(t, echo)})
 				start := time.Now()
-				_, err := sockets.Receive("x", c.timeout)
-				wantTimeout(t, err, fmt.Sprintf(`websocket: connection "x": no message within %v`, c.want))
-				if time.Since(start) != c.want || !sockets.IsConnected("x") {
-					t.Errorf("after %v, connected: %t", time.Since(start), sockets.IsConnected("x"))
+				_, err := set.Receive("x", c.timeout)
+				wantTimeout(t, err, fmt.Sprintf(`websocket: connection "x": no message for %v`, c.want))
+				if time.Since(start) != c.want || !set.IsConnected("x") {
+					t.Errorf("after %v, connected: %t", time.Since(start), set.IsConnected("x"))
 				}
-				send(t, &sockets, "x", "hello")
-				wantText(t, &sockets, "x", "hello")
+				send(t, &set, "x", "hello")
+				wantText(t, &set, "x", "hello")
 			})
 		})
 	}
@@ -106,10 +107,10 @@ func TestReceiveTimeoutIsNoDisconnect(t *testing.T) {
 
 func TestReceiveWithoutTimeoutWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var sockets client.Sockets
-		connect(t, &sockets, "x", &client.SocketOptions{Config: serve(t, echo)})
-		time.AfterFunc(24*time.Hour, func() { _ = sockets.Send("x", "at last") })
-		if m, err := sockets.Receive("x", -1); err != nil || m.Text() != "at last" {
+		var set sockets.Set
+		connect(t, &set, "x", &sockets.Options{Config: serve(t, echo)})
+		time.AfterFunc(24*time.Hour, func() { _ = set.Send("x", "at last") })
+		if m, err := set.Receive("x", -1); err != nil || m.Text() != "at last" {
 			t.Errorf("%q, %v", m.Text(), err)
 		}
 	})
@@ -117,13 +118,13 @@ func TestReceiveWithoutTimeoutWaits(t *testing.T) {
 
 func TestEachMessageGoesToOneReceive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var sockets client.Sockets
-		connect(t, &sockets, "x", &client.SocketOptions{Config: serve(t, counting)})
+		var set sockets.Set
+		connect(t, &set, "x", &sockets.Options{Config: serve(t, counting)})
 		const receivers = 20
 		got := make(chan string, receivers)
 		for range receivers {
 			go func() {
-				m, err := sockets.Receive("x", 0)
+				m, err := set.Receive("x", 0)
 				if err != nil {
 					t.Error(err)
 				}
@@ -131,7 +132,7 @@ func TestEachMessageGoesToOneReceive(t *testing.T) {
 			}()
 		}
 		synctest.Wait()
-		send(t, &sockets, "x", strconv.Itoa(receivers))
+		send(t, &set, "x", strconv.Itoa(receivers))
 		var all []string
 		for range receivers {
 			all = append(all, <-got)
@@ -147,34 +148,34 @@ func TestEachMessageGoesToOneReceive(t *testing.T) {
 
 func TestRestIsReceivedAfterTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var sockets client.Sockets
-		connect(t, &sockets, "x", &client.SocketOptions{Config: serve(t, counting)})
-		send(t, &sockets, "x", "2")
-		send(t, &sockets, "x", "end")
-		wantMessages(t, &sockets, "x", 0, numbers(0, 2))
-		wantText(t, &sockets, "x", "0")
-		wantText(t, &sockets, "x", "1")
+		var set sockets.Set
+		connect(t, &set, "x", &sockets.Options{Config: serve(t, counting)})
+		send(t, &set, "x", "2")
+		send(t, &set, "x", "end")
+		wantMessages(t, &set, "x", 0, numbers(0, 2))
+		wantText(t, &set, "x", "0")
+		wantText(t, &set, "x", "1")
 		for range 2 {
-			_, err := sockets.Receive("x", 0)
+			_, err := set.Receive("x", 0)
 			wantNotOpen(t, "Receive", err, "x")
 		}
-		wantMessages(t, &sockets, "x", 0, numbers(0, 2))
+		wantMessages(t, &set, "x", 0, numbers(0, 2))
 	})
 }
 
 func TestMessagesAreTheNewest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var sockets client.Sockets
-		connect(t, &sockets, "x", &client.SocketOptions{Config: serve(t, counting)})
-		wantMessages(t, &sockets, "x", 0, nil)
-		send(t, &sockets, "x", "150")
+		var set sockets.Set
+		connect(t, &set, "x", &sockets.Options{Config: serve(t, counting)})
+		wantMessages(t, &set, "x", 0, nil)
+		send(t, &set, "x", "150")
 		for limit, want := range map[int][]string{
 			0:   numbers(100, 150), // the default
 			3:   numbers(147, 150),
 			1e9: numbers(50, 150),
 			-1:  numbers(50, 150), // the default of MaxHistory
 		} {
-			wantMessages(t, &sockets, "x", limit, want)
+			wantMessages(t, &set, "x", limit, want)
 		}
 	})
 }
@@ -182,23 +183,23 @@ func TestMessagesAreTheNewest(t *testing.T) {
 func TestHistoryIsAsLargeAsTheOptionsSay(t *testing.T) {
 	for _, c := range []struct {
 		name string
-		opts client.SocketOptions
+		opts sockets.Options
 		want []string
 	}{
-		{"as many messages", client.SocketOptions{MaxHistory: 7}, numbers(993, 1000)},
-		{"as many bytes", client.SocketOptions{MaxHistoryBytes: 8}, numbers(998, 1000)},
-		{"more than the default", client.SocketOptions{MaxHistory: 2000, MaxHistoryBytes: -1}, numbers(0, 1000)},
+		{"as many messages", sockets.Options{MaxHistory: 7}, numbers(993, 1000)},
+		{"as many bytes", sockets.Options{MaxHistoryBytes: 8}, numbers(998, 1000)},
+		{"more than the default", sockets.Options{MaxHistory: 2000, MaxHistoryBytes: -1}, numbers(0, 1000)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c.opts.Config = serve(t, counting)
-				var sockets client.Sockets
-				connect(t, &sockets, "x", &c.opts)
-				send(t, &sockets, "x", "1000")
-				wantMessages(t, &sockets, "x", -1, c.want)
-				wantDropped(t, &sockets, "x", uint64(1000-len(c.want)), 0)
-				wantText(t, &sockets, "x", c.want[0])
-				wantDropped(t, &sockets, "x", uint64(1000-len(c.want)), 0)
+				var set sockets.Set
+				connect(t, &set, "x", &c.opts)
+				send(t, &set, "x", "1000")
+				wantMessages(t, &set, "x", -1, c.want)
+				wantDropped(t, &set, "x", uint64(1000-len(c.want)), 0)
+				wantText(t, &set, "x", c.want[0])
+				wantDropped(t, &set, "x", uint64(1000-len(c.want)), 0)
 			})
 		})
 	}
@@ -206,15 +207,15 @@ func TestHistoryIsAsLargeAsTheOptionsSay(t *testing.T) {
 
 func TestHistoryIsBoundedByOneMiBByDefault(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var sockets client.Sockets
-		connect(t, &sockets, "x", &client.SocketOptions{Config: serve(t, echo)})
+		var set sockets.Set
+		connect(t, &set, "x", &sockets.Options{Config: serve(t, echo)})
 		for range 3 {
-			if err := sockets.Send("x", make([]byte, 512<<10)); err != nil {
+			if err := set.Send("x", make([]byte, 512<<10)); err != nil {
 				t.Fatal(err)
 			}
 		}
 		synctest.Wait()
-		if list, err := sockets.Messages("x", -1); err != nil || len(list) != 2 {
+		if list, err := set.Messages("x", -1); err != nil || len(list) != 2 {
 			t.Errorf("%d messages of 512 KiB are kept, %v", len(list), err)
 		}
 	})
@@ -222,52 +223,52 @@ func TestHistoryIsBoundedByOneMiBByDefault(t *testing.T) {
 
 func TestWithoutHistoryMessagesAreGoneWhenTaken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var sockets client.Sockets
-		connect(t, &sockets, "x", &client.SocketOptions{Config: serve(t, counting), MaxHistory: -1})
-		send(t, &sockets, "x", "3")
-		wantText(t, &sockets, "x", "0")
-		wantMessages(t, &sockets, "x", -1, numbers(1, 3))
+		var set sockets.Set
+		connect(t, &set, "x", &sockets.Options{Config: serve(t, counting), DropReceived: true})
+		send(t, &set, "x", "3")
+		wantText(t, &set, "x", "0")
+		wantMessages(t, &set, "x", -1, numbers(1, 3))
 		var handled []string
-		if err := sockets.OnMessage("x", func(m client.Message) { handled = append(handled, m.Text()) }); err != nil {
+		if err := set.OnMessage("x", func(m client.Message) { handled = append(handled, m.Text()) }); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()
 		if !slices.Equal(handled, numbers(1, 3)) {
 			t.Errorf("handled %q", handled)
 		}
-		wantMessages(t, &sockets, "x", -1, nil)
-		wantDropped(t, &sockets, "x", 0, 0)
-		_, err := sockets.Receive("x", time.Second)
-		wantTimeout(t, err, `websocket: connection "x": no message within 1s`)
+		wantMessages(t, &set, "x", -1, nil)
+		wantDropped(t, &set, "x", 0, 0)
+		_, err := set.Receive("x", time.Second)
+		wantTimeout(t, err, `websocket: connection "x": no message for 1s`)
 	})
 }
 
 // T-H09
 func TestMessageIsTheProgramsOwn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var sockets client.Sockets
-		connect(t, &sockets, "x", &client.SocketOptions{Config: serve(t, echo)})
+		var set sockets.Set
+		connect(t, &set, "x", &sockets.Options{Config: serve(t, echo)})
 		spoil := func(m client.Message) {
 			if m.Text() != "hello" {
 				t.Errorf("got %q", m.Text())
 			}
 			copy(m.Payload, "xxxxx")
 		}
-		if err := sockets.OnMessage("x", spoil); err != nil {
+		if err := set.OnMessage("x", spoil); err != nil {
 			t.Fatal(err)
 		}
-		send(t, &sockets, "x", "hello")
-		list, err := sockets.Messages("x", 0)
+		send(t, &set, "x", "hello")
+		list, err := set.Messages("x", 0)
 		if err != nil || len(list) != 1 {
 			t.Fatal(list, err)
 		}
 		spoil(list[0])
-		m, err := sockets.Receive("x", 0)
+		m, err := set.Receive("x", 0)
 		if err != nil {
 			t.Fatal(err)
 		}
 		spoil(m)
-		wantMessages(t, &sockets, "x", 0, []string{"hello"})
+		wantMessages(t, &set, "x", 0, []string{"hello"})
 	})
 }
 
@@ -281,88 +282,88 @@ func TestControlMessagesAreReceivedIfAskedFor(t *testing.T) {
 			}
 		}})
 		cfg.Control = true
-		var sockets client.Sockets
-		connect(t, &sockets, "x", &client.SocketOptions{Config: cfg})
-		send(t, &sockets, "x", "ping")
-		send(t, &sockets, "x", "end")
-		if m, err := sockets.Receive("x", 0); err != nil || m.Opcode != wire.Ping || m.Text() != "p" {
+		var set sockets.Set
+		connect(t, &set, "x", &sockets.Options{Config: cfg})
+		send(t, &set, "x", "ping")
+		send(t, &set, "x", "end")
+		if m, err := set.Receive("x", 0); err != nil || m.Opcode != wire.Ping || m.Text() != "p" {
 			t.Errorf("%+v, %v, want the Ping", m, err)
 		}
-		if m, err := sockets.Receive("x", 0); err != nil || m.Opcode != wire.Close || m.Code != wire.GoingAway || m.Reason != "bye" {
+		if m, err := set.Receive("x", 0); err != nil || m.Opcode != wire.Close || m.Code != wire.GoingAway || m.Reason != "bye" {
 			t.Errorf("%+v, %v, want the Close", m, err)
 		}
-		_, err := sockets.Receive("x", 0)
+		_, err := set.Receive("x", 0)
 		wantNotOpen(t, "Receive", err, "x")
 	})
 }
 
 func TestHandlerGetsAllInOrderAndSoDoesReceive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var sockets client.Sockets
-		connect(t, &sockets, "x", &client.SocketOptions{Config: serve(t, counting)})
-		send(t, &sockets, "x", "2") // before there is a handler
-		wantText(t, &sockets, "x", "0")
+		var set sockets.Set
+		connect(t, &set, "x", &sockets.Options{Config: serve(t, counting)})
+		send(t, &set, "x", "2") // before there is a handler
+		wantText(t, &set, "x", "0")
 		var handled []string
-		if err := sockets.OnMessage("x", func(m client.Message) { handled = append(handled, m.Text()) }); err != nil {
+		if err := set.OnMessage("x", func(m client.Message) { handled = append(handled, m.Text()) }); err != nil {
 			t.Fatal(err)
 		}
-		send(t, &sockets, "x", "50")
+		send(t, &set, "x", "50")
 		if want := append([]string{"1"}, numbers(0, 50)...); !slices.Equal(handled, want) {
 			t.Errorf("handled %q, want %q", handled, want)
 		}
 		for _, want := range append([]string{"1"}, numbers(0, 50)...) {
-			wantText(t, &sockets, "x", want)
+			wantText(t, &set, "x", want)
 		}
-		wantDropped(t, &sockets, "x", 0, 0)
+		wantDropped(t, &set, "x", 0, 0)
 	})
 }
 
 // T-C09, of the receiving side.
 func TestBlockedHandlerDoesNotBlockTheReader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var sockets client.Sockets
-		connect(t, &sockets, "x", &client.SocketOptions{Config: serve(t, counting), MaxHistory: 10})
+		var set sockets.Set
+		connect(t, &set, "x", &sockets.Options{Config: serve(t, counting), MaxHistory: 10})
 		release := make(chan struct{})
 		var handled []string
-		if err := sockets.OnMessage("x", func(m client.Message) {
+		if err := set.OnMessage("x", func(m client.Message) {
 			<-release
 			handled = append(handled, m.Text())
 		}); err != nil {
 			t.Fatal(err)
 		}
-		send(t, &sockets, "x", "1")    // for the handler to be blocked in
-		send(t, &sockets, "x", "1000") // it returns when all have been read
-		if _, err := sockets.Ping("x"); err != nil {
+		send(t, &set, "x", "1")    // for the handler to be blocked in
+		send(t, &set, "x", "1000") // it returns when all have been read
+		if _, err := set.Ping("x"); err != nil {
 			t.Errorf("Ping: %v", err)
 		}
-		wantMessages(t, &sockets, "x", 2, numbers(998, 1000))
-		wantDropped(t, &sockets, "x", 991, 990)
+		wantMessages(t, &set, "x", 2, numbers(998, 1000))
+		wantDropped(t, &set, "x", 991, 990)
 		close(release)
 		synctest.Wait()
 		if want := append([]string{"0"}, numbers(990, 1000)...); !slices.Equal(handled, want) {
 			t.Errorf("handled %q, want %q", handled, want)
 		}
-		wantDropped(t, &sockets, "x", 991, 990)
+		wantDropped(t, &set, "x", 991, 990)
 	})
 }
 
 func TestHandlerReplacesTheFormerOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var sockets client.Sockets
-		connect(t, &sockets, "x", &client.SocketOptions{Config: serve(t, counting)})
+		var set sockets.Set
+		connect(t, &set, "x", &sockets.Options{Config: serve(t, counting)})
 		var first, second []string
-		set := func(handler func(client.Message)) {
-			if err := sockets.OnMessage("x", handler); err != nil {
+		handle := func(handler func(client.Message)) {
+			if err := set.OnMessage("x", handler); err != nil {
 				t.Error(err)
 			}
 		}
-		set(func(m client.Message) {
+		handle(func(m client.Message) {
 			first = append(first, m.Text())
 			if m.Text() == "2" {
-				set(func(m client.Message) { second = append(second, m.Text()) })
+				handle(func(m client.Message) { second = append(second, m.Text()) })
 			}
 		})
-		send(t, &sockets, "x", "5")
+		send(t, &set, "x", "5")
 		if !slices.Equal(first, numbers(0, 3)) || !slices.Equal(second, numbers(3, 5)) {
 			t.Errorf("handled %q and %q", first, second)
 		}
@@ -371,37 +372,37 @@ func TestHandlerReplacesTheFormerOne(t *testing.T) {
 
 func TestHandlerGetsTheRestAfterTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var sockets client.Sockets
-		connect(t, &sockets, "x", &client.SocketOptions{Config: serve(t, counting)})
-		send(t, &sockets, "x", "3")
-		send(t, &sockets, "x", "end")
+		var set sockets.Set
+		connect(t, &set, "x", &sockets.Options{Config: serve(t, counting)})
+		send(t, &set, "x", "3")
+		send(t, &set, "x", "end")
 		var handled []string
 		handler := func(m client.Message) { handled = append(handled, m.Text()) }
-		if err := sockets.OnMessage("x", handler); err != nil {
+		if err := set.OnMessage("x", handler); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()
 		if !slices.Equal(handled, numbers(0, 3)) {
 			t.Errorf("handled %q", handled)
 		}
-		wantNotOpen(t, "OnMessage when nothing is left", sockets.OnMessage("x", handler), "x")
+		wantNotOpen(t, "OnMessage when nothing is left", set.OnMessage("x", handler), "x")
 	})
 }
 
 func TestHandlerIsNotCalledAfterClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var sockets client.Sockets
-		connect(t, &sockets, "x", &client.SocketOptions{Config: serve(t, counting)})
+		var set sockets.Set
+		connect(t, &set, "x", &sockets.Options{Config: serve(t, counting)})
 		release := make(chan struct{})
 		var handled []string
-		if err := sockets.OnMessage("x", func(m client.Message) {
+		if err := set.OnMessage("x", func(m client.Message) {
 			handled = append(handled, m.Text())
 			<-release
 		}); err != nil {
 			t.Fatal(err)
 		}
-		send(t, &sockets, "x", "3")
-		if err := sockets.Close("x"); err != nil {
+		send(t, &set, "x", "3")
+		if err := set.Close("x"); err != nil {
 			t.Errorf("Close: %v", err)
 		}
 		close(release)
@@ -414,20 +415,20 @@ func TestHandlerIsNotCalledAfterClose(t *testing.T) {
 
 func TestHandlerMayUseItsOwnConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var sockets client.Sockets
-		connect(t, &sockets, "x", &client.SocketOptions{Config: serve(t, echo)})
+		var set sockets.Set
+		connect(t, &set, "x", &sockets.Options{Config: serve(t, echo)})
 		result := make(chan error, 1)
-		if err := sockets.OnMessage("x", func(m client.Message) {
+		if err := set.OnMessage("x", func(m client.Message) {
 			if m.Text() == "again" {
-				result <- sockets.Close("x")
+				result <- set.Close("x")
 				return
 			}
-			_, err := sockets.Ping("x")
-			result <- errors.Join(err, sockets.Send("x", "again"))
+			_, err := set.Ping("x")
+			result <- errors.Join(err, set.Send("x", "again"))
 		}); err != nil {
 			t.Fatal(err)
 		}
-		send(t, &sockets, "x", "hello")
+		send(t, &set, "x", "hello")
 		for range 2 {
 			if err := <-result; err != nil {
 				t.Error(err)
@@ -440,10 +441,11 @@ func TestHandlerThatPanicsEndsItsConnection(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		handler func(client.Message)
-		value   string
+		value   any
+		text    string
 	}{
-		{"panic", func(client.Message) { panic("oh no") }, "oh no"},
-		{"runtime.Goexit", func(client.Message) { runtime.Goexit() }, "runtime.Goexit was called"},
+		{"panic", func(client.Message) { panic("oh no") }, "oh no", "oh no"},
+		{"runtime.Goexit", func(client.Message) { runtime.Goexit() }, client.ErrGoexit, "runtime.Goexit was called"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -451,29 +453,29 @@ func TestHandlerThatPanicsEndsItsConnection(t *testing.T) {
 				h := counting
 				h.Close = func(_ *server.Conn, code wire.StatusCode, _ string) { codes <- code }
 				cfg := serve(t, h)
-				var sockets client.Sockets
-				connect(t, &sockets, "x", &client.SocketOptions{Config: cfg})
-				connect(t, &sockets, "other", &client.SocketOptions{Config: cfg})
-				if err := sockets.OnMessage("x", c.handler); err != nil {
+				var set sockets.Set
+				connect(t, &set, "x", &sockets.Options{Config: cfg})
+				connect(t, &set, "other", &sockets.Options{Config: cfg})
+				if err := set.OnMessage("x", c.handler); err != nil {
 					t.Fatal(err)
 				}
-				send(t, &sockets, "x", "1")
+				send(t, &set, "x", "1")
 				if code := <-codes; code != wire.InternalError {
 					t.Errorf("the server was told %v", code)
 				}
-				wantText(t, &sockets, "x", "0") // it can be received all the same
-				for call, err := range calls(&sockets, "x") {
+				wantText(t, &set, "x", "0") // it can be received all the same
+				for call, err := range calls(&set, "x") {
 					wantNotOpen(t, call, err, "x")
 					var failed *client.FailError
 					var panicked *client.PanicError
 					if !errors.As(err, &failed) || failed.Code != wire.InternalError || !errors.As(err, &panicked) || panicked.Value != c.value {
 						t.Fatalf("%s: %v", call, err)
 					}
-					if !errors.Is(err, net.ErrClosed) || !strings.Contains(err.Error(), c.value) || !strings.Contains(string(panicked.Stack), "sockets_messages_test.go") {
+					if !errors.Is(err, net.ErrClosed) || !strings.Contains(err.Error(), c.text) || !strings.Contains(string(panicked.Stack), "messages_test.go") {
 						t.Errorf("%s: %v\n%s", call, err, panicked.Stack)
 					}
 				}
-				if !sockets.IsConnected("other") {
+				if !set.IsConnected("other") {
 					t.Error("another connection has ended too")
 				}
 			})
@@ -483,15 +485,15 @@ func TestHandlerThatPanicsEndsItsConnection(t *testing.T) {
 
 func TestHandlerAfterOneThatPanickedGetsTheRest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var sockets client.Sockets
-		connect(t, &sockets, "x", &client.SocketOptions{Config: serve(t, counting)})
-		send(t, &sockets, "x", "3")
-		if err := sockets.OnMessage("x", func(client.Message) { panic("oh no") }); err != nil {
+		var set sockets.Set
+		connect(t, &set, "x", &sockets.Options{Config: serve(t, counting)})
+		send(t, &set, "x", "3")
+		if err := set.OnMessage("x", func(client.Message) { panic("oh no") }); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()
 		var handled []string
-		if err := sockets.OnMessage("x", func(m client.Message) { handled = append(handled, m.Text()) }); err != nil {
+		if err := set.OnMessage("x", func(m client.Message) { handled = append(handled, m.Text()) }); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()

@@ -1,7 +1,7 @@
 package netloop
 
 // This file is how a socket ends, for both loops: its states, the events that it
-// reacts to, and one table of what each event does in each state.
+// reacts to, and one table with the transition for each event in each state.
 //
 //	                 input       output
 //	open             read        written
@@ -79,8 +79,8 @@ const (
 	doKick                             // run the socket, if it has work that epoll does not report
 )
 
-// transition is what an event does in a state. A zero next means that the event
-// is ignored.
+// transition is the effect of an event. A zero next means that the event is
+// ignored.
 type transition struct {
 	next endState
 	do   endAction

@@ -15,7 +15,7 @@ import (
 // every system.
 type goroutineSocket struct {
 	NetConn
-	async *asyncConn // the same or, if the user has put TLS on it, the connection below
+	async *asyncConn // the same or, for a connection with TLS, the connection below
 	conn  Conn
 	cfg   *Config
 
@@ -62,8 +62,8 @@ func (t *goroutineSocket) start(open Open) {
 	t.conn.Started(t)
 }
 
-// asyncBelow returns the asyncConn that an [AsyncListener] has put below nc, nil if
-// there is none.
+// asyncBelow returns the asyncConn of an [AsyncListener] below nc, nil if there is
+// none.
 func asyncBelow(nc net.Conn) *asyncConn {
 	if secure, ok := nc.(interface{ NetConn() net.Conn }); ok {
 		if async, ok := secure.NetConn().(*asyncConn); ok {

@@ -71,7 +71,7 @@ const (
 	flagHandling  socketFlags = 1 << iota // handlers are running
 	flagKicked                            // the socket is in its poller's kick queue
 	flagWritable                          // Conn.Writable is to be called
-	flagExchanged                         // the peer expects nothing: CloseWrite was told
+	flagExchanged                         // the peer expects nothing: see Socket.CloseWrite
 )
 
 // readPause is a set of reasons not to read.
@@ -204,8 +204,7 @@ func (s *PolledSocket) arm() {
 	}
 }
 
-// step changes the state as endTable says, and does what belongs to that. The
-// caller holds mu.
+// step makes the transition of endTable for ev. The caller holds mu.
 func (s *PolledSocket) step(ev endEvent) {
 	t := endTable[s.state][ev]
 	if t.next == 0 {
@@ -311,7 +310,7 @@ func (s *PolledSocket) release() {
 	s.step(eventReleased) // the event that was missed may be of a kick
 }
 
-// work does what there is to do. The caller owns the socket.
+// work reads and calls handlers, once. The caller owns the socket.
 func (s *PolledSocket) work(w *worker) {
 	do := s.nextTask()
 	for do.writable { // again, if the write buffer became empty while the handler ran
@@ -405,7 +404,7 @@ func (s *PolledSocket) nextTask() (do task) {
 		do.wait = true
 	default:
 		do.pending, do.discard, do.batch = s.takePending(), !s.state.delivers(), s.out == nil
-		s.paused &^= pausedConn // epoll is told in returned, if it is not paused again
+		s.paused &^= pausedConn // returned arms epoll, if it is not paused again
 		if !do.discard {
 			s.flags |= flagHandling
 		}

@@ -29,7 +29,7 @@ func (c *Conn) patience() time.Duration {
 	if a.limit <= 0 {
 		return 0
 	}
-	arrived, underWay := c.endpoint.UnderWay()
+	arrived, underWay := c.endpoint.Progress()
 	if parts := arrived / assemblyPart; !underWay || parts != a.parts {
 		a.parts, a.waited = parts, 0
 	}
@@ -44,6 +44,6 @@ func (c *Conn) failLate(ctx context.Context) error {
 	err := c.endpoint.Fail(wire.PolicyViolation, "message not complete in time", &LateError{
 		What: "no end of a message, nor 64 KiB more of it,", After: c.assembly.limit, Option: "AssemblyTimeout",
 	})
-	c.part(ctx, endpoint.Failed)
+	c.part(ctx, endpoint.KindFailed)
 	return err
 }

@@ -161,7 +161,7 @@ func (c *Conn) cutByProgram() error {
 // cut cuts the connection because of why, or, if it is nil, because the program wants
 // it.
 func (c *Conn) cut(why error) error {
-	err := c.endpoint.Cut(why, c.socket.Close)
+	_, err := c.endpoint.Abort(why, c.socket.Close)
 	c.closing.Do(func() { close(c.gone) })
 	if errors.Is(err, net.ErrClosed) {
 		return nil // it was cut before
@@ -189,12 +189,12 @@ func (c *Conn) part(ctx context.Context, kind endpoint.Kind) {
 		go func() {
 			defer close(c.gone)
 			wait := c.closeWait
-			if kind == endpoint.Failed {
+			if kind == endpoint.KindFailed {
 				wait = failureWait
 			}
 			c.answerClose(wait)
 			close(answered)
-			if kind == endpoint.Failed {
+			if kind == endpoint.KindFailed {
 				c.socket.Finish(wait)
 			}
 			c.socket.Drain(wait)
@@ -219,7 +219,7 @@ func (c *Conn) answerClose(wait time.Duration) {
 	if wait > 0 {
 		defer time.AfterFunc(wait, func() { c.socket.Close() }).Stop()
 	}
-	c.endpoint.AnswerClose()
+	c.endpoint.FlushControl()
 }
 
 // lost ends the connection after its transport did, and returns why.
@@ -227,7 +227,7 @@ func (c *Conn) lost(cause error) error {
 	if late := c.transport.TimedOut(); late != nil {
 		cause = late // of which cause is the effect
 	}
-	err := c.endpoint.Lost(tlsFailure(cause), c.socket.Close)
+	err := c.endpoint.TransportClosed(tlsFailure(cause), c.socket.Close)
 	c.closing.Do(func() { close(c.gone) })
 	return err
 }

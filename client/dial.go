@@ -270,12 +270,11 @@ func (d *dialing) shake(t socket.Transport) (*Conn, error) {
 		in:          rest,
 	}
 	// Messages are delivered in pieces, and assembled in the caller's buffer.
-	c.endpoint.Init(c.socket, endpoint.NewTerms(endpoint.Config{
+	c.endpoint.Init(c.socket, endpoint.NewSharedConfig(endpoint.Config{
 		Role:             endpoint.Client,
 		Limits:           cfg.Limits,
 		Partial:          true,
 		Background:       socket.Background,
-		DeferClose:       true,
 		MaxOutgoingFrame: cfg.MaxOutgoingFrame,
 	}))
 	return c, nil

@@ -39,11 +39,11 @@ func (c *Conn) NextReader(ctx context.Context) (wire.Opcode, io.Reader, error) {
 			return 0, nil, err
 		}
 		switch ev.Kind {
-		case endpoint.Message:
+		case endpoint.KindMessage:
 			r.piece, r.final = ev.Payload, true
 			c.reader = r
 			return ev.Opcode, r, nil
-		case endpoint.Partial:
+		case endpoint.KindPartial:
 			if c.skipped(ev) {
 				continue
 			}
@@ -88,7 +88,7 @@ func (r *messageReader) Read(p []byte) (int, error) {
 			r.finish(err)
 			return 0, err
 		}
-		if ev.Kind == endpoint.Partial {
+		if ev.Kind == endpoint.KindPartial {
 			r.piece, r.final = ev.Payload, ev.Final
 		}
 	}

@@ -130,11 +130,6 @@ type held struct {
 // are asked for, one of them may come first, even inside of a message. A message
 // that does not come whole is held for the next call.
 func (c *Conn) receive(ctx context.Context, buf []byte) (Message, error) {
-	if c.held.opcode == wire.Continuation && !c.held.skip {
-		if m, ok := c.receiveWhole(ctx, buf); ok {
-			return m, nil
-		}
-	}
 	if buf != nil {
 		c.held.bytes = append(buf, c.held.bytes...)
 	}
@@ -150,36 +145,21 @@ func (c *Conn) receive(ctx context.Context, buf []byte) (Message, error) {
 	}
 }
 
-// receiveWhole is receive for a message that comes whole in one frame, with one
-// read. It reports whether there is one: if not, nothing has happened but that
-// bytes may have come. An error comes again.
-func (c *Conn) receiveWhole(ctx context.Context, buf []byte) (m Message, ok bool) {
-	if len(c.in) == 0 && (c.endpoint.Remaining() > 0 || c.endpoint.Err() != nil || c.fill(ctx) != nil) {
-		return m, false
-	}
-	op, p, n := c.endpoint.ReceiveMessage(c.in)
-	if n == 0 {
-		return m, false
-	}
-	c.in = c.in[n:]
-	return Message{Opcode: op, Payload: append(buf, p...)}, true
-}
-
 // step takes one event, and reports whether a message is complete with it.
 func (c *Conn) step(ctx context.Context) (m Message, complete bool, err error) {
 	ev, err := c.next(ctx)
 	switch ev.Kind {
-	case endpoint.Message, endpoint.Partial:
+	case endpoint.KindMessage, endpoint.KindPartial:
 		if c.skipped(ev) {
 			return m, false, nil
 		}
 		c.held.opcode = ev.Opcode
-		c.held.bytes = endpoint.Extend(c.held.bytes, ev.Payload)
-		if complete = ev.Kind == endpoint.Message || ev.Final; complete {
+		c.held.bytes = ev.AppendTo(c.held.bytes)
+		if complete = ev.Kind == endpoint.KindMessage || ev.Final; complete {
 			m.Opcode, m.Payload = ev.Opcode, c.held.bytes
 			c.held = held{}
 		}
-	case endpoint.Ping, endpoint.Pong, endpoint.Closing:
+	case endpoint.KindPing, endpoint.KindPong, endpoint.KindClose:
 		if c.control {
 			if m, ok := controlMessage(ev); ok {
 				return m, true, nil
@@ -225,20 +205,24 @@ func (c *Conn) takeDataFromInbox() (m Message, ok bool) {
 // well, and the connection is on its way to its end.
 func (c *Conn) next(ctx context.Context) (endpoint.Event, error) {
 	for {
-		ev, n := c.endpoint.Receive(c.in)
+		var now time.Time
+		if c.endpoint.NeedsTime() {
+			now = time.Now()
+		}
+		ev, n := c.endpoint.Receive(now, c.in)
 		c.in = c.in[n:]
 		switch ev.Kind {
-		case endpoint.None:
+		case endpoint.KindNone:
 			if err := c.endpoint.Err(); err != nil {
 				return ev, err
 			}
 			if err := c.fill(c.readLock.readContext(ctx)); err != nil {
 				return ev, err
 			}
-		case endpoint.Pong:
+		case endpoint.KindPong:
 			c.pings.answer(ev.Payload)
 			return ev, nil
-		case endpoint.Closing, endpoint.Failed:
+		case endpoint.KindClose, endpoint.KindFailed:
 			c.part(ctx, ev.Kind)
 			return ev, ev.Err
 		default:

@@ -11,7 +11,7 @@ import (
 // message that is larger than memory or made bit by bit. It must be closed:
 // from the first fragment that it sends until then, other messages wait.
 func (c *Conn) NextWriter(op wire.Opcode) (*MessageWriter, error) {
-	m, err := c.endpoint.NewMessage(op)
+	m, err := c.endpoint.NextWriter(op)
 	if err != nil {
 		return nil, err
 	}
@@ -22,7 +22,7 @@ func (c *Conn) NextWriter(op wire.Opcode) (*MessageWriter, error) {
 // of a larger Write. It is for one goroutine; other goroutines may send
 // messages, which come before or after this one, and pings, at any time.
 type MessageWriter struct {
-	message *endpoint.Outgoing
+	message *endpoint.MessageWriter
 	buf     *[]byte
 }
 
@@ -91,7 +91,7 @@ func (w *MessageWriter) Close() error {
 
 // send sends a fragment, or gives up the message.
 func (w *MessageWriter) send(p []byte, final bool) error {
-	err := w.message.Send(p, final)
+	err := w.message.WriteFragment(p, final)
 	if err != nil {
 		w.message.Abandon()
 	}

@@ -27,7 +27,7 @@ func TestAbortAfterThePeersCloseLeavesTheAnswer(t *testing.T) {
 			default:
 			}
 		}
-		if e.Abort(errors.New("too much")) {
+		if first, _ := e.Abort(errors.New("too much"), nil); first {
 			t.Error("the connection had not ended before")
 		}
 		late := make(chan error, 1)

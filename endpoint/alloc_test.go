@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/fibersock/fibersock/endpoint"
 	"github.com/fibersock/fibersock/wire"
@@ -63,9 +64,9 @@ func TestReceivingAllocatesNothing(t *testing.T) {
 					copy(in, frames)
 					for b := range slices.Chunk(in, piece) {
 						for {
-							ev, n := e.Receive(b)
+							ev, n := e.Receive(time.Time{}, b)
 							b = b[n:]
-							if ev.Kind == endpoint.None {
+							if ev.Kind == endpoint.KindNone {
 								break
 							}
 							events++
@@ -86,14 +87,14 @@ func TestSendingAllocatesNothing(t *testing.T) {
 		for _, size := range []int{0, 100, 16 << 10, 100 << 10} {
 			text := strings.Repeat("a", size)
 			payload := []byte(text)
-			message, err := e.NewMessage(wire.Text)
+			message, err := e.NextWriter(wire.Text)
 			if err != nil {
 				t.Fatal(err)
 			}
 			calls := map[string]func() error{
 				"Send":     func() error { return e.Send(wire.Text, payload) },
 				"SendText": func() error { return e.SendText(text) },
-				"fragment": func() error { return message.Send(payload, false) },
+				"fragment": func() error { return message.WriteFragment(payload, false) },
 			}
 			if role == endpoint.Server {
 				prepared, err := endpoint.Prepare(wire.Text, payload)
@@ -124,7 +125,7 @@ func TestSendingAllocatesNothing(t *testing.T) {
 				check(name, call)
 			}
 			check("fragment", fragment)
-			if err := message.Send(nil, true); err != nil {
+			if err := message.WriteFragment(nil, true); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -150,9 +151,8 @@ func TestCollectingAllocatesNothing(t *testing.T) {
 	}
 }
 
-// discarding is a PieceWriter that takes everything.
+// discarding is a VectorWriter that takes everything.
 type discarding struct{}
 
-func (discarding) Write(p []byte) (int, error)                          { return len(p), nil }
-func (discarding) WritePieces(_, _ []byte) error                        { return nil }
-func (discarding) WriteCorked(k *endpoint.Cork, _ []byte) (bool, error) { k.Take(); return true, nil }
+func (discarding) Write(p []byte) (int, error) { return len(p), nil }
+func (discarding) Writev(_, _ []byte) error    { return nil }

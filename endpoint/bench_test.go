@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/fibersock/fibersock/endpoint"
 	"github.com/fibersock/fibersock/wire"
@@ -34,7 +35,7 @@ func BenchmarkReceive(b *testing.B) {
 		in := wire.AppendFrame(nil, h, []byte(strings.Repeat("a", size)))
 		e := endpoint.New(io.Discard, endpoint.Config{Role: role})
 		for b.Loop() {
-			if ev, _ := e.Receive(in); ev.Kind != endpoint.Message {
+			if ev, _ := e.Receive(time.Time{}, in); ev.Kind != endpoint.KindMessage {
 				b.Fatalf("got %+v", ev)
 			}
 		}
@@ -54,7 +55,7 @@ func BenchmarkReceiveFragments(b *testing.B) {
 		}
 		e := endpoint.New(io.Discard, endpoint.Config{Role: role})
 		for b.Loop() {
-			if ev, _ := e.Receive(in); ev.Kind != endpoint.Message {
+			if ev, _ := e.Receive(time.Time{}, in); ev.Kind != endpoint.KindMessage {
 				b.Fatalf("got %+v", ev)
 			}
 		}
@@ -78,7 +79,7 @@ func BenchmarkPing(b *testing.B) {
 	in := wire.AppendFrame(nil, wire.Header{Fin: true, Opcode: wire.Ping, Masked: true}, make([]byte, 8))
 	b.ReportAllocs()
 	for b.Loop() {
-		if ev, _ := e.Receive(in); ev.Kind != endpoint.Ping {
+		if ev, _ := e.Receive(time.Time{}, in); ev.Kind != endpoint.KindPing {
 			b.Fatalf("got %+v", ev)
 		}
 	}

@@ -2,28 +2,27 @@ package endpoint
 
 import "sync"
 
-// An endpoint owns no buffer while nothing is under way. It borrows one for a
-// frame that it writes and one for a message that it assembles, from these
-// pools, so that a steady stream allocates nothing and an idle connection costs
-// nothing.
+// An idle endpoint owns no buffer. It borrows one for a frame that it writes and
+// one for a message that it assembles, so that a steady stream of messages
+// allocates nothing.
 var (
-	// frames lends buffers in which frames are built.
+	// frames lends buffers for frames that are written.
 	frames = pool{size: frameBufferSize}
 
-	// assemblies lends buffers in which messages are assembled, and texts copied
-	// that are to be sent. They grow with what is in them; one that grew very large
-	// is not kept, the others until the garbage collector has found them unused.
+	// assemblies lends buffers for messages that are assembled, and for texts
+	// that are sent. A buffer grows with its content. One of more than 4 MiB is
+	// not kept.
 	assemblies = pool{size: 4 << 10, max: 4 << 20}
 )
 
-// frameBufferSize is how much of a frame is written at once.
+// frameBufferSize is the size in bytes of a single write.
 const frameBufferSize = 32 << 10
 
-// buffer is a slice that can travel through a sync.Pool without allocation.
+// buffer is a slice that a sync.Pool holds without an allocation.
 type buffer struct{ bytes []byte }
 
-// pool lends empty buffers of at least size bytes capacity and takes back those
-// of at most max bytes.
+// pool lends empty buffers with a capacity of at least size bytes. It keeps
+// buffers of at most max bytes.
 type pool struct {
 	size, max int
 	free      sync.Pool

@@ -1,26 +1,30 @@
 package endpoint
 
-import "github.com/fibersock/fibersock/wire"
+import (
+	"github.com/fibersock/fibersock/wire"
+)
 
-// State is how far the closing handshake has come, seen from this side (RFC
-// 6455, Section 7). What happens in each state:
-//
-//	            Close by us           Close received        peer breaks a rule      transport ends
-//	Open        send it → CloseSent   echo it → Closed      send a Close → Closed   → Closed, 1006
-//	CloseSent   ErrClosed             → Closed              → Closed                → Closed, 1006
-//	Closed      ErrClosed             ignored               ignored                 reported once
+// This file ends a connection (RFC 6455, Section 7). The table transitions is
+// the whole of it: every other file reports an event to transition and lets the
+// table decide. Two consequences are carried out elsewhere: the holder of the
+// sender's lock writes the Close frame that a transition queued (control.go),
+// and the receiver ignores input after the peer's Close or a failure
+// (receiver.go).
+
+// State is the progress of the closing handshake.
 type State uint32
 
 const (
-	// Open: messages go both ways.
+	// Open: both sides may send messages.
 	Open State = iota
 
-	// CloseSent: our Close is sent and the peer's has not come. We send no
-	// data, but still receive and still answer Pings.
+	// CloseSent: this side has sent a Close frame or queued it behind an
+	// incomplete frame. It sends no more data; it still receives messages and
+	// answers Pings.
 	CloseSent
 
-	// Closed: nothing is sent any more. Either both Close frames are through,
-	// or the connection failed, or the transport ended.
+	// Closed: this side sends nothing more, except a Close frame that the last
+	// transition queued.
 	Closed
 )
 
@@ -37,126 +41,205 @@ func (s State) String() string {
 	return "unknown state"
 }
 
-// State returns how far the closing handshake has come.
-func (e *Endpoint) State() State { return State(e.sender.state.Load()) }
+// State returns the progress of the closing handshake.
+func (e *Endpoint) State() State { return e.sender.endState().public() }
 
-// setState enters a state, of which Closed is the last. The caller holds mu.
-func (s *sender) setState(state State) {
-	for old := s.state.Load(); State(old) != Closed; old = s.state.Load() {
-		if s.state.CompareAndSwap(old, uint32(state)) {
-			break
-		}
-	}
-	s.wake() // whoever waits for a turn will not get it
+// endState is a State that distinguishes two kinds of Closed.
+type endState uint32
+
+const (
+	open endState = iota
+	closeSent
+
+	// writeBroken: a write failed, so that the peer may have half a frame.
+	// Nothing can be sent. The peer's Close, which says why, may still arrive.
+	writeBroken
+
+	// closed: Err says why.
+	closed
+
+	endStates = int(closed) + 1
+)
+
+func (s endState) public() State { return [endStates]State{Open, CloseSent, Closed, Closed}[s] }
+
+// closeEvent is an event that can end a connection.
+type closeEvent uint8
+
+const (
+	localClose      closeEvent = iota // Close is called
+	peerClose                         // the peer's Close arrives
+	failure                           // the peer broke a rule or a limit, or the caller fails the connection
+	writeFailed                       // a write returns an error
+	transportClosed                   // the transport has ended
+	aborted                           // Abort is called
+
+	closeEvents = int(aborted) + 1
+)
+
+// transition is an entry of the table. The zero value means that the event
+// changes nothing.
+type transition struct {
+	next  endState
+	close bool // a Close frame is queued
 }
 
-// Close starts the closing handshake (Section 7.1.2): it sends a Close with the
-// code and reason given, an empty one if code is 0. The reason is at most 123
-// bytes of UTF-8. Messages are received until the peer's Close comes.
+// transitions is the table. Each way into closed records why.
+var transitions = [endStates][closeEvents]transition{
+	open: {
+		localClose:      {next: closeSent, close: true},
+		peerClose:       {next: closed, close: true},
+		failure:         {next: closed, close: true},
+		writeFailed:     {next: writeBroken},
+		transportClosed: {next: closed},
+		aborted:         {next: closed},
+	},
+	closeSent: {
+		peerClose:       {next: closed},
+		failure:         {next: closed},
+		writeFailed:     {next: writeBroken},
+		transportClosed: {next: closed},
+		aborted:         {next: closed},
+	},
+	writeBroken: {
+		peerClose:       {next: closed},
+		failure:         {next: closed},
+		transportClosed: {next: closed},
+		aborted:         {next: closed},
+	},
+	closed: {},
+}
+
+// outcome is why the connection ended.
+type outcome struct {
+	code   wire.StatusCode // as reported, Section 7.1.5
+	reason string          // as reported, Section 7.1.6
+	err    error
+}
+
+// closeFrame is a Close frame that a transition may queue.
+type closeFrame struct {
+	code   wire.StatusCode // 0: an empty payload
+	reason string
+}
+
+// transition applies ev and reports whether the table has an entry for it. why
+// is recorded if the connection ends with it. frame is queued if the entry says
+// so; the caller then calls flush.
+func (s *sender) transition(ev closeEvent, why *outcome, frame closeFrame) bool {
+	ext := s.ensureExt()
+	q := &ext.queue
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	entry := transitions[s.endState()][ev]
+	if entry == (transition{}) {
+		return false
+	}
+	if entry.close {
+		q.close = frame.payload()
+		ext.sentClose.Store(frame.sent(ev))
+	}
+	if entry.next == closed {
+		ext.outcome.Store(why)
+	}
+	s.state.Store(uint32(entry.next))
+	q.update()
+	q.wake.Store(true)
+	return true
+}
+
+func (s *sender) endState() endState { return endState(s.state.Load()) }
+
+// payload returns the frame's payload, which is not nil.
+func (f closeFrame) payload() []byte {
+	p, err := wire.AppendClosePayload(make([]byte, 0, 2+len(f.reason)), f.code, f.reason)
+	if err != nil {
+		panic("BUG: websocket: sending a Close with " + f.code.String() + ": " + err.Error())
+	}
+	return p
+}
+
+// Bits of senderExt.sentClose beside the status code.
+const (
+	closeQueued  = 1 << 16 << iota // a Close frame is queued or written
+	closeIsFirst                   // before the peer's Close arrived
+)
+
+// sent returns senderExt.sentClose for f, sent because of ev.
+func (f closeFrame) sent(ev closeEvent) uint32 {
+	sent := closeQueued | uint32(f.code)
+	if ev == localClose {
+		sent |= closeIsFirst
+	}
+	return sent
+}
+
+// Close starts the closing handshake (Section 7.1.2): it sends a Close frame
+// with code and reason, or an empty one if code is 0. reason is UTF-8 of at most
+// 123 bytes. Close does not wait for the peer's Close; messages are received
+// until it arrives.
 //
 // The error is wire.ErrStatusCode, wire.ErrReasonTooLong,
-// wire.ErrReasonWithoutCode or wire.ErrInvalidUTF8 if this cannot be sent,
-// ErrClosed if a Close was sent already, else why the connection cannot send any
-// more.
+// wire.ErrReasonWithoutCode or wire.ErrInvalidUTF8 if the arguments may not be
+// sent; the connection then stays open. It is ErrClosed if a Close was sent
+// before, and Err if the connection has ended.
 func (e *Endpoint) Close(code wire.StatusCode, reason string) error {
 	var space [wire.MaxControlPayload]byte
-	payload, err := wire.AppendClosePayload(space[:0], code, reason)
-	if err != nil {
+	if _, err := wire.AppendClosePayload(space[:0], code, reason); err != nil {
 		return err
 	}
 	s := &e.sender
 	s.mu.Lock()
 	defer s.unlock()
-	if err := s.sending(); err != nil {
-		return e.because(err)
+	if !s.transition(localClose, nil, closeFrame{code, reason}) {
+		return e.closeCause(s.sendErr())
 	}
-	if err := s.sendClose(payload, closeFirst|closeSent|uint32(code)); err != nil {
-		return e.because(err)
+	s.flushControl()
+	if failed := s.ext.Load().failed.Load(); failed != nil {
+		return e.closeCause(failed)
 	}
-	s.state.CompareAndSwap(uint32(Open), uint32(CloseSent)) // Closed: the peer's Close has arrived meanwhile
-	s.wake()
 	return nil
 }
 
-// sendClose writes a Close, or owes it until the frame is complete that waits for
-// room. The caller holds mu.
-func (s *sender) sendClose(payload []byte, sent uint32) error {
-	if s.position == insideFrame {
-		s.reserve().owed.addClose(&owedClose{append([]byte(nil), payload...), sent})
-		return nil
+// end ends the connection because of the peer or a failure, which why records.
+// The peer is told by a Close frame, unless one was sent before. The error is
+// that of the connection's end: why, or an earlier reason.
+func (e *Endpoint) end(ev closeEvent, why *outcome, frame closeFrame) (ended bool, err error) {
+	s := &e.sender
+	if !s.transition(ev, why, frame) {
+		return false, e.Err()
 	}
-	err := s.writeFrame(wire.Header{Fin: true, Opcode: wire.Close}, payload)
-	if err == nil {
-		s.reserve().sentClose.Store(sent)
+	if background := e.config().background; background == nil && s.ext.Load().queue.closing() {
+		s.mu.Lock()
+		s.unlock()
+	} else {
+		// The holder of the lock may be writing to a peer that does not read.
+		s.flushSoon(background)
 	}
-	return err
+	return true, why.err
 }
 
-// What sentClose holds beside the status code.
-const (
-	closeSent  = 1 << 16 << iota // a Close has been sent
-	closeFirst                   // before the peer's came
-)
-
-// SentClose returns the status code of the Close that has been sent, or is to follow
-// the frame that is being written, NoStatusReceived if it had none, 0 without; and whether
-// it was sent before the peer's came or a rule was broken.
+// SentClose returns the status code of the Close frame that this side has sent
+// or queued: NoStatusReceived if it is empty, 0 if there is none. first reports
+// whether Close sent it before the peer's Close arrived.
 func (e *Endpoint) SentClose() (code wire.StatusCode, first bool) {
-	more := e.sender.more.Load()
-	if more == nil {
+	ext := e.sender.ext.Load()
+	if ext == nil {
 		return 0, false
 	}
-	sent := more.sentClose.Load()
-	if sent == 0 {
-		sent = more.owed.closing()
-	}
-	code, first = wire.StatusCode(sent&0xffff), sent&closeFirst != 0
+	sent := ext.sentClose.Load()
+	code = wire.StatusCode(sent & 0xffff)
 	if sent != 0 && code == 0 {
 		code = wire.NoStatusReceived
 	}
-	return code, first
+	return code, sent&closeIsFirst != 0
 }
 
-// AnswerClose sends the Close that Config.DeferClose left to it, after the Pongs that
-// are owed. It waits until a frame that is being written is complete.
-func (e *Endpoint) AnswerClose() {
-	s := &e.sender
-	s.mu.Lock()
-	s.wake() // sending has ended
-	s.unlock()
-}
-
-// closeFor ends sending because of what the peer did: it closed, or broke a
-// rule. If our Close has not been sent, it goes out now and tells the peer.
-func (s *sender) closeFor(code wire.StatusCode, reason string, t *Terms) {
-	// After our Close there is nothing to say, and so nothing to wait for: the
-	// lock may be with a Pong that the peer, which waits likewise, does not take.
-	if s.state.CompareAndSwap(uint32(CloseSent), uint32(Closed)) {
-		return
-	}
-	var space [wire.MaxControlPayload]byte
-	payload, err := wire.AppendClosePayload(space[:0], code, reason)
-	if err != nil {
-		panic("BUG: websocket: cannot answer with " + code.String() + ": " + err.Error())
-	}
-	sent := closeSent | uint32(code)
-	if t.deferClose {
-		s.reserve().owed.addClose(&owedClose{append([]byte(nil), payload...), sent}) // first: see writeOwed
-		s.state.Store(uint32(Closed))
-		return
-	}
-	s.mu.Lock()
-	defer s.unlock()
-	switch State(s.state.Load()) {
-	case Open:
-		if s.position != insideFrame {
-			s.payOwed() // Pings that came before the Close are answered before it
-		}
-		// If this fails, the transport's end is reported by the shell.
-		_ = s.sendClose(payload, sent)
-		s.setState(Closed)
-	case CloseSent:
-		s.setState(Closed)
-	case Closed:
-	}
+// FlushControl writes the queued control frames: Pongs and the Close frame that
+// ends the connection. It is of use with Config.Background: FlushControl returns
+// when these frames are written. It waits while another goroutine writes, and
+// returns with the frames still queued while a frame is blocked by Backpressure.
+func (e *Endpoint) FlushControl() {
+	e.sender.mu.Lock()
+	e.sender.unlock()
 }

@@ -34,9 +34,9 @@ func inState(t *testing.T, role endpoint.Role, way string, out *bytes.Buffer) *e
 	case "failure":
 		receive(e, []byte{0x83})
 	case "transport's end":
-		_ = e.Lost(io.EOF, nil)
+		_ = e.TransportClosed(io.EOF, nil)
 	case "cut":
-		if err := e.Cut(nil, func() error { return nil }); err != nil {
+		if _, err := e.Abort(nil, func() error { return nil }); err != nil {
 			t.Fatal(err)
 		}
 	default:
@@ -59,13 +59,14 @@ func TestStatesOfTheClosingHandshake(t *testing.T) {
 		return nil
 	}
 	transportEnds := func(_ endpoint.Role, e *endpoint.Endpoint) error {
-		if err := e.Lost(errTransport, nil); err != e.Err() {
+		if err := e.TransportClosed(errTransport, nil); err != e.Err() {
 			t.Errorf("Lost returned %v, Err %v", err, e.Err())
 		}
 		return nil
 	}
 	cut := func(_ endpoint.Role, e *endpoint.Endpoint) error {
-		return e.Cut(errTransport, func() error { return nil })
+		_, err := e.Abort(errTransport, func() error { return nil })
+		return err
 	}
 	send := func(_ endpoint.Role, e *endpoint.Endpoint) error { return e.Send(wire.Binary, nil) }
 
@@ -165,13 +166,13 @@ func TestNothingHappensAfterTheEnd(t *testing.T) {
 						}
 					}
 				}
-				m, err := e.NewMessage(wire.Text)
+				m, err := e.NextWriter(wire.Text)
 				if err != nil {
 					t.Fatal(err)
 				}
 				for name, err := range map[string]error{
-					"Send": e.Send(wire.Text, nil), "SendText": e.SendText(""), "fragment": m.Send(nil, false),
-					"Ping": e.Ping(nil), "Pong": e.Pong(nil), "Close": e.Close(1000, ""), "Lost": e.Lost(io.EOF, nil), "Err": e.Err(),
+					"Send": e.Send(wire.Text, nil), "SendText": e.SendText(""), "fragment": m.WriteFragment(nil, false),
+					"Ping": e.Ping(nil), "Pong": e.Pong(nil), "Close": e.Close(1000, ""), "Lost": e.TransportClosed(io.EOF, nil), "Err": e.Err(),
 				} {
 					if err != why {
 						t.Errorf("%s returned %v, the connection ended with %v", name, err, why)
@@ -192,7 +193,7 @@ func TestAfterOurCloseThePeerGoesOn(t *testing.T) {
 		var out bytes.Buffer
 		e := inState(t, role, "our Close", &out)
 		events := receive(e, append(whole(role, wire.Text, "one more"), whole(role, wire.Ping, "still there?")...))
-		if len(events) != 2 || events[0].Payload != "one more" || events[1].Kind != endpoint.Ping {
+		if len(events) != 2 || events[0].Payload != "one more" || events[1].Kind != endpoint.KindPing {
 			t.Errorf("got %+v", events)
 		}
 		if frames := written(t, role, out.Bytes()); len(frames) != 1 || frames[0].Opcode != wire.Pong || string(frames[0].Payload) != "still there?" {

@@ -94,12 +94,12 @@ func sendNumbered(e *endpoint.Endpoint, writer, n int) error {
 	case 2:
 		return e.SendText(text)
 	}
-	m, err := e.NewMessage(wire.Text)
+	m, err := e.NextWriter(wire.Text)
 	if err != nil {
 		return err
 	}
 	middle := len(text) / 2
-	return errors.Join(m.Send([]byte(text[:middle]), false), m.Send([]byte(text[middle:]), false), m.Send(nil, true))
+	return errors.Join(m.WriteFragment([]byte(text[:middle]), false), m.WriteFragment([]byte(text[middle:]), false), m.WriteFragment(nil, true))
 }
 
 func checkConversation(t *testing.T, frames []wire.Frame, writers, messages, pings int) {
@@ -263,7 +263,7 @@ func TestEndsThatRace(t *testing.T) {
 					in.CloseWithError(errTransport)
 				}
 			})
-			cut := func() { _ = e.Cut(nil, func() error { return out.CloseWithError(net.ErrClosed) }) }
+			cut := func() { e.Abort(nil, func() error { return out.CloseWithError(net.ErrClosed) }) }
 			senders := startSenders(e)
 			closes := rng.IntN(3)
 			all.Go(func() { // the receiver: the transport ends in one way or the other
@@ -276,7 +276,7 @@ func TestEndsThatRace(t *testing.T) {
 					receive(e, closeFromPeer(role, 4001, "theirs"))
 				}
 				out.CloseWithError(io.ErrClosedPipe)
-				_ = e.Lost(io.EOF, nil)
+				_ = e.TransportClosed(io.EOF, nil)
 			})
 			all.Go(func() {
 				if closes == 2 {
@@ -295,7 +295,7 @@ func TestEndsThatRace(t *testing.T) {
 			if err := e.Send(wire.Text, nil); err != why {
 				t.Fatalf("seed %d: Send returned %v, the connection ended with %v", seed, err, why)
 			}
-			if err := e.Lost(io.EOF, nil); err != why {
+			if err := e.TransportClosed(io.EOF, nil); err != why {
 				t.Fatalf("seed %d: Lost returned %v, the connection ended with %v", seed, err, why)
 			}
 		}

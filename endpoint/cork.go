@@ -6,66 +6,58 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// Cork is where a server's frames are collected, to be written together: see
-// Endpoint.Cork. Its user lends it to one endpoint after the other, so that a
-// connection that is sent nothing has no room for it.
+// Cork is the buffer in which a server collects frames: see Endpoint.Cork. It
+// can be lent to one endpoint after the other.
 type Cork struct {
-	frames []byte // what is collected
-	sent   Tally  // the same, and the frame that is being written
+	frames []byte
+	sent   FrameCount // of the frames, and of the one that is being written
 }
 
-// NewCork returns an empty cork that collects at most size bytes.
+// NewCork returns an empty Cork of size bytes.
 func NewCork(size int) *Cork { return &Cork{frames: make([]byte, 0, size)} }
 
-// Take returns what is collected, in bytes and in numbers, and empties the cork.
-// The bytes are valid until it collects again. It belongs to
-// PieceWriter.WriteCorked, which is called with a cork that nobody else uses.
-func (k *Cork) Take() (frames []byte, sent Tally) {
-	frames, sent = k.frames, k.sent
-	k.frames, k.sent = frames[:0], Tally{}
-	return frames, sent
-}
-
-// largePayload is from which size on, in bytes, a payload is not collected: it
-// goes to the writer from where it is, behind what is collected.
+// largePayload is the size in bytes from which a payload is not collected. It is
+// written from the caller's slice, after the collected frames.
 const largePayload = 8 << 10
 
 // has reports whether there is room for a frame with a payload of n bytes, and
-// for a header after that.
+// for a header after it.
 func (k *Cork) has(n int) bool {
 	return n < largePayload && len(k.frames)+n+2*serverHead <= cap(k.frames)
 }
 
-// add collects a frame with the first byte first. There is room for it.
+// add collects a frame with the first byte first. The caller has called has.
 func (k *Cork) add(first byte, p []byte) {
-	k.sent.Frame(first, len(p))
+	k.sent.addFrame(first, len(p))
 	at := len(k.frames)
 	b := k.frames[:at+serverHead+len(p)]
 	if len(p) < 126 {
 		binary.LittleEndian.PutUint16(b[at:], uint16(first)|uint16(len(p))<<8)
 		at += 2
-	} else { // no more than 16 bits: see has
+	} else { // a length of 16 bits: see largePayload
 		binary.BigEndian.PutUint32(b[at:], uint32(first)<<24|126<<16|uint32(len(p)))
 		at += 4
 	}
 	k.frames = b[:at+copy(b[at:], p)]
 }
 
-// Cork has the frames that are sent from now on, by whoever, collected in k until
-// Uncork is called, which whoever called Cork does before k is used for another
-// endpoint. A writer that waits for the peer must not be corked; a client's frames,
-// and those for what is no PieceWriter, are not collected.
+// Cork collects the frames of all senders in k until Uncork is called. When k is
+// full, it is written and collecting goes on. k belongs to the endpoint until
+// Uncork returns.
+//
+// Cork has an effect only for a server whose writer is a VectorWriter. It must
+// not be used with Backpressure or a writer that may block.
 func (e *Endpoint) Cork(k *Cork) {
-	if e.sender.pieces {
+	if e.sender.vectored {
 		e.sender.cork.Store(k)
 	}
 }
 
-// Uncork writes what has been collected, and has the frames that come written as
-// they are sent. It may be called from any goroutine.
+// Uncork writes the collected frames and ends collecting. It may be called from
+// any goroutine, also without Cork.
 func (e *Endpoint) Uncork() {
 	s := &e.sender
-	if s.cork.Load() == nil { // and so the lock may be with a writer that waits
+	if s.cork.Load() == nil { // a writer that blocks may hold the lock
 		return
 	}
 	s.mu.Lock()
@@ -73,34 +65,33 @@ func (e *Endpoint) Uncork() {
 	s.unlock()
 }
 
-// uncork writes what has been collected and ends that. The caller holds mu.
+// uncork writes the collected frames and ends collecting. The caller holds mu.
 func (s *sender) uncork() {
 	k := s.cork.Load()
 	if k == nil {
 		return
 	}
 	if len(k.frames) > 0 {
-		_, err := s.w.(PieceWriter).WriteCorked(k, nil)
-		_ = s.wrote(err) // reported by the next call
+		_ = s.writeCorked(k, nil) // the next call returns the error
 	}
-	s.cork.Store(nil) // not before, as k is another endpoint's then
+	s.cork.Store(nil) // at last: another endpoint may use k then
 }
 
-// collect collects a frame, or writes it with all that is collected. The caller
-// holds mu.
+// collect collects a frame, or writes it after the collected ones if there is no
+// room. The caller holds mu.
 func (s *sender) collect(k *Cork, h wire.Header, p []byte) error {
 	if k.has(len(p)) {
 		k.add(firstByte(h), p)
 		return nil
 	}
-	k.sent.Frame(firstByte(h), len(p))
+	k.sent.addFrame(firstByte(h), len(p))
 	k.frames = wire.AppendHeader(k.frames, h)
 	return s.writeCorked(k, p)
 }
 
 // collectPrepared is collect for m.
 func (s *sender) collectPrepared(k *Cork, m *Prepared) error {
-	k.sent.Frame(m.frame[0], m.payload)
+	k.sent.addFrame(m.frame[0], m.payload)
 	if k.has(len(m.frame)) {
 		k.frames = append(k.frames, m.frame...)
 		return nil
@@ -108,16 +99,17 @@ func (s *sender) collectPrepared(k *Cork, m *Prepared) error {
 	return s.writeCorked(k, m.frame)
 }
 
-// writeCorked writes what is collected, and p after it. The caller holds mu.
+// writeCorked writes the collected frames and p after them. The caller holds mu.
 func (s *sender) writeCorked(k *Cork, p []byte) error {
-	more, err := s.w.(PieceWriter).WriteCorked(k, p)
-	if !more {
-		s.cork.Store(nil)
+	frames, sent := k.frames, k.sent
+	k.frames, k.sent = frames[:0], FrameCount{}
+	if s.counters != nil {
+		s.counters.Sent.add(&sent)
 	}
-	return s.wrote(err)
+	return s.noteWrite(s.w.(VectorWriter).Writev(frames, p))
 }
 
-// finBit is FIN where it stands in a frame's first byte.
+// finBit is FIN in the first byte of a frame.
 const finBit = 0x80
 
 // firstByte returns the first byte of a frame with the header h.

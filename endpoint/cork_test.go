@@ -13,13 +13,11 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// gathering is a PieceWriter that notes what it is given.
+// gathering is a VectorWriter that notes what it is given.
 type gathering struct {
 	out    bytes.Buffer
 	writes int
-	last   bool // nothing more is to be collected
 	broken bool
-	sent   []endpoint.Tally // of what was collected
 }
 
 func (g *gathering) Write(p []byte) (int, error) {
@@ -30,16 +28,9 @@ func (g *gathering) Write(p []byte) (int, error) {
 	return g.out.Write(p)
 }
 
-func (g *gathering) WritePieces(head, payload []byte) error {
+func (g *gathering) Writev(head, payload []byte) error {
 	_, err := g.Write(slices.Concat(head, payload))
 	return err
-}
-
-func (g *gathering) WriteCorked(k *endpoint.Cork, payload []byte) (more bool, err error) {
-	frames, sent := k.Take()
-	g.sent = append(g.sent, sent)
-	_, err = g.Write(slices.Concat(frames, payload))
-	return !g.last, err
 }
 
 // everything sends a bit of everything that an endpoint can send.
@@ -63,10 +54,10 @@ func everything(t *testing.T, e *endpoint.Endpoint) {
 		}
 		do(e.Ping(p[:min(size&^1, 100)]))
 		do(e.Pong(p[:min(size&^1, 100)]))
-		out, err := e.NewMessage(wire.Text)
+		out, err := e.NextWriter(wire.Text)
 		do(err)
-		do(out.Send(p, false))
-		do(out.Send(p, true))
+		do(out.WriteFragment(p, false))
+		do(out.WriteFragment(p, true))
 	}
 	if err := e.Send(wire.Text, []byte("\xff")); err != wire.ErrInvalidUTF8 {
 		t.Error(err)
@@ -82,13 +73,23 @@ func everything(t *testing.T, e *endpoint.Endpoint) {
 }
 
 // tally counts frames.
-func tally(frames []wire.Frame) (sum endpoint.Tally) {
+func tally(frames []wire.Frame) (sum endpoint.FrameCount) {
 	for _, f := range frames {
-		first := byte(f.Opcode)
-		if f.Fin {
-			first |= 0x80
+		if f.Opcode.IsData() || f.Opcode == wire.Continuation {
+			sum.Bytes += uint64(len(f.Payload))
+			if f.Fin {
+				sum.Messages++
+			}
+			if !f.Fin || f.Opcode == wire.Continuation {
+				sum.Fragments++
+			}
 		}
-		sum.Frame(first, len(f.Payload))
+		switch f.Opcode {
+		case wire.Ping:
+			sum.Pings++
+		case wire.Pong:
+			sum.Pongs++
+		}
 	}
 	return sum
 }
@@ -102,6 +103,8 @@ func TestCollectedFramesAreTheSame(t *testing.T) {
 	for _, size := range []int{50, 1 << 10, 64 << 10} {
 		w := new(gathering)
 		e := endpoint.New(w, endpoint.Config{Role: endpoint.Server})
+		var counters endpoint.Counters
+		e.SetCounters(&counters)
 		e.Cork(endpoint.NewCork(size))
 		everything(t, e)
 		e.Uncork()
@@ -111,15 +114,7 @@ func TestCollectedFramesAreTheSame(t *testing.T) {
 		if w.writes >= plain.writes && size > 50 {
 			t.Errorf("%d: %d writes, and %d for single frames", size, w.writes, plain.writes)
 		}
-		var sum endpoint.Tally
-		for _, sent := range w.sent {
-			sum.Bytes += sent.Bytes
-			sum.Messages += sent.Messages
-			sum.Fragments += sent.Fragments
-			sum.Pings += sent.Pings
-			sum.Pongs += sent.Pongs
-		}
-		if sum != want {
+		if sum := counters.Sent.Load(); sum != want {
 			t.Errorf("%d: counted %+v, want %+v", size, sum, want)
 		}
 	}
@@ -152,13 +147,12 @@ func TestCollectingEnds(t *testing.T) {
 		t.Error("nothing was written")
 	}
 
-	w.last = true
 	e.Cork(k)
 	send(2, "collected")
 	if err := e.Send(wire.Binary, make([]byte, 100)); err != nil || w.writes != 3 {
 		t.Errorf("%d writes for what the cork has no room for (%v)", w.writes, err)
 	}
-	send(4, "the writer wants no more collected")
+	send(3, "collected behind a full cork")
 	e.Uncork()
 	if w.writes != 4 {
 		t.Errorf("%d writes", w.writes)
@@ -178,7 +172,7 @@ func TestCollectedFramesThatCannotBeWritten(t *testing.T) {
 	if err := e.SendText("Hello"); !errors.As(err, &lost) || lost.Err != errTransport || e.State() != endpoint.Closed {
 		t.Errorf("%v, %v", err, e.State())
 	}
-	checkLost(t, "then", e, e.Lost(io.EOF, nil), errTransport)
+	checkLost(t, "then", e, e.TransportClosed(io.EOF, nil), errTransport)
 }
 
 // What was sent before the connection is cut has been sent.
@@ -189,7 +183,7 @@ func TestCollectedFramesAreWrittenBeforeTheEnd(t *testing.T) {
 	if err := e.SendText("last words"); err != nil {
 		t.Error(err)
 	}
-	e.Cut(nil, func() error {
+	e.Abort(nil, func() error {
 		if w.writes != 1 {
 			t.Errorf("%d writes", w.writes)
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"testing"
+	"time"
 
 	"github.com/fibersock/fibersock/endpoint"
 	"github.com/fibersock/fibersock/fuzz/corpus"
@@ -38,7 +39,7 @@ type bare struct {
 	out     *bytes.Buffer
 	cork    *endpoint.Cork // nil: nothing is collected
 	events  []corpus.Event
-	message *endpoint.Outgoing // being sent in fragments
+	message *endpoint.MessageWriter // being sent in fragments
 }
 
 func openBare(t *testing.T, s *corpus.Script) corpustest.Subject {
@@ -65,9 +66,9 @@ func (b *bare) Input(in []byte) {
 		defer b.e.Uncork()
 	}
 	for rest := in; ; {
-		ev, n := b.e.Receive(rest)
+		ev, n := b.e.Receive(time.Time{}, rest)
 		rest = rest[n:]
-		if ev.Kind == endpoint.None {
+		if ev.Kind == endpoint.KindNone {
 			if len(rest) > 0 {
 				b.t.Errorf("Receive returned None and left %d bytes", len(rest))
 			}
@@ -85,22 +86,22 @@ func (b *bare) Input(in []byte) {
 func (b *bare) event(ev endpoint.Event) corpus.Event {
 	e := corpus.Event{Opcode: ev.Opcode, Final: ev.Final, Payload: bytes.Clone(ev.Payload)}
 	switch ev.Kind {
-	case endpoint.Message:
+	case endpoint.KindMessage:
 		e.Kind = corpus.Message
-	case endpoint.Partial:
+	case endpoint.KindPartial:
 		e.Kind = corpus.Partial
-	case endpoint.Ping:
+	case endpoint.KindPing:
 		e.Kind = corpus.Ping
-	case endpoint.Pong:
+	case endpoint.KindPong:
 		e.Kind = corpus.Pong
-	case endpoint.Closing:
+	case endpoint.KindClose:
 		var closed *endpoint.CloseError
 		if !errors.As(ev.Err, &closed) || closed.Code != b.e.CloseCode() || closed.Reason != b.e.CloseReason() {
 			b.t.Errorf("Closing has the error %v, CloseCode is %v and CloseReason %q", ev.Err, b.e.CloseCode(), b.e.CloseReason())
 			break
 		}
 		e.Kind, e.Code, e.Reason = corpus.Close, closed.Code, closed.Reason
-	case endpoint.Failed:
+	case endpoint.KindFailed:
 		var failed *endpoint.FailError
 		if !errors.As(ev.Err, &failed) || b.e.CloseCode() != wire.AbnormalClosure {
 			b.t.Errorf("Failed has the error %v and CloseCode is %v", ev.Err, b.e.CloseCode())
@@ -113,7 +114,7 @@ func (b *bare) event(ev endpoint.Event) corpus.Event {
 
 func (b *bare) EOF() {
 	before := b.e.Err()
-	err := b.e.Lost(io.EOF, nil)
+	err := b.e.TransportClosed(io.EOF, nil)
 	switch {
 	case err == nil:
 		b.t.Error("Lost returned no error")
@@ -134,11 +135,11 @@ func (b *bare) Call(a corpus.Action) (err error) {
 		return b.e.Send(a.Opcode, a.Bytes)
 	case corpus.SendFragment:
 		if b.message == nil || b.message.Done() {
-			if b.message, err = b.e.NewMessage(a.Opcode); err != nil {
+			if b.message, err = b.e.NextWriter(a.Opcode); err != nil {
 				return err
 			}
 		}
-		return b.message.Send(a.Bytes, a.Final)
+		return b.message.WriteFragment(a.Bytes, a.Final)
 	case corpus.SendPing:
 		return b.e.Ping(a.Bytes)
 	case corpus.SendPong:

@@ -24,7 +24,7 @@
 //
 // # Sending
 //
-// Send, Ping, Pong, Close and the fragments of an [Outgoing] message may be
+// Send, Ping, Pong, Close and the fragments of an [MessageWriter] message may be
 // called from any goroutine. Frames are written to one io.Writer, which must
 // take all that it is given or fail, under one lock: the order of the frames
 // on the wire and the state of the closing handshake are one fact. What the

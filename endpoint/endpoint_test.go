@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/fibersock/fibersock/endpoint"
 	"github.com/fibersock/fibersock/wire"
@@ -17,9 +18,9 @@ func TestWholeMessageIsASliceOfTheInput(t *testing.T) {
 		eachRole(t, func(t *testing.T, role endpoint.Role) {
 			e := endpoint.New(io.Discard, endpoint.Config{Role: role, Partial: partial})
 			in := slices.Concat(whole(role, wire.Pong, ""), whole(role, wire.Text, "Hello"), whole(role, wire.Ping, "rest"))
-			_, n := e.Receive(in)
-			ev, m := e.Receive(in[n:])
-			if ev.Kind != endpoint.Message || ev.Opcode != wire.Text || string(ev.Payload) != "Hello" {
+			_, n := e.Receive(time.Time{}, in)
+			ev, m := e.Receive(time.Time{}, in[n:])
+			if ev.Kind != endpoint.KindMessage || ev.Opcode != wire.Text || string(ev.Payload) != "Hello" {
 				t.Fatalf("got %+v", ev)
 			}
 			if end := n + m; &ev.Payload[0] != &in[end-len("Hello")] {
@@ -37,8 +38,8 @@ func TestPieceIsASliceOfTheInput(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		e := endpoint.New(io.Discard, endpoint.Config{Role: role, Partial: true})
 		in := whole(role, wire.Binary, "piece by piece")
-		ev, n := e.Receive(in[:len(in)-3])
-		if ev.Kind != endpoint.Partial || ev.Final || string(ev.Payload) != "piece by pi" || n != len(in)-3 {
+		ev, n := e.Receive(time.Time{}, in[:len(in)-3])
+		if ev.Kind != endpoint.KindPartial || ev.Final || string(ev.Payload) != "piece by pi" || n != len(in)-3 {
 			t.Fatalf("got %+v, %d", ev, n)
 		}
 		if &ev.Payload[0] != &in[n-len(ev.Payload)] || cap(ev.Payload) != len(ev.Payload) {
@@ -60,13 +61,13 @@ func TestAssembledMessageSurvivesItsInput(t *testing.T) {
 		var got []string
 		for piece := range slices.Chunk(stream, 7) {
 			for rest := piece; ; {
-				ev, n := e.Receive(rest)
+				ev, n := e.Receive(time.Time{}, rest)
 				rest = rest[n:]
-				if ev.Kind == endpoint.None {
+				if ev.Kind == endpoint.KindNone {
 					break
 				}
 				clear(piece[:len(piece)-len(rest)])
-				if ev.Kind == endpoint.Message {
+				if ev.Kind == endpoint.KindMessage {
 					got = append(got, string(ev.Payload))
 				}
 			}
@@ -99,8 +100,8 @@ func TestBuffersShowNothingOfOtherConnections(t *testing.T) {
 
 		other := endpoint.New(io.Discard, endpoint.Config{Role: endpoint.Server})
 		in := fragmented("tiny")
-		_, n := other.Receive(in[:7])
-		ev, _ := other.Receive(in[n:])
+		_, n := other.Receive(time.Time{}, in[:7])
+		ev, _ := other.Receive(time.Time{}, in[n:])
 		if string(ev.Payload) != "tiny" {
 			t.Fatalf("got %+v", ev)
 		}
@@ -146,12 +147,12 @@ func TestMessageInPieces(t *testing.T) {
 			fromPeer(role, wire.Continuation, "in its last fragment only", true),
 			whole(role, wire.Binary, ""))
 		want := []event{
-			{Kind: endpoint.Partial, Opcode: wire.Text, Payload: "a"},
-			{Kind: endpoint.Pong, Payload: "!"},
-			{Kind: endpoint.Partial, Opcode: wire.Text, Final: true},
-			{Kind: endpoint.Message, Opcode: wire.Binary, Payload: "b"},
-			{Kind: endpoint.Message, Opcode: wire.Text, Payload: "in its last fragment only"},
-			{Kind: endpoint.Message, Opcode: wire.Binary},
+			{Kind: endpoint.KindPartial, Opcode: wire.Text, Payload: "a"},
+			{Kind: endpoint.KindPong, Payload: "!"},
+			{Kind: endpoint.KindPartial, Opcode: wire.Text, Final: true},
+			{Kind: endpoint.KindMessage, Opcode: wire.Binary, Payload: "b"},
+			{Kind: endpoint.KindMessage, Opcode: wire.Text, Payload: "in its last fragment only"},
+			{Kind: endpoint.KindMessage, Opcode: wire.Binary},
 		}
 		if got := receive(e, stream); !slices.Equal(got, want) {
 			t.Errorf("got\n%+v\nwant\n%+v", got, want)
@@ -173,7 +174,7 @@ func TestRemaining(t *testing.T) {
 			if got := e.Remaining(); got != want {
 				t.Errorf("after %d bytes: %d remain, want %d", i, got, want)
 			}
-			e.Receive([]byte{b})
+			e.Receive(time.Time{}, []byte{b})
 		}
 		if got := e.Remaining(); got != 0 {
 			t.Errorf("after the frame %d remain", got)

@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/fibersock/fibersock/endpoint"
 	"github.com/fibersock/fibersock/wire"
@@ -55,21 +56,18 @@ type event struct {
 	Err     error
 }
 
-// receive hands b to e, messages on the short way if there is one, and returns the
-// events. The engine gets a copy, which is overwritten afterwards, because then the
-// bytes are not the engine's any more.
-func receive(e *endpoint.Endpoint, b []byte) []event {
+// receive gives b to e and returns the events. The engine gets a copy, which is
+// overwritten afterwards: the bytes are not the engine's any more.
+func receive(e *endpoint.Endpoint, b []byte) []event { return receiveAt(e, time.Time{}, b) }
+
+// receiveAt is receive at the time now.
+func receiveAt(e *endpoint.Endpoint, now time.Time, b []byte) []event {
 	own := bytes.Clone(b)
 	var events []event
 	for rest := own; ; {
-		if op, p, n := e.ReceiveMessage(rest); n > 0 {
-			rest = rest[n:]
-			events = append(events, event{Kind: endpoint.Message, Opcode: op, Payload: string(p)})
-			continue
-		}
-		ev, n := e.Receive(rest)
+		ev, n := e.Receive(now, rest)
 		rest = rest[n:]
-		if ev.Kind == endpoint.None {
+		if ev.Kind == endpoint.KindNone {
 			break
 		}
 		events = append(events, event{ev.Kind, ev.Opcode, ev.Final, string(ev.Payload), ev.Err})

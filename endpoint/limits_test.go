@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/fibersock/fibersock/endpoint"
 	"github.com/fibersock/fibersock/wire"
@@ -18,7 +19,7 @@ func limitError(t *testing.T, events []event) *endpoint.LimitError {
 	t.Helper()
 	var failed *endpoint.FailError
 	var limit *endpoint.LimitError
-	if len(events) != 1 || events[0].Kind != endpoint.Failed || !errors.As(events[0].Err, &failed) || !errors.As(failed.Err, &limit) {
+	if len(events) != 1 || events[0].Kind != endpoint.KindFailed || !errors.As(events[0].Err, &failed) || !errors.As(failed.Err, &limit) {
 		t.Fatalf("got %+v", events)
 	}
 	return limit
@@ -73,7 +74,7 @@ func TestControlFramesHaveNoLimit(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		e := endpoint.New(io.Discard, endpoint.Config{Role: role, Limits: endpoint.Limits{Frame: 1, Message: 1}})
 		receive(e, fromPeer(role, wire.Binary, "x", false))
-		if events := receive(e, whole(role, wire.Ping, "longer than the limit")); len(events) != 1 || events[0].Kind != endpoint.Ping {
+		if events := receive(e, whole(role, wire.Ping, "longer than the limit")); len(events) != 1 || events[0].Kind != endpoint.KindPing {
 			t.Errorf("got %+v", events)
 		}
 	})
@@ -144,7 +145,7 @@ func TestMessageOfFullSizeInManyFragments(t *testing.T) {
 			}
 			e := endpoint.New(io.Discard, cfg)
 			for range 2 { // the second message is not charged for the first
-				if got := send(e, true); len(got) != 1 || got[0].Kind != endpoint.Message && !got[0].Final {
+				if got := send(e, true); len(got) != 1 || got[0].Kind != endpoint.KindMessage && !got[0].Final {
 					t.Fatalf("got %+v", got)
 				}
 			}
@@ -180,7 +181,7 @@ func TestMillionTinyFragments(t *testing.T) {
 				before := heap()
 				for range fragments {
 					copy(in, fragment)
-					e.Receive(in)
+					e.Receive(time.Time{}, in)
 				}
 				if growth, most := heap()-before, int64(2*len(payload)*fragments+64<<10); growth > most {
 					t.Errorf("the heap grew by %d bytes, want %d at most", growth, most)
@@ -204,7 +205,7 @@ func TestDeclaredLengthAllocatesNothing(t *testing.T) {
 		in := declaring(role, wire.Binary, endpoint.DefaultMessageLimit, true)
 		before := heap()
 		for _, e := range ends {
-			if ev, n := e.Receive(in); ev.Kind != endpoint.None || n != len(in) {
+			if ev, n := e.Receive(time.Time{}, in); ev.Kind != endpoint.KindNone || n != len(in) {
 				t.Fatalf("got %+v, %d", ev, n)
 			}
 		}
@@ -225,7 +226,7 @@ func TestFrameByteByByte(t *testing.T) {
 	before := heap()
 	for _, b := range frame[:len(frame)-1] {
 		one[0] = b
-		if ev, _ := e.Receive(one); ev.Kind != endpoint.None {
+		if ev, _ := e.Receive(time.Time{}, one); ev.Kind != endpoint.KindNone {
 			t.Fatalf("got %+v", ev)
 		}
 	}
@@ -233,7 +234,7 @@ func TestFrameByteByByte(t *testing.T) {
 		t.Errorf("the heap grew by %d bytes", growth)
 	}
 	one[0] = frame[len(frame)-1]
-	if ev, _ := e.Receive(one); len(ev.Payload) != size {
+	if ev, _ := e.Receive(time.Time{}, one); len(ev.Payload) != size {
 		t.Errorf("got %v of %d bytes", ev.Kind, len(ev.Payload))
 	}
 }
@@ -248,8 +249,8 @@ func TestLargeBuffersAreNotKept(t *testing.T) {
 		last []byte
 		want endpoint.Kind
 	}{
-		"came":    {fromPeer(endpoint.Client, wire.Continuation, "", true), endpoint.Message},
-		"refused": {fromPeer(endpoint.Client, wire.Continuation, "over", true), endpoint.Failed},
+		"came":    {fromPeer(endpoint.Client, wire.Continuation, "", true), endpoint.KindMessage},
+		"refused": {fromPeer(endpoint.Client, wire.Continuation, "over", true), endpoint.KindFailed},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -257,14 +258,14 @@ func TestLargeBuffersAreNotKept(t *testing.T) {
 			ends := make([]*endpoint.Endpoint, connections)
 			for i := range ends { // all hold a buffer at the same time
 				ends[i] = endpoint.New(io.Discard, endpoint.Config{Role: endpoint.Client, Limits: endpoint.Limits{Message: size}})
-				ends[i].Receive(first)
+				ends[i].Receive(time.Time{}, first)
 			}
 			for _, e := range ends {
-				if ev, _ := e.Receive(tt.last); ev.Kind != tt.want {
+				if ev, _ := e.Receive(time.Time{}, tt.last); ev.Kind != tt.want {
 					t.Fatalf("got %+v", ev)
 				}
-				if tt.want == endpoint.Message {
-					e.Receive(nil) // the payload is not used any more
+				if tt.want == endpoint.KindMessage {
+					e.Receive(time.Time{}, nil) // the payload is not used any more
 				}
 			}
 			if growth := heap() - before; growth > size {
@@ -282,10 +283,10 @@ func TestFragmentsAreCountedForEachMessage(t *testing.T) {
 		receive(e, fromPeer(endpoint.Client, wire.Binary, "", false))
 		empty := fromPeer(endpoint.Client, wire.Continuation, "", false)
 		for range 65_535 { // as many as there may be
-			e.Receive(empty)
+			e.Receive(time.Time{}, empty)
 		}
 		receive(e, fromPeer(endpoint.Client, wire.Continuation, "", true))
-		if events := receive(e, whole(endpoint.Client, wire.Binary, "x")); len(events) != 1 || events[0].Kind != endpoint.Message {
+		if events := receive(e, whole(endpoint.Client, wire.Binary, "x")); len(events) != 1 || events[0].Kind != endpoint.KindMessage {
 			t.Errorf("partial %v: got %+v", partial, events)
 		}
 	}

@@ -21,12 +21,12 @@ func TestMessagesAreFragmentedByMaxOutgoingFrame(t *testing.T) {
 	sends := map[string]func(e *endpoint.Endpoint, p string) error{
 		"Send":     func(e *endpoint.Endpoint, p string) error { return e.Send(wire.Text, []byte(p)) },
 		"SendText": func(e *endpoint.Endpoint, p string) error { return e.SendText(p) },
-		"Outgoing": func(e *endpoint.Endpoint, p string) error {
-			m, err := e.NewMessage(wire.Text)
+		"MessageWriter": func(e *endpoint.Endpoint, p string) error {
+			m, err := e.NextWriter(wire.Text)
 			if err != nil {
 				return err
 			}
-			return m.Send([]byte(p), true)
+			return m.WriteFragment([]byte(p), true)
 		},
 		"SendPrepared": func(e *endpoint.Endpoint, p string) error {
 			m, err := endpoint.Prepare(wire.Text, []byte(p))
@@ -113,18 +113,13 @@ func TestMaxOutgoingFrameWhileCorked(t *testing.T) {
 	}
 }
 
-// pieces is a PieceWriter.
+// pieces is a VectorWriter.
 type pieces struct{ bytes.Buffer }
 
-func (w *pieces) WritePieces(head, payload []byte) error {
+func (w *pieces) Writev(head, payload []byte) error {
 	w.Write(head)
 	w.Write(payload)
 	return nil
-}
-
-func (w *pieces) WriteCorked(k *endpoint.Cork, payload []byte) (more bool, err error) {
-	frames, _ := k.Take()
-	return true, w.WritePieces(frames, payload)
 }
 
 // No other message gets between the fragments of one, also if they wait for room

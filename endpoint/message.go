@@ -10,21 +10,21 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// Received is a message as a program keeps it: Payload is its own. Opcode is Text
-// or Binary; where control frames are asked for, it may be Ping or Pong with
-// their payload, or Close with Code and Reason.
-type Received struct {
+// Message is a received message. Payload belongs to the program. Opcode is Text
+// or Binary; a program that receives control frames gets them as a Message too:
+// Ping or Pong with their payload, Close with Code and Reason.
+type Message struct {
 	Opcode  wire.Opcode
 	Payload []byte
-	Code    wire.StatusCode // of Close: NoStatusReceived if the frame had none
+	Code    wire.StatusCode // of Close; NoStatusReceived if the frame has none
 	Reason  string          // of Close
 }
 
 // Text returns the payload as a string.
-func (m Received) Text() string { return string(m.Payload) }
+func (m Message) Text() string { return string(m.Payload) }
 
-// JSON decodes the payload, of a text or a binary message, into v.
-func (m Received) JSON(v any) error {
+// JSON decodes the payload of a Text or Binary message into v.
+func (m Message) JSON(v any) error {
 	if err := json.Unmarshal(m.Payload, v); err != nil {
 		return fmt.Errorf("websocket: decoding a %v message of %d bytes: %w", m.Opcode, len(m.Payload), err)
 	}
@@ -40,11 +40,11 @@ func EncodeJSON(v any) ([]byte, error) {
 	return p, nil
 }
 
-// Messages returns an iterator over what receive returns. It ends with the first
-// error, which it yields with a zero message; if the peer closed normally, with
-// 1000 or 1001, it ends without.
-func Messages(ctx context.Context, receive func(context.Context) (Received, error)) iter.Seq2[Received, error] {
-	return func(yield func(Received, error) bool) {
+// Messages returns an iterator over the messages that receive returns. It yields
+// the first error with a zero Message and ends. If the peer closed the
+// connection with 1000 or 1001, it ends without an error.
+func Messages(ctx context.Context, receive func(context.Context) (Message, error)) iter.Seq2[Message, error] {
+	return func(yield func(Message, error) bool) {
 		for {
 			m, err := receive(ctx)
 			var closed *CloseError

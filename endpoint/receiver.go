@@ -3,141 +3,116 @@ package endpoint
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/fibersock/fibersock/wire"
 )
 
-// This file turns bytes into events. A frame passes through it in three steps:
+// This file turns bytes into events. A frame passes through three steps:
 //
-//	header   collects the frame header, in reception.head if it comes in parts
-//	check    holds it against the rules, limits and the message under way
-//	payload  unmasks what has arrived of the payload and hands it to
-//	         control (Section 5.5) or data (Sections 5.4 and 5.6)
+//	header   collects the frame header, in partial.head if it is split
+//	check    checks it against the rules, the limits and the current message
+//	payload  unmasks the payload as it arrives and gives it to controlPayload
+//	         (Section 5.5) or dataPayload (Sections 5.4 and 5.6)
 //
-// Invariant: in phase payloadPhase, frame is a header that passed check, and
-// rest bytes of its payload are still to come.
+// Invariant: in payloadPhase, frame is a header that passed check, and rest
+// bytes of its payload have not arrived.
 
-// phase is where in a frame the receiver stands.
+// phase is the position of the receiver in the input.
 type phase uint8
 
 const (
-	headerPhase  phase = iota // before or in a frame header
-	payloadPhase              // after a header, with payload still to come, if only an empty one
-	stoppedPhase              // after Closing or Failed; all input is ignored
+	headerPhase  phase = iota // before or inside a frame header
+	payloadPhase              // after a header; the payload, which may be empty, is incomplete
+	stoppedPhase              // after KindClose or KindFailed: input is ignored
 )
 
-// A fragment costs work and bookkeeping even if it is empty. Beyond its payload
-// it is charged with fragmentOverhead bytes against a budget of Limits.Message
-// plus fragmentAllowance, so that a message of full size may come in 65,536
-// pieces, and empty ones cannot go on for ever.
+// A fragment costs work and memory even if it is empty. It is charged with
+// fragmentOverhead bytes beyond its payload, against a budget of Limits.Message
+// plus fragmentAllowance. A message of full size may have 65,536 fragments, and
+// the number of empty ones is bounded.
 const (
 	fragmentOverhead  = 16
 	fragmentAllowance = 1 << 20
 )
 
 type receiver struct {
-	*reception // borrowed by begun; nil as long as nothing is under way
+	*partial // nil unless a frame or message is incomplete, or its payload in use
 
-	terms  *Terms
-	pieces uint32 // fragments since TakeFragments was called last
-	phase  phase
+	cfg   atomic.Pointer[SharedConfig] // see Endpoint.SetLimits
+	count receivedCount
+	phase phase
 }
 
-// reception is the frame and the message under way.
-type reception struct {
-	// The header under way, if it came in parts.
+// partial is the state of an incomplete frame and message.
+type partial struct {
+	// The header, if it is split.
 	head    [wire.MaxHeaderSize]byte
 	headLen uint8
 
-	// The frame under way.
+	// The frame.
 	frame   wire.Header
-	rest    int64           // payload bytes still to come
+	rest    int64           // payload bytes that have not arrived
 	key     wire.MaskingKey // for the next of them
-	control []byte          // payload of a control frame that came in parts
+	control []byte          // payload of a control frame that is split
 
 	message message
 }
 
-// message is the data message under way: its first frame has come, its last
-// has not come whole.
+// message is an incomplete data message.
 type message struct {
-	opcode    wire.Opcode // Text or Binary; Continuation if there is no message under way
-	delivered bool        // a piece has been handed out
-	text      wire.UTF8   // where in a code point a text stands
-	size      int64       // payload bytes of all frames so far, as declared and checked
-	fragments int64       // frames so far
-	assembly  *buffer     // what has arrived of it; nil if nothing had to be kept
+	opcode    wire.Opcode // Text or Binary; Continuation if there is no message
+	delivered bool        // a piece has been returned
+	text      wire.UTF8   // of a text: the state inside a code point
+	size      int64       // payload bytes of all frames, as declared and checked
+	fragments int64       // frames
+	assembly  *buffer     // the payload so far; nil if it need not be kept
 }
+
+// partials lends partial structs.
+var partials = sync.Pool{New: func() any { return new(partial) }}
 
 // Receive consumes the first n bytes of b and returns the event that they
-// complete. If they complete none, the kind is None, all of b has been
-// consumed, and more is needed. b is unmasked in place; the event's payload may
-// be part of it. After Closing or Failed, everything is consumed and ignored.
-func (e *Endpoint) Receive(b []byte) (ev Event, n int) {
+// complete. With KindNone it has consumed all of b and needs more. b is unmasked
+// in place, and the payload of the event may be a part of it. After KindClose or
+// KindFailed, Receive consumes and ignores all input.
+//
+// now is the time at which b was read. Only the limits per second use it: see
+// NeedsTime. Without them it may be the zero Time. The caller is the receiving
+// goroutine.
+func (e *Endpoint) Receive(now time.Time, b []byte) (ev Event, n int) {
 	r := &e.receiver
-	if r.reception != nil && !r.unfinished() {
-		r.release()
+	if op, p, used := r.wholeMessage(b); used > 0 {
+		ev, n = Event{Kind: KindMessage, Opcode: op, Payload: p}, used
+	} else {
+		ev, n = e.receive(now, b)
 	}
-	for {
-		switch r.phase {
-		case stoppedPhase:
-			return Event{}, len(b)
-
-		case headerPhase:
-			if n == len(b) {
-				return Event{}, n
-			}
-			if r.reception == nil {
-				if op, p, used := e.ReceiveMessage(b[n:]); used > 0 {
-					return Event{Kind: Message, Opcode: op, Payload: p}, n + used
-				}
-				r.reception = receptions.Get().(*reception)
-			}
-			used, complete, err := r.header(b[n:])
-			n += used
-			if complete && r.terms.now != nil {
-				err = e.sender.reserve().rates.frame(r.frame, r.terms)
-			}
-			if err != nil {
-				return e.fail(err), n
-			}
-			if !complete {
-				return Event{}, n
-			}
-
-		case payloadPhase:
-			ev, used, err := r.payload(b[n:])
-			n += used
-			if err == nil && r.terms.now != nil {
-				err = e.sender.reserve().rates.payload(used, r.terms)
-			}
-			if err != nil {
-				return e.fail(err), n
-			}
-			if ev.Kind != None {
-				return e.answer(ev), n
-			}
-			if r.phase == payloadPhase {
-				return Event{}, n
-			}
-		}
+	r.countEvent(&ev, e.sender.counters)
+	if n == len(b) || ev.Err != nil {
+		r.flushCount(e.sender.counters)
 	}
+	return ev, n
 }
 
-// ReceiveMessage is a short way for what comes most: if b begins with a message
-// that came whole in one frame, and nothing is under way, it consumes the first n
-// bytes of b like Receive, and returns what an event of the kind Message would
-// have. Otherwise n is 0, and it is for Receive.
-func (e *Endpoint) ReceiveMessage(b []byte) (op wire.Opcode, p []byte, n int) {
-	// What is different in any way goes the long way, with b as it was.
+// wholeMessage returns the message at the beginning of b if it is complete,
+// valid, in one frame, and outside of another message or frame. Otherwise n is 0
+// and b is unchanged: receive handles the input.
+func (r *receiver) wholeMessage(b []byte) (op wire.Opcode, p []byte, n int) {
 	const mask = 0x80
-	r := &e.receiver
-	if r.phase != headerPhase || r.reception != nil || r.terms.now != nil || len(b) < 2 {
+	cfg := r.cfg.Load()
+	if r.phase != headerPhase || cfg.limitsRates || len(b) < 2 {
 		return 0, nil, 0
+	}
+	if r.partial != nil {
+		if r.unfinished() {
+			return 0, nil, 0
+		}
+		r.release()
 	}
 	op = wire.Opcode(b[0] &^ finBit)
 	start, length := 2, int(b[1]&^mask)
-	if b[0]&finBit == 0 || !op.IsData() || (b[1]&mask != 0) != (r.terms.role == Server) {
+	if b[0]&finBit == 0 || !op.IsData() || (b[1]&mask != 0) != (cfg.role == Server) {
 		return 0, nil, 0
 	}
 	if length >= 126 {
@@ -149,7 +124,7 @@ func (e *Endpoint) ReceiveMessage(b []byte) (op wire.Opcode, p []byte, n int) {
 		}
 	}
 	var key wire.MaskingKey
-	if r.terms.role == Server {
+	if cfg.role == Server {
 		if len(b) < start+4 {
 			return 0, nil, 0
 		}
@@ -157,15 +132,15 @@ func (e *Endpoint) ReceiveMessage(b []byte) (op wire.Opcode, p []byte, n int) {
 		start += 4
 	}
 	n = start + length
-	if n > len(b) || int64(length) > r.terms.limits.Frame || int64(length) > r.terms.limits.Message {
+	if n > len(b) || int64(length) > cfg.limits.Frame || int64(length) > cfg.limits.Message {
 		return 0, nil, 0
 	}
 	p = b[start:n:n]
-	if r.terms.role == Server {
+	if cfg.role == Server {
 		wire.Mask(p, key)
 	}
 	if op == wire.Text && !validText(p) {
-		if r.terms.role == Server {
+		if cfg.role == Server {
 			wire.Mask(p, key)
 		}
 		return 0, nil, 0
@@ -173,16 +148,71 @@ func (e *Endpoint) ReceiveMessage(b []byte) (op wire.Opcode, p []byte, n int) {
 	return op, p, n
 }
 
-// validText reports whether p is a whole text.
+// validText reports whether p is a complete text.
 func validText(p []byte) bool {
 	var text wire.UTF8
 	return text.Check(p) < 0 && text.Complete()
 }
 
+// receive is Receive for all other input than wholeMessage.
+func (e *Endpoint) receive(now time.Time, b []byte) (ev Event, n int) {
+	r := &e.receiver
+	cfg := r.cfg.Load()
+	if r.partial != nil && !r.unfinished() {
+		r.release()
+	}
+	for {
+		switch r.phase {
+		case stoppedPhase:
+			return Event{}, len(b)
+
+		case headerPhase:
+			if n == len(b) {
+				return Event{}, n
+			}
+			if r.partial == nil {
+				r.partial = partials.Get().(*partial)
+			}
+			used, complete, err := r.header(cfg, b[n:])
+			n += used
+			if complete {
+				if !r.frame.Fin || r.frame.Opcode == wire.Continuation {
+					e.countFragment()
+				}
+				if cfg.limitsRates {
+					err = e.rates().frame(r.frame, &cfg.limits, now)
+				}
+			}
+			if err != nil {
+				return e.fail(err), n
+			}
+			if !complete {
+				return Event{}, n
+			}
+
+		case payloadPhase:
+			ev, used, err := r.payload(cfg, b[n:])
+			n += used
+			if err == nil && cfg.limitsRates {
+				err = e.rates().payload(used, &cfg.limits, now)
+			}
+			if err != nil {
+				return e.fail(err), n
+			}
+			if ev.Kind != KindNone {
+				return e.answer(ev), n
+			}
+			if r.phase == payloadPhase {
+				return Event{}, n
+			}
+		}
+	}
+}
+
 // header collects and checks a frame header. It returns how many bytes of b it
-// used and whether the header is complete. A header that is not is checked as
-// far as it goes, so that a wrong byte is found when it arrives.
-func (r *receiver) header(b []byte) (used int, complete bool, err error) {
+// used and whether the header is complete. An incomplete header is checked as
+// far as it has arrived, so that a wrong byte is reported at once.
+func (r *receiver) header(cfg *SharedConfig, b []byte) (used int, complete bool, err error) {
 	head := b
 	if r.headLen > 0 {
 		used = copy(r.head[r.headLen:], b)
@@ -190,10 +220,10 @@ func (r *receiver) header(b []byte) (used int, complete bool, err error) {
 	}
 	h, n, err := wire.ParseHeader(head)
 	if err == nil && len(head) > 0 {
-		err = r.check(h, len(head))
+		err = r.check(cfg, h, len(head))
 	}
 	if err != nil {
-		return len(b), false, r.firstFault(head)
+		return len(b), false, r.firstFault(cfg, head)
 	}
 	if n == 0 {
 		copy(r.head[r.headLen:], b)
@@ -206,14 +236,14 @@ func (r *receiver) header(b []byte) (used int, complete bool, err error) {
 	return used, true, nil
 }
 
-// firstFault returns what is wrong with the first byte at which something is:
-// head is a frame header that is refused. Its rules are not checked in the order
-// of its bytes, but what the peer is told must not depend on how they came.
-func (r *receiver) firstFault(head []byte) error {
+// firstFault returns the error of the first wrong byte of head, a refused
+// header. Rules are not checked in the order of the bytes, but the reported
+// error must not depend on how the bytes were split.
+func (r *receiver) firstFault(cfg *SharedConfig, head []byte) error {
 	for have := 1; ; have++ {
 		h, _, err := wire.ParseHeader(head[:have])
 		if err == nil {
-			err = r.check(h, have)
+			err = r.check(cfg, h, have)
 		}
 		if err != nil {
 			return err
@@ -221,11 +251,11 @@ func (r *receiver) firstFault(head []byte) error {
 	}
 }
 
-// check holds a frame header, of which have bytes have arrived, against what
-// the frame's own bytes do not show: the role, the message under way and the
-// limits. Fields that have not arrived are zero.
-func (r *receiver) check(h wire.Header, have int) error {
+// check checks the first have bytes of a frame header against the role, the
+// current message and the limits. Fields that have not arrived are zero.
+func (r *receiver) check(cfg *SharedConfig, h wire.Header, have int) error {
 	m := &r.message
+	limits := &cfg.limits
 	switch {
 	case h.RSV != 0:
 		return errReservedBits
@@ -235,25 +265,24 @@ func (r *receiver) check(h wire.Header, have int) error {
 		return errMessageInterleaved
 	case have < 2:
 		return nil
-	case r.terms.role == Server && !h.Masked:
+	case cfg.role == Server && !h.Masked:
 		return errNotMasked
-	case r.terms.role == Client && h.Masked:
+	case cfg.role == Client && h.Masked:
 		return errMasked
 	case h.Opcode.IsControl():
 		return nil
-	case h.Length > r.terms.limits.Frame:
-		return &LimitError{Limit: "frame", Option: "Limits.Frame", Max: r.terms.limits.Frame, Seen: h.Length, rule: errFrameLimit}
-	case h.Length > r.terms.limits.Message-m.size:
-		// The sum is of declared lengths and could pass 2^63 only here.
-		seen := uint64(m.size) + uint64(h.Length)
-		return &LimitError{Limit: "message", Option: "Limits.Message", Max: r.terms.limits.Message, Seen: int64(min(seen, 1<<63-1)), rule: errMessageLimit}
-	case m.fragments*fragmentOverhead-fragmentAllowance > r.terms.limits.Message-m.size:
+	case h.Length > limits.Frame:
+		return &LimitError{Limit: "frame", Option: "Limits.Frame", Max: limits.Frame, Seen: h.Length, rule: errFrameLimit}
+	case h.Length > limits.Message-m.size:
+		seen := uint64(m.size) + uint64(h.Length) // of declared lengths: may exceed 2^63
+		return &LimitError{Limit: "message", Option: "Limits.Message", Max: limits.Message, Seen: int64(min(seen, 1<<63-1)), rule: errMessageLimit}
+	case m.fragments*fragmentOverhead-fragmentAllowance > limits.Message-m.size:
 		return &LimitError{Limit: "fragments", Option: "Limits.Message", Max: m.fragments, Seen: m.fragments + 1, rule: errFragmentLimit}
 	}
 	return nil
 }
 
-// begin takes up the frame whose header has been checked.
+// begin starts the frame with the checked header h.
 func (r *receiver) begin(h wire.Header) {
 	r.phase = payloadPhase
 	r.frame, r.rest, r.key = h, h.Length, h.Key
@@ -266,23 +295,11 @@ func (r *receiver) begin(h wire.Header) {
 	}
 	r.message.size += h.Length
 	r.message.fragments++
-	if !h.Fin || h.Opcode == wire.Continuation {
-		r.pieces++
-	}
 }
 
-// TakeFragments returns how many data frames have begun, since it was called
-// last, that are only a part of a message. It belongs to the goroutine that
-// receives.
-func (e *Endpoint) TakeFragments() uint32 {
-	n := e.receiver.pieces
-	e.receiver.pieces = 0
-	return n
-}
-
-// payload takes what b holds of the payload of the frame under way and returns
-// how much that is, with the event that it completes.
-func (r *receiver) payload(b []byte) (ev Event, used int, err error) {
+// payload consumes the payload of the current frame that b holds. It returns how
+// many bytes that is and the event that they complete.
+func (r *receiver) payload(cfg *SharedConfig, b []byte) (ev Event, used int, err error) {
 	used = int(min(int64(len(b)), r.rest))
 	p := b[:used:used]
 	if r.frame.Masked {
@@ -296,12 +313,11 @@ func (r *receiver) payload(b []byte) (ev Event, used int, err error) {
 		ev = r.controlPayload(p)
 		return ev, used, nil
 	}
-	ev, err = r.dataPayload(p)
+	ev, err = r.dataPayload(cfg, p)
 	return ev, used, err
 }
 
-// controlPayload keeps the payload of a control frame until it is whole: at
-// most 125 bytes.
+// controlPayload collects the payload of a control frame, at most 125 bytes.
 func (r *receiver) controlPayload(p []byte) Event {
 	if len(r.control) > 0 || r.rest > 0 {
 		r.control = append(r.control, p...)
@@ -312,39 +328,38 @@ func (r *receiver) controlPayload(p []byte) Event {
 	}
 	switch r.frame.Opcode {
 	case wire.Ping:
-		return Event{Kind: Ping, Payload: p}
+		return Event{Kind: KindPing, Payload: p}
 	case wire.Pong:
-		return Event{Kind: Pong, Payload: p}
-	default: // check lets no other control frame pass
-		return Event{Kind: Closing, Payload: p}
+		return Event{Kind: KindPong, Payload: p}
+	default: // check accepts no other control frame
+		return Event{Kind: KindClose, Payload: p}
 	}
 }
 
-// dataPayload takes the next bytes of the message under way.
-func (r *receiver) dataPayload(p []byte) (Event, error) {
+// dataPayload handles the next payload bytes of the current message.
+func (r *receiver) dataPayload(cfg *SharedConfig, p []byte) (Event, error) {
 	m := &r.message
 	last := r.rest == 0 && r.frame.Fin
 	if m.opcode == wire.Text {
-		// At the first impossible byte, Section 8.1: the peer need not send
-		// the rest of a frame that is lost already.
+		// Section 8.1: at the first impossible byte, also inside a frame.
 		if m.text.Check(p) >= 0 || last && !m.text.Complete() {
 			return Event{}, wire.ErrInvalidUTF8
 		}
 	}
-	ev := Event{Kind: Message, Opcode: m.opcode, Payload: p}
+	ev := Event{Kind: KindMessage, Opcode: m.opcode, Payload: p}
 	switch {
-	case r.terms.partial && (m.delivered || !last):
+	case cfg.partial && (m.delivered || !last):
 		if len(p) == 0 && !last {
 			return Event{}, nil
 		}
-		ev.Kind, ev.Final = Partial, last
+		ev.Kind, ev.Final = KindPartial, last
 		m.delivered = true
 	case !last:
-		m.keep(p)
+		m.assemble(p)
 		return Event{}, nil
 	case m.assembly != nil:
-		m.keep(p)
-		ev.Payload = slices.Clip(m.assembly.bytes) // beyond may be what another connection received
+		m.assemble(p)
+		ev.Payload = slices.Clip(m.assembly.bytes) // the capacity may hold input of another connection
 	}
 	if last {
 		m.opcode, m.size, m.fragments = wire.Continuation, 0, 0
@@ -352,88 +367,86 @@ func (r *receiver) dataPayload(p []byte) (Event, error) {
 	return ev, nil
 }
 
-// keep appends p, which may lie there already, to the assembly.
-func (m *message) keep(p []byte) {
+// assemble appends p to the assembly.
+func (m *message) assemble(p []byte) {
 	if len(p) == 0 {
 		return
 	}
 	if m.assembly == nil {
 		m.assembly = assemblies.get()
 	}
-	m.assembly.bytes = Extend(m.assembly.bytes, p)
+	m.assembly.bytes = extend(m.assembly.bytes, p)
 }
 
-// Extend is append(b, p...), for a p that may lie there already because it was read
-// into the room behind b: then nothing is copied.
-func Extend(b, p []byte) []byte {
-	if end := len(b) + len(p); len(p) > 0 && end <= cap(b) && &b[:end][len(b)] == &p[0] {
-		return b[:end]
-	}
-	return append(b, p...)
-}
+// minReadBuffer is the smallest slice, in bytes, that ReadBuffer returns the
+// space for. For fewer bytes a copy is cheaper than another read.
+const minReadBuffer = 16 << 10
 
-// leastRoom is for how many bytes, at least, it is worth to have them read to where
-// they belong.
-const leastRoom = 16 << 10
-
-// Room returns where the next bytes of the message under way belong, at most most
-// of them: if the shell reads into that, and then has it received like any other
-// bytes, they need not be copied. It is nil if they are too few for that, or are
-// not kept. It is valid until Receive is called, and belongs to the goroutine that
-// does.
-func (e *Endpoint) Room(most int) []byte {
+// ReadBuffer returns a slice of at most limit bytes for the next read. It is the
+// place of the next bytes of the current message, so that Receive does not copy
+// them. It is nil if the next bytes are not kept or too few; the caller then
+// reads into its own buffer. The slice is valid until the next call of Receive.
+// The caller is the receiving goroutine.
+func (e *Endpoint) ReadBuffer(limit int) []byte {
 	r := &e.receiver
-	if r.reception == nil || r.message.assembly == nil || r.frame.Opcode.IsControl() || r.rest < leastRoom {
+	if r.partial == nil || r.message.assembly == nil || r.frame.Opcode.IsControl() || r.rest < minReadBuffer {
 		return nil
 	}
 	a := r.message.assembly
-	if cap(a.bytes)-len(a.bytes) < leastRoom {
-		a.bytes = slices.Grow(a.bytes, max(leastRoom, len(a.bytes))) // by what has arrived, not by what may come
+	if cap(a.bytes)-len(a.bytes) < minReadBuffer {
+		a.bytes = slices.Grow(a.bytes, max(minReadBuffer, len(a.bytes))) // by arrived bytes, not by declared ones
 	}
-	n := int(min(r.rest, int64(most), int64(cap(a.bytes)-len(a.bytes))))
+	n := int(min(r.rest, int64(limit), int64(cap(a.bytes)-len(a.bytes))))
 	return a.bytes[len(a.bytes) : len(a.bytes)+n : len(a.bytes)+n]
 }
 
-// receptions lends what frames and messages are received with that do not come whole.
-var receptions = sync.Pool{New: func() any { return new(reception) }}
-
-// release gives back what was borrowed for a message that has been handed out, or
+// release returns the borrowed buffers of a message that has been returned or
 // will not be.
 func (r *receiver) release() {
 	if r.message.assembly != nil {
 		assemblies.put(r.message.assembly)
 	}
-	*r.reception = reception{control: r.control[:0]}
-	receptions.Put(r.reception)
-	r.reception = nil
+	*r.partial = partial{control: r.control[:0]}
+	partials.Put(r.partial)
+	r.partial = nil
 }
 
-// unfinished reports whether the receiver is inside a frame or a message.
+// unfinished reports whether a frame or a message is incomplete.
 func (r *receiver) unfinished() bool {
-	return r.reception != nil && (r.phase == payloadPhase || r.headLen > 0 || r.message.opcode != wire.Continuation)
+	return r.partial != nil && (r.phase == payloadPhase || r.headLen > 0 || r.message.opcode != wire.Continuation)
 }
 
-// Remaining returns how many payload bytes of the frame under way are still to
-// come, as far as its header has arrived.
-func (e *Endpoint) Remaining() int64 {
-	if r := e.receiver.reception; r != nil {
-		return r.rest
-	}
-	return 0
-}
-
-// answer does what the RFC obliges an endpoint to do on a control frame.
+// answer sends the reply to a control frame that the RFC requires.
 func (e *Endpoint) answer(ev Event) Event {
 	switch ev.Kind {
-	case Ping:
-		e.sender.pong(ev.Payload, e.receiver.terms.background)
-	case Closing:
+	case KindPing:
+		e.sender.pong(ev.Payload, e.config().background)
+	case KindClose:
 		return e.receiveClose(ev.Payload)
 	}
 	return ev
 }
 
-// fail fails the connection, because the peer broke the rule that err is or wraps.
+// receiveClose handles the payload of the peer's Close (Section 5.5.1).
+func (e *Endpoint) receiveClose(payload []byte) Event {
+	code, reason, err := wire.ParseClosePayload(payload)
+	if err != nil {
+		if rule, ok := err.(*wire.Error); ok && rule != wire.ErrClosePayload {
+			err = &CloseFrameError{Code: code, Reason: string(reason), rule: rule}
+		}
+		return e.fail(err)
+	}
+	closed := &CloseError{Code: code, Reason: string(reason)}
+	e.stopReceiving() // payload may be a part of what this releases
+	reply := closeFrame{code: code}
+	if code == wire.NoStatusReceived {
+		reply.code = 0
+	}
+	_, why := e.end(peerClose, &outcome{code: code, reason: closed.Reason, err: closed}, reply)
+	return Event{Kind: KindClose, Err: why}
+}
+
+// fail fails the connection because the peer broke the rule in err.
 func (e *Endpoint) fail(err error) Event {
 	var rule *wire.Error
 	switch err := err.(type) {
@@ -446,46 +459,29 @@ func (e *Endpoint) fail(err error) Event {
 	default:
 		panic("BUG: websocket: a failure without a status code: " + err.Error())
 	}
-	return Event{Kind: Failed, Err: e.Fail(rule.Code, rule.Reason, err)}
+	return Event{Kind: KindFailed, Err: e.Fail(rule.Code, rule.Reason, err)}
 }
 
-// Fail fails the connection (Section 7.1.7): the peer is told code and reason,
-// its input is ignored from now on, and nothing more is sent. The error is the
-// *FailError, with err as the cause, or why the connection had ended before. It
-// belongs to the goroutine that receives. code and reason must be such that can
-// be sent.
+// Fail fails the connection (Section 7.1.7): it sends a Close with code and
+// reason, which must be valid in a Close, ignores later input and sends nothing
+// more. The error is a *FailError with err as its cause, or the earlier reason
+// for the end. The caller is the receiving goroutine.
 func (e *Endpoint) Fail(code wire.StatusCode, reason string, err error) error {
 	e.stopReceiving()
-	ended := e.end(&ending{code: wire.AbnormalClosure, err: &FailError{Code: code, Err: err}})
-	e.sender.closeFor(code, reason, e.receiver.terms)
-	return ended.err
+	_, why := e.end(failure, failed(code, err), closeFrame{code, reason})
+	return why
 }
 
-// receiveClose takes the payload of the peer's Close (Section 5.5.1).
-func (e *Endpoint) receiveClose(payload []byte) Event {
-	code, reason, err := wire.ParseClosePayload(payload)
-	if err != nil {
-		if rule, ok := err.(*wire.Error); ok && rule != wire.ErrClosePayload {
-			err = &CloseFrameError{Code: code, Reason: string(reason), rule: rule}
-		}
-		return e.fail(err)
-	}
-	closed := &CloseError{Code: code, Reason: string(reason)}
-	e.stopReceiving() // payload may be part of what it gives back
-	ended := e.end(&ending{code: code, reason: closed.Reason, err: closed})
-	echo := code
-	if echo == wire.NoStatusReceived {
-		echo = 0 // an empty Close for an empty Close
-	}
-	e.sender.closeFor(echo, "", e.receiver.terms)
-	return Event{Kind: Closing, Err: ended.err}
+// failed returns the outcome of a failed connection.
+func failed(code wire.StatusCode, err error) *outcome {
+	return &outcome{code: wire.AbnormalClosure, err: &FailError{Code: code, Err: err}}
 }
 
-// stopReceiving ends reception and gives back what it held.
+// stopReceiving ends the input and releases the borrowed buffers.
 func (e *Endpoint) stopReceiving() {
 	r := &e.receiver
 	r.phase = stoppedPhase
-	if r.reception != nil {
+	if r.partial != nil {
 		r.release()
 	}
 }

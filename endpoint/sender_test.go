@@ -47,11 +47,11 @@ func TestPayloadsOfAnySize(t *testing.T) {
 			var out bytes.Buffer
 			e := endpoint.New(&out, endpoint.Config{Role: role})
 			given := bytes.Clone(payload)
-			m, err := e.NewMessage(wire.Binary)
+			m, err := e.NextWriter(wire.Binary)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := errors.Join(e.Send(wire.Binary, given), e.SendText(text), m.Send(given, false), m.Send(given, true)); err != nil {
+			if err := errors.Join(e.Send(wire.Binary, given), e.SendText(text), m.WriteFragment(given, false), m.WriteFragment(given, true)); err != nil {
 				t.Fatal(err)
 			}
 			if !bytes.Equal(given, payload) {
@@ -110,13 +110,13 @@ func TestEveryFrameHasItsOwnKey(t *testing.T) {
 	const frames = 10_000
 	var out bytes.Buffer
 	e := endpoint.New(&out, endpoint.Config{Role: endpoint.Client})
-	m, err := e.NewMessage(wire.Text)
+	m, err := e.NextWriter(wire.Text)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for range frames / 5 {
 		receive(e, whole(endpoint.Client, wire.Ping, "?"))
-		if err := errors.Join(e.Ping(nil), e.Pong(nil), m.Send([]byte("x"), false), m.Send(nil, false)); err != nil {
+		if err := errors.Join(e.Ping(nil), e.Pong(nil), m.WriteFragment([]byte("x"), false), m.WriteFragment(nil, false)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -223,7 +223,7 @@ func TestWhatMayNotBeSent(t *testing.T) {
 		{"continuation as a message", func(e *endpoint.Endpoint) error { return e.Send(wire.Continuation, nil) }, endpoint.ErrNotData},
 		{"reserved opcode", func(e *endpoint.Endpoint) error { return e.Send(0x3, nil) }, endpoint.ErrNotData},
 		{"opcode of more than four bits", func(e *endpoint.Endpoint) error { return e.Send(0x11, nil) }, endpoint.ErrNotData},
-		{"Ping in fragments", func(e *endpoint.Endpoint) error { _, err := e.NewMessage(wire.Ping); return err }, endpoint.ErrNotData},
+		{"Ping in fragments", func(e *endpoint.Endpoint) error { _, err := e.NextWriter(wire.Ping); return err }, endpoint.ErrNotData},
 		{"prepared Ping", func(*endpoint.Endpoint) error { _, err := endpoint.Prepare(wire.Ping, nil); return err }, endpoint.ErrNotData},
 		{"prepared text", func(*endpoint.Endpoint) error { _, err := endpoint.Prepare(wire.Text, []byte("\xff")); return err }, wire.ErrInvalidUTF8},
 	}
@@ -253,7 +253,7 @@ func TestMessageInFragments(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		var out bytes.Buffer
 		e := endpoint.New(&out, endpoint.Config{Role: role})
-		m, err := e.NewMessage(wire.Text)
+		m, err := e.NextWriter(wire.Text)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -273,7 +273,7 @@ func TestMessageInFragments(t *testing.T) {
 			{"more", true, endpoint.ErrMessageFinished},
 		}
 		for i, step := range steps {
-			if err := m.Send([]byte(step.p), step.final); !errors.Is(err, step.want) {
+			if err := m.WriteFragment([]byte(step.p), step.final); !errors.Is(err, step.want) {
 				t.Errorf("%q: got %v, want %v", step.p, err, step.want)
 			}
 			if m.Began() != (i > 0) || m.Done() != (i >= 7) {

@@ -149,10 +149,10 @@ func (c conversation) receive(t *testing.T, e *endpoint.Endpoint, in *narrow, co
 			return
 		}
 		for _, ev := range receive(e, buf[:n]) {
-			if ev.Kind == endpoint.Message {
+			if ev.Kind == endpoint.KindMessage {
 				received++
 			}
-			if ev.Kind == endpoint.Failed {
+			if ev.Kind == endpoint.KindFailed {
 				t.Errorf("after %d messages: %v", received, ev.Err)
 			}
 		}

@@ -117,9 +117,9 @@ type side struct {
 	calls     int // that wrote a frame
 	answered  int // Pings
 
-	message  *endpoint.Outgoing // being sent in fragments
-	content  []byte             // of it, as far as it is sent
-	received []byte             // delivered to this side
+	message  *endpoint.MessageWriter // being sent in fragments
+	content  []byte                  // of it, as far as it is sent
+	received []byte                  // delivered to this side
 }
 
 func newSide(kind byte) *side {
@@ -188,7 +188,7 @@ func (s *side) send(op wire.Opcode, payload []byte) {
 // fragment sends the next n bytes of a message, which begins if there is none.
 func (s *side) fragment(op wire.Opcode, n int, final bool) {
 	if s.message == nil || s.message.Done() {
-		s.message, _ = s.engine.NewMessage(op)
+		s.message, _ = s.engine.NextWriter(op)
 		s.content = nil
 	}
 	end := len(s.content) + n
@@ -196,7 +196,7 @@ func (s *side) fragment(op wire.Opcode, n int, final bool) {
 		end += (len(letters) - end%len(letters)) % len(letters)
 	}
 	piece := []byte(strings.Repeat(letters, end/len(letters)+1)[len(s.content):end])
-	if !s.call("fragment", true, func() error { return s.message.Send(piece, final) }) {
+	if !s.call("fragment", true, func() error { return s.message.WriteFragment(piece, final) }) {
 		return
 	}
 	s.content = append(s.content, piece...)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"runtime/metrics"
+	"time"
 
 	"github.com/fibersock/fibersock/endpoint"
 	"github.com/fibersock/fibersock/wire"
@@ -98,12 +99,12 @@ func (p *player) receive(piece []byte) {
 	own := memory[len(guard) : len(guard)+len(piece)]
 	for rest := own; ; {
 		ended := p.engine.Err() != nil
-		ev, n := p.engine.Receive(rest)
-		if n < 0 || n > len(rest) || ev.Kind == endpoint.None && n != len(rest) {
+		ev, n := p.engine.Receive(time.Time{}, rest)
+		if n < 0 || n > len(rest) || ev.Kind == endpoint.KindNone && n != len(rest) {
 			violated("Receive consumes a prefix, and all bytes without an event", "%d of % x, event %+v", n, rest, ev)
 		}
 		rest = rest[n:]
-		if ev.Kind == endpoint.None {
+		if ev.Kind == endpoint.KindNone {
 			break
 		}
 		if ended {
@@ -126,22 +127,22 @@ func (p *player) note(ev endpoint.Event, at int) {
 		p.events = append(p.events, event{fmt.Sprintf(format, args...), at})
 	}
 	switch ev.Kind {
-	case endpoint.Message:
+	case endpoint.KindMessage:
 		if p.opcode != wire.Continuation {
 			violated("a message comes whole or in pieces", "%q inside of %q", ev.Payload, p.message)
 		}
 		tell("%s", messageEvent(ev.Opcode, ev.Payload))
-	case endpoint.Partial:
+	case endpoint.KindPartial:
 		p.piece(ev)
 		if ev.Final {
 			tell("%s", messageEvent(ev.Opcode, p.message))
 			p.message, p.opcode = nil, wire.Continuation
 		}
-	case endpoint.Ping:
+	case endpoint.KindPing:
 		tell("ping %q", ev.Payload)
-	case endpoint.Pong:
+	case endpoint.KindPong:
 		tell("pong %q", ev.Payload)
-	case endpoint.Closing, endpoint.Failed:
+	case endpoint.KindClose, endpoint.KindFailed:
 		tell("%s", describe(ev.Err))
 	default:
 		violated("an event is of a kind that there is", "%+v", ev)
@@ -165,7 +166,7 @@ func (p *player) piece(ev endpoint.Event) {
 // lose ends the transport and checks the state.
 func (p *player) lose() {
 	known := p.engine.Err()
-	err := p.engine.Lost(io.EOF, nil)
+	err := p.engine.TransportClosed(io.EOF, nil)
 	if known != nil && err != known {
 		violated("the end is recorded once", "%v, then %v", known, err)
 	}

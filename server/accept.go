@@ -364,7 +364,7 @@ func (c *Conn) hungUp(err error) bool {
 func (c *Conn) open(up Upgraded) (more bool) {
 	if len(up.Response) > 0 {
 		if _, err := c.transport.Write(up.Response); err != nil {
-			c.endpoint.Lost(err, c.transport.Close)
+			c.endpoint.TransportClosed(err, c.transport.Close)
 			return false
 		}
 	}
@@ -383,7 +383,7 @@ func (c *Conn) open(up Upgraded) (more bool) {
 		c.reserve().fiber = newFiber()
 	}
 	partial := c.handler.Partial != nil && c.handler.Serve == nil
-	c.endpoint.Init(c.output(), c.server.terms(partial))
+	c.endpoint.Init(c.transport, c.server.terms(partial))
 	if c.policy() == SlowBlock {
 		c.endpoint.SetBackpressure(backpressure{c})
 	}

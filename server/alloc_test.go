@@ -15,13 +15,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/fibersock/fibersock/endpoint"
 	"github.com/fibersock/fibersock/wire"
 )
 
 // nowhere is a transport that takes everything at once. These tests call what a
 // loop calls.
-type nowhere struct{ sent endpoint.Tally }
+type nowhere struct{ writes int }
 
 func (*nowhere) Write(p []byte) (int, error) { return len(p), nil }
 func (*nowhere) attach(*Conn)                {}
@@ -35,14 +34,9 @@ func (*nowhere) Close() error                { return nil }
 func (*nowhere) LocalAddr() net.Addr         { return nil }
 func (*nowhere) RemoteAddr() net.Addr        { return nil }
 
-func (t *nowhere) WritePieces(head, payload []byte) error {
-	t.sent.Frame(frameOf(head, payload))
+func (t *nowhere) Writev(head, payload []byte) error {
+	t.writes++
 	return nil
-}
-
-func (t *nowhere) WriteCorked(k *endpoint.Cork, payload []byte) (more bool, err error) {
-	_, t.sent = k.Take()
-	return true, nil
 }
 
 // newConn returns a connection over t that waits for the opening handshake.

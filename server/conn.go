@@ -24,8 +24,6 @@ type Conn struct {
 	transport transport
 	endpoint  endpoint.Endpoint
 
-	lane *lane
-
 	phase   atomic.Uint32 // acceptedPhase, …, endedPhase
 	place   int32         // in Server.conns, guarded by its lock
 	holders atomic.Int32  // loop and fiber; the last removes the connection
@@ -160,7 +158,7 @@ func (c *Conn) unfinished() bool {
 type fragments struct {
 	open    atomic.Bool // the first fragment is sent, the last is not
 	mu      sync.Mutex  // guards message
-	message *endpoint.Outgoing
+	message *endpoint.MessageWriter
 }
 
 // SendFragment sends p, which may be empty, as the next fragment of a message,
@@ -177,7 +175,7 @@ func (c *Conn) SendFragment(op wire.Opcode, p []byte, final bool) error {
 			return err
 		}
 		c.awaitOutbox()
-		m, err := c.endpoint.NewMessage(op)
+		m, err := c.endpoint.NextWriter(op)
 		if err != nil {
 			return err
 		}
@@ -186,7 +184,7 @@ func (c *Conn) SendFragment(op wire.Opcode, p []byte, final bool) error {
 		return ErrMessageUnfinished
 	}
 	c.traffic()
-	err := f.message.Send(p, final)
+	err := f.message.WriteFragment(p, final)
 	f.open.Store(f.message.Began() && !f.message.Done())
 	if !f.open.Load() {
 		f.message = nil
@@ -223,7 +221,7 @@ func (c *Conn) CloseNow() error { return c.cut(nil) }
 
 // cut cuts the connection and remembers why.
 func (c *Conn) cut(why error) error {
-	err := c.endpoint.Cut(why, c.transport.Close)
+	_, err := c.endpoint.Abort(why, c.transport.Close)
 	if !c.isOpening() {
 		c.endFiber()
 	}

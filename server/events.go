@@ -17,15 +17,16 @@ import (
 func (c *Conn) receive(b []byte) (rest []byte, more bool) {
 	c.watch.enter(c.server.clock.now())
 	defer c.left()
-	var received endpoint.Tally
 	returned := false
 	defer func() {
-		c.count(&received)
+		if !c.isOpening() {
+			c.endpoint.FlushCounters()
+		}
 		if !returned {
 			rest, more = nil, c.panicked(recover())
 		}
 	}()
-	rest, more = c.receiveEvents(b, &received)
+	rest, more = c.receiveEvents(b)
 	returned = true
 	return rest, more
 }
@@ -33,9 +34,8 @@ func (c *Conn) receive(b []byte) (rest []byte, more bool) {
 // left notes that no handler is running any more.
 func (c *Conn) left() { c.watch.leave(c.server.clock.now()) }
 
-// receiveEvents is receive without the care for handlers that do not return. What
-// has come is counted in received.
-func (c *Conn) receiveEvents(b []byte, received *endpoint.Tally) (rest []byte, more bool) {
+// receiveEvents is receive without the care for handlers that do not return.
+func (c *Conn) receiveEvents(b []byte) (rest []byte, more bool) {
 	if c.isOpening() {
 		if b, more = c.handshake(b); !more || c.isOpening() {
 			return nil, more
@@ -44,36 +44,28 @@ func (c *Conn) receiveEvents(b []byte, received *endpoint.Tally) (rest []byte, m
 	if c.phase.Load() == endedPhase {
 		return nil, false
 	}
+	var now time.Time
+	if c.endpoint.NeedsTime() {
+		now = time.Now()
+	}
 	for c.endpoint.Err() == nil { // else a handler has cut it; the loop will notice
 		if len(b) > 0 && !c.takesMore() {
 			return b, true
 		}
-		if op, p, n := c.endpoint.ReceiveMessage(b); n > 0 {
-			b = b[n:]
-			c.traffic()
-			piece(received, len(p), true)
-			c.message(op, p)
-			continue
-		}
-		ev, n := c.endpoint.Receive(b)
+		ev, n := c.endpoint.Receive(now, b)
 		b = b[n:]
 		c.follow(ev.Kind)
 		switch ev.Kind {
-		case endpoint.None:
+		case endpoint.KindNone:
 			return nil, true
-		case endpoint.Message:
-			piece(received, len(ev.Payload), true)
+		case endpoint.KindMessage:
 			c.message(ev.Opcode, ev.Payload)
-		case endpoint.Partial:
-			piece(received, len(ev.Payload), ev.Final)
+		case endpoint.KindPartial:
 			c.handler.Partial(c, ev.Opcode, ev.Payload, ev.Final)
-		case endpoint.Ping: // it has been answered
-			received.Pings++
-		case endpoint.Pong: // one more sign of life
-			received.Pongs++
+		case endpoint.KindPing: // it has been answered
+		case endpoint.KindPong: // one more sign of life
 			c.answered(ev.Payload)
-		case endpoint.Closing, endpoint.Failed:
-			c.count(received)
+		case endpoint.KindClose, endpoint.KindFailed:
 			c.finish()
 			return b, false
 		}
@@ -168,7 +160,7 @@ func (c *Conn) finish() {
 // noMore tells the client that nothing more will be sent.
 func (c *Conn) noMore() {
 	c.endpoint.Uncork()
-	if !c.endpoint.Pressed() { // else backpressure.Written does it
+	if !c.endpoint.WriteBlocked() { // else backpressure.Written does it
 		c.transport.Finish(drainTime)
 	}
 }
@@ -177,7 +169,7 @@ func (c *Conn) noMore() {
 // is being written to a client that reads slowly, and the Close behind it, have
 // CloseTimeout.
 func (c *Conn) lingerTime() time.Duration {
-	if !c.endpoint.Pressed() {
+	if !c.endpoint.WriteBlocked() {
 		return drainTime
 	}
 	if c.server.CloseTimeout <= 0 { // no limit is no reason to keep a socket for good
@@ -200,7 +192,7 @@ func (c *Conn) protect(f func()) {
 // parted reports whether both sides have sent their Close.
 func (c *Conn) parted() bool {
 	code := c.CloseCode()
-	return code != 0 && code != wire.AbnormalClosure && !c.endpoint.Pressed()
+	return code != 0 && code != wire.AbnormalClosure && !c.endpoint.WriteBlocked()
 }
 
 // lost is the loop's last call: the socket has ended, by err if that was not
@@ -234,7 +226,7 @@ func (c *Conn) lose(err error) {
 			c.server.report(&RefusedError{RemoteAddr: c.RemoteAddr(), Err: why})
 		}
 	case openPhase:
-		c.endpoint.Lost(err, c.transport.Close)
+		c.endpoint.TransportClosed(err, c.transport.Close)
 		c.finish()
 	case endedPhase:
 	}

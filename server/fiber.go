@@ -16,7 +16,7 @@ import (
 //	Payload []byte      // the program's own
 //
 // Its method Text returns the payload as a string; JSON decodes it into a value.
-type Message = endpoint.Received
+type Message = endpoint.Message
 
 // fiber is the goroutine of Handler.Serve and how messages get to it: two may
 // lie in the mailbox, so that the loop can go on and answer Pings while Serve is

@@ -23,7 +23,7 @@ func (c *Conn) beat() {
 	sent := c.server.clock.micros() | 1 // never 0
 	c.watch.pulse.awaited.Store(sent)
 	payload := binary.BigEndian.AppendUint32(nil, sent)
-	c.endpoint.Heartbeat(payload)
+	c.endpoint.PingAsync(payload)
 }
 
 // answered looks whether a Pong is the one of the last heartbeat.

@@ -312,7 +312,7 @@ func (s *Server) closeIdle(c *Conn) {
 // because something did not come in time. The loop goes on reading, and throws
 // away, until the client has ended the connection or inspectFailed does.
 func (c *Conn) failLate(why error) {
-	if !c.endpoint.FailFromOutside(wire.PolicyViolation, "message not complete in time", why) {
+	if !c.endpoint.FailAsync(wire.PolicyViolation, "message not complete in time", why) {
 		return
 	}
 	c.endFiber()

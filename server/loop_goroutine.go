@@ -80,7 +80,7 @@ func (t *goroutineTransport) Choked() bool { return t.choked.Load() }
 
 // Write takes all of p, or fails.
 func (t *goroutineTransport) Write(p []byte) (int, error) {
-	if t.conn.endpoint.Pressed() {
+	if t.conn.endpoint.WriteBlocked() {
 		t.pressed.Store(true)
 		defer t.pressed.Store(false)
 	}
@@ -134,7 +134,7 @@ func (t *goroutineTransport) receive(b []byte) (rest []byte, more bool) {
 	t.prompt.answering.Store(true)
 	defer t.prompt.answering.Store(false)
 	rest, more = t.conn.receive(b)
-	_, t.underWay = t.conn.endpoint.UnderWay()
+	_, t.underWay = t.conn.endpoint.Progress()
 	return rest, more
 }
 

@@ -212,7 +212,7 @@ type Server struct {
 	counters counters
 
 	// What the engine is told, without and with partial messages.
-	engines [2]atomic.Pointer[endpoint.Terms]
+	engines [2]atomic.Pointer[endpoint.SharedConfig]
 
 	loops loops
 }
@@ -305,13 +305,13 @@ func (s *Server) begin(c *Conn, t transport) {
 
 // terms returns the terms of the server's endpoints, which differ by whether their
 // handlers take partial messages.
-func (s *Server) terms(partial bool) *endpoint.Terms {
+func (s *Server) terms(partial bool) *endpoint.SharedConfig {
 	shared := &s.engines[0]
 	if partial {
 		shared = &s.engines[1]
 	}
 	if shared.Load() == nil {
-		shared.CompareAndSwap(nil, endpoint.NewTerms(endpoint.Config{
+		shared.CompareAndSwap(nil, endpoint.NewSharedConfig(endpoint.Config{
 			Role:             endpoint.Server,
 			Limits:           s.Limits,
 			Partial:          partial,

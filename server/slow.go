@@ -76,7 +76,7 @@ func (c *Conn) admit(size int, broadcast bool) error {
 		c.server.counters.count(func(st *Stats) { st.Dropped++ })
 		return why
 	}
-	if !c.endpoint.Abort(why) {
+	if first, _ := c.endpoint.Abort(why, nil); !first {
 		return c.Err() // it had ended before
 	}
 	go c.cut(why) // not from here: it may have to wait for a write that it makes fail

@@ -116,7 +116,7 @@ func (s *epollSocket) Finish(wait time.Duration) {
 // shutdownWrite tells the client that no more comes, if all that there was has
 // gone. The caller holds mu.
 func (s *epollSocket) shutdownWrite() {
-	if s.ending != closePending || s.backlog != nil || s.fd < 0 || s.conn.endpoint.Pressed() {
+	if s.ending != closePending || s.backlog != nil || s.fd < 0 || s.conn.endpoint.WriteBlocked() {
 		return
 	}
 	s.ending = writeShut

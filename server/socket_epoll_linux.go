@@ -139,7 +139,7 @@ func (l *epollLoop) add(fd int, addrs addrPair, open func(*Conn, transport), sta
 	return nil
 }
 
-func (s *epollSocket) attach(c *Conn) { c.lane = s.poller.lane }
+func (s *epollSocket) attach(c *Conn) { c.endpoint.SetCounters(s.poller.lane) }
 
 // register has epoll report events. The caller runs the socket, and afterwards
 // does no more, unless there is an error.
@@ -303,7 +303,7 @@ func (s *epollSocket) work(w *workspace) {
 	if do.pending != nil {
 		b = do.pending.rest()
 	} else {
-		in := s.conn.endpoint.Room(roomSize)
+		in := s.conn.endpoint.ReadBuffer(roomSize)
 		if in == nil {
 			in = w.input
 		}

@@ -6,8 +6,6 @@ import (
 	"os"
 	"sync"
 	"syscall"
-
-	"github.com/fibersock/fibersock/endpoint"
 )
 
 // Write takes all of p, or fails. What the system does not take waits in the backlog.
@@ -22,30 +20,15 @@ func (s *epollSocket) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// WritePieces is Write for a frame, which may come in two pieces.
-func (s *epollSocket) WritePieces(head, payload []byte) error {
+// Writev is Write for bytes in two pieces.
+func (s *epollSocket) Writev(head, payload []byte) error {
 	s.mu.Lock()
 	if s.failed == nil {
-		s.conn.lane.sent.frame(frameOf(head, payload))
 		s.put(head, payload)
 	}
 	err := s.failed
 	s.mu.Unlock()
 	return err
-}
-
-// WriteCorked is Write for what is collected in k, and payload after it. There is more to be collected as long as there is no
-// backlog.
-func (s *epollSocket) WriteCorked(k *endpoint.Cork, payload []byte) (more bool, err error) {
-	frames, sent := k.Take()
-	s.mu.Lock()
-	if s.failed == nil {
-		s.conn.lane.sent.add(&sent)
-		s.put(frames, payload)
-	}
-	more, err = s.backlog == nil, s.failed
-	s.mu.Unlock()
-	return more, err
 }
 
 // put writes a and b, or keeps what the system does not take. The caller holds mu.
@@ -76,7 +59,7 @@ func (s *epollSocket) enqueue(p []byte) {
 	first := s.backlog == nil
 	s.backlog = s.backlog.add(p)
 	s.recount(len(p))
-	if s.working && !s.conn.endpoint.Pressed() {
+	if s.working && !s.conn.endpoint.WriteBlocked() {
 		s.reserve().answers += len(p)
 	}
 	if first {

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"io"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -15,8 +14,7 @@ import (
 // often it comes:
 //
 //	rare      a few times in a connection's life: under one lock
-//	a frame   in a plain tally, owned by whoever moves the bytes anyway, which
-//	          is added to a lane when that is done with what came at once
+//	a frame   by the engine, which adds to a lane
 //	a lane    atomic counters in cache lines of their own; each poller has one,
 //	          so that processors do not wait for each other
 //
@@ -34,51 +32,16 @@ type counters struct {
 	turn  int
 }
 
-// lane is what pollers and goroutines add to. Two cache lines are what some
-// processors fetch at once.
-type lane struct {
-	received, sent traffic
-	_              [128 - 2*trafficSize]byte
-}
+// lane is the counters that a poller, or a goroutine, adds to.
+type lane = endpoint.Counters
 
-// traffic is a Traffic that may be added to from all goroutines at once.
-type traffic struct{ messages, bytes, fragments, pings, pongs atomic.Uint64 }
-
-const trafficSize = 5 * 8 // bytes
-
-// add adds t, and sets it to zero.
-func (to *traffic) add(t *endpoint.Tally) {
-	if *t == (endpoint.Tally{}) {
-		return
-	}
-	addSome(&to.messages, uint64(t.Messages))
-	addSome(&to.bytes, t.Bytes)
-	addSome(&to.fragments, uint64(t.Fragments))
-	addSome(&to.pings, uint64(t.Pings))
-	addSome(&to.pongs, uint64(t.Pongs))
-	*t = endpoint.Tally{}
-}
-
-// addSome saves what it costs to add nothing.
-func addSome(to *atomic.Uint64, n uint64) {
-	if n > 0 {
-		to.Add(n)
-	}
-}
-
-// frame counts a frame at once.
-func (to *traffic) frame(first byte, payload int) {
-	var t endpoint.Tally
-	t.Frame(first, payload)
-	to.add(&t)
-}
-
-func (to *traffic) addTo(sum *Traffic) {
-	sum.Messages += to.messages.Load()
-	sum.Bytes += to.bytes.Load()
-	sum.Fragments += to.fragments.Load()
-	sum.Pings += to.pings.Load()
-	sum.Pongs += to.pongs.Load()
+// addTo adds n to sum.
+func addTo(sum *Traffic, n endpoint.FrameCount) {
+	sum.Messages += n.Messages
+	sum.Bytes += n.Bytes
+	sum.Fragments += n.Fragments
+	sum.Pings += n.Pings
+	sum.Pongs += n.Pongs
 }
 
 // lane returns the lane for the i-th poller.
@@ -122,8 +85,8 @@ func (n *counters) stats() Stats {
 	defer n.mu.Unlock()
 	st := n.rare
 	for i := range n.lanes {
-		n.lanes[i].received.addTo(&st.Received)
-		n.lanes[i].sent.addTo(&st.Sent)
+		addTo(&st.Received, n.lanes[i].Received.Load())
+		addTo(&st.Sent, n.lanes[i].Sent.Load())
 	}
 	st.Displaced = n.displaced.Load()
 	st.Backlog = n.backlog.Load()
@@ -140,7 +103,7 @@ func (n *counters) begun(c *Conn) (opening int64) {
 	defer n.mu.Unlock()
 	n.rare.Opening++
 	n.turn++
-	c.lane = n.laneLocked(n.turn)
+	c.endpoint.SetCounters(n.laneLocked(n.turn))
 	return n.rare.Opening
 }
 
@@ -263,56 +226,4 @@ func (c *CloseCodes) of(code wire.StatusCode) *uint64 {
 		return &c.Libraries
 	}
 	return &c.Applications
-}
-
-// What is received and sent.
-
-// piece counts what a handler gets of a message.
-func piece(t *endpoint.Tally, payload int, last bool) {
-	t.Bytes += uint64(payload)
-	if last {
-		t.Messages++
-	}
-}
-
-// count tells the lane what has been received.
-func (c *Conn) count(received *endpoint.Tally) {
-	received.Fragments = c.endpoint.TakeFragments()
-	c.lane.received.add(received)
-}
-
-// output returns what the connection's frames are written to. A transport that
-// is a PieceWriter counts them by itself, under the lock that it has anyway.
-func (c *Conn) output() io.Writer {
-	if pieces, ok := c.transport.(endpoint.PieceWriter); ok {
-		return pieces
-	}
-	return &output{conn: c}
-}
-
-// frameOf returns the first byte of a frame, as a PieceWriter gets it, and how
-// many bytes its payload has, of which only the first may be there.
-func frameOf(head, payload []byte) (first byte, n int) {
-	if len(head) == 0 {
-		head = payload
-	}
-	h, _, _ := wire.ParseHeader(head)
-	return head[0], int(h.Length)
-}
-
-// output is a connection as a writer that counts the frames that go through.
-type output struct {
-	conn   *Conn
-	unsent int64 // payload bytes of a frame that are still to be written
-}
-
-// Write writes a frame, or what comes after the beginning of one.
-func (o *output) Write(p []byte) (int, error) {
-	if o.unsent == 0 {
-		h, size, _ := wire.ParseHeader(p)
-		o.conn.lane.sent.frame(p[0], int(h.Length))
-		o.unsent = int64(size) + h.Length
-	}
-	o.unsent -= int64(len(p))
-	return o.conn.transport.Write(p)
 }

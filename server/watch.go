@@ -112,8 +112,8 @@ const assemblyPart = 64 << 10
 // follow notes, after each event of the engine, how far the message or frame has
 // come that is under way.
 func (c *Conn) follow(kind endpoint.Kind) {
-	arrived, underWay := c.endpoint.UnderWay()
-	if arrived > 0 || kind == endpoint.Message || kind == endpoint.Partial {
+	arrived, underWay := c.endpoint.Progress()
+	if arrived > 0 || kind == endpoint.KindMessage || kind == endpoint.KindPartial {
 		c.traffic()
 	}
 	w := &c.watch

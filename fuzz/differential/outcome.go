@@ -53,13 +53,13 @@ func message(opcode int, payload []byte) string { return fmt.Sprintf("%d %q", op
 func Ours(stream []byte) (o Outcome) {
 	e := endpoint.New(io.Discard, endpoint.Config{Role: endpoint.Server, Limits: endpoint.Limits{Message: MessageLimit}})
 	for rest := bytes.Clone(stream); len(rest) > 0; {
-		ev, n := e.Receive(rest)
+		ev, n := e.Receive(time.Time{}, rest)
 		rest = rest[n:]
-		if ev.Kind == endpoint.Message {
+		if ev.Kind == endpoint.KindMessage {
 			o.Messages = append(o.Messages, message(int(ev.Opcode), ev.Payload))
 		}
 	}
-	o.Err = e.Lost(io.EOF, nil)
+	o.Err = e.TransportClosed(io.EOF, nil)
 	var closed *endpoint.CloseError
 	var failed *endpoint.FailError
 	switch {

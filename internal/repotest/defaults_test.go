@@ -48,7 +48,7 @@ var figures = map[string]figure{
 	"closing handshake of a server":                       {"server", "DefaultCloseTimeout", duration},
 	"silence before a Ping":                               {"server", "DefaultPingInterval", duration},
 	"silence after a Ping":                                {"server", "DefaultPongTimeout", duration},
-	"Pongs pending while the peer does not read":          {"endpoint", "maxOwedPongs", number},
+	"Pongs pending while the peer does not read":          {"endpoint", "maxQueuedPongs", number},
 	"incomplete message without 64 KiB of progress":       {"server", "DefaultAssemblyTimeout", duration},
 	"write backlog of one client":                         {"server", "DefaultMaxBacklog", bytes},
 	"blocked handlers":                                    {"server", "DefaultMaxDisplaced", number},

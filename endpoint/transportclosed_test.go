@@ -51,7 +51,7 @@ func TestTransportEndsAtEveryByte(t *testing.T) {
 					}
 				}
 				receive(e, stream[:n])
-				err := e.Lost(io.EOF, nil)
+				err := e.TransportClosed(io.EOF, nil)
 				name := fmt.Sprintf("in state %v after %d of %d bytes", state, n, len(stream))
 				if n >= closed {
 					checkClosedBy(t, name, e, err, &endpoint.CloseError{Code: wire.GoingAway, Reason: "bye"})
@@ -93,12 +93,12 @@ func TestFirstEndIsTheOneReported(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		e := endpoint.New(io.Discard, endpoint.Config{Role: role})
 		receive(e, fromPeer(role, wire.Text, "Hel", false))
-		err := e.Lost(errTransport, nil)
+		err := e.TransportClosed(errTransport, nil)
 		checkLost(t, "first", e, err, errTransport)
-		if again := e.Lost(io.EOF, nil); again != err {
+		if again := e.TransportClosed(io.EOF, nil); again != err {
 			t.Errorf("the second Lost returned %v", again)
 		}
-		if cutErr := e.Cut(io.ErrClosedPipe, func() error { return io.ErrNoProgress }); cutErr != io.ErrNoProgress {
+		if _, cutErr := e.Abort(io.ErrClosedPipe, func() error { return io.ErrNoProgress }); cutErr != io.ErrNoProgress {
 			t.Errorf("Cut returned %v, want what closing the transport did", cutErr)
 		}
 		checkLost(t, "at the end", e, e.Err(), errTransport)
@@ -116,14 +116,14 @@ func TestCutIsTheEnd(t *testing.T) {
 			eachRole(t, func(t *testing.T, role endpoint.Role) {
 				var out bytes.Buffer
 				e := endpoint.New(&out, endpoint.Config{Role: role})
-				if err := e.Cut(nil, func() error { return nil }); err != nil {
+				if _, err := e.Abort(nil, func() error { return nil }); err != nil {
 					t.Fatal(err)
 				}
 				events := receive(e, append(whole(role, wire.Ping, ""), last(role)...))
 				if ev := events[len(events)-1]; ev.Err != endpoint.ErrClosed {
 					t.Errorf("got %+v", ev)
 				}
-				if err := e.Lost(net.ErrClosed, nil); err != endpoint.ErrClosed || e.Err() != err || e.CloseCode() != wire.AbnormalClosure {
+				if err := e.TransportClosed(net.ErrClosed, nil); err != endpoint.ErrClosed || e.Err() != err || e.CloseCode() != wire.AbnormalClosure {
 					t.Errorf("Lost returned %v, Err %v, code %v", err, e.Err(), e.CloseCode())
 				}
 				if out.Len() > 0 {
@@ -157,21 +157,21 @@ func (b *breaking) Write(p []byte) (int, error) {
 func TestWriteThatFails(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		large := make([]byte, 100<<10)
-		var message *endpoint.Outgoing
+		var message *endpoint.MessageWriter
 		steps := []func(e *endpoint.Endpoint) error{
 			func(e *endpoint.Endpoint) error { return e.Send(wire.Text, []byte("Hello")) },
 			func(e *endpoint.Endpoint) error { return e.SendText("Hello") },
 			func(e *endpoint.Endpoint) error { return e.Send(wire.Binary, large) }, // more than one write
 			func(e *endpoint.Endpoint) error { return e.Ping([]byte("?")) },
 			func(e *endpoint.Endpoint) (err error) {
-				if message, err = e.NewMessage(wire.Binary); err != nil {
+				if message, err = e.NextWriter(wire.Binary); err != nil {
 					return err
 				}
-				return message.Send([]byte("first"), false)
+				return message.WriteFragment([]byte("first"), false)
 			},
 			func(e *endpoint.Endpoint) error { return e.Pong(nil) },
-			func(e *endpoint.Endpoint) error { return message.Send(large, false) },
-			func(e *endpoint.Endpoint) error { return message.Send([]byte("last"), true) },
+			func(e *endpoint.Endpoint) error { return message.WriteFragment(large, false) },
+			func(e *endpoint.Endpoint) error { return message.WriteFragment([]byte("last"), true) },
 			func(e *endpoint.Endpoint) error { receive(e, whole(role, wire.Ping, "?")); return nil },
 			func(e *endpoint.Endpoint) error { return e.Close(1000, "") },
 			func(e *endpoint.Endpoint) error { receive(e, whole(role, wire.Ping, "?")); return nil },
@@ -203,7 +203,7 @@ func TestWriteThatFails(t *testing.T) {
 			if w.out.Len() != size {
 				t.Errorf("%s: something was written after it", name)
 			}
-			checkLost(t, name, e, e.Lost(io.EOF, nil), errTransport)
+			checkLost(t, name, e, e.TransportClosed(io.EOF, nil), errTransport)
 		}
 		if passed < 12 {
 			t.Errorf("only %d writes were made to fail", passed)
@@ -218,12 +218,12 @@ func TestAnswerThatCannotBeWritten(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		e := endpoint.New(new(breaking), endpoint.Config{Role: role})
 		receive(e, closeFromPeer(role, wire.GoingAway, "bye"))
-		checkClosedBy(t, "Close", e, e.Lost(errTransport, nil), &endpoint.CloseError{Code: wire.GoingAway, Reason: "bye"})
+		checkClosedBy(t, "Close", e, e.TransportClosed(errTransport, nil), &endpoint.CloseError{Code: wire.GoingAway, Reason: "bye"})
 
 		e = endpoint.New(new(breaking), endpoint.Config{Role: role})
 		events := receive(e, whole(role, wire.Text, "\xff"))
 		var failed *endpoint.FailError
-		if err := e.Lost(errTransport, nil); !errors.As(err, &failed) || failed.Code != wire.InvalidFramePayloadData || err != events[0].Err {
+		if err := e.TransportClosed(errTransport, nil); !errors.As(err, &failed) || failed.Code != wire.InvalidFramePayloadData || err != events[0].Err {
 			t.Errorf("Lost returned %v", err)
 		}
 	})
@@ -236,9 +236,9 @@ func TestReceivingGoesOnAfterAWriteFailed(t *testing.T) {
 		e := endpoint.New(new(breaking), endpoint.Config{Role: role})
 		_ = e.Send(wire.Text, []byte("lost"))
 		events := receive(e, slices.Concat(whole(role, wire.Text, "last words"), closeFromPeer(role, 4000, "because")))
-		if len(events) != 2 || events[0].Payload != "last words" || events[1].Kind != endpoint.Closing {
+		if len(events) != 2 || events[0].Payload != "last words" || events[1].Kind != endpoint.KindClose {
 			t.Errorf("got %+v", events)
 		}
-		checkClosedBy(t, "Close", e, e.Lost(errTransport, nil), &endpoint.CloseError{Code: 4000, Reason: "because"})
+		checkClosedBy(t, "Close", e, e.TransportClosed(errTransport, nil), &endpoint.CloseError{Code: 4000, Reason: "because"})
 	})
 }

@@ -3,6 +3,7 @@ package endpoint
 import (
 	"bytes"
 	"testing"
+	"time"
 
 	"github.com/fibersock/fibersock/wire"
 )
@@ -26,9 +27,9 @@ func TestOwedPongsGoFirst(t *testing.T) {
 			var out bytes.Buffer
 			e := New(&out, Config{Role: Server})
 			e.sender.mu.Lock()
-			e.Receive(frame(wire.Ping, "1"))
+			e.Receive(time.Time{}, frame(wire.Ping, "1"))
 			e.sender.mu.Unlock() // not unlock: it has looked already
-			e.Receive(tt.next)
+			e.Receive(time.Time{}, tt.next)
 			if want := append(plain(wire.Pong, "1"), tt.answer...); !bytes.Equal(out.Bytes(), want) {
 				t.Errorf("got  %q\nwant %q", out.Bytes(), want)
 			}

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/fibersock/fibersock/endpoint"
 	"github.com/fibersock/fibersock/wire"
@@ -15,7 +16,7 @@ import (
 func receiveInRoom(t *testing.T, e *endpoint.Endpoint, b []byte, rng *rand.Rand) (messages []string, inRoom int) {
 	buffer := make([]byte, 20<<10)
 	for len(b) > 0 {
-		in := e.Room(64 << 10)
+		in := e.ReadBuffer(64 << 10)
 		if int64(len(in)) > e.Remaining() || len(in) > 64<<10 {
 			t.Fatalf("room for %d bytes of %d", len(in), e.Remaining())
 		}
@@ -26,15 +27,15 @@ func receiveInRoom(t *testing.T, e *endpoint.Endpoint, b []byte, rng *rand.Rand)
 		n := copy(in[:1+rng.IntN(len(in))], b)
 		b = b[n:]
 		for in = in[:n]; ; {
-			ev, n := e.Receive(in)
+			ev, n := e.Receive(time.Time{}, in)
 			in = in[n:]
-			if ev.Kind == endpoint.None {
+			if ev.Kind == endpoint.KindNone {
 				break
 			}
-			if ev.Kind == endpoint.Message {
+			if ev.Kind == endpoint.KindMessage {
 				messages = append(messages, string(ev.Payload))
 			}
-			if ev.Kind == endpoint.Failed {
+			if ev.Kind == endpoint.KindFailed {
 				messages = append(messages, ev.Err.Error())
 			}
 		}
@@ -65,7 +66,7 @@ func TestMessageThatIsReadToWhereItBelongs(t *testing.T) {
 		}
 		bad := strings.Repeat("x", 50_000) + "\xff" + strings.Repeat("x", 50_000)
 		messages, _ := receiveInRoom(t, e, whole(role, wire.Text, bad), rng)
-		if len(messages) != 1 || e.State() != endpoint.Closed || e.Room(1<<10) != nil {
+		if len(messages) != 1 || e.State() != endpoint.Closed || e.ReadBuffer(1<<10) != nil {
 			t.Errorf("%.100q, state %v", messages, e.State())
 		}
 	})
@@ -80,16 +81,16 @@ func TestRoomIsForWhatIsKept(t *testing.T) {
 			cfg.Role = role
 			e := endpoint.New(new(bytes.Buffer), cfg)
 			b := append(declaring(role, wire.Binary, length, true), make([]byte, 100)...)
-			if ev, n := e.Receive(b); ev.Kind == endpoint.Failed || n != len(b) {
+			if ev, n := e.Receive(time.Time{}, b); ev.Kind == endpoint.KindFailed || n != len(b) {
 				t.Fatal(ev)
 			}
 			return e
 		}
 		e := begun(large, endpoint.Config{})
-		if n := len(e.Room(large)); n == 0 || n > 4<<20 { // the largest buffer that is lent
+		if n := len(e.ReadBuffer(large)); n == 0 || n > 4<<20 { // the largest buffer that is lent
 			t.Errorf("room for %d bytes after 100", n)
 		}
-		if n := len(e.Room(1000)); n != 1000 {
+		if n := len(e.ReadBuffer(1000)); n != 1000 {
 			t.Errorf("room for %d bytes, want no more than was asked for", n)
 		}
 		for name, e := range map[string]*endpoint.Endpoint{
@@ -97,7 +98,7 @@ func TestRoomIsForWhatIsKept(t *testing.T) {
 			"the rest is short": begun(1000, endpoint.Config{}),
 			"pieces":            begun(large, endpoint.Config{Partial: true}),
 		} {
-			if in := e.Room(large); in != nil {
+			if in := e.ReadBuffer(large); in != nil {
 				t.Errorf("%s: room for %d bytes", name, len(in))
 			}
 		}

@@ -19,7 +19,7 @@ import (
 type waitingSenders struct {
 	e       *endpoint.Endpoint
 	out     *breaking
-	message *endpoint.Outgoing
+	message *endpoint.MessageWriter
 	all     sync.WaitGroup
 
 	mu   sync.Mutex // guards the rest
@@ -34,10 +34,10 @@ func startWaiting(t *testing.T, role endpoint.Role) *waitingSenders {
 	w := &waitingSenders{out: &breaking{left: -1}}
 	w.e = endpoint.New(w.out, endpoint.Config{Role: role})
 	var err error
-	if w.message, err = w.e.NewMessage(wire.Text); err != nil {
+	if w.message, err = w.e.NextWriter(wire.Text); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.message.Send([]byte("first "), false); err != nil {
+	if err := w.message.WriteFragment([]byte("first "), false); err != nil {
 		t.Fatal(err)
 	}
 	for i := range waiting {
@@ -62,11 +62,11 @@ func (w *waitingSenders) send(i int) error {
 	case 1:
 		return w.e.SendText("whole")
 	}
-	m, err := w.e.NewMessage(wire.Text)
+	m, err := w.e.NextWriter(wire.Text)
 	if err != nil {
 		return err
 	}
-	return errors.Join(m.Send([]byte("of "), false), m.Send([]byte("two"), true))
+	return errors.Join(m.WriteFragment([]byte("of "), false), m.WriteFragment([]byte("two"), true))
 }
 
 // Other messages wait until the last fragment is sent, control frames do not
@@ -79,14 +79,14 @@ func TestMessagesWaitForTheLastFragment(t *testing.T) {
 				t.Error(err)
 			}
 			receive(w.e, whole(role, wire.Ping, ""))
-			if err := w.message.Send([]byte("second "), false); err != nil {
+			if err := w.message.WriteFragment([]byte("second "), false); err != nil {
 				t.Error(err)
 			}
 			synctest.Wait()
 			if len(w.errs) > 0 {
 				t.Fatalf("sent inside of another message: %v", w.errs)
 			}
-			if err := w.message.Send(nil, true); err != nil {
+			if err := w.message.WriteFragment(nil, true); err != nil {
 				t.Error(err)
 			}
 			w.all.Wait()
@@ -127,15 +127,15 @@ func TestWaitingSendersAreReleased(t *testing.T) {
 		{"peer's Close", func(r endpoint.Role, w *waitingSenders) { receive(w.e, closeFromPeer(r, code, "")) }, closed},
 		{"broken rule", func(_ endpoint.Role, w *waitingSenders) { receive(w.e, []byte{0x83}) }, failed},
 		{"shell's failure", func(_ endpoint.Role, w *waitingSenders) { _ = w.e.Fail(wire.InternalError, "", io.ErrNoProgress) }, failed},
-		{"transport's end", func(_ endpoint.Role, w *waitingSenders) { _ = w.e.Lost(errTransport, nil) }, lost},
-		{"cut", func(_ endpoint.Role, w *waitingSenders) { _ = w.e.Cut(nil, func() error { return nil }) }, byUs},
+		{"transport's end", func(_ endpoint.Role, w *waitingSenders) { _ = w.e.TransportClosed(errTransport, nil) }, lost},
+		{"cut", func(_ endpoint.Role, w *waitingSenders) { w.e.Abort(nil, func() error { return nil }) }, byUs},
 		{"failed write of a fragment", func(_ endpoint.Role, w *waitingSenders) {
 			w.out.left = 0
-			_ = w.message.Send([]byte("second"), false)
+			_ = w.message.WriteFragment([]byte("second"), false)
 		}, lost},
 		{"failed write of the last fragment", func(_ endpoint.Role, w *waitingSenders) {
 			w.out.left = 0
-			_ = w.message.Send([]byte("last"), true)
+			_ = w.message.WriteFragment([]byte("last"), true)
 		}, lost},
 		{"failed write of a Ping", func(_ endpoint.Role, w *waitingSenders) {
 			w.out.left = 0
@@ -159,7 +159,7 @@ func TestWaitingSendersAreReleased(t *testing.T) {
 							t.Errorf("a sender got %v", err)
 						}
 					}
-					if err := w.message.Send([]byte("late"), true); err == nil || !w.message.Done() {
+					if err := w.message.WriteFragment([]byte("late"), true); err == nil || !w.message.Done() {
 						t.Errorf("the message went on: %v", err)
 					}
 				})
@@ -176,14 +176,14 @@ func TestAbandonedMessage(t *testing.T) {
 			eachRole(t, func(t *testing.T, role endpoint.Role) {
 				var out bytes.Buffer
 				e := endpoint.New(&out, endpoint.Config{Role: role})
-				m, err := e.NewMessage(wire.Binary)
+				m, err := e.NextWriter(wire.Binary)
 				if err != nil {
 					t.Fatal(err)
 				}
 				want := endpoint.Open
 				if began {
 					want = endpoint.CloseSent
-					if err := m.Send(nil, false); err != nil {
+					if err := m.WriteFragment(nil, false); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -192,7 +192,7 @@ func TestAbandonedMessage(t *testing.T) {
 				if e.State() != want || !m.Done() {
 					t.Errorf("the state is %v, want %v", e.State(), want)
 				}
-				if err := m.Send(nil, true); err != endpoint.ErrMessageFinished {
+				if err := m.WriteFragment(nil, true); err != endpoint.ErrMessageFinished {
 					t.Errorf("Send returned %v", err)
 				}
 			})

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/fibersock/fibersock/endpoint"
 	"github.com/fibersock/fibersock/wire"
@@ -24,30 +25,30 @@ func (w *stalled) Write(p []byte) (int, error) {
 
 // The peer's Close used to be answered inside of Receive, which waited for the lock of
 // a writer that waited for the peer. With DeferClose, Receive reports the Close at
-// once, nothing more can be sent, and AnswerClose sends the Pongs that are owed and the
+// once, nothing more can be sent, and FlushControl sends the Pongs that are owed and the
 // answer behind the frame that was being written (6455-5.5.1-f, 6455-5.5.2-a).
 func TestReceiveDoesNotWaitForTheWriterWithDeferClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &stalled{release: make(chan struct{})}
-		e := endpoint.New(w, endpoint.Config{Role: endpoint.Client, DeferClose: true, Background: func(f func()) { go f() }})
+		e := endpoint.New(w, endpoint.Config{Role: endpoint.Client, Background: func(f func()) { go f() }})
 		sent := make(chan error, 1)
 		go func() { sent <- e.Send(wire.Binary, []byte("long")) }()
 		synctest.Wait()
 		in := []byte("\x89\x01p\x88\x02\x0f\xa1")
-		ev, n := e.Receive(in)
-		if ev.Kind != endpoint.Ping {
+		ev, n := e.Receive(time.Time{}, in)
+		if ev.Kind != endpoint.KindPing {
 			t.Fatalf("event %+v", ev)
 		}
-		ev, _ = e.Receive(in[n:])
+		ev, _ = e.Receive(time.Time{}, in[n:])
 		var closed *endpoint.CloseError
-		if ev.Kind != endpoint.Closing || !errors.As(ev.Err, &closed) || e.State() != endpoint.Closed {
+		if ev.Kind != endpoint.KindClose || !errors.As(ev.Err, &closed) || e.State() != endpoint.Closed {
 			t.Errorf("event %+v, state %v", ev, e.State())
 		}
 		answered := make(chan struct{})
 		go func() {
 			defer close(answered)
-			e.AnswerClose()
-			e.AnswerClose() // once is enough
+			e.FlushControl()
+			e.FlushControl() // once is enough
 		}()
 		close(w.release)
 		<-answered
@@ -70,15 +71,15 @@ func TestReceiveDoesNotWaitForTheWriterWithDeferClose(t *testing.T) {
 func TestDeferredCloseBehindOurOwn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &stalled{release: make(chan struct{})}
-		e := endpoint.New(w, endpoint.Config{Role: endpoint.Client, DeferClose: true})
+		e := endpoint.New(w, endpoint.Config{Role: endpoint.Client, Background: func(f func()) { go f() }})
 		closed := make(chan error, 1)
 		go func() { closed <- e.Close(wire.NormalClosure, "") }()
 		synctest.Wait()
-		if ev, _ := e.Receive([]byte("\x88\x02\x0f\xa1")); ev.Kind != endpoint.Closing {
+		if ev, _ := e.Receive(time.Time{}, []byte("\x88\x02\x0f\xa1")); ev.Kind != endpoint.KindClose {
 			t.Errorf("event %+v", ev)
 		}
 		close(w.release)
-		e.AnswerClose()
+		e.FlushControl()
 		if err := <-closed; err != nil {
 			t.Error(err)
 		}
@@ -91,14 +92,14 @@ func TestDeferredCloseBehindOurOwn(t *testing.T) {
 // Nothing is written behind half a frame.
 func TestDeferredCloseAfterAFailedWrite(t *testing.T) {
 	w := &breaking{left: 0}
-	e := endpoint.New(w, endpoint.Config{Role: endpoint.Client, DeferClose: true})
+	e := endpoint.New(w, endpoint.Config{Role: endpoint.Client, Background: func(f func()) { go f() }})
 	if err := e.Send(wire.Binary, []byte("long")); err == nil {
 		t.Fatal("no error")
 	}
 	written := w.out.Len()
-	e.Receive([]byte("\x89\x00\x88\x02\x0f\xa1"))
-	e.Receive([]byte("\x88\x02\x0f\xa1"))
-	e.AnswerClose()
+	e.Receive(time.Time{}, []byte("\x89\x00\x88\x02\x0f\xa1"))
+	e.Receive(time.Time{}, []byte("\x88\x02\x0f\xa1"))
+	e.FlushControl()
 	if w.out.Len() != written {
 		t.Errorf("%d bytes were written behind half a frame", w.out.Len()-written)
 	}
@@ -127,10 +128,10 @@ func TestInvalidCloseIsReportedWithItsCodeAndReason(t *testing.T) {
 		{"\x03\xe8\xff", `invalid UTF-8: the peer closed with 1000: "\xff"`},
 	} {
 		e := endpoint.New(new(bytes.Buffer), endpoint.Config{Role: endpoint.Client})
-		ev, _ := e.Receive(append([]byte{0x88, byte(len(tt.payload))}, tt.payload...))
+		ev, _ := e.Receive(time.Time{}, append([]byte{0x88, byte(len(tt.payload))}, tt.payload...))
 		var frame *endpoint.CloseFrameError
 		var rule *wire.Error
-		if ev.Kind != endpoint.Failed || !errors.As(ev.Err, &frame) || !errors.As(ev.Err, &rule) {
+		if ev.Kind != endpoint.KindFailed || !errors.As(ev.Err, &frame) || !errors.As(ev.Err, &rule) {
 			t.Fatalf("%+v", ev)
 		}
 		if frame.Error() != "websocket: "+tt.text || frame.Reason != tt.payload[2:] {

@@ -53,7 +53,7 @@ func TestHowFarAMessageHasCome(t *testing.T) {
 							before, wantArrived = 0, 0
 						}
 					}
-					if arrived, underWay := e.UnderWay(); arrived != wantArrived || underWay != wantUnderWay {
+					if arrived, underWay := e.Progress(); arrived != wantArrived || underWay != wantUnderWay {
 						t.Fatalf("after %d bytes of %v %q: %d, %v, want %d, %v", i+1, p.op, p.payload, arrived, underWay, wantArrived, wantUnderWay)
 					}
 				}
@@ -70,10 +70,10 @@ func TestFailingFromOutside(t *testing.T) {
 		t.Run("open", func(t *testing.T) {
 			var out bytes.Buffer
 			e := endpoint.New(&out, endpoint.Config{Role: role})
-			if !e.FailFromOutside(wire.PolicyViolation, "late", cause) {
+			if !e.FailAsync(wire.PolicyViolation, "late", cause) {
 				t.Error("it has not failed")
 			}
-			if e.FailFromOutside(wire.PolicyViolation, "later", cause) {
+			if e.FailAsync(wire.PolicyViolation, "later", cause) {
 				t.Error("it has failed twice")
 			}
 			if frames := written(t, role, out.Bytes()); len(frames) != 1 || closeCode(frames[0]) != wire.PolicyViolation || string(frames[0].Payload[2:]) != "late" {
@@ -89,7 +89,7 @@ func TestFailingFromOutside(t *testing.T) {
 			if err := e.SendText("Hello"); err != e.Err() {
 				t.Errorf("SendText returned %v", err)
 			}
-			if err := e.Lost(io.EOF, nil); err != e.Err() {
+			if err := e.TransportClosed(io.EOF, nil); err != e.Err() {
 				t.Errorf("Lost returned %v", err)
 			}
 		})
@@ -97,7 +97,7 @@ func TestFailingFromOutside(t *testing.T) {
 			var out bytes.Buffer
 			e := endpoint.New(&out, endpoint.Config{Role: role})
 			receive(e, closeFromPeer(role, 4000, ""))
-			if e.FailFromOutside(wire.PolicyViolation, "late", cause) {
+			if e.FailAsync(wire.PolicyViolation, "late", cause) {
 				t.Error("it has failed")
 			}
 			if frames := written(t, role, out.Bytes()); len(frames) != 1 || closeCode(frames[0]) != 4000 {
@@ -116,17 +116,17 @@ func TestHeartbeatDoesNotWait(t *testing.T) {
 		sent := make(chan error, 1)
 		go func() { sent <- e.SendText("Hello") }()
 		<-g.entered
-		e.Heartbeat([]byte("1"))
-		e.Heartbeat([]byte("2"))
+		e.PingAsync([]byte("1"))
+		e.PingAsync([]byte("2"))
 		g.open(nil)
 		if err := <-sent; err != nil {
 			t.Error(err)
 		}
-		e.Heartbeat([]byte("3"))
+		e.PingAsync([]byte("3"))
 		if err := e.Close(4000, ""); err != nil {
 			t.Error(err)
 		}
-		e.Heartbeat([]byte("4"))
+		e.PingAsync([]byte("4"))
 		frames := written(t, role, g.bytes())
 		if len(frames) != 4 {
 			t.Fatalf("wrote %v", frames)

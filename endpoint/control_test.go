@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/fibersock/fibersock/endpoint"
 	"github.com/fibersock/fibersock/wire"
@@ -44,7 +45,7 @@ func TestTenPingsAreTenPongs(t *testing.T) {
 		for _, number := range numbers(1, 10) {
 			in = append(in, whole(role, wire.Ping, number)...)
 		}
-		if events := receive(e, in); len(events) != 10 || events[9].Kind != endpoint.Ping || events[9].Payload != "10" {
+		if events := receive(e, in); len(events) != 10 || events[9].Kind != endpoint.KindPing || events[9].Payload != "10" {
 			t.Errorf("got the events %+v", events)
 		}
 		if got := pongs(written(t, role, out.Bytes())); !slices.Equal(got, numbers(1, 10)) {
@@ -145,7 +146,7 @@ func TestPeersCloseDoesNotWaitForAPong(t *testing.T) {
 		receive(e, whole(role, wire.Ping, "1"))
 		<-g.entered
 		events := receive(e, closeFromPeer(role, wire.NormalClosure, ""))
-		if len(events) != 1 || events[0].Kind != endpoint.Closing || e.State() != endpoint.Closed {
+		if len(events) != 1 || events[0].Kind != endpoint.KindClose || e.State() != endpoint.Closed {
 			t.Errorf("got %+v, state %v", events, e.State())
 		}
 		g.open(nil)
@@ -226,7 +227,7 @@ func TestPingFloodWithABlockedWriterTakesNoMemory(t *testing.T) {
 	before := heap()
 	for range 1_000_000 {
 		copy(in, ping)
-		if ev, n := e.Receive(in); ev.Kind != endpoint.Ping || n != len(in) {
+		if ev, n := e.Receive(time.Time{}, in); ev.Kind != endpoint.KindPing || n != len(in) {
 			t.Fatalf("got %+v, %d", ev, n)
 		}
 	}
@@ -273,7 +274,7 @@ func TestPongsBesideAWriter(t *testing.T) {
 					plain := binary.BigEndian.AppendUint64(nil, i)
 					copy(ping[6:], plain)
 					wire.Mask(ping[6:], peerKey)
-					e.Receive(ping)
+					e.Receive(time.Time{}, ping)
 				}
 				close(stop)
 				sender.Wait()
@@ -311,7 +312,7 @@ func TestPongFloodTakesNoMemory(t *testing.T) {
 		before := heap()
 		for range 1_000_000 {
 			copy(in, pong)
-			if ev, n := e.Receive(in); ev.Kind != endpoint.Pong || n != len(in) {
+			if ev, n := e.Receive(time.Time{}, in); ev.Kind != endpoint.KindPong || n != len(in) {
 				t.Fatalf("got %+v, %d", ev, n)
 			}
 		}

@@ -94,14 +94,14 @@ func TestControlFramesWaitForTheEndOfAFrame(t *testing.T) {
 				first, second := make(chan error, 1), make(chan error, 1)
 				go func() { first <- e.Send(wire.Binary, make([]byte, 1000)) }()
 				synctest.Wait()
-				if !e.Pressed() {
+				if !e.WriteBlocked() {
 					t.Fatal("the sender does not wait")
 				}
 				go func() { second <- e.SendText("after it") }()
 				synctest.Wait()
 				receive(e, whole(endpoint.Server, wire.Ping, "1"))
-				e.Heartbeat([]byte("old"))
-				e.Heartbeat([]byte("new"))
+				e.PingAsync([]byte("old"))
+				e.PingAsync([]byte("new"))
 				m, _ := endpoint.Prepare(wire.Text, []byte("prepared"))
 				if e.TrySendPrepared(m) {
 					t.Error("a message was sent inside a frame")
@@ -137,8 +137,8 @@ func TestControlFramesWaitForTheEndOfAFrame(t *testing.T) {
 					frames[2].Opcode != wire.Ping || string(frames[2].Payload) != "new" || closeCode(frames[3]) != code {
 					t.Errorf("wrote %v", frames)
 				}
-				if sent, _ := e.SentClose(); sent != code || e.Pressed() || w.written != 1 {
-					t.Errorf("sent %v, pressed %v, told %d times", sent, e.Pressed(), w.written)
+				if sent, _ := e.SentClose(); sent != code || e.WriteBlocked() || w.written != 1 {
+					t.Errorf("sent %v, pressed %v, told %d times", sent, e.WriteBlocked(), w.written)
 				}
 			})
 		})
@@ -156,13 +156,13 @@ func TestFramesBeginWhenThereIsRoom(t *testing.T) {
 			all.Go(func() { e.Send(wire.Binary, nil) })
 			all.Go(func() { e.SendPrepared(m) })
 			all.Go(func() {
-				out, _ := e.NewMessage(wire.Text)
-				out.Send([]byte("one"), false)
-				out.Send(make([]byte, 70), true)
+				out, _ := e.NextWriter(wire.Text)
+				out.WriteFragment([]byte("one"), false)
+				out.WriteFragment(make([]byte, 70), true)
 			})
 		}
 		synctest.Wait()
-		if e.Pressed() || w.out.Len() > 0 {
+		if e.WriteBlocked() || w.out.Len() > 0 {
 			t.Errorf("%d bytes were written", w.out.Len())
 		}
 		if err := e.Ping([]byte("now")); err != nil || len(w.frames(t)) != 1 {
@@ -191,15 +191,15 @@ func TestEndOfTransportEndsThoseWhoWaitForRoom(t *testing.T) {
 			synctest.Wait()
 			go func() { errs <- e.SendText("Hello") }()
 			go func() {
-				out, _ := e.NewMessage(wire.Text)
-				errs <- out.Send(nil, true)
+				out, _ := e.NextWriter(wire.Text)
+				errs <- out.WriteFragment(nil, true)
 			}()
 			synctest.Wait()
-			if e.Pressed() != (room > 0) {
+			if e.WriteBlocked() != (room > 0) {
 				t.Error("no frame has begun")
 			}
 			w.grow(0, io.ErrClosedPipe)
-			e.Cut(nil, nil)
+			e.Abort(nil, func() error { return nil })
 			for range 3 {
 				if err := <-errs; !errors.Is(err, endpoint.ErrClosed) {
 					t.Errorf("Send returned %v", err)

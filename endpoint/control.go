@@ -1,0 +1,190 @@
+package endpoint
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/fibersock/fibersock/wire"
+)
+
+// This file queues control frames. A goroutine that receives does not wait for
+// the sender's lock to answer a Ping: two endpoints that both waited so would
+// wait for each other. The frame is queued instead, and the holder of the lock
+// writes it before it gives up the lock.
+
+// maxQueuedPongs bounds the queued Pongs. A peer that sends Pings and does not
+// read gets Pongs for its newest Pings only (RFC 6455, Section 5.5.3).
+const maxQueuedPongs = 16
+
+// controlQueue holds the control frames for the next holder of the sender's lock.
+type controlQueue struct {
+	frames atomic.Bool // there are frames; readable without mu
+	wake   atomic.Bool // senders that wait for their turn must look again
+
+	mu    sync.Mutex // guards the rest, and the transitions of the closing handshake
+	pongs [][]byte
+	ping  []byte // the newest one of PingAsync; nil: none
+	close []byte // queued or being written; nil: none
+}
+
+// update updates frames. The caller holds mu.
+func (q *controlQueue) update() {
+	q.frames.Store(len(q.pongs) > 0 || q.ping != nil || q.close != nil)
+}
+
+// addPong queues a Pong with a copy of payload.
+func (q *controlQueue) addPong(payload []byte) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.pongs) == maxQueuedPongs {
+		q.pongs = append(q.pongs[:0], q.pongs[1:]...)
+	}
+	q.pongs = append(q.pongs, append([]byte(nil), payload...))
+	q.update()
+}
+
+// setPing queues a Ping with a copy of payload in place of an older one.
+func (q *controlQueue) setPing(payload []byte) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.ping = append(make([]byte, 0, len(payload)), payload...)
+	q.update()
+}
+
+// closing reports whether a Close frame is queued or being written.
+func (q *controlQueue) closing() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.close != nil
+}
+
+// take returns the frames and empties the queue, except for the Close frame.
+func (q *controlQueue) take() (pongs [][]byte, ping, last []byte) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	pongs, ping, last = q.pongs, q.ping, q.close
+	q.pongs, q.ping = nil, nil
+	q.update()
+	return pongs, ping, last
+}
+
+// removeClose removes the Close frame, which is written or cannot be.
+func (q *controlQueue) removeClose() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.close = nil
+	q.update()
+}
+
+// pong answers a Ping: at once if the lock is free, else after the frame that is
+// being written. A Ping is answered after our Close too, until the peer's Close
+// arrives (Section 5.5.2). background is Config.Background.
+func (s *sender) pong(payload []byte, background func(func())) {
+	if background == nil && s.mu.TryLock() {
+		if s.position != insideFrame {
+			s.flushControl() // older Pongs come first
+			s.writeControl(wire.Pong, payload, false)
+			s.unlock()
+			return
+		}
+		s.unlock()
+	}
+	s.ensureExt().queue.addPong(payload)
+	s.flushSoon(background)
+}
+
+// PingAsync sends a Ping and does not wait for other writers: it writes the Ping
+// at once if no frame is being written, and otherwise queues it in place of an
+// older one. payload has at most 125 bytes and is not kept. After this side has
+// sent a Close, nothing is sent.
+func (e *Endpoint) PingAsync(payload []byte) {
+	s, background := &e.sender, e.config().background
+	if background == nil && s.mu.TryLock() {
+		if s.position != insideFrame {
+			s.writeControl(wire.Ping, payload, false)
+			s.unlock()
+			return
+		}
+		s.unlock()
+	}
+	s.ensureExt().queue.setPing(payload)
+	s.flushSoon(background)
+}
+
+// flushSoon has the queue written without waiting: by the holder of the lock,
+// or, if the lock is free, in the background, or here if background is nil.
+func (s *sender) flushSoon(background func(func())) {
+	switch {
+	case !s.mu.TryLock():
+	case background != nil:
+		background(s.unlock)
+	default:
+		s.unlock()
+	}
+}
+
+// mustFlush reports whether flushControl has something to do. inside is set while
+// a frame is incomplete.
+func (s *sender) mustFlush(inside bool) bool {
+	ext := s.ext.Load()
+	return ext != nil && (ext.queue.wake.Load() || !inside && ext.queue.frames.Load())
+}
+
+// flushControl wakes the senders that wait in vain and writes the queued frames,
+// these not inside an incomplete frame. The caller holds mu.
+func (s *sender) flushControl() {
+	inside := s.position == insideFrame
+	if !s.mustFlush(inside) {
+		return
+	}
+	ext := s.ext.Load()
+	if ext.queue.wake.Swap(false) {
+		s.wakeWaiters()
+	}
+	if inside {
+		return
+	}
+	pongs, ping, last := ext.queue.take()
+	for _, payload := range pongs {
+		s.writeControl(wire.Pong, payload, last != nil)
+	}
+	if ping != nil {
+		s.writeControl(wire.Ping, ping, last != nil)
+	}
+	if last != nil {
+		if !s.writeControl(wire.Close, last, true) {
+			ext.sentClose.Store(0)
+		}
+		ext.queue.removeClose()
+	}
+}
+
+// writeControl writes a control frame if that is still allowed, and reports
+// whether it is written: before our Close any frame, before the peer's Close a
+// Pong. beforeClose is set for frames that were queued before a Close, and for
+// that. The caller holds mu.
+func (s *sender) writeControl(op wire.Opcode, payload []byte, beforeClose bool) bool {
+	ext := s.ext.Load()
+	if ext != nil && ext.broken() {
+		return false
+	}
+	switch s.endState() {
+	case open:
+	case closeSent:
+		if !beforeClose && op != wire.Pong {
+			return false
+		}
+	case writeBroken:
+		return false
+	case closed:
+		// The Close may have been queued after the caller took this frame from
+		// the queue. The frame then comes before it.
+		if !beforeClose && !ext.queue.closing() {
+			return false
+		}
+	}
+	return s.writeFrame(wire.Header{Fin: true, Opcode: op}, payload) == nil
+}
+
+// broken reports whether the transport cannot be written to any more.
+func (x *senderExt) broken() bool { return x.failed.Load() != nil || x.lost.Load() != nil }

@@ -1,0 +1,129 @@
+package endpoint
+
+import (
+	"sync/atomic"
+
+	"github.com/fibersock/fibersock/wire"
+)
+
+// FrameCount counts frames that went in one direction.
+type FrameCount struct {
+	Messages  uint64 // complete messages, counted with their last frame
+	Bytes     uint64 // payload of data frames
+	Fragments uint64 // data frames that hold a part of a message
+	Pings     uint64
+	Pongs     uint64
+}
+
+// addFrame counts a frame by the first byte of its header and the length of its
+// payload in bytes.
+func (n *FrameCount) addFrame(first byte, payload int) {
+	final := first&finBit != 0
+	switch op := wire.Opcode(first &^ finBit); op {
+	case wire.Text, wire.Binary, wire.Continuation:
+		n.Bytes += uint64(payload)
+		if final {
+			n.Messages++
+		}
+		if !final || op == wire.Continuation {
+			n.Fragments++
+		}
+	case wire.Ping:
+		n.Pings++
+	case wire.Pong:
+		n.Pongs++
+	}
+}
+
+// FrameCounter is a FrameCount for concurrent use.
+type FrameCounter struct{ messages, bytes, fragments, pings, pongs atomic.Uint64 }
+
+// Load returns the current count. Its fields are read one after the other.
+func (c *FrameCounter) Load() FrameCount {
+	return FrameCount{
+		Messages:  c.messages.Load(),
+		Bytes:     c.bytes.Load(),
+		Fragments: c.fragments.Load(),
+		Pings:     c.pings.Load(),
+		Pongs:     c.pongs.Load(),
+	}
+}
+
+// add adds n. An addition of 0 costs no atomic operation.
+func (c *FrameCounter) add(n *FrameCount) {
+	addNonZero(&c.messages, n.Messages)
+	addNonZero(&c.bytes, n.Bytes)
+	addNonZero(&c.fragments, n.Fragments)
+	addNonZero(&c.pings, n.Pings)
+	addNonZero(&c.pongs, n.Pongs)
+}
+
+func addNonZero(to *atomic.Uint64, n uint64) {
+	if n > 0 {
+		to.Add(n)
+	}
+}
+
+// Counters count the frames of any number of endpoints, in both directions. They
+// fill two cache lines, so that an array of Counters, one for each processor,
+// causes no false sharing.
+type Counters struct {
+	Received, Sent FrameCounter
+	_              [128 - 2*5*8]byte
+}
+
+// SetCounters makes e count its frames in c. It is called before the endpoint is
+// shared, and may be called before Init.
+//
+// A sent frame is counted before it is written. Received frames are counted when
+// Receive has used all of its input or the connection has ended; FlushCounters
+// counts them at once.
+func (e *Endpoint) SetCounters(c *Counters) { e.sender.counters = c }
+
+// FlushCounters adds the messages that Receive has returned to the counters. The
+// caller is the receiving goroutine.
+func (e *Endpoint) FlushCounters() { e.receiver.flushCount(e.sender.counters) }
+
+// receivedCount holds the frequent counts until the input is used up.
+type receivedCount struct {
+	bytes    uint64
+	messages uint32
+}
+
+// countEvent counts ev, with c nil if nothing is counted.
+func (r *receiver) countEvent(ev *Event, c *Counters) {
+	switch ev.Kind {
+	case KindMessage:
+		r.count.messages++
+		r.count.bytes += uint64(len(ev.Payload))
+	case KindPartial:
+		if ev.Final {
+			r.count.messages++
+		}
+		r.count.bytes += uint64(len(ev.Payload))
+	case KindPing:
+		if c != nil {
+			c.Received.pings.Add(1)
+		}
+	case KindPong:
+		if c != nil {
+			c.Received.pongs.Add(1)
+		}
+	}
+}
+
+// countFragment counts a data frame that holds a part of a message.
+func (e *Endpoint) countFragment() {
+	if c := e.sender.counters; c != nil {
+		c.Received.fragments.Add(1)
+	}
+}
+
+// flushCount adds the pending counts to c.
+func (r *receiver) flushCount(c *Counters) {
+	if c == nil || r.count == (receivedCount{}) {
+		return
+	}
+	c.Received.add(&FrameCount{Messages: uint64(r.count.messages), Bytes: r.count.bytes})
+	r.count = receivedCount{}
+}

@@ -1,0 +1,78 @@
+package endpoint
+
+import "github.com/fibersock/fibersock/wire"
+
+// Prepared is a message that is encoded once and sent by any number of servers'
+// endpoints. It is immutable.
+type Prepared struct {
+	frame   []byte
+	payload int // bytes at the end of frame
+}
+
+// Prepare encodes a message. p is not retained. The error is ErrNotData or
+// wire.ErrInvalidUTF8 for a message that may not be sent.
+func Prepare(op wire.Opcode, p []byte) (*Prepared, error) {
+	if err := checkMessage(op, p); err != nil {
+		return nil, err
+	}
+	h := wire.Header{Fin: true, Opcode: op}
+	return &Prepared{wire.AppendFrame(make([]byte, 0, wire.MaxHeaderSize+len(p)), h, p), len(p)}, nil
+}
+
+// Size returns the size of the message on the wire, in bytes.
+func (m *Prepared) Size() int { return len(m.frame) }
+
+// SendPrepared sends m; see Send. It is for servers: a client masks each frame
+// with another key.
+func (e *Endpoint) SendPrepared(m *Prepared) error {
+	s := &e.sender
+	s.lockForMessage(m.payload)
+	defer s.unlock()
+	if err := s.sendErr(); err != nil {
+		return e.closeCause(err)
+	}
+	return e.closeCause(s.writePrepared(m, e.config().maxFrame))
+}
+
+// TrySendPrepared is SendPrepared that does not wait. It returns false, and does
+// not send m, if another goroutine is sending, a message is being sent in
+// fragments, or Backpressure has no room for all of m. It returns true if m is
+// sent or the connection cannot send any more.
+func (e *Endpoint) TrySendPrepared(m *Prepared) bool {
+	s := &e.sender
+	if !s.mu.TryLock() {
+		return false
+	}
+	defer s.unlock()
+	if s.sendErr() != nil {
+		return true
+	}
+	if s.position != betweenMessages {
+		return false
+	}
+	if pressure := s.pressure(); pressure != nil && pressure.Room(m.Size()) < m.Size() {
+		return false
+	}
+	_ = s.writePrepared(m, e.config().maxFrame) // the next call returns the error
+	return true
+}
+
+// writePrepared writes m in frames of at most limit payload bytes. The caller
+// holds mu.
+func (s *sender) writePrepared(m *Prepared, limit int) error {
+	head, p := m.frame[:len(m.frame)-m.payload], m.frame[len(m.frame)-m.payload:]
+	if m.payload > limit {
+		return s.writeData(wire.Header{Fin: true, Opcode: wire.Opcode(m.frame[0] &^ finBit)}, p, limit)
+	}
+	if k := s.cork.Load(); k != nil {
+		return s.collectPrepared(k, m)
+	}
+	s.countSent(m.frame[0], m.payload)
+	if pressure := s.pressure(); pressure != nil {
+		return s.writeBlocking(pressure, head, p)
+	}
+	if s.vectored {
+		return s.noteWrite(s.w.(VectorWriter).Writev(nil, m.frame))
+	}
+	return s.write(m.frame)
+}

@@ -25,7 +25,7 @@ crowds:
 
 # The tests of the judge with the suite's numbers of messages; go test sends fewer.
 judge:
-	$(GO) test ./internal/conform -args -full
+	$(GO) test ./wstest/conform -args -full
 
 # FUZZ='^FuzzMask$$' selects targets; FUZZFLAGS='-parallel 1' are flags of go test.
 fuzz:

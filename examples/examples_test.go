@@ -31,6 +31,31 @@ func TestDocumentationShowsThePrograms(t *testing.T) {
 	}
 }
 
+// TestDocumentationShowsSnippets looks for each snippet of the documentation in
+// the program that it is from: line for line, whatever the indentation.
+func TestDocumentationShowsSnippets(t *testing.T) {
+	program := unindented(read(t, "sansio/main.go"))
+	snippets := strings.Split(read(t, "../docs/sans-io.md"), "```go\n")[1:]
+	if len(snippets) < 6 {
+		t.Errorf("%d snippets", len(snippets))
+	}
+	for _, part := range snippets {
+		snippet, _, _ := strings.Cut(part, "```\n")
+		if text := unindented(snippet); !strings.Contains(program, text) || strings.Count(text, "\n") > 8 {
+			t.Errorf("this is not in sansio/main.go, or has more than eight lines:\n%s", snippet)
+		}
+	}
+}
+
+// unindented returns text with its lines without white space around them.
+func unindented(text string) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	for i, line := range lines {
+		lines[i] = strings.TrimSpace(line)
+	}
+	return strings.Join(lines, "\n") + "\n"
+}
+
 func read(t *testing.T, file string) string {
 	t.Helper()
 	b, err := os.ReadFile(file)

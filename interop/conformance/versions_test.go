@@ -13,8 +13,8 @@ import (
 	"github.com/fibersock/fibersock/interop/peer"
 )
 
-// runtimesFile has the versions of the runtimes, which the system chooses, at
-// the time of the committed verdicts.
+// runtimesFile has the versions, at the time of the verdicts, of programs that
+// no file of this repository selects.
 const runtimesFile = "runtimes.json"
 
 type runtimes struct {
@@ -37,7 +37,7 @@ func committedRuntimes(t *testing.T) runtimes {
 	return r
 }
 
-// writeRuntimes writes the current versions.
+// writeRuntimes writes the versions of this machine.
 func writeRuntimes(t *testing.T) {
 	t.Helper()
 	node, err := peer.Node()
@@ -72,8 +72,8 @@ func said(t *testing.T, program string, args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// version returns the version of p: from go.mod or package-lock.json, and for
-// Python the committed one.
+// version returns the version of p: that of go.mod or package-lock.json, and
+// for Python that of runtimesFile.
 func version(t *testing.T, p peer.Peer) string {
 	t.Helper()
 	r := committedRuntimes(t)

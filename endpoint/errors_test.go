@@ -30,7 +30,7 @@ func TestTextOfErrors(t *testing.T) {
 		{&endpoint.LostError{Err: io.EOF}, "websocket: connection lost without a closing handshake: EOF", io.EOF},
 		{&endpoint.LostError{Err: os.ErrDeadlineExceeded}, "websocket: connection lost without a closing handshake: i/o timeout", net.ErrClosed},
 		{endpoint.ErrClosed, "websocket: connection is closed", net.ErrClosed},
-		{endpoint.ErrNotData, "websocket: a message is Text or Binary; Ping, Pong and Close have calls of their own", endpoint.ErrNotData},
+		{endpoint.ErrNotData, "websocket: a message is Text or Binary; use Ping, Pong and Close for control frames", endpoint.ErrNotData},
 	}
 	for _, tt := range tests {
 		if got := tt.err.Error(); got != tt.want {
@@ -68,7 +68,7 @@ func TestFailureLeadsToItsRule(t *testing.T) {
 		{"6455-5.5.1-a", client, whole(client, wire.Close, "\x03"), 1002, "close payload of one byte"},
 		{"6455-7.4-a", client, whole(client, wire.Close, "\x03\xed"), 1002, "status code not allowed in a close frame"},
 		{"6455-5.5.1-b", client, whole(client, wire.Close, "\x03\xe8\xff"), 1007, "invalid UTF-8"},
-		{"6455-10.4-a", client, declaring(client, wire.Binary, 101, true), 1009, "message over the size limit"},
+		{"6455-10.4-a", client, declaring(client, wire.Binary, 101, true), 1009, "message of 101 bytes exceeds Limits.Message (100)"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

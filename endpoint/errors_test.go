@@ -68,7 +68,7 @@ func TestFailureLeadsToItsRule(t *testing.T) {
 		{"6455-5.5.1-a", client, whole(client, wire.Close, "\x03"), 1002, "close payload of one byte"},
 		{"6455-7.4-a", client, whole(client, wire.Close, "\x03\xed"), 1002, "status code not allowed in a close frame"},
 		{"6455-5.5.1-b", client, whole(client, wire.Close, "\x03\xe8\xff"), 1007, "invalid UTF-8"},
-		{"6455-10.4-a", client, declaring(client, wire.Binary, 101, true), 1009, "message of 101 bytes exceeds Limits.Message (100)"},
+		{"6455-10.4-a", client, declaring(client, wire.Binary, 101, true), 1009, "message exceeds the size limit"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -83,7 +83,11 @@ func TestFailureLeadsToItsRule(t *testing.T) {
 			if failed.Code != tt.code || rule.Code != tt.code || rule.Reason != tt.text {
 				t.Errorf("failed with %v by the rule %+v", failed.Code, rule)
 			}
-			want := fmt.Sprintf("websocket: connection failed with %v: %s", tt.code, tt.text)
+			cause := tt.text
+			if limit := (*endpoint.LimitError)(nil); errors.As(err, &limit) {
+				cause = fmt.Sprintf("message of %d bytes exceeds %s (%d)", limit.Seen, limit.Option, limit.Max)
+			}
+			want := fmt.Sprintf("websocket: connection failed with %v: %s", tt.code, cause)
 			if got := err.Error(); !strings.HasPrefix(got, want) || strings.Count(got, "websocket: ") != 1 {
 				t.Errorf("got %q, want it to begin with %q", got, want)
 			}

@@ -1,0 +1,5 @@
+package netloop
+
+import "sync"
+
+type socketMutex = sync.Mutex

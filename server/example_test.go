@@ -163,7 +163,7 @@ func ExampleConn_Receive() {
 // Messages larger than memory: NextReader streams one as it arrives, NextWriter sends
 // one in fragments.
 func ExampleConn_NextReader() {
-	s := &server.Server{Limits: server.Limits{Message: -1}, Handler: server.Handler{
+	s := &server.Server{Handler: server.Handler{
 		Serve: func(c *server.Conn) {
 			op, r, err := c.NextReader(context.Background())
 			if err != nil {

@@ -2,10 +2,10 @@ package server
 
 import (
 	"fmt"
-	"sync"
 	"sync/atomic"
 
 	"github.com/fibersock/fibersock/endpoint"
+	"github.com/fibersock/fibersock/internal/lockorder"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -131,8 +131,8 @@ func (c *Conn) unfinished() bool {
 
 // fragments is the message of SendFragment.
 type fragments struct {
-	open    atomic.Bool // the first fragment is sent, the last is not
-	mu      sync.Mutex  // guards message
+	open    atomic.Bool         // the first fragment is sent, the last is not
+	mu      lockorder.Fragments // guards message
 	message *endpoint.MessageWriter
 }
 

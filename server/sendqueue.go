@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"github.com/fibersock/fibersock/endpoint"
+	"github.com/fibersock/fibersock/internal/lockorder"
 )
 
 // sendQueue holds messages that cannot be passed to the transport at once, in
@@ -15,8 +16,8 @@ type sendQueue struct {
 	bytes   atomic.Int64 // their size; changed under mu
 	server  *Server
 
-	mu       sync.Mutex // guards the rest
-	written  sync.Cond  // signals a change of done
+	mu       lockorder.SendQueue // guards the rest
+	written  sync.Cond           // signals a change of done
 	messages []*endpoint.Prepared
 	running  bool   // a goroutine runs sendQueued
 	forced   int    // goroutines in forceFlush

@@ -38,9 +38,9 @@ var picture = []rule{
 		why: "it encodes and decodes bytes on every target"},
 	{pkg: "./handshake", ours: []string{"./internal/entropy"}, not: []string{"net", "net/http", "crypto/tls"},
 		why: "the opening handshake is bytes, and knows no frame"},
-	{pkg: "./endpoint", ours: []string{"./wire", "./internal/entropy"}, not: []string{"net/http", "crypto/tls"},
+	{pkg: "./endpoint", ours: []string{"./wire", "./internal/entropy", "./internal/lockorder"}, not: []string{"net/http", "crypto/tls"},
 		why: "the engine has no socket"},
-	{pkg: "./internal/netloop", ours: []string{}, not: []string{"net/http", "crypto/tls"},
+	{pkg: "./internal/netloop", ours: []string{"./internal/lockorder"}, not: []string{"net/http", "crypto/tls"},
 		why: "it moves bytes and knows nothing of WebSocket"},
 	{pkg: "./client", ours: transport, not: []string{"net/http"},
 		why: "net/http costs 1.3 MB of binary"},
@@ -61,7 +61,7 @@ var picture = []rule{
 }
 
 // transport are the packages of the client and of the server.
-var transport = []string{"./wire", "./handshake", "./endpoint", "./internal/entropy", "./internal/netloop"}
+var transport = []string{"./wire", "./handshake", "./endpoint", "./internal/entropy", "./internal/netloop", "./internal/lockorder"}
 
 // notlsPicture lists the rules of a build with the tag notls.
 var notlsPicture = []rule{

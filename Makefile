@@ -2,7 +2,7 @@
 GO          ?= go
 FUZZTIME    ?= 10s
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.1
-MODULES     := $(dir $(wildcard go.mod */go.mod fuzz/*/go.mod))
+MODULES     := $(dir $(wildcard go.mod */go.mod fuzz/*/go.mod interop/*/go.mod))
 CROSS       := windows/amd64 darwin/arm64 js/wasm
 WIRETEST    := /tmp/fibersock-wire.test
 
@@ -51,7 +51,7 @@ benchtest:
 # 5,000 connections of good and hostile peers, and whether memory stays flat. The table goes to docs/performance.
 SOAKTIME ?= 30m
 soak:
-	$(GO) run ./internal/soak -time $(SOAKTIME) -out docs/performance/soak.md
+	$(GO) run ./internal/test/soak -time $(SOAKTIME) -out docs/performance/soak.md
 
 # Changes of PKG that its own tests do not notice; at least 95 % have to be. MUTANTFLAGS='-n 100 -seed 2' tries some of them, '-shard 1/4'
 # a quarter, '-again FILE' those that an earlier output has.

@@ -10,8 +10,8 @@ import (
 
 	"github.com/fibersock/fibersock/client"
 	"github.com/fibersock/fibersock/fuzz/corpus"
+	"github.com/fibersock/fibersock/fuzz/corpus/corpustest"
 	"github.com/fibersock/fibersock/handshake"
-	"github.com/fibersock/fibersock/internal/corpustest"
 	"github.com/fibersock/fibersock/wire"
 )
 

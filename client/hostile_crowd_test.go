@@ -15,8 +15,8 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/client"
-	"github.com/fibersock/fibersock/internal/hostile"
-	"github.com/fibersock/fibersock/internal/usage"
+	"github.com/fibersock/fibersock/internal/test/hostile"
+	"github.com/fibersock/fibersock/internal/test/usage"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )

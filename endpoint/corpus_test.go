@@ -9,7 +9,7 @@ import (
 
 	"github.com/fibersock/fibersock/endpoint"
 	"github.com/fibersock/fibersock/fuzz/corpus"
-	"github.com/fibersock/fibersock/internal/corpustest"
+	"github.com/fibersock/fibersock/fuzz/corpus/corpustest"
 	"github.com/fibersock/fibersock/wire"
 )
 

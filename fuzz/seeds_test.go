@@ -338,18 +338,15 @@ var urlSeeds = []string{
 	"wss://example.com:443/chat?x=1#f", "ws://[::ffff:1.2.3.4]/", "ws://h\\@x/", "ws://h:080/", "ftp://h/", "ws:///x", "ws://h?a@b", "ftp://h?a@b", "ws://h/\n@", "https://bücher.example/",
 }
 
-// Programs of Sockets: the low half of a byte is the call, the high half the name.
+// socketsSeeds are programs of Sockets: the low bits of a byte select the call, bit 4
+// the name.
 var socketsSeeds = map[string][]string{
-	"echo":           {"\x00\x00", "\x03\x05Hello", "\x07", "\x09\x05", "\x0a", "\x0b", "\x0a"},
-	"not-found":      {"\x03\x01x", "\x07", "\x09\x00", "\x0a", "\x0b", "\x0c", "\x0d", "\x06"},
-	"values":         {"\x00\x00", "\x04\x02\xff\x00", "\x05\x07\x00", "\x06", "\x03\x01\xff", "\x07", "\x07", "\x07"},
-	"small-history":  {"\x00\x05\x00", "\x0e\x05", "\x09\xff", "\x0a", "\x07", "\x07", "\x07"},
-	"byte-history":   {"\x00\x07\x03", "\x03\x05Hello", "\x0e\x07", "\x09\xff", "\x0a"},
-	"no-history":     {"\x00\x03", "\x0e\x03", "\x07", "\x09\xff", "\x07", "\x0a"},
-	"handler":        {"\x00\x01", "\x0e\x03", "\x07", "\x0c", "\x0e\x02", "\x0c", "\x0e\x02", "\x0f\x00", "\x0c"},
-	"cut":            {"\x00\x00", "\x0e\x03", "\x0f\x00", "\x03\x01x", "\x09\x00", "\x0a", "\x0b", "\x0a"},
-	"closed":         {"\x10\x00", "\x0e\x03", "\x1f\x07", "\x1a", "\x1d", "\x10\x00", "\x1a"},
-	"connect-again":  {"\x00\x00", "\x03\x01x", "\x00\x00", "\x07", "\x02\x00", "\x02\x01", "\x0a", "\x02\x02", "\x0a"},
-	"three-names":    {"\x00\x00", "\x10\x01", "\x20\x03", "\x0e\x03", "\x1e\x03", "\x2e\x03", "\x0a", "\x17", "\x2b", "\x0a"},
-	"pings-timeouts": {"\x00\x00", "\x0d", "\x07", "\x0d", "\x07"},
+	"echo":          {"\x00\x01\x00", "\x02\x05", "\x04", "\x05\x05", "\x07"},
+	"not-found":     {"\x02\x01", "\x04", "\x05\x00", "\x06", "\x07"},
+	"small-history": {"\x00\x03\x00", "\x02\x05", "\x02\x06", "\x02\x07", "\x05\xff", "\x04", "\x04", "\x04"},
+	"byte-history":  {"\x00\x01\x05", "\x02\x01", "\x02\x02", "\x02\x09", "\x05\xff"},
+	"no-history":    {"\x00\x00\x00", "\x02\x03", "\x02\x04", "\x04", "\x05\xff", "\x04"},
+	"end":           {"\x00\x01\x00", "\x02\x03", "\x02\x03", "\x06", "\x02\x01", "\x05\x00", "\x07"},
+	"connect-again": {"\x00\x01\x00", "\x02\x01", "\x00\x02\x00", "\x04", "\x06", "\x01\x01\x00"},
+	"two-names":     {"\x00\x01\x00", "\x10\x02\x00", "\x02\x03", "\x12\x03", "\x17", "\x04"},
 }

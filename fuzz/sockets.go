@@ -1,417 +1,288 @@
 package fuzz
 
 import (
+	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"maps"
 	"net"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
-	"unicode/utf8"
 
 	"github.com/fibersock/fibersock/client"
 	clientsockets "github.com/fibersock/fibersock/client/sockets"
-	"github.com/fibersock/fibersock/handshake"
 	"github.com/fibersock/fibersock/wire"
 )
 
-// Sockets takes data for a program of calls of clientsockets.Set: three names, on a
-// network in memory whose servers send back what they get, close when told to,
-// or vanish. What every call returns, messages, history, counters and errors, must
-// be what a model says that has nothing but maps and slices. In the end all is
-// closed, and no server waits for anything.
+// Sockets reads data as a program of calls of clientsockets.Set on two names, whose
+// server echoes in memory. It compares history, Receive, counters and errors with
+// a model of slices. At the end it closes all connections.
 func Sockets(data []byte) int {
 	p := &program{data[:min(len(data), 256)]}
-	s := &sockets{model: make(map[string]*socketModel)}
+	s := &sockets{model: make(map[string]*history)}
 	for p.more() {
 		s.step(p)
 	}
-	s.finish()
+	if err := s.real.CloseAll(context.Background()); err != nil {
+		violated("CloseAll completes the closing handshakes", "%v", err)
+	}
+	if names := s.real.Names(); len(names) > 0 {
+		violated("CloseAll releases all names", "%q", names)
+	}
+	s.serving.Wait()
 	return worth(s.connected > 0)
 }
 
-// sockets is a clientsockets.Set beside its model.
+// sockets is a clientsockets.Set and its model.
 type sockets struct {
 	real      clientsockets.Set
-	network   echoes
-	model     map[string]*socketModel
+	serving   sync.WaitGroup
+	model     map[string]*history
 	connected int
 }
 
-// within is how long a call may take that something should come of.
-const within = 10 * time.Second
+// patience bounds calls that must succeed.
+const patience = 10 * time.Second
 
-// unlimited is a history that no program fills.
-const unlimited = 1 << 12
-
-var socketNames = []string{"a", "b", "\x00ü"}
-
-// step makes the call that the next bytes of the program say.
+// step makes the call that the next bytes of the program select.
 func (s *sockets) step(p *program) {
 	code := p.byte()
-	name := socketNames[int(code>>4)%len(socketNames)]
-	switch code & 15 {
-	case 0, 1:
-		s.connect(name, p)
-	case 2:
-		s.cannotConnect(name, p.byte())
-	case 3:
-		s.send(name, string(p.bytes(int(p.byte()%16))))
-	case 4:
-		s.send(name, slices.Clone(p.bytes(int(p.byte()%16))))
-	case 5:
-		s.send(name, map[string]int{"n": p.uint16()})
-	case 6:
-		s.cannotSend(name)
-	case 7, 8:
-		s.receive(name)
-	case 9:
-		s.messages(name, int(int8(p.byte())))
-	case 10:
-		s.state(name)
-	case 11:
-		s.close(name)
-	case 12:
-		s.onMessage(name)
-	case 13:
-		s.ping(name)
-	case 14:
-		s.burst(name, int(p.byte()%8))
-	case 15:
-		s.end(name, p.byte())
+	name := []string{"a", "\x00ü"}[code>>4&1]
+	h := s.model[name]
+	var notFound, notOpen error
+	switch {
+	case h == nil:
+		notFound, notOpen = clientsockets.ErrNotFound, clientsockets.ErrNotFound
+	case !h.open:
+		notOpen = clientsockets.ErrNotOpen
 	}
+	switch code & 7 {
+	case 0, 1:
+		s.connect(name, int(p.byte()%6)-1, int(p.byte()%16)-1)
+	case 2, 3:
+		text := strings.Repeat("x", int(p.byte()%16)) + strconv.Itoa(len(p.rest))
+		err := s.real.Send(name, text)
+		expect("Send", name, err, notOpen)
+		if err == nil {
+			h.add(text)
+			s.settle(name, h)
+		}
+	case 4:
+		s.receive(name, h, notOpen)
+	case 5:
+		limit := int(int8(p.byte()))
+		list, err := s.real.Messages(name, limit)
+		expect("Messages", name, err, notFound)
+		if h != nil && !slices.Equal(texts(list), h.newest(limit)) {
+			violated("Messages returns the newest messages, oldest first", "%q, %d: %q, want %q", name, limit, texts(list), h.newest(limit))
+		}
+	case 6:
+		err := s.real.Send(name, endCommand)
+		expect("Send", name, err, notOpen)
+		if err == nil {
+			h.open = false
+			for h.next < h.end() {
+				s.receive(name, h, nil)
+			}
+			s.receive(name, h, clientsockets.ErrNotOpen)
+		}
+	case 7:
+		expect("Close", name, s.real.Close(name), notFound)
+		delete(s.model, name)
+	}
+	s.check(name)
 }
 
-// expect holds an error against the one that the model wants: nil, or one that it
-// is under errors.Is.
+// expect compares an error with the model's.
 func expect(call, name string, err, want error) {
 	if want == nil && err != nil || want != nil && !errors.Is(err, want) {
-		violated("every call returns what it says", "%s(%q): error %v, want %v", call, name, err, want)
+		violated("every call returns the documented error", "%s(%q): error %v, want %v", call, name, err, want)
 	}
 	var e *clientsockets.Error
-	if errors.As(err, &e) && (e.Name != name || !strings.Contains(err.Error(), strconv.Quote(name)) || !strings.HasPrefix(err.Error(), "websocket: ")) {
-		violated("an error says which connection it is about", "%s(%q): %v", call, name, err)
+	if errors.As(err, &e) && (e.Name != name || !strings.Contains(err.Error(), strconv.Quote(name))) {
+		violated("an error names the connection", "%s(%q): %v", call, name, err)
 	}
 }
 
-// use returns the error of a call that needs a connection which is open.
-func (s *sockets) use(name string) error {
-	switch m := s.model[name]; {
-	case m == nil:
-		return clientsockets.ErrNotFound
-	case !m.open:
-		return clientsockets.ErrNotOpen
-	}
-	return nil
-}
-
-// find returns the error of a call that needs a name which is in use.
-func (s *sockets) find(name string) error {
-	if s.model[name] == nil {
-		return clientsockets.ErrNotFound
-	}
-	return nil
-}
-
-func (s *sockets) connect(name string, p *program) {
-	options := &clientsockets.Options{Config: &client.Config{DialContext: s.network.dial}}
-	switch kind := p.byte() % 8; kind {
-	case 0:
-	case 1, 2:
-		options.MaxHistory, options.MaxHistoryBytes = unlimited, -1
-	case 3:
-		options.DropReceived = true
-	default:
-		options.MaxHistory = int(kind) - 3
-		options.MaxHistoryBytes = int(p.byte()) - 1
-	}
-	info, err := s.real.Connect(context.Background(), name, "ws://user:secret@example.com/"+strconv.Itoa(s.connected), options)
+func (s *sockets) connect(name string, maxMessages, maxBytes int) {
+	once := maxMessages < 0
+	options := &clientsockets.Options{Config: &client.Config{DialContext: s.dial}, MaxHistory: max(maxMessages, 0), MaxHistoryBytes: maxBytes, DropReceived: once}
+	info, err := s.real.Connect(context.Background(), name, "ws://user:secret@example.com/", options)
 	expect("Connect", name, err, nil)
-	s.model[name] = newSocketModel(options)
-	if info.Name != name || !info.Connected || info.URL != "ws://example.com/"+strconv.Itoa(s.connected) || info.Err != nil {
-		violated("Connect returns the connection's state", "%+v", info)
+	if info.Name != name || !info.Connected || info.URL != "ws://example.com/" || info.Err != nil {
+		violated("Connect returns the state of the connection", "%+v", info)
 	}
+	h := &history{open: true, once: once, maxMessages: maxMessages, maxBytes: maxBytes}
+	if h.maxMessages <= 0 {
+		h.maxMessages = 100
+	}
+	if h.maxBytes == 0 {
+		h.maxBytes = 1 << 20
+	}
+	s.model[name] = h
 	s.connected++
 }
 
-var errNoRoute = errors.New("no route")
-
-// cannotConnect makes a Connect that fails, before or after an older connection of
-// that name has been closed.
-func (s *sockets) cannotConnect(name string, kind byte) {
-	ctx := context.Background()
-	switch kind % 3 {
-	case 0:
-		_, err := s.real.Connect(ctx, name, "", nil)
-		expect("Connect", name, err, clientsockets.ErrURLRequired)
-	case 1:
-		_, err := s.real.Connect(ctx, name, "http:/example.com", nil)
-		if bad := (*handshake.URLError)(nil); !errors.As(err, &bad) {
-			violated("a URL that cannot be dialed is a *URLError", "%v", err)
-		}
-	default:
-		dial := func(context.Context, string, string) (net.Conn, error) { return nil, errNoRoute }
-		_, err := s.real.Connect(ctx, name, "ws://example.com/", &clientsockets.Options{Config: &client.Config{DialContext: dial}})
-		expect("Connect", name, err, errNoRoute)
-		delete(s.model, name)
-	}
-}
-
-// send sends a value, which comes back.
-func (s *sockets) send(name string, v any) {
-	op, payload := wire.Text, ""
-	want := s.use(name)
-	switch v := v.(type) {
-	case string:
-		payload = v
-		if strings.HasPrefix(v, cutCommand) || strings.HasPrefix(v, closeCommand) || strings.HasPrefix(v, burstCommand) {
-			return
-		}
-		if want == nil && !utf8.ValidString(v) {
-			want = wire.ErrInvalidUTF8
-		}
-	case []byte:
-		op, payload = wire.Binary, string(v)
-		if payload == cutCommand || strings.HasPrefix(payload, closeCommand) || strings.HasPrefix(payload, burstCommand) {
-			return
-		}
-	default:
-		b, _ := json.Marshal(v)
-		payload = string(b)
-	}
-	expect("Send", name, s.real.Send(name, v), want)
-	if want == nil {
-		s.model[name].arrive(op, payload)
-		s.settle(name)
-	}
-}
-
-// settle returns when all that the server has sent so far is in the history. Its
-// Pong, which comes behind it, shows that it is on this side; the connection's
-// goroutine may still have to put it there. The handler is called for it.
-func (s *sockets) settle(name string) {
+// settle waits until the echo of the last message is in the history. The Pong,
+// which follows the echo, shows that the client has read it.
+func (s *sockets) settle(name string, h *history) {
 	_, err := s.real.Ping(name)
 	expect("Ping", name, err, nil)
-	for deadline := time.Now().Add(within); s.differs(name) != nil; time.Sleep(20 * time.Microsecond) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Microsecond) {
+		list, err := s.real.Messages(name, -1)
+		expect("Messages", name, err, nil)
+		info, err := s.real.Info(name)
+		expect("Info", name, err, nil)
+		if slices.Equal(texts(list), h.kept) && info.Dropped == uint64(h.dropped) {
+			return
+		}
 		if time.Now().After(deadline) {
-			s.differs(name)()
+			violated("the history holds the newest messages and counts dropped ones", "%q: %q, %d dropped; want %q, %d", name, texts(list), info.Dropped, h.kept, h.dropped)
 		}
 	}
-	s.checkHandler(name)
 }
 
-// differs returns nil if the history is what the model says, else a function that
-// says what it is instead.
-func (s *sockets) differs(name string) func() {
-	list, err := s.real.Messages(name, -1)
-	expect("Messages", name, err, nil)
-	info, err := s.real.Info(name)
-	expect("Info", name, err, nil)
-	m := s.model[name]
-	got := texts(list)
-	if slices.Equal(got, m.history) && info.Dropped == uint64(m.dropped) {
-		return nil
-	}
-	return func() {
-		violated("the history holds the newest messages, and counts what it drops", "%q: %q, %d dropped; want %q, %d", name, got, info.Dropped, m.history, m.dropped)
-	}
-}
-
-// texts returns messages as the model keeps them.
-func texts(list []client.Message) (t []string) {
+func texts(list []client.Message) (all []string) {
 	for _, m := range list {
-		t = append(t, messageText(m.Opcode, m.Text()))
-		clear(m.Payload) // it is ours
+		all = append(all, m.Text())
 	}
-	return t
+	return all
 }
 
-func (s *sockets) checkHandler(name string) {
-	m := s.model[name]
-	if m.handler == nil {
-		return
-	}
-	for _, want := range m.unhandled() {
-		select {
-		case got := <-m.handler:
-			if got != want {
-				violated("the handler is called for one message after the other", "%q: got %s, want %s", name, got, want)
+// receive receives the next message if there is one. Else the error is empty, or a
+// timeout if that is nil.
+func (s *sockets) receive(name string, h *history, empty error) {
+	if h == nil || h.next == h.end() {
+		_, err := s.real.Receive(name, time.Nanosecond)
+		if empty == nil {
+			empty = context.DeadlineExceeded
+			var timeout interface{ Timeout() bool }
+			if errors.As(err, &timeout) && timeout.Timeout() {
+				return
 			}
-		case <-time.After(within):
-			violated("the handler is called for each message", "%q: not for %s", name, want)
+		}
+		if h != nil && !h.open {
+			_, err = s.real.Receive(name, patience) // the connection may be ending
+		}
+		expect("Receive", name, err, empty)
+		return
+	}
+	m, err := s.real.Receive(name, patience)
+	if want := h.take(); err != nil || m.Text() != want {
+		violated("Receive returns the oldest message not yet received", "%q: %q, %v; want %q", name, m.Text(), err, want)
+	}
+	clear(m.Payload) // it belongs to the caller
+}
+
+// check compares the state of a name.
+func (s *sockets) check(name string) {
+	h := s.model[name]
+	open := h != nil && h.open
+	if got := s.real.IsConnected(name); got != open {
+		violated("IsConnected reports whether a connection is open", "%q: %v, want %v", name, got, open)
+	}
+	if got := slices.Contains(s.real.Names(), name); got != (h != nil) {
+		violated("a name is in use from Connect to Close", "%q: %v", name, got)
+	}
+	if info, err := s.real.Info(name); h != nil && (err != nil || info.Connected != open || (info.Err == nil) != open || info.Dropped != uint64(h.dropped)) {
+		violated("Info describes the connection", "%+v, %v; want open %v, dropped %d", info, err, open, h.dropped)
+	}
+}
+
+// A history is the model of one name.
+type history struct {
+	open                  bool
+	once                  bool // a received message leaves the history
+	maxMessages, maxBytes int
+
+	kept    []string
+	first   int // the number of kept[0]
+	next    int // the number of the next message for Receive
+	dropped int // messages that no Receive has returned
+}
+
+func (h *history) end() int { return h.first + len(h.kept) }
+
+func (h *history) add(text string) {
+	h.kept = append(h.kept, text)
+	for len(h.kept) > 1 && (len(h.kept) > h.maxMessages || h.maxBytes >= 0 && len(strings.Join(h.kept, "")) > h.maxBytes) {
+		if h.next == h.first {
+			h.next++
+			h.dropped++
+		}
+		h.drop()
+	}
+}
+
+func (h *history) drop() { h.first, h.kept = h.first+1, h.kept[1:] }
+
+func (h *history) take() string {
+	text := h.kept[h.next-h.first]
+	h.next++
+	if h.once {
+		h.drop()
+	}
+	return text
+}
+
+func (h *history) newest(limit int) []string {
+	if limit == 0 {
+		limit = 50
+	}
+	if limit < 0 || limit > len(h.kept) {
+		limit = len(h.kept)
+	}
+	return h.kept[len(h.kept)-limit:]
+}
+
+// endCommand is the message for which the server ends the transport.
+const endCommand = "end"
+
+// dial connects to a server in memory that echoes.
+func (s *sockets) dial(context.Context, string, string) (net.Conn, error) {
+	ours, theirs := net.Pipe()
+	s.serving.Go(func() {
+		defer theirs.Close()
+		serveEcho(theirs)
+	})
+	return ours, nil
+}
+
+func serveEcho(nc net.Conn) {
+	buf := make([]byte, 0, 4<<10)
+	upgraded := false
+	for {
+		n, err := nc.Read(buf[len(buf):cap(buf)])
+		if err != nil {
+			return
+		}
+		buf = buf[:len(buf)+n]
+		if head, _, whole := bytes.Cut(buf, []byte("\r\n\r\n")); !upgraded && whole {
+			_, key, _ := strings.Cut(string(head), "\r\nSec-WebSocket-Key: ")
+			key, _, _ = strings.Cut(key, "\r\n")
+			if _, err := nc.Write([]byte("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: " + acceptOf(key) + "\r\n\r\n")); err != nil {
+				return
+			}
+			upgraded = true
+			buf = buf[:0] // the client waits for the response
+		}
+		for upgraded {
+			f, n, err := wire.DecodeFrame(buf)
+			if n == 0 || err != nil || string(f.Payload) == endCommand {
+				if n > 0 {
+					return
+				}
+				break
+			}
+			if f.Opcode == wire.Ping {
+				f.Opcode = wire.Pong
+			}
+			if _, err := nc.Write(wire.AppendFrame(nil, wire.Header{Fin: true, Opcode: f.Opcode}, f.Payload)); err != nil || f.Opcode == wire.Close {
+				return
+			}
+			buf = append(buf[:0], buf[n:]...)
 		}
 	}
-}
-
-func (s *sockets) cannotSend(name string) {
-	want := s.use(name)
-	err := s.real.Send(name, func() {})
-	if want != nil {
-		expect("Send", name, err, want)
-	} else if bad := (*json.UnsupportedTypeError)(nil); !errors.As(err, &bad) {
-		violated("a value that JSON has no form for is not sent", "%q: %v", name, err)
-	}
-}
-
-func (s *sockets) receive(name string) {
-	m := s.model[name]
-	if m == nil {
-		_, err := s.real.Receive(name, -1)
-		expect("Receive", name, err, clientsockets.ErrNotFound)
-		return
-	}
-	want, ok := m.next()
-	if ok || !m.open {
-		s.receiveNow(name, want, ok)
-		return
-	}
-	_, err := s.real.Receive(name, 1)
-	var late *client.TimeoutError
-	var named *clientsockets.Error
-	if !errors.As(err, &late) || !late.Timeout() || !errors.As(err, &named) || named.Name != name {
-		violated("a Receive in vain is a timeout", "%q: %v", name, err)
-	}
-}
-
-// receiveNow receives a message that is there, or the end.
-func (s *sockets) receiveNow(name string, want string, ok bool) {
-	got, err := s.real.Receive(name, within)
-	if !ok {
-		expect("Receive", name, err, clientsockets.ErrNotOpen)
-		return
-	}
-	if text := messageText(got.Opcode, got.Text()); err != nil || text != want {
-		violated("Receive returns the oldest message that it has not returned", "%q: %s, %v; want %s", name, text, err, want)
-	}
-	for i := range got.Payload {
-		got.Payload[i] ^= 0xff // it is ours
-	}
-}
-
-func (s *sockets) messages(name string, limit int) {
-	list, err := s.real.Messages(name, limit)
-	expect("Messages", name, err, s.find(name))
-	if err != nil {
-		return
-	}
-	got := texts(list)
-	if want := s.model[name].newest(limit); !slices.Equal(got, want) {
-		violated("Messages returns the newest messages, the oldest of them first", "%q, %d: %q, want %q", name, limit, got, want)
-	}
-}
-
-func (s *sockets) state(name string) {
-	m := s.model[name]
-	if got, want := s.real.IsConnected(name), m != nil && m.open; got != want {
-		violated("IsConnected says whether a connection is open", "%q: %v, want %v", name, got, want)
-	}
-	if got, want := s.real.Names(), slices.Sorted(maps.Keys(s.model)); !slices.Equal(got, want) {
-		violated("a name is in use from Connect to Close", "%q, want %q", got, want)
-	}
-	info, err := s.real.Info(name)
-	expect("Info", name, err, s.find(name))
-	if m == nil {
-		return
-	}
-	if info.Name != name || info.Connected != m.open || (info.Err == nil) != m.open || info.Dropped != uint64(m.dropped) {
-		violated("Info says how a connection is", "%+v; want open %v, dropped %d", info, m.open, m.dropped)
-	}
-}
-
-func (s *sockets) close(name string) {
-	expect("Close", name, s.real.Close(name), s.find(name))
-	delete(s.model, name)
-}
-
-func (s *sockets) onMessage(name string) {
-	expect("OnMessage", name, s.real.OnMessage(name, nil), clientsockets.ErrHandler)
-	m := s.model[name]
-	if m != nil && m.maxCount != unlimited {
-		return // what a handler misses, or takes from Receive, is a matter of time
-	}
-	calls := make(chan string, unlimited)
-	handler := func(msg client.Message) { calls <- messageText(msg.Opcode, msg.Text()) }
-	err := s.real.OnMessage(name, handler)
-	if m == nil {
-		expect("OnMessage", name, err, clientsockets.ErrNotFound)
-		return
-	}
-	if m.handler == nil {
-		m.handled = max(m.handled, m.received)
-	}
-	if !m.open && m.handled == m.end() {
-		expect("OnMessage", name, err, clientsockets.ErrNotOpen)
-		return
-	}
-	expect("OnMessage", name, err, nil)
-	m.handler = calls
-	s.checkHandler(name)
-}
-
-func (s *sockets) ping(name string) {
-	rtt, err := s.real.Ping(name)
-	expect("Ping", name, err, s.use(name))
-	if err == nil && (rtt < 0 || rtt > within) {
-		violated("Ping returns the time that it took", "%v", rtt)
-	}
-}
-
-// burst has the server send n messages.
-func (s *sockets) burst(name string, n int) {
-	want := s.use(name)
-	expect("Send", name, s.real.Send(name, burstCommand+strconv.Itoa(n)), want)
-	if want != nil {
-		return
-	}
-	for i := range n {
-		s.model[name].arrive(wire.Text, strconv.Itoa(i))
-	}
-	s.settle(name)
-}
-
-// end has the server close or cut the connection, and receives what is left.
-func (s *sockets) end(name string, kind byte) {
-	command, code := cutCommand, wire.AbnormalClosure
-	if kind%2 != 0 {
-		code = wire.StatusCode(4000 + int(kind))
-		command = fmt.Sprintf("%s%d", closeCommand, int(code))
-	}
-	want := s.use(name)
-	expect("Send", name, s.real.Send(name, command), want)
-	if want != nil {
-		return
-	}
-	m := s.model[name]
-	for more := true; more; {
-		var text string
-		text, more = m.next()
-		s.receiveNow(name, text, more)
-	}
-	m.open = false
-	info, err := s.real.Info(name)
-	expect("Info", name, err, nil)
-	var closed *client.CloseError
-	if code != wire.AbnormalClosure && (!errors.As(info.Err, &closed) || closed.Code != code) || !errors.Is(info.Err, net.ErrClosed) {
-		violated("what ended a connection is remembered", "%q: %v, want code %d", name, info.Err, int(code))
-	}
-}
-
-// finish closes all.
-func (s *sockets) finish() {
-	for name, m := range s.model {
-		if m.open {
-			s.settle(name)
-		}
-	}
-	if err := s.real.CloseAll(context.Background()); err != nil {
-		violated("a server that answers lets a connection close", "%v", err)
-	}
-	if names := s.real.Names(); len(names) > 0 {
-		violated("CloseAll leaves no name in use", "%q", names)
-	}
-	s.network.serving.Wait()
 }

@@ -7,9 +7,9 @@ import (
 	"github.com/fibersock/fibersock/handshake"
 )
 
-// TestFieldsAreAddedToAResponse behind those that it has, sorted by name, but
-// for those of the handshake, of the connection and of a body (RFC 9110,
-// Section 7.6.1), names that are none, and names that are there.
+// TestFieldsAreAddedToAResponse checks that AddFields appends fields sorted by
+// name. It skips fields of the handshake, the connection and the body (RFC
+// 9110, Section 7.6.1), invalid names, and names that the response has.
 func TestFieldsAreAddedToAResponse(t *testing.T) {
 	begin := "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nSet-Cookie: a=b\r\nX-There: 1\r\n"
 	extra := map[string][]string{"X-New": {"2", "3"}, "Set-Cookie": {"c=d"}, "A": {"1"}}
@@ -37,7 +37,7 @@ func TestFieldsAreAddedToAResponse(t *testing.T) {
 		t.Errorf("a value of two lines: %q, %v; want the response itself and a *FieldError", got, err)
 	}
 	got, err = handshake.AddFields([]byte(begin), extra)
-	if !errors.As(err, &refused) || err.Error() != `websocket: cannot send "101": the response is not a whole head` || string(got) != begin {
+	if !errors.As(err, &refused) || err.Error() != `websocket: cannot send "101": the response is not a complete head` || string(got) != begin {
 		t.Errorf("half a response: %q, %v; want it itself and a *FieldError", got, err)
 	}
 	if string(whole) != begin+"\r\n" {

@@ -6,7 +6,7 @@ import (
 	"github.com/fibersock/fibersock/handshake"
 )
 
-// browserRequest has the fields that a browser sends.
+// browserRequest has the fields of a browser's request.
 var browserRequest = []byte(head("GET /chat?room=1 HTTP/1.1",
 	"Host: server.example.com",
 	"Connection: keep-alive, Upgrade",
@@ -23,7 +23,7 @@ var browserRequest = []byte(head("GET /chat?room=1 HTTP/1.1",
 	"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits",
 ))
 
-// accept does all that a server does with a request.
+// accept processes a request like a server.
 func accept(t testing.TB, in, out []byte) []byte {
 	var p handshake.RequestParser
 	r, n, err := p.Parse(in)
@@ -44,7 +44,8 @@ func accept(t testing.TB, in, out []byte) []byte {
 	return out
 }
 
-// The head's text, the request, its fields, the extensions with their parameters.
+// The text of the head, the request, its fields, and the extensions with their
+// parameters.
 func TestAllocationsPerAcceptedRequest(t *testing.T) {
 	out := make([]byte, 0, 1024)
 	minimal := []byte(head(requestLine, requestFields...))

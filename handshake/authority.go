@@ -6,49 +6,74 @@ import (
 	"strings"
 )
 
-// authority is host[:port] as it stands in a Host field, in an absolute-form
-// target and in an Origin: no userinfo and no zone.
+// authority is host[:port] of a Host field, an absolute-form target or an
+// Origin. It has neither userinfo nor zone.
 type authority struct {
 	host string // without brackets, in the peer's case
-	port uint16 // 0: none given
+	port uint16 // 0 for none
 }
 
-// parseAuthority understands uri-host [ ":" port ] of RFC 3986, Section 3.2. A colon
-// with no digits after it gives no port.
+// parseAuthority parses uri-host [ ":" port ] of RFC 3986, Section 3.2. The
+// port may be empty after the colon.
 func parseAuthority(s string) (a authority, ok bool) {
-	host, port, colon := s, "", false
-	if strings.HasPrefix(s, "[") {
-		end := strings.IndexByte(s, ']')
-		if end < 0 || !validIPv6(s[1:end]) {
-			return authority{}, false
-		}
-		host, port = s[1:end], s[end+1:]
-		if port != "" && port[0] != ':' {
-			return authority{}, false
-		}
-		port, colon = strings.CutPrefix(port, ":")
-	} else {
-		host, port, colon = strings.Cut(s, ":")
-		if !validRegName(host) {
-			return authority{}, false
-		}
+	parts, reason := cutPort(s)
+	if reason != "" || !parts.validHost() {
+		return authority{}, false
 	}
-	a.host = host
-	if colon && port != "" {
-		if a.port, ok = parsePort(port); !ok {
+	a.host = parts.host
+	if parts.port != "" {
+		if a.port, ok = parsePort(parts.port); !ok {
 			return authority{}, false
 		}
 	}
 	return a, true
 }
 
-// parsePort takes 1 to 65535 in decimal.
+// hostPort is a string host [ ":" port ] split into its parts, which are not
+// validated.
+type hostPort struct {
+	host      string // without brackets
+	port      string // without ":"
+	hasPort   bool   // has ":"
+	bracketed bool   // the host has brackets
+}
+
+// cutPort splits s at the colon before the port. The reason is not empty if the
+// brackets are malformed.
+func cutPort(s string) (p hostPort, reason string) {
+	if !strings.HasPrefix(s, "[") {
+		p.host, p.port, p.hasPort = strings.Cut(s, ":")
+		return p, ""
+	}
+	var found bool
+	p.bracketed = true
+	if p.host, p.port, found = strings.Cut(s[1:], "]"); !found {
+		return hostPort{}, `IPv6 address without "]"`
+	}
+	p.port, p.hasPort = strings.CutPrefix(p.port, ":")
+	if !p.hasPort && p.port != "" {
+		return hostPort{}, `only a port can follow the "]"`
+	}
+	return p, ""
+}
+
+// validHost reports whether the host is an IPv6 address in brackets or a reg-name
+// without.
+func (p hostPort) validHost() bool {
+	if p.bracketed {
+		return validIPv6(p.host)
+	}
+	return validRegName(p.host)
+}
+
+// parsePort parses a decimal number from 1 to 65535.
 func parsePort(s string) (uint16, bool) {
 	n, err := strconv.ParseUint(s, 10, 16)
 	return uint16(n), err == nil && n != 0
 }
 
-// validIPv6 takes what stands between the brackets, without a zone.
+// validIPv6 reports whether s, the text between the brackets, is an IPv6
+// address without a zone.
 func validIPv6(s string) bool {
 	if strings.IndexByte(s, '%') >= 0 {
 		return false
@@ -57,7 +82,8 @@ func validIPv6(s string) bool {
 	return err == nil && ip.Is6()
 }
 
-// validRegName takes a non-empty reg-name, which an IPv4 address is too.
+// validRegName reports whether s is a non-empty reg-name. An IPv4 address is a
+// reg-name too.
 func validRegName(s string) bool {
 	for i := 0; i < len(s); i++ {
 		switch {
@@ -71,12 +97,14 @@ func validRegName(s string) bool {
 	return s != ""
 }
 
-// isPercentEncoded reports whether s begins with "%" and two hexadecimal digits.
+// isPercentEncoded reports whether s starts with "%" and two hexadecimal
+// digits.
 func isPercentEncoded(s string) bool {
 	return len(s) >= 3 && s[0] == '%' && isHex(s[1]) && isHex(s[2])
 }
 
-// defaultPort returns the port of a URI without one, 0 for schemes that have none.
+// defaultPort returns the default port of a scheme of the web, or 0 for another
+// scheme.
 func defaultPort(scheme string) uint16 {
 	switch {
 	case equalFold(scheme, "ws"), equalFold(scheme, "http"):

@@ -6,23 +6,25 @@ import (
 	"strings"
 )
 
-// ClientOffer is what a client asks for in its opening handshake (RFC 6455, Section 4.1).
+// ClientOffer is the client's half of a negotiation (RFC 6455, Section 4.1). A
+// client passes it to [AppendRequest] and [ValidateResponse]; a server receives
+// it from [ValidateRequest].
 type ClientOffer struct {
-	Host         string // value of the Host field, as URL.HostHeader gives it
-	Target       string // the resource name, as URL.Target holds it
-	Key          string // a new key for every attempt, see NewKey
-	Subprotocols []string
-	Extensions   []Extension
+	Host         string      // Host field; see URL.HostHeader
+	Target       string      // resource name: path and query; see URL.Target
+	Key          string      // Sec-WebSocket-Key; see NewKey
+	Subprotocols []string    // in order of preference
+	Extensions   []Extension // in order of preference
 
-	// Header holds further fields, such as Origin, Authorization or Cookie.
-	// An http.Header may be assigned. It may name none of the fields
-	// that the handshake itself consists of.
+	// Header holds additional fields of the request, such as Origin,
+	// Authorization or Cookie. It must not contain the fields of the handshake
+	// itself. ValidateRequest leaves it nil; see Request.Header.
 	Header map[string][]string
 }
 
-// AppendRequest appends the request for o: the handshake's own fields first, then those of
-// o.Header sorted by name. If anything in o may not be sent it returns dst as it
-// was and a [*FieldError].
+// AppendRequest appends the request of o to dst: the fields of the handshake,
+// then those of o.Header sorted by name. If a value of o cannot be sent, it
+// returns dst unchanged and a [*FieldError].
 func AppendRequest(dst []byte, o *ClientOffer) ([]byte, error) {
 	if err := o.check(); err != nil {
 		return dst, err
@@ -43,16 +45,17 @@ func AppendRequest(dst []byte, o *ClientOffer) ([]byte, error) {
 	return append(dst, "\r\n"...), nil
 }
 
-// check returns an error and not a *FieldError, so that nil is nil.
+// check validates o. Its result type is error rather than *FieldError, so that
+// a nil result is a nil error.
 func (o *ClientOffer) check() error {
 	if _, ok := parseAuthority(o.Host); !ok {
-		return &FieldError{fieldHost, `it must be a host, perhaps with ":" and a port`}
+		return &FieldError{fieldHost, "must be a host with an optional port"}
 	}
 	if !strings.HasPrefix(o.Target, "/") || !validTarget(o.Target) {
-		return &FieldError{"request target", `it must begin with "/" and hold printable ASCII without "#" only`}
+		return &FieldError{"request target", `must start with "/" and be printable ASCII without "#"`}
 	}
 	if !validKey(o.Key) {
-		return &FieldError{fieldKey, "it must be base64 of 16 bytes"}
+		return &FieldError{fieldKey, "must be base64 of 16 bytes"}
 	}
 	for i, name := range o.Subprotocols {
 		switch {
@@ -71,15 +74,15 @@ func (o *ClientOffer) check() error {
 	return nil
 }
 
-// validTarget takes the bytes that may stand in a request target. A fragment is no
-// part of one (RFC 9112, Section 3.2).
+// validTarget reports whether s consists of bytes that a request target allows.
+// A target has no fragment (RFC 9112, Section 3.2).
 func validTarget(s string) bool {
 	return all(s, targetByte) && strings.IndexByte(s, '#') < 0
 }
 
-// AppendHeader appends the field lines of header, sorted by name, as a request for a
-// proxy needs them. If a field may not be sent, or is one that a handshake sets, it
-// returns dst as it was and a [*FieldError].
+// AppendHeader appends the field lines of header to dst, sorted by name, for
+// instance for a CONNECT request to a proxy. If a field cannot be sent, or
+// belongs to the handshake, it returns dst unchanged and a [*FieldError].
 func AppendHeader(dst []byte, header map[string][]string) ([]byte, error) {
 	if err := checkExtra(header); err != nil {
 		return dst, err

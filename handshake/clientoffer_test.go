@@ -15,8 +15,9 @@ func sampleOffer() *handshake.ClientOffer {
 	return &handshake.ClientOffer{Host: "server.example.com", Target: "/chat", Key: sampleKey}
 }
 
-// 6455-4.1-h, 6455-4.1-i, 6455-4.1-j, 6455-4.1-k, 6455-4.1-l, 6455-4.1-m, 6455-4.1-n, 6455-4.1-q:
-// each field once, no Origin, nothing behind the blank line.
+// 6455-4.1-h, 6455-4.1-i, 6455-4.1-j, 6455-4.1-k, 6455-4.1-l, 6455-4.1-m,
+// 6455-4.1-n, 6455-4.1-q: each field once, no Origin, nothing after the blank
+// line.
 func TestRequestOfAPlainOffer(t *testing.T) {
 	got, err := handshake.AppendRequest([]byte("before "), sampleOffer())
 	want := "before " + head(requestLine, requestFields...)
@@ -25,7 +26,8 @@ func TestRequestOfAPlainOffer(t *testing.T) {
 	}
 }
 
-// 6455-4.1-o, 6455-4.1-p, 6455-4.1-m: everything an offer can hold, in an order that does not change.
+// 6455-4.1-o, 6455-4.1-p, 6455-4.1-m: a request with all optional fields has a
+// fixed order.
 func TestRequestOfAFullOffer(t *testing.T) {
 	o := sampleOffer()
 	o.Host = "[::1]:81"
@@ -50,10 +52,11 @@ func TestRequestOfAFullOffer(t *testing.T) {
 	}
 }
 
-// injections cannot stand in any part of a header field or a start line.
+// injections are invalid in every part of a header field and a start line.
 var injections = []string{"a\r\nX: y", "a\nX: y", "a\rX: y", "a\r\n\r\nb", "\r\n", "a\x00b", "a\x7f", "\x1b[2J"}
 
-// 6455-4.1-o, 6455-4.1-p, T-D17: nothing is written of what may not be sent.
+// 6455-4.1-o, 6455-4.1-p, T-D17: a request with an invalid value is not
+// written.
 func TestOffersThatMayNotBeSent(t *testing.T) {
 	type change = func(o *handshake.ClientOffer)
 	host := func(s string) change { return func(o *handshake.ClientOffer) { o.Host = s } }
@@ -66,7 +69,7 @@ func TestOffersThatMayNotBeSent(t *testing.T) {
 	}
 	type test struct {
 		rule  string
-		field string // that the error names
+		field string // of the error
 		change
 	}
 	cases := []test{
@@ -138,7 +141,7 @@ func checkNotSent(t *testing.T, got []byte, err error, field string) {
 	}
 }
 
-// A value may be a password.
+// The value of a field can be a password.
 func TestErrorsDoNotRepeatValues(t *testing.T) {
 	o := sampleOffer()
 	o.Header = map[string][]string{"Authorization": {"SECRET\r\n"}}

@@ -1,15 +1,10 @@
-// Package handshake is the opening handshake of WebSocket over bytes:
-// the URI grammar of RFC 6455, Section 3, the requests and responses of
-// Section 4, and the extension grammar of Section 9.1. It opens no socket, reads
-// no clock and starts no goroutine, and it depends on neither net/http nor net.
+// Package handshake parses, validates and writes the messages of WebSocket's
+// opening handshake: the URI grammar of RFC 6455, Section 3, the requests and
+// responses of Section 4, and the extension grammar of Section 9.1.
 //
-// # The client's half
-//
-// [ParseURL] splits the URI and gives the Host field, the address to dial and the
-// request target. A [ClientOffer] holds what the client asks for; [AppendRequest]
-// turns it into bytes. [ResponseParser] reads the answer as it arrives and
-// [ValidateResponse] decides whether it opens the connection, and with which
-// [Negotiated].
+// The package works on byte slices. It opens no socket, reads no clock and
+// starts no goroutine. It imports neither net nor net/http; header maps have
+// the type map[string][]string, to which an http.Header is assignable.
 //
 //	client                                        server
 //	  ParseURL, NewKey
@@ -30,38 +25,48 @@
 //	  ResponseParser    <------
 //	  ValidateResponse
 //
-// # The server's half
+// # Client
 //
-// [RequestParser] reads the request, [ValidateRequest] holds it against Section
-// 4.2.1, [CheckOrigin] refuses pages of other origins, [SelectSubprotocol]
-// chooses, and [AppendResponse] writes the 101. Every refusal is an [*Error] that
-// knows its HTTP status; [AppendRefusal] writes it.
+// [ParseURL] returns the Host field, the address to dial and the request
+// target. [AppendRequest] writes the request of a [ClientOffer].
+// [ResponseParser] reads the response as it arrives. [ValidateResponse] checks
+// it against the offer and returns the [Negotiated] subprotocol and extensions.
 //
-// # What is strict
+// # Server
 //
-// The parsers take CRLF line ends and nothing else, no folded lines, no white
-// space before a colon and no control characters, because a lenient reading is
-// what request smuggling lives on. They read every byte once however the head is
-// cut up, hold at most [Limits] of it, and never consume a byte beyond the blank
-// line: what follows are frames.
+// [RequestParser] reads the request as it arrives. [ValidateRequest] applies
+// Section 4.2.1 and returns the [ClientOffer]. [CheckOrigin] and [CheckHost]
+// reject other origins and hosts. [SelectSubprotocol] chooses a subprotocol.
+// [AppendResponse] writes the 101 response of a [ServerAnswer]. A rejected
+// handshake is an [*Error] with an HTTP status; [AppendRefusal] writes its
+// response.
 //
-// No value of the caller reaches the wire unchecked. The append functions look
-// at everything before they append the first byte, so that an error means that
-// nothing was written.
+// # Strictness
 //
-// Extensions are parsed and compared by name, but none is known here: what
-// permessage-deflate's parameters mean is for that extension to say.
+// A lenient HTTP parser enables request smuggling. The parsers therefore accept
+// only CRLF as a line end, and reject folded lines, white space before a colon
+// and control characters. They read each byte once, buffer at most [Limits] of
+// an incomplete head, and consume no byte after the blank line, where frames
+// start.
+//
+// The append functions validate all values before they append the first byte.
+// On an error they return dst unchanged.
+//
+// The package parses extensions and compares their names. It defines no
+// extension and does not interpret parameters.
 //
 // # Security
 //
-// An Origin tells what page a browser runs. It authenticates nobody, since other
-// clients send what they like. A page on an attacker's name that resolves to
-// a loopback address has an Origin equal to its Host; services that listen on
-// loopback should compare the Host with the names they know.
+// The Origin field names the page that a browser runs. It does not authenticate
+// a client, because other clients can send any Origin. With DNS rebinding an
+// attacker's host name resolves to a loopback address, and the Origin equals
+// the Host. A server on a loopback address should call [CheckHost] too.
 //
-// SHA-1 in Sec-WebSocket-Accept proves only that the server speaks WebSocket; its
-// weakness as a hash is of no consequence there (RFC 6455, Section 10.8).
+// SHA-1 in Sec-WebSocket-Accept proves only that the server speaks WebSocket;
+// its weakness as a hash does not matter there (RFC 6455, Section 10.8).
 //
-// All functions may be called from several goroutines at once. A parser is for
-// one goroutine at a time.
+// # Concurrency
+//
+// Functions may be called from any goroutine. A parser must not be used by two
+// goroutines at the same time.
 package handshake

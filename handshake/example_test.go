@@ -8,7 +8,7 @@ import (
 	"github.com/fibersock/fibersock/handshake"
 )
 
-// crlf makes a head fit for the output of an example.
+// crlf converts a head to the format of an example's output.
 func crlf(b []byte) string {
 	return strings.TrimSpace(strings.ReplaceAll(string(b), "\r\n", "\n"))
 }
@@ -39,7 +39,7 @@ func ExampleAppendRequest() {
 	offer := &handshake.ClientOffer{
 		Host:         "server.example.com",
 		Target:       "/chat",
-		Key:          "dGhlIHNhbXBsZSBub25jZQ==", // in earnest: handshake.NewKey()
+		Key:          "dGhlIHNhbXBsZSBub25jZQ==", // in a program: handshake.NewKey()
 		Subprotocols: []string{"chat", "superchat"},
 		Header:       map[string][]string{"Origin": {"http://example.com"}},
 	}
@@ -60,51 +60,94 @@ func ExampleAppendRequest() {
 	// Origin: http://example.com
 }
 
-// A server reads a request as it arrives, in two pieces here, and answers it. What
-// follows the request is the client's first frame.
+// The request arrives in two pieces. The bytes after its head are the client's
+// first frame.
 func ExampleRequestParser() {
-	arrivals := []string{
-		"GET /chat HTTP/1.1\r\nHost: server.example.com\r\nUpgrade: websocket\r\nConn",
-		"ection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n" +
-			"Sec-WebSocket-Protocol: v2.chat, chat\r\n\r\n\x81\x85....",
-	}
 	var parser handshake.RequestParser
-	for _, arrival := range arrivals {
-		b := []byte(arrival)
+	for _, piece := range []string{
+		"GET /chat HTTP/1.1\r\nHost: server.exam",
+		"ple.com\r\n\r\n\x81\x85....",
+	} {
+		b := []byte(piece)
 		request, n, err := parser.Parse(b)
 		switch {
 		case err != nil:
 			fmt.Println(err)
 			return
 		case request == nil:
-			fmt.Println("more to come")
+			fmt.Println("incomplete")
 			continue
 		}
-		upgrade, err := handshake.ValidateRequest(request)
-		if err != nil {
-			fmt.Println(err)
-			return
-		}
-		acceptance := &handshake.ServerAnswer{
-			Key:         upgrade.Key,
-			Subprotocol: handshake.SelectSubprotocol(upgrade.Subprotocols, []string{"chat"}),
-		}
-		response, err := handshake.AppendResponse(nil, acceptance)
-		if err != nil {
-			fmt.Println(err)
-			return
-		}
-		fmt.Println(crlf(response))
+		fmt.Println(request.Method, request.Target, request.Host())
 		fmt.Println("bytes of frames:", len(b)-n)
 	}
 	// Output:
-	// more to come
+	// incomplete
+	// GET /chat server.example.com
+	// bytes of frames: 6
+}
+
+// parseRequestString parses a complete request, for the examples.
+func parseRequestString(s string) *handshake.Request {
+	request, _, err := new(handshake.RequestParser).Parse([]byte(s))
+	if err != nil {
+		panic(err)
+	}
+	return request
+}
+
+const sampleRequest = "GET /chat HTTP/1.1\r\nHost: server.example.com\r\n" +
+	"Upgrade: websocket\r\nConnection: Upgrade\r\n" +
+	"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" +
+	"Sec-WebSocket-Version: 13\r\n" +
+	"Sec-WebSocket-Protocol: v2.chat, chat\r\n\r\n"
+
+func ExampleValidateRequest() {
+	offer, err := handshake.ValidateRequest(parseRequestString(sampleRequest))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(offer.Host, offer.Target, offer.Subprotocols)
+
+	_, err = handshake.ValidateRequest(parseRequestString("GET /chat HTTP/1.1\r\nHost: server.example.com\r\n\r\n"))
+	fmt.Println(err)
+	// Output:
+	// server.example.com /chat [v2.chat chat]
+	// websocket: handshake refused with 426 Upgrade Required: no Upgrade field, want websocket; a proxy may have removed the field
+}
+
+// A server that supports the subprotocol "chat" accepts a handshake.
+func ExampleAppendResponse() {
+	offer, err := handshake.ValidateRequest(parseRequestString(sampleRequest))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	response, err := handshake.AppendResponse(nil, &handshake.ServerAnswer{
+		Key:         offer.Key,
+		Subprotocol: handshake.SelectSubprotocol(offer.Subprotocols, []string{"chat"}),
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(crlf(response))
+	// Output:
 	// HTTP/1.1 101 Switching Protocols
 	// Upgrade: websocket
 	// Connection: Upgrade
 	// Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=
 	// Sec-WebSocket-Protocol: chat
-	// bytes of frames: 6
+}
+
+func ExampleSelectSubprotocol() {
+	offered := []string{"v2.chat", "chat"} // in the client's order of preference
+	fmt.Printf("%q\n", handshake.SelectSubprotocol(offered, []string{"chat", "v2.chat"}))
+	fmt.Printf("%q\n", handshake.SelectSubprotocol(offered, []string{"other"}))
+	// Output:
+	// "v2.chat"
+	// ""
 }
 
 func ExampleValidateResponse() {
@@ -116,23 +159,19 @@ func ExampleValidateResponse() {
 		fmt.Println(err)
 		return
 	}
-	agreement, err := handshake.ValidateResponse(response, offer)
-	fmt.Println(agreement.Subprotocol, err)
+	negotiated, err := handshake.ValidateResponse(response, offer)
+	fmt.Println(negotiated.Subprotocol, err)
 
-	offer.Key = handshake.NewKey() // so this is an answer to somebody else
+	offer.Key = handshake.NewKey() // the response answers another request
 	_, err = handshake.ValidateResponse(response, offer)
 	fmt.Println(err)
 	// Output:
 	// chat <nil>
-	// websocket: handshake response: Sec-WebSocket-Accept: "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" does not answer the key that was sent
+	// websocket: handshake response: Sec-WebSocket-Accept: "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" does not match the key of the request
 }
 
 func ExampleAppendRefusal() {
-	var parser handshake.RequestParser
-	request, _, err := parser.Parse([]byte("GET /chat HTTP/1.1\r\nHost: server.example.com\r\n\r\n"))
-	if err == nil {
-		_, err = handshake.ValidateRequest(request)
-	}
+	_, err := handshake.ValidateRequest(parseRequestString("GET /chat HTTP/1.1\r\nHost: server.example.com\r\n\r\n"))
 	var refused *handshake.Error
 	if errors.As(err, &refused) {
 		fmt.Println(crlf(handshake.AppendRefusal(nil, refused)))
@@ -149,6 +188,28 @@ func ExampleAppendRefusal() {
 	// Upgrade Required: this is a WebSocket endpoint
 }
 
+// A server answers health checks on its port for WebSocket.
+func ExampleAppendHTTPAnswer() {
+	request := parseRequestString("GET /healthz HTTP/1.1\r\nHost: server.example.com\r\n\r\n")
+	if request.WantsWebSocket() || request.Path() != "/healthz" {
+		return
+	}
+	response, err := handshake.AppendHTTPAnswer(nil, request, &handshake.HTTPAnswer{Body: []byte("ok\n")})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(crlf(response))
+	// Output:
+	// HTTP/1.1 200 OK
+	// Connection: close
+	// Content-Type: text/plain; charset=utf-8
+	// X-Content-Type-Options: nosniff
+	// Content-Length: 3
+	//
+	// ok
+}
+
 func ExampleCheckOrigin() {
 	request := &handshake.Request{Target: "/", Header: handshake.Header{
 		{Name: "Host", Value: "api.example.com"},
@@ -157,8 +218,29 @@ func ExampleCheckOrigin() {
 	fmt.Println(handshake.CheckOrigin(request, nil))
 	fmt.Println(handshake.CheckOrigin(request, []string{"https://*.example.com"}))
 	// Output:
-	// websocket: handshake refused with 403 Forbidden: Origin "https://www.example.com" is not that of the host "api.example.com" and matches none of 0 allowed patterns
+	// websocket: handshake refused with 403 Forbidden: Origin "https://www.example.com" is not the origin of host "api.example.com"
 	// <nil>
+}
+
+// A server on a loopback address accepts only the names of this machine, against
+// DNS rebinding.
+func ExampleCheckHost() {
+	patterns := []string{"localhost", "127.0.0.1", "[::1]"}
+	for _, host := range []string{"localhost:8080", "attacker.example:8080"} {
+		request := &handshake.Request{Target: "/", Header: handshake.Header{{Name: "Host", Value: host}}}
+		fmt.Println(handshake.CheckHost(request, patterns))
+	}
+	// Output:
+	// <nil>
+	// websocket: handshake refused with 421 Misdirected Request: Host "attacker.example:8080" matches none of 3 allowed patterns
+}
+
+func ExampleValidateOrigins() {
+	fmt.Println(handshake.ValidateOrigins([]string{"https://*.example.com"}))
+	fmt.Println(handshake.ValidateOrigins([]string{"https://example.com/"}))
+	// Output:
+	// <nil>
+	// websocket: origin pattern "https://example.com/": an origin has no path; write "https://example.com"
 }
 
 func ExampleParseExtensions() {

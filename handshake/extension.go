@@ -5,23 +5,24 @@ import (
 	"strings"
 )
 
-// Extension is one member of a Sec-WebSocket-Extensions list: an offer in a
-// request, an extension in effect in a response (RFC 6455, Section 9.1).
+// Extension is a member of a Sec-WebSocket-Extensions list: an offered
+// extension in a request, a negotiated one in a response (RFC 6455, Section
+// 9.1).
 type Extension struct {
 	Name   string
 	Params []Param
 }
 
-// Param is one parameter of an extension. HasValue tells "x" from "x=…"; a Value that is not
-// empty counts as one.
+// Param is a parameter of an extension: "name", or "name=value" if HasValue is
+// set or Value is not empty.
 type Param struct {
 	Name, Value string
 	HasValue    bool
 }
 
-// ExtensionError reports a list of extensions that breaks the grammar.
+// ExtensionError reports a malformed list of extensions.
 type ExtensionError struct {
-	Value  string // the list
+	Value  string // the list, as the peer sent it
 	Reason string
 }
 
@@ -29,24 +30,25 @@ func (e *ExtensionError) Error() string {
 	return "websocket: extension list " + quote(e.Value) + ": " + e.Reason
 }
 
-// ParseExtensions appends the extensions of a Sec-WebSocket-Extensions value to dst, in order.
-// A value is one header line or several joined with commas. A quoted
-// string is unquoted and must be a token then (RFC 6455, Section 9.1). Empty members
-// are skipped. The strings are parts of value where that is possible.
+// ParseExtensions parses a Sec-WebSocket-Extensions value and appends its
+// extensions to dst, in order. The value is one header line, or several joined
+// with commas. A quoted string is unquoted; its content must be a token (RFC
+// 6455, Section 9.1). Empty members are skipped.
 //
-// Extensions and parameters together may be 128. The error is an [*ExtensionError];
-// dst is returned as it was.
+// The limit is 128 extensions and parameters together. On an error
+// ParseExtensions returns dst unchanged and an [*ExtensionError]. The strings
+// alias value unless a quoted string contains a backslash.
 func ParseExtensions(dst []Extension, value string) ([]Extension, error) {
 	var p extensionParser
 	return p.parse(dst, value)
 }
 
-// extensionParser walks over a list once, whatever its quotes and backslashes.
+// extensionParser parses lists of extensions. It reads each byte once.
 type extensionParser struct {
 	text   string
-	rest   string // the end of text that is not parsed yet
-	parts  int    // extensions and parameters seen, in all texts
-	reason string // the first fault
+	rest   string // unparsed suffix of text
+	parts  int    // extensions and parameters parsed, in all texts
+	reason string // first fault
 }
 
 func (p *extensionParser) parse(dst []Extension, value string) ([]Extension, error) {
@@ -58,7 +60,7 @@ func (p *extensionParser) parse(dst []Extension, value string) ([]Extension, err
 			return list, nil
 		}
 		var params []Param
-		if list == nil { // what browsers offer costs one allocation
+		if list == nil { // one allocation for the offer of a browser
 			first := new(struct {
 				list   [1]Extension
 				params [2]Param
@@ -84,8 +86,9 @@ func (p *extensionParser) skip(set string) {
 	}
 }
 
-// take removes c and the white space after it from the front.
-func (p *extensionParser) take(c byte) bool {
+// consume removes c and the white space after it from the front of the rest. It
+// reports whether the rest started with c.
+func (p *extensionParser) consume(c byte) bool {
 	if p.rest == "" || p.rest[0] != c {
 		return false
 	}
@@ -94,24 +97,24 @@ func (p *extensionParser) take(c byte) bool {
 	return true
 }
 
-// extension reads extension-token *( ";" extension-param ) and the comma after it. params is
-// room for its parameters.
+// extension parses extension-token *( ";" extension-param ) and the comma after
+// it. The parameters are appended to params, which is empty.
 func (p *extensionParser) extension(params []Param) (e Extension) {
-	e.Name = p.token("the name of an extension")
-	for p.reason == "" && p.take(';') {
+	e.Name = p.token("extension name")
+	for p.reason == "" && p.consume(';') {
 		params = append(params, p.param())
 		e.Params = params
 	}
-	if p.reason == "" && p.rest != "" && !p.take(',') {
-		p.fail("only a comma, a semicolon or an equals sign may follow a token")
+	if p.reason == "" && p.rest != "" && !p.consume(',') {
+		p.fail("want a comma, a semicolon or an equals sign after a token")
 	}
 	return e
 }
 
-// param reads token [ "=" (token | quoted-string) ].
+// param parses token [ "=" (token | quoted-string) ].
 func (p *extensionParser) param() (param Param) {
-	param.Name = p.token("the name of a parameter")
-	if p.reason != "" || !p.take('=') {
+	param.Name = p.token("parameter name")
+	if p.reason != "" || !p.consume('=') {
 		return param
 	}
 	param.HasValue = true
@@ -119,27 +122,29 @@ func (p *extensionParser) param() (param Param) {
 		param.Value = p.quoted()
 		p.skip(" \t")
 	} else {
-		param.Value = p.run("the value of a parameter")
+		param.Value = p.run("parameter value")
 	}
 	return param
 }
 
-// token reads the token that begins an extension or a parameter.
-func (p *extensionParser) token(what string) string {
+// token parses the name of an extension or of a parameter. element names it in
+// errors.
+func (p *extensionParser) token(element string) string {
 	if p.parts++; p.parts > maxListMembers {
 		p.fail("more than " + strconv.Itoa(maxListMembers) + " extensions and parameters")
 		return ""
 	}
-	return p.run(what)
+	return p.run(element)
 }
 
-func (p *extensionParser) run(what string) string {
+// run parses one token and skips the white space after it.
+func (p *extensionParser) run(element string) string {
 	n := 0
 	for n < len(p.rest) && octets[p.rest[n]]&tokenByte != 0 {
 		n++
 	}
 	if n == 0 {
-		p.fail(what + " is missing")
+		p.fail(element + " is missing")
 		return ""
 	}
 	token := p.rest[:n]
@@ -148,11 +153,11 @@ func (p *extensionParser) run(what string) string {
 	return token
 }
 
-// quoted reads a quoted-string, with "\" before any character that is meant literally.
+// quoted parses a quoted-string, in which "\" escapes the next character.
 func (p *extensionParser) quoted() string {
 	var unescaped []byte
 	body := p.rest[1:]
-	from := 0 // what precedes it is in unescaped
+	from := 0 // body[:from] is in unescaped
 	for i := 0; i < len(body); i++ {
 		switch body[i] {
 		case '"':
@@ -161,7 +166,7 @@ func (p *extensionParser) quoted() string {
 				value = string(append(unescaped, value...))
 			}
 			if !ValidToken(value) {
-				p.fail("a quoted value is not a token")
+				p.fail("quoted value is not a token")
 			}
 			p.rest = body[i+1:]
 			return value
@@ -171,12 +176,12 @@ func (p *extensionParser) quoted() string {
 			i++
 		}
 	}
-	p.fail("a quote is not closed")
+	p.fail("quote is not closed")
 	return ""
 }
 
-// AppendExtension appends e as a member of a Sec-WebSocket-Extensions list. It
-// appends nothing if a name or a value is not a token.
+// AppendExtension appends e to dst as a member of a Sec-WebSocket-Extensions
+// list. It returns dst unchanged if a name or a value is not a token.
 func AppendExtension(dst []byte, e Extension) []byte {
 	if !e.valid() {
 		return dst
@@ -202,8 +207,8 @@ func (e Extension) valid() bool {
 	return ValidToken(e.Name)
 }
 
-// parseExtensions parses all Sec-WebSocket-Extensions lines as one list, which must have
-// a member if there is a line.
+// parseExtensions parses all Sec-WebSocket-Extensions lines as one list. A list
+// without members is an error unless there is no line.
 func (h Header) parseExtensions() (list []Extension, err error) {
 	var p extensionParser
 	lines := 0
@@ -217,7 +222,7 @@ func (h Header) parseExtensions() (list []Extension, err error) {
 		}
 	}
 	if lines > 0 && len(list) == 0 {
-		return nil, &ExtensionError{Reason: "it is empty"}
+		return nil, &ExtensionError{Reason: "empty list"}
 	}
 	return list, nil
 }

@@ -7,8 +7,8 @@ import (
 	"github.com/fibersock/fibersock/handshake"
 )
 
-// TestOffersOfBrowsersCostOneAllocation, the list and up to two parameters in
-// one.
+// TestOffersOfBrowsersCostOneAllocation checks that the list and up to two
+// parameters share one allocation.
 func TestOffersOfBrowsersCostOneAllocation(t *testing.T) {
 	for _, offer := range []string{
 		"permessage-deflate",
@@ -21,8 +21,8 @@ func TestOffersOfBrowsersCostOneAllocation(t *testing.T) {
 	}
 }
 
-// TestMalformedListIsLeftAtItsFirstFault: what follows costs nothing, however
-// long it is (T-D09).
+// TestMalformedListIsLeftAtItsFirstFault checks that the rest of the list costs
+// nothing, at any length (T-D09).
 func TestMalformedListIsLeftAtItsFirstFault(t *testing.T) {
 	for _, begin := range []string{"a", "a;b=1", "a;b=", `a;b="`} {
 		for _, more := range []string{";", ";=", `;"`, ",", "="} {

@@ -74,7 +74,7 @@ func TestMalformedExtensionLists(t *testing.T) {
 	}
 }
 
-// T-D02, T-D09: one pass, and little memory for many small members.
+// T-D02, T-D09: the parser reads a list once and limits the number of members.
 func TestHostileExtensionListsAreReadInOnePass(t *testing.T) {
 	for what, in := range map[string]string{
 		"escapes, not closed":   `a; b="` + strings.Repeat(`\c`, 4<<20),

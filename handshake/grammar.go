@@ -5,11 +5,11 @@ import (
 	"strings"
 )
 
-// The sets of bytes the grammar is made of, as bits of octets.
+// The character classes of the grammar, as bits of octets.
 const (
 	tokenByte  = 1 << iota // tchar, RFC 9110, Section 5.6.2
 	valueByte              // field-content: HTAB, SP, VCHAR, obs-text; RFC 9110, Section 5.5
-	targetByte             // VCHAR; which of them may stand where in a target is the resource's affair
+	targetByte             // VCHAR; the structure of a target is not checked
 	pathByte               // pchar and "/"; RFC 3986, Section 3.3
 	hostByte               // reg-name without pct-encoded; RFC 3986, Section 3.2.2
 )
@@ -40,7 +40,8 @@ func classify() (set [256]uint8) {
 	return set
 }
 
-// all reports whether s consists of bytes of the class; an empty s does.
+// all reports whether each byte of s is in the class. It is true for an empty
+// s.
 func all(s string, class uint8) bool {
 	for i := range len(s) {
 		if octets[s[i]]&class == 0 {
@@ -50,15 +51,15 @@ func all(s string, class uint8) bool {
 	return true
 }
 
-// ValidToken reports whether s is a token: one or more of the characters that
-// header field names, subprotocols and extensions are made of (RFC 9110,
-// Section 5.6.2).
+// ValidToken reports whether s is a token of RFC 9110, Section 5.6.2: the
+// syntax of header field names, subprotocols and extensions.
 func ValidToken(s string) bool {
 	return s != "" && all(s, tokenByte)
 }
 
-// ValidValue reports whether s may be sent as the value of a header field: it has
-// no control character but HTAB, so no CR, LF or NUL (RFC 9110, Section 5.5).
+// ValidValue reports whether s can be sent as the value of a header field: its
+// only control character is HTAB, so it has no CR, LF or NUL (RFC 9110, Section
+// 5.5).
 func ValidValue(s string) bool {
 	return all(s, valueByte)
 }
@@ -78,8 +79,9 @@ func lower(c byte) byte {
 	return c
 }
 
-// equalFold compares without regard to the case of ASCII letters only: by
-// Unicode's rules the Kelvin sign would be a "k", and "websocket" has one.
+// equalFold reports whether a and b are equal without regard to the case of
+// ASCII letters. Unicode case folding would equate the Kelvin sign with the "k"
+// of "websocket".
 func equalFold(a, b string) bool {
 	if len(a) != len(b) {
 		return false
@@ -92,7 +94,8 @@ func equalFold(a, b string) bool {
 	return true
 }
 
-// hasPrefixFold reports whether s begins with prefix, whatever the case of ASCII letters.
+// hasPrefixFold reports whether s starts with prefix, without regard to the
+// case of ASCII letters.
 func hasPrefixFold(s, prefix string) bool {
 	return len(s) >= len(prefix) && equalFold(s[:len(prefix)], prefix)
 }
@@ -106,7 +109,8 @@ func toLower(s string) string {
 	}, s)
 }
 
-// trim removes optional white space, OWS in RFC 9110, Section 5.6.3.
+// trim removes optional white space from both ends of s (RFC 9110, Section
+// 5.6.3).
 func trim(s string) string {
 	for s != "" && (s[0] == ' ' || s[0] == '\t') {
 		s = s[1:]
@@ -117,13 +121,13 @@ func trim(s string) string {
 	return s
 }
 
-// maxListMembers bounds the members of a list, so that a head of small members
-// does not become memory many times its size.
+// maxListMembers is the limit for the members of a list. It keeps a head of
+// many small members from growing to a multiple of its size in memory.
 const maxListMembers = 128
 
-// nextMember cuts the first member off a comma-separated list without quoted
-// strings. Empty members are skipped (RFC 9110, Section 5.6.1); member is empty
-// when the list is at its end.
+// nextMember splits a comma-separated list without quoted strings into its
+// first member and the rest. It skips empty members (RFC 9110, Section 5.6.1).
+// At the end of the list member is empty.
 func nextMember(list string) (member, rest string) {
 	for list != "" {
 		member, list, _ = strings.Cut(list, ",")
@@ -134,10 +138,10 @@ func nextMember(list string) (member, rest string) {
 	return "", ""
 }
 
-// maxQuoted bounds how much of a peer's text goes into an error, in bytes.
+// maxQuoted is the limit for the text of a peer in an error, in bytes.
 const maxQuoted = 80
 
-// quote makes text of a peer fit for an error or a log line.
+// quote quotes and shortens the text of a peer for an error or a log line.
 func quote(s string) string {
 	if len(s) > maxQuoted {
 		return strconv.Quote(s[:maxQuoted]) + "..."

@@ -10,15 +10,14 @@ const (
 	digits  = "0123456789"
 )
 
-// TestEveryByteHasItsClasses holds the sets of the grammar against their
-// definitions, over all bytes: a hexadecimal digit that is none, for one, once
-// went unnoticed.
+// TestEveryByteHasItsClasses compares the character classes with their
+// definitions for every byte.
 func TestEveryByteHasItsClasses(t *testing.T) {
 	tests := []struct {
 		name string
 		in   func(c byte) bool
-		want string // the bytes below 80
-		high bool   // and those from 80 on
+		want string // bytes below 80
+		high bool   // bytes from 80
 	}{
 		{"DIGIT, RFC 5234, B.1", isDigit, digits, false},
 		{"HEXDIG, RFC 5234, B.1, and its small letters", isHex, digits + "ABCDEFabcdef", false},
@@ -44,7 +43,7 @@ func classOf(class uint8) func(c byte) bool {
 	return func(c byte) bool { return octets[c]&class != 0 && all(string([]byte{c}), class) }
 }
 
-// TestSmallLetters are those of ASCII alone.
+// TestSmallLetters checks that only ASCII letters change case.
 func TestSmallLetters(t *testing.T) {
 	for i := range 256 {
 		c := byte(i)
@@ -73,8 +72,8 @@ func TestSmallLetters(t *testing.T) {
 	}
 }
 
-// TestPercentEncoding is "%" HEXDIG HEXDIG (RFC 3986, Section 2.1) at the
-// beginning.
+// TestPercentEncoding checks "%" HEXDIG HEXDIG (RFC 3986, Section 2.1) at the
+// start of a text.
 func TestPercentEncoding(t *testing.T) {
 	for s, want := range map[string]bool{
 		"%00": true, "%ff": true, "%FF": true, "%aF": true, "%9A": true, "%41b": true, "%2525": true,
@@ -87,7 +86,7 @@ func TestPercentEncoding(t *testing.T) {
 	}
 }
 
-// TestRegName is that of RFC 3986, Section 3.2.2, but not empty.
+// TestRegName checks a non-empty reg-name (RFC 3986, Section 3.2.2).
 func TestRegName(t *testing.T) {
 	for s, want := range map[string]bool{
 		"a": true, "a.b": true, "192.0.2.1": true, "%41": true, "%41b": true, "a%41": true, "%41%42": true, "a%41b%42c": true, "-._~!$&'()*+,;=": true,
@@ -100,8 +99,8 @@ func TestRegName(t *testing.T) {
 	}
 }
 
-// TestAuthority is host [ ":" port ] (RFC 3986, Section 3.2), with neither user
-// nor zone.
+// TestAuthority checks host [ ":" port ] (RFC 3986, Section 3.2) without user
+// and zone.
 func TestAuthority(t *testing.T) {
 	for s, want := range map[string]authority{
 		"h":                 {"h", 0},
@@ -130,7 +129,7 @@ func TestAuthority(t *testing.T) {
 	}
 }
 
-// TestDefaultPorts are of these schemes and of no other.
+// TestDefaultPorts checks that only the schemes of the web have a default port.
 func TestDefaultPorts(t *testing.T) {
 	for scheme, want := range map[string]uint16{
 		"ws": 80, "WS": 80, "http": 80, "HTTP": 80, "wss": 443, "wSs": 443, "https": 443, "HttpS": 443,
@@ -142,8 +141,8 @@ func TestDefaultPorts(t *testing.T) {
 	}
 }
 
-// TestOptionalWhiteSpace is removed at both ends and nowhere else (RFC 9110,
-// Section 5.6.3).
+// TestOptionalWhiteSpace checks that white space is removed at both ends only
+// (RFC 9110, Section 5.6.3).
 func TestOptionalWhiteSpace(t *testing.T) {
 	for s, want := range map[string]string{
 		"": "", " ": "", "\t": "", " \t \t": "", "a": "a", " a": "a", "a ": "a", "\ta": "a", "a\t": "a", " \ta \tb\t ": "a \tb",
@@ -155,7 +154,7 @@ func TestOptionalWhiteSpace(t *testing.T) {
 	}
 }
 
-// TestMembersOfAList come one by one, the empty ones left out (RFC 9110,
+// TestMembersOfAList checks that nextMember skips empty members (RFC 9110,
 // Section 5.6.1).
 func TestMembersOfAList(t *testing.T) {
 	for list, want := range map[string]string{
@@ -178,7 +177,8 @@ func TestMembersOfAList(t *testing.T) {
 	}
 }
 
-// TestQuotedTextIsShort and of printable ASCII, since a peer chose it.
+// TestQuotedTextIsShort checks that the quoted text of a peer is short and
+// printable ASCII.
 func TestQuotedTextIsShort(t *testing.T) {
 	text := strings.Repeat("x", 80)
 	for s, want := range map[string]string{

@@ -5,29 +5,30 @@ import (
 	"strings"
 )
 
-// This file reads the head of an HTTP/1.1 message: what comes before the body.
+// This file parses the head of an HTTP/1.1 message: the start line, the header
+// fields and the blank line.
 //
 //	request   method SP target SP HTTP/d.d CRLF
 //	response  HTTP/d.d SP ddd [ SP reason ] CRLF
 //	both      *( name ":" OWS value OWS CRLF ) CRLF
 //
-// scanner walks over the bytes as they arrive, each once, and refuses the first
-// that cannot stand where it stands. Once the blank line is there the head is
-// known to be well formed, becomes one string, and is cut into substrings.
+// The scanner reads each byte once, as it arrives, and rejects the first byte
+// that the grammar does not allow. With the blank line the head is well formed.
+// It is converted to one string, and the fields are substrings of it.
 
-// Limits bound the head of a message, in bytes and in header field lines. Zero or less
-// means the default; there is no way to have no limit, because the sender of
-// a head is not yet known to be anybody.
+// Limits are the limits for the head of a message. A value of zero or less
+// means the default. The limits cannot be turned off, because the sender of a
+// head is not authenticated.
 type Limits struct {
-	Bytes       int // start line to blank line, checked as they arrive; default 64 KiB
-	Fields      int // header field lines, checked when one begins; default 100
-	RequestLine int // method, target and version, within Bytes; default 8 KiB. Responses have no limit of their own
+	Bytes       int // default 64 KiB; start line to blank line
+	Fields      int // default 100; header field lines
+	RequestLine int // default 8 KiB; method, target and version of a request
 }
 
 const (
 	defaultHeadBytes  = 64 << 10
 	defaultHeadFields = 100
-	defaultHeadLine   = 8 << 10 // RFC 9112, Section 3, asks for 8000 at least
+	defaultHeadLine   = 8 << 10 // RFC 9112, Section 3, recommends at least 8000
 )
 
 func (l Limits) withDefaults() Limits {
@@ -43,20 +44,20 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
-// place is what the next byte of the head belongs to.
+// place is the grammar element that the next byte of the head belongs to.
 type place uint8
 
 const (
-	atStart       place = iota // the first byte of the message
-	emptyLineFeed              // the LF of an empty line before a request
+	atStart       place = iota // first byte of the message
+	emptyLineFeed              // LF of an empty line before a request
 	inMethod
 	inTarget
-	inRequestVersion // and the line end
+	inRequestVersion // including the CR
 	inStatusLine     // up to the last digit of the status code
 	afterStatus      // SP or CR
 	inReason
-	startLineFeed // the LF of the start line
-	lineStart     // the first byte of a field line, or the CR of the blank line
+	startLineFeed // LF of the start line
+	lineStart     // first byte of a field line, or CR of the blank line
 	inName
 	inValue
 	valueLineFeed
@@ -64,44 +65,45 @@ const (
 	headDone
 )
 
-// In these patterns 0 stands for any digit.
+// In these patterns 0 matches any digit.
 const (
 	requestVersion = "HTTP/0.0\r"
 	statusLine     = "HTTP/0.0 000"
 )
 
-// String names the place for an error.
+// String returns the name of the element for an error.
 func (p place) String() string {
 	switch p {
 	case inMethod:
-		return "the method"
+		return "method"
 	case inTarget:
-		return "the request target"
+		return "request target"
 	case inRequestVersion:
-		return "the HTTP version"
+		return "HTTP version"
 	case inStatusLine, afterStatus:
-		return "the status line"
+		return "status line"
 	case inReason:
-		return "the reason phrase"
+		return "reason phrase"
 	case lineStart, inName:
-		return "the name of a header field"
+		return "header field name"
 	case inValue:
-		return "the value of a header field"
+		return "header field value"
 	case atStart, emptyLineFeed, startLineFeed, valueLineFeed, lastLineFeed, headDone:
 	}
-	return "the head"
+	return "head"
 }
 
-// scanner is the position in a head. The zero value is at its beginning.
+// scanner is the state of the scan of one head. The zero value is the start of
+// a head.
 type scanner struct {
 	place  place
-	run    int // bytes of the current method, target, name or pattern seen
-	length int // bytes of the head seen
-	fields int // header field lines begun
+	run    int // bytes read of the current method, target or pattern
+	length int // bytes read of the head
+	fields int // header field lines started
 }
 
 // scan reads b up to the end of the head, a byte that is not allowed, or a
-// limit, and returns how many bytes that were.
+// limit. It returns the number of bytes read.
 func (s *scanner) scan(b []byte, first place, limits Limits) (n int, err *Error) {
 	if s.place == atStart {
 		s.place = first
@@ -131,12 +133,12 @@ func (s *scanner) scan(b []byte, first place, limits Limits) (n int, err *Error)
 	return n + m, err
 }
 
-// tooLarge refuses a head that exceeds a limit, and names the option.
+// tooLarge returns the error for a head that exceeds a limit.
 func tooLarge(status int, part string, limit int, unit, option string) *Error {
 	return &Error{Status: status, Reason: part + " exceeds " + strconv.Itoa(limit) + " " + unit + " (handshake.Limits." + option + ")"}
 }
 
-// startLine reads to the end of the start line or of b.
+// startLine reads b up to the end of the start line.
 func (s *scanner) startLine(b []byte) (n int, err *Error) {
 	start := s.length
 	for n < len(b) && s.place < lineStart {
@@ -182,7 +184,7 @@ func (s *scanner) startLine(b []byte) (n int, err *Error) {
 	return n, nil
 }
 
-// element takes a byte of a non-empty run of the class, or the SP after it.
+// element reads a byte of a non-empty element of the class, or the SP after it.
 func (s *scanner) element(c byte, class uint8, next place) bool {
 	if c == ' ' && s.run > 0 {
 		s.place, s.run = next, 0
@@ -192,7 +194,7 @@ func (s *scanner) element(c byte, class uint8, next place) bool {
 	return octets[c]&class != 0
 }
 
-// pattern takes the next byte of a fixed text.
+// pattern reads the next byte of a fixed text.
 func (s *scanner) pattern(c byte, text string, next place) bool {
 	want := text[s.run]
 	if s.run++; s.run == len(text) {
@@ -201,15 +203,15 @@ func (s *scanner) pattern(c byte, text string, next place) bool {
 	return c == want || want == '0' && isDigit(c)
 }
 
-// headerFields reads to the end of the head or of b.
+// headerFields reads b up to the end of the head.
 func (s *scanner) headerFields(b []byte, maxFields int) (n int, err *Error) {
 	start := s.length
 	for n < len(b) && s.place != headDone {
 		switch s.place {
 		case inName:
-			n += runOf(b[n:], tokenByte)
+			n += prefixLength(b[n:], tokenByte)
 		case inValue:
-			n += runOf(b[n:], valueByte)
+			n += prefixLength(b[n:], valueByte)
 		}
 		if s.length = start + n; n == len(b) {
 			break
@@ -248,7 +250,8 @@ func (s *scanner) headerFields(b []byte, maxFields int) (n int, err *Error) {
 	return n, nil
 }
 
-func runOf(b []byte, class uint8) int {
+// prefixLength returns the length of the prefix of b that is in the class.
+func prefixLength(b []byte, class uint8) int {
 	for i, c := range b {
 		if octets[c]&class == 0 {
 			return i
@@ -257,44 +260,46 @@ func runOf(b []byte, class uint8) int {
 	return len(b)
 }
 
-// tlsHandshake is the first byte of a client that begins with TLS (RFC 8446, Section 5.1).
+// tlsHandshake is the first byte of a TLS handshake (RFC 8446, Section 5.1).
 const tlsHandshake = 0x16
 
-// refuse says why c cannot stand where it stands.
+// refuse returns the error for the byte c, which the grammar does not allow at
+// the given place.
 func (s *scanner) refuse(at place, c byte) *Error {
 	blank := c == ' ' || c == '\t'
 	reason := ""
 	switch {
 	case at == inMethod && s.length == 0 && c == tlsHandshake:
 		return &Error{Status: 400, Reason: "TLS on a port for plain HTTP", NotWebSocket: true}
-	case at == inMethod && s.length == len("\r\n") && c == '\r': // the binary PROXY protocol begins so
+	case at == inMethod && s.run == 1 && c == '\r': // as in the binary PROXY protocol
 		reason = "two empty lines before the request"
 	case at == lineStart && blank:
-		reason = "a header field line is folded or begins with white space"
+		reason = "header field line is folded or starts with white space"
 	case at == inName && blank:
-		reason = "white space stands before the colon of a header field"
+		reason = "white space before the colon of a header field"
 	case c == '\n':
-		reason = "a line end lacks its CR"
+		reason = "LF without CR"
 	case at == emptyLineFeed, at == startLineFeed, at == valueLineFeed, at == lastLineFeed:
-		reason = "a CR is not followed by LF"
+		reason = "CR without LF"
 	default:
-		reason = "byte 0x" + strconv.FormatUint(uint64(c), 16) + " is not allowed in " + at.String()
+		reason = "byte 0x" + strconv.FormatUint(uint64(c), 16) + " not allowed in " + at.String()
 	}
 	return &Error{Status: 400, Reason: reason + " (offset " + strconv.Itoa(s.length) + ")"}
 }
 
-// proxyStart is how a PROXY protocol header begins, which a load balancer sends first.
+// proxyStart is the start of a PROXY protocol header, which a load balancer can
+// send before the request.
 const proxyStart = "PROXY "
 
-// head is what a parser keeps of an incomplete head.
+// head is the state of a parser between two calls.
 type head struct {
 	scanner scanner
-	buffer  []byte // the bytes scanned, if the head came in pieces
-	err     *Error // what the head was refused for
+	buffer  []byte // bytes of the incomplete head; nil if one call read all
+	err     *Error // returned again until Reset
 }
 
-// read takes the next bytes of a head. If they complete it, text is the whole
-// head and h is ready for the next one.
+// read reads the next bytes of a head. If they complete the head, text is all
+// of it and h is reset for the next one.
 func (h *head) read(b []byte, first place, limits Limits) (text string, fields, n int, err *Error) {
 	if h.err != nil {
 		return "", 0, 0, h.err
@@ -303,7 +308,7 @@ func (h *head) read(b []byte, first place, limits Limits) (text string, fields, 
 	switch {
 	case h.err != nil:
 		if start := append(h.buffer, b[:n]...); strings.HasPrefix(string(start[:min(len(start), len(proxyStart))]), proxyStart) {
-			h.err.Reason = "the PROXY protocol where HTTP was expected"
+			h.err.Reason = "PROXY protocol header, want HTTP"
 		}
 		h.buffer = nil
 		return "", 0, n, h.err
@@ -320,14 +325,14 @@ func (h *head) read(b []byte, first place, limits Limits) (text string, fields, 
 	return text, fields, n, nil
 }
 
-// cutLine cuts the first line off the text of a head.
+// cutLine splits the text of a head after its first line.
 func cutLine(text string) (line, rest string) {
 	line, rest, _ = strings.Cut(text, "\r\n")
 	return line, rest
 }
 
-// cutFields cuts the field lines of a head, which the scanner has counted, into
-// names and values.
+// cutFields parses count field lines at the start of text, which the scanner
+// has validated.
 func cutFields(text string, count int) Header {
 	h := make(Header, 0, count)
 	for range count {

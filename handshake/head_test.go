@@ -48,15 +48,15 @@ func TestResponseHeadIsReadAsWritten(t *testing.T) {
 	}
 }
 
-// 6455-4.1-z, 6455-4.2.2-m: bytes behind the blank line are frames. The whole head gives the
-// same result however it is cut up.
+// 6455-4.1-z, 6455-4.2.2-m: bytes after the blank line are frames. A complete
+// head gives the same result in any pieces.
 func TestHeadsCutAnywhereConsumeExactlyTheHead(t *testing.T) {
 	const frames = "\x81\x85\x00\x00\x00\x00Hello\r\n\r\n"
 	request := head(requestLine, append(requestFields, "X-Empty:", "Origin: http://h")...)
 	response := head("HTTP/1.1 101 Switching Protocols", responseFields...)
 	wantRequest, wantResponse := parseRequest(t, request), parseResponse(t, response)
 
-	var requests handshake.RequestParser // one for all: it is ready again after each head
+	var requests handshake.RequestParser // one parser for all heads
 	var responses handshake.ResponseParser
 	for i := range len(request) {
 		for _, j := range []int{i, (i + len(request)) / 2, len(request) - 1} {
@@ -79,8 +79,8 @@ func TestHeadsCutAnywhereConsumeExactlyTheHead(t *testing.T) {
 	}
 }
 
-// feed gives pieces to a parser and returns the head, which must be size bytes long and end
-// in the last piece.
+// feed passes the pieces to a parser and returns the head, which must be size
+// bytes long and end in the last piece.
 func feed[T any](t *testing.T, parse func([]byte) (*T, int, error), size int, pieces ...string) *T {
 	t.Helper()
 	used := 0
@@ -88,7 +88,7 @@ func feed[T any](t *testing.T, parse func([]byte) (*T, int, error), size int, pi
 		b := []byte(piece)
 		r, n, err := parse(b)
 		used += n
-		clear(b) // the parser does not retain it
+		clear(b) // b is not retained
 		switch {
 		case err != nil:
 			t.Fatalf("piece %d %q: %v", i, piece, err)
@@ -104,8 +104,8 @@ func feed[T any](t *testing.T, parse func([]byte) (*T, int, error), size int, pi
 	return nil
 }
 
-// malformed are heads with the byte that makes them so marked by the «»
-// around it. Everything before is a possible beginning.
+// malformed are heads with the invalid byte in «». The bytes before it are
+// valid.
 var malformed = []struct{ rule, head string }{
 	{"9112-2.2-a bare LF ends a field", "GET / HTTP/1.1\r\nHost: h«\n»\r\n"},
 	{"9112-2.2-a bare LF ends the request line", "GET / HTTP/1.1«\n»Host: h\r\n\r\n"},
@@ -162,7 +162,7 @@ var malformedResponses = []struct{ rule, head string }{
 	{"NUL in the reason", "HTTP/1.1 101 a«\x00»b\r\n\r\n"},
 }
 
-// The byte at fault, and no byte before it, is refused as soon as it is there. T-D15
+// An invalid byte is rejected when it arrives, and no byte before it. T-D15
 func TestMalformedHeadsFailAtTheByteAtFault(t *testing.T) {
 	for _, c := range malformed {
 		t.Run(c.rule, func(t *testing.T) {
@@ -221,8 +221,8 @@ func TestATLSClientIsToldApart(t *testing.T) {
 	}
 }
 
-// A load balancer with the PROXY protocol switched on was reported as a byte that is not
-// allowed in the HTTP version.
+// A PROXY protocol header was reported as a byte that is not allowed in the
+// HTTP version.
 func TestPROXYProtocolIsNamed(t *testing.T) {
 	for _, in := range []string{"PROXY TCP4 192.0.2.1 192.0.2.2 5000 80\r\n", "PROXY UNKNOWN\r\n"} {
 		for size := range len(in) {
@@ -234,8 +234,9 @@ func TestPROXYProtocolIsNamed(t *testing.T) {
 	}
 }
 
-// RFC 9112, Section 2.2: an empty line before the request is ignored, as some clients send one
-// after the body of the request before. It is no part of the text of the head.
+// RFC 9112, Section 2.2: an empty line before the request is ignored. Some
+// clients send one after the body of the request before. The text of the head
+// does not include it.
 func TestEmptyLineBeforeRequestIsIgnored(t *testing.T) {
 	request := head(requestLine, requestFields...)
 	in := "\r\n" + request
@@ -251,8 +252,9 @@ func TestEmptyLineBeforeRequestIsIgnored(t *testing.T) {
 	}
 }
 
-// The texts of 414 and 431 named no option (python-websockets/websockets#1239,
-// socketio/engine.io-client#715, dotnet/aspnetcore#58534).
+// The texts of 414 and 431 did not name the option
+// (python-websockets/websockets#1239, socketio/engine.io-client#715,
+// dotnet/aspnetcore#58534).
 func TestHeadLimitsAreNamed(t *testing.T) {
 	for _, c := range []struct{ in, want string }{
 		{"GET /" + strings.Repeat("x", 101), "request line exceeds 100 bytes (handshake.Limits.RequestLine)"},
@@ -266,8 +268,8 @@ func TestHeadLimitsAreNamed(t *testing.T) {
 	}
 }
 
-// 9112-3-a, 6455-4.1-ac, 6455-4.2.2-n, T-D04, T-D05: what is as large as a limit passes,
-// what is larger is refused with its first byte too many.
+// 9112-3-a, 6455-4.1-ac, 6455-4.2.2-n, T-D04, T-D05: a head of the size of a
+// limit is accepted. A larger one is rejected at the first byte over the limit.
 func TestHeadLimits(t *testing.T) {
 	sized := func(n int) string { // a head of n bytes
 		h := head(requestLine, "X: ")
@@ -282,7 +284,7 @@ func TestHeadLimits(t *testing.T) {
 		limits handshake.Limits
 		in     string
 		status int
-		after  int // bytes after which it is refused
+		after  int // bytes before the error
 	}{
 		{"64 KiB by default", handshake.Limits{}, sized(64 << 10), 0, 0},
 		{"a byte more", handshake.Limits{}, sized(64<<10 + 1), 431, 64 << 10},
@@ -319,7 +321,7 @@ func TestHeadLimits(t *testing.T) {
 	}
 }
 
-// inPieces feeds all of in and returns how much of it was used.
+// inPieces passes all of in to a parser and returns the number of bytes used.
 func inPieces[T any](parse func([]byte) (*T, int, error), in string, size int) (used int, err error) {
 	for len(in) > 0 {
 		piece := in[:min(size, len(in))]
@@ -333,7 +335,8 @@ func inPieces[T any](parse func([]byte) (*T, int, error), in string, size int) (
 	return used, nil
 }
 
-// 6455-4.1-ac, T-G05: the same limits hold for responses, whose status line has none of its own.
+// 6455-4.1-ac, T-G05: the same limits apply to responses. The status line has
+// no limit of its own.
 func TestResponseHeadLimits(t *testing.T) {
 	for _, in := range []string{
 		"HTTP/1.1 101 " + strings.Repeat("x", 10<<20),
@@ -355,7 +358,7 @@ func TestResponseHeadLimits(t *testing.T) {
 	}
 }
 
-// T-D03: a head in single bytes costs what its length costs, not the square of it.
+// T-D03: the cost of a head in single bytes is linear in its length.
 func TestAHeadInSingleBytesIsReadOnce(t *testing.T) {
 	in := head(requestLine, "X: "+strings.Repeat("x", 4<<20))
 	linear(t, "a head of 4 MiB in single bytes", func() {
@@ -366,7 +369,7 @@ func TestAHeadInSingleBytesIsReadOnce(t *testing.T) {
 	})
 }
 
-// Limits may change under way without harm.
+// Limits can change during a head.
 func TestALimitLoweredBelowWhatIsRead(t *testing.T) {
 	for _, start := range []string{"GET /xxxxxxxxxxx", "GET / HTTP/1.1\r\nHost: h"} {
 		var p handshake.RequestParser
@@ -380,7 +383,8 @@ func TestALimitLoweredBelowWhatIsRead(t *testing.T) {
 	}
 }
 
-// 9110-15.2-a: interim responses come one by one; the caller counts them.
+// 9110-15.2-a: interim responses are returned one at a time; the caller counts
+// them.
 func TestInterimResponsesBeforeThe101(t *testing.T) {
 	b := []byte(head("HTTP/1.1 100 Continue") + head("HTTP/1.1 103 Early Hints", "Link: </a>") +
 		head("HTTP/1.1 101 Switching Protocols", responseFields...) + "\x81\x05Hello")
@@ -399,7 +403,8 @@ func TestInterimResponsesBeforeThe101(t *testing.T) {
 	}
 }
 
-// T-D10, 6455-10.7-a: random changes to a valid head are accepted or refused, whole and in pieces alike.
+// T-D10, 6455-10.7-a: a valid head with random changes has the same result in
+// one piece and in many.
 func TestDamagedHeadsAreReadAlikeWholeAndInPieces(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	valid := []byte(head(requestLine, append(requestFields, "Sec-WebSocket-Extensions: a; b=\"c\"", "Sec-WebSocket-Protocol: a, b")...))
@@ -413,8 +418,8 @@ func TestDamagedHeadsAreReadAlikeWholeAndInPieces(t *testing.T) {
 	}
 }
 
-// checkSplits reads b as a request and as a response, whole and in pieces, and validates
-// what comes out.
+// checkSplits parses b as a request and as a response, in one piece and in
+// many, and validates the results.
 func checkSplits(t *testing.T, b []byte, size int) {
 	t.Helper()
 	var p1, p2 handshake.RequestParser

@@ -1,6 +1,6 @@
 package handshake
 
-// The header fields of the handshake.
+// The names of header fields.
 const (
 	fieldHost             = "Host"
 	fieldUpgrade          = "Upgrade"
@@ -21,16 +21,17 @@ const (
 
 const protocolVersion = "13"
 
-// Field is one header field line. Value carries no white space at its ends.
+// Field is one header field line. Value has no white space at its ends.
 type Field struct {
 	Name, Value string
 }
 
-// Header holds the header fields in the order of their lines. Names are as the
-// peer wrote them and are compared without regard to case.
+// Header holds header fields in the order of their lines. Names keep the peer's
+// spelling; the methods compare them without regard to case.
 type Header []Field
 
-// Get returns the value of the first line with the name, "" if there is none.
+// Get returns the value of the first line with the name, or "" if there is
+// none.
 func (h Header) Get(name string) string {
 	for _, f := range h {
 		if equalFold(f.Name, name) {
@@ -62,9 +63,9 @@ func (h Header) Count(name string) int {
 	return n
 }
 
-// HasToken reports whether the comma-separated list in the lines with the name
-// has the token as a member, whatever its case, line and position (RFC 9110,
-// Section 5.6.1).
+// HasToken reports whether the token is a member of the comma-separated list in
+// the lines with the name (RFC 9110, Section 5.6.1). Tokens are compared
+// without regard to case.
 func (h Header) HasToken(name, token string) bool {
 	for _, f := range h {
 		if equalFold(f.Name, name) && hasMember(f.Value, token) {
@@ -84,8 +85,9 @@ func hasMember(list, token string) bool {
 	return false
 }
 
-// Map returns the fields in the form of an http.Header: names in canonical
-// form, such as Sec-Websocket-Key, each with its values in order.
+// Map returns the fields as a map that can be converted to an http.Header.
+// Names are in canonical form, such as Sec-Websocket-Key; values keep their
+// order.
 func (h Header) Map() map[string][]string {
 	m := make(map[string][]string, len(h))
 	for _, f := range h {
@@ -95,7 +97,8 @@ func (h Header) Map() map[string][]string {
 	return m
 }
 
-// canonicalName writes a letter large at the start and after "-", small elsewhere.
+// canonicalName returns name with upper case letters at the start and after
+// "-", and lower case letters elsewhere.
 func canonicalName(name string) string {
 	b := []byte(name)
 	first := true
@@ -110,11 +113,10 @@ func canonicalName(name string) string {
 	return string(b)
 }
 
-// FieldError reports that something a caller wants to send may not be sent. Field
-// names the header field, or the request target. Values are not repeated,
-// since they may be secret.
+// FieldError reports a value of the caller that cannot be sent. The text does
+// not repeat the values of header fields, which may be secret.
 type FieldError struct {
-	Field  string
+	Field  string // header field, "request target" or "status"
 	Reason string
 }
 
@@ -122,8 +124,8 @@ func (e *FieldError) Error() string {
 	return "websocket: cannot send " + quote(e.Field) + ": " + e.Reason
 }
 
-// reserved reports whether the handshake alone sets the field: a second line, or another
-// value, would change what the message means.
+// reserved reports whether the field belongs to the handshake. A second line or
+// another value would change the meaning of the message.
 func reserved(name string) bool {
 	if hasPrefixFold(name, fieldPrefix) {
 		return true
@@ -136,7 +138,7 @@ func reserved(name string) bool {
 	return false
 }
 
-// checkExtra looks at the fields that a caller adds to the handshake's own.
+// checkExtra validates the fields that a caller adds to those of the handshake.
 func checkExtra(extra map[string][]string) *FieldError {
 	for _, name := range sortedNames(extra) {
 		if err := checkField(name, extra[name]); err != nil {
@@ -149,14 +151,14 @@ func checkExtra(extra map[string][]string) *FieldError {
 	return nil
 }
 
-// checkField checks a header field with its values.
+// checkField validates a header field and its values.
 func checkField(name string, values []string) *FieldError {
 	if !ValidToken(name) {
-		return &FieldError{name, "it is not the name of a header field"}
+		return &FieldError{name, "not a header field name"}
 	}
 	for _, value := range values {
 		if !ValidValue(value) {
-			return &FieldError{name, "the value holds a control character"}
+			return &FieldError{name, "control character in the value"}
 		}
 	}
 	return nil
@@ -178,13 +180,15 @@ func appendField(dst []byte, name, value string) []byte {
 	return append(dst, "\r\n"...)
 }
 
+// sortedNames returns the names of extra, sorted.
 func sortedNames(extra map[string][]string) []string {
 	if len(extra) == 0 {
 		return nil
 	}
 	names := make([]string, 0, len(extra))
 	for name := range extra {
-		// There are few: a sort from the library would only make programs larger.
+		// Insertion sort, because maps are small and slices.Sort makes programs
+		// larger.
 		i := len(names)
 		names = append(names, name)
 		for ; i > 0 && names[i-1] > name; i-- {
@@ -195,7 +199,8 @@ func sortedNames(extra map[string][]string) []string {
 	return names
 }
 
-// appendExtensions appends the field line of valid extensions, nothing if there are none.
+// appendExtensions appends the field line of valid extensions, or nothing for
+// an empty list.
 func appendExtensions(dst []byte, list []Extension) []byte {
 	for i, e := range list {
 		if i == 0 {

@@ -31,7 +31,7 @@ func TestTokenCharacters(t *testing.T) {
 	}
 }
 
-// T-D17: the only control character in a value is HTAB.
+// T-D17: HTAB is the only control character that a value can have.
 func TestValueCharacters(t *testing.T) {
 	for c := range 256 {
 		s := string([]byte{byte(c)})
@@ -115,8 +115,8 @@ func TestListMembership(t *testing.T) {
 	}
 }
 
-// linear fails a test whose work grows with the square of its input: the inputs are so
-// large that it would go on for hours.
+// linear fails a test whose cost is quadratic in its input. The inputs are so
+// large that such a test would run for hours.
 func linear(t *testing.T, what string, f func()) {
 	t.Helper()
 	start := time.Now()
@@ -126,7 +126,8 @@ func linear(t *testing.T, what string, f func()) {
 	}
 }
 
-// T-D06: list parsing neither recurses nor goes back. T-D01: nor does trimming.
+// T-D06: list parsing neither recurses nor backtracks. T-D01: nor does
+// trimming.
 func TestListsAreReadInOnePass(t *testing.T) {
 	for what, value := range map[string]string{
 		"commas":            strings.Repeat(",", 8<<20),

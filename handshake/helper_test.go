@@ -8,7 +8,7 @@ import (
 	"github.com/fibersock/fibersock/handshake"
 )
 
-// The key of RFC 6455, Section 1.3, and its answer.
+// The key of RFC 6455, Section 1.3, and its accept value.
 const (
 	sampleKey    = "dGhlIHNhbXBsZSBub25jZQ=="
 	sampleAccept = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
@@ -16,7 +16,7 @@ const (
 
 const requestLine = "GET /chat HTTP/1.1"
 
-// requestFields are those of a complete opening handshake.
+// requestFields are the fields of a valid request.
 var requestFields = []string{
 	"Host: server.example.com",
 	"Upgrade: websocket",
@@ -25,7 +25,7 @@ var requestFields = []string{
 	"Sec-WebSocket-Version: 13",
 }
 
-// responseFields answer requestFields.
+// responseFields are the fields of a valid response to requestFields.
 var responseFields = []string{
 	"Upgrade: websocket",
 	"Connection: Upgrade",
@@ -37,7 +37,7 @@ func head(startLine string, fields ...string) string {
 	return startLine + "\r\n" + strings.Join(append(fields, "", ""), "\r\n")
 }
 
-// replace puts lines in the place of those with the name; without lines, it removes them.
+// replace replaces the lines with the name, or removes them if lines is empty.
 func replace(fields []string, name string, lines ...string) []string {
 	var out []string
 	for _, f := range fields {
@@ -68,7 +68,7 @@ func parseResponse(t testing.TB, text string) *handshake.Response {
 	return r
 }
 
-// status returns the HTTP status err refuses with, 0 for nil.
+// status returns the HTTP status of a refusal, or 0 for nil.
 func status(t testing.TB, err error) int {
 	t.Helper()
 	if err == nil {

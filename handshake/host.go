@@ -1,23 +1,29 @@
 package handshake
 
-// CheckHost refuses requests for hosts that the server does not go by. The host is what a
-// browser was told to connect to, which need not be where it arrived: an attacker's name
-// may resolve to 127.0.0.1, and then the attacker's page has the origin of that host and
-// passes [CheckOrigin] (DNS rebinding). A server that only its own machine or network
-// can reach should say which names it goes by.
+import "strconv"
+
+// CheckHost rejects a request whose host matches none of the patterns. By
+// default, without patterns, it accepts every host.
 //
-// Without patterns every host passes. Each pattern allows hosts, see [Request.Host]:
+// Use CheckHost against DNS rebinding if only this machine or a private network
+// can reach the server. With DNS rebinding an attacker's host name resolves to
+// an address such as 127.0.0.1; the attacker's page then has the origin of the
+// server and passes [CheckOrigin].
+//
+// Patterns match [Request.Host]:
 //
 //	localhost               this host on any port
-//	127.0.0.1               this address, written so; an IPv6 address stands in brackets
+//	127.0.0.1               this address in this notation; IPv6 needs brackets
 //	example.com:8080        this host, with this port in the request
-//	*.example.com           any host below example.com, not example.com itself
-//	pr-*.preview.example    any host whose first label begins so
+//	*.example.com           any host below example.com, but not example.com
+//	pr-*.preview.example    any host whose first label starts with "pr-"
 //
-// Letters are compared without regard to case, and wildcards are those of [CheckOrigin]. A
-// pattern of another form is malformed and matches nothing; [ValidateHosts] reports it.
+// Letters are compared without regard to case. Wildcards are those of
+// [CheckOrigin]. A malformed pattern matches nothing; [ValidateHosts] reports
+// it.
 //
-// The error is an [*Error] with status 421. Its Reason names a malformed pattern.
+// The error is an [*Error] with status 421. Its Reason includes a malformed
+// pattern.
 func CheckHost(r *Request, patterns []string) error {
 	if len(patterns) == 0 {
 		return nil
@@ -32,5 +38,5 @@ func CheckHost(r *Request, patterns []string) error {
 			return nil
 		}
 	}
-	return &Error{Status: 421, Reason: "Host " + quote(host) + " is not one that this server goes by" + hint}
+	return &Error{Status: 421, Reason: "Host " + quote(host) + " matches none of " + strconv.Itoa(len(patterns)) + " allowed patterns" + hint}
 }

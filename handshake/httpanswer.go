@@ -2,18 +2,19 @@ package handshake
 
 import "strconv"
 
-// HTTPAnswer is a server's answer to a request that is plain HTTP: see
-// [Request.WantsWebSocket]. The zero value is 200 without a body.
+// HTTPAnswer is the response to a request for plain HTTP, such as a health
+// check; see [Request.WantsWebSocket]. The zero value is status 200 without a
+// body.
 type HTTPAnswer struct {
-	Status int                 // 200 to 599; 0 is 200
-	Header map[string][]string // further fields; the default of Content-Type is plain text in UTF-8
+	Status int                 // default 200; 200 to 599
+	Header map[string][]string // additional fields; default Content-Type: text/plain; charset=utf-8
 	Body   []byte
 }
 
-// AppendHTTPAnswer appends the whole HTTP response for a to the request r, after which the
-// connection is to be closed. The body is left out in the answer to a HEAD request and
-// with the status 204, 205 or 304, which have none. If anything in a may not be sent it
-// returns dst as it was and a [*FieldError].
+// AppendHTTPAnswer appends the HTTP response of a to the request r. The
+// response has Connection: close; close the connection after it. The body is
+// omitted for a HEAD request and for status 204, 205 and 304. If a value of a
+// cannot be sent, AppendHTTPAnswer returns dst unchanged and a [*FieldError].
 func AppendHTTPAnswer(dst []byte, r *Request, a *HTTPAnswer) ([]byte, error) {
 	status := a.Status
 	if status == 0 {
@@ -45,10 +46,11 @@ func AppendHTTPAnswer(dst []byte, r *Request, a *HTTPAnswer) ([]byte, error) {
 	return append(dst, body...), nil
 }
 
-// checkAnswer returns an error and not a *FieldError, so that nil is nil.
+// checkAnswer validates the fields of an HTTPAnswer. Its result type is error
+// rather than *FieldError, so that a nil result is a nil error.
 func checkAnswer(status int, header map[string][]string) error {
 	if status < 200 || status > 599 {
-		return &FieldError{"status", strconv.Itoa(status) + " is not from 200 to 599"}
+		return &FieldError{"status", strconv.Itoa(status) + " is not in the range 200 to 599"}
 	}
 	for _, name := range sortedNames(header) {
 		if err := checkField(name, header[name]); err != nil {

@@ -12,9 +12,9 @@ import (
 	"github.com/fibersock/fibersock/handshake"
 )
 
-// A load balancer asks by plain HTTP whether the server is alive: its request is told from an
-// opening handshake, also from one of which a proxy has removed Upgrade and Connection
-// (gobwas/ws#55), and gets a whole response (9112-9.6-a).
+// A health check by plain HTTP is distinguished from an opening handshake, even
+// if a proxy removed Upgrade and Connection (gobwas/ws#55). It receives a
+// complete response (9112-9.6-a).
 func TestPlainHTTPIsToldApart(t *testing.T) {
 	for _, c := range []struct {
 		name, line string
@@ -49,7 +49,7 @@ func TestPlainHTTPIsToldApart(t *testing.T) {
 	}
 }
 
-// readAnswer reads an answer to a request of the method with an HTTP client that is not ours.
+// readAnswer parses the response to a request of the method with net/http.
 func readAnswer(t *testing.T, method string, b []byte) (*http.Response, string) {
 	t.Helper()
 	r := bufio.NewReader(bytes.NewReader(b))
@@ -112,5 +112,40 @@ func TestHTTPAnswers(t *testing.T) {
 		if string(b) != "before" || !errors.As(err, &field) {
 			t.Errorf("%s: %q, %v", name, b, err)
 		}
+	}
+}
+
+// TestHTTPAnswersToTheByte compares whole responses: the status line, the
+// presence of Content-Type and Content-Length, and the range of the status.
+func TestHTTPAnswersToTheByte(t *testing.T) {
+	const (
+		start   = "Connection: close\r\n"
+		text    = "Content-Type: text/plain; charset=utf-8\r\n"
+		nosniff = "X-Content-Type-Options: nosniff\r\n"
+	)
+	for want, a := range map[string]handshake.HTTPAnswer{
+		"200 OK\r\n" + start + nosniff + "Content-Length: 0\r\n\r\n":                        {},
+		"200 OK\r\n" + start + text + nosniff + "Content-Length: 1\r\n\r\nx":                {Status: 200, Body: []byte("x")},
+		"204 No Content\r\n" + start + nosniff + "\r\n":                                     {Status: 204, Body: []byte("x")},
+		"205 Success\r\n" + start + nosniff + "Content-Length: 0\r\n\r\n":                   {Status: 205, Body: []byte("x")},
+		"299 Success\r\n" + start + text + nosniff + "Content-Length: 1\r\n\r\nx":           {Status: 299, Body: []byte("x")},
+		"300 Handshake Refused\r\n" + start + nosniff + "Content-Length: 0\r\n\r\n":         {Status: 300},
+		"304 Handshake Refused\r\n" + start + nosniff + "\r\n":                              {Status: 304, Body: []byte("x")},
+		"599 Handshake Refused\r\n" + start + text + nosniff + "Content-Length: 1\r\n\r\nx": {Status: 599, Body: []byte("x")},
+	} {
+		b, err := handshake.AppendHTTPAnswer(nil, &handshake.Request{Method: "GET"}, &a)
+		if err != nil || string(b) != "HTTP/1.1 "+want {
+			t.Errorf("%d: %q, %v; want %q", a.Status, b, err, "HTTP/1.1 "+want)
+		}
+	}
+	for want, a := range map[string]handshake.HTTPAnswer{
+		`"status": 199 is not in the range 200 to 599`: {Status: 199},
+		`"status": 600 is not in the range 200 to 599`: {Status: 600},
+		`"Connection": the server sets this field`:     {Header: map[string][]string{"Connection": {"x"}}},
+		`"X": control character in the value`:          {Header: map[string][]string{"X": {"\r"}}},
+		`"X Y": not a header field name`:               {Header: map[string][]string{"X Y": {"z"}}},
+	} {
+		_, err := handshake.AppendHTTPAnswer(nil, &handshake.Request{Method: "GET"}, &a)
+		wantText(t, want, err, "websocket: cannot send "+want)
 	}
 }

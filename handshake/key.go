@@ -6,8 +6,8 @@ import (
 	"encoding/base64"
 )
 
-// GUID is what a server appends to the key before it hashes it (RFC 6455,
-// Section 1.3).
+// GUID is the constant that a server appends to the key before it computes the
+// hash (RFC 6455, Section 1.3).
 const GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 const (
@@ -15,16 +15,16 @@ const (
 	acceptSize = 28 // base64 of a SHA-1 sum
 )
 
-// NewKey returns a Sec-WebSocket-Key: 16 bytes of crypto/rand in base64. Every
-// attempt to connect needs its own (RFC 6455, Section 4.1).
+// NewKey returns a new Sec-WebSocket-Key: 16 bytes of crypto/rand in base64.
+// Each request needs a new key (RFC 6455, Section 4.1).
 func NewKey() string {
 	var nonce [16]byte
-	rand.Read(nonce[:]) // ends the process rather than return an error
+	rand.Read(nonce[:]) // never returns an error
 	return string(base64.StdEncoding.AppendEncode(nil, nonce[:]))
 }
 
-// AcceptKey returns the Sec-WebSocket-Accept that answers a Sec-WebSocket-Key. The key
-// is hashed as it was sent, not decoded (RFC 6455, Section 4.2.2, step 5.4).
+// AcceptKey returns the Sec-WebSocket-Accept for a Sec-WebSocket-Key. The hash
+// covers the key as sent, without decoding (RFC 6455, Section 4.2.2, step 5.4).
 func AcceptKey(key string) string {
 	return string(appendAccept(make([]byte, 0, acceptSize), key))
 }
@@ -35,9 +35,9 @@ func appendAccept(dst []byte, key string) []byte {
 	return base64.StdEncoding.AppendEncode(dst, sum[:])
 }
 
-// validKey reports whether key is base64 of 16 bytes: 22 characters that hold
-// 132 bits, and the padding. The 4 bits left over are not looked at, because the
-// RFC's own sample has them set (erratum 3150).
+// validKey reports whether key is base64 of 16 bytes: 22 characters and the
+// padding. The 22 characters hold 132 bits. The last 4 bits are ignored,
+// because they are set in the sample key of the RFC (erratum 3150).
 func validKey(key string) bool {
 	if len(key) != keySize || key[keySize-2:] != "==" {
 		return false

@@ -7,7 +7,8 @@ import (
 	"github.com/fibersock/fibersock/handshake"
 )
 
-// 6455-4.2.2-k, 6455-4.2.1-i: the key is hashed as it was sent, pad bits and all.
+// 6455-4.2.2-k, 6455-4.2.1-i: the hash covers the key as sent, including its
+// pad bits.
 func TestAcceptAnswersTheKeyAsSent(t *testing.T) {
 	for key, want := range map[string]string{
 		sampleKey:                  sampleAccept,
@@ -21,7 +22,7 @@ func TestAcceptAnswersTheKeyAsSent(t *testing.T) {
 	}
 }
 
-// 6455-4.1-l, T-H17: base64 of 16 bytes, another one every time.
+// 6455-4.1-l, T-H17: each key is new, and base64 of 16 bytes.
 func TestEveryAttemptHasItsOwnKey(t *testing.T) {
 	seen := make(map[string]bool)
 	for range 1000 {

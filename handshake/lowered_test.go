@@ -6,7 +6,8 @@ import (
 	"github.com/fibersock/fibersock/handshake"
 )
 
-// TestNoByteIsReadBehindALoweredLimit, in the start line or in a field.
+// TestNoByteIsReadBehindALoweredLimit lowers the limit in the start line and in
+// a field.
 func TestNoByteIsReadBehindALoweredLimit(t *testing.T) {
 	for _, start := range []string{"GET /xxxxxxxxxxx", "GET / HTTP/1.1\r\nHost: h"} {
 		var p handshake.RequestParser
@@ -20,7 +21,7 @@ func TestNoByteIsReadBehindALoweredLimit(t *testing.T) {
 	}
 }
 
-// TestSmallestLimits are 1, which leaves room for no head, and none is less.
+// TestSmallestLimits checks that 1 is the smallest limit.
 func TestSmallestLimits(t *testing.T) {
 	p := handshake.RequestParser{Limits: handshake.Limits{Bytes: 1}}
 	if r, n, err := p.Parse([]byte("GET / HTTP/1.1")); r != nil || n != 1 || status(t, err) != 431 {

@@ -5,40 +5,43 @@ import (
 	"strings"
 )
 
-// CheckOrigin refuses requests that a browser makes for pages of other origins (RFC
-// 6455, Section 10.2). A request without Origin comes from no browser and passes; it
-// may carry any Origin it likes as well, so that passing proves nothing.
+// CheckOrigin rejects a request that a browser sends for a page of another
+// origin (RFC 6455, Section 10.2). A request without Origin is accepted,
+// because browsers always send one. The check does not authenticate a client: a
+// client other than a browser can send any Origin.
 //
-// Without patterns the host of the Origin must be the one that the request is for, see
-// [Request.Host], and so must the port; a port left out is the default of the
-// Origin's scheme. The scheme itself is not compared, since a server behind a proxy does
-// not know its own. Each pattern allows further origins:
+// By default, without patterns, host and port of the Origin must equal those of
+// [Request.Host]. A missing port is the default port of the Origin's scheme.
+// The schemes are not compared, because a server behind a proxy does not know
+// its own. Patterns allow additional origins:
 //
 //	example.com                   this host over http, https, ws or wss, default port
 //	example.com:8080              this host and port
 //	localhost:*                   this host on any port
-//	https://example.com           this scheme only; it may be any, such as that of an app
-//	*.example.com                 any host below example.com, not example.com itself
-//	https://*.example.com:8443
-//	https://pr-*.preview.example  any host whose first label begins so
-//	chrome-extension://*          any host with this scheme
-//	file://                       pages from files, where the browser sends no null for them
-//	null                          pages without origin: sandboxes, files. Anybody can make one
-//	*                             any origin but null. Any page may then act for its visitor,
-//	                              cookies included
+//	https://example.com           this host with this scheme only
+//	*.example.com                 any host below example.com, but not example.com
+//	https://*.example.com:8443    the same, with this scheme and port
+//	https://pr-*.preview.example  any host whose first label starts with "pr-"
+//	chrome-extension://*          any host with this scheme, which need not be of the web
+//	file://                       pages from files, in browsers that send file://
+//	null                          pages without an origin, such as sandboxed frames and
+//	                              files; any attacker can create one
+//	*                             any origin but null: every page can then act for the
+//	                              user of its browser, with the user's cookies
 //
-// Letters are compared without regard to case. Within a label a wildcard stands for one
-// character or more and no dot, and at least two labels without one must follow. A pattern
-// of another form is malformed and matches nothing; [ValidateOrigins] reports it.
+// Letters are compared without regard to case. A wildcard as the first label
+// matches one or more labels. A wildcard within a label matches one or more
+// characters other than a dot; at least two labels without a wildcard must
+// follow it. A malformed pattern matches nothing; [ValidateOrigins] reports it.
 //
-// The error is an [*Error] with status 403, or 400 if there are two Origin lines. Its Reason says
-// what was compared, and names a malformed pattern.
+// The error is an [*Error] with status 403, or 400 for more than one Origin
+// line. Its Reason includes the origin, the host and a malformed pattern.
 func CheckOrigin(r *Request, patterns []string) error {
 	switch n := r.Header.Count("Origin"); {
 	case n == 0:
 		return nil
 	case n > 1:
-		return badRequest(strconv.Itoa(n) + " Origin fields where one is allowed")
+		return badRequest(strconv.Itoa(n) + " Origin fields, want one")
 	}
 	value := r.Header.Get("Origin")
 	null := value == "null"
@@ -60,17 +63,20 @@ func CheckOrigin(r *Request, patterns []string) error {
 			hint = "; pattern " + quote(pattern) + " is malformed: " + reason
 		case null && p.null, !null && p.matches(o):
 			return nil
-		case !null && p.matchesBesidesPort(o) && hint == "":
+		case p.matchesIgnoringPort(o) && hint == "":
 			hint = "; pattern " + quote(pattern) + " allows another port"
 		}
 	}
-	return &Error{Status: 403, Reason: "Origin " + quote(value) + " is not that of the host " +
-		quote(host) + " and matches none of " + strconv.Itoa(len(patterns)) + " allowed patterns" + hint}
+	reason := "Origin " + quote(value) + " is not the origin of host " + quote(host)
+	if len(patterns) > 0 {
+		reason += " and matches none of " + strconv.Itoa(len(patterns)) + " allowed patterns" + hint
+	}
+	return &Error{Status: 403, Reason: reason}
 }
 
-// origin is a parsed Origin: scheme "://" host [ ":" port ] (RFC 6454, Section 6.2). The host
-// may be empty unless the scheme is one of the web: Chromium's engine sends "file://" and
-// "content://" for pages of an app.
+// origin is a parsed Origin: scheme "://" host [ ":" port ] (RFC 6454, Section
+// 6.2). The host can be empty unless the scheme is one of the web: Chromium
+// sends "file://" and "content://" for pages of an app.
 type origin struct {
 	scheme string
 	authority
@@ -82,7 +88,7 @@ func parseOrigin(s string) (o origin, ok bool) {
 		return origin{}, false
 	}
 	o.scheme = scheme
-	if rest == "" && !o.ofWeb() {
+	if rest == "" && !o.isWeb() {
 		return o, true
 	}
 	o.authority, ok = parseAuthority(rest)
@@ -98,16 +104,17 @@ func validScheme(s string) bool {
 	return s != ""
 }
 
-// same reports whether o is the origin of pages that come from the host[:port].
+// same reports whether o is the origin of pages served by hostport.
 func (o origin) same(hostport string) bool {
 	a, ok := parseAuthority(hostport)
-	return ok && o.ofWeb() && equalFold(o.host, a.host) && o.samePort(a.port)
+	return ok && o.isWeb() && equalFold(o.host, a.host) && o.samePort(a.port)
 }
 
-// ofWeb reports whether pages and sockets have this scheme.
-func (o origin) ofWeb() bool { return defaultPort(o.scheme) != 0 }
+// isWeb reports whether the scheme is http, https, ws or wss.
+func (o origin) isWeb() bool { return defaultPort(o.scheme) != 0 }
 
-// samePort compares ports; 0 stands for the default of the origin's scheme.
+// samePort reports whether port is the port of o. Port 0 means the default of
+// the scheme.
 func (o origin) samePort(port uint16) bool {
 	own := o.port
 	if own == 0 {

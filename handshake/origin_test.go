@@ -88,7 +88,7 @@ func TestSameOriginIsTheDefault(t *testing.T) {
 	}
 }
 
-// 6455-4.2.1-d: of an absolute target the authority counts.
+// 6455-4.2.1-d: the authority of an absolute target has precedence.
 func TestOriginIsComparedWithTheAuthorityOfTheTarget(t *testing.T) {
 	r := parseRequest(t, head("GET http://h:81/ HTTP/1.1", append(requestFields, "Origin: http://h:81")...))
 	if err := handshake.CheckOrigin(r, nil); err != nil {
@@ -162,7 +162,7 @@ func TestOriginPatterns(t *testing.T) {
 
 func TestRefusedOriginsAreExplained(t *testing.T) {
 	err := checkOrigin(t, "h:81", []string{"http://evil.example"}, "a", "b")
-	const want = `websocket: handshake refused with 403 Forbidden: Origin "http://evil.example" is not that of the host "h:81" and matches none of 2 allowed patterns`
+	const want = `websocket: handshake refused with 403 Forbidden: Origin "http://evil.example" is not the origin of host "h:81" and matches none of 2 allowed patterns`
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}

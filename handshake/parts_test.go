@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestEveryByteOfAKey: base64 of 16 bytes, the padding at its end alone (RFC
-// 6455, Section 4.1, and RFC 4648, Section 4).
+// TestEveryByteOfAKey checks base64 of 16 bytes, with padding only at the end
+// (RFC 6455, Section 4.1, and RFC 4648, Section 4).
 func TestEveryByteOfAKey(t *testing.T) {
 	const key = "dGhlIHNhbXBsZSBub25jZQ=="
 	for at := range len(key) {
@@ -30,8 +30,8 @@ func TestEveryByteOfAKey(t *testing.T) {
 	}
 }
 
-// TestEveryByteOfAScheme (RFC 3986, Section 3.1): a letter, then letters,
-// digits, "+", "-" and ".".
+// TestEveryByteOfAScheme checks the syntax of RFC 3986, Section 3.1: a letter,
+// then letters, digits, "+", "-" and ".".
 func TestEveryByteOfAScheme(t *testing.T) {
 	for i := range 256 {
 		c := byte(i)
@@ -46,7 +46,7 @@ func TestEveryByteOfAScheme(t *testing.T) {
 	}
 }
 
-// TestPatternsOfHosts: without a port they allow each.
+// TestPatternsOfHosts checks that a pattern without a port allows every port.
 func TestPatternsOfHosts(t *testing.T) {
 	for _, tt := range []struct {
 		host, pattern string
@@ -70,8 +70,8 @@ func TestPatternsOfHosts(t *testing.T) {
 	}
 }
 
-// TestTargetsInAllForms: origin-form, absolute-form, and what is neither (RFC
-// 9112, Section 3.2).
+// TestTargetsInAllForms checks origin-form, absolute-form, and other targets
+// (RFC 9112, Section 3.2).
 func TestTargetsInAllForms(t *testing.T) {
 	for _, tt := range []struct{ target, path, query, host string }{
 		{"/", "/", "", "field"},
@@ -97,7 +97,8 @@ func TestTargetsInAllForms(t *testing.T) {
 	}
 }
 
-// TestStatusTexts are those of net/http, of which 414 has an older one.
+// TestStatusTexts compares the texts with those of net/http, which has an older
+// one for 414.
 func TestStatusTexts(t *testing.T) {
 	known := []int{301, 302, 303, 307, 308, 400, 401, 403, 404, 405, 408, 410, 414, 417, 421, 426, 429, 431, 500, 501, 502, 503, 504, 505}
 	texts := map[int]string{}
@@ -116,7 +117,8 @@ func TestStatusTexts(t *testing.T) {
 	}
 }
 
-// TestSubprotocolsOfARequest, over several lines, up to 128.
+// TestSubprotocolsOfARequest checks lists over several lines, up to 128
+// members.
 func TestSubprotocolsOfARequest(t *testing.T) {
 	for _, tt := range []struct {
 		lines []string

@@ -5,15 +5,16 @@ import (
 	"strings"
 )
 
-// This file reads the patterns of [CheckOrigin] and [CheckHost].
+// This file parses and matches the patterns of [CheckOrigin] and [CheckHost].
 //
 //	origin   "*" / "null" / [ scheme "://" ] host [ ":" port ] / scheme "://"
 //	host     host [ ":" port ]
 //
-// In a host, "*" is a wildcard: alone for every host, as the first label for one label or
-// more, elsewhere for one character or more of a label. As a port it is every port.
+// In a host, "*" is a wildcard. Alone it matches every host, as the first label
+// one or more labels, elsewhere one or more characters of a label. The port "*"
+// matches every port.
 
-// PatternError reports a pattern that is malformed: no request can match it.
+// PatternError reports a malformed pattern, which matches no request.
 type PatternError struct {
 	Kind    string // "origin" or "host"
 	Pattern string
@@ -24,8 +25,8 @@ func (e *PatternError) Error() string {
 	return "websocket: " + e.Kind + " pattern " + quote(e.Pattern) + ": " + e.Reason
 }
 
-// ValidateOrigins checks the patterns for [CheckOrigin]. The error is a [*PatternError] for
-// the first that is malformed.
+// ValidateOrigins validates patterns for [CheckOrigin]. The error is a
+// [*PatternError] for the first malformed pattern.
 func ValidateOrigins(patterns []string) error {
 	for _, pattern := range patterns {
 		if _, reason := parseOriginPattern(pattern); reason != "" {
@@ -35,8 +36,8 @@ func ValidateOrigins(patterns []string) error {
 	return nil
 }
 
-// ValidateHosts checks the patterns for [CheckHost]. The error is a [*PatternError] for the
-// first that is malformed.
+// ValidateHosts validates patterns for [CheckHost]. The error is a
+// [*PatternError] for the first malformed pattern.
 func ValidateHosts(patterns []string) error {
 	for _, pattern := range patterns {
 		if _, reason := parseHostPattern(pattern); reason != "" {
@@ -56,11 +57,12 @@ type originPattern struct {
 // hostPattern is a parsed pattern of [CheckHost].
 type hostPattern struct {
 	host    string // with wildcards; without brackets
-	port    uint16 // 0: none given
-	anyPort bool
+	port    uint16 // 0 for none
+	anyPort bool   // the port is "*"
 }
 
-// parseOriginPattern parses a pattern of an origin. A reason means that it is malformed.
+// parseOriginPattern parses a pattern of an origin. The reason is not empty if
+// the pattern is malformed.
 func parseOriginPattern(s string) (p originPattern, reason string) {
 	switch {
 	case s == "*":
@@ -68,7 +70,7 @@ func parseOriginPattern(s string) (p originPattern, reason string) {
 	case equalFold(s, "null"):
 		return originPattern{null: true}, ""
 	case s == "":
-		return p, "it is empty"
+		return originPattern{}, "empty pattern"
 	}
 	scheme, rest, found := strings.Cut(s, "://")
 	if !found {
@@ -76,19 +78,18 @@ func parseOriginPattern(s string) (p originPattern, reason string) {
 	}
 	switch {
 	case scheme == "*":
-		return p, `the scheme cannot be "*": without a scheme, a pattern allows http, https, ws and wss`
+		return originPattern{}, `scheme "*" is not allowed; a pattern without a scheme allows http, https, ws and wss`
 	case found && !validScheme(scheme):
-		return p, quote(scheme) + " is not a scheme"
+		return originPattern{}, quote(scheme) + " is not a scheme"
 	case rest == "" && defaultPort(scheme) != 0:
-		return p, "the host is missing"
+		return originPattern{}, "host is missing"
 	}
 	p.scheme = scheme
 	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
-		p.hostPattern, reason = parseHostPattern(rest[:i])
-		if reason != "" {
-			return p, "an origin has no path"
+		if _, malformed := parseHostPattern(rest[:i]); malformed != "" {
+			return originPattern{}, "an origin has no path"
 		}
-		return p, "an origin has no path: write " + quote(s[:len(s)-len(rest)+i])
+		return originPattern{}, "an origin has no path; write " + quote(s[:len(s)-len(rest)+i])
 	}
 	if rest != "" {
 		p.hostPattern, reason = parseHostPattern(rest)
@@ -96,74 +97,68 @@ func parseOriginPattern(s string) (p originPattern, reason string) {
 	return p, reason
 }
 
-// parseHostPattern parses host [ ":" port ], both perhaps with wildcards. A reason means
-// that the pattern is malformed.
+// parseHostPattern parses host [ ":" port ], which can contain wildcards. The
+// reason is not empty if the pattern is malformed.
 func parseHostPattern(s string) (p hostPattern, reason string) {
-	host, port, colon := s, "", false
-	if strings.HasPrefix(s, "[") {
-		end := strings.IndexByte(s, ']')
-		if end < 0 || !validIPv6(s[1:end]) {
-			return p, "the brackets must hold an IPv6 address without a zone"
-		}
-		host, port = s[1:end], s[end+1:]
-		if port != "" && port[0] != ':' {
-			return p, `only a port may follow the "]"`
-		}
-		port, colon = strings.CutPrefix(port, ":")
-	} else {
-		host, port, colon = strings.Cut(s, ":")
-		switch {
-		case strings.HasPrefix(port, "//"):
-			return p, "a host has no scheme"
-		case strings.IndexByte(port, ':') >= 0:
-			return p, "an IPv6 address must stand in brackets"
-		}
-		if reason = checkHostWildcards(host); reason != "" {
-			return p, reason
-		}
-	}
-	p.host = host
+	parts, reason := cutPort(s)
 	switch {
-	case !colon:
-	case port == "*":
+	case reason != "":
+	case parts.bracketed:
+		if !validIPv6(parts.host) {
+			reason = "brackets must contain an IPv6 address without a zone"
+		}
+	case strings.HasPrefix(parts.port, "//"):
+		reason = "a host has no scheme"
+	case strings.IndexByte(parts.port, ':') >= 0:
+		reason = "an IPv6 address needs brackets"
+	default:
+		reason = checkHostWildcards(parts.host)
+	}
+	if reason != "" {
+		return hostPattern{}, reason
+	}
+	p.host = parts.host
+	switch {
+	case !parts.hasPort:
+	case parts.port == "*":
 		p.anyPort = true
 	default:
 		var ok bool
-		if p.port, ok = parsePort(port); !ok {
-			return p, `the port must be a number from 1 to 65535, or "*"`
+		if p.port, ok = parsePort(parts.port); !ok {
+			return hostPattern{}, `port must be a number from 1 to 65535, or "*"`
 		}
 	}
 	return p, ""
 }
 
-// checkHostWildcards checks a host that is not an IPv6 address. The reason is empty if it
-// is well-formed.
+// checkHostWildcards validates a host that is not an IPv6 address. The reason
+// is empty if the host is well formed.
 func checkHostWildcards(host string) (reason string) {
 	if host == "" {
-		return "the host is missing"
+		return "host is missing"
 	}
 	for i := range len(host) {
 		switch c := host[i]; {
 		case isAlpha(c), isDigit(c), strings.IndexByte("-._~*", c) >= 0:
 		case c >= 0x80:
-			return "the host must be ASCII; write an international name in its A-label form, such as xn--bcher-kva.example"
+			return "host must be ASCII; write an international name as A-labels, such as xn--bcher-kva.example"
 		case c == ',':
-			return "it is a list; make each of its members a pattern of its own"
+			return "a pattern is not a list; use one pattern for each member"
 		case c == '@':
-			return "it cannot hold a user"
+			return "a pattern has no user"
 		default:
 			return strconv.QuoteRune(rune(c)) + " is not allowed in a host"
 		}
 	}
-	if host == "*" || host == "." { // an app's may be "app://."
+	if host == "*" || host == "." { // the origin of an app can be "app://."
 		return ""
 	}
 	if host[0] == '.' {
-		return `a host does not begin with a dot: "*" in front of it allows all hosts below`
+		return `host starts with a dot; prepend "*" to allow all hosts below`
 	}
 	labels := strings.TrimSuffix(strings.TrimPrefix(host, "*."), ".")
 	if labels == "" {
-		return "the host is missing"
+		return "host is missing"
 	}
 	for plain := 0; labels != ""; { // from the right
 		var label string
@@ -171,13 +166,13 @@ func checkHostWildcards(host string) (reason string) {
 		label, labels = labels[i+1:], labels[:max(i, 0)]
 		switch wildcards := strings.Count(label, "*"); {
 		case label == "":
-			return "the host has an empty label"
+			return "host has an empty label"
 		case wildcards == 0:
 			plain++
 		case plain < 2:
-			return `within a label, a wildcard must precede at least two labels without one, such as "pr-*.preview.example": others could register a name that matches`
+			return `a wildcard within a label needs two labels without one after it, as in "pr-*.preview.example"; otherwise anybody could register a matching name`
 		case wildcards > 1:
-			return "a label may hold one wildcard"
+			return "more than one wildcard in a label"
 		}
 	}
 	return ""
@@ -185,23 +180,24 @@ func checkHostWildcards(host string) (reason string) {
 
 // matches reports whether the pattern allows o.
 func (p *originPattern) matches(o origin) bool {
-	return p.any || p.matchesBesidesPort(o) && (p.anyPort || o.samePort(p.port))
+	return p.any || p.matchesIgnoringPort(o) && (p.anyPort || o.samePort(p.port))
 }
 
-// matchesBesidesPort reports whether the pattern allows o on some port.
-func (p *originPattern) matchesBesidesPort(o origin) bool {
+// matchesIgnoringPort reports whether the pattern allows o on some port.
+func (p *originPattern) matchesIgnoringPort(o origin) bool {
 	switch {
 	case p.null:
 		return false
 	case p.scheme == "":
-		return o.ofWeb() && matchHost(o.host, p.host)
+		return o.isWeb() && matchHost(o.host, p.host)
 	}
 	return equalFold(o.scheme, p.scheme) && matchHost(o.host, p.host)
 }
 
-// matches reports whether the pattern allows a.
+// matches reports whether the pattern allows a. Without a port, and with the
+// port "*", it allows every port.
 func (p *hostPattern) matches(a authority) bool {
-	return (p.anyPort || p.port == 0 || p.port == a.port) && matchHost(a.host, p.host)
+	return (p.port == 0 || p.port == a.port) && matchHost(a.host, p.host)
 }
 
 // matchHost reports whether a host matches the host of a pattern.
@@ -209,7 +205,7 @@ func matchHost(host, pattern string) bool {
 	if pattern == "*" {
 		return true
 	}
-	for { // a label after the other, from the right
+	for { // one label at a time, from the right
 		h, p := strings.LastIndexByte(host, '.'), strings.LastIndexByte(pattern, '.')
 		if !matchLabel(host[h+1:], pattern[p+1:]) || p >= 0 && h < 0 {
 			return false
@@ -224,8 +220,8 @@ func matchHost(host, pattern string) bool {
 	}
 }
 
-// matchLabel reports whether a label matches one of a pattern, where "*" is one character or
-// more.
+// matchLabel reports whether a label matches the label of a pattern, in which
+// "*" matches one or more characters.
 func matchLabel(label, pattern string) bool {
 	before, after, wildcard := strings.Cut(pattern, "*")
 	if !wildcard {

@@ -8,9 +8,11 @@ import (
 	"github.com/fibersock/fibersock/handshake"
 )
 
-// Applications in a WebView or in Electron send "Origin: file://" or "content://", which
-// no pattern could allow, not even "*" (django/daphne#72, phoenixframework/phoenix#1328,
-// webpack/webpack-dev-server#3821). By themselves they pass as little as null does.
+// Applications in a WebView or in Electron send "Origin: file://" or
+// "content://". No pattern could allow these origins, not even "*"
+// (django/daphne#72, phoenixframework/phoenix#1328,
+// webpack/webpack-dev-server#3821). Without a pattern they are rejected, like
+// null.
 func TestOriginsWithoutHost(t *testing.T) {
 	for _, c := range []struct {
 		origin   string
@@ -48,9 +50,9 @@ func TestOriginsWithoutHost(t *testing.T) {
 	}
 }
 
-// Wildcards in front of a port, within a label and for a whole host: patterns with them were
-// taken and matched nothing (reearth/ygo#129, getpaseo/paseo#4312). What they match belongs to
-// whom the rest of the pattern belongs to (T-F04).
+// A wildcard as the port, within a label and as the whole host was accepted and
+// matched nothing (reearth/ygo#129, getpaseo/paseo#4312). A matching name
+// belongs to the owner of the rest of the pattern (T-F04).
 func TestWildcardsOfOriginPatterns(t *testing.T) {
 	for _, c := range []struct {
 		pattern          string
@@ -87,6 +89,12 @@ func TestWildcardsOfOriginPatterns(t *testing.T) {
 		{"*:8080",
 			[]string{"http://a:8080", "https://b:8080"},
 			[]string{"http://a", "app://a:8080"}},
+		{"app://.",
+			[]string{"app://."},
+			[]string{"app://", "app://a", "app://a.", "app://.a"}},
+		{"localhost",
+			[]string{"http://localhost"},
+			[]string{"http://.localhost", "http://localhost."}},
 	} {
 		if err := handshake.ValidateOrigins([]string{c.pattern}); err != nil {
 			t.Error(err)
@@ -104,14 +112,14 @@ func TestWildcardsOfOriginPatterns(t *testing.T) {
 	}
 }
 
-// malformedPatterns are patterns that people write and that nothing matches, with a part of
-// the reason. A list for origins and one for hosts have the second column in common.
+// malformedPatterns are common mistakes, each with a part of the reasons for an
+// origin and for a host.
 var malformedPatterns = []struct{ pattern, originReason, hostReason string }{
 	{"", "empty", "host is missing"},
-	{"https://app.example.com/", `no path: write "https://app.example.com"`, "no scheme"},
-	{"https://app.example.com/path", `no path: write "https://app.example.com"`, "no scheme"},
-	{"https://app.example.com?x", `no path: write "https://app.example.com"`, "no scheme"},
-	{"app.example.com/", `no path: write "app.example.com"`, `'/' is not allowed`},
+	{"https://app.example.com/", `no path; write "https://app.example.com"`, "no scheme"},
+	{"https://app.example.com/path", `no path; write "https://app.example.com"`, "no scheme"},
+	{"https://app.example.com?x", `no path; write "https://app.example.com"`, "no scheme"},
+	{"app.example.com/", `no path; write "app.example.com"`, `'/' is not allowed`},
 	{"file:///", "no path", "no scheme"},
 	{" https://app.example.com", `" https" is not a scheme`, "no scheme"},
 	{"app.example.com ", "' ' is not allowed", "' ' is not allowed"},
@@ -123,18 +131,18 @@ var malformedPatterns = []struct{ pattern, originReason, hostReason string }{
 	{"a.example,b.example", "list", "list"},
 	{"https://", "host is missing", "no scheme"},
 	{"https://:443", "host is missing", "no scheme"},
-	{"*://a.example", "the scheme cannot be", "no scheme"},
+	{"*://a.example", `scheme "*" is not allowed`, "no scheme"},
 	{"//a.example", "no path", "'/' is not allowed"},
 	{"https://user@a.example", "user", "no scheme"},
 	{"a.example:", "port must be", "port must be"},
 	{"a.example:0", "port must be", "port must be"},
 	{"a.example:65536", "port must be", "port must be"},
 	{"a.example:80*", "port must be", "port must be"},
-	{"::1", "in brackets", "in brackets"},
+	{"::1", "needs brackets", "needs brackets"},
 	{"[::1%eth0]", "without a zone", "without a zone"},
 	{"[::1]x", "only a port", "only a port"},
 	{"[a]", "IPv6", "IPv6"},
-	{".example.com", "does not begin with a dot", "does not begin with a dot"},
+	{".example.com", "starts with a dot", "starts with a dot"},
 	{"a..example.com", "empty label", "empty label"},
 	{"*.", "host is missing", "host is missing"},
 	{"a%41.example", "'%' is not allowed", "'%' is not allowed"},
@@ -146,9 +154,10 @@ var malformedPatterns = []struct{ pattern, originReason, hostReason string }{
 	{"*a*.b.example", "one wildcard", "one wildcard"},
 }
 
-// Patterns that can match nothing were taken without a word, and found when nobody could
-// connect (spring-framework#26892, reearth/ygo#129, facebookincubator/SocketRocket#256). They
-// are reported, and the refusal of a request names them too.
+// Malformed patterns were accepted silently and noticed when no client could
+// connect (spring-framework#26892, reearth/ygo#129,
+// facebookincubator/SocketRocket#256). The validation and the refusal of a
+// request report them.
 func TestMalformedPatternsAreReported(t *testing.T) {
 	check := func(kind, pattern, reason string, err error) {
 		t.Helper()
@@ -178,8 +187,8 @@ func TestMalformedPatternsAreReported(t *testing.T) {
 	}
 }
 
-// A pattern without a port allows the default port only, which is easily overlooked; the
-// refusal says so.
+// A pattern without a port allows only the default port. The refusal of another
+// port says so.
 func TestRefusalNamesPatternForAnotherPort(t *testing.T) {
 	err := checkOrigin(t, "h", []string{"http://localhost:5173"}, "b", "localhost", "localhost:3000")
 	const hint = `matches none of 3 allowed patterns; pattern "localhost" allows another port`
@@ -188,7 +197,7 @@ func TestRefusalNamesPatternForAnotherPort(t *testing.T) {
 	}
 }
 
-// Patterns are parsed for every request; that allocates nothing.
+// Patterns are parsed for every request, without allocations.
 func TestPatternsAllocateNothing(t *testing.T) {
 	r := parseRequest(t, head(requestLine, append(requestFields, "Origin: https://pr-1.preview.example")...))
 	patterns := []string{"null", "a.example", "*.b.example:*", "[::1]:*", "https://pr-*.preview.example"}

@@ -2,13 +2,13 @@ package handshake
 
 import "testing"
 
-// TestPlacesInAHeadAreNamed for the errors that say where a byte is not allowed.
+// TestPlacesInAHeadAreNamed checks the names for errors.
 func TestPlacesInAHeadAreNamed(t *testing.T) {
 	for p, want := range map[place]string{
-		atStart: "the head", inMethod: "the method", inTarget: "the request target", inRequestVersion: "the HTTP version",
-		inStatusLine: "the status line", afterStatus: "the status line", inReason: "the reason phrase", startLineFeed: "the head",
-		lineStart: "the name of a header field", inName: "the name of a header field", inValue: "the value of a header field",
-		valueLineFeed: "the head", lastLineFeed: "the head", headDone: "the head",
+		atStart: "head", inMethod: "method", inTarget: "request target", inRequestVersion: "HTTP version",
+		inStatusLine: "status line", afterStatus: "status line", inReason: "reason phrase", startLineFeed: "head",
+		lineStart: "header field name", inName: "header field name", inValue: "header field value",
+		valueLineFeed: "head", lastLineFeed: "head", headDone: "head",
 	} {
 		if got := p.String(); got != want {
 			t.Errorf("place %d is named %q, want %q", p, got, want)

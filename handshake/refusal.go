@@ -2,18 +2,19 @@ package handshake
 
 import "strconv"
 
-// Error refuses a handshake: it is a server's answer to a request that it does not
-// accept. A server may make its own, for what only it can know: 401, 404, 503.
+// Error is a rejected handshake: the HTTP response of a server that does not
+// accept a request. Applications create Errors too, for instance with status
+// 401, 404 or 503.
 type Error struct {
-	Status int                 // HTTP status, 300 to 599 except 304
-	Reason string              // for logs, never sent; text of the peer in it is quoted
-	Header map[string][]string // further fields of the response, such as WWW-Authenticate
+	Status int                 // 300 to 599, but not 304
+	Reason string              // for logs, never sent; the peer's text is quoted
+	Header map[string][]string // additional fields, such as WWW-Authenticate
 
-	// NotWebSocket says that the client did not ask for WebSocket: it sent plain HTTP, as
-	// health checks and browsers do, or TLS to a port for plain HTTP.
+	// NotWebSocket is set for a request without a field of the handshake, such
+	// as a health check or a page load, and for TLS on a port for plain HTTP.
 	NotWebSocket bool
 
-	bodiless bool // the answer to HEAD
+	bodiless bool // response to HEAD
 }
 
 func (e *Error) Error() string {
@@ -24,8 +25,8 @@ func (e *Error) Error() string {
 	return text + ": " + e.Reason
 }
 
-// HTTPStatus returns the status to answer with: Status, or 500 if that is outside of
-// what a refusal can have.
+// HTTPStatus returns the status of the response: Status, or 500 if Status is
+// out of range.
 func (e *Error) HTTPStatus() int {
 	if e == nil || e.Status < 300 || e.Status > 599 || e.Status == 304 {
 		return 500
@@ -33,10 +34,11 @@ func (e *Error) HTTPStatus() int {
 	return e.Status
 }
 
-// AppendRefusal appends the whole HTTP response for e, after which the connection is to
-// be closed. The body is e.Body, and is left out in the answer to a HEAD request. A status
-// outside the range of [Error] becomes 500. Fields of e.Header that may not be sent are
-// left out, as are those that AppendRefusal sets itself.
+// AppendRefusal appends the HTTP response of e to dst and returns the extended
+// slice. The response has Connection: close; close the connection after it. The
+// status is [Error.HTTPStatus]. The body is [Error.Body], omitted for a HEAD
+// request. Fields of e.Header that are invalid, or that AppendRefusal sets
+// itself, are omitted. A nil e is status 500.
 func AppendRefusal(dst []byte, e *Error) []byte {
 	var extra map[string][]string
 	if e != nil {
@@ -50,14 +52,14 @@ func AppendRefusal(dst []byte, e *Error) []byte {
 	return append(dst, body...)
 }
 
-// Body returns the body of the refusal, one line of text. It depends on the status only:
-// nothing of the request is in it, and nothing of e.Reason.
+// Body returns the body of the response, one line of text. It depends only on
+// the status and repeats neither the request nor e.Reason.
 func (e *Error) Body() string {
 	status := e.HTTPStatus()
 	switch text := statusText(status); status {
 	case 426:
 		return text + ": this is a WebSocket endpoint\n"
-	case 505: // RFC 9110, Section 15.6.6: which protocols are supported
+	case 505: // names the supported protocol (RFC 9110, Section 15.6.6)
 		return text + ": this is a WebSocket endpoint over HTTP/1.1\n"
 	default:
 		return text + "\n"
@@ -66,9 +68,10 @@ func (e *Error) Body() string {
 
 const plainText = "text/plain; charset=utf-8"
 
-// appendAnswerHead appends the head of a response after which the connection is closed.
-// contentType is the Content-Type, "" if extra has it or there is no body; length is that
-// of the body, -1 if the status has none. Fields of extra that may not be sent are left out.
+// appendAnswerHead appends the head of a response with Connection: close.
+// contentType is "" if extra has a Content-Type or the response has no body.
+// length is the length of the body, or -1 if the status does not allow one.
+// Invalid fields of extra are omitted.
 func appendAnswerHead(dst []byte, status int, extra map[string][]string, contentType string, length int) []byte {
 	dst = append(dst, "HTTP/1.1 "...)
 	dst = strconv.AppendInt(dst, int64(status), 10)
@@ -104,7 +107,8 @@ func appendAnswerHead(dst []byte, status int, extra map[string][]string, content
 	return append(dst, "\r\n"...)
 }
 
-// setByAnswer reports whether appendAnswerHead alone sets the field.
+// setByAnswer reports whether appendAnswerHead sets the field, so that the
+// caller cannot.
 func setByAnswer(name string) bool {
 	for _, own := range [...]string{fieldConnection, fieldContentTypeOptions, fieldContentLength, fieldTransferEncoding} {
 		if equalFold(name, own) {
@@ -114,8 +118,8 @@ func setByAnswer(name string) bool {
 	return false
 }
 
-// statusText names the status codes that a handshake or plain HTTP is likely to be
-// answered with.
+// statusText returns the reason phrase of a status code. It knows the codes
+// that responses to a handshake and to plain HTTP use most.
 func statusText(status int) string {
 	switch status {
 	case 200:

@@ -11,7 +11,8 @@ import (
 	"github.com/fibersock/fibersock/handshake"
 )
 
-// 9112-9.6-a, 6455-4.2.1-a, T-E01, T-D19: the connection ends, the body is plain text and the status's own.
+// 9112-9.6-a, 6455-4.2.1-a, T-E01, T-D19: the connection closes, and the body
+// is plain text that depends on the status only.
 func TestRefusalIsAWholeResponse(t *testing.T) {
 	got := handshake.AppendRefusal([]byte("before "), &handshake.Error{
 		Status: 405, Reason: "<script>", Header: map[string][]string{"X-B": {"1", "2"}, "Allow": {"GET"}},
@@ -31,7 +32,7 @@ func TestRefusalIsAWholeResponse(t *testing.T) {
 	}
 }
 
-// readRefusal reads with an HTTP client that is not ours and wants nothing to be left.
+// readRefusal parses a response with net/http and expects no bytes after it.
 func readRefusal(t *testing.T, b []byte) (*http.Response, string) {
 	t.Helper()
 	r := bufio.NewReader(bytes.NewReader(b))
@@ -49,13 +50,13 @@ func readRefusal(t *testing.T, b []byte) (*http.Response, string) {
 	return resp, string(body)
 }
 
-// 6455-4.2.2-b, 6455-4.2.2-e: 401, 3xx, 404 or whatever the server finds apt.
+// 6455-4.2.2-b, 6455-4.2.2-e: a server can use any status from 300.
 func TestEveryStatusIsReadByAnHTTPClient(t *testing.T) {
 	for status := -1; status < 1100; status++ {
 		resp, body := readRefusal(t, handshake.AppendRefusal(nil, &handshake.Error{Status: status}))
 		want := status
 		if status < 300 || status > 599 || status == 304 { // a 304 has no body
-			want = 500 // T-E01: never what a proxy would take for a switch or a success
+			want = 500 // T-E01: neither 101 nor a success for a proxy
 		}
 		text := resp.Status[4:]
 		if resp.StatusCode != want || len(text) < 4 || !strings.HasPrefix(body, text) || strings.Count(body, "\n") != 1 || !strings.HasSuffix(body, "\n") {
@@ -65,13 +66,24 @@ func TestEveryStatusIsReadByAnHTTPClient(t *testing.T) {
 			t.Errorf("status %d is named %q, want %q", want, text, name)
 		}
 	}
+	for status, want := range map[int]string{
+		426: "Upgrade Required: this is a WebSocket endpoint\n",
+		504: "Gateway Timeout\n",
+		505: "HTTP Version Not Supported: this is a WebSocket endpoint over HTTP/1.1\n",
+		506: "Handshake Refused\n",
+	} {
+		if got := (&handshake.Error{Status: status}).Body(); got != want {
+			t.Errorf("status %d: body %q, want %q", status, got, want)
+		}
+	}
 	resp, _ := readRefusal(t, handshake.AppendRefusal(nil, nil))
 	if resp.StatusCode != 500 {
 		t.Errorf("no error at all: %s", resp.Status)
 	}
 }
 
-// 6455-4.2.2-d, 9110-7.8-g: the answer to a wrong version, as the client sees it.
+// 6455-4.2.2-d, 9110-7.8-g: the response to a wrong version, as a client parses
+// it.
 func TestRefusalOfAnotherVersion(t *testing.T) {
 	r := parseRequest(t, head(requestLine, replace(requestFields, "Sec-WebSocket-Version", "Sec-WebSocket-Version: 25")...))
 	_, err := handshake.ValidateRequest(r)
@@ -85,7 +97,7 @@ func TestRefusalOfAnotherVersion(t *testing.T) {
 	}
 }
 
-// T-D19: whatever the request holds, the response does not.
+// T-D19: the response repeats nothing of the request.
 func TestRefusalsDoNotReflectTheRequest(t *testing.T) {
 	const evil = "<script>alert(1)</script>"
 	for _, text := range []string{
@@ -122,7 +134,7 @@ func TestRefusalsDoNotReflectTheRequest(t *testing.T) {
 	}
 }
 
-// T-D17: a refusal goes out in any case, without the fields that may not.
+// T-D17: a refusal omits invalid fields.
 func TestFieldsThatMayNotBeSentAreLeftOutOfARefusal(t *testing.T) {
 	header := map[string][]string{
 		"Connection": {"keep-alive"}, "content-length": {"0"}, "Transfer-Encoding": {"chunked"}, "Content-Type": {"text/html"},
@@ -139,7 +151,7 @@ func TestFieldsThatMayNotBeSentAreLeftOutOfARefusal(t *testing.T) {
 	}
 }
 
-// The reason is for the log.
+// The text for the log has the status and the reason.
 func TestErrorSaysStatusAndReason(t *testing.T) {
 	for want, e := range map[string]*handshake.Error{
 		"websocket: handshake refused with 503 Service Unavailable: shutting down": {Status: 503, Reason: "shutting down"},

@@ -6,7 +6,8 @@ import (
 	"github.com/fibersock/fibersock/handshake"
 )
 
-// TestBytesBeforeAFaultAreCounted, so that a caller can tell where it is.
+// TestBytesBeforeAFaultAreCounted checks the number of bytes that Parse returns
+// with an error.
 func TestBytesBeforeAFaultAreCounted(t *testing.T) {
 	var p handshake.ResponseParser
 	if r, n, err := p.Parse([]byte("HTTP/1.1 1x1")); r != nil || n != 10 || err == nil {
@@ -18,7 +19,7 @@ func TestBytesBeforeAFaultAreCounted(t *testing.T) {
 	}
 }
 
-// TestMalformedOriginMatchesNoPattern, not even the one that any origin does.
+// TestMalformedOriginMatchesNoPattern also checks the pattern for any origin.
 func TestMalformedOriginMatchesNoPattern(t *testing.T) {
 	for _, origin := range []string{"ht_tp://h", "1://h", "://h", "h", "http:h", "http://h:", "http://", "http://a b", "http://[::1", "é://h"} {
 		if err := checkOrigin(t, "h", []string{origin}, "*"); status(t, err) != 403 {
@@ -27,7 +28,7 @@ func TestMalformedOriginMatchesNoPattern(t *testing.T) {
 	}
 }
 
-// TestAcceptKeyCostsOneAllocation, that of the string.
+// TestAcceptKeyCostsOneAllocation, the string.
 func TestAcceptKeyCostsOneAllocation(t *testing.T) {
 	var accept string
 	got := testing.AllocsPerRun(100, func() { accept = handshake.AcceptKey(sampleKey) })

@@ -2,34 +2,35 @@ package handshake
 
 import "strings"
 
-// Request is the head of an HTTP request. Its strings are parts of one: keeping any of
-// them keeps the whole head.
+// Request is the head of an HTTP request. Its strings are substrings of one
+// string, so retaining one of them retains the whole head.
 type Request struct {
-	Method string // as sent; methods are case-sensitive
-	Target string // as sent: "/chat?room=1", or an absolute URI
+	Method string // as sent; case-sensitive
+	Target string // as sent: "/chat?room=1" or an absolute URI
 	Proto  string // "HTTP/1.1"
 	Header Header
 
 	text string
 }
 
-// RequestParser reads the head of a request as it arrives. The zero value is
-// ready and has the default limits. A parser holds what has arrived of an
-// incomplete head and nothing once the head is complete.
+// RequestParser parses the head of a request that arrives in pieces. The zero
+// value has the default limits. The parser buffers an incomplete head and
+// releases the buffer when the head is complete.
 type RequestParser struct {
 	Limits Limits
 	head   head
 }
 
-// Parse reads the next bytes of the head and returns how many of them belong to it.
-// While the head is incomplete r is nil and n is len(b). With the
-// blank line r is set, the parser is ready for another head, and
-// b[n:] is not looked at: after a handshake these bytes are frames. b is not
-// retained. One empty line before the request is ignored (RFC 9112, Section 2.2).
+// Parse parses the next bytes of the head and returns the number n of bytes
+// that belong to it. While the head is incomplete, r is nil and n is len(b).
+// With the blank line r is set and the parser is ready for another head; b[n:]
+// is unread and contains the first frames. b is not retained. One empty line
+// before the request is ignored (RFC 9112, Section 2.2).
 //
-// A head that breaks the grammar or a limit is refused as soon as the byte that does so
-// arrives. The error is an [*Error] with status 400, 414 (Limits.RequestLine) or 431
-// (Limits.Bytes, Limits.Fields), and Parse returns it again until Reset.
+// Parse returns an error as soon as b contains a byte that breaks the grammar
+// or a limit, and returns the same error until Reset. The error is an [*Error]
+// with status 400, 414 (Limits.RequestLine) or 431 (Limits.Bytes,
+// Limits.Fields).
 func (p *RequestParser) Parse(b []byte) (r *Request, n int, err error) {
 	text, fields, n, refused := p.head.read(b, inMethod, p.Limits)
 	if refused != nil {
@@ -47,16 +48,18 @@ func (p *RequestParser) Parse(b []byte) (r *Request, n int, err error) {
 	return r, n, nil
 }
 
-// Reset forgets an incomplete or refused head.
+// Reset discards an incomplete head and an error.
 func (p *RequestParser) Reset() { p.head = head{} }
 
-// Text returns the head as it came, the blank line included, if a RequestParser has
-// read it, else "". Of a request that is to be kept for long, it is less than half.
+// Text returns the head as received, including the blank line, or "" if r is
+// not from a [RequestParser]. Retaining the text takes less than half the
+// memory of the Request.
 func (r *Request) Text() string { return r.text }
 
-// WantsWebSocket reports whether the request asks for WebSocket, validly or not: by its
-// Upgrade field, or by any of the Sec-WebSocket fields, which a proxy that removes
-// Upgrade lets pass. Other requests are plain HTTP, such as those of health checks.
+// WantsWebSocket reports whether the request is an opening handshake, valid or
+// not: it has "websocket" in its Upgrade field, or a Sec-WebSocket field, which
+// a proxy that removes Upgrade forwards. Other requests are plain HTTP, such as
+// health checks.
 func (r *Request) WantsWebSocket() bool {
 	if r.Header.HasToken(fieldUpgrade, "websocket") {
 		return true
@@ -69,21 +72,21 @@ func (r *Request) WantsWebSocket() bool {
 	return false
 }
 
-// Path returns the path of the target as it was sent, percent-encoded.
+// Path returns the path of the target as sent, percent-encoded.
 func (r *Request) Path() string {
 	path, _, _ := strings.Cut(r.originForm(), "?")
 	return path
 }
 
-// Query returns what follows the "?" of the target as it was sent, "" if there is
-// nothing.
+// Query returns the query of the target as sent, percent-encoded and without
+// "?", or "" if there is none.
 func (r *Request) Query() string {
 	_, query, _ := strings.Cut(r.originForm(), "?")
 	return query
 }
 
-// Host returns the host and perhaps ":port" that the client wants to talk to: of the
-// target if that is an absolute URI, of the Host field otherwise (RFC 9112, Section 3.2.2).
+// Host returns the host and optional port of the request: those of the target
+// if it is an absolute URI, otherwise the Host field (RFC 9112, Section 3.2.2).
 func (r *Request) Host() string {
 	if host, _, ok := cutAbsolute(r.Target); ok {
 		return host
@@ -91,6 +94,8 @@ func (r *Request) Host() string {
 	return r.Header.Get("Host")
 }
 
+// originForm returns path and query of the target, as an origin-form target has
+// them.
 func (r *Request) originForm() string {
 	_, target, ok := cutAbsolute(r.Target)
 	switch {
@@ -104,8 +109,8 @@ func (r *Request) originForm() string {
 	return target
 }
 
-// cutAbsolute splits the URI of an absolute-form target behind its authority. ok is false
-// for the other forms and for schemes WebSocket has nothing to do with.
+// cutAbsolute splits an absolute-form target after its authority. ok is false
+// for other forms and for schemes other than http, https, ws and wss.
 func cutAbsolute(target string) (host, rest string, ok bool) {
 	scheme, rest, found := strings.Cut(target, "://")
 	if !found || defaultPort(scheme) == 0 {

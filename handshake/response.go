@@ -5,33 +5,34 @@ import (
 	"strings"
 )
 
-// Response is the head of an HTTP response. Its strings are parts of one: keeping any of
-// them keeps the whole head.
+// Response is the head of an HTTP response. Its strings are substrings of one
+// string, so retaining one of them retains the whole head.
 type Response struct {
 	Proto  string // "HTTP/1.1"
-	Status int    // three digits, 0 to 999
-	Reason string // the reason phrase, which means nothing
+	Status int    // 0 to 999
+	Reason string // reason phrase, without meaning
 	Header Header
 }
 
-// ResponseParser reads the head of a response as it arrives. The zero value is
-// ready and has the default limits. A parser holds what has arrived of an
-// incomplete head and nothing once the head is complete.
+// ResponseParser parses the head of a response that arrives in pieces. The zero
+// value has the default limits. The parser buffers an incomplete head and
+// releases the buffer when the head is complete.
 type ResponseParser struct {
 	Limits Limits
 	head   head
 }
 
-// Parse reads the next bytes of the head and returns how many of them belong to it.
-// While the head is incomplete r is nil and n is len(b). With the
-// blank line r is set, the parser is ready for another head, and
-// b[n:] is not looked at: after a 101 these bytes are frames. b is not retained.
+// Parse parses the next bytes of the head and returns the number n of bytes
+// that belong to it. While the head is incomplete, r is nil and n is len(b).
+// With the blank line r is set and the parser is ready for another head; b[n:]
+// is unread and contains, after a 101, the first frames. b is not retained.
 //
-// Interim responses (100, 103) are returned like any other; the caller reads on
-// and decides how many of them it puts up with (RFC 9110, Section 15.2).
+// Parse returns interim responses (100, 103) like any other. The caller reads
+// the next response and limits their number (RFC 9110, Section 15.2).
 //
-// A head that breaks the grammar or a limit is refused as soon as the byte that does so
-// arrives. The error is a [*ResponseError], and Parse returns it again until Reset.
+// Parse returns an error as soon as b contains a byte that breaks the grammar
+// or a limit, and returns the same error until Reset. The error is a
+// [*ResponseError].
 func (p *ResponseParser) Parse(b []byte) (r *Response, n int, err error) {
 	text, fields, n, refused := p.head.read(b, inStatusLine, p.Limits)
 	if refused != nil {
@@ -44,19 +45,18 @@ func (p *ResponseParser) Parse(b []byte) (r *Response, n int, err error) {
 	line, rest := cutLine(text)
 	r.Proto, line, _ = strings.Cut(line, " ")
 	status, reason, _ := strings.Cut(line, " ")
-	r.Status, _ = strconv.Atoi(status) // the scanner has seen three digits
+	r.Status, _ = strconv.Atoi(status) // three digits, as the scanner checked
 	r.Reason = reason
 	r.Header = cutFields(rest, fields)
 	return r, n, nil
 }
 
-// Reset forgets an incomplete or refused head.
+// Reset discards an incomplete head and an error.
 func (p *ResponseParser) Reset() { p.head = head{} }
 
-// ResponseError reports a response that does not open the connection. Field names
-// the header field at fault; it is empty if the status line or the grammar is.
+// ResponseError reports a response that does not open the connection.
 type ResponseError struct {
-	Field  string
+	Field  string // header field; "" for the status line and the grammar
 	Reason string
 }
 

@@ -5,20 +5,20 @@ import (
 	"strings"
 )
 
-// ServerAnswer is what a server agrees to (RFC 6455, Section 4.2.2).
+// ServerAnswer is the server's half of a negotiation (RFC 6455, Section 4.2.2).
 type ServerAnswer struct {
-	Key         string      // the request's, as ClientOffer holds it
-	Subprotocol string      // one that the client offered, see SelectSubprotocol; "" for none
-	Extensions  []Extension // some that the client offered, in the order of application
+	Key         string      // ClientOffer.Key
+	Subprotocol string      // one of the client's; "" for none; see SelectSubprotocol
+	Extensions  []Extension // a subset of the client's, in order of application
 
-	// Header holds further fields, such as Set-Cookie. An http.Header may be
-	// assigned. It may name none of the fields that the handshake itself consists of.
+	// Header holds additional fields of the response, such as Set-Cookie. It
+	// must not contain the fields of the handshake itself.
 	Header map[string][]string
 }
 
-// AppendResponse appends the 101 response for a: the handshake's own fields first, then those
-// of a.Header sorted by name. If anything in a may not be sent it returns dst as it was
-// and a [*FieldError].
+// AppendResponse appends the 101 response of a to dst: the fields of the
+// handshake, then those of a.Header sorted by name. If a value of a cannot be
+// sent, it returns dst unchanged and a [*FieldError].
 func AppendResponse(dst []byte, a *ServerAnswer) ([]byte, error) {
 	if err := a.check(); err != nil {
 		return dst, err
@@ -36,25 +36,28 @@ func AppendResponse(dst []byte, a *ServerAnswer) ([]byte, error) {
 	return append(dst, "\r\n"...), nil
 }
 
-// AddFields adds header fields to a 101 response, such as those that middleware has put
-// into an http.ResponseWriter. Left out are the fields that the handshake itself consists
-// of, those of the connection and of a body, names that are no names, and all that the
-// response has already, but for Set-Cookie. If a value may not be sent, it returns the
-// response as it was and a [*FieldError].
+// AddFields returns a 101 response with the fields of extra added, such as
+// those that middleware stored in an http.ResponseWriter. The response must be
+// a complete head and is not modified.
+//
+// AddFields skips the fields of the handshake, fields about the connection or a
+// body, invalid names, and fields that the response already has; Set-Cookie is
+// added in any case. If a value cannot be sent, it returns the response
+// unchanged and a [*FieldError].
 func AddFields(response []byte, extra map[string][]string) ([]byte, error) {
 	if len(extra) == 0 {
 		return response, nil
 	}
 	head, complete := bytes.CutSuffix(response, []byte("\r\n\r\n"))
 	if !complete {
-		return response, &FieldError{"101", "the response is not a whole head"}
+		return response, &FieldError{"101", "the response is not a complete head"}
 	}
 	_, lines := cutLine(string(head) + "\r\n")
 	present := cutFields(lines, strings.Count(lines, "\r\n"))
 	added := append([]byte(nil), head...)
 	added = append(added, "\r\n"...)
 	for _, name := range sortedNames(extra) {
-		if !ValidToken(name) || reserved(name) || ofConnectionOrBody(name) || present.Count(name) > 0 && !equalFold(name, "Set-Cookie") {
+		if !ValidToken(name) || reserved(name) || describesConnectionOrBody(name) || present.Count(name) > 0 && !equalFold(name, "Set-Cookie") {
 			continue
 		}
 		if err := checkField(name, extra[name]); err != nil {
@@ -67,9 +70,9 @@ func AddFields(response []byte, extra map[string][]string) ([]byte, error) {
 	return append(added, "\r\n"...), nil
 }
 
-// ofConnectionOrBody reports whether the field is about the connection or the body of a
-// response. A 101 has no body, and the connection is the handshake's.
-func ofConnectionOrBody(name string) bool {
+// describesConnectionOrBody reports whether the field describes the connection,
+// which the handshake controls, or the body, which a 101 response lacks.
+func describesConnectionOrBody(name string) bool {
 	for _, other := range [...]string{
 		"Keep-Alive", "Proxy-Connection", "TE", "Trailer", // RFC 9110, Section 7.6.1
 		fieldContentType, "Content-Encoding", "Content-Language", "Content-Location", "Content-Range", "Accept-Ranges", "ETag", "Last-Modified",
@@ -81,10 +84,11 @@ func ofConnectionOrBody(name string) bool {
 	return false
 }
 
-// check returns an error and not a *FieldError, so that nil is nil.
+// check validates a. Its result type is error rather than *FieldError, so that
+// a nil result is a nil error.
 func (a *ServerAnswer) check() error {
 	if !validKey(a.Key) {
-		return &FieldError{fieldKey, "it must be base64 of 16 bytes"}
+		return &FieldError{fieldKey, "must be base64 of 16 bytes"}
 	}
 	if a.Subprotocol != "" && !ValidToken(a.Subprotocol) {
 		return &FieldError{fieldProtocol, quote(a.Subprotocol) + " is not a token"}

@@ -8,8 +8,8 @@ import (
 	"github.com/fibersock/fibersock/handshake"
 )
 
-// 6455-4.2.2-f, 6455-4.2.2-h, 6455-4.2.2-i, 6455-4.2.2-j, 6455-4.2.2-k, 9110-8.6-a: neither
-// empty fields nor a body.
+// 6455-4.2.2-f, 6455-4.2.2-h, 6455-4.2.2-i, 6455-4.2.2-j, 6455-4.2.2-k,
+// 9110-8.6-a: the response has no empty fields and no body.
 func TestResponseOfAPlainAnswer(t *testing.T) {
 	got, err := handshake.AppendResponse([]byte("before "), &handshake.ServerAnswer{Key: sampleKey})
 	want := "before " + head(switching, responseFields...)
@@ -37,7 +37,7 @@ func TestResponseOfAFullAnswer(t *testing.T) {
 	}
 }
 
-// 6455-4.2.2-o, T-D17, T-D18: nothing is written of what may not be sent.
+// 6455-4.2.2-o, T-D17, T-D18: a response with an invalid value is not written.
 func TestAnswersThatMayNotBeSent(t *testing.T) {
 	type test struct {
 		rule, field string

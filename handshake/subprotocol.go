@@ -2,10 +2,10 @@ package handshake
 
 import "strconv"
 
-// SelectSubprotocol returns the first subprotocol offered that is supported, "" if none
-// is: the client's order of preference decides. Names are compared with regard to
-// case. The result is a string of supported, so that it neither holds nor repeats what the
-// client sent.
+// SelectSubprotocol returns the first offered subprotocol that is supported, or
+// "" if none is. The client's order of preference decides. Names are
+// case-sensitive. The result is a string of supported, so it does not retain
+// the request.
 func SelectSubprotocol(offered, supported []string) string {
 	for _, offer := range offered {
 		for _, name := range supported {
@@ -17,10 +17,11 @@ func SelectSubprotocol(offered, supported []string) string {
 	return ""
 }
 
-// parseSubprotocols reads all Sec-WebSocket-Protocol lines as one list of tokens, which
-// must have a member if there is a line (RFC 6455, Section 11.3.4). reason is empty if
-// it could. It repeats none of them, because some programs send tokens of access as
-// subprotocols: browsers let them set no other field.
+// parseSubprotocols parses all Sec-WebSocket-Protocol lines as one list of
+// tokens (RFC 6455, Section 11.3.4). A list without members is an error unless
+// there is no line. The reason is empty on success. It repeats no subprotocol,
+// because some applications send access tokens in this field, the only one that
+// a browser lets them set.
 func (h Header) parseSubprotocols() (list []string, reason string) {
 	lines := 0
 	for _, f := range h {
@@ -33,13 +34,13 @@ func (h Header) parseSubprotocols() (list []string, reason string) {
 				return nil, "subprotocol " + strconv.Itoa(len(list)+1) + " is not a token"
 			}
 			if len(list) == maxListMembers {
-				return nil, "it names more than " + strconv.Itoa(maxListMembers) + " subprotocols"
+				return nil, "more than " + strconv.Itoa(maxListMembers) + " subprotocols"
 			}
 			list = append(list, name)
 		}
 	}
 	if lines > 0 && len(list) == 0 {
-		return nil, "it is empty"
+		return nil, "empty list"
 	}
 	return list, ""
 }

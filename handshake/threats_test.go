@@ -9,8 +9,8 @@ import (
 	"github.com/fibersock/fibersock/handshake"
 )
 
-// T-D07: a head of many tiny fields costs no more allocations than one of few, and
-// nobody takes cookies or a query apart who is not asked to.
+// T-D07: a head of many small fields costs no more allocations than one of few
+// fields. Cookies and queries are not parsed.
 func TestTinyFieldsCookiesAndQueriesCostNothing(t *testing.T) {
 	out := make([]byte, 0, 1024)
 	few := testing.AllocsPerRun(100, func() { accept(t, []byte(head(requestLine, requestFields...)), out[:0]) })
@@ -19,7 +19,7 @@ func TestTinyFieldsCookiesAndQueriesCostNothing(t *testing.T) {
 		"many cookies":                   head(requestLine, append(requestFields, "Cookie: "+strings.Repeat("a=b; ", 10_000))...),
 		"a long query":                   head("GET /chat?"+strings.Repeat("a=b&", 2000)+" HTTP/1.1", requestFields...),
 	} {
-		if got := testing.AllocsPerRun(100, func() { accept(t, []byte(in), out[:0]) }); got > few+1 { // the bytes of in are one
+		if got := testing.AllocsPerRun(100, func() { accept(t, []byte(in), out[:0]) }); got > few+1 { // one for []byte(in)
 			t.Errorf("%s: %v allocations, a plain request has %v", what, got, few)
 		}
 	}
@@ -34,8 +34,8 @@ func TestTinyFieldsCookiesAndQueriesCostNothing(t *testing.T) {
 	}
 }
 
-// T-F07: a server that says which hosts it goes by refuses what a page sends it under
-// an attacker's name, although that page's origin is then the same.
+// T-F07: a server with a list of hosts rejects the page of an attacker's host
+// name, although the page's origin equals the host.
 func TestHosts(t *testing.T) {
 	loopback := []string{"localhost", "127.0.0.1", "[::1]"}
 	for _, c := range []struct {
@@ -80,15 +80,15 @@ func TestHosts(t *testing.T) {
 		}
 	}
 
-	// The target counts for more than the field, as for everything else (RFC 9112, Section 3.2.2).
+	// The target has precedence over the field (RFC 9112, Section 3.2.2).
 	r := parseRequest(t, head("GET http://evil.example/ HTTP/1.1", replace(requestFields, "Host", "Host: localhost")...))
 	if err := handshake.CheckHost(r, loopback); status(t, err) != 421 {
 		t.Errorf("an absolute target: %v", err)
 	}
 }
 
-// T-F12: programs in browsers put tokens where they can, in queries and subprotocols.
-// No error repeats them, whatever is wrong with the request.
+// T-F12: applications in browsers send tokens in queries and subprotocols. No
+// error repeats them.
 func TestErrorsDoNotRepeatSecretsOfTheRequest(t *testing.T) {
 	const secret = "c2VjcmV0/Cg=="
 	with := func(lines ...string) []string { return append(slices.Clone(requestFields), lines...) }
@@ -123,8 +123,8 @@ func TestErrorsDoNotRepeatSecretsOfTheRequest(t *testing.T) {
 	}
 }
 
-// T-H12: odd targets are served or refused, and nothing else happens, in whatever asks
-// for their parts.
+// T-H12: a request with an odd target is accepted or rejected, and its
+// accessors do not fail.
 func TestOddTargets(t *testing.T) {
 	targets := []string{
 		"/", "//", "/?", "/??", "/?&&==&", "/%", "/%zz", "/%00", "/%2e%2e/", "/../../..", "*", "?", "#", "/#", "/?#", ":", "://", "http://", "http:///",

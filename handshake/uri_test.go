@@ -11,8 +11,9 @@ const (
 	subDelims  = "!$&'()*+,;="
 )
 
-// TestEveryByteOfUserinfo as it is and percent-encoded (RFC 3986, Section
-// 3.2.1): no control character gets through, encoded or not, and DEL is one.
+// TestEveryByteOfUserinfo checks each byte, plain and percent-encoded (RFC
+// 3986, Section 3.2.1). Control characters, including DEL, are rejected in both
+// forms.
 func TestEveryByteOfUserinfo(t *testing.T) {
 	for i := range 256 {
 		c := byte(i)
@@ -41,7 +42,7 @@ func TestEveryByteOfUserinfo(t *testing.T) {
 	}
 }
 
-// TestUserAndPassword are divided by the first colon.
+// TestUserAndPassword checks that the first colon separates them.
 func TestUserAndPassword(t *testing.T) {
 	for in, want := range map[string]Userinfo{
 		"u":       {"u", ""},
@@ -63,8 +64,8 @@ func TestUserAndPassword(t *testing.T) {
 	}
 }
 
-// TestEveryByteOfThePathAndTheQuery: those that a URI may hold there stay, the
-// others are percent-encoded (RFC 3986, Sections 3.3 and 3.4).
+// TestEveryByteOfThePathAndTheQuery checks that bytes of a URI stay and others
+// are percent-encoded (RFC 3986, Sections 3.3 and 3.4).
 func TestEveryByteOfThePathAndTheQuery(t *testing.T) {
 	for i := range 256 {
 		c := byte(i)
@@ -95,8 +96,8 @@ func TestEveryByteOfThePathAndTheQuery(t *testing.T) {
 	}
 }
 
-// TestEveryByteInAURL: no control character is anywhere in one, and a space is
-// none.
+// TestEveryByteInAURL checks that control characters are rejected everywhere. A
+// space is not a control character.
 func TestEveryByteInAURL(t *testing.T) {
 	for i := range 256 {
 		c := byte(i)
@@ -116,8 +117,7 @@ func TestEveryByteInAURL(t *testing.T) {
 	}
 }
 
-// TestEveryByteOfAZone (RFC 6874): unreserved characters, of which there must
-// be one.
+// TestEveryByteOfAZone checks one or more unreserved characters (RFC 6874).
 func TestEveryByteOfAZone(t *testing.T) {
 	for i := range 256 {
 		c := byte(i)
@@ -135,7 +135,8 @@ func TestEveryByteOfAZone(t *testing.T) {
 	}
 }
 
-// TestEveryByteOfAHostName: ASCII, and nothing that is percent-encoded.
+// TestEveryByteOfAHostName checks that a host is ASCII without
+// percent-encoding.
 func TestEveryByteOfAHostName(t *testing.T) {
 	for i := range 256 {
 		c := byte(i)
@@ -157,7 +158,7 @@ func TestEveryByteOfAHostName(t *testing.T) {
 	}
 }
 
-// TestHostsAndPorts with all that belongs to them.
+// TestHostsAndPorts checks valid and invalid authorities of a URL.
 func TestHostsAndPorts(t *testing.T) {
 	for in, want := range map[string]URL{
 		"h":              {Host: "h", Port: 7},
@@ -173,7 +174,7 @@ func TestHostsAndPorts(t *testing.T) {
 		}
 	}
 	for in, want := range map[string]string{
-		"": "missing", ":1": "missing", "h:": "port", "h:0": "port", "h:65536": "port", "h:1:2": "port", "[::1": "lacks", "[": "lacks",
+		"": "missing", ":1": "missing", "h:": "port", "h:0": "port", "h:65536": "port", "h:1:2": "port", "[::1": "without", "[": "without",
 		"[]": "IPv6", "[]:1": "IPv6", "[::1]1": "only a port", "[::1]x:1": "only a port", "[::1]:": "port", "[::1]:0": "port", "]": "not allowed",
 	} {
 		u := URL{Port: 7}
@@ -183,7 +184,8 @@ func TestHostsAndPorts(t *testing.T) {
 	}
 }
 
-// TestURLsAreWrittenAsTheyAreUsed: for the Host field, for a dialer, for a log.
+// TestURLsAreWrittenAsTheyAreUsed checks the Host field, the address to dial,
+// and the text for a log.
 func TestURLsAreWrittenAsTheyAreUsed(t *testing.T) {
 	for _, tt := range []struct {
 		u                     URL
@@ -210,8 +212,8 @@ func TestURLsAreWrittenAsTheyAreUsed(t *testing.T) {
 	}
 }
 
-// TestSecretsAreHidden in a URL that could not be understood, so that each part
-// that might be one counts as one.
+// TestSecretsAreHidden checks a URL that does not parse: every part that may be
+// secret is removed.
 func TestSecretsAreHidden(t *testing.T) {
 	for in, want := range map[string]string{
 		"":                   "",

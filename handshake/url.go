@@ -6,13 +6,13 @@ import (
 	"strings"
 )
 
-// URL is a ws or wss URI, split into what a client needs (RFC 6455, Section 3).
+// URL is a parsed ws or wss URI (RFC 6455, Section 3).
 type URL struct {
 	Scheme string    // "ws" or "wss"
-	Secure bool      // the scheme is wss
-	Host   string    // lower case, no brackets; an IPv6 address may carry a zone
-	Port   uint16    // the scheme's default if the URI has none
-	Target string    // the resource name: path and query, percent-encoded
+	Secure bool      // the scheme is "wss"
+	Host   string    // lower case, without brackets; an IPv6 address can have a zone
+	Port   uint16    // default 80 for ws, 443 for wss
+	Target string    // resource name: path and query, percent-encoded
 	User   *Userinfo // nil if the URI has none
 }
 
@@ -21,10 +21,9 @@ type Userinfo struct {
 	Username, Password string
 }
 
-// URLError reports a URI that cannot be connected to. URL is the URI without
-// userinfo, query and fragment, which may hold secrets.
+// URLError reports an invalid URI.
 type URLError struct {
-	URL    string
+	URL    string // without userinfo, query and fragment, which may be secret
 	Reason string
 }
 
@@ -32,17 +31,18 @@ func (e *URLError) Error() string {
 	return "websocket: URL " + quote(e.URL) + ": " + e.Reason
 }
 
-// ParseURL splits a ws or wss URI. The scheme may be in any case; http and https
-// are taken for ws and wss. Bytes that a URI may not hold in its path and query,
-// such as spaces and letters outside ASCII, are percent-encoded; what is
-// percent-encoded already stays as it is.
+// ParseURL parses a ws or wss URI. The scheme is case-insensitive; http and
+// https are synonyms of ws and wss. ParseURL percent-encodes the bytes that the
+// path and the query of a URI cannot contain, such as spaces and non-ASCII
+// letters, and keeps existing percent-encodings.
 //
-// Userinfo goes to [URL.User] and from there into [URL.Authorization] only. A zone
-// of an IPv6 address ("%25eth0") is in [URL.Address] and [URL.String], but is never sent.
+// [URL.User] holds the userinfo, and only [URL.Authorization] sends it. The
+// zone of an IPv6 address ("%25eth0") is part of [URL.Address] and [URL.String]
+// and is never sent.
 //
-// The error is a [*URLError]: for other schemes, for a fragment, even an empty one,
-// for control characters, for a host that is missing or not ASCII, for a port that is
-// not 1 to 65535.
+// The error is a [*URLError]. Invalid are other schemes, a fragment, even an
+// empty one, control characters, a host that is missing or not ASCII, and a
+// port outside 1 to 65535.
 func ParseURL(s string) (URL, error) {
 	u, reason := parseURL(s)
 	if reason != "" {
@@ -51,20 +51,20 @@ func ParseURL(s string) (URL, error) {
 	return u, nil
 }
 
-// parseURL returns a reason rather than an error; no reason quotes the URI,
-// since a part misread because of a stray "/" or "?" may be the password.
+// parseURL returns a reason in place of an error. The reason does not quote the
+// URI: after a misplaced "/" or "?" any part of it may be the password.
 func parseURL(s string) (u URL, reason string) {
 	for i := range len(s) {
 		if s[i] < ' ' || s[i] == 0x7f {
-			return URL{}, "it holds a control character"
+			return URL{}, "control character"
 		}
 	}
 	if strings.IndexByte(s, '#') >= 0 {
-		return URL{}, `a ws URL has no fragment; write a "#" of the path or query as %23`
+		return URL{}, `fragment not allowed; write "#" in path or query as %23`
 	}
 	scheme, rest, found := strings.Cut(s, "://")
 	if !found || defaultPort(scheme) == 0 {
-		return URL{}, `it must begin with "ws://" or "wss://"`
+		return URL{}, `want "ws://" or "wss://" at the start`
 	}
 	u.Port = defaultPort(scheme)
 	u.Secure = u.Port == 443
@@ -100,9 +100,9 @@ func parseUserinfo(s string) (*Userinfo, string) {
 	user.Password, ok2 = decodeUserinfo(password)
 	switch {
 	case !ok1 || !ok2:
-		return nil, "user and password must be percent-encoded, and may not hold control characters"
+		return nil, "user and password must be percent-encoded, without control characters"
 	case strings.IndexByte(user.Username, ':') >= 0:
-		return nil, "a user name with a colon cannot be sent (RFC 7617)"
+		return nil, "user name contains a colon (RFC 7617)"
 	case user == Userinfo{}:
 		return nil, ""
 	}
@@ -128,42 +128,35 @@ func decodeUserinfo(s string) (string, bool) {
 	return b.String(), true
 }
 
+// setHostPort parses host [ ":" port ]. After a colon the port is required.
 func (u *URL) setHostPort(s string) (reason string) {
-	host, port, colon := s, "", false
-	if strings.HasPrefix(s, "[") {
-		end := strings.IndexByte(s, ']')
-		if end < 0 {
-			return `the IPv6 address lacks its "]"`
-		}
-		if u.Host, reason = ipv6Host(s[1:end]); reason != "" {
-			return reason
-		}
-		if port = s[end+1:]; port != "" && port[0] != ':' {
-			return `only a port may follow the "]"`
-		}
-		port, colon = strings.CutPrefix(port, ":")
-	} else {
-		host, port, colon = strings.Cut(s, ":")
-		if reason = checkHostName(host); reason != "" {
-			return reason
-		}
-		u.Host = toLower(host)
+	parts, reason := cutPort(s)
+	if reason != "" {
+		return reason
 	}
-	if colon {
+	if parts.bracketed {
+		u.Host, reason = ipv6Host(parts.host)
+	} else {
+		u.Host, reason = toLower(parts.host), checkHostName(parts.host)
+	}
+	if reason != "" {
+		return reason
+	}
+	if parts.hasPort {
 		var ok bool
-		if u.Port, ok = parsePort(port); !ok {
-			return "the port must be a number from 1 to 65535"
+		if u.Port, ok = parsePort(parts.port); !ok {
+			return "port must be a number from 1 to 65535"
 		}
 	}
 	return ""
 }
 
-// ipv6Host takes the text between the brackets: an address and perhaps a zone, which
-// begins with "%25" in a URI (RFC 6874).
+// ipv6Host parses the text between the brackets: an address and an optional
+// zone, which starts with "%25" in a URI (RFC 6874).
 func ipv6Host(s string) (host, reason string) {
 	addr, zone, zoned := strings.Cut(s, "%25")
 	if !validIPv6(addr) {
-		return "", "what the brackets hold is not an IPv6 address"
+		return "", "brackets must contain an IPv6 address"
 	}
 	host = toLower(addr)
 	if !zoned {
@@ -171,11 +164,11 @@ func ipv6Host(s string) (host, reason string) {
 	}
 	for i := range len(zone) {
 		if c := zone[i]; !isAlpha(c) && !isDigit(c) && strings.IndexByte("-._~", c) < 0 {
-			return "", "the zone of the IPv6 address holds a character that is not allowed"
+			return "", "character not allowed in the zone of an IPv6 address"
 		}
 	}
 	if zone == "" {
-		return "", "the zone of the IPv6 address is empty"
+		return "", "zone of the IPv6 address is empty"
 	}
 	return host + "%" + zone, ""
 }
@@ -183,20 +176,21 @@ func ipv6Host(s string) (host, reason string) {
 func checkHostName(s string) (reason string) {
 	for i := range len(s) {
 		if s[i] >= 0x80 || s[i] == '%' {
-			return "the host must be ASCII; write an international name in its A-label form, such as xn--bcher-kva.example"
+			return "host must be ASCII; write an international name as A-labels, such as xn--bcher-kva.example"
 		}
 	}
 	switch {
 	case s == "":
-		return "the host is missing"
+		return "host is missing"
 	case !validRegName(s):
-		return "the host holds a character that is not allowed"
+		return "character not allowed in the host"
 	}
 	return ""
 }
 
-// resourceName turns what follows the authority into the request target: path, "/" if
-// empty, and "?" and query if that is not empty (RFC 6455, Section 3).
+// resourceName converts the part of a URI after the authority to the request
+// target: the path, or "/" if it is empty, then "?" and the query unless it is
+// empty (RFC 6455, Section 3).
 func resourceName(s string) (target, reason string) {
 	const hexDigits = "0123456789ABCDEF"
 	b := make([]byte, 0, len(s)+1)
@@ -206,17 +200,13 @@ func resourceName(s string) (target, reason string) {
 	if path, query, _ := strings.Cut(s, "?"); query == "" {
 		s = path
 	}
-	query := false
 	for i := range len(s) {
 		c := s[i]
 		switch {
-		case octets[c]&pathByte != 0, c == '?' && query, isPercentEncoded(s[i:]):
-			b = append(b, c)
-		case c == '?':
-			query = true
+		case octets[c]&pathByte != 0, c == '?', isPercentEncoded(s[i:]):
 			b = append(b, c)
 		case c == '%':
-			return "", `two hexadecimal digits must follow each "%" of path and query`
+			return "", `"%" in path or query without two hexadecimal digits`
 		default:
 			b = append(b, '%', hexDigits[c>>4], hexDigits[c&15])
 		}
@@ -224,8 +214,8 @@ func resourceName(s string) (target, reason string) {
 	return string(b), ""
 }
 
-// redact removes what may be secret from a URI that did not parse, and which parts
-// of it are secret is therefore a guess to the safe side.
+// redact removes the userinfo, the query and the fragment from a URI that did
+// not parse. In doubt it removes more.
 func redact(s string) string {
 	scheme, rest, found := strings.Cut(s, "://")
 	if !found || !ValidToken(scheme) {
@@ -247,14 +237,15 @@ func redact(s string) string {
 	return scheme + rest
 }
 
-// HostHeader returns the value of the Host field: the host, in brackets if it is
-// an IPv6 address and without its zone, and the port unless it is the scheme's default.
+// HostHeader returns the value of the Host field: the host without a zone, in
+// brackets if it is an IPv6 address, and the port unless it is the default of
+// the scheme.
 func (u URL) HostHeader() string {
 	host, _, _ := strings.Cut(u.Host, "%")
 	return bracket(host) + u.explicitPort()
 }
 
-// Address returns "host:port" for a dialer, zone included.
+// Address returns "host:port" for a dialer. A zone is included.
 func (u URL) Address() string {
 	return bracket(u.Host) + ":" + strconv.Itoa(int(u.Port))
 }
@@ -265,8 +256,8 @@ func (u URL) String() string {
 	return u.Scheme + "://" + host + u.explicitPort() + u.Target
 }
 
-// Authorization returns the value of an Authorization field for the URI's userinfo
-// (RFC 7617), "" if it has none.
+// Authorization returns the value of an Authorization field with the userinfo
+// of the URI (Basic, RFC 7617), or "" if the URI has none.
 func (u URL) Authorization() string {
 	if u.User == nil {
 		return ""

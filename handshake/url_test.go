@@ -127,7 +127,7 @@ func TestURIsThatAreRefused(t *testing.T) {
 	}
 }
 
-// 6455-3-e: userinfo becomes Basic Authorization and shows nowhere else.
+// 6455-3-e: userinfo is sent as Basic Authorization and appears nowhere else.
 func TestUserinfoBecomesBasicAuthorization(t *testing.T) {
 	cases := []struct{ in, authorization string }{
 		{"ws://Aladdin:open%20sesame@h/", "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="}, // RFC 7617, Section 2
@@ -154,7 +154,7 @@ func TestUserinfoBecomesBasicAuthorization(t *testing.T) {
 	}
 }
 
-// 6455-3-e, T-F12: errors end up in logs.
+// 6455-3-e, T-F12: errors are logged.
 func TestErrorsDoNotRepeatSecretsOfTheURI(t *testing.T) {
 	for _, in := range []string{
 		"ws://user:SECRET@h:0/",
@@ -182,7 +182,7 @@ func TestErrorsDoNotRepeatSecretsOfTheURI(t *testing.T) {
 		}
 	}
 	_, err := handshake.ParseURL("ws://h:0/chat?x")
-	if want := `websocket: URL "ws://h:0/chat?***": the port must be a number from 1 to 65535`; err == nil || err.Error() != want {
+	if want := `websocket: URL "ws://h:0/chat?***": port must be a number from 1 to 65535`; err == nil || err.Error() != want {
 		t.Errorf("error is %v, want %s", err, want)
 	}
 	_, err = handshake.ParseURL("ws://" + strings.Repeat("h", 1<<20) + ":0/")

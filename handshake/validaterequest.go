@@ -5,26 +5,21 @@ import (
 	"strings"
 )
 
-// Upgrade is what a client asks for in a valid opening handshake.
-type Upgrade struct {
-	Key          string
-	Subprotocols []string    // in the client's order of preference
-	Extensions   []Extension // in the client's order of preference
-}
-
-// ValidateRequest decides whether r is an opening handshake (RFC 6455, Section 4.2.1). It
-// looks neither at the origin, see [CheckOrigin], nor at whether there is such a resource.
+// ValidateRequest reports whether r is a valid opening handshake (RFC 6455,
+// Section 4.2.1) and returns the client's offer. It does not check the origin
+// (see [CheckOrigin]), the host (see [CheckHost]) or the existence of the
+// resource.
 //
-// The error is an [*Error], with status
+// The error is an [*Error] with the header fields that its status requires:
 //
-//	400  the target, the Host, a body, Connection, Sec-WebSocket-Key, -Protocol or -Extensions
+//	400  invalid target, Host, Connection, Sec-WebSocket-Key, -Protocol or
+//	     -Extensions, or a body
 //	405  the method is not GET
 //	417  the client expects an interim response
 //	426  Upgrade lacks websocket, or Sec-WebSocket-Version is not 13
 //	505  the HTTP version is not 1.1
 //
-// and the header fields that belong to it. NotWebSocket is set for plain HTTP: see
-// [Request.WantsWebSocket].
+// NotWebSocket is set for plain HTTP; see [Request.WantsWebSocket].
 func ValidateRequest(r *Request) (ClientOffer, error) {
 	err := checkRequest(r)
 	if err == nil {
@@ -35,20 +30,20 @@ func ValidateRequest(r *Request) (ClientOffer, error) {
 		err.bodiless = r.Method == "HEAD"
 		return ClientOffer{}, err
 	}
-	u := ClientOffer{Key: r.Header.Get(fieldKey)}
+	o := ClientOffer{Host: r.Host(), Target: r.originForm(), Key: r.Header.Get(fieldKey)}
 	var reason string
-	if u.Subprotocols, reason = r.Header.parseSubprotocols(); reason != "" {
+	if o.Subprotocols, reason = r.Header.parseSubprotocols(); reason != "" {
 		return ClientOffer{}, badRequest(fieldProtocol + ": " + reason)
 	}
 	extensions, malformed := r.Header.parseExtensions()
 	if malformed != nil {
 		return ClientOffer{}, badRequest(strings.TrimPrefix(malformed.Error(), "websocket: "))
 	}
-	u.Extensions = extensions
-	return u, nil
+	o.Extensions = extensions
+	return o, nil
 }
 
-// checkRequest checks what holds for any GET request without body.
+// checkRequest checks the rules for any GET request without a body.
 func checkRequest(r *Request) *Error {
 	switch {
 	case !atLeast11(r.Proto):
@@ -56,89 +51,92 @@ func checkRequest(r *Request) *Error {
 	case r.Method != "GET":
 		return &Error{
 			Status: 405,
-			Reason: "method is " + quote(r.Method) + ", not GET",
+			Reason: "method " + quote(r.Method) + ", want GET",
 			Header: map[string][]string{"Allow": {"GET"}},
 		}
 	case !validTarget(r.Target):
-		return badRequest("request target " + quoteTarget(r.Target) + " holds a byte that is not printable ASCII, or a fragment")
+		return badRequest("request target " + quoteTarget(r.Target) + " contains a fragment or a byte that is not printable ASCII")
 	}
 	if host, _, absolute := cutAbsolute(r.Target); absolute {
 		if _, ok := parseAuthority(host); !ok {
 			return badRequest("request target " + quoteTarget(r.Target) + " has a malformed host or port")
 		}
 	} else if !strings.HasPrefix(r.Target, "/") {
-		return badRequest("request target " + quoteTarget(r.Target) + ` does not begin with "/"`)
+		return badRequest("request target " + quoteTarget(r.Target) + ` does not start with "/"`)
 	}
 
-	// Exactly one Host, also where the target makes it redundant (RFC 9112, Section 3.2).
+	// One Host field is required even for an absolute target (RFC 9112, Section
+	// 3.2).
 	if n := r.Header.Count(fieldHost); n != 1 {
-		return badRequest(strconv.Itoa(n) + " Host fields, not one")
+		return badRequest(strconv.Itoa(n) + " Host fields, want one")
 	}
 	host := r.Header.Get(fieldHost)
 	if _, ok := parseAuthority(host); !ok {
-		return badRequest("Host " + quote(host) + " is not a host, perhaps with a port; an IPv6 address stands in brackets")
+		return badRequest("Host " + quote(host) + " is not a host with an optional port; an IPv6 address needs brackets")
 	}
 	return checkNoBody(r.Header)
 }
 
-// checkNoBody refuses a handshake with a body, whose bytes a proxy would take for the body
-// and this end for frames (RFC 9112, Section 6.3).
+// checkNoBody rejects a handshake with a body. A proxy would parse its bytes as
+// the body, and this endpoint would parse them as frames (RFC 9112, Section
+// 6.3).
 func checkNoBody(h Header) *Error {
 	for _, f := range h {
 		switch {
 		case equalFold(f.Name, fieldTransferEncoding):
-			return badRequest("a handshake has no body, Transfer-Encoding " + quote(f.Value))
+			return badRequest("handshake with a body: Transfer-Encoding " + quote(f.Value))
 		case equalFold(f.Name, fieldContentLength) && f.Value != "0":
-			return badRequest("a handshake has no body, Content-Length " + quote(f.Value))
+			return badRequest("handshake with a body: Content-Length " + quote(f.Value))
 		case equalFold(f.Name, "Expect"):
-			return &Error{Status: 417, Reason: "a handshake has no body, Expect " + quote(f.Value)}
+			return &Error{Status: 417, Reason: "handshake with a body: Expect " + quote(f.Value)}
 		}
 	}
 	return nil
 }
 
-// checkUpgrade checks what makes the request an opening handshake.
+// checkUpgrade checks the fields of an opening handshake.
 func checkUpgrade(r *Request) *Error {
 	h := r.Header
 	switch {
 	case !h.HasToken(fieldUpgrade, "websocket"):
-		return upgradeRequired(lacksToken(h, fieldUpgrade, "websocket"))
+		return upgradeRequired(missingToken(h, fieldUpgrade, "websocket"))
 	case !h.HasToken(fieldConnection, "upgrade"):
-		return badRequest(lacksToken(h, fieldConnection, "Upgrade"))
+		return badRequest(missingToken(h, fieldConnection, "Upgrade"))
 	case h.Count(fieldVersion) == 0:
-		return upgradeRequired("no " + fieldVersion + " field; it must be " + protocolVersion)
+		return upgradeRequired("no " + fieldVersion + " field, want " + protocolVersion)
 	case h.Count(fieldVersion) > 1:
-		return badRequest(strconv.Itoa(h.Count(fieldVersion)) + " " + fieldVersion + " fields, not one")
+		return badRequest(strconv.Itoa(h.Count(fieldVersion)) + " " + fieldVersion + " fields, want one")
 	case h.Get(fieldVersion) != protocolVersion:
-		return upgradeRequired(fieldVersion + " is " + quote(h.Get(fieldVersion)) + ", not " + protocolVersion)
+		return upgradeRequired(fieldVersion + " " + quote(h.Get(fieldVersion)) + ", want " + protocolVersion)
 	case h.Count(fieldKey) != 1:
-		return badRequest(strconv.Itoa(h.Count(fieldKey)) + " " + fieldKey + " fields, not one")
+		return badRequest(strconv.Itoa(h.Count(fieldKey)) + " " + fieldKey + " fields, want one")
 	case !validKey(h.Get(fieldKey)):
 		return badRequest(fieldKey + " " + quote(h.Get(fieldKey)) + " is not base64 of 16 bytes")
 	}
 	return nil
 }
 
-// lacksToken is the reason for a request whose field lacks a token. Proxies remove both
-// fields unless they are told not to (RFC 9110, Section 7.6.1).
-func lacksToken(h Header, name, token string) string {
+// missingToken returns the reason for a field that lacks a token. Proxies
+// remove Upgrade and Connection by default (RFC 9110, Section 7.6.1).
+func missingToken(h Header, name, token string) string {
 	values := h.Values(name)
 	if len(values) == 0 {
-		return "no " + name + " field; it must name " + token + ". A proxy may have removed it"
+		return "no " + name + " field, want " + token + "; a proxy may have removed the field"
 	}
-	return name + " is " + quote(strings.Join(values, ", ")) + ", without " + token
+	return name + " " + quote(strings.Join(values, ", ")) + " lacks " + token
 }
 
-// wrongVersion refuses a version of HTTP other than HTTP/1.1.
+// wrongVersion returns the error for a request that is not HTTP/1.1.
 func wrongVersion(proto string) *Error {
-	reason := "the request came over " + quote(proto) + ", and only an HTTP/1.1 connection can become a WebSocket. "
+	reason := "version " + quote(proto) + ", want HTTP/1.1; "
 	if hasPrefixFold(proto, "HTTP/2") {
-		return &Error{Status: 505, Reason: reason + `To have TLS clients use HTTP/1.1, leave "h2" out of NextProtos`}
+		return &Error{Status: 505, Reason: reason + `remove "h2" from NextProtos to make TLS clients use HTTP/1.1`}
 	}
-	return &Error{Status: 505, Reason: reason + "A proxy may have lowered the version"}
+	return &Error{Status: 505, Reason: reason + "a proxy may have lowered the version"}
 }
 
-// quoteTarget quotes a request target up to its query, which may hold secrets.
+// quoteTarget quotes a request target without its query, which may contain
+// secrets.
 func quoteTarget(target string) string {
 	if i := strings.IndexAny(target, "?#"); i >= 0 {
 		return quote(target[:i]) + " (and more)"
@@ -150,8 +148,8 @@ func badRequest(reason string) *Error {
 	return &Error{Status: 400, Reason: reason}
 }
 
-// upgradeRequired names the protocol and its version, as a 426 must (RFC 9110, Section
-// 15.5.22; RFC 6455, Section 4.4).
+// upgradeRequired returns a 426 with the required fields: the protocol (RFC
+// 9110, Section 15.5.22) and its version (RFC 6455, Section 4.4).
 func upgradeRequired(reason string) *Error {
 	return &Error{
 		Status: 426,

@@ -10,7 +10,15 @@ import (
 )
 
 func TestOpeningHandshakesThatAreAccepted(t *testing.T) {
-	plain := handshake.ClientOffer{Key: sampleKey}
+	at := func(host, target string) handshake.ClientOffer {
+		return handshake.ClientOffer{Host: host, Target: target, Key: sampleKey}
+	}
+	plain := at("server.example.com", "/chat")
+	with := func(subprotocols []string, list ...handshake.Extension) handshake.ClientOffer {
+		o := plain
+		o.Subprotocols, o.Extensions = subprotocols, list
+		return o
+	}
 	cases := []struct {
 		rule   string
 		line   string
@@ -18,14 +26,14 @@ func TestOpeningHandshakesThatAreAccepted(t *testing.T) {
 		want   handshake.ClientOffer
 	}{
 		{"the minimum; 6455-4.2.1-k no Origin", requestLine, requestFields, plain},
-		{"6455-4.2.1-c later minor version", "GET / HTTP/1.2", requestFields, plain},
-		{"6455-4.2.1-d absolute target", "GET http://h/ws HTTP/1.1", requestFields, plain},
-		{"6455-4.2.1-d absolute target, https, no path", "GET HTTPS://[::1]:81?a HTTP/1.1", requestFields, plain},
-		{"6455-4.2.1-d absolute target, wss", "GET wss://h/ws HTTP/1.1", requestFields, plain},
-		{"9112-3.2-a Host with port", requestLine, replace(requestFields, "Host", "Host: h:8080"), plain},
-		{"9112-3.2-a Host with empty port", requestLine, replace(requestFields, "Host", "Host: h:"), plain},
-		{"9112-3.2-a Host is IPv6", requestLine, replace(requestFields, "Host", "Host: [::1]:81"), plain},
-		{"9112-3.2-a Host is a reg-name", requestLine, replace(requestFields, "Host", "Host: a_b~c%2Fd"), plain},
+		{"6455-4.2.1-c later minor version", "GET / HTTP/1.2", requestFields, at("server.example.com", "/")},
+		{"6455-4.2.1-d absolute target", "GET http://h/ws HTTP/1.1", requestFields, at("h", "/ws")},
+		{"6455-4.2.1-d absolute target, https, no path", "GET HTTPS://[::1]:81?a HTTP/1.1", requestFields, at("[::1]:81", "/?a")},
+		{"6455-4.2.1-d absolute target, wss", "GET wss://h/ws HTTP/1.1", requestFields, at("h", "/ws")},
+		{"9112-3.2-a Host with port", requestLine, replace(requestFields, "Host", "Host: h:8080"), at("h:8080", "/chat")},
+		{"9112-3.2-a Host with empty port", requestLine, replace(requestFields, "Host", "Host: h:"), at("h:", "/chat")},
+		{"9112-3.2-a Host is IPv6", requestLine, replace(requestFields, "Host", "Host: [::1]:81"), at("[::1]:81", "/chat")},
+		{"9112-3.2-a Host is a reg-name", requestLine, replace(requestFields, "Host", "Host: a_b~c%2Fd"), at("a_b~c%2Fd", "/chat")},
 		{"6455-4.2.1-f any case", requestLine, replace(requestFields, "Upgrade", "Upgrade: WebSocket"), plain},
 		{"6455-4.2.1-f T-E06 list", requestLine, replace(requestFields, "Upgrade", "Upgrade: h2c, websocket"), plain},
 		{"6455-4.2.1-f two lines", requestLine, replace(requestFields, "Upgrade", "Upgrade: h2c", "Upgrade: websocket"), plain},
@@ -34,26 +42,26 @@ func TestOpeningHandshakesThatAreAccepted(t *testing.T) {
 		{"6455-4.2.1-g any case", requestLine, replace(requestFields, "Connection", "Connection: upgrade"), plain},
 		{"9110-5.6.1-a empty members", requestLine, replace(requestFields, "Connection", "Connection: ,, upgrade ,"), plain},
 		{"6455-4.2.1-i WHATWG-7 pad bits set", requestLine, replace(requestFields, "Sec-WebSocket-Key", "Sec-WebSocket-Key: AQIDBAUGBwgJCgsMDQ4PEC=="),
-			handshake.ClientOffer{Key: "AQIDBAUGBwgJCgsMDQ4PEC=="}},
+			handshake.ClientOffer{Host: plain.Host, Target: plain.Target, Key: "AQIDBAUGBwgJCgsMDQ4PEC=="}},
 		{"6455-4.2.2-k white space around the key", requestLine, replace(requestFields, "Sec-WebSocket-Key", "Sec-WebSocket-Key: \t "+sampleKey+" \t"), plain},
 		{"6455-4.1-y names in any case", requestLine, []string{
-			"HOST: h", "UPGRADE: websocket", "connection: upgrade", "sec-websocket-key: " + sampleKey, "SEC-WEBSOCKET-VERSION:13"}, plain},
+			"HOST: h", "UPGRADE: websocket", "connection: upgrade", "sec-websocket-key: " + sampleKey, "SEC-WEBSOCKET-VERSION:13"}, at("h", "/chat")},
 		{"6455-4.2.1-n other order, unknown fields", requestLine, []string{"X-A: b", requestFields[4], requestFields[3], "Constructor: c",
 			requestFields[2], requestFields[1], requestFields[0], "Sec-WebSocket-X: y", "Sec-Fetch-Mode: websocket"}, plain},
 		{"9110-7.8-f empty body", requestLine, append(requestFields, "Content-Length: 0"), plain},
 		{"6455-4.2.1-l list", requestLine, append(requestFields, "Sec-WebSocket-Protocol: a,,b ,\tc"),
-			handshake.ClientOffer{Key: sampleKey, Subprotocols: []string{"a", "b", "c"}}},
+			with([]string{"a", "b", "c"})},
 		{"6455-11.3.4-a two lines are one list", requestLine, append(requestFields, "Sec-WebSocket-Protocol: b", "Sec-WebSocket-Protocol: a"),
-			handshake.ClientOffer{Key: sampleKey, Subprotocols: []string{"b", "a"}}},
+			with([]string{"b", "a"})},
 		{"6455-11.3.4-a an empty line among others", requestLine, append(requestFields, "Sec-WebSocket-Protocol:", "Sec-WebSocket-Protocol: a"),
-			handshake.ClientOffer{Key: sampleKey, Subprotocols: []string{"a"}}},
+			with([]string{"a"})},
 		{"6455-9.1-e WHATWG-3 extensions, known or not", requestLine, append(requestFields, "Sec-WebSocket-Extensions: foo; a=1, permessage-deflate"),
-			handshake.ClientOffer{Key: sampleKey, Extensions: extensions{extension("foo", param("a", "1")), extension("permessage-deflate")}}},
+			with(nil, extension("foo", param("a", "1")), extension("permessage-deflate"))},
 		{"6455-11.3.2-a 6455-9.1-b two lines are one list", requestLine,
 			append(requestFields, "Sec-WebSocket-Extensions: foo", "X: y", "Sec-WebSocket-Extensions: permessage-deflate"),
-			handshake.ClientOffer{Key: sampleKey, Extensions: extensions{extension("foo"), extension("permessage-deflate")}}},
+			with(nil, extension("foo"), extension("permessage-deflate"))},
 		{"T-D09 names of JavaScript's prototypes", requestLine, append(requestFields, "__proto__: x", "Sec-WebSocket-Extensions: constructor"),
-			handshake.ClientOffer{Key: sampleKey, Extensions: extensions{extension("constructor")}}},
+			with(nil, extension("constructor"))},
 	}
 	for _, c := range cases {
 		t.Run(c.rule, func(t *testing.T) {
@@ -181,7 +189,7 @@ func TestOpeningHandshakesThatAreRefused(t *testing.T) {
 	}
 }
 
-// T-D05: no combination of missing fields is read as anything but a refusal.
+// T-D05: a request that lacks any combination of fields is rejected.
 func TestEveryFieldIsNeeded(t *testing.T) {
 	for missing := 1; missing < 1<<len(requestFields); missing++ {
 		var fields []string
@@ -199,29 +207,29 @@ func TestEveryFieldIsNeeded(t *testing.T) {
 	}
 }
 
-// The reason names the field, what it was and what it must be.
+// The reason has the field, its value and the expected value.
 func TestReasonsNameTheFault(t *testing.T) {
 	for _, c := range []struct {
 		line   string
 		fields []string
 		want   string
 	}{
-		{requestLine, replace(requestFields, "Upgrade"), "no Upgrade field; it must name websocket. A proxy may have removed it"},
-		{requestLine, replace(requestFields, "Upgrade", "Upgrade: h2c", "Upgrade: x"), `Upgrade is "h2c, x", without websocket`},
-		{requestLine, replace(requestFields, "Connection"), "no Connection field; it must name Upgrade. A proxy may have removed it"},
-		{requestLine, replace(requestFields, "Connection", "Connection: close"), `Connection is "close", without Upgrade`},
-		{requestLine, replace(requestFields, "Sec-WebSocket-Version"), "no Sec-WebSocket-Version field; it must be 13"},
-		{requestLine, replace(requestFields, "Sec-WebSocket-Version", "Sec-WebSocket-Version: 13, 8"), `Sec-WebSocket-Version is "13, 8", not 13`},
-		{requestLine, append(requestFields, "Sec-WebSocket-Version: 13"), "2 Sec-WebSocket-Version fields, not one"},
-		{requestLine, replace(requestFields, "Sec-WebSocket-Key"), "0 Sec-WebSocket-Key fields, not one"},
-		{requestLine, replace(requestFields, "Host"), "0 Host fields, not one"},
-		{requestLine, replace(requestFields, "Host", "Host: fd00::1:80"), `Host "fd00::1:80" is not a host, perhaps with a port; an IPv6 address stands in brackets`},
-		{"POST / HTTP/1.1", requestFields, `method is "POST", not GET`},
-		{"GET x?secret HTTP/1.1", requestFields, `request target "x" (and more) does not begin with "/"`},
+		{requestLine, replace(requestFields, "Upgrade"), "no Upgrade field, want websocket; a proxy may have removed the field"},
+		{requestLine, replace(requestFields, "Upgrade", "Upgrade: h2c", "Upgrade: x"), `Upgrade "h2c, x" lacks websocket`},
+		{requestLine, replace(requestFields, "Connection"), "no Connection field, want Upgrade; a proxy may have removed the field"},
+		{requestLine, replace(requestFields, "Connection", "Connection: close"), `Connection "close" lacks Upgrade`},
+		{requestLine, replace(requestFields, "Sec-WebSocket-Version"), "no Sec-WebSocket-Version field, want 13"},
+		{requestLine, replace(requestFields, "Sec-WebSocket-Version", "Sec-WebSocket-Version: 13, 8"), `Sec-WebSocket-Version "13, 8", want 13`},
+		{requestLine, append(requestFields, "Sec-WebSocket-Version: 13"), "2 Sec-WebSocket-Version fields, want one"},
+		{requestLine, replace(requestFields, "Sec-WebSocket-Key"), "0 Sec-WebSocket-Key fields, want one"},
+		{requestLine, replace(requestFields, "Host"), "0 Host fields, want one"},
+		{requestLine, replace(requestFields, "Host", "Host: fd00::1:80"), `Host "fd00::1:80" is not a host with an optional port; an IPv6 address needs brackets`},
+		{"POST / HTTP/1.1", requestFields, `method "POST", want GET`},
+		{"GET x?secret HTTP/1.1", requestFields, `request target "x" (and more) does not start with "/"`},
 		{"GET http://a:b/ HTTP/1.1", requestFields, `request target "http://a:b/" has a malformed host or port`},
-		{"GET /#x HTTP/1.1", requestFields, `request target "/" (and more) holds a byte that is not printable ASCII, or a fragment`},
-		{"GET / HTTP/1.0", requestFields, `the request came over "HTTP/1.0", and only an HTTP/1.1 connection can become a WebSocket. A proxy may have lowered the version`},
-		{"GET / HTTP/2.0", requestFields, `the request came over "HTTP/2.0", and only an HTTP/1.1 connection can become a WebSocket. To have TLS clients use HTTP/1.1, leave "h2" out of NextProtos`},
+		{"GET /#x HTTP/1.1", requestFields, `request target "/" (and more) contains a fragment or a byte that is not printable ASCII`},
+		{"GET / HTTP/1.0", requestFields, `version "HTTP/1.0", want HTTP/1.1; a proxy may have lowered the version`},
+		{"GET / HTTP/2.0", requestFields, `version "HTTP/2.0", want HTTP/1.1; remove "h2" from NextProtos to make TLS clients use HTTP/1.1`},
 	} {
 		_, err := handshake.ValidateRequest(parseRequest(t, head(c.line, c.fields...)))
 		var refused *handshake.Error
@@ -231,7 +239,7 @@ func TestReasonsNameTheFault(t *testing.T) {
 	}
 }
 
-// 6455-4.2.1-b, 6455-4.2.2-d, 9110-7.8-g: what a status obliges the response to carry.
+// 6455-4.2.1-b, 6455-4.2.2-d, 9110-7.8-g: the fields that a status requires.
 func TestRefusalsCarryTheFieldsTheirStatusNeeds(t *testing.T) {
 	for _, c := range []struct {
 		line   string
@@ -269,7 +277,8 @@ func TestTargetsArePathAndQueryAsSent(t *testing.T) {
 	}
 }
 
-// 6455-4.2.2-f, 6455-4.2.2-g: one of the client's, in its order, or none.
+// 6455-4.2.2-f, 6455-4.2.2-g: one of the client's subprotocols, in the client's
+// order, or none.
 func TestSubprotocolSelection(t *testing.T) {
 	for _, c := range []struct {
 		offered, supported []string

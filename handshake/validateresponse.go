@@ -6,76 +6,78 @@ import (
 	"strings"
 )
 
-// Negotiated is what an opening handshake settled.
+// Negotiated is the result of an opening handshake.
 type Negotiated struct {
-	Subprotocol string      // "" if none; a string of the offer
-	Extensions  []Extension // those in effect, in the order of application
+	Subprotocol string      // one of ClientOffer.Subprotocols; "" for none
+	Extensions  []Extension // in order of application
 }
 
-// ValidateResponse decides whether r opens the connection that o asked for (RFC 6455,
-// Section 4.1). An extension counts as offered if its name was, whatever the case;
-// its parameters are for the extension to judge. A response without subprotocol
-// is in order even if some were offered.
+// ValidateResponse reports whether r accepts the offer o (RFC 6455, Section
+// 4.1), and returns the negotiated subprotocol and extensions. Each extension
+// of the response must have an offered name, compared without regard to case;
+// the caller validates its parameters. A response without a subprotocol is
+// valid even if o offers some.
 //
 // The error is a [*ResponseError].
 func ValidateResponse(r *Response, o *ClientOffer) (Negotiated, error) {
-	var a Negotiated
-	err := checkSwitch(r, o)
+	var n Negotiated
+	err := checkSwitchingProtocols(r, o)
 	if err == nil {
-		a.Extensions, err = agreedExtensions(r, o)
+		n.Extensions, err = negotiatedExtensions(r, o)
 	}
 	if err == nil {
-		a.Subprotocol, err = agreedSubprotocol(r, o)
+		n.Subprotocol, err = negotiatedSubprotocol(r, o)
 	}
 	if err != nil {
 		return Negotiated{}, err
 	}
-	return a, nil
+	return n, nil
 }
 
-// checkSwitch checks that the server switches to WebSocket, for this request.
-// Content-Length and Transfer-Encoding are ignored: a 101 ends with its blank line,
-// whatever fields it has (RFC 9112, Section 6.3).
-func checkSwitch(r *Response, o *ClientOffer) error {
+// checkSwitchingProtocols checks that r switches to WebSocket for the request
+// of o. It ignores Content-Length and Transfer-Encoding, because a 101 response
+// ends with the blank line (RFC 9112, Section 6.3).
+func checkSwitchingProtocols(r *Response, o *ClientOffer) error {
 	switch upgrade, accept := r.Header.Get(fieldUpgrade), r.Header.Get(fieldAccept); {
 	case r.Status != 101:
 		return unexpectedStatus(r)
 	case !atLeast11(r.Proto):
-		return &ResponseError{Reason: "the version is " + quote(r.Proto) + ", not HTTP/1.1"}
+		return &ResponseError{Reason: "version " + quote(r.Proto) + ", want HTTP/1.1"}
 	case r.Header.Count(fieldUpgrade) != 1:
-		return notOneLine(fieldUpgrade, r.Header.Count(fieldUpgrade))
+		return wrongCount(fieldUpgrade, r.Header.Count(fieldUpgrade))
 	case !equalFold(upgrade, "websocket"):
-		return &ResponseError{fieldUpgrade, "it is " + quote(upgrade) + `, not "websocket"`}
+		return &ResponseError{fieldUpgrade, quote(upgrade) + `, want "websocket"`}
 	case r.Header.Count(fieldConnection) == 0:
-		return notOneLine(fieldConnection, 0)
+		return wrongCount(fieldConnection, 0)
 	case !r.Header.HasToken(fieldConnection, "upgrade"):
-		return &ResponseError{fieldConnection, "it is " + quote(strings.Join(r.Header.Values(fieldConnection), ", ")) + `, without "Upgrade"`}
+		return &ResponseError{fieldConnection, quote(strings.Join(r.Header.Values(fieldConnection), ", ")) + ` lacks "Upgrade"`}
 	case r.Header.Count(fieldAccept) != 1:
-		return notOneLine(fieldAccept, r.Header.Count(fieldAccept))
+		return wrongCount(fieldAccept, r.Header.Count(fieldAccept))
 	case accept != AcceptKey(o.Key):
-		return &ResponseError{fieldAccept, quote(accept) + " does not answer the key that was sent"}
+		return &ResponseError{fieldAccept, quote(accept) + " does not match the key of the request"}
 	}
 	return nil
 }
 
-// notOneLine reports a field that is there n times.
-func notOneLine(field string, n int) error {
+// wrongCount returns the error for a field with n lines in place of one.
+func wrongCount(field string, n int) error {
 	if n == 0 {
-		return &ResponseError{field, "the field is missing"}
+		return &ResponseError{field, "missing"}
 	}
-	return &ResponseError{field, strconv.Itoa(n) + " fields, not one"}
+	return &ResponseError{field, strconv.Itoa(n) + " fields, want one"}
 }
 
-// unexpectedStatus names the versions of a server that refuses ours (Section 4.4).
+// unexpectedStatus returns the error for a status other than 101, with the
+// protocol versions that the server supports (Section 4.4).
 func unexpectedStatus(r *Response) error {
-	reason := "status " + strconv.Itoa(r.Status) + " " + quote(r.Reason) + " where 101 was expected"
+	reason := "status " + strconv.Itoa(r.Status) + " " + quote(r.Reason) + ", want 101"
 	if versions := r.Header.Values(fieldVersion); len(versions) > 0 {
 		reason += "; the server supports versions " + quote(strings.Join(versions, ", "))
 	}
 	return &ResponseError{Reason: reason}
 }
 
-func agreedExtensions(r *Response, o *ClientOffer) ([]Extension, error) {
+func negotiatedExtensions(r *Response, o *ClientOffer) ([]Extension, error) {
 	list, err := r.Header.parseExtensions()
 	if err != nil {
 		return nil, &ResponseError{fieldExtensions, strings.TrimPrefix(err.Error(), "websocket: ")}
@@ -91,12 +93,12 @@ func agreedExtensions(r *Response, o *ClientOffer) ([]Extension, error) {
 	return list, nil
 }
 
-func agreedSubprotocol(r *Response, o *ClientOffer) (string, error) {
+func negotiatedSubprotocol(r *Response, o *ClientOffer) (string, error) {
 	switch n := r.Header.Count(fieldProtocol); {
 	case n == 0:
 		return "", nil
 	case n > 1:
-		return "", notOneLine(fieldProtocol, n)
+		return "", wrongCount(fieldProtocol, n)
 	}
 	name := r.Header.Get(fieldProtocol)
 	i := slices.Index(o.Subprotocols, name)
@@ -106,7 +108,7 @@ func agreedSubprotocol(r *Response, o *ClientOffer) (string, error) {
 	return o.Subprotocols[i], nil
 }
 
-// atLeast11 takes HTTP/1.1 and what later minor versions there may be.
+// atLeast11 reports whether proto is HTTP/1.1 or a later minor version.
 func atLeast11(proto string) bool {
 	return len(proto) == len("HTTP/1.1") && proto[:len("HTTP/1.")] == "HTTP/1." && '1' <= proto[7] && proto[7] <= '9'
 }

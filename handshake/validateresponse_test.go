@@ -64,7 +64,7 @@ func TestResponsesThatDoNotOpenTheConnection(t *testing.T) {
 		offer  *handshake.ClientOffer
 		line   string
 		fields []string
-		field  string // that the error names
+		field  string // of the error
 	}{
 		{"6455-4.1-x HTTP/1.0", fullOffer(), "HTTP/1.0 101 Switching Protocols", responseFields, ""},
 		{"HTTP/2.0", fullOffer(), "HTTP/2.0 101 Switching Protocols", responseFields, ""},
@@ -115,9 +115,10 @@ func TestResponsesThatDoNotOpenTheConnection(t *testing.T) {
 	}
 }
 
-// A 101 with Content-Length or Transfer-Encoding, as servers and sidecars send it, used
-// to be refused (dotnet/corefx#29984, envoyproxy/envoy#10811, istio/istio#32127). Such a
-// field means nothing there: a 101 ends with its blank line.
+// A 101 with Content-Length or Transfer-Encoding was rejected
+// (dotnet/corefx#29984, envoyproxy/envoy#10811, istio/istio#32127). Servers and
+// sidecars send these fields. They have no meaning there, because a 101 ends
+// with the blank line.
 func TestBodyFieldsOfA101AreIgnored(t *testing.T) {
 	for _, field := range []string{"Content-Length: 0", "Content-Length: 12", "Transfer-Encoding: chunked", "Content-Type: text/plain"} {
 		r := parseResponse(t, head(switching, append(responseFields, field)...))
@@ -127,7 +128,8 @@ func TestBodyFieldsOfA101AreIgnored(t *testing.T) {
 	}
 }
 
-// 6455-4.4-a, 6455-11.3.5-a: what the server supports instead is worth knowing.
+// 6455-4.4-a, 6455-11.3.5-a: the error lists the versions that the server
+// supports.
 func TestVersionsThatTheServerSupportsAreNamed(t *testing.T) {
 	r := parseResponse(t, head("HTTP/1.1 400 Bad Request", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Version: 8, 7"))
 	_, err := handshake.ValidateResponse(r, sampleOffer())
@@ -136,7 +138,7 @@ func TestVersionsThatTheServerSupportsAreNamed(t *testing.T) {
 	}
 }
 
-// 6455-4.1-aa: what else the response says is the caller's to read.
+// 6455-4.1-aa: the caller interprets the other fields of the response.
 func TestCookiesOfTheResponseAreReported(t *testing.T) {
 	r := parseResponse(t, head(switching, append(responseFields, "Set-Cookie: a=b", "set-cookie: c=d")...))
 	if _, err := handshake.ValidateResponse(r, sampleOffer()); err != nil {
@@ -147,7 +149,8 @@ func TestCookiesOfTheResponseAreReported(t *testing.T) {
 	}
 }
 
-// A second Upgrade line was reported as `"websocket" where "websocket" was expected`.
+// A second Upgrade line was reported as `"websocket" where "websocket" was
+// expected`.
 func TestResponseErrorsNameTheFault(t *testing.T) {
 	const switching = "HTTP/1.1 101 Switching Protocols"
 	for _, c := range []struct {
@@ -155,13 +158,13 @@ func TestResponseErrorsNameTheFault(t *testing.T) {
 		fields []string
 		want   string
 	}{
-		{"HTTP/1.0 101 Switching Protocols", responseFields, `handshake response: the version is "HTTP/1.0", not HTTP/1.1`},
-		{switching, replace(responseFields, "Upgrade"), "handshake response: Upgrade: the field is missing"},
-		{switching, append(responseFields, "Upgrade: websocket"), "handshake response: Upgrade: 2 fields, not one"},
-		{switching, replace(responseFields, "Upgrade", "Upgrade: h2c"), `handshake response: Upgrade: it is "h2c", not "websocket"`},
-		{switching, replace(responseFields, "Connection"), "handshake response: Connection: the field is missing"},
-		{switching, replace(responseFields, "Connection", "Connection: a", "Connection: b"), `handshake response: Connection: it is "a, b", without "Upgrade"`},
-		{switching, replace(responseFields, "Sec-WebSocket-Accept"), "handshake response: Sec-WebSocket-Accept: the field is missing"},
+		{"HTTP/1.0 101 Switching Protocols", responseFields, `handshake response: version "HTTP/1.0", want HTTP/1.1`},
+		{switching, replace(responseFields, "Upgrade"), "handshake response: Upgrade: missing"},
+		{switching, append(responseFields, "Upgrade: websocket"), "handshake response: Upgrade: 2 fields, want one"},
+		{switching, replace(responseFields, "Upgrade", "Upgrade: h2c"), `handshake response: Upgrade: "h2c", want "websocket"`},
+		{switching, replace(responseFields, "Connection"), "handshake response: Connection: missing"},
+		{switching, replace(responseFields, "Connection", "Connection: a", "Connection: b"), `handshake response: Connection: "a, b" lacks "Upgrade"`},
+		{switching, replace(responseFields, "Sec-WebSocket-Accept"), "handshake response: Sec-WebSocket-Accept: missing"},
 	} {
 		_, err := handshake.ValidateResponse(parseResponse(t, head(c.line, c.fields...)), sampleOffer())
 		if err == nil || err.Error() != "websocket: "+c.want {

@@ -6,8 +6,8 @@ import (
 	"github.com/fibersock/fibersock/handshake"
 )
 
-// TestRequestIsWrittenLineByLine, with one extension and with two, and with
-// fields of the caller's whose names only look like the handshake's own.
+// TestRequestIsWrittenLineByLine checks one and two extensions, and additional
+// fields whose names resemble those of the handshake.
 func TestRequestIsWrittenLineByLine(t *testing.T) {
 	const before = "GET /chat HTTP/1.1\r\n" +
 		"Host: server.example.com\r\n" +
@@ -47,7 +47,8 @@ func TestRequestIsWrittenLineByLine(t *testing.T) {
 	}
 }
 
-// TestVersionsOfHTTP that a response may have, also one that no parser made.
+// TestVersionsOfHTTP checks the version of a response, also of one without a
+// parser.
 func TestVersionsOfHTTP(t *testing.T) {
 	r := parseResponse(t, head("HTTP/1.1 101 Switching Protocols", responseFields...))
 	for version, ok := range map[string]bool{

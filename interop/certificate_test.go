@@ -1,88 +1,53 @@
 package interop
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/pem"
-	"math/big"
-	"net"
 	"os"
 	"path/filepath"
 	"sync"
 	"testing"
-	"time"
+
+	"github.com/fibersock/fibersock/internal/test/testcert"
 )
 
-// A certificate for 127.0.0.1 and localhost that is its own authority, and its files in PEM.
+// A certificate is for 127.0.0.1 and localhost.
 type certificate struct {
-	server, client *tls.Config
-	cert, key      string // PEM
+	pair tls.Certificate
+	pool *x509.CertPool // trusts it
 }
 
-var testCertificate = sync.OnceValue(makeCertificate)
-
-func makeCertificate() certificate {
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	must(err)
-	now := time.Now()
-	template := &x509.Certificate{
-		SerialNumber:          big.NewInt(now.UnixNano()),
-		NotBefore:             now.Add(-time.Hour),
-		NotAfter:              now.Add(24 * time.Hour),
-		DNSNames:              []string{"localhost"},
-		IPAddresses:           []net.IP{net.IPv4(127, 0, 0, 1)},
-		KeyUsage:              x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		IsCA:                  true,
-		BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
-	must(err)
-	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
-	must(err)
-
-	c := certificate{
-		cert: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})),
-		key:  string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})),
-	}
-	pair, err := tls.X509KeyPair([]byte(c.cert), []byte(c.key))
-	must(err)
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM([]byte(c.cert))
-	c.server = &tls.Config{Certificates: []tls.Certificate{pair}}
-	c.client = &tls.Config{RootCAs: pool}
-	return c
-}
-
-// must panics: no test has been started yet that could fail.
-func must(err error) {
+var testCertificate = sync.OnceValue(func() certificate {
+	pair, pool, err := testcert.New("127.0.0.1", "localhost")
 	if err != nil {
-		panic(err)
+		panic(err) // no test has started that could fail
 	}
-}
+	return certificate{pair, pool}
+})
 
 // clientTLS and serverTLS return the configuration of o, nil for a plain connection.
 func clientTLS(o options) *tls.Config {
 	if !o.secure {
 		return nil
 	}
-	return testCertificate().client
+	return &tls.Config{RootCAs: testCertificate().pool}
 }
 
 func serverTLS(o options) *tls.Config {
 	if !o.secure {
 		return nil
 	}
-	return testCertificate().server
+	return &tls.Config{Certificates: []tls.Certificate{testCertificate().pair}}
 }
 
-// files writes the certificate and its key below a folder of the test's own.
+// files writes the certificate and its key into a folder of the test.
 func (c certificate) files(t *testing.T) (cert, key string) {
-	dir := t.TempDir()
-	return writeFile(t, dir, "cert.pem", c.cert), writeFile(t, dir, "key.pem", c.key)
+	t.Helper()
+	cert, key, err := testcert.Files(t.TempDir(), c.pair)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cert, key
 }
 
 func writeFile(t *testing.T, dir, name, content string) string {

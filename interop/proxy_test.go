@@ -142,7 +142,16 @@ func startHAProxyFor(t *testing.T, backend string, secure bool, idle int) (strin
 	dir := t.TempDir()
 	scheme, ssl := "ws", ""
 	if secure {
-		scheme, ssl = "wss", "ssl crt "+writeFile(t, dir, "both.pem", testCertificate().cert+testCertificate().key)
+		var both []byte
+		cert, key := testCertificate().files(t)
+		for _, file := range []string{cert, key} {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			both = append(both, text...)
+		}
+		scheme, ssl = "wss", "ssl crt "+writeFile(t, dir, "both.pem", string(both))
 	}
 	conf := writeFile(t, dir, "haproxy.cfg", fmt.Sprintf(haproxyConf, ssl, backend, idle))
 	cmd := exec.Command(find(t, "haproxy", "haproxy"), "-db", "-f", conf)

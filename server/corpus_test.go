@@ -9,7 +9,7 @@ import (
 	"testing/synctest"
 
 	"github.com/fibersock/fibersock/fuzz/corpus"
-	"github.com/fibersock/fibersock/internal/corpustest"
+	"github.com/fibersock/fibersock/fuzz/corpus/corpustest"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )

@@ -17,9 +17,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/fibersock/fibersock/internal/hostile"
-	"github.com/fibersock/fibersock/internal/leakcheck"
-	"github.com/fibersock/fibersock/internal/usage"
+	"github.com/fibersock/fibersock/internal/test/hostile"
+	"github.com/fibersock/fibersock/internal/test/leakcheck"
+	"github.com/fibersock/fibersock/internal/test/usage"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )

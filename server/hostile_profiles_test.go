@@ -12,7 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/fibersock/fibersock/internal/hostile"
+	"github.com/fibersock/fibersock/internal/test/hostile"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 	"github.com/fibersock/fibersock/wstest"
@@ -69,7 +69,7 @@ func comply(c *server.Conn, op wire.Opcode, p []byte) {
 		Send:  c.Send,
 		Close: func() error { return c.Close(wire.NormalClosure, "") },
 		Ping:  func() error { return c.SendPing([]byte("there?")) },
-	}.Comply(op, p)
+	}.Respond(op, p)
 }
 
 // ending classifies why a connection has ended.
@@ -189,7 +189,7 @@ func attacked(t *testing.T, s *server.Server, a *hostile.Attack, nc net.Conn, ta
 	over := make(chan struct{})
 	go func() {
 		defer close(over)
-		hostile.Attacker{Victim: hostile.Server, Target: target, Pause: 200 * time.Millisecond, Breath: 50 * time.Millisecond}.Play(ctx, nc, a)
+		hostile.Attacker{Victim: hostile.Server, Target: target, Pause: 200 * time.Millisecond, FloodPause: 50 * time.Millisecond}.Play(ctx, nc, a)
 	}()
 	var err error
 	select {

@@ -5,7 +5,7 @@ import (
 	"net"
 	"testing"
 
-	"github.com/fibersock/fibersock/internal/leakcheck"
+	"github.com/fibersock/fibersock/internal/test/leakcheck"
 )
 
 func TestMain(m *testing.M) {

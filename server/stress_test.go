@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/fibersock/fibersock/internal/usage"
+	"github.com/fibersock/fibersock/internal/test/usage"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )

@@ -8,7 +8,7 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// TestClosePayloadOnTheWire holds both directions against one literal.
+// TestClosePayloadOnTheWire compares both directions with one literal.
 func TestClosePayloadOnTheWire(t *testing.T) {
 	ascii, accented := strings.Repeat("r", 123), strings.Repeat("é", 61)+"r"
 	tests := []struct {
@@ -47,8 +47,8 @@ func TestClosePayloadOnTheWire(t *testing.T) {
 	}
 }
 
-// TestEmptyClosePayload is sent for the code 0 and reported as 1005, which
-// never travels (6455-5.5.1-a, 6455-5.5.1-g).
+// TestEmptyClosePayload checks that code 0 has an empty payload, which is
+// reported as 1005 (6455-5.5.1-a, 6455-5.5.1-g).
 func TestEmptyClosePayload(t *testing.T) {
 	if got, err := wire.AppendClosePayload([]byte("kept"), 0, ""); string(got) != "kept" || err != nil {
 		t.Errorf("AppendClosePayload(0) = %q, %v", got, err)
@@ -61,7 +61,7 @@ func TestEmptyClosePayload(t *testing.T) {
 	}
 }
 
-// TestClosePayloadThatIsRefused to the sender leaves dst as it was.
+// TestClosePayloadThatIsRefused checks that dst is unchanged after an error.
 func TestClosePayloadThatIsRefused(t *testing.T) {
 	tests := []struct {
 		name   string
@@ -106,8 +106,8 @@ func TestClosePayloadThatIsRefused(t *testing.T) {
 	}
 }
 
-// TestClosePayloadThatFailsTheConnection, each with the rule that it breaks. A
-// caller that reports the fault reads the code and the reason nevertheless.
+// TestClosePayloadThatFailsTheConnection checks the rule of each error. The
+// code and the reason are returned with the error.
 func TestClosePayloadThatFailsTheConnection(t *testing.T) {
 	tests := []struct {
 		name string
@@ -149,7 +149,8 @@ func TestClosePayloadThatFailsTheConnection(t *testing.T) {
 	}
 }
 
-// TestReceivedReasonIsPartOfThePayload: no copy, and no byte of it more.
+// TestReceivedReasonIsPartOfThePayload checks that the reason aliases the
+// payload and has no capacity beyond it.
 func TestReceivedReasonIsPartOfThePayload(t *testing.T) {
 	p := unhex("03e8 627965")
 	_, reason, err := wire.ParseClosePayload(p)

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// fakeProcessor is the answers of CPUID and XGETBV, by the names that Intel's
-// manual has for them.
+// fakeProcessor holds the results of CPUID and XGETBV, by the names of Intel's
+// manual.
 type fakeProcessor struct {
 	maxLeaf    uint32 // leaf 0, EAX
 	ecx1       uint32 // leaf 1, ECX
@@ -16,9 +16,9 @@ type fakeProcessor struct {
 	xcr0       uint32
 }
 
-// processor returns p as one that can be asked. It answers a leaf above the
-// highest as Intel's do: with that of the highest leaf there is, which a caller
-// must not take for its own. It faults where XGETBV does.
+// processor returns a processor with the results of p. Like Intel's processors
+// it answers a leaf above the highest with the highest leaf, and XGETBV without
+// OSXSAVE is a fault.
 func (p fakeProcessor) processor(t *testing.T) processor {
 	return processor{
 		cpuid: func(leaf, subleaf uint32) (eax, ebx, ecx, edx uint32) {
@@ -43,10 +43,9 @@ func (p fakeProcessor) processor(t *testing.T) processor {
 	}
 }
 
-// TestProcessorsAreRecognized by the bits of the manual, each of which is
-// missing once: an instruction that the processor lacks ends the program, and
-// one whose registers the operating system does not save spoils another's
-// bytes.
+// TestProcessorsAreRecognized clears each bit of the manual once. An
+// instruction that the processor lacks ends the process, and registers that the
+// operating system does not save are overwritten by other threads.
 func TestProcessorsAreRecognized(t *testing.T) {
 	const (
 		osxsave = 1 << 27
@@ -109,7 +108,8 @@ func TestProcessorsAreRecognized(t *testing.T) {
 	}
 }
 
-// TestThisProcessor is used for all that it is able to do.
+// TestThisProcessor checks that the assembly uses all features of this
+// processor.
 func TestThisProcessor(t *testing.T) {
 	if useAVX2 != thisProcessor.hasAVX2() || avx512From != thisProcessor.avx512From() {
 		t.Errorf("AVX2 is used: %v, AVX-512 from %d bytes on; the processor has %v, %d",

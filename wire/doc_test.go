@@ -6,8 +6,7 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// TestNothingAllocates holds the promise of the package comment. Appending
-// needs room in dst; finding room is the caller's business.
+// TestNothingAllocates checks the package comment. dst has spare capacity.
 func TestNothingAllocates(t *testing.T) {
 	var (
 		payload = make([]byte, 1024)

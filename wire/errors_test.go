@@ -9,8 +9,8 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// TestErrorsCanBeSent: each is fit for the Close frame to the peer that broke
-// the rule, with 1007 for bad text and 1002 for all else (6455-7.4-e, -f).
+// TestErrorsCanBeSent checks that each error fits the Close frame to the peer,
+// with 1007 for invalid text and 1002 otherwise (6455-7.4-e, -f).
 func TestErrorsCanBeSent(t *testing.T) {
 	rules := []*wire.Error{
 		wire.ErrReservedOpcode, wire.ErrFragmentedControl, wire.ErrControlTooLong, wire.ErrNonMinimalLength, wire.ErrLengthTopBit,

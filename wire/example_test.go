@@ -6,7 +6,7 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// A header may arrive in pieces; n is 0 until it is whole.
+// The header arrives in pieces; n is 0 until it is complete.
 func ExampleParseHeader() {
 	b := []byte{0x82, 0x7e, 0x01, 0x00} // binary, 256 bytes
 	for _, arrived := range []int{1, 2, 4} {
@@ -35,7 +35,25 @@ func ExampleAppendFrame() {
 	// 81 85 37 fa 21 3d 7f 9f 4d 51 58
 }
 
-// Two fragments of one text message, and the beginning of a third frame.
+// A transport that writes header and payload separately needs no copy of the
+// payload.
+func ExampleAppendHeader() {
+	payload := make([]byte, 1000)
+	h := wire.Header{Fin: true, Opcode: wire.Binary, Length: int64(len(payload))}
+	fmt.Printf("% x\n", wire.AppendHeader(nil, h))
+	// Output: 82 7e 03 e8
+}
+
+// A client masks a payload while it copies the payload behind a header.
+func ExampleAppendMasked() {
+	h := wire.Header{Fin: true, Opcode: wire.Text, Length: 5}
+	h.Masked, h.Key = true, wire.NewMaskingKey([4]byte{0x37, 0xfa, 0x21, 0x3d})
+	frame, _ := wire.AppendMasked(wire.AppendHeader(nil, h), []byte("Hello"), h.Key)
+	fmt.Printf("% x\n", frame)
+	// Output: 81 85 37 fa 21 3d 7f 9f 4d 51 58
+}
+
+// Two fragments of one text message, and the start of a third frame.
 func ExampleDecodeFrame() {
 	b := []byte("\x01\x03Hel\x80\x02lo\x89\x05")
 	for {
@@ -57,7 +75,7 @@ func ExampleDecodeFrame() {
 	// 2 bytes of a ping frame
 }
 
-// A payload that comes in pieces is unmasked piece by piece.
+// A payload that arrives in two pieces is unmasked in two calls.
 func ExampleMask() {
 	key := wire.NewMaskingKey([4]byte{0x37, 0xfa, 0x21, 0x3d})
 	first, rest := []byte{0x7f, 0x9f, 0x4d}, []byte{0x51, 0x58}
@@ -90,8 +108,8 @@ func ExampleParseClosePayload() {
 	// 1005 (no status received) "" <nil>
 }
 
-// The euro sign has three bytes, here in two pieces; then something that no
-// byte can mend.
+// The three bytes of the euro sign arrive in two pieces. The byte ff is invalid
+// anywhere.
 func ExampleUTF8() {
 	var text wire.UTF8
 	fmt.Println(text.Check([]byte("100 \xe2")), text.Complete())

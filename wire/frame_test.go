@@ -15,9 +15,9 @@ import (
 // key1 is the key of the examples of Section 5.7: 37 fa 21 3d on the wire.
 const key1 wire.MaskingKey = 0x3d21fa37
 
-// TestFrameOnTheWire holds both directions against one literal: the examples of
-// Section 5.7, and frames which only their place in a stream makes illegal, so
-// that this layer lets them pass.
+// TestFrameOnTheWire compares both directions with one literal: the examples of
+// Section 5.7, and frames that are invalid only at their position in a stream,
+// which this package accepts.
 func TestFrameOnTheWire(t *testing.T) {
 	long, longer := strings.Repeat("0123456789abcdef", 16), strings.Repeat("0123456789abcdef", 4096)
 	tests := []struct {
@@ -72,8 +72,8 @@ func TestFrameOnTheWire(t *testing.T) {
 	}
 }
 
-// TestBadHeaderFailsTheFrame: the violations of header_test.go come through,
-// and what is there stays as it came.
+// TestBadHeaderFailsTheFrame checks that DecodeFrame returns the errors of
+// ParseHeader and leaves b unchanged.
 func TestBadHeaderFailsTheFrame(t *testing.T) {
 	tests := []struct {
 		name string
@@ -102,8 +102,8 @@ func TestBadHeaderFailsTheFrame(t *testing.T) {
 	}
 }
 
-// TestIncompleteFrameIsLeftAlone: nothing is unmasked before all of it is
-// there, so that the next attempt finds it masked once (6455-5.2-l, T-A14).
+// TestIncompleteFrameIsLeftAlone checks that nothing is unmasked before the
+// frame is complete, so that the next call unmasks it once (6455-5.2-l, T-A14).
 func TestIncompleteFrameIsLeftAlone(t *testing.T) {
 	frames := [][]byte{
 		unhex("81 85 37fa213d 7f9f4d5158"),
@@ -129,8 +129,8 @@ func TestIncompleteFrameIsLeftAlone(t *testing.T) {
 	}
 }
 
-// TestHugeLengthIsNotTruncated also where an int has 32 bits, and no sum with
-// it overflows (6455-5.2-i, T-A01, T-A04, T-A13).
+// TestHugeLengthIsNotTruncated checks lengths that exceed an int of 32 bits or
+// overflow a sum (6455-5.2-i, T-A01, T-A04, T-A13).
 func TestHugeLengthIsNotTruncated(t *testing.T) {
 	tests := []struct {
 		wire string
@@ -160,8 +160,8 @@ func TestHugeLengthIsNotTruncated(t *testing.T) {
 	}
 }
 
-// TestPayloadIsPartOfTheInput and ends where the frame ends: not even an append
-// to it reaches the next frame (T-A14).
+// TestPayloadIsPartOfTheInput checks that the payload aliases the input and
+// that an append to it does not overwrite the next frame (T-A14).
 func TestPayloadIsPartOfTheInput(t *testing.T) {
 	first := unhex("81 85 37fa213d 7f9f4d5158")
 	b := slices.Concat([]byte("before"), first, []byte("behind"))
@@ -197,7 +197,8 @@ func TestCallersPayloadIsNotMasked(t *testing.T) {
 	}
 }
 
-// TestMaskingBeginsAtThePayload, wherever in dst that is (6455-5.3-c).
+// TestMaskingBeginsAtThePayload checks each offset of the payload in dst
+// (6455-5.3-c).
 func TestMaskingBeginsAtThePayload(t *testing.T) {
 	h := wire.Header{Fin: true, Opcode: wire.Binary, Masked: true, Key: key1}
 	payload := []byte("0123456789")
@@ -212,8 +213,8 @@ func TestMaskingBeginsAtThePayload(t *testing.T) {
 	}
 }
 
-// randomStream returns frames, end to end, as a peer with an unknown extension
-// might send them.
+// randomStream returns consecutive frames, as a peer with an unknown extension
+// sends them.
 func randomStream(rng *rand.Rand, frames int) []byte {
 	var b []byte
 	for range frames {
@@ -227,9 +228,9 @@ func randomStream(rng *rand.Rand, frames int) []byte {
 	return b
 }
 
-// TestProxyCopiesFramesRaw: an intermediary that knows no extension must not
-// change a frame (6455-5.4-j). DecodeFrame and AppendFrame are enough of one,
-// however the bytes arrive (6455-5.2-l).
+// TestProxyCopiesFramesRaw checks that DecodeFrame and AppendFrame suffice for
+// an intermediary that knows no extension and must not change a frame
+// (6455-5.4-j), with any pieces of input (6455-5.2-l).
 func TestProxyCopiesFramesRaw(t *testing.T) {
 	rng := rand.New(rand.NewPCG(6455, 54))
 	for range 20 {

@@ -12,9 +12,9 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// naiveHeader is Section 5.2 read aloud, over a header of which no byte is
-// missing: b has at least MaxHeaderSize bytes. It names the broken rule whose
-// bytes come first on the wire.
+// naiveHeader follows the text of Section 5.2 for a complete header: b has at
+// least MaxHeaderSize bytes. It returns the broken rule whose bytes are first
+// on the wire.
 func naiveHeader(b []byte) (h wire.Header, n int, err error) {
 	h.Fin = b[0] >= 128
 	h.RSV = wire.RSV(b[0] / 16 % 8 * 16)
@@ -57,8 +57,8 @@ func naiveHeader(b []byte) (h wire.Header, n int, err error) {
 	return h, n, err
 }
 
-// arrived returns what the first k bytes of a header tell of h, n being the
-// size of the whole.
+// arrived returns the fields of h that the first k bytes of its n bytes
+// contain.
 func arrived(h wire.Header, n, k int) wire.Header {
 	lengthEnd := n
 	if h.Masked {
@@ -79,9 +79,9 @@ func arrived(h wire.Header, n, k int) wire.Header {
 	return h
 }
 
-// doomed reports whether nothing that may follow prefix makes a legal header of
-// it. Two continuations are enough to try: zeros end every control header
-// legally, and 7f is a long legal length from any byte of it on.
+// doomed reports whether no bytes after prefix complete a valid header. Two
+// continuations suffice: zeros complete every control header, and 7f is a valid
+// long length at any of its bytes.
 func doomed(prefix []byte) bool {
 	for _, fill := range []byte{0x00, 0x7f} {
 		whole := append(slices.Clone(prefix), bytes.Repeat([]byte{fill}, wire.MaxHeaderSize)...)
@@ -118,7 +118,7 @@ func checkEveryPrefix(t *testing.T, b []byte) {
 	}
 }
 
-// TestHeaderOnTheWire holds both directions against one literal.
+// TestHeaderOnTheWire compares both directions with one literal.
 func TestHeaderOnTheWire(t *testing.T) {
 	const key = 0x3d21fa37 // 37 fa 21 3d on the wire
 	tests := []struct {
@@ -179,8 +179,8 @@ func TestHeaderOnTheWire(t *testing.T) {
 	}
 }
 
-// TestViolationIsFoundAtItsByte: not one byte later than the one that breaks
-// the rule, and not one earlier (6455-5.2-n).
+// TestViolationIsFoundAtItsByte checks that the error is returned with the byte
+// that breaks the rule, neither later nor earlier (6455-5.2-n).
 func TestViolationIsFoundAtItsByte(t *testing.T) {
 	tests := []struct {
 		name string
@@ -235,8 +235,9 @@ func TestViolationIsFoundAtItsByte(t *testing.T) {
 	}
 }
 
-// TestViolationLeavesWhatHasArrived: the header that comes with an error has the
-// fields up to the one that breaks the rule, a length that is not minimal too.
+// TestViolationLeavesWhatHasArrived checks that a header with an error has the
+// fields up to the one that breaks the rule, including a length that is not
+// minimal.
 func TestViolationLeavesWhatHasArrived(t *testing.T) {
 	tests := []struct {
 		name string
@@ -259,7 +260,7 @@ func TestViolationLeavesWhatHasArrived(t *testing.T) {
 	}
 }
 
-// TestLongestHeader: 2 bytes, a length of 8 and a key of 4 (6455-5.2-f, -j).
+// TestLongestHeader has 2 bytes, a length of 8 and a key of 4 (6455-5.2-f, -j).
 func TestLongestHeader(t *testing.T) {
 	b := wire.AppendHeader(nil, wire.Header{Masked: true, Length: 1 << 16})
 	if len(b) != 14 || wire.MaxHeaderSize != 14 {
@@ -267,8 +268,8 @@ func TestLongestHeader(t *testing.T) {
 	}
 }
 
-// TestEveryFirstTwoBytes takes all 2^16 of them, with the lengths at which
-// something changes, and every prefix of each (T-A03, T-H11).
+// TestEveryFirstTwoBytes checks all 2^16 values, with the boundary values of
+// the length, and every prefix of each (T-A03, T-H11).
 func TestEveryFirstTwoBytes(t *testing.T) {
 	lengths16 := []uint64{0, 1, 125, 126, 127, 128, 255, 256, 0x7fff, 0x8000, 0xff00, 0xffff}
 	lengths64 := []uint64{0, 1, 125, 126, 127, 0xff00, 0xffff, 0x10000, 1<<31 - 1, 1 << 31, 1<<32 - 1, 1 << 32, 1<<32 + 5,
@@ -295,7 +296,7 @@ func TestEveryFirstTwoBytes(t *testing.T) {
 	}
 }
 
-// randomHeader returns a legal header, short and long lengths alike.
+// randomHeader returns a valid header with a short or a long length.
 func randomHeader(rng *rand.Rand) wire.Header {
 	opcodes := []wire.Opcode{wire.Continuation, wire.Text, wire.Binary, wire.Close, wire.Ping, wire.Pong}
 	h := wire.Header{
@@ -314,8 +315,8 @@ func randomHeader(rng *rand.Rand) wire.Header {
 	return h
 }
 
-// TestHeaderComesBackAsItWent (6455-5.2-a, -d, -e, -f, -j, -k): whatever is
-// legal survives, in the fewest bytes.
+// TestHeaderComesBackAsItWent checks that parsing a written header returns it,
+// and that the header has the fewest bytes (6455-5.2-a, -d, -e, -f, -j, -k).
 func TestHeaderComesBackAsItWent(t *testing.T) {
 	rng := rand.New(rand.NewPCG(6455, 52))
 	for range 20000 {
@@ -341,9 +342,9 @@ func TestHeaderComesBackAsItWent(t *testing.T) {
 	}
 }
 
-// TestHeaderIsWrittenAsTold: AppendHeader has no opinion, so that tests and
-// proxies can write what Check refuses; what does not fit a field stays out of
-// its neighbours.
+// TestHeaderIsWrittenAsTold checks that AppendHeader writes headers that Check
+// rejects, for tests and proxies. A value that does not fit its field does not
+// change the fields beside it.
 func TestHeaderIsWrittenAsTold(t *testing.T) {
 	tests := []struct {
 		name   string
@@ -368,7 +369,7 @@ func TestHeaderIsWrittenAsTold(t *testing.T) {
 	}
 }
 
-// TestCheckNamesTheFirstBrokenRule is for headers that were not parsed.
+// TestCheckNamesTheFirstBrokenRule checks headers that were not parsed.
 func TestCheckNamesTheFirstBrokenRule(t *testing.T) {
 	tests := []struct {
 		name   string

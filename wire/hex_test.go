@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// unhex turns "81 05 48656c6c6f" into bytes.
+// unhex converts "81 05 48656c6c6f" to bytes.
 func unhex(s string) []byte {
 	b, err := hex.DecodeString(strings.ReplaceAll(s, " ", ""))
 	if err != nil {

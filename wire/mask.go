@@ -33,7 +33,7 @@ func Mask(b []byte, key MaskingKey) MaskingKey {
 // slice and the rotated key, as [Mask] does. One pass copies and masks.
 //
 // p is unchanged and not retained. p may lie in the spare capacity of dst,
-// where it is overwritten; it must not start in dst[:len(dst)] and end behind
+// where it is overwritten; it must not start in dst[:len(dst)] and end after
 // it.
 func AppendMasked(dst, p []byte, key MaskingKey) ([]byte, MaskingKey) {
 	start := len(dst)

@@ -7,8 +7,8 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// TestMaskTouchesNothingBesideThePayload has payloads that begin or end with a
-// page of memory, between pages that can be neither read nor written.
+// TestMaskTouchesNothingBesideThePayload masks payloads at the start or the end
+// of a page of memory between pages that can be neither read nor written.
 func TestMaskTouchesNothingBesideThePayload(t *testing.T) {
 	size := syscall.Getpagesize()
 	pages, err := syscall.Mmap(-1, 0, 3*size, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)

@@ -16,7 +16,7 @@ func naiveMask(p []byte, key [4]byte) {
 	}
 }
 
-// rotated is the key as a piece sees it that begins n bytes into the payload.
+// rotated is the key for a piece that starts n bytes into the payload.
 func rotated(key [4]byte, n int) wire.MaskingKey {
 	return wire.NewMaskingKey([4]byte{key[n%4], key[(n+1)%4], key[(n+2)%4], key[(n+3)%4]})
 }
@@ -29,13 +29,13 @@ func randomBytes(rng *rand.Rand, n int) []byte {
 	return b
 }
 
-// maskTest masks pieces of one text and compares all the memory with what the
-// definition makes of it.
+// maskTest masks pieces of one text and compares all of the memory with the
+// definition.
 type maskTest struct {
 	keys     [4]wire.MaskingKey // one key, rotated by the index
 	plain    []byte
 	masked   [4][]byte // plain, masked with each of keys
-	blank    []byte    // what dst holds before
+	blank    []byte    // initial content of dst
 	src, dst []byte
 	into     func(dst, src []byte, key uint32)
 }
@@ -52,8 +52,8 @@ func newMaskTest(size int) *maskTest {
 	return m
 }
 
-// inPlace masks src[start:end], cut in pieces at the given places, with the key
-// rotated by r, and says whether all is as it should be.
+// inPlace masks src[start:end] in pieces, with the key rotated by r, and
+// reports whether the result is correct.
 func (m *maskTest) inPlace(start, end, r int, cuts ...int) bool {
 	copy(m.src, m.plain)
 	from := start
@@ -67,7 +67,7 @@ func (m *maskTest) inPlace(start, end, r int, cuts ...int) bool {
 		bytes.Equal(m.src[end:], m.plain[end:])
 }
 
-// apart masks src[start:end] into dst at another place.
+// apart masks src[start:end] into dst at another offset.
 func (m *maskTest) apart(start, end, place, r int) bool {
 	n := end - start
 	copy(m.src, m.plain)
@@ -80,30 +80,30 @@ func (m *maskTest) apart(start, end, place, r int) bool {
 		bytes.Equal(m.dst[place+n:], m.blank[place+n:])
 }
 
-// TestMaskIsTheDefinition goes through lengths, places in memory, rotations of
-// the key and cuts into pieces, and looks at the bytes around the payload too
-// (6455-5.3-c, T-A13, T-A14). 64 places are enough: no vector is longer, so
-// what comes later is the same again.
+// TestMaskIsTheDefinition checks lengths, addresses, rotations of the key and
+// pieces, and the bytes around the payload (6455-5.3-c, T-A13, T-A14). 64
+// addresses suffice, because no vector is longer.
 func TestMaskIsTheDefinition(t *testing.T) {
 	for _, v := range wire.MaskVariants {
 		t.Run(v.Name, func(t *testing.T) {
 			masksAsDefined(t, v.Into, 0, 1100)
 		})
 	}
-	// Standard output is there without -v too, where the test runs by itself.
+	// Standard output is visible without -v when the test runs alone.
 	for _, name := range wire.AbsentMaskVariants {
 		fmt.Println("not tested, for this machine has none:", name)
 	}
 }
 
-// TestMaskIsTheDefinitionWhereTheWayChanges: on amd64 that is at 8 KiB.
+// TestMaskIsTheDefinitionWhereTheWayChanges checks the lengths around 8 KiB,
+// where amd64 switches to AVX-512.
 func TestMaskIsTheDefinitionWhereTheWayChanges(t *testing.T) {
 	masksAsDefined(t, func(dst, src []byte, key uint32) {
 		wire.AppendMasked(dst[:0], src, wire.MaskingKey(key))
 	}, 8<<10-3, 8<<10+67)
 }
 
-// masksAsDefined tests all lengths from shortest to longest.
+// masksAsDefined checks all lengths from shortest to longest.
 func masksAsDefined(t *testing.T, into func(dst, src []byte, key uint32), shortest, longest int) {
 	t.Helper()
 	const places, margin = 64, 64
@@ -128,7 +128,7 @@ func masksAsDefined(t *testing.T, into func(dst, src []byte, key uint32), shorte
 	}
 }
 
-// TestEveryCutOfAShortPayload: two pieces, cut at each place.
+// TestEveryCutOfAShortPayload checks two pieces, for each position of the cut.
 func TestEveryCutOfAShortPayload(t *testing.T) {
 	const longest = 300
 	m := newMaskTest(longest + 32)
@@ -144,7 +144,8 @@ func TestEveryCutOfAShortPayload(t *testing.T) {
 	}
 }
 
-// TestALongPayload is about what is longer than any vector loop's turn.
+// TestALongPayload checks payloads that need several iterations of every vector
+// loop.
 func TestALongPayload(t *testing.T) {
 	const margin = 64
 	for _, n := range []int{4095, 4096, 8<<10 - 1, 8 << 10, 16<<10 + 1, 64<<10 - 3, 1 << 20} {
@@ -160,8 +161,8 @@ func TestALongPayload(t *testing.T) {
 	}
 }
 
-// TestPayloadMayLieInTheRoomItIsMaskedInto, where a frame was decoded in place
-// and goes out again behind a shorter header.
+// TestPayloadMayLieInTheRoomItIsMaskedInto checks a frame that was decoded in
+// place and is sent with a shorter header.
 func TestPayloadMayLieInTheRoomItIsMaskedInto(t *testing.T) {
 	m := newMaskTest(700)
 	for _, v := range wire.MaskVariants {
@@ -178,7 +179,8 @@ func TestPayloadMayLieInTheRoomItIsMaskedInto(t *testing.T) {
 	}
 }
 
-// TestKeyGoesOnWhereThePieceEnded for both functions, which agree.
+// TestKeyGoesOnWhereThePieceEnded checks that Mask and AppendMasked return the
+// same rotated key.
 func TestKeyGoesOnWhereThePieceEnded(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 53))
 	key := [4]byte{0x37, 0xfa, 0x21, 0x3d}
@@ -204,7 +206,7 @@ func TestKeyGoesOnWhereThePieceEnded(t *testing.T) {
 	}
 }
 
-// TestAppendingMaskedAllocatesNothing where there is room.
+// TestAppendingMaskedAllocatesNothing checks a dst with spare capacity.
 func TestAppendingMaskedAllocatesNothing(t *testing.T) {
 	p, room := make([]byte, 1000), make([]byte, 0, 1000)
 	if n := testing.AllocsPerRun(100, func() { wire.AppendMasked(room, p, 0x3d21fa37) }); n != 0 {
@@ -212,8 +214,8 @@ func TestAppendingMaskedAllocatesNothing(t *testing.T) {
 	}
 }
 
-// TestMaskingTwiceIsNothing: unmasking is masking (6455-5.3-c), and the key 0
-// changes nothing (6455-5.3-d).
+// TestMaskingTwiceIsNothing checks that unmasking is masking (6455-5.3-c), and
+// that the key 0 changes nothing (6455-5.3-d).
 func TestMaskingTwiceIsNothing(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 3))
 	plain := randomBytes(rng, 1000)
@@ -230,7 +232,7 @@ func TestMaskingTwiceIsNothing(t *testing.T) {
 	}
 }
 
-// TestMaskingOfNothing gives the key back as it is.
+// TestMaskingOfNothing checks that an empty piece returns the same key.
 func TestMaskingOfNothing(t *testing.T) {
 	for _, p := range [][]byte{nil, {}} {
 		if next := wire.Mask(p, 0x3d21fa37); next != 0x3d21fa37 {
@@ -239,7 +241,8 @@ func TestMaskingOfNothing(t *testing.T) {
 	}
 }
 
-// TestMaskingKeyIsInWireOrder whatever the machine's byte order is.
+// TestMaskingKeyIsInWireOrder checks the bytes of a key on any byte order of
+// the machine.
 func TestMaskingKeyIsInWireOrder(t *testing.T) {
 	key := wire.NewMaskingKey([4]byte{0x01, 0x02, 0x03, 0x04})
 	if key != 0x04030201 {

@@ -4,8 +4,8 @@ package wire
 
 import "math"
 
-// vectorVariants are those that the processor has, each for all lengths that it
-// can be used for.
+// vectorVariants are the variants that the processor supports, each for all
+// lengths that it accepts.
 func vectorVariants() []MaskVariant {
 	variants := []MaskVariant{{"SSE2", maskIntoSSE2}}
 	if useAVX2 {

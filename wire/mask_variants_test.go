@@ -1,16 +1,17 @@
 package wire
 
-// MaskVariant is one of the ways in which this machine can mask: Into masks src
-// into dst, which has the same length, as Mask and AppendMasked do.
+// MaskVariant is an implementation of masking: Into masks src into dst, which
+// has the same length, like Mask and AppendMasked.
 type MaskVariant struct {
 	Name string
 	Into func(dst, src []byte, key uint32)
 }
 
-// MaskVariants has the reference implementation first.
+// MaskVariants starts with the reference implementation.
 var MaskVariants = append([]MaskVariant{{"words", maskIntoWords}}, vectorVariants()...)
 
-// AbsentMaskVariants names those that are there but not for this machine.
+// AbsentMaskVariants are the names of implementations that this machine cannot
+// run.
 var AbsentMaskVariants = absentVariants()
 
 func maskIntoWords(dst, src []byte, key uint32) {

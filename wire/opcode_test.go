@@ -6,7 +6,8 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// TestEveryOpcode of the four bits: name and kind (6455-5.2-c, 6455-5.2-d).
+// TestEveryOpcode checks name and kind of all 16 values (6455-5.2-c,
+// 6455-5.2-d).
 func TestEveryOpcode(t *testing.T) {
 	type kind struct{ defined, control, data bool }
 	tests := []struct {
@@ -45,7 +46,8 @@ func TestEveryOpcode(t *testing.T) {
 	}
 }
 
-// TestOpcodeOverFourBits is none that can travel, and has a name in hexadecimal.
+// TestOpcodeOverFourBits checks that such an opcode is not defined and has a
+// hexadecimal name.
 func TestOpcodeOverFourBits(t *testing.T) {
 	for opcode, want := range map[wire.Opcode]string{0x10: "opcode 0x10", 0x11: "opcode 0x11", 0x1f: "opcode 0x1f", 0xa9: "opcode 0xa9", 0xff: "opcode 0xff"} {
 		if got := opcode.String(); got != want || opcode.Defined() || opcode.IsData() {

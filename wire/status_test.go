@@ -8,16 +8,17 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// naiveValid lists the codes that may travel, one range of the registry and of
-// Section 7.4.2 after the other (6455-7.4-d).
+// naiveValid lists the codes that a Close frame may contain, by the ranges of
+// the registry and of Section 7.4.2 (6455-7.4-d).
 func naiveValid(code int) bool {
 	assigned := []int{1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014}
 	libraries, private := code/1000 == 3, code/1000 == 4
 	return slices.Contains(assigned, code) || libraries || private
 }
 
-// TestEveryStatusCode holds the rule, and both directions of a Close payload,
-// over every value of two bytes and some beyond (6455-7.4-a, -b, -c, -d, -j, -k).
+// TestEveryStatusCode checks Valid and both directions of a Close payload for
+// every value of two bytes and for larger ones (6455-7.4-a, -b, -c, -d, -j,
+// -k).
 func TestEveryStatusCode(t *testing.T) {
 	for n := -70000; n <= 140000; n++ {
 		code, want := wire.StatusCode(n), naiveValid(n)
@@ -37,8 +38,8 @@ func TestEveryStatusCode(t *testing.T) {
 	}
 }
 
-// TestStatusCodeNames is the registry: number, name, and whether the code may
-// travel (6455-7.4-e, -f, -g, -h, -i, IANA-close-a).
+// TestStatusCodeNames compares number, name and validity with the registry
+// (6455-7.4-e, -f, -g, -h, -i, IANA-close-a).
 func TestStatusCodeNames(t *testing.T) {
 	tests := []struct {
 		code   wire.StatusCode

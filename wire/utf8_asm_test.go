@@ -8,8 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// TestBlocksStopAtNothingButAFault: a fault seen where there is none would cost
-// time and nothing else, so that no other test finds it.
+// TestBlocksStopAtNothingButAFault checks that utf8Blocks reports no fault in
+// valid text. A false fault costs only time, so no other test finds it.
 func TestBlocksStopAtNothingButAFault(t *testing.T) {
 	if UTF8Vectors != nil && !*UTF8Vectors {
 		return // utf8Blocks reads nothing on this processor
@@ -17,7 +17,8 @@ func TestBlocksStopAtNothingButAFault(t *testing.T) {
 	var text []byte
 	for r := rune(0); r <= utf8.MaxRune; r++ {
 		if utf8.ValidRune(r) {
-			// Between ASCII, beside its like, and beside what is longer.
+			// Each code point stands between ASCII, between code points of its
+			// own length, and beside longer ones.
 			text = utf8.AppendRune(text, r)
 			text = append(text, 'a')
 			text = utf8.AppendRune(text, r)
@@ -35,8 +36,8 @@ func TestBlocksStopAtNothingButAFault(t *testing.T) {
 	}
 }
 
-// TestBlocksStopNearAFault: a long text with a fault at its start costs no more
-// than a short one.
+// TestBlocksStopNearAFault checks that a long text with a fault at its start
+// costs no more than a short one.
 func TestBlocksStopNearAFault(t *testing.T) {
 	if UTF8Vectors != nil && !*UTF8Vectors {
 		return
@@ -46,7 +47,8 @@ func TestBlocksStopNearAFault(t *testing.T) {
 		for i := range 600 {
 			c := text[i]
 			text[i] = 0xFF
-			// FF at the end of a block may yet look like a code point cut off.
+			// FF at the end of a block is indistinguishable from an incomplete
+			// code point.
 			if n := utf8Blocks(text); n > i+1 || n < i-64 {
 				t.Errorf("a fault at %d in text of %q: stopped at %d", i, valid, n)
 			}

@@ -7,7 +7,7 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// eachUTF8 runs test with every implementation that there is on this machine.
+// eachUTF8 runs test with every implementation of this machine.
 func eachUTF8(t *testing.T, test func(t *testing.T)) {
 	t.Run("default", test)
 	if vectors := wire.UTF8Vectors; vectors != nil && *vectors {
@@ -17,7 +17,7 @@ func eachUTF8(t *testing.T, test func(t *testing.T)) {
 	}
 }
 
-// wantUTF8 checks p as a text of its own.
+// wantUTF8 checks p as a complete text.
 func wantUTF8(t *testing.T, p []byte, bad int, complete bool) {
 	var u wire.UTF8
 	if got := u.Check(p); got != bad || bad < 0 && u.Complete() != complete {
@@ -25,15 +25,15 @@ func wantUTF8(t *testing.T, p []byte, bad int, complete bool) {
 	}
 }
 
-// borderSequence is four bytes and the verdict on them.
+// borderSequence is a sequence of four bytes with the expected result.
 type borderSequence struct {
 	p        [4]byte
 	bad      int
 	complete bool
 }
 
-// borderSequences returns all sequences of three border bytes: those that may
-// go on with every fourth, the others with two that hide no fault.
+// borderSequences returns all sequences of three border bytes: valid prefixes
+// with every fourth byte, the others with two fourth bytes that hide no fault.
 func borderSequences() (list []borderSequence) {
 	for _, a := range borders {
 		for _, b := range borders {
@@ -56,8 +56,9 @@ func borderSequences() (list []borderSequence) {
 	return list
 }
 
-// TestSequencesAcrossBlocks puts sequences of border bytes at the edges of the
-// vectors, in texts of ASCII and of longer code points (6455-8.1-b, 6455-8.1-d).
+// TestSequencesAcrossBlocks places sequences of border bytes at the ends of the
+// vectors, in texts of ASCII and of longer code points (6455-8.1-b,
+// 6455-8.1-d).
 func TestSequencesAcrossBlocks(t *testing.T) {
 	sequences := borderSequences()
 	eachUTF8(t, func(t *testing.T) {
@@ -83,8 +84,8 @@ func TestSequencesAcrossBlocks(t *testing.T) {
 	})
 }
 
-// TestEverySequenceOfThreeBytesAcrossBlocks has two bytes before the edge of a
-// vector and one behind it (6455-8.1-b).
+// TestEverySequenceOfThreeBytesAcrossBlocks places two bytes before the end of
+// a vector and one after it (6455-8.1-b).
 func TestEverySequenceOfThreeBytesAcrossBlocks(t *testing.T) {
 	around := strings.Repeat("é", 15)
 	text, text4 := []byte(around+"..."+around), []byte(around+"...\x80"+around)
@@ -93,8 +94,8 @@ func TestEverySequenceOfThreeBytesAcrossBlocks(t *testing.T) {
 		p[0], p[1] = byte(i>>8), byte(i)
 		bad2, _ := naiveUTF8(p[:2])
 		if bad2 >= 0 {
-			// No third byte changes what two have decided, and a fourth can
-			// only be there to hide it.
+			// No third byte changes the result of two invalid bytes, and a
+			// fourth could only hide the fault.
 			copy(p4, p[:2])
 			for _, p4[2] = range borders {
 				wantUTF8(t, text4, 30+bad2, false)
@@ -116,8 +117,8 @@ func TestEverySequenceOfThreeBytesAcrossBlocks(t *testing.T) {
 	}
 }
 
-// TestLongTextCutAnywhere has every length and every pair of pieces, of valid
-// texts and of such with one fault somewhere (6455-8.1-d, 6455-8.1-e).
+// TestLongTextCutAnywhere checks every length and every pair of pieces, of
+// valid texts and of texts with one fault (6455-8.1-d, 6455-8.1-e).
 func TestLongTextCutAnywhere(t *testing.T) {
 	mixed := strings.Repeat("aé語𝄞", 4) + strings.Repeat("a", 70) + strings.Repeat("語", 17) + "𝄞"
 	eachUTF8(t, func(t *testing.T) {

@@ -2,5 +2,5 @@
 
 package wire
 
-// UTF8Vectors turns utf8Blocks off and on again.
+// UTF8Vectors turns utf8Blocks off and on.
 var UTF8Vectors = &useAVX2

@@ -2,5 +2,5 @@
 
 package wire
 
-// UTF8Vectors is nil: there is one implementation.
+// UTF8Vectors is nil, because this build has one implementation.
 var UTF8Vectors *bool

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestUTF8ReadsNothingBesideTheText has texts that begin or end with a page of
-// memory, between pages that cannot be read.
+// TestUTF8ReadsNothingBesideTheText checks texts at the start or the end of a
+// page of memory between pages that cannot be read.
 func TestUTF8ReadsNothingBesideTheText(t *testing.T) {
 	size := syscall.Getpagesize()
 	pages, err := syscall.Mmap(-1, 0, 3*size, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
@@ -23,7 +23,7 @@ func TestUTF8ReadsNothingBesideTheText(t *testing.T) {
 	page := pages[size : 2*size]
 	texts := []string{strings.Repeat("a", 300), strings.Repeat("é", 150), strings.Repeat("語", 100), strings.Repeat("𝄞", 75)}
 	eachUTF8(t, func(t *testing.T) {
-		// What lies in the same page would change the verdict if it were read.
+		// Bytes of the same page would change the result if they were read.
 		for _, beside := range []string{"a", "\x80", "\xF1"} {
 			for _, text := range texts {
 				for n := range len(text) + 1 {

@@ -11,7 +11,7 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// sequences is the grammar of RFC 3629, Section 4: for each row the bounds of
+// sequences is the grammar of RFC 3629, Section 4. Each row has the bounds of
 // its bytes.
 var sequences = [][][2]byte{
 	{{0x00, 0x7f}},
@@ -25,7 +25,8 @@ var sequences = [][][2]byte{
 	{{0xf4, 0xf4}, {0x80, 0x8f}, {0x80, 0xbf}, {0x80, 0xbf}},
 }
 
-// matches reports whether p begins the sequence and whether it is all of it.
+// matches reports whether p is a prefix of the sequence and whether p is all of
+// it.
 func matches(p []byte, sequence [][2]byte) (begins, whole bool) {
 	if len(p) > len(sequence) {
 		return false, false
@@ -38,9 +39,9 @@ func matches(p []byte, sequence [][2]byte) (begins, whole bool) {
 	return true, len(p) == len(sequence)
 }
 
-// naiveUTF8 tries every row of the grammar after every byte. It returns the
-// index of the first byte after which none fits, or -1, and whether the text
-// may end.
+// naiveUTF8 compares every row of the grammar after every byte. It returns the
+// index of the first byte after which no row matches, or -1, and whether the
+// text is complete.
 func naiveUTF8(p []byte) (bad int, complete bool) {
 	start := 0
 next:
@@ -59,8 +60,8 @@ next:
 	return -1, start == len(p)
 }
 
-// checkPieces reads p in pieces that end at the given places and at its end,
-// and wants the verdict of the whole.
+// checkPieces checks p in pieces that end at the given positions, and compares
+// the result with that of the whole.
 func checkPieces(t *testing.T, p []byte, bad int, complete bool, cuts ...int) {
 	t.Helper()
 	var u wire.UTF8
@@ -84,7 +85,7 @@ func checkPieces(t *testing.T, p []byte, bad int, complete bool, cuts ...int) {
 	}
 }
 
-// checkEverySplit reads p whole, in any two pieces, and byte by byte.
+// checkEverySplit checks p as a whole, in any two pieces, and byte by byte.
 func checkEverySplit(t *testing.T, p []byte, bad int, complete bool) {
 	t.Helper()
 	checkPieces(t, p, bad, complete)
@@ -96,8 +97,8 @@ func checkEverySplit(t *testing.T, p []byte, bad int, complete bool) {
 	checkPieces(t, p, bad, complete, bytewise...)
 }
 
-// TestInvalidUTF8IsFoundAtItsByte is the table of the ways in which UTF-8 can
-// be wrong, and of those that look like it but are right (6455-8.1-a, -b, -c, -d).
+// TestInvalidUTF8IsFoundAtItsByte is a table of the kinds of invalid UTF-8, and
+// of valid text that resembles them (6455-8.1-a, -b, -c, -d).
 func TestInvalidUTF8IsFoundAtItsByte(t *testing.T) {
 	const valid, cut = -1, -2
 	tests := []struct {
@@ -162,8 +163,8 @@ func TestInvalidUTF8IsFoundAtItsByte(t *testing.T) {
 				bad = -1
 			}
 			checkEverySplit(t, p, bad, complete)
-			// Behind ASCII text of every length about a word the answer is the
-			// same, so much later.
+			// After ASCII text of any length around that of a word, the index
+			// is larger by that length.
 			for n := range 20 {
 				behind := append(bytes.Repeat([]byte{'a'}, n), p...)
 				if bad >= 0 {
@@ -176,8 +177,8 @@ func TestInvalidUTF8IsFoundAtItsByte(t *testing.T) {
 	}
 }
 
-// TestStateCarriesAcrossPieces: fragments of one message, whatever comes
-// between them (6455-8.1-e).
+// TestStateCarriesAcrossPieces checks the fragments of one message
+// (6455-8.1-e).
 func TestStateCarriesAcrossPieces(t *testing.T) {
 	var u wire.UTF8
 	for i, piece := range []string{"\xe2", "", "\x82", "\xac", ""} {
@@ -194,7 +195,7 @@ func TestStateCarriesAcrossPieces(t *testing.T) {
 	}
 }
 
-// TestResetStartsANewText after a failure and inside a code point alike
+// TestResetStartsANewText checks Reset after a failure and inside a code point
 // (6455-8.1-c, 6455-8.1-e).
 func TestResetStartsANewText(t *testing.T) {
 	for _, before := range []string{"", "a", "\xf4", "\xe2\x82", "\xff", "\xed\xa0", "\xe0\xa0 "} {
@@ -214,8 +215,8 @@ func TestResetStartsANewText(t *testing.T) {
 	}
 }
 
-// checkUTF8 compares with the verdict given and with the standard library's,
-// which has no index.
+// checkUTF8 compares the result with the given one and with that of the
+// standard library, which has no index.
 func checkUTF8(t *testing.T, p []byte, bad int, complete bool) {
 	var u wire.UTF8
 	if got := u.Check(p); got != bad {
@@ -229,7 +230,7 @@ func checkUTF8(t *testing.T, p []byte, bad int, complete bool) {
 	}
 }
 
-// TestEverySequenceOfUpToThreeBytes is 6455-8.1-b without exception.
+// TestEverySequenceOfUpToThreeBytes checks 6455-8.1-b exhaustively.
 func TestEverySequenceOfUpToThreeBytes(t *testing.T) {
 	for a := range 256 {
 		p := []byte{byte(a)}
@@ -241,7 +242,7 @@ func TestEverySequenceOfUpToThreeBytes(t *testing.T) {
 			checkUTF8(t, p, bad2, complete)
 			for c := range 256 {
 				p := [3]byte{byte(a), byte(b), byte(c)}
-				// What two bytes decided, a third does not change.
+				// A third byte does not change the result of two invalid bytes.
 				bad, complete := bad2, false
 				if bad2 < 0 {
 					bad, complete = naiveUTF8(p[:])
@@ -252,11 +253,11 @@ func TestEverySequenceOfUpToThreeBytes(t *testing.T) {
 	}
 }
 
-// borders holds both ends of every range of bytes that the grammar tells apart.
+// borders has both ends of every range of bytes in the grammar.
 var borders = unhex("00 7f 80 8f 90 9f a0 bf c0 c1 c2 df e0 e1 ec ed ee ef f0 f1 f3 f4 f5 f8 ff")
 
-// TestEverySequenceOfFourBorderBytes is 6455-8.1-b where there are too many
-// sequences to try them all.
+// TestEverySequenceOfFourBorderBytes checks 6455-8.1-b for four bytes, of which
+// only the borders are tried.
 func TestEverySequenceOfFourBorderBytes(t *testing.T) {
 	for _, a := range borders {
 		for _, b := range borders {
@@ -271,8 +272,8 @@ func TestEverySequenceOfFourBorderBytes(t *testing.T) {
 	}
 }
 
-// TestRandomTextInRandomPieces mixes valid runs, so that the checker gets to
-// its fast path, with bytes from the borders (6455-8.1-d, 6455-8.1-e).
+// TestRandomTextInRandomPieces mixes valid runs, which reach the fast path,
+// with border bytes (6455-8.1-d, 6455-8.1-e).
 func TestRandomTextInRandomPieces(t *testing.T) {
 	eachUTF8(t, func(t *testing.T) {
 		rng := rand.New(rand.NewPCG(6455, 81))
@@ -296,8 +297,8 @@ func TestRandomTextInRandomPieces(t *testing.T) {
 	})
 }
 
-// TestEveryCodePoint: all that Unicode has, and nothing between its two ends
-// but the surrogates is left out (6455-8.1-b).
+// TestEveryCodePoint checks all code points of Unicode; only the surrogates are
+// invalid (6455-8.1-b).
 func TestEveryCodePoint(t *testing.T) {
 	var text []byte
 	for r := rune(0); r <= utf8.MaxRune; r++ {
@@ -319,7 +320,8 @@ func TestEveryCodePoint(t *testing.T) {
 	})
 }
 
-// The harness with every implementation (6455-8.1-d, T-H11).
+// FuzzUTF8Implementations runs fuzz.UTF8 with every implementation (6455-8.1-d,
+// T-H11).
 func FuzzUTF8Implementations(f *testing.F) {
 	for _, s := range []string{"", "κόσμε", "日本語, and some ASCII behind", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82", "\xc0\xaf"} {
 		f.Add([]byte("\x01\x00\x01\x00" + s))

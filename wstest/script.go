@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/fuzz/corpus"
-	"github.com/fibersock/fibersock/internal/scriptline"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -37,11 +36,11 @@ func parse(text string, r corpus.Role) ([]step, error) {
 
 // parseLine returns what a line lets the peer do, nil if it is empty.
 func parseLine(line string, r corpus.Role) (func(p *Peer) error, error) {
-	tokens, err := scriptline.Lex(line)
+	tokens, err := corpus.Lex(line)
 	if err != nil || len(tokens) == 0 {
 		return nil, err
 	}
-	word, args := scriptline.Word(tokens)
+	word, args := tokens.Word()
 	switch word {
 	case "open", "request", "response":
 		return parseHandshake(word, args, r)
@@ -51,41 +50,41 @@ func parseLine(line string, r corpus.Role) (func(p *Peer) error, error) {
 		return parseExpect(args, r)
 	case "wait":
 		d, args, err := duration(args)
-		return func(*Peer) error { time.Sleep(d); return nil }, errors.Join(err, scriptline.None(args))
+		return func(*Peer) error { time.Sleep(d); return nil }, errors.Join(err, args.None())
 	case "end":
-		return (*Peer).end, scriptline.None(args)
+		return (*Peer).end, args.None()
 	case "hangup":
-		return (*Peer).Close, scriptline.None(args)
+		return (*Peer).Close, args.None()
 	case "reset":
-		return (*Peer).reset, scriptline.None(args)
+		return (*Peer).reset, args.None()
 	}
 	return nil, fmt.Errorf("unknown line %q", tokens[0].Text)
 }
 
-func parseSend(args []scriptline.Token, r corpus.Role) (func(p *Peer) error, error) {
+func parseSend(args corpus.Args, r corpus.Role) (func(p *Peer) error, error) {
 	f, ok, err := parseFrame(args, r)
 	if ok {
 		return func(p *Peer) error { return p.send(f.append(nil, p.nextKey())) }, err
 	}
-	bytes, err := scriptline.Bytes(args)
+	bytes, err := args.Bytes()
 	if err == nil && len(bytes) == 0 {
 		err = errors.New("send without bytes")
 	}
 	return func(p *Peer) error { return p.send(bytes) }, err
 }
 
-func parseExpect(args []scriptline.Token, r corpus.Role) (func(p *Peer) error, error) {
+func parseExpect(args corpus.Args, r corpus.Role) (func(p *Peer) error, error) {
 	tested := corpus.Client
 	if r == corpus.Client {
 		tested = corpus.Server
 	}
-	if word, rest := scriptline.Word(args); word == "end" {
-		return func(p *Peer) error { return p.expectEnd(isEnd) }, scriptline.None(rest)
+	if word, rest := args.Word(); word == "end" {
+		return func(p *Peer) error { return p.expectEnd(isEnd) }, rest.None()
 	} else if word == "reset" {
-		return func(p *Peer) error { return p.expectEnd(isReset) }, scriptline.None(rest)
+		return func(p *Peer) error { return p.expectEnd(isReset) }, rest.None()
 	} else if word == "silence" {
 		d, rest, err := duration(rest)
-		return func(p *Peer) error { return p.expectSilence(d) }, errors.Join(err, scriptline.None(rest))
+		return func(p *Peer) error { return p.expectSilence(d) }, errors.Join(err, rest.None())
 	}
 	var want []corpus.Frame
 	f, ok, err := parseFrame(args, tested)
@@ -112,8 +111,8 @@ func parseExpect(args []scriptline.Token, r corpus.Role) (func(p *Peer) error, e
 }
 
 // wholeFrames parses frames that an endpoint of the role r is to write.
-func wholeFrames(args []scriptline.Token, r corpus.Role) ([]corpus.Frame, error) {
-	b, err := scriptline.Bytes(args)
+func wholeFrames(args corpus.Args, r corpus.Role) ([]corpus.Frame, error) {
+	b, err := args.Bytes()
 	if err != nil {
 		return nil, err
 	}
@@ -167,8 +166,8 @@ type frame struct {
 
 // parseFrame parses a frame in words, from an endpoint of the role r. ok is
 // false if there are none.
-func parseFrame(args []scriptline.Token, r corpus.Role) (f frame, ok bool, err error) {
-	word, rest := scriptline.Word(args)
+func parseFrame(args corpus.Args, r corpus.Role) (f frame, ok bool, err error) {
+	word, rest := args.Word()
 	for _, k := range kinds {
 		if word != k.word {
 			continue
@@ -180,19 +179,19 @@ func parseFrame(args []scriptline.Token, r corpus.Role) (f frame, ok bool, err e
 		if k.opcode == wire.Close && len(rest) > 0 {
 			return f, true, f.parseClose(rest)
 		}
-		f.payload, err = scriptline.Bytes(rest)
+		f.payload, err = rest.Bytes()
 		return f, true, err
 	}
 	return frame{}, false, nil
 }
 
 // parseClose parses the code of a Close and, if there is one, its reason.
-func (f *frame) parseClose(args []scriptline.Token) error {
-	code, rest, err := scriptline.Code(args)
+func (f *frame) parseClose(args corpus.Args) error {
+	code, rest, err := args.Code()
 	if err != nil {
 		return err
 	}
-	reason, err := scriptline.String(rest)
+	reason, err := rest.Text()
 	f.code, f.anyReason = code, len(rest) == 0
 	f.payload = append([]byte{byte(code >> 8), byte(code)}, reason...)
 	return err
@@ -205,8 +204,8 @@ func (f *frame) append(b []byte, key wire.MaskingKey) []byte {
 }
 
 // duration returns the time that args begin with, as Go writes it: 1.5s.
-func duration(args []scriptline.Token) (time.Duration, []scriptline.Token, error) {
-	word, args := scriptline.Word(args)
+func duration(args corpus.Args) (time.Duration, corpus.Args, error) {
+	word, args := args.Word()
 	d, err := time.ParseDuration(word)
 	if err != nil {
 		err = fmt.Errorf("%q is not a time such as 1.5s", word)
@@ -215,8 +214,8 @@ func duration(args []scriptline.Token) (time.Duration, []scriptline.Token, error
 }
 
 // status returns the HTTP status that args begin with.
-func status(args []scriptline.Token) (int, []scriptline.Token, error) {
-	word, args := scriptline.Word(args)
+func status(args corpus.Args) (int, corpus.Args, error) {
+	word, args := args.Word()
 	n, err := strconv.Atoi(word)
 	if err != nil || n < 100 || n > 999 {
 		return 0, args, fmt.Errorf("%q is not an HTTP status", word)

@@ -8,7 +8,6 @@ import (
 
 	"github.com/fibersock/fibersock/fuzz/corpus"
 	"github.com/fibersock/fibersock/handshake"
-	"github.com/fibersock/fibersock/internal/scriptline"
 )
 
 // sampleKey is the Sec-WebSocket-Key of the example in RFC 6455, Section 1.3,
@@ -17,7 +16,7 @@ const sampleKey = "dGhlIHNhbXBsZSBub25jZQ=="
 
 // parseHandshake parses a line about the opening handshake. For a client, a request is what it
 // sends and a response what it expects; for a server it is the other way round.
-func parseHandshake(word string, args []scriptline.Token, r corpus.Role) (func(p *Peer) error, error) {
+func parseHandshake(word string, args corpus.Args, r corpus.Role) (func(p *Peer) error, error) {
 	if word == "response" {
 		code, args, err := status(args)
 		if err != nil {
@@ -29,7 +28,7 @@ func parseHandshake(word string, args []scriptline.Token, r corpus.Role) (func(p
 		}
 		return func(p *Peer) error { return p.sendResponse(code, lines) }, err
 	}
-	target, args := scriptline.Word(args)
+	target, args := args.Word()
 	lines, err := fields(args)
 	if err != nil {
 		return nil, err
@@ -50,10 +49,10 @@ func parseHandshake(word string, args []scriptline.Token, r corpus.Role) (func(p
 }
 
 // fields returns the header fields that args are: strings of the form "Name: value".
-func fields(args []scriptline.Token) (handshake.Header, error) {
+func fields(args corpus.Args) (handshake.Header, error) {
 	var header handshake.Header
 	for i := range args {
-		line, err := scriptline.String(args[i : i+1])
+		line, err := args[i : i+1].Text()
 		if err != nil {
 			return nil, fmt.Errorf("%q is not a string with a header field", args[i].Text)
 		}

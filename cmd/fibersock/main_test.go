@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/fibersock/fibersock/internal/leakcheck"
+	"github.com/fibersock/fibersock/internal/test/leakcheck"
 )
 
 func TestMain(m *testing.M) { leakcheck.Main(m) }

@@ -1,4 +1,4 @@
-// Echo-client sends a message to a WebSocket server and prints what comes back:
+// Echo-client sends a message to a WebSocket server and prints the reply:
 //
 //	go run ./examples/echo-client ws://localhost:8080/
 package main

@@ -1,4 +1,4 @@
-// Echo-server sends every message back to where it came from:
+// Echo-server sends every message back to its sender:
 //
 //	go run ./examples/echo-server
 package main

@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/fibersock/fibersock/internal/scriptline"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -45,7 +44,7 @@ func (p *parser) parseLine(line string) error {
 		}
 		return p.begin(title)
 	}
-	tokens, err := scriptline.Lex(line)
+	tokens, err := Lex(line)
 	if err != nil || len(tokens) == 0 {
 		return err
 	}
@@ -59,7 +58,7 @@ func (p *parser) parseLine(line string) error {
 	return p.directive(name.Text, args)
 }
 
-func (p *parser) directive(name string, args []scriptline.Token) error {
+func (p *parser) directive(name string, args Args) error {
 	group := p.group
 	p.group = name == "in"
 	switch name {
@@ -122,7 +121,7 @@ func (p *parser) finish() error {
 }
 
 // head parses a line of the script's head.
-func (p *parser) head(name string, args []scriptline.Token) error {
+func (p *parser) head(name string, args Args) error {
 	if len(p.script.Steps) > 0 {
 		return fmt.Errorf("%s stands after something has happened", name)
 	}
@@ -141,24 +140,24 @@ func (p *parser) head(name string, args []scriptline.Token) error {
 		return p.limit(args)
 	default:
 		p.script.Partial = true
-		return scriptline.None(args)
+		return args.None()
 	}
 }
 
-func (p *parser) role(args []scriptline.Token) error {
-	w, args := scriptline.Word(args)
+func (p *parser) role(args Args) error {
+	w, args := args.Word()
 	for _, r := range []Role{Client, Server, both} {
 		if w == r.String() {
 			p.script.Role = r
-			return scriptline.None(args)
+			return args.None()
 		}
 	}
 	return fmt.Errorf("role %q is not client, server or both", w)
 }
 
-func (p *parser) limit(args []scriptline.Token) error {
-	what, args := scriptline.Word(args)
-	value, args := scriptline.Word(args)
+func (p *parser) limit(args Args) error {
+	what, args := args.Word()
+	value, args := args.Word()
 	n, err := strconv.ParseInt(value, 10, 64)
 	switch {
 	case value == "none":
@@ -174,12 +173,12 @@ func (p *parser) limit(args []scriptline.Token) error {
 	default:
 		return fmt.Errorf("limit of %q is not of frame or message", what)
 	}
-	return scriptline.None(args)
+	return args.None()
 }
 
 // input parses a line of in, which continues the group of the line before.
-func (p *parser) input(args []scriptline.Token, group bool) error {
-	b, err := scriptline.Bytes(args)
+func (p *parser) input(args Args, group bool) error {
+	b, err := args.Bytes()
 	switch {
 	case err != nil:
 		return err
@@ -197,13 +196,13 @@ func (p *parser) input(args []scriptline.Token, group bool) error {
 }
 
 // act parses what happens but in.
-func (p *parser) act(name string, args []scriptline.Token) error {
+func (p *parser) act(name string, args Args) error {
 	if name == "eof" {
 		if p.ended {
 			return errors.New("second eof")
 		}
 		p.ended = true
-		if err := scriptline.None(args); err != nil {
+		if err := args.None(); err != nil {
 			return err
 		}
 		return p.step(Action{Kind: EOF})
@@ -226,14 +225,14 @@ func (p *parser) step(a Action) error {
 // last returns the step that the line belongs to.
 func (p *parser) last() *Step { return &p.script.Steps[len(p.script.Steps)-1] }
 
-func parseCall(name string, args []scriptline.Token) (a Action, err error) {
+func parseCall(name string, args Args) (a Action, err error) {
 	if n := len(args); n > 0 && args[n-1].Is("error") {
 		a.Refused, args = true, args[:n-1]
 	}
 	switch name {
 	case "send":
 		a.Kind = SendMessage
-		a.Opcode, args, err = scriptline.Opcode(args)
+		a.Opcode, args, err = args.Opcode()
 	case "fragment":
 		a.Kind = SendFragment
 		a.Opcode, a.Final, args, err = fragment(args)
@@ -243,20 +242,20 @@ func parseCall(name string, args []scriptline.Token) (a Action, err error) {
 		a.Kind = SendPong
 	case "close":
 		a.Kind = SendClose
-		a.Code, args, err = scriptline.Code(args)
+		a.Code, args, err = args.Code()
 		if err == nil {
-			a.Reason, err = scriptline.String(args)
+			a.Reason, err = args.Text()
 		}
 		return a, err
 	}
 	if err == nil {
-		a.Bytes, err = scriptline.Bytes(args)
+		a.Bytes, err = args.Bytes()
 	}
 	return a, err
 }
 
 // expect parses what must come of the last step.
-func (p *parser) expect(name string, args []scriptline.Token) error {
+func (p *parser) expect(name string, args Args) error {
 	if len(p.script.Steps) == 0 {
 		return fmt.Errorf("%s before anything has happened", name)
 	}
@@ -284,12 +283,12 @@ func (p *parser) expect(name string, args []scriptline.Token) error {
 	}
 }
 
-func parseEvent(args []scriptline.Token) (e Event, err error) {
-	kind, args := scriptline.Word(args)
+func parseEvent(args Args) (e Event, err error) {
+	kind, args := args.Word()
 	switch kind {
 	case "message":
 		e.Kind = Message
-		e.Opcode, args, err = scriptline.Opcode(args)
+		e.Opcode, args, err = args.Opcode()
 	case "partial":
 		e.Kind = Partial
 		e.Opcode, e.Final, args, err = fragment(args)
@@ -299,8 +298,8 @@ func parseEvent(args []scriptline.Token) (e Event, err error) {
 		e.Kind = Pong
 	case "close":
 		e.Kind = Close
-		if e.Code, args, err = scriptline.Code(args); err == nil {
-			e.Reason, err = scriptline.String(args)
+		if e.Code, args, err = args.Code(); err == nil {
+			e.Reason, err = args.Text()
 		}
 		return e, err
 	case "fail", "lost":
@@ -309,15 +308,15 @@ func parseEvent(args []scriptline.Token) (e Event, err error) {
 		return e, fmt.Errorf("unknown event %q", kind)
 	}
 	if err == nil {
-		e.Payload, err = scriptline.Bytes(args)
+		e.Payload, err = args.Bytes()
 	}
 	return e, err
 }
 
 // parseEnd parses the two events that consist of a code.
-func parseEnd(kind string, args []scriptline.Token) (Event, error) {
+func parseEnd(kind string, args Args) (Event, error) {
 	e := Event{Kind: Fail}
-	code, args, err := scriptline.Code(args)
+	code, args, err := args.Code()
 	if err != nil {
 		return e, err
 	}
@@ -328,22 +327,22 @@ func parseEnd(kind string, args []scriptline.Token) (Event, error) {
 			return e, fmt.Errorf("lost has the code %d and not 1006", int(code))
 		}
 	}
-	return e, scriptline.None(args)
+	return e, args.None()
 }
 
 // parseOut parses frames that an endpoint of the role r must write.
-func parseOut(args []scriptline.Token, line int, r Role) ([]Frame, error) {
+func parseOut(args Args, line int, r Role) ([]Frame, error) {
 	if len(args) > 0 && args[0].Is("close") {
-		code, args, err := scriptline.Code(args[1:])
+		code, args, err := args[1:].Code()
 		if err != nil {
 			return nil, err
 		}
 		if code == 0 {
 			return nil, errors.New("out close wants a code: a Close frame without one is spelt in bytes")
 		}
-		return []Frame{{Line: line, CloseCode: code}}, scriptline.None(args)
+		return []Frame{{Line: line, CloseCode: code}}, args.None()
 	}
-	b, err := scriptline.Bytes(args)
+	b, err := args.Bytes()
 	if err != nil {
 		return nil, err
 	}
@@ -361,22 +360,22 @@ func parseOut(args []scriptline.Token, line int, r Role) ([]Frame, error) {
 	return frames, nil
 }
 
-func parseState(args []scriptline.Token) (State, error) {
-	w, args := scriptline.Word(args)
+func parseState(args Args) (State, error) {
+	w, args := args.Word()
 	for _, s := range []State{Open, CloseSent, Closed} {
 		if w == s.String() {
-			return s, scriptline.None(args)
+			return s, args.None()
 		}
 	}
 	return 0, fmt.Errorf("state %q is not open, closesent or closed", w)
 }
 
-func fragment(args []scriptline.Token) (op wire.Opcode, final bool, rest []scriptline.Token, err error) {
-	op, args, err = scriptline.Opcode(args)
+func fragment(args Args) (op wire.Opcode, final bool, rest Args, err error) {
+	op, args, err = args.Opcode()
 	if err != nil {
 		return op, false, args, err
 	}
-	w, args := scriptline.Word(args)
+	w, args := args.Word()
 	if w != "more" && w != "final" {
 		return op, false, args, fmt.Errorf("%q is not more or final", w)
 	}

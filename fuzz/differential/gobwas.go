@@ -2,31 +2,22 @@ package differential
 
 import (
 	"errors"
-	"io"
 
 	"github.com/gobwas/ws"
 	"github.com/gobwas/ws/wsutil"
+
+	"github.com/fibersock/fibersock/interop/peers"
+	"github.com/fibersock/fibersock/interop/peers/gobwas"
+	"github.com/fibersock/fibersock/wire"
 )
 
-// Gobwas is what gobwas/ws makes of a stream, by the reader of its package wsutil
-// with every check on.
+// Gobwas returns the outcome of gobwas/ws, with every check on.
 func Gobwas(stream []byte) (o Outcome) {
 	c := connection(stream)
-	control := wsutil.ControlFrameHandler(c, ws.StateServerSide)
-	r := &wsutil.Reader{Source: c, State: ws.StateServerSide, CheckUTF8: true, MaxMessageSize: MessageLimit, OnIntermediate: control}
+	s := gobwas.NewSession(ws.StateServerSide, options, o.collect())
+	s.Begin(c, c, false)
 	for o.Err == nil {
-		var h ws.Header
-		if h, o.Err = r.NextFrame(); o.Err != nil {
-			break
-		}
-		if h.OpCode.IsControl() {
-			o.Err = control(h, r)
-			continue
-		}
-		var payload []byte
-		if payload, o.Err = io.ReadAll(r); o.Err == nil {
-			o.Messages = append(o.Messages, message(int(h.OpCode), payload))
-		}
+		o.Err = s.Next()
 	}
 	var closed wsutil.ClosedError
 	switch {
@@ -38,4 +29,19 @@ func Gobwas(stream []byte) (o Outcome) {
 		o.End = Failed
 	}
 	return o
+}
+
+// options are those of both libraries.
+var options = peers.Options{MaxMessage: MessageLimit}
+
+// collect returns a handler that appends messages to o.
+func (o *Outcome) collect() peers.Handler {
+	return peers.Handler{Message: func(_ peers.Conn, text bool, p []byte) error {
+		opcode := wire.Binary
+		if text {
+			opcode = wire.Text
+		}
+		o.Messages = append(o.Messages, message(int(opcode), p))
+		return nil
+	}}
 }

@@ -7,30 +7,23 @@ import (
 	"net/http"
 
 	"github.com/gorilla/websocket"
+
+	"github.com/fibersock/fibersock/interop/peers/gorilla"
 )
 
-// Gorilla is what gorilla/websocket makes of a stream.
+// Gorilla returns the outcome of gorilla/websocket.
 func Gorilla(stream []byte) (o Outcome) {
-	c := gorillaConn(stream)
-	c.SetReadLimit(MessageLimit)
-	for {
-		opcode, payload, err := c.ReadMessage()
-		if err == nil {
-			o.Messages = append(o.Messages, message(opcode, payload))
-			continue
-		}
-		o.Err = err
-		var closed *websocket.CloseError
-		switch {
-		case errors.As(err, &closed) && closed.Code == websocket.CloseAbnormalClosure, ofTransport(err):
-			o.End = Lost // it reports the end of the transport as a Close with 1006
-		case errors.As(err, &closed):
-			o.End, o.Code = Closed, closed.Code
-		default:
-			o.End = Failed
-		}
-		return o
+	o.Err = gorilla.Run[*websocket.PreparedMessage](gorillaConn(stream), options, o.collect())
+	var closed *websocket.CloseError
+	switch {
+	case errors.As(o.Err, &closed) && closed.Code == websocket.CloseAbnormalClosure, ofTransport(o.Err):
+		o.End = Lost // gorilla reports the end of the transport as a Close with 1006
+	case errors.As(o.Err, &closed):
+		o.End, o.Code = Closed, closed.Code
+	default:
+		o.End = Failed
 	}
+	return o
 }
 
 // gorillaConn does the opening handshake.

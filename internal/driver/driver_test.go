@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/internal/driver"
-	"github.com/fibersock/fibersock/internal/leakcheck"
+	"github.com/fibersock/fibersock/internal/test/leakcheck"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )

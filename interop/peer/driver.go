@@ -8,23 +8,16 @@ import (
 	"sync"
 )
 
-// A library is a client library in Go.
-type library struct {
-	// echo connects to url and sends every message back until the connection ends, however it does.
-	echo func(ctx context.Context, url string)
-
-	// receive connects to url and returns its first message.
-	receive func(ctx context.Context, url string) (string, error)
-}
-
-// driving returns a Drive that speaks the fuzzing server's protocol with l.
-func driving(l library) func(context.Context, string, string, int) error {
+// driving returns a Drive that follows the fuzzing server's protocol. echo connects
+// and sends every message back until the connection ends. receive connects and
+// returns the first message.
+func driving(echo func(ctx context.Context, url string), receive func(ctx context.Context, url string) (string, error)) func(context.Context, string, string, int) error {
 	return func(ctx context.Context, server, agent string, parallel int) error {
 		base, err := url.Parse(server)
 		if err != nil {
 			return err
 		}
-		answer, err := l.receive(ctx, base.JoinPath("getCaseCount").String())
+		answer, err := receive(ctx, base.JoinPath("getCaseCount").String())
 		if err != nil {
 			return fmt.Errorf("getCaseCount: %w", err)
 		}
@@ -33,9 +26,9 @@ func driving(l library) func(context.Context, string, string, int) error {
 			return fmt.Errorf("getCaseCount: %w", err)
 		}
 		runCases(count, parallel, func(n int) {
-			l.echo(ctx, resource(base, "runCase", url.Values{"case": {strconv.Itoa(n)}, "agent": {agent}}))
+			echo(ctx, resource(base, "runCase", url.Values{"case": {strconv.Itoa(n)}, "agent": {agent}}))
 		})
-		l.echo(ctx, resource(base, "updateReports", url.Values{"agent": {agent}}))
+		echo(ctx, resource(base, "updateReports", url.Values{"agent": {agent}}))
 		return context.Cause(ctx)
 	}
 }

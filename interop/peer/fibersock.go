@@ -15,7 +15,7 @@ var fibersock = Peer{
 	Title:   "fibersock",
 	Package: "github.com/fibersock/fibersock",
 	Serve:   serving(serveFibersock),
-	Drive:   driving(library{echo: echoToFibersockURL, receive: receiveFibersock}),
+	Drive:   driving(echoToFibersockURL, receiveFibersock),
 }
 
 func serveFibersock(ln net.Listener) error {

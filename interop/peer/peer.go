@@ -9,6 +9,13 @@ import (
 	"fmt"
 	"net"
 	"strings"
+
+	"github.com/fibersock/fibersock/interop/peers"
+	"github.com/fibersock/fibersock/interop/peers/coder"
+	"github.com/fibersock/fibersock/interop/peers/gobwas"
+	"github.com/fibersock/fibersock/interop/peers/gorilla"
+	"github.com/fibersock/fibersock/interop/peers/gws"
+	"github.com/fibersock/fibersock/interop/peers/xnet"
 )
 
 // MaxMessage is how many bytes of one message a peer accepts, where it has such a limit. The judge's longest message has half of it.
@@ -30,7 +37,11 @@ type Peer struct {
 
 // All returns the peers, ours first.
 func All() []Peer {
-	return []Peer{fibersock, gorilla, coder, gobwas, gws, xnet, nodeWS, pythonWebsockets}
+	list := []Peer{fibersock}
+	for _, l := range []peers.Library{gorilla.Library, coder.Library, gobwas.Library, gws.Library, xnet.Library} {
+		list = append(list, library(l))
+	}
+	return append(list, nodeWS, pythonWebsockets)
 }
 
 // Find returns the peer with this name.
@@ -60,5 +71,31 @@ func serving(serve func(net.Listener) error) func(context.Context, string, func(
 			return nil
 		}
 		return err
+	}
+}
+
+// library returns a wrapped library as a peer, with all checks and compression.
+func library(l peers.Library) Peer {
+	options := peers.Options{MaxMessage: MaxMessage, Deflate: true, Takeover: true, CheckText: true}
+	return Peer{
+		Name:    l.Name,
+		Title:   l.Title,
+		Package: l.Module,
+		Serve:   serving(func(ln net.Listener) error { return l.Serve(ln, options, peers.Handler{}) }),
+		Drive: driving(
+			func(ctx context.Context, url string) { _ = l.Dial(ctx, url, options, peers.Handler{}) },
+			func(ctx context.Context, url string) (string, error) {
+				var first string
+				errReceived := errors.New("received")
+				err := l.Dial(ctx, url, options, peers.Handler{Message: func(_ peers.Conn, _ bool, p []byte) error {
+					first = string(p)
+					return errReceived
+				}})
+				if errors.Is(err, errReceived) {
+					err = nil
+				}
+				return first, err
+			},
+		),
 	}
 }

@@ -129,7 +129,7 @@ func TestHandshakeOverHTTP2IsExplained(t *testing.T) {
 	if resp.ProtoMajor != 2 || resp.StatusCode != 505 || string(body) != "HTTP Version Not Supported: this is a WebSocket endpoint over HTTP/1.1\n" || err != nil {
 		t.Errorf("%s, %q, %v", resp.Status, body, err)
 	}
-	if len(log) != 1 || !strings.Contains(log[0].Error(), `leave "h2" out of NextProtos`) {
+	if len(log) != 1 || !strings.Contains(log[0].Error(), `remove "h2" from NextProtos`) {
 		t.Errorf("logged %q", log)
 	}
 }

@@ -10,18 +10,27 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/server/httpupgrade"
 )
 
-// inUse returns what the program's memory is used for, in bytes: heap and stacks.
+// inUse returns what the program's memory is used for, in bytes: heap and stacks,
+// when goroutines that are ending, and their stacks, have gone.
 func inUse() int {
-	runtime.GC()
-	runtime.GC() // what pools had is gone after the second
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return int(m.HeapAlloc + m.StackInuse)
+	const small = 16 << 10
+	for last := 0; ; time.Sleep(10 * time.Millisecond) {
+		runtime.GC()
+		runtime.GC() // what pools had is gone after the second
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		now := int(m.HeapAlloc + m.StackInuse)
+		if max(now-last, last-now) < small {
+			return now
+		}
+		last = now
+	}
 }
 
 // An idle connection that came by way of net/http keeps nothing of it: neither a

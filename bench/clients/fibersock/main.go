@@ -25,18 +25,19 @@ func run(ctx context.Context, url string, s *measure.Session) error {
 		return err
 	}
 	defer conn.CloseNow()
-	send := func(text bool, p []byte) error {
-		if text {
-			return conn.Send(wire.Text, p)
-		}
-		return conn.Send(wire.Binary, p)
+	op := wire.Binary
+	if s.Text {
+		op = wire.Text
 	}
 	ctx = context.Background() // costs nothing per message
 	var buf []byte
-	receive := func() (bool, []byte, error) {
-		op, p, err := conn.ReceiveInto(ctx, buf[:0])
-		buf = p
-		return op == wire.Text, p, err
+	for next := s.First(); err == nil; next, err = s.Next(op == wire.Text, buf) {
+		if err := conn.Send(op, next); err != nil {
+			return err
+		}
+		if op, buf, err = conn.ReceiveInto(ctx, buf[:0]); err != nil {
+			return err
+		}
 	}
-	return measure.Blocking(s, send, receive)
+	return err
 }

@@ -9,7 +9,8 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"github.com/fibersock/fibersock/bench/internal/serve"
-	"github.com/fibersock/fibersock/bench/servers/internal/gorillaecho"
+	"github.com/fibersock/fibersock/interop/peers"
+	"github.com/fibersock/fibersock/interop/peers/gorilla"
 )
 
 func main() {
@@ -19,18 +20,17 @@ func main() {
 		Loop:   "goroutines",
 		Notes: "fasthttp " + serve.Version("github.com/valyala/fasthttp") +
 			"; default buffers, 4 KiB each; NextReader into a reused buffer, WriteMessage; broadcast: PreparedMessage",
-		Serve: run,
+		Serve: serve.Library(peers.Library{Serve: run, Prepare: gorilla.Prepare(websocket.NewPreparedMessage)}, false),
 	})
 }
 
-// The documentation of FastHTTPUpgrader: no sizes, so that pooled buffers are
-// used, and no WriteBufferPool, which is for few writes on many connections.
-func run(ln net.Listener, o serve.Options) error {
-	s := &gorillaecho.Server[*websocket.PreparedMessage]{Options: o, Prepare: websocket.NewPreparedMessage}
+// The documentation of FastHTTPUpgrader: without sizes, pooled buffers are used; a
+// WriteBufferPool is for few writes on many connections.
+func run(ln net.Listener, o peers.Options, h peers.Handler) error {
 	upgrader := websocket.FastHTTPUpgrader{EnableCompression: o.Deflate}
-	h := &fasthttp.Server{Handler: func(ctx *fasthttp.RequestCtx) {
+	s := &fasthttp.Server{Handler: func(ctx *fasthttp.RequestCtx) {
 		// A refusal has been answered when it is returned.
-		_ = upgrader.Upgrade(ctx, func(conn *websocket.Conn) { s.Serve(conn) })
+		_ = upgrader.Upgrade(ctx, func(c *websocket.Conn) { _ = gorilla.Run[*websocket.PreparedMessage](c, o, h) })
 	}}
-	return h.Serve(ln)
+	return s.Serve(ln)
 }

@@ -29,7 +29,7 @@ func run(ln net.Listener, o serve.Options) error {
 		MaxBacklog: 64 << 20,
 	}
 	s.Handler.Message = func(c *server.Conn, op wire.Opcode, p []byte) {
-		serve.Work(op == wire.Binary, p)
+		serve.BlockIfAsked(op == wire.Binary, p)
 		if o.Broadcast {
 			_ = s.Broadcast(op, p) // what came in can be sent
 			return

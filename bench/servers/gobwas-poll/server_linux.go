@@ -4,16 +4,19 @@ import (
 	"net"
 	"sync"
 
+	"github.com/gobwas/ws"
+
 	"github.com/fibersock/fibersock/bench/internal/serve"
-	"github.com/fibersock/fibersock/bench/servers/internal/gobwasecho"
+	"github.com/fibersock/fibersock/interop/peers"
+	"github.com/fibersock/fibersock/interop/peers/gobwas"
 )
 
 type server struct {
 	serve.Options
 	poller   *poller
 	pool     pool
-	sessions sync.Pool // of *gobwasecho.Session
-	room     serve.Room[net.Conn]
+	sessions sync.Pool // of *gobwas.Session
+	group    serve.Group[net.Conn]
 }
 
 func run(ln net.Listener, o serve.Options) error {
@@ -22,11 +25,28 @@ func run(ln net.Listener, o serve.Options) error {
 		return err
 	}
 	s := &server{Options: o, poller: p, pool: newPool(workers)}
-	s.sessions.New = func() any { return gobwasecho.NewSession(o, &s.room) }
+	options, handler := peers.Options{MaxMessage: o.MaxMessage}, serve.Handler(gobwas.Library, o)
+	if o.Broadcast {
+		handler.Message = s.broadcast
+	}
+	s.sessions.New = func() any { return gobwas.NewSession(ws.StateServerSide, options, handler) }
 	ended := make(chan error, 2)
 	go func() { ended <- p.wait(func(c *channel) { s.pool.schedule(c.receive) }) }()
 	go func() { ended <- s.accept(ln) }()
 	return <-ended
+}
+
+// broadcast writes to the connections: a connection without input has no session.
+func (s *server) broadcast(_ peers.Conn, text bool, p []byte) error {
+	serve.BlockIfAsked(!text, p)
+	frame, err := gobwas.Compile(text, p)
+	if err != nil {
+		return err
+	}
+	for _, conn := range s.group.Members() {
+		_, _ = conn.Write(frame) // the reader of a lost connection ends it
+	}
+	return nil
 }
 
 func (s *server) accept(ln net.Listener) error {
@@ -40,12 +60,12 @@ func (s *server) accept(ln net.Listener) error {
 }
 
 func (s *server) open(conn net.Conn) {
-	if _, err := gobwasecho.Upgrade(conn, false); err != nil {
+	if _, err := gobwas.Upgrade(conn, false); err != nil {
 		conn.Close()
 		return
 	}
 	if s.Broadcast {
-		s.room.Enter(conn)
+		s.group.Add(conn)
 	}
 	c := &channel{conn: conn}
 	c.receive = func() { s.receive(c) }
@@ -56,8 +76,8 @@ func (s *server) open(conn net.Conn) {
 
 // receive reads what has come on c, a message or more, and waits for the next.
 func (s *server) receive(c *channel) {
-	session := s.sessions.Get().(*gobwasecho.Session)
-	session.Begin(c.conn, false)
+	session := s.sessions.Get().(*gobwas.Session)
+	session.Begin(c.conn, c.conn, false)
 	err := session.Next()
 	for err == nil && session.Pending() {
 		err = session.Next()
@@ -75,7 +95,7 @@ func (s *server) receive(c *channel) {
 
 func (s *server) close(c *channel) {
 	if s.Broadcast {
-		s.room.Leave(c.conn)
+		s.group.Remove(c.conn)
 	}
 	s.poller.stop(c)
 	c.conn.Close()

@@ -28,7 +28,7 @@ const bufferSize = 4096
 
 type server struct {
 	serve.Options
-	room serve.Room[net.Conn]
+	group serve.Group[net.Conn]
 }
 
 func run(ln net.Listener, o serve.Options) error {
@@ -50,8 +50,8 @@ func (s *server) serve(conn net.Conn) {
 		return
 	}
 	if s.Broadcast {
-		s.room.Enter(conn)
-		defer s.room.Leave(conn)
+		s.group.Add(conn)
+		defer s.group.Remove(conn)
 	}
 	s.echo(conn, buf, n)
 }
@@ -81,8 +81,8 @@ func (s *server) echo(conn net.Conn, buf []byte, n int) {
 }
 
 func (s *server) broadcast(frame []byte) {
-	for _, conn := range s.room.Members() {
-		// One that is lost ends where it is read.
+	for _, conn := range s.group.Members() {
+		// The reader of a lost connection ends it.
 		_, _ = conn.Write(frame)
 	}
 }

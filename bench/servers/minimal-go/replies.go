@@ -116,7 +116,7 @@ func (r *replies) frame(h header) (opcode byte) {
 	unmask(r.buf[r.written:], payload, h.key)
 	echo := r.buf[r.written:][:len(payload)]
 	r.written += len(payload)
-	serve.Work(h.first == finBit|opBinary, echo)
+	serve.BlockIfAsked(h.first == finBit|opBinary, echo)
 	if r.broadcast != nil && opcode < opClose {
 		r.broadcast(r.buf[begin:r.written])
 		r.written = begin

@@ -11,8 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/fibersock/fibersock/internal/leakcheck"
-	usages "github.com/fibersock/fibersock/internal/usage"
+	"github.com/fibersock/fibersock/internal/test/leakcheck"
+	usages "github.com/fibersock/fibersock/internal/test/usage"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 	"github.com/fibersock/fibersock/wstest"
@@ -24,7 +24,7 @@ import (
 // testTarget returns a target whose server is never started.
 func testTarget(policy server.SlowPolicy) *target {
 	r := &round{
-		judge: new(judge), run: &run{without: map[string]bool{}, covered: map[string]int{}}, name: "a round", long: true,
+		recorder: new(recorder), run: &run{covered: map[string]int{}}, name: "a round", long: true,
 		conns: make(map[uint32]*conn), ended: make(chan struct{}),
 	}
 	t := &target{round: r, form: forms[0], policy: policy, srv: r.newServer(0, policy)}
@@ -298,7 +298,7 @@ func TestStatsFaultsAreSeen(t *testing.T) {
 func TestWhatIsLeftIsSeen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		target := testTarget(server.SlowClose)
-		target.judgeReleased(leakcheck.Snapshot(), usages.Files())
+		target.checkReleased(leakcheck.Snapshot(), usages.Files())
 		wantViolation(t, target.round, released, "")
 
 		before, files := leakcheck.Snapshot(), usages.Files()
@@ -307,7 +307,7 @@ func TestWhatIsLeftIsSeen(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			target.judgeReleased(before, files)
+			target.checkReleased(before, files)
 			f.Close()
 			wantViolation(t, target.round, released, fmt.Sprintf("%d descriptors are open, %d were before", files+1, files))
 		}
@@ -316,7 +316,7 @@ func TestWhatIsLeftIsSeen(t *testing.T) {
 		before, files = leakcheck.Snapshot(), usages.Files()
 		release := make(chan struct{})
 		go func() { <-release }()
-		target.judgeReleased(before, files)
+		target.checkReleased(before, files)
 		close(release)
 		wantViolation(t, target.round, released, "1 goroutines are left")
 	})
@@ -331,7 +331,7 @@ func TestStandstillIsSeen(t *testing.T) {
 			target.echoes.add(time.Millisecond)
 		}
 		target.echoes.add(standstill)
-		target.judgeEchoes()
+		target.checkEchoes()
 		wantViolation(t, target.round, prompt, want)
 	}
 }
@@ -349,7 +349,7 @@ func TestStallClockSums(t *testing.T) {
 }
 
 func TestMissingCoverageIsSeen(t *testing.T) {
-	r := &run{without: map[string]bool{}, covered: map[string]int{}}
+	r := &run{covered: map[string]int{}}
 	r.checkCoverage()
 	if want := 1 + len(forms) + len(styles) + len(policies) + len(kinds); r.counts[coverage] != want {
 		t.Errorf("%d are missing, want %d", r.counts[coverage], want)

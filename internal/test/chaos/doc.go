@@ -11,9 +11,9 @@
 // limits are short and are reached; in the others they are so long that a
 // connection that reaches one shows a fault.
 //
-// Workers play peers, one after the other: peers that behave, and peers that
+// Workers run peers, one after the other: peers that behave, and peers that
 // reset, half-close, trickle, stop reading, fall silent, flood TLS KeyUpdates,
-// or attack as in package hostile. Their messages tell the handlers to echo,
+// or attack as in package hostile. Their messages make the handlers echo,
 // sleep, block, panic, exit their goroutine, send to other connections,
 // broadcast, close and cut connections.
 //
@@ -24,22 +24,21 @@
 //   - A message that Send has accepted arrives before the Close.
 //   - Open comes first, Error at most once, Close exactly once, and nothing
 //     after it; the events of a connection do not overlap.
-//   - A peer that behaves loses its connection to no cause but the program's.
+//   - Only the application ends the connection of a peer that behaves.
 //   - No connection lasts longer than its limits allow.
 //   - No connection buffers more than MaxBacklog, a message and some slack.
-//   - Innocent clients get their echoes in time.
+//   - Probes receive their echoes in time.
 //   - Shutdown returns in time and leaves no connection and no handler behind.
 //   - Stats agree with the events, and Stats.Backlog ends at 0.
 //   - Goroutines and descriptors end with their round.
-//   - Servers need no processor while nothing happens.
+//   - Idle servers use no processor time.
 //
 // A failed check names the connection and prints its history, from both ends.
 //
 //	go test ./internal/test/chaos                                  three short rounds
 //	go test -race ./internal/test/chaos -args -chaos.time 60s      many rounds
-//	go test ./internal/test/chaos -args -chaos.seed 7              the choices of a seed
-//	go test ./internal/test/chaos -args -chaos.without goexit,deaf less, to find a cause
+//	go test ./internal/test/chaos -args -chaos.seed 7              the random choices of a seed
 //
-// The build tag portable has every form served by goroutines. A seed repeats the
-// choices of peers and handlers, not the scheduler's.
+// With the build tag portable every form is served by goroutines. A seed repeats the
+// random choices of peers and handlers, not the scheduling.
 package chaos

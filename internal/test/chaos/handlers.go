@@ -12,20 +12,20 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// action is what a message tells the handler to do.
+// action is the handler's reaction to a message.
 type action byte
 
 const (
 	actNothing   action = iota
 	actEcho             // send a message of arg bytes
 	actSleep            // for arg microseconds, then echo
-	actBlock            // until a moment of the round that all share, then echo
+	actBlock            // until the round opens its gate, then echo
 	actCross            // send to arg other connections
 	actBroadcast        // to all connections of the server
 	actBurst            // send arg messages of all sizes
-	actPush             // send arg messages, each when the client has taken those before
+	actPush             // send arg messages, each after the previous ones are written
 	actFragments        // send a message in arg fragments
-	actElsewhere        // send arg messages from another goroutine
+	actGoroutine        // send arg messages from another goroutine
 	actPing
 	actClose         // this connection, with 4000
 	actCloseOther    // with 4001
@@ -34,12 +34,12 @@ const (
 	actPanic         //
 	actGoexit        //
 	actPreparedCross // send one prepared message to arg other connections
-	actHold          // wait until the round says so
+	actHold          // wait until the round releases all handlers
 )
 
 var actionNames = map[action]string{
 	actNothing: "nothing", actEcho: "echo", actSleep: "sleep", actBlock: "block", actCross: "cross", actBroadcast: "broadcast",
-	actBurst: "burst", actPush: "push", actFragments: "fragments", actElsewhere: "elsewhere", actPing: "ping", actClose: "close",
+	actBurst: "burst", actPush: "push", actFragments: "fragments", actGoroutine: "goroutine", actPing: "ping", actClose: "close",
 	actCloseOther: "close-other", actCut: "cut", actCutOther: "cut-other", actPanic: "panic", actGoexit: "goexit", actPreparedCross: "prepared", actHold: "hold",
 }
 
@@ -62,19 +62,19 @@ func (t *target) handlers() map[string]*server.Handler {
 	return map[string]*server.Handler{"/message": &message, "/partial": &partial, "/serve": &serve, "/hostile": &hostile}
 }
 
-// of returns the connection of an event, nil if there is none.
+// of returns the connection of an event, nil without Open.
 func (t *target) of(c *server.Conn, event string) *conn {
 	k, ok := c.Value().(*conn)
 	if !ok {
 		t.add(violation{invariant: oneLife, detail: event + " is called for a connection without Open"})
 		return nil
 	}
-	k.events++ // before any lock: the race detector sees whether the server orders events
+	k.events++ // without a lock: the race detector finds overlapping events
 	return k
 }
 
-// during runs the handler of an event and checks the order of events. It lets
-// the handler panic and exit.
+// during runs the handler of an event and checks the order of events. The handler
+// may panic or exit its goroutine.
 func (t *target) during(c *server.Conn, event string, do func(c *conn)) {
 	k := t.of(c, event)
 	if k == nil {
@@ -96,7 +96,7 @@ func (t *target) during(c *server.Conn, event string, do func(c *conn)) {
 		t.panics.Add(1)
 		k.disturbed.Store(true)
 		k.note("server: %s panics", event)
-		panic("chaos: as the peer wished, in " + event)
+		panic("chaos: requested by the peer, in " + event)
 	case actGoexit:
 		t.goexits.Add(1)
 		k.disturbed.Store(true)
@@ -160,7 +160,7 @@ func (t *target) close(c *server.Conn, code wire.StatusCode, reason string) {
 func (t *target) drain(c *server.Conn) {
 	t.during(c, "Writable", func(k *conn) {
 		t.drains.Add(1)
-		if k.style != "/serve" { // of which the messages come to another goroutine
+		if k.style != "/serve" { // its messages arrive on another goroutine
 			t.push(k)
 		}
 	})
@@ -198,7 +198,7 @@ func (t *target) serve(c *server.Conn) {
 	case actPanic:
 		t.panics.Add(1)
 		k.disturbed.Store(true)
-		panic("chaos: as the peer wished, in Serve")
+		panic("chaos: requested by the peer, in Serve")
 	case actGoexit:
 		t.goexits.Add(1)
 		k.disturbed.Store(true)
@@ -231,7 +231,7 @@ func (k *conn) next(n int) int {
 	return int((k.rng >> 33) % uint64(n))
 }
 
-// receive checks a message and does what it says.
+// receive checks a message and executes its action.
 func (t *target) receive(k *conn, op wire.Opcode, p []byte) {
 	m, err := parse(p)
 	if err == nil {
@@ -263,7 +263,7 @@ func opcodeOf(seq uint32) wire.Opcode {
 	return wire.Binary
 }
 
-// do does what a message says.
+// do executes the action of a message.
 func (t *target) do(k *conn, m message) {
 	c := k.server.Load()
 	switch m.action {
@@ -313,13 +313,13 @@ func (t *target) do(k *conn, m message) {
 		t.push(k)
 	case actFragments:
 		t.sendBy(k, k.id, 100+k.next(5000), func(c *server.Conn, op wire.Opcode, p []byte) error { return fragments(c, op, p, int(m.arg)) })
-	case actElsewhere:
+	case actGoroutine:
 		n := int(m.arg)
-		t.asides.Go(func() {
-			k.elsewhere.Lock()
-			defer k.elsewhere.Unlock()
+		t.helpers.Go(func() {
+			k.fromGoroutine.Lock()
+			defer k.fromGoroutine.Unlock()
 			for range n {
-				if !t.send(k, k.id|elsewhere, 100) {
+				if !t.send(k, k.id|fromGoroutine, 100) {
 					return
 				}
 			}
@@ -330,7 +330,7 @@ func (t *target) do(k *conn, m message) {
 		t.send(k, k.id, 60)
 	case actClose:
 		k.disturbed.Store(true)
-		_ = c.Close(closedItself, "as the peer wished")
+		_ = c.Close(closedItself, "requested by the peer")
 	case actCut:
 		k.disturbed.Store(true)
 		c.CloseNow()
@@ -348,7 +348,7 @@ func (t *target) do(k *conn, m message) {
 	case actPanic:
 		t.panics.Add(1)
 		k.disturbed.Store(true)
-		panic("chaos: as the peer wished")
+		panic("chaos: requested by the peer")
 	case actGoexit:
 		t.goexits.Add(1)
 		k.disturbed.Store(true)
@@ -357,10 +357,10 @@ func (t *target) do(k *conn, m message) {
 }
 
 // sizes are those of a burst, in bytes: around the limits of frame headers and
-// of control frames, and larger than what a socket takes at once.
+// of control frames, and larger than a socket buffer.
 var sizes = []int{headSize, 125, 126, 127, 128, 60, 1000, 4096, 60, 65535, 65536, 50, 20000, 100, 100000, 127}
 
-// push sends what actPush has asked for, as long as the client takes it.
+// push sends the messages of actPush while the backlog is empty.
 func (t *target) push(k *conn) {
 	for c := k.server.Load(); k.pushes > 0 && (c.Buffered() == 0 || k.style == "/serve"); k.pushes-- {
 		if !t.send(k, k.id, 30000) {
@@ -382,13 +382,13 @@ func fragments(c *server.Conn, op wire.Opcode, p []byte, n int) error {
 	return nil
 }
 
-// send sends the next message of a stream and reports whether the connection
-// goes on.
+// send sends the next message of a stream and reports whether the connection is
+// still usable.
 func (t *target) send(to *conn, source uint32, size int) bool {
 	return t.sendBy(to, source, size, (*server.Conn).Send)
 }
 
-// sendBy is send by a function. A stream has one sender at a time.
+// sendBy is send with another function. A stream has one sender at a time.
 func (t *target) sendBy(to *conn, source uint32, size int, by func(*server.Conn, wire.Opcode, []byte) error) bool {
 	c := to.server.Load()
 	to.mu.Lock()
@@ -441,12 +441,12 @@ func (t *target) broadcast(k *conn) {
 // other returns a random other connection of the round to which handlers send,
 // nil if there is none.
 func (t *target) other(k *conn) *conn {
-	return t.pick(k, func(o *conn) bool { return !o.aside })
+	return t.pick(k, func(o *conn) bool { return !o.isolated })
 }
 
 // victim returns a random other connection that may be closed.
 func (t *target) victim(k *conn) *conn {
-	return t.pick(k, func(o *conn) bool { return !o.spared && !o.aside })
+	return t.pick(k, func(o *conn) bool { return !o.exempt && !o.isolated })
 }
 
 func (r *round) pick(k *conn, may func(*conn) bool) *conn {

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/test/leakcheck"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )
@@ -16,7 +17,7 @@ import (
 // the latest.
 const historySize = 48
 
-// A conn is all that is known of one connection, from both ends.
+// A conn is the record of one connection, from both ends.
 type conn struct {
 	id     uint32
 	target *target
@@ -24,26 +25,26 @@ type conn struct {
 	kind   kind
 	began  time.Time
 
-	// trouble is how handlers of some events end: the peer decides that before it
-	// connects.
+	// trouble maps events to the way in which their handlers fail. The peer sets it
+	// before it connects.
 	trouble map[string]action
 
 	faithful  bool        // the peer reads, answers and ends by a closing handshake
-	spared    bool        // no other connection closes or cuts this one
-	aside     bool        // no handler sends to it, except broadcasts
-	disturbed atomic.Bool // the program has closed or cut it, or a handler failed
+	exempt    bool        // no other connection closes this one
+	isolated  bool        // no handler sends to it, except broadcasts
+	disturbed atomic.Bool // the application has closed it, or a handler has failed
 
 	server atomic.Pointer[server.Conn]
 	life   lifecycle
 
 	received streams       // by handlers; owned by them
-	handled  atomic.Uint32 // messages that they have received
+	handled  atomic.Uint32 // received messages
 	rng      uint64        // state of the handlers' random numbers; owned by them
-	events   int           // owned by handlers: the race detector sees an overlap
+	events   int           // owned by handlers: the race detector finds overlapping events
 	partial  []byte        // owned by handlers
 	pushes   int           // owned by handlers: messages to send by Writable
 
-	elsewhere sync.Mutex // held by a goroutine that sends actElsewhere's messages
+	fromGoroutine sync.Mutex // held by a goroutine that sends actGoroutine's messages
 
 	mu       sync.Mutex // guards the rest
 	first    []event
@@ -51,17 +52,17 @@ type conn struct {
 	count    int
 	sent     map[uint32]uint32 // messages that Send has accepted, by stream
 	sending  map[uint32]time.Time
-	over     error // an earlier Send has said that the connection ended
+	over     error // the first error of Send that is net.ErrClosed
 	limits   []limit
 	ended    time.Time // Close was called
 	why      error     // at Close
 	reported map[string]bool
 	serving  bool
 	upgraded bool     // the peer has received the 101
-	end      *peerEnd // nil: the peer has not seen the end
+	end      *peerEnd // nil before the end
 }
 
-// peerEnd is how a peer has seen its connection end.
+// peerEnd is the end of a connection, as seen by its peer.
 type peerEnd struct {
 	at        time.Time
 	err       error             // of reading
@@ -80,7 +81,7 @@ type event struct {
 	text string
 }
 
-// limit is a moment by which the connection has to end.
+// limit is a time by which the connection must end.
 type limit struct {
 	since  time.Time
 	within time.Duration
@@ -106,7 +107,7 @@ func (c *conn) note(format string, args ...any) {
 	}
 }
 
-// history returns what happened, a line for each event.
+// history returns the events, one a line.
 func (c *conn) history() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -134,8 +135,8 @@ var policyNames = map[server.SlowPolicy]string{
 	server.SlowDropOldest: "SlowDropOldest", server.SlowBlock: "SlowBlock",
 }
 
-// mustEnd notes that the connection has to end by a limit.
-func (c *conn) mustEnd(option string, within time.Duration) {
+// limitLife sets a time limit for the connection.
+func (c *conn) limitLife(option string, within time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.limits = append(c.limits, limit{time.Now(), within, option})
@@ -156,7 +157,7 @@ type lifecycle struct {
 	opened  int
 	errored int
 	closed  int
-	failed  string // how a handler ended that did not return
+	failed  string // how the handler failed
 }
 
 // enter checks an event when its handler is called.
@@ -191,7 +192,7 @@ func (l *lifecycle) enter(event string) (err error) {
 	return err
 }
 
-// leave notes that a handler has ended: failed says how if it did not return.
+// leave records the end of a handler. failed is "" if it has returned.
 func (l *lifecycle) leave(failed string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -214,14 +215,14 @@ func (l *lifecycle) final() error {
 	return nil
 }
 
-// state returns what is known, for checks in the course of a connection.
+// state reports whether Open and Close have been called.
 func (l *lifecycle) state() (opened, closed bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.opened > 0, l.closed > 0
 }
 
-// once calls report unless it was called for the connection before.
+// once calls report at the first call with name.
 func (c *conn) once(name string, report func()) {
 	c.mu.Lock()
 	again := c.reported[name]
@@ -253,13 +254,13 @@ const (
 	deserved   invariant = "a peer that behaves keeps its connection"
 	inTime     invariant = "no connection lasts longer than its limits"
 	bounded    invariant = "no connection buffers more than its limits"
-	prompt     invariant = "innocent clients get their echoes in time"
+	prompt     invariant = "probes get their echoes in time"
 	protocol   invariant = "the server keeps to RFC 6455"
 	shutdown   invariant = "Shutdown returns in time and leaves nothing behind"
 	statistics invariant = "Stats agree with the events"
 	released   invariant = "goroutines and descriptors end with their round"
 	calls      invariant = "calls return the errors that are documented"
-	idle       invariant = "servers need no processor while nothing happens"
+	idle       invariant = "idle servers use no processor time"
 	coverage   invariant = "a run covers every form, style, policy and kind of peer"
 )
 
@@ -268,13 +269,13 @@ type violation struct {
 	invariant invariant
 	round     string
 	detail    string
-	conn      *conn // nil: of no connection
+	conn      *conn // may be nil
 	history   string
 	dump      string
 }
 
-// judge collects violations. All goroutines may use it.
-type judge struct {
+// recorder collects violations. All goroutines may call its methods.
+type recorder struct {
 	mu     sync.Mutex
 	found  []violation
 	counts map[invariant]int
@@ -284,7 +285,7 @@ type judge struct {
 // mostViolations are kept of each invariant.
 const mostViolations = 4
 
-func (j *judge) add(v violation) {
+func (j *recorder) add(v violation) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.counts == nil {
@@ -295,14 +296,14 @@ func (j *judge) add(v violation) {
 	}
 }
 
-// hang is add with a dump of all goroutines, which is made once.
-func (j *judge) hang(v violation) {
+// hang is add with a dump of all goroutines, once per run.
+func (j *recorder) hang(v violation) {
 	j.mu.Lock()
 	first := !j.dumped
 	j.dumped = true
 	j.mu.Unlock()
 	if first {
-		v.dump = stacks()
+		v.dump = leakcheck.Stacks()
 	}
 	j.add(v)
 }

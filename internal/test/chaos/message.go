@@ -8,8 +8,8 @@ import (
 	"math/rand/v2"
 )
 
-// message is the head of every message, in both directions. The peer's head
-// says what the handler is to do.
+// message is the head of every message, in both directions. The peer's head selects
+// the action of the handler.
 type message struct {
 	action action
 	source uint32 // stream; its messages are numbered from 0
@@ -78,23 +78,23 @@ func parse(p []byte) (m message, err error) {
 	return m, nil
 }
 
-// The sources of messages to a peer: handlers of its own connection or of
-// another, a goroutine that a handler has started, a broadcast.
+// Flags of the sources of messages to a peer. Without a flag the source is the
+// connection of the handler that sends.
 const (
-	elsewhere uint32 = 1 << 30 // sent by another goroutine than the handler's
-	broadcast uint32 = 1 << 31 // sent to all
+	fromGoroutine uint32 = 1 << 30 // sent by a goroutine that the handler has started
+	broadcast     uint32 = 1 << 31 // sent by Broadcast
 )
 
 // streamName names a source.
 func streamName(source uint32) string {
 	kind := ""
-	if source&elsewhere != 0 {
+	if source&fromGoroutine != 0 {
 		kind = " (goroutine)"
 	}
 	if source&broadcast != 0 {
 		kind += " (broadcast)"
 	}
-	return fmt.Sprintf("%d%s", source&^(elsewhere|broadcast), kind)
+	return fmt.Sprintf("%d%s", source&^(fromGoroutine|broadcast), kind)
 }
 
 // streams checks the order of messages that arrive at one end of a connection.

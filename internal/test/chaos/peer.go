@@ -27,25 +27,25 @@ type peer struct {
 	rnd *rand.Rand // the script's
 	seq uint32     // of the next message
 
-	deaf   gate         // closed: nothing is read
-	sips   atomic.Bool  // one byte is read at a time
-	pace   atomic.Int64 // pause after each read of little, in nanoseconds; 0: reads are large
-	silent bool         // guarded by wmu: neither Pings nor a Close are answered
+	readPause gate         // closed: nothing is read
+	oneByte   atomic.Bool  // one byte is read at a time
+	pace      atomic.Int64 // pause after each read of little, in nanoseconds; 0: reads are large
+	silent    bool         // guarded by wmu: neither Pings nor a Close are answered
 
 	wmu sync.Mutex // guards writing
 
-	control chan []byte   // frames that the reader wants written
-	news    chan struct{} // has room for one: a message has arrived
+	control chan []byte   // answers of the reader
+	wake    chan struct{} // capacity 1: a message has arrived
 	done    chan struct{} // closed when the reader has ended
 	writers sync.WaitGroup
 
-	own   atomic.Uint32 // messages that have arrived of this connection's handlers
-	pings atomic.Uint32 // that the script has sent
-	end   peerEnd       // the reader's and, as to what is sent, guarded by wmu
+	own   atomic.Uint32 // received messages of this connection's handlers
+	pings atomic.Uint32 // sent by the script
+	end   peerEnd       // owned by the reader; the fields about sent frames are guarded by wmu
 	rest  []byte        // received after the opening handshake's response
 }
 
-// gate is a door that can be closed. The zero value is open.
+// gate blocks its waiters while it is closed. The zero value is open.
 type gate struct {
 	mu     sync.Mutex
 	opened chan struct{} // nil: open
@@ -80,7 +80,7 @@ func (g *gate) wait(done <-chan struct{}) {
 	}
 }
 
-// errRefused says that the opening handshake was not answered with 101.
+// errRefused is the error of a response other than 101.
 var errRefused = errors.New("the opening handshake was refused")
 
 // connect makes the connection up to the 101, and starts to read.
@@ -105,12 +105,12 @@ func (p *peer) connect() error {
 			cfg.ServerName = p.kind.tls
 		}
 		if p.kind.keys {
-			raw, err := dialRawTLS(p.ctx, nc, cfg)
+			u, err := dialKeyUpdater(p.ctx, nc, cfg)
 			if err != nil {
 				nc.Close()
 				return err
 			}
-			p.nc = raw
+			p.nc = u
 		} else {
 			tc := tls.Client(nc, cfg)
 			if err := tc.HandshakeContext(p.ctx); err != nil {
@@ -163,10 +163,10 @@ func (p *peer) response() error {
 	}
 }
 
-// start starts to read, and to write what the reader wants written.
+// start starts the reader, and the writer of its answers.
 func (p *peer) start() {
 	p.control = make(chan []byte, 16)
-	p.news = make(chan struct{}, 1)
+	p.wake = make(chan struct{}, 1)
 	p.done = make(chan struct{})
 	p.writers.Go(func() {
 		for {
@@ -180,7 +180,11 @@ func (p *peer) start() {
 	})
 	go func() {
 		defer close(p.done)
-		p.end.err = p.read()
+		if p.kind.flood && p.kind.keys {
+			p.end.err = p.discard()
+		} else {
+			p.end.err = p.read()
+		}
 		p.note("peer: reading has ended: %v", p.end.err)
 	}()
 }
@@ -226,7 +230,7 @@ func (p *peer) read() error {
 			}
 			buf = append(buf[:0], buf[n:]...)
 		}
-		p.deaf.wait(p.ctx.Done())
+		p.readPause.wait(p.ctx.Done())
 		room := buf[len(buf):cap(buf)]
 		if len(room) == 0 {
 			p.target.violated(protocol, p.conn, "the server has sent a frame of more than %d bytes", cap(buf))
@@ -234,7 +238,7 @@ func (p *peer) read() error {
 		}
 		if pace := p.pace.Load(); pace > 0 && !(p.faithful && p.target.over()) {
 			room = room[:min(len(room), 4<<10)]
-			if p.sips.Load() {
+			if p.oneByte.Load() {
 				room = room[:1]
 			}
 			time.Sleep(time.Duration(pace))
@@ -253,11 +257,23 @@ func (p *peer) read() error {
 	}
 }
 
+// discard reads records and does not decrypt them.
+func (p *peer) discard() error {
+	var buf [4 << 10]byte
+	for {
+		p.readPause.wait(p.ctx.Done())
+		time.Sleep(time.Duration(p.pace.Load()))
+		if _, err := p.raw.Read(buf[:]); err != nil {
+			return err
+		}
+	}
+}
+
 // rules checks a frame of the server. opcode is of the message in fragments
 // that is under way, 0 if none is.
 func (p *peer) rules(f wire.Frame, opcode wire.Opcode) error {
 	switch {
-	case p.end.closed && f.Opcode != wire.Pong: // of a Ping that was on its way
+	case p.end.closed && f.Opcode != wire.Pong: // the answer to an earlier Ping
 		return errors.New("the frame follows a Close")
 	case f.Masked:
 		return errors.New("the frame is masked")
@@ -291,7 +307,7 @@ func (p *peer) arrived(in *streams, op wire.Opcode, payload []byte) error {
 	if m.source == p.id {
 		p.own.Add(1)
 		select {
-		case p.news <- struct{}{}:
+		case p.wake <- struct{}{}:
 		default:
 		}
 	}
@@ -321,7 +337,7 @@ func (p *peer) controlled(f wire.Frame) {
 	}
 }
 
-// later has a frame written by another goroutine: the reader never waits.
+// later queues a frame for the writer: the reader never blocks.
 func (p *peer) later(frame []byte) {
 	for {
 		select {
@@ -330,21 +346,21 @@ func (p *peer) later(frame []byte) {
 		default:
 		}
 		select {
-		case <-p.control: // the oldest; of many Pings the latest has to be answered
+		case <-p.control: // the oldest: the latest Ping must be answered
 		default:
 		}
 	}
 }
 
-// frame returns a frame of the peer. The key does not matter.
+// frame returns a frame of the peer, with an arbitrary key.
 func (p *peer) frame(op wire.Opcode, payload []byte, fin bool) []byte {
 	return wire.AppendFrame(nil, wire.Header{Fin: fin, Opcode: op, Masked: true, Key: wire.MaskingKey(0x5a17c3b1 * (uint32(len(payload)) + 1))}, payload)
 }
 
-// errClosing says that the peer has sent its Close.
+// errClosing is the error of writes after the peer's Close.
 var errClosing = errors.New("the peer has sent its Close")
 
-// write writes whole frames, the last of which ends so many messages.
+// write writes complete frames that end so many messages.
 func (p *peer) write(frames []byte, messages uint32) error {
 	p.wmu.Lock()
 	defer p.wmu.Unlock()
@@ -378,7 +394,7 @@ func (p *peer) answer(frame []byte) {
 	}
 }
 
-// noAnswers ends the answers to Pings and a Close.
+// noAnswers stops the answers to Pings and Close.
 func (p *peer) noAnswers() {
 	p.wmu.Lock()
 	defer p.wmu.Unlock()
@@ -436,12 +452,12 @@ func (p *peer) ping() []byte {
 	return p.frame(wire.Ping, fmt.Appendf(nil, "ping %d", p.pings.Add(1)-1), true)
 }
 
-// await waits until so many messages of the own handlers have arrived. It
-// reports whether they have.
+// await waits for so many messages of the own handlers, and reports whether they
+// have arrived.
 func (p *peer) await(messages uint32) bool {
 	for p.own.Load() < messages {
 		select {
-		case <-p.news:
+		case <-p.wake:
 		case <-p.done:
 			return p.own.Load() >= messages
 		}
@@ -449,7 +465,7 @@ func (p *peer) await(messages uint32) bool {
 	return true
 }
 
-// close makes the closing handshake, and reports a server that does not.
+// close makes the closing handshake. It reports a server that does not answer.
 func (p *peer) close() {
 	code := []wire.StatusCode{0, 1000, 1001, 3000, 4999}[p.rnd.IntN(5)]
 	payload, err := wire.AppendClosePayload(nil, code, "")
@@ -461,7 +477,7 @@ func (p *peer) close() {
 	p.finish()
 }
 
-// finish waits for the end of the connection, and notes how it was.
+// finish waits for the end of the connection and records it.
 func (p *peer) finish() {
 	<-p.done
 	p.writers.Wait()
@@ -476,7 +492,7 @@ func (p *peer) finish() {
 	p.conn.end = &end
 }
 
-// reset cuts the connection in the rudest way.
+// reset resets the connection.
 func (p *peer) reset() {
 	p.note("peer: resets the connection")
 	switch nc := p.raw.(type) {
@@ -493,8 +509,8 @@ func (p *peer) reset() {
 // abandon resets the connection and waits for the reader.
 func (p *peer) abandon() {
 	p.reset()
-	p.deaf.open()
-	p.sips.Store(false) // TLS may have decrypted much
+	p.readPause.open()
+	p.oneByte.Store(false) // TLS may have buffered decrypted bytes
 	p.pace.Store(0)
 	if p.done != nil {
 		<-p.done

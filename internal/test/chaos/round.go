@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"runtime"
 	"slices"
@@ -15,18 +16,18 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/fibersock/fibersock/internal/leakcheck"
-	usages "github.com/fibersock/fibersock/internal/usage"
+	"github.com/fibersock/fibersock/internal/test/leakcheck"
+	usages "github.com/fibersock/fibersock/internal/test/usage"
 	"github.com/fibersock/fibersock/server"
 )
 
-// ending is how a round ends.
+// ending is the time of Shutdown in a round.
 type ending int
 
 const (
-	quietly  ending = iota // Shutdown is called when all peers have left
-	lively                 // while they make their closing handshakes
-	abruptly               // in the middle, with a context that ends at once
+	afterPeers ending = iota // when all peers have closed
+	withPeers                // during their closing handshakes
+	midway                   // with a context that ends at once
 	endings
 )
 
@@ -36,7 +37,7 @@ func (e ending) String() string {
 
 // round is a part of a run with servers of its own.
 type round struct {
-	*judge
+	*recorder
 	run    *run
 	name   string
 	seed   uint64
@@ -48,19 +49,19 @@ type round struct {
 	targets []*target
 	echoes  latencies
 	stalls  stallClock
-	asides  sync.WaitGroup // goroutines that handlers have started
+	helpers sync.WaitGroup // goroutines started by handlers
 
-	callbacks atomic.Int64 // of the program that have panicked or exited, besides handlers
+	callbacks atomic.Int64 // other callbacks of the application that have panicked or exited
 
-	floods map[string]chan struct{} // by kind: has room for one peer that sends as fast as it can
+	floods map[string]chan struct{} // by kind: a slot for one peer
 
 	began   time.Time
 	ended   chan struct{} // closed when scripts are to end
 	endedAt time.Time     // when that was
 	shut    chan struct{} // closed when Shutdown has returned
-	down    atomic.Bool   // Shutdown has been called, or will be at once
+	down    atomic.Bool   // Shutdown has been called or is about to be
 	opened  atomic.Pointer[chan struct{}]
-	held    chan struct{} // closed: handlers that actHold has stopped go on
+	held    chan struct{} // closed: handlers in actHold continue
 	holds   atomic.Int64  // such handlers
 
 	mu     sync.Mutex // guards the rest
@@ -72,11 +73,11 @@ type round struct {
 // policies are all values of Server.SlowPolicy.
 var policies = []server.SlowPolicy{server.SlowDefault, server.SlowClose, server.SlowDropNewest, server.SlowDropOldest, server.SlowBlock}
 
-// Workers for each target.
+// Numbers for each target.
 const (
-	workers   = 8
-	innocents = 3
-	lasting   = 2 // peers that last as long as the round, at a time
+	workers = 8
+	probes  = 3
+	lasting = 2 // peers at a time that last as long as the round
 )
 
 // maxBlocked is Server.MaxBlocked.
@@ -149,36 +150,39 @@ func (r *round) play(number int) error {
 	background.Go(func() { r.stalls.run(stop) })
 	background.Go(func() { r.openGates(stop) })
 	background.Go(func() { r.monitor(stop) })
-	next := number * workers
+	offset := number
 	for i, t := range r.targets {
-		for w := range innocents {
-			all.Go(func() { t.work(ctx, uint64(1000*i+w), []kind{innocent}, styles[w]) })
+		for w := range probes {
+			all.Go(func() {
+				for rnd := newRand(t.seed, uint64(1000*i+w)); !t.over() && !t.leaving(); {
+					t.playOne(ctx, probe, styles[w], rnd.Uint64())
+				}
+			})
 		}
-		slots := make(chan struct{}, lasting)
+		offset = t.queue(offset)
 		for w := range workers {
-			first := t.firstKind(w, &next)
-			all.Go(func() { t.workThrough(ctx, uint64(1000*i+100+w), first, slots) })
+			all.Go(func() { t.work(ctx, newRand(t.seed, uint64(1000*i+100+w))) })
 		}
 	}
 	left := make(chan struct{})
 	go func() { all.Wait(); close(left) }()
 
 	switch r.ending {
-	case quietly:
+	case afterPeers:
 		time.Sleep(r.time)
 		r.endScripts()
 		r.awaitPeers(left, cancel)
 		r.awaitIdle()
-		r.judgeCalm(ctx)
+		r.checkCalm(ctx)
 		r.down.Store(true)
 		r.shutdownAll(r.patience())
-	case lively:
+	case withPeers:
 		time.Sleep(r.time)
 		r.down.Store(true)
 		r.endScripts()
 		r.shutdownAll(r.patience())
 		r.awaitPeers(left, cancel)
-	case abruptly:
+	case midway:
 		time.Sleep(r.time * 3 / 4)
 		r.down.Store(true)
 		r.shutdownAll(20 * time.Millisecond)
@@ -188,7 +192,7 @@ func (r *round) play(number int) error {
 	r.phase("peers")
 	r.awaitIdle()
 	r.phase("idle")
-	r.asides.Wait()
+	r.helpers.Wait()
 	close(stop)
 	background.Wait()
 	for _, t := range r.targets {
@@ -197,16 +201,16 @@ func (r *round) play(number int) error {
 	for _, k := range r.conns {
 		k.target.final(k)
 	}
-	r.judgeEchoes()
-	r.judgeReleased(before, files)
+	r.checkEchoes()
+	r.checkReleased(before, files)
 	return nil
 }
 
-// judgeReleased checks that nothing is left of a round.
-func (r *round) judgeReleased(left func(patience time.Duration) []string, files int) {
+// checkReleased checks that a round has left no goroutine and no descriptor.
+func (r *round) checkReleased(left func(patience time.Duration) []string, files int) {
 	since := time.Now()
 	if left := left(r.longest() + r.slack(since)); len(left) > 0 {
-		r.add(violation{invariant: released, detail: fmt.Sprintf("%d goroutines are left", len(left)), dump: join(left)})
+		r.add(violation{invariant: released, detail: fmt.Sprintf("%d goroutines are left", len(left)), dump: strings.Join(left, "\n\n")})
 	}
 	r.within(since, func() bool { return usages.Files() <= files }, func() {
 		r.add(violation{invariant: released, detail: fmt.Sprintf("%d descriptors are open, %d were before the round", usages.Files(), files)})
@@ -249,7 +253,7 @@ func (r *round) awaitIdle() {
 	}
 }
 
-// within waits until done, and calls late if that takes too long.
+// within waits until done, and calls late at the time limit.
 func (r *round) within(since time.Time, done func() bool, late func()) {
 	for !done() {
 		if time.Since(since) > r.longest()+r.slack(since) {
@@ -260,7 +264,7 @@ func (r *round) within(since time.Time, done func() bool, late func()) {
 	}
 }
 
-// longest is how long a connection lasts at most whose peer has left, by the
+// longest is the longest life of a connection whose peer has disappeared, by the
 // server's limits in a round with short ones.
 func (r *round) longest() time.Duration {
 	if r.long {
@@ -280,7 +284,7 @@ func (r *round) shutdownAll(wait time.Duration) {
 	close(r.shut)
 }
 
-// shutdown shuts the server down and checks what is left.
+// shutdown shuts the server down and checks that nothing is left.
 func (t *target) shutdown(wait time.Duration) {
 	began := time.Now()
 	if t.web != nil {
@@ -304,9 +308,9 @@ func (t *target) shutdown(wait time.Duration) {
 		}
 	}
 	switch slack := t.slack(began); {
-	case t.ending == abruptly && took > wait+slack:
+	case t.ending == midway && took > wait+slack:
 		t.add(violation{invariant: shutdown, detail: fmt.Sprintf("%s: Shutdown with a context of %v has returned after %v", t, wait, took)})
-	case t.ending != abruptly && (err != nil || took > t.longest()+slack):
+	case t.ending != midway && (err != nil || took > t.longest()+slack):
 		t.hang(violation{invariant: shutdown, detail: fmt.Sprintf("%s: Shutdown has returned %v after %v%s", t, err, took, t.lasting(took))})
 	}
 	select {
@@ -319,8 +323,8 @@ func (t *target) shutdown(wait time.Duration) {
 	}
 }
 
-// lasting returns the histories of connections that have lasted for so long, or
-// still do.
+// lasting returns the histories of connections that are older than d, or ended
+// within the last d.
 func (t *target) lasting(d time.Duration) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -338,76 +342,51 @@ func (t *target) lasting(d time.Duration) string {
 
 func (t *target) String() string { return t.form.name + " with " + policyNames[t.policy] }
 
-// work plays peers of the given kinds until the round is over.
-func (t *target) work(ctx context.Context, worker uint64, kinds []kind, style string) {
-	rnd := newRand(t.seed, worker)
-	for !t.over() && !t.leaving() {
-		for _, i := range rnd.Perm(len(kinds)) {
-			if t.over() || t.leaving() {
-				return
-			}
-			t.playOne(ctx, kinds[i], style, rnd.Uint64())
+// queue lists the kinds of peers that t can have, the ones with TLS first and then
+// from an offset, and returns the offset for the next target: a short run has all
+// kinds.
+func (t *target) queue(offset int) (next int) {
+	var tls, others []kind
+	for _, k := range kinds {
+		switch {
+		case k.needsTLS && t.form.secure:
+			tls = append(tls, k)
+		case !k.needsTLS && (k.only == nil || k.only(t)):
+			others = append(others, k)
 		}
 	}
+	first := offset % len(others)
+	t.kinds = slices.Concat(tls, others[first:], others[:first])
+	t.slots = make(chan struct{}, lasting)
+	return offset + workers - len(tls)
 }
 
-// firstKind returns the kind that a worker begins with, so that a short run on
-// a busy machine has all of them.
-func (t *target) firstKind(worker int, next *int) int {
-	for i, k := range kinds {
-		if k.needsTLS && t.form.secure {
-			if worker == 0 {
-				return i
-			}
-			worker--
-		}
-	}
+// work plays peers of t's kinds in turn until the round is over.
+func (t *target) work(ctx context.Context, rnd *rand.Rand) {
 	for {
-		i := *next % len(kinds)
-		*next++
-		if k := kinds[i]; !k.needsTLS && (k.only == nil || k.only(t)) {
-			return i
+		k := t.kinds[int(t.next.Add(1)-1)%len(t.kinds)]
+		style, seed := styles[rnd.IntN(len(styles))], rnd.Uint64()
+		if t.over() || t.leaving() {
+			return
 		}
-	}
-}
-
-// workThrough plays peers of all kinds, in random order after the first, again
-// and again.
-func (t *target) workThrough(ctx context.Context, worker uint64, first int, slots chan struct{}) {
-	rnd := newRand(t.seed, worker)
-	for {
-		order := rnd.Perm(len(kinds))
-		if first >= 0 {
-			order = slices.Insert(order, 0, first)
-			first = -1
+		if k.style != "" {
+			style = k.style
 		}
-		for _, i := range order {
-			k, style, seed := kinds[i], styles[rnd.IntN(len(styles))], rnd.Uint64()
-			if t.over() || t.leaving() {
-				return
+		slots := t.slots
+		if k.flood {
+			slots = t.floods[k.name]
+		}
+		if k.lasting || k.flood {
+			select {
+			case slots <- struct{}{}:
+				t.playOne(ctx, k, style, seed)
+				<-slots
+			default:
 			}
-			if k.style != "" {
-				style = k.style
-			}
-			if k.needsTLS && !t.form.secure || k.only != nil && !k.only(t) || t.leaves(k.name) {
-				continue
-			}
-			slots := slots
-			if k.flood {
-				slots = t.floods[k.name]
-			}
-			if k.lasting || k.flood {
-				select {
-				case slots <- struct{}{}:
-					t.playOne(ctx, k, style, seed)
-					<-slots
-				default:
-				}
-				continue
-			}
+		} else {
 			t.playOne(ctx, k, style, seed)
-			t.pause(time.Duration(rnd.IntN(5))*time.Millisecond, nil)
 		}
+		t.pause(time.Duration(rnd.IntN(5))*time.Millisecond, nil)
 	}
 }
 
@@ -428,7 +407,7 @@ func (t *target) playOne(ctx context.Context, k kind, style string, seed uint64)
 func (t *target) newPeer(ctx context.Context, k kind, style string, seed uint64) *peer {
 	c := &conn{
 		id: t.run.ids.Add(1), target: t, style: style, kind: k, began: time.Now(), trouble: make(map[string]action),
-		faithful: k.faithful, spared: k.spared, aside: k.aside, sent: make(map[uint32]uint32), sending: make(map[uint32]time.Time),
+		faithful: k.faithful, exempt: k.exempt, isolated: k.isolated, sent: make(map[uint32]uint32), sending: make(map[uint32]time.Time),
 	}
 	t.mu.Lock()
 	t.conns[c.id] = c
@@ -436,7 +415,7 @@ func (t *target) newPeer(ctx context.Context, k kind, style string, seed uint64)
 	return &peer{conn: c, ctx: ctx, rnd: newRand(seed, uint64(c.id))}
 }
 
-// find returns the connection with a query.
+// find returns the connection with the number in a query.
 func (r *round) find(query string) *conn {
 	id, err := strconv.ParseUint(query, 10, 32)
 	if err != nil {
@@ -447,7 +426,7 @@ func (r *round) find(query string) *conn {
 	return r.conns[uint32(id)]
 }
 
-// enlist makes a connection one that handlers send to.
+// enlist adds a connection that handlers may send to.
 func (r *round) enlist(k *conn) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -473,7 +452,7 @@ func (r *round) over() bool {
 	}
 }
 
-// overFor returns how long it is since the scripts had to end, 0 if they need not.
+// overFor returns the time since the scripts had to end, 0 before.
 func (r *round) overFor() time.Duration {
 	if !r.over() {
 		return 0
@@ -483,9 +462,6 @@ func (r *round) overFor() time.Duration {
 
 // leaving reports whether the servers are or will be shut down.
 func (r *round) leaving() bool { return r.down.Load() }
-
-// leaves reports whether something is left out.
-func (r *round) leaves(name string) bool { return r.run.without[name] }
 
 // pause waits, and reports whether neither the round nor done has ended.
 func (r *round) pause(d time.Duration, done <-chan struct{}) bool {
@@ -500,17 +476,17 @@ func (r *round) pause(d time.Duration, done <-chan struct{}) bool {
 	return false
 }
 
-// patience is longer than everything that a peer waits for.
+// patience exceeds every wait of a peer.
 func (r *round) patience() time.Duration { return r.time + r.longest() + 10*time.Second }
 
-// slack is how much later than its limit something may happen: the clock of
-// the server is coarse, and the machine may be busy.
+// slack is the tolerance of a time limit: the clock of the server is coarse, and the
+// machine may be busy.
 func (r *round) slack(since time.Time) time.Duration { return 2*time.Second + 2*r.stalls.since(since) }
 
 // dropsOldest reports whether messages that Send has accepted may be dropped.
 func (t *target) dropsOldest() bool { return t.policy == server.SlowDropOldest }
 
-// gate returns a channel that is closed soon, for all that wait at this time.
+// gate returns a channel that openGates closes within 30 ms.
 func (r *round) gate() <-chan struct{} { return *r.opened.Load() }
 
 func (r *round) openGates(stop <-chan struct{}) {
@@ -548,7 +524,7 @@ func (r *round) add(v violation) {
 	if v.conn != nil {
 		v.history = v.conn.history()
 	}
-	r.judge.add(v)
+	r.recorder.add(v)
 }
 
 func (r *round) hang(v violation) {
@@ -556,10 +532,10 @@ func (r *round) hang(v violation) {
 	if v.conn != nil {
 		v.history = v.conn.history()
 	}
-	r.judge.hang(v)
+	r.recorder.hang(v)
 }
 
-// monitor looks at all connections again and again.
+// monitor checks all open connections every 20 ms.
 func (r *round) monitor(stop <-chan struct{}) {
 	ticker := time.NewTicker(20 * time.Millisecond)
 	defer ticker.Stop()
@@ -578,7 +554,7 @@ func (r *round) monitor(stop <-chan struct{}) {
 	}
 }
 
-// look checks an open connection: how long it lasts, and what it buffers.
+// look checks the age and the backlog of an open connection.
 func (t *target) look(k *conn) {
 	c := k.server.Load()
 	if n, most := c.Buffered(), t.mostBuffered(k); n > most {
@@ -602,14 +578,14 @@ func (t *target) look(k *conn) {
 	}
 }
 
-// mostBuffered is the bound for what a connection buffers: MaxBacklog, or a
-// message for a client for which nothing was buffered, and control frames.
+// mostBuffered is the limit of a connection's backlog: MaxBacklog, or a message for
+// an empty backlog, and control frames.
 func (t *target) mostBuffered(k *conn) int {
 	const largest, slack = 100_000, 64 << 10
-	if k != nil && k.kind.flood { // handlers send nothing to it, except broadcasts
+	if k != nil && k.kind.flood { // it receives only broadcasts
 		return t.srv.MaxBacklog + slack/2 + k.kind.pongs
 	}
-	if t.dropsOldest() { // the newest message is kept, beside the one on its way
+	if t.dropsOldest() { // the newest message and the one being written are kept
 		return t.srv.MaxBacklog + 2*largest + slack
 	}
 	return t.srv.MaxBacklog + largest + slack
@@ -638,7 +614,7 @@ func (t *target) final(k *conn) {
 		return
 	}
 	if k.faithful {
-		t.judgeEnd(k, end, why)
+		t.checkEnd(k, end, why)
 	}
 	if end.closed && !t.dropsOldest() {
 		for source, n := range sent {
@@ -655,15 +631,15 @@ func (t *target) final(k *conn) {
 	}
 }
 
-// judgeEnd checks how the connection of a peer that behaves has ended.
-func (t *target) judgeEnd(k *conn, end *peerEnd, why error) {
+// checkEnd checks the end of the connection of a peer that behaves.
+func (t *target) checkEnd(k *conn, end *peerEnd, why error) {
 	if problem := t.undeserved(k, end, why); problem != "" {
 		t.violated(deserved, k, "%s: the server says %v, the peer %v, with a Close: %v", problem, why, end.err, end.closed)
 	}
 }
 
 func (t *target) undeserved(k *conn, end *peerEnd, why error) string {
-	disturbed := k.disturbed.Load() || t.ending == abruptly
+	disturbed := k.disturbed.Load() || t.ending == midway
 	var closed *server.CloseError
 	var failed *server.FailError
 	var lost *server.LostError
@@ -673,7 +649,7 @@ func (t *target) undeserved(k *conn, end *peerEnd, why error) string {
 		switch {
 		case !end.sentClose || closed.Code != end.sentCode:
 			return fmt.Sprintf("the peer has sent the code %d: %v", end.sentCode, end.sentClose)
-		case k.kind.reads == slowly && (!t.long || end.at.Sub(k.endedTime()) > lingers): // the rest is cut, in a short round by WriteTimeout, which sees progress by the buffer
+		case k.kind.reads == slowly && (!t.long || end.at.Sub(k.endedTime()) > lingers): // the rest is dropped, in a short round by WriteTimeout, which measures progress by the buffer
 		case !end.closed && !disturbed:
 			return "the closing handshake is done, and the server's Close has not arrived"
 		}
@@ -688,19 +664,19 @@ func (t *target) undeserved(k *conn, end *peerEnd, why error) string {
 		}
 		return ""
 	case !t.long && t.stalls.since(k.began) > 100*time.Millisecond:
-		return "" // a time limit may have passed while nothing ran
+		return "" // a time limit may have passed during a stall
 	case !t.long && k.kind.reads == slowly && lateFor(why, "CloseTimeout"):
-		return "" // the Close lies behind the backlog
+		return "" // the Close follows the backlog
 	default:
 		return "the connection is lost"
 	}
 }
 
-// lingers is about how long the server lets a peer read the rest after the
-// closing handshake.
+// lingers is about the time in which the server flushes after the closing
+// handshake.
 const lingers = 900 * time.Millisecond
 
-// lateFor reports whether a time limit has ended a connection.
+// lateFor reports whether an error is due to the time limit option.
 func lateFor(why error, option string) bool {
 	var late *server.TimeoutError
 	return errors.As(why, &late) && late.Option == option
@@ -719,8 +695,8 @@ func (t *target) finalStats() {
 	}
 }
 
-// statsProblems compares statistics with the events. Peers have received so
-// many messages, or more.
+// statsProblems compares statistics with the events. received is the least number
+// of messages that peers have received.
 func (t *target) statsProblems(st server.Stats, received uint64) (problems []string) {
 	wrong := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
 	if st.Open != 0 || st.Opening != 0 || st.Backlog != 0 || st.Blocked != 0 {
@@ -743,30 +719,30 @@ func (t *target) statsProblems(st server.Stats, received uint64) (problems []str
 		wrong("Sent.Messages %d, peers have received %d", st.Sent.Messages, received)
 	}
 	refused := st.Refused.Status3xx + st.Refused.Status4xx + st.Refused.Status5xx
-	if n := uint64(t.dialed.Load()); !t.form.hijacked && t.ending == quietly && st.Accepted+refused+st.Unfinished != n {
+	if n := uint64(t.dialed.Load()); !t.form.hijacked && t.ending == afterPeers && st.Accepted+refused+st.Unfinished != n {
 		wrong("Accepted %d, Refused %d, Unfinished %d, and peers have connected %d times", st.Accepted, refused, st.Unfinished, n)
 	}
 	if t.long && st.Timeouts != (server.Timeouts{}) {
 		wrong("Timeouts %+v, and all limits are a minute", st.Timeouts)
 	}
-	if most := t.srv.MaxTotalBacklog + (workers+innocents)*t.mostBuffered(nil); st.BacklogPeak > uint64(most) {
+	if most := t.srv.MaxTotalBacklog + (workers+probes)*t.mostBuffered(nil); st.BacklogPeak > uint64(most) {
 		wrong("BacklogPeak %d is more than the limits allow: %d", st.BacklogPeak, most)
 	}
 	return problems
 }
 
-// echoPeriod is the time between two messages of an innocent client.
+// echoPeriod is the time between two messages of a probe.
 const echoPeriod = 10 * time.Millisecond
 
-// mostEcho is the bound for the 99th percentile of an innocent client's echo: it
-// is no measure of speed, but of a server that stands still.
+// mostEcho is the limit of the 99th percentile of echo times. It does not measure
+// speed, but finds a server that is blocked.
 const mostEcho = 1500 * time.Millisecond
 
-func (r *round) judgeEchoes() {
+func (r *round) checkEchoes() {
 	n, _, p99, worst := r.echoes.summary()
 	if n == 0 {
 		if r.stalls.since(r.began) < r.time/2 {
-			r.add(violation{invariant: prompt, detail: "no innocent client got an echo"})
+			r.add(violation{invariant: prompt, detail: "no probe received an echo"})
 		}
 		return
 	}
@@ -775,8 +751,8 @@ func (r *round) judgeEchoes() {
 	}
 }
 
-// latencies are those of echoes. An echo that takes longer than echoPeriod also
-// stands for those that were not asked for meanwhile.
+// latencies are the times of echoes. An echo that takes longer than echoPeriod
+// counts for each echo that was not requested meanwhile.
 type latencies struct {
 	mu   sync.Mutex
 	took []time.Duration
@@ -800,15 +776,15 @@ func (l *latencies) summary() (n int, p50, p99, worst time.Duration) {
 	return n, l.took[n/2], l.took[n*99/100], l.took[n-1]
 }
 
-// stallClock knows when the machine was too busy for this process, or the
-// scheduler for a goroutine that sleeps.
+// stallClock records the times at which a sleeping goroutine woke late, because the
+// machine or the scheduler was busy.
 type stallClock struct {
 	mu    sync.Mutex
 	times []time.Time
 	total []time.Duration // up to the time
 }
 
-// stallMin is the least delay that counts.
+// stallMin is the smallest delay that counts.
 const stallMin = 20 * time.Millisecond
 
 func (s *stallClock) run(stop <-chan struct{}) {
@@ -837,7 +813,7 @@ func (s *stallClock) add(at time.Time, late time.Duration) {
 	s.times, s.total = append(s.times, at), append(s.total, late)
 }
 
-// since returns the sum of the delays since a moment.
+// since returns the sum of the delays after began.
 func (s *stallClock) since(began time.Time) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -852,7 +828,7 @@ func (s *stallClock) since(began time.Time) time.Duration {
 	return s.total[n-1] - s.total[i-1]
 }
 
-// setProcs sets GOMAXPROCS and returns what sets it back.
+// setProcs sets GOMAXPROCS and returns a function that restores it.
 func setProcs(n int) (back func()) {
 	old := runtime.GOMAXPROCS(n)
 	return func() { runtime.GOMAXPROCS(old) }

@@ -5,19 +5,17 @@ import (
 	"io"
 	"log"
 	"os"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/fibersock/fibersock/internal/leakcheck"
+	"github.com/fibersock/fibersock/internal/test/testcert"
 )
 
 // Options are those of a run. The zero value of each is its default.
 type Options struct {
-	Seed    uint64
-	Time    time.Duration // about how long, with all ends of rounds; at least three rounds are played
-	Without []string      // kinds of peers and actions that are left out
+	Seed uint64
+	Time time.Duration // about how long, with all ends of rounds; at least three rounds are played
 
 	// CPU returns the processor time that the process has used; nil: that is not
 	// checked.
@@ -26,26 +24,12 @@ type Options struct {
 	Logf func(format string, args ...any)
 }
 
-// Report is the outcome of a run.
-type Report struct {
-	Rounds      int
-	Connections int
-	Took        time.Duration
-	Echoes      int           // of innocent clients
-	P50, P99    time.Duration // of these echoes; an echo that takes long counts several times
-	Longest     time.Duration
-
-	violations []violation
-	counts     map[invariant]int
-}
-
 // run is a run of several rounds.
 type run struct {
-	judge
-	without map[string]bool
-	cpu     func() time.Duration
-	logf    func(format string, args ...any)
-	ids     atomic.Uint32
+	recorder
+	cpu  func() time.Duration
+	logf func(format string, args ...any)
+	ids  atomic.Uint32
 
 	mu      sync.Mutex // guards covered
 	covered map[string]int
@@ -64,13 +48,11 @@ func (r *run) count(k *conn) {
 // processors are the values of GOMAXPROCS, in turn.
 var processors = []int{2, 1, 8}
 
-// Run plays rounds and checks them.
-func Run(o Options) (*Report, error) {
-	r := &run{cpu: o.CPU, logf: o.Logf, without: make(map[string]bool), covered: make(map[string]int)}
-	for _, name := range o.Without {
-		r.without[name] = true
-	}
-	cert, err := certificate()
+// Run plays rounds. It returns a text for each failed check, with the history of the
+// connection.
+func Run(o Options) (failures []string, err error) {
+	r := &run{cpu: o.CPU, logf: o.Logf, covered: make(map[string]int)}
+	cert, _, err := testcert.New("chaos.example")
 	if err != nil {
 		return nil, err
 	}
@@ -78,12 +60,10 @@ func Run(o Options) (*Report, error) {
 	defer log.SetOutput(os.Stderr)
 	began := time.Now()
 	length := max(min(2*time.Second, o.Time/5), 500*time.Millisecond)
-	report := &Report{}
-	var all latencies
 	for i := 0; i < 3 || time.Since(began) < o.Time-length; i++ {
 		procs := processors[(i+i/6)%len(processors)]
 		round := &round{
-			judge: &r.judge, run: r, seed: o.Seed + uint64(i)*0x9e3779b97f4a7c15, time: length,
+			recorder: &r.recorder, run: r, seed: o.Seed + uint64(i)*0x9e3779b97f4a7c15, time: length,
 			long: i%2 == 0, ending: ending(i/2) % endings, cert: cert,
 		}
 		limits := "short"
@@ -97,28 +77,17 @@ func Run(o Options) (*Report, error) {
 		if err != nil {
 			return nil, err
 		}
-		n, p50, p99, worst := round.echoes.summary()
-		all.took = append(all.took, round.echoes.took...)
-		report.Rounds++
-		for _, t := range round.targets {
-			n, p50, p99, worst := t.ownEchoes.summary()
-			o.Logf("    %-40v %5d connections, %6d sends, %5d echoes: p50 %v, p99 %v, longest %v", t, t.opens.Load(), t.sends.Load(), n,
-				p50.Round(10*time.Microsecond), p99.Round(10*time.Microsecond), worst.Round(10*time.Microsecond))
-		}
+		n, p50, p99, longest := round.echoes.summary()
 		o.Logf("%s: %v, %d connections, %d echoes: p50 %v, p99 %v, longest %v; stalls %v; %v", round.name, time.Since(round.began).Round(time.Millisecond), len(round.conns), n,
-			p50.Round(time.Microsecond), p99.Round(time.Microsecond), worst.Round(time.Microsecond), round.stalls.since(round.began).Round(time.Millisecond), round.phases)
+			p50.Round(time.Microsecond), p99.Round(time.Microsecond), longest.Round(time.Microsecond), round.stalls.since(round.began).Round(time.Millisecond), round.phases)
 	}
 	r.checkCoverage()
-	report.Took = time.Since(began)
-	report.Connections = int(r.ids.Load())
-	report.Echoes, report.P50, report.P99, report.Longest = all.summary()
-	report.violations, report.counts = r.found, r.counts
-	return report, nil
+	return r.failures(), nil
 }
 
 // checkCoverage checks that everything was there once.
 func (r *run) checkCoverage() {
-	want := []string{"kind " + innocent.name}
+	want := []string{"kind " + probe.name}
 	for _, f := range forms {
 		want = append(want, "form "+f.name)
 	}
@@ -129,9 +98,7 @@ func (r *run) checkCoverage() {
 		want = append(want, "policy "+policyNames[p])
 	}
 	for _, k := range kinds {
-		if !r.without[k.name] {
-			want = append(want, "kind "+k.name)
-		}
+		want = append(want, "kind "+k.name)
 	}
 	for _, name := range want {
 		if r.covered[name] == 0 {
@@ -140,16 +107,14 @@ func (r *run) checkCoverage() {
 	}
 }
 
-// Failures returns a text for each failed check, with the history of the
-// connection.
-func (r *Report) Failures() []string {
-	var texts []string
+// failures returns the violations as texts.
+func (r *run) failures() (texts []string) {
 	for i, n := range r.counts {
 		if n > mostViolations {
 			texts = append(texts, fmt.Sprintf("%d violations of: %s", n, i))
 		}
 	}
-	for _, v := range r.violations {
+	for _, v := range r.found {
 		text := fmt.Sprintf("violated: %s\n%s\n%s", v.invariant, v.round, v.detail)
 		if v.history != "" {
 			text += "\n" + v.history
@@ -161,7 +126,3 @@ func (r *Report) Failures() []string {
 	}
 	return texts
 }
-
-func join(stacks []string) string { return strings.Join(stacks, "\n\n") }
-
-func stacks() string { return leakcheck.Stacks() }

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/fibersock/fibersock/internal/hostile"
+	"github.com/fibersock/fibersock/internal/test/hostile"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )
@@ -18,16 +18,16 @@ import (
 // kind is a kind of peer.
 type kind struct {
 	name     string
-	faithful bool   // it reads, answers Pings, and ends by a closing handshake
-	spared   bool   // no other connection closes it
-	aside    bool   // handlers of others do not send to it
+	faithful bool   // it reads, answers Pings, and ends with a closing handshake
+	exempt   bool   // no other connection closes it
+	isolated bool   // handlers of others do not send to it
 	lasting  bool   // it lasts as long as the round, if time limits are long
-	flood    bool   // it sends as fast as it can, small frames that are answered with small ones
+	flood    bool   // it sends small frames that need answers, as fast as it can
 	reads    reads  //
 	keys     bool   // it has TLS keys of its own
-	tls      string // the server's name that it asks for
+	tls      string // the requested server name
 	needsTLS bool   // only forms with TLS have it
-	pongs    int    // bytes of answers that one read of the server can ask for, which MaxBacklog does not bound
+	pongs    int    // bytes of answers to one read of the server, which MaxBacklog does not limit
 	only     func(t *target) bool
 	style    string // "": any
 	play     func(p *peer)
@@ -35,7 +35,7 @@ type kind struct {
 
 func (k kind) String() string { return k.name }
 
-// reads is how fast a peer reads.
+// reads is the speed at which a peer reads.
 type reads int
 
 const (
@@ -43,40 +43,40 @@ const (
 	slowly
 )
 
-// kinds are all kinds but the innocent clients, which are always there.
+// kinds are all kinds but the probes, which each round has.
 var kinds = []kind{
 	{name: "talker", faithful: true, play: (*peer).talk},
 	{name: "troublemaker", faithful: true, play: (*peer).makeTrouble},
 	{name: "resetter", play: (*peer).resetSometime},
 	{name: "half-closer", play: (*peer).halfClose},
-	{name: "trickling writer", lasting: true, spared: true, play: (*peer).trickle},
+	{name: "trickling writer", lasting: true, exempt: true, play: (*peer).trickle},
 	{name: "slow reader", faithful: true, reads: slowly, play: (*peer).readSlowly},
-	{name: "deaf for a while", faithful: true, reads: slowly, play: (*peer).deafForAWhile},
-	{name: "deaf", lasting: true, reads: slowly, aside: true, spared: true, only: mayBeDeaf, play: (*peer).goDeaf},
-	{name: "deaf that closes", lasting: true, reads: slowly, aside: true, spared: true, style: "/serve", play: (*peer).closeDeaf},
-	{name: "trickling reader that closes", reads: slowly, lasting: true, aside: true, spared: true, style: "/serve", play: (*peer).closeTrickling},
-	{name: "ignores the Close", lasting: true, spared: true, play: (*peer).ignoreClose},
-	{name: "silent", lasting: true, spared: true, play: (*peer).fallSilent},
+	{name: "stops reading for a while", faithful: true, reads: slowly, play: (*peer).stopReadingForAWhile},
+	{name: "never reads", lasting: true, reads: slowly, isolated: true, exempt: true, only: mayStopReading, play: (*peer).stopReading},
+	{name: "closes and never reads", lasting: true, reads: slowly, isolated: true, exempt: true, style: "/serve", play: (*peer).closeUnread},
+	{name: "closes and reads byte by byte", reads: slowly, lasting: true, isolated: true, exempt: true, style: "/serve", play: (*peer).closeTrickling},
+	{name: "ignores the Close", lasting: true, exempt: true, play: (*peer).ignoreClose},
+	{name: "silent", lasting: true, exempt: true, play: (*peer).fallSilent},
 	{name: "handshake that stalls", play: (*peer).stall},
 	{name: "handshake with trouble", play: (*peer).troubledHandshake},
 	{name: "KeyUpdates and messages", faithful: true, needsTLS: true, keys: true, play: (*peer).updateKeys},
-	{name: "flood of KeyUpdates", flood: true, needsTLS: true, keys: true, reads: slowly, aside: true, spared: true, play: (*peer).floodKeys},
-	{name: "flood of Pings", pongs: 256 << 10, flood: true, reads: slowly, aside: true, spared: true, play: (*peer).floodPings},
+	{name: "flood of KeyUpdates", flood: true, needsTLS: true, keys: true, reads: slowly, isolated: true, exempt: true, play: (*peer).floodKeys},
+	{name: "flood of Pings", pongs: 256 << 10, flood: true, reads: slowly, isolated: true, exempt: true, play: (*peer).floodPings},
 	{name: "TLS callback panics", needsTLS: true, tls: panicName, play: (*peer).fail},
 	{name: "TLS callback exits", needsTLS: true, tls: goexitName, play: (*peer).fail},
-	{name: "hostile", style: "/hostile", aside: true, play: (*peer).attack},
+	{name: "hostile", style: "/hostile", isolated: true, play: (*peer).attack},
 }
 
-var innocent = kind{name: "innocent", faithful: true, spared: true, play: (*peer).echo}
+var probe = kind{name: "probe", faithful: true, exempt: true, play: (*peer).echo}
 
-// mayBeDeaf excludes the handlers of a server with few goroutines that wait for
+// mayStopReading excludes the handlers of a server with few goroutines that wait for
 // a peer that never reads, which MaxBlocked allows for.
-func mayBeDeaf(t *target) bool { return t.policy != server.SlowBlock }
+func mayStopReading(t *target) bool { return t.policy != server.SlowBlock }
 
 // styles are the paths of handlers.
 var styles = []string{"/message", "/partial", "/serve"}
 
-// open connects, and notes that a peer that behaves cannot.
+// open connects, and records a failure of a peer that behaves.
 func (p *peer) open() bool {
 	err := p.connect()
 	if err == nil {
@@ -91,8 +91,7 @@ func (p *peer) open() bool {
 	return false
 }
 
-// echo is the innocent client's: it asks for an echo every few milliseconds and
-// measures.
+// echo measures an echo every few milliseconds.
 func (p *peer) echo() {
 	if !p.open() {
 		time.Sleep(5 * time.Millisecond)
@@ -105,15 +104,13 @@ func (p *peer) echo() {
 		if p.message(actEcho, 60+p.rnd.IntN(100), headSize) != nil || !p.await(n) {
 			break
 		}
-		took := time.Since(began)
-		p.target.echoes.add(took)
-		p.target.ownEchoes.add(took)
+		p.target.echoes.add(time.Since(began))
 		<-pace.C
 	}
 	p.close()
 }
 
-// script sends n messages that ask for things that harm nobody.
+// script sends n messages with harmless actions.
 func (p *peer) script(n int) {
 	for range n {
 		size := headSize
@@ -142,7 +139,7 @@ func (p *peer) script(n int) {
 		case 8:
 			a, arg = actFragments, 1+p.rnd.IntN(5)
 		case 9:
-			a, arg = actElsewhere, 1+p.rnd.IntN(10)
+			a, arg = actGoroutine, 1+p.rnd.IntN(10)
 		case 10:
 			a = actPing
 		case 11:
@@ -151,9 +148,6 @@ func (p *peer) script(n int) {
 			a = actNothing
 		case 13:
 			arg = 1 << (6 + p.rnd.IntN(11))
-		}
-		if p.target.leaves(a.String()) {
-			a = actEcho
 		}
 		if p.message(a, arg, size) != nil || p.target.over() {
 			return
@@ -175,13 +169,10 @@ func (p *peer) talk() {
 	p.close()
 }
 
-// makeTrouble asks for what ends a connection.
+// makeTrouble requests an action that ends a connection.
 func (p *peer) makeTrouble() {
 	endings := []action{actPanic, actGoexit, actClose, actCut, actCloseOther, actCutOther}
 	how := endings[p.rnd.IntN(len(endings))]
-	if p.target.leaves(how.String()) {
-		how = actPanic
-	}
 	if at := []string{"", "", "Open", "Writable", "Error", "Close", "Serve"}[p.rnd.IntN(7)]; at != "" && (how == actPanic || how == actGoexit) {
 		p.trouble[at] = how
 	}
@@ -217,7 +208,7 @@ func (p *peer) resetSometime() {
 	switch p.rnd.IntN(4) {
 	case 0:
 		_ = p.message(actBlock, 0, headSize)
-		p.script(4) // more than Serve's mailbox takes
+		p.script(4) // more than the receive queue of Serve holds
 	case 1:
 		_ = p.message(actBurst, 30, headSize)
 	case 2:
@@ -263,10 +254,10 @@ func (p *peer) trickle() {
 		return
 	}
 	p.script(p.rnd.IntN(3))
-	p.noAnswers() // they would stand in the middle of a frame
+	p.noAnswers() // an answer would be inside a frame
 	p.note("peer: trickles")
 	if !p.target.long {
-		p.mustEnd("AssemblyTimeout", p.target.srv.AssemblyTimeout)
+		p.limitLife("AssemblyTimeout", p.target.srv.AssemblyTimeout)
 	}
 	payload := message{action: actEcho, source: p.id, seq: p.seq, arg: 60}.append(nil, 4000)
 	for _, b := range p.frame(opcodeOf(p.seq), payload, true) {
@@ -284,7 +275,7 @@ func (p *peer) trickle() {
 	}
 }
 
-// readSlowly asks for much and reads it slowly, all of it.
+// readSlowly requests many messages and reads all of them slowly.
 func (p *peer) readSlowly() {
 	if !p.open() {
 		return
@@ -296,29 +287,29 @@ func (p *peer) readSlowly() {
 	p.close()
 }
 
-// deafForAWhile stops reading and goes on.
-func (p *peer) deafForAWhile() {
+// stopReadingForAWhile stops reading and continues.
+func (p *peer) stopReadingForAWhile() {
 	if !p.open() {
 		return
 	}
 	p.script(p.rnd.IntN(3))
 	p.note("peer: stops reading")
-	p.deaf.close()
-	_ = p.message([]action{actBurst, actPush, actElsewhere}[p.rnd.IntN(3)], 6+p.rnd.IntN(12), headSize)
+	p.readPause.close()
+	_ = p.message([]action{actBurst, actPush, actGoroutine}[p.rnd.IntN(3)], 6+p.rnd.IntN(12), headSize)
 	p.target.pause(time.Duration(20+p.rnd.IntN(200))*time.Millisecond, p.done)
-	p.deaf.open()
+	p.readPause.open()
 	p.note("peer: reads on")
 	p.script(p.rnd.IntN(3))
 	p.close()
 }
 
-// goDeaf stops reading for good. The server has to end the connection if its
-// limits are short.
-func (p *peer) goDeaf() {
+// stopReading stops reading for good. With short limits the server must end the
+// connection.
+func (p *peer) stopReading() {
 	if !p.open() {
 		return
 	}
-	p.deaf.close()
+	p.readPause.close()
 	p.note("peer: stops reading")
 	for !p.target.over() {
 		_ = p.nc.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
@@ -329,7 +320,7 @@ func (p *peer) goDeaf() {
 	if p.target.long {
 		p.target.pause(time.Hour, nil)
 	} else {
-		p.mustEnd("WriteTimeout", p.target.srv.WriteTimeout)
+		p.limitLife("WriteTimeout", p.target.srv.WriteTimeout)
 		p.awaitEnd()
 	}
 	p.abandon()
@@ -345,12 +336,12 @@ func (p *peer) awaitEnd() {
 	}
 }
 
-// closeDeaf asks Serve for much, sends a Close, and never reads.
-func (p *peer) closeDeaf() {
+// closeUnread requests many messages of Serve, sends a Close, and never reads.
+func (p *peer) closeUnread() {
 	if !p.open() {
 		return
 	}
-	p.deaf.close()
+	p.readPause.close()
 	p.note("peer: stops reading")
 	_ = p.nc.SetWriteDeadline(time.Now().Add(time.Second))
 	_ = p.message(actBurst, 64, headSize)
@@ -361,21 +352,21 @@ func (p *peer) closeDeaf() {
 		p.target.pause(time.Hour, nil)
 	} else {
 		if err == nil {
-			p.mustEnd("WriteTimeout", p.target.srv.WriteTimeout)
+			p.limitLife("WriteTimeout", p.target.srv.WriteTimeout)
 		}
 		p.awaitEnd()
 	}
 	p.abandon()
 }
 
-// closeTrickling asks Serve for much, sends a Close, and reads on byte by byte.
-// The server has to end the connection soon all the same, so that Shutdown
-// returns while the peer is still there.
+// closeTrickling requests many messages of Serve, sends a Close, and reads byte by
+// byte. The server must end the connection soon, so that Shutdown returns while the
+// peer still reads.
 func (p *peer) closeTrickling() {
 	if !p.open() {
 		return
 	}
-	p.sips.Store(true)
+	p.oneByte.Store(true)
 	p.pace.Store(int64(5 * time.Millisecond))
 	p.note("peer: reads byte by byte")
 	_ = p.nc.SetWriteDeadline(time.Now().Add(time.Second))
@@ -384,16 +375,16 @@ func (p *peer) closeTrickling() {
 	err := p.write(p.frame(wire.Close, []byte{0x03, 0xe8}, true), 0)
 	p.note("peer: sends Close 1000: %v", err)
 	if err == nil {
-		p.mustEnd("the peer's Close", 0)
+		p.limitLife("the peer's Close", 0)
 	}
 	p.target.pause(time.Hour, p.done)
-	if p.target.ending == lively && !p.target.long { // CloseTimeout bounds that
+	if p.target.ending == withPeers && !p.target.long { // CloseTimeout bounds that
 		<-p.target.shut
 	}
 	p.abandon()
 }
 
-// ignoreClose asks for a Close and does not answer it.
+// ignoreClose requests a Close and does not answer it.
 func (p *peer) ignoreClose() {
 	if !p.open() {
 		return
@@ -405,11 +396,11 @@ func (p *peer) ignoreClose() {
 		p.abandon()
 		return
 	}
-	p.mustEnd("CloseTimeout", p.target.srv.CloseTimeout)
+	p.limitLife("CloseTimeout", p.target.srv.CloseTimeout)
 	p.finish()
 }
 
-// fallSilent reads, and sends nothing more, not even a Pong.
+// fallSilent reads, and sends nothing, not even a Pong.
 func (p *peer) fallSilent() {
 	if !p.open() {
 		return
@@ -422,11 +413,11 @@ func (p *peer) fallSilent() {
 		return
 	}
 	s := p.target.srv
-	p.mustEnd("PongTimeout", s.PingInterval+s.PingInterval/4+s.PongTimeout)
+	p.limitLife("PongTimeout", s.PingInterval+s.PingInterval/4+s.PongTimeout)
 	p.finish()
 }
 
-// stall begins an opening handshake, below TLS or in it, and waits.
+// stall sends part of an opening handshake or ClientHello, and waits.
 func (p *peer) stall() {
 	nc, err := p.target.dial(p.ctx)
 	if err != nil {
@@ -458,12 +449,9 @@ func (p *peer) stall() {
 	}
 }
 
-// troubledHandshake makes Authorize panic, or asks for what is refused.
+// troubledHandshake makes Authorize panic or exit its goroutine.
 func (p *peer) troubledHandshake() {
 	p.trouble["Authorize"] = []action{actPanic, actGoexit}[p.rnd.IntN(2)]
-	if p.target.leaves("goexit") {
-		p.trouble["Authorize"] = actPanic
-	}
 	if p.open() {
 		p.abandon()
 	}
@@ -474,15 +462,15 @@ func (p *peer) updateKeys() {
 	if !p.open() {
 		return
 	}
-	raw := p.nc.(*rawTLS)
+	u := p.nc.(*keyUpdater)
 	for range 1 + p.rnd.IntN(12) {
 		p.script(1)
 		p.wmu.Lock()
 		var records []byte
-		for range p.rnd.IntN(4) {
-			records = raw.appendKeyUpdate(records, p.rnd.IntN(2) == 0)
+		for i := range p.rnd.IntN(4) {
+			records = u.appendKeyUpdate(records, i == 0 && p.rnd.IntN(2) == 0)
 		}
-		_, err := raw.Conn.Write(records)
+		_, err := u.raw.Write(records)
 		p.wmu.Unlock()
 		if err != nil {
 			break
@@ -491,8 +479,8 @@ func (p *peer) updateKeys() {
 	p.close()
 }
 
-// floodKeys asks for new keys all the time and does not read, or reads a little
-// of the answers.
+// floodKeys requests new keys all the time, and reads a little or nothing of the
+// answers.
 func (p *peer) floodKeys() {
 	if !p.open() {
 		return
@@ -501,24 +489,24 @@ func (p *peer) floodKeys() {
 	if p.rnd.IntN(2) == 0 {
 		p.pace.Store(int64(20 * time.Millisecond))
 	} else {
-		p.deaf.close()
+		p.readPause.close()
 	}
-	raw := p.nc.(*rawTLS)
+	u := p.nc.(*keyUpdater)
 	for n := 0; !p.target.over(); n++ {
 		p.wmu.Lock()
 		var records []byte
-		for range 15 { // crypto/tls takes no more than 16 without data between them
-			records = raw.appendKeyUpdate(records, true)
+		for range 15 { // crypto/tls accepts 16 without data between them
+			records = u.appendKeyUpdate(records, true)
 		}
-		records = raw.out.appendRecord(records, recordData, p.frame(wire.Pong, nil, true))
-		_ = raw.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
-		_, err := raw.Conn.Write(records)
+		records = u.appendRecord(records, recordData, p.frame(wire.Pong, nil, true))
+		_ = u.raw.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
+		_, err := u.raw.Write(records)
 		p.wmu.Unlock()
 		if err != nil {
 			p.note("peer: after %d KeyUpdates: %v", 15*n, err)
 			break
 		}
-		time.Sleep(200 * time.Microsecond) // for others, if there is one processor
+		time.Sleep(200 * time.Microsecond) // yields, if there is one processor
 	}
 	p.note("peer: ends the flood")
 	p.abandon()
@@ -533,7 +521,7 @@ func (p *peer) floodPings() {
 		return
 	}
 	p.note("peer: floods Pings and does not read")
-	p.deaf.close()
+	p.readPause.close()
 	var pings []byte
 	for range 100 {
 		pings = append(pings, p.frame(wire.Ping, []byte(floodedPing), true)...)
@@ -552,17 +540,14 @@ func (p *peer) floodPings() {
 	p.abandon()
 }
 
-// fail is a peer whose opening handshake does not come to its end.
+// fail is a peer whose opening handshake fails.
 func (p *peer) fail() {
-	if p.kind.tls == goexitName && p.target.leaves("goexit") || p.target.leaves("tls") {
-		return
-	}
 	if p.open() {
 		p.abandon()
 	}
 }
 
-// attack plays an attack of package hostile.
+// attack runs an attack of package hostile.
 func (p *peer) attack() {
 	attacks := hostile.Against(hostile.Server)
 	a := attacks[p.rnd.IntN(len(attacks))]
@@ -595,7 +580,7 @@ func (p *peer) attack() {
 func (t *target) hostileMessage(c *server.Conn, op wire.Opcode, p []byte) {
 	t.during(c, "Message", func(*conn) {
 		t.handled.Add(1)
-		left := 200 // a push ends with the first error, which some policies never return
+		left := 200 // a push ends at the first error, which some policies never return
 		_ = hostile.Victim{
 			Send: func(op wire.Opcode, p []byte) error {
 				if left--; left < 0 {
@@ -605,6 +590,6 @@ func (t *target) hostileMessage(c *server.Conn, op wire.Opcode, p []byte) {
 			},
 			Close: func() error { return c.Close(wire.NormalClosure, "") },
 			Ping:  func() error { return c.SendPing([]byte("there?")) },
-		}.Comply(op, p)
+		}.Respond(op, p)
 	})
 }

@@ -2,15 +2,10 @@ package chaos
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	cryptorand "crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"io"
 	"log"
-	"math/big"
 	"net"
 	"net/http"
 	"runtime"
@@ -25,7 +20,7 @@ import (
 	"github.com/fibersock/fibersock/wstest"
 )
 
-// form is a way in which connections reach a server.
+// form is a way to give a server connections.
 type form struct {
 	name     string
 	secure   bool // TLS
@@ -33,7 +28,7 @@ type form struct {
 	serve    func(t *target, ln net.Listener) error
 }
 
-// memory is the form without sockets: its listener is of package wstest.
+// memory is the form without sockets, with a listener of package wstest.
 const memory = "memory"
 
 var forms = []form{
@@ -51,7 +46,7 @@ var forms = []form{
 	{name: memory, serve: func(t *target, ln net.Listener) error { return t.srv.Serve(ln) }},
 }
 
-// wrapping wraps what it accepts, as golang.org/x/net/netutil does.
+// wrapping wraps accepted connections, as golang.org/x/net/netutil does.
 type wrapping struct{ net.Listener }
 
 func (l wrapping) Accept() (net.Conn, error) {
@@ -69,13 +64,16 @@ type target struct {
 	policy server.SlowPolicy
 	srv    *server.Server
 
-	addr      string
-	memory    *wstest.Listener // nil: addr is of TCP
-	web       *http.Server     // nil: the server has the listener itself
-	served    chan error
-	ownEchoes latencies // of its innocent clients
+	addr   string
+	memory *wstest.Listener // nil: TCP at addr
+	web    *http.Server     // nil: the server has the listener
+	served chan error
 
-	dialed                atomic.Int64 // connections that peers have made
+	kinds []kind // of its peers, in turn
+	next  atomic.Int64
+	slots chan struct{} // for lasting peers
+
+	dialed                atomic.Int64 // connections of peers
 	opens, closes, drains atomic.Int64
 	sends, handled        atomic.Int64
 	panics, goexits       atomic.Int64
@@ -101,8 +99,8 @@ func (r *round) serverTLS() *tls.Config {
 	}}
 }
 
-// The server names with which peers make the callback of the TLS configuration
-// panic or exit its goroutine.
+// The server names for which the callback of the TLS configuration panics or exits
+// its goroutine.
 const (
 	panicName  = "panic.example"
 	goexitName = "goexit.example"
@@ -143,7 +141,7 @@ func (t *target) start() error {
 // http returns the http.Server.
 func (t *target) http() *http.Server { return t.web }
 
-// plan returns the faults of the n-th connection in memory.
+// plan returns the faults of connection n in memory.
 func (t *target) plan(n int) wstest.Plan {
 	rnd := newRand(t.seed, uint64(1_000_000+n))
 	faults := func() wstest.Faults {
@@ -174,7 +172,7 @@ func (t *target) dial(ctx context.Context) (net.Conn, error) {
 	return nc, err
 }
 
-// authorize lets everybody in but those that make it panic.
+// authorize accepts every peer, except for those that make it fail.
 func (t *target) authorize(r *handshake.Request, a *handshake.ServerAnswer) error {
 	if k := t.find(r.Query()); k != nil && k.trouble["Authorize"] == actPanic {
 		t.panics.Add(1)
@@ -186,30 +184,19 @@ func (t *target) authorize(r *handshake.Request, a *handshake.ServerAnswer) erro
 	return nil
 }
 
-// log is Server.Log. It panics now and then.
+// log is Server.Log. Every 16th call panics.
 func (t *target) log(err error) {
 	var panicked *server.PanicError
 	var refused *server.RefusedError
 	switch {
 	case errors.As(err, &panicked):
 	case errors.As(err, &refused):
-	case t.form.hijacked && t.leaving() && errors.Is(err, net.ErrClosed): // http.Server.Close was faster
+	case t.form.hijacked && t.leaving() && errors.Is(err, net.ErrClosed): // http.Server.Close came first
 	default:
 		t.add(violation{invariant: calls, detail: "the server reports " + err.Error()})
 	}
-	if n := t.reported.Add(1); n%16 == 3 && !t.leaves("log") {
+	if n := t.reported.Add(1); n%16 == 3 {
 		t.callbacks.Add(1)
 		panic("chaos: in Server.Log")
 	}
-}
-
-// certificate returns a certificate for a server, which no client checks.
-func certificate() (tls.Certificate, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), cryptorand.Reader)
-	if err != nil {
-		return tls.Certificate{}, err
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour)}
-	der, err := x509.CreateCertificate(cryptorand.Reader, template, template, &key.PublicKey, key)
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, err
 }

@@ -13,6 +13,7 @@ import (
 	"os/signal"
 
 	"github.com/fibersock/fibersock/bench/internal/serve"
+	"github.com/fibersock/fibersock/interop/peers"
 )
 
 // A Client is a library whose cost is measured.
@@ -88,20 +89,18 @@ func run(c Client, args []string, out io.Writer) error {
 	return json.NewEncoder(out).Encode(r)
 }
 
-// Blocking is the Run of a library whose calls block: send and receive are done by
-// one goroutine. What receive returns need not be valid after the next call.
-func Blocking(s *Session, send func(text bool, p []byte) error, receive func() (text bool, p []byte, err error)) error {
-	next := s.First()
-	for {
-		if err := send(s.Text, next); err != nil {
-			return err
-		}
-		text, reply, err := receive()
-		if err != nil {
-			return err
-		}
-		if next, err = s.Next(text, reply); err != nil {
-			return err
-		}
+// Library returns the Client.Run of a wrapped library.
+func Library(l peers.Library) func(context.Context, string, *Session) error {
+	return func(ctx context.Context, url string, s *Session) error {
+		return l.Dial(ctx, url, peers.Options{MaxMessage: 1 << 30}, peers.Handler{
+			Open: func(c peers.Conn) error { return c.Send(s.Text, s.First()) },
+			Message: func(c peers.Conn, text bool, p []byte) error {
+				next, err := s.Next(text, p)
+				if err != nil {
+					return err
+				}
+				return c.Send(s.Text, next)
+			},
+		})
 	}
 }

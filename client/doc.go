@@ -4,7 +4,7 @@
 //	if err != nil {
 //		return err
 //	}
-//	defer c.Close(ctx, wire.NormalClosure, "")
+//	defer c.Close(wire.NormalClosure, "")
 //	if err := c.SendText("hello"); err != nil {
 //		return err
 //	}

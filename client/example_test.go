@@ -47,7 +47,7 @@ func ExampleDial() {
 		fmt.Println(err)
 		return
 	}
-	defer c.Close(ctx, wire.NormalClosure, "")
+	defer c.Close(wire.NormalClosure, "")
 
 	if err := c.SendText("hello"); err != nil {
 		fmt.Println(err)
@@ -113,7 +113,7 @@ func ExampleConn_NextWriter() {
 		fmt.Println(err)
 		return
 	}
-	defer c.Close(ctx, wire.NormalClosure, "")
+	defer c.Close(wire.NormalClosure, "")
 
 	w, err := c.NextWriter(wire.Text)
 	if err != nil {
@@ -151,7 +151,7 @@ func ExampleConn_NextReader() {
 		fmt.Println(err)
 		return
 	}
-	defer c.Close(ctx, wire.NormalClosure, "")
+	defer c.Close(wire.NormalClosure, "")
 
 	_, r, err := c.NextReader(ctx)
 	if err != nil {
@@ -203,7 +203,7 @@ func ExampleConn_SendJSON() {
 		fmt.Println(err)
 		return
 	}
-	defer c.Close(ctx, wire.NormalClosure, "")
+	defer c.Close(wire.NormalClosure, "")
 
 	type point struct{ X, Y int }
 	if err := c.SendJSON(point{X: 1, Y: 2}); err != nil {
@@ -230,7 +230,7 @@ func ExampleConn_Ping() {
 		fmt.Println(err)
 		return
 	}
-	defer c.Close(ctx, wire.NormalClosure, "")
+	defer c.Close(wire.NormalClosure, "")
 
 	roundTrip, err := c.Ping(ctx)
 	fmt.Println(roundTrip > 0, err)
@@ -249,7 +249,7 @@ func ExampleConn_Close() {
 		fmt.Println(err)
 		return
 	}
-	err = c.Close(ctx, wire.GoingAway, "off to bed")
+	err = c.Close(wire.GoingAway, "off to bed")
 	fmt.Println(err, c.State())
 	fmt.Println(<-closed)
 	fmt.Println(c.SendText("hello?"))

@@ -103,3 +103,32 @@ func TestLimitsOfMessagesInPieces(t *testing.T) {
 		}
 	})
 }
+
+// SetLimits changes the limits of one connection while it is open, and no other.
+func TestSetLimitsOfOneConnection(t *testing.T) {
+	eachLoop(t, func(t *testing.T, start starter) {
+		rec := newRecorder(t)
+		s := start(t, &server.Server{Handler: rec.handler(), Limits: server.Limits{Message: 10}})
+		p := s.open(t)
+		c := rec.conn()
+		rec.want("open")
+		c.SetLimits(0, 20)
+		p.send(text(strings.Repeat("x", 20)))
+		rec.want(`text "xxxxxxxxxxxxxxxxxxxx"`)
+		c.SetLimits(15, -1)
+		p.send(text(strings.Repeat("x", 15)), fragment(wire.Text, strings.Repeat("x", 15), false), fragment(wire.Continuation, strings.Repeat("x", 15), true))
+		rec.want(`text "xxxxxxxxxxxxxxx"`, `text "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"`)
+		p.send(declaring(wire.Text, 16, true))
+		p.want(`close 1009 "frame over the size limit"`)
+		p.nc.Close()
+		rec.want("failed 1009", `close 1006 ""`)
+
+		other := s.open(t)
+		rec.conn()
+		rec.want("open")
+		other.send(declaring(wire.Text, 11, true))
+		other.want(`close 1009 "message over the size limit"`)
+		other.nc.Close()
+		rec.want("failed 1009", `close 1006 ""`)
+	})
+}

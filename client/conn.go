@@ -50,6 +50,7 @@ type Conn struct {
 	value        atomic.Pointer[any]
 
 	pings      pings
+	pongs      atomic.Pointer[func([]byte)] // tracker of pings, once a Ping has started: programs without Ping are smaller
 	background sync.WaitGroup // writes of control frames, which may block
 
 	// receiving is set during a call that receives for the application, and

@@ -51,7 +51,7 @@ type Conn struct {
 
 	pings      pings
 	pongs      atomic.Pointer[func([]byte)] // tracker of pings, once a Ping has started: programs without Ping are smaller
-	background sync.WaitGroup // writes of control frames, which may block
+	background sync.WaitGroup               // writes of control frames, which may block
 
 	// receiving is set during a call that receives for the application, and
 	// for a moment by a Close that holds stealing.

@@ -46,7 +46,7 @@ func Dial(ctx context.Context, url string, cfg *Config) (*Conn, error) {
 	c, err := d.open(ctx)
 	if err != nil {
 		if d.transport != nil {
-			d.transport.Cut()
+			d.transport.Abort()
 		}
 		return nil, dialError(ctx, u, err)
 	}
@@ -145,7 +145,7 @@ func (d *dialer) open(ctx context.Context) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	stop := context.AfterFunc(ctx, func() { d.transport.Cut() })
+	stop := context.AfterFunc(ctx, func() { d.transport.Abort() })
 	defer stop()
 	if d.connect != nil {
 		if t, err = d.tunnel(ctx, t); err != nil {

@@ -34,7 +34,7 @@ func startTLS(ctx context.Context, below netloop.Transport, cfg *TLSConfig, host
 		}
 		return netloop.Over(tc, below), nil
 	case <-ctx.Done():
-		below.Cut() // so that the handshake ends
+		below.Abort() // so that the handshake ends
 		return nil, context.Cause(ctx)
 	}
 }

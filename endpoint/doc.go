@@ -1,52 +1,59 @@
-// Package endpoint is the protocol engine that client and server share: one
-// end of a WebSocket connection after the opening handshake (RFC 6455,
-// Sections 5 to 8), without socket, clock or goroutine.
+// Package endpoint is the WebSocket protocol engine: one side of a connection
+// after the opening handshake (RFC 6455, Sections 5 to 8), without sockets,
+// clocks and goroutines. Packages client and server are built on it. Use it
+// directly to run WebSocket over another transport: an event loop, a QUIC or
+// HTTP/2 stream, a serial line.
 //
 // # Receiving
 //
-// Whoever has the socket, the shell, hands the bytes that arrive to
-// [Endpoint.Receive], in order and from one goroutine at a time. Receive takes
-// a prefix of them, unmasks it in place and returns the next [Event]: a whole
-// message, a piece of one, a control frame, the peer's Close, or the failure of
-// the connection. The rest of the bytes is for the next call:
+// Give the bytes that arrive to [Endpoint.Receive], in order. It consumes a
+// prefix of them and returns the next [Event]: a message, a piece of a message,
+// a control frame, the peer's Close or the failure of the connection.
 //
 //	for {
-//		ev, n := e.Receive(b)
+//		ev, n := e.Receive(time.Time{}, b)
 //		b = b[n:]
-//		if ev.Kind == endpoint.None {
-//			break // all of b is used; read more
+//		switch ev.Kind {
+//		case endpoint.KindNone:
+//			return nil // all of b is consumed; read more
+//		case endpoint.KindMessage:
+//			handle(ev.Opcode, ev.Payload)
+//		case endpoint.KindClose, endpoint.KindFailed:
+//			return ev.Err
 //		}
-//		…
 //	}
 //
-// [Endpoint.ReceiveMessage] is a faster way to the same, for messages that came
-// whole; what it leaves is for Receive.
+// Receive unmasks in place, and the payload of a message that arrived at once is
+// a part of b. It is valid until the next call of Receive.
 //
 // # Sending
 //
-// Send, Ping, Pong, Close and the fragments of an [MessageWriter] message may be
-// called from any goroutine. Frames are written to one io.Writer, which must
-// take all that it is given or fail, under one lock: the order of the frames
-// on the wire and the state of the closing handshake are one fact. What the
-// RFC obliges an endpoint to answer, a Pong for a Ping and a Close for a Close
-// or for a broken rule, the engine writes, from within Receive. Pongs may be
-// written later and elsewhere: after a frame that is being written, by whoever
-// writes it, and where [Config.Background] says.
+// [Endpoint.Send], [Endpoint.Ping], [Endpoint.Close] and the other methods that
+// send may be called from any goroutine. Each frame is written to the io.Writer
+// of [New]. A Write must take all bytes or fail. It may block; with
+// [Config.Background], Receive does not wait for it.
 //
-// A server whose writer never waits may have the frames of a while collected, by
-// [Endpoint.Cork], and written at once, by [Endpoint.Uncork]: the answers to all
-// messages that arrived together, say.
+// The engine writes the replies that the RFC requires: a Pong for a Ping, and a
+// Close for a Close or a broken rule.
+//
+// # Ending
+//
+// After KindClose or KindFailed, close the transport: a server at once, a client
+// when the server has closed it. Call [Endpoint.TransportClosed] when the
+// transport ends by itself, and [Endpoint.Abort] to end the connection without a
+// closing handshake. [Endpoint.Err] then says why the connection ended.
 //
 // # Invariants
 //
-//   - The engine never reads a clock and never starts a goroutine. It blocks
-//     only where its writer does. With a Config.Background, Receive waits for
-//     the writer only to send a Close, after which it has nothing more to read.
-//   - After Closing or Failed, Receive ignores whatever comes.
+//   - The engine reads no clock and starts no goroutine. It blocks only in the
+//     writer.
+//   - After KindClose or KindFailed, Receive ignores its input.
 //   - At most one Close frame is sent, and no data frame after it.
-//   - No memory is sized by a length that the peer declares, only by bytes
-//     that have arrived; limits are checked when the header arrives.
-//   - What the peer is owed but cannot be written yet is bounded.
-//   - Client and server differ in three places: who masks, who must be
-//     masked, and (in the shells) who closes TCP first.
+//   - No memory is sized by a length that the peer declares, only by bytes that
+//     have arrived. Limits are checked when a header arrives.
+//   - The number of queued control frames is bounded.
+//   - Client and server differ in masking, and in the order in which they close
+//     the transport.
+//   - The sender's lock is taken before the lock of the control queue, and
+//     before locks of the writer.
 package endpoint

@@ -6,9 +6,8 @@ import (
 	"math/rand/v2"
 	"net"
 
+	"github.com/fibersock/fibersock/internal/entropy"
 	"github.com/fibersock/fibersock/wire"
-
-	cryptorand "crypto/rand"
 )
 
 // Endpoint is one side of an open connection. Receive, ReadBuffer, Progress,
@@ -58,7 +57,7 @@ func (e *Endpoint) Init(w io.Writer, cfg *SharedConfig) {
 // system's, and cheap enough for a new key with each frame.
 func newKeys() *rand.ChaCha8 {
 	var seed [32]byte
-	cryptorand.Read(seed[:]) // does not fail: it crashes the program instead
+	entropy.Read(seed[:])
 	return rand.NewChaCha8(seed)
 }
 

@@ -3,9 +3,9 @@ package endpoint
 import (
 	"io"
 	"math/rand/v2"
-	"sync"
 	"sync/atomic"
 
+	"github.com/fibersock/fibersock/internal/lockorder"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -13,8 +13,8 @@ import (
 // to its last byte. A frame is sent if the state allows it when the lock is
 // taken.
 type sender struct {
-	mu    sync.Mutex    // held while a frame is written; guards the rest; comes before controlQueue.mu
-	state atomic.Uint32 // an endState; written by transition
+	mu    lockorder.Sender // held while a frame is written; guards the rest; comes before controlQueue.mu
+	state atomic.Uint32    // an endState; written by transition
 
 	position position
 

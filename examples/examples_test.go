@@ -1,5 +1,5 @@
-// Package examples holds programs to copy from. Its tests see to it that what the
-// documentation shows is what these programs are.
+// Package examples contains complete programs. Its test compares them with the
+// programs in the documentation.
 package examples
 
 import (
@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestDocumentationShowsThePrograms compares each Go block of the documentation
-// that is a program with the example that it is.
+// TestDocumentationShowsThePrograms compares each program in the documentation
+// with the example.
 func TestDocumentationShowsThePrograms(t *testing.T) {
 	for _, doc := range []struct {
 		file     string
@@ -31,16 +31,41 @@ func TestDocumentationShowsThePrograms(t *testing.T) {
 	}
 }
 
+// TestDocumentationShowsSnippets looks for each snippet of the documentation in
+// the program that it is from: line for line, whatever the indentation.
+func TestDocumentationShowsSnippets(t *testing.T) {
+	program := unindented(read(t, "sansio/main.go"))
+	snippets := strings.Split(read(t, "../docs/sans-io.md"), "```go\n")[1:]
+	if len(snippets) < 6 {
+		t.Errorf("%d snippets", len(snippets))
+	}
+	for _, part := range snippets {
+		snippet, _, _ := strings.Cut(part, "```\n")
+		if text := unindented(snippet); !strings.Contains(program, text) || strings.Count(text, "\n") > 8 {
+			t.Errorf("this is not in sansio/main.go, or has more than eight lines:\n%s", snippet)
+		}
+	}
+}
+
+// unindented returns text with its lines without white space around them.
+func unindented(text string) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	for i, line := range lines {
+		lines[i] = strings.TrimSpace(line)
+	}
+	return strings.Join(lines, "\n") + "\n"
+}
+
 func read(t *testing.T, file string) string {
 	t.Helper()
 	b, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return strings.ReplaceAll(string(b), "\r\n", "\n") // as some checkouts have it
+	return strings.ReplaceAll(string(b), "\r\n", "\n") // line ends of some checkouts
 }
 
-// programsIn returns the Go blocks of a Markdown text that begin with a package
+// programsIn returns the Go blocks of a Markdown text that start with a package
 // clause.
 func programsIn(text string) []string {
 	var programs []string

@@ -121,7 +121,7 @@ func canonicalName(name string) string {
 // FieldError reports a value of the caller that cannot be sent. The text does
 // not repeat the values of header fields, which may be secret.
 type FieldError struct {
-	Field  string // header field, "request target" or "status"
+	Field  string // header field, or "request target", "status" or "101"
 	Reason string
 }
 

@@ -104,7 +104,7 @@ func TestExitCodeSaysHowItEnded(t *testing.T) {
 		peer func(net.Conn, *bufio.Reader) // nil: nobody listens
 		args string                        // ADDR is the peer's address
 		code exitCode
-		err  string // part of what is said
+		err  string // part of standard error
 	}{
 		{"nobody listens", nil, "ws://ADDR", exitUnreachable, "refused"},
 		{"no such name", nil, "ws://name.invalid/", exitUnreachable, "name.invalid"},

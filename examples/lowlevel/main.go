@@ -1,5 +1,5 @@
-// Lowlevel is a WebSocket client over a TCP connection of its own, made of the
-// packages wire and handshake alone; docs/low-level.md explains it.
+// Lowlevel is a WebSocket client over a TCP connection, made from packages
+// handshake and wire. docs/low-level.md explains it.
 //
 //	go run ./examples/lowlevel ws://localhost:8080/
 package main
@@ -32,8 +32,8 @@ func main() {
 	}
 }
 
-// echo opens a WebSocket connection over nc, sends a text, prints the text that
-// comes back, and closes.
+// echo opens a WebSocket connection over nc, sends a text, prints the echo, and
+// closes the connection.
 func echo(nc net.Conn, u handshake.URL, text string, out io.Writer) error {
 	in, err := open(nc, u)
 	if err != nil {
@@ -45,9 +45,9 @@ func echo(nc net.Conn, u handshake.URL, text string, out io.Writer) error {
 	for {
 		frame, n, err := wire.DecodeFrame(in)
 		if err != nil {
-			return err // a *wire.Error: it knows the status code for a Close
+			return err // a *wire.Error with the status code for a Close
 		}
-		if n == 0 { // not all of the frame is here
+		if n == 0 { // the frame is incomplete
 			if in, err = more(nc, in); err != nil {
 				return err
 			}
@@ -76,7 +76,7 @@ func echo(nc net.Conn, u handshake.URL, text string, out io.Writer) error {
 	}
 }
 
-// open makes the opening handshake. It returns what came after the response.
+// open makes the opening handshake. It returns the bytes behind the response.
 func open(nc net.Conn, u handshake.URL) ([]byte, error) {
 	offer := &handshake.ClientOffer{Host: u.HostHeader(), Target: u.Target, Key: handshake.NewKey()}
 	request, err := handshake.AppendRequest(nil, offer)
@@ -106,14 +106,13 @@ func open(nc net.Conn, u handshake.URL) ([]byte, error) {
 // send writes one masked frame.
 func send(nc net.Conn, op wire.Opcode, payload []byte) error {
 	var key [4]byte
-	rand.Read(key[:]) // never fails
+	rand.Read(key[:]) // does not fail
 	h := wire.Header{Fin: true, Opcode: op, Masked: true, Key: wire.NewMaskingKey(key)}
 	_, err := nc.Write(wire.AppendFrame(nil, h, payload))
 	return err
 }
 
-// more appends to in what arrives next. A frame that does not fit the memory
-// that we are ready to spend is refused.
+// more reads and appends to in. It refuses a frame of more than 1 MiB.
 func more(nc net.Conn, in []byte) ([]byte, error) {
 	if len(in) > 1<<20 {
 		return nil, errors.New("frame of more than 1 MiB")

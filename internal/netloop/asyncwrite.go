@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/fibersock/fibersock/internal/lockorder"
 )
 
 // asyncConn is a net.Conn whose Write waits for the peer no longer than writeGrace:
@@ -21,7 +23,7 @@ import (
 // write deadline that expires is fatal, or have no deadlines. Write waits as long
 // for the goroutine.
 //
-// Where the user puts TLS on a connection, the asyncConn lies below.
+// Under TLS, the asyncConn is below TLS.
 type asyncConn struct {
 	net.Conn
 	timeout time.Duration // without progress in writing; 0 or less: none
@@ -31,21 +33,22 @@ type asyncConn struct {
 	buffered atomic.Int64 // size, as the owner knows it
 	replying atomic.Bool  // writes are replies to the input that was read last
 
-	mu       socketMutex // guards the rest
-	state    endState    // changed by step
+	mu       lockorder.Socket // guards the rest
+	state    endState         // changed by step
 	owner    asyncOwner
 	size     int        // bytes that Conn has not accepted
 	out      *writeBuf  // of them, those of earlier Writes
 	caller   []byte     // of them, those of a Write that has not returned
 	settling bool       // a Write has not returned: the owner does not know of size
-	told     bool       // the owner knows of a buffer that is not empty
+	reported bool       // the owner knows of a buffer that is not empty
 	writing  bool       // the goroutine exists
 	armed    time.Time  // the write deadline of a socket
 	failed   error      // of writing
 	changed  *sync.Cond // size has changed, or writing, or failed; nil: nobody ever waited for that
 }
 
-// asyncOwner is told about the write buffer of an asyncConn, with its lock held.
+// asyncOwner is notified of changes of an asyncConn's write buffer, with its lock
+// held.
 type asyncOwner interface {
 	bufferGrew(by int)
 	flushed()
@@ -103,7 +106,7 @@ func isSocket(nc net.Conn) bool {
 	return false
 }
 
-// setOwner has o told about the write buffer from now on.
+// setOwner has o notified of the write buffer from now on.
 func (c *asyncConn) setOwner(o asyncOwner) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -183,14 +186,14 @@ func (c *asyncConn) writeByGoroutine(p []byte, now time.Time) {
 	grace.Stop()
 	c.settling = false
 	c.keepCaller()
-	c.tell()
+	c.notify()
 }
 
 // enqueue adds p to the write buffer. The caller holds mu.
 func (c *asyncConn) enqueue(p []byte) {
 	c.out = c.out.add(p)
 	c.size += len(p)
-	c.tell()
+	c.notify()
 }
 
 // keepCaller copies the unwritten bytes of a Write that will return. The caller holds
@@ -202,14 +205,14 @@ func (c *asyncConn) keepCaller() {
 	c.caller = nil // an empty slice too keeps the caller's buffer in memory
 }
 
-// tell tells the owner how the write buffer has changed. The caller holds mu.
-func (c *asyncConn) tell() {
+// notify notifies the owner of a change of the write buffer. The caller holds mu.
+func (c *asyncConn) notify() {
 	by := c.size - int(c.buffered.Load())
 	if c.settling || by == 0 {
 		return
 	}
 	c.buffered.Add(int64(by))
-	c.told = true
+	c.reported = true
 	if c.owner != nil {
 		c.owner.bufferGrew(by)
 	}
@@ -322,7 +325,7 @@ func (c *asyncConn) accepted(n int) {
 	defer c.mu.Unlock()
 	if c.failed == nil {
 		c.size -= n
-		c.tell()
+		c.notify()
 		c.wake()
 	}
 }
@@ -356,8 +359,8 @@ func (c *asyncConn) finish() (more bool) {
 	}
 	c.writing, c.armed = false, time.Time{}
 	c.wake()
-	if c.told && c.failed == nil {
-		c.told = false
+	if c.reported && c.failed == nil {
+		c.reported = false
 		if c.owner != nil {
 			c.owner.flushed()
 		}
@@ -395,7 +398,7 @@ func (c *asyncConn) fail(err error) {
 	c.out.free()
 	c.out, c.caller, c.size = nil, nil, 0
 	c.limit.stop()
-	c.tell()
+	c.notify()
 	c.wake()
 }
 
@@ -534,7 +537,7 @@ func (c *asyncConn) abort() error {
 	}
 }
 
-// AsyncListener returns ln with connections that TLS can be put on: a Write of them
+// AsyncListener returns ln with connections that TLS can use: a Write of them
 // does not wait for the peer. timeout is that of Config.WriteTimeout.
 func AsyncListener(ln net.Listener, timeout time.Duration) net.Listener {
 	return asyncListener{ln, timeout}

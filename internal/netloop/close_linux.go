@@ -24,7 +24,7 @@ func (s *PolledSocket) exchanged() bool {
 	return s.flags&flagExchanged != 0 && s.state == stateLingering && s.failed == nil
 }
 
-// close closes the descriptor and tells the connection why. The caller owns the socket.
+// close closes the descriptor and calls Conn.Closed. The caller owns the socket.
 func (s *PolledSocket) close(err error) {
 	s.owner.Store(ownerClosed)
 	s.mu.Lock()
@@ -56,7 +56,6 @@ func (s *PolledSocket) close(err error) {
 func (s *PolledSocket) discard(n int) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.step(eventDiscarded)
 	ext := s.ensureExt()
 	ext.discarded += n
 	return ext.discarded
@@ -116,8 +115,8 @@ func (s *PolledSocket) expire() {
 	s.expired()
 }
 
-// expired aborts the connection. The timer may have fired while the deadline was moved, or the write buffer flushed, by somebody
-// who held the lock. The caller holds mu.
+// expired aborts the connection. The timer may have fired while the lock was held to move the deadline or to flush the write
+// buffer. The caller holds mu.
 func (s *PolledSocket) expired() {
 	if s.fd < 0 || s.ext.timer == nil {
 		return

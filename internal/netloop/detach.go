@@ -5,7 +5,7 @@ import "runtime"
 // PanicError is a panic, or a call of runtime.Goexit, in a function of the program: a
 // handler, or a method of its own net.Conn.
 type PanicError struct {
-	Value any    // what was passed to panic
+	Value any    // the argument of panic
 	Stack []byte // the goroutine's stack at that point
 }
 

@@ -1,7 +1,7 @@
 package netloop
 
 // This file is how a socket ends, for both loops: its states, the events that it
-// reacts to, and one table of what each event does in each state.
+// reacts to, and one table with the transition for each event in each state.
 //
 //	                 input       output
 //	open             read        written
@@ -11,7 +11,7 @@ package netloop
 //	flushing         discarded   the write buffer, then FIN
 //	flushingEOF      EOF read    the write buffer, then FIN
 //	lingering        discarded   FIN sent
-//	done             EOF read    FIN sent: the descriptor is to be closed
+//	done             EOF read    written: the descriptor is to be closed
 //	aborted          EOF         discarded: shut down, the descriptor is to be closed
 //	closed           -           -
 
@@ -59,7 +59,6 @@ const (
 	eventResume                     // the connection may be ready
 	eventMissed                     // epoll has reported an event while a handler was running
 	eventReleased                   // the goroutine that missed it is done
-	eventDiscarded                  // input was discarded
 	eventRefused                    // the connection accepts no more input
 	eventCloseWrite                 // CloseWrite was called
 	eventEOF                        // the peer has closed its side
@@ -80,8 +79,8 @@ const (
 	doKick                             // run the socket, if it has work that epoll does not report
 )
 
-// transition is what an event does in a state. A zero next means that the event
-// is ignored.
+// transition is the effect of an event. A zero next means that the event is
+// ignored.
 type transition struct {
 	next endState
 	do   endAction
@@ -105,68 +104,58 @@ var endTable = [numStates][numEvents]transition{
 	},
 	stateInputClosed: {
 		eventBuffered:   {stateInputClosed, doArm},
-		eventFlushed:    {stateInputClosed, doArm | doKick},
-		eventReturned:   {stateInputClosed, doArm},
+		eventFlushed:    {stateInputClosed, doArm},
 		eventResume:     {stateInputClosed, doKick},
-		eventMissed:     {stateInputClosed, doArm},
-		eventReleased:   {stateInputClosed, doArm | doKick},
-		eventRefused:    {stateRefusedEOF, doLinger | doKick},
+		eventReleased:   {stateInputClosed, doKick},
+		eventRefused:    {stateRefusedEOF, doLinger},
 		eventCloseWrite: {stateFlushingEOF, doLinger},
-		eventAbort:      {stateAborted, doShutdown | doUnpause | doArm},
+		eventAbort:      {stateAborted, doShutdown | doArm},
 		eventClose:      {stateClosed, 0},
 	},
 	stateRefused: {
 		eventBuffered:   {stateRefused, doArm},
 		eventFlushed:    {stateRefused, doArm},
-		eventReturned:   {stateRefused, doLinger},
 		eventMissed:     {stateRefused, doArm},
 		eventReleased:   {stateRefused, doArm | doKick},
-		eventDiscarded:  {stateRefused, doArm},
-		eventCloseWrite: {stateFlushing, doLinger},
-		eventEOF:        {stateRefusedEOF, doLinger | doArm},
-		eventAbort:      {stateAborted, doShutdown | doUnpause | doArm},
+		eventCloseWrite: {stateFlushing, 0},
+		eventEOF:        {stateRefusedEOF, doArm},
+		eventAbort:      {stateAborted, doShutdown | doArm},
 		eventClose:      {stateClosed, 0},
 	},
 	stateRefusedEOF: {
 		eventBuffered:   {stateRefusedEOF, doArm},
 		eventFlushed:    {stateRefusedEOF, doArm},
-		eventReturned:   {stateRefusedEOF, doLinger},
-		eventMissed:     {stateRefusedEOF, doArm},
 		eventReleased:   {stateRefusedEOF, doArm | doKick},
-		eventCloseWrite: {stateFlushingEOF, doLinger},
-		eventAbort:      {stateAborted, doShutdown | doUnpause | doArm},
+		eventCloseWrite: {stateFlushingEOF, 0},
+		eventAbort:      {stateAborted, doShutdown | doArm},
 		eventClose:      {stateClosed, 0},
 	},
 	stateFlushing: {
-		eventFlushed:   {stateLingering, doCloseWrite | doArm},
-		eventReturned:  {stateFlushing, doLinger},
-		eventMissed:    {stateFlushing, doArm},
-		eventReleased:  {stateFlushing, doArm | doKick},
-		eventDiscarded: {stateFlushing, doArm},
-		eventEOF:       {stateFlushingEOF, doLinger | doArm},
-		eventAbort:     {stateAborted, doShutdown | doUnpause | doArm},
-		eventClose:     {stateClosed, 0},
+		eventFlushed:  {stateLingering, doCloseWrite | doArm},
+		eventReturned: {stateFlushing, doLinger},
+		eventMissed:   {stateFlushing, doArm},
+		eventReleased: {stateFlushing, doArm | doKick},
+		eventEOF:      {stateFlushingEOF, doLinger | doArm},
+		eventAbort:    {stateAborted, doShutdown | doArm},
+		eventClose:    {stateClosed, 0},
 	},
 	stateFlushingEOF: {
-		eventFlushed:  {stateDone, doCloseWrite | doArm | doKick},
+		eventFlushed:  {stateDone, doArm | doKick},
 		eventReturned: {stateFlushingEOF, doLinger},
-		eventMissed:   {stateFlushingEOF, doArm},
-		eventReleased: {stateFlushingEOF, doArm | doKick},
-		eventAbort:    {stateAborted, doShutdown | doUnpause | doArm},
+		eventReleased: {stateFlushingEOF, doKick},
+		eventAbort:    {stateAborted, doShutdown | doArm},
 		eventClose:    {stateClosed, 0},
 	},
 	stateLingering: {
-		eventReturned:  {stateLingering, doLinger},
-		eventMissed:    {stateLingering, doArm},
-		eventReleased:  {stateLingering, doArm | doKick},
-		eventDiscarded: {stateLingering, doArm},
-		eventEOF:       {stateDone, 0},
-		eventAbort:     {stateAborted, doShutdown | doUnpause | doArm},
-		eventClose:     {stateClosed, 0},
+		eventReturned: {stateLingering, doLinger},
+		eventMissed:   {stateLingering, doArm},
+		eventReleased: {stateLingering, doArm | doKick},
+		eventEOF:      {stateDone, 0},
+		eventAbort:    {stateAborted, doShutdown},
+		eventClose:    {stateClosed, 0},
 	},
 	stateDone: {
 		eventReleased: {stateDone, doKick},
-		eventAbort:    {stateAborted, doShutdown | doArm},
 		eventClose:    {stateClosed, 0},
 	},
 	stateAborted: {

@@ -18,14 +18,14 @@ type foreignConn struct {
 	deadline deadline      // of a write
 	timer    *time.Timer   // of a write; made by the first
 	chunk    int           // the most bytes that are written at once
-	out      []byte        // what the goroutine writes
+	out      []byte        // the chunk that the goroutine writes
 	results  chan writeResult
 	start    func() // writes out; made once, so that a goroutine costs no closure
 	failed   error  // why writing ended
 	late     atomic.Pointer[TimeoutError]
 
-	closed atomic.Bool
-	cut    chan struct{} // closed by Close and Cut
+	closed  atomic.Bool
+	aborted chan struct{} // closed by Close and Abort
 }
 
 type writeResult struct {
@@ -33,9 +33,9 @@ type writeResult struct {
 	err error
 }
 
-// A Write that cannot be interrupted does not tell of progress until it returns. So
-// a connection is written to in chunks, small ones as long as it is not known to be
-// fast.
+// The progress of a Write that cannot be interrupted is known when it returns. So a
+// connection is written to in chunks, which are small until the connection is known
+// to be fast.
 const (
 	maxChunk   = 32 << 10 // bytes
 	firstChunk = 4 << 10  // a whole ClientHello or request
@@ -47,9 +47,9 @@ func newForeignConn(nc net.Conn) *foreignConn {
 		Conn:    nc,
 		chunk:   firstChunk,
 		results: make(chan writeResult, 1),
-		cut:     make(chan struct{}),
+		aborted: make(chan struct{}),
 	}
-	c.reader = newReader(nc, c.cut)
+	c.reader = newReader(nc, c.aborted)
 	c.start = c.writeOnce
 	return c
 }
@@ -87,7 +87,7 @@ func (c *foreignConn) writeChunk(p []byte, written int) (int, error) {
 	switch {
 	case c.failed != nil:
 		return 0, c.failed
-	case isClosed(c.cut):
+	case isClosed(c.aborted):
 		return 0, net.ErrClosed
 	case isClosed(over):
 		return 0, os.ErrDeadlineExceeded
@@ -115,9 +115,9 @@ func (c *foreignConn) writeChunk(p []byte, written int) (int, error) {
 		c.late.Store(late) // before the effect can be seen
 	case <-over:
 		c.failed = os.ErrDeadlineExceeded
-	case <-c.cut:
-		// The peer may have taken everything, and have ended the connection before
-		// the goroutine could say so.
+	case <-c.aborted:
+		// The peer may have read everything, and have closed the connection before
+		// the goroutine could report that.
 		grace := time.NewTimer(closeGrace)
 		defer grace.Stop()
 		select {
@@ -134,17 +134,17 @@ func (c *foreignConn) writeChunk(p []byte, written int) (int, error) {
 		return c.wrote(result, began)
 	default:
 	}
-	c.Cut() // the peer may have half a frame, and the reader should not wait for it
+	c.Abort() // the peer may have half a frame, and the reader should not wait for it
 	return 0, c.failed
 }
 
-// wrote takes the result of the goroutine.
+// wrote returns the result of the goroutine as that of Write.
 func (c *foreignConn) wrote(result writeResult, began time.Time) (int, error) {
 	n, err := result.n, result.err
 	if n < 0 || n > len(c.out) || err == nil && n < len(c.out) {
 		n, err = min(max(n, 0), len(c.out)), io.ErrShortWrite // such a net.Conn is wrong, and not to be believed
 	}
-	if err != nil && isClosed(c.cut) {
+	if err != nil && isClosed(c.aborted) {
 		err = net.ErrClosed // of which err is the effect
 	}
 	if c.timeout > 0 {
@@ -154,7 +154,7 @@ func (c *foreignConn) wrote(result writeResult, began time.Time) (int, error) {
 	return n, err
 }
 
-// adapt makes the chunks such that one takes a small part of the timeout.
+// adapt sets the size of chunks such that one needs a small part of the timeout.
 func (c *foreignConn) adapt(took time.Duration) {
 	switch {
 	case took > c.timeout/8:
@@ -191,7 +191,7 @@ func (c *foreignConn) CloseWrite() error {
 	select {
 	case err := <-Detach(func() error { return closeWrite(c.Conn) }):
 		return err
-	case <-c.cut:
+	case <-c.aborted:
 		return net.ErrClosed
 	}
 }
@@ -200,9 +200,9 @@ func (c *foreignConn) CloseWrite() error {
 // longer than closeGrace for that.
 func (c *foreignConn) Close() error { return c.end(c.Conn.Close) }
 
-// Cut closes the connection below TLS, as far as it can be seen, and then that above
+// Abort closes the connection below TLS, as far as it can be seen, and then that above
 // it, which may have to release something.
-func (c *foreignConn) Cut() error {
+func (c *foreignConn) Abort() error {
 	return c.end(func() error {
 		low, below := lowest(c.Conn)
 		err := low.Close()
@@ -213,8 +213,8 @@ func (c *foreignConn) Cut() error {
 	})
 }
 
-// NetConn returns c without what it may have to say at its end.
-func (c *foreignConn) NetConn() net.Conn { return cutter{c} }
+// NetConn returns c with a Close that sends nothing.
+func (c *foreignConn) NetConn() net.Conn { return aborter{c} }
 
 // lowest returns the connection below all TLS that shows it, and whether that is
 // another than nc.
@@ -243,7 +243,7 @@ func (c *foreignConn) end(shut func() error) error {
 	if !c.closed.CompareAndSwap(false, true) {
 		return net.ErrClosed
 	}
-	close(c.cut)
+	close(c.aborted)
 	grace := time.NewTimer(closeGrace)
 	defer grace.Stop()
 	select {

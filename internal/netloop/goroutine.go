@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/fibersock/fibersock/internal/lockorder"
 )
 
 // goroutineSocket is a socket that is served by goroutines, one at a time, which
@@ -13,15 +15,15 @@ import (
 // every system.
 type goroutineSocket struct {
 	NetConn
-	async *asyncConn // the same or, if the user has put TLS on it, the connection below
+	async *asyncConn // the same or, for a connection with TLS, the connection below
 	conn  Conn
 	cfg   *Config
 
-	replies       atomic.Int64 // bytes of replies that were buffered since the buffer was empty
-	handlers      sync.Mutex   // held while handlers run
-	blockedWrite  atomic.Bool  // Write is called for a sender that waits for space
-	readPaused    atomic.Bool  // nothing is read because of replies
-	writableCalls atomic.Int32 // of Conn.Writable that have not returned
+	replies       atomic.Int64       // bytes of replies that were buffered since the buffer was empty
+	handlers      lockorder.Handlers // held while handlers run
+	blockedWrite  atomic.Bool        // Write is called for a sender that waits for space
+	readPaused    atomic.Bool        // nothing is read because of replies
+	writableCalls atomic.Int32       // of Conn.Writable that have not returned
 
 	readyMu sync.Mutex
 	ready   sync.Cond // Conn.Ready may have changed
@@ -60,8 +62,8 @@ func (t *goroutineSocket) start(open Open) {
 	t.conn.Started(t)
 }
 
-// asyncBelow returns the asyncConn that an [AsyncListener] has put below nc, nil if
-// there is none.
+// asyncBelow returns the asyncConn of an [AsyncListener] below nc, nil if there is
+// none.
 func asyncBelow(nc net.Conn) *asyncConn {
 	if secure, ok := nc.(interface{ NetConn() net.Conn }); ok {
 		if async, ok := secure.NetConn().(*asyncConn); ok {

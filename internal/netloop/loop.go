@@ -22,8 +22,8 @@ type Conn interface {
 	// Received handles b, the next bytes from the peer. b is the loop's again
 	// when Received returns. rest is the end of b that the connection is not
 	// ready for: it is passed to a later call, when Ready reports true. If ok
-	// is false, the connection accepts no more input: the loop discards what
-	// arrives until the socket is closed.
+	// is false, the connection accepts no more input: the loop discards input
+	// until the socket is closed.
 	Received(b []byte) (rest []byte, ok bool)
 
 	// Ready reports whether Received accepts input or, after InputClosed,

@@ -22,8 +22,8 @@ import (
 //
 // A socket is waited for without reading from it, because TLS may lie on it. So it
 // must be known that TLS itself holds no data of the peer, such as a message that
-// came together with the end of the handshake: it is asked by a read whose deadline
-// is over. A net.Conn that is no socket is waited for by a read of a few bytes.
+// arrived together with the end of the handshake: a read with a deadline in the past
+// finds out. A net.Conn that is no socket is waited for by a read of a few bytes.
 
 // activeReadSize is the size of the buffer of an active connection in bytes.
 const activeReadSize = 4 << 10

@@ -2,6 +2,6 @@
 
 package netloop
 
-// raceDetector: the system calls are those of package syscall, from which the race detector knows that what happened before a
-// write has happened before the read of it, in programs that are both client and server.
+// raceDetector selects the system calls of package syscall. From those the race detector knows that a write happens before the
+// read of its bytes, in programs that are both client and server.
 const raceDetector = true

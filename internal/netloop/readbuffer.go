@@ -23,8 +23,8 @@ var largeBuffers = sync.Pool{New: func() any {
 	return &b
 }}
 
-// Get returns a slice for a read of up to size bytes. What an earlier call returned
-// is not valid any more.
+// Get returns a slice for a read of up to size bytes. The slice of an earlier
+// call is not valid any more.
 func (b *Buffer) Get(size int) []byte {
 	switch {
 	case size > SmallBuffer && b.large == nil:

@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/fibersock/fibersock/internal/lockorder"
 )
 
 // PolledSocket is a socket of the epoll loop. It is embedded in its connection,
@@ -23,11 +25,11 @@ type PolledSocket struct {
 	buffered atomic.Int64  // size of out; changed under mu
 	owner    atomic.Uint32 // ownerNone, ownerRunning, ownerMissed, ownerClosed
 
-	mu       socketMutex // guards the rest, and the descriptor against being closed
-	fd       int32       // -1: closed
-	state    endState    // how far the end is; changed by step
-	interest interest    // events that epoll reports; 0: the descriptor is not registered
-	paused   readPause   // reasons not to read; 0: input is read
+	mu       lockorder.Socket // guards the rest, and the descriptor against being closed
+	fd       int32            // -1: closed
+	state    endState         // how far the end is; changed by step
+	interest interest         // events that epoll reports; 0: the descriptor is not registered
+	paused   readPause        // reasons not to read; 0: input is read
 	flags    socketFlags
 	failed   error      // of writing; later writes fail too
 	out      *writeBuf  // output that the kernel has not accepted
@@ -69,7 +71,7 @@ const (
 	flagHandling  socketFlags = 1 << iota // handlers are running
 	flagKicked                            // the socket is in its poller's kick queue
 	flagWritable                          // Conn.Writable is to be called
-	flagExchanged                         // the peer expects nothing: CloseWrite was told
+	flagExchanged                         // the peer expects nothing: see Socket.CloseWrite
 )
 
 // readPause is a set of reasons not to read.
@@ -202,8 +204,7 @@ func (s *PolledSocket) arm() {
 	}
 }
 
-// step changes the state as endTable says, and does what belongs to that. The
-// caller holds mu.
+// step makes the transition of endTable for ev. The caller holds mu.
 func (s *PolledSocket) step(ev endEvent) {
 	t := endTable[s.state][ev]
 	if t.next == 0 {
@@ -309,7 +310,7 @@ func (s *PolledSocket) release() {
 	s.step(eventReleased) // the event that was missed may be of a kick
 }
 
-// work does what there is to do. The caller owns the socket.
+// work reads and calls handlers, once. The caller owns the socket.
 func (s *PolledSocket) work(w *worker) {
 	do := s.nextTask()
 	for do.writable { // again, if the write buffer became empty while the handler ran
@@ -403,7 +404,7 @@ func (s *PolledSocket) nextTask() (do task) {
 		do.wait = true
 	default:
 		do.pending, do.discard, do.batch = s.takePending(), !s.state.delivers(), s.out == nil
-		s.paused &^= pausedConn // epoll is told in returned, if it is not paused again
+		s.paused &^= pausedConn // returned arms epoll, if it is not paused again
 		if !do.discard {
 			s.flags |= flagHandling
 		}

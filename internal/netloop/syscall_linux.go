@@ -35,7 +35,7 @@ var kernel = &systemCalls{
 	notify: sysNotify,
 }
 
-// blockingSize is the size, in bytes, from which on the scheduler is told of a write: copying so much takes a while.
+// blockingSize is the size in bytes of a write that the scheduler should know of: copying so much is slow.
 const blockingSize = 128 << 10
 
 func sysRead(fd int32, p []byte) (int, error) {

@@ -4,7 +4,7 @@ package netloop
 
 import "syscall"
 
-// These systems have one call for all that sockets do, which would be slower. read and write do not look at the arguments that they have not.
+// These systems have one call for all operations of sockets, which would be slower. read and write ignore the extra arguments.
 const (
 	sysReceive = syscall.SYS_READ
 	sysSend    = syscall.SYS_WRITE

@@ -10,14 +10,14 @@ import (
 )
 
 // Transport is a net.Conn on which every call ends: a Read at its deadline or when
-// the connection is cut, a Write when the peer has taken nothing for the write
-// timeout, Close and Cut soon. Read belongs to one goroutine at a time, and so does
+// the connection is aborted, a Write when the peer has accepted nothing for the write
+// timeout, Close and Abort soon. Read belongs to one goroutine at a time, and so does
 // Write.
 type Transport interface {
 	net.Conn
 
-	// SetWriteTimeout bounds the time in which the peer takes nothing of what is
-	// written: then a Write fails with a TimeoutError, and the connection is cut. 0
+	// SetWriteTimeout bounds the time in which the peer accepts no bytes: then
+	// a Write fails with a TimeoutError, and the connection is aborted. 0
 	// or less means no limit, which is the default. It is not called while another
 	// call is under way.
 	SetWriteTimeout(timeout time.Duration)
@@ -29,8 +29,8 @@ type Transport interface {
 	// CloseWrite closes the connection for writing, if it can be closed so.
 	CloseWrite() error
 
-	// Cut closes the connection below all TLS, without telling the peer.
-	Cut() error
+	// Abort closes the connection below all TLS, without telling the peer.
+	Abort() error
 }
 
 // NewTransport returns nc, which carries bytes for WebSocket or TLS, as a transport.
@@ -57,11 +57,11 @@ func Over(tls net.Conn, below Transport) Transport {
 	return &tlsConn{Conn: tls, reader: newReader(tls, nil), below: below}
 }
 
-// cutter is a transport whose Close cuts. A Conn closes it in place of the TLS or
+// aborter is a transport whose Close aborts. A Conn closes it in place of the TLS or
 // foreign connection above.
-type cutter struct{ Transport }
+type aborter struct{ Transport }
 
-func (c cutter) Close() error { return c.Cut() }
+func (c aborter) Close() error { return c.Abort() }
 
 // systemConn is a TCP or Unix connection.
 type systemConn struct {
@@ -94,7 +94,7 @@ func (c *systemConn) Write(p []byte) (written int, err error) {
 		} else if now.Sub(progress) >= c.timeout {
 			late := &TimeoutError{After: c.timeout, Bytes: len(p), Written: written}
 			c.late.Store(late) // before the effect can be seen
-			c.Cut()
+			c.Abort()
 			return written, late
 		}
 		c.arm(now)
@@ -111,7 +111,7 @@ func (c *systemConn) arm(now time.Time) {
 	c.Conn.SetWriteDeadline(c.armed)
 }
 
-// SetWriteDeadline sets a deadline that takes the place of the write timeout. It is
+// SetWriteDeadline sets a deadline in place of the write timeout. It is
 // not called while a Write is under way.
 func (c *systemConn) SetWriteDeadline(t time.Time) error {
 	c.limited, c.armed = !t.IsZero(), time.Time{}
@@ -131,7 +131,7 @@ func (c *systemConn) TimedOut() *TimeoutError { return c.late.Load() }
 
 func (c *systemConn) CloseWrite() error { return closeWrite(c.Conn) }
 
-func (c *systemConn) Cut() error { return c.Close() }
+func (c *systemConn) Abort() error { return c.Close() }
 
 // closeWrite closes nc for writing.
 func closeWrite(nc net.Conn) error {
@@ -167,10 +167,10 @@ func (c *tlsConn) TimedOut() *TimeoutError { return c.below.TimedOut() }
 
 func (c *tlsConn) CloseWrite() error { return closeWrite(c.Conn) }
 
-func (c *tlsConn) Cut() error { return c.below.Cut() }
+func (c *tlsConn) Abort() error { return c.below.Abort() }
 
 // NetConn returns the connection below TLS.
-func (c *tlsConn) NetConn() net.Conn { return cutter{c.below} }
+func (c *tlsConn) NetConn() net.Conn { return aborter{c.below} }
 
 // reader reads on goroutines of its own, so that a Read can be given up. Bytes that
 // arrive after that are kept for the next Read.
@@ -178,14 +178,14 @@ type reader struct {
 	deadline deadline
 
 	from    io.Reader
-	cut     <-chan struct{} // closed when the connection is cut; may be nil
+	aborted <-chan struct{} // closed when the connection is aborted; may be nil
 	buffer  Buffer
 	results chan readResult
 	start   func() // reads once into p; made once, so that a goroutine costs no closure
 	reading bool   // the goroutine runs
 	p       []byte // the goroutine's
 	rest    []byte // bytes that have been read and not been returned
-	err     error  // what the Read behind rest returns
+	err     error  // of the Read after rest
 }
 
 type readResult struct {
@@ -193,8 +193,8 @@ type readResult struct {
 	err error
 }
 
-func newReader(from io.Reader, cut <-chan struct{}) *reader {
-	r := &reader{from: from, cut: cut, results: make(chan readResult, 1)}
+func newReader(from io.Reader, aborted <-chan struct{}) *reader {
+	r := &reader{from: from, aborted: aborted, results: make(chan readResult, 1)}
 	r.start = r.readOnce
 	return r
 }
@@ -215,7 +215,7 @@ func (r *reader) readOnce() {
 func (r *reader) Read(p []byte) (int, error) {
 	over := r.deadline.over()
 	switch {
-	case isClosed(r.cut):
+	case isClosed(r.aborted):
 		return 0, net.ErrClosed
 	case isClosed(over):
 		return 0, os.ErrDeadlineExceeded
@@ -234,13 +234,13 @@ func (r *reader) Read(p []byte) (int, error) {
 			if result.n < 0 || result.n > len(r.p) {
 				result = readResult{0, errors.New("websocket: the net.Conn read more bytes than it was asked for")}
 			}
-			if result.err != nil && isClosed(r.cut) {
+			if result.err != nil && isClosed(r.aborted) {
 				result.err = net.ErrClosed // of which it is the effect
 			}
 			r.rest, r.err = r.p[:result.n], result.err
 		case <-over:
 			return 0, os.ErrDeadlineExceeded
-		case <-r.cut:
+		case <-r.aborted:
 			return 0, net.ErrClosed
 		}
 	}

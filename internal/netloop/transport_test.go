@@ -56,7 +56,7 @@ func TestWriteTimesOutWithoutProgressOnly(t *testing.T) {
 			t.Error("the timeout is not told")
 		}
 		if _, err := peer.Read(make([]byte, 1)); err != io.EOF {
-			t.Errorf("the connection was not cut: %v", err)
+			t.Errorf("the connection was not aborted: %v", err)
 		}
 	})
 }
@@ -221,11 +221,11 @@ func TestForeignWriteToASlowPeer(t *testing.T) {
 	})
 }
 
-// Close and Cut end all calls and return soon, also if the Close of the net.Conn hangs.
+// Close and Abort end all calls and return soon, also if the Close of the net.Conn hangs.
 func TestForeignCloseEndsAllCalls(t *testing.T) {
 	for name, end := range map[string]func(c netloop.Transport) error{
 		"Close": netloop.Transport.Close,
-		"Cut":   netloop.Transport.Cut,
+		"Abort": netloop.Transport.Abort,
 	} {
 		for _, hangs := range []bool{false, true} {
 			synctest.Test(t, func(t *testing.T) {
@@ -274,7 +274,7 @@ func TestForeignConnThatPanics(t *testing.T) {
 			under.read, under.write, under.close = f, f, f
 			_, readErr := c.Read(make([]byte, 1))
 			_, writeErr := c.Write(make([]byte, 1))
-			for call, err := range map[string]error{"Read": readErr, "Write": writeErr, "Cut": c.Cut()} {
+			for call, err := range map[string]error{"Read": readErr, "Write": writeErr, "Abort": c.Abort()} {
 				var p *netloop.PanicError
 				if !errors.As(err, &p) || !bytes.Contains(p.Stack, []byte("transport_test.go")) && name == "panic" {
 					t.Errorf("%s returned %v", call, err)
@@ -313,7 +313,7 @@ func TestForeignConnThatLies(t *testing.T) {
 type hidden struct{ net.Conn }
 
 // CloseNow over an https proxy closed the TLS of the proxy, which told a proxy that did
-// not read for up to 5 s. Cut does not wait for a goodbye of TLS: neither with TLS in
+// not read for up to 5 s. Abort does not wait for a goodbye of TLS: neither with TLS in
 // TLS, nor with TLS that is hidden in a wrapper (T-C08).
 func TestCutDoesNotWaitForTLS(t *testing.T) {
 	for name, over := range map[string]func(secure net.Conn) netloop.Transport{
@@ -327,8 +327,8 @@ func TestCutDoesNotWaitForTLS(t *testing.T) {
 				ours, _ := secured(t, a, b)
 				c := over(ours)
 				start := time.Now()
-				if err := c.Cut(); err != nil || time.Since(start) > netloop.CloseGrace {
-					t.Errorf("Cut returned %v after %v", err, time.Since(start))
+				if err := c.Abort(); err != nil || time.Since(start) > netloop.CloseGrace {
+					t.Errorf("Abort returned %v after %v", err, time.Since(start))
 				}
 				synctest.Wait()
 				if _, err := b.Read(make([]byte, 1)); err != io.EOF && !strings.Contains(err.Error(), "closed") {
@@ -390,7 +390,7 @@ func (c takenConn) Close() error {
 	return nil
 }
 
-// A Write that the peer has taken succeeds, although the connection is cut before the
+// A Write that the peer has taken succeeds, although the connection is aborted before the
 // goroutine of the Write has returned.
 func TestForeignWriteThatThePeerHasTaken(t *testing.T) {
 	for range 100 {
@@ -405,7 +405,7 @@ func TestForeignWriteThatThePeerHasTaken(t *testing.T) {
 			wrote <- err
 		}()
 		<-nc.taken
-		c.Cut()
+		c.Abort()
 		if err := <-wrote; err != nil {
 			t.Fatal(err)
 		}
@@ -444,13 +444,13 @@ func (c *layeredConn) Close() error {
 	return nil
 }
 
-// Cut closes the lowest connection, and then the program's own, which may have to
+// Abort closes the lowest connection, and then the program's own, which may have to
 // release something. Until that was so, its Close was never called.
 func TestCutClosesEveryLayer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		low := new(lowConn)
 		nc := &layeredConn{low: low}
-		if err := netloop.NewTransport(nc).Cut(); err != nil {
+		if err := netloop.NewTransport(nc).Abort(); err != nil {
 			t.Error(err)
 		}
 		synctest.Wait()
@@ -481,7 +481,7 @@ func TestCloseThatHangsReleasesTheTransport(t *testing.T) {
 func TestConnBelowItself(t *testing.T) {
 	nc := new(layeredConn)
 	nc.low = nc
-	if err := netloop.NewTransport(nc).Cut(); err != nil || nc.closed.Load() == 0 {
+	if err := netloop.NewTransport(nc).Abort(); err != nil || nc.closed.Load() == 0 {
 		t.Errorf("closed %d times: %v", nc.closed.Load(), err)
 	}
 }

@@ -122,7 +122,7 @@ func (s *PolledSocket) fail(err error) {
 	s.wakeWriters()
 }
 
-// wakeWriters lets all who wait for space look again. The caller holds mu.
+// wakeWriters wakes all goroutines in AwaitSpace. The caller holds mu.
 func (s *PolledSocket) wakeWriters() {
 	if s.ext != nil && s.ext.space != nil {
 		s.ext.space.Broadcast()

@@ -1,5 +1,0 @@
-package netloop
-
-import "sync"
-
-type socketMutex = sync.Mutex

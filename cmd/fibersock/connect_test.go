@@ -234,7 +234,7 @@ func TestJSONHasALineForEverything(t *testing.T) {
 			c.Send(op, p)
 			c.Send(wire.Binary, []byte{1, 2, 3})
 			c.Send(wire.Binary, nil)
-			c.Ping([]byte("?"))
+			c.SendPing([]byte("?"))
 			c.SendText("<\u009b31m\u202e\U000e0041>")
 		},
 	}}

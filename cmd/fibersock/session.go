@@ -182,7 +182,7 @@ func (s *session) finish(e ending) {
 	s.quiet.Stop()
 	go func() {
 		defer close(s.closed)
-		s.conn.Close(context.Background(), e.code, e.reason) // its error is receive's too
+		s.conn.Close(e.code, e.reason) // its error is receive's too
 	}()
 }
 

@@ -11,7 +11,8 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// A blocking server.
+// TestBlockingServer shows the equivalent of a server with a blocking handler for
+// each connection.
 func TestBlockingServer(t *testing.T) {
 	type report struct {
 		timeout   error
@@ -60,7 +61,7 @@ func TestBlockingServer(t *testing.T) {
 	})
 
 	t.Run("receive(timeout), connected, remote address", func(t *testing.T) {
-		alice.Close(t.Context(), wire.NormalClosure, "")
+		alice.Close(wire.NormalClosure, "")
 		r := <-reports
 		if !errors.Is(r.timeout, context.DeadlineExceeded) {
 			t.Errorf("the receive with a timeout returned %v", r.timeout)

@@ -12,7 +12,7 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// A blocking client.
+// TestBlockingClient shows the equivalent of a blocking client.
 func TestBlockingClient(t *testing.T) {
 	headers := make(chan string, 1)
 	var s server.Server
@@ -21,7 +21,7 @@ func TestBlockingClient(t *testing.T) {
 		Message: func(c *server.Conn, op wire.Opcode, p []byte) {
 			switch string(p) {
 			case "ping me":
-				c.Ping([]byte("hello?"))
+				c.SendPing([]byte("hello?"))
 			case "close me":
 				c.Close(4001, "as you wish")
 			default:
@@ -39,7 +39,7 @@ func TestBlockingClient(t *testing.T) {
 		c, err = client.Dial(ctx, url, &client.Config{
 			Header:           map[string][]string{"X-Token": {"secret"}},
 			HandshakeTimeout: 5 * time.Second,
-			Control:          true, // ping, pong and close come as messages too
+			Control:          true, // Receive returns Ping, Pong and Close too
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -106,7 +106,7 @@ func TestBlockingClient(t *testing.T) {
 	})
 
 	t.Run("pong", func(t *testing.T) {
-		if err := c.Pong([]byte("unasked")); err != nil {
+		if err := c.SendPong([]byte("unasked")); err != nil {
 			t.Error(err)
 		}
 	})
@@ -141,7 +141,7 @@ func TestBlockingClient(t *testing.T) {
 	t.Run("close", func(t *testing.T) {
 		c := dial(t, url, nil)
 		<-headers
-		if err := c.Close(t.Context(), wire.NormalClosure, "bye"); err != nil {
+		if err := c.Close(wire.NormalClosure, "bye"); err != nil {
 			t.Error(err)
 		}
 		if err := c.SendText("too late"); !errors.Is(err, net.ErrClosed) {

@@ -29,7 +29,7 @@ func TestSendAllocatesNothing(t *testing.T) {
 		"binary":            func() error { return c.Send(wire.Binary, small) },
 		"SendText":          func() error { return c.SendText(text) },
 		"SendBinary, large": func() error { return c.SendBinary(large) },
-		"Pong":              func() error { return c.Pong(small[:100]) },
+		"Pong":              func() error { return c.SendPong(small[:100]) },
 	} {
 		if err := send(); err != nil {
 			t.Fatal(err)

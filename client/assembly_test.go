@@ -47,9 +47,9 @@ func TestMessageThatDoesNotEnd(t *testing.T) {
 						t.Errorf("failed after %v", took)
 					}
 					var failed *client.FailError
-					var late *client.LateError
+					var late *client.TimeoutError
 					if !errors.As(err, &failed) || failed.Code != wire.PolicyViolation || !errors.As(err, &late) || late.After != 8*time.Second ||
-						!late.Timeout() || !strings.HasSuffix(err.Error(), "within 8s (AssemblyTimeout)") {
+						!late.Timeout() || !strings.HasSuffix(err.Error(), "no message progress for 8s (AssemblyTimeout)") {
 						t.Errorf("%v", err)
 					}
 				})

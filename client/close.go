@@ -1,7 +1,6 @@
 package client
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"net"
@@ -11,125 +10,147 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// Close closes the connection properly (RFC 6455, Section 7): it sends a Close
-// with code and reason, an empty one if code is 0, waits for the server's, and
-// then for the server to close TCP. It takes until ctx ends or
-// Config.CloseTimeout is over at most, and then cuts the connection. Messages
-// that come meanwhile are kept for Receive, unless there is more than 1 MiB of
-// them that nobody receives: then they are dropped.
+// Close performs the closing handshake (RFC 6455, Section 7): it sends a Close
+// with the code and reason, or an empty one if code is 0, reads until the
+// server's Close arrives, and waits until the server closes TCP. Messages
+// before the server's Close are kept for Receive, up to 1 MiB; more than that
+// is discarded if no call receives it. After Config.CloseTimeout Close closes
+// the connection without the server.
 //
-// Close returns nil if the closing handshake came to its end, whatever code the
-// server answered. A code or reason that cannot be sent is a *wire.Error, and
-// the connection stays open. If the connection has ended already, the error
-// says why; if another Close is under way, it is ErrClosed. In each case the
-// transport is closed, or soon will be.
-func (c *Conn) Close(ctx context.Context, code wire.StatusCode, reason string) error {
-	var space [wire.MaxControlPayload]byte
-	if _, err := wire.AppendClosePayload(space[:0], code, reason); err != nil {
+// Close returns nil if the server's Close has arrived, with any code. A code
+// or reason that cannot be sent is a *wire.Error, and the connection stays
+// open. If the connection has ended before, the error is the reason. If
+// another Close is under way, it is ErrClosed. After CloseTimeout it is a
+// *LostError with a *TimeoutError. In all cases but the first two, the
+// transport is closed or will be within CloseTimeout.
+func (c *Conn) Close(code wire.StatusCode, reason string) error {
+	if err := checkClose(code, reason); err != nil {
 		return err
 	}
-	if c.closeWait > 0 {
+	ctx := context.Background()
+	if c.closeTimeout > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, c.closeWait)
+		ctx, cancel = context.WithTimeout(ctx, c.closeTimeout)
 		defer cancel()
 	}
-	// A writer that is stalled has the engine's lock until the connection is cut.
-	stop := context.AfterFunc(ctx, func() { c.cut(nil) })
-	defer stop()
+	// A blocked writer holds the engine's lock until the transport is closed.
+	defer context.AfterFunc(ctx, c.closeExpired)()
 
-	failed, awaits := c.sendClose(code, reason)
-	if !awaits {
+	failed, waits := c.sendClose(code, reason, true)
+	if !waits {
 		return failed
 	}
-	if lost := (*LostError)(nil); errors.As(failed, &lost) {
-		// The transport ended while something was sent. The server's Close, which
-		// says why, may still be read (RFC 6455, Section 7.1.5).
+	lost, isLost := failed.(*LostError)
+	if isLost {
+		// The transport ended during a write. The server's Close, which tells
+		// the reason, may still be readable (RFC 6455, Section 7.1.5).
 		defer time.AfterFunc(failureWait, func() { c.cut(lost.Err) }).Stop()
-		c.awaitClose(ctx)
-		if err := c.endpoint.Err(); err != ErrClosed {
-			return err
-		}
-		return failed
 	}
 	c.awaitClose(ctx)
 	err := c.endpoint.Err()
-	if _, ok := err.(*CloseError); ok {
-		return nil
+	switch {
+	case isLost && err == ErrClosed:
+		return failed
+	case isLost:
+		return err
 	}
-	if ctx.Err() != nil {
-		return &closeTimeout{ctx.Err()}
+	if _, closed := err.(*CloseError); closed {
+		return nil
 	}
 	return err
 }
 
-// sendClose sends the Close frame. It reports whether the call is to wait for the end
-// of the connection: no if it has ended, or if another Close waits.
-func (c *Conn) sendClose(code wire.StatusCode, reason string) (err error, awaits bool) {
-	c.closeCall.Lock()
-	defer c.closeCall.Unlock()
+// SendClose sends a Close with the code and reason, or an empty one if code is
+// 0, and does not wait for the closing handshake. Nothing can be sent after
+// it. The application can receive messages until the server's Close arrives,
+// which the call that receives returns as a *CloseError. The connection is
+// closed after Config.CloseTimeout at the latest, and a call that receives
+// then returns a *LostError with a *TimeoutError. The errors are those of
+// Close.
+func (c *Conn) SendClose(code wire.StatusCode, reason string) error {
+	if err := checkClose(code, reason); err != nil {
+		return err
+	}
+	if c.closeTimeout > 0 && c.State() == Open {
+		time.AfterFunc(c.closeTimeout, c.closeExpired)
+	}
+	err, _ := c.sendClose(code, reason, false)
+	return err
+}
+
+// checkClose returns an error if code and reason cannot be sent.
+func checkClose(code wire.StatusCode, reason string) error {
+	var space [wire.MaxControlPayload]byte
+	_, err := wire.AppendClosePayload(space[:0], code, reason)
+	return err
+}
+
+// sendClose sends the Close frame. If the caller is ready to wait, it reports
+// whether it must: not if the connection has ended, and not if another Close
+// waits.
+func (c *Conn) sendClose(code wire.StatusCode, reason string, ready bool) (err error, waits bool) {
+	c.closeMu.Lock()
+	defer c.closeMu.Unlock()
 	err = c.endpoint.Close(code, reason)
-	awaits = err == nil || c.endpoint.Err() == nil && !c.closeAwaited
-	c.closeAwaited = c.closeAwaited || awaits
-	return err, awaits
+	waits = ready && (err == nil || c.endpoint.Err() == nil && !c.closeAwaited)
+	c.closeAwaited = c.closeAwaited || waits
+	return err, waits
 }
 
-// closeTimeout is why a closing handshake was cut short.
-type closeTimeout struct{ err error }
-
-func (e *closeTimeout) Error() string {
-	return "websocket: connection cut, because the closing handshake was not done in time (CloseTimeout or the context): " + e.err.Error()
+// closeExpired closes the connection after CloseTimeout.
+func (c *Conn) closeExpired() {
+	c.cut(&TimeoutError{Missing: "Close of the server", After: c.closeTimeout, Option: "CloseTimeout"})
 }
 
-func (e *closeTimeout) Unwrap() error { return e.err }
-
-// readerGrace is the time that a reader is given, once the connection is closing, to
-// be read from.
+// readerGrace is the time, once the connection is closing, in which the
+// application must read from a reader for the reader to keep the read lock.
 const readerGrace = 100 * time.Millisecond
 
-// awaitClose returns when the transport is closed. If no other call receives, it reads
-// until the server's Close arrives.
+// awaitClose returns when the transport is closed. While no other call
+// receives, it reads from the socket.
 func (c *Conn) awaitClose(ctx context.Context) {
-	c.takeTurnFromReader()
+	c.stealReadLock()
 	grace := time.NewTimer(readerGrace)
 	defer grace.Stop()
 	for {
 		select {
-		case <-c.gone:
+		case <-c.done:
 			return
-		case <-c.parked:
+		case <-c.readerIdle:
 			grace.Reset(readerGrace)
 		case <-grace.C:
 			select {
-			case <-c.parked: // it was read from just now
+			case <-c.readerIdle: // a Read has just returned
 				grace.Reset(readerGrace)
 			default:
-				c.takeTurnFromReader()
+				c.stealReadLock()
 			}
 		case c.readLock.held <- struct{}{}:
 			err := c.receiveForLater(ctx)
-			if c.overfull() {
+			if c.keptTooMuch() {
 				c.dropKept()
 			}
 			c.readLock.unlock()
 			if err != nil {
-				<-c.gone // cut at the end of ctx at the latest
+				<-c.done // at the end of ctx at the latest
 				return
 			}
 		}
 	}
 }
 
-// takeTurnFromReader takes the turn from a reader that no call reads from. If the rest
-// of its message has arrived, the reader keeps that. Otherwise it is abandoned.
-func (c *Conn) takeTurnFromReader() {
-	c.abandoning.Lock()
-	defer c.abandoning.Unlock()
+// stealReadLock takes the read lock from a reader that is not in a Read. If
+// the rest of its message has arrived, the reader gets a copy. If not, it is
+// abandoned.
+func (c *Conn) stealReadLock() {
+	c.stealing.Lock()
+	defer c.stealing.Unlock()
 	if !c.receiving.CompareAndSwap(false, true) {
-		return // a call receives, and gives the turn when it returns
+		return // a call receives, and unlocks when it returns
 	}
 	if r := c.reader; r != nil {
 		if r.final {
-			r.piece = bytes.Clone(r.piece)
+			r.piece = append([]byte(nil), r.piece...)
 			c.reader = nil
 		} else {
 			c.abandonReader()
@@ -139,65 +160,66 @@ func (c *Conn) takeTurnFromReader() {
 	c.receiving.Store(false)
 }
 
-// CloseNow cuts the connection, without a closing handshake. Calls that wait
-// return ErrClosed, and messages that have arrived are dropped. It may be called at
-// any time, any number of times.
+// CloseNow closes the connection without a closing handshake. Calls that wait
+// return ErrClosed, and messages that have not been received are discarded. It
+// does not block, and may be called at any time and more than once.
 func (c *Conn) CloseNow() error {
-	c.discarded.Store(true)
+	c.cutCalled.Store(true)
 	return c.cut(nil)
 }
 
-// cutByProgram returns nil, or, after CloseNow, the reason why the connection ended.
-func (c *Conn) cutByProgram() error {
-	if !c.discarded.Load() {
+// cutErr returns the reason why the connection ended if CloseNow was called,
+// nil if it was not.
+func (c *Conn) cutErr() error {
+	if !c.cutCalled.Load() {
 		return nil
 	}
 	if err := c.endpoint.Err(); err != nil {
 		return err
 	}
-	return ErrClosed // CloseNow is about to cut it
+	return ErrClosed // CloseNow is about to record it
 }
 
-// cut cuts the connection because of why, or, if it is nil, because the program wants
-// it.
-func (c *Conn) cut(why error) error {
-	_, err := c.endpoint.Abort(why, c.socket.Close)
-	c.closing.Do(func() { close(c.gone) })
+// cut closes the transport without a closing handshake because of cause, nil
+// if the application wants it.
+func (c *Conn) cut(cause error) error {
+	_, err := c.endpoint.Abort(cause, c.socket.Close)
+	c.closing.Do(func() { close(c.done) })
 	if errors.Is(err, net.ErrClosed) {
-		return nil // it was cut before
+		return nil // cut before
 	}
 	return err
 }
 
-// failureWait is how long the server is given to take the Close that says why the
-// connection failed.
+// failureWait is the time in which the server can read the Close that tells
+// why the connection failed.
 const failureWait = time.Second
 
-// answerGrace is the time that a call which receives the server's Close gives the
-// answer to be written, so that CloseNow, or the end of the program, after that call does
-// not take it away. It takes longer only if the server does not read.
+// answerGrace is the time that a call which receives the server's Close waits
+// for the answer to be written, so that CloseNow, or the end of the process,
+// after that call does not prevent it.
 const answerGrace = 100 * time.Millisecond
 
-// part goes through the end of the closing handshake, in the background: after
-// both Close frames the server closes TCP first, and this side waits for it
-// (Section 7.1.1). After a failure this side closes. It returns when our Close is
-// written, or ctx ends, or after answerGrace.
-func (c *Conn) part(ctx context.Context, kind endpoint.Kind) {
-	var answered chan struct{} // nil: the transport is ending already
+// closeTransport ends the closing handshake in the background. After both
+// Close frames the server closes TCP first, and this side waits for it
+// (RFC 6455, Section 7.1.1). After a failure this side closes. closeTransport
+// returns when our Close is written, or ctx ends, or after answerGrace.
+func (c *Conn) closeTransport(ctx context.Context, kind endpoint.Kind) {
+	var answered chan struct{} // nil if the transport is being closed already
 	c.closing.Do(func() {
 		answered = make(chan struct{})
 		go func() {
-			defer close(c.gone)
-			wait := c.closeWait
+			defer close(c.done)
+			wait := c.closeTimeout
 			if kind == endpoint.KindFailed {
 				wait = failureWait
 			}
-			c.answerClose(wait)
+			c.writeAnswer(wait)
 			close(answered)
 			if kind == endpoint.KindFailed {
-				c.socket.Finish(wait)
+				c.socket.CloseWriteWithin(wait)
 			}
-			c.socket.Drain(wait)
+			c.socket.Linger(wait)
 		}()
 	})
 	if answered == nil {
@@ -212,22 +234,24 @@ func (c *Conn) part(ctx context.Context, kind endpoint.Kind) {
 	}
 }
 
-// answerClose sends the Close that answers the server's or reports a failure. It waits
-// for a writer that is stalled, but cuts the connection if wait is over; 0 or less means
-// no limit.
-func (c *Conn) answerClose(wait time.Duration) {
+// writeAnswer returns when the Close that answers the server's or reports a
+// failure is written. It waits for a blocked writer, and closes the transport
+// after wait; 0 or less is no limit.
+func (c *Conn) writeAnswer(wait time.Duration) {
 	if wait > 0 {
 		defer time.AfterFunc(wait, func() { c.socket.Close() }).Stop()
 	}
+	c.background.Wait()
 	c.endpoint.FlushControl()
 }
 
-// lost ends the connection after its transport did, and returns why.
-func (c *Conn) lost(cause error) error {
-	if late := c.transport.TimedOut(); late != nil {
-		cause = late // of which cause is the effect
+// transportClosed records the end of the transport and returns the reason why
+// the connection ended.
+func (c *Conn) transportClosed(cause error) error {
+	if timeout := c.transport.TimedOut(); timeout != nil {
+		cause = timeout // which led to cause
 	}
-	err := c.endpoint.TransportClosed(tlsFailure(cause), c.socket.Close)
-	c.closing.Do(func() { close(c.gone) })
+	err := c.endpoint.TransportClosed(tlsFailure(translate(cause)), c.socket.Close)
+	c.closing.Do(func() { close(c.done) })
 	return err
 }

@@ -25,12 +25,12 @@ type closeCall struct {
 	done chan struct{}
 }
 
-func startClose(ctx context.Context, c *client.Conn, code wire.StatusCode, reason string) *closeCall {
+func startClose(c *client.Conn, code wire.StatusCode, reason string) *closeCall {
 	call := &closeCall{done: make(chan struct{})}
 	start := time.Now()
 	go func() {
 		defer close(call.done)
-		call.err = c.Close(ctx, code, reason)
+		call.err = c.Close(code, reason)
 		call.took = time.Since(start)
 	}()
 	return call
@@ -67,7 +67,7 @@ func TestClosingHandshake(t *testing.T) {
 				if c.State() != client.Open || c.Err() != nil {
 					t.Errorf("before: %v, %v", c.State(), c.Err())
 				}
-				call := startClose(t.Context(), c, tt.code, tt.reason)
+				call := startClose(c, tt.code, tt.reason)
 				f.want(1, wire.Close, tt.payload)
 				if call.over() || c.State() != client.Closing {
 					t.Errorf("before the server's Close: %v, %v", c.State(), call.err)
@@ -96,20 +96,21 @@ func TestClosingHandshake(t *testing.T) {
 // as long as CloseTimeout. The closing handshake is done: there is no error.
 func TestServerThatNeverClosesTCP(t *testing.T) {
 	for name, tt := range map[string]struct {
-		option, ctx, want time.Duration
+		option, cut, want time.Duration // cut: when CloseNow is called; 0: never
 	}{
-		"default":               {0, time.Hour, client.DefaultCloseTimeout},
-		"set":                   {time.Second, time.Hour, time.Second},
-		"the context's time":    {0, time.Second, time.Second},
-		"negative: the context": {-1, 30 * time.Second, 30 * time.Second},
+		"default":            {0, 0, client.DefaultCloseTimeout},
+		"set":                {time.Second, 0, time.Second},
+		"CloseNow":           {0, time.Second, time.Second},
+		"negative: CloseNow": {-1, 30 * time.Second, 30 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c, f := openPipe(t, &client.Config{CloseTimeout: tt.option})
-				ctx, cancel := context.WithTimeout(t.Context(), tt.ctx)
-				defer cancel()
+				if tt.cut > 0 {
+					defer time.AfterFunc(tt.cut, func() { c.CloseNow() }).Stop()
+				}
 				f.send(closeFrame(wire.NormalClosure, ""))
-				call := startClose(ctx, c, wire.NormalClosure, "")
+				call := startClose(c, wire.NormalClosure, "")
 				<-call.done
 				if call.took != tt.want || call.err != nil {
 					t.Errorf("Close returned after %v with %v", call.took, call.err)
@@ -140,14 +141,15 @@ func TestServerThatNeverClosesTCP(t *testing.T) {
 // A server that never answers the Close: the connection is cut.
 func TestServerThatNeverAnswersClose(t *testing.T) {
 	for name, tt := range map[string]struct {
-		option, ctx, want time.Duration
-		stream            []byte // what the server sends without end
+		option, cut, want time.Duration // cut: when CloseNow is called; 0: never
+		stream            []byte        // what the server sends without end
 	}{
-		"default":                          {0, time.Hour, client.DefaultCloseTimeout, nil},
-		"the context's time":               {0, time.Second, time.Second, nil},
-		"negative: the context":            {-1, 30 * time.Second, 30 * time.Second, nil},
-		"6455-7.1.2-b: and sends messages": {0, time.Hour, client.DefaultCloseTimeout, textFrame(strings.Repeat("x", 50_000))},
-		"6455-7.1.2-b: and sends Pings":    {0, time.Hour, client.DefaultCloseTimeout, pingFrame("")},
+		"default":                          {0, 0, client.DefaultCloseTimeout, nil},
+		"the option's time":                {time.Second, 0, time.Second, nil},
+		"CloseNow":                         {0, time.Second, time.Second, nil},
+		"negative: CloseNow":               {-1, 30 * time.Second, 30 * time.Second, nil},
+		"6455-7.1.2-b: and sends messages": {0, 0, client.DefaultCloseTimeout, textFrame(strings.Repeat("x", 50_000))},
+		"6455-7.1.2-b: and sends Pings":    {0, 0, client.DefaultCloseTimeout, pingFrame("")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -162,19 +164,27 @@ func TestServerThatNeverAnswersClose(t *testing.T) {
 						time.Sleep(10 * time.Millisecond) // of the bubble's time
 					}
 				}()
-				ctx, cancel := context.WithTimeout(t.Context(), tt.ctx)
-				defer cancel()
-				start := time.Now()
-				err := c.Close(ctx, wire.NormalClosure, "")
-				if took := time.Since(start); took != tt.want || !errors.Is(err, context.DeadlineExceeded) {
-					t.Errorf("Close returned after %v with %v", took, err)
+				if tt.cut > 0 {
+					defer time.AfterFunc(tt.cut, func() { c.CloseNow() }).Stop()
 				}
-				if !strings.Contains(err.Error(), "CloseTimeout") {
-					t.Errorf("the text names not the option: %v", err)
+				start := time.Now()
+				err := c.Close(wire.NormalClosure, "")
+				if took := time.Since(start); took != tt.want {
+					t.Errorf("Close returned after %v", took)
+				}
+				var lost *client.LostError
+				var timeout *client.TimeoutError
+				switch {
+				case tt.cut > 0:
+					if err != client.ErrClosed {
+						t.Errorf("Close returned %v", err)
+					}
+				case !errors.As(err, &lost) || !errors.As(err, &timeout) || timeout.Option != "CloseTimeout" || timeout.After != tt.want:
+					t.Errorf("Close returned %v", err)
 				}
 				checkErrorText(t, err)
-				if c.State() != client.Closed || !errors.Is(c.Err(), client.ErrClosed) {
-					t.Errorf("the connection is %v: %v", c.State(), c.Err())
+				if c.State() != client.Closed || c.Err() != err || c.CloseCode() != wire.AbnormalClosure {
+					t.Errorf("the connection is %v: %v, code %v", c.State(), c.Err(), c.CloseCode())
 				}
 				<-streaming
 			})
@@ -189,7 +199,7 @@ func TestCloseBehindStalledWriter(t *testing.T) {
 	c, _ := openOver(t, ours, theirs, &client.Config{CloseTimeout: 50 * time.Millisecond, WriteTimeout: -1})
 	sent := make(chan error)
 	go func() { sent <- c.SendBinary(make([]byte, 64<<20)) }()
-	if err := c.Close(t.Context(), wire.NormalClosure, ""); err == nil {
+	if err := c.Close(wire.NormalClosure, ""); err == nil {
 		t.Error("the closing handshake was done")
 	}
 	if err := <-sent; !errors.Is(err, net.ErrClosed) {
@@ -205,7 +215,7 @@ func TestCloseByMany(t *testing.T) {
 	var all sync.WaitGroup
 	for range 100 {
 		all.Go(func() {
-			err := c.Close(t.Context(), wire.NormalClosure, "")
+			err := c.Close(wire.NormalClosure, "")
 			mu.Lock()
 			defer mu.Unlock()
 			var closed *client.CloseError
@@ -227,7 +237,7 @@ func TestCloseByMany(t *testing.T) {
 	if done != 1 || own != 99 {
 		t.Errorf("%d calls closed the connection, %d found it closed", done, own)
 	}
-	if err := c.Close(t.Context(), wire.NormalClosure, ""); !errors.Is(err, net.ErrClosed) {
+	if err := c.Close(wire.NormalClosure, ""); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("Close of a closed connection: %v", err)
 	}
 }
@@ -257,7 +267,7 @@ func TestCloseThatCannotBeSent(t *testing.T) {
 		{1000, "\xff", wire.ErrInvalidUTF8},
 		{0, "a reason", wire.ErrReasonWithoutCode},
 	} {
-		err := c.Close(t.Context(), tt.code, tt.reason)
+		err := c.Close(tt.code, tt.reason)
 		var rule *wire.Error
 		if !errors.Is(err, tt.want) || !errors.As(err, &rule) {
 			t.Errorf("Close(%d, %.10q): %v", tt.code, tt.reason, err)
@@ -282,7 +292,7 @@ func TestAfterClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, f := openPipe(t, nil)
 		begun := nextWriter(t, c, wire.Text)
-		call := startClose(t.Context(), c, wire.NormalClosure, "")
+		call := startClose(c, wire.NormalClosure, "")
 		f.want(1, wire.Close, "\x03\xe8")
 		f.send(textFrame("kept"), pingFrame("still answered"), firstFragment(wire.Text, "and "), lastFragment("this"))
 		f.want(1, wire.Pong, "still answered")
@@ -291,8 +301,8 @@ func TestAfterClose(t *testing.T) {
 		}
 		_, ping := c.Ping(t.Context())
 		for name, err := range map[string]error{
-			"SendText": c.SendText("x"), "SendBinary": c.SendBinary(nil), "SendJSON": c.SendJSON(1), "Pong": c.Pong(nil),
-			"Ping": ping, "a message": begun.Close(), "Close": c.Close(t.Context(), 1000, ""),
+			"SendText": c.SendText("x"), "SendBinary": c.SendBinary(nil), "SendJSON": c.SendJSON(1), "SendPong": c.SendPong(nil),
+			"Ping": ping, "a message": begun.Close(), "Close": c.Close(1000, ""),
 		} {
 			if !errors.Is(err, client.ErrClosed) {
 				t.Errorf("%s: %v", name, err)
@@ -336,7 +346,7 @@ func TestCloseDropsWhatIsTooMuch(t *testing.T) {
 			}
 			f.send(closeFrame(wire.NormalClosure, ""))
 			f.hangUp()
-			if err := c.Close(t.Context(), wire.NormalClosure, ""); err != nil {
+			if err := c.Close(wire.NormalClosure, ""); err != nil {
 				t.Error(err)
 			}
 			kept := 0
@@ -371,7 +381,7 @@ func TestCloseWhileReceiving(t *testing.T) {
 				close(received)
 			}()
 			synctest.Wait()
-			call := startClose(t.Context(), c, wire.NormalClosure, "")
+			call := startClose(c, wire.NormalClosure, "")
 			f.want(1, wire.Close, "\x03\xe8")
 			f.send(textFrame("the last"), closeFrame(wire.NormalClosure, ""))
 			if got := <-received; got != "the last" {
@@ -394,7 +404,7 @@ func TestCloseWhileReceiving(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			call := startClose(t.Context(), c, wire.NormalClosure, "")
+			call := startClose(c, wire.NormalClosure, "")
 			f.want(1, wire.Close, "\x03\xe8")
 			f.send(middleFragment("x"), lastFragment("y"), textFrame("kept"), closeFrame(wire.NormalClosure, ""))
 			if call.over() {
@@ -425,7 +435,7 @@ func TestClosingHandshakeThatFails(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c, f := openPipe(t, nil)
-				call := startClose(t.Context(), c, wire.NormalClosure, "")
+				call := startClose(c, wire.NormalClosure, "")
 				f.want(1, wire.Close, "\x03\xe8")
 				tt.end(f)
 				synctest.Wait()
@@ -488,7 +498,7 @@ func TestCloseNow(t *testing.T) {
 // (python-websockets/websockets#349, boostorg/beast#802; 6455-7.1.5-a).
 func TestCodeIsToldAfterAFailedWrite(t *testing.T) {
 	for name, call := range map[string]func(ctx context.Context, c *client.Conn) error{
-		"Close": func(ctx context.Context, c *client.Conn) error { return c.Close(ctx, wire.NormalClosure, "") },
+		"Close": func(ctx context.Context, c *client.Conn) error { return c.Close(wire.NormalClosure, "") },
 		"Ping": func(ctx context.Context, c *client.Conn) error {
 			_, err := c.Ping(ctx)
 			return err
@@ -532,7 +542,7 @@ func TestCloseAfterAFailedWriteReleasesTheTransport(t *testing.T) {
 				}
 				start := time.Now()
 				var lost *client.LostError
-				if err := c.Close(t.Context(), wire.NormalClosure, ""); !errors.As(err, &lost) || !errors.Is(err, io.ErrShortBuffer) {
+				if err := c.Close(wire.NormalClosure, ""); !errors.As(err, &lost) || !errors.Is(err, io.ErrShortBuffer) {
 					t.Errorf("Close: %v", err)
 				}
 				if took := time.Since(start); took > time.Second || !hangs && took > 0 {
@@ -583,7 +593,7 @@ func TestCloseAfterAnAbandonedMessage(t *testing.T) {
 		}
 		f.want(0, wire.Text, "begun")
 		f.want(1, wire.Close, "\x03\xef")
-		call := startClose(t.Context(), c, wire.NormalClosure, "")
+		call := startClose(c, wire.NormalClosure, "")
 		if call.over() {
 			t.Errorf("Close returned %v", call.err)
 		}
@@ -626,7 +636,7 @@ func TestCloseDuringNextReader(t *testing.T) {
 					readers <- r
 				}()
 				synctest.Wait()
-				call := startClose(t.Context(), c, wire.NormalClosure, "")
+				call := startClose(c, wire.NormalClosure, "")
 				f.want(1, wire.Close, "\x03\xe8")
 				f.send(tt.message)
 				synctest.Wait()
@@ -664,7 +674,7 @@ func TestCloseWhileAReaderIsInUse(t *testing.T) {
 			reading <- fmt.Sprintf("%s %v", b, err)
 		}()
 		synctest.Wait()
-		call := startClose(t.Context(), c, wire.NormalClosure, "")
+		call := startClose(c, wire.NormalClosure, "")
 		f.want(1, wire.Close, "\x03\xe8")
 		for range 20 {
 			f.send(middleFragment("b"))
@@ -681,16 +691,17 @@ func TestCloseWhileAReaderIsInUse(t *testing.T) {
 	})
 }
 
-// A code that cannot be sent is refused before anything else happens: with a context that
-// is over, Close used to cut the connection all the same.
-func TestCloseThatCannotBeSentWithADeadContext(t *testing.T) {
+// A code that cannot be sent is refused before anything else happens: the
+// connection stays open, also when CloseTimeout is over.
+func TestCloseThatCannotBeSentLeavesTheConnectionOpen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, f := openPipe(t, nil)
-		over, cancel := context.WithCancel(t.Context())
-		cancel()
-		if err := c.Close(over, wire.NoStatusReceived, ""); !errors.Is(err, wire.ErrStatusCode) {
-			t.Errorf("Close: %v", err)
+		c, f := openPipe(t, &client.Config{CloseTimeout: 1})
+		for name, end := range map[string]func(wire.StatusCode, string) error{"Close": c.Close, "SendClose": c.SendClose} {
+			if err := end(wire.NoStatusReceived, ""); !errors.Is(err, wire.ErrStatusCode) {
+				t.Errorf("%s: %v", name, err)
+			}
 		}
+		time.Sleep(time.Second)
 		synctest.Wait()
 		if c.State() != client.Open {
 			t.Errorf("the connection is %v: %v", c.State(), c.Err())
@@ -735,4 +746,103 @@ func TestCloseNowDropsMessages(t *testing.T) {
 			t.Errorf("read %q, %v", b, err)
 		}
 	})
+}
+
+// SendClose sends a Close and does not wait. Messages are received until the
+// server's Close arrives.
+func TestSendClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, f := openPipe(t, nil)
+		start := time.Now()
+		if err := c.SendClose(wire.GoingAway, "later"); err != nil {
+			t.Fatal(err)
+		}
+		if c.State() != client.Closing || c.Err() != nil || c.CloseCode() != 0 {
+			t.Errorf("the connection is %v: %v, code %v", c.State(), c.Err(), c.CloseCode())
+		}
+		f.want(1, wire.Close, "\x03\xe9later")
+		if err := c.SendText("x"); !errors.Is(err, client.ErrClosed) {
+			t.Errorf("Send after SendClose: %v", err)
+		}
+		if err := c.SendClose(wire.GoingAway, ""); !errors.Is(err, client.ErrClosed) {
+			t.Errorf("a second SendClose: %v", err)
+		}
+		f.send(textFrame("late"), closeFrame(4000, "bye"))
+		receiveWant(t, c, wire.Text, "late")
+		var closed *client.CloseError
+		if _, err := c.Receive(t.Context()); !errors.As(err, &closed) || closed.Code != 4000 {
+			t.Errorf("Receive: %v", err)
+		}
+		if c.State() != client.Closed || c.CloseCode() != 4000 || c.CloseReason() != "bye" || time.Since(start) != 0 {
+			t.Errorf("the connection is %v after %v: code %v %q", c.State(), time.Since(start), c.CloseCode(), c.CloseReason())
+		}
+		f.hangUp()
+	})
+}
+
+// A Close may follow SendClose, in order to wait.
+func TestCloseAfterSendClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, f := openPipe(t, nil)
+		if err := c.SendClose(wire.NormalClosure, ""); err != nil {
+			t.Fatal(err)
+		}
+		call := startClose(c, wire.GoingAway, "")
+		if call.over() {
+			t.Fatalf("Close has returned %v", call.err)
+		}
+		f.send(closeFrame(wire.NormalClosure, ""))
+		f.hangUp()
+		if <-call.done; call.err != nil {
+			t.Errorf("Close: %v", call.err)
+		}
+		f.want(1, wire.Close, "\x03\xe8")
+	})
+}
+
+// After SendClose the connection lasts for CloseTimeout at most, whether the
+// server answers or the application receives.
+func TestSendCloseWithoutAnAnswer(t *testing.T) {
+	for name, receives := range map[string]bool{"nobody receives": false, "a call receives": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c, f := openPipe(t, nil)
+				start := time.Now()
+				if err := c.SendClose(wire.NormalClosure, ""); err != nil {
+					t.Fatal(err)
+				}
+				if receives {
+					var timeout *client.TimeoutError
+					if _, err := c.Receive(t.Context()); !errors.As(err, &timeout) || timeout.Option != "CloseTimeout" {
+						t.Errorf("Receive: %v", err)
+					}
+				}
+				f.want(1, wire.Close, "\x03\xe8")
+				f.wantEnd()
+				if took := time.Since(start); took != client.DefaultCloseTimeout || c.State() != client.Closed {
+					t.Errorf("the connection is %v after %v: %v", c.State(), took, c.Err())
+				}
+			})
+		})
+	}
+}
+
+// A writer that the server blocks does not block SendClose for longer than
+// CloseTimeout.
+func TestSendCloseBehindBlockedWriter(t *testing.T) {
+	ours, theirs := tcpPair(t)
+	c, _ := openOver(t, ours, theirs, &client.Config{CloseTimeout: 50 * time.Millisecond, WriteTimeout: -1})
+	sent := make(chan error)
+	go func() { sent <- c.SendBinary(make([]byte, 64<<20)) }()
+	if err := c.SendClose(wire.NormalClosure, ""); err == nil { // it came before the message
+		if _, err := c.Receive(t.Context()); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("Receive: %v", err)
+		}
+	}
+	if err := <-sent; !errors.Is(err, net.ErrClosed) {
+		t.Errorf("the writer: %v", err)
+	}
+	if err := c.Err(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("the connection has not ended: %v", err)
+	}
 }

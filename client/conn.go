@@ -1,6 +1,7 @@
 package client
 
 import (
+	"fmt"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -8,92 +9,95 @@ import (
 
 	"github.com/fibersock/fibersock/endpoint"
 	"github.com/fibersock/fibersock/handshake"
-	"github.com/fibersock/fibersock/internal/socket"
+	"github.com/fibersock/fibersock/internal/netloop"
 	"github.com/fibersock/fibersock/wire"
 )
 
-// Conn is an open connection to a server. Any number of goroutines may send at
-// once, and ping, and close; one at a time may receive.
+// Conn is an open connection to a server. Any number of goroutines may call
+// its methods, with one exception: one goroutine at a time may receive, with
+// Receive, ReceiveInto, ReceiveJSON, NextReader, the reader of a message, or
+// Messages. A second one gets ErrConcurrentReceive.
 //
-// Nothing is read from the connection but by a call that waits for something:
-// Receive and its kin, a message's reader, Ping and Close. Pings of the server
-// are answered by whichever of them runs, so a program that only sends should
-// still have a goroutine that receives.
+// A Conn has no goroutine of its own. It reads from the socket only during a
+// call that receives, Ping or Close, and answers the server's Pings then. An
+// application that only sends needs a goroutine that receives too.
 //
 // # Errors
 //
-// Once the connection has ended, all calls return why: a
-// *CloseError if the server closed it, a *FailError if the server broke a rule
-// or a limit, a *LostError if the transport ended without a closing handshake,
-// ErrClosed if this side closed it. All of them are net.ErrClosed under
-// errors.Is.
+// Once the connection has ended, all calls return the reason, which Err
+// returns too: a *CloseError if the server closed it, a *FailError if the
+// server broke a rule or a limit, a *LostError if the transport ended without
+// a closing handshake, ErrClosed if this side closed it. All of them are
+// net.ErrClosed under errors.Is.
 //
-// A context that ends while a call waits is not the end of the connection: the
-// call returns the context's error, and a later call goes on where it stopped,
-// also in the middle of a frame. This holds on every net.Conn, also if the server
-// does not read, or the deadlines of the net.Conn do not work. A write of which the
-// server takes nothing for Config.WriteTimeout ends the connection.
+// If the context of a call ends, the call returns the context's error and the
+// connection stays open. The next call continues at the same byte, even in the
+// middle of a frame. This holds for every net.Conn, including one whose
+// deadlines do nothing.
 //
-// A write that fails returns the error of the transport at once. The server may have
-// closed the connection before: Receive, Ping and Close then still find its Close.
+// A write fails with the error of the transport. The server may have closed
+// the connection before: Receive, Ping and Close still return its Close then.
 type Conn struct {
-	transport socket.Transport
-	socket    *socket.Conn // the transport, as the engine writes to it
+	transport netloop.Transport
+	socket    *netloop.NetConn // the transport; closes it after the last frame
 	endpoint  endpoint.Endpoint
 
-	response    *handshake.Response
-	subprotocol string
-	control     bool
-	closeWait   time.Duration
+	response     *handshake.Response
+	subprotocol  string
+	control      bool // Config.Control
+	closeTimeout time.Duration
+	limits       Limits // Config.Limits
+	value        atomic.Pointer[any]
 
-	pings pings
+	pings      pings
+	pongs      atomic.Pointer[func([]byte)] // tracker of pings, once a Ping has started: programs without Ping are smaller
+	background sync.WaitGroup               // writes of control frames, which may block
 
-	// receiving is set while a call receives on behalf of the program: two at
-	// once are a mistake.
+	// receiving is set during a call that receives for the application, and
+	// for a moment by a Close that holds stealing.
 	receiving atomic.Bool
 
-	// abandoning is held by a Close that has set receiving for the moment in
-	// which it takes the turn from a reader.
-	abandoning sync.Mutex
+	// stealing is held by a Close that takes the read lock from a reader.
+	stealing sync.Mutex
 
-	// parked has a value when a reader has the turn and no call reads from it: a
-	// Close that waits for the turn then takes it in the end.
-	parked chan struct{}
+	// readerIdle receives a value when a reader holds the read lock and no
+	// Read is under way.
+	readerIdle chan struct{}
 
-	closeCall    sync.Mutex  // held by a Close that sends its frame; guards closeAwaited
-	closeAwaited bool        // a Close waits for the end of the connection, or has
-	discarded    atomic.Bool // CloseNow was called: nothing more is received
+	closeMu      sync.Mutex  // held while a Close frame is sent; guards closeAwaited
+	closeAwaited bool        // a Close waits or waited for the end of the connection
+	cutCalled    atomic.Bool // CloseNow was called
 
 	// readLock is held by the call that reads from the socket, or by the reader
-	// of a message that is not at its end. It guards the rest, down to reader.
+	// of a message until its end. It guards the fields from buffer to reader.
 	readLock readLock
-	buffer   socket.Buffer  // the read buffer
-	in       []byte         // bytes that have been read and not been used
-	inbox    []Message      // what came while a Ping was waiting
-	queued   int            // bytes that inbox counts for
-	assembly assembly       // how far the message under way has come
-	held     held           // a message that a call began to receive and gave up
-	reader   *messageReader // the reader that has the turn; nil if a call has it
+	buffer   netloop.Buffer // the read buffer
+	in       []byte         // bytes read from the socket and not used yet
+	kept     []Message      // messages received by a Ping or Close
+	keptSize int            // size of kept, in bytes, with messageOverhead
+	assembly assembly       // progress of the unfinished message
+	partial  partial        // the unfinished message of a call that gave up
+	reader   *messageReader // the reader that holds the lock; nil if a call holds it
 
-	closing sync.Once
-	gone    chan struct{} // closed when the socket is
+	closing sync.Once     // the end of the connection has begun
+	done    chan struct{} // closed when the socket is closed
 }
 
 // Subprotocol returns the subprotocol that the server chose, "" if none.
 func (c *Conn) Subprotocol() string { return c.subprotocol }
 
-// Response returns the server's handshake response, with its header fields. It
-// is not to be changed.
+// Response returns the server's response to the opening handshake. The caller
+// must not change it.
 func (c *Conn) Response() *handshake.Response { return c.response }
 
 // RemoteAddr returns the address of the server, or of the proxy.
 func (c *Conn) RemoteAddr() net.Addr { return c.socket.RemoteAddr() }
 
-// LocalAddr returns the address of this side.
+// LocalAddr returns the local address.
 func (c *Conn) LocalAddr() net.Addr { return c.socket.LocalAddr() }
 
-// State says how far a connection has come: Open, Closing (this side sent its
-// Close) or Closed.
+// State is the progress of the closing handshake: Open, Closing (this side
+// sent its Close) or Closed.
 type State = endpoint.State
 
 // The states of a connection.
@@ -103,17 +107,48 @@ const (
 	Closed  = endpoint.Closed
 )
 
-// State returns how far the connection has come. That the server closed it, or
-// that it was lost, is known once a call has read so far.
+// State returns the state of the connection. A Close of the server, or the end
+// of the transport, changes it only when a call reads it from the socket.
 func (c *Conn) State() State { return c.endpoint.State() }
 
-// Err returns why the connection ended, nil as long as that is not known.
+// Err returns the reason why the connection ended, nil while it is open. See
+// Conn for the types.
 func (c *Conn) Err() error { return c.endpoint.Err() }
 
-// Send sends p as one message of type op, Text or Binary. A text must be UTF-8:
-// otherwise nothing is sent and the error is wire.ErrInvalidUTF8. p is neither
-// changed nor kept. Send waits while another message is being written with
-// NextWriter.
+// CloseCode returns the status code of the connection's end (RFC 6455, Section
+// 7.1.5): the code of the server's Close, 1005 if that has none, 1006 if there
+// was no Close. It is 0 while Err is nil.
+func (c *Conn) CloseCode() wire.StatusCode { return c.endpoint.CloseCode() }
+
+// CloseReason returns the reason of the server's Close, "" if there was none.
+// It is the server's text: valid UTF-8, not trusted otherwise.
+func (c *Conn) CloseReason() string { return c.endpoint.CloseReason() }
+
+// SetLimits replaces Limits.Frame and Limits.Message of Config.Limits, in
+// bytes: 0 means the default, negative means no limit. The new limits apply to
+// frames whose header arrives afterwards, also in an unfinished message.
+func (c *Conn) SetLimits(frame, message int64) {
+	limits := c.limits
+	limits.Frame, limits.Message = frame, message
+	c.endpoint.SetLimits(limits)
+}
+
+// SetValue stores a value of the application in the connection.
+func (c *Conn) SetValue(v any) { c.value.Store(&v) }
+
+// Value returns the value of the last SetValue, nil before the first.
+func (c *Conn) Value() any {
+	if v := c.value.Load(); v != nil {
+		return *v
+	}
+	return nil
+}
+
+// Send sends p as one message of type op, Text or Binary. It neither changes
+// nor keeps p. A text must be valid UTF-8; otherwise the error is
+// wire.ErrInvalidUTF8, nothing is sent and the connection stays open. Send
+// blocks while another message is written with NextWriter, and while the
+// server does not read: at most Config.WriteTimeout without progress.
 func (c *Conn) Send(op wire.Opcode, p []byte) error { return c.endpoint.Send(op, p) }
 
 // SendText sends s as a text message; see Send.
@@ -122,6 +157,37 @@ func (c *Conn) SendText(s string) error { return c.endpoint.SendText(s) }
 // SendBinary sends p as a binary message; see Send.
 func (c *Conn) SendBinary(p []byte) error { return c.endpoint.Send(wire.Binary, p) }
 
-// Pong sends a Pong that answers no Ping: a sign of life that asks for nothing
-// (RFC 6455, Section 5.5.3). payload is at most 125 bytes.
-func (c *Conn) Pong(payload []byte) error { return c.endpoint.Pong(payload) }
+// Sendf formats its arguments like fmt.Sprintf and sends the result as a text
+// message; see Send.
+func (c *Conn) Sendf(format string, args ...any) error {
+	return c.endpoint.SendText(fmt.Sprintf(format, args...))
+}
+
+// SendJSON sends v, encoded by encoding/json, as a text message; see Send. If
+// v cannot be encoded, nothing is sent.
+func (c *Conn) SendJSON(v any) error {
+	p, err := endpoint.EncodeJSON(v)
+	if err != nil {
+		return err
+	}
+	return c.endpoint.Send(wire.Text, p)
+}
+
+// MessageWriter writes one message in fragments; see Conn.NextWriter.
+type MessageWriter = endpoint.MessageWriter
+
+// NextWriter returns a writer of one message of type op, Text or Binary, for a
+// message that is too large for memory or not known at once. The caller must
+// close it. From its first fragment until Close, other messages block; Pings
+// and Pongs do not. After an error of Write, Flush or Close, the message is
+// abandoned; if a part of it has been sent, the connection is closed with it.
+func (c *Conn) NextWriter(op wire.Opcode) (*MessageWriter, error) { return c.endpoint.NextWriter(op) }
+
+// SendPing sends a Ping with the given payload, at most 125 bytes, and does
+// not wait for the Pong. Use Ping to measure the round trip.
+func (c *Conn) SendPing(payload []byte) error { return c.endpoint.Ping(payload) }
+
+// SendPong sends an unsolicited Pong, a sign of life that demands no answer
+// (RFC 6455, Section 5.5.3). The payload is at most 125 bytes. The server's
+// Pings are answered without it.
+func (c *Conn) SendPong(payload []byte) error { return c.endpoint.Pong(payload) }

@@ -205,7 +205,7 @@ func (p *goldenConn) Call(a corpus.Action) error {
 		_, err := p.c.Ping(context.Background())
 		return err
 	case corpus.SendPong:
-		return p.c.Pong(a.Bytes)
+		return p.c.SendPong(a.Bytes)
 	default: // corpus.SendClose; the runner calls for nothing else
 		return p.close(a)
 	}
@@ -235,7 +235,7 @@ func (p *goldenConn) fragment(a corpus.Action) (err error) {
 // script and has no error yet.
 func (p *goldenConn) close(a corpus.Action) error {
 	result := make(chan error, 1)
-	go func() { result <- p.c.Close(context.Background(), a.Code, a.Reason) }()
+	go func() { result <- p.c.Close(a.Code, a.Reason) }()
 	synctest.Wait()
 	select {
 	case err := <-result:

@@ -4,26 +4,25 @@ import (
 	"context"
 	"errors"
 	"net"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/fibersock/fibersock/endpoint"
 	"github.com/fibersock/fibersock/handshake"
-	"github.com/fibersock/fibersock/internal/socket"
+	"github.com/fibersock/fibersock/internal/netloop"
 )
 
-// Dial opens a WebSocket connection to a ws or wss URL (http and https stand
-// for them), RFC 6455, Section 4.1. cfg may be nil. ctx bounds the dial only:
-// once the connection is open it has no effect on it.
+// Dial opens a WebSocket connection to a ws or wss URL, or to an http or https
+// URL, which means the same (RFC 6455, Section 4.1). A nil cfg has all
+// defaults. ctx bounds Dial only: its end does not affect an open connection.
 //
-// The error is a *handshake.URLError for a URL that cannot be dialed, a
+// The error is a *handshake.URLError for a URL that is not valid, a
 // *handshake.FieldError for a header field or subprotocol that cannot be sent,
-// a *ProxyError or *HandshakeError for a proxy or server that refuses, or the
-// error of the network or of TLS, wrapped.
+// a *ProxyError or *HandshakeError for a proxy or server that refuses, a
+// *TLSError if TLS failed, or wraps the error of the network. After
+// Config.HandshakeTimeout it wraps a *TimeoutError.
 //
-// Redirects are not followed, and dials to the same host do not wait for each
-// other.
+// Dial does not follow redirects. It does not wait for other Dials to the same
+// host.
 func Dial(ctx context.Context, url string, cfg *Config) (*Conn, error) {
 	u, err := handshake.ParseURL(url)
 	if err != nil {
@@ -38,24 +37,24 @@ func Dial(ctx context.Context, url string, cfg *Config) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if config.HandshakeTimeout > 0 {
+	if limit := config.HandshakeTimeout; limit > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, config.HandshakeTimeout, &handshakeTimeout{config.HandshakeTimeout})
+		ctx, cancel = context.WithTimeoutCause(ctx, limit, &TimeoutError{Missing: "open connection", After: limit, Option: "HandshakeTimeout"})
 		defer cancel()
 	}
-	d := &dialing{url: u, cfg: &config, request: request, offer: offer, proxy: proxy, connect: connect}
+	d := &dialer{url: u, cfg: &config, request: request, offer: offer, proxy: proxy, connect: connect}
 	c, err := d.open(ctx)
 	if err != nil {
 		if d.transport != nil {
-			d.transport.Cut()
+			d.transport.Abort()
 		}
 		return nil, dialError(ctx, u, err)
 	}
 	return c, nil
 }
 
-// dialing is a dial that is under way.
-type dialing struct {
+// dialer is the state of one Dial.
+type dialer struct {
 	url     handshake.URL
 	cfg     *Config
 	request []byte // the opening handshake
@@ -63,95 +62,90 @@ type dialing struct {
 	proxy   handshake.URL
 	connect []byte // the request for the proxy; nil without a proxy
 
-	transport socket.Transport // the lowest one; nil before there is a connection
+	transport netloop.Transport // below TLS; nil before there is a connection
 }
 
-// handshakeTimeout is why a dial that took too long was given up.
-type handshakeTimeout struct{ after time.Duration }
-
-func (e *handshakeTimeout) Error() string {
-	return "no open connection after " + e.after.String() + " (HandshakeTimeout)"
-}
-
-func (e *handshakeTimeout) Timeout() bool { return true }
-func (e *handshakeTimeout) Unwrap() error { return context.DeadlineExceeded }
-
-// dialFailure is an error of the network, TLS or the context, with the server
-// that was dialed.
-type dialFailure struct {
+// failedDial is an error of the network, TLS or the context, with the address
+// of the server.
+type failedDial struct {
 	server string
 	err    error
 }
 
-func (e *dialFailure) Error() string {
+func (e *failedDial) Error() string {
 	return "websocket: dial " + e.server + ": " + plain(withoutPrefix(e.err))
 }
 
-func (e *dialFailure) Unwrap() error { return e.err }
+func (e *failedDial) Unwrap() error { return e.err }
 
-// dialError says of err what caused it: if ctx is over, that is why the network
-// failed. What the server has answered stands, even if ctx ended after it.
+// dialError returns the error of Dial for err. If ctx has ended, that caused
+// err. A response of the server stands, even if ctx ended after it.
 func dialError(ctx context.Context, u handshake.URL, err error) error {
 	if _, ok := err.(*HandshakeError); ok {
 		return err
 	}
 	if ctx.Err() != nil {
-		return &dialFailure{u.Address(), context.Cause(ctx)}
+		return &failedDial{u.Address(), context.Cause(ctx)}
 	}
 	if _, ok := err.(*ProxyError); ok {
 		return err
 	}
-	return &dialFailure{u.Address(), err}
+	return &failedDial{u.Address(), translate(err)}
 }
 
-// buildRequest returns the opening handshake request, before anything is sent.
+// buildRequest returns the opening handshake request. It sends nothing.
 func buildRequest(u handshake.URL, cfg *Config) ([]byte, *handshake.ClientOffer, error) {
 	offer := &handshake.ClientOffer{
 		Host:         u.HostHeader(),
 		Target:       u.Target,
 		Key:          handshake.NewKey(),
 		Subprotocols: cfg.Subprotocols,
-		Header:       make(map[string][]string, len(cfg.Header)+1),
+		Header:       withDefaultFields(cfg.Header, "Authorization", u.Authorization()),
 	}
-	if auth := u.Authorization(); auth != "" && !hasField(cfg.Header, "Authorization") {
-		offer.Header["Authorization"] = []string{auth}
-	}
-	hosts := 0
-	for name, values := range cfg.Header {
-		if isNamed(name, "Host") {
-			hosts++
-		}
-		if isNamed(name, "Host") && len(values) == 1 && hosts == 1 {
+	for name, values := range offer.Header {
+		if isNamed(name, "Host") && len(values) == 1 {
 			offer.Host = values[0]
-		} else {
-			offer.Header[name] = values
+			delete(offer.Header, name)
+			break // a second one is an error of AppendRequest
 		}
 	}
 	request, err := handshake.AppendRequest(nil, offer)
 	return request, offer, err
 }
 
-// hasField reports whether header has a field called name, in whatever case.
-func hasField(header map[string][]string, name string) bool {
-	for n := range header {
-		if isNamed(n, name) {
-			return true
-		}
+// userAgent is the default User-Agent (RFC 9110, Section 10.1.5).
+const userAgent = "fibersock"
+
+// withDefaultFields returns a copy of header with the User-Agent and, if value
+// is not empty, with the field name, unless header has these fields.
+func withDefaultFields(header map[string][]string, name, value string) map[string][]string {
+	fields := make(map[string][]string, len(header)+2)
+	hasAgent, hasName := false, value == ""
+	for n, values := range header {
+		hasAgent = hasAgent || isNamed(n, "User-Agent")
+		hasName = hasName || isNamed(n, name)
+		fields[n] = values
 	}
-	return false
+	if !hasAgent {
+		fields["User-Agent"] = []string{userAgent}
+	}
+	if !hasName {
+		fields[name] = []string{value}
+	}
+	return fields
 }
 
-// isNamed reports whether n is name, in whatever case.
+// isNamed reports whether n is name, in upper or lower case.
 func isNamed(n, name string) bool { return (handshake.Header{{Name: n}}).Count(name) > 0 }
 
-// open makes the connection, and the opening handshake on it (Section 4.1, steps 3 to
-// 5, and the rest). The connection is cut when ctx ends.
-func (d *dialing) open(ctx context.Context) (*Conn, error) {
+// open opens the transport and performs the opening handshake (Section 4.1,
+// steps 3 to 5). The end of ctx cuts the transport.
+func (d *dialer) open(ctx context.Context) (*Conn, error) {
 	t, err := d.dial(ctx)
 	if err != nil {
 		return nil, err
 	}
-	stop := context.AfterFunc(ctx, func() { d.transport.Cut() })
+	stop := context.AfterFunc(ctx, func() { d.transport.Abort() })
 	defer stop()
 	if d.connect != nil {
 		if t, err = d.tunnel(ctx, t); err != nil {
@@ -170,15 +164,15 @@ func (d *dialing) open(ctx context.Context) (*Conn, error) {
 	return c, err
 }
 
-// dial makes the connection to the server or the proxy.
-func (d *dialing) dial(ctx context.Context) (socket.Transport, error) {
+// dial connects to the server or the proxy.
+func (d *dialer) dial(ctx context.Context) (netloop.Transport, error) {
 	address := d.url.Address()
 	if d.connect != nil {
 		address = d.proxy.Address()
 	}
 	nc, err := d.dialContext(ctx, address)
 	if err == nil {
-		d.transport = socket.NewTransport(nc)
+		d.transport = netloop.NewTransport(nc)
 		return d.transport, nil
 	}
 	if d.connect != nil {
@@ -187,13 +181,13 @@ func (d *dialing) dial(ctx context.Context) (socket.Transport, error) {
 	return nil, err
 }
 
-// dialContext calls Config.DialContext, and returns when it has returned or ctx ends.
-func (d *dialing) dialContext(ctx context.Context, address string) (nc net.Conn, err error) {
+// dialContext calls Config.DialContext. It returns with it, or when ctx ends.
+func (d *dialer) dialContext(ctx context.Context, address string) (nc net.Conn, err error) {
 	if d.cfg.DialContext == nil {
 		return new(net.Dialer).DialContext(ctx, "tcp", address)
 	}
 	var made net.Conn
-	done := socket.Detach(func() (err error) {
+	done := netloop.Detach(func() (err error) {
 		made, err = d.cfg.DialContext(ctx, "tcp", address)
 		if made == nil && err == nil {
 			err = errNoConnection
@@ -202,9 +196,9 @@ func (d *dialing) dialContext(ctx context.Context, address string) (nc net.Conn,
 	})
 	select {
 	case err := <-done:
-		return made, err
+		return made, translate(err)
 	case <-ctx.Done():
-		socket.Detach(func() error {
+		netloop.Detach(func() error {
 			if err := <-done; err != nil {
 				return err
 			}
@@ -216,173 +210,76 @@ func (d *dialing) dialContext(ctx context.Context, address string) (nc net.Conn,
 
 var errNoConnection = errors.New("Config.DialContext returned no connection and no error")
 
-// shake makes the opening handshake on t.
-func (d *dialing) shake(t socket.Transport) (*Conn, error) {
-	cfg := d.cfg
+// shake performs the opening handshake on t.
+func (d *dialer) shake(t netloop.Transport) (*Conn, error) {
 	_, failed := t.Write(d.request)
 	if failed != nil {
-		// The server may have said why it hung up: by an alert of TLS, for example.
+		// The server may have told the reason before: by an alert of TLS, for example.
 		t.SetReadDeadline(time.Now().Add(failureWait))
 	}
-	buf := make([]byte, socket.SmallBuffer)
+	buf := make([]byte, netloop.SmallBuffer)
 	response, rest, err := readResponse(t, buf, new(handshake.ResponseParser))
-	if cfg.Trace != nil {
-		traced := <-socket.Detach(func() error {
-			cfg.Trace(d.request, response)
-			return nil
-		})
-		if traced != nil {
-			return nil, traced
-		}
+	if err := d.trace(response); err != nil {
+		return nil, err
 	}
 	if err != nil {
-		var malformed *handshake.ResponseError
-		switch err = tlsFailure(err); {
-		case errors.As(err, &malformed):
-			err = &HandshakeError{Err: err}
-		case failed != nil && !isTLSError(err):
+		err = tlsFailure(err)
+		if _, malformed := err.(*handshake.ResponseError); malformed {
+			return nil, &HandshakeError{Err: err}
+		}
+		if failed != nil && !isTLSError(err) {
 			err = failed
 		}
 		return nil, err
 	}
-	agreed, err := handshake.ValidateResponse(response, d.offer)
+	negotiated, err := handshake.ValidateResponse(response, d.offer)
 	if err != nil {
-		body := readExcerpt(t, response, rest)
-		return nil, &HandshakeError{Response: response, Body: body, Err: err}
+		return nil, &HandshakeError{Response: response, Body: readExcerpt(t, response, rest), Err: err}
 	}
 	if failed != nil {
 		return nil, failed
 	}
-	t.SetWriteTimeout(cfg.WriteTimeout) // until here HandshakeTimeout is the limit
+	return newConn(t, d.cfg, response, negotiated.Subprotocol, buf, rest), nil
+}
 
-	c := &Conn{
-		transport:   t,
-		socket:      socket.New(t, 0),
-		response:    response,
-		subprotocol: agreed.Subprotocol,
-		control:     cfg.Control,
-		closeWait:   cfg.CloseTimeout,
-		assembly:    assembly{limit: cfg.AssemblyTimeout},
-		readLock:    newReadLock(),
-		parked:      make(chan struct{}, 1),
-		gone:        make(chan struct{}),
-		buffer:      socket.NewBuffer(buf),
-		in:          rest,
+// trace calls Config.Trace.
+func (d *dialer) trace(response *handshake.Response) error {
+	if d.cfg.Trace == nil {
+		return nil
 	}
-	// Messages are delivered in pieces, and assembled in the caller's buffer.
-	c.endpoint.Init(c.socket, endpoint.NewSharedConfig(endpoint.Config{
+	return translate(<-netloop.Detach(func() error {
+		d.cfg.Trace(d.request, response)
+		return nil
+	}))
+}
+
+// newConn returns the open connection on t. It owns buf, which contains rest,
+// the bytes behind the response.
+func newConn(t netloop.Transport, cfg *Config, response *handshake.Response, subprotocol string, buf, rest []byte) *Conn {
+	t.SetWriteTimeout(cfg.WriteTimeout) // HandshakeTimeout was the limit so far
+	c := &Conn{
+		transport:    t,
+		socket:       &netloop.NetConn{Conn: t},
+		response:     response,
+		subprotocol:  subprotocol,
+		control:      cfg.Control,
+		closeTimeout: cfg.CloseTimeout,
+		limits:       cfg.Limits,
+		assembly:     assembly{limit: cfg.AssemblyTimeout},
+		readLock:     newReadLock(),
+		readerIdle:   make(chan struct{}, 1),
+		done:         make(chan struct{}),
+		buffer:       netloop.NewBuffer(buf),
+		in:           rest,
+	}
+	// The engine delivers pieces, and receiveEvent assembles them in the
+	// caller's buffer.
+	c.endpoint.Init(engineWriter{c.socket}, endpoint.NewSharedConfig(endpoint.Config{
 		Role:             endpoint.Client,
 		Limits:           cfg.Limits,
 		Partial:          true,
-		Background:       socket.Background,
+		Background:       c.background.Go,
 		MaxOutgoingFrame: cfg.MaxOutgoingFrame,
 	}))
-	return c, nil
-}
-
-// maxInterim bounds the interim responses, 100 or 103, before the final one.
-const maxInterim = 8
-
-// The first byte of a TLS record that answers plain HTTP (RFC 8446, Section 5.1).
-const (
-	tlsAlert     = 0x15
-	tlsHandshake = 0x16
-)
-
-// readResponse reads the head of a final response into buf. rest holds the bytes behind
-// it that were read with it.
-func readResponse(nc net.Conn, buf []byte, p *handshake.ResponseParser) (r *handshake.Response, rest []byte, err error) {
-	first := byte(0)
-	for interim := 0; ; {
-		r, n, err := p.Parse(rest)
-		if err != nil {
-			if first == tlsAlert || first == tlsHandshake {
-				err = &handshake.ResponseError{Reason: "a TLS record came in answer to plain HTTP: the port expects TLS (wss)"}
-			}
-			return nil, nil, err
-		}
-		rest = rest[n:]
-		if r != nil {
-			if r.Status == 101 || r.Status >= 200 {
-				return r, rest, nil
-			}
-			if interim++; interim > maxInterim {
-				return nil, nil, &handshake.ResponseError{Reason: "more than " + strconv.Itoa(maxInterim) + " interim responses"}
-			}
-			p.Reset()
-			continue
-		}
-		n, err = nc.Read(buf)
-		if n == 0 && err != nil {
-			return nil, nil, err
-		}
-		rest = buf[:n]
-		if first == 0 && n > 0 {
-			first = rest[0]
-		}
-	}
-}
-
-const (
-	excerptSize = 1 << 10     // how many bytes of an error's body are kept
-	excerptWait = time.Second // how long they are waited for
-)
-
-// readExcerpt returns the beginning of the body of a response that refuses the
-// handshake: the server's explanation. Chunks are decoded, other codings are not.
-func readExcerpt(nc net.Conn, r *handshake.Response, rest []byte) []byte {
-	if r.Status == 101 || r.Status == 204 || r.Status == 304 {
-		return nil
-	}
-	size, chunked := excerptSize, r.Header.HasToken("Transfer-Encoding", "chunked")
-	if chunked {
-		size = 2 * excerptSize // the chunks' sizes need room too
-	} else if length, err := strconv.Atoi(r.Header.Get("Content-Length")); err == nil && length >= 0 {
-		size = min(size, length)
-	}
-	raw := make([]byte, size)
-	n := copy(raw, rest)
-	nc.SetReadDeadline(time.Now().Add(excerptWait))
-	for ended := false; ; {
-		body, complete := raw[:n], false
-		if chunked {
-			body, complete = dechunk(body)
-		}
-		if complete || n == size || ended {
-			return body[:min(len(body), excerptSize)]
-		}
-		m, err := nc.Read(raw[n:])
-		n += m
-		ended = err != nil
-	}
-}
-
-// dechunk returns the payload in the chunks that raw begins with, and reports whether
-// no more will follow: the last chunk is there, or a chunk is malformed (RFC 9112,
-// Section 7.1). Bytes between a chunk and its CRLF are those of a server that counts
-// wrong; they are kept.
-func dechunk(raw []byte) (body []byte, complete bool) {
-	for text := string(raw); ; { // package strings is in every client anyway
-		line, after, found := strings.Cut(text, "\r\n")
-		if !found {
-			return body, false
-		}
-		digits, _, _ := strings.Cut(line, ";")
-		for digits != "" && (digits[len(digits)-1] == ' ' || digits[len(digits)-1] == '\t') { // RFC 9112, 7.1.1: bad white space
-			digits = digits[:len(digits)-1]
-		}
-		size, err := strconv.ParseUint(digits, 16, 31)
-		switch {
-		case err != nil || size == 0:
-			return body, true
-		case int(size) >= len(after):
-			return append(body, after...), false
-		}
-		beyond, next, found := strings.Cut(after[size:], "\r\n")
-		body = append(body, after[:int(size)+len(beyond)]...)
-		if !found {
-			return body, false
-		}
-		text = next
-	}
+	return c
 }

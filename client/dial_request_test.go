@@ -115,7 +115,15 @@ func TestRequest(t *testing.T) {
 	}{
 		"6455-4.1-h,i,j,k,l,m,n: the fields, each once": {
 			"ws://h/chat", client.Config{}, "h:80",
-			"GET /chat HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: KEY\r\nSec-WebSocket-Version: 13\r\n\r\n",
+			"GET /chat HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: KEY\r\nSec-WebSocket-Version: 13\r\nUser-Agent: fibersock\r\n\r\n",
+		},
+		"another User-Agent": {
+			"ws://h/", client.Config{Header: header{"user-agent": {"x"}}}, "h:80",
+			"GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: KEY\r\nSec-WebSocket-Version: 13\r\nuser-agent: x\r\n\r\n",
+		},
+		"no User-Agent": {
+			"ws://h/", client.Config{Header: header{"User-Agent": nil}}, "h:80",
+			"GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: KEY\r\nSec-WebSocket-Version: 13\r\n\r\n",
 		},
 		"6455-3-a: a scheme in another case": {"WS://h/", client.Config{}, "h:80", "GET / HTTP/1.1\r\nHost: h\r\n"},
 		"6455-3-a: http is ws":               {"http://h/", client.Config{}, "h:80", "GET / HTTP/1.1\r\nHost: h\r\n"},
@@ -131,16 +139,16 @@ func TestRequest(t *testing.T) {
 		},
 		"6455-3-e: userinfo": {
 			"ws://u:p%40ss@h/", client.Config{}, "h:80",
-			"GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: KEY\r\nSec-WebSocket-Version: 13\r\nAuthorization: " + basic + "\r\n\r\n",
+			"GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: KEY\r\nSec-WebSocket-Version: 13\r\nAuthorization: " + basic + "\r\nUser-Agent: fibersock\r\n\r\n",
 		},
 		"6455-3-e: the program's own Authorization wins": {
 			"ws://u:p@h/", client.Config{Header: header{"authorization": {"Bearer x"}}}, "h:80",
-			"GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: KEY\r\nSec-WebSocket-Version: 13\r\nauthorization: Bearer x\r\n\r\n",
+			"GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: KEY\r\nSec-WebSocket-Version: 13\r\nUser-Agent: fibersock\r\nauthorization: Bearer x\r\n\r\n",
 		},
 		"6455-4.1-m,o,p: subprotocols and further fields": {
 			"ws://h/", client.Config{Subprotocols: []string{"b", "a"}, Header: header{"Origin": {"https://o.example"}, "Cookie": {"x=1"}}}, "h:80",
 			"GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: KEY\r\nSec-WebSocket-Version: 13\r\n" +
-				"Sec-WebSocket-Protocol: b, a\r\nCookie: x=1\r\nOrigin: https://o.example\r\n\r\n",
+				"Sec-WebSocket-Protocol: b, a\r\nCookie: x=1\r\nOrigin: https://o.example\r\nUser-Agent: fibersock\r\n\r\n",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

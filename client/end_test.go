@@ -47,7 +47,7 @@ var ends = map[string]struct {
 		func(c *client.Conn, f *farEnd) {
 			f.send(closeFrame(1000, "bye"))
 			f.hangUp()
-			c.Close(context.Background(), 4000, "mine")
+			c.Close(4000, "mine")
 		},
 		isCloseError(1000, "bye"),
 		`websocket: closed by the peer with 1000 (normal closure): "bye"`,
@@ -94,12 +94,12 @@ var ends = map[string]struct {
 	},
 	"a Close that is not answered": {
 		func(c *client.Conn, _ *farEnd) {
-			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-			defer cancel()
-			c.Close(ctx, 1000, "")
+			c.Close(1000, "")
 		},
-		func(err error) bool { return errors.Is(err, client.ErrClosed) },
-		"websocket: connection is closed",
+		func(err error) bool {
+			return isLostError(context.DeadlineExceeded)(err) && errors.Is(err, net.ErrClosed)
+		},
+		"websocket: connection lost without a closing handshake: no Close of the server for 5s (CloseTimeout)",
 	},
 }
 
@@ -153,8 +153,8 @@ func TestEveryCallReturnsWhyConnectionEnded(t *testing.T) {
 						"Send":        c.Send(wire.Binary, nil),
 						"SendText":    c.SendText("x"),
 						"SendJSON":    c.SendJSON(1),
-						"Pong":        c.Pong(nil),
-						"Close":       c.Close(t.Context(), 1000, ""),
+						"SendPong":    c.SendPong(nil),
+						"Close":       c.Close(1000, ""),
 						"Err":         c.Err(),
 					} {
 						errs[fmt.Sprint(name, " ", i)] = err
@@ -222,7 +222,7 @@ func TestReset(t *testing.T) {
 		"Receive": func() error { _, err := c.Receive(context.Background()); return err },
 		"Send":    func() error { return c.SendBinary(make([]byte, 64<<20)) },
 		"Ping":    func() error { _, err := c.Ping(context.Background()); return err },
-		"Pong":    func() error { return c.Pong(make([]byte, 10)) },
+		"Pong":    func() error { return c.SendPong(make([]byte, 10)) },
 	} {
 		all.Go(func() {
 			err := call()
@@ -296,16 +296,16 @@ func TestEverythingAtOnce(t *testing.T) {
 			return err
 		})
 		start("Ping", func() error { _, err := c.Ping(ctx); return err })
-		start("Pong", func() error { return c.Pong(nil) })
+		start("Pong", func() error { return c.SendPong(nil) })
 		switch i % 4 {
 		case 0:
-			start("Close", func() error { return c.Close(context.Background(), 1000, "") })
+			start("Close", func() error { return c.Close(1000, "") })
 			f.send(closeFrame(1000, ""))
 			f.hangUp()
 		case 1:
 			start("CloseNow", c.CloseNow)
 		case 2:
-			start("both", func() error { c.CloseNow(); return c.Close(context.Background(), 1000, "") })
+			start("both", func() error { c.CloseNow(); return c.Close(1000, "") })
 			f.hangUp()
 		case 3:
 			f.send([]byte{0x83, 0})

@@ -9,52 +9,52 @@ import (
 
 	"github.com/fibersock/fibersock/endpoint"
 	"github.com/fibersock/fibersock/handshake"
-	"github.com/fibersock/fibersock/internal/socket"
 )
 
-// How a connection can end. Each is net.ErrClosed under errors.Is; see the
-// documentation of Conn.
+// The reasons why a connection ends, and their causes. The first three are
+// net.ErrClosed under errors.Is; see Conn.
 type (
-	// CloseError: the server closed the connection, with this code and reason.
+	// CloseError: the server closed the connection, with Code and Reason.
 	CloseError = endpoint.CloseError
 
-	// FailError: this side failed the connection, because the server broke a
-	// rule or a limit.
+	// FailError: this side failed the connection with Code, because the server
+	// broke a rule or a limit, which is Err.
 	FailError = endpoint.FailError
 
-	// LostError: the transport ended without a closing handshake.
+	// LostError: the transport ended without a closing handshake, by Err.
 	LostError = endpoint.LostError
 
-	// LimitError: the cause of a FailError, if the server went over a limit.
+	// LimitError: the cause of a FailError if the server exceeded a limit.
 	LimitError = endpoint.LimitError
 
-	// LateError: the cause of a FailError, if a message did not come to its end
-	// within Config.AssemblyTimeout.
-	LateError = endpoint.LateError
-
-	// CloseFrameError: the cause of a FailError, if the server's Close frame was
-	// invalid. It holds the code and reason.
+	// CloseFrameError: the cause of a FailError if the server's Close frame was
+	// invalid. It has the code and reason of the frame.
 	CloseFrameError = endpoint.CloseFrameError
 
-	// PanicError: a function of the program panicked or called runtime.Goexit:
-	// a callback of Config or of Config.TLS, a method of a net.Conn that
-	// Config.DialContext returned, or a handler of Sockets.
-	PanicError = socket.PanicError
+	// TimeoutError: a time limit expired; Option names it. It is the cause of a
+	// FailError (AssemblyTimeout), of a LostError (WriteTimeout, CloseTimeout)
+	// and of the error of Dial (HandshakeTimeout).
+	TimeoutError = endpoint.TimeoutError
 
-	// TimeoutError: the cause of a LostError, if the server read nothing for
-	// Config.WriteTimeout.
-	TimeoutError = socket.TimeoutError
+	// PanicError: a function of the application panicked or called
+	// runtime.Goexit: a callback of Config or Config.TLS, or a method of a
+	// net.Conn that Config.DialContext returned.
+	PanicError = endpoint.PanicError
 )
 
-// UsageError is a call that makes no sense, whatever the server does. Nothing
-// has been sent and the connection is as it was.
+// UsageError reports a call that is never valid in this state of the Conn.
+// Nothing was sent, and the connection has not changed.
 type UsageError = endpoint.UsageError
 
-// ErrClosed is what a call returns that comes after this side closed the
-// connection. It is net.ErrClosed under errors.Is.
+// ErrClosed is the error of calls after this side has closed the connection.
+// It is net.ErrClosed under errors.Is.
 var ErrClosed = endpoint.ErrClosed
 
-// What a caller can do wrong.
+// ErrGoexit is the Value of a PanicError if the function called
+// runtime.Goexit.
+var ErrGoexit = endpoint.ErrGoexit
+
+// Errors of wrong calls.
 var (
 	ErrNotData           = endpoint.ErrNotData
 	ErrMessageFinished   = endpoint.ErrMessageFinished
@@ -62,48 +62,47 @@ var (
 	ErrReaderAbandoned   = &UsageError{Reason: "the message was abandoned by a later receive or by Close; read it to its end first"}
 )
 
-// HandshakeError says that the server did not accept the connection: it
-// answered with another status than 101, or with a 101 that breaks the rules of
-// RFC 6455, Section 4.1.
+// HandshakeError reports that the server refused the connection: with a status
+// other than 101, or a 101 that is not valid (RFC 6455, Section 4.1).
 type HandshakeError struct {
 	Response *handshake.Response // status and header fields; nil if there was no HTTP response
-	Body     []byte              // the first bytes of the response's body, at most 1 KiB, without the framing of chunks
-	Err      error               // what was wrong
+	Body     []byte              // the first bytes of the body, at most 1 KiB, without chunk framing
+	Err      error               // the broken rule
 }
 
-// Error returns a text with the server's status or what is wrong with its answer.
+// Error returns a text with the server's status, or with the broken rule.
 func (e *HandshakeError) Error() string {
-	s := "websocket: handshake refused"
-	if e.Response != nil && e.Response.Status != 101 {
-		s += " with status " + strconv.Itoa(e.Response.Status)
-		if e.Response.Reason != "" {
-			s += " " + quote(e.Response.Reason)
-		}
-		for _, name := range [...]string{"Location", "Retry-After"} {
-			if value := e.Response.Header.Get(name); value != "" {
-				s += ", " + name + " " + quote(value)
-			}
-		}
-		if len(e.Body) > 0 {
-			s += ": " + quote(string(e.Body))
-		}
-		return s
+	r := e.Response
+	if r == nil || r.Status == 101 {
+		return "websocket: handshake failed: " + withoutPrefix(e.Err)
 	}
-	return "websocket: handshake failed: " + withoutPrefix(e.Err)
+	s := "websocket: handshake refused with status " + strconv.Itoa(r.Status)
+	if r.Reason != "" {
+		s += " " + quote(r.Reason)
+	}
+	for _, name := range [...]string{"Location", "Retry-After"} {
+		if value := r.Header.Get(name); value != "" {
+			s += ", " + name + " " + quote(value)
+		}
+	}
+	if len(e.Body) > 0 {
+		s += ": " + quote(string(e.Body))
+	}
+	return s
 }
 
-// Unwrap returns what was wrong.
+// Unwrap returns Err.
 func (e *HandshakeError) Unwrap() error { return e.Err }
 
-// TLSError says that TLS failed: its handshake did not come to its end, or the server
-// reported a failure by an alert. The alert may arrive after the client's part of the
-// handshake, if the server demands a certificate of the client.
+// TLSError reports that TLS failed: during its handshake, or later by an alert
+// of the server. In TLS 1.3 a server that demands a certificate of the client
+// sends its alert after the client's handshake has finished.
 type TLSError struct {
 	Err  error // an error of crypto/tls, crypto/x509 or the transport
 	hint string
 }
 
-// Error returns the text of the cause.
+// Error returns a text with the cause.
 func (e *TLSError) Error() string {
 	text := withoutPrefix(e.Err)
 	if !strings.Contains(text, "tls:") {
@@ -118,27 +117,28 @@ func (e *TLSError) Error() string {
 // Unwrap returns the cause.
 func (e *TLSError) Unwrap() error { return e.Err }
 
-// tlsFailure returns err as a *TLSError if it is an alert of TLS that the server sent.
+// tlsFailure returns err as a *TLSError if it is a TLS alert of the server.
 func tlsFailure(err error) error {
-	var alert *net.OpError
-	if !isTLSError(err) && errors.As(err, &alert) && alert.Op == "remote error" {
-		return &TLSError{Err: err}
+	for e := err; e != nil && !isTLSError(e); e = errors.Unwrap(e) {
+		if alert, ok := e.(*net.OpError); ok && alert.Op == "remote error" {
+			return &TLSError{Err: err}
+		}
 	}
 	return err
 }
 
 func isTLSError(err error) bool {
-	var failed *TLSError
-	return errors.As(err, &failed)
+	_, ok := err.(*TLSError)
+	return ok
 }
 
-// ProxyError says that the proxy did not open a way to the server.
+// ProxyError reports that the proxy opened no tunnel to the server.
 type ProxyError struct {
-	Status int   // the proxy's HTTP status; 0 if there was none
-	Err    error // what was wrong
+	Status int   // the proxy's HTTP status; 0 if there was no response
+	Err    error // the cause
 }
 
-// Error returns a text with the proxy's status or what was wrong.
+// Error returns a text with the proxy's status, or with the cause.
 func (e *ProxyError) Error() string {
 	if e.Status != 0 {
 		return "websocket: the proxy refused CONNECT with status " + strconv.Itoa(e.Status)
@@ -146,41 +146,40 @@ func (e *ProxyError) Error() string {
 	return "websocket: proxy: " + plain(withoutPrefix(e.Err))
 }
 
-// Unwrap returns what was wrong.
+// Unwrap returns the cause.
 func (e *ProxyError) Unwrap() error { return e.Err }
 
-// withoutPrefix returns err's text without the library's prefix, for a text that
-// has it already.
+// withoutPrefix returns the text of err without the library's prefix.
 func withoutPrefix(err error) string { return strings.TrimPrefix(err.Error(), "websocket: ") }
 
-// plain makes a text that others wrote, and in which a peer may have had its say, fit
-// for an error: crypto/x509 repeats the names in a certificate as they are. What
-// does not print is escaped, and the text is not of any length.
+// plain returns a text of another package for an error. A peer may have chosen
+// a part of the text: crypto/x509 copies the names of a certificate. plain
+// escapes the characters that do not print, and cuts the text after 500 bytes.
 func plain(s string) string {
-	const most = 500
+	const limit = 500
 	end := ""
-	if len(s) > most {
-		s, end = s[:most], "…"
+	if len(s) > limit {
+		s, end = s[:limit], "…"
 	}
-	var b strings.Builder
+	var b []byte
 	for len(s) > 0 {
 		r, size := utf8.DecodeRuneInString(s)
 		if strconv.IsPrint(r) && (r != utf8.RuneError || size > 1) {
-			b.WriteString(s[:size])
+			b = append(b, s[:size]...)
 		} else {
 			quoted := strconv.Quote(s[:size])
-			b.WriteString(quoted[1 : len(quoted)-1])
+			b = append(b, quoted[1:len(quoted)-1]...)
 		}
 		s = s[size:]
 	}
-	return b.String() + end
+	return string(b) + end
 }
 
-// quote returns the peer's text for an error: quoted, and not at any length.
+// quote returns the peer's text for an error: quoted, and cut after 200 bytes.
 func quote(s string) string {
-	const most = 200
-	if len(s) > most {
-		return strconv.Quote(s[:most]) + "…"
+	const limit = 200
+	if len(s) > limit {
+		return strconv.Quote(s[:limit]) + "…"
 	}
 	return strconv.Quote(s)
 }

@@ -79,7 +79,7 @@ var operations = []operation{
 		b, err := io.ReadAll(r)
 		return got(string(b), "Hello", err)
 	}},
-	{"Pong", func(_ context.Context, c *client.Conn) error { return c.Pong([]byte("a")) }},
+	{"Pong", func(_ context.Context, c *client.Conn) error { return c.SendPong([]byte("a")) }},
 	{"Ping", func(ctx context.Context, c *client.Conn) error {
 		_, err := c.Ping(ctx)
 		return err
@@ -96,7 +96,7 @@ var operations = []operation{
 // closings are the ways in which it ends, if nothing else ends it before.
 var closings = map[string]operation{
 	"closed by the client": {"Close", func(ctx context.Context, c *client.Conn) error {
-		return c.Close(ctx, wire.NormalClosure, "bye")
+		return c.Close(wire.NormalClosure, "bye")
 	}},
 	"closed by the server": {"Receive", func(ctx context.Context, c *client.Conn) error {
 		if err := c.SendText("close"); err != nil {
@@ -146,7 +146,7 @@ func wantTyped(t *testing.T, c *client.Conn, what string, err error) {
 	t.Helper()
 	var closed *client.CloseError
 	var lost *client.LostError
-	var late *client.LateError
+	var late *client.TimeoutError
 	switch {
 	case errors.As(err, &closed), errors.As(err, &lost), errors.As(err, &late), err == client.ErrClosed:
 		if !errors.Is(err, net.ErrClosed) || c.State() != client.Closed {
@@ -228,7 +228,7 @@ func TestEveryOperationIsCutAtEveryByte(t *testing.T) {
 							start := time.Now()
 							err := program(t, closing, cfg)
 							var closed *client.CloseError // by a server that has lost its patience
-							var late *client.LateError    // the client has
+							var late *client.TimeoutError // the client has
 							expected := kind == "stall" && (errors.As(err, &closed) || errors.As(err, &late)) ||
 								slices.ContainsFunc(c.causes, func(cause error) bool { return errors.Is(err, cause) })
 							if err != nil && !expected {
@@ -321,7 +321,7 @@ func TestWriteThatStallsAtEveryByte(t *testing.T) {
 			_, err := c.Ping(ctx)
 			return err
 		},
-		"Close": func(ctx context.Context, c *client.Conn) error { return c.Close(ctx, wire.NormalClosure, "bye") },
+		"Close": func(ctx context.Context, c *client.Conn) error { return c.Close(wire.NormalClosure, "bye") },
 	}
 	for name, write := range writes {
 		t.Run(name, func(t *testing.T) {
@@ -397,7 +397,7 @@ func TestLeapsOfTheClock(t *testing.T) {
 		if err := c.SendText("Hello"); err != nil {
 			t.Error(err)
 		}
-		if err := c.Close(t.Context(), wire.NormalClosure, ""); err != nil {
+		if err := c.Close(wire.NormalClosure, ""); err != nil {
 			t.Error(err)
 		}
 		if err := <-played; err != nil {

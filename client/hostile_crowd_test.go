@@ -141,7 +141,7 @@ func (d *den) check(err error) (problem error) {
 			return nil
 		}
 	}
-	var late *client.LateError
+	var late *client.TimeoutError
 	var unread *client.TimeoutError
 	if errors.As(err, &late) || errors.As(err, &unread) || errors.Is(err, context.DeadlineExceeded) {
 		return nil

@@ -42,7 +42,7 @@ func visit(ctx context.Context, url string, cfg *client.Config) error {
 	defer c.CloseNow()
 	for err == nil {
 		var m client.Message
-		if m, err = receive(ctx, c, 4*cfg.HandshakeTimeout); err == nil {
+		if m, err = receive(ctx, c, 2*cfg.HandshakeTimeout); err == nil {
 			err = comply(ctx, c, m)
 		}
 	}
@@ -59,7 +59,7 @@ func receive(ctx context.Context, c *client.Conn, patience time.Duration) (clien
 func comply(ctx context.Context, c *client.Conn, m client.Message) error {
 	return hostile.Victim{
 		Send:  c.Send,
-		Close: func() error { return c.Close(ctx, wire.NormalClosure, "") },
+		Close: func() error { return c.Close(wire.NormalClosure, "") },
 		Ping:  func() error { _, err := c.Ping(ctx); return err },
 	}.Respond(m.Opcode, m.Payload)
 }
@@ -150,7 +150,11 @@ func visited(t *testing.T, a *hostile.Attack, cfg *client.Config, scheme string,
 	over := make(chan struct{})
 	go func() {
 		defer close(over)
-		hostile.Attacker{Victim: hostile.Client, Pause: 200 * time.Millisecond, FloodPause: 50 * time.Millisecond}.Play(ctx, nc, a)
+		breath := 50 * time.Millisecond
+		if a.Want.End == hostile.Lost { // a flood that lasts until a time limit
+			breath = time.Second
+		}
+		hostile.Attacker{Victim: hostile.Client, Pause: 200 * time.Millisecond, FloodPause: breath}.Play(ctx, nc, a)
 	}()
 	began := time.Now()
 	err := visit(t.Context(), scheme+"://127.0.0.1/", cfg)

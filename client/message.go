@@ -5,18 +5,13 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// Message is a received message:
-//
-//	Opcode  wire.Opcode      // Text or Binary; with Config.Control also Ping, Pong and Close
-//	Payload []byte           // of all but Close; the program's own
-//	Code    wire.StatusCode  // of Close
-//	Reason  string           // of Close
-//
-// Its method Text returns the payload as a string; JSON decodes it into a value.
+// Message is a received message. The application owns Payload. Opcode is Text
+// or Binary; with Config.Control also Ping or Pong, or Close with Code and
+// Reason. The method Text returns the payload as a string, JSON decodes it.
 type Message = endpoint.Message
 
-// controlMessage returns a Ping, Pong or Close as a message. A Close that arrived
-// after the connection had ended is none.
+// controlMessage returns the Ping, Pong or Close of ev as a message. It
+// reports false for a Close that arrived after the connection had ended.
 func controlMessage(ev endpoint.Event) (m Message, ok bool) {
 	switch ev.Kind {
 	case endpoint.KindClose:
@@ -26,8 +21,10 @@ func controlMessage(ev endpoint.Event) (m Message, ok bool) {
 		}
 		return Message{Opcode: wire.Close, Code: closed.Code, Reason: closed.Reason}, true
 	case endpoint.KindPing:
-		return Message{Opcode: wire.Ping, Payload: append([]byte(nil), ev.Payload...)}, true
+		m.Opcode = wire.Ping
 	default:
-		return Message{Opcode: wire.Pong, Payload: append([]byte(nil), ev.Payload...)}, true
+		m.Opcode = wire.Pong
 	}
+	m.Payload = append([]byte(nil), ev.Payload...)
+	return m, true
 }

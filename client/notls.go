@@ -6,14 +6,14 @@ import (
 	"context"
 	"errors"
 
-	"github.com/fibersock/fibersock/internal/socket"
+	"github.com/fibersock/fibersock/internal/netloop"
 )
 
-// TLSConfig has nothing in it, because the program is built with the tag notls.
+// TLSConfig is empty: the build tag notls removes TLS.
 type TLSConfig struct{}
 
 var errNoTLS = errors.New("websocket: this program is built without TLS (build tag notls): wss and https cannot be dialed")
 
-func startTLS(context.Context, socket.Transport, *TLSConfig, string) (socket.Transport, error) {
+func startTLS(context.Context, netloop.Transport, *TLSConfig, string) (netloop.Transport, error) {
 	return nil, errNoTLS
 }

@@ -170,3 +170,49 @@ func TestRefusalNamesLocationAndRetryAfter(t *testing.T) {
 		}
 	}
 }
+
+// SetLimits changes the limits of one connection while it is open.
+func TestSetLimits(t *testing.T) {
+	for name, tt := range map[string]struct {
+		frame, message int64
+		in             []byte
+		option         string // of the *LimitError; "" if the message is within the limits
+	}{
+		"a larger message":          {0, 5, textFrame("12345"), ""},
+		"a message over it":         {0, 5, textFrame("123456"), "Limits.Message"},
+		"a frame over it":           {2, 10, textFrame("12345"), "Limits.Frame"},
+		"zero is the default":       {0, 0, textFrame(strings.Repeat("x", 1000)), ""},
+		"negative is no limit":      {-1, -1, textFrame(strings.Repeat("x", 1000)), ""},
+		"the rate stays":            {0, 0, append(textFrame("1"), textFrame("2")...), "Limits.MessagesPerSecond"},
+		"inside a message":          {0, 7, lastFragment("45678"), "Limits.Message"},
+		"inside a message, in time": {0, 8, lastFragment("45678"), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				rate := int64(0)
+				if strings.HasSuffix(tt.option, "PerSecond") {
+					rate = 1
+				}
+				c, f := openPipe(t, &client.Config{Limits: client.Limits{Message: 3, MessagesPerSecond: rate}})
+				if strings.HasPrefix(name, "inside") {
+					f.send(firstFragment(wire.Text, "123"))
+					ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+					defer cancel()
+					if _, err := c.Receive(ctx); !errors.Is(err, context.DeadlineExceeded) {
+						t.Fatal(err)
+					}
+				}
+				c.SetLimits(tt.frame, tt.message)
+				f.send(tt.in)
+				_, err := c.Receive(t.Context())
+				if rate > 0 && err == nil {
+					_, err = c.Receive(t.Context())
+				}
+				var exceeded *client.LimitError
+				if errors.As(err, &exceeded) != (tt.option != "") || exceeded != nil && exceeded.Option != tt.option || tt.option == "" && err != nil {
+					t.Errorf("got %v", err)
+				}
+			})
+		})
+	}
+}

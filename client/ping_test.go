@@ -388,12 +388,12 @@ func TestPingWhenConnectionEnds(t *testing.T) {
 // Pong may be sent without a Ping (6455-5.5.3-c).
 func TestPongPayload(t *testing.T) {
 	c, f := openTCP(t, nil)
-	if err := c.Pong(make([]byte, 126)); !errors.Is(err, wire.ErrControlTooLong) {
+	if err := c.SendPong(make([]byte, 126)); !errors.Is(err, wire.ErrControlTooLong) {
 		t.Errorf("126 bytes: %v", err)
 	} else {
 		checkErrorText(t, err)
 	}
-	if err := c.Pong(make([]byte, 125)); err != nil {
+	if err := c.SendPong(make([]byte, 125)); err != nil {
 		t.Errorf("125 bytes: %v", err)
 	}
 	f.want(1, wire.Pong, string(make([]byte, 125)))
@@ -414,7 +414,7 @@ func TestReceiveWhilePingOrCloseReads(t *testing.T) {
 				<-done
 			}
 		},
-		"Close": func(ctx context.Context, c *client.Conn) { c.Close(ctx, wire.NormalClosure, "") },
+		"Close": func(ctx context.Context, c *client.Conn) { c.Close(wire.NormalClosure, "") },
 	}
 	arrivals := map[string]struct{ before, after []byte }{
 		"a message before":     {before: textFrame("message")},

@@ -6,12 +6,12 @@ import (
 	"strings"
 
 	"github.com/fibersock/fibersock/handshake"
-	"github.com/fibersock/fibersock/internal/socket"
+	"github.com/fibersock/fibersock/internal/netloop"
 )
 
-// buildConnect returns the URL of the proxy of cfg and the request by which it is asked
-// for a tunnel to u: CONNECT (RFC 6455, Section 4.1, step 3; RFC 9110, Section 9.3.6).
-// The request is nil if there is no proxy.
+// buildConnect returns the URL of cfg's proxy and the CONNECT request for a
+// tunnel to u (RFC 6455, Section 4.1, step 3; RFC 9110, Section 9.3.6). The
+// request is nil if there is no proxy.
 func buildConnect(u handshake.URL, cfg *Config) (proxy handshake.URL, request []byte, err error) {
 	if cfg.Proxy == "" {
 		return proxy, nil, nil
@@ -24,22 +24,20 @@ func buildConnect(u handshake.URL, cfg *Config) (proxy handshake.URL, request []
 		return proxy, nil, &ProxyError{Err: errZoneThroughProxy}
 	}
 	request = append(request, "CONNECT "+address+" HTTP/1.1\r\nHost: "+address+"\r\n"...)
-	if auth := proxy.Authorization(); auth != "" && !hasField(cfg.ProxyHeader, "Proxy-Authorization") {
-		request = append(request, "Proxy-Authorization: "+auth+"\r\n"...)
-	}
-	if request, err = handshake.AppendHeader(request, cfg.ProxyHeader); err != nil {
+	header := withDefaultFields(cfg.ProxyHeader, "Proxy-Authorization", proxy.Authorization())
+	if request, err = handshake.AppendHeader(request, header); err != nil {
 		return proxy, nil, err
 	}
 	return proxy, append(request, "\r\n"...), nil
 }
 
 // errZoneThroughProxy: the zone of an IPv6 address names an interface of this
-// machine. It means nothing to a proxy, or worse, something else.
+// machine, and nothing or another interface on the proxy's.
 var errZoneThroughProxy = errors.New("an address with a zone cannot be reached through a proxy")
 
-// tunnel asks the proxy at the other end of t for a tunnel to the server, and returns
-// the tunnel.
-func (d *dialing) tunnel(ctx context.Context, t socket.Transport) (_ socket.Transport, err error) {
+// tunnel returns a tunnel to the server through the proxy at the other end of
+// t.
+func (d *dialer) tunnel(ctx context.Context, t netloop.Transport) (_ netloop.Transport, err error) {
 	if d.proxy.Secure {
 		if t, err = startTLS(ctx, t, nil, d.proxy.Host); err != nil {
 			return nil, &ProxyError{Err: err}
@@ -48,10 +46,10 @@ func (d *dialing) tunnel(ctx context.Context, t socket.Transport) (_ socket.Tran
 	return t, requestTunnel(t, d.connect)
 }
 
-// requestTunnel sends the CONNECT request and reads the answer. Only a 2xx means
-// that what follows comes from the server. The proxy has nothing more to say then:
-// bytes behind its answer could only be taken for the server's.
-func requestTunnel(t socket.Transport, request []byte) error {
+// requestTunnel sends the CONNECT request and reads the response. Only after a
+// 2xx is the server at the other end. The proxy must send nothing behind its
+// response: those bytes would be read as the server's.
+func requestTunnel(t netloop.Transport, request []byte) error {
 	if _, err := t.Write(request); err != nil {
 		return &ProxyError{Err: err}
 	}

@@ -25,16 +25,16 @@ func TestProxy(t *testing.T) {
 	}{
 		"plain": {
 			"ws://server.example/chat", "http://proxy.example:3128",
-			"proxy.example:3128", "CONNECT server.example:80 HTTP/1.1\r\nHost: server.example:80\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n",
+			"proxy.example:3128", "CONNECT server.example:80 HTTP/1.1\r\nHost: server.example:80\r\nUser-Agent: fibersock\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n",
 		},
 		"with credentials and a port": {
 			"ws://u:p@server.example:8080/", "http://user:pass@proxy.example",
-			"proxy.example:80", "CONNECT server.example:8080 HTTP/1.1\r\nHost: server.example:8080\r\nProxy-Authorization: " + basic + "\r\n\r\n",
+			"proxy.example:80", "CONNECT server.example:8080 HTTP/1.1\r\nHost: server.example:8080\r\nProxy-Authorization: " + basic + "\r\nUser-Agent: fibersock\r\n\r\n",
 			"HTTP/1.1 200 Connection established\r\nX-Proxy: yes\r\n\r\n",
 		},
 		"to an IPv6 address, another 2xx, after an interim response": {
 			"ws://[2001:db8::1]/", "http://proxy.example",
-			"proxy.example:80", "CONNECT [2001:db8::1]:80 HTTP/1.1\r\nHost: [2001:db8::1]:80\r\n\r\n", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 Fine\r\n\r\n",
+			"proxy.example:80", "CONNECT [2001:db8::1]:80 HTTP/1.1\r\nHost: [2001:db8::1]:80\r\nUser-Agent: fibersock\r\n\r\n", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 Fine\r\n\r\n",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

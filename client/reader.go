@@ -8,70 +8,66 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// NextReader waits for the next message and returns its type and a reader of
-// its payload, for messages that are larger than memory or come slowly. The
-// reader returns io.EOF at the message's end. If a read fails because ctx, which
-// is that of all its reads, is over, the rest of the message is skipped by the
-// next call that receives; so is the rest of a message that is not read to its
-// end. Control frames are answered and not returned.
+// NextReader returns the type of the next message and a reader of its payload,
+// and blocks until the message begins. It is for messages that are too large
+// for memory or arrive slowly. The reader returns io.EOF at the end of the
+// message. ctx is the context of all its reads: if it ends, or if the message
+// is not read to its end, the next call that receives skips the rest.
+// NextReader answers control frames and does not return them.
 func (c *Conn) NextReader(ctx context.Context) (wire.Opcode, io.Reader, error) {
-	if err := c.begin(ctx); err != nil {
+	if err := c.startReceive(ctx); err != nil {
 		return 0, nil, err
 	}
-	defer c.end()
-	if m, ok := c.takeDataFromInbox(); ok {
+	defer c.endReceive()
+	if m, ok := c.takeKeptData(); ok {
 		return m.Opcode, &messageReader{c: c, piece: m.Payload, final: true}, nil
 	}
 	r := &messageReader{c: c, ctx: ctx}
-	if c.held.opcode != wire.Continuation && !c.held.skip {
+	if c.partial.opcode != wire.Continuation && !c.partial.skip {
 		if err := c.endpoint.Err(); err != nil {
-			return 0, nil, err // the rest of it will not come
+			return 0, nil, err // the rest will not arrive
 		}
-		op := c.held.opcode
-		r.piece = c.held.bytes
-		c.held = held{}
+		op := c.partial.opcode
+		r.piece = c.partial.bytes
+		c.partial = partial{}
 		c.reader = r
 		return op, r, nil
 	}
 	for {
-		ev, err := c.next(ctx)
+		ev, err := c.nextEvent(ctx)
 		if err != nil {
 			return 0, nil, err
 		}
 		switch ev.Kind {
-		case endpoint.KindMessage:
-			r.piece, r.final = ev.Payload, true
-			c.reader = r
-			return ev.Opcode, r, nil
-		case endpoint.KindPartial:
+		case endpoint.KindMessage, endpoint.KindPartial:
 			if c.skipped(ev) {
 				continue
 			}
-			r.piece, r.final = ev.Payload, ev.Final
+			r.piece, r.final = ev.Payload, ev.Kind == endpoint.KindMessage || ev.Final
 			c.reader = r
 			return ev.Opcode, r, nil
 		}
 	}
 }
 
-// messageReader reads one message. As long as it is not at its end it has the
-// turn: its piece is part of the read buffer.
+// messageReader reads one message. It holds the read lock until its end,
+// because its piece is part of the read buffer.
 type messageReader struct {
 	c     *Conn
 	ctx   context.Context
-	piece []byte // what has arrived and not been read
-	final bool   // nothing comes after piece
-	err   error  // what the next Read returns when piece is used up
+	piece []byte // received and not read yet
+	final bool   // piece is the end of the message
+	err   error  // of the Read behind piece
 }
 
 // Read reads the next bytes of the message.
 func (r *messageReader) Read(p []byte) (int, error) {
 	c := r.c
-	if !c.beginReceiving() {
+	if !c.setReceiving() {
 		return 0, ErrConcurrentReceive
 	}
-	defer c.endReceiving()
-	if err := c.cutByProgram(); err != nil && r.err == nil {
+	defer c.clearReceiving()
+	if err := c.cutErr(); err != nil && r.err == nil {
 		r.finish(err)
 	}
 	if r.err != nil {
@@ -82,9 +78,9 @@ func (r *messageReader) Read(p []byte) (int, error) {
 			r.finish(io.EOF)
 			return 0, io.EOF
 		}
-		ev, err := c.next(r.ctx)
+		ev, err := c.nextEvent(r.ctx)
 		if err != nil {
-			c.held = held{opcode: wire.Binary, skip: true}
+			c.partial = partial{opcode: wire.Binary, skip: true}
 			r.finish(err)
 			return 0, err
 		}
@@ -97,7 +93,7 @@ func (r *messageReader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// finish gives back the turn, if the reader has it.
+// finish ends the reads with err and unlocks the read lock, if r holds it.
 func (r *messageReader) finish(err error) {
 	r.err = err
 	if r.c.reader == r {
@@ -106,13 +102,13 @@ func (r *messageReader) finish(err error) {
 	}
 }
 
-// abandonReader takes the turn from a reader that was not read to its end, and
-// sees to it that the rest of its message is skipped. The caller receives.
+// abandonReader ends the reads of a reader whose message is not read to its
+// end. The rest of the message is skipped. The caller inherits the read lock.
 func (c *Conn) abandonReader() {
 	r := c.reader
 	r.err = ErrReaderAbandoned
 	if !r.final {
-		c.held = held{opcode: wire.Binary, skip: true}
+		c.partial = partial{opcode: wire.Binary, skip: true}
 	}
 	c.reader = nil
 }

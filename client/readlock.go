@@ -5,15 +5,15 @@ import (
 	"sync"
 )
 
-// readLock is the right to read from the socket. A call that receives for the
-// application holds it, or a Ping or Close while no such call does. A call
-// that receives never waits for bytes that a Ping or Close reads: it
-// interrupts that read and is the next holder.
+// readLock is the right to read from the socket. It is held by a call that
+// receives for the application, or by a Ping or Close while there is no such
+// call. A call that receives does not wait until a Ping or Close has read
+// something: it interrupts that read and holds the lock next.
 type readLock struct {
 	held chan struct{} // capacity 1; holds a value while the lock is held
 
-	// read is set while a Ping or Close holds the lock, and belongs to it: its
-	// reads end with it, which is when interrupt is called or its context ends.
+	// read is the context of the reads of a Ping or Close, nil while a call
+	// that receives holds the lock. It belongs to the holder.
 	read context.Context
 
 	mu        sync.Mutex         // guards the rest
@@ -56,7 +56,7 @@ func (l *readLock) setReceiver(granted chan struct{}) {
 	}
 }
 
-// removeReceiver reports false if the lock has been granted.
+// removeReceiver reports false if the lock has been granted to the receiver.
 func (l *readLock) removeReceiver(granted chan struct{}) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -67,8 +67,8 @@ func (l *readLock) removeReceiver(granted chan struct{}) bool {
 	return true
 }
 
-// makeInterruptible makes the reads of the caller, a Ping or Close that holds
-// the lock, end when a call waits for the lock in order to receive.
+// makeInterruptible is called by a Ping or Close that holds the lock. Its
+// reads end with ctx, and when a call waits in order to receive.
 func (l *readLock) makeInterruptible(ctx context.Context) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -78,8 +78,8 @@ func (l *readLock) makeInterruptible(ctx context.Context) {
 	}
 }
 
-// readContext returns the context of a read by the call that holds the lock,
-// whose own context is ctx.
+// readContext returns the context of a read by the holder of the lock, whose
+// own context is ctx.
 func (l *readLock) readContext(ctx context.Context) context.Context {
 	if l.read != nil {
 		return l.read
@@ -87,8 +87,8 @@ func (l *readLock) readContext(ctx context.Context) context.Context {
 	return ctx
 }
 
-// unlock grants the lock to the call that waits in order to receive, or else
-// to any other that waits.
+// unlock grants the lock to the call that waits in order to receive. If there
+// is none, any other call may lock it.
 func (l *readLock) unlock() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

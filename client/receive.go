@@ -8,52 +8,52 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/endpoint"
-	"github.com/fibersock/fibersock/internal/socket"
+	"github.com/fibersock/fibersock/internal/netloop"
 	"github.com/fibersock/fibersock/wire"
 )
 
-// This file reads from the socket on behalf of whoever has the turn.
+// This file reads from the socket for the holder of the read lock.
 //
-//	begin/end   take and give back the turn, for a call that receives
-//	receive     the next message, in the caller's buffer if there is one
-//	step        makes a message of events
-//	next        the next event of the engine
-//	fill        more bytes from the socket, until the context ends
+//	startReceive, endReceive  lock and unlock for a call that receives
+//	receiveMessage            the next message, in the caller's buffer if it has one
+//	receiveEvent              assembles a message from events
+//	nextEvent                 the next event of the engine
+//	readMore                  more bytes from the socket, until the context ends
 //
-// Invariant: in is empty when fill reads, and an event's payload is used or
-// copied before that, because it is part of the read buffer.
+// Invariant: in is empty when readMore reads. The payload of an event is used
+// or copied before, because it is part of the read buffer.
 
-// Receive waits for the next message and returns it; the payload is the
-// program's own. If ctx ends first, its error is returned, nothing is lost, and
-// a later call receives the message. See Conn for the other errors.
+// Receive returns the next message and blocks until there is one. The caller
+// owns the payload. If ctx ends first, Receive returns its error, no byte is
+// lost and a later call returns the message. See Conn for the other errors.
 //
-// With Config.Control, Ping, Pong and Close frames are returned too.
+// With Config.Control, Receive returns Ping, Pong and Close frames too.
 func (c *Conn) Receive(ctx context.Context) (Message, error) {
-	if err := c.begin(ctx); err != nil {
+	if err := c.startReceive(ctx); err != nil {
 		return Message{}, err
 	}
-	defer c.end()
-	if m, ok := c.takeInbox(); ok {
+	defer c.endReceive()
+	if m, ok := c.takeKept(); ok {
 		return m, nil
 	}
-	return c.receive(ctx, nil)
+	return c.receiveMessage(ctx, nil)
 }
 
-// ReceiveInto is Receive with a buffer to receive into: the payload is appended
-// to buf, and the extended slice is returned. It allocates only if buf is too
-// small. Control messages are skipped, Config.Control or not. If there is an
-// error, nothing has been appended, but buf's spare capacity may have been
-// written to.
+// ReceiveInto is Receive with a buffer of the caller: it appends the payload
+// to buf and returns the extended slice. It allocates only if the capacity of
+// buf is too small. It skips control frames, even with Config.Control. After
+// an error nothing has been appended, but the capacity behind buf may have
+// been written to.
 func (c *Conn) ReceiveInto(ctx context.Context, buf []byte) (wire.Opcode, []byte, error) {
-	if err := c.begin(ctx); err != nil {
+	if err := c.startReceive(ctx); err != nil {
 		return 0, buf, err
 	}
-	defer c.end()
-	if m, ok := c.takeDataFromInbox(); ok {
+	defer c.endReceive()
+	if m, ok := c.takeKeptData(); ok {
 		return m.Opcode, append(buf, m.Payload...), nil
 	}
 	for {
-		m, err := c.receive(ctx, buf)
+		m, err := c.receiveMessage(ctx, buf)
 		if err != nil {
 			return 0, buf, err
 		}
@@ -63,101 +63,116 @@ func (c *Conn) ReceiveInto(ctx context.Context, buf []byte) (wire.Opcode, []byte
 	}
 }
 
-// Messages returns an iterator over the messages that Receive would return. It
-// ends with the first error, which it yields with a zero Message; if the server
-// closed normally, with 1000 or 1001, it ends without.
+// ReceiveJSON receives a text or binary message and decodes it into v with
+// encoding/json. If the message cannot be decoded, the connection stays open
+// and the next call receives the next message. It skips control frames, even
+// with Config.Control.
+func (c *Conn) ReceiveJSON(ctx context.Context, v any) error {
+	for {
+		m, err := c.Receive(ctx)
+		if err != nil {
+			return err
+		}
+		if m.Opcode.IsData() {
+			return m.JSON(v)
+		}
+	}
+}
+
+// Messages returns an iterator over the messages that Receive would return.
+// The first error ends it and is yielded with a zero Message. A normal Close
+// of the server, 1000 or 1001, ends it without an error.
 func (c *Conn) Messages(ctx context.Context) iter.Seq2[Message, error] {
 	return endpoint.Messages(ctx, c.Receive)
 }
 
-// begin takes the turn for a call that receives.
-func (c *Conn) begin(ctx context.Context) error {
-	if !c.beginReceiving() {
+// startReceive locks the read lock for a call that receives.
+func (c *Conn) startReceive(ctx context.Context) error {
+	if !c.setReceiving() {
 		return ErrConcurrentReceive
 	}
 	if c.reader != nil {
-		c.abandonReader() // its turn is ours
+		c.abandonReader() // and inherit its lock
 	} else if err := c.readLock.lockToReceive(ctx); err != nil {
 		c.receiving.Store(false)
 		return err
 	}
-	if err := c.cutByProgram(); err != nil {
-		c.end()
+	if err := c.cutErr(); err != nil {
+		c.endReceive()
 		return err
 	}
 	return nil
 }
 
-// beginReceiving reports whether no other call receives for the program, and from
-// now on this one does.
-func (c *Conn) beginReceiving() bool {
+// setReceiving reports false if another call receives for the application.
+func (c *Conn) setReceiving() bool {
 	if c.receiving.CompareAndSwap(false, true) {
 		return true
 	}
-	c.abandoning.Lock() // it may be a Close
-	defer c.abandoning.Unlock()
+	c.stealing.Lock() // the other call may be a Close
+	defer c.stealing.Unlock()
 	return c.receiving.CompareAndSwap(false, true)
 }
 
-// end gives back the turn, unless a reader has it now.
-func (c *Conn) end() {
+// endReceive unlocks the read lock, unless a reader holds it now.
+func (c *Conn) endReceive() {
 	if c.reader == nil {
 		c.readLock.unlock()
 	}
-	c.endReceiving()
+	c.clearReceiving()
 }
 
-// endReceiving is the reverse of beginReceiving.
-func (c *Conn) endReceiving() {
-	parked := c.reader != nil
+// clearReceiving is the reverse of setReceiving.
+func (c *Conn) clearReceiving() {
+	idle := c.reader != nil
 	c.receiving.Store(false)
-	if parked {
+	if idle {
 		select {
-		case c.parked <- struct{}{}:
+		case c.readerIdle <- struct{}{}:
 		default:
 		}
 	}
 }
 
-// held is a message that began to arrive and whose receiver gave up.
-type held struct {
-	opcode wire.Opcode // Continuation if there is none
-	bytes  []byte      // what has arrived of it
-	skip   bool        // nobody wants it: what still comes is dropped
+// partial is an unfinished message whose receiver has given up.
+type partial struct {
+	opcode wire.Opcode // Continuation if there is no such message
+	bytes  []byte      // its payload so far
+	skip   bool        // the rest is discarded
 }
 
-// receive receives a message by appending its payload to buf. If control frames
-// are asked for, one of them may come first, even inside of a message. A message
-// that does not come whole is held for the next call.
-func (c *Conn) receive(ctx context.Context, buf []byte) (Message, error) {
+// receiveMessage appends the payload of the next message to buf. With
+// Config.Control, it may return a control frame first, even inside a message.
+// If it returns an error, the unfinished message stays in c.partial.
+func (c *Conn) receiveMessage(ctx context.Context, buf []byte) (Message, error) {
 	if buf != nil {
-		c.held.bytes = append(buf, c.held.bytes...)
+		c.partial.bytes = append(buf, c.partial.bytes...)
 	}
 	for {
-		m, complete, err := c.step(ctx)
+		m, complete, err := c.receiveEvent(ctx)
 		if !complete && err == nil {
 			continue
 		}
-		if buf != nil && !m.Opcode.IsData() { // what is held must not be the caller's
-			c.held.bytes = append([]byte(nil), c.held.bytes[len(buf):]...)
+		if buf != nil && !m.Opcode.IsData() { // do not keep the caller's buffer
+			c.partial.bytes = append([]byte(nil), c.partial.bytes[len(buf):]...)
 		}
 		return m, err
 	}
 }
 
-// step takes one event, and reports whether a message is complete with it.
-func (c *Conn) step(ctx context.Context) (m Message, complete bool, err error) {
-	ev, err := c.next(ctx)
+// receiveEvent receives one event and reports whether it completes a message.
+func (c *Conn) receiveEvent(ctx context.Context) (m Message, complete bool, err error) {
+	ev, err := c.nextEvent(ctx)
 	switch ev.Kind {
 	case endpoint.KindMessage, endpoint.KindPartial:
 		if c.skipped(ev) {
 			return m, false, nil
 		}
-		c.held.opcode = ev.Opcode
-		c.held.bytes = ev.AppendTo(c.held.bytes)
+		c.partial.opcode = ev.Opcode
+		c.partial.bytes = ev.AppendTo(c.partial.bytes)
 		if complete = ev.Kind == endpoint.KindMessage || ev.Final; complete {
-			m.Opcode, m.Payload = ev.Opcode, c.held.bytes
-			c.held = held{}
+			m.Opcode, m.Payload = ev.Opcode, c.partial.bytes
+			c.partial = partial{}
 		}
 	case endpoint.KindPing, endpoint.KindPong, endpoint.KindClose:
 		if c.control {
@@ -169,41 +184,41 @@ func (c *Conn) step(ctx context.Context) (m Message, complete bool, err error) {
 	return m, complete, err
 }
 
-// skipped reports whether ev is a piece of a message that nobody wants.
+// skipped reports whether ev is a piece of a message that is discarded.
 func (c *Conn) skipped(ev endpoint.Event) bool {
-	if !c.held.skip {
+	if !c.partial.skip {
 		return false
 	}
 	if ev.Final {
-		c.held.opcode, c.held.skip = wire.Continuation, false // bytes may be a receiver's buffer
+		c.partial.opcode, c.partial.skip = wire.Continuation, false // bytes may be a receiver's buffer
 	}
 	return true
 }
 
-// takeInbox returns the oldest message that a Ping received.
-func (c *Conn) takeInbox() (Message, bool) {
-	if len(c.inbox) == 0 {
+// takeKept removes and returns the oldest message that a Ping or Close kept.
+func (c *Conn) takeKept() (Message, bool) {
+	if len(c.kept) == 0 {
 		return Message{}, false
 	}
-	m := c.inbox[0]
-	c.inbox[0] = Message{}
-	c.inbox = c.inbox[1:]
-	c.queued -= messageOverhead + len(m.Payload)
+	m := c.kept[0]
+	c.kept[0] = Message{}
+	c.kept = c.kept[1:]
+	c.keptSize -= messageOverhead + len(m.Payload)
 	return m, true
 }
 
-// takeDataFromInbox is takeInbox for a call that does not return control frames:
-// it drops those that come before.
-func (c *Conn) takeDataFromInbox() (m Message, ok bool) {
-	for m, ok = c.takeInbox(); ok && !m.Opcode.IsData(); {
-		m, ok = c.takeInbox()
+// takeKeptData is takeKept for a call that does not return control frames. It
+// removes the control frames before the message.
+func (c *Conn) takeKeptData() (m Message, ok bool) {
+	for m, ok = c.takeKept(); ok && !m.Opcode.IsData(); {
+		m, ok = c.takeKept()
 	}
 	return m, ok
 }
 
-// next returns the next event. For Closing and Failed it returns the error as
-// well, and the connection is on its way to its end.
-func (c *Conn) next(ctx context.Context) (endpoint.Event, error) {
+// nextEvent returns the next event. For KindClose and KindFailed it returns
+// the error as well, after it has begun to close the transport.
+func (c *Conn) nextEvent(ctx context.Context) (endpoint.Event, error) {
 	for {
 		var now time.Time
 		if c.endpoint.NeedsTime() {
@@ -216,14 +231,16 @@ func (c *Conn) next(ctx context.Context) (endpoint.Event, error) {
 			if err := c.endpoint.Err(); err != nil {
 				return ev, err
 			}
-			if err := c.fill(c.readLock.readContext(ctx)); err != nil {
+			if err := c.readMore(c.readLock.readContext(ctx)); err != nil {
 				return ev, err
 			}
 		case endpoint.KindPong:
-			c.pings.answer(ev.Payload)
+			if answer := c.pongs.Load(); answer != nil {
+				(*answer)(ev.Payload)
+			}
 			return ev, nil
 		case endpoint.KindClose, endpoint.KindFailed:
-			c.part(ctx, ev.Kind)
+			c.closeTransport(ctx, ev.Kind)
 			return ev, ev.Err
 		default:
 			return ev, nil
@@ -231,55 +248,55 @@ func (c *Conn) next(ctx context.Context) (endpoint.Event, error) {
 	}
 }
 
-// fill reads more bytes, until ctx ends.
-func (c *Conn) fill(ctx context.Context) error {
+// readMore reads bytes from the socket, until ctx ends.
+func (c *Conn) readMore(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	var began time.Time
-	patience := c.patience()
-	if patience > 0 {
-		began = time.Now()
-		c.socket.SetReadDeadline(began.Add(patience))
+	var start time.Time
+	timeout := c.assemblyTimeout()
+	if timeout > 0 {
+		start = time.Now()
+		c.socket.SetReadDeadline(start.Add(timeout))
 	}
 	stop := c.interruptReadOn(ctx)
 	buf := c.readBuffer()
 	n, err := c.socket.Read(buf)
 	interrupted := !stop()
-	if patience > 0 {
-		c.assembly.waited += time.Since(began)
+	if timeout > 0 {
+		c.assembly.waited += time.Since(start)
 		c.socket.SetReadDeadline(time.Time{})
 	}
 	c.in = buf[:n]
 	switch {
 	case n > 0 || err == nil:
-		return nil // an error comes again
+		return nil // the next Read returns err again
 	case !errors.Is(err, os.ErrDeadlineExceeded):
-		return c.lost(err)
+		return c.transportClosed(err)
 	case interrupted:
 		return ctx.Err()
-	case patience > 0 && time.Since(began) >= patience:
-		return c.failLate(ctx)
+	case timeout > 0 && time.Since(start) >= timeout:
+		return c.failAssembly(ctx)
 	}
-	return c.lost(err) // the connection has a limit of its own
+	return c.transportClosed(err) // the net.Conn has a time limit of its own
 }
 
-// interruptReadOn makes a read fail as soon as ctx ends. The function that it returns
-// undoes that, so that a later read can go on.
+// interruptReadOn makes a Read fail when ctx ends. stop undoes that and
+// reports false if ctx has ended.
 func (c *Conn) interruptReadOn(ctx context.Context) (stop func() bool) {
 	if ctx.Done() == nil {
 		return notInterrupted
 	}
-	done := make(chan struct{})
+	expired := make(chan struct{})
 	cancel := context.AfterFunc(ctx, func() {
 		c.socket.SetReadDeadline(time.Unix(1, 0))
-		close(done)
+		close(expired)
 	})
 	return func() bool {
 		if cancel() {
 			return true
 		}
-		<-done
+		<-expired
 		c.socket.SetReadDeadline(time.Time{})
 		return false
 	}
@@ -287,13 +304,14 @@ func (c *Conn) interruptReadOn(ctx context.Context) (stop func() bool) {
 
 func notInterrupted() bool { return true }
 
-// readBuffer returns the buffer to read into, larger while a large frame comes, and
-// where the message belongs if there is room.
+// readBuffer returns the buffer for the next Read: the place of the payload in
+// the unfinished message if it has room, else the read buffer, which is larger
+// during a large frame.
 func (c *Conn) readBuffer() []byte {
-	rest := c.endpoint.Remaining()
-	if end := c.held.bytes[len(c.held.bytes):cap(c.held.bytes)]; rest > socket.SmallBuffer && len(end) > socket.SmallBuffer &&
-		c.held.opcode != wire.Continuation && !c.held.skip {
-		return end[:min(rest, int64(len(end)))]
+	remaining := c.endpoint.Remaining()
+	if end := c.partial.bytes[len(c.partial.bytes):cap(c.partial.bytes)]; remaining > netloop.SmallBuffer && len(end) > netloop.SmallBuffer &&
+		c.partial.opcode != wire.Continuation && !c.partial.skip {
+		return end[:min(remaining, int64(len(end)))]
 	}
-	return c.buffer.Get(int(min(rest, socket.LargeBuffer)))
+	return c.buffer.Get(int(min(remaining, netloop.LargeBuffer)))
 }

@@ -78,7 +78,7 @@ func TestConcurrentSend(t *testing.T) {
 				case 1:
 					err = c.Send(wire.Text, []byte(s))
 				case 2:
-					err = c.Pong([]byte("unasked"))
+					err = c.SendPong([]byte("unasked"))
 					if err == nil {
 						err = c.SendText(s)
 					}
@@ -141,7 +141,7 @@ func TestMaskingKeys(t *testing.T) {
 		if err := c.SendText("same"); err != nil {
 			t.Fatal(err)
 		}
-		if err := c.Pong([]byte("same")); err != nil {
+		if err := c.SendPong([]byte("same")); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -281,10 +281,10 @@ func TestNothingIsSentAfterHalfFrame(t *testing.T) {
 		for name, err := range map[string]error{
 			"the write that failed": ping,
 			"SendText":              c.SendText("more"),
-			"Pong":                  c.Pong(nil),
+			"SendPong":              c.SendPong(nil),
 			"a message's Close":     w.Close(),
 			"SendJSON":              c.SendJSON(1),
-			"Close":                 c.Close(t.Context(), wire.NormalClosure, ""),
+			"Close":                 c.Close(wire.NormalClosure, ""),
 		} {
 			var lost *client.LostError
 			if !errors.Is(err, errBroken) || !errors.As(err, &lost) || !errors.Is(err, net.ErrClosed) {
@@ -488,4 +488,30 @@ func TestLargeMessage(t *testing.T) {
 	if got, err := io.ReadAll(r); err != nil || !bytes.Equal(got, large) {
 		t.Errorf("read %d bytes, %v", len(got), err)
 	}
+}
+
+// Sendf and SendPing, and the value that an application keeps with a connection.
+func TestSendfSendPingAndValue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, f := openPipe(t, nil)
+		if err := c.Sendf("%d %s", 2, "things"); err != nil {
+			t.Error(err)
+		}
+		f.want(1, wire.Text, "2 things")
+		if err := c.SendPing([]byte("payload")); err != nil {
+			t.Error(err)
+		}
+		f.want(1, wire.Ping, "payload")
+		if err := c.SendPing(make([]byte, 126)); !errors.Is(err, wire.ErrControlTooLong) {
+			t.Errorf("a Ping of 126 bytes: %v", err)
+		}
+		if v := c.Value(); v != nil {
+			t.Errorf("the value is %v at first", v)
+		}
+		c.SetValue(1)
+		c.SetValue("two")
+		if v := c.Value(); v != "two" {
+			t.Errorf("the value is %v", v)
+		}
+	})
 }

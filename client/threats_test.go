@@ -170,7 +170,7 @@ func TestControlFramesCarryWhatTheyAreGiven(t *testing.T) {
 		c, f := openPipe(t, nil)
 		array := strings.Repeat("x", 200)
 		for n := range array {
-			if err := c.Pong([]byte(array)[:n]); (err != nil) != (n > 125) {
+			if err := c.SendPong([]byte(array)[:n]); (err != nil) != (n > 125) {
 				t.Fatalf("a Pong of %d bytes: %v", n, err)
 			}
 			if n <= 125 {
@@ -180,7 +180,7 @@ func TestControlFramesCarryWhatTheyAreGiven(t *testing.T) {
 		go c.Receive(t.Context())
 		f.send(pingFrame(array[:125]))
 		f.want(1, wire.Pong, array[:125])
-		go c.Close(t.Context(), wire.NormalClosure, array[:123])
+		go c.Close(wire.NormalClosure, array[:123])
 		f.want(1, wire.Close, closePayload(wire.NormalClosure, array[:123]))
 		f.send(closeFrame(wire.NormalClosure, ""))
 	})

@@ -78,7 +78,7 @@ func TestCallsEndWithoutDeadlines(t *testing.T) {
 			c, f := openOver(t, noDeadlines{ours}, theirs, config)
 			f.read()
 			start := time.Now()
-			if err := c.Close(t.Context(), wire.NormalClosure, ""); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != client.DefaultCloseTimeout {
+			if err := c.Close(wire.NormalClosure, ""); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != client.DefaultCloseTimeout {
 				t.Errorf("Close returned after %v: %v", time.Since(start), err)
 			}
 		})

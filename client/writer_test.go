@@ -211,7 +211,7 @@ func TestOtherMessagesWaitForWriter(t *testing.T) {
 		synctest.Wait()
 		other := nextWriter(t, c, wire.Text)
 		go func() { sent <- other.Close() }()
-		if err := c.Pong([]byte("does not")); err != nil {
+		if err := c.SendPong([]byte("does not")); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()

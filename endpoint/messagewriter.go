@@ -1,16 +1,24 @@
 package endpoint
 
-import "github.com/fibersock/fibersock/wire"
+import (
+	"sync"
 
-// MessageWriter sends a message in fragments (RFC 6455, Section 5.4), one for
-// each call of WriteFragment. From the first fragment to the last, other
-// messages wait; control frames do not. It is for one goroutine at a time.
+	"github.com/fibersock/fibersock/wire"
+)
+
+// MessageWriter writes one message in fragments (RFC 6455, Section 5.4). As an
+// io.WriteCloser it buffers up to 4 KiB and sends a fragment when the buffer
+// is full; WriteFragment sends exactly one fragment. A message needs the one
+// or the other. From the first fragment to the last, other messages wait;
+// control frames do not. It belongs to one goroutine at a time.
 type MessageWriter struct {
+	buf    *[]byte // of Write; nil as long as nothing is buffered
 	e      *Endpoint
 	opcode wire.Opcode
 	began  bool
 	done   bool
 	text   wire.UTF8
+	check  func(size int) error // see SetCheck
 }
 
 // NextWriter returns a writer of a message of type op, Text or Binary. Nothing
@@ -21,6 +29,11 @@ func (e *Endpoint) NextWriter(op wire.Opcode) (*MessageWriter, error) {
 	}
 	return &MessageWriter{e: e, opcode: op}, nil
 }
+
+// SetCheck makes f decide about each fragment before it is sent: size is its payload
+// in bytes. An error of f is returned, and the fragment is not sent. SetCheck is for
+// shells with limits of their own; it is called before the first fragment.
+func (m *MessageWriter) SetCheck(f func(size int) error) { m.check = f }
 
 // Opcode returns the type of the message.
 func (m *MessageWriter) Opcode() wire.Opcode { return m.opcode }
@@ -44,6 +57,11 @@ func (m *MessageWriter) WriteFragment(p []byte, final bool) error {
 	if m.opcode == wire.Text && (text.Check(p) >= 0 || final && !text.Complete()) {
 		return wire.ErrInvalidUTF8
 	}
+	if m.check != nil {
+		if err := m.check(len(p)); err != nil {
+			return err
+		}
+	}
 	s := &m.e.sender
 	h := wire.Header{Fin: final, Opcode: wire.Continuation}
 	if m.began {
@@ -62,13 +80,24 @@ func (m *MessageWriter) WriteFragment(p []byte, final bool) error {
 	}
 	m.began, m.done, m.text = true, final, text
 	if !final {
+		s.ensureExt().messageOpen.Store(true)
 		s.setPosition(insideMessage)
 	}
 	err := s.writeData(h, p, m.e.config().maxFrame)
 	if final {
 		s.setPosition(betweenMessages)
+		if ext := s.ext.Load(); ext != nil {
+			ext.messageOpen.Store(false)
+		}
 	}
 	return m.e.closeCause(err)
+}
+
+// MessageOpen reports whether a message is being sent in fragments: other messages
+// wait for its end, for which there may be no other writer.
+func (e *Endpoint) MessageOpen() bool {
+	ext := e.sender.ext.Load()
+	return ext != nil && ext.messageOpen.Load()
 }
 
 // Abandon gives up a message that cannot be completed. If a fragment of it has
@@ -78,4 +107,75 @@ func (m *MessageWriter) Abandon() {
 		_ = m.e.Close(wire.InvalidFramePayloadData, "") // the connection may be closed already
 	}
 	m.done = true
+}
+
+// fragmentSize is the size, in bytes, up to which Write buffers.
+const fragmentSize = 4 << 10
+
+var fragmentBuffers = sync.Pool{New: func() any {
+	b := make([]byte, 0, fragmentSize)
+	return &b
+}}
+
+// Write adds p to the message. p is neither changed nor kept. A Write of 4 KiB
+// or more sends a fragment of its own. The error is that of Endpoint.Send. After an
+// error the message is abandoned: see Abandon.
+func (m *MessageWriter) Write(p []byte) (int, error) {
+	if m.done {
+		return 0, ErrMessageFinished
+	}
+	if m.buf == nil {
+		m.buf = fragmentBuffers.Get().(*[]byte)
+	}
+	if len(*m.buf)+len(p) >= fragmentSize {
+		if err := m.Flush(); err != nil {
+			return 0, err
+		}
+	}
+	if len(p) >= fragmentSize {
+		if err := m.writeOrAbandon(p, false); err != nil {
+			return 0, err
+		}
+		return len(p), nil
+	}
+	*m.buf = append(*m.buf, p...)
+	return len(p), nil
+}
+
+// Flush sends the buffered bytes, if there are any, as a fragment.
+func (m *MessageWriter) Flush() error {
+	if m.done {
+		return ErrMessageFinished
+	}
+	if m.buf == nil || len(*m.buf) == 0 {
+		return nil
+	}
+	buffered := *m.buf
+	*m.buf = buffered[:0]
+	return m.writeOrAbandon(buffered, false)
+}
+
+// Close sends the last fragment, with the buffered bytes. The connection stays
+// open. A text that ends inside a code point cannot be finished: the error is
+// wire.ErrInvalidUTF8, and the message is abandoned.
+func (m *MessageWriter) Close() error {
+	if m.done {
+		return ErrMessageFinished
+	}
+	if m.buf == nil {
+		return m.writeOrAbandon(nil, true)
+	}
+	err := m.writeOrAbandon(*m.buf, true)
+	*m.buf = (*m.buf)[:0]
+	fragmentBuffers.Put(m.buf)
+	m.buf = nil
+	return err
+}
+
+func (m *MessageWriter) writeOrAbandon(p []byte, final bool) error {
+	err := m.WriteFragment(p, final)
+	if err != nil {
+		m.Abandon()
+	}
+	return err
 }

@@ -3,9 +3,9 @@ package endpoint
 import (
 	"io"
 	"math/rand/v2"
-	"sync"
 	"sync/atomic"
 
+	"github.com/fibersock/fibersock/internal/lockorder"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -13,8 +13,8 @@ import (
 // to its last byte. A frame is sent if the state allows it when the lock is
 // taken.
 type sender struct {
-	mu    sync.Mutex    // held while a frame is written; guards the rest; comes before controlQueue.mu
-	state atomic.Uint32 // an endState; written by transition
+	mu    lockorder.Sender // held while a frame is written; guards the rest; comes before controlQueue.mu
+	state atomic.Uint32    // an endState; written by transition
 
 	position position
 
@@ -50,16 +50,17 @@ const serverHead = wire.MaxHeaderSize - 4
 // the connection only. Goroutines without mu may read the atomic ones and the
 // queue.
 type senderExt struct {
-	keys      *rand.ChaCha8             // masking keys; nil for a server
-	sentClose atomic.Uint32             // see SentClose; 0: no Close
-	failed    atomic.Pointer[LostError] // the failed write
-	lost      atomic.Pointer[LostError] // set by TransportClosed
-	outcome   atomic.Pointer[outcome]   // nil until the state is closed
-	waiters   []chan struct{}           // closed by wakeWaiters; guarded by sender.mu
-	queue     controlQueue
-	pressure  Backpressure // nil: a write does not block; set before the endpoint is shared
-	blocked   atomic.Bool  // see WriteBlocked; written under sender.mu
-	rates     *rates       // of the receiving goroutine; nil until a rate is limited
+	keys        *rand.ChaCha8             // masking keys; nil for a server
+	sentClose   atomic.Uint32             // see SentClose; 0: no Close
+	failed      atomic.Pointer[LostError] // the failed write
+	lost        atomic.Pointer[LostError] // set by TransportClosed
+	outcome     atomic.Pointer[outcome]   // nil until the state is closed
+	waiters     []chan struct{}           // closed by wakeWaiters; guarded by sender.mu
+	queue       controlQueue
+	pressure    Backpressure // nil: a write does not block; set before the endpoint is shared
+	blocked     atomic.Bool  // see WriteBlocked; written under sender.mu
+	rates       *rates       // of the receiving goroutine; nil until a rate is limited
+	messageOpen atomic.Bool  // see MessageOpen; written under sender.mu
 }
 
 // ensureExt returns ext, allocated on the first call.

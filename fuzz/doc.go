@@ -15,7 +15,7 @@
 //	Opening       handshake, written     the parser of the other endpoint
 //	Extensions    ParseExtensions        the grammar of Section 9.1; the written form
 //	URL           ParseURL               net/url; the written form
-//	Sockets       client.Sockets         a model of slices, on a network in memory
+//	Sockets       client/sockets.Set     a model of slices, on a network in memory
 //
 // # Runners
 //

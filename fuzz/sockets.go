@@ -12,10 +12,11 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/client"
+	clientsockets "github.com/fibersock/fibersock/client/sockets"
 	"github.com/fibersock/fibersock/wire"
 )
 
-// Sockets reads data as a program of calls of client.Sockets on two names, with
+// Sockets reads data as a program of calls of a sockets.Set on two names, with
 // a server in memory that echoes. It compares history, Receive, counters and
 // errors with a model of slices. At the end it closes all connections.
 func Sockets(data []byte) int {
@@ -34,9 +35,9 @@ func Sockets(data []byte) int {
 	return worth(s.connected > 0)
 }
 
-// sockets is a client.Sockets and its model.
+// sockets is a clientsockets.Set and its model.
 type sockets struct {
-	real      client.Sockets
+	real      clientsockets.Set
 	serving   sync.WaitGroup
 	model     map[string]*history
 	connected int
@@ -53,9 +54,9 @@ func (s *sockets) step(p *program) {
 	var notFound, notOpen error
 	switch {
 	case h == nil:
-		notFound, notOpen = client.ErrSocketNotFound, client.ErrSocketNotFound
+		notFound, notOpen = clientsockets.ErrNotFound, clientsockets.ErrNotFound
 	case !h.open:
-		notOpen = client.ErrSocketNotOpen
+		notOpen = clientsockets.ErrNotOpen
 	}
 	switch code & 7 {
 	case 0, 1:
@@ -85,7 +86,7 @@ func (s *sockets) step(p *program) {
 			for h.next < h.end() {
 				s.receive(name, h, nil)
 			}
-			s.receive(name, h, client.ErrSocketNotOpen)
+			s.receive(name, h, clientsockets.ErrNotOpen)
 		}
 	case 7:
 		expect("Close", name, s.real.Close(name), notFound)
@@ -99,20 +100,21 @@ func expect(call, name string, err, want error) {
 	if want == nil && err != nil || want != nil && !errors.Is(err, want) {
 		violated("every call returns the documented error", "%s(%q): error %v, want %v", call, name, err, want)
 	}
-	var e *client.SocketError
+	var e *clientsockets.Error
 	if errors.As(err, &e) && (e.Name != name || !strings.Contains(err.Error(), strconv.Quote(name))) {
 		violated("an error names the connection", "%s(%q): %v", call, name, err)
 	}
 }
 
 func (s *sockets) connect(name string, maxMessages, maxBytes int) {
-	options := &client.SocketOptions{Config: &client.Config{DialContext: s.dial}, MaxHistory: maxMessages, MaxHistoryBytes: maxBytes}
+	once := maxMessages < 0
+	options := &clientsockets.Options{Config: &client.Config{DialContext: s.dial}, MaxHistory: max(maxMessages, 0), MaxHistoryBytes: maxBytes, DropReceived: once}
 	info, err := s.real.Connect(context.Background(), name, "ws://user:secret@example.com/", options)
 	expect("Connect", name, err, nil)
 	if info.Name != name || !info.Connected || info.URL != "ws://example.com/" || info.Err != nil {
 		violated("Connect returns the state of the connection", "%+v", info)
 	}
-	h := &history{open: true, once: maxMessages < 0, maxMessages: maxMessages, maxBytes: maxBytes}
+	h := &history{open: true, once: once, maxMessages: maxMessages, maxBytes: maxBytes}
 	if h.maxMessages <= 0 {
 		h.maxMessages = 100
 	}

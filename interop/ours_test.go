@@ -90,7 +90,7 @@ func (e clientEndpoint) receive() (event, error) {
 }
 
 func (e clientEndpoint) close(code wire.StatusCode, reason string) (event, error) {
-	if err := e.conn.Close(e.ctx, code, reason); err != nil {
+	if err := e.conn.Close(code, reason); err != nil {
 		return event{}, err
 	}
 	return e.end(e.conn.Err())
@@ -187,7 +187,7 @@ func (e *serverEndpoint) sendFragments(k kind, parts [][]byte) error {
 // ping waits for the pong on the wire, since the server does not report it.
 // Under TLS it does not wait.
 func (e *serverEndpoint) ping(payload []byte) error {
-	if err := e.conn.Ping(payload); err != nil || e.tap == nil {
+	if err := e.conn.SendPing(payload); err != nil || e.tap == nil {
 		return err
 	}
 	got, err := within(e.ctx, e.tap.pongs)

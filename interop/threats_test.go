@@ -1,7 +1,6 @@
 package interop
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -348,7 +347,7 @@ func TestIdleConnectionsThroughProxies(t *testing.T) {
 			if got := <-received; got != "still here<nil>" {
 				t.Errorf("the other received %s", got)
 			}
-			if err := kept.conn.Close(context.Background(), wire.NormalClosure, ""); err != nil {
+			if err := kept.conn.Close(wire.NormalClosure, ""); err != nil {
 				t.Error(err)
 			}
 		})

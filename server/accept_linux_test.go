@@ -5,9 +5,7 @@ package server
 import (
 	"errors"
 	"net"
-	"net/netip"
 	"os"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -92,69 +90,6 @@ func TestAddressesOfConnectionsThatWaitTogether(t *testing.T) {
 				}
 			}
 		})
-	}
-}
-
-// However a connection was accepted, its socket is as net.ListenConfig says.
-func TestOptionsOfConnectionsThatWaitTogether(t *testing.T) {
-	for name, cfg := range map[string]net.ListenConfig{
-		"default":       {},
-		"no keep-alive": {KeepAlive: -1},
-		"a keep-alive of one's own": {KeepAliveConfig: net.KeepAliveConfig{
-			Enable: true, Idle: 77 * time.Second, Interval: 7 * time.Second, Count: 5,
-		}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			ln, err := cfg.Listen(t.Context(), "tcp", "127.0.0.1:0")
-			if err != nil {
-				t.Fatal(err)
-			}
-			conns, _ := acceptTogether(t, ln, 40)
-			for _, o := range options {
-				values := map[int]int{}
-				for _, c := range conns {
-					socket := c.transport.(*epollSocket)
-					socket.mu.Lock()
-					value, err := syscall.GetsockoptInt(int(socket.fd), o.level, o.option)
-					socket.mu.Unlock()
-					if err != nil {
-						t.Fatal(err)
-					}
-					values[value]++
-				}
-				if len(values) != 1 {
-					t.Errorf("option %d of level %d has the values %v", o.option, o.level, values)
-				}
-				if o.option == syscall.TCP_NODELAY && o.level == syscall.IPPROTO_TCP && values[1] == 0 {
-					t.Error("small messages are delayed")
-				}
-				if want := cfg.KeepAliveConfig.Idle; o.option == syscall.TCP_KEEPIDLE && want > 0 && values[int(want.Seconds())] == 0 {
-					t.Errorf("keep-alive begins after %v", values)
-				}
-			}
-		})
-	}
-}
-
-// The zone of an address is the name of its interface, if it has one.
-func TestAddressesAreAsPackageNetHasThem(t *testing.T) {
-	lo, err := net.InterfaceByName("lo")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, tt := range []struct {
-		sa   syscall.Sockaddr
-		want string
-	}{
-		{&syscall.SockaddrInet4{Addr: [4]byte{192, 0, 2, 1}, Port: 80}, "192.0.2.1:80"},
-		{&syscall.SockaddrInet6{Addr: netip.MustParseAddr("2001:db8::1").As16(), Port: 80}, "[2001:db8::1]:80"},
-		{&syscall.SockaddrInet6{Addr: netip.MustParseAddr("fe80::1").As16(), Port: 80, ZoneId: uint32(lo.Index)}, "[fe80::1%lo]:80"},
-		{&syscall.SockaddrInet6{Addr: netip.MustParseAddr("fe80::1").As16(), Port: 80, ZoneId: 123456789}, "[fe80::1%123456789]:80"},
-		{&syscall.SockaddrUnix{Name: "/"}, "invalid AddrPort"},
-	} {
-		if got := addrPortOf(tt.sa).String(); got != tt.want {
-			t.Errorf("%+v has become %s, want %s", tt.sa, got, tt.want)
-		}
 	}
 }
 
@@ -268,45 +203,3 @@ func TestClosedListenerEndsServe(t *testing.T) {
 		t.Error(err)
 	}
 }
-
-// What keeps connections from being accepted without package net does not keep them
-// from being accepted.
-func TestListenerThatCannotBeTaught(t *testing.T) {
-	d := &doorkeeper{raw: closedConn{}}
-	a, b := tcpPair(t)
-	defer b.Close()
-	fd, _, err := takeOver(a, new(atomic.Pointer[addrs]))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer syscall.Close(fd)
-	a.Close()
-	d.learn(fd)
-	if d.manner != byNet || d.admitSome() {
-		t.Error("connections are accepted directly from a listener that is closed")
-	}
-}
-
-// tcpPair returns both ends of a connection.
-func tcpPair(t *testing.T) (a, b *net.TCPConn) {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	theirs, err := net.Dial("tcp", ln.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	ours, err := ln.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return ours.(*net.TCPConn), theirs.(*net.TCPConn)
-}
-
-// closedConn is of a listener that is closed.
-type closedConn struct{ syscall.RawConn }
-
-func (closedConn) Control(func(uintptr)) error { return net.ErrClosed }

@@ -45,9 +45,9 @@ func TestFileConnWhoseClientHasGone(t *testing.T) {
 		h := rec.handler()
 		h.Open = func(c *server.Conn) { rec.note("open %v", c.RemoteAddr().String() != "") }
 		s := &server.Server{Handler: h, MaxConnsPerAddr: 1}
-		s.Adopt(handed(), server.Upgraded{})
+		s.Adopt(handed(), server.Handshake{})
 		rec.want("open true", "lost", `close 1006 ""`)
-		if err := s.Run(handed(), server.Upgraded{}); !errors.Is(err, syscall.ECONNRESET) {
+		if err := s.Run(handed(), server.Handshake{}); !errors.Is(err, syscall.ECONNRESET) {
 			t.Errorf("Run returned %v", err)
 		}
 		rec.want("open true", "lost", `close 1006 ""`)

@@ -68,7 +68,7 @@ func TestAdoptedConnection(t *testing.T) {
 			}
 			s := &server.Server{Handler: h}
 			nc, p := connect()
-			s.Adopt(nc, server.Upgraded{
+			s.Adopt(nc, server.Handshake{
 				Request:     &handshake.Request{Method: "GET", Target: "/x?y", Proto: "HTTP/1.1"},
 				Subprotocol: "chat",
 				Response:    []byte(switching),
@@ -94,11 +94,11 @@ func TestAdoptReturnsWhileTheHandlerBlocks(t *testing.T) {
 			<-release
 		}}}
 		adopted, p := connect()
-		s.Adopt(adopted, server.Upgraded{})
+		s.Adopt(adopted, server.Handshake{})
 		result(t, opened)
 		kept, other := connect()
 		returned := make(chan error, 1)
-		go func() { returned <- s.Run(kept, server.Upgraded{}) }()
+		go func() { returned <- s.Run(kept, server.Handshake{}) }()
 		result(t, opened)
 		close(release)
 		for _, p := range []*peer{p, other} {
@@ -131,7 +131,7 @@ func TestAdoptedConnectionIsServed(t *testing.T) {
 			}
 		}}}
 		nc, p := connect()
-		s.Adopt(nc, server.Upgraded{Response: []byte(switching), Buffered: []byte(strings.Repeat(text("Hello"), 100))})
+		s.Adopt(nc, server.Handshake{Response: []byte(switching), Buffered: []byte(strings.Repeat(text("Hello"), 100))})
 		p.response()
 		for range 100 {
 			p.want(`text "Hello"`)
@@ -149,7 +149,7 @@ func TestAdoptedConnectionHasItsTimeLimits(t *testing.T) {
 		s := &server.Server{Handler: rec.handler(), PingInterval: 50 * time.Millisecond, PongTimeout: 50 * time.Millisecond}
 		for range 2 { // and again, after there was none for a while
 			nc, p := connect()
-			s.Adopt(nc, server.Upgraded{})
+			s.Adopt(nc, server.Handshake{})
 			if f, err := p.next(); err != nil || f.Opcode != wire.Ping {
 				t.Fatalf("%s, %v, want a Ping", show(f), err)
 			}
@@ -170,7 +170,7 @@ func TestShutdownEndsAdoptedConnections(t *testing.T) {
 		rec := newRecorder(t)
 		s := &server.Server{Handler: rec.handler()}
 		nc, p := connect()
-		s.Adopt(nc, server.Upgraded{Response: []byte(switching)})
+		s.Adopt(nc, server.Handshake{Response: []byte(switching)})
 		p.response()
 		rec.conn()
 		p.meanwhile(func(p *peer) {
@@ -183,7 +183,7 @@ func TestShutdownEndsAdoptedConnections(t *testing.T) {
 		rec.want("open", `close 1001 ""`)
 
 		nc, late := connect()
-		s.Adopt(nc, server.Upgraded{Response: []byte(switching)})
+		s.Adopt(nc, server.Handshake{Response: []byte(switching)})
 		late.response()
 		late.want(`close 1001 ""`)
 		late.send(closing(1001, ""))
@@ -200,7 +200,7 @@ func TestShutdownRightAfterAdopt(t *testing.T) {
 			rec := newRecorder(t)
 			s := &server.Server{Handler: rec.handler()}
 			nc, p := connect()
-			s.Adopt(nc, server.Upgraded{Buffered: []byte(closing(1000, ""))})
+			s.Adopt(nc, server.Handshake{Buffered: []byte(closing(1000, ""))})
 			shutdown(t, s)
 			if _, err := p.rest(); err != nil {
 				t.Error(err)
@@ -225,9 +225,9 @@ func TestPanicInOpenOfAnAdoptedConnection(t *testing.T) {
 			}
 		}}}
 		nc, other := connect()
-		s.Adopt(nc, server.Upgraded{})
+		s.Adopt(nc, server.Handshake{})
 		nc, p := connect()
-		s.Adopt(nc, server.Upgraded{Response: []byte(switching), Value: "panic"})
+		s.Adopt(nc, server.Handshake{Response: []byte(switching), Value: "panic"})
 		p.response()
 		p.want(`close 1011 ""`)
 		p.nc.Close()
@@ -246,7 +246,7 @@ func TestAdoptedConnectionOfAClientThatHasGone(t *testing.T) {
 		for range 20 {
 			nc, p := connect()
 			p.reset()
-			s.Adopt(nc, server.Upgraded{Response: []byte(switching)})
+			s.Adopt(nc, server.Handshake{Response: []byte(switching)})
 		}
 		eventually(t, "all have ended", func() bool {
 			st := s.Stats()

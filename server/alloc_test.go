@@ -13,43 +13,39 @@ import (
 	"runtime"
 	"slices"
 	"testing"
-	"time"
 
+	"github.com/fibersock/fibersock/internal/netloop"
 	"github.com/fibersock/fibersock/wire"
 )
 
-// nowhere is a transport that takes everything at once. These tests call what a
-// loop calls.
-type nowhere struct{ writes int }
+// nowhere is a socket that accepts everything at once. These tests call what a loop
+// calls.
+type nowhere struct{}
 
-func (*nowhere) Write(p []byte) (int, error) { return len(p), nil }
-func (*nowhere) attach(*Conn)                {}
-func (*nowhere) Buffered() int               { return 0 }
-func (*nowhere) AwaitBacklog(func(int) bool) {}
-func (*nowhere) Unacknowledged() int         { return 0 }
-func (*nowhere) Choked() bool                { return false }
-func (*nowhere) Resume()                     {}
-func (*nowhere) Finish(time.Duration)        {}
-func (*nowhere) Close() error                { return nil }
-func (*nowhere) LocalAddr() net.Addr         { return nil }
-func (*nowhere) RemoteAddr() net.Addr        { return nil }
+func (nowhere) Write(p []byte) (int, error)       { return len(p), nil }
+func (nowhere) Writev(head, payload []byte) error { return nil }
+func (nowhere) Buffered() int                     { return 0 }
+func (nowhere) AwaitSpace(int)                    {}
+func (nowhere) Unacknowledged() int               { return 0 }
+func (nowhere) ReadPaused() bool                  { return false }
+func (nowhere) Resume()                           {}
+func (nowhere) CloseWrite(bool)                   {}
+func (nowhere) Abort() error                      { return nil }
+func (nowhere) Shard() int                        { return -1 }
+func (nowhere) LocalAddr() net.Addr               { return nil }
+func (nowhere) RemoteAddr() net.Addr              { return nil }
 
-func (t *nowhere) Writev(head, payload []byte) error {
-	t.writes++
-	return nil
-}
-
-// newConn returns a connection over t that waits for the opening handshake.
-func (s *Server) newConn(t transport) *Conn {
-	c := new(Conn)
-	s.begin(c, t)
+// connOver returns a connection over socket that waits for the opening handshake.
+func (s *Server) connOver(socket netloop.Socket) *Conn {
+	c, _ := s.newConn(false)
+	s.startConn(c, socket)
 	return c
 }
 
 // openNowhere returns an open connection of s that ends with the test.
 func openNowhere(t *testing.T, s *Server) *Conn {
-	c := s.newConn(new(nowhere))
-	if !c.open(Upgraded{}) {
+	c := s.connOver(new(nowhere))
+	if !c.open(Handshake{}) {
 		t.Fatal("not open")
 	}
 	t.Cleanup(func() { c.lost(net.ErrClosed) })
@@ -82,7 +78,7 @@ func TestEchoAllocatesNothing(t *testing.T) {
 					in := make([]byte, len(frames))
 					echo := func() {
 						copy(in, frames)
-						for b := range slices.Chunk(in, readBufferSize) {
+						for b := range slices.Chunk(in, 4<<10) {
 							if _, more := c.receive(b); !more {
 								t.Fatal(c.Err())
 							}
@@ -142,7 +138,7 @@ func TestBroadcastIsEncodedOnce(t *testing.T) {
 			t.Error(err)
 		}
 		for _, c := range conns {
-			c.awaitOutbox()
+			c.forceFlush()
 		}
 	}
 	broadcast()
@@ -163,13 +159,13 @@ func TestBroadcastIsEncodedOnce(t *testing.T) {
 func TestAllocationsPerUpgrade(t *testing.T) {
 	s := new(Server)
 	out := new(nowhere)
-	keep := s.newConn(out)
+	keep := s.connOver(out)
 	defer keep.lost(net.ErrClosed)
 	for name, most := range map[string]float64{"minimal": 4 + 3, "browser": 5 + 3} {
 		request := upgradeRequests[name]
 		in := make([]byte, len(request))
 		got := testing.AllocsPerRun(100, func() {
-			c := s.newConn(out)
+			c := s.connOver(out)
 			copy(in, request)
 			c.receive(in)
 			if !c.isOpen() {

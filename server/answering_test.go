@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/netloop"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -16,7 +17,7 @@ import (
 // asks for a new key: after it has read from the transport, or before, if the request
 // was read together with earlier data.
 type answeringConn struct {
-	net.Conn // a promptConn
+	net.Conn // of netloop.AsyncListener
 	answer   []byte
 	before   bool
 }
@@ -70,7 +71,13 @@ func TestAnswersOfTLSAreBounded(t *testing.T) {
 				Message: func(*Conn, wire.Opcode, []byte) { received.Add(1) },
 			}}
 			ln := &answeringListener{conns: make(chan net.Conn, 1)}
-			ln.conns <- &answeringConn{newPromptConn(ours, -1), make([]byte, answer), tt.before}
+			below := &answeringListener{conns: make(chan net.Conn, 1)}
+			below.conns <- ours
+			async, err := netloop.AsyncListener(below, -1).Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			ln.conns <- &answeringConn{async, make([]byte, answer), tt.before}
 			served := make(chan error)
 			go func() { served <- s.Serve(ln) }()
 			sent := make(chan struct{})

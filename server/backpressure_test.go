@@ -61,7 +61,7 @@ func TestCloseWhileASenderWaits(t *testing.T) {
 			returned, ended := make(chan error, 1), make(chan wire.StatusCode, 1)
 			h := streaming(size, returned)
 			h.Close = func(_ *server.Conn, code wire.StatusCode, _ string) { ended <- code }
-			s := &server.Server{MaxBacklog: limit, WriteTimeout: patience, CloseTimeout: patience, Handler: h, MaxDisplaced: 1}
+			s := &server.Server{MaxBacklog: limit, WriteTimeout: patience, CloseTimeout: patience, Handler: h, MaxBlocked: 1}
 			p := start(t, s).open(t)
 			eventually(t, "a sender waits", func() bool { return s.Stats().Backlog > limit/2 })
 			p.send(closing(4000, "enough"))
@@ -154,7 +154,7 @@ func TestHeartbeatsOfASenderWhoWaits(t *testing.T) {
 	})
 }
 
-// What waits in the outbox of a connection that ends is not counted as backlog any
+// What waits in the send queue of a connection that ends is not counted as backlog any
 // more. Until that was so, MaxTotalBacklog filled up for good.
 func TestBacklogIsZeroAfterTheEnd(t *testing.T) {
 	for loop, start := range withTLS(loops) {
@@ -240,7 +240,7 @@ func TestBroadcastDoesNotWaitWhereSendersDo(t *testing.T) {
 	}
 }
 
-// A Drain handler that sends and blocks is called again when the client has taken that,
+// A Writable handler that sends and blocks is called again when the client has taken that,
 // although another goroutine has noticed it meanwhile; and messages that wait for
 // Serve are neither lost nor reordered by that.
 func TestDrainThatBlocksAndSends(t *testing.T) {
@@ -256,7 +256,7 @@ func TestDrainThatBlocksAndSends(t *testing.T) {
 						c.Send(wire.Binary, make([]byte, 64<<10))
 					}
 				},
-				Drain: func(c *server.Conn) {
+				Writable: func(c *server.Conn) {
 					calls++
 					if drained <- calls; calls > 1 {
 						return
@@ -297,7 +297,7 @@ func TestDrainThatBlocksAndSends(t *testing.T) {
 			})
 			for i := 1; i <= 2; i++ {
 				if n := result(t, drained); n != i {
-					t.Fatalf("call %d of Drain, want %d", n, i)
+					t.Fatalf("call %d of Writable, want %d", n, i)
 				}
 			}
 			close(proceed)

@@ -18,11 +18,11 @@ func BenchmarkUpgrade(b *testing.B) {
 			b.ReportAllocs()
 			s := new(Server)
 			out := new(nowhere)
-			keep := s.newConn(out) // so that the housekeeper stays
+			keep := s.connOver(out) // so that the sweeper stays
 			defer keep.lost(nil)
 			in := make([]byte, len(request))
 			for b.Loop() {
-				c := s.newConn(out)
+				c := s.connOver(out)
 				copy(in, request)
 				c.receive(in)
 				if !c.isOpen() {
@@ -41,9 +41,9 @@ func BenchmarkEcho(b *testing.B) {
 			b.ReportAllocs()
 			b.SetBytes(int64(size))
 			s := &Server{Handler: Handler{Message: func(c *Conn, op wire.Opcode, p []byte) { c.Send(op, p) }}}
-			c := s.newConn(new(nowhere))
+			c := s.connOver(new(nowhere))
 			defer c.lost(nil)
-			if !c.open(Upgraded{}) {
+			if !c.open(Handshake{}) {
 				b.Fatal("not open")
 			}
 			// The masking key is zero, with which the work is the same, so that the frame can be received again.

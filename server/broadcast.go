@@ -7,32 +7,41 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// Broadcast sends p as a message of type op to all connections of the server that
-// are open; see the function Broadcast.
+// Broadcast sends p as a message of type op to all open connections of the
+// server; see the function Broadcast.
 func (s *Server) Broadcast(op wire.Opcode, p []byte) error { return Broadcast(s.Conns(), op, p) }
 
-// Broadcast sends p as a message of type op, Text or Binary, to all connections
-// of to. The message is encoded once. Broadcast does not wait for the clients, but
-// for the few milliseconds in which it turns out, without epoll, that one reads no
-// more: what one has not taken waits for it, and one for which too much waits is
-// treated as Server.SlowPolicy says. Messages that are sent to a connection
-// afterwards come after it.
+// BroadcastPrepared sends m to all open connections of the server; see the
+// function Broadcast.
+func (s *Server) BroadcastPrepared(m *Prepared) { BroadcastPrepared(s.Conns(), m) }
+
+// Broadcast sends p as a message of type op, Text or Binary, to the connections
+// of to. It encodes the message once. It does not wait for clients: bytes that
+// the kernel does not accept are buffered, and Server.SlowPolicy decides about
+// clients with too large a backlog. Without epoll, it may take a few
+// milliseconds to notice that a client has stopped reading. Messages sent to a
+// connection afterwards follow the broadcast.
 //
 // The error is ErrNotData or wire.ErrInvalidUTF8 for a message that cannot be
-// sent; that a connection has ended is no error. p is not kept.
+// sent. A connection that has ended is no error. p is not kept.
 func Broadcast(to iter.Seq[*Conn], op wire.Opcode, p []byte) error {
 	m, err := Prepare(op, p)
 	if err != nil {
 		return err
 	}
-	for c := range to {
-		c.post(m)
-	}
+	BroadcastPrepared(to, m)
 	return nil
 }
 
-// Prepared is a message encoded once, to be sent to any number of clients, at any
-// time, from any goroutine.
+// BroadcastPrepared is Broadcast of a message that is encoded already.
+func BroadcastPrepared(to iter.Seq[*Conn], m *Prepared) {
+	for c := range to {
+		c.trySendOrQueue(m)
+	}
+}
+
+// Prepared is an encoded message. It can be sent to any number of clients, any
+// number of times, from any goroutine.
 type Prepared = endpoint.Prepared
 
 // Prepare encodes p as a message of type op, Text or Binary. p is not kept. The
@@ -44,28 +53,28 @@ func (c *Conn) SendPrepared(m *Prepared) error {
 	if err := c.beforeSend(m.Size()); err != nil {
 		return err
 	}
-	if c.keeps() {
-		c.keep(m)
+	if c.mustQueue() {
+		c.enqueue(m)
 		return nil
 	}
 	return c.endpoint.SendPrepared(m)
 }
 
-// post sends m without waiting.
-func (c *Conn) post(m *Prepared) {
-	c.traffic()
+// trySendOrQueue sends m without waiting for the client or for another message.
+func (c *Conn) trySendOrQueue(m *Prepared) {
+	c.noteMessage()
 	if c.State() != Open || c.admit(m.Size(), true) != nil {
-		return // that has had its consequences
+		return // the connection ends, or the message is counted as dropped
 	}
-	if c.keeps() || !c.postAtOnce(m) {
-		c.keep(m)
+	if c.mustQueue() || !c.trySend(m) {
+		c.enqueue(m)
 	}
 }
 
-// postAtOnce sends m if that makes nobody wait, and nothing has to be sent before
-// it. It reports whether it has, or need not.
-func (c *Conn) postAtOnce(m *Prepared) bool {
-	if box := c.outbox(); box != nil && box.waiting.Load() > 0 {
+// trySend sends m if no other message waits and no other writer holds the
+// connection. It reports whether m is sent, or cannot be sent any more.
+func (c *Conn) trySend(m *Prepared) bool {
+	if q := c.sendQueue(); q != nil && q.waiting.Load() > 0 {
 		return false
 	}
 	return c.endpoint.TrySendPrepared(m)

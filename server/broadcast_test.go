@@ -177,7 +177,7 @@ func TestStalledReceiverOfBroadcastsIsCutByItsBacklog(t *testing.T) {
 		}
 		synctest.Wait()
 		var backlog *server.BacklogError
-		if err := stalled.Err(); !isA[*server.LostError](err) || !errors.As(err, &backlog) || backlog.Max != 10*size || !strings.Contains(err.Error(), "over the limit of 10000 (MaxBacklog, SlowPolicy)") {
+		if err := stalled.Err(); !isA[*server.LostError](err) || !errors.As(err, &backlog) || backlog.Max != 10*size || !strings.Contains(err.Error(), "exceeds MaxBacklog (10000)") {
 			t.Errorf("the stalled one: %v", err)
 		}
 		if err := stalled.SendText("late"); err != stalled.Err() {

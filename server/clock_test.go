@@ -27,13 +27,13 @@ func TestLeapOfTheClockIsOneTick(t *testing.T) {
 			t.Fatalf("%q, %v", rest, more)
 		}
 		s.mu.Lock()
-		s.leaveHouse() // nobody is at work while the machine sleeps
-		s.house = make(chan struct{})
+		s.stopSweeper() // nobody is at work while the machine sleeps
+		s.sweeperDone = make(chan struct{})
 		s.mu.Unlock()
-		r := &round{Server: s, schedule: s.schedule()}
+		r := &sweep{Server: s, schedule: s.schedule()}
 		for range 3 {
 			time.Sleep(10_000 * time.Hour)
-			r.do(s.clock.advance(), nil)
+			r.run(s.clock.advance(), nil)
 			synctest.Wait()
 			if state := c.State(); state != Open {
 				t.Fatalf("the connection is %v, %v", state, c.Err())

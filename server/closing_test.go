@@ -29,7 +29,7 @@ func TestServerClosesFirst(t *testing.T) {
 			"Send":         func() error { return c.Send(wire.Text, nil) },
 			"SendText":     func() error { return c.SendText("late") },
 			"SendFragment": func() error { return c.SendFragment(wire.Text, nil, false) },
-			"Ping":         func() error { return c.Ping(nil) },
+			"Ping":         func() error { return c.SendPing(nil) },
 		} {
 			if err := call(); err != server.ErrClosed || !errors.Is(err, net.ErrClosed) {
 				t.Errorf("%s: %v", name, err)

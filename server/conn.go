@@ -1,234 +1,124 @@
 package server
 
 import (
-	"fmt"
 	"net"
 	"strings"
-	"sync"
 	"sync/atomic"
+	"weak"
 
 	"github.com/fibersock/fibersock/endpoint"
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/netloop"
 	"github.com/fibersock/fibersock/wire"
 )
 
-// Conn is a connection to a client. All its methods may be called from any
-// goroutine, in handlers and out of them; those that receive from one at a time.
+// Conn is a connection to a client. Its methods may be called from any
+// goroutine, inside handlers and outside. Those that receive are for one
+// goroutine at a time.
 //
-// Once the connection has ended, what sends and receives returns why, and goes
-// on to: a *CloseError if the client closed it, a *FailError if it was failed, a
-// *LostError if the transport ended without a closing handshake, ErrClosed if
-// the server closed it. All of them are net.ErrClosed under errors.Is.
+// Once the connection has ended, methods that send or receive return the
+// reason, each time: a *CloseError if the client closed it, a *FailError if the
+// server failed it, a *LostError if the transport ended without a closing
+// handshake, ErrClosed if the server closed it. errors.Is finds net.ErrClosed
+// in all of them.
 type Conn struct {
 	server    *Server
-	transport transport
+	transport netloop.Socket
 	endpoint  endpoint.Endpoint
 
-	phase   atomic.Uint32 // acceptedPhase, …, endedPhase
-	place   int32         // in Server.conns, guarded by its lock
-	holders atomic.Int32  // loop and fiber; the last removes the connection
-	watch   watch
+	phase    atomicPhase
+	place    int32        // in Server.conns, guarded by its lock
+	refs     atomic.Int32 // loop and Handler.Serve; the last one removes the connection
+	activity activity
 
-	// What is known when it is open.
+	// Set before the connection is open.
 	handler *Handler
-	head    string // text of the request, if this server has read it
+	head    string // text of the request's head, if this server has read it
 
 	value atomic.Pointer[any]
-	more  atomic.Pointer[reserve] // nil as long as none of it is needed
+	ext   atomic.Pointer[connExt] // nil until one of its fields is needed
 }
 
-// reserve is what most connections do not need, so that those have no room for it.
-type reserve struct {
-	opening     *handshake.RequestParser // nil unless the request came in parts and is not complete
-	upgraded    *Upgraded                // what Run or Adopt was given, until the connection is open
-	request     *handshake.Request       // that Run or Adopt was told
+// connExt holds the fields that most connections never need.
+type connExt struct {
+	parser      *handshake.RequestParser // of a request that has arrived in part
+	upgraded    *upgraded                // of Run, Adopt or Accept, until the connection is open
+	accepted    *acceptance              // of Accept
+	request     *handshake.Request       // of a Handshake
+	parsed      atomic.Pointer[weak.Pointer[handshake.Request]]
 	subprotocol string
-	fiber       *fiber                 // of Handler.Serve; nil without
-	outbox      atomic.Pointer[outbox] // nil until a message cannot be sent at once
+	mailbox     *mailbox                  // nil if messages go to Handler.Message
+	pings       atomic.Pointer[pings]     // nil until Ping is called
+	sendQueue   atomic.Pointer[sendQueue] // nil until a message is queued
 	fragments   fragments
 
-	// unacknowledged is Unacknowledged before the last heartbeat; the sweeping
-	// goroutine's own.
+	// unacknowledged is Unacknowledged before the last heartbeat; the sweeper's
+	// own.
 	unacknowledged int
 }
 
-// reserve returns more, which is made if it is not there.
-func (c *Conn) reserve() *reserve {
-	if more := c.more.Load(); more != nil {
-		return more
+// ensureExt returns ext, which it allocates if it is nil.
+func (c *Conn) ensureExt() *connExt {
+	if ext := c.ext.Load(); ext != nil {
+		return ext
 	}
-	c.more.CompareAndSwap(nil, new(reserve))
-	return c.more.Load()
+	c.ext.CompareAndSwap(nil, new(connExt))
+	return c.ext.Load()
 }
 
-// The phases of a connection's life.
-const (
-	acceptedPhase  uint32 = iota // nothing of the request has come
-	requestPhase                 // part of the request has come
-	answeringPhase               // the request is complete, or somebody else has read it
-	openPhase                    // between the calls of Handler.Open and Handler.Close
-	endedPhase
-)
+// isOpening reports whether the opening handshake is not complete.
+func (c *Conn) isOpening() bool { return c.phase.load().opening() }
 
-// isOpening reports whether the connection is in the opening handshake.
-func (c *Conn) isOpening() bool { return c.phase.Load() < openPhase }
-
-func (c *Conn) isOpen() bool { return c.phase.Load() == openPhase }
-
-// Send sends p as one message of type op, Text or Binary. A text must be UTF-8:
-// otherwise nothing is sent and the error is wire.ErrInvalidUTF8. p is neither
-// changed nor kept. While a message begun with SendFragment is not finished, the
-// error is ErrMessageUnfinished.
-//
-// Send does not wait for the client, except with SlowBlock: what the system does
-// not take is kept, within Server.MaxBacklog, and what is over that is treated as
-// Server.SlowPolicy says.
-func (c *Conn) Send(op wire.Opcode, p []byte) error {
-	if c.more.Load() == nil && c.transport.Buffered() == 0 { // nothing comes before it, and there is room
-		c.traffic()
-		return c.endpoint.Send(op, p)
-	}
-	if err := c.beforeSend(len(p)); err != nil {
-		return err
-	}
-	if c.keeps() {
-		return c.keepMessage(op, p)
-	}
-	return c.endpoint.Send(op, p)
-}
-
-// keepMessage puts a message into the outbox.
-func (c *Conn) keepMessage(op wire.Opcode, p []byte) error {
-	m, err := Prepare(op, p)
-	if err == nil {
-		c.keep(m)
-	}
-	return err
-}
-
-// SendText sends s as a text message; see Send.
-func (c *Conn) SendText(s string) error {
-	if err := c.beforeSend(len(s)); err != nil {
-		return err
-	}
-	if c.keeps() {
-		return c.keepMessage(wire.Text, []byte(s))
-	}
-	return c.endpoint.SendText(s)
-}
-
-// Sendf sends a text message formatted as by fmt.Sprintf; see Send.
-func (c *Conn) Sendf(format string, args ...any) error {
-	return c.Send(wire.Text, fmt.Appendf(nil, format, args...))
-}
-
-// SendJSON sends v, encoded by encoding/json, as a text message; see Send.
-func (c *Conn) SendJSON(v any) error {
-	p, err := endpoint.EncodeJSON(v)
-	if err != nil {
-		return err
-	}
-	return c.Send(wire.Text, p)
-}
-
-// beforeSend sees to the order of messages: those that were broadcast before
-// come first, and a message in fragments is not interrupted. And it sees to it
-// that there is room for a message of size bytes.
-func (c *Conn) beforeSend(size int) error {
-	c.traffic()
-	if c.State() != Open {
-		return nil // the engine says why not
-	}
-	if c.unfinished() {
-		return ErrMessageUnfinished
-	}
-	if c.more.Load() != nil && c.policy() != SlowDropOldest {
-		c.awaitOutbox()
-	}
-	return c.admit(size, false)
-}
-
-// unfinished reports whether a message begun with SendFragment is not finished.
-func (c *Conn) unfinished() bool {
-	more := c.more.Load()
-	return more != nil && more.fragments.open.Load()
-}
-
-// fragments is the message that SendFragment is sending.
-type fragments struct {
-	open    atomic.Bool // the first fragment is sent, the last is not
-	mu      sync.Mutex  // guards message
-	message *endpoint.MessageWriter
-}
-
-// SendFragment sends p, which may be empty, as the next fragment of a message,
-// the last one if final is set (RFC 6455, Section 5.4). op is the message's type
-// with its first fragment, and the same or wire.Continuation with the others. A
-// fragment of a text may end inside a code point, the message may not. Until the
-// message is finished, no other can be sent but control frames.
-func (c *Conn) SendFragment(op wire.Opcode, p []byte, final bool) error {
-	f := &c.reserve().fragments
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.message == nil {
-		if err := c.beforeSend(len(p)); err != nil {
-			return err
-		}
-		c.awaitOutbox()
-		m, err := c.endpoint.NextWriter(op)
-		if err != nil {
-			return err
-		}
-		f.message = m
-	} else if op != wire.Continuation && op != f.message.Opcode() {
-		return ErrMessageUnfinished
-	}
-	c.traffic()
-	err := f.message.WriteFragment(p, final)
-	f.open.Store(f.message.Began() && !f.message.Done())
-	if !f.open.Load() {
-		f.message = nil
-	}
-	return err
-}
-
-// Ping sends a Ping with the given payload, at most 125 bytes. The server looks
-// after the life of its connections by itself: see Server.PingInterval.
-func (c *Conn) Ping(payload []byte) error { return c.endpoint.Ping(payload) }
-
-// Pong sends a Pong that answers no Ping, with at most 125 bytes. Pings are
-// answered without it.
-func (c *Conn) Pong(payload []byte) error { return c.endpoint.Pong(payload) }
+func (c *Conn) isOpen() bool { return c.phase.load() == phaseOpen }
 
 // Close starts the closing handshake: it sends a Close with code and reason, an
-// empty one if code is 0, after what was broadcast before, and returns. The
-// connection ends when the client's Close comes, or after Server.CloseTimeout.
-// Messages that come before that are still delivered.
+// empty one if code is 0, behind the messages broadcast before, and returns.
+// The connection ends when the client's Close arrives, or after
+// Server.CloseTimeout. Messages that arrive before the client's Close are still
+// delivered.
 //
-// A code or reason that cannot be sent is a *wire.Error, and the connection stays
-// open. If a Close has been sent already, the error is ErrClosed, or why the
-// connection ended.
+// A code or reason that cannot be sent is a *wire.Error, and the connection
+// stays open. If a Close has been sent before, the error is ErrClosed, or the
+// reason why the connection has ended.
 func (c *Conn) Close(code wire.StatusCode, reason string) error {
-	if !c.unfinished() { // broadcasts wait for the message, which will not be finished
-		c.awaitOutbox()
+	err := c.sendClose(code, reason)
+	if b := c.mailbox(); b != nil && b.accepted && c.State() != Open {
+		c.discardWhenFull()
+	}
+	return err
+}
+
+// sendClose is Close for the server's own reasons.
+func (c *Conn) sendClose(code wire.StatusCode, reason string) error {
+	if !c.endpoint.MessageOpen() { // otherwise broadcasts wait for its end
+		c.forceFlush()
 	}
 	return c.endpoint.Close(code, reason)
 }
 
-// CloseNow cuts the connection, without a closing handshake. It may be called at
-// any time, any number of times.
-func (c *Conn) CloseNow() error { return c.cut(nil) }
+// CloseNow closes the transport without a closing handshake. It may be called
+// at any time, any number of times.
+func (c *Conn) CloseNow() error { return c.abort(nil) }
 
-// cut cuts the connection and remembers why.
-func (c *Conn) cut(why error) error {
-	_, err := c.endpoint.Abort(why, c.transport.Close)
+// abort closes the transport and records why; nil stands for ErrClosed.
+func (c *Conn) abort(why error) error {
+	_, err := c.endpoint.Abort(why, c.transport.Abort)
 	if !c.isOpening() {
-		c.endFiber()
+		c.endMailbox()
 	}
 	return err
 }
 
-// Value returns what SetValue has set last, nil at first.
+// SetLimits replaces Limits.Frame and Limits.Message of Server.Limits for this
+// connection, in bytes: 0 means the default, a negative value means no limit.
+// The new limits apply to frames whose header arrives afterwards.
+func (c *Conn) SetLimits(frame, message int64) {
+	limits := c.server.Limits
+	limits.Frame, limits.Message = frame, message
+	c.endpoint.SetLimits(limits)
+}
+
+// Value returns the value that SetValue stored last, nil at first.
 func (c *Conn) Value() any {
 	if v := c.value.Load(); v != nil {
 		return *v
@@ -236,29 +126,37 @@ func (c *Conn) Value() any {
 	return nil
 }
 
-// SetValue keeps v with the connection, for the program's own use.
+// SetValue stores v with the connection, for the application's own use.
 func (c *Conn) SetValue(v any) { c.value.Store(&v) }
 
-// Request returns the client's handshake request, nil if Run or Adopt was not given
-// one.
+// Request returns the client's handshake request, nil if the Handshake given to
+// Run or Adopt had none. It is shared and must not be changed.
 //
-// Of a request that the server has read itself, the connection keeps the text of
-// the head, as it came, and nothing else, for as long as it lasts: the request is
-// made of that anew with each call, and is the caller's own. What Run or Adopt was
-// given is kept as it is, and not to be changed.
+// A connection that the server has accepted itself keeps the text of the
+// request's head. The first call parses it; later calls return the same Request
+// as long as the application holds it, and otherwise parse the text again at
+// most once in a cycle of the garbage collector.
 func (c *Conn) Request() *handshake.Request {
-	if c.head != "" {
-		var parser handshake.RequestParser
-		r, _, _ := parser.Parse([]byte(c.head)) // it has been read before
-		return r
+	if c.head == "" {
+		if ext := c.ext.Load(); ext != nil {
+			return ext.request
+		}
+		return nil
 	}
-	if more := c.more.Load(); more != nil {
-		return more.request
+	ext := c.ensureExt()
+	if p := ext.parsed.Load(); p != nil {
+		if r := p.Value(); r != nil {
+			return r
+		}
 	}
-	return nil
+	var parser handshake.RequestParser
+	r, _, _ := parser.Parse([]byte(c.head)) // parsed without an error before
+	p := weak.Make(r)
+	ext.parsed.Store(&p)
+	return r
 }
 
-// requestLine returns a request with the target alone. It costs no allocation.
+// requestLine returns a request that has a target only. It does not allocate.
 func (c *Conn) requestLine() (r handshake.Request) {
 	if c.head != "" {
 		_, target, _ := strings.Cut(c.head, " ")
@@ -269,20 +167,20 @@ func (c *Conn) requestLine() (r handshake.Request) {
 	return r
 }
 
-// Path returns the path of the request, as it was sent.
+// Path returns the path of the request's target, without decoding it.
 func (c *Conn) Path() string {
 	r := c.requestLine()
 	return r.Path()
 }
 
-// Query returns what follows the "?" of the request, as it was sent.
+// Query returns the part of the request's target behind the "?", without
+// decoding it.
 func (c *Conn) Query() string {
 	r := c.requestLine()
 	return r.Query()
 }
 
-// Header returns the header fields of the request. As with Request, keep them
-// rather than ask for them again, and do not change them.
+// Header returns the header fields of the request. They must not be changed.
 func (c *Conn) Header() handshake.Header {
 	if r := c.Request(); r != nil {
 		return r.Header
@@ -290,22 +188,22 @@ func (c *Conn) Header() handshake.Header {
 	return nil
 }
 
-// Subprotocol returns the subprotocol that was chosen, "" if none.
+// Subprotocol returns the negotiated subprotocol, "" if there is none.
 func (c *Conn) Subprotocol() string {
-	if more := c.more.Load(); more != nil {
-		return more.subprotocol
+	if ext := c.ext.Load(); ext != nil {
+		return ext.subprotocol
 	}
 	return ""
 }
 
-// RemoteAddr returns the address of the client, or of the proxy before it.
+// RemoteAddr returns the address of the client, or of the proxy in front of it.
 func (c *Conn) RemoteAddr() net.Addr { return c.transport.RemoteAddr() }
 
-// LocalAddr returns the address of this side.
+// LocalAddr returns the server's address.
 func (c *Conn) LocalAddr() net.Addr { return c.transport.LocalAddr() }
 
-// State says how far a connection has come: Open, Closing (the server sent its
-// Close) or Closed.
+// State is the progress of the closing handshake: Open, Closing (the server has
+// sent its Close) or Closed.
 type State = endpoint.State
 
 // The states of a connection.
@@ -315,14 +213,16 @@ const (
 	Closed  = endpoint.Closed
 )
 
-// State returns how far the connection has come.
+// State returns the state of the connection.
 func (c *Conn) State() State { return c.endpoint.State() }
 
-// CloseCode returns what Handler.Close is called with; 0 before that is known.
+// CloseCode returns the status code that Handler.Close is called with, 0 as
+// long as the connection has not ended.
 func (c *Conn) CloseCode() wire.StatusCode { return c.endpoint.CloseCode() }
 
-// CloseReason returns what Handler.Close is called with.
+// CloseReason returns the reason that Handler.Close is called with.
 func (c *Conn) CloseReason() string { return c.endpoint.CloseReason() }
 
-// Err returns why the connection ended, nil as long as that is not known.
+// Err returns the error that ended the connection, nil as long as it has not
+// ended.
 func (c *Conn) Err() error { return c.endpoint.Err() }

@@ -89,7 +89,7 @@ func (p *goldenConn) open(s *corpus.Script, h server.Handler) {
 	p.done = make(chan struct{})
 	go func() {
 		defer close(p.done)
-		srv.Run(ours, server.Upgraded{}) // what it returns, the handlers are told
+		srv.Run(ours, server.Handshake{}) // what it returns, the handlers are told
 	}()
 	p.c = <-opened
 }
@@ -155,9 +155,9 @@ func (p *goldenConn) Call(a corpus.Action) error {
 	case corpus.SendFragment:
 		return p.c.SendFragment(a.Opcode, a.Bytes, a.Final)
 	case corpus.SendPing:
-		return p.c.Ping(a.Bytes)
+		return p.c.SendPing(a.Bytes)
 	case corpus.SendPong:
-		return p.c.Pong(a.Bytes)
+		return p.c.SendPong(a.Bytes)
 	default: // corpus.SendClose; the runner calls for nothing else
 		return p.c.Close(a.Code, a.Reason)
 	}

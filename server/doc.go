@@ -7,53 +7,55 @@
 //	}}
 //	log.Fatal(s.ListenAndServe("localhost:8080"))
 //
-// A [Handler] is a set of functions that are called for what happens on a
-// connection: Open, Message, Partial, Error, Close; or one, Serve, that runs for
-// the life of the connection and receives by itself. A [Server] accepts
-// connections, from a listener, from an http.Handler (package httpupgrade) or
-// already upgraded ([Server.Adopt], [Server.Run]), and looks after their limits and
+// A [Handler] is a set of functions. In the event style, the server calls Open,
+// Message, Partial, Control, Error and Close. In the blocking style, it calls
+// Serve once for each connection, on a goroutine, and Serve receives messages
+// by [Conn.Receive].
+//
+// A [Server] serves the connections of a listener, of an http.Server (package
+// httpupgrade), or those whose opening handshake the program does itself
+// ([Server.Adopt], [Server.Run], [Server.Accept]). It enforces limits and
 // timeouts.
 //
-// # What holds
+// # Guarantees
 //
-//   - The events of one connection come in order and never overlap.
-//   - Close comes once after Open, and nothing after Close.
-//   - A payload handed to a handler is the server's again when the handler
-//     returns.
-//   - A handler may block; that delays its own connection only.
+//   - Events of one connection are delivered in order and do not overlap.
+//   - Close is called once after Open, and no handler after Close.
+//   - A payload belongs to the server again when the handler returns.
+//   - A handler may block. It delays its own connection only.
 //   - A client that does not read ends its own connection and harms no other.
-//   - Pings are answered, Close frames are answered, and connections on which
-//     nothing comes are pinged and, if that brings nothing, ended.
+//   - Pings and Close frames are answered. Silent connections get heartbeats
+//     and end without an answer.
 //
 // # Goroutines
 //
-// On Linux a TCP connection has none. One for each processor (GOMAXPROCS) waits for
-// all connections and calls the handlers of those from which something has come, one
-// after the other. If a handler has not returned after a millisecond or two, another
-// goroutine goes on with the rest, and the one that it keeps ends with it. A server
-// has in all
+// On Linux, TCP connections have no goroutine. One goroutine for each processor
+// (GOMAXPROCS) waits for input by epoll and calls the handlers of ready
+// connections, one after the other. If a handler does not return within a
+// millisecond or two, another goroutine takes over the other connections, and
+// the blocked one exits when its handler returns. The goroutines of a server
+// are
 //
-//   - the one that has called Serve, for each listener;
-//   - one for each processor, and one that looks at what they do, as long as there
-//     is a listener or a connection;
-//   - one that looks after all time limits, as long as there are connections;
-//   - one for each handler that has been running for more than a millisecond or two,
-//     up to Server.MaxDisplaced;
-//   - one for each connection with Handler.Serve, in which that runs;
-//   - and for moments, one for each connection that a time limit or Shutdown ends,
-//     or for which a message had to wait and can be sent.
+//   - one for each call of Serve;
+//   - one for each processor, and a watchdog, while there is a listener or a
+//     connection;
+//   - one for timeouts, while there are connections;
+//   - one for each handler that blocks for more than a millisecond or two, up
+//     to Server.MaxBlocked;
+//   - one for each connection with Handler.Serve;
+//   - for short times, one for each connection that a timeout or Shutdown ends,
+//     or that sends queued messages.
 //
-// A connection with TLS has one in which its handlers run, and another while the
-// client does not take what it is sent; if the server has not put the TLS on it,
-// another for each write. So has every connection on other systems,
-// or if the program is built with the tag portable, and so has what is no TCP,
-// or is wrapped in a net.Conn of somebody else; then there is none for each
-// processor, and nothing for MaxDisplaced to bound.
+// A TLS connection has one goroutine for its handlers, and another one while
+// output is buffered. If the TLS is not the server's own (see ServeTLS), each
+// write needs one more. The same holds for all connections on other systems and
+// with the build tag portable, and for a net.Conn that is no *net.TCPConn.
+// MaxBlocked does not apply to these connections.
 //
 // # Listeners
 //
-// A *net.TCPListener is closed by Serve, by Shutdown, or by the program, and each of
-// these ends Serve. What package net sets of each connection (that it does not delay
-// what is small, and keep-alive as net.ListenConfig says), Serve sets of the listener
-// with the first connection, so that those after it have it too.
+// A *net.TCPListener is closed by Serve, by Shutdown or by the program, each of
+// which ends Serve. Serve sets the options of package net (TCP_NODELAY, and
+// keep-alive as in net.ListenConfig) on the listener when the first connection
+// arrives, so that later connections inherit them.
 package server

@@ -6,78 +6,69 @@ import (
 	"net"
 
 	"github.com/fibersock/fibersock/endpoint"
-	"github.com/fibersock/fibersock/internal/socket"
+	"github.com/fibersock/fibersock/internal/netloop"
 )
 
-// How a connection can end. Each is net.ErrClosed under errors.Is.
+// The ways in which a connection ends; see Conn. errors.Is finds net.ErrClosed
+// in each.
 type (
 	// CloseError: the client closed the connection, with this Code and Reason.
 	CloseError = endpoint.CloseError
 
-	// FailError: the server failed the connection with the status Code; Err is
-	// the rule or limit that the client broke, AssemblyTimeout among them, or a
-	// *PanicError.
+	// FailError: the server failed the connection with the status Code. Err is
+	// the rule or limit that the client broke, a *TimeoutError of
+	// AssemblyTimeout, or a *PanicError.
 	FailError = endpoint.FailError
 
 	// LostError: the transport ended without a closing handshake, by Err.
 	LostError = endpoint.LostError
-
-	// LimitError: the cause of a FailError, if the client went over a limit.
-	LimitError = endpoint.LimitError
-
-	// LateError: the cause of a LostError, if nothing came from a client for too
-	// long, or of a FailError, if a message did not come to its end.
-	LateError = endpoint.LateError
-
-	// TimeoutError: the cause of a LostError, if the client did not read what
-	// was written: no progress for Server.WriteTimeout.
-	TimeoutError = socket.TimeoutError
 )
 
-// UsageError is a call that makes no sense, whatever the client does. Nothing
-// has been sent and the connection is as it was.
+// The causes of a FailError or LostError.
+type (
+	// LimitError: the client exceeded a limit of Limits.
+	LimitError = endpoint.LimitError
+
+	// TimeoutError: a time limit expired. Option names it. AssemblyTimeout
+	// causes a FailError, the others a LostError.
+	TimeoutError = endpoint.TimeoutError
+
+	// PanicError: a function of the application panicked or called
+	// runtime.Goexit: a handler, a function of Server or Server.TLS, or a
+	// method of a net.Conn.
+	PanicError = endpoint.PanicError
+)
+
+// ErrGoexit is the Value of a PanicError if the function called runtime.Goexit,
+// as testing.T.FailNow, Fatal and SkipNow do.
+var ErrGoexit = endpoint.ErrGoexit
+
+// UsageError is a call that is wrong whatever the client does. Nothing has been
+// sent, and the connection is as it was.
 type UsageError = endpoint.UsageError
 
-// ErrClosed is what a call returns that comes after the server closed the
-// connection. It is net.ErrClosed under errors.Is.
+// ErrClosed is returned by calls after the server has closed the connection.
+// errors.Is finds net.ErrClosed in it.
 var ErrClosed = endpoint.ErrClosed
 
-// What a caller can do wrong.
+// The usage errors.
 var (
 	ErrNotData           = endpoint.ErrNotData
 	ErrMessageUnfinished = endpoint.ErrMessageUnfinished
+	ErrMessageFinished   = endpoint.ErrMessageFinished
 	ErrConcurrentReceive = &UsageError{Reason: "another call is receiving on this connection; receive from one goroutine at a time"}
-	ErrNotServing        = &UsageError{Reason: "Receive is for Handler.Serve; other connections get their messages from Handler.Message"}
+	ErrReaderAbandoned   = &UsageError{Reason: "the message was abandoned by a later receive; read it to its end first"}
+	ErrNotServing        = &UsageError{Reason: "messages of this connection go to Handler.Message; Receive needs Handler.Serve or Server.Accept"}
 )
 
-// ErrServerClosed is what Serve and its kin return after Shutdown.
+// ErrServerClosed is returned by Serve, ListenAndServe and their variants after
+// Shutdown.
 var ErrServerClosed = errors.New("websocket: server closed")
 
-// PanicError is a function of the application that did not return: a handler,
-// Authorize, Log, a function of Server.TLS or a method of a net.Conn.
-type PanicError struct {
-	Value any    // the argument of panic, or ErrGoexit
-	Stack []byte // the goroutine's stack at that point
-}
-
-// Error returns a text with the value.
-func (e *PanicError) Error() string {
-	if e.Value == ErrGoexit {
-		return "websocket: a handler did not return: " + ErrGoexit.Error()
-	}
-	return fmt.Sprintf("websocket: panic in a handler: %v", e.Value)
-}
-
-// Unwrap returns the value if it is an error, such as ErrGoexit.
-func (e *PanicError) Unwrap() error {
-	err, _ := e.Value.(error)
-	return err
-}
-
-// RefusedError is a connection that was not accepted. It goes to Server.Log.
+// RefusedError reports a connection that was not accepted. Server.Log gets it.
 type RefusedError struct {
 	RemoteAddr net.Addr
-	Err        error // a *handshake.Error, or why the connection ended before
+	Err        error // a *handshake.Error, or the reason why the connection ended earlier
 }
 
 // Error returns a text with the address and the cause.
@@ -88,26 +79,40 @@ func (e *RefusedError) Error() string {
 // Unwrap returns the cause.
 func (e *RefusedError) Unwrap() error { return e.Err }
 
-// BacklogError says that a client does not read, and there was no room for one
-// message more for it. It is the cause of a LostError if the connection was cut
-// for that.
+// BacklogError reports that a client reads too slowly and its backlog has no
+// room for another message. It is the cause of a LostError if the connection
+// was closed for that reason.
 type BacklogError struct {
-	Max     int  // the limit that would have been broken, in bytes
-	Waiting int  // what waited, in bytes: for this client, or, if Total is set, for all
+	Max     int  // the exceeded limit in bytes
+	Waiting int  // bytes buffered: for this client or, if Total is set, for all
 	Size    int  // of the message, in bytes
 	Total   bool // the limit is Server.MaxTotalBacklog, not MaxBacklog
-	Dropped bool // the message was dropped, and the connection goes on
+	Dropped bool // the message was dropped, and the connection is open
 }
 
-// Error names the limit, its value, what was seen and the options.
+// Error returns a text with the buffered bytes, the message's size, the limit
+// and its option.
 func (e *BacklogError) Error() string {
-	whom, option, what := "it", "MaxBacklog", ""
+	scope, option, outcome := "this client", "MaxBacklog", ""
 	if e.Total {
-		whom, option = "all clients", "MaxTotalBacklog"
+		scope, option = "all clients", "MaxTotalBacklog"
 	}
 	if e.Dropped {
-		what = "message dropped: "
+		outcome = "message dropped: "
 	}
-	return fmt.Sprintf("websocket: %sthe client does not read: %d bytes wait for %s, and %d more are over the limit of %d (%s, SlowPolicy)",
-		what, e.Waiting, whom, e.Size, e.Max, option)
+	return fmt.Sprintf("websocket: %swrite backlog full: %d bytes buffered for %s, %d more exceeds %s (%d)",
+		outcome, e.Waiting, scope, e.Size, option, e.Max)
+}
+
+// transportError returns an error of the loop as applications get it: a write
+// without progress is a TimeoutError.
+func transportError(err error) error {
+	if err == nil {
+		return nil
+	}
+	var timeout *netloop.TimeoutError // on the heap, because of errors.As
+	if errors.As(err, &timeout) {
+		return &TimeoutError{Missing: "write progress", After: timeout.After, Option: "WriteTimeout"}
+	}
+	return err
 }

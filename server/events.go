@@ -9,13 +9,13 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// This file makes calls of handlers out of what the loop brings. It runs on the
-// loop's side of the connection only, one call at a time; that is why events do
-// not overlap.
+// This file turns bytes and events of the transport into calls of handlers. The
+// loop makes one call at a time for a connection, so that its events do not
+// overlap.
 
-// receive takes bytes from the loop; see loop.go.
-func (c *Conn) receive(b []byte) (rest []byte, more bool) {
-	c.watch.enter(c.server.clock.now())
+// receive consumes bytes from the loop; see loop.go.
+func (c *Conn) receive(b []byte) (rest []byte, ok bool) {
+	c.activity.enter(c.server.clock.now())
 	defer c.left()
 	returned := false
 	defer func() {
@@ -23,48 +23,50 @@ func (c *Conn) receive(b []byte) (rest []byte, more bool) {
 			c.endpoint.FlushCounters()
 		}
 		if !returned {
-			rest, more = nil, c.panicked(recover())
+			rest, ok = nil, c.panicked(recover())
 		}
 	}()
-	rest, more = c.receiveEvents(b)
+	rest, ok = c.receiveEvents(b)
 	returned = true
-	return rest, more
+	return rest, ok
 }
 
-// left notes that no handler is running any more.
-func (c *Conn) left() { c.watch.leave(c.server.clock.now()) }
+// left notes that no handler runs any more.
+func (c *Conn) left() { c.activity.leave(c.server.clock.now()) }
 
-// receiveEvents is receive without the care for handlers that do not return.
-func (c *Conn) receiveEvents(b []byte) (rest []byte, more bool) {
+// receiveEvents is receive without the recovery of panics.
+func (c *Conn) receiveEvents(b []byte) (rest []byte, ok bool) {
 	if c.isOpening() {
-		if b, more = c.handshake(b); !more || c.isOpening() {
-			return nil, more
+		if b, ok = c.handshake(b); !ok || c.isOpening() {
+			return nil, ok
 		}
 	}
-	if c.phase.Load() == endedPhase {
+	if c.phase.load() == phaseEnded {
 		return nil, false
 	}
 	var now time.Time
 	if c.endpoint.NeedsTime() {
 		now = time.Now()
 	}
-	for c.endpoint.Err() == nil { // else a handler has cut it; the loop will notice
+	for c.endpoint.Err() == nil { // otherwise a handler has aborted it, which the loop notices
 		if len(b) > 0 && !c.takesMore() {
 			return b, true
 		}
 		ev, n := c.endpoint.Receive(now, b)
 		b = b[n:]
-		c.follow(ev.Kind)
+		c.noteProgress(ev.Kind)
 		switch ev.Kind {
 		case endpoint.KindNone:
 			return nil, true
 		case endpoint.KindMessage:
 			c.message(ev.Opcode, ev.Payload)
 		case endpoint.KindPartial:
-			c.handler.Partial(c, ev.Opcode, ev.Payload, ev.Final)
-		case endpoint.KindPing: // it has been answered
-		case endpoint.KindPong: // one more sign of life
-			c.answered(ev.Payload)
+			c.partial(ev.Opcode, ev.Payload, ev.Final)
+		case endpoint.KindPing: // the engine has answered it
+			c.control(wire.Ping, ev.Payload)
+		case endpoint.KindPong:
+			c.notePong(ev.Payload)
+			c.control(wire.Pong, ev.Payload)
 		case endpoint.KindClose, endpoint.KindFailed:
 			c.finish()
 			return b, false
@@ -73,114 +75,119 @@ func (c *Conn) receiveEvents(b []byte) (rest []byte, more bool) {
 	return nil, true
 }
 
-// takesMore reports whether the program is ready for another message.
+// takesMore reports whether the application is ready for another message.
 func (c *Conn) takesMore() bool {
-	f := c.fiber()
-	return f == nil || f.hasRoom()
+	b := c.mailbox()
+	return b == nil || b.hasRoom()
 }
 
-// message hands on a whole message.
+// message delivers a whole message.
 func (c *Conn) message(op wire.Opcode, p []byte) {
-	if f := c.fiber(); f != nil {
-		f.deliver(op, p)
+	if b := c.mailbox(); b != nil {
+		b.deliver(op, p, true)
 	} else if c.handler.Message != nil {
 		c.handler.Message(c, op, p)
 	}
 }
 
-// begin opens the connection for the program.
-func (c *Conn) begin() {
+// partial delivers a piece of a message.
+func (c *Conn) partial(op wire.Opcode, p []byte, final bool) {
+	if b := c.mailbox(); b != nil {
+		b.deliver(op, p, final)
+	} else {
+		c.handler.Partial(c, op, p, final)
+	}
+}
+
+// control delivers a Ping or Pong.
+func (c *Conn) control(op wire.Opcode, p []byte) {
+	if c.handler.Control != nil {
+		c.handler.Control(c, op, p)
+	}
+}
+
+// callOpen calls Handler.Open and starts Handler.Serve.
+func (c *Conn) callOpen() {
 	if c.handler.Open != nil {
 		c.handler.Open(c)
 	}
 	if c.server.shuttingDown() {
-		_ = c.endpoint.Close(wire.GoingAway, "") // Shutdown may have been faster
+		_ = c.endpoint.Close(wire.GoingAway, "") // Shutdown may not have seen the connection open
 	}
-	if c.fiber() != nil {
-		c.holders.Add(1)
+	if b := c.mailbox(); b != nil && !b.accepted {
+		c.refs.Add(1)
 		go c.serve()
 	}
+	c.finishAccept(nil)
 }
 
-// drain tells the program that the client has taken all that waited for it; see
-// loop.go.
-func (c *Conn) drain() (more bool) {
+// callWritable calls Handler.Writable. It reports whether the connection
+// accepts more input.
+func (c *Conn) callWritable() (ok bool) {
 	if !c.isOpen() {
 		return true
 	}
-	c.watch.enter(c.server.clock.now())
+	c.activity.enter(c.server.clock.now())
 	defer c.left()
 	returned := false
 	defer func() {
 		if !returned {
-			more = c.panicked(recover())
+			ok = c.panicked(recover())
 		}
 	}()
-	c.handler.Drain(c)
+	c.handler.Writable(c)
 	returned = true
 	return true
 }
 
-// panicked fails the connection because a handler has panicked with value, or
-// called runtime.Goexit if value is nil. The client learns no more than the code.
-func (c *Conn) panicked(value any) (more bool) {
+// panicked fails the connection because a handler has panicked with value or,
+// if value is nil, called runtime.Goexit. The client gets the status code only.
+func (c *Conn) panicked(value any) (ok bool) {
 	err := c.server.caught(value)
-	switch c.phase.Load() {
-	case acceptedPhase, requestPhase, answeringPhase:
+	switch p := c.phase.load(); {
+	case p.opening():
 		return c.refuse(&handshake.Error{Status: 500, Reason: "panic in the opening handshake"})
-	case openPhase:
+	case p == phaseOpen:
 		c.endpoint.Fail(wire.InternalError, "", err)
 		c.finish()
 	}
 	return false
 }
 
-// finish ends the connection for the program: the closing handshake is done, or
-// the connection has failed, or the transport has ended.
+// finish calls Handler.Error and Handler.Close: the closing handshake is done,
+// or the connection has failed, or the transport has ended.
 func (c *Conn) finish() {
-	if !c.phase.CompareAndSwap(openPhase, endedPhase) {
+	if !c.phase.change(phaseOpen, phaseEnded) {
 		return
 	}
 	c.server.counters.count(func(st *Stats) { st.ended(&c.endpoint) })
-	if box := c.outbox(); box != nil {
-		box.clear()
+	if q := c.sendQueue(); q != nil {
+		q.clear()
 	}
-	c.noMore()
-	c.endFiber()
+	c.shutdownWrite()
+	c.endMailbox()
+	c.endPings()
 	if c.handler.Close != nil { // deferred, because Error may end the goroutine
-		defer c.protect(func() { c.handler.Close(c, c.CloseCode(), c.CloseReason()) })
+		defer c.callProtected(func() { c.handler.Close(c, c.CloseCode(), c.CloseReason()) })
 	}
 	err := c.endpoint.Err()
 	var closed *CloseError
 	if c.handler.Error != nil && !errors.As(err, &closed) && err != ErrClosed {
-		c.protect(func() { c.handler.Error(c, err) })
+		c.callProtected(func() { c.handler.Error(c, err) })
 	}
 }
 
-// noMore tells the client that nothing more will be sent.
-func (c *Conn) noMore() {
+// shutdownWrite ends the connection's output.
+func (c *Conn) shutdownWrite() {
 	c.endpoint.Uncork()
-	if !c.endpoint.WriteBlocked() { // else backpressure.Written does it
-		c.transport.Finish(drainTime)
+	if !c.endpoint.WriteBlocked() { // otherwise backpressure.Written does it
+		c.transport.CloseWrite(c.closeExchanged())
 	}
 }
 
-// lingerTime is how long the socket of an ended connection may last. A frame that
-// is being written to a client that reads slowly, and the Close behind it, have
-// CloseTimeout.
-func (c *Conn) lingerTime() time.Duration {
-	if !c.endpoint.WriteBlocked() {
-		return drainTime
-	}
-	if c.server.CloseTimeout <= 0 { // no limit is no reason to keep a socket for good
-		return DefaultCloseTimeout
-	}
-	return max(drainTime, c.server.CloseTimeout)
-}
-
-// protect reports a panic of f. The connection is at its end anyway. The caller
-// reports a call of runtime.Goexit.
-func (c *Conn) protect(f func()) {
+// callProtected calls f and reports its panic. The connection has ended
+// already. The caller reports a call of runtime.Goexit.
+func (c *Conn) callProtected(f func()) {
 	defer func() {
 		if p := recover(); p != nil {
 			c.server.caught(p)
@@ -189,16 +196,17 @@ func (c *Conn) protect(f func()) {
 	f()
 }
 
-// parted reports whether both sides have sent their Close.
-func (c *Conn) parted() bool {
+// closeExchanged reports whether both sides have sent their Close.
+func (c *Conn) closeExchanged() bool {
 	code := c.CloseCode()
 	return code != 0 && code != wire.AbnormalClosure && !c.endpoint.WriteBlocked()
 }
 
-// lost is the loop's last call: the socket has ended, by err if that was not
-// wanted; see loop.go.
+// lost is the loop's last call: the socket has ended, by err unless the
+// connection wanted that; see loop.go.
 func (c *Conn) lost(err error) {
 	defer c.release()
+	defer func() { c.finishAccept(c.endedBy(err)) }()
 	returned := false
 	defer func() {
 		if !returned {
@@ -209,12 +217,12 @@ func (c *Conn) lost(err error) {
 	returned = true
 }
 
-// lose is lost without the care for handlers that do not return.
+// lose is lost without the recovery of panics.
 func (c *Conn) lose(err error) {
-	switch c.phase.Load() {
-	case acceptedPhase, requestPhase, answeringPhase:
+	switch p := c.phase.load(); {
+	case p.opening():
 		quiet := c.hungUp(err)
-		if c.phase.Swap(endedPhase) == endedPhase {
+		if !c.phase.end() {
 			return // Shutdown has refused it
 		}
 		why := c.endpoint.Err()
@@ -225,17 +233,27 @@ func (c *Conn) lose(err error) {
 		if why != nil {
 			c.server.report(&RefusedError{RemoteAddr: c.RemoteAddr(), Err: why})
 		}
-	case openPhase:
-		c.endpoint.TransportClosed(err, c.transport.Close)
+	case p == phaseOpen:
+		c.endpoint.TransportClosed(err, c.transport.Abort)
 		c.finish()
-	case endedPhase:
 	}
 }
 
-// release is called by the loop and by the fiber, when they let go of the
-// connection.
+// endedBy returns the error of a connection whose transport was ended by err.
+func (c *Conn) endedBy(err error) error {
+	if known := c.endpoint.Err(); known != nil {
+		return known
+	}
+	if err == nil {
+		return ErrClosed
+	}
+	return &LostError{Err: err}
+}
+
+// release drops a reference of the loop or of Handler.Serve. The last one
+// removes the connection from the server.
 func (c *Conn) release() {
-	if c.holders.Add(-1) == 0 {
+	if c.refs.Add(-1) == 0 {
 		c.server.removeConn(c)
 	}
 }

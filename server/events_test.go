@@ -278,7 +278,7 @@ func TestMethodsMayBeCalledFromAnyGoroutine(t *testing.T) {
 				_ = c.Value().(int)
 				_ = fmt.Sprint(c.Path(), c.Query(), c.Header(), c.Subprotocol(), c.RemoteAddr(), c.LocalAddr(), c.State(), c.Err(), c.CloseCode(), c.CloseReason())
 				c.SendText("Hello")
-				c.Ping(nil)
+				c.SendPing(nil)
 			})
 		}
 		calls.Go(func() { p.send(text("Hello"), closing(1000, "")) })

@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"io"
 	"log"
 	"net"
 	"net/http"
@@ -57,7 +58,7 @@ func Example() {
 	c := dial(url)
 	c.SendText("Hello")
 	fmt.Println(receive(c))
-	c.Close(context.Background(), wire.NormalClosure, "")
+	c.Close(wire.NormalClosure, "")
 	// Output: Hello
 }
 
@@ -87,7 +88,7 @@ func ExampleHandler() {
 	c := dial(url + "/chat")
 	c.SendText("Hello")
 	c.SendBinary([]byte("again"))
-	c.Close(context.Background(), wire.NormalClosure, "bye")
+	c.Close(wire.NormalClosure, "bye")
 	<-done
 	// Output:
 	// open /chat
@@ -114,7 +115,7 @@ func ExampleHandler_partial() {
 	c := dial(url)
 	c.SendBinary(make([]byte, 1_000_000))
 	fmt.Println(<-size, "bytes")
-	c.Close(context.Background(), wire.NormalClosure, "")
+	c.Close(wire.NormalClosure, "")
 	// Output: 1000000 bytes
 }
 
@@ -159,6 +160,35 @@ func ExampleConn_Receive() {
 	// websocket: closed by the peer with 1000 (normal closure)
 }
 
+// Messages larger than memory: NextReader streams one as it arrives, NextWriter sends
+// one in fragments.
+func ExampleConn_NextReader() {
+	s := &server.Server{Handler: server.Handler{
+		Serve: func(c *server.Conn) {
+			op, r, err := c.NextReader(context.Background())
+			if err != nil {
+				return
+			}
+			w, err := c.NextWriter(op)
+			if err != nil {
+				return
+			}
+			if _, err := io.Copy(w, r); err != nil {
+				return
+			}
+			w.Close()
+		},
+	}}
+	ln, url := listen()
+	go s.Serve(ln)
+	defer s.Shutdown(context.Background())
+
+	c := dial(url)
+	c.SendText("a very long text")
+	fmt.Println(receive(c))
+	// Output: a very long text
+}
+
 // A chat: what one says, all hear. A client that does not listen does not keep the
 // others waiting.
 func ExampleServer_Broadcast() {
@@ -176,8 +206,8 @@ func ExampleServer_Broadcast() {
 	ada.SendText("Hello, all")
 	fmt.Println("Ada hears:", receive(ada))
 	fmt.Println("Bob hears:", receive(bob))
-	ada.Close(context.Background(), wire.NormalClosure, "")
-	bob.Close(context.Background(), wire.NormalClosure, "")
+	ada.Close(wire.NormalClosure, "")
+	bob.Close(wire.NormalClosure, "")
 	// Output:
 	// welcome welcome
 	// Ada hears: Hello, all
@@ -212,8 +242,8 @@ func ExampleBroadcast() {
 	fmt.Println(receive(ada))
 	fmt.Println(receive(ada))
 	fmt.Println(receive(bob))
-	ada.Close(context.Background(), wire.NormalClosure, "")
-	bob.Close(context.Background(), wire.NormalClosure, "")
+	ada.Close(wire.NormalClosure, "")
+	bob.Close(wire.NormalClosure, "")
 	// Output:
 	// welcome to /red
 	// welcome to /blue
@@ -255,7 +285,7 @@ func ExampleServer_authorize() {
 		log.Fatal(err)
 	}
 	fmt.Println(receive(c), c.Response().Header.Get("Set-Cookie"))
-	c.Close(context.Background(), wire.NormalClosure, "")
+	c.Close(wire.NormalClosure, "")
 	// Output:
 	// 401 Bearer
 	// come in session=1; HttpOnly
@@ -314,7 +344,7 @@ func ExampleServer_Run() {
 	}}
 	ours, theirs := net.Pipe()
 	done := make(chan error)
-	go func() { done <- s.Run(ours, server.Upgraded{}) }()
+	go func() { done <- s.Run(ours, server.Handshake{}) }()
 
 	frame := func(op wire.Opcode, p string) []byte {
 		h := wire.Header{Fin: true, Opcode: op, Masked: true, Key: wire.NewMaskingKey([4]byte{1, 2, 3, 4})}

@@ -121,8 +121,8 @@ func operations(c *server.Conn) map[string]error {
 		"SendText":     c.SendText("a"),
 		"SendJSON":     c.SendJSON("a"),
 		"SendFragment": c.SendFragment(wire.Text, []byte("a"), false),
-		"Ping":         c.Ping(nil),
-		"Pong":         c.Pong(nil),
+		"Ping":         c.SendPing(nil),
+		"Pong":         c.SendPong(nil),
 		"Close":        c.Close(wire.NormalClosure, ""),
 	}
 }

@@ -65,7 +65,7 @@ func adoptAll(s *server.Server, ln net.Listener) error {
 				nc.Close()
 				return
 			}
-			s.Adopt(nc, server.Upgraded{Response: []byte(switching)})
+			s.Adopt(nc, server.Handshake{Response: []byte(switching)})
 		}()
 	}
 }

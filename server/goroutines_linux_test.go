@@ -10,17 +10,17 @@ import (
 )
 
 // withoutConns is how many goroutines a server has on the system's loop, whatever
-// its connections are: Serve, one for each processor, the watchdog and the housekeeper.
+// its connections are: Serve, one for each processor, the watchdog and the sweeper.
 func withoutConns() int { return runtime.GOMAXPROCS(0) + 3 }
 
 // A connection has no goroutine, and handlers that block have as many as
-// Server.MaxDisplaced says, besides those that keep their processor's.
+// Server.MaxBlocked says, besides those that keep their processor's.
 func TestGoroutinesAreBounded(t *testing.T) {
 	const idle, most = 500, 20
 	blocked := most + runtime.GOMAXPROCS(0) + 20
 	b := newBlocking()
 	before := runtime.NumGoroutine()
-	r := loops["system's"](t, &server.Server{Handler: b.handler(), MaxDisplaced: most})
+	r := loops["system's"](t, &server.Server{Handler: b.handler(), MaxBlocked: most})
 	for range idle {
 		r.open(t)
 	}
@@ -36,12 +36,12 @@ func TestGoroutinesAreBounded(t *testing.T) {
 	for range most + 1 { // a processor at least
 		result(t, b.entered)
 	}
-	eventually(t, "the bound is reached", func() bool { return r.Stats().Crowded > 0 })
+	eventually(t, "the bound is reached", func() bool { return r.Stats().HandOffsRefused > 0 })
 	if n := runtime.NumGoroutine() - before; n > withoutConns()+most {
 		t.Errorf("%d goroutines, want %d", n, withoutConns()+most)
 	}
-	if n := r.Stats().Displaced; n > most {
-		t.Errorf("%d handlers are displaced", n)
+	if n := r.Stats().Blocked; n > most {
+		t.Errorf("%d handlers are blocked", n)
 	}
 	close(b.release)
 	for _, p := range peers {
@@ -55,7 +55,7 @@ func TestGoroutinesAreBounded(t *testing.T) {
 func TestHandlersThatBlockWithoutLimit(t *testing.T) {
 	const blocked = 50
 	b := newBlocking()
-	r := loops["system's"](t, &server.Server{Handler: b.handler(), MaxDisplaced: -1})
+	r := loops["system's"](t, &server.Server{Handler: b.handler(), MaxBlocked: -1})
 	for range blocked {
 		r.open(t).send(text("Hello"))
 	}

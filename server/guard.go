@@ -3,45 +3,35 @@ package server
 import (
 	"errors"
 	"log"
-	"runtime/debug"
+
+	"github.com/fibersock/fibersock/endpoint"
 )
 
-// This file keeps the server alive when a function of the application does not
-// return: because it panics, or because it calls runtime.Goexit, as
+// This file keeps the server running when a function of the application does
+// not return: because it panics, or because it calls runtime.Goexit, as
 // testing.T.FailNow does.
 //
-// A panic is recovered where the connection is known: by Conn.receive, drain, serve
-// and protect. A call of runtime.Goexit cannot be recovered, it ends the goroutine.
-// Deferred functions still run, and they do the rest:
+// A panic is recovered where the connection is known: by Conn.receive, drain,
+// serve and callProtected. A call of runtime.Goexit cannot be recovered; it
+// ends the goroutine. Deferred functions still run:
 //
 //	Conn.receive, drain, serve  report the call and fail the connection
-//	epollSocket.run             ends the socket's turn
-//	poller.lead                 starts the poller's next leader
-//	goroutineTransport.run      starts the goroutine that ends the connection
+//	the loop                    goes on with another goroutine
 //
-// Server.Log, which every part of the server calls, runs on a goroutine of its own.
+// Server.Log, which every part of the server calls, runs on a goroutine of its
+// own.
 
-// ErrGoexit is the Value of a PanicError if the function did not panic but called
-// runtime.Goexit. testing.T.FailNow, Fatal and SkipNow do that.
-var ErrGoexit = errors.New("runtime.Goexit was called")
-
-// caught reports a panic, from the deferred function that has recovered value. It
-// is runtime.Goexit that was called if value is nil.
+// caught reports a panic with value or, if value is nil, a call of
+// runtime.Goexit. It is called by the deferred function that has called
+// recover.
 func (s *Server) caught(value any) *PanicError {
-	err := newPanicError(value)
+	err := endpoint.NewPanicError(value)
 	s.counters.count(func(st *Stats) { st.Panics++ })
 	s.report(err)
 	return err
 }
 
-func newPanicError(value any) *PanicError {
-	if value == nil {
-		value = ErrGoexit
-	}
-	return &PanicError{Value: value, Stack: debug.Stack()}
-}
-
-// report tells Log, or the standard logger.
+// report passes err to Log or to the standard logger.
 func (s *Server) report(err error) {
 	if s.Log != nil {
 		s.callLog(err)
@@ -53,8 +43,8 @@ func (s *Server) report(err error) {
 	}
 }
 
-// callLog calls Log. If Log does not return, the standard logger is told of that
-// and of err.
+// callLog calls Log. If Log does not return, the standard logger gets err and
+// the reason.
 func (s *Server) callLog(err error) {
 	done := make(chan struct{})
 	go func() {
@@ -62,7 +52,7 @@ func (s *Server) callLog(err error) {
 		returned := false
 		defer func() {
 			if !returned {
-				why := newPanicError(recover())
+				why := endpoint.NewPanicError(recover())
 				s.counters.count(func(st *Stats) { st.Panics++ })
 				logError(why)
 				logError(err)

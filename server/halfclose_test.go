@@ -105,7 +105,7 @@ func TestHalfClosedClientIsAnswered(t *testing.T) {
 	}
 }
 
-// The answer that goes on from one call of Handler.Drain to the next reaches a
+// The answer that goes on from one call of Handler.Writable to the next reaches a
 // half-closed client to its end.
 func TestHalfClosedClientIsSentAStream(t *testing.T) {
 	const parts, size = 5, 400 << 10
@@ -125,10 +125,10 @@ func TestHalfClosedClientIsSentAStream(t *testing.T) {
 				}
 			}
 			p := start(t, &server.Server{Handler: server.Handler{
-				Message: func(c *server.Conn, _ wire.Opcode, _ []byte) { send(c) },
-				Drain:   send,
-				Error:   rec.error,
-				Close:   rec.closed,
+				Message:  func(c *server.Conn, _ wire.Opcode, _ []byte) { send(c) },
+				Writable: send,
+				Error:    rec.error,
+				Close:    rec.closed,
 			}}).open(t)
 			p.send(text("all of it"))
 			p.endSide()

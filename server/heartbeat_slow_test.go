@@ -36,8 +36,8 @@ func TestPongTimeoutWaitsForAClientThatTakesEarlierBytes(t *testing.T) {
 				s := &Server{PingInterval: 10 * time.Second, PongTimeout: 5 * time.Second}
 				out := new(congested)
 				out.bytes.Store(1 << 20)
-				c := s.newConn(out)
-				if !c.open(Upgraded{}) {
+				c := s.connOver(out)
+				if !c.open(Handshake{}) {
 					t.Fatal("not open")
 				}
 				defer c.lost(nil)
@@ -51,7 +51,7 @@ func TestPongTimeoutWaitsForAClientThatTakesEarlierBytes(t *testing.T) {
 				if took := time.Since(began); took < tt.lasts || took > tt.lasts+time.Minute {
 					t.Errorf("the connection lasted %v, want %v and a little", took, tt.lasts)
 				}
-				var late *LateError
+				var late *TimeoutError
 				if err := c.Err(); !errors.As(err, &late) || late.Option != "PongTimeout" {
 					t.Errorf("the connection ended by %v", err)
 				}

@@ -55,7 +55,7 @@ func TestRTTIsThatOfTheLastHeartbeat(t *testing.T) {
 		time.Sleep(20 * time.Millisecond)
 		p.send(frame(wire.Pong, second))
 		want("after the second Pong", 20*time.Millisecond)
-		go c.Ping([]byte("mine"))
+		go c.SendPing([]byte("mine"))
 		p.want(`ping "mine"`)
 		p.send(frame(wire.Pong, "mine"))
 		want("after a Pong that the program has asked for", 20*time.Millisecond)

@@ -219,13 +219,9 @@ func (b *battle) check(r report) {
 
 // timedOut returns the option of the time limit that has ended a connection, or "".
 func timedOut(err error) string {
-	var late *server.LateError
-	var unread *server.TimeoutError
-	switch {
-	case errors.As(err, &late):
-		return late.Option
-	case errors.As(err, &unread) && unread.After > 0:
-		return "WriteTimeout"
+	var timeout *server.TimeoutError
+	if errors.As(err, &timeout) {
+		return timeout.Option
 	}
 	return ""
 }

@@ -68,7 +68,7 @@ func comply(c *server.Conn, op wire.Opcode, p []byte) {
 	_ = hostile.Victim{
 		Send:  c.Send,
 		Close: func() error { return c.Close(wire.NormalClosure, "") },
-		Ping:  func() error { return c.Ping([]byte("there?")) },
+		Ping:  func() error { return c.SendPing([]byte("there?")) },
 	}.Respond(op, p)
 }
 

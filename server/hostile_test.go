@@ -78,7 +78,7 @@ func TestEverythingAtOnce(t *testing.T) {
 				func() { c.Send(wire.Binary, make([]byte, 10_000)) },
 				func() { c.SendFragment(wire.Text, []byte("a"), false) },
 				func() { c.SendFragment(wire.Continuation, nil, true) },
-				func() { c.Ping(nil) },
+				func() { c.SendPing(nil) },
 				func() { c.Close(1000, "") },
 				func() { c.SetValue(c.Value()) },
 				func() { c.CloseNow() },
@@ -118,7 +118,7 @@ func TestEverythingAtOnce(t *testing.T) {
 				for range conns {
 					s.Broadcast(wire.Text, []byte(strings.Repeat("a", 1000)))
 					for c := range s.Conns() {
-						c.Ping(nil)
+						c.SendPing(nil)
 					}
 				}
 			})

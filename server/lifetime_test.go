@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	idleClose = `close 1001 "idle for too long"`
-	oldClose  = `close 1001 "the connection has lasted its time"`
+	idleClose = `close 1001 "idle timeout"`
+	oldClose  = `close 1001 "maximum lifetime reached"`
 )
 
 // A client that has nothing to say is sent away, though it is there: Pings, Pongs

@@ -107,7 +107,7 @@ func TestIdleConnectionsAreSmall(t *testing.T) {
 				p.want(`text "Hello"`, `pong "?"`)
 			}
 			if idle[name].stack >= 2048 { // it has a goroutine, which rests when nothing has come for two seconds
-				eventually(t, "all are at rest", func() bool { return goroutinesIn(t, ".(*goroutineTransport).resting") > clients })
+				eventually(t, "all are at rest", func() bool { return goroutinesIn(t, ".(*goroutineSocket).parked") > clients })
 			}
 			eventually(t, "nothing else is done", func() bool { return runtime.NumGoroutine() <= goroutines+clients })
 			with := measure()

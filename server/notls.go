@@ -2,5 +2,5 @@
 
 package server
 
-// TLSConfig has nothing in it, because the program is built with the tag notls.
+// TLSConfig is empty, because of the build tag notls.
 type TLSConfig struct{}

@@ -140,7 +140,7 @@ func TestHandlersThatDoNotReturnHoldNothing(t *testing.T) {
 			t.Parallel()
 			eachLoop(t, func(t *testing.T, start starter) {
 				t.Parallel()
-				s := start(t, &server.Server{MaxDisplaced: 2, Log: func(error) {}, Handlers: map[string]*server.Handler{
+				s := start(t, &server.Server{MaxBlocked: 2, Log: func(error) {}, Handlers: map[string]*server.Handler{
 					"/fails": {Message: func(*server.Conn, wire.Opcode, []byte) { how.fail() }},
 					"/late": {Message: func(*server.Conn, wire.Opcode, []byte) {
 						time.Sleep(5 * time.Millisecond) // until another goroutine has the poller
@@ -161,7 +161,7 @@ func TestHandlersThatDoNotReturnHoldNothing(t *testing.T) {
 				if err := s.Shutdown(t.Context()); err != nil {
 					t.Error(err)
 				}
-				eventually(t, "no handler is displaced", func() bool { return s.Stats().Displaced == 0 })
+				eventually(t, "no handler is blocked", func() bool { return s.Stats().Blocked == 0 })
 				if n := s.Stats().Panics; n != clients {
 					t.Errorf("%d panics", n)
 				}
@@ -292,7 +292,7 @@ func TestWithoutLogTheStandardLoggerIsTold(t *testing.T) {
 	}
 	<-served
 	got := logged.String()
-	for _, want := range []string{"too many open files", "websocket: panic in a handler: on purpose\n", "panic_test.go"} {
+	for _, want := range []string{"too many open files", "websocket: panic in a function of the application: on purpose\n", "panic_test.go"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in %q", want, got)
 		}

@@ -63,7 +63,7 @@ func (r *running) openAs(t testing.TB, target string, lines ...string) *peer {
 
 // run lets the server run a connection over a pipe whose opening handshake is
 // done, with what Run returns.
-func run(t testing.TB, s *server.Server, up server.Upgraded) (p *peer, returned <-chan error) {
+func run(t testing.TB, s *server.Server, up server.Handshake) (p *peer, returned <-chan error) {
 	ours, theirs := net.Pipe()
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ours, up) }()

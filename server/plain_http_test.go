@@ -285,7 +285,7 @@ func TestMalformedPatternsStopTheServer(t *testing.T) {
 			t.Fatal(err)
 		}
 		var refused *handshake.Error
-		if _, err := s.Upgrade(r); !errors.As(err, &refused) || refused.Status != 500 {
+		if _, err := s.AcceptHandshake(r); !errors.As(err, &refused) || refused.Status != 500 {
 			t.Errorf("Upgrade returned %v", err)
 		}
 		for _, err := range log.take() {

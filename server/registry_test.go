@@ -26,8 +26,8 @@ func TestConnectionsKnowTheirPlace(t *testing.T) {
 	}
 	const most = 20 * fewConns
 	for range most {
-		c := s.newConn(new(nowhere))
-		c.open(Upgraded{})
+		c := s.connOver(new(nowhere))
+		c.open(Handshake{})
 		alive[c] = true
 	}
 	for len(alive) > 0 {
@@ -35,8 +35,8 @@ func TestConnectionsKnowTheirPlace(t *testing.T) {
 			delete(alive, c)
 			c.lost(net.ErrClosed)
 			if rand.IntN(10) == 0 && len(alive) > 0 {
-				c := s.newConn(new(nowhere))
-				c.open(Upgraded{})
+				c := s.connOver(new(nowhere))
+				c.open(Handshake{})
 				alive[c] = true
 			}
 			if len(alive)%1000 == 0 {

@@ -37,7 +37,7 @@ func TestPausesAnywhere(t *testing.T) {
 	const pause = 7 * time.Second // longer than any connection stays busy
 	frames := text("Hello") + fragment(wire.Binary, "abc", false) + frame(wire.Ping, "?") + fragment(wire.Continuation, strings.Repeat("d", 70), true)
 	synctest.Test(t, func(t *testing.T) {
-		p, _ := run(t, &server.Server{Handler: server.Handler{Message: echo}, AssemblyTimeout: -1, PingInterval: -1}, server.Upgraded{})
+		p, _ := run(t, &server.Server{Handler: server.Handler{Message: echo}, AssemblyTimeout: -1, PingInterval: -1}, server.Handshake{})
 		for _, busy := range []int{0, 10} {
 			for cut := 1; cut < len(frames); cut++ {
 				for range busy {

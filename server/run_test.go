@@ -24,7 +24,7 @@ func TestRunTakesAConnectionOver(t *testing.T) {
 			rec := newRecorder(t)
 			h := rec.handler()
 			h.Message = echo
-			p, returned := run(t, &server.Server{Handler: h}, server.Upgraded{
+			p, returned := run(t, &server.Server{Handler: h}, server.Handshake{
 				Request:     &handshake.Request{Method: "GET", Target: "/x?y", Proto: "HTTP/1.1"},
 				Subprotocol: "chat",
 				Response:    []byte("HTTP/1.1 101 Switching Protocols\r\n\r\n"),
@@ -50,7 +50,7 @@ func TestRunWithoutARequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rec := newRecorder(t)
 		h := rec.handler()
-		p, _ := run(t, &server.Server{Handlers: map[string]*server.Handler{"/a": &h}, Handler: h}, server.Upgraded{})
+		p, _ := run(t, &server.Server{Handlers: map[string]*server.Handler{"/a": &h}, Handler: h}, server.Handshake{})
 		c := rec.conn()
 		if c.Request() != nil || c.Path() != "" || c.Query() != "" || c.Header() != nil || c.Subprotocol() != "" {
 			t.Errorf("%v %q %q %v %q", c.Request(), c.Path(), c.Query(), c.Header(), c.Subprotocol())
@@ -82,7 +82,7 @@ func TestRunReturnsHowTheConnectionEnded(t *testing.T) {
 					} else {
 						c.CloseNow()
 					}
-				}}}, server.Upgraded{})
+				}}}, server.Handshake{})
 				tt.client(p)
 				if err := result(t, returned); !tt.is(err) {
 					t.Errorf("Run returned %v", err)
@@ -100,7 +100,7 @@ func TestRunReturnsThatTheResponseCouldNotBeSent(t *testing.T) {
 		s := &server.Server{Handler: rec.handler(), Log: log.add}
 		ours, theirs := net.Pipe()
 		theirs.Close()
-		err := s.Run(ours, server.Upgraded{Response: []byte("HTTP/1.1 101 Switching Protocols\r\n\r\n")})
+		err := s.Run(ours, server.Handshake{Response: []byte("HTTP/1.1 101 Switching Protocols\r\n\r\n")})
 		if !isA[*server.LostError](err) || !errors.Is(err, io.ErrClosedPipe) {
 			t.Errorf("Run returned %v", err)
 		}
@@ -127,23 +127,23 @@ func TestUpgradeDecidesOnARequest(t *testing.T) {
 		return r
 	}
 	r := parse(request("/x", "Sec-WebSocket-Protocol: chat"))
-	up, err := s.Upgrade(r)
+	up, err := s.AcceptHandshake(r)
 	if err != nil || up.Request != r || up.Subprotocol != "chat" || up.Buffered != nil ||
 		!strings.HasPrefix(string(up.Response), "HTTP/1.1 101 ") || !strings.Contains(string(up.Response), sampleAccept) {
 		t.Errorf("%+v, %v", up, err)
 	}
 	var refused *handshake.Error
-	if _, err := s.Upgrade(parse(strings.Replace(request("/"), "GET", "PUT", 1))); !errors.As(err, &refused) || refused.Status != 405 {
+	if _, err := s.AcceptHandshake(parse(strings.Replace(request("/"), "GET", "PUT", 1))); !errors.As(err, &refused) || refused.Status != 405 {
 		t.Errorf("PUT: %v", err)
 	}
 	s.Authorize = func(*handshake.Request, *handshake.ServerAnswer) error { panic("on purpose") }
-	if _, err := s.Upgrade(r); !errors.As(err, &refused) || refused.Status != 500 {
+	if _, err := s.AcceptHandshake(r); !errors.As(err, &refused) || refused.Status != 500 {
 		t.Errorf("a panic in Authorize: %v", err)
 	}
 	if err := s.Shutdown(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if _, err := s.Upgrade(r); !errors.As(err, &refused) || refused.Status != 503 {
+	if _, err := s.AcceptHandshake(r); !errors.As(err, &refused) || refused.Status != 503 {
 		t.Errorf("after Shutdown: %v", err)
 	}
 }
@@ -154,7 +154,7 @@ func TestTransportThatIsSlow(t *testing.T) {
 		ours, theirs := net.Pipe()
 		s := &server.Server{Handler: server.Handler{Message: echo}}
 		done := make(chan error, 1)
-		go func() { done <- s.Run(ours, server.Upgraded{}) }()
+		go func() { done <- s.Run(ours, server.Handshake{}) }()
 		go func() {
 			all := text(strings.Repeat("a", 1000)) + closing(1000, "")
 			for i := range len(all) {

@@ -42,9 +42,9 @@ func TestMessagesAreSentInOneFrame(t *testing.T) {
 			{func() error { return c.SendText(long) }, wire.Text, long},
 			{func() error { return c.Sendf("%d of %q", 7, "x") }, wire.Text, `7 of "x"`},
 			{func() error { return c.SendJSON(map[string]int{"a": 1}) }, wire.Text, `{"a":1}`},
-			{func() error { return c.Ping([]byte("?")) }, wire.Ping, "?"},
-			{func() error { return c.Pong([]byte("!")) }, wire.Pong, "!"},
-			{func() error { return c.Ping(make([]byte, 125)) }, wire.Ping, string(make([]byte, 125))},
+			{func() error { return c.SendPing([]byte("?")) }, wire.Ping, "?"},
+			{func() error { return c.SendPong([]byte("!")) }, wire.Pong, "!"},
+			{func() error { return c.SendPing(make([]byte, 125)) }, wire.Ping, string(make([]byte, 125))},
 		} {
 			if err := tt.send(); err != nil {
 				t.Fatal(err)
@@ -74,8 +74,8 @@ func TestWhatCannotBeSentIsRefused(t *testing.T) {
 		{"a control frame in fragments", func(c *server.Conn) error { return c.SendFragment(wire.Ping, nil, false) }, server.ErrNotData},
 		{"a fragment that continues nothing", func(c *server.Conn) error { return c.SendFragment(wire.Continuation, nil, true) }, server.ErrNotData},
 		{"what JSON cannot express", func(c *server.Conn) error { return c.SendJSON(func() {}) }, nil},
-		{"a Ping of 126 bytes", func(c *server.Conn) error { return c.Ping(make([]byte, 126)) }, wire.ErrControlTooLong},
-		{"a Pong of 126 bytes", func(c *server.Conn) error { return c.Pong(make([]byte, 126)) }, wire.ErrControlTooLong},
+		{"a Ping of 126 bytes", func(c *server.Conn) error { return c.SendPing(make([]byte, 126)) }, wire.ErrControlTooLong},
+		{"a Pong of 126 bytes", func(c *server.Conn) error { return c.SendPong(make([]byte, 126)) }, wire.ErrControlTooLong},
 		{"Close with 999", closeWith(999, ""), wire.ErrStatusCode},
 		{"Close with 1004", closeWith(1004, ""), wire.ErrStatusCode},
 		{"Close with 1005", closeWith(1005, ""), wire.ErrStatusCode},
@@ -152,7 +152,7 @@ func TestFragmentsMakeOneMessage(t *testing.T) {
 			}
 		}
 		step(c.SendFragment(wire.Text, []byte("a\xe2"), false), nil) // cut in a code point (6455-5.6-a)
-		step(c.Ping(nil), nil)                                       // 6455-5.4-b
+		step(c.SendPing(nil), nil)                                   // 6455-5.4-b
 		step(c.SendText("in between"), server.ErrMessageUnfinished)
 		step(c.Send(wire.Binary, nil), server.ErrMessageUnfinished)
 		step(c.SendJSON(1), server.ErrMessageUnfinished)
@@ -180,7 +180,7 @@ func TestUnfinishedMessageDoesNotHideHowTheConnectionEnded(t *testing.T) {
 		for name, send := range map[string]func() error{
 			"SendText":     func() error { return c.SendText("late") },
 			"SendFragment": func() error { return c.SendFragment(wire.Continuation, nil, true) },
-			"Ping":         func() error { return c.Ping(nil) },
+			"Ping":         func() error { return c.SendPing(nil) },
 			"Close":        func() error { return c.Close(1000, "") },
 		} {
 			var closed *server.CloseError
@@ -206,7 +206,7 @@ func TestWritersAtOnceDoNotMixTheirFrames(t *testing.T) {
 						t.Error(err)
 						return
 					}
-					c.Ping([]byte("?"))
+					c.SendPing([]byte("?"))
 				}
 			})
 		}
@@ -266,7 +266,7 @@ func TestFragmentsFromGoroutinesAtOnceAreWholeFrames(t *testing.T) {
 func TestSendNeitherChangesNorKeepsThePayload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rec := newRecorder(t)
-		p, _ := run(t, &server.Server{Handler: rec.handler()}, server.Upgraded{})
+		p, _ := run(t, &server.Server{Handler: rec.handler()}, server.Handshake{})
 		c := rec.conn()
 		b := []byte("Hello")
 		sent := make(chan error)

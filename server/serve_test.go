@@ -124,7 +124,7 @@ func TestReceiveGoesOnAfterATimeout(t *testing.T) {
 			if _, err := c.Receive(canceled); err != context.Canceled {
 				t.Errorf("Receive returned %v", err)
 			}
-		}}}, server.Upgraded{})
+		}}}, server.Handshake{})
 		for _, message := range []string{"one", "two"} {
 			p.send(text(message)[:7]) // half a message is no message
 			p.want(`text "now"`)
@@ -307,7 +307,7 @@ func TestBusyServeHoldsTheClientUp(t *testing.T) {
 				}
 				got = append(got, m.Text())
 			}
-		}}}, server.Upgraded{})
+		}}}, server.Handshake{})
 		p.send(frame(wire.Ping, "1"))
 		p.want(`pong "1"`)
 		p.send(text("one")) // into the mailbox

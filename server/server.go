@@ -1,19 +1,18 @@
 package server
 
 import (
-	"iter"
 	"net"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/fibersock/fibersock/endpoint"
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/netloop"
 )
 
-// Limits bound what a client may send. Zero means the default, negative means
-// no limit.
+// Limits bound what a client may send. Zero means the default, a negative value
+// means no limit. Conn.SetLimits changes them for one connection.
 type Limits = endpoint.Limits
 
 // Defaults of Server.
@@ -26,195 +25,207 @@ const (
 	DefaultAssemblyTimeout  = 30 * time.Second
 	DefaultMaxBacklog       = 1 << 20                      // bytes
 	DefaultMaxTotalBacklog  = 256 << 20                    // bytes
-	DefaultMaxDisplaced     = 10_000                       // handlers
+	DefaultMaxBlocked       = 10_000                       // handlers
 	DefaultMessageLimit     = endpoint.DefaultMessageLimit // bytes
 )
 
-// Server serves WebSocket connections. Its fields are not to be changed once it
-// serves; the zero value accepts every handshake from its own origin and does
-// nothing with what comes.
+// Server serves WebSocket connections. The zero value accepts handshakes of its
+// own origin and ignores messages. Its fields must not be changed while it
+// serves.
 //
-// Time limits: zero means the default, which for IdleTimeout, MaxLifetime and
-// ShutdownSpread is none, and negative means none. All but WriteTimeout and
-// ShutdownSpread are looked after by a clock that ticks four times in the shortest
-// of them, but at least once in a second and not more often than every 10
-// milliseconds: so late they may be. What is 124 days or longer may be no limit.
+// One rule holds for all limits and timeouts: zero means the default, a
+// negative value means no limit. The default is named here with each field;
+// some have no limit by default.
+//
+// A clock checks all timeouts but WriteTimeout and ShutdownSpread. It ticks
+// four times in the shortest of them, at least once a second and at most every
+// 10 ms. Timeouts have that granularity. 124 days or more may mean no limit.
 type Server struct {
-	// Handler serves the paths that Handlers does not name.
+	// Handler serves the paths that are not in Handlers.
 	Handler Handler
 
-	// Handlers serve their path, compared as it was sent, without the query. A
-	// path that is not in here is refused with 404, if Handler is empty and
-	// Handlers is not.
+	// Handlers maps paths to their handlers. A path is compared as the client
+	// sent it, without the query. If Handler is empty and Handlers is not,
+	// other paths are refused with 404.
 	Handlers map[string]*Handler
 
-	// Authorize, if it is set, has the last word on an opening handshake that is
-	// valid in all else. It may change what is going to be answered: the
-	// subprotocol, and Header for further fields such as Set-Cookie. If it
-	// returns an error, the connection is refused: by a *handshake.Error with its
-	// status, by another with 403.
+	// Authorize, if it is set, is called last with an opening handshake that is
+	// valid. It may change the answer: the subprotocol, and Header for further
+	// fields such as Set-Cookie. An error refuses the connection: a
+	// *handshake.Error with its status, any other error with 403.
 	Authorize func(r *handshake.Request, a *handshake.ServerAnswer) error
 
-	// HTTP, if it is set, answers requests that are plain HTTP and do not ask for
-	// WebSocket, such as health checks: of whatever method, once Hosts allows them.
-	// The connection is closed after the answer, which should be small. If it returns
-	// nil, or is not set, the client is told that this is a WebSocket endpoint, with 426,
-	// 405 or 505. Upgrade does not call it: behind net/http, the mux serves such requests.
+	// HTTP, if it is set, answers plain HTTP requests such as health checks,
+	// with any method, if Hosts allows them. The response should be small; the
+	// connection is closed behind it. If HTTP is nil or returns nil, the
+	// response says that this is a WebSocket endpoint: 426, 405 or 505.
+	// AcceptHandshake does not call HTTP: behind net/http, the mux serves such
+	// requests.
 	HTTP func(r *handshake.Request) *handshake.HTTPAnswer
 
-	// Subprotocols are those that the server speaks. The first that the client
-	// offers, in the client's order, is chosen; none if there is none.
+	// Subprotocols are the subprotocols that the server speaks. It chooses the
+	// first one of the client's list that is in here, and none if there is
+	// none.
 	Subprotocols []string
 
-	// Hosts are patterns of the hosts that the server goes by, as clients name
-	// them: see handshake.CheckHost. A request for another is refused with 421.
-	// None means any; a server that only its own machine or network can reach
-	// should name its hosts, or any page can reach it by DNS rebinding.
+	// Hosts are patterns of the host names that the server accepts in the Host
+	// field; see handshake.CheckHost. A request for another host is refused
+	// with 421. The default is any host. A server that only its own machine or
+	// network can reach should name its hosts: otherwise any web page can reach
+	// it by DNS rebinding.
 	//
-	// A malformed pattern of Hosts or Origins is a *handshake.PatternError: Serve
-	// returns it, and Upgrade refuses every handshake with 500 and tells Log.
+	// A malformed pattern in Hosts or Origins is a *handshake.PatternError:
+	// Serve returns it, and AcceptHandshake refuses all handshakes with 500 and
+	// reports to Log.
 	Hosts []string
 
-	// Origins are patterns of origins besides the server's own from which a
-	// browser may connect: see handshake.CheckOrigin. "*" lets every page in the
-	// world act with the cookies of its visitor.
+	// Origins are patterns of origins, besides the server's own, whose pages
+	// may connect from a browser; see handshake.CheckOrigin. "*" lets every
+	// page act with the cookies of its visitor.
 	Origins []string
+
+	// CheckOrigin, if it is set, decides about an Origin that is not the
+	// server's own and that Origins do not allow: true allows it. A panic in it
+	// is a status 500.
+	CheckOrigin func(r *handshake.Request) bool
 
 	// Limits bound what a client may send.
 	Limits Limits
 
-	// HandshakeLimits bound the size of a request. One over them is refused with 414 or
-	// 431. Behind net/http, http.Server.MaxHeaderBytes does that.
+	// HandshakeLimits bound the size of a request. A larger one is refused with
+	// 414 or 431. Behind net/http, http.Server.MaxHeaderBytes has that role.
 	HandshakeLimits handshake.Limits
 
-	// MaxOutgoingFrame is the largest payload, in bytes, of a data frame that is
-	// sent, for clients that take no larger ones. A longer message is sent in
-	// fragments. 0 or less means no limit, which is the default.
+	// MaxOutgoingFrame bounds the payload, in bytes, of the data frames that
+	// the server sends. A longer message is sent in fragments. Default: no
+	// limit.
 	MaxOutgoingFrame int
 
 	// HandshakeTimeout bounds the time from a connection's start to the end of
-	// its opening handshake, TLS included.
+	// its opening handshake, TLS included. Default: 10 s.
 	HandshakeTimeout time.Duration
 
-	// WriteTimeout bounds the time without progress in writing to a connection:
-	// 10 s. A socket makes progress with each byte that the system takes, another
-	// net.Conn, such as one of package crypto/tls, with each 16 KiB. More time ends
-	// the connection.
+	// WriteTimeout bounds the time without progress in writing to a connection,
+	// which then ends. Default: 10 s. A socket makes progress with each byte
+	// that the kernel accepts; another net.Conn, such as one of crypto/tls,
+	// with each 16 KiB.
 	WriteTimeout time.Duration
 
 	// CloseTimeout bounds the time from the server's Close to the client's.
+	// Default: 5 s.
 	CloseTimeout time.Duration
 
-	// PingInterval is after how long without any sign of life a client is sent a
-	// Ping, a heartbeat: see also Conn.RTT. Every byte that comes is a sign of
-	// life. If very many clients fall silent at the same time, their heartbeats
-	// are spread over up to a quarter of PingInterval more. Negative: never.
+	// PingInterval is the time without input after which the server sends a
+	// client a heartbeat: a Ping; see Conn.RTT. Default: 30 s. If very many
+	// clients fall silent together, their heartbeats are spread over up to a
+	// quarter of PingInterval.
 	PingInterval time.Duration
 
-	// PongTimeout is how long after such a Ping there must be a sign of life, of any
-	// kind. On Linux a client is alive, too, that acknowledges bytes that were sent
-	// before the Ping: it lies behind them.
+	// PongTimeout bounds the time from a heartbeat to the next byte from the
+	// client, which need not be a Pong. Default: 10 s. On Linux, a client that
+	// acknowledges bytes sent before the heartbeat gets more time: the Ping
+	// lies behind them.
 	PongTimeout time.Duration
 
-	// IdleTimeout is for how long a connection may carry no data message in
-	// either direction before the server closes it with 1001. Unlike
-	// PingInterval, which is to find clients that are gone, it is about clients
-	// that are there and have nothing to say: Pings and Pongs do not count, nor
-	// does a client's half a frame. While a handler runs, messages wait for
-	// Handler.Serve, or something sent waits for the client, a connection is not
-	// idle. Not set: never.
+	// IdleTimeout bounds the time without data messages in either direction.
+	// Default: no limit. The server then closes the connection with 1001.
+	// Pings, Pongs and a part of a frame do not count as messages. A connection
+	// is not idle while a handler runs, messages wait for Receive, or output is
+	// buffered. PingInterval detects dead clients; IdleTimeout ends live ones
+	// that do nothing.
 	IdleTimeout time.Duration
 
-	// AssemblyTimeout bounds how long a message may take that has begun to
-	// arrive, from its first byte to its last; a control frame too. For a message
-	// of more than 64 KiB it bounds each 64 KiB of it. Otherwise a client could
-	// keep up to Limits.Message bytes of the server's memory for ever, by a message
-	// that does not end, a byte now and then being sign of life enough. The time
-	// in which the program is busy and nothing is read does not count.
+	// AssemblyTimeout bounds the time for each 64 KiB of a message, and for a
+	// message or control frame that is shorter, from its first byte. Default:
+	// 30 s, which requires about 20 kbit/s. The time for which the application
+	// accepts no input does not count. A slower client has its connection
+	// failed with 1008.
 	//
-	// A client over it has its connection failed with 1008. The default, 30 s,
-	// asks for about 20 kbit/s, which every link in use has: an upload of 16 MiB
-	// may take two hours as long as it makes progress, and is given up 30 s after it
-	// has stopped. A program to which clients send one message without an end, in
-	// fragments and with pauses, sets it to -1.
+	// Without it a client could keep up to Limits.Message bytes of the server's
+	// memory for ever, by a message that it does not finish. Set it to -1 if
+	// clients send one endless message in fragments, with pauses.
 	AssemblyTimeout time.Duration
 
-	// MaxLifetime is after how long, counted from when it was accepted, a
-	// connection is closed with 1001, so that its client connects again: to a
-	// server that has less to do, or with credentials that are still good. Up to a
-	// tenth of it is added or taken away at random, so that clients that came at
-	// once do not come back at once. Not set: never.
+	// MaxLifetime is the time after which a connection is closed with 1001, so
+	// that its client connects again: to a server with a lower load, or with
+	// valid credentials. Default: no limit. It varies by up to a tenth at
+	// random, so that clients that connected together do not return together.
 	MaxLifetime time.Duration
 
-	// ShutdownSpread is the time over which Shutdown spreads its closings, evenly,
-	// so that the clients do not all connect elsewhere at once. Not set: all are
-	// closed at once.
+	// ShutdownSpread is the time over which Shutdown closes the connections,
+	// evenly, so that the clients do not connect elsewhere all at once.
+	// Default: no time.
 	ShutdownSpread time.Duration
 
-	// MaxBacklog is how many bytes may wait for one client that does not read: zero
-	// means the default, negative means no limit. SlowPolicy says what happens to
-	// the message that would be too much. From a client that sends on and does not
-	// take the answers of Handler.Message, nothing is read once half of MaxBacklog
-	// waits for it, until it has taken all. Answers to bytes that were read together,
-	// up to 256 KiB, may exceed MaxBacklog.
+	// MaxBacklog bounds the bytes buffered for one client that reads too
+	// slowly. Default: 1 MiB. SlowPolicy decides about a message that exceeds
+	// it. From a client that does not read the replies of Handler.Message, the
+	// server reads nothing while more than half of MaxBacklog is buffered,
+	// until the buffer is empty. Replies to bytes that were read together, up
+	// to 256 KiB, may exceed MaxBacklog.
 	MaxBacklog int
 
-	// MaxTotalBacklog is the same for all clients together. When it is reached, the
-	// policy is applied to messages for clients for which more than 128 KiB wait.
+	// MaxTotalBacklog bounds the bytes buffered for all clients. Default: 256
+	// MiB. When it is reached, SlowPolicy applies to clients with more than 128
+	// KiB.
 	MaxTotalBacklog int
 
-	// SlowPolicy is what becomes of what is sent to a client that does not read,
-	// and for which too much waits already.
+	// SlowPolicy decides about a message that exceeds MaxBacklog or
+	// MaxTotalBacklog.
 	SlowPolicy SlowPolicy
 
-	// MaxConns is how many connections there may be at a time, those in the opening
-	// handshake included; MaxConnsPerAddr how many from one address, which for IPv6
-	// is a network of 64 bits, and behind a proxy is the proxy's; MaxHandshakes how
-	// many in the opening handshake. One more is cut, without an answer, and Log is
-	// told of a *CapacityError; Upgrade refuses with 503 what would be more than
-	// MaxConns. Zero means no limit, and so does negative.
+	// MaxConns bounds the connections, including those in the opening
+	// handshake, MaxConnsPerAddr those of one address, and MaxHandshakes those
+	// in the opening handshake. Default: no limit. An IPv6 address counts as
+	// its network of 64 bits. Behind a proxy, all connections have the proxy's
+	// address. A connection that exceeds a limit is closed without a response,
+	// and Log gets a *CapacityError; AcceptHandshake refuses one that exceeds
+	// MaxConns with 503.
 	MaxConns, MaxConnsPerAddr, MaxHandshakes int
 
-	// MaxDisplaced is how many handlers may block at the same time without others
-	// waiting for them: each of those keeps a goroutine and about 140 KiB. Past it,
-	// what comes from clients is read only when one of them has returned, and Stats
-	// counts that as Crowded. Zero means the default, negative means no limit. It
-	// does not bound Handler.Serve, nor connections that have a goroutine of their
-	// own anyway: see the package documentation.
-	MaxDisplaced int
+	// MaxBlocked bounds the handlers that may block without delaying others.
+	// Default: 10,000. Each of them keeps a goroutine and about 140 KiB. Beyond
+	// the bound, input is read only when one of them returns, and
+	// Stats.HandOffsRefused counts. It does not bound Handler.Serve, nor
+	// connections with a goroutine of their own; see the package documentation.
+	MaxBlocked int
 
-	// TLS is the configuration for ListenAndServeTLS. It is cloned; the only
-	// application protocol (ALPN) is http/1.1. Not there with the build tag notls.
+	// TLS is the configuration of ListenAndServeTLS and ServeTLS. It is cloned.
+	// The only application protocol (ALPN) is http/1.1. The build tag notls
+	// leaves it out.
 	TLS *TLSConfig
 
-	// Log is told what no handler is told: a *RefusedError for a handshake that
-	// was not accepted, a *PanicError, a failure to accept. If it is nil, the last
-	// two go to the standard logger. If Log itself panics, the standard logger gets
-	// both errors. A client that does not ask for WebSocket is only counted, see
-	// Stats: one that connects and hangs up, plain HTTP, TLS to a port for plain HTTP.
+	// Log receives errors that no handler receives: a *RefusedError for a
+	// handshake that was not accepted, a *PanicError, and failures to accept.
+	// If it is nil, panics and failures to accept go to the standard logger. If
+	// Log panics, both errors go there. Clients that do not ask for WebSocket
+	// are counted by Stats only: those that connect and close, send plain HTTP,
+	// or TLS to a port without TLS.
 	Log func(error)
 
-	patterns struct { // Hosts and Origins, checked once
+	patterns struct { // of Hosts and Origins, validated once
 		once sync.Once
 		err  error
 	}
 
-	mu        sync.Mutex
-	closing   bool
-	listeners map[*net.Listener]struct{} // by pointers, because a listener may be no key
-	conns     []*Conn                    // in no order
-	census    census                     // of conns
-	empty     chan struct{}              // made by Shutdown; closed when conns is empty
-	house     chan struct{}              // closed to end the housekeeper; it works while there are conns
+	mu          sync.Mutex                 // guards the rest, down to sweeperDone
+	closing     bool                       // Shutdown was called
+	listeners   map[*net.Listener]struct{} // by pointers, because a listener need not be comparable
+	conns       []*Conn                    // in no order
+	connCounter connCounter                // counts conns
+	empty       chan struct{}              // made by Shutdown; closed when conns is empty
+	sweeperDone chan struct{}              // stops the sweeper, which runs while there are conns
 
-	clock clock // see watch.go
-
+	clock    clock
 	counters counters
 
-	// What the engine is told, without and with partial messages.
+	// Configurations of endpoints, without and with partial messages.
 	engines [2]atomic.Pointer[endpoint.SharedConfig]
 
-	loops loops
+	netloop struct { // made with the first listener or connection
+		once sync.Once
+		loop *netloop.Loop
+	}
 }
 
 func orDefault[T int | time.Duration](value, otherwise T) T {
@@ -224,9 +235,9 @@ func orDefault[T int | time.Duration](value, otherwise T) T {
 	return value
 }
 
-// ListenAndServe listens on the TCP address addr and serves what connects. It
-// returns ErrServerClosed after Shutdown, or why it cannot listen or accept, or a
-// *handshake.PatternError.
+// ListenAndServe listens on the TCP address addr and serves connections. It
+// returns an error if it cannot listen or accept, a *handshake.PatternError, or
+// ErrServerClosed after Shutdown.
 func (s *Server) ListenAndServe(addr string) error {
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
@@ -235,8 +246,8 @@ func (s *Server) ListenAndServe(addr string) error {
 	return s.Serve(ln)
 }
 
-// Serve serves what connects to ln, and closes ln when it returns. See
-// ListenAndServe for the error.
+// Serve serves the connections of ln, and closes ln when it returns. The errors
+// are those of ListenAndServe.
 func (s *Server) Serve(ln net.Listener) error {
 	defer ln.Close()
 	if err := s.checkPatterns(); err != nil {
@@ -246,66 +257,34 @@ func (s *Server) Serve(ln net.Listener) error {
 		return ErrServerClosed
 	}
 	defer s.removeListener(&ln)
-	err := s.serve(ln)
-	if s.shuttingDown() { // not every listener says net.ErrClosed when it is closed
+	err := s.loop().Serve(ln, s.openAccepted)
+	if s.shuttingDown() { // a listener may return any error when it is closed
 		return ErrServerClosed
 	}
 	return err
 }
 
-// goroutines returns the loop that serves everything that is a net.Conn.
-func (s *Server) goroutines() *goroutineLoop {
-	return &goroutineLoop{writeTimeout: orDefault(s.WriteTimeout, DefaultWriteTimeout)}
-}
-
-func (s *Server) addListener(ln *net.Listener) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closing {
-		return false
-	}
-	if s.listeners == nil {
-		s.listeners = make(map[*net.Listener]struct{})
-	}
-	s.listeners[ln] = struct{}{}
-	return true
-}
-
-func (s *Server) removeListener(ln *net.Listener) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.listeners, ln)
-}
-
-func (s *Server) shuttingDown() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.closing
-}
-
-// begin makes c, which must be a zero Conn, a connection over t that waits for the
-// opening handshake.
-func (s *Server) begin(c *Conn, t transport) {
-	c.server, c.transport = s, t
-	c.holders.Store(1)
+// startConn begins the connection c over socket, in the opening handshake.
+func (s *Server) startConn(c *Conn, socket netloop.Socket) {
+	c.transport = socket
+	c.refs.Store(1)
 	opening := s.counters.begun(c)
-	t.attach(c)
 	why, closing := s.addConn(c)
 	if why == nil && s.MaxHandshakes > 0 && opening > int64(s.MaxHandshakes) {
 		why = &CapacityError{Max: s.MaxHandshakes, Option: "MaxHandshakes"}
 	}
 	if why != nil {
 		s.counters.count(func(st *Stats) { st.Full++ })
-		c.cut(why)
+		c.abort(why)
 	}
 	if closing {
 		c.refuseShutdown()
 	}
 }
 
-// terms returns the terms of the server's endpoints, which differ by whether their
-// handlers take partial messages.
-func (s *Server) terms(partial bool) *endpoint.SharedConfig {
+// sharedConfig returns the configuration of the server's endpoints. partial is
+// endpoint.Config.Partial.
+func (s *Server) sharedConfig(partial bool) *endpoint.SharedConfig {
 	shared := &s.engines[0]
 	if partial {
 		shared = &s.engines[1]
@@ -319,66 +298,4 @@ func (s *Server) terms(partial bool) *endpoint.SharedConfig {
 		}))
 	}
 	return shared.Load()
-}
-
-// addConn adds c, and returns the limit that it breaks, and whether the server was
-// shutting down before.
-func (s *Server) addConn(c *Conn) (why *CapacityError, closing bool) {
-	from := s.origin(c)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.conns) == 0 {
-		s.keepHouse()
-	}
-	c.watch.begin(s.clock.now())
-	c.place = int32(len(s.conns))
-	s.conns = append(s.conns, c)
-	return s.come(c, from), s.closing
-}
-
-func (s *Server) removeConn(c *Conn) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.left(c)
-	last := len(s.conns) - 1
-	s.conns[last].place = c.place
-	s.conns[c.place] = s.conns[last]
-	s.conns[last] = nil
-	s.conns = s.conns[:last]
-	if last > 0 {
-		if room := cap(s.conns); room > fewConns && last < room/4 {
-			s.conns = append(make([]*Conn, 0, room/2), s.conns...)
-		}
-		return
-	}
-	s.conns = nil
-	s.leaveHouse()
-	if s.empty != nil {
-		close(s.empty)
-		s.empty = nil
-	}
-}
-
-// fewConns is for how many connections room is kept, even if there are fewer.
-const fewConns = 1024
-
-// snapshot returns the connections of this moment, also those in the opening
-// handshake.
-func (s *Server) snapshot() []*Conn {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.conns)
-}
-
-// Conns returns an iterator over the connections that are open, in no order. It
-// begins with those of the moment when it is called; one that ends meanwhile may
-// still come.
-func (s *Server) Conns() iter.Seq[*Conn] {
-	return func(yield func(*Conn) bool) {
-		for _, c := range s.snapshot() {
-			if c.isOpen() && !yield(c) {
-				return
-			}
-		}
-	}
 }

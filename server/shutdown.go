@@ -9,25 +9,24 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// Shutdown ends the server: it stops listening, refuses handshakes with status
-// 503, closes all connections with 1001, waits until they have ended and what
-// Handler.Serve runs has returned, and, if ctx ends before that, cuts those that
-// are left and returns the error of ctx. A client that has connected and sent
-// nothing is cut at once. The server cannot be used again.
+// Shutdown ends the server. It closes the listeners, refuses handshakes with
+// status 503, closes all connections with 1001, and waits until they have ended
+// and Handler.Serve has returned. If ctx ends first, Shutdown aborts the
+// remaining connections and returns ctx's error. A client that has connected
+// and sent nothing is disconnected at once. The server cannot be used again.
 //
-// The closings are spread over Server.ShutdownSpread, or over half the time that
-// ctx has left if that is shorter, so that all clients can answer. Until its turn
-// comes, a connection is served as before.
+// The connections are closed over the time of Server.ShutdownSpread, but not
+// more than half of the time that ctx has left, so that all clients can answer.
+// A connection is served until it is closed.
 //
-// For connections that came by way of net/http, call it from
-// http.Server.RegisterOnShutdown or after http.Server.Shutdown, which does not
-// know them.
+// http.Server.Shutdown does not end connections of package httpupgrade. Call
+// Shutdown after it, or by http.Server.RegisterOnShutdown.
 func (s *Server) Shutdown(ctx context.Context) error {
 	empty, closed := s.stop()
-	s.dismiss(ctx, empty)
+	s.closeConns(ctx, empty)
 	if err := await(ctx, empty); err != nil {
 		for _, c := range s.snapshot() {
-			go c.cut(nil) // waits for the write that it makes fail
+			go c.abort(nil) // waits for a write, which it makes fail
 		}
 		return err
 	}
@@ -49,9 +48,9 @@ func await(ctx context.Context, done <-chan struct{}) error {
 	}
 }
 
-// dismiss closes all connections, spread over a time. It returns when that has been
-// done, or there are no connections, or ctx has ended.
-func (s *Server) dismiss(ctx context.Context, empty <-chan struct{}) {
+// closeConns closes all connections, over the time of ShutdownSpread. It
+// returns when all are closed, or there are none, or ctx has ended.
+func (s *Server) closeConns(ctx context.Context, empty <-chan struct{}) {
 	conns := s.snapshot()
 	for _, c := range conns {
 		if c.isOpening() {
@@ -68,8 +67,8 @@ func (s *Server) dismiss(ctx context.Context, empty <-chan struct{}) {
 	for i, done := int64(1), 0; i <= steps; i++ {
 		part := conns[done : int64(len(conns))*i/steps]
 		for _, c := range part {
-			if c.isOpen() { // one that opens now sees by itself that the server is shutting down
-				go c.Close(wire.GoingAway, "") // may wait for a slow write
+			if c.isOpen() { // callOpen closes one that is opening
+				go c.sendClose(wire.GoingAway, "") // may wait for a slow write
 			}
 		}
 		done += len(part)
@@ -87,8 +86,8 @@ func (s *Server) dismiss(ctx context.Context, empty <-chan struct{}) {
 	}
 }
 
-// stop stops listening and returns a channel that is closed when there are no
-// connections, and one that is closed when all listeners are.
+// stop closes the listeners. It returns a channel that is closed when there are
+// no connections, and one that is closed when all listeners are closed.
 func (s *Server) stop() (empty, closed chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -226,7 +226,7 @@ func TestRunAfterShutdown(t *testing.T) {
 		if err := s.Shutdown(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		p, returned := run(t, s, server.Upgraded{})
+		p, returned := run(t, s, server.Handshake{})
 		p.want(`close 1001 ""`)
 		p.send(closing(1001, ""))
 		if err := <-returned; err != nil {

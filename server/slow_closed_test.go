@@ -9,7 +9,7 @@ import (
 )
 
 // With SlowDropOldest, a message that is sent after the server's Close is refused
-// also while something waits for the client. It used to go to the outbox, where it
+// also while something waits for the client. It used to go to the send queue, where it
 // was lost, and Send returned nil.
 func TestSlowDropOldestRefusesMessagesAfterClose(t *testing.T) {
 	prepared, err := server.Prepare(wire.Text, []byte("late"))

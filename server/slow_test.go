@@ -125,7 +125,7 @@ func TestSlowDropNewest(t *testing.T) {
 		if dropped == 0 {
 			t.Fatal("nothing was dropped")
 		}
-		if err := c.Ping([]byte("!")); err != nil { // control frames find room (6455-5.5.2-b)
+		if err := c.SendPing([]byte("!")); err != nil { // control frames find room (6455-5.5.2-b)
 			t.Error(err)
 		}
 		pinged := false
@@ -160,7 +160,7 @@ func TestSlowDropNewest(t *testing.T) {
 func TestSlowDropOldest(t *testing.T) {
 	eachSlow(t, func(t *testing.T, start starter, send func(c *server.Conn, p []byte) error, way string) {
 		if way == "SendFragment" {
-			return // does not wait in the outbox: see TestFragmentsWithSlowDropOldest
+			return // does not wait in the send queue: see TestFragmentsWithSlowDropOldest
 		}
 		const limit = 1 << 20
 		s := &server.Server{MaxBacklog: limit, WriteTimeout: patience, SlowPolicy: server.SlowDropOldest}
@@ -309,7 +309,7 @@ func TestMaxTotalBacklog(t *testing.T) {
 			t.Errorf("%d bytes have waited", st.BacklogPeak)
 		}
 		var total *server.BacklogError
-		if err := rec.failure(); !errors.As(err, &total) || !total.Total || total.Max != limit || !strings.Contains(err.Error(), "(MaxTotalBacklog, SlowPolicy)") {
+		if err := rec.failure(); !errors.As(err, &total) || !total.Total || total.Max != limit || !strings.Contains(err.Error(), "exceeds MaxTotalBacklog (") {
 			t.Errorf("%v", err)
 		}
 	})
@@ -333,7 +333,7 @@ func TestDrain(t *testing.T) {
 			rec := newRecorder(t)
 			h := rec.handler()
 			h.Message = func(*server.Conn, wire.Opcode, []byte) { alone(func() {}) }
-			h.Drain = func(c *server.Conn) { alone(func() { drains.Add(1) }) }
+			h.Writable = func(c *server.Conn) { alone(func() { drains.Add(1) }) }
 			r := start(t, &server.Server{Handler: h, MaxBacklog: -1, WriteTimeout: patience})
 			p := r.open(t)
 			c := rec.conn()
@@ -354,13 +354,13 @@ func TestDrain(t *testing.T) {
 				for range enough {
 					p.number()
 				}
-				eventually(t, "Drain is called and nothing waits", func() bool { return drains.Load() > before && c.Buffered() == 0 })
+				eventually(t, "Writable is called and nothing waits", func() bool { return drains.Load() > before && c.Buffered() == 0 })
 			}
 		})
 	}
 }
 
-// A Drain that does not return is like any handler that does not. Without epoll it
+// A Writable that does not return is like any handler that does not. Without epoll it
 // used to leave the connection open until the client ended it.
 func TestDrainThatDoesNotReturn(t *testing.T) {
 	for name, how := range failings {
@@ -369,7 +369,7 @@ func TestDrainThatDoesNotReturn(t *testing.T) {
 				t.Parallel()
 				rec := newRecorder(t)
 				h := rec.handler()
-				h.Drain = func(*server.Conn) { how.fail() }
+				h.Writable = func(*server.Conn) { how.fail() }
 				r := start(t, &server.Server{Handler: h, MaxBacklog: -1, WriteTimeout: patience})
 				p := r.open(t)
 				c := rec.conn()

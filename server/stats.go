@@ -1,73 +1,70 @@
 package server
 
-// Stats is what a server is doing and what it has done since its start. A number
-// that grows is an uint64, one that goes up and down an int64.
+// Stats are statistics of a server since its start. A counter is a uint64; a
+// number that goes up and down is an int64.
 //
-// Once nothing happens any more, all of it is exact. While connections are at
-// work, Opening to Unfinished, Open, Ended and what is counted at a connection's
-// end (Timeouts, Closes, Cut) belong together, so that sums can be made of them;
-// the other fields are each as of a moment of its own. What came from a client is
-// counted when the handlers have returned that the server calls for what it read
-// at once; what goes to a client, when it is handed to the system or to the
-// backlog.
+// All numbers are exact when the server is at rest. While connections are
+// active, the fields from Opening to Unfinished, Open, Ended, and those counted
+// at a connection's end (Timeouts, Closes, Cut) are consistent with each other,
+// so that their sums are meaningful. Input is counted when the handlers return
+// that were called for one read, output when it is passed to the kernel or to
+// the backlog.
 type Stats struct {
-	// Opening handshakes: each is in one of these.
-	Opening    int64   // under way
-	Accepted   uint64  // answered with 101, by this server or before Run
-	Refused    Refused // answered with an HTTP error, also those whose request was given to Upgrade
+	// Opening handshakes. Each is counted in one of Opening, Accepted, Refused
+	// and Unfinished.
+	Opening    int64   // in progress
+	Accepted   uint64  // answered with 101, by the server or before Run, Adopt or Accept
+	Refused    Refused // answered with an HTTP error, or refused by AcceptHandshake
 	Answered   uint64  // plain HTTP requests that Server.HTTP has answered
-	Unfinished uint64  // ended before there was an answer
-	Full       uint64  // of these, cut because there were too many: MaxConns, MaxConnsPerAddr, MaxHandshakes
+	Unfinished uint64  // ended without a response
+	Full       uint64  // of Unfinished: closed for MaxConns, MaxConnsPerAddr or MaxHandshakes
 
-	// Connections: each whose opening handshake was accepted is in one of these.
+	// Connections. Each accepted one is counted in Open or in Ended.
 	Open  int64 // Handler.Close has not been called
 	Ended Ended
 
-	// What clients sent and were sent.
+	// Frames from clients and to clients.
 	Received, Sent Traffic
 
 	// Handlers.
-	Panics    uint64 // in handlers and in Server.Authorize
-	HandOffs  uint64 // a handler took so long that another goroutine went on with what its loop had to do
-	Displaced int64  // such handlers that have not returned
-	Crowded   uint64 // a handler took so long but kept its loop waiting, because Displaced was at its bound
+	Panics          uint64 // in functions of the application
+	HandOffs        uint64 // a handler blocked, and another goroutine took over its loop
+	Blocked         int64  // handlers that block and have not returned since
+	HandOffsRefused uint64 // a handler blocked its loop, because Blocked was at Server.MaxBlocked
 
-	// What waits for clients that do not read.
-	Backlog     int64  // payload and frame headers, in bytes, of all connections
-	BacklogPeak uint64 // the most that Backlog has been
-	Dropped     uint64 // messages that were not sent because of the backlog
-	Cut         uint64 // connections that were cut because of it; they are in Ended.Lost too
+	// Output for clients that read too slowly.
+	Backlog     int64  // bytes buffered for all connections, frame headers included
+	BacklogPeak uint64 // maximum of Backlog
+	Dropped     uint64 // messages dropped by Server.SlowPolicy
+	Cut         uint64 // connections ended by it; also counted in Ended.Lost
 
 	Timeouts Timeouts
 }
 
-// Refused is how many opening handshakes were refused, by the class of the HTTP
-// status.
+// Refused counts refused opening handshakes by the class of the HTTP status.
 type Refused struct {
 	Status3xx, Status4xx, Status5xx uint64
 }
 
-// Ended is how many connections have ended, by how they did.
+// Ended counts ended connections by the way they ended.
 type Ended struct {
 	ByClient uint64 // the client's Close came first
-	ByServer uint64 // the server's Close was sent first, and one of the client came; or CloseNow
+	ByServer uint64 // the server's Close came first and was answered; or CloseNow
 	Failed   uint64 // the client broke a rule or a limit, or a handler panicked: a FailError
 	Lost     uint64 // without a closing handshake, timeouts included: a LostError
 }
 
-// Traffic is what went in one direction over connections whose opening handshake
-// was done.
+// Traffic counts the frames in one direction.
 type Traffic struct {
-	Messages  uint64     // whole messages, and those in fragments when they are complete
+	Messages  uint64     // whole messages; those in fragments with the last one
 	Bytes     uint64     // of their payload
-	Fragments uint64     // data frames that are only a part of a message
+	Fragments uint64     // data frames that are a part of a message only
 	Pings     uint64     //
 	Pongs     uint64     //
 	Closes    CloseCodes // Close frames, counted when the connection ends
 }
 
-// CloseCodes is how many Close frames had which status code (RFC 6455, Section
-// 7.4).
+// CloseCodes counts Close frames by their status code (RFC 6455, Section 7.4).
 type CloseCodes struct {
 	NormalClosure           uint64 // 1000
 	GoingAway               uint64 // 1001
@@ -86,22 +83,22 @@ type CloseCodes struct {
 	Applications            uint64 // 4000 to 4999
 }
 
-// Timeouts is how many connections have ended because something took too long, by
-// the option of Server that bounds it.
+// Timeouts counts connections that a timeout has ended, by the option of
+// Server.
 type Timeouts struct {
 	Handshake uint64 // HandshakeTimeout
 	Write     uint64 // WriteTimeout
 	Close     uint64 // CloseTimeout
 	Pong      uint64 // PongTimeout
-	Idle      uint64 // IdleTimeout; they are in Ended.ByServer, if the client answers
-	Assembly  uint64 // AssemblyTimeout; they are in Ended.Failed
+	Idle      uint64 // IdleTimeout; also counted in Ended.ByServer if the client answers
+	Assembly  uint64 // AssemblyTimeout; also counted in Ended.Failed
 }
 
-// Stats returns the server's statistics. It may be called at any time, from any
-// goroutine, and takes no time that depends on the number of connections. As a
-// variable of package expvar:
+// Stats returns the server's statistics. It may be called from any goroutine.
+// Its cost does not depend on the number of connections. To publish them by
+// package expvar:
 //
 //	expvar.Publish("websocket", expvar.Func(func() any { return s.Stats() }))
 //
-// Of single events the Handler and Log are told; examples/metrics has both.
+// Handlers and Log report single events; examples/metrics uses both.
 func (s *Server) Stats() Stats { return s.counters.stats() }

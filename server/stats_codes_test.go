@@ -44,7 +44,7 @@ func TestEveryStatusCodeIsCounted(t *testing.T) {
 }
 
 func TestPollersAreNotInEachOthersCacheLines(t *testing.T) {
-	if size := reflect.TypeFor[lane]().Size(); size%128 != 0 {
-		t.Errorf("a lane has %d bytes", size)
+	if size := reflect.TypeFor[shard]().Size(); size%128 != 0 {
+		t.Errorf("a shard has %d bytes", size)
 	}
 }

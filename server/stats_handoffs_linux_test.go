@@ -28,7 +28,7 @@ func (b *blocking) handler() server.Handler {
 	}}
 }
 
-// Each handler that blocks is displaced once, and comes back once.
+// Each handler that blocks is blocked once, and comes back once.
 func TestStatsOfHandOffs(t *testing.T) {
 	const handlers = 10
 	b := newBlocking()
@@ -40,7 +40,7 @@ func TestStatsOfHandOffs(t *testing.T) {
 		result(t, b.entered)
 		peers = append(peers, p)
 	}
-	eventually(t, "all are displaced", func() bool { return r.Stats().Displaced == handlers })
+	eventually(t, "all are blocked", func() bool { return r.Stats().Blocked == handlers })
 	before := r.Stats().HandOffs
 	if before < handlers {
 		t.Errorf("%d hand-offs of %d handlers", before, handlers)
@@ -50,17 +50,17 @@ func TestStatsOfHandOffs(t *testing.T) {
 		p.want(`text "Hello"`)
 		p.goodbye(1000)
 	}
-	if st := r.atRest(t); st.Displaced != 0 || st.Crowded != 0 || st.Received.Messages != handlers || st.Sent.Messages != handlers {
+	if st := r.atRest(t); st.Blocked != 0 || st.HandOffsRefused != 0 || st.Received.Messages != handlers || st.Sent.Messages != handlers {
 		t.Errorf("at rest %+v", st)
 	}
 }
 
 // A handler that may not be displaced, because there are too many, is counted
-// once, however long it keeps what comes after it waiting; and is displaced when
+// once, however long it keeps what comes after it waiting; and is blocked when
 // another has returned.
 func TestStatsOfHandlersThatMayNotBeDisplaced(t *testing.T) {
 	b := newBlocking()
-	s := &server.Server{Handler: b.handler(), MaxDisplaced: 1}
+	s := &server.Server{Handler: b.handler(), MaxBlocked: 1}
 	r := loops["system's"](t, s)
 	var peers []*peer
 	block := func() {
@@ -70,17 +70,17 @@ func TestStatsOfHandlersThatMayNotBeDisplaced(t *testing.T) {
 		peers = append(peers, p)
 	}
 	block()
-	eventually(t, "one is displaced", func() bool { return r.Stats().Displaced == 1 })
+	eventually(t, "one is blocked", func() bool { return r.Stats().Blocked == 1 })
 	block()
-	eventually(t, "the other is not", func() bool { return r.Stats().Crowded > 0 })
+	eventually(t, "the other is not", func() bool { return r.Stats().HandOffsRefused > 0 })
 	first := r.Stats()
 	<-time.After(20 * time.Millisecond) // in which the watchdog looks at it many times
 	b.release <- struct{}{}
-	eventually(t, "the other is displaced, too", func() bool {
+	eventually(t, "the other is blocked, too", func() bool {
 		st := r.Stats()
-		return st.Displaced == 1 && st.HandOffs > first.HandOffs
+		return st.Blocked == 1 && st.HandOffs > first.HandOffs
 	})
-	if more := r.Stats().Crowded - first.Crowded; more > 1 { // one may be somebody else's: the machine may be slow
+	if more := r.Stats().HandOffsRefused - first.HandOffsRefused; more > 1 { // one may be somebody else's: the machine may be slow
 		t.Errorf("it was counted %d times more", more)
 	}
 	close(b.release)

@@ -24,7 +24,7 @@ func (r *running) atRest(t *testing.T) server.Stats {
 	if err := r.Shutdown(ctx); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "no handler is displaced", func() bool { return r.Stats().Displaced == 0 })
+	eventually(t, "no handler is blocked", func() bool { return r.Stats().Blocked == 0 })
 	return r.Stats()
 }
 
@@ -73,7 +73,7 @@ func testStats(t *testing.T, tests []statsTest) {
 				})
 				tt.client(t, r)
 				got := r.atRest(t)
-				got.HandOffs, got.Crowded, got.BacklogPeak = 0, 0, 0 // depend on how fast it all goes
+				got.HandOffs, got.HandOffsRefused, got.BacklogPeak = 0, 0, 0 // depend on how fast it all goes
 				wantStats(t, got, tt.want)
 			})
 		})
@@ -123,7 +123,7 @@ func TestStatsOfTraffic(t *testing.T) {
 		{"messages to nobody", &server.Server{},
 			talk(text("Hello") + frame(wire.Pong, "")),
 			one(server.Traffic{Messages: 1, Bytes: 5, Pongs: 1}, server.Traffic{})},
-		{"control frames of the program", opening(func(c *server.Conn) { c.Ping([]byte("1")); c.Pong(nil); c.Pong(nil) }),
+		{"control frames of the program", opening(func(c *server.Conn) { c.SendPing([]byte("1")); c.SendPong(nil); c.SendPong(nil) }),
 			talk("", `ping "1"`, `pong ""`, `pong ""`),
 			one(server.Traffic{}, server.Traffic{Pings: 1, Pongs: 2})},
 		{"the blocking style", &server.Server{Handler: server.Handler{Serve: func(c *server.Conn) {
@@ -197,12 +197,12 @@ func TestStatsOfUpgrade(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Upgrade(req); err == nil {
+	if _, err := s.AcceptHandshake(req); err == nil {
 		t.Fatal("not refused")
 	}
 	want := server.Stats{Refused: server.Refused{Status4xx: 1}}
 	wantStats(t, s.Stats(), want)
-	p, done := run(t, s, server.Upgraded{})
+	p, done := run(t, s, server.Handshake{})
 	p.goodbye(1000)
 	result(t, done)
 	want.Accepted, want.Ended.ByClient = 1, 1

@@ -148,7 +148,7 @@ func TestControlFramesCarryWhatTheyAreGiven(t *testing.T) {
 		c := rec.conn()
 		array := make([]byte, 200)
 		for n := range array {
-			err, pong := c.Ping(array[:n]), c.Pong(array[:n])
+			err, pong := c.SendPing(array[:n]), c.SendPong(array[:n])
 			if tooLong := n > 125; (err != nil) != tooLong || (pong != nil) != tooLong {
 				t.Fatalf("%d bytes: %v, %v", n, err, pong)
 			}

@@ -191,7 +191,7 @@ func TestBusyHandlerIsNoSilence(t *testing.T) {
 	})
 	t.Run("in Open, run", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			p, _ := run(t, newServer(server.Handler{Open: work}), server.Upgraded{})
+			p, _ := run(t, newServer(server.Handler{Open: work}), server.Handshake{})
 			p.want(`text "done"`)
 			timed(t, "pinged", 8*time.Second, p.wantHeartbeat)
 		})
@@ -277,8 +277,8 @@ func TestClientThatDoesNotReadIsCut(t *testing.T) {
 		"Send":         func(c *server.Conn) error { return c.Send(wire.Binary, make([]byte, 100_000)) },
 		"SendText":     func(c *server.Conn) error { return c.SendText("Hello") },
 		"SendFragment": func(c *server.Conn) error { return c.SendFragment(wire.Text, []byte("Hel"), false) },
-		"Ping":         func(c *server.Conn) error { return c.Ping(nil) },
-		"Pong":         func(c *server.Conn) error { return c.Pong(nil) },
+		"Ping":         func(c *server.Conn) error { return c.SendPing(nil) },
+		"Pong":         func(c *server.Conn) error { return c.SendPong(nil) },
 		"Close":        func(c *server.Conn) error { return c.Close(1000, "") },
 		"Send after a Broadcast": func(c *server.Conn) error {
 			server.Broadcast(func(yield func(*server.Conn) bool) { yield(c) }, wire.Text, []byte("Hello"))

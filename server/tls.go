@@ -5,15 +5,17 @@ package server
 import (
 	"crypto/tls"
 	"net"
+
+	"github.com/fibersock/fibersock/internal/netloop"
 )
 
-// TLSConfig is tls.Config, unless the program is built with the tag notls,
-// which leaves TLS and its megabytes out.
+// TLSConfig is tls.Config. With the build tag notls, which leaves crypto/tls
+// out of the binary, it is an empty struct.
 type TLSConfig = tls.Config
 
-// ListenAndServeTLS is ListenAndServe over TLS, for wss URLs, with the
-// certificate and key in the PEM files of these names. They may be empty if
-// Server.TLS has a certificate.
+// ListenAndServeTLS is ListenAndServe over TLS, for wss URLs. certFile and
+// keyFile name the PEM files of the certificate and its key. They may be empty
+// if Server.TLS has a certificate.
 func (s *Server) ListenAndServeTLS(addr, certFile, keyFile string) error {
 	cfg, err := s.configTLS(certFile, keyFile)
 	if err != nil {
@@ -26,9 +28,9 @@ func (s *Server) ListenAndServeTLS(addr, certFile, keyFile string) error {
 	return s.serveTLS(ln, cfg)
 }
 
-// ServeTLS is Serve over TLS, with a certificate and key as for ListenAndServeTLS.
-// ln is a listener without TLS. Serve takes one of package crypto/tls; ServeTLS
-// costs one goroutine less for each write.
+// ServeTLS is Serve over TLS, with a certificate as for ListenAndServeTLS. ln
+// is a listener without TLS. A listener of crypto/tls can be passed to Serve,
+// which then needs a goroutine for each write that ServeTLS does not.
 func (s *Server) ServeTLS(ln net.Listener, certFile, keyFile string) error {
 	cfg, err := s.configTLS(certFile, keyFile)
 	if err != nil {
@@ -39,11 +41,11 @@ func (s *Server) ServeTLS(ln net.Listener, certFile, keyFile string) error {
 }
 
 func (s *Server) serveTLS(ln net.Listener, cfg *tls.Config) error {
-	prompt := promptListener{ln, orDefault(s.WriteTimeout, DefaultWriteTimeout)}
-	return s.Serve(tls.NewListener(prompt, cfg))
+	async := netloop.AsyncListener(ln, orDefault(s.WriteTimeout, DefaultWriteTimeout))
+	return s.Serve(tls.NewListener(async, cfg))
 }
 
-// configTLS returns Server.TLS with a certificate from files.
+// configTLS returns a clone of Server.TLS with the certificate of the files.
 func (s *Server) configTLS(certFile, keyFile string) (*tls.Config, error) {
 	cfg := new(tls.Config)
 	if s.TLS != nil {

@@ -28,7 +28,7 @@ func ask(ctx context.Context, cfg *client.Config, question string) (string, erro
 	if err != nil {
 		return "", err
 	}
-	defer c.Close(ctx, wire.NormalClosure, "")
+	defer c.Close(wire.NormalClosure, "")
 	if err := c.SendText(question); err != nil {
 		return "", err
 	}

@@ -61,7 +61,7 @@ func TestBlockingServer(t *testing.T) {
 	})
 
 	t.Run("receive(timeout), connected, remote address", func(t *testing.T) {
-		alice.Close(t.Context(), wire.NormalClosure, "")
+		alice.Close(wire.NormalClosure, "")
 		r := <-reports
 		if !errors.Is(r.timeout, context.DeadlineExceeded) {
 			t.Errorf("the receive with a timeout returned %v", r.timeout)

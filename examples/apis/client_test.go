@@ -21,7 +21,7 @@ func TestBlockingClient(t *testing.T) {
 		Message: func(c *server.Conn, op wire.Opcode, p []byte) {
 			switch string(p) {
 			case "ping me":
-				c.Ping([]byte("hello?"))
+				c.SendPing([]byte("hello?"))
 			case "close me":
 				c.Close(4001, "as you wish")
 			default:
@@ -106,7 +106,7 @@ func TestBlockingClient(t *testing.T) {
 	})
 
 	t.Run("pong", func(t *testing.T) {
-		if err := c.Pong([]byte("unasked")); err != nil {
+		if err := c.SendPong([]byte("unasked")); err != nil {
 			t.Error(err)
 		}
 	})
@@ -141,7 +141,7 @@ func TestBlockingClient(t *testing.T) {
 	t.Run("close", func(t *testing.T) {
 		c := dial(t, url, nil)
 		<-headers
-		if err := c.Close(t.Context(), wire.NormalClosure, "bye"); err != nil {
+		if err := c.Close(wire.NormalClosure, "bye"); err != nil {
 			t.Error(err)
 		}
 		if err := c.SendText("too late"); !errors.Is(err, net.ErrClosed) {

@@ -22,7 +22,7 @@ func TestEventServer(t *testing.T) {
 		s.WriteTimeout = time.Second
 		ended := make(chan error, 1)
 		frame := wire.AppendFrame(nil, wire.Header{Fin: true, Opcode: wire.Text, Masked: true}, []byte("early"))
-		go func() { ended <- s.Run(ours, server.Upgraded{Buffered: frame}) }()
+		go func() { ended <- s.Run(ours, server.Handshake{Buffered: frame}) }()
 		if got := readFrame(t, theirs); got.Opcode != wire.Text || string(got.Payload) != "early" {
 			t.Errorf("got %v %q", got.Opcode, got.Payload)
 		}
@@ -116,7 +116,7 @@ func TestEventServer(t *testing.T) {
 			got <- fmt.Sprintf("%d %s %v", c.CloseCode(), c.CloseReason(), c.Err())
 		}
 		c := dial(t, start(t, &s), nil)
-		if err := c.Close(t.Context(), 4002, "had enough"); err != nil {
+		if err := c.Close(4002, "had enough"); err != nil {
 			t.Error(err)
 		}
 		expect(t, got, `4002 had enough websocket: closed by the peer with 4002: "had enough"`)
@@ -163,7 +163,7 @@ func TestEventServer(t *testing.T) {
 				ours, theirs := net.Pipe()
 				s := server.Server{PingInterval: interval}
 				ended := make(chan error, 1)
-				go func() { ended <- s.Run(ours, server.Upgraded{}) }()
+				go func() { ended <- s.Run(ours, server.Handshake{}) }()
 				theirs.SetReadDeadline(time.Now().Add(2 * time.Minute))
 				began := time.Now()
 				b := make([]byte, 2)

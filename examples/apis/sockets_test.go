@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/client"
+	"github.com/fibersock/fibersock/client/sockets"
 	"github.com/fibersock/fibersock/server"
 )
 
@@ -20,11 +21,11 @@ func TestNamedSockets(t *testing.T) {
 		Message: echo,
 	}
 	url := start(t, &s)
-	var sockets client.Sockets
-	defer sockets.CloseAll(t.Context())
+	var set sockets.Set
+	defer set.CloseAll(t.Context())
 
 	t.Run("connect(name, url, {headers, timeout, maxHistory}) → {name, url, connected}", func(t *testing.T) {
-		info, err := sockets.Connect(t.Context(), "feed", url, &client.SocketOptions{
+		info, err := set.Connect(t.Context(), "feed", url, &sockets.Options{
 			Header:     map[string][]string{"X-Token": {"secret"}},
 			Timeout:    5 * time.Second,
 			MaxHistory: 3,
@@ -45,58 +46,58 @@ func TestNamedSockets(t *testing.T) {
 			{[]string{"a", "b"}, `["a","b"]`},
 			{42, "42"},
 		} {
-			if err := sockets.Send("feed", c.value); err != nil {
+			if err := set.Send("feed", c.value); err != nil {
 				t.Fatal(err)
 			}
-			m, err := sockets.Receive("feed", 0) // the default
+			m, err := set.Receive("feed", 0) // the default
 			if err != nil || m.Text() != c.text {
 				t.Errorf("got %q, %v; want %q", m.Payload, err, c.text)
 			}
 		}
 		var timeout net.Error
-		if _, err := sockets.Receive("feed", time.Millisecond); !errors.As(err, &timeout) || !timeout.Timeout() {
+		if _, err := set.Receive("feed", time.Millisecond); !errors.As(err, &timeout) || !timeout.Timeout() {
 			t.Errorf("with nothing to receive: %v", err)
 		}
 	})
 
 	t.Run("messages(name, limit, default 50) from a bounded history", func(t *testing.T) {
-		all, err := sockets.Messages("feed", 0)
+		all, err := set.Messages("feed", 0)
 		if err != nil || len(all) != 3 || all[0].Text() != `{"n":1}` || all[2].Text() != "42" {
 			t.Errorf("the last three of four: %v, %v", all, err)
 		}
-		last, err := sockets.Messages("feed", 1)
+		last, err := set.Messages("feed", 1)
 		if err != nil || len(last) != 1 || last[0].Text() != "42" {
 			t.Errorf("the last: %v, %v", last, err)
 		}
 	})
 
 	t.Run("isConnected", func(t *testing.T) {
-		if !sockets.IsConnected("feed") || sockets.IsConnected("nobody") {
+		if !set.IsConnected("feed") || set.IsConnected("nobody") {
 			t.Error("feed is connected, nobody is not")
 		}
 	})
 
 	t.Run("onMessage(name, handler)", func(t *testing.T) {
 		heard := make(chan string, 1)
-		if err := sockets.OnMessage("feed", func(m client.Message) { heard <- m.Text() }); err != nil {
+		if err := set.OnMessage("feed", func(m client.Message) { heard <- m.Text() }); err != nil {
 			t.Fatal(err)
 		}
-		if err := sockets.Send("feed", "listen"); err != nil {
+		if err := set.Send("feed", "listen"); err != nil {
 			t.Fatal(err)
 		}
 		expect(t, heard, "listen")
 	})
 
 	t.Run("ping", func(t *testing.T) {
-		if rtt, err := sockets.Ping("feed"); err != nil || rtt <= 0 {
+		if rtt, err := set.Ping("feed"); err != nil || rtt <= 0 {
 			t.Errorf("got %v, %v", rtt, err)
 		}
 	})
 
 	t.Run("the errors", func(t *testing.T) {
-		_, noURL := sockets.Connect(t.Context(), "x", "", nil)
+		_, noURL := set.Connect(t.Context(), "x", "", nil)
 		connect := func(name string) {
-			if _, err := sockets.Connect(t.Context(), name, url, nil); err != nil {
+			if _, err := set.Connect(t.Context(), name, url, nil); err != nil {
 				t.Fatal(err)
 			}
 			<-headers
@@ -107,16 +108,16 @@ func TestNamedSockets(t *testing.T) {
 				c.Close(4000, "go away")
 			}
 		}
-		_, ended := sockets.Receive("gone", 0)
+		_, ended := set.Receive("gone", 0)
 		for _, c := range []struct {
 			err  error
 			text string
 		}{
 			{noURL, "URL is required"},
-			{sockets.OnMessage("feed", nil), "handler must be a function"},
-			{sockets.Send("x", "hello"), `connection "x" not found`},
+			{set.OnMessage("feed", nil), "handler must be a function"},
+			{set.Send("x", "hello"), `connection "x" not found`},
 			{ended, `connection "gone" is not open`},
-			{sockets.Send("gone", "hello"), `connection "gone" is not open`},
+			{set.Send("gone", "hello"), `connection "gone" is not open`},
 		} {
 			if c.err == nil || !strings.Contains(c.err.Error(), c.text) {
 				t.Errorf("got %v, want %q in it", c.err, c.text)
@@ -125,10 +126,10 @@ func TestNamedSockets(t *testing.T) {
 	})
 
 	t.Run("close", func(t *testing.T) {
-		if err := sockets.Close("feed"); err != nil {
+		if err := set.Close("feed"); err != nil {
 			t.Error(err)
 		}
-		if sockets.IsConnected("feed") {
+		if set.IsConnected("feed") {
 			t.Error("still connected")
 		}
 	})

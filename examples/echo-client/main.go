@@ -19,7 +19,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer c.Close(ctx, wire.NormalClosure, "")
+	defer c.Close(wire.NormalClosure, "")
 	c.SendText("Hello, 世界")
 	m, err := c.Receive(ctx)
 	fmt.Println(m.Text(), err)

@@ -16,7 +16,7 @@ func TestClientOfTheDocumentation(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := &server.Server{Handler: server.Handler{
-		Open:    func(c *server.Conn) { c.Ping([]byte("are you there?")) },
+		Open:    func(c *server.Conn) { c.SendPing([]byte("are you there?")) },
 		Message: func(c *server.Conn, op wire.Opcode, p []byte) { c.Send(op, p) },
 	}}
 	served := make(chan error, 1)

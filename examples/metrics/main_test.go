@@ -31,7 +31,7 @@ func talk(s *server.Server) {
 		c.SendText(text)
 		c.Receive(ctx)
 	}
-	c.Close(ctx, wire.NormalClosure, "that is all")
+	c.Close(wire.NormalClosure, "that is all")
 	s.Shutdown(ctx)
 }
 

@@ -44,5 +44,5 @@ func run(args []string) error {
 		return err
 	}
 	os.Stdout.WriteString(reply.Text() + "\n")
-	return conn.Close(ctx, wire.NormalClosure, "")
+	return conn.Close(wire.NormalClosure, "")
 }

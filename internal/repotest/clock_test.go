@@ -14,7 +14,7 @@ import (
 // timed are the packages that measure time. A time.Time that is only compared and
 // shifted keeps its monotonic reading, so that a change of the wall clock moves no
 // deadline.
-var timed = []string{"client/", "server/", "internal/socket/", "endpoint/"}
+var timed = []string{"client/", "server/", "internal/netloop/", "endpoint/"}
 
 // readsWallClock are the methods of time.Time that use the wall clock, and the
 // functions that return a time without a monotonic reading.

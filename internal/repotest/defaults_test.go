@@ -51,10 +51,10 @@ var figures = map[string]figure{
 	"Pongs pending while the peer does not read":          {"endpoint", "maxQueuedPongs", number},
 	"incomplete message without 64 KiB of progress":       {"server", "DefaultAssemblyTimeout", duration},
 	"write backlog of one client":                         {"server", "DefaultMaxBacklog", bytes},
-	"blocked handlers":                                    {"server", "DefaultMaxDisplaced", number},
+	"blocked handlers":                                    {"server", "DefaultMaxBlocked", number},
 	"write backlog of all clients":                        {"server", "DefaultMaxTotalBacklog", bytes},
-	"messages buffered while `Ping` or `Close` waits":     {"client", "maxQueued", bytes},
-	"bytes discarded after the closing handshake":         {"internal/socket", "maxDrain", bytes},
+	"messages buffered while `Ping` or `Close` waits":     {"client", "maxKept", bytes},
+	"bytes discarded after the closing handshake":         {"internal/netloop", "maxDiscarded", bytes},
 }
 
 // words are the lines with another default.

@@ -38,12 +38,14 @@ var picture = []rule{
 		why: "it encodes and decodes bytes on every target"},
 	{pkg: "./handshake", ours: []string{"./internal/entropy"}, not: []string{"net", "net/http", "crypto/tls"},
 		why: "the opening handshake is bytes, and knows no frame"},
-	{pkg: "./endpoint", ours: []string{"./wire", "./internal/entropy"}, not: []string{"net/http", "crypto/tls"},
+	{pkg: "./endpoint", ours: []string{"./wire", "./internal/entropy", "./internal/lockorder"}, not: []string{"net/http", "crypto/tls"},
 		why: "the engine has no socket"},
-	{pkg: "./internal/socket", not: []string{"net/http", "crypto/tls"},
-		why: "a socket moves bytes and knows nothing of WebSocket"},
+	{pkg: "./internal/netloop", ours: []string{"./internal/lockorder"}, not: []string{"net/http", "crypto/tls"},
+		why: "it moves bytes and knows nothing of WebSocket"},
 	{pkg: "./client", ours: transport, not: []string{"net/http"},
 		why: "net/http costs 1.3 MB of binary"},
+	{pkg: "./client/sockets", ours: slices.Concat([]string{"./client"}, transport), not: []string{"net/http"},
+		why: "it is built on the exported client"},
 	{pkg: "./server", ours: transport, not: []string{"net/http"},
 		why: "net/http costs 1.3 MB of binary"},
 	{pkg: "./server/httpupgrade", ours: slices.Concat([]string{"./server"}, transport), must: []string{"net/http", "./server"},
@@ -52,14 +54,14 @@ var picture = []rule{
 		why: "a test peer shares only formats with the client and the server"},
 	{pkg: "./internal/test/hostile", ours: []string{"./wire", "./handshake", "./internal/entropy"}, not: []string{"net/http", "crypto/tls", "testing"},
 		why: "an attacker shares only formats with the endpoint under attack"},
-	{pkg: "./fuzz", ours: slices.Concat([]string{"./client"}, transport), not: []string{"testing", "net/http"},
+	{pkg: "./fuzz", ours: slices.Concat([]string{"./client", "./client/sockets"}, transport), not: []string{"testing", "net/http"},
 		why: "a fuzzer brings its own runner"},
 	{pkg: "./wstest/conform",
 		why: "the judge shares no code with the implementation under test"},
 }
 
 // transport are the packages of the client and of the server.
-var transport = []string{"./wire", "./handshake", "./endpoint", "./internal/entropy", "./internal/socket"}
+var transport = []string{"./wire", "./handshake", "./endpoint", "./internal/entropy", "./internal/netloop", "./internal/lockorder"}
 
 // notlsPicture lists the rules of a build with the tag notls.
 var notlsPicture = []rule{
@@ -72,10 +74,11 @@ var notlsPicture = []rule{
 var anything = []string{"*"}
 
 // mayImportSyscall are the only files of the libraries that may import syscall.
-var mayImportSyscall = []string{"server/loop_epoll_linux.go", "server/accept_epoll_linux.go", "server/socket_epoll_linux.go", "server/socket_output_epoll_linux.go", "server/socket_end_epoll_linux.go",
-	"server/syscall_epoll_linux.go", "server/syscall_socket_linux.go", "server/syscall_file_linux.go",
-	"server/rest_unix.go", "server/queue_linux.go",
-	"server/reset_other.go", "server/reset_windows.go"} // an error code
+var mayImportSyscall = []string{"internal/netloop/epoll_linux.go", "internal/netloop/listener_linux.go", "internal/netloop/sockaddr_linux.go",
+	"internal/netloop/socket_linux.go", "internal/netloop/write_linux.go", "internal/netloop/close_linux.go",
+	"internal/netloop/syscall_linux.go", "internal/netloop/syscall_recv_linux.go", "internal/netloop/syscall_read_linux.go", "internal/netloop/unacked_linux.go",
+	"internal/netloop/ready_unix.go",
+	"internal/netloop/reset_other.go", "internal/netloop/reset_windows.go"} // an error code
 
 // mayRequire are the only modules that go.mod may require, for tests.
 var mayRequire = []string{"github.com/google/go-cmp"}
@@ -150,9 +153,9 @@ func TestCheckerSeesViolations(t *testing.T) {
 
 func TestCheckerSeesSyscall(t *testing.T) {
 	got := syscallImporters(map[string][]string{
-		"server/conn.go":             {"errors", "syscall"},
-		"client/dial.go":             {"net"},
-		"server/loop_epoll_linux.go": {"syscall"},
+		"server/conn.go":                  {"errors", "syscall"},
+		"client/dial.go":                  {"net"},
+		"internal/netloop/epoll_linux.go": {"syscall"},
 	})
 	if len(got) != 1 || !strings.Contains(got[0], "server/conn.go") {
 		t.Errorf("violations %q, want one for server/conn.go", got)

@@ -36,7 +36,7 @@ func ExampleUpgrade() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer c.Close(ctx, wire.NormalClosure, "")
+	defer c.Close(wire.NormalClosure, "")
 	m, err := c.Receive(ctx)
 	fmt.Println(m.Text(), err)
 	// Output: hello, ann <nil>
@@ -57,9 +57,43 @@ func ExampleHandler() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer c.Close(ctx, wire.NormalClosure, "")
+	defer c.Close(wire.NormalClosure, "")
 	c.SendText("hello")
 	m, err := c.Receive(ctx)
 	fmt.Println(m.Text(), err)
 	// Output: hello <nil>
+}
+
+// Accept is for code that receives by itself, such as a handler written for
+// gorilla/websocket or coder/websocket.
+func ExampleAccept() {
+	hs := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c, err := httpupgrade.Accept(w, r, &httpupgrade.Options{
+			Subprotocols: []string{"chat"},
+			Header:       http.Header{"X-Room": {"1"}},
+		})
+		if err != nil {
+			return // the client has an answer
+		}
+		defer c.CloseNow()
+		for m, err := range c.Messages(r.Context()) {
+			if err != nil {
+				log.Print(err)
+				return
+			}
+			c.Sendf("%s, %s", c.Subprotocol(), m.Text())
+		}
+	}))
+	defer hs.Close()
+
+	ctx := context.Background()
+	c, err := client.Dial(ctx, strings.Replace(hs.URL, "http", "ws", 1), &client.Config{Subprotocols: []string{"chat"}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close(wire.NormalClosure, "")
+	c.SendText("hello")
+	m, err := c.Receive(ctx)
+	fmt.Println(m.Text(), err)
+	// Output: chat, hello <nil>
 }

@@ -1,23 +1,33 @@
-// Package httpupgrade serves WebSocket connections from an http.Server: it makes
-// an http.Handler of a server.Server, for any mux and behind any middleware that
-// lets connections be taken over (http.ResponseController).
+// Package httpupgrade serves WebSocket connections of an http.Server. It works
+// with any mux, and behind middleware whose http.ResponseWriter supports
+// http.ResponseController.
+//
+// Handler serves all requests by the handlers of a server.Server:
 //
 //	mux.Handle("/ws", httpupgrade.Handler(&server.Server{…}))
 //
-// or, in a http.HandlerFunc that knows something about the client,
+// Upgrade does the same for one request, from an http.HandlerFunc that knows
+// the client:
 //
 //	httpupgrade.Upgrade(s, w, r, user)
 //
-// The opening handshake is held against the same rules as in package server. With
-// it everything of net/http ends: the http.Handler returns, whatever becomes of the
-// connection, and its goroutine, its buffers, the timeouts of the http.Server and
-// the request's context are gone. The connection is from then on what one that
-// server.Server.Serve has accepted is; over TLS it keeps a goroutine, and what
-// crypto/tls keeps.
+// Accept returns the connection, for code that receives by itself:
 //
-// http.Server.Shutdown and Close do not know the connections: call
-// server.Server.Shutdown after them. Handshakes that come after that are refused
-// with 503.
+//	c, err := httpupgrade.Accept(w, r, nil)
+//	if err != nil {
+//		return // the client and the log have the reason
+//	}
+//	defer c.CloseNow()
+//	for m, err := range c.Messages(r.Context()) {…}
+//
+// The opening handshake follows the rules of package server. It ends the part
+// of net/http: its buffers, the timeouts of the http.Server and its bookkeeping
+// do not apply to the connection. With Handler and Upgrade, the goroutine of
+// the request ends too, and the connection is like one of server.Server.Serve.
+// Over TLS it keeps a goroutine and the buffers of crypto/tls.
+//
+// http.Server.Shutdown and Close do not end the connections. Call
+// server.Server.Shutdown after them; it refuses later handshakes with 503.
 package httpupgrade
 
 import (
@@ -34,44 +44,101 @@ import (
 	"github.com/fibersock/fibersock/server"
 )
 
-// Handler returns an http.Handler that makes a connection of s of each request, as
-// Upgrade does, without a value.
+// Handler returns an http.Handler that calls Upgrade for each request, with a
+// nil value.
 func Handler(s *server.Server) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_ = Upgrade(s, w, r, nil) // the client has been told, and Log
+		_ = Upgrade(s, w, r, nil) // the client and Log have the reason
 	})
 }
 
-// Upgrade makes a connection of s out of a request, and returns without waiting for
-// the end of that connection: what is to be done with it do the handlers of s, of
-// which server.Handler.Serve is the one for those who want a function that runs as
-// long as the connection lasts. value is what server.Conn.Value returns from the
-// beginning.
+// Upgrade makes the request a connection of s and returns at once. The
+// connection is served by s's handlers, on other goroutines. Set Handler.Serve
+// for blocking code. value is the initial Conn.Value.
 //
-// If the request is not an acceptable opening handshake, it is answered with the
-// HTTP error that fits, and that *handshake.Error is returned; if w does not let
-// its connection be taken over, with 500, and the error says why. s.Log has been
-// told either way, unless the request was plain HTTP, and nothing is left to be done.
+// A request that is no valid opening handshake is answered with an HTTP error;
+// the result is that *handshake.Error. If w does not support
+// http.ResponseController.Hijack, the status is 500 and the error says why.
+// s.Log gets the error too, unless the request was plain HTTP. The caller has
+// nothing more to do.
 //
-// Fields of w.Header are sent with the 101 too, such as Set-Cookie of middleware:
-// see handshake.AddFields. Those that server.Server.Authorize sets come first.
-//
-// Server.HTTP and Server.HandshakeLimits are not for requests that net/http has read:
-// the mux serves health checks, and http.Server.MaxHeaderBytes limits requests.
+// The 101 response has the fields of Server.Authorize and then those of
+// w.Header, such as Set-Cookie of middleware; see handshake.AddFields.
+// Server.HTTP and Server.HandshakeLimits do not apply: the mux serves plain
+// HTTP, and http.Server.MaxHeaderBytes limits requests.
 func Upgrade(s *server.Server, w http.ResponseWriter, r *http.Request, value any) error {
-	up, err := s.Upgrade(request(r))
+	nc, h, err := negotiate(s, w, r, &Options{Value: value})
+	if err == nil {
+		s.Adopt(nc, h)
+	}
+	return err
+}
+
+// Options are the options of Accept for one request.
+type Options struct {
+	// Server has the limits, timeouts, origins and hooks of the connection. The
+	// default is DefaultServer.
+	Server *server.Server
+
+	// Subprotocols, if there are any, replace Server.Subprotocols.
+	Subprotocols []string
+
+	// Header has further fields for the 101 response. It replaces the fields of
+	// w.Header of the same name.
+	Header http.Header
+
+	// Value is the initial Conn.Value.
+	Value any
+}
+
+// DefaultServer serves the connections of Accept without Options.Server. A
+// browser may connect from pages of the same origin only. Call its Shutdown to
+// end all of its connections. Its fields may be set before the first call of
+// Accept.
+var DefaultServer = new(server.Server)
+
+// Accept makes the request a connection and returns it, when the 101 response
+// has been written. opts may be nil. The caller receives from the connection,
+// on this or another goroutine, and must end it by Close or CloseNow: see
+// server.Server.Accept. Only a connection from which the caller receives, or
+// whose mailbox is not full, answers Pings and notices the client's Close.
+//
+// Do not use the request's context after the http.Handler has returned:
+// net/http cancels it then. It does not end when the client disconnects;
+// Receive does.
+//
+// In case of an error the client has an answer, as with Upgrade, and the caller
+// has nothing more to do.
+func Accept(w http.ResponseWriter, r *http.Request, opts *Options) (*server.Conn, error) {
+	if opts == nil {
+		opts = new(Options)
+	}
+	s := opts.Server
+	if s == nil {
+		s = DefaultServer
+	}
+	nc, h, err := negotiate(s, w, r, opts)
+	if err != nil {
+		return nil, err
+	}
+	return s.Accept(nc, h)
+}
+
+// negotiate does the opening handshake up to the response. In case of an error
+// it has answered the client and told s.Log.
+func negotiate(s *server.Server, w http.ResponseWriter, r *http.Request, opts *Options) (net.Conn, server.Handshake, error) {
+	h, err := s.AcceptHandshake(request(r), opts.Subprotocols...)
 	if err != nil {
 		var refused *handshake.Error
 		if s.Log != nil && !(errors.As(err, &refused) && refused.NotWebSocket) {
 			s.Log(&server.RefusedError{RemoteAddr: addr(r.RemoteAddr), Err: err})
 		}
 		refuse(w, r, err)
-		return err
+		return nil, h, err
 	}
 	var nc net.Conn
-	var buffered []byte
-	if up.Response, err = handshake.AddFields(up.Response, w.Header()); err == nil {
-		nc, buffered, err = takeOver(w)
+	if h.Response, err = handshake.AddFields(h.Response, fields(w.Header(), opts.Header)); err == nil {
+		nc, h.Buffered, err = takeOver(w)
 	}
 	if err != nil {
 		if s.Log != nil {
@@ -80,20 +147,36 @@ func Upgrade(s *server.Server, w http.ResponseWriter, r *http.Request, value any
 			log.Print(err)
 		}
 		refuse(w, r, &handshake.Error{Status: http.StatusInternalServerError})
-		return err
+		return nil, h, err
 	}
-	up.Buffered, up.Value = buffered, value
-	s.Adopt(nc, up)
-	return nil
+	h.Value = opts.Value
+	return nc, h, nil
 }
 
-// addr is a client's address as net/http knows it, or as middleware has read it from
-// a header field.
+// fields returns header with the fields of override in place of those of the
+// same name.
+func fields(header, override http.Header) http.Header {
+	if len(override) == 0 {
+		return header
+	}
+	header = header.Clone()
+	for name, values := range override {
+		if header == nil {
+			header = make(http.Header)
+		}
+		header[http.CanonicalHeaderKey(name)] = values
+	}
+	return header
+}
+
+// addr is a client's address in http.Request.RemoteAddr, which middleware may
+// have set from a header field.
 type addr string
 
 func (addr) Network() string { return "tcp" }
 
-// String returns the address, quoted if it is none that can stand in a log.
+// String returns the address, quoted if it has characters that do not belong in
+// a log.
 func (a addr) String() string {
 	const most = 100
 	if s := string(a); len(s) > most || strconv.Quote(s) != `"`+s+`"` {
@@ -102,8 +185,8 @@ func (a addr) String() string {
 	return string(a)
 }
 
-// request returns r as the client sent it. net/http has taken some fields out of
-// the header that matter here.
+// request returns r as the client sent it. net/http removes fields from the
+// header that are part of the handshake.
 func request(r *http.Request) *handshake.Request {
 	header := make(handshake.Header, 0, len(r.Header)+3)
 	header = append(header, handshake.Field{Name: "Host", Value: r.Host})
@@ -121,11 +204,12 @@ func request(r *http.Request) *handshake.Request {
 	return &handshake.Request{Method: r.Method, Target: r.RequestURI, Proto: r.Proto, Header: header}
 }
 
-// takeOver takes the connection from net/http, with what has been read of it.
+// takeOver takes the connection from net/http, with the bytes that it has
+// buffered.
 func takeOver(w http.ResponseWriter) (net.Conn, []byte, error) {
 	control := http.NewResponseController(w)
-	// A http.Server always reads ahead, and Hijack stops that by a read deadline.
-	// Without one it would wait until the client sends something.
+	// An http.Server reads ahead, and Hijack stops that by a read deadline.
+	// Without one, Hijack would wait for the client's first frame.
 	if err := control.SetReadDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return nil, nil, fmt.Errorf("websocket: net/http cannot hand over a connection without read deadlines: %w", err)
 	}
@@ -133,25 +217,26 @@ func takeOver(w http.ResponseWriter) (net.Conn, []byte, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("websocket: cannot take over the connection from a %T, which may need an Unwrap method: %w", w, err)
 	}
-	_ = nc.SetDeadline(time.Time{})                       // where that fails there is no deadline to be removed
-	buffered, _ := buf.Reader.Peek(buf.Reader.Buffered()) // reads nothing
+	_ = nc.SetDeadline(time.Time{})                       // if it fails, there is no deadline to remove
+	buffered, _ := buf.Reader.Peek(buf.Reader.Buffered()) // without reading from nc
 	return nc, append([]byte(nil), buffered...), nil
 }
 
-// refuse answers with the HTTP error that err is. As with a connection of package
-// server, the client is not told more than the status, and the connection ends.
+// refuse answers with the HTTP error err. As in package server, the client gets
+// the status only, and the connection ends.
 func refuse(w http.ResponseWriter, r *http.Request, err error) {
 	e := &handshake.Error{Status: http.StatusForbidden}
 	errors.As(err, &e)
 	for name, values := range e.Header {
 		w.Header()[http.CanonicalHeaderKey(name)] = values
 	}
-	// HTTP/2 has no such field: there it would end all that shares the connection.
+	// HTTP/2 has no such field: there it would end all streams of the
+	// connection.
 	if r.ProtoMajor == 1 {
 		connection := []string{"close"}
 		if w.Header().Get("Upgrade") != "" {
-			// RFC 9110, Section 7.8. In a line of its own, because net/http
-			// looks for "close" in the first only, and as nothing else.
+			// RFC 9110, Section 7.8. net/http looks for "close" in the first
+			// value only, and for nothing else in it.
 			connection = append(connection, "Upgrade")
 		}
 		w.Header()["Connection"] = connection

@@ -66,7 +66,7 @@ func checkEcho(t *testing.T, url string, cfg *client.Config) {
 	if m, err := c.Receive(ctx); err != nil || m.Text() != "κόσμε" {
 		t.Errorf("got %q, %v", m.Payload, err)
 	}
-	if err := c.Close(ctx, wire.NormalClosure, ""); err != nil {
+	if err := c.Close(wire.NormalClosure, ""); err != nil {
 		t.Error(err)
 	}
 }

@@ -133,7 +133,7 @@ func (t *target) undeserved(k *conn, end *peerEnd, why error) string {
 	case errors.As(why, &failed):
 		return "the connection has failed"
 	case errors.As(why, &lost) && errors.As(why, &full):
-		if t.policy == server.SlowDropNewest || t.policy == server.SlowDropOldest {
+		if (t.policy == server.SlowDropNewest || t.policy == server.SlowDropOldest) && !k.fragments.Load() {
 			return "the policy is to drop messages"
 		}
 		return ""
@@ -152,7 +152,7 @@ const lingers = 900 * time.Millisecond
 
 // lateFor reports whether an error is due to the time limit option.
 func lateFor(why error, option string) bool {
-	var late *server.LateError
+	var late *server.TimeoutError
 	return errors.As(why, &late) && late.Option == option
 }
 
@@ -173,8 +173,8 @@ func (t *target) finalStats() {
 // of messages that peers have received.
 func (t *target) statsProblems(st server.Stats, received uint64) (problems []string) {
 	wrong := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
-	if st.Open != 0 || st.Opening != 0 || st.Backlog != 0 || st.Displaced != 0 {
-		wrong("Open %d, Opening %d, Backlog %d, Displaced %d at the end", st.Open, st.Opening, st.Backlog, st.Displaced)
+	if st.Open != 0 || st.Opening != 0 || st.Backlog != 0 || st.Blocked != 0 {
+		wrong("Open %d, Opening %d, Backlog %d, Blocked %d at the end", st.Open, st.Opening, st.Backlog, st.Blocked)
 	}
 	if n := uint64(t.opens.Load()); st.Accepted != n {
 		wrong("Accepted %d, Open was called %d times", st.Accepted, n)

@@ -53,7 +53,7 @@ const (
 
 // handlers returns the handlers of a target, by path.
 func (t *target) handlers() map[string]*server.Handler {
-	common := server.Handler{Open: t.open, Drain: t.drain, Error: t.error, Close: t.close}
+	common := server.Handler{Open: t.open, Writable: t.drain, Error: t.error, Close: t.close}
 	message, partial, serve, hostile := common, common, common, common
 	message.Message = t.message
 	partial.Message, partial.Partial = t.message, t.partial
@@ -166,7 +166,7 @@ func (t *target) close(c *server.Conn, code wire.StatusCode, reason string) {
 }
 
 func (t *target) drain(c *server.Conn) {
-	t.during(c, "Drain", func(k *conn) {
+	t.during(c, "Writable", func(k *conn) {
 		t.drains.Add(1)
 		if k.style != "/serve" { // its messages arrive on another goroutine
 			t.push(k)
@@ -311,6 +311,7 @@ func (t *target) do(k *conn, m message) {
 		k.pushes += int(m.arg)
 		t.push(k)
 	case actFragments:
+		k.fragments.Store(true)
 		t.sendBy(k, k.id, 100+k.next(5000), func(c *server.Conn, op wire.Opcode, p []byte) error { return fragments(c, op, p, int(m.arg)) })
 	case actGoroutine:
 		n := int(m.arg)
@@ -325,7 +326,7 @@ func (t *target) do(k *conn, m message) {
 		})
 		t.send(k, k.id, 60)
 	case actPing:
-		_ = c.Ping([]byte("chaos"))
+		_ = c.SendPing([]byte("chaos"))
 		t.send(k, k.id, 60)
 	case actClose:
 		k.disturbed.Store(true)

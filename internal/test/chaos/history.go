@@ -32,6 +32,7 @@ type conn struct {
 	faithful  bool        // the peer reads, answers and ends by a closing handshake
 	exempt    bool        // no other connection closes this one
 	isolated  bool        // no handler sends to it, except broadcasts
+	fragments atomic.Bool // a message in fragments was sent, which no policy drops
 	disturbed atomic.Bool // the application has closed it, or a handler has failed
 
 	server atomic.Pointer[server.Conn]
@@ -42,7 +43,7 @@ type conn struct {
 	rng      uint64        // state of the handlers' random numbers; owned by them
 	events   int           // owned by handlers: the race detector finds overlapping events
 	partial  []byte        // owned by handlers
-	pushes   int           // owned by handlers: messages to send by Drain
+	pushes   int           // owned by handlers: messages to send by Writable
 
 	fromGoroutine sync.Mutex // held by a goroutine that sends actGoroutine's messages
 

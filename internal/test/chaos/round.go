@@ -78,15 +78,15 @@ const (
 	lasting = 2 // peers at a time that last as long as the round
 )
 
-// maxDisplaced is Server.MaxDisplaced.
-const maxDisplaced = 2
+// maxBlocked is Server.MaxBlocked.
+const maxBlocked = 2
 
 // newServer returns the server of the i-th target.
 func (r *round) newServer(i int, policy server.SlowPolicy) *server.Server {
 	rnd := newRand(r.seed, uint64(i))
 	s := &server.Server{
 		SlowPolicy:      policy,
-		MaxDisplaced:    maxDisplaced,
+		MaxBlocked:      maxBlocked,
 		MaxBacklog:      []int{16 << 10, 64 << 10, 256 << 10}[rnd.IntN(3)],
 		MaxTotalBacklog: []int{256 << 10, 512 << 10, 2 << 20}[rnd.IntN(3)],
 		Limits:          server.Limits{Message: 1 << 20},
@@ -236,11 +236,11 @@ func (r *round) awaitIdle() {
 	for _, t := range r.targets {
 		r.within(since, func() bool {
 			st := t.srv.Stats()
-			return st.Open == 0 && st.Opening == 0 && st.Backlog == 0 && st.Displaced == 0 && t.opens.Load() == t.closes.Load() && t.serving.Load() == 0
+			return st.Open == 0 && st.Opening == 0 && st.Backlog == 0 && st.Blocked == 0 && t.opens.Load() == t.closes.Load() && t.serving.Load() == 0
 		}, func() {
 			st := t.srv.Stats()
-			r.stuck(statistics, nil, "%s: after all peers have left, Stats has Open %d, Opening %d, Backlog %d, Displaced %d; %d Opens, %d Closes, %d in Serve",
-				t, st.Open, st.Opening, st.Backlog, st.Displaced, t.opens.Load(), t.closes.Load(), t.serving.Load())
+			r.stuck(statistics, nil, "%s: after all peers have left, Stats has Open %d, Opening %d, Backlog %d, Blocked %d; %d Opens, %d Closes, %d in Serve",
+				t, st.Open, st.Opening, st.Backlog, st.Blocked, t.opens.Load(), t.closes.Load(), t.serving.Load())
 		})
 	}
 }

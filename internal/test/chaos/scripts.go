@@ -70,7 +70,7 @@ var kinds = []kind{
 var probe = kind{name: "probe", faithful: true, exempt: true, play: (*peer).echo}
 
 // mayStopReading excludes policies under which a handler blocks until the peer
-// reads: MaxDisplaced allows few of them.
+// reads: MaxBlocked allows few of them.
 func mayStopReading(t *target) bool { return t.policy != server.SlowBlock }
 
 // styles are the paths of handlers.
@@ -173,7 +173,7 @@ func (p *peer) talk() {
 func (p *peer) makeTrouble() {
 	endings := []action{actPanic, actGoexit, actClose, actCut, actCloseOther, actCutOther}
 	how := endings[p.rnd.IntN(len(endings))]
-	if at := []string{"", "", "Open", "Drain", "Error", "Close", "Serve"}[p.rnd.IntN(7)]; at != "" && (how == actPanic || how == actGoexit) {
+	if at := []string{"", "", "Open", "Writable", "Error", "Close", "Serve"}[p.rnd.IntN(7)]; at != "" && (how == actPanic || how == actGoexit) {
 		p.trouble[at] = how
 	}
 	if !p.open() {
@@ -589,7 +589,7 @@ func (t *target) hostileMessage(c *server.Conn, op wire.Opcode, p []byte) {
 				return c.Send(op, p)
 			},
 			Close: func() error { return c.Close(wire.NormalClosure, "") },
-			Ping:  func() error { return c.Ping([]byte("there?")) },
+			Ping:  func() error { return c.SendPing([]byte("there?")) },
 		}.Respond(op, p)
 	})
 }

@@ -173,7 +173,7 @@ func (c *load) churn(ctx context.Context, i int) {
 			}
 		}
 		if err == nil {
-			err = conn.Close(ctx, 1000, "")
+			err = conn.Close(1000, "")
 		}
 		if err != nil && ctx.Err() == nil {
 			c.failed(err)

@@ -155,7 +155,7 @@ func greet(addresses []address, pool *x509.CertPool) error {
 		if err != nil {
 			return err
 		}
-		if err := c.Close(ctx, wire.NormalClosure, ""); err != nil {
+		if err := c.Close(wire.NormalClosure, ""); err != nil {
 			return err
 		}
 	}
@@ -210,7 +210,7 @@ func respond(c *server.Conn, op wire.Opcode, p []byte) {
 	_ = hostile.Victim{
 		Send:  c.Send,
 		Close: func() error { return c.Close(wire.NormalClosure, "") },
-		Ping:  func() error { return c.Ping([]byte("there?")) },
+		Ping:  func() error { return c.SendPing([]byte("there?")) },
 	}.Respond(op, p)
 }
 
@@ -251,7 +251,7 @@ func visitOnce(ctx context.Context, url string, cfg *client.Config) {
 		}
 		err = hostile.Victim{
 			Send:  c.Send,
-			Close: func() error { return c.Close(ctx, wire.NormalClosure, "") },
+			Close: func() error { return c.Close(wire.NormalClosure, "") },
 			Ping:  func() error { _, err := c.Ping(ctx); return err },
 		}.Respond(m.Opcode, m.Payload)
 	}

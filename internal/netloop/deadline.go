@@ -1,0 +1,67 @@
+package netloop
+
+import (
+	"sync"
+	"time"
+)
+
+// longAgo is a deadline that has passed.
+var longAgo = time.Unix(1, 0)
+
+// deadline is a moment from which on calls fail. The zero value is none.
+type deadline struct {
+	mu     sync.Mutex // guards the rest
+	timer  *time.Timer
+	passed chan struct{} // closed when the deadline has passed; nil if nobody asked
+}
+
+// set sets the deadline; zero means none.
+func (d *deadline) set(t time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.timer != nil {
+		d.timer.Stop()
+		d.timer = nil
+	}
+	if d.passed == nil || isClosed(d.passed) {
+		d.passed = make(chan struct{})
+	}
+	if t.IsZero() {
+		return
+	}
+	wait := time.Until(t)
+	if wait <= 0 {
+		close(d.passed)
+		return
+	}
+	var timer *time.Timer
+	timer = time.AfterFunc(wait, func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if d.timer == timer { // else another deadline has been set
+			d.timer = nil
+			close(d.passed)
+		}
+	})
+	d.timer = timer
+}
+
+// over returns a channel that is closed when the deadline passes.
+func (d *deadline) over() <-chan struct{} {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.passed == nil {
+		d.passed = make(chan struct{})
+	}
+	return d.passed
+}
+
+//go:noinline
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}

@@ -1,0 +1,306 @@
+//go:build !portable
+
+package netloop
+
+import (
+	"net"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"syscall"
+)
+
+// epollLoop serves sockets by epoll, with the goroutines of a few pollers for all of them: an idle connection has neither
+// goroutine nor read buffer.
+//
+// A poller's leader waits for events and runs the handlers of one connection after the other. A handler that does not return soon
+// keeps its goroutine, and another leader handles the events behind it: see watchdog.
+//
+//	poller    epoll_wait → batch of events → for each: claim the socket, read, Conn.Received, write the collected output
+//	watchdog  the progress of a poller stands still → the rest of its batch gets a new leader
+//	socket    socket_linux.go: one descriptor and its owner; write_linux.go: output; close_linux.go and end.go: the end
+//
+// Invariants: only the owner of a socket reads from it, calls its handlers and closes its descriptor, the latter under the
+// socket's lock. A leader that was replaced uses its poller no more.
+type epollLoop struct {
+	Config
+	sys     *systemCalls
+	sockets fdTable
+	addrs   atomic.Pointer[addrs] // those of the last socket, for the next
+	workers sync.Pool
+
+	mu      sync.Mutex // guards the rest
+	users   int        // listeners and sockets; without any, nothing runs
+	pollers []*poller
+	guard   *watchdog
+	next    int // the poller of the next socket
+}
+
+// batchSize is how many events a leader gets at once. The index of one has to fit into a progress.
+const batchSize = 1024
+
+// enter starts the pollers if there are none, and returns the one for the next socket.
+func (l *epollLoop) enter() (*poller, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.users == 0 {
+		if err := l.startPollers(); err != nil {
+			return nil, err
+		}
+	}
+	l.users++
+	l.next = (l.next + 1) % len(l.pollers)
+	return l.pollers[l.next], nil
+}
+
+// leave ends the pollers with their last user.
+func (l *epollLoop) leave() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.users--; l.users == 0 {
+		l.stopPollers()
+	}
+}
+
+func (l *epollLoop) startPollers() error {
+	l.guard = newWatchdog()
+	for i := range runtime.GOMAXPROCS(0) {
+		p, err := newPoller(l, i)
+		if err != nil {
+			l.stopPollers()
+			return err
+		}
+		l.pollers = append(l.pollers, p)
+	}
+	l.guard.pollers = l.pollers
+	for _, p := range l.pollers {
+		p.startLeader(l.newWorker(), 0)
+	}
+	go l.guard.run()
+	return nil
+}
+
+func (l *epollLoop) stopPollers() {
+	for _, p := range l.pollers {
+		p.close() // its leader's wait ends
+	}
+	l.pollers = nil
+	l.guard.stop()
+}
+
+// start serves nc, whose descriptor is duplicated. If it returns an error, nothing has happened to nc.
+func (l *epollLoop) start(nc *net.TCPConn, open Open, first []byte, ended chan struct{}) error {
+	fd, addrs, err := duplicate(nc, &l.addrs)
+	if err != nil {
+		return err
+	}
+	if err := l.add(fd, addrs, open, first, ended); err != nil {
+		syscall.Close(fd)
+		return err
+	}
+	nc.Close()
+	return nil
+}
+
+// A poller is an epoll descriptor and the goroutine that waits for its events.
+type poller struct {
+	loop  *epollLoop
+	sys   *systemCalls
+	guard *watchdog
+	index int
+	fd    int
+	file  *os.File // the same, in the runtime's poller: waiting for it costs no thread
+	raw   syscall.RawConn
+
+	wakeup int       // an eventfd that ends the leader's wait
+	kicks  kickQueue // sockets with work that no event of their descriptor reports
+
+	progress atomic.Uint64 // of the leader: see makeProgress
+	leader   *worker       // of the leader; the watchdog's own
+
+	serving atomic.Int32 // the descriptor of the event that the leader handles
+	refused uint64       // the last progress of a handler that was refused a hand-off; the watchdog's own
+}
+
+// kickQueue holds descriptors of sockets that the leader is to run.
+type kickQueue struct {
+	size atomic.Int32 // len(fds); changed under mu
+	mu   sync.Mutex   // guards fds
+	fds  []int32
+}
+
+// kickEvent stands in an event for a socket that was kicked. epoll does not use it.
+const kickEvent = 1 << 24
+
+// wakeEvent stands, in place of a descriptor, in the event of wakeup.
+const wakeEvent = -1
+
+func newPoller(l *epollLoop, index int) (*poller, error) {
+	fd, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, os.NewSyscallError("epoll_create1", err)
+	}
+	p := &poller{loop: l, sys: l.sys, guard: l.guard, index: index, fd: fd, wakeup: -1}
+	if err := syscall.SetNonblock(fd, true); err != nil {
+		syscall.Close(fd)
+		return nil, err
+	}
+	p.file = os.NewFile(uintptr(fd), "epoll")
+	if p.wakeup, err = newEventfd(); err == nil {
+		const edgeTriggered = 1 << 31 // syscall.EPOLLET is negative; and so the counter need not be read
+		event := syscall.EpollEvent{Events: syscall.EPOLLIN | edgeTriggered, Fd: wakeEvent}
+		err = os.NewSyscallError("epoll_ctl", syscall.EpollCtl(fd, syscall.EPOLL_CTL_ADD, p.wakeup, &event))
+	}
+	if err == nil {
+		p.raw, err = p.file.SyscallConn()
+	}
+	if err != nil {
+		p.close()
+		return nil, err
+	}
+	p.progress.Store(makeProgress(0, 0, idleIndex))
+	return p, nil
+}
+
+// close ends p. No socket of it is open any more: so nobody writes to wakeup.
+func (p *poller) close() {
+	p.file.Close()
+	if p.wakeup >= 0 {
+		syscall.Close(p.wakeup)
+	}
+}
+
+// kick has the leader run the socket fd. The caller holds the socket's lock.
+func (p *poller) kick(fd int32) {
+	q := &p.kicks
+	q.mu.Lock()
+	q.fds = append(q.fds, fd)
+	first := len(q.fds) == 1
+	q.size.Store(int32(len(q.fds)))
+	q.mu.Unlock()
+	if first {
+		p.sys.notify(p.wakeup)
+	}
+}
+
+// appendTo makes events of kicks, as many as fit, and returns how many. The leader
+// calls it before it waits: so those that are left over need no notification.
+func (q *kickQueue) appendTo(events []syscall.EpollEvent) int {
+	if q.size.Load() == 0 {
+		return 0
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n := min(len(q.fds), len(events))
+	for i, fd := range q.fds[:n] {
+		events[i] = syscall.EpollEvent{Events: kickEvent, Fd: fd}
+	}
+	q.fds = q.fds[:copy(q.fds, q.fds[n:])]
+	q.size.Store(int32(len(q.fds)))
+	return n
+}
+
+// A worker is the memory that a leader works with.
+type worker struct {
+	events [batchSize]syscall.EpollEvent
+	n      int     // how many of events; both are not changed while one of them is handled
+	leads  *poller // that the worker's goroutine leads
+	term   uint64  // the generation of that leader
+	input  []byte  // the read buffer
+	batch  any     // lent to the connection whose handlers run: see Conn.BeginBatch
+	wait   func(fd uintptr) bool
+	failed error // of epoll_wait
+
+	handedOff atomic.Bool // the watchdog has given its events to another leader
+}
+
+// pollReadSize is the size of a worker's read buffer in bytes, maxReadBuffer the maximum for Conn.ReadBuffer.
+const (
+	pollReadSize  = 128 << 10
+	maxReadBuffer = 256 << 10
+)
+
+func (l *epollLoop) newWorker() *worker {
+	if w, ok := l.workers.Get().(*worker); ok {
+		return w
+	}
+	return &worker{input: make([]byte, pollReadSize), batch: l.NewBatch()}
+}
+
+// replaced reports whether the poller has another leader since.
+func (w *worker) replaced() bool { return progressGeneration(w.leads.progress.Load()) != w.term }
+
+// startLeader gives p a leader with the worker w.
+func (p *poller) startLeader(w *worker, generation uint64) {
+	p.leader = w
+	go p.lead(w, generation)
+}
+
+// lead handles the events in w and then those that epoll reports, until the poller is closed or another goroutine leads. If a
+// handler ends the goroutine, another goroutine handles the event after that.
+func (p *poller) lead(w *worker, generation uint64) {
+	returned := false
+	defer func() {
+		if !returned {
+			go p.lead(w, generation)
+			return
+		}
+		w.wait, w.leads = nil, nil
+		p.loop.workers.Put(w)
+	}()
+	p.leadUntilEnd(w, generation)
+	returned = true
+}
+
+// leadUntilEnd is lead for handlers that do not end the goroutine.
+func (p *poller) leadUntilEnd(w *worker, generation uint64) {
+	w.leads, w.term = p, generation
+	w.wait = func(fd uintptr) bool {
+		w.n, w.failed = epollWait(fd, w.events[:])
+		w.n += p.kicks.appendTo(w.events[w.n:])
+		return w.n != 0 || w.failed != nil
+	}
+	for {
+		if !p.handleEvents(w, generation) {
+			for !w.handedOff.Load() {
+				runtime.Gosched() // the watchdog is reading it
+			}
+			w.handedOff.Store(false)
+			p.loop.Counters.Blocked.Add(-1)
+			return
+		}
+		w.n = 0
+		if err := p.raw.Read(w.wait); err != nil || w.failed != nil {
+			return // closed
+		}
+	}
+}
+
+// handleEvents handles w's events. It reports whether p is still led by generation.
+func (p *poller) handleEvents(w *worker, generation uint64) bool {
+	if w.n == 0 {
+		return true
+	}
+	now := p.progress.Load()
+	first := 0
+	if progressGeneration(now) == generation && progressIndex(now) != idleIndex {
+		first = progressIndex(now) + 1 // the handler of this one has ended the goroutine that led p
+	}
+	for i := first; i < w.n; i++ {
+		next := makeProgress(generation, now>>indexBits+1, uint64(i))
+		if progressGeneration(now) != generation || !p.progress.CompareAndSwap(now, next) {
+			return false
+		}
+		now = next
+		if i == first {
+			p.guard.wake()
+		}
+		event := &w.events[i]
+		p.serving.Store(event.Fd)
+		if s := p.loop.sockets.get(event.Fd); s != nil {
+			s.ready(w, event.Events)
+		}
+	}
+	return p.progress.CompareAndSwap(now, makeProgress(generation, now>>indexBits+1, idleIndex))
+}

@@ -1,0 +1,617 @@
+//go:build !portable
+
+package netloop
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// The test in this file explores every state that a socket of the epoll loop can
+// reach, with the real code over a kernel and a connection that are models: from each
+// state each event, in every order, until there are no new states. In each state it
+// checks the invariants in world.check.
+//
+// A path is a list of steps. Steps that happen while a handler is running follow in
+// the path the step that called it; a step whose name begins with "return" ends it.
+// The state at the end of a path is found by doing all of its steps with a new
+// socket.
+
+var mutants = flag.Int("netloop.mutants", 0, "explore with every mutant of endTable, from this state on: each has to be noticed")
+
+// world is a socket with its surroundings.
+type world struct {
+	loop    *epollLoop
+	poller  *poller
+	workers [2]*worker // of the leader, and of another while a handler is running
+	socket  *PolledSocket
+	gauge   Gauge
+
+	path      []step
+	pos       int
+	unwinding bool // the path is at its end, inside of a handler
+	end       state
+	possible  []step // at the end
+	faults    []string
+
+	// The kernel.
+	input               int  // bytes that can be read
+	eof, reset, told    bool // the peer has closed its side; has reset the connection; read has reported the reset
+	space               int  // bytes that can be written
+	writeFails          bool
+	finSent, shut       bool // shutdown(2) of one direction, of both
+	events              uint32
+	registered, oneshot bool // oneshot: no events until the next epoll_ctl
+	closes              int
+
+	// The connection.
+	handler    string // that is running; "": none
+	ready      bool
+	refused    bool // a handler has returned that no more input is accepted
+	eofSeen    bool
+	readEOF    bool
+	closeWrite bool // CloseWrite was called
+	aborted    bool
+	expired    bool
+	closed     int
+}
+
+// state is what distinguishes one state of the world from another.
+type state string
+
+// step is an event. It is possible if enabled is true, of the world at that moment.
+type step struct {
+	name    string
+	handler bool // a handler may be called
+	enabled func(w *world) bool
+	do      func(w *world)
+}
+
+const exploredFD = 77
+
+// An explorer has the parts of a world that are used again.
+type explorer struct {
+	loop    *epollLoop
+	poller  *poller
+	workers [2]*worker
+}
+
+func newExplorer() *explorer {
+	e := &explorer{loop: new(epollLoop), poller: new(poller)}
+	for i := range e.workers {
+		e.workers[i] = &worker{leads: e.poller, input: make([]byte, 4)}
+	}
+	return e
+}
+
+func (e *explorer) newWorld() *world {
+	w := &world{loop: e.loop, poller: e.poller, workers: e.workers, space: 1, ready: true}
+	w.loop.users, w.loop.sys = 10, w.calls()
+	w.loop.Config = Config{
+		WriteTimeout: time.Hour, Linger: time.Hour, BlockedLinger: time.Hour,
+		Limit:    WriteLimit{High: 10, PauseRead: 1, Total: &w.gauge},
+		Counters: &Counters{Buffered: &w.gauge},
+	}
+	w.poller.loop, w.poller.sys = w.loop, w.loop.sys
+	w.poller.kicks.fds = w.poller.kicks.fds[:0]
+	w.poller.kicks.size.Store(0)
+	w.socket = new(PolledSocket)
+	w.socket.init((*modelConn)(w), w.poller, exploredFD, addrPair{})
+	if err := w.socket.register(); err != nil {
+		panic(err)
+	}
+	return w
+}
+
+func (w *world) fault(format string, args ...any) {
+	if !w.unwinding {
+		w.faults = append(w.faults, fmt.Sprintf(format, args...))
+	}
+}
+
+// The kernel's part.
+
+func (w *world) calls() *systemCalls {
+	use := func(call string, fd int32) {
+		if fd != exploredFD || w.closes > 0 {
+			w.fault("%s of descriptor %d, closed %d times", call, fd, w.closes)
+		}
+	}
+	write := func(fd int32, n int) (int, error) {
+		use("write", fd)
+		switch {
+		case w.finSent:
+			w.fault("%d bytes are written after FIN", n)
+			return 0, syscall.EPIPE
+		case w.writeFails, w.reset, w.shut:
+			return 0, syscall.EPIPE
+		case w.space == 0:
+			return 0, syscall.EAGAIN
+		}
+		n = min(n, w.space)
+		w.space -= n
+		return n, nil
+	}
+	return &systemCalls{
+		read: func(fd int32, p []byte) (int, error) {
+			w.run("read")
+			use("read", fd)
+			if w.readEOF && !w.shut {
+				w.fault("read after EOF")
+			}
+			switch {
+			case w.input > 0:
+				w.input--
+				return 1, nil
+			case w.reset && !w.told:
+				w.told = true
+				return 0, syscall.ECONNRESET
+			case w.eof, w.reset, w.shut:
+				w.readEOF = true
+				return 0, nil
+			}
+			return 0, syscall.EAGAIN
+		},
+		write:  func(fd int32, p []byte) (int, error) { return write(fd, len(p)) },
+		writev: func(fd int32, a, b []byte) (int, error) { return write(fd, len(a)+len(b)) },
+		shutdown: func(fd int32, how int) {
+			use("shutdown", fd)
+			if how == syscall.SHUT_RDWR {
+				w.shut = true
+				return
+			}
+			if w.finSent || w.socket.out != nil {
+				w.fault("FIN with %d bytes buffered, sent before: %v", w.socket.out.size(), w.finSent)
+			}
+			w.finSent = true
+		},
+		close: func(fd int32) {
+			use("close", fd)
+			w.closes++
+			w.registered = false
+		},
+		hungUp: func(fd int32) (bool, syscall.Errno) {
+			w.run("poll")
+			use("poll", fd)
+			if w.reset && !w.told {
+				w.told = true
+				return true, syscall.ECONNRESET
+			}
+			return w.hungUp(), 0
+		},
+		epollCtl: func(_, _ int, fd int32, events uint32) error {
+			use("epoll_ctl", fd)
+			w.registered, w.oneshot, w.events = true, false, events
+			return nil
+		},
+		notify: func(int) {},
+	}
+}
+
+// inCall reports whether the owner of the socket is about to make a system call.
+func (w *world) inCall() bool { return w.handler == "read" || w.handler == "poll" }
+
+// connected reports whether there is still a connection.
+func (w *world) connected() bool { return w.closes == 0 && !w.reset && !w.shut }
+
+func (w *world) hungUp() bool { return w.reset || w.shut || w.eof && w.finSent }
+
+// pending returns the events that epoll would report.
+func (w *world) pending() (events uint32) {
+	if !w.registered || w.oneshot {
+		return 0
+	}
+	if w.input > 0 || w.eof || w.reset || w.shut {
+		events |= syscall.EPOLLIN
+	}
+	if w.space > 0 || w.writeFails || w.reset || w.shut {
+		events |= syscall.EPOLLOUT
+	}
+	events &= w.events
+	if w.hungUp() {
+		events |= syscall.EPOLLHUP
+	}
+	if w.reset {
+		events |= syscall.EPOLLERR
+	}
+	return events
+}
+
+// worker returns that of the goroutine that gets the next event.
+func (w *world) worker() *worker {
+	if w.handler != "" {
+		return w.workers[1]
+	}
+	return w.workers[0]
+}
+
+// The connection's part.
+
+type modelConn world
+
+func (c *modelConn) Started(Socket)        {}
+func (c *modelConn) ReadBuffer(int) []byte { return nil }
+func (c *modelConn) Partial() bool         { return false }
+func (c *modelConn) BeginBatch(any)        {}
+func (c *modelConn) EndBatch()             {}
+func (c *modelConn) WriterBlocked() bool   { return false }
+func (c *modelConn) Ready() bool           { return c.ready }
+func (c *modelConn) Flushed() bool         { return !c.closeWrite && !c.refused && !c.aborted }
+
+func (c *modelConn) Panicked(any, bool) error { panic("not called by this loop") }
+
+func (c *modelConn) Received(b []byte) (rest []byte, ok bool) {
+	w := (*world)(c)
+	if w.refused {
+		w.fault("Received after the end")
+	}
+	switch w.run("Received") {
+	case "return":
+		return nil, true
+	case "return not ready":
+		w.ready = false
+		return b, true
+	case "return ready again": // it becomes ready before the loop notices that it was not
+		w.socket.Resume()
+		return b, true
+	case "return refusal":
+		w.refused = true
+	}
+	return nil, false
+}
+
+func (c *modelConn) Writable() (ok bool) {
+	w := (*world)(c)
+	switch w.run("Writable") {
+	case "return refusal":
+		w.refused = true
+		return false
+	}
+	return true
+}
+
+func (c *modelConn) InputClosed() {
+	w := (*world)(c)
+	if w.closed > 0 || w.eofSeen {
+		w.fault("InputClosed after %d calls of Closed, seen before: %v", w.closed, w.eofSeen)
+	}
+	w.eofSeen = true
+}
+
+func (c *modelConn) Closed(error) {
+	w := (*world)(c)
+	if w.closed++; w.closed > 1 || w.closes != 1 || w.handler != "" {
+		w.fault("Closed %d times, descriptor closed %d times, in handler %q", w.closed, w.closes, w.handler)
+	}
+}
+
+// run is a handler, or the moment before a system call for which the socket is not
+// locked: it does the steps of the path until one ends it, and returns that.
+func (w *world) run(handler string) string {
+	if w.handler != "" || w.closed > 0 {
+		w.fault("%s while %q is running, after %d calls of Closed", handler, w.handler, w.closed)
+	}
+	w.handler = handler
+	for {
+		if w.unwinding {
+			panic(errUnwind)
+		}
+		if w.pos == len(w.path) {
+			w.finish()
+			panic(errUnwind)
+		}
+		s := w.path[w.pos]
+		w.pos++
+		if strings.HasPrefix(s.name, "return") {
+			w.handler = ""
+			if s.name == "return never" {
+				w.refused = true
+				runtime.Goexit()
+			}
+			return s.name
+		}
+		s.do(w)
+	}
+}
+
+// returns ends a handler, or makes the system call.
+var returns = step{name: "return", do: func(*world) { panic("done by world.run") }}
+
+// steps are all events.
+var steps []step
+
+func init() { steps = allSteps }
+
+var allSteps = []step{
+	{"epoll reports", true, func(w *world) bool { return w.pending() != 0 }, func(w *world) {
+		events := w.pending()
+		w.oneshot = w.events&syscall.EPOLLONESHOT != 0
+		w.socket.ready(w.worker(), events)
+	}},
+	{"kick is handled", true, func(w *world) bool { return len(w.poller.kicks.fds) > 0 }, func(w *world) {
+		var events [1]syscall.EpollEvent
+		w.poller.kicks.appendTo(events[:])
+		if w.closes == 0 {
+			w.socket.ready(w.worker(), events[0].Events)
+		}
+	}},
+	{"peer sends", false, func(w *world) bool { return w.input == 0 && !w.eof && w.connected() }, func(w *world) { w.input++ }},
+	{"peer closes its side", false, func(w *world) bool { return !w.eof && w.connected() }, func(w *world) { w.eof = true }},
+	{"peer resets", false, func(w *world) bool { return w.connected() }, func(w *world) {
+		w.reset, w.input, w.eof, w.writeFails, w.space = true, 0, false, false, 0
+	}},
+	{"peer reads", false, func(w *world) bool { return w.space == 0 && w.connected() }, func(w *world) { w.space = 1 }},
+	{"writes fail", false, func(w *world) bool { return !w.writeFails && w.connected() && w.socket.out != nil }, func(w *world) { w.writeFails = true }},
+	{"send", false, func(w *world) bool {
+		return !w.closeWrite && w.closed == 0 && !w.aborted && w.socket.out.size() < 2
+	}, func(w *world) { w.socket.Writev(nil, make([]byte, w.space+1)) }}, // one more than the kernel accepts
+	{"CloseWrite", false, func(w *world) bool { return !w.closeWrite }, func(w *world) {
+		w.closeWrite, w.ready = true, true
+		w.socket.CloseWrite(false)
+	}},
+	{"CloseWrite after Close frames", false, func(w *world) bool { return !w.closeWrite && w.handler == "Received" }, func(w *world) {
+		w.closeWrite, w.ready = true, true
+		w.socket.CloseWrite(true)
+	}},
+	{"Abort", false, func(w *world) bool { return !w.aborted }, func(w *world) {
+		w.aborted, w.ready = true, true
+		w.socket.Abort()
+	}},
+	{"time is over", false, func(w *world) bool { return w.socket.ext != nil && w.socket.ext.timer != nil }, func(w *world) {
+		w.socket.ext.deadline = time.Now().Add(-time.Hour)
+		w.socket.expire()
+	}},
+	{"ready", false, func(w *world) bool { return !w.ready }, func(w *world) {
+		w.ready = true
+		w.socket.Resume()
+	}},
+	{"busy", false, func(w *world) bool {
+		return w.ready && w.handler == "" && w.eofSeen && w.closed == 0 && !w.closeWrite && !w.aborted
+	}, func(w *world) { w.ready = false }},
+	{"return", false, func(w *world) bool { return w.handler != "" && (!w.closeWrite || w.inCall()) }, nil},
+	{"return not ready", false, func(w *world) bool { return w.handler == "Received" && !w.closeWrite }, nil},
+	{"return ready again", false, func(w *world) bool { return w.handler == "Received" && !w.closeWrite }, nil},
+	{"return refusal", false, func(w *world) bool { return w.handler != "" && !w.inCall() }, nil},
+	{"return never", false, func(w *world) bool { return w.handler != "" && !w.inCall() }, nil},
+}
+
+// follow does the steps of path with a new socket.
+func (e *explorer) follow(path []step) *world {
+	w := e.newWorld()
+	w.path = path
+	exits := slices.ContainsFunc(path, func(s step) bool { return s.name == "return never" })
+	for w.pos < len(path) && !w.unwinding {
+		s := path[w.pos]
+		w.pos++
+		if !s.handler || !exits {
+			w.try(s)
+			continue
+		}
+		var goroutine sync.WaitGroup
+		goroutine.Go(func() { w.try(s) })
+		goroutine.Wait()
+	}
+	if !w.unwinding {
+		w.finish()
+	}
+	w.socket.stopTimer()
+	return w
+}
+
+// errUnwind is the panic that ends a path inside of a handler.
+var errUnwind = errors.New("the path is at its end")
+
+// try does s, which may be the last step.
+func (w *world) try(s step) {
+	defer func() {
+		if p := recover(); p != nil && p != errUnwind {
+			panic(p)
+		}
+	}()
+	s.do(w)
+}
+
+// finish notes the state at the end of the path, and checks it.
+func (w *world) finish() {
+	w.end = w.state()
+	for _, s := range steps {
+		if s.enabled(w) && !(w.inCall() && (strings.HasPrefix(s.name, "peer") || s.name == "send" || s.name == "writes fail")) { // they make no difference there
+			w.possible = append(w.possible, s)
+		}
+	}
+	w.check()
+	w.unwinding = true
+}
+
+func (w *world) state() state {
+	s := w.socket
+	if w.closed > 0 {
+		return state(fmt.Sprint("closed ", s.state, s.flags, s.fd, len(w.poller.kicks.fds), w.handler, w.ready, w.closeWrite, w.aborted))
+	}
+	ext := socketExt{}
+	if s.ext != nil {
+		ext = *s.ext
+	}
+	return state(fmt.Sprint(s.owner.Load(), s.state, s.interest, s.paused, s.flags, s.failed != nil, s.out.size(),
+		ext.replies > 1, ext.pending.size(), ext.timer != nil, ext.final, s.fd, len(w.poller.kicks.fds),
+		"|", w.input, w.eof, w.reset, w.told, w.space, w.writeFails, w.finSent, w.shut, w.oneshot, w.readEOF,
+		"|", w.handler, w.ready, w.refused, w.eofSeen, w.closeWrite, w.aborted, w.closed))
+}
+
+// check checks the invariants.
+func (w *world) check() {
+	s := w.socket
+	if n := s.out.size(); n != s.Buffered() || n != int(w.gauge.Load()) {
+		w.fault("%d bytes are buffered; counted are %d by the socket, %d by the loop", n, s.Buffered(), w.gauge.Load())
+	}
+	if w.closes != w.closed {
+		w.fault("the descriptor is closed %d times, Closed called %d times", w.closes, w.closed)
+	}
+	if w.closed > 0 {
+		if s.state != stateClosed || s.ext != nil && (s.ext.timer != nil || s.ext.pending != nil) || s.out != nil {
+			w.fault("closed, but state %d, timer or buffers are left", s.state)
+		}
+		return
+	}
+	if s.out != nil && (s.ext == nil || s.ext.timer == nil) {
+		w.fault("%d bytes are buffered without a time limit", s.out.size())
+	}
+	if w.handler != "" || w.pending() != 0 || len(w.poller.kicks.fds) > 0 {
+		return // something will be done
+	}
+	// Nothing will be done: then there must be nothing to do.
+	switch {
+	case w.aborted, w.shut:
+		w.fault("aborted, but not closed")
+	case s.failed != nil && (w.readEOF || w.reset):
+		w.fault("writes fail and input has ended, but not closed")
+	case w.reset:
+		w.fault("reset, but not closed")
+	case s.flags&flagWritable != 0:
+		w.fault("Writable is not called")
+	case s.out != nil && (w.space > 0 || w.writeFails):
+		w.fault("bytes are buffered, and can be written")
+	case w.closeWrite && s.out == nil && !w.finSent:
+		w.fault("nothing is buffered, but FIN is not sent")
+	case w.finSent && w.eof:
+		w.fault("both sides have sent FIN, but not closed")
+	case (w.closeWrite || w.refused) && (s.ext == nil || !s.ext.final || s.ext.timer == nil):
+		w.fault("the end has no time limit")
+	case w.eofSeen && !w.refused && !w.closeWrite && w.ready && s.out == nil:
+		w.fault("the peer has closed its side, and all is answered, but not closed")
+	case s.ext != nil && s.ext.pending != nil && (w.ready || w.refused || w.closeWrite):
+		w.fault("the connection is ready for input that is kept")
+	case (w.input > 0 || w.eof && !w.readEOF) && (w.refused || w.closeWrite):
+		w.fault("there is input to discard")
+	case (w.input > 0 || w.eof && !w.readEOF) && w.ready && !(s.out != nil && s.ext != nil && s.ext.replies > 1):
+		w.fault("there is input, and the connection is ready")
+	}
+}
+
+// errFault is a violation of an invariant.
+var errFault = errors.New("violation")
+
+// explore visits all states, and returns how many there are and the first violation.
+func explore(limit int) (int, error) {
+	type node struct {
+		path     []step
+		state    state
+		possible []step
+	}
+	e := newExplorer()
+	first := e.follow(nil)
+	seen := map[state]bool{first.end: true}
+	queue := []node{{nil, first.end, first.possible}}
+	for len(queue) > 0 {
+		at := queue[0]
+		queue = queue[1:]
+		for _, s := range at.possible {
+			path := append(at.path[:len(at.path):len(at.path)], s)
+			w := e.follow(path)
+			again := w
+			for again.inCall() && len(again.faults) == 0 { // at the end of path; what does the call lead to?
+				again = e.follow(append(again.path[:len(again.path):len(again.path)], returns))
+			}
+			if s.handler && again.end == at.state {
+				w.faults = append(w.faults, "an event that changes nothing is reported over and over")
+			}
+			if len(w.faults) > 0 {
+				return len(seen), fmt.Errorf("%w after %s: %s", errFault, names(path), strings.Join(w.faults, "; "))
+			}
+			if seen[w.end] {
+				continue
+			}
+			seen[w.end] = true
+			if len(seen) > limit {
+				return len(seen), fmt.Errorf("more than %d states; the last after %s", limit, names(path))
+			}
+			queue = append(queue, node{path, w.end, w.possible})
+		}
+	}
+	return len(seen), nil
+}
+
+func names(path []step) string {
+	var all []string
+	for _, s := range path {
+		all = append(all, s.name)
+	}
+	return strings.Join(all, ", ")
+}
+
+func TestEveryReachableState(t *testing.T) {
+	start := time.Now()
+	n, err := explore(1_000_000)
+	t.Logf("%d states in %v", n, time.Since(start))
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// mutant is a change of one transition of endTable.
+type mutant struct {
+	state endState
+	event endEvent
+	drop  endAction // 0: the transition as a whole
+}
+
+func (m mutant) String() string {
+	if m.drop == 0 {
+		return fmt.Sprintf("state %d ignores event %d", m.state, m.event)
+	}
+	return fmt.Sprintf("state %d, event %d, without action %#x", m.state, m.event, m.drop)
+}
+
+// allMutants returns every change by which a transition, or one of its actions, is
+// missing.
+func allMutants() (all []mutant) {
+	for state := range numStates {
+		for event := range numEvents {
+			t := endTable[state][event]
+			if t.next == 0 {
+				continue
+			}
+			all = append(all, mutant{state, event, 0})
+			for drop := endAction(1); drop != 0; drop <<= 1 {
+				if t.do&drop != 0 {
+					all = append(all, mutant{state, event, drop})
+				}
+			}
+		}
+	}
+	return all
+}
+
+// Each transition and each action in endTable is needed: without it, the exploration
+// finds a state that breaks an invariant.
+func TestEveryTransitionIsNeeded(t *testing.T) {
+	if *mutants == 0 {
+		t.Skip("takes minutes: run with -netloop.mutants=1")
+	}
+	for _, m := range allMutants() {
+		if int(m.state) < *mutants {
+			continue
+		}
+		whole := endTable[m.state][m.event]
+		mutated := transition{}
+		if m.drop != 0 {
+			mutated = transition{whole.next, whole.do &^ m.drop}
+		}
+		endTable[m.state][m.event] = mutated
+		n, err := explore(1_000_000)
+		endTable[m.state][m.event] = whole
+		if err == nil {
+			t.Errorf("%v: not noticed in %d states", m, n)
+			continue
+		}
+		t.Logf("%v: noticed: %v", m, err)
+	}
+}

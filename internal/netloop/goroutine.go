@@ -1,0 +1,355 @@
+package netloop
+
+import (
+	"errors"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/fibersock/fibersock/internal/lockorder"
+)
+
+// goroutineSocket is a socket that is served by goroutines, one at a time, which
+// read from it and run the handlers: see park.go. It works with every net.Conn, on
+// every system.
+type goroutineSocket struct {
+	NetConn
+	async *asyncConn // the same or, for a connection with TLS, the connection below
+	conn  Conn
+	cfg   *Config
+
+	replies       atomic.Int64       // bytes of replies that were buffered since the buffer was empty
+	handlers      lockorder.Handlers // held while handlers run
+	blockedWrite  atomic.Bool        // Write is called for a sender that waits for space
+	readPaused    atomic.Bool        // nothing is read because of replies
+	writableCalls atomic.Int32       // of Conn.Writable that have not returned
+
+	readyMu sync.Mutex
+	ready   sync.Cond // Conn.Ready may have changed
+
+	wokenAt uint32 // the tick of the last wake-up
+	wakes   uint8  // number of wake-ups since that tick began, up to busyWakes
+	over    bool   // Closed has been called
+
+	partial bool // Conn.Partial, after the last Received; the reader's own
+
+	ended chan struct{}              // closed at the end, if somebody waits for that
+	abort atomic.Pointer[time.Timer] // aborts the connection; abortDone after the end
+}
+
+// abortDone stands for the timer of a closed connection.
+var abortDone = new(time.Timer)
+
+// newGoroutineSocket returns a socket for nc.
+func newGoroutineSocket(cfg *Config, nc net.Conn) *goroutineSocket {
+	t := &goroutineSocket{cfg: cfg}
+	t.ready.L = &t.readyMu
+	if t.async = asyncBelow(nc); t.async != nil {
+		t.NetConn.Conn = nc
+	} else {
+		t.async = newAsyncConn(nc, cfg.WriteTimeout)
+		t.NetConn.Conn = t.async
+	}
+	return t
+}
+
+// start opens the connection.
+func (t *goroutineSocket) start(open Open) {
+	t.partial = true // the handshake
+	t.conn, _ = open(false)
+	t.async.setOwner(t)
+	t.conn.Started(t)
+}
+
+// asyncBelow returns the asyncConn of an [AsyncListener] below nc, nil if there is
+// none.
+func asyncBelow(nc net.Conn) *asyncConn {
+	if secure, ok := nc.(interface{ NetConn() net.Conn }); ok {
+		if async, ok := secure.NetConn().(*asyncConn); ok {
+			return async
+		}
+	}
+	return nil
+}
+
+// Resume wakes the goroutine that waits in awaitReady.
+func (t *goroutineSocket) Resume() {
+	t.readyMu.Lock()
+	defer t.readyMu.Unlock()
+	t.ready.Broadcast()
+}
+
+// awaitReady waits until Conn.Ready reports true.
+func (t *goroutineSocket) awaitReady() {
+	t.readyMu.Lock()
+	defer t.readyMu.Unlock()
+	for !t.conn.Ready() {
+		t.ready.Wait()
+	}
+}
+
+// Shard returns -1: no poller serves the socket.
+func (*goroutineSocket) Shard() int { return -1 }
+
+// Buffered returns the size of the write buffer in bytes.
+func (t *goroutineSocket) Buffered() int { return int(t.async.buffered.Load()) }
+
+// AwaitSpace returns when some of size bytes may be written, or the socket cannot
+// be written to any more.
+func (t *goroutineSocket) AwaitSpace(size int) {
+	t.async.await(func(buffered int) bool { return t.cfg.Limit.Space(buffered, size) > 0 })
+}
+
+// Unacknowledged returns how many bytes the peer's kernel has not acknowledged, -1
+// if that is not known.
+func (t *goroutineSocket) Unacknowledged() int {
+	socket, _ := t.pollable()
+	if socket == nil {
+		return -1
+	}
+	return unacknowledged(socket)
+}
+
+// ReadPaused reports whether nothing is read because the peer does not read the
+// replies.
+func (t *goroutineSocket) ReadPaused() bool { return t.readPaused.Load() }
+
+// Write writes all of p or fails.
+func (t *goroutineSocket) Write(p []byte) (int, error) {
+	if t.conn.WriterBlocked() {
+		t.blockedWrite.Store(true)
+		defer t.blockedWrite.Store(false)
+	}
+	return t.NetConn.Write(p)
+}
+
+// Writev is Write for two pieces, either of which may be empty. They are written
+// together if they are short: for TLS, each Write is a record.
+func (t *goroutineSocket) Writev(head, payload []byte) error {
+	if len(head) > 0 && len(payload) > 0 {
+		piece := pieces.Get().(*[pieceSize]byte)
+		defer pieces.Put(piece)
+		n := copy(piece[:], head)
+		m := copy(piece[n:], payload)
+		head, payload = piece[:n+m], payload[m:]
+	}
+	for _, p := range [2][]byte{head, payload} {
+		if len(p) > 0 {
+			if _, err := t.Write(p); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// bufferGrew counts bytes that were added to the write buffer, or removed if by is
+// negative. Replies whose sender waits for space are not counted as replies.
+func (t *goroutineSocket) bufferGrew(by int) {
+	t.cfg.Counters.Buffered.Add(by)
+	if by > 0 && t.async.replying.Load() && !t.blockedWrite.Load() {
+		t.replies.Add(int64(by))
+	}
+}
+
+// panicked returns the error for a method of the net.Conn that did not return.
+func (t *goroutineSocket) panicked(value any) error { return t.conn.Panicked(value, false) }
+
+// flushed is called when the write buffer has become empty.
+func (t *goroutineSocket) flushed() {
+	t.replies.Store(0)
+	if t.conn.Flushed() {
+		t.writableCalls.Add(1)
+		go t.callWritable()
+	}
+}
+
+// callWritable calls Conn.Writable. If the connection accepts no more input, the
+// peer has some time to close it: the goroutine that reads waits for that.
+func (t *goroutineSocket) callWritable() {
+	ok := false
+	defer func() {
+		t.writableCalls.Add(-1)
+		t.async.wakeAll()
+		if !ok {
+			t.abortAfter(t.linger())
+		}
+	}()
+	t.handlers.Lock()
+	defer t.handlers.Unlock()
+	ok = t.conn.Writable()
+}
+
+// linger returns how long the socket stays open after the end.
+func (t *goroutineSocket) linger() time.Duration {
+	if t.conn.WriterBlocked() {
+		return t.cfg.BlockedLinger
+	}
+	return t.cfg.Linger
+}
+
+// received passes b to the connection.
+func (t *goroutineSocket) received(b []byte) (rest []byte, ok bool) {
+	t.handlers.Lock()
+	defer t.handlers.Unlock()
+	t.async.replying.Store(true)
+	defer t.async.replying.Store(false)
+	rest, ok = t.conn.Received(b)
+	t.partial = t.conn.Partial()
+	return rest, ok
+}
+
+// end ends the connection by err or, if that is nil, because the connection accepts
+// no more input.
+func (t *goroutineSocket) end(err error) {
+	if t.ended != nil { // everything is deferred, because the application may end the goroutine
+		defer close(t.ended)
+	}
+	defer t.Abort()
+	defer t.closed(err)
+	if err == nil {
+		t.Linger(t.linger())
+	}
+}
+
+// closed calls Conn.Closed.
+func (t *goroutineSocket) closed(err error) {
+	if failure := t.async.failure(); failure != nil && err != nil {
+		err = failure // of which err is only the effect
+	}
+	t.handlers.Lock()
+	defer t.handlers.Unlock()
+	t.over = true
+	t.conn.Closed(err)
+}
+
+// awaitAnswered is called when the peer has closed its side. The peer may still
+// read: awaitAnswered waits until its messages are answered.
+func (t *goroutineSocket) awaitAnswered() {
+	t.conn.InputClosed()
+	t.awaitReady()
+	t.async.awaitFlushed(func() bool { return t.writableCalls.Load() == 0 })
+}
+
+// CloseWrite ends the output: see Socket. The time is bounded here, because
+// the goroutine that reads may be waiting for a handler.
+func (t *goroutineSocket) CloseWrite(bool) {
+	t.abortAfter(2 * t.cfg.Linger)
+	t.CloseWriteWithin(t.cfg.Linger)
+}
+
+// abortAfter aborts the connection after d, unless it is closed earlier, or an
+// earlier call has set a limit.
+func (t *goroutineSocket) abortAfter(d time.Duration) {
+	timer := time.AfterFunc(d, func() { t.Abort() })
+	if !t.abort.CompareAndSwap(nil, timer) {
+		timer.Stop()
+	}
+}
+
+// Abort discards the write buffer and closes the connection. Its timer, which would
+// keep the whole connection in memory, is stopped.
+func (t *goroutineSocket) Abort() error {
+	if timer := t.abort.Swap(abortDone); timer != nil && timer != abortDone {
+		timer.Stop()
+	}
+	return t.NetConn.Close()
+}
+
+// RemoteAddr returns the address of the peer: an empty one if the kernel does not
+// know it any more, as with a net.FileConn whose peer has closed.
+func (t *goroutineSocket) RemoteAddr() net.Addr {
+	if a := t.NetConn.RemoteAddr(); a != nil {
+		return a
+	}
+	return &net.TCPAddr{}
+}
+
+// awaitRead waits, if the peer does not read the replies, until it has.
+func (t *goroutineSocket) awaitRead() {
+	if limit := t.cfg.Limit.PauseRead; limit <= 0 || t.replies.Load() <= int64(limit) {
+		return
+	}
+	t.readPaused.Store(true)
+	defer t.readPaused.Store(false)
+	t.async.await(func(buffered int) bool { return buffered == 0 })
+}
+
+// serveGoroutines accepts connections from ln, until that is closed, and serves
+// them by goroutines.
+func (l *Loop) serveGoroutines(ln net.Listener, open Open) error {
+	return acceptAll(ln, l.cfg.Log, func(nc net.Conn) {
+		t := newGoroutineSocket(&l.cfg, nc)
+		t.run(func() {
+			t.start(open)
+			t.active(nil, nil)
+		})
+	})
+}
+
+// acceptAll calls serve for the connections of ln, until that is closed. An error
+// that may pass, such as too many open files, is logged and waited out.
+func acceptAll(ln net.Listener, log func(error), serve func(net.Conn)) error {
+	const shortest, longest = 5 * time.Millisecond, time.Second
+	pause := shortest
+	for {
+		setNonblock(ln)
+		nc, err := ln.Accept()
+		switch {
+		case errors.Is(err, net.ErrClosed):
+			return err
+		case err != nil && !temporary(err):
+			return err
+		case err != nil:
+			log(err)
+			time.Sleep(pause)
+			pause = min(2*pause, longest)
+		default:
+			pause = shortest
+			serve(nc)
+		}
+	}
+}
+
+// temporary reports whether Accept may succeed again after err.
+func temporary(err error) bool {
+	var e interface{ Temporary() bool }
+	return errors.As(err, &e) && e.Temporary()
+}
+
+// startGoroutine serves nc: see Loop.Start.
+func (l *Loop) startGoroutine(nc net.Conn, open Open, first []byte, ended chan struct{}) {
+	t := newGoroutineSocket(&l.cfg, nc)
+	t.start(open)
+	t.ended = ended
+	t.run(func() {
+		if t.receiveFirst(first) {
+			t.active(nil, nil)
+		}
+	})
+}
+
+// receiveFirst passes first to the connection. It reports whether the connection
+// goes on; otherwise it has ended.
+func (t *goroutineSocket) receiveFirst(first []byte) (ok bool) {
+	rest, ok := t.received(first)
+	if ok = ok && t.receiveAll(rest); !ok {
+		t.end(nil)
+	}
+	return ok
+}
+
+// receiveAll passes b to the connection, and waits until the connection is ready
+// for more and the peer has read the replies.
+func (t *goroutineSocket) receiveAll(b []byte) (ok bool) {
+	for ok = true; len(b) > 0 && ok; {
+		t.awaitReady()
+		b, ok = t.received(b)
+	}
+	if ok {
+		t.awaitReady()
+		t.awaitRead()
+	}
+	return ok
+}

@@ -1,0 +1,89 @@
+package netloop_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"math/big"
+	"net"
+	"sync"
+	"testing"
+	"time"
+)
+
+// observed is a net.Conn that records the write deadlines that are set.
+type observed struct {
+	net.Conn
+	deadlines []time.Time
+}
+
+func (o *observed) SetWriteDeadline(t time.Time) error {
+	o.deadlines = append(o.deadlines, t)
+	return o.Conn.SetWriteDeadline(t)
+}
+
+// pipe returns the two ends of a transport that holds nothing: a Write waits for
+// the peer's Read. Both are closed at the test's end.
+func pipe(t *testing.T) (ours *observed, peer net.Conn) {
+	a, b := net.Pipe()
+	t.Cleanup(func() { a.Close(); b.Close() })
+	return &observed{Conn: a}, b
+}
+
+// tcp returns the two ends of a TCP connection. Both are closed at the test's end.
+func tcp(t *testing.T) (ours, peer net.Conn) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	if peer, err = net.Dial("tcp", ln.Addr().String()); err != nil {
+		t.Fatal(err)
+	}
+	if ours, err = ln.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ours.Close(); peer.Close() })
+	return ours, peer
+}
+
+// secured returns TLS connections over two ends of a transport, shaken hands.
+func secured(t *testing.T, ours, peer net.Conn) (secureOurs, securePeer *tls.Conn) {
+	t.Helper()
+	secureOurs = tls.Server(ours, &tls.Config{Certificates: []tls.Certificate{certificate()}})
+	securePeer = tls.Client(peer, &tls.Config{InsecureSkipVerify: true})
+	var both sync.WaitGroup
+	both.Go(func() {
+		if err := secureOurs.Handshake(); err != nil {
+			t.Error(err)
+		}
+	})
+	both.Go(func() {
+		if err := securePeer.Handshake(); err != nil {
+			t.Error(err)
+		}
+		// What the server sends behind its handshake is read with this.
+		if _, err := securePeer.Read(nil); err != nil {
+			t.Error(err)
+		}
+	})
+	both.Wait()
+	return secureOurs, securePeer
+}
+
+// certificate returns a certificate that nobody checks.
+var certificate = sync.OnceValue(func() tls.Certificate {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		panic(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+})

@@ -1,0 +1,200 @@
+package netloop_test
+
+import (
+	"bytes"
+	"io"
+	"net"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fibersock/fibersock/internal/netloop"
+)
+
+const wait = 3 * time.Second
+
+// The peer reads the last bytes and then the end, not a reset, although much of
+// what it sent has not been read (6455-7.1.1-a, T-H15).
+func TestLastBytesArriveDespiteUnreadInput(t *testing.T) {
+	transports := map[string]func(t *testing.T) (ours, peer net.Conn){
+		"TCP": tcp,
+		"TLS": func(t *testing.T) (ours, peer net.Conn) {
+			a, b := tcp(t)
+			return secured(t, a, b)
+		},
+	}
+	for name, transport := range transports {
+		t.Run(name, func(t *testing.T) {
+			ours, peer := transport(t)
+			if _, err := peer.Write(make([]byte, 200<<10)); err != nil {
+				t.Fatal(err)
+			}
+			c := (&netloop.NetConn{Conn: ours})
+			if _, err := io.ReadFull(c, make([]byte, 10)); err != nil { // the rest is unread
+				t.Fatal(err)
+			}
+			last := bytes.Repeat([]byte("last bytes"), 100)
+			if _, err := c.Write(last); err != nil {
+				t.Fatal(err)
+			}
+			lingered := make(chan struct{})
+			go func() {
+				defer close(lingered)
+				c.CloseWriteWithin(time.Minute)
+				c.Linger(time.Minute)
+			}()
+			if got, err := io.ReadAll(peer); err != nil || !bytes.Equal(got, last) {
+				t.Errorf("the peer read %d bytes and %v", len(got), err)
+			}
+			peer.Close()
+			<-lingered // because the peer has closed; a minute is far
+			if _, err := ours.Write([]byte("x")); err == nil {
+				t.Error("the connection is still open")
+			}
+		})
+	}
+}
+
+// What cannot be closed for writing alone is closed.
+func TestCloseWriteWithinWithoutHalfClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ours, peer := pipe(t)
+		c := (&netloop.NetConn{Conn: ours})
+		c.CloseWriteWithin(wait)
+		if _, err := peer.Read(make([]byte, 1)); err != io.EOF {
+			t.Errorf("the peer got %v", err)
+		}
+		start := time.Now()
+		c.Linger(wait)
+		if took := time.Since(start); took > 0 {
+			t.Errorf("Linger took %v", took)
+		}
+	})
+}
+
+// A peer that neither reads nor closes keeps nobody longer than it may, although
+// TLS would wait for it (T-C10).
+func TestCloseWriteWithinAndLingerEnd(t *testing.T) {
+	tests := []struct {
+		name   string
+		secure bool
+		f      func(c *netloop.NetConn)
+		most   time.Duration
+	}{
+		{"Linger", false, func(c *netloop.NetConn) { c.Linger(wait) }, wait},
+		{"CloseWriteWithin with TLS", true, func(c *netloop.NetConn) { c.CloseWriteWithin(wait) }, wait},
+		{"Linger with TLS", true, func(c *netloop.NetConn) { c.Linger(wait) }, 2 * wait},
+		{"both with TLS", true, func(c *netloop.NetConn) { c.CloseWriteWithin(wait); c.Linger(wait) }, 2 * wait},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a, b := pipe(t)
+				var ours net.Conn = a
+				if tt.secure {
+					ours, _ = secured(t, a, b)
+				}
+				start := time.Now()
+				tt.f((&netloop.NetConn{Conn: ours}))
+				if took := time.Since(start); took < wait || took > tt.most {
+					t.Errorf("it took %v, want from %v to %v", took, wait, tt.most)
+				}
+				if _, err := b.Read(make([]byte, 1)); err != io.EOF {
+					t.Errorf("the peer got %v", err)
+				}
+			})
+		})
+	}
+}
+
+// Without a limit Linger waits for the peer, however long.
+func TestLingerWithoutLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ours, peer := pipe(t)
+		const silence = 1000 * time.Hour
+		go func() {
+			time.Sleep(silence)
+			peer.Close()
+		}()
+		start := time.Now()
+		c := (&netloop.NetConn{Conn: ours})
+		if err := c.SetReadDeadline(start.Add(time.Second)); err != nil { // an old one does not matter
+			t.Fatal(err)
+		}
+		c.Linger(0)
+		if took := time.Since(start); took != silence {
+			t.Errorf("Linger took %v", took)
+		}
+	})
+}
+
+// A peer that goes on sending is cut off by the bytes, long before the time
+// (T-C10).
+func TestLingerIsBoundedInBytes(t *testing.T) {
+	const most = 1<<20 + 64<<10
+	synctest.Test(t, func(t *testing.T) {
+		ours, peer := pipe(t)
+		sent := make(chan int)
+		go func() {
+			total := 0
+			for piece := make([]byte, 1000); ; {
+				n, err := peer.Write(piece)
+				total += n
+				if err != nil {
+					sent <- total
+					return
+				}
+			}
+		}()
+		start := time.Now()
+		(&netloop.NetConn{Conn: ours}).Linger(time.Hour)
+		if total := <-sent; total < 1<<20 || total > most {
+			t.Errorf("the peer could send %d bytes", total)
+		}
+		if took := time.Since(start); took > 0 {
+			t.Errorf("Linger took %v", took)
+		}
+	})
+}
+
+// A peer that sends a byte now and then does not prolong Linger (T-C10).
+func TestLingerIsNotProlonged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ours, peer := pipe(t)
+		var sender sync.WaitGroup
+		defer sender.Wait()
+		sender.Go(func() {
+			for {
+				if _, err := peer.Write([]byte("x")); err != nil {
+					return
+				}
+				time.Sleep(wait / 10)
+			}
+		})
+		start := time.Now()
+		(&netloop.NetConn{Conn: ours}).Linger(wait)
+		if took := time.Since(start); took != wait {
+			t.Errorf("Linger took %v", took)
+		}
+	})
+}
+
+// With TLS, Linger says goodbye even if CloseWriteWithin has not: the peer that ends first is
+// told that nothing is missing (6455-7.1.1-a).
+func TestLingerSaysGoodbye(t *testing.T) {
+	a, b := tcp(t)
+	ours, peer := secured(t, a, b)
+	lingered := make(chan struct{})
+	go func() {
+		defer close(lingered)
+		(&netloop.NetConn{Conn: ours}).Linger(time.Minute)
+	}()
+	if err := peer.CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := peer.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("the peer got %v", err)
+	}
+	<-lingered
+}

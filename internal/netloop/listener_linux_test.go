@@ -1,0 +1,135 @@
+//go:build !portable
+
+package netloop
+
+import (
+	"net"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Every connection has the options of net.ListenConfig, however it was accepted.
+func TestOptionsOfConnectionsThatWaitTogether(t *testing.T) {
+	for name, cfg := range map[string]net.ListenConfig{
+		"default":       {},
+		"no keep-alive": {KeepAlive: -1},
+		"a keep-alive of one's own": {KeepAliveConfig: net.KeepAliveConfig{
+			Enable: true, Idle: 77 * time.Second, Interval: 7 * time.Second, Count: 5,
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ln, err := cfg.Listen(t.Context(), "tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			const n = 40
+			connect := func() {
+				for range n {
+					nc, err := net.Dial("tcp", ln.Addr().String())
+					if err != nil {
+						t.Fatal(err)
+					}
+					t.Cleanup(func() { nc.Close() })
+				}
+			}
+			connect() // they wait to be accepted
+			l := newTestLoop(t, Config{MaxBlocked: 10}, ln, nil)
+			var conns []*testConn
+			for i := range 2 * n {
+				if i == n {
+					connect()
+				}
+				conns = append(conns, <-l.started)
+			}
+			for _, o := range sockopts {
+				values := map[int]int{}
+				for _, c := range conns {
+					socket := c.socket.(*PolledSocket)
+					socket.mu.Lock()
+					value, err := syscall.GetsockoptInt(int(socket.fd), o.level, o.option)
+					socket.mu.Unlock()
+					if err != nil {
+						t.Fatal(err)
+					}
+					values[value]++
+				}
+				if len(values) != 1 {
+					t.Errorf("option %d of level %d has the values %v", o.option, o.level, values)
+				}
+				if o.option == syscall.TCP_NODELAY && o.level == syscall.IPPROTO_TCP && values[1] == 0 {
+					t.Error("small messages are delayed")
+				}
+				if want := cfg.KeepAliveConfig.Idle; o.option == syscall.TCP_KEEPIDLE && want > 0 && values[int(want.Seconds())] == 0 {
+					t.Errorf("keep-alive begins after %v", values)
+				}
+			}
+		})
+	}
+}
+
+// A listener whose options cannot be set accepts by package net.
+func TestListenerWhoseOptionsCannotBeSet(t *testing.T) {
+	acc := &acceptor{raw: closedConn{}}
+	a, b := tcpPair(t)
+	defer b.Close()
+	fd, _, err := duplicate(a, new(atomic.Pointer[addrs]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Close(fd)
+	a.Close()
+	acc.readSockopts(fd)
+	if acc.mode != acceptNet || acc.acceptSome() {
+		t.Error("connections are accepted directly from a listener that is closed")
+	}
+}
+
+// A descriptor that is duplicated from package net does not block, although the
+// program has made it blocking by File().Fd(): one peer that did not read used to stop
+// the process.
+func TestDuplicateIsNonBlocking(t *testing.T) {
+	a, b := tcpPair(t)
+	defer b.Close()
+	f, err := a.File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Fd()
+	f.Close()
+	fd, _, err := duplicate(a, new(atomic.Pointer[addrs]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Close(fd)
+	a.Close()
+	flags, _, errno := syscall.Syscall(syscall.SYS_FCNTL, uintptr(fd), syscall.F_GETFL, 0)
+	if errno != 0 || flags&syscall.O_NONBLOCK == 0 {
+		t.Errorf("its flags are %#x, %v", flags, errno)
+	}
+}
+
+// tcpPair returns both ends of a connection.
+func tcpPair(t *testing.T) (a, b *net.TCPConn) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	theirs, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ours.(*net.TCPConn), theirs.(*net.TCPConn)
+}
+
+// closedConn is of a listener that is closed.
+type closedConn struct{ syscall.RawConn }
+
+func (closedConn) Control(func(uintptr)) error { return net.ErrClosed }

@@ -1,0 +1,219 @@
+package netloop
+
+import (
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Conn is the user of a [Socket]. The loop calls Started first and Closed
+// last, each once. Received, Writable, InputClosed and Closed never overlap for
+// one connection; the others may be called from any goroutine.
+type Conn interface {
+	// Started is called before all other methods, with the socket. It may
+	// write and abort.
+	Started(s Socket)
+
+	// ReadBuffer returns a buffer of at most size bytes that the next bytes
+	// should be read into, nil for the loop's own buffer.
+	ReadBuffer(size int) []byte
+
+	// Received handles b, the next bytes from the peer. b is the loop's again
+	// when Received returns. rest is the end of b that the connection is not
+	// ready for: it is passed to a later call, when Ready reports true. If ok
+	// is false, the connection accepts no more input: the loop discards input
+	// until the socket is closed.
+	Received(b []byte) (rest []byte, ok bool)
+
+	// Ready reports whether Received accepts input or, after InputClosed,
+	// whether all input is answered. A change from false to true is followed
+	// by a call of Socket.Resume. It must not block: it is called with the
+	// socket's lock held.
+	Ready() bool
+
+	// Partial reports whether a frame, message or handshake is incomplete. It
+	// is called by the goroutine that calls Received.
+	Partial() bool
+
+	// InputClosed is called when the peer has closed its side. The socket stays
+	// open until Ready reports true and the write buffer is empty.
+	InputClosed()
+
+	// Flushed is called when the write buffer has become empty. It reports
+	// whether Writable should be called. It must not block: it is called with
+	// the socket's lock held.
+	Flushed() bool
+
+	// Writable is called after Flushed has reported true. If ok is false, the
+	// connection accepts no more input, as with Received.
+	Writable() (ok bool)
+
+	// BeginBatch lends batch, a value of Config.NewBatch, to collect output in
+	// until EndBatch. EndBatch passes the collected bytes to Writev. It may be
+	// called at any time, any number of times.
+	BeginBatch(batch any)
+	EndBatch()
+
+	// WriterBlocked reports whether the bytes being written belong to a sender
+	// that waits for space in the write buffer. It must not block: it is called
+	// with the socket's lock held.
+	WriterBlocked() bool
+
+	// Panicked is called on behalf of a function of the application, such as a
+	// method of its net.Conn, that panicked with value or, if value is nil,
+	// called runtime.Goexit. If end is true, the connection has to end by that,
+	// and the error, if it is not nil, is passed to Closed.
+	Panicked(value any, end bool) error
+
+	// Closed is called when the socket is closed. err is the reason, nil if
+	// the connection had accepted no more input.
+	Closed(err error)
+}
+
+// Socket is a connection's socket. Its methods may be called from any
+// goroutine; Write and Writev by one goroutine at a time.
+type Socket interface {
+	// Write writes all of p or fails. It does not wait for the peer and does
+	// not keep p: bytes that the kernel does not accept are buffered.
+	Write(p []byte) (int, error)
+
+	// Writev is Write for two pieces, either of which may be empty.
+	Writev(head, payload []byte) error
+
+	// Buffered returns the size of the write buffer in bytes.
+	Buffered() int
+
+	// AwaitSpace returns when WriteLimit.Space reports that some of size bytes
+	// may be written, or the socket cannot be written to any more.
+	AwaitSpace(size int)
+
+	// Unacknowledged returns how many bytes that are not in the write buffer
+	// any more the peer's kernel has not acknowledged, -1 if that is not known.
+	Unacknowledged() int
+
+	// ReadPaused reports whether reading is paused because the peer does not
+	// read the replies to its messages. Config.WriteTimeout ends that.
+	ReadPaused() bool
+
+	// Resume tells the loop that Conn.Ready may report true.
+	Resume()
+
+	// CloseWrite ends the output: the write buffer is flushed, then the socket
+	// is closed for writing, and input is discarded. The socket is closed when
+	// the peer closes its side, but no later than Config.Linger, counted from the
+	// return of Conn.Received if that is running. If exchanged is true, the peer
+	// expects nothing more: the socket is closed as soon as the output is
+	// flushed, if no input is unread.
+	CloseWrite(exchanged bool)
+
+	// Abort discards the write buffer and ends the connection. Conn.Closed
+	// will be called.
+	Abort() error
+
+	LocalAddr() net.Addr
+	RemoteAddr() net.Addr
+
+	// Shard returns the index of the poller that serves the socket, -1 if none
+	// does.
+	Shard() int
+}
+
+// Open returns a new connection. If polled is true, it also returns a
+// PolledSocket, which should be part of the same allocation.
+type Open func(polled bool) (Conn, *PolledSocket)
+
+// Config is the policy of a [Loop]. It is not changed once the loop serves.
+type Config struct {
+	// WriteTimeout bounds the time without progress in writing. Zero or
+	// negative means no limit.
+	WriteTimeout time.Duration
+
+	// Linger is how long the socket of a connection that accepts no more input
+	// stays open, BlockedLinger the same while Conn.WriterBlocked.
+	Linger, BlockedLinger time.Duration
+
+	// Limit bounds write buffers.
+	Limit WriteLimit
+
+	// MaxBlocked bounds the handlers that keep a goroutine of their own because
+	// they block. Negative means no limit.
+	MaxBlocked int
+
+	// NewBatch returns a value for Conn.BeginBatch. Each poller has a few.
+	NewBatch func() any
+
+	// Clock is a coarse clock: its user increases it every second or more often.
+	Clock *atomic.Uint32
+
+	// Counters are updated by the loop.
+	Counters *Counters
+
+	// Log receives errors of Accept that Serve survives.
+	Log func(error)
+}
+
+// Counters are a loop's statistics.
+type Counters struct {
+	Buffered        *Gauge        // bytes in write buffers
+	Blocked         atomic.Int64  // handlers that block and have a goroutine of their own
+	HandOffs        atomic.Uint64 // handlers that got one
+	HandOffsRefused atomic.Uint64 // handlers that kept their poller waiting, because of Config.MaxBlocked
+}
+
+// Gauge is a number that rises and falls, and its maximum.
+type Gauge struct{ now, peak atomic.Int64 }
+
+// Add adds n, which may be negative.
+func (g *Gauge) Add(n int) {
+	if n == 0 {
+		return
+	}
+	now := g.now.Add(int64(n))
+	for {
+		peak := g.peak.Load()
+		if now <= peak || g.peak.CompareAndSwap(peak, now) {
+			return
+		}
+	}
+}
+
+// Load returns the number.
+func (g *Gauge) Load() int64 { return g.now.Load() }
+
+// Peak returns the maximum.
+func (g *Gauge) Peak() int64 { return g.peak.Load() }
+
+// Loop serves connections: TCP by epoll where there is epoll, all others by
+// goroutines.
+type Loop struct {
+	cfg Config
+
+	mu    sync.Mutex // guards epoll
+	epoll *epollLoop // made when it is needed
+}
+
+// New returns a loop.
+func New(cfg Config) *Loop { return &Loop{cfg: cfg} }
+
+// Serve accepts connections from ln until ln is closed. The error is that of
+// Accept. Errors that may pass, such as too many open files, are logged.
+func (l *Loop) Serve(ln net.Listener, open Open) error {
+	if tcp, ok := ln.(*net.TCPListener); ok && canPoll {
+		return l.pollers().serve(tcp, open)
+	}
+	return l.serveGoroutines(ln, open)
+}
+
+// Start serves nc and returns at once. Conn.Received is first called with
+// first, even if that is empty. ended, if it is not nil, is closed after
+// Conn.Closed. If nc is polled, its descriptor is duplicated and nc closed.
+func (l *Loop) Start(nc net.Conn, open Open, first []byte, ended chan struct{}) {
+	if first == nil {
+		first = []byte{}
+	}
+	if tcp, ok := nc.(*net.TCPConn); ok && canPoll && l.pollers().start(tcp, open, first, ended) == nil {
+		return
+	}
+	l.startGoroutine(nc, open, first, ended)
+}

@@ -1,0 +1,25 @@
+//go:build !linux || portable
+
+package netloop
+
+import (
+	"errors"
+	"net"
+)
+
+// canPoll is whether this system has epoll.
+const canPoll = false
+
+// PolledSocket is empty: no socket is polled on this system.
+type PolledSocket struct{}
+
+// epollLoop stands in for the loop that this system does not have.
+type epollLoop struct{}
+
+func (l *Loop) pollers() *epollLoop { return nil }
+
+func (*epollLoop) serve(*net.TCPListener, Open) error { return errors.ErrUnsupported }
+
+func (*epollLoop) start(*net.TCPConn, Open, []byte, chan struct{}) error {
+	return errors.ErrUnsupported
+}

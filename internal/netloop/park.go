@@ -1,0 +1,207 @@
+package netloop
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"time"
+)
+
+// This file is why an idle connection costs little without epoll. It is then served
+// by a goroutine that does next to nothing, so that its stack stays as small as it
+// began. Two alternate:
+//
+//	parked  waits until something is readable    smallest stack, no buffer
+//	active  reads and runs handlers, until       stack as they need it, a buffer
+//	        all input is handled                 that is lent
+//
+// A stack that has grown is not given back whole as long as its goroutine lives:
+// that is why each of the two starts the other and ends.
+//
+// A socket is waited for without reading from it, because TLS may lie on it. So it
+// must be known that TLS itself holds no data of the peer, such as a message that
+// arrived together with the end of the handshake: a read with a deadline in the past
+// finds out. A net.Conn that is no socket is waited for by a read of a few bytes.
+
+// activeReadSize is the size of the buffer of an active connection in bytes.
+const activeReadSize = 4 << 10
+
+// readBuffers lends buffers to active connections.
+var readBuffers = sync.Pool{New: func() any { return new([activeReadSize]byte) }}
+
+// parkedReadSize is the size of the read of a parked net.Conn that is no socket, in
+// bytes: no less than the Pong of a heartbeat.
+const parkedReadSize = 16
+
+// A connection that is woken busyWakes times within a tick is busy: it stays active
+// until nothing has been read for idleGrace, or half of that.
+const (
+	busyWakes = 4
+	idleGrace = 2 * time.Second
+)
+
+func (t *goroutineSocket) parked() {
+	b, err := t.park()
+	t.run(func() { t.active(b, err) })
+}
+
+func (t *goroutineSocket) active(b []byte, err error) {
+	if t.work(b, err) {
+		t.run(t.parked)
+	}
+}
+
+// run runs f on a goroutine of its own, as the one that serves the connection. If
+// f does not return, because a function of the application has panicked or called
+// runtime.Goexit, the connection ends.
+func (t *goroutineSocket) run(f func()) {
+	go func() {
+		returned := false
+		defer func() {
+			if !returned {
+				value := recover()
+				t.run(func() { t.abandon(value) })
+			}
+		}()
+		f()
+		returned = true
+	}()
+}
+
+// abandon ends a connection whose goroutine has ended by a panic with value, or by
+// runtime.Goexit if value is nil.
+func (t *goroutineSocket) abandon(value any) {
+	t.handlers.Lock()
+	err := t.conn.Panicked(value, true)
+	t.handlers.Unlock()
+	if !t.over {
+		t.end(err)
+	}
+}
+
+// park returns when something is readable, with the bytes that were read, or when
+// the input has ended, with the reason.
+func (t *goroutineSocket) park() ([]byte, error) {
+	if socket, _ := t.pollable(); socket != nil {
+		t.async.replying.Store(false)
+		return nil, awaitReadable(socket)
+	}
+	b := make([]byte, parkedReadSize)
+	n, err := t.Read(b)
+	return b[:n], err
+}
+
+// pollable returns the socket of the connection, nil if awaitReadable cannot wait
+// for it, and whether TLS lies on it.
+func (t *goroutineSocket) pollable() (socket net.Conn, secure bool) {
+	nc := t.NetConn.Conn
+	if async, ok := nc.(*asyncConn); ok {
+		nc = async.Conn
+	}
+	if over, ok := nc.(interface{ NetConn() net.Conn }); ok {
+		nc, secure = over.NetConn(), true
+	}
+	if async, ok := nc.(*asyncConn); ok {
+		nc = async.Conn
+	}
+	if !canAwaitReadable || !isSocket(nc) {
+		return nil, secure
+	}
+	return nc, secure
+}
+
+// work handles b, and then reads and handles input until there is none. It reports
+// whether the connection parks then. Otherwise it has ended: by err, if that is not
+// nil.
+func (t *goroutineSocket) work(b []byte, err error) (parks bool) {
+	buf := readBuffers.Get().(*[activeReadSize]byte)
+	defer readBuffers.Put(buf)
+	s := t.newBurst()
+	for {
+		if !t.receiveAll(b) {
+			t.end(nil)
+			return false
+		}
+		if err != nil {
+			if err == io.EOF {
+				t.awaitAnswered()
+			}
+			t.end(err)
+			return false
+		}
+		var n int
+		if n, err = s.read(buf[:], len(b)); err == errPark {
+			return true
+		}
+		b = buf[:n]
+	}
+}
+
+// noteWake counts a wake-up, and reports whether the connection is busy.
+func (t *goroutineSocket) noteWake() (busy bool) {
+	if now := t.cfg.Clock.Load(); t.wokenAt != now {
+		t.wokenAt, t.wakes = now, 0
+	}
+	t.wakes = min(t.wakes+1, busyWakes)
+	return t.wakes == busyWakes
+}
+
+// A burst is the work of a connection from one park to the next.
+type burst struct {
+	*goroutineSocket
+	readable bool   // the socket has input
+	asks     bool   // TLS may hold input
+	busy     bool   // the connection should not park soon
+	limited  uint32 // the tick when a read deadline was set; 0: there is none
+}
+
+func (t *goroutineSocket) newBurst() burst {
+	socket, secure := t.pollable()
+	return burst{goroutineSocket: t, readable: socket != nil, asks: socket != nil && secure, busy: t.noteWake()}
+}
+
+// errPark says that the connection is to park.
+var errPark = errors.New("websocket: no input")
+
+// read reads available input, and waits for input that is missing. last is the
+// number of bytes of the last read.
+func (s *burst) read(buf []byte, last int) (n int, err error) {
+	for {
+		mayPark := s.mayPark(last)
+		switch {
+		case s.busy:
+			s.limit(idleGrace)
+		case mayPark && s.asks:
+			s.limit(0)
+		case mayPark:
+			return 0, errPark
+		}
+		s.readable = false
+		s.async.replying.Store(true) // TLS may hold requests for new keys that it answers before it reads
+		n, err = s.Read(buf)
+		if n > 0 || s.limited == 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+			return n, err
+		}
+		s.busy, s.limited = false, 0
+		s.SetReadDeadline(time.Time{})
+		if mayPark {
+			return 0, errPark
+		}
+	}
+}
+
+// mayPark reports whether no input is missing. The rest of an incomplete frame is:
+// it is waited for with a buffer.
+func (s *burst) mayPark(last int) bool {
+	return !s.readable && !s.partial && (last < activeReadSize || s.asks)
+}
+
+// limit bounds reads by wait. The deadline is not set again with each read.
+func (s *burst) limit(wait time.Duration) {
+	if now := s.cfg.Clock.Load(); s.limited != now {
+		s.limited = now
+		s.SetReadDeadline(time.Now().Add(wait))
+	}
+}

@@ -1,0 +1,5 @@
+//go:build !race && !portable
+
+package netloop
+
+const raceDetector = false

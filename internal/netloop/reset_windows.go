@@ -1,0 +1,6 @@
+package netloop
+
+import "syscall"
+
+// ErrConnReset is the system's error for a connection that the peer has reset.
+const ErrConnReset = syscall.WSAECONNRESET

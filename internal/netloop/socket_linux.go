@@ -1,0 +1,568 @@
+//go:build !portable
+
+package netloop
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/fibersock/fibersock/internal/lockorder"
+)
+
+// PolledSocket is a socket of the epoll loop. It is embedded in its connection,
+// and is, with that, the whole footprint of an idle connection.
+type PolledSocket struct {
+	conn   Conn
+	poller *poller
+	addrs  addrPair
+
+	buffered atomic.Int64  // size of out; changed under mu
+	owner    atomic.Uint32 // ownerNone, ownerRunning, ownerMissed, ownerClosed
+
+	mu       lockorder.Socket // guards the rest, and the descriptor against being closed
+	fd       int32            // -1: closed
+	state    endState         // how far the end is; changed by step
+	interest interest         // events that epoll reports; 0: the descriptor is not registered
+	paused   readPause        // reasons not to read; 0: input is read
+	flags    socketFlags
+	failed   error      // of writing; later writes fail too
+	out      *writeBuf  // output that the kernel has not accepted
+	ext      *socketExt // nil as long as none of it is needed
+}
+
+// socketExt has the fields that most sockets do not need before their end.
+type socketExt struct {
+	ended     chan struct{} // closed at the end, if somebody waits for that
+	discarded int           // bytes of input that were discarded
+	replies   int           // bytes buffered by handlers since out was empty
+	space     *sync.Cond    // of those who wait for a smaller out; nil if nobody ever did
+	pending   *writeBuf     // input that the connection was not ready for
+	timer     *time.Timer   // calls expire; nil: no deadline is set
+	deadline  time.Time     // of the timer
+	final     bool          // the deadline bounds the socket's life: nothing moves it
+}
+
+// ensureExt returns ext, which is allocated if it is not there.
+func (s *PolledSocket) ensureExt() *socketExt {
+	if s.ext == nil {
+		s.ext = new(socketExt)
+	}
+	return s.ext
+}
+
+// The owner of a socket is the goroutine that reads from it and calls handlers.
+const (
+	ownerNone    uint32 = iota // the next event is handled by the goroutine that gets it
+	ownerRunning               // a goroutine handles an event
+	ownerMissed                // the same, and another event was reported; no more are until release
+	ownerClosed                // the socket is closed
+)
+
+// socketFlags is a set of conditions.
+type socketFlags uint8
+
+const (
+	flagHandling  socketFlags = 1 << iota // handlers are running
+	flagKicked                            // the socket is in its poller's kick queue
+	flagWritable                          // Conn.Writable is to be called
+	flagExchanged                         // the peer expects nothing: see Socket.CloseWrite
+)
+
+// readPause is a set of reasons not to read.
+type readPause uint8
+
+const (
+	pausedRunning readPause = 1 << iota // the owner is ownerMissed
+	pausedConn                          // the connection is not ready: pending waits for it
+	pausedBacklog                       // the peer does not read the replies to its messages
+)
+
+// interest is the set of events that epoll reports for a socket.
+//
+//	paused   backlog   reported
+//	no       no        input
+//	no       yes       input, output
+//	yes      yes       output
+//	yes      no        the hang-up, once
+//
+// epoll reports a hang-up, the end of both directions, in each of these sets, and
+// as long as it lasts. A socket that is not read from handles it all the same: see
+// hangUp. While the socket has an owner, nobody can handle it, and so it is
+// reported once.
+type interest uint8
+
+const (
+	interestRead    interest = 1 << iota
+	interestWrite            // out is not empty
+	interestHangUp           // only; reported once
+	interestNothing          // the hang-up has been reported
+)
+
+// events returns the set as epoll has it.
+func (i interest) events() (events uint32) {
+	if i&interestRead != 0 {
+		events |= syscall.EPOLLIN
+	}
+	if i&interestWrite != 0 {
+		events |= syscall.EPOLLOUT
+	}
+	if i == interestHangUp {
+		events |= syscall.EPOLLONESHOT
+	}
+	return events
+}
+
+// add serves the connection fd. first, if it is not nil, is passed to Received before anything is read. If it returns an
+// error, fd is still the caller's.
+func (l *epollLoop) add(fd int, addrs addrPair, open Open, first []byte, ended chan struct{}) error {
+	if !l.sockets.holds(fd) {
+		return fmt.Errorf("websocket: descriptor %d exceeds the event loop's maximum (%d): %w", fd, maxDescriptors-1, syscall.EMFILE)
+	}
+	p, err := l.enter()
+	if err != nil {
+		return err
+	}
+	conn, s := open(true)
+	s.init(conn, p, fd, addrs)
+	if ended != nil || first != nil {
+		s.ext = &socketExt{ended: ended}
+	}
+	if first != nil { // as if the connection had not been ready for it, and now were
+		s.ext.pending = s.ext.pending.add(first)
+		s.paused = pausedConn
+	}
+	conn.Started(s)
+	if err := s.register(); err != nil {
+		s.close(err)
+	}
+	return nil
+}
+
+// init sets up a zero socket, of which the caller is the owner.
+func (s *PolledSocket) init(conn Conn, p *poller, fd int, addrs addrPair) {
+	s.conn, s.poller, s.fd, s.addrs, s.state = conn, p, int32(fd), addrs, stateOpen
+	s.owner.Store(ownerRunning)
+}
+
+// register has epoll report events. The caller gives up the socket, unless there is
+// an error.
+func (s *PolledSocket) register() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.poller.loop.sockets.put(s.fd, s)
+	if err := s.control(syscall.EPOLL_CTL_ADD, s.wanted()); err != nil {
+		return err
+	}
+	s.owner.Store(ownerNone)
+	s.kickIfWork()
+	return nil
+}
+
+// control tells epoll the events to report. The caller holds mu.
+func (s *PolledSocket) control(op int, wanted interest) error {
+	if err := s.poller.sys.epollCtl(s.poller.fd, op, s.fd, wanted.events()); err != nil {
+		s.interest = 0
+		return os.NewSyscallError("epoll_ctl", err)
+	}
+	s.interest = wanted
+	return nil
+}
+
+// wanted returns the events to report. The caller holds mu.
+func (s *PolledSocket) wanted() (i interest) {
+	if s.paused == 0 && s.state.reads() {
+		i |= interestRead
+	}
+	if s.out != nil {
+		i |= interestWrite
+	}
+	if i == 0 {
+		i = interestHangUp
+	}
+	return i
+}
+
+// arm tells epoll the events to report, if they have changed. The caller holds mu.
+func (s *PolledSocket) arm() {
+	if s.fd < 0 || s.interest == 0 {
+		return
+	}
+	wanted := s.wanted()
+	if wanted == s.interest {
+		return
+	}
+	if err := s.control(syscall.EPOLL_CTL_MOD, wanted); err != nil {
+		s.fail(err)
+		s.step(eventAbort)
+		s.kick() // no event will be reported
+	}
+}
+
+// step makes the transition of endTable for ev. The caller holds mu.
+func (s *PolledSocket) step(ev endEvent) {
+	t := endTable[s.state][ev]
+	if t.next == 0 {
+		return
+	}
+	s.state = t.next
+	if t.do&doShutdown != 0 {
+		s.fail(net.ErrClosed)
+		s.poller.sys.shutdown(s.fd, syscall.SHUT_RDWR)
+	}
+	if t.do&doCloseWrite != 0 {
+		s.poller.sys.shutdown(s.fd, syscall.SHUT_WR)
+	}
+	if t.do&doUnpause != 0 {
+		s.paused &= pausedRunning
+		s.takePending().free()
+	}
+	if t.do&doLinger != 0 && s.flags&flagHandling == 0 { // else it is done when the handlers have returned
+		s.setFinalDeadline()
+	}
+	if t.do&doArm != 0 {
+		s.arm()
+	}
+	if t.do&doKick != 0 {
+		s.kickIfWork()
+	}
+}
+
+// ready handles an event. The caller is the poller's leader.
+func (s *PolledSocket) ready(w *worker, events uint32) {
+	if events != syscall.EPOLLIN && !s.prepare(events) {
+		return
+	}
+	if s.claim() {
+		s.run(w)
+	}
+}
+
+// run handles input and the end. The caller owns the socket, and gives it up. If a handler ends the goroutine, the connection
+// has failed.
+func (s *PolledSocket) run(w *worker) {
+	returned := false
+	defer func() {
+		if !returned {
+			if p := recover(); p != nil {
+				panic(p) // a bug of this package or of the connection
+			}
+			s.returned(false)
+			s.owner.CompareAndSwap(ownerRunning, ownerMissed) // so that release arms epoll for the events that were not handled
+		}
+		s.release()
+	}()
+	s.work(w)
+	returned = true
+}
+
+// prepare does the part of an event's work that does not need the owner, and reports
+// whether there is more.
+func (s *PolledSocket) prepare(events uint32) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if events&kickEvent != 0 {
+		s.flags &^= flagKicked
+	}
+	if events&syscall.EPOLLOUT != 0 {
+		s.flush()
+	}
+	if s.interest == interestHangUp && events&(syscall.EPOLLHUP|syscall.EPOLLERR) != 0 {
+		s.interest = interestNothing
+	}
+	return events&^(kickEvent|syscall.EPOLLOUT) != 0 || s.hasWork()
+}
+
+// claim makes the caller the socket's owner, and reports whether it is. If there is
+// another owner, no events are reported until that gives the socket up.
+func (s *PolledSocket) claim() bool {
+	for {
+		if s.owner.CompareAndSwap(ownerNone, ownerRunning) {
+			return true
+		}
+		s.mu.Lock()
+		if s.owner.CompareAndSwap(ownerRunning, ownerMissed) {
+			s.paused |= pausedRunning
+			s.step(eventMissed)
+		}
+		now := s.owner.Load()
+		s.mu.Unlock()
+		if now != ownerNone { // the owner has not given it up in the meantime
+			return false
+		}
+	}
+}
+
+// release is the opposite of claim.
+func (s *PolledSocket) release() {
+	if s.owner.CompareAndSwap(ownerRunning, ownerNone) || s.owner.Load() == ownerClosed {
+		return
+	}
+	s.mu.Lock() // so that claim has done its part
+	defer s.mu.Unlock()
+	s.owner.Store(ownerNone)
+	s.paused &^= pausedRunning
+	s.step(eventReleased) // the event that was missed may be of a kick
+}
+
+// work reads and calls handlers, once. The caller owns the socket.
+func (s *PolledSocket) work(w *worker) {
+	do := s.nextTask()
+	for do.writable { // again, if the write buffer became empty while the handler ran
+		s.callWritable(w)
+		do = s.nextTask()
+	}
+	switch {
+	case do.end:
+		s.close(io.EOF)
+		return
+	case do.wait:
+		if err := s.hangUp(); err != nil {
+			s.close(err)
+		}
+		return
+	}
+	var b []byte
+	drained := false
+	if do.pending != nil {
+		b = do.pending.bytes()
+	} else {
+		in := s.conn.ReadBuffer(maxReadBuffer)
+		if in == nil {
+			in = w.input
+		}
+		n, err := s.poller.sys.read(s.fd, in)
+		switch {
+		case err == syscall.EAGAIN:
+			s.returned(true)
+			return
+		case err != nil:
+			s.close(os.NewSyscallError("read", err))
+			return
+		case n == 0:
+			s.readEOF()
+			return
+		}
+		b, drained = in[:n], n < len(in)
+	}
+	if do.discard {
+		do.pending.free()
+		if s.discard(len(b)) > maxDiscarded {
+			s.close(nil)
+		}
+		return
+	}
+	if do.batch {
+		s.beginBatch(w)
+	}
+	rest, ok := s.conn.Received(b)
+	if do.pending != nil {
+		do.pending = do.pending.take(len(b) - len(rest))
+	}
+	if !ok && len(rest) == 0 && s.exchanged() && (drained || s.nothingUnread(w)) {
+		s.close(nil)
+		return
+	}
+	if ok && (len(rest) > 0 || !s.conn.Ready()) {
+		if do.pending == nil && len(rest) > 0 {
+			do.pending = do.pending.add(rest)
+		}
+		s.pause(do.pending)
+	}
+	s.returned(ok)
+}
+
+// task is the work of an owner.
+type task struct {
+	writable bool      // Conn.Writable is to be called before anything else
+	end      bool      // the socket is to be closed
+	wait     bool      // the connection is not ready
+	pending  *writeBuf // input that Received has not handled; the owner's own
+	discard  bool      // input is discarded
+	batch    bool      // output may be collected
+}
+
+// nextTask returns the owner's work, and notes that handlers will be called.
+func (s *PolledSocket) nextTask() (do task) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.interest == 0:
+		do.end = true
+	case s.flags&flagWritable != 0:
+		s.flags &^= flagWritable
+		do.writable = true
+	case !s.state.reads():
+		do.end = s.answered()
+		do.wait = !do.end
+	case s.paused&pausedConn != 0 && !s.conn.Ready():
+		do.wait = true
+	default:
+		do.pending, do.discard, do.batch = s.takePending(), !s.state.delivers(), s.out == nil
+		s.paused &^= pausedConn // returned arms epoll, if it is not paused again
+		if !do.discard {
+			s.flags |= flagHandling
+		}
+	}
+	return do
+}
+
+// beginBatch has the output collected in w, unless w's leader has been replaced: then nobody would write it before the handlers
+// return, because the watchdog has looked already.
+func (s *PolledSocket) beginBatch(w *worker) {
+	s.conn.BeginBatch(w.batch)
+	if w.replaced() {
+		s.conn.EndBatch()
+	}
+}
+
+// callWritable calls Conn.Writable. The caller owns the socket.
+func (s *PolledSocket) callWritable(w *worker) {
+	s.mu.Lock()
+	s.flags |= flagHandling
+	batch := s.out == nil
+	s.mu.Unlock()
+	if batch {
+		s.beginBatch(w)
+	}
+	s.returned(s.conn.Writable())
+}
+
+// returned is called when the handlers have returned: their output is written. If the peer does not read it, no more is read
+// from the peer. ok is that of the handlers.
+func (s *PolledSocket) returned(ok bool) {
+	s.conn.EndBatch()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.flags &^= flagHandling
+	if limit := s.poller.loop.Limit.PauseRead; s.out != nil && s.ext != nil && limit > 0 && s.ext.replies > limit && s.state.delivers() {
+		s.paused |= pausedBacklog
+	}
+	s.step(eventReturned)
+	if !ok {
+		s.step(eventRefused)
+	}
+}
+
+// pause keeps the input that the connection is not ready for, until Resume; nil if
+// there is none. The caller owns the socket.
+func (s *PolledSocket) pause(pending *writeBuf) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.state.delivers() {
+		pending.free()
+		return
+	}
+	if pending != nil {
+		s.ensureExt().pending = pending
+	}
+	s.paused |= pausedConn
+	s.step(eventNotReady) // it may have got ready before it could see the pause
+}
+
+// readEOF is called when the peer has closed its side. It may still read: its
+// messages are answered before the socket is closed. The caller owns the socket.
+func (s *PolledSocket) readEOF() {
+	s.mu.Lock()
+	open := s.state == stateOpen
+	s.flags &^= flagHandling
+	s.mu.Unlock()
+	if open {
+		s.conn.InputClosed()
+	}
+	s.mu.Lock()
+	s.step(eventEOF)
+	answered := s.answered()
+	s.mu.Unlock()
+	if answered {
+		s.close(io.EOF)
+	}
+}
+
+// answered reports whether the socket of a peer that has closed its side can be
+// closed: the peer has got all replies, or cannot get them. The caller holds mu.
+func (s *PolledSocket) answered() bool {
+	switch {
+	case s.failed != nil, s.state == stateDone, s.state == stateAborted:
+		return true
+	case s.state == stateInputClosed:
+		return s.out == nil && s.conn.Ready()
+	}
+	return false
+}
+
+// hangUp returns the error of a socket whose both directions have ended, nil if
+// they have not. The caller owns the socket.
+func (s *PolledSocket) hangUp() error {
+	over, errno := s.poller.sys.hungUp(s.fd)
+	switch {
+	case !over:
+		return nil
+	case errno != 0:
+		return os.NewSyscallError("read", errno)
+	}
+	return io.EOF // close knows better, if a write has got the error
+}
+
+// Resume tells the loop that Conn.Ready may report true.
+func (s *PolledSocket) Resume() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.step(eventResume)
+}
+
+// kickIfWork has the poller run the socket, if there is work that no event of
+// the descriptor reports. The caller holds mu.
+func (s *PolledSocket) kickIfWork() {
+	if s.hasWork() {
+		s.kick()
+	}
+}
+
+// kick has the poller run the socket. The caller holds mu; and so the poller
+// lives as long as the descriptor is open.
+func (s *PolledSocket) kick() {
+	if s.fd >= 0 && s.flags&flagKicked == 0 {
+		s.flags |= flagKicked
+		s.poller.kick(s.fd)
+	}
+}
+
+// hasWork reports whether there is work that no event of the descriptor reports.
+// The caller holds mu.
+func (s *PolledSocket) hasWork() bool {
+	switch {
+	case s.fd < 0:
+		return false
+	case s.flags&flagWritable != 0, s.interest == 0:
+		return true
+	case !s.state.reads():
+		return s.answered()
+	case s.paused&pausedConn != 0:
+		return s.conn.Ready()
+	}
+	return false
+}
+
+// takePending returns the input that the connection was not ready for, nil if
+// there is none, and does not keep it. The caller holds mu.
+func (s *PolledSocket) takePending() (pending *writeBuf) {
+	if s.ext != nil {
+		pending, s.ext.pending = s.ext.pending, nil
+	}
+	return pending
+}
+
+// Shard returns the index of the socket's poller.
+func (s *PolledSocket) Shard() int { return s.poller.index }
+
+// LocalAddr returns the address of this side.
+func (s *PolledSocket) LocalAddr() net.Addr { return net.TCPAddrFromAddrPort(s.addrs.local()) }
+
+// RemoteAddr returns the address of the peer, or of the proxy before it.
+func (s *PolledSocket) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(s.addrs.remote()) }

@@ -1,0 +1,196 @@
+//go:build !portable
+
+package netloop
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// events returns how many events the pollers have handled.
+func (l *epollLoop) events() (n uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, p := range l.pollers {
+		n += p.progress.Load() >> indexBits & (1<<countBits - 1)
+	}
+	return n
+}
+
+// A reset of a connection whose handlers are busy is reported once, and the poller has
+// no more work from it than from any event: it used to be reported over and over, and
+// each time the input that the connection was not ready for was copied, which cost
+// more than one processor and gigabytes of garbage a second.
+func TestResetWhileHandlersAreBusyIsReportedOnce(t *testing.T) {
+	for _, style := range []string{"in a handler", "not ready"} {
+		for _, half := range []bool{false, true} {
+			t.Run(fmt.Sprint(style, half), func(t *testing.T) {
+				entered, release := make(chan struct{}, 100), make(chan struct{})
+				var busy atomic.Bool
+				l := newTestLoop(t, Config{MaxBlocked: 10}, listen(t), func() *testConn {
+					return &testConn{
+						received: func(c *testConn, b []byte) ([]byte, bool) {
+							entered <- struct{}{}
+							if style == "in a handler" {
+								<-release
+								return nil, true
+							}
+							busy.Store(true)
+							return b[1:], true
+						},
+						ready: func() bool { return !busy.Load() },
+					}
+				})
+				nc, _ := l.connect(t)
+				clock, _ := newTestLoop(t, Config{MaxBlocked: 10}, listen(t), nil).connect(t)
+				for range 50 {
+					nc.Write(make([]byte, 2000))
+				}
+				<-entered
+				if half {
+					nc.CloseWrite()
+				}
+				echoes(t, clock, 20)
+				nc.SetLinger(0)
+				nc.Close()
+				echoes(t, clock, 20) // it has arrived
+				const rounds = 500
+				before := l.pollers().events()
+				echoes(t, clock, rounds)
+				if n := l.pollers().events() - before; n > 20 {
+					t.Errorf("while another connection echoed %d times, there were %d events of the one that was reset", rounds, n)
+				}
+				close(release)
+				if err := <-l.closed; !errors.Is(err, syscall.ECONNRESET) && !(half && (errors.Is(err, io.EOF) || errors.Is(err, syscall.EPIPE))) {
+					t.Errorf("closed by %v", err)
+				}
+			})
+		}
+	}
+}
+
+// A timer that fires too late, because the goroutine that flushes the write buffer
+// has the lock, aborts nothing: the peer has got everything. The connection used to
+// be aborted with io.EOF as the reason.
+func TestTimerThatFiresLateAbortsNothing(t *testing.T) {
+	l := newTestLoop(t, Config{WriteTimeout: time.Hour, MaxBlocked: 10}, listen(t), nil)
+	nc, c := l.connect(t)
+	s := c.socket.(*PolledSocket)
+	const size = 900 << 10
+	if err := s.Writev(nil, make([]byte, size)); err != nil {
+		t.Fatal(err)
+	}
+	if s.Buffered() == 0 {
+		t.Fatal("nothing is buffered")
+	}
+	s.expire() // the deadline has been moved
+	if _, err := io.CopyN(io.Discard, nc, size); err != nil {
+		t.Fatal(err)
+	}
+	for s.Buffered() > 0 {
+		runtime.Gosched()
+	}
+	s.expire() // there is no deadline any more
+	echoes(t, nc, 1)
+
+	// The time is over, but the peer has read, and the poller has not handled that.
+	if err := s.Writev(nil, make([]byte, size)); err != nil {
+		t.Fatal(err)
+	}
+	s.mu.Lock()
+	buffered := s.out.size()
+	s.ext.deadline = time.Now().Add(-time.Hour)
+	if _, err := io.CopyN(io.Discard, nc, int64(size-buffered)); err != nil {
+		t.Fatal(err)
+	}
+	s.expired()
+	s.mu.Unlock()
+	if _, err := io.CopyN(io.Discard, nc, int64(buffered)); err != nil {
+		t.Errorf("aborted: %v", err)
+	}
+	echoes(t, nc, 1)
+	nc.Close()
+	<-l.closed
+}
+
+// withoutEpoll has epoll_ctl fail for sockets.
+func withoutEpoll(l *Loop, fails *atomic.Bool) {
+	calls := *kernel
+	calls.epollCtl = func(epfd, op int, fd int32, events uint32) error {
+		if fails.Load() {
+			return syscall.EINVAL
+		}
+		return kernel.epollCtl(epfd, op, fd, events)
+	}
+	l.pollers().sys = &calls
+}
+
+// A connection that epoll refuses ends: it used to be kept, and nothing of it was
+// ever read.
+func TestConnectionThatEpollRefuses(t *testing.T) {
+	var fails atomic.Bool
+	fails.Store(true)
+	cfg := Config{MaxBlocked: 10}
+	ln := listen(t)
+	idle := newTestLoop(t, cfg, listen(t), nil)
+	withoutEpoll(idle.Loop, &fails)
+	ln.Close()
+	a, b := tcpPair(t)
+	defer b.Close()
+	idle.Start(a, idle.open(nil), nil, nil)
+	if err := <-idle.closed; !errors.Is(err, syscall.EINVAL) {
+		t.Errorf("closed by %v", err)
+	}
+	if _, err := b.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("the peer got %v", err)
+	}
+}
+
+// So does a connection that epoll refuses later.
+func TestConnectionThatEpollLoses(t *testing.T) {
+	var fails atomic.Bool
+	l := newTestLoop(t, Config{MaxBlocked: 10}, listen(t), nil)
+	withoutEpoll(l.Loop, &fails)
+	l.pollers()
+	a, b := tcpPair(t)
+	defer b.Close()
+	l.Start(a, l.open(nil), nil, nil)
+	s := (<-l.started).socket.(*PolledSocket)
+	echoes(t, b, 1)
+	fails.Store(true)
+	s.mu.Lock()
+	s.paused |= pausedConn
+	s.arm()
+	s.mu.Unlock()
+	if err := <-l.closed; !errors.Is(err, syscall.EINVAL) {
+		t.Errorf("closed by %v", err)
+	}
+	if _, err := b.Read(make([]byte, 1)); err == nil {
+		t.Error("the peer can still read")
+	}
+}
+
+// More kicks than a leader gets at once are not lost.
+func TestKicksAreHandledInOrder(t *testing.T) {
+	q := kickQueue{fds: []int32{1, 2, 3, 4, 5}}
+	q.size.Store(5)
+	var events [2]syscall.EpollEvent
+	var got []int32
+	for n := q.appendTo(events[:]); n > 0; n = q.appendTo(events[:]) {
+		for _, e := range events[:n] {
+			if e.Events != kickEvent {
+				t.Errorf("an event %#x", e.Events)
+			}
+			got = append(got, e.Fd)
+		}
+	}
+	if len(got) != 5 || got[0] != 1 || got[4] != 5 {
+		t.Errorf("handled: %d", got)
+	}
+}

@@ -1,0 +1,141 @@
+//go:build !portable
+
+package netloop
+
+import (
+	"os"
+	"slices"
+	"syscall"
+	"unsafe"
+)
+
+// systemCalls are the system calls that the epoll loop makes for a socket. Tests replace them.
+type systemCalls struct {
+	read     func(fd int32, p []byte) (int, error)
+	write    func(fd int32, p []byte) (int, error)
+	writev   func(fd int32, a, b []byte) (int, error)
+	shutdown func(fd int32, how int)
+	close    func(fd int32)
+	hungUp   func(fd int32) (bool, syscall.Errno)
+	epollCtl func(epfd, op int, fd int32, events uint32) error
+	notify   func(eventfd int)
+}
+
+// kernel are the system calls of Linux. Those that cannot block bypass the scheduler, which would cost more than some of them.
+var kernel = &systemCalls{
+	read:     sysRead,
+	write:    sysWrite,
+	writev:   sysWritev,
+	shutdown: func(fd int32, how int) { syscall.Shutdown(int(fd), how) },
+	close:    func(fd int32) { syscall.Close(int(fd)) },
+	hungUp:   sysHungUp,
+	epollCtl: func(epfd, op int, fd int32, events uint32) error {
+		return syscall.EpollCtl(epfd, op, int(fd), &syscall.EpollEvent{Events: events, Fd: fd})
+	},
+	notify: sysNotify,
+}
+
+// blockingSize is the size in bytes of a write that the scheduler should know of: copying so much is slow.
+const blockingSize = 128 << 10
+
+func sysRead(fd int32, p []byte) (int, error) {
+	for {
+		if raceDetector {
+			n, err := syscall.Read(int(fd), p)
+			return max(n, 0), err
+		}
+		n, _, errno := syscall.RawSyscall6(sysReceive, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), 0, 0, 0)
+		if errno == 0 {
+			return int(n), nil
+		}
+		if errno != syscall.EINTR {
+			return 0, errno
+		}
+	}
+}
+
+func sysWrite(fd int32, p []byte) (int, error) {
+	if len(p) > blockingSize || raceDetector {
+		n, err := syscall.Write(int(fd), p)
+		return max(n, 0), err // package syscall has -1 with an error
+	}
+	for {
+		n, _, errno := syscall.RawSyscall6(sysSend, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), noSignal, 0, 0)
+		if errno == 0 {
+			return int(n), nil
+		}
+		if errno != syscall.EINTR {
+			return 0, errno
+		}
+	}
+}
+
+// sysWritev writes as much of a and b as the kernel accepts.
+func sysWritev(fd int32, a, b []byte) (int, error) {
+	switch {
+	case len(b) == 0:
+		return sysWrite(fd, a)
+	case len(a) == 0:
+		return sysWrite(fd, b)
+	case raceDetector:
+		return sysWrite(fd, slices.Concat(a, b))
+	}
+	pieces := [2]syscall.Iovec{{Base: &a[0]}, {Base: &b[0]}}
+	pieces[0].SetLen(len(a))
+	pieces[1].SetLen(len(b))
+	for {
+		written, _, errno := syscall.RawSyscall(syscall.SYS_WRITEV, uintptr(fd), uintptr(unsafe.Pointer(&pieces[0])), uintptr(len(pieces)))
+		if errno == 0 {
+			return int(written), nil
+		}
+		if errno != syscall.EINTR {
+			return 0, errno
+		}
+	}
+}
+
+// sysHungUp reports whether both directions of a connection have ended: by a
+// reset, whose error it returns, or because both sides have closed theirs.
+func sysHungUp(fd int32) (bool, syscall.Errno) {
+	poll := struct {
+		fd              int32
+		events, revents int16
+	}{fd: fd}
+	var now syscall.Timespec
+	_, _, errno := syscall.RawSyscall6(syscall.SYS_PPOLL, uintptr(unsafe.Pointer(&poll)), 1, uintptr(unsafe.Pointer(&now)), 0, 0, 0)
+	if errno != 0 || poll.revents&syscall.EPOLLHUP == 0 { // POLLHUP is the same
+		return false, 0
+	}
+	reset, err := syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_ERROR)
+	if err != nil {
+		reset = 0
+	}
+	return true, syscall.Errno(reset)
+}
+
+// newEventfd returns a descriptor that epoll finds readable after each
+// sysNotify.
+func newEventfd() (int, error) {
+	fd, _, errno := syscall.RawSyscall(syscall.SYS_EVENTFD2, 0, syscall.O_CLOEXEC|syscall.O_NONBLOCK, 0)
+	if errno != 0 {
+		return -1, os.NewSyscallError("eventfd2", errno)
+	}
+	return int(fd), nil
+}
+
+func sysNotify(eventfd int) {
+	one := uint64(1)
+	syscall.RawSyscall(syscall.SYS_WRITE, uintptr(eventfd), uintptr(unsafe.Pointer(&one)), unsafe.Sizeof(one))
+}
+
+// epollWait returns the events that are there; it does not wait.
+func epollWait(fd uintptr, events []syscall.EpollEvent) (int, error) {
+	n, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, fd, uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), 0, 0, 0)
+	switch errno {
+	case 0:
+		return int(n), nil
+	case syscall.EINTR:
+		return 0, nil
+	}
+	return 0, errno
+}

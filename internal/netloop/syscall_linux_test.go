@@ -1,0 +1,32 @@
+//go:build !portable
+
+package netloop
+
+import (
+	"syscall"
+	"testing"
+)
+
+// A socket that takes nothing has taken nothing, however much it is offered and in how
+// many pieces.
+func TestFullSocketTakesNothing(t *testing.T) {
+	pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Close(pair[0])
+	defer syscall.Close(pair[1])
+	fd := int32(pair[0])
+	large := make([]byte, 2*blockingSize)
+	for err == nil {
+		_, err = sysWrite(fd, large)
+	}
+	for err = nil; err == nil; {
+		_, err = sysWrite(fd, large[:1])
+	}
+	for _, pieces := range [][2][]byte{{nil, large}, {large, nil}, {large[:10], large}, {large[:1], nil}, {nil, large[:1]}} {
+		if n, err := sysWritev(fd, pieces[0], pieces[1]); n != 0 || err != syscall.EAGAIN {
+			t.Errorf("%d and %d bytes: %d, %v", len(pieces[0]), len(pieces[1]), n, err)
+		}
+	}
+}

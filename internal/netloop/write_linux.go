@@ -1,0 +1,163 @@
+//go:build !portable
+
+package netloop
+
+import (
+	"net"
+	"os"
+	"sync"
+	"syscall"
+)
+
+// Write writes all of p or fails. Bytes that the kernel does not accept are buffered.
+func (s *PolledSocket) Write(p []byte) (int, error) {
+	if err := s.Writev(nil, p); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// Writev is Write for two pieces, either of which may be empty.
+func (s *PolledSocket) Writev(head, payload []byte) error {
+	s.mu.Lock()
+	err := s.failed
+	if err == nil {
+		err = s.put(head, payload)
+	}
+	s.mu.Unlock()
+	return err
+}
+
+// put writes a and b, or buffers what the kernel does not accept. The caller holds mu.
+func (s *PolledSocket) put(a, b []byte) error {
+	if !s.state.writes() {
+		return net.ErrClosed
+	}
+	n := 0
+	if s.out == nil && len(a)+len(b) > 0 {
+		var err error
+		n, err = s.poller.sys.writev(s.fd, a, b)
+		if err != nil && err != syscall.EAGAIN {
+			s.fail(os.NewSyscallError("write", err))
+			return s.failed
+		}
+	}
+	if n < len(a) {
+		s.enqueue(a[n:])
+	}
+	if n = max(n-len(a), 0); n < len(b) && s.failed == nil {
+		s.enqueue(b[n:])
+	}
+	return s.failed
+}
+
+// enqueue adds p to the write buffer. If handlers run, it may be a reply, unless its sender waits for space. The caller holds
+// mu.
+func (s *PolledSocket) enqueue(p []byte) {
+	first := s.out == nil
+	s.out = s.out.add(p)
+	s.recount(len(p))
+	if s.flags&flagHandling != 0 && !s.conn.WriterBlocked() {
+		s.ensureExt().replies += len(p)
+	}
+	if first {
+		s.setDeadline(s.poller.loop.WriteTimeout)
+		s.step(eventBuffered)
+	}
+}
+
+// recount notes that the write buffer has grown, or shrunk, by so many bytes. The caller holds mu.
+func (s *PolledSocket) recount(by int) {
+	s.buffered.Add(int64(by))
+	s.poller.loop.Counters.Buffered.Add(by)
+}
+
+// flush writes the buffer, as far as the kernel accepts it, and reports whether the kernel has accepted a byte, or none is
+// left. The caller holds mu.
+func (s *PolledSocket) flush() (progress bool) {
+	if s.fd < 0 || s.out == nil {
+		return true
+	}
+	n := 0
+	var err error
+	for b := s.out.bytes(); n < len(b) && err == nil; {
+		var m int
+		m, err = s.poller.sys.write(s.fd, b[n:])
+		n += m
+	}
+	s.out = s.out.take(n)
+	s.recount(-n)
+	if err != nil && err != syscall.EAGAIN {
+		s.fail(os.NewSyscallError("write", err))
+	}
+	s.wakeWriters()
+	if s.out != nil {
+		if n > 0 {
+			s.setDeadline(s.poller.loop.WriteTimeout) // it reads, if slowly
+		}
+		return n > 0
+	}
+	if s.ext != nil {
+		s.ext.replies = 0
+		if !s.ext.final {
+			s.stopTimer()
+		}
+	}
+	if s.failed == nil && s.conn.Flushed() {
+		s.flags |= flagWritable
+	}
+	s.paused &^= pausedBacklog
+	s.step(eventFlushed)
+	return true
+}
+
+// fail makes every write fail. The caller holds mu.
+func (s *PolledSocket) fail(err error) {
+	if s.failed == nil {
+		s.failed = err
+	}
+	s.recount(-s.out.size())
+	s.out.free()
+	s.out = nil
+	s.wakeWriters()
+}
+
+// wakeWriters wakes all goroutines in AwaitSpace. The caller holds mu.
+func (s *PolledSocket) wakeWriters() {
+	if s.ext != nil && s.ext.space != nil {
+		s.ext.space.Broadcast()
+	}
+}
+
+// Buffered returns the size of the write buffer in bytes.
+func (s *PolledSocket) Buffered() int { return int(s.buffered.Load()) }
+
+// AwaitSpace returns when some of size bytes may be written, or the socket cannot be written to any more.
+func (s *PolledSocket) AwaitSpace(size int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ext := s.ensureExt()
+	if ext.space == nil {
+		ext.space = sync.NewCond(&s.mu)
+	}
+	for s.failed == nil && s.poller.loop.Limit.Space(s.out.size(), size) == 0 {
+		ext.space.Wait()
+	}
+}
+
+// Unacknowledged returns how many bytes the peer's kernel has not acknowledged, -1 if that is not known.
+func (s *PolledSocket) Unacknowledged() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fd < 0 {
+		return -1
+	}
+	return unacknowledgedOf(uintptr(s.fd))
+}
+
+// ReadPaused reports whether reading is paused because the peer does not read the replies.
+func (s *PolledSocket) ReadPaused() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.paused&pausedBacklog != 0
+}

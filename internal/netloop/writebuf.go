@@ -1,0 +1,58 @@
+package netloop
+
+import "sync"
+
+// writeBuf is a queue of bytes: output that the kernel has not accepted, or input
+// that the connection is not ready for. A nil one is empty.
+type writeBuf struct {
+	data []byte
+	head int // bytes of data that were taken
+}
+
+// writeBufs lends buffers, so that a peer that is a little slow costs no allocation. Very large ones are not kept.
+var writeBufs = sync.Pool{New: func() any { return &writeBuf{data: make([]byte, 0, 16<<10)} }}
+
+// maxPooledBuf is the size, in bytes, of the largest buffer that is kept for others.
+const maxPooledBuf = 4 << 20
+
+// size returns the number of bytes in b.
+func (b *writeBuf) size() int {
+	if b == nil {
+		return 0
+	}
+	return len(b.data) - b.head
+}
+
+// add returns b, or a new buffer, with p at its end.
+func (b *writeBuf) add(p []byte) *writeBuf {
+	if b == nil {
+		b = writeBufs.Get().(*writeBuf)
+	}
+	if b.head > 0 && len(b.data)+len(p) > cap(b.data) {
+		b.data = append(b.data[:0], b.data[b.head:]...)
+		b.head = 0
+	}
+	b.data = append(b.data, p...)
+	return b
+}
+
+// bytes returns the bytes in b, which are b's.
+func (b *writeBuf) bytes() []byte { return b.data[b.head:] }
+
+// take removes the first n bytes, and returns b, or nil if none is left.
+func (b *writeBuf) take(n int) *writeBuf {
+	if b.head += n; b.size() > 0 {
+		return b
+	}
+	b.free()
+	return nil
+}
+
+// free gives b back. b is not used afterwards.
+func (b *writeBuf) free() {
+	if b == nil || cap(b.data) > maxPooledBuf {
+		return
+	}
+	b.data, b.head = b.data[:0], 0
+	writeBufs.Put(b)
+}

@@ -1,0 +1,175 @@
+package server
+
+import "github.com/fibersock/fibersock/internal/netloop"
+
+// This file decides about messages for a client that reads too slowly. Its
+// output is buffered in the transport, as bytes, and in the send queue, as
+// messages.
+
+// SlowPolicy decides about a message that exceeds Server.MaxBacklog for one
+// client or Server.MaxTotalBacklog for all. A message for a client without
+// buffered output is sent whatever its size. So are control frames: Pings are
+// answered, and a Close is sent. With every policy, WriteTimeout ends a
+// connection whose output makes no progress.
+type SlowPolicy uint8
+
+const (
+	// SlowDefault is SlowBlock for connections with Handler.Serve and of
+	// Server.Accept, and SlowClose for others.
+	SlowDefault SlowPolicy = iota
+
+	// SlowClose aborts the connection. The send returns a *LostError whose
+	// cause is a *BacklogError.
+	SlowClose
+
+	// SlowDropNewest drops the message. The send returns a *BacklogError, and
+	// the connection stays open.
+	SlowDropNewest
+
+	// SlowDropOldest drops the oldest messages that wait, until the new one
+	// fits. A message of which the client has a part is not dropped.
+	SlowDropOldest
+
+	// SlowBlock makes the send wait until the message fits or half of
+	// MaxBacklog is free. A broadcast does not wait: SlowClose applies to it.
+	SlowBlock
+)
+
+// policy returns the connection's policy, which is not SlowDefault.
+func (c *Conn) policy() SlowPolicy {
+	switch p := c.server.SlowPolicy; {
+	case p != SlowDefault:
+		return p
+	case c.mailbox() != nil:
+		return SlowBlock
+	}
+	return SlowClose
+}
+
+// Buffered returns the bytes of the frames that were sent to the client and
+// that the kernel has not accepted, because the client reads too slowly.
+func (c *Conn) Buffered() int {
+	n := c.transport.Buffered()
+	if q := c.sendQueue(); q != nil {
+		n += int(q.bytes.Load())
+	}
+	return n
+}
+
+// admit applies the policy to a message of size bytes. The message may be sent
+// if the error is nil.
+func (c *Conn) admit(size int, broadcast bool) error {
+	buffered := c.Buffered()
+	if buffered == 0 {
+		return nil
+	}
+	policy := c.policy()
+	if policy == SlowDropOldest || policy == SlowBlock && !broadcast {
+		return nil
+	}
+	why := c.server.exceeded(buffered, size)
+	if why == nil {
+		return nil
+	}
+	if policy == SlowDropNewest {
+		why.Dropped = true
+		c.server.counters.count(func(st *Stats) { st.Dropped++ })
+		return why
+	}
+	return c.abortSlow(why)
+}
+
+// admitFragment applies the policy to a fragment of size bytes behind the first
+// one of a message. Such a message cannot be dropped.
+func (c *Conn) admitFragment(size int) error {
+	buffered := c.Buffered()
+	if buffered == 0 || c.policy() == SlowBlock {
+		return nil
+	}
+	if why := c.server.exceeded(buffered, size); why != nil {
+		return c.abortSlow(why)
+	}
+	return nil
+}
+
+// abortSlow aborts the connection to a client that reads too slowly.
+func (c *Conn) abortSlow(why *BacklogError) error {
+	if first, _ := c.endpoint.Abort(why, nil); !first {
+		return c.Err() // it has ended before
+	}
+	go c.abort(why) // waits for a write, which it makes fail
+	return &LostError{Err: why}
+}
+
+// exceeded returns the limit that size more bytes exceed, for a client with so
+// many bytes buffered; nil if they fit.
+func (s *Server) exceeded(buffered, size int) *BacklogError {
+	limit := s.writeLimit()
+	switch exceeded, total := limit.Exceeded(buffered, size); {
+	case !exceeded:
+		return nil
+	case total:
+		return &BacklogError{Max: limit.TotalHigh, Waiting: int(limit.Total.Load()), Size: size, Total: true}
+	}
+	return &BacklogError{Max: limit.High, Waiting: buffered, Size: size}
+}
+
+// exempt is how many bytes may be buffered for a client before MaxTotalBacklog
+// applies to it: bytes on their way to a client that reads.
+const exempt = 128 << 10
+
+// writeLimit returns MaxBacklog and MaxTotalBacklog for the loop.
+func (s *Server) writeLimit() netloop.WriteLimit {
+	l := netloop.WriteLimit{
+		High:      orDefault(s.MaxBacklog, DefaultMaxBacklog),
+		TotalHigh: orDefault(s.MaxTotalBacklog, DefaultMaxTotalBacklog),
+		Exempt:    exempt,
+		Total:     &s.counters.backlog,
+	}
+	l.PauseRead = max(l.High/2, 1)
+	if l.High <= 0 {
+		l.PauseRead = DefaultMaxBacklog / 2
+	}
+	return l
+}
+
+// awaitsClient reports whether a send may be waiting for the client to read.
+func (c *Conn) awaitsClient() bool {
+	return c.endpoint.HasBackpressure() && c.transport.Buffered() > 0
+}
+
+// backpressure is a connection with SlowBlock as an endpoint.Backpressure.
+type backpressure struct{ *Conn }
+
+// Room returns how many of size bytes may be written now.
+func (b backpressure) Room(size int) int {
+	limit := b.server.writeLimit()
+	return limit.Space(b.transport.Buffered(), size)
+}
+
+// AwaitRoom waits until some of size bytes may be written, or the connection
+// has ended.
+func (b backpressure) AwaitRoom(size int) { b.transport.AwaitSpace(size) }
+
+// Written ends the connection's output, if that had to wait for the frame.
+func (b backpressure) Written() {
+	if b.State() == Closed {
+		b.transport.CloseWrite(b.closeExchanged())
+	}
+}
+
+// mustQueue reports whether a message has to be queued, where it can be
+// dropped, because output is buffered. After a Close of either side no message
+// is queued: the engine returns the reason.
+func (c *Conn) mustQueue() bool {
+	return c.policy() == SlowDropOldest && c.State() == Open && c.Err() == nil && c.Buffered() > 0
+}
+
+// flushed is called, with the socket's lock held, when the transport's buffer
+// has become empty. It reports whether Handler.Writable is to be called.
+func (c *Conn) flushed() bool {
+	if q := c.sendQueue(); q != nil && q.start() {
+		go c.sendQueued(q)
+	}
+	return c.isOpen() && c.handler.Writable != nil
+}

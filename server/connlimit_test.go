@@ -1,0 +1,185 @@
+package server_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/server"
+)
+
+// wantCut reads to the end of a connection on which nothing is answered.
+func (p *peer) wantCut() {
+	p.t.Helper()
+	if err := p.more(); err == nil || len(p.in) > 0 {
+		p.t.Errorf("answered with %q, %v", p.in, err)
+	}
+	p.nc.Close()
+}
+
+// wantFull looks for what Log is told of a connection that was one too many.
+func (r *running) wantFull(t *testing.T, option string, max int) *server.CapacityError {
+	t.Helper()
+	var reported []error
+	eventually(t, "it is reported", func() bool {
+		reported = r.log.take()
+		return len(reported) > 0
+	})
+	var full *server.CapacityError
+	if err := reported[0]; len(reported) != 1 || !isA[*server.RefusedError](err) || !errors.As(err, &full) || full.Option != option || full.Max != max ||
+		!strings.HasSuffix(err.Error(), fmt.Sprintf("limit is %d (%s)", max, option)) {
+		t.Fatalf("reported: %v", reported)
+	}
+	return full
+}
+
+// One connection more than there may be is cut, the others go on, and when one has
+// gone there is room again (T-C17, 6455-10.4-a).
+func TestTooManyConnections(t *testing.T) {
+	const max = 5
+	tests := map[string]struct {
+		limit func(s *server.Server)
+		begin func(t *testing.T, r *running) *peer // what there may be so many of
+		end   func(p *peer)
+	}{
+		"MaxConns":        {func(s *server.Server) { s.MaxConns = max }, func(t *testing.T, r *running) *peer { return r.open(t) }, func(p *peer) { p.goodbye(1000) }},
+		"MaxConnsPerAddr": {func(s *server.Server) { s.MaxConnsPerAddr = max }, func(t *testing.T, r *running) *peer { return r.open(t) }, func(p *peer) { p.reset() }},
+		"MaxHandshakes": {func(s *server.Server) { s.MaxHandshakes = max }, func(t *testing.T, r *running) *peer {
+			before := r.Stats().Opening
+			p := r.dial(t)
+			eventually(t, "it is there", func() bool { return r.Stats().Opening > before })
+			return p
+		}, func(p *peer) {
+			p.send(request("/"))
+			p.response()
+		}},
+	}
+	for option, tt := range tests {
+		t.Run(option, func(t *testing.T) {
+			eachLoop(t, func(t *testing.T, start starter) {
+				s := &server.Server{Handler: server.Handler{Message: echo}}
+				tt.limit(s)
+				r := start(t, s)
+				var peers []*peer
+				for range max {
+					peers = append(peers, tt.begin(t, r))
+				}
+				for i := range 3 {
+					r.dial(t).wantCut()
+					full := r.wantFull(t, option, max)
+					if from := netip.MustParsePrefix("127.0.0.1/32"); option == "MaxConnsPerAddr" && full.From != from {
+						t.Errorf("too many from %v", full.From)
+					}
+					if st := r.Stats(); st.Full != uint64(i+1) || st.Unfinished != uint64(i+1) {
+						t.Errorf("%+v", st)
+					}
+				}
+				tt.end(peers[0])
+				var p *peer
+				eventually(t, "there is room", func() bool { // the server may not have seen that one has gone
+					nc, err := r.dialer()
+					if err != nil {
+						t.Fatal(err)
+					}
+					p = newPeer(t, nc)
+					return p.trySend(request("/"), text("Hello")) == nil && p.more() == nil
+				})
+				r.log.take()
+				p.response()
+				p.want(`text "Hello"`)
+				if option == "MaxHandshakes" {
+					peers = peers[1:]
+				}
+				for _, p := range peers[1:] {
+					if option == "MaxHandshakes" {
+						p.send(request("/"))
+						p.response()
+					}
+					p.send(text("still there"))
+					p.want(`text "still there"`)
+				}
+			})
+		})
+	}
+}
+
+// A server behind another refuses before the 101 what would be too much.
+func TestUpgradeWithTooManyConnections(t *testing.T) {
+	s := &server.Server{MaxConns: 1}
+	parse := func() *handshake.Request {
+		var parser handshake.RequestParser
+		r, _, err := parser.Parse([]byte(request("/")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	up, err := s.AcceptHandshake(parse())
+	if err != nil {
+		t.Fatal(err)
+	}
+	up.Response = nil
+	p, returned := run(t, s, up)
+	eventually(t, "it is open", func() bool { return s.Stats().Open == 1 })
+	var refused *handshake.Error
+	if _, err := s.AcceptHandshake(parse()); !errors.As(err, &refused) || refused.Status != 503 {
+		t.Errorf("%v", err)
+	}
+	ours, theirs := net.Pipe() // whoever does not ask has the connection cut
+	go io.Copy(io.Discard, theirs)
+	if err := s.Run(ours, up); !isA[*server.CapacityError](err) {
+		t.Errorf("%v", err)
+	}
+	p.nc.Close()
+	<-returned
+	if _, err := s.AcceptHandshake(parse()); err != nil {
+		t.Error(err)
+	}
+}
+
+// lateListener's first connection does not know its client's address before the client
+// has sent something, as with the PROXY protocol.
+type lateListener struct {
+	net.Listener
+	known    chan struct{}
+	accepted int
+}
+
+type lateConn struct {
+	net.Conn
+	known chan struct{}
+}
+
+func (c lateConn) RemoteAddr() net.Addr {
+	<-c.known
+	return c.Conn.RemoteAddr()
+}
+
+func (l *lateListener) Accept() (net.Conn, error) {
+	nc, err := l.Listener.Accept()
+	if l.accepted++; err == nil && l.accepted == 1 {
+		nc = lateConn{nc, l.known}
+	}
+	return nc, err
+}
+
+// A connection whose address takes its time makes nobody else wait. Until that was so,
+// it was asked for with the server's lock.
+func TestAddressThatTakesItsTime(t *testing.T) {
+	ln := &lateListener{Listener: listenTCP(t), known: make(chan struct{})}
+	r := serve(t, &server.Server{MaxConnsPerAddr: 10}, ln)
+	first := r.dial(t)
+	second := r.open(t)
+	second.send(closing(1000, ""))
+	second.want(`close 1000 ""`)
+	close(ln.known)
+	first.send(request("/"))
+	if response := first.response(); response.Status != 101 {
+		t.Errorf("answered with %+v", response)
+	}
+}

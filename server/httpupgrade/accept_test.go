@@ -1,0 +1,147 @@
+package httpupgrade_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/fibersock/fibersock/client"
+	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/server"
+	"github.com/fibersock/fibersock/server/httpupgrade"
+	"github.com/fibersock/fibersock/wire"
+)
+
+// echoUntilClosed echoes all messages, and returns why that ended.
+func echoUntilClosed(ctx context.Context, c *server.Conn) error {
+	for {
+		m, err := c.Receive(ctx)
+		if err != nil {
+			return err
+		}
+		if err := c.Send(m.Opcode, m.Payload); err != nil {
+			return err
+		}
+	}
+}
+
+// Accept returns an open connection; the response has the header and the
+// subprotocol of the options, which replace those of the server and of w, and
+// the value.
+func TestAcceptWithOptions(t *testing.T) {
+	s := &server.Server{Subprotocols: []string{"a"}, Authorize: func(_ *handshake.Request, a *handshake.ServerAnswer) error {
+		a.Header = map[string][]string{"X-Authorize": {"1"}}
+		return nil
+	}}
+	ended := make(chan error, 1)
+	hs := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Middleware", "1")
+		w.Header().Set("X-Both", "middleware")
+		c, err := httpupgrade.Accept(w, r, &httpupgrade.Options{
+			Server:       s,
+			Subprotocols: []string{"b"},
+			Header:       http.Header{"X-Own": {"1", "2"}, "x-both": {"own"}},
+			Value:        "somebody",
+		})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer c.CloseNow()
+		if c.Value() != "somebody" || c.Subprotocol() != "b" || c.Path() != "/x" {
+			t.Errorf("the connection has %v, %q, %q", c.Value(), c.Subprotocol(), c.Path())
+		}
+		ended <- echoUntilClosed(r.Context(), c)
+	}), s)
+	c, err := client.Dial(t.Context(), wsURL(hs.URL)+"/x", &client.Config{Subprotocols: []string{"a", "b"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := c.Subprotocol(); got != "b" {
+		t.Errorf("the subprotocol is %q", got)
+	}
+	header := c.Response().Header
+	for name, want := range map[string]string{"X-Authorize": "1", "X-Middleware": "1", "X-Both": "own", "X-Own": "1"} {
+		if got := header.Get(name); got != want {
+			t.Errorf("%s is %q, want %q", name, got, want)
+		}
+	}
+	if n := header.Count("X-Own"); n != 2 {
+		t.Errorf("X-Own has %d values", n)
+	}
+	if n := header.Count("X-Both"); n != 1 {
+		t.Errorf("X-Both has %d values", n)
+	}
+	if err := c.SendText("Hello"); err != nil {
+		t.Fatal(err)
+	}
+	if m, err := c.Receive(t.Context()); err != nil || m.Text() != "Hello" {
+		t.Errorf("received %q, %v", m.Text(), err)
+	}
+	if err := c.Close(wire.NormalClosure, "bye"); err != nil {
+		t.Error(err)
+	}
+	var closed *server.CloseError
+	if err := within(t, ended); !errors.As(err, &closed) || closed.Reason != "bye" {
+		t.Errorf("Receive returned %v", err)
+	}
+}
+
+// Without options the connection is one of DefaultServer, with and without TLS.
+func TestAcceptWithoutOptions(t *testing.T) {
+	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c, err := httpupgrade.Accept(w, r, nil)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer c.CloseNow()
+		if n := httpupgrade.DefaultServer.Stats().Open; n != 1 {
+			t.Errorf("DefaultServer has %d connections", n)
+		}
+		_ = echoUntilClosed(r.Context(), c)
+	})
+	hs := httptest.NewServer(h)
+	defer hs.Close()
+	checkEcho(t, wsURL(hs.URL), nil)
+	deadline := time.Now().Add(10 * time.Second)
+	for httpupgrade.DefaultServer.Stats().Open > 0 {
+		if time.Now().After(deadline) {
+			t.Fatal("the connection does not end")
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// A request that is refused has been answered, and Accept returns why.
+func TestAcceptReturnsWhyItHasRefused(t *testing.T) {
+	returned := make(chan error, 1)
+	s := new(server.Server)
+	hs := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c, err := httpupgrade.Accept(w, r, &httpupgrade.Options{Server: s})
+		if c != nil {
+			t.Errorf("Accept returned a connection, and %v", err)
+		}
+		returned <- err
+	}), s)
+	resp, err := http.Get(hs.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	var refused *handshake.Error
+	if err := within(t, returned); resp.StatusCode != 426 || !errors.As(err, &refused) || refused.Status != 426 {
+		t.Errorf("status %d, Accept returned %v", resp.StatusCode, err)
+	}
+	var failed *client.HandshakeError
+	cfg := &client.Config{Header: map[string][]string{"Origin": {"https://evil.example"}}}
+	if _, err := client.Dial(t.Context(), wsURL(hs.URL), cfg); !errors.As(err, &failed) || failed.Response.Status != 403 {
+		t.Errorf("another origin: %v", err)
+	}
+	if err := within(t, returned); !errors.As(err, &refused) || refused.Status != 403 {
+		t.Errorf("another origin: Accept returned %v", err)
+	}
+}

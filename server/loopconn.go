@@ -1,0 +1,149 @@
+package server
+
+import (
+	"time"
+
+	"github.com/fibersock/fibersock/endpoint"
+	"github.com/fibersock/fibersock/internal/netloop"
+)
+
+// This file is the seam between connections and the loop that serves them: a
+// loopConn is a Conn as the loop sees it.
+
+// loopConn is a Conn with the methods of netloop.Conn, which are not for
+// applications.
+type loopConn Conn
+
+// polledConn is a connection with its socket of the epoll loop.
+type polledConn struct {
+	conn   Conn
+	socket netloop.PolledSocket
+}
+
+// newConn returns a new connection of s.
+func (s *Server) newConn(polled bool) (*Conn, *netloop.PolledSocket) {
+	if !polled {
+		return &Conn{server: s}, nil
+	}
+	c := &polledConn{conn: Conn{server: s}}
+	return &c.conn, &c.socket
+}
+
+// openAccepted returns a connection that a listener has accepted.
+func (s *Server) openAccepted(polled bool) (netloop.Conn, *netloop.PolledSocket) {
+	c, socket := s.newConn(polled)
+	return (*loopConn)(c), socket
+}
+
+// lingerTimeout is how long the socket of an ended connection stays open, so
+// that the last frame is not lost (RFC 6455, Section 7.1.1).
+const lingerTimeout = time.Second
+
+// loop returns the server's loop.
+func (s *Server) loop() *netloop.Loop {
+	s.netloop.once.Do(func() {
+		writeTimeout := orDefault(s.WriteTimeout, DefaultWriteTimeout)
+		closeTimeout := s.CloseTimeout
+		if closeTimeout <= 0 { // no limit is no reason to keep a socket for good
+			closeTimeout = DefaultCloseTimeout
+		}
+		s.netloop.loop = netloop.New(netloop.Config{
+			WriteTimeout:  writeTimeout,
+			Linger:        lingerTimeout,
+			BlockedLinger: max(lingerTimeout, closeTimeout),
+			Limit:         s.writeLimit(),
+			MaxBlocked:    orDefault(s.MaxBlocked, DefaultMaxBlocked),
+			NewBatch:      func() any { return endpoint.NewCork(corkSize) },
+			Clock:         &s.clock.ticks,
+			Counters:      s.counters.forLoop(),
+			Log:           s.report,
+		})
+	})
+	return s.netloop.loop
+}
+
+// corkSize is how many bytes of output are collected while handlers run.
+const corkSize = 64 << 10
+
+// Started begins the connection.
+func (l *loopConn) Started(socket netloop.Socket) {
+	c := (*Conn)(l)
+	c.server.startConn(c, socket)
+}
+
+// ReadBuffer returns the buffer of a large message that is being received.
+func (l *loopConn) ReadBuffer(size int) []byte { return l.endpoint.ReadBuffer(size) }
+
+// Received handles input.
+func (l *loopConn) Received(b []byte) (rest []byte, ok bool) { return (*Conn)(l).receive(b) }
+
+// Ready reports whether the application is ready for another message or, after
+// InputClosed, has answered all of them.
+func (l *loopConn) Ready() bool {
+	b := (*Conn)(l).mailbox()
+	return b == nil || b.ready()
+}
+
+// Partial reports whether a frame, message or handshake is incomplete.
+func (l *loopConn) Partial() bool {
+	_, partial := l.endpoint.Progress()
+	return partial || !(*Conn)(l).isOpen()
+}
+
+// InputClosed notes that no more messages will arrive.
+func (l *loopConn) InputClosed() {
+	if b := (*Conn)(l).mailbox(); b != nil {
+		b.inputEnded.Store(true)
+	}
+}
+
+// Flushed restarts the send queue, and reports whether Handler.Writable is set.
+func (l *loopConn) Flushed() bool { return (*Conn)(l).flushed() }
+
+// Writable calls Handler.Writable.
+func (l *loopConn) Writable() (ok bool) { return (*Conn)(l).callWritable() }
+
+// BeginBatch collects frames in batch. Senders that wait for space in the write
+// buffer have to know its size: theirs are not collected.
+func (l *loopConn) BeginBatch(batch any) {
+	if !l.endpoint.HasBackpressure() {
+		l.endpoint.Cork(batch.(*endpoint.Cork))
+	}
+}
+
+// EndBatch writes the collected frames.
+func (l *loopConn) EndBatch() { l.endpoint.Uncork() }
+
+// WriterBlocked reports whether a sender waits inside a frame.
+func (l *loopConn) WriterBlocked() bool { return l.endpoint.WriteBlocked() }
+
+// Panicked reports a panic of a function of the application, and fails the
+// connection if end is true.
+func (l *loopConn) Panicked(value any, end bool) error {
+	c := (*Conn)(l)
+	switch p := c.phase.load(); {
+	case end && value == nil && p == phaseEnded:
+		return nil // it has been reported
+	case !end || p.opening():
+		return c.server.caught(value)
+	}
+	c.panicked(value)
+	return nil
+}
+
+// Closed ends the connection.
+func (l *loopConn) Closed(err error) { (*Conn)(l).lost(transportError(err)) }
+
+// output is a connection's socket as its endpoint writes to it.
+type output struct{ *Conn }
+
+// Write writes a part of a frame.
+func (o output) Write(p []byte) (int, error) {
+	n, err := o.transport.Write(p)
+	return n, transportError(err)
+}
+
+// Writev writes bytes in two pieces.
+func (o output) Writev(head, payload []byte) error {
+	return transportError(o.transport.Writev(head, payload))
+}

@@ -1,0 +1,266 @@
+package server_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fibersock/fibersock/server"
+	"github.com/fibersock/fibersock/wire"
+)
+
+// A message larger than Serve's memory is read as it arrives: its beginning can
+// be read before its end is sent.
+func TestNextReaderStreamsAMessage(t *testing.T) {
+	eachLoop(t, func(t *testing.T, start starter) {
+		p, returned := fiber(t, start, newRecorder(t), func(c *server.Conn) {
+			op, r, err := c.NextReader(t.Context())
+			if err != nil || op != wire.Binary {
+				t.Errorf("NextReader returned %v, %v", op, err)
+				return
+			}
+			for _, want := range []string{"one", "two", "three"} {
+				got := make([]byte, len(want))
+				if _, err := io.ReadFull(r, got); err != nil || string(got) != want {
+					t.Errorf("read %q, %v, want %q", got, err, want)
+				}
+				c.SendText(want)
+			}
+			for range 2 {
+				if n, err := r.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+					t.Errorf("the end is %d, %v", n, err)
+				}
+			}
+			if m, err := c.Receive(t.Context()); err != nil || m.Text() != "next" {
+				t.Errorf("then received %q, %v", m.Text(), err)
+			}
+		})
+		p.send(fragment(wire.Binary, "one", false))
+		p.want(`text "one"`)
+		p.send(fragment(wire.Continuation, "two", false))
+		p.want(`text "two"`)
+		p.send(fragment(wire.Continuation, "thr", false), frame(wire.Pong, ""), fragment(wire.Continuation, "", false), fragment(wire.Continuation, "ee", true), text("next"))
+		p.want(`text "three"`, `close 1000 ""`)
+		result(t, returned)
+	})
+}
+
+// Every way to receive takes over from every other in the middle of a message:
+// Receive skips the rest of a message that a reader has begun, and nothing else
+// is lost.
+func TestReaderThatIsNotReadToItsEndIsAbandoned(t *testing.T) {
+	large := strings.Repeat("0123456789", 30_000) // arrives in several pieces
+	eachLoop(t, func(t *testing.T, start starter) {
+		p, returned := fiber(t, start, newRecorder(t), func(c *server.Conn) {
+			for i := range 3 {
+				_, r, err := c.NextReader(t.Context())
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				got := make([]byte, 5)
+				if _, err := io.ReadFull(r, got); err != nil || string(got) != large[:5] {
+					t.Errorf("read %q, %v", got, err)
+				}
+				var after []byte
+				switch i {
+				case 0:
+					m, receiveErr := c.Receive(t.Context())
+					after, err = m.Payload, receiveErr
+				case 1:
+					_, after, err = c.ReceiveInto(t.Context(), nil)
+				case 2:
+					_, next, nextErr := c.NextReader(t.Context())
+					if err = nextErr; err == nil {
+						after, err = io.ReadAll(next)
+					}
+				}
+				if err != nil || string(after) != "after" {
+					t.Errorf("%d: received %.20q, %v", i, after, err)
+				}
+				if n, err := r.Read(got); n != 0 || err != server.ErrReaderAbandoned {
+					t.Errorf("%d: the reader returned %d, %v", i, n, err)
+				}
+			}
+		})
+		for range 3 {
+			p.send(fragment(wire.Binary, large, false), fragment(wire.Continuation, large, true), text("after"))
+		}
+		p.want(`close 1000 ""`)
+		result(t, returned)
+	})
+}
+
+// What a Receive whose context ended has left is the beginning of the next
+// message that any call receives, also if it lies in a buffer of the caller.
+func TestBeginningOfAMessageIsNotLost(t *testing.T) {
+	receivers := map[string]func(c *server.Conn) ([]byte, error){
+		"Receive": func(c *server.Conn) ([]byte, error) {
+			m, err := c.Receive(context.Background())
+			return m.Payload, err
+		},
+		"ReceiveInto": func(c *server.Conn) ([]byte, error) {
+			_, p, err := c.ReceiveInto(context.Background(), []byte("buf "))
+			return bytes.TrimPrefix(p, []byte("buf ")), err
+		},
+		"NextReader": func(c *server.Conn) ([]byte, error) {
+			_, r, err := c.NextReader(context.Background())
+			if err != nil {
+				return nil, err
+			}
+			return io.ReadAll(r)
+		},
+	}
+	for name, receive := range receivers {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				done := make(chan struct{})
+				p, _ := run(t, &server.Server{Handler: server.Handler{Serve: func(c *server.Conn) {
+					defer close(done)
+					ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+					defer cancel()
+					if _, err := c.Receive(ctx); err != context.DeadlineExceeded {
+						t.Errorf("Receive returned %v", err)
+					}
+					buf := make([]byte, 3, 100)
+					copy(buf, "mine")
+					ctx, cancel = context.WithTimeout(t.Context(), time.Second)
+					defer cancel()
+					op, got, err := c.ReceiveInto(ctx, buf)
+					if op != 0 || string(got) != "min" || err != context.DeadlineExceeded {
+						t.Errorf("ReceiveInto returned %v, %q, %v", op, got, err)
+					}
+					clear(buf[:cap(buf)]) // the caller's again
+					c.SendText("go on")
+					if got, err := receive(c); err != nil || string(got) != "one two three" {
+						t.Errorf("received %q, %v", got, err)
+					}
+				}}}, server.Handshake{})
+				p.send(fragment(wire.Text, "one", false))
+				time.Sleep(1500 * time.Millisecond)
+				p.send(fragment(wire.Continuation, " two", false))
+				p.want(`text "go on"`)
+				p.send(fragment(wire.Continuation, " three", true))
+				p.want(`close 1000 ""`)
+				<-done
+			})
+		})
+	}
+}
+
+// A Read whose context ends abandons the message; the connection goes on.
+func TestReadEndsWithItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		done := make(chan struct{})
+		p, _ := run(t, &server.Server{Handler: server.Handler{Serve: func(c *server.Conn) {
+			defer close(done)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			_, r, err := c.NextReader(ctx)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if got, err := io.ReadAll(r); string(got) != "one" || err != context.DeadlineExceeded {
+				t.Errorf("read %q, %v", got, err)
+			}
+			if _, err := r.Read(make([]byte, 1)); err != context.DeadlineExceeded {
+				t.Errorf("then %v", err)
+			}
+			c.SendText("go on")
+			if m, err := c.Receive(t.Context()); err != nil || m.Text() != "next" {
+				t.Errorf("received %q, %v", m.Text(), err)
+			}
+		}}}, server.Handshake{})
+		p.send(fragment(wire.Text, "one", false))
+		p.want(`text "go on"`)
+		p.send(fragment(wire.Continuation, "two", true), text("next"))
+		p.want(`close 1000 ""`)
+		<-done
+	})
+}
+
+// A message that ends with the connection is not delivered as whole: the reader
+// returns why.
+func TestReaderReturnsWhyTheConnectionEnded(t *testing.T) {
+	eachLoop(t, func(t *testing.T, start starter) {
+		rec := newRecorder(t)
+		p, returned := fiber(t, start, rec, func(c *server.Conn) {
+			_, r, err := c.NextReader(t.Context())
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			c.SendText("go on")
+			got, err := io.ReadAll(r)
+			var lost *server.LostError
+			if string(got) != "one" || !errors.As(err, &lost) || err != c.Err() {
+				t.Errorf("read %q, %v", got, err)
+			}
+			if _, err := c.Receive(t.Context()); err != c.Err() {
+				t.Errorf("then %v", err)
+			}
+			if _, _, err := c.NextReader(t.Context()); err != c.Err() {
+				t.Errorf("then %v", err)
+			}
+		})
+		p.send(fragment(wire.Text, "one", false))
+		p.want(`text "go on"`)
+		p.nc.Close()
+		result(t, returned)
+		rec.want("open", "lost", `close 1006 ""`)
+	})
+}
+
+// One goroutine receives at a time, a reader included; event handlers have no
+// mailbox.
+func TestNextReaderIsForOneGoroutineThatServes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		done := make(chan struct{})
+		p, _ := run(t, &server.Server{Handler: server.Handler{Serve: func(c *server.Conn) {
+			defer close(done)
+			_, r, err := c.NextReader(t.Context())
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			ended := make(chan error, 1)
+			go func() {
+				_, err := c.Receive(ctx)
+				ended <- err
+			}()
+			synctest.Wait() // until that waits
+			_, readErr := r.Read(make([]byte, 1))
+			_, _, nextErr := c.NextReader(ctx)
+			_, _, intoErr := c.ReceiveInto(ctx, nil)
+			for _, err := range []error{readErr, nextErr, intoErr} {
+				if err != server.ErrConcurrentReceive {
+					t.Errorf("beside Receive: %v", err)
+				}
+			}
+			cancel()
+			if err := <-ended; err != context.Canceled {
+				t.Error(err)
+			}
+			if _, err := r.Read(make([]byte, 1)); err != server.ErrReaderAbandoned {
+				t.Errorf("after Receive: %v", err)
+			}
+		}}}, server.Handshake{})
+		p.send(fragment(wire.Binary, "x", false))
+		p.want(`close 1000 ""`)
+		<-done
+	})
+	eachLoop(t, func(t *testing.T, start starter) {
+		rec := newRecorder(t)
+		start(t, &server.Server{Handler: rec.handler()}).open(t)
+		if _, _, err := rec.conn().NextReader(t.Context()); err != server.ErrNotServing {
+			t.Errorf("without Serve: %v", err)
+		}
+	})
+}

@@ -1,8 +1,0 @@
-//go:build !windows && !plan9
-
-package server
-
-import "syscall"
-
-// errConnReset is the system's error for a connection that the peer has reset.
-const errConnReset = syscall.ECONNRESET

@@ -1,0 +1,194 @@
+package server_test
+
+import (
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fibersock/fibersock/server"
+	"github.com/fibersock/fibersock/wire"
+)
+
+// NextWriter sends fragments of 4 KiB or of the size of a larger Write, and
+// what is flushed; control frames pass between them, other messages wait
+// (6455-5.4-a, -b).
+func TestNextWriterSendsAMessageInFragments(t *testing.T) {
+	eachLoop(t, func(t *testing.T, start starter) {
+		rec := newRecorder(t)
+		p := start(t, &server.Server{Handler: rec.handler()}).open(t)
+		c := rec.conn()
+		w, err := c.NextWriter(wire.Text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.WriteString(w, "one ")
+		io.WriteString(w, "two")
+		if err := w.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		p.want(`text "one two" +`)
+		if err := c.SendPing([]byte("?")); err != nil {
+			t.Fatal(err)
+		}
+		sent := make(chan error, 1)
+		go func() { sent <- c.SendBinary([]byte("later")) }()
+		if err := server.Broadcast(func(yield func(*server.Conn) bool) { yield(c) }, wire.Text, []byte("to all")); err != nil {
+			t.Fatal(err)
+		}
+		io.WriteString(w, strings.Repeat("x", 5000))
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		p.want(`ping "?"`, "continuation 5000 bytes +", `continuation ""`)
+		if err := result(t, sent); err != nil {
+			t.Error(err)
+		}
+		got := map[string]bool{}
+		for range 2 {
+			f, err := p.next()
+			if err != nil {
+				t.Fatal(err)
+			}
+			got[show(f)] = true
+		}
+		if !got[`binary "later"`] || !got[`text "to all"`] {
+			t.Errorf("then received %v", got)
+		}
+		if _, err := w.Write([]byte("x")); err != server.ErrMessageFinished {
+			t.Errorf("Write after Close: %v", err)
+		}
+		if _, err := c.NextWriter(wire.Ping); err != server.ErrNotData {
+			t.Errorf("a writer of a Ping: %v", err)
+		}
+	})
+}
+
+// A Close does not wait for a message that nobody finishes, nor for broadcasts
+// that wait for that message.
+func TestCloseDoesNotWaitForAnUnfinishedWriter(t *testing.T) {
+	eachLoop(t, func(t *testing.T, start starter) {
+		p, returned := fiber(t, start, newRecorder(t), func(c *server.Conn) {
+			w, err := c.NextWriter(wire.Text)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			io.WriteString(w, "unfinished")
+			w.Flush()
+			server.Broadcast(func(yield func(*server.Conn) bool) { yield(c) }, wire.Text, []byte("to all"))
+		})
+		p.want(`text "unfinished" +`, `close 1000 ""`)
+		result(t, returned)
+		p.send(closing(1000, ""))
+		p.wantEnd()
+	})
+}
+
+// A message in fragments counts against the backlog with each of them, and
+// cannot be dropped once the client has a part of it.
+func TestFragmentsCountAgainstTheBacklog(t *testing.T) {
+	const limit = 256 << 10
+	for name, policy := range map[string]server.SlowPolicy{"close": server.SlowClose, "drop newest": server.SlowDropNewest, "drop oldest": server.SlowDropOldest} {
+		t.Run(name, func(t *testing.T) {
+			eachLoop(t, func(t *testing.T, start starter) {
+				rec := newRecorder(t)
+				start(t, &server.Server{Handler: rec.handler(), SlowPolicy: policy, MaxBacklog: limit}).open(t) // which does not read
+				c := rec.conn()
+				w, err := c.NextWriter(wire.Binary)
+				if err != nil {
+					t.Fatal(err)
+				}
+				part := make([]byte, 64<<10)
+				for err = nil; err == nil; {
+					_, err = w.Write(part)
+					if n := c.Buffered(); n > limit+len(part)+1000 {
+						t.Fatalf("%d bytes wait", n)
+					}
+				}
+				var full *server.BacklogError
+				var lost *server.LostError
+				if !errors.As(err, &full) || !errors.As(err, &lost) || full.Max != limit || full.Size != len(part) || full.Dropped {
+					t.Errorf("Write returned %v", err)
+				}
+				rec.want("open", "lost", `close 1006 ""`)
+			})
+		})
+	}
+}
+
+// With SlowBlock the writer waits for the client.
+func TestNextWriterWaitsWithSlowBlock(t *testing.T) {
+	eachLoop(t, func(t *testing.T, start starter) {
+		const parts = 64
+		part := strings.Repeat("x", 64<<10)
+		p, returned := fiber(t, start, newRecorder(t), func(c *server.Conn) {
+			w, err := c.NextWriter(wire.Binary)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			for range parts {
+				if _, err := io.WriteString(w, part); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+			if err := w.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		total := 0
+		for {
+			f, err := p.next()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if f.Opcode == wire.Ping {
+				continue
+			}
+			if total += len(f.Payload); f.Fin {
+				break
+			}
+		}
+		if total != parts*len(part) {
+			t.Errorf("received %d bytes", total)
+		}
+		p.want(`close 1000 ""`)
+		result(t, returned)
+	})
+}
+
+// A message that a program sends in fragments keeps a connection from being
+// idle, as any other does.
+func TestFragmentsKeepAConnectionFromBeingIdle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		done := make(chan struct{})
+		p, _ := run(t, &server.Server{IdleTimeout: 10 * time.Second, PingInterval: -1, Handler: server.Handler{Serve: func(c *server.Conn) {
+			defer close(done)
+			w, err := c.NextWriter(wire.Text)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			for range 10 {
+				time.Sleep(8 * time.Second)
+				if _, err := io.WriteString(w, "x"); err != nil {
+					t.Error(err)
+				}
+				if err := w.Flush(); err != nil {
+					t.Error(err)
+				}
+			}
+			w.Close()
+		}}}, server.Handshake{})
+		p.want(`text "x" +`)
+		for range 9 {
+			p.want(`continuation "x" +`)
+		}
+		p.want(`continuation ""`, `close 1000 ""`)
+		<-done
+	})
+}

@@ -378,15 +378,15 @@ func TestLimits(t *testing.T) {
 	}{
 		"message, by default": {
 			client.Limits{}, []byte{0x82, 127, 0, 0, 0, 0, 0x10, 0, 0, 0},
-			"websocket: connection failed with 1009 (message too big): message over the size limit: 268435456 bytes, allowed are 16777216 (Limits.Message)",
+			"websocket: connection failed with 1009 (message too big): message of 268435456 bytes exceeds Limits.Message (16777216)",
 		},
 		"frame": {
 			client.Limits{Frame: 3}, []byte{0x82, 4},
-			"websocket: connection failed with 1009 (message too big): frame over the size limit: 4 bytes, allowed are 3 (Limits.Frame)",
+			"websocket: connection failed with 1009 (message too big): frame of 4 bytes exceeds Limits.Frame (3)",
 		},
 		"message in fragments": {
 			client.Limits{Message: 3}, []byte{0x02, 2, 'a', 'b', 0x80, 2},
-			"websocket: connection failed with 1009 (message too big): message over the size limit: 4 bytes, allowed are 3 (Limits.Message)",
+			"websocket: connection failed with 1009 (message too big): message of 4 bytes exceeds Limits.Message (3)",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -30,7 +30,7 @@ func TestTextOfErrors(t *testing.T) {
 		{&endpoint.LostError{Err: io.EOF}, "websocket: connection lost without a closing handshake: EOF", io.EOF},
 		{&endpoint.LostError{Err: os.ErrDeadlineExceeded}, "websocket: connection lost without a closing handshake: i/o timeout", net.ErrClosed},
 		{endpoint.ErrClosed, "websocket: connection is closed", net.ErrClosed},
-		{endpoint.ErrNotData, "websocket: a message is Text or Binary; Ping, Pong and Close have calls of their own", endpoint.ErrNotData},
+		{endpoint.ErrNotData, "websocket: a message is Text or Binary; use Ping, Pong and Close for control frames", endpoint.ErrNotData},
 	}
 	for _, tt := range tests {
 		if got := tt.err.Error(); got != tt.want {
@@ -68,7 +68,7 @@ func TestFailureLeadsToItsRule(t *testing.T) {
 		{"6455-5.5.1-a", client, whole(client, wire.Close, "\x03"), 1002, "close payload of one byte"},
 		{"6455-7.4-a", client, whole(client, wire.Close, "\x03\xed"), 1002, "status code not allowed in a close frame"},
 		{"6455-5.5.1-b", client, whole(client, wire.Close, "\x03\xe8\xff"), 1007, "invalid UTF-8"},
-		{"6455-10.4-a", client, declaring(client, wire.Binary, 101, true), 1009, "message over the size limit"},
+		{"6455-10.4-a", client, declaring(client, wire.Binary, 101, true), 1009, "message exceeds the size limit"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -83,7 +83,11 @@ func TestFailureLeadsToItsRule(t *testing.T) {
 			if failed.Code != tt.code || rule.Code != tt.code || rule.Reason != tt.text {
 				t.Errorf("failed with %v by the rule %+v", failed.Code, rule)
 			}
-			want := fmt.Sprintf("websocket: connection failed with %v: %s", tt.code, tt.text)
+			cause := tt.text
+			if limit := (*endpoint.LimitError)(nil); errors.As(err, &limit) {
+				cause = fmt.Sprintf("message of %d bytes exceeds %s (%d)", limit.Seen, limit.Option, limit.Max)
+			}
+			want := fmt.Sprintf("websocket: connection failed with %v: %s", tt.code, cause)
 			if got := err.Error(); !strings.HasPrefix(got, want) || strings.Count(got, "websocket: ") != 1 {
 				t.Errorf("got %q, want it to begin with %q", got, want)
 			}

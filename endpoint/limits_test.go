@@ -300,9 +300,9 @@ func TestTextOfLimits(t *testing.T) {
 		want string
 	}{
 		{declaring(endpoint.Client, wire.Text, 6, true), "websocket: connection failed with 1009 (message too big): " +
-			"frame over the size limit: 6 bytes, allowed are 5 (Limits.Frame)"},
+			"frame of 6 bytes exceeds Limits.Frame (5)"},
 		{append(fromPeer(endpoint.Client, wire.Text, "Hello", false), declaring(endpoint.Client, wire.Continuation, 4, true)...),
-			"websocket: connection failed with 1009 (message too big): message over the size limit: 9 bytes, allowed are 8 (Limits.Message)"},
+			"websocket: connection failed with 1009 (message too big): message of 9 bytes exceeds Limits.Message (8)"},
 	}
 	for _, tt := range tests {
 		e := endpoint.New(io.Discard, endpoint.Config{Role: endpoint.Client, Limits: limits})
@@ -317,8 +317,7 @@ func TestTextOfLimits(t *testing.T) {
 	for e.Err() == nil {
 		receive(e, fromPeer(endpoint.Client, wire.Continuation, "", false))
 	}
-	const want = "websocket: connection failed with 1008 (policy violation): message in too many and too small fragments: " +
-		"65538 fragments in one message, allowed are 65537 (Limits.Message)"
+	const want = "websocket: connection failed with 1008 (policy violation): message of 65538 small fragments exceeds Limits.Message (65537)"
 	if got := e.Err().Error(); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

@@ -25,7 +25,8 @@ func NewPanicError(recovered any) *PanicError {
 		recovered = ErrGoexit
 	}
 	stack := make([]byte, 64<<10)
-	return &PanicError{Value: recovered, Stack: stack[:runtime.Stack(stack, false)]}
+	stack = stack[:runtime.Stack(stack, false)]
+	return &PanicError{Value: recovered, Stack: append([]byte(nil), stack...)} // a connection may keep it
 }
 
 // Error returns a text with the value if it is an error, a string or a

@@ -72,7 +72,7 @@ func testRate(t *testing.T, role endpoint.Role, limits endpoint.Limits, option s
 	if !errors.As(e.Err(), &failed) || failed.Code != wire.PolicyViolation || limit.Option != option {
 		t.Errorf("%v", e.Err())
 	}
-	if text := fmt.Sprintf("allowed are %d (%s)", limit.Max, option); !strings.Contains(e.Err().Error(), text) {
+	if text := fmt.Sprintf("%d %s exceeds %s (%d)", limit.Max+1, limit.Limit, option, limit.Max); !strings.Contains(e.Err().Error(), text) {
 		t.Errorf("%v", e.Err())
 	}
 }

@@ -28,8 +28,8 @@ type accepted struct {
 	err error
 }
 
-// Accept returns an open connection from which its caller receives. The handlers that
-// tell of the connection are called, those that receive are not.
+// Accept returns an open connection from which its caller receives. The
+// handlers that tell of the connection are called, those that receive are not.
 func TestAcceptReturnsTheConnection(t *testing.T) {
 	eachOurs(t, func(t *testing.T, connect func() (net.Conn, *peer)) {
 		rec := newRecorder(t)
@@ -77,8 +77,8 @@ func TestAcceptReturnsTheConnection(t *testing.T) {
 	})
 }
 
-// After Close nothing that the caller does not receive keeps the connection: what finds
-// no room is dropped, and the client's Close ends it.
+// After Close nothing that the caller does not receive keeps the connection:
+// what finds no room is dropped, and the client's Close ends it.
 func TestAcceptedConnectionEndsAfterCloseWithoutAReceiver(t *testing.T) {
 	eachOurs(t, func(t *testing.T, connect func() (net.Conn, *peer)) {
 		for _, closeFirst := range []bool{true, false} {
@@ -164,7 +164,8 @@ func TestAcceptOfAConnectionThatHasEnded(t *testing.T) {
 	shutdown(t, s)
 }
 
-// SlowDefault is to wait, as with Serve: the caller may wait, as no handler does.
+// SlowDefault is to wait, as with Serve: the caller may wait, as no handler
+// does.
 func TestAcceptedConnectionSendsWithSlowBlock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ours, theirs := net.Pipe()
@@ -240,8 +241,8 @@ func TestSubprotocolsOfOneRequest(t *testing.T) {
 	}
 }
 
-// CheckOrigin has the last word on origins that are neither the server's own nor in
-// Origins (6455-10.2-a), and on nothing else.
+// CheckOrigin has the last word on origins that are neither the server's own
+// nor in Origins (6455-10.2-a), and on nothing else.
 func TestCheckOriginDecidesOnOtherOrigins(t *testing.T) {
 	tests := []struct {
 		origins string
@@ -284,7 +285,8 @@ func TestCheckOriginDecidesOnOtherOrigins(t *testing.T) {
 	})
 }
 
-// A prepared message is broadcast as any other, by the server and by the function.
+// A prepared message is broadcast as any other, by the server and by the
+// function.
 func TestBroadcastPrepared(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		rec := newRecorder(t)

@@ -7,11 +7,11 @@ import (
 	"github.com/fibersock/fibersock/endpoint"
 )
 
-// This file records a connection's activity for the sweeper of timeouts.go. It reads
-// no clock: it records the ticks of the sweeper.
+// This file records a connection's activity for the sweeper of timeouts.go. It
+// reads no clock: it records the ticks of the sweeper.
 
-// tick is a time on the server's clock. It is never 0, which stands for no time, and
-// wraps around after 497 days or more.
+// tick is a time on the server's clock. It is never 0, which stands for no
+// time, and wraps around after 497 days or more.
 type tick uint32
 
 // since returns how many ticks after earlier t is: negative if it is before.
@@ -44,8 +44,8 @@ type atomicTick struct{ at atomic.Uint32 }
 
 func (m *atomicTick) get() tick { return tick(m.at.Load()) }
 
-// set stores t. It reads first, because reading is cheaper and most calls change
-// nothing.
+// set stores t. It reads first, because reading is cheaper and most calls
+// change nothing.
 func (m *atomicTick) set(t tick) {
 	if m.get() != t {
 		m.at.Store(uint32(t))
@@ -55,8 +55,8 @@ func (m *atomicTick) set(t tick) {
 // replace stores t in place of old.
 func (m *atomicTick) replace(old, t tick) { m.at.CompareAndSwap(uint32(old), uint32(t)) }
 
-// activity records what a connection did last. The fields of type atomicTick are
-// written by its goroutines and by the sweeper.
+// activity records what a connection did last. The fields of type atomicTick
+// are written by its goroutines and by the sweeper.
 type activity struct {
 	handlerSince atomicTick // when the running handler was called; 0 if none runs
 	lastRead     atomicTick // when bytes arrived last, or a handler returned
@@ -98,26 +98,29 @@ func (a *activity) leave(now tick) {
 	a.handlerSince.set(0)
 }
 
-// expired reports whether the client's Close has not arrived by the deadline. While a
-// handler runs that was called before the deadline, the Close may have arrived unread;
-// a handler that was called later shows that other input arrived.
+// expired reports whether the client's Close has not arrived by the deadline.
+// While a handler runs that was called before the deadline, the Close may have
+// arrived unread; a handler that was called later shows that other input
+// arrived.
 func (a *activity) expired(now, deadline tick) bool {
 	since := a.handlerSince.get()
 	return now.since(deadline) >= 0 && (since == 0 || since.since(deadline) > 0)
 }
 
-// noteMessage records that a data message, or a part of one, is received or sent.
+// noteMessage records that a data message, or a part of one, is received or
+// sent.
 func (c *Conn) noteMessage() {
 	if c.server.IdleTimeout > 0 {
 		c.activity.lastMessage.set(c.server.clock.now())
 	}
 }
 
-// assemblyPart is the progress of a message, in bytes, that restarts AssemblyTimeout.
+// assemblyPart is the progress of a message, in bytes, that restarts
+// AssemblyTimeout.
 const assemblyPart = 64 << 10
 
-// noteProgress records, after each event of the engine, the progress of the incomplete
-// message or frame.
+// noteProgress records, after each event of the engine, the progress of the
+// incomplete message or frame.
 func (c *Conn) noteProgress(kind endpoint.Kind) {
 	arrived, incomplete := c.endpoint.Progress()
 	if arrived > 0 || kind == endpoint.KindMessage || kind == endpoint.KindPartial {
@@ -135,8 +138,8 @@ func (c *Conn) noteProgress(kind endpoint.Kind) {
 	}
 }
 
-// extend gives an incomplete message one more tick, because the application did not
-// accept input for the last one.
+// extend gives an incomplete message one more tick, because the application did
+// not accept input for the last one.
 func (a *activity) extend() {
 	if t := a.progressAt.get(); t != 0 && t+1 != 0 {
 		a.progressAt.replace(t, t+1)

@@ -2,13 +2,15 @@ package server
 
 import "github.com/fibersock/fibersock/internal/netloop"
 
-// This file decides about messages for a client that reads too slowly. Its output is
-// buffered in the transport, as bytes, and in the send queue, as messages.
+// This file decides about messages for a client that reads too slowly. Its
+// output is buffered in the transport, as bytes, and in the send queue, as
+// messages.
 
-// SlowPolicy decides about a message that exceeds Server.MaxBacklog for one client or
-// Server.MaxTotalBacklog for all. A message for a client without buffered output is sent
-// whatever its size. So are control frames: Pings are answered, and a Close is sent.
-// With every policy, WriteTimeout ends a connection whose output makes no progress.
+// SlowPolicy decides about a message that exceeds Server.MaxBacklog for one
+// client or Server.MaxTotalBacklog for all. A message for a client without
+// buffered output is sent whatever its size. So are control frames: Pings are
+// answered, and a Close is sent. With every policy, WriteTimeout ends a
+// connection whose output makes no progress.
 type SlowPolicy uint8
 
 const (
@@ -16,20 +18,20 @@ const (
 	// Server.Accept, and SlowClose for others.
 	SlowDefault SlowPolicy = iota
 
-	// SlowClose aborts the connection. The send returns a *LostError whose cause is a
-	// *BacklogError.
+	// SlowClose aborts the connection. The send returns a *LostError whose
+	// cause is a *BacklogError.
 	SlowClose
 
-	// SlowDropNewest drops the message. The send returns a *BacklogError, and the
-	// connection stays open.
+	// SlowDropNewest drops the message. The send returns a *BacklogError, and
+	// the connection stays open.
 	SlowDropNewest
 
-	// SlowDropOldest drops the oldest messages that wait, until the new one fits. A
-	// message of which the client has a part is not dropped.
+	// SlowDropOldest drops the oldest messages that wait, until the new one
+	// fits. A message of which the client has a part is not dropped.
 	SlowDropOldest
 
-	// SlowBlock makes the send wait until the message fits or half of MaxBacklog is
-	// free. A broadcast does not wait: SlowClose applies to it.
+	// SlowBlock makes the send wait until the message fits or half of
+	// MaxBacklog is free. A broadcast does not wait: SlowClose applies to it.
 	SlowBlock
 )
 
@@ -44,8 +46,8 @@ func (c *Conn) policy() SlowPolicy {
 	return SlowClose
 }
 
-// Buffered returns the bytes of the frames that were sent to the client and that the
-// kernel has not accepted, because the client reads too slowly.
+// Buffered returns the bytes of the frames that were sent to the client and
+// that the kernel has not accepted, because the client reads too slowly.
 func (c *Conn) Buffered() int {
 	n := c.transport.Buffered()
 	if q := c.sendQueue(); q != nil {
@@ -54,8 +56,8 @@ func (c *Conn) Buffered() int {
 	return n
 }
 
-// admit applies the policy to a message of size bytes. The message may be sent if the
-// error is nil.
+// admit applies the policy to a message of size bytes. The message may be sent
+// if the error is nil.
 func (c *Conn) admit(size int, broadcast bool) error {
 	buffered := c.Buffered()
 	if buffered == 0 {
@@ -77,8 +79,8 @@ func (c *Conn) admit(size int, broadcast bool) error {
 	return c.abortSlow(why)
 }
 
-// admitFragment applies the policy to a fragment of size bytes behind the first one of a
-// message. Such a message cannot be dropped.
+// admitFragment applies the policy to a fragment of size bytes behind the first
+// one of a message. Such a message cannot be dropped.
 func (c *Conn) admitFragment(size int) error {
 	buffered := c.Buffered()
 	if buffered == 0 || c.policy() == SlowBlock {
@@ -99,8 +101,8 @@ func (c *Conn) abortSlow(why *BacklogError) error {
 	return &LostError{Err: why}
 }
 
-// exceeded returns the limit that size more bytes exceed, for a client with so many
-// bytes buffered; nil if they fit.
+// exceeded returns the limit that size more bytes exceed, for a client with so
+// many bytes buffered; nil if they fit.
 func (s *Server) exceeded(buffered, size int) *BacklogError {
 	limit := s.writeLimit()
 	switch exceeded, total := limit.Exceeded(buffered, size); {
@@ -112,8 +114,8 @@ func (s *Server) exceeded(buffered, size int) *BacklogError {
 	return &BacklogError{Max: limit.High, Waiting: buffered, Size: size}
 }
 
-// exempt is how many bytes may be buffered for a client before MaxTotalBacklog applies
-// to it: bytes on their way to a client that reads.
+// exempt is how many bytes may be buffered for a client before MaxTotalBacklog
+// applies to it: bytes on their way to a client that reads.
 const exempt = 128 << 10
 
 // writeLimit returns MaxBacklog and MaxTotalBacklog for the loop.
@@ -145,7 +147,8 @@ func (b backpressure) Room(size int) int {
 	return limit.Space(b.transport.Buffered(), size)
 }
 
-// AwaitRoom waits until some of size bytes may be written, or the connection has ended.
+// AwaitRoom waits until some of size bytes may be written, or the connection
+// has ended.
 func (b backpressure) AwaitRoom(size int) { b.transport.AwaitSpace(size) }
 
 // Written ends the connection's output, if that had to wait for the frame.
@@ -155,15 +158,15 @@ func (b backpressure) Written() {
 	}
 }
 
-// mustQueue reports whether a message has to be queued, where it can be dropped, because
-// output is buffered. After a Close of either side no message is queued: the engine
-// returns the reason.
+// mustQueue reports whether a message has to be queued, where it can be
+// dropped, because output is buffered. After a Close of either side no message
+// is queued: the engine returns the reason.
 func (c *Conn) mustQueue() bool {
 	return c.policy() == SlowDropOldest && c.State() == Open && c.Err() == nil && c.Buffered() > 0
 }
 
-// flushed is called, with the socket's lock held, when the transport's buffer has become
-// empty. It reports whether Handler.Writable is to be called.
+// flushed is called, with the socket's lock held, when the transport's buffer
+// has become empty. It reports whether Handler.Writable is to be called.
 func (c *Conn) flushed() bool {
 	if q := c.sendQueue(); q != nil && q.start() {
 		go c.sendQueued(q)

@@ -7,23 +7,23 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// Broadcast sends p as a message of type op to all open connections of the server;
-// see the function Broadcast.
+// Broadcast sends p as a message of type op to all open connections of the
+// server; see the function Broadcast.
 func (s *Server) Broadcast(op wire.Opcode, p []byte) error { return Broadcast(s.Conns(), op, p) }
 
-// BroadcastPrepared sends m to all open connections of the server; see the function
-// Broadcast.
+// BroadcastPrepared sends m to all open connections of the server; see the
+// function Broadcast.
 func (s *Server) BroadcastPrepared(m *Prepared) { BroadcastPrepared(s.Conns(), m) }
 
-// Broadcast sends p as a message of type op, Text or Binary, to the connections of
-// to. It encodes the message once. It does not wait for clients: bytes that the
-// kernel does not accept are buffered, and Server.SlowPolicy decides about clients
-// with too large a backlog. Without epoll, it may take a few milliseconds to notice
-// that a client has stopped reading. Messages sent to a connection afterwards follow
-// the broadcast.
+// Broadcast sends p as a message of type op, Text or Binary, to the connections
+// of to. It encodes the message once. It does not wait for clients: bytes that
+// the kernel does not accept are buffered, and Server.SlowPolicy decides about
+// clients with too large a backlog. Without epoll, it may take a few
+// milliseconds to notice that a client has stopped reading. Messages sent to a
+// connection afterwards follow the broadcast.
 //
-// The error is ErrNotData or wire.ErrInvalidUTF8 for a message that cannot be sent. A
-// connection that has ended is no error. p is not kept.
+// The error is ErrNotData or wire.ErrInvalidUTF8 for a message that cannot be
+// sent. A connection that has ended is no error. p is not kept.
 func Broadcast(to iter.Seq[*Conn], op wire.Opcode, p []byte) error {
 	m, err := Prepare(op, p)
 	if err != nil {
@@ -40,12 +40,12 @@ func BroadcastPrepared(to iter.Seq[*Conn], m *Prepared) {
 	}
 }
 
-// Prepared is an encoded message. It can be sent to any number of clients, any number
-// of times, from any goroutine.
+// Prepared is an encoded message. It can be sent to any number of clients, any
+// number of times, from any goroutine.
 type Prepared = endpoint.Prepared
 
-// Prepare encodes p as a message of type op, Text or Binary. p is not kept. The error
-// is ErrNotData or wire.ErrInvalidUTF8 for a message that cannot be sent.
+// Prepare encodes p as a message of type op, Text or Binary. p is not kept. The
+// error is ErrNotData or wire.ErrInvalidUTF8 for a message that cannot be sent.
 func Prepare(op wire.Opcode, p []byte) (*Prepared, error) { return endpoint.Prepare(op, p) }
 
 // SendPrepared sends m; see Send.
@@ -71,8 +71,8 @@ func (c *Conn) trySendOrQueue(m *Prepared) {
 	}
 }
 
-// trySend sends m if no other message waits and no other writer holds the connection.
-// It reports whether m is sent, or cannot be sent any more.
+// trySend sends m if no other message waits and no other writer holds the
+// connection. It reports whether m is sent, or cannot be sent any more.
 func (c *Conn) trySend(m *Prepared) bool {
 	if q := c.sendQueue(); q != nil && q.waiting.Load() > 0 {
 		return false

@@ -12,13 +12,15 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// Conn is a connection to a client. Its methods may be called from any goroutine,
-// inside handlers and outside. Those that receive are for one goroutine at a time.
+// Conn is a connection to a client. Its methods may be called from any
+// goroutine, inside handlers and outside. Those that receive are for one
+// goroutine at a time.
 //
-// Once the connection has ended, methods that send or receive return the reason,
-// each time: a *CloseError if the client closed it, a *FailError if the server
-// failed it, a *LostError if the transport ended without a closing handshake,
-// ErrClosed if the server closed it. errors.Is finds net.ErrClosed in all of them.
+// Once the connection has ended, methods that send or receive return the
+// reason, each time: a *CloseError if the client closed it, a *FailError if the
+// server failed it, a *LostError if the transport ended without a closing
+// handshake, ErrClosed if the server closed it. errors.Is finds net.ErrClosed
+// in all of them.
 type Conn struct {
 	server    *Server
 	transport netloop.Socket
@@ -70,13 +72,14 @@ func (c *Conn) isOpening() bool { return c.phase.load().opening() }
 func (c *Conn) isOpen() bool { return c.phase.load() == phaseOpen }
 
 // Close starts the closing handshake: it sends a Close with code and reason, an
-// empty one if code is 0, behind the messages broadcast before, and returns. The
-// connection ends when the client's Close arrives, or after Server.CloseTimeout.
-// Messages that arrive before the client's Close are still delivered.
+// empty one if code is 0, behind the messages broadcast before, and returns.
+// The connection ends when the client's Close arrives, or after
+// Server.CloseTimeout. Messages that arrive before the client's Close are still
+// delivered.
 //
-// A code or reason that cannot be sent is a *wire.Error, and the connection stays
-// open. If a Close has been sent before, the error is ErrClosed, or the reason why
-// the connection has ended.
+// A code or reason that cannot be sent is a *wire.Error, and the connection
+// stays open. If a Close has been sent before, the error is ErrClosed, or the
+// reason why the connection has ended.
 func (c *Conn) Close(code wire.StatusCode, reason string) error {
 	err := c.sendClose(code, reason)
 	if b := c.mailbox(); b != nil && b.accepted && c.State() != Open {
@@ -93,8 +96,8 @@ func (c *Conn) sendClose(code wire.StatusCode, reason string) error {
 	return c.endpoint.Close(code, reason)
 }
 
-// CloseNow closes the transport without a closing handshake. It may be called at
-// any time, any number of times.
+// CloseNow closes the transport without a closing handshake. It may be called
+// at any time, any number of times.
 func (c *Conn) CloseNow() error { return c.abort(nil) }
 
 // abort closes the transport and records why; nil stands for ErrClosed.
@@ -107,8 +110,8 @@ func (c *Conn) abort(why error) error {
 }
 
 // SetLimits replaces Limits.Frame and Limits.Message of Server.Limits for this
-// connection, in bytes: 0 means the default, a negative value means no limit. The new
-// limits apply to frames whose header arrives afterwards.
+// connection, in bytes: 0 means the default, a negative value means no limit.
+// The new limits apply to frames whose header arrives afterwards.
 func (c *Conn) SetLimits(frame, message int64) {
 	limits := c.server.Limits
 	limits.Frame, limits.Message = frame, message
@@ -126,13 +129,13 @@ func (c *Conn) Value() any {
 // SetValue stores v with the connection, for the application's own use.
 func (c *Conn) SetValue(v any) { c.value.Store(&v) }
 
-// Request returns the client's handshake request, nil if the Handshake given to Run
-// or Adopt had none. It is shared and must not be changed.
+// Request returns the client's handshake request, nil if the Handshake given to
+// Run or Adopt had none. It is shared and must not be changed.
 //
-// A connection that the server has accepted itself keeps the text of the request's
-// head. The first call parses it; later calls return the same Request as long as
-// the application holds it, and otherwise parse the text again at most once in a
-// cycle of the garbage collector.
+// A connection that the server has accepted itself keeps the text of the
+// request's head. The first call parses it; later calls return the same Request
+// as long as the application holds it, and otherwise parse the text again at
+// most once in a cycle of the garbage collector.
 func (c *Conn) Request() *handshake.Request {
 	if c.head == "" {
 		if ext := c.ext.Load(); ext != nil {
@@ -170,8 +173,8 @@ func (c *Conn) Path() string {
 	return r.Path()
 }
 
-// Query returns the part of the request's target behind the "?", without decoding
-// it.
+// Query returns the part of the request's target behind the "?", without
+// decoding it.
 func (c *Conn) Query() string {
 	r := c.requestLine()
 	return r.Query()
@@ -213,12 +216,13 @@ const (
 // State returns the state of the connection.
 func (c *Conn) State() State { return c.endpoint.State() }
 
-// CloseCode returns the status code that Handler.Close is called with, 0 as long as
-// the connection has not ended.
+// CloseCode returns the status code that Handler.Close is called with, 0 as
+// long as the connection has not ended.
 func (c *Conn) CloseCode() wire.StatusCode { return c.endpoint.CloseCode() }
 
 // CloseReason returns the reason that Handler.Close is called with.
 func (c *Conn) CloseReason() string { return c.endpoint.CloseReason() }
 
-// Err returns the error that ended the connection, nil as long as it has not ended.
+// Err returns the error that ended the connection, nil as long as it has not
+// ended.
 func (c *Conn) Err() error { return c.endpoint.Err() }

@@ -8,11 +8,12 @@ import (
 	"github.com/fibersock/fibersock/handshake"
 )
 
-// This file bounds the number of connections. One that exceeds a limit is closed when
-// it has been accepted: nothing is read from it, so that there is no request to answer.
+// This file bounds the number of connections. One that exceeds a limit is
+// closed when it has been accepted: nothing is read from it, so that there is
+// no request to answer.
 
-// CapacityError reports a connection that exceeded a limit on their number. It is the
-// cause of a RefusedError.
+// CapacityError reports a connection that exceeded a limit on their number. It
+// is the cause of a RefusedError.
 type CapacityError struct {
 	Max    int          // the limit
 	Option string       // the option that sets it
@@ -34,7 +35,8 @@ type connCounter struct {
 	counts map[netip.Prefix]int
 }
 
-// add counts c, and reports whether its address has fewer than limit connections.
+// add counts c, and reports whether its address has fewer than limit
+// connections.
 func (n *connCounter) add(c *Conn, from netip.Prefix, limit int) bool {
 	if n.counts == nil {
 		n.from, n.counts = make(map[*Conn]netip.Prefix), make(map[netip.Prefix]int)
@@ -59,9 +61,9 @@ func (n *connCounter) remove(c *Conn) {
 	}
 }
 
-// addrKey returns the part of an address that MaxConnsPerAddr counts: an IPv4 address,
-// or the network of 64 bits that is the least one user of IPv6 has. It is not valid for
-// other addresses.
+// addrKey returns the part of an address that MaxConnsPerAddr counts: an IPv4
+// address, or the network of 64 bits that is the least one user of IPv6 has. It
+// is not valid for other addresses.
 func addrKey(a net.Addr) netip.Prefix {
 	tcp, ok := a.(*net.TCPAddr)
 	if !ok {
@@ -76,8 +78,8 @@ func addrKey(a net.Addr) netip.Prefix {
 	return p
 }
 
-// addrKey returns the key of c's address, if MaxConnsPerAddr is set. The caller does not
-// hold mu: RemoteAddr may be a method of the application, and block.
+// addrKey returns the key of c's address, if MaxConnsPerAddr is set. The caller
+// does not hold mu: RemoteAddr may be a method of the application, and block.
 func (s *Server) addrKey(c *Conn) netip.Prefix {
 	if s.MaxConnsPerAddr <= 0 {
 		return netip.Prefix{}
@@ -85,8 +87,8 @@ func (s *Server) addrKey(c *Conn) netip.Prefix {
 	return addrKey(c.transport.RemoteAddr())
 }
 
-// countConn counts c, which is in conns already, and returns the limit that it exceeds,
-// if any. The caller holds mu.
+// countConn counts c, which is in conns already, and returns the limit that it
+// exceeds, if any. The caller holds mu.
 func (s *Server) countConn(c *Conn, from netip.Prefix) *CapacityError {
 	if s.MaxConns > 0 && len(s.conns) > s.MaxConns {
 		return &CapacityError{Max: s.MaxConns, Option: "MaxConns"}
@@ -97,7 +99,8 @@ func (s *Server) countConn(c *Conn, from netip.Prefix) *CapacityError {
 	return nil
 }
 
-// full returns an error if a handshake of AcceptHandshake would exceed MaxConns.
+// full returns an error if a handshake of AcceptHandshake would exceed
+// MaxConns.
 func (s *Server) full() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

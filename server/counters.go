@@ -79,8 +79,8 @@ func (n *counters) stats() Stats {
 	return st
 }
 
-// begun counts a connection in the opening handshake and chooses its shard. It returns
-// the number of connections in the opening handshake.
+// begun counts a connection in the opening handshake and chooses its shard. It
+// returns the number of connections in the opening handshake.
 func (n *counters) begun(c *Conn) (opening int64) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

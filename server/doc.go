@@ -7,13 +7,15 @@
 //	}}
 //	log.Fatal(s.ListenAndServe("localhost:8080"))
 //
-// A [Handler] is a set of functions. In the event style, the server calls Open, Message,
-// Partial, Control, Error and Close. In the blocking style, it calls Serve once for each
-// connection, on a goroutine, and Serve receives messages by [Conn.Receive].
+// A [Handler] is a set of functions. In the event style, the server calls Open,
+// Message, Partial, Control, Error and Close. In the blocking style, it calls
+// Serve once for each connection, on a goroutine, and Serve receives messages
+// by [Conn.Receive].
 //
 // A [Server] serves the connections of a listener, of an http.Server (package
 // httpupgrade), or those whose opening handshake the program does itself
-// ([Server.Adopt], [Server.Run], [Server.Accept]). It enforces limits and timeouts.
+// ([Server.Adopt], [Server.Run], [Server.Accept]). It enforces limits and
+// timeouts.
 //
 // # Guarantees
 //
@@ -22,36 +24,38 @@
 //   - A payload belongs to the server again when the handler returns.
 //   - A handler may block. It delays its own connection only.
 //   - A client that does not read ends its own connection and harms no other.
-//   - Pings and Close frames are answered. Silent connections get heartbeats and end
-//     without an answer.
+//   - Pings and Close frames are answered. Silent connections get heartbeats
+//     and end without an answer.
 //
 // # Goroutines
 //
 // On Linux, TCP connections have no goroutine. One goroutine for each processor
-// (GOMAXPROCS) waits for input by epoll and calls the handlers of ready connections, one
-// after the other. If a handler does not return within a millisecond or two, another
-// goroutine takes over the other connections, and the blocked one exits when its handler
-// returns. The goroutines of a server are
+// (GOMAXPROCS) waits for input by epoll and calls the handlers of ready
+// connections, one after the other. If a handler does not return within a
+// millisecond or two, another goroutine takes over the other connections, and
+// the blocked one exits when its handler returns. The goroutines of a server
+// are
 //
 //   - one for each call of Serve;
-//   - one for each processor, and a watchdog, while there is a listener or a connection;
+//   - one for each processor, and a watchdog, while there is a listener or a
+//     connection;
 //   - one for timeouts, while there are connections;
-//   - one for each handler that blocks for more than a millisecond or two, up to
-//     Server.MaxBlocked;
+//   - one for each handler that blocks for more than a millisecond or two, up
+//     to Server.MaxBlocked;
 //   - one for each connection with Handler.Serve;
-//   - for short times, one for each connection that a timeout or Shutdown ends, or that
-//     sends queued messages.
+//   - for short times, one for each connection that a timeout or Shutdown ends,
+//     or that sends queued messages.
 //
-// A TLS connection has one goroutine for its handlers, and another one while output is
-// buffered. If the TLS is not the server's own (see ServeTLS), each write needs one more.
-// The same holds for all connections on other systems and with the build tag portable,
-// and for a net.Conn that is no *net.TCPConn. MaxBlocked does not apply to these
-// connections.
+// A TLS connection has one goroutine for its handlers, and another one while
+// output is buffered. If the TLS is not the server's own (see ServeTLS), each
+// write needs one more. The same holds for all connections on other systems and
+// with the build tag portable, and for a net.Conn that is no *net.TCPConn.
+// MaxBlocked does not apply to these connections.
 //
 // # Listeners
 //
-// A *net.TCPListener is closed by Serve, by Shutdown or by the program, each of which
-// ends Serve. Serve sets the options of package net (TCP_NODELAY, and keep-alive as in
-// net.ListenConfig) on the listener when the first connection arrives, so that later
-// connections inherit them.
+// A *net.TCPListener is closed by Serve, by Shutdown or by the program, each of
+// which ends Serve. Serve sets the options of package net (TCP_NODELAY, and
+// keep-alive as in net.ListenConfig) on the listener when the first connection
+// arrives, so that later connections inherit them.
 package server

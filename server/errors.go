@@ -9,14 +9,15 @@ import (
 	"github.com/fibersock/fibersock/internal/netloop"
 )
 
-// The ways in which a connection ends; see Conn. errors.Is finds net.ErrClosed in each.
+// The ways in which a connection ends; see Conn. errors.Is finds net.ErrClosed
+// in each.
 type (
 	// CloseError: the client closed the connection, with this Code and Reason.
 	CloseError = endpoint.CloseError
 
-	// FailError: the server failed the connection with the status Code. Err is the
-	// rule or limit that the client broke, a *TimeoutError of AssemblyTimeout, or a
-	// *PanicError.
+	// FailError: the server failed the connection with the status Code. Err is
+	// the rule or limit that the client broke, a *TimeoutError of
+	// AssemblyTimeout, or a *PanicError.
 	FailError = endpoint.FailError
 
 	// LostError: the transport ended without a closing handshake, by Err.
@@ -28,25 +29,26 @@ type (
 	// LimitError: the client exceeded a limit of Limits.
 	LimitError = endpoint.LimitError
 
-	// TimeoutError: a time limit expired. Option names it. AssemblyTimeout causes a
-	// FailError, the others a LostError.
+	// TimeoutError: a time limit expired. Option names it. AssemblyTimeout
+	// causes a FailError, the others a LostError.
 	TimeoutError = endpoint.TimeoutError
 
-	// PanicError: a function of the application panicked or called runtime.Goexit: a
-	// handler, a function of Server or Server.TLS, or a method of a net.Conn.
+	// PanicError: a function of the application panicked or called
+	// runtime.Goexit: a handler, a function of Server or Server.TLS, or a
+	// method of a net.Conn.
 	PanicError = endpoint.PanicError
 )
 
-// ErrGoexit is the Value of a PanicError if the function called runtime.Goexit, as
-// testing.T.FailNow, Fatal and SkipNow do.
+// ErrGoexit is the Value of a PanicError if the function called runtime.Goexit,
+// as testing.T.FailNow, Fatal and SkipNow do.
 var ErrGoexit = endpoint.ErrGoexit
 
-// UsageError is a call that is wrong whatever the client does. Nothing has been sent,
-// and the connection is as it was.
+// UsageError is a call that is wrong whatever the client does. Nothing has been
+// sent, and the connection is as it was.
 type UsageError = endpoint.UsageError
 
-// ErrClosed is returned by calls after the server has closed the connection. errors.Is
-// finds net.ErrClosed in it.
+// ErrClosed is returned by calls after the server has closed the connection.
+// errors.Is finds net.ErrClosed in it.
 var ErrClosed = endpoint.ErrClosed
 
 // The usage errors.
@@ -77,9 +79,9 @@ func (e *RefusedError) Error() string {
 // Unwrap returns the cause.
 func (e *RefusedError) Unwrap() error { return e.Err }
 
-// BacklogError reports that a client reads too slowly and its backlog has no room for
-// another message. It is the cause of a LostError if the connection was closed for
-// that reason.
+// BacklogError reports that a client reads too slowly and its backlog has no
+// room for another message. It is the cause of a LostError if the connection
+// was closed for that reason.
 type BacklogError struct {
 	Max     int  // the exceeded limit in bytes
 	Waiting int  // bytes buffered: for this client or, if Total is set, for all
@@ -88,8 +90,8 @@ type BacklogError struct {
 	Dropped bool // the message was dropped, and the connection is open
 }
 
-// Error returns a text with the buffered bytes, the message's size, the limit and its
-// option.
+// Error returns a text with the buffered bytes, the message's size, the limit
+// and its option.
 func (e *BacklogError) Error() string {
 	scope, option, outcome := "this client", "MaxBacklog", ""
 	if e.Total {
@@ -102,8 +104,8 @@ func (e *BacklogError) Error() string {
 		outcome, e.Waiting, scope, e.Size, option, e.Max)
 }
 
-// transportError returns an error of the loop as applications get it: a write without
-// progress is a TimeoutError.
+// transportError returns an error of the loop as applications get it: a write
+// without progress is a TimeoutError.
 func transportError(err error) error {
 	if err == nil {
 		return nil

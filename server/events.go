@@ -9,8 +9,9 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// This file turns bytes and events of the transport into calls of handlers. The loop
-// makes one call at a time for a connection, so that its events do not overlap.
+// This file turns bytes and events of the transport into calls of handlers. The
+// loop makes one call at a time for a connection, so that its events do not
+// overlap.
 
 // receive consumes bytes from the loop; see loop.go.
 func (c *Conn) receive(b []byte) (rest []byte, ok bool) {
@@ -120,8 +121,8 @@ func (c *Conn) callOpen() {
 	c.finishAccept(nil)
 }
 
-// callWritable calls Handler.Writable. It reports whether the connection accepts more
-// input.
+// callWritable calls Handler.Writable. It reports whether the connection
+// accepts more input.
 func (c *Conn) callWritable() (ok bool) {
 	if !c.isOpen() {
 		return true
@@ -139,8 +140,8 @@ func (c *Conn) callWritable() (ok bool) {
 	return true
 }
 
-// panicked fails the connection because a handler has panicked with value or, if
-// value is nil, called runtime.Goexit. The client gets the status code only.
+// panicked fails the connection because a handler has panicked with value or,
+// if value is nil, called runtime.Goexit. The client gets the status code only.
 func (c *Conn) panicked(value any) (ok bool) {
 	err := c.server.caught(value)
 	switch p := c.phase.load(); {
@@ -153,8 +154,8 @@ func (c *Conn) panicked(value any) (ok bool) {
 	return false
 }
 
-// finish calls Handler.Error and Handler.Close: the closing handshake is done, or the
-// connection has failed, or the transport has ended.
+// finish calls Handler.Error and Handler.Close: the closing handshake is done,
+// or the connection has failed, or the transport has ended.
 func (c *Conn) finish() {
 	if !c.phase.change(phaseOpen, phaseEnded) {
 		return
@@ -184,8 +185,8 @@ func (c *Conn) shutdownWrite() {
 	}
 }
 
-// callProtected calls f and reports its panic. The connection has ended already. The
-// caller reports a call of runtime.Goexit.
+// callProtected calls f and reports its panic. The connection has ended
+// already. The caller reports a call of runtime.Goexit.
 func (c *Conn) callProtected(f func()) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -201,8 +202,8 @@ func (c *Conn) closeExchanged() bool {
 	return code != 0 && code != wire.AbnormalClosure && !c.endpoint.WriteBlocked()
 }
 
-// lost is the loop's last call: the socket has ended, by err unless the connection
-// wanted that; see loop.go.
+// lost is the loop's last call: the socket has ended, by err unless the
+// connection wanted that; see loop.go.
 func (c *Conn) lost(err error) {
 	defer c.release()
 	defer func() { c.finishAccept(c.endedBy(err)) }()
@@ -249,8 +250,8 @@ func (c *Conn) endedBy(err error) error {
 	return &LostError{Err: err}
 }
 
-// release drops a reference of the loop or of Handler.Serve. The last one removes the
-// connection from the server.
+// release drops a reference of the loop or of Handler.Serve. The last one
+// removes the connection from the server.
 func (c *Conn) release() {
 	if c.refs.Add(-1) == 0 {
 		c.server.removeConn(c)

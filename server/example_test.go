@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"io"
 	"log"
 	"net"
 	"net/http"
@@ -157,6 +158,35 @@ func ExampleConn_Receive() {
 	// Hello, Ada. What shall I add up?
 	// {"sum":6}
 	// websocket: closed by the peer with 1000 (normal closure)
+}
+
+// Messages larger than memory: NextReader streams one as it arrives, NextWriter sends
+// one in fragments.
+func ExampleConn_NextReader() {
+	s := &server.Server{Handler: server.Handler{
+		Serve: func(c *server.Conn) {
+			op, r, err := c.NextReader(context.Background())
+			if err != nil {
+				return
+			}
+			w, err := c.NextWriter(op)
+			if err != nil {
+				return
+			}
+			if _, err := io.Copy(w, r); err != nil {
+				return
+			}
+			w.Close()
+		},
+	}}
+	ln, url := listen()
+	go s.Serve(ln)
+	defer s.Shutdown(context.Background())
+
+	c := dial(url)
+	c.SendText("a very long text")
+	fmt.Println(receive(c))
+	// Output: a very long text
 }
 
 // A chat: what one says, all hear. A client that does not listen does not keep the

@@ -7,21 +7,23 @@ import (
 	"github.com/fibersock/fibersock/endpoint"
 )
 
-// This file keeps the server running when a function of the application does not
-// return: because it panics, or because it calls runtime.Goexit, as
+// This file keeps the server running when a function of the application does
+// not return: because it panics, or because it calls runtime.Goexit, as
 // testing.T.FailNow does.
 //
-// A panic is recovered where the connection is known: by Conn.receive, drain, serve
-// and callProtected. A call of runtime.Goexit cannot be recovered; it ends the
-// goroutine. Deferred functions still run:
+// A panic is recovered where the connection is known: by Conn.receive, drain,
+// serve and callProtected. A call of runtime.Goexit cannot be recovered; it
+// ends the goroutine. Deferred functions still run:
 //
 //	Conn.receive, drain, serve  report the call and fail the connection
 //	the loop                    goes on with another goroutine
 //
-// Server.Log, which every part of the server calls, runs on a goroutine of its own.
+// Server.Log, which every part of the server calls, runs on a goroutine of its
+// own.
 
-// caught reports a panic with value or, if value is nil, a call of runtime.Goexit. It is
-// called by the deferred function that has called recover.
+// caught reports a panic with value or, if value is nil, a call of
+// runtime.Goexit. It is called by the deferred function that has called
+// recover.
 func (s *Server) caught(value any) *PanicError {
 	err := endpoint.NewPanicError(value)
 	s.counters.count(func(st *Stats) { st.Panics++ })
@@ -41,8 +43,8 @@ func (s *Server) report(err error) {
 	}
 }
 
-// callLog calls Log. If Log does not return, the standard logger gets err and the
-// reason.
+// callLog calls Log. If Log does not return, the standard logger gets err and
+// the reason.
 func (s *Server) callLog(err error) {
 	done := make(chan struct{})
 	go func() {

@@ -9,13 +9,14 @@ import (
 	"github.com/fibersock/fibersock/endpoint"
 )
 
-// Ping sends a Ping and returns the time until its Pong arrives (RFC 6455, Section
-// 5.5.2), or that of a later Ping, because a client may answer the last one only. If
-// ctx ends first, Ping returns its error, and the connection stays open.
+// Ping sends a Ping and returns the time until its Pong arrives (RFC 6455,
+// Section 5.5.2), or that of a later Ping, because a client may answer the last
+// one only. If ctx ends first, Ping returns its error, and the connection stays
+// open.
 //
-// A Pong is read when no handler of the connection runs, and with Handler.Serve when
-// the mailbox has room. Ping is therefore for Serve and other goroutines: a handler of
-// the same connection would wait for itself.
+// A Pong is read when no handler of the connection runs, and with Handler.Serve
+// when the mailbox has room. Ping is therefore for Serve and other goroutines:
+// a handler of the same connection would wait for itself.
 func (c *Conn) Ping(ctx context.Context) (time.Duration, error) {
 	p := c.ensurePings()
 	payload, answered := p.Start()
@@ -50,7 +51,8 @@ type pings struct {
 	ended chan struct{} // closed when the connection has ended
 }
 
-// ensurePings returns the connection's pings, which it allocates if there are none.
+// ensurePings returns the connection's pings, which it allocates if there are
+// none.
 func (c *Conn) ensurePings() *pings {
 	ext := c.ensureExt()
 	if p := ext.pings.Load(); p != nil {
@@ -75,9 +77,9 @@ func (c *Conn) endPings() {
 	}
 }
 
-// pulse records a connection's heartbeats: the Pings that the server sends by itself.
-// The payload of a heartbeat is the time at which it was sent, so that its Pong differs
-// from unsolicited ones and from those that answer SendPing.
+// pulse records a connection's heartbeats: the Pings that the server sends by
+// itself. The payload of a heartbeat is the time at which it was sent, so that
+// its Pong differs from unsolicited ones and from those that answer SendPing.
 type pulse struct {
 	awaited atomic.Uint32 // payload of the last heartbeat; 0 once it is answered
 	rtt     atomic.Uint32 // microseconds, at least 1; 0 before the first answer
@@ -108,11 +110,11 @@ func (c *Conn) notePong(payload []byte) {
 	p.rtt.Store(max(c.server.clock.micros()-sent, 1))
 }
 
-// RTT returns the round trip time of the last heartbeat that the client has answered, 0
-// before the first one. It includes the time for which a running handler kept the Pong
-// from being read. The server sends heartbeats to silent clients only, see
-// Server.PingInterval; Ping measures at once. A client can answer late, and so choose a
-// longer time.
+// RTT returns the round trip time of the last heartbeat that the client has
+// answered, 0 before the first one. It includes the time for which a running
+// handler kept the Pong from being read. The server sends heartbeats to silent
+// clients only, see Server.PingInterval; Ping measures at once. A client can
+// answer late, and so choose a longer time.
 func (c *Conn) RTT() time.Duration {
 	return time.Duration(c.activity.pulse.rtt.Load()) * time.Microsecond
 }

@@ -35,8 +35,8 @@ func (s *Server) openAccepted(polled bool) (netloop.Conn, *netloop.PolledSocket)
 	return (*loopConn)(c), socket
 }
 
-// lingerTimeout is how long the socket of an ended connection stays open, so that
-// the last frame is not lost (RFC 6455, Section 7.1.1).
+// lingerTimeout is how long the socket of an ended connection stays open, so
+// that the last frame is not lost (RFC 6455, Section 7.1.1).
 const lingerTimeout = time.Second
 
 // loop returns the server's loop.

@@ -4,14 +4,13 @@ import "sync/atomic"
 
 // phase is the stage of a connection's life. It only increases:
 //
-//	              first byte      request         101             refusal,        Handler.Close
-//	              of a request    complete        written         abort           called
-//	accepted      → requested     → answering                     → ended
-//	requested                     → answering                     → ended
-//	answering                                     → open          → ended
-//	open                                                                          → ended
+//	accepted   → requested   the first byte of the request has arrived
+//	requested  → answering   the request is complete
+//	answering  → open        the 101 response is written
+//	open       → ended       Handler.Close is called next
+//	any other  → ended       refused or aborted
 //
-// Run and Adopt start a connection in phaseAnswering. Shutdown ends one in
+// Run, Adopt and Accept start a connection in phaseAnswering. Shutdown ends one in
 // phaseAccepted or phaseRequested; the loop's goroutine makes every other step.
 type phase uint32
 

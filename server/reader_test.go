@@ -14,8 +14,8 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// A message larger than Serve's memory is read as it arrives: its beginning can be read
-// before its end is sent.
+// A message larger than Serve's memory is read as it arrives: its beginning can
+// be read before its end is sent.
 func TestNextReaderStreamsAMessage(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		p, returned := fiber(t, start, newRecorder(t), func(c *server.Conn) {
@@ -50,8 +50,9 @@ func TestNextReaderStreamsAMessage(t *testing.T) {
 	})
 }
 
-// Every way to receive takes over from every other in the middle of a message: Receive
-// skips the rest of a message that a reader has begun, and nothing else is lost.
+// Every way to receive takes over from every other in the middle of a message:
+// Receive skips the rest of a message that a reader has begun, and nothing else
+// is lost.
 func TestReaderThatIsNotReadToItsEndIsAbandoned(t *testing.T) {
 	large := strings.Repeat("0123456789", 30_000) // arrives in several pieces
 	eachLoop(t, func(t *testing.T, start starter) {
@@ -95,8 +96,8 @@ func TestReaderThatIsNotReadToItsEndIsAbandoned(t *testing.T) {
 	})
 }
 
-// What a Receive whose context ended has left is the beginning of the next message that
-// any call receives, also if it lies in a buffer of the caller.
+// What a Receive whose context ended has left is the beginning of the next
+// message that any call receives, also if it lies in a buffer of the caller.
 func TestBeginningOfAMessageIsNotLost(t *testing.T) {
 	receivers := map[string]func(c *server.Conn) ([]byte, error){
 		"Receive": func(c *server.Conn) ([]byte, error) {
@@ -184,8 +185,8 @@ func TestReadEndsWithItsContext(t *testing.T) {
 	})
 }
 
-// A message that ends with the connection is not delivered as whole: the reader returns
-// why.
+// A message that ends with the connection is not delivered as whole: the reader
+// returns why.
 func TestReaderReturnsWhyTheConnectionEnded(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		rec := newRecorder(t)
@@ -216,7 +217,8 @@ func TestReaderReturnsWhyTheConnectionEnded(t *testing.T) {
 	})
 }
 
-// One goroutine receives at a time, a reader included; event handlers have no mailbox.
+// One goroutine receives at a time, a reader included; event handlers have no
+// mailbox.
 func TestNextReaderIsForOneGoroutineThatServes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		done := make(chan struct{})

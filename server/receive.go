@@ -19,13 +19,14 @@ import (
 //	Opcode  wire.Opcode // Text or Binary
 //	Payload []byte      // the caller's own
 //
-// Its method Text returns the payload as a string; JSON decodes it into a value.
+// Its method Text returns the payload as a string; JSON decodes it into a
+// value.
 type Message = endpoint.Message
 
-// mailbox holds what the loop has read and Receive has not returned. It has room
-// for two pieces, so that the loop can read on and answer Pings while the
-// application is busy. A full mailbox pauses reading, which in the end blocks the
-// client.
+// mailbox holds what the loop has read and Receive has not returned. It has
+// room for two pieces, so that the loop can read on and answer Pings while the
+// application is busy. A full mailbox pauses reading, which in the end blocks
+// the client.
 type mailbox struct {
 	pieces    chan piece
 	ended     chan struct{} // closed when no piece follows
@@ -102,8 +103,8 @@ func (b *mailbox) hasRoom() bool {
 	return len(b.pieces) < cap(b.pieces) || b.discard.Load() || b.done()
 }
 
-// ready reports whether deliver returns at once or, after the client has shut its
-// side down, whether the connection may end.
+// ready reports whether deliver returns at once or, after the client has shut
+// its side down, whether the connection may end.
 func (b *mailbox) ready() bool {
 	if b.inputEnded.Load() {
 		return b.takesEnd()
@@ -112,8 +113,8 @@ func (b *mailbox) ready() bool {
 }
 
 // takesEnd reports whether the connection may end after the client has shut its
-// side down: the application has received all messages and waits for another, or
-// there never was one.
+// side down: the application has received all messages and waits for another,
+// or there never was one.
 func (b *mailbox) takesEnd() bool {
 	n := b.delivered.Load()
 	return n == 0 || b.asked.Load() > n || b.done()
@@ -144,8 +145,8 @@ func (b *mailbox) deliver(op wire.Opcode, p []byte, final bool) {
 	}
 }
 
-// discardWhenFull makes room for the client's Close, if the application does not
-// receive any more.
+// discardWhenFull makes room for the client's Close, if the application does
+// not receive any more.
 func (c *Conn) discardWhenFull() {
 	c.mailbox().discard.Store(true)
 	c.wakeLoop()
@@ -243,13 +244,14 @@ func (b *mailbox) reuse(buf []byte) {
 	}
 }
 
-// Receive waits for the next message and returns it. The payload is the caller's
-// own. If ctx ends first, Receive returns its error and loses nothing: a later call
-// returns the message.
+// Receive waits for the next message and returns it. The payload is the
+// caller's own. If ctx ends first, Receive returns its error and loses nothing:
+// a later call returns the message.
 //
 // Receive is for Handler.Serve and for connections of Server.Accept; other
-// connections return ErrNotServing. It returns ErrConcurrentReceive while another
-// goroutine receives. See Conn for the errors of a connection that has ended.
+// connections return ErrNotServing. It returns ErrConcurrentReceive while
+// another goroutine receives. See Conn for the errors of a connection that has
+// ended.
 func (c *Conn) Receive(ctx context.Context) (Message, error) {
 	b, err := c.beginReceive()
 	if err != nil {
@@ -271,9 +273,9 @@ func (c *Conn) Receive(ctx context.Context) (Message, error) {
 	return Message{Opcode: op, Payload: payload}, nil
 }
 
-// ReceiveInto is Receive into a buffer of the caller: it appends the payload to buf
-// and returns the extended slice. It allocates only if buf is too small. With an
-// error, it returns buf, whose spare capacity may have been written to.
+// ReceiveInto is Receive into a buffer of the caller: it appends the payload to
+// buf and returns the extended slice. It allocates only if buf is too small.
+// With an error, it returns buf, whose spare capacity may have been written to.
 func (c *Conn) ReceiveInto(ctx context.Context, buf []byte) (wire.Opcode, []byte, error) {
 	b, err := c.beginReceive()
 	if err != nil {
@@ -309,8 +311,9 @@ func (c *Conn) assemble(ctx context.Context, b *mailbox, buf []byte) (wire.Opcod
 	}
 }
 
-// ReceiveJSON receives a message, text or binary, and decodes it into v. A message
-// that is not JSON for v is an error, and a later call receives the next one.
+// ReceiveJSON receives a message, text or binary, and decodes it into v. A
+// message that is not JSON for v is an error, and a later call receives the
+// next one.
 func (c *Conn) ReceiveJSON(ctx context.Context, v any) error {
 	m, err := c.Receive(ctx)
 	if err != nil {
@@ -319,21 +322,22 @@ func (c *Conn) ReceiveJSON(ctx context.Context, v any) error {
 	return m.JSON(v)
 }
 
-// Messages returns an iterator over the messages that Receive returns. It ends with
-// the first error, which it yields with a zero Message. A normal close by the
-// client, with 1000 or 1001, ends it without an error.
+// Messages returns an iterator over the messages that Receive returns. It ends
+// with the first error, which it yields with a zero Message. A normal close by
+// the client, with 1000 or 1001, ends it without an error.
 func (c *Conn) Messages(ctx context.Context) iter.Seq2[Message, error] {
 	return endpoint.Messages(ctx, c.Receive)
 }
 
-// NextReader waits for the next message and returns its type and a reader of its
-// payload, for messages that are larger than memory or arrive slowly. Set
-// Limits.Message to -1 for messages without a limit. The reader returns io.EOF at
-// the message's end. ctx holds for every Read.
+// NextReader waits for the next message and returns its type and a reader of
+// its payload, for messages that are larger than memory or arrive slowly. Set
+// Limits.Message to -1 for messages without a limit. The reader returns io.EOF
+// at the message's end. ctx holds for every Read.
 //
-// The next call that receives skips the rest of a message that was not read to its
-// end, also after a Read that failed because ctx ended. The reader then returns
-// ErrReaderAbandoned. NextReader is for the same connections as Receive.
+// The next call that receives skips the rest of a message that was not read to
+// its end, also after a Read that failed because ctx ended. The reader then
+// returns ErrReaderAbandoned. NextReader is for the same connections as
+// Receive.
 func (c *Conn) NextReader(ctx context.Context) (wire.Opcode, io.Reader, error) {
 	b, err := c.beginReceive()
 	if err != nil {
@@ -401,8 +405,8 @@ func (b *mailbox) endReader(err error) {
 	b.reader = nil
 }
 
-// abandonReader ends a reader before its message's end. The rest of the message is
-// skipped.
+// abandonReader ends a reader before its message's end. The rest of the message
+// is skipped.
 func (b *mailbox) abandonReader() {
 	if r := b.reader; r != nil {
 		b.skip = !r.final

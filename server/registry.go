@@ -8,7 +8,8 @@ import (
 
 // This file holds a server's listeners and connections.
 
-// addListener adds ln, unless the server is shutting down. It reports whether it has.
+// addListener adds ln, unless the server is shutting down. It reports whether
+// it has.
 func (s *Server) addListener(ln *net.Listener) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -34,8 +35,8 @@ func (s *Server) shuttingDown() bool {
 	return s.closing
 }
 
-// addConn adds c. It returns the limit that c exceeds, if any, and whether the server
-// was shutting down before.
+// addConn adds c. It returns the limit that c exceeds, if any, and whether the
+// server was shutting down before.
 func (s *Server) addConn(c *Conn) (why *CapacityError, closing bool) {
 	from := s.addrKey(c)
 	s.mu.Lock()
@@ -84,8 +85,8 @@ func (s *Server) snapshot() []*Conn {
 }
 
 // Conns returns an iterator over the open connections, in no order. It uses the
-// connections that exist when the iteration begins. A connection that ends meanwhile
-// may still be returned.
+// connections that exist when the iteration begins. A connection that ends
+// meanwhile may still be returned.
 func (s *Server) Conns() iter.Seq[*Conn] {
 	return func(yield func(*Conn) bool) {
 		for _, c := range s.snapshot() {

@@ -14,9 +14,9 @@ import (
 // changed nor kept. While a message of SendFragment is unfinished, the error is
 // ErrMessageUnfinished; while one of NextWriter is, Send waits.
 //
-// Send does not wait for the client, except with SlowBlock. Bytes that the kernel
-// does not accept are buffered, up to Server.MaxBacklog; Server.SlowPolicy decides
-// about a message that exceeds it.
+// Send does not wait for the client, except with SlowBlock. Bytes that the
+// kernel does not accept are buffered, up to Server.MaxBacklog;
+// Server.SlowPolicy decides about a message that exceeds it.
 func (c *Conn) Send(op wire.Opcode, p []byte) error {
 	if c.ext.Load() == nil && c.transport.Buffered() == 0 { // no message is queued
 		c.noteMessage()
@@ -68,8 +68,8 @@ func (c *Conn) SendJSON(v any) error {
 	return c.Send(wire.Text, p)
 }
 
-// beforeSend checks whether a message of size bytes may be sent: it waits for the
-// messages broadcast before, and applies the limits of the backlog.
+// beforeSend checks whether a message of size bytes may be sent: it waits for
+// the messages broadcast before, and applies the limits of the backlog.
 func (c *Conn) beforeSend(size int) error {
 	c.noteMessage()
 	if c.State() != Open {
@@ -91,15 +91,15 @@ func (c *Conn) beforeSend(size int) error {
 //	Close() error                 // sends the last fragment
 type MessageWriter = endpoint.MessageWriter
 
-// NextWriter returns an io.WriteCloser for one message of type op, Text or Binary,
-// that is larger than memory or made in parts. It buffers up to 4 KiB and sends
-// fragments. The caller must close it: from the first fragment to Close, other
-// messages wait, control frames do not.
+// NextWriter returns an io.WriteCloser for one message of type op, Text or
+// Binary, that is larger than memory or made in parts. It buffers up to 4 KiB
+// and sends fragments. The caller must close it: from the first fragment to
+// Close, other messages wait, control frames do not.
 //
-// NextWriter is for Handler.Serve and other goroutines of the application. A handler
-// that has not closed its writer must not send anything else. A client that reads too
-// slowly is treated as Server.SlowPolicy says; in the middle of a message, SlowDropNewest
-// and SlowDropOldest are SlowClose.
+// NextWriter is for Handler.Serve and other goroutines of the application. A
+// handler that has not closed its writer must not send anything else. A client
+// that reads too slowly is treated as Server.SlowPolicy says; in the middle of
+// a message, SlowDropNewest and SlowDropOldest are SlowClose.
 func (c *Conn) NextWriter(op wire.Opcode) (*MessageWriter, error) {
 	m, err := c.endpoint.NextWriter(op)
 	if err != nil {
@@ -109,7 +109,8 @@ func (c *Conn) NextWriter(op wire.Opcode) (*MessageWriter, error) {
 	return m, nil
 }
 
-// beforeFragment is beforeSend for a fragment, the first one of a message or another.
+// beforeFragment is beforeSend for a fragment, the first one of a message or
+// another.
 func (c *Conn) beforeFragment(size int, first bool) error {
 	if !first {
 		c.noteMessage()
@@ -135,12 +136,12 @@ type fragments struct {
 	message *endpoint.MessageWriter
 }
 
-// SendFragment sends p, which may be empty, as the next fragment of a message (RFC
-// 6455, Section 5.4), the last one if final is set. op is the message's type with
-// the first fragment, and the same or wire.Continuation with the others. A fragment
-// of a text may end inside a code point, the message may not. Until the message is
-// finished, only control frames can be sent besides. NextWriter returns an
-// io.WriteCloser for the same purpose.
+// SendFragment sends p, which may be empty, as the next fragment of a message
+// (RFC 6455, Section 5.4), the last one if final is set. op is the message's
+// type with the first fragment, and the same or wire.Continuation with the
+// others. A fragment of a text may end inside a code point, the message may
+// not. Until the message is finished, only control frames can be sent besides.
+// NextWriter returns an io.WriteCloser for the same purpose.
 func (c *Conn) SendFragment(op wire.Opcode, p []byte, final bool) error {
 	f := &c.ensureExt().fragments
 	f.mu.Lock()
@@ -163,10 +164,10 @@ func (c *Conn) SendFragment(op wire.Opcode, p []byte, final bool) error {
 }
 
 // SendPing sends a Ping with the given payload, at most 125 bytes, and does not
-// wait for the Pong; see Ping. The server checks by itself whether a silent client
-// is alive: see Server.PingInterval.
+// wait for the Pong; see Ping. The server checks by itself whether a silent
+// client is alive: see Server.PingInterval.
 func (c *Conn) SendPing(payload []byte) error { return c.endpoint.Ping(payload) }
 
-// SendPong sends a Pong that answers no Ping, with at most 125 bytes of payload.
-// The server answers Pings by itself.
+// SendPong sends a Pong that answers no Ping, with at most 125 bytes of
+// payload. The server answers Pings by itself.
 func (c *Conn) SendPong(payload []byte) error { return c.endpoint.Pong(payload) }

@@ -8,9 +8,9 @@ import (
 	"github.com/fibersock/fibersock/internal/lockorder"
 )
 
-// sendQueue holds messages that cannot be passed to the transport at once, in order:
-// broadcasts, which do not wait for the end of another message, and with SlowDropOldest
-// all messages for a client that reads too slowly.
+// sendQueue holds messages that cannot be passed to the transport at once, in
+// order: broadcasts, which do not wait for the end of another message, and with
+// SlowDropOldest all messages for a client that reads too slowly.
 type sendQueue struct {
 	waiting atomic.Int64 // messages queued or being written; changed under mu
 	bytes   atomic.Int64 // their size; changed under mu
@@ -38,7 +38,8 @@ func (c *Conn) sendQueue() *sendQueue {
 	return nil
 }
 
-// ensureSendQueue returns the connection's queue, which it allocates if there is none.
+// ensureSendQueue returns the connection's queue, which it allocates if there
+// is none.
 func (c *Conn) ensureSendQueue() *sendQueue {
 	ext := c.ensureExt()
 	if ext.sendQueue.Load() == nil {
@@ -57,8 +58,8 @@ func (c *Conn) enqueue(m *endpoint.Prepared) {
 	}
 }
 
-// push adds m at the end, unless c has ended. If mayDrop is set, it drops the oldest
-// messages until m fits.
+// push adds m at the end, unless c has ended. If mayDrop is set, it drops the
+// oldest messages until m fits.
 func (q *sendQueue) push(m *endpoint.Prepared, mayDrop bool, c *Conn) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -75,8 +76,8 @@ func (q *sendQueue) push(m *endpoint.Prepared, mayDrop bool, c *Conn) {
 	q.waiting.Add(1)
 }
 
-// clear drops all messages, of a connection that has ended. Later calls of push add
-// none.
+// clear drops all messages, of a connection that has ended. Later calls of push
+// add none.
 func (q *sendQueue) clear() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -114,8 +115,8 @@ func (c *Conn) sendQueued(q *sendQueue) {
 	}
 }
 
-// next removes the oldest message. It returns nil if sendQueued has to return: the queue
-// is empty or, if hold is set, no goroutine runs forceFlush.
+// next removes the oldest message. It returns nil if sendQueued has to return:
+// the queue is empty or, if hold is set, no goroutine runs forceFlush.
 func (q *sendQueue) next(hold bool) *endpoint.Prepared {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -174,7 +175,8 @@ func (q *sendQueue) force(by int) {
 	q.forced += by
 }
 
-// wait returns when the messages that are queued now have been written or dropped.
+// wait returns when the messages that are queued now have been written or
+// dropped.
 func (q *sendQueue) wait() {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -9,18 +9,18 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// Shutdown ends the server. It closes the listeners, refuses handshakes with status 503,
-// closes all connections with 1001, and waits until they have ended and Handler.Serve
-// has returned. If ctx ends first, Shutdown aborts the remaining connections and returns
-// ctx's error. A client that has connected and sent nothing is disconnected at once. The
-// server cannot be used again.
+// Shutdown ends the server. It closes the listeners, refuses handshakes with
+// status 503, closes all connections with 1001, and waits until they have ended
+// and Handler.Serve has returned. If ctx ends first, Shutdown aborts the
+// remaining connections and returns ctx's error. A client that has connected
+// and sent nothing is disconnected at once. The server cannot be used again.
 //
-// The connections are closed over the time of Server.ShutdownSpread, but not more than
-// half of the time that ctx has left, so that all clients can answer. A connection is
-// served until it is closed.
+// The connections are closed over the time of Server.ShutdownSpread, but not
+// more than half of the time that ctx has left, so that all clients can answer.
+// A connection is served until it is closed.
 //
-// http.Server.Shutdown does not end connections of package httpupgrade. Call Shutdown
-// after it, or by http.Server.RegisterOnShutdown.
+// http.Server.Shutdown does not end connections of package httpupgrade. Call
+// Shutdown after it, or by http.Server.RegisterOnShutdown.
 func (s *Server) Shutdown(ctx context.Context) error {
 	empty, closed := s.stop()
 	s.closeConns(ctx, empty)
@@ -48,8 +48,8 @@ func await(ctx context.Context, done <-chan struct{}) error {
 	}
 }
 
-// closeConns closes all connections, over the time of ShutdownSpread. It returns when
-// all are closed, or there are none, or ctx has ended.
+// closeConns closes all connections, over the time of ShutdownSpread. It
+// returns when all are closed, or there are none, or ctx has ended.
 func (s *Server) closeConns(ctx context.Context, empty <-chan struct{}) {
 	conns := s.snapshot()
 	for _, c := range conns {
@@ -86,8 +86,8 @@ func (s *Server) closeConns(ctx context.Context, empty <-chan struct{}) {
 	}
 }
 
-// stop closes the listeners. It returns a channel that is closed when there are no
-// connections, and one that is closed when all listeners are closed.
+// stop closes the listeners. It returns a channel that is closed when there are
+// no connections, and one that is closed when all listeners are closed.
 func (s *Server) stop() (empty, closed chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

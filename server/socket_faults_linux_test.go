@@ -72,19 +72,6 @@ func message(p string) []byte {
 	return wire.AppendFrame(nil, wire.Header{Fin: true, Opcode: wire.Text, Masked: true}, []byte(p))
 }
 
-// echoes sends messages and awaits the echoes.
-func echoes(t *testing.T, nc net.Conn, n int) {
-	t.Helper()
-	for range n {
-		if _, err := nc.Write(message("?")); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := io.ReadFull(nc, make([]byte, 3)); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
 // What Handler.Serve is not ready for is kept once, however many times it takes some
 // of it: 136 KiB of small messages used to cost 241 MiB of garbage.
 func TestInputThatWaitsForServeIsNotCopied(t *testing.T) {

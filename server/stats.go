@@ -1,16 +1,17 @@
 package server
 
-// Stats are statistics of a server since its start. A counter is a uint64; a number
-// that goes up and down is an int64.
+// Stats are statistics of a server since its start. A counter is a uint64; a
+// number that goes up and down is an int64.
 //
-// All numbers are exact when the server is at rest. While connections are active, the
-// fields from Opening to Unfinished, Open, Ended, and those counted at a connection's
-// end (Timeouts, Closes, Cut) are consistent with each other, so that their sums are
-// meaningful. Input is counted when the handlers return that were called for one read,
-// output when it is passed to the kernel or to the backlog.
+// All numbers are exact when the server is at rest. While connections are
+// active, the fields from Opening to Unfinished, Open, Ended, and those counted
+// at a connection's end (Timeouts, Closes, Cut) are consistent with each other,
+// so that their sums are meaningful. Input is counted when the handlers return
+// that were called for one read, output when it is passed to the kernel or to
+// the backlog.
 type Stats struct {
-	// Opening handshakes. Each is counted in one of Opening, Accepted, Refused and
-	// Unfinished.
+	// Opening handshakes. Each is counted in one of Opening, Accepted, Refused
+	// and Unfinished.
 	Opening    int64   // in progress
 	Accepted   uint64  // answered with 101, by the server or before Run, Adopt or Accept
 	Refused    Refused // answered with an HTTP error, or refused by AcceptHandshake
@@ -82,7 +83,8 @@ type CloseCodes struct {
 	Applications            uint64 // 4000 to 4999
 }
 
-// Timeouts counts connections that a timeout has ended, by the option of Server.
+// Timeouts counts connections that a timeout has ended, by the option of
+// Server.
 type Timeouts struct {
 	Handshake uint64 // HandshakeTimeout
 	Write     uint64 // WriteTimeout
@@ -92,8 +94,9 @@ type Timeouts struct {
 	Assembly  uint64 // AssemblyTimeout; also counted in Ended.Failed
 }
 
-// Stats returns the server's statistics. It may be called from any goroutine. Its cost
-// does not depend on the number of connections. To publish them by package expvar:
+// Stats returns the server's statistics. It may be called from any goroutine.
+// Its cost does not depend on the number of connections. To publish them by
+// package expvar:
 //
 //	expvar.Publish("websocket", expvar.Func(func() any { return s.Stats() }))
 //

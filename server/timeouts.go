@@ -8,9 +8,9 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// This file enforces the connections' timeouts. One goroutine, the sweeper, checks all
-// connections of the server at every tick of a coarse clock, so that a connection needs
-// no timer. activity.go records what it checks.
+// This file enforces the connections' timeouts. One goroutine, the sweeper,
+// checks all connections of the server at every tick of a coarse clock, so that
+// a connection needs no timer. activity.go records what it checks.
 //
 //	opening    HandshakeTimeout             → abort
 //	open       MaxLifetime, IdleTimeout     → closing handshake with 1001
@@ -60,8 +60,8 @@ func (s *Server) schedule() *schedule {
 	return sch
 }
 
-// ticks returns d in ticks. A number of ticks that the clock cannot count, 124 days or
-// more, means no limit.
+// ticks returns d in ticks. A number of ticks that the clock cannot count, 124
+// days or more, means no limit.
 func (sch *schedule) ticks(d time.Duration) int32 {
 	if d <= 0 || d/sch.period >= 1<<30 {
 		return 0
@@ -107,8 +107,8 @@ type sweep struct {
 // processor. The server's lock is held only while a batch is copied.
 const sweepBatch = 256
 
-// run checks all connections that exist at its start. It goes from the last to the
-// first: when one is removed, the last one takes its place.
+// run checks all connections that exist at its start. It goes from the last to
+// the first: when one is removed, the last one takes its place.
 func (w *sweep) run(now tick, stop chan struct{}) {
 	w.now = now
 	for end := w.start(); end > 0; {
@@ -131,9 +131,9 @@ func (w *sweep) run(now tick, stop chan struct{}) {
 
 // start returns the number of connections.
 //
-// Connections that fell silent together would get their heartbeats together, and
-// answer together, each time. The number of heartbeats at a tick is bounded so that all
-// are sent within a quarter of PingInterval.
+// Connections that fell silent together would get their heartbeats together,
+// and answer together, each time. The number of heartbeats at a tick is bounded
+// so that all are sent within a quarter of PingInterval.
 func (w *sweep) start() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -145,8 +145,8 @@ func (w *sweep) start() int {
 	return n
 }
 
-// nextBatch copies the connections before the end-th into batch. It returns their
-// number, and the new end.
+// nextBatch copies the connections before the end-th into batch. It returns
+// their number, and the new end.
 func (w *sweep) nextBatch(end int) (n, newEnd int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -155,8 +155,8 @@ func (w *sweep) nextBatch(end int) (n, newEnd int) {
 	return n, end - n
 }
 
-// checkConn checks a connection's timeouts. Calls that write, and so may block, get a
-// goroutine.
+// checkConn checks a connection's timeouts. Calls that write, and so may block,
+// get a goroutine.
 func (w *sweep) checkConn(c *Conn) {
 	switch p := c.phase.load(); {
 	case p.opening():
@@ -193,8 +193,8 @@ func (w *sweep) checkConn(c *Conn) {
 	w.checkHeartbeat(c)
 }
 
-// exceeds reports whether more than limit ticks, if that is a limit, have passed since
-// a time that may lie anywhere within its tick.
+// exceeds reports whether more than limit ticks, if that is a limit, have
+// passed since a time that may lie anywhere within its tick.
 func (w *sweep) exceeds(since tick, limit int32) bool {
 	return limit > 0 && w.now.since(since) > limit
 }
@@ -234,8 +234,8 @@ func withJitter(lifetime int32) int32 {
 	return lifetime - lifetime/10 + rand.Int32N(2*(lifetime/10)+1)
 }
 
-// checkClosing checks CloseTimeout. It reports whether the closing handshake has
-// failed.
+// checkClosing checks CloseTimeout. It reports whether the closing handshake
+// has failed.
 func (w *sweep) checkClosing(c *Conn, unread bool) bool {
 	a := &c.activity
 	if w.close == 0 || unread && !c.awaitsClient() {
@@ -251,8 +251,8 @@ func (w *sweep) checkClosing(c *Conn, unread bool) bool {
 	return true
 }
 
-// checkFailed aborts a connection that failLate has failed, if the client does not end
-// it.
+// checkFailed aborts a connection that failLate has failed, if the client does
+// not end it.
 func (w *sweep) checkFailed(c *Conn) {
 	a := &c.activity
 	if a.endAt == 0 {
@@ -263,8 +263,8 @@ func (w *sweep) checkFailed(c *Conn) {
 	}
 }
 
-// checkHeartbeat sends a heartbeat to a silent connection, or aborts it if the last one
-// has no answer.
+// checkHeartbeat sends a heartbeat to a silent connection, or aborts it if the
+// last one has no answer.
 func (w *sweep) checkHeartbeat(c *Conn) {
 	a := &c.activity
 	lastRead := a.lastRead.get()
@@ -289,8 +289,8 @@ func (w *sweep) checkHeartbeat(c *Conn) {
 	}
 }
 
-// acknowledges reports whether the client has acknowledged some of the bytes that were
-// sent before the last heartbeat.
+// acknowledges reports whether the client has acknowledged some of the bytes
+// that were sent before the last heartbeat.
 func (c *Conn) acknowledges() bool {
 	ext := c.ext.Load()
 	if ext == nil || ext.unacknowledged <= 0 {
@@ -309,8 +309,9 @@ func (s *Server) closeIdle(c *Conn) {
 	}
 }
 
-// failLate fails the connection on another goroutine than the one that receives. The
-// loop reads and discards until the client ends the connection or checkFailed does.
+// failLate fails the connection on another goroutine than the one that
+// receives. The loop reads and discards until the client ends the connection or
+// checkFailed does.
 func (c *Conn) failLate(why error) {
 	if !c.endpoint.FailAsync(wire.PolicyViolation, "message not complete in time", why) {
 		return
@@ -319,8 +320,8 @@ func (c *Conn) failLate(why error) {
 	c.shutdownWrite()
 }
 
-// writeBlocked reports whether output for the client is buffered, which may include the
-// last heartbeat. WriteTimeout bounds that.
+// writeBlocked reports whether output for the client is buffered, which may
+// include the last heartbeat. WriteTimeout bounds that.
 func (w *sweep) writeBlocked(c *Conn) bool {
 	return orDefault(w.WriteTimeout, DefaultWriteTimeout) > 0 && c.transport.Buffered() > 0
 }

@@ -9,13 +9,13 @@ import (
 	"github.com/fibersock/fibersock/internal/netloop"
 )
 
-// TLSConfig is tls.Config. With the build tag notls, which leaves crypto/tls out of the
-// binary, it is an empty struct.
+// TLSConfig is tls.Config. With the build tag notls, which leaves crypto/tls
+// out of the binary, it is an empty struct.
 type TLSConfig = tls.Config
 
-// ListenAndServeTLS is ListenAndServe over TLS, for wss URLs. certFile and keyFile name
-// the PEM files of the certificate and its key. They may be empty if Server.TLS has a
-// certificate.
+// ListenAndServeTLS is ListenAndServe over TLS, for wss URLs. certFile and
+// keyFile name the PEM files of the certificate and its key. They may be empty
+// if Server.TLS has a certificate.
 func (s *Server) ListenAndServeTLS(addr, certFile, keyFile string) error {
 	cfg, err := s.configTLS(certFile, keyFile)
 	if err != nil {
@@ -28,9 +28,9 @@ func (s *Server) ListenAndServeTLS(addr, certFile, keyFile string) error {
 	return s.serveTLS(ln, cfg)
 }
 
-// ServeTLS is Serve over TLS, with a certificate as for ListenAndServeTLS. ln is a
-// listener without TLS. A listener of crypto/tls can be passed to Serve, which then
-// needs a goroutine for each write that ServeTLS does not.
+// ServeTLS is Serve over TLS, with a certificate as for ListenAndServeTLS. ln
+// is a listener without TLS. A listener of crypto/tls can be passed to Serve,
+// which then needs a goroutine for each write that ServeTLS does not.
 func (s *Server) ServeTLS(ln net.Listener, certFile, keyFile string) error {
 	cfg, err := s.configTLS(certFile, keyFile)
 	if err != nil {

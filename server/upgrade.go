@@ -22,8 +22,8 @@ type Handshake struct {
 	// Subprotocol is the negotiated subprotocol, "" if there is none.
 	Subprotocol string
 
-	// Response is the 101 response, if it has not been sent. The server writes it
-	// before the first frame.
+	// Response is the 101 response, if it has not been sent. The server writes
+	// it before the first frame.
 	Response []byte
 
 	// Buffered holds the bytes that have been read behind the request: the
@@ -34,10 +34,10 @@ type Handshake struct {
 	Value any
 }
 
-// AcceptHandshake checks an opening handshake request that another party has read
-// (RFC 6455, Section 4.2). It returns the Handshake for Run, Adopt or Accept, in
-// which the caller sets Buffered and Value. subprotocols, if there are any, replace
-// Server.Subprotocols for this request.
+// AcceptHandshake checks an opening handshake request that another party has
+// read (RFC 6455, Section 4.2). It returns the Handshake for Run, Adopt or
+// Accept, in which the caller sets Buffered and Value. subprotocols, if there
+// are any, replace Server.Subprotocols for this request.
 //
 // The error is a *handshake.Error with the HTTP status of the refusal; see
 // handshake.AppendRefusal.
@@ -77,8 +77,8 @@ func (s *Server) negotiate(r *handshake.Request, subprotocols []string, buf []by
 	return Handshake{Request: r, Subprotocol: a.Subprotocol, Response: response}, nil
 }
 
-// answer follows Section 4.2.2: it returns the server's answer to a request, or the
-// reason for the refusal.
+// answer follows Section 4.2.2: it returns the server's answer to a request, or
+// the reason for the refusal.
 func (s *Server) answer(r *handshake.Request, subprotocols []string) (a handshake.ServerAnswer, err error) {
 	if s.shuttingDown() {
 		return a, errShuttingDown
@@ -133,9 +133,9 @@ func (s *Server) authorize(r *handshake.Request, a *handshake.ServerAnswer) (err
 	return s.Authorize(r, a)
 }
 
-// refuseOnPanic is deferred around an option that is a function of the application:
-// a panic in it refuses the handshake. The caller of the caller reports a call of
-// runtime.Goexit.
+// refuseOnPanic is deferred around an option that is a function of the
+// application: a panic in it refuses the handshake. The caller of the caller
+// reports a call of runtime.Goexit.
 func (s *Server) refuseOnPanic(option string, err *error) {
 	if p := recover(); p != nil {
 		s.caught(p)
@@ -151,14 +151,15 @@ func (s *Server) checkPatterns() error {
 	return s.patterns.err
 }
 
-// cannotAnswer refuses a request because of a mistake of the application: Log gets
-// the reason, the client only the status.
+// cannotAnswer refuses a request because of a mistake of the application: Log
+// gets the reason, the client only the status.
 func (s *Server) cannotAnswer(err error) *handshake.Error {
 	s.report(err)
 	return &handshake.Error{Status: 500, Reason: err.Error()}
 }
 
-// refusal returns err as a *handshake.Error: one of Authorize's own has status 403.
+// refusal returns err as a *handshake.Error: one of Authorize's own has status
+// 403.
 func refusal(err error) *handshake.Error {
 	var e *handshake.Error
 	if errors.As(err, &e) {
@@ -179,9 +180,9 @@ func (s *Server) handler(path string) *Handler {
 }
 
 // Run serves a connection whose opening handshake another party has done, and
-// returns when it has ended: nil after a closing handshake, otherwise the reason.
-// Run closes nc; the caller must neither read from it nor write to it. After
-// Shutdown the client gets a Close with 1001 at once.
+// returns when it has ended: nil after a closing handshake, otherwise the
+// reason. Run closes nc; the caller must neither read from it nor write to it.
+// After Shutdown the client gets a Close with 1001 at once.
 func (s *Server) Run(nc net.Conn, h Handshake) error {
 	up := &upgraded{Handshake: h}
 	ended := make(chan struct{})
@@ -195,13 +196,13 @@ func (s *Server) Run(nc net.Conn, h Handshake) error {
 }
 
 // Adopt is Run without waiting: it returns at once, and the server owns the
-// connection. Handlers run on other goroutines, and write the 101 response there, if
-// Handshake has one. The Handler learns how the connection ends; Log does, if it
-// ends before it is open.
+// connection. Handlers run on other goroutines, and write the 101 response
+// there, if Handshake has one. The Handler learns how the connection ends; Log
+// does, if it ends before it is open.
 //
 // With epoll, a TCP connection then costs no goroutine; see the package
-// documentation. Any other net.Conn, such as one of crypto/tls, gets a goroutine of
-// its own. Adopt keeps no buffer of nc.
+// documentation. Any other net.Conn, such as one of crypto/tls, gets a
+// goroutine of its own. Adopt keeps no buffer of nc.
 func (s *Server) Adopt(nc net.Conn, h Handshake) {
 	s.serveUpgraded(nc, &upgraded{Handshake: h}, nil)
 }
@@ -210,10 +211,11 @@ func (s *Server) Adopt(nc net.Conn, h Handshake) {
 // Handler.Serve does. It returns the connection once it is open, which includes
 // that the 101 response is written, or the reason why it did not open.
 //
-// The caller calls Receive or one of its variants, and must end the connection by
-// Close or CloseNow. Messages that find a full mailbox after Close are discarded.
-// Of the Handler for the path, Open, Writable, Control, Error and Close are called;
-// Message, Partial and Serve are not. SlowDefault is SlowBlock.
+// The caller calls Receive or one of its variants, and must end the connection
+// by Close or CloseNow. Messages that find a full mailbox after Close are
+// discarded. Of the Handler for the path, Open, Writable, Control, Error and
+// Close are called; Message, Partial and Serve are not. SlowDefault is
+// SlowBlock.
 func (s *Server) Accept(nc net.Conn, h Handshake) (*Conn, error) {
 	up := &upgraded{Handshake: h, accepted: &acceptance{done: make(chan struct{})}}
 	s.serveUpgraded(nc, up, nil)
@@ -253,8 +255,8 @@ func (c *Conn) finishAccept(err error) {
 	}
 }
 
-// serveUpgraded serves nc, which opens when it receives for the first time. ended,
-// if it is not nil, is closed when the connection has ended.
+// serveUpgraded serves nc, which opens when it receives for the first time.
+// ended, if it is not nil, is closed when the connection has ended.
 func (s *Server) serveUpgraded(nc net.Conn, up *upgraded, ended chan struct{}) {
 	s.loop().Start(nc, func(polled bool) (netloop.Conn, *netloop.PolledSocket) {
 		c, socket := s.newConn(polled)
@@ -266,8 +268,8 @@ func (s *Server) serveUpgraded(nc net.Conn, up *upgraded, ended chan struct{}) {
 	}, up.Buffered, ended)
 }
 
-// handshake consumes bytes of the opening handshake. It returns the bytes behind it,
-// and whether the connection goes on.
+// handshake consumes bytes of the opening handshake. It returns the bytes
+// behind it, and whether the connection goes on.
 func (c *Conn) handshake(b []byte) (rest []byte, ok bool) {
 	c.phase.change(phaseAccepted, phaseRequested)
 	var parser handshake.RequestParser // most requests arrive whole
@@ -322,9 +324,9 @@ func (c *Conn) refuse(err error) (ok bool) {
 	return false
 }
 
-// refuseShutdown ends an opening handshake because the server shuts down. A client
-// that has sent a part of its request gets an answer. It may be called from any
-// goroutine.
+// refuseShutdown ends an opening handshake because the server shuts down. A
+// client that has sent a part of its request gets an answer. It may be called
+// from any goroutine.
 func (c *Conn) refuseShutdown() {
 	switch c.phase.load() {
 	case phaseAccepted:
@@ -352,15 +354,15 @@ func (c *Conn) sendRefusal(err error) {
 	c.lastAnswer(handshake.AppendRefusal(nil, refused))
 }
 
-// lastAnswer answers a request that opens no connection. Later input is discarded: it
-// may be another request of a proxy, or frames of the client.
+// lastAnswer answers a request that opens no connection. Later input is
+// discarded: it may be another request of a proxy, or frames of the client.
 func (c *Conn) lastAnswer(response []byte) {
 	c.transport.Write(response)
 	c.transport.CloseWrite(false)
 }
 
-// serveHTTP answers a plain HTTP request by Server.HTTP and ends the connection. buf
-// is for the response.
+// serveHTTP answers a plain HTTP request by Server.HTTP and ends the
+// connection. buf is for the response.
 func (c *Conn) serveHTTP(r *handshake.Request, buf []byte) (ok bool) {
 	s := c.server
 	response, err := s.answerHTTP(r, buf)
@@ -399,9 +401,9 @@ func (s *Server) answerHTTP(r *handshake.Request, buf []byte) ([]byte, error) {
 	return response, nil
 }
 
-// hungUp reports whether err, which ended the connection in the opening handshake,
-// only says that the client closed it, or reset it before the first byte of a
-// request. Load balancers probe a port that way.
+// hungUp reports whether err, which ended the connection in the opening
+// handshake, only says that the client closed it, or reset it before the first
+// byte of a request. Load balancers probe a port that way.
 func (c *Conn) hungUp(err error) bool {
 	switch {
 	case err == nil, err == io.EOF, errors.Is(err, net.ErrClosed):
@@ -412,8 +414,8 @@ func (c *Conn) hungUp(err error) bool {
 	return false
 }
 
-// open writes the response, if it has not been sent, and opens the connection. It
-// reports whether the connection goes on.
+// open writes the response, if it has not been sent, and opens the connection.
+// It reports whether the connection goes on.
 func (c *Conn) open(h Handshake) (ok bool) {
 	if c.endpoint.Err() != nil {
 		return false // aborted, as one connection too many

@@ -12,8 +12,9 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// NextWriter sends fragments of 4 KiB or of the size of a larger Write, and what is
-// flushed; control frames pass between them, other messages wait (6455-5.4-a, -b).
+// NextWriter sends fragments of 4 KiB or of the size of a larger Write, and
+// what is flushed; control frames pass between them, other messages wait
+// (6455-5.4-a, -b).
 func TestNextWriterSendsAMessageInFragments(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		rec := newRecorder(t)
@@ -65,8 +66,8 @@ func TestNextWriterSendsAMessageInFragments(t *testing.T) {
 	})
 }
 
-// A Close does not wait for a message that nobody finishes, nor for broadcasts that
-// wait for that message.
+// A Close does not wait for a message that nobody finishes, nor for broadcasts
+// that wait for that message.
 func TestCloseDoesNotWaitForAnUnfinishedWriter(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		p, returned := fiber(t, start, newRecorder(t), func(c *server.Conn) {
@@ -86,8 +87,8 @@ func TestCloseDoesNotWaitForAnUnfinishedWriter(t *testing.T) {
 	})
 }
 
-// A message in fragments counts against the backlog with each of them, and cannot be
-// dropped once the client has a part of it.
+// A message in fragments counts against the backlog with each of them, and
+// cannot be dropped once the client has a part of it.
 func TestFragmentsCountAgainstTheBacklog(t *testing.T) {
 	const limit = 256 << 10
 	for name, policy := range map[string]server.SlowPolicy{"close": server.SlowClose, "drop newest": server.SlowDropNewest, "drop oldest": server.SlowDropOldest} {
@@ -160,8 +161,8 @@ func TestNextWriterWaitsWithSlowBlock(t *testing.T) {
 	})
 }
 
-// A message that a program sends in fragments keeps a connection from being idle, as
-// any other does.
+// A message that a program sends in fragments keeps a connection from being
+// idle, as any other does.
 func TestFragmentsKeepAConnectionFromBeingIdle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		done := make(chan struct{})

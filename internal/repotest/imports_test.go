@@ -61,7 +61,7 @@ var picture = []rule{
 }
 
 // transport are the packages of the client and of the server.
-var transport = []string{"./wire", "./handshake", "./endpoint", "./internal/entropy", "./internal/lockorder", "./internal/netloop"}
+var transport = []string{"./wire", "./handshake", "./endpoint", "./internal/entropy", "./internal/netloop", "./internal/lockorder"}
 
 // notlsPicture lists the rules of a build with the tag notls.
 var notlsPicture = []rule{

@@ -28,8 +28,9 @@ func echoUntilClosed(ctx context.Context, c *server.Conn) error {
 	}
 }
 
-// Accept returns an open connection; the response has the header and the subprotocol of
-// the options, which replace those of the server and of w, and the value.
+// Accept returns an open connection; the response has the header and the
+// subprotocol of the options, which replace those of the server and of w, and
+// the value.
 func TestAcceptWithOptions(t *testing.T) {
 	s := &server.Server{Subprotocols: []string{"a"}, Authorize: func(_ *handshake.Request, a *handshake.ServerAnswer) error {
 		a.Header = map[string][]string{"X-Authorize": {"1"}}

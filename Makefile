@@ -25,7 +25,7 @@ crowds:
 
 # The judge of `fibersock conform` on trial with as many messages as the suite has; go test has fewer.
 judge:
-	$(GO) test ./internal/conform -args -full
+	$(GO) test ./wstest/conform -args -full
 
 # FUZZ='^FuzzMask$$' chooses targets, FUZZFLAGS='-parallel 1' is for go test.
 fuzz:

@@ -240,6 +240,16 @@ func (e *Endpoint) SentClose() (code wire.StatusCode, first bool) {
 // when these frames are written. It waits while another goroutine writes, and
 // returns with the frames still queued while a frame is blocked by Backpressure.
 func (e *Endpoint) FlushControl() {
-	e.sender.mu.Lock()
-	e.sender.unlock()
+	s := &e.sender
+	if s.mu.TryLock() {
+		s.unlock()
+		return
+	}
+	// The holder of the lock writes to a transport, which may take long: a mutex
+	// that waits for that stops the clock of a testing/synctest bubble.
+	flushed := s.ensureExt().queue.addFlusher()
+	if s.mu.TryLock() { // the holder gave up the lock before it could see the flusher
+		s.unlock()
+	}
+	<-flushed
 }

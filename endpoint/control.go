@@ -25,6 +25,8 @@ type controlQueue struct {
 	pongs [][]byte
 	ping  []byte // the newest one of PingAsync; nil: none
 	close []byte // queued or being written; nil: none
+
+	flushers []chan struct{} // calls of FlushControl; closed after the next flush
 }
 
 // update updates frames. The caller holds mu.
@@ -41,6 +43,25 @@ func (q *controlQueue) addPong(payload []byte) {
 	}
 	q.pongs = append(q.pongs, append([]byte(nil), payload...))
 	q.update()
+}
+
+// addFlusher returns a channel that is closed after the next flush.
+func (q *controlQueue) addFlusher() <-chan struct{} {
+	flushed := make(chan struct{})
+	q.mu.Lock()
+	q.flushers = append(q.flushers, flushed)
+	q.mu.Unlock()
+	q.wake.Store(true)
+	return flushed
+}
+
+// takeFlushers returns the calls of FlushControl that wait for this flush.
+func (q *controlQueue) takeFlushers() []chan struct{} {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	flushers := q.flushers
+	q.flushers = nil
+	return flushers
 }
 
 // setPing queues a Ping with a copy of payload in place of an older one.
@@ -140,6 +161,9 @@ func (s *sender) flushControl() {
 	ext := s.ext.Load()
 	if ext.queue.wake.Swap(false) {
 		s.wakeWaiters()
+		for _, flushed := range ext.queue.takeFlushers() { // after the frames of this flush
+			defer close(flushed)
+		}
 	}
 	if inside {
 		return

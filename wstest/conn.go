@@ -7,21 +7,23 @@ import (
 	"time"
 )
 
-// Conn is one end of a connection in memory. It behaves as a *net.TCPConn does:
-// there is a buffer, and a writer waits when it is full; CloseWrite closes one
-// direction; closing with unread input resets the connection, as does writing to
-// a peer that has closed. Errors other than io.EOF are a *net.OpError with
-// net.ErrClosed, os.ErrDeadlineExceeded or ErrReset in it.
+// Conn is one end of a connection in memory. It behaves like a *net.TCPConn:
+// Write blocks while the buffer is full; CloseWrite closes one direction; a
+// Close with unread input resets the connection, as does a Write to a peer that
+// has closed. Errors other than io.EOF are a *net.OpError that wraps
+// net.ErrClosed, os.ErrDeadlineExceeded or ErrReset. Its methods may be called
+// from any goroutine.
 //
-// Nothing in it blocks in a way that testing/synctest does not see.
+// A goroutine that a Conn blocks is durably blocked in the sense of
+// testing/synctest.
 type Conn struct {
 	link          *Link
 	in, out       *Flow
 	local, remote net.Addr
+	abort         bool // Close resets the connection; link.mu guards it
 }
 
-// Pipe returns the two ends of a connection in memory to which happens what the
-// plan says.
+// Pipe returns the two ends of a connection in memory with the faults of p.
 func Pipe(p Plan) (client, server *Conn) { return ends(newLink(p), 0) }
 
 // ends returns the ends of a link, the n-th of its kind.
@@ -32,28 +34,28 @@ func ends(l *Link, n int) (client, server *Conn) {
 	return client, server
 }
 
-// serverAddr is where all servers in memory are: an address for examples, of RFC 5737,
-// and one of TCP, because programs look into them.
+// serverAddr is the address of all servers in memory, one for documentation
+// (RFC 5737). It is a TCP address, because programs examine it.
 var serverAddr = &net.TCPAddr{IP: net.IPv4(198, 51, 100, 1), Port: 80}
 
-// Link returns what lies between the two ends.
+// Link returns the link between the two ends.
 func (c *Conn) Link() *Link { return c.link }
 
-// Read reads what has arrived: see Faults.
+// Read reads bytes that have arrived. Faults.Split limits it to one piece.
 func (c *Conn) Read(p []byte) (int, error) {
 	n, err := c.in.get(p)
 	return n, c.error("read", err)
 }
 
-// Write writes all of p, or returns why not and how much. It waits as long as
-// there is no room.
+// Write writes all of p, or returns the number of written bytes and an error.
+// It blocks while the buffer is full.
 func (c *Conn) Write(p []byte) (int, error) {
 	n, err := c.out.put(p)
 	return n, c.error("write", err)
 }
 
-// CloseWrite closes this end's direction: the peer reads io.EOF after what was
-// written.
+// CloseWrite closes this end's direction. The peer reads the written bytes and
+// then io.EOF.
 func (c *Conn) CloseWrite() error {
 	c.link.mu.Lock()
 	defer c.link.mu.Unlock()
@@ -64,8 +66,8 @@ func (c *Conn) CloseWrite() error {
 	return nil
 }
 
-// Close closes both directions. What was written still arrives, and then the end,
-// or a reset if there is input that was not read.
+// Close closes both directions. The peer reads the written bytes and then
+// io.EOF, or ErrReset if this end has unread input.
 func (c *Conn) Close() error {
 	c.link.mu.Lock()
 	defer c.link.mu.Unlock()
@@ -74,7 +76,7 @@ func (c *Conn) Close() error {
 	}
 	c.out.writer.closed = true
 	c.in.reader.closed = true
-	if c.in.waiting > 0 {
+	if c.in.waiting > 0 || c.abort {
 		c.link.reset()
 	}
 	c.out.finish()
@@ -86,10 +88,19 @@ func (c *Conn) Close() error {
 // ErrReset.
 func (c *Conn) Reset() {
 	c.link.Reset()
-	_ = c.Close() // it may have been closed before
+	_ = c.Close() // it may be closed already
 }
 
-// LocalAddr returns a *net.TCPAddr of one of the networks that are for examples.
+// SetLinger sets whether Close resets the connection: with 0 seconds it does,
+// by default and with another number only if there is unread input.
+func (c *Conn) SetLinger(seconds int) error {
+	c.link.mu.Lock()
+	defer c.link.mu.Unlock()
+	c.abort = seconds == 0
+	return nil
+}
+
+// LocalAddr returns a *net.TCPAddr of a network for documentation (RFC 5737).
 func (c *Conn) LocalAddr() net.Addr { return c.local }
 
 // RemoteAddr returns the peer's LocalAddr.
@@ -100,12 +111,12 @@ func (c *Conn) SetDeadline(t time.Time) error {
 	return c.setDeadlines(t, &c.in.reader, &c.out.writer)
 }
 
-// SetReadDeadline sets when reading fails, also a Read that waits; zero means
-// never.
+// SetReadDeadline sets the deadline of Read, also of a blocked one. Zero means
+// no deadline.
 func (c *Conn) SetReadDeadline(t time.Time) error { return c.setDeadlines(t, &c.in.reader) }
 
-// SetWriteDeadline sets when writing fails, also a Write that waits; zero means
-// never.
+// SetWriteDeadline sets the deadline of Write, also of a blocked one. Zero
+// means no deadline.
 func (c *Conn) SetWriteDeadline(t time.Time) error { return c.setDeadlines(t, &c.out.writer) }
 
 func (c *Conn) setDeadlines(t time.Time, ends ...*end) error {
@@ -121,7 +132,7 @@ func (c *Conn) setDeadlines(t time.Time, ends ...*end) error {
 	return nil
 }
 
-// error returns err as package net would.
+// error wraps err like package net.
 func (c *Conn) error(op string, err error) error {
 	if err == nil || errors.Is(err, io.EOF) {
 		return err

@@ -23,7 +23,7 @@ func write(t *testing.T, nc net.Conn, s string) {
 	}
 }
 
-// read reads once, what must be want.
+// read reads once and compares with want.
 func read(t *testing.T, nc net.Conn, want string) {
 	t.Helper()
 	buf := make([]byte, 1000)
@@ -33,7 +33,7 @@ func read(t *testing.T, nc net.Conn, want string) {
 	}
 }
 
-// readFails reads once, what must fail.
+// readFails reads once and wants an error.
 func readFails(t *testing.T, nc net.Conn, want error) {
 	t.Helper()
 	if n, err := nc.Read(make([]byte, 1000)); n != 0 || !errors.Is(err, want) {
@@ -163,6 +163,19 @@ func TestEndOfAPipe(t *testing.T) {
 			read(t, b, "last")
 			readFails(t, b, wstest.ErrReset)
 			readFails(t, a, net.ErrClosed)
+		}},
+		{"close after SetLinger(0)", func(t *testing.T, a, b *wstest.Conn) {
+			a.SetLinger(0)
+			write(t, a, "last")
+			a.Close()
+			read(t, b, "last")
+			readFails(t, b, wstest.ErrReset)
+		}},
+		{"close after SetLinger(1)", func(t *testing.T, a, b *wstest.Conn) {
+			a.SetLinger(0)
+			a.SetLinger(1)
+			a.Close()
+			readFails(t, b, io.EOF)
 		}},
 		{"reset of the link", func(t *testing.T, a, b *wstest.Conn) {
 			write(t, a, "stalled")

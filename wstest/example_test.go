@@ -63,7 +63,7 @@ func Example() {
 }
 
 // A program that is a client is tested by a server that follows a script, which
-// here wants something else than what the program does.
+// here expects another Close than the program sends.
 func ExampleNewServer() {
 	ours, theirs := wstest.Pipe(wstest.Plan{})
 	played := make(chan error, 1)
@@ -98,8 +98,8 @@ func ExampleListen() {
 	// Output: HELLO <nil>
 }
 
-// What becomes of the program, wherever the connection breaks? The number of
-// bytes of an undisturbed run says how many places there are.
+// The program is run with a reset at each position. The number of bytes of a run
+// without faults is the number of positions.
 func ExampleResetAt() {
 	var plan wstest.Plan
 	ln := wstest.Listen(func(int) wstest.Plan { return plan })

@@ -74,7 +74,7 @@ func TestJitterReordersAcrossConnections(t *testing.T) {
 	}
 }
 
-// pieces reads what comes until the end, and returns it read by read.
+// pieces reads until the end, and returns the bytes of each read.
 func pieces(t *testing.T, nc net.Conn) (got []string) {
 	t.Helper()
 	buf := make([]byte, 1000)

@@ -10,38 +10,39 @@ import (
 	"time"
 )
 
-// ErrReset is why reading from or writing to a connection in memory fails that
-// was reset. It stands in a *net.OpError.
+// ErrReset is the error of Read and Write after a reset of a connection in
+// memory, wrapped in a *net.OpError.
 var ErrReset = errors.New("wstest: connection reset by peer")
 
-// Flow is one direction of a Link. Its methods may be called from any goroutine.
+// Flow is one direction of a Link. Its methods may be called from any
+// goroutine.
 type Flow struct {
 	link   *Link
 	faults *Faults
-	split  func([]byte) int // nil: pieces need not be kept apart
+	split  func([]byte) int // nil: a Read may return several pieces
 	rng    *rand.Rand
 
-	// link.mu guards the rest.
+	// link.mu guards the following fields.
 	reader, writer end
-	pieces         []piece // written and not yet read
+	pieces         []piece // written and unread
 	waiting        int     // bytes in pieces
-	written        int64   // bytes that the writer got rid of
+	written        int64   // bytes
 	read           int64
-	gate           int64 // what is behind so many bytes does not arrive; noGate
+	gate           int64 // bytes beyond this number do not arrive; noGate: all arrive
 	ended          bool  // the writer has closed its side
 }
 
-// end is who reads or writes at an end of a flow.
+// end is the reader or writer of a flow.
 type end struct {
 	deadline time.Time
 	closed   bool
 }
 
-// piece is what arrives at once.
+// piece is a number of bytes that arrive together.
 type piece struct {
 	bytes  []byte
-	at     time.Time // when it arrives
-	isLast bool      // it is the end of the flow, and has no bytes
+	at     time.Time // of arrival
+	isLast bool      // the end of the flow, without bytes
 }
 
 const noGate = -1
@@ -57,15 +58,14 @@ func newFlow(l *Link, f *Faults, seed, stream uint64) *Flow {
 	return flow
 }
 
-// Stall lets nothing arrive any more, until Release. What has arrived and was not
-// read yet is held back too.
+// Stall holds back all unread bytes, and further ones, until Release.
 func (f *Flow) Stall() {
 	f.link.mu.Lock()
 	defer f.link.mu.Unlock()
 	f.gate = f.read
 }
 
-// Release ends a stall, that of Stall or that of StallAt, reached or not.
+// Release ends the stall of Stall or StallAt, or prevents that of StallAt.
 func (f *Flow) Release() {
 	f.link.mu.Lock()
 	defer f.link.mu.Unlock()
@@ -73,22 +73,22 @@ func (f *Flow) Release() {
 	f.link.changed.Broadcast()
 }
 
-// Written returns how many bytes the writer has got rid of, arrived or not: after
-// an undisturbed conversation, how many places there are to cut it at.
+// Written returns the number of written bytes. After a conversation without
+// faults it is the number of positions for a Cut.
 func (f *Flow) Written() int64 {
 	f.link.mu.Lock()
 	defer f.link.mu.Unlock()
 	return f.written
 }
 
-// Read returns how many bytes the reader has taken.
+// Read returns the number of bytes that have been read.
 func (f *Flow) Read() int64 {
 	f.link.mu.Lock()
 	defer f.link.mu.Unlock()
 	return f.read
 }
 
-// put is the writer's Write.
+// put writes p.
 func (f *Flow) put(p []byte) (n int, err error) {
 	l := f.link
 	l.mu.Lock()
@@ -120,11 +120,12 @@ func (f *Flow) put(p []byte) (n int, err error) {
 	}
 }
 
-// accept takes the next piece of p, as far as there is room for it.
+// accept queues the next piece of p, up to the free space, and returns its
+// length.
 func (f *Flow) accept(p []byte) int {
 	cut := f.faults.Cut
 	if cut.is(endCut, f.written) {
-		f.written += int64(len(p)) // nobody will know
+		f.written += int64(len(p)) // discarded, without an error
 		return len(p)
 	}
 	n := min(len(p), f.faults.buffer()-f.waiting)
@@ -143,8 +144,8 @@ func (f *Flow) accept(p []byte) int {
 	return n
 }
 
-// arrival returns when what is written now arrives, not before what was written
-// before.
+// arrival returns the time of arrival of bytes that are written now, which is
+// not before that of earlier bytes.
 func (f *Flow) arrival() time.Time {
 	delay := f.faults.Latency
 	if f.faults.Jitter > 0 {
@@ -157,7 +158,7 @@ func (f *Flow) arrival() time.Time {
 	return at
 }
 
-// get is the reader's Read.
+// get reads into p.
 func (f *Flow) get(p []byte) (n int, err error) {
 	l := f.link
 	l.mu.Lock()
@@ -196,7 +197,8 @@ func (f *Flow) get(p []byte) (n int, err error) {
 	}
 }
 
-// take moves what has arrived to p, one piece at most if there is a split.
+// take moves bytes that have arrived to p, of one piece only if there is a
+// split.
 func (f *Flow) take(p []byte) (n int) {
 	for n < len(p) && !f.stalled() && f.arrived() && !f.pieces[0].isLast {
 		first := &f.pieces[0]
@@ -218,7 +220,7 @@ func (f *Flow) take(p []byte) (n int) {
 	return n
 }
 
-// arrived reports whether there is a piece that has arrived.
+// arrived reports whether the first piece has arrived.
 func (f *Flow) arrived() bool { return len(f.pieces) > 0 && !f.pieces[0].at.After(time.Now()) }
 
 func (f *Flow) stalled() bool { return f.gate != noGate && f.read >= f.gate }
@@ -234,10 +236,10 @@ func (f *Flow) finish() {
 
 func (e *end) expired() bool { return !e.deadline.IsZero() && !time.Now().Before(e.deadline) }
 
-// is reports whether c is a cut of a kind, and at bytes or before.
+// is reports whether c is of a kind, and at a position up to bytes.
 func (c Cut) is(kind cutKind, bytes int64) bool { return c.kind == kind && bytes >= c.at }
 
-// earlier returns the earlier of two times, of which a may be zero: never.
+// earlier returns the earlier of two times. A zero a is no time.
 func earlier(a, b time.Time) time.Time {
 	if a.IsZero() || b.Before(a) {
 		return b

@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// Link is what lies between a client and a server. Its methods may be called
-// from any goroutine.
+// Link is the connection between a client and a server, with its faults. Its
+// methods may be called from any goroutine.
 type Link struct {
-	ToServer *Flow // of what the client writes
-	ToClient *Flow // of what the server writes
+	ToServer *Flow // the bytes that the client writes
+	ToClient *Flow // the bytes that the server writes
 
 	mu       sync.Mutex // guards the rest, and the flows
-	changed  *sync.Cond // anything of it
+	changed  *sync.Cond // on mu: any field has changed
 	wasReset bool
 	onReset  func() // called once, with mu held; may be nil
 }
@@ -25,8 +25,8 @@ func newLink(p Plan) *Link {
 	return l
 }
 
-// Reset resets the connection, in both directions. What is under way still
-// arrives, unless it is stalled.
+// Reset resets both directions of the connection. Bytes that are written
+// already still arrive, unless they are stalled.
 func (l *Link) Reset() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -45,7 +45,7 @@ func (l *Link) reset() {
 	}
 }
 
-// drop resets the connection and loses what is under way.
+// drop resets the connection and discards unread bytes.
 func (l *Link) drop() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -56,8 +56,8 @@ func (l *Link) drop() {
 	l.changed.Broadcast()
 }
 
-// wait waits until something changes or, if it is not zero, until a time. The caller holds
-// mu, which is free meanwhile.
+// wait waits for a change, and not beyond until, unless that is zero. The
+// caller holds mu, which is unlocked meanwhile.
 func (l *Link) wait(until time.Time) {
 	if !until.IsZero() {
 		defer time.AfterFunc(time.Until(until), func() {
@@ -85,7 +85,7 @@ func newLinks(plan func(n int) Plan) *links {
 	return l
 }
 
-// add makes the next link, and returns its number; nil after close.
+// add adds a link and returns its index. After close it returns nil.
 func (l *links) add() (*Link, int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -103,7 +103,7 @@ func (l *links) add() (*Link, int) {
 	return link, n
 }
 
-// get waits until the n-th link is there. It returns nil if it will never be.
+// get waits for the n-th link. It returns nil if close is called first.
 func (l *links) get(n int) *Link {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -116,7 +116,7 @@ func (l *links) get(n int) *Link {
 	return l.all[n]
 }
 
-// close returns all links; there will be no others.
+// close prevents further links and returns all.
 func (l *links) close() []*Link {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -6,33 +6,34 @@ import (
 	"sync"
 )
 
-// Listener is a net.Listener in memory. A server serves it, and clients dial it by
-// DialContext, whatever address they ask for.
+// Listener is a net.Listener in memory. Clients connect by DialContext, with
+// any address.
 type Listener struct {
 	links *links
 
-	mu      sync.Mutex // guards the rest
+	mu      sync.Mutex // guards the following fields
 	changed *sync.Cond
 	closed  bool
-	queue   []*Conn // dialed and not yet accepted
-	faults  []error // what Accept returns before it accepts again
+	queue   []*Conn // dialed and not accepted
+	faults  []error // of the next calls of Accept
 }
 
-// Listen returns a listener. To the n-th connection, counted from 0, happens what
-// plan(n) says, and nothing if plan is nil; plan is called by who dials.
+// Listen returns a listener. The n-th connection, counted from 0, has the
+// faults of plan(n), by default none. plan is called by the goroutine that
+// dials.
 func Listen(plan func(n int) Plan) *Listener {
 	l := &Listener{links: newLinks(plan)}
 	l.changed = sync.NewCond(&l.mu)
 	return l
 }
 
-// DialContext connects to the listener. It has the form of the field of that name
-// of a client.Config or http.Transport, does not look at its arguments, and does
-// not wait until the connection is accepted.
+// DialContext connects to the listener, for the field DialContext of a
+// client.Config or http.Transport. It ignores its arguments and does not wait
+// for Accept.
 func (l *Listener) DialContext(context.Context, string, string) (net.Conn, error) {
 	c, err := l.Dial()
 	if err != nil {
-		return nil, err // and not a *Conn that is nil
+		return nil, err // not a nil *Conn
 	}
 	return c, nil
 }
@@ -71,9 +72,9 @@ func (l *Listener) Accept() (net.Conn, error) {
 	}
 }
 
-// FailAccept makes the next calls of Accept, one that waits too, return these
-// errors, one each, before it accepts again: syscall.EMFILE is what a server gets
-// that has no descriptors left.
+// FailAccept makes the next calls of Accept, also a blocked one, return these
+// errors, one each. Without free descriptors a server gets syscall.EMFILE, for
+// instance.
 func (l *Listener) FailAccept(errs ...error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -81,12 +82,11 @@ func (l *Listener) FailAccept(errs ...error) {
 	l.changed.Broadcast()
 }
 
-// Link returns what lies between the server and the client that dialed n-th,
-// counted from 0. It waits until there is one, and returns nil if the listener is
-// closed before.
+// Link waits for the n-th connection, counted from 0, and returns its link. It
+// returns nil if the listener is closed first.
 func (l *Listener) Link(n int) *Link { return l.links.get(n) }
 
-// Close stops listening. Connections that nobody has accepted are reset.
+// Close stops listening. Connections that are not accepted are reset.
 func (l *Listener) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -103,5 +103,5 @@ func (l *Listener) Close() error {
 	return nil
 }
 
-// Addr returns the address that all servers in memory have.
+// Addr returns the address of all servers in memory.
 func (l *Listener) Addr() net.Addr { return serverAddr }

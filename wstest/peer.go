@@ -12,21 +12,21 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// Peer is one end of a conversation that follows a script: what an endpoint under
-// test talks to. It does what the script says and nothing by itself: it answers
-// no Ping and no Close. Its methods are for one goroutine at a time.
+// Peer is the peer of an endpoint under test. It follows a script, and sends
+// nothing else: no Pong and no Close. Its methods must not be called
+// concurrently.
 type Peer struct {
-	// Timeout bounds each line of a script but wait. Zero means 10 seconds,
-	// negative means none.
+	// Timeout is the limit of each line of a script other than wait, 10 seconds
+	// by default. A negative Timeout is no limit.
 	Timeout time.Duration
 
-	role    corpus.Role // the peer's own
+	role    corpus.Role // of the peer
 	nc      net.Conn
-	in      []byte          // has come and was not looked at
+	in      []byte          // received and unread
 	written corpus.Written  // by the endpoint under test
-	keys    wire.MaskingKey // how many have been used
-	key     string          // the Sec-WebSocket-Key that the peer has been sent
-	refused bool            // a response refused the handshake; what follows is its body
+	keys    wire.MaskingKey // the number of used ones
+	key     string          // the Sec-WebSocket-Key of the request
+	refused bool            // a response refused the handshake; its body follows
 }
 
 // DefaultTimeout is the default of Peer.Timeout.
@@ -45,11 +45,12 @@ func NewServer(nc net.Conn) *Peer {
 // Close closes the connection.
 func (p *Peer) Close() error { return p.nc.Close() }
 
-// ScriptError says which line of a script cannot be read, or was not followed.
+// ScriptError reports a line of a script that is invalid, or that the endpoint
+// under test did not follow.
 type ScriptError struct {
 	Line int    // counted from 1
-	Text string // what it says
-	Err  error  // what is wrong
+	Text string // of the line
+	Err  error
 }
 
 // Error returns a text with the line.
@@ -57,12 +58,11 @@ func (e *ScriptError) Error() string {
 	return fmt.Sprintf("wstest: line %d, %s: %v", e.Line, e.Text, e.Err)
 }
 
-// Unwrap returns what is wrong.
+// Unwrap returns e.Err.
 func (e *ScriptError) Unwrap() error { return e.Err }
 
-// Play plays a script, line by line; see the package documentation for what may
-// stand in one. The error is a *ScriptError. After a script another can be
-// played, which goes on where this one has stopped.
+// Play plays a script in the language of the package documentation. The error
+// is a *ScriptError. The next call of Play continues the conversation.
 func (p *Peer) Play(script string) error {
 	steps, err := parse(script, p.role)
 	if err != nil {
@@ -76,12 +76,11 @@ func (p *Peer) Play(script string) error {
 	return nil
 }
 
-// PlayCorpus plays the peer of a script of the golden corpus: it sends what the
-// endpoint under test is to receive and compares what comes with what it is to
-// write. What its application is told is not seen here, and the application must
-// not send anything by itself. The opening handshake comes before: by a script
-// with the line open. Scripts in which the application makes calls cannot be
-// played.
+// PlayCorpus plays the peer of a script of the golden corpus: it sends the
+// input of the endpoint under test, and compares the output with the expected
+// output. It does not check the events of the application, and the application
+// must not send by itself. The opening handshake must be complete, by a script
+// with the line open. Scripts with calls of the application are an error.
 func (p *Peer) PlayCorpus(s *corpus.Script) error {
 	if s.Role == p.role {
 		return fmt.Errorf("wstest: %s: the script is for testing a %v, which is what the peer is", s.Position(s.Line), s.Role)
@@ -89,7 +88,7 @@ func (p *Peer) PlayCorpus(s *corpus.Script) error {
 	for _, step := range s.Steps {
 		switch step.Action.Kind {
 		case corpus.Input:
-			// An endpoint that has failed the connection need not take it.
+			// An endpoint that has failed the connection need not read it.
 			_ = p.send(step.Action.Bytes)
 		case corpus.EOF:
 			_ = p.end()
@@ -105,7 +104,7 @@ func (p *Peer) PlayCorpus(s *corpus.Script) error {
 	return nil
 }
 
-// deadline returns when what begins now is to be done.
+// deadline returns the deadline of an operation that begins now.
 func (p *Peer) deadline() time.Time {
 	switch {
 	case p.Timeout < 0:
@@ -123,12 +122,12 @@ func (p *Peer) send(b []byte) error {
 	}
 	n, err := p.nc.Write(b)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return fmt.Errorf("%d of %d bytes were taken in time: %w", n, len(b), err)
+		return fmt.Errorf("wrote %d of %d bytes in time: %w", n, len(b), err)
 	}
 	return err
 }
 
-// end says that nothing more will be sent.
+// end closes the direction that the peer writes.
 func (p *Peer) end() error {
 	if half, ok := p.nc.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()
@@ -136,7 +135,7 @@ func (p *Peer) end() error {
 	return p.nc.Close()
 }
 
-// reset cuts the connection in the rudest way that its transport has.
+// reset resets the connection, or closes it if the transport has no reset.
 func (p *Peer) reset() error {
 	nc := p.nc
 	if secure, ok := nc.(interface{ NetConn() net.Conn }); ok {
@@ -154,7 +153,7 @@ func (p *Peer) reset() error {
 	return nc.Close()
 }
 
-// more reads once, until a time.
+// more reads once, up to a deadline.
 func (p *Peer) more(until time.Time) error {
 	if err := p.nc.SetReadDeadline(until); err != nil {
 		return err
@@ -168,7 +167,7 @@ func (p *Peer) more(until time.Time) error {
 	return err
 }
 
-// frame returns the next frame, as scripts spell it.
+// frame returns the next frame, unmasked.
 func (p *Peer) frame() ([]byte, error) {
 	for until := p.deadline(); ; {
 		frames, rest := corpus.SplitFrames(p.in)
@@ -179,14 +178,14 @@ func (p *Peer) frame() ([]byte, error) {
 		switch err := p.more(until); {
 		case err == nil:
 		case len(rest) > 0:
-			return nil, fmt.Errorf("got the beginning of a frame, %s, and then %w", corpus.Hex(rest), err)
+			return nil, fmt.Errorf("got a part of a frame, %s, and then %w", corpus.Hex(rest), err)
 		default:
 			return nil, fmt.Errorf("got %w", nameEnd(err))
 		}
 	}
 }
 
-// expect reads the next frame, which must be the one wanted.
+// expect reads the next frame and compares it with the expected one.
 func (p *Peer) expect(want corpus.Frame) error {
 	got, err := p.frame()
 	switch {
@@ -223,7 +222,7 @@ func (p *Peer) expectEnd(wanted func(error) bool) error {
 	}
 }
 
-// expectSilence reads for a time, in which nothing may come.
+// expectSilence reads for a time. Any input is an error.
 func (p *Peer) expectSilence(d time.Duration) error {
 	if len(p.in) == 0 {
 		err := p.more(time.Now().Add(d))
@@ -246,10 +245,10 @@ func isReset(err error) bool {
 	return !isEnd(err) && !errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, net.ErrClosed)
 }
 
-// errNothing is the end of a wait in which nothing came.
+// errNothing reports a timeout without input.
 var errNothing = fmt.Errorf("nothing in time: %w", os.ErrDeadlineExceeded)
 
-// nameEnd says what err is for who waited for something.
+// nameEnd describes the error of a read.
 func nameEnd(err error) error {
 	switch {
 	case isEnd(err):
@@ -260,7 +259,7 @@ func nameEnd(err error) error {
 	return err
 }
 
-// show returns a frame in the words of a script.
+// show returns a frame in the language of scripts.
 func show(frame []byte) string {
 	plain, _, _ := corpus.Unmasked(frame)
 	f, _, err := wire.DecodeFrame(plain)
@@ -289,5 +288,5 @@ func show(frame []byte) string {
 	return corpus.Hex(plain)
 }
 
-// shown is how many bytes of a payload an error shows.
+// shown is the number of bytes of a payload in an error.
 const shown = 60

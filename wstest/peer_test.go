@@ -175,7 +175,7 @@ func TestScriptThatIsNotFollowed(t *testing.T) {
 		{wstest.NewClient, `expect text "a"`, sends("\xc1\x01a"), `got c1 01 61`},
 		{wstest.NewClient, `expect text "a"`, sends("\x83\x01a"), `got 83 01 61`},
 		{wstest.NewClient, `expect text "a"`, sends("\x81\x81\x00\x00\x00\x00a"), `a frame from a server is masked`},
-		{wstest.NewClient, `expect text "a"`, sends("\x81"), `got the beginning of a frame, 81, and then`},
+		{wstest.NewClient, `expect text "a"`, sends("\x81"), `got a part of a frame, 81, and then`},
 		{wstest.NewClient, `expect text "a"`, func(*wstest.Conn) {}, `got nothing in time`},
 		{wstest.NewClient, `expect text "a"`, func(nc *wstest.Conn) { nc.Close() }, `got the end of the connection: EOF`},
 		{wstest.NewClient, `expect text "a"`, (*wstest.Conn).Reset, `connection reset`},
@@ -199,7 +199,7 @@ func TestScriptThatIsNotFollowed(t *testing.T) {
 		{wstest.NewClient, `open / "Sec-WebSocket-Key: AQIDBAUGBwgJCgsMDQ4PEA=="`, sends(accepted), "wrong Sec-WebSocket-Accept"},
 		{wstest.NewClient, `open`, sends("HTTP/1.1 101 \r\n\r\n"), "does not upgrade"},
 		{wstest.NewClient, `open`, sends("HTTP/1.1 403 \r\n\r\n"), "got the status 403"},
-		{wstest.NewClient, `open`, sends("SSH-2.0-\r\n"), "got what is no HTTP"},
+		{wstest.NewClient, `open`, sends("SSH-2.0-\r\n"), "got no HTTP message"},
 		{wstest.NewClient, `open`, func(nc *wstest.Conn) { nc.Close() }, "reset by peer"},
 		{wstest.NewClient, "request /\nresponse 101 \"A: b\"", sends(accepted), `line 2, response 101 "A: b": got A: []`},
 		{wstest.NewClient, "request /\nresponse 403\nexpect end", func(nc *wstest.Conn) { io.WriteString(nc, "HTTP/1.1 403 \r\n\r\nbody"); nc.CloseWrite() }, ""},
@@ -209,7 +209,7 @@ func TestScriptThatIsNotFollowed(t *testing.T) {
 		{wstest.NewServer, `open / "Origin: a"`, sends(asked), "got Origin: []"},
 		{wstest.NewServer, `request`, sends("GET / HTTP/1.1\r\nHost: a\r\n\r\n"), "no opening handshake"},
 		{wstest.NewServer, `request`, func(*wstest.Conn) {}, "got nothing in time"},
-		{wstest.NewClient, `send 00*100000`, func(*wstest.Conn) {}, "65536 of 100000 bytes were taken in time"},
+		{wstest.NewClient, `send 00*100000`, func(*wstest.Conn) {}, "wrote 65536 of 100000 bytes in time"},
 		{wstest.NewClient, `send 00`, (*wstest.Conn).Reset, "connection reset"},
 	}
 	for _, tt := range tests {

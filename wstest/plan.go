@@ -5,43 +5,43 @@ import (
 	"time"
 )
 
-// Plan says what happens to a connection. The zero Plan is a connection without
-// faults. A Plan is only read and may be used for any number of connections.
+// Plan has the faults of a connection. The zero Plan has none. Several
+// connections may use a Plan, which they do not change.
 type Plan struct {
-	ToServer Faults // what happens to the bytes that the client writes
-	ToClient Faults // what happens to the bytes that the server writes
+	ToServer Faults // of the bytes that the client writes
+	ToClient Faults // of the bytes that the server writes
 
-	// Seed is where the choices that Jitter and RandomSizes make come from: the
-	// same Seed makes the same choices for the same bytes.
+	// Seed determines the choices of Jitter and RandomSizes. The same seed
+	// makes the same choices for the same bytes.
 	Seed uint64
 }
 
-// Faults are what happens to the bytes that go one way. Whatever it is, they
-// arrive in order and unchanged, as those of TCP do.
+// Faults are the faults of one direction. Bytes still arrive in order and
+// unchanged, as with TCP.
 type Faults struct {
-	// Latency is how long after it was written a byte arrives.
+	// Latency is the time between the write and the arrival of a byte.
 	Latency time.Duration
 
-	// Jitter adds to the latency of each write a time below it, by the Plan's
-	// Seed. Connections of different seeds then overtake each other.
+	// Jitter is the limit of a random time that is added to the latency of each
+	// write. Connections with different seeds then overtake each other.
 	Jitter time.Duration
 
-	// Split cuts what is written into the pieces in which it arrives: a Read
-	// returns no more than one. Without it a Read returns what is there.
+	// Split cuts writes into pieces. A Read returns at most one piece. By
+	// default it returns all bytes that have arrived.
 	Split Split
 
-	// Buffer is how many bytes can be under way, written and not yet read; a
-	// writer waits for room. Zero means 64 KiB. A Relay also asks the system to
-	// keep the buffers of its sockets about as small.
+	// Buffer is the limit of bytes that are written and unread, 64 KiB by
+	// default. A Write blocks while the buffer is full. A Relay also sets the
+	// size of its sockets' buffers.
 	Buffer int
 
-	// Cut is what happens behind a number of bytes.
+	// Cut is a fault after a number of bytes.
 	Cut Cut
 }
 
 const defaultBuffer = 64 << 10
 
-// buffer returns how many bytes can be under way.
+// buffer returns the limit of Buffer.
 func (f *Faults) buffer() int {
 	if f.Buffer > 0 {
 		return f.Buffer
@@ -49,8 +49,8 @@ func (f *Faults) buffer() int {
 	return defaultBuffer
 }
 
-// Cut is what happens to a flow of bytes at one place in it. The zero Cut is
-// nothing.
+// Cut is a fault at one position in the bytes of a direction. The zero Cut is
+// no fault.
 type Cut struct {
 	kind cutKind
 	at   int64
@@ -65,21 +65,20 @@ const (
 	stallCut
 )
 
-// ResetAt lets n bytes arrive and then resets the connection, in both
-// directions. The peer that writes is told by the write that goes beyond them,
-// which is then a short one.
+// ResetAt resets the connection in both directions after the first n bytes. The
+// Write that exceeds them is short and returns ErrReset.
 func ResetAt(n int64) Cut { return Cut{resetCut, n} }
 
-// EndAt lets n bytes arrive and then the end, as if the writer had closed its
-// side. What it writes beyond them is lost without a word; the other direction
-// goes on.
+// EndAt ends the direction after the first n bytes, as if the writer had closed
+// it. Further writes succeed, and their bytes are lost. The other direction is
+// not affected.
 func EndAt(n int64) Cut { return Cut{endCut, n} }
 
-// StallAt lets n bytes arrive and then nothing, until Flow.Release. The writer
-// can go on until the buffer is full.
+// StallAt holds back all bytes after the first n, until Flow.Release. Writes
+// succeed until the buffer is full.
 func StallAt(n int64) Cut { return Cut{stallCut, n} }
 
-// String returns the cut as a test's name would have it: "reset at 10".
+// String returns the cut in the form "reset at 10".
 func (c Cut) String() string {
 	switch c.kind {
 	case noCut:

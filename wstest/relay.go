@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// Relay stands between clients and a server that speak TCP, for code that needs
-// real sockets. It passes on what they send each other, as its plans say. A reset
-// is a real one, and what a Faults.Buffer makes small are the system's buffers
-// too: writes then come up short and meet a full socket again and again.
+// Relay forwards TCP connections between clients and a server, with the faults
+// of its plans, for code that needs real sockets. A reset is a TCP reset.
+// Faults.Buffer also sets the size of the system's buffers, so that writes to a
+// socket are often short or blocked.
 type Relay struct {
 	ln     net.Listener
 	server string
@@ -19,10 +19,10 @@ type Relay struct {
 	work   sync.WaitGroup
 }
 
-// NewRelay returns a relay to the server at the TCP address server, host:port, or
-// why it cannot listen. It listens on a port of its own: see Addr. To the n-th
-// connection, counted from 0, happens what plan(n) says, and nothing if plan is
-// nil; plan is called on a goroutine of the relay's. The relay is to be closed.
+// NewRelay returns a relay to the server at a TCP address, host:port. The relay
+// listens at Addr. The n-th connection, counted from 0, has the faults of
+// plan(n), by default none. plan is called by a goroutine of the relay. The
+// caller must close the relay. The error is that of net.Listen.
 func NewRelay(server string, plan func(n int) Plan) (*Relay, error) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -36,13 +36,12 @@ func NewRelay(server string, plan func(n int) Plan) (*Relay, error) {
 // Addr returns the address, host:port, that clients connect to.
 func (r *Relay) Addr() string { return r.ln.Addr().String() }
 
-// Link returns what lies between the server and the client that was accepted
-// n-th, counted from 0. It waits until there is one, and returns nil if the relay
-// is closed before.
+// Link waits for the n-th connection, counted from 0, and returns its link. It
+// returns nil if the relay is closed first.
 func (r *Relay) Link(n int) *Link { return r.links.get(n) }
 
-// Close stops listening, resets all connections and waits until the relay has
-// nothing to do with them any more.
+// Close stops listening, resets all connections and waits for the relay's
+// goroutines.
 func (r *Relay) Close() error {
 	all := r.links.close()
 	err := r.ln.Close()
@@ -69,7 +68,7 @@ func (r *Relay) accept() {
 	}
 }
 
-// serve connects a client with the server until both are done.
+// serve forwards the connection of a client until both sides end it.
 func (r *Relay) serve(l *Link, client *net.TCPConn) {
 	defer client.Close()
 	nc, err := net.Dial("tcp", r.server)
@@ -85,13 +84,13 @@ func (r *Relay) serve(l *Link, client *net.TCPConn) {
 	l.interruptOnReset(client, server)
 	var pumps sync.WaitGroup
 	pumps.Go(func() { l.ToServer.fill(client) })
-	pumps.Go(func() { l.ToServer.drain(server) })
+	pumps.Go(func() { l.ToServer.empty(server) })
 	pumps.Go(func() { l.ToClient.fill(server) })
-	pumps.Go(func() { l.ToClient.drain(client) })
+	pumps.Go(func() { l.ToClient.empty(client) })
 	pumps.Wait()
 }
 
-// narrow makes the system's buffers small on the way between two sockets.
+// narrow sets the size of the system's buffers of one direction.
 func narrow(f *Flow, from, to *net.TCPConn) {
 	if size := f.faults.Buffer; size > 0 {
 		from.SetReadBuffer(size)
@@ -99,11 +98,12 @@ func narrow(f *Flow, from, to *net.TCPConn) {
 	}
 }
 
-// resetPatience is how long what arrived before a reset may take to be written to
-// a socket: a peer that does not read gets the reset without it.
+// resetPatience is the time limit for writing the bytes before a reset to a
+// socket. A peer that does not read gets the reset without them.
 const resetPatience = 100 * time.Millisecond
 
-// interruptOnReset makes what waits for the sockets fail when the link is reset.
+// interruptOnReset makes a reset of the link end reads and writes of the
+// sockets.
 func (l *Link) interruptOnReset(sockets ...*net.TCPConn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -118,7 +118,7 @@ func (l *Link) interruptOnReset(sockets ...*net.TCPConn) {
 	}
 }
 
-// fill writes to the flow what comes from a socket.
+// fill copies a socket's input to the flow.
 func (f *Flow) fill(nc *net.TCPConn) {
 	buf := make([]byte, min(f.faults.buffer(), 32<<10))
 	for {
@@ -140,8 +140,8 @@ func (f *Flow) fill(nc *net.TCPConn) {
 	}
 }
 
-// drain writes to a socket what arrives from the flow, and its end.
-func (f *Flow) drain(nc *net.TCPConn) {
+// empty copies the flow, and its end, to a socket.
+func (f *Flow) empty(nc *net.TCPConn) {
 	buf := make([]byte, 32<<10)
 	for {
 		n, err := f.get(buf)
@@ -155,7 +155,7 @@ func (f *Flow) drain(nc *net.TCPConn) {
 			return
 		default:
 			f.link.Reset()
-			nc.SetLinger(0) // so that closing it resets it
+			nc.SetLinger(0) // Close then resets it
 			nc.Close()
 			return
 		}

@@ -105,7 +105,7 @@ func TestRelayCuts(t *testing.T) {
 	})
 }
 
-// What one end does, the other sees.
+// A relay forwards bytes, half-closes and resets.
 func TestRelayPassesEndsOn(t *testing.T) {
 	t.Run("reset by the client", func(t *testing.T) {
 		client, server, _ := relayed(t, wstest.Plan{})
@@ -142,7 +142,7 @@ func TestRelayPassesEndsOn(t *testing.T) {
 	})
 }
 
-// A relay can be closed whatever its connections are at: idle, stalled, full.
+// A relay can be closed with connections that are idle, stalled or full.
 func TestRelayCloses(t *testing.T) {
 	plans := map[string]wstest.Plan{
 		"idle":    {},

@@ -34,7 +34,7 @@ func parse(text string, r corpus.Role) ([]step, error) {
 	return steps, nil
 }
 
-// parseLine returns what a line lets the peer do, nil if it is empty.
+// parseLine returns the action of a line, nil for an empty line.
 func parseLine(line string, r corpus.Role) (func(p *Peer) error, error) {
 	tokens, err := corpus.Lex(line)
 	if err != nil || len(tokens) == 0 {
@@ -110,7 +110,7 @@ func parseExpect(args corpus.Args, r corpus.Role) (func(p *Peer) error, error) {
 	}, nil
 }
 
-// wholeFrames parses frames that an endpoint of the role r is to write.
+// wholeFrames parses frames of an endpoint with the role r.
 func wholeFrames(args corpus.Args, r corpus.Role) ([]corpus.Frame, error) {
 	b, err := args.Bytes()
 	if err != nil {
@@ -130,11 +130,11 @@ func wholeFrames(args corpus.Args, r corpus.Role) ([]corpus.Frame, error) {
 	return want, nil
 }
 
-// firstKey masks the first frame that a client sends: the key of the examples in
-// RFC 6455, Section 5.7.
+// firstKey is the masking key of the first frame of a client, from the examples
+// in RFC 6455, Section 5.7.
 const firstKey wire.MaskingKey = 0x3d21fa37
 
-// nextKey returns a masking key, each time another, but always the same ones: a
+// nextKey returns the next of a fixed sequence of different masking keys. A
 // test needs no secret.
 func (p *Peer) nextKey() wire.MaskingKey {
 	key := firstKey + p.keys*0x9e3779b9
@@ -161,11 +161,11 @@ type frame struct {
 	payload []byte
 
 	code      wire.StatusCode // of a Close
-	anyReason bool            // for it no reason is given
+	anyReason bool            // the script gives no reason
 }
 
-// parseFrame parses a frame in words, from an endpoint of the role r. ok is
-// false if there are none.
+// parseFrame parses a frame in words, of an endpoint with the role r. ok is
+// false if args do not begin with such a word.
 func parseFrame(args corpus.Args, r corpus.Role) (f frame, ok bool, err error) {
 	word, rest := args.Word()
 	for _, k := range kinds {
@@ -185,7 +185,7 @@ func parseFrame(args corpus.Args, r corpus.Role) (f frame, ok bool, err error) {
 	return frame{}, false, nil
 }
 
-// parseClose parses the code of a Close and, if there is one, its reason.
+// parseClose parses the code of a Close and an optional reason.
 func (f *frame) parseClose(args corpus.Args) error {
 	code, rest, err := args.Code()
 	if err != nil {
@@ -203,7 +203,7 @@ func (f *frame) append(b []byte, key wire.MaskingKey) []byte {
 	return wire.AppendFrame(b, f.header, f.payload)
 }
 
-// duration returns the time that args begin with, as Go writes it: 1.5s.
+// duration parses a time in Go's form, such as 1.5s.
 func duration(args corpus.Args) (time.Duration, corpus.Args, error) {
 	word, args := args.Word()
 	d, err := time.ParseDuration(word)
@@ -213,7 +213,7 @@ func duration(args corpus.Args) (time.Duration, corpus.Args, error) {
 	return d, args, err
 }
 
-// status returns the HTTP status that args begin with.
+// status parses an HTTP status.
 func status(args corpus.Args) (int, corpus.Args, error) {
 	word, args := args.Word()
 	n, err := strconv.Atoi(word)

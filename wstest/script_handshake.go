@@ -10,12 +10,13 @@ import (
 	"github.com/fibersock/fibersock/handshake"
 )
 
-// sampleKey is the Sec-WebSocket-Key of the example in RFC 6455, Section 1.3,
-// which clients that follow a script send.
+// sampleKey is the Sec-WebSocket-Key of clients, from the example in RFC 6455,
+// Section 1.3.
 const sampleKey = "dGhlIHNhbXBsZSBub25jZQ=="
 
-// parseHandshake parses a line about the opening handshake. For a client, a request is what it
-// sends and a response what it expects; for a server it is the other way round.
+// parseHandshake parses a line about the opening handshake. A client sends a
+// request and expects a response; a server expects a request and sends a
+// response.
 func parseHandshake(word string, args corpus.Args, r corpus.Role) (func(p *Peer) error, error) {
 	if word == "response" {
 		code, args, err := status(args)
@@ -48,7 +49,7 @@ func parseHandshake(word string, args corpus.Args, r corpus.Role) (func(p *Peer)
 	}, nil
 }
 
-// fields returns the header fields that args are: strings of the form "Name: value".
+// fields parses header fields: strings of the form "Name: value".
 func fields(args corpus.Args) (handshake.Header, error) {
 	var header handshake.Header
 	for i := range args {
@@ -65,8 +66,8 @@ func fields(args corpus.Args) (handshake.Header, error) {
 	return header, nil
 }
 
-// appendFields appends those of a message's own fields that header does not have, header itself,
-// and the line that ends a head.
+// appendFields appends the fields of own that are not in header, those of
+// header, and the empty line after a head.
 func appendFields(b []byte, own, header handshake.Header) []byte {
 	for _, f := range own {
 		if header.Count(f.Name) == 0 {
@@ -165,7 +166,7 @@ func readHead[T any](p *Peer, parse func([]byte) (*T, int, error)) (*T, error) {
 		p.in = p.in[n:]
 		switch {
 		case err != nil:
-			return nil, fmt.Errorf("got what is no HTTP: %w", err)
+			return nil, fmt.Errorf("got no HTTP message: %w", err)
 		case head != nil:
 			return head, nil
 		}

@@ -5,17 +5,16 @@ import (
 	"slices"
 )
 
-// Split is a way to cut what is written into pieces. A piece ends at the latest
-// where a Write does. The zero Split cuts nowhere.
+// Split cuts writes into pieces. A piece ends at the end of a write at the
+// latest. The zero Split does not cut.
 type Split struct {
-	// start returns the cutter of one flow: it takes what is left of a Write, never nothing,
-	// and returns how many bytes of it the next piece has. It sees every byte
-	// once: those beyond the piece come again.
+	// start returns the cutter of one flow. It is called with the rest of a
+	// write, which is not empty, and returns the length of the next piece.
 	start func(rng *rand.Rand) func(b []byte) int
 }
 
-// Sizes cuts pieces of the given sizes, in bytes, and begins again behind the
-// last. Sizes(1) is byte by byte.
+// Sizes cuts pieces of these sizes, in bytes, repeatedly. Sizes(1) cuts single
+// bytes.
 func Sizes(sizes ...int) Split {
 	if len(sizes) == 0 {
 		return Split{}
@@ -30,17 +29,18 @@ func Sizes(sizes ...int) Split {
 	}}
 }
 
-// RandomSizes cuts pieces of one byte to most bytes, by the Plan's Seed.
+// RandomSizes cuts pieces of 1 to most bytes, as the Plan's Seed determines.
 func RandomSizes(most int) Split {
 	return Split{func(rng *rand.Rand) func([]byte) int {
 		return func([]byte) int { return 1 + rng.IntN(max(most, 1)) }
 	}}
 }
 
-// TLSRecords cuts where a TLS record ends (RFC 8446, Section 5.1), and in each
-// record behind as many bytes as cuts say, of which the first 5 are its header.
-// TLSRecords() makes whole records arrive one by one; TLSRecords(3, 5, 6) also
-// cuts each within its header, behind that and in its first payload byte.
+// TLSRecords cuts at the end of each TLS record (RFC 8446, Section 5.1), and in
+// each record after the numbers of bytes in cuts. The first 5 bytes of a record
+// are its header. With TLSRecords() records arrive one by one; TLSRecords(3, 5,
+// 6) also cuts each within its header, after the header and after the first
+// payload byte.
 func TLSRecords(cuts ...int) Split {
 	cuts = slices.Clone(cuts)
 	return Split{func(*rand.Rand) func([]byte) int {
@@ -61,11 +61,11 @@ const recordHeader = 5
 
 // recordReader finds the ends of the records in a stream.
 type recordReader struct {
-	at     int // how many bytes of the record have been seen
-	length int // of its payload, as far as the header is seen
+	at     int // the number of bytes of the record so far
+	length int // of its payload, from the header bytes so far
 }
 
-// step takes the next byte and reports whether it is the last of a record.
+// step reads the next byte and reports whether it is the last of a record.
 func (r *recordReader) step(c byte) bool {
 	r.at++
 	if r.at == recordHeader-1 || r.at == recordHeader {

@@ -6,22 +6,22 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/fibersock/fibersock/internal/conform"
+	"github.com/fibersock/fibersock/wstest/conform"
 )
 
 const conformUsage = `Usage: fibersock conform server [flags] URL...
        fibersock conform client [flags]
        fibersock conform drive [flags] URL
 
-Judges an implementation of WebSocket, whosever it is, by the cases of the
-Autobahn TestSuite: the same ids, inputs, waits and verdicts.
+Judges any implementation of WebSocket by the cases of the Autobahn TestSuite:
+the same ids, inputs, delays and verdicts.
 
   server  judges the echo server at each URL
-  client  is a fuzzing server, which judges the clients that connect to it
-  drive   takes our own client through the cases of a fuzzing server, be it
-          "fibersock conform client" or the original
+  client  runs a fuzzing server, which judges the clients that connect to it
+  drive   runs fibersock's client in the cases of a fuzzing server:
+          "fibersock conform client", or that of the Autobahn TestSuite
 
-"fibersock help conform server" and so on tells the flags and the exit codes.
+"fibersock help conform server" lists the flags and exit codes, and so on.
 `
 
 // conformCommands are the subcommands of conform.
@@ -31,7 +31,7 @@ var conformCommands = map[string]func(ctx context.Context, args []string, std st
 	"drive":  conformDrive,
 }
 
-// conformCommand is the subcommand conform, which has subcommands of its own.
+// conformCommand is the subcommand conform, which has subcommands.
 func conformCommand(ctx context.Context, args []string, std streams) exitCode {
 	if len(args) > 0 {
 		if command, ok := conformCommands[args[0]]; ok {
@@ -53,7 +53,7 @@ func conformCommand(ctx context.Context, args []string, std streams) exitCode {
 	return code
 }
 
-// conformOptions are the flags that both roles of the judge have.
+// conformOptions are the flags of both roles of the judge.
 type conformOptions struct {
 	only, except   listFlag
 	out            string
@@ -67,14 +67,14 @@ type conformOptions struct {
 func (o *conformOptions) add(flags *flag.FlagSet) {
 	flags.Var(&o.only, "cases", "run only these cases: `ids` or patterns such as 1.*,6.4.*; may be repeated")
 	flags.Var(&o.except, "exclude", "leave out these cases: `ids` or patterns; may be repeated")
-	flags.StringVar(&o.expect, "expect", "", "compare with the verdicts in this `file`, an index.json, list what differs, and let\nnothing else decide on the exit code")
+	flags.StringVar(&o.expect, "expect", "", "compare with the verdicts in this `file`, an index.json, and list the differences, which\ndecide on the exit code")
 	flags.BoolVar(&o.stricter, "stricter", false, "with -expect: a verdict that is worse than the expected one is no difference")
-	flags.Float64Var(&o.patience, "patience", 1, "multiply the times after which the judge gives up by this `factor`; waits that a case\nis about stay as they are")
-	flags.BoolVar(&o.quiet, "quiet", false, "show no table and no progress, only what -expect finds")
-	flags.BoolVar(&o.verbose, "v", false, "tell each verdict and its reason as soon as it is known")
+	flags.Float64Var(&o.patience, "patience", 1, "multiply the judge's timeouts by this `factor`; the delays of a case stay as they are")
+	flags.BoolVar(&o.quiet, "quiet", false, "show no table and no progress, only the differences of -expect")
+	flags.BoolVar(&o.verbose, "v", false, "show each verdict and its reason at the end of the case")
 }
 
-// check looks at what flags cannot check one by one.
+// check checks combinations of flags.
 func (o *conformOptions) check() error {
 	switch {
 	case !(o.patience > 0):
@@ -89,12 +89,12 @@ func (o *conformOptions) check() error {
 	return nil
 }
 
-// judgeOptions are the options for the judge, without what to do with results.
+// judgeOptions are the options of the judge, without callbacks.
 func (o *conformOptions) judgeOptions() conform.Options {
 	return conform.Options{Patience: o.patience, Parallel: o.parallel}
 }
 
-// selection says which cases are run.
+// selection describes the selection of cases.
 func (o *conformOptions) selection() string {
 	cases := "all"
 	if len(o.only) > 0 {

@@ -9,24 +9,24 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/fibersock/fibersock/internal/conform"
+	"github.com/fibersock/fibersock/wstest/conform"
 )
 
 const conformClientUsage = `Usage: fibersock conform client [flags]
 
-Is a fuzzing server: it judges the clients that connect to it, which have to send
-every message back. A client is driven so, each step being a connection:
+Runs a fuzzing server, which judges the clients that connect to it. A client must
+send every message back. It makes a connection for each step:
 
-  /getCaseCount              a message tells the number of cases
+  /getCaseCount              a message has the number of cases
   /runCase?case=N&agent=NAME each case from 1 to that number, until the
-                             connection ends, however it does
+                             connection ends
   /updateReports?agent=NAME  the report is written and the table shown
 
-There are /getCaseInfo?case=N and /getCaseStatus?case=N&agent=NAME besides;
-casetuple=ID can stand for case=N. "fibersock conform drive" is such a driver.
+There are also /getCaseInfo?case=N and /getCaseStatus?case=N&agent=NAME.
+casetuple=ID may replace case=N. "fibersock conform drive" does all this.
 
-It ends when it is interrupted, at /stopServer, or after an /updateReports with
-shutdownOnComplete=true. A browser is shown the report at the same address.
+It ends with an interrupt, with /stopServer, or after an /updateReports with
+shutdownOnComplete=true. A browser shows the report at the same address.
 `
 
 const conformClientExitCodes = `
@@ -36,7 +36,7 @@ Exit codes:
   1    wrong use, or a file or standard output cannot be used
   2    cannot listen or accept
   5    a client does not pass; with -expect: something differs; or a client
-       did not run all cases, or none came
+       did not run all cases, or no client connected
 `
 
 // conformClientOptions are the flags of conform client.
@@ -54,7 +54,7 @@ func conformClientFlags() (*flag.FlagSet, *conformClientOptions) {
 	flags.StringVar(&o.listener.addr, "addr", "localhost:9001", "listen on this `address`; with port 0 the system chooses one")
 	flags.StringVar(&o.listener.certFile, "tls-cert", "", "serve wss and https with the certificates in this PEM `file`")
 	flags.StringVar(&o.listener.keyFile, "tls-key", "", "the certificate's key, a PEM `file`")
-	flags.Var(&o.subprotocols, "subprotocol", "know these subprotocols, `names` separated by commas: the first of a client's that is\namong them is selected; may be repeated")
+	flags.Var(&o.subprotocols, "subprotocol", "support these subprotocols, `names` separated by commas: the first of a client's that is\namong them is selected; may be repeated")
 	flags.BoolVar(&o.once, "once", false, "end after the first /updateReports")
 	flags.StringVar(&o.out, "out", "", "write the report into this `directory`: index.json, index.html, and for each case a page\nand its JSON (default: a temporary one, for browsers until the end)")
 	return flags, o
@@ -86,7 +86,7 @@ func conformClient(ctx context.Context, args []string, std streams) exitCode {
 	return o.serve(ctx, ln, j)
 }
 
-// serve serves clients and browsers until the end, and returns what came of it.
+// serve serves clients and browsers until the end, and returns the exit code.
 func (o *conformClientOptions) serve(ctx context.Context, ln net.Listener, j *judging) exitCode {
 	if j.dir == "" {
 		dir, err := os.MkdirTemp("", "fibersock-conform-")
@@ -123,16 +123,17 @@ func (o *conformClientOptions) serve(ctx context.Context, ln net.Listener, j *ju
 	return code
 }
 
-// announce tells where the server is and what to do with it.
+// announce shows the address of the server and its use.
 func (o *conformClientOptions) announce(addr net.Addr, j *judging) {
 	page := o.listener.pageURL(addr)
 	url := "ws" + strings.TrimPrefix(page, "http")
 	j.note("judging clients in %d cases at %s", len(j.cases), url)
-	j.note("our own is sent there by \"fibersock conform drive %s\"; how others are, \"fibersock help conform client\" tells", url)
+	j.note("to judge fibersock's client, run \"fibersock conform drive %s\"; for others see \"fibersock help conform client\"", url)
 	j.note("the report is at %s", page)
 }
 
-// complete reports whether there are clients, and all of them went through all cases. It tells what is missing.
+// complete reports whether there are clients and each ran all cases. It shows
+// the missing ones.
 func (j *judging) complete(all map[string][]*conform.Result) bool {
 	complete := len(all) > 0
 	if !complete {

@@ -3,25 +3,28 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"net"
 	"strings"
 
 	"github.com/fibersock/fibersock/client"
-	"github.com/fibersock/fibersock/internal/driver"
+	"github.com/fibersock/fibersock/wire"
+	"github.com/fibersock/fibersock/wstest/conform"
 )
 
 const conformDriveUsage = `Usage: fibersock conform drive [flags] URL
 
-Takes our own client, which sends every message back, through all cases of the
-fuzzing server at URL: "fibersock conform client", or the Autobahn TestSuite's.
-The verdicts are that server's, and shown by it.
+Runs fibersock's client in all cases of the fuzzing server at URL: "fibersock
+conform client", or that of the Autobahn TestSuite. The client sends every message
+back. The server judges it and reports the verdicts.
 `
 
 const conformDriveExitCodes = `
 Exit codes:
-  0    all cases were run, and the report was asked for
+  0    all cases were run, and the report was requested
   1    wrong use
   2    cannot connect
   3    TLS failed
@@ -43,7 +46,7 @@ func conformDriveFlags() (*flag.FlagSet, *conformDriveOptions) {
 	o := new(conformDriveOptions)
 	flags := newFlags("conform drive", conformDriveUsage, conformDriveExitCodes)
 	o.trust.add(flags)
-	flags.StringVar(&o.agent, "agent", "fibersock", "be called by this `name` in the server's report")
+	flags.StringVar(&o.agent, "agent", "fibersock", "use this `name` in the server's report")
 	flags.IntVar(&o.parallel, "parallel", 1, "run this many `cases` at the same time")
 	flags.BoolVar(&o.shutdown, "shutdown", false, "ask the server to end after the report")
 	flags.BoolVar(&o.quiet, "quiet", false, "show no progress")
@@ -58,10 +61,11 @@ func conformDrive(ctx context.Context, args []string, std streams) exitCode {
 		err = o.check(rest)
 	}
 	p := new(progress)
-	d := &driver.Driver{Agent: o.agent, Parallel: o.parallel, Shutdown: o.shutdown}
+	var d *conform.Driver
 	if err == nil {
-		d.URL = rest[0]
-		d.Config, err = o.config(d.URL, p)
+		var cfg *client.Config
+		cfg, err = o.config(rest[0], p)
+		d = o.driver(rest[0], cfg)
 	}
 	if code, ok := parsed(flags, std, err); !ok {
 		return code
@@ -69,7 +73,7 @@ func conformDrive(ctx context.Context, args []string, std streams) exitCode {
 	return o.drive(ctx, d, p, std)
 }
 
-// check looks at what flags cannot check one by one.
+// check checks combinations of flags.
 func (o *conformDriveOptions) check(rest []string) error {
 	switch {
 	case len(rest) != 1:
@@ -84,7 +88,8 @@ func (o *conformDriveOptions) check(rest []string) error {
 	return o.trust.check()
 }
 
-// config returns how to dial url, and lets progress be noted.
+// config returns the configuration for dialing url, which records the progress
+// in p.
 func (o *conformDriveOptions) config(url string, p *progress) (*client.Config, error) {
 	trust, err := o.trust.config()
 	if err != nil {
@@ -105,8 +110,63 @@ func (o *conformDriveOptions) config(url string, p *progress) (*client.Config, e
 	}, nil
 }
 
-// drive runs d and returns what the process is to exit with.
-func (o *conformDriveOptions) drive(ctx context.Context, d *driver.Driver, p *progress, std streams) exitCode {
+// driver returns the driver of our client.
+func (o *conformDriveOptions) driver(url string, cfg *client.Config) *conform.Driver {
+	return &conform.Driver{
+		URL: url, Agent: o.agent, Parallel: o.parallel, Shutdown: o.shutdown,
+		Ask: func(ctx context.Context, url string) (answer string, err error) {
+			err = receiveAll(ctx, url, cfg, func(_ *client.Conn, _ wire.Opcode, p []byte) { answer = string(p) })
+			if o.shutdown && ctx.Err() == nil && strings.Contains(url, "/updateReports?") && hungUp(err) {
+				err = nil // the server has ended
+			}
+			return answer, err
+		},
+		Echo: func(ctx context.Context, url string) error {
+			return receiveAll(ctx, url, cfg, func(c *client.Conn, op wire.Opcode, p []byte) {
+				c.Send(op, p) // an error ends the connection, which receiveAll notices
+			})
+		},
+	}
+}
+
+// receiveAll connects to url and calls message for each message until the
+// connection ends. The payload is valid during the call.
+func receiveAll(ctx context.Context, url string, cfg *client.Config, message func(*client.Conn, wire.Opcode, []byte)) error {
+	c, err := client.Dial(ctx, url, cfg)
+	if err != nil {
+		return err
+	}
+	// Only an interrupted connection is cut. The others complete the closing
+	// handshake.
+	stop := context.AfterFunc(ctx, func() { c.CloseNow() })
+	defer stop()
+	var buf []byte
+	for {
+		op, p, err := c.ReceiveInto(context.Background(), buf[:0])
+		if err != nil {
+			return ctx.Err()
+		}
+		message(c, op, p)
+		buf = p
+	}
+}
+
+// hungUp reports whether err says that a server ended the connection without an
+// HTTP response.
+func hungUp(err error) bool {
+	var refused *client.HandshakeError
+	var network *net.OpError
+	switch {
+	case errors.As(err, &refused) && refused.Response != nil:
+		return false
+	case errors.As(err, &network):
+		return network.Op == "read"
+	}
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+}
+
+// drive runs d and returns the exit code.
+func (o *conformDriveOptions) drive(ctx context.Context, d *conform.Driver, p *progress, std streams) exitCode {
 	var bar *progressBar
 	d.Count = func(cases int) {
 		if !o.quiet && isTerminal(std.err) {
@@ -120,7 +180,7 @@ func (o *conformDriveOptions) drive(ctx context.Context, d *driver.Driver, p *pr
 		return exitOK
 	}
 	fmt.Fprintf(std.err, "fibersock: %s\n", escape(withoutPrefix(err)))
-	if isAny[*driver.NotACountError](err) {
+	if isAny[*conform.NotACountError](err) {
 		return exitRefused
 	}
 	return dialExitCode(err, p.connected.Load(), p.secured.Load())

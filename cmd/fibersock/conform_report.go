@@ -13,12 +13,12 @@ import (
 	"sync"
 	"time"
 
-	"github.com/fibersock/fibersock/internal/conform"
-	"github.com/fibersock/fibersock/internal/conform/report"
+	"github.com/fibersock/fibersock/wstest/conform"
+	"github.com/fibersock/fibersock/wstest/conform/report"
 )
 
-// judging is what the user sees of a run of the judge: progress, tables, files, what differs from what was expected.
-// It may be used by any number of goroutines.
+// judging is the output of a run of the judge: progress, tables, files,
+// differences to the expected verdicts. Any goroutine may use it.
 type judging struct {
 	options  *conformOptions
 	std      streams
@@ -29,12 +29,12 @@ type judging struct {
 
 	mu   sync.Mutex // guards the rest
 	bar  *progressBar
-	told map[string]bool // the agents whose results were shown after the last of them came
-	news bool            // results were shown that no file has
+	told map[string]bool // the agents whose last results were shown
+	news bool            // results were shown that are not in the files
 	lost error           // the first error of standard output or the files
 }
 
-// newJudging finds out what is to be run and compared, and complains of what cannot be.
+// newJudging selects the cases and reads the expectation.
 func newJudging(o *conformOptions, role conform.Role, std streams) (*judging, error) {
 	if err := o.check(); err != nil {
 		return nil, err
@@ -54,7 +54,7 @@ func newJudging(o *conformOptions, role conform.Role, std streams) (*judging, er
 		}
 	}
 	if o.out != "" {
-		err = os.MkdirAll(o.out, 0o777) // now, and not after minutes of work
+		err = os.MkdirAll(o.out, 0o777) // before minutes of work
 	}
 	return j, err
 }
@@ -72,17 +72,17 @@ func readExpectation(file string) (*report.Expectation, error) {
 	return e, nil
 }
 
-// colorful reports whether standard output is for eyes, and knows colors.
+// colorful reports whether standard output is a terminal with colors.
 func colorful(std streams) bool {
 	return std.outTerminal && os.Getenv("NO_COLOR") == "" && eraseLine() != "\n"
 }
 
-// note tells something on standard error.
+// note writes a line to standard error.
 func (j *judging) note(format string, args ...any) {
 	fmt.Fprintf(j.std.err, "fibersock: "+format+"\n", args...)
 }
 
-// again shows that cases are judged once more.
+// again shows that cases are judged again.
 func (j *judging) again(cases int) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -92,7 +92,7 @@ func (j *judging) again(cases int) {
 	j.bar.repeat(cases)
 }
 
-// result takes note of a case that has ended.
+// result shows the progress after a case.
 func (j *judging) result(r *conform.Result) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -119,7 +119,7 @@ func verdictLine(r *conform.Result) string {
 	return line
 }
 
-// tell shows an agent's results, and what differs in them from what was expected.
+// tell shows an agent's results and their differences to the expected ones.
 func (j *judging) tell(agent string, results []*conform.Result) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -139,7 +139,8 @@ func (j *judging) tell(agent string, results []*conform.Result) {
 	}
 }
 
-// differences returns in what an agent's results are not the expected ones; none if nothing is expected.
+// differences returns the differences of an agent's results to the expected
+// ones, none without an expectation.
 func (j *judging) differences(agent string, results []*conform.Result) ([]report.Difference, error) {
 	if j.expected == nil {
 		return nil, nil
@@ -151,7 +152,7 @@ func (j *judging) differences(agent string, results []*conform.Result) ([]report
 	return differences, err
 }
 
-// keep keeps the first error of what is written.
+// keep stores the first error of a write.
 func (j *judging) keep(err error) {
 	if j.lost == nil {
 		j.lost = err
@@ -173,7 +174,7 @@ func (j *judging) write(all map[string][]*conform.Result) {
 	j.keep(err)
 }
 
-// tellRest shows the results of the agents whose last results were not shown.
+// tellRest shows the results of agents that were not shown.
 func (j *judging) tellRest(all map[string][]*conform.Result) {
 	for _, agent := range slices.Sorted(maps.Keys(all)) {
 		if !j.isTold(agent) {
@@ -182,7 +183,7 @@ func (j *judging) tellRest(all map[string][]*conform.Result) {
 	}
 }
 
-// conclude writes the files, if results were shown since they were written, and returns the exit
+// conclude writes the files, if they are not up to date, and returns the exit
 // code.
 func (j *judging) conclude(all map[string][]*conform.Result) exitCode {
 	if j.news {
@@ -208,7 +209,7 @@ func (j *judging) isTold(agent string) bool {
 	return j.told[agent]
 }
 
-// passes reports whether an agent's results are as they should be.
+// passes reports whether an agent passes, or has the expected results.
 func (j *judging) passes(agent string, results []*conform.Result) bool {
 	if j.expected != nil {
 		differences, err := j.differences(agent, results)
@@ -217,7 +218,8 @@ func (j *judging) passes(agent string, results []*conform.Result) bool {
 	return !slices.ContainsFunc(results, func(r *conform.Result) bool { return !r.Passed() })
 }
 
-// page returns the file of the report that a browser asks for by its path, and its media type.
+// page returns a file of the report by the path of a request, and its media
+// type.
 func (j *judging) page(name string) (body []byte, mediaType string) {
 	name = strings.TrimPrefix(path.Clean("/"+name), "/")
 	if name == "" {
@@ -233,7 +235,7 @@ func (j *judging) page(name string) (body []byte, mediaType string) {
 	case err == nil:
 		return body, mime.TypeByExtension(path.Ext(name))
 	case name == "index.html":
-		return []byte("There is no report yet: it is written when a client asks for it by /updateReports.\n"), "text/plain; charset=utf-8"
+		return []byte("There is no report yet: it is written when a client requests /updateReports.\n"), "text/plain; charset=utf-8"
 	}
 	return nil, ""
 }

@@ -8,12 +8,12 @@ import (
 	"net/http"
 
 	"github.com/fibersock/fibersock/handshake"
-	"github.com/fibersock/fibersock/internal/conform"
+	"github.com/fibersock/fibersock/wstest/conform"
 )
 
 const conformServerUsage = `Usage: fibersock conform server [flags] URL...
 
-Judges the server at a ws or wss URL, which has to send every message back.
+Judges the server at a ws or wss URL. The server must send every message back.
 Each case is one connection. Cases run at the same time; one that does not pass
 is judged again, alone, and the second verdict stands. The table of verdicts goes
 to standard output, progress to standard error if that is a terminal.
@@ -32,8 +32,8 @@ Exit codes:
   4    the server refused the first opening handshakes, and no case was run
   5    the server does not pass, or went down during the run; with
        -expect: something differs
-  130  interrupted; what there was until then has been reported
-With several URLs it is the code of the first that is not 0.
+  130  interrupted; the results until then are reported
+With several URLs it is the first code that is not 0.
 `
 
 // conformServerOptions are the flags of conform server.
@@ -52,8 +52,8 @@ func conformServerFlags() (*flag.FlagSet, *conformServerOptions) {
 	o.add(flags)
 	o.trust.add(flags)
 	flags.IntVar(&o.parallel, "parallel", 0, "run this many `cases` at the same time; those that measure time run alone (default 32)")
-	flags.Var(&o.agents, "agent", "call the server by this `name` in reports; with several URLs, once for each, in their\norder (default: the name that the server gives itself)")
-	flags.Var(o.header, "H", "send this `field`, 'Name: value', in the handshake; may be repeated. The values of\nAuthorization, Proxy-Authorization and Cookie are left out of reports")
+	flags.Var(&o.agents, "agent", "use this `name` in reports; with several URLs, once for each, in their order (default:\nthe response's field Server)")
+	flags.Var(o.header, "H", "send this `field`, 'Name: value', in the handshake; may be repeated. The values of\nAuthorization, Proxy-Authorization and Cookie are omitted from reports")
 	flags.Var(&o.subprotocols, "subprotocol", "offer these subprotocols, `names` separated by commas, the preferred one first;\nmay be repeated")
 	flags.StringVar(&o.origin, "origin", "", "send this `origin`, as the browser does for a page from there")
 	flags.StringVar(&o.out, "out", "", "write the report into this `directory`: index.json, index.html, and for each case a page\nand its JSON (default: write none)")
@@ -64,9 +64,10 @@ func conformServerFlags() (*flag.FlagSet, *conformServerOptions) {
 func conformServer(ctx context.Context, args []string, std streams) exitCode {
 	flags, o := conformServerFlags()
 	rest, err := parse(flags, args)
-	var targets []conform.Target
+	var urls []string
+	options := o.judgeOptions()
 	if err == nil {
-		targets, err = o.targets(rest)
+		urls, err = o.targets(rest, &options)
 	}
 	var j *judging
 	if err == nil {
@@ -77,15 +78,14 @@ func conformServer(ctx context.Context, args []string, std streams) exitCode {
 	}
 	all := map[string][]*conform.Result{}
 	code := exitOK
-	for i, to := range targets {
-		options := o.judgeOptions()
-		options.Result, options.Again = j.result, j.again
+	options.Result, options.Again = j.result, j.again
+	for i, url := range urls {
 		if len(o.agents) > 0 {
 			options.Agent = o.agents[i]
 		}
-		results, err := conform.TestServer(ctx, to, j.cases, options)
+		results, err := conform.JudgeServer(ctx, url, j.cases, options)
 		if len(results) > 0 {
-			agent := freeName(all, results[0].Agent, to.URL)
+			agent := freeName(all, results[0].Agent, url)
 			for _, r := range results {
 				r.Agent = agent
 			}
@@ -104,7 +104,7 @@ func conformServer(ctx context.Context, args []string, std streams) exitCode {
 	return cmp.Or(code, j.conclude(all))
 }
 
-// freeName returns a name for the server at url that no other has in the report.
+// freeName returns a name for the server at url that is unique in the report.
 func freeName(all map[string][]*conform.Result, name, url string) string {
 	if all[name] != nil {
 		name += " at " + url
@@ -117,7 +117,7 @@ func freeName(all map[string][]*conform.Result, name, url string) string {
 	}
 }
 
-// endOfRun says what it means that a run ended with err.
+// endOfRun returns the exit code for the error of a run.
 func endOfRun(ctx context.Context, err error) exitCode {
 	switch {
 	case ctx.Err() != nil:
@@ -132,35 +132,33 @@ func endOfRun(ctx context.Context, err error) exitCode {
 	return exitUnreachable
 }
 
-// targets returns the servers at the URLs as the judge needs them.
-func (o *conformServerOptions) targets(urls []string) ([]conform.Target, error) {
+// targets returns the URLs in their normal form, and sets the options for all
+// of them.
+func (o *conformServerOptions) targets(urls []string, options *conform.Options) ([]string, error) {
 	switch {
 	case len(urls) == 0:
 		return nil, usagef("conform server takes one URL or more")
 	case len(o.agents) > 0 && len(o.agents) != len(urls):
 		return nil, usagef("-agent is given %d times for %d URLs", len(o.agents), len(urls))
 	}
-	if err := o.trust.check(); err != nil {
-		return nil, err
+	err := o.trust.check()
+	if err == nil {
+		options.TLS, err = o.trust.config()
 	}
-	trust, err := o.trust.config()
 	if err != nil {
 		return nil, err
 	}
-	var targets []conform.Target
+	var normal []string
 	for _, url := range urls {
 		u, err := handshake.ParseURL(url)
 		if err != nil {
 			return nil, err
 		}
-		to := conform.Target{
-			URL: u.String(), TLS: trust,
-			Origin: o.origin, Header: http.Header(o.header), Subprotocols: o.subprotocols,
-		}
-		if err := to.Check(); err != nil {
-			return nil, usagef("%s", err)
-		}
-		targets = append(targets, to)
+		normal = append(normal, u.String())
 	}
-	return targets, nil
+	options.Origin, options.Header, options.Subprotocols = o.origin, http.Header(o.header), o.subprotocols
+	if err := options.Check(); err != nil {
+		return nil, usagef("%s", err)
+	}
+	return normal, nil
 }

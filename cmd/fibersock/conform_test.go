@@ -56,7 +56,7 @@ func TestConformCommandLine(t *testing.T) {
 		{"conform server -expect FILE ws://localhost:1/", exitUsage, "", "no agent"},
 		{"conform server -out FILE ws://localhost:1/", exitUsage, "", "FILE"},
 		{"conform server -cacert /does/not/exist wss://localhost:1/", exitUsage, "", "/does/not/exist"},
-		{"conform server -cacert x -insecure wss://localhost:1/", exitUsage, "", "one of them"},
+		{"conform server -cacert x -insecure wss://localhost:1/", exitUsage, "", "cannot be used together"},
 		{"conform client now", exitUsage, "", `not "now"`},
 		{"conform client -tls-cert cert.pem", exitUsage, "", "-tls-key"},
 		{"conform client -addr 127.0.0.1:-1", exitUnreachable, "", "-1"},

@@ -5,7 +5,7 @@ import (
 	"flag"
 )
 
-// trustOptions are the flags that say whom to trust when connecting to a wss URL.
+// trustOptions are the flags about the certificate of a wss server.
 type trustOptions struct {
 	insecure bool
 	caFile   string
@@ -18,12 +18,12 @@ func (o *trustOptions) add(flags *flag.FlagSet) {
 
 func (o *trustOptions) check() error {
 	if o.insecure && o.caFile != "" {
-		return usagef("-cacert says whom to trust and -insecure to trust anybody: take one of them")
+		return usagef("-cacert and -insecure cannot be used together")
 	}
 	return nil
 }
 
-// config returns the client's side of TLS.
+// config returns the client's configuration of TLS.
 func (o *trustOptions) config() (*tls.Config, error) {
 	roots, err := loadCertificates(o.caFile)
 	if err != nil {

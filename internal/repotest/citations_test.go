@@ -104,7 +104,7 @@ func (c citations) add(id string, by citing) {
 var noTests = map[string]string{
 	"internal/repotest/citations_test.go": "about numbers",
 	"internal/repotest/lists_test.go":     "about numbers",
-	"internal/conform":                    "tests of the judge's own verdicts",
+	"wstest/conform":                      "tests of the judge's own verdicts",
 	"interop/conformance":                 "verdicts on other implementations",
 	"fuzz/corpus":                         "about the form of scripts; the scripts are read as such",
 }

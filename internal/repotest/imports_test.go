@@ -56,7 +56,7 @@ var picture = []rule{
 		why: "an attacker shares only formats with the endpoint under attack"},
 	{pkg: "./fuzz", ours: slices.Concat([]string{"./client", "./client/sockets"}, transport), not: []string{"testing", "net/http"},
 		why: "a fuzzer brings its own runner"},
-	{pkg: "./internal/conform",
+	{pkg: "./wstest/conform",
 		why: "the judge shares no code with the implementation under test"},
 }
 

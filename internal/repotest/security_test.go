@@ -57,7 +57,7 @@ var fromMathRand = map[string]struct {
 // cipher with a seed of crypto/rand.
 func TestRandomnessIsOfTheRightKind(t *testing.T) {
 	ours := func(name string) bool {
-		for _, dir := range []string{"wire", "handshake", "client", "server", "endpoint", "internal/socket", "internal/driver", "cmd"} {
+		for _, dir := range []string{"wire", "handshake", "client", "server", "endpoint", "internal/socket", "cmd"} {
 			if strings.HasPrefix(name, dir+"/") {
 				return strings.HasSuffix(name, ".go") && !strings.HasSuffix(name, "_test.go")
 			}

@@ -10,11 +10,12 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/fibersock/fibersock/internal/conform"
 	"github.com/fibersock/fibersock/interop/peer"
+	"github.com/fibersock/fibersock/wstest/conform"
 )
 
-// Verdicts are what came of each case, by id or, in a file, by the beginning of the ids with "*" behind it.
+// verdicts are the verdicts on the cases, by id or, in a file, by a prefix of
+// the ids with "*".
 type verdicts map[string]verdict
 
 type verdict struct {
@@ -34,7 +35,7 @@ func verdictsOf(results []*conform.Result) verdicts {
 	return v
 }
 
-// write commits v, which is of all cases, in few lines.
+// write writes v, of all cases, to its file in few lines.
 func (v verdicts) write(t *testing.T, p peer.Peer, role conform.Role) {
 	t.Helper()
 	patterns := verdicts{}
@@ -57,7 +58,8 @@ func (v verdicts) write(t *testing.T, p peer.Peer, role conform.Role) {
 	}
 }
 
-// summarize adds to patterns what says of all ids with this prefix, such as "6.4.", what v says, if fallback is what is said so far.
+// summarize adds to patterns the verdicts of v on the ids with this prefix,
+// such as "6.4.". fallback is the verdict of the patterns so far.
 func (v verdicts) summarize(prefix string, fallback verdict, patterns verdicts) {
 	counts := map[verdict]int{}
 	for id, verdict := range v {
@@ -120,7 +122,7 @@ func read(t *testing.T, p peer.Peer, role conform.Role) verdicts {
 	return v
 }
 
-// of returns what v has for the case, or for the longest beginning of its id.
+// of returns the verdict on the case, or that of the longest prefix of its id.
 func (v verdicts) of(id string) verdict {
 	if exact, ok := v[id]; ok {
 		return exact
@@ -134,7 +136,7 @@ func (v verdicts) of(id string) verdict {
 	return verdict{}
 }
 
-// What is committed in few lines says of each case what was found.
+// The few lines of a file have the verdict on each case.
 func TestSummaryOfVerdictsLosesNothing(t *testing.T) {
 	ok := verdict{conform.OK, conform.OK}
 	failed := verdict{conform.Failed, conform.Unclean}

@@ -9,8 +9,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/fibersock/fibersock/internal/conform"
 	"github.com/fibersock/fibersock/interop/peer"
+	"github.com/fibersock/fibersock/wstest/conform"
 )
 
 const (
@@ -19,13 +19,14 @@ const (
 	pageEnds   = "<!-- end of what is written -->\n"
 )
 
-// order is that in which verdicts are counted.
+// order is the order of the verdicts in the table.
 var order = []conform.Verdict{
 	conform.OK, conform.NonStrict, conform.Informational, conform.Unimplemented,
 	conform.WrongCode, conform.Unclean, conform.FailedByClient, conform.Failed,
 }
 
-// The page for readers cannot say anything else than the files for the tests, nor name other versions than go.mod and package-lock.json.
+// The page has the verdicts of the files, and the versions of go.mod and
+// package-lock.json.
 func TestPageShowsTheCommittedVerdictsAndVersions(t *testing.T) {
 	before, got, after := readPage(t)
 	want := tables(t)
@@ -40,7 +41,7 @@ func TestPageShowsTheCommittedVerdictsAndVersions(t *testing.T) {
 	}
 }
 
-// readPage returns the page in three parts, the second of which is that of tables.
+// readPage returns the page in three parts. The second has the tables.
 func readPage(t *testing.T) (before, tables, after string) {
 	t.Helper()
 	text, err := os.ReadFile(page)
@@ -55,7 +56,7 @@ func readPage(t *testing.T) (before, tables, after string) {
 	return before + pageStarts, tables, pageEnds + after
 }
 
-// tables returns the part of the page that is not written by hand.
+// tables returns the generated part of the page.
 func tables(t *testing.T) string {
 	var b strings.Builder
 	b.WriteString("\n| peer | package | version |\n|---|---|---|\n")
@@ -111,7 +112,8 @@ func classes() []string {
 	return list
 }
 
-// counts says how often each verdict was found in a class, or in all if it is empty; and how often each about closing, but OK.
+// counts returns the number of each verdict in a class, or in all for an empty
+// one, and of each verdict on closing other than OK.
 func (v verdicts) counts(class string) string {
 	behavior, closing := map[conform.Verdict]int{}, map[conform.Verdict]int{}
 	for id, verdict := range v {
@@ -139,7 +141,7 @@ func listed(counts map[conform.Verdict]int) string {
 	return strings.Join(parts, ", ")
 }
 
-// remarkable lists the cases by what was found.
+// remarkable lists the cases by their verdicts.
 func remarkable(b *strings.Builder, role conform.Role, v verdicts) {
 	ids := map[verdict][]string{}
 	for id, verdict := range v {
@@ -167,7 +169,8 @@ func compareVerdicts(a, b verdict) int {
 		cmp.Compare(slices.Index(order, a.Close), slices.Index(order, b.Close)))
 }
 
-// ranges lists ids in their order: whole classes and groups as 12.* and 6.4.*, cases that follow each other as 6.6.1–4.
+// ranges lists ids in their order: whole classes and groups as 12.* and 6.4.*,
+// adjacent cases as 6.6.1–4.
 func ranges(ids []string) string {
 	in := map[string]bool{}
 	for _, id := range ids {
@@ -195,8 +198,9 @@ func ranges(ids []string) string {
 	return strings.Join(parts, ", ")
 }
 
-// wholeAt returns the largest class or group that begins with the first of the cases and is in with all its cases, and how many it has; none
-// if there is no such.
+// wholeAt returns the largest class or group that begins with the first of the
+// cases and has all its cases among them, and the number of its cases; "" if
+// there is none.
 func wholeAt(left []*conform.Case, in map[string]bool) (string, int) {
 	id := left[0].ID
 	for end := strings.Index(id, ".") + 1; end <= len(group(id)); end += strings.Index(id[end:], ".") + 1 {
@@ -215,7 +219,7 @@ func wholeAt(left []*conform.Case, in map[string]bool) (string, int) {
 	return "", 0
 }
 
-// count returns how many of the cases have an id with this prefix; they follow each other.
+// count returns the number of cases with this prefix.
 func count(cases []*conform.Case, prefix string) int {
 	n := 0
 	for _, c := range cases {

@@ -13,9 +13,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/fibersock/fibersock/internal/conform"
-	"github.com/fibersock/fibersock/internal/conform/report"
 	"github.com/fibersock/fibersock/interop/peer"
+	"github.com/fibersock/fibersock/wstest/conform"
+	"github.com/fibersock/fibersock/wstest/conform/report"
 )
 
 var (
@@ -23,7 +23,7 @@ var (
 	update = flag.Bool("update", false, "commit what comes out: with -full the verdicts, and always the tables")
 )
 
-// quick are the cases that take no more than a second or two.
+// quick are the cases of at most a second or two.
 var quick = []string{
 	"1.*", "2.*", "3.*", "4.*", "5.*", "6.*", "7.*", "10.*",
 	"9.1.1", "9.1.2", "9.2.1", "9.2.2", "9.3.6", "9.4.6", "9.5.6", "9.6.6", "9.7.1", "9.8.1",
@@ -31,13 +31,15 @@ var quick = []string{
 }
 
 const (
-	parallel = 32 // cases at a time, of those that wait most of the time
+	parallel = 32 // cases at the same time, of those that mostly wait
 
-	// patience makes the judge wait longer for a peer than its cases say, because these tests share their machine with others.
+	// patience multiplies the judge's timeouts, because the machine may be
+	// busy.
 	patience = 3
 
-	// attempts are how often a case may be judged until its verdict is the expected one: on a busy machine what is written last before an
-	// end of TCP, and what the other side reads first, are not always the same.
+	// attempts is the number of times that a case is judged until its verdict
+	// is the expected one: on a busy machine the order of the last write before
+	// the end of TCP and of the peer's reads varies.
 	attempts = 3
 )
 
@@ -96,7 +98,7 @@ func judgeServer(t *testing.T, p peer.Peer, cases []*conform.Case, options confo
 	case err := <-ended:
 		t.Fatal(err)
 	}
-	results, err := conform.TestServer(ctx, conform.Target{URL: url}, cases, options)
+	results, err := conform.JudgeServer(ctx, url, cases, options)
 	cancel()
 	if ended := <-ended; err != nil || ended != nil {
 		t.Fatal(err, ended)
@@ -107,8 +109,9 @@ func judgeServer(t *testing.T, p peer.Peer, cases []*conform.Case, options confo
 	return results
 }
 
-// judgeClient runs the cases as TestServer does by itself: those that mostly wait at first, many at once; then those that compute; then, alone,
-// those that measure time.
+// judgeClient runs the cases in the order of JudgeServer: first those that
+// mostly wait, many at a time; then those that compress; then, alone, those
+// that measure time.
 func judgeClient(t *testing.T, p peer.Peer, cases []*conform.Case, options conform.Options) []*conform.Result {
 	t.Helper()
 	atOnce := map[string]int{"9": 1, "12": runtime.GOMAXPROCS(0), "13": runtime.GOMAXPROCS(0)}
@@ -154,7 +157,8 @@ func judgeClientAtOnce(t *testing.T, p peer.Peer, cases []*conform.Case, paralle
 	return fuzzer.Results()[p.Name]
 }
 
-// awaitVerdicts waits for as many verdicts as there are cases: a client may be done before the judge is.
+// awaitVerdicts waits for the verdicts on all cases: a client may end before
+// the judge does.
 func awaitVerdicts(t *testing.T, verdicts <-chan string, cases int) {
 	t.Helper()
 	missing := time.After(30 * time.Second)
@@ -167,7 +171,8 @@ func awaitVerdicts(t *testing.T, verdicts <-chan string, cases int) {
 	}
 }
 
-// compare fails t for each case that has another verdict than is committed, in each of the attempts.
+// compare fails t for each case whose verdict differs from the committed one in
+// all attempts.
 func compare(t *testing.T, p peer.Peer, role conform.Role, results []*conform.Result) {
 	t.Helper()
 	expected := readExpectation(t, p, role)

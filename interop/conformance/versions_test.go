@@ -13,7 +13,8 @@ import (
 	"github.com/fibersock/fibersock/interop/peer"
 )
 
-// runtimesFile has the versions of what no file of this repository chooses, as they were when the verdicts were committed.
+// runtimesFile has the versions, at the time of the verdicts, of programs that
+// no file of this repository selects.
 const runtimesFile = "runtimes.json"
 
 type runtimes struct {
@@ -36,7 +37,7 @@ func committedRuntimes(t *testing.T) runtimes {
 	return r
 }
 
-// writeRuntimes commits what is running here.
+// writeRuntimes writes the versions of this machine.
 func writeRuntimes(t *testing.T) {
 	t.Helper()
 	node, err := peer.Node()
@@ -71,7 +72,8 @@ func said(t *testing.T, program string, args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// version returns the version of p that the tests run: what go.mod and package-lock.json say, and for Python what was there.
+// version returns the version of p: that of go.mod or package-lock.json, and
+// for Python that of runtimesFile.
 func version(t *testing.T, p peer.Peer) string {
 	t.Helper()
 	r := committedRuntimes(t)

@@ -1,0 +1,208 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/fibersock/fibersock/server"
+	"github.com/fibersock/fibersock/wire"
+	"github.com/fibersock/fibersock/wstest/conform"
+)
+
+// fuzzing is a fuzzing server with cases that end in different ways.
+type fuzzing struct {
+	count string // what it says to be the number of cases
+	// hangUp, if it is set, gets the connections that are not served, from the second on.
+	hangUp func(net.Conn)
+	cases  map[string]func(c *server.Conn)
+
+	mu       sync.Mutex // guards the rest
+	visits   []string   // the resources that were asked for, with their query
+	received []string   // messages in cases
+}
+
+// start serves until the test ends, and returns the URL.
+func (f *fuzzing) start(t *testing.T) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	visit := func(c *server.Conn) {
+		f.mu.Lock()
+		f.visits = append(f.visits, c.Path()+"?"+c.Query())
+		f.mu.Unlock()
+	}
+	s := &server.Server{Log: func(error) {}, Handlers: map[string]*server.Handler{
+		"/base/getCaseCount": {Open: func(c *server.Conn) {
+			visit(c)
+			c.SendText(f.count)
+			c.Close(0, "")
+		}},
+		"/base/runCase": {
+			Open: func(c *server.Conn) {
+				visit(c)
+				f.cases[c.Query()](c)
+			},
+			Message: func(c *server.Conn, op wire.Opcode, p []byte) {
+				f.mu.Lock()
+				f.received = append(f.received, fmt.Sprintf("%v %s", op, p))
+				f.mu.Unlock()
+				c.Close(wire.NormalClosure, "")
+			},
+		},
+		"/base/updateReports": {Open: func(c *server.Conn) {
+			visit(c)
+			c.Close(0, "")
+		}},
+	}}
+	served := make(chan error, 1)
+	if f.hangUp != nil {
+		go func() { served <- s.Serve(&oneConn{Listener: ln, rest: f.hangUp}) }()
+	} else {
+		go func() { served <- s.Serve(ln) }()
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		s.Shutdown(ctx)
+		<-served
+	})
+	return "ws://" + ln.Addr().String() + "/base/"
+}
+
+// A oneConn accepts one connection and gives the rest to another function.
+type oneConn struct {
+	net.Listener
+	accepted bool
+	rest     func(net.Conn)
+}
+
+func (l *oneConn) Accept() (net.Conn, error) {
+	for {
+		nc, err := l.Listener.Accept()
+		if err != nil || !l.accepted {
+			l.accepted = true
+			return nc, err
+		}
+		l.rest(nc)
+	}
+}
+
+// The Autobahn TestSuite writes its reports and ends without an answer, when it is asked to end:
+// that was taken for a server that refuses.
+func TestServerThatEndsWithoutAnswerHasEnded(t *testing.T) {
+	read := func(nc net.Conn) {
+		nc.SetReadDeadline(time.Now().Add(10 * time.Second))
+		http.ReadRequest(bufio.NewReader(nc))
+	}
+	ends := func(nc net.Conn) { read(nc); nc.Close() }
+	resets := func(nc net.Conn) { read(nc); nc.(*net.TCPConn).SetLinger(0); nc.Close() }
+	refuses := func(nc net.Conn) {
+		read(nc)
+		io.WriteString(nc, "HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n")
+		nc.Close()
+	}
+	for _, c := range []struct {
+		name     string
+		hangUp   func(net.Conn)
+		shutdown bool
+		ok       bool
+	}{
+		{"ends", ends, true, true},
+		{"resets", resets, true, true},
+		{"refuses", refuses, true, false},
+		{"ends though nobody asked", ends, false, false},
+	} {
+		f := &fuzzing{count: "0", hangUp: c.hangUp}
+		d := (&conformDriveOptions{agent: "a", shutdown: c.shutdown}).driver(f.start(t), nil)
+		if err := d.Run(t.Context()); (err == nil) != c.ok {
+			t.Errorf("a server that %s: %v", c.name, err)
+		}
+	}
+}
+
+// However a case ends, the next one comes, and the reports at the end.
+func TestDriverGoesThroughAllCasesAndAsksForReports(t *testing.T) {
+	for _, parallel := range []int{0, 2, 100} {
+		t.Run(fmt.Sprint(parallel), func(t *testing.T) {
+			f := &fuzzing{count: "5", cases: map[string]func(c *server.Conn){
+				"agent=a+%26+b&case=1": func(c *server.Conn) { c.SendText("hello") },
+				"agent=a+%26+b&case=2": func(c *server.Conn) { c.Send(wire.Binary, []byte("bytes")) },
+				"agent=a+%26+b&case=3": func(c *server.Conn) { c.CloseNow() },
+				"agent=a+%26+b&case=4": func(c *server.Conn) { c.Close(4000, "enough") },
+				"agent=a+%26+b&case=5": func(c *server.Conn) { c.Close(0, "") },
+			}}
+			var count, ran int
+			d := (&conformDriveOptions{agent: "a & b", parallel: parallel, shutdown: true}).driver(f.start(t), nil)
+			d.Count, d.Ran = func(cases int) { count = cases }, func() { ran++ }
+			if err := d.Run(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if count != 5 || ran != 5 {
+				t.Errorf("%d cases counted, %d run", count, ran)
+			}
+			want := []string{"/base/getCaseCount?"}
+			for n := range 5 {
+				want = append(want, fmt.Sprintf("/base/runCase?agent=a+%%26+b&case=%d", n+1))
+			}
+			want = append(want, "/base/updateReports?agent=a+%26+b&shutdownOnComplete=true")
+			slices.Sort(f.visits[1 : len(f.visits)-1]) // parallel ones come in any order
+			if !slices.Equal(f.visits, want) {
+				t.Errorf("visited %q, want %q", f.visits, want)
+			}
+			slices.Sort(f.received)
+			if want := []string{"binary bytes", "text hello"}; !slices.Equal(f.received, want) {
+				t.Errorf("echoed %q, want %q", f.received, want)
+			}
+		})
+	}
+}
+
+func TestDriverSaysWhatIsNoFuzzingServer(t *testing.T) {
+	for _, count := range []string{"", "many", "-1", "1.5", "99999999999999999999"} {
+		f := &fuzzing{count: count}
+		d := (&conformDriveOptions{agent: "a"}).driver(f.start(t), nil)
+		var wrong *conform.NotACountError
+		if err := d.Run(t.Context()); !errors.As(err, &wrong) || wrong.Answer != count {
+			t.Errorf("%q cases: %v", count, err)
+		}
+	}
+}
+
+// A server that is gone is an error, in the middle of the cases too.
+func TestDriverEndsWithoutServer(t *testing.T) {
+	f := &fuzzing{count: "3"}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	gone := errors.New("gone")
+	f.cases = map[string]func(c *server.Conn){
+		"agent=a&case=1": func(c *server.Conn) { cancel(gone) }, // and stays open
+	}
+	d := (&conformDriveOptions{agent: "a"}).driver(f.start(t), nil)
+	if err := d.Run(ctx); err != gone && err != context.Canceled {
+		t.Errorf("interrupted: %v", err)
+	}
+	if len(f.visits) != 2 {
+		t.Errorf("visited %q", f.visits)
+	}
+
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln.Close()
+	d.URL = "ws://" + ln.Addr().String()
+	var refused *net.OpError
+	if err := d.Run(t.Context()); !errors.As(err, &refused) {
+		t.Errorf("nobody listens: %v", err)
+	}
+}

@@ -1,0 +1,111 @@
+package conform
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+)
+
+// A Driver takes a client through the cases of a fuzzing server: a
+// FuzzingServer, or that of the Autobahn TestSuite. It requests /getCaseCount,
+// /runCase for each case, and /updateReports.
+type Driver struct {
+	URL   string // of the fuzzing server; its path is the prefix of those above
+	Agent string // the name of the client in the server's reports
+
+	// Ask connects to a URL, and returns the last message that the server sends
+	// before it closes the connection.
+	Ask func(ctx context.Context, url string) (message string, err error)
+
+	// Echo connects to a URL and sends every message back until the connection
+	// ends. How it ends is no error: the server judges it.
+	Echo func(ctx context.Context, url string) error
+
+	Parallel int  // the number of cases that run at the same time; default 1
+	Shutdown bool // request the server's end with the reports
+
+	// Count, if not nil, is called with the number of cases before the first of
+	// them, and Ran after each, one call at a time.
+	Count func(cases int)
+	Ran   func()
+}
+
+// A NotACountError reports an answer to /getCaseCount that is not a number.
+type NotACountError struct{ Answer string }
+
+func (e *NotACountError) Error() string {
+	return fmt.Sprintf("websocket: the server's answer to /getCaseCount is no number of cases: %.40q", e.Answer)
+}
+
+// Run runs all cases of the server and requests the reports. The error is that
+// of ctx, of Ask or Echo, or a *NotACountError.
+func (d *Driver) Run(ctx context.Context) error {
+	answer, err := d.Ask(ctx, d.resource("getCaseCount", nil))
+	if err != nil {
+		return err
+	}
+	count, err := strconv.Atoi(answer)
+	if err != nil || count < 0 {
+		return &NotACountError{answer}
+	}
+	if d.Count != nil {
+		d.Count(count)
+	}
+	var mu sync.Mutex // guards calls of d.Ran
+	err = parallel(ctx, count, d.Parallel, func(ctx context.Context, i int) error {
+		query := url.Values{"case": {strconv.Itoa(i + 1)}, "agent": {d.Agent}}
+		if err := d.Echo(ctx, d.resource("runCase", query)); err != nil {
+			return err
+		}
+		if d.Ran != nil {
+			mu.Lock()
+			defer mu.Unlock()
+			d.Ran()
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	query := url.Values{"agent": {d.Agent}}
+	if d.Shutdown {
+		query.Set("shutdownOnComplete", "true")
+	}
+	_, err = d.Ask(ctx, d.resource("updateReports", query))
+	return err
+}
+
+// resource returns the URL of a resource of the fuzzing server.
+func (d *Driver) resource(name string, query url.Values) string {
+	address := strings.TrimSuffix(d.URL, "/") + "/" + name
+	if len(query) > 0 {
+		address += "?" + query.Encode()
+	}
+	return address
+}
+
+// parallel calls f with the numbers below n, up to limit at the same time, and
+// returns when all calls have. The first error ends the context of the others
+// and is returned, or else that of ctx.
+func parallel(ctx context.Context, n, limit int, f func(ctx context.Context, i int) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var workers sync.WaitGroup
+	var taken atomic.Int64
+	for range min(max(limit, 1), n) {
+		workers.Go(func() {
+			for i := int(taken.Add(1)) - 1; i < n && ctx.Err() == nil; i = int(taken.Add(1)) - 1 {
+				if err := f(ctx, i); err != nil {
+					cancel(err)
+					return
+				}
+			}
+		})
+	}
+	workers.Wait()
+	return context.Cause(ctx)
+}

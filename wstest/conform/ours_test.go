@@ -1,0 +1,138 @@
+package conform_test
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/fibersock/fibersock/client"
+	"github.com/fibersock/fibersock/server"
+	"github.com/fibersock/fibersock/server/httpupgrade"
+	"github.com/fibersock/fibersock/wire"
+	"github.com/fibersock/fibersock/wstest/conform"
+)
+
+// ourServers start our echo server in each way to run it, until the test ends.
+var ourServers = map[string]func(t *testing.T, s *server.Server) (url string, trust *tls.Config){
+	"listening": func(t *testing.T, s *server.Server) (string, *tls.Config) {
+		return "ws://" + serveOn(t, listen(t), s.Serve, s.Shutdown), nil
+	},
+	"behind net/http": func(t *testing.T, s *server.Server) (string, *tls.Config) {
+		web := &http.Server{Handler: httpupgrade.Handler(s)}
+		stop := func(ctx context.Context) error {
+			if err := s.Shutdown(ctx); err != nil {
+				return err
+			}
+			return web.Shutdown(ctx)
+		}
+		return "ws://" + serveOn(t, listen(t), web.Serve, stop), nil
+	},
+	"over TLS": func(t *testing.T, s *server.Server) (string, *tls.Config) {
+		ours, theirs := certificate()
+		return "wss://" + serveOn(t, tls.NewListener(listen(t), ours), s.Serve, s.Shutdown), theirs
+	},
+}
+
+// Every case of the suite, against our server in each way to run it. Only the one
+// that listens gets the large messages and the full number of messages, unless
+// -full asks for all.
+func TestOurServerConforms(t *testing.T) {
+	for name, start := range ourServers {
+		t.Run(name, func(t *testing.T) {
+			o := unhurried(t)
+			if name != "listening" && !*conform.Full {
+				o.Rounds, o.Except = 50, large
+			}
+			var url string
+			url, o.TLS = start(t, echoServer())
+			conform.TestServer(t, url, o)
+		})
+	}
+}
+
+// Every case of the suite, against our client.
+func TestOurClientConforms(t *testing.T) {
+	conform.TestClient(t, echoClient, unhurried(t))
+}
+
+// unhurried returns options with patience for a machine that is busy with other
+// tests. In short mode the cases of large messages are left out.
+func unhurried(t *testing.T) conform.Options {
+	except := tooSlow
+	if testing.Short() {
+		except = []string{"9.*"}
+	}
+	if len(except) > 0 {
+		t.Logf("without %s, which are about large messages", except)
+	}
+	return conform.Options{Patience: 20, Strict: true, Except: except}
+}
+
+// large are cases of large messages: one of each kind is not among them.
+var large = []string{
+	"9.1.5", "9.1.6", "9.2.*", "9.3.2", "9.3.3", "9.3.4", "9.3.6", "9.3.7", "9.3.8", "9.4.*",
+	"9.5.2", "9.5.3", "9.5.4", "9.5.5", "9.6.*", "9.8.*",
+}
+
+// tooSlow are cases that no test runs, because they would take too long.
+var tooSlow []string
+
+// echoServer returns our server, which sends every message back.
+func echoServer() *server.Server {
+	return &server.Server{
+		Handler: server.Handler{Message: func(c *server.Conn, op wire.Opcode, p []byte) { c.Send(op, p) }},
+		Log:     func(error) {}, // of the connections that a case breaks
+	}
+}
+
+// echoClient is our client, which sends every message back.
+func echoClient(ctx context.Context, url string) error {
+	c, err := client.Dial(ctx, url, nil)
+	if err != nil {
+		return err
+	}
+	defer c.CloseNow()
+	for {
+		m, err := c.Receive(ctx)
+		if err != nil {
+			return nil // the connection ended
+		}
+		c.Send(m.Opcode, m.Payload) // an error ends the connection
+	}
+}
+
+func listen(t *testing.T) net.Listener {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ln
+}
+
+// serveOn serves on ln until the test ends, and returns the address.
+func serveOn(t *testing.T, ln net.Listener, serve func(net.Listener) error, shutdown func(context.Context) error) (addr string) {
+	t.Helper()
+	served := make(chan error, 1)
+	go func() { served <- serve(ln) }()
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := shutdown(ctx); err != nil {
+			t.Errorf("shutdown: %v", err)
+		}
+		<-served
+	})
+	return ln.Addr().String()
+}
+
+// certificate returns both sides' configuration of TLS, with a certificate for 127.0.0.1.
+func certificate() (server, client *tls.Config) {
+	ts := httptest.NewTLSServer(nil)
+	defer ts.Close()
+	return &tls.Config{Certificates: ts.TLS.Certificates}, ts.Client().Transport.(*http.Transport).TLSClientConfig
+}

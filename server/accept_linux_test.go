@@ -13,9 +13,10 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// acceptTogether lets a server accept connections of which n wait when it begins to,
-// and n come at once later. It returns what is known of each, in the order of the
-// clients, which it closes at the end of the test.
+// acceptTogether starts a server on a listener in whose queue n connections
+// wait, and opens n more at the same time later. It returns the server's
+// connections in the order of the clients. The clients are closed at the end of
+// the test.
 func acceptTogether(t *testing.T, ln net.Listener, n int) (conns []*Conn, clients []net.Conn) {
 	t.Helper()
 	addr := ln.Addr().(*net.TCPAddr)
@@ -70,8 +71,9 @@ func acceptTogether(t *testing.T, ln net.Listener, n int) (conns []*Conn, client
 	return conns, clients
 }
 
-// However a connection was accepted, its addresses are those that its client sees.
-func TestAddressesOfConnectionsThatWaitTogether(t *testing.T) {
+// The server and the client see the same addresses of a connection, for
+// connections accepted one by one and together.
+func TestAddressesOfConnectionsAcceptedTogether(t *testing.T) {
 	for _, addr := range []string{"127.0.0.1:0", "[::1]:0", ":0", "0.0.0.0:0"} {
 		t.Run(addr, func(t *testing.T) {
 			ln, err := net.Listen("tcp", addr)
@@ -86,14 +88,14 @@ func TestAddressesOfConnectionsThatWaitTogether(t *testing.T) {
 					continue
 				}
 				if got, want := c.LocalAddr().String(), nc.RemoteAddr().String(); got != want {
-					t.Errorf("it is at %s, its client says %s", got, want)
+					t.Errorf("RemoteAddr is %s, the client has %s", got, want)
 				}
 			}
 		})
 	}
 }
 
-// Too many open files are reported, and waited out.
+// Lack of descriptors is reported, and the server retries.
 func TestTooManyOpenFilesAreWaitedOut(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -123,7 +125,7 @@ func TestTooManyOpenFilesAreWaitedOut(t *testing.T) {
 		return err
 	}
 	first := dial()
-	if err := answered(first); err != nil { // now all that the server needs is open
+	if err := answered(first); err != nil { // the server has opened all descriptors that it needs
 		t.Fatal(err)
 	}
 
@@ -131,7 +133,7 @@ func TestTooManyOpenFilesAreWaitedOut(t *testing.T) {
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
 		t.Fatal(err)
 	}
-	free, err := os.Open(os.DevNull) // takes the lowest that is free
+	free, err := os.Open(os.DevNull) // gets the lowest free descriptor
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,14 +148,14 @@ func TestTooManyOpenFilesAreWaitedOut(t *testing.T) {
 		}
 	}
 	defer restore()
-	second := dial() // has the last
+	second := dial() // uses the last descriptor
 	select {
 	case err := <-reported:
 		if !errors.Is(err, syscall.EMFILE) {
 			t.Errorf("reported: %v", err)
 		}
 	case <-time.After(10 * time.Second):
-		t.Error("nothing is reported")
+		t.Error("no error is reported")
 	}
 	restore()
 	if err := answered(second); err != nil {
@@ -167,7 +169,7 @@ func TestTooManyOpenFilesAreWaitedOut(t *testing.T) {
 	<-served
 }
 
-// A listener that the program closes ends Serve, and nothing else.
+// A listener closed by the application ends Serve. Connections stay open.
 func TestClosedListenerEndsServe(t *testing.T) {
 	opened := make(chan *Conn, 1)
 	s := &Server{Handler: Handler{Open: func(c *Conn) { opened <- c }}}
@@ -192,7 +194,7 @@ func TestClosedListenerEndsServe(t *testing.T) {
 			t.Errorf("Serve returned %v", err)
 		}
 		if _, err := net.Dial("tcp", ln.Addr().String()); err == nil {
-			t.Error("it still listens")
+			t.Error("the listener is still open")
 		}
 		if c.State() != Open {
 			t.Error("the connection is not open any more")

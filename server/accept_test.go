@@ -13,7 +13,7 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// accept calls Accept beside the test.
+// accept calls Accept on another goroutine.
 func accept(s *server.Server, nc net.Conn, h server.Handshake) <-chan accepted {
 	result := make(chan accepted, 1)
 	go func() {
@@ -28,8 +28,8 @@ type accepted struct {
 	err error
 }
 
-// Accept returns an open connection from which its caller receives. The
-// handlers that tell of the connection are called, those that receive are not.
+// Accept returns an open connection from which its caller receives. It calls
+// the handlers for open, error and close, not the handlers for messages.
 func TestAcceptReturnsTheConnection(t *testing.T) {
 	eachOurs(t, func(t *testing.T, connect func() (net.Conn, *peer)) {
 		rec := newRecorder(t)
@@ -77,8 +77,8 @@ func TestAcceptReturnsTheConnection(t *testing.T) {
 	})
 }
 
-// After Close nothing that the caller does not receive keeps the connection:
-// what finds no room is dropped, and the client's Close ends it.
+// A connection whose caller has called Close and does not receive ends with the
+// client's Close. The server drops messages for which the mailbox has no room.
 func TestAcceptedConnectionEndsAfterCloseWithoutAReceiver(t *testing.T) {
 	eachOurs(t, func(t *testing.T, connect func() (net.Conn, *peer)) {
 		for _, closeFirst := range []bool{true, false} {
@@ -147,13 +147,14 @@ func TestAcceptReturnsWhyTheConnectionDidNotOpen(t *testing.T) {
 		}
 		nc, p = connect()
 		if a := result(t, accept(s, nc, server.Handshake{})); a.c != nil || !errors.As(a.err, &full) {
-			t.Errorf("one too many: %v, %v", a.c, a.err)
+			t.Errorf("Accept above the limit returned %v, %v", a.c, a.err)
 		}
 		p.wantCut()
 	})
 }
 
-// The 101 of Accept may find no client any more.
+// Accept returns an error if the client has disconnected before the 101
+// response is written.
 func TestAcceptOfAConnectionThatHasEnded(t *testing.T) {
 	s := &server.Server{Log: func(error) {}}
 	a := result(t, accept(s, gone{err: io.ErrClosedPipe}, server.Handshake{Response: []byte(switching)}))
@@ -164,8 +165,8 @@ func TestAcceptOfAConnectionThatHasEnded(t *testing.T) {
 	shutdown(t, s)
 }
 
-// SlowDefault is to wait, as with Serve: the caller may wait, as no handler
-// does.
+// SlowDefault blocks the sender of an accepted connection, as with Serve: its
+// caller may block, a handler may not.
 func TestAcceptedConnectionSendsWithSlowBlock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ours, theirs := net.Pipe()
@@ -200,7 +201,7 @@ func TestAcceptedConnectionSendsWithSlowBlock(t *testing.T) {
 	})
 }
 
-// Shutdown closes an accepted connection, and waits until it has ended.
+// Shutdown closes an accepted connection, and returns when it has ended.
 func TestShutdownClosesAcceptedConnections(t *testing.T) {
 	eachOurs(t, func(t *testing.T, connect func() (net.Conn, *peer)) {
 		s := new(server.Server)
@@ -223,7 +224,7 @@ func TestShutdownClosesAcceptedConnections(t *testing.T) {
 	})
 }
 
-// The subprotocols of a request take the place of the server's.
+// The subprotocols of a Handshake replace those of the server.
 func TestSubprotocolsOfOneRequest(t *testing.T) {
 	var parser handshake.RequestParser
 	r, _, err := parser.Parse([]byte(request("/", "Sec-WebSocket-Protocol: a, b, c")))
@@ -241,8 +242,8 @@ func TestSubprotocolsOfOneRequest(t *testing.T) {
 	}
 }
 
-// CheckOrigin has the last word on origins that are neither the server's own
-// nor in Origins (6455-10.2-a), and on nothing else.
+// CheckOrigin decides only about origins that are neither the server's own nor
+// in Origins (6455-10.2-a).
 func TestCheckOriginDecidesOnOtherOrigins(t *testing.T) {
 	tests := []struct {
 		origins string
@@ -285,7 +286,7 @@ func TestCheckOriginDecidesOnOtherOrigins(t *testing.T) {
 	})
 }
 
-// A prepared message is broadcast as any other, by the server and by the
+// A prepared message is broadcast like any other, by the method and by the
 // function.
 func TestBroadcastPrepared(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
@@ -307,7 +308,7 @@ func TestBroadcastPrepared(t *testing.T) {
 	})
 }
 
-// The request is parsed once as long as somebody has it.
+// The request is parsed once while a caller holds it.
 func TestRequestIsParsedOnce(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		rec := newRecorder(t)

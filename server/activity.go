@@ -55,8 +55,8 @@ func (m *atomicTick) set(t tick) {
 // replace stores t in place of old.
 func (m *atomicTick) replace(old, t tick) { m.at.CompareAndSwap(uint32(old), uint32(t)) }
 
-// activity records what a connection did last. The fields of type atomicTick
-// are written by its goroutines and by the sweeper.
+// activity records the last events of a connection. The fields of type
+// atomicTick are written by its goroutines and by the sweeper.
 type activity struct {
 	handlerSince atomicTick // when the running handler was called; 0 if none runs
 	lastRead     atomicTick // when bytes arrived last, or a handler returned

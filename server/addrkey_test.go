@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// What counts as one address.
-func TestWhatCountsAsOneAddress(t *testing.T) {
+// Addresses with the same key share MaxConnsPerAddr.
+func TestAddressKey(t *testing.T) {
 	for addr, want := range map[string]string{
 		"192.0.2.1":            "192.0.2.1/32",
 		"::ffff:192.0.2.1":     "192.0.2.1/32",
@@ -15,15 +15,15 @@ func TestWhatCountsAsOneAddress(t *testing.T) {
 		"::1":                  "::/64",
 	} {
 		if got := addrKey(&net.TCPAddr{IP: net.ParseIP(addr), Port: 1}).String(); got != want {
-			t.Errorf("%s counts as %s, want %s", addr, got, want)
+			t.Errorf("the key of %s is %s, want %s", addr, got, want)
 		}
 	}
 	if got := addrKey(&net.TCPAddr{IP: net.ParseIP("fe80::1"), Zone: "eth0"}).String(); got != "fe80::/64" {
-		t.Errorf("an address with a zone counts as %s", got)
+		t.Errorf("the key of an address with a zone is %s", got)
 	}
 	for _, addr := range []net.Addr{&net.TCPAddr{}, &net.UnixAddr{Name: "/s", Net: "unix"}} {
 		if got := addrKey(addr); got.IsValid() {
-			t.Errorf("%v counts as %v", addr, got)
+			t.Errorf("the key of %v is %v", addr, got)
 		}
 	}
 }

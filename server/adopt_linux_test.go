@@ -9,12 +9,12 @@ import (
 	"github.com/fibersock/fibersock/server"
 )
 
-// A socket that another process has handed over, and whose client has reset it since,
-// has no remote address for package net. It is served like any other that has ended:
-// Adopt and Run used to panic, and RemoteAddr would have returned nil.
-func TestFileConnWhoseClientHasGone(t *testing.T) {
+// A socket inherited from another process has no remote address for package net
+// if its client has reset it. Adopt and Run report its end like any other. They
+// used to panic, and RemoteAddr would have returned nil.
+func TestFileConnOfAResetClient(t *testing.T) {
 	eachOurs(t, func(t *testing.T, connect func() (net.Conn, *peer)) {
-		wrap := ours[t.Name()[len("TestFileConnWhoseClientHasGone/"):]]
+		wrap := ours[t.Name()[len("TestFileConnOfAResetClient/"):]]
 		handed := func() net.Conn {
 			ln := listenTCP(t)
 			defer ln.Close()
@@ -55,8 +55,9 @@ func TestFileConnWhoseClientHasGone(t *testing.T) {
 	})
 }
 
-// A listener that the program makes blocking, by File().Fd() or by os/exec, is served
-// as any other: connections used to wait for 15 others, and Shutdown for the next.
+// A listener made blocking by the application, with File().Fd() or os/exec,
+// accepts like any other. Connections used to wait for 15 others, and Shutdown
+// for the next one.
 func TestListenerMadeBlocking(t *testing.T) {
 	starters := map[string]func(t *testing.T, s *server.Server, ln net.Listener) *running{"system's": serve}
 	addListenTLS(starters)

@@ -11,7 +11,7 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// ours are what a program may have of a connection, which decides on the loop.
+// ours maps a kind of net.Conn to its constructor. The kind selects the loop.
 var ours = map[string]func(net.Conn) net.Conn{
 	"TCP":     func(nc net.Conn) net.Conn { return nc },
 	"wrapped": func(nc net.Conn) net.Conn { return struct{ net.Conn }{nc} },
@@ -39,8 +39,7 @@ func eachOurs(t *testing.T, test func(t *testing.T, connect func() (ours net.Con
 	}
 }
 
-// shutdown ends s, at once if clients do not take part, and looks whether all has
-// ended.
+// shutdown ends s and checks that no connection is left.
 func shutdown(t *testing.T, s *server.Server) {
 	t.Helper()
 	if err := s.Shutdown(t.Context()); err != nil {
@@ -53,9 +52,9 @@ func shutdown(t *testing.T, s *server.Server) {
 
 const switching = "HTTP/1.1 101 Switching Protocols\r\n\r\n"
 
-// A connection that somebody else has upgraded: what was read with the request is
-// the beginning of the frames (6455-4.2.2-m), and what is known of the handshake and
-// the client the program can ask for, from the beginning.
+// Bytes read with the request by another party are the beginning of the frames
+// (6455-4.2.2-m). The application can read the handshake and the client's
+// address of an adopted connection from Open on.
 func TestAdoptedConnection(t *testing.T) {
 	all := text("Hello") + frame(wire.Ping, "?") + closing(4000, "bye")
 	eachOurs(t, func(t *testing.T, connect func() (net.Conn, *peer)) {
@@ -85,7 +84,7 @@ func TestAdoptedConnection(t *testing.T) {
 	})
 }
 
-// Adopt does not wait for the program, nor for the client; Run does.
+// Adopt returns while the handler blocks. Run does not.
 func TestAdoptReturnsWhileTheHandlerBlocks(t *testing.T) {
 	eachOurs(t, func(t *testing.T, connect func() (net.Conn, *peer)) {
 		opened, release := make(chan struct{}), make(chan struct{})
@@ -121,8 +120,8 @@ func TestAdoptReturnsWhileTheHandlerBlocks(t *testing.T) {
 	})
 }
 
-// The blocking style, with messages that came before anybody was there to receive
-// them: more than are taken in advance.
+// Handler.Serve receives messages that were read before the connection was
+// adopted, more of them than the mailbox holds.
 func TestAdoptedConnectionIsServed(t *testing.T) {
 	eachOurs(t, func(t *testing.T, connect func() (net.Conn, *peer)) {
 		s := &server.Server{Handler: server.Handler{Serve: func(c *server.Conn) {
@@ -142,12 +141,13 @@ func TestAdoptedConnectionIsServed(t *testing.T) {
 	})
 }
 
-// A server that never listened looks after its connections as any (6455-5.5.2-c).
+// A server without a listener enforces the timeouts of its connections
+// (6455-5.5.2-c).
 func TestAdoptedConnectionHasItsTimeLimits(t *testing.T) {
 	eachOurs(t, func(t *testing.T, connect func() (net.Conn, *peer)) {
 		rec := newRecorder(t)
 		s := &server.Server{Handler: rec.handler(), PingInterval: 50 * time.Millisecond, PongTimeout: 50 * time.Millisecond}
-		for range 2 { // and again, after there was none for a while
+		for range 2 { // the second connection restarts the sweeper
 			nc, p := connect()
 			s.Adopt(nc, server.Handshake{})
 			if f, err := p.next(); err != nil || f.Opcode != wire.Ping {
@@ -163,8 +163,8 @@ func TestAdoptedConnectionHasItsTimeLimits(t *testing.T) {
 	})
 }
 
-// Shutdown ends what was adopted before, and what comes after it is sent away
-// (6455-7.3-a).
+// Shutdown ends connections adopted before it, and refuses those adopted after
+// it (6455-7.3-a).
 func TestShutdownEndsAdoptedConnections(t *testing.T) {
 	eachOurs(t, func(t *testing.T, connect func() (net.Conn, *peer)) {
 		rec := newRecorder(t)
@@ -193,7 +193,7 @@ func TestShutdownEndsAdoptedConnections(t *testing.T) {
 	})
 }
 
-// Shutdown waits for a connection from the moment that Adopt has returned.
+// Shutdown waits for every connection for which Adopt has returned.
 func TestShutdownRightAfterAdopt(t *testing.T) {
 	eachOurs(t, func(t *testing.T, connect func() (net.Conn, *peer)) {
 		for range 20 {
@@ -214,8 +214,8 @@ func TestShutdownRightAfterAdopt(t *testing.T) {
 	})
 }
 
-// A panic of the handler that is called first concerns its connection, and neither
-// the caller of Adopt nor others.
+// A panic in Open ends the adopted connection only. Neither the caller of Adopt
+// nor other connections notice.
 func TestPanicInOpenOfAnAdoptedConnection(t *testing.T) {
 	eachOurs(t, func(t *testing.T, connect func() (net.Conn, *peer)) {
 		var log reports
@@ -238,8 +238,9 @@ func TestPanicInOpenOfAnAdoptedConnection(t *testing.T) {
 	})
 }
 
-// A client that has gone before it was answered costs nothing.
-func TestAdoptedConnectionOfAClientThatHasGone(t *testing.T) {
+// A client that has disconnected before its handshake is answered leaves no
+// connection.
+func TestAdoptedConnectionOfADisconnectedClient(t *testing.T) {
 	eachOurs(t, func(t *testing.T, connect func() (net.Conn, *peer)) {
 		rec := newRecorder(t)
 		s := &server.Server{Handler: rec.handler(), Log: func(error) {}}
@@ -248,7 +249,7 @@ func TestAdoptedConnectionOfAClientThatHasGone(t *testing.T) {
 			p.reset()
 			s.Adopt(nc, server.Handshake{Response: []byte(switching)})
 		}
-		eventually(t, "all have ended", func() bool {
+		eventually(t, "all connections ended", func() bool {
 			st := s.Stats()
 			return st.Opening+st.Open == 0 && st.Unfinished+st.Ended.Lost == 20
 		})

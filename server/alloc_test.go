@@ -1,6 +1,7 @@
 //go:build !race
 
-// The race detector makes pools forget, so that allocations are counted without it.
+// The race detector empties pools at random. Allocations are counted without
+// it.
 
 package server
 
@@ -18,8 +19,8 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// nowhere is a socket that accepts everything at once. These tests call what a loop
-// calls.
+// nowhere is a socket that accepts every write. The tests of this file call the
+// functions that a loop calls.
 type nowhere struct{}
 
 func (nowhere) Write(p []byte) (int, error)       { return len(p), nil }
@@ -35,7 +36,7 @@ func (nowhere) Shard() int                        { return -1 }
 func (nowhere) LocalAddr() net.Addr               { return nil }
 func (nowhere) RemoteAddr() net.Addr              { return nil }
 
-// connOver returns a connection over socket that waits for the opening handshake.
+// connOver returns a connection over socket that expects the opening handshake.
 func (s *Server) connOver(socket netloop.Socket) *Conn {
 	c, _ := s.newConn(false)
 	s.startConn(c, socket)
@@ -56,7 +57,7 @@ func masked(op wire.Opcode, p []byte, final bool) []byte {
 	return wire.AppendFrame(nil, wire.Header{Fin: final, Opcode: op, Masked: true, Key: 0x3d21fa37}, p)
 }
 
-// An echo costs no allocation, once the pools are filled.
+// An echo allocates nothing once the pools are filled.
 func TestEchoAllocatesNothing(t *testing.T) {
 	handlers := map[string]Handler{
 		"Message": {Message: func(c *Conn, op wire.Opcode, p []byte) { c.Send(op, p) }},
@@ -94,7 +95,7 @@ func TestEchoAllocatesNothing(t *testing.T) {
 	}
 }
 
-// Nor does it in the blocking style, with a buffer to receive into.
+// An echo by Handler.Serve with a receive buffer allocates nothing.
 func TestEchoOfServeAllocatesNothing(t *testing.T) {
 	sent := make(chan struct{})
 	c := openNowhere(t, &Server{Handler: Handler{Serve: func(c *Conn) {
@@ -116,7 +117,7 @@ func TestEchoOfServeAllocatesNothing(t *testing.T) {
 		c.receive(in)
 		<-sent
 	}
-	for range 3 { // buffers go around
+	for range 3 { // until the buffers are reused
 		echo()
 	}
 	if n := testing.AllocsPerRun(200, echo); n != 0 {
@@ -124,7 +125,8 @@ func TestEchoOfServeAllocatesNothing(t *testing.T) {
 	}
 }
 
-// A broadcast is encoded once: it costs its own size, not that for each receiver.
+// A broadcast is encoded once: it allocates its own size, not that for each
+// receiver.
 func TestBroadcastIsEncodedOnce(t *testing.T) {
 	const receivers, size = 50, 1 << 20
 	s := new(Server)
@@ -155,7 +157,9 @@ func TestBroadcastIsEncodedOnce(t *testing.T) {
 	}
 }
 
-// The Conn, the head's text, the request, its fields, and what a browser offers of extensions; the connection's end costs three more.
+// An upgrade allocates the Conn, the text of the request, the request, its
+// fields, and the extensions that a browser offers. The end of the connection
+// allocates three more times.
 func TestAllocationsPerUpgrade(t *testing.T) {
 	s := new(Server)
 	out := new(nowhere)

@@ -13,9 +13,9 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// answeringConn answers each Read by a Write, as crypto/tls does when the client
-// asks for a new key: after it has read from the transport, or before, if the request
-// was read together with earlier data.
+// answeringConn answers each Read by a Write, as crypto/tls does on a request
+// for a key update: after the read from the transport, or before it if the
+// request arrived with earlier data.
 type answeringConn struct {
 	net.Conn // of netloop.AsyncListener
 	answer   []byte
@@ -55,9 +55,9 @@ func (l *answeringListener) Close() error {
 	return nil
 }
 
-// Answers that TLS writes by itself count as answers: a client that asks for a new
-// key over and over, and does not read, is not read from any more. They used to
-// grow below TLS without a bound: 42 MiB in 29 seconds.
+// Records that crypto/tls writes by itself count as output. A client that
+// requests key updates and does not read pauses reading. The output below TLS
+// used to grow without bound: 42 MiB in 29 seconds.
 func TestAnswersOfTLSAreBounded(t *testing.T) {
 	const limit, answer, frames = 64 << 10, 1 << 10, 1000
 	for _, tt := range []struct {
@@ -89,18 +89,18 @@ func TestAnswersOfTLSAreBounded(t *testing.T) {
 					client.Write(frame)
 				}
 			}()
-			time.Sleep(time.Minute) // until all wait
+			time.Sleep(time.Minute) // until all goroutines block
 			if st := s.Stats(); st.BacklogPeak < limit/2 || st.BacklogPeak > limit/2+16*answer {
-				t.Errorf("%d bytes have waited", st.BacklogPeak)
+				t.Errorf("%d bytes were buffered", st.BacklogPeak)
 			}
 			if n := received.Load(); n > limit/answer {
 				t.Errorf("%d messages were received", n)
 			}
-			go bufio.NewReaderSize(client, 4<<10).WriteTo(discard{}) // now it reads, and all goes on
+			go bufio.NewReaderSize(client, 4<<10).WriteTo(discard{}) // the client reads, and the server continues
 			<-sent
 			time.Sleep(time.Minute)
 			if n := received.Load(); n != frames || s.Stats().Backlog != 0 {
-				t.Errorf("%d messages were received, %d bytes wait", n, s.Stats().Backlog)
+				t.Errorf("%d messages were received, %d bytes are buffered", n, s.Stats().Backlog)
 			}
 			client.Close()
 			if err := s.Shutdown(t.Context()); err != nil {

@@ -11,8 +11,8 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// wantLate checks that a connection was failed because a message did not come to
-// its end, and that the error names the option.
+// wantLate checks that a connection was failed because of an incomplete
+// message, and that the error names the option.
 func wantLate(t *testing.T, err error) {
 	t.Helper()
 	var failed *server.FailError
@@ -25,8 +25,9 @@ func wantLate(t *testing.T, err error) {
 
 const lateClose = `close 1008 "message not complete in time"`
 
-// Who begins and does not come to an end is cut, at whatever point that is
-// (T-C15, profiles 1, 5 and 10), although all that comes is a sign of life.
+// A client that starts a message and does not finish it is closed, at any point
+// of the message (T-C15, profiles 1, 5 and 10), although all of its bytes count
+// as activity.
 func TestUnfinishedMessageEndsTheConnection(t *testing.T) {
 	silent := func(*peer) {}
 	each := func(every time.Duration, next func(i int) string) func(p *peer) {
@@ -79,7 +80,7 @@ func TestUnfinishedMessageEndsTheConnection(t *testing.T) {
 	}
 }
 
-// Who makes progress is waited for, however long the whole takes.
+// A message that makes progress is received, however long it takes as a whole.
 func TestSlowMessageThatMakesProgressIsReceived(t *testing.T) {
 	const size, timeout = 1 << 20, 30 * time.Second
 	forms := map[string][]string{
@@ -119,9 +120,9 @@ func TestSlowMessageThatMakesProgressIsReceived(t *testing.T) {
 	}
 }
 
-// What is bounded is one message, not the time in which there is always one under
-// way.
-func TestMessagesThatOverlapInWhatIsReadAreInTime(t *testing.T) {
+// AssemblyTimeout limits one message. A stream in which every read ends in the
+// middle of the next message does not exceed it.
+func TestOverlappingMessagesAreInTime(t *testing.T) {
 	streams := map[string]string{
 		"texts":            text("Hello"),
 		"Pongs":            frame(wire.Pong, "Hello"),
@@ -145,7 +146,7 @@ func TestMessagesThatOverlapInWhatIsReadAreInTime(t *testing.T) {
 	}
 }
 
-// The client is not to blame for a program that is not ready for what it sends.
+// AssemblyTimeout does not run while the application is busy.
 func TestMessageThatWaitsForTheProgramIsInTime(t *testing.T) {
 	halves := [2]string{fragment(wire.Text, "Hel", false), fragment(wire.Continuation, "lo", true)}
 	t.Run("for a handler", func(t *testing.T) {
@@ -192,14 +193,14 @@ func TestUnfinishedMessageWithoutTimeLimit(t *testing.T) {
 	})
 }
 
-// The connection ends, and whoever waits for it is told, also if the client does
-// nothing about it, or goes on as before (T-C15).
+// A message that stays incomplete ends the connection and its Receive, also if
+// the client does not react, or continues to send (T-C15).
 func TestUnfinishedMessageEndsTheConnectionOverSockets(t *testing.T) {
 	clients := map[string]func(p *peer){
-		"one that answers":   func(p *peer) { p.send(closing(1008, "")); p.nc.Close() },
-		"one that hangs up":  func(p *peer) { p.nc.Close() },
-		"one that is silent": func(*peer) {},
-		"one that goes on": func(p *peer) {
+		"one that answers":  func(p *peer) { p.send(closing(1008, "")); p.nc.Close() },
+		"one that hangs up": func(p *peer) { p.nc.Close() },
+		"a silent one":      func(*peer) {},
+		"one that continues to send": func(p *peer) {
 			p.meanwhile(func(p *peer) {
 				for p.trySend("a") == nil {
 					time.Sleep(time.Millisecond)
@@ -210,7 +211,7 @@ func TestUnfinishedMessageEndsTheConnectionOverSockets(t *testing.T) {
 	for name, client := range clients {
 		for style, serve := range map[string]bool{"handler": false, "Serve": true} {
 			t.Run(name+", "+style, func(t *testing.T) {
-				t.Parallel() // they wait for real
+				t.Parallel() // the timeouts are real
 				eachLoop(t, func(t *testing.T, start starter) {
 					rec := newRecorder(t)
 					h := rec.handler()

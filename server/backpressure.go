@@ -7,8 +7,8 @@ import "github.com/fibersock/fibersock/internal/netloop"
 // messages.
 
 // SlowPolicy decides about a message that exceeds Server.MaxBacklog for one
-// client or Server.MaxTotalBacklog for all. A message for a client without
-// buffered output is sent whatever its size. So are control frames: Pings are
+// client or Server.MaxTotalBacklog for all. A message of any size is sent to a
+// client without buffered output. Control frames are always sent: Pings are
 // answered, and a Close is sent. With every policy, WriteTimeout ends a
 // connection whose output makes no progress.
 type SlowPolicy uint8

@@ -16,9 +16,9 @@ func streaming(size int, returned chan<- error) server.Handler {
 	return server.Handler{Serve: func(c *server.Conn) { returned <- c.Send(wire.Binary, make([]byte, size)) }}
 }
 
-// Messages of every size wait for room, the smallest too. Until that was so,
-// messages of up to 127 bytes were taken for control frames, which never wait, and
-// a client that did not read made the backlog grow without bound.
+// Messages of every size block on a full backlog. Messages of up to 127 bytes
+// used to be treated as control frames, which do not block, and the backlog of
+// a client that did not read grew without bound.
 func TestSmallMessagesWaitForRoom(t *testing.T) {
 	for loop, start := range withServeTLS(loops) {
 		for _, size := range []int{100, 127, 128} {
@@ -33,7 +33,7 @@ func TestSmallMessagesWaitForRoom(t *testing.T) {
 					done <- n
 				}}}
 				p := start(t, s).open(t)
-				eventually(t, "a sender waits", func() bool { return s.Stats().Backlog > limit/2 })
+				eventually(t, "a blocked sender", func() bool { return s.Stats().Backlog > limit/2 })
 				for range messages {
 					if f, err := p.next(); err != nil || len(f.Payload) != size {
 						t.Fatalf("received %d bytes and %v", len(f.Payload), err)
@@ -50,10 +50,10 @@ func TestSmallMessagesWaitForRoom(t *testing.T) {
 	}
 }
 
-// A client that closes while a large frame waits for it gets the rest of that frame
-// and then the Close, and its handlers are told at once. Until that was so, the
-// event loop waited for the sender, and a few such clients made the server stand
-// still.
+// A client that sends a Close while a large frame is buffered for it receives
+// the rest of that frame and then the Close. Its handlers are called at once.
+// The event loop used to block on the sender, and a few such clients stopped
+// the server.
 func TestCloseWhileASenderWaits(t *testing.T) {
 	for loop, start := range withTLS(loops) {
 		t.Run(loop, func(t *testing.T) {
@@ -63,10 +63,10 @@ func TestCloseWhileASenderWaits(t *testing.T) {
 			h.Close = func(_ *server.Conn, code wire.StatusCode, _ string) { ended <- code }
 			s := &server.Server{MaxBacklog: limit, WriteTimeout: patience, CloseTimeout: patience, Handler: h, MaxBlocked: 1}
 			p := start(t, s).open(t)
-			eventually(t, "a sender waits", func() bool { return s.Stats().Backlog > limit/2 })
+			eventually(t, "a blocked sender", func() bool { return s.Stats().Backlog > limit/2 })
 			p.send(closing(4000, "enough"))
 			if code := result(t, ended); code != 4000 {
-				t.Errorf("the handler was told %v", code)
+				t.Errorf("the handler got %v", code)
 			}
 			if s.Stats().HandOffs != 0 {
 				t.Error("the event loop waited for the sender")
@@ -80,8 +80,8 @@ func TestCloseWhileASenderWaits(t *testing.T) {
 	}
 }
 
-// Pings that come while a frame waits for the client are answered after it, and so
-// is a Close that the server sends.
+// Pongs, and a Close of the server, follow a frame that is buffered for the
+// client.
 func TestControlFramesFollowTheFrameThatWaits(t *testing.T) {
 	for loop, start := range withTLS(loops) {
 		t.Run(loop, func(t *testing.T) {
@@ -89,9 +89,9 @@ func TestControlFramesFollowTheFrameThatWaits(t *testing.T) {
 			returned := make(chan error, 1)
 			s := &server.Server{MaxBacklog: limit, WriteTimeout: patience, CloseTimeout: patience, Handler: streaming(size, returned)}
 			p := start(t, s).open(t)
-			eventually(t, "a sender waits", func() bool { return s.Stats().Backlog > limit/2 })
+			eventually(t, "a blocked sender", func() bool { return s.Stats().Backlog > limit/2 })
 			p.send(frame(wire.Ping, "1"), frame(wire.Ping, "2"))
-			eventually(t, "the Pings are received", func() bool { return s.Stats().Received.Pings == 2 })
+			eventually(t, "all Pings received", func() bool { return s.Stats().Received.Pings == 2 })
 			for c := range s.Conns() {
 				if err := c.Close(wire.GoingAway, "later"); err != nil {
 					t.Error(err)
@@ -110,10 +110,10 @@ func TestControlFramesFollowTheFrameThatWaits(t *testing.T) {
 	}
 }
 
-// MaxLifetime and CloseTimeout end a connection although its client reads, slowly,
-// what a sender waits for. Until that was so, the Close waited behind the sender,
-// for as long as the client liked.
-func TestLifetimeEndsAConnectionWhoseSenderWaits(t *testing.T) {
+// MaxLifetime and CloseTimeout end a connection whose sender blocks, although
+// its client reads slowly. The Close used to wait for the sender, for as long
+// as the client liked.
+func TestLifetimeEndsAConnectionWithABlockedSender(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		returned := make(chan error, 1)
 		s := &server.Server{MaxLifetime: time.Minute, CloseTimeout: time.Second, WriteTimeout: time.Minute, PingInterval: -1, MaxBacklog: 1000, Handler: streaming(100_000, returned)}
@@ -136,8 +136,8 @@ func TestLifetimeEndsAConnectionWhoseSenderWaits(t *testing.T) {
 	})
 }
 
-// Heartbeats for a client that does not read cost no goroutine each.
-func TestHeartbeatsOfASenderWhoWaits(t *testing.T) {
+// Heartbeats for a client that does not read need no goroutine each.
+func TestHeartbeatsOfABlockedSender(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		returned := make(chan error, 1)
 		s := &server.Server{PingInterval: time.Second, PongTimeout: -1, WriteTimeout: time.Hour, MaxBacklog: 1000, Handler: streaming(100_000, returned)}
@@ -154,8 +154,8 @@ func TestHeartbeatsOfASenderWhoWaits(t *testing.T) {
 	})
 }
 
-// What waits in the send queue of a connection that ends is not counted as backlog any
-// more. Until that was so, MaxTotalBacklog filled up for good.
+// The messages in the send queue leave Stats.Backlog when their connection
+// ends. They used to stay counted, and MaxTotalBacklog filled up for good.
 func TestBacklogIsZeroAfterTheEnd(t *testing.T) {
 	for loop, start := range withTLS(loops) {
 		for _, policy := range []server.SlowPolicy{server.SlowClose, server.SlowDropNewest, server.SlowDropOldest, server.SlowBlock} {
@@ -177,15 +177,15 @@ func TestBacklogIsZeroAfterTheEnd(t *testing.T) {
 					rec.want("open", "lost", `close 1006 ""`)
 					server.Broadcast(func(yield func(*server.Conn) bool) { yield(c) }, wire.Binary, numbered(0))
 				}
-				eventually(t, "nothing waits", func() bool { return s.Stats().Backlog == 0 })
+				eventually(t, "an empty backlog", func() bool { return s.Stats().Backlog == 0 })
 			})
 		}
 	}
 }
 
-// The message that SlowClose refuses is the last: none is sent after it, and a Close
-// that the client has sent does not make the end look regular. Until that was so,
-// the connection went on until another goroutine had cut it, without the message.
+// A message refused by SlowClose is the last: no message follows it, and a
+// Close of the client does not make the end clean. The connection used to
+// continue until another goroutine aborted it, without the message.
 func TestNothingFollowsAMessageThatSlowCloseRefuses(t *testing.T) {
 	for loop, start := range withTLS(loops) {
 		t.Run(loop, func(t *testing.T) {
@@ -208,14 +208,14 @@ func TestNothingFollowsAMessageThatSlowCloseRefuses(t *testing.T) {
 			p.send(text("go"), closing(1000, ""))
 			rec.want("open", "lost", `close 1006 ""`)
 			if cut := s.Stats().Cut; cut != 1 {
-				t.Errorf("%d connections are counted as cut", cut)
+				t.Errorf("%d connections are counted as aborted", cut)
 			}
 		})
 	}
 }
 
-// A broadcast does not wait, also if it is larger than the backlog of a client whose
-// senders do. Until that was so, one client that did not read held it up for
+// A broadcast does not block, also if it exceeds the backlog of a client whose
+// senders block. One client that did not read used to delay it for
 // WriteTimeout.
 func TestBroadcastDoesNotWaitWhereSendersDo(t *testing.T) {
 	for loop, start := range withTLS(loops) {
@@ -224,8 +224,8 @@ func TestBroadcastDoesNotWaitWhereSendersDo(t *testing.T) {
 			s := &server.Server{MaxBacklog: 64 << 10, WriteTimeout: -1, Handler: server.Handler{Serve: func(c *server.Conn) { <-ended }}}
 			r := start(t, s)
 			defer close(ended)
-			r.open(t) // and reads nothing
-			eventually(t, "it is open", func() bool { return s.Stats().Open == 1 })
+			r.open(t) // does not read
+			eventually(t, "an open connection", func() bool { return s.Stats().Open == 1 })
 			go func() {
 				defer close(returned)
 				if err := s.Broadcast(wire.Binary, make([]byte, 4<<20)); err != nil {
@@ -240,10 +240,10 @@ func TestBroadcastDoesNotWaitWhereSendersDo(t *testing.T) {
 	}
 }
 
-// A Writable handler that sends and blocks is called again when the client has taken that,
-// although another goroutine has noticed it meanwhile; and messages that wait for
-// Serve are neither lost nor reordered by that.
-func TestDrainThatBlocksAndSends(t *testing.T) {
+// A Writable handler that sends and blocks is called again when the client has
+// read that message, also if another goroutine has written it. Messages
+// buffered for Serve are neither lost nor reordered.
+func TestWritableThatBlocksAndSends(t *testing.T) {
 	for loop, start := range withTLS(loops) {
 		t.Run(loop, func(t *testing.T) {
 			const messages = 20
@@ -265,7 +265,7 @@ func TestDrainThatBlocksAndSends(t *testing.T) {
 						c.Send(wire.Binary, make([]byte, 64<<10))
 					}
 					close(waits)
-					for c.Buffered() > 0 { // until another goroutine has written that
+					for c.Buffered() > 0 { // until another goroutine has written the message
 						time.Sleep(time.Millisecond)
 					}
 				},
@@ -283,7 +283,7 @@ func TestDrainThatBlocksAndSends(t *testing.T) {
 			for i := range messages {
 				p.send(text(fmt.Sprint(i)))
 			}
-			for len(drained) == 0 { // and no longer, because Drain sends until the client is behind
+			for len(drained) == 0 { // until Writable has filled the backlog again
 				if err := p.more(); err != nil {
 					t.Fatal(err)
 				}

@@ -11,14 +11,15 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// All that a server does from the first byte of a request to the 101, and to the connection's end.
+// BenchmarkUpgrade measures a connection from the first byte of the request to
+// the 101 response and its end.
 func BenchmarkUpgrade(b *testing.B) {
 	for name, request := range upgradeRequests {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			s := new(Server)
 			out := new(nowhere)
-			keep := s.connOver(out) // so that the sweeper stays
+			keep := s.connOver(out) // keeps the sweeper running
 			defer keep.lost(nil)
 			in := make([]byte, len(request))
 			for b.Loop() {
@@ -34,7 +35,8 @@ func BenchmarkUpgrade(b *testing.B) {
 	}
 }
 
-// A message through the whole server, without the system.
+// BenchmarkEcho measures a message through the whole server, without the
+// kernel.
 func BenchmarkEcho(b *testing.B) {
 	for _, size := range []int{125, 1 << 10, 16 << 10} {
 		b.Run(fmt.Sprint(size), func(b *testing.B) {
@@ -46,7 +48,8 @@ func BenchmarkEcho(b *testing.B) {
 			if !c.open(Handshake{}) {
 				b.Fatal("not open")
 			}
-			// The masking key is zero, with which the work is the same, so that the frame can be received again.
+			// The masking key is zero, so that the frame can be received again.
+			// The work is the same as with other keys.
 			h := wire.Header{Fin: true, Opcode: wire.Text, Masked: true}
 			frame := slices.Clip(wire.AppendFrame(nil, h, []byte(strings.Repeat("a", size))))
 			for b.Loop() {

@@ -16,7 +16,7 @@ import (
 	"github.com/fibersock/fibersock/wstest"
 )
 
-// All that are open get the message, in the order in which they were broadcast.
+// A broadcast reaches all open connections, in the order of the calls.
 func TestBroadcastReachesAll(t *testing.T) {
 	const clients, messages = 20, 50
 	eachLoop(t, func(t *testing.T, start starter) {
@@ -29,7 +29,7 @@ func TestBroadcastReachesAll(t *testing.T) {
 		}
 		gone, half := s.open(t), s.dial(t)
 		rec.conn()
-		gone.nc.Close() // is no error, whether the server knows it or not
+		gone.nc.Close() // no error, whether the server has noticed it or not
 		half.send(request("/")[:20])
 		for i := range messages {
 			if err := s.Broadcast(wire.Text, fmt.Append(nil, i)); err != nil {
@@ -44,7 +44,7 @@ func TestBroadcastReachesAll(t *testing.T) {
 	})
 }
 
-// The function sends to those it is given.
+// The function Broadcast sends to the given connections.
 func TestBroadcastToSome(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		rec := newRecorder(t)
@@ -70,9 +70,9 @@ func TestBroadcastToSome(t *testing.T) {
 	})
 }
 
-// What is sent to a connection after a broadcast comes after it, whatever it is;
-// and a Close does not overtake one.
-func TestBroadcastComesBeforeWhatIsSentLater(t *testing.T) {
+// Messages sent to a connection after a broadcast, and a Close, follow the
+// broadcast.
+func TestBroadcastPrecedesLaterMessages(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		for range 20 {
 			c, p, _ := opened(t, start, &server.Server{})
@@ -87,7 +87,7 @@ func TestBroadcastComesBeforeWhatIsSentLater(t *testing.T) {
 			broadcast("3")
 			broadcast("4")
 			c.SendFragment(wire.Text, []byte("5"), false)
-			broadcast("7") // waits for the message to end
+			broadcast("7") // is queued until the message ends
 			c.SendFragment(wire.Text, []byte("6"), true)
 			broadcast("8")
 			c.Close(1000, "")
@@ -99,8 +99,8 @@ func TestBroadcastComesBeforeWhatIsSentLater(t *testing.T) {
 	})
 }
 
-// A message that is not finished does not keep a Close from being sent, although
-// broadcasts wait for it.
+// A Close is sent inside an unfinished message, although broadcasts wait for
+// the end of that message.
 func TestCloseInsideAMessageDoesNotWaitForBroadcasts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rec := newRecorder(t)
@@ -118,7 +118,7 @@ func TestCloseInsideAMessageDoesNotWaitForBroadcasts(t *testing.T) {
 	})
 }
 
-// Before Shutdown says goodbye, what was broadcast has been sent.
+// Shutdown sends queued broadcasts before its Close.
 func TestShutdownDoesNotOvertakeABroadcast(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		rec := newRecorder(t)
@@ -131,8 +131,8 @@ func TestShutdownDoesNotOvertakeABroadcast(t *testing.T) {
 	})
 }
 
-// What cannot be sent to one cannot be sent to all (6455-5.6-c).
-func TestBroadcastOfWhatCannotBeSentIsRefused(t *testing.T) {
+// A broadcast is refused if no single connection could send it (6455-5.6-c).
+func TestInvalidBroadcastIsRefused(t *testing.T) {
 	s := new(server.Server)
 	if err := s.Broadcast(wire.Text, []byte("\xff")); !errors.Is(err, wire.ErrInvalidUTF8) {
 		t.Errorf("invalid UTF-8: %v", err)
@@ -147,8 +147,8 @@ func TestBroadcastOfWhatCannotBeSentIsRefused(t *testing.T) {
 	}
 }
 
-// One that does not read delays none of the others, and is cut when more waits
-// for it than it may (T-C09).
+// A client that does not read delays no other client, and is aborted when its
+// backlog is full (T-C09).
 func TestStalledReceiverOfBroadcastsIsCutByItsBacklog(t *testing.T) {
 	const clients, messages, size = 20, 100, 1000
 	synctest.Test(t, func(t *testing.T) {
@@ -156,7 +156,7 @@ func TestStalledReceiverOfBroadcastsIsCutByItsBacklog(t *testing.T) {
 		ln := wstest.Listen(nil)
 		s := serve(t, &server.Server{Handler: rec.handler(), MaxBacklog: 10 * size, WriteTimeout: -1}, ln)
 		s.dialer = func() (net.Conn, error) { return ln.Dial() }
-		s.open(t) // and read no more
+		s.open(t) // does not read any further
 		stalled := rec.conn()
 		var peers []*peer
 		for range clients - 1 {
@@ -172,8 +172,8 @@ func TestStalledReceiverOfBroadcastsIsCutByItsBacklog(t *testing.T) {
 				p.want("binary 1000 bytes")
 			}
 		}
-		if took := time.Since(start); took > 10*time.Millisecond { // until it is seen that one does not read
-			t.Errorf("the others waited %v", took)
+		if took := time.Since(start); took > 10*time.Millisecond { // until the server notices that one client does not read
+			t.Errorf("the other clients waited %v", took)
 		}
 		synctest.Wait()
 		var backlog *server.BacklogError
@@ -186,7 +186,7 @@ func TestStalledReceiverOfBroadcastsIsCutByItsBacklog(t *testing.T) {
 	})
 }
 
-// One message may be larger than the backlog: it waits for nothing.
+// A broadcast may exceed the backlog of a client without buffered output.
 func TestBroadcastLargerThanTheBacklog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rec := newRecorder(t)
@@ -201,7 +201,7 @@ func TestBroadcastLargerThanTheBacklog(t *testing.T) {
 	})
 }
 
-// Without a limit it is WriteTimeout that ends it.
+// Without a backlog limit, WriteTimeout ends a client that does not read.
 func TestStalledReceiverOfBroadcastsIsCutByItsTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rec := newRecorder(t)
@@ -220,7 +220,8 @@ func TestStalledReceiverOfBroadcastsIsCutByItsTimeout(t *testing.T) {
 	})
 }
 
-// The same over TCP, where the system's buffers have to fill before.
+// A client that does not read is aborted over TCP when the kernel buffers and
+// the backlog are full.
 func TestStalledReceiverOverTCP(t *testing.T) {
 	const size, messages = 256 << 10, 80
 	eachLoop(t, func(t *testing.T, start starter) {
@@ -246,7 +247,7 @@ func TestStalledReceiverOverTCP(t *testing.T) {
 	})
 }
 
-// Broadcasts, sends and ends of connections, all at once (T-H02).
+// Broadcasts, sends and ends of connections at the same time (T-H02).
 func TestBroadcastsAtOnceWithEverythingElse(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		s := start(t, &server.Server{Handler: server.Handler{Message: echo}})

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// strict has every time limit. Its connections get Pings after ten seconds.
+// strict has every timeout. Its connections get Pings after ten seconds.
 func strict() *Server {
 	return &Server{
 		PingInterval: 10 * time.Second, PongTimeout: 5 * time.Second, CloseTimeout: 5 * time.Second,
@@ -17,8 +17,8 @@ func strict() *Server {
 	}
 }
 
-// However long the machine has slept, and however the clock was set meanwhile, it is
-// one tick later: no connection is cut because its time was over in between.
+// A sleep of the machine, or a change of its clock, counts as one tick. No
+// timeout expires because of it.
 func TestLeapOfTheClockIsOneTick(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := strict()
@@ -27,7 +27,7 @@ func TestLeapOfTheClockIsOneTick(t *testing.T) {
 			t.Fatalf("%q, %v", rest, more)
 		}
 		s.mu.Lock()
-		s.stopSweeper() // nobody is at work while the machine sleeps
+		s.stopSweeper() // the sweeper does not run while the machine sleeps
 		s.sweeperDone = make(chan struct{})
 		s.mu.Unlock()
 		r := &sweep{Server: s, schedule: s.schedule()}
@@ -42,10 +42,10 @@ func TestLeapOfTheClockIsOneTick(t *testing.T) {
 	})
 }
 
-// A time limit is as long as ever when the clock comes round in the meantime.
-func TestClockComesRound(t *testing.T) {
+// A timeout keeps its length when the clock wraps around.
+func TestClockWrapsAround(t *testing.T) {
 	const period = longestPeriod
-	for before := range uint32(20) { // ticks before it does
+	for before := range uint32(20) { // ticks before the wrap
 		synctest.Test(t, func(t *testing.T) {
 			s := &Server{IdleTimeout: 10 * period}
 			s.clock.start()
@@ -54,12 +54,12 @@ func TestClockComesRound(t *testing.T) {
 			time.Sleep(10*period - period/2)
 			synctest.Wait()
 			if state := c.State(); state != Open {
-				t.Errorf("%d ticks before the clock comes round: %v before its time", before, state)
+				t.Errorf("%d ticks before the clock wraps around: %v before its time", before, state)
 			}
 			time.Sleep(2 * period)
 			synctest.Wait()
 			if state := c.State(); state != Closing {
-				t.Errorf("%d ticks before the clock comes round: %v after its time", before, state)
+				t.Errorf("%d ticks before the clock wraps around: %v after its time", before, state)
 			}
 		})
 	}

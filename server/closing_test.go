@@ -12,9 +12,9 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// After its Close the server sends nothing but Pongs and still receives; after
-// both it sends nothing at all (6455-5.1-e, 6455-5.5.1-e, 6455-7.1.3-a, 6455-5.5.2-a). The code that is
-// reported is the client's (6455-7.1.5-a).
+// After its Close the server sends only Pongs and still receives. After both
+// Closes it sends nothing (6455-5.1-e, 6455-5.5.1-e, 6455-7.1.3-a,
+// 6455-5.5.2-a). The reported code is the client's (6455-7.1.5-a).
 func TestServerClosesFirst(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		c, p, rec := opened(t, start, &server.Server{})
@@ -39,14 +39,15 @@ func TestServerClosesFirst(t *testing.T) {
 		p.send(text("still on its way"), frame(wire.Ping, "?"))
 		p.want(`pong "?"`)
 		p.send(closing(1000, "yes"), text("too late"))
-		p.wantEnd() // one Close is enough (6455-5.5.1-k)
+		p.wantEnd() // no second Close (6455-5.5.1-k)
 		rec.want("open", `text "still on its way"`, `close 1000 "yes"`)
 		rec.wantNothing()
 	})
 }
 
-// One Close frame, whoever calls and how often (6455-5.5.1-l, T-H02).
-func TestOneCloseFrameHoweverManyCall(t *testing.T) {
+// Any number of calls from any goroutine sends one Close frame (6455-5.5.1-l,
+// T-H02).
+func TestManyCallsSendOneCloseFrame(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		c, p, _ := opened(t, start, &server.Server{})
 		var won atomic.Int32
@@ -71,20 +72,20 @@ func TestOneCloseFrameHoweverManyCall(t *testing.T) {
 	})
 }
 
-// The server closes TCP, at once, without waiting for the client (6455-5.5.1-i, 6455-7.1.1-b).
+// The server closes TCP first, without waiting for the client (6455-5.5.1-i,
+// 6455-7.1.1-b).
 func TestServerClosesTCPFirst(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		_, p, rec := opened(t, start, &server.Server{})
 		p.send(closing(1000, ""))
 		p.want(`close 1000 ""`)
-		p.wantEnd() // this side of TCP is still open
+		p.wantEnd() // the client's side of TCP is still open
 		rec.want("open", `close 1000 ""`)
 	})
 }
 
-// What was sent before the end arrives, and so does the Close frame, although the
-// server has not read all that the client sent: no reset destroys it
-// (6455-7.1.1-a, T-H15).
+// Messages sent before the end, and the Close frame, reach a client whose input
+// the server has not read: no reset destroys them (6455-7.1.1-a, T-H15).
 func TestCloseFrameArrivesAlthoughInputIsUnread(t *testing.T) {
 	unread := strings.Repeat(text(strings.Repeat("a", 1000)), 500)
 	messages := []string{`text "one"`, `text "two"`, "binary 300000 bytes"}
@@ -95,7 +96,7 @@ func TestCloseFrameArrivesAlthoughInputIsUnread(t *testing.T) {
 	}
 	tests := []struct {
 		name  string
-		first string // what the server acts on
+		first string // the input of the server
 		act   func(c *server.Conn)
 		want  string
 	}{
@@ -126,7 +127,8 @@ func TestCloseFrameArrivesAlthoughInputIsUnread(t *testing.T) {
 	})
 }
 
-// A client that closes TCP in place of an answer has not closed cleanly (6455-7.1.4-a).
+// A client that closes TCP instead of answering a Close has not closed cleanly
+// (6455-7.1.4-a).
 func TestEndOfTCPIsNoAnswerToAClose(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		c, p, rec := opened(t, start, &server.Server{})
@@ -139,7 +141,8 @@ func TestEndOfTCPIsNoAnswerToAClose(t *testing.T) {
 	})
 }
 
-// Both may close at once: one frame each, and a clean end (6455-5.5.1-k).
+// Both sides may close at the same time: one frame each, and a clean end
+// (6455-5.5.1-k).
 func TestBothCloseAtOnce(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		for range 20 {

@@ -13,7 +13,7 @@ import (
 	"github.com/fibersock/fibersock/server"
 )
 
-// wantCut reads to the end of a connection on which nothing is answered.
+// wantCut reads until the end of a connection, which must be without a byte.
 func (p *peer) wantCut() {
 	p.t.Helper()
 	if err := p.more(); err == nil || len(p.in) > 0 {
@@ -22,11 +22,12 @@ func (p *peer) wantCut() {
 	p.nc.Close()
 }
 
-// wantFull looks for what Log is told of a connection that was one too many.
+// wantFull returns the CapacityError that Log received for a connection above a
+// limit.
 func (r *running) wantFull(t *testing.T, option string, max int) *server.CapacityError {
 	t.Helper()
 	var reported []error
-	eventually(t, "it is reported", func() bool {
+	eventually(t, "a report", func() bool {
 		reported = r.log.take()
 		return len(reported) > 0
 	})
@@ -38,13 +39,13 @@ func (r *running) wantFull(t *testing.T, option string, max int) *server.Capacit
 	return full
 }
 
-// One connection more than there may be is cut, the others go on, and when one has
-// gone there is room again (T-C17, 6455-10.4-a).
+// A connection above the limit is aborted, and the others stay open. The end of
+// one admits another (T-C17, 6455-10.4-a).
 func TestTooManyConnections(t *testing.T) {
 	const max = 5
 	tests := map[string]struct {
 		limit func(s *server.Server)
-		begin func(t *testing.T, r *running) *peer // what there may be so many of
+		begin func(t *testing.T, r *running) *peer // opens one connection that counts
 		end   func(p *peer)
 	}{
 		"MaxConns":        {func(s *server.Server) { s.MaxConns = max }, func(t *testing.T, r *running) *peer { return r.open(t) }, func(p *peer) { p.goodbye(1000) }},
@@ -52,7 +53,7 @@ func TestTooManyConnections(t *testing.T) {
 		"MaxHandshakes": {func(s *server.Server) { s.MaxHandshakes = max }, func(t *testing.T, r *running) *peer {
 			before := r.Stats().Opening
 			p := r.dial(t)
-			eventually(t, "it is there", func() bool { return r.Stats().Opening > before })
+			eventually(t, "a connection in the opening handshake", func() bool { return r.Stats().Opening > before })
 			return p
 		}, func(p *peer) {
 			p.send(request("/"))
@@ -81,7 +82,7 @@ func TestTooManyConnections(t *testing.T) {
 				}
 				tt.end(peers[0])
 				var p *peer
-				eventually(t, "there is room", func() bool { // the server may not have seen that one has gone
+				eventually(t, "an admitted connection", func() bool { // the server may not have noticed the end
 					nc, err := r.dialer()
 					if err != nil {
 						t.Fatal(err)
@@ -108,7 +109,8 @@ func TestTooManyConnections(t *testing.T) {
 	}
 }
 
-// A server behind another refuses before the 101 what would be too much.
+// Upgrade refuses a handshake above the connection limit before the 101
+// response.
 func TestUpgradeWithTooManyConnections(t *testing.T) {
 	s := &server.Server{MaxConns: 1}
 	parse := func() *handshake.Request {
@@ -125,12 +127,12 @@ func TestUpgradeWithTooManyConnections(t *testing.T) {
 	}
 	up.Response = nil
 	p, returned := run(t, s, up)
-	eventually(t, "it is open", func() bool { return s.Stats().Open == 1 })
+	eventually(t, "an open connection", func() bool { return s.Stats().Open == 1 })
 	var refused *handshake.Error
 	if _, err := s.AcceptHandshake(parse()); !errors.As(err, &refused) || refused.Status != 503 {
 		t.Errorf("%v", err)
 	}
-	ours, theirs := net.Pipe() // whoever does not ask has the connection cut
+	ours, theirs := net.Pipe() // without Upgrade the connection is aborted
 	go io.Copy(io.Discard, theirs)
 	if err := s.Run(ours, up); !isA[*server.CapacityError](err) {
 		t.Errorf("%v", err)
@@ -142,8 +144,8 @@ func TestUpgradeWithTooManyConnections(t *testing.T) {
 	}
 }
 
-// lateListener's first connection does not know its client's address before the client
-// has sent something, as with the PROXY protocol.
+// lateListener's first connection does not know its client's address before the
+// client has sent a byte, as with the PROXY protocol.
 type lateListener struct {
 	net.Listener
 	known    chan struct{}
@@ -168,9 +170,9 @@ func (l *lateListener) Accept() (net.Conn, error) {
 	return nc, err
 }
 
-// A connection whose address takes its time makes nobody else wait. Until that was so,
-// it was asked for with the server's lock.
-func TestAddressThatTakesItsTime(t *testing.T) {
+// A RemoteAddr that blocks delays no other connection. It used to be called
+// with the server's lock held.
+func TestRemoteAddrThatBlocks(t *testing.T) {
 	ln := &lateListener{Listener: listenTCP(t), known: make(chan struct{})}
 	r := serve(t, &server.Server{MaxConnsPerAddr: 10}, ln)
 	first := r.dial(t)

@@ -14,8 +14,9 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// The server plays the server's scripts of the golden corpus, over a pipe. What
-// it sends is compared to the byte; a program is not told of Pings and Pongs.
+// The server passes the server scripts of the golden corpus over a pipe. Its
+// output is compared to the byte. Pings and Pongs are no events of the
+// application.
 func TestGoldenCorpus(t *testing.T) {
 	t.Run("with handlers", func(t *testing.T) { playGolden(t, goldenWithHandlers, nil) })
 	t.Run("with Serve", func(t *testing.T) {
@@ -55,7 +56,7 @@ type goldenConn struct {
 	c      *server.Conn
 	peer   *corpustest.Peer
 	events corpustest.Events
-	failed atomic.Bool   // Handler.Error has been called
+	failed atomic.Bool   // Handler.Error was called
 	done   chan struct{} // closed when Run has returned
 }
 
@@ -75,7 +76,7 @@ func goldenWithServe(t *testing.T, s *corpus.Script) corpustest.Subject {
 	return p
 }
 
-// open has the server run a connection whose opening handshake is done.
+// open starts a connection whose opening handshake is complete.
 func (p *goldenConn) open(s *corpus.Script, h server.Handler) {
 	opened := make(chan *server.Conn, 1)
 	h.Open = func(c *server.Conn) { opened <- c }
@@ -89,7 +90,7 @@ func (p *goldenConn) open(s *corpus.Script, h server.Handler) {
 	p.done = make(chan struct{})
 	go func() {
 		defer close(p.done)
-		srv.Run(ours, server.Handshake{}) // what it returns, the handlers are told
+		srv.Run(ours, server.Handshake{}) // the handlers get the same error
 	}()
 	p.c = <-opened
 }
@@ -129,19 +130,19 @@ func (p *goldenConn) error(_ *server.Conn, err error) {
 	case errors.As(err, &lost):
 		p.events.Add(corpus.Event{Kind: corpus.Lost, Code: wire.AbnormalClosure})
 	default:
-		p.t.Errorf("Error was told %v", err)
+		p.t.Errorf("Error got %v", err)
 	}
 	if p.failed.Swap(true) {
 		p.t.Error("Error was called twice")
 	}
 }
 
-// closed is told of every end. What Error was told before is an event already.
+// closed is called at every end. Error has recorded the reason before.
 func (p *goldenConn) closed(_ *server.Conn, code wire.StatusCode, reason string) {
 	if !p.failed.Load() {
 		p.events.Add(corpus.Event{Kind: corpus.Close, Code: code, Reason: reason})
 	} else if code != wire.AbnormalClosure || reason != "" {
-		p.t.Errorf("Close was told %v %q after Error", code, reason)
+		p.t.Errorf("Close got %v %q after Error", code, reason)
 	}
 }
 
@@ -158,7 +159,7 @@ func (p *goldenConn) Call(a corpus.Action) error {
 		return p.c.SendPing(a.Bytes)
 	case corpus.SendPong:
 		return p.c.SendPong(a.Bytes)
-	default: // corpus.SendClose; the runner calls for nothing else
+	default: // corpus.SendClose; there is no other action
 		return p.c.Close(a.Code, a.Reason)
 	}
 }

@@ -43,8 +43,8 @@ type (
 // as testing.T.FailNow, Fatal and SkipNow do.
 var ErrGoexit = endpoint.ErrGoexit
 
-// UsageError is a call that is wrong whatever the client does. Nothing has been
-// sent, and the connection is as it was.
+// UsageError is a mistake of the caller, independent of the client. No byte is
+// sent, and the connection is unchanged.
 type UsageError = endpoint.UsageError
 
 // ErrClosed is returned by calls after the server has closed the connection.

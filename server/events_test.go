@@ -16,8 +16,8 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// Open comes first, Close last, and what happens in between in its order. Which
-// code and reason Close is told: those of the client, 1005 if it gave none, 1006
+// Open is called first, Close last, the other events in their order between.
+// Close gets the code and the reason of the client, 1005 if it gave none, 1006
 // if it sent no Close (6455-7.1.5-a, 6455-7.1.6-a, 6455-7.1.4-a).
 func TestEventsInTheirOrder(t *testing.T) {
 	tests := []struct {
@@ -60,7 +60,7 @@ func TestEventsInTheirOrder(t *testing.T) {
 			want: []string{`text "one"`, "lost", `close 1006 ""`},
 		},
 		{
-			name: "a faulty frame, and nothing of what comes behind it (6455-7.1.7-a, -b)",
+			name: "a faulty frame, and no frame after it (6455-7.1.7-a, -b)",
 			client: func(p *peer) {
 				p.send(text("one"), "\x83\x80\x00\x00\x00\x00", text("late"), closing(1000, ""))
 				p.want(`close 1002 "reserved opcode"`)
@@ -100,8 +100,8 @@ func TestEventsInTheirOrder(t *testing.T) {
 	})
 }
 
-// The errors say what happened, to errors.As and to errors.Is: a page that was
-// left, a browser that is gone (WHATWG-11).
+// errors.As and errors.Is recognize the end of a connection: a closed page, a
+// browser that disconnects (WHATWG-11).
 func TestErrorsSayHowAConnectionEnded(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		end := func(t *testing.T, client func(p *peer)) *server.Conn {
@@ -144,8 +144,8 @@ func TestErrorsSayHowAConnectionEnded(t *testing.T) {
 	})
 }
 
-// A message that does not come whole is delivered piece by piece, cut where it
-// happened to be cut; one that comes whole goes to Message.
+// A message that arrives in pieces is delivered in these pieces. A message that
+// arrives as a whole is delivered to Message.
 func TestPartialDeliversPiecesInOrder(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		rec := newRecorder(t)
@@ -168,7 +168,7 @@ func TestPartialDeliversPiecesInOrder(t *testing.T) {
 	})
 }
 
-// Pieces may be of any size, but put together they are the message.
+// The pieces of a message, of any size, are the message.
 func TestPartialPiecesMakeTheMessage(t *testing.T) {
 	want := bytes.Repeat([]byte("0123456789abcdef"), 20<<10)
 	eachLoop(t, func(t *testing.T, start starter) {
@@ -187,8 +187,8 @@ func TestPartialPiecesMakeTheMessage(t *testing.T) {
 	})
 }
 
-// Handlers of one connection never run at once, also when messages come faster
-// than they are done, and other connections do not wait for them (6455-5.4-h).
+// Handlers of one connection do not overlap, also when messages arrive faster
+// than they return. Other connections do not wait for them (6455-5.4-h).
 func TestEventsOfAConnectionNeverOverlap(t *testing.T) {
 	const conns, messages = 4, 200
 	eachLoop(t, func(t *testing.T, start starter) {
@@ -225,7 +225,7 @@ func TestEventsOfAConnectionNeverOverlap(t *testing.T) {
 	})
 }
 
-// counter is used without a lock: the race detector sees whether it needs one.
+// counter has no lock. The race detector reports overlapping handlers.
 type counter struct {
 	messages int
 	inside   atomic.Bool
@@ -260,8 +260,8 @@ func TestHandlerThatBlocksDelaysNoOther(t *testing.T) {
 	})
 }
 
-// The program may keep something with a connection, and use all that the
-// connection has from any goroutine (T-H02).
+// The application may attach a value to a connection, and call all of its
+// methods from any goroutine (T-H02).
 func TestMethodsMayBeCalledFromAnyGoroutine(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		rec := newRecorder(t)
@@ -291,8 +291,8 @@ func TestMethodsMayBeCalledFromAnyGoroutine(t *testing.T) {
 	})
 }
 
-// A connection that the program cuts tells Close and nothing else: not even
-// messages that have come already.
+// After CloseNow only Close is called, and no message that has arrived is
+// delivered.
 func TestCloseNowIsTheEnd(t *testing.T) {
 	where := map[string]func(h *server.Handler, cut func(c *server.Conn)){
 		"in Open": func(h *server.Handler, cut func(c *server.Conn)) {

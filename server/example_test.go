@@ -17,8 +17,8 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// In the examples a client of this module asks, on a port that is free. A program
-// would call ListenAndServe.
+// listen returns a listener on a free port and its URL for the client of an
+// example. A real program calls ListenAndServe.
 func listen() (ln net.Listener, url string) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -35,7 +35,7 @@ func dial(url string) *client.Conn {
 	return c
 }
 
-// receive returns the next message, or how the connection ended.
+// receive returns the next message, or the reason of the connection's end.
 func receive(c *client.Conn) string {
 	m, err := c.Receive(context.Background())
 	if err != nil {
@@ -44,14 +44,14 @@ func receive(c *client.Conn) string {
 	return m.Text()
 }
 
-// A server that sends back what comes.
+// A server that echoes every message.
 func Example() {
 	s := &server.Server{Handler: server.Handler{
 		Message: func(c *server.Conn, op wire.Opcode, p []byte) {
 			c.Send(op, p)
 		},
 	}}
-	ln, url := listen() // in place of s.ListenAndServe("localhost:8080")
+	ln, url := listen() // instead of s.ListenAndServe("localhost:8080")
 	go s.Serve(ln)
 	defer s.Shutdown(context.Background())
 
@@ -62,8 +62,8 @@ func Example() {
 	// Output: Hello
 }
 
-// Handlers are told what happens, one thing after the other, and may keep
-// something with the connection.
+// The event style. Events of a connection are called in order, and Value keeps
+// application data with it.
 func ExampleHandler() {
 	done := make(chan struct{})
 	s := &server.Server{Handler: server.Handler{
@@ -97,7 +97,8 @@ func ExampleHandler() {
 	// close 1000 "bye"
 }
 
-// With Partial, messages that do not arrive whole need not be kept whole.
+// Partial receives large messages in pieces, so that they are not buffered as a
+// whole.
 func ExampleHandler_partial() {
 	size := make(chan int, 1)
 	sum := 0
@@ -119,8 +120,8 @@ func ExampleHandler_partial() {
 	// Output: 1000000 bytes
 }
 
-// The blocking style: one function for the life of a connection. When it returns,
-// the connection is closed.
+// The blocking style: one function for each connection. The connection is
+// closed when it returns.
 func ExampleConn_Receive() {
 	s := &server.Server{Handler: server.Handler{
 		Serve: func(c *server.Conn) {
@@ -130,7 +131,7 @@ func ExampleConn_Receive() {
 			if err != nil {
 				return
 			}
-			c.Sendf("Hello, %s. What shall I add up?", name.Text())
+			c.Sendf("Hello, %s. Which numbers shall I add?", name.Text())
 			var numbers []int
 			if err := c.ReceiveJSON(ctx, &numbers); err != nil {
 				return
@@ -155,13 +156,13 @@ func ExampleConn_Receive() {
 	fmt.Println(receive(c))
 	// Output:
 	// Who are you?
-	// Hello, Ada. What shall I add up?
+	// Hello, Ada. Which numbers shall I add?
 	// {"sum":6}
 	// websocket: closed by the peer with 1000 (normal closure)
 }
 
-// Messages larger than memory: NextReader streams one as it arrives, NextWriter sends
-// one in fragments.
+// Messages larger than memory: NextReader streams one as it arrives, NextWriter
+// sends one in fragments.
 func ExampleConn_NextReader() {
 	s := &server.Server{Handler: server.Handler{
 		Serve: func(c *server.Conn) {
@@ -189,8 +190,8 @@ func ExampleConn_NextReader() {
 	// Output: a very long text
 }
 
-// A chat: what one says, all hear. A client that does not listen does not keep the
-// others waiting.
+// A chat: each message is sent to all clients. A client that does not read
+// delays no other.
 func ExampleServer_Broadcast() {
 	s := new(server.Server)
 	s.Handler.Open = func(c *server.Conn) { c.SendText("welcome") }
@@ -214,7 +215,7 @@ func ExampleServer_Broadcast() {
 	// Bob hears: Hello, all
 }
 
-// Only to some: those in the same room.
+// A broadcast to some connections: those in the same room.
 func ExampleBroadcast() {
 	s := new(server.Server)
 	room := func(path string) func(yield func(*server.Conn) bool) {
@@ -252,7 +253,7 @@ func ExampleBroadcast() {
 	// all rooms: closing time
 }
 
-// Who may connect is decided before the connection is open.
+// Authorize admits or refuses a client before the connection is open.
 func ExampleServer_authorize() {
 	s := &server.Server{
 		Handler: server.Handler{Open: func(c *server.Conn) { c.SendText("come in") }},
@@ -291,7 +292,7 @@ func ExampleServer_authorize() {
 	// come in session=1; HttpOnly
 }
 
-// A load balancer asks by plain HTTP, on the port for WebSocket, whether the server works.
+// A load balancer checks the server by plain HTTP on the WebSocket port.
 func ExampleServer_http() {
 	s := &server.Server{HTTP: func(r *handshake.Request) *handshake.HTTPAnswer {
 		if r.Path() == "/healthz" {
@@ -316,7 +317,7 @@ func ExampleServer_http() {
 	// / 426 Upgrade Required
 }
 
-// Shutdown says goodbye to all, and returns when they have left.
+// Shutdown closes all connections with 1001, and returns when they have ended.
 func ExampleServer_Shutdown() {
 	s := new(server.Server)
 	ln, url := listen()
@@ -336,8 +337,7 @@ func ExampleServer_Shutdown() {
 	// websocket: server closed
 }
 
-// Run serves a connection whose opening handshake somebody else has made, over
-// whatever is a net.Conn.
+// Run serves a connection over any net.Conn. The opening handshake is complete.
 func ExampleServer_Run() {
 	s := &server.Server{Handler: server.Handler{
 		Message: func(c *server.Conn, op wire.Opcode, p []byte) { c.Sendf("%s, twice %s", p, p) },

@@ -6,8 +6,8 @@ import (
 	"github.com/fibersock/fibersock/server"
 )
 
-// offers are what browsers send (WHATWG-3, WHATWG-18), and what the parameters of
-// permessage-deflate may look like, right or wrong.
+// offers are the extension offers of browsers (WHATWG-3, WHATWG-18), and valid
+// and invalid parameters of permessage-deflate.
 var offers = []string{
 	"permessage-deflate; client_max_window_bits",
 	"permessage-deflate",
@@ -28,10 +28,10 @@ var offers = []string{
 	"foo, bar; baz=1",
 }
 
-// An offer is no agreement. The server has no extension, so that it answers with
-// none, whatever is offered (6455-9-a, 6455-9.1-e, 6455-4.2.2-h), and nothing that comes after
-// the opening handshake can agree on one (6455-5.8-a): a client that sends
-// RSV1 all the same breaks a rule (6455-9.1-c, 6455-5.2-b).
+// An offer is no agreement. The server has no extension, and its answer names
+// none, for any offer (6455-9-a, 6455-9.1-e, 6455-4.2.2-h). No frame after the
+// opening handshake can negotiate one (6455-5.8-a). A client that sends RSV1
+// violates the protocol (6455-9.1-c, 6455-5.2-b).
 func TestNoExtensionIsInEffectThatTheServerDidNotAnswer(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		s := start(t, &server.Server{Handler: server.Handler{Message: echo}})

@@ -8,8 +8,8 @@ import (
 	"github.com/fibersock/fibersock/wstest"
 )
 
-// The golden corpus once more, from the other end of a real socket: what a client
-// sees of a server, on each of the loops, with the bytes whole and in pieces.
+// The server passes the golden corpus over TCP, read by a client, on each loop,
+// with the bytes whole and in pieces.
 func TestGoldenCorpusOverTCP(t *testing.T) {
 	scripts, err := corpus.Scripts()
 	if err != nil {
@@ -49,7 +49,7 @@ func TestGoldenCorpusOverTCP(t *testing.T) {
 	})
 }
 
-// needsCalls reports whether the application does something in a script.
+// needsCalls reports whether a script has an action of the application.
 func needsCalls(s *corpus.Script) bool {
 	for _, step := range s.Steps {
 		if k := step.Action.Kind; k != corpus.Input && k != corpus.EOF {

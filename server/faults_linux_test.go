@@ -18,10 +18,10 @@ import (
 	"github.com/fibersock/fibersock/wstest"
 )
 
-// Faults that are Linux's.
+// Faults of Linux.
 
-// Where the system has little room to send from, every write of the server comes up
-// short and waits, again and again; nothing is lost or mixed up (T-H02).
+// Small send buffers make every write of the server short, again and again. No
+// bytes are lost or reordered (T-H02).
 func TestShortWritesLoseNothing(t *testing.T) {
 	const messages = 12
 	starters := map[string]func(ln net.Listener) net.Listener{
@@ -70,8 +70,7 @@ func TestShortWritesLoseNothing(t *testing.T) {
 	}
 }
 
-// narrowSends makes the system keep as little as it can of what is sent by what ln
-// accepts.
+// narrowSends sets the smallest send buffer on the connections that ln accepts.
 func narrowSends(t *testing.T, ln *net.TCPListener) {
 	t.Helper()
 	raw, err := ln.SyscallConn()
@@ -86,12 +85,12 @@ func narrowSends(t *testing.T, ln *net.TCPListener) {
 	}
 }
 
-// childOf is set, to a test's name, in the process of its own in which that test
-// runs what the others shall not feel.
+// childOf holds a test's name in a child process that runs a test with faults
+// of the whole process.
 const childOf = "FIBERSOCK_TEST_CHILD"
 
-// inChild runs a test again, in another process, and reports whether this is that
-// process.
+// inChild runs a test again in a child process, and reports whether it runs in
+// that process.
 func inChild(t *testing.T) bool {
 	t.Helper()
 	if os.Getenv(childOf) == t.Name() {
@@ -105,8 +104,8 @@ func inChild(t *testing.T) bool {
 	return false
 }
 
-// A process without a descriptor left cannot accept: the server says so, goes on
-// with the connections there are, and accepts again when it can.
+// A process without a free descriptor cannot accept. The server reports it,
+// serves its connections, and accepts again later.
 func TestServerOutlivesALackOfDescriptors(t *testing.T) {
 	if !inChild(t) {
 		return
@@ -118,7 +117,7 @@ func TestServerOutlivesALackOfDescriptors(t *testing.T) {
 		hog := takeDescriptors(t)
 		hog[0].Close()
 		hog = hog[1:]
-		second := s.dial(t) // takes the last one
+		second := s.dial(t) // uses the last descriptor
 		second.send(request("/"))
 		for range 3 {
 			if err := result(t, lacks); !errors.Is(err, syscall.EMFILE) {
@@ -138,7 +137,7 @@ func TestServerOutlivesALackOfDescriptors(t *testing.T) {
 	})
 }
 
-// takeDescriptors takes all that the process may still have.
+// takeDescriptors opens all descriptors that the process may still open.
 func takeDescriptors(t *testing.T) (files []*os.File) {
 	t.Helper()
 	var old syscall.Rlimit
@@ -168,8 +167,8 @@ func takeDescriptors(t *testing.T) (files []*os.File) {
 	}
 }
 
-// The same over a listener that is told to fail: the server waits longer from one
-// failure to the next, at most a second, and is back when they are over.
+// A listener fails to accept. The server waits longer after each failure, at
+// most a second, and continues after the last one.
 func TestServerWaitsOutALackOfDescriptors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ln := wstest.Listen(nil)

@@ -15,11 +15,12 @@ import (
 	"github.com/fibersock/fibersock/wstest"
 )
 
-// Faults of the server's own surroundings: what comes in the wrong order, and what
-// the system refuses.
+// Faults of the server's environment: calls in an unusual order, and errors of
+// the kernel.
 
-// Everything that ends connections, all at once: each is opened and closed once,
-// Serve returns what it should, and Shutdown sees the end of it (6455-7.3-a, T-C14).
+// All causes of an end at the same time: each connection is opened and closed
+// once, Serve returns its error, and Shutdown waits for the last one
+// (6455-7.3-a, T-C14).
 func TestShutdownAtOnceWithEverythingThatEndsConnections(t *testing.T) {
 	const conns = 60
 	eachLoop(t, func(t *testing.T, start starter) {
@@ -29,13 +30,13 @@ func TestShutdownAtOnceWithEverythingThatEndsConnections(t *testing.T) {
 			func(c *server.Conn) { c.CloseNow() },
 			func(c *server.Conn) { c.SendText("hang up") },
 			func(c *server.Conn) { c.SendText("reset") },
-			func(*server.Conn) {}, // Shutdown's own
+			func(*server.Conn) {}, // for Shutdown
 		}
 		s := start(t, &server.Server{Handler: server.Handler{
 			Open: func(*server.Conn) { opened.Add(1) },
 			Close: func(c *server.Conn, _ wire.StatusCode, _ string) {
 				closed.Add(1)
-				c.Close(wire.NormalClosure, "") // too late, and no harm
+				c.Close(wire.NormalClosure, "") // after the end, without effect
 				c.CloseNow()
 			},
 		}})
@@ -73,7 +74,7 @@ func TestShutdownAtOnceWithEverythingThatEndsConnections(t *testing.T) {
 	})
 }
 
-// obey answers Close frames and does what it is told by messages, until the
+// obey answers Close frames and runs the commands of messages until the
 // connection ends.
 func obey(p *peer) {
 	for {
@@ -92,9 +93,9 @@ func obey(p *peer) {
 	}
 }
 
-// Shutdown in the middle of handshakes that do not go on does not wait for them: a
-// client that has sent part of its request is refused, and cut soon if it does not end
-// the connection; one that has sent nothing is cut at once. Shutdown used to wait for
+// Shutdown does not wait for stalled handshakes: a client that has sent a part
+// of its request is refused, and aborted soon if it does not disconnect; one
+// that has sent nothing is aborted at once. Shutdown used to wait for
 // HandshakeTimeout (T-D08, T-D10).
 func TestShutdownDuringHandshakesThatStall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -125,8 +126,8 @@ func TestShutdownDuringHandshakesThatStall(t *testing.T) {
 	})
 }
 
-// A client that has connected and sent nothing is cut by Shutdown, and has not to be
-// waited for: on every loop, with TLS too.
+// Shutdown aborts a client that has connected and sent nothing, at once, on
+// every loop and with TLS.
 func TestShutdownCutsSilentClients(t *testing.T) {
 	for name, start := range withTLS(loops) {
 		t.Run(name, func(t *testing.T) {
@@ -136,7 +137,7 @@ func TestShutdownCutsSilentClients(t *testing.T) {
 				t.Fatal(err)
 			}
 			silent := newPeer(t, nc)
-			eventually(t, "the connection is there", func() bool { return s.Stats().Opening == 1 })
+			eventually(t, "a connection in the opening handshake", func() bool { return s.Stats().Opening == 1 })
 			if err := s.Shutdown(t.Context()); err != nil {
 				t.Error(err)
 			}
@@ -145,7 +146,7 @@ func TestShutdownCutsSilentClients(t *testing.T) {
 	}
 }
 
-// Whoever calls Shutdown in a handler waits for himself; the context ends that.
+// A handler that calls Shutdown waits for itself. The context ends that.
 func TestShutdownInAHandler(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		var s *running
@@ -168,8 +169,8 @@ func TestShutdownInAHandler(t *testing.T) {
 	})
 }
 
-// The listener may be closed before, behind the server's back: Serve returns why,
-// connections go on, and Shutdown works.
+// The application closes the listener before Shutdown: Serve returns the error,
+// connections stay open, and Shutdown works.
 func TestListenerClosedBeforeShutdown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ln := wstest.Listen(nil)

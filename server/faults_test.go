@@ -17,10 +17,10 @@ import (
 	"github.com/fibersock/fibersock/wstest"
 )
 
-// What becomes of a connection that breaks, at every byte of a conversation.
+// Connections that break at every byte of a conversation.
 
-// conversations are scripts of a client. Of a server it wants an echo, and that it
-// closes when it is told to.
+// conversations are scripts of a client. They expect an echo, and a Close on
+// request.
 var conversations = map[string]string{
 	"closed by the client": `
 		send text "Hello"
@@ -45,10 +45,10 @@ var conversations = map[string]string{
 	`,
 }
 
-// fates are what handlers are told of connections, by their query.
+// fates records the handler calls of connections by their query.
 type fates struct {
 	t  *testing.T
-	mu sync.Mutex // guards the rest
+	mu sync.Mutex // guards the fields below
 	of map[string]*fate
 }
 
@@ -57,12 +57,12 @@ type fate struct {
 	openedAt               time.Time
 }
 
-// givenUp is by when a server with the default timeouts has given up a client of
-// whom nothing comes.
+// givenUp is the time after which a server with the default timeouts has ended
+// a silent client.
 const givenUp = server.DefaultPingInterval + server.DefaultPongTimeout + 5*time.Second
 
-// handler returns a handler for conversations, in the style of events or in the
-// blocking one.
+// handler returns a handler for conversations, in the event or the blocking
+// style.
 func (f *fates) handler(blocking bool) server.Handler {
 	h := server.Handler{
 		Open: func(c *server.Conn) { f.note(c, func(f *fate) { f.opened, f.openedAt = f.opened+1, time.Now() }) },
@@ -79,7 +79,7 @@ func (f *fates) handler(blocking bool) server.Handler {
 			})
 			var closed *server.CloseError
 			if byPeer := errors.As(c.Err(), &closed); byPeer != (code == wire.NormalClosure) || !byPeer && code != wire.AbnormalClosure {
-				f.t.Errorf("%s: Close is told %v after %v", c.Query(), code, c.Err())
+				f.t.Errorf("%s: Close got %v after %v", c.Query(), code, c.Err())
 			}
 			for name, err := range operations(c) {
 				f.wantTyped(c, name, err)
@@ -114,7 +114,7 @@ func (f *fates) answer(c *server.Conn, op wire.Opcode, p []byte) {
 	}
 }
 
-// operations does everything that can be done with a connection.
+// operations calls all methods of a connection.
 func operations(c *server.Conn) map[string]error {
 	return map[string]error{
 		"Send":         c.Send(wire.Binary, []byte("a")),
@@ -127,8 +127,8 @@ func operations(c *server.Conn) map[string]error {
 	}
 }
 
-// wantTyped checks that err is one of those that Conn documents for a connection
-// that has ended.
+// wantTyped checks that err is one of the errors that Conn documents for the
+// end of a connection.
 func (f *fates) wantTyped(c *server.Conn, what string, err error) {
 	var closed *server.CloseError
 	var failed *server.FailError
@@ -153,7 +153,8 @@ func (f *fates) note(c *server.Conn, do func(*fate)) {
 	do(one)
 }
 
-// check looks at what was told of a connection, and whether it went undisturbed.
+// check checks the events of a connection: open as wanted, and without an error
+// if whole.
 func (f *fates) check(query string, want openness, whole bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -166,13 +167,13 @@ func (f *fates) check(query string, want openness, whole bool) {
 	case got.opened > 1 || got.closed != got.opened || got.failed > got.opened:
 		f.t.Error(text)
 	case want == opens && got.opened == 0, want == opensNot && got.opened > 0:
-		f.t.Errorf("%s; its handshake says otherwise", text)
+		f.t.Errorf("%s, contrary to its handshake", text)
 	case whole && got.failed != 0:
-		f.t.Errorf("%s, although nothing was cut", text)
+		f.t.Errorf("%s, without a fault", text)
 	}
 }
 
-// openness says whether a connection is opened.
+// openness is the expected number of Open events.
 type openness int
 
 const (
@@ -181,22 +182,22 @@ const (
 	mayOpen
 )
 
-// world is where a server and its clients are.
+// world holds a server and its clients.
 type world struct {
 	s    *running
 	dial func() net.Conn // the n-th call makes the n-th link
 	link func(n int) *wstest.Link
 
-	tcp     bool // real sockets
-	encoded bool // by TLS: bytes and bytes of the conversation are not the same
+	tcp     bool // over sockets
+	encoded bool // by TLS: bytes on the wire are not bytes of the conversation
 
-	patience time.Duration // of a client that waits for the server; longer than all timeouts of the server
+	patience time.Duration // of a waiting client; longer than all timeouts of the server
 }
 
 // worldOf starts a server for connections with faults.
 type worldOf func(t *testing.T, s *server.Server, plan func(n int) wstest.Plan) world
 
-// inMemory is a world without sockets. It belongs in a bubble.
+// inMemory is a world without sockets. It needs a synctest bubble.
 func inMemory(t *testing.T, s *server.Server, plan func(n int) wstest.Plan) world {
 	ln := wstest.Listen(plan)
 	return world{s: serve(t, s, ln), dial: func() net.Conn {
@@ -220,17 +221,17 @@ func throughRelay(start starter) worldOf {
 		dialed := 0
 		return world{s: r, dial: func() net.Conn {
 			nc, err := net.Dial("tcp", relay.Addr())
-			relay.Link(dialed) // so that the next is the next
+			relay.Link(dialed) // keeps the order of the links
 			dialed++
 			if err != nil {
-				return gone{err} // a reset can be as fast as that
+				return gone{err} // a reset can arrive before the connection is returned
 			}
 			return nc
 		}, link: relay.Link, tcp: true, patience: time.Second}
 	}
 }
 
-// gone is a connection that broke before it was there.
+// gone is a connection that broke before dial returned it.
 type gone struct{ err error }
 
 func (g gone) Read([]byte) (int, error)         { return 0, g.err }
@@ -242,7 +243,7 @@ func (g gone) SetDeadline(time.Time) error      { return g.err }
 func (g gone) SetReadDeadline(time.Time) error  { return g.err }
 func (g gone) SetWriteDeadline(time.Time) error { return g.err }
 
-// A place is where a flow is cut, and how.
+// A place is the direction of a fault.
 type place struct {
 	name string
 	plan func(c wstest.Cut) wstest.Plan
@@ -254,11 +255,11 @@ var places = []place{
 	{"to the client", func(c wstest.Cut) wstest.Plan { return wstest.Plan{ToClient: wstest.Faults{Cut: c}} }, func(l *wstest.Link) *wstest.Flow { return l.ToClient }},
 }
 
-// cuts are the ways to cut.
+// cuts are the kinds of faults.
 var cuts = map[string]func(n int64) wstest.Cut{"reset": wstest.ResetAt, "end": wstest.EndAt, "stall": wstest.StallAt}
 
-// cutEverywhere plays a conversation once for every n-th byte that goes one way, cut
-// there, all at the same time, and once whole.
+// cutEverywhere plays a conversation once as a whole, and once for every n-th
+// byte of one direction with a fault at that byte, all at the same time.
 func cutEverywhere(t *testing.T, in worldOf, s *server.Server, blocking bool, script string, where place, cut func(int64) wstest.Cut, each int64) {
 	told := &fates{t: t}
 	s.Handler = told.handler(blocking)
@@ -278,7 +279,7 @@ func cutEverywhere(t *testing.T, in worldOf, s *server.Server, blocking bool, sc
 		t.Fatal(err)
 	}
 	length := where.flow(w.link(0)).Written()
-	p.Close() // the server waits for that
+	p.Close() // the server waits for this
 
 	count := int((length-1)/each) + 1
 	var clients sync.WaitGroup
@@ -288,7 +289,7 @@ func cutEverywhere(t *testing.T, in worldOf, s *server.Server, blocking bool, sc
 			defer nc.Close()
 			p := wstest.NewClient(nc)
 			p.Timeout = w.patience
-			_ = p.Play(begin(n) + script) // how it ends, the server is to judge
+			_ = p.Play(begin(n) + script) // the server's events are checked, not this error
 		})
 	}
 	clients.Wait()
@@ -308,28 +309,28 @@ func cutEverywhere(t *testing.T, in worldOf, s *server.Server, blocking bool, sc
 	}
 }
 
-// opening says whether a connection is opened that is cut, in its handshake or
-// behind it.
+// opening returns the openness of a connection with a fault, in its handshake
+// or after it.
 func (w world) opening(where place, cut wstest.Cut, inHead bool) openness {
 	reset := cut == wstest.ResetAt(0)
 	switch {
-	case w.encoded && inHead: // in the handshake of TLS, or that behind it
+	case w.encoded && inHead: // in the handshake of TLS or of WebSocket
 		return mayOpen
 	case where.name == "to the server" && inHead:
 		return opensNot
-	case w.tcp && reset: // a reset can overtake what was sent before it
+	case w.tcp && reset: // a reset can overtake earlier bytes
 		return mayOpen
 	case reset && inHead: // the response cannot be sent
 		return opensNot
-	case cut == wstest.EndAt(0) && inHead: // the client may be gone when it is
+	case cut == wstest.EndAt(0) && inHead: // the client may have disconnected before
 		return mayOpen
 	}
 	return opens
 }
 
-// Wherever a conversation is cut, in whatever way, the program hears of its end
-// once, by an error of the types that are documented, and nothing is left
-// (6455-7.1.7-a, T-C11, T-C14, T-C15, T-D10, T-D11).
+// A conversation with a fault at any byte ends with one error of a documented
+// type, and leaves no goroutine and no connection (6455-7.1.7-a, T-C11, T-C14,
+// T-C15, T-D10, T-D11).
 func TestConversationIsCutAtEveryByte(t *testing.T) {
 	for name, script := range conversations {
 		for kind, cut := range cuts {
@@ -346,7 +347,8 @@ func TestConversationIsCutAtEveryByte(t *testing.T) {
 	}
 }
 
-// The same over TCP, where the system has its own ways.
+// A conversation over TCP with a fault at any byte ends with one error of a
+// documented type.
 func TestConversationOverTCPIsCutAtEveryByte(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		before, files := runtime.NumGoroutine(), usage.Files()
@@ -374,7 +376,8 @@ func TestConversationOverTCPIsCutAtEveryByte(t *testing.T) {
 	})
 }
 
-// However the bytes come, whole, one by one or late, a conversation is the same.
+// A conversation has the same result for bytes that arrive as a whole, one by
+// one or late.
 func TestConversationUnderFaultsThatLoseNothing(t *testing.T) {
 	faults := map[string]wstest.Faults{
 		"one by one":  {Split: wstest.Sizes(1)},

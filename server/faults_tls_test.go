@@ -14,7 +14,7 @@ import (
 	"github.com/fibersock/fibersock/wstest"
 )
 
-// overTLS is a world without sockets in which all speak TLS.
+// overTLS is a world without sockets whose clients use TLS.
 func overTLS(cert tls.Certificate, cfg *tls.Config) worldOf {
 	return func(t *testing.T, s *server.Server, plan func(n int) wstest.Plan) world {
 		ln := wstest.Listen(plan)
@@ -34,11 +34,11 @@ func overTLS(cert tls.Certificate, cfg *tls.Config) worldOf {
 	}
 }
 
-// A conversation over TLS that is cut, in the handshake of TLS, at the border of a
-// record or inside one, ends as one that is not (T-C14, T-D10, T-G10).
+// A conversation over TLS with a fault in the handshake of TLS, between two
+// records or inside one ends like one without TLS (T-C14, T-D10, T-G10).
 func TestConversationOverTLSIsCut(t *testing.T) {
 	cert, cfg := certificate(t)
-	cfg.Time = func() time.Time { return time.Now().AddDate(25, 0, 0) } // in a bubble it is the year 2000
+	cfg.Time = func() time.Time { return time.Now().AddDate(25, 0, 0) } // in a bubble the year is 2000
 	for name, script := range conversations {
 		for kind, cut := range cuts {
 			for _, where := range places {
@@ -52,8 +52,8 @@ func TestConversationOverTLSIsCut(t *testing.T) {
 	}
 }
 
-// However TLS records arrive, a conversation is the same: one by one, cut in their
-// headers or behind them, in pieces that have nothing to do with them.
+// A conversation has the same result for all sizes of reads: single TLS
+// records, parts of record headers, pieces that span records.
 func TestConversationInPiecesOfTLSRecords(t *testing.T) {
 	cert, cfg := certificate(t)
 	splits := map[string]wstest.Split{

@@ -14,7 +14,7 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// changedListener changes what a listener accepts.
+// changedListener wraps the connections of a listener.
 type changedListener struct {
 	net.Listener
 	change func(net.Conn) net.Conn
@@ -28,8 +28,8 @@ func (l changedListener) Accept() (net.Conn, error) {
 	return l.change(nc), nil
 }
 
-// undated is a net.Conn whose deadlines fail, as those of an SSH channel do, or do
-// nothing (gorilla/websocket#911, golang/go#67152).
+// undated is a net.Conn whose deadlines fail, as those of an SSH channel do, or
+// have no effect (gorilla/websocket#911, golang/go#67152).
 type undated struct {
 	net.Conn
 	err error
@@ -39,9 +39,10 @@ func (c undated) SetDeadline(time.Time) error      { return c.err }
 func (c undated) SetReadDeadline(time.Time) error  { return c.err }
 func (c undated) SetWriteDeadline(time.Time) error { return c.err }
 
-// eachUndated runs test in a bubble with servers whose connections have no deadlines.
+// eachUndated runs test in a bubble with servers whose connections have no
+// deadlines.
 func eachUndated(t *testing.T, test func(t *testing.T, serve func(s *server.Server) *running)) {
-	for name, err := range map[string]error{"fail": errors.New("not supported"), "do nothing": nil} {
+	for name, err := range map[string]error{"fail": errors.New("not supported"), "have no effect": nil} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				test(t, func(s *server.Server) *running {
@@ -55,7 +56,7 @@ func eachUndated(t *testing.T, test func(t *testing.T, serve func(s *server.Serv
 	}
 }
 
-// Without deadlines all time limits hold: they close the connection.
+// Timeouts work without deadlines: they close the connection.
 func TestTimeLimitsNeedNoDeadlines(t *testing.T) {
 	tests := map[string]struct {
 		within time.Duration
@@ -110,10 +111,11 @@ func TestTimeLimitsNeedNoDeadlines(t *testing.T) {
 	}
 }
 
-// Large messages to a client that reads slowly are not cut, however long one
-// takes, with whatever connection (gorilla/websocket#885, olahol/melody#100): the
-// limit is on time without progress. Nor does PongTimeout cut the connection then,
-// although no Pong comes (python-websockets/websockets#1005).
+// A client that reads large messages slowly stays connected, however long one
+// takes, on every kind of connection (gorilla/websocket#885,
+// olahol/melody#100): WriteTimeout limits the time without progress.
+// PongTimeout does not end it either, although no Pong arrives
+// (python-websockets/websockets#1005).
 func TestSlowReaderThatMakesProgressIsNotCut(t *testing.T) {
 	for name, form := range map[string]func(net.Conn) net.Conn{
 		"pipe":        func(nc net.Conn) net.Conn { return nc },
@@ -134,7 +136,7 @@ func TestSlowReaderThatMakesProgressIsNotCut(t *testing.T) {
 	}
 }
 
-// slowReaderIsNotCut reads a large message slowly. It runs in a bubble.
+// slowReaderIsNotCut reads a large message slowly. It needs a bubble.
 func slowReaderIsNotCut(t *testing.T, start func(s *server.Server) *running) {
 	const size, limit = 1 << 20, 2 * time.Second
 	rec := newRecorder(t)
@@ -156,13 +158,13 @@ func slowReaderIsNotCut(t *testing.T, start func(s *server.Server) *running) {
 		time.Sleep(limit / 5)
 	}
 	if took := time.Since(began); took < 10*limit {
-		t.Errorf("it took only %v", took)
+		t.Errorf("the transfer took only %v", took)
 	}
 }
 
-// A client that takes little of a large socket buffer in the time of WriteTimeout
-// makes progress, although the system does not say so before a third of the buffer
-// is free.
+// A client that reads a little of a large socket buffer within WriteTimeout
+// makes progress, although the kernel reports the socket writable only when a
+// third of the buffer is free.
 func TestProgressInALargeSocketBuffer(t *testing.T) {
 	const limit = time.Second
 	for name, hide := range map[string]func(net.Listener) net.Listener{
@@ -195,8 +197,8 @@ func TestProgressInALargeSocketBuffer(t *testing.T) {
 	}
 }
 
-// fragile is a net.Conn that does not survive a Write whose deadline has expired, as
-// TLS does not.
+// fragile is a net.Conn that breaks at a Write whose deadline has expired, as
+// TLS does.
 type fragile struct {
 	net.Conn
 	broken atomic.Bool
@@ -213,8 +215,8 @@ func (c *fragile) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// A method of a net.Conn that does not return ends that connection, and is
-// reported once.
+// A method of a net.Conn that panics or ends the goroutine ends that
+// connection, and is reported once.
 func TestConnWhoseMethodsDoNotReturn(t *testing.T) {
 	for name, how := range failings {
 		for method, fails := range map[string]*failingConn{
@@ -237,7 +239,7 @@ func TestConnWhoseMethodsDoNotReturn(t *testing.T) {
 					fails.armed.Store(true)
 					p.send(text("Hello"))
 					switch method {
-					case "Read": // of what comes after the message
+					case "Read": // the read after the message
 						p.want(`text "Hello"`)
 						p.send(frame(wire.Pong, ""))
 						p.want(`close 1011 ""`)
@@ -265,7 +267,7 @@ func TestConnWhoseMethodsDoNotReturn(t *testing.T) {
 	}
 }
 
-// failingConn is a net.Conn whose methods do something else once it is armed.
+// failingConn is a net.Conn whose methods fail once it is armed.
 type failingConn struct {
 	net.Conn
 	armed              atomic.Bool

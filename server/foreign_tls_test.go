@@ -13,10 +13,10 @@ import (
 	"github.com/fibersock/fibersock/server"
 )
 
-// A client that reads slowly is not cut over TLS either, whoever has put that on
-// the connection, and whatever on it: a write deadline that expires is fatal for
-// crypto/tls, and the state of a connection that the server did not know to be TLS
-// was corrupt after 4 ms of back-pressure.
+// A client that reads slowly stays connected over TLS as well, for every
+// combination of TLS and wrappers. An expired write deadline is fatal for
+// crypto/tls: the state of a connection that the server did not recognize as
+// TLS was corrupt after 4 ms of back-pressure.
 func TestSlowReaderOverTLSThatMakesProgressIsNotCut(t *testing.T) {
 	cert, _ := certificate(t)
 	own := &tls.Config{Certificates: []tls.Certificate{cert}}
@@ -52,8 +52,8 @@ func TestSlowReaderOverTLSThatMakesProgressIsNotCut(t *testing.T) {
 	}
 }
 
-// adoptAll serves what connects to ln by Adopt, with the opening handshake still to
-// be made, until ln is closed.
+// adoptAll serves the connections of ln by Adopt, including the opening
+// handshake, until ln is closed.
 func adoptAll(s *server.Server, ln net.Listener) error {
 	for {
 		nc, err := ln.Accept()

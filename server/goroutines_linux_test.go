@@ -9,12 +9,13 @@ import (
 	"github.com/fibersock/fibersock/server"
 )
 
-// withoutConns is how many goroutines a server has on the system's loop, whatever
-// its connections are: Serve, one for each processor, the watchdog and the sweeper.
+// withoutConns returns the number of goroutines of a server on the epoll loop,
+// for any number of connections: Serve, one for each processor, the watchdog
+// and the sweeper.
 func withoutConns() int { return runtime.GOMAXPROCS(0) + 3 }
 
-// A connection has no goroutine, and handlers that block have as many as
-// Server.MaxBlocked says, besides those that keep their processor's.
+// A connection has no goroutine. Blocked handlers have at most
+// Server.MaxBlocked goroutines, besides those that keep their poller.
 func TestGoroutinesAreBounded(t *testing.T) {
 	const idle, most = 500, 20
 	blocked := most + runtime.GOMAXPROCS(0) + 20
@@ -33,10 +34,10 @@ func TestGoroutinesAreBounded(t *testing.T) {
 	for _, p := range peers {
 		p.send(text("Hello"))
 	}
-	for range most + 1 { // a processor at least
+	for range most + 1 { // at least one processor
 		result(t, b.entered)
 	}
-	eventually(t, "the bound is reached", func() bool { return r.Stats().HandOffsRefused > 0 })
+	eventually(t, "a refused hand-off", func() bool { return r.Stats().HandOffsRefused > 0 })
 	if n := runtime.NumGoroutine() - before; n > withoutConns()+most {
 		t.Errorf("%d goroutines, want %d", n, withoutConns()+most)
 	}
@@ -65,7 +66,7 @@ func TestHandlersThatBlockWithoutLimit(t *testing.T) {
 	close(b.release)
 }
 
-// With Handler.Serve it is one for each connection that has it.
+// Each connection with Handler.Serve has one goroutine.
 func TestGoroutinesOfConnections(t *testing.T) {
 	const clients = 200
 	before := runtime.NumGoroutine()

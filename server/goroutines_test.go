@@ -7,20 +7,20 @@ import (
 	"github.com/fibersock/fibersock/server"
 )
 
-// goroutinesSettle waits until there are at most so many goroutines more than before:
-// those of a connection's beginning end soon, but not at once.
+// goroutinesSettle waits until at most so many goroutines more than before
+// exist. Those of the opening handshake exit soon, but not at once.
 func goroutinesSettle(t *testing.T, before, most int) {
 	t.Helper()
 	n := 0
-	eventually(t, "there are few goroutines", func() bool {
+	eventually(t, "few goroutines", func() bool {
 		n = runtime.NumGoroutine() - before
 		return n <= most
 	})
 	t.Logf("%d goroutines, at most %d", n, most)
 }
 
-// Each connection with Handler.Serve has one goroutine for that, on the system's loop
-// as on the other, which has one more for each connection.
+// A connection with Handler.Serve has one goroutine for it, and one more on a
+// loop other than epoll.
 func TestGoroutinesOfHandlersThatServe(t *testing.T) {
 	const clients = 100
 	eachLoop(t, func(t *testing.T, start starter) {

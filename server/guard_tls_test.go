@@ -11,9 +11,10 @@ import (
 	"github.com/fibersock/fibersock/server"
 )
 
-// A function of Server.TLS that does not return ends the connection that it was
-// called for. A client reaches one by the name that it asks for, and that used to
-// end the process; http.Server recovers such a panic too.
+// A function of Server.TLS that panics or ends the goroutine ends the
+// connection of its handshake. A client can cause it by the name in its
+// ClientHello. It used to end the process; http.Server recovers such a panic
+// too.
 func TestFunctionOfTLSThatDoesNotReturn(t *testing.T) {
 	cert, cfg := certificate(t)
 	for name, how := range failings {
@@ -60,7 +61,7 @@ func TestFunctionOfTLSThatDoesNotReturn(t *testing.T) {
 						panics++
 					}
 				}
-				if panics != 2 { // the PanicError, and as the cause of a RefusedError
+				if panics != 2 { // the PanicError, and the RefusedError that wraps it
 					t.Errorf("%d panics reported", panics)
 				}
 			})

@@ -16,12 +16,13 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// The functions of guide are the code of docs/server.md. They are not called.
+// The functions of guide are the code blocks of docs/server.md. No test calls
+// them.
 var guide = []func(*server.Server, *http.ServeMux){
 	func(*server.Server, *http.ServeMux) {
 		s := &server.Server{Handler: server.Handler{
 			Message: func(c *server.Conn, op wire.Opcode, p []byte) {
-				c.Send(op, p) // p is the server's again when Message returns
+				c.Send(op, p) // p belongs to the server when Message returns
 			},
 		}}
 		log.Fatal(s.ListenAndServe("localhost:8080"))
@@ -105,7 +106,7 @@ var guide = []func(*server.Server, *http.ServeMux){
 	},
 }
 
-// The code of docs/server.md is code that builds: that of guide.
+// The code blocks of docs/server.md are those of guide, and build.
 func TestGuideShowsCodeThatBuilds(t *testing.T) {
 	read := func(file string) string {
 		b, err := os.ReadFile(file)

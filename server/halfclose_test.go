@@ -11,7 +11,8 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// endSide ends the client's side of the connection: the client still reads.
+// endSide shuts down the client's side of the connection. The client still
+// reads.
 func (p *peer) endSide() {
 	p.t.Helper()
 	if err := p.nc.(interface{ CloseWrite() error }).CloseWrite(); err != nil {
@@ -19,10 +20,10 @@ func (p *peer) endSide() {
 	}
 }
 
-// A client that sends its messages, ends its side of TCP without a Close and then
-// waits for the answers gets all of them, whatever they are sent by, and then the
-// end; the connection has ended with 1006. With Handler.Serve it used to get none
-// (coder/websocket#507, kubernetes/kubernetes#89899).
+// A client that sends its messages, ends its side of TCP without a Close and
+// waits for the answers receives all of them, by every way to send, and then
+// the end. The connection ends with 1006. With Handler.Serve the client used to
+// receive none (coder/websocket#507, kubernetes/kubernetes#89899).
 func TestHalfClosedClientIsAnswered(t *testing.T) {
 	const messages = 7 // more than Serve's mailbox holds
 	half := make(chan struct{}, 1)
@@ -105,8 +106,8 @@ func TestHalfClosedClientIsAnswered(t *testing.T) {
 	}
 }
 
-// The answer that goes on from one call of Handler.Writable to the next reaches a
-// half-closed client to its end.
+// An answer sent by successive calls of Handler.Writable reaches a half-closed
+// client to its end.
 func TestHalfClosedClientIsSentAStream(t *testing.T) {
 	const parts, size = 5, 400 << 10
 	for loop, start := range withTLS(loops) {
@@ -141,9 +142,8 @@ func TestHalfClosedClientIsSentAStream(t *testing.T) {
 	}
 }
 
-// What a client has sent before it ended its side is received in any case, however
-// much of it waits for Serve; a Serve that is not there for it any more keeps the
-// connection no longer.
+// Messages that a client has sent before it ended its side are received, also
+// those that wait for Serve. The connection ends when Serve returns.
 func TestServeThatReturnsEndsAHalfClosedConnection(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		rec := newRecorder(t)
@@ -164,9 +164,9 @@ func TestServeThatReturnsEndsAHalfClosedConnection(t *testing.T) {
 	})
 }
 
-// A half-closed client whose answer does not come is not kept for ever: it answers no
-// heartbeat.
-func TestHalfClosedClientIsNotKeptForEver(t *testing.T) {
+// A half-closed client to which no answer is sent is aborted by PongTimeout: it
+// answers no heartbeat.
+func TestHalfClosedClientTimesOut(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		rec := newRecorder(t)
 		h := rec.handler()
@@ -175,7 +175,7 @@ func TestHalfClosedClientIsNotKeptForEver(t *testing.T) {
 			if _, err := c.Receive(t.Context()); err != nil {
 				t.Error(err)
 			}
-			<-t.Context().Done() // and never asks again
+			<-t.Context().Done() // does not receive again
 		}
 		p := start(t, &server.Server{Handler: h, PingInterval: 50 * time.Millisecond, PongTimeout: 50 * time.Millisecond}).open(t)
 		p.send(text("one"))

@@ -12,8 +12,9 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// A handler that blocks does not block its loop, and is counted only as long as it runs.
-func TestDisplacedHandlersAreCountedAsLongAsTheyRun(t *testing.T) {
+// A handler that blocks does not block its loop. It is counted only while it
+// runs.
+func TestBlockedHandlersAreCountedWhileTheyRun(t *testing.T) {
 	const clients = 10
 	release := make(chan struct{})
 	var blocked, done sync.WaitGroup
@@ -40,7 +41,7 @@ func TestDisplacedHandlersAreCountedAsLongAsTheyRun(t *testing.T) {
 		nc.Write([]byte(upgradeRequests["minimal"]))
 		nc.Write(wire.AppendFrame(nil, wire.Header{Fin: true, Opcode: wire.Binary, Masked: true}, nil))
 	}
-	blocked.Wait() // all are in their handlers at the same time
+	blocked.Wait() // all handlers run at the same time
 	pollers := runtime.GOMAXPROCS(0)
 	if n := s.Stats().Blocked; n < int64(clients-pollers) || n > clients {
 		t.Errorf("%d of %d handlers are blocked, on %d pollers", n, clients, pollers)
@@ -65,7 +66,7 @@ func TestDisplacedHandlersAreCountedAsLongAsTheyRun(t *testing.T) {
 	<-served
 }
 
-// Messages of a handler that blocks do not wait for its return, also when so many
+// Messages of a blocked handler are sent before it returns, also if so many
 // block that it keeps its poller.
 func TestMessagesOfABlockedHandlerAreSent(t *testing.T) {
 	const clients = 4

@@ -12,8 +12,8 @@ import (
 	"github.com/fibersock/fibersock/server"
 )
 
-// The whole of it: status line, the three fields that must be there, and nothing
-// that must not (6455-4.2.2-h, -i, -j, -k, 9110-8.6-a, T-D22).
+// The 101 response has its status line, the three required fields, and none
+// that is forbidden (6455-4.2.2-h, -i, -j, -k, 9110-8.6-a, T-D22).
 func TestOpeningHandshakeIsAnsweredToTheByte(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		p := start(t, &server.Server{}).dial(t)
@@ -28,7 +28,8 @@ func TestOpeningHandshakeIsAnsweredToTheByte(t *testing.T) {
 	})
 }
 
-// Spellings that are as good (6455-4.2.1-f, -g, -i, T-E06).
+// Other valid spellings of an opening handshake are accepted
+// (6455-4.2.1-f, -g, -i, T-E06).
 func TestOpeningHandshakeMayBeSpelledOtherwise(t *testing.T) {
 	tests := []struct{ name, old, new string }{
 		{"lower case", "Upgrade: websocket\r\nConnection: Upgrade", "upgrade: WEBSOCKET\r\nconnection: upgrade"},
@@ -36,7 +37,7 @@ func TestOpeningHandshakeMayBeSpelledOtherwise(t *testing.T) {
 		{"empty list elements (9110-5.6.1-a)", "Connection: Upgrade", "Connection: ,, upgrade ,"},
 		{"two lines", "Connection: Upgrade", "Connection: keep-alive\r\nConnection: Upgrade"},
 		{"h2c as well", "Upgrade: websocket", "Upgrade: h2c, websocket"},
-		{"a key with bits that mean nothing", sampleKey, "AQIDBAUGBwgJCgsMDQ4PEC=="},
+		{"a key with unused bits set", sampleKey, "AQIDBAUGBwgJCgsMDQ4PEC=="},
 		{"an empty body", "\r\n\r\n", "\r\nContent-Length: 0\r\n\r\n"},
 	}
 	eachLoop(t, func(t *testing.T, start starter) {
@@ -55,7 +56,7 @@ func TestOpeningHandshakeMayBeSpelledOtherwise(t *testing.T) {
 }
 
 // The client's order of preference decides (6455-4.2.2-f, -g), over all lines
-// (6455-11.3.4-a), and the program may choose another of those offered.
+// (6455-11.3.4-a). The application may choose another offered subprotocol.
 func TestSubprotocolIsChosenFromThoseOffered(t *testing.T) {
 	choose := func(name string) func(*handshake.Request, *handshake.ServerAnswer) error {
 		return func(_ *handshake.Request, a *handshake.ServerAnswer) error {
@@ -96,7 +97,8 @@ func TestSubprotocolIsChosenFromThoseOffered(t *testing.T) {
 	})
 }
 
-// The program sees the request before it is answered, and may add to the answer (6455-10.5-a, WHATWG-5, WHATWG-16).
+// The application reads the request before it is answered, and may add fields
+// to the response (6455-10.5-a, WHATWG-5, WHATWG-16).
 func TestAuthorizeMayAddToTheAnswer(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		s := start(t, &server.Server{Authorize: func(r *handshake.Request, a *handshake.ServerAnswer) error {
@@ -122,8 +124,9 @@ func TestServerMaySpeakFirst(t *testing.T) {
 	})
 }
 
-// What came with the request is the beginning of the frames (6455-4.2.2-m, 6455-5.2-l).
-func TestRequestAndFramesMayComeInAnyPieces(t *testing.T) {
+// Bytes that arrive with the request are the beginning of the frames
+// (6455-4.2.2-m, 6455-5.2-l).
+func TestRequestAndFramesMayArriveInAnyPieces(t *testing.T) {
 	all := request("/", "Origin: http://server.example") + text("Hello") + text("again") + closing(1000, "bye")
 	answer := func(p *peer) {
 		p.t.Helper()
@@ -157,7 +160,7 @@ func TestRequestAndFramesMayComeInAnyPieces(t *testing.T) {
 			}
 		})
 	})
-	t.Run("in two that are read so", func(t *testing.T) {
+	t.Run("in two reads", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := serve(t, &server.Server{Handler: server.Handler{Message: echo}}, newPipeListener())
 			for i := 1; i < len(all); i++ {
@@ -172,7 +175,8 @@ func TestRequestAndFramesMayComeInAnyPieces(t *testing.T) {
 	})
 }
 
-// After the first handshake all bytes are frames: a second one is a faulty frame (T-D13).
+// After the first handshake all bytes are frames. A second handshake is an
+// invalid frame (T-D13).
 func TestSecondHandshakeIsNoFrame(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		rec := newRecorder(t)
@@ -187,7 +191,7 @@ func TestSecondHandshakeIsNoFrame(t *testing.T) {
 	})
 }
 
-// What the handshake said is there as long as the connection is.
+// The data of the handshake stays available as long as the connection.
 func TestConnectionKnowsItsHandshake(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		rec := newRecorder(t)

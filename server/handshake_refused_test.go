@@ -12,16 +12,16 @@ import (
 	"github.com/fibersock/fibersock/server"
 )
 
-// Each request differs from a good one in one thing. All are refused, and what
-// comes behind them gets no answer: a proxy may think that there is a tunnel now
-// (T-E01, T-E02), and a client that there is HTTP (6455-4.2.1-a, 9112-9.6-a, 6455-7.2.2-a).
-// Requests that do not upgrade cannot follow each other either (T-B14).
+// Each request differs from a valid one in one point. All are refused, and no
+// byte after them is answered: a proxy may believe in a tunnel now (T-E01,
+// T-E02), and a client in HTTP (6455-4.2.1-a, 9112-9.6-a, 6455-7.2.2-a). A
+// second request is not answered either if the first does not upgrade (T-B14).
 var refusedRequests = []struct {
 	name     string
-	old, new string // the good request has old
+	old, new string // the valid request has old
 	status   int
 	fields   []string // of the response
-	plain    bool     // it does not ask for WebSocket, and is not reported
+	plain    bool     // no request for WebSocket, and not reported
 }{
 	{name: "POST (6455-4.2.1-b)", old: "GET ", new: "POST ", status: 405, fields: []string{"Allow: GET"}},
 	{name: "get (6455-4.2.1-b)", old: "GET ", new: "get ", status: 405, fields: []string{"Allow: GET"}},
@@ -54,11 +54,11 @@ var refusedRequests = []struct {
 	{name: "large header fields (9112-3-a, T-D04)", old: "\r\n\r\n", new: "\r\nX: " + strings.Repeat("a", 64<<10) + "\r\n\r\n", status: 431},
 	{name: "many header fields (T-D04)", old: "\r\n\r\n", new: strings.Repeat("\r\nX: a", 101) + "\r\n\r\n", status: 431},
 	{name: "another origin (6455-4.2.2-c, 6455-10.2-a, WHATWG-1, T-F01)", old: "\r\n\r\n", new: "\r\nOrigin: https://evil.example\r\nCookie: session=1\r\n\r\n", status: 403},
-	{name: "no origin to speak of (T-F05)", old: "\r\n\r\n", new: "\r\nOrigin: null\r\n\r\n", status: 403},
+	{name: "the null origin (T-F05)", old: "\r\n\r\n", new: "\r\nOrigin: null\r\n\r\n", status: 403},
 	{name: "two origins (T-F05)", old: "\r\n\r\n", new: "\r\nOrigin: http://server.example\r\nOrigin: http://server.example\r\n\r\n", status: 400},
 }
 
-func TestRequestThatIsNoOpeningHandshakeIsRefusedAndNothingBehindItAnswered(t *testing.T) {
+func TestInvalidRequestIsRefusedAndTheRestNotAnswered(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		rec := newRecorder(t)
 		s := start(t, &server.Server{Handler: rec.handler()})
@@ -88,7 +88,7 @@ func TestRequestThatIsNoOpeningHandshakeIsRefusedAndNothingBehindItAnswered(t *t
 	})
 }
 
-// checkRefused reads a refusal, and the connection's end behind it.
+// checkRefused reads a refusal, and the end of the connection.
 func checkRefused(t *testing.T, p *peer, status int, fields ...string) {
 	t.Helper()
 	all, err := p.rest()
@@ -106,22 +106,22 @@ func checkRefused(t *testing.T, p *peer, status int, fields ...string) {
 		}
 	}
 	if bytes.Contains(body, []byte("HTTP/1.1 ")) || bytes.ContainsAny(body, "<>") || bytes.Contains(body, []byte{0x81}) || bytes.Contains(body, []byte{0x8a}) { // T-D19
-		t.Errorf("what came behind was answered, or the body shows the request: %q", body)
+		t.Errorf("the bytes after the request are answered, or the body contains the request: %q", body)
 	}
 }
 
-// A browser that takes a plain port for one with TLS gets its answer at once,
-// with the connection still open for writing.
+// The first bytes of a ClientHello on a plain port are answered at once, with
+// the connection still open for writing.
 func TestTLSOnAPlainPortIsRefusedAtItsFirstBytes(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		p := start(t, &server.Server{}).dial(t)
-		p.send("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03") // the rest of a ClientHello is to come
+		p.send("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03") // the start of a ClientHello
 		checkRefused(t, p, 400)
 	})
 }
 
-// A server without a handler for a path says so (6455-4.2.2-e), and compares
-// paths as they were sent.
+// A server without a handler for a path refuses it (6455-4.2.2-e). Paths are
+// compared as sent.
 func TestPathsHaveTheirHandlers(t *testing.T) {
 	named := func(name string) *server.Handler {
 		return &server.Handler{Open: func(c *server.Conn) { c.SendText(name) }}
@@ -152,7 +152,8 @@ func TestPathsHaveTheirHandlers(t *testing.T) {
 	})
 }
 
-// What the program answers in place of a 101 (6455-4.2.2-b, 6455-10.5-a, T-D20).
+// Authorize returns the refusal that replaces the 101 response (6455-4.2.2-b,
+// 6455-10.5-a, T-D20).
 func TestAuthorizeRefuses(t *testing.T) {
 	tests := []struct {
 		name      string
@@ -207,8 +208,8 @@ func TestAuthorizeRefuses(t *testing.T) {
 	})
 }
 
-// What the server wanted to answer cannot be sent: the client gets a 500 in place
-// of half a 101, and the program is told.
+// A response that cannot be sent is replaced by 500 before its first byte, and
+// reported.
 func TestAnswerThatCannotBeSentBecomes500(t *testing.T) {
 	tests := []struct {
 		name      string
@@ -268,7 +269,7 @@ func isA[E error](err error) bool {
 	return errors.As(err, &e)
 }
 
-// The reports quote what a client sent (T-H06), and say what it was compared with.
+// Reports quote the client's text (T-H06), and name the server's value.
 func TestRefusalsAreReportedInOneLineEach(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		s := start(t, &server.Server{})
@@ -287,7 +288,7 @@ func TestRefusalsAreReportedInOneLineEach(t *testing.T) {
 	})
 }
 
-// The default policy is that of the same origin; patterns widen it
+// The default policy admits the same origin. Patterns admit others
 // (6455-4.2.2-c, 6455-10.2-a, WHATWG-2, T-F01, T-F03, T-F04).
 func TestOriginPolicy(t *testing.T) {
 	tests := []struct {

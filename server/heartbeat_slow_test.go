@@ -18,10 +18,10 @@ type congested struct {
 
 func (t *congested) Unacknowledged() int { return int(t.bytes.Load()) }
 
-// A Ping may lie in the kernel behind bytes that the client reads slowly: as long as
-// those get fewer, PongTimeout does not cut the connection. Until that was so, a
-// client that took a large message for longer than PongTimeout lost its connection
-// (theturtle32/WebSocket-Node#229, python-websockets/websockets#1005).
+// PongTimeout does not end a connection while the kernel buffers in front of
+// the Ping shrink. A client that read a large message for longer than
+// PongTimeout used to lose its connection (theturtle32/WebSocket-Node#229,
+// python-websockets/websockets#1005).
 func TestPongTimeoutWaitsForAClientThatTakesEarlierBytes(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
@@ -29,7 +29,7 @@ func TestPongTimeoutWaitsForAClientThatTakesEarlierBytes(t *testing.T) {
 		lasts time.Duration // at least
 	}{
 		{"a client that reads slowly", true, 10 * time.Minute},
-		{"a client that reads nothing", false, 15 * time.Second},
+		{"a client that does not read", false, 15 * time.Second},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

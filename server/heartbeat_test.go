@@ -11,7 +11,8 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// heartbeat reads a Ping that the server sends by itself, and returns its payload.
+// heartbeat reads a Ping that the server sends by itself, and returns its
+// payload.
 func (p *peer) heartbeat() string {
 	p.t.Helper()
 	f, err := p.next()
@@ -26,7 +27,8 @@ func (p *peer) wantHeartbeat() {
 	p.heartbeat()
 }
 
-// How long the Pong took is known, of that Pong and no other (6455-5.5.3-b, T-C04).
+// RTT is the time of the last heartbeat's Pong, and of no other Pong
+// (6455-5.5.3-b, T-C04).
 func TestRTTIsThatOfTheLastHeartbeat(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rec := newRecorder(t)
@@ -42,7 +44,7 @@ func TestRTTIsThatOfTheLastHeartbeat(t *testing.T) {
 		want("before any heartbeat", 0)
 		first := p.heartbeat()
 		p.send(frame(wire.Pong, ""), frame(wire.Pong, "none"), frame(wire.Pong, first+"!"))
-		want("after Pongs of nothing", 0)
+		want("after unsolicited Pongs", 0)
 		time.Sleep(3 * time.Second)
 		p.send(frame(wire.Pong, first))
 		want("after the Pong", 3*time.Second)
@@ -58,7 +60,7 @@ func TestRTTIsThatOfTheLastHeartbeat(t *testing.T) {
 		go c.SendPing([]byte("mine"))
 		p.want(`ping "mine"`)
 		p.send(frame(wire.Pong, "mine"))
-		want("after a Pong that the program has asked for", 20*time.Millisecond)
+		want("after the Pong of an application's Ping", 20*time.Millisecond)
 	})
 }
 
@@ -77,8 +79,8 @@ func TestRTTOverSockets(t *testing.T) {
 	})
 }
 
-// Clients that fell silent together are not all pinged together, nor do some of
-// them wait much longer.
+// The heartbeats of clients that fell silent together are spread, and none is
+// much late.
 func TestHeartbeatsOfManyAreSpread(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const clients = 2000
@@ -110,13 +112,12 @@ func TestHeartbeatsOfManyAreSpread(t *testing.T) {
 	})
 }
 
-// A client that takes its time to read what was sent cannot see the heartbeats that
-// come after it, and may not be heard as long as a handler waits for it. It is not to
-// blame for that: not for silence, and not for the other half of a message that it
-// has sent long ago.
+// A client that reads slowly receives the heartbeats behind earlier bytes, and
+// a handler that blocks delays its Pongs. Neither counts as silence, nor as an
+// incomplete message whose other half the client has sent.
 func TestClientThatReadsSlowlyIsNotSilent(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
-		const size = 32 << 20 // more than the system takes
+		const size = 32 << 20 // more than the kernel buffers
 		const short = 100 * time.Millisecond
 		rec := newRecorder(t)
 		h := rec.handler()
@@ -149,7 +150,7 @@ func TestClientThatReadsSlowlyIsNotSilent(t *testing.T) {
 			for got := ""; got != want; {
 				got = result(t, rec.lines)
 				if got == "lost" || got == "failed 1008" {
-					t.Fatalf("the handler was told %s: %v", got, rec.failure())
+					t.Fatalf("the handler got %s: %v", got, rec.failure())
 				}
 			}
 		}

@@ -24,15 +24,16 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-var crowds = flag.Bool("crowds", false, "hostile clients come in a crowd of each profile, and not of all at once: takes a minute")
+var crowds = flag.Bool("crowds", false, "run a crowd of hostile clients for each profile instead of one for all profiles; takes a minute")
 
-// innocents are how many clients mean well.
+// innocents is the number of well-behaved clients.
 const innocents = 20
 
-// Many hostile clients at once, of every profile, over real sockets, to both styles
-// of handlers: the heap stays within what the limits allow, all of them are got rid
-// of, each in the way that it should be, nothing is left of them, and those that
-// mean well get their echoes (T-C09, T-C14, T-C15, T-C16, T-H10, T-H11).
+// Hostile clients of every profile at the same time, over sockets, against both
+// styles of handlers: the heap stays within the limits, every connection ends
+// as its profile expects and leaves no goroutine and no descriptor, and the
+// well-behaved clients receive their echoes (T-C09, T-C14, T-C15, T-C16, T-H10,
+// T-H11).
 func TestCrowdOfHostileClients(t *testing.T) {
 	cert, cfg := certificate(t)
 	starters := map[string]starter{
@@ -52,7 +53,7 @@ func TestCrowdOfHostileClients(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			reports := make(chan report, 10*crowd)
 			s := limits(20)
-			s.PingInterval, s.PongTimeout = 5*time.Second, 5*time.Second // for who falls silent, and not for who has to wait
+			s.PingInterval, s.PongTimeout = 5*time.Second, 5*time.Second // ends silent clients, not those that wait
 			var good *innocentClients
 			victim(s, func(c *server.Conn, err error) {
 				switch {
@@ -68,7 +69,7 @@ func TestCrowdOfHostileClients(t *testing.T) {
 			good = newInnocents(t, r)
 			size, secure := crowd, strings.Contains(strings.ToUpper(name), "TLS")
 			if secure {
-				size /= 2 // it takes its time
+				size /= 2 // TLS takes its time
 			}
 			for _, c := range hostile.Crowds(hostile.Server, secure, *crowds) {
 				t.Run(c.Name, func(t *testing.T) {
@@ -87,8 +88,8 @@ func TestCrowdOfHostileClients(t *testing.T) {
 	}
 }
 
-// However many answers there are to a client that does not read, cutting it is one
-// goroutine's work (T-H16).
+// A client that does not read is aborted by one goroutine, for any number of
+// messages to it (T-H16).
 func TestCuttingASlowClientTakesOneGoroutine(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		more := make(chan int, 1)
@@ -108,21 +109,21 @@ func TestCuttingASlowClientTakesOneGoroutine(t *testing.T) {
 	})
 }
 
-// report is how the server says that a connection has ended.
+// report is the reason that the server gives for the end of a connection.
 type report struct {
 	query string // the number of the attack; "" if the connection was refused
 	err   error
 }
 
-// battle is a crowd of attackers, and what it does to a server.
+// battle is a crowd of attackers and the server under attack.
 type battle struct {
 	*running
 	t       *testing.T
 	attacks []*hostile.Attack
-	size    int // how many attackers
+	size    int // number of attackers
 	reports <-chan report
 
-	problems map[string]int // how often
+	problems map[string]int // number of occurrences
 }
 
 func (b *battle) run() {
@@ -157,8 +158,7 @@ func (b *battle) run() {
 	b.t.Logf("%d attackers of %d kinds: %v, heap %+d KiB", b.size, len(b.attacks), took.Round(time.Millisecond), (most-before)>>10)
 }
 
-// attack plays the i-th attack, and those that follow if there are more kinds than
-// attackers.
+// attack plays the i-th attack.
 func (b *battle) attack(ctx context.Context, i int) {
 	kind := i % len(b.attacks)
 	a := b.attacks[kind]
@@ -178,8 +178,8 @@ func (b *battle) attack(ctx context.Context, i int) {
 	}.Play(ctx, nc, a)
 }
 
-// collect waits until all connections of the crowd have ended, and compares how
-// with what was wanted. It returns the size of the heap, at most.
+// collect waits until all connections of the crowd have ended, and checks each
+// end. It returns the maximum size of the heap.
 func (b *battle) collect() (most int64) {
 	deadline := time.After(patience)
 	look := time.NewTicker(50 * time.Millisecond)
@@ -190,7 +190,7 @@ func (b *battle) collect() (most int64) {
 			ended++
 			b.check(r)
 		case <-look.C:
-			most = max(most, min(usage.Heap(), usage.Heap())) // less of what was made during the collection
+			most = max(most, min(usage.Heap(), usage.Heap())) // less of the garbage made during the collection
 		case <-deadline:
 			b.t.Errorf("%d of %d connections have ended; %+v", ended, b.size, b.Stats())
 			return most
@@ -199,9 +199,9 @@ func (b *battle) collect() (most int64) {
 	return most
 }
 
-// check notes what is wrong with how a connection has ended. On a busy machine a
-// time limit may come before what TestHostileClients has shown: that is right too,
-// as long as it is named.
+// check records an end that differs from the profile. On a busy machine a
+// timeout may expire before the end that TestHostileClients expects. The error
+// must name it.
 func (b *battle) check(r report) {
 	end, code := ending(r.err)
 	var problem error
@@ -217,7 +217,8 @@ func (b *battle) check(r report) {
 	}
 }
 
-// timedOut returns the option of the time limit that has ended a connection, or "".
+// timedOut returns the option of the timeout that has ended a connection, or
+// "".
 func timedOut(err error) string {
 	var timeout *server.TimeoutError
 	if errors.As(err, &timeout) {
@@ -226,7 +227,7 @@ func timedOut(err error) string {
 	return ""
 }
 
-// innocentClients echo all the time.
+// innocentClients send a message every 5 ms and read its echo.
 type innocentClients struct {
 	stopped chan struct{}
 	all     sync.WaitGroup
@@ -234,13 +235,13 @@ type innocentClients struct {
 	took usage.Times
 }
 
-// newInnocents lets clients echo at ease, until stop.
+// newInnocents starts the well-behaved clients, which run until stop.
 func newInnocents(t *testing.T, r *running) *innocentClients {
 	good := &innocentClients{stopped: make(chan struct{})}
 	for i := range innocents {
 		p := r.openAs(t, [...]string{"/events", "/serve"}[i%2]+"?innocent")
 		p.send(text("Hello"))
-		p.want(`text "Hello"`) // its handler runs, and so its goroutine counts
+		p.want(`text "Hello"`) // its handler has run, and so its goroutine counts
 		if err := p.nc.SetReadDeadline(time.Time{}); err != nil {
 			t.Fatal(err)
 		}
@@ -273,17 +274,17 @@ func (good *innocentClients) echo(t *testing.T, p *peer) {
 	}
 }
 
-// log says what the echoes took. It is no measurement: only that they come is
-// tested, and that they do not take for ever.
+// log prints the times of the echoes. The times are no measurement: an echo
+// must arrive within half of patience.
 func (good *innocentClients) log(t *testing.T) {
 	n, p50, p99 := good.took.Take()
-	t.Logf("%d echoes of others meanwhile: p50 %v, p99 %v", n, p50, p99)
+	t.Logf("%d echoes of other clients: p50 %v, p99 %v", n, p50, p99)
 	if p99 > patience/2 {
-		t.Errorf("others wait for %v", p99)
+		t.Errorf("other clients wait for %v", p99)
 	}
 }
 
-// leaving reports whether they have been told to stop.
+// leaving reports whether stop was called.
 func (good *innocentClients) leaving() bool {
 	select {
 	case <-good.stopped:

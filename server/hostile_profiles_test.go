@@ -18,8 +18,8 @@ import (
 	"github.com/fibersock/fibersock/wstest"
 )
 
-// The limits of a server that is attacked, each another, so that it shows which
-// one has ended a connection.
+// The limits of a server under attack. All are different, so that an error
+// shows its limit.
 var besieged = server.Server{
 	HandshakeTimeout: 20 * time.Second,
 	AssemblyTimeout:  16 * time.Second,
@@ -31,7 +31,8 @@ var besieged = server.Server{
 	Limits:           server.Limits{Message: hostile.MessageLimit},
 }
 
-// limits returns a server with the limits of besieged, with its times divided.
+// limits returns a server with the limits of besieged, and its timeouts
+// divided.
 func limits(divisor time.Duration) *server.Server {
 	return &server.Server{
 		HandshakeTimeout: besieged.HandshakeTimeout / divisor,
@@ -45,8 +46,8 @@ func limits(divisor time.Duration) *server.Server {
 	}
 }
 
-// victim is the program that hostile clients meet, in both styles. It tells ended
-// how each connection has ended; c is nil if it was refused.
+// victim sets the handlers that hostile clients meet, in both styles. It calls
+// ended with the reason of each connection's end; c is nil if it was refused.
 func victim(s *server.Server, ended func(c *server.Conn, err error)) {
 	closed := func(c *server.Conn, _ wire.StatusCode, _ string) { ended(c, c.Err()) }
 	s.Handlers = map[string]*server.Handler{
@@ -63,7 +64,7 @@ func victim(s *server.Server, ended func(c *server.Conn, err error)) {
 	s.Log = func(err error) { ended(nil, err) }
 }
 
-// comply does with a message what a victim does.
+// comply responds to a message as a victim does.
 func comply(c *server.Conn, op wire.Opcode, p []byte) {
 	_ = hostile.Victim{
 		Send:  c.Send,
@@ -72,7 +73,7 @@ func comply(c *server.Conn, op wire.Opcode, p []byte) {
 	}.Respond(op, p)
 }
 
-// ending classifies why a connection has ended.
+// ending classifies the error of an ended connection.
 func ending(err error) (hostile.End, wire.StatusCode) {
 	var (
 		refused *server.RefusedError
@@ -94,12 +95,12 @@ func ending(err error) (hostile.End, wire.StatusCode) {
 	}
 }
 
-// bound returns the latest moment at which an attack on a server must be over.
+// bound returns the time within which an attack on a server must end.
 func bound(a *hostile.Attack, s *server.Server) time.Duration {
-	const tick = 2 * time.Second // of the server's clock, and what an attack takes by itself
+	const tick = 2 * time.Second // of the server's clock, and the time of the attack itself
 	for option, limit := range map[string]time.Duration{
 		"HandshakeTimeout": s.HandshakeTimeout,
-		"AssemblyTimeout":  s.AssemblyTimeout + s.AssemblyTimeout/4, // a tick in which something is just being received does not count
+		"AssemblyTimeout":  s.AssemblyTimeout + s.AssemblyTimeout/4, // a tick during a read does not count
 		"WriteTimeout":     s.WriteTimeout + s.WriteTimeout/4,
 		"CloseTimeout":     s.CloseTimeout,
 	} {
@@ -110,18 +111,19 @@ func bound(a *hostile.Attack, s *server.Server) time.Duration {
 	return tick
 }
 
-// littleRoom is for connections that take little of what a client does not read. How
-// soon answers fill it depends on the number of processors: Pongs that wait for
-// another replace each other.
+// littleRoom makes connections with small buffers for output that a client does
+// not read. The time until answers fill them depends on the number of
+// processors: a later Pong replaces one that is still buffered.
 func littleRoom(int) wstest.Plan {
 	return wstest.Plan{ToClient: wstest.Faults{Buffer: 2 << 10}}
 }
 
-// Each attack ends as it should, within the limit that it runs into, with an error
-// that names it, in both styles of handlers, and leaves no goroutine.
+// Each attack ends as its profile expects, within the limit that it exceeds,
+// with an error that names it, in both styles of handlers, and leaves no
+// goroutine.
 func TestHostileClients(t *testing.T) {
 	cert, cfg := certificate(t)
-	cfg.Time = func() time.Time { return time.Now().AddDate(25, 0, 0) } // in a bubble it is the year 2000
+	cfg.Time = func() time.Time { return time.Now().AddDate(25, 0, 0) } // in a bubble the year is 2000
 	transports := map[string]func(*testing.T, *server.Server) (raw, dial func() (net.Conn, error)){
 		"plain": func(t *testing.T, s *server.Server) (raw, dial func() (net.Conn, error)) {
 			ln := wstest.Listen(littleRoom)
@@ -170,7 +172,7 @@ func TestHostileClients(t *testing.T) {
 	}
 }
 
-// overRaw returns a dialer that puts TLS on what another dials.
+// overRaw returns a dialer that adds TLS to the connections of raw.
 func overRaw(raw func() (net.Conn, error), cfg *tls.Config) func() (net.Conn, error) {
 	return func() (net.Conn, error) {
 		nc, err := raw()
@@ -181,7 +183,7 @@ func overRaw(raw func() (net.Conn, error), cfg *tls.Config) func() (net.Conn, er
 	}
 }
 
-// attacked plays an attack and looks how it ends.
+// attacked plays an attack and checks its end.
 func attacked(t *testing.T, s *server.Server, a *hostile.Attack, nc net.Conn, target string, ended <-chan error) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -203,16 +205,16 @@ func attacked(t *testing.T, s *server.Server, a *hostile.Attack, nc net.Conn, ta
 		t.Error(err)
 	}
 	if most := bound(a, s); took > most {
-		t.Errorf("it took %v, at most %v are right: %v", took, most, err)
+		t.Errorf("the attack took %v, at most %v is right: %v", took, most, err)
 	}
 	if a.Deaf {
 		cancel()
 	}
 	<-over
 	if st := s.Stats(); st.Panics != 0 || st.Opening != 0 || st.Open != 0 || st.Backlog != 0 {
-		t.Errorf("afterwards: %+v", st)
+		t.Errorf("after the attack: %+v", st)
 	}
-	if most := uint64(s.MaxBacklog) + 64<<10; s.Stats().BacklogPeak > most { // control frames are exempt, but not without end
-		t.Errorf("%d bytes have waited for one client", s.Stats().BacklogPeak)
+	if most := uint64(s.MaxBacklog) + 64<<10; s.Stats().BacklogPeak > most { // control frames are exempt, but limited
+		t.Errorf("%d bytes were buffered for one client", s.Stats().BacklogPeak)
 	}
 }

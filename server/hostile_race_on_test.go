@@ -2,5 +2,5 @@
 
 package server_test
 
-// crowd is how many hostile clients come at once.
+// crowd is the number of hostile clients at the same time.
 const crowd = 25

@@ -13,8 +13,8 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// Connections that end without a word, wherever they are, leave nothing behind:
-// no goroutine, no descriptor, no place in the registry (T-C11, T-C14, T-D10, T-D11).
+// Connections that end without a Close, in any phase, leave no goroutine, no
+// descriptor and no entry in the registry (T-C11, T-C14, T-D10, T-D11).
 func TestNothingIsLeftOfConnectionsThatEndAbruptly(t *testing.T) {
 	const each = 100
 	upgrade := func(p *peer) {
@@ -24,12 +24,12 @@ func TestNothingIsLeftOfConnectionsThatEndAbruptly(t *testing.T) {
 	states := []func(p *peer){
 		func(*peer) {},
 		func(p *peer) { p.send(request("/")[:70]) },
-		func(p *peer) { p.send(request("/")) }, // perhaps with the 101 on its way
+		func(p *peer) { p.send(request("/")) }, // perhaps while the 101 is sent
 		upgrade,
 		func(p *peer) { upgrade(p); p.send("\x81") },
 		func(p *peer) { upgrade(p); p.send(declaring(wire.Text, 1000, true), "a") },
 		func(p *peer) { upgrade(p); p.send(fragment(wire.Text, "a", false)) },
-		func(p *peer) { upgrade(p); p.send(text("Hello"), frame(wire.Ping, "")) }, // with the echo on its way
+		func(p *peer) { upgrade(p); p.send(text("Hello"), frame(wire.Ping, "")) }, // perhaps while the echo is sent
 		func(p *peer) { upgrade(p); p.send(text("close")); p.next() },
 		func(p *peer) { upgrade(p); p.send(closing(1000, "")) },
 	}
@@ -67,8 +67,8 @@ func TestNothingIsLeftOfConnectionsThatEndAbruptly(t *testing.T) {
 	})
 }
 
-// All that can be done to a connection at once, from everywhere, while its client
-// does what it likes (T-H02). The race detector has the last word.
+// All operations on a connection at the same time, from several goroutines,
+// while its client sends at random (T-H02). The race detector checks them.
 func TestEverythingAtOnce(t *testing.T) {
 	const conns = 200
 	eachLoop(t, func(t *testing.T, start starter) {

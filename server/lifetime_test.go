@@ -17,8 +17,8 @@ const (
 	oldClose  = `close 1001 "maximum lifetime reached"`
 )
 
-// A client that has nothing to say is sent away, though it is there: Pings, Pongs
-// and frames that never come to their end are nothing (T-C19).
+// IdleTimeout closes a client without messages: Pings, Pongs and unfinished
+// frames do not count as traffic (T-C19).
 func TestIdleClientIsClosed(t *testing.T) {
 	each := func(every time.Duration, next string) func(p *peer) {
 		return func(p *peer) {
@@ -66,8 +66,8 @@ func TestIdleClientIsClosed(t *testing.T) {
 	}
 }
 
-// The closing handshake that ends an idle connection is one like any other, with
-// the heartbeat on as it is by default.
+// The closing handshake of an idle connection completes over sockets, with the
+// default heartbeat.
 func TestIdleClientIsClosedOverSockets(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		rec := newRecorder(t)
@@ -77,14 +77,15 @@ func TestIdleClientIsClosedOverSockets(t *testing.T) {
 		p.send(closing(1001, ""))
 		p.wantEnd()
 		rec.want("open", `close 1001 ""`)
-		eventually(t, "the connection is counted", func() bool {
+		eventually(t, "the connection counted", func() bool {
 			st := s.Stats()
 			return st.Ended.ByServer == 1 && st.Timeouts.Idle == 1
 		})
 	})
 }
 
-// A data message in either direction is traffic, and so is a program at work.
+// A data message in either direction counts as traffic. A running handler does
+// too.
 func TestConnectionWithTrafficIsNotIdle(t *testing.T) {
 	const pause, times = 5 * time.Second, 20
 	toOne := func(c *server.Conn) func(func(*server.Conn) bool) {
@@ -151,12 +152,12 @@ func TestConnectionWithTrafficIsNotIdle(t *testing.T) {
 	})
 }
 
-// What is sent is traffic until the client has it.
-func TestConnectionThatIsBeingReadFromIsNotIdle(t *testing.T) {
+// Output counts as traffic until the client has read it.
+func TestConnectionWithUnreadOutputIsNotIdle(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		rec := newRecorder(t)
 		h := rec.handler()
-		const size = 16 << 20 // more than the system takes
+		const size = 16 << 20 // more than the kernel buffers
 		h.Message = func(c *server.Conn, _ wire.Opcode, _ []byte) { c.Send(wire.Binary, make([]byte, size)) }
 		s := start(t, &server.Server{Handler: h, IdleTimeout: 40 * time.Millisecond, WriteTimeout: -1})
 		p := s.open(t)
@@ -175,8 +176,8 @@ func TestConnectionThatIsBeingReadFromIsNotIdle(t *testing.T) {
 	})
 }
 
-// A connection lasts so long and no longer, whatever goes over it; and those that
-// began together do not end together.
+// MaxLifetime ends a connection with any traffic. Connections that opened
+// together do not end together.
 func TestLifetimeOfConnections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const clients, lifetime = 100, time.Hour
@@ -224,8 +225,8 @@ func TestLifetimeOfConnections(t *testing.T) {
 	})
 }
 
-// It ends by a closing handshake: the program may still be at work, and what the
-// client has said before it answers is still delivered.
+// MaxLifetime ends a connection by a closing handshake: its handlers may still
+// run, and messages that the client sends before its Close are delivered.
 func TestLifetimeEndsInAClosingHandshake(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		rec := newRecorder(t)
@@ -238,7 +239,7 @@ func TestLifetimeEndsInAClosingHandshake(t *testing.T) {
 	})
 }
 
-// Time limits that no clock can count are none.
+// A timeout longer than the clock can count means no limit.
 func TestTimeLimitsOfCenturies(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const centuries = 1<<63 - 1

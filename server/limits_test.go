@@ -9,15 +9,15 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// What is over a limit is refused when its header says so, before its payload
-// comes, with an error that names the option; what is at the limit passes
+// A frame or message above a limit is refused at its header, before the payload
+// arrives, with an error that names the option. One at the limit is accepted
 // (6455-10.4-a, -b, 6455-5.2-i, 6455-7.4-g, T-A07, T-A08).
 func TestLimitsAreCheckedAtTheHeader(t *testing.T) {
 	const kib = 1 << 10
 	tests := []struct {
 		name   string
 		limits server.Limits
-		passes string // is delivered before
+		passes string // delivered before
 		bad    string
 		want   string // the Close
 		err    server.LimitError
@@ -68,7 +68,7 @@ func TestLimitsAreCheckedAtTheHeader(t *testing.T) {
 				if tt.passes != "" {
 					p.send(tt.passes)
 					if line := result(t, rec.lines); !strings.HasPrefix(line, "text ") {
-						t.Errorf("the handler was told %s", line)
+						t.Errorf("the handler got %s", line)
 					}
 				}
 				p.send(tt.bad)
@@ -84,7 +84,7 @@ func TestLimitsAreCheckedAtTheHeader(t *testing.T) {
 	})
 }
 
-// Negative limits are none, and a program that wants pieces has the same limits.
+// A negative limit means no limit. Handler.Partial has the same limits.
 func TestLimitsOfMessagesInPieces(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		for _, limit := range []int64{1000, -1} {
@@ -104,7 +104,7 @@ func TestLimitsOfMessagesInPieces(t *testing.T) {
 	})
 }
 
-// SetLimits changes the limits of one connection while it is open, and no other.
+// SetLimits changes the limits of one open connection, and of no other.
 func TestSetLimitsOfOneConnection(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		rec := newRecorder(t)

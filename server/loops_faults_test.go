@@ -13,9 +13,9 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// Input does not wait for output: a client that first uploads and then reads is served,
-// although Serve has sent more than the system takes. On Linux both used to wait for
-// each other, until WriteTimeout.
+// Input does not wait for output: a client that uploads before it reads is
+// served, although Serve has sent more than the kernel buffers. On Linux both
+// sides used to block until WriteTimeout.
 func TestInputDoesNotWaitForOutput(t *testing.T) {
 	const messages, size = 30, 64 << 10
 	for loop, start := range withTLS(loops) {
@@ -26,7 +26,7 @@ func TestInputDoesNotWaitForOutput(t *testing.T) {
 					t.Error(err)
 				}
 				if c.Buffered() == 0 {
-					t.Error("nothing waits")
+					t.Error("the backlog is empty")
 				}
 				for range messages {
 					if _, err := c.Receive(t.Context()); err != nil {
@@ -45,10 +45,10 @@ func TestInputDoesNotWaitForOutput(t *testing.T) {
 	}
 }
 
-// The end of a connection takes no longer because its client reads a little now and
-// then: its place is free for another one, and Shutdown ends. It used to last as long
-// as something was read within each WriteTimeout.
-func TestEndIsBoundedHoweverSlowlyTheClientReads(t *testing.T) {
+// A client that reads a little now and then does not extend the end of its
+// connection: the connection leaves its limits, and Shutdown returns. The end
+// used to last while the client read anything within each WriteTimeout.
+func TestSlowReaderDoesNotExtendTheEnd(t *testing.T) {
 	const much = 900 << 10
 	for loop, start := range withServeTLS(loops) {
 		t.Run(loop, func(t *testing.T) {
@@ -73,11 +73,11 @@ func TestEndIsBoundedHoweverSlowlyTheClientReads(t *testing.T) {
 						return
 					}
 					if !free.Load() {
-						time.Sleep(50 * time.Millisecond) // as slow as that; all would take six seconds
+						time.Sleep(50 * time.Millisecond) // reads that slowly; all would need six seconds
 					}
 				}
 			})
-			eventually(t, "the place is free", func() bool {
+			eventually(t, "the connection ended", func() bool {
 				nc, err := s.dialer()
 				if err != nil {
 					t.Fatal(err)
@@ -97,8 +97,8 @@ func TestEndIsBoundedHoweverSlowlyTheClientReads(t *testing.T) {
 	}
 }
 
-// hangingListener is a listener whose Close does not return as long as Accept does not,
-// as package net has it with a blocking socket.
+// hangingListener is a listener whose Close blocks until Accept returns, as in
+// package net with a blocking socket.
 type hangingListener struct {
 	net.Listener
 	accepting, closing, release chan struct{}
@@ -119,8 +119,8 @@ func (l hangingListener) Close() error {
 	return nil
 }
 
-// Shutdown does not wait for a listener that does not close longer than it is told to,
-// and the server is not locked meanwhile.
+// Shutdown waits for a listener that does not close until its context ends, and
+// does not hold the server's lock meanwhile.
 func TestShutdownDoesNotWaitForAListener(t *testing.T) {
 	ln := hangingListener{newPipeListener(), make(chan struct{}), make(chan struct{}, 1), make(chan struct{})}
 	s := serve(t, new(server.Server), ln)
@@ -130,7 +130,7 @@ func TestShutdownDoesNotWaitForAListener(t *testing.T) {
 	go func() { done <- s.Shutdown(ctx) }()
 	result(t, ln.closing)
 	for range s.Conns() {
-		t.Error("there is a connection")
+		t.Error("a connection is open")
 	}
 	cancel()
 	if err := result(t, done); err != context.Canceled {

@@ -13,12 +13,11 @@ import (
 	"github.com/fibersock/fibersock/server"
 )
 
-// patience bounds what a test waits for. Nothing takes that long.
+// patience is the limit of every wait in a test. No wait comes near it.
 const patience = 30 * time.Second
 
-// loops start a server on each of the loops there are, on a TCP port of the
-// loopback interface. Every test that needs a server that listens starts it by
-// all of them: see eachLoop.
+// loops starts a server on each loop, on a TCP port of the loopback interface.
+// Every test of a listening server runs on all of them: see eachLoop.
 var loops = map[string]starter{
 	"goroutines": func(t *testing.T, s *server.Server) *running {
 		return serve(t, s, plainListener{listenTCP(t)})
@@ -28,8 +27,9 @@ var loops = map[string]starter{
 	},
 }
 
-// withTLS returns starters, one for connections of which it cannot be seen that
-// they are sockets, and, if this build has TLS, those for that.
+// withTLS returns starters and more: one for wrapped connections, which the
+// server does not recognize as sockets, and, if this build has TLS, those with
+// TLS.
 func withTLS(starters map[string]starter) map[string]starter {
 	all := make(map[string]starter)
 	maps.Copy(all, starters)
@@ -40,8 +40,8 @@ func withTLS(starters map[string]starter) map[string]starter {
 	return all
 }
 
-// withServeTLS returns starters and, if this build has TLS, the one for ServeTLS: for
-// tests that take long and to which the other forms of TLS are the same.
+// withServeTLS returns starters and, if this build has TLS, the one for
+// ServeTLS: for long tests to which the other forms of TLS make no difference.
 func withServeTLS(starters map[string]starter) map[string]starter {
 	few := maps.Clone(starters)
 	if start := withTLS(nil)["TLS"]; start != nil {
@@ -59,11 +59,11 @@ func eachLoop(t *testing.T, test func(t *testing.T, start starter)) {
 	}
 }
 
-// plainListener hides what a listener is, and so any faster loop there is for it.
+// plainListener hides the type of a listener, and so the epoll loop.
 type plainListener struct{ net.Listener }
 
-// wrappingListener wraps connections in a struct, as netutil.LimitListener does:
-// nothing shows what they are.
+// wrappingListener wraps connections in a struct, as netutil.LimitListener
+// does. It hides their type.
 type wrappingListener struct{ net.Listener }
 
 func (l wrappingListener) Accept() (net.Conn, error) {
@@ -89,7 +89,7 @@ type running struct {
 	addr   string
 	dialer func() (net.Conn, error)
 	log    *reports
-	served chan error // what Serve has returned
+	served chan error // the result of Serve
 }
 
 // serve lets s accept connections of ln until the test ends.
@@ -114,12 +114,12 @@ func serveBy(t *testing.T, s *server.Server, ln net.Listener, serve func(net.Lis
 	return r
 }
 
-// stop shuts the server down, at once if its clients do not take part, and looks
-// whether all is as it should be.
+// stop shuts the server down, at once if its clients do not answer, and checks
+// that no connection is left.
 func (r *running) stop(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	_ = r.Shutdown(ctx) // tests that care call it themselves
+	_ = r.Shutdown(ctx) // tests of the result call it themselves
 	select {
 	case err := <-r.served:
 		if err != server.ErrServerClosed {
@@ -138,9 +138,9 @@ func (r *running) stop(t *testing.T) {
 	}
 }
 
-// reports keep what Server.Log is told.
+// reports records the errors that Server.Log receives.
 type reports struct {
-	mu   sync.Mutex // guards the rest
+	mu   sync.Mutex // guards the fields below
 	errs []error
 }
 
@@ -150,7 +150,7 @@ func (l *reports) add(err error) {
 	l.errs = append(l.errs, err)
 }
 
-// take returns what was reported since the last take.
+// take returns the reports since the last take.
 func (l *reports) take() []error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -159,7 +159,7 @@ func (l *reports) take() []error {
 	return errs
 }
 
-// takeOne returns the only report there is, which must be of type E.
+// takeOne returns the only report, which must be of type E.
 func takeOne[E error](t *testing.T, l *reports) E {
 	t.Helper()
 	var want E
@@ -170,8 +170,8 @@ func takeOne[E error](t *testing.T, l *reports) E {
 	return want
 }
 
-// pipeListener accepts what dial has made, and no TCP: for tests in which time is
-// not real.
+// pipeListener accepts the pipes that dial makes, for tests in a synctest
+// bubble.
 type pipeListener struct {
 	conns  chan net.Conn
 	closed chan struct{}

@@ -8,8 +8,9 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// Server.MaxOutgoingFrame bounds the frames of every call that sends, for clients that
-// take frames of at most 32 or 64 KiB (TooTallNate/Java-WebSocket#1466).
+// Server.MaxOutgoingFrame limits the frames of every call that sends, for
+// clients that accept frames of at most 32 or 64 KiB
+// (TooTallNate/Java-WebSocket#1466).
 func TestMaxOutgoingFrame(t *testing.T) {
 	const limit, size = 1000, 2500
 	message := strings.Repeat("x", size)

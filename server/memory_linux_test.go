@@ -2,5 +2,5 @@
 
 package server_test
 
-// Here the system's loop is another, in which a connection has no goroutine.
+// The epoll loop has no goroutine for a connection.
 func init() { idle["system's"] = memory{heap: 560, stack: 512} }

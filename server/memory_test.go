@@ -1,6 +1,6 @@
 //go:build !race
 
-// The race detector makes pools forget, so that memory is measured without it.
+// The race detector empties pools at random. Memory is measured without it.
 
 package server_test
 
@@ -18,8 +18,9 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// A client that pings at line rate and does not read gets no memory for it (T-C01, 6455-5.5.3-b),
-// nor does one that sends Pongs nobody asked for (T-C03, T-C04, 6455-5.5.3-c).
+// A client that sends Pings at line rate and does not read makes the server
+// allocate no memory (T-C01, 6455-5.5.3-b). Neither do unsolicited Pongs
+// (T-C03, T-C04, 6455-5.5.3-c).
 func TestFloodsOfControlFramesCostNoMemory(t *testing.T) {
 	const frames = 100_000
 	eachLoop(t, func(t *testing.T, start starter) {
@@ -36,7 +37,7 @@ func TestFloodsOfControlFramesCostNoMemory(t *testing.T) {
 				before, goroutines := usage.Heap(), runtime.NumGoroutine()
 				for range frames / 100 {
 					if p.trySend(chunk) != nil {
-						break // cut, because it does not read
+						break // aborted, because it does not read
 					}
 				}
 				if grown := usage.Heap() - before; grown > 8<<20 { // the Pings alone are 13 MB
@@ -50,8 +51,8 @@ func TestFloodsOfControlFramesCostNoMemory(t *testing.T) {
 	})
 }
 
-// A header is no reason to provide memory: many clients that announce as much as
-// they may and send nothing cost what idle ones cost (T-A06, 6455-5.2-i).
+// A header allocates no memory: clients that declare the largest frame and send
+// no payload cost as much as idle ones (T-A06, 6455-5.2-i).
 func TestMemoryIsNotSizedByWhatClientsAnnounce(t *testing.T) {
 	const clients = 200
 	eachLoop(t, func(t *testing.T, start starter) {
@@ -73,30 +74,30 @@ func TestMemoryIsNotSizedByWhatClientsAnnounce(t *testing.T) {
 	})
 }
 
-// idle is how much a connection may have that nothing comes from, in bytes of heap
-// and of stack, by the name of the starter. On the heap are the text of its
-// request, here 160 bytes, what package net has of a socket and crypto/tls of a
-// connection, but not what the runtime has of a goroutine.
+// idle is the limit for an idle connection, in bytes of heap and of stack, by
+// the name of the starter. The heap contains the text of its request, here 160
+// bytes, the connection of package net and the state of crypto/tls, but not the
+// goroutines of the runtime.
 var idle = map[string]memory{
 	"goroutines":    {heap: 1400, stack: 2500},
 	"system's":      {heap: 1400, stack: 2500}, // but see memory_linux_test.go
 	"TLS":           {heap: 8500, stack: 2500},
 	"TLS of others": {heap: 8900, stack: 2500},
 
-	// What is no socket is waited for by a read.
+	// A connection that is no socket is blocked in a Read.
 	"wrapped":        {heap: 2300, stack: 2500},
 	"TLS on wrapped": {heap: 8900, stack: 5000},
 	"wrapped TLS":    {heap: 8900, stack: 5000},
 }
 
-// A connection that was opened, has had messages and Pings, and is idle, has room for
-// nothing that it does not need: no buffer, and no stack but the smallest.
+// A connection that was opened, has exchanged messages and Pings, and is idle,
+// has no buffer and the smallest stack.
 func TestIdleConnectionsAreSmall(t *testing.T) {
 	const clients = 500
 	for name, start := range withTLS(loops) {
 		t.Run(name, func(t *testing.T) {
 			s := start(t, &server.Server{Handler: server.Handler{Message: echo}})
-			s.open(t) // with the first connection come the goroutines that stay
+			s.open(t) // the first connection starts the goroutines that stay
 			goroutines := runtime.NumGoroutine()
 			peers := make([]*peer, clients)
 			for i := range peers {
@@ -106,16 +107,17 @@ func TestIdleConnectionsAreSmall(t *testing.T) {
 				p.send(text("Hello"), frame(wire.Ping, "?"))
 				p.want(`text "Hello"`, `pong "?"`)
 			}
-			if idle[name].stack >= 2048 { // it has a goroutine, which rests when nothing has come for two seconds
-				eventually(t, "all are at rest", func() bool { return goroutinesIn(t, ".(*goroutineSocket).parked") > clients })
+			if idle[name].stack >= 2048 { // it has a goroutine, which parks after two seconds without input
+				eventually(t, "all goroutines parked", func() bool { return goroutinesIn(t, ".(*goroutineSocket).parked") > clients })
 			}
-			eventually(t, "nothing else is done", func() bool { return runtime.NumGoroutine() <= goroutines+clients })
+			eventually(t, "no other goroutine", func() bool { return runtime.NumGoroutine() <= goroutines+clients })
 			with := measure()
-			// What remains after their end is the clients' own.
+			// The memory that remains after the end of the connections belongs
+			// to the clients.
 			for c := range s.Conns() {
 				c.CloseNow()
 			}
-			eventually(t, "all have ended", func() bool {
+			eventually(t, "all connections ended", func() bool {
 				return s.Stats().Open == 0 && runtime.NumGoroutine() < goroutines+clients/100
 			})
 			without := measure()
@@ -124,15 +126,15 @@ func TestIdleConnectionsAreSmall(t *testing.T) {
 				t.Errorf("want at most %+v", idle[name])
 			}
 			if got.heap <= 0 {
-				t.Error("connections that have ended are still in memory") // until a timer fires, say
+				t.Error("connections that have ended are still in memory") // for example referenced by a timer
 			}
 			runtime.KeepAlive(peers)
 		})
 	}
 }
 
-// goroutinesIn returns how many goroutines have a function on their stack whose name
-// ends with name.
+// goroutinesIn returns the number of goroutines that have a function on their
+// stack whose name ends with name.
 func goroutinesIn(t *testing.T, name string) (n int) {
 	t.Helper()
 	var profile strings.Builder
@@ -153,12 +155,13 @@ func goroutinesIn(t *testing.T, name string) (n int) {
 	return n
 }
 
-// memory is in bytes. That of stacks is not exact: some are kept for others.
+// memory is in bytes. The stack is not exact: the runtime keeps some for later
+// goroutines.
 type memory struct{ heap, stack int64 }
 
-// measure returns how much there is after all that is not needed has been freed.
+// measure returns the memory in use after two collections.
 func measure() memory {
-	runtime.GC() // the first only unlinks what pools have
+	runtime.GC() // the first only unlinks the contents of pools
 	m := memory{heap: usage.Heap()}
 	stacks := []metrics.Sample{{Name: "/memory/classes/heap/stacks:bytes"}}
 	metrics.Read(stacks)

@@ -9,8 +9,8 @@ import (
 	"github.com/fibersock/fibersock/server"
 )
 
-// addTLS adds nothing: there is no TLS.
+// addTLS adds no starter in a build without TLS.
 func addTLS(map[string]starter) {}
 
-// addListenTLS adds nothing either.
+// addListenTLS adds no starter in a build without TLS.
 func addListenTLS(map[string]func(t *testing.T, s *server.Server, ln net.Listener) *running) {}

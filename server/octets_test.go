@@ -8,8 +8,9 @@ import (
 	"github.com/fibersock/fibersock/server"
 )
 
-// Nothing in the opening handshake is decoded as UTF-8: what is more than octets
-// must be ASCII, and is refused if it is not, be it good UTF-8 or bad (6455-8.1-g).
+// The opening handshake is not decoded as UTF-8. Fields whose value is more
+// than octets must be ASCII, and are refused otherwise, for valid and invalid
+// UTF-8 (6455-8.1-g).
 func TestOpeningHandshakeThatMustBeASCII(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		s := start(t, &server.Server{Subprotocols: []string{"ü", "\xff"}})
@@ -49,8 +50,8 @@ func TestOpeningHandshakeThatMustBeASCII(t *testing.T) {
 	})
 }
 
-// What proxies write into their requests and anybody else can write too is not
-// believed: neither who the client is nor which origin is ours comes from it (6455-10.1-a).
+// The fields that proxies write into requests, and any client can write, do not
+// change the client's address or the server's own origin (6455-10.1-a).
 func TestForwardingFieldsAreNotBelieved(t *testing.T) {
 	forwarded := []string{
 		"Forwarded: for=192.0.2.1;host=evil.example;proto=https", "X-Forwarded-For: 192.0.2.1",

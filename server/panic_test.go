@@ -26,18 +26,19 @@ var failings = map[string]struct {
 	"Goexit": {runtime.Goexit, server.ErrGoexit}, // as testing.T.FailNow
 }
 
-// A panic in a handler ends its connection with 1011, tells the client nothing
-// more, is reported once, and does not disturb the others (6455-7.4-i, T-H10). So
-// does a call of runtime.Goexit, which used to end the goroutine that served the
-// connection, and on Linux the poller with all of its connections.
+// A panic in a handler ends its connection with 1011, without details for the
+// client, is reported once, and does not disturb other connections (6455-7.4-i,
+// T-H10). So does a call of runtime.Goexit, which used to end the goroutine
+// that served the connection, and on Linux the poller with all of its
+// connections.
 func TestPanicInAHandlerEndsItsConnectionOnly(t *testing.T) {
 	var fail func()
 	tests := []struct {
 		name   string
 		set    func(h *server.Handler)
 		client func(p *peer)
-		want   string   // what the client gets
-		events []string // what the handler is told besides
+		want   string   // frames that the client receives
+		events []string // further calls of the handler
 	}{
 		{
 			name:   "in Open",
@@ -117,7 +118,7 @@ func TestPanicInAHandlerEndsItsConnectionOnly(t *testing.T) {
 						rec.want(tt.events...)
 						rec.wantNothing()
 						other.nc.Close()
-						if err := s.Shutdown(t.Context()); err != nil { // then all that can be reported is
+						if err := s.Shutdown(t.Context()); err != nil { // after Shutdown all panics are reported
 							t.Error(err)
 						}
 						if p := takeOne[*server.PanicError](t, s.log); p != nil && (p.Value != how.value || !bytes.Contains(p.Stack, []byte("panic_test.go"))) {
@@ -130,9 +131,9 @@ func TestPanicInAHandlerEndsItsConnectionOnly(t *testing.T) {
 	}
 }
 
-// A handler that panics or ends the goroutine holds nothing: its connection ends
-// although the client does not end it, and more of them than there are goroutines
-// and hand-offs leave the server as it was.
+// A handler that panics or ends the goroutine holds no resource: its connection
+// ends although the client does not end it. More of them than goroutines and
+// hand-offs leave the server in its former state.
 func TestHandlersThatDoNotReturnHoldNothing(t *testing.T) {
 	const clients = 40
 	for name, how := range failings {
@@ -153,7 +154,7 @@ func TestHandlersThatDoNotReturnHoldNothing(t *testing.T) {
 					p.send(text("Hello"))
 					p.want(`close 1011 ""`)
 				}
-				eventually(t, "the connections have ended", func() bool { return s.Stats().Open == 0 })
+				eventually(t, "all connections ended", func() bool { return s.Stats().Open == 0 })
 				p := s.openAs(t, "/echo")
 				p.send(text("Hello"))
 				p.want(`text "Hello"`)
@@ -161,7 +162,7 @@ func TestHandlersThatDoNotReturnHoldNothing(t *testing.T) {
 				if err := s.Shutdown(t.Context()); err != nil {
 					t.Error(err)
 				}
-				eventually(t, "no handler is blocked", func() bool { return s.Stats().Blocked == 0 })
+				eventually(t, "no blocked handler", func() bool { return s.Stats().Blocked == 0 })
 				if n := s.Stats().Panics; n != clients {
 					t.Errorf("%d panics", n)
 				}
@@ -201,8 +202,8 @@ func TestAuthorizeThatDoesNotReturn(t *testing.T) {
 	}
 }
 
-// A Log that does not return is reported to the standard logger, with the error
-// that it was told, and nothing else happens. It used to end the process, or the
+// A Log that panics or ends the goroutine is reported to the standard logger,
+// with the error that it was called with. It used to end the process, or the
 // goroutine that accepts.
 func TestLogThatDoesNotReturn(t *testing.T) {
 	for name, how := range failings {
@@ -218,7 +219,7 @@ func TestLogThatDoesNotReturn(t *testing.T) {
 				p := s.dial(t)
 				p.send("GET / HT")
 				p.reset()
-				eventually(t, "both are reported", func() bool { return strings.Count(logged.String(), "refused: ") == 2 })
+				eventually(t, "both errors reported", func() bool { return strings.Count(logged.String(), "refused: ") == 2 })
 				if got := logged.String(); strings.Count(got, fmt.Sprint(how.value)+"\n") != 2 || strings.Count(got, "panic_test.go") < 2 {
 					t.Errorf("logged %s", got)
 				}
@@ -235,7 +236,7 @@ func TestLogThatDoesNotReturn(t *testing.T) {
 
 // lockedBuffer is a bytes.Buffer for several goroutines.
 type lockedBuffer struct {
-	mu sync.Mutex // guards the rest
+	mu sync.Mutex // guards the fields below
 	b  bytes.Buffer
 }
 
@@ -251,7 +252,7 @@ func (b *lockedBuffer) String() string {
 	return b.b.String()
 }
 
-// The program learns from the error that it was its own fault.
+// The error of the connection wraps the panic.
 func TestPanicIsTheCauseOfTheFailure(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		rec := newRecorder(t)
@@ -261,15 +262,15 @@ func TestPanicIsTheCauseOfTheFailure(t *testing.T) {
 		s.open(t).send(text("Hello"))
 		rec.want("open", "failed 1011", `close 1006 ""`)
 		if err := rec.failure(); !isA[*server.PanicError](err) {
-			t.Errorf("Error was told %v", err)
+			t.Errorf("Error got %v", err)
 		}
 	})
 }
 
-// Without a Log it is the standard logger that is told of panics, with the stack;
-// of refused handshakes, which anybody can cause, it is not.
+// Without a Log, the standard logger reports panics, with the stack. It does
+// not report refused handshakes, which any client can cause.
 func TestWithoutLogTheStandardLoggerIsTold(t *testing.T) {
-	var logged bytes.Buffer // the logger writes to it under a lock; it is read when the server has ended
+	var logged bytes.Buffer // the logger writes under a lock; the test reads after the server's end
 	defer log.SetOutput(log.Writer())
 	log.SetOutput(&logged)
 	s := &server.Server{Handler: server.Handler{Message: func(*server.Conn, wire.Opcode, []byte) { panic("on purpose") }}}

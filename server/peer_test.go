@@ -15,14 +15,14 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// peer is a client that sends what a test wants and shows what comes.
+// peer is a client that sends the bytes of a test and reads the answers.
 type peer struct {
 	t  testing.TB
 	nc net.Conn
-	in []byte // has come and was not looked at
+	in []byte // received and not yet consumed
 }
 
-// dial connects to the server, and no more.
+// dial connects to the server, without a handshake.
 func (r *running) dial(t testing.TB) *peer {
 	t.Helper()
 	nc, err := r.dialer()
@@ -35,7 +35,7 @@ func (r *running) dial(t testing.TB) *peer {
 func newPeer(t testing.TB, nc net.Conn) *peer {
 	limit := patience
 	if _, real := nc.(*net.TCPConn); !real {
-		limit = 24 * time.Hour // of a clock that needs no waiting
+		limit = 24 * time.Hour // the clock of a bubble does not wait
 	}
 	if err := nc.SetReadDeadline(time.Now().Add(limit)); err != nil {
 		t.Fatal(err)
@@ -50,7 +50,7 @@ func (r *running) open(t testing.TB) *peer {
 	return r.openAs(t, "/")
 }
 
-// openAs does that for a target, with further lines in the request.
+// openAs is open with a target and further lines in the request.
 func (r *running) openAs(t testing.TB, target string, lines ...string) *peer {
 	t.Helper()
 	p := r.dial(t)
@@ -61,8 +61,8 @@ func (r *running) openAs(t testing.TB, target string, lines ...string) *peer {
 	return p
 }
 
-// run lets the server run a connection over a pipe whose opening handshake is
-// done, with what Run returns.
+// run starts Server.Run on a pipe whose opening handshake is complete. returned
+// receives the error of Run.
 func run(t testing.TB, s *server.Server, up server.Handshake) (p *peer, returned <-chan error) {
 	ours, theirs := net.Pipe()
 	done := make(chan error, 1)
@@ -70,7 +70,7 @@ func run(t testing.TB, s *server.Server, up server.Handshake) (p *peer, returned
 	return newPeer(t, theirs), done
 }
 
-// The handshake that RFC 6455 has for an example, Section 1.3.
+// The example handshake of RFC 6455, Section 1.3.
 const (
 	sampleKey    = "dGhlIHNhbXBsZSBub25jZQ=="
 	sampleAccept = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
@@ -89,7 +89,7 @@ func request(target string, lines ...string) string {
 	return strings.Join(append(head, lines...), "\r\n") + "\r\n\r\n"
 }
 
-// peerKey masks what peers send.
+// peerKey is the masking key of all peers.
 const peerKey wire.MaskingKey = 0x3d21fa37
 
 // fragment returns a frame of a client.
@@ -98,7 +98,7 @@ func fragment(op wire.Opcode, payload string, final bool) string {
 	return string(wire.AppendFrame(nil, h, []byte(payload)))
 }
 
-// frame returns a frame of a client that is no fragment.
+// frame returns an unfragmented frame of a client.
 func frame(op wire.Opcode, payload string) string { return fragment(op, payload, true) }
 
 func text(s string) string { return frame(wire.Text, s) }
@@ -112,13 +112,13 @@ func closing(code wire.StatusCode, reason string) string {
 	return frame(wire.Close, string(payload))
 }
 
-// declaring returns the header of a frame whose payload is to come.
+// declaring returns the header of a frame, without its payload.
 func declaring(op wire.Opcode, length int64, final bool) string {
 	h := wire.Header{Fin: final, Opcode: op, Masked: true, Key: peerKey, Length: length}
 	return string(wire.AppendHeader(nil, h))
 }
 
-// send sends all of it at once.
+// send sends all parts in one Write.
 func (p *peer) send(parts ...string) {
 	p.t.Helper()
 	if err := p.trySend(parts...); err != nil {
@@ -131,7 +131,7 @@ func (p *peer) trySend(parts ...string) error {
 	return err
 }
 
-// meanwhile does something beside the test, which the end of the connection ends.
+// meanwhile runs do on another goroutine, which the end of the connection ends.
 func (p *peer) meanwhile(do func(p *peer)) {
 	done := make(chan struct{})
 	go func() {
@@ -191,7 +191,7 @@ func (p *peer) next() (wire.Frame, error) {
 	}
 }
 
-// want reads frames and compares each, as show shows it, with what is wanted.
+// want reads frames and compares each, in the form of show.
 func (p *peer) want(frames ...string) {
 	p.t.Helper()
 	for _, want := range frames {
@@ -205,7 +205,7 @@ func (p *peer) want(frames ...string) {
 	}
 }
 
-// wantEnd reads the end of the connection: that is, no reset.
+// wantEnd reads the end of the connection, which must not be a reset.
 func (p *peer) wantEnd() {
 	p.t.Helper()
 	if b, err := p.rest(); len(b) > 0 || err != nil {
@@ -213,7 +213,7 @@ func (p *peer) wantEnd() {
 	}
 }
 
-// rest reads what comes until the connection ends.
+// rest reads until the connection ends.
 func (p *peer) rest() ([]byte, error) {
 	for {
 		if err := p.more(); err != nil {
@@ -227,7 +227,7 @@ func (p *peer) rest() ([]byte, error) {
 	}
 }
 
-// reset cuts the connection in the rudest way that its transport has.
+// reset aborts the connection: with a TCP reset if the transport has one.
 func (p *peer) reset() {
 	if tcp, ok := p.nc.(*net.TCPConn); ok {
 		tcp.SetLinger(0)
@@ -235,8 +235,8 @@ func (p *peer) reset() {
 	p.nc.Close()
 }
 
-// show writes a frame as tests do: opcode and payload, quoted, with a + if it is
-// a fragment that is not the last; long payloads by their length.
+// show formats a frame for comparison: opcode and quoted payload, with a + if
+// it is a fragment and not the last; long payloads by their length.
 func show(f wire.Frame) string {
 	s := f.Opcode.String()
 	if f.RSV != 0 {

@@ -11,8 +11,8 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// Ping returns how long its Pong took, on connections of all kinds, and takes
-// no other Pong for it (6455-5.5.3-a).
+// Ping returns the round-trip time of its own Pong, on connections of all kinds
+// (6455-5.5.3-a).
 func TestPingReturnsTheRoundTripTime(t *testing.T) {
 	for name, h := range map[string]server.Handler{
 		"events": {Message: echo},
@@ -66,9 +66,9 @@ func TestPongOfALaterPingAnswers(t *testing.T) {
 			if err != nil || f.Opcode != wire.Ping {
 				t.Fatalf("received %v, %v", f.Opcode, err)
 			}
-			synctest.Wait() // until it waits for its Pong
+			synctest.Wait() // until Ping waits for its Pong
 			if len(pinged) > 0 {
-				t.Fatal("a Ping was answered by nothing")
+				t.Fatal("no Pong was received")
 			}
 			last = string(f.Payload)
 		}
@@ -81,8 +81,8 @@ func TestPongOfALaterPingAnswers(t *testing.T) {
 	})
 }
 
-// Ping ends with its context, and then the connection is as it was; and it ends
-// with the connection.
+// Ping ends with its context, which leaves the connection open, and with the
+// connection.
 func TestPingEndsWithItsContextAndTheConnection(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		rec := newRecorder(t)
@@ -121,8 +121,8 @@ func TestPingEndsWithItsContextAndTheConnection(t *testing.T) {
 	})
 }
 
-// Control sees the Pings, which have been answered, and the Pongs, those of
-// heartbeats included; with Serve too (6455-5.5.2-b).
+// Control gets the Pings, which have been answered, and the Pongs, also those
+// of heartbeats, and also with Serve (6455-5.5.2-b).
 func TestControlSeesPingsAndPongs(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		for name, serve := range map[string]func(*server.Conn){"events": nil, "Serve": func(c *server.Conn) { c.Receive(context.Background()) }} {

@@ -17,16 +17,17 @@ import (
 	"github.com/fibersock/fibersock/server"
 )
 
-// answers returns only how requests were answered.
+// answers returns the counters of answered requests.
 func answers(s *running) server.Stats {
 	st := s.Stats()
 	return server.Stats{Opening: st.Opening, Accepted: st.Accepted, Refused: st.Refused, Answered: st.Answered, Unfinished: st.Unfinished}
 }
 
-// Load balancers, scanners and browsers that do not ask for WebSocket were each reported as
-// a refused handshake, so that logs consisted of health checks
-// (python-websockets/websockets#126 and #1402, igrigorik/em-websocket#145, EOSIO/eos#3989).
-// They are counted only. What has the marks of an opening handshake is reported, also if a
+// Requests of load balancers, scanners and browsers without the fields of an
+// opening handshake are counted and not reported. Each used to be reported as a
+// refused handshake, and logs consisted of health checks
+// (python-websockets/websockets#126 and #1402, igrigorik/em-websocket#145,
+// EOSIO/eos#3989). A request with some of the fields is reported, also if a
 // proxy has damaged it.
 func TestProbesAreNotReported(t *testing.T) {
 	var none server.Stats
@@ -61,12 +62,12 @@ func TestProbesAreNotReported(t *testing.T) {
 						t.Errorf("answered with %q, %v", all, err)
 					}
 				case tt.reset:
-					eventually(t, "the connection is there", func() bool { return s.Stats().Opening == 1 })
+					eventually(t, "a connection in the opening handshake", func() bool { return s.Stats().Opening == 1 })
 					p.reset()
 				default:
 					p.nc.Close()
 				}
-				eventually(t, "it is counted", func() bool { return answers(s) == tt.want })
+				eventually(t, "the request counted", func() bool { return answers(s) == tt.want })
 				if errs := s.log.take(); len(errs) > 0 != tt.reported {
 					t.Errorf("reported %q", errs)
 				}
@@ -88,13 +89,13 @@ func TestProbesOfAPortForTLSAreNotReported(t *testing.T) {
 					t.Fatal(err)
 				}
 				p := newPeer(t, nc)
-				eventually(t, "the connection is there", func() bool { return s.Stats().Opening == 1 })
+				eventually(t, "a connection in the opening handshake", func() bool { return s.Stats().Opening == 1 })
 				if reset {
 					p.reset()
 				} else {
 					p.nc.Close()
 				}
-				eventually(t, "it is counted", func() bool { return answers(s) == server.Stats{Unfinished: 1} })
+				eventually(t, "the request counted", func() bool { return answers(s) == server.Stats{Unfinished: 1} })
 				if errs := s.log.take(); len(errs) > 0 {
 					t.Errorf("reported %q", errs)
 				}
@@ -116,7 +117,7 @@ func (c resetConn) Read(b []byte) (int, error) {
 	return c.in.Read(b)
 }
 
-// A reset in the middle of an opening handshake is no probe, and is reported.
+// A reset within an opening handshake is no probe, and is reported.
 func TestResetWithinTheRequestIsReported(t *testing.T) {
 	for _, in := range []string{"", request("/")[:50]} {
 		synctest.Test(t, func(t *testing.T) {
@@ -140,9 +141,9 @@ func TestResetWithinTheRequestIsReported(t *testing.T) {
 	}
 }
 
-// A port for WebSocket alone could not answer a health check; it can with Server.HTTP
-// (Pithikos/python-websocket-server#39, unarbos/arbos#234). Each answer is a whole response,
-// behind which nothing is answered.
+// Server.HTTP answers health checks on a port for WebSocket
+// (Pithikos/python-websocket-server#39, unarbos/arbos#234). Each answer is a
+// whole response and the last on its connection.
 func TestHTTPIsAnsweredByTheProgram(t *testing.T) {
 	hook := func(r *handshake.Request) *handshake.HTTPAnswer {
 		switch r.Path() {
@@ -164,7 +165,7 @@ func TestHTTPIsAnsweredByTheProgram(t *testing.T) {
 		name, request string
 		status        int
 		body          string // with "" not compared
-		answered      bool   // by the program
+		answered      bool   // by the application
 		log           func(error) bool
 	}{
 		{name: "GET", request: get("/healthz?x"), status: 200, body: "GET x", answered: true},
@@ -217,13 +218,13 @@ func TestHTTPIsAnsweredByTheProgram(t *testing.T) {
 				if st := answers(s); st != want {
 					t.Errorf("counted %+v", st)
 				}
-				s.openAs(t, "/").goodbye(1000) // opening handshakes are what they were
+				s.openAs(t, "/").goodbye(1000) // opening handshakes are unchanged
 			})
 		})
 	}
 }
 
-// The limits of a request were fixed (python-websockets/websockets#1239,
+// The limits of a request are options (python-websockets/websockets#1239,
 // rancher/rancher#11482): a token in the query may need more than 8 KiB.
 func TestHandshakeLimits(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
@@ -252,8 +253,9 @@ func TestHandshakeLimits(t *testing.T) {
 	})
 }
 
-// A pattern that can match nothing was found when nobody could connect. A server with one
-// does not start, and refuses what is upgraded elsewhere.
+// A server with a malformed pattern, which matches no host, does not start, and
+// refuses upgrades elsewhere. Such a pattern used to be found only when no
+// client could connect.
 func TestMalformedPatternsStopTheServer(t *testing.T) {
 	for _, tt := range []struct {
 		server  *server.Server
@@ -275,7 +277,7 @@ func TestMalformedPatternsStopTheServer(t *testing.T) {
 		ln := listenTCP(t)
 		check(s.Serve(ln))
 		if _, err := ln.Accept(); !errors.Is(err, net.ErrClosed) {
-			t.Errorf("the listener goes on: %v", err)
+			t.Errorf("Serve continues: %v", err)
 		}
 		check(s.ListenAndServe("127.0.0.1:0"))
 

@@ -14,7 +14,7 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// A message larger than Serve's memory is read as it arrives: its beginning can
+// A message larger than Serve's buffer is read as it arrives: its beginning can
 // be read before its end is sent.
 func TestNextReaderStreamsAMessage(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
@@ -50,9 +50,9 @@ func TestNextReaderStreamsAMessage(t *testing.T) {
 	})
 }
 
-// Every way to receive takes over from every other in the middle of a message:
-// Receive skips the rest of a message that a reader has begun, and nothing else
-// is lost.
+// All methods that receive may follow each other within a message. Receive
+// skips the rest of a message that a reader has begun. No other message is
+// lost.
 func TestReaderThatIsNotReadToItsEndIsAbandoned(t *testing.T) {
 	large := strings.Repeat("0123456789", 30_000) // arrives in several pieces
 	eachLoop(t, func(t *testing.T, start starter) {
@@ -96,8 +96,8 @@ func TestReaderThatIsNotReadToItsEndIsAbandoned(t *testing.T) {
 	})
 }
 
-// What a Receive whose context ended has left is the beginning of the next
-// message that any call receives, also if it lies in a buffer of the caller.
+// A Receive whose context ends keeps the beginning of a message for the next
+// call that receives, also if it lies in a buffer of the caller.
 func TestBeginningOfAMessageIsNotLost(t *testing.T) {
 	receivers := map[string]func(c *server.Conn) ([]byte, error){
 		"Receive": func(c *server.Conn) ([]byte, error) {
@@ -135,7 +135,7 @@ func TestBeginningOfAMessageIsNotLost(t *testing.T) {
 					if op != 0 || string(got) != "min" || err != context.DeadlineExceeded {
 						t.Errorf("ReceiveInto returned %v, %q, %v", op, got, err)
 					}
-					clear(buf[:cap(buf)]) // the caller's again
+					clear(buf[:cap(buf)]) // the caller owns it again
 					c.SendText("go on")
 					if got, err := receive(c); err != nil || string(got) != "one two three" {
 						t.Errorf("received %q, %v", got, err)
@@ -153,7 +153,7 @@ func TestBeginningOfAMessageIsNotLost(t *testing.T) {
 	}
 }
 
-// A Read whose context ends abandons the message; the connection goes on.
+// A Read whose context ends abandons the message. The connection stays open.
 func TestReadEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		done := make(chan struct{})
@@ -185,8 +185,8 @@ func TestReadEndsWithItsContext(t *testing.T) {
 	})
 }
 
-// A message that ends with the connection is not delivered as whole: the reader
-// returns why.
+// A message cut off by the end of the connection is not delivered as complete:
+// the reader returns the reason.
 func TestReaderReturnsWhyTheConnectionEnded(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		rec := newRecorder(t)
@@ -217,7 +217,7 @@ func TestReaderReturnsWhyTheConnectionEnded(t *testing.T) {
 	})
 }
 
-// One goroutine receives at a time, a reader included; event handlers have no
+// One goroutine receives at a time, a reader included. Event handlers have no
 // mailbox.
 func TestNextReaderIsForOneGoroutineThatServes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -235,7 +235,7 @@ func TestNextReaderIsForOneGoroutineThatServes(t *testing.T) {
 				_, err := c.Receive(ctx)
 				ended <- err
 			}()
-			synctest.Wait() // until that waits
+			synctest.Wait() // until that call blocks
 			_, readErr := r.Read(make([]byte, 1))
 			_, _, nextErr := c.NextReader(ctx)
 			_, _, intoErr := c.ReceiveInto(ctx, nil)

@@ -23,10 +23,10 @@ import (
 // value.
 type Message = endpoint.Message
 
-// mailbox holds what the loop has read and Receive has not returned. It has
-// room for two pieces, so that the loop can read on and answer Pings while the
-// application is busy. A full mailbox pauses reading, which in the end blocks
-// the client.
+// mailbox holds the messages, in pieces, that the loop has read and Receive has
+// not returned. It has room for two pieces, so that the loop can read on and
+// answer Pings while the application is busy. A full mailbox pauses reading,
+// which in the end blocks the client.
 type mailbox struct {
 	pieces    chan piece
 	ended     chan struct{} // closed when no piece follows
@@ -86,7 +86,7 @@ func (c *Conn) endMailbox() {
 	}
 }
 
-// done reports whether nobody receives any more.
+// done reports whether no goroutine receives any more.
 func (b *mailbox) done() bool {
 	select {
 	case <-b.returned:

@@ -11,12 +11,12 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// recorder is a program that writes down what its handler is told.
+// recorder records the calls of its handler.
 type recorder struct {
 	t     testing.TB
 	lines chan string
-	conns chan *server.Conn // those that opened
-	err   atomic.Value      // what Error was told last, a told
+	conns chan *server.Conn // open connections, in order
+	err   atomic.Value      // the last argument of Error, a told
 }
 
 type told struct{ error }
@@ -25,8 +25,7 @@ func newRecorder(t testing.TB) *recorder {
 	return &recorder{t: t, lines: make(chan string, 10000), conns: make(chan *server.Conn, 1000)}
 }
 
-// handler returns a handler that records everything that can be told about
-// connections, one after the other. Partial is left out.
+// handler returns a handler that records all calls except Partial.
 func (r *recorder) handler() server.Handler {
 	return server.Handler{Open: r.open, Message: r.message, Error: r.error, Close: r.closed}
 }
@@ -52,7 +51,7 @@ func (r *recorder) partial(_ *server.Conn, op wire.Opcode, p []byte, final bool)
 
 func (r *recorder) error(c *server.Conn, err error) {
 	if c.Err() != err {
-		r.t.Errorf("Error is told %v, Err returns %v", err, c.Err())
+		r.t.Errorf("Error got %v, Err returns %v", err, c.Err())
 	}
 	var failed *server.FailError
 	var lost *server.LostError
@@ -63,13 +62,13 @@ func (r *recorder) error(c *server.Conn, err error) {
 	case errors.As(err, &lost):
 		r.note("lost")
 	default:
-		r.t.Errorf("Error is told %v", err)
+		r.t.Errorf("Error got %v", err)
 	}
 }
 
 func (r *recorder) closed(c *server.Conn, code wire.StatusCode, reason string) {
 	if c.CloseCode() != code || c.CloseReason() != reason || c.State() != server.Closed || c.Err() == nil {
-		r.t.Errorf("Close is told %v %q, the connection says %v %q, %v, %v", code, reason, c.CloseCode(), c.CloseReason(), c.State(), c.Err())
+		r.t.Errorf("Close got %v %q, the connection has %v %q, %v, %v", code, reason, c.CloseCode(), c.CloseReason(), c.State(), c.Err())
 	}
 	r.note("close %d %q", code, reason)
 }
@@ -93,25 +92,25 @@ func (r *recorder) want(lines ...string) {
 		select {
 		case got := <-r.lines:
 			if got != want {
-				r.t.Fatalf("the handler was told %s, want %s", got, want)
+				r.t.Fatalf("the handler got %s, want %s", got, want)
 			}
 		case <-time.After(patience):
-			r.t.Fatalf("the handler was not told %s", want)
+			r.t.Fatalf("the handler did not get %s", want)
 		}
 	}
 }
 
-// wantNothing fails if the handler has been told more.
+// wantNothing fails if the handler was called again.
 func (r *recorder) wantNothing() {
 	r.t.Helper()
 	select {
 	case got := <-r.lines:
-		r.t.Fatalf("the handler was told %s, want nothing", got)
+		r.t.Fatalf("the handler got %s, want no event", got)
 	default:
 	}
 }
 
-// failure returns what Error was told last.
+// failure returns the error of the last call of Error.
 func (r *recorder) failure() error {
 	if err, ok := r.err.Load().(told); ok {
 		return err.error
@@ -119,17 +118,17 @@ func (r *recorder) failure() error {
 	return nil
 }
 
-// echo sends back what comes.
+// echo sends each message back.
 func echo(c *server.Conn, op wire.Opcode, p []byte) { _ = c.Send(op, p) }
 
-// result waits for what a channel brings.
+// result returns the next value of a channel.
 func result[T any](t testing.TB, ch <-chan T) T {
 	t.Helper()
 	select {
 	case v := <-ch:
 		return v
 	case <-time.After(patience):
-		t.Fatal("nothing came")
+		t.Fatal("no value received")
 		panic("unreachable")
 	}
 }

@@ -8,9 +8,9 @@ import (
 	"testing"
 )
 
-// Connections that come and go in any order are found as long as they are there,
-// and no memory is kept for those that are not.
-func TestConnectionsKnowTheirPlace(t *testing.T) {
+// The registry finds open connections that are added and removed in any order,
+// and frees the memory of the others.
+func TestRegistryKeepsPlaces(t *testing.T) {
 	s := new(Server)
 	alive := map[*Conn]bool{}
 	check := func() {
@@ -43,12 +43,12 @@ func TestConnectionsKnowTheirPlace(t *testing.T) {
 				check()
 			}
 			if n := len(alive); cap(s.conns) > max(8*n, fewConns) {
-				t.Fatalf("room for %d connections is kept for %d", cap(s.conns), n)
+				t.Fatalf("the registry has memory for %d connections, with %d open", cap(s.conns), n)
 			}
 		}
 	}
 	check()
 	if s.conns != nil {
-		t.Error("room is kept for none")
+		t.Error("the registry keeps memory for no connection")
 	}
 }

@@ -1,6 +1,6 @@
 package server
 
-// What a browser sends, and what a client of few words does.
+// Opening handshake requests of a browser and of a minimal client.
 var upgradeRequests = map[string]string{
 	"browser": "GET /chat?room=1 HTTP/1.1\r\n" +
 		"Host: server.example.com\r\n" +

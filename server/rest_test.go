@@ -10,12 +10,12 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// A message that came in the segment of the request, or together with others, is
-// delivered at once, although nothing more comes.
-func TestMessagesThatComeTogetherAreDeliveredAtOnce(t *testing.T) {
+// A message that arrives in the segment of the request, or with others, is
+// delivered at once, without further input.
+func TestMessagesReadTogetherAreDeliveredAtOnce(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		s := start(t, &server.Server{Handler: server.Handler{Message: echo}})
-		for range 20 { // a connection is served in another way when it is busy
+		for range 20 { // a busy connection is served in another way
 			p := s.dial(t)
 			p.send(request("/"), text("with the request"))
 			p.response()
@@ -31,10 +31,10 @@ func TestMessagesThatComeTogetherAreDeliveredAtOnce(t *testing.T) {
 	})
 }
 
-// However little comes at once, and after whatever pause, at rest or not, a frame is
-// what it was, and the rest of one is waited for.
+// A frame that arrives in two reads with a pause between them, on a parked or
+// an active connection, is delivered whole.
 func TestPausesAnywhere(t *testing.T) {
-	const pause = 7 * time.Second // longer than any connection stays busy
+	const pause = 7 * time.Second // longer than any connection stays active
 	frames := text("Hello") + fragment(wire.Binary, "abc", false) + frame(wire.Ping, "?") + fragment(wire.Continuation, strings.Repeat("d", 70), true)
 	synctest.Test(t, func(t *testing.T) {
 		p, _ := run(t, &server.Server{Handler: server.Handler{Message: echo}, AssemblyTimeout: -1, PingInterval: -1}, server.Handshake{})

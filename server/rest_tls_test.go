@@ -11,8 +11,8 @@ import (
 	"github.com/fibersock/fibersock/server"
 )
 
-// holdingConn holds back what is written, from the second Write on, until release.
-// The first is a client's ClientHello.
+// holdingConn buffers the bytes of every Write from the second on until
+// release. The first is a client's ClientHello.
 type holdingConn struct {
 	net.Conn
 	writes int
@@ -27,7 +27,7 @@ func (c *holdingConn) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// release writes n bytes of what is held at once.
+// release writes n buffered bytes in one Write.
 func (c *holdingConn) release(t *testing.T, n int) {
 	t.Helper()
 	if _, err := c.Conn.Write(c.held[:n]); err != nil {
@@ -41,9 +41,9 @@ func (c *holdingConn) releaseAll(t *testing.T) {
 	c.release(t, len(c.held))
 }
 
-// What lies in TLS is delivered at once, although nothing more comes: a message in
-// the segment of the client's Finished, several in one record, several records in
-// one segment, one in two.
+// Messages that crypto/tls has buffered are delivered at once, without further
+// input: a message in the segment of the client's Finished, several in one
+// record, several records in one segment, one in two.
 func TestTLSHoldsNothingBack(t *testing.T) {
 	starters := make(map[string]starter)
 	addTLS(starters)

@@ -14,9 +14,8 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// A connection that somebody else has upgraded: what was read with the request is
-// the beginning of the frames (6455-4.2.2-m), and what Run is told of the
-// handshake the program can ask for.
+// Bytes read with the request by another party are the beginning of the frames
+// (6455-4.2.2-m). The application can read the Handshake that Run receives.
 func TestRunTakesAConnectionOver(t *testing.T) {
 	all := text("Hello") + frame(wire.Ping, "?") + closing(4000, "bye")
 	for cut := range len(all) + 1 {
@@ -45,7 +44,7 @@ func TestRunTakesAConnectionOver(t *testing.T) {
 	}
 }
 
-// Of a connection about whose handshake Run knows nothing, nothing is known.
+// Without a request in the Handshake of Run, the connection has none.
 func TestRunWithoutARequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rec := newRecorder(t)
@@ -60,7 +59,7 @@ func TestRunWithoutARequest(t *testing.T) {
 	})
 }
 
-// Run returns nil after a closing handshake, and else how the connection ended.
+// Run returns nil after a closing handshake, otherwise the reason of the end.
 func TestRunReturnsHowTheConnectionEnded(t *testing.T) {
 	tests := []struct {
 		name   string
@@ -92,7 +91,7 @@ func TestRunReturnsHowTheConnectionEnded(t *testing.T) {
 	}
 }
 
-// A 101 that does not get through is how the connection ended before it was open.
+// A 101 response that cannot be written is the reason of the end.
 func TestRunReturnsThatTheResponseCouldNotBeSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log reports
@@ -114,7 +113,7 @@ func TestRunReturnsThatTheResponseCouldNotBeSent(t *testing.T) {
 	})
 }
 
-// Upgrade does the server's part of a handshake for whoever has read the request.
+// Upgrade answers a handshake whose request another party has read.
 func TestUpgradeDecidesOnARequest(t *testing.T) {
 	s := &server.Server{Handler: server.Handler{Message: echo}, Subprotocols: []string{"chat"}, Log: func(error) {}}
 	parse := func(raw string) *handshake.Request {
@@ -148,7 +147,7 @@ func TestUpgradeDecidesOnARequest(t *testing.T) {
 	}
 }
 
-// A transport that takes what it is given in small bites is as good as any (T-G11).
+// A transport that writes a few bytes at a time loses none (T-G11).
 func TestTransportThatIsSlow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ours, theirs := net.Pipe()

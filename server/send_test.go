@@ -23,7 +23,7 @@ func opened(t *testing.T, start starter, s *server.Server) (*server.Conn, *peer,
 	return rec.conn(), p, rec
 }
 
-// Messages of each kind, as the client gets them.
+// Messages of each kind are sent in one frame.
 func TestMessagesAreSentInOneFrame(t *testing.T) {
 	long := strings.Repeat("ä", 50_000)
 	binary := strings.Repeat("\x00\xff", 100_000)
@@ -57,9 +57,10 @@ func TestMessagesAreSentInOneFrame(t *testing.T) {
 	})
 }
 
-// What cannot be sent is refused with a reason, nothing goes out, and the
-// connection goes on (6455-5.6-c, 6455-5.5-b, 6455-7.4-a, -b, -c, -k, 6455-5.5.1-c, T-H05, T-H07).
-func TestWhatCannotBeSentIsRefused(t *testing.T) {
+// An invalid message or Close is refused with an error, no byte is sent, and
+// the connection stays open (6455-5.6-c, 6455-5.5-b, 6455-7.4-a, -b, -c, -k,
+// 6455-5.5.1-c, T-H05, T-H07).
+func TestInvalidMessagesAreRefused(t *testing.T) {
 	tests := []struct {
 		name string
 		send func(c *server.Conn) error
@@ -72,8 +73,8 @@ func TestWhatCannotBeSentIsRefused(t *testing.T) {
 		{"a Close as a message", func(c *server.Conn) error { return c.Send(wire.Close, nil) }, server.ErrNotData},
 		{"a continuation as a message", func(c *server.Conn) error { return c.Send(wire.Continuation, nil) }, server.ErrNotData},
 		{"a control frame in fragments", func(c *server.Conn) error { return c.SendFragment(wire.Ping, nil, false) }, server.ErrNotData},
-		{"a fragment that continues nothing", func(c *server.Conn) error { return c.SendFragment(wire.Continuation, nil, true) }, server.ErrNotData},
-		{"what JSON cannot express", func(c *server.Conn) error { return c.SendJSON(func() {}) }, nil},
+		{"a continuation without a message", func(c *server.Conn) error { return c.SendFragment(wire.Continuation, nil, true) }, server.ErrNotData},
+		{"a value that JSON cannot encode", func(c *server.Conn) error { return c.SendJSON(func() {}) }, nil},
 		{"a Ping of 126 bytes", func(c *server.Conn) error { return c.SendPing(make([]byte, 126)) }, wire.ErrControlTooLong},
 		{"a Pong of 126 bytes", func(c *server.Conn) error { return c.SendPong(make([]byte, 126)) }, wire.ErrControlTooLong},
 		{"Close with 999", closeWith(999, ""), wire.ErrStatusCode},
@@ -113,7 +114,8 @@ func closeWith(code wire.StatusCode, reason string) func(c *server.Conn) error {
 	return func(c *server.Conn) error { return c.Close(code, reason) }
 }
 
-// Codes that may be sent, with reasons of all lengths (6455-7.1.2-a, 6455-7.4-j, T-C06).
+// Close sends valid codes with reasons of all lengths (6455-7.1.2-a,
+// 6455-7.4-j, T-C06).
 func TestCloseSendsCodeAndReason(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		s := &server.Server{}
@@ -140,8 +142,8 @@ func TestCloseSendsCodeAndReason(t *testing.T) {
 	})
 }
 
-// The frames of a message in fragments: the type first, then continuations, the
-// last one marked (6455-6.1-b).
+// The frames of a fragmented message: the type in the first, then
+// continuations, FIN in the last (6455-6.1-b).
 func TestFragmentsMakeOneMessage(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		c, p, _ := opened(t, start, &server.Server{})
@@ -158,7 +160,7 @@ func TestFragmentsMakeOneMessage(t *testing.T) {
 		step(c.SendJSON(1), server.ErrMessageUnfinished)
 		step(c.SendFragment(wire.Binary, nil, true), server.ErrMessageUnfinished)
 		step(c.SendFragment(wire.Continuation, []byte("\xff"), false), wire.ErrInvalidUTF8)
-		step(c.SendFragment(wire.Continuation, nil, true), wire.ErrInvalidUTF8) // the code point is not whole
+		step(c.SendFragment(wire.Continuation, nil, true), wire.ErrInvalidUTF8) // the code point is incomplete
 		step(c.SendFragment(wire.Text, []byte("\x82"), false), nil)
 		step(c.SendFragment(wire.Continuation, nil, false), nil) // 6455-5.4-g
 		step(c.SendFragment(wire.Continuation, []byte("\xac"), true), nil)
@@ -168,7 +170,8 @@ func TestFragmentsMakeOneMessage(t *testing.T) {
 	})
 }
 
-// A message that was not finished when the connection ended is no reason any more.
+// A message that was unfinished at the end of the connection does not hide the
+// reason of the end.
 func TestUnfinishedMessageDoesNotHideHowTheConnectionEnded(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		c, p, rec := opened(t, start, &server.Server{})
@@ -192,7 +195,8 @@ func TestUnfinishedMessageDoesNotHideHowTheConnectionEnded(t *testing.T) {
 	})
 }
 
-// Many write at once: whole messages come out, and all of them (6455-6.1-c, T-H01, T-H03).
+// Goroutines that send at the same time send whole messages, and none is lost
+// (6455-6.1-c, T-H01, T-H03).
 func TestWritersAtOnceDoNotMixTheirFrames(t *testing.T) {
 	const writers, each = 50, 40
 	eachLoop(t, func(t *testing.T, start starter) {
@@ -235,7 +239,7 @@ func TestWritersAtOnceDoNotMixTheirFrames(t *testing.T) {
 	})
 }
 
-// Fragments of one message may come from several goroutines, one at a time.
+// Several goroutines may send fragments of one message, one at a time.
 func TestFragmentsFromGoroutinesAtOnceAreWholeFrames(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		c, p, _ := opened(t, start, &server.Server{})
@@ -262,7 +266,7 @@ func TestFragmentsFromGoroutinesAtOnceAreWholeFrames(t *testing.T) {
 	})
 }
 
-// A slice that was sent is the program's again, and as it was.
+// Send does not change the payload, and does not keep it.
 func TestSendNeitherChangesNorKeepsThePayload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rec := newRecorder(t)
@@ -278,8 +282,8 @@ func TestSendNeitherChangesNorKeepsThePayload(t *testing.T) {
 	})
 }
 
-// A client may answer a message while it still receives it, and take no more until
-// its answer is taken: whoever sends does not keep the server from reading.
+// A client may answer a message while it receives it, and read no more until
+// its answer is read: a sender does not stop the server from reading.
 func TestClientThatAnswersWhileItReceives(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		const size = 15 << 20
@@ -299,7 +303,7 @@ func TestClientThatAnswersWhileItReceives(t *testing.T) {
 		if err != nil || h.Length != size {
 			t.Fatalf("%+v, %v", h, err)
 		}
-		h.Masked = true // with a key that changes nothing
+		h.Masked = true // with the zero key
 		p.send(string(wire.AppendHeader(nil, h)))
 		if _, err := io.CopyBuffer(struct{ io.Writer }{p.nc}, io.LimitReader(in, size), make([]byte, 256<<10)); err != nil {
 			t.Fatal(err)
@@ -308,7 +312,7 @@ func TestClientThatAnswersWhileItReceives(t *testing.T) {
 			t.Error(err)
 		}
 		if n := <-came; n != size {
-			t.Errorf("%d bytes came back, want %d", n, size)
+			t.Errorf("received %d bytes, want %d", n, size)
 		}
 	})
 }

@@ -17,8 +17,8 @@ import (
 
 // The blocking style: Handler.Serve.
 
-// fiber starts a server whose Handler.Serve is serve, and opens a connection; the
-// channel is closed when serve has returned.
+// fiber starts a server whose Handler.Serve is serve, and opens a connection.
+// returned is closed when serve has returned.
 func fiber(t *testing.T, start starter, rec *recorder, serve func(c *server.Conn)) (p *peer, returned <-chan struct{}) {
 	t.Helper()
 	done := make(chan struct{})
@@ -31,8 +31,8 @@ func fiber(t *testing.T, start starter, rec *recorder, serve func(c *server.Conn
 	return start(t, &server.Server{Handler: h}).open(t), done
 }
 
-// Messages come in order and whole, whatever the client cut them into; when Serve
-// returns, the connection is closed with 1000 and is one of the server's no more.
+// Receive returns whole messages in order, for all fragmentations. When Serve
+// returns, the connection is closed with 1000 and leaves the server.
 func TestServeReceivesMessagesAndClosesWhenItReturns(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		rec := newRecorder(t)
@@ -52,7 +52,7 @@ func TestServeReceivesMessagesAndClosesWhenItReturns(t *testing.T) {
 			}
 		})
 		p.send(text("one"), fragment(wire.Binary, "t", false), frame(wire.Ping, "?"), fragment(wire.Continuation, "wo", true), text(""), text("stop"), text("nobody waits for this"))
-		for n := 0; n < 3; { // the Pong comes when it comes
+		for n := 0; n < 3; { // the Pong may arrive at any time
 			f, err := p.next()
 			if err != nil {
 				t.Fatal(err)
@@ -73,7 +73,7 @@ func TestServeReceivesMessagesAndClosesWhenItReturns(t *testing.T) {
 	})
 }
 
-// A payload that Receive returned is the program's own (T-H09).
+// A payload returned by Receive belongs to the application (T-H09).
 func TestReceivedPayloadsStayAsTheyAre(t *testing.T) {
 	const messages = 200
 	eachLoop(t, func(t *testing.T, start starter) {
@@ -100,7 +100,8 @@ func TestReceivedPayloadsStayAsTheyAre(t *testing.T) {
 	})
 }
 
-// A timeout is not the end: nothing is lost, and the next call goes on (6455-6.2-d, T-H14).
+// A Receive that times out loses no message. The next call continues
+// (6455-6.2-d, T-H14).
 func TestReceiveGoesOnAfterATimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		done := make(chan struct{})
@@ -126,7 +127,7 @@ func TestReceiveGoesOnAfterATimeout(t *testing.T) {
 			}
 		}}}, server.Handshake{})
 		for _, message := range []string{"one", "two"} {
-			p.send(text(message)[:7]) // half a message is no message
+			p.send(text(message)[:7]) // half of a message
 			p.want(`text "now"`)
 			p.send(text(message)[7:])
 		}
@@ -135,8 +136,8 @@ func TestReceiveGoesOnAfterATimeout(t *testing.T) {
 	})
 }
 
-// ReceiveInto appends, and ReceiveJSON decodes; what is not JSON is an error and
-// not the end.
+// ReceiveInto appends to its buffer, and ReceiveJSON decodes. Invalid JSON is
+// an error and does not end the connection.
 func TestOtherFormsOfReceive(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		p, returned := fiber(t, start, newRecorder(t), func(c *server.Conn) {
@@ -172,8 +173,8 @@ func TestOtherFormsOfReceive(t *testing.T) {
 	})
 }
 
-// Every way in which a connection can end ends Receive, and Messages, which keeps
-// a normal end to itself. What came before the end comes first.
+// Every end of a connection ends Receive, and Messages, which does not yield a
+// normal closure. Messages before the end are delivered first.
 func TestReceiveReturnsHowTheConnectionEnded(t *testing.T) {
 	tests := []struct {
 		name   string
@@ -218,8 +219,9 @@ func TestReceiveReturnsHowTheConnectionEnded(t *testing.T) {
 	})
 }
 
-// Messages yields what Receive returns, and may be left at any time.
-func TestMessagesMayBeLeftAndTakenUpAgain(t *testing.T) {
+// Messages yields the results of Receive. The loop may be left and started
+// again.
+func TestMessagesMayBeStoppedAndResumed(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		p, returned := fiber(t, start, newRecorder(t), func(c *server.Conn) {
 			var got []string
@@ -243,7 +245,7 @@ func TestMessagesMayBeLeftAndTakenUpAgain(t *testing.T) {
 }
 
 // Receive is for Serve, and for one goroutine at a time.
-func TestReceiveWhereItDoesNotBelong(t *testing.T) {
+func TestReceiveOutsideServe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rec := newRecorder(t)
 		s := &server.Server{Handler: rec.handler(), Handlers: map[string]*server.Handler{"/serve": {Serve: func(c *server.Conn) {
@@ -253,7 +255,7 @@ func TestReceiveWhereItDoesNotBelong(t *testing.T) {
 				_, err := c.Receive(ctx)
 				first <- err
 			}()
-			time.Sleep(time.Millisecond) // until it waits
+			time.Sleep(time.Millisecond) // until Receive blocks
 			if _, err := c.Receive(t.Context()); err != server.ErrConcurrentReceive {
 				t.Errorf("a second Receive returned %v", err)
 			}
@@ -290,10 +292,10 @@ func TestReceiveWhereItDoesNotBelong(t *testing.T) {
 	})
 }
 
-// While Serve is busy, Pings are answered (6455-5.5.2-b), one message waits for
-// it, and what is behind that waits with the client: memory does not grow with
-// what it sends.
-func TestBusyServeHoldsTheClientUp(t *testing.T) {
+// While Serve is busy, the server answers Pings (6455-5.5.2-b) and buffers one
+// message. Further messages wait in the client, so that memory does not grow
+// with them.
+func TestBusyServeBlocksTheClient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		var got []string
@@ -338,8 +340,8 @@ func TestBusyServeHoldsTheClientUp(t *testing.T) {
 	})
 }
 
-// A fiber that stops receiving and goes on otherwise does not keep the server from
-// noticing that the connection has ended.
+// A Serve that stops receiving and continues otherwise sees the end of the
+// connection.
 func TestServeThatDoesNotReceiveSeesTheEndByOtherMeans(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		release := make(chan struct{})
@@ -352,7 +354,7 @@ func TestServeThatDoesNotReceiveSeesTheEndByOtherMeans(t *testing.T) {
 	})
 }
 
-// A panic in Serve closes its connection with 1011, without a word about it to the
+// A panic in Serve closes its connection with 1011, without details for the
 // client, and is reported (T-H10).
 func TestPanicInServeClosesItsConnection(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
@@ -371,9 +373,9 @@ func TestPanicInServeClosesItsConnection(t *testing.T) {
 	})
 }
 
-// The connection is one of the server's as long as Serve runs or TCP is open, and
-// among those that Conns yields as long as it is open.
-func TestConnsYieldsWhatIsOpen(t *testing.T) {
+// The connection belongs to the server until Serve has returned and TCP is
+// closed. Conns yields it while it is open.
+func TestConnsYieldsOpenConnections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		s := &server.Server{Handler: server.Handler{Serve: func(c *server.Conn) { <-release }}}
@@ -395,7 +397,7 @@ func TestConnsYieldsWhatIsOpen(t *testing.T) {
 			t.Errorf("%d connections of 3", n)
 		}
 		for range s.Conns() {
-			break // may be left
+			break // the loop may be left
 		}
 		peers[0].send(closing(1000, ""))
 		peers[0].want(`close 1000 ""`)
@@ -412,8 +414,8 @@ func TestConnsYieldsWhatIsOpen(t *testing.T) {
 	})
 }
 
-// Receive gets every message, whether it is faster than the loop, or slower, or now
-// the one and now the other.
+// Receive returns every message, whether it is faster or slower than the loop,
+// or both in turn.
 func TestReceiveGetsEveryMessage(t *testing.T) {
 	const messages = 20_000
 	eachLoop(t, func(t *testing.T, start starter) {

@@ -11,8 +11,9 @@ import (
 	"github.com/fibersock/fibersock/internal/netloop"
 )
 
-// Limits bound what a client may send. Zero means the default, a negative value
-// means no limit. Conn.SetLimits changes them for one connection.
+// Limits bound the frames and messages of a client. Zero means the default, a
+// negative value means no limit. Conn.SetLimits changes them for one
+// connection.
 type Limits = endpoint.Limits
 
 // Defaults of Server.
@@ -89,7 +90,7 @@ type Server struct {
 	// is a status 500.
 	CheckOrigin func(r *handshake.Request) bool
 
-	// Limits bound what a client may send.
+	// Limits bound the frames and messages of a client.
 	Limits Limits
 
 	// HandshakeLimits bound the size of a request. A larger one is refused with

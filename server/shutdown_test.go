@@ -14,7 +14,8 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// Shutdown says 1001 to all, and returns when they have ended (6455-7.3-a).
+// Shutdown closes all connections with 1001, and returns when they have ended
+// (6455-7.3-a).
 func TestShutdownClosesWith1001AndWaits(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		rec := newRecorder(t)
@@ -51,13 +52,12 @@ func TestShutdownClosesWith1001AndWaits(t *testing.T) {
 			told[result(t, rec.lines)]++
 		}
 		if told[`text "last words"`] != 3 || told[`close 1001 ""`] != 3 {
-			t.Errorf("the handler was told %v", told)
+			t.Errorf("the handler got %v", told)
 		}
 	})
 }
 
-// Who comes too late is not served: not who comes, not who is in the middle of
-// its handshake.
+// Shutdown refuses new clients, and those within their opening handshake.
 func TestShutdownRefusesHandshakes(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		rec := newRecorder(t)
@@ -72,7 +72,7 @@ func TestShutdownRefusesHandshakes(t *testing.T) {
 		inside := s.dial(t)
 		inside.send(request("/")) // accepted by all but Authorize
 		<-entered
-		eventually(t, "part of a request has arrived", func() bool { return server.PartialRequests(s.Server) == 1 })
+		eventually(t, "a part of a request", func() bool { return server.PartialRequests(s.Server) == 1 })
 		done := make(chan error, 1)
 		go func() { done <- s.Shutdown(t.Context()) }()
 		if err := result(t, s.served); err != server.ErrServerClosed {
@@ -84,7 +84,7 @@ func TestShutdownRefusesHandshakes(t *testing.T) {
 		half.nc.Close()
 		if nc, err := s.dialer(); err == nil {
 			nc.Close()
-			t.Error("the server still listens")
+			t.Error("the listener is still open")
 		}
 		close(release)
 		if got := inside.response().Status; got != 101 {
@@ -100,7 +100,8 @@ func TestShutdownRefusesHandshakes(t *testing.T) {
 	})
 }
 
-// Shutdown waits for what Serve runs, which may use the connection's end to tidy up.
+// Shutdown waits until Serve returns, which may clean up after the end of its
+// connection.
 func TestShutdownWaitsForServe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var tidied atomic.Bool
@@ -125,9 +126,10 @@ func TestShutdownWaitsForServe(t *testing.T) {
 	})
 }
 
-// When ctx ends, what is left is cut: whoever does not answer, does not read, is in
-// its handshake; and Shutdown returns although Serve does not.
-func TestShutdownCutsWhatIsLeftWhenItsContextEnds(t *testing.T) {
+// The end of ctx aborts the remaining connections: clients that do not answer,
+// do not read, or are within their handshake. Shutdown returns although Serve
+// does not.
+func TestShutdownAbortsConnectionsWhenItsContextEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rec := newRecorder(t)
 		release := make(chan struct{})
@@ -141,7 +143,7 @@ func TestShutdownCutsWhatIsLeftWhenItsContextEnds(t *testing.T) {
 		rec.conn()
 		rec.conn()
 		half.send(request("/")[:20])
-		synctest.Wait() // until all of them are where they should be
+		synctest.Wait() // until all of them are in their phase
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		done := make(chan error, 1)
@@ -152,7 +154,7 @@ func TestShutdownCutsWhatIsLeftWhenItsContextEnds(t *testing.T) {
 				t.Errorf("Shutdown returned %v", err)
 			}
 		})
-		synctest.Wait() // Shutdown does not wait for the cuts
+		synctest.Wait() // Shutdown does not wait for the aborts
 		for _, p := range []*peer{silent, deaf, half} {
 			p.wantEnd()
 		}
@@ -197,7 +199,7 @@ func TestShutdownOfAServerWithoutConnections(t *testing.T) {
 	})
 }
 
-// Two that wait, wait for the same.
+// Two calls of Shutdown wait for the same connections.
 func TestShutdownTwiceAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rec := newRecorder(t)
@@ -218,7 +220,7 @@ func TestShutdownTwiceAtOnce(t *testing.T) {
 	})
 }
 
-// A connection that is run after Shutdown is told so at once.
+// Run after Shutdown closes its connection with 1001 at once.
 func TestRunAfterShutdown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rec := newRecorder(t)
@@ -236,7 +238,7 @@ func TestRunAfterShutdown(t *testing.T) {
 	})
 }
 
-// faultyListener fails to accept as it is told, and then works.
+// faultyListener fails to accept with given errors, and then works.
 type faultyListener struct {
 	*pipeListener
 	errs []error
@@ -255,13 +257,13 @@ func (l *faultyListener) Accept() (net.Conn, error) {
 	return nc, err
 }
 
-// passingError is one that may pass.
+// passingError is a temporary error.
 type passingError struct{ error }
 
 func (passingError) Temporary() bool { return true }
 
-// A server that cannot accept for a while reports it, waits and goes on; after an
-// error that does not pass, it returns it.
+// A server reports temporary errors of Accept, waits and retries. Serve returns
+// any other error.
 func TestAcceptErrors(t *testing.T) {
 	passing := passingError{errors.New("too many open files")}
 	t.Run("that pass", func(t *testing.T) {
@@ -279,7 +281,7 @@ func TestAcceptErrors(t *testing.T) {
 			p.send(text("Hello"))
 			p.want(`text "Hello"`)
 			if waited := time.Since(start); waited < 20*time.Millisecond || waited > time.Second {
-				t.Errorf("waited %v in all", waited)
+				t.Errorf("waited %v in total", waited)
 			}
 		})
 	})
@@ -304,11 +306,11 @@ func TestAcceptErrors(t *testing.T) {
 	})
 }
 
-// ListenAndServe does what Serve does.
+// ListenAndServe listens, and serves like Serve.
 func TestListenAndServe(t *testing.T) {
 	ln := listenTCP(t)
 	addr := ln.Addr().String()
-	ln.Close() // nobody else will ask for the port so soon
+	ln.Close() // the port stays free for a while
 	s := &server.Server{Handler: server.Handler{Open: func(c *server.Conn) { c.Close(wire.NormalClosure, "") }}}
 	served := make(chan error, 1)
 	go func() { served <- s.ListenAndServe(addr) }()
@@ -335,8 +337,9 @@ func TestListenAndServe(t *testing.T) {
 	}
 }
 
-// Shutdown does not send all clients to another server at once (T-C18), and each is
-// served until its turn comes.
+// ShutdownSpread spreads the ends over time, so that the clients do not
+// reconnect to another server at once (T-C18). Each client is served until its
+// end.
 func TestShutdownIsSpreadOverTime(t *testing.T) {
 	const clients = 100
 	tests := []struct {
@@ -408,7 +411,7 @@ func TestShutdownIsSpreadOverTime(t *testing.T) {
 	}
 }
 
-// Whoever has no time left for that, and whoever has no clients left, does not wait.
+// ShutdownSpread ends early with the context, and with the last client.
 func TestShutdownThatIsSpreadIsCutShort(t *testing.T) {
 	t.Run("context ends", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {

@@ -8,9 +8,9 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// With SlowDropOldest, a message that is sent after the server's Close is refused
-// also while something waits for the client. It used to go to the send queue, where it
-// was lost, and Send returned nil.
+// With SlowDropOldest, Send returns an error after the server's Close, also
+// while output is buffered. The message used to enter the send queue and be
+// lost, and Send returned nil.
 func TestSlowDropOldestRefusesMessagesAfterClose(t *testing.T) {
 	prepared, err := server.Prepare(wire.Text, []byte("late"))
 	if err != nil {
@@ -28,7 +28,7 @@ func TestSlowDropOldestRefusesMessagesAfterClose(t *testing.T) {
 			t.Fatal(err)
 		}
 		if c.Buffered() == 0 {
-			t.Fatal("nothing waits")
+			t.Fatal("the backlog is empty")
 		}
 		for name, send := range map[string]func() error{
 			"Send":         func() error { return c.Send(wire.Text, []byte("late")) },

@@ -23,13 +23,13 @@ func numbered(i int) []byte {
 	return binary.BigEndian.AppendUint32(make([]byte, 0, numberedSize), uint32(i))[:numberedSize]
 }
 
-// More of them than enough are larger than what the system keeps for a client.
+// More than enough numbered messages exceed the kernel buffers of a client.
 const (
 	numberedSize = 64 << 10
 	enough       = 80
 )
 
-// number reads the next message that is numbered. Pings are passed over.
+// number reads the next numbered message. It skips Pings.
 func (p *peer) number() int {
 	p.t.Helper()
 	for {
@@ -72,8 +72,8 @@ func eachSlow(t *testing.T, test func(t *testing.T, start starter, send func(c *
 	}
 }
 
-// By default a connection is cut for which there is too much. Nobody waits for
-// that, and it costs the budget and one message at most (T-C02, T-C09).
+// By default a connection with a full backlog is aborted. No sender blocks, and
+// the memory is limited to the backlog and one message (T-C02, T-C09).
 func TestSlowClose(t *testing.T) {
 	eachSlow(t, func(t *testing.T, start starter, send func(c *server.Conn, p []byte) error, way string) {
 		const limit = 1 << 20
@@ -81,7 +81,7 @@ func TestSlowClose(t *testing.T) {
 		var err error
 		for i := 0; i < enough && err == nil && c.State() == server.Open; i++ {
 			if n := c.Buffered(); n > limit {
-				t.Fatalf("%d bytes wait", n)
+				t.Fatalf("%d bytes are buffered", n)
 			}
 			err = send(c, numbered(i))
 		}
@@ -100,11 +100,12 @@ func TestSlowClose(t *testing.T) {
 				t.Errorf("%v", err)
 			}
 		}
-		eventually(t, "nothing waits", func() bool { return c.Buffered() == 0 })
+		eventually(t, "an empty backlog", func() bool { return c.Buffered() == 0 })
 	})
 }
 
-// What is too much is dropped; all else arrives, in order.
+// SlowDropNewest drops the messages that exceed the backlog. The others arrive
+// in order.
 func TestSlowDropNewest(t *testing.T) {
 	eachSlow(t, func(t *testing.T, start starter, send func(c *server.Conn, p []byte) error, way string) {
 		const limit = 1 << 20
@@ -123,13 +124,13 @@ func TestSlowDropNewest(t *testing.T) {
 			}
 		}
 		if dropped == 0 {
-			t.Fatal("nothing was dropped")
+			t.Fatal("no message was dropped")
 		}
-		if err := c.SendPing([]byte("!")); err != nil { // control frames find room (6455-5.5.2-b)
+		if err := c.SendPing([]byte("!")); err != nil { // control frames are exempt (6455-5.5.2-b)
 			t.Error(err)
 		}
 		pinged := false
-		for len(sent) > 0 || !pinged { // a Ping need not wait for broadcasts
+		for len(sent) > 0 || !pinged { // a Ping may overtake broadcasts
 			f, err := p.next()
 			switch {
 			case err != nil:
@@ -142,7 +143,7 @@ func TestSlowDropNewest(t *testing.T) {
 				sent = sent[1:]
 			}
 		}
-		eventually(t, "nothing waits", func() bool { return c.Buffered() == 0 })
+		eventually(t, "an empty backlog", func() bool { return c.Buffered() == 0 })
 		if err := send(c, numbered(enough)); err != nil {
 			t.Error(err)
 		}
@@ -155,12 +156,12 @@ func TestSlowDropNewest(t *testing.T) {
 	})
 }
 
-// The oldest of what waits makes room: what arrives is in order, ends with the
-// last, and what does not arrive has been counted.
+// SlowDropOldest drops the oldest messages of the send queue: the others arrive
+// in order, the last one included, and the dropped ones are counted.
 func TestSlowDropOldest(t *testing.T) {
 	eachSlow(t, func(t *testing.T, start starter, send func(c *server.Conn, p []byte) error, way string) {
 		if way == "SendFragment" {
-			return // does not wait in the send queue: see TestFragmentsWithSlowDropOldest
+			return // is not queued: see TestFragmentsWithSlowDropOldest
 		}
 		const limit = 1 << 20
 		s := &server.Server{MaxBacklog: limit, WriteTimeout: patience, SlowPolicy: server.SlowDropOldest}
@@ -170,21 +171,21 @@ func TestSlowDropOldest(t *testing.T) {
 				t.Fatal(err)
 			}
 			if n := c.Buffered(); n > limit+2*numberedSize {
-				t.Fatalf("%d bytes wait", n)
+				t.Fatalf("%d bytes are buffered", n)
 			}
 		}
 		dropped := int(s.Stats().Dropped)
 		if dropped == 0 {
-			t.Fatal("nothing was dropped")
+			t.Fatal("no message was dropped")
 		}
-		if err := c.Close(4000, ""); err != nil { // after all that waits
+		if err := c.Close(4000, ""); err != nil { // follows the buffered messages
 			t.Error(err)
 		}
 		last := -1
 		for range enough - dropped {
 			i := p.number()
 			if i <= last {
-				t.Fatalf("%d came after %d", i, last)
+				t.Fatalf("received message %d after %d", i, last)
 			}
 			last = i
 		}
@@ -199,8 +200,8 @@ func TestSlowDropOldest(t *testing.T) {
 	})
 }
 
-// A message in fragments cannot be dropped in its middle: it comes after all that
-// waits, and waits for nobody.
+// A fragmented message cannot be dropped within: it follows the buffered
+// messages, and blocks no sender.
 func TestFragmentsWithSlowDropOldest(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		s := &server.Server{WriteTimeout: patience, SlowPolicy: server.SlowDropOldest}
@@ -220,8 +221,8 @@ func TestFragmentsWithSlowDropOldest(t *testing.T) {
 	})
 }
 
-// In the blocking style a sender waits for its client, and for nobody else; with
-// SlowBlock in the other style too.
+// In the blocking style a sender blocks for its own client only. SlowBlock does
+// the same in the event style.
 func TestSlowBlock(t *testing.T) {
 	const limit = 1 << 20
 	for loop, start := range withTLS(loops) {
@@ -237,7 +238,7 @@ func TestSlowBlock(t *testing.T) {
 							return
 						}
 						if n := c.Buffered(); n > limit+mostHead {
-							t.Errorf("%d bytes wait", n)
+							t.Errorf("%d bytes are buffered", n)
 						}
 					}
 				}
@@ -247,7 +248,7 @@ func TestSlowBlock(t *testing.T) {
 					s.Handler = server.Handler{Open: func(c *server.Conn) { go work(c) }}
 				}
 				p := start(t, s).open(t)
-				eventually(t, "something waits", func() bool { return s.Stats().Backlog > 0 })
+				eventually(t, "a backlog", func() bool { return s.Stats().Backlog > 0 })
 				for i := range enough {
 					if got := p.number(); got != i {
 						t.Fatalf("received %d, want %d", got, i)
@@ -262,31 +263,32 @@ func TestSlowBlock(t *testing.T) {
 	}
 }
 
-// mostRead is how much is read from a client at once, in bytes.
+// mostRead is the maximum size of a read from a client, in bytes.
 const mostRead = 256 << 10
 
-// mostHead is what headers and control frames may have in bytes beside the limit.
+// mostHead is the allowance for headers and control frames above the limit, in
+// bytes.
 const mostHead = 64 << 10
 
-// A message that is larger than the backlog does not pass it whole when its sender
-// waits.
-func TestSenderWhoWaitsKeepsNoMoreThanTheBacklog(t *testing.T) {
+// A message larger than the backlog is buffered in parts while its sender
+// blocks.
+func TestBlockedSenderBuffersNoMoreThanTheBacklog(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		const limit, size = 100_000, 20 << 20
 		s := &server.Server{MaxBacklog: limit, WriteTimeout: patience, Handler: server.Handler{Serve: func(c *server.Conn) {
 			c.Send(wire.Binary, make([]byte, size))
 		}}}
 		p := start(t, s).open(t)
-		eventually(t, "something waits", func() bool { return s.Stats().Backlog > 0 })
+		eventually(t, "a backlog", func() bool { return s.Stats().Backlog > 0 })
 		p.want(fmt.Sprintf("binary %d bytes", size))
 		if peak := s.Stats().BacklogPeak; peak > limit+mostHead {
-			t.Errorf("%d bytes have waited", peak)
+			t.Errorf("%d bytes were buffered", peak)
 		}
 	})
 }
 
-// However many do not read, together they cost no more than MaxTotalBacklog and a
-// message each; and who reads is served.
+// Clients that do not read use at most MaxTotalBacklog and a message each. A
+// client that reads is served.
 func TestMaxTotalBacklog(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		const clients, limit = 10, 4 << 20
@@ -297,16 +299,16 @@ func TestMaxTotalBacklog(t *testing.T) {
 		for range clients {
 			r.open(t)
 		}
-		eventually(t, "all are there", func() bool { return len(slices.Collect(s.Conns())) == clients+1 })
+		eventually(t, "all connections open", func() bool { return len(slices.Collect(s.Conns())) == clients+1 })
 		for i := range enough {
 			s.Broadcast(wire.Binary, numbered(i))
 			if got := reads.number(); got != i {
 				t.Fatalf("received %d, want %d", got, i)
 			}
 		}
-		eventually(t, "those that do not read are cut", func() bool { return s.Stats().Cut > 0 })
+		eventually(t, "clients that do not read aborted", func() bool { return s.Stats().Cut > 0 })
 		if st := s.Stats(); st.BacklogPeak > limit+(clients+1)*(128<<10+2*numberedSize) {
-			t.Errorf("%d bytes have waited", st.BacklogPeak)
+			t.Errorf("%d bytes were buffered", st.BacklogPeak)
 		}
 		var total *server.BacklogError
 		if err := rec.failure(); !errors.As(err, &total) || !total.Total || total.Max != limit || !strings.Contains(err.Error(), "exceeds MaxTotalBacklog (") {
@@ -315,9 +317,9 @@ func TestMaxTotalBacklog(t *testing.T) {
 	})
 }
 
-// The program is told when a client has taken all that waited for it, in turn with
-// all else that it is told.
-func TestDrain(t *testing.T) {
+// Writable is called when a client has read all of its backlog, in order with
+// the other events.
+func TestWritable(t *testing.T) {
 	for loop, start := range withTLS(loops) {
 		t.Run(loop, func(t *testing.T) {
 			t.Parallel()
@@ -349,20 +351,21 @@ func TestDrain(t *testing.T) {
 					}
 				}
 				if c.Buffered() == 0 {
-					t.Fatal("nothing waits")
+					t.Fatal("the backlog is empty")
 				}
 				for range enough {
 					p.number()
 				}
-				eventually(t, "Writable is called and nothing waits", func() bool { return drains.Load() > before && c.Buffered() == 0 })
+				eventually(t, "a call of Writable and an empty backlog", func() bool { return drains.Load() > before && c.Buffered() == 0 })
 			}
 		})
 	}
 }
 
-// A Writable that does not return is like any handler that does not. Without epoll it
-// used to leave the connection open until the client ended it.
-func TestDrainThatDoesNotReturn(t *testing.T) {
+// A Writable that panics or ends the goroutine ends the connection like any
+// handler. Without epoll the connection used to stay open until the client
+// ended it.
+func TestWritableThatDoesNotReturn(t *testing.T) {
 	for name, how := range failings {
 		for loop, start := range withServeTLS(loops) {
 			t.Run(name+"/"+loop, func(t *testing.T) {
@@ -376,7 +379,7 @@ func TestDrainThatDoesNotReturn(t *testing.T) {
 				for i := 0; c.Buffered() == 0; i++ {
 					c.Send(wire.Binary, numbered(i))
 				}
-				for { // how much comes before goes by when the client has caught up for the first time
+				for { // the number of messages before Writable depends on the client's first read
 					f, err := p.next()
 					if err != nil {
 						t.Fatal(err)
@@ -403,9 +406,10 @@ func TestDrainThatDoesNotReturn(t *testing.T) {
 	}
 }
 
-// A client that sends and does not read the answers is not read from any more: it
-// loses nothing, and costs no more than half the backlog and what was read at once.
-func TestClientThatDoesNotReadIsNotReadFrom(t *testing.T) {
+// The server pauses reading from a client that sends and does not read the
+// answers. No message is lost, and the memory is limited to half the backlog
+// and one read.
+func TestReadingPausesForAClientThatDoesNotRead(t *testing.T) {
 	for loop, start := range withTLS(loops) {
 		t.Run(loop, func(t *testing.T) {
 			t.Parallel()
@@ -418,7 +422,7 @@ func TestClientThatDoesNotReadIsNotReadFrom(t *testing.T) {
 					p.send(frame(wire.Binary, string(numbered(i))))
 				}
 			})
-			eventually(t, "something waits", func() bool { return s.Stats().Backlog > limit/8 })
+			eventually(t, "a backlog", func() bool { return s.Stats().Backlog > limit/8 })
 			for i := range enough {
 				if got := p.number(); got != i {
 					t.Fatalf("received %d, want %d", got, i)
@@ -426,14 +430,14 @@ func TestClientThatDoesNotReadIsNotReadFrom(t *testing.T) {
 			}
 			all.Wait()
 			if st := s.Stats(); st.Cut != 0 || st.BacklogPeak > limit/2+mostRead+mostHead {
-				t.Errorf("%d bytes have waited, %d cut", st.BacklogPeak, st.Cut)
+				t.Errorf("%d bytes were buffered, %d connections aborted", st.BacklogPeak, st.Cut)
 			}
 		})
 	}
 }
 
-// With every policy WriteTimeout ends the connection to a client that reads
-// nothing at all.
+// With every policy WriteTimeout ends the connection of a client that does not
+// read at all.
 func TestEveryPolicyEndsWithWriteTimeout(t *testing.T) {
 	for _, policy := range []server.SlowPolicy{server.SlowDefault, server.SlowClose, server.SlowDropNewest, server.SlowDropOldest, server.SlowBlock} {
 		t.Run(fmt.Sprint(policy), func(t *testing.T) {

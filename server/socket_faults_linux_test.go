@@ -13,14 +13,14 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// Faults of the epoll loop that are seen from inside.
+// Faults of the epoll loop, tested inside the package.
 
-// A serving is a server with the epoll loop, and what its handlers were told.
+// A serving is a server on the epoll loop with its events.
 type serving struct {
 	*Server
 	addr   string
 	opened chan *Conn
-	ended  chan error // what Error was told
+	ended  chan error // the argument of Error
 }
 
 func newServing(t *testing.T, s *Server) *serving {
@@ -72,8 +72,8 @@ func message(p string) []byte {
 	return wire.AppendFrame(nil, wire.Header{Fin: true, Opcode: wire.Text, Masked: true}, []byte(p))
 }
 
-// What Handler.Serve is not ready for is kept once, however many times it takes some
-// of it: 136 KiB of small messages used to cost 241 MiB of garbage.
+// Input buffered for Handler.Serve is not copied by each Receive: 136 KiB of
+// small messages used to cost 241 MiB of garbage.
 func TestInputThatWaitsForServeIsNotCopied(t *testing.T) {
 	const messages = 20_000
 	all := make(chan struct{})
@@ -108,9 +108,10 @@ func TestInputThatWaitsForServeIsNotCopied(t *testing.T) {
 	<-r.ended
 }
 
-// A message is not held back by its handler, although the watchdog has given the
-// poller to another leader before the message's answers were collected: the leader
-// that was replaced collects none. Here a call of Handler.Writable is why it was.
+// An answer is sent while its handler blocks, although the watchdog has given
+// the poller to another leader before the answers of the message were
+// collected: the replaced leader collects none. Here a call of Handler.Writable
+// makes the watchdog replace it.
 func TestReplacedLeaderCollectsNothing(t *testing.T) {
 	draining, drained, release := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	r := newServing(t, &Server{Handler: Handler{

@@ -7,8 +7,8 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// Every status code that can be in a Close has a number, each that is registered
-// one of its own, named as the registry has it (RFC 6455, Sections 7.4.1 and 7.4.2).
+// Every valid status code of a Close has a counter. Each registered code has
+// its own, named as in the registry (RFC 6455, Sections 7.4.1 and 7.4.2).
 func TestEveryStatusCodeIsCounted(t *testing.T) {
 	want := map[string]uint64{
 		"NormalClosure": 1, "GoingAway": 1, "ProtocolError": 1, "UnsupportedData": 1, "NoStatus": 1,

@@ -10,7 +10,7 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// blocking is a handler that, once called, tells so and waits to be released.
+// blocking is a handler that reports its call and blocks until release.
 type blocking struct {
 	entered chan struct{}
 	release chan struct{}
@@ -28,7 +28,7 @@ func (b *blocking) handler() server.Handler {
 	}}
 }
 
-// Each handler that blocks is blocked once, and comes back once.
+// Each handler that blocks is counted once, and leaves Blocked once.
 func TestStatsOfHandOffs(t *testing.T) {
 	const handlers = 10
 	b := newBlocking()
@@ -40,7 +40,7 @@ func TestStatsOfHandOffs(t *testing.T) {
 		result(t, b.entered)
 		peers = append(peers, p)
 	}
-	eventually(t, "all are blocked", func() bool { return r.Stats().Blocked == handlers })
+	eventually(t, "all handlers blocked", func() bool { return r.Stats().Blocked == handlers })
 	before := r.Stats().HandOffs
 	if before < handlers {
 		t.Errorf("%d hand-offs of %d handlers", before, handlers)
@@ -51,14 +51,14 @@ func TestStatsOfHandOffs(t *testing.T) {
 		p.goodbye(1000)
 	}
 	if st := r.atRest(t); st.Blocked != 0 || st.HandOffsRefused != 0 || st.Received.Messages != handlers || st.Sent.Messages != handlers {
-		t.Errorf("at rest %+v", st)
+		t.Errorf("after Shutdown %+v", st)
 	}
 }
 
-// A handler that may not be displaced, because there are too many, is counted
-// once, however long it keeps what comes after it waiting; and is blocked when
-// another has returned.
-func TestStatsOfHandlersThatMayNotBeDisplaced(t *testing.T) {
+// A handler above MaxBlocked is counted once in HandOffsRefused, however long
+// it delays other connections. It is counted as blocked when another handler
+// has returned.
+func TestStatsOfRefusedHandOffs(t *testing.T) {
 	b := newBlocking()
 	s := &server.Server{Handler: b.handler(), MaxBlocked: 1}
 	r := loops["system's"](t, s)
@@ -70,18 +70,18 @@ func TestStatsOfHandlersThatMayNotBeDisplaced(t *testing.T) {
 		peers = append(peers, p)
 	}
 	block()
-	eventually(t, "one is blocked", func() bool { return r.Stats().Blocked == 1 })
+	eventually(t, "one blocked handler", func() bool { return r.Stats().Blocked == 1 })
 	block()
-	eventually(t, "the other is not", func() bool { return r.Stats().HandOffsRefused > 0 })
+	eventually(t, "the second hand-off refused", func() bool { return r.Stats().HandOffsRefused > 0 })
 	first := r.Stats()
-	<-time.After(20 * time.Millisecond) // in which the watchdog looks at it many times
+	<-time.After(20 * time.Millisecond) // the watchdog checks it many times
 	b.release <- struct{}{}
-	eventually(t, "the other is blocked, too", func() bool {
+	eventually(t, "the second handler blocked", func() bool {
 		st := r.Stats()
 		return st.Blocked == 1 && st.HandOffs > first.HandOffs
 	})
-	if more := r.Stats().HandOffsRefused - first.HandOffsRefused; more > 1 { // one may be somebody else's: the machine may be slow
-		t.Errorf("it was counted %d times more", more)
+	if more := r.Stats().HandOffsRefused - first.HandOffsRefused; more > 1 { // one may be of another connection on a slow machine
+		t.Errorf("the hand-off was refused %d times more", more)
 	}
 	close(b.release)
 	for _, p := range peers {

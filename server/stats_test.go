@@ -15,8 +15,7 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// atRest shuts the server down, after which nothing happens any more, and returns
-// its statistics.
+// atRest shuts the server down, and returns its final statistics.
 func (r *running) atRest(t *testing.T) server.Stats {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -24,16 +23,16 @@ func (r *running) atRest(t *testing.T) server.Stats {
 	if err := r.Shutdown(ctx); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "no handler is blocked", func() bool { return r.Stats().Blocked == 0 })
+	eventually(t, "no blocked handler", func() bool { return r.Stats().Blocked == 0 })
 	return r.Stats()
 }
 
-// eventually waits for what nobody tells when it happens.
+// eventually polls a condition for which there is no event.
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); !is(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("it does not come about that %s", what)
+			t.Fatalf("timed out: want %s", what)
 		}
 	}
 }
@@ -53,12 +52,12 @@ func (p *peer) goodbye(code wire.StatusCode) {
 	p.nc.Close()
 }
 
-// statsTest is something that happens to a server, and all that is counted of it.
+// statsTest is an action on a server, and the resulting statistics.
 type statsTest struct {
 	name   string
 	server *server.Server // Log is set if it is nil
 	client func(t *testing.T, r *running)
-	want   server.Stats // but Open and Opening, which have to be 0
+	want   server.Stats // without Open and Opening, which have to be 0
 }
 
 func testStats(t *testing.T, tests []statsTest) {
@@ -73,21 +72,22 @@ func testStats(t *testing.T, tests []statsTest) {
 				})
 				tt.client(t, r)
 				got := r.atRest(t)
-				got.HandOffs, got.HandOffsRefused, got.BacklogPeak = 0, 0, 0 // depend on how fast it all goes
+				got.HandOffs, got.HandOffsRefused, got.BacklogPeak = 0, 0, 0 // depend on timing
 				wantStats(t, got, tt.want)
 			})
 		})
 	}
 }
 
-// one is the statistics of one connection that is closed by its client with 1000.
+// one returns the statistics of one connection that its client closes with
+// 1000.
 func one(received, sent server.Traffic) server.Stats {
 	received.Closes.NormalClosure++
 	sent.Closes.NormalClosure++
 	return server.Stats{Accepted: 1, Ended: server.Ended{ByClient: 1}, Received: received, Sent: sent}
 }
 
-// talk returns a client that sends something, reads the answers and closes.
+// talk returns a client that sends frames, reads the answers and closes.
 func talk(send string, want ...string) func(t *testing.T, r *running) {
 	return func(t *testing.T, r *running) {
 		p := r.open(t)
@@ -120,7 +120,7 @@ func TestStatsOfTraffic(t *testing.T) {
 		}}},
 			talk(fragment(wire.Text, "Hel", false)+fragment(wire.Continuation, "lo", true), `text "Hel" +`, `continuation "lo"`),
 			one(server.Traffic{Messages: 1, Bytes: 5, Fragments: 2}, server.Traffic{Messages: 1, Bytes: 5, Fragments: 2})},
-		{"messages to nobody", &server.Server{},
+		{"messages without a handler", &server.Server{},
 			talk(text("Hello") + frame(wire.Pong, "")),
 			one(server.Traffic{Messages: 1, Bytes: 5, Pongs: 1}, server.Traffic{})},
 		{"control frames of the program", opening(func(c *server.Conn) { c.SendPing([]byte("1")); c.SendPong(nil); c.SendPong(nil) }),
@@ -181,15 +181,15 @@ func TestStatsOfOpeningHandshakes(t *testing.T) {
 			p := r.dial(t)
 			p.send(request("/")[:50])
 			p.nc.Close()
-			eventually(t, "both are noticed", func() bool { return r.Stats().Unfinished == 2 })
+			eventually(t, "both ends counted", func() bool { return r.Stats().Unfinished == 2 })
 		}, server.Stats{Unfinished: 2}},
 		{"too slow", &server.Server{HandshakeTimeout: 40 * time.Millisecond}, func(t *testing.T, r *running) { r.dial(t).wantEnd() },
 			server.Stats{Unfinished: 1, Timeouts: server.Timeouts{Handshake: 1}}},
 	})
 }
 
-// A request that somebody else has read counts when it is refused; a connection,
-// when it is run.
+// A request read by another party counts when it is refused; a connection, when
+// Run starts.
 func TestStatsOfUpgrade(t *testing.T) {
 	s := &server.Server{Authorize: func(*handshake.Request, *handshake.ServerAnswer) error { return &handshake.Error{Status: 401} }}
 	var parser handshake.RequestParser
@@ -253,7 +253,7 @@ func TestStatsOfEnds(t *testing.T) {
 		{"not read", &server.Server{Handler: server.Handler{Open: func(c *server.Conn) { c.Send(wire.Binary, make([]byte, 16<<20)) }}, WriteTimeout: 100 * time.Millisecond},
 			func(t *testing.T, r *running) {
 				p := r.open(t)
-				eventually(t, "the connection is cut", func() bool { st := r.Stats(); return st.Accepted == 1 && st.Open == 0 })
+				eventually(t, "the connection aborted", func() bool { st := r.Stats(); return st.Accepted == 1 && st.Open == 0 })
 				p.nc.Close()
 			},
 			server.Stats{Accepted: 1, Ended: server.Ended{Lost: 1}, Sent: server.Traffic{Messages: 1, Bytes: 16 << 20}, Timeouts: server.Timeouts{Write: 1}}},
@@ -273,7 +273,7 @@ func TestStatsOfPongTimeout(t *testing.T) {
 	})
 }
 
-// A panic fails the connection, but not where there is nothing to fail any more.
+// A panic fails the connection if it is still open.
 func TestStatsOfPanics(t *testing.T) {
 	failed := server.Stats{Accepted: 1, Ended: server.Ended{Failed: 1}, Panics: 1, Sent: server.Traffic{Closes: server.CloseCodes{InternalError: 1}}}
 	heard := failed
@@ -302,15 +302,16 @@ func TestStatsOfPanics(t *testing.T) {
 	})
 }
 
-// What waits for a client is in Backlog until it is sent, or the client is cut.
+// Backlog contains the bytes buffered for a client until they are sent or the
+// client is aborted.
 func TestStatsOfBacklog(t *testing.T) {
-	const size = 16 << 20 // more than the system takes
+	const size = 16 << 20 // more than the kernel buffers
 	everything := func(r *running, n int) {
 		for range n {
 			r.Broadcast(wire.Binary, make([]byte, size))
 		}
 	}
-	t.Run("read in the end", func(t *testing.T) {
+	t.Run("read late", func(t *testing.T) {
 		eachLoop(t, func(t *testing.T, start starter) {
 			rec := newRecorder(t)
 			r := start(t, &server.Server{Handler: rec.handler(), MaxBacklog: -1})
@@ -318,13 +319,13 @@ func TestStatsOfBacklog(t *testing.T) {
 			rec.conn()
 			everything(r, 1)
 			if st := r.Stats(); st.Backlog <= 0 || st.Backlog > size+wire.MaxHeaderSize {
-				t.Errorf("%d bytes wait, want some of %d", st.Backlog, size)
+				t.Errorf("%d bytes are buffered, want some of %d", st.Backlog, size)
 			}
 			p.want(fmt.Sprintf("binary %d bytes", size))
 			p.goodbye(1000)
 			st := r.atRest(t)
 			if st.Backlog != 0 || st.BacklogPeak == 0 || st.BacklogPeak > 2*(size+wire.MaxHeaderSize) || st.Cut != 0 {
-				t.Errorf("at rest %d bytes wait, %d at most, %d connections were cut", st.Backlog, st.BacklogPeak, st.Cut)
+				t.Errorf("after Shutdown %d bytes are buffered, at most %d were, %d connections were aborted", st.Backlog, st.BacklogPeak, st.Cut)
 			}
 		})
 	})
@@ -345,9 +346,9 @@ func TestStatsOfBacklog(t *testing.T) {
 	})
 }
 
-// Numbers that belong together fit at any time, others do not shrink, and in the
-// end nothing is missing.
-func TestStatsWhileConnectionsComeAndGo(t *testing.T) {
+// Counters are consistent with each other at any time, and do not shrink. At
+// the end they are complete.
+func TestStatsDuringTraffic(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		const clients, rounds, messages = 8, 20, 10
 		r := start(t, &server.Server{Handler: server.Handler{Message: echo}, Log: func(error) {}})
@@ -362,13 +363,13 @@ func TestStatsWhileConnectionsComeAndGo(t *testing.T) {
 					t.Errorf("accepted %d, open %d, in the opening handshake %d, ended %d", st.Accepted, st.Open, st.Opening, ended)
 				}
 				if st.Received.Messages < last.Received.Messages || st.Sent.Bytes < last.Sent.Bytes || st.Accepted < last.Accepted {
-					t.Errorf("%+v came after %+v", st, last)
+					t.Errorf("%+v after %+v", st, last)
 				}
 				last = st
 				select {
 				case <-over:
 					return
-				case <-time.After(100 * time.Microsecond): // a single processor is for the clients too
+				case <-time.After(100 * time.Microsecond): // leaves a single processor to the clients
 				}
 			}
 		})
@@ -393,7 +394,7 @@ func TestStatsWhileConnectionsComeAndGo(t *testing.T) {
 			})
 		}
 		all.Wait()
-		eventually(t, "all are through the opening handshake", func() bool {
+		eventually(t, "no connection in the opening handshake", func() bool {
 			st := r.Stats()
 			return st.Accepted+st.Refused.Status4xx+st.Unfinished == clients*rounds
 		})
@@ -405,7 +406,7 @@ func TestStatsWhileConnectionsComeAndGo(t *testing.T) {
 			Accepted: opened, Refused: server.Refused{Status4xx: rounds}, Ended: server.Ended{ByClient: opened - rounds, Lost: rounds},
 			Received: server.Traffic{Messages: echoed, Bytes: 5 * echoed, Closes: server.CloseCodes{NormalClosure: opened - rounds}},
 			Sent:     server.Traffic{Messages: echoed, Bytes: 5 * echoed, Closes: server.CloseCodes{NormalClosure: opened - rounds}},
-			HandOffs: st.HandOffs, BacklogPeak: st.BacklogPeak, // depend on how fast it all goes
+			HandOffs: st.HandOffs, BacklogPeak: st.BacklogPeak, // depend on timing
 		}
 		wantStats(t, st, want)
 	})

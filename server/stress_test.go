@@ -20,8 +20,8 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// What a client of the stress test asks the handler for, in the first byte of a message. A number follows, which counts
-// the messages of the connection.
+// The first byte of a client's message is its request to the handler. A number
+// follows, which counts the messages of the connection.
 const (
 	askEcho byte = iota
 	askSlowEcho
@@ -32,7 +32,8 @@ const (
 	broadcasted
 )
 
-// stress is the server's side: it holds what every connection was told against what it may be told.
+// stress is the server's side. It compares the events of every connection with
+// the expected ones.
 type stress struct {
 	t              *testing.T
 	opened, closed atomic.Int64
@@ -74,7 +75,7 @@ func (s *stress) handler() server.Handler {
 		Message: func(c *server.Conn, op wire.Opcode, p []byte) {
 			s.during(c, func(st *stressed) {
 				if n := binary.BigEndian.Uint32(p[1:]); n != st.next {
-					s.t.Errorf("message %d came, not %d", n, st.next)
+					s.t.Errorf("received message %d, want %d", n, st.next)
 				}
 				st.next++
 				s.answer(c, op, p)
@@ -107,7 +108,7 @@ func (s *stress) answer(c *server.Conn, op wire.Opcode, p []byte) {
 	case askCutElsewhere:
 		go c.CloseNow()
 	}
-	c.Send(op, p) // whether it can is seen by the client
+	c.Send(op, p) // the client sees an error
 }
 
 // some returns about n connections.
@@ -129,7 +130,8 @@ func (s *stress) some(n int) iter.Seq[*server.Conn] {
 	}
 }
 
-// A client's life: it asks for things, in random pieces, looks whether all echoes come in order, and ends in a random way.
+// client is the life of one client: it sends requests, in random pieces, checks
+// that all echoes arrive in order, and ends in a random way.
 func (s *stress) client(r *running, rnd *rand.Rand) error {
 	nc, err := r.dialer()
 	if err != nil {
@@ -167,9 +169,9 @@ func (s *stress) client(r *running, rnd *rand.Rand) error {
 	switch end {
 	case 0, 1: // a closing handshake
 		out = wire.AppendFrame(out, wire.Header{Fin: true, Opcode: wire.Close, Masked: true}, []byte{0x03, 0xe8})
-	case 2: // half a frame, and then nothing
+	case 2: // half of a frame, and then an end
 		out = append(out, 0x82, 0xfe, 0x10)
-	case 3: // a reset, with whatever is under way
+	case 3: // a reset, at any point
 		defer nc.(*net.TCPConn).SetLinger(0)
 	}
 	sent := make(chan error, 1)
@@ -205,7 +207,7 @@ func (s *stress) client(r *running, rnd *rand.Rand) error {
 			case f.Payload[0] == broadcasted:
 			default:
 				if got := binary.BigEndian.Uint32(f.Payload[1:]); int(got) != next {
-					return fmt.Errorf("echo %d came, not %d", got, next)
+					return fmt.Errorf("received echo %d, want %d", got, next)
 				}
 				next++
 			}
@@ -225,8 +227,10 @@ func (s *stress) client(r *running, rnd *rand.Rand) error {
 	}
 }
 
-// Thousands of connections that open, send in pieces, stall, reset, and are closed by others, to handlers that sleep, panic and broadcast. No
-// message is lost, doubled or in the wrong place, events do not overlap, Close comes once after Open, and in the end nothing is left.
+// Thousands of connections that open, send in pieces, stall, reset, and are
+// closed by other goroutines, to handlers that sleep, panic and broadcast. No
+// message is lost, duplicated or out of order, events do not overlap, Close is
+// called once after Open, and no goroutine or descriptor is left.
 func TestStress(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		before := usage.Files()
@@ -264,7 +268,7 @@ func TestStress(t *testing.T) {
 		if s.panics.Load() == 0 {
 			t.Error("no handler panicked")
 		}
-		for range 100 { // what the system closes in the background
+		for range 100 { // the kernel closes in the background
 			if usage.Files() <= before {
 				return
 			}

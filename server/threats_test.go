@@ -15,9 +15,9 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// Fields that stand there twice are read as one list where they are lists, and refused
-// where another reader could take the other one (T-D15, T-F05).
-func TestDoubledFields(t *testing.T) {
+// Repeated fields are joined if they are lists, and refused if another reader
+// could use the other value (T-D15, T-F05).
+func TestRepeatedFields(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		s := start(t, &server.Server{Subprotocols: []string{"b"}})
 		for _, tt := range []struct {
@@ -35,7 +35,7 @@ func TestDoubledFields(t *testing.T) {
 			{"Sec-WebSocket-Extensions", []string{"Sec-WebSocket-Extensions: x", "Sec-WebSocket-Extensions: y"}, 101},
 			{"Origin", []string{"Origin: http://server.example", "Origin: http://server.example"}, 400},
 			{"Origin, another", []string{"Origin: http://server.example", "Origin: http://evil.example"}, 400},
-			{"Content-Length of nothing", []string{"Content-Length: 0", "Content-Length: 0"}, 101},
+			{"Content-Length of zero", []string{"Content-Length: 0", "Content-Length: 0"}, 101},
 			{"Content-Length, another", []string{"Content-Length: 0", "Content-Length: 6"}, 400},
 			{"Content-Length in a list", []string{"Content-Length: 0, 6"}, 400},
 			{"Content-Length with a sign", []string{"Content-Length: +0"}, 400},
@@ -57,11 +57,11 @@ func TestDoubledFields(t *testing.T) {
 	})
 }
 
-// T-H06, T-F12: whatever a client writes into its request, the report of the refusal is one
-// line without control characters, and without the client's tokens.
+// T-H06, T-F12: the report of a refusal is one line without control characters
+// and without the client's tokens, for any request.
 func TestReportsOfRefusalsCannotBeWrittenByClients(t *testing.T) {
 	evil := "x\x1b[2J\u009b31m\u202e\u2028\x00\x07y"
-	field := "x\u009b31m\u202e\u2028\xff\"y" // what a field can hold
+	field := "x\u009b31m\u202e\u2028\xff\"y" // any valid field value
 	requests := map[string]string{
 		"method":           "GET" + evil + " / HTTP/1.1\r\n\r\n",
 		"target":           "GET /" + evil + " HTTP/1.1\r\n\r\n",
@@ -110,7 +110,7 @@ func TestReportsOfRefusalsCannotBeWrittenByClients(t *testing.T) {
 	})
 }
 
-// T-F07: a server that says which hosts it goes by is not reached by DNS rebinding.
+// T-F07: a server that names its hosts cannot be reached by DNS rebinding.
 func TestRequestForAnotherHostIsRefused(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		s := start(t, &server.Server{Hosts: []string{"server.example"}})
@@ -121,9 +121,9 @@ func TestRequestForAnotherHostIsRefused(t *testing.T) {
 	})
 }
 
-// T-H04: codes that may not be on the wire are answered with 1002 and not sent back, nor
-// told as if they were the client's.
-func TestCloseCodesAreNotSentBackUnseen(t *testing.T) {
+// T-H04: invalid codes are answered with 1002. They are neither sent back nor
+// reported as the client's.
+func TestInvalidCloseCodesAreNotSentBack(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		rec := newRecorder(t)
 		s := start(t, &server.Server{Handler: rec.handler()})
@@ -140,8 +140,8 @@ func TestCloseCodesAreNotSentBackUnseen(t *testing.T) {
 	})
 }
 
-// T-C05: what a control frame carries are the bytes it was given, and no others.
-func TestControlFramesCarryWhatTheyAreGiven(t *testing.T) {
+// T-C05: a control frame is sent with exactly the bytes of its payload.
+func TestControlPayloadIsSentUnchanged(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		rec := newRecorder(t)
 		p := start(t, &server.Server{Handler: rec.handler()}).open(t)
@@ -164,8 +164,7 @@ func TestControlFramesCarryWhatTheyAreGiven(t *testing.T) {
 	})
 }
 
-// T-C16: clients that send at line rate have their turn like the others, who get their
-// answers meanwhile.
+// T-C16: clients that send at line rate do not starve other clients.
 func TestBusyClientsStarveNobody(t *testing.T) {
 	const busy, quiet, rounds = 2, 20, 5
 	eachLoop(t, func(t *testing.T, start starter) {
@@ -200,8 +199,8 @@ func TestBusyClientsStarveNobody(t *testing.T) {
 	})
 }
 
-// T-F11: a program ends the connections of a user whose right has ended, and no others,
-// with a code that tells the client why.
+// T-F11: the application ends the connections of one user, and no others, with
+// a code that tells the client the reason.
 func TestConnectionsOfOneUserCanBeEnded(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		s := start(t, &server.Server{Handler: server.Handler{
@@ -213,7 +212,7 @@ func TestConnectionsOfOneUserCanBeEnded(t *testing.T) {
 			kim = append(kim, s.openAs(t, "/", "X-User: kim"))
 			lee = append(lee, s.openAs(t, "/", "X-User: lee"))
 		}
-		for _, p := range append(kim, lee...) { // all are open as the program sees it
+		for _, p := range append(kim, lee...) { // all are open for the application
 			p.send(text("Hello"))
 			p.want(`text "Hello"`)
 		}
@@ -232,8 +231,8 @@ func TestConnectionsOfOneUserCanBeEnded(t *testing.T) {
 	})
 }
 
-// T-C19: a client that pings and says nothing is alive and idle; a program that minds
-// sees that no message came in time, and closes.
+// T-C19: a client that sends only Pings is alive and idle. The application can
+// check the time of the last message, and close.
 func TestPingsAreNoMessages(t *testing.T) {
 	const patient = 10 * time.Second
 	synctest.Test(t, func(t *testing.T) {
@@ -276,9 +275,9 @@ func TestPingsAreNoMessages(t *testing.T) {
 	})
 }
 
-// T-D20: Authorize is asked about each request that would be upgraded, as it came, and is
-// told the path by which the handler is chosen.
-func TestAuthorizeSeesWhatIsServed(t *testing.T) {
+// T-D20: Authorize is called for each request before its upgrade, with the
+// unchanged request and the path that selects the handler.
+func TestAuthorizeSeesTheServedRequest(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		reached := make(chan string, 100)
 		handler := &server.Handler{Open: func(c *server.Conn) { reached <- c.Path() }}
@@ -311,8 +310,8 @@ func TestAuthorizeSeesWhatIsServed(t *testing.T) {
 	})
 }
 
-// T-A01, T-A02, T-A03, T-A04, T-A13: every length that is too large ends the connection at
-// its header, at once and with nothing delivered, in one frame and in fragments.
+// T-A01, T-A02, T-A03, T-A04, T-A13: every length above the limit fails the
+// connection at the header, without delivery, in one frame and in fragments.
 func TestHugeLengthsFailAtTheHeader(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		rec := newRecorder(t)

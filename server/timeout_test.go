@@ -12,12 +12,12 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// Time limits, over pipes, because there time is what the test says.
+// Timeouts are tested over pipes, in synctest bubbles, with exact times.
 
-// served returns a server whose clients come over pipes.
+// served returns a server whose clients connect by pipes.
 func served(t *testing.T, s *server.Server) *running { return serve(t, s, newPipeListener()) }
 
-// timed waits for what must happen after d and not much later.
+// timed checks that wait returns after d, and not much later.
 func timed(t *testing.T, what string, d time.Duration, wait func()) {
 	t.Helper()
 	start := time.Now()
@@ -27,7 +27,7 @@ func timed(t *testing.T, what string, d time.Duration, wait func()) {
 	}
 }
 
-// wantTimeout checks that a connection was lost because of a time limit, and that
+// wantTimeout checks that a connection was lost because of a timeout, and that
 // the error names the option.
 func wantTimeout(t *testing.T, err error, option string) {
 	t.Helper()
@@ -38,8 +38,8 @@ func wantTimeout(t *testing.T, err error, option string) {
 	}
 }
 
-// Who connects and does not come to the point is cut (6455-4.2.2-n, T-D08), at
-// whatever point that is.
+// A client that does not complete its opening handshake is aborted, at any
+// point of it (6455-4.2.2-n, T-D08).
 func TestSlowOpeningHandshakeIsCut(t *testing.T) {
 	clients := map[string]func(p *peer){
 		"silent": func(*peer) {},
@@ -71,8 +71,8 @@ func TestSlowOpeningHandshakeIsCut(t *testing.T) {
 	}
 }
 
-// The limits of the handshake end with it: an open connection may be idle for
-// ever, if the server does not mind (6455-4.2.2-n).
+// The timeouts of the handshake end with it: an open connection without other
+// timeouts may be idle forever (6455-4.2.2-n).
 func TestOpenConnectionOutlivesTheTimeoutsOfItsHandshake(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := served(t, &server.Server{
@@ -116,8 +116,8 @@ func TestNegativeTimeoutsAreNone(t *testing.T) {
 	})
 }
 
-// A client of which nothing comes is pinged, and cut if that brings nothing
-// (WHATWG-12, T-C13).
+// A silent client gets a Ping, and is aborted without an answer (WHATWG-12,
+// T-C13).
 func TestSilentClientIsPingedAndThenCut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rec := newRecorder(t)
@@ -130,8 +130,8 @@ func TestSilentClientIsPingedAndThenCut(t *testing.T) {
 	})
 }
 
-// Whatever comes is a sign of life: not only a Pong (6455-5.5.3-d), and be it a byte.
-func TestAnySignOfLifeKeepsAConnection(t *testing.T) {
+// Every received byte counts as activity, not only a Pong (6455-5.5.3-d).
+func TestAnyByteKeepsAConnection(t *testing.T) {
 	t.Run("a Pong for each Ping", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			p := served(t, &server.Server{PingInterval: 8 * time.Second, PongTimeout: 4 * time.Second}).open(t)
@@ -165,7 +165,8 @@ func TestAnySignOfLifeKeepsAConnection(t *testing.T) {
 	})
 }
 
-// As long as a handler runs nothing is read, and the client is not to blame for it.
+// The server does not read while a handler runs, and does not count that time
+// as silence.
 func TestBusyHandlerIsNoSilence(t *testing.T) {
 	work := func(c *server.Conn) {
 		time.Sleep(time.Hour)
@@ -198,7 +199,8 @@ func TestBusyHandlerIsNoSilence(t *testing.T) {
 	})
 }
 
-// Without a PongTimeout a Ping is only to keep proxies awake (T-E13).
+// Without a PongTimeout, a Ping only keeps proxies from closing the connection
+// (T-E13).
 func TestPingsWithoutPongTimeoutCutNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := served(t, &server.Server{Handler: server.Handler{Message: echo}, PingInterval: 8 * time.Second, PongTimeout: -1})
@@ -210,8 +212,8 @@ func TestPingsWithoutPongTimeoutCutNobody(t *testing.T) {
 	})
 }
 
-// The closing handshake does not last for ever: not with a client that is silent,
-// nor with one that has always something more to say (6455-7.1.2-b, T-C10).
+// CloseTimeout limits the closing handshake, for a silent client, and for one
+// that continues to send (6455-7.1.2-b, T-C10).
 func TestClosingHandshakeIsBoundedInTime(t *testing.T) {
 	stream := func(every time.Duration) func(p *peer) {
 		return func(p *peer) {
@@ -232,7 +234,7 @@ func TestClosingHandshakeIsBoundedInTime(t *testing.T) {
 			}
 		}},
 		{"a client that talks on", 0, stream(10 * time.Millisecond)},
-		{"a client that talks on to a handler that is slow", time.Second, stream(0)},
+		{"a client that continues to send to a slow handler", time.Second, stream(0)},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -252,8 +254,7 @@ func TestClosingHandshakeIsBoundedInTime(t *testing.T) {
 	}
 }
 
-// A client that has answered is not cut because the program is busy and does not
-// see it.
+// A client whose Close waits behind a running handler has answered in time.
 func TestCloseThatWaitsBehindAHandlerIsInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rec := newRecorder(t)
@@ -270,8 +271,8 @@ func TestCloseThatWaitsBehindAHandlerIsInTime(t *testing.T) {
 	})
 }
 
-// A client that does not read what it is sent costs one timeout, whatever is sent
-// (T-C02, T-C07, T-C08, 6455-6.1-d).
+// A client that does not read is aborted after WriteTimeout, for every kind of
+// frame (T-C02, T-C07, T-C08, 6455-6.1-d).
 func TestClientThatDoesNotReadIsCut(t *testing.T) {
 	sends := map[string]func(c *server.Conn) error{
 		"Send":         func(c *server.Conn) error { return c.Send(wire.Binary, make([]byte, 100_000)) },
@@ -309,8 +310,8 @@ func TestClientThatDoesNotReadIsCut(t *testing.T) {
 	}
 }
 
-// Nor does it matter what the server answers by itself. If that is its last word, it
-// waits no longer than for other ends.
+// A client that does not read the server's own answers is aborted. The last
+// answer of a connection has the shorter timeout of an end.
 func TestClientThatDoesNotReadAnswersIsCut(t *testing.T) {
 	const write, end = 8 * time.Second, 2 * time.Second
 	tests := map[string]struct {
@@ -342,7 +343,7 @@ func TestClientThatDoesNotReadAnswersIsCut(t *testing.T) {
 				p := s.dial(t)
 				start := time.Now()
 				tt.client(p)
-				for p.trySend(frame(wire.Pong, "")) == nil { // it is read as long as the server is there
+				for p.trySend(frame(wire.Pong, "")) == nil { // the server reads until it aborts
 					time.Sleep(100 * time.Millisecond)
 				}
 				if took := time.Since(start); took < tt.within/2 || took > tt.within+200*time.Millisecond {

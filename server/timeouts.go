@@ -10,7 +10,7 @@ import (
 
 // This file enforces the connections' timeouts. One goroutine, the sweeper,
 // checks all connections of the server at every tick of a coarse clock, so that
-// a connection needs no timer. activity.go records what it checks.
+// a connection needs no timer. activity.go records the times that it checks.
 //
 //	opening    HandshakeTimeout             → abort
 //	open       MaxLifetime, IdleTimeout     → closing handshake with 1001

@@ -19,8 +19,8 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// certificate returns one for 127.0.0.1, and the configuration of a client that
-// trusts it.
+// certificate returns a certificate for 127.0.0.1, and the configuration of a
+// client that trusts it.
 func certificate(t *testing.T) (tls.Certificate, *tls.Config) {
 	t.Helper()
 	ts := httptest.NewTLSServer(nil)
@@ -30,8 +30,8 @@ func certificate(t *testing.T) (tls.Certificate, *tls.Config) {
 	return ts.TLS.Certificates[0], &tls.Config{RootCAs: trusted, ServerName: "127.0.0.1"}
 }
 
-// serveTLS serves over TLS what ln accepts, with what certificate has returned.
-// Its peers speak TLS.
+// serveTLS serves the connections of ln over TLS, with the results of
+// certificate. Its peers use TLS.
 func serveTLS(t *testing.T, s *server.Server, ln net.Listener, cert tls.Certificate, cfg *tls.Config) *running {
 	t.Helper()
 	r := serve(t, s, tls.NewListener(ln, &tls.Config{Certificates: []tls.Certificate{cert}}))
@@ -49,7 +49,7 @@ func serveTLS(t *testing.T, s *server.Server, ln net.Listener, cert tls.Certific
 	return r
 }
 
-// On a TLS port everything goes through TLS, and ends as it should: Close frame,
+// On a TLS port all bytes use TLS. The end has its order: Close frame,
 // close_notify, TCP (6455-4.2.2-a, 6455-10.6-a, 6455-7.1.1-a, T-G10).
 func TestTLSCarriesTheWholeConnection(t *testing.T) {
 	rec := newRecorder(t)
@@ -67,7 +67,7 @@ func TestTLSCarriesTheWholeConnection(t *testing.T) {
 		p.want("text 300000 bytes")
 		p.send(closing(1000, ""), strings.Repeat(text(long[:1000]), 100))
 		p.want(`close 1000 ""`)
-		p.wantEnd() // io.EOF stands for close_notify, else it is io.ErrUnexpectedEOF
+		p.wantEnd() // io.EOF means close_notify, otherwise it is io.ErrUnexpectedEOF
 		p.nc.Close()
 		rec.want("open", `close 1000 ""`)
 	}
@@ -76,8 +76,8 @@ func TestTLSCarriesTheWholeConnection(t *testing.T) {
 	checkRefused(t, bad, 405)
 }
 
-// What is no TLS on a TLS port is cut, and so is who does not finish its TLS
-// handshake (6455-4.2.2-a, T-D08).
+// A client that does not use TLS on a TLS port is aborted, and so is one that
+// does not finish its TLS handshake (6455-4.2.2-a, T-D08).
 func TestNoTLSOnATLSPort(t *testing.T) {
 	cert, cfg := certificate(t)
 	t.Run("plain HTTP", func(t *testing.T) {
@@ -107,8 +107,8 @@ func TestNoTLSOnATLSPort(t *testing.T) {
 	})
 }
 
-// A client that does not read is cut over TLS too, where closing wants to write
-// as well (T-C08).
+// A client that does not read is aborted over TLS as well, where closing writes
+// too (T-C08).
 func TestTLSClientThatDoesNotReadIsCut(t *testing.T) {
 	cert, cfg := certificate(t)
 	synctest.Test(t, func(t *testing.T) {
@@ -125,8 +125,8 @@ func TestTLSClientThatDoesNotReadIsCut(t *testing.T) {
 	})
 }
 
-// ListenAndServeTLS finds its certificate in the files or in the configuration,
-// which it does not change, and agrees on no other protocol than HTTP/1.1.
+// ListenAndServeTLS reads its certificate from the files or from the
+// configuration, which it does not change, and negotiates only HTTP/1.1.
 func TestListenAndServeTLS(t *testing.T) {
 	cert, cfg := certificate(t)
 	certFile, keyFile := writePEM(t, cert)
@@ -142,7 +142,7 @@ func TestListenAndServeTLS(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			ln := listenTCP(t)
 			addr := ln.Addr().String()
-			ln.Close() // nobody else will ask for the port so soon
+			ln.Close() // the port stays free for a while
 			s := &server.Server{Handler: server.Handler{Message: echo}, TLS: tt.tls}
 			served := make(chan error, 1)
 			go func() { served <- s.ListenAndServeTLS(addr, tt.certFile, tt.key) }()
@@ -207,9 +207,8 @@ func writePEM(t *testing.T, cert tls.Certificate) (certFile, keyFile string) {
 	return write("cert.pem", "CERTIFICATE", cert.Certificate[0]), write("key.pem", "PRIVATE KEY", key)
 }
 
-// addTLS adds starters for each way in which a connection can be one with TLS: the
-// server does that itself, or another listener does, and connections may be wrapped
-// above TLS or below it.
+// addTLS adds a starter for each form of TLS: by the server or by another
+// listener, with connections wrapped above TLS or below it.
 func addTLS(starters map[string]starter) {
 	for name, form := range map[string]tlsForm{
 		"TLS":            serveTLSItself,
@@ -223,12 +222,12 @@ func addTLS(starters map[string]starter) {
 	}
 }
 
-// addListenTLS adds a starter for a listener that is given, which the server sees.
+// addListenTLS adds a starter for a given listener, with Server.TLS.
 func addListenTLS(starters map[string]func(t *testing.T, s *server.Server, ln net.Listener) *running) {
 	starters["TLS"] = tlsForm(serveTLSItself).start
 }
 
-// tlsForm serves what connects to ln over TLS, with Server.TLS.
+// tlsForm serves the connections of ln over TLS, with Server.TLS.
 type tlsForm func(s *server.Server, ln net.Listener) error
 
 func serveTLSItself(s *server.Server, ln net.Listener) error { return s.ServeTLS(ln, "", "") }

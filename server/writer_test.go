@@ -12,8 +12,8 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// NextWriter sends fragments of 4 KiB or of the size of a larger Write, and
-// what is flushed; control frames pass between them, other messages wait
+// NextWriter sends fragments of 4 KiB or of the size of a larger Write, and at
+// a Flush. Control frames are sent between them, other messages wait
 // (6455-5.4-a, -b).
 func TestNextWriterSendsAMessageInFragments(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
@@ -66,8 +66,8 @@ func TestNextWriterSendsAMessageInFragments(t *testing.T) {
 	})
 }
 
-// A Close does not wait for a message that nobody finishes, nor for broadcasts
-// that wait for that message.
+// A Close waits neither for an unfinished message nor for broadcasts that wait
+// for that message.
 func TestCloseDoesNotWaitForAnUnfinishedWriter(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		p, returned := fiber(t, start, newRecorder(t), func(c *server.Conn) {
@@ -87,15 +87,15 @@ func TestCloseDoesNotWaitForAnUnfinishedWriter(t *testing.T) {
 	})
 }
 
-// A message in fragments counts against the backlog with each of them, and
-// cannot be dropped once the client has a part of it.
+// Each fragment of a message counts against the backlog. A message cannot be
+// dropped once the client has a part of it.
 func TestFragmentsCountAgainstTheBacklog(t *testing.T) {
 	const limit = 256 << 10
 	for name, policy := range map[string]server.SlowPolicy{"close": server.SlowClose, "drop newest": server.SlowDropNewest, "drop oldest": server.SlowDropOldest} {
 		t.Run(name, func(t *testing.T) {
 			eachLoop(t, func(t *testing.T, start starter) {
 				rec := newRecorder(t)
-				start(t, &server.Server{Handler: rec.handler(), SlowPolicy: policy, MaxBacklog: limit}).open(t) // which does not read
+				start(t, &server.Server{Handler: rec.handler(), SlowPolicy: policy, MaxBacklog: limit}).open(t) // does not read
 				c := rec.conn()
 				w, err := c.NextWriter(wire.Binary)
 				if err != nil {
@@ -105,7 +105,7 @@ func TestFragmentsCountAgainstTheBacklog(t *testing.T) {
 				for err = nil; err == nil; {
 					_, err = w.Write(part)
 					if n := c.Buffered(); n > limit+len(part)+1000 {
-						t.Fatalf("%d bytes wait", n)
+						t.Fatalf("%d bytes are buffered", n)
 					}
 				}
 				var full *server.BacklogError
@@ -119,7 +119,7 @@ func TestFragmentsCountAgainstTheBacklog(t *testing.T) {
 	}
 }
 
-// With SlowBlock the writer waits for the client.
+// With SlowBlock the writer blocks until the client reads.
 func TestNextWriterWaitsWithSlowBlock(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		const parts = 64
@@ -161,8 +161,7 @@ func TestNextWriterWaitsWithSlowBlock(t *testing.T) {
 	})
 }
 
-// A message that a program sends in fragments keeps a connection from being
-// idle, as any other does.
+// A fragmented message counts as traffic for IdleTimeout, like any other.
 func TestFragmentsKeepAConnectionFromBeingIdle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		done := make(chan struct{})

@@ -15,7 +15,7 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// echoUntilClosed echoes all messages, and returns why that ended.
+// echoUntilClosed echoes all messages, and returns the error of Receive.
 func echoUntilClosed(ctx context.Context, c *server.Conn) error {
 	for {
 		m, err := c.Receive(ctx)
@@ -28,9 +28,9 @@ func echoUntilClosed(ctx context.Context, c *server.Conn) error {
 	}
 }
 
-// Accept returns an open connection; the response has the header and the
-// subprotocol of the options, which replace those of the server and of w, and
-// the value.
+// Accept returns an open connection. The response has the header and the
+// subprotocol of the options, which replace those of the server and of w.
+// Conn.Value is that of the options.
 func TestAcceptWithOptions(t *testing.T) {
 	s := &server.Server{Subprotocols: []string{"a"}, Authorize: func(_ *handshake.Request, a *handshake.ServerAnswer) error {
 		a.Header = map[string][]string{"X-Authorize": {"1"}}
@@ -90,7 +90,8 @@ func TestAcceptWithOptions(t *testing.T) {
 	}
 }
 
-// Without options the connection is one of DefaultServer, with and without TLS.
+// Without options the connection belongs to DefaultServer, with and without
+// TLS.
 func TestAcceptWithoutOptions(t *testing.T) {
 	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, err := httpupgrade.Accept(w, r, nil)
@@ -116,7 +117,7 @@ func TestAcceptWithoutOptions(t *testing.T) {
 	}
 }
 
-// A request that is refused has been answered, and Accept returns why.
+// Accept returns the reason of a refusal, which the client has received.
 func TestAcceptReturnsWhyItHasRefused(t *testing.T) {
 	returned := make(chan error, 1)
 	s := new(server.Server)

@@ -17,21 +17,21 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// within returns what comes through ch.
+// within returns the next value of ch.
 func within[T any](t *testing.T, ch <-chan T) T {
 	t.Helper()
 	select {
 	case v := <-ch:
 		return v
 	case <-time.After(10 * time.Second):
-		t.Fatal("nothing came")
+		t.Fatal("no value received")
 		panic("unreachable")
 	}
 }
 
-// The http.Handler returns, and all that belongs to the request ends, while the
-// connection goes on, also if a handler of the connection blocks.
-func TestHandlerReturnsWhileTheConnectionGoesOn(t *testing.T) {
+// The http.Handler returns, and the goroutine of the request exits, while the
+// connection stays open, also if a handler of the connection blocks.
+func TestHandlerReturnsWhileTheConnectionIsOpen(t *testing.T) {
 	returned, ended := make(chan error, 1), make(chan struct{})
 	opened, release := make(chan any, 1), make(chan struct{})
 	s := echoServer()
@@ -59,7 +59,7 @@ func TestHandlerReturnsWhileTheConnectionGoesOn(t *testing.T) {
 	within(t, done)
 }
 
-// What Upgrade returns when it has refused a request: the client has its answer.
+// Upgrade returns the reason of a refusal, which the client has received.
 func TestUpgradeReturnsWhyItHasNotUpgraded(t *testing.T) {
 	s := echoServer()
 	s.Log = func(error) {}
@@ -82,8 +82,8 @@ func TestUpgradeReturnsWhyItHasNotUpgraded(t *testing.T) {
 	}
 }
 
-// A client that sends its first messages with the request, so much of it that
-// net/http has read a part only (6455-4.2.2-m).
+// A client sends its first messages with the request, more than net/http has
+// read (6455-4.2.2-m).
 func TestMuchBehindTheRequest(t *testing.T) {
 	for _, size := range []int{100, 4 << 10, 64 << 10, 1 << 20} {
 		s := echoServer()
@@ -114,8 +114,8 @@ func TestMuchBehindTheRequest(t *testing.T) {
 	}
 }
 
-// The http.Server's Shutdown leaves the connections alone, the server's closes them
-// with 1001 (6455-7.3-a), and a request that comes too late is refused.
+// http.Server.Shutdown leaves the connections open. Server.Shutdown closes them
+// with 1001 (6455-7.3-a), and later requests are refused.
 func TestShutdown(t *testing.T) {
 	s := echoServer()
 	hs := httptest.NewServer(httpupgrade.Handler(s))
@@ -132,7 +132,7 @@ func TestShutdown(t *testing.T) {
 	_, err = c.Receive(ctx)
 	var closed *client.CloseError
 	if !errors.As(err, &closed) || closed.Code != wire.GoingAway {
-		t.Errorf("the client is told %v", err)
+		t.Errorf("the client got %v", err)
 	}
 	if err := within(t, down); err != nil {
 		t.Errorf("Shutdown returned %v", err)

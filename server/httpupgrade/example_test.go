@@ -14,7 +14,7 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// Upgrade is for http.Handlers that know who the client is.
+// Upgrade is for http.Handlers that authenticate the client.
 func ExampleUpgrade() {
 	s := &server.Server{Handler: server.Handler{
 		Open: func(c *server.Conn) { c.Sendf("hello, %v", c.Value()) },

@@ -13,7 +13,7 @@ import (
 	"github.com/fibersock/fibersock/server/httpupgrade"
 )
 
-// crowd opens connections to a server, and leaves them idle until it is disbanded.
+// crowd opens connections to a server. They stay idle until disband is called.
 func crowd(t *testing.T, addr string, n int) (disband func()) {
 	t.Helper()
 	conns := make([]net.Conn, n)
@@ -38,16 +38,16 @@ func crowd(t *testing.T, addr string, n int) (disband func()) {
 	}
 }
 
-// A connection that came by way of net/http has no goroutine.
+// A connection accepted by net/http has no goroutine.
 func TestUpgradedConnectionsHaveNoGoroutine(t *testing.T) {
 	const clients = 1000
 	s := echoServer()
 	hs := serve(t, httpupgrade.Handler(s), s)
 	before := runtime.NumGoroutine()
 	defer crowd(t, strings.TrimPrefix(hs.URL, "http://"), clients)()
-	most := runtime.GOMAXPROCS(0) + 2 // the server's own
+	most := runtime.GOMAXPROCS(0) + 2 // of the server
 	n := 0
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) { // net/http's are on their way out
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) { // the goroutines of net/http exit
 		if n = runtime.NumGoroutine() - before; n <= most {
 			break
 		}

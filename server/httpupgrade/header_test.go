@@ -13,9 +13,10 @@ import (
 	"github.com/fibersock/fibersock/server/httpupgrade"
 )
 
-// Cookies and request identifiers that middleware had put into the http.ResponseWriter were
-// not sent with the 101 (gammazero/nexus#83, oven-sh/bun#23474, vulcand/oxy#137). What the
-// handshake says is not for them to change (6455-4.2.2-o).
+// Header fields that middleware sets on the http.ResponseWriter, such as
+// cookies and request identifiers, are sent with the 101 response. They used to
+// be lost (gammazero/nexus#83, oven-sh/bun#23474, vulcand/oxy#137). They cannot
+// change the fields of the handshake (6455-4.2.2-o).
 func TestFieldsOfTheResponseWriterAreSent(t *testing.T) {
 	s := echoServer()
 	s.Authorize = func(_ *handshake.Request, a *handshake.ServerAnswer) error {
@@ -56,7 +57,8 @@ func TestFieldsOfTheResponseWriterAreSent(t *testing.T) {
 	}
 }
 
-// A field that cannot be sent ends the handshake, as one of Authorize does (T-D17, T-D18).
+// A field that cannot be sent ends the handshake, like one set by Authorize
+// (T-D17, T-D18).
 func TestFieldOfTheResponseWriterThatCannotBeSent(t *testing.T) {
 	s := echoServer()
 	var log []error
@@ -75,8 +77,8 @@ func TestFieldOfTheResponseWriterThatCannotBeSent(t *testing.T) {
 	}
 }
 
-// A request that does not ask for WebSocket is answered and not reported; what the client
-// reads says what the endpoint is.
+// A request without the fields of an opening handshake is answered and not
+// reported. The response says that the endpoint speaks WebSocket.
 func TestPlainHTTPIsNotReported(t *testing.T) {
 	s := echoServer()
 	var log []error
@@ -102,8 +104,9 @@ func TestPlainHTTPIsNotReported(t *testing.T) {
 	}
 }
 
-// A handshake over HTTP/2, as curl sends it, was refused with a text that said neither what
-// is spoken nor how to change it (gorilla/websocket#663, gin-gonic/gin#613).
+// The refusal of a handshake over HTTP/2, as sent by curl, names the supported
+// protocol and the way to change it. Its text used to name neither
+// (gorilla/websocket#663, gin-gonic/gin#613).
 func TestHandshakeOverHTTP2IsExplained(t *testing.T) {
 	s := echoServer()
 	var log []error
@@ -134,7 +137,7 @@ func TestHandshakeOverHTTP2IsExplained(t *testing.T) {
 	}
 }
 
-// A malformed pattern is reported with every handshake that it stands in the way of.
+// A malformed pattern is reported with every handshake that it refuses.
 func TestMalformedPatternIsReported(t *testing.T) {
 	s := echoServer()
 	s.Origins = []string{"https://app.example/"}

@@ -22,7 +22,7 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// echoServer returns a server that sends every message back.
+// echoServer returns a server that echoes every message.
 func echoServer() *server.Server {
 	return &server.Server{Handler: server.Handler{
 		Message: func(c *server.Conn, op wire.Opcode, p []byte) { c.Send(op, p) },
@@ -49,7 +49,7 @@ func stop(t *testing.T, hs *httptest.Server, s *server.Server) {
 // wsURL returns the ws or wss URL for an http or https URL.
 func wsURL(u string) string { return "ws" + strings.TrimPrefix(u, "http") }
 
-// checkEcho opens a connection, sends a message, and expects it back.
+// checkEcho opens a connection, sends a message, and expects its echo.
 func checkEcho(t *testing.T, url string, cfg *client.Config) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
@@ -71,7 +71,7 @@ func checkEcho(t *testing.T, url string, cfg *client.Config) {
 	}
 }
 
-func TestMuxThatHasOtherThingsToDo(t *testing.T) {
+func TestMuxWithOtherHandlers(t *testing.T) {
 	s := echoServer()
 	mux := http.NewServeMux()
 	mux.Handle("GET /ws", httpupgrade.Handler(s))
@@ -88,7 +88,7 @@ func TestMuxThatHasOtherThingsToDo(t *testing.T) {
 	}
 }
 
-func TestRequestIsThereForTheHandler(t *testing.T) {
+func TestRequestIsAvailableToTheHandler(t *testing.T) {
 	s := &server.Server{Subprotocols: []string{"chat"}}
 	got := make(chan []string, 1)
 	s.Handler.Open = func(c *server.Conn) {
@@ -111,10 +111,10 @@ func TestRequestIsThereForTheHandler(t *testing.T) {
 	}
 }
 
-// wrapped is a ResponseWriter as middleware makes it.
+// wrapped is a ResponseWriter of middleware without Unwrap.
 type wrapped struct{ http.ResponseWriter }
 
-// unwrapping is one that http.ResponseController can see through.
+// unwrapping is a ResponseWriter of middleware with Unwrap.
 type unwrapping struct{ wrapped }
 
 func (u unwrapping) Unwrap() http.ResponseWriter { return u.ResponseWriter }
@@ -151,7 +151,7 @@ func TestWrappedResponseWriters(t *testing.T) {
 	}
 }
 
-// dialRaw connects to a server, and closes when the test ends.
+// dialRaw connects to a server. The connection is closed when the test ends.
 func dialRaw(t *testing.T, url string) (net.Conn, *bufio.Reader) {
 	t.Helper()
 	nc, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
@@ -162,8 +162,8 @@ func dialRaw(t *testing.T, url string) (net.Conn, *bufio.Reader) {
 	return nc, bufio.NewReader(nc)
 }
 
-// exchange sends a request, raw, and returns the connection after the response's
-// head.
+// exchange sends a request as it is, and returns the connection after the head
+// of the response.
 func exchange(t *testing.T, url, request string) (*http.Response, *bufio.Reader, net.Conn) {
 	t.Helper()
 	nc, br := dialRaw(t, url)
@@ -177,8 +177,8 @@ func exchange(t *testing.T, url, request string) (*http.Response, *bufio.Reader,
 	return r, br, nc
 }
 
-// request returns an opening handshake request with changes to its lines: a line
-// with the same field name replaces, "Name:" alone removes, others are added.
+// request returns an opening handshake request with changed lines: a line with
+// the same field name replaces, "Name:" alone removes, others are added.
 func request(changes ...string) string {
 	lines := []string{
 		"GET / HTTP/1.1", "Host: example.com", "Upgrade: websocket", "Connection: Upgrade",
@@ -204,7 +204,7 @@ next:
 	return b.String() + "\r\n"
 }
 
-// 6455-4.2.2-m: frames that came in the same segment as the request.
+// 6455-4.2.2-m: frames that arrive in the segment of the request.
 func TestFramesBehindTheRequest(t *testing.T) {
 	s := echoServer()
 	hs := serve(t, httpupgrade.Handler(s), s)
@@ -219,7 +219,7 @@ func TestFramesBehindTheRequest(t *testing.T) {
 	nc.Close()
 }
 
-// The refusals of package server, with the same status and header fields.
+// Requests are refused with the status and the header fields of package server.
 func TestRefusals(t *testing.T) {
 	s := &server.Server{Handlers: map[string]*server.Handler{"/": {}}}
 	s.Authorize = func(r *handshake.Request, _ *handshake.ServerAnswer) error {
@@ -269,10 +269,10 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("%s: header %v", c.id, r.Header)
 		}
 		if strings.Contains(string(body), "elsewhere") || strings.Contains(string(body), "evil") {
-			t.Errorf("%s: the body tells what was asked: %q", c.id, body)
+			t.Errorf("%s: the body contains the request: %q", c.id, body)
 		}
 		nc.SetReadDeadline(time.Now().Add(5 * time.Second))
-		// T-E01: what was pipelined behind a refused handshake is not answered.
+		// T-E01: bytes after a refused handshake are not answered.
 		if rest, err := io.ReadAll(br); len(rest) > 0 || err != nil && !errors.Is(err, net.ErrClosed) && !isReset(err) {
 			t.Errorf("%s: afterwards %q, %v", c.id, rest, err)
 		}
@@ -291,15 +291,15 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// isReset reports whether err is that the server closed with input unread, which
-// net/http may do.
+// isReset reports whether err is a reset, which net/http causes if it closes
+// with input unread.
 func isReset(err error) bool {
 	var op *net.OpError
 	return errors.As(err, &op)
 }
 
-// 9110-7.8-g: a 426 names the protocol, also in Connection, and the connection ends
-// all the same.
+// 9110-7.8-g: a 426 response names the protocol, also in Connection, and the
+// connection ends nevertheless.
 func TestUpgradeRequired(t *testing.T) {
 	s := echoServer()
 	hs := serve(t, httpupgrade.Handler(s), s)
@@ -309,7 +309,7 @@ func TestUpgradeRequired(t *testing.T) {
 	}
 	defer nc.Close()
 	io.WriteString(nc, request("Upgrade: h2c"))
-	answer, err := io.ReadAll(nc) // to its end
+	answer, err := io.ReadAll(nc) // until the end
 	if err != nil {
 		t.Error(err)
 	}
@@ -368,7 +368,7 @@ func TestTimeoutsOfTheHTTPServerEndWithTheHandshake(t *testing.T) {
 	}
 }
 
-// T-E05: behind the standard library's own proxy.
+// T-E05: behind the proxy of the standard library.
 func TestBehindReverseProxy(t *testing.T) {
 	s := echoServer()
 	s.Origins = []string{"*"}
@@ -410,7 +410,8 @@ func TestHandshakesAfterShutdownGet503(t *testing.T) {
 	}
 }
 
-// T-F08: every GET is safe to http.CrossOriginProtection, a handshake is not.
+// T-F08: http.CrossOriginProtection admits every GET; a handshake is checked
+// nevertheless.
 func TestOriginIsCheckedBehindCrossOriginProtection(t *testing.T) {
 	s := echoServer()
 	hs := serve(t, http.NewCrossOriginProtection().Handler(httpupgrade.Handler(s)), s)
@@ -424,7 +425,7 @@ func TestOriginIsCheckedBehindCrossOriginProtection(t *testing.T) {
 	}
 }
 
-// The client vanishes between its request and the response (T-D11).
+// The client disconnects between its request and the response (T-D11).
 func TestClientThatVanishesDuringTheHandshake(t *testing.T) {
 	s := echoServer()
 	held, release := make(chan bool), make(chan bool)
@@ -445,7 +446,7 @@ func TestClientThatVanishesDuringTheHandshake(t *testing.T) {
 	nc.(*net.TCPConn).SetLinger(0)
 	nc.Close()
 	close(release)
-	for range s.Conns() { // it may have been noticed before or after Open
+	for range s.Conns() { // the server may notice it before or after Open
 		if code := <-ended; code != wire.AbnormalClosure {
 			t.Errorf("closed with %v", code)
 		}

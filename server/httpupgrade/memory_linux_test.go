@@ -1,6 +1,6 @@
 //go:build !portable && !race
 
-// The race detector makes pools forget, and objects larger.
+// The race detector empties pools at random, and enlarges objects.
 
 package httpupgrade_test
 
@@ -16,13 +16,13 @@ import (
 	"github.com/fibersock/fibersock/server/httpupgrade"
 )
 
-// inUse returns what the program's memory is used for, in bytes: heap and stacks,
-// when goroutines that are ending, and their stacks, have gone.
+// inUse returns the memory in use, in bytes: heap and stacks, without those of
+// goroutines that are exiting.
 func inUse() int {
 	const small = 16 << 10
 	for last := 0; ; time.Sleep(10 * time.Millisecond) {
 		runtime.GC()
-		runtime.GC() // what pools had is gone after the second
+		runtime.GC() // the second collection empties the pools
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
 		now := int(m.HeapAlloc + m.StackInuse)
@@ -33,12 +33,12 @@ func inUse() int {
 	}
 }
 
-// An idle connection that came by way of net/http keeps nothing of it: neither a
-// stack nor a buffer, only the request, which the program can ask for.
+// An idle connection accepted by net/http has no stack and no buffer of it,
+// only the request, which the application can read.
 func TestMemoryOfUpgradedConnections(t *testing.T) {
 	const clients = 1000
 	perConn := func(addr string) int {
-		crowd(t, addr, 100)() // so that all pools are there
+		crowd(t, addr, 100)() // fills all pools
 		before := inUse()
 		defer crowd(t, addr, clients)()
 		return (inUse() - before) / clients
@@ -62,6 +62,6 @@ func TestMemoryOfUpgradedConnections(t *testing.T) {
 	upgraded := perConn(strings.TrimPrefix(hs.URL, "http://"))
 	t.Logf("%d bytes if accepted, %d if upgraded, both with the client", accepted, upgraded)
 	if upgraded > accepted+1<<10 {
-		t.Errorf("an upgraded connection takes %d bytes more than an accepted one", upgraded-accepted)
+		t.Errorf("an upgraded connection uses %d bytes more than an accepted one", upgraded-accepted)
 	}
 }

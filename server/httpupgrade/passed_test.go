@@ -10,8 +10,9 @@ import (
 	"github.com/fibersock/fibersock/server/httpupgrade"
 )
 
-// Much of what an opening handshake must not be net/http lets pass, or changes on
-// the way. What net/http refuses itself is here too, for the day when it does not.
+// net/http accepts many invalid opening handshakes, or changes them. The
+// requests that net/http refuses itself are in the list too, in case it accepts
+// them in future.
 func TestRequestsThatNetHTTPLetsPass(t *testing.T) {
 	s := echoServer()
 	s.Log = func(error) {}
@@ -57,7 +58,7 @@ func TestRequestsThatNetHTTPLetsPass(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			nc, br := dialRaw(t, hs.URL)
 			sent := make(chan struct{})
-			go func() { // beside the reading: an answer may come before all of the request is sent
+			go func() { // another goroutine, because an answer may arrive before the whole request is sent
 				defer close(sent)
 				io.WriteString(nc, tt.request)
 			}()

@@ -19,8 +19,9 @@ import (
 	"github.com/fibersock/fibersock/server/httpupgrade"
 )
 
-// What the program answers in place of a 101 (6455-4.2.2-b). As in package server,
-// an answer that is none, or that cannot be sent, becomes 500 (6455-4.2.2-o, T-D17).
+// Authorize returns the refusal that replaces the 101 response (6455-4.2.2-b).
+// As in package server, an empty or invalid response is replaced by 500
+// (6455-4.2.2-o, T-D17).
 func TestAuthorizeRefuses(t *testing.T) {
 	refuseWith := func(status int) func(*handshake.Request, *handshake.ServerAnswer) error {
 		return func(*handshake.Request, *handshake.ServerAnswer) error {
@@ -64,8 +65,8 @@ func TestAuthorizeRefuses(t *testing.T) {
 	}
 }
 
-// Without a Log the standard logger is told that a connection cannot be taken over
-// (T-D21): it is the program that has to change.
+// Without a Log, a connection that cannot be taken over is reported to the
+// standard logger (T-D21): the application has to change.
 func TestConnectionThatCannotBeTakenOver(t *testing.T) {
 	var logged bytes.Buffer
 	defer log.SetOutput(log.Writer())
@@ -92,7 +93,8 @@ func TestConnectionThatCannotBeTakenOver(t *testing.T) {
 	}
 }
 
-// Over HTTP/2 a refusal is one stream's: the connection and the others go on.
+// A refusal over HTTP/2 ends one stream. The connection and the other streams
+// stay open.
 func TestRefusalOverHTTP2EndsNothingElse(t *testing.T) {
 	s := echoServer()
 	hs := httptest.NewUnstartedServer(httpupgrade.Handler(s))
@@ -121,7 +123,7 @@ func TestRefusalOverHTTP2EndsNothingElse(t *testing.T) {
 	}
 }
 
-// A proxy that has passed a refusal on has no tunnel (T-E01).
+// A proxy that has forwarded a refusal has no tunnel (T-E01).
 func TestRefusalBehindReverseProxy(t *testing.T) {
 	s := echoServer()
 	hs := serve(t, httpupgrade.Handler(s), s)
@@ -143,14 +145,14 @@ func TestRefusalBehindReverseProxy(t *testing.T) {
 	if _, err := io.Copy(io.Discard, r.Body); err != nil {
 		t.Error(err)
 	}
-	nc.SetReadDeadline(time.Now().Add(10 * time.Second)) // it closes at once
+	nc.SetReadDeadline(time.Now().Add(10 * time.Second)) // the proxy closes at once
 	if rest, _ := io.ReadAll(br); bytes.Contains(rest, []byte("\x81\x05Hello")) {
 		t.Errorf("a frame behind it was answered: %q", rest)
 	}
 }
 
-// However the bytes of request and first frame come (6455-4.2.2-m).
-func TestRequestAndFrameMayComeInAnyPieces(t *testing.T) {
+// The request and the first frame arrive in any pieces (6455-4.2.2-m).
+func TestRequestAndFrameMayArriveInAnyPieces(t *testing.T) {
 	s := echoServer()
 	hs := serve(t, httpupgrade.Handler(s), s)
 	all := request() + "\x81\x85\x00\x00\x00\x00Hello" + "\x88\x80\x00\x00\x00\x00"

@@ -14,7 +14,8 @@ import (
 	"github.com/fibersock/fibersock/server/httpupgrade"
 )
 
-// logged returns what a server's Log is told for one request, which is refused.
+// logged sends one request, which must be refused, and returns its status and
+// the text of its report.
 func logged(t *testing.T, s *server.Server, h http.Handler, request string) (status int, text string) {
 	t.Helper()
 	errs := make(chan error, 10)
@@ -32,8 +33,8 @@ func logged(t *testing.T, s *server.Server, h http.Handler, request string) (sta
 	return r.StatusCode, strings.Join(lines, "; ")
 }
 
-// T-H06: middleware may take a client's address from a header field. In reports it is
-// quoted if it is none, as all that comes from a client.
+// T-H06: middleware may copy a client's address from a header field. Reports
+// quote it if it is no address, like all text of a client.
 func TestReportsCannotBeWrittenByClients(t *testing.T) {
 	behindProxy := func(h http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -66,7 +67,7 @@ func TestReportsCannotBeWrittenByClients(t *testing.T) {
 	}
 }
 
-// T-F12: what was asked for is not reported with its query and its subprotocols.
+// T-F12: reports contain neither the query nor the subprotocols of a request.
 func TestReportsHoldNoTokens(t *testing.T) {
 	for _, changes := range [][]string{
 		{"GET /ws?token=SECRET HTTP/1.1", "Sec-WebSocket-Version: 12"},
@@ -82,7 +83,7 @@ func TestReportsHoldNoTokens(t *testing.T) {
 	}
 }
 
-// T-F07: the request is for the host that its browser was told to connect to.
+// T-F07: a request names the host to which its browser connects.
 func TestRequestsForOtherHostsAreRefused(t *testing.T) {
 	s := echoServer()
 	s.Hosts = []string{"127.0.0.1", "localhost"}
@@ -95,9 +96,9 @@ func TestRequestsForOtherHostsAreRefused(t *testing.T) {
 	}
 }
 
-// T-D20: authorization that stands before the handler also stands before the upgrade,
-// however the request is spelled.
-func TestMiddlewareComesFirst(t *testing.T) {
+// T-D20: a handler that authorizes before the WebSocket handler also authorizes
+// every upgrade, for all spellings of the request.
+func TestMiddlewareRunsFirst(t *testing.T) {
 	s := echoServer()
 	mux := http.NewServeMux()
 	mux.Handle("/private/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -122,8 +123,8 @@ func TestMiddlewareComesFirst(t *testing.T) {
 	}
 }
 
-// T-D22, T-D13: a handler of the program's that goes on writing behind the upgrade, and a
-// client that asks twice, do not get a second response onto the connection.
+// T-D22, T-D13: a handler that writes after the upgrade, and a client that
+// sends a second handshake, cause no second response on the connection.
 func TestNothingIsAnsweredTwice(t *testing.T) {
 	s := echoServer()
 	hs := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -139,6 +140,6 @@ func TestNothingIsAnsweredTwice(t *testing.T) {
 	nc.SetReadDeadline(time.Now().Add(10 * time.Second))
 	rest, err := io.ReadAll(br)
 	if !strings.HasPrefix(string(rest), "\x88") || !strings.HasPrefix(string(rest[2:]), "\x03\xea") || strings.Contains(string(rest), "HTTP") || err != nil && !isReset(err) {
-		t.Errorf("behind the 101 came %q, %v; want a Close with 1002", rest, err)
+		t.Errorf("received %q, %v after the 101; want a Close with 1002", rest, err)
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/fibersock/fibersock/server/httpupgrade"
 )
 
-// Everything goes through the TLS of the http.Server (6455-4.2.2-a).
+// All bytes are sent through the TLS of the http.Server (6455-4.2.2-a).
 func TestOverTLS(t *testing.T) {
 	s := echoServer()
 	hs := httptest.NewTLSServer(httpupgrade.Handler(s))

@@ -33,8 +33,9 @@ func (w handingOver) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return w.nc, bufio.NewReadWriter(bufio.NewReader(w.nc), bufio.NewWriter(w.nc)), nil
 }
 
-// A connection without deadlines is served like any other (gorilla/websocket#911).
-// That its deadlines could not be removed used to refuse it.
+// A connection without deadlines is served like any other
+// (gorilla/websocket#911). It used to be refused because its deadlines could
+// not be removed.
 func TestConnWithoutDeadlines(t *testing.T) {
 	s := echoServer()
 	ours, theirs := net.Pipe()
@@ -73,9 +74,10 @@ func (l undatedListener) Accept() (net.Conn, error) {
 	return undated{nc}, nil
 }
 
-// A http.Server cannot hand over such a connection before the client sends more,
-// because it reads ahead. The client is refused at once, and Log told why. It used
-// to wait for as long as the client did.
+// An http.Server cannot hand over a connection without deadlines before the
+// client sends more bytes, because it reads ahead. The client is refused at
+// once, and Log gets the reason. The handshake used to block as long as the
+// client was silent.
 func TestHTTPServerOnConnsWithoutDeadlines(t *testing.T) {
 	s := echoServer()
 	logged := make(chan error, 1)

@@ -131,6 +131,8 @@ func (e *Endpoint) outcome() *outcome {
 // Err returns why the connection ended: a *CloseError, a *FailError, a
 // *LostError or ErrClosed. It is nil until the peer's Close arrives, the
 // connection fails, the transport ends or Abort is called.
+//
+//go:noinline
 func (e *Endpoint) Err() error {
 	if end := e.outcome(); end != nil {
 		return end.err

@@ -242,7 +242,7 @@ func closeEvent(err error, e *ending, exit exitCode) event {
 func withoutPrefix(err error) string { return strings.TrimPrefix(err.Error(), "websocket: ") }
 
 // flagNames are the flags that set the options that the library's errors name.
-var flagNames = strings.NewReplacer("(HandshakeTimeout)", "(-timeout)", "(Limits.Message)", "(-max-message)")
+var flagNames = strings.NewReplacer("(HandshakeTimeout)", "(-timeout)", "Limits.Message (", "-max-message (")
 
 // explain returns err's text for the user of connect.
 func explain(err error) string { return flagNames.Replace(withoutPrefix(err)) }

@@ -160,7 +160,7 @@ var endTable = [numStates][numEvents]transition{
 	},
 	stateAborted: {
 		eventMissed:   {stateAborted, doArm},
-		eventReleased: {stateAborted, doArm | doKick},
+		eventReleased: {stateAborted, doArm},
 		eventClose:    {stateClosed, 0},
 	},
 }

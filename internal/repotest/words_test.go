@@ -13,8 +13,8 @@ import (
 // Ceilings for the number of lines that the tests below find. They only go down:
 // remove lines and lower the number.
 const (
-	maxVagueLines   = 866
-	maxPrivateLines = 116
+	maxVagueLines   = 279
+	maxPrivateLines = 0
 )
 
 // vague matches the word "what" in a comment. A comment that names the payload,

@@ -60,7 +60,6 @@ type world struct {
 	readEOF    bool
 	closeWrite bool // CloseWrite was called
 	aborted    bool
-	expired    bool
 	closed     int
 }
 

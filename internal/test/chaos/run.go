@@ -23,7 +23,6 @@ type Options struct {
 // run is a run of several rounds.
 type run struct {
 	recorder
-	cpu  func() time.Duration
 	logf func(format string, args ...any)
 	ids  atomic.Uint32
 

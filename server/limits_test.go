@@ -119,7 +119,7 @@ func TestSetLimitsOfOneConnection(t *testing.T) {
 		p.send(text(strings.Repeat("x", 15)), fragment(wire.Text, strings.Repeat("x", 15), false), fragment(wire.Continuation, strings.Repeat("x", 15), true))
 		rec.want(`text "xxxxxxxxxxxxxxx"`, `text "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"`)
 		p.send(declaring(wire.Text, 16, true))
-		p.want(`close 1009 "frame over the size limit"`)
+		p.want(`close 1009 "frame exceeds the size limit"`)
 		p.nc.Close()
 		rec.want("failed 1009", `close 1006 ""`)
 
@@ -127,7 +127,7 @@ func TestSetLimitsOfOneConnection(t *testing.T) {
 		rec.conn()
 		rec.want("open")
 		other.send(declaring(wire.Text, 11, true))
-		other.want(`close 1009 "message over the size limit"`)
+		other.want(`close 1009 "message exceeds the size limit"`)
 		other.nc.Close()
 		rec.want("failed 1009", `close 1006 ""`)
 	})

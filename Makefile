@@ -1,4 +1,4 @@
-# The checks, one target each. .ci/run installs the tools they need and runs them in order.
+# The checks, one target each. .ci/run installs their tools and runs them in order.
 GO          ?= go
 FUZZTIME    ?= 10s
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.1
@@ -19,28 +19,28 @@ test: ## the README's command
 race:
 	$(GO) test -race ./...
 
-# Hostile peers of one profile after the other; go test has all profiles in one crowd.
+# Hostile peers, one profile after another; go test runs all profiles at the same time.
 crowds:
 	$(GO) test -race -run Crowd ./server ./client -args -crowds
 
-# The judge of `fibersock conform` on trial with as many messages as the suite has; go test has fewer.
+# The tests of the judge with the suite's numbers of messages; go test sends fewer.
 judge:
 	$(GO) test ./wstest/conform -args -full
 
-# FUZZ='^FuzzMask$$' chooses targets, FUZZFLAGS='-parallel 1' is for go test.
+# FUZZ='^FuzzMask$$' selects targets; FUZZFLAGS='-parallel 1' are flags of go test.
 fuzz:
 	GO=$(GO) .ci/fuzz $(FUZZTIME) $(FUZZFLAGS)
 
-# What the same bytes are to fibersock, gorilla/websocket, gobwas/ws and net/http: fuzz/differential/README.md lists the differences.
+# Compares fibersock with gorilla/websocket, gobwas/ws and net/http; fuzz/differential/README.md lists the differences.
 differential:
 	cd fuzz/differential && $(GO) test ./...
 	cd fuzz/differential && GO=$(GO) ../../.ci/fuzz $(FUZZTIME) $(FUZZFLAGS)
 
-# Against other implementations: about 5 minutes on two processors. The results go to docs/performance.
+# Compares the performance with other implementations: about 5 minutes on two processors. Writes docs/performance.
 bench:
 	cd bench && $(GO) run . -quick -out ../docs/performance
 
-# Every scenario, longer and in more rounds.
+# Every scenario, longer and with more rounds.
 bench-full:
 	cd bench && $(GO) run . -full -out ../docs/performance
 
@@ -48,18 +48,18 @@ bench-full:
 benchtest:
 	cd bench && $(GO) test ./...
 
-# 5,000 connections of good and hostile peers, and whether memory stays flat. The table goes to docs/performance.
+# Checks that memory stays flat with 5,000 connections of well-behaved and hostile peers. Writes docs/performance/soak.md.
 SOAKTIME ?= 30m
 soak:
 	$(GO) run ./internal/test/soak -time $(SOAKTIME) -out docs/performance/soak.md
 
-# Changes of PKG that its own tests do not notice; at least 95 % have to be. MUTANTFLAGS='-n 100 -seed 2' tries some of them, '-shard 1/4'
-# a quarter, '-again FILE' those that an earlier output has.
+# Lists changes of PKG that its own tests do not notice; they must notice at least 95 %. MUTANTFLAGS='-n 100 -seed 2' tries a sample,
+# '-shard 1/4' a quarter, '-again FILE' the changes in an earlier output.
 PKG ?= ./wire
 mutants:
 	GO=$(GO) $(GO) run ./internal/test/mutants $(MUTANTFLAGS) $(PKG)
 
-# Function by function, in a form that benchstat reads.
+# Benchmarks of functions, for benchstat.
 COUNT ?= 6
 microbench:
 	$(GO) test -run '^$$' -bench . -benchmem -count $(COUNT) ./wire/... ./handshake ./endpoint ./client ./server/...
@@ -68,19 +68,20 @@ cover:
 	$(GO) test -coverpkg=./... -coverprofile=cover.out ./...
 	@$(GO) tool cover -func=cover.out | tail -1
 
-# With the loop that every system has.
+# With the goroutine loop.
 portable:
 	$(GO) test -tags portable ./server/... ./client/...
 
-# Servers among handlers and peers that misbehave, on both loops.
+# Servers among misbehaving handlers and peers, on both loops.
 CHAOSTIME ?= 30s
 chaos:
 	$(GO) test -race -count=1 -v -timeout 10m -run '^TestChaos$$' ./internal/test/chaos -chaos.time $(CHAOSTIME)
 	$(GO) test -race -count=1 -v -timeout 10m -run '^TestChaos$$' -tags portable ./internal/test/chaos -chaos.time $(CHAOSTIME)
 
-# Everything but the command, which always speaks TLS.
+# All packages but the command, which needs TLS.
 notls:
 	$(GO) build -tags notls ./client/... ./server/... ./examples/...
+	$(GO) test -tags notls ./handshake ./internal/entropy
 
 lint: fmt vet tidy staticcheck
 
@@ -103,28 +104,28 @@ i386:
 bigendian:
 	GOARCH=s390x $(GO) test -exec qemu-s390x-static ./wire/... ./handshake
 
-# The codec on the processors that this one is not: without assembly, without AVX2 and AVX, and on ARM. Needs qemu.
+# The codec on other processors: without assembly, without AVX2 and AVX, and on ARM. Needs qemu.
 processors:
 	$(GO) test -tags purego ./wire/...
 	GOARCH=amd64 $(GO) test -c -o $(WIRETEST) ./wire && for cpu in Nehalem Haswell; do (cd wire && qemu-x86_64-static -cpu $$cpu $(WIRETEST)) || exit 1; done; rm $(WIRETEST)
 	GOARCH=arm64 $(GO) test -exec qemu-aarch64-static ./wire/...
 
-# The tests compile too, which vet sees to.
+# vet compiles the tests too.
 cross:
 	@for t in $(CROSS); do echo "$$t: vet"; GOOS=$${t%/*} GOARCH=$${t#*/} $(GO) vet ./... || exit 1; done
 
 # The stripped client of examples/minimal has at most 4.8 and 2.51 MiB.
 size:
 	@.ci/size 5033164
-	@.ci/size 2629632 -tags notls
+	@.ci/size 2540000 -tags notls
 
 peers:
 	cd interop/peers && npm ci --ignore-scripts --no-audit --no-fund
 
-# All 517 cases against all other implementations, and the table of docs/conformance-peers.md anew: takes an hour or two.
+# All 517 cases against all other implementations, in one to two hours. Updates docs/conformance-peers.md.
 conformance: peers
 	cd interop && $(GO) test ./conformance -full -update -timeout 0
 
-# Against other implementations, proxies and a browser; interop/README.md names what must be installed.
+# Tests with other implementations, proxies and a browser; interop/README.md lists the required tools.
 interop: peers
 	cd interop && $(GO) test -count=1 ./...

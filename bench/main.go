@@ -1,10 +1,12 @@
-// Command bench compares WebSocket servers and clients of several libraries with this repository's.
+// Command bench compares WebSocket servers and clients of several libraries
+// with those of this repository.
 //
 //	go run . -quick                           about 5 minutes on 2 processors
 //	go run . -full                            every scenario, about 35 minutes
 //	go run . -peers gorilla,fibersock -scenarios echo-125 -rounds 5
 //
-// It builds what it measures, prints tables, and with -out writes results.json, a page and charts. README.md has the rest.
+// It builds the commands, prints tables, and with -out writes results.json, a
+// page and charts. README.md has the details.
 package main
 
 import (
@@ -62,7 +64,7 @@ func run(args []string, out, progress io.Writer) error {
 	return write(o.out, results, o.from == "")
 }
 
-// results measures, or reads what was measured.
+// results measures, or reads earlier results.
 func (o *options) results() (*report.Results, error) {
 	if o.from != "" {
 		f, err := os.Open(o.from)
@@ -82,7 +84,8 @@ func (o *options) results() (*report.Results, error) {
 	return runner.Run(ctx, o.Options)
 }
 
-// processorsVariable tells the benchmark, when it has started itself anew on the load's processors, which there were.
+// processorsVariable passes the original processors to the benchmark when it
+// executes itself on the load's processors.
 const processorsVariable = "FIBERSOCK_BENCH_PROCESSORS"
 
 // settle moves this process to the processors of the load, by starting it anew, and returns those that there are for server
@@ -152,7 +155,7 @@ func names(list string) []string {
 	return slices.DeleteFunc(strings.Split(list, ","), func(name string) bool { return name == "" })
 }
 
-// write puts the page, the charts and, if they are new, the results into folder.
+// write writes the page, the charts and new results into folder.
 func write(folder string, r *report.Results, isNew bool) error {
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return err

@@ -50,7 +50,8 @@ type Conn struct {
 	value        atomic.Pointer[any]
 
 	pings      pings
-	background sync.WaitGroup // writes of control frames, which may block
+	pongs      atomic.Pointer[func([]byte)] // tracker of pings, once a Ping has started: programs without Ping are smaller
+	background sync.WaitGroup               // writes of control frames, which may block
 
 	// receiving is set during a call that receives for the application, and
 	// for a moment by a Close that holds stealing.

@@ -100,22 +100,15 @@ func buildRequest(u handshake.URL, cfg *Config) ([]byte, *handshake.ClientOffer,
 		Target:       u.Target,
 		Key:          handshake.NewKey(),
 		Subprotocols: cfg.Subprotocols,
-		Header:       make(map[string][]string, len(cfg.Header)+2),
+		Header:       withDefaultFields(cfg.Header, "Authorization", u.Authorization()),
 	}
-	hosts := 0
-	for name, values := range cfg.Header {
-		if isNamed(name, "Host") {
-			if hosts++; hosts == 1 && len(values) == 1 {
-				offer.Host = values[0]
-				continue
-			}
+	for name, values := range offer.Header {
+		if isNamed(name, "Host") && len(values) == 1 {
+			offer.Host = values[0]
+			delete(offer.Header, name)
+			break // a second one is an error of AppendRequest
 		}
-		offer.Header[name] = values
 	}
-	if auth := u.Authorization(); auth != "" {
-		setDefaultField(offer.Header, "Authorization", auth)
-	}
-	setDefaultField(offer.Header, "User-Agent", userAgent)
 	request, err := handshake.AppendRequest(nil, offer)
 	return request, offer, err
 }
@@ -123,15 +116,23 @@ func buildRequest(u handshake.URL, cfg *Config) ([]byte, *handshake.ClientOffer,
 // userAgent is the default User-Agent (RFC 9110, Section 10.1.5).
 const userAgent = "fibersock"
 
-// setDefaultField adds a field to header, unless the field is there, in upper
-// or lower case.
-func setDefaultField(header map[string][]string, name, value string) {
-	for n := range header {
-		if isNamed(n, name) {
-			return
-		}
+// withDefaultFields returns a copy of header with the User-Agent and, if value
+// is not empty, with the field name, unless header has these fields.
+func withDefaultFields(header map[string][]string, name, value string) map[string][]string {
+	fields := make(map[string][]string, len(header)+2)
+	hasAgent, hasName := false, value == ""
+	for n, values := range header {
+		hasAgent = hasAgent || isNamed(n, "User-Agent")
+		hasName = hasName || isNamed(n, name)
+		fields[n] = values
 	}
-	header[name] = []string{value}
+	if !hasAgent {
+		fields["User-Agent"] = []string{userAgent}
+	}
+	if !hasName {
+		fields[name] = []string{value}
+	}
+	return fields
 }
 
 // isNamed reports whether n is name, in upper or lower case.

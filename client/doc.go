@@ -10,13 +10,13 @@
 //	}
 //	m, err := c.Receive(ctx)
 //
-// [Dial] opens a [Conn]. Messages come whole from [Conn.Receive], without
-// allocation from [Conn.ReceiveInto], decoded from [Conn.ReceiveJSON], piece by
-// piece from [Conn.NextReader], one after the other from [Conn.Messages]. A
-// context that ends while one of them waits leaves the connection as it is, also
-// in the middle of a frame.
+// [Dial] opens a [Conn]. [Conn.Receive] returns whole messages,
+// [Conn.ReceiveInto] does not allocate, [Conn.ReceiveJSON] decodes,
+// [Conn.NextReader] streams, and [Conn.Messages] iterates. If the context of
+// one of them ends, the connection stays usable, even in the middle of a frame.
 //
-// [Sockets] keeps connections by name, each with a bounded history of what came.
+// [Config] has the limits and timeouts, which are on by default. Package
+// sockets, in a directory below, keeps connections by name.
 //
-// Limits and timeouts are on by default: see [Config].
+// The methods of Conn are those of server.Conn: docs/api.md has the table.
 package client

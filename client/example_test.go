@@ -32,7 +32,7 @@ func listen(h server.Handler) (url string, stop func()) {
 	}
 }
 
-// listenEcho serves whoever wants to hear what they said.
+// listenEcho serves a handler that sends each message back.
 func listenEcho() (url string, stop func()) {
 	return listen(server.Handler{Message: func(c *server.Conn, op wire.Opcode, p []byte) { c.Send(op, p) }})
 }
@@ -219,7 +219,7 @@ func ExampleConn_SendJSON() {
 	// Output: 1 2
 }
 
-// Ping tells how long the server takes to answer, and that it is there at all.
+// A round trip shows that the server answers, and how soon.
 func ExampleConn_Ping() {
 	url, stop := listenEcho()
 	defer stop()
@@ -257,4 +257,86 @@ func ExampleConn_Close() {
 	// <nil> closed
 	// 1001 (going away) off to bed
 	// websocket: closed by the peer with 1001 (going away)
+}
+
+// The application tells the server that it will leave, and reads on until the
+// server has closed.
+func ExampleConn_SendClose() {
+	url, stop := listenEcho()
+	defer stop()
+	ctx := context.Background()
+	c, err := client.Dial(ctx, url, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.CloseNow()
+	if err := c.SendText("the last message"); err != nil {
+		fmt.Println(err)
+	}
+	if err := c.SendClose(wire.NormalClosure, ""); err != nil {
+		fmt.Println(err)
+	}
+	for m, err := range c.Messages(ctx) {
+		if err != nil {
+			fmt.Println(err)
+			break
+		}
+		fmt.Println(m.Text())
+	}
+	fmt.Println(c.CloseCode())
+	// Output:
+	// the last message
+	// 1000 (normal closure)
+}
+
+// One buffer serves all messages.
+func ExampleConn_ReceiveInto() {
+	url, stop := listenEcho()
+	defer stop()
+	ctx := context.Background()
+	c, err := client.Dial(ctx, url, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close(wire.NormalClosure, "")
+	for i := range 2 {
+		if err := c.Sendf("message %d", i); err != nil {
+			fmt.Println(err)
+		}
+	}
+	buf := make([]byte, 0, 4096)
+	for range 2 {
+		op, payload, err := c.ReceiveInto(ctx, buf[:0])
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Printf("%v %s\n", op, payload)
+	}
+	// Output:
+	// text message 0
+	// text message 1
+}
+
+// Each message is checked at its header. A connection may get more room once
+// the server is trusted.
+func ExampleConn_SetLimits() {
+	url, stop := listenEcho()
+	defer stop()
+	ctx := context.Background()
+	c, err := client.Dial(ctx, url, &client.Config{Limits: client.Limits{Message: 1 << 10}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.CloseNow()
+	c.SetLimits(0, 1<<20)
+	if err := c.SendText(strings.Repeat("x", 2000)); err != nil {
+		fmt.Println(err)
+	}
+	m, err := c.Receive(ctx)
+	fmt.Println(len(m.Payload), err)
+	// Output: 2000 <nil>
 }

@@ -28,6 +28,10 @@ const (
 // receives. If ctx ends first, Ping returns its error, and the connection
 // stays open.
 func (c *Conn) Ping(ctx context.Context) (time.Duration, error) {
+	if c.pongs.Load() == nil {
+		pong := c.pings.tracker.Pong
+		c.pongs.Store(&pong)
+	}
 	payload, answered := c.pings.tracker.Start()
 	defer c.pings.tracker.Cancel(payload)
 	start := time.Now()

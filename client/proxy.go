@@ -24,14 +24,7 @@ func buildConnect(u handshake.URL, cfg *Config) (proxy handshake.URL, request []
 		return proxy, nil, &ProxyError{Err: errZoneThroughProxy}
 	}
 	request = append(request, "CONNECT "+address+" HTTP/1.1\r\nHost: "+address+"\r\n"...)
-	header := make(map[string][]string, len(cfg.ProxyHeader)+2)
-	for name, values := range cfg.ProxyHeader {
-		header[name] = values
-	}
-	if auth := proxy.Authorization(); auth != "" {
-		setDefaultField(header, "Proxy-Authorization", auth)
-	}
-	setDefaultField(header, "User-Agent", userAgent)
+	header := withDefaultFields(cfg.ProxyHeader, "Proxy-Authorization", proxy.Authorization())
 	if request, err = handshake.AppendHeader(request, header); err != nil {
 		return proxy, nil, err
 	}

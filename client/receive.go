@@ -235,7 +235,9 @@ func (c *Conn) nextEvent(ctx context.Context) (endpoint.Event, error) {
 				return ev, err
 			}
 		case endpoint.KindPong:
-			c.pings.tracker.Pong(ev.Payload)
+			if answer := c.pongs.Load(); answer != nil {
+				(*answer)(ev.Payload)
+			}
 			return ev, nil
 		case endpoint.KindClose, endpoint.KindFailed:
 			c.closeTransport(ctx, ev.Kind)

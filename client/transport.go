@@ -12,6 +12,8 @@ func (w engineWriter) Write(p []byte) (int, error) {
 
 // translate returns the error of the application for an error of the socket,
 // which knows neither options nor the types of package endpoint.
+//
+//go:noinline
 func translate(err error) error {
 	switch e := err.(type) {
 	case *netloop.TimeoutError:

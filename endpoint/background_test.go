@@ -25,7 +25,7 @@ func (w *stalled) Write(p []byte) (int, error) {
 
 // The peer's Close used to be answered inside of Receive, which waited for the lock of
 // a writer that waited for the peer. With DeferClose, Receive reports the Close at
-// once, nothing more can be sent, and FlushControl sends the Pongs that are owed and the
+// once, nothing more can be sent, and FlushControl sends the Pongs that are queued and the
 // answer behind the frame that was being written (6455-5.5.1-f, 6455-5.5.2-a).
 func TestReceiveDoesNotWaitForTheWriterWithDeferClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -75,8 +75,8 @@ func (w *window) frames(t *testing.T) []wire.Frame {
 	return written(t, endpoint.Server, bytes.Clone(w.out.Bytes()))
 }
 
-// pressed returns a server's endpoint with room for so many bytes.
-func pressed(room int) (*endpoint.Endpoint, *window) {
+// withRoom returns a server's endpoint with room for so many bytes.
+func withRoom(room int) (*endpoint.Endpoint, *window) {
 	w := newWindow(room)
 	e := endpoint.New(w, endpoint.Config{Role: endpoint.Server})
 	e.SetBackpressure(w)
@@ -90,7 +90,7 @@ func TestControlFramesWaitForTheEndOfAFrame(t *testing.T) {
 	for _, who := range []string{"we close", "the peer closes", "the peer breaks a rule"} {
 		t.Run(who, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				e, w := pressed(100)
+				e, w := withRoom(100)
 				first, second := make(chan error, 1), make(chan error, 1)
 				go func() { first <- e.Send(wire.Binary, make([]byte, 1000)) }()
 				synctest.Wait()
@@ -126,7 +126,7 @@ func TestControlFramesWaitForTheEndOfAFrame(t *testing.T) {
 					t.Error("a message was sent after the Close")
 				}
 				if sent, first := e.SentClose(); sent != code || first != (who == "we close") {
-					t.Errorf("a Close with %v is owed, first: %v", sent, first)
+					t.Errorf("a Close with %v is queued, first: %v", sent, first)
 				}
 				w.grow(10_000, nil)
 				if err := <-first; err != nil {
@@ -138,7 +138,7 @@ func TestControlFramesWaitForTheEndOfAFrame(t *testing.T) {
 					t.Errorf("wrote %v", frames)
 				}
 				if sent, _ := e.SentClose(); sent != code || e.WriteBlocked() || w.written != 1 {
-					t.Errorf("sent %v, pressed %v, told %d times", sent, e.WriteBlocked(), w.written)
+					t.Errorf("sent %v, blocked %v, told %d times", sent, e.WriteBlocked(), w.written)
 				}
 			})
 		})
@@ -149,7 +149,7 @@ func TestControlFramesWaitForTheEndOfAFrame(t *testing.T) {
 // can be sent; and every message is sent once there is room.
 func TestFramesBeginWhenThereIsRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e, w := pressed(0)
+		e, w := withRoom(0)
 		var all sync.WaitGroup
 		m, _ := endpoint.Prepare(wire.Binary, make([]byte, 300))
 		for range 10 {
@@ -185,7 +185,7 @@ func TestFramesBeginWhenThereIsRoom(t *testing.T) {
 func TestEndOfTransportEndsThoseWhoWaitForRoom(t *testing.T) {
 	for _, room := range []int{0, 100} {
 		synctest.Test(t, func(t *testing.T) {
-			e, w := pressed(room)
+			e, w := withRoom(room)
 			errs := make(chan error, 3)
 			go func() { errs <- e.Send(wire.Binary, make([]byte, 1000)) }()
 			synctest.Wait()

@@ -159,6 +159,7 @@ type world struct {
 	err     error // of all writes
 	stuck   bool  // a Write waits, and has the sender's lock
 	calls   []string
+	atOnce  string // the call that must have returned
 
 	// The model: what the calls and events have reported.
 	err0     error // Err once it was not nil
@@ -280,6 +281,7 @@ func (w *world) possible(event string) bool {
 
 // do makes event happen and waits until everything rests.
 func (w *world) do(event string) {
+	w.atOnce = ""
 	switch event {
 	case "stall":
 		w.set(10, nil) // of a frame that is longer
@@ -290,6 +292,9 @@ func (w *world) do(event string) {
 	default:
 		w.mu.Lock()
 		w.calls = append(w.calls, event)
+		if async := []string{"PingAsync", "FailAsync", "Abort"}; w.e.State() != Open || slices.Contains(async, event) && w.kind != "blocking writes" {
+			w.atOnce = event
+		}
 		w.mu.Unlock()
 		go func() {
 			err := w.call(event)
@@ -436,6 +441,8 @@ func (w *world) check() error {
 	switch {
 	case w.violated != nil:
 		return w.violated
+	case w.atOnce != "" && slices.Contains(w.calls, w.atOnce) && w.kind != "blocking writes":
+		return fmt.Errorf("%s waits in state %v", w.atOnce, state)
 	case w.err0 != nil && err != w.err0:
 		return fmt.Errorf("Err was %v and is %v", w.err0, err)
 	case w.ended && (err == nil || state != Closed):

@@ -8,10 +8,10 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// A Ping that comes between a writer's last look at what is owed and its giving up
-// the lock: whoever has the lock next pays before it writes anything of its own
+// A Ping arrives between a writer's last look at the control queue and its unlock.
+// The next holder of the lock writes the Pong before its own frame
 // (6455-5.5.2-a).
-func TestOwedPongsGoFirst(t *testing.T) {
+func TestQueuedPongsGoFirst(t *testing.T) {
 	frame := func(op wire.Opcode, payload string) []byte {
 		return wire.AppendFrame(nil, wire.Header{Fin: true, Opcode: op, Masked: true}, []byte(payload))
 	}

@@ -161,7 +161,7 @@ func (s *switchable) Write(p []byte) (int, error) { return s.w.Write(p) }
 
 // Pings that came before the peer's Close, or before the frame that breaks a
 // rule, are answered before that is (6455-5.5.2-a).
-func TestOwedPongsComeBeforeTheAnswerToAClose(t *testing.T) {
+func TestQueuedPongsComeBeforeTheAnswerToAClose(t *testing.T) {
 	for name, last := range map[string]func(endpoint.Role) []byte{
 		"Close":       func(r endpoint.Role) []byte { return closeFromPeer(r, wire.GoingAway, "bye") },
 		"broken rule": func(r endpoint.Role) []byte { return whole(r, wire.Text, "\xff") },
@@ -190,9 +190,9 @@ func TestOwedPongsComeBeforeTheAnswerToAClose(t *testing.T) {
 	}
 }
 
-// Nobody is owed anything after the end: a Pong that waited is not written behind
+// The end drops the control queue: a queued Pong is not written behind
 // the answer to a Close, nor after a failed write (6455-5.5.2-a).
-func TestOwedPongsAreForgottenAtTheEnd(t *testing.T) {
+func TestQueuedPongsAreDroppedAtTheEnd(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		g := newGate()
 		e := endpoint.New(g, endpoint.Config{Role: role})
@@ -241,7 +241,7 @@ func TestPingFloodWithABlockedWriterTakesNoMemory(t *testing.T) {
 	}
 }
 
-// A Pong that comes to be owed in the moment in which a writer gives up the lock
+// A Pong that is queued in the moment in which a writer gives up the lock
 // is not lost, and Pongs are never in another order than their Pings.
 func TestPongsBesideAWriter(t *testing.T) {
 	for _, where := range []string{"in Receive", "in the background"} {

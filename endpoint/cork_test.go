@@ -72,8 +72,8 @@ func everything(t *testing.T, e *endpoint.Endpoint) {
 	receive(e, closeFromPeer(endpoint.Server, 4000, "bye"))
 }
 
-// tally counts frames.
-func tally(frames []wire.Frame) (sum endpoint.FrameCount) {
+// countFrames counts frames.
+func countFrames(frames []wire.Frame) (sum endpoint.FrameCount) {
 	for _, f := range frames {
 		if f.Opcode.IsData() || f.Opcode == wire.Continuation {
 			sum.Bytes += uint64(len(f.Payload))
@@ -99,7 +99,7 @@ func tally(frames []wire.Frame) (sum endpoint.FrameCount) {
 func TestCollectedFramesAreTheSame(t *testing.T) {
 	plain := new(gathering)
 	everything(t, endpoint.New(plain, endpoint.Config{Role: endpoint.Server}))
-	want := tally(written(t, endpoint.Server, plain.out.Bytes()))
+	want := countFrames(written(t, endpoint.Server, plain.out.Bytes()))
 	for _, size := range []int{50, 1 << 10, 64 << 10} {
 		w := new(gathering)
 		e := endpoint.New(w, endpoint.Config{Role: endpoint.Server})

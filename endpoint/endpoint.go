@@ -6,9 +6,8 @@ import (
 	"math/rand/v2"
 	"net"
 
+	"github.com/fibersock/fibersock/internal/entropy"
 	"github.com/fibersock/fibersock/wire"
-
-	cryptorand "crypto/rand"
 )
 
 // Endpoint is one side of an open connection. Receive, ReadBuffer, Progress,
@@ -58,7 +57,7 @@ func (e *Endpoint) Init(w io.Writer, cfg *SharedConfig) {
 // system's, and cheap enough for a new key with each frame.
 func newKeys() *rand.ChaCha8 {
 	var seed [32]byte
-	cryptorand.Read(seed[:]) // does not fail: it crashes the program instead
+	entropy.Read(seed[:])
 	return rand.NewChaCha8(seed)
 }
 
@@ -132,6 +131,8 @@ func (e *Endpoint) outcome() *outcome {
 // Err returns why the connection ended: a *CloseError, a *FailError, a
 // *LostError or ErrClosed. It is nil until the peer's Close arrives, the
 // connection fails, the transport ends or Abort is called.
+//
+//go:noinline
 func (e *Endpoint) Err() error {
 	if end := e.outcome(); end != nil {
 		return end.err

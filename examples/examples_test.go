@@ -1,5 +1,5 @@
-// Package examples holds programs to copy from. Its tests see to it that what the
-// documentation shows is what these programs are.
+// Package examples contains complete programs. Its test compares them with the
+// programs in the documentation.
 package examples
 
 import (
@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestDocumentationShowsThePrograms compares each Go block of the documentation
-// that is a program with the example that it is.
+// TestDocumentationShowsThePrograms compares each program in the documentation
+// with the example.
 func TestDocumentationShowsThePrograms(t *testing.T) {
 	for _, doc := range []struct {
 		file     string
@@ -62,10 +62,10 @@ func read(t *testing.T, file string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return strings.ReplaceAll(string(b), "\r\n", "\n") // as some checkouts have it
+	return strings.ReplaceAll(string(b), "\r\n", "\n") // line ends of some checkouts
 }
 
-// programsIn returns the Go blocks of a Markdown text that begin with a package
+// programsIn returns the Go blocks of a Markdown text that start with a package
 // clause.
 func programsIn(text string) []string {
 	var programs []string

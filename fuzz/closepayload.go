@@ -8,12 +8,13 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// ClosePayload takes data for the payload of a Close frame. wire.ParseClosePayload
-// must judge it as RFC 6455, Sections 5.5.1 and 7.4 do, and
-// wire.AppendClosePayload must write what it took as it was.
+// ClosePayload reads data as the payload of a Close frame.
+// wire.ParseClosePayload must accept the payloads that RFC 6455, Sections 5.5.1
+// and 7.4 allow, and wire.AppendClosePayload must reproduce them.
 //
-// Then it takes the same bytes for a code, which may be too large for two bytes,
-// and a reason: what is written of them is read back, or nothing is written.
+// Then it reads the same bytes as a status code, which may not fit into two
+// bytes, and a reason: wire.AppendClosePayload either returns an error or a
+// payload that parses to both.
 func ClosePayload(data []byte) int {
 	data = data[:min(len(data), 2*wire.MaxControlPayload)]
 	valid := false
@@ -45,7 +46,7 @@ func parseClose(payload []byte) (valid bool) {
 		code = 0
 	}
 	if again, err := wire.AppendClosePayload(nil, code, string(reason)); err != nil || !bytes.Equal(again, payload) {
-		violated("what was received can be sent", "% x became % x, error %v", payload, again, err)
+		violated("a received payload can be sent", "% x became % x, error %v", payload, again, err)
 	}
 	return true
 }
@@ -65,7 +66,7 @@ func buildClose(code wire.StatusCode, reason string) {
 		return
 	}
 	if gotCode, gotReason, err := wire.ParseClosePayload(payload); gotCode != code || string(gotReason) != reason || err != nil {
-		violated("what is sent is read back", "%d %q as % x: %d %q, error %v", int(code), reason, payload, int(gotCode), gotReason, err)
+		violated("a written payload parses to its parts", "%d %q as % x: %d %q, error %v", int(code), reason, payload, int(gotCode), gotReason, err)
 	}
 }
 
@@ -88,7 +89,7 @@ func readClose(payload []byte) (code int, broken error) {
 	return code, nil
 }
 
-// mayBeSent reports whether a code may stand in a Close frame (Section 7.4; the
+// mayBeSent reports whether a Close frame may have the code (Section 7.4; the
 // registry has since added 1012 to 1014).
 func mayBeSent(code int) bool {
 	return 1000 <= code && code <= 1003 || 1007 <= code && code <= 1014 || 3000 <= code && code <= 4999

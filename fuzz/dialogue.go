@@ -9,16 +9,16 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// Dialogue takes data for a program in which a client and a server talk through a
-// pipe that an adversary holds: it says who sends what, also what may not be sent,
-// in which fragments, how many bytes come through and when, who closes, whose
-// limits are how low, and where the transport breaks. Behind the program all that
-// was written comes through, if the transport is whole, and one of them closes.
+// Dialogue reads data as a program for a client and a server, connected by a
+// pipe that an adversary controls. The program selects calls, valid and
+// invalid, fragments, the number of bytes that the pipe delivers, closes,
+// limits, and the point at which the transport breaks. After the program an
+// intact transport delivers all bytes, and one endpoint closes.
 //
-// Messages must arrive whole, in order and once. A call that succeeds writes a
-// frame, one that fails writes nothing and changes nothing. After the end nothing
-// is sent or delivered. Both ends come to know how it ended, of what the other one
-// said. Nobody writes more than was sent or is owed.
+// Messages must arrive complete, in order and once. A successful call writes a
+// frame; a failed one writes and changes nothing. After the end nothing is sent
+// or delivered. Both endpoints report the end that the peer's frames imply. No
+// endpoint writes more than calls and answers require.
 func Dialogue(data []byte) int {
 	p := &program{data[:min(len(data), 1<<10)]}
 	d := newDialogue(p.byte(), p.byte())
@@ -29,7 +29,7 @@ func Dialogue(data []byte) int {
 	return worth(len(d.client.events)+len(d.server.events) > 0)
 }
 
-// dialogue is a client and a server, and what was done to them.
+// dialogue is a client and a server with the record of all calls.
 type dialogue struct {
 	client, server *side
 	cut            bool // the transport has ended
@@ -41,7 +41,7 @@ func newDialogue(client, server byte) *dialogue {
 	return d
 }
 
-// step does what the next bytes of the program say.
+// step executes the next bytes of the program.
 func (d *dialogue) step(p *program) {
 	code := p.byte()
 	s := d.client
@@ -97,7 +97,7 @@ func (d *dialogue) finish() {
 	}
 }
 
-// settle delivers until nobody has anything to say.
+// settle delivers until both endpoints are idle.
 func (d *dialogue) settle() {
 	for d.client.pending()+d.server.pending() > 0 {
 		d.client.deliver(d.server.pending())
@@ -111,7 +111,7 @@ type side struct {
 	peer   *side
 	limits limits
 
-	sent      []string // what the peer must be told, in this order
+	sent      []string // messages to the peer, in order
 	written   *transport
 	delivered int // how many bytes of written the peer has had
 	calls     int // that wrote a frame
@@ -119,7 +119,7 @@ type side struct {
 
 	message  *endpoint.MessageWriter // being sent in fragments
 	content  []byte                  // of it, as far as it is sent
-	received []byte                  // what was delivered to this side
+	received []byte                  // delivered to this side
 }
 
 func newSide(kind byte) *side {
@@ -164,7 +164,8 @@ func (s *side) call(what string, legal bool, call func() error) bool {
 	return err == nil
 }
 
-// fragmenting reports whether a message is under way, for which others wait.
+// fragmenting reports whether a message is incomplete, which blocks other
+// messages.
 func (s *side) fragmenting() bool {
 	return s.message != nil && s.message.Began() && !s.message.Done() && s.engine.State() == endpoint.Open
 }
@@ -180,7 +181,7 @@ func (s *side) send(op wire.Opcode, payload []byte) {
 		s.sent = append(s.sent, messageEvent(op, payload))
 	}
 	if string(payload) != kept {
-		violated("what is sent stays the caller's", "%q became %q", kept, payload)
+		violated("sent payloads stay unchanged", "%q became %q", kept, payload)
 	}
 }
 
@@ -261,12 +262,12 @@ func (s *side) deliver(n int) {
 	}
 }
 
-// check looks at what this side was told, after the end. whole says that all came
-// through.
+// check compares the events of this side after the end. whole reports that all
+// bytes were delivered.
 func (s *side) check(whole bool) {
 	want := (&naive{server: !s.client, limits: s.limits}).run(s.received)
 	if !sameEvents(s.events, want.events, false) {
-		violated("the application is told what the peer did", "%s\n got %v\nwant %v", s, s.events, want.events)
+		violated("the events are those of the peer's frames", "%s\n got %v\nwant %v", s, s.events, want.events)
 	}
 	var told []string
 	failed := false
@@ -286,20 +287,21 @@ func (s *side) check(whole bool) {
 	}
 	s.checkWritten()
 	if whole && !failed && !s.peer.failed() && !s.heardAll(told, said) {
-		violated("what was sent before the Close arrives", "to the %s\nsent %q\ntold %q", s, said, told)
+		violated("messages sent before the Close arrive", "to the %s\nsent %q\ntold %q", s, said, told)
 	}
 }
 
-// anyReason stands for the reason of a Close that fails the connection.
+// anyReason matches the reason of a Close that fails the connection.
 const anyReason = " …"
 
-// saidSo reports whether what was told is what was said.
+// saidSo reports whether a received Close equals the sent one.
 func saidSo(told, said string) bool {
 	known, any := strings.CutSuffix(said, anyReason)
 	return told == said || any && strings.HasPrefix(told, known+" ")
 }
 
-// heardAll reports whether told is all that was said up to the Close.
+// heardAll reports whether the received messages are all that were sent before
+// the Close.
 func (s *side) heardAll(told, said []string) bool {
 	for i, what := range said {
 		if strings.HasPrefix(what, "closed with ") {
@@ -311,8 +313,8 @@ func (s *side) heardAll(told, said []string) bool {
 
 func (s *side) failed() bool { return strings.HasPrefix(s.end, "failed with ") }
 
-// checkWritten looks at what this side wrote: a frame for each call and each Ping,
-// and perhaps a Close that answers.
+// checkWritten checks the frames that this side wrote: one for each call and
+// each Ping, and at most one Close as an answer.
 func (s *side) checkWritten() {
 	list, rest := frames(s.written.Bytes(), s.client)
 	if len(rest) > 0 && !s.written.broken {

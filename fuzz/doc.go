@@ -1,40 +1,39 @@
-// Package fuzz holds fibersock to its properties, with any bytes for input. Each
-// target is a function that takes data, works out what must come of it by a second
-// and plainer way, and panics with a [*Violation] that says what should be so and
-// is not.
+// Package fuzz checks properties of fibersock for arbitrary bytes. A target is
+// a function that reads data, computes the expected result in a second, simpler
+// way, and panics with a [*Violation] that names the property and the input.
 //
-//	target        under test             held against
-//	Header        wire.ParseHeader       a naive reading of every prefix; what was written
-//	Frames        wire.DecodeFrame       itself, cut in two; what was written
+//	target        under test             compared with
+//	Header        wire.ParseHeader       a naive parser of every prefix; the written form
+//	Frames        wire.DecodeFrame       itself, cut in two; the written form
 //	Mask          wire.Mask              the definition of RFC 6455, Section 5.3
 //	UTF8          wire.UTF8              a naive decoder, and unicode/utf8
-//	ClosePayload  wire.ParseClosePayload Sections 5.5.1 and 7.4; what was written
-//	Stream        the engine             a naive receiver that keeps everything, in both roles
-//	Dialogue      two engines            each other, through a pipe that an adversary holds
-//	Request       handshake, of a server a reading by regular expressions; Section 4.2.1
-//	Response      handshake, of a client a reading by regular expressions; Section 4.1
-//	Opening       handshake, written     what the other end reads
-//	Extensions    ParseExtensions        the grammar of Section 9.1; what was written
-//	URL           ParseURL               net/url; what was written
+//	ClosePayload  wire.ParseClosePayload Sections 5.5.1 and 7.4; the written form
+//	Stream        the engine             a naive receiver that keeps all bytes, in both roles
+//	Dialogue      two engines            each other, through a pipe that an adversary controls
+//	Request       handshake, of a server a parser by regular expressions; Section 4.2.1
+//	Response      handshake, of a client a parser by regular expressions; Section 4.1
+//	Opening       handshake, written     the parser of the other endpoint
+//	Extensions    ParseExtensions        the grammar of Section 9.1; the written form
+//	URL           ParseURL               net/url; the written form
 //	Sockets       client/sockets.Set     a model of slices, on a network in memory
 //
-// # Hooking them up
+// # Runners
 //
 // One line makes a target of go test:
 //
 //	func FuzzStream(f *testing.F) { f.Fuzz(func(t *testing.T, data []byte) { fuzz.Stream(data) }) }
 //
-// The tests of this package have it for each, with seeds under testdata that are
-// made from the golden corpus; "make fuzz" runs them all.
+// The tests of this package have such a line for each target, and seeds under
+// testdata that are made from the golden corpus. "make fuzz" runs them.
 //
-// The signature is that of go-fuzz, so that a runner in the manner of OSS-Fuzz
-// takes a target as it is. In a build script of OSS-Fuzz:
+// The signature is that of go-fuzz, which OSS-Fuzz supports. In its build
+// script:
 //
 //	compile_go_fuzzer github.com/fibersock/fibersock/fuzz Stream fuzz_stream
 //
-// A target returns 1 for an input that got beyond the first check, which is worth
-// to go on from, and 0 for any other. It may be called from several goroutines at
-// once. It needs no file, no network and not the package testing.
+// A target returns 1 for an input that passes the first check and is worth
+// mutating, else 0. All goroutines may call it at once. It needs no file, no
+// network and not the package testing.
 package fuzz
 
 // Target is one of the functions of this package.

@@ -6,10 +6,10 @@ import (
 	"github.com/fibersock/fibersock/handshake"
 )
 
-// Extensions takes data for the value of a Sec-WebSocket-Extensions field.
-// handshake.ParseExtensions must find the extensions that the grammar of RFC 6455,
-// Section 9.1 finds; a list that is written with handshake.AppendExtension must be
-// read back as it was.
+// Extensions reads data as the value of a Sec-WebSocket-Extensions field.
+// handshake.ParseExtensions must find the extensions that the grammar of RFC
+// 6455, Section 9.1 defines, and parse a list of handshake.AppendExtension to
+// the same extensions.
 func Extensions(data []byte) int {
 	value := string(data)
 	before := []handshake.Extension{{Name: "before"}}

@@ -6,10 +6,10 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// Frames takes data for a row of frames, behind two bytes that say where the row
-// is cut in two. wire.DecodeFrame must make the same of it whole and in pieces,
-// stay inside the frame, and leave alone what it does not use; wire.AppendFrame
-// must write every frame as it was.
+// Frames reads data as a sequence of frames, after two bytes with a place to
+// cut. wire.DecodeFrame must return the same frames from the whole and from the
+// pieces, and change no byte outside of a frame; wire.AppendFrame must
+// reproduce every frame.
 func Frames(data []byte) int {
 	p := &program{data}
 	cut, stream := p.uint16(), p.all()

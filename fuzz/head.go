@@ -93,12 +93,12 @@ func parseHead[T any](newParser func() headParser[T], stream []byte, cuts uint64
 	case !bytes.Equal(own, stream):
 		violated("reading a head changes nothing", "%q became %q", stream, own)
 	case size < 0 || size > len(stream), head == nil && err == nil && size != len(stream):
-		violated("a head uses a part of what came, and all of it while it goes on", "%d of %q", size, stream)
+		violated("an incomplete head consumes all bytes, a complete one a prefix", "%d of %q", size, stream)
 	case head != nil && err != nil:
 		violated("a head is read or refused", "%q: %+v and %v", stream, head, err)
 	}
 	for i := range own {
-		own[i] = 'X' // the bytes are not the parser's any more; the pieces below show what it kept
+		own[i] = 'X' // the parser must not refer to these bytes any more
 	}
 	for _, largest := range []int{1, 7, 40} {
 		headInPieces(newParser(), stream, pieces(largest, cuts), head, size, err)
@@ -133,7 +133,7 @@ func headInPieces[T any](p headParser[T], stream []byte, next func(int) int, hea
 	}
 }
 
-// sameText compares errors by what they say.
+// sameText compares the texts of errors.
 func sameText(a, b error) bool {
 	if a == nil || b == nil {
 		return a == b
@@ -167,6 +167,6 @@ func nextHead[T any](newParser func() headParser[T], p headParser[T], rest []byt
 	head, n, err := p.Parse(rest)
 	want, wantN, wantErr := newParser().Parse(rest)
 	if !reflect.DeepEqual(head, want) || n != wantN || !sameText(err, wantErr) {
-		violated("what follows a head is no part of it", "%q\n got %+v, %d, %v\nwant %+v, %d, %v", rest, head, n, err, want, wantN, wantErr)
+		violated("bytes after a head are not consumed", "%q\n got %+v, %d, %v\nwant %+v, %d, %v", rest, head, n, err, want, wantN, wantErr)
 	}
 }

@@ -7,14 +7,15 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// Header takes data for a frame header. What wire.ParseHeader makes of every
-// prefix must be what RFC 6455, Section 5.2 says of these bytes alone: a prefix
-// of a valid header needs more, a broken rule is found with the byte that breaks
-// it, and what follows the header changes nothing. A valid header is written as
-// it was read.
+// Header reads data as a frame header. For every prefix wire.ParseHeader must
+// return the result that RFC 6455, Section 5.2 defines for these bytes alone: a
+// prefix of a valid header needs more bytes, a violation is found at its byte,
+// and bytes after the header change nothing. wire.AppendHeader must reproduce a
+// valid header.
 //
-// Then it takes the same bytes for a header's fields: what is written of them is
-// read back, or wire.Header.Check refuses it.
+// Then it reads the same bytes as the fields of a header: either
+// wire.Header.Check returns an error, or the written form parses to the same
+// fields.
 func Header(data []byte) int {
 	data = data[:min(len(data), 2*wire.MaxHeaderSize)]
 	valid := false
@@ -46,7 +47,7 @@ func headerPrefix(b []byte) bool {
 		return false
 	}
 	if n != want.size {
-		violated("the size of a header is what its bytes say, and 0 as long as some are to come", "% x: n %d, want %d", b, n, want.size)
+		violated("the size of a header is that of its bytes, and 0 while it is incomplete", "% x: n %d, want %d", b, n, want.size)
 	}
 	if h != want.fields {
 		violated("the fields whose bytes have arrived are set, and no others", "% x: %+v, want %+v", b, h, want.fields)
@@ -55,7 +56,7 @@ func headerPrefix(b []byte) bool {
 		return false
 	}
 	if err := h.Check(); err != nil {
-		violated("what was read is legal", "% x: %+v, yet Check says %v", b, h, err)
+		violated("a parsed header is valid", "% x: %+v, yet Check says %v", b, h, err)
 	}
 	if again := wire.AppendHeader(nil, h); !bytes.Equal(again, b[:n]) {
 		violated("a header is written as it was read", "% x became % x", b[:n], again)

@@ -6,10 +6,10 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// Mask takes from data a masking key, a place in memory and two cuts; the rest is
-// the payload. wire.Mask must do what RFC 6455, Section 5.3 says, however the
-// payload is cut, nowhere else, and the second time undo it. wire.AppendMasked
-// must do the same elsewhere.
+// Mask reads a masking key, an alignment and two cuts from data; the rest is
+// the payload. wire.Mask must follow RFC 6455, Section 5.3 for all cuts, change
+// no other byte, and be its own inverse. wire.AppendMasked must return the same
+// bytes.
 func Mask(data []byte) int {
 	p := &program{data}
 	key := [4]byte{p.byte(), p.byte(), p.byte(), p.byte()}

@@ -9,25 +9,26 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// This file is a receiver of RFC 6455 as plain as it can be: it has the peer's
-// whole stream before it, reads every header anew with every byte, keeps
-// everything, and shares no code with what it judges.
+// This file is a simple receiver of RFC 6455: it has the whole stream of the
+// peer, parses every header again with every byte, keeps all bytes, and shares
+// no code with the engine.
 
-// transcript is what comes of a stream, however it is cut.
+// transcript is the result of a stream, for all cuts.
 type transcript struct {
 	events []event
 	out    []string // frames that are sent: "pong …", "close …" without the reason
 	end    string   // how the connection ended when the transport did
 }
 
-// event is something that the application is told.
+// event is an event for the application.
 type event struct {
 	what string // "message …", "ping …", "pong …", "closed with …" or "failed with …"
 	at   int    // how many bytes of the stream decide it
 }
 
-// messageEvent says what an event is that is a message. A long one is told by its
-// beginning, length and hash: to quote all of it would be most of the work.
+// messageEvent returns the event of a message. A long message is represented by
+// its beginning, length and hash, because quoting all of it takes most of the
+// time.
 func messageEvent(op wire.Opcode, payload []byte) string {
 	const shown = 256
 	if len(payload) <= shown {
@@ -40,9 +41,9 @@ var hashSeed = maphash.MakeSeed()
 
 func (e event) String() string { return fmt.Sprintf("%s at %d", e.what, e.at) }
 
-// header is what the bytes of a frame header say.
+// header has the fields of the available bytes of a frame header.
 type header struct {
-	fields wire.Header // those whose bytes are there
+	fields wire.Header // of the available bytes
 	size   int         // 0: not all are there
 	broken bool        // they break a rule of Section 5.2 or 5.5 on their own
 }
@@ -105,7 +106,7 @@ func readHeader(b []byte) (h header) {
 	return h
 }
 
-// limits are what a naive receiver bounds, in payload bytes.
+// limits are the limits of a naive receiver, in payload bytes.
 type limits struct{ frame, message int64 }
 
 // A fragment is charged with overhead bytes, against the limit of a message and
@@ -122,11 +123,11 @@ type naive struct {
 	transcript
 
 	opcode    wire.Opcode // of the message under way; Continuation if there is none
-	message   []byte      // what has come of it
+	message   []byte      // its payload so far
 	fragments int64       // frames of it
 }
 
-// run takes a stream, after which the transport ends.
+// run reads a stream and then the end of the transport.
 func (n *naive) run(stream []byte) transcript {
 	pos := 0
 	for n.end == "" && pos < len(stream) {
@@ -142,8 +143,7 @@ func (n *naive) run(stream []byte) transcript {
 	return n.transcript
 }
 
-// frame takes the frame that begins at pos, or what there is of it, and returns
-// where it ends.
+// frame reads the frame at pos, as far as it is available, and returns its end.
 func (n *naive) frame(stream []byte, pos int) int {
 	var h header
 	end := pos // of the header
@@ -181,8 +181,8 @@ func (n *naive) frame(stream []byte, pos int) int {
 	return end + len(payload)
 }
 
-// judge returns the status code for a header, of which so many bytes have come,
-// that is wrong for this endpoint at this place; 0 if it is not.
+// judge returns the status code for a header that is invalid in this state, 0
+// for a valid one. have is the number of available bytes.
 func (n *naive) judge(h wire.Header, have int) int {
 	inMessage := n.opcode != wire.Continuation
 	size := int64(len(n.message))
@@ -202,8 +202,8 @@ func (n *naive) judge(h wire.Header, have int) int {
 	return 0
 }
 
-// data takes a frame of a message, or the part of it that has come. Its payload
-// begins at start.
+// data reads a data frame, as far as it is available. Its payload begins at
+// start.
 func (n *naive) data(h wire.Header, payload []byte, start int, whole bool) {
 	if h.Opcode != wire.Continuation {
 		n.opcode = h.Opcode

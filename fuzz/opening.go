@@ -9,10 +9,10 @@ import (
 	"github.com/fibersock/fibersock/handshake"
 )
 
-// Opening takes data for what a program wants to send in an opening handshake: a
-// host, a target, names, values. What handshake.AppendRequest and
-// handshake.AppendResponse write is read back by the other end as it was meant,
-// with no line more; what cannot be is not written at all.
+// Opening reads data as the parts of an opening handshake: a host, a target,
+// names, values. The other endpoint must parse the results of
+// handshake.AppendRequest and handshake.AppendResponse to the same parts, with
+// no additional line; invalid parts must be refused.
 func Opening(data []byte) int {
 	p := &program{data}
 	o := &handshake.ClientOffer{Host: "server.example.com", Target: "/chat", Key: sampleKey}
@@ -37,7 +37,7 @@ func Opening(data []byte) int {
 		return dull
 	}
 
-	// The answer, of a server that may agree to what was not offered.
+	// The response of a server that may accept more than the offer.
 	a := &handshake.ServerAnswer{Key: o.Key}
 	flags = p.byte()
 	if i := int(flags & 3); i > 0 && i <= len(o.Subprotocols) {
@@ -104,7 +104,7 @@ func checkRequest(o *handshake.ClientOffer) bool {
 	u, err := handshake.ValidateRequest(r)
 	if err != nil || r.Target != o.Target || r.Host() != o.Host || u.Key != o.Key ||
 		!slices.Equal(u.Subprotocols, o.Subprotocols) || !sameExtensions(u.Extensions, o.Extensions) {
-		violated("the server reads what the client asks for", "%+v as %q: %+v, %v", o, b, u, err)
+		violated("the server parses the client's request", "%+v as %q: %+v, %v", o, b, u, err)
 	}
 	checkAdded(b, r.Header, o.Header, ownLines(5, len(o.Subprotocols), len(o.Extensions)))
 	return true
@@ -130,12 +130,12 @@ func checkResponse(o *handshake.ClientOffer, a *handshake.ServerAnswer) {
 		offered = offered && slices.ContainsFunc(o.Extensions, func(x handshake.Extension) bool { return sameName(x.Name, e.Name) })
 	}
 	if (err == nil) != offered || offered && (got.Subprotocol != a.Subprotocol || !sameExtensions(got.Extensions, a.Extensions)) {
-		violated("the client reads what the server agrees to, and takes nothing that it did not offer", "%+v, %+v as %q: %+v, %v", o, a, b, got, err)
+		violated("the client accepts the server's choice from its offer, and nothing else", "%+v, %+v as %q: %+v, %v", o, a, b, got, err)
 	}
 	checkAdded(b, r.Header, a.Header, ownLines(3, len(a.Subprotocol), len(a.Extensions)))
 }
 
-// ownLines returns how many lines a handshake has of its own.
+// ownLines returns the number of lines that every handshake has.
 func ownLines(n, subprotocols, extensions int) int {
 	if subprotocols > 0 {
 		n++
@@ -146,16 +146,16 @@ func ownLines(n, subprotocols, extensions int) int {
 	return n
 }
 
-// checkAppended looks at what an append function returned for what.
+// checkAppended checks the result of an append function.
 func checkAppended(b []byte, err error, legal bool, what any) {
 	if (err == nil) != legal {
-		violated("what may be sent is written, and nothing else", "%+v: error %v, want legal %v", what, err, legal)
+		violated("valid parts are written, others are refused", "%+v: error %v, want legal %v", what, err, legal)
 	}
 	if !bytes.HasPrefix(b, []byte("kept")) || err != nil && len(b) != len("kept") {
 		violated("with an error nothing is appended", "%+v: %q, %v", what, b, err)
 	}
 	if refused := (*handshake.FieldError)(nil); err != nil && (!errors.As(err, &refused) || strings.ContainsAny(err.Error(), "\r\n\x00\x1b")) {
-		violated("what may not be sent is a *FieldError, fit for a log", "%T: %q", err, err.Error())
+		violated("an invalid part is a *FieldError, fit for a log", "%T: %q", err, err.Error())
 	}
 }
 
@@ -177,7 +177,7 @@ func checkAdded(b []byte, h handshake.Header, added map[string][]string, own int
 	}
 }
 
-// mayBeAdded reports whether these fields may stand beside the handshake's own.
+// mayBeAdded reports whether a handshake may have these additional fields.
 func mayBeAdded(h map[string][]string) bool {
 	for name, list := range h {
 		own := strings.HasPrefix(asciiLower(name), "sec-websocket-")

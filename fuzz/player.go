@@ -12,8 +12,8 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// player makes the engine receive, and writes down what comes of it in the words
-// of the naive receiver.
+// player makes the engine receive, and records its events as the naive receiver
+// does.
 type player struct {
 	transcript
 	cause string // why the connection failed, or how it ended otherwise
@@ -23,16 +23,16 @@ type player struct {
 	written transport
 	taken   int // bytes that the engine has had
 
-	message []byte      // what has come of a message that is delivered in pieces
+	message []byte      // the payload so far of a message that is delivered in pieces
 	opcode  wire.Opcode // of it; Continuation if there is none
 
-	stream, given []byte // what it receives, before and after
+	stream, given []byte // its input, before and after
 	pieces        int
 	allocated     int64 // bytes
 }
 
-// transport keeps what an endpoint writes, until it is broken: then it takes a part
-// of the next frame, as much as there is room for, and nothing more.
+// transport keeps the bytes that an endpoint writes. Once broken it accepts the
+// part of the next frame for which there is room, and then nothing.
 type transport struct {
 	bytes.Buffer
 	broken bool
@@ -57,16 +57,16 @@ func newPlayer(cfg endpoint.Config) *player {
 	return p
 }
 
-// What the engine may allocate, in bytes, beyond a multiple of what it got:
-// buffers that it borrows anew when the garbage collector has taken the old
-// ones, and what the harness itself needs for each piece.
+// The bytes that the engine may allocate beyond a multiple of its input:
+// buffers that it borrows again after a collection, and the memory of the
+// harness for each piece.
 const (
 	allocationAllowance = 1 << 20
 	allocationPerPiece  = 8 << 10
 )
 
-// play makes an endpoint receive a stream, in pieces as large as next says of
-// what is left, and the end of the transport.
+// play makes an endpoint receive a stream, in pieces of the sizes that next
+// returns for the rest, and then the end of the transport.
 func play(cfg endpoint.Config, stream []byte, next func(left int) int) *player {
 	p := newPlayer(cfg)
 	p.stream, p.given = stream, bytes.Clone(stream)
@@ -83,8 +83,8 @@ func play(cfg endpoint.Config, stream []byte, next func(left int) int) *player {
 	return p
 }
 
-// allocatedBytes returns how many bytes this process has allocated so far. What
-// is small is counted with delay, what is large at once.
+// allocatedBytes returns the bytes that this process has allocated. The runtime
+// counts small objects with a delay.
 func allocatedBytes() int64 {
 	sample := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
 	metrics.Read(sample)
@@ -101,7 +101,7 @@ func (p *player) receive(piece []byte) {
 		ended := p.engine.Err() != nil
 		ev, n := p.engine.Receive(time.Time{}, rest)
 		if n < 0 || n > len(rest) || ev.Kind == endpoint.KindNone && n != len(rest) {
-			violated("Receive uses a part of what it is given, and all of it if there is no event", "%d of % x, event %+v", n, rest, ev)
+			violated("Receive consumes a prefix, and all bytes without an event", "%d of % x, event %+v", n, rest, ev)
 		}
 		rest = rest[n:]
 		if ev.Kind == endpoint.KindNone {
@@ -121,7 +121,7 @@ func (p *player) receive(piece []byte) {
 	}
 }
 
-// note writes an event down, which came with the byte before at.
+// note records an event, which occurred at the byte before at.
 func (p *player) note(ev endpoint.Event, at int) {
 	tell := func(format string, args ...any) {
 		p.events = append(p.events, event{fmt.Sprintf(format, args...), at})
@@ -159,11 +159,11 @@ func (p *player) piece(ev endpoint.Event) {
 	p.opcode = ev.Opcode
 	p.message = append(p.message, ev.Payload...)
 	if bad, complete := decodeUTF8(p.message); ev.Opcode == wire.Text && (bad >= 0 || ev.Final && !complete) {
-		violated("what is delivered of a text can become UTF-8", "%q, final is %v", p.message, ev.Final)
+		violated("delivered pieces of a text are a prefix of UTF-8", "%q, final is %v", p.message, ev.Final)
 	}
 }
 
-// lose ends the transport and looks at what is left.
+// lose ends the transport and checks the state.
 func (p *player) lose() {
 	known := p.engine.Err()
 	err := p.engine.TransportClosed(io.EOF, nil)
@@ -238,8 +238,8 @@ type frame struct {
 	payload []byte
 }
 
-// frames returns the frames that out consists of, each of which must be legal and
-// masked if and only if it comes from a client, and what is not a whole one.
+// frames returns the complete frames in out, which must be valid and masked if
+// and only if a client sent them, and the incomplete rest.
 func frames(out []byte, client bool) (list []frame, rest []byte) {
 	closed := false
 	for len(out) > 0 {

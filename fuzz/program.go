@@ -1,8 +1,8 @@
 package fuzz
 
-// program is the input of a target that has more than one thing to decide. It is
-// read from the front; behind its end everything is zero, so that every input is
-// a program.
+// program is the input of a target that makes several choices. It is read from
+// the front; after its end all bytes are zero, so that every input is a
+// program.
 type program struct{ rest []byte }
 
 // more reports whether anything is left.
@@ -30,7 +30,7 @@ func (p *program) uint64() (n uint64) {
 	return n
 }
 
-// bytes returns the next n bytes, or what there is of them.
+// bytes returns the next n bytes, or fewer at the end.
 func (p *program) bytes(n int) []byte {
 	n = min(n, len(p.rest))
 	b := p.rest[:n:n]
@@ -38,7 +38,7 @@ func (p *program) bytes(n int) []byte {
 	return b
 }
 
-// text returns a string whose length the next byte says.
+// text returns a string, after a byte with its length.
 func (p *program) text() string { return string(p.bytes(int(p.byte()))) }
 
 // all returns the rest.

@@ -12,13 +12,12 @@ import (
 	"github.com/fibersock/fibersock/handshake"
 )
 
-// Request takes data for what a client sends first, behind three bytes: the
-// limits, and how it is cut. handshake.RequestParser must read the head that a
-// plain reading of the grammar finds, whole and in pieces, and take nothing
-// beyond it: what follows are frames, or an attempt to smuggle.
-// handshake.ValidateRequest must accept what RFC 6455, Section 4.2.1 calls an
-// opening handshake, and nothing else; a client accepts the answer. The answer to
-// anything else is a whole HTTP response.
+// Request reads data as the first bytes of a client, after three bytes with the
+// limits and the cuts. handshake.RequestParser must find the same head as a
+// simple parser of the grammar, from the whole and from the pieces, and consume
+// no byte after it. handshake.ValidateRequest must accept exactly the opening
+// handshakes of RFC 6455, Section 4.2.1; a client accepts the response to
+// those. The response to any other request is a complete HTTP response.
 func Request(data []byte) int {
 	p := &program{data}
 	set, limits := headLimits(p.byte())
@@ -66,7 +65,7 @@ func sameFields(a, b handshake.Header) bool {
 	return len(a) == 0 && len(b) == 0 || reflect.DeepEqual(a, b)
 }
 
-// checkRefusal looks at the response for an error.
+// checkRefusal checks the response for an error.
 func checkRefusal(err error) {
 	var refused *handshake.Error
 	if !errors.As(err, &refused) {
@@ -95,7 +94,7 @@ func answer(u *handshake.ClientOffer) {
 	}
 	b, err := handshake.AppendResponse(nil, &a)
 	if err != nil {
-		violated("what a valid request asks for can be accepted", "%+v: %v", u, err)
+		violated("a valid request can be accepted", "%+v: %v", u, err)
 	}
 	var p handshake.ResponseParser
 	r, n, err := p.Parse(b)
@@ -105,7 +104,7 @@ func answer(u *handshake.ClientOffer) {
 	o := handshake.ClientOffer{Key: u.Key, Subprotocols: u.Subprotocols, Extensions: u.Extensions}
 	got, err := handshake.ValidateResponse(r, &o)
 	if err != nil || got.Subprotocol != a.Subprotocol || !sameExtensions(got.Extensions, a.Extensions) {
-		violated("the client reads what the server agreed to", "%q: %+v, %v; want %+v", b, got, err, a)
+		violated("the client accepts the server's response", "%q: %+v, %v; want %+v", b, got, err, a)
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 // sampleKey is the key of RFC 6455, Section 1.3.
 const sampleKey = "dGhlIHNhbXBsZSBub25jZQ=="
 
-// sampleOffer is what the responses of Response answer.
+// sampleOffer is the offer of the request that Response answers.
 var sampleOffer = handshake.ClientOffer{
 	Host:         "server.example.com",
 	Target:       "/chat",
@@ -20,12 +20,11 @@ var sampleOffer = handshake.ClientOffer{
 	Extensions:   []handshake.Extension{{Name: "permessage-deflate"}, {Name: "foo", Params: []handshake.Param{{Name: "x", Value: "1", HasValue: true}}}},
 }
 
-// Response takes data for what a server answers to the sample request of RFC 6455,
-// Section 1.3, behind three bytes: the limits, and how it is cut.
-// handshake.ResponseParser must read the head that a plain reading of the grammar
-// finds, whole and in pieces, and take nothing beyond it.
-// handshake.ValidateResponse must accept what Section 4.1 accepts, and nothing
-// else.
+// Response reads data as the response to the sample request of RFC 6455,
+// Section 1.3, after three bytes with the limits and the cuts.
+// handshake.ResponseParser must find the same head as a simple parser of the
+// grammar, from the whole and from the pieces, and consume no byte after it.
+// handshake.ValidateResponse must accept exactly the responses of Section 4.1.
 func Response(data []byte) int {
 	p := &program{data}
 	set, limits := headLimits(p.byte())
@@ -62,6 +61,6 @@ func Response(data []byte) int {
 func checkResponseError(err error) {
 	var refused *handshake.ResponseError
 	if !errors.As(err, &refused) || strings.ContainsAny(err.Error(), "\r\n\x00\x1b") {
-		violated("what is wrong with a response is a *ResponseError, fit for a log", "%T: %q", err, err.Error())
+		violated("an invalid response is a *ResponseError, fit for a log", "%T: %q", err, err.Error())
 	}
 }

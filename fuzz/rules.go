@@ -10,8 +10,8 @@ import (
 	"github.com/fibersock/fibersock/handshake"
 )
 
-// This file says what an opening handshake must be, after RFC 6455, Section 4,
-// once more and as plainly as possible.
+// This file has the rules of RFC 6455, Section 4 for opening handshakes, in the
+// simplest form.
 
 // maxMembers is how many members a list in a header may have; not a rule of the
 // RFC's.
@@ -81,7 +81,7 @@ func isAuthority(s string) bool {
 	return regName.MatchString(parts[1])
 }
 
-// isTarget reports whether s may stand in the request line of a handshake.
+// isTarget reports whether s may be the target of a request line.
 func isTarget(s string) bool {
 	if !matches(targetForm, s) {
 		return false
@@ -153,8 +153,8 @@ var (
 	escaped   = regexp.MustCompile(`(?s)\\(.)`)
 )
 
-// readExtensions reads a list of extensions by the grammar of Section 9.1, which
-// wants what is quoted to be a token.
+// readExtensions parses a list of extensions by the grammar of Section 9.1, in
+// which a quoted value must be a token.
 func readExtensions(line string) (list []handshake.Extension, ok bool) {
 	rest := strings.TrimLeft(latin1(line), ", \t")
 	for rest != "" {

@@ -14,13 +14,13 @@ import (
 
 var update = flag.Bool("update", false, "write the seed corpora under testdata")
 
-// seedPrefix begins the names of files that this test writes; the others are
-// findings.
+// seedPrefix begins the names of the files that this test writes. Other files
+// are findings.
 const seedPrefix = "seed-"
 
 // The seed corpora are made from the golden corpus and the bytes below, so that
 // they follow when those or the form of an input change: go test -update.
-func TestSeedCorporaAreWhatTheyAreMadeFrom(t *testing.T) {
+func TestSeedCorporaAreCurrent(t *testing.T) {
 	for target, seeds := range seedCorpora(t) {
 		dir := filepath.Join("testdata", "fuzz", "Fuzz"+target)
 		old, err := filepath.Glob(filepath.Join(dir, seedPrefix+"*"))
@@ -41,7 +41,7 @@ func TestSeedCorporaAreWhatTheyAreMadeFrom(t *testing.T) {
 		}
 		for name, data := range seeds {
 			if got, err := os.ReadFile(filepath.Join(dir, seedPrefix+name)); err != nil || string(got) != seedFile(data) {
-				t.Errorf("%s/%s is not what it is made from (error %v); go test -update writes it", dir, name, err)
+				t.Errorf("%s/%s differs from its source (error %v); run go test -update", dir, name, err)
 			}
 		}
 	}
@@ -88,7 +88,7 @@ func unhex(s string) string {
 	return string(b)
 }
 
-// numbered returns seeds given in hexadecimal, behind a prefix.
+// numbered returns hexadecimal seeds, each with a prefix.
 func numbered(prefix string, list ...string) map[string]string {
 	seeds := make(map[string]string)
 	for i, s := range list {
@@ -151,8 +151,8 @@ var closeSeeds = []string{
 	"e803 00 627965", "e803 03 627965", "03e8" + strings.Repeat("61", 123), "e803 00" + strings.Repeat("61", 124),
 }
 
-// streamSeeds takes from the golden corpus what the peer sends: for each role one
-// script of each kind of outcome.
+// streamSeeds returns input of the golden corpus: for each role one script of
+// each kind of outcome.
 func streamSeeds(t *testing.T) map[string]string {
 	scripts, err := corpus.Scripts()
 	if err != nil {
@@ -307,7 +307,7 @@ func responseSeeds() map[string]string {
 // text returns a string as a program has it.
 func text(s string) string { return string(rune(len(s))) + s }
 
-// Programs of Opening: a byte of flags says what follows.
+// openingSeeds are programs of Opening, which begin with a byte of flags.
 var openingSeeds = map[string][]string{
 	"plain":       {"\x00\x00"},
 	"host-target": {"\x03", text("[::1]:81"), text("/a?b"), "\x00"},

@@ -16,9 +16,9 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// Sockets reads data as a program of calls of clientsockets.Set on two names, whose
-// server echoes in memory. It compares history, Receive, counters and errors with
-// a model of slices. At the end it closes all connections.
+// Sockets reads data as a program of calls of a sockets.Set on two names, with
+// a server in memory that echoes. It compares history, Receive, counters and
+// errors with a model of slices. At the end it closes all connections.
 func Sockets(data []byte) int {
 	p := &program{data[:min(len(data), 256)]}
 	s := &sockets{model: make(map[string]*history)}

@@ -10,12 +10,12 @@ import (
 	"github.com/fibersock/fibersock/endpoint"
 )
 
-// Stream takes data for what a peer sends, behind three bytes: the role and the
-// limits of the endpoint, and how the stream is cut. The engine must deliver the
-// messages, Pings, Pongs and the end that a naive receiver does, send the same,
-// and report the same end, whole and in pieces, assembled and piece by piece;
-// byte by byte, each of them with the very byte that decides it. What it
-// allocates must be bounded by what came, not by what was declared.
+// Stream reads data as the stream of a peer, after three bytes with the role,
+// the limits and the cuts. The engine must deliver the same messages, Pings,
+// Pongs and end as a naive receiver, and send the same frames, from the whole
+// and from the pieces, with whole messages and with partial ones. Byte by byte,
+// each event must occur at the byte that decides it. Allocated memory must be
+// bounded by received bytes, not by declared lengths.
 func Stream(data []byte) int {
 	p := &program{data}
 	kind, cuts := p.byte(), uint64(p.uint16())
@@ -48,8 +48,8 @@ var ways = []struct {
 	{true, math.MaxInt}, {true, 1}, {true, 5}, {true, 60},
 }
 
-// pieces returns how large the next piece is, by chance, of so many bytes that
-// are left. A stream whose largest piece is MaxInt comes whole.
+// pieces returns a function that returns random sizes for the next piece of n
+// remaining bytes. With largest MaxInt there is one piece.
 func pieces(largest int, seed uint64) func(left int) int {
 	rng := rand.New(rand.NewPCG(seed, 0))
 	return func(left int) int {
@@ -60,8 +60,8 @@ func pieces(largest int, seed uint64) func(left int) int {
 	}
 }
 
-// streamConfig returns what the first byte of the input stands for, and the
-// limits as they count.
+// streamConfig returns the configuration for the first byte of the input, and
+// the effective limits.
 func streamConfig(kind byte) (endpoint.Config, limits) {
 	cfg := endpoint.Config{Role: endpoint.Client}
 	if kind&1 != 0 {
@@ -85,14 +85,14 @@ func streamConfig(kind byte) (endpoint.Config, limits) {
 	}
 }
 
-// compare holds what the engine made of a stream against what the naive receiver
-// did. exact asks for the place of each event too.
+// compare compares the results of the engine and of the naive receiver; with
+// exact also the positions of events.
 func (p *player) compare(want transcript, exact bool, how string) {
 	if !sameEvents(p.events, want.events, exact) {
-		violated("the application is told what the peer did, with the byte that decides it", "%s\n got %v\nwant %v", how, p.events, want.events)
+		violated("events are those of the peer's frames, at the deciding byte", "%s\n got %v\nwant %v", how, p.events, want.events)
 	}
 	if !slices.Equal(p.out, want.out) {
-		violated("the endpoint sends what the RFC obliges it to, and no more", "%s\n got %q\nwant %q", how, p.out, want.out)
+		violated("the endpoint sends the frames that the RFC requires, and no others", "%s\n got %q\nwant %q", how, p.out, want.out)
 	}
 	if p.end != want.end {
 		violated("the end is reported as it was", "%s\n got %s\nwant %s", how, p.end, want.end)
@@ -105,7 +105,7 @@ func (p *player) compare(want transcript, exact bool, how string) {
 	}
 }
 
-// sameEvents compares what was told, and if exact is set also when.
+// sameEvents compares events; with exact also their positions.
 func sameEvents(a, b []event, exact bool) bool {
 	return slices.EqualFunc(a, b, func(a, b event) bool { return a.what == b.what && (!exact || a.at == b.at) })
 }

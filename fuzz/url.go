@@ -10,10 +10,9 @@ import (
 	"github.com/fibersock/fibersock/handshake"
 )
 
-// URL takes data for a URL. What handshake.ParseURL accepts must be the same when
-// it is written and read again, have the host and port that net/url finds, and be
-// fit for a request. Neither a URL that was read nor an error shows the
-// user and password.
+// URL reads data as a URL. The string of a parsed URL must parse to the same
+// URL, its host and port must be those of net/url, and it must be valid in a
+// request. Neither the string nor an error contains the user and password.
 func URL(data []byte) int {
 	text := string(data)
 	u, err := handshake.ParseURL(text)
@@ -38,8 +37,9 @@ func URL(data []byte) int {
 	return interesting
 }
 
-// checkHost compares with net/url, as far as that takes the URL: whoever checks
-// a URL with that must not be led to another host.
+// checkHost compares the host with that of net/url, where net/url accepts the
+// URL: a program that checks a URL with net/url must not connect to another
+// host.
 func checkHost(text string, u handshake.URL) {
 	other, err := url.Parse(text)
 	if err != nil {
@@ -61,11 +61,11 @@ func sameAddress(a, b string) bool {
 	return err1 == nil && err2 == nil && strings.EqualFold(x.String(), y.String())
 }
 
-// checkURLError looks for what stands before the "@" in the text of an error.
+// checkURLError searches the text of an error for the part before the "@".
 func checkURLError(text string, err error) {
 	var refused *handshake.URLError
 	if !errors.As(err, &refused) || strings.ContainsAny(err.Error(), "\r\n\x00\x1b") {
-		violated("what is wrong with a URL is a *URLError, fit for a log", "%q: %T: %q", text, err, err.Error())
+		violated("an invalid URL is a *URLError, fit for a log", "%q: %T: %q", text, err, err.Error())
 	}
 	const secret = "hunter2-hunter2"
 	_, rest, _ := strings.Cut(text, "://")

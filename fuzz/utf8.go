@@ -6,10 +6,10 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// UTF8 takes two cuts from data; the rest is a text. wire.UTF8 must find the
-// first byte after which no text can have these beginnings, as a naive decoder
-// does, whole, in three pieces and byte by byte, and be no more and no less
-// strict than unicode/utf8.
+// UTF8 reads two cuts from data; the rest is a text. wire.UTF8 must find the
+// first byte that no valid text can have there, as a naive decoder does, from
+// the whole, from three pieces and byte by byte, and accept exactly the texts
+// that unicode/utf8 accepts.
 func UTF8(data []byte) int {
 	p := &program{data}
 	cut1, cut2 := p.uint16(), p.uint16()
@@ -34,7 +34,7 @@ func UTF8(data []byte) int {
 // impossible byte is bad, none if that is -1.
 func checkPieces(text []byte, bad int, complete bool, pieces ...[]byte) {
 	var u wire.UTF8
-	u.Check([]byte("\xe2\x82")) // what another text left behind
+	u.Check([]byte("\xe2\x82")) // the beginning of another text
 	u.Reset()
 	start := 0
 	for _, piece := range pieces {
@@ -57,8 +57,8 @@ func checkPieces(text []byte, bad int, complete bool, pieces ...[]byte) {
 	}
 }
 
-// leads are the kinds of first bytes: which bits tell them, how many bytes follow,
-// and the least code point that needs so many.
+// leads are the kinds of first bytes: their fixed bits, the number of bytes
+// that follow, and the least code point that needs so many.
 var leads = []struct {
 	mask, tag byte
 	follow    int
@@ -70,17 +70,16 @@ var leads = []struct {
 	{0xf8, 0xf0, 3, 0x10000},
 }
 
-// decodeUTF8 returns the index of the first byte that no continuation could make
-// part of a text, -1 if there is none, and whether the text may end there.
+// decodeUTF8 returns the index of the first byte that no valid text can have
+// there, -1 if there is none, and whether the text may end after its last byte.
 //
-// It keeps the range of code points that the bytes of a sequence leave open. The
-// first byte says how long the sequence is, each further one six bits more; a
-// sequence is impossible as soon as there is no code point in the range that
-// needs so many bytes.
+// It tracks the range of code points that a sequence can still encode. The
+// first byte defines the length, each further one adds six bits. The sequence
+// is invalid once the range contains no code point that needs so many bytes.
 func decodeUTF8(text []byte) (bad int, complete bool) {
 	var low, high int // the range
 	var least int     // code point that needs a sequence of this length
-	follow := 0       // bytes of the sequence that are to come
+	follow := 0       // remaining bytes of the sequence
 	for i, c := range text {
 		if follow == 0 {
 			known := false

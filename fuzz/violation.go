@@ -2,22 +2,22 @@ package fuzz
 
 import "fmt"
 
-// Violation is what a target panics with when a property does not hold. Any
-// other panic comes from the code under test, and is a finding as well.
+// Violation is the panic of a target whose property does not hold. Any other
+// panic is a fault of the code under test.
 type Violation struct {
-	Property string // what should be so
-	Detail   string // the input and what came of it
+	Property string // the property
+	Detail   string // the input and the result
 }
 
-// Error returns both, the detail on lines of its own.
+// Error returns the property, and the detail on lines of its own.
 func (v *Violation) Error() string { return "fuzz: violated: " + v.Property + "\n" + v.Detail }
 
-// violated ends the target. The first argument is what should be so.
+// violated ends the target with a Violation.
 func violated(property, format string, args ...any) {
 	panic(&Violation{Property: property, Detail: fmt.Sprintf(format, args...)})
 }
 
-// What a target returns, in the terms of go-fuzz.
+// The results of targets, as go-fuzz defines them.
 const (
 	dull        = 0 // nothing that a mutation should start from
 	interesting = 1 // the input got beyond the first check

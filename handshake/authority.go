@@ -2,7 +2,6 @@ package handshake
 
 import (
 	"net/netip"
-	"strconv"
 	"strings"
 )
 
@@ -68,8 +67,8 @@ func (p hostPort) validHost() bool {
 
 // parsePort parses a decimal number from 1 to 65535.
 func parsePort(s string) (uint16, bool) {
-	n, err := strconv.ParseUint(s, 10, 16)
-	return uint16(n), err == nil && n != 0
+	n, ok := parseNumber(s, 10, 1<<16-1)
+	return uint16(n), ok && n != 0
 }
 
 // validIPv6 reports whether s, the text between the brackets, is an IPv6

@@ -42,6 +42,8 @@ func classify() (set [256]uint8) {
 
 // all reports whether each byte of s is in the class. It is true for an empty
 // s.
+//
+//go:noinline
 func all(s string, class uint8) bool {
 	for i := range len(s) {
 		if octets[s[i]]&class == 0 {
@@ -53,6 +55,8 @@ func all(s string, class uint8) bool {
 
 // ValidToken reports whether s is a token of RFC 9110, Section 5.6.2: the
 // syntax of header field names, subprotocols and extensions.
+//
+//go:noinline
 func ValidToken(s string) bool {
 	return s != "" && all(s, tokenByte)
 }
@@ -82,6 +86,8 @@ func lower(c byte) byte {
 // equalFold reports whether a and b are equal without regard to the case of
 // ASCII letters. Unicode case folding would equate the Kelvin sign with the "k"
 // of "websocket".
+//
+//go:noinline
 func equalFold(a, b string) bool {
 	if len(a) != len(b) {
 		return false
@@ -101,12 +107,11 @@ func hasPrefixFold(s, prefix string) bool {
 }
 
 func toLower(s string) string {
-	return strings.Map(func(r rune) rune {
-		if 'A' <= r && r <= 'Z' {
-			r += 'a' - 'A'
-		}
-		return r
-	}, s)
+	b := []byte(s)
+	for i, c := range b {
+		b[i] = lower(c)
+	}
+	return string(b)
 }
 
 // trim removes optional white space from both ends of s (RFC 9110, Section
@@ -128,6 +133,8 @@ const maxListMembers = 128
 // nextMember splits a comma-separated list without quoted strings into its
 // first member and the rest. It skips empty members (RFC 9110, Section 5.6.1).
 // At the end of the list member is empty.
+//
+//go:noinline
 func nextMember(list string) (member, rest string) {
 	for list != "" {
 		member, list, _ = strings.Cut(list, ",")
@@ -147,4 +154,23 @@ func quote(s string) string {
 		return strconv.Quote(s[:maxQuoted]) + "..."
 	}
 	return strconv.Quote(s)
+}
+
+// parseNumber returns the number that s is in base 10 or 16. It reports false
+// for other text and for numbers above limit. It replaces package strconv, whose
+// errors would make every program larger.
+func parseNumber(s string, base, limit int) (n int, ok bool) {
+	for i := range len(s) {
+		digit := int(s[i]) - '0'
+		if digit > 9 {
+			if digit = int(s[i]|0x20) - 'a' + 10; digit < 10 {
+				return 0, false
+			}
+		}
+		if digit < 0 || digit >= base || n > (limit-digit)/base {
+			return 0, false
+		}
+		n = n*base + digit
+	}
+	return n, s != ""
 }

@@ -32,6 +32,8 @@ type Header []Field
 
 // Get returns the value of the first line with the name, or "" if there is
 // none.
+//
+//go:noinline
 func (h Header) Get(name string) string {
 	for _, f := range h {
 		if equalFold(f.Name, name) {
@@ -53,6 +55,8 @@ func (h Header) Values(name string) []string {
 }
 
 // Count returns the number of lines with the name.
+//
+//go:noinline
 func (h Header) Count(name string) int {
 	n := 0
 	for _, f := range h {
@@ -75,6 +79,7 @@ func (h Header) HasToken(name, token string) bool {
 	return false
 }
 
+//go:noinline
 func hasMember(list, token string) bool {
 	for list != "" {
 		var member string
@@ -116,7 +121,7 @@ func canonicalName(name string) string {
 // FieldError reports a value of the caller that cannot be sent. The text does
 // not repeat the values of header fields, which may be secret.
 type FieldError struct {
-	Field  string // header field, "request target" or "status"
+	Field  string // header field, or "request target", "status" or "101"
 	Reason string
 }
 
@@ -173,6 +178,7 @@ func appendExtra(dst []byte, extra map[string][]string) []byte {
 	return dst
 }
 
+//go:noinline
 func appendField(dst []byte, name, value string) []byte {
 	dst = append(dst, name...)
 	dst = append(dst, ": "...)

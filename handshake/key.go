@@ -1,9 +1,9 @@
 package handshake
 
 import (
-	"crypto/rand"
-	"crypto/sha1"
 	"encoding/base64"
+
+	"github.com/fibersock/fibersock/internal/entropy"
 )
 
 // GUID is the constant that a server appends to the key before it computes the
@@ -15,11 +15,11 @@ const (
 	acceptSize = 28 // base64 of a SHA-1 sum
 )
 
-// NewKey returns a new Sec-WebSocket-Key: 16 bytes of crypto/rand in base64.
+// NewKey returns a new Sec-WebSocket-Key: 16 random bytes in base64.
 // Each request needs a new key (RFC 6455, Section 4.1).
 func NewKey() string {
 	var nonce [16]byte
-	rand.Read(nonce[:]) // never returns an error
+	entropy.Read(nonce[:])
 	return string(base64.StdEncoding.AppendEncode(nil, nonce[:]))
 }
 
@@ -31,7 +31,7 @@ func AcceptKey(key string) string {
 
 func appendAccept(dst []byte, key string) []byte {
 	var input [keySize + len(GUID)]byte
-	sum := sha1.Sum(append(append(input[:0], key...), GUID...))
+	sum := sha1Sum(append(append(input[:0], key...), GUID...))
 	return base64.StdEncoding.AppendEncode(dst, sum[:])
 }
 

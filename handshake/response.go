@@ -1,7 +1,6 @@
 package handshake
 
 import (
-	"strconv"
 	"strings"
 )
 
@@ -45,7 +44,7 @@ func (p *ResponseParser) Parse(b []byte) (r *Response, n int, err error) {
 	line, rest := cutLine(text)
 	r.Proto, line, _ = strings.Cut(line, " ")
 	status, reason, _ := strings.Cut(line, " ")
-	r.Status, _ = strconv.Atoi(status) // three digits, as the scanner checked
+	r.Status, _ = parseNumber(status, 10, 999) // three digits, as the scanner checked
 	r.Reason = reason
 	r.Header = cutFields(rest, fields)
 	return r, n, nil

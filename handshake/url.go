@@ -115,7 +115,7 @@ func decodeUserinfo(s string) (string, bool) {
 		c := s[i]
 		switch {
 		case isPercentEncoded(s[i:]):
-			n, _ := strconv.ParseUint(s[i+1:i+3], 16, 8)
+			n, _ := parseNumber(s[i+1:i+3], 16, 255)
 			if c = byte(n); c < ' ' || c == 0x7f {
 				return "", false
 			}

@@ -144,6 +144,7 @@ func quoteTarget(target string) string {
 	return quote(target)
 }
 
+//go:noinline
 func badRequest(reason string) *Error {
 	return &Error{Status: 400, Reason: reason}
 }

@@ -60,6 +60,8 @@ func checkSwitchingProtocols(r *Response, o *ClientOffer) error {
 }
 
 // wrongCount returns the error for a field with n lines in place of one.
+//
+//go:noinline
 func wrongCount(field string, n int) error {
 	if n == 0 {
 		return &ResponseError{field, "missing"}

@@ -79,7 +79,8 @@ func (v visit) chats(t *testing.T) {
 	grace.screenshot("chat-grace.png")
 }
 
-// The status code that a page closes with is what its own browser reports in the end, since the server echoes it (RFC 6455, Section 5.5.1).
+// The browser reports the page's status code in the end, since the server
+// echoes it (RFC 6455, Section 5.5.1).
 func (v visit) seesItsOwnStatusCode(t *testing.T) {
 	p := v.browser.open(t, v.url)
 	for _, c := range []struct {
@@ -135,7 +136,7 @@ func (v visit) isRefused(t *testing.T) {
 	p.until(state("state", "failed"))
 }
 
-// RFC 6455, Section 7.4.1: 1001 when a server goes down.
+// RFC 6455, Section 7.4.1: 1001 when a server shuts down.
 func (v visit) seesTheServerGoingAway(t *testing.T) {
 	p := v.browser.open(t, v.url)
 	p.connect()
@@ -164,7 +165,7 @@ func entry(dir, kind, attribute string) string {
 	return fmt.Sprintf("document.querySelector('#log li[data-dir=%s][data-type=%s][%s]')", dir, kind, attribute)
 }
 
-// state says in JavaScript that the badge called id shows this state.
+// state is a JavaScript expression: the badge id shows this state.
 func state(id, value string) string {
 	return fmt.Sprintf("document.getElementById(%s).dataset.state === %s", js(id), js(value))
 }

@@ -18,7 +18,7 @@ import (
 type browser struct {
 	conn   *client.Conn
 	lastID int
-	thrown []string // what no script of the pages caught
+	thrown []string // exceptions that no script of the pages caught
 }
 
 // startBrowser runs Chromium for the rest of t.
@@ -117,14 +117,14 @@ func (b *browser) open(t *testing.T, url string) *page {
 	return p
 }
 
-// navigate goes to url and waits until it is loaded, its scripts included.
+// navigate loads url and waits for its scripts.
 func (p *page) navigate(url string) {
 	p.t.Helper()
 	p.call("Page.navigate", map[string]any{"url": url}, nil)
 	p.evaluate(`new Promise((done) => document.readyState === "complete" ? done() : addEventListener("load", () => done()))`, nil)
 }
 
-// follow goes where the link that a JavaScript expression finds leads to.
+// follow loads the target of the link that a JavaScript expression returns.
 func (p *page) follow(link string) {
 	p.t.Helper()
 	var href string

@@ -17,7 +17,7 @@ type endpoint interface {
 	subprotocol() string
 	send(m event) error                           // as one frame
 	sendFragments(k kind, parts [][]byte) error   // as several frames
-	ping(payload []byte) error                    // returns when the pong has come
+	ping(payload []byte) error                    // returns when the pong has arrived
 	receive() (event, error)                      // the next message, or how the connection ended
 	close(wire.StatusCode, string) (event, error) // the closing handshake; how it ended, as seen here. 0 sends an empty Close
 }
@@ -44,7 +44,8 @@ func kindOf(op wire.Opcode) kind {
 	return binary
 }
 
-// An event is a message, or the end of the connection with what the peer gave as its reason.
+// An event is a message, or the end of the connection with the peer's code and
+// reason.
 type event struct {
 	kind    kind
 	payload []byte
@@ -57,10 +58,11 @@ type options struct {
 	offered, supported []string
 	secure             bool     // over TLS, with the certificate of the tests
 	origins            []string // of pages that our server accepts
-	tapped             bool     // if it is ours, the server looks at the wire for pongs; not with secure
+	tapped             bool     // if it is ours, the server records pongs on the wire; not with secure
 }
 
-// A party opens connections in either role. A nil function: it cannot take that role.
+// A party opens connections in either role. A nil function: it does not support
+// the role.
 type party struct {
 	name   string
 	dial   func(t *testing.T, url string, o options) endpoint

@@ -10,7 +10,8 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// A mailbox carries what happens on a connection from the goroutine that reads it to the one that tests it.
+// A mailbox passes events of a connection from the reading goroutine to the
+// test.
 type mailbox struct {
 	ctx    context.Context
 	events chan event
@@ -20,7 +21,7 @@ func newMailbox(t *testing.T) mailbox {
 	return mailbox{ctx: patient(t), events: make(chan event, 16)}
 }
 
-// put delivers e, unless the test is over.
+// put delivers e until the end of the test.
 func (m mailbox) put(e event) {
 	select {
 	case m.events <- e:
@@ -32,7 +33,7 @@ func (m mailbox) receive() (event, error) {
 	return within(m.ctx, m.events)
 }
 
-// within returns what comes from c before ctx ends.
+// within receives from c until ctx ends.
 func within[T any](ctx context.Context, c <-chan T) (T, error) {
 	select {
 	case v := <-c:

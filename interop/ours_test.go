@@ -108,7 +108,7 @@ func (e clientEndpoint) end(err error) (event, error) {
 // A style makes a handler that hands over its connections.
 type style func(t *testing.T, tap *tap, accepted chan<- *serverEndpoint) server.Handler
 
-// assembled takes whole messages as events.
+// assembled receives whole messages as events.
 func assembled(t *testing.T, tap *tap, accepted chan<- *serverEndpoint) server.Handler {
 	return server.Handler{
 		Open: func(c *server.Conn) {
@@ -127,7 +127,7 @@ func assembled(t *testing.T, tap *tap, accepted chan<- *serverEndpoint) server.H
 
 func endpointOf(c *server.Conn) *serverEndpoint { return c.Value().(*serverEndpoint) }
 
-// inPieces takes messages as they arrive.
+// inPieces receives partial messages.
 func inPieces(t *testing.T, tap *tap, accepted chan<- *serverEndpoint) server.Handler {
 	h := assembled(t, tap, accepted)
 	var message []byte
@@ -184,7 +184,8 @@ func (e *serverEndpoint) sendFragments(k kind, parts [][]byte) error {
 	return nil
 }
 
-// ping waits for the pong on the wire, since the server tells nobody of it. Under TLS there is nothing to be seen there.
+// ping waits for the pong on the wire, since the server does not report it.
+// Under TLS it does not wait.
 func (e *serverEndpoint) ping(payload []byte) error {
 	if err := e.conn.SendPing(payload); err != nil || e.tap == nil {
 		return err
@@ -233,7 +234,7 @@ func listenOurs(style style, serve func(t *testing.T, s *server.Server, ln net.L
 	}
 }
 
-// listenDirectly serves what connects to ln.
+// listenDirectly serves the connections of ln.
 func listenDirectly(t *testing.T, s *server.Server, ln net.Listener) {
 	result := make(chan error, 1)
 	go func() { result <- s.Serve(ln) }()
@@ -245,7 +246,7 @@ func listenDirectly(t *testing.T, s *server.Server, ln net.Listener) {
 	})
 }
 
-// listenInNetHTTP serves what connects to ln by way of net/http.
+// listenInNetHTTP serves the connections of ln with net/http.
 func listenInNetHTTP(t *testing.T, s *server.Server, ln net.Listener) {
 	outer := &http.Server{Handler: httpupgrade.Handler(s)}
 	result := make(chan error, 1)

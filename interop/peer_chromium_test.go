@@ -34,7 +34,8 @@ func TestChromium(t *testing.T) {
 	}
 }
 
-// pageScript defines what the endpoint calls. The latest connection is the current one.
+// pageScript defines the functions that the endpoint calls. The latest
+// connection is the current one.
 const pageScript = `
 	let socket, events, readers;
 

@@ -57,7 +57,7 @@ func newCoder(t *testing.T, conn *websocket.Conn) *coderEndpoint {
 	return e
 }
 
-// read delivers all that comes. coder answers ping and Close while reading.
+// read delivers all messages. coder answers ping and Close while reading.
 func (e *coderEndpoint) read() {
 	for {
 		messageType, payload, err := e.conn.Read(e.ctx)
@@ -96,7 +96,7 @@ func (e *coderEndpoint) sendFragments(k kind, parts [][]byte) error {
 	return w.Close()
 }
 
-// ping sends a payload of coder's own: it lets nobody choose one.
+// ping sends coder's own payload; the API accepts none.
 func (e *coderEndpoint) ping([]byte) error {
 	return e.conn.Ping(e.ctx)
 }

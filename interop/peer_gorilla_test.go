@@ -15,7 +15,8 @@ func TestGorilla(t *testing.T) {
 	runBothRoles(t, party{name: "gorilla", dial: dialGorilla, listen: listenGorilla})
 }
 
-// gorillaBuffer makes frames of what is written in pieces: gorilla starts a new one when the buffer is full.
+// gorillaBuffer makes gorilla fragment: it starts a new frame when the buffer
+// is full.
 const gorillaBuffer = 1024
 
 func dialGorilla(t *testing.T, url string, o options) endpoint {
@@ -66,7 +67,7 @@ func newGorilla(t *testing.T, conn *websocket.Conn) *gorillaEndpoint {
 	return e
 }
 
-// read delivers all that comes. gorilla answers ping and Close while reading.
+// read delivers all messages. gorilla answers ping and Close while reading.
 func (e *gorillaEndpoint) read() {
 	for {
 		messageType, payload, err := e.conn.ReadMessage()

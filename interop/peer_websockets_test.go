@@ -6,7 +6,8 @@ import (
 )
 
 func TestPythonWebsockets(t *testing.T) {
-	// Debian's interpreter has Debian's packages; another one may come first in PATH.
+	// Debian's interpreter has Debian's packages; another one may be first in
+	// PATH.
 	for _, python := range []string{"/usr/bin/python3", "python3"} {
 		if exec.Command(python, "-c", "import websockets").Run() == nil {
 			runBothRoles(t, startScript(t, "python websockets", python, "peers/python_websockets.py"))

@@ -33,7 +33,7 @@ type process struct {
 	errors *lineWatch
 }
 
-// start runs cmd, whose standard error is watched for lines.
+// start runs cmd and watches its standard error for lines.
 func start(t *testing.T, cmd *exec.Cmd) *process {
 	t.Helper()
 	p := &process{cmd, newLineWatch()}
@@ -104,7 +104,7 @@ func (w *lineWatch) add(line string, end bool) {
 	w.news = make(chan struct{})
 }
 
-// await returns what follows mark in the first line that has it.
+// await returns the text after mark in the first line that has it.
 func (w *lineWatch) await(t *testing.T, mark string) string {
 	t.Helper()
 	ctx := patient(t)

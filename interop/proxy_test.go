@@ -11,11 +11,12 @@ import (
 	"testing"
 )
 
-// A proxy starts a reverse proxy before the plain server at backend, a host and port. It listens with or without TLS; url leads to it when dialed with
-// dial, which nil stands for the network's own.
+// A proxy starts a reverse proxy, with or without TLS, for the plain server at
+// backend, a host and port. dial connects to the proxy; nil is the default
+// dialer.
 type proxy func(t *testing.T, backend string, secure bool) (url string, dial dialFunc)
 
-// usualIdle is how many seconds of silence proxies put up with unless they are told otherwise.
+// usualIdle is the default idle timeout of the proxies, in seconds.
 const usualIdle = 60
 
 type dialFunc func(ctx context.Context, network, addr string) (net.Conn, error)
@@ -44,8 +45,9 @@ func through(t *testing.T, name string, start proxy) {
 	}
 }
 
-// What nginx's manual tells to do for WebSocket, and a place that is not for the public. It listens on a unix socket, because it cannot tell
-// which port it got.
+// The WebSocket configuration of nginx's manual, and a location that is not
+// public. nginx listens on a unix socket, because it does not report a free
+// port.
 const nginxConf = `
 daemon off;
 error_log stderr notice;
@@ -86,7 +88,7 @@ func startNginx(t *testing.T, backend string, secure bool) (string, dialFunc) {
 	return startNginxFor(t, backend, secure, usualIdle)
 }
 
-// startNginxFor starts an nginx that puts up with idle seconds of silence.
+// startNginxFor starts an nginx with an idle timeout in seconds.
 func startNginxFor(t *testing.T, backend string, secure bool, idle int) (string, dialFunc) {
 	t.Helper()
 	dir := t.TempDir()
@@ -124,8 +126,8 @@ func startHAProxy(t *testing.T, backend string, secure bool) (string, dialFunc) 
 	return startHAProxyFor(t, backend, secure, usualIdle)
 }
 
-// startHAProxyFor starts a haproxy that puts up with idle seconds of silence. It hands it the socket to listen on: connections queue there until
-// it is ready.
+// startHAProxyFor starts a haproxy with an idle timeout in seconds. It inherits
+// its socket: connections queue there until it is ready.
 func startHAProxyFor(t *testing.T, backend string, secure bool, idle int) (string, dialFunc) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

@@ -9,8 +9,9 @@ import (
 	"testing"
 )
 
-// The report of `fibersock conform` in a browser: all cases without 9.*, against `fibersock serve`. What a person does with it is tried
-// with the page's own script: search, choose a verdict, go to a case and on to the next.
+// The report of `fibersock conform` in a browser: all cases without 9.*,
+// against `fibersock serve`. The test uses the page's own script: search,
+// select a verdict, open a case and the next one.
 func TestConformanceReport(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "report")
 	v := visit{startBrowser(t), startServe(t)}

@@ -10,8 +10,8 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// A scenario is what two implementations must agree on. It runs twice, on two connections: once the client is the first party of run, once
-// the server.
+// A scenario is a required behavior of two implementations. It runs on two
+// connections: once the client is the first argument of run, once the server.
 type scenario struct {
 	name string
 	options
@@ -139,7 +139,8 @@ func deliversFragments(k kind, parts [][]byte) func(*testing.T, endpoint, endpoi
 	}
 }
 
-// answersPing expects the pong to from's ping while to is waiting for a message, which comes next.
+// answersPing expects the pong to from's ping while to waits for the next
+// message.
 func answersPing(t *testing.T, from, to endpoint, payload []byte) {
 	t.Helper()
 	next := event{kind: text, payload: []byte("after the ping")}
@@ -169,7 +170,7 @@ func closes(code wire.StatusCode, reason string) func(*testing.T, endpoint, endp
 	}
 }
 
-// expect runs act while to waits, and fails unless want is what to receives.
+// expect runs act while to waits, and expects to to receive want.
 func expect(t *testing.T, to endpoint, want event, act func() error) {
 	t.Helper()
 	type result struct {

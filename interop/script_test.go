@@ -13,16 +13,18 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// A script is a peer in another language: a program below peers/ that reads commands from its standard input and answers each on its
-// standard output, one JSON object a line. Payloads are in base64; a failed command answers {"error": …}.
+// A script is a peer in another language: a program below peers/ that reads
+// commands from its standard input and answers each on its standard output, as
+// JSON objects, one a line. Payloads are in base64; a failed command answers
+// {"error": …}.
 //
 //	do         with                     answer
-//	listen     subprotocols, cert, key  url        listens on a free port of 127.0.0.1; with cert and key (files) over TLS
+//	listen     subprotocols, cert, key  url                listens on a free port of 127.0.0.1; with cert and key (files) over TLS
 //	accept                              subprotocol        waits for the next connection, which becomes the current one
 //	dial       url, subprotocols, ca    subprotocol        the new connection becomes the current one
 //	send       kind, data                                  one frame
 //	fragments  kind, parts                                 several frames
-//	ping       data                     data               of the pong, once it has come
+//	ping       data                     data               of the pong, once it has arrived
 //	receive                             kind, data         of the next message; or kind "close", code, reason
 //	close      code, reason             kind, code, reason when the connection has ended; code 0: an empty Close
 type script struct {

@@ -7,7 +7,8 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// A tap listens for one plain connection and reports the pongs that come in on it.
+// A tap listens for one plain connection and reports the pongs that it
+// receives.
 type tap struct {
 	*net.TCPListener
 	pongs chan string
@@ -27,10 +28,10 @@ type tappedConn struct {
 	*net.TCPConn
 	pongs     chan<- string
 	pending   []byte // read, and not a whole frame yet
-	handshake bool   // is behind us
+	handshake bool   // has been parsed
 }
 
-// Read reads from the connection, and looks at what comes.
+// Read reads from the connection and parses the frames.
 func (c *tappedConn) Read(p []byte) (int, error) {
 	n, err := c.TCPConn.Read(p)
 	c.pending = append(c.pending, p[:n]...)

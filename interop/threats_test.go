@@ -18,7 +18,7 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// The proxies, told how long silence may last, in seconds.
+// The proxies, with an idle timeout in seconds.
 var proxies = map[string]func(t *testing.T, backend string, secure bool, idle int) (string, dialFunc){
 	"nginx":   startNginxFor,
 	"haproxy": startHAProxyFor,
@@ -65,8 +65,8 @@ func listenLoopback(t *testing.T) net.Listener {
 	return ln
 }
 
-// handshakeFor returns an opening handshake request. A change with the name of a field replaces its line, "GET …" or the like the request line;
-// others are added.
+// handshakeFor returns an opening handshake request. A change with the name of
+// a field replaces its line, "GET …" the request line; other changes are added.
 func handshakeFor(target string, changes ...string) string {
 	lines := []string{
 		"GET " + target + " HTTP/1.1", "Host: site.example", "Upgrade: websocket", "Connection: Upgrade",
@@ -108,9 +108,11 @@ func (s *spy) take() []string {
 	return asked
 }
 
-// Requests that are refused, or that a proxy and a server might read in two ways. Behind each comes a good handshake for a place that the proxy
-// does not let the public see: if proxy and server disagreed about where the first ends, or about whether there is a tunnel, the server would
-// be asked for that place (T-E01, T-E02, T-D14, T-D15, T-D16).
+// Refused requests, and requests that a proxy and a server might parse in two
+// ways. After each follows a valid handshake for a path that the proxy does not
+// make public: if proxy and server disagreed about the end of the first
+// request, or about the tunnel, the server would receive that path (T-E01,
+// T-E02, T-D14, T-D15, T-D16).
 func TestNothingIsSmuggledThroughProxies(t *testing.T) {
 	hidden := handshakeFor("/private")
 	requests := map[string]struct {
@@ -188,8 +190,10 @@ func TestNothingIsSmuggledThroughProxies(t *testing.T) {
 
 func echo(c *server.Conn, op wire.Opcode, p []byte) { c.Send(op, p) }
 
-// What comes in one segment with a good handshake are frames, of which no proxy loses a byte, and nothing else is: a second handshake is a
-// faulty frame (T-D13). Whatever else Upgrade lists, it is WebSocket or nothing (T-E06).
+// Frames in one segment with a valid handshake arrive through every proxy.
+// Other bytes are no request: a second handshake is an invalid frame (T-D13).
+// Other members of Upgrade do not matter: the connection is WebSocket or
+// refused (T-E06).
 func TestBytesBehindTheHandshakeThroughProxies(t *testing.T) {
 	const hello, bye = "\x81\x85\x00\x00\x00\x00Hello", "\x88\x80\x00\x00\x00\x00"
 	newServer := func() *server.Server { return &server.Server{Handler: server.Handler{Message: echo}} }
@@ -218,8 +222,9 @@ func TestBytesBehindTheHandshakeThroughProxies(t *testing.T) {
 	})
 }
 
-// The origin of a page is held against the host that the proxy was asked for, if the proxy hands that on (T-F01). The nginx of its manual hands on
-// the host without its port: what that makes of other ports is a refusal, until Origins names them.
+// The origin of a page is compared with the host that the proxy received, if
+// the proxy forwards it (T-F01). nginx as in its manual forwards the host
+// without its port: pages of other ports are refused, until Origins names them.
 func TestOriginsThroughProxies(t *testing.T) {
 	newServer := func() *server.Server {
 		return &server.Server{Origins: []string{"https://site.example:8443"}, Log: func(error) {}}
@@ -255,7 +260,7 @@ func TestOriginsThroughProxies(t *testing.T) {
 	})
 }
 
-// Behind a proxy a server goes by the name that the proxy hands on, and by no other (T-F07).
+// Behind a proxy the server's name is the one that the proxy forwards (T-F07).
 func TestHostsThroughProxies(t *testing.T) {
 	newServer := func() *server.Server {
 		return &server.Server{Hosts: []string{"site.example"}, Log: func(error) {}}
@@ -275,7 +280,7 @@ func TestHostsThroughProxies(t *testing.T) {
 	})
 }
 
-// A refusal behind a proxy is a refusal to our client too, with its status (T-E01).
+// Our client reports a refusal behind a proxy, with its status (T-E01).
 func TestRefusalsThroughProxiesAreErrors(t *testing.T) {
 	for proxyName, startProxy := range proxies {
 		t.Run(proxyName, func(t *testing.T) {
@@ -292,7 +297,8 @@ func TestRefusalsThroughProxiesAreErrors(t *testing.T) {
 	}
 }
 
-// A proxy drops what is silent for too long. Pings keep it; what was dropped is told to both ends as lost, code 1006 (T-E13).
+// A proxy drops idle connections. Pings keep them; both ends report a dropped
+// one as lost, with code 1006 (T-E13).
 func TestIdleConnectionsThroughProxies(t *testing.T) {
 	for proxyName, startProxy := range proxies {
 		t.Run(proxyName, func(t *testing.T) {

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func TestClientsMeasureWhatTheyAreAskedTo(t *testing.T) {
+func TestClientsMeasureAsRequested(t *testing.T) {
 	url := "ws://" + start(t, "minimal-go").Listening + "/"
 	for _, name := range []string{"gorilla", "coder", "gobwas", "gws", "xnet", "fibersock"} {
 		for _, args := range []string{"-size 125", "-size 125 -text", "-size 0", "-size 65536 -text", "-size 1048576"} {

@@ -46,7 +46,7 @@ func TestEchoOfCompressedMessage(t *testing.T) {
 	})
 }
 
-// tail is what ends a flushed block and is not sent (Section 7.2.1).
+// tail ends a flushed block and is not sent (Section 7.2.1).
 const tail = "\x00\x00\xff\xff"
 
 func deflate(t *testing.T, p []byte) []byte {

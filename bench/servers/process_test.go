@@ -117,7 +117,7 @@ func (p *process) dial() *rawClient {
 	return dial(p.t, p.Listening, nil, "")
 }
 
-// refuses runs a server that is to say that it cannot do what the flags ask for.
+// refuses runs a server that must report that it does not support the flags.
 func refuses(t *testing.T, name string, args ...string) {
 	t.Helper()
 	out, err := exec.Command(binaries.servers+name, args...).CombinedOutput()

@@ -23,7 +23,7 @@ const (
 	opPong         = 10
 )
 
-// A frame is what is on the wire, unmasked.
+// A frame is a frame on the wire, unmasked.
 type frame struct {
 	fin     bool
 	rsv1    bool
@@ -40,7 +40,7 @@ type rawClient struct {
 	Extensions string // as the server agreed to
 }
 
-// patience is how long a server may take for anything.
+// patience is the time limit of every step of a server.
 const patience = 10 * time.Second
 
 // dial opens a connection, by TLS if config is not nil, and makes the opening
@@ -174,8 +174,8 @@ func (c *rawClient) message() frame {
 	return m
 }
 
-// wantEnd reads until the server has closed the transport, and wants nothing more
-// to come.
+// wantEnd reads until the server has closed the transport, and expects no
+// further frame.
 func (c *rawClient) wantEnd() {
 	c.t.Helper()
 	if rest, err := io.ReadAll(c.in); err != nil || len(rest) > 0 {

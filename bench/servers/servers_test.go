@@ -1,5 +1,5 @@
-// Package servers_test holds the benchmark's server and client commands to what
-// they are compared by: that they do the same, and say what they are.
+// Package servers_test checks that the benchmark's commands behave equally and
+// describe themselves correctly.
 package servers_test
 
 import (
@@ -16,13 +16,13 @@ import (
 	"github.com/fibersock/fibersock/bench/internal/serve"
 )
 
-// peer is a server command, and in what it differs from the others.
+// peer is a server command, with its differences from the others.
 type peer struct {
 	name            string
 	noTLS           bool
 	noDeflate       bool
-	reorders        bool // replies of a connection come in any order
-	splitsFragments bool // a fragment comes back as a message
+	reorders        bool // replies of a connection may be reordered
+	splitsFragments bool // each fragment returns as a message
 	blocksAll       bool // a handler that blocks delays every connection
 }
 
@@ -57,7 +57,7 @@ func each(t *testing.T, f func(t *testing.T, p peer)) {
 	}
 }
 
-func TestFirstLineSaysWhatRuns(t *testing.T) {
+func TestFirstLineDescribesTheServer(t *testing.T) {
 	each(t, func(t *testing.T, p peer) {
 		s := start(t, p.name)
 		if s.Name != p.name || s.Loop != "goroutines" && s.Loop != "epoll" || s.Notes == "" {
@@ -65,7 +65,7 @@ func TestFirstLineSaysWhatRuns(t *testing.T) {
 		}
 		want := versionInGoMod(t, s.Module)
 		switch p.name {
-		case "fibersock": // is replaced by what stands beside it
+		case "fibersock": // replaced by the module in the next folder
 			want = "devel"
 			s.Version, _, _ = strings.Cut(s.Version, "+")
 		case "minimal-go":
@@ -198,7 +198,7 @@ func TestEchoOfMessageThatArrivesByteByByte(t *testing.T) {
 	})
 }
 
-// A server must keep what the client's socket does not take at once.
+// A server must buffer output that the client does not read.
 func TestEchoToClientThatReadsSlowly(t *testing.T) {
 	each(t, func(t *testing.T, p peer) {
 		c := start(t, p.name).dial()
@@ -271,7 +271,7 @@ func TestConnectionsDoNotMix(t *testing.T) {
 	})
 }
 
-func TestBroadcastReachesEverybody(t *testing.T) {
+func TestBroadcastReachesAllConnections(t *testing.T) {
 	each(t, func(t *testing.T, p peer) {
 		s := start(t, p.name, "-broadcast")
 		clients := []*rawClient{s.dial(), s.dial(), s.dial()}
@@ -292,14 +292,14 @@ func TestBroadcastReachesEverybody(t *testing.T) {
 		clients[0].send(frame{fin: true, opcode: opClose, payload: []byte{1000 >> 8, 1000 & 0xff}})
 		clients[0].frame()
 		clients[0].wantEnd()
-		left := frame{fin: true, opcode: opText, payload: []byte("who is left")}
+		left := frame{fin: true, opcode: opText, payload: []byte("the others")}
 		clients[1].send(left)
 		clients[1].wantReplies([]frame{left}, false)
 		clients[2].wantReplies([]frame{left}, false)
 	})
 }
 
-func TestBlockingMessageTakesASecondAndDelaysNobodyElse(t *testing.T) {
+func TestBlockingMessageDelaysOnlyItsConnection(t *testing.T) {
 	each(t, func(t *testing.T, p peer) {
 		s := start(t, p.name)
 		slow, quick := s.dial(), s.dial()
@@ -324,7 +324,7 @@ func TestBlockingMessageTakesASecondAndDelaysNobodyElse(t *testing.T) {
 	})
 }
 
-// What a peer says of itself beside its figures must be so.
+// The self-description of a peer must be true.
 func TestUTF8IsCheckedWhereItIsSaid(t *testing.T) {
 	each(t, func(t *testing.T, p peer) {
 		s := start(t, p.name)

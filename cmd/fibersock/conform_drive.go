@@ -116,15 +116,16 @@ func (o *conformDriveOptions) driver(url string, cfg *client.Config) *conform.Dr
 		URL: url, Agent: o.agent, Parallel: o.parallel, Shutdown: o.shutdown,
 		Ask: func(ctx context.Context, url string) (answer string, err error) {
 			err = receiveAll(ctx, url, cfg, func(_ *client.Conn, _ wire.Opcode, p []byte) { answer = string(p) })
-			if o.shutdown && ctx.Err() == nil && strings.Contains(url, "/updateReports?") && hungUp(err) {
-				err = nil // the server has ended
-			}
 			return answer, err
 		},
 		Echo: func(ctx context.Context, url string) error {
-			return receiveAll(ctx, url, cfg, func(c *client.Conn, op wire.Opcode, p []byte) {
+			err := receiveAll(ctx, url, cfg, func(c *client.Conn, op wire.Opcode, p []byte) {
 				c.Send(op, p) // an error ends the connection, which receiveAll notices
 			})
+			if o.shutdown && ctx.Err() == nil && strings.Contains(url, "/updateReports?") && hungUp(err) {
+				err = nil // the server has ended
+			}
+			return err
 		},
 	}
 }

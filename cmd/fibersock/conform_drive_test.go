@@ -20,7 +20,7 @@ import (
 
 // fuzzing is a fuzzing server with cases that end in different ways.
 type fuzzing struct {
-	count string // what it says to be the number of cases
+	count string // the answer to /getCaseCount
 	// hangUp, if it is set, gets the connections that are not served, from the second on.
 	hangUp func(net.Conn)
 	cases  map[string]func(c *server.Conn)

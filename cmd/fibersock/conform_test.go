@@ -86,7 +86,7 @@ func TestServeConforms(t *testing.T) {
 	}
 }
 
-// What the server does not implement is no failure.
+// An extension that the server does not implement is no failure.
 func TestUnimplementedIsNoFailure(t *testing.T) {
 	addr, _ := startServe(t)
 	r := runWith(t, nil, "conform", "server", "-cases", "12.1.1", "-agent", "ours", "ws://"+addr+"/echo")
@@ -108,7 +108,7 @@ func hangsUp(name string) func(net.Conn, *bufio.Reader) {
 	}
 }
 
-// A server that breaks rules is told so, and what it calls itself does no harm.
+// A server that breaks rules fails, and its name is quoted.
 func TestWrongServerFails(t *testing.T) {
 	for _, c := range []struct{ name, quoted string }{
 		{"wrong/1.0", `"wrong/1.0"`},
@@ -200,7 +200,7 @@ type indexed struct {
 	ReportFile string `json:"reportfile"`
 }
 
-// readIndex reads index.json: what it has of each agent's cases.
+// readIndex reads index.json: each agent's cases.
 func readIndex(t *testing.T, dir string) (index map[string]map[string]indexed) {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(dir, "index.json"))
@@ -291,7 +291,7 @@ func nobody(t *testing.T) (addr string) {
 	return ln.Addr().String()
 }
 
-// An interrupted run reports what it has.
+// An interrupted run reports its results.
 func TestInterruptedRun(t *testing.T) {
 	addr, _ := startServe(t)
 	ctx, interrupt := context.WithCancel(t.Context())
@@ -330,8 +330,8 @@ func TestOutputOfConformThatCannotBeWritten(t *testing.T) {
 	}
 }
 
-// startConformClient runs `fibersock conform client` and returns the address that it serves. wait returns what it
-// leaves when it has ended, interrupt makes it end.
+// startConformClient runs `fibersock conform client` and returns the address that it serves. wait returns its result
+// after the end, interrupt ends it.
 func startConformClient(t *testing.T, args ...string) (addr string, wait func() result, interrupt func()) {
 	t.Helper()
 	ctx, interrupt := context.WithCancel(context.Background())
@@ -393,7 +393,7 @@ func TestConformClientOverTLS(t *testing.T) {
 	}
 }
 
-// A reply is what a client does with a message.
+// A reply is the reaction of a client to a message.
 type reply func(c *client.Conn, op wire.Opcode, p []byte)
 
 func faithfully(c *client.Conn, op wire.Opcode, p []byte) { c.Send(op, p) }
@@ -426,7 +426,7 @@ func TestClientsThatDoNotPass(t *testing.T) {
 		args []string
 		come func(t *testing.T, addr string)
 		code exitCode
-		text string // in what it leaves
+		text string // in its output
 	}{
 		{"none", nil, func(*testing.T, string) {}, exitFailed, "no client ran a case"},
 		{"a wrong one", nil, func(t *testing.T, addr string) {
@@ -470,7 +470,7 @@ func TestClientsThatDoNotPass(t *testing.T) {
 	}
 }
 
-// Ctrl-C ends a fuzzing server in order: it reports what was run.
+// Ctrl-C ends a fuzzing server, which reports its results.
 func TestInterruptedConformClient(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out")
 	addr, wait, interrupt := startConformClient(t, "-cases", "1.1.2", "-out", out)

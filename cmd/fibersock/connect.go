@@ -115,7 +115,7 @@ func connect(ctx context.Context, args []string, std streams) exitCode {
 	return s.run(ctx)
 }
 
-// check looks at what flags cannot check one by one.
+// check checks combinations of flags.
 func (o *connectOptions) check(flags *flag.FlagSet, rest []string) error {
 	flags.Visit(func(f *flag.Flag) { o.waitSet = o.waitSet || f.Name == "wait" })
 	switch {
@@ -135,7 +135,8 @@ func (o *connectOptions) check(flags *flag.FlagSet, rest []string) error {
 	return nil
 }
 
-// patience returns how long to wait for another message after the end of input; negative means for ever.
+// patience returns how long to wait for another message after the end of input;
+// negative means for ever.
 func (o *connectOptions) patience(interactive bool) time.Duration {
 	switch {
 	case o.waitSet:
@@ -148,7 +149,8 @@ func (o *connectOptions) patience(interactive bool) time.Duration {
 	return defaultWait
 }
 
-// dial opens the connection. If it cannot, it says so and returns the exit code.
+// dial opens the connection. If it cannot, it says so and returns the exit
+// code.
 func (o *connectOptions) dial(ctx context.Context, url string, out *output, progress *progress) (*client.Conn, exitCode) {
 	u, err := handshake.ParseURL(url)
 	if err != nil {
@@ -200,7 +202,8 @@ func (c countingConn) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// config returns how to dial: it notes the progress and shows it if that is wanted.
+// config returns how to dial: it notes the progress and shows it if that is
+// wanted.
 func (o *connectOptions) config(out *output, p *progress) (*client.Config, error) {
 	header := map[string][]string{}
 	for name, values := range o.header {
@@ -248,7 +251,8 @@ func (o *connectOptions) config(out *output, p *progress) (*client.Config, error
 	return cfg, nil
 }
 
-// loadCertificates returns the certificates in a PEM file, nil if there is no file.
+// loadCertificates returns the certificates in a PEM file, nil if there is no
+// file.
 func loadCertificates(file string) (*x509.CertPool, error) {
 	if file == "" {
 		return nil, nil

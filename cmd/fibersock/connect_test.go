@@ -69,7 +69,7 @@ func TestEachLineIsAMessageAndEachReplyALine(t *testing.T) {
 	}
 }
 
-// 6455-7.4-e: a client closes with 1000 when it has done what it came for.
+// 6455-7.4-e: a client closes with 1000 when it is finished.
 func TestClosesNormallyAtTheEndOfInput(t *testing.T) {
 	codes := make(chan wire.StatusCode, 1)
 	s := echoServer()
@@ -487,7 +487,7 @@ func TestQuitAndEndOfInputOfATerminalCloseAtOnce(t *testing.T) {
 	}
 }
 
-// T-H06: what a server sends is seen on a terminal, not obeyed by it.
+// T-H06: a terminal shows the text of a server and does not execute it.
 func TestTerminalShowsMessagesEscaped(t *testing.T) {
 	red := "\x1b[31mred\nalert"
 	url := startServer(t, &server.Server{Handler: server.Handler{

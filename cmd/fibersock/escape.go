@@ -9,12 +9,13 @@ import (
 	"unicode/utf8"
 )
 
-// escape returns a peer's text in a form that can only be seen, not obeyed, by a terminal: control
-// characters (ESC and its 8-bit relatives, CR, LF), characters that change the direction of writing, invisible
-// ones, and bytes that are not UTF-8 become \n, \r, \x1b or \u202e. Tabs stay, and so do the joiners that emoji and
-// some scripts are written with.
+// escape returns a peer's text in a form that can only be seen, not obeyed, by
+// a terminal: control characters (ESC and its 8-bit relatives, CR, LF),
+// characters that change the direction of writing, invisible ones, and bytes
+// that are not UTF-8 become \n, \r, \x1b or \u202e. Tabs stay, and so do the
+// joiners that emoji and some scripts are written with.
 //
-// A backslash stays what it is: the form is for eyes, not for programs.
+// A backslash is not escaped, so the form is not reversible.
 func escape(s string) string {
 	first := firstHarmful(s)
 	if first == len(s) {
@@ -56,8 +57,8 @@ func harmless(r rune) bool {
 	return unicode.IsGraphic(r)
 }
 
-// escapeJSON replaces, in a line of JSON, what escape would replace by JSON's \u form. In JSON such characters only
-// stand in strings, so the meaning stays.
+// escapeJSON writes, in a line of JSON, the characters that escape replaces in
+// JSON's \u form. In JSON they only occur in strings, so the value is the same.
 func escapeJSON(line []byte) []byte {
 	s := string(line)
 	if firstHarmful(s) == len(s) {

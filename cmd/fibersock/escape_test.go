@@ -2,7 +2,7 @@ package main
 
 import "testing"
 
-// 6455-5.5.1-d, T-H06: what the peer says cannot drive the terminal.
+// 6455-5.5.1-d, T-H06: text of the peer cannot control the terminal.
 func TestEscape(t *testing.T) {
 	for _, c := range []struct{ in, want string }{
 		{"", ""},

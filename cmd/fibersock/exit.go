@@ -11,7 +11,7 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// exitCode is what the process ends with. exitCodes explains the values.
+// exitCode is the exit code of the process. exitCodes explains the values.
 type exitCode int
 
 const (
@@ -27,7 +27,8 @@ const (
 	exitInterrupted exitCode = 130
 )
 
-// exitCodes is the part of "fibersock help connect" that scripts are written after.
+// exitCodes is the part of "fibersock help connect" that scripts are written
+// after.
 const exitCodes = `
 Exit codes:
   0    finished: the closing handshake is done, whoever began it, with
@@ -43,8 +44,9 @@ Exit codes:
   130  interrupted; if the connection was open, it was closed with 1001
 `
 
-// dialExitCode says what a failed dial means. connected and secured tell how far it came:
-// whether there was a transport, and whether TLS on it was established.
+// dialExitCode returns the exit code for the error of a dial. connected and
+// secured are its progress: whether there was a transport, and whether TLS on
+// it was established.
 func dialExitCode(err error, connected, secured bool) exitCode {
 	switch {
 	case isAny[*handshake.URLError](err), isAny[*handshake.FieldError](err):
@@ -65,8 +67,9 @@ func dialExitCode(err error, connected, secured bool) exitCode {
 	return exitRefused // it hung up instead of answering
 }
 
-// endExitCode says what the end of an open connection means. err is why it ended, ours the code
-// of the Close that this side sent, 0 if it sent none or one without a code.
+// endExitCode returns the exit code for the end of an open connection. err is
+// its cause, ours the code of the Close that this side sent, 0 if it sent none
+// or one without a code.
 func endExitCode(err error, ours wire.StatusCode) exitCode {
 	var closed *client.CloseError
 	switch {
@@ -88,7 +91,7 @@ func endExitCode(err error, ours wire.StatusCode) exitCode {
 	return exitTimeout // this side cut the connection: the server did not answer its Close
 }
 
-// isAny reports whether err or what it wraps is of the type E.
+// isAny reports whether err, or an error that it wraps, is of the type E.
 func isAny[E error](err error) bool {
 	var e E
 	return errors.As(err, &e)

@@ -104,7 +104,7 @@ func TestExitCodeSaysHowItEnded(t *testing.T) {
 		peer func(net.Conn, *bufio.Reader) // nil: nobody listens
 		args string                        // ADDR is the peer's address
 		code exitCode
-		err  string // part of what is said
+		err  string // part of standard error
 	}{
 		{"nobody listens", nil, "ws://ADDR", exitUnreachable, "refused"},
 		{"no such name", nil, "ws://name.invalid/", exitUnreachable, "name.invalid"},
@@ -119,7 +119,7 @@ func TestExitCodeSaysHowItEnded(t *testing.T) {
 		{"no answer to the handshake", silent, "-timeout 50ms ws://ADDR", exitTimeout, "50ms (-timeout)"},
 		{"a masked frame", says([]byte{0x81, 0x80, 1, 2, 3, 4}), "ws://ADDR", exitFailed, "1002"},
 		{"text that is not UTF-8", says([]byte{0x81, 1, 0xff}), "ws://ADDR", exitFailed, "1007"},
-		{"a message over the limit", says(text), "-max-message 10 ws://ADDR", exitFailed, "(-max-message)"},
+		{"a message over the limit", says(text), "-max-message 10 ws://ADDR", exitFailed, "-max-message (10)"},
 		{"gone without a Close", accept, "ws://ADDR", exitLost, "without a closing handshake"},
 		{"gone inside a frame", func(nc net.Conn, r *bufio.Reader) { accept(nc, r); nc.Write(text[:5]) }, "ws://ADDR", exitLost, "unexpected EOF"},
 		{"closed normally", says(closeFrame(wire.NormalClosure, "done")), "ws://ADDR", exitOK, ""},

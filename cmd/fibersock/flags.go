@@ -19,8 +19,8 @@ func (e *usageError) Error() string { return e.text }
 
 func usagef(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
 
-// newFlags returns a flag set for the command called name, to be used with parse. usage is printed in front of
-// the flags, more behind them.
+// newFlags returns a flag set for the command called name, to be used with
+// parse. usage is printed in front of the flags, more behind them.
 func newFlags(name, usage, more string) *flag.FlagSet {
 	flags := flag.NewFlagSet(name, flag.ContinueOnError)
 	flags.SetOutput(io.Discard) // parse's caller reports
@@ -32,8 +32,9 @@ func newFlags(name, usage, more string) *flag.FlagSet {
 	return flags
 }
 
-// parse takes flags before, between and after the other arguments, which it returns. The error is
-// flag.ErrHelp if help was asked for, a *usageError otherwise.
+// parse takes flags before, between and after the other arguments, which it
+// returns. The error is flag.ErrHelp if help was asked for, a *usageError
+// otherwise.
 func parse(flags *flag.FlagSet, args []string) ([]string, error) {
 	usage := flags.Usage
 	flags.Usage = func() {} // errors are told in one line; help is printed by our caller
@@ -55,7 +56,8 @@ func parse(flags *flag.FlagSet, args []string) ([]string, error) {
 	}
 }
 
-// parsed reports what came of parse: the help, or a complaint. ok says whether to go on.
+// parsed shows the result of parse: the help or an error. If there is neither,
+// ok is true.
 func parsed(flags *flag.FlagSet, std streams, err error) (code exitCode, ok bool) {
 	switch {
 	case errors.Is(err, flag.ErrHelp):
@@ -69,8 +71,8 @@ func parsed(flags *flag.FlagSet, std streams, err error) (code exitCode, ok bool
 	return exitOK, true
 }
 
-// listFlag is a flag that may be given more than once, each time with one or more values
-// separated by commas.
+// listFlag is a flag that may be given more than once, each time with one or
+// more values separated by commas.
 type listFlag []string
 
 func (l *listFlag) String() string { return strings.Join(*l, ",") }
@@ -86,7 +88,8 @@ func (l *listFlag) Set(s string) error {
 	return nil
 }
 
-// textsFlag is a flag that may be given more than once, each time with one value.
+// textsFlag is a flag that may be given more than once, each time with one
+// value.
 type textsFlag []string
 
 func (f *textsFlag) String() string { return strings.Join(*f, ", ") }
@@ -96,7 +99,8 @@ func (f *textsFlag) Set(s string) error {
 	return nil
 }
 
-// headerFlag is a flag for header fields, "Name: value", that may be given more than once.
+// headerFlag is a flag for header fields, "Name: value", that may be given more
+// than once.
 type headerFlag map[string][]string
 
 func (h headerFlag) String() string { return "" }
@@ -116,7 +120,7 @@ func (h headerFlag) Set(s string) error {
 	return nil
 }
 
-// delimiterFlag is what separates messages in the input.
+// delimiterFlag is the separator of messages in the input.
 type delimiterFlag struct {
 	text string
 	set  bool // the flag was given; otherwise messages are lines
@@ -133,8 +137,8 @@ func (d *delimiterFlag) Set(s string) error {
 	return nil
 }
 
-// sizeFlag is a number of bytes: 1000, 64K, 16M, 1G, or none for no limit, which is
-// -1. 0 is the library's default.
+// sizeFlag is a number of bytes: 1000, 64K, 16M, 1G, or none for no limit,
+// which is -1. 0 is the library's default.
 type sizeFlag int64
 
 func (s *sizeFlag) String() string {

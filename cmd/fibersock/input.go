@@ -29,8 +29,8 @@ const commandHelp = `Each line is sent as a message. Lines that begin with a sla
 // inputEnd is why input is over: nothing more came, or it asked for an ending.
 type inputEnd struct{ ending *ending }
 
-// readInput sends the messages of standard input until there are no more, and tells run. A message may be of any
-// length.
+// readInput sends the messages of standard input until there are no more, and
+// tells run. A message may be of any length.
 func (s *session) readInput() {
 	next := s.inputReader()
 	for number := 1; ; number++ {
@@ -57,8 +57,8 @@ func (s *session) readInput() {
 // maxChunk is the largest message of -binary without -delimiter, in bytes.
 const maxChunk = 64 << 10
 
-// inputReader returns what reads the next message of standard input, and whether there is one. The error may come with
-// the last.
+// inputReader returns a function that reads the next message of standard input.
+// some reports whether there is one. The last may be returned with an error.
 func (s *session) inputReader() func() (payload []byte, some bool, err error) {
 	reader := bufio.NewReader(s.std.in)
 	switch d := s.options.delimiter; {
@@ -85,7 +85,8 @@ func (s *session) inputReader() func() (payload []byte, some bool, err error) {
 	}
 }
 
-// readUntil reads up to a delimiter, which is left out, or to the end of input, and reports whether there was anything.
+// readUntil reads up to a delimiter, which is left out, or to the end of input,
+// and reports whether there was anything.
 func readUntil(r *bufio.Reader, delimiter []byte) (text []byte, some bool, err error) {
 	for {
 		part, err := r.ReadBytes(delimiter[len(delimiter)-1])
@@ -99,7 +100,8 @@ func readUntil(r *bufio.Reader, delimiter []byte) (text []byte, some bool, err e
 	}
 }
 
-// take does with a line what it is for. If the session is to end with it, it returns how.
+// take handles a line of input. It returns the end of the session, if the line
+// ends it.
 func (s *session) take(line []byte, number int) *ending {
 	if s.interactive {
 		switch {
@@ -125,8 +127,8 @@ func (s *session) take(line []byte, number int) *ending {
 	return &ending{code: wire.NormalClosure, exit: exitUsage, err: err}
 }
 
-// send sends a message. If the connection has ended, receive tells why. The message is shown first, since the
-// answer may be there before Send returns.
+// send sends a message. If the connection has ended, receive tells why. The
+// message is shown first, since the answer may be there before Send returns.
 func (s *session) send(op wire.Opcode, payload []byte) *ending {
 	if err := s.out.message("out", op, payload); err != nil {
 		e := outputEnding(err)
@@ -136,7 +138,7 @@ func (s *session) send(op wire.Opcode, payload []byte) *ending {
 	return nil
 }
 
-// command carries out what stood behind the slash.
+// command runs the command after the slash.
 func (s *session) command(text string) *ending {
 	name, rest, _ := strings.Cut(text, " ")
 	rest = strings.TrimSpace(rest)

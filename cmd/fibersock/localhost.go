@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// listenTCP listens on addr. The name localhost is every loopback address there is: clients
-// that try ::1 first, and do not try another, connect too.
+// listenTCP listens on addr. The name localhost is every loopback address there
+// is: clients that try ::1 first, and do not try another, connect too.
 func listenTCP(addr string) (net.Listener, error) {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil || !strings.EqualFold(host, "localhost") {
@@ -26,7 +26,8 @@ func listenTCP(addr string) (net.Listener, error) {
 	}
 }
 
-// listenLoopback listens on one port of the loopback addresses that the system has.
+// listenLoopback listens on one port of the loopback addresses that the system
+// has.
 func listenLoopback(port string) (lns []net.Listener, err error) {
 	for _, ip := range [...]string{"127.0.0.1", "::1"} {
 		ln, err := net.Listen("tcp", net.JoinHostPort(ip, port))
@@ -78,8 +79,8 @@ func mergeListeners(lns []net.Listener) net.Listener {
 	return m
 }
 
-// acceptFrom accepts from ln until m is closed. An error waits until Accept has returned it,
-// as one that recurs must not use up the processor.
+// acceptFrom accepts from ln until m is closed. An error waits until Accept has
+// returned it, as one that recurs must not use up the processor.
 func (m *mergedListener) acceptFrom(ln net.Listener) {
 	for {
 		nc, err := ln.Accept()

@@ -1,5 +1,6 @@
-// Fibersock is the command-line companion of the library: a demonstration server
-// with a web page, a client for terminals and pipes, and a judge of other implementations.
+// Fibersock is the command-line companion of the library: a demonstration
+// server with a web page, a client for terminals and pipes, and a judge of
+// other implementations.
 //
 //	fibersock serve [flags]
 //	fibersock connect [flags] URL
@@ -46,8 +47,8 @@ func commands() []command {
 	}
 }
 
-// run is the program without the process around it: it ends when the command does,
-// which is soon after ctx is over.
+// run is the program without the process around it: it ends when the command
+// does, which is soon after ctx is over.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) exitCode {
 	return dispatch(ctx, args, newStreams(stdin, stdout, stderr))
 }
@@ -93,7 +94,7 @@ func help(ctx context.Context, args []string, std streams) exitCode {
 	return dispatch(ctx, append(slices.Clone(args), "-h"), std)
 }
 
-// version prints what the Go toolchain noted about this build.
+// version prints the build information of the Go toolchain.
 func version(_ context.Context, _ []string, std streams) exitCode {
 	fmt.Fprintf(std.out, "%s, %s, %s/%s\n", buildVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	return exitOK

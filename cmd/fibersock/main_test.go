@@ -15,7 +15,7 @@ import (
 
 func TestMain(m *testing.M) { leakcheck.Main(m) }
 
-// result is what a run of the command leaves.
+// result is the result of a run of the command.
 type result struct {
 	code     exitCode
 	out, err string
@@ -52,7 +52,7 @@ func (w *lineWriter) Write(p []byte) (int, error) {
 	}
 }
 
-// await returns what follows prefix in the first line that has it.
+// await returns the text after prefix in the first line that contains it.
 func (w *lineWriter) await(t *testing.T, prefix string) string {
 	t.Helper()
 	for {

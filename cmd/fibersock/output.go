@@ -16,10 +16,10 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// output is what the user sees of a connection. Messages go to standard output, everything said about them
-// to standard error. It may be used by any number of goroutines.
+// output is the output of a connection: messages on standard output, remarks on
+// standard error. Any goroutine may use it.
 //
-// What a message looks like:
+// A message has this form:
 //
 //	-json                a line of JSON
 //	a terminal           text escaped, unless raw; binary as a line with its size and first bytes
@@ -171,7 +171,7 @@ func (o *output) say(format string, args ...any) {
 	o.showPrompt()
 }
 
-// failure tells what went wrong.
+// failure shows an error.
 func (o *output) failure(err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -194,8 +194,8 @@ func (o *output) roundTrip(rtt time.Duration) {
 	}
 }
 
-// closed tells how the connection ended: by err, after this side had closed it as e says, if it did. That is the
-// last that is written.
+// closed tells how the connection ended: by err, after this side had closed it
+// as e says, if it did. That is the last that is written.
 func (o *output) closed(err error, e *ending, exit exitCode) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -220,8 +220,10 @@ func (o *output) closed(err error, e *ending, exit exitCode) {
 	o.over = true
 }
 
-// closeEvent is the last event. Its code and reason are those of the server's Close (RFC 6455, Section 7.1.5), also
-// where that answered ours, 1006 if none came; for a connection that was failed, the code that was sent. Its direction says who began.
+// closeEvent is the last event. Its code and reason are those of the server's
+// Close (RFC 6455, Section 7.1.5), also of one that answers ours, or 1006
+// without a Close. For a failed connection it is the code that was sent. Its
+// direction is that of the first Close.
 func closeEvent(err error, e *ending, exit exitCode) event {
 	var closed *client.CloseError
 	var failed *client.FailError
@@ -240,7 +242,7 @@ func closeEvent(err error, e *ending, exit exitCode) event {
 func withoutPrefix(err error) string { return strings.TrimPrefix(err.Error(), "websocket: ") }
 
 // flagNames are the flags that set the options that the library's errors name.
-var flagNames = strings.NewReplacer("(HandshakeTimeout)", "(-timeout)", "(Limits.Message)", "(-max-message)")
+var flagNames = strings.NewReplacer("(HandshakeTimeout)", "(-timeout)", "Limits.Message (", "-max-message (")
 
 // explain returns err's text for the user of connect.
 func explain(err error) string { return flagNames.Replace(withoutPrefix(err)) }
@@ -262,7 +264,8 @@ func (o *output) ask() {
 	}
 }
 
-// answered is told that a line was entered: the cursor is at the beginning of the next.
+// answered is told that a line was entered: the cursor is at the beginning of
+// the next.
 func (o *output) answered() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -288,8 +291,8 @@ func (o *output) showPrompt() {
 	}
 }
 
-// eraseLine returns what takes a prompt off the screen, with what has been typed behind it. Where the terminal may not
-// know how to, the line is left behind.
+// eraseLine returns the sequence that erases the prompt and the text typed
+// after it, or a newline for a terminal without such a sequence.
 func eraseLine() string {
 	if term := os.Getenv("TERM"); runtime.GOOS == "windows" || term == "" || term == "dumb" {
 		return "\n"

@@ -9,8 +9,9 @@ import (
 //go:embed page
 var pageFiles embed.FS
 
-// pageHeader lets the page have what is served with it and WebSocket servers anywhere, and nothing else. The last two
-// make it an origin of its own in the browser's eyes, which gives it a clock fine enough to time an echo.
+// pageHeader allows the page its own files and any WebSocket server, and
+// nothing else. The last two fields isolate its origin, so the browser provides
+// a clock that is precise enough for the time of an echo.
 var pageHeader = map[string]string{
 	"Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; " +
 		"connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",

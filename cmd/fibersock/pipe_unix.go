@@ -8,8 +8,9 @@ import (
 	"syscall"
 )
 
-// ignoreBrokenPipes makes a write to a pipe that nobody reads any more an error like any
-// other, so that the connection can be closed properly; otherwise it ends the process.
+// ignoreBrokenPipes makes a write to a pipe that nobody reads any more an error
+// like any other, so that the connection can be closed properly; otherwise it
+// ends the process.
 func ignoreBrokenPipes() { signal.Ignore(syscall.SIGPIPE) }
 
 // isBrokenPipe reports whether a write failed because nobody reads any more.

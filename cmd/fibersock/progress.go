@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// progressBar shows on a terminal how far a number of cases has come, in one line that is written over and over. It
-// may be used by any number of goroutines. A nil *progressBar shows nothing.
+// progressBar shows on a terminal how far a number of cases has come, in one
+// line that is written over and over. It may be used by any number of
+// goroutines. A nil *progressBar shows nothing.
 type progressBar struct {
 	w     io.Writer
 	total int
@@ -82,12 +83,14 @@ func (b *progressBar) show() {
 	}
 }
 
-// draw writes line over the one before, without escape sequences, which not every terminal knows.
+// draw writes line over the one before, without escape sequences, which not
+// every terminal knows.
 func (b *progressBar) draw(line string) {
 	fmt.Fprintf(b.w, "\r%-*s", progressColumns, line)
 }
 
-// line is the bar after a time, in progressColumns at most as long as the numbers are reasonable.
+// line is the bar after a time, in progressColumns at most as long as the
+// numbers are reasonable.
 func (b *progressBar) line(elapsed time.Duration) string {
 	const width = 30
 	b.mu.Lock()

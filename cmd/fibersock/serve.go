@@ -89,7 +89,7 @@ func serve(ctx context.Context, args []string, std streams) exitCode {
 	return exitOK
 }
 
-// listen returns the listener, or why there is none and what to exit with.
+// listen returns the listener, or an error and the exit code.
 func (o *serveOptions) listen() (net.Listener, exitCode, error) {
 	var config *tls.Config
 	if o.certFile != "" {
@@ -109,8 +109,8 @@ func (o *serveOptions) listen() (net.Listener, exitCode, error) {
 	return ln, exitOK, nil
 }
 
-// pageURL is where the page is found if the listener is bound to addr: under the name that was asked for, on the
-// port that it came to be.
+// pageURL is where the page is found if the listener is bound to addr: under
+// the name that was asked for, on the port that it came to be.
 func (o *serveOptions) pageURL(addr net.Addr) string {
 	scheme := "http"
 	if o.certFile != "" {
@@ -127,7 +127,7 @@ func (o *serveOptions) pageURL(addr net.Addr) string {
 	return scheme + "://" + net.JoinHostPort(host, port) + "/"
 }
 
-// demo is what serve serves.
+// demo is the server of serve.
 type demo struct {
 	log     *slog.Logger
 	options *serveOptions
@@ -191,7 +191,8 @@ func (d *demo) chat() *server.Server {
 	return s
 }
 
-// server returns a server that logs who comes and goes. The log quotes what clients say.
+// server returns a server that logs its connections. The log quotes text of
+// clients.
 func (d *demo) server() *server.Server {
 	return &server.Server{
 		Origins: d.options.origins,
@@ -211,7 +212,7 @@ func (d *demo) server() *server.Server {
 	}
 }
 
-// refused logs what no connection is there to tell of: refused handshakes, and panics.
+// refused logs errors without a connection: refused handshakes, and panics.
 func (d *demo) refused(err error) {
 	if isAny[*server.RefusedError](err) {
 		d.log.Info("refused", "error", withoutPrefix(err))

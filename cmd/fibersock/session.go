@@ -11,12 +11,13 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// session is an open connection of connect, from the first line to the exit code. Three goroutines work on it, so
-// that neither a slow server nor a slow reader of our output stops the others:
+// session is an open connection of connect, from the first line to the exit
+// code. It has three goroutines, so that neither a slow server nor a slow
+// reader of the output blocks the others:
 //
-//	run          decides: shows what came, waits, closes
-//	receive      takes messages from the connection
-//	readInput    reads lines, sends them, carries out commands
+//	run          shows messages, waits, closes
+//	receive      receives messages
+//	readInput    reads lines, sends them, runs commands
 type session struct {
 	conn        *client.Conn
 	out         *output
@@ -26,7 +27,7 @@ type session struct {
 	received    *atomic.Int64 // bytes from the server
 
 	messages chan client.Message // from receive
-	lost     chan error          // from receive, once: why the connection ended
+	lost     chan error          // from receive, once: the cause of the end
 	input    chan inputEnd       // from readInput, once
 	problems chan ending         // why to close early, from anywhere
 	done     chan struct{}       // closed when run returns
@@ -45,7 +46,7 @@ type ending struct {
 	code   wire.StatusCode // 0: a Close without a code
 	reason string
 	exit   exitCode
-	err    error // what to tell the user, if anything
+	err    error // shown to the user, if not nil
 }
 
 func newSession(conn *client.Conn, out *output, o *connectOptions, std streams) *session {
@@ -65,7 +66,7 @@ func newSession(conn *client.Conn, out *output, o *connectOptions, std streams) 
 	return s
 }
 
-// run goes on until the connection has ended, and returns what the process is to exit with.
+// run runs until the end of the connection, and returns the exit code.
 func (s *session) run(ctx context.Context) exitCode {
 	defer close(s.done)
 	defer s.quiet.Stop()
@@ -135,7 +136,8 @@ func (s *session) expectationMet() bool {
 	return s.options.expect > 0 && s.messageCount >= s.options.expect
 }
 
-// outputEnding is for an output that cannot be written to: somebody who does not read on is no error to report.
+// outputEnding returns the end for an output that cannot be written to. A
+// closed pipe is not reported.
 func outputEnding(err error) ending {
 	e := ending{code: wire.GoingAway, exit: exitUsage, err: fmt.Errorf("standard output: %w", err)}
 	if isBrokenPipe(err) {
@@ -144,7 +146,7 @@ func outputEnding(err error) ending {
 	return e
 }
 
-// inputEnded begins to wait for what still comes, unless there is more to do.
+// inputEnded starts the wait for further messages at the end of the input.
 func (s *session) inputEnded(end inputEnd) {
 	if end.ending != nil {
 		s.finish(*end.ending)
@@ -170,7 +172,8 @@ func (s *session) waitedEnough() {
 	s.finish(e)
 }
 
-// finish begins the closing handshake, unless one is under way. Messages may go on to come; how it ended, receive will tell.
+// finish begins the closing handshake, unless one is under way. Messages may go
+// on to come; how it ended, receive will tell.
 func (s *session) finish(e ending) {
 	if s.ending != nil {
 		return
@@ -183,7 +186,8 @@ func (s *session) finish(e ending) {
 	}()
 }
 
-// ended tells how the connection ended, for the reason err, and returns the exit code.
+// ended tells how the connection ended, for the reason err, and returns the
+// exit code.
 func (s *session) ended(err error) exitCode {
 	var ours wire.StatusCode
 	exit := exitOK
@@ -207,7 +211,8 @@ func (s *session) ended(err error) exitCode {
 	return exit
 }
 
-// ping measures a round-trip time, and reports false if there was no Pong in time.
+// ping measures a round-trip time, and reports false if there was no Pong in
+// time.
 func (s *session) ping(patience time.Duration) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -218,8 +223,9 @@ func (s *session) ping(patience time.Duration) bool {
 	return !errors.Is(err, context.DeadlineExceeded)
 }
 
-// pingEvery pings until the connection has ended or nothing comes after a Ping. Whatever
-// comes shows that the server is there: it may answer with another Pong, or late behind data.
+// pingEvery pings until the connection has ended or nothing comes after a Ping.
+// Whatever comes shows that the server is there: it may answer with another
+// Pong, or late behind data.
 func (s *session) pingEvery(interval time.Duration) {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()

@@ -17,7 +17,8 @@ func newStreams(in io.Reader, out, err io.Writer) streams {
 	return streams{in: in, out: out, err: err, inTerminal: isTerminal(in), outTerminal: isTerminal(out)}
 }
 
-// isTerminal reports whether stream is a character device other than the null device.
+// isTerminal reports whether stream is a character device other than the null
+// device.
 func isTerminal(stream any) bool {
 	file, ok := stream.(*os.File)
 	if !ok || file == nil {

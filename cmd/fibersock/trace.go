@@ -8,8 +8,8 @@ import (
 	"github.com/fibersock/fibersock/handshake"
 )
 
-// handshake shows the opening handshake on standard error, in the manner of curl: what was sent after ">", what
-// came after "<", without the secrets.
+// handshake shows the opening handshake on standard error, like curl: the
+// request after ">", the response after "<", without secrets.
 func (o *output) handshake(request []byte, response *handshake.Response) {
 	for line := range strings.SplitSeq(strings.TrimRight(string(request), "\r\n"), "\r\n") {
 		o.note("> %s", escape(redact(line)))
@@ -23,7 +23,8 @@ func (o *output) handshake(request []byte, response *handshake.Response) {
 	}
 }
 
-// redact takes the secret out of a header line that holds one. Of credentials the scheme stays.
+// redact takes the secret out of a header line that holds one. Of credentials
+// the scheme stays.
 func redact(line string) string {
 	const hidden = "[not shown]"
 	name, value, found := strings.Cut(line, ":")

@@ -11,7 +11,8 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// A blocking server.
+// TestBlockingServer shows the equivalent of a server with a blocking handler for
+// each connection.
 func TestBlockingServer(t *testing.T) {
 	type report struct {
 		timeout   error

@@ -12,7 +12,7 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// A blocking client.
+// TestBlockingClient shows the equivalent of a blocking client.
 func TestBlockingClient(t *testing.T) {
 	headers := make(chan string, 1)
 	var s server.Server
@@ -39,7 +39,7 @@ func TestBlockingClient(t *testing.T) {
 		c, err = client.Dial(ctx, url, &client.Config{
 			Header:           map[string][]string{"X-Token": {"secret"}},
 			HandshakeTimeout: 5 * time.Second,
-			Control:          true, // ping, pong and close come as messages too
+			Control:          true, // Receive returns Ping, Pong and Close too
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -13,7 +13,7 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// An event server.
+// TestEventServer shows the equivalent of a server with event handlers.
 func TestEventServer(t *testing.T) {
 	t.Run("run(ws, callback, buffered bytes, timeout) over an already upgraded connection", func(t *testing.T) {
 		ours, theirs := net.Pipe()
@@ -178,7 +178,7 @@ func TestEventServer(t *testing.T) {
 	})
 }
 
-// expect compares what comes from events.
+// expect compares the next events.
 func expect(t *testing.T, events <-chan string, want ...string) {
 	t.Helper()
 	for _, w := range want {

@@ -21,7 +21,7 @@ func start(t *testing.T, s *server.Server) (url string) {
 	go func() { served <- s.Serve(ln) }()
 	t.Cleanup(func() {
 		ctx, cancel := context.WithCancel(context.Background())
-		cancel() // what is still open is cut
+		cancel() // abort open connections
 		s.Shutdown(ctx)
 		if err := <-served; err != server.ErrServerClosed {
 			t.Error(err)

@@ -12,7 +12,7 @@ import (
 	"github.com/fibersock/fibersock/server"
 )
 
-// Named sockets.
+// TestNamedSockets shows the equivalent of named sockets.
 func TestNamedSockets(t *testing.T) {
 	headers := make(chan string, 10)
 	var s server.Server

@@ -10,7 +10,7 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// Stateless protocol helpers.
+// TestStatelessProtocolHelpers shows the equivalent of functions over byte slices.
 func TestStatelessProtocolHelpers(t *testing.T) {
 	key := wire.NewMaskingKey([4]byte{0x37, 0xfa, 0x21, 0x3d})
 	masked := []byte{0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58}

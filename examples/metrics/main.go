@@ -1,6 +1,6 @@
-// Command metrics is an echo server that can be watched: its statistics are a
-// variable of package expvar, at http://localhost:8081/debug/vars, and what
-// happens to single connections is logged by package log/slog.
+// Metrics is an echo server with statistics and a log: package expvar publishes
+// its counters at http://localhost:8081/debug/vars, and package log/slog logs the
+// end of each connection.
 //
 //	go run ./examples/metrics
 package main
@@ -18,12 +18,12 @@ import (
 func main() {
 	s := newServer(slog.Default())
 	expvar.Publish("websocket", expvar.Func(func() any { return s.Stats() }))
-	go func() { log.Fatal(http.ListenAndServe("localhost:8081", nil)) }() // for nobody else to see
+	go func() { log.Fatal(http.ListenAndServe("localhost:8081", nil)) }() // on loopback: statistics are private
 	log.Fatal(s.ListenAndServe("localhost:8080"))
 }
 
-// newServer returns a server that logs how its connections end, and what it
-// cannot tell a connection's handler.
+// newServer returns a server that logs the end of its connections, and errors
+// that belong to no connection.
 func newServer(logger *slog.Logger) *server.Server {
 	return &server.Server{
 		Handler: server.Handler{

@@ -15,7 +15,7 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// talk serves a client that sends two messages and closes, until all is done.
+// talk serves a client that sends two messages and closes, and shuts s down.
 func talk(s *server.Server) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -35,7 +35,7 @@ func talk(s *server.Server) {
 	s.Shutdown(ctx)
 }
 
-// The statistics as a variable that whatever reads /debug/vars finds there.
+// The counters of a server, as JSON for a monitoring system.
 func Example_expvar() {
 	s := newServer(slog.New(slog.DiscardHandler))
 	v := expvar.Func(func() any { return s.Stats() }) // a program publishes it
@@ -56,7 +56,7 @@ func Example_expvar() {
 	// bytes:       12 received, 12 sent
 }
 
-// Single events, in the log.
+// The end of each connection, in the log.
 func Example_slog() {
 	withoutTime := func(_ []string, a slog.Attr) slog.Attr {
 		if a.Key == slog.TimeKey {

@@ -1,19 +1,18 @@
-// Package corpus is the golden corpus: the rules of RFC 6455, Sections 5 to 8,
-// told as bytes and events. One script is one dialogue of an endpoint with its
-// peer and its application; the engine, the client and the server must all
-// play it as written, however the transport cuts the bytes.
+// Package corpus is the golden corpus: RFC 6455, Sections 5 to 8, as bytes and
+// events. A script is a dialogue of an endpoint with its peer and its
+// application. The engine, the client and the server must follow every script,
+// for all cuts of the input.
 //
-// The scripts are the text files beside this one, a file for each group of
-// rules. They name the requirements they show in brackets, by the numbers
-// that the tests use.
+// The scripts are the text files in this folder, one for each group of rules. A
+// title names, in brackets, the requirements that the script exercises.
 //
 //	== a Ping between two fragments [6455-5.4-b 6455-5.5.2-a]
-//	# what the RFC says and why this is a trap
+//	# the rule, and the mistake that the script finds
 //	role client
 //	in    01 03 "Hel"             # FIN=0 text
 //	in    89 00                   # Ping
 //	event ping
-//	out   8a 80 00000000          # Pong; a client masks, the key is of no interest
+//	out   8a 80 00000000          # Pong; the masking key of a client is ignored
 //	in    80 02 "lo"
 //	event message text "Hello"
 //
@@ -26,11 +25,11 @@
 //	limit message N|none          payload bytes of a message; otherwise the default
 //	partial                       messages are delivered in pieces
 //
-// A script of role both is written as the client sees and sends it and stands
-// for two: for the server every frame of in gets the mask bit and the masking
-// key 00000000, and for the client every frame of out does.
+// A script of role both is written for the client and stands for two scripts:
+// for the server every frame of in gets the mask bit and the masking key
+// 00000000, and for the client every frame of out does.
 //
-// Then come things that happen:
+// Then follow actions:
 //
 //	in BYTES                      bytes from the peer
 //	eof                           the peer's transport ends
@@ -40,7 +39,7 @@
 //	pong BYTES
 //	close CODE "reason"           code 0: a Close frame without payload
 //
-// each followed by all that comes of it:
+// each with its results:
 //
 //	event message text|binary BYTES
 //	event partial text|binary more|final BYTES
@@ -53,13 +52,13 @@
 //	out close CODE                a Close frame with that code and any reason
 //	state open|closesent|closed
 //
-// Lines of in that follow each other are one group, which is cut anywhere when
-// it is played. What follows the group must have happened when its last byte is
-// in, in this order among events and among outs: no more, no less, and without
-// a further byte. A line of state, which may stand alone, ends a group.
+// Consecutive lines of in are one group, which may be cut anywhere. The results
+// after the group are due with its last byte, without a further byte, in the
+// order of the events and in the order of the outs, and are complete. A line of
+// state, which may stand alone, ends a group.
 //
-// A call that ends in the word error must fail, write nothing and change
-// nothing.
+// A call whose line ends with the word error must fail, write nothing and
+// change nothing.
 //
 // BYTES are any number of hexadecimal pieces and Go strings, each of which may
 // be repeated: 82 7e 0100, "é\n", 00*65536, "ab"*100. A # begins a comment.
@@ -95,9 +94,8 @@ func Scripts() ([]*Script, error) {
 	return scripts, nil
 }
 
-// Seeds returns what the peer sends in each script for the role r: inputs
-// from which a fuzzer of that role's receiver can start. Inputs over max
-// bytes are left out.
+// Seeds returns the input of each script for the role r, as seeds for a fuzzer
+// of that role's receiver. It omits inputs over max bytes.
 func Seeds(r Role, max int) ([][]byte, error) {
 	scripts, err := Scripts()
 	if err != nil {

@@ -6,24 +6,24 @@ import (
 	"testing"
 )
 
-// What a script cannot show, with the reason. The client's and the server's own
-// tests show it.
+// notScripts are the requirements that a script cannot express, with the
+// reason. Other tests of the client and the server exercise them.
 var notScripts = map[string]string{
 	"6455-5.3-a":   "how keys are drawn is seen over many frames",
 	"6455-5.3-e":   "needs a write that is slow",
-	"6455-5.3-f":   "the caller's buffer is not on the wire; whoever plays the corpus looks at it",
+	"6455-5.3-f":   "the caller's buffer is not on the wire; the player of the corpus checks it",
 	"6455-5.4-j":   "about intermediaries",
-	"6455-5.5.1-d": "about what is shown to users",
-	"6455-5.5.1-i": "who ends TCP",
-	"6455-5.5.1-j": "who ends TCP, and a timeout",
+	"6455-5.5.1-d": "about user interfaces",
+	"6455-5.5.1-i": "about the side that ends TCP",
+	"6455-5.5.1-j": "about the side that ends TCP, and a timeout",
 	"6455-5.8-a":   "about the opening handshake",
 	"6455-6.1-c":   "needs writers at the same moment",
 	"6455-6.1-d":   "needs a transport that fails",
 	"6455-6.2-c":   "about one API's readers",
 	"6455-6.2-d":   "needs a clock",
-	"6455-7.1.1-a": "who ends TCP, and how",
-	"6455-7.1.1-b": "who ends TCP",
-	"6455-7.1.1-c": "who ends TCP",
+	"6455-7.1.1-a": "about the side that ends TCP, and how",
+	"6455-7.1.1-b": "about the side that ends TCP",
+	"6455-7.1.1-c": "about the side that ends TCP",
 	"6455-7.1.7-c": "about logs",
 	"6455-7.1.7-d": "about applications",
 	"6455-7.2.1-a": "needs a transport that fails, and blocked calls",
@@ -33,8 +33,8 @@ var notScripts = map[string]string{
 	"6455-8.1-g":   "about the opening handshake",
 }
 
-// The requirements on the protocol after the opening handshake that are told as
-// bytes and events.
+// scripted are the requirements, after the opening handshake, that scripts
+// exercise.
 var scripted = []string{
 	"6455-5.1-a", "6455-5.1-b", "6455-5.1-c", "6455-5.1-d", "6455-5.1-e",
 	"6455-5.2-a", "6455-5.2-b", "6455-5.2-c", "6455-5.2-d", "6455-5.2-e", "6455-5.2-f", "6455-5.2-g",
@@ -87,7 +87,7 @@ func TestBothRolesHaveScriptsOfEveryFile(t *testing.T) {
 	}
 }
 
-func TestSeedsAreWhatThePeerSends(t *testing.T) {
+func TestSeedsAreInputs(t *testing.T) {
 	const max = 1000
 	for _, role := range []Role{Client, Server} {
 		seeds, err := Seeds(role, max)

@@ -37,7 +37,7 @@ func outline(b []byte) (header int, length uint64) {
 	return header, length
 }
 
-// SplitFrames cuts b into frames. The rest is what does not make a whole frame.
+// SplitFrames splits b into frames. The rest is the beginning of another one.
 func SplitFrames(b []byte) (frames [][]byte, rest []byte) {
 	for {
 		header, length := outline(b)
@@ -69,15 +69,14 @@ func Unmasked(frame []byte) (plain []byte, key [4]byte, masked bool) {
 
 var errMasked = errors.New("a frame of a script of role both has the mask bit")
 
-// masker gives every frame of a stream the mask bit and the masking key
-// 00000000, under which the payload stays as it is. The stream may come in
-// pieces and end anywhere.
+// masker sets the mask bit and the masking key 00000000, which does not change
+// the payload, in every frame of a stream. The stream may be cut anywhere.
 type masker struct {
-	header  []byte // what has come of a header, unmasked
-	payload uint64 // how many payload bytes are still to come
+	header  []byte // a partial header, unmasked
+	payload uint64 // remaining payload bytes
 }
 
-// mask returns what the next bytes of the stream become.
+// mask returns the masked form of the next bytes of the stream.
 func (m *masker) mask(b []byte) ([]byte, error) {
 	var out []byte
 	for _, c := range b {

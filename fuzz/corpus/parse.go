@@ -74,7 +74,7 @@ func (p *parser) directive(name string, args Args) error {
 	return fmt.Errorf("unknown line %q", name)
 }
 
-// begin starts the script whose "==" line has the given title.
+// begin starts the script with a title.
 func (p *parser) begin(title string) error {
 	name, rules, ok := strings.Cut(title, "[")
 	rules, closed := strings.CutSuffix(strings.TrimSpace(rules), "]")
@@ -195,7 +195,7 @@ func (p *parser) input(args Args, group bool) error {
 	return p.step(Action{Kind: Input, Bytes: b})
 }
 
-// act parses what happens but in.
+// act parses an action other than in.
 func (p *parser) act(name string, args Args) error {
 	if name == "eof" {
 		if p.ended {
@@ -254,7 +254,7 @@ func parseCall(name string, args Args) (a Action, err error) {
 	return a, err
 }
 
-// expect parses what must come of the last step.
+// expect parses a result of the last step.
 func (p *parser) expect(name string, args Args) error {
 	if len(p.script.Steps) == 0 {
 		return fmt.Errorf("%s before anything has happened", name)

@@ -82,8 +82,8 @@ event lost 1006
 	}
 }
 
-// A script that cannot be what its author meant is an error at its line, never
-// a test that quietly shows less.
+// A script with a likely mistake is an error at its line, never a script that
+// tests less.
 func TestMalformedScriptIsRefusedWithFileAndLine(t *testing.T) {
 	const head = "== name [6455-5.2-a]\nrole client\n" // two lines
 	tests := []struct{ name, text, want string }{

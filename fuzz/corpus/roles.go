@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// roles returns the two scripts that s stands for.
+// roles returns the scripts for both roles.
 func (s *Script) roles() (client, server *Script, err error) {
 	client, server = s.as(Client), s.as(Server)
 	var peer masker
@@ -27,7 +27,7 @@ func (s *Script) roles() (client, server *Script, err error) {
 	return client, server, nil
 }
 
-// as returns a copy of s for the role r, with steps and outs of its own.
+// as returns a copy of s for the role r, with its own steps and outs.
 func (s *Script) as(r Role) *Script {
 	c := *s
 	c.Role = r

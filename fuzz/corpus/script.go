@@ -6,7 +6,7 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// Role says which endpoint a script is about. There is no zero Role.
+// Role is the role of the endpoint under test. There is no zero Role.
 type Role uint8
 
 // The roles. A parsed script has one of the first two.
@@ -63,20 +63,20 @@ func (s *Script) Position(line int) string {
 	return fmt.Sprintf("%s:%d", s.File, line)
 }
 
-// Step is something that happens and everything that must come of it.
+// Step is an action and its complete results.
 type Step struct {
 	Line   int // of the action's first line
 	Action Action
 	Events []Event
 	Out    []Frame
-	State  State // 0: not said
+	State  State // 0: not checked
 }
 
-// ActionKind tells what happens in a step.
+// ActionKind is a kind of action.
 type ActionKind uint8
 
-// What can happen: the peer sends bytes or ends the transport, or the
-// application makes a call.
+// The actions: the peer sends bytes or ends the transport, or the application
+// makes a call.
 const (
 	Input ActionKind = iota + 1
 	EOF
@@ -108,7 +108,7 @@ func (k ActionKind) String() string {
 	return fmt.Sprintf("ActionKind(%d)", uint8(k))
 }
 
-// Action is what happens. Which fields count depends on its kind.
+// Action is an action. Its kind determines the fields that it uses.
 type Action struct {
 	Kind    ActionKind
 	Opcode  wire.Opcode     // SendMessage, SendFragment
@@ -116,10 +116,10 @@ type Action struct {
 	Bytes   []byte          // all but EOF and SendClose
 	Code    wire.StatusCode // SendClose
 	Reason  string          // SendClose
-	Refused bool            // the call must fail, and nothing come of it
+	Refused bool            // the call must fail without effect
 }
 
-// EventKind tells what the application is told.
+// EventKind is a kind of event.
 type EventKind uint8
 
 // The events.
@@ -154,8 +154,8 @@ func (k EventKind) String() string {
 	return fmt.Sprintf("EventKind(%d)", uint8(k))
 }
 
-// Event is what the application is told. Which fields count depends on its
-// kind.
+// Event is an event for the application. Its kind determines the fields that it
+// uses.
 type Event struct {
 	Line    int // 0 for an event that happened, not one that a script expects
 	Kind    EventKind

@@ -9,15 +9,15 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// What is wrong with the masking of a frame.
+// The errors of masking.
 var (
 	errNotMasked  = errors.New("a frame from a client is not masked")
 	errFromServer = errors.New("a frame from a server is masked")
 	errKeyOfFrame = errors.New("a frame has the masking key of the frame before")
 )
 
-// Written looks at the masking of the frames that an endpoint of the role Role
-// writes, one after the other (RFC 6455, Sections 5.1 and 5.3).
+// Written checks the masking of consecutive frames of an endpoint (RFC 6455,
+// Sections 5.1 and 5.3).
 type Written struct {
 	Role Role
 

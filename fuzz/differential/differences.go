@@ -24,7 +24,7 @@ type Difference struct {
 	Rule string // of RFC 6455, that fibersock keeps to
 	Why  string
 
-	// explains reports whether this is all that makes the outcomes differ.
+	// explains reports whether this is the only difference of the outcomes.
 	explains func(c *comparison) bool
 }
 
@@ -35,7 +35,7 @@ type comparison struct {
 	ours, theirs Outcome
 }
 
-// Differences are all that are known.
+// Differences are the known differences.
 var Differences = []Difference{
 	{
 		Name: "late",
@@ -89,7 +89,7 @@ var Differences = []Difference{
 		Name: "status codes from 5000 on",
 		Peer: "gobwas",
 		Rule: "Section 7.4.2: codes are those up to 4999",
-		Why:  "gobwas refuses what belongs to no range below 3000, and nothing above",
+		Why:  "gobwas refuses unassigned codes below 3000 only",
 		explains: func(c *comparison) bool {
 			return c.ours.broke(wire.ErrStatusCode) && c.theirs.End == Closed && c.theirs.Code >= 5000 && slices.Equal(c.ours.Messages, c.theirs.Messages)
 		},
@@ -99,7 +99,7 @@ var Differences = []Difference{
 		Peer: "gobwas",
 		Rule: "Section 5.4: a message ends with a frame that has FIN set",
 		Why: "when the transport ends in the payload of a control frame between two fragments, gobwas's control handler returns io.EOF, " +
-			"which its reader passes on: whoever reads the message until io.EOF takes what has come for all of it",
+			"which its reader returns: a caller that reads until io.EOF accepts the incomplete message",
 		explains: func(c *comparison) bool {
 			n := len(c.ours.Messages)
 			return c.ours.End == Lost && c.theirs.End == Lost && len(c.theirs.Messages) == n+1 && slices.Equal(c.theirs.Messages[:n], c.ours.Messages) &&
@@ -113,9 +113,8 @@ func (c *comparison) refusesCode(low, high int) bool {
 	return low <= c.ours.Code && c.ours.Code <= high && c.theirs.End == Failed && slices.Equal(c.ours.Messages, c.theirs.Messages)
 }
 
-// after explains a stream in which fibersock alone fails because of a rule:
-// up to there the others must have delivered the same, beyond there is nothing
-// to compare.
+// after explains a stream in which only fibersock fails, because of a rule: the
+// messages before that must be equal, and the rest cannot be compared.
 func after(rule *wire.Error) func(c *comparison) bool {
 	return func(c *comparison) bool {
 		n := len(c.ours.Messages)

@@ -8,8 +8,8 @@ import (
 	"github.com/fibersock/fibersock/fuzz/corpus"
 )
 
-// What a client sends is the same to all implementations, or the difference is
-// known (6455-10.7-a).
+// Every implementation has the same outcome for the bytes of a client, or the
+// difference is known (6455-10.7-a).
 func FuzzDecode(f *testing.F) {
 	for _, stream := range seeds(f) {
 		f.Add(stream)
@@ -23,8 +23,7 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// seeds are what the peers of servers send in the golden corpus, and what was
-// found.
+// seeds are the inputs of servers in the golden corpus, and former findings.
 func seeds(tb testing.TB) [][]byte {
 	list, err := corpus.Seeds(corpus.Server, 8<<10)
 	if err != nil {
@@ -34,7 +33,7 @@ func seeds(tb testing.TB) [][]byte {
 	return append(list, []byte(cutShort))
 }
 
-// A difference that no stream shows any more is to be taken from the list.
+// A difference without a seed must be removed from the list.
 func TestEveryDifferenceIsSeen(t *testing.T) {
 	seen := make(map[string]bool)
 	for _, stream := range seeds(t) {
@@ -50,8 +49,8 @@ func TestEveryDifferenceIsSeen(t *testing.T) {
 	}
 }
 
-// A request that fibersock accepts is the same to net/http, which often stands
-// before it as a proxy: nothing is smuggled past either (6455-10.7-a, T-H11).
+// net/http, which is often a proxy in front of fibersock, parses an accepted
+// request to the same parts: nothing is smuggled (6455-10.7-a, T-H11).
 func FuzzHead(f *testing.F) {
 	const fields = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 	for _, s := range []string{
@@ -70,7 +69,7 @@ func FuzzHead(f *testing.F) {
 	})
 }
 
-// README.md tells of the same differences as the list.
+// README.md has the same differences as the list.
 func TestReadmeListsTheDifferences(t *testing.T) {
 	readme, err := os.ReadFile("README.md")
 	if err != nil {

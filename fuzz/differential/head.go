@@ -12,8 +12,8 @@ import (
 )
 
 // CompareHead returns an error if data begins with an opening handshake that
-// fibersock accepts, and net/http takes it for something else: another resource,
-// another host, a body, or another end.
+// fibersock accepts, and net/http finds another resource, another host, a body,
+// or another end.
 func CompareHead(data []byte) error {
 	var p handshake.RequestParser
 	r, n, err := p.Parse(data)
@@ -44,9 +44,9 @@ func CompareHead(data []byte) error {
 	return nil
 }
 
-// stricter reports whether net/http refuses the target as a URL, which fibersock
-// does not take apart: a percent sign without two digits, for one. It is the
-// resource's affair, and a request that a proxy refuses smuggles nothing.
+// stricter reports whether net/http refuses the target as a URL, for example a
+// percent sign without two digits. fibersock does not parse the target. A
+// request that a proxy refuses smuggles nothing.
 func stricter(r *handshake.Request, err error) bool {
 	return strings.Contains(err.Error(), "parse ") && strings.Contains(err.Error(), "invalid")
 }

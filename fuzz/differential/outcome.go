@@ -1,7 +1,6 @@
-// Package differential gives the same bytes to fibersock and to other
-// implementations, as what a client sends to a server, and compares what they make
-// of them. Where they differ, one of the differences that are known and explained
-// must say why: see Differences.
+// Package differential gives the bytes of a client to fibersock and to other
+// servers, and compares the outcomes. A difference must be in the list of known
+// differences: see Differences.
 package differential
 
 import (
@@ -17,7 +16,7 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// Outcome is what a server makes of a stream.
+// Outcome is the result of a stream at a server.
 type Outcome struct {
 	Messages []string // type and payload of each that was delivered
 	End      End
@@ -39,7 +38,7 @@ func (o Outcome) String() string {
 	return fmt.Sprintf("%q, %s %d (%v)", o.Messages, o.End, o.Code, o.Err)
 }
 
-// same compares what matters.
+// same compares messages, end and code.
 func (o Outcome) same(other Outcome) bool {
 	return slices.Equal(o.Messages, other.Messages) && o.End == other.End && o.Code == other.Code
 }
@@ -50,7 +49,7 @@ const MessageLimit = 4 << 10
 // message returns a message as outcomes have it.
 func message(opcode int, payload []byte) string { return fmt.Sprintf("%d %q", opcode, payload) }
 
-// Ours is what fibersock makes of a stream.
+// Ours returns the outcome of fibersock.
 func Ours(stream []byte) (o Outcome) {
 	e := endpoint.New(io.Discard, endpoint.Config{Role: endpoint.Server, Limits: endpoint.Limits{Message: MessageLimit}})
 	for rest := bytes.Clone(stream); len(rest) > 0; {

@@ -56,6 +56,7 @@ func (d *deadline) over() <-chan struct{} {
 	return d.passed
 }
 
+//go:noinline
 func isClosed(c <-chan struct{}) bool {
 	select {
 	case <-c:

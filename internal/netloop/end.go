@@ -11,7 +11,7 @@ package netloop
 //	flushing         discarded   the write buffer, then FIN
 //	flushingEOF      EOF read    the write buffer, then FIN
 //	lingering        discarded   FIN sent
-//	done             EOF read    FIN sent: the descriptor is to be closed
+//	done             EOF read    written: the descriptor is to be closed
 //	aborted          EOF         discarded: shut down, the descriptor is to be closed
 //	closed           -           -
 
@@ -140,9 +140,9 @@ var endTable = [numStates][numEvents]transition{
 		eventClose:    {stateClosed, 0},
 	},
 	stateFlushingEOF: {
-		eventFlushed:  {stateDone, doCloseWrite | doArm | doKick},
+		eventFlushed:  {stateDone, doArm | doKick},
 		eventReturned: {stateFlushingEOF, doLinger},
-		eventReleased: {stateFlushingEOF, doArm | doKick},
+		eventReleased: {stateFlushingEOF, doKick},
 		eventAbort:    {stateAborted, doShutdown | doArm},
 		eventClose:    {stateClosed, 0},
 	},
@@ -151,7 +151,7 @@ var endTable = [numStates][numEvents]transition{
 		eventMissed:   {stateLingering, doArm},
 		eventReleased: {stateLingering, doArm | doKick},
 		eventEOF:      {stateDone, 0},
-		eventAbort:    {stateAborted, doShutdown | doArm},
+		eventAbort:    {stateAborted, doShutdown},
 		eventClose:    {stateClosed, 0},
 	},
 	stateDone: {

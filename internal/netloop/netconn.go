@@ -47,6 +47,8 @@ func (c *NetConn) Write(p []byte) (n int, err error) {
 
 // Close closes the connection and does not wait: a TLS connection is closed below
 // TLS, because telling the peer could take as long as the peer likes.
+//
+//go:noinline
 func (c *NetConn) Close() error { return closeBelow(c.Conn) }
 
 // closeBelow closes nc or, if nc is a TLS connection, the connection below TLS.

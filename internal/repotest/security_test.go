@@ -48,16 +48,17 @@ var fromMathRand = map[string]struct {
 	names []string
 	why   string
 }{
-	"endpoint":                {[]string{"ChaCha8", "NewChaCha8"}, "a cipher seeded from crypto/rand"},
+	"endpoint":                {[]string{"ChaCha8", "NewChaCha8"}, "a cipher seeded from internal/entropy"},
+	"internal/entropy":        {[]string{"ChaCha8", "NewChaCha8", "Uint64"}, "a cipher seeded from /dev/urandom and the runtime, in builds without crypto/rand"},
 	"server/timeouts.go":      {[]string{"Int32N"}, "a random lifetime spreads reconnects; it is no secret"},
 	"endpoint/pingtracker.go": {[]string{"Uint64"}, "the payload of a Ping is sent to the peer anyway"},
 }
 
-// T-E08, T-H17: masking keys and keys of handshakes come from crypto/rand, or from a
-// cipher with a seed of crypto/rand.
+// T-E08, T-H17: masking keys and keys of handshakes come from internal/entropy, or
+// from a cipher with a seed of it.
 func TestRandomnessIsOfTheRightKind(t *testing.T) {
 	ours := func(name string) bool {
-		for _, dir := range []string{"wire", "handshake", "client", "server", "endpoint", "internal/socket", "cmd"} {
+		for _, dir := range []string{"wire", "handshake", "client", "server", "endpoint", "internal/netloop", "internal/entropy", "cmd"} {
 			if strings.HasPrefix(name, dir+"/") {
 				return strings.HasSuffix(name, ".go") && !strings.HasSuffix(name, "_test.go")
 			}
@@ -88,7 +89,7 @@ func TestRandomnessIsOfTheRightKind(t *testing.T) {
 		ast.Inspect(file, func(n ast.Node) bool {
 			if s, ok := n.(*ast.SelectorExpr); ok {
 				if x, ok := s.X.(*ast.Ident); ok && x.Name == as && !slices.Contains(allowed, s.Sel.Name) {
-					t.Errorf("%s uses rand.%s: use crypto/rand, or add the reason to fromMathRand", name, s.Sel.Name)
+					t.Errorf("%s uses rand.%s: use internal/entropy, or add the reason to fromMathRand", name, s.Sel.Name)
 				}
 			}
 			return true

@@ -10,11 +10,11 @@ import (
 	"testing"
 )
 
-// Ceilings for the lines that the tests below find. They only go down: whoever
-// removes such lines lowers the number.
+// Ceilings for the number of lines that the tests below find. They only go down:
+// remove lines and lower the number.
 const (
-	maxVagueLines   = 866
-	maxPrivateLines = 116
+	maxVagueLines   = 526
+	maxPrivateLines = 84
 )
 
 // vague matches the word "what" in a comment. A comment that names the payload,

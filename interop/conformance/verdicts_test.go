@@ -20,7 +20,7 @@ import (
 
 var (
 	full   = flag.Bool("full", false, "run all cases, not the quick ones only")
-	update = flag.Bool("update", false, "commit what comes out: with -full the verdicts, and always the tables")
+	update = flag.Bool("update", false, "update the files: with -full the verdicts, and always the tables")
 )
 
 // quick are the cases of at most a second or two.

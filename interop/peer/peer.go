@@ -1,6 +1,7 @@
-// Package peer makes echo peers of WebSocket implementations, for the judge and for whoever wants to try them from the command line: in both
-// roles, each configured as its own documentation advises for a peer that echoes correctly. Where UTF-8 checks and compression are options
-// they are on, and messages of up to MaxMessage bytes are accepted.
+// Package peer runs WebSocket implementations as echo peers, for the judge and
+// for the command line, in both roles, as their documentation advises for a
+// correct echo. UTF-8 checks and compression are on where they are options, and
+// messages may have MaxMessage bytes.
 package peer
 
 import (
@@ -24,14 +25,16 @@ const MaxMessage = 32 << 20
 // A Peer is an implementation.
 type Peer struct {
 	Name    string // a word that names it on the command line and in file names
-	Title   string // what people call it
+	Title   string // a readable name
 	Package string // its Go module or npm package, or the name of the program's package
 
-	// Serve echoes on addr until ctx is over. It calls ready once it listens; the URL has the port that came to be.
+	// Serve echoes on addr until ctx ends. It calls ready with its URL once it
+	// listens.
 	Serve func(ctx context.Context, addr string, ready func(url string)) error
 
-	// Drive takes part in the cases of the fuzzing server at url under the name agent, up to parallel of them at a time: it asks for their number,
-	// echoes in each, and asks for the reports.
+	// Drive takes part in the cases of the fuzzing server at url under the name
+	// agent, up to parallel of them at a time: it requests their number, echoes
+	// in each, and requests the reports.
 	Drive func(ctx context.Context, url, agent string, parallel int) error
 }
 

@@ -40,7 +40,7 @@ func TestServersEcho(t *testing.T) {
 			defer c.CloseNow()
 			for _, m := range slices.Concat(messages, []client.Message{large}) {
 				sent := make(chan error, 1)
-				go func() { sent <- c.Send(m.Opcode, m.Payload) }() // some send back what they have while more comes
+				go func() { sent <- c.Send(m.Opcode, m.Payload) }() // some peers echo parts of a message while more arrives
 				echo, err := c.Receive(ctx)
 				if err := errors.Join(err, <-sent); err != nil {
 					t.Fatal(err)
@@ -97,7 +97,8 @@ func TestClientsDrive(t *testing.T) {
 	}
 }
 
-// A fuzzingServer is a server with two cases, in each of which all messages must come back.
+// A fuzzingServer is a server with two cases, in each of which the client must
+// echo all messages.
 type fuzzingServer struct {
 	mu     sync.Mutex // guards the rest
 	asked  []string

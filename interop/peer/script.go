@@ -30,8 +30,9 @@ var pythonWebsockets = Peer{
 	Drive:   pythonScript.drive,
 }
 
-// A script is a peer in another language: a program that either serves, and writes its URL on a line of its own, or drives. It ends when its
-// standard input does.
+// A script is a peer in another language: a program that either serves, and
+// writes its URL as a line, or drives. It ends at the end of its standard
+// input.
 //
 //	PROGRAM serve HOST PORT MAX-MESSAGE
 //	PROGRAM drive URL AGENT PARALLEL MAX-MESSAGE
@@ -58,7 +59,8 @@ func Node() (string, error) {
 	return "", fmt.Errorf("node is not installed: apt-get install nodejs")
 }
 
-// Python returns the interpreter that has websockets: Debian's has Debian's packages, but another one may come first in PATH.
+// Python returns the interpreter that has websockets: Debian's, which need not
+// be the first in PATH.
 func Python() (string, error) {
 	for _, program := range []string{"/usr/bin/python3", "python3"} {
 		if exec.Command(program, "-c", "import websockets").Run() == nil {
@@ -86,7 +88,8 @@ func (s script) drive(ctx context.Context, url, agent string, parallel int) erro
 	return s.run(ctx, func(string) {}, "drive", strings.TrimSuffix(url, "/"), agent, strconv.Itoa(max(parallel, 1)), strconv.Itoa(MaxMessage))
 }
 
-// run runs the program until it ends or ctx is over, and tells of each line that it writes.
+// run runs the program until it ends or ctx ends, and calls told with each line
+// of its output.
 func (s script) run(ctx context.Context, told func(line string), args ...string) error {
 	program, err := s.interpreter()
 	if err != nil {

@@ -15,7 +15,7 @@
 //
 //	1, 2, 3, 4     messages of all sizes; Ping and Pong; reserved bits and opcodes
 //	5, 6, 7        fragmentation; UTF-8; the closing handshake
-//	9, 10          large messages, many messages; fragments of one frame each
+//	9, 10          large messages, many messages; messages that a peer may fragment
 //	12, 13         permessage-deflate: data sets, parameters
 //
 // All cases take a few seconds against a local peer, and some minutes with

@@ -17,8 +17,7 @@ type Driver struct {
 	URL   string // of the fuzzing server; its path is the prefix of those above
 	Agent string // the name of the client in the server's reports
 
-	// Ask connects to a URL, and returns the last message that the server sends
-	// before it closes the connection.
+	// Ask connects to a URL and returns the first message of the server.
 	Ask func(ctx context.Context, url string) (message string, err error)
 
 	// Echo connects to a URL and sends every message back until the connection
@@ -75,8 +74,7 @@ func (d *Driver) Run(ctx context.Context) error {
 	if d.Shutdown {
 		query.Set("shutdownOnComplete", "true")
 	}
-	_, err = d.Ask(ctx, d.resource("updateReports", query))
-	return err
+	return d.Echo(ctx, d.resource("updateReports", query))
 }
 
 // resource returns the URL of a resource of the fuzzing server.

@@ -77,7 +77,8 @@ func hail(conn net.Conn, u *url.URL, o Options, c *Case, within time.Duration) (
 	h.request = o.request(u, key, c, true)
 	conn.SetWriteDeadline(time.Now().Add(within))
 	if _, err := io.WriteString(conn, request); err != nil {
-		return h, err
+		h.refused = fmt.Errorf("the server did not answer the opening handshake: %w", err)
+		return h, h.refused
 	}
 	conn.SetWriteDeadline(time.Time{})
 

@@ -51,10 +51,8 @@ type Options struct {
 	// again, before the first of them.
 	Again func(cases int)
 
-	// The rest is for the judge as a client.
-
-	// Dial connects to the server. By default it connects to the URL's host,
-	// with TLS for wss.
+	// Dial connects to the server under test. By default the judge connects to
+	// the URL's host, with TLS for wss.
 	Dial func(ctx context.Context) (net.Conn, error)
 	TLS  *tls.Config // for wss without Dial
 

@@ -6,6 +6,8 @@ import (
 	"flag"
 	"fmt"
 	"net"
+	"os"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"testing"
@@ -20,6 +22,11 @@ import (
 //
 // All of it is played in testing/synctest bubbles, over connections in memory: the waits of the cases cost no time,
 // and no verdict depends on how fast the machine is.
+
+func TestMain(m *testing.M) {
+	debug.SetGCPercent(400) // sessions allocate much and retain little
+	os.Exit(m.Run())
+}
 
 var bothRoles = []Role{Server, Client}
 

@@ -8,8 +8,9 @@ import (
 // probeEvery is how long the sender first waits for a message to reach all before it sends the next, while receivers join.
 const probeEvery = 50 * time.Millisecond
 
-// broadcast has one session send and all receive. A server may put a connection on its list a little after the opening handshake,
-// so the sender first sends until one message has reached all. From then on none may be missing.
+// broadcast has one sender and many receivers. A server may add a connection to
+// its list after the opening handshake, so the sender first sends until one
+// message has reached all. From then on no message may be missing.
 type broadcast struct {
 	run      *run
 	meter    meter
@@ -112,7 +113,7 @@ func (b *broadcast) replied(s *session, n int, now time.Duration) {
 	}
 }
 
-// complete goes on after a message has reached all.
+// complete continues after a message has reached all receivers.
 func (b *broadcast) complete(now time.Duration) {
 	b.completed++
 	switch {

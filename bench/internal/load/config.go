@@ -34,11 +34,11 @@ type Config struct {
 	Warmup   time.Duration // unmeasured, before Duration and after all connections are open
 	Duration time.Duration // measured
 
-	Deflate     bool    // offer permessage-deflate, which the server must take, and send messages compressed
+	Deflate     bool    // offer permessage-deflate, which the server must accept, and send messages compressed
 	VerifyEvery int     // of each Nth reply on a connection, and the first, every byte is compared; default 64
 	Blocking    float64 // share of connections, at least one if not 0, that send the message at which the server's handler sleeps for 1 s
 
-	Timeout time.Duration // how long nothing may come on a connection that waits for something; default 10 s
+	Timeout time.Duration // time without input after which a waiting connection fails; default 10 s
 	Start   func()        // called when the warm-up is over, nil for none; the load rests meanwhile
 	Stop    func()        // called when the last measured reply is in, nil for none; the load rests meanwhile
 
@@ -100,7 +100,7 @@ type HoldConfig struct {
 	Timeout time.Duration // for each connection's opening, and for its echo in Verify
 }
 
-// Result is what a run measured during its Duration.
+// Result has the figures of a run during its Duration.
 type Result struct {
 	Messages int64         // Echo: replies; Broadcast: deliveries; Churn: whole cycles
 	Bytes    int64         // payload bytes of these replies, before any compression
@@ -115,8 +115,9 @@ type Result struct {
 	Verified int64 // replies of the whole run that were compared byte by byte
 	Abrupt   int64 // connections of the whole run that the server ended without answering Close (RFC 6455, Section 5.5.1)
 
-	// ClientCPU is the processor time of the generator itself during Elapsed, ClientUser and ClientSystem its parts:
-	// with epoll of its one thread, else of this whole process; 0 where the system does not tell.
+	// ClientCPU is the processor time of the generator during Elapsed,
+	// ClientUser and ClientSystem its parts: with epoll that of its one thread,
+	// else that of this process; 0 if it is unknown.
 	ClientCPU, ClientUser, ClientSystem time.Duration
 }
 

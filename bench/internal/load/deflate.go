@@ -6,8 +6,9 @@ import (
 	"io"
 )
 
-// tail is what RFC 7692, Section 7.2.1 takes from the end of a compressed message and Section 7.2.2 puts back;
-// the final block after it lets a reader see the end.
+// tail has the bytes that a sender removes from the end of a compressed message
+// (RFC 7692, Section 7.2.1) and a receiver appends (Section 7.2.2), and a final
+// block, which ends the reader.
 const (
 	tail       = "\x00\x00\xff\xff"
 	finalBlock = "\x01\x00\x00\xff\xff"

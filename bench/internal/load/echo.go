@@ -16,7 +16,7 @@ type echo struct {
 	meter    meter
 	inFlight int
 	unopened int
-	blocking *script // of the connections whose messages make the handler sleep
+	blocking *script // connections whose messages make the handler sleep
 }
 
 // Echo runs a closed loop of messages and replies. The error is a *Fault for the first thing on a connection that was not right,
@@ -53,8 +53,9 @@ func Echo(ctx context.Context, c Config) (*Result, error) {
 	return e.run.move(ctx)
 }
 
-// block makes n connections, evenly among the others, send the message at which the handler sleeps.
-// A server whose handlers wait for one another must be slow, not taken for dead: all have the patience for all sleeps in a row.
+// block makes n connections, evenly distributed, send the message for which the
+// handler sleeps. The patience of all connections covers all sleeps in a row: a
+// server whose handlers wait for one another is slow, not dead.
 func (e *echo) block(n int, deflate bool) {
 	sessions := e.run.sessions
 	e.blocking = newScript(messages{

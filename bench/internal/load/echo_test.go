@@ -57,7 +57,7 @@ func TestEveryReplyOfARightServerIsRight(t *testing.T) {
 	}
 }
 
-// checkEcho runs c against s and compares the result with what s has seen.
+// checkEcho runs c against s and compares the result with the counters of s.
 func checkEcho(t *testing.T, s *server, c Config) {
 	t.Helper()
 	var hooks []string
@@ -91,8 +91,9 @@ func checkEcho(t *testing.T, s *server, c Config) {
 	}
 }
 
-// RFC 6455, Section 5.4: a message may come in other fragments than it was sent in.
-func TestRepliesMayComeInAnyFragmentsAndPieces(t *testing.T) {
+// RFC 6455, Section 5.4: the fragments of the reply may differ from those of
+// the message.
+func TestRepliesInAnyFragmentsAndPieces(t *testing.T) {
 	pieces := &server{reply: func(c *serverConn, m message) bool {
 		p := m.payload
 		c.frame(m.first&^finBit, p[:1])
@@ -129,7 +130,7 @@ func TestFragmentsReachTheServer(t *testing.T) {
 	checkEcho(t, s, Config{Payload: pattern(100), Fragments: 2})
 }
 
-// A server may send what it does not find worth compressing uncompressed (RFC 7692, Section 6).
+// A server may send messages uncompressed (RFC 7692, Section 6).
 func TestUncompressedRepliesToCompressedMessages(t *testing.T) {
 	s := &server{reply: func(c *serverConn, m message) bool {
 		c.frame(m.first&^rsv1Bit, m.payload)
@@ -177,7 +178,8 @@ func TestBlockingConnectionsAreLeftOut(t *testing.T) {
 	})
 }
 
-// RFC 6455, Section 7.1.1: a server that ends TCP without Close is told, not taken for broken.
+// RFC 6455, Section 7.1.1: a server that ends TCP without Close is reported,
+// not failed.
 func TestEndWithoutCloseIsCounted(t *testing.T) {
 	shells(t, func(t *testing.T, goroutines bool) {
 		s := &server{onClose: func(*serverConn, []byte) bool { return false }}

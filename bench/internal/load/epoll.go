@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"time"
 	"unsafe"
+
+	"github.com/fibersock/fibersock/internal/test/usage"
 )
 
 const (
@@ -42,7 +44,7 @@ type sock struct {
 var moveWithEpoll = func(ctx context.Context, r *run, addr *net.TCPAddr) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	r.usage = threadUsage
+	r.usage = usage.ThreadCPU
 	fd, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
 	if err != nil {
 		return os.NewSyscallError("load: epoll_create1", err)
@@ -52,12 +54,6 @@ var moveWithEpoll = func(ctx context.Context, r *run, addr *net.TCPAddr) error {
 	e.attend = e.attendTo
 	defer e.close()
 	return e.loop(ctx)
-}
-
-// threadUsage is the processor time of the calling thread so far.
-func threadUsage() (user, system time.Duration) {
-	const rusageThread = 1
-	return usageOf(rusageThread)
 }
 
 func sockaddr(addr *net.TCPAddr) (syscall.Sockaddr, int) {
@@ -104,7 +100,8 @@ func (e *epoll) loop(ctx context.Context) error {
 	}
 }
 
-// handle reads what has come on a connection and then sends what there is to send, on it or on any other.
+// handle reads the input of a connection, and then sends the pending output of
+// all connections.
 func (e *epoll) handle(event *syscall.EpollEvent) error {
 	s := &e.run.sessions[event.Fd]
 	const toRead = syscall.EPOLLIN | syscall.EPOLLRDHUP | syscall.EPOLLHUP | syscall.EPOLLERR
@@ -119,7 +116,7 @@ func (e *epoll) handle(event *syscall.EpollEvent) error {
 	return e.run.attend(e.attend)
 }
 
-// attendTo opens, closes or sends, whatever the session wants.
+// attendTo opens, closes or sends, as the session requests.
 func (e *epoll) attendTo(s *session) error {
 	k := &e.socks[s.index]
 	if k.fd != 0 && (k.life != s.life || s.state == ended) {
@@ -179,7 +176,8 @@ func (e *epoll) flush(s *session, k *sock) error {
 	return nil
 }
 
-// unsent finds out why the server does not take what we send: what it sent before says more than the error.
+// unsent reports a failed send: the server's last input explains more than the
+// error.
 func (e *epoll) unsent(s *session, errno syscall.Errno) error {
 	if errno != syscall.EPIPE && errno != syscall.ECONNRESET {
 		return e.broken(s, "send", errno, e.run.now())
@@ -191,7 +189,8 @@ func (e *epoll) unsent(s *session, errno syscall.Errno) error {
 	return e.broken(s, "send", errno, e.run.now())
 }
 
-// read reads until nothing is there; hungUp says that the end of TCP is to be expected, which a short read does not announce.
+// read reads until the socket is empty. hungUp reports that the end of TCP
+// follows, which a short read does not show.
 func (e *epoll) read(s *session, hungUp bool) error {
 	k := &e.socks[s.index]
 	life := s.life
@@ -231,7 +230,8 @@ func (e *epoll) read(s *session, hungUp bool) error {
 	return nil
 }
 
-// broken takes note of an error of the socket. One that is not the server's doing on an open connection is that of connect.
+// broken records an error of the socket: of connect, or of the server on an
+// open connection.
 func (e *epoll) broken(s *session, call string, errno syscall.Errno, now time.Duration) error {
 	err := os.NewSyscallError(call, errno)
 	if s.state == opening && errno != syscall.EPIPE && errno != syscall.ECONNRESET {

@@ -6,9 +6,9 @@ import "fmt"
 type Fault struct {
 	Conn    int    // which connection, from 0 in the order of opening
 	Replies int64  // right replies that this connection had before
-	Want    string // what was expected
-	Got     string // what came instead
-	Err     error  // the error of the operating system or of TLS, when that is what came; else nil
+	Want    string // the expected input
+	Got     string // the actual input
+	Err     error  // the error of the operating system or of TLS; may be nil
 }
 
 func (f *Fault) Error() string {

@@ -12,7 +12,8 @@ import (
 
 const broken = 5 // the number of the message that a broken server answers wrongly
 
-// silenceTime is how long nothing must come where nothing is to come. Where something is, a slow machine has the default.
+// silenceTime is the time in which no input may arrive where none is expected.
+// Where input is expected, the default allows for a slow machine.
 const silenceTime = 300 * time.Millisecond
 
 func timeoutFor(want string) time.Duration {
@@ -22,7 +23,8 @@ func timeoutFor(want string) time.Duration {
 	return defaultTimeout
 }
 
-// on returns a server that answers the message of number broken with do, all others rightly.
+// on returns a server that answers message number broken with do, and all
+// others correctly.
 func on(do func(c *serverConn, m message) bool) *server {
 	return &server{reply: func(c *serverConn, m message) bool {
 		if m.n == broken {
@@ -41,7 +43,8 @@ func sends(do func(c *serverConn, m message)) func(*serverConn, message) bool {
 	}
 }
 
-// ends is the end of TCP after do. What comes is still read, as otherwise the operating system would reset the connection.
+// ends is the end of TCP after do. The server reads on, because otherwise the
+// operating system would reset the connection.
 func ends(do func(c *serverConn, m message)) func(*serverConn, message) bool {
 	return func(c *serverConn, m message) bool {
 		do(c, m)
@@ -51,7 +54,7 @@ func ends(do func(c *serverConn, m message)) func(*serverConn, message) bool {
 	}
 }
 
-// silence is what follows do until the client ends TCP.
+// silence follows do until the client ends TCP.
 func silence(do func(c *serverConn, m message)) func(*serverConn, message) bool {
 	return func(c *serverConn, m message) bool {
 		do(c, m)
@@ -158,7 +161,8 @@ func TestWrongReplyEndsTheRun(t *testing.T) {
 	}
 }
 
-// checkFault wants a Fault that says want, or that the reply after the wrong one was not asked for, which comes with InFlight 1.
+// checkFault expects a Fault with want, or with InFlight 1 that the reply after
+// the wrong one is unexpected.
 func checkFault(t *testing.T, err error, want string) {
 	t.Helper()
 	var fault *Fault
@@ -193,7 +197,8 @@ func TestWrongReplyIsSeenOnAnyConnection(t *testing.T) {
 	})
 }
 
-// What is not compared byte by byte is dropped in the kernel, but not its length.
+// Payload that is not compared is dropped in the kernel, but its length is
+// checked.
 func TestWrongReplyAmongLongOnes(t *testing.T) {
 	const size = 100_000
 	tests := []struct {

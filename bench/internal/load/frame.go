@@ -24,14 +24,14 @@ const (
 )
 
 const (
-	maxControlPayload  = 125 // also the longest payload whose length is in the second byte
+	maxControlPayload  = 125 // also the longest payload with its length in the second byte
 	payloadLength16    = 126
 	payloadLength64    = 127
 	maxPayloadLength16 = 1<<16 - 1
 	maxHeader          = 2 + 8 // a server's frame has no masking-key
 )
 
-// appendHeader appends an unmasked header whose first byte is first.
+// appendHeader appends an unmasked header with a first byte.
 func appendHeader(b []byte, first byte, length int) []byte {
 	switch {
 	case length <= maxControlPayload:
@@ -43,7 +43,8 @@ func appendHeader(b []byte, first byte, length int) []byte {
 	}
 }
 
-// appendMasked appends a masked frame whose first byte is first (RFC 6455, Section 5.3).
+// appendMasked appends a masked frame with a first byte (RFC 6455, Section
+// 5.3).
 func appendMasked(b []byte, first byte, payload []byte, key [4]byte) []byte {
 	head := len(b)
 	b = appendHeader(b, first, len(payload))
@@ -58,7 +59,7 @@ func appendMasked(b []byte, first byte, payload []byte, key [4]byte) []byte {
 // normalClose is Close 1000, masked.
 var normalClose = appendMasked(nil, finBit|opClose, []byte{1000 >> 8, 1000 & 0xFF}, [4]byte{0x6B, 0x1F, 0xA3, 0x52})
 
-// headerLength is how long the header is whose first two bytes are h.
+// headerLength returns the length of the header that begins with h.
 func headerLength(h []byte) int {
 	switch h[1] & lengthBits {
 	case payloadLength16:

@@ -7,6 +7,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"github.com/fibersock/fibersock/internal/test/usage"
 )
 
 // goroutines is the shell of every system, and of TLS: two goroutines move the bytes of a connection, one for each direction.
@@ -20,12 +22,13 @@ type goroutines struct {
 }
 
 func moveWithGoroutines(ctx context.Context, r *run, addr *net.TCPAddr) error {
-	r.usage = processUsage
+	r.usage = usage.CPU
 	g := &goroutines{addr: addr.String(), run: r}
 	for range r.sessions {
 		g.wake = append(g.wake, make(chan struct{}, 1))
 	}
-	// That ctx is done is told by tick; if it also closed the connections, that might be told as a fault of the server's.
+	// tick ends a run whose ctx is done. Closing the connections at once could
+	// be reported as a fault of the server.
 	running, quit := context.WithCancel(context.WithoutCancel(ctx))
 	var all sync.WaitGroup
 	for i := range r.sessions {
@@ -38,7 +41,8 @@ func moveWithGoroutines(ctx context.Context, r *run, addr *net.TCPAddr) error {
 	return g.err
 }
 
-// locked calls do with the run to itself and then wakes whom that gave something to do. The first error ends the run.
+// locked calls do with exclusive access to the run, and wakes the writers with
+// new output. The first error ends the run.
 func (g *goroutines) locked(do func() error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -112,7 +116,7 @@ func dial(ctx context.Context, addr string, config *tls.Config) (net.Conn, error
 	return (&tls.Dialer{Config: config}).DialContext(ctx, "tcp", addr)
 }
 
-// read gives the session what comes until nothing more does.
+// read passes input to the session until the end.
 func (g *goroutines) read(conn net.Conn, s *session) {
 	buf := make([]byte, 16<<10)
 	for {
@@ -143,7 +147,8 @@ func orderly(err error) error {
 	return err
 }
 
-// write sends what the session has to send. That the server does not take it is told by read, which may know why.
+// write sends the output of the session. The reader reports a server that
+// accepts none, with the cause.
 func (g *goroutines) write(over context.Context, conn net.Conn, s *session, life int) {
 	var n int
 	for {
@@ -166,7 +171,8 @@ func (g *goroutines) write(over context.Context, conn net.Conn, s *session, life
 	}
 }
 
-// output tells the session that n bytes were written and returns what is next, as long as it has the same connection.
+// output tells the session that n bytes were written, and returns the next
+// output of the same connection.
 func (g *goroutines) output(s *session, life, n int) (p []byte, same bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -30,7 +30,7 @@ func (h *Histogram) Record(d time.Duration) {
 	h.sum += d
 }
 
-// Merge adds all that other counted.
+// Merge adds the counts of other.
 func (h *Histogram) Merge(other *Histogram) {
 	if other.total == 0 {
 		return
@@ -83,7 +83,7 @@ func bucket(v uint64) int {
 	return shift<<subBits + int(v>>shift)
 }
 
-// middle is the middle of what bucket i counts.
+// middle is the middle of the range of bucket i.
 func middle(i int) time.Duration {
 	if i < 2<<subBits {
 		return time.Duration(i)

@@ -13,13 +13,13 @@ const (
 	holdPayload = "still here?"
 )
 
-// Held is idle connections. It has no goroutines; what a server sends on them is read by Verify only.
-// Its methods are for one goroutine at a time.
+// Held is a set of idle connections. It has no goroutines; only Verify reads.
+// One goroutine may call its methods at a time.
 type Held struct {
 	holders []*holder
 }
 
-// holder is a share of the connections and what opens and verifies it.
+// holder has a share of the connections and opens and verifies them.
 type holder struct {
 	run   *run
 	conns []net.Conn // by the place of their sessions in run.sessions
@@ -83,7 +83,8 @@ func (h *Held) Close() error {
 	return nil
 }
 
-// all calls do for each connection, for those of each holder by a goroutine of its own, and returns an error if there was one.
+// all calls do for each connection, on one goroutine for each holder, and
+// returns the first error.
 func (h *Held) all(ctx context.Context, do func(*holder, context.Context, *session, int) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -138,7 +139,7 @@ func (h *holder) drive(conn net.Conn, s *session) error {
 			n, err := conn.Write(p)
 			s.wrote(n)
 			if err != nil {
-				break // reading tells more
+				break // the reader reports the cause
 			}
 		}
 		n, err := conn.Read(h.buf)

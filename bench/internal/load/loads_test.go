@@ -49,7 +49,8 @@ func TestEachMessageReachesAll(t *testing.T) {
 	}
 }
 
-// A server that takes a connection in only after its opening handshake is not at fault for what it sent before.
+// A server that adds a connection after its opening handshake may omit earlier
+// messages.
 func TestReceiversMayJoinLate(t *testing.T) {
 	shells(t, func(t *testing.T, goroutines bool) {
 		var sent atomic.Int64
@@ -140,7 +141,7 @@ func TestReceiverThatNeverGetsAnything(t *testing.T) {
 	}
 }
 
-func TestConnectionsComeAndGo(t *testing.T) {
+func TestChurn(t *testing.T) {
 	shells(t, func(t *testing.T, goroutines bool) {
 		s := new(server)
 		r, err := Churn(t.Context(), ChurnConfig{

@@ -2,7 +2,7 @@ package load
 
 import "time"
 
-// stage is how far a run's time has come.
+// stage is a part of a run's time.
 type stage uint8
 
 const (
@@ -12,7 +12,7 @@ const (
 	finished               // nothing is sent any more
 )
 
-// meter counts what happens during the Duration, and calls the hooks around it.
+// meter counts during the Duration, and calls the hooks at both ends of it.
 type meter struct {
 	run              *run
 	warmup, duration time.Duration
@@ -29,7 +29,8 @@ func (m *meter) begin(now time.Duration) {
 	m.stage, m.until = warming, now+m.warmup
 }
 
-// tick goes on to the next stage when it is time and reports whether that was the end of the measurement.
+// tick enters the next stage when it is due, and reports whether the
+// measurement has ended.
 func (m *meter) tick(now time.Duration) (finishedNow bool) {
 	if now < m.until {
 		return false
@@ -69,7 +70,7 @@ func (m *meter) count(n, size int) {
 	m.run.result.Bytes += int64(n) * int64(size)
 }
 
-// latency records how long it took until now what was begun at begun, if it was begun during the measurement.
+// latency records the time since begun, if that is within the measurement.
 func (m *meter) latency(begun, now time.Duration) {
 	if begun >= m.from {
 		m.run.result.Latency.Record(now - begun)

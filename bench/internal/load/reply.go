@@ -5,19 +5,19 @@ import (
 	"time"
 )
 
-// incoming is what came of the frame, and of the message, that is not complete yet.
+// incoming is the state of the incomplete frame and the incomplete message.
 type incoming struct {
 	header [maxHeader]byte
 	have   int // bytes of header
-	left   int // payload bytes of the frame that are to come
+	left   int // remaining payload bytes of the frame
 	length int // payload bytes of the frame
 
 	content bool // the header is complete, the payload not
 	message struct {
-		begun      bool // a first frame came
+		begun      bool // a first frame has arrived
 		compressed bool // its RSV1 was set (RFC 7692, Section 6)
 		verify     bool // it is compared byte by byte
-		got        int  // payload bytes that came
+		got        int  // received payload bytes
 	}
 	collected []byte // payload: of a compressed message that is verified, or of a Close
 }
@@ -30,7 +30,8 @@ func (in *incoming) fin() bool { return in.header[0]&finBit != 0 }
 
 func (in *incoming) control() bool { return in.opcode() >= opClose }
 
-// minSkip is the least number of bytes for which dropping them in the kernel is worth a call of its own.
+// minSkip is the least number of bytes for which dropping them in the kernel is
+// worth a call.
 const minSkip = 2 << 10
 
 func (in *incoming) skippable(s *script) int {
@@ -58,8 +59,8 @@ func (s *script) wanted() string {
 	return fmt.Sprintf("a %s message of %d bytes", opcodeName(s.opcode), len(s.payload))
 }
 
-// wholeReplies takes right replies of one frame, not compressed, from the front of p and returns how many bytes they have.
-// What it does not take is for frame.
+// wholeReplies consumes correct, uncompressed replies of one frame from the
+// front of p and returns their length. frame handles everything else.
 func (s *session) wholeReplies(p []byte) (used int, err error) {
 	header, size := s.script.header, len(s.script.payload)
 	if s.state != opened || s.joining || s.in.begun() {
@@ -81,7 +82,7 @@ func (s *session) wholeReplies(p []byte) (used int, err error) {
 	}
 }
 
-// frame takes bytes of one frame from the front of p, at least one.
+// frame consumes bytes of one frame from the front of p, at least one.
 func (s *session) frame(p []byte, now time.Duration) (used int, err error) {
 	in := &s.in
 	if s.state == closed || s.state == ended {
@@ -179,7 +180,8 @@ func (s *session) beginData(length uint64) error {
 	return nil
 }
 
-// mostPayload is how long the reply may be as it comes. Compression may make it longer, a little.
+// mostPayload is the limit of a reply's payload. Compression may lengthen it
+// slightly.
 func (s *session) mostPayload() int {
 	size := len(s.script.payload)
 	if s.in.message.compressed {
@@ -219,7 +221,7 @@ func (s *session) checkPayload(p []byte) error {
 	return nil
 }
 
-// compare is a fault when p is not what the payload has from at on.
+// compare returns a fault if p differs from the payload at offset at.
 func (s *session) compare(p []byte, at int) error {
 	place := s.script.differs(p, at, s.variant)
 	if place < 0 {
@@ -238,7 +240,8 @@ func (s *session) compare(p []byte, at int) error {
 	return s.fault(fmt.Sprintf("byte %d of %s to be %#02x", place, s.script.wanted(), want), fmt.Sprintf("%#02x%s", got, note))
 }
 
-// join takes the stamp of the first message that a receiver gets for the latest message that has it.
+// join assigns the stamp of a receiver's first message to the latest message
+// with that stamp.
 func (s *session) join(stamp byte) {
 	n := int64(s.script.variants)
 	for number := s.due - 1; number >= max(s.due-n, 0); number-- {

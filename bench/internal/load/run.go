@@ -10,19 +10,19 @@ import (
 
 const (
 	maxOpening = 128 // connections that are being opened at once, below the backlog of any listener
-	handshakes = 64  // opening handshakes built beforehand; connections take them in turn
+	handshakes = 64  // opening handshakes, built in advance; connections use them in turn
 	scanEvery  = 100 * time.Millisecond
 )
 
-// scenario is a load: it decides what the sessions send, and when they end.
+// scenario is a load: it decides the output of the sessions and their end.
 type scenario interface {
 	opened(s *session, now time.Duration)         // the opening handshake is done
-	replied(s *session, n int, now time.Duration) // n more right replies came
+	replied(s *session, n int, now time.Duration) // n more correct replies have arrived
 	ended(s *session, now time.Duration)          // the closing handshake is done and TCP ended
 	tick(now time.Duration)                       // called every few milliseconds
 }
 
-// target is where a run goes and what its sessions have in common.
+// target has the address of a run and the common parts of its sessions.
 type target struct {
 	addr        string
 	tls         *tls.Config
@@ -138,7 +138,7 @@ func (r *run) tick(ctx context.Context) error {
 	return nil
 }
 
-// move lets the shell run the load until it is over and returns what was measured.
+// move runs the load in the shell until its end and returns the figures.
 func (r *run) move(ctx context.Context) (*Result, error) {
 	addr, err := net.ResolveTCPAddr("tcp", r.addr)
 	if err != nil {

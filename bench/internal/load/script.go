@@ -5,14 +5,15 @@ import (
 	"crypto/rand"
 )
 
-// stamps are what the stamp's byte is in one message after the other. 'B' is not among them: it means "sleep" to the servers.
+// stamps are the values of the stamp in consecutive messages, without 'B',
+// which makes a server sleep.
 const stamps = "0123456789acdefg"
 
 const (
 	maxRingBytes = 256 << 10 // of prebuilt frames for one masking-key, unless fewer variants than minVariants fit
 	maxKeysBytes = 512 << 10 // of prebuilt frames for all masking-keys, unless there is only one key
 	maxKeys      = 16
-	minVariants  = 3 // fewer would not tell a message from the one after the next
+	minVariants  = 3 // fewer would not distinguish a message from the one after the next
 )
 
 // script is the messages that a connection sends, over and over: variants of one payload that differ in the stamp.
@@ -34,7 +35,7 @@ type ring struct {
 	starts []int // of the messages in frames, and the end of the last
 }
 
-// messages is what a script is built from.
+// messages is the input of a script.
 type messages struct {
 	opcode    byte
 	payload   []byte
@@ -110,8 +111,9 @@ func (s *script) variant(i int) []byte {
 	return payload
 }
 
-// differs compares p with what a variant has from at on and returns the place in the payload of the first wrong byte, -1 when all are right.
-// at+len(p) is at most the payload's length.
+// differs compares p with a variant at offset at and returns the position of
+// the first wrong byte in the payload, -1 without one. at+len(p) is at most the
+// payload's length.
 func (s *script) differs(p []byte, at, variant int) int {
 	want := s.payload[at : at+len(p)]
 	stamp := s.stampAt - at

@@ -45,7 +45,8 @@ type message struct {
 	payload []byte
 }
 
-// serve starts the server on a port of its own and returns its address. It ends with the test.
+// serve starts the server on a free port until the end of the test and returns
+// its address.
 func (s *server) serve(t *testing.T, config *tls.Config) string {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -140,7 +141,8 @@ func (c *serverConn) answer(m message) (goOn bool) {
 	return true
 }
 
-// message reads a message, or a control frame, and checks what RFC 6455 demands of a client's frames.
+// message reads a message or a control frame and checks it as RFC 6455 requires
+// of a server.
 func (c *serverConn) message() (m message, err error) {
 	for {
 		first, payload, err := c.readFrame()

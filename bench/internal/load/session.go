@@ -5,20 +5,20 @@ import (
 	"time"
 )
 
-// state is how far a connection has come.
+// state is the state of a connection.
 type state uint8
 
 const (
 	idle    state = iota // never had a connection
-	opening              // TCP connects, our request goes out, the response is awaited
+	opening              // TCP connects, the request is sent, the response is expected
 	opened               // messages and replies
-	closing              // our Close goes out, the server's is awaited
-	closed               // the server's Close came, it must end TCP (RFC 6455, Section 7.1.1)
+	closing              // our Close is sent, the server's is expected
+	closed               // the server's Close has arrived; it must end TCP (RFC 6455, Section 7.1.1)
 	ended                // the connection is over and the shell closes its socket
 )
 
-// session is one connection without its socket: what to send and what must come. A shell moves the bytes.
-// Sessions of a run are used by one goroutine at a time.
+// session is one connection without its socket: output and expected input. A
+// shell moves the bytes. One goroutine at a time uses the sessions of a run.
 type session struct {
 	run    *run
 	index  int
@@ -28,16 +28,16 @@ type session struct {
 	marked bool // in run.attention
 
 	began    time.Duration // when the connection was begun
-	since    time.Duration // when the session began to wait for what it waits for
-	heard    time.Duration // when bytes last came
-	patience time.Duration // how long nothing may come while it waits
+	since    time.Duration // start of the current wait
+	heard    time.Duration // time of the last input
+	patience time.Duration // limit of a wait without input
 
 	upgrade *upgrade
-	head    []byte // of the response, while it has not wholly come
+	head    []byte // the incomplete response
 
-	due         int64           // replies that may have come by now; the loads raise it with issue or expect
+	due         int64           // replies that may have arrived; the loads raise it with issue or expect
 	received    int64           // right replies
-	variant     int             // of the reply that comes next
+	variant     int             // of the next reply
 	joining     bool            // the first reply may be any that is due (Broadcast)
 	untilVerify int             // replies until one is compared byte by byte
 	times       []time.Duration // of issue, by number of the message modulo length
@@ -46,11 +46,12 @@ type session struct {
 	in  incoming
 }
 
-// outgoing is what a session has to send, in this order. What was sent may be told after its reply has come.
+// outgoing is the ordered output of a session. A send may be reported after its
+// reply has arrived.
 type outgoing struct {
 	request []byte
 	ring    *ring
-	next    int // place in ring of the message that is sent or comes next, below the number of variants
+	next    int // index in ring of the current message, below the number of variants
 	queued  int // messages to send
 	offset  int // bytes of the first of them that were sent
 	close   []byte
@@ -87,7 +88,8 @@ func (s *session) expect(n int, now time.Duration) {
 	s.due += int64(n)
 }
 
-// issuedAt is when the message was issued whose reply is the n-th last that came.
+// issuedAt returns the time at which the message of the n-th last reply was
+// issued.
 func (s *session) issuedAt(n int) time.Duration {
 	return s.times[(s.received-int64(n))%int64(len(s.times))]
 }
@@ -99,7 +101,8 @@ func (s *session) close(now time.Duration) {
 	s.run.mark(s)
 }
 
-// output returns what is to be sent next, nothing when there is nothing. It stays valid and unchanged for the life of the run.
+// output returns the next output, or nothing. It stays valid and unchanged for
+// the run.
 func (s *session) output() []byte {
 	o := &s.out
 	switch {
@@ -113,7 +116,7 @@ func (s *session) output() []byte {
 	return r.frames[r.starts[o.next]+o.offset : r.starts[last]]
 }
 
-// wrote takes n bytes off what output returned.
+// wrote removes n bytes from the output.
 func (s *session) wrote(n int) {
 	o := &s.out
 	switch {
@@ -134,7 +137,7 @@ func (s *session) wrote(n int) {
 	o.next %= s.script.variants
 }
 
-// receive takes what came from the server, which is at least one byte. It does not keep p.
+// receive handles input of the server, at least one byte. It does not keep p.
 func (s *session) receive(p []byte, now time.Duration) error {
 	s.heard = now
 	if s.state == opening {
@@ -155,7 +158,8 @@ func (s *session) receive(p []byte, now time.Duration) error {
 	return nil
 }
 
-// skippable is how many bytes of what comes next need not be looked at; the shell may drop up to as many and call skipped.
+// skippable returns the number of next bytes that need no check. The shell may
+// drop up to as many and call skipped.
 func (s *session) skippable() int {
 	if s.state != opened {
 		return 0
@@ -163,7 +167,7 @@ func (s *session) skippable() int {
 	return s.in.skippable(s.script)
 }
 
-// skipped takes note of n bytes that were dropped.
+// skipped records n dropped bytes.
 func (s *session) skipped(n int, now time.Duration) error {
 	s.heard = now
 	before := s.received
@@ -180,7 +184,8 @@ func (s *session) tell(before int64, now time.Duration) {
 	}
 }
 
-// receiveResponse takes the server's part of the opening handshake. What comes after it is no reply, as no message was sent.
+// receiveResponse handles the server's opening handshake. Bytes after it are no
+// reply, because no message was sent.
 func (s *session) receiveResponse(p []byte, now time.Duration) error {
 	s.head = append(s.head, p...)
 	end := responseEnd(s.head)
@@ -203,7 +208,8 @@ func (s *session) receiveResponse(p []byte, now time.Duration) error {
 	return nil
 }
 
-// lost takes note of the end of TCP; a nil cause is an orderly one. Only after our Close it may come.
+// lost records the end of TCP, with a nil cause for an orderly one, which is
+// correct only after our Close.
 func (s *session) lost(cause error, now time.Duration) error {
 	atFrame := !s.in.begun()
 	switch {
@@ -224,7 +230,7 @@ func (s *session) lost(cause error, now time.Duration) error {
 	return nil
 }
 
-// unconnected takes note that TCP could not be opened.
+// unconnected records that TCP could not be opened.
 func (s *session) unconnected(cause error) error {
 	f := s.fault("a TCP connection to "+s.run.addr, cause.Error())
 	f.Err = cause
@@ -240,7 +246,7 @@ func (s *session) overdue(now time.Duration) error {
 	return s.fault(s.awaited(), fmt.Sprintf("nothing for %v%s", s.patience, s.partial()))
 }
 
-// awaited is what the session waits for.
+// awaited names the expected input.
 func (s *session) awaited() string {
 	switch s.state {
 	case opening:
@@ -256,7 +262,8 @@ func (s *session) awaited() string {
 	return s.script.wanted()
 }
 
-// partial is how much of the awaited has come, for the end of a sentence.
+// partial describes the received part of the expected input, for the end of a
+// sentence.
 func (s *session) partial() string {
 	if s.state == opening && len(s.head) > 0 {
 		return fmt.Sprintf(" after %d bytes of the response", len(s.head))

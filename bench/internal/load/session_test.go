@@ -65,8 +65,8 @@ func unmasked(t *testing.T, b []byte) (payloads [][]byte) {
 	return payloads
 }
 
-// However much a socket takes at a time, the server gets each variant in its turn.
-func TestMessagesGoOutInTurnWhateverTheSocketTakes(t *testing.T) {
+// For all sizes of writes the server receives the variants in order.
+func TestMessagesAreSentInOrderForAllSizesOfWrites(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
 	for _, size := range []int{1, 20, 5000, 100_000} {
 		for _, inFlight := range []int{1, 3, 16, 40} {
@@ -102,7 +102,7 @@ func TestMessagesGoOutInTurnWhateverTheSocketTakes(t *testing.T) {
 	}
 }
 
-func TestRepliesAreTheSameInWhateverPiecesTheyCome(t *testing.T) {
+func TestCutsDoNotChangeReplies(t *testing.T) {
 	const count = 40
 	random := rand.New(rand.NewPCG(5, 6))
 	for _, size := range []int{0, 1, 125, 126, 3000, 70_000} {
@@ -144,7 +144,8 @@ func TestRepliesAreTheSameInWhateverPiecesTheyCome(t *testing.T) {
 	}
 }
 
-// roundTrips returns what does one message and its reply in two pieces, all but the system calls.
+// roundTrips returns a function for one message and its reply in two pieces,
+// without system calls.
 func roundTrips() func() error {
 	const size = 200
 	s := open1(plain(pattern(size), 1, 4))

@@ -18,11 +18,12 @@ const (
 	deflateOffer = deflateName + "; server_no_context_takeover; client_no_context_takeover"
 )
 
-// upgrade is one opening handshake (RFC 6455, Section 4.1): the request and what the response must say.
+// upgrade is one opening handshake (RFC 6455, Section 4.1): the request and the
+// required response.
 type upgrade struct {
 	request []byte
 	accept  []byte // value of Sec-WebSocket-Accept
-	deflate bool   // offered, and the server must take it
+	deflate bool   // offered, and the server must accept it
 }
 
 func newUpgrade(host, path string, deflate bool) *upgrade {
@@ -43,7 +44,8 @@ func newUpgrade(host, path string, deflate bool) *upgrade {
 	return u
 }
 
-// responseEnd returns how many bytes of p the response's head has, 0 when it has not wholly come.
+// responseEnd returns the length of the response's head in p, 0 while it is
+// incomplete.
 func responseEnd(p []byte) int {
 	blank := []byte("\r\n\r\n")
 	if at := bytes.Index(p, blank); at >= 0 {
@@ -52,7 +54,7 @@ func responseEnd(p []byte) int {
 	return 0
 }
 
-// mismatch is what a response has against what it must have.
+// mismatch describes the difference between a response and the required one.
 type mismatch struct{ want, got string }
 
 // check judges a whole response head (RFC 6455, Section 4.1, items 1 to 6 on the server's response); nil is right.

@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// Where things stand in a scenario's chart, in pixels.
+// Positions in a scenario's chart, in pixels.
 const (
 	rowHeight  = 28
 	barHeight  = 14
@@ -16,7 +16,7 @@ const (
 	barStart   = 160
 	rangeStart = 610 // where latencies begin, in a chart that has them
 	rightEnd   = 870
-	labelWidth = 96 // kept free for the number beside the longest bar
+	labelWidth = 96 // space for the number beside the longest bar
 )
 
 // ChartFile is the name of a scenario's chart.
@@ -92,7 +92,7 @@ func cutText(s string, most int) string {
 	return string(letters[:most-1]) + "…"
 }
 
-// legend says what the colours are.
+// legend explains the colours.
 func (d *drawing) legend(y float64, s *Scenario) {
 	x := float64(barStart)
 	entry := func(label string, width float64, classes ...string) {
@@ -113,7 +113,8 @@ func (d *drawing) legend(y float64, s *Scenario) {
 	}
 }
 
-// bars is the scale of the primary figure. It begins at 0; a bar that is much longer than the others is cut, and shows it.
+// bars is the scale of the primary figure. It begins at 0. A bar that is much
+// longer than the others is cut and marked.
 type bars struct {
 	primary Metric
 	unit    float64 // pixels for one

@@ -34,7 +34,8 @@ func commas(digits string) string {
 	return sign + digits
 }
 
-// small writes a figure near zero, such as allocations per message: what is below 0.005 is 0.
+// small formats a figure near zero, such as allocations per message. Values
+// below 0.005 are 0.
 func small(v float64) string {
 	if v < 0.005 {
 		return "0"
@@ -63,7 +64,7 @@ func micros(v float64) string {
 // memory writes a number of bytes.
 func memory(v float64) string {
 	switch {
-	case v >= 0 && v < 0.5: // less than any allocation: what the program does at times, shared by its messages
+	case v >= 0 && v < 0.5: // less than an allocation: periodic work, divided by the messages
 		return "0 B"
 	case v >= 1<<30:
 		return number(v/(1<<30)) + " GiB"

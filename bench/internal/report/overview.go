@@ -5,7 +5,7 @@ import (
 	"math"
 )
 
-// Where things stand in the overview, in pixels.
+// Positions in the overview, in pixels.
 const (
 	overviewStart = 300
 	overviewEnd   = 690 // the names of the best peers follow

@@ -147,7 +147,7 @@ func TestChartsAreXML(t *testing.T) {
 			}
 		}
 		if bytes.Contains(chart, []byte("NaN")) || bytes.Contains(chart, []byte("Inf")) {
-			t.Errorf("%s draws what is no number", name)
+			t.Errorf("%s draws a value that is not a number", name)
 		}
 	}
 	if _, ok := charts["nothing.svg"]; ok {
@@ -179,7 +179,7 @@ func TestTablesOfThePageAreWellFormed(t *testing.T) {
 	}
 }
 
-func TestThePageSaysWhoWinsAndWhoFails(t *testing.T) {
+func TestPageHasRanksAndFailures(t *testing.T) {
 	page := string(sample().Markdown())
 	for _, want := range []string{
 		"**quick wins**: fibersock has 2.00 times its CPU-ns/message",

@@ -1,6 +1,6 @@
-// Package report keeps what a run of the benchmark measured, and shows it: as JSON, as a page in Markdown and as charts in SVG.
-//
-// Everything shown is computed from the runs in Results; nothing is known here about any server but what Results says.
+// Package report stores the results of a benchmark run, and renders them as
+// JSON, as a page in Markdown and as charts in SVG. It computes everything from
+// the runs in Results, and knows no server.
 package report
 
 import (
@@ -14,7 +14,8 @@ import (
 // SchemaVersion changes when a reader of older results would misread newer ones.
 const SchemaVersion = 1
 
-// Results is one run of the benchmark, and what its JSON file holds. bench/README.md describes the file.
+// Results is one run of the benchmark, the content of its JSON file.
+// bench/README.md describes the file.
 type Results struct {
 	Schema      int        `json:"schema"`
 	Date        time.Time  `json:"date"`               // of the start
@@ -28,7 +29,7 @@ type Results struct {
 	Scenarios   []Scenario `json:"scenarios"`
 }
 
-// Machine is where the figures come from.
+// Machine describes the machine and the revision.
 type Machine struct {
 	CPU         string `json:"cpu"`
 	Processors  int    `json:"processors"`
@@ -38,20 +39,21 @@ type Machine struct {
 	Go          string `json:"go"`
 	ServerOn    string `json:"server_on"`  // processors the servers run on, such as "0"; empty: anywhere
 	LoadOn      string `json:"load_on"`    // and the load
-	Accounting  string `json:"accounting"` // where processor times come from
-	// What disturbed the run: shares of all processors that other processes, and other guests of the hypervisor, had meanwhile.
+	Accounting  string `json:"accounting"` // source of processor times
+	// Disturbances: shares of all processors used by other processes, and by
+	// other guests of the hypervisor.
 	Others float64 `json:"others,omitempty"`
 	Stolen float64 `json:"stolen,omitempty"`
 }
 
-// Kind is what a server or client takes part as.
+// Kind is the role of a server or client in the comparison.
 type Kind string
 
-// The kinds. Only libraries can be the best peer that others are compared with.
+// The kinds. Only libraries can be the best peer in comparisons.
 const (
 	Ours    Kind = "ours"    // this repository
 	Library Kind = "library" // a WebSocket library in Go
-	Limit   Kind = "limit"   // as little as an echo can do; nobody's library
+	Limit   Kind = "limit"   // a minimal echo, not a library
 )
 
 // Peer is one server or client.
@@ -63,26 +65,27 @@ type Peer struct {
 	UTF8    bool   `json:"utf8"` // checks that text is UTF-8
 	Loop    string `json:"loop,omitempty"`
 	Notes   string `json:"notes,omitempty"`
-	Missing string `json:"missing,omitempty"` // why it took part in nothing
+	Missing string `json:"missing,omitempty"` // the reason why it took part in nothing
 }
 
-// Scenario is one thing that is measured, and what came out for each peer.
+// Scenario is one measurement, with the outcome of each peer.
 type Scenario struct {
 	Name     string    `json:"name"`
 	Title    string    `json:"title"`
 	Detail   string    `json:"detail"`  // the parameters, in a sentence
 	Unit     string    `json:"unit"`    // what is counted: "message", "delivery", "cycle", "connection"
-	Primary  Metric    `json:"primary"` // what peers are ranked and compared by; less is better
+	Primary  Metric    `json:"primary"` // for ranks and comparisons; less is better
 	Clients  bool      `json:"clients,omitempty"`
 	Rounds   int       `json:"rounds"` // that were asked for
 	Outcomes []Outcome `json:"outcomes"`
 }
 
-// Outcome is what one peer did in one scenario. Failed and Absent exclude each other; with either, Median is empty.
+// Outcome is the result of one peer in one scenario. Failed and Absent exclude
+// each other; with either, Median is empty.
 type Outcome struct {
 	Peer   string  `json:"peer"`
-	Failed string  `json:"failed,omitempty"` // what it did wrong, in the words of who noticed
-	Absent string  `json:"absent,omitempty"` // why it cannot take part
+	Failed string  `json:"failed,omitempty"` // the violation
+	Absent string  `json:"absent,omitempty"` // the reason why it takes no part
 	Runs   []Run   `json:"runs,omitempty"`
 	Median Figures `json:"median,omitempty"` // of each metric by itself; user and system share that of CPU as all runs together do
 }
@@ -150,7 +153,7 @@ func (r *Results) Write(w io.Writer) error {
 	return e.Encode(r)
 }
 
-// Read reads what Write wrote.
+// Read reads the output of Write.
 func Read(in io.Reader) (*Results, error) {
 	r := new(Results)
 	if err := json.NewDecoder(in).Decode(r); err != nil {

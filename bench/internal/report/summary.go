@@ -83,7 +83,8 @@ func (o *Outcome) Spread(m Metric) (low, high float64, ok bool) {
 	return low, high, ok
 }
 
-// Ranked returns the outcomes that have a median of s.Primary, best first, and then the others as they come.
+// Ranked returns the outcomes with a median of s.Primary, best first, and then
+// the others.
 func (s *Scenario) Ranked() []Outcome {
 	ranked := slices.Clone(s.Outcomes)
 	slices.SortStableFunc(ranked, func(a, b Outcome) int { return cmp.Compare(s.rank(a), s.rank(b)) })
@@ -97,7 +98,8 @@ func (s *Scenario) rank(o Outcome) float64 {
 	return math.Inf(1)
 }
 
-// Best returns the best median of s.Primary among the libraries that did not fail, and whose it is; 0 and "" if there is none.
+// Best returns the best median of s.Primary among the libraries that did not
+// fail, and the library; 0 and "" if there is none.
 func (r *Results) Best(s *Scenario) (value float64, name string) {
 	for _, o := range s.Ranked() {
 		v, ok := o.Median[s.Primary]

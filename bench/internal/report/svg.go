@@ -13,7 +13,7 @@ const chartWidth = 900
 // A drawing is an SVG picture being drawn. Colours are in the style sheet, so that a picture follows the reader's light or dark scheme.
 type drawing struct{ bytes.Buffer }
 
-// style has the classes that drawings use: t for text, b for bars, others for lines.
+// style has the classes of drawings: t for text, b for bars, others for lines.
 const style = `
 svg{font-family:-apple-system,"Segoe UI","Helvetica Neue",Inter,"Noto Sans","DejaVu Sans",Arial,sans-serif;font-size:13px;font-variant-numeric:tabular-nums}
 .card{fill:#fff;stroke:#d8dee4}
@@ -34,7 +34,8 @@ svg{font-family:-apple-system,"Segoe UI","Helvetica Neue",Inter,"Noto Sans","Dej
 }
 `
 
-// newDrawing begins a picture. Alt says in a sentence what it shows, for those who do not see it.
+// newDrawing begins a picture. alt describes it in a sentence, for screen
+// readers.
 func newDrawing(height float64, title, alt string) *drawing {
 	d := new(drawing)
 	fmt.Fprintf(d, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%s" viewBox="0 0 %d %s" role="img">`,
@@ -50,7 +51,7 @@ func (d *drawing) end() []byte {
 	return d.Bytes()
 }
 
-// text puts s at x, which is its start, middle or end, on the base line y.
+// text draws s with its start, middle or end at x, on the base line y.
 func (d *drawing) text(x, y float64, class, anchor, s string) {
 	fmt.Fprintf(d, `<text class="%s" x="%s" y="%s" text-anchor="%s">%s</text>`+"\n", class, px(x), px(y), anchor, escape(s))
 }
@@ -78,6 +79,6 @@ func px(v float64) string {
 
 func escape(s string) string {
 	var b bytes.Buffer
-	xml.EscapeText(&b, []byte(s)) // a Buffer takes all
+	xml.EscapeText(&b, []byte(s)) // a Buffer returns no errors
 	return b.String()
 }

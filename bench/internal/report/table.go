@@ -12,7 +12,7 @@ import (
 type table struct {
 	columns []string
 	rows    [][]string
-	notes   []string // what went wrong, or was not possible, in sentences
+	notes   []string // failures and absences, in sentences
 }
 
 // A column is how one figure is shown. It is left out if no peer has the metric, unless that is the primary one.
@@ -94,7 +94,7 @@ var split = column{title: "user + system", metric: CPUSystem, cell: func(o *Outc
 	return number(o.Median[CPUUser]) + " + " + number(o.Median[CPUSystem])
 }}
 
-// comparisons are the columns that set the primary figure beside others.
+// comparisons are the columns that compare the primary figure.
 func (r *Results) comparisons(s *Scenario) []column {
 	ratioTo := func(of float64) func(o *Outcome) string {
 		return func(o *Outcome) string { return ratio(o.Median[s.Primary], of) }

@@ -34,8 +34,8 @@ func processors() ([]int, error) {
 	return list, nil
 }
 
-// startOn calls start, and what process it starts runs on the processors of list. A process inherits those of the thread that
-// starts it, whatever program it is.
+// startOn calls start; a process that it starts runs on the processors of list.
+// A process inherits those of the thread that starts it.
 func startOn(list []int, start func() error) error {
 	runtime.LockOSThread()
 	var before, set cpuSet

@@ -13,5 +13,5 @@ func processors() ([]int, error) {
 	return list, nil
 }
 
-// startOn calls start. This system cannot pin what it starts.
+// startOn calls start. This system cannot pin processes.
 func startOn(_ []int, start func() error) error { return start() }

@@ -1,5 +1,6 @@
-// Package runner runs the benchmark: it builds and starts the servers, each on a processor of its own, lets the load loose on them
-// in rounds that alternate between them, and accounts for what they use.
+// Package runner runs the benchmark: it builds and starts the servers, each on
+// its own processor, runs the load in rounds that alternate between them, and
+// measures their usage.
 package runner
 
 import (
@@ -16,15 +17,15 @@ import (
 	"github.com/fibersock/fibersock/bench/internal/report"
 )
 
-// Options say what is run.
+// Options select the parts of a run.
 type Options struct {
 	Mode       string    // Quick or Full
 	Peers      []string  // names of servers and clients; all if empty
 	Scenarios  []string  // names; those of Mode if empty
 	Rounds     int       // of each scenario; those of Mode if 0
 	Root       string    // the folder of the module bench
-	Progress   io.Writer // where to tell how far it is
-	Processors []int     // what servers and load may use together; what the process may if empty
+	Progress   io.Writer // for progress output
+	Processors []int     // processors of servers and load together; empty: all of the process
 }
 
 // A Bench is one run of the benchmark.
@@ -47,7 +48,7 @@ type Bench struct {
 	results          *report.Results
 }
 
-// Run runs what o says. When ctx ends it returns what was measured until then, without error.
+// Run runs o. When ctx ends it returns the results so far, without error.
 func Run(ctx context.Context, o Options) (*report.Results, error) {
 	b, err := newBench(o)
 	if err != nil {
@@ -61,7 +62,7 @@ func Run(ctx context.Context, o Options) (*report.Results, error) {
 		return nil, err
 	}
 	begun := time.Now()
-	b.noise, _ = readNoise() // a system that does not tell has none in the results
+	b.noise, _ = readNoise() // omitted from the results if unknown
 	b.progress = newProgress(o.Progress, b.estimate())
 	defer b.progress.end()
 	b.results.Revision = revision(ctx, o.Root)
@@ -162,7 +163,7 @@ func ScenarioNames() (names []string) {
 	return names
 }
 
-// estimate is about how long all runs take.
+// estimate is about the time of all runs.
 func (b *Bench) estimate() (total time.Duration) {
 	for _, p := range b.plans {
 		total += time.Duration(p.rounds*len(b.peersOf(p))) * p.estimate()
@@ -184,13 +185,14 @@ func (b *Bench) tlsConfig(p plan) *tls.Config {
 	return nil
 }
 
-// ask starts each server once to hear what it says of itself. What does not start is missing.
+// ask starts each server once for its self-description. A server that does not
+// start is missing.
 func (b *Bench) ask(ctx context.Context) error {
 	for _, p := range b.servers {
 		if p.Missing != "" {
 			continue
 		}
-		b.progress.at("asking who is who", p.Name)
+		b.progress.at("self-descriptions", p.Name)
 		server, err := start(ctx, b.division.server, p.path)
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -207,7 +209,8 @@ func (b *Bench) ask(ctx context.Context) error {
 	return nil
 }
 
-// isTwin tells whether p is the alternate build of ours and does nothing that the other does not.
+// isTwin reports whether p is the alternate build of ours and equal to the
+// other.
 func (b *Bench) isTwin(p *peer) bool {
 	return p.Name == alternate && slices.ContainsFunc(b.servers, func(q *peer) bool {
 		return q.Name != alternate && q.Kind == report.Ours && q.Loop == p.Loop

@@ -29,7 +29,7 @@ func TestBuiltServersAreMeasured(t *testing.T) {
 	}
 }
 
-func TestWhatDoesNotBuildIsMissingWithTheReason(t *testing.T) {
+func TestFailedBuildIsMissingWithTheReason(t *testing.T) {
 	b, err := newBench(Options{Mode: Quick, Root: "testdata"})
 	if err != nil {
 		t.Fatal(err)
@@ -73,7 +73,7 @@ func TestNamesThatAreNot(t *testing.T) {
 	}
 }
 
-func TestPeersThatNotEverybodyCanGetAreAskedFor(t *testing.T) {
+func TestOptionalPeersMustBeNamed(t *testing.T) {
 	isNbio := func(p *peer) bool { return p.Name == "nbio" }
 	all, _, err := choosePeers(nil)
 	if err != nil || slices.ContainsFunc(all, isNbio) {
@@ -100,7 +100,7 @@ func TestServersAndLoadShareNoProcessorIfThereAreTwo(t *testing.T) {
 	}
 }
 
-func TestProgressSaysWhatIsLeft(t *testing.T) {
+func TestProgressShowsTheRemainingTime(t *testing.T) {
 	var out bytes.Buffer
 	now := time.Unix(0, 0)
 	p := newProgress(&out, 100*time.Second)

@@ -12,7 +12,8 @@ import (
 	"runtime"
 )
 
-// build builds all servers and clients into b.dir. What cannot be built has the reason in Missing.
+// build builds all servers and clients into b.dir. Missing has the reason of a
+// failure.
 func (b *Bench) build(ctx context.Context) error {
 	b.progress.at("building", "all")
 	if err := b.buildMany(ctx, b.servers, "servers"); err != nil {
@@ -21,7 +22,8 @@ func (b *Bench) build(ctx context.Context) error {
 	return b.buildMany(ctx, b.clients, "clients")
 }
 
-// buildMany builds those that need nothing special with one command, which is faster, and each of the others with its own.
+// buildMany builds the ordinary commands at once, which is faster, and each of
+// the others separately.
 func (b *Bench) buildMany(ctx context.Context, peers []*peer, under string) error {
 	out := filepath.Join(b.dir, under)
 	if err := os.Mkdir(out, 0o755); err != nil {
@@ -70,7 +72,8 @@ func (b *Bench) buildOne(ctx context.Context, p *peer, under string) error {
 	return b.command(ctx, folder, compiler, append([]string{"-O2", "-march=native", "-o", p.path}, sources...)...)
 }
 
-// command runs a program on all processors. Its error has the first line of what the program said that is not a heading.
+// command runs a program on all processors. Its error has the first line of the
+// output that is not a heading.
 func (b *Bench) command(ctx context.Context, folder, name string, args ...string) error {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = folder

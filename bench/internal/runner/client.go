@@ -13,7 +13,8 @@ import (
 	"github.com/fibersock/fibersock/bench/internal/report"
 )
 
-// clientResult is the line that a client command prints: what its own process used.
+// clientResult is the output of a client command, with the usage of its
+// process.
 type clientResult struct {
 	Version    string `json:"version"`
 	UTF8       bool   `json:"utf8"`
@@ -81,7 +82,8 @@ func (b *Bench) drive(ctx context.Context, p plan, peer *peer, url string) (*cli
 	return result, nil
 }
 
-// clientServer returns the path of the clients' server, and builds it if it takes no part itself.
+// clientServer returns the path of the clients' server. It builds the server if
+// that does not take part itself.
 func (b *Bench) clientServer(ctx context.Context) (string, error) {
 	if b.reference == nil {
 		isIt := func(p *peer) bool { return p.Name == clientServer }

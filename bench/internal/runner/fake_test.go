@@ -13,7 +13,8 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// TestMain makes this binary a server, or what pretends to be one, when it is started under the name of one.
+// TestMain makes this binary a server, or a fake of one, if its name is that of
+// a server.
 func TestMain(m *testing.M) {
 	if fake, ok := fakes[filepath.Base(os.Args[0])]; ok {
 		fake()
@@ -51,7 +52,7 @@ var fakes = map[string]func(){
 	},
 }
 
-// echoServer answers each message with what reply makes of it.
+// echoServer answers each message with the result of reply.
 func echoServer(name, loop string, reply func([]byte) []byte) {
 	serve.Main(serve.Peer{Name: name, Loop: loop, UTF8: true, Serve: func(ln net.Listener, _ serve.Options) error {
 		s := &server.Server{}

@@ -11,10 +11,11 @@ import (
 	"github.com/fibersock/fibersock/bench/internal/report"
 )
 
-// A division says which processors servers run on and which the load does. Empty lists are all.
+// A division assigns processors to servers and load. Empty lists mean all.
 type division struct{ server, load []int }
 
-// divide gives the server the first processor and the load the others. With only one they share it.
+// divide assigns the first processor to the server and the others to the load.
+// A single one is shared.
 func divide(processors []int) division {
 	if len(processors) < 2 {
 		return division{processors, processors}
@@ -64,8 +65,8 @@ func cpuModel(cpuinfo string) string {
 	return "unknown"
 }
 
-// LoadProcessors returns the processors that this process may use, and those of them that the load should run on, as serve.Pin
-// takes them; empty where this system cannot pin.
+// LoadProcessors returns the processors of this process and those for the load,
+// in the form of serve.Pin; empty where this system cannot pin.
 func LoadProcessors() (all []int, on string, err error) {
 	if all, err = processors(); err != nil || runtime.GOOS != "linux" {
 		return all, "", err
@@ -73,7 +74,8 @@ func LoadProcessors() (all []int, on string, err error) {
 	return all, list(divide(all).load), nil
 }
 
-// revision returns the commit that is checked out in folder, with "-dirty" if files that are measured or measure were changed; empty if git does not tell.
+// revision returns the commit checked out in folder, with "-dirty" if measured
+// or measuring files were changed; empty if unknown.
 func revision(ctx context.Context, folder string) string {
 	git := func(args ...string) (string, error) {
 		out, err := exec.CommandContext(ctx, "git", append([]string{"-C", folder}, args...)...).Output()

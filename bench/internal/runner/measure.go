@@ -16,11 +16,11 @@ import (
 const (
 	maxMessage   = 32 << 20
 	spareFiles   = 64  // descriptors of a process that are not connections
-	settled      = 100 // connections that are there before idle ones are counted, so that what a server needs once is not
-	collectTwice = 2   // what the first collection only unlinks, such as pools, the second frees
+	settled      = 100 // opened before the idle connections are counted, so that one-time allocations are not
+	collectTwice = 2   // the second collection frees the garbage of pools
 )
 
-// run measures plan once for one peer, with a server of its own.
+// run measures plan once for one peer, with a new server.
 func (b *Bench) run(ctx context.Context, p plan, peer *peer) (report.Figures, error) {
 	if p.kind == client {
 		return b.runClient(ctx, p, peer)
@@ -63,7 +63,7 @@ func (b *Bench) startServer(ctx context.Context, p plan, peer *peer) (*process, 
 	return start(ctx, b.serverProcessors(p), peer.path, args...)
 }
 
-// serverProcessors returns what the server of p may run on.
+// serverProcessors returns the processors for the server of p.
 func (b *Bench) serverProcessors(p plan) []int {
 	if p.allCPUs {
 		return b.all
@@ -71,19 +71,21 @@ func (b *Bench) serverProcessors(p plan) []int {
 	return b.division.server
 }
 
-// A measurement is what is known at the two ends of the measured time, and what comes of it.
+// A measurement has the readings at both ends of the measured time, and the
+// figures.
 type measurement struct {
 	server        *process
 	before, after usage
 	had           chan serve.Stats
 	has           serve.Stats
-	count         float64 // what was measured of the scenario's unit
+	count         float64 // the figures of the scenario's unit
 	figures       report.Figures
 	err           error // of a hook, which cannot return one
 }
 
-// begin is called when the warm-up is over. Processor time is read at once at both ends: what the server does while the load
-// rests, it does at both. Its allocations are asked for beside the load, which need not wait for the answer.
+// begin is called after the warm-up. Processor time is read first at both ends.
+// The allocations are requested in parallel to the load, which does not wait
+// for the answer.
 func (m *measurement) begin() {
 	m.before, m.err = readUsage(m.server.cmd.Process.Pid)
 	if errors.Is(m.err, errors.ErrUnsupported) {
@@ -92,12 +94,12 @@ func (m *measurement) begin() {
 	m.had = make(chan serve.Stats, 1)
 	go func() {
 		var s serve.Stats
-		_ = m.server.ask("stats", &s) // one that cannot answer cannot echo either, and load says so
+		_ = m.server.ask("stats", &s) // a server that cannot answer cannot echo, and load reports that
 		m.had <- s
 	}()
 }
 
-// finish is called when what is measured is over.
+// finish is called at the end of the measured time.
 func (m *measurement) finish() {
 	var err error
 	if m.after, err = readUsage(m.server.cmd.Process.Pid); err != nil && !errors.Is(err, errors.ErrUnsupported) {
@@ -119,7 +121,7 @@ func (m *measurement) move(ctx context.Context, b *Bench, p plan) error {
 		return errors.New("nothing was answered in the measured time")
 	}
 	if p.primary() == report.P99 && result.Latency.Count() == 0 {
-		return fmt.Errorf("the handlers that block held up all others: of what was sent in %v nothing was answered in them", p.duration)
+		return fmt.Errorf("blocked handlers delayed all others: no message sent in %v was answered in time", p.duration)
 	}
 	m.count = float64(result.Messages)
 	m.rate(result, len(b.serverProcessors(p)))
@@ -152,7 +154,8 @@ func (b *Bench) load(ctx context.Context, p plan, m *measurement) (*load.Result,
 	}
 }
 
-// rate sets what follows from the load's result and the processor time.
+// rate sets the figures that follow from the load's result and the processor
+// time.
 func (m *measurement) rate(result *load.Result, processors int) {
 	f, elapsed := m.figures, result.Elapsed.Seconds()
 	f[report.Messages] = m.count
@@ -185,7 +188,8 @@ func (m *measurement) allocations() {
 	}
 }
 
-// atTheEnd sets what is known when all is measured: the memory and, where the system does not tell before, the processor time.
+// atTheEnd sets the figures that are known after the run: memory and, on some
+// systems, processor time.
 func (m *measurement) atTheEnd() {
 	if rss, err := readRSS(m.server.cmd.Process.Pid); err == nil {
 		if _, there := m.figures[report.RSS]; !there {
@@ -265,7 +269,7 @@ func (m *measurement) memory() (rss, heap float64, err error) {
 
 func micros(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
 
-// payload returns what p sends, always the same.
+// payload returns the payload of p, always the same.
 func (p plan) payload() []byte {
 	switch {
 	case p.deflate:
@@ -273,7 +277,7 @@ func (p plan) payload() []byte {
 	case p.text:
 		return load.Text(p.size)
 	}
-	// Bytes in which no pattern is seen; what they are matters to nobody.
+	// Bytes without a pattern.
 	b := make([]byte, p.size)
 	x := uint32(1)
 	for i := range b {

@@ -7,14 +7,16 @@ import (
 	"time"
 )
 
-// noise is what had the processors at one moment since the machine's start: everybody, a hypervisor's other guests, and this
-// process with those that it started.
+// noise is the use of the processors since the machine's start: by all
+// processes, by other guests of the hypervisor, and by this process and its
+// children.
 type noise struct {
 	busy, stolen, own time.Duration
 	at                time.Time
 }
 
-// since returns the shares of all processors that others on this machine, and other guests of its hypervisor, had since before.
+// since returns the shares of all processors used since before by other
+// processes and by other guests.
 func (n noise) since(before noise, processors int) (others, stolen float64) {
 	all := n.at.Sub(before.at).Seconds() * float64(max(processors, 1))
 	if all <= 0 {

@@ -8,13 +8,14 @@ type peer struct {
 	folder string // in servers or clients
 	tags   string // of the build
 	c      bool   // written in C
-	asked  bool   // takes part only if it is named: not everybody can get its module
+	asked  bool   // takes part only if named: not every proxy has its module
 	path   string // of the binary, when it is built
 }
 
 const (
 	ourModule = "github.com/fibersock/fibersock"
-	// alternate is our server with the loop of other systems. It takes part where that differs from the default.
+	// alternate is our server with the loop of other systems. It takes part
+	// where that is not the default.
 	alternate = "fibersock-portable"
 )
 
@@ -22,7 +23,7 @@ func newPeer(kind report.Kind, name, module string) *peer {
 	return &peer{Peer: report.Peer{Name: name, Kind: kind, Module: module}, folder: name}
 }
 
-// servers returns all that can take part.
+// servers returns all servers.
 func servers() []*peer {
 	list := []*peer{
 		newPeer(report.Ours, "fibersock", ourModule),
@@ -51,7 +52,7 @@ func servers() []*peer {
 	return list
 }
 
-// clients returns all that can take part. The client of fasthttp's package is gorilla's.
+// clients returns all clients. The client of fasthttp's package is gorilla's.
 func clients() []*peer {
 	return []*peer{
 		newPeer(report.Ours, "fibersock", ourModule),

@@ -16,14 +16,15 @@ import (
 	"github.com/fibersock/fibersock/bench/internal/serve"
 )
 
-// How long a server may take.
+// Time limits of a server.
 const (
 	startTimeout  = 20 * time.Second // until it listens
 	answerTimeout = 30 * time.Second // until it has answered a control line
 	endTimeout    = 3 * time.Second  // until it has ended, after the end of its input
 )
 
-// An absentError says why a peer cannot take part in a scenario, which is no fault of it.
+// An absentError is the reason why a peer takes no part in a scenario, which is
+// not a fault.
 type absentError struct{ reason string }
 
 func (e *absentError) Error() string { return e.reason }
@@ -83,7 +84,7 @@ func (p *process) watch(output io.Reader) {
 	for scanner.Scan() {
 		select {
 		case p.lines <- scanner.Text():
-		default: // nobody asked for that much
+		default: // limit of the output
 		}
 	}
 	p.err = p.cmd.Wait()
@@ -119,7 +120,8 @@ func (p *process) line(timeout time.Duration) (string, error) {
 	}
 }
 
-// end says how the process ended: an absentError if it says that it cannot do what it is asked for.
+// end returns the reason of the end of the process: an absentError if it lacks
+// a requested feature.
 func (p *process) end() error {
 	<-p.ended
 	words := withoutName(p.words.last())
@@ -160,12 +162,12 @@ func (p *process) ask(command string, v any) error {
 	return nil
 }
 
-// fault tells how the process ended, if it has; nil if it runs.
+// fault returns the reason of the end of the process, nil while it runs.
 func (p *process) fault() error {
 	select {
 	case <-p.ended:
 		return p.end()
-	case <-time.After(50 * time.Millisecond): // what a dying process's peers see comes before its end
+	case <-time.After(50 * time.Millisecond): // peers of a dying process notice before it ends
 		return nil
 	}
 }
@@ -181,7 +183,7 @@ func (p *process) stop() {
 	}
 }
 
-// tail keeps the last of what is written to it.
+// tail keeps the last bytes written to it.
 type tail struct {
 	mu   sync.Mutex
 	kept []byte
@@ -199,7 +201,8 @@ func (t *tail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// last returns the first line of the last words, which of a panic is what it is about, on one line and of bounded length.
+// last returns the first line of the tail, which of a panic is its message, as
+// one line of bounded length.
 func (t *tail) last() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -14,12 +14,13 @@ const tick = 10 * time.Millisecond
 
 // A usage is the processor time that a process has had at one moment.
 type usage struct {
-	threads      map[int]time.Duration // by thread, to the nanosecond; nil where the system does not tell
+	threads      map[int]time.Duration // by thread, to the nanosecond; nil if unknown
 	user, system time.Duration         // of all threads, ended ones too, by ticks
 }
 
-// since returns how much more u is than before. The total is that of the threads, to the nanosecond, and the parts share
-// it as the ticks do; only if a thread has ended between the two, and took its time with it, ticks must do for the total too.
+// since returns the difference of u and before. The total is that of the
+// threads, to the nanosecond, and the parts share it in the ratio of the ticks.
+// If a thread has ended meanwhile, the total is that of the ticks.
 func (u usage) since(before usage) (user, system time.Duration) {
 	user, system = u.user-before.user, u.system-before.system
 	total, ok := u.threadsSince(before)
@@ -61,8 +62,9 @@ func parseSchedstat(text string) (time.Duration, error) {
 	return time.Duration(ns), nil
 }
 
-// parseStat returns utime and stime, fields 14 and 15 of /proc/PID/stat. Field 2 is the program's name in parentheses, and may
-// have any characters in it, so that counting begins behind the last parenthesis.
+// parseStat returns utime and stime, fields 14 and 15 of /proc/PID/stat. Field
+// 2 is the program's name in parentheses and may have any characters, so
+// counting begins after the last parenthesis.
 func parseStat(text string) (user, system time.Duration, err error) {
 	const afterName = 11 // fields from the third to the 13th
 	fields := strings.Fields(text[strings.LastIndexByte(text, ')')+1:])

@@ -54,7 +54,7 @@ func TestProcessorTimeBetweenTwoMoments(t *testing.T) {
 		before, after usage
 		user, system  time.Duration
 	}{
-		"ticks share what threads had, new threads included": {
+		"ticks share the time of threads, new ones included": {
 			usage{map[int]time.Duration{1: 100 * ms}, 60 * ms, 40 * ms},
 			usage{map[int]time.Duration{1: 150 * ms, 2: 30 * ms}, 80 * ms, 100 * ms},
 			20 * ms, 60 * ms,

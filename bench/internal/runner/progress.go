@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// progress tells how far a run is: on a terminal as a bar that is drawn over itself, elsewhere as a line now and then.
+// progress shows the progress of a run: on a terminal as a bar, elsewhere as
+// lines.
 type progress struct {
 	out      io.Writer
 	terminal bool
@@ -23,7 +24,8 @@ func newProgress(out io.Writer, total time.Duration) *progress {
 	return &progress{out: out, terminal: isTerminal(out), now: time.Now, begun: time.Now(), total: total}
 }
 
-// isTerminal: a character device, and one that somebody sees.
+// isTerminal reports whether f is a character device other than the null
+// device.
 func isTerminal(out io.Writer) bool {
 	f, ok := out.(*os.File)
 	if !ok || os.Getenv("TERM") == "dumb" {
@@ -33,7 +35,7 @@ func isTerminal(out io.Writer) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0 && f.Name() != os.DevNull
 }
 
-// at says what is done next: what changes seldom, and who does it.
+// at names the current step and the peer.
 func (p *progress) at(what, who string) {
 	if !p.terminal {
 		if what != p.shown {
@@ -58,13 +60,13 @@ func clip(line string) string {
 	return line
 }
 
-// begin says that what was estimated begins now.
+// begin starts the estimated part.
 func (p *progress) begin() { p.begun = p.now() }
 
-// add says that something of that estimate is done.
+// add completes a part of the estimate.
 func (p *progress) add(estimate time.Duration) { p.done += estimate }
 
-// say prints a line that stays.
+// say prints a permanent line.
 func (p *progress) say(format string, args ...any) {
 	if p.terminal {
 		fmt.Fprint(p.out, "\r\x1b[K")
@@ -86,7 +88,8 @@ func (p *progress) share() float64 {
 	return min(1, p.done.Seconds()/p.total.Seconds())
 }
 
-// left is the estimate of what is to be done, corrected by how long what is done took.
+// left is the estimate of the remaining time, scaled by the time of the
+// completed parts.
 func (p *progress) left() string {
 	rest := max(0, p.total-p.done)
 	if p.done > 2*time.Second {

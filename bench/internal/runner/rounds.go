@@ -8,8 +8,8 @@ import (
 	"github.com/fibersock/fibersock/bench/internal/report"
 )
 
-// order returns the order of n peers in a round, from 1: each round begins with another, so that none always has the
-// place behind the same one, or the machine's better moments.
+// order returns the order of n peers in a round, from 1. Each round begins with
+// another peer, so that none always follows the same one.
 func order(n, round int) []int {
 	indices := make([]int, n)
 	for i := range indices {
@@ -58,7 +58,8 @@ func (b *Bench) scenario(p plan) report.Scenario {
 	return s
 }
 
-// turn is one run of one peer. Who has failed in a scenario is done with it: what answers wrongly now and then has no figures.
+// turn is one run of one peer. A peer that has failed in a scenario is not run
+// again: it gets no figures.
 func (b *Bench) turn(ctx context.Context, p plan, peer *peer, round int, o *report.Outcome) {
 	if o.Failed != "" || o.Absent != "" {
 		return

@@ -67,7 +67,7 @@ func TestTwoServersInATinyScenario(t *testing.T) {
 	}
 }
 
-func TestWhatAServerDoesWrongIsShown(t *testing.T) {
+func TestFaultsOfServersAreShown(t *testing.T) {
 	deflate := tiny("deflate")
 	deflate.deflate = true
 	for _, c := range []struct {
@@ -91,7 +91,7 @@ func TestWhatAServerDoesWrongIsShown(t *testing.T) {
 				t.Errorf("failed %q, absent %q; want %q, %q", o.Failed, o.Absent, c.failed, c.absent)
 			}
 			if len(o.Runs) > 0 {
-				t.Errorf("figures of one who failed: %v", o.Runs)
+				t.Errorf("figures of a failed peer: %v", o.Runs)
 			}
 			if right := b.results.Scenarios[0].Outcomes[1]; c.plan.deflate != (len(right.Runs) == 0) {
 				t.Errorf("the other peer had %d runs, failed %q", len(right.Runs), right.Failed)
@@ -119,7 +119,7 @@ func TestOursIsShownOnceWhileBothBuildsAreTheSame(t *testing.T) {
 	}
 }
 
-func TestAnInterruptKeepsWhatWasMeasured(t *testing.T) {
+func TestInterruptKeepsResults(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	long := tiny("long")

@@ -7,7 +7,7 @@ import (
 	"github.com/fibersock/fibersock/bench/internal/report"
 )
 
-// kind is what a scenario does.
+// kind is the load of a scenario.
 type kind int
 
 const (
@@ -30,46 +30,46 @@ type scenario struct {
 	deflate     bool
 	tls         bool
 	allCPUs     bool    // the server runs on all processors, and so does the load
-	blocking    float64 // share of connections whose handler sleeps
-	quick       quickly
+	blocking    float64 // share of connections with a sleeping handler
+	quick       quickRun
 }
 
-// quickly is what of a scenario a quick run has.
-type quickly struct {
+// quickRun has the numbers of a quick run.
+type quickRun struct {
 	rounds int // 0: the scenario is not in it
 	conns  int // if not 0, in place of the scenario's
 }
 
 var (
-	notQuick = quickly{}
-	once     = quickly{rounds: 1}
-	always   = quickly{rounds: 3}
+	onlyFull = quickRun{}
+	once     = quickRun{rounds: 1}
+	always   = quickRun{rounds: 3}
 )
 
 // scenarios are all of them, in the order of the page.
 var scenarios = []scenario{
-	{name: "echo-32", title: "Echo, 32 B", conns: 100, inFlight: 1, size: 32, quick: notQuick},
+	{name: "echo-32", title: "Echo, 32 B", conns: 100, inFlight: 1, size: 32, quick: onlyFull},
 	{name: "echo-125", title: "Echo, 125 B", conns: 100, inFlight: 1, size: 125, quick: always},
-	{name: "echo-1k", title: "Echo, 1 KiB", conns: 100, inFlight: 1, size: 1 << 10, quick: notQuick},
+	{name: "echo-1k", title: "Echo, 1 KiB", conns: 100, inFlight: 1, size: 1 << 10, quick: onlyFull},
 	{name: "echo-16k", title: "Echo, 16 KiB", conns: 100, inFlight: 1, size: 16 << 10, quick: always},
-	{name: "echo-64k", title: "Echo, 64 KiB", conns: 100, inFlight: 1, size: 64 << 10, quick: notQuick},
+	{name: "echo-64k", title: "Echo, 64 KiB", conns: 100, inFlight: 1, size: 64 << 10, quick: onlyFull},
 	{name: "echo-1m", title: "Echo, 1 MiB", conns: 8, inFlight: 1, size: 1 << 20, quick: always},
 	{name: "inflight-16", title: "16 in flight, 125 B", conns: 100, inFlight: 16, size: 125, quick: always},
 	{name: "text-1k", title: "Text, not ASCII, 1 KiB", conns: 100, inFlight: 1, size: 1 << 10, text: true, quick: always},
 	{name: "fragments-8", title: "8 fragments, 1 KiB", conns: 100, inFlight: 1, size: 1 << 10, fragments: 8, quick: always},
 	{name: "conns-1000", title: "1,000 connections, 125 B", conns: 1000, inFlight: 1, size: 125, quick: always},
-	{name: "conns-10000", title: "10,000 connections, 125 B", conns: 10000, inFlight: 1, size: 125, quick: notQuick},
-	{name: "conns-1000-inflight-16", title: "1,000 connections, 16 in flight", conns: 1000, inFlight: 16, size: 125, quick: notQuick},
+	{name: "conns-10000", title: "10,000 connections, 125 B", conns: 10000, inFlight: 1, size: 125, quick: onlyFull},
+	{name: "conns-1000-inflight-16", title: "1,000 connections, 16 in flight", conns: 1000, inFlight: 16, size: 125, quick: onlyFull},
 	{name: "blocking", title: "1 % of handlers block", conns: 200, inFlight: 1, size: 125, blocking: 0.01, quick: once},
 	{name: "broadcast-1000", title: "Broadcast to 1,000, 125 B", kind: broadcast, conns: 1000, inFlight: 1, size: 125, quick: always},
 	{name: "churn", title: "Connect, echo, close", kind: churn, conns: 32, inFlight: 1, size: 125, quick: always},
 	{name: "deflate-1k", title: "permessage-deflate, 1 KiB JSON", conns: 100, inFlight: 1, size: 1 << 10, text: true, deflate: true, quick: once},
-	{name: "tls-125", title: "Echo over TLS, 125 B", conns: 100, inFlight: 1, size: 125, tls: true, quick: notQuick},
-	{name: "all-processors", title: "All processors for both, 125 B", conns: 1000, inFlight: 1, size: 125, allCPUs: true, quick: notQuick},
+	{name: "tls-125", title: "Echo over TLS, 125 B", conns: 100, inFlight: 1, size: 125, tls: true, quick: onlyFull},
+	{name: "all-processors", title: "All processors for both, 125 B", conns: 1000, inFlight: 1, size: 125, allCPUs: true, quick: onlyFull},
 	{name: "idle", title: "Idle connections", kind: idle, conns: 10000, quick: once},
-	{name: "idle-tls", title: "Idle connections over TLS", kind: idle, conns: 10000, tls: true, quick: quickly{rounds: 1, conns: 1000}},
+	{name: "idle-tls", title: "Idle connections over TLS", kind: idle, conns: 10000, tls: true, quick: quickRun{rounds: 1, conns: 1000}},
 	{name: "client-125", title: "Client, 125 B", kind: client, conns: 1, inFlight: 1, size: 125, quick: always},
-	{name: "client-16k", title: "Client, 16 KiB", kind: client, conns: 1, inFlight: 1, size: 16 << 10, quick: notQuick},
+	{name: "client-16k", title: "Client, 16 KiB", kind: client, conns: 1, inFlight: 1, size: 16 << 10, quick: onlyFull},
 }
 
 // Modes.
@@ -86,7 +86,8 @@ type plan struct {
 	duration time.Duration
 }
 
-// planned returns s as mode has it; ok is false if it has it not. A positive number of rounds is taken in place of the mode's.
+// planned returns s for mode; ok is false if mode does not include it. Positive
+// rounds replace the mode's.
 func planned(s scenario, mode string, rounds int) (p plan, ok bool) {
 	p = plan{s, 5, 300 * time.Millisecond, time.Second}
 	if mode == Quick {
@@ -107,7 +108,8 @@ func planned(s scenario, mode string, rounds int) (p plan, ok bool) {
 	return p, s.quick.rounds > 0 || mode == Full
 }
 
-// estimate is about how long one run takes, with the start of the server and the opening of the connections.
+// estimate is about the time of one run, with the start of the server and the
+// opening of the connections.
 func (p plan) estimate() time.Duration {
 	each := 60 * time.Microsecond
 	if p.tls {
@@ -120,7 +122,7 @@ func (p plan) estimate() time.Duration {
 	return opening + p.warmup + p.duration
 }
 
-// unit is what is counted.
+// unit is the counted unit.
 func (p plan) unit() string {
 	switch p.kind {
 	case broadcast:
@@ -146,7 +148,7 @@ func (p plan) primary() report.Metric {
 	}
 }
 
-// detail says in sentences what is done.
+// detail describes the scenario in sentences.
 func (p plan) detail() string {
 	switch p.kind {
 	case broadcast:

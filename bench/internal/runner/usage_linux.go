@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// accounting says where processor times come from.
+// accounting names the source of processor times.
 const accounting = "/proc/PID/task/*/schedstat in ns; user and system share it as in /proc/PID/stat"
 
 func readUsage(pid int) (usage, error) {

@@ -4,7 +4,7 @@ package runner
 
 import "errors"
 
-// accounting says where processor times come from.
+// accounting names the source of processor times.
 const accounting = "the end of each process, so that its start, the opening handshakes and the warm-up are in them"
 
 func readUsage(int) (usage, error) { return usage{}, errors.ErrUnsupported }

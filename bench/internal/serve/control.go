@@ -44,8 +44,8 @@ func control(in io.Reader, out io.Writer) error {
 func obey(command string) any {
 	switch command {
 	case "gc":
-		// What the first collection only unlinks, finalizers and pools, the second
-		// frees.
+		// The second collection frees the memory that the first one unlinks:
+		// finalizers and pools.
 		runtime.GC()
 		debug.FreeOSMemory()
 		return answer{OK: true}

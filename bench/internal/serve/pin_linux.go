@@ -13,9 +13,9 @@ import (
 // cpuSet is the kernel's cpu_set_t: a bit for each of 1024 processors.
 type cpuSet [1024 / 64]uint64
 
-// Pin makes the process run on the processors of list, such as "0" or "0,2-3",
-// and Go's runtime know no others; all of them if list is empty. It starts the
-// program anew for that, and must be called before it has done anything.
+// Pin makes the process run on the processors of list, such as "0" or "0,2-3";
+// on all of them if list is empty. Go's runtime then sees only those. Pin
+// executes the program again, and must be called first.
 func Pin(list string) error {
 	if list == "" {
 		return nil
@@ -44,7 +44,7 @@ func Pin(list string) error {
 		return fmt.Errorf("sched_getaffinity: %w", err)
 	}
 	if have != want {
-		return fmt.Errorf("-cpus %s: this machine, or what the process may use of it, has not all of them", list)
+		return fmt.Errorf("-cpus %s: not all of them are available to the process", list)
 	}
 	self, err := os.Executable()
 	if err != nil {

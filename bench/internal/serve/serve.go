@@ -1,6 +1,6 @@
-// Package serve is what the benchmark's server commands have in common, so that
-// they differ in the library they measure and in nothing else: the flags, the
-// line that says who listens where, and the control lines on standard input.
+// Package serve has the common parts of the benchmark's server commands: the
+// flags, the line with address and description, and the control lines on
+// standard input. The commands differ only in the measured library.
 package serve
 
 import (
@@ -14,31 +14,31 @@ import (
 	"os"
 )
 
-// A Peer is one server of the benchmark: it sends each message back to whom it
-// came from, with Options.Broadcast to everybody.
+// A Peer is one server of the benchmark. It echoes each message, or with
+// Options.Broadcast sends it to all connections.
 type Peer struct {
 	Name   string
-	Module string // whose version is told; empty if it is the standard library alone
+	Module string // of the reported version; empty for the standard library
 	UTF8   bool   // whether the text it echoes is checked to be UTF-8
 	Loop   string // who waits for input: "goroutines" or "epoll"
 	Notes  string // the configuration, in few words
 
-	// Why the peer cannot do what a flag asks for; empty if it can.
+	// The reasons why the peer does not support a flag; empty if it does.
 	NoTLS, NoDeflate, NoBroadcast string
 
-	// Serve serves what connects to ln, and returns if it cannot go on.
+	// Serve serves the connections of ln, and returns only with an error.
 	Serve func(ln net.Listener, o Options) error
 }
 
-// Options are the flags that a server has to know.
+// Options are the flags of a server.
 type Options struct {
 	MaxMessage int  // bytes; longer messages are refused
 	Deflate    bool // accept permessage-deflate, without context takeover
-	Broadcast  bool // send each message to everybody, the sender included
+	Broadcast  bool // send each message to all connections, the sender's included
 }
 
-// UnsupportedStatus is the exit status of a server that was asked for something
-// it says it cannot do.
+// UnsupportedStatus is the exit status of a server that does not support a
+// flag.
 const UnsupportedStatus = 3
 
 // Hello is the line that a server prints when it listens.
@@ -101,7 +101,7 @@ func parse(p Peer, args []string) (*flags, error) {
 	set.StringVar(&f.key, "key", "", "PEM `file` with the certificate's key")
 	set.StringVar(&f.cpus, "cpus", "", "`list` of processors to run on, such as 0 or 0,2-3")
 	set.BoolVar(&f.Deflate, "deflate", false, "accept permessage-deflate, without context takeover")
-	set.BoolVar(&f.Broadcast, "broadcast", false, "send each message to everybody")
+	set.BoolVar(&f.Broadcast, "broadcast", false, "send each message to all connections")
 	set.IntVar(&f.MaxMessage, "max-message", 32<<20, "`bytes` of the longest message")
 	if err := set.Parse(args); err != nil {
 		return nil, err
@@ -132,7 +132,7 @@ func (f *flags) listen() (net.Listener, error) {
 	return tls.NewListener(ln, config), nil
 }
 
-// unsupportedError: the peer cannot do what the flag asks for.
+// unsupportedError is the error of a flag that the peer does not support.
 type unsupportedError struct{ flag, reason string }
 
 func (e *unsupportedError) Error() string { return e.flag + ": " + e.reason }

@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// stdin returns standard input as a file that Go's poller waits for. Else a thread
-// that waits for the next control line keeps the only processor of Go's runtime for
-// up to 20 ms before that takes it away, and nobody is served meanwhile. A terminal
-// is left as it is, because others use it too.
+// stdin returns standard input as a file for Go's poller. Otherwise a thread
+// that waits for a control line keeps the only processor of Go's runtime for up
+// to 20 ms, in which no connection is served. A terminal, which other processes
+// share, is left unchanged.
 func stdin() *os.File {
 	if os.Stdin.SetReadDeadline(time.Time{}) == nil {
 		return os.Stdin // it does already, as after Pin has started the program anew

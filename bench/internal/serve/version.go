@@ -5,9 +5,8 @@ import (
 	"runtime/debug"
 )
 
-// Version returns the version of a module that this binary was built with; that
-// of Go for the empty one, and for a module that stands beside this one "devel",
-// with the revision if the build knows it.
+// Version returns the version of a module in this binary: that of Go for the
+// empty name, and "devel" with the revision, if known, for a replaced module.
 func Version(module string) string {
 	if module == "" {
 		return runtime.Version()

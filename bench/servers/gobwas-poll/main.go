@@ -1,7 +1,7 @@
-// Command gobwas-poll echoes with github.com/gobwas/ws behind an epoll poller and
-// a pool of goroutines: the way of the library's author in "A Million WebSockets
-// and Go" (2017), with a poller as small as that article needs. A connection
-// without input has no goroutine and no buffers.
+// Command gobwas-poll echoes with github.com/gobwas/ws, an epoll poller and a
+// pool of goroutines, as described by the library's author in "A Million
+// WebSockets and Go" (2017), with a minimal poller. A connection without input
+// has no goroutine and no buffers.
 package main
 
 import (
@@ -19,8 +19,8 @@ func main() {
 		Loop:   "epoll",
 		Notes: "zero-copy upgrade; own one-shot epoll poller, a pool of 128 goroutines; buffers as in gobwas, lent to a connection with input; " +
 			"broadcast: CompileFrame and a loop of Write",
-		NoTLS:     "a poller of sockets does not see what crypto/tls has read ahead; the article has TLS ended by a proxy",
-		NoDeflate: "the compressor's state would have to stay with the connection, which is what the article avoids",
+		NoTLS:     "a poller of sockets does not see the read-ahead of crypto/tls; in the article a proxy terminates TLS",
+		NoDeflate: "the compressor's state would stay with the connection, which the article avoids",
 		Serve:     run,
 	})
 }

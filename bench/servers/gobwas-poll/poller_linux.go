@@ -8,15 +8,15 @@ import (
 	"syscall"
 )
 
-// A channel is a connection whose input is waited for by a poller.
+// A channel is a connection in a poller.
 type channel struct {
 	conn    net.Conn
-	receive func() // what to do when there is input; made once
+	receive func() // the task for input; allocated once
 	fd      int
-	slot    int32 // what epoll knows the channel by
+	slot    int32 // the channel's number in epoll
 }
 
-// A poller tells once that a channel has input; then not until resume.
+// A poller reports input of a channel once, and again after resume.
 type poller struct {
 	epoll int
 
@@ -41,8 +41,8 @@ func (p *poller) start(c *channel) error {
 	if err != nil {
 		return err
 	}
-	// The descriptor is used outside: c's connection is closed by whom c was handed
-	// to, after stop, and by nobody else.
+	// The descriptor is used outside of Control: the owner of the channel
+	// closes the connection after stop, nothing else does.
 	if err := raw.Control(func(fd uintptr) { c.fd = int(fd) }); err != nil {
 		return err
 	}
@@ -57,7 +57,7 @@ func (p *poller) control(op int, c *channel) error {
 	return syscall.EpollCtl(p.epoll, op, c.fd, &syscall.EpollEvent{Events: once, Fd: c.slot})
 }
 
-// stop forgets c; closing the connection takes it out of epoll.
+// stop removes c; closing the connection removes it from epoll.
 func (p *poller) stop(c *channel) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -74,7 +74,7 @@ func (s *server) open(conn net.Conn) {
 	}
 }
 
-// receive reads what has come on c, a message or more, and waits for the next.
+// receive reads the available messages of c, and waits for the next.
 func (s *server) receive(c *channel) {
 	session := s.sessions.Get().(*gobwas.Session)
 	session.Begin(c.conn, c.conn, false)

@@ -10,9 +10,9 @@ import (
 
 var errHandshake = errors.New("no WebSocket handshake in the first bytes")
 
-// upgrade makes the opening handshake (RFC 6455, Section 4.2) and leaves the n
-// bytes that came after it at the beginning of buf, into which the whole request
-// must fit. It looks for the key and for nothing else.
+// upgrade makes the opening handshake (RFC 6455, Section 4.2) and moves the n
+// bytes that follow it to the beginning of buf, which must hold the whole
+// request. It reads only the key.
 func upgrade(conn net.Conn, buf []byte) (n int, err error) {
 	for n < len(buf) {
 		m, err := conn.Read(buf[n:])

@@ -1,11 +1,12 @@
-// Command minimal-go echoes with nothing but package net: a limit for what a Go
-// server with a goroutine and a net.Conn for each connection can reach.
+// Command minimal-go echoes with package net only: a limit for Go servers with
+// a goroutine and a net.Conn for each connection.
 //
-// For each read it unmasks the frames that came, in place, turns them into their
+// For each read it unmasks the received frames in place, turns them into their
 // echo, and writes all of it at once. It answers Ping and Close, and fails the
-// connection for frames that are not masked, have RSV bits or are too long. It
-// does not assemble messages (a fragment is echoed as a fragment), does not check
-// UTF-8, the order of fragments or what a Close says, and has no timeouts.
+// connection for frames that are unmasked, have RSV bits or are too long. It
+// does not assemble messages (a fragment is echoed as a fragment), does not
+// check UTF-8, the order of fragments or the payload of a Close, and has no
+// timeouts.
 package main
 
 import (

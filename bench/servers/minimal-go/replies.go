@@ -7,7 +7,7 @@ import (
 	"github.com/fibersock/fibersock/bench/internal/serve"
 )
 
-// A read of a connection takes no more than this, but for a longer frame.
+// The size of a read, except for a longer frame.
 const maxBuffer = 1 << 16
 
 // Of a frame's first two bytes (RFC 6455, Section 5.2).
@@ -20,13 +20,13 @@ const (
 	protocolError, messageTooBig = 1002, 1009
 )
 
-// replies turns the frames in buf into their replies, which take their place:
+// replies turns the frames in buf into their replies, in place:
 //
 //	0      out       written    next        end
 //	|......| replies |..........| not done  | room ...|
 //
 // A reply has no masking-key, so it is shorter than its frame and written never
-// passes next.
+// exceeds next.
 type replies struct {
 	buf                     []byte
 	out, written, next, end int
@@ -42,7 +42,7 @@ type header struct {
 	key         uint32
 }
 
-// parse reads the header at the beginning of b; ok says that it is complete.
+// parse reads the header at the beginning of b; ok reports that it is complete.
 func parse(b []byte) (h header, ok bool) {
 	if len(b) < 2 {
 		return h, false
@@ -70,8 +70,8 @@ func parse(b []byte) (h header, ok bool) {
 	return h, true
 }
 
-// turn replies to every frame that is complete, and reports whether the
-// connection goes on after that.
+// turn replies to every complete frame, and reports whether the connection
+// continues.
 func (r *replies) turn() (open bool) {
 	for {
 		h, ok := parse(r.buf[r.next:r.end])
@@ -172,7 +172,7 @@ func (r *replies) close(code uint16) {
 	r.out, r.written = 0, len(r.buf)
 }
 
-// take returns what is to be written, and forgets it.
+// take returns the output and resets it.
 func (r *replies) take() []byte {
 	out := r.buf[r.out:r.written]
 	r.out, r.written = 0, 0

@@ -6,8 +6,8 @@ import (
 	"github.com/fibersock/fibersock/fuzz/corpus"
 )
 
-// checkOut compares what the endpoint wrote in one step with what its script
-// wants. The line is the script's to which an error belongs.
+// checkOut compares the bytes that the endpoint wrote in one step with its
+// script. line is the line of the script to which an error belongs.
 func (p *player) checkOut(step corpus.Step, written []byte) (line int, err error) {
 	frames, rest := corpus.SplitFrames(written)
 	for i, want := range step.Out {

@@ -7,8 +7,8 @@ import (
 	"github.com/fibersock/fibersock/fuzz/corpus"
 )
 
-// Peer is the peer of an endpoint that has a transport. It keeps what the
-// endpoint writes, and reads on at once, so that no write waits.
+// Peer is the peer of an endpoint with a transport. It keeps the bytes that the
+// endpoint writes, and always reads, so that no write blocks.
 type Peer struct {
 	nc   net.Conn
 	done chan struct{} // closed when the endpoint's side has ended
@@ -38,17 +38,17 @@ func (p *Peer) collect() {
 	}
 }
 
-// Send sends b. An endpoint that has closed the transport does not get it: what
-// it ought to have got, its events say.
+// Send sends b, and ignores the error of a closed transport: the events of the
+// endpoint show whether it received b.
 func (p *Peer) Send(b []byte) { _, _ = p.nc.Write(b) }
 
 // End ends the transport.
 func (p *Peer) End() { p.nc.Close() }
 
-// Wait waits until nothing more can come from the endpoint.
+// Wait waits for the end of the endpoint's bytes.
 func (p *Peer) Wait() { <-p.done }
 
-// Take returns what has come since the last Take.
+// Take returns the bytes received since the last Take.
 func (p *Peer) Take() []byte {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -57,7 +57,7 @@ func (p *Peer) Take() []byte {
 	return out
 }
 
-// Events keeps events that come on one goroutine for another.
+// Events passes events from one goroutine to another.
 type Events struct {
 	mu   sync.Mutex // guards the rest
 	list []corpus.Event
@@ -70,7 +70,7 @@ func (e *Events) Add(ev corpus.Event) {
 	e.list = append(e.list, ev)
 }
 
-// Take returns the events that have come since the last Take.
+// Take returns the events added since the last Take.
 func (e *Events) Take() []corpus.Event {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -17,8 +17,8 @@ type player struct {
 	written corpus.Written
 }
 
-// play plays s to the subject. The error says which line was not followed, what
-// it wants and what came.
+// play plays s to the subject. The error has the line that was violated, the
+// expected and the actual result.
 func play(s *corpus.Script, subject Subject, split split, unseen func(*corpus.Script, corpus.EventKind) bool) error {
 	p := player{script: s, subject: subject, unseen: unseen, cut: split.cutter(), written: corpus.Written{Role: s.Role}}
 	for _, step := range s.Steps {
@@ -29,8 +29,8 @@ func play(s *corpus.Script, subject Subject, split split, unseen func(*corpus.Sc
 	return nil
 }
 
-// step lets one thing happen and checks what comes of it. The line is the
-// script's to which an error belongs.
+// step executes an action and checks its results. line is the line of the
+// script to which an error belongs.
 func (p *player) step(step corpus.Step) (line int, err error) {
 	if err := p.act(step.Action); err != nil {
 		return step.Line, err
@@ -77,8 +77,8 @@ func (p *player) act(a corpus.Action) error {
 	return nil
 }
 
-// checkEvents compares what the application was told with what step wants. The
-// line is the script's to which an error belongs.
+// checkEvents compares the events of one step with its script. line is the line
+// of the script to which an error belongs.
 func (p *player) checkEvents(step corpus.Step, got []corpus.Event) (line int, err error) {
 	want := p.comparable(step.Events)
 	got = p.comparable(got)
@@ -96,11 +96,10 @@ func (p *player) checkEvents(step corpus.Step, got []corpus.Event) (line int, er
 	return 0, nil
 }
 
-// comparable returns the events in the form in which the split of the input
-// does not show. Pieces of one message that follow each other are joined, and a
-// message that came whole where pieces are asked for is a last piece. How many
-// pieces a message had when it failed depends on the split, so these are left
-// out.
+// comparable returns the events in a form that does not depend on the cuts.
+// Consecutive pieces of one message are joined, and a whole message counts as a
+// last piece if pieces are expected. The pieces of a failed message are
+// omitted, because their number depends on the cuts.
 func (p *player) comparable(events []corpus.Event) []corpus.Event {
 	var out []corpus.Event
 	for _, e := range events {

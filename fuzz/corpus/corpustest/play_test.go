@@ -10,7 +10,7 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// puppet is a subject that does what the test says, whatever happens.
+// puppet is a subject whose results the test sets.
 type puppet struct {
 	does   Observation // at the next Observe
 	call   error
@@ -35,7 +35,7 @@ func (p *puppet) Observe() Observation {
 	return o
 }
 
-// An endpoint that does not follow a script is told where and in what.
+// The error names the line and the difference.
 func TestDeviationFromScriptIsFound(t *testing.T) {
 	message := func(text string) corpus.Event {
 		return corpus.Event{Kind: corpus.Message, Opcode: wire.Text, Payload: []byte(text)}

@@ -1,6 +1,7 @@
-// Package corpustest plays the golden corpus to an endpoint: the bare engine,
-// the client, the server. Every script is played with its input whole, byte by
-// byte and cut at random places, and must come out the same.
+// Package corpustest plays the golden corpus to an endpoint: the engine, the
+// client, the server, or another implementation. It plays every script with its
+// input whole, byte by byte and cut at random places, and expects the same
+// results. It lies beside package corpus because it imports package testing.
 package corpustest
 
 import (
@@ -24,15 +25,15 @@ type Subject interface {
 	// Call makes a call of the application and returns its error.
 	Call(a corpus.Action) error
 
-	// Observe waits until the endpoint has done all that comes of what has
-	// happened, and returns what it did since the last Observe.
+	// Observe waits until all effects of the calls so far have occurred, and
+	// returns the results since the last Observe.
 	Observe() Observation
 
-	// Close ends the connection and whatever belongs to it.
+	// Close ends the connection and releases its resources.
 	Close()
 }
 
-// Observation is what an endpoint did.
+// Observation is the results of an endpoint.
 type Observation struct {
 	Events []corpus.Event
 	Out    []byte // written to the peer
@@ -51,7 +52,7 @@ func State(s endpoint.State) corpus.State {
 	}
 }
 
-// Runner says how to play the corpus to one kind of endpoint.
+// Runner plays the corpus to one kind of endpoint.
 type Runner struct {
 	// Open returns a new connection for a script's role, limits and kind of
 	// delivery.
@@ -77,7 +78,7 @@ type Runner struct {
 	Bytewise int
 }
 
-// Run plays the whole corpus, each script in a subtest of its own.
+// Run plays the whole corpus, each script in its own subtest.
 func (r Runner) Run(t *testing.T) {
 	scripts, err := corpus.Scripts()
 	if err != nil {
@@ -103,8 +104,8 @@ func (r Runner) Run(t *testing.T) {
 	}
 }
 
-// playAll plays s under every split, up to the first that fails: the others
-// rarely say more.
+// playAll plays s with every split, up to the first that fails: the other
+// failures rarely add information.
 func (r Runner) playAll(t *testing.T, s *corpus.Script) {
 	for _, split := range r.splits(s) {
 		subject := r.Open(t, s)

@@ -5,7 +5,7 @@ import (
 	"math/rand/v2"
 )
 
-// split says how the input of a script is cut. The zero split is whole.
+// split is a way to cut the input of a script. The zero value does not cut.
 type split struct {
 	kind splitKind
 	seed uint64 // of random
@@ -19,7 +19,7 @@ const (
 	random
 )
 
-// String says how the input is cut, so that it can be cut the same way again.
+// String describes the split, with its seed.
 func (s split) String() string {
 	switch s.kind {
 	case whole:

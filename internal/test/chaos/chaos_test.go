@@ -23,7 +23,7 @@ func TestChaos(t *testing.T) {
 		*seed = rand.Uint64()>>1 + 1
 	}
 	t.Logf("-chaos.seed %d", *seed)
-	failures, err := Run(Options{Seed: *seed, Time: *runTime, CPU: cpuTime, Logf: t.Logf})
+	failures, err := Run(Options{Seed: *seed, Time: *runTime, Logf: t.Logf})
 	if err != nil {
 		t.Fatal(err)
 	}

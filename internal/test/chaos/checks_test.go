@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/internal/test/leakcheck"
-	usages "github.com/fibersock/fibersock/internal/test/usage"
+	"github.com/fibersock/fibersock/internal/test/usage"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 	"github.com/fibersock/fibersock/wstest"
@@ -232,7 +232,7 @@ func TestFinalSeesFaults(t *testing.T) {
 		{"cut for its backlog", server.SlowClose, func(k *conn) { k.why = cut }, "", ""},
 		{"cut for its backlog, against the policy", server.SlowDropNewest, func(k *conn) { k.why = cut }, deserved, "the policy is to drop"},
 		{"cut by the program", 0, func(k *conn) { k.why = server.ErrClosed; k.disturbed.Store(true) }, "", ""},
-		{"cut by nobody", 0, func(k *conn) { k.why = server.ErrClosed }, deserved, "the connection is lost"},
+		{"cut without a reason", 0, func(k *conn) { k.why = server.ErrClosed }, deserved, "the connection is lost"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			target := testTarget(c.policy)
@@ -295,13 +295,13 @@ func TestStatsFaultsAreSeen(t *testing.T) {
 }
 
 // A descriptor and a goroutine that are left are seen.
-func TestWhatIsLeftIsSeen(t *testing.T) {
+func TestLeaksAreDetected(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		target := testTarget(server.SlowClose)
-		target.checkReleased(leakcheck.Snapshot(), usages.Files())
+		target.checkReleased(leakcheck.Snapshot(), usage.Files())
 		wantViolation(t, target.round, released, "")
 
-		before, files := leakcheck.Snapshot(), usages.Files()
+		before, files := leakcheck.Snapshot(), usage.Files()
 		if files > 0 { // else the system does not show them
 			f, err := os.Open(os.DevNull)
 			if err != nil {
@@ -313,7 +313,7 @@ func TestWhatIsLeftIsSeen(t *testing.T) {
 		}
 
 		target = testTarget(server.SlowClose)
-		before, files = leakcheck.Snapshot(), usages.Files()
+		before, files = leakcheck.Snapshot(), usage.Files()
 		release := make(chan struct{})
 		go func() { <-release }()
 		target.checkReleased(before, files)
@@ -322,8 +322,8 @@ func TestWhatIsLeftIsSeen(t *testing.T) {
 	})
 }
 
-// A server that stands still is seen, although the clients that wait for it ask
-// for nothing meanwhile.
+// A blocked server is detected, although the waiting clients request nothing
+// meanwhile.
 func TestStandstillIsSeen(t *testing.T) {
 	for standstill, want := range map[time.Duration]string{0: "", time.Second: "", 3 * time.Second: "99th percentile"} {
 		target := testTarget(server.SlowClose)

@@ -66,7 +66,7 @@ func (t *target) handlers() map[string]*server.Handler {
 func (t *target) of(c *server.Conn, event string) *conn {
 	k, ok := c.Value().(*conn)
 	if !ok {
-		t.add(violation{invariant: oneLife, detail: event + " is called for a connection without Open"})
+		t.violated(oneLife, nil, "%s", event+" is called for a connection without Open")
 		return nil
 	}
 	k.events++ // without a lock: the race detector finds overlapping events
@@ -91,7 +91,17 @@ func (t *target) during(c *server.Conn, event string, do func(c *conn)) {
 		}
 		k.life.leave(how)
 	}()
-	switch k.trouble[event] {
+	t.fail(k, event)
+	do(k)
+	how = ""
+}
+
+// fail fails in the handler of an event if the peer has requested that.
+func (t *target) fail(k *conn, event string) { t.failBy(k, k.trouble[event], event) }
+
+// failBy panics, exits the goroutine or does nothing.
+func (t *target) failBy(k *conn, how action, event string) {
+	switch how {
 	case actPanic:
 		t.panics.Add(1)
 		k.disturbed.Store(true)
@@ -103,14 +113,12 @@ func (t *target) during(c *server.Conn, event string, do func(c *conn)) {
 		k.note("server: %s exits its goroutine", event)
 		runtime.Goexit()
 	}
-	do(k)
-	how = ""
 }
 
 func (t *target) open(c *server.Conn) {
 	k := t.find(c.Query())
 	if k == nil {
-		t.add(violation{invariant: intact, detail: "the query " + c.Query() + " is of no peer"})
+		t.violated(intact, nil, "%s", "the query "+c.Query()+" is of no peer")
 		return
 	}
 	c.SetValue(k)
@@ -194,16 +202,7 @@ func (t *target) serve(c *server.Conn) {
 		k.mu.Unlock()
 		t.serving.Add(-1)
 	}()
-	switch k.trouble["Serve"] {
-	case actPanic:
-		t.panics.Add(1)
-		k.disturbed.Store(true)
-		panic("chaos: requested by the peer, in Serve")
-	case actGoexit:
-		t.goexits.Add(1)
-		k.disturbed.Store(true)
-		runtime.Goexit()
-	}
+	t.fail(k, "Serve")
 	var buf []byte
 	for {
 		if k.next(3) > 0 {
@@ -312,6 +311,7 @@ func (t *target) do(k *conn, m message) {
 		k.pushes += int(m.arg)
 		t.push(k)
 	case actFragments:
+		k.fragments.Store(true)
 		t.sendBy(k, k.id, 100+k.next(5000), func(c *server.Conn, op wire.Opcode, p []byte) error { return fragments(c, op, p, int(m.arg)) })
 	case actGoroutine:
 		n := int(m.arg)
@@ -345,14 +345,8 @@ func (t *target) do(k *conn, m message) {
 			}
 		}
 		t.send(k, k.id, 60)
-	case actPanic:
-		t.panics.Add(1)
-		k.disturbed.Store(true)
-		panic("chaos: requested by the peer")
-	case actGoexit:
-		t.goexits.Add(1)
-		k.disturbed.Store(true)
-		runtime.Goexit()
+	case actPanic, actGoexit:
+		t.failBy(k, m.action, "a message")
 	}
 }
 

@@ -32,6 +32,7 @@ type conn struct {
 	faithful  bool        // the peer reads, answers and ends by a closing handshake
 	exempt    bool        // no other connection closes this one
 	isolated  bool        // no handler sends to it, except broadcasts
+	fragments atomic.Bool // a message in fragments was sent, which no policy drops
 	disturbed atomic.Bool // the application has closed it, or a handler has failed
 
 	server atomic.Pointer[server.Conn]
@@ -269,23 +270,27 @@ type violation struct {
 	invariant invariant
 	round     string
 	detail    string
-	conn      *conn // may be nil
 	history   string
 	dump      string
 }
 
 // recorder collects violations. All goroutines may call its methods.
 type recorder struct {
-	mu     sync.Mutex
+	dumped atomic.Bool
+	mu     sync.Mutex // guards the rest
 	found  []violation
 	counts map[invariant]int
-	dumped bool
 }
 
 // mostViolations are kept of each invariant.
 const mostViolations = 4
 
-func (j *recorder) add(v violation) {
+// add records a violation. The first one with dump gets the stacks of all
+// goroutines.
+func (j *recorder) add(v violation, dump bool) {
+	if dump && !j.dumped.Swap(true) {
+		v.dump = leakcheck.Stacks()
+	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.counts == nil {
@@ -294,16 +299,4 @@ func (j *recorder) add(v violation) {
 	if j.counts[v.invariant]++; j.counts[v.invariant] <= mostViolations {
 		j.found = append(j.found, v)
 	}
-}
-
-// hang is add with a dump of all goroutines, once per run.
-func (j *recorder) hang(v violation) {
-	j.mu.Lock()
-	first := !j.dumped
-	j.dumped = true
-	j.mu.Unlock()
-	if first {
-		v.dump = leakcheck.Stacks()
-	}
-	j.add(v)
 }

@@ -46,35 +46,23 @@ type peer struct {
 }
 
 // gate blocks its waiters while it is closed. The zero value is open.
-type gate struct {
-	mu     sync.Mutex
-	opened chan struct{} // nil: open
-}
+type gate struct{ opened atomic.Pointer[chan struct{}] } // nil: open
 
 func (g *gate) close() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.opened == nil {
-		g.opened = make(chan struct{})
-	}
+	opened := make(chan struct{})
+	g.opened.CompareAndSwap(nil, &opened)
 }
 
 func (g *gate) open() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.opened != nil {
-		close(g.opened)
-		g.opened = nil
+	if opened := g.opened.Swap(nil); opened != nil {
+		close(*opened)
 	}
 }
 
 func (g *gate) wait(done <-chan struct{}) {
-	g.mu.Lock()
-	opened := g.opened
-	g.mu.Unlock()
-	if opened != nil {
+	if opened := g.opened.Load(); opened != nil {
 		select {
-		case <-opened:
+		case <-*opened:
 		case <-done:
 		}
 	}
@@ -140,7 +128,7 @@ func (p *peer) request() string {
 	return fmt.Sprintf("GET %s?%d HTTP/1.1\r\nHost: chaos.example\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", p.style, p.id)
 }
 
-// response reads the response, which has to be a 101.
+// response reads the response, which must be a 101.
 func (p *peer) response() error {
 	buf := make([]byte, 0, 4<<10)
 	for {

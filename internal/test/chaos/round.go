@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"runtime"
 	"slices"
-	"sort"
 	"strconv"
 	"strings"
 	"sync"
@@ -17,7 +16,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/internal/test/leakcheck"
-	usages "github.com/fibersock/fibersock/internal/test/usage"
+	"github.com/fibersock/fibersock/internal/test/usage"
 	"github.com/fibersock/fibersock/server"
 )
 
@@ -35,7 +34,7 @@ func (e ending) String() string {
 	return [...]string{"after the peers", "with the peers", "in the middle"}[e]
 }
 
-// round is a part of a run with servers of its own.
+// round is a part of a run, with its own servers.
 type round struct {
 	*recorder
 	run    *run
@@ -56,7 +55,7 @@ type round struct {
 	floods map[string]chan struct{} // by kind: a slot for one peer
 
 	began   time.Time
-	ended   chan struct{} // closed when scripts are to end
+	ended   chan struct{} // closed when scripts must end
 	endedAt time.Time     // when that was
 	shut    chan struct{} // closed when Shutdown has returned
 	down    atomic.Bool   // Shutdown has been called or is about to be
@@ -64,10 +63,9 @@ type round struct {
 	held    chan struct{} // closed: handlers in actHold continue
 	holds   atomic.Int64  // such handlers
 
-	mu     sync.Mutex // guards the rest
-	phases []string
-	conns  map[uint32]*conn
-	open   []*conn // between Open and Close
+	mu    sync.Mutex // guards the rest
+	conns map[uint32]*conn
+	open  []*conn // between Open and Close
 }
 
 // policies are all values of Server.SlowPolicy.
@@ -138,7 +136,7 @@ func (r *round) start(number int) error {
 
 // play runs the round and all its checks.
 func (r *round) play(number int) error {
-	before, files := leakcheck.Snapshot(), usages.Files()
+	before, files := leakcheck.Snapshot(), usage.Files()
 	if err := r.start(number); err != nil {
 		return err
 	}
@@ -189,9 +187,7 @@ func (r *round) play(number int) error {
 		r.endScripts()
 		r.awaitPeers(left, cancel)
 	}
-	r.phase("peers")
 	r.awaitIdle()
-	r.phase("idle")
 	r.helpers.Wait()
 	close(stop)
 	background.Wait()
@@ -210,15 +206,11 @@ func (r *round) play(number int) error {
 func (r *round) checkReleased(left func(patience time.Duration) []string, files int) {
 	since := time.Now()
 	if left := left(r.longest() + r.slack(since)); len(left) > 0 {
-		r.add(violation{invariant: released, detail: fmt.Sprintf("%d goroutines are left", len(left)), dump: strings.Join(left, "\n\n")})
+		r.violated(released, nil, "%d goroutines are left\n%s", len(left), strings.Join(left, "\n\n"))
 	}
-	r.within(since, func() bool { return usages.Files() <= files }, func() {
-		r.add(violation{invariant: released, detail: fmt.Sprintf("%d descriptors are open, %d were before the round", usages.Files(), files)})
+	r.within(since, func() bool { return usage.Files() <= files }, func() {
+		r.violated(released, nil, "%d descriptors are open, %d were before the round", usage.Files(), files)
 	})
-}
-
-func (r *round) phase(name string) {
-	r.phases = append(r.phases, fmt.Sprintf("%s %v", name, time.Since(r.began).Round(time.Millisecond)))
 }
 
 // endScripts tells the peers to end their scripts.
@@ -232,7 +224,7 @@ func (r *round) awaitPeers(left chan struct{}, cancel func()) {
 	select {
 	case <-left:
 	case <-time.After(2 * r.patience()):
-		r.hang(violation{invariant: inTime, detail: "peers have not left"})
+		r.stuck(inTime, nil, "peers have not left")
 		cancel()
 		<-left
 	}
@@ -247,8 +239,8 @@ func (r *round) awaitIdle() {
 			return st.Open == 0 && st.Opening == 0 && st.Backlog == 0 && st.Blocked == 0 && t.opens.Load() == t.closes.Load() && t.serving.Load() == 0
 		}, func() {
 			st := t.srv.Stats()
-			r.hang(violation{invariant: statistics, detail: fmt.Sprintf("%s: after all peers have left, Stats has Open %d, Opening %d, Backlog %d, Blocked %d; %d Opens, %d Closes, %d in Serve",
-				t, st.Open, st.Opening, st.Backlog, st.Blocked, t.opens.Load(), t.closes.Load(), t.serving.Load())})
+			r.stuck(statistics, nil, "%s: after all peers have left, Stats has Open %d, Opening %d, Backlog %d, Blocked %d; %d Opens, %d Closes, %d in Serve",
+				t, st.Open, st.Opening, st.Backlog, st.Blocked, t.opens.Load(), t.closes.Load(), t.serving.Load())
 		})
 	}
 }
@@ -298,28 +290,28 @@ func (t *target) shutdown(wait time.Duration) {
 	select {
 	case err = <-done:
 	case <-time.After(wait + t.longest() + 5*time.Second):
-		t.hang(violation{invariant: shutdown, detail: fmt.Sprintf("%s: Shutdown has not returned after %v", t, time.Since(began))})
+		t.stuck(shutdown, nil, "%s: Shutdown has not returned after %v", t, time.Since(began))
 		return
 	}
 	took := time.Since(began)
 	if err == nil {
 		if n := t.serving.Load(); n > 0 || t.opens.Load() != t.closes.Load() {
-			t.add(violation{invariant: shutdown, detail: fmt.Sprintf("%s: Shutdown has returned nil: %d Opens, %d Closes, %d in Serve", t, t.opens.Load(), t.closes.Load(), n)})
+			t.violated(shutdown, nil, "%s: Shutdown has returned nil: %d Opens, %d Closes, %d in Serve", t, t.opens.Load(), t.closes.Load(), n)
 		}
 	}
 	switch slack := t.slack(began); {
 	case t.ending == midway && took > wait+slack:
-		t.add(violation{invariant: shutdown, detail: fmt.Sprintf("%s: Shutdown with a context of %v has returned after %v", t, wait, took)})
+		t.violated(shutdown, nil, "%s: Shutdown with a context of %v has returned after %v", t, wait, took)
 	case t.ending != midway && (err != nil || took > t.longest()+slack):
-		t.hang(violation{invariant: shutdown, detail: fmt.Sprintf("%s: Shutdown has returned %v after %v%s", t, err, took, t.lasting(took))})
+		t.stuck(shutdown, nil, "%s: Shutdown has returned %v after %v%s", t, err, took, t.lasting(took))
 	}
 	select {
 	case err := <-t.served:
 		if !errors.Is(err, server.ErrServerClosed) && !errors.Is(err, http.ErrServerClosed) {
-			t.add(violation{invariant: shutdown, detail: fmt.Sprintf("%s: serving has returned %v", t, err)})
+			t.violated(shutdown, nil, "%s: serving has returned %v", t, err)
 		}
 	case <-time.After(t.longest() + 5*time.Second):
-		t.hang(violation{invariant: shutdown, detail: fmt.Sprintf("%s: serving does not return after Shutdown", t)})
+		t.stuck(shutdown, nil, "%s: serving does not return after Shutdown", t)
 	}
 }
 
@@ -442,7 +434,7 @@ func (r *round) delist(k *conn) {
 	}
 }
 
-// over reports whether scripts are to end.
+// over reports whether scripts must end.
 func (r *round) over() bool {
 	select {
 	case <-r.ended:
@@ -452,7 +444,7 @@ func (r *round) over() bool {
 	}
 }
 
-// overFor returns the time since the scripts had to end, 0 before.
+// overFor returns the time since the end of the scripts, 0 before.
 func (r *round) overFor() time.Duration {
 	if !r.over() {
 		return 0
@@ -505,327 +497,23 @@ func (r *round) openGates(stop <-chan struct{}) {
 	}
 }
 
-// violated adds a violation of a connection.
-func (t *target) violated(i invariant, k *conn, format string, args ...any) {
-	text := fmt.Sprintf(format, args...)
-	k.note("VIOLATION: %s", text)
-	t.add(violation{invariant: i, detail: text, conn: k})
+// violated records a violation of a connection, which may be nil.
+func (r *round) violated(i invariant, k *conn, format string, args ...any) {
+	r.report(false, i, k, fmt.Sprintf(format, args...))
 }
 
 // stuck is violated with a dump of all goroutines.
-func (t *target) stuck(i invariant, k *conn, format string, args ...any) {
-	text := fmt.Sprintf(format, args...)
-	k.note("VIOLATION: %s", text)
-	t.hang(violation{invariant: i, detail: text, conn: k})
+func (r *round) stuck(i invariant, k *conn, format string, args ...any) {
+	r.report(true, i, k, fmt.Sprintf(format, args...))
 }
 
-func (r *round) add(v violation) {
-	v.round = r.name
-	if v.conn != nil {
-		v.history = v.conn.history()
+func (r *round) report(dump bool, i invariant, k *conn, text string) {
+	v := violation{invariant: i, round: r.name, detail: text}
+	if k != nil {
+		k.note("VIOLATION: %s", text)
+		v.history = k.history()
 	}
-	r.recorder.add(v)
-}
-
-func (r *round) hang(v violation) {
-	v.round = r.name
-	if v.conn != nil {
-		v.history = v.conn.history()
-	}
-	r.recorder.hang(v)
-}
-
-// monitor checks all open connections every 20 ms.
-func (r *round) monitor(stop <-chan struct{}) {
-	ticker := time.NewTicker(20 * time.Millisecond)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-stop:
-			return
-		case <-ticker.C:
-		}
-		r.mu.Lock()
-		open := slices.Clone(r.open)
-		r.mu.Unlock()
-		for _, k := range open {
-			k.target.look(k)
-		}
-	}
-}
-
-// look checks the age and the backlog of an open connection.
-func (t *target) look(k *conn) {
-	c := k.server.Load()
-	if n, most := c.Buffered(), t.mostBuffered(k); n > most {
-		k.once("buffered", func() {
-			t.violated(bounded, k, "%d bytes are buffered, MaxBacklog is %d", n, t.srv.MaxBacklog)
-		})
-	}
-	k.mu.Lock()
-	limits := slices.Clone(k.limits)
-	k.mu.Unlock()
-	if !t.long {
-		s := t.srv
-		limits = append(limits, limit{k.began, s.MaxLifetime*11/10 + s.CloseTimeout + s.WriteTimeout, "MaxLifetime"})
-	}
-	for _, l := range limits {
-		if age := time.Since(l.since); age > l.within+t.slack(l.since) {
-			k.once("old", func() {
-				t.stuck(inTime, k, "the connection should have ended by %s after %v and lasts for %v; %d bytes are buffered, state %v", l.option, l.within, age, c.Buffered(), c.State())
-			})
-		}
-	}
-}
-
-// mostBuffered is the limit of a connection's backlog: MaxBacklog, or a message for
-// an empty backlog, and control frames.
-func (t *target) mostBuffered(k *conn) int {
-	const largest, slack = 100_000, 64 << 10
-	if k != nil && k.kind.flood { // it receives only broadcasts
-		return t.srv.MaxBacklog + slack/2 + k.kind.pongs
-	}
-	if t.dropsOldest() { // the newest message and the one being written are kept
-		return t.srv.MaxBacklog + 2*largest + slack
-	}
-	return t.srv.MaxBacklog + largest + slack
-}
-
-// final checks a connection after the round.
-func (t *target) final(k *conn) {
-	if err := k.life.final(); err != nil {
-		t.violated(oneLife, k, "%v", err)
-		return
-	}
-	opened, _ := k.life.state()
-	k.mu.Lock()
-	end, sent, upgraded, why := k.end, k.sent, k.upgraded, k.why
-	k.mu.Unlock()
-	if !opened {
-		switch {
-		case upgraded:
-			t.violated(oneLife, k, "the peer has received the 101, and Open was not called")
-		case k.faithful && end != nil && (t.long || t.stalls.since(k.began) < 100*time.Millisecond):
-			t.violated(deserved, k, "the peer cannot connect: %v", end.err)
-		}
-		return
-	}
-	if end == nil {
-		return
-	}
-	if k.faithful {
-		t.checkEnd(k, end, why)
-	}
-	if end.closed && !t.dropsOldest() {
-		for source, n := range sent {
-			if got := end.received[source]; got != n {
-				t.violated(delivered, k, "Send has accepted %d messages of stream %s, %d have arrived before the Close", n, streamName(source), got)
-			}
-		}
-	}
-	var closed *server.CloseError
-	if errors.As(why, &closed) && end.sentClose && !k.disturbed.Load() && k.style != "/hostile" {
-		if n := k.handled.Load(); n != end.messages {
-			t.violated(delivered, k, "the peer has sent %d messages before its Close, handlers have received %d", end.messages, n)
-		}
-	}
-}
-
-// checkEnd checks the end of the connection of a peer that behaves.
-func (t *target) checkEnd(k *conn, end *peerEnd, why error) {
-	if problem := t.undeserved(k, end, why); problem != "" {
-		t.violated(deserved, k, "%s: the server says %v, the peer %v, with a Close: %v", problem, why, end.err, end.closed)
-	}
-}
-
-func (t *target) undeserved(k *conn, end *peerEnd, why error) string {
-	disturbed := k.disturbed.Load() || t.ending == midway
-	var closed *server.CloseError
-	var failed *server.FailError
-	var lost *server.LostError
-	var full *server.BacklogError
-	switch {
-	case errors.As(why, &closed):
-		switch {
-		case !end.sentClose || closed.Code != end.sentCode:
-			return fmt.Sprintf("the peer has sent the code %d: %v", end.sentCode, end.sentClose)
-		case k.kind.reads == slowly && (!t.long || end.at.Sub(k.endedTime()) > lingers): // the rest is dropped, in a short round by WriteTimeout, which measures progress by the buffer
-		case !end.closed && !disturbed:
-			return "the closing handshake is done, and the server's Close has not arrived"
-		}
-		return ""
-	case disturbed:
-		return ""
-	case errors.As(why, &failed):
-		return "the connection has failed"
-	case errors.As(why, &lost) && errors.As(why, &full):
-		if t.policy == server.SlowDropNewest || t.policy == server.SlowDropOldest {
-			return "the policy is to drop messages"
-		}
-		return ""
-	case !t.long && t.stalls.since(k.began) > 100*time.Millisecond:
-		return "" // a time limit may have passed during a stall
-	case !t.long && k.kind.reads == slowly && lateFor(why, "CloseTimeout"):
-		return "" // the Close follows the backlog
-	default:
-		return "the connection is lost"
-	}
-}
-
-// lingers is about the time in which the server flushes after the closing
-// handshake.
-const lingers = 900 * time.Millisecond
-
-// lateFor reports whether an error is due to the time limit option.
-func lateFor(why error, option string) bool {
-	var late *server.TimeoutError
-	return errors.As(why, &late) && late.Option == option
-}
-
-// finalStats checks the statistics after the round.
-func (t *target) finalStats() {
-	var got uint64
-	for _, k := range t.conns {
-		if k.target == t && k.end != nil {
-			got += k.end.count
-		}
-	}
-	for _, problem := range t.statsProblems(t.srv.Stats(), got) {
-		t.add(violation{invariant: statistics, detail: fmt.Sprintf("%v: %s", t, problem)})
-	}
-}
-
-// statsProblems compares statistics with the events. received is the least number
-// of messages that peers have received.
-func (t *target) statsProblems(st server.Stats, received uint64) (problems []string) {
-	wrong := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
-	if st.Open != 0 || st.Opening != 0 || st.Backlog != 0 || st.Blocked != 0 {
-		wrong("Open %d, Opening %d, Backlog %d, Blocked %d at the end", st.Open, st.Opening, st.Backlog, st.Blocked)
-	}
-	if n := uint64(t.opens.Load()); st.Accepted != n {
-		wrong("Accepted %d, Open was called %d times", st.Accepted, n)
-	}
-	if n := st.Ended.ByClient + st.Ended.ByServer + st.Ended.Failed + st.Ended.Lost; n != st.Accepted {
-		wrong("Ended %+v are %d, Accepted %d", st.Ended, n, st.Accepted)
-	}
-	least := uint64(t.panics.Load())
-	if most := least + uint64(t.goexits.Load()+t.callbacks.Load()); st.Panics < least || st.Panics > most {
-		wrong("Panics %d, there were %d to %d", st.Panics, least, most)
-	}
-	if n := uint64(t.handled.Load()); st.Received.Messages < n {
-		wrong("Received.Messages %d, handlers have received %d", st.Received.Messages, n)
-	}
-	if st.Sent.Messages < received {
-		wrong("Sent.Messages %d, peers have received %d", st.Sent.Messages, received)
-	}
-	refused := st.Refused.Status3xx + st.Refused.Status4xx + st.Refused.Status5xx
-	if n := uint64(t.dialed.Load()); !t.form.hijacked && t.ending == afterPeers && st.Accepted+refused+st.Unfinished != n {
-		wrong("Accepted %d, Refused %d, Unfinished %d, and peers have connected %d times", st.Accepted, refused, st.Unfinished, n)
-	}
-	if t.long && st.Timeouts != (server.Timeouts{}) {
-		wrong("Timeouts %+v, and all limits are a minute", st.Timeouts)
-	}
-	if most := t.srv.MaxTotalBacklog + (workers+probes)*t.mostBuffered(nil); st.BacklogPeak > uint64(most) {
-		wrong("BacklogPeak %d is more than the limits allow: %d", st.BacklogPeak, most)
-	}
-	return problems
-}
-
-// echoPeriod is the time between two messages of a probe.
-const echoPeriod = 10 * time.Millisecond
-
-// mostEcho is the limit of the 99th percentile of echo times. It does not measure
-// speed, but finds a server that is blocked.
-const mostEcho = 1500 * time.Millisecond
-
-func (r *round) checkEchoes() {
-	n, _, p99, worst := r.echoes.summary()
-	if n == 0 {
-		if r.stalls.since(r.began) < r.time/2 {
-			r.add(violation{invariant: prompt, detail: "no probe received an echo"})
-		}
-		return
-	}
-	if p99 > mostEcho+2*r.stalls.since(r.began) {
-		r.add(violation{invariant: prompt, detail: fmt.Sprintf("the 99th percentile of %d echoes is %v, the longest %v", n, p99, worst)})
-	}
-}
-
-// latencies are the times of echoes. An echo that takes longer than echoPeriod
-// counts for each echo that was not requested meanwhile.
-type latencies struct {
-	mu   sync.Mutex
-	took []time.Duration
-}
-
-func (l *latencies) add(d time.Duration) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for ; d > 0; d -= echoPeriod {
-		l.took = append(l.took, d)
-	}
-}
-
-func (l *latencies) summary() (n int, p50, p99, worst time.Duration) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if n = len(l.took); n == 0 {
-		return 0, 0, 0, 0
-	}
-	slices.Sort(l.took)
-	return n, l.took[n/2], l.took[n*99/100], l.took[n-1]
-}
-
-// stallClock records the times at which a sleeping goroutine woke late, because the
-// machine or the scheduler was busy.
-type stallClock struct {
-	mu    sync.Mutex
-	times []time.Time
-	total []time.Duration // up to the time
-}
-
-// stallMin is the smallest delay that counts.
-const stallMin = 20 * time.Millisecond
-
-func (s *stallClock) run(stop <-chan struct{}) {
-	const period = 10 * time.Millisecond
-	for before := time.Now(); ; {
-		select {
-		case <-stop:
-			return
-		default:
-		}
-		time.Sleep(period)
-		now := time.Now()
-		if late := now.Sub(before) - period; late > stallMin {
-			s.add(now, late)
-		}
-		before = now
-	}
-}
-
-func (s *stallClock) add(at time.Time, late time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if n := len(s.total); n > 0 {
-		late += s.total[n-1]
-	}
-	s.times, s.total = append(s.times, at), append(s.total, late)
-}
-
-// since returns the sum of the delays after began.
-func (s *stallClock) since(began time.Time) time.Duration {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	n := len(s.total)
-	i := sort.Search(n, func(i int) bool { return s.times[i].After(began) })
-	switch {
-	case i == n:
-		return 0
-	case i == 0:
-		return s.total[n-1]
-	}
-	return s.total[n-1] - s.total[i-1]
+	r.add(v, dump)
 }
 
 // setProcs sets GOMAXPROCS and returns a function that restores it.

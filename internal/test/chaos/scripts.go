@@ -20,11 +20,11 @@ type kind struct {
 	name     string
 	faithful bool   // it reads, answers Pings, and ends with a closing handshake
 	exempt   bool   // no other connection closes it
-	isolated bool   // handlers of others do not send to it
+	isolated bool   // no handler of another connection sends to it
 	lasting  bool   // it lasts as long as the round, if time limits are long
 	flood    bool   // it sends small frames that need answers, as fast as it can
 	reads    reads  //
-	keys     bool   // it has TLS keys of its own
+	keys     bool   // it encrypts its records itself
 	tls      string // the requested server name
 	needsTLS bool   // only forms with TLS have it
 	pongs    int    // bytes of answers to one read of the server, which MaxBacklog does not limit
@@ -69,8 +69,8 @@ var kinds = []kind{
 
 var probe = kind{name: "probe", faithful: true, exempt: true, play: (*peer).echo}
 
-// mayStopReading excludes the handlers of a server with few goroutines that wait for
-// a peer that never reads, which MaxBlocked allows for.
+// mayStopReading excludes policies under which a handler blocks until the peer
+// reads: MaxBlocked allows few of them.
 func mayStopReading(t *target) bool { return t.policy != server.SlowBlock }
 
 // styles are the paths of handlers.
@@ -384,6 +384,18 @@ func (p *peer) closeTrickling() {
 	p.abandon()
 }
 
+// endBy waits for the end of the connection. With short limits the server must end it
+// by an option.
+func (p *peer) endBy(option string, within time.Duration) {
+	if p.target.long {
+		p.target.pause(time.Hour, p.done)
+		p.abandon()
+		return
+	}
+	p.limitLife(option, within)
+	p.finish()
+}
+
 // ignoreClose requests a Close and does not answer it.
 func (p *peer) ignoreClose() {
 	if !p.open() {
@@ -391,13 +403,7 @@ func (p *peer) ignoreClose() {
 	}
 	p.noAnswers()
 	_ = p.message(actClose, 0, headSize)
-	if p.target.long {
-		p.target.pause(time.Hour, p.done)
-		p.abandon()
-		return
-	}
-	p.limitLife("CloseTimeout", p.target.srv.CloseTimeout)
-	p.finish()
+	p.endBy("CloseTimeout", p.target.srv.CloseTimeout)
 }
 
 // fallSilent reads, and sends nothing, not even a Pong.
@@ -407,14 +413,8 @@ func (p *peer) fallSilent() {
 	}
 	p.noAnswers()
 	p.note("peer: falls silent")
-	if p.target.long {
-		p.target.pause(time.Hour, p.done)
-		p.abandon()
-		return
-	}
 	s := p.target.srv
-	p.limitLife("PongTimeout", s.PingInterval+s.PingInterval/4+s.PongTimeout)
-	p.finish()
+	p.endBy("PongTimeout", s.PingInterval+s.PingInterval/4+s.PongTimeout)
 }
 
 // stall sends part of an opening handshake or ClientHello, and waits.

@@ -174,12 +174,8 @@ func (t *target) dial(ctx context.Context) (net.Conn, error) {
 
 // authorize accepts every peer, except for those that make it fail.
 func (t *target) authorize(r *handshake.Request, a *handshake.ServerAnswer) error {
-	if k := t.find(r.Query()); k != nil && k.trouble["Authorize"] == actPanic {
-		t.panics.Add(1)
-		panic("chaos: as the peer wished, in Authorize")
-	} else if k != nil && k.trouble["Authorize"] == actGoexit {
-		t.goexits.Add(1)
-		runtime.Goexit()
+	if k := t.find(r.Query()); k != nil {
+		t.fail(k, "Authorize")
 	}
 	return nil
 }
@@ -193,7 +189,7 @@ func (t *target) log(err error) {
 	case errors.As(err, &refused):
 	case t.form.hijacked && t.leaving() && errors.Is(err, net.ErrClosed): // http.Server.Close came first
 	default:
-		t.add(violation{invariant: calls, detail: "the server reports " + err.Error()})
+		t.violated(calls, nil, "%s", "the server reports "+err.Error())
 	}
 	if n := t.reported.Add(1); n%16 == 3 {
 		t.callbacks.Add(1)

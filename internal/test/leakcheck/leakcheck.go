@@ -1,4 +1,4 @@
-// Package leakcheck fails a package's tests when they leave goroutines behind.
+// Package leakcheck fails a package whose tests leave goroutines running.
 //
 //	func TestMain(m *testing.M) { leakcheck.Main(m) }
 package leakcheck
@@ -13,12 +13,13 @@ import (
 	"time"
 )
 
-// patience bounds how long goroutines that are on their way out may take: a connection being closed needs its peer,
-// and both need the scheduler.
+// patience is the time in which goroutines of the tests must end: closing a
+// connection needs its peer, and both need the scheduler.
 const patience = 5 * time.Second
 
-// Main runs the package's tests and exits: with the tests' own status when they failed, with 1 when they passed but goroutines started
-// meanwhile are still there after patience, whose stacks it prints to standard error. It does not return.
+// Main runs the package's tests and exits: with the status of failed tests, or
+// with 1 if goroutines that the tests started still run after patience. It
+// prints their stacks to standard error.
 func Main(m *testing.M) {
 	os.Exit(run(m.Run, os.Stderr, patience))
 }
@@ -40,7 +41,8 @@ func run(tests func() int, out io.Writer, patience time.Duration) int {
 	return 1
 }
 
-// Snapshot notes which goroutines exist. left waits at most patience until no others exist, and returns the stacks of those that do.
+// Snapshot records the running goroutines. left waits up to patience for all
+// later ones to end, and returns the stacks of the others.
 func Snapshot() (left func(patience time.Duration) []string) {
 	before := goroutines()
 	return func(patience time.Duration) []string { return waitForEnd(before, patience) }
@@ -58,7 +60,8 @@ func waitForEnd(before map[string]string, patience time.Duration) []string {
 		if len(left) == 0 || time.Now().After(deadline) {
 			return left
 		}
-		// A collection runs the finalizers and cleanups that stop what only unreachable values kept alive.
+		// A collection runs the finalizers and cleanups of unreachable values,
+		// which may stop goroutines.
 		runtime.GC()
 		runtime.Gosched()
 		time.Sleep(pause)

@@ -14,7 +14,7 @@ import (
 type mutant struct {
 	file     *sourceFile
 	from, to int    // offsets in the file's text
-	with     string // the text that stands there instead
+	with     string // the new text
 	place    *place
 	alone    bool // to be built by itself, not chosen at run time
 	line     int
@@ -31,12 +31,12 @@ type place struct {
 	variable *ast.ValueSpec
 }
 
-// A key tells one mutant from all others wherever its line stands.
+// A key identifies a mutant independently of its line number.
 type key struct {
 	file, place string
 	before      string // the line
-	after       string // what becomes of it
-	nth         int    // 1 unless others have the same of all these
+	after       string // the changed line
+	nth         int    // 1, or more if another mutant has the same fields
 }
 
 // changer collects the mutants of a package.
@@ -123,8 +123,8 @@ func hasDirective(doc *ast.CommentGroup) bool {
 	return false
 }
 
-// recovers reports whether body calls recover itself, which has to be called by
-// the deferred function and by no other.
+// recovers reports whether body calls recover directly: only the deferred
+// function itself may call it.
 func (c *changer) recovers(body *ast.BlockStmt) (found bool) {
 	ast.Inspect(body, func(n ast.Node) bool {
 		if name, ok := n.(*ast.Ident); ok {
@@ -197,7 +197,7 @@ func (c *changer) statement(n ast.Stmt) {
 	}
 }
 
-// swaps has what stands instead of each operator.
+// swaps maps each operator to its replacement.
 var swaps = map[string][]string{
 	"+": {"-"}, "-": {"+"}, "*": {"/"}, "/": {"*"}, "%": {"*"},
 	"&": {"|"}, "|": {"&"}, "^": {"&"}, "&^": {"&"}, "<<": {">>"}, ">>": {"<<"},
@@ -216,8 +216,8 @@ func (c *changer) binary(n *ast.BinaryExpr) {
 	}
 }
 
-// condition turns the parts of a condition round that are neither comparisons
-// nor made of others; an operator is changed in those.
+// condition negates the operands of a condition that are neither comparisons
+// nor conditions. In those it changes an operator.
 func (c *changer) condition(e ast.Expr) {
 	switch e := e.(type) {
 	case *ast.ParenExpr:
@@ -294,8 +294,8 @@ func (c *changer) isTruth(n *ast.Ident) bool {
 	return use != nil && (use == types.Universe.Lookup("true") || use == types.Universe.Lookup("false"))
 }
 
-// call makes the smaller the larger. What else is called is left out where it
-// is a statement.
+// call replaces min by max and max by min. It removes other calls that are
+// statements.
 func (c *changer) call(n *ast.CallExpr) {
 	name, ok := n.Fun.(*ast.Ident)
 	if !ok {
@@ -365,7 +365,7 @@ func (c *changer) replace(n ast.Node, with string) {
 	c.change(from, to, with)
 }
 
-// change adds the mutant with text in place of what stands between from and to.
+// change adds the mutant with text instead of the source from from to to.
 func (c *changer) change(from, to int, with string) {
 	f := c.file
 	if f.text[from:to] == with {
@@ -393,8 +393,7 @@ func (m *mutant) text() string {
 	return m.file.text[:m.from] + m.with + m.file.text[m.to:]
 }
 
-// lineAt returns the line of text that holds the offset, without what stands
-// around it.
+// lineAt returns the line of text at the offset, without surrounding space.
 func lineAt(text string, offset int) string {
 	start := strings.LastIndexByte(text[:offset], '\n') + 1
 	line, _, _ := strings.Cut(text[start:], "\n")

@@ -6,16 +6,16 @@ import (
 	"strings"
 )
 
-// parseEquivalents reads the list of mutants that cannot be told from the
-// original by what they do. It has paragraphs such as
+// parseEquivalents parses the list of mutants that behave like the original. It
+// consists of paragraphs:
 //
 //	wire/utf8.go endsASCII
 //	- case n > 8 || len(p) < 4:
 //	+ case n >= 8 || len(p) < 4:
 //	= of eight bytes the loop below finds the same
 //
-// A "-" line may be followed by several "+" and the reason is theirs all. "+2"
-// is the second of those that have the same lines. "#" begins a comment.
+// Several "+" lines after a "-" share the reason. "+2" is the second mutant
+// with the same lines. "#" begins a comment.
 func parseEquivalents(text string) (map[key]string, error) {
 	var (
 		list    = map[key]string{}

@@ -1,21 +1,20 @@
 // Mutants changes one operator, condition, constant, call or return of a
-// package at a time and runs the package's own tests: a change that no test
-// notices is a rule that no test holds.
+// package at a time and runs the tests of the package. A change that no test
+// notices is a rule that no test checks.
 //
 //	go run ./internal/test/mutants ./wire
 //
-// It prints the changes that were not noticed, by file, and fails if the tests
-// notice less than 95 % of them. Those that equivalents.txt lists, with the
-// reason why they change nothing that can be observed, do not count; it is an
-// error if one of them does not exist any more, or is noticed.
+// It prints the unnoticed changes by file, and fails if the tests notice less
+// than 95 % of all. Changes in equivalents.txt, which have no observable effect
+// for the listed reason, do not count. It is an error if a listed change does
+// not exist or is noticed.
 //
-// A change that does not compile is none. A test run that takes several times
-// as long as without the change has noticed it. Files that this machine does
-// not build, and assembly, are left alone.
+// Changes that do not compile are ignored. A test run that takes several times
+// as long as without the change has noticed it. Assembly and files for other
+// machines are not changed.
 //
-// All changes are compiled into one test binary, in which an environment
-// variable chooses the one in force; only those of constants and types have to
-// be built one by one.
+// All changes are compiled into one test binary, and an environment variable
+// selects one. Changes of constants and types are built one by one.
 package main
 
 import (
@@ -69,7 +68,7 @@ type options struct {
 	files       string
 	again       string
 	jobs        int
-	slack       time.Duration // of processor time, beyond what the tests need without a change
+	slack       time.Duration // of processor time, in addition to that of the unchanged package
 }
 
 // mutate does all of the program's work.
@@ -141,7 +140,8 @@ func mutate(o options, out io.Writer) error {
 	return err
 }
 
-// missing returns what is listed for files of the package and is in list not.
+// missing returns the listed mutants of the package's files that are not in
+// list.
 func missing(list []*mutant, equivalents map[key]string) (gone []key) {
 	there := map[key]bool{}
 	dirs := map[string]bool{}

@@ -15,8 +15,8 @@ import (
 
 const tiny = "internal/test/mutants/testdata/tiny/tiny.go"
 
-// TestTinyPackage tries all changes of a package: noticed are those of what it
-// tests, one of them since the tests do not end, and those that are listed do
+// TestTinyPackage tries all changes of a package. Its tests notice the changes
+// of tested code, one of them because the tests do not end; listed changes do
 // not count.
 func TestTinyPackage(t *testing.T) {
 	var out strings.Builder
@@ -169,8 +169,7 @@ func TestChanges(t *testing.T) {
 	}
 }
 
-// TestKeyOfAChange does not depend on where its line stands, and numbers those
-// that look alike.
+// TestKeyOfAChange does not depend on line numbers, and numbers equal changes.
 func TestKeyOfAChange(t *testing.T) {
 	list := parsedSource(t, "package p\n\ntype t struct{}\n\nfunc (*t) f(a int) {\n\ta++\n\ta++\n}\n").mutants()
 	want := key{file: "p.go", place: "t.f", before: "a++", after: "a--", nth: 1}
@@ -309,7 +308,7 @@ func TestListOfEquivalents(t *testing.T) {
 	}
 }
 
-// TestOurListCanBeRead, whatever package is tried next.
+// TestOurListCanBeRead parses the list of equivalents of this repository.
 func TestOurListCanBeRead(t *testing.T) {
 	if _, err := parseEquivalents(equivalentsText); err != nil {
 		t.Error(err)

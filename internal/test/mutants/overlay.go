@@ -25,8 +25,8 @@ import (
 var mutantInForce, _ = strconv.Atoi(os.Getenv(%q))
 `
 
-// together returns the package with all of the mutants whose declaration can be
-// exchanged, each chosen by its place in list, and for go build's -overlay.
+// together returns, for go build -overlay, the package with all mutants whose
+// declaration can be exchanged, each with its index in list.
 func (s *source) together(list []*mutant) map[string]string {
 	texts := map[string]string{filepath.Join(s.dir, "mutant_in_force.go"): fmt.Sprintf(chooser, s.name, choice)}
 	for _, f := range s.files {
@@ -50,7 +50,7 @@ func (s *source) together(list []*mutant) map[string]string {
 			b.WriteString(s.exchange(f, p, list, of[p]))
 		}
 		b.WriteString(f.text[done:])
-		// What a variable is made by stands behind all that may be in a group.
+		// The initialization of a variable follows all members of its group.
 		for _, p := range places {
 			if p.variable != nil {
 				b.WriteString(s.makers(f, p, list, of[p]))
@@ -74,8 +74,8 @@ func (s *source) exchangeable(f *sourceFile, p *place, changed *types.Package) b
 	return ok && changed.Scope().Lookup(p.name).Type().String() == typ.String()
 }
 
-// exchange returns the declaration as one that asks which mutant is in force,
-// and for a function the mutants behind it.
+// exchange returns a declaration that selects the mutant at run time, followed
+// by the mutants of a function.
 func (s *source) exchange(f *sourceFile, p *place, list []*mutant, chosen []int) string {
 	if p.variable != nil {
 		name := p.variable.Names[0].Name
@@ -163,8 +163,8 @@ func (s *source) parameters(f *sourceFile, fields *ast.FieldList, prefix string)
 	return strings.Join(list, ", "), strings.Join(names, ", ")
 }
 
-// writeOverlay writes texts, by the path of the file that each stands for, into
-// dir, and the file that tells the go command so.
+// writeOverlay writes texts, by the path of the file that each replaces, into
+// dir, with the overlay file of the go command.
 func writeOverlay(dir string, texts map[string]string) (path string, err error) {
 	replace := map[string]string{}
 	for original, text := range texts {

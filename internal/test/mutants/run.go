@@ -36,19 +36,19 @@ func (o outcome) String() string {
 type runner struct {
 	*source
 	list  []*mutant // all of the package, in the order of the numbers
-	dir   string    // for what is built
+	dir   string    // for builds
 	own   string    // the binary of the mutants that can be exchanged
 	limit limit
 	first map[*sourceFile]string // the pattern of the tests that are likely to notice
 }
 
-// A limit is when a test run is taken for one that does not end.
+// A limit is the time after which a test run counts as endless.
 type limit struct {
 	cpu, wall time.Duration
 }
 
-// memory is how much address space a test run may have, in KiB: a mutant may
-// append for ever.
+// memory is the address space of a test run, in KiB: a mutant may append
+// without end.
 const memory = 8 << 20
 
 // newRunner builds the package with its exchangeable mutants, and sees that the
@@ -153,10 +153,10 @@ func (r *runner) outcome(number int) (outcome, error) {
 	return unnoticed, nil
 }
 
-// run runs the tests that match the pattern. The error has the end of what they
-// printed. A mutant that loops is ended by a limit of processor time, however
-// busy the machine is. The other limit is for those that only wait, and so long
-// that a busy machine does not reach it.
+// run runs the tests that match the pattern. The error has the end of their
+// output. A limit of processor time ends mutants that loop, on a busy machine
+// too. The other limit is for mutants that block, and long enough for a busy
+// machine.
 func (r *runner) run(binary string, number int, tests string) (*os.ProcessState, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), r.limit.wall)
 	defer cancel()
@@ -193,7 +193,7 @@ func (r *runner) testsNear(f *sourceFile) string {
 		}
 		parsed, err := parser.ParseFile(token.NewFileSet(), filepath.Join(r.source.dir, test), nil, parser.SkipObjectResolution)
 		if err != nil {
-			continue // the build will say so
+			continue // the build reports the error
 		}
 		for _, decl := range parsed.Decls {
 			if fn, ok := decl.(*ast.FuncDecl); ok && testName.MatchString(fn.Name.Name) && fn.Name.Name != "TestMain" {

@@ -172,7 +172,7 @@ func (s *source) typeText(f *sourceFile, t types.Type) (text string, ok bool) {
 	return text, ok
 }
 
-// goCommand runs the go command and returns what it prints to standard output.
+// goCommand runs the go command and returns its standard output.
 func goCommand(args ...string) ([]byte, error) {
 	name := os.Getenv("GO")
 	if name == "" {

@@ -1,7 +1,6 @@
 // Package sockbuf makes TCP sockets whose kernel buffers have a fixed size, for
-// tests of peers that do not read: with the system's defaults, the kernel buffers
-// between a few hundred kilobytes and 36 megabytes, depending on its version and
-// settings.
+// tests of peers that do not read. By default the kernel buffers 100 KiB to 36
+// MiB, depending on its version and settings.
 package sockbuf
 
 import (

@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// Times collects how long something took. The zero value is empty; all goroutines may use it at once.
+// Times collects durations. The zero value is empty. All goroutines may call
+// its methods.
 type Times struct {
 	mu   sync.Mutex // guards took
 	took []time.Duration
@@ -21,7 +22,8 @@ func (t *Times) add(d time.Duration) {
 	t.took = append(t.took, d)
 }
 
-// Take empties t. It returns how many times there were, and their 50th and 99th percentile, which are 0 without any.
+// Take empties t. It returns the number of durations, and their 50th and 99th
+// percentiles, 0 without any.
 func (t *Times) Take() (n int, p50, p99 time.Duration) {
 	t.mu.Lock()
 	took := t.took

@@ -1,4 +1,4 @@
-// Package usage tells what this process has in use, and how long things took. It is for tests and for the soak.
+// Package usage measures the resources of this process.
 package usage
 
 import (
@@ -7,8 +7,8 @@ import (
 	"runtime/metrics"
 )
 
-// Heap returns how many bytes of the heap are in use. It collects garbage first; what others allocate meanwhile counts as in
-// use.
+// Heap returns the bytes of the heap in use after a garbage collection, and
+// allocations of other goroutines since.
 func Heap() int64 {
 	runtime.GC()
 	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}

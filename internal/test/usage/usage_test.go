@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-func TestHeapSeesWhatIsInUse(t *testing.T) {
-	const size, little = 8 << 20, 256 << 10 // little: what the runtime frees or takes meanwhile
+func TestHeapMeasuresUse(t *testing.T) {
+	const size, little = 8 << 20, 256 << 10 // little: other changes by the runtime
 	before := Heap()
 	block := make([]byte, size)
 	with := Heap()

@@ -1,4 +1,4 @@
-// Peer runs other WebSocket implementations, and ours, as echo peers for whoever wants to judge them:
+// Peer runs other WebSocket implementations, and ours, as echo peers:
 //
 //	go run ./cmd/peer serve gorilla -addr 127.0.0.1:9002   # then: fibersock conform server ws://127.0.0.1:9002/
 //	go run ./cmd/peer drive gorilla -url ws://127.0.0.1:9001   # with: fibersock conform client -addr 127.0.0.1:9001

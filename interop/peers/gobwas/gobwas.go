@@ -31,7 +31,7 @@ func serve(ln net.Listener, o peers.Options, h peers.Handler) error {
 		go func() {
 			defer nc.Close()
 			if compressed, err := Upgrade(nc, o.Deflate); err == nil {
-				_ = run(nc, nc, ws.StateServerSide, compressed, o, h) // the peer has been told
+				_ = run(nc, nc, ws.StateServerSide, compressed, o, h) // the peer has received the error
 			}
 		}()
 	}

@@ -32,7 +32,7 @@ func serve(ln net.Listener, o peers.Options, h peers.Handler) error {
 	upgrader := websocket.Upgrader{EnableCompression: o.Deflate}
 	return http.Serve(ln, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if c, err := upgrader.Upgrade(w, r, nil); err == nil {
-			_ = Run[*websocket.PreparedMessage](c, o, h) // the peer has been told
+			_ = Run[*websocket.PreparedMessage](c, o, h) // the peer has received the error
 		}
 	}))
 }

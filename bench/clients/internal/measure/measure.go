@@ -1,5 +1,5 @@
-// Package measure is what the benchmark's client commands have in common: the
-// flags, the messages, their check, and the figures.
+// Package measure has the flags, messages, checks and figures of the
+// benchmark's client commands.
 package measure
 
 import (
@@ -11,25 +11,26 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime"
 
 	"github.com/fibersock/fibersock/bench/internal/serve"
 	"github.com/fibersock/fibersock/interop/peers"
 )
 
-// A Client is a library whose cost is measured.
+// A Client is a measured library.
 type Client struct {
 	Name   string
 	Module string
 	UTF8   bool   // whether the text it receives is checked to be UTF-8
 	Notes  string // how it is used, in few words
 
-	// Run connects to url, sends s.First, and then for each message that comes
-	// what s.Next returns for it, until that is an error, which it returns.
+	// Run connects to url, sends s.First, and for each received message the
+	// result of s.Next, until that is an error, which it returns.
 	Run func(ctx context.Context, url string, s *Session) error
 }
 
-// Result is what a client command prints. The processor time is that of the whole
-// process, from a message to another one n round trips later.
+// Result is the output of a client command. The processor time is that of the
+// process, from one message to another n round trips later.
 type Result struct {
 	Name       string `json:"name"`
 	Module     string `json:"module"`
@@ -81,9 +82,9 @@ func run(c Client, args []string, out io.Writer) error {
 	if err := c.Run(ctx, *url, s); err != ErrDone {
 		return err
 	}
-	r, err := s.result()
-	if err != nil {
-		return err
+	r := s.result()
+	if r.UserNS+r.SysNS == 0 {
+		return errors.New("processor time is not measured on " + runtime.GOOS)
 	}
 	r.Name, r.Module, r.Version, r.UTF8, r.Notes = c.Name, c.Module, serve.Version(c.Module), c.UTF8, c.Notes
 	return json.NewEncoder(out).Encode(r)

@@ -8,12 +8,13 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/bench/internal/serve"
+	"github.com/fibersock/fibersock/internal/test/usage"
 )
 
-// ErrDone is what Session.Next returns when all has been measured.
+// ErrDone is the error of Session.Next after the last message.
 var ErrDone = errors.New("measured")
 
-// A Session has what a client is to send, checks what it receives, and measures.
+// A Session provides the messages, checks the replies, and measures.
 type Session struct {
 	Text bool
 
@@ -23,18 +24,17 @@ type Session struct {
 	measured int    // round trips to measure, and the second part
 	started  bool   // the second part is under way
 
-	before, after usage
-	err           error // of taking before or after
+	before, after used
 }
 
-// usage is what the process has used since its start.
-type usage struct {
+// used is the resource usage of the process since its start.
+type used struct {
 	user, sys time.Duration
 	stats     serve.Stats
 }
 
-// NewSession returns one of n round trips after others for warming up, with
-// messages of size bytes.
+// NewSession returns a session of n round trips after a warm-up, with messages
+// of size bytes.
 func NewSession(n, warmup, size int, text bool) *Session {
 	p := payload(size, text)
 	return &Session{Text: text, payload: p, send: bytes.Clone(p), left: warmup, measured: n}
@@ -62,8 +62,8 @@ func (s *Session) First() []byte {
 	return s.send
 }
 
-// Next checks a message that came and returns the next to send. Its error is
-// ErrDone after the last.
+// Next checks a reply and returns the next message. The error is ErrDone after
+// the last.
 func (s *Session) Next(text bool, reply []byte) ([]byte, error) {
 	if text != s.Text || !bytes.Equal(reply, s.payload) {
 		return nil, s.wrong(text, reply)
@@ -82,13 +82,11 @@ func (s *Session) advance() error {
 		return nil
 	case !s.started:
 		s.started, s.left = true, s.measured
-		runtime.GC() // what the warm-up left is not to be cleared away on the clock
-		s.before, s.err = used()
-		return s.err
+		runtime.GC() // garbage of the warm-up is not part of the measurement
+		s.before = readUsed()
+		return nil
 	}
-	if s.after, s.err = used(); s.err != nil {
-		return s.err
-	}
+	s.after = readUsed()
 	return ErrDone
 }
 
@@ -104,7 +102,7 @@ func (s *Session) wrong(text bool, reply []byte) error {
 	return nil
 }
 
-func (s *Session) result() (Result, error) {
+func (s *Session) result() Result {
 	return Result{
 		Messages:   s.measured,
 		Size:       len(s.payload),
@@ -112,11 +110,11 @@ func (s *Session) result() (Result, error) {
 		SysNS:      int64(s.after.sys - s.before.sys),
 		Mallocs:    s.after.stats.Mallocs - s.before.stats.Mallocs,
 		AllocBytes: s.after.stats.AllocBytes - s.before.stats.AllocBytes,
-	}, s.err
+	}
 }
 
-func used() (u usage, err error) {
+func readUsed() (u used) {
 	u.stats = serve.ReadStats()
-	u.user, u.sys, err = processorTime()
-	return u, err
+	u.user, u.sys = usage.CPU()
+	return u
 }

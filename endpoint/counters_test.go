@@ -1,0 +1,149 @@
+package endpoint_test
+
+import (
+	"errors"
+	"io"
+	"slices"
+	"testing"
+	"time"
+	"unsafe"
+
+	"github.com/fibersock/fibersock/endpoint"
+	"github.com/fibersock/fibersock/wire"
+)
+
+// Every frame that is received or sent is counted, each in its direction.
+func TestCounters(t *testing.T) {
+	eachRole(t, func(t *testing.T, role endpoint.Role) {
+		var c endpoint.Counters
+		e := endpoint.New(io.Discard, endpoint.Config{Role: role})
+		e.SetCounters(&c)
+		in := slices.Concat(
+			whole(role, wire.Text, "Hello"), whole(role, wire.Binary, ""),
+			fromPeer(role, wire.Text, "a", false), whole(role, wire.Ping, "?"), fromPeer(role, wire.Continuation, "bc", false), fromPeer(role, wire.Continuation, "", true),
+			whole(role, wire.Pong, "!"))
+		receive(e, in)
+		if got, want := c.Received.Load(), (endpoint.FrameCount{Messages: 3, Bytes: 8, Fragments: 3, Pings: 1, Pongs: 1}); got != want {
+			t.Errorf("received %+v, want %+v", got, want)
+		}
+		if err := errors.Join(e.SendText("Hello"), e.Ping(nil), e.Pong(nil), e.Send(wire.Binary, make([]byte, 70_000))); err != nil {
+			t.Fatal(err)
+		}
+		m, err := e.NextWriter(wire.Text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(m.WriteFragment([]byte("12"), false), m.WriteFragment([]byte("3"), true)); err != nil {
+			t.Fatal(err)
+		}
+		want := endpoint.FrameCount{Messages: 3, Bytes: 70_008, Fragments: 2, Pings: 1, Pongs: 2}
+		if role == endpoint.Server {
+			p, err := endpoint.Prepare(wire.Text, []byte("1234"))
+			if err != nil || e.SendPrepared(p) != nil || !e.TrySendPrepared(p) {
+				t.Fatal(err)
+			}
+			want.Messages, want.Bytes = 5, 70_016
+		}
+		if got := c.Sent.Load(); got != want {
+			t.Errorf("sent %+v, want %+v", got, want)
+		}
+	})
+}
+
+// Pieces count as they arrive, the message with the last one.
+func TestCountersOfPieces(t *testing.T) {
+	eachRole(t, func(t *testing.T, role endpoint.Role) {
+		var c endpoint.Counters
+		e := endpoint.New(io.Discard, endpoint.Config{Role: role, Partial: true})
+		e.SetCounters(&c)
+		frame := whole(role, wire.Text, "Hello")
+		receive(e, frame[:len(frame)-1])
+		if got, want := c.Received.Load(), (endpoint.FrameCount{Bytes: 4}); got != want {
+			t.Errorf("counted %+v, want %+v", got, want)
+		}
+		receive(e, frame[len(frame)-1:])
+		if got, want := c.Received.Load(), (endpoint.FrameCount{Bytes: 5, Messages: 1}); got != want {
+			t.Errorf("counted %+v, want %+v", got, want)
+		}
+	})
+}
+
+// Messages are counted when the input is used up, when that is asked for, when the
+// connection fails, and when the transport ends.
+func TestMomentsOfCounting(t *testing.T) {
+	message := whole(endpoint.Server, wire.Text, "Hello")
+	for name, flush := range map[string]func(e *endpoint.Endpoint, rest []byte){
+		"input used up":    func(e *endpoint.Endpoint, rest []byte) { e.Receive(time.Time{}, nil) },
+		"FlushCounters":    func(e *endpoint.Endpoint, rest []byte) { e.FlushCounters() },
+		"a broken rule":    func(e *endpoint.Endpoint, rest []byte) { e.Receive(time.Time{}, []byte("\x83more")) },
+		"the transport":    func(e *endpoint.Endpoint, rest []byte) { e.TransportClosed(io.EOF, nil) },
+		"the peer's Close": func(e *endpoint.Endpoint, rest []byte) { e.Receive(time.Time{}, rest) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var c endpoint.Counters
+			e := endpoint.New(io.Discard, endpoint.Config{Role: endpoint.Server})
+			e.SetCounters(&c)
+			in := slices.Concat(message, closeFromPeer(endpoint.Server, 1000, ""), []byte("rest"))
+			_, n := e.Receive(time.Time{}, in)
+			if got := c.Received.Load(); got != (endpoint.FrameCount{}) {
+				t.Errorf("counted %+v before the input is used up", got)
+			}
+			for range 2 {
+				flush(e, in[n:])
+				if got, want := c.Received.Load(), (endpoint.FrameCount{Messages: 1, Bytes: 5}); got != want {
+					t.Errorf("counted %+v, want %+v", got, want)
+				}
+			}
+		})
+	}
+}
+
+// Counters of two processors share no cache line.
+func TestCountersFillCacheLines(t *testing.T) {
+	if size := unsafe.Sizeof(endpoint.Counters{}); size%128 != 0 {
+		t.Errorf("Counters have %d bytes", size)
+	}
+}
+
+// SetLimits holds from the next header on, for one endpoint.
+func TestSetLimits(t *testing.T) {
+	eachRole(t, func(t *testing.T, role endpoint.Role) {
+		shared := endpoint.NewSharedConfig(endpoint.Config{Role: role, Limits: endpoint.Limits{Message: 5}})
+		var e, other endpoint.Endpoint
+		e.Init(io.Discard, shared)
+		other.Init(io.Discard, shared)
+		e.SetLimits(endpoint.Limits{Message: 10, Frame: 6, MessagesPerSecond: 2})
+		if !e.NeedsTime() || other.NeedsTime() {
+			t.Errorf("NeedsTime is %v, and %v of the other endpoint", e.NeedsTime(), other.NeedsTime())
+		}
+		now := time.Now()
+		if events := receiveAt(&e, now, whole(role, wire.Text, "123456")); len(events) != 1 || events[0].Kind != endpoint.KindMessage {
+			t.Errorf("got %+v", events)
+		}
+		if limit := limitError(t, receiveAt(&e, now, whole(role, wire.Text, "1234567"))); limit.Option != "Limits.Frame" || limit.Max != 6 {
+			t.Errorf("%v", limit)
+		}
+		if limit := limitError(t, receive(&other, whole(role, wire.Text, "123456"))); limit.Max != 5 {
+			t.Errorf("%v", limit)
+		}
+	})
+}
+
+// The payload of an event that was read behind the beginning of the message needs
+// no copy.
+func TestAppendTo(t *testing.T) {
+	buf := []byte("Hello, world")
+	ev := endpoint.Event{Payload: buf[5:]}
+	if got := ev.AppendTo(buf[:5]); string(got) != "Hello, world" || &got[0] != &buf[0] {
+		t.Errorf("got %q, copied", got)
+	}
+	if got := ev.AppendTo(buf[:4:4]); string(got) != "Hell, world" || string(buf) != "Hello, world" {
+		t.Errorf("got %q, and %q is left", got, buf)
+	}
+	if got := (endpoint.Event{}).AppendTo(buf[:12:12]); string(got) != "Hello, world" {
+		t.Errorf("got %q", got)
+	}
+	if got := ev.AppendTo(nil); string(got) != ", world" {
+		t.Errorf("got %q", got)
+	}
+}

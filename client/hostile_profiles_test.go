@@ -121,7 +121,7 @@ func TestHostileServers(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					// How soon Pongs fill what the server does not read depends on
 					// the number of processors: some replace others.
-					ours, theirs := wstest.Pipe(wstest.Plan{ToServer: wstest.Faults{Buffer: 2 << 10}})
+					ours, theirs := wstest.Pipe(wstest.Plan{ToServer: wstest.Faults{Buffer: 512}})
 					cfg := wary(1)
 					cfg.TLS = trust
 					cfg.DialContext = func(context.Context, string, string) (net.Conn, error) { return ours, nil }

@@ -1,4 +1,4 @@
-//go:build !race
+//go:build !race && !lockcheck
 
 // The race detector empties pools at random. Allocations are counted without
 // it.

@@ -96,7 +96,7 @@ func TestIdleConnectionsAreSmall(t *testing.T) {
 	const clients = 500
 	for name, start := range withTLS(loops) {
 		t.Run(name, func(t *testing.T) {
-			s := start(t, &server.Server{Handler: server.Handler{Message: echo}})
+			s := start(t, &server.Server{Handler: server.Handler{Message: echo}, PingInterval: time.Hour})
 			s.open(t) // the first connection starts the goroutines that stay
 			goroutines := runtime.NumGoroutine()
 			peers := make([]*peer, clients)

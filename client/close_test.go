@@ -142,7 +142,7 @@ func TestServerThatNeverClosesTCP(t *testing.T) {
 func TestServerThatNeverAnswersClose(t *testing.T) {
 	for name, tt := range map[string]struct {
 		option, cut, want time.Duration // cut: when CloseNow is called; 0: never
-		stream            []byte        // what the server sends without end
+		stream            []byte        // sent by the server in a loop
 	}{
 		"default":                          {0, 0, client.DefaultCloseTimeout, nil},
 		"the option's time":                {time.Second, 0, time.Second, nil},
@@ -207,7 +207,7 @@ func TestCloseBehindStalledWriter(t *testing.T) {
 	}
 }
 
-// 6455-5.5.1-l: whoever calls Close, and how often, one Close frame is sent.
+// 6455-5.5.1-l: concurrent and repeated calls of Close send one Close frame.
 func TestCloseByMany(t *testing.T) {
 	c, f := openTCP(t, nil)
 	var done, own int
@@ -242,8 +242,8 @@ func TestCloseByMany(t *testing.T) {
 	}
 }
 
-// 6455-7.4-a,b,c,k, 6455-5.5.1-c, T-H05: what cannot stand in a Close frame is
-// refused, and the connection stays as it was.
+// 6455-7.4-a,b,c,k, 6455-5.5.1-c, T-H05: Close refuses an invalid code or
+// reason, and the connection stays open.
 func TestCloseThatCannotBeSent(t *testing.T) {
 	c, f := openTCP(t, nil)
 	for _, tt := range []struct {
@@ -285,9 +285,9 @@ func TestCloseThatCannotBeSent(t *testing.T) {
 	f.want(1, wire.Text, "nothing before")
 }
 
-// 6455-5.5.1-e, 6455-5.1-e, 6455-6.1-a: nothing but answers to Pings (6455-5.5.2-a)
-// is sent after the Close, and after the server's not even those. Messages come
-// until then: Close keeps them for Receive.
+// 6455-5.5.1-e, 6455-5.1-e, 6455-6.1-a: after its Close the client sends only
+// answers to Pings (6455-5.5.2-a), and after the server's Close not even those.
+// Messages between the two are kept for Receive.
 func TestAfterClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, f := openPipe(t, nil)
@@ -326,8 +326,8 @@ func TestAfterClose(t *testing.T) {
 	})
 }
 
-// What Close keeps is bounded: a server that sends on, with nobody receiving, does
-// not keep its Close from being found.
+// Close keeps a bounded number of bytes for Receive. It finds the server's
+// Close behind any number of messages, also while no call receives.
 func TestCloseDropsWhatIsTooMuch(t *testing.T) {
 	for name, message := range map[string][]byte{
 		"messages":  binaryFrame(make([]byte, 100<<10)),
@@ -451,8 +451,8 @@ func TestClosingHandshakeThatFails(t *testing.T) {
 	}
 }
 
-// CloseNow sends nothing, returns at once, may be called again, and lets go all
-// who wait.
+// CloseNow sends nothing, returns at once, may be called again, and releases
+// all blocked calls.
 func TestCloseNow(t *testing.T) {
 	ours, theirs := tcpPair(t)
 	c, f := openOver(t, ours, theirs, &client.Config{WriteTimeout: -1})
@@ -493,9 +493,10 @@ func TestCloseNow(t *testing.T) {
 	}
 }
 
-// A server that closes with 4001 and is gone before the client reads that: the client's
-// writes fail with "broken pipe". Close and Ping used to return that instead of the code
-// (python-websockets/websockets#349, boostorg/beast#802; 6455-7.1.5-a).
+// A server closes with 4001 and closes TCP before the client reads the Close,
+// so that the client's writes fail with "broken pipe". Close and Ping must
+// return the code, not the failed write (python-websockets/websockets#349,
+// boostorg/beast#802; 6455-7.1.5-a).
 func TestCodeIsToldAfterAFailedWrite(t *testing.T) {
 	for name, call := range map[string]func(ctx context.Context, c *client.Conn) error{
 		"Close": func(ctx context.Context, c *client.Conn) error { return c.Close(wire.NormalClosure, "") },
@@ -655,8 +656,8 @@ func TestCloseDuringNextReader(t *testing.T) {
 	}
 }
 
-// A reader that is read from slowly is not abandoned by Close: its message comes to its
-// end.
+// Close does not abandon a reader that is read slowly: the message is delivered
+// to its end.
 func TestCloseWhileAReaderIsInUse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, f := openPipe(t, nil)
@@ -834,7 +835,7 @@ func TestSendCloseBehindBlockedWriter(t *testing.T) {
 	c, _ := openOver(t, ours, theirs, &client.Config{CloseTimeout: 50 * time.Millisecond, WriteTimeout: -1})
 	sent := make(chan error)
 	go func() { sent <- c.SendBinary(make([]byte, 64<<20)) }()
-	if err := c.SendClose(wire.NormalClosure, ""); err == nil { // it came before the message
+	if err := c.SendClose(wire.NormalClosure, ""); err == nil { // sent before the message
 		if _, err := c.Receive(t.Context()); !errors.Is(err, net.ErrClosed) {
 			t.Errorf("Receive: %v", err)
 		}

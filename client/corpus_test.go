@@ -15,9 +15,9 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// The client plays the client's scripts of the golden corpus, over a pipe. What
-// it sends is compared to the byte; a script that asks for pieces is received
-// with NextReader, which shows no control frames, any other with Receive.
+// The client plays the client's scripts of the golden corpus over a pipe. The
+// output is compared byte by byte. A script that asks for pieces is received
+// with NextReader, which shows no control frames, and any other with Receive.
 func TestGoldenCorpus(t *testing.T) {
 	corpustest.Runner{
 		Open:   openGolden,
@@ -31,7 +31,7 @@ func TestGoldenCorpus(t *testing.T) {
 	}.Run(t)
 }
 
-// unfitForClient returns what the client cannot be told to do.
+// unfitForClient returns why the client's API cannot play s, or "".
 func unfitForClient(s *corpus.Script) string {
 	if s.Role != corpus.Client {
 		return "of another role"
@@ -84,7 +84,7 @@ func openGolden(t *testing.T, s *corpus.Script) corpustest.Subject {
 	} else {
 		go p.receive(t)
 	}
-	synctest.Wait() // until it receives: a Close drops what nobody waits for
+	synctest.Wait() // until it receives: without a receiver Close drops messages
 	return p
 }
 
@@ -231,8 +231,8 @@ func (p *goldenConn) fragment(a corpus.Action) (err error) {
 	return w.Flush()
 }
 
-// close closes. A Close that is under way waits for what comes next in the
-// script and has no error yet.
+// close calls Close. A Close that has not returned waits for the next step of
+// the script and has no error yet.
 func (p *goldenConn) close(a corpus.Action) error {
 	result := make(chan error, 1)
 	go func() { result <- p.c.Close(a.Code, a.Reason) }()

@@ -56,7 +56,7 @@ func switching(key string, fields ...string) string {
 		"Sec-WebSocket-Accept: " + handshake.AcceptKey(key) + "\r\n" + strings.Join(append(fields, ""), "\r\n") + "\r\n"
 }
 
-// What cannot be dialed or sent is found before there is any use of the network.
+// Dial validates the URL and the Config before it opens a connection.
 func TestNothingIsDialedForWhatCannotBeSent(t *testing.T) {
 	type header = map[string][]string
 	var urlError *handshake.URLError
@@ -103,7 +103,8 @@ func TestNothingIsDialedForWhatCannotBeSent(t *testing.T) {
 	}
 }
 
-// What the URL and the Config say is what goes to the server, and nothing else.
+// The request contains the URL, the Config and the required header fields, and
+// nothing else.
 func TestRequest(t *testing.T) {
 	type header = map[string][]string
 	basic := "Basic " + base64.StdEncoding.EncodeToString([]byte("u:p@ss"))
@@ -343,8 +344,8 @@ func receiveWant(t *testing.T, c *client.Conn, op wire.Opcode, payload string) {
 	}
 }
 
-// checkErrorText holds what is true of every error text: it begins with the
-// library's name, once, and holds no control characters, whatever the peer sent
+// checkErrorText checks the rules for every error text: it begins with the
+// library's name, once, and contains no control characters of the peer's bytes
 // (T-H06).
 func checkErrorText(t *testing.T, err error) {
 	t.Helper()

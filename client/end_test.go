@@ -125,8 +125,8 @@ func isLostError(cause error) func(error) bool {
 	}
 }
 
-// 6455-6.1-a, 6455-7.1.6-a: once the connection has ended, every call returns why,
-// and goes on to. It is net.ErrClosed, whatever else it is.
+// 6455-6.1-a, 6455-7.1.6-a: after the connection has ended, every call returns
+// the cause, every time. The error also matches net.ErrClosed.
 func TestEveryCallReturnsWhyConnectionEnded(t *testing.T) {
 	for name, tt := range ends {
 		t.Run(name, func(t *testing.T) {
@@ -178,8 +178,9 @@ func TestEveryCallReturnsWhyConnectionEnded(t *testing.T) {
 	}
 }
 
-// 6455-7.1.7-a,b, 6455-7.1.1-a: a server that breaks a rule is told so, and then
-// sees an orderly end. Nothing of what it sends after that is received.
+// 6455-7.1.7-a,b, 6455-7.1.1-a: a server that breaks a rule reads a Close with
+// the code, and then an orderly end of TCP. Later bytes of the server are not
+// received.
 func TestFailureIsToldAndOrderly(t *testing.T) {
 	c, f := openTCP(t, nil)
 	f.send(append(append([]byte{0x83, 0}, textFrame("behind it")...), closeFrame(1000, "")...))
@@ -195,8 +196,7 @@ func TestFailureIsToldAndOrderly(t *testing.T) {
 	f.wantEnd()
 }
 
-// A server that breaks a rule and takes no notice of what it is told: it is not
-// waited for.
+// The client does not wait for the Close of a server that has broken a rule.
 func TestFailureIsNotWaitedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, f := openPipe(t, nil)
@@ -227,7 +227,7 @@ func TestReset(t *testing.T) {
 		all.Go(func() {
 			err := call()
 			if name == "Pong" && err == nil {
-				return // it came before the large message
+				return // sent before the large message
 			}
 			var lost *client.LostError
 			if !errors.As(err, &lost) || !errors.Is(err, net.ErrClosed) || !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) {

@@ -77,8 +77,8 @@ func ExampleHandshakeError() {
 	// Output: 403
 }
 
-// A Receive that times out leaves the connection as it is: a later one receives
-// what comes.
+// A Receive that times out leaves the connection usable: a later one receives
+// the message.
 func ExampleConn_Receive_timeout() {
 	url, stop := listenEcho()
 	defer stop()
@@ -102,8 +102,7 @@ func ExampleConn_Receive_timeout() {
 	// now <nil>
 }
 
-// A message can be longer than memory: it is written bit by bit and read as it
-// comes.
+// A message can be longer than memory: it is written and read in pieces.
 func ExampleConn_NextWriter() {
 	url, stop := listenEcho()
 	defer stop()

@@ -14,22 +14,22 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// farEnd is the server's end of a connection whose client is under test. It knows
-// no rules: it sends the bytes that it is told to, and keeps the frames that come.
-// It reads on at once, unless it was made by openStalled.
+// farEnd is the server's end of a connection whose client is under test. It
+// enforces no rules: it sends the bytes of its script and keeps the received
+// frames. It reads without pause, unless openStalled made it.
 type farEnd struct {
 	t  *testing.T
 	nc net.Conn
 
 	out     chan []byte   // for the writer's goroutine
 	written chan struct{} // closed when that has ended
-	ended   chan struct{} // closed when nothing more comes
+	ended   chan struct{} // closed at the end of input
 
 	mu      sync.Mutex // guards the rest
 	arrived *sync.Cond
-	frames  []wire.Frame // what came and has not been taken
-	raw     []byte       // every byte that came
-	err     error        // why nothing more comes
+	frames  []wire.Frame // received and not yet returned by next
+	raw     []byte       // all bytes received
+	err     error        // the cause of the end of input
 }
 
 func newFarEnd(t *testing.T, nc net.Conn) *farEnd {
@@ -147,7 +147,7 @@ func (f *farEnd) drip(every time.Duration, b []byte) (stop func()) {
 	}
 }
 
-// hangUp ends, behind what is to be sent, this side of the transport.
+// hangUp closes this side of the transport behind the queued bytes.
 func (f *farEnd) hangUp() { f.out <- nil }
 
 func (f *farEnd) write() {
@@ -255,8 +255,8 @@ func (f *farEnd) want(fin byte, op wire.Opcode, payload string) {
 	}
 }
 
-// wantEnd waits for the end of what the client sends, which must come next and be
-// orderly: no reset, no half frame.
+// wantEnd waits for the end of the client's stream. It must follow at once and
+// be orderly: no reset, no half frame.
 func (f *farEnd) wantEnd() {
 	f.t.Helper()
 	if frame, err := f.next(); err == nil {
@@ -266,7 +266,7 @@ func (f *farEnd) wantEnd() {
 	}
 }
 
-// bytes returns every byte that has come.
+// bytes returns all bytes received.
 func (f *farEnd) bytes() []byte {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -313,7 +313,7 @@ func closeFrame(code wire.StatusCode, reason string) []byte {
 	return wire.AppendFrame(nil, wire.Header{Fin: true, Opcode: wire.Close}, payload)
 }
 
-// closePayload is what a Close with code and reason has as its payload.
+// closePayload returns the payload of a Close with code and reason.
 func closePayload(code wire.StatusCode, reason string) string {
 	return string([]byte{byte(code >> 8), byte(code)}) + reason
 }

@@ -20,8 +20,7 @@ import (
 	"github.com/fibersock/fibersock/wstest"
 )
 
-// What becomes of a client whose connection breaks, at every byte of everything
-// it does.
+// The tests of this file break the connection at every byte of every operation.
 
 // operation is something that a program does with a connection.
 type operation struct {
@@ -29,7 +28,7 @@ type operation struct {
 	do   func(ctx context.Context, c *client.Conn) error
 }
 
-// got returns err, or that what came is not what was wanted.
+// got returns err, or an error if value is not want.
 func got[T comparable](value, want T, err error) error {
 	if err == nil && value != want {
 		err = fmt.Errorf("got %v, want %v", value, want)
@@ -37,8 +36,8 @@ func got[T comparable](value, want T, err error) error {
 	return err
 }
 
-// operations are what a program does on one connection, from first to last. The
-// server echoes.
+// operations are the calls of a program on one connection, in order. The server
+// echoes.
 var operations = []operation{
 	{"SendText", func(_ context.Context, c *client.Conn) error { return c.SendText("Hello") }},
 	{"Receive", func(ctx context.Context, c *client.Conn) error {
@@ -191,8 +190,8 @@ var directions = map[string]direction{
 	"to the client": {func(f wstest.Faults) wstest.Plan { return wstest.Plan{ToClient: f} }, func(l *wstest.Link) *wstest.Flow { return l.ToClient }},
 }
 
-// cuts are the ways to cut, and how an operation may then end. Whatever is written
-// to a peer that is gone is answered by a reset.
+// cuts are the ways to cut a connection, with the allowed errors of an
+// operation. The kernel answers a write to a closed peer with a reset.
 var cuts = map[string]struct {
 	cut    func(n int64) wstest.Cut
 	causes []error
@@ -202,13 +201,13 @@ var cuts = map[string]struct {
 	"stall": {wstest.StallAt, []error{context.DeadlineExceeded, io.EOF, io.ErrUnexpectedEOF, wstest.ErrReset}},
 }
 
-// lastClose is the size of a Close, the last frame that goes to the server. If it
-// is an answer, nobody waits for it.
+// lastClose is the size of a Close, the last frame to the server. The client
+// does not wait for its delivery if it is an answer.
 const lastClose = int64(len("\x88\x88key.") + len("\x03\xe8enough"))
 
-// Wherever a connection is cut, in whatever way, the operation that notices says
-// why, all others say the same, and nothing is left: no goroutine, or the bubble
-// would not end (6455-7.1.7-a, T-C14, T-C15).
+// A connection is cut at every byte, in every way. The operation that notices
+// returns the cause, all others return the same, and no goroutine is left, or
+// the bubble would not end (6455-7.1.7-a, T-C14, T-C15).
 func TestEveryOperationIsCutAtEveryByte(t *testing.T) {
 	for name, closing := range closings {
 		for kind, c := range cuts {
@@ -284,7 +283,7 @@ func TestEveryOperationIsCutOverTCP(t *testing.T) {
 	}
 }
 
-// However the bytes come, whole, one by one or late, the program does not notice.
+// The operations succeed with bytes that arrive together, one by one or late.
 func TestOperationsUnderFaultsThatLoseNothing(t *testing.T) {
 	faults := map[string]wstest.Faults{
 		"one by one":  {Split: wstest.Sizes(1)},
@@ -339,7 +338,7 @@ func TestWriteThatStallsAtEveryByte(t *testing.T) {
 					start := time.Now()
 					err = write(t.Context(), c)
 					if name == "Close" && errors.Is(err, context.DeadlineExceeded) && time.Since(start) == client.DefaultCloseTimeout {
-						return // all of it had room, and no answer came
+						return // every frame was buffered, and no answer arrived
 					}
 					var timeout *client.TimeoutError
 					if !errors.As(err, &timeout) || !errors.Is(err, os.ErrDeadlineExceeded) || !errors.Is(err, net.ErrClosed) {

@@ -26,10 +26,11 @@ var crowds = flag.Bool("crowds", false, "hostile servers come in a crowd of each
 // innocents are how many connections there are to a server that means well.
 const innocents = 20
 
-// Many connections at once to hostile servers of every profile: the heap stays
-// within what the limits allow, all of them end, each in the way that it should,
-// nothing is left of them, and connections to a server that means well go on
-// (T-C13, T-C14, T-C15, T-H11, T-G13).
+// A client has many connections at once to hostile servers of every profile.
+// The heap stays within the bound that follows from the limits, every
+// connection ends with its expected outcome and releases its memory, and
+// connections to a well-behaved server continue (T-C13, T-C14, T-C15, T-H11,
+// T-G13).
 func TestConnectionsToCrowdOfHostileServers(t *testing.T) {
 	cert, pool := certificate(t, "127.0.0.1", time.Now().Add(time.Hour))
 	good := newInnocents(t)
@@ -119,7 +120,7 @@ func (d *den) visited(t *testing.T, crowd int, scheme string, cfg *client.Config
 				problems[problem.Error()]++
 			}
 		case <-look.C:
-			most = max(most, min(usage.Heap(), usage.Heap())) // less of what was made during the collection
+			most = max(most, min(usage.Heap(), usage.Heap())) // the smaller: the first may include garbage of a running collection
 		}
 	}
 	d.over()
@@ -131,9 +132,9 @@ func (d *den) visited(t *testing.T, crowd int, scheme string, cfg *client.Config
 	return most
 }
 
-// check returns what is wrong with how a connection has ended. On a busy machine a
-// time limit may come before what TestHostileServers has shown: that is right too,
-// as long as it is named.
+// check returns an error if err is not an expected end of a connection. On a
+// busy machine a time limit may end it before the outcome that
+// TestHostileServers requires. That is accepted if the error names the limit.
 func (d *den) check(err error) (problem error) {
 	end, code := ending(err)
 	for _, a := range d.attacks {
@@ -203,8 +204,8 @@ func (good *innocentConns) echo(t *testing.T, c *client.Conn) {
 	good.took.Since(began)
 }
 
-// log says what the echoes took. It is no measurement: only that they come is
-// tested, and that they do not take for ever.
+// log prints the latencies of the echoes. The test only requires that all
+// echoes arrive, within a generous bound.
 func (good *innocentConns) log(t *testing.T) {
 	n, p50, p99 := good.took.Take()
 	t.Logf("%d echoes of others meanwhile: p50 %v, p99 %v", n, p50, p99)

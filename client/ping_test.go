@@ -51,8 +51,8 @@ func (f *farEnd) nextPing() []byte {
 	return frame.Payload
 }
 
-// Ping returns the time until its Pong came, whether another call receives
-// meanwhile or not. What comes before the Pong is for Receive, in its order.
+// Ping returns the time until its Pong was read, with or without another call
+// that receives. Messages before the Pong are kept for Receive, in order.
 func TestPing(t *testing.T) {
 	for name, receiver := range map[string]bool{"nobody receives": false, "another receives": true} {
 		t.Run(name, func(t *testing.T) {
@@ -166,7 +166,7 @@ func TestPingWithoutPong(t *testing.T) {
 	})
 }
 
-// Many Pings at once, each with its own Pong, in whatever order.
+// Many concurrent Pings each get their own Pong, in any order.
 func TestManyPings(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, f := openPipe(t, nil)
@@ -219,9 +219,8 @@ func TestPongForTheLastPing(t *testing.T) {
 	})
 }
 
-// What a Ping keeps for Receive is bounded: up to 1 MiB it reads, then the server
-// has to wait until somebody receives. An empty message is not for nothing
-// (T-A12).
+// Ping keeps at most 1 MiB for Receive. Then it stops reading, so that the
+// server blocks until a call receives. An empty message counts too (T-A12).
 func TestPingKeepsSoMuch(t *testing.T) {
 	for name, tt := range map[string]struct {
 		frame    []byte
@@ -261,8 +260,9 @@ func TestPingKeepsSoMuch(t *testing.T) {
 				if p.over() {
 					t.Fatalf("Ping returned %v", p.err)
 				}
-				// All is idle: the writer waits for a reader. One Receive takes what
-				// is kept and lets the rest through, and the Pong with it.
+				// Everything is blocked: the writer waits for a reader. One
+				// Receive returns the kept messages, reads the rest, and the
+				// Pong with it.
 				close(stop)
 				received := make(chan int)
 				go func() {
@@ -292,7 +292,8 @@ func TestPingKeepsSoMuch(t *testing.T) {
 	}
 }
 
-// ReceiveInto takes what a Ping has kept, control messages excepted.
+// ReceiveInto returns the messages that a Ping has kept, but no control
+// messages.
 func TestReceiveIntoOfKeptMessage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, f := openPipe(t, &client.Config{Control: true})
@@ -488,7 +489,7 @@ func TestReceiveWhilePingOrCloseReads(t *testing.T) {
 	}
 }
 
-// A message of which a Ping has read the first piece is readable at once.
+// NextReader returns at once if Ping has read the first piece of a message.
 func TestNextReaderOfPieceThatPingRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, f := openPipe(t, nil)

@@ -82,8 +82,8 @@ func TestReceiveIntoAppends(t *testing.T) {
 	}
 }
 
-// When there is an error, nothing has been appended to the buffer, and what came
-// of the message is kept elsewhere: the program may use the buffer again.
+// After an error the buffer is unchanged, and the received part of the message
+// is kept elsewhere: the program may use the buffer again.
 func TestReceiveIntoThatIsGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, f := openPipe(t, nil)
@@ -140,8 +140,8 @@ func TestLargeMessageIntoRoom(t *testing.T) {
 	}
 }
 
-// 6455-6.2-c: a message that was abandoned does not reach into the buffer for the
-// next, whether that comes or not.
+// 6455-6.2-c: an abandoned message leaves no bytes in the buffer for the next
+// one, with or without a next one.
 func TestReceiveIntoAfterAbandonedMessage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, f := openPipe(t, nil)
@@ -308,8 +308,9 @@ func TestMessages(t *testing.T) {
 	})
 }
 
-// With Config.Control the control frames come as messages too, in their order,
-// also inside of a message in fragments; they are answered all the same.
+// With Config.Control, Receive returns the control frames as messages too, in
+// order, also between the fragments of a message. They are answered all the
+// same.
 func TestControl(t *testing.T) {
 	c, f := openTCP(t, &client.Config{Control: true})
 	f.send(textFrame("a"), pingFrame("p1"), firstFragment(wire.Text, "b"), pingFrame("p2"), pongFrame([]byte("unasked")),
@@ -353,8 +354,8 @@ func TestControlIsSkipped(t *testing.T) {
 	}
 }
 
-// 6455-5.5.2-a: a Ping is answered by whatever call receives, and also when the
-// message that it interrupts has not come to its end (6455-5.4-b).
+// 6455-5.5.2-a: every call that receives answers a Ping, also inside of an
+// unfinished message (6455-5.4-b).
 func TestPingIsAnsweredWhileReceiving(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, f := openPipe(t, nil)

@@ -50,8 +50,8 @@ func (r *retained) Write(p []byte) (int, error) {
 	return r.Conn.Write(p)
 }
 
-// open returns a client and its server's end, over a pipe and what wrap puts on
-// it. What the server sends from now on is retained.
+// open returns a client and its server's end, over a pipe that wrap may change.
+// From now on r retains the bytes of the server.
 func (r *retained) open(t *testing.T, wrap func(ours, theirs net.Conn) (net.Conn, net.Conn)) (*client.Conn, *farEnd) {
 	ours, theirs := net.Pipe()
 	r.Conn = theirs
@@ -98,9 +98,9 @@ var receivers = map[string]func(c *client.Conn) func(ctx context.Context) (strin
 	},
 }
 
-// A Receive that times out leaves the connection usable, also in the middle of a
-// frame (6455-6.2-d, T-H14): what comes byte by byte, with a timeout between every
-// two of them, is what comes in one delivery.
+// A Receive that times out leaves the connection usable, also in the middle of
+// a frame (6455-6.2-d, T-H14): bytes that arrive one by one, with a timeout
+// between every two of them, give the same messages as one delivery.
 func TestReceiveGoesOnAfterTimeout(t *testing.T) {
 	testReceiveGoesOn(t, plainTransport)
 }
@@ -164,8 +164,8 @@ func receiveDripped(t *testing.T, receive func(context.Context) (string, error),
 	return got
 }
 
-// A context that is over before the call takes nothing that has not arrived, and
-// gives what has.
+// With an expired context, Receive returns a message that has arrived and reads
+// nothing else.
 func TestReceiveWithContextThatIsOver(t *testing.T) {
 	c, f := openTCP(t, nil)
 	over, cancel := context.WithCancel(t.Context())

@@ -18,7 +18,7 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// The calls that send a message, and what they send.
+// Every call that sends a message writes the expected frame.
 func TestSend(t *testing.T) {
 	c, f := openTCP(t, nil)
 	for _, err := range []error{
@@ -52,8 +52,9 @@ func TestSendOfTextThatIsNotUTF8(t *testing.T) {
 	f.want(1, wire.Text, "next")
 }
 
-// 6455-6.1-c, T-H01, T-H03: messages that many goroutines send at once come whole,
-// each as it was sent and in its sender's order, also while Pings are answered.
+// 6455-6.1-c, T-H01, T-H03: the messages of many concurrent senders arrive
+// whole, unchanged and in the order of each sender, also while Pings are
+// answered.
 func TestConcurrentSend(t *testing.T) {
 	const writers, messages = 50, 200
 	c, f := openTCP(t, nil)
@@ -172,8 +173,8 @@ func TestMaskingKeys(t *testing.T) {
 	}
 }
 
-// T-E07: what is sent cannot be read on the wire, by a proxy for example that
-// takes it for a request.
+// T-E07: a payload is not readable on the wire, so that no proxy can mistake it
+// for a request.
 func TestPayloadIsNotOnTheWire(t *testing.T) {
 	c, f := openTCP(t, nil)
 	const request = "GET /script.js HTTP/1.1\r\nHost: victim.example\r\n\r\n"
@@ -193,8 +194,8 @@ func TestPayloadIsNotOnTheWire(t *testing.T) {
 	}
 }
 
-// 6455-5.3-e,f, 6455-10.3-a, T-E11: sending neither changes the program's buffer nor sees what
-// the program does to it afterwards, however slowly the server reads.
+// 6455-5.3-e,f, 6455-10.3-a, T-E11: Send does not change the program's buffer,
+// and does not read it after it has returned, however slowly the server reads.
 func TestBufferOfSend(t *testing.T) {
 	for name, size := range map[string]int{"small": 100, "larger than what is masked at once": 200_000} {
 		t.Run(name, func(t *testing.T) {
@@ -267,8 +268,8 @@ func (b *brokenWriter) Write(p []byte) (int, error) {
 	return n, errBroken
 }
 
-// 6455-6.1-d: after a write that failed, with half a frame gone, nothing more is
-// written: all that sends returns why.
+// 6455-6.1-d: after a write that failed in the middle of a frame the client
+// writes nothing more. All calls that send return the error of that write.
 func TestNothingIsSentAfterHalfFrame(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ours, theirs := net.Pipe()
@@ -390,7 +391,8 @@ func TestWriteTimeout(t *testing.T) {
 	})
 }
 
-// wantWriteTimeout holds what is true of the error after a WriteTimeout.
+// wantWriteTimeout checks the error and the duration of a call that reached
+// WriteTimeout.
 func wantWriteTimeout(t *testing.T, what string, err error, after time.Duration) {
 	t.Helper()
 	var timeout *client.TimeoutError
@@ -421,8 +423,8 @@ func (s *slowWriter) Write(p []byte) (n int, err error) {
 	return n, err
 }
 
-// T-G11, T-H03: how the transport cuts what is written is not to be seen, also
-// with several senders and Pings to answer.
+// T-G11, T-H03: the frames are the same on a transport that writes them in
+// pieces, also with several senders and Pings to answer.
 func TestTransportThatWritesInPieces(t *testing.T) {
 	for _, k := range []int{1, 2, 3, 13} {
 		ours, theirs := net.Pipe()

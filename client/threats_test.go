@@ -16,8 +16,8 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// T-G01, T-G02: a redirect is an error with the place it points to. Nobody goes there, and
-// so nothing does that was meant for this server.
+// T-G01, T-G02: a redirect is an error with its target. The client sends
+// nothing to that target.
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	elsewhere := listenTCP(t)
 	visited := make(chan string, 10)
@@ -97,12 +97,12 @@ func TestErrorsOfDialsHoldNoSecrets(t *testing.T) {
 	}
 }
 
-// T-G09: what a proxy sends behind its answer is not the server's, whatever it says about a
-// body, and whether it comes at once or later. A proxy that asks for a password is not
-// asked again.
+// T-G09: no byte of a proxy after its answer is read as the server's, with or
+// without the announcement of a body, at once or later. A proxy that requires a
+// password is not asked again.
 func TestProxyDoesNotSpeakForTheServer(t *testing.T) {
 	for name, tt := range map[string]struct {
-		answer []string // to CONNECT, and to what follows it
+		answer []string // to CONNECT, and to the bytes behind it
 		text   string
 	}{
 		"a body, at once":   {[]string{"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nHello"}, "before the server could"},
@@ -164,7 +164,8 @@ func TestCloseCodesAreNotSentBackUnseen(t *testing.T) {
 	}
 }
 
-// T-C05, T-C06: what a control frame carries are the bytes it was given, and no others.
+// T-C05, T-C06: the payload of a control frame is the caller's bytes, and no
+// others.
 func TestControlFramesCarryWhatTheyAreGiven(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, f := openPipe(t, nil)

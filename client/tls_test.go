@@ -61,11 +61,11 @@ func certificate(t *testing.T, host string, until time.Time) (tls.Certificate, *
 }
 
 // tlsServer is a server on the loopback interface that makes TLS handshakes and
-// then does what serve does, one connection after the other.
+// then calls serve, one connection after the other.
 type tlsServer struct {
 	net.Listener
 	hello tls.ClientHelloInfo // of the last connection
-	plain []byte              // what came out of the TLS of all of them, if serve is nil
+	plain []byte              // the plaintext of all connections, if serve is nil
 	done  sync.WaitGroup
 }
 
@@ -97,7 +97,7 @@ func startTLSServer(t *testing.T, cfg *tls.Config, serve func(nc *tls.Conn)) *tl
 	return s
 }
 
-// stop ends the server and waits until it is done with what came.
+// stop closes the listener and waits for the last connection.
 func (s *tlsServer) stop() {
 	s.Close()
 	s.done.Wait()
@@ -121,7 +121,7 @@ func acceptAndEcho(t *testing.T) func(nc *tls.Conn) {
 	}
 }
 
-// to is a dialer that connects to addr, whatever it is asked for.
+// to is a dialer that connects to addr and ignores the requested address.
 func to(addr net.Addr) func(context.Context, string, string) (net.Conn, error) {
 	return func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, addr.Network(), addr.String())
@@ -165,10 +165,10 @@ func TestCertificateThatDoesNotHold(t *testing.T) {
 	}
 }
 
-// 6455-10.6-a: a connection over TLS. 6455-4.1-f, T-G04: the server is told the
-// URL's host, and must prove that name, wherever a dialer of the program's own
-// connects to. 6455-4.1-g: the application protocol is http/1.1, whatever the
-// program's configuration has for other uses; that is not changed.
+// 6455-10.6-a: a connection uses TLS. 6455-4.1-f, T-G04: the SNI is the URL's
+// host, and the server must prove that name, also if the program's dialer
+// connects elsewhere. 6455-4.1-g: the application protocol is http/1.1, also if
+// the program's configuration has others. That configuration is not changed.
 func TestTLS(t *testing.T) {
 	cert, trusted := certificate(t, "server.example", time.Now().Add(time.Hour))
 	s := startTLSServer(t, &tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: []string{"h2", "http/1.1"}}, acceptAndEcho(t))
@@ -253,8 +253,8 @@ func TestTLSHandshakeThatFails(t *testing.T) {
 	})
 }
 
-// 6455-4.1-c, 6455-10.6-a: TLS goes through a proxy's tunnel to the server, which
-// must prove the URL's host and not the proxy's.
+// 6455-4.1-c, 6455-10.6-a: TLS runs through the proxy's tunnel to the server,
+// which must prove the URL's host and not the proxy's.
 func TestTLSThroughProxy(t *testing.T) {
 	cert, trusted := certificate(t, "server.example", time.Now().Add(time.Hour))
 	echo := acceptAndEcho(t)

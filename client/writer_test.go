@@ -245,8 +245,8 @@ func TestOtherMessagesWaitForWriter(t *testing.T) {
 	})
 }
 
-// 6455-6.1-a: the connection's end reaches whoever waits for a writer, and the
-// writer.
+// 6455-6.1-a: the end of the connection releases calls that wait for a writer,
+// and the writer.
 func TestWriterWhenConnectionEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, f := openPipe(t, nil)

@@ -22,8 +22,8 @@ func allocations(f func()) float64 {
 	return testing.AllocsPerRun(200, f)
 }
 
-// Nothing is allocated for what arrives, except for what must be kept of a
-// control frame that came in parts (T-A12).
+// Receive allocates nothing, except for a control frame that arrives in parts
+// (T-A12).
 func TestReceivingAllocatesNothing(t *testing.T) {
 	large := strings.Repeat("a", 16<<10)
 	tests := []struct {

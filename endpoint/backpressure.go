@@ -9,8 +9,8 @@ type Backpressure interface {
 	Room(size int) int
 
 	// AwaitRoom returns when Room(size) may be greater than 0 or the transport
-	// has ended. It is called without the endpoint's lock: while a sender waits,
-	// control frames are sent and the closing handshake goes on.
+	// has ended. It is called without the endpoint's lock: while a sender
+	// waits, control frames are sent and the closing handshake continues.
 	AwaitRoom(size int)
 
 	// Written is called without the endpoint's lock when a blocked frame, and

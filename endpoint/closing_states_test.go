@@ -161,7 +161,7 @@ type world struct {
 	calls   []string
 	atOnce  string // the call that must have returned
 
-	// The model: what the calls and events have reported.
+	// The model: the reports of the calls and events.
 	err0     error // Err once it was not nil
 	state0   State
 	closing  bool // a Close must be sent, unless the transport fails
@@ -308,7 +308,7 @@ func (w *world) do(event string) {
 	synctest.Wait()
 }
 
-// call makes a call and checks what it reports.
+// call makes a call and checks its result.
 func (w *world) call(event string) error {
 	payload := []byte("more than the room of a stalled transport")
 	was, wasErr := w.e.State(), w.e.Err()

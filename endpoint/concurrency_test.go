@@ -18,8 +18,8 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// slow is a transport that takes what it is given in two parts, with time for
-// others in between. It is not guarded: that is for the engine's lock to do.
+// slow is a transport that writes in two parts and yields in between. It is not
+// safe for concurrent use: the engine's lock must guard it.
 type slow struct {
 	out    bytes.Buffer
 	inside bool
@@ -175,8 +175,8 @@ func TestHundredCloses(t *testing.T) {
 	})
 }
 
-// Whoever closes, and whatever is being sent meanwhile: one Close is the last frame
-// but for Pongs, and those only if the Close is no answer (6455-5.1-e,
+// With concurrent calls of Close and Send, one Close is the last frame except
+// for Pongs, and those follow only if the Close is no answer (6455-5.1-e,
 // 6455-5.5.1-e, 6455-5.5.1-k, 6455-5.5.1-l).
 func TestNoDataAfterClose(t *testing.T) {
 	const rounds = 300

@@ -103,7 +103,7 @@ func (q *controlQueue) removeClose() {
 func (s *sender) pong(payload []byte, background func(func())) {
 	if background == nil && s.mu.TryLock() {
 		if s.position != insideFrame {
-			s.flushControl() // older Pongs come first
+			s.flushControl() // older Pongs are sent first
 			s.writeControl(wire.Pong, payload, false)
 			s.unlock()
 			return
@@ -202,7 +202,7 @@ func (s *sender) writeControl(op wire.Opcode, payload []byte, beforeClose bool) 
 		return false
 	case closed:
 		// The Close may have been queued after the caller took this frame from
-		// the queue. The frame then comes before it.
+		// the queue. The frame is then sent before it.
 		if !beforeClose && !ext.queue.closing() {
 			return false
 		}

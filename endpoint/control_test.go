@@ -54,9 +54,9 @@ func TestTenPingsAreTenPongs(t *testing.T) {
 	})
 }
 
-// While a frame is being written to a peer that does not read, Receive does not
-// wait. The Pongs come out after the frame, in order, and if there are many only
-// the newest (6455-5.5.2-b, 6455-5.5.3-b, T-C01, T-C07).
+// While a write is blocked on a peer that does not read, Receive does not
+// block. The Pongs follow the frame, in order, and if there are many only the
+// newest (6455-5.5.2-b, 6455-5.5.3-b, T-C01, T-C07).
 func TestPingsDuringABlockedWrite(t *testing.T) {
 	const kept = 16
 	for _, pings := range []int{1, kept - 1, kept, kept + 1, 1000} {
@@ -159,8 +159,8 @@ type switchable struct{ w io.Writer }
 
 func (s *switchable) Write(p []byte) (int, error) { return s.w.Write(p) }
 
-// Pings that came before the peer's Close, or before the frame that breaks a
-// rule, are answered before that is (6455-5.5.2-a).
+// Pings before the peer's Close, or before the frame that breaks a rule, are
+// answered before our Close is sent (6455-5.5.2-a).
 func TestQueuedPongsComeBeforeTheAnswerToAClose(t *testing.T) {
 	for name, last := range map[string]func(endpoint.Role) []byte{
 		"Close":       func(r endpoint.Role) []byte { return closeFromPeer(r, wire.GoingAway, "bye") },

@@ -41,9 +41,9 @@ func (k *Cork) add(first byte, p []byte) {
 	k.frames = b[:at+copy(b[at:], p)]
 }
 
-// Cork collects the frames of all senders in k until Uncork is called. When k is
-// full, it is written and collecting goes on. k belongs to the endpoint until
-// Uncork returns.
+// Cork collects the frames of all senders in k until Uncork is called. When k
+// is full, it is written and collecting continues. k belongs to the endpoint
+// until Uncork returns.
 //
 // Cork has an effect only for a server whose writer is a VectorWriter. It must
 // not be used with Backpressure or a writer that may block.

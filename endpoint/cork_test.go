@@ -13,7 +13,7 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// gathering is a VectorWriter that notes what it is given.
+// gathering is a VectorWriter that records the pieces of its writes.
 type gathering struct {
 	out    bytes.Buffer
 	writes int
@@ -94,8 +94,8 @@ func countFrames(frames []wire.Frame) (sum endpoint.FrameCount) {
 	return sum
 }
 
-// What is collected is what would have been written, in the same order, with fewer
-// writes, and is counted as it is, whatever of it fits into the cork.
+// A cork of any size writes the same bytes in the same order with fewer writes,
+// and the counters are the same.
 func TestCollectedFramesAreTheSame(t *testing.T) {
 	plain := new(gathering)
 	everything(t, endpoint.New(plain, endpoint.Config{Role: endpoint.Server}))
@@ -159,7 +159,7 @@ func TestCollectingEnds(t *testing.T) {
 	}
 }
 
-// If what was collected cannot be written, whoever sends then is told.
+// If the collected frames cannot be written, the next sender gets the error.
 func TestCollectedFramesThatCannotBeWritten(t *testing.T) {
 	w := &gathering{broken: true}
 	e := endpoint.New(w, endpoint.Config{Role: endpoint.Server})
@@ -175,7 +175,7 @@ func TestCollectedFramesThatCannotBeWritten(t *testing.T) {
 	checkLost(t, "then", e, e.TransportClosed(io.EOF, nil), errTransport)
 }
 
-// What was sent before the connection is cut has been sent.
+// Collected frames are written before Abort closes the transport.
 func TestCollectedFramesAreWrittenBeforeTheEnd(t *testing.T) {
 	w := new(gathering)
 	e := endpoint.New(w, endpoint.Config{Role: endpoint.Server})
@@ -196,7 +196,7 @@ func TestCollectedFramesAreWrittenBeforeTheEnd(t *testing.T) {
 	}
 }
 
-// Others may send while what is sent is collected, and while that ends.
+// Other goroutines may send while frames are collected, and during Uncork.
 func TestOthersSendWhileFramesAreCollected(t *testing.T) {
 	const others, each = 8, 200
 	w := new(gathering)

@@ -18,7 +18,7 @@ func TestGoldenCorpus(t *testing.T) {
 	corpustest.Runner{Open: openBare, Random: 8}.Run(t)
 }
 
-// It does the same if what it sends at once is collected.
+// The frames are the same if those sent at once are collected.
 func TestGoldenCorpusCollected(t *testing.T) {
 	open := func(t *testing.T, s *corpus.Script) corpustest.Subject {
 		b := openBare(t, s).(*bare)
@@ -31,8 +31,8 @@ func TestGoldenCorpusCollected(t *testing.T) {
 	corpustest.Runner{Open: open, Random: 1}.Run(t)
 }
 
-// bare is an engine without a shell: what the peer sends goes straight in, what
-// it writes is kept.
+// bare is an engine without a socket: Receive gets the peer's bytes, and the
+// output is kept.
 type bare struct {
 	t       *testing.T
 	e       *endpoint.Endpoint

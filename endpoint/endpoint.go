@@ -83,7 +83,7 @@ func (e *Endpoint) TransportClosed(cause error, closeTransport func() error) err
 	s := &e.sender
 	ext := s.ensureExt()
 	ext.lost.Store(&end.lost)
-	_ = s.closeTransport(closeTransport) // cause is what ended it
+	_ = s.closeTransport(closeTransport) // cause is the reported error
 	defer s.unlock()
 	if failed := ext.failed.Load(); failed != nil {
 		// The system may give the error to the writer and an EOF to the reader.
@@ -114,8 +114,8 @@ func (e *Endpoint) Abort(why error, closeTransport func() error) (first bool, er
 	return first, err
 }
 
-// closedByUs reports whether err is what a transport returns after this side
-// closed it.
+// closedByUs reports whether err is the error of a transport that this side
+// closed.
 func closedByUs(err error) bool {
 	return errors.Is(err, net.ErrClosed) || errors.Is(err, io.ErrClosedPipe)
 }

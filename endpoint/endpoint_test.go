@@ -12,7 +12,7 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// A message that came whole costs no copy, also behind other frames.
+// A message that arrives whole is not copied, also behind other frames.
 func TestWholeMessageIsASliceOfTheInput(t *testing.T) {
 	for _, partial := range []bool{false, true} {
 		eachRole(t, func(t *testing.T, role endpoint.Role) {
@@ -48,8 +48,8 @@ func TestPieceIsASliceOfTheInput(t *testing.T) {
 	})
 }
 
-// What is assembled does not depend on the bytes it came from: each of them is
-// overwritten as soon as Receive is done with it (T-H09).
+// An assembled message does not alias the input: each input is overwritten when
+// Receive has returned (T-H09).
 func TestAssembledMessageSurvivesItsInput(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		e := endpoint.New(io.Discard, endpoint.Config{Role: role})
@@ -131,8 +131,9 @@ func TestEndpointsDoNotShareABuffer(t *testing.T) {
 	}
 }
 
-// The pieces of a message: in order, none but the last empty, the last final. A
-// message that came whole is no Partial, also between others.
+// The pieces of a message are in order, only the last may be empty, and the
+// last is final. A message that arrives whole is no Partial, also between
+// others.
 func TestMessageInPieces(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		e := endpoint.New(io.Discard, endpoint.Config{Role: role, Partial: true})

@@ -140,15 +140,16 @@ func (e *CloseFrameError) Error() string {
 // Unwrap returns the *wire.Error with the status code for the peer.
 func (e *CloseFrameError) Unwrap() error { return e.rule }
 
-// LateError says that something did not come from the peer in time. It is a timeout:
-// its method Timeout returns true, as net.Error has it.
+// LateError reports that the peer sent something too late. It is a timeout: its
+// method Timeout returns true, as net.Error has it.
 type LateError struct {
-	What   string        // what did not come
+	What   string        // the missing event
 	After  time.Duration // the time limit
 	Option string        // the option that sets it
 }
 
-// Error names what did not come, the limit, its value and the option that sets it.
+// Error names the missing event, the limit, its value and the option that sets
+// it.
 func (e *LateError) Error() string {
 	return "websocket: " + e.What + " within " + e.After.String() + " (" + e.Option + ")"
 }

@@ -13,7 +13,8 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// What the errors say, who closed included, and what they are under errors.Is.
+// Every error has the expected text, names the side that closed, and matches
+// its sentinels under errors.Is.
 func TestTextOfErrors(t *testing.T) {
 	tests := []struct {
 		err  error

@@ -6,7 +6,7 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// FrameCount counts frames that went in one direction.
+// FrameCount counts the frames of one direction.
 type FrameCount struct {
 	Messages  uint64 // complete messages, counted with their last frame
 	Bytes     uint64 // payload of data frames

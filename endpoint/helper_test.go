@@ -18,7 +18,7 @@ func eachRole(t *testing.T, f func(t *testing.T, role endpoint.Role)) {
 	t.Run("server", func(t *testing.T) { f(t, endpoint.Server) })
 }
 
-// peerKey masks what the peer of a server sends.
+// peerKey masks the frames of a server's peer.
 const peerKey wire.MaskingKey = 0x3d21fa37
 
 // fromPeer returns a frame as the peer of an endpoint of the role sends it.
@@ -41,7 +41,7 @@ func closeFromPeer(role endpoint.Role, code wire.StatusCode, reason string) []by
 	return whole(role, wire.Close, string(payload))
 }
 
-// declaring returns the header of a data frame whose payload is to come.
+// declaring returns the header of a data frame without its payload.
 func declaring(role endpoint.Role, op wire.Opcode, length int64, fin bool) []byte {
 	h := wire.Header{Fin: fin, Opcode: op, Masked: role == endpoint.Server, Key: peerKey, Length: length}
 	return wire.AppendHeader(nil, h)
@@ -78,8 +78,8 @@ func receiveAt(e *endpoint.Endpoint, now time.Time, b []byte) []event {
 	return events
 }
 
-// written parses what an endpoint of the role has written, and fails the test
-// if that is not a row of whole frames, each masked or not as the role has to.
+// written parses the output of an endpoint of the role, and fails the test if
+// it is not a sequence of whole frames, each masked as the role requires.
 func written(t *testing.T, role endpoint.Role, out []byte) []wire.Frame {
 	t.Helper()
 	var frames []wire.Frame
@@ -145,7 +145,7 @@ func (g *gate) open(err error) {
 	close(g.opened)
 }
 
-// bytes returns what was written.
+// bytes returns the bytes written.
 func (g *gate) bytes() []byte {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -155,7 +155,7 @@ func (g *gate) bytes() []byte {
 // heap returns how many bytes of memory are in use.
 func heap() int64 {
 	runtime.GC()
-	runtime.GC() // with the second one pools forget what nobody borrowed meanwhile
+	runtime.GC() // the second one drops the unused buffers of the pools
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return int64(m.HeapAlloc)

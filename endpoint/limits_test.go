@@ -25,9 +25,9 @@ func limitError(t *testing.T, events []event) *endpoint.LimitError {
 	return limit
 }
 
-// What zero, negative and large limits mean. A frame of the largest length that
-// may pass does, one byte more fails by its header alone, and the error names the
-// option that has to be changed (6455-10.4-a, 6455-10.4-b, T-A07).
+// Zero, negative and large limits have the documented meaning. A frame of the
+// largest allowed length passes, one byte more fails by its header alone, and
+// the error names the option to change (6455-10.4-a, 6455-10.4-b, T-A07).
 func TestWhatLimitsMean(t *testing.T) {
 	const message = endpoint.DefaultMessageLimit
 	tests := []struct {
@@ -128,8 +128,8 @@ func TestLimitIsOnTheSumOfFragments(t *testing.T) {
 	}
 }
 
-// A message of full size may come in 65,536 fragments; many more than that are
-// refused, however small, with 1008 (6455-5.4-k, T-A10).
+// A message of full size may have 65,536 fragments. Many more than that are
+// refused with 1008, however small (6455-5.4-k, T-A10).
 func TestMessageOfFullSizeInManyFragments(t *testing.T) {
 	const fragments, size = 65_536, 16
 	for _, partial := range []bool{false, true} {
@@ -209,7 +209,7 @@ func TestDeclaredLengthAllocatesNothing(t *testing.T) {
 				t.Fatalf("got %+v, %d", ev, n)
 			}
 		}
-		const each = 128 // for the header, and what is known of the frame
+		const each = 128 // for the header and the state of the frame
 		if growth := heap() - before; growth > int64(len(ends)*each+16<<10) {
 			t.Errorf("a thousand headers take %d bytes", growth)
 		}
@@ -217,7 +217,8 @@ func TestDeclaredLengthAllocatesNothing(t *testing.T) {
 	})
 }
 
-// A frame that comes byte by byte takes little more memory than its bytes (T-A11).
+// A frame that arrives byte by byte takes little more memory than its bytes
+// (T-A11).
 func TestFrameByteByByte(t *testing.T) {
 	const size = 1 << 20
 	frame := whole(endpoint.Server, wire.Binary, strings.Repeat("x", size))
@@ -239,9 +240,8 @@ func TestFrameByteByByte(t *testing.T) {
 	}
 }
 
-// Large buffers are kept by no connection, and for others only as long as pools do
-// that, neither those of messages that came nor those of messages that were refused
-// in the end (T-A15).
+// No connection keeps large buffers after a message, delivered or refused, and
+// pools keep them only as usual (T-A15).
 func TestLargeBuffersAreNotKept(t *testing.T) {
 	const size, connections = 512 << 10, 40
 	first := fromPeer(endpoint.Client, wire.Binary, strings.Repeat("x", size), false)
@@ -292,7 +292,7 @@ func TestFragmentsAreCountedForEachMessage(t *testing.T) {
 	}
 }
 
-// What the errors of limits say.
+// Every error of a limit has the expected text.
 func TestTextOfLimits(t *testing.T) {
 	limits := endpoint.Limits{Frame: 5, Message: 8}
 	tests := []struct {

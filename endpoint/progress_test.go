@@ -12,7 +12,8 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// What is under way is known at every byte, with how much of the message has come.
+// Progress reports the pending message or frame at every byte, and the number
+// of bytes of the message.
 func TestHowFarAMessageHasCome(t *testing.T) {
 	pieces := []struct {
 		payload string
@@ -62,8 +63,8 @@ func TestHowFarAMessageHasCome(t *testing.T) {
 	})
 }
 
-// A connection may be failed by who does not receive (6455-7.1.7-a): once, and not
-// if it has ended otherwise.
+// FailAsync fails the connection without a call of Receive (6455-7.1.7-a):
+// once, and not if it has ended otherwise.
 func TestFailingFromOutside(t *testing.T) {
 	cause := errors.New("too late")
 	eachRole(t, func(t *testing.T, role endpoint.Role) {

@@ -11,8 +11,9 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// receiveInRoom hands b to e like a shell that reads into the room that there is, in
-// pieces of any size, and returns the messages, and how many bytes came into room.
+// receiveInRoom delivers b to e like a socket that reads into ReadBuffer, in
+// pieces of any size. It returns the messages and the number of bytes read into
+// ReadBuffer.
 func receiveInRoom(t *testing.T, e *endpoint.Endpoint, b []byte, rng *rand.Rand) (messages []string, inRoom int) {
 	buffer := make([]byte, 20<<10)
 	for len(b) > 0 {
@@ -72,8 +73,8 @@ func TestMessageThatIsReadToWhereItBelongs(t *testing.T) {
 	})
 }
 
-// There is no room for what is not kept, what is short, and what has only been
-// declared.
+// ReadBuffer returns nil for messages that are not assembled, for short ones,
+// and for bytes that were only declared.
 func TestRoomIsForWhatIsKept(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		const large = 10 << 20

@@ -437,7 +437,7 @@ func (e *Endpoint) receiveClose(payload []byte) Event {
 		return e.fail(err)
 	}
 	closed := &CloseError{Code: code, Reason: string(reason)}
-	e.stopReceiving() // payload may be a part of what this releases
+	e.stopReceiving() // the payload may be part of a buffer that this releases
 	reply := closeFrame{code: code}
 	if code == wire.NoStatusReceived {
 		reply.code = 0

@@ -13,7 +13,7 @@ import (
 // to its last byte. A frame is sent if the state allows it when the lock is
 // taken.
 type sender struct {
-	mu    lockorder.Sender // held while a frame is written; guards the rest; comes before controlQueue.mu
+	mu    lockorder.Sender // held while a frame is written; guards the rest; locked before controlQueue.mu
 	state atomic.Uint32    // an endState; written by transition
 
 	position position
@@ -228,7 +228,7 @@ func (e *Endpoint) sendControl(op wire.Opcode, payload []byte) error {
 
 // writeFrame writes one frame. The caller holds mu.
 //
-// Without a VectorWriter the frame goes through a borrowed buffer. A server
+// Without a VectorWriter the frame is copied into a borrowed buffer. A server
 // writes the part of p that exceeds the buffer from p itself; a client masks it
 // in the buffer, piece by piece, because p must not change.
 func (s *sender) writeFrame(h wire.Header, p []byte) error {

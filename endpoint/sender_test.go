@@ -33,8 +33,8 @@ func sizes() []int {
 	return list
 }
 
-// A payload of any size comes out as it went in, in one frame, and the caller's
-// bytes stay as they are (6455-5.2-e, 6455-5.2-f, 6455-5.3-c, 6455-5.3-f, T-E11).
+// A payload of any size is sent unchanged in one frame, and the caller's bytes
+// stay unchanged (6455-5.2-e, 6455-5.2-f, 6455-5.3-c, 6455-5.3-f, T-E11).
 func TestPayloadsOfAnySize(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for _, size := range sizes() {
@@ -149,7 +149,7 @@ func TestConnectionsDoNotShareKeys(t *testing.T) {
 	}
 }
 
-// What a client sends never shows on the wire as it is (T-E07).
+// A client's payload never appears unmasked on the wire (T-E07).
 func TestClientsTextIsNotOnTheWire(t *testing.T) {
 	const request = "GET /script.js HTTP/1.1\r\nHost: example.com\r\n\r\n"
 	var out bytes.Buffer
@@ -205,8 +205,8 @@ func TestPreparedMessageAfterClose(t *testing.T) {
 	}
 }
 
-// What may not be sent is refused before anything is written, and the connection
-// goes on (6455-5.5-b, 6455-5.6-c).
+// A frame or message that must not be sent is refused before any byte is
+// written, and the connection stays open (6455-5.5-b, 6455-5.6-c).
 func TestWhatMayNotBeSent(t *testing.T) {
 	long := make([]byte, wire.MaxControlPayload+1)
 	tests := []struct {

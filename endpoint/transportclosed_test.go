@@ -32,7 +32,7 @@ func TestTransportEndsAtEveryByte(t *testing.T) {
 			{closeFromPeer(role, wire.GoingAway, "bye"), nil},
 		}
 		var stream []byte
-		causes := []error{io.EOF} // by the number of bytes that came
+		causes := []error{io.EOF} // by the number of bytes received
 		for _, p := range pieces {
 			stream = append(stream, p.bytes...)
 			for len(causes) < len(stream) {
@@ -105,8 +105,7 @@ func TestFirstEndIsTheOneReported(t *testing.T) {
 	})
 }
 
-// What still comes from a transport that was cut changes nothing in how the
-// connection ended.
+// Bytes after Abort do not change the cause of the end.
 func TestCutIsTheEnd(t *testing.T) {
 	for name, last := range map[string]func(endpoint.Role) []byte{
 		"Close":       func(r endpoint.Role) []byte { return closeFromPeer(r, 1000, "late") },
@@ -152,8 +151,8 @@ func (b *breaking) Write(p []byte) (int, error) {
 }
 
 // Every write of an endpoint is made to fail. From then on nothing more is
-// written, every call returns that error, and that is what the end is put down
-// to, whatever the transport says later (T-C02, T-C08).
+// written, and every call returns that error. It stays the cause of the end,
+// also if the transport reports another error later (T-C02, T-C08).
 func TestWriteThatFails(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		large := make([]byte, 100<<10)
@@ -229,8 +228,8 @@ func TestAnswerThatCannotBeWritten(t *testing.T) {
 	})
 }
 
-// What had come before a write failed is still received: the peer's Close tells
-// more than the broken transport (6455-7.1.5-a).
+// Input that arrived before a failed write is still received: the peer's Close
+// tells more than the broken transport (6455-7.1.5-a).
 func TestReceivingGoesOnAfterAWriteFailed(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		e := endpoint.New(new(breaking), endpoint.Config{Role: role})

@@ -100,9 +100,9 @@ func median(values []float64) float64 {
 	return values[len(values)/2]
 }
 
-// BenchmarkMask prints how fast masking is in comparison with copy, which is as
-// fast as memory goes, and with pure Go. Copy has the same payloads in the same
-// state of the caches, and a place for one more to copy them to. Offset 14 is
+// BenchmarkMask prints the speed of masking in comparison with copy, which is
+// as fast as memory, and with pure Go. Copy has the same payloads in the same
+// state of the caches, and one more payload as its destination. Offset 14 is
 // where the payload of a long frame begins.
 func BenchmarkMask(b *testing.B) {
 	const key = 0x3d21fa37

@@ -27,7 +27,7 @@ func TestHistoryIsBoundedByCountAndBytes(t *testing.T) {
 		name               string
 		maxCount, maxBytes int
 		add                string // messages, separated by spaces
-		want               string // what is kept
+		want               string // the messages in the history
 	}{
 		{"room for all", 3, 100, "a b c", "a b c"},
 		{"one more than there is room for", 3, 100, "a b c d", "b c d"},

@@ -30,7 +30,8 @@ var counting = server.Handler{Message: func(c *server.Conn, _ wire.Opcode, p []b
 	}
 }}
 
-// send sends to a server, and waits until all that comes of it has come.
+// send sends a message to an echo server, and waits until every effect of it is
+// received.
 func send(t *testing.T, set *sockets.Set, name, text string) {
 	t.Helper()
 	if err := set.Send(name, text); err != nil {
@@ -48,7 +49,7 @@ func numbers(from, to int) []string {
 	return list
 }
 
-// wantMessages checks what Messages returns.
+// wantMessages checks the result of Messages.
 func wantMessages(t *testing.T, set *sockets.Set, name string, limit int, want []string) {
 	t.Helper()
 	list, err := set.Messages(name, limit)
@@ -61,7 +62,7 @@ func wantMessages(t *testing.T, set *sockets.Set, name string, limit int, want [
 	}
 }
 
-// wantDropped checks the counters of what was missed.
+// wantDropped checks the counters of dropped messages.
 func wantDropped(t *testing.T, set *sockets.Set, name string, byReceive, byHandler uint64) {
 	t.Helper()
 	info, err := set.Info(name)

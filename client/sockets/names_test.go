@@ -98,8 +98,8 @@ func TestConnectThatCannotBeginLeavesTheOlderConnection(t *testing.T) {
 	})
 }
 
-// heldUp is a DialContext that says when it is called, and goes on when it is
-// let, whatever becomes of the context.
+// heldUp is a DialContext that closes called when it is called, and returns
+// after goOn is closed. It ignores the context.
 type heldUp struct {
 	dial   func(context.Context, string, string) (net.Conn, error)
 	called chan struct{}

@@ -75,7 +75,7 @@ func serve(t *testing.T, h server.Handler) *client.Config {
 	return &client.Config{DialContext: ln.dial}
 }
 
-// echo is the handler that sends back what comes.
+// echo is the handler that echoes messages.
 var echo = server.Handler{Message: func(c *server.Conn, op wire.Opcode, p []byte) { _ = c.Send(op, p) }}
 
 // connect gives name a connection that is open until the end of the test.
@@ -353,8 +353,8 @@ func TestPingOfNamedConnection(t *testing.T) {
 	})
 }
 
-// deaf returns the way to a server that makes the opening handshake, reads what
-// comes, and never says anything.
+// deaf returns a Config for a server that makes the opening handshake, reads on
+// and never answers.
 func deaf(t *testing.T) *client.Config {
 	return &client.Config{DialContext: func(context.Context, string, string) (net.Conn, error) {
 		ours, theirs := net.Pipe()
@@ -394,7 +394,7 @@ func TestPingWithoutPongIsTimeout(t *testing.T) {
 	})
 }
 
-// wantTimeout checks an error that says that something did not come in time.
+// wantTimeout checks a timeout error and its text.
 func wantTimeout(t *testing.T, err error, text string) {
 	t.Helper()
 	var e *client.TimeoutError

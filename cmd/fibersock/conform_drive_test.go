@@ -131,7 +131,8 @@ func TestServerThatEndsWithoutAnswerHasEnded(t *testing.T) {
 	}
 }
 
-// However a case ends, the next one comes, and the reports at the end.
+// The driver runs the next case after any end of the last one, and asks for the
+// reports at the end.
 func TestDriverGoesThroughAllCasesAndAsksForReports(t *testing.T) {
 	for _, parallel := range []int{0, 2, 100} {
 		t.Run(fmt.Sprint(parallel), func(t *testing.T) {
@@ -156,7 +157,7 @@ func TestDriverGoesThroughAllCasesAndAsksForReports(t *testing.T) {
 				want = append(want, fmt.Sprintf("/base/runCase?agent=a+%%26+b&case=%d", n+1))
 			}
 			want = append(want, "/base/updateReports?agent=a+%26+b&shutdownOnComplete=true")
-			slices.Sort(f.visits[1 : len(f.visits)-1]) // parallel ones come in any order
+			slices.Sort(f.visits[1 : len(f.visits)-1]) // the order of parallel cases is not defined
 			if !slices.Equal(f.visits, want) {
 				t.Errorf("visited %q, want %q", f.visits, want)
 			}
@@ -179,7 +180,7 @@ func TestDriverSaysWhatIsNoFuzzingServer(t *testing.T) {
 	}
 }
 
-// A server that is gone is an error, in the middle of the cases too.
+// A server that stops is an error, in the middle of the cases too.
 func TestDriverEndsWithoutServer(t *testing.T) {
 	f := &fuzzing{count: "3"}
 	ctx, cancel := context.WithCancelCause(t.Context())

@@ -95,7 +95,8 @@ func TestUnimplementedIsNoFailure(t *testing.T) {
 	}
 }
 
-// hangsUp returns a script that accepts the handshake, calling itself name, and hangs up when the first message comes.
+// hangsUp returns a script that accepts the handshake, calls itself name, and
+// closes TCP at the first message.
 func hangsUp(name string) func(net.Conn, *bufio.Reader) {
 	return func(nc net.Conn, r *bufio.Reader) {
 		request, err := http.ReadRequest(r)
@@ -412,14 +413,14 @@ func visit(t *testing.T, addr, resource string, answer reply) {
 	}
 }
 
-// runCase goes through a case, and waits for the verdict.
+// runCase runs a case and waits for the verdict.
 func runCase(t *testing.T, addr, query string, answer reply) {
 	t.Helper()
 	visit(t, addr, "runCase?"+query, answer)
 	visit(t, addr, "getCaseStatus?"+query, faithfully)
 }
 
-// The exit code of conform client is a judgement over all clients that came.
+// The exit code of conform client depends on all clients of the run.
 func TestClientsThatDoNotPass(t *testing.T) {
 	for _, c := range []struct {
 		name string

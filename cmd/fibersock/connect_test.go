@@ -118,7 +118,8 @@ func TestInputThatIsNotUTF8(t *testing.T) {
 	}
 }
 
-// recorderServer returns a server that hands on the messages that come.
+// recorderServer returns a server that sends its received messages to a
+// channel.
 func recorderServer(t *testing.T) (url string, messages chan string) {
 	messages = make(chan string, 100)
 	s := echoServer()
@@ -127,8 +128,8 @@ func recorderServer(t *testing.T) (url string, messages chan string) {
 	return startServer(t, s), messages
 }
 
-// A binary file lost its line ends, and came as a message for each byte of value 10
-// (websockets/wscat#12, vi/websocat#216).
+// A binary file lost its line ends and was sent as a message for each byte of
+// value 10 (websockets/wscat#12, vi/websocat#216).
 func TestBinaryInputIsSentByteForByte(t *testing.T) {
 	var in []byte
 	for i := range 300_000 {

@@ -63,7 +63,7 @@ type world struct {
 	closed     int
 }
 
-// state is what distinguishes one state of the world from another.
+// state identifies a state of the world.
 type state string
 
 // step is an event. It is possible if enabled is true, of the world at that moment.
@@ -516,7 +516,7 @@ func explore(limit int) (int, error) {
 			path := append(at.path[:len(at.path):len(at.path)], s)
 			w := e.follow(path)
 			again := w
-			for again.inCall() && len(again.faults) == 0 { // at the end of path; what does the call lead to?
+			for again.inCall() && len(again.faults) == 0 { // at the end of path: follow the call to its return
 				again = e.follow(append(again.path[:len(again.path):len(again.path)], returns))
 			}
 			if s.handler && again.end == at.state {

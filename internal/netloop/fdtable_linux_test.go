@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// The table finds what was put at a descriptor, also at the highest one, and nothing elsewhere.
+// The table finds a socket by its descriptor, also the highest one, and no
+// socket elsewhere.
 func TestTableFindsByDescriptor(t *testing.T) {
 	var table fdTable
 	for _, fd := range []int32{0, 1, 1023, 1024, maxDescriptors - 1} {

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// foreignConn is a net.Conn of any type, of which nothing is relied on but that it
-// carries bytes. Its calls run on goroutines of their own and can be given up.
+// foreignConn is a net.Conn of any type. Only its byte stream is relied on. Its
+// calls run on goroutines of their own and can be abandoned.
 type foreignConn struct {
 	net.Conn
 	*reader
@@ -81,7 +81,7 @@ func (c *foreignConn) Write(p []byte) (written int, err error) {
 	}
 }
 
-// writeChunk writes the next bytes of p, of which some are written already.
+// writeChunk writes the next bytes of p, from offset written on.
 func (c *foreignConn) writeChunk(p []byte, written int) (int, error) {
 	over := c.deadline.over()
 	switch {
@@ -145,7 +145,7 @@ func (c *foreignConn) wrote(result writeResult, began time.Time) (int, error) {
 		n, err = min(max(n, 0), len(c.out)), io.ErrShortWrite // such a net.Conn is wrong, and not to be believed
 	}
 	if err != nil && isClosed(c.aborted) {
-		err = net.ErrClosed // of which err is the effect
+		err = net.ErrClosed // err is the effect of the abort
 	}
 	if c.timeout > 0 {
 		c.adapt(time.Since(began))

@@ -124,7 +124,7 @@ func (t *goroutineSocket) Write(p []byte) (int, error) {
 	return t.NetConn.Write(p)
 }
 
-// Writev is Write for two pieces, either of which may be empty. They are written
+// Writev is Write for two pieces, each possibly empty. They are written
 // together if they are short: for TLS, each Write is a record.
 func (t *goroutineSocket) Writev(head, payload []byte) error {
 	if len(head) > 0 && len(payload) > 0 {
@@ -216,7 +216,7 @@ func (t *goroutineSocket) end(err error) {
 // closed calls Conn.Closed.
 func (t *goroutineSocket) closed(err error) {
 	if failure := t.async.failure(); failure != nil && err != nil {
-		err = failure // of which err is only the effect
+		err = failure // err is only the effect of the failure
 	}
 	t.handlers.Lock()
 	defer t.handlers.Unlock()
@@ -330,8 +330,8 @@ func (l *Loop) startGoroutine(nc net.Conn, open Open, first []byte, ended chan s
 	})
 }
 
-// receiveFirst passes first to the connection. It reports whether the connection
-// goes on; otherwise it has ended.
+// receiveFirst passes first to the connection. It reports whether the
+// connection is still open; otherwise it has ended.
 func (t *goroutineSocket) receiveFirst(first []byte) (ok bool) {
 	rest, ok := t.received(first)
 	if ok = ok && t.receiveAll(rest); !ok {

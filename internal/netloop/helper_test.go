@@ -65,7 +65,7 @@ func secured(t *testing.T, ours, peer net.Conn) (secureOurs, securePeer *tls.Con
 		if err := securePeer.Handshake(); err != nil {
 			t.Error(err)
 		}
-		// What the server sends behind its handshake is read with this.
+		// This reads the server's bytes after the handshake.
 		if _, err := securePeer.Read(nil); err != nil {
 			t.Error(err)
 		}

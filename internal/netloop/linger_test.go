@@ -15,7 +15,7 @@ import (
 const wait = 3 * time.Second
 
 // The peer reads the last bytes and then the end, not a reset, although much of
-// what it sent has not been read (6455-7.1.1-a, T-H15).
+// its input has not been read (6455-7.1.1-a, T-H15).
 func TestLastBytesArriveDespiteUnreadInput(t *testing.T) {
 	transports := map[string]func(t *testing.T) (ours, peer net.Conn){
 		"TCP": tcp,
@@ -56,7 +56,7 @@ func TestLastBytesArriveDespiteUnreadInput(t *testing.T) {
 	}
 }
 
-// What cannot be closed for writing alone is closed.
+// CloseWriteWithin closes a transport that has no CloseWrite.
 func TestCloseWriteWithinWithoutHalfClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ours, peer := pipe(t)
@@ -129,8 +129,8 @@ func TestLingerWithoutLimit(t *testing.T) {
 	})
 }
 
-// A peer that goes on sending is cut off by the bytes, long before the time
-// (T-C10).
+// A peer that sends on is cut off by the number of bytes, long before the time
+// limit (T-C10).
 func TestLingerIsBoundedInBytes(t *testing.T) {
 	const most = 1<<20 + 64<<10
 	synctest.Test(t, func(t *testing.T) {

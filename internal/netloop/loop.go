@@ -78,7 +78,7 @@ type Socket interface {
 	// not keep p: bytes that the kernel does not accept are buffered.
 	Write(p []byte) (int, error)
 
-	// Writev is Write for two pieces, either of which may be empty.
+	// Writev is Write for two pieces, each possibly empty.
 	Writev(head, payload []byte) error
 
 	// Buffered returns the size of the write buffer in bytes.

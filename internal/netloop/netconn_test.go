@@ -91,7 +91,7 @@ type shortWriter struct{ net.Conn }
 
 func (shortWriter) Write(p []byte) (int, error) { return len(p) / 2, nil }
 
-// T-G11: what was not written was not written, whatever a net.Conn says.
+// T-G11: a short write without an error is an error.
 func TestShortWriteIsAnError(t *testing.T) {
 	ours, _ := pipe(t)
 	if n, err := (&netloop.NetConn{Conn: shortWriter{ours}}).Write([]byte("frame")); n != 2 || err != io.ErrShortWrite {

@@ -41,7 +41,7 @@ type socketExt struct {
 	ended     chan struct{} // closed at the end, if somebody waits for that
 	discarded int           // bytes of input that were discarded
 	replies   int           // bytes buffered by handlers since out was empty
-	space     *sync.Cond    // of those who wait for a smaller out; nil if nobody ever did
+	space     *sync.Cond    // signals a smaller out; nil until the first waiter
 	pending   *writeBuf     // input that the connection was not ready for
 	timer     *time.Timer   // calls expire; nil: no deadline is set
 	deadline  time.Time     // of the timer
@@ -144,7 +144,7 @@ func (l *epollLoop) add(fd int, addrs addrPair, open Open, first []byte, ended c
 	return nil
 }
 
-// init sets up a zero socket, of which the caller is the owner.
+// init sets up a zero socket and makes the caller its owner.
 func (s *PolledSocket) init(conn Conn, p *poller, fd int, addrs addrPair) {
 	s.conn, s.poller, s.fd, s.addrs, s.state = conn, p, int32(fd), addrs, stateOpen
 	s.owner.Store(ownerRunning)

@@ -235,7 +235,7 @@ func (r *reader) Read(p []byte) (int, error) {
 				result = readResult{0, errors.New("websocket: the net.Conn read more bytes than it was asked for")}
 			}
 			if result.err != nil && isClosed(r.aborted) {
-				result.err = net.ErrClosed // of which it is the effect
+				result.err = net.ErrClosed // result.err is the effect of the abort
 			}
 			r.rest, r.err = r.p[:result.n], result.err
 		case <-over:

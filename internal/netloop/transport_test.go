@@ -81,8 +81,8 @@ func TestSystemWriteDeadlineIsSetRarely(t *testing.T) {
 	})
 }
 
-// withoutDeadlines is a net.Conn whose deadlines do not work, like the channels of SSH
-// (gorilla/websocket#911, golang/go#67152), and some calls of which hang.
+// withoutDeadlines is a net.Conn without working deadlines, like the channels
+// of SSH (gorilla/websocket#911, golang/go#67152). Some of its calls hang.
 type withoutDeadlines struct {
 	net.Conn
 	read, write, close func() // called first; nil: nothing

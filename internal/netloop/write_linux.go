@@ -17,7 +17,7 @@ func (s *PolledSocket) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Writev is Write for two pieces, either of which may be empty.
+// Writev is Write for two pieces, each possibly empty.
 func (s *PolledSocket) Writev(head, payload []byte) error {
 	s.mu.Lock()
 	err := s.failed
@@ -28,7 +28,8 @@ func (s *PolledSocket) Writev(head, payload []byte) error {
 	return err
 }
 
-// put writes a and b, or buffers what the kernel does not accept. The caller holds mu.
+// put writes a and b. It buffers the bytes that the kernel does not accept. The
+// caller holds mu.
 func (s *PolledSocket) put(a, b []byte) error {
 	if !s.state.writes() {
 		return net.ErrClosed

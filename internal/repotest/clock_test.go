@@ -69,7 +69,7 @@ func TestCheckerSeesTheWallClock(t *testing.T) {
 }
 
 // wallClockUses returns the calls in a file that read the wall clock. It has no
-// type information and goes by the names of the methods.
+// type information and relies on the names of the methods.
 func wallClockUses(file *ast.File) (uses []*ast.CallExpr) {
 	ast.Inspect(file, func(n ast.Node) bool {
 		call, ok := n.(*ast.CallExpr)

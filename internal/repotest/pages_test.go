@@ -33,7 +33,7 @@ func TestEveryCitedNumberExists(t *testing.T) {
 	}
 }
 
-// Every entry is cited or has a reason, whatever its level.
+// Every entry is cited or has a reason, at every level.
 func TestEveryRuleIsExercisedOrExcepted(t *testing.T)  { checkCoverage(t, ruleList) }
 func TestEveryThreatIsAnsweredOrExcepted(t *testing.T) { checkCoverage(t, threatList) }
 

@@ -187,7 +187,7 @@ func (t *target) log(err error) {
 	switch {
 	case errors.As(err, &panicked):
 	case errors.As(err, &refused):
-	case t.form.hijacked && t.leaving() && errors.Is(err, net.ErrClosed): // http.Server.Close came first
+	case t.form.hijacked && t.leaving() && errors.Is(err, net.ErrClosed): // after http.Server.Close
 	default:
 		t.violated(calls, nil, "%s", "the server reports "+err.Error())
 	}

@@ -1,6 +1,7 @@
 //go:build !race
 
-// The race detector makes pools forget, so that allocations are counted without it.
+// The race detector makes pools forget, so that allocations are counted without
+// it.
 
 package client_test
 

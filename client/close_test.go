@@ -36,7 +36,8 @@ func startClose(c *client.Conn, code wire.StatusCode, reason string) *closeCall 
 	return call
 }
 
-// over reports whether the call has returned. All else in the bubble must be idle.
+// over reports whether the call has returned. All other goroutines of the
+// bubble must be blocked.
 func (call *closeCall) over() bool {
 	synctest.Wait()
 	select {
@@ -47,8 +48,9 @@ func (call *closeCall) over() bool {
 	}
 }
 
-// 6455-7.1.2-a, 6455-7.1.1-b, 6455-5.5.1-j, 6455-7.1.3-a: Close sends a Close with
-// code and reason, waits for the server's, and then for the server to close TCP.
+// 6455-7.1.2-a, 6455-7.1.1-b, 6455-5.5.1-j, 6455-7.1.3-a: Close sends a Close
+// with code and reason, waits for the server's, and then for the server to
+// close TCP.
 func TestClosingHandshake(t *testing.T) {
 	for name, tt := range map[string]struct {
 		code    wire.StatusCode
@@ -92,8 +94,9 @@ func TestClosingHandshake(t *testing.T) {
 	}
 }
 
-// 6455-5.5.1-j: a server that answers the Close and never closes TCP is waited for
-// as long as CloseTimeout. The closing handshake is done: there is no error.
+// 6455-5.5.1-j: Close waits at most CloseTimeout for a server that answers the
+// Close and never closes TCP. The closing handshake is complete: there is no
+// error.
 func TestServerThatNeverClosesTCP(t *testing.T) {
 	for name, tt := range map[string]struct {
 		option, cut, want time.Duration // cut: when CloseNow is called; 0: never
@@ -192,8 +195,8 @@ func TestServerThatNeverAnswersClose(t *testing.T) {
 	}
 }
 
-// A writer that waits for a server that does not read does not hold up Close for
-// longer than that may take.
+// A writer that is blocked by a server that does not read delays Close by no
+// more than CloseTimeout.
 func TestCloseBehindStalledWriter(t *testing.T) {
 	ours, theirs := tcpPair(t)
 	c, _ := openOver(t, ours, theirs, &client.Config{CloseTimeout: 50 * time.Millisecond, WriteTimeout: -1})
@@ -364,8 +367,8 @@ func TestCloseDropsWhatIsTooMuch(t *testing.T) {
 	}
 }
 
-// A Close while another call receives, or with a message that is not read to its
-// end.
+// Close is called while another call receives, or with a message that is read
+// in part.
 func TestCloseWhileReceiving(t *testing.T) {
 	t.Run("another call receives", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
@@ -475,8 +478,8 @@ func TestCloseNow(t *testing.T) {
 	}
 	wait("read", func() error { _, err := r.Read(make([]byte, 1)); return err })
 	wait("write", func() error { _, err := w.Write(make([]byte, 64<<20)); return err })
-	// The server's reads show that the large message is on its way; it is never
-	// read to its end.
+	// The server's reads show that the large message is being sent; it never
+	// reads all of it.
 	if _, err := io.ReadFull(f.nc, make([]byte, 1<<20)); err != nil {
 		t.Fatal(err)
 	}
@@ -525,8 +528,8 @@ func TestCodeIsToldAfterAFailedWrite(t *testing.T) {
 	}
 }
 
-// Close after a write that failed used to leave the transport open for ever
-// (golang/go#10866, alpacax/alpamon#443), also if the server said nothing more.
+// Close after a failed write used to leave the transport open for ever
+// (golang/go#10866, alpacax/alpamon#443), also if the server sent nothing more.
 func TestCloseAfterAFailedWriteReleasesTheTransport(t *testing.T) {
 	for name, hangs := range map[string]bool{"the server is gone": false, "reading goes on": true} {
 		t.Run(name, func(t *testing.T) {
@@ -560,7 +563,7 @@ func TestCloseAfterAFailedWriteReleasesTheTransport(t *testing.T) {
 	}
 }
 
-// writeFails is a net.Conn whose writes fail once it is told to.
+// writeFails is a net.Conn whose writes fail while fails is set.
 type writeFails struct {
 	net.Conn
 	fails, closed atomic.Bool
@@ -578,8 +581,9 @@ func (w *writeFails) Close() error {
 	return w.Conn.Close()
 }
 
-// A message that is given up in the middle closes the connection with a Close that no
-// call waits for. A later Close waits for the end, and releases the transport.
+// A message that is given up in the middle closes the connection with a Close
+// that no call waits for. A later Close waits for the end, and releases the
+// transport.
 func TestCloseAfterAnAbandonedMessage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, f := openPipe(t, nil)
@@ -606,8 +610,9 @@ func TestCloseAfterAnAbandonedMessage(t *testing.T) {
 	})
 }
 
-// NextReader that waited when Close was called, and whose message the program then does
-// not read, used to keep the server's Close from being found for the whole CloseTimeout.
+// NextReader that waited when Close was called, and whose message the program
+// then does not read, used to keep the server's Close from being found for the
+// whole CloseTimeout.
 func TestCloseDuringNextReader(t *testing.T) {
 	for name, tt := range map[string]struct {
 		message []byte
@@ -692,8 +697,8 @@ func TestCloseWhileAReaderIsInUse(t *testing.T) {
 	})
 }
 
-// A code that cannot be sent is refused before anything else happens: the
-// connection stays open, also when CloseTimeout is over.
+// An invalid code is refused before Close has any effect: the connection stays
+// open, also after CloseTimeout.
 func TestCloseThatCannotBeSentLeavesTheConnectionOpen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, f := openPipe(t, &client.Config{CloseTimeout: 1})
@@ -714,8 +719,8 @@ func TestCloseThatCannotBeSentLeavesTheConnectionOpen(t *testing.T) {
 	})
 }
 
-// After CloseNow, Receive used to return messages that had arrived before, and panicked
-// at a Close among them if Config.Control was set.
+// After CloseNow, Receive used to return messages that had arrived before, and
+// panicked at a Close among them if Config.Control was set.
 func TestCloseNowDropsMessages(t *testing.T) {
 	for _, control := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {

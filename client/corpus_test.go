@@ -172,7 +172,7 @@ func (p *goldenConn) receivePieces(t *testing.T) {
 	}
 }
 
-// end takes the error with which receiving ended.
+// end records the error that ended receiving.
 func (p *goldenConn) end(t *testing.T, err error) {
 	var failed *client.FailError
 	var lost *client.LostError
@@ -206,7 +206,7 @@ func (p *goldenConn) Call(a corpus.Action) error {
 		return err
 	case corpus.SendPong:
 		return p.c.SendPong(a.Bytes)
-	default: // corpus.SendClose; the runner calls for nothing else
+	default: // corpus.SendClose; the runner calls no other action
 		return p.close(a)
 	}
 }

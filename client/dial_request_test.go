@@ -243,8 +243,8 @@ func TestNothingIsSentBeforeTheResponse(t *testing.T) {
 	})
 }
 
-// 6455-4.1-b: the policy is that dials do not wait for each other. Two of them to
-// a server that does not answer both arrive.
+// 6455-4.1-b: the policy is that dials do not wait for each other. Two of them
+// to a server that does not answer both arrive.
 func TestDialsDoNotWaitForEachOther(t *testing.T) {
 	ln := listenTCP(t)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -306,7 +306,7 @@ func TestDialerError(t *testing.T) {
 	}
 }
 
-// A real IPv6 loopback, where there is one.
+// This test uses the IPv6 loopback address, if the system has one.
 func TestIPv6(t *testing.T) {
 	ln, err := net.Listen("tcp", "[::1]:0")
 	if err != nil {

@@ -177,8 +177,8 @@ func TestRefusalAtTheEndOfTheContext(t *testing.T) {
 	})
 }
 
-// A 101 that breaks a rule of Section 4.1 does not open the connection. The rules
-// themselves are tested in package handshake.
+// A 101 that breaks a rule of Section 4.1 does not open the connection. The
+// rules themselves are tested in package handshake.
 func TestResponseThatBreaksRule(t *testing.T) {
 	const ok = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: KEY-ACCEPT\r\n"
 	for name, tt := range map[string]struct {

@@ -64,7 +64,7 @@ func ExampleDial() {
 
 // A server that refuses says why.
 func ExampleHandshakeError() {
-	url, stop := listen(server.Handler{}) // it takes no page of another site
+	url, stop := listen(server.Handler{}) // it accepts no page of another site
 	defer stop()
 
 	_, err := client.Dial(context.Background(), url, &client.Config{
@@ -258,8 +258,8 @@ func ExampleConn_Close() {
 	// websocket: closed by the peer with 1001 (going away)
 }
 
-// The application tells the server that it will leave, and reads on until the
-// server has closed.
+// The application announces that it will leave, and reads on until the server
+// has closed.
 func ExampleConn_SendClose() {
 	url, stop := listenEcho()
 	defer stop()

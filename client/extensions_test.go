@@ -75,8 +75,8 @@ func TestReservedBitsNeverMeanAnything(t *testing.T) {
 	}
 }
 
-// A client that is left alone does not close: neither silence nor time is a reason
-// (6455-7.1.7-d).
+// A client that is left alone does not close: neither silence nor time is a
+// reason (6455-7.1.7-d).
 func TestClientDoesNotCloseOfItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, f := openPipe(t, nil)

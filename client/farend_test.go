@@ -162,7 +162,7 @@ func (f *farEnd) write() {
 			continue
 		}
 		if _, err := f.nc.Write(b); err != nil {
-			for range f.out { // nobody is there any more
+			for range f.out { // the client's side is closed
 			}
 			return
 		}
@@ -226,7 +226,8 @@ func (f *farEnd) end(err error) {
 	f.arrived.Broadcast()
 }
 
-// next waits for the next frame. After the last one it returns why there is none.
+// next waits for the next frame. After the last one it returns the cause of the
+// end.
 func (f *farEnd) next() (wire.Frame, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

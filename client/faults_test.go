@@ -92,7 +92,7 @@ var operations = []operation{
 	}},
 }
 
-// closings are the ways in which it ends, if nothing else ends it before.
+// closings are the ways to end the connection, if it has not ended before.
 var closings = map[string]operation{
 	"closed by the client": {"Close", func(ctx context.Context, c *client.Conn) error {
 		return c.Close(wire.NormalClosure, "bye")
@@ -310,9 +310,9 @@ func TestOperationsUnderFaultsThatLoseNothing(t *testing.T) {
 	}
 }
 
-// A server that takes nothing any more, at any byte: the write that has no room is
-// over when its time is, and the connection with it; also that of a Ping and a
-// Close (T-C08, 6455-7.1.7-a).
+// The server stops reading at any byte. The blocked write ends after its
+// timeout, and the connection with it; also the write of a Ping and of a Close
+// (T-C08, 6455-7.1.7-a).
 func TestWriteThatStallsAtEveryByte(t *testing.T) {
 	writes := map[string]func(ctx context.Context, c *client.Conn) error{
 		"Send": func(_ context.Context, c *client.Conn) error { return c.SendText("Hello") },
@@ -354,8 +354,8 @@ func TestWriteThatStallsAtEveryByte(t *testing.T) {
 	}
 }
 
-// A clock that makes a leap of days harms no connection on which nothing is late:
-// no time limit is left over from before.
+// A clock that jumps by days ends no connection without a running time limit:
+// no limit of an earlier call is left.
 func TestLeapsOfTheClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ours, theirs := wstest.Pipe(wstest.Plan{})

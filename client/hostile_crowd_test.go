@@ -102,8 +102,8 @@ func newDen(t *testing.T, attacks []*hostile.Attack, scheme string, cert tls.Cer
 	return d
 }
 
-// visited lets a crowd of clients in, and closes the den when the last has left.
-// It returns the size of the heap, at most.
+// visited runs a crowd of clients against the den, and closes the den after the
+// last client. It returns the largest size of the heap.
 func (d *den) visited(t *testing.T, crowd int, scheme string, cfg *client.Config) (most int64) {
 	ends := make(chan error, crowd)
 	for range crowd {
@@ -150,12 +150,13 @@ func (d *den) check(err error) (problem error) {
 	return errors.Join(problem, err)
 }
 
-// innocentConns echo all the time.
+// innocentConns echo without pause.
 type innocentConns struct {
 	took usage.Times
 }
 
-// newInnocents has connections to a server that means well, until the test ends.
+// newInnocents has connections to a server that means well, until the test
+// ends.
 func newInnocents(t *testing.T) *innocentConns {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -19,8 +19,9 @@ import (
 	"github.com/fibersock/fibersock/wstest"
 )
 
-// wary returns the configuration of a client that is attacked: each limit is
-// another, so that it shows which one has ended a connection. All are divided.
+// wary returns the configuration of an attacked client: all limits differ, so
+// that the duration shows which one has ended a connection. Each is divided by
+// divisor.
 func wary(divisor time.Duration) *client.Config {
 	return &client.Config{
 		HandshakeTimeout: 20 * time.Second / divisor,
@@ -81,7 +82,7 @@ func ending(err error) (hostile.End, wire.StatusCode) {
 	case errors.Is(err, client.ErrClosed):
 		return hostile.Left, 0
 	default:
-		return hostile.Refused, 0 // it is not open, so that there is no typed end
+		return hostile.Refused, 0 // it was not opened, so there is no typed end
 	}
 }
 

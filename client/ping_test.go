@@ -30,7 +30,8 @@ func startPing(ctx context.Context, c *client.Conn) *pingCall {
 	return p
 }
 
-// over reports whether the call has returned. All else in the bubble must be idle.
+// over reports whether the call has returned. All other goroutines of the
+// bubble must be blocked.
 func (p *pingCall) over() bool {
 	synctest.Wait()
 	select {
@@ -92,8 +93,8 @@ func TestPing(t *testing.T) {
 	}
 }
 
-// 6455-5.5.3-c,d, T-C04: only the Pong of a Ping that waits answers it. Others,
-// asked for by nobody or twice, are nothing.
+// 6455-5.5.3-c,d, T-C04: only a Pong with the payload of a pending Ping
+// completes that Ping. Unsolicited and repeated Pongs have no effect.
 func TestPongThatAnswersNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, f := openPipe(t, nil)
@@ -130,8 +131,8 @@ func TestPongThatAnswersNothing(t *testing.T) {
 	})
 }
 
-// A Ping that is given up is not the end of the connection, and its late Pong is
-// nothing. A server that has vanished is noticed so (T-C13).
+// A Ping that times out does not end the connection, and its late Pong has no
+// effect. The timeout detects a server that has disappeared (T-C13).
 func TestPingWithoutPong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, f := openPipe(t, nil)
@@ -308,8 +309,7 @@ func TestReceiveIntoOfKeptMessage(t *testing.T) {
 	})
 }
 
-// A message whose reader is not at its end keeps others from receiving; its reads
-// find the Pong.
+// An open reader excludes other calls that receive; its reads find the Pong.
 func TestPingWhileReaderIsOpen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, f := openPipe(t, nil)
@@ -385,8 +385,8 @@ func TestPingWhenConnectionEnds(t *testing.T) {
 	}
 }
 
-// 6455-5.5-b: a control payload over 125 bytes is refused, and nothing sent. A
-// Pong may be sent without a Ping (6455-5.5.3-c).
+// 6455-5.5-b: a control payload over 125 bytes is refused before any byte is
+// sent. A Pong may be sent without a Ping (6455-5.5.3-c).
 func TestPongPayload(t *testing.T) {
 	c, f := openTCP(t, nil)
 	if err := c.SendPong(make([]byte, 126)); !errors.Is(err, wire.ErrControlTooLong) {

@@ -160,7 +160,8 @@ func TestReaderWhoseContextEnds(t *testing.T) {
 	})
 }
 
-// A message that a Receive began and gave up is begun from its start by a reader.
+// A message that a Receive began and gave up is begun from its start by a
+// reader.
 func TestReaderOfMessageThatReceiveGaveUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, f := openPipe(t, nil)

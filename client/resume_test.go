@@ -136,8 +136,8 @@ func testReceiveGoesOn(t *testing.T, transport func(ours, theirs net.Conn) (net.
 	}
 }
 
-// receiveDripped delivers one piece after the other, receives after each until
-// there is a timeout, and returns the messages.
+// receiveDripped delivers one piece after the other, receives until a timeout
+// after each, and returns the messages.
 func receiveDripped(t *testing.T, receive func(context.Context) (string, error), to net.Conn, pieces [][]byte) []string {
 	t.Helper()
 	var got []string
@@ -193,8 +193,8 @@ func TestReceiveWithContextThatIsOver(t *testing.T) {
 	}
 }
 
-// Receiving with a context that ends again and again, at any moment, over a real
-// socket: nothing is lost, doubled or changed.
+// A Receive whose context ends at random moments, over a real socket, loses,
+// repeats and changes no message.
 func TestReceiveGoesOnAfterCancellation(t *testing.T) {
 	c, f := openTCP(t, nil)
 	const messages = 500

@@ -35,7 +35,8 @@ func TestSend(t *testing.T) {
 	f.want(1, wire.Text, "")
 }
 
-// 6455-5.6-c: a text that is not UTF-8 is not sent, and the connection is as it was.
+// 6455-5.6-c: a text that is not UTF-8 is not sent, and the connection stays
+// open.
 func TestSendOfTextThatIsNotUTF8(t *testing.T) {
 	c, f := openTCP(t, nil)
 	for _, s := range []string{"\xff", "cut off \xe2\x82", "\xed\xa0\x80"} {
@@ -133,8 +134,8 @@ func TestConcurrentSend(t *testing.T) {
 	all.Wait()
 }
 
-// 6455-5.3-a,b, 6455-10.3-a, T-E09, T-E10: every frame has a masking key of its own, fragments
-// and control frames too, and equal messages look different.
+// 6455-5.3-a,b, 6455-10.3-a, T-E09, T-E10: every frame has a masking key of its
+// own, fragments and control frames too, and equal messages look different.
 func TestMaskingKeys(t *testing.T) {
 	c, f := openTCP(t, nil)
 	w := nextWriter(t, c, wire.Binary)
@@ -167,7 +168,7 @@ func TestMaskingKeys(t *testing.T) {
 		}
 		keys[frame.Key] = true
 	}
-	// One pair among 1000 keys of 32 bits is to be expected once in 8600 runs.
+	// One equal pair among 1000 keys of 32 bits is expected once in 8600 runs.
 	if equal > 1 {
 		t.Errorf("%d of 1000 keys came twice", equal)
 	}
@@ -241,7 +242,7 @@ func TestBufferOfSend(t *testing.T) {
 type brokenWriter struct {
 	net.Conn
 	mu    sync.Mutex
-	left  int // writes that go well, from now on; negative: all
+	left  int // writes that succeed, from now on; negative: all
 	after int // writes after the one that failed
 }
 
@@ -408,7 +409,7 @@ func wantWriteTimeout(t *testing.T, what string, err error, after time.Duration)
 	checkErrorText(t, err)
 }
 
-// slowWriter is a transport that hands on k bytes at a time.
+// slowWriter is a transport that writes k bytes at a time.
 type slowWriter struct {
 	net.Conn
 	k int
@@ -492,7 +493,8 @@ func TestLargeMessage(t *testing.T) {
 	}
 }
 
-// Sendf and SendPing, and the value that an application keeps with a connection.
+// Sendf and SendPing, and the value that an application keeps with a
+// connection.
 func TestSendfSendPingAndValue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, f := openPipe(t, nil)

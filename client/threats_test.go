@@ -70,8 +70,8 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	}
 }
 
-// T-F12, T-G12: an error of a dial names the server and nothing that may be secret. T-G12:
-// the dialer is asked before anything is sent, for a proxy as well.
+// T-F12, T-G12: an error of a dial names the server and contains no secret.
+// T-G12: the dialer is called before any byte is sent, for a proxy as well.
 func TestErrorsOfDialsHoldNoSecrets(t *testing.T) {
 	refuse := errors.New("not to be dialed")
 	cfg := client.Config{
@@ -143,8 +143,8 @@ func TestProxyDoesNotSpeakForTheServer(t *testing.T) {
 	}
 }
 
-// T-H04: codes that may not be on the wire are answered with 1002 and not sent back, nor
-// told as if they were the server's.
+// T-H04: codes that must not be on the wire are answered with 1002. They are
+// neither sent back nor reported as the server's.
 func TestCloseCodesAreNotSentBackUnseen(t *testing.T) {
 	for _, code := range []wire.StatusCode{0, 1, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65535} {
 		synctest.Test(t, func(t *testing.T) {
@@ -187,8 +187,8 @@ func TestControlFramesCarryWhatTheyAreGiven(t *testing.T) {
 	})
 }
 
-// T-C19: a server that pings and says nothing is alive, and sends no message: a Receive
-// that waits for one ends in time.
+// T-C19: a server that only sends Pings is alive, and sends no message: a
+// Receive with a timeout ends in time.
 func TestPingsAreNoMessages(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, f := openPipe(t, nil)
@@ -202,9 +202,9 @@ func TestPingsAreNoMessages(t *testing.T) {
 	})
 }
 
-// T-A01, T-A03, T-A13, T-G13: every length that is too large ends the connection at its
-// header, at once and with nothing delivered, in one frame and in fragments. Masked frames
-// end it before their length is looked at.
+// T-A01, T-A03, T-A13, T-G13: every excessive length ends the connection at its
+// header, before any delivery, in one frame and in fragments. A masked frame
+// ends it before its length is checked.
 func TestHugeLengthsFailAtTheHeader(t *testing.T) {
 	for _, tt := range []struct {
 		length uint64

@@ -24,8 +24,8 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// certificate returns a certificate for host that is valid until the given time,
-// and a pool in which it is trusted.
+// certificate returns a certificate for host that is valid until the given
+// time, and a pool in which it is trusted.
 func certificate(t *testing.T, host string, until time.Time) (tls.Certificate, *x509.CertPool) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -129,7 +129,7 @@ func to(addr net.Addr) func(context.Context, string, string) (net.Conn, error) {
 }
 
 // 6455-4.1-e, 6455-10.6-a, T-G03: the server's certificate is verified, and the
-// request is not sent to a server whose certificate does not hold.
+// request is not sent to a server with an invalid one.
 func TestCertificateThatDoesNotHold(t *testing.T) {
 	soon := time.Now().Add(time.Hour)
 	mine, _ := certificate(t, "server.example", soon)
@@ -195,8 +195,8 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-// A ServerName that the program sets is another name to prove; an address is
-// proved as one, without brackets or port.
+// A ServerName of the program replaces the URL's host in the verification. An
+// IP address is verified as one, without brackets or port.
 func TestServerName(t *testing.T) {
 	for name, tt := range map[string]struct {
 		url, serverName, cert, hello string
@@ -223,7 +223,7 @@ func TestServerName(t *testing.T) {
 	}
 }
 
-// A server that does not speak TLS, or says nothing.
+// The server does not speak TLS, or sends nothing.
 func TestTLSHandshakeThatFails(t *testing.T) {
 	t.Run("no TLS", func(t *testing.T) {
 		_, err := client.Dial(t.Context(), "wss://server.example/", &client.Config{DialContext: scripted(t, func(nc net.Conn) {
@@ -266,7 +266,8 @@ func TestTLSThroughProxy(t *testing.T) {
 				t.Errorf("the proxy was sent %q", request)
 			}
 			io.WriteString(nc, "HTTP/1.1 200 OK\r\n\r\n")
-			// A session ticket would wait for a reader; a pipe has no buffer for it.
+			// A session ticket would wait for a reader; a pipe has no buffer
+			// for it.
 			echo(tls.Server(nc, &tls.Config{Certificates: []tls.Certificate{cert}, SessionTicketsDisabled: true}))
 		}),
 	})

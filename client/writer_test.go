@@ -39,7 +39,7 @@ func TestWriterFragments(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := w.Flush(); err != nil { // of nothing: no frame
+	if err := w.Flush(); err != nil { // empty: no frame
 		t.Fatal(err)
 	}
 	write(t, w, "thr")
@@ -64,7 +64,8 @@ func TestWriterFragments(t *testing.T) {
 	f.want(1, wire.Text, "")
 }
 
-// Small writes are collected to about 4 KiB; a large one is a fragment of its own.
+// Small writes are collected to about 4 KiB; a large one is a fragment of its
+// own.
 func TestWriterCollects(t *testing.T) {
 	c, f := openTCP(t, nil)
 	w := nextWriter(t, c, wire.Binary)
@@ -126,9 +127,9 @@ func TestWriterCutsInsideCodePoints(t *testing.T) {
 	}
 }
 
-// 6455-5.6-c: a text that is not UTF-8 is not sent. If nothing of it has been,
-// the connection is as it was; if a part has, there is no way to finish it, and
-// the connection is closed with 1007.
+// 6455-5.6-c: a text that is not UTF-8 is not sent. If no frame of it was sent,
+// the connection stays open. Otherwise the message cannot be completed, and the
+// connection is closed with 1007.
 func TestWriterOfTextThatIsNotUTF8(t *testing.T) {
 	t.Run("nothing sent", func(t *testing.T) {
 		c, f := openTCP(t, nil)

@@ -86,7 +86,8 @@ func TestStatesOfTheClosingHandshake(t *testing.T) {
 		peersLate  = `websocket: closed by the peer with 4003: "late"`
 		failed     = "websocket: connection failed with 1002 (protocol error): reserved opcode"
 	)
-	// After the end nothing changes and nothing is sent. A call says why.
+	// After the end no state changes and no frame is sent. Every call returns
+	// the cause.
 	ended := func(code wire.StatusCode, reason, why string) map[string]outcome {
 		call := outcome{state: endpoint.Closed, err: why, code: code, reason: reason, why: why}
 		input := call
@@ -160,7 +161,7 @@ func TestNothingHappensAfterTheEnd(t *testing.T) {
 				var out bytes.Buffer
 				e := inState(t, role, way, &out)
 				why := e.Err()
-				if way != "transport's end" && way != "cut" { // after these nobody receives
+				if way != "transport's end" && way != "cut" { // after these Receive is not called
 					for _, in := range [][]byte{whole(role, wire.Text, "Hello"), whole(role, wire.Ping, "?"), closeFromPeer(role, 1000, ""), {0x83}} {
 						if events := receive(e, in); len(events) > 0 {
 							t.Errorf("% x: got %+v", in, events)

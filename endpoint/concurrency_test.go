@@ -46,10 +46,10 @@ func numbered(writer, n int) string {
 	return fmt.Sprintf("%d %d %s", writer, n, strings.Repeat("x", size))
 }
 
-// Fifty writers, half of them in fragments, a pinger and a receiver that answers
-// Pings: every frame is whole on the wire, every message contiguous and in its
-// writer's order, every Ping answered in order (6455-5.4-h, 6455-6.1-c, T-H01,
-// T-H03).
+// Fifty writers, half of them in fragments, a pinger and a receiver that
+// answers Pings: every frame is whole on the wire, every message contiguous and
+// in its writer's order, every Ping answered in order (6455-5.4-h, 6455-6.1-c,
+// T-H01, T-H03).
 func TestFiftyWriters(t *testing.T) {
 	const writers, messages, pings = 50, 500, 2000
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
@@ -84,8 +84,8 @@ func TestFiftyWriters(t *testing.T) {
 	})
 }
 
-// sendNumbered sends the n-th message of a writer: whole if the writer's number is
-// even, else in three fragments.
+// sendNumbered sends the n-th message of a writer: whole if the writer's number
+// is even, else in three fragments.
 func sendNumbered(e *endpoint.Endpoint, writer, n int) error {
 	text := numbered(writer, n)
 	switch writer % 4 {
@@ -246,8 +246,9 @@ func checkNothingAfterClose(t *testing.T, frames []wire.Frame, pongsAfter bool) 
 	}
 }
 
-// Cut and Lost race with everything: nobody hangs, nothing panics, and all agree on
-// how the connection ended (6455-7.2.1-a, T-H02, T-C04, T-C11, T-G10).
+// Abort and TransportClosed race with all other calls: no call hangs or panics,
+// and all agree on the end of the connection (6455-7.2.1-a, T-H02, T-C04,
+// T-C11, T-G10).
 func TestEndsThatRace(t *testing.T) {
 	const rounds = 1500
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
@@ -272,7 +273,7 @@ func TestEndsThatRace(t *testing.T) {
 					receive(e, whole(role, wire.Pong, fmt.Sprint(n)))
 				}
 				if closes == 1 {
-					// Answering may take until somebody cuts.
+					// The answer may block until Abort is called.
 					receive(e, closeFromPeer(role, 4001, "theirs"))
 				}
 				out.CloseWithError(io.ErrClosedPipe)

@@ -8,8 +8,8 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// A Ping arrives between a writer's last look at the control queue and its unlock.
-// The next holder of the lock writes the Pong before its own frame
+// A Ping arrives between a writer's last look at the control queue and its
+// unlock. The next holder of the lock writes the Pong before its own frame
 // (6455-5.5.2-a).
 func TestQueuedPongsGoFirst(t *testing.T) {
 	frame := func(op wire.Opcode, payload string) []byte {

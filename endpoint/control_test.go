@@ -36,7 +36,8 @@ func numbers(first, last int) []string {
 	return list
 }
 
-// A peer that reads gets a Pong for each of its Pings (6455-5.5.2-a, 6455-5.5.3-b).
+// A peer that reads gets a Pong for each of its Pings (6455-5.5.2-a,
+// 6455-5.5.3-b).
 func TestTenPingsAreTenPongs(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		var out bytes.Buffer
@@ -90,14 +91,15 @@ func TestPingsDuringABlockedWrite(t *testing.T) {
 	}
 }
 
-// With a Background, Receive does not wait for the peer to take a Pong either.
+// With a Background, Receive does not wait until the peer has read a Pong
+// either.
 func TestReceiveDoesNotWaitForThePongToBeTaken(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		g := newGate()
 		var background sync.WaitGroup
 		e := endpoint.New(g, endpoint.Config{Role: role, Background: background.Go})
 		receive(e, whole(role, wire.Ping, "1"))
-		<-g.entered // nobody writes but the Pong
+		<-g.entered // the Pong is the only write
 		for _, number := range numbers(2, 10) {
 			receive(e, whole(role, wire.Ping, number))
 		}
@@ -131,8 +133,8 @@ func TestPingsDoNotMultiplyWhatIsInTheBackground(t *testing.T) {
 	}
 }
 
-// After our Close there is nothing to answer to the peer's: Receive does not wait
-// for a Pong that the peer does not take (6455-5.5.1-k, T-C07).
+// After our Close the peer's Close needs no answer: Receive does not wait for a
+// Pong that the peer does not read (6455-5.5.1-k, T-C07).
 func TestPeersCloseDoesNotWaitForAPong(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		g := newGate()
@@ -154,7 +156,7 @@ func TestPeersCloseDoesNotWaitForAPong(t *testing.T) {
 	})
 }
 
-// switchable is a transport that becomes another one.
+// switchable is a transport that can be replaced.
 type switchable struct{ w io.Writer }
 
 func (s *switchable) Write(p []byte) (int, error) { return s.w.Write(p) }
@@ -214,7 +216,8 @@ func TestQueuedPongsAreDroppedAtTheEnd(t *testing.T) {
 	})
 }
 
-// A million Pings to an endpoint whose writer is blocked take no memory (T-C01).
+// A million Pings to an endpoint whose writer is blocked take no memory
+// (T-C01).
 func TestPingFloodWithABlockedWriterTakesNoMemory(t *testing.T) {
 	g := newGate()
 	e := endpoint.New(g, endpoint.Config{Role: endpoint.Server})
@@ -241,8 +244,8 @@ func TestPingFloodWithABlockedWriterTakesNoMemory(t *testing.T) {
 	}
 }
 
-// A Pong that is queued in the moment in which a writer gives up the lock
-// is not lost, and Pongs are never in another order than their Pings.
+// A Pong that is queued at the moment at which a writer releases the lock is
+// not lost, and Pongs keep the order of their Pings.
 func TestPongsBesideAWriter(t *testing.T) {
 	for _, where := range []string{"in Receive", "in the background"} {
 		t.Run(where, func(t *testing.T) {
@@ -253,7 +256,7 @@ func TestPongsBesideAWriter(t *testing.T) {
 				if where == "in the background" {
 					cfg.Background = background.Go
 				}
-				var out bytes.Buffer // the engine's lock is all that guards it
+				var out bytes.Buffer // guarded by the engine's lock only
 				e := endpoint.New(&out, cfg)
 
 				stop := make(chan struct{})
@@ -303,7 +306,8 @@ func checkNumbered(payloads []string, last uint64) error {
 	return nil
 }
 
-// A million Pongs, asked for or not, take no memory (T-C03, T-C04, 6455-5.5.3-c).
+// A million Pongs, solicited or not, take no memory (T-C03, T-C04,
+// 6455-5.5.3-c).
 func TestPongFloodTakesNoMemory(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		e := endpoint.New(io.Discard, endpoint.Config{Role: role})

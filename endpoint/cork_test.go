@@ -131,7 +131,7 @@ func TestCollectingEnds(t *testing.T) {
 			t.Errorf("%s: %d writes, want %d (%v)", why, w.writes, writes, err)
 		}
 	}
-	e.Uncork() // there is nothing to end
+	e.Uncork() // without a Cork
 	k := endpoint.NewCork(100)
 	e.Cork(k)
 	send(0, "collected")

@@ -37,7 +37,7 @@ type bare struct {
 	t       *testing.T
 	e       *endpoint.Endpoint
 	out     *bytes.Buffer
-	cork    *endpoint.Cork // nil: nothing is collected
+	cork    *endpoint.Cork // nil: frames are not collected
 	events  []corpus.Event
 	message *endpoint.MessageWriter // being sent in fragments
 }
@@ -144,7 +144,7 @@ func (b *bare) Call(a corpus.Action) (err error) {
 		return b.e.Ping(a.Bytes)
 	case corpus.SendPong:
 		return b.e.Pong(a.Bytes)
-	default: // corpus.SendClose; the runner calls for nothing else
+	default: // corpus.SendClose; the runner calls no other action
 		return b.e.Close(a.Code, a.Reason)
 	}
 }

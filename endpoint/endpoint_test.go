@@ -79,7 +79,7 @@ func TestAssembledMessageSurvivesItsInput(t *testing.T) {
 	})
 }
 
-// A buffer that has held a message of one connection shows nothing of it on
+// A buffer that held a message of one connection reveals none of its bytes on
 // another, not even beyond the payload's end (T-H09).
 func TestBuffersShowNothingOfOtherConnections(t *testing.T) {
 	const secret = "correct horse battery staple "

@@ -9,8 +9,8 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// Rules that depend on more than the bytes of a frame. The reasons are sent to the
-// peer.
+// Rules that depend on more than the bytes of a frame. The reasons are sent to
+// the peer.
 var (
 	errReservedBits       = &wire.Error{Code: wire.ProtocolError, Reason: "reserved bit set without an extension"}   // Section 5.2
 	errNotMasked          = &wire.Error{Code: wire.ProtocolError, Reason: "frame from a client is not masked"}       // Section 5.1
@@ -23,8 +23,8 @@ var (
 	errRateLimit          = &wire.Error{Code: wire.PolicyViolation, Reason: "rate limit exceeded"}
 )
 
-// UsageError is a mistake of the caller, independent of the peer. Nothing is sent
-// and the connection is not affected.
+// UsageError is a mistake of the caller, independent of the peer. Nothing is
+// sent and the connection is not affected.
 type UsageError struct{ Reason string }
 
 // Error returns the reason with the library's prefix.
@@ -57,8 +57,8 @@ func (e *CloseError) Error() string {
 func (e *CloseError) Unwrap() error { return net.ErrClosed }
 
 // FailError reports that this endpoint failed the connection (RFC 6455, Section
-// 7.1.7), because the peer broke a rule or a limit, or because the caller called
-// Fail or FailAsync. errors.Is(err, net.ErrClosed) holds.
+// 7.1.7), because the peer broke a rule or a limit, or because the caller
+// called Fail or FailAsync. errors.Is(err, net.ErrClosed) holds.
 type FailError struct {
 	Code wire.StatusCode // for the peer
 	Err  error           // the broken rule: a *wire.Error, *LimitError, *LateError or *CloseFrameError

@@ -46,8 +46,8 @@ func TestTextOfErrors(t *testing.T) {
 	}
 }
 
-// Every rule that the peer may break ends in a *FailError with the status code of
-// the rule, which is a *wire.Error, also if it is a limit (6455-7.1.7-a).
+// Every rule that the peer may break ends in a *FailError with the status code
+// of the rule, which is a *wire.Error, also if it is a limit (6455-7.1.7-a).
 func TestFailureLeadsToItsRule(t *testing.T) {
 	const client, server = endpoint.Client, endpoint.Server
 	tests := []struct {

@@ -56,8 +56,8 @@ type event struct {
 	Err     error
 }
 
-// receive gives b to e and returns the events. The engine gets a copy, which is
-// overwritten afterwards: the bytes are not the engine's any more.
+// receive passes b to e and returns the events. The engine gets a copy, which
+// is overwritten afterwards: the engine must not retain it.
 func receive(e *endpoint.Endpoint, b []byte) []event { return receiveAt(e, time.Time{}, b) }
 
 // receiveAt is receive at the time now.
@@ -105,7 +105,7 @@ func closeCode(f wire.Frame) wire.StatusCode {
 	return wire.StatusCode(binary.BigEndian.Uint16(f.Payload))
 }
 
-// gate is a transport that takes nothing until it is opened.
+// gate is a transport whose Writes block until it is opened.
 type gate struct {
 	entered chan struct{} // closed when a Write waits for the first time
 	opened  chan struct{}
@@ -137,7 +137,7 @@ func (g *gate) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// open lets Writes pass, or fail if err is not nil.
+// open releases Writes, which fail if err is not nil.
 func (g *gate) open(err error) {
 	g.mu.Lock()
 	g.err = err

@@ -69,7 +69,8 @@ func TestWhatLimitsMean(t *testing.T) {
 	}
 }
 
-// Limits do not stand in the way of control frames, which are 125 bytes at most.
+// Limits do not stand in the way of control frames, which are 125 bytes at
+// most.
 func TestControlFramesHaveNoLimit(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		e := endpoint.New(io.Discard, endpoint.Config{Role: role, Limits: endpoint.Limits{Frame: 1, Message: 1}})
@@ -80,8 +81,8 @@ func TestControlFramesHaveNoLimit(t *testing.T) {
 	})
 }
 
-// The lengths of a message's fragments are added up without passing 2^63, even
-// where there is no limit (T-A01, T-A03, T-A13, 6455-5.2-i).
+// The sum of the lengths of a message's fragments does not exceed 2^63, even
+// without a limit (T-A01, T-A03, T-A13, 6455-5.2-i).
 func TestSumOfLengthsDoesNotOverflow(t *testing.T) {
 	for _, length := range []int64{math.MaxInt64, math.MaxInt64 - 1, 1<<62 + 1, 1<<32 + 5} {
 		t.Run(fmt.Sprint(length), func(t *testing.T) {
@@ -105,8 +106,9 @@ func TestSumOfLengthsDoesNotOverflow(t *testing.T) {
 	}
 }
 
-// The limit holds for all fragments of a message together, and is checked by the
-// header of each: the first one too many fails it (6455-10.4-a, T-A08, T-A09).
+// The limit applies to the sum of a message's fragments, and is checked at each
+// header: the first excessive one fails the message (6455-10.4-a, T-A08,
+// T-A09).
 func TestLimitIsOnTheSumOfFragments(t *testing.T) {
 	const max, size = 64 << 10, 1 << 10
 	for _, partial := range []bool{false, true} {
@@ -144,7 +146,7 @@ func TestMessageOfFullSizeInManyFragments(t *testing.T) {
 				return got
 			}
 			e := endpoint.New(io.Discard, cfg)
-			for range 2 { // the second message is not charged for the first
+			for range 2 { // the first message does not count for the second
 				if got := send(e, true); len(got) != 1 || got[0].Kind != endpoint.KindMessage && !got[0].Final {
 					t.Fatalf("got %+v", got)
 				}
@@ -167,8 +169,8 @@ func TestMessageOfFullSizeInManyFragments(t *testing.T) {
 	}
 }
 
-// A million fragments of no byte or one take no more memory than their bytes, or
-// are refused (6455-5.4-k, T-A10).
+// A million fragments of zero or one byte use no more memory than their bytes,
+// or are refused (6455-5.4-k, T-A10).
 func TestMillionTinyFragments(t *testing.T) {
 	const fragments = 1_000_000
 	for name, payload := range map[string]string{"empty": "", "of one byte": "x"} {
@@ -195,7 +197,7 @@ func TestMillionTinyFragments(t *testing.T) {
 	}
 }
 
-// The length that a header declares allocates nothing (T-A06).
+// A header allocates no memory for its declared length (T-A06).
 func TestDeclaredLengthAllocatesNothing(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		ends := make([]*endpoint.Endpoint, 1000)
@@ -256,7 +258,7 @@ func TestLargeBuffersAreNotKept(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			before := heap()
 			ends := make([]*endpoint.Endpoint, connections)
-			for i := range ends { // all hold a buffer at the same time
+			for i := range ends { // all hold a buffer
 				ends[i] = endpoint.New(io.Discard, endpoint.Config{Role: endpoint.Client, Limits: endpoint.Limits{Message: size}})
 				ends[i].Receive(time.Time{}, first)
 			}
@@ -265,7 +267,7 @@ func TestLargeBuffersAreNotKept(t *testing.T) {
 					t.Fatalf("got %+v", ev)
 				}
 				if tt.want == endpoint.KindMessage {
-					e.Receive(time.Time{}, nil) // the payload is not used any more
+					e.Receive(time.Time{}, nil) // releases the payload
 				}
 			}
 			if growth := heap() - before; growth > size {
@@ -276,7 +278,7 @@ func TestLargeBuffersAreNotKept(t *testing.T) {
 	}
 }
 
-// A message is not charged for the fragments of the one before.
+// The fragments of one message do not count for the next.
 func TestFragmentsAreCountedForEachMessage(t *testing.T) {
 	for _, partial := range []bool{false, true} {
 		e := endpoint.New(io.Discard, endpoint.Config{Role: endpoint.Client, Partial: partial, Limits: endpoint.Limits{Message: 1}})

@@ -14,8 +14,8 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// waitingSenders is a message under way in fragments, and goroutines that wait to
-// send others.
+// waitingSenders is an incomplete message in fragments, and goroutines that
+// wait to send others.
 type waitingSenders struct {
 	e       *endpoint.Endpoint
 	out     *breaking

@@ -108,8 +108,8 @@ func TestFailingFromOutside(t *testing.T) {
 	})
 }
 
-// A heartbeat that would have to wait for another frame is sent after it, by the
-// sender of that frame, and only the newest; none is sent after the Close.
+// A heartbeat during the write of another frame is sent after it, by the sender
+// of that frame, and only the newest; none is sent after the Close.
 func TestHeartbeatDoesNotWait(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		g := newGate()

@@ -44,8 +44,9 @@ func receiveInRoom(t *testing.T, e *endpoint.Endpoint, b []byte, rng *rand.Rand)
 	return messages, inRoom
 }
 
-// A message that is read to where it belongs is the same as any other: in fragments,
-// with control frames between them, and one after the other (6455-5.4-b).
+// A message that is read to where it belongs is the same as any other: in
+// fragments, with control frames between them, and one after the other
+// (6455-5.4-b).
 func TestMessageThatIsReadToWhereItBelongs(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	eachRole(t, func(t *testing.T, role endpoint.Role) {

@@ -9,9 +9,9 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// sender turns messages into frames. Its lock is held from the header of a frame
-// to its last byte. A frame is sent if the state allows it when the lock is
-// taken.
+// sender turns messages into frames. Its lock is held from the header of a
+// frame to its last byte. A frame is sent if the state allows it when the lock
+// is taken.
 type sender struct {
 	mu    lockorder.Sender // held while a frame is written; guards the rest; locked before controlQueue.mu
 	state atomic.Uint32    // an endState; written by transition
@@ -72,9 +72,9 @@ func (s *sender) ensureExt() *senderExt {
 	return s.ext.Load()
 }
 
-// lockForMessage takes the lock for the first frame of a message, with a payload
-// of size bytes. It waits until no other message or frame is incomplete and the
-// transport has room, or nothing can be sent any more.
+// lockForMessage takes the lock for the first frame of a message, with a
+// payload of size bytes. It waits until no other message or frame is incomplete
+// and the transport has room, or nothing can be sent any more.
 func (s *sender) lockForMessage(size int) {
 	s.mu.Lock()
 	for s.position != betweenMessages || s.mustWait(size) {

@@ -104,8 +104,8 @@ func TestWritesOfAFrame(t *testing.T) {
 	})
 }
 
-// Every frame of a client has a key of its own, fragments and control frames too
-// (6455-5.1-a, 6455-5.3-a, 6455-5.3-b, T-E08, T-E09, T-E10).
+// Every frame of a client has a key of its own, fragments and control frames
+// too (6455-5.1-a, 6455-5.3-a, 6455-5.3-b, T-E08, T-E09, T-E10).
 func TestEveryFrameHasItsOwnKey(t *testing.T) {
 	const frames = 10_000
 	var out bytes.Buffer
@@ -165,7 +165,7 @@ func TestClientsTextIsNotOnTheWire(t *testing.T) {
 	}
 }
 
-// A prepared message is the same frame for everybody.
+// A prepared message is the same frame for every connection.
 func TestPreparedMessage(t *testing.T) {
 	for _, size := range sizes() {
 		payload := bytes.Repeat([]byte{'p'}, size)
@@ -189,7 +189,7 @@ func TestPreparedMessage(t *testing.T) {
 	}
 }
 
-// A prepared message is sent under the rules of all messages (6455-5.1-e).
+// A prepared message obeys the rules of all messages (6455-5.1-e).
 func TestPreparedMessageAfterClose(t *testing.T) {
 	m, err := endpoint.Prepare(wire.Binary, nil)
 	if err != nil {
@@ -246,8 +246,8 @@ func TestWhatMayNotBeSent(t *testing.T) {
 	}
 }
 
-// A message in fragments: the text may be cut inside a code point, not end inside
-// one, and a fragment that is refused leaves the message where it was
+// A message in fragments: the text may be cut inside a code point, not end
+// inside one, and a fragment that is refused leaves the message where it was
 // (6455-5.4-a, 6455-5.6-a).
 func TestMessageInFragments(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {

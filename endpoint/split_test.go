@@ -33,7 +33,7 @@ func randomStream(rng *rand.Rand, role endpoint.Role) []byte {
 			h.Opcode = []wire.Opcode{wire.Ping, wire.Pong}[kind%2]
 		case kind == 4:
 			h.Opcode, payload = wire.Close, closes[rng.IntN(len(closes))]
-		case kind == 5: // anything at all
+		case kind == 5: // any frame
 			h.Fin, h.Opcode, h.RSV = rng.IntN(2) == 0, wire.Opcode(rng.IntN(16)), wire.RSV(rng.IntN(8)<<4)
 			h.Masked = h.Masked != (rng.IntN(4) == 0)
 		default:

@@ -92,7 +92,7 @@ func (c conversation) run(t *testing.T) {
 	})
 	defer stalled.Stop()
 
-	var done sync.WaitGroup // all sent and all received, by both
+	var done sync.WaitGroup // both have sent and received all messages
 	var ended sync.WaitGroup
 	for _, role := range []endpoint.Role{endpoint.Client, endpoint.Server} {
 		in, out := toServer, toClient

@@ -87,8 +87,8 @@ func checkLost(t *testing.T, name string, e *endpoint.Endpoint, err, cause error
 	}
 }
 
-// An end that is not EOF is reported as it is, also inside a message; a second
-// Lost or Cut changes nothing (6455-7.2.1-a).
+// An end other than EOF is reported unchanged, also inside a message; a second
+// TransportClosed or Abort has no effect (6455-7.2.1-a).
 func TestFirstEndIsTheOneReported(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		e := endpoint.New(io.Discard, endpoint.Config{Role: role})
@@ -135,7 +135,7 @@ func TestCutIsTheEnd(t *testing.T) {
 
 // breaking is a transport whose writes fail from one on.
 type breaking struct {
-	left   int // how many pass; negative: all
+	left   int // writes that succeed; negative: all
 	broken bool
 	out    bytes.Buffer
 }
@@ -143,7 +143,7 @@ type breaking struct {
 func (b *breaking) Write(p []byte) (int, error) {
 	if b.left == 0 {
 		b.broken = true
-		b.out.Write(p[:len(p)/2]) // a part passed
+		b.out.Write(p[:len(p)/2]) // half of it is written
 		return len(p) / 2, errTransport
 	}
 	b.left--
@@ -210,9 +210,9 @@ func TestWriteThatFails(t *testing.T) {
 	})
 }
 
-// If the answer to a Close cannot be written, the connection was closed by the
-// peer all the same; and if we cannot tell the peer why we fail the connection, it
-// has failed all the same (6455-7.1.5-a, 6455-7.1.7-a).
+// If the answer to a Close cannot be written, the connection was still closed
+// by the peer. If the Close of a failure cannot be written, the connection has
+// still failed (6455-7.1.5-a, 6455-7.1.7-a).
 func TestAnswerThatCannotBeWritten(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		e := endpoint.New(new(breaking), endpoint.Config{Role: role})

@@ -302,7 +302,7 @@ func TestHandlerGetsAllInOrderAndSoDoesReceive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var set sockets.Set
 		connect(t, &set, "x", &sockets.Options{Config: serve(t, counting)})
-		send(t, &set, "x", "2") // before there is a handler
+		send(t, &set, "x", "2") // before the handler is set
 		wantText(t, &set, "x", "0")
 		var handled []string
 		if err := set.OnMessage("x", func(m client.Message) { handled = append(handled, m.Text()) }); err != nil {
@@ -333,7 +333,7 @@ func TestBlockedHandlerDoesNotBlockTheReader(t *testing.T) {
 			t.Fatal(err)
 		}
 		send(t, &set, "x", "1")    // for the handler to be blocked in
-		send(t, &set, "x", "1000") // it returns when all have been read
+		send(t, &set, "x", "1000") // it returns after all are read
 		if _, err := set.Ping("x"); err != nil {
 			t.Errorf("Ping: %v", err)
 		}
@@ -464,7 +464,7 @@ func TestHandlerThatPanicsEndsItsConnection(t *testing.T) {
 				if code := <-codes; code != wire.InternalError {
 					t.Errorf("the server was told %v", code)
 				}
-				wantText(t, &set, "x", "0") // it can be received all the same
+				wantText(t, &set, "x", "0") // Receive returns it all the same
 				for call, err := range calls(&set, "x") {
 					wantNotOpen(t, call, err, "x")
 					var failed *client.FailError

@@ -190,7 +190,7 @@ func TestConcurrentConnectsOfOneNameLeaveOneConnection(t *testing.T) {
 		for i := range 50 {
 			calls.Go(func() {
 				if i%10 == 9 {
-					_ = set.Close("x") // may find nothing
+					_ = set.Close("x") // may find no connection
 				}
 				_, err := set.Connect(t.Context(), "x", "ws://server.example/", &sockets.Options{Config: cfg})
 				if err != nil && !errors.Is(err, sockets.ErrNotOpen) {

@@ -59,8 +59,8 @@ func (p *pipes) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 }
 
 // serve runs a server until the end of the test, and returns the way to it. It
-// does not ping: a pipe has no buffers, so two sides that write at the same moment
-// may wait for each other.
+// does not ping: a pipe has no buffers, so two sides that write at the same
+// moment may wait for each other.
 func serve(t *testing.T, h server.Handler) *client.Config {
 	ln := &pipes{ends: make(chan net.Conn), closed: make(chan struct{})}
 	s := &server.Server{Handler: h, PingInterval: -1}

@@ -21,7 +21,8 @@ import (
 // fuzzing is a fuzzing server with cases that end in different ways.
 type fuzzing struct {
 	count string // the answer to /getCaseCount
-	// hangUp, if it is set, gets the connections that are not served, from the second on.
+	// hangUp, if it is set, is called with each connection from the second on,
+	// instead of serving it.
 	hangUp func(net.Conn)
 	cases  map[string]func(c *server.Conn)
 
@@ -80,7 +81,7 @@ func (f *fuzzing) start(t *testing.T) string {
 	return "ws://" + ln.Addr().String() + "/base/"
 }
 
-// A oneConn accepts one connection and gives the rest to another function.
+// A oneConn accepts one connection and passes the rest to another function.
 type oneConn struct {
 	net.Listener
 	accepted bool
@@ -98,8 +99,8 @@ func (l *oneConn) Accept() (net.Conn, error) {
 	}
 }
 
-// The Autobahn TestSuite writes its reports and ends without an answer, when it is asked to end:
-// that was taken for a server that refuses.
+// The Autobahn TestSuite writes its reports and exits without an answer when it
+// is asked to exit. The driver used to report a server that refuses.
 func TestServerThatEndsWithoutAnswerHasEnded(t *testing.T) {
 	read := func(nc net.Conn) {
 		nc.SetReadDeadline(time.Now().Add(10 * time.Second))

@@ -28,8 +28,8 @@ func TestConformCommandLine(t *testing.T) {
 	for _, c := range []struct {
 		args string
 		code exitCode
-		out  string // part of it
-		err  string // part of it
+		out  string // a substring
+		err  string // a substring
 	}{
 		{"help conform", exitOK, "fibersock conform drive", ""},
 		{"conform -h", exitOK, "fibersock conform drive", ""},
@@ -76,7 +76,8 @@ func TestConformCommandLine(t *testing.T) {
 	}
 }
 
-// The demonstration server passes with its default flags, messages of the greatest size included.
+// The demonstration server passes with its default flags, messages of the
+// greatest size included.
 func TestServeConforms(t *testing.T) {
 	addr, _ := startServe(t)
 	cases := "1.*,2.*,3.*,4.*,5.*,6.*,7.*,10.*,9.1.6,9.2.6,9.3.1"
@@ -130,7 +131,8 @@ func TestWrongServerFails(t *testing.T) {
 	}
 }
 
-// expectation writes an expectation file in which each of the cases has these verdicts.
+// expectation writes an expectation file in which each of the cases has these
+// verdicts.
 func expectation(t *testing.T, behavior, behaviorClose string, cases ...string) (file string) {
 	t.Helper()
 	verdicts := map[string]map[string]string{}
@@ -148,7 +150,8 @@ func expectation(t *testing.T, behavior, behaviorClose string, cases ...string) 
 	return file
 }
 
-// With -expect it is the expectation alone that decides: a failure may be expected, and a pass a surprise.
+// With -expect it is the expectation alone that decides: a failure may be
+// expected, and a pass a surprise.
 func TestExpectationDecides(t *testing.T) {
 	good, _ := startServe(t)
 	bad := startPeer(t, hangsUp("bad"))
@@ -231,7 +234,7 @@ func TestReportOfSeveralServers(t *testing.T) {
 	if index := readIndex(t, out); r.code != exitOK || len(index) != 2 || len(index["a, b"]) != 1 || len(index["c"]) != 1 {
 		t.Errorf("%+v, %v", r, index)
 	}
-	// One that cannot be reached does not keep the others from being judged.
+	// An unreachable server does not keep the others from being judged.
 	r = runWith(t, nil, "conform", "server", "-cases", "1.1.2", "-out", out, "ws://"+nobody(t), "ws://"+good+"/echo")
 	if r.code != exitUnreachable || len(readIndex(t, out)) != 1 || !strings.Contains(r.out, "1 OK") {
 		t.Errorf("%+v", r)
@@ -247,7 +250,8 @@ func TestWrongPathIsToldInALine(t *testing.T) {
 	}
 }
 
-// With -stricter the judge may find more than the verdicts that it is compared with, and not less.
+// With -stricter the judge may find more than the verdicts that it is compared
+// with, and not less.
 func TestStricterThanExpected(t *testing.T) {
 	good, _ := startServe(t)
 	bad := startPeer(t, hangsUp("bad"))
@@ -281,7 +285,7 @@ func TestServerThatCannotBeReached(t *testing.T) {
 	}
 }
 
-// nobody returns an address on which nobody listens.
+// nobody returns an address without a listener.
 func nobody(t *testing.T) (addr string) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -304,7 +308,7 @@ func TestInterruptedRun(t *testing.T) {
 		args := []string{"conform", "server", "-v", "-parallel", "1", "-cases", "1.1.1,5.19", "-agent", "a", "-out", out, "ws://" + addr + "/echo"}
 		code <- run(ctx, args, nil, &table, notes)
 	}()
-	notes.await(t, "case 1.1.1: OK") // and 5.19 takes a second
+	notes.await(t, "case 1.1.1: OK") // case 5.19 takes a second
 	interrupt()
 	if c := <-code; c != exitInterrupted {
 		t.Errorf("exit code %d", c)
@@ -331,8 +335,8 @@ func TestOutputOfConformThatCannotBeWritten(t *testing.T) {
 	}
 }
 
-// startConformClient runs `fibersock conform client` and returns the address that it serves. wait returns its result
-// after the end, interrupt ends it.
+// startConformClient runs `fibersock conform client` and returns the address
+// that it serves. wait returns its result after the end, interrupt ends it.
 func startConformClient(t *testing.T, args ...string) (addr string, wait func() result, interrupt func()) {
 	t.Helper()
 	ctx, interrupt := context.WithCancel(context.Background())
@@ -400,7 +404,8 @@ type reply func(c *client.Conn, op wire.Opcode, p []byte)
 func faithfully(c *client.Conn, op wire.Opcode, p []byte) { c.Send(op, p) }
 func wrongly(c *client.Conn, _ wire.Opcode, _ []byte)     { c.CloseNow() }
 
-// visit asks a fuzzing server for a resource and replies to everything until the end.
+// visit asks a fuzzing server for a resource and replies to everything until
+// the end.
 func visit(t *testing.T, addr, resource string, answer reply) {
 	t.Helper()
 	c := dial(t, "ws://"+addr+"/"+resource, nil)
@@ -448,7 +453,7 @@ func TestClientsThatDoNotPass(t *testing.T) {
 			runCase(t, addr, "case=1&agent=gone%1b", faithfully)
 			visit(t, addr, "updateReports?agent=gone%1b", faithfully)
 		}, exitFailed, `"gone\x1b" ran only 1 of 2 cases`},
-		// It was not said if another one failed.
+		// This was not reported if another client failed.
 		{"one that left early, and a wrong one", nil, func(t *testing.T, addr string) {
 			runCase(t, addr, "case=1&agent=early", faithfully)
 			runCase(t, addr, "case=1&agent=bad", wrongly)
@@ -485,7 +490,7 @@ func TestInterruptedConformClient(t *testing.T) {
 	}
 }
 
-// A browser sees the report where the clients connect, and nothing else.
+// A browser gets the report at the address of the clients, and nothing else.
 func TestReportInBrowser(t *testing.T) {
 	addr, wait, _ := startConformClient(t, "-cases", "1.1.2")
 	web := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}

@@ -17,7 +17,8 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// startPeer accepts connections for the rest of the test and lets script talk on each.
+// startPeer accepts connections for the rest of the test and runs script on
+// each.
 func startPeer(t *testing.T, script func(nc net.Conn, r *bufio.Reader)) (addr string) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -56,8 +57,8 @@ func closeFrame(code wire.StatusCode, reason string) []byte {
 	return wire.AppendFrame(nil, wire.Header{Fin: true, Opcode: wire.Close}, payload)
 }
 
-// says returns a script that accepts the handshake, sends bytes and waits until the client has hung up or sent its
-// Close.
+// says returns a script that accepts the handshake, sends bytes and waits until
+// the client has hung up or sent its Close.
 func says(bytes []byte) func(net.Conn, *bufio.Reader) {
 	return func(nc net.Conn, r *bufio.Reader) {
 		accept(nc, r)
@@ -66,10 +67,12 @@ func says(bytes []byte) func(net.Conn, *bufio.Reader) {
 	}
 }
 
-// awaitClose reads up to a Close frame from the client, masked and below 126 bytes as all that these tests send.
+// awaitClose reads up to a Close frame from the client. Frames are masked and
+// below 126 bytes, as in all of these tests.
 func awaitClose(r *bufio.Reader) { awaitFrame(r, wire.Close) }
 
-// awaitFrame is awaitClose for an opcode. The error is that the connection has ended.
+// awaitFrame is awaitClose for an opcode. The error is that the connection has
+// ended.
 func awaitFrame(r *bufio.Reader, op wire.Opcode) error {
 	for {
 		first, _ := r.ReadByte()
@@ -101,10 +104,10 @@ func TestExitCodeSaysHowItEnded(t *testing.T) {
 
 	for _, c := range []struct {
 		name string
-		peer func(net.Conn, *bufio.Reader) // nil: nobody listens
+		peer func(net.Conn, *bufio.Reader) // nil: no listener
 		args string                        // ADDR is the peer's address
 		code exitCode
-		err  string // part of standard error
+		err  string // a substring of standard error
 	}{
 		{"nobody listens", nil, "ws://ADDR", exitUnreachable, "refused"},
 		{"no such name", nil, "ws://name.invalid/", exitUnreachable, "name.invalid"},
@@ -138,7 +141,7 @@ func TestExitCodeSaysHowItEnded(t *testing.T) {
 				addr = startPeer(t, c.peer)
 			}
 			args := strings.Fields(strings.ReplaceAll(c.args, "ADDR", addr))
-			input, pipe := io.Pipe() // open: it is not the end of input that ends it
+			input, pipe := io.Pipe() // stays open: the end of input must not end the session
 			defer pipe.Close()
 			if last := len(args) - 1; args[last] == "END" {
 				args = args[:last]
@@ -158,7 +161,8 @@ func TestExitCodeSaysHowItEnded(t *testing.T) {
 	}
 }
 
-// 6455-7.1.5-a: the server's Close has the last word, also when this side began.
+// 6455-7.1.5-a: the server's Close has the last word, also when this side
+// began.
 func TestServerAnswersCloseWithAnotherCode(t *testing.T) {
 	for code, want := range map[wire.StatusCode]exitCode{1000: exitOK, 1001: exitOK, 1007: exitPeerClosed, 4001: exitPeerClosed} {
 		addr := startPeer(t, func(nc net.Conn, r *bufio.Reader) {
@@ -176,8 +180,8 @@ func TestServerAnswersCloseWithAnotherCode(t *testing.T) {
 	}
 }
 
-// A server that demands a certificate of the client says so by an alert, with TLS 1.3
-// after the client's part of the TLS handshake. It used to be exit code 4
+// A server that requires a client certificate sends an alert, with TLS 1.3
+// after the client's part of the TLS handshake. The exit code used to be 4
 // (vi/websocat#44, websockets/wscat#25).
 func TestMissingClientCertificateIsAFailureOfTLS(t *testing.T) {
 	certFile, keyFile := certificate(t)

@@ -210,8 +210,8 @@ func TestURLOfTheListener(t *testing.T) {
 	}
 }
 
-// Clients that take localhost for ::1 and try no other address could not connect
-// (nodejs/node#40702, websockets/ws#2078, websockets/wscat#144).
+// Clients that resolve localhost to ::1 and try no other address could not
+// connect (nodejs/node#40702, websockets/ws#2078, websockets/wscat#144).
 func TestLocalhostIsEveryLoopbackAddress(t *testing.T) {
 	addr, stop := startServe(t, "-addr", "localhost:0")
 	host, port, err := net.SplitHostPort(addr)
@@ -232,7 +232,8 @@ func TestLocalhostIsEveryLoopbackAddress(t *testing.T) {
 		t.Error("there is no loopback address")
 	}
 
-	// A port that is taken on one address is not served on the other alone.
+	// If the port is in use on one address, it is not served on the other
+	// alone.
 	if _, err := listenTCP("localhost:" + port); err == nil {
 		t.Error("the port was taken twice")
 	}

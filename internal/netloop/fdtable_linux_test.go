@@ -28,7 +28,8 @@ func TestTableFindsByDescriptor(t *testing.T) {
 	}
 }
 
-// A descriptor that the table has no place for is refused with the error of too many.
+// A descriptor that the table has no place for is refused with the error of too
+// many.
 func TestDescriptorBeyondTheTableIsRefused(t *testing.T) {
 	var l epollLoop
 	if err := l.add(maxDescriptors, addrPair{}, nil, nil, nil); !errors.Is(err, syscall.EMFILE) {

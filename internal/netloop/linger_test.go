@@ -73,8 +73,8 @@ func TestCloseWriteWithinWithoutHalfClose(t *testing.T) {
 	})
 }
 
-// A peer that neither reads nor closes keeps nobody longer than it may, although
-// TLS would wait for it (T-C10).
+// A peer that neither reads nor closes blocks no call for longer than its
+// limit, although TLS would wait for it (T-C10).
 func TestCloseWriteWithinAndLingerEnd(t *testing.T) {
 	tests := []struct {
 		name   string
@@ -180,8 +180,8 @@ func TestLingerIsNotProlonged(t *testing.T) {
 	})
 }
 
-// With TLS, Linger says goodbye even if CloseWriteWithin has not: the peer that ends first is
-// told that nothing is missing (6455-7.1.1-a).
+// With TLS, Linger sends close_notify even if CloseWriteWithin has not: a peer
+// that ends first learns that the stream is complete (6455-7.1.1-a).
 func TestLingerSaysGoodbye(t *testing.T) {
 	a, b := tcp(t)
 	ours, peer := secured(t, a, b)

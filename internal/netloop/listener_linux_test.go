@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// Every connection has the options of net.ListenConfig, however it was accepted.
+// Every connection has the options of net.ListenConfig, however it was
+// accepted.
 func TestOptionsOfConnectionsThatWaitTogether(t *testing.T) {
 	for name, cfg := range map[string]net.ListenConfig{
 		"default":       {},
@@ -87,8 +88,8 @@ func TestListenerWhoseOptionsCannotBeSet(t *testing.T) {
 }
 
 // A descriptor that is duplicated from package net does not block, although the
-// program has made it blocking by File().Fd(): one peer that did not read used to stop
-// the process.
+// program has made it blocking by File().Fd(): one peer that did not read used
+// to stop the process.
 func TestDuplicateIsNonBlocking(t *testing.T) {
 	a, b := tcpPair(t)
 	defer b.Close()

@@ -7,8 +7,7 @@ import (
 	"testing"
 )
 
-// A socket that takes nothing has taken nothing, however much it is offered and in how
-// many pieces.
+// A full socket accepts no byte, for any size and number of pieces.
 func TestFullSocketTakesNothing(t *testing.T) {
 	pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_NONBLOCK, 0)
 	if err != nil {

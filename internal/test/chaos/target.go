@@ -99,8 +99,8 @@ func (r *round) serverTLS() *tls.Config {
 	}}
 }
 
-// The server names for which the callback of the TLS configuration panics or exits
-// its goroutine.
+// The server names for which the callback of the TLS configuration panics or
+// exits its goroutine.
 const (
 	panicName  = "panic.example"
 	goexitName = "goexit.example"

@@ -67,7 +67,9 @@ func (s *sender) writePrepared(m *Prepared, limit int) error {
 	if k := s.cork.Load(); k != nil {
 		return s.collectPrepared(k, m)
 	}
-	s.countSent(m.frame[0], m.payload)
+	if s.counters != nil {
+		s.countSent(m.frame[0], m.payload)
+	}
 	if pressure := s.pressure(); pressure != nil {
 		return s.writeBlocking(pressure, head, p)
 	}

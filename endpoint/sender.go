@@ -126,8 +126,10 @@ func (s *sender) wakeWaiters() {
 // frame.
 func (s *sender) unlock() {
 	for {
-		s.flushControl()
 		inside := s.position == insideFrame
+		if s.mustFlush(inside) {
+			s.flushControl()
+		}
 		s.mu.Unlock()
 		if !s.mustFlush(inside) || !s.mu.TryLock() {
 			return
@@ -236,7 +238,9 @@ func (s *sender) writeFrame(h wire.Header, p []byte) error {
 	if k := s.cork.Load(); k != nil {
 		return s.collect(k, h, p)
 	}
-	s.countSent(firstByte(h), len(p))
+	if s.counters != nil {
+		s.countSent(firstByte(h), len(p))
+	}
 	if pressure := s.pressure(); pressure != nil && !h.Opcode.IsControl() {
 		return s.writeBlocking(pressure, wire.AppendHeader(s.head[:0], h), p)
 	}
@@ -294,13 +298,11 @@ func (s *sender) writeData(h wire.Header, p []byte, limit int) error {
 	return err
 }
 
-// countSent counts a frame that is about to be written.
+// countSent counts a frame that is about to be written. counters is not nil.
 func (s *sender) countSent(first byte, payload int) {
-	if s.counters != nil {
-		var n FrameCount
-		n.addFrame(first, payload)
-		s.counters.Sent.add(&n)
-	}
+	var n FrameCount
+	n.addFrame(first, payload)
+	s.counters.Sent.add(&n)
 }
 
 // write writes b to w.

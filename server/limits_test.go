@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -76,7 +77,7 @@ func TestLimitsAreCheckedAtTheHeader(t *testing.T) {
 				p.wantEnd()
 				rec.want("failed 1009", `close 1006 ""`)
 				if err := c.Err(); !errors.As(err, &told) || told.Limit != tt.err.Limit || told.Option != tt.err.Option || told.Max != tt.err.Max || told.Seen != tt.err.Seen ||
-					!strings.Contains(err.Error(), "exceeds "+tt.err.Option+" (") {
+					!strings.Contains(err.Error(), fmt.Sprintf("exceeds %s (%d)", tt.err.Option, tt.err.Max)) {
 					t.Errorf("%v, want %+v", err, tt.err)
 				}
 			})

@@ -70,7 +70,8 @@ type testLoop struct {
 	closed   chan error
 }
 
-// newTestLoop starts a loop. conn returns a connection.
+// newTestLoop returns a loop that serves ln, unless that is nil. conn returns a
+// connection.
 func newTestLoop(t *testing.T, cfg Config, ln net.Listener, conn func() *testConn) *testLoop {
 	t.Helper()
 	l := &testLoop{log: make(chan error, 100), started: make(chan *testConn, 100), closed: make(chan error, 100)}
@@ -80,12 +81,18 @@ func newTestLoop(t *testing.T, cfg Config, ln net.Listener, conn func() *testCon
 	cfg.Clock, cfg.Counters, cfg.Limit.Total = &l.clock, &l.counters, &l.buffered
 	cfg.Log = func(err error) { l.log <- err }
 	l.Loop = New(cfg)
-	l.addr = ln.Addr().String()
-	served := make(chan error, 1)
-	go func() { served <- l.Serve(ln, l.open(conn)) }()
+	stop := func() {}
+	if ln != nil {
+		l.addr = ln.Addr().String()
+		served := make(chan error, 1)
+		go func() { served <- l.Serve(ln, l.open(conn)) }()
+		stop = func() {
+			ln.Close()
+			<-served
+		}
+	}
 	t.Cleanup(func() {
-		ln.Close()
-		<-served
+		stop()
 		if n := l.buffered.Load(); n != 0 {
 			t.Errorf("%d bytes are counted as buffered after the end", n)
 		}

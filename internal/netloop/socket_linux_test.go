@@ -120,7 +120,7 @@ func TestTimerThatFiresLateAbortsNothing(t *testing.T) {
 	<-l.closed
 }
 
-// withoutEpoll has epoll_ctl fail for sockets.
+// withoutEpoll has epoll_ctl fail for sockets of a loop that does not serve yet.
 func withoutEpoll(l *Loop, fails *atomic.Bool) {
 	calls := *kernel
 	calls.epollCtl = func(epfd, op int, fd int32, events uint32) error {
@@ -136,11 +136,8 @@ func withoutEpoll(l *Loop, fails *atomic.Bool) {
 func TestConnectionThatEpollRefuses(t *testing.T) {
 	var fails atomic.Bool
 	fails.Store(true)
-	cfg := Config{MaxBlocked: 10}
-	ln := listen(t)
-	idle := newTestLoop(t, cfg, listen(t), nil)
+	idle := newTestLoop(t, Config{MaxBlocked: 10}, nil, nil)
 	withoutEpoll(idle.Loop, &fails)
-	ln.Close()
 	a, b := tcpPair(t)
 	defer b.Close()
 	idle.Start(a, idle.open(nil), nil, nil)
@@ -155,9 +152,8 @@ func TestConnectionThatEpollRefuses(t *testing.T) {
 // So does a connection that epoll refuses later.
 func TestConnectionThatEpollLoses(t *testing.T) {
 	var fails atomic.Bool
-	l := newTestLoop(t, Config{MaxBlocked: 10}, listen(t), nil)
+	l := newTestLoop(t, Config{MaxBlocked: 10}, nil, nil)
 	withoutEpoll(l.Loop, &fails)
-	l.pollers()
 	a, b := tcpPair(t)
 	defer b.Close()
 	l.Start(a, l.open(nil), nil, nil)

@@ -331,7 +331,7 @@ func TestAfterClose(t *testing.T) {
 
 // Close keeps a bounded number of bytes for Receive. It finds the server's
 // Close behind any number of messages, also while no call receives.
-func TestCloseDropsWhatIsTooMuch(t *testing.T) {
+func TestCloseKeepsABoundedBacklog(t *testing.T) {
 	for name, message := range map[string][]byte{
 		"messages":  binaryFrame(make([]byte, 100<<10)),
 		"fragments": middleFragment(strings.Repeat("x", 100<<10)),
@@ -432,7 +432,7 @@ func TestClosingHandshakeThatFails(t *testing.T) {
 		target any
 	}{
 		"a broken rule":       {func(f *farEnd) { f.send([]byte{0x83, 0}) }, new(*client.FailError)},
-		"a code that is none": {func(f *farEnd) { f.send([]byte{0x88, 2, 0x03, 0xed}) }, new(*client.FailError)},
+		"an invalid code":     {func(f *farEnd) { f.send([]byte{0x88, 2, 0x03, 0xed}) }, new(*client.FailError)},
 		"the transport's end": {func(f *farEnd) { f.nc.Close() }, new(*client.LostError)},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -500,7 +500,7 @@ func TestCloseNow(t *testing.T) {
 // so that the client's writes fail with "broken pipe". Close and Ping must
 // return the code, not the failed write (python-websockets/websockets#349,
 // boostorg/beast#802; 6455-7.1.5-a).
-func TestCodeIsToldAfterAFailedWrite(t *testing.T) {
+func TestCloseCodeIsReportedAfterAFailedWrite(t *testing.T) {
 	for name, call := range map[string]func(ctx context.Context, c *client.Conn) error{
 		"Close": func(ctx context.Context, c *client.Conn) error { return c.Close(wire.NormalClosure, "") },
 		"Ping": func(ctx context.Context, c *client.Conn) error {

@@ -57,7 +57,7 @@ func switching(key string, fields ...string) string {
 }
 
 // Dial validates the URL and the Config before it opens a connection.
-func TestNothingIsDialedForWhatCannotBeSent(t *testing.T) {
+func TestInvalidRequestIsNotDialed(t *testing.T) {
 	type header = map[string][]string
 	var urlError *handshake.URLError
 	var fieldError *handshake.FieldError
@@ -66,28 +66,28 @@ func TestNothingIsDialedForWhatCannotBeSent(t *testing.T) {
 		cfg    client.Config
 		target any
 	}{
-		"6455-3-a, 6455-4.1-a: another scheme":             {"ftp://h/", client.Config{}, &urlError},
-		"6455-3-a: no scheme":                              {"h/x", client.Config{}, &urlError},
-		"6455-3-a: empty":                                  {"", client.Config{}, &urlError},
-		"6455-3-b: port 0":                                 {"ws://h:0/", client.Config{}, &urlError},
-		"6455-3-b: port 65536":                             {"ws://h:65536/", client.Config{}, &urlError},
-		"6455-3-d: fragment":                               {"ws://h/p#f", client.Config{}, &urlError},
-		"6455-11.1-a: host that is not ASCII":              {"ws://bücher/", client.Config{}, &urlError},
-		"T-D17: line break in the URL":                     {"ws://h/\r\nX: y", client.Config{}, &urlError},
-		"6455-4.1-o: subprotocol that is no token":         {"ws://h/", client.Config{Subprotocols: []string{"a b"}}, &fieldError},
-		"6455-4.1-o: subprotocol twice":                    {"ws://h/", client.Config{Subprotocols: []string{"x", "x"}}, &fieldError},
-		"T-D17: line break in a subprotocol":               {"ws://h/", client.Config{Subprotocols: []string{"a\r\nX: y"}}, &fieldError},
-		"T-D17: line break in a value":                     {"ws://h/", client.Config{Header: header{"X": {"a\r\nY: b"}}}, &fieldError},
-		"T-D17: bare line feed in a value":                 {"ws://h/", client.Config{Header: header{"X": {"a\nY: b"}}}, &fieldError},
-		"T-D17: NUL in a value":                            {"ws://h/", client.Config{Header: header{"X": {"a\x00"}}}, &fieldError},
-		"T-D17: line break in a name":                      {"ws://h/", client.Config{Header: header{"X\r\nY": {"a"}}}, &fieldError},
-		"T-D17: colon in a name":                           {"ws://h/", client.Config{Header: header{"X:": {"a"}}}, &fieldError},
-		"6455-4.1-p: the handshake's own field":            {"ws://h/", client.Config{Header: header{"sec-websocket-key": {"a"}}}, &fieldError},
-		"6455-4.1-j: a second Host":                        {"ws://h/", client.Config{Header: header{"Host": {"h", "evil.example"}}}, &fieldError},
-		"6455-3-a: the proxy's URL":                        {"ws://h/", client.Config{Proxy: "ftp://proxy/"}, &urlError},
-		"T-G08: an address with a zone, through a proxy":   {"ws://[fe80::1%25eth0]/", client.Config{Proxy: "http://proxy/"}, new(*client.ProxyError)},
-		"6455-4.1-n: another version of the protocol":      {"ws://h/", client.Config{Header: header{"Sec-WebSocket-Version": {"8"}}}, &fieldError},
-		"6455-4.1-v: an extension that nobody understands": {"ws://h/", client.Config{Header: header{"Sec-WebSocket-Extensions": {"foo"}}}, &fieldError},
+		"6455-3-a, 6455-4.1-a: another scheme":           {"ftp://h/", client.Config{}, &urlError},
+		"6455-3-a: no scheme":                            {"h/x", client.Config{}, &urlError},
+		"6455-3-a: empty":                                {"", client.Config{}, &urlError},
+		"6455-3-b: port 0":                               {"ws://h:0/", client.Config{}, &urlError},
+		"6455-3-b: port 65536":                           {"ws://h:65536/", client.Config{}, &urlError},
+		"6455-3-d: fragment":                             {"ws://h/p#f", client.Config{}, &urlError},
+		"6455-11.1-a: host that is not ASCII":            {"ws://bücher/", client.Config{}, &urlError},
+		"T-D17: line break in the URL":                   {"ws://h/\r\nX: y", client.Config{}, &urlError},
+		"6455-4.1-o: subprotocol that is no token":       {"ws://h/", client.Config{Subprotocols: []string{"a b"}}, &fieldError},
+		"6455-4.1-o: subprotocol twice":                  {"ws://h/", client.Config{Subprotocols: []string{"x", "x"}}, &fieldError},
+		"T-D17: line break in a subprotocol":             {"ws://h/", client.Config{Subprotocols: []string{"a\r\nX: y"}}, &fieldError},
+		"T-D17: line break in a value":                   {"ws://h/", client.Config{Header: header{"X": {"a\r\nY: b"}}}, &fieldError},
+		"T-D17: bare line feed in a value":               {"ws://h/", client.Config{Header: header{"X": {"a\nY: b"}}}, &fieldError},
+		"T-D17: NUL in a value":                          {"ws://h/", client.Config{Header: header{"X": {"a\x00"}}}, &fieldError},
+		"T-D17: line break in a name":                    {"ws://h/", client.Config{Header: header{"X\r\nY": {"a"}}}, &fieldError},
+		"T-D17: colon in a name":                         {"ws://h/", client.Config{Header: header{"X:": {"a"}}}, &fieldError},
+		"6455-4.1-p: the handshake's own field":          {"ws://h/", client.Config{Header: header{"sec-websocket-key": {"a"}}}, &fieldError},
+		"6455-4.1-j: a second Host":                      {"ws://h/", client.Config{Header: header{"Host": {"h", "evil.example"}}}, &fieldError},
+		"6455-3-a: the proxy's URL":                      {"ws://h/", client.Config{Proxy: "ftp://proxy/"}, &urlError},
+		"T-G08: an address with a zone, through a proxy": {"ws://[fe80::1%25eth0]/", client.Config{Proxy: "http://proxy/"}, new(*client.ProxyError)},
+		"6455-4.1-n: another version of the protocol":    {"ws://h/", client.Config{Header: header{"Sec-WebSocket-Version": {"8"}}}, &fieldError},
+		"6455-4.1-v: an unsupported extension":           {"ws://h/", client.Config{Header: header{"Sec-WebSocket-Extensions": {"foo"}}}, &fieldError},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tt.cfg.DialContext = func(_ context.Context, _, addr string) (net.Conn, error) {
@@ -187,7 +187,7 @@ func TestNewKeyForEveryDial(t *testing.T) {
 			t.Errorf("the key %q is not 16 bytes", key)
 		}
 		if seen[key] {
-			t.Errorf("the key %q came twice", key)
+			t.Errorf("the key %q was used twice", key)
 		}
 		seen[key] = true
 		io.WriteString(nc, "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n")

@@ -105,7 +105,7 @@ func TestRefusal(t *testing.T) {
 			checkErrorText(t, err)
 			var response *handshake.ResponseError
 			if !errors.As(err, &response) {
-				t.Errorf("the error %v does not say what was wrong", refused.Err)
+				t.Errorf("the error %v does not name the fault", refused.Err)
 			}
 		})
 	}
@@ -256,7 +256,7 @@ func TestResponse(t *testing.T) {
 	}{
 		"6455-4.1-ab: no subprotocol, though some are offered": {ok, ""},
 		"6455-4.1-w: an offered subprotocol":                   {ok + "Sec-WebSocket-Protocol: chat\r\n", "chat"},
-		"6455-4.1-s,t,y: other case, a list, two lines": {
+		"6455-4.1-s,t,y: letter case, a list, two lines": {
 			"HTTP/1.1 101 x\r\nUPGRADE: WebSocket\r\nconnection: keep-alive\r\nconnection: close, upgrade\r\nsec-websocket-accept:  KEY-ACCEPT \r\n", "",
 		},
 		"9110-15.2-a: interim responses":       {"HTTP/1.1 100 Continue\r\n\r\n" + early + ok, ""},

@@ -181,7 +181,7 @@ func TestEveryCallReturnsWhyConnectionEnded(t *testing.T) {
 // 6455-7.1.7-a,b, 6455-7.1.1-a: a server that breaks a rule reads a Close with
 // the code, and then an orderly end of TCP. Later bytes of the server are not
 // received.
-func TestFailureIsToldAndOrderly(t *testing.T) {
+func TestFailureSendsCloseAndEndsOrderly(t *testing.T) {
 	c, f := openTCP(t, nil)
 	f.send(append(append([]byte{0x83, 0}, textFrame("behind it")...), closeFrame(1000, "")...))
 	for range 2 {

@@ -101,7 +101,7 @@ var receivers = map[string]func(c *client.Conn) func(ctx context.Context) (strin
 // A Receive that times out leaves the connection usable, also in the middle of
 // a frame (6455-6.2-d, T-H14): bytes that arrive one by one, with a timeout
 // between every two of them, give the same messages as one delivery.
-func TestReceiveGoesOnAfterTimeout(t *testing.T) {
+func TestReceiveContinuesAfterTimeout(t *testing.T) {
 	testReceiveGoesOn(t, plainTransport)
 }
 
@@ -195,7 +195,7 @@ func TestReceiveWithContextThatIsOver(t *testing.T) {
 
 // A Receive whose context ends at random moments, over a real socket, loses,
 // repeats and changes no message.
-func TestReceiveGoesOnAfterCancellation(t *testing.T) {
+func TestReceiveContinuesAfterCancellation(t *testing.T) {
 	c, f := openTCP(t, nil)
 	const messages = 500
 	go func() {

@@ -170,7 +170,7 @@ func TestMaskingKeys(t *testing.T) {
 	}
 	// One equal pair among 1000 keys of 32 bits is expected once in 8600 runs.
 	if equal > 1 {
-		t.Errorf("%d of 1000 keys came twice", equal)
+		t.Errorf("%d of 1000 keys were used twice", equal)
 	}
 }
 
@@ -214,7 +214,7 @@ func TestBufferOfSend(t *testing.T) {
 					sent <- err
 				}()
 				if synctest.Wait(); len(sent) > 0 {
-					t.Fatal("the message was sent to nobody")
+					t.Fatal("the message was sent although the server does not read")
 				}
 				var got []byte
 				piece := make([]byte, 7)
@@ -335,7 +335,7 @@ func TestWriteTimeout(t *testing.T) {
 		})
 	}
 
-	t.Run("6455-7.2.1-a: everybody who waits is told", func(t *testing.T) {
+	t.Run("6455-7.2.1-a: all blocked calls return the error", func(t *testing.T) {
 		ours, theirs := tcpPair(t)
 		c, _ := openOver(t, ours, theirs, &client.Config{WriteTimeout: 50 * time.Millisecond})
 		large := make([]byte, 64<<20) // more than any socket's buffers
@@ -404,7 +404,7 @@ func wantWriteTimeout(t *testing.T, what string, err error, after time.Duration)
 		return
 	}
 	if !strings.Contains(err.Error(), "WriteTimeout") || !strings.Contains(err.Error(), after.String()) {
-		t.Errorf("%s: the text names not the option and its value: %v", what, err)
+		t.Errorf("%s: the text does not name the option and its value: %v", what, err)
 	}
 	checkErrorText(t, err)
 }

@@ -88,12 +88,12 @@ func TestErrorsOfDialsHoldNoSecrets(t *testing.T) {
 	}
 	cfg.Subprotocols = []string{"bearer", "SECRET/="}
 	if _, err := client.Dial(t.Context(), "ws://server.example/", &cfg); err == nil || strings.Contains(err.Error(), "SECRET") {
-		t.Errorf("a subprotocol that is none: %v", err)
+		t.Errorf("an invalid subprotocol: %v", err)
 	}
 	cfg.Proxy = "http://kim:SECRET@proxy.example:0"
 	cfg.Subprotocols = nil
 	if _, err := client.Dial(t.Context(), "ws://server.example/", &cfg); err == nil || strings.Contains(err.Error(), "SECRET") {
-		t.Errorf("a proxy that is none: %v", err)
+		t.Errorf("an invalid proxy: %v", err)
 	}
 }
 
@@ -136,7 +136,7 @@ func TestProxyDoesNotSpeakForTheServer(t *testing.T) {
 				t.Errorf("%d dials: %v", dials, err)
 			}
 			if sent := <-after; sent != "" {
-				t.Errorf("behind the answers came %q", sent)
+				t.Errorf("behind the answers the client sent %q", sent)
 			}
 			checkErrorText(t, err)
 		})
@@ -166,7 +166,7 @@ func TestCloseCodesAreNotSentBackUnseen(t *testing.T) {
 
 // T-C05, T-C06: the payload of a control frame is the caller's bytes, and no
 // others.
-func TestControlFramesCarryWhatTheyAreGiven(t *testing.T) {
+func TestControlFramesCarryTheCallersPayload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, f := openPipe(t, nil)
 		array := strings.Repeat("x", 200)

@@ -140,10 +140,10 @@ func TestCertificateThatDoesNotHold(t *testing.T) {
 		trusted *x509.CertPool // nil: the system's
 		target  any
 	}{
-		"self-signed":                  {mine, nil, new(x509.UnknownAuthorityError)},
-		"trusted, but somebody else's": {mine, trustedOther, new(x509.UnknownAuthorityError)},
-		"for another name":             {other, trustedOther, new(x509.HostnameError)},
-		"expired":                      {expired, trustedExpired, new(x509.CertificateInvalidError)},
+		"self-signed": {mine, nil, new(x509.UnknownAuthorityError)},
+		"of an authority that is not in the pool": {mine, trustedOther, new(x509.UnknownAuthorityError)},
+		"for another name":                        {other, trustedOther, new(x509.HostnameError)},
+		"expired":                                 {expired, trustedExpired, new(x509.CertificateInvalidError)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := startTLSServer(t, &tls.Config{Certificates: []tls.Certificate{tt.cert}}, nil)
@@ -282,7 +282,7 @@ func TestTLSThroughProxy(t *testing.T) {
 }
 
 // TLS keeps its records over a timeout too (6455-6.2-d, T-H14).
-func TestReceiveGoesOnAfterTimeoutOverTLS(t *testing.T) {
+func TestReceiveContinuesAfterTimeoutOverTLS(t *testing.T) {
 	cert, trusted := certificate(t, "server.example", time.Now().Add(time.Hour))
 	clock := time.Now() // a bubble has a time of its own, to which no certificate is valid
 	testReceiveGoesOn(t, func(ours, theirs net.Conn) (net.Conn, net.Conn) {

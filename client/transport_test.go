@@ -51,7 +51,7 @@ func TestCallsEndWithoutDeadlines(t *testing.T) {
 			}
 		})
 	})
-	t.Run("the others", func(t *testing.T) {
+	t.Run("other calls", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			ours, theirs := net.Pipe()
 			c, f := openOver(t, noDeadlines{ours}, theirs, cfg(ours))

@@ -96,7 +96,7 @@ func TestWriterCollects(t *testing.T) {
 		t.Error("the message has changed")
 	}
 	if frames != 5 { // 4090 bytes, 4090, 1820, the large one, the end
-		t.Errorf("the message came in %d frames", frames)
+		t.Errorf("the message has %d frames", frames)
 	}
 }
 
@@ -274,7 +274,7 @@ func TestWriterWhenConnectionEnds(t *testing.T) {
 		full := nextWriter(t, c, wire.Binary)
 		write(t, full, strings.Repeat("x", 4000))
 		if n, err := full.Write(make([]byte, 100)); n != 0 || !errors.As(err, &closed) {
-			t.Errorf("a Write that sends what was collected: %d, %v", n, err)
+			t.Errorf("a Write that flushes the buffer: %d, %v", n, err)
 		}
 		if err := w.Close(); !errors.As(err, &closed) {
 			t.Errorf("the writer's Close: %v", err)

@@ -139,7 +139,7 @@ func TestControlFramesWaitForTheEndOfAFrame(t *testing.T) {
 					t.Errorf("wrote %v", frames)
 				}
 				if sent, _ := e.SentClose(); sent != code || e.WriteBlocked() || w.written != 1 {
-					t.Errorf("sent %v, blocked %v, told %d times", sent, e.WriteBlocked(), w.written)
+					t.Errorf("sent %v, blocked %v, %d calls of written", sent, e.WriteBlocked(), w.written)
 				}
 			})
 		})
@@ -183,7 +183,7 @@ func TestFramesBeginWhenThereIsRoom(t *testing.T) {
 }
 
 // The end of the transport releases all senders that wait for space.
-func TestEndOfTransportEndsThoseWhoWaitForRoom(t *testing.T) {
+func TestEndOfTransportReleasesBlockedSenders(t *testing.T) {
 	for _, room := range []int{0, 100} {
 		synctest.Test(t, func(t *testing.T) {
 			e, w := withRoom(room)

@@ -83,7 +83,7 @@ func TestEveryTransitionIsNeeded(t *testing.T) {
 						}
 					}
 					if noticed == nil {
-						t.Error("nobody noticed")
+						t.Error("no check failed")
 					}
 				})
 			}

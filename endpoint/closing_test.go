@@ -190,7 +190,7 @@ func TestNothingHappensAfterTheEnd(t *testing.T) {
 
 // After our Close the peer may send on: its messages are received and its Pings
 // answered until its Close arrives (6455-5.5.2-a, 6455-7.1.2-b).
-func TestAfterOurCloseThePeerGoesOn(t *testing.T) {
+func TestPeerMaySendAfterOurClose(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		var out bytes.Buffer
 		e := inState(t, role, "our Close", &out)

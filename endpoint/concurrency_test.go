@@ -116,7 +116,7 @@ func checkConversation(t *testing.T, frames []wire.Frame, writers, messages, pin
 		case f.Opcode == wire.Pong:
 			n := -1
 			if _, err := fmt.Sscan(string(f.Payload), &n); err != nil || n <= last {
-				t.Fatalf("frame %d: the Pong %q comes after %d", i, f.Payload, last)
+				t.Fatalf("frame %d: the Pong %q was sent after %d", i, f.Payload, last)
 			}
 			last = n
 			continue

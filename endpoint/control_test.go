@@ -113,7 +113,7 @@ func TestReceiveDoesNotWaitForThePongToBeTaken(t *testing.T) {
 
 // At most one function is in the background: a flood of Pings does not multiply
 // goroutines (T-H16).
-func TestPingsDoNotMultiplyWhatIsInTheBackground(t *testing.T) {
+func TestPingsRunOneBackgroundFunction(t *testing.T) {
 	var jobs []func()
 	var out bytes.Buffer
 	e := endpoint.New(&out, endpoint.Config{Role: endpoint.Server, Background: func(f func()) { jobs = append(jobs, f) }})
@@ -163,7 +163,7 @@ func (s *switchable) Write(p []byte) (int, error) { return s.w.Write(p) }
 
 // Pings before the peer's Close, or before the frame that breaks a rule, are
 // answered before our Close is sent (6455-5.5.2-a).
-func TestQueuedPongsComeBeforeTheAnswerToAClose(t *testing.T) {
+func TestQueuedPongsPrecedeTheAnswerToAClose(t *testing.T) {
 	for name, last := range map[string]func(endpoint.Role) []byte{
 		"Close":       func(r endpoint.Role) []byte { return closeFromPeer(r, wire.GoingAway, "bye") },
 		"broken rule": func(r endpoint.Role) []byte { return whole(r, wire.Text, "\xff") },
@@ -296,7 +296,7 @@ func checkNumbered(payloads []string, last uint64) error {
 	for i, p := range payloads {
 		number := binary.BigEndian.Uint64([]byte(p))
 		if i > 0 && number <= previous {
-			return fmt.Errorf("the Pong %d comes after %d", number, previous)
+			return fmt.Errorf("the Pong %d was sent after %d", number, previous)
 		}
 		previous = number
 	}

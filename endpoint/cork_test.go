@@ -150,7 +150,7 @@ func TestCollectingEnds(t *testing.T) {
 	e.Cork(k)
 	send(2, "collected")
 	if err := e.Send(wire.Binary, make([]byte, 100)); err != nil || w.writes != 3 {
-		t.Errorf("%d writes for what the cork has no room for (%v)", w.writes, err)
+		t.Errorf("%d writes for a frame larger than the cork (%v)", w.writes, err)
 	}
 	send(3, "collected behind a full cork")
 	e.Uncork()

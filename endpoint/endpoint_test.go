@@ -27,7 +27,7 @@ func TestWholeMessageIsASliceOfTheInput(t *testing.T) {
 				t.Error("the payload was copied")
 			}
 			if cap(ev.Payload) != len(ev.Payload) {
-				t.Error("who appends to the payload overwrites the next frame")
+				t.Error("an append to the payload overwrites the next frame")
 			}
 		})
 	}
@@ -43,7 +43,7 @@ func TestPieceIsASliceOfTheInput(t *testing.T) {
 			t.Fatalf("got %+v, %d", ev, n)
 		}
 		if &ev.Payload[0] != &in[n-len(ev.Payload)] || cap(ev.Payload) != len(ev.Payload) {
-			t.Error("the payload was copied, or who appends to it overwrites what follows")
+			t.Error("the payload was copied, or an append to it overwrites the next bytes")
 		}
 	})
 }
@@ -95,7 +95,7 @@ func TestBuffersShowNothingOfOtherConnections(t *testing.T) {
 		receive(unfinished, fromPeer(endpoint.Server, wire.Binary, strings.Repeat(secret, 50), false))
 		receive(unfinished, []byte{0xff}) // fails, and gives its buffer back
 		if unfinished.State() != endpoint.Closed {
-			t.Fatal("the connection goes on")
+			t.Fatal("the connection is open")
 		}
 
 		other := endpoint.New(io.Discard, endpoint.Config{Role: endpoint.Server})

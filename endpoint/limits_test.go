@@ -28,7 +28,7 @@ func limitError(t *testing.T, events []event) *endpoint.LimitError {
 // Zero, negative and large limits have the documented meaning. A frame of the
 // largest allowed length passes, one byte more fails by its header alone, and
 // the error names the option to change (6455-10.4-a, 6455-10.4-b, T-A07).
-func TestWhatLimitsMean(t *testing.T) {
+func TestMeaningOfLimits(t *testing.T) {
 	const message = endpoint.DefaultMessageLimit
 	tests := []struct {
 		limits endpoint.Limits
@@ -93,7 +93,7 @@ func TestSumOfLengthsDoesNotOverflow(t *testing.T) {
 				events := receive(e, declaring(role, wire.Continuation, length, false))
 				if length < math.MaxInt64-10 {
 					if len(events) != 0 || e.Remaining() != length {
-						t.Errorf("got %+v, and %d bytes to come", events, e.Remaining())
+						t.Errorf("got %+v, and %d bytes missing", events, e.Remaining())
 					}
 					return
 				}
@@ -213,7 +213,7 @@ func TestDeclaredLengthAllocatesNothing(t *testing.T) {
 		}
 		const each = 128 // for the header and the state of the frame
 		if growth := heap() - before; growth > int64(len(ends)*each+16<<10) {
-			t.Errorf("a thousand headers take %d bytes", growth)
+			t.Errorf("a thousand headers use %d bytes", growth)
 		}
 		runtime.KeepAlive(ends)
 	})

@@ -160,7 +160,7 @@ func TestWaitingSendersAreReleased(t *testing.T) {
 						}
 					}
 					if err := w.message.WriteFragment([]byte("late"), true); err == nil || !w.message.Done() {
-						t.Errorf("the message went on: %v", err)
+						t.Errorf("the message was continued: %v", err)
 					}
 				})
 			})

@@ -42,7 +42,7 @@ func TestPingTracker(t *testing.T) {
 		tracker.Pong(unsolicited)
 	}
 	if first.isAnswered() || second.isAnswered() || unsent.isAnswered() || third.isAnswered() {
-		t.Error("a Pong that nobody asked for is an answer")
+		t.Error("an unsolicited Pong is an answer")
 	}
 	tracker.Pong(second.payload[:])
 	if !first.isAnswered() || !second.isAnswered() {

@@ -14,7 +14,7 @@ import (
 
 // Progress reports the pending message or frame at every byte, and the number
 // of bytes of the message.
-func TestHowFarAMessageHasCome(t *testing.T) {
+func TestProgress(t *testing.T) {
 	pieces := []struct {
 		payload string
 		op      wire.Opcode
@@ -65,7 +65,7 @@ func TestHowFarAMessageHasCome(t *testing.T) {
 
 // FailAsync fails the connection without a call of Receive (6455-7.1.7-a):
 // once, and not if it has ended otherwise.
-func TestFailingFromOutside(t *testing.T) {
+func TestFailAsync(t *testing.T) {
 	cause := errors.New("too late")
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		t.Run("open", func(t *testing.T) {

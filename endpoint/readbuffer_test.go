@@ -60,7 +60,7 @@ func TestMessageThatIsReadToWhereItBelongs(t *testing.T) {
 			stream = append(stream, whole(role, wire.Text, text)...)
 			messages, inRoom := receiveInRoom(t, e, stream, rng)
 			if len(messages) != 2 || messages[0] != text || messages[1] != text {
-				t.Fatalf("%d messages, not the right ones", len(messages))
+				t.Fatalf("%d messages, or changed ones", len(messages))
 			}
 			if inRoom == 0 && len(text) > 100<<10 {
 				t.Errorf("no room for a message of %d bytes", len(text))
@@ -76,7 +76,7 @@ func TestMessageThatIsReadToWhereItBelongs(t *testing.T) {
 
 // ReadBuffer returns nil for messages that are not assembled, for short ones,
 // and for bytes that were only declared.
-func TestRoomIsForWhatIsKept(t *testing.T) {
+func TestReadBufferIsForAssembledMessages(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		const large = 10 << 20
 		begun := func(length int64, cfg endpoint.Config) *endpoint.Endpoint {
@@ -96,7 +96,7 @@ func TestRoomIsForWhatIsKept(t *testing.T) {
 			t.Errorf("room for %d bytes, want no more than was asked for", n)
 		}
 		for name, e := range map[string]*endpoint.Endpoint{
-			"nothing has come":  endpoint.New(new(bytes.Buffer), endpoint.Config{Role: role}),
+			"no input":          endpoint.New(new(bytes.Buffer), endpoint.Config{Role: role}),
 			"the rest is short": begun(1000, endpoint.Config{}),
 			"pieces":            begun(large, endpoint.Config{Partial: true}),
 		} {

@@ -207,7 +207,7 @@ func TestPreparedMessageAfterClose(t *testing.T) {
 
 // A frame or message that must not be sent is refused before any byte is
 // written, and the connection stays open (6455-5.5-b, 6455-5.6-c).
-func TestWhatMayNotBeSent(t *testing.T) {
+func TestInvalidFramesAreRefused(t *testing.T) {
 	long := make([]byte, wire.MaxControlPayload+1)
 	tests := []struct {
 		name string

@@ -41,7 +41,7 @@ func TestTransportEndsAtEveryByte(t *testing.T) {
 			causes = append(causes, p.after)
 		}
 		closed := len(stream)
-		stream = append(stream, "what comes behind the Close"...)
+		stream = append(stream, "bytes behind the Close"...)
 		for _, state := range []endpoint.State{endpoint.Open, endpoint.CloseSent} {
 			for n := range len(stream) + 1 {
 				e := endpoint.New(io.Discard, endpoint.Config{Role: role})
@@ -96,17 +96,17 @@ func TestFirstEndIsTheOneReported(t *testing.T) {
 		err := e.TransportClosed(errTransport, nil)
 		checkLost(t, "first", e, err, errTransport)
 		if again := e.TransportClosed(io.EOF, nil); again != err {
-			t.Errorf("the second Lost returned %v", again)
+			t.Errorf("the second TransportClosed returned %v", again)
 		}
 		if _, cutErr := e.Abort(io.ErrClosedPipe, func() error { return io.ErrNoProgress }); cutErr != io.ErrNoProgress {
-			t.Errorf("Cut returned %v, want what closing the transport did", cutErr)
+			t.Errorf("Abort returned %v, want the error of closing the transport", cutErr)
 		}
 		checkLost(t, "at the end", e, e.Err(), errTransport)
 	})
 }
 
 // Bytes after Abort do not change the cause of the end.
-func TestCutIsTheEnd(t *testing.T) {
+func TestAbortIsTheEnd(t *testing.T) {
 	for name, last := range map[string]func(endpoint.Role) []byte{
 		"Close":       func(r endpoint.Role) []byte { return closeFromPeer(r, 1000, "late") },
 		"broken rule": func(endpoint.Role) []byte { return []byte{0x83} },
@@ -230,7 +230,7 @@ func TestAnswerThatCannotBeWritten(t *testing.T) {
 
 // Input that arrived before a failed write is still received: the peer's Close
 // tells more than the broken transport (6455-7.1.5-a).
-func TestReceivingGoesOnAfterAWriteFailed(t *testing.T) {
+func TestReceivingContinuesAfterAFailedWrite(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		e := endpoint.New(new(breaking), endpoint.Config{Role: role})
 		_ = e.Send(wire.Text, []byte("lost"))

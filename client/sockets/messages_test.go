@@ -222,7 +222,7 @@ func TestHistoryIsBoundedByOneMiBByDefault(t *testing.T) {
 	})
 }
 
-func TestWithoutHistoryMessagesAreGoneWhenTaken(t *testing.T) {
+func TestWithoutHistoryReceivedMessagesAreReleased(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var set sockets.Set
 		connect(t, &set, "x", &sockets.Options{Config: serve(t, counting), DropReceived: true})
@@ -462,7 +462,7 @@ func TestHandlerThatPanicsEndsItsConnection(t *testing.T) {
 				}
 				send(t, &set, "x", "1")
 				if code := <-codes; code != wire.InternalError {
-					t.Errorf("the server was told %v", code)
+					t.Errorf("the server received the code %v", code)
 				}
 				wantText(t, &set, "x", "0") // Receive returns it all the same
 				for call, err := range calls(&set, "x") {

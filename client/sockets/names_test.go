@@ -59,7 +59,7 @@ func TestConnectClosesTheOlderConnectionFirst(t *testing.T) {
 			t.Errorf("%q, want %q", events, want)
 		}
 		if code := <-codes; code != wire.NormalClosure {
-			t.Errorf("the server was told %v", code)
+			t.Errorf("the server received the code %v", code)
 		}
 		wantMessages(t, &set, "x", -1, nil)
 		send(t, &set, "x", "of the new one")

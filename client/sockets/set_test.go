@@ -427,7 +427,7 @@ func TestCloseIsProperAndFreesName(t *testing.T) {
 			t.Errorf("Receive that waited: cause %v", e.Cause)
 		}
 		if code := <-codes; code != wire.NormalClosure {
-			t.Errorf("the server was told %v", code)
+			t.Errorf("the server received the code %v", code)
 		}
 		if _, err := set.Info("x"); !errors.Is(err, sockets.ErrNotFound) {
 			t.Errorf("Info: %v", err)

@@ -122,7 +122,7 @@ func TestServerThatEndsWithoutAnswerHasEnded(t *testing.T) {
 		{"ends", ends, true, true},
 		{"resets", resets, true, true},
 		{"refuses", refuses, true, false},
-		{"ends though nobody asked", ends, false, false},
+		{"ends without a request", ends, false, false},
 	} {
 		f := &fuzzing{count: "0", hangUp: c.hangUp}
 		d := (&conformDriveOptions{agent: "a", shutdown: c.shutdown}).driver(f.start(t), nil)
@@ -134,7 +134,7 @@ func TestServerThatEndsWithoutAnswerHasEnded(t *testing.T) {
 
 // The driver runs the next case after any end of the last one, and asks for the
 // reports at the end.
-func TestDriverGoesThroughAllCasesAndAsksForReports(t *testing.T) {
+func TestDriverRunsAllCasesAndAsksForReports(t *testing.T) {
 	for _, parallel := range []int{0, 2, 100} {
 		t.Run(fmt.Sprint(parallel), func(t *testing.T) {
 			f := &fuzzing{count: "5", cases: map[string]func(c *server.Conn){
@@ -170,7 +170,7 @@ func TestDriverGoesThroughAllCasesAndAsksForReports(t *testing.T) {
 	}
 }
 
-func TestDriverSaysWhatIsNoFuzzingServer(t *testing.T) {
+func TestDriverReportsWrongServers(t *testing.T) {
 	for _, count := range []string{"", "many", "-1", "1.5", "99999999999999999999"} {
 		f := &fuzzing{count: count}
 		d := (&conformDriveOptions{agent: "a"}).driver(f.start(t), nil)
@@ -205,6 +205,6 @@ func TestDriverEndsWithoutServer(t *testing.T) {
 	d.URL = "ws://" + ln.Addr().String()
 	var refused *net.OpError
 	if err := d.Run(t.Context()); !errors.As(err, &refused) {
-		t.Errorf("nobody listens: %v", err)
+		t.Errorf("no listener: %v", err)
 	}
 }

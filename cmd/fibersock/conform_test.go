@@ -242,7 +242,7 @@ func TestReportOfSeveralServers(t *testing.T) {
 }
 
 // A wrong path gave 1,246 lines.
-func TestWrongPathIsToldInALine(t *testing.T) {
+func TestWrongPathIsReportedInALine(t *testing.T) {
 	addr, _ := startServe(t)
 	r := runWith(t, nil, "conform", "server", "ws://"+addr+"/elsewhere")
 	if r.code != exitRefused || r.out != "" || strings.Count(r.err, "\n") != 1 || !strings.Contains(r.err, "404") {
@@ -274,7 +274,7 @@ func TestStricterThanExpected(t *testing.T) {
 
 func TestServerThatCannotBeReached(t *testing.T) {
 	if r := runWith(t, nil, "conform", "server", "ws://"+nobody(t)); r.code != exitUnreachable || r.out != "" || !strings.Contains(r.err, "cannot connect") {
-		t.Errorf("nobody listens: %+v", r)
+		t.Errorf("no listener: %+v", r)
 	}
 	cert, key := certificate(t)
 	addr, _ := startServe(t, "-tls-cert", cert, "-tls-key", key)
@@ -536,7 +536,7 @@ func TestDriveSaysWhereThereIsNoFuzzingServer(t *testing.T) {
 	serving, _ := startServe(t)
 	silent := startPeer(t, func(_ net.Conn, r *bufio.Reader) { io.Copy(io.Discard, r) })
 	if r := runWith(t, nil, "conform", "drive", "ws://"+nobody(t)); r.code != exitUnreachable {
-		t.Errorf("nobody listens: %+v", r)
+		t.Errorf("no listener: %+v", r)
 	}
 	if r := runWith(t, nil, "conform", "drive", "ws://"+serving); r.code != exitRefused {
 		t.Errorf("another server: %+v", r)

@@ -339,7 +339,7 @@ func TestPingMeasuresRoundTrips(t *testing.T) {
 // A server that answered each Ping with an empty Pong was given up after the
 // first, although it was there (python-websockets/websockets PR 315,
 // Simple-WebSocket-Server#103).
-func TestWhateverComesAfterAPingIsASignOfLife(t *testing.T) {
+func TestAnyFrameAfterAPingIsASignOfLife(t *testing.T) {
 	pings := make(chan bool, 10)
 	addr := startPeer(t, func(nc net.Conn, r *bufio.Reader) {
 		accept(nc, r)

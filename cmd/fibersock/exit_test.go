@@ -109,7 +109,7 @@ func TestExitCodeSaysHowItEnded(t *testing.T) {
 		code exitCode
 		err  string // a substring of standard error
 	}{
-		{"nobody listens", nil, "ws://ADDR", exitUnreachable, "refused"},
+		{"no listener", nil, "ws://ADDR", exitUnreachable, "refused"},
 		{"no such name", nil, "ws://name.invalid/", exitUnreachable, "name.invalid"},
 		{"no proxy", nil, "-proxy http://ADDR ws://example.com/", exitUnreachable, "proxy"},
 		{"a proxy that refuses", answering("HTTP/1.1 407 No\r\nContent-Length: 0\r\n\r\n"), "-proxy http://ADDR ws://example.com/", exitUnreachable, "407"},
@@ -123,15 +123,15 @@ func TestExitCodeSaysHowItEnded(t *testing.T) {
 		{"a masked frame", says([]byte{0x81, 0x80, 1, 2, 3, 4}), "ws://ADDR", exitFailed, "1002"},
 		{"text that is not UTF-8", says([]byte{0x81, 1, 0xff}), "ws://ADDR", exitFailed, "1007"},
 		{"a message over the limit", says(text), "-max-message 10 ws://ADDR", exitFailed, "-max-message (10)"},
-		{"gone without a Close", accept, "ws://ADDR", exitLost, "without a closing handshake"},
-		{"gone inside a frame", func(nc net.Conn, r *bufio.Reader) { accept(nc, r); nc.Write(text[:5]) }, "ws://ADDR", exitLost, "unexpected EOF"},
+		{"TCP closed without a Close", accept, "ws://ADDR", exitLost, "without a closing handshake"},
+		{"TCP closed inside a frame", func(nc net.Conn, r *bufio.Reader) { accept(nc, r); nc.Write(text[:5]) }, "ws://ADDR", exitLost, "unexpected EOF"},
 		{"closed normally", says(closeFrame(wire.NormalClosure, "done")), "ws://ADDR", exitOK, ""},
 		{"closed normally, in detail", says(closeFrame(wire.NormalClosure, "done")), "-v ws://ADDR", exitOK, `1000 (normal closure): "done"`},
 		{"closed going away", says(closeFrame(wire.GoingAway, "")), "ws://ADDR", exitOK, ""},
 		{"closed without a code", says([]byte{0x88, 0}), "ws://ADDR", exitOK, ""},
 		{"closed for a reason", says(closeFrame(wire.PolicyViolation, "not you\x1b[31m")), "ws://ADDR", exitPeerClosed, `1008 (policy violation): "not you\x1b[31m"`},
 		{"closed with a private code", says(closeFrame(4000, "")), "ws://ADDR", exitPeerClosed, "4000"},
-		{"closed before what was expected", says(append(text, closeFrame(1000, "")...)), "-expect 2 ws://ADDR", exitPeerClosed, "1000"},
+		{"closed before the expected message", says(append(text, closeFrame(1000, "")...)), "-expect 2 ws://ADDR", exitPeerClosed, "1000"},
 		{"fewer messages than expected", says(text), "-expect 2 -wait 50ms ws://ADDR END", exitTimeout, "1 of 2 messages"},
 		{"no Pong", says(nil), "-ping 50ms ws://ADDR", exitTimeout, "no Pong and nothing else within 50ms of a Ping"},
 	} {

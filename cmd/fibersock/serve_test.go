@@ -13,7 +13,7 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-func TestPageComesWithAllItsFilesAndNothingElse(t *testing.T) {
+func TestPageServesOnlyItsFiles(t *testing.T) {
 	addr, _ := startServe(t)
 	transport := &http.Transport{DisableKeepAlives: true}
 	get := func(path string) (*http.Response, string) {
@@ -235,7 +235,7 @@ func TestLocalhostIsEveryLoopbackAddress(t *testing.T) {
 	// If the port is in use on one address, it is not served on the other
 	// alone.
 	if _, err := listenTCP("localhost:" + port); err == nil {
-		t.Error("the port was taken twice")
+		t.Error("two listeners got the port")
 	}
 	if code := stop(); code != exitOK {
 		t.Errorf("exit code %d", code)
@@ -254,6 +254,6 @@ func TestLocalhostIsEveryLoopbackAddress(t *testing.T) {
 		t.Errorf("Accept after Close: %v", err)
 	}
 	if _, err := listenTCP("localhost"); err == nil {
-		t.Error("an address without a port was taken")
+		t.Error("an address without a port was accepted")
 	}
 }

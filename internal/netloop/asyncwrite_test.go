@@ -164,7 +164,7 @@ func followAsync(t *testing.T, path string, foreign bool) {
 			t.Errorf("%s: step %d: %d bytes are buffered, %d counted, the owner counts %d", path, i, c.size, buffered, owner.buffered)
 		}
 		if c.size > 0 && !c.writing {
-			t.Errorf("%s: step %d: %d bytes are buffered, and nobody writes them", path, i, c.size)
+			t.Errorf("%s: step %d: %d bytes are buffered, and no goroutine writes them", path, i, c.size)
 		}
 		c.mu.Unlock()
 		sink.mu.Lock()

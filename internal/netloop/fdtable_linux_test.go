@@ -24,7 +24,7 @@ func TestTableFindsByDescriptor(t *testing.T) {
 		}
 	}
 	if table.get(77_777) != nil {
-		t.Error("something is found where nothing was put")
+		t.Error("a socket is found at an unused descriptor")
 	}
 }
 

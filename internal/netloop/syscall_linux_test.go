@@ -8,7 +8,7 @@ import (
 )
 
 // A full socket accepts no byte, for any size and number of pieces.
-func TestFullSocketTakesNothing(t *testing.T) {
+func TestFullSocketAcceptsNothing(t *testing.T) {
 	pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_NONBLOCK, 0)
 	if err != nil {
 		t.Fatal(err)

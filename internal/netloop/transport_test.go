@@ -54,7 +54,7 @@ func TestWriteTimesOutWithoutProgressOnly(t *testing.T) {
 			t.Errorf("it took %v", took)
 		}
 		if c.TimedOut() != late || netloop.Over(hidden{c}, c).TimedOut() != late {
-			t.Error("the timeout is not told")
+			t.Error("the timeout is not reported")
 		}
 		if _, err := peer.Read(make([]byte, 1)); err != io.EOF {
 			t.Errorf("the connection was not aborted: %v", err)
@@ -178,7 +178,7 @@ func TestForeignWriteEndsAfterItsTimeout(t *testing.T) {
 			t.Errorf("it took %v", took)
 		}
 		if c.TimedOut() != late {
-			t.Error("the timeout is not told")
+			t.Error("the timeout is not reported")
 		}
 		if _, err := c.Write(nil); err != error(late) {
 			t.Errorf("the next Write returned %v", err)
@@ -319,7 +319,7 @@ type hidden struct{ net.Conn }
 // CloseNow over an https proxy closed the proxy's TLS, which waited for up to 5
 // s to send close_notify to a proxy that did not read. Abort waits for no
 // close_notify: neither with TLS in TLS, nor with TLS inside a wrapper (T-C08).
-func TestCutDoesNotWaitForTLS(t *testing.T) {
+func TestAbortDoesNotWaitForTLS(t *testing.T) {
 	for name, over := range map[string]func(secure net.Conn) netloop.Transport{
 		"TLS":         func(nc net.Conn) netloop.Transport { return netloop.NewTransport(nc) },
 		"hidden TLS":  func(nc net.Conn) netloop.Transport { return netloop.NewTransport(hidden{nc}) },
@@ -451,7 +451,7 @@ func (c *layeredConn) Close() error {
 
 // Abort closes the lowest connection, and then the program's own, which may
 // have to release something. That Close used to be never called.
-func TestCutClosesEveryLayer(t *testing.T) {
+func TestAbortClosesEveryLayer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		low := new(lowConn)
 		nc := &layeredConn{low: low}

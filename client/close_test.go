@@ -18,7 +18,7 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// closeCall is a call of Close that is under way.
+// closeCall is a call of Close in progress.
 type closeCall struct {
 	took time.Duration
 	err  error
@@ -141,7 +141,7 @@ func TestServerThatNeverClosesTCP(t *testing.T) {
 	})
 }
 
-// A server that never answers the Close: the connection is cut.
+// The connection is aborted if the server never answers the Close.
 func TestServerThatNeverAnswersClose(t *testing.T) {
 	for name, tt := range map[string]struct {
 		option, cut, want time.Duration // cut: when CloseNow is called; 0: never
@@ -425,7 +425,7 @@ func TestCloseWhileReceiving(t *testing.T) {
 	})
 }
 
-// A closing handshake that the server spoils has the error that says how.
+// If the server breaks the closing handshake, Close returns the cause.
 func TestClosingHandshakeThatFails(t *testing.T) {
 	for name, tt := range map[string]struct {
 		end    func(f *farEnd)
@@ -616,7 +616,7 @@ func TestCloseAfterAnAbandonedMessage(t *testing.T) {
 func TestCloseDuringNextReader(t *testing.T) {
 	for name, tt := range map[string]struct {
 		message []byte
-		reads   bool // a Read is under way when Close is called
+		reads   bool // a Read is in progress when Close is called
 		err     error
 		text    string
 	}{
@@ -786,7 +786,7 @@ func TestSendClose(t *testing.T) {
 	})
 }
 
-// A Close may follow SendClose, in order to wait.
+// Close may be called after SendClose, in order to wait for the server.
 func TestCloseAfterSendClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, f := openPipe(t, nil)

@@ -64,7 +64,7 @@ type goldenConn struct {
 	c      *client.Conn
 	peer   *corpustest.Peer
 	events corpustest.Events
-	writer *client.MessageWriter // of the message that is being written
+	writer *client.MessageWriter // of the incomplete message
 }
 
 func openGolden(t *testing.T, s *corpus.Script) corpustest.Subject {
@@ -88,7 +88,7 @@ func openGolden(t *testing.T, s *corpus.Script) corpustest.Subject {
 	return p
 }
 
-// acceptHandshake is the server of an opening handshake.
+// acceptHandshake performs the server's part of an opening handshake.
 func acceptHandshake(t *testing.T, nc net.Conn) {
 	var parser handshake.RequestParser
 	buf := make([]byte, 4<<10)
@@ -183,7 +183,8 @@ func (p *goldenConn) end(t *testing.T, err error) {
 	case errors.As(err, &lost):
 		p.events.Add(corpus.Event{Kind: corpus.Lost, Code: wire.AbnormalClosure})
 	case errors.As(err, &closed), errors.Is(err, client.ErrClosed):
-		// The Close has been an event; ErrClosed is this test's CloseNow.
+		// The Close was reported as an event; ErrClosed is this test's
+		// CloseNow.
 	default:
 		t.Errorf("receiving ended with %v", err)
 	}

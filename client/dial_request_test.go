@@ -16,7 +16,7 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// scripted is a transport to a server that is a function.
+// scripted is a transport to a server, which is the given function.
 func scripted(t *testing.T, server func(nc net.Conn)) func(context.Context, string, string) (net.Conn, error) {
 	return func(context.Context, string, string) (net.Conn, error) {
 		ours, theirs := net.Pipe()
@@ -50,7 +50,8 @@ func readRequest(nc net.Conn) (request, key string) {
 	return string(b), key
 }
 
-// switching is a correct 101 up to its blank line, with more fields.
+// switching returns a valid 101 response up to its blank line, with additional
+// fields.
 func switching(key string, fields ...string) string {
 	return "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
 		"Sec-WebSocket-Accept: " + handshake.AcceptKey(key) + "\r\n" + strings.Join(append(fields, ""), "\r\n") + "\r\n"
@@ -203,7 +204,7 @@ func TestNewKeyForEveryDial(t *testing.T) {
 	}
 }
 
-// 6455-4.1-q, 9110-7.8-d: after the request nothing is sent until the response
+// 6455-4.1-q, 9110-7.8-d: after the request no byte is sent until the response
 // has been validated.
 func TestNothingIsSentBeforeTheResponse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -279,7 +280,7 @@ func TestDialsDoNotWaitForEachOther(t *testing.T) {
 }
 
 // 6455-4.1-d, T-G12: the error of the dialer, of the network or of a hook that
-// filters addresses, is the error of the dial, with the server that was dialed.
+// filters addresses is wrapped in the error of Dial, with the dialed server.
 func TestDialerError(t *testing.T) {
 	ln := listenTCP(t)
 	ln.Close()
@@ -335,7 +336,7 @@ func TestIPv6(t *testing.T) {
 	}
 }
 
-// receiveWant receives the next message, which must be this one.
+// receiveWant receives a message and compares it with the arguments.
 func receiveWant(t *testing.T, c *client.Conn, op wire.Opcode, payload string) {
 	t.Helper()
 	m, err := c.Receive(t.Context())

@@ -16,8 +16,8 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// dialAnswered dials a server that answers with response, in which KEY-ACCEPT
-// stands for the right Sec-WebSocket-Accept, and then closes.
+// dialAnswered dials a server that answers with response and then closes.
+// KEY-ACCEPT in response is replaced by the valid Sec-WebSocket-Accept.
 func dialAnswered(t *testing.T, response string, cfg *client.Config) (*client.Conn, error) {
 	config := client.Config{}
 	if cfg != nil {

@@ -17,7 +17,7 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// ends are the ways in which a connection ends, and the error that each leaves.
+// ends are the ways in which a connection ends, with the error of each.
 var ends = map[string]struct {
 	end  func(c *client.Conn, f *farEnd)
 	want func(err error) bool
@@ -213,7 +213,7 @@ func TestFailureIsNotWaitedFor(t *testing.T) {
 	})
 }
 
-// 6455-7.2.1-a: a reset reaches every call that waits.
+// 6455-7.2.1-a: after a reset every blocked call returns.
 func TestReset(t *testing.T) {
 	ours, theirs := tcpPair(t)
 	c, f := openOver(t, ours, theirs, &client.Config{WriteTimeout: -1})
@@ -247,9 +247,9 @@ func TestReset(t *testing.T) {
 	}
 }
 
-// T-H02, T-G10: everything at once, while the connection ends from either side:
-// every call returns, with a message or the reason, and never that two calls
-// received at once when one did.
+// T-H02, T-G10: all calls run concurrently while the connection ends from
+// either side. Every call returns a message or the cause, and no call reports a
+// concurrent receive without one.
 func TestEverythingAtOnce(t *testing.T) {
 	for i := range 300 {
 		c, f := openTCP(t, nil)

@@ -62,7 +62,7 @@ func ExampleDial() {
 	// Output: text hello
 }
 
-// A server that refuses says why.
+// A server that refuses reports the reason.
 func ExampleHandshakeError() {
 	url, stop := listen(server.Handler{}) // it accepts no page of another site
 	defer stop()
@@ -163,7 +163,7 @@ func ExampleConn_NextReader() {
 	// Output: one, two, three
 }
 
-// The loop ends when the server closes normally.
+// The loop ends after a normal closure by the server.
 func ExampleConn_Messages() {
 	url, stop := listen(server.Handler{Open: func(c *server.Conn) {
 		c.SendText("one")
@@ -218,7 +218,7 @@ func ExampleConn_SendJSON() {
 	// Output: 1 2
 }
 
-// A round trip shows that the server answers, and how soon.
+// A round trip proves that the server answers, and measures the latency.
 func ExampleConn_Ping() {
 	url, stop := listenEcho()
 	defer stop()
@@ -319,8 +319,8 @@ func ExampleConn_ReceiveInto() {
 	// text message 1
 }
 
-// Each message is checked at its header. A connection may get more room once
-// the server is trusted.
+// The limit is checked at the header of each message. An application may raise
+// it once it trusts the server.
 func ExampleConn_SetLimits() {
 	url, stop := listenEcho()
 	defer stop()

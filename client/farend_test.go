@@ -242,7 +242,8 @@ func (f *farEnd) next() (wire.Frame, error) {
 	return frame, nil
 }
 
-// want waits for the next frame, which must be this one, masked.
+// want waits for the next frame, which must be masked, and compares it with the
+// arguments.
 func (f *farEnd) want(fin byte, op wire.Opcode, payload string) {
 	f.t.Helper()
 	frame, err := f.next()
@@ -274,7 +275,7 @@ func (f *farEnd) bytes() []byte {
 	return bytes.Clone(f.raw)
 }
 
-// Frames as a server sends them.
+// The functions below return frames of a server.
 
 func textFrame(s string) []byte {
 	return wire.AppendFrame(nil, wire.Header{Fin: true, Opcode: wire.Text}, []byte(s))

@@ -22,7 +22,7 @@ import (
 
 // The tests of this file break the connection at every byte of every operation.
 
-// operation is something that a program does with a connection.
+// operation is a call of a program on a connection.
 type operation struct {
 	name string
 	do   func(ctx context.Context, c *client.Conn) error
@@ -110,8 +110,8 @@ var closings = map[string]operation{
 	}},
 }
 
-// program is everything, with the whole of a connection's life around it. It
-// returns the first error, and checks that every other is of the same kind.
+// program dials, runs all operations and closes. It returns the first error,
+// and checks that all later errors are of the same kind.
 func program(t *testing.T, closing operation, cfg *client.Config) error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -139,8 +139,8 @@ func program(t *testing.T, closing operation, cfg *client.Config) error {
 	return nil
 }
 
-// wantTyped checks that err is one of those that Conn documents: the end of the
-// connection, or that of the context.
+// wantTyped checks that err is one of the documented errors of Conn: the end of
+// the connection, or that of the context.
 func wantTyped(t *testing.T, c *client.Conn, what string, err error) {
 	t.Helper()
 	var closed *client.CloseError
@@ -179,7 +179,7 @@ func echoing(t *testing.T, ln net.Listener) {
 	})
 }
 
-// direction is one of the ways in which bytes go.
+// direction is a direction of the transport.
 type direction struct {
 	plan func(f wstest.Faults) wstest.Plan
 	flow func(l *wstest.Link) *wstest.Flow
@@ -226,7 +226,7 @@ func TestEveryOperationIsCutAtEveryByte(t *testing.T) {
 							f.Cut = c.cut(at)
 							start := time.Now()
 							err := program(t, closing, cfg)
-							var closed *client.CloseError // by a server that has lost its patience
+							var closed *client.CloseError // by a server that timed out
 							var late *client.TimeoutError // the client has
 							expected := kind == "stall" && (errors.As(err, &closed) || errors.As(err, &late)) ||
 								slices.ContainsFunc(c.causes, func(cause error) bool { return errors.Is(err, cause) })
@@ -247,7 +247,7 @@ func TestEveryOperationIsCutAtEveryByte(t *testing.T) {
 	}
 }
 
-// The same over TCP, where a reset is the system's.
+// This test repeats it over TCP, where the kernel sends the reset.
 func TestEveryOperationIsCutOverTCP(t *testing.T) {
 	ln := listenTCP(t)
 	echoing(t, ln)

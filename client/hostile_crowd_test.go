@@ -23,7 +23,7 @@ import (
 
 var crowds = flag.Bool("crowds", false, "hostile servers come in a crowd of each profile, and not of all at once: takes a minute")
 
-// innocents are how many connections there are to a server that means well.
+// innocents is the number of connections to a well-behaved server.
 const innocents = 20
 
 // A client has many connections at once to hostile servers of every profile.
@@ -58,8 +58,8 @@ func TestConnectionsToCrowdOfHostileServers(t *testing.T) {
 	}
 }
 
-// awaitNoneLeft waits until there are no more goroutines, descriptors and bytes
-// than before.
+// awaitNoneLeft waits until the numbers of goroutines, descriptors and bytes
+// are no larger than before.
 func awaitNoneLeft(t *testing.T, bytes int64, goroutines, files int) {
 	const patience = 30 * time.Second
 	deadline := time.Now().Add(patience)
@@ -72,7 +72,7 @@ func awaitNoneLeft(t *testing.T, bytes int64, goroutines, files int) {
 	}
 }
 
-// den is where hostile servers of one profile listen.
+// den is a set of listening hostile servers of one profile.
 type den struct {
 	net.Listener
 	attacks []*hostile.Attack

@@ -65,7 +65,7 @@ func comply(ctx context.Context, c *client.Conn, m client.Message) error {
 	}.Respond(m.Opcode, m.Payload)
 }
 
-// ending classifies why a dial has failed or a connection has ended.
+// ending classifies the error of a dial or the end of a connection.
 func ending(err error) (hostile.End, wire.StatusCode) {
 	var (
 		failed *client.FailError
@@ -86,7 +86,7 @@ func ending(err error) (hostile.End, wire.StatusCode) {
 	}
 }
 
-// bound returns the latest moment at which an attack on a client must be over.
+// bound returns the longest duration of an attack on a client.
 func bound(a *hostile.Attack, cfg *client.Config) time.Duration {
 	const slack = 2 * time.Second // the time that an attack needs by itself
 	for option, limit := range map[string]time.Duration{
@@ -148,7 +148,7 @@ func attackerEnd(nc net.Conn, a *hostile.Attack, scheme string, cert tls.Certifi
 	return nc
 }
 
-// visited plays an attack on a client and looks how it ends.
+// visited plays an attack on a client and checks its end.
 func visited(t *testing.T, a *hostile.Attack, cfg *client.Config, scheme string, nc net.Conn) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()

@@ -14,7 +14,7 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// pingCall is a call of Ping that is under way.
+// pingCall is a call of Ping in progress.
 type pingCall struct {
 	took time.Duration
 	err  error
@@ -144,7 +144,7 @@ func TestPingWithoutPong(t *testing.T) {
 		f.send(pongFrame(f.nextPing()), textFrame("later"))
 		receiveWant(t, c, wire.Text, "later")
 
-		// The same if another call receives.
+		// The same holds if another call receives.
 		p := startPing(ctx, c)
 		if !p.over() || !errors.Is(p.err, context.DeadlineExceeded) {
 			t.Errorf("a Ping whose context is over returned %v", p.err)
@@ -194,7 +194,7 @@ func TestManyPings(t *testing.T) {
 }
 
 // 6455-5.5.3-b: a server may answer only the last of several Pings. Its Pong
-// answers those before it, and not those after it.
+// completes that Ping and the earlier ones, but no later one.
 func TestPongForTheLastPing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, f := openPipe(t, nil)
@@ -335,7 +335,8 @@ func TestPingWhileReaderIsOpen(t *testing.T) {
 	})
 }
 
-// The connection's end is the Ping's end, whether it receives itself or not.
+// The end of the connection ends a Ping, whether the Ping itself receives or
+// another call.
 func TestPingWhenConnectionEnds(t *testing.T) {
 	for name, tt := range map[string]struct {
 		end    func(c *client.Conn, f *farEnd)
@@ -400,9 +401,9 @@ func TestPongPayload(t *testing.T) {
 	f.want(1, wire.Pong, string(make([]byte, 125)))
 }
 
-// A call that receives is served at once, although a Ping or a Close reads from
-// the connection: with a message that they have kept, with the first piece of
-// one, or with one that arrives later.
+// A call that receives returns at once, although a Ping or a Close reads from
+// the connection: with a kept message, with the first piece of one, or with one
+// that arrives later.
 func TestReceiveWhilePingOrCloseReads(t *testing.T) {
 	calls := map[string]func(ctx context.Context, c *client.Conn){
 		"one Ping": func(ctx context.Context, c *client.Conn) { c.Ping(ctx) },
@@ -515,7 +516,7 @@ func TestNextReaderOfPieceThatPingRead(t *testing.T) {
 	})
 }
 
-// A call that gives up receiving leaves the reading to the Ping again.
+// When a call stops receiving, the Ping reads again.
 func TestPingReadsAfterReceiveGaveUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, f := openPipe(t, nil)

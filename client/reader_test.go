@@ -121,7 +121,7 @@ func TestAbandonedReader(t *testing.T) {
 	}
 }
 
-// A reader whose message was received whole is like any other.
+// A reader of a message that was received whole behaves like any other.
 func TestAbandonedReaderOfWholeMessage(t *testing.T) {
 	c, f := openTCP(t, nil)
 	f.send(append(textFrame("one"), textFrame("two")...))
@@ -135,8 +135,8 @@ func TestAbandonedReaderOfWholeMessage(t *testing.T) {
 	}
 }
 
-// A reader whose context ends is done; the rest of its message is skipped. The
-// connection is as usable as before.
+// A reader whose context has ended is closed; the rest of its message is
+// skipped. The connection stays usable.
 func TestReaderWhoseContextEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, f := openPipe(t, nil)
@@ -182,8 +182,8 @@ func TestReaderOfMessageThatReceiveGaveUp(t *testing.T) {
 	})
 }
 
-// A message that ends too early is no message: the reader does not end with
-// io.EOF (6455-5.2-m, 6455-8.1-c, 6455-7.1.7-a).
+// A reader of an incomplete message does not end with io.EOF (6455-5.2-m,
+// 6455-8.1-c, 6455-7.1.7-a).
 func TestReaderOfMessageThatIsCutOff(t *testing.T) {
 	for name, tt := range map[string]struct {
 		send [][]byte

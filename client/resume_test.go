@@ -15,8 +15,8 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// retained is a server's transport whose writes are kept back from the moment
-// that retain is called, until the test delivers them.
+// retained is a server's transport that buffers writes from the call of retain
+// until the test delivers them.
 type retained struct {
 	net.Conn
 
@@ -64,8 +64,8 @@ func (r *retained) open(t *testing.T, wrap func(ours, theirs net.Conn) (net.Conn
 
 func plainTransport(ours, theirs net.Conn) (net.Conn, net.Conn) { return ours, theirs }
 
-// receivers are the calls that receive a whole message. Each that is handed a
-// buffer is handed the same one again and again.
+// receivers are the calls that receive a whole message. Those with a buffer get
+// the same one in every call.
 var receivers = map[string]func(c *client.Conn) func(ctx context.Context) (string, error){
 	"Receive": func(c *client.Conn) func(ctx context.Context) (string, error) {
 		return func(ctx context.Context) (string, error) {

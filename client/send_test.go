@@ -238,7 +238,8 @@ func TestBufferOfSend(t *testing.T) {
 	}
 }
 
-// brokenWriter is a transport whose writes fail, the last one half done.
+// brokenWriter is a transport whose writes fail, the last one after half of its
+// bytes.
 type brokenWriter struct {
 	net.Conn
 	mu    sync.Mutex
@@ -306,8 +307,8 @@ func TestNothingIsSentAfterHalfFrame(t *testing.T) {
 	})
 }
 
-// A server that does not read: the write ends after WriteTimeout, at most a
-// quarter later, and the connection with it. The error names the option.
+// With a server that does not read, the write ends after WriteTimeout, at most
+// a quarter later, and the connection with it. The error names the option.
 func TestWriteTimeout(t *testing.T) {
 	for name, tt := range map[string]struct {
 		option, want time.Duration
@@ -470,7 +471,7 @@ func TestTransportThatWritesInPieces(t *testing.T) {
 	}
 }
 
-// A message much larger than any buffer, both ways.
+// A message can be much larger than any buffer, in both directions.
 func TestLargeMessage(t *testing.T) {
 	c, f := openTCP(t, nil)
 	large := bytes.Repeat([]byte("0123456789abcdef"), 10<<16)

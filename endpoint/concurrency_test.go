@@ -215,7 +215,8 @@ func TestNoDataAfterClose(t *testing.T) {
 	}
 }
 
-// startSenders sends in every way, until the connection is closed.
+// startSenders starts senders of every kind, which run until the connection is
+// closed.
 func startSenders(e *endpoint.Endpoint) *sync.WaitGroup {
 	senders := new(sync.WaitGroup)
 	for writer := range 4 {
@@ -258,7 +259,7 @@ func TestEndsThatRace(t *testing.T) {
 			e := endpoint.New(out, endpoint.Config{Role: role, Background: func(f func()) { go f() }})
 			var all sync.WaitGroup
 			take := rng.IntN(3000)
-			all.Go(func() { // the peer reads for a while, or for good
+			all.Go(func() { // the peer reads for a while, or until the end
 				io.CopyN(io.Discard, in, int64(take))
 				if take%3 == 0 {
 					in.CloseWithError(errTransport)

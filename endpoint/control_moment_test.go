@@ -28,7 +28,7 @@ func TestQueuedPongsGoFirst(t *testing.T) {
 			e := New(&out, Config{Role: Server})
 			e.sender.mu.Lock()
 			e.Receive(time.Time{}, frame(wire.Ping, "1"))
-			e.sender.mu.Unlock() // not unlock: it has looked already
+			e.sender.mu.Unlock() // not unlock, which has checked the queue already
 			e.Receive(time.Time{}, tt.next)
 			if want := append(plain(wire.Pong, "1"), tt.answer...); !bytes.Equal(out.Bytes(), want) {
 				t.Errorf("got  %q\nwant %q", out.Bytes(), want)

@@ -111,7 +111,7 @@ func TestReceiveDoesNotWaitForThePongToBeTaken(t *testing.T) {
 	})
 }
 
-// At most one function is in the background: a flood of Pings does not multiply
+// At most one background function runs: a flood of Pings does not multiply
 // goroutines (T-H16).
 func TestPingsRunOneBackgroundFunction(t *testing.T) {
 	var jobs []func()
@@ -290,7 +290,7 @@ func TestPongsBesideAWriter(t *testing.T) {
 	}
 }
 
-// checkNumbered checks that the payloads are growing numbers up to last.
+// checkNumbered checks that the payloads are increasing numbers up to last.
 func checkNumbered(payloads []string, last uint64) error {
 	var previous uint64
 	for i, p := range payloads {

@@ -33,7 +33,7 @@ func (g *gathering) Writev(head, payload []byte) error {
 	return err
 }
 
-// everything sends a bit of everything that an endpoint can send.
+// everything calls every method that sends.
 func everything(t *testing.T, e *endpoint.Endpoint) {
 	t.Helper()
 	do := func(err error) {
@@ -120,8 +120,7 @@ func TestCollectedFramesAreTheSame(t *testing.T) {
 	}
 }
 
-// Small frames are written when that is asked for, and not before; then each is
-// written as it is sent.
+// Uncork writes the collected frames; later frames are written one by one.
 func TestCollectingEnds(t *testing.T) {
 	w := new(gathering)
 	e := endpoint.New(w, endpoint.Config{Role: endpoint.Server})
@@ -144,7 +143,7 @@ func TestCollectingEnds(t *testing.T) {
 	e.Cork(k)
 	e.Uncork()
 	if w.writes != 2 {
-		t.Error("nothing was written")
+		t.Error("an empty cork was written")
 	}
 
 	e.Cork(k)

@@ -81,7 +81,7 @@ func (b *bare) Input(in []byte) {
 	}
 }
 
-// event returns ev as the corpus has it. Its payload is copied, because it is
+// event converts ev to an event of the corpus. It copies the payload, which is
 // valid only until the next Receive.
 func (b *bare) event(ev endpoint.Event) corpus.Event {
 	e := corpus.Event{Opcode: ev.Opcode, Final: ev.Final, Payload: bytes.Clone(ev.Payload)}

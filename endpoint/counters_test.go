@@ -105,7 +105,7 @@ func TestCountersFillCacheLines(t *testing.T) {
 	}
 }
 
-// SetLimits holds from the next header on, for one endpoint.
+// SetLimits applies from the next header on, to one endpoint.
 func TestSetLimits(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		shared := endpoint.NewSharedConfig(endpoint.Config{Role: role, Limits: endpoint.Limits{Message: 5}})

@@ -93,7 +93,7 @@ func TestBuffersShowNothingOfOtherConnections(t *testing.T) {
 		receive(one, fragmented(strings.Repeat(secret, 50))) // the buffer is free after that
 		unfinished := endpoint.New(io.Discard, endpoint.Config{Role: endpoint.Server})
 		receive(unfinished, fromPeer(endpoint.Server, wire.Binary, strings.Repeat(secret, 50), false))
-		receive(unfinished, []byte{0xff}) // fails, and gives its buffer back
+		receive(unfinished, []byte{0xff}) // fails, and releases its buffer
 		if unfinished.State() != endpoint.Closed {
 			t.Fatal("the connection is open")
 		}
@@ -161,7 +161,7 @@ func TestMessageInPieces(t *testing.T) {
 	})
 }
 
-// Remaining counts down the frame under way, control frames too.
+// Remaining counts down the bytes of the current frame, control frames too.
 func TestRemaining(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		e := endpoint.New(io.Discard, endpoint.Config{Role: role})

@@ -111,8 +111,8 @@ func TestPeersTextIsQuoted(t *testing.T) {
 	}
 }
 
-// A shell can fail the connection for a reason of its own, unless it has ended
-// before (6455-7.4-i).
+// The caller can fail the connection for a reason of its own, unless it has
+// ended before (6455-7.4-i).
 func TestFailureByTheShell(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		for _, state := range []string{"open", "closed"} {

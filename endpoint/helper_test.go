@@ -12,7 +12,7 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// eachRole runs f for the client and for the server: most rules are both's.
+// eachRole runs f for the client and for the server: most rules apply to both.
 func eachRole(t *testing.T, f func(t *testing.T, role endpoint.Role)) {
 	t.Run("client", func(t *testing.T) { f(t, endpoint.Client) })
 	t.Run("server", func(t *testing.T) { f(t, endpoint.Server) })
@@ -21,13 +21,13 @@ func eachRole(t *testing.T, f func(t *testing.T, role endpoint.Role)) {
 // peerKey masks the frames of a server's peer.
 const peerKey wire.MaskingKey = 0x3d21fa37
 
-// fromPeer returns a frame as the peer of an endpoint of the role sends it.
+// fromPeer returns a frame of the peer of an endpoint of the role.
 func fromPeer(role endpoint.Role, op wire.Opcode, payload string, fin bool) []byte {
 	h := wire.Header{Fin: fin, Opcode: op, Masked: role == endpoint.Server, Key: peerKey}
 	return wire.AppendFrame(nil, h, []byte(payload))
 }
 
-// whole returns a frame that is not a fragment, as the peer sends it.
+// whole returns a frame of the peer that is not a fragment.
 func whole(role endpoint.Role, op wire.Opcode, payload string) []byte {
 	return fromPeer(role, op, payload, true)
 }
@@ -47,7 +47,7 @@ func declaring(role endpoint.Role, op wire.Opcode, length int64, fin bool) []byt
 	return wire.AppendHeader(nil, h)
 }
 
-// event is an endpoint.Event whose payload is its own.
+// event is an endpoint.Event with a copy of its payload.
 type event struct {
 	Kind    endpoint.Kind
 	Opcode  wire.Opcode
@@ -97,7 +97,7 @@ func written(t *testing.T, role endpoint.Role, out []byte) []wire.Frame {
 	return frames
 }
 
-// closeCode returns the status code in a Close frame, 0 if it has none.
+// closeCode returns the status code of a Close frame, 0 if it has none.
 func closeCode(f wire.Frame) wire.StatusCode {
 	if len(f.Payload) < 2 {
 		return 0
@@ -152,7 +152,7 @@ func (g *gate) bytes() []byte {
 	return bytes.Clone(g.out)
 }
 
-// heap returns how many bytes of memory are in use.
+// heap returns the number of bytes of heap memory in use.
 func heap() int64 {
 	runtime.GC()
 	runtime.GC() // the second one drops the unused buffers of the pools

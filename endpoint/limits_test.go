@@ -14,7 +14,7 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// limitError returns the limit that the only event says was broken.
+// limitError returns the error of the only event, which must be a broken limit.
 func limitError(t *testing.T, events []event) *endpoint.LimitError {
 	t.Helper()
 	var failed *endpoint.FailError
@@ -88,7 +88,8 @@ func TestSumOfLengthsDoesNotOverflow(t *testing.T) {
 		t.Run(fmt.Sprint(length), func(t *testing.T) {
 			eachRole(t, func(t *testing.T, role endpoint.Role) {
 				e := endpoint.New(io.Discard, endpoint.Config{Role: role, Limits: endpoint.Limits{Message: -1}, Partial: true})
-				// Ten bytes in fragments, so that the sum is over 2^63.
+				// Ten bytes in fragments precede the header, so that the sum
+				// exceeds 2^63.
 				receive(e, fromPeer(role, wire.Binary, "0123456789", false))
 				events := receive(e, declaring(role, wire.Continuation, length, false))
 				if length < math.MaxInt64-10 {

@@ -101,7 +101,7 @@ func TestNoMaxOutgoingFrame(t *testing.T) {
 	}
 }
 
-// A corked server keeps to the limit too.
+// A corked server observes the limit too.
 func TestMaxOutgoingFrameWhileCorked(t *testing.T) {
 	w := &pieces{}
 	e := endpoint.New(w, endpoint.Config{Role: endpoint.Server, MaxOutgoingFrame: 100})

@@ -28,7 +28,7 @@ type waitingSenders struct {
 
 const waiting = 10
 
-// startWaiting returns when all senders wait.
+// startWaiting returns when all senders are blocked.
 func startWaiting(t *testing.T, role endpoint.Role) *waitingSenders {
 	t.Helper()
 	w := &waitingSenders{out: &breaking{left: -1}}

@@ -33,7 +33,7 @@ func TestProgress(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		for _, partial := range []bool{false, true} {
 			e := endpoint.New(io.Discard, endpoint.Config{Role: role, Partial: partial})
-			var before int64 // of the message, in frames that are complete
+			var before int64 // of the message, in complete frames
 			unfinished := false
 			for _, p := range pieces {
 				frame := fromPeer(role, p.op, p.payload, p.fin)

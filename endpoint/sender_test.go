@@ -21,7 +21,7 @@ func (w *writes) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// frameBuffer is about how much of a frame an endpoint builds at once.
+// frameBuffer is about the size of the buffer for a frame, in bytes.
 const frameBuffer = 32 << 10
 
 // sizes are payload lengths at the borders of length forms and of the buffer.
@@ -76,8 +76,8 @@ func TestPayloadsOfAnySize(t *testing.T) {
 	}
 }
 
-// A small frame is one write; of a large one a server copies no more than the
-// beginning, and a client never hands out the caller's bytes.
+// A small frame is one write. Of a large frame a server copies only the
+// beginning, and a client never passes the caller's bytes to a write.
 func TestWritesOfAFrame(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		var w writes
@@ -128,7 +128,8 @@ func TestEveryFrameHasItsOwnKey(t *testing.T) {
 		steps[f.Key-previous]++
 		previous = f.Key
 	}
-	// By chance two are equal in one of 86 runs; three pairs never are.
+	// By chance two are equal in one of 86 runs; three equal pairs practically
+	// never occur.
 	if len(keys) < frames-2 || len(steps) < frames-2 {
 		t.Errorf("%d frames have %d keys, %d apart", frames, len(keys), len(steps))
 	}

@@ -106,7 +106,7 @@ func (c conversation) run(t *testing.T) {
 		if role == endpoint.Client || c.bothClose {
 			ended.Go(func() {
 				done.Wait()
-				_ = e.Close(wire.NormalClosure, "") // the peer's may have been faster
+				_ = e.Close(wire.NormalClosure, "") // the peer's may have arrived first
 			})
 		}
 	}

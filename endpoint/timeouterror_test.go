@@ -40,7 +40,8 @@ type text string
 
 func (t text) String() string { return "the " + string(t) }
 
-// A PanicError has the value and the stack of a function that did not return.
+// A PanicError has the value and the stack of a function that panicked or
+// exited.
 func TestPanicError(t *testing.T) {
 	cause := errors.New("cause")
 	for _, tt := range []struct {

@@ -13,9 +13,9 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// A transport that ends is a clean end only behind the peer's Close. At every
+// The end of a transport is a clean end only behind the peer's Close. At every
 // other byte of a conversation it is 1006, and inside a frame or message the
-// end was unexpected (6455-5.2-m, 6455-7.1.4-a, 6455-7.1.5-a, T-C11).
+// error is an unexpected EOF (6455-5.2-m, 6455-7.1.4-a, 6455-7.1.5-a, T-C11).
 func TestTransportEndsAtEveryByte(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		pieces := []struct {
@@ -133,7 +133,7 @@ func TestAbortIsTheEnd(t *testing.T) {
 	}
 }
 
-// breaking is a transport whose writes fail from one on.
+// breaking is a transport whose writes fail after a number of successful ones.
 type breaking struct {
 	left   int // writes that succeed; negative: all
 	broken bool

@@ -319,7 +319,7 @@ func TestHandlerGetsAllInOrderAndSoDoesReceive(t *testing.T) {
 	})
 }
 
-// T-C09, of the receiving side.
+// T-C09: a blocked handler does not block the reader.
 func TestBlockedHandlerDoesNotBlockTheReader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var set sockets.Set
@@ -332,7 +332,7 @@ func TestBlockedHandlerDoesNotBlockTheReader(t *testing.T) {
 		}); err != nil {
 			t.Fatal(err)
 		}
-		send(t, &set, "x", "1")    // for the handler to be blocked in
+		send(t, &set, "x", "1")    // blocks the handler
 		send(t, &set, "x", "1000") // it returns after all are read
 		if _, err := set.Ping("x"); err != nil {
 			t.Errorf("Ping: %v", err)

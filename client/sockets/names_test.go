@@ -16,7 +16,7 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// watched is a connection that says when it is closed.
+// watched is a connection that reports its Close.
 type watched struct {
 	net.Conn
 	closed func()
@@ -175,8 +175,8 @@ func TestConnectGivesUpForALaterCallOfTheSameName(t *testing.T) {
 	}
 }
 
-// T-C14: of many connections that are opened for one name, none is left but the
-// last one.
+// T-C14: of many connections that are opened for one name, only the last one
+// stays open.
 func TestConcurrentConnectsOfOneNameLeaveOneConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var open atomic.Int32

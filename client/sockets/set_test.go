@@ -78,7 +78,7 @@ func serve(t *testing.T, h server.Handler) *client.Config {
 // echo is the handler that echoes messages.
 var echo = server.Handler{Message: func(c *server.Conn, op wire.Opcode, p []byte) { _ = c.Send(op, p) }}
 
-// connect gives name a connection that is open until the end of the test.
+// connect opens a connection for name that lasts until the end of the test.
 func connect(t *testing.T, set *sockets.Set, name string, opts *sockets.Options) {
 	t.Helper()
 	info, err := set.Connect(t.Context(), name, "ws://server.example/", opts)

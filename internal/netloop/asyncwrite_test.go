@@ -76,7 +76,7 @@ func (c *sinkConn) change(f func()) {
 func (c *sinkConn) CloseWrite() error { c.change(func() { c.fins++ }); return nil }
 func (c *sinkConn) Close() error      { c.change(func() { c.closes++ }); return nil }
 
-// countingOwner counts as an asyncOwner.
+// countingOwner is an asyncOwner that counts its calls.
 type countingOwner struct{ buffered, empty int }
 
 func (o *countingOwner) bufferGrew(by int)        { o.buffered += by }

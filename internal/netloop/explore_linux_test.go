@@ -26,7 +26,7 @@ import (
 
 var mutants = flag.Int("netloop.mutants", 0, "explore with every mutant of endTable, from this state on: each has to be noticed")
 
-// world is a socket with its surroundings.
+// world is a socket with the models around it.
 type world struct {
 	loop    *epollLoop
 	poller  *poller
@@ -36,7 +36,7 @@ type world struct {
 
 	path      []step
 	pos       int
-	unwinding bool // the path is at its end, inside of a handler
+	unwinding bool // the path has ended inside of a handler
 	end       state
 	possible  []step // at the end
 	faults    []string
@@ -225,7 +225,7 @@ func (w *world) pending() (events uint32) {
 	return events
 }
 
-// worker returns that of the goroutine that gets the next event.
+// worker returns the worker of the goroutine that gets the next event.
 func (w *world) worker() *worker {
 	if w.handler != "" {
 		return w.workers[1]
@@ -323,7 +323,7 @@ func (w *world) run(handler string) string {
 	}
 }
 
-// returns ends a handler, or makes the system call.
+// returns ends a handler, or performs the system call.
 var returns = step{name: "return", do: func(*world) { panic("done by world.run") }}
 
 // steps are all events.
@@ -384,7 +384,7 @@ var allSteps = []step{
 	{"return never", false, func(w *world) bool { return w.handler != "" && !w.inCall() }, nil},
 }
 
-// follow does the steps of path with a new socket.
+// follow performs the steps of path with a new socket.
 func (e *explorer) follow(path []step) *world {
 	w := e.newWorld()
 	w.path = path
@@ -410,7 +410,7 @@ func (e *explorer) follow(path []step) *world {
 // errUnwind is the panic that ends a path inside of a handler.
 var errUnwind = errors.New("the path is at its end")
 
-// try does s, which may be the last step.
+// try performs s, which may be the last step.
 func (w *world) try(s step) {
 	defer func() {
 		if p := recover(); p != nil && p != errUnwind {
@@ -420,7 +420,7 @@ func (w *world) try(s step) {
 	s.do(w)
 }
 
-// finish notes the state at the end of the path, and checks it.
+// finish records the state at the end of the path, and checks it.
 func (w *world) finish() {
 	w.end = w.state()
 	for _, s := range steps {

@@ -51,7 +51,8 @@ func tcp(t *testing.T) (ours, peer net.Conn) {
 	return ours, peer
 }
 
-// secured returns TLS connections over two ends of a transport, shaken hands.
+// secured returns TLS connections over two ends of a transport, after the TLS
+// handshake.
 func secured(t *testing.T, ours, peer net.Conn) (secureOurs, securePeer *tls.Conn) {
 	t.Helper()
 	secureOurs = tls.Server(ours, &tls.Config{Certificates: []tls.Certificate{certificate()}})

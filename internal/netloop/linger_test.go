@@ -108,7 +108,7 @@ func TestCloseWriteWithinAndLingerEnd(t *testing.T) {
 	}
 }
 
-// Without a limit Linger waits for the peer, however long.
+// Without a limit Linger waits for the peer for any time.
 func TestLingerWithoutLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ours, peer := pipe(t)
@@ -158,7 +158,7 @@ func TestLingerIsBoundedInBytes(t *testing.T) {
 	})
 }
 
-// A peer that sends a byte now and then does not prolong Linger (T-C10).
+// A peer that sends single bytes does not prolong Linger (T-C10).
 func TestLingerIsNotProlonged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ours, peer := pipe(t)

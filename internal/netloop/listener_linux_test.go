@@ -130,7 +130,7 @@ func tcpPair(t *testing.T) (a, b *net.TCPConn) {
 	return ours.(*net.TCPConn), theirs.(*net.TCPConn)
 }
 
-// closedConn is of a listener that is closed.
+// closedConn is the RawConn of a closed listener.
 type closedConn struct{ syscall.RawConn }
 
 func (closedConn) Control(func(uintptr)) error { return net.ErrClosed }

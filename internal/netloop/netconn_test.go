@@ -22,7 +22,7 @@ func TestTimeLimitOfTheTransportIsNamed(t *testing.T) {
 	}
 }
 
-// late is a transport that cannot write in time.
+// late is a transport whose writes time out.
 type late struct {
 	net.Conn
 	err error

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// events returns how many events the pollers have handled.
+// events returns the number of events that the pollers have handled.
 func (l *epollLoop) events() (n uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -120,7 +120,7 @@ func TestTimerThatFiresLateAbortsNothing(t *testing.T) {
 	<-l.closed
 }
 
-// withoutEpoll has epoll_ctl fail for sockets of a loop that does not serve yet.
+// withoutEpoll makes epoll_ctl fail for sockets of a loop before it serves.
 func withoutEpoll(l *Loop, fails *atomic.Bool) {
 	calls := *kernel
 	calls.epollCtl = func(epfd, op int, fd int32, events uint32) error {
@@ -149,7 +149,7 @@ func TestConnectionThatEpollRefuses(t *testing.T) {
 	}
 }
 
-// So does a connection that epoll refuses later.
+// A connection that epoll refuses later ends too.
 func TestConnectionThatEpollLoses(t *testing.T) {
 	var fails atomic.Bool
 	l := newTestLoop(t, Config{MaxBlocked: 10}, nil, nil)

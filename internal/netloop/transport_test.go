@@ -62,7 +62,7 @@ func TestWriteTimesOutWithoutProgressOnly(t *testing.T) {
 	})
 }
 
-// A busy connection sets its write deadline rarely.
+// A busy connection does not set its write deadline with every write.
 func TestSystemWriteDeadlineIsSetRarely(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ours, peer := pipe(t)
@@ -288,7 +288,7 @@ func TestForeignConnThatPanics(t *testing.T) {
 	}
 }
 
-// liar is a net.Conn that returns numbers that cannot be.
+// liar is a net.Conn that returns impossible numbers.
 type liar struct {
 	net.Conn
 	n int
@@ -313,7 +313,7 @@ func TestForeignConnThatLies(t *testing.T) {
 	}
 }
 
-// hidden is a TLS connection in a type of the program's own.
+// hidden is a TLS connection inside a type of the program.
 type hidden struct{ net.Conn }
 
 // CloseNow over an https proxy closed the proxy's TLS, which waited for up to 5

@@ -1,4 +1,4 @@
-//go:build !race
+//go:build !race && !lockcheck
 
 // The race detector makes pools forget, so that allocations are counted without
 // it.

@@ -124,7 +124,7 @@ func TestHostileServers(t *testing.T) {
 					// The time until Pongs fill the buffer of a server that
 					// does not read depends on the number of processors: some
 					// replace others.
-					ours, theirs := wstest.Pipe(wstest.Plan{ToServer: wstest.Faults{Buffer: 2 << 10}})
+					ours, theirs := wstest.Pipe(wstest.Plan{ToServer: wstest.Faults{Buffer: 512}})
 					cfg := wary(1)
 					cfg.TLS = trust
 					cfg.DialContext = func(context.Context, string, string) (net.Conn, error) { return ours, nil }

@@ -226,7 +226,7 @@ func throughRelay(start starter) worldOf {
 				return gone{err} // a reset can be as fast as that
 			}
 			return nc
-		}, link: relay.Link, tcp: true, patience: time.Second}
+		}, link: relay.Link, tcp: true, patience: 3 * time.Second}
 	}
 }
 
@@ -356,7 +356,7 @@ func TestConversationOverTCPIsCutAtEveryByte(t *testing.T) {
 					for _, where := range places {
 						t.Run(fmt.Sprintf("%s/%s/%s", name, kind, where.name), func(t *testing.T) {
 							t.Parallel()
-							const soon = 300 * time.Millisecond
+							const soon = time.Second // a whole conversation on a busy machine takes less
 							s := &server.Server{HandshakeTimeout: soon, CloseTimeout: soon, PingInterval: soon, PongTimeout: soon}
 							cutEverywhere(t, throughRelay(start), s, false, script, where, cut, 3)
 						})

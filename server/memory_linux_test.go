@@ -1,4 +1,4 @@
-//go:build !portable && !race
+//go:build !portable && !race && !lockcheck
 
 package server_test
 

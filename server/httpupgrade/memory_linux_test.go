@@ -1,4 +1,4 @@
-//go:build !portable && !race
+//go:build !portable && !race && !lockcheck
 
 // The race detector makes pools forget, and objects larger.
 

@@ -1,6 +1,7 @@
 //go:build !race && !lockcheck
 
-// The race detector makes pools forget, so that allocations are counted without it.
+// The race detector makes pools forget, so that allocations are counted without
+// it.
 
 package client_test
 

@@ -12,9 +12,9 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// A message that has begun has to go on, 64 KiB at a time; otherwise the connection
-// fails with 1008, whatever it is that is waited for (T-C15, T-A06).
-func TestMessageThatDoesNotEnd(t *testing.T) {
+// The connection fails with 1008 if an unfinished message makes no progress of
+// 64 KiB within AssemblyTimeout, in every call that reads (T-C15, T-A06).
+func TestMessageWithoutProgress(t *testing.T) {
 	header := string(wire.AppendHeader(nil, wire.Header{Fin: true, Opcode: wire.Binary, Length: 1 << 20}))
 	tests := map[string]struct{ before, drip string }{
 		"half a header":       {before: "\x82"},
@@ -58,9 +58,9 @@ func TestMessageThatDoesNotEnd(t *testing.T) {
 	}
 }
 
-// A message that goes on may take as long as it likes, and the time in which nobody
+// A message that makes progress has no time limit. Time without a call that
 // receives does not count.
-func TestMessageThatGoesOn(t *testing.T) {
+func TestMessageThatMakesProgress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const parts, part = 10, 64 << 10
 		c, f := openPipe(t, &client.Config{AssemblyTimeout: 8 * time.Second})

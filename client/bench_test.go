@@ -16,12 +16,13 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// replay is a transport to a server that accepts the opening handshake, takes everything, and sends the same bytes over and over: what a client costs
-// without the system under it.
+// replay is a transport to a server that accepts the opening handshake,
+// discards its input and sends the same bytes over and over. It measures the
+// client without the kernel.
 type replay struct {
 	net.Conn
 	frames []byte
-	next   []byte // what is read next
+	next   []byte // the unread bytes of stream
 }
 
 func (r *replay) Write(p []byte) (int, error) {

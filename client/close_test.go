@@ -18,7 +18,7 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// closeCall is a call of Close that is under way.
+// closeCall is a call of Close in progress.
 type closeCall struct {
 	took time.Duration
 	err  error
@@ -36,7 +36,8 @@ func startClose(c *client.Conn, code wire.StatusCode, reason string) *closeCall 
 	return call
 }
 
-// over reports whether the call has returned. All else in the bubble must be idle.
+// over reports whether the call has returned. All other goroutines of the
+// bubble must be blocked.
 func (call *closeCall) over() bool {
 	synctest.Wait()
 	select {
@@ -47,8 +48,9 @@ func (call *closeCall) over() bool {
 	}
 }
 
-// 6455-7.1.2-a, 6455-7.1.1-b, 6455-5.5.1-j, 6455-7.1.3-a: Close sends a Close with
-// code and reason, waits for the server's, and then for the server to close TCP.
+// 6455-7.1.2-a, 6455-7.1.1-b, 6455-5.5.1-j, 6455-7.1.3-a: Close sends a Close
+// with code and reason, waits for the server's, and then for the server to
+// close TCP.
 func TestClosingHandshake(t *testing.T) {
 	for name, tt := range map[string]struct {
 		code    wire.StatusCode
@@ -92,8 +94,9 @@ func TestClosingHandshake(t *testing.T) {
 	}
 }
 
-// 6455-5.5.1-j: a server that answers the Close and never closes TCP is waited for
-// as long as CloseTimeout. The closing handshake is done: there is no error.
+// 6455-5.5.1-j: Close waits at most CloseTimeout for a server that answers the
+// Close and never closes TCP. The closing handshake is complete: there is no
+// error.
 func TestServerThatNeverClosesTCP(t *testing.T) {
 	for name, tt := range map[string]struct {
 		option, cut, want time.Duration // cut: when CloseNow is called; 0: never
@@ -138,11 +141,11 @@ func TestServerThatNeverClosesTCP(t *testing.T) {
 	})
 }
 
-// A server that never answers the Close: the connection is cut.
+// The connection is aborted if the server never answers the Close.
 func TestServerThatNeverAnswersClose(t *testing.T) {
 	for name, tt := range map[string]struct {
 		option, cut, want time.Duration // cut: when CloseNow is called; 0: never
-		stream            []byte        // what the server sends without end
+		stream            []byte        // sent by the server in a loop
 	}{
 		"default":                          {0, 0, client.DefaultCloseTimeout, nil},
 		"the option's time":                {time.Second, 0, time.Second, nil},
@@ -192,8 +195,8 @@ func TestServerThatNeverAnswersClose(t *testing.T) {
 	}
 }
 
-// A writer that waits for a server that does not read does not hold up Close for
-// longer than that may take.
+// A writer that is blocked by a server that does not read delays Close by no
+// more than CloseTimeout.
 func TestCloseBehindStalledWriter(t *testing.T) {
 	ours, theirs := tcpPair(t)
 	c, _ := openOver(t, ours, theirs, &client.Config{CloseTimeout: 50 * time.Millisecond, WriteTimeout: -1})
@@ -207,7 +210,7 @@ func TestCloseBehindStalledWriter(t *testing.T) {
 	}
 }
 
-// 6455-5.5.1-l: whoever calls Close, and how often, one Close frame is sent.
+// 6455-5.5.1-l: concurrent and repeated calls of Close send one Close frame.
 func TestCloseByMany(t *testing.T) {
 	c, f := openTCP(t, nil)
 	var done, own int
@@ -242,8 +245,8 @@ func TestCloseByMany(t *testing.T) {
 	}
 }
 
-// 6455-7.4-a,b,c,k, 6455-5.5.1-c, T-H05: what cannot stand in a Close frame is
-// refused, and the connection stays as it was.
+// 6455-7.4-a,b,c,k, 6455-5.5.1-c, T-H05: Close refuses an invalid code or
+// reason, and the connection stays open.
 func TestCloseThatCannotBeSent(t *testing.T) {
 	c, f := openTCP(t, nil)
 	for _, tt := range []struct {
@@ -285,9 +288,9 @@ func TestCloseThatCannotBeSent(t *testing.T) {
 	f.want(1, wire.Text, "nothing before")
 }
 
-// 6455-5.5.1-e, 6455-5.1-e, 6455-6.1-a: nothing but answers to Pings (6455-5.5.2-a)
-// is sent after the Close, and after the server's not even those. Messages come
-// until then: Close keeps them for Receive.
+// 6455-5.5.1-e, 6455-5.1-e, 6455-6.1-a: after its Close the client sends only
+// answers to Pings (6455-5.5.2-a), and after the server's Close not even those.
+// Messages between the two are kept for Receive.
 func TestAfterClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, f := openPipe(t, nil)
@@ -326,9 +329,9 @@ func TestAfterClose(t *testing.T) {
 	})
 }
 
-// What Close keeps is bounded: a server that sends on, with nobody receiving, does
-// not keep its Close from being found.
-func TestCloseDropsWhatIsTooMuch(t *testing.T) {
+// Close keeps a bounded number of bytes for Receive. It finds the server's
+// Close behind any number of messages, also while no call receives.
+func TestCloseKeepsABoundedBacklog(t *testing.T) {
 	for name, message := range map[string][]byte{
 		"messages":  binaryFrame(make([]byte, 100<<10)),
 		"fragments": middleFragment(strings.Repeat("x", 100<<10)),
@@ -364,8 +367,8 @@ func TestCloseDropsWhatIsTooMuch(t *testing.T) {
 	}
 }
 
-// A Close while another call receives, or with a message that is not read to its
-// end.
+// Close is called while another call receives, or with a message that is read
+// in part.
 func TestCloseWhileReceiving(t *testing.T) {
 	t.Run("another call receives", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
@@ -422,14 +425,14 @@ func TestCloseWhileReceiving(t *testing.T) {
 	})
 }
 
-// A closing handshake that the server spoils has the error that says how.
+// If the server breaks the closing handshake, Close returns the cause.
 func TestClosingHandshakeThatFails(t *testing.T) {
 	for name, tt := range map[string]struct {
 		end    func(f *farEnd)
 		target any
 	}{
 		"a broken rule":       {func(f *farEnd) { f.send([]byte{0x83, 0}) }, new(*client.FailError)},
-		"a code that is none": {func(f *farEnd) { f.send([]byte{0x88, 2, 0x03, 0xed}) }, new(*client.FailError)},
+		"an invalid code":     {func(f *farEnd) { f.send([]byte{0x88, 2, 0x03, 0xed}) }, new(*client.FailError)},
 		"the transport's end": {func(f *farEnd) { f.nc.Close() }, new(*client.LostError)},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -451,8 +454,8 @@ func TestClosingHandshakeThatFails(t *testing.T) {
 	}
 }
 
-// CloseNow sends nothing, returns at once, may be called again, and lets go all
-// who wait.
+// CloseNow sends nothing, returns at once, may be called again, and releases
+// all blocked calls.
 func TestCloseNow(t *testing.T) {
 	ours, theirs := tcpPair(t)
 	c, f := openOver(t, ours, theirs, &client.Config{WriteTimeout: -1})
@@ -475,8 +478,8 @@ func TestCloseNow(t *testing.T) {
 	}
 	wait("read", func() error { _, err := r.Read(make([]byte, 1)); return err })
 	wait("write", func() error { _, err := w.Write(make([]byte, 64<<20)); return err })
-	// The server's reads show that the large message is on its way; it is never
-	// read to its end.
+	// The server's reads show that the large message is being sent; it never
+	// reads all of it.
 	if _, err := io.ReadFull(f.nc, make([]byte, 1<<20)); err != nil {
 		t.Fatal(err)
 	}
@@ -493,10 +496,11 @@ func TestCloseNow(t *testing.T) {
 	}
 }
 
-// A server that closes with 4001 and is gone before the client reads that: the client's
-// writes fail with "broken pipe". Close and Ping used to return that instead of the code
-// (python-websockets/websockets#349, boostorg/beast#802; 6455-7.1.5-a).
-func TestCodeIsToldAfterAFailedWrite(t *testing.T) {
+// A server closes with 4001 and closes TCP before the client reads the Close,
+// so that the client's writes fail with "broken pipe". Close and Ping must
+// return the code, not the failed write (python-websockets/websockets#349,
+// boostorg/beast#802; 6455-7.1.5-a).
+func TestCloseCodeIsReportedAfterAFailedWrite(t *testing.T) {
 	for name, call := range map[string]func(ctx context.Context, c *client.Conn) error{
 		"Close": func(ctx context.Context, c *client.Conn) error { return c.Close(wire.NormalClosure, "") },
 		"Ping": func(ctx context.Context, c *client.Conn) error {
@@ -524,8 +528,8 @@ func TestCodeIsToldAfterAFailedWrite(t *testing.T) {
 	}
 }
 
-// Close after a write that failed used to leave the transport open for ever
-// (golang/go#10866, alpacax/alpamon#443), also if the server said nothing more.
+// Close after a failed write used to leave the transport open for ever
+// (golang/go#10866, alpacax/alpamon#443), also if the server sent nothing more.
 func TestCloseAfterAFailedWriteReleasesTheTransport(t *testing.T) {
 	for name, hangs := range map[string]bool{"the server is gone": false, "reading goes on": true} {
 		t.Run(name, func(t *testing.T) {
@@ -559,7 +563,7 @@ func TestCloseAfterAFailedWriteReleasesTheTransport(t *testing.T) {
 	}
 }
 
-// writeFails is a net.Conn whose writes fail once it is told to.
+// writeFails is a net.Conn whose writes fail while fails is set.
 type writeFails struct {
 	net.Conn
 	fails, closed atomic.Bool
@@ -577,8 +581,9 @@ func (w *writeFails) Close() error {
 	return w.Conn.Close()
 }
 
-// A message that is given up in the middle closes the connection with a Close that no
-// call waits for. A later Close waits for the end, and releases the transport.
+// A message that is given up in the middle closes the connection with a Close
+// that no call waits for. A later Close waits for the end, and releases the
+// transport.
 func TestCloseAfterAnAbandonedMessage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, f := openPipe(t, nil)
@@ -605,12 +610,13 @@ func TestCloseAfterAnAbandonedMessage(t *testing.T) {
 	})
 }
 
-// NextReader that waited when Close was called, and whose message the program then does
-// not read, used to keep the server's Close from being found for the whole CloseTimeout.
+// NextReader that waited when Close was called, and whose message the program
+// then does not read, used to keep the server's Close from being found for the
+// whole CloseTimeout.
 func TestCloseDuringNextReader(t *testing.T) {
 	for name, tt := range map[string]struct {
 		message []byte
-		reads   bool // a Read is under way when Close is called
+		reads   bool // a Read is in progress when Close is called
 		err     error
 		text    string
 	}{
@@ -655,8 +661,8 @@ func TestCloseDuringNextReader(t *testing.T) {
 	}
 }
 
-// A reader that is read from slowly is not abandoned by Close: its message comes to its
-// end.
+// Close does not abandon a reader that is read slowly: the message is delivered
+// to its end.
 func TestCloseWhileAReaderIsInUse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, f := openPipe(t, nil)
@@ -691,8 +697,8 @@ func TestCloseWhileAReaderIsInUse(t *testing.T) {
 	})
 }
 
-// A code that cannot be sent is refused before anything else happens: the
-// connection stays open, also when CloseTimeout is over.
+// An invalid code is refused before Close has any effect: the connection stays
+// open, also after CloseTimeout.
 func TestCloseThatCannotBeSentLeavesTheConnectionOpen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, f := openPipe(t, &client.Config{CloseTimeout: 1})
@@ -713,8 +719,8 @@ func TestCloseThatCannotBeSentLeavesTheConnectionOpen(t *testing.T) {
 	})
 }
 
-// After CloseNow, Receive used to return messages that had arrived before, and panicked
-// at a Close among them if Config.Control was set.
+// After CloseNow, Receive used to return messages that had arrived before, and
+// panicked at a Close among them if Config.Control was set.
 func TestCloseNowDropsMessages(t *testing.T) {
 	for _, control := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
@@ -780,7 +786,7 @@ func TestSendClose(t *testing.T) {
 	})
 }
 
-// A Close may follow SendClose, in order to wait.
+// Close may be called after SendClose, in order to wait for the server.
 func TestCloseAfterSendClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, f := openPipe(t, nil)
@@ -834,7 +840,7 @@ func TestSendCloseBehindBlockedWriter(t *testing.T) {
 	c, _ := openOver(t, ours, theirs, &client.Config{CloseTimeout: 50 * time.Millisecond, WriteTimeout: -1})
 	sent := make(chan error)
 	go func() { sent <- c.SendBinary(make([]byte, 64<<20)) }()
-	if err := c.SendClose(wire.NormalClosure, ""); err == nil { // it came before the message
+	if err := c.SendClose(wire.NormalClosure, ""); err == nil { // sent before the message
 		if _, err := c.Receive(t.Context()); !errors.Is(err, net.ErrClosed) {
 			t.Errorf("Receive: %v", err)
 		}

@@ -9,8 +9,8 @@ import (
 	"github.com/fibersock/fibersock/handshake"
 )
 
-// Limits bound what the server may send. For each field, zero means the
-// default and negative means no limit.
+// Limits bound the sizes and rates of received frames and messages. For each
+// field, zero means the default and negative means no limit.
 type Limits = endpoint.Limits
 
 // Config configures Dial and the connection. The zero value and a nil *Config
@@ -75,7 +75,7 @@ type Config struct {
 	// *TimeoutError. The default is 30 seconds.
 	AssemblyTimeout time.Duration
 
-	// Limits bound what the server may send.
+	// Limits bound the sizes and rates of received frames and messages.
 	Limits Limits
 
 	// MaxOutgoingFrame is the largest payload, in bytes, of a data frame that

@@ -15,9 +15,9 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// The client plays the client's scripts of the golden corpus, over a pipe. What
-// it sends is compared to the byte; a script that asks for pieces is received
-// with NextReader, which shows no control frames, any other with Receive.
+// The client plays the client's scripts of the golden corpus over a pipe. The
+// output is compared byte by byte. A script that asks for pieces is received
+// with NextReader, which shows no control frames, and any other with Receive.
 func TestGoldenCorpus(t *testing.T) {
 	corpustest.Runner{
 		Open:   openGolden,
@@ -31,7 +31,7 @@ func TestGoldenCorpus(t *testing.T) {
 	}.Run(t)
 }
 
-// unfitForClient returns what the client cannot be told to do.
+// unfitForClient returns why the client's API cannot play s, or "".
 func unfitForClient(s *corpus.Script) string {
 	if s.Role != corpus.Client {
 		return "of another role"
@@ -64,7 +64,7 @@ type goldenConn struct {
 	c      *client.Conn
 	peer   *corpustest.Peer
 	events corpustest.Events
-	writer *client.MessageWriter // of the message that is being written
+	writer *client.MessageWriter // of the incomplete message
 }
 
 func openGolden(t *testing.T, s *corpus.Script) corpustest.Subject {
@@ -84,11 +84,11 @@ func openGolden(t *testing.T, s *corpus.Script) corpustest.Subject {
 	} else {
 		go p.receive(t)
 	}
-	synctest.Wait() // until it receives: a Close drops what nobody waits for
+	synctest.Wait() // until it receives: without a receiver Close drops messages
 	return p
 }
 
-// acceptHandshake is the server of an opening handshake.
+// acceptHandshake performs the server's part of an opening handshake.
 func acceptHandshake(t *testing.T, nc net.Conn) {
 	var parser handshake.RequestParser
 	buf := make([]byte, 4<<10)
@@ -172,7 +172,7 @@ func (p *goldenConn) receivePieces(t *testing.T) {
 	}
 }
 
-// end takes the error with which receiving ended.
+// end records the error that ended receiving.
 func (p *goldenConn) end(t *testing.T, err error) {
 	var failed *client.FailError
 	var lost *client.LostError
@@ -183,7 +183,8 @@ func (p *goldenConn) end(t *testing.T, err error) {
 	case errors.As(err, &lost):
 		p.events.Add(corpus.Event{Kind: corpus.Lost, Code: wire.AbnormalClosure})
 	case errors.As(err, &closed), errors.Is(err, client.ErrClosed):
-		// The Close has been an event; ErrClosed is this test's CloseNow.
+		// The Close was reported as an event; ErrClosed is this test's
+		// CloseNow.
 	default:
 		t.Errorf("receiving ended with %v", err)
 	}
@@ -206,7 +207,7 @@ func (p *goldenConn) Call(a corpus.Action) error {
 		return err
 	case corpus.SendPong:
 		return p.c.SendPong(a.Bytes)
-	default: // corpus.SendClose; the runner calls for nothing else
+	default: // corpus.SendClose; the runner calls no other action
 		return p.close(a)
 	}
 }
@@ -231,8 +232,8 @@ func (p *goldenConn) fragment(a corpus.Action) (err error) {
 	return w.Flush()
 }
 
-// close closes. A Close that is under way waits for what comes next in the
-// script and has no error yet.
+// close calls Close. A Close that has not returned waits for the next step of
+// the script and has no error yet.
 func (p *goldenConn) close(a corpus.Action) error {
 	result := make(chan error, 1)
 	go func() { result <- p.c.Close(a.Code, a.Reason) }()

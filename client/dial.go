@@ -214,7 +214,8 @@ var errNoConnection = errors.New("Config.DialContext returned no connection and 
 func (d *dialer) shake(t netloop.Transport) (*Conn, error) {
 	_, failed := t.Write(d.request)
 	if failed != nil {
-		// The server may have told the reason before: by an alert of TLS, for example.
+		// The server may have told the reason before: by an alert of TLS, for
+		// example.
 		t.SetReadDeadline(time.Now().Add(failureWait))
 	}
 	buf := make([]byte, netloop.SmallBuffer)

@@ -16,7 +16,7 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// scripted is a transport to a server that is a function.
+// scripted is a transport to a server, which is the given function.
 func scripted(t *testing.T, server func(nc net.Conn)) func(context.Context, string, string) (net.Conn, error) {
 	return func(context.Context, string, string) (net.Conn, error) {
 		ours, theirs := net.Pipe()
@@ -50,14 +50,15 @@ func readRequest(nc net.Conn) (request, key string) {
 	return string(b), key
 }
 
-// switching is a correct 101 up to its blank line, with more fields.
+// switching returns a valid 101 response up to its blank line, with additional
+// fields.
 func switching(key string, fields ...string) string {
 	return "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
 		"Sec-WebSocket-Accept: " + handshake.AcceptKey(key) + "\r\n" + strings.Join(append(fields, ""), "\r\n") + "\r\n"
 }
 
-// What cannot be dialed or sent is found before there is any use of the network.
-func TestNothingIsDialedForWhatCannotBeSent(t *testing.T) {
+// Dial validates the URL and the Config before it opens a connection.
+func TestInvalidRequestIsNotDialed(t *testing.T) {
 	type header = map[string][]string
 	var urlError *handshake.URLError
 	var fieldError *handshake.FieldError
@@ -66,28 +67,28 @@ func TestNothingIsDialedForWhatCannotBeSent(t *testing.T) {
 		cfg    client.Config
 		target any
 	}{
-		"6455-3-a, 6455-4.1-a: another scheme":             {"ftp://h/", client.Config{}, &urlError},
-		"6455-3-a: no scheme":                              {"h/x", client.Config{}, &urlError},
-		"6455-3-a: empty":                                  {"", client.Config{}, &urlError},
-		"6455-3-b: port 0":                                 {"ws://h:0/", client.Config{}, &urlError},
-		"6455-3-b: port 65536":                             {"ws://h:65536/", client.Config{}, &urlError},
-		"6455-3-d: fragment":                               {"ws://h/p#f", client.Config{}, &urlError},
-		"6455-11.1-a: host that is not ASCII":              {"ws://bücher/", client.Config{}, &urlError},
-		"T-D17: line break in the URL":                     {"ws://h/\r\nX: y", client.Config{}, &urlError},
-		"6455-4.1-o: subprotocol that is no token":         {"ws://h/", client.Config{Subprotocols: []string{"a b"}}, &fieldError},
-		"6455-4.1-o: subprotocol twice":                    {"ws://h/", client.Config{Subprotocols: []string{"x", "x"}}, &fieldError},
-		"T-D17: line break in a subprotocol":               {"ws://h/", client.Config{Subprotocols: []string{"a\r\nX: y"}}, &fieldError},
-		"T-D17: line break in a value":                     {"ws://h/", client.Config{Header: header{"X": {"a\r\nY: b"}}}, &fieldError},
-		"T-D17: bare line feed in a value":                 {"ws://h/", client.Config{Header: header{"X": {"a\nY: b"}}}, &fieldError},
-		"T-D17: NUL in a value":                            {"ws://h/", client.Config{Header: header{"X": {"a\x00"}}}, &fieldError},
-		"T-D17: line break in a name":                      {"ws://h/", client.Config{Header: header{"X\r\nY": {"a"}}}, &fieldError},
-		"T-D17: colon in a name":                           {"ws://h/", client.Config{Header: header{"X:": {"a"}}}, &fieldError},
-		"6455-4.1-p: the handshake's own field":            {"ws://h/", client.Config{Header: header{"sec-websocket-key": {"a"}}}, &fieldError},
-		"6455-4.1-j: a second Host":                        {"ws://h/", client.Config{Header: header{"Host": {"h", "evil.example"}}}, &fieldError},
-		"6455-3-a: the proxy's URL":                        {"ws://h/", client.Config{Proxy: "ftp://proxy/"}, &urlError},
-		"T-G08: an address with a zone, through a proxy":   {"ws://[fe80::1%25eth0]/", client.Config{Proxy: "http://proxy/"}, new(*client.ProxyError)},
-		"6455-4.1-n: another version of the protocol":      {"ws://h/", client.Config{Header: header{"Sec-WebSocket-Version": {"8"}}}, &fieldError},
-		"6455-4.1-v: an extension that nobody understands": {"ws://h/", client.Config{Header: header{"Sec-WebSocket-Extensions": {"foo"}}}, &fieldError},
+		"6455-3-a, 6455-4.1-a: another scheme":           {"ftp://h/", client.Config{}, &urlError},
+		"6455-3-a: no scheme":                            {"h/x", client.Config{}, &urlError},
+		"6455-3-a: empty":                                {"", client.Config{}, &urlError},
+		"6455-3-b: port 0":                               {"ws://h:0/", client.Config{}, &urlError},
+		"6455-3-b: port 65536":                           {"ws://h:65536/", client.Config{}, &urlError},
+		"6455-3-d: fragment":                             {"ws://h/p#f", client.Config{}, &urlError},
+		"6455-11.1-a: host that is not ASCII":            {"ws://bücher/", client.Config{}, &urlError},
+		"T-D17: line break in the URL":                   {"ws://h/\r\nX: y", client.Config{}, &urlError},
+		"6455-4.1-o: subprotocol that is no token":       {"ws://h/", client.Config{Subprotocols: []string{"a b"}}, &fieldError},
+		"6455-4.1-o: subprotocol twice":                  {"ws://h/", client.Config{Subprotocols: []string{"x", "x"}}, &fieldError},
+		"T-D17: line break in a subprotocol":             {"ws://h/", client.Config{Subprotocols: []string{"a\r\nX: y"}}, &fieldError},
+		"T-D17: line break in a value":                   {"ws://h/", client.Config{Header: header{"X": {"a\r\nY: b"}}}, &fieldError},
+		"T-D17: bare line feed in a value":               {"ws://h/", client.Config{Header: header{"X": {"a\nY: b"}}}, &fieldError},
+		"T-D17: NUL in a value":                          {"ws://h/", client.Config{Header: header{"X": {"a\x00"}}}, &fieldError},
+		"T-D17: line break in a name":                    {"ws://h/", client.Config{Header: header{"X\r\nY": {"a"}}}, &fieldError},
+		"T-D17: colon in a name":                         {"ws://h/", client.Config{Header: header{"X:": {"a"}}}, &fieldError},
+		"6455-4.1-p: the handshake's own field":          {"ws://h/", client.Config{Header: header{"sec-websocket-key": {"a"}}}, &fieldError},
+		"6455-4.1-j: a second Host":                      {"ws://h/", client.Config{Header: header{"Host": {"h", "evil.example"}}}, &fieldError},
+		"6455-3-a: the proxy's URL":                      {"ws://h/", client.Config{Proxy: "ftp://proxy/"}, &urlError},
+		"T-G08: an address with a zone, through a proxy": {"ws://[fe80::1%25eth0]/", client.Config{Proxy: "http://proxy/"}, new(*client.ProxyError)},
+		"6455-4.1-n: another version of the protocol":    {"ws://h/", client.Config{Header: header{"Sec-WebSocket-Version": {"8"}}}, &fieldError},
+		"6455-4.1-v: an unsupported extension":           {"ws://h/", client.Config{Header: header{"Sec-WebSocket-Extensions": {"foo"}}}, &fieldError},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tt.cfg.DialContext = func(_ context.Context, _, addr string) (net.Conn, error) {
@@ -103,7 +104,8 @@ func TestNothingIsDialedForWhatCannotBeSent(t *testing.T) {
 	}
 }
 
-// What the URL and the Config say is what goes to the server, and nothing else.
+// The request contains the URL, the Config and the required header fields, and
+// nothing else.
 func TestRequest(t *testing.T) {
 	type header = map[string][]string
 	basic := "Basic " + base64.StdEncoding.EncodeToString([]byte("u:p@ss"))
@@ -186,7 +188,7 @@ func TestNewKeyForEveryDial(t *testing.T) {
 			t.Errorf("the key %q is not 16 bytes", key)
 		}
 		if seen[key] {
-			t.Errorf("the key %q came twice", key)
+			t.Errorf("the key %q was used twice", key)
 		}
 		seen[key] = true
 		io.WriteString(nc, "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n")
@@ -202,7 +204,7 @@ func TestNewKeyForEveryDial(t *testing.T) {
 	}
 }
 
-// 6455-4.1-q, 9110-7.8-d: after the request nothing is sent until the response
+// 6455-4.1-q, 9110-7.8-d: after the request no byte is sent until the response
 // has been validated.
 func TestNothingIsSentBeforeTheResponse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -242,8 +244,8 @@ func TestNothingIsSentBeforeTheResponse(t *testing.T) {
 	})
 }
 
-// 6455-4.1-b: the policy is that dials do not wait for each other. Two of them to
-// a server that does not answer both arrive.
+// 6455-4.1-b: the policy is that dials do not wait for each other. Two of them
+// to a server that does not answer both arrive.
 func TestDialsDoNotWaitForEachOther(t *testing.T) {
 	ln := listenTCP(t)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -278,7 +280,7 @@ func TestDialsDoNotWaitForEachOther(t *testing.T) {
 }
 
 // 6455-4.1-d, T-G12: the error of the dialer, of the network or of a hook that
-// filters addresses, is the error of the dial, with the server that was dialed.
+// filters addresses is wrapped in the error of Dial, with the dialed server.
 func TestDialerError(t *testing.T) {
 	ln := listenTCP(t)
 	ln.Close()
@@ -305,7 +307,7 @@ func TestDialerError(t *testing.T) {
 	}
 }
 
-// A real IPv6 loopback, where there is one.
+// This test uses the IPv6 loopback address, if the system has one.
 func TestIPv6(t *testing.T) {
 	ln, err := net.Listen("tcp", "[::1]:0")
 	if err != nil {
@@ -334,7 +336,7 @@ func TestIPv6(t *testing.T) {
 	}
 }
 
-// receiveWant receives the next message, which must be this one.
+// receiveWant receives a message and compares it with the arguments.
 func receiveWant(t *testing.T, c *client.Conn, op wire.Opcode, payload string) {
 	t.Helper()
 	m, err := c.Receive(t.Context())
@@ -343,8 +345,8 @@ func receiveWant(t *testing.T, c *client.Conn, op wire.Opcode, payload string) {
 	}
 }
 
-// checkErrorText holds what is true of every error text: it begins with the
-// library's name, once, and holds no control characters, whatever the peer sent
+// checkErrorText checks the rules for every error text: it begins with the
+// library's name, once, and contains no control characters of the peer's bytes
 // (T-H06).
 func checkErrorText(t *testing.T, err error) {
 	t.Helper()

@@ -16,8 +16,8 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// dialAnswered dials a server that answers with response, in which KEY-ACCEPT
-// stands for the right Sec-WebSocket-Accept, and then closes.
+// dialAnswered dials a server that answers with response and then closes.
+// KEY-ACCEPT in response is replaced by the valid Sec-WebSocket-Accept.
 func dialAnswered(t *testing.T, response string, cfg *client.Config) (*client.Conn, error) {
 	config := client.Config{}
 	if cfg != nil {
@@ -30,8 +30,9 @@ func dialAnswered(t *testing.T, response string, cfg *client.Config) (*client.Co
 	return client.Dial(t.Context(), "ws://server.example/", &config)
 }
 
-// 6455-4.1-r, T-G01, T-G02: another status than 101 is an error that has what the
-// server said. It is not followed anywhere: there is one dial.
+// 6455-4.1-r, T-G01, T-G02: a status other than 101 is an error with the
+// status, the header and the start of the body. The client follows no redirect:
+// there is one dial.
 func TestRefusal(t *testing.T) {
 	long := strings.Repeat("0123456789", 200)
 	for name, tt := range map[string]struct {
@@ -104,14 +105,14 @@ func TestRefusal(t *testing.T) {
 			checkErrorText(t, err)
 			var response *handshake.ResponseError
 			if !errors.As(err, &response) {
-				t.Errorf("the error %v does not say what was wrong", refused.Err)
+				t.Errorf("the error %v does not name the fault", refused.Err)
 			}
 		})
 	}
 }
 
-// 6455-4.1-r, T-G05: a refusal is known even if its body goes on for ever, or
-// never comes: it is read up to 1 KiB, and waited for one second.
+// 6455-4.1-r, T-G05: a refusal is reported also if its body is endless or
+// missing: Dial reads at most 1 KiB of it, for at most one second.
 func TestRefusalWithEndlessBody(t *testing.T) {
 	for name, tt := range map[string]struct {
 		body func(nc net.Conn)
@@ -152,8 +153,8 @@ func TestRefusalWithEndlessBody(t *testing.T) {
 	}
 }
 
-// A refusal whose body is stalled when the context ends is still a refusal, not a
-// timeout: what the server said is worth more.
+// A refusal whose body is stalled when the context ends is reported as a
+// refusal, not as a timeout: the status tells more.
 func TestRefusalAtTheEndOfTheContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := client.Config{
@@ -176,8 +177,8 @@ func TestRefusalAtTheEndOfTheContext(t *testing.T) {
 	})
 }
 
-// A 101 that breaks a rule of Section 4.1 does not open the connection. The rules
-// themselves are tested in package handshake.
+// A 101 that breaks a rule of Section 4.1 does not open the connection. The
+// rules themselves are tested in package handshake.
 func TestResponseThatBreaksRule(t *testing.T) {
 	const ok = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: KEY-ACCEPT\r\n"
 	for name, tt := range map[string]struct {
@@ -218,11 +219,11 @@ func TestResponseThatBreaksRule(t *testing.T) {
 	}
 }
 
-// What is no HTTP at all, or ends too early.
+// The response is not HTTP, or is incomplete.
 func TestResponseThatIsNone(t *testing.T) {
 	for name, tt := range map[string]struct {
 		response string
-		target   error // what it must be, if it is not a HandshakeError
+		target   error // matched with errors.Is, if it is not a HandshakeError
 	}{
 		"nothing":               {"", io.EOF},
 		"half a head":           {"HTTP/1.1 101 Swi", io.EOF},
@@ -255,7 +256,7 @@ func TestResponse(t *testing.T) {
 	}{
 		"6455-4.1-ab: no subprotocol, though some are offered": {ok, ""},
 		"6455-4.1-w: an offered subprotocol":                   {ok + "Sec-WebSocket-Protocol: chat\r\n", "chat"},
-		"6455-4.1-s,t,y: other case, a list, two lines": {
+		"6455-4.1-s,t,y: letter case, a list, two lines": {
 			"HTTP/1.1 101 x\r\nUPGRADE: WebSocket\r\nconnection: keep-alive\r\nconnection: close, upgrade\r\nsec-websocket-accept:  KEY-ACCEPT \r\n", "",
 		},
 		"9110-15.2-a: interim responses":       {"HTTP/1.1 100 Continue\r\n\r\n" + early + ok, ""},
@@ -294,8 +295,8 @@ func TestResponse(t *testing.T) {
 	})
 }
 
-// 6455-4.1-z: what follows the response's blank line is frames, in the same
-// segment or wherever else the bytes are cut.
+// 6455-4.1-z: the bytes after the blank line of the response are frames,
+// wherever the stream is cut into segments.
 func TestFrameRightBehindResponse(t *testing.T) {
 	const interim = "HTTP/1.1 103 Early Hints\r\n\r\n"
 	size := len(interim) + len(switching("any key")) + len(textFrame("Hello"))
@@ -318,7 +319,8 @@ func TestFrameRightBehindResponse(t *testing.T) {
 	}
 }
 
-// 6455-4.1-ac: the whole handshake is bounded in time, whatever the server drips.
+// 6455-4.1-ac: HandshakeTimeout bounds the whole handshake, also with a server
+// that sends single bytes.
 func TestHandshakeTimeout(t *testing.T) {
 	drip := func(nc net.Conn, s string) {
 		for i := range len(s) {

@@ -17,7 +17,7 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// ends are the ways in which a connection ends, and the error that each leaves.
+// ends are the ways in which a connection ends, with the error of each.
 var ends = map[string]struct {
 	end  func(c *client.Conn, f *farEnd)
 	want func(err error) bool
@@ -125,8 +125,8 @@ func isLostError(cause error) func(error) bool {
 	}
 }
 
-// 6455-6.1-a, 6455-7.1.6-a: once the connection has ended, every call returns why,
-// and goes on to. It is net.ErrClosed, whatever else it is.
+// 6455-6.1-a, 6455-7.1.6-a: after the connection has ended, every call returns
+// the cause, every time. The error also matches net.ErrClosed.
 func TestEveryCallReturnsWhyConnectionEnded(t *testing.T) {
 	for name, tt := range ends {
 		t.Run(name, func(t *testing.T) {
@@ -178,9 +178,10 @@ func TestEveryCallReturnsWhyConnectionEnded(t *testing.T) {
 	}
 }
 
-// 6455-7.1.7-a,b, 6455-7.1.1-a: a server that breaks a rule is told so, and then
-// sees an orderly end. Nothing of what it sends after that is received.
-func TestFailureIsToldAndOrderly(t *testing.T) {
+// 6455-7.1.7-a,b, 6455-7.1.1-a: a server that breaks a rule reads a Close with
+// the code, and then an orderly end of TCP. Later bytes of the server are not
+// received.
+func TestFailureSendsCloseAndEndsOrderly(t *testing.T) {
 	c, f := openTCP(t, nil)
 	f.send(append(append([]byte{0x83, 0}, textFrame("behind it")...), closeFrame(1000, "")...))
 	for range 2 {
@@ -195,8 +196,7 @@ func TestFailureIsToldAndOrderly(t *testing.T) {
 	f.wantEnd()
 }
 
-// A server that breaks a rule and takes no notice of what it is told: it is not
-// waited for.
+// The client does not wait for the Close of a server that has broken a rule.
 func TestFailureIsNotWaitedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, f := openPipe(t, nil)
@@ -213,7 +213,7 @@ func TestFailureIsNotWaitedFor(t *testing.T) {
 	})
 }
 
-// 6455-7.2.1-a: a reset reaches every call that waits.
+// 6455-7.2.1-a: after a reset every blocked call returns.
 func TestReset(t *testing.T) {
 	ours, theirs := tcpPair(t)
 	c, f := openOver(t, ours, theirs, &client.Config{WriteTimeout: -1})
@@ -227,7 +227,7 @@ func TestReset(t *testing.T) {
 		all.Go(func() {
 			err := call()
 			if name == "Pong" && err == nil {
-				return // it came before the large message
+				return // sent before the large message
 			}
 			var lost *client.LostError
 			if !errors.As(err, &lost) || !errors.Is(err, net.ErrClosed) || !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) {
@@ -247,9 +247,9 @@ func TestReset(t *testing.T) {
 	}
 }
 
-// T-H02, T-G10: everything at once, while the connection ends from either side:
-// every call returns, with a message or the reason, and never that two calls
-// received at once when one did.
+// T-H02, T-G10: all calls run concurrently while the connection ends from
+// either side. Every call returns a message or the cause, and no call reports a
+// concurrent receive without one.
 func TestEverythingAtOnce(t *testing.T) {
 	for i := range 300 {
 		c, f := openTCP(t, nil)

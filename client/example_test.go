@@ -62,9 +62,9 @@ func ExampleDial() {
 	// Output: text hello
 }
 
-// A server that refuses says why.
+// A server that refuses reports the reason.
 func ExampleHandshakeError() {
-	url, stop := listen(server.Handler{}) // it takes no page of another site
+	url, stop := listen(server.Handler{}) // it accepts no page of another site
 	defer stop()
 
 	_, err := client.Dial(context.Background(), url, &client.Config{
@@ -77,8 +77,8 @@ func ExampleHandshakeError() {
 	// Output: 403
 }
 
-// A Receive that times out leaves the connection as it is: a later one receives
-// what comes.
+// A Receive that times out leaves the connection usable: a later one receives
+// the message.
 func ExampleConn_Receive_timeout() {
 	url, stop := listenEcho()
 	defer stop()
@@ -102,8 +102,7 @@ func ExampleConn_Receive_timeout() {
 	// now <nil>
 }
 
-// A message can be longer than memory: it is written bit by bit and read as it
-// comes.
+// A message can be longer than memory: it is written and read in pieces.
 func ExampleConn_NextWriter() {
 	url, stop := listenEcho()
 	defer stop()
@@ -164,7 +163,7 @@ func ExampleConn_NextReader() {
 	// Output: one, two, three
 }
 
-// The loop ends when the server closes normally.
+// The loop ends after a normal closure by the server.
 func ExampleConn_Messages() {
 	url, stop := listen(server.Handler{Open: func(c *server.Conn) {
 		c.SendText("one")
@@ -219,7 +218,7 @@ func ExampleConn_SendJSON() {
 	// Output: 1 2
 }
 
-// A round trip shows that the server answers, and how soon.
+// A round trip proves that the server answers, and measures the latency.
 func ExampleConn_Ping() {
 	url, stop := listenEcho()
 	defer stop()
@@ -259,8 +258,8 @@ func ExampleConn_Close() {
 	// websocket: closed by the peer with 1001 (going away)
 }
 
-// The application tells the server that it will leave, and reads on until the
-// server has closed.
+// The application announces that it will leave, and reads on until the server
+// has closed.
 func ExampleConn_SendClose() {
 	url, stop := listenEcho()
 	defer stop()
@@ -320,8 +319,8 @@ func ExampleConn_ReceiveInto() {
 	// text message 1
 }
 
-// Each message is checked at its header. A connection may get more room once
-// the server is trusted.
+// The limit is checked at the header of each message. An application may raise
+// it once it trusts the server.
 func ExampleConn_SetLimits() {
 	url, stop := listenEcho()
 	defer stop()

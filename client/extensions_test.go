@@ -13,9 +13,9 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// The client offers no extension, so that none can be agreed on: the opening
-// handshake fails whatever the server puts into its answer, known or not, in
-// order or not (6455-4.1-v, 6455-9.1-a, 6455-9.1-b).
+// The client offers no extension, so that the server can accept none: the
+// opening handshake fails for every extension in the response, known or
+// unknown, well-formed or not (6455-4.1-v, 6455-9.1-a, 6455-9.1-b).
 func TestResponseWithAnExtensionIsRefused(t *testing.T) {
 	for _, extension := range []string{
 		"permessage-deflate",
@@ -43,9 +43,9 @@ func TestResponseWithAnExtensionIsRefused(t *testing.T) {
 	}
 }
 
-// What the opening handshake did not agree on, nothing later can (6455-5.8-a): a
-// reserved bit breaks a rule in every frame, however long the connection has been
-// open (6455-9.1-c, 6455-5.2-b). The client sets none itself.
+// An extension that the opening handshake did not negotiate has no effect later
+// (6455-5.8-a): a reserved bit breaks a rule in every frame, at any age of the
+// connection (6455-9.1-c, 6455-5.2-b). The client sets none itself.
 func TestReservedBitsNeverMeanAnything(t *testing.T) {
 	for _, rsv := range []byte{0x40, 0x20, 0x10, 0x70} {
 		for _, op := range []wire.Opcode{wire.Text, wire.Binary, wire.Continuation, wire.Close, wire.Ping, wire.Pong} {
@@ -75,8 +75,8 @@ func TestReservedBitsNeverMeanAnything(t *testing.T) {
 	}
 }
 
-// A client that is left alone does not close: neither silence nor time is a reason
-// (6455-7.1.7-d).
+// A client that is left alone does not close: neither silence nor time is a
+// reason (6455-7.1.7-d).
 func TestClientDoesNotCloseOfItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, f := openPipe(t, nil)

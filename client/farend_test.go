@@ -14,22 +14,22 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// farEnd is the server's end of a connection whose client is under test. It knows
-// no rules: it sends the bytes that it is told to, and keeps the frames that come.
-// It reads on at once, unless it was made by openStalled.
+// farEnd is the server's end of a connection whose client is under test. It
+// enforces no rules: it sends the bytes of its script and keeps the received
+// frames. It reads without pause, unless openStalled made it.
 type farEnd struct {
 	t  *testing.T
 	nc net.Conn
 
 	out     chan []byte   // for the writer's goroutine
 	written chan struct{} // closed when that has ended
-	ended   chan struct{} // closed when nothing more comes
+	ended   chan struct{} // closed at the end of input
 
 	mu      sync.Mutex // guards the rest
 	arrived *sync.Cond
-	frames  []wire.Frame // what came and has not been taken
-	raw     []byte       // every byte that came
-	err     error        // why nothing more comes
+	frames  []wire.Frame // received and not yet returned by next
+	raw     []byte       // all bytes received
+	err     error        // the cause of the end of input
 }
 
 func newFarEnd(t *testing.T, nc net.Conn) *farEnd {
@@ -147,7 +147,7 @@ func (f *farEnd) drip(every time.Duration, b []byte) (stop func()) {
 	}
 }
 
-// hangUp ends, behind what is to be sent, this side of the transport.
+// hangUp closes this side of the transport behind the queued bytes.
 func (f *farEnd) hangUp() { f.out <- nil }
 
 func (f *farEnd) write() {
@@ -162,7 +162,7 @@ func (f *farEnd) write() {
 			continue
 		}
 		if _, err := f.nc.Write(b); err != nil {
-			for range f.out { // nobody is there any more
+			for range f.out { // the client's side is closed
 			}
 			return
 		}
@@ -226,7 +226,8 @@ func (f *farEnd) end(err error) {
 	f.arrived.Broadcast()
 }
 
-// next waits for the next frame. After the last one it returns why there is none.
+// next waits for the next frame. After the last one it returns the cause of the
+// end.
 func (f *farEnd) next() (wire.Frame, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -241,7 +242,8 @@ func (f *farEnd) next() (wire.Frame, error) {
 	return frame, nil
 }
 
-// want waits for the next frame, which must be this one, masked.
+// want waits for the next frame, which must be masked, and compares it with the
+// arguments.
 func (f *farEnd) want(fin byte, op wire.Opcode, payload string) {
 	f.t.Helper()
 	frame, err := f.next()
@@ -255,8 +257,8 @@ func (f *farEnd) want(fin byte, op wire.Opcode, payload string) {
 	}
 }
 
-// wantEnd waits for the end of what the client sends, which must come next and be
-// orderly: no reset, no half frame.
+// wantEnd waits for the end of the client's stream. It must follow at once and
+// be orderly: no reset, no half frame.
 func (f *farEnd) wantEnd() {
 	f.t.Helper()
 	if frame, err := f.next(); err == nil {
@@ -266,14 +268,14 @@ func (f *farEnd) wantEnd() {
 	}
 }
 
-// bytes returns every byte that has come.
+// bytes returns all bytes received.
 func (f *farEnd) bytes() []byte {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return bytes.Clone(f.raw)
 }
 
-// Frames as a server sends them.
+// The functions below return frames of a server.
 
 func textFrame(s string) []byte {
 	return wire.AppendFrame(nil, wire.Header{Fin: true, Opcode: wire.Text}, []byte(s))
@@ -313,7 +315,7 @@ func closeFrame(code wire.StatusCode, reason string) []byte {
 	return wire.AppendFrame(nil, wire.Header{Fin: true, Opcode: wire.Close}, payload)
 }
 
-// closePayload is what a Close with code and reason has as its payload.
+// closePayload returns the payload of a Close with code and reason.
 func closePayload(code wire.StatusCode, reason string) string {
 	return string([]byte{byte(code >> 8), byte(code)}) + reason
 }

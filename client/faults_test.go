@@ -20,16 +20,15 @@ import (
 	"github.com/fibersock/fibersock/wstest"
 )
 
-// What becomes of a client whose connection breaks, at every byte of everything
-// it does.
+// The tests of this file break the connection at every byte of every operation.
 
-// operation is something that a program does with a connection.
+// operation is a call of a program on a connection.
 type operation struct {
 	name string
 	do   func(ctx context.Context, c *client.Conn) error
 }
 
-// got returns err, or that what came is not what was wanted.
+// got returns err, or an error if value is not want.
 func got[T comparable](value, want T, err error) error {
 	if err == nil && value != want {
 		err = fmt.Errorf("got %v, want %v", value, want)
@@ -37,8 +36,8 @@ func got[T comparable](value, want T, err error) error {
 	return err
 }
 
-// operations are what a program does on one connection, from first to last. The
-// server echoes.
+// operations are the calls of a program on one connection, in order. The server
+// echoes.
 var operations = []operation{
 	{"SendText", func(_ context.Context, c *client.Conn) error { return c.SendText("Hello") }},
 	{"Receive", func(ctx context.Context, c *client.Conn) error {
@@ -93,7 +92,7 @@ var operations = []operation{
 	}},
 }
 
-// closings are the ways in which it ends, if nothing else ends it before.
+// closings are the ways to end the connection, if it has not ended before.
 var closings = map[string]operation{
 	"closed by the client": {"Close", func(ctx context.Context, c *client.Conn) error {
 		return c.Close(wire.NormalClosure, "bye")
@@ -111,8 +110,8 @@ var closings = map[string]operation{
 	}},
 }
 
-// program is everything, with the whole of a connection's life around it. It
-// returns the first error, and checks that every other is of the same kind.
+// program dials, runs all operations and closes. It returns the first error,
+// and checks that all later errors are of the same kind.
 func program(t *testing.T, closing operation, cfg *client.Config) error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -140,8 +139,8 @@ func program(t *testing.T, closing operation, cfg *client.Config) error {
 	return nil
 }
 
-// wantTyped checks that err is one of those that Conn documents: the end of the
-// connection, or that of the context.
+// wantTyped checks that err is one of the documented errors of Conn: the end of
+// the connection, or that of the context.
 func wantTyped(t *testing.T, c *client.Conn, what string, err error) {
 	t.Helper()
 	var closed *client.CloseError
@@ -180,7 +179,7 @@ func echoing(t *testing.T, ln net.Listener) {
 	})
 }
 
-// direction is one of the ways in which bytes go.
+// direction is a direction of the transport.
 type direction struct {
 	plan func(f wstest.Faults) wstest.Plan
 	flow func(l *wstest.Link) *wstest.Flow
@@ -191,8 +190,8 @@ var directions = map[string]direction{
 	"to the client": {func(f wstest.Faults) wstest.Plan { return wstest.Plan{ToClient: f} }, func(l *wstest.Link) *wstest.Flow { return l.ToClient }},
 }
 
-// cuts are the ways to cut, and how an operation may then end. Whatever is written
-// to a peer that is gone is answered by a reset.
+// cuts are the ways to cut a connection, with the allowed errors of an
+// operation. The kernel answers a write to a closed peer with a reset.
 var cuts = map[string]struct {
 	cut    func(n int64) wstest.Cut
 	causes []error
@@ -202,13 +201,13 @@ var cuts = map[string]struct {
 	"stall": {wstest.StallAt, []error{context.DeadlineExceeded, io.EOF, io.ErrUnexpectedEOF, wstest.ErrReset}},
 }
 
-// lastClose is the size of a Close, the last frame that goes to the server. If it
-// is an answer, nobody waits for it.
+// lastClose is the size of a Close, the last frame to the server. The client
+// does not wait for its delivery if it is an answer.
 const lastClose = int64(len("\x88\x88key.") + len("\x03\xe8enough"))
 
-// Wherever a connection is cut, in whatever way, the operation that notices says
-// why, all others say the same, and nothing is left: no goroutine, or the bubble
-// would not end (6455-7.1.7-a, T-C14, T-C15).
+// A connection is cut at every byte, in every way. The operation that notices
+// returns the cause, all others return the same, and no goroutine is left, or
+// the bubble would not end (6455-7.1.7-a, T-C14, T-C15).
 func TestEveryOperationIsCutAtEveryByte(t *testing.T) {
 	for name, closing := range closings {
 		for kind, c := range cuts {
@@ -227,7 +226,7 @@ func TestEveryOperationIsCutAtEveryByte(t *testing.T) {
 							f.Cut = c.cut(at)
 							start := time.Now()
 							err := program(t, closing, cfg)
-							var closed *client.CloseError // by a server that has lost its patience
+							var closed *client.CloseError // by a server that timed out
 							var late *client.TimeoutError // the client has
 							expected := kind == "stall" && (errors.As(err, &closed) || errors.As(err, &late)) ||
 								slices.ContainsFunc(c.causes, func(cause error) bool { return errors.Is(err, cause) })
@@ -248,7 +247,7 @@ func TestEveryOperationIsCutAtEveryByte(t *testing.T) {
 	}
 }
 
-// The same over TCP, where a reset is the system's.
+// This test repeats it over TCP, where the kernel sends the reset.
 func TestEveryOperationIsCutOverTCP(t *testing.T) {
 	ln := listenTCP(t)
 	echoing(t, ln)
@@ -284,7 +283,7 @@ func TestEveryOperationIsCutOverTCP(t *testing.T) {
 	}
 }
 
-// However the bytes come, whole, one by one or late, the program does not notice.
+// The operations succeed with bytes that arrive together, one by one or late.
 func TestOperationsUnderFaultsThatLoseNothing(t *testing.T) {
 	faults := map[string]wstest.Faults{
 		"one by one":  {Split: wstest.Sizes(1)},
@@ -311,9 +310,9 @@ func TestOperationsUnderFaultsThatLoseNothing(t *testing.T) {
 	}
 }
 
-// A server that takes nothing any more, at any byte: the write that has no room is
-// over when its time is, and the connection with it; also that of a Ping and a
-// Close (T-C08, 6455-7.1.7-a).
+// The server stops reading at any byte. The blocked write ends after its
+// timeout, and the connection with it; also the write of a Ping and of a Close
+// (T-C08, 6455-7.1.7-a).
 func TestWriteThatStallsAtEveryByte(t *testing.T) {
 	writes := map[string]func(ctx context.Context, c *client.Conn) error{
 		"Send": func(_ context.Context, c *client.Conn) error { return c.SendText("Hello") },
@@ -339,7 +338,7 @@ func TestWriteThatStallsAtEveryByte(t *testing.T) {
 					start := time.Now()
 					err = write(t.Context(), c)
 					if name == "Close" && errors.Is(err, context.DeadlineExceeded) && time.Since(start) == client.DefaultCloseTimeout {
-						return // all of it had room, and no answer came
+						return // every frame was buffered, and no answer arrived
 					}
 					var timeout *client.TimeoutError
 					if !errors.As(err, &timeout) || !errors.Is(err, os.ErrDeadlineExceeded) || !errors.Is(err, net.ErrClosed) {
@@ -355,8 +354,8 @@ func TestWriteThatStallsAtEveryByte(t *testing.T) {
 	}
 }
 
-// A clock that makes a leap of days harms no connection on which nothing is late:
-// no time limit is left over from before.
+// A clock that jumps by days ends no connection without a running time limit:
+// no limit of an earlier call is left.
 func TestLeapsOfTheClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ours, theirs := wstest.Pipe(wstest.Plan{})

@@ -23,13 +23,14 @@ import (
 
 var crowds = flag.Bool("crowds", false, "hostile servers come in a crowd of each profile, and not of all at once: takes a minute")
 
-// innocents are how many connections there are to a server that means well.
+// innocents is the number of connections to a well-behaved server.
 const innocents = 20
 
-// Many connections at once to hostile servers of every profile: the heap stays
-// within what the limits allow, all of them end, each in the way that it should,
-// nothing is left of them, and connections to a server that means well go on
-// (T-C13, T-C14, T-C15, T-H11, T-G13).
+// A client has many connections at once to hostile servers of every profile.
+// The heap stays within the bound that follows from the limits, every
+// connection ends with its expected outcome and releases its memory, and
+// connections to a well-behaved server continue (T-C13, T-C14, T-C15, T-H11,
+// T-G13).
 func TestConnectionsToCrowdOfHostileServers(t *testing.T) {
 	cert, pool := certificate(t, "127.0.0.1", time.Now().Add(time.Hour))
 	good := newInnocents(t)
@@ -57,8 +58,8 @@ func TestConnectionsToCrowdOfHostileServers(t *testing.T) {
 	}
 }
 
-// awaitNoneLeft waits until there are no more goroutines, descriptors and bytes
-// than before.
+// awaitNoneLeft waits until the numbers of goroutines, descriptors and bytes
+// are no larger than before.
 func awaitNoneLeft(t *testing.T, bytes int64, goroutines, files int) {
 	const patience = 30 * time.Second
 	deadline := time.Now().Add(patience)
@@ -71,7 +72,7 @@ func awaitNoneLeft(t *testing.T, bytes int64, goroutines, files int) {
 	}
 }
 
-// den is where hostile servers of one profile listen.
+// den is a set of listening hostile servers of one profile.
 type den struct {
 	net.Listener
 	attacks []*hostile.Attack
@@ -101,8 +102,8 @@ func newDen(t *testing.T, attacks []*hostile.Attack, scheme string, cert tls.Cer
 	return d
 }
 
-// visited lets a crowd of clients in, and closes the den when the last has left.
-// It returns the size of the heap, at most.
+// visited runs a crowd of clients against the den, and closes the den after the
+// last client. It returns the largest size of the heap.
 func (d *den) visited(t *testing.T, crowd int, scheme string, cfg *client.Config) (most int64) {
 	ends := make(chan error, crowd)
 	for range crowd {
@@ -119,7 +120,7 @@ func (d *den) visited(t *testing.T, crowd int, scheme string, cfg *client.Config
 				problems[problem.Error()]++
 			}
 		case <-look.C:
-			most = max(most, min(usage.Heap(), usage.Heap())) // less of what was made during the collection
+			most = max(most, min(usage.Heap(), usage.Heap())) // the smaller: the first may include garbage of a running collection
 		}
 	}
 	d.over()
@@ -131,9 +132,9 @@ func (d *den) visited(t *testing.T, crowd int, scheme string, cfg *client.Config
 	return most
 }
 
-// check returns what is wrong with how a connection has ended. On a busy machine a
-// time limit may come before what TestHostileServers has shown: that is right too,
-// as long as it is named.
+// check returns an error if err is not an expected end of a connection. On a
+// busy machine a time limit may end it before the outcome that
+// TestHostileServers requires. That is accepted if the error names the limit.
 func (d *den) check(err error) (problem error) {
 	end, code := ending(err)
 	for _, a := range d.attacks {
@@ -149,12 +150,13 @@ func (d *den) check(err error) (problem error) {
 	return errors.Join(problem, err)
 }
 
-// innocentConns echo all the time.
+// innocentConns echo without pause.
 type innocentConns struct {
 	took usage.Times
 }
 
-// newInnocents has connections to a server that means well, until the test ends.
+// newInnocents has connections to a server that means well, until the test
+// ends.
 func newInnocents(t *testing.T) *innocentConns {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -203,8 +205,8 @@ func (good *innocentConns) echo(t *testing.T, c *client.Conn) {
 	good.took.Since(began)
 }
 
-// log says what the echoes took. It is no measurement: only that they come is
-// tested, and that they do not take for ever.
+// log prints the latencies of the echoes. The test only requires that all
+// echoes arrive, within a generous bound.
 func (good *innocentConns) log(t *testing.T) {
 	n, p50, p99 := good.took.Take()
 	t.Logf("%d echoes of others meanwhile: p50 %v, p99 %v", n, p50, p99)

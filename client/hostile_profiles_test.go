@@ -19,8 +19,9 @@ import (
 	"github.com/fibersock/fibersock/wstest"
 )
 
-// wary returns the configuration of a client that is attacked: each limit is
-// another, so that it shows which one has ended a connection. All are divided.
+// wary returns the configuration of an attacked client: all limits differ, so
+// that the duration shows which one has ended a connection. Each is divided by
+// divisor.
 func wary(divisor time.Duration) *client.Config {
 	return &client.Config{
 		HandshakeTimeout: 20 * time.Second / divisor,
@@ -31,9 +32,9 @@ func wary(divisor time.Duration) *client.Config {
 	}
 }
 
-// visit is the program that hostile servers meet: it dials, does what the package
-// hostile says that a victim does with messages, and returns why that has ended. It
-// does not wait for ever for a server that is silent.
+// visit is the program that hostile servers meet: it dials, handles messages
+// like the victim of package hostile, and returns the error that ended the
+// connection. It bounds the wait for a silent server.
 func visit(ctx context.Context, url string, cfg *client.Config) error {
 	c, err := client.Dial(ctx, url, cfg)
 	if err != nil {
@@ -55,7 +56,7 @@ func receive(ctx context.Context, c *client.Conn, patience time.Duration) (clien
 	return c.Receive(ctx)
 }
 
-// comply does with a message what a victim does.
+// comply handles m like the victim of package hostile.
 func comply(ctx context.Context, c *client.Conn, m client.Message) error {
 	return hostile.Victim{
 		Send:  c.Send,
@@ -64,7 +65,7 @@ func comply(ctx context.Context, c *client.Conn, m client.Message) error {
 	}.Respond(m.Opcode, m.Payload)
 }
 
-// ending classifies why a dial has failed or a connection has ended.
+// ending classifies the error of a dial or the end of a connection.
 func ending(err error) (hostile.End, wire.StatusCode) {
 	var (
 		failed *client.FailError
@@ -81,13 +82,13 @@ func ending(err error) (hostile.End, wire.StatusCode) {
 	case errors.Is(err, client.ErrClosed):
 		return hostile.Left, 0
 	default:
-		return hostile.Refused, 0 // it is not open, so that there is no typed end
+		return hostile.Refused, 0 // it was not opened, so there is no typed end
 	}
 }
 
-// bound returns the latest moment at which an attack on a client must be over.
+// bound returns the longest duration of an attack on a client.
 func bound(a *hostile.Attack, cfg *client.Config) time.Duration {
-	const slack = 2 * time.Second // what an attack takes by itself
+	const slack = 2 * time.Second // the time that an attack needs by itself
 	for option, limit := range map[string]time.Duration{
 		"HandshakeTimeout": cfg.HandshakeTimeout,
 		"AssemblyTimeout":  cfg.AssemblyTimeout,
@@ -104,8 +105,9 @@ func bound(a *hostile.Attack, cfg *client.Config) time.Duration {
 	return slack
 }
 
-// What servers can do to a client ends as it should, within the limit that it runs
-// into, with an error that names it, and leaves no goroutine (T-G05, T-G13).
+// Every attack of a server on the client has its expected outcome: within the
+// limit that it reaches, with an error that names the limit, and without a
+// goroutine left (T-G05, T-G13).
 func TestHostileServers(t *testing.T) {
 	cert, pool := certificate(t, "127.0.0.1", time.Now().Add(time.Hour))
 	trust := &tls.Config{
@@ -119,8 +121,9 @@ func TestHostileServers(t *testing.T) {
 			}
 			t.Run(scheme+"/"+hostile.Profiles[a.Profile-1]+"/"+a.Name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					// How soon Pongs fill what the server does not read depends on
-					// the number of processors: some replace others.
+					// The time until Pongs fill the buffer of a server that
+					// does not read depends on the number of processors: some
+					// replace others.
 					ours, theirs := wstest.Pipe(wstest.Plan{ToServer: wstest.Faults{Buffer: 512}})
 					cfg := wary(1)
 					cfg.TLS = trust
@@ -132,10 +135,12 @@ func TestHostileServers(t *testing.T) {
 	}
 }
 
-// later is what brings the clock of a bubble, in which it is the year 2000, to today.
+// later is the time from the year 2000, where a bubble's clock starts, to
+// today.
 var later = time.Since(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC))
 
-// attackerEnd returns what an attack is played over at the server's end of nc.
+// attackerEnd returns the server's end of nc for the attack: TLS or the plain
+// transport.
 func attackerEnd(nc net.Conn, a *hostile.Attack, scheme string, cert tls.Certificate) net.Conn {
 	if scheme == "wss" && !a.BelowTLS {
 		return tls.Server(nc, &tls.Config{Certificates: []tls.Certificate{cert}})
@@ -143,7 +148,7 @@ func attackerEnd(nc net.Conn, a *hostile.Attack, scheme string, cert tls.Certifi
 	return nc
 }
 
-// visited plays an attack on a client and looks how it ends.
+// visited plays an attack on a client and checks its end.
 func visited(t *testing.T, a *hostile.Attack, cfg *client.Config, scheme string, nc net.Conn) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()

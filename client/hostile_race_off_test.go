@@ -2,5 +2,5 @@
 
 package client_test
 
-// crowd is how many connections there are to hostile servers at once.
+// crowd is the number of concurrent connections to hostile servers.
 const crowd = 40

@@ -16,9 +16,8 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// A Host field in Config.Header takes the place of the URL's host
-// (gorilla/websocket#63, coder/websocket#257), and is held to the same grammar. It used
-// to be refused.
+// A Host field in Config.Header replaces the URL's host (gorilla/websocket#63,
+// coder/websocket#257), with the same grammar. It used to be refused.
 func TestHostCanBeSet(t *testing.T) {
 	for _, name := range []string{"Host", "host"} {
 		requests := make(chan string, 1)
@@ -44,7 +43,8 @@ func TestHostCanBeSet(t *testing.T) {
 	}
 }
 
-// Proxies exist that demand a User-Agent or a token of their own (gorilla/websocket#479).
+// Proxies exist that demand a User-Agent or a token of their own
+// (gorilla/websocket#479).
 func TestHeaderOfCONNECTCanBeSet(t *testing.T) {
 	requests := make(chan string, 1)
 	cfg := &client.Config{
@@ -108,8 +108,9 @@ func TestMaxOutgoingFrame(t *testing.T) {
 	}
 }
 
-// The body of a refusal in chunks used to be returned with the chunks' sizes in it, and
-// after a second, although its end had arrived (oven-sh/bun#28114, websockets/ws#1872).
+// The body of a refusal in chunks used to be returned with the chunks' sizes in
+// it, and after a second, although its end had arrived (oven-sh/bun#28114,
+// websockets/ws#1872).
 func TestChunkedRefusal(t *testing.T) {
 	for name, tt := range map[string]struct{ chunks, want string }{
 		"one chunk":              {"5\r\nhello\r\n0\r\n\r\n", "hello"},
@@ -157,8 +158,8 @@ func TestChunkedRefusal(t *testing.T) {
 	})
 }
 
-// A redirect is not followed, and a server that is busy may say until when: the error
-// tells.
+// A redirect is not followed, and a busy server may send Retry-After: the error
+// text names the target and the time.
 func TestRefusalNamesLocationAndRetryAfter(t *testing.T) {
 	for response, want := range map[string]string{
 		"307 Moved\r\nLocation: wss://other.example/":       `websocket: handshake refused with status 307 "Moved", Location "wss://other.example/"`,

@@ -14,7 +14,7 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// pingCall is a call of Ping that is under way.
+// pingCall is a call of Ping in progress.
 type pingCall struct {
 	took time.Duration
 	err  error
@@ -30,7 +30,8 @@ func startPing(ctx context.Context, c *client.Conn) *pingCall {
 	return p
 }
 
-// over reports whether the call has returned. All else in the bubble must be idle.
+// over reports whether the call has returned. All other goroutines of the
+// bubble must be blocked.
 func (p *pingCall) over() bool {
 	synctest.Wait()
 	select {
@@ -51,8 +52,8 @@ func (f *farEnd) nextPing() []byte {
 	return frame.Payload
 }
 
-// Ping returns the time until its Pong came, whether another call receives
-// meanwhile or not. What comes before the Pong is for Receive, in its order.
+// Ping returns the time until its Pong was read, with or without another call
+// that receives. Messages before the Pong are kept for Receive, in order.
 func TestPing(t *testing.T) {
 	for name, receiver := range map[string]bool{"nobody receives": false, "another receives": true} {
 		t.Run(name, func(t *testing.T) {
@@ -92,8 +93,8 @@ func TestPing(t *testing.T) {
 	}
 }
 
-// 6455-5.5.3-c,d, T-C04: only the Pong of a Ping that waits answers it. Others,
-// asked for by nobody or twice, are nothing.
+// 6455-5.5.3-c,d, T-C04: only a Pong with the payload of a pending Ping
+// completes that Ping. Unsolicited and repeated Pongs have no effect.
 func TestPongThatAnswersNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, f := openPipe(t, nil)
@@ -130,8 +131,8 @@ func TestPongThatAnswersNothing(t *testing.T) {
 	})
 }
 
-// A Ping that is given up is not the end of the connection, and its late Pong is
-// nothing. A server that has vanished is noticed so (T-C13).
+// A Ping that times out does not end the connection, and its late Pong has no
+// effect. The timeout detects a server that has disappeared (T-C13).
 func TestPingWithoutPong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, f := openPipe(t, nil)
@@ -143,7 +144,7 @@ func TestPingWithoutPong(t *testing.T) {
 		f.send(pongFrame(f.nextPing()), textFrame("later"))
 		receiveWant(t, c, wire.Text, "later")
 
-		// The same if another call receives.
+		// The same holds if another call receives.
 		p := startPing(ctx, c)
 		if !p.over() || !errors.Is(p.err, context.DeadlineExceeded) {
 			t.Errorf("a Ping whose context is over returned %v", p.err)
@@ -166,7 +167,7 @@ func TestPingWithoutPong(t *testing.T) {
 	})
 }
 
-// Many Pings at once, each with its own Pong, in whatever order.
+// Many concurrent Pings each get their own Pong, in any order.
 func TestManyPings(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, f := openPipe(t, nil)
@@ -193,7 +194,7 @@ func TestManyPings(t *testing.T) {
 }
 
 // 6455-5.5.3-b: a server may answer only the last of several Pings. Its Pong
-// answers those before it, and not those after it.
+// completes that Ping and the earlier ones, but no later one.
 func TestPongForTheLastPing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, f := openPipe(t, nil)
@@ -219,9 +220,8 @@ func TestPongForTheLastPing(t *testing.T) {
 	})
 }
 
-// What a Ping keeps for Receive is bounded: up to 1 MiB it reads, then the server
-// has to wait until somebody receives. An empty message is not for nothing
-// (T-A12).
+// Ping keeps at most 1 MiB for Receive. Then it stops reading, so that the
+// server blocks until a call receives. An empty message counts too (T-A12).
 func TestPingKeepsSoMuch(t *testing.T) {
 	for name, tt := range map[string]struct {
 		frame    []byte
@@ -261,8 +261,9 @@ func TestPingKeepsSoMuch(t *testing.T) {
 				if p.over() {
 					t.Fatalf("Ping returned %v", p.err)
 				}
-				// All is idle: the writer waits for a reader. One Receive takes what
-				// is kept and lets the rest through, and the Pong with it.
+				// Everything is blocked: the writer waits for a reader. One
+				// Receive returns the kept messages, reads the rest, and the
+				// Pong with it.
 				close(stop)
 				received := make(chan int)
 				go func() {
@@ -292,7 +293,8 @@ func TestPingKeepsSoMuch(t *testing.T) {
 	}
 }
 
-// ReceiveInto takes what a Ping has kept, control messages excepted.
+// ReceiveInto returns the messages that a Ping has kept, but no control
+// messages.
 func TestReceiveIntoOfKeptMessage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, f := openPipe(t, &client.Config{Control: true})
@@ -307,8 +309,7 @@ func TestReceiveIntoOfKeptMessage(t *testing.T) {
 	})
 }
 
-// A message whose reader is not at its end keeps others from receiving; its reads
-// find the Pong.
+// An open reader excludes other calls that receive; its reads find the Pong.
 func TestPingWhileReaderIsOpen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, f := openPipe(t, nil)
@@ -334,7 +335,8 @@ func TestPingWhileReaderIsOpen(t *testing.T) {
 	})
 }
 
-// The connection's end is the Ping's end, whether it receives itself or not.
+// The end of the connection ends a Ping, whether the Ping itself receives or
+// another call.
 func TestPingWhenConnectionEnds(t *testing.T) {
 	for name, tt := range map[string]struct {
 		end    func(c *client.Conn, f *farEnd)
@@ -384,8 +386,8 @@ func TestPingWhenConnectionEnds(t *testing.T) {
 	}
 }
 
-// 6455-5.5-b: a control payload over 125 bytes is refused, and nothing sent. A
-// Pong may be sent without a Ping (6455-5.5.3-c).
+// 6455-5.5-b: a control payload over 125 bytes is refused before any byte is
+// sent. A Pong may be sent without a Ping (6455-5.5.3-c).
 func TestPongPayload(t *testing.T) {
 	c, f := openTCP(t, nil)
 	if err := c.SendPong(make([]byte, 126)); !errors.Is(err, wire.ErrControlTooLong) {
@@ -399,9 +401,9 @@ func TestPongPayload(t *testing.T) {
 	f.want(1, wire.Pong, string(make([]byte, 125)))
 }
 
-// A call that receives is served at once, although a Ping or a Close reads from
-// the connection: with a message that they have kept, with the first piece of
-// one, or with one that arrives later.
+// A call that receives returns at once, although a Ping or a Close reads from
+// the connection: with a kept message, with the first piece of one, or with one
+// that arrives later.
 func TestReceiveWhilePingOrCloseReads(t *testing.T) {
 	calls := map[string]func(ctx context.Context, c *client.Conn){
 		"one Ping": func(ctx context.Context, c *client.Conn) { c.Ping(ctx) },
@@ -488,7 +490,7 @@ func TestReceiveWhilePingOrCloseReads(t *testing.T) {
 	}
 }
 
-// A message of which a Ping has read the first piece is readable at once.
+// NextReader returns at once if Ping has read the first piece of a message.
 func TestNextReaderOfPieceThatPingRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, f := openPipe(t, nil)
@@ -514,7 +516,7 @@ func TestNextReaderOfPieceThatPingRead(t *testing.T) {
 	})
 }
 
-// A call that gives up receiving leaves the reading to the Ping again.
+// When a call stops receiving, the Ping reads again.
 func TestPingReadsAfterReceiveGaveUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, f := openPipe(t, nil)

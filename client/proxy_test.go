@@ -15,7 +15,8 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// 6455-4.1-c: through a proxy. The proxy gets its credentials, the server never.
+// 6455-4.1-c: through a proxy. The proxy gets its credentials, the server
+// never.
 func TestProxy(t *testing.T) {
 	basic := "Basic " + base64.StdEncoding.EncodeToString([]byte("user:pass"))
 	for name, tt := range map[string]struct {
@@ -69,7 +70,8 @@ func TestProxy(t *testing.T) {
 	}
 }
 
-// 6455-4.1-c, T-G09: only a 2xx with nothing behind it is a way to the server.
+// 6455-4.1-c, T-G09: only a 2xx response without further bytes opens the tunnel
+// to the server.
 func TestProxyThatRefuses(t *testing.T) {
 	for name, tt := range map[string]struct {
 		answer string
@@ -138,7 +140,8 @@ func TestProxyThatRefuses(t *testing.T) {
 	})
 }
 
-// 6455-4.1-ac: a proxy that says nothing, or never ends its header.
+// 6455-4.1-ac: HandshakeTimeout bounds a proxy that sends nothing, or a header
+// without end.
 func TestProxyIsBounded(t *testing.T) {
 	for name, server := range map[string]func(nc net.Conn){
 		"silent": func(nc net.Conn) { io.Copy(io.Discard, nc) },

@@ -15,8 +15,8 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// A reader reads one message, whatever frames and pieces it comes in, and ends
-// with it; the type is that of the first fragment (6455-5.4-f, 6455-6.2-b).
+// A reader reads one message, in frames and pieces of any size, and ends with
+// it. The type is that of the first fragment (6455-5.4-f, 6455-6.2-b).
 func TestReaderReadsOneMessage(t *testing.T) {
 	large := bytes.Repeat([]byte("large and larger "), 50_000)
 	for name, tt := range map[string]struct {
@@ -55,7 +55,7 @@ func TestReaderReadsOneMessage(t *testing.T) {
 	}
 }
 
-// A reader hands on what has come, before the frame has come whole.
+// A reader returns the received bytes of a frame before the rest has arrived.
 func TestReaderStreams(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, f := openPipe(t, nil)
@@ -76,8 +76,8 @@ func TestReaderStreams(t *testing.T) {
 	})
 }
 
-// 6455-6.2-c: what is left of a message that was not read to its end is skipped,
-// by whatever receives next; its reader is not mixed up with another message.
+// 6455-6.2-c: the unread rest of a message is skipped by the next call that
+// receives. Its reader never returns bytes of another message.
 func TestAbandonedReader(t *testing.T) {
 	abandoned := [][]byte{firstFragment(wire.Binary, "abandoned"), middleFragment(" and"), lastFragment(" forgotten")}
 	next := map[string]func(t *testing.T, c *client.Conn){
@@ -121,7 +121,7 @@ func TestAbandonedReader(t *testing.T) {
 	}
 }
 
-// A reader whose message was received whole is like any other.
+// A reader of a message that was received whole behaves like any other.
 func TestAbandonedReaderOfWholeMessage(t *testing.T) {
 	c, f := openTCP(t, nil)
 	f.send(append(textFrame("one"), textFrame("two")...))
@@ -135,8 +135,8 @@ func TestAbandonedReaderOfWholeMessage(t *testing.T) {
 	}
 }
 
-// A reader whose context ends is done; the rest of its message is skipped. The
-// connection is as usable as before.
+// A reader whose context has ended is closed; the rest of its message is
+// skipped. The connection stays usable.
 func TestReaderWhoseContextEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, f := openPipe(t, nil)
@@ -160,7 +160,8 @@ func TestReaderWhoseContextEnds(t *testing.T) {
 	})
 }
 
-// A message that a Receive began and gave up is begun from its start by a reader.
+// A message that a Receive began and gave up is begun from its start by a
+// reader.
 func TestReaderOfMessageThatReceiveGaveUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, f := openPipe(t, nil)
@@ -181,8 +182,8 @@ func TestReaderOfMessageThatReceiveGaveUp(t *testing.T) {
 	})
 }
 
-// A message that ends too early is no message: the reader does not end with
-// io.EOF (6455-5.2-m, 6455-8.1-c, 6455-7.1.7-a).
+// A reader of an incomplete message does not end with io.EOF (6455-5.2-m,
+// 6455-8.1-c, 6455-7.1.7-a).
 func TestReaderOfMessageThatIsCutOff(t *testing.T) {
 	for name, tt := range map[string]struct {
 		send [][]byte
@@ -249,7 +250,7 @@ func TestReadWhileAnotherReceives(t *testing.T) {
 	})
 }
 
-// NextReader gives up when its context ends, and the next call goes on.
+// NextReader returns when its context ends, and the next call continues.
 func TestNextReaderThatTimesOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, f := openPipe(t, nil)
@@ -270,7 +271,7 @@ func TestNextReaderThatTimesOut(t *testing.T) {
 	})
 }
 
-// What a Ping received and kept is read like what has not been received.
+// A message that a Ping received and kept is read like any other.
 func TestReaderOfKeptMessage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, f := openPipe(t, &client.Config{Control: true})

@@ -23,8 +23,8 @@ type readLock struct {
 
 func newReadLock() readLock { return readLock{held: make(chan struct{}, 1)} }
 
-// lockToReceive locks l for a call that receives, of which there is one at a
-// time. The error is that of ctx.
+// lockToReceive locks l for a call that receives. Such calls exclude each
+// other. The error is that of ctx.
 func (l *readLock) lockToReceive(ctx context.Context) error {
 	select {
 	case l.held <- struct{}{}:

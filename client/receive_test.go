@@ -16,8 +16,9 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// T-H09: a received message is the program's own. All of a stream are kept, small
-// and large, whole and in fragments, and compared at its end.
+// T-H09: a received message belongs to the program. The test keeps all messages
+// of a stream, small and large, whole and in fragments, and compares them at
+// its end.
 func TestReceivedMessagesAreTheProgramsOwn(t *testing.T) {
 	c, f := openTCP(t, nil)
 	var want []string
@@ -51,8 +52,8 @@ func TestReceivedMessagesAreTheProgramsOwn(t *testing.T) {
 	}
 }
 
-// ReceiveInto appends to the program's buffer, and to another when it is too
-// small; it takes nothing from either.
+// ReceiveInto appends to the program's buffer, or to a larger copy of it, and
+// keeps the bytes before the message.
 func TestReceiveIntoAppends(t *testing.T) {
 	c, f := openTCP(t, nil)
 	f.send(textFrame("one"), pingFrame(""), firstFragment(wire.Binary, "tw"), lastFragment("o"), textFrame(""), textFrame("larger than that"))
@@ -82,8 +83,8 @@ func TestReceiveIntoAppends(t *testing.T) {
 	}
 }
 
-// When there is an error, nothing has been appended to the buffer, and what came
-// of the message is kept elsewhere: the program may use the buffer again.
+// After an error the buffer is unchanged, and the received part of the message
+// is kept elsewhere: the program may use the buffer again.
 func TestReceiveIntoThatIsGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, f := openPipe(t, nil)
@@ -103,9 +104,9 @@ func TestReceiveIntoThatIsGivenUp(t *testing.T) {
 	})
 }
 
-// A large message is the same whether there is room for it where it belongs or
-// not, in fragments with control frames between them, and if its receiver gives up
-// in the middle of a frame.
+// A large message is the same with and without space in the caller's buffer, in
+// fragments with control frames between them, and after a timeout in the middle
+// of a frame.
 func TestLargeMessageIntoRoom(t *testing.T) {
 	large := strings.Repeat("0123456789abcdef", 20<<10)
 	frames := slices.Concat(firstFragment(wire.Text, large[:100_000]), pingFrame("?"), lastFragment(large[100_000:]), textFrame("next"))
@@ -140,8 +141,8 @@ func TestLargeMessageIntoRoom(t *testing.T) {
 	}
 }
 
-// 6455-6.2-c: a message that was abandoned does not reach into the buffer for the
-// next, whether that comes or not.
+// 6455-6.2-c: an abandoned message leaves no bytes in the buffer for the next
+// one, with or without a next one.
 func TestReceiveIntoAfterAbandonedMessage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, f := openPipe(t, nil)
@@ -168,8 +169,8 @@ func TestReceiveIntoAfterAbandonedMessage(t *testing.T) {
 	})
 }
 
-// Two calls that receive at once are a mistake of the program: the second one is
-// told so, and nothing else happens.
+// Two concurrent calls that receive are a bug of the program: the second one
+// gets an error, and the first one is not disturbed.
 func TestConcurrentReceive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, f := openPipe(t, nil)
@@ -201,8 +202,8 @@ func TestConcurrentReceive(t *testing.T) {
 	})
 }
 
-// ReceiveJSON takes text and binary; a message that is no JSON, or not the JSON
-// for the value, is used up, and the next can be received.
+// ReceiveJSON accepts text and binary. A message that is not JSON, or does not
+// fit the value, is consumed, and the next can be received.
 func TestJSON(t *testing.T) {
 	c, f := openTCP(t, &client.Config{Control: true})
 	type point struct{ X, Y int }
@@ -238,8 +239,8 @@ func TestJSON(t *testing.T) {
 	}
 }
 
-// Messages ends without an error if the server closed normally, and yields every
-// other as its last.
+// Messages ends without an error if the server closed normally, and yields
+// every other as its last.
 func TestMessages(t *testing.T) {
 	for name, tt := range map[string]struct {
 		end    []byte // nil: the transport ends
@@ -308,8 +309,9 @@ func TestMessages(t *testing.T) {
 	})
 }
 
-// With Config.Control the control frames come as messages too, in their order,
-// also inside of a message in fragments; they are answered all the same.
+// With Config.Control, Receive returns the control frames as messages too, in
+// order, also between the fragments of a message. They are answered all the
+// same.
 func TestControl(t *testing.T) {
 	c, f := openTCP(t, &client.Config{Control: true})
 	f.send(textFrame("a"), pingFrame("p1"), firstFragment(wire.Text, "b"), pingFrame("p2"), pongFrame([]byte("unasked")),
@@ -353,8 +355,8 @@ func TestControlIsSkipped(t *testing.T) {
 	}
 }
 
-// 6455-5.5.2-a: a Ping is answered by whatever call receives, and also when the
-// message that it interrupts has not come to its end (6455-5.4-b).
+// 6455-5.5.2-a: every call that receives answers a Ping, also inside of an
+// unfinished message (6455-5.4-b).
 func TestPingIsAnsweredWhileReceiving(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, f := openPipe(t, nil)
@@ -368,8 +370,8 @@ func TestPingIsAnsweredWhileReceiving(t *testing.T) {
 	})
 }
 
-// Limits are on by default, and are the Config's (6455-10.4-a, T-A07, T-A09, T-G13): the
-// header is enough to see a message too large.
+// Limits are on by default, and are the Config's (6455-10.4-a, T-A07, T-A09,
+// T-G13): the header is enough to see a message too large.
 func TestLimits(t *testing.T) {
 	for name, tt := range map[string]struct {
 		limits client.Limits

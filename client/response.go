@@ -89,9 +89,9 @@ func readExcerpt(nc net.Conn, r *handshake.Response, rest []byte) []byte {
 }
 
 // dechunk returns the payload of the chunks in raw, and reports whether it is
-// complete: the last chunk is there, or a chunk is malformed (RFC 9112,
-// Section 7.1). Bytes between a chunk and its CRLF come from a server that
-// counts wrong; dechunk includes them.
+// complete: the last chunk is there, or a chunk is malformed (RFC 9112, Section
+// 7.1). A server that counts wrong sends bytes between a chunk and its CRLF;
+// dechunk includes them.
 func dechunk(raw []byte) (body []byte, complete bool) {
 	for text := string(raw); ; {
 		line, after, found := strings.Cut(text, "\r\n")

@@ -15,8 +15,8 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// retained is a server's transport whose writes are kept back from the moment
-// that retain is called, until the test delivers them.
+// retained is a server's transport that buffers writes from the call of retain
+// until the test delivers them.
 type retained struct {
 	net.Conn
 
@@ -50,8 +50,8 @@ func (r *retained) Write(p []byte) (int, error) {
 	return r.Conn.Write(p)
 }
 
-// open returns a client and its server's end, over a pipe and what wrap puts on
-// it. What the server sends from now on is retained.
+// open returns a client and its server's end, over a pipe that wrap may change.
+// From now on r retains the bytes of the server.
 func (r *retained) open(t *testing.T, wrap func(ours, theirs net.Conn) (net.Conn, net.Conn)) (*client.Conn, *farEnd) {
 	ours, theirs := net.Pipe()
 	r.Conn = theirs
@@ -64,8 +64,8 @@ func (r *retained) open(t *testing.T, wrap func(ours, theirs net.Conn) (net.Conn
 
 func plainTransport(ours, theirs net.Conn) (net.Conn, net.Conn) { return ours, theirs }
 
-// receivers are the calls that receive a whole message. Each that is handed a
-// buffer is handed the same one again and again.
+// receivers are the calls that receive a whole message. Those with a buffer get
+// the same one in every call.
 var receivers = map[string]func(c *client.Conn) func(ctx context.Context) (string, error){
 	"Receive": func(c *client.Conn) func(ctx context.Context) (string, error) {
 		return func(ctx context.Context) (string, error) {
@@ -98,10 +98,10 @@ var receivers = map[string]func(c *client.Conn) func(ctx context.Context) (strin
 	},
 }
 
-// A Receive that times out leaves the connection usable, also in the middle of a
-// frame (6455-6.2-d, T-H14): what comes byte by byte, with a timeout between every
-// two of them, is what comes in one delivery.
-func TestReceiveGoesOnAfterTimeout(t *testing.T) {
+// A Receive that times out leaves the connection usable, also in the middle of
+// a frame (6455-6.2-d, T-H14): bytes that arrive one by one, with a timeout
+// between every two of them, give the same messages as one delivery.
+func TestReceiveContinuesAfterTimeout(t *testing.T) {
 	testReceiveGoesOn(t, plainTransport)
 }
 
@@ -136,8 +136,8 @@ func testReceiveGoesOn(t *testing.T, transport func(ours, theirs net.Conn) (net.
 	}
 }
 
-// receiveDripped delivers one piece after the other, receives after each until
-// there is a timeout, and returns the messages.
+// receiveDripped delivers one piece after the other, receives until a timeout
+// after each, and returns the messages.
 func receiveDripped(t *testing.T, receive func(context.Context) (string, error), to net.Conn, pieces [][]byte) []string {
 	t.Helper()
 	var got []string
@@ -164,8 +164,8 @@ func receiveDripped(t *testing.T, receive func(context.Context) (string, error),
 	return got
 }
 
-// A context that is over before the call takes nothing that has not arrived, and
-// gives what has.
+// With an expired context, Receive returns a message that has arrived and reads
+// nothing else.
 func TestReceiveWithContextThatIsOver(t *testing.T) {
 	c, f := openTCP(t, nil)
 	over, cancel := context.WithCancel(t.Context())
@@ -193,9 +193,9 @@ func TestReceiveWithContextThatIsOver(t *testing.T) {
 	}
 }
 
-// Receiving with a context that ends again and again, at any moment, over a real
-// socket: nothing is lost, doubled or changed.
-func TestReceiveGoesOnAfterCancellation(t *testing.T) {
+// A Receive whose context ends at random moments, over a real socket, loses,
+// repeats and changes no message.
+func TestReceiveContinuesAfterCancellation(t *testing.T) {
 	c, f := openTCP(t, nil)
 	const messages = 500
 	go func() {

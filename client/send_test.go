@@ -18,7 +18,7 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// The calls that send a message, and what they send.
+// Every call that sends a message writes the expected frame.
 func TestSend(t *testing.T) {
 	c, f := openTCP(t, nil)
 	for _, err := range []error{
@@ -35,7 +35,8 @@ func TestSend(t *testing.T) {
 	f.want(1, wire.Text, "")
 }
 
-// 6455-5.6-c: a text that is not UTF-8 is not sent, and the connection is as it was.
+// 6455-5.6-c: a text that is not UTF-8 is not sent, and the connection stays
+// open.
 func TestSendOfTextThatIsNotUTF8(t *testing.T) {
 	c, f := openTCP(t, nil)
 	for _, s := range []string{"\xff", "cut off \xe2\x82", "\xed\xa0\x80"} {
@@ -52,8 +53,9 @@ func TestSendOfTextThatIsNotUTF8(t *testing.T) {
 	f.want(1, wire.Text, "next")
 }
 
-// 6455-6.1-c, T-H01, T-H03: messages that many goroutines send at once come whole,
-// each as it was sent and in its sender's order, also while Pings are answered.
+// 6455-6.1-c, T-H01, T-H03: the messages of many concurrent senders arrive
+// whole, unchanged and in the order of each sender, also while Pings are
+// answered.
 func TestConcurrentSend(t *testing.T) {
 	const writers, messages = 50, 200
 	c, f := openTCP(t, nil)
@@ -132,8 +134,8 @@ func TestConcurrentSend(t *testing.T) {
 	all.Wait()
 }
 
-// 6455-5.3-a,b, 6455-10.3-a, T-E09, T-E10: every frame has a masking key of its own, fragments
-// and control frames too, and equal messages look different.
+// 6455-5.3-a,b, 6455-10.3-a, T-E09, T-E10: every frame has a masking key of its
+// own, fragments and control frames too, and equal messages look different.
 func TestMaskingKeys(t *testing.T) {
 	c, f := openTCP(t, nil)
 	w := nextWriter(t, c, wire.Binary)
@@ -166,14 +168,14 @@ func TestMaskingKeys(t *testing.T) {
 		}
 		keys[frame.Key] = true
 	}
-	// One pair among 1000 keys of 32 bits is to be expected once in 8600 runs.
+	// One equal pair among 1000 keys of 32 bits is expected once in 8600 runs.
 	if equal > 1 {
-		t.Errorf("%d of 1000 keys came twice", equal)
+		t.Errorf("%d of 1000 keys were used twice", equal)
 	}
 }
 
-// T-E07: what is sent cannot be read on the wire, by a proxy for example that
-// takes it for a request.
+// T-E07: a payload is not readable on the wire, so that no proxy can mistake it
+// for a request.
 func TestPayloadIsNotOnTheWire(t *testing.T) {
 	c, f := openTCP(t, nil)
 	const request = "GET /script.js HTTP/1.1\r\nHost: victim.example\r\n\r\n"
@@ -193,8 +195,8 @@ func TestPayloadIsNotOnTheWire(t *testing.T) {
 	}
 }
 
-// 6455-5.3-e,f, 6455-10.3-a, T-E11: sending neither changes the program's buffer nor sees what
-// the program does to it afterwards, however slowly the server reads.
+// 6455-5.3-e,f, 6455-10.3-a, T-E11: Send does not change the program's buffer,
+// and does not read it after it has returned, however slowly the server reads.
 func TestBufferOfSend(t *testing.T) {
 	for name, size := range map[string]int{"small": 100, "larger than what is masked at once": 200_000} {
 		t.Run(name, func(t *testing.T) {
@@ -212,7 +214,7 @@ func TestBufferOfSend(t *testing.T) {
 					sent <- err
 				}()
 				if synctest.Wait(); len(sent) > 0 {
-					t.Fatal("the message was sent to nobody")
+					t.Fatal("the message was sent although the server does not read")
 				}
 				var got []byte
 				piece := make([]byte, 7)
@@ -236,11 +238,12 @@ func TestBufferOfSend(t *testing.T) {
 	}
 }
 
-// brokenWriter is a transport whose writes fail, the last one half done.
+// brokenWriter is a transport whose writes fail, the last one after half of its
+// bytes.
 type brokenWriter struct {
 	net.Conn
 	mu    sync.Mutex
-	left  int // writes that go well, from now on; negative: all
+	left  int // writes that succeed, from now on; negative: all
 	after int // writes after the one that failed
 }
 
@@ -267,8 +270,8 @@ func (b *brokenWriter) Write(p []byte) (int, error) {
 	return n, errBroken
 }
 
-// 6455-6.1-d: after a write that failed, with half a frame gone, nothing more is
-// written: all that sends returns why.
+// 6455-6.1-d: after a write that failed in the middle of a frame the client
+// writes nothing more. All calls that send return the error of that write.
 func TestNothingIsSentAfterHalfFrame(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ours, theirs := net.Pipe()
@@ -304,8 +307,8 @@ func TestNothingIsSentAfterHalfFrame(t *testing.T) {
 	})
 }
 
-// A server that does not read: the write ends after WriteTimeout, at most a
-// quarter later, and the connection with it. The error names the option.
+// With a server that does not read, the write ends after WriteTimeout, at most
+// a quarter later, and the connection with it. The error names the option.
 func TestWriteTimeout(t *testing.T) {
 	for name, tt := range map[string]struct {
 		option, want time.Duration
@@ -333,7 +336,7 @@ func TestWriteTimeout(t *testing.T) {
 		})
 	}
 
-	t.Run("6455-7.2.1-a: everybody who waits is told", func(t *testing.T) {
+	t.Run("6455-7.2.1-a: all blocked calls return the error", func(t *testing.T) {
 		ours, theirs := tcpPair(t)
 		c, _ := openOver(t, ours, theirs, &client.Config{WriteTimeout: 50 * time.Millisecond})
 		large := make([]byte, 64<<20) // more than any socket's buffers
@@ -390,7 +393,8 @@ func TestWriteTimeout(t *testing.T) {
 	})
 }
 
-// wantWriteTimeout holds what is true of the error after a WriteTimeout.
+// wantWriteTimeout checks the error and the duration of a call that reached
+// WriteTimeout.
 func wantWriteTimeout(t *testing.T, what string, err error, after time.Duration) {
 	t.Helper()
 	var timeout *client.TimeoutError
@@ -401,12 +405,12 @@ func wantWriteTimeout(t *testing.T, what string, err error, after time.Duration)
 		return
 	}
 	if !strings.Contains(err.Error(), "WriteTimeout") || !strings.Contains(err.Error(), after.String()) {
-		t.Errorf("%s: the text names not the option and its value: %v", what, err)
+		t.Errorf("%s: the text does not name the option and its value: %v", what, err)
 	}
 	checkErrorText(t, err)
 }
 
-// slowWriter is a transport that hands on k bytes at a time.
+// slowWriter is a transport that writes k bytes at a time.
 type slowWriter struct {
 	net.Conn
 	k int
@@ -421,8 +425,8 @@ func (s *slowWriter) Write(p []byte) (n int, err error) {
 	return n, err
 }
 
-// T-G11, T-H03: how the transport cuts what is written is not to be seen, also
-// with several senders and Pings to answer.
+// T-G11, T-H03: the frames are the same on a transport that writes them in
+// pieces, also with several senders and Pings to answer.
 func TestTransportThatWritesInPieces(t *testing.T) {
 	for _, k := range []int{1, 2, 3, 13} {
 		ours, theirs := net.Pipe()
@@ -467,7 +471,7 @@ func TestTransportThatWritesInPieces(t *testing.T) {
 	}
 }
 
-// A message much larger than any buffer, both ways.
+// A message can be much larger than any buffer, in both directions.
 func TestLargeMessage(t *testing.T) {
 	c, f := openTCP(t, nil)
 	large := bytes.Repeat([]byte("0123456789abcdef"), 10<<16)
@@ -490,7 +494,8 @@ func TestLargeMessage(t *testing.T) {
 	}
 }
 
-// Sendf and SendPing, and the value that an application keeps with a connection.
+// Sendf and SendPing, and the value that an application keeps with a
+// connection.
 func TestSendfSendPingAndValue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, f := openPipe(t, nil)

@@ -16,8 +16,8 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// T-G01, T-G02: a redirect is an error with the place it points to. Nobody goes there, and
-// so nothing does that was meant for this server.
+// T-G01, T-G02: a redirect is an error with its target. The client sends
+// nothing to that target.
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	elsewhere := listenTCP(t)
 	visited := make(chan string, 10)
@@ -70,8 +70,8 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	}
 }
 
-// T-F12, T-G12: an error of a dial names the server and nothing that may be secret. T-G12:
-// the dialer is asked before anything is sent, for a proxy as well.
+// T-F12, T-G12: an error of a dial names the server and contains no secret.
+// T-G12: the dialer is called before any byte is sent, for a proxy as well.
 func TestErrorsOfDialsHoldNoSecrets(t *testing.T) {
 	refuse := errors.New("not to be dialed")
 	cfg := client.Config{
@@ -88,21 +88,21 @@ func TestErrorsOfDialsHoldNoSecrets(t *testing.T) {
 	}
 	cfg.Subprotocols = []string{"bearer", "SECRET/="}
 	if _, err := client.Dial(t.Context(), "ws://server.example/", &cfg); err == nil || strings.Contains(err.Error(), "SECRET") {
-		t.Errorf("a subprotocol that is none: %v", err)
+		t.Errorf("an invalid subprotocol: %v", err)
 	}
 	cfg.Proxy = "http://kim:SECRET@proxy.example:0"
 	cfg.Subprotocols = nil
 	if _, err := client.Dial(t.Context(), "ws://server.example/", &cfg); err == nil || strings.Contains(err.Error(), "SECRET") {
-		t.Errorf("a proxy that is none: %v", err)
+		t.Errorf("an invalid proxy: %v", err)
 	}
 }
 
-// T-G09: what a proxy sends behind its answer is not the server's, whatever it says about a
-// body, and whether it comes at once or later. A proxy that asks for a password is not
-// asked again.
+// T-G09: no byte of a proxy after its answer is read as the server's, with or
+// without the announcement of a body, at once or later. A proxy that requires a
+// password is not asked again.
 func TestProxyDoesNotSpeakForTheServer(t *testing.T) {
 	for name, tt := range map[string]struct {
-		answer []string // to CONNECT, and to what follows it
+		answer []string // to CONNECT, and to the bytes behind it
 		text   string
 	}{
 		"a body, at once":   {[]string{"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nHello"}, "before the server could"},
@@ -136,15 +136,15 @@ func TestProxyDoesNotSpeakForTheServer(t *testing.T) {
 				t.Errorf("%d dials: %v", dials, err)
 			}
 			if sent := <-after; sent != "" {
-				t.Errorf("behind the answers came %q", sent)
+				t.Errorf("behind the answers the client sent %q", sent)
 			}
 			checkErrorText(t, err)
 		})
 	}
 }
 
-// T-H04: codes that may not be on the wire are answered with 1002 and not sent back, nor
-// told as if they were the server's.
+// T-H04: codes that must not be on the wire are answered with 1002. They are
+// neither sent back nor reported as the server's.
 func TestCloseCodesAreNotSentBackUnseen(t *testing.T) {
 	for _, code := range []wire.StatusCode{0, 1, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65535} {
 		synctest.Test(t, func(t *testing.T) {
@@ -164,8 +164,9 @@ func TestCloseCodesAreNotSentBackUnseen(t *testing.T) {
 	}
 }
 
-// T-C05, T-C06: what a control frame carries are the bytes it was given, and no others.
-func TestControlFramesCarryWhatTheyAreGiven(t *testing.T) {
+// T-C05, T-C06: the payload of a control frame is the caller's bytes, and no
+// others.
+func TestControlFramesCarryTheCallersPayload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, f := openPipe(t, nil)
 		array := strings.Repeat("x", 200)
@@ -186,8 +187,8 @@ func TestControlFramesCarryWhatTheyAreGiven(t *testing.T) {
 	})
 }
 
-// T-C19: a server that pings and says nothing is alive, and sends no message: a Receive
-// that waits for one ends in time.
+// T-C19: a server that only sends Pings is alive, and sends no message: a
+// Receive with a timeout ends in time.
 func TestPingsAreNoMessages(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, f := openPipe(t, nil)
@@ -201,9 +202,9 @@ func TestPingsAreNoMessages(t *testing.T) {
 	})
 }
 
-// T-A01, T-A03, T-A13, T-G13: every length that is too large ends the connection at its
-// header, at once and with nothing delivered, in one frame and in fragments. Masked frames
-// end it before their length is looked at.
+// T-A01, T-A03, T-A13, T-G13: every excessive length ends the connection at its
+// header, before any delivery, in one frame and in fragments. A masked frame
+// ends it before its length is checked.
 func TestHugeLengthsFailAtTheHeader(t *testing.T) {
 	for _, tt := range []struct {
 		length uint64

@@ -13,8 +13,8 @@ import (
 	"github.com/fibersock/fibersock/client"
 )
 
-// T-H06, T-G03: whoever answers in place of the server also writes the certificate, and
-// crypto/x509 puts the names in it into its error as they are.
+// T-H06, T-G03: an attacker in place of the server also writes the certificate,
+// and crypto/x509 copies its names into the error unescaped.
 func TestCertificateCannotWriteIntoLogs(t *testing.T) {
 	const forged = "x\nwebsocket: dial ok\x1b[2J\x7f"
 	for name, tt := range map[string]struct {

@@ -24,8 +24,8 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// certificate returns a certificate for host that is valid until the given time,
-// and a pool in which it is trusted.
+// certificate returns a certificate for host that is valid until the given
+// time, and a pool in which it is trusted.
 func certificate(t *testing.T, host string, until time.Time) (tls.Certificate, *x509.CertPool) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -61,11 +61,11 @@ func certificate(t *testing.T, host string, until time.Time) (tls.Certificate, *
 }
 
 // tlsServer is a server on the loopback interface that makes TLS handshakes and
-// then does what serve does, one connection after the other.
+// then calls serve, one connection after the other.
 type tlsServer struct {
 	net.Listener
 	hello tls.ClientHelloInfo // of the last connection
-	plain []byte              // what came out of the TLS of all of them, if serve is nil
+	plain []byte              // the plaintext of all connections, if serve is nil
 	done  sync.WaitGroup
 }
 
@@ -97,7 +97,7 @@ func startTLSServer(t *testing.T, cfg *tls.Config, serve func(nc *tls.Conn)) *tl
 	return s
 }
 
-// stop ends the server and waits until it is done with what came.
+// stop closes the listener and waits for the last connection.
 func (s *tlsServer) stop() {
 	s.Close()
 	s.done.Wait()
@@ -121,7 +121,7 @@ func acceptAndEcho(t *testing.T) func(nc *tls.Conn) {
 	}
 }
 
-// to is a dialer that connects to addr, whatever it is asked for.
+// to is a dialer that connects to addr and ignores the requested address.
 func to(addr net.Addr) func(context.Context, string, string) (net.Conn, error) {
 	return func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, addr.Network(), addr.String())
@@ -129,7 +129,7 @@ func to(addr net.Addr) func(context.Context, string, string) (net.Conn, error) {
 }
 
 // 6455-4.1-e, 6455-10.6-a, T-G03: the server's certificate is verified, and the
-// request is not sent to a server whose certificate does not hold.
+// request is not sent to a server with an invalid one.
 func TestCertificateThatDoesNotHold(t *testing.T) {
 	soon := time.Now().Add(time.Hour)
 	mine, _ := certificate(t, "server.example", soon)
@@ -140,10 +140,10 @@ func TestCertificateThatDoesNotHold(t *testing.T) {
 		trusted *x509.CertPool // nil: the system's
 		target  any
 	}{
-		"self-signed":                  {mine, nil, new(x509.UnknownAuthorityError)},
-		"trusted, but somebody else's": {mine, trustedOther, new(x509.UnknownAuthorityError)},
-		"for another name":             {other, trustedOther, new(x509.HostnameError)},
-		"expired":                      {expired, trustedExpired, new(x509.CertificateInvalidError)},
+		"self-signed": {mine, nil, new(x509.UnknownAuthorityError)},
+		"of an authority that is not in the pool": {mine, trustedOther, new(x509.UnknownAuthorityError)},
+		"for another name":                        {other, trustedOther, new(x509.HostnameError)},
+		"expired":                                 {expired, trustedExpired, new(x509.CertificateInvalidError)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := startTLSServer(t, &tls.Config{Certificates: []tls.Certificate{tt.cert}}, nil)
@@ -165,10 +165,10 @@ func TestCertificateThatDoesNotHold(t *testing.T) {
 	}
 }
 
-// 6455-10.6-a: a connection over TLS. 6455-4.1-f, T-G04: the server is told the
-// URL's host, and must prove that name, wherever a dialer of the program's own
-// connects to. 6455-4.1-g: the application protocol is http/1.1, whatever the
-// program's configuration has for other uses; that is not changed.
+// 6455-10.6-a: a connection uses TLS. 6455-4.1-f, T-G04: the SNI is the URL's
+// host, and the server must prove that name, also if the program's dialer
+// connects elsewhere. 6455-4.1-g: the application protocol is http/1.1, also if
+// the program's configuration has others. That configuration is not changed.
 func TestTLS(t *testing.T) {
 	cert, trusted := certificate(t, "server.example", time.Now().Add(time.Hour))
 	s := startTLSServer(t, &tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: []string{"h2", "http/1.1"}}, acceptAndEcho(t))
@@ -195,8 +195,8 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-// A ServerName that the program sets is another name to prove; an address is
-// proved as one, without brackets or port.
+// A ServerName of the program replaces the URL's host in the verification. An
+// IP address is verified as one, without brackets or port.
 func TestServerName(t *testing.T) {
 	for name, tt := range map[string]struct {
 		url, serverName, cert, hello string
@@ -223,7 +223,7 @@ func TestServerName(t *testing.T) {
 	}
 }
 
-// A server that does not speak TLS, or says nothing.
+// The server does not speak TLS, or sends nothing.
 func TestTLSHandshakeThatFails(t *testing.T) {
 	t.Run("no TLS", func(t *testing.T) {
 		_, err := client.Dial(t.Context(), "wss://server.example/", &client.Config{DialContext: scripted(t, func(nc net.Conn) {
@@ -253,8 +253,8 @@ func TestTLSHandshakeThatFails(t *testing.T) {
 	})
 }
 
-// 6455-4.1-c, 6455-10.6-a: TLS goes through a proxy's tunnel to the server, which
-// must prove the URL's host and not the proxy's.
+// 6455-4.1-c, 6455-10.6-a: TLS runs through the proxy's tunnel to the server,
+// which must prove the URL's host and not the proxy's.
 func TestTLSThroughProxy(t *testing.T) {
 	cert, trusted := certificate(t, "server.example", time.Now().Add(time.Hour))
 	echo := acceptAndEcho(t)
@@ -266,7 +266,8 @@ func TestTLSThroughProxy(t *testing.T) {
 				t.Errorf("the proxy was sent %q", request)
 			}
 			io.WriteString(nc, "HTTP/1.1 200 OK\r\n\r\n")
-			// A session ticket would wait for a reader; a pipe has no buffer for it.
+			// A session ticket would wait for a reader; a pipe has no buffer
+			// for it.
 			echo(tls.Server(nc, &tls.Config{Certificates: []tls.Certificate{cert}, SessionTicketsDisabled: true}))
 		}),
 	})
@@ -281,7 +282,7 @@ func TestTLSThroughProxy(t *testing.T) {
 }
 
 // TLS keeps its records over a timeout too (6455-6.2-d, T-H14).
-func TestReceiveGoesOnAfterTimeoutOverTLS(t *testing.T) {
+func TestReceiveContinuesAfterTimeoutOverTLS(t *testing.T) {
 	cert, trusted := certificate(t, "server.example", time.Now().Add(time.Hour))
 	clock := time.Now() // a bubble has a time of its own, to which no certificate is valid
 	testReceiveGoesOn(t, func(ours, theirs net.Conn) (net.Conn, net.Conn) {

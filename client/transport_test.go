@@ -17,7 +17,8 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// noDeadlines is a net.Conn whose deadlines do not work, like the channels of SSH.
+// noDeadlines is a net.Conn whose deadlines do not work, like the channels of
+// SSH.
 type noDeadlines struct{ net.Conn }
 
 var errNoDeadlines = errors.New("deadline not supported")
@@ -26,8 +27,9 @@ func (noDeadlines) SetDeadline(time.Time) error      { return errNoDeadlines }
 func (noDeadlines) SetReadDeadline(time.Time) error  { return errNoDeadlines }
 func (noDeadlines) SetWriteDeadline(time.Time) error { return errNoDeadlines }
 
-// On a net.Conn whose deadlines do not work, Dial, Receive and Send used to ignore
-// contexts and timeouts (gorilla/websocket#911, golang/go#67152, golang/go#65930).
+// On a net.Conn whose deadlines do not work, Dial, Receive and Send used to
+// ignore contexts and timeouts (gorilla/websocket#911, golang/go#67152,
+// golang/go#65930).
 func TestCallsEndWithoutDeadlines(t *testing.T) {
 	cfg := func(nc net.Conn) *client.Config {
 		return &client.Config{
@@ -49,7 +51,7 @@ func TestCallsEndWithoutDeadlines(t *testing.T) {
 			}
 		})
 	})
-	t.Run("the others", func(t *testing.T) {
+	t.Run("other calls", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			ours, theirs := net.Pipe()
 			c, f := openOver(t, noDeadlines{ours}, theirs, cfg(ours))
@@ -85,8 +87,9 @@ func TestCallsEndWithoutDeadlines(t *testing.T) {
 	})
 }
 
-// A server that does not read kept the engine's lock with a Send that it did not take:
-// Ping, and Receive if a Close arrived, waited for that and outlived their contexts.
+// A server that did not read blocked a Send, which held the engine's lock.
+// Ping, and Receive if a Close arrived, waited for that lock and outlived their
+// contexts.
 func TestContextsEndCallsBehindAStalledSend(t *testing.T) {
 	for name, transport := range map[string]func(t *testing.T) (ours, theirs net.Conn){
 		"TCP":               func(t *testing.T) (ours, theirs net.Conn) { return smallTCPPair(t) },
@@ -120,7 +123,8 @@ func TestContextsEndCallsBehindAStalledSend(t *testing.T) {
 			if _, err := c.Receive(t.Context()); !errors.As(err, &closed) || closed.Code != 4001 {
 				t.Errorf("Receive: %v", err)
 			}
-			// Now the server takes the rest of the message, and the answer behind it.
+			// Now the server reads the rest of the message, and the answer
+			// behind it.
 			rest := make([]byte, wire.MaxHeaderSize+size-begun+len("\x88\x82key.go"))
 			if _, err := io.ReadFull(theirs, rest); err != nil {
 				t.Fatal(err)
@@ -157,8 +161,8 @@ func smallTCPPair(t *testing.T) (ours, theirs net.Conn) {
 	return ours, theirs
 }
 
-// A large message over a slow link takes longer than WriteTimeout. It is sent, as long
-// as the server takes a little again and again, and cut if it does not
+// A large message over a slow link takes longer than WriteTimeout. It is sent
+// as long as the server reads a little again and again, and aborted otherwise
 // (gorilla/websocket#885, heroiclabs/nakama#892).
 func TestSlowUploadIsNoTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -187,9 +191,9 @@ func TestSlowUploadIsNoTimeout(t *testing.T) {
 	})
 }
 
-// A panic or runtime.Goexit in a callback of the program used to leave the connection
-// behind, or to end the process if it was on a goroutine of the library. Dial closes the
-// connection and returns it as an error.
+// A panic or runtime.Goexit in a callback of the program used to leave the
+// connection behind, or to end the process if it was on a goroutine of the
+// library. Dial closes the connection and returns it as an error.
 func TestDialWithACallbackThatPanics(t *testing.T) {
 	for name, f := range map[string]func(){
 		"panic":  func() { panic("on purpose") },
@@ -235,7 +239,7 @@ func TestDialWithACallbackThatPanics(t *testing.T) {
 	}
 }
 
-// moody is a net.Conn that panics or exits once it is told to.
+// moody is a net.Conn that panics or calls runtime.Goexit on request.
 type moody struct {
 	net.Conn
 	fail func() // nil: not yet
@@ -276,8 +280,8 @@ func TestConnThatPanicsLosesTheConnection(t *testing.T) {
 	}
 }
 
-// A DialContext that ignores its context does not keep Dial, and its connection is closed
-// when it is made at last.
+// A DialContext that ignores its context does not keep Dial, and its connection
+// is closed when it is made at last.
 func TestDialContextThatIgnoresItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ours, theirs := net.Pipe()
@@ -298,8 +302,8 @@ func TestDialContextThatIgnoresItsContext(t *testing.T) {
 	})
 }
 
-// The answer to the server's Close is written before the call that receives it returns:
-// CloseNow after that, or the end of the program, does not take it away.
+// The answer to the server's Close is written before the call that receives it
+// returns: a later CloseNow, or the end of the program, does not lose it.
 func TestCloseIsAnsweredBeforeReceiveReturns(t *testing.T) {
 	for name, wrap := range map[string]func(net.Conn) net.Conn{
 		"TCP":               func(nc net.Conn) net.Conn { return nc },

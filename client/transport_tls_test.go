@@ -16,8 +16,9 @@ import (
 	"github.com/fibersock/fibersock/client"
 )
 
-// The zone of an IPv6 address used to be a part of the name that the certificate was
-// checked for (theturtle32/WebSocket-Node#303, python-websockets/websockets#802).
+// The zone of an IPv6 address was included in the name for the verification of
+// the certificate (theturtle32/WebSocket-Node#303,
+// python-websockets/websockets#802).
 func TestZoneIsNoPartOfTheTLSName(t *testing.T) {
 	cert, pool := certificate(t, "fe80::1", time.Now().Add(time.Hour))
 	s := startTLSServer(t, &tls.Config{Certificates: []tls.Certificate{cert}}, acceptAndEcho(t))
@@ -28,9 +29,9 @@ func TestZoneIsNoPartOfTheTLSName(t *testing.T) {
 	c.CloseNow()
 }
 
-// A server that demands a certificate of the client says so by an alert. With TLS 1.3
-// that arrives after the client's part of the TLS handshake, and used to be reported as a
-// failure of the opening handshake.
+// A server that requires a client certificate sends an alert. With TLS 1.3 it
+// arrives after the client's part of the TLS handshake, and used to be reported
+// as a failure of the opening handshake.
 func TestAlertOfTheServerIsATLSError(t *testing.T) {
 	cert, pool := certificate(t, "server.example", time.Now().Add(time.Hour))
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
@@ -67,8 +68,8 @@ func TestWrongSchemeIsNamed(t *testing.T) {
 	checkErrorText(t, err)
 }
 
-// A callback of tls.Config that panics, exits or does not return is an error of Dial, and
-// closes the connection.
+// A callback of tls.Config that panics, exits or does not return is an error of
+// Dial, and closes the connection.
 func TestCallbackOfTLSThatDoesNotReturn(t *testing.T) {
 	cert, pool := certificate(t, "server.example", time.Now().Add(time.Hour))
 	release := make(chan struct{})

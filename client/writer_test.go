@@ -39,7 +39,7 @@ func TestWriterFragments(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := w.Flush(); err != nil { // of nothing: no frame
+	if err := w.Flush(); err != nil { // empty: no frame
 		t.Fatal(err)
 	}
 	write(t, w, "thr")
@@ -64,7 +64,8 @@ func TestWriterFragments(t *testing.T) {
 	f.want(1, wire.Text, "")
 }
 
-// Small writes are collected to about 4 KiB; a large one is a fragment of its own.
+// Small writes are collected to about 4 KiB; a large one is a fragment of its
+// own.
 func TestWriterCollects(t *testing.T) {
 	c, f := openTCP(t, nil)
 	w := nextWriter(t, c, wire.Binary)
@@ -95,7 +96,7 @@ func TestWriterCollects(t *testing.T) {
 		t.Error("the message has changed")
 	}
 	if frames != 5 { // 4090 bytes, 4090, 1820, the large one, the end
-		t.Errorf("the message came in %d frames", frames)
+		t.Errorf("the message has %d frames", frames)
 	}
 }
 
@@ -126,9 +127,9 @@ func TestWriterCutsInsideCodePoints(t *testing.T) {
 	}
 }
 
-// 6455-5.6-c: a text that is not UTF-8 is not sent. If nothing of it has been,
-// the connection is as it was; if a part has, there is no way to finish it, and
-// the connection is closed with 1007.
+// 6455-5.6-c: a text that is not UTF-8 is not sent. If no frame of it was sent,
+// the connection stays open. Otherwise the message cannot be completed, and the
+// connection is closed with 1007.
 func TestWriterOfTextThatIsNotUTF8(t *testing.T) {
 	t.Run("nothing sent", func(t *testing.T) {
 		c, f := openTCP(t, nil)
@@ -245,8 +246,8 @@ func TestOtherMessagesWaitForWriter(t *testing.T) {
 	})
 }
 
-// 6455-6.1-a: the connection's end reaches whoever waits for a writer, and the
-// writer.
+// 6455-6.1-a: the end of the connection releases calls that wait for a writer,
+// and the writer.
 func TestWriterWhenConnectionEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, f := openPipe(t, nil)
@@ -273,7 +274,7 @@ func TestWriterWhenConnectionEnds(t *testing.T) {
 		full := nextWriter(t, c, wire.Binary)
 		write(t, full, strings.Repeat("x", 4000))
 		if n, err := full.Write(make([]byte, 100)); n != 0 || !errors.As(err, &closed) {
-			t.Errorf("a Write that sends what was collected: %d, %v", n, err)
+			t.Errorf("a Write that flushes the buffer: %d, %v", n, err)
 		}
 		if err := w.Close(); !errors.As(err, &closed) {
 			t.Errorf("the writer's Close: %v", err)

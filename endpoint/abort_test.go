@@ -8,9 +8,9 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// The peer's Close arrives while a write is going on, and then a sender wants to
-// abort the connection, as SlowClose does. The Close is answered all the same: the
-// answer used to be left out, and the peer saw the stream end without one.
+// The peer's Close arrives during a write, and then a sender aborts the
+// connection, as SlowClose does. The Close is answered all the same: the answer
+// used to be missing, and the peer saw the stream end without one.
 func TestAbortAfterThePeersCloseLeavesTheAnswer(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		g := newGate()

@@ -1,6 +1,7 @@
 //go:build !race && !lockcheck
 
-// The race detector makes pools forget, so that allocations are counted without it.
+// The race detector makes pools forget, so that allocations are counted without
+// it.
 
 package endpoint_test
 
@@ -22,8 +23,8 @@ func allocations(f func()) float64 {
 	return testing.AllocsPerRun(200, f)
 }
 
-// Nothing is allocated for what arrives, except for what must be kept of a
-// control frame that came in parts (T-A12).
+// Receive allocates nothing, except for a control frame that arrives in parts
+// (T-A12).
 func TestReceivingAllocatesNothing(t *testing.T) {
 	large := strings.Repeat("a", 16<<10)
 	tests := []struct {
@@ -108,7 +109,7 @@ func TestSendingAllocatesNothing(t *testing.T) {
 				calls["Pong"] = func() error { return e.Pong(payload) }
 			}
 			fragment := calls["fragment"]
-			delete(calls, "fragment") // last, because it keeps the others waiting
+			delete(calls, "fragment") // last, because it blocks the others
 			check := func(name string, call func() error) {
 				t.Run(fmt.Sprintf("%s/%d", name, size), func(t *testing.T) {
 					n := allocations(func() {
@@ -139,7 +140,7 @@ func TestCollectingAllocatesNothing(t *testing.T) {
 	payload := make([]byte, 100)
 	n := allocations(func() {
 		e.Cork(k)
-		for range 20 { // more than there is room for
+		for range 20 { // more than the queue holds
 			if err := e.Send(wire.Text, payload); err != nil {
 				t.Error(err)
 			}
@@ -151,7 +152,7 @@ func TestCollectingAllocatesNothing(t *testing.T) {
 	}
 }
 
-// discarding is a VectorWriter that takes everything.
+// discarding is a VectorWriter that discards its input.
 type discarding struct{}
 
 func (discarding) Write(p []byte) (int, error) { return len(p), nil }

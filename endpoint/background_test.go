@@ -12,7 +12,8 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// stalled is a writer that waits until it is released, once its size is used up.
+// stalled is a writer that waits until it is released, once its size is used
+// up.
 type stalled struct {
 	bytes.Buffer
 	release chan struct{}
@@ -23,11 +24,12 @@ func (w *stalled) Write(p []byte) (int, error) {
 	return w.Buffer.Write(p)
 }
 
-// The peer's Close used to be answered inside of Receive, which waited for the lock of
-// a writer that waited for the peer. With DeferClose, Receive reports the Close at
-// once, nothing more can be sent, and FlushControl sends the Pongs that are queued and the
-// answer behind the frame that was being written (6455-5.5.1-f, 6455-5.5.2-a).
-func TestReceiveDoesNotWaitForTheWriterWithDeferClose(t *testing.T) {
+// The peer's Close used to be answered inside of Receive, which waited for the
+// lock of a writer that waited for the peer. With a Background, Receive reports
+// the Close at once, later sends fail, and FlushControl sends the queued Pongs
+// and the answer behind the frame that was being written (6455-5.5.1-f,
+// 6455-5.5.2-a).
+func TestReceiveDoesNotWaitForTheWriterWithBackground(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &stalled{release: make(chan struct{})}
 		e := endpoint.New(w, endpoint.Config{Role: endpoint.Client, Background: func(f func()) { go f() }})
@@ -67,7 +69,8 @@ func TestReceiveDoesNotWaitForTheWriterWithDeferClose(t *testing.T) {
 	})
 }
 
-// A Close of our own that is being written when the peer's arrives is the only one.
+// A Close of our own that is being written when the peer's arrives is the only
+// one.
 func TestDeferredCloseBehindOurOwn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &stalled{release: make(chan struct{})}
@@ -89,7 +92,7 @@ func TestDeferredCloseBehindOurOwn(t *testing.T) {
 	})
 }
 
-// Nothing is written behind half a frame.
+// No byte is written behind half a frame.
 func TestDeferredCloseAfterAFailedWrite(t *testing.T) {
 	w := &breaking{left: 0}
 	e := endpoint.New(w, endpoint.Config{Role: endpoint.Client, Background: func(f func()) { go f() }})
@@ -118,9 +121,9 @@ func opcodes(t *testing.T, b []byte) (list []wire.Opcode) {
 	return list
 }
 
-// A Close frame with a code that may not be sent used to be reported by the broken
-// rule alone: the user did not learn that the peer had said "quota used up"
-// (nodejs/undici#2679, websockets/ws#1677).
+// A Close frame with a code that may not be sent used to be reported by the
+// broken rule alone: the user did not learn that the peer had said "quota used
+// up" (nodejs/undici#2679, websockets/ws#1677).
 func TestInvalidCloseIsReportedWithItsCodeAndReason(t *testing.T) {
 	for _, tt := range []struct{ payload, text string }{
 		{"\x03\xedquota used up", `status code not allowed in a close frame: the peer closed with 1005: "quota used up"`},

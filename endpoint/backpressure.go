@@ -9,8 +9,8 @@ type Backpressure interface {
 	Room(size int) int
 
 	// AwaitRoom returns when Room(size) may be greater than 0 or the transport
-	// has ended. It is called without the endpoint's lock: while a sender waits,
-	// control frames are sent and the closing handshake goes on.
+	// has ended. It is called without the endpoint's lock: while a sender
+	// waits, control frames are sent and the closing handshake continues.
 	AwaitRoom(size int)
 
 	// Written is called without the endpoint's lock when a blocked frame, and
@@ -27,8 +27,8 @@ func (e *Endpoint) SetBackpressure(b Backpressure) { e.sender.ensureExt().pressu
 func (e *Endpoint) HasBackpressure() bool { return e.sender.pressure() != nil }
 
 // WriteBlocked reports whether a data frame, or a control frame queued behind
-// it, is being written under Backpressure. The output is then not complete, even
-// if State is Closed.
+// it, is being written under Backpressure. The output is then not complete,
+// even if State is Closed.
 func (e *Endpoint) WriteBlocked() bool {
 	ext := e.sender.ext.Load()
 	return ext != nil && ext.blocked.Load()
@@ -56,9 +56,9 @@ func (s *sender) awaitRoom(size int) {
 	s.mu.Lock()
 }
 
-// writeBlocking writes a data frame as the transport has room for it. The caller
-// holds mu before and after; writeBlocking gives it up while the frame is
-// blocked. Control frames are queued meanwhile and written after the frame.
+// writeBlocking writes a data frame as the transport has room for it. The
+// caller holds mu before and after; writeBlocking gives it up while the frame
+// is blocked. Control frames are queued meanwhile and written after the frame.
 func (s *sender) writeBlocking(pressure Backpressure, head, p []byte) error {
 	ext := s.ensureExt()
 	ext.blocked.Store(true)

@@ -12,7 +12,8 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// window is a transport with a write buffer of a limited size, which a test empties.
+// window is a transport with a write buffer of a limited size, which a test
+// empties.
 type window struct {
 	mu      sync.Mutex
 	changed *sync.Cond
@@ -61,7 +62,7 @@ func (w *window) Written() {
 	w.written++
 }
 
-// grow makes room for n more bytes, or, if err is not nil, ends the transport.
+// grow adds n bytes of space or, if err is not nil, ends the transport.
 func (w *window) grow(n int, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -83,9 +84,9 @@ func withRoom(room int) (*endpoint.Endpoint, *window) {
 	return e, w
 }
 
-// While a frame waits for room inside, nobody waits for its sender but the senders
-// of other messages; control frames follow it in the order of RFC 6455: Pongs and
-// Pings, then the Close.
+// While a sender waits for space inside of a frame, only senders of other
+// messages wait for it. Control frames follow the frame in the order of RFC
+// 6455: Pongs and Pings, then the Close.
 func TestControlFramesWaitForTheEndOfAFrame(t *testing.T) {
 	for _, who := range []string{"we close", "the peer closes", "the peer breaks a rule"} {
 		t.Run(who, func(t *testing.T) {
@@ -138,15 +139,15 @@ func TestControlFramesWaitForTheEndOfAFrame(t *testing.T) {
 					t.Errorf("wrote %v", frames)
 				}
 				if sent, _ := e.SentClose(); sent != code || e.WriteBlocked() || w.written != 1 {
-					t.Errorf("sent %v, blocked %v, told %d times", sent, e.WriteBlocked(), w.written)
+					t.Errorf("sent %v, blocked %v, %d calls of written", sent, e.WriteBlocked(), w.written)
 				}
 			})
 		})
 	}
 }
 
-// A frame for which there is no room at all does not begin, so that other frames
-// can be sent; and every message is sent once there is room.
+// Without any space a frame does not begin, so that other frames can be sent;
+// every message is sent once there is space.
 func TestFramesBeginWhenThereIsRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e, w := withRoom(0)
@@ -181,8 +182,8 @@ func TestFramesBeginWhenThereIsRoom(t *testing.T) {
 	})
 }
 
-// The end of the transport ends all that wait for room.
-func TestEndOfTransportEndsThoseWhoWaitForRoom(t *testing.T) {
+// The end of the transport releases all senders that wait for space.
+func TestEndOfTransportReleasesBlockedSenders(t *testing.T) {
 	for _, room := range []int{0, 100} {
 		synctest.Test(t, func(t *testing.T) {
 			e, w := withRoom(room)

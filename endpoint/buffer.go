@@ -2,8 +2,8 @@ package endpoint
 
 import "sync"
 
-// An idle endpoint owns no buffer. It borrows one for a frame that it writes and
-// one for a message that it assembles, so that a steady stream of messages
+// An idle endpoint owns no buffer. It borrows one for a frame that it writes
+// and one for a message that it assembles, so that a steady stream of messages
 // allocates nothing.
 var (
 	// frames lends buffers for frames that are written.

@@ -175,9 +175,9 @@ func (f closeFrame) sent(ev closeEvent) uint32 {
 }
 
 // Close starts the closing handshake (Section 7.1.2): it sends a Close frame
-// with code and reason, or an empty one if code is 0. reason is UTF-8 of at most
-// 123 bytes. Close does not wait for the peer's Close; messages are received
-// until it arrives.
+// with code and reason, or an empty one if code is 0. reason is UTF-8 of at
+// most 123 bytes. Close does not wait for the peer's Close; messages are
+// received until it arrives.
 //
 // The error is wire.ErrStatusCode, wire.ErrReasonTooLong,
 // wire.ErrReasonWithoutCode or wire.ErrInvalidUTF8 if the arguments may not be
@@ -236,17 +236,18 @@ func (e *Endpoint) SentClose() (code wire.StatusCode, first bool) {
 }
 
 // FlushControl writes the queued control frames: Pongs and the Close frame that
-// ends the connection. It is of use with Config.Background: FlushControl returns
-// when these frames are written. It waits while another goroutine writes, and
-// returns with the frames still queued while a frame is blocked by Backpressure.
+// ends the connection. It is of use with Config.Background: FlushControl
+// returns when these frames are written. It waits while another goroutine
+// writes, and returns with the frames still queued while a frame is blocked by
+// Backpressure.
 func (e *Endpoint) FlushControl() {
 	s := &e.sender
 	if s.mu.TryLock() {
 		s.unlock()
 		return
 	}
-	// The holder of the lock writes to a transport, which may take long: a mutex
-	// that waits for that stops the clock of a testing/synctest bubble.
+	// The holder of the lock writes to a transport, which may take long: a
+	// mutex that waits for that stops the clock of a testing/synctest bubble.
 	flushed := s.ensureExt().queue.addFlusher()
 	if s.mu.TryLock() { // the holder gave up the lock before it could see the flusher
 		s.unlock()

@@ -57,8 +57,8 @@ func TestEveryState(t *testing.T) {
 	}
 }
 
-// TestEveryState fails without any one of the transitions, without any one of the
-// Close frames, and with one more.
+// TestEveryState fails without any one of the transitions, without any one of
+// the Close frames, and with one more.
 func TestEveryTransitionIsNeeded(t *testing.T) {
 	for i := range transitions {
 		for k, entry := range transitions[i] {
@@ -69,7 +69,7 @@ func TestEveryTransitionIsNeeded(t *testing.T) {
 			if entry.close {
 				mutants["no Close"] = transition{next: entry.next}
 			} else if entry != (transition{}) && endState(i) != writeBroken && slices.Contains([]closeEvent{peerClose, failure, aborted}, closeEvent(k)) {
-				mutants["a Close"] = transition{next: entry.next, close: true} // after the other events nothing can be written
+				mutants["a Close"] = transition{next: entry.next, close: true} // after the other events no frame can be written
 			}
 			for name, mutant := range mutants {
 				t.Run(stateNames[i]+"/"+eventNames[k]+"/"+name, func(t *testing.T) {
@@ -83,7 +83,7 @@ func TestEveryTransitionIsNeeded(t *testing.T) {
 						}
 					}
 					if noticed == nil {
-						t.Error("nobody noticed")
+						t.Error("no check failed")
 					}
 				})
 			}
@@ -94,8 +94,8 @@ func TestEveryTransitionIsNeeded(t *testing.T) {
 // transportKinds are the ways in which a transport can be slow.
 var transportKinds = []string{"Backpressure", "blocking writes", "blocking writes with Background"}
 
-// explore visits all states of an endpoint over a transport of a kind. It returns
-// their number, the transitions that happened, and the first violation.
+// explore visits all states of an endpoint over a transport of a kind. It
+// returns their number, the transitions that happened, and the first violation.
 func explore(t *testing.T, kind string) (states int, used [endStates][closeEvents]bool, fault string) {
 	seen := map[string]bool{}
 	paths := [][]string{nil}
@@ -145,7 +145,7 @@ var worldEvents = []string{
 	"stall", "resume", "writes fail",
 }
 
-// world is an endpoint with all that is around it.
+// world is an endpoint with its transport, its callers and the model.
 type world struct {
 	kind    string
 	e       *Endpoint
@@ -155,13 +155,13 @@ type world struct {
 	mu      sync.Mutex // guards the rest
 	changed *sync.Cond
 	out     []byte
-	room    int   // bytes that the transport takes; many unless it is stalled
-	err     error // of all writes
+	room    int   // bytes that the transport accepts; many unless it is stalled
+	err     error // the error of all writes
 	stuck   bool  // a Write waits, and has the sender's lock
 	calls   []string
 	atOnce  string // the call that must have returned
 
-	// The model: what the calls and events have reported.
+	// The model: the reports of the calls and events.
 	err0     error // Err once it was not nil
 	state0   State
 	closing  bool // a Close must be sent, unless the transport fails
@@ -308,7 +308,7 @@ func (w *world) do(event string) {
 	synctest.Wait()
 }
 
-// call makes a call and checks what it reports.
+// call makes a call and checks its result.
 func (w *world) call(event string) error {
 	payload := []byte("more than the room of a stalled transport")
 	was, wasErr := w.e.State(), w.e.Err()
@@ -384,8 +384,8 @@ func (w *world) call(event string) error {
 	return nil
 }
 
-// ends notes that the connection has ended, and the code that the peer is to be
-// told if it was open.
+// ends records the end of the connection, and the code for the peer if it was
+// open.
 func (w *world) ends(was State, code wire.StatusCode) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -437,7 +437,7 @@ func (w *world) check() error {
 	s := &w.e.sender
 	ext := s.ensureExt()
 	state, err := w.e.State(), w.e.Err()
-	ready := w.room == plenty || w.err != nil // nothing has a reason to wait
+	ready := w.room == plenty || w.err != nil // no call has a reason to block
 	switch {
 	case w.violated != nil:
 		return w.violated
@@ -466,8 +466,8 @@ func (w *world) check() error {
 	return w.checkOutput(ready && !w.failed && !w.lost && w.err == nil)
 }
 
-// checkOutput checks the frames that are written. ready is set if all that is to
-// be sent must have been written.
+// checkOutput checks the written frames. If ready is set, every frame to send
+// must have been written.
 func (w *world) checkOutput(ready bool) error {
 	var closes []wire.StatusCode
 	rest := bytes.Clone(w.out)
@@ -533,7 +533,7 @@ func (w *world) noteTransition(used *[endStates][closeEvents]bool, before endSta
 	used[before][ev] = true
 }
 
-// fingerprint returns all that distinguishes the state from others.
+// fingerprint identifies the state of w.
 func (w *world) fingerprint() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -547,7 +547,7 @@ func (w *world) fingerprint() string {
 		w.room, w.err != nil, w.calls, w.message.Began(), w.message.Done(), w.closing, w.stopped, w.lost, w.failed)
 }
 
-// end lets all goroutines return, also those of a mutant.
+// end releases all goroutines, also those of a mutant.
 func (w *world) end() {
 	w.set(plenty, io.ErrClosedPipe)
 	synctest.Wait()

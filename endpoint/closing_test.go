@@ -13,8 +13,8 @@ import (
 
 var errTransport = errors.New("transport is broken")
 
-// inState returns an endpoint that has come to a state in one of the ways to it,
-// with what it has written so far forgotten.
+// inState returns an endpoint in a state, reached in one of the ways to it, and
+// empties out.
 func inState(t *testing.T, role endpoint.Role, way string, out *bytes.Buffer) *endpoint.Endpoint {
 	t.Helper()
 	e := endpoint.New(out, endpoint.Config{Role: role})
@@ -46,8 +46,9 @@ func inState(t *testing.T, role endpoint.Role, way string, out *bytes.Buffer) *e
 	return e
 }
 
-// What happens in each state: the table in closing.go, cell by cell (6455-5.5.1-f,
-// 6455-5.5.1-g, 6455-5.5.1-k, 6455-7.1.3-a, 6455-7.1.5-a, 6455-7.1.6-a).
+// Every state handles every event as in the table in closing.go, cell by cell
+// (6455-5.5.1-f, 6455-5.5.1-g, 6455-5.5.1-k, 6455-7.1.3-a, 6455-7.1.5-a,
+// 6455-7.1.6-a).
 func TestStatesOfTheClosingHandshake(t *testing.T) {
 	ownClose := func(_ endpoint.Role, e *endpoint.Endpoint) error { return e.Close(4002, "again") }
 	peersClose := func(r endpoint.Role, e *endpoint.Endpoint) error {
@@ -85,7 +86,8 @@ func TestStatesOfTheClosingHandshake(t *testing.T) {
 		peersLate  = `websocket: closed by the peer with 4003: "late"`
 		failed     = "websocket: connection failed with 1002 (protocol error): reserved opcode"
 	)
-	// After the end nothing changes and nothing is sent. A call says why.
+	// After the end no state changes and no frame is sent. Every call returns
+	// the cause.
 	ended := func(code wire.StatusCode, reason, why string) map[string]outcome {
 		call := outcome{state: endpoint.Closed, err: why, code: code, reason: reason, why: why}
 		input := call
@@ -150,8 +152,8 @@ func TestStatesOfTheClosingHandshake(t *testing.T) {
 	}
 }
 
-// After the end nothing is processed, answered or sent, whatever comes or is called
-// (6455-5.5.2-a, 6455-7.1.7-b, T-H15).
+// After the end no frame or call is processed, answered or sent (6455-5.5.2-a,
+// 6455-7.1.7-b, T-H15).
 func TestNothingHappensAfterTheEnd(t *testing.T) {
 	for _, way := range []string{"peer's Close", "both, ours first", "failure", "transport's end", "cut"} {
 		t.Run(way, func(t *testing.T) {
@@ -159,7 +161,7 @@ func TestNothingHappensAfterTheEnd(t *testing.T) {
 				var out bytes.Buffer
 				e := inState(t, role, way, &out)
 				why := e.Err()
-				if way != "transport's end" && way != "cut" { // after these nobody receives
+				if way != "transport's end" && way != "cut" { // after these Receive is not called
 					for _, in := range [][]byte{whole(role, wire.Text, "Hello"), whole(role, wire.Ping, "?"), closeFromPeer(role, 1000, ""), {0x83}} {
 						if events := receive(e, in); len(events) > 0 {
 							t.Errorf("% x: got %+v", in, events)
@@ -186,9 +188,9 @@ func TestNothingHappensAfterTheEnd(t *testing.T) {
 	}
 }
 
-// After our Close the peer may go on: its messages are received and its Pings
-// answered until its Close comes (6455-5.5.2-a, 6455-7.1.2-b).
-func TestAfterOurCloseThePeerGoesOn(t *testing.T) {
+// After our Close the peer may send on: its messages are received and its Pings
+// answered until its Close arrives (6455-5.5.2-a, 6455-7.1.2-b).
+func TestPeerMaySendAfterOurClose(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		var out bytes.Buffer
 		e := inState(t, role, "our Close", &out)

@@ -18,8 +18,8 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// slow is a transport that takes what it is given in two parts, with time for
-// others in between. It is not guarded: that is for the engine's lock to do.
+// slow is a transport that writes in two parts and yields in between. It is not
+// safe for concurrent use: the engine's lock must guard it.
 type slow struct {
 	out    bytes.Buffer
 	inside bool
@@ -46,10 +46,10 @@ func numbered(writer, n int) string {
 	return fmt.Sprintf("%d %d %s", writer, n, strings.Repeat("x", size))
 }
 
-// Fifty writers, half of them in fragments, a pinger and a receiver that answers
-// Pings: every frame is whole on the wire, every message contiguous and in its
-// writer's order, every Ping answered in order (6455-5.4-h, 6455-6.1-c, T-H01,
-// T-H03).
+// Fifty writers, half of them in fragments, a pinger and a receiver that
+// answers Pings: every frame is whole on the wire, every message contiguous and
+// in its writer's order, every Ping answered in order (6455-5.4-h, 6455-6.1-c,
+// T-H01, T-H03).
 func TestFiftyWriters(t *testing.T) {
 	const writers, messages, pings = 50, 500, 2000
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
@@ -84,8 +84,8 @@ func TestFiftyWriters(t *testing.T) {
 	})
 }
 
-// sendNumbered sends the n-th message of a writer: whole if the writer's number is
-// even, else in three fragments.
+// sendNumbered sends the n-th message of a writer: whole if the writer's number
+// is even, else in three fragments.
 func sendNumbered(e *endpoint.Endpoint, writer, n int) error {
 	text := numbered(writer, n)
 	switch writer % 4 {
@@ -116,7 +116,7 @@ func checkConversation(t *testing.T, frames []wire.Frame, writers, messages, pin
 		case f.Opcode == wire.Pong:
 			n := -1
 			if _, err := fmt.Sscan(string(f.Payload), &n); err != nil || n <= last {
-				t.Fatalf("frame %d: the Pong %q comes after %d", i, f.Payload, last)
+				t.Fatalf("frame %d: the Pong %q was sent after %d", i, f.Payload, last)
 			}
 			last = n
 			continue
@@ -175,8 +175,8 @@ func TestHundredCloses(t *testing.T) {
 	})
 }
 
-// Whoever closes, and whatever is being sent meanwhile: one Close is the last frame
-// but for Pongs, and those only if the Close is no answer (6455-5.1-e,
+// With concurrent calls of Close and Send, one Close is the last frame except
+// for Pongs, and those follow only if the Close is no answer (6455-5.1-e,
 // 6455-5.5.1-e, 6455-5.5.1-k, 6455-5.5.1-l).
 func TestNoDataAfterClose(t *testing.T) {
 	const rounds = 300
@@ -215,7 +215,8 @@ func TestNoDataAfterClose(t *testing.T) {
 	}
 }
 
-// startSenders sends in every way, until the connection is closed.
+// startSenders starts senders of every kind, which run until the connection is
+// closed.
 func startSenders(e *endpoint.Endpoint) *sync.WaitGroup {
 	senders := new(sync.WaitGroup)
 	for writer := range 4 {
@@ -246,8 +247,9 @@ func checkNothingAfterClose(t *testing.T, frames []wire.Frame, pongsAfter bool) 
 	}
 }
 
-// Cut and Lost race with everything: nobody hangs, nothing panics, and all agree on
-// how the connection ended (6455-7.2.1-a, T-H02, T-C04, T-C11, T-G10).
+// Abort and TransportClosed race with all other calls: no call hangs or panics,
+// and all agree on the end of the connection (6455-7.2.1-a, T-H02, T-C04,
+// T-C11, T-G10).
 func TestEndsThatRace(t *testing.T) {
 	const rounds = 1500
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
@@ -257,7 +259,7 @@ func TestEndsThatRace(t *testing.T) {
 			e := endpoint.New(out, endpoint.Config{Role: role, Background: func(f func()) { go f() }})
 			var all sync.WaitGroup
 			take := rng.IntN(3000)
-			all.Go(func() { // the peer reads for a while, or for good
+			all.Go(func() { // the peer reads for a while, or until the end
 				io.CopyN(io.Discard, in, int64(take))
 				if take%3 == 0 {
 					in.CloseWithError(errTransport)
@@ -272,7 +274,7 @@ func TestEndsThatRace(t *testing.T) {
 					receive(e, whole(role, wire.Pong, fmt.Sprint(n)))
 				}
 				if closes == 1 {
-					// Answering may take until somebody cuts.
+					// The answer may block until Abort is called.
 					receive(e, closeFromPeer(role, 4001, "theirs"))
 				}
 				out.CloseWithError(io.ErrClosedPipe)

@@ -13,12 +13,12 @@ const (
 // DefaultMessageLimit is the default of Limits.Message, in bytes.
 const DefaultMessageLimit = 16 << 20
 
-// Limits bound the input that an endpoint accepts. The connection of a peer that
-// exceeds one fails with a *LimitError.
+// Limits bound the input that an endpoint accepts. The connection of a peer
+// that exceeds one fails with a *LimitError.
 type Limits struct {
-	// Frame is the largest payload of a data frame, in bytes. It is checked when
-	// the header arrives. By default it is Message; negative means no limit but
-	// Message.
+	// Frame is the largest payload of a data frame, in bytes. It is checked
+	// when the header arrives. By default it is Message; negative means no
+	// limit but Message.
 	Frame int64
 
 	// Message is the largest payload of a message, in bytes over all frames. It
@@ -28,8 +28,8 @@ type Limits struct {
 
 	// MessagesPerSecond, BytesPerSecond and ControlsPerSecond are the largest
 	// numbers of messages, payload bytes and control frames (Pings and Pongs)
-	// per second, both on average and in one burst. By default, and if negative,
-	// there is no limit. See Endpoint.Receive for the time.
+	// per second, both on average and in one burst. By default, and if
+	// negative, there is no limit. See Endpoint.Receive for the time.
 	MessagesPerSecond, BytesPerSecond, ControlsPerSecond int64
 }
 
@@ -47,7 +47,8 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
-// Config configures an endpoint. The zero value is a client with default limits.
+// Config configures an endpoint. The zero value is a client with default
+// limits.
 type Config struct {
 	Role   Role
 	Limits Limits
@@ -57,8 +58,8 @@ type Config struct {
 	Partial bool
 
 	// Background runs a function on another goroutine. It is for a writer that
-	// may block until the peer reads: replies to Pings and Close frames are then
-	// written by Background, and Receive does not wait for the writer. Two
+	// may block until the peer reads: replies to Pings and Close frames are
+	// then written by Background, and Receive does not wait for the writer. Two
 	// endpoints whose Receive waited for each other would not recover. By
 	// default Receive writes the replies itself.
 	Background func(func())
@@ -110,5 +111,6 @@ func (e *Endpoint) SetLimits(l Limits) {
 // config returns the current configuration.
 func (e *Endpoint) config() *SharedConfig { return e.receiver.cfg.Load() }
 
-// NeedsTime reports whether Receive uses its time: if a limit per second is set.
+// NeedsTime reports whether Receive uses its time: if a limit per second is
+// set.
 func (e *Endpoint) NeedsTime() bool { return e.config().limitsRates }

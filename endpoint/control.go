@@ -16,7 +16,8 @@ import (
 // read gets Pongs for its newest Pings only (RFC 6455, Section 5.5.3).
 const maxQueuedPongs = 16
 
-// controlQueue holds the control frames for the next holder of the sender's lock.
+// controlQueue holds the control frames for the next holder of the sender's
+// lock.
 type controlQueue struct {
 	frames atomic.Bool // there are frames; readable without mu
 	wake   atomic.Bool // senders that wait for their turn must look again
@@ -97,13 +98,13 @@ func (q *controlQueue) removeClose() {
 	q.update()
 }
 
-// pong answers a Ping: at once if the lock is free, else after the frame that is
-// being written. A Ping is answered after our Close too, until the peer's Close
-// arrives (Section 5.5.2). background is Config.Background.
+// pong answers a Ping: at once if the lock is free, else after the frame that
+// is being written. A Ping is answered after our Close too, until the peer's
+// Close arrives (Section 5.5.2). background is Config.Background.
 func (s *sender) pong(payload []byte, background func(func())) {
 	if background == nil && s.mu.TryLock() {
 		if s.position != insideFrame {
-			s.flushControl() // older Pongs come first
+			s.flushControl() // older Pongs are sent first
 			s.writeControl(wire.Pong, payload, false)
 			s.unlock()
 			return
@@ -114,10 +115,10 @@ func (s *sender) pong(payload []byte, background func(func())) {
 	s.flushSoon(background)
 }
 
-// PingAsync sends a Ping and does not wait for other writers: it writes the Ping
-// at once if no frame is being written, and otherwise queues it in place of an
-// older one. payload has at most 125 bytes and is not kept. After this side has
-// sent a Close, nothing is sent.
+// PingAsync sends a Ping and does not wait for other writers: it writes the
+// Ping at once if no frame is being written, and otherwise queues it in place
+// of an older one. payload has at most 125 bytes and is not kept. After this
+// side has sent a Close, nothing is sent.
 func (e *Endpoint) PingAsync(payload []byte) {
 	s, background := &e.sender, e.config().background
 	if background == nil && s.mu.TryLock() {
@@ -144,15 +145,15 @@ func (s *sender) flushSoon(background func(func())) {
 	}
 }
 
-// mustFlush reports whether flushControl has something to do. inside is set while
-// a frame is incomplete.
+// mustFlush reports whether flushControl has something to do. inside is set
+// while a frame is incomplete.
 func (s *sender) mustFlush(inside bool) bool {
 	ext := s.ext.Load()
 	return ext != nil && (ext.queue.wake.Load() || !inside && ext.queue.frames.Load())
 }
 
-// flushControl wakes the senders that wait in vain and writes the queued frames,
-// these not inside an incomplete frame. The caller holds mu.
+// flushControl wakes the senders that wait in vain and writes the queued
+// frames, these not inside an incomplete frame. The caller holds mu.
 func (s *sender) flushControl() {
 	inside := s.position == insideFrame
 	if !s.mustFlush(inside) {
@@ -202,7 +203,7 @@ func (s *sender) writeControl(op wire.Opcode, payload []byte, beforeClose bool) 
 		return false
 	case closed:
 		// The Close may have been queued after the caller took this frame from
-		// the queue. The frame then comes before it.
+		// the queue. The frame is then sent before it.
 		if !beforeClose && !ext.queue.closing() {
 			return false
 		}

@@ -8,8 +8,8 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// A Ping arrives between a writer's last look at the control queue and its unlock.
-// The next holder of the lock writes the Pong before its own frame
+// A Ping arrives between a writer's last look at the control queue and its
+// unlock. The next holder of the lock writes the Pong before its own frame
 // (6455-5.5.2-a).
 func TestQueuedPongsGoFirst(t *testing.T) {
 	frame := func(op wire.Opcode, payload string) []byte {
@@ -28,7 +28,7 @@ func TestQueuedPongsGoFirst(t *testing.T) {
 			e := New(&out, Config{Role: Server})
 			e.sender.mu.Lock()
 			e.Receive(time.Time{}, frame(wire.Ping, "1"))
-			e.sender.mu.Unlock() // not unlock: it has looked already
+			e.sender.mu.Unlock() // not unlock, which has checked the queue already
 			e.Receive(time.Time{}, tt.next)
 			if want := append(plain(wire.Pong, "1"), tt.answer...); !bytes.Equal(out.Bytes(), want) {
 				t.Errorf("got  %q\nwant %q", out.Bytes(), want)

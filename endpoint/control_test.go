@@ -36,7 +36,8 @@ func numbers(first, last int) []string {
 	return list
 }
 
-// A peer that reads gets a Pong for each of its Pings (6455-5.5.2-a, 6455-5.5.3-b).
+// A peer that reads gets a Pong for each of its Pings (6455-5.5.2-a,
+// 6455-5.5.3-b).
 func TestTenPingsAreTenPongs(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		var out bytes.Buffer
@@ -54,9 +55,9 @@ func TestTenPingsAreTenPongs(t *testing.T) {
 	})
 }
 
-// While a frame is being written to a peer that does not read, Receive does not
-// wait. The Pongs come out after the frame, in order, and if there are many only
-// the newest (6455-5.5.2-b, 6455-5.5.3-b, T-C01, T-C07).
+// While a write is blocked on a peer that does not read, Receive does not
+// block. The Pongs follow the frame, in order, and if there are many only the
+// newest (6455-5.5.2-b, 6455-5.5.3-b, T-C01, T-C07).
 func TestPingsDuringABlockedWrite(t *testing.T) {
 	const kept = 16
 	for _, pings := range []int{1, kept - 1, kept, kept + 1, 1000} {
@@ -90,14 +91,15 @@ func TestPingsDuringABlockedWrite(t *testing.T) {
 	}
 }
 
-// With a Background, Receive does not wait for the peer to take a Pong either.
+// With a Background, Receive does not wait until the peer has read a Pong
+// either.
 func TestReceiveDoesNotWaitForThePongToBeTaken(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		g := newGate()
 		var background sync.WaitGroup
 		e := endpoint.New(g, endpoint.Config{Role: role, Background: background.Go})
 		receive(e, whole(role, wire.Ping, "1"))
-		<-g.entered // nobody writes but the Pong
+		<-g.entered // the Pong is the only write
 		for _, number := range numbers(2, 10) {
 			receive(e, whole(role, wire.Ping, number))
 		}
@@ -109,9 +111,9 @@ func TestReceiveDoesNotWaitForThePongToBeTaken(t *testing.T) {
 	})
 }
 
-// At most one function is in the background: a flood of Pings does not multiply
+// At most one background function runs: a flood of Pings does not multiply
 // goroutines (T-H16).
-func TestPingsDoNotMultiplyWhatIsInTheBackground(t *testing.T) {
+func TestPingsRunOneBackgroundFunction(t *testing.T) {
 	var jobs []func()
 	var out bytes.Buffer
 	e := endpoint.New(&out, endpoint.Config{Role: endpoint.Server, Background: func(f func()) { jobs = append(jobs, f) }})
@@ -131,8 +133,8 @@ func TestPingsDoNotMultiplyWhatIsInTheBackground(t *testing.T) {
 	}
 }
 
-// After our Close there is nothing to answer to the peer's: Receive does not wait
-// for a Pong that the peer does not take (6455-5.5.1-k, T-C07).
+// After our Close the peer's Close needs no answer: Receive does not wait for a
+// Pong that the peer does not read (6455-5.5.1-k, T-C07).
 func TestPeersCloseDoesNotWaitForAPong(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		g := newGate()
@@ -154,14 +156,14 @@ func TestPeersCloseDoesNotWaitForAPong(t *testing.T) {
 	})
 }
 
-// switchable is a transport that becomes another one.
+// switchable is a transport that can be replaced.
 type switchable struct{ w io.Writer }
 
 func (s *switchable) Write(p []byte) (int, error) { return s.w.Write(p) }
 
-// Pings that came before the peer's Close, or before the frame that breaks a
-// rule, are answered before that is (6455-5.5.2-a).
-func TestQueuedPongsComeBeforeTheAnswerToAClose(t *testing.T) {
+// Pings before the peer's Close, or before the frame that breaks a rule, are
+// answered before our Close is sent (6455-5.5.2-a).
+func TestQueuedPongsPrecedeTheAnswerToAClose(t *testing.T) {
 	for name, last := range map[string]func(endpoint.Role) []byte{
 		"Close":       func(r endpoint.Role) []byte { return closeFromPeer(r, wire.GoingAway, "bye") },
 		"broken rule": func(r endpoint.Role) []byte { return whole(r, wire.Text, "\xff") },
@@ -214,7 +216,8 @@ func TestQueuedPongsAreDroppedAtTheEnd(t *testing.T) {
 	})
 }
 
-// A million Pings to an endpoint whose writer is blocked take no memory (T-C01).
+// A million Pings to an endpoint whose writer is blocked take no memory
+// (T-C01).
 func TestPingFloodWithABlockedWriterTakesNoMemory(t *testing.T) {
 	g := newGate()
 	e := endpoint.New(g, endpoint.Config{Role: endpoint.Server})
@@ -241,8 +244,8 @@ func TestPingFloodWithABlockedWriterTakesNoMemory(t *testing.T) {
 	}
 }
 
-// A Pong that is queued in the moment in which a writer gives up the lock
-// is not lost, and Pongs are never in another order than their Pings.
+// A Pong that is queued at the moment at which a writer releases the lock is
+// not lost, and Pongs keep the order of their Pings.
 func TestPongsBesideAWriter(t *testing.T) {
 	for _, where := range []string{"in Receive", "in the background"} {
 		t.Run(where, func(t *testing.T) {
@@ -253,7 +256,7 @@ func TestPongsBesideAWriter(t *testing.T) {
 				if where == "in the background" {
 					cfg.Background = background.Go
 				}
-				var out bytes.Buffer // the engine's lock is all that guards it
+				var out bytes.Buffer // guarded by the engine's lock only
 				e := endpoint.New(&out, cfg)
 
 				stop := make(chan struct{})
@@ -287,13 +290,13 @@ func TestPongsBesideAWriter(t *testing.T) {
 	}
 }
 
-// checkNumbered checks that the payloads are growing numbers up to last.
+// checkNumbered checks that the payloads are increasing numbers up to last.
 func checkNumbered(payloads []string, last uint64) error {
 	var previous uint64
 	for i, p := range payloads {
 		number := binary.BigEndian.Uint64([]byte(p))
 		if i > 0 && number <= previous {
-			return fmt.Errorf("the Pong %d comes after %d", number, previous)
+			return fmt.Errorf("the Pong %d was sent after %d", number, previous)
 		}
 		previous = number
 	}
@@ -303,7 +306,8 @@ func checkNumbered(payloads []string, last uint64) error {
 	return nil
 }
 
-// A million Pongs, asked for or not, take no memory (T-C03, T-C04, 6455-5.5.3-c).
+// A million Pongs, solicited or not, take no memory (T-C03, T-C04,
+// 6455-5.5.3-c).
 func TestPongFloodTakesNoMemory(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		e := endpoint.New(io.Discard, endpoint.Config{Role: role})

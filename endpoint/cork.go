@@ -16,8 +16,8 @@ type Cork struct {
 // NewCork returns an empty Cork of size bytes.
 func NewCork(size int) *Cork { return &Cork{frames: make([]byte, 0, size)} }
 
-// largePayload is the size in bytes from which a payload is not collected. It is
-// written from the caller's slice, after the collected frames.
+// largePayload is the size in bytes from which a payload is not collected. It
+// is written from the caller's slice, after the collected frames.
 const largePayload = 8 << 10
 
 // has reports whether there is room for a frame with a payload of n bytes, and
@@ -41,9 +41,9 @@ func (k *Cork) add(first byte, p []byte) {
 	k.frames = b[:at+copy(b[at:], p)]
 }
 
-// Cork collects the frames of all senders in k until Uncork is called. When k is
-// full, it is written and collecting goes on. k belongs to the endpoint until
-// Uncork returns.
+// Cork collects the frames of all senders in k until Uncork is called. When k
+// is full, it is written and collecting continues. k belongs to the endpoint
+// until Uncork returns.
 //
 // Cork has an effect only for a server whose writer is a VectorWriter. It must
 // not be used with Backpressure or a writer that may block.
@@ -77,8 +77,8 @@ func (s *sender) uncork() {
 	s.cork.Store(nil) // at last: another endpoint may use k then
 }
 
-// collect collects a frame, or writes it after the collected ones if there is no
-// room. The caller holds mu.
+// collect collects a frame, or writes it after the collected ones if there is
+// no room. The caller holds mu.
 func (s *sender) collect(k *Cork, h wire.Header, p []byte) error {
 	if k.has(len(p)) {
 		k.add(firstByte(h), p)
@@ -99,7 +99,8 @@ func (s *sender) collectPrepared(k *Cork, m *Prepared) error {
 	return s.writeCorked(k, m.frame)
 }
 
-// writeCorked writes the collected frames and p after them. The caller holds mu.
+// writeCorked writes the collected frames and p after them. The caller holds
+// mu.
 func (s *sender) writeCorked(k *Cork, p []byte) error {
 	frames, sent := k.frames, k.sent
 	k.frames, k.sent = frames[:0], FrameCount{}

@@ -13,7 +13,7 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// gathering is a VectorWriter that notes what it is given.
+// gathering is a VectorWriter that records the pieces of its writes.
 type gathering struct {
 	out    bytes.Buffer
 	writes int
@@ -33,7 +33,7 @@ func (g *gathering) Writev(head, payload []byte) error {
 	return err
 }
 
-// everything sends a bit of everything that an endpoint can send.
+// everything calls every method that sends.
 func everything(t *testing.T, e *endpoint.Endpoint) {
 	t.Helper()
 	do := func(err error) {
@@ -94,8 +94,8 @@ func countFrames(frames []wire.Frame) (sum endpoint.FrameCount) {
 	return sum
 }
 
-// What is collected is what would have been written, in the same order, with fewer
-// writes, and is counted as it is, whatever of it fits into the cork.
+// A cork of any size writes the same bytes in the same order with fewer writes,
+// and the counters are the same.
 func TestCollectedFramesAreTheSame(t *testing.T) {
 	plain := new(gathering)
 	everything(t, endpoint.New(plain, endpoint.Config{Role: endpoint.Server}))
@@ -120,8 +120,7 @@ func TestCollectedFramesAreTheSame(t *testing.T) {
 	}
 }
 
-// Small frames are written when that is asked for, and not before; then each is
-// written as it is sent.
+// Uncork writes the collected frames; later frames are written one by one.
 func TestCollectingEnds(t *testing.T) {
 	w := new(gathering)
 	e := endpoint.New(w, endpoint.Config{Role: endpoint.Server})
@@ -131,7 +130,7 @@ func TestCollectingEnds(t *testing.T) {
 			t.Errorf("%s: %d writes, want %d (%v)", why, w.writes, writes, err)
 		}
 	}
-	e.Uncork() // there is nothing to end
+	e.Uncork() // without a Cork
 	k := endpoint.NewCork(100)
 	e.Cork(k)
 	send(0, "collected")
@@ -144,13 +143,13 @@ func TestCollectingEnds(t *testing.T) {
 	e.Cork(k)
 	e.Uncork()
 	if w.writes != 2 {
-		t.Error("nothing was written")
+		t.Error("an empty cork was written")
 	}
 
 	e.Cork(k)
 	send(2, "collected")
 	if err := e.Send(wire.Binary, make([]byte, 100)); err != nil || w.writes != 3 {
-		t.Errorf("%d writes for what the cork has no room for (%v)", w.writes, err)
+		t.Errorf("%d writes for a frame larger than the cork (%v)", w.writes, err)
 	}
 	send(3, "collected behind a full cork")
 	e.Uncork()
@@ -159,7 +158,7 @@ func TestCollectingEnds(t *testing.T) {
 	}
 }
 
-// If what was collected cannot be written, whoever sends then is told.
+// If the collected frames cannot be written, the next sender gets the error.
 func TestCollectedFramesThatCannotBeWritten(t *testing.T) {
 	w := &gathering{broken: true}
 	e := endpoint.New(w, endpoint.Config{Role: endpoint.Server})
@@ -175,7 +174,7 @@ func TestCollectedFramesThatCannotBeWritten(t *testing.T) {
 	checkLost(t, "then", e, e.TransportClosed(io.EOF, nil), errTransport)
 }
 
-// What was sent before the connection is cut has been sent.
+// Collected frames are written before Abort closes the transport.
 func TestCollectedFramesAreWrittenBeforeTheEnd(t *testing.T) {
 	w := new(gathering)
 	e := endpoint.New(w, endpoint.Config{Role: endpoint.Server})
@@ -196,7 +195,7 @@ func TestCollectedFramesAreWrittenBeforeTheEnd(t *testing.T) {
 	}
 }
 
-// Others may send while what is sent is collected, and while that ends.
+// Other goroutines may send while frames are collected, and during Uncork.
 func TestOthersSendWhileFramesAreCollected(t *testing.T) {
 	const others, each = 8, 200
 	w := new(gathering)

@@ -18,7 +18,7 @@ func TestGoldenCorpus(t *testing.T) {
 	corpustest.Runner{Open: openBare, Random: 8}.Run(t)
 }
 
-// It does the same if what it sends at once is collected.
+// The frames are the same if those sent at once are collected.
 func TestGoldenCorpusCollected(t *testing.T) {
 	open := func(t *testing.T, s *corpus.Script) corpustest.Subject {
 		b := openBare(t, s).(*bare)
@@ -31,13 +31,13 @@ func TestGoldenCorpusCollected(t *testing.T) {
 	corpustest.Runner{Open: open, Random: 1}.Run(t)
 }
 
-// bare is an engine without a shell: what the peer sends goes straight in, what
-// it writes is kept.
+// bare is an engine without a socket: Receive gets the peer's bytes, and the
+// output is kept.
 type bare struct {
 	t       *testing.T
 	e       *endpoint.Endpoint
 	out     *bytes.Buffer
-	cork    *endpoint.Cork // nil: nothing is collected
+	cork    *endpoint.Cork // nil: frames are not collected
 	events  []corpus.Event
 	message *endpoint.MessageWriter // being sent in fragments
 }
@@ -81,7 +81,7 @@ func (b *bare) Input(in []byte) {
 	}
 }
 
-// event returns ev as the corpus has it. Its payload is copied, because it is
+// event converts ev to an event of the corpus. It copies the payload, which is
 // valid only until the next Receive.
 func (b *bare) event(ev endpoint.Event) corpus.Event {
 	e := corpus.Event{Opcode: ev.Opcode, Final: ev.Final, Payload: bytes.Clone(ev.Payload)}
@@ -144,7 +144,7 @@ func (b *bare) Call(a corpus.Action) (err error) {
 		return b.e.Ping(a.Bytes)
 	case corpus.SendPong:
 		return b.e.Pong(a.Bytes)
-	default: // corpus.SendClose; the runner calls for nothing else
+	default: // corpus.SendClose; the runner calls no other action
 		return b.e.Close(a.Code, a.Reason)
 	}
 }

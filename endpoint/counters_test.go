@@ -68,8 +68,8 @@ func TestCountersOfPieces(t *testing.T) {
 	})
 }
 
-// Messages are counted when the input is used up, when that is asked for, when the
-// connection fails, and when the transport ends.
+// Messages are counted when the input is used up, when that is asked for, when
+// the connection fails, and when the transport ends.
 func TestMomentsOfCounting(t *testing.T) {
 	message := whole(endpoint.Server, wire.Text, "Hello")
 	for name, flush := range map[string]func(e *endpoint.Endpoint, rest []byte){
@@ -105,7 +105,7 @@ func TestCountersFillCacheLines(t *testing.T) {
 	}
 }
 
-// SetLimits holds from the next header on, for one endpoint.
+// SetLimits applies from the next header on, to one endpoint.
 func TestSetLimits(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		shared := endpoint.NewSharedConfig(endpoint.Config{Role: role, Limits: endpoint.Limits{Message: 5}})
@@ -129,8 +129,8 @@ func TestSetLimits(t *testing.T) {
 	})
 }
 
-// The payload of an event that was read behind the beginning of the message needs
-// no copy.
+// The payload of an event that was read behind the beginning of the message
+// needs no copy.
 func TestAppendTo(t *testing.T) {
 	buf := []byte("Hello, world")
 	ev := endpoint.Event{Payload: buf[5:]}

@@ -23,8 +23,8 @@
 //		}
 //	}
 //
-// Receive unmasks in place, and the payload of a message that arrived at once is
-// a part of b. It is valid until the next call of Receive.
+// Receive unmasks in place, and the payload of a message that arrived at once
+// is a part of b. It is valid until the next call of Receive.
 //
 // # Sending
 //
@@ -38,10 +38,11 @@
 //
 // # Ending
 //
-// After KindClose or KindFailed, close the transport: a server at once, a client
-// when the server has closed it. Call [Endpoint.TransportClosed] when the
-// transport ends by itself, and [Endpoint.Abort] to end the connection without a
-// closing handshake. [Endpoint.Err] then says why the connection ended.
+// After KindClose or KindFailed, close the transport: a server at once, a
+// client when the server has closed it. Call [Endpoint.TransportClosed] when
+// the transport ends by itself, and [Endpoint.Abort] to end the connection
+// without a closing handshake. [Endpoint.Err] then says why the connection
+// ended.
 //
 // # Invariants
 //

@@ -21,8 +21,9 @@ type Endpoint struct {
 	sender   sender
 }
 
-// VectorWriter is a writer that takes a frame in two slices. With a VectorWriter
-// a server does not copy payloads and can collect frames: see Endpoint.Cork.
+// VectorWriter is a writer that takes a frame in two slices. With a
+// VectorWriter a server does not copy payloads and can collect frames: see
+// Endpoint.Cork.
 type VectorWriter interface {
 	io.Writer
 
@@ -31,8 +32,8 @@ type VectorWriter interface {
 	Writev(head, payload []byte) error
 }
 
-// New returns an open endpoint that writes frames to w. A Write must take all of
-// p or return an error, and must not retain p. After an error the endpoint
+// New returns an open endpoint that writes frames to w. A Write must take all
+// of p or return an error, and must not retain p. After an error the endpoint
 // writes nothing more, because the peer may have half a frame.
 func New(w io.Writer, cfg Config) *Endpoint {
 	e := new(Endpoint)
@@ -63,8 +64,9 @@ func newKeys() *rand.ChaCha8 {
 
 // TransportClosed reports the end of the transport to the endpoint. cause is
 // io.EOF if the peer closed it, and otherwise the transport's error.
-// closeTransport, which may be nil, closes this side of the transport, so that a
-// blocked write returns; TransportClosed returns when no write is in progress.
+// closeTransport, which may be nil, closes this side of the transport, so that
+// a blocked write returns; TransportClosed returns when no write is in
+// progress.
 //
 // The error is that of all later calls: the one that Receive has reported, or a
 // *LostError if the closing handshake was not complete. The caller is the
@@ -83,7 +85,7 @@ func (e *Endpoint) TransportClosed(cause error, closeTransport func() error) err
 	s := &e.sender
 	ext := s.ensureExt()
 	ext.lost.Store(&end.lost)
-	_ = s.closeTransport(closeTransport) // cause is what ended it
+	_ = s.closeTransport(closeTransport) // cause is the reported error
 	defer s.unlock()
 	if failed := ext.failed.Load(); failed != nil {
 		// The system may give the error to the writer and an EOF to the reader.
@@ -98,7 +100,8 @@ func (e *Endpoint) TransportClosed(cause error, closeTransport func() error) err
 // Abort ends the connection without a closing handshake: nothing more is sent.
 // It records why, or ErrClosed if why is nil, and reports whether it is the
 // first reason. If closeTransport is not nil, Abort then calls it, waits until
-// no write is in progress, and returns its error. Otherwise Abort does not wait.
+// no write is in progress, and returns its error. Otherwise Abort does not
+// wait.
 func (e *Endpoint) Abort(why error, closeTransport func() error) (first bool, err error) {
 	end := &outcome{code: wire.AbnormalClosure, err: ErrClosed}
 	if why != nil {
@@ -114,8 +117,8 @@ func (e *Endpoint) Abort(why error, closeTransport func() error) (first bool, er
 	return first, err
 }
 
-// closedByUs reports whether err is what a transport returns after this side
-// closed it.
+// closedByUs reports whether err is the error of a transport that this side
+// closed.
 func closedByUs(err error) bool {
 	return errors.Is(err, net.ErrClosed) || errors.Is(err, io.ErrClosedPipe)
 }

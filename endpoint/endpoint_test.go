@@ -12,7 +12,7 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// A message that came whole costs no copy, also behind other frames.
+// A message that arrives whole is not copied, also behind other frames.
 func TestWholeMessageIsASliceOfTheInput(t *testing.T) {
 	for _, partial := range []bool{false, true} {
 		eachRole(t, func(t *testing.T, role endpoint.Role) {
@@ -27,7 +27,7 @@ func TestWholeMessageIsASliceOfTheInput(t *testing.T) {
 				t.Error("the payload was copied")
 			}
 			if cap(ev.Payload) != len(ev.Payload) {
-				t.Error("who appends to the payload overwrites the next frame")
+				t.Error("an append to the payload overwrites the next frame")
 			}
 		})
 	}
@@ -43,13 +43,13 @@ func TestPieceIsASliceOfTheInput(t *testing.T) {
 			t.Fatalf("got %+v, %d", ev, n)
 		}
 		if &ev.Payload[0] != &in[n-len(ev.Payload)] || cap(ev.Payload) != len(ev.Payload) {
-			t.Error("the payload was copied, or who appends to it overwrites what follows")
+			t.Error("the payload was copied, or an append to it overwrites the next bytes")
 		}
 	})
 }
 
-// What is assembled does not depend on the bytes it came from: each of them is
-// overwritten as soon as Receive is done with it (T-H09).
+// An assembled message does not alias the input: each input is overwritten when
+// Receive has returned (T-H09).
 func TestAssembledMessageSurvivesItsInput(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		e := endpoint.New(io.Discard, endpoint.Config{Role: role})
@@ -79,7 +79,7 @@ func TestAssembledMessageSurvivesItsInput(t *testing.T) {
 	})
 }
 
-// A buffer that has held a message of one connection shows nothing of it on
+// A buffer that held a message of one connection reveals none of its bytes on
 // another, not even beyond the payload's end (T-H09).
 func TestBuffersShowNothingOfOtherConnections(t *testing.T) {
 	const secret = "correct horse battery staple "
@@ -93,9 +93,9 @@ func TestBuffersShowNothingOfOtherConnections(t *testing.T) {
 		receive(one, fragmented(strings.Repeat(secret, 50))) // the buffer is free after that
 		unfinished := endpoint.New(io.Discard, endpoint.Config{Role: endpoint.Server})
 		receive(unfinished, fromPeer(endpoint.Server, wire.Binary, strings.Repeat(secret, 50), false))
-		receive(unfinished, []byte{0xff}) // fails, and gives its buffer back
+		receive(unfinished, []byte{0xff}) // fails, and releases its buffer
 		if unfinished.State() != endpoint.Closed {
-			t.Fatal("the connection goes on")
+			t.Fatal("the connection is open")
 		}
 
 		other := endpoint.New(io.Discard, endpoint.Config{Role: endpoint.Server})
@@ -131,8 +131,9 @@ func TestEndpointsDoNotShareABuffer(t *testing.T) {
 	}
 }
 
-// The pieces of a message: in order, none but the last empty, the last final. A
-// message that came whole is no Partial, also between others.
+// The pieces of a message are in order, only the last may be empty, and the
+// last is final. A message that arrives whole is no Partial, also between
+// others.
 func TestMessageInPieces(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		e := endpoint.New(io.Discard, endpoint.Config{Role: role, Partial: true})
@@ -160,7 +161,7 @@ func TestMessageInPieces(t *testing.T) {
 	})
 }
 
-// Remaining counts down the frame under way, control frames too.
+// Remaining counts down the bytes of the current frame, control frames too.
 func TestRemaining(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		e := endpoint.New(io.Discard, endpoint.Config{Role: role})

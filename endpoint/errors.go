@@ -9,8 +9,8 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// Rules that depend on more than the bytes of a frame. The reasons are sent to the
-// peer.
+// Rules that depend on more than the bytes of a frame. The reasons are sent to
+// the peer.
 var (
 	errReservedBits       = &wire.Error{Code: wire.ProtocolError, Reason: "reserved bit set without an extension"}   // Section 5.2
 	errNotMasked          = &wire.Error{Code: wire.ProtocolError, Reason: "frame from a client is not masked"}       // Section 5.1
@@ -23,8 +23,8 @@ var (
 	errRateLimit          = &wire.Error{Code: wire.PolicyViolation, Reason: "rate limit exceeded"}
 )
 
-// UsageError is a mistake of the caller, independent of the peer. Nothing is sent
-// and the connection is not affected.
+// UsageError is a mistake of the caller, independent of the peer. Nothing is
+// sent and the connection is not affected.
 type UsageError struct{ Reason string }
 
 // Error returns the reason with the library's prefix.
@@ -57,11 +57,11 @@ func (e *CloseError) Error() string {
 func (e *CloseError) Unwrap() error { return net.ErrClosed }
 
 // FailError reports that this endpoint failed the connection (RFC 6455, Section
-// 7.1.7), because the peer broke a rule or a limit, or because the caller called
-// Fail or FailAsync. errors.Is(err, net.ErrClosed) holds.
+// 7.1.7), because the peer broke a rule or a limit, or because the caller
+// called Fail or FailAsync. errors.Is(err, net.ErrClosed) holds.
 type FailError struct {
 	Code wire.StatusCode // for the peer
-	Err  error           // the broken rule: a *wire.Error, *LimitError, *LateError or *CloseFrameError
+	Err  error           // the broken rule: a *wire.Error, *LimitError, *TimeoutError or *CloseFrameError
 }
 
 // Error returns the code and the cause.
@@ -139,22 +139,6 @@ func (e *CloseFrameError) Error() string {
 
 // Unwrap returns the *wire.Error with the status code for the peer.
 func (e *CloseFrameError) Unwrap() error { return e.rule }
-
-// LateError says that something did not come from the peer in time. It is a timeout:
-// its method Timeout returns true, as net.Error has it.
-type LateError struct {
-	What   string        // what did not come
-	After  time.Duration // the time limit
-	Option string        // the option that sets it
-}
-
-// Error names what did not come, the limit, its value and the option that sets it.
-func (e *LateError) Error() string {
-	return "websocket: " + e.What + " within " + e.After.String() + " (" + e.Option + ")"
-}
-
-// Timeout reports true.
-func (e *LateError) Timeout() bool { return true }
 
 // withoutPrefix returns err's text without the library's prefix.
 func withoutPrefix(err error) string { return strings.TrimPrefix(err.Error(), "websocket: ") }

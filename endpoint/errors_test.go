@@ -13,7 +13,8 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// What the errors say, who closed included, and what they are under errors.Is.
+// Every error has the expected text, names the side that closed, and matches
+// its sentinels under errors.Is.
 func TestTextOfErrors(t *testing.T) {
 	tests := []struct {
 		err  error
@@ -45,8 +46,8 @@ func TestTextOfErrors(t *testing.T) {
 	}
 }
 
-// Every rule that the peer may break ends in a *FailError with the status code of
-// the rule, which is a *wire.Error, also if it is a limit (6455-7.1.7-a).
+// Every rule that the peer may break ends in a *FailError with the status code
+// of the rule, which is a *wire.Error, also if it is a limit (6455-7.1.7-a).
 func TestFailureLeadsToItsRule(t *testing.T) {
 	const client, server = endpoint.Client, endpoint.Server
 	tests := []struct {
@@ -110,8 +111,8 @@ func TestPeersTextIsQuoted(t *testing.T) {
 	}
 }
 
-// A shell can fail the connection for a reason of its own, unless it has ended
-// before (6455-7.4-i).
+// The caller can fail the connection for a reason of its own, unless it has
+// ended before (6455-7.4-i).
 func TestFailureByTheShell(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		for _, state := range []string{"open", "closed"} {

@@ -13,9 +13,9 @@ const (
 	KindMessage
 
 	// KindPartial: a piece of a message that did not arrive at once, with
-	// Config.Partial. Pieces are in order; only the last one, with Final set, may
-	// be empty. A piece of a text may end inside a code point; the pieces so far
-	// are a prefix of UTF-8.
+	// Config.Partial. Pieces are in order; only the last one, with Final set,
+	// may be empty. A piece of a text may end inside a code point; the pieces
+	// so far are a prefix of UTF-8.
 	KindPartial
 
 	// KindPing: a Ping. The engine answers it.
@@ -28,9 +28,9 @@ const (
 	// answer itself. Err is a *CloseError, or the earlier reason for the end.
 	KindClose
 
-	// KindFailed: the peer broke a rule or a limit, and the engine sends a Close
-	// with the status code. Err is a *FailError, or the earlier reason for the
-	// end.
+	// KindFailed: the peer broke a rule or a limit, and the engine sends a
+	// Close with the status code. Err is a *FailError, or the earlier reason
+	// for the end.
 	KindFailed
 )
 
@@ -49,7 +49,8 @@ type Event struct {
 // nothing if the input was read into the spare capacity of b.
 func (ev Event) AppendTo(b []byte) []byte { return extend(b, ev.Payload) }
 
-// extend is append(b, p...) that copies nothing if p is the spare capacity of b.
+// extend is append(b, p...) that copies nothing if p is the spare capacity of
+// b.
 func extend(b, p []byte) []byte {
 	if end := len(b) + len(p); len(p) > 0 && end <= cap(b) && &b[:end][len(b)] == &p[0] {
 		return b[:end]

@@ -9,7 +9,7 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// A client and a server talk to each other in memory: each writes to the buffer
+// A client and a server exchange messages in memory: each writes to the buffer
 // that the other one receives from.
 func Example() {
 	var toServer, toClient bytes.Buffer

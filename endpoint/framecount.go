@@ -6,7 +6,7 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// FrameCount counts frames that went in one direction.
+// FrameCount counts the frames of one direction.
 type FrameCount struct {
 	Messages  uint64 // complete messages, counted with their last frame
 	Bytes     uint64 // payload of data frames
@@ -64,24 +64,24 @@ func addNonZero(to *atomic.Uint64, n uint64) {
 	}
 }
 
-// Counters count the frames of any number of endpoints, in both directions. They
-// fill two cache lines, so that an array of Counters, one for each processor,
-// causes no false sharing.
+// Counters count the frames of any number of endpoints, in both directions.
+// They fill two cache lines, so that an array of Counters, one for each
+// processor, causes no false sharing.
 type Counters struct {
 	Received, Sent FrameCounter
 	_              [128 - 2*5*8]byte
 }
 
-// SetCounters makes e count its frames in c. It is called before the endpoint is
-// shared, and may be called before Init.
+// SetCounters makes e count its frames in c. It is called before the endpoint
+// is shared, and may be called before Init.
 //
-// A sent frame is counted before it is written. Received frames are counted when
-// Receive has used all of its input or the connection has ended; FlushCounters
-// counts them at once.
+// A sent frame is counted before it is written. Received frames are counted
+// when Receive has used all of its input or the connection has ended;
+// FlushCounters counts them at once.
 func (e *Endpoint) SetCounters(c *Counters) { e.sender.counters = c }
 
-// FlushCounters adds the messages that Receive has returned to the counters. The
-// caller is the receiving goroutine.
+// FlushCounters adds the messages that Receive has returned to the counters.
+// The caller is the receiving goroutine.
 func (e *Endpoint) FlushCounters() { e.receiver.flushCount(e.sender.counters) }
 
 // receivedCount holds the frequent counts until the input is used up.

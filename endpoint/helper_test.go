@@ -12,22 +12,22 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// eachRole runs f for the client and for the server: most rules are both's.
+// eachRole runs f for the client and for the server: most rules apply to both.
 func eachRole(t *testing.T, f func(t *testing.T, role endpoint.Role)) {
 	t.Run("client", func(t *testing.T) { f(t, endpoint.Client) })
 	t.Run("server", func(t *testing.T) { f(t, endpoint.Server) })
 }
 
-// peerKey masks what the peer of a server sends.
+// peerKey masks the frames of a server's peer.
 const peerKey wire.MaskingKey = 0x3d21fa37
 
-// fromPeer returns a frame as the peer of an endpoint of the role sends it.
+// fromPeer returns a frame of the peer of an endpoint of the role.
 func fromPeer(role endpoint.Role, op wire.Opcode, payload string, fin bool) []byte {
 	h := wire.Header{Fin: fin, Opcode: op, Masked: role == endpoint.Server, Key: peerKey}
 	return wire.AppendFrame(nil, h, []byte(payload))
 }
 
-// whole returns a frame that is not a fragment, as the peer sends it.
+// whole returns a frame of the peer that is not a fragment.
 func whole(role endpoint.Role, op wire.Opcode, payload string) []byte {
 	return fromPeer(role, op, payload, true)
 }
@@ -41,13 +41,13 @@ func closeFromPeer(role endpoint.Role, code wire.StatusCode, reason string) []by
 	return whole(role, wire.Close, string(payload))
 }
 
-// declaring returns the header of a data frame whose payload is to come.
+// declaring returns the header of a data frame without its payload.
 func declaring(role endpoint.Role, op wire.Opcode, length int64, fin bool) []byte {
 	h := wire.Header{Fin: fin, Opcode: op, Masked: role == endpoint.Server, Key: peerKey, Length: length}
 	return wire.AppendHeader(nil, h)
 }
 
-// event is an endpoint.Event whose payload is its own.
+// event is an endpoint.Event with a copy of its payload.
 type event struct {
 	Kind    endpoint.Kind
 	Opcode  wire.Opcode
@@ -56,8 +56,8 @@ type event struct {
 	Err     error
 }
 
-// receive gives b to e and returns the events. The engine gets a copy, which is
-// overwritten afterwards: the bytes are not the engine's any more.
+// receive passes b to e and returns the events. The engine gets a copy, which
+// is overwritten afterwards: the engine must not retain it.
 func receive(e *endpoint.Endpoint, b []byte) []event { return receiveAt(e, time.Time{}, b) }
 
 // receiveAt is receive at the time now.
@@ -78,8 +78,8 @@ func receiveAt(e *endpoint.Endpoint, now time.Time, b []byte) []event {
 	return events
 }
 
-// written parses what an endpoint of the role has written, and fails the test
-// if that is not a row of whole frames, each masked or not as the role has to.
+// written parses the output of an endpoint of the role, and fails the test if
+// it is not a sequence of whole frames, each masked as the role requires.
 func written(t *testing.T, role endpoint.Role, out []byte) []wire.Frame {
 	t.Helper()
 	var frames []wire.Frame
@@ -97,7 +97,7 @@ func written(t *testing.T, role endpoint.Role, out []byte) []wire.Frame {
 	return frames
 }
 
-// closeCode returns the status code in a Close frame, 0 if it has none.
+// closeCode returns the status code of a Close frame, 0 if it has none.
 func closeCode(f wire.Frame) wire.StatusCode {
 	if len(f.Payload) < 2 {
 		return 0
@@ -105,7 +105,7 @@ func closeCode(f wire.Frame) wire.StatusCode {
 	return wire.StatusCode(binary.BigEndian.Uint16(f.Payload))
 }
 
-// gate is a transport that takes nothing until it is opened.
+// gate is a transport whose Writes block until it is opened.
 type gate struct {
 	entered chan struct{} // closed when a Write waits for the first time
 	opened  chan struct{}
@@ -137,7 +137,7 @@ func (g *gate) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// open lets Writes pass, or fail if err is not nil.
+// open releases Writes, which fail if err is not nil.
 func (g *gate) open(err error) {
 	g.mu.Lock()
 	g.err = err
@@ -145,17 +145,17 @@ func (g *gate) open(err error) {
 	close(g.opened)
 }
 
-// bytes returns what was written.
+// bytes returns the bytes written.
 func (g *gate) bytes() []byte {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return bytes.Clone(g.out)
 }
 
-// heap returns how many bytes of memory are in use.
+// heap returns the number of bytes of heap memory in use.
 func heap() int64 {
 	runtime.GC()
-	runtime.GC() // with the second one pools forget what nobody borrowed meanwhile
+	runtime.GC() // the second one drops the unused buffers of the pools
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return int64(m.HeapAlloc)

@@ -14,7 +14,7 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// limitError returns the limit that the only event says was broken.
+// limitError returns the error of the only event, which must be a broken limit.
 func limitError(t *testing.T, events []event) *endpoint.LimitError {
 	t.Helper()
 	var failed *endpoint.FailError
@@ -25,10 +25,10 @@ func limitError(t *testing.T, events []event) *endpoint.LimitError {
 	return limit
 }
 
-// What zero, negative and large limits mean. A frame of the largest length that
-// may pass does, one byte more fails by its header alone, and the error names the
-// option that has to be changed (6455-10.4-a, 6455-10.4-b, T-A07).
-func TestWhatLimitsMean(t *testing.T) {
+// Zero, negative and large limits have the documented meaning. A frame of the
+// largest allowed length passes, one byte more fails by its header alone, and
+// the error names the option to change (6455-10.4-a, 6455-10.4-b, T-A07).
+func TestMeaningOfLimits(t *testing.T) {
 	const message = endpoint.DefaultMessageLimit
 	tests := []struct {
 		limits endpoint.Limits
@@ -69,7 +69,8 @@ func TestWhatLimitsMean(t *testing.T) {
 	}
 }
 
-// Limits do not stand in the way of control frames, which are 125 bytes at most.
+// Limits do not stand in the way of control frames, which are 125 bytes at
+// most.
 func TestControlFramesHaveNoLimit(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		e := endpoint.New(io.Discard, endpoint.Config{Role: role, Limits: endpoint.Limits{Frame: 1, Message: 1}})
@@ -80,19 +81,20 @@ func TestControlFramesHaveNoLimit(t *testing.T) {
 	})
 }
 
-// The lengths of a message's fragments are added up without passing 2^63, even
-// where there is no limit (T-A01, T-A03, T-A13, 6455-5.2-i).
+// The sum of the lengths of a message's fragments does not exceed 2^63, even
+// without a limit (T-A01, T-A03, T-A13, 6455-5.2-i).
 func TestSumOfLengthsDoesNotOverflow(t *testing.T) {
 	for _, length := range []int64{math.MaxInt64, math.MaxInt64 - 1, 1<<62 + 1, 1<<32 + 5} {
 		t.Run(fmt.Sprint(length), func(t *testing.T) {
 			eachRole(t, func(t *testing.T, role endpoint.Role) {
 				e := endpoint.New(io.Discard, endpoint.Config{Role: role, Limits: endpoint.Limits{Message: -1}, Partial: true})
-				// Ten bytes in fragments, so that the sum is over 2^63.
+				// Ten bytes in fragments precede the header, so that the sum
+				// exceeds 2^63.
 				receive(e, fromPeer(role, wire.Binary, "0123456789", false))
 				events := receive(e, declaring(role, wire.Continuation, length, false))
 				if length < math.MaxInt64-10 {
 					if len(events) != 0 || e.Remaining() != length {
-						t.Errorf("got %+v, and %d bytes to come", events, e.Remaining())
+						t.Errorf("got %+v, and %d bytes missing", events, e.Remaining())
 					}
 					return
 				}
@@ -105,8 +107,9 @@ func TestSumOfLengthsDoesNotOverflow(t *testing.T) {
 	}
 }
 
-// The limit holds for all fragments of a message together, and is checked by the
-// header of each: the first one too many fails it (6455-10.4-a, T-A08, T-A09).
+// The limit applies to the sum of a message's fragments, and is checked at each
+// header: the first excessive one fails the message (6455-10.4-a, T-A08,
+// T-A09).
 func TestLimitIsOnTheSumOfFragments(t *testing.T) {
 	const max, size = 64 << 10, 1 << 10
 	for _, partial := range []bool{false, true} {
@@ -128,8 +131,8 @@ func TestLimitIsOnTheSumOfFragments(t *testing.T) {
 	}
 }
 
-// A message of full size may come in 65,536 fragments; many more than that are
-// refused, however small, with 1008 (6455-5.4-k, T-A10).
+// A message of full size may have 65,536 fragments. Many more than that are
+// refused with 1008, however small (6455-5.4-k, T-A10).
 func TestMessageOfFullSizeInManyFragments(t *testing.T) {
 	const fragments, size = 65_536, 16
 	for _, partial := range []bool{false, true} {
@@ -144,7 +147,7 @@ func TestMessageOfFullSizeInManyFragments(t *testing.T) {
 				return got
 			}
 			e := endpoint.New(io.Discard, cfg)
-			for range 2 { // the second message is not charged for the first
+			for range 2 { // the first message does not count for the second
 				if got := send(e, true); len(got) != 1 || got[0].Kind != endpoint.KindMessage && !got[0].Final {
 					t.Fatalf("got %+v", got)
 				}
@@ -167,8 +170,8 @@ func TestMessageOfFullSizeInManyFragments(t *testing.T) {
 	}
 }
 
-// A million fragments of no byte or one take no more memory than their bytes, or
-// are refused (6455-5.4-k, T-A10).
+// A million fragments of zero or one byte use no more memory than their bytes,
+// or are refused (6455-5.4-k, T-A10).
 func TestMillionTinyFragments(t *testing.T) {
 	const fragments = 1_000_000
 	for name, payload := range map[string]string{"empty": "", "of one byte": "x"} {
@@ -195,7 +198,7 @@ func TestMillionTinyFragments(t *testing.T) {
 	}
 }
 
-// The length that a header declares allocates nothing (T-A06).
+// A header allocates no memory for its declared length (T-A06).
 func TestDeclaredLengthAllocatesNothing(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		ends := make([]*endpoint.Endpoint, 1000)
@@ -209,15 +212,16 @@ func TestDeclaredLengthAllocatesNothing(t *testing.T) {
 				t.Fatalf("got %+v, %d", ev, n)
 			}
 		}
-		const each = 128 // for the header, and what is known of the frame
+		const each = 128 // for the header and the state of the frame
 		if growth := heap() - before; growth > int64(len(ends)*each+16<<10) {
-			t.Errorf("a thousand headers take %d bytes", growth)
+			t.Errorf("a thousand headers use %d bytes", growth)
 		}
 		runtime.KeepAlive(ends)
 	})
 }
 
-// A frame that comes byte by byte takes little more memory than its bytes (T-A11).
+// A frame that arrives byte by byte takes little more memory than its bytes
+// (T-A11).
 func TestFrameByteByByte(t *testing.T) {
 	const size = 1 << 20
 	frame := whole(endpoint.Server, wire.Binary, strings.Repeat("x", size))
@@ -239,9 +243,8 @@ func TestFrameByteByByte(t *testing.T) {
 	}
 }
 
-// Large buffers are kept by no connection, and for others only as long as pools do
-// that, neither those of messages that came nor those of messages that were refused
-// in the end (T-A15).
+// No connection keeps large buffers after a message, delivered or refused, and
+// pools keep them only as usual (T-A15).
 func TestLargeBuffersAreNotKept(t *testing.T) {
 	const size, connections = 512 << 10, 40
 	first := fromPeer(endpoint.Client, wire.Binary, strings.Repeat("x", size), false)
@@ -256,7 +259,7 @@ func TestLargeBuffersAreNotKept(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			before := heap()
 			ends := make([]*endpoint.Endpoint, connections)
-			for i := range ends { // all hold a buffer at the same time
+			for i := range ends { // all hold a buffer
 				ends[i] = endpoint.New(io.Discard, endpoint.Config{Role: endpoint.Client, Limits: endpoint.Limits{Message: size}})
 				ends[i].Receive(time.Time{}, first)
 			}
@@ -265,7 +268,7 @@ func TestLargeBuffersAreNotKept(t *testing.T) {
 					t.Fatalf("got %+v", ev)
 				}
 				if tt.want == endpoint.KindMessage {
-					e.Receive(time.Time{}, nil) // the payload is not used any more
+					e.Receive(time.Time{}, nil) // releases the payload
 				}
 			}
 			if growth := heap() - before; growth > size {
@@ -276,7 +279,7 @@ func TestLargeBuffersAreNotKept(t *testing.T) {
 	}
 }
 
-// A message is not charged for the fragments of the one before.
+// The fragments of one message do not count for the next.
 func TestFragmentsAreCountedForEachMessage(t *testing.T) {
 	for _, partial := range []bool{false, true} {
 		e := endpoint.New(io.Discard, endpoint.Config{Role: endpoint.Client, Partial: partial, Limits: endpoint.Limits{Message: 1}})
@@ -292,7 +295,7 @@ func TestFragmentsAreCountedForEachMessage(t *testing.T) {
 	}
 }
 
-// What the errors of limits say.
+// Every error of a limit has the expected text.
 func TestTextOfLimits(t *testing.T) {
 	limits := endpoint.Limits{Frame: 5, Message: 8}
 	tests := []struct {

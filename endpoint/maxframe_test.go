@@ -12,9 +12,10 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// Some peers take frames of at most 32 or 64 KiB (TooTallNate/Java-WebSocket#1466,
-// websockets/ws#1903). A longer message is sent in fragments that fit, whichever call
-// sends it, and a shorter one in one frame (6455-5.4-f).
+// Some peers accept frames of at most 32 or 64 KiB
+// (TooTallNate/Java-WebSocket#1466, websockets/ws#1903). Every call sends a
+// longer message in fragments that fit, and a shorter one in one frame
+// (6455-5.4-f).
 func TestMessagesAreFragmentedByMaxOutgoingFrame(t *testing.T) {
 	const limit = 1000
 	text := strings.Repeat("é", 1250) // a limit lies inside a code point
@@ -63,7 +64,8 @@ func TestMessagesAreFragmentedByMaxOutgoingFrame(t *testing.T) {
 	}
 }
 
-// reassemble returns the message that the frames hold, and the sizes of the frames.
+// reassemble returns the message that the frames hold, and the sizes of the
+// frames.
 func reassemble(t *testing.T, b []byte) (text string, sizes []int) {
 	t.Helper()
 	for first := true; len(b) > 0; first = false {
@@ -85,7 +87,7 @@ func reassemble(t *testing.T, b []byte) (text string, sizes []int) {
 	return text, sizes
 }
 
-// A frame size that is not limited, which is the default, fragments nothing.
+// Without a limit of the frame size, the default, no message is fragmented.
 func TestNoMaxOutgoingFrame(t *testing.T) {
 	for _, limit := range []int{0, -1} {
 		var out bytes.Buffer
@@ -99,7 +101,7 @@ func TestNoMaxOutgoingFrame(t *testing.T) {
 	}
 }
 
-// A corked server keeps to the limit too.
+// A corked server observes the limit too.
 func TestMaxOutgoingFrameWhileCorked(t *testing.T) {
 	w := &pieces{}
 	e := endpoint.New(w, endpoint.Config{Role: endpoint.Server, MaxOutgoingFrame: 100})
@@ -122,8 +124,8 @@ func (w *pieces) Writev(head, payload []byte) error {
 	return nil
 }
 
-// No other message gets between the fragments of one, also if they wait for room
-// (6455-5.4-h). Control frames do.
+// No other message gets between the fragments of one, also if they wait for
+// room (6455-5.4-h). Control frames do.
 func TestFragmentsThatWaitForRoomStayTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWindow(0)

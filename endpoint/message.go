@@ -40,8 +40,8 @@ func EncodeJSON(v any) ([]byte, error) {
 	return p, nil
 }
 
-// Messages returns an iterator over the messages that receive returns. It yields
-// the first error with a zero Message and ends. If the peer closed the
+// Messages returns an iterator over the messages that receive returns. It
+// yields the first error with a zero Message and ends. If the peer closed the
 // connection with 1000 or 1001, it ends without an error.
 func Messages(ctx context.Context, receive func(context.Context) (Message, error)) iter.Seq2[Message, error] {
 	return func(yield func(Message, error) bool) {

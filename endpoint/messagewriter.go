@@ -30,9 +30,10 @@ func (e *Endpoint) NextWriter(op wire.Opcode) (*MessageWriter, error) {
 	return &MessageWriter{e: e, opcode: op}, nil
 }
 
-// SetCheck makes f decide about each fragment before it is sent: size is its payload
-// in bytes. An error of f is returned, and the fragment is not sent. SetCheck is for
-// shells with limits of their own; it is called before the first fragment.
+// SetCheck makes f decide about each fragment before it is sent: size is its
+// payload in bytes. An error of f is returned, and the fragment is not sent.
+// SetCheck is for shells with limits of their own; it is called before the
+// first fragment.
 func (m *MessageWriter) SetCheck(f func(size int) error) { m.check = f }
 
 // Opcode returns the type of the message.
@@ -46,8 +47,8 @@ func (m *MessageWriter) Done() bool { return m.done }
 
 // WriteFragment sends p as the next fragment, and as the last one if final is
 // set. p may be empty; it is neither changed nor retained. A fragment of a text
-// may end inside a code point, the message may not: a fragment that is not UTF-8
-// is not sent, the error is wire.ErrInvalidUTF8, and the message can be
+// may end inside a code point, the message may not: a fragment that is not
+// UTF-8 is not sent, the error is wire.ErrInvalidUTF8, and the message can be
 // continued. The first fragment waits like Endpoint.Send.
 func (m *MessageWriter) WriteFragment(p []byte, final bool) error {
 	if m.done {
@@ -93,8 +94,8 @@ func (m *MessageWriter) WriteFragment(p []byte, final bool) error {
 	return m.e.closeCause(err)
 }
 
-// MessageOpen reports whether a message is being sent in fragments: other messages
-// wait for its end, for which there may be no other writer.
+// MessageOpen reports whether a message is being sent in fragments: other
+// messages wait for its end, for which there may be no other writer.
 func (e *Endpoint) MessageOpen() bool {
 	ext := e.sender.ext.Load()
 	return ext != nil && ext.messageOpen.Load()
@@ -118,8 +119,8 @@ var fragmentBuffers = sync.Pool{New: func() any {
 }}
 
 // Write adds p to the message. p is neither changed nor kept. A Write of 4 KiB
-// or more sends a fragment of its own. The error is that of Endpoint.Send. After an
-// error the message is abandoned: see Abandon.
+// or more sends a fragment of its own. The error is that of Endpoint.Send.
+// After an error the message is abandoned: see Abandon.
 func (m *MessageWriter) Write(p []byte) (int, error) {
 	if m.done {
 		return 0, ErrMessageFinished

@@ -14,8 +14,8 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// waitingSenders is a message under way in fragments, and goroutines that wait to
-// send others.
+// waitingSenders is an incomplete message in fragments, and goroutines that
+// wait to send others.
 type waitingSenders struct {
 	e       *endpoint.Endpoint
 	out     *breaking
@@ -28,7 +28,7 @@ type waitingSenders struct {
 
 const waiting = 10
 
-// startWaiting returns when all senders wait.
+// startWaiting returns when all senders are blocked.
 func startWaiting(t *testing.T, role endpoint.Role) *waitingSenders {
 	t.Helper()
 	w := &waitingSenders{out: &breaking{left: -1}}
@@ -109,7 +109,7 @@ func TestMessagesWaitForTheLastFragment(t *testing.T) {
 	})
 }
 
-// Who waits is told when the connection ends, in whatever way, and learns why
+// The end of the connection releases blocked senders, and they return its cause
 // (T-H02, 6455-7.2.1-a).
 func TestWaitingSendersAreReleased(t *testing.T) {
 	const code = wire.StatusCode(4000)
@@ -160,7 +160,7 @@ func TestWaitingSendersAreReleased(t *testing.T) {
 						}
 					}
 					if err := w.message.WriteFragment([]byte("late"), true); err == nil || !w.message.Done() {
-						t.Errorf("the message went on: %v", err)
+						t.Errorf("the message was continued: %v", err)
 					}
 				})
 			})
@@ -168,8 +168,8 @@ func TestWaitingSendersAreReleased(t *testing.T) {
 	}
 }
 
-// A message of which nothing was sent can be given up without consequence; of one
-// that has begun the peer waits for the rest, and so the connection is closed.
+// An abandoned message of which no frame was sent has no effect. If the first
+// frame was sent, the peer waits for the rest, and so the connection is closed.
 func TestAbandonedMessage(t *testing.T) {
 	for _, began := range []bool{false, true} {
 		t.Run(fmt.Sprintf("began %v", began), func(t *testing.T) {

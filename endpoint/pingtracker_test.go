@@ -26,8 +26,8 @@ func startPing(t *endpoint.PingTracker) tracked {
 	return tracked{payload, answered}
 }
 
-// 6455-5.5.3-b,c,d: a Pong answers its own Ping and those that were sent before
-// that Ping started, and no other.
+// 6455-5.5.3-b,c,d: a Pong completes its own Ping and the Pings that were sent
+// before that one started, and no other.
 func TestPingTracker(t *testing.T) {
 	var tracker endpoint.PingTracker
 	first := startPing(&tracker)
@@ -42,7 +42,7 @@ func TestPingTracker(t *testing.T) {
 		tracker.Pong(unsolicited)
 	}
 	if first.isAnswered() || second.isAnswered() || unsent.isAnswered() || third.isAnswered() {
-		t.Error("a Pong that nobody asked for is an answer")
+		t.Error("an unsolicited Pong is an answer")
 	}
 	tracker.Pong(second.payload[:])
 	if !first.isAnswered() || !second.isAnswered() {

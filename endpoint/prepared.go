@@ -34,8 +34,8 @@ func (e *Endpoint) SendPrepared(m *Prepared) error {
 	return e.closeCause(s.writePrepared(m, e.config().maxFrame))
 }
 
-// TrySendPrepared is SendPrepared that does not wait. It returns false, and does
-// not send m, if another goroutine is sending, a message is being sent in
+// TrySendPrepared is SendPrepared that does not wait. It returns false, and
+// does not send m, if another goroutine is sending, a message is being sent in
 // fragments, or Backpressure has no room for all of m. It returns true if m is
 // sent or the connection cannot send any more.
 func (e *Endpoint) TrySendPrepared(m *Prepared) bool {

@@ -12,8 +12,9 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// What is under way is known at every byte, with how much of the message has come.
-func TestHowFarAMessageHasCome(t *testing.T) {
+// Progress reports the pending message or frame at every byte, and the number
+// of bytes of the message.
+func TestProgress(t *testing.T) {
 	pieces := []struct {
 		payload string
 		op      wire.Opcode
@@ -32,7 +33,7 @@ func TestHowFarAMessageHasCome(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		for _, partial := range []bool{false, true} {
 			e := endpoint.New(io.Discard, endpoint.Config{Role: role, Partial: partial})
-			var before int64 // of the message, in frames that are complete
+			var before int64 // of the message, in complete frames
 			unfinished := false
 			for _, p := range pieces {
 				frame := fromPeer(role, p.op, p.payload, p.fin)
@@ -62,9 +63,9 @@ func TestHowFarAMessageHasCome(t *testing.T) {
 	})
 }
 
-// A connection may be failed by who does not receive (6455-7.1.7-a): once, and not
-// if it has ended otherwise.
-func TestFailingFromOutside(t *testing.T) {
+// FailAsync fails the connection without a call of Receive (6455-7.1.7-a):
+// once, and not if it has ended otherwise.
+func TestFailAsync(t *testing.T) {
 	cause := errors.New("too late")
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		t.Run("open", func(t *testing.T) {
@@ -107,8 +108,8 @@ func TestFailingFromOutside(t *testing.T) {
 	})
 }
 
-// A heartbeat that would have to wait for another frame is sent after it, by the
-// sender of that frame, and only the newest; none is sent after the Close.
+// A heartbeat during the write of another frame is sent after it, by the sender
+// of that frame, and only the newest; none is sent after the Close.
 func TestHeartbeatDoesNotWait(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		g := newGate()

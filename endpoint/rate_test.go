@@ -12,8 +12,9 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// As much as a rate says may come in a second, and at once; with the first too many
-// the connection fails with 1008. What does not count is not counted (T-A12, T-C01, T-C03).
+// The peer may send the rate's number of messages in a second, also at once.
+// The first that exceeds it fails the connection with 1008. Frames of other
+// kinds do not count (T-A12, T-C01, T-C03).
 func TestRates(t *testing.T) {
 	limits := map[string]endpoint.Limits{
 		"Limits.MessagesPerSecond": {MessagesPerSecond: 10},
@@ -77,7 +78,7 @@ func testRate(t *testing.T, role endpoint.Role, limits endpoint.Limits, option s
 	}
 }
 
-// Whoever has been silent for long has earned no more than a second's worth.
+// A long silence gives the peer no more than one second's rate.
 func TestSilenceEarnsNoRate(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		e := endpoint.New(io.Discard, endpoint.Config{Role: role, Limits: endpoint.Limits{MessagesPerSecond: 10}})

@@ -11,8 +11,9 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// receiveInRoom hands b to e like a shell that reads into the room that there is, in
-// pieces of any size, and returns the messages, and how many bytes came into room.
+// receiveInRoom delivers b to e like a socket that reads into ReadBuffer, in
+// pieces of any size. It returns the messages and the number of bytes read into
+// ReadBuffer.
 func receiveInRoom(t *testing.T, e *endpoint.Endpoint, b []byte, rng *rand.Rand) (messages []string, inRoom int) {
 	buffer := make([]byte, 20<<10)
 	for len(b) > 0 {
@@ -43,8 +44,9 @@ func receiveInRoom(t *testing.T, e *endpoint.Endpoint, b []byte, rng *rand.Rand)
 	return messages, inRoom
 }
 
-// A message that is read to where it belongs is the same as any other: in fragments,
-// with control frames between them, and one after the other (6455-5.4-b).
+// A message that is read to where it belongs is the same as any other: in
+// fragments, with control frames between them, and one after the other
+// (6455-5.4-b).
 func TestMessageThatIsReadToWhereItBelongs(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
@@ -58,7 +60,7 @@ func TestMessageThatIsReadToWhereItBelongs(t *testing.T) {
 			stream = append(stream, whole(role, wire.Text, text)...)
 			messages, inRoom := receiveInRoom(t, e, stream, rng)
 			if len(messages) != 2 || messages[0] != text || messages[1] != text {
-				t.Fatalf("%d messages, not the right ones", len(messages))
+				t.Fatalf("%d messages, or changed ones", len(messages))
 			}
 			if inRoom == 0 && len(text) > 100<<10 {
 				t.Errorf("no room for a message of %d bytes", len(text))
@@ -72,9 +74,9 @@ func TestMessageThatIsReadToWhereItBelongs(t *testing.T) {
 	})
 }
 
-// There is no room for what is not kept, what is short, and what has only been
-// declared.
-func TestRoomIsForWhatIsKept(t *testing.T) {
+// ReadBuffer returns nil for messages that are not assembled, for short ones,
+// and for bytes that were only declared.
+func TestReadBufferIsForAssembledMessages(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		const large = 10 << 20
 		begun := func(length int64, cfg endpoint.Config) *endpoint.Endpoint {
@@ -94,7 +96,7 @@ func TestRoomIsForWhatIsKept(t *testing.T) {
 			t.Errorf("room for %d bytes, want no more than was asked for", n)
 		}
 		for name, e := range map[string]*endpoint.Endpoint{
-			"nothing has come":  endpoint.New(new(bytes.Buffer), endpoint.Config{Role: role}),
+			"no input":          endpoint.New(new(bytes.Buffer), endpoint.Config{Role: role}),
 			"the rest is short": begun(1000, endpoint.Config{}),
 			"pieces":            begun(large, endpoint.Config{Partial: true}),
 		} {

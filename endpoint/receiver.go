@@ -74,9 +74,9 @@ type message struct {
 var partials = sync.Pool{New: func() any { return new(partial) }}
 
 // Receive consumes the first n bytes of b and returns the event that they
-// complete. With KindNone it has consumed all of b and needs more. b is unmasked
-// in place, and the payload of the event may be a part of it. After KindClose or
-// KindFailed, Receive consumes and ignores all input.
+// complete. With KindNone it has consumed all of b and needs more. b is
+// unmasked in place, and the payload of the event may be a part of it. After
+// KindClose or KindFailed, Receive consumes and ignores all input.
 //
 // now is the time at which b was read. Only the limits per second use it: see
 // NeedsTime. Without them it may be the zero Time. The caller is the receiving
@@ -96,8 +96,8 @@ func (e *Endpoint) Receive(now time.Time, b []byte) (ev Event, n int) {
 }
 
 // wholeMessage returns the message at the beginning of b if it is complete,
-// valid, in one frame, and outside of another message or frame. Otherwise n is 0
-// and b is unchanged: receive handles the input.
+// valid, in one frame, and outside of another message or frame. Otherwise n is
+// 0 and b is unchanged: receive handles the input.
 func (r *receiver) wholeMessage(b []byte) (op wire.Opcode, p []byte, n int) {
 	const mask = 0x80
 	cfg := r.cfg.Load()
@@ -297,8 +297,8 @@ func (r *receiver) begin(h wire.Header) {
 	r.message.fragments++
 }
 
-// payload consumes the payload of the current frame that b holds. It returns how
-// many bytes that is and the event that they complete.
+// payload consumes the payload of the current frame that b holds. It returns
+// how many bytes that is and the event that they complete.
 func (r *receiver) payload(cfg *SharedConfig, b []byte) (ev Event, used int, err error) {
 	used = int(min(int64(len(b)), r.rest))
 	p := b[:used:used]
@@ -382,11 +382,11 @@ func (m *message) assemble(p []byte) {
 // space for. For fewer bytes a copy is cheaper than another read.
 const minReadBuffer = 16 << 10
 
-// ReadBuffer returns a slice of at most limit bytes for the next read. It is the
-// place of the next bytes of the current message, so that Receive does not copy
-// them. It is nil if the next bytes are not kept or too few; the caller then
-// reads into its own buffer. The slice is valid until the next call of Receive.
-// The caller is the receiving goroutine.
+// ReadBuffer returns a slice of at most limit bytes for the next read. It is
+// the place of the next bytes of the current message, so that Receive does not
+// copy them. It is nil if the next bytes are not kept or too few; the caller
+// then reads into its own buffer. The slice is valid until the next call of
+// Receive. The caller is the receiving goroutine.
 func (e *Endpoint) ReadBuffer(limit int) []byte {
 	r := &e.receiver
 	if r.partial == nil || r.message.assembly == nil || r.frame.Opcode.IsControl() || r.rest < minReadBuffer {
@@ -437,7 +437,7 @@ func (e *Endpoint) receiveClose(payload []byte) Event {
 		return e.fail(err)
 	}
 	closed := &CloseError{Code: code, Reason: string(reason)}
-	e.stopReceiving() // payload may be a part of what this releases
+	e.stopReceiving() // the payload may be part of a buffer that this releases
 	reply := closeFrame{code: code}
 	if code == wire.NoStatusReceived {
 		reply.code = 0

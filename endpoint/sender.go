@@ -9,11 +9,11 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// sender turns messages into frames. Its lock is held from the header of a frame
-// to its last byte. A frame is sent if the state allows it when the lock is
-// taken.
+// sender turns messages into frames. Its lock is held from the header of a
+// frame to its last byte. A frame is sent if the state allows it when the lock
+// is taken.
 type sender struct {
-	mu    lockorder.Sender // held while a frame is written; guards the rest; comes before controlQueue.mu
+	mu    lockorder.Sender // held while a frame is written; guards the rest; locked before controlQueue.mu
 	state atomic.Uint32    // an endState; written by transition
 
 	position position
@@ -72,9 +72,9 @@ func (s *sender) ensureExt() *senderExt {
 	return s.ext.Load()
 }
 
-// lockForMessage takes the lock for the first frame of a message, with a payload
-// of size bytes. It waits until no other message or frame is incomplete and the
-// transport has room, or nothing can be sent any more.
+// lockForMessage takes the lock for the first frame of a message, with a
+// payload of size bytes. It waits until no other message or frame is incomplete
+// and the transport has room, or nothing can be sent any more.
 func (s *sender) lockForMessage(size int) {
 	s.mu.Lock()
 	for s.position != betweenMessages || s.mustWait(size) {
@@ -230,7 +230,7 @@ func (e *Endpoint) sendControl(op wire.Opcode, payload []byte) error {
 
 // writeFrame writes one frame. The caller holds mu.
 //
-// Without a VectorWriter the frame goes through a borrowed buffer. A server
+// Without a VectorWriter the frame is copied into a borrowed buffer. A server
 // writes the part of p that exceeds the buffer from p itself; a client masks it
 // in the buffer, piece by piece, because p must not change.
 func (s *sender) writeFrame(h wire.Header, p []byte) error {

@@ -21,7 +21,7 @@ func (w *writes) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// frameBuffer is about how much of a frame an endpoint builds at once.
+// frameBuffer is about the size of the buffer for a frame, in bytes.
 const frameBuffer = 32 << 10
 
 // sizes are payload lengths at the borders of length forms and of the buffer.
@@ -33,8 +33,8 @@ func sizes() []int {
 	return list
 }
 
-// A payload of any size comes out as it went in, in one frame, and the caller's
-// bytes stay as they are (6455-5.2-e, 6455-5.2-f, 6455-5.3-c, 6455-5.3-f, T-E11).
+// A payload of any size is sent unchanged in one frame, and the caller's bytes
+// stay unchanged (6455-5.2-e, 6455-5.2-f, 6455-5.3-c, 6455-5.3-f, T-E11).
 func TestPayloadsOfAnySize(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for _, size := range sizes() {
@@ -76,8 +76,8 @@ func TestPayloadsOfAnySize(t *testing.T) {
 	}
 }
 
-// A small frame is one write; of a large one a server copies no more than the
-// beginning, and a client never hands out the caller's bytes.
+// A small frame is one write. Of a large frame a server copies only the
+// beginning, and a client never passes the caller's bytes to a write.
 func TestWritesOfAFrame(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		var w writes
@@ -104,8 +104,8 @@ func TestWritesOfAFrame(t *testing.T) {
 	})
 }
 
-// Every frame of a client has a key of its own, fragments and control frames too
-// (6455-5.1-a, 6455-5.3-a, 6455-5.3-b, T-E08, T-E09, T-E10).
+// Every frame of a client has a key of its own, fragments and control frames
+// too (6455-5.1-a, 6455-5.3-a, 6455-5.3-b, T-E08, T-E09, T-E10).
 func TestEveryFrameHasItsOwnKey(t *testing.T) {
 	const frames = 10_000
 	var out bytes.Buffer
@@ -128,7 +128,8 @@ func TestEveryFrameHasItsOwnKey(t *testing.T) {
 		steps[f.Key-previous]++
 		previous = f.Key
 	}
-	// By chance two are equal in one of 86 runs; three pairs never are.
+	// By chance two are equal in one of 86 runs; three equal pairs practically
+	// never occur.
 	if len(keys) < frames-2 || len(steps) < frames-2 {
 		t.Errorf("%d frames have %d keys, %d apart", frames, len(keys), len(steps))
 	}
@@ -149,7 +150,7 @@ func TestConnectionsDoNotShareKeys(t *testing.T) {
 	}
 }
 
-// What a client sends never shows on the wire as it is (T-E07).
+// A client's payload never appears unmasked on the wire (T-E07).
 func TestClientsTextIsNotOnTheWire(t *testing.T) {
 	const request = "GET /script.js HTTP/1.1\r\nHost: example.com\r\n\r\n"
 	var out bytes.Buffer
@@ -165,7 +166,7 @@ func TestClientsTextIsNotOnTheWire(t *testing.T) {
 	}
 }
 
-// A prepared message is the same frame for everybody.
+// A prepared message is the same frame for every connection.
 func TestPreparedMessage(t *testing.T) {
 	for _, size := range sizes() {
 		payload := bytes.Repeat([]byte{'p'}, size)
@@ -189,7 +190,7 @@ func TestPreparedMessage(t *testing.T) {
 	}
 }
 
-// A prepared message is sent under the rules of all messages (6455-5.1-e).
+// A prepared message obeys the rules of all messages (6455-5.1-e).
 func TestPreparedMessageAfterClose(t *testing.T) {
 	m, err := endpoint.Prepare(wire.Binary, nil)
 	if err != nil {
@@ -205,9 +206,9 @@ func TestPreparedMessageAfterClose(t *testing.T) {
 	}
 }
 
-// What may not be sent is refused before anything is written, and the connection
-// goes on (6455-5.5-b, 6455-5.6-c).
-func TestWhatMayNotBeSent(t *testing.T) {
+// A frame or message that must not be sent is refused before any byte is
+// written, and the connection stays open (6455-5.5-b, 6455-5.6-c).
+func TestInvalidFramesAreRefused(t *testing.T) {
 	long := make([]byte, wire.MaxControlPayload+1)
 	tests := []struct {
 		name string
@@ -246,8 +247,8 @@ func TestWhatMayNotBeSent(t *testing.T) {
 	}
 }
 
-// A message in fragments: the text may be cut inside a code point, not end inside
-// one, and a fragment that is refused leaves the message where it was
+// A message in fragments: the text may be cut inside a code point, not end
+// inside one, and a fragment that is refused leaves the message where it was
 // (6455-5.4-a, 6455-5.6-a).
 func TestMessageInFragments(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {

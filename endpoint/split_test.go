@@ -12,8 +12,8 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// randomStream returns what a peer might send: mostly legal, so that it goes on
-// for a while.
+// randomStream returns the bytes of a random peer: mostly legal, so that the
+// connection lasts for a while.
 func randomStream(rng *rand.Rand, role endpoint.Role) []byte {
 	texts := []string{"", "Hello", "κόσμε", "\xe2\x82", "\xac", "\xf0\x9f", "\x98\x80", "\xff", "\xed\xa0", "x", "\x00"}
 	closes := []string{"", "\x03", "\x03\xe8", "\x03\xe8bye", "\x03\xed", "\x0f\xa0\xc3\xa9", "\x03\xe8\xff", "\x13\x88"}
@@ -33,7 +33,7 @@ func randomStream(rng *rand.Rand, role endpoint.Role) []byte {
 			h.Opcode = []wire.Opcode{wire.Ping, wire.Pong}[kind%2]
 		case kind == 4:
 			h.Opcode, payload = wire.Close, closes[rng.IntN(len(closes))]
-		case kind == 5: // anything at all
+		case kind == 5: // any frame
 			h.Fin, h.Opcode, h.RSV = rng.IntN(2) == 0, wire.Opcode(rng.IntN(16)), wire.RSV(rng.IntN(8)<<4)
 			h.Masked = h.Masked != (rng.IntN(4) == 0)
 		default:
@@ -61,8 +61,8 @@ func randomStream(rng *rand.Rand, role endpoint.Role) []byte {
 	return stream
 }
 
-// What comes of a stream does not depend on how it is cut, and is what a naive
-// engine makes of it (6455-5.2-l, 6455-5.2-n, 6455-8.1-d, 6455-8.1-e, T-A14, T-H11).
+// The events of a stream do not depend on its cuts, and are those of the naive
+// engine (6455-5.2-l, 6455-5.2-n, 6455-8.1-d, 6455-8.1-e, T-A14, T-H11).
 func TestRandomStreamsAgainstTheNaiveEngine(t *testing.T) {
 	for seed := range uint64(2000) {
 		rng := rand.New(rand.NewPCG(seed, 0))
@@ -73,8 +73,8 @@ func TestRandomStreamsAgainstTheNaiveEngine(t *testing.T) {
 	}
 }
 
-// Of several things that are wrong with a header, the peer and the application are
-// told the first, also if the bytes came at once (6455-5.2-l, 6455-10.7-a).
+// If a header breaks several rules, the first wrong byte decides the code and
+// the error, also if the bytes arrive at once (6455-5.2-l, 6455-10.7-a).
 func TestFirstWrongByteOfAHeaderDecides(t *testing.T) {
 	tests := []struct {
 		name   string
@@ -103,8 +103,8 @@ func TestFirstWrongByteOfAHeaderDecides(t *testing.T) {
 	}
 }
 
-// Too many fragments are refused at the byte that begins one more, whatever the
-// length that follows (6455-5.2-l, 6455-10.4-a).
+// A fragment too many is refused at its first byte, before its length
+// (6455-5.2-l, 6455-10.4-a).
 func TestFragmentLimitBeforeTheLength(t *testing.T) {
 	const empty, more = 65537, 65536 // fragments of a message of one byte; bytes declared by another
 	for _, size := range []int{1, 14} {

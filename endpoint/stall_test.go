@@ -69,9 +69,9 @@ func (n *narrow) Close() error {
 	return nil
 }
 
-// conversation is two endpoints over a narrow transport that send messages and
-// Pings to each other from several goroutines, receive meanwhile, and close when
-// all has come, one of them or both.
+// conversation is two endpoints over a narrow transport. They send messages and
+// Pings to each other from several goroutines, receive meanwhile, and one or
+// both of them close when all messages have arrived.
 type conversation struct {
 	transport int // bytes that it holds in each direction
 	messages  int // of each writer
@@ -92,7 +92,7 @@ func (c conversation) run(t *testing.T) {
 	})
 	defer stalled.Stop()
 
-	var done sync.WaitGroup // all sent and all received, by both
+	var done sync.WaitGroup // both have sent and received all messages
 	var ended sync.WaitGroup
 	for _, role := range []endpoint.Role{endpoint.Client, endpoint.Server} {
 		in, out := toServer, toClient
@@ -106,7 +106,7 @@ func (c conversation) run(t *testing.T) {
 		if role == endpoint.Client || c.bothClose {
 			ended.Go(func() {
 				done.Wait()
-				_ = e.Close(wire.NormalClosure, "") // the peer's may have been faster
+				_ = e.Close(wire.NormalClosure, "") // the peer's may have arrived first
 			})
 		}
 	}
@@ -135,8 +135,8 @@ func (c conversation) send(t *testing.T, e *endpoint.Endpoint, sending *sync.Wai
 	}
 }
 
-// receive receives until the peer's Close, and then takes what still comes, as a
-// shell does.
+// receive receives until the peer's Close, and then reads and drops the rest,
+// as a socket does.
 func (c conversation) receive(t *testing.T, e *endpoint.Endpoint, in *narrow, complete func()) {
 	complete = sync.OnceFunc(complete)
 	defer complete()
@@ -164,9 +164,9 @@ func (c conversation) receive(t *testing.T, e *endpoint.Endpoint, in *narrow, co
 }
 
 // Both ends send more than the transport holds, Pings too, and both receive
-// meanwhile. Nobody may wait for the other for ever: neither who answers a Ping
-// for a writer that waits for the peer, nor who writes the answer for a peer
-// that does the same (6455-5.5.2-b, T-C07).
+// meanwhile. No deadlock may occur: neither of an end that answers a Ping while
+// its writer waits for the peer, nor of one that writes the answer for a peer
+// in the same state (6455-5.5.2-b, T-C07).
 func TestBothEndsSendMoreThanTheTransportHolds(t *testing.T) {
 	for name, c := range map[string]conversation{
 		"large messages":    {transport: 1 << 10, messages: 30, size: 64 << 10, pings: 300},

@@ -11,8 +11,8 @@ import (
 	"github.com/fibersock/fibersock/endpoint"
 )
 
-// A TimeoutError names the limit and the option, and is a timeout to everybody
-// who asks for one.
+// A TimeoutError names the limit and the option, and is a timeout by every
+// convention of the standard library.
 func TestTimeoutError(t *testing.T) {
 	err := error(&endpoint.TimeoutError{Missing: "Pong", After: 10 * time.Second, Option: "PongTimeout"})
 	if got, want := err.Error(), "websocket: no Pong for 10s (PongTimeout)"; got != want {
@@ -40,7 +40,8 @@ type text string
 
 func (t text) String() string { return "the " + string(t) }
 
-// A PanicError has the value and the stack of a function that did not return.
+// A PanicError has the value and the stack of a function that panicked or
+// exited.
 func TestPanicError(t *testing.T) {
 	cause := errors.New("cause")
 	for _, tt := range []struct {

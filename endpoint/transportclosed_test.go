@@ -13,9 +13,9 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// A transport that ends is a clean end only behind the peer's Close. At every
+// The end of a transport is a clean end only behind the peer's Close. At every
 // other byte of a conversation it is 1006, and inside a frame or message the
-// end was unexpected (6455-5.2-m, 6455-7.1.4-a, 6455-7.1.5-a, T-C11).
+// error is an unexpected EOF (6455-5.2-m, 6455-7.1.4-a, 6455-7.1.5-a, T-C11).
 func TestTransportEndsAtEveryByte(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		pieces := []struct {
@@ -32,7 +32,7 @@ func TestTransportEndsAtEveryByte(t *testing.T) {
 			{closeFromPeer(role, wire.GoingAway, "bye"), nil},
 		}
 		var stream []byte
-		causes := []error{io.EOF} // by the number of bytes that came
+		causes := []error{io.EOF} // by the number of bytes received
 		for _, p := range pieces {
 			stream = append(stream, p.bytes...)
 			for len(causes) < len(stream) {
@@ -41,7 +41,7 @@ func TestTransportEndsAtEveryByte(t *testing.T) {
 			causes = append(causes, p.after)
 		}
 		closed := len(stream)
-		stream = append(stream, "what comes behind the Close"...)
+		stream = append(stream, "bytes behind the Close"...)
 		for _, state := range []endpoint.State{endpoint.Open, endpoint.CloseSent} {
 			for n := range len(stream) + 1 {
 				e := endpoint.New(io.Discard, endpoint.Config{Role: role})
@@ -87,8 +87,8 @@ func checkLost(t *testing.T, name string, e *endpoint.Endpoint, err, cause error
 	}
 }
 
-// An end that is not EOF is reported as it is, also inside a message; a second
-// Lost or Cut changes nothing (6455-7.2.1-a).
+// An end other than EOF is reported unchanged, also inside a message; a second
+// TransportClosed or Abort has no effect (6455-7.2.1-a).
 func TestFirstEndIsTheOneReported(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		e := endpoint.New(io.Discard, endpoint.Config{Role: role})
@@ -96,18 +96,17 @@ func TestFirstEndIsTheOneReported(t *testing.T) {
 		err := e.TransportClosed(errTransport, nil)
 		checkLost(t, "first", e, err, errTransport)
 		if again := e.TransportClosed(io.EOF, nil); again != err {
-			t.Errorf("the second Lost returned %v", again)
+			t.Errorf("the second TransportClosed returned %v", again)
 		}
 		if _, cutErr := e.Abort(io.ErrClosedPipe, func() error { return io.ErrNoProgress }); cutErr != io.ErrNoProgress {
-			t.Errorf("Cut returned %v, want what closing the transport did", cutErr)
+			t.Errorf("Abort returned %v, want the error of closing the transport", cutErr)
 		}
 		checkLost(t, "at the end", e, e.Err(), errTransport)
 	})
 }
 
-// What still comes from a transport that was cut changes nothing in how the
-// connection ended.
-func TestCutIsTheEnd(t *testing.T) {
+// Bytes after Abort do not change the cause of the end.
+func TestAbortIsTheEnd(t *testing.T) {
 	for name, last := range map[string]func(endpoint.Role) []byte{
 		"Close":       func(r endpoint.Role) []byte { return closeFromPeer(r, 1000, "late") },
 		"broken rule": func(endpoint.Role) []byte { return []byte{0x83} },
@@ -134,9 +133,9 @@ func TestCutIsTheEnd(t *testing.T) {
 	}
 }
 
-// breaking is a transport whose writes fail from one on.
+// breaking is a transport whose writes fail after a number of successful ones.
 type breaking struct {
-	left   int // how many pass; negative: all
+	left   int // writes that succeed; negative: all
 	broken bool
 	out    bytes.Buffer
 }
@@ -144,7 +143,7 @@ type breaking struct {
 func (b *breaking) Write(p []byte) (int, error) {
 	if b.left == 0 {
 		b.broken = true
-		b.out.Write(p[:len(p)/2]) // a part passed
+		b.out.Write(p[:len(p)/2]) // half of it is written
 		return len(p) / 2, errTransport
 	}
 	b.left--
@@ -152,8 +151,8 @@ func (b *breaking) Write(p []byte) (int, error) {
 }
 
 // Every write of an endpoint is made to fail. From then on nothing more is
-// written, every call returns that error, and that is what the end is put down
-// to, whatever the transport says later (T-C02, T-C08).
+// written, and every call returns that error. It stays the cause of the end,
+// also if the transport reports another error later (T-C02, T-C08).
 func TestWriteThatFails(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		large := make([]byte, 100<<10)
@@ -211,9 +210,9 @@ func TestWriteThatFails(t *testing.T) {
 	})
 }
 
-// If the answer to a Close cannot be written, the connection was closed by the
-// peer all the same; and if we cannot tell the peer why we fail the connection, it
-// has failed all the same (6455-7.1.5-a, 6455-7.1.7-a).
+// If the answer to a Close cannot be written, the connection was still closed
+// by the peer. If the Close of a failure cannot be written, the connection has
+// still failed (6455-7.1.5-a, 6455-7.1.7-a).
 func TestAnswerThatCannotBeWritten(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		e := endpoint.New(new(breaking), endpoint.Config{Role: role})
@@ -229,9 +228,9 @@ func TestAnswerThatCannotBeWritten(t *testing.T) {
 	})
 }
 
-// What had come before a write failed is still received: the peer's Close tells
-// more than the broken transport (6455-7.1.5-a).
-func TestReceivingGoesOnAfterAWriteFailed(t *testing.T) {
+// Input that arrived before a failed write is still received: the peer's Close
+// tells more than the broken transport (6455-7.1.5-a).
+func TestReceivingContinuesAfterAFailedWrite(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		e := endpoint.New(new(breaking), endpoint.Config{Role: role})
 		_ = e.Send(wire.Text, []byte("lost"))

@@ -56,8 +56,8 @@ func cutPort(s string) (p hostPort, reason string) {
 	return p, ""
 }
 
-// validHost reports whether the host is an IPv6 address in brackets or a reg-name
-// without.
+// validHost reports whether the host is an IPv6 address in brackets or a
+// reg-name without.
 func (p hostPort) validHost() bool {
 	if p.bracketed {
 		return validIPv6(p.host)

@@ -222,8 +222,8 @@ func ExampleCheckOrigin() {
 	// <nil>
 }
 
-// A server on a loopback address accepts only the names of this machine, against
-// DNS rebinding.
+// A server on a loopback address accepts only the names of this machine,
+// against DNS rebinding.
 func ExampleCheckHost() {
 	patterns := []string{"localhost", "127.0.0.1", "[::1]"}
 	for _, host := range []string{"localhost:8080", "attacker.example:8080"} {

@@ -156,9 +156,9 @@ func quote(s string) string {
 	return strconv.Quote(s)
 }
 
-// parseNumber returns the number that s is in base 10 or 16. It reports false
-// for other text and for numbers above limit. It replaces package strconv, whose
-// errors would make every program larger.
+// parseNumber parses s in base 10 or 16. It reports false for other text and
+// for numbers above limit. It replaces package strconv, whose errors would make
+// every program larger.
 func parseNumber(s string, base, limit int) (n int, ok bool) {
 	for i := range len(s) {
 		digit := int(s[i]) - '0'

@@ -57,7 +57,7 @@ func TestFieldsAreFoundByNameInAnyCase(t *testing.T) {
 		t.Errorf("Count: %d, %d; Values %q", h.Count("X-A"), h.Count("X-B"), h.Values("X-B"))
 	}
 	if h.Count("X-K") != 0 {
-		t.Error("the Kelvin sign was taken for a k")
+		t.Error("the Kelvin sign matched a k")
 	}
 }
 
@@ -111,7 +111,7 @@ func TestListMembership(t *testing.T) {
 	}
 	h := handshake.Header{{"Upgrade", "webSoc\u212Aet"}}
 	if h.HasToken("Upgrade", "websocket") {
-		t.Error("the Kelvin sign was taken for a k")
+		t.Error("the Kelvin sign matched a k")
 	}
 }
 

@@ -155,7 +155,7 @@ func TestOriginPatterns(t *testing.T) {
 			}
 		}
 		if err := checkOrigin(t, "h", []string{"http://h"}, c.pattern); err != nil {
-			t.Errorf("pattern %q takes same-origin away: %v", c.pattern, err)
+			t.Errorf("pattern %q refuses the same origin: %v", c.pattern, err)
 		}
 	}
 }

@@ -42,7 +42,7 @@ func TestEveryByteOfAScheme(t *testing.T) {
 		}
 	}
 	if validScheme("") {
-		t.Error("an empty scheme is taken for one")
+		t.Error("an empty scheme is accepted")
 	}
 }
 

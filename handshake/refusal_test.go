@@ -45,7 +45,7 @@ func readRefusal(t *testing.T, b []byte) (*http.Response, string) {
 		t.Fatalf("%q: %v, %d bytes left, close %v", b, err, r.Buffered(), resp.Close)
 	}
 	if resp.Header.Get("Content-Type") != "text/plain; charset=utf-8" || resp.Header.Get("X-Content-Type-Options") != "nosniff" {
-		t.Errorf("%q: may be taken for HTML", b)
+		t.Errorf("%q: may be sniffed as HTML", b)
 	}
 	return resp, string(body)
 }

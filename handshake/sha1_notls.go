@@ -7,9 +7,9 @@ import (
 	"math/bits"
 )
 
-// sha1Sum returns the SHA-1 of p (RFC 3174). In builds with the tag notls it stands
-// in for crypto/sha1, which links the FIPS 140 module. p has at most 119 bytes, two
-// blocks with the padding; a key and the GUID have 60.
+// sha1Sum returns the SHA-1 of p (RFC 3174). In builds with the tag notls it
+// stands in for crypto/sha1, which links the FIPS 140 module. p has at most 119
+// bytes, two blocks with the padding; a key and the GUID have 60.
 func sha1Sum(p []byte) (sum [20]byte) {
 	var padded [128]byte
 	n := copy(padded[:119], p)

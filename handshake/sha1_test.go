@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestSHA1 compares with crypto/sha1, for every length that both accept. With the
-// tag notls the implementation is our own.
+// TestSHA1 compares with crypto/sha1, for every length that both accept. With
+// the tag notls the implementation is our own.
 func TestSHA1(t *testing.T) {
 	text := strings.Repeat("The quick brown fox jumps over the lazy dog. \x00\x80\xff", 3)
 	for n := range 120 {

@@ -63,11 +63,11 @@ func TestURIsThatCanBeConnectedTo(t *testing.T) {
 			again, err := handshake.ParseURL(u.String())
 			u.User = nil
 			if err != nil || again != u {
-				t.Errorf("ParseURL(%q) = %+v, %v; want what it was made from, %+v", u.String(), again, err, u)
+				t.Errorf("ParseURL(%q) = %+v, %v; want the original, %+v", u.String(), again, err, u)
 			}
 			o := handshake.ClientOffer{Host: u.HostHeader(), Target: u.Target, Key: sampleKey}
 			if _, err := handshake.AppendRequest(nil, &o); err != nil {
-				t.Errorf("what ParseURL(%q) gives cannot be sent: %v", c.in, err)
+				t.Errorf("the result of ParseURL(%q) cannot be sent: %v", c.in, err)
 			}
 		})
 	}

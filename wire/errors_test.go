@@ -32,7 +32,7 @@ func TestErrorsCanBeSent(t *testing.T) {
 			t.Errorf("%q says %q", rule.Reason, rule.Error())
 		}
 		if strings.ContainsAny(rule.Reason, "\r\n\x00") || seen[rule.Reason] {
-			t.Errorf("%q is not one line of its own", rule.Reason)
+			t.Errorf("%q is not one line, or not unique", rule.Reason)
 		}
 		seen[rule.Reason] = true
 

@@ -333,7 +333,7 @@ func TestHeaderComesBackAsItWent(t *testing.T) {
 			shortest += 4
 		}
 		if len(b) != shortest || len(b) > wire.MaxHeaderSize {
-			t.Fatalf("AppendHeader(%+v) takes %d bytes, want %d", h, len(b), shortest)
+			t.Fatalf("AppendHeader(%+v) appends %d bytes, want %d", h, len(b), shortest)
 		}
 		if got, n, err := wire.ParseHeader(b); got != h || n != len(b) || err != nil {
 			t.Fatalf("ParseHeader(%x) = %+v, n %d, error %v; want %+v", b, got, n, err, h)

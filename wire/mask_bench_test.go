@@ -9,9 +9,9 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// arena is memory for payloads to lie in, one after the other: enough of them
-// that none is masked again while the stores of the last time are still on
-// their way to the cache, which no program does; few enough to stay in it.
+// arena is memory for a sequence of payloads: enough of them that none is
+// masked again while its last stores are still on their way to the cache, which
+// no program does; few enough to fit in the cache.
 type arena struct {
 	mem          []byte
 	size, stride int
@@ -39,10 +39,10 @@ type contender struct {
 	run  func(n int) // n times
 }
 
-// compare lets the contenders take turns and prints the median time of the last
-// one and how many times as fast as each of the others it is. That is a median
-// too, over the rounds, so that a machine which is slow for longer than a round
-// slows both sides of a ratio. It returns the median time, in nanoseconds.
+// compare runs the contenders in turns. It prints the median time of the last
+// one and its speed relative to each of the others. That ratio is a median too,
+// over the rounds, so that a machine that is slow for longer than a round slows
+// both sides of it. It returns the median time, in nanoseconds.
 func compare(b *testing.B, contenders ...contender) float64 {
 	turns := turnsOf(contenders)
 	times := make([][]float64, len(contenders))
@@ -64,8 +64,9 @@ func compare(b *testing.B, contenders ...contender) float64 {
 }
 
 // turnsOf returns how often each of the contenders runs in its turn. All turns
-// take the same time, so that all are interrupted as often as each other, and
-// hold a few runs, so that most find the caches as their likes have left them.
+// take the same time, so that all are interrupted equally often, and hold a few
+// runs, so that most runs find the caches as a run of the same contender has
+// left them.
 func turnsOf(contenders []contender) []int {
 	const runs, least = 4, 15e3
 	once := make([]float64, len(contenders))
@@ -100,9 +101,9 @@ func median(values []float64) float64 {
 	return values[len(values)/2]
 }
 
-// BenchmarkMask prints how fast masking is in comparison with copy, which is as
-// fast as memory goes, and with pure Go. Copy has the same payloads in the same
-// state of the caches, and a place for one more to copy them to. Offset 14 is
+// BenchmarkMask prints the speed of masking in comparison with copy, which is
+// as fast as memory, and with pure Go. Copy has the same payloads in the same
+// state of the caches, and one more payload as its destination. Offset 14 is
 // where the payload of a long frame begins.
 func BenchmarkMask(b *testing.B) {
 	const key = 0x3d21fa37

@@ -249,7 +249,7 @@ func TestMaskingKeyIsInWireOrder(t *testing.T) {
 		t.Errorf("the key 01 02 03 04 is %#x, want the first byte in the low bits", uint32(key))
 	}
 	if b := key.Bytes(); b != [4]byte{0x01, 0x02, 0x03, 0x04} {
-		t.Errorf("the key 01 02 03 04 comes back as % x", b)
+		t.Errorf("the key 01 02 03 04 is returned as % x", b)
 	}
 	h := wire.Header{Fin: true, Opcode: wire.Text, Masked: true, Key: key}
 	if b := wire.AppendHeader(nil, h); !bytes.Equal(b, unhex("81 80 01020304")) {

@@ -12,7 +12,7 @@ import (
 // valid text. A false fault costs only time, so no other test finds it.
 func TestBlocksStopAtNothingButAFault(t *testing.T) {
 	if UTF8Vectors != nil && !*UTF8Vectors {
-		return // utf8Blocks reads nothing on this processor
+		return // utf8Blocks is not used on this processor
 	}
 	var text []byte
 	for r := rune(0); r <= utf8.MaxRune; r++ {

@@ -10,8 +10,8 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// utf8Texts are words with their separator. Texts are random sequences of them, so
-// that no branch predictor learns a text.
+// utf8Texts are words with their separator. Texts are random sequences of them,
+// so that no branch predictor learns a text.
 var utf8Texts = []struct{ name, end, words string }{
 	{"ASCII", " ", "The quick brown fox jumps over a lazy dog while five boxing wizards sphinx of black quartz judge my vow "},
 	{"Greek", " ", "Ξεσκεπάζω την ψυχοφθόρα βδελυγμία τα τζάκια και οι γάτες δεν θα ξαναβρώ στον χρυσαφένιο ξέφωτο "},

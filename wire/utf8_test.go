@@ -256,8 +256,8 @@ func TestEverySequenceOfUpToThreeBytes(t *testing.T) {
 // borders has both ends of every range of bytes in the grammar.
 var borders = unhex("00 7f 80 8f 90 9f a0 bf c0 c1 c2 df e0 e1 ec ed ee ef f0 f1 f3 f4 f5 f8 ff")
 
-// TestEverySequenceOfFourBorderBytes checks 6455-8.1-b for four bytes, of which
-// only the borders are tried.
+// TestEverySequenceOfFourBorderBytes checks 6455-8.1-b for four bytes. It tries
+// only the borders.
 func TestEverySequenceOfFourBorderBytes(t *testing.T) {
 	for _, a := range borders {
 		for _, b := range borders {

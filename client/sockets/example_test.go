@@ -13,7 +13,7 @@ import (
 )
 
 func ExampleSet() {
-	// A server that sends back what it gets.
+	// A server that echoes messages.
 	echo := &server.Server{Handler: server.Handler{
 		Message: func(c *server.Conn, op wire.Opcode, p []byte) { _ = c.Send(op, p) },
 	}}

@@ -27,7 +27,7 @@ func TestHistoryIsBoundedByCountAndBytes(t *testing.T) {
 		name               string
 		maxCount, maxBytes int
 		add                string // messages, separated by spaces
-		want               string // what is kept
+		want               string // the messages in the history
 	}{
 		{"room for all", 3, 100, "a b c", "a b c"},
 		{"one more than there is room for", 3, 100, "a b c d", "b c d"},
@@ -61,7 +61,7 @@ func TestHistoryIsBoundedByCountAndBytes(t *testing.T) {
 	}
 }
 
-func TestHistoryLetsGoOfWhatItDrops(t *testing.T) {
+func TestHistoryReleasesDroppedMessages(t *testing.T) {
 	h := newHistory(2, math.MaxInt)
 	array := make([]client.Message, 4)
 	h.kept = array[:0]
@@ -92,7 +92,7 @@ func TestNewestOfTheHistory(t *testing.T) {
 	}
 }
 
-func TestCursorSkipsAndCountsWhatWasDropped(t *testing.T) {
+func TestCursorSkipsAndCountsDroppedMessages(t *testing.T) {
 	h := newHistory(2, -1)
 	var fast, slow cursor
 	take := func(c *cursor, want string) {
@@ -109,7 +109,7 @@ func TestCursorSkipsAndCountsWhatWasDropped(t *testing.T) {
 		take(&fast, "")
 	}
 	if got := h.missed(slow); got != 3 {
-		t.Errorf("%d missed before the slow one takes anything, want 3", got)
+		t.Errorf("%d missed before the slow reader reads, want 3", got)
 	}
 	take(&slow, "d")
 	take(&slow, "e")

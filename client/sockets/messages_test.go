@@ -30,7 +30,8 @@ var counting = server.Handler{Message: func(c *server.Conn, _ wire.Opcode, p []b
 	}
 }}
 
-// send sends to a server, and waits until all that comes of it has come.
+// send sends a message to an echo server, and waits until every effect of it is
+// received.
 func send(t *testing.T, set *sockets.Set, name, text string) {
 	t.Helper()
 	if err := set.Send(name, text); err != nil {
@@ -48,7 +49,7 @@ func numbers(from, to int) []string {
 	return list
 }
 
-// wantMessages checks what Messages returns.
+// wantMessages checks the result of Messages.
 func wantMessages(t *testing.T, set *sockets.Set, name string, limit int, want []string) {
 	t.Helper()
 	list, err := set.Messages(name, limit)
@@ -61,7 +62,7 @@ func wantMessages(t *testing.T, set *sockets.Set, name string, limit int, want [
 	}
 }
 
-// wantDropped checks the counters of what was missed.
+// wantDropped checks the counters of dropped messages.
 func wantDropped(t *testing.T, set *sockets.Set, name string, byReceive, byHandler uint64) {
 	t.Helper()
 	info, err := set.Info(name)
@@ -221,7 +222,7 @@ func TestHistoryIsBoundedByOneMiBByDefault(t *testing.T) {
 	})
 }
 
-func TestWithoutHistoryMessagesAreGoneWhenTaken(t *testing.T) {
+func TestWithoutHistoryReceivedMessagesAreReleased(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var set sockets.Set
 		connect(t, &set, "x", &sockets.Options{Config: serve(t, counting), DropReceived: true})
@@ -301,7 +302,7 @@ func TestHandlerGetsAllInOrderAndSoDoesReceive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var set sockets.Set
 		connect(t, &set, "x", &sockets.Options{Config: serve(t, counting)})
-		send(t, &set, "x", "2") // before there is a handler
+		send(t, &set, "x", "2") // before the handler is set
 		wantText(t, &set, "x", "0")
 		var handled []string
 		if err := set.OnMessage("x", func(m client.Message) { handled = append(handled, m.Text()) }); err != nil {
@@ -318,7 +319,7 @@ func TestHandlerGetsAllInOrderAndSoDoesReceive(t *testing.T) {
 	})
 }
 
-// T-C09, of the receiving side.
+// T-C09: a blocked handler does not block the reader.
 func TestBlockedHandlerDoesNotBlockTheReader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var set sockets.Set
@@ -331,8 +332,8 @@ func TestBlockedHandlerDoesNotBlockTheReader(t *testing.T) {
 		}); err != nil {
 			t.Fatal(err)
 		}
-		send(t, &set, "x", "1")    // for the handler to be blocked in
-		send(t, &set, "x", "1000") // it returns when all have been read
+		send(t, &set, "x", "1")    // blocks the handler
+		send(t, &set, "x", "1000") // it returns after all are read
 		if _, err := set.Ping("x"); err != nil {
 			t.Errorf("Ping: %v", err)
 		}
@@ -461,9 +462,9 @@ func TestHandlerThatPanicsEndsItsConnection(t *testing.T) {
 				}
 				send(t, &set, "x", "1")
 				if code := <-codes; code != wire.InternalError {
-					t.Errorf("the server was told %v", code)
+					t.Errorf("the server received the code %v", code)
 				}
-				wantText(t, &set, "x", "0") // it can be received all the same
+				wantText(t, &set, "x", "0") // Receive returns it all the same
 				for call, err := range calls(&set, "x") {
 					wantNotOpen(t, call, err, "x")
 					var failed *client.FailError

@@ -16,7 +16,7 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// watched is a connection that says when it is closed.
+// watched is a connection that reports its Close.
 type watched struct {
 	net.Conn
 	closed func()
@@ -59,7 +59,7 @@ func TestConnectClosesTheOlderConnectionFirst(t *testing.T) {
 			t.Errorf("%q, want %q", events, want)
 		}
 		if code := <-codes; code != wire.NormalClosure {
-			t.Errorf("the server was told %v", code)
+			t.Errorf("the server received the code %v", code)
 		}
 		wantMessages(t, &set, "x", -1, nil)
 		send(t, &set, "x", "of the new one")
@@ -98,8 +98,8 @@ func TestConnectThatCannotBeginLeavesTheOlderConnection(t *testing.T) {
 	})
 }
 
-// heldUp is a DialContext that says when it is called, and goes on when it is
-// let, whatever becomes of the context.
+// heldUp is a DialContext that closes called when it is called, and returns
+// after goOn is closed. It ignores the context.
 type heldUp struct {
 	dial   func(context.Context, string, string) (net.Conn, error)
 	called chan struct{}
@@ -175,8 +175,8 @@ func TestConnectGivesUpForALaterCallOfTheSameName(t *testing.T) {
 	}
 }
 
-// T-C14: of many connections that are opened for one name, none is left but the
-// last one.
+// T-C14: of many connections that are opened for one name, only the last one
+// stays open.
 func TestConcurrentConnectsOfOneNameLeaveOneConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var open atomic.Int32
@@ -190,7 +190,7 @@ func TestConcurrentConnectsOfOneNameLeaveOneConnection(t *testing.T) {
 		for i := range 50 {
 			calls.Go(func() {
 				if i%10 == 9 {
-					_ = set.Close("x") // may find nothing
+					_ = set.Close("x") // may find no connection
 				}
 				_, err := set.Connect(t.Context(), "x", "ws://server.example/", &sockets.Options{Config: cfg})
 				if err != nil && !errors.Is(err, sockets.ErrNotOpen) {

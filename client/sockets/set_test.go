@@ -59,8 +59,8 @@ func (p *pipes) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 }
 
 // serve runs a server until the end of the test, and returns the way to it. It
-// does not ping: a pipe has no buffers, so two sides that write at the same moment
-// may wait for each other.
+// does not ping: a pipe has no buffers, so two sides that write at the same
+// moment may wait for each other.
 func serve(t *testing.T, h server.Handler) *client.Config {
 	ln := &pipes{ends: make(chan net.Conn), closed: make(chan struct{})}
 	s := &server.Server{Handler: h, PingInterval: -1}
@@ -75,10 +75,10 @@ func serve(t *testing.T, h server.Handler) *client.Config {
 	return &client.Config{DialContext: ln.dial}
 }
 
-// echo is the handler that sends back what comes.
+// echo is the handler that echoes messages.
 var echo = server.Handler{Message: func(c *server.Conn, op wire.Opcode, p []byte) { _ = c.Send(op, p) }}
 
-// connect gives name a connection that is open until the end of the test.
+// connect opens a connection for name that lasts until the end of the test.
 func connect(t *testing.T, set *sockets.Set, name string, opts *sockets.Options) {
 	t.Helper()
 	info, err := set.Connect(t.Context(), name, "ws://server.example/", opts)
@@ -353,8 +353,8 @@ func TestPingOfNamedConnection(t *testing.T) {
 	})
 }
 
-// deaf returns the way to a server that makes the opening handshake, reads what
-// comes, and never says anything.
+// deaf returns a Config for a server that makes the opening handshake, reads on
+// and never answers.
 func deaf(t *testing.T) *client.Config {
 	return &client.Config{DialContext: func(context.Context, string, string) (net.Conn, error) {
 		ours, theirs := net.Pipe()
@@ -394,7 +394,7 @@ func TestPingWithoutPongIsTimeout(t *testing.T) {
 	})
 }
 
-// wantTimeout checks an error that says that something did not come in time.
+// wantTimeout checks a timeout error and its text.
 func wantTimeout(t *testing.T, err error, text string) {
 	t.Helper()
 	var e *client.TimeoutError
@@ -427,7 +427,7 @@ func TestCloseIsProperAndFreesName(t *testing.T) {
 			t.Errorf("Receive that waited: cause %v", e.Cause)
 		}
 		if code := <-codes; code != wire.NormalClosure {
-			t.Errorf("the server was told %v", code)
+			t.Errorf("the server received the code %v", code)
 		}
 		if _, err := set.Info("x"); !errors.Is(err, sockets.ErrNotFound) {
 			t.Errorf("Info: %v", err)

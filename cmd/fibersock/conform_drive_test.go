@@ -21,7 +21,8 @@ import (
 // fuzzing is a fuzzing server with cases that end in different ways.
 type fuzzing struct {
 	count string // the answer to /getCaseCount
-	// hangUp, if it is set, gets the connections that are not served, from the second on.
+	// hangUp, if it is set, is called with each connection from the second on,
+	// instead of serving it.
 	hangUp func(net.Conn)
 	cases  map[string]func(c *server.Conn)
 
@@ -80,7 +81,7 @@ func (f *fuzzing) start(t *testing.T) string {
 	return "ws://" + ln.Addr().String() + "/base/"
 }
 
-// A oneConn accepts one connection and gives the rest to another function.
+// A oneConn accepts one connection and passes the rest to another function.
 type oneConn struct {
 	net.Listener
 	accepted bool
@@ -98,8 +99,8 @@ func (l *oneConn) Accept() (net.Conn, error) {
 	}
 }
 
-// The Autobahn TestSuite writes its reports and ends without an answer, when it is asked to end:
-// that was taken for a server that refuses.
+// The Autobahn TestSuite writes its reports and exits without an answer when it
+// is asked to exit. The driver used to report a server that refuses.
 func TestServerThatEndsWithoutAnswerHasEnded(t *testing.T) {
 	read := func(nc net.Conn) {
 		nc.SetReadDeadline(time.Now().Add(10 * time.Second))
@@ -121,7 +122,7 @@ func TestServerThatEndsWithoutAnswerHasEnded(t *testing.T) {
 		{"ends", ends, true, true},
 		{"resets", resets, true, true},
 		{"refuses", refuses, true, false},
-		{"ends though nobody asked", ends, false, false},
+		{"ends without a request", ends, false, false},
 	} {
 		f := &fuzzing{count: "0", hangUp: c.hangUp}
 		d := (&conformDriveOptions{agent: "a", shutdown: c.shutdown}).driver(f.start(t), nil)
@@ -131,8 +132,9 @@ func TestServerThatEndsWithoutAnswerHasEnded(t *testing.T) {
 	}
 }
 
-// However a case ends, the next one comes, and the reports at the end.
-func TestDriverGoesThroughAllCasesAndAsksForReports(t *testing.T) {
+// The driver runs the next case after any end of the last one, and asks for the
+// reports at the end.
+func TestDriverRunsAllCasesAndAsksForReports(t *testing.T) {
 	for _, parallel := range []int{0, 2, 100} {
 		t.Run(fmt.Sprint(parallel), func(t *testing.T) {
 			f := &fuzzing{count: "5", cases: map[string]func(c *server.Conn){
@@ -156,7 +158,7 @@ func TestDriverGoesThroughAllCasesAndAsksForReports(t *testing.T) {
 				want = append(want, fmt.Sprintf("/base/runCase?agent=a+%%26+b&case=%d", n+1))
 			}
 			want = append(want, "/base/updateReports?agent=a+%26+b&shutdownOnComplete=true")
-			slices.Sort(f.visits[1 : len(f.visits)-1]) // parallel ones come in any order
+			slices.Sort(f.visits[1 : len(f.visits)-1]) // the order of parallel cases is not defined
 			if !slices.Equal(f.visits, want) {
 				t.Errorf("visited %q, want %q", f.visits, want)
 			}
@@ -168,7 +170,7 @@ func TestDriverGoesThroughAllCasesAndAsksForReports(t *testing.T) {
 	}
 }
 
-func TestDriverSaysWhatIsNoFuzzingServer(t *testing.T) {
+func TestDriverReportsWrongServers(t *testing.T) {
 	for _, count := range []string{"", "many", "-1", "1.5", "99999999999999999999"} {
 		f := &fuzzing{count: count}
 		d := (&conformDriveOptions{agent: "a"}).driver(f.start(t), nil)
@@ -179,7 +181,7 @@ func TestDriverSaysWhatIsNoFuzzingServer(t *testing.T) {
 	}
 }
 
-// A server that is gone is an error, in the middle of the cases too.
+// A server that stops is an error, in the middle of the cases too.
 func TestDriverEndsWithoutServer(t *testing.T) {
 	f := &fuzzing{count: "3"}
 	ctx, cancel := context.WithCancelCause(t.Context())
@@ -203,6 +205,6 @@ func TestDriverEndsWithoutServer(t *testing.T) {
 	d.URL = "ws://" + ln.Addr().String()
 	var refused *net.OpError
 	if err := d.Run(t.Context()); !errors.As(err, &refused) {
-		t.Errorf("nobody listens: %v", err)
+		t.Errorf("no listener: %v", err)
 	}
 }

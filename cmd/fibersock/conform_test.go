@@ -28,8 +28,8 @@ func TestConformCommandLine(t *testing.T) {
 	for _, c := range []struct {
 		args string
 		code exitCode
-		out  string // part of it
-		err  string // part of it
+		out  string // a substring
+		err  string // a substring
 	}{
 		{"help conform", exitOK, "fibersock conform drive", ""},
 		{"conform -h", exitOK, "fibersock conform drive", ""},
@@ -76,7 +76,8 @@ func TestConformCommandLine(t *testing.T) {
 	}
 }
 
-// The demonstration server passes with its default flags, messages of the greatest size included.
+// The demonstration server passes with its default flags, messages of the
+// greatest size included.
 func TestServeConforms(t *testing.T) {
 	addr, _ := startServe(t)
 	cases := "1.*,2.*,3.*,4.*,5.*,6.*,7.*,10.*,9.1.6,9.2.6,9.3.1"
@@ -95,7 +96,8 @@ func TestUnimplementedIsNoFailure(t *testing.T) {
 	}
 }
 
-// hangsUp returns a script that accepts the handshake, calling itself name, and hangs up when the first message comes.
+// hangsUp returns a script that accepts the handshake, calls itself name, and
+// closes TCP at the first message.
 func hangsUp(name string) func(net.Conn, *bufio.Reader) {
 	return func(nc net.Conn, r *bufio.Reader) {
 		request, err := http.ReadRequest(r)
@@ -129,7 +131,8 @@ func TestWrongServerFails(t *testing.T) {
 	}
 }
 
-// expectation writes an expectation file in which each of the cases has these verdicts.
+// expectation writes an expectation file in which each of the cases has these
+// verdicts.
 func expectation(t *testing.T, behavior, behaviorClose string, cases ...string) (file string) {
 	t.Helper()
 	verdicts := map[string]map[string]string{}
@@ -147,7 +150,8 @@ func expectation(t *testing.T, behavior, behaviorClose string, cases ...string) 
 	return file
 }
 
-// With -expect it is the expectation alone that decides: a failure may be expected, and a pass a surprise.
+// With -expect it is the expectation alone that decides: a failure may be
+// expected, and a pass a surprise.
 func TestExpectationDecides(t *testing.T) {
 	good, _ := startServe(t)
 	bad := startPeer(t, hangsUp("bad"))
@@ -230,7 +234,7 @@ func TestReportOfSeveralServers(t *testing.T) {
 	if index := readIndex(t, out); r.code != exitOK || len(index) != 2 || len(index["a, b"]) != 1 || len(index["c"]) != 1 {
 		t.Errorf("%+v, %v", r, index)
 	}
-	// One that cannot be reached does not keep the others from being judged.
+	// An unreachable server does not keep the others from being judged.
 	r = runWith(t, nil, "conform", "server", "-cases", "1.1.2", "-out", out, "ws://"+nobody(t), "ws://"+good+"/echo")
 	if r.code != exitUnreachable || len(readIndex(t, out)) != 1 || !strings.Contains(r.out, "1 OK") {
 		t.Errorf("%+v", r)
@@ -238,7 +242,7 @@ func TestReportOfSeveralServers(t *testing.T) {
 }
 
 // A wrong path gave 1,246 lines.
-func TestWrongPathIsToldInALine(t *testing.T) {
+func TestWrongPathIsReportedInALine(t *testing.T) {
 	addr, _ := startServe(t)
 	r := runWith(t, nil, "conform", "server", "ws://"+addr+"/elsewhere")
 	if r.code != exitRefused || r.out != "" || strings.Count(r.err, "\n") != 1 || !strings.Contains(r.err, "404") {
@@ -246,7 +250,8 @@ func TestWrongPathIsToldInALine(t *testing.T) {
 	}
 }
 
-// With -stricter the judge may find more than the verdicts that it is compared with, and not less.
+// With -stricter the judge may find more than the verdicts that it is compared
+// with, and not less.
 func TestStricterThanExpected(t *testing.T) {
 	good, _ := startServe(t)
 	bad := startPeer(t, hangsUp("bad"))
@@ -269,7 +274,7 @@ func TestStricterThanExpected(t *testing.T) {
 
 func TestServerThatCannotBeReached(t *testing.T) {
 	if r := runWith(t, nil, "conform", "server", "ws://"+nobody(t)); r.code != exitUnreachable || r.out != "" || !strings.Contains(r.err, "cannot connect") {
-		t.Errorf("nobody listens: %+v", r)
+		t.Errorf("no listener: %+v", r)
 	}
 	cert, key := certificate(t)
 	addr, _ := startServe(t, "-tls-cert", cert, "-tls-key", key)
@@ -280,7 +285,7 @@ func TestServerThatCannotBeReached(t *testing.T) {
 	}
 }
 
-// nobody returns an address on which nobody listens.
+// nobody returns an address without a listener.
 func nobody(t *testing.T) (addr string) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -303,7 +308,7 @@ func TestInterruptedRun(t *testing.T) {
 		args := []string{"conform", "server", "-v", "-parallel", "1", "-cases", "1.1.1,5.19", "-agent", "a", "-out", out, "ws://" + addr + "/echo"}
 		code <- run(ctx, args, nil, &table, notes)
 	}()
-	notes.await(t, "case 1.1.1: OK") // and 5.19 takes a second
+	notes.await(t, "case 1.1.1: OK") // case 5.19 takes a second
 	interrupt()
 	if c := <-code; c != exitInterrupted {
 		t.Errorf("exit code %d", c)
@@ -330,8 +335,8 @@ func TestOutputOfConformThatCannotBeWritten(t *testing.T) {
 	}
 }
 
-// startConformClient runs `fibersock conform client` and returns the address that it serves. wait returns its result
-// after the end, interrupt ends it.
+// startConformClient runs `fibersock conform client` and returns the address
+// that it serves. wait returns its result after the end, interrupt ends it.
 func startConformClient(t *testing.T, args ...string) (addr string, wait func() result, interrupt func()) {
 	t.Helper()
 	ctx, interrupt := context.WithCancel(context.Background())
@@ -399,7 +404,8 @@ type reply func(c *client.Conn, op wire.Opcode, p []byte)
 func faithfully(c *client.Conn, op wire.Opcode, p []byte) { c.Send(op, p) }
 func wrongly(c *client.Conn, _ wire.Opcode, _ []byte)     { c.CloseNow() }
 
-// visit asks a fuzzing server for a resource and replies to everything until the end.
+// visit asks a fuzzing server for a resource and replies to everything until
+// the end.
 func visit(t *testing.T, addr, resource string, answer reply) {
 	t.Helper()
 	c := dial(t, "ws://"+addr+"/"+resource, nil)
@@ -412,14 +418,14 @@ func visit(t *testing.T, addr, resource string, answer reply) {
 	}
 }
 
-// runCase goes through a case, and waits for the verdict.
+// runCase runs a case and waits for the verdict.
 func runCase(t *testing.T, addr, query string, answer reply) {
 	t.Helper()
 	visit(t, addr, "runCase?"+query, answer)
 	visit(t, addr, "getCaseStatus?"+query, faithfully)
 }
 
-// The exit code of conform client is a judgement over all clients that came.
+// The exit code of conform client depends on all clients of the run.
 func TestClientsThatDoNotPass(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -447,7 +453,7 @@ func TestClientsThatDoNotPass(t *testing.T) {
 			runCase(t, addr, "case=1&agent=gone%1b", faithfully)
 			visit(t, addr, "updateReports?agent=gone%1b", faithfully)
 		}, exitFailed, `"gone\x1b" ran only 1 of 2 cases`},
-		// It was not said if another one failed.
+		// This was not reported if another client failed.
 		{"one that left early, and a wrong one", nil, func(t *testing.T, addr string) {
 			runCase(t, addr, "case=1&agent=early", faithfully)
 			runCase(t, addr, "case=1&agent=bad", wrongly)
@@ -484,7 +490,7 @@ func TestInterruptedConformClient(t *testing.T) {
 	}
 }
 
-// A browser sees the report where the clients connect, and nothing else.
+// A browser gets the report at the address of the clients, and nothing else.
 func TestReportInBrowser(t *testing.T) {
 	addr, wait, _ := startConformClient(t, "-cases", "1.1.2")
 	web := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
@@ -530,7 +536,7 @@ func TestDriveSaysWhereThereIsNoFuzzingServer(t *testing.T) {
 	serving, _ := startServe(t)
 	silent := startPeer(t, func(_ net.Conn, r *bufio.Reader) { io.Copy(io.Discard, r) })
 	if r := runWith(t, nil, "conform", "drive", "ws://"+nobody(t)); r.code != exitUnreachable {
-		t.Errorf("nobody listens: %+v", r)
+		t.Errorf("no listener: %+v", r)
 	}
 	if r := runWith(t, nil, "conform", "drive", "ws://"+serving); r.code != exitRefused {
 		t.Errorf("another server: %+v", r)

@@ -175,20 +175,20 @@ func (o *connectOptions) dial(ctx context.Context, url string, out *output, prog
 	return conn, exitOK
 }
 
-// progress is how far a dial has come.
+// progress is the last step that a dial has completed.
 type progress struct {
 	connected atomic.Bool  // there is a transport
 	secured   atomic.Bool  // TLS is established on it, if it is wanted
 	received  atomic.Int64 // bytes
 }
 
-// countingConn counts the bytes that come.
+// countingConn counts the bytes read.
 type countingConn struct {
 	net.Conn
 	received *atomic.Int64
 }
 
-// CloseWrite tells the server that no more will come.
+// CloseWrite ends the stream to the server.
 func (c countingConn) CloseWrite() error {
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()

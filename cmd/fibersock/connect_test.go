@@ -118,7 +118,8 @@ func TestInputThatIsNotUTF8(t *testing.T) {
 	}
 }
 
-// recorderServer returns a server that hands on the messages that come.
+// recorderServer returns a server that sends its received messages to a
+// channel.
 func recorderServer(t *testing.T) (url string, messages chan string) {
 	messages = make(chan string, 100)
 	s := echoServer()
@@ -127,8 +128,8 @@ func recorderServer(t *testing.T) (url string, messages chan string) {
 	return startServer(t, s), messages
 }
 
-// A binary file lost its line ends, and came as a message for each byte of value 10
-// (websockets/wscat#12, vi/websocat#216).
+// A binary file lost its line ends and was sent as a message for each byte of
+// value 10 (websockets/wscat#12, vi/websocat#216).
 func TestBinaryInputIsSentByteForByte(t *testing.T) {
 	var in []byte
 	for i := range 300_000 {
@@ -152,8 +153,8 @@ func TestBinaryInputIsSentByteForByte(t *testing.T) {
 	}
 }
 
-// A message of several lines, such as a frame of STOMP, could not be sent at all
-// (websockets/wscat#135, vi/websocat#164 and #251).
+// A message of several lines, such as a frame of STOMP, could not be sent at
+// all (websockets/wscat#135, vi/websocat#164 and #251).
 func TestDelimiters(t *testing.T) {
 	for _, c := range []struct {
 		in, args string
@@ -335,9 +336,10 @@ func TestPingMeasuresRoundTrips(t *testing.T) {
 	}
 }
 
-// A server that answered each Ping with an empty Pong was given up after the first, although it
-// was there (python-websockets/websockets PR 315, Simple-WebSocket-Server#103).
-func TestWhateverComesAfterAPingIsASignOfLife(t *testing.T) {
+// A server that answered each Ping with an empty Pong was given up after the
+// first, although it was there (python-websockets/websockets PR 315,
+// Simple-WebSocket-Server#103).
+func TestAnyFrameAfterAPingIsASignOfLife(t *testing.T) {
 	pings := make(chan bool, 10)
 	addr := startPeer(t, func(nc net.Conn, r *bufio.Reader) {
 		accept(nc, r)
@@ -373,7 +375,8 @@ func TestInterruptClosesWithGoingAway(t *testing.T) {
 	go func() { exit <- run(ctx, []string{"connect", url}, input, io.Discard, io.Discard) }()
 	<-opened
 	interrupt()
-	// The client may not have seen the server's answer to its handshake yet; then it hangs up.
+	// The client may not have seen the server's answer to its handshake yet;
+	// then it hangs up.
 	if code := <-codes; code != wire.GoingAway && code != wire.AbnormalClosure {
 		t.Errorf("the server saw %v", code)
 	}
@@ -382,7 +385,7 @@ func TestInterruptClosesWithGoingAway(t *testing.T) {
 	}
 }
 
-// brokenOutput is an output that takes nothing.
+// brokenOutput is an output whose writes fail.
 type brokenOutput struct{}
 
 func (brokenOutput) Write([]byte) (int, error) { return 0, errors.New("disk full") }
@@ -417,7 +420,7 @@ func TestInputThatCannotBeRead(t *testing.T) {
 	}
 }
 
-// A person is somebody at a terminal, in front of `fibersock connect`.
+// A person is a user at a terminal, in front of `fibersock connect`.
 type person struct {
 	keyboard *io.PipeWriter
 	screen   *bytes.Buffer // standard output; to be looked at after exit

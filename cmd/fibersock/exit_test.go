@@ -17,7 +17,8 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// startPeer accepts connections for the rest of the test and lets script talk on each.
+// startPeer accepts connections for the rest of the test and runs script on
+// each.
 func startPeer(t *testing.T, script func(nc net.Conn, r *bufio.Reader)) (addr string) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -56,8 +57,8 @@ func closeFrame(code wire.StatusCode, reason string) []byte {
 	return wire.AppendFrame(nil, wire.Header{Fin: true, Opcode: wire.Close}, payload)
 }
 
-// says returns a script that accepts the handshake, sends bytes and waits until the client has hung up or sent its
-// Close.
+// says returns a script that accepts the handshake, sends bytes and waits until
+// the client has hung up or sent its Close.
 func says(bytes []byte) func(net.Conn, *bufio.Reader) {
 	return func(nc net.Conn, r *bufio.Reader) {
 		accept(nc, r)
@@ -66,10 +67,12 @@ func says(bytes []byte) func(net.Conn, *bufio.Reader) {
 	}
 }
 
-// awaitClose reads up to a Close frame from the client, masked and below 126 bytes as all that these tests send.
+// awaitClose reads up to a Close frame from the client. Frames are masked and
+// below 126 bytes, as in all of these tests.
 func awaitClose(r *bufio.Reader) { awaitFrame(r, wire.Close) }
 
-// awaitFrame is awaitClose for an opcode. The error is that the connection has ended.
+// awaitFrame is awaitClose for an opcode. The error is that the connection has
+// ended.
 func awaitFrame(r *bufio.Reader, op wire.Opcode) error {
 	for {
 		first, _ := r.ReadByte()
@@ -101,12 +104,12 @@ func TestExitCodeSaysHowItEnded(t *testing.T) {
 
 	for _, c := range []struct {
 		name string
-		peer func(net.Conn, *bufio.Reader) // nil: nobody listens
+		peer func(net.Conn, *bufio.Reader) // nil: no listener
 		args string                        // ADDR is the peer's address
 		code exitCode
-		err  string // part of standard error
+		err  string // a substring of standard error
 	}{
-		{"nobody listens", nil, "ws://ADDR", exitUnreachable, "refused"},
+		{"no listener", nil, "ws://ADDR", exitUnreachable, "refused"},
 		{"no such name", nil, "ws://name.invalid/", exitUnreachable, "name.invalid"},
 		{"no proxy", nil, "-proxy http://ADDR ws://example.com/", exitUnreachable, "proxy"},
 		{"a proxy that refuses", answering("HTTP/1.1 407 No\r\nContent-Length: 0\r\n\r\n"), "-proxy http://ADDR ws://example.com/", exitUnreachable, "407"},
@@ -120,15 +123,15 @@ func TestExitCodeSaysHowItEnded(t *testing.T) {
 		{"a masked frame", says([]byte{0x81, 0x80, 1, 2, 3, 4}), "ws://ADDR", exitFailed, "1002"},
 		{"text that is not UTF-8", says([]byte{0x81, 1, 0xff}), "ws://ADDR", exitFailed, "1007"},
 		{"a message over the limit", says(text), "-max-message 10 ws://ADDR", exitFailed, "-max-message (10)"},
-		{"gone without a Close", accept, "ws://ADDR", exitLost, "without a closing handshake"},
-		{"gone inside a frame", func(nc net.Conn, r *bufio.Reader) { accept(nc, r); nc.Write(text[:5]) }, "ws://ADDR", exitLost, "unexpected EOF"},
+		{"TCP closed without a Close", accept, "ws://ADDR", exitLost, "without a closing handshake"},
+		{"TCP closed inside a frame", func(nc net.Conn, r *bufio.Reader) { accept(nc, r); nc.Write(text[:5]) }, "ws://ADDR", exitLost, "unexpected EOF"},
 		{"closed normally", says(closeFrame(wire.NormalClosure, "done")), "ws://ADDR", exitOK, ""},
 		{"closed normally, in detail", says(closeFrame(wire.NormalClosure, "done")), "-v ws://ADDR", exitOK, `1000 (normal closure): "done"`},
 		{"closed going away", says(closeFrame(wire.GoingAway, "")), "ws://ADDR", exitOK, ""},
 		{"closed without a code", says([]byte{0x88, 0}), "ws://ADDR", exitOK, ""},
 		{"closed for a reason", says(closeFrame(wire.PolicyViolation, "not you\x1b[31m")), "ws://ADDR", exitPeerClosed, `1008 (policy violation): "not you\x1b[31m"`},
 		{"closed with a private code", says(closeFrame(4000, "")), "ws://ADDR", exitPeerClosed, "4000"},
-		{"closed before what was expected", says(append(text, closeFrame(1000, "")...)), "-expect 2 ws://ADDR", exitPeerClosed, "1000"},
+		{"closed before the expected message", says(append(text, closeFrame(1000, "")...)), "-expect 2 ws://ADDR", exitPeerClosed, "1000"},
 		{"fewer messages than expected", says(text), "-expect 2 -wait 50ms ws://ADDR END", exitTimeout, "1 of 2 messages"},
 		{"no Pong", says(nil), "-ping 50ms ws://ADDR", exitTimeout, "no Pong and nothing else within 50ms of a Ping"},
 	} {
@@ -138,7 +141,7 @@ func TestExitCodeSaysHowItEnded(t *testing.T) {
 				addr = startPeer(t, c.peer)
 			}
 			args := strings.Fields(strings.ReplaceAll(c.args, "ADDR", addr))
-			input, pipe := io.Pipe() // open: it is not the end of input that ends it
+			input, pipe := io.Pipe() // stays open: the end of input must not end the session
 			defer pipe.Close()
 			if last := len(args) - 1; args[last] == "END" {
 				args = args[:last]
@@ -158,7 +161,8 @@ func TestExitCodeSaysHowItEnded(t *testing.T) {
 	}
 }
 
-// 6455-7.1.5-a: the server's Close has the last word, also when this side began.
+// 6455-7.1.5-a: the server's Close has the last word, also when this side
+// began.
 func TestServerAnswersCloseWithAnotherCode(t *testing.T) {
 	for code, want := range map[wire.StatusCode]exitCode{1000: exitOK, 1001: exitOK, 1007: exitPeerClosed, 4001: exitPeerClosed} {
 		addr := startPeer(t, func(nc net.Conn, r *bufio.Reader) {
@@ -176,8 +180,8 @@ func TestServerAnswersCloseWithAnotherCode(t *testing.T) {
 	}
 }
 
-// A server that demands a certificate of the client says so by an alert, with TLS 1.3
-// after the client's part of the TLS handshake. It used to be exit code 4
+// A server that requires a client certificate sends an alert, with TLS 1.3
+// after the client's part of the TLS handshake. The exit code used to be 4
 // (vi/websocat#44, websockets/wscat#25).
 func TestMissingClientCertificateIsAFailureOfTLS(t *testing.T) {
 	certFile, keyFile := certificate(t)

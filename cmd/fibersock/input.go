@@ -26,7 +26,8 @@ const commandHelp = `Each line is sent as a message. Lines that begin with a sla
   //TEXT                  send a message that begins with a slash
   /help                   show this`
 
-// inputEnd is why input is over: nothing more came, or it asked for an ending.
+// inputEnd is the cause of the end of input: end of file, or a command that
+// closes.
 type inputEnd struct{ ending *ending }
 
 // readInput sends the messages of standard input until there are no more, and

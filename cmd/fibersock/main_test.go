@@ -29,7 +29,7 @@ func runWith(t *testing.T, input io.Reader, args ...string) result {
 	return result{code, out.String(), errs.String()}
 }
 
-// lineWriter lets a test wait for lines of output.
+// lineWriter is an output whose lines a test can wait for.
 type lineWriter struct {
 	mu    sync.Mutex
 	text  string
@@ -71,8 +71,8 @@ func TestCommandLine(t *testing.T) {
 	for _, c := range []struct {
 		args string
 		code exitCode
-		out  string // part of it
-		err  string // part of it
+		out  string // a substring
+		err  string // a substring
 	}{
 		{"", exitUsage, "", "Usage: fibersock COMMAND"},
 		{"help", exitOK, "connect", ""},

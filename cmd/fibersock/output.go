@@ -54,7 +54,7 @@ type event struct {
 	Error        string          `json:"error,omitempty"` // why it ended, if not by a closing handshake
 }
 
-// message shows a message or control frame that went in the given direction.
+// message shows a message or control frame of the given direction.
 func (o *output) message(direction string, op wire.Opcode, payload []byte) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// progressBar shows on a terminal how far a number of cases has come, in one
-// line that is written over and over. It may be used by any number of
-// goroutines. A nil *progressBar shows nothing.
+// progressBar shows on a terminal the number of finished cases, in one line
+// that is written over and over. Any number of goroutines may use it. A nil
+// *progressBar shows nothing.
 type progressBar struct {
 	w     io.Writer
 	total int

@@ -34,7 +34,7 @@ func TestProgressLine(t *testing.T) {
 	}
 }
 
-// The bar is written over itself and leaves nothing behind.
+// The bar overwrites itself and is erased at the end.
 func TestProgressIsDrawnOver(t *testing.T) {
 	var screen strings.Builder
 	b := showProgress(&screen, 2)

@@ -109,8 +109,8 @@ func (o *serveOptions) listen() (net.Listener, exitCode, error) {
 	return ln, exitOK, nil
 }
 
-// pageURL is where the page is found if the listener is bound to addr: under
-// the name that was asked for, on the port that it came to be.
+// pageURL returns the URL of the page if the listener is bound to addr: the
+// configured name and the bound port.
 func (o *serveOptions) pageURL(addr net.Addr) string {
 	scheme := "http"
 	if o.certFile != "" {

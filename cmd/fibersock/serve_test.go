@@ -13,7 +13,7 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-func TestPageComesWithAllItsFilesAndNothingElse(t *testing.T) {
+func TestPageServesOnlyItsFiles(t *testing.T) {
 	addr, _ := startServe(t)
 	transport := &http.Transport{DisableKeepAlives: true}
 	get := func(path string) (*http.Response, string) {
@@ -210,8 +210,8 @@ func TestURLOfTheListener(t *testing.T) {
 	}
 }
 
-// Clients that take localhost for ::1 and try no other address could not connect
-// (nodejs/node#40702, websockets/ws#2078, websockets/wscat#144).
+// Clients that resolve localhost to ::1 and try no other address could not
+// connect (nodejs/node#40702, websockets/ws#2078, websockets/wscat#144).
 func TestLocalhostIsEveryLoopbackAddress(t *testing.T) {
 	addr, stop := startServe(t, "-addr", "localhost:0")
 	host, port, err := net.SplitHostPort(addr)
@@ -232,9 +232,10 @@ func TestLocalhostIsEveryLoopbackAddress(t *testing.T) {
 		t.Error("there is no loopback address")
 	}
 
-	// A port that is taken on one address is not served on the other alone.
+	// If the port is in use on one address, it is not served on the other
+	// alone.
 	if _, err := listenTCP("localhost:" + port); err == nil {
-		t.Error("the port was taken twice")
+		t.Error("two listeners got the port")
 	}
 	if code := stop(); code != exitOK {
 		t.Errorf("exit code %d", code)
@@ -253,6 +254,6 @@ func TestLocalhostIsEveryLoopbackAddress(t *testing.T) {
 		t.Errorf("Accept after Close: %v", err)
 	}
 	if _, err := listenTCP("localhost"); err == nil {
-		t.Error("an address without a port was taken")
+		t.Error("an address without a port was accepted")
 	}
 }

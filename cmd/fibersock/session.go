@@ -34,7 +34,7 @@ type session struct {
 
 	// The rest is run's.
 	messageCount int           // data messages
-	quiet        *time.Timer   // fires when no message has come for long enough; stopped until the end of input
+	quiet        *time.Timer   // fires after the patience without a message; stopped until the end of input
 	patience     time.Duration // of quiet; negative: for ever
 	inputEnd     bool
 	ending       *ending       // why this side closes; nil as long as it does not
@@ -162,7 +162,7 @@ func (s *session) beginWaiting() {
 	}
 }
 
-// waitedEnough is for when no message has come for the patience there is.
+// waitedEnough ends the session after the patience without a message.
 func (s *session) waitedEnough() {
 	e := ending{code: wire.NormalClosure}
 	if s.options.expect > 0 {
@@ -172,8 +172,8 @@ func (s *session) waitedEnough() {
 	s.finish(e)
 }
 
-// finish begins the closing handshake, unless one is under way. Messages may go
-// on to come; how it ended, receive will tell.
+// finish begins the closing handshake, unless one is under way. Messages may
+// still arrive. receive reports the end.
 func (s *session) finish(e ending) {
 	if s.ending != nil {
 		return
@@ -223,9 +223,9 @@ func (s *session) ping(patience time.Duration) bool {
 	return !errors.Is(err, context.DeadlineExceeded)
 }
 
-// pingEvery pings until the connection has ended or nothing comes after a Ping.
-// Whatever comes shows that the server is there: it may answer with another
-// Pong, or late behind data.
+// pingEvery pings until the connection has ended or nothing is received after a
+// Ping. Any received frame shows that the server is alive: it may send another
+// Pong, or send the Pong late, behind data.
 func (s *session) pingEvery(interval time.Duration) {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()

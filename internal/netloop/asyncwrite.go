@@ -13,21 +13,21 @@ import (
 	"github.com/fibersock/fibersock/internal/lockorder"
 )
 
-// asyncConn is a net.Conn whose Write waits for the peer no longer than writeGrace:
-// bytes that the kernel does not accept are buffered, and written by a goroutine
-// that lives until the buffer is empty.
+// asyncConn is a net.Conn whose Write waits for the peer no longer than
+// writeGrace: bytes that the kernel does not accept are buffered, and written
+// by a goroutine that lives until the buffer is empty.
 //
-// A socket, or an end of a net.Pipe, is written to by Write itself, with a write
-// deadline of a few milliseconds. Any other net.Conn is foreign, and is written to
-// by the goroutine alone: it may be TLS in a struct of the application, for which a
-// write deadline that expires is fatal, or have no deadlines. Write waits as long
-// for the goroutine.
+// A socket, or an end of a net.Pipe, is written to by Write itself, with a
+// write deadline of a few milliseconds. Any other net.Conn is foreign, and is
+// written to by the goroutine alone: it may be TLS in a struct of the
+// application, for which a write deadline that expires is fatal, or have no
+// deadlines. Write waits as long for the goroutine.
 //
 // Under TLS, the asyncConn is below TLS.
 type asyncConn struct {
 	net.Conn
 	timeout time.Duration // without progress in writing; 0 or less: none
-	foreign bool          // a write deadline may harm Conn, or do nothing
+	foreign bool          // a write deadline may harm Conn, or have no effect
 	limit   *timeLimit    // of the writes to a foreign Conn; nil: none
 
 	buffered atomic.Int64 // size, as the owner knows it
@@ -40,23 +40,23 @@ type asyncConn struct {
 	out      *writeBuf  // of them, those of earlier Writes
 	caller   []byte     // of them, those of a Write that has not returned
 	settling bool       // a Write has not returned: the owner does not know of size
-	reported bool       // the owner knows of a buffer that is not empty
+	reported bool       // the owner was told of a buffer that is not empty
 	writing  bool       // the goroutine exists
 	armed    time.Time  // the write deadline of a socket
 	failed   error      // of writing
-	changed  *sync.Cond // size has changed, or writing, or failed; nil: nobody ever waited for that
+	changed  *sync.Cond // size, writing or failed has changed; nil until the first waiter
 }
 
-// asyncOwner is notified of changes of an asyncConn's write buffer, with its lock
-// held.
+// asyncOwner is notified of changes of an asyncConn's write buffer, with its
+// lock held.
 type asyncOwner interface {
 	bufferGrew(by int)
 	flushed()
 	panicked(value any) error
 }
 
-// A Write waits between one and two times writeGrace. It is as long as that so that
-// it needs no new deadline each time.
+// A Write waits between one and two times writeGrace. It is as long as that so
+// that it needs no new deadline each time.
 const writeGrace = 2 * time.Millisecond
 
 // pieceSize is how much the goroutine writes at once, in bytes: within the time
@@ -74,9 +74,9 @@ func newAsyncConn(nc net.Conn, timeout time.Duration) *asyncConn {
 	return c
 }
 
-// acknowledged returns a function that reports whether the peer has acknowledged
-// bytes since its last call, nil if that cannot be known. A write that waits does not
-// see that before a third of the socket's buffer is free.
+// acknowledged returns a function that reports whether the peer has
+// acknowledged bytes since its last call, nil if that cannot be known. A write
+// that waits does not see that before a third of the socket's buffer is free.
 func (c *asyncConn) acknowledged() func() bool {
 	over, ok := c.Conn.(interface{ NetConn() net.Conn })
 	if !ok {
@@ -93,8 +93,8 @@ func (c *asyncConn) acknowledged() func() bool {
 	}
 }
 
-// isPipe reports whether nc is an end of a net.Pipe. Its type has no exported name,
-// and making a pipe to compare with would link pipes into every program.
+// isPipe reports whether nc is an end of a net.Pipe. Its type has no exported
+// name, and making a pipe to compare with would link pipes into every program.
 func isPipe(nc net.Conn) bool { return reflect.TypeOf(nc).String() == "*net.pipe" }
 
 // isSocket reports whether nc is a socket of package net.
@@ -116,8 +116,8 @@ func (c *asyncConn) setOwner(o asyncOwner) {
 	}
 }
 
-// Read reads from the peer. Writes afterwards are replies, until the next Read: TLS
-// replies by itself, inside its own Read.
+// Read reads from the peer. Writes afterwards are replies, until the next Read:
+// TLS replies by itself, inside its own Read.
 func (c *asyncConn) Read(p []byte) (int, error) {
 	c.replying.Store(false)
 	n, err := c.Conn.Read(p)
@@ -173,8 +173,9 @@ func (c *asyncConn) try(p []byte, now time.Time) (n int, err error) {
 	return n, err
 }
 
-// writeByGoroutine has p written by the goroutine, and waits until that has done it,
-// but no longer than writeGrace. The caller holds mu, which is given up meanwhile.
+// writeByGoroutine has p written by the goroutine, and waits until that has
+// done it, but no longer than writeGrace. The caller holds mu, which is given
+// up meanwhile.
 func (c *asyncConn) writeByGoroutine(p []byte, now time.Time) {
 	c.caller, c.size = p, len(p)
 	c.settling, c.writing = true, true
@@ -196,8 +197,8 @@ func (c *asyncConn) enqueue(p []byte) {
 	c.notify()
 }
 
-// keepCaller copies the unwritten bytes of a Write that will return. The caller holds
-// mu.
+// keepCaller copies the unwritten bytes of a Write that will return. The caller
+// holds mu.
 func (c *asyncConn) keepCaller() {
 	if len(c.caller) > 0 {
 		c.out = c.out.add(c.caller)
@@ -205,7 +206,8 @@ func (c *asyncConn) keepCaller() {
 	c.caller = nil // an empty slice too keeps the caller's buffer in memory
 }
 
-// notify notifies the owner of a change of the write buffer. The caller holds mu.
+// notify notifies the owner of a change of the write buffer. The caller holds
+// mu.
 func (c *asyncConn) notify() {
 	by := c.size - int(c.buffered.Load())
 	if c.settling || by == 0 {
@@ -218,8 +220,8 @@ func (c *asyncConn) notify() {
 	}
 }
 
-// write writes the buffer, as the one goroutine that writes meanwhile. Nothing has
-// been accepted since began.
+// write writes the buffer. Its goroutine is the only writer. No byte has been
+// accepted since began.
 func (c *asyncConn) write(began time.Time) {
 	piece := pieces.Get().(*[pieceSize]byte)
 	defer pieces.Put(piece)
@@ -259,8 +261,8 @@ func (c *asyncConn) panicked(value any) error {
 	return c.owner.panicked(value)
 }
 
-// next copies the next bytes to be written to piece, and returns their number: 0 if
-// there are none.
+// next copies the next bytes to be written to piece, and returns their number:
+// 0 if there are none.
 func (c *asyncConn) next(piece []byte) (n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -274,8 +276,8 @@ func (c *asyncConn) next(piece []byte) (n int) {
 	return n
 }
 
-// writePiece writes p. Some of it has to be accepted within the time limit, again
-// and again.
+// writePiece writes p. Some of it has to be accepted within the time limit,
+// again and again.
 func (c *asyncConn) writePiece(p []byte, began time.Time) error {
 	if c.foreign {
 		return c.writeForeign(p)
@@ -283,8 +285,8 @@ func (c *asyncConn) writePiece(p []byte, began time.Time) error {
 	for len(p) > 0 {
 		n, err := c.writeUntil(p, began.Add(c.timeout))
 		if n == 0 && errors.Is(err, os.ErrDeadlineExceeded) {
-			// The kernel reports that a socket can be written to when a third of
-			// its buffer is free, but accepts bytes before.
+			// The kernel reports that a socket can be written to when a third
+			// of its buffer is free, but accepts bytes before.
 			n, err = c.writeUntil(p, time.Now().Add(writeGrace))
 		}
 		p, began = p[n:], time.Now()
@@ -305,7 +307,7 @@ func (c *asyncConn) writeUntil(p []byte, deadline time.Time) (int, error) {
 	return c.Conn.Write(p)
 }
 
-// writeForeign is writePiece for a foreign Conn: all of p has to be accepted.
+// writeForeign is writePiece for a foreign Conn: it must accept all of p.
 func (c *asyncConn) writeForeign(p []byte) error {
 	if c.limit != nil {
 		c.limit.begin()
@@ -341,16 +343,16 @@ func (c *asyncConn) step(ev endEvent) endAction {
 	return t.do
 }
 
-// flush notes that the buffer is empty, and reports whether the connection is to be
-// closed for writing.
+// flush records that the buffer is empty, and reports whether to close the
+// connection for writing.
 func (c *asyncConn) flush() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.size == 0 && c.failed == nil && c.step(eventFlushed)&doCloseWrite != 0
 }
 
-// finish ends the goroutine if there are no bytes to be written: it reports whether
-// there are.
+// finish ends the goroutine if there are no bytes to be written: it reports
+// whether there are.
 func (c *asyncConn) finish() (more bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -380,7 +382,8 @@ func (c *asyncConn) giveUp(err error) {
 	c.abort() // the reader should not wait for a peer that does not read
 }
 
-// expire is called when a foreign Conn has accepted nothing within the time limit.
+// expire is called when a foreign Conn has accepted no byte within the time
+// limit.
 func (c *asyncConn) expire() { c.giveUp(&TimeoutError{After: c.timeout, Bytes: c.bufferSize()}) }
 
 // bufferSize returns the size of the write buffer in bytes.
@@ -410,15 +413,15 @@ func (c *asyncConn) wait() {
 	c.changed.Wait()
 }
 
-// wake lets all that wait look again. The caller holds mu.
+// wake wakes all waiters. The caller holds mu.
 func (c *asyncConn) wake() {
 	if c.changed != nil {
 		c.changed.Broadcast()
 	}
 }
 
-// failure returns why writing failed, nil if it has not, or because the connection
-// was closed.
+// failure returns why writing failed, nil if it has not, or because the
+// connection was closed.
 func (c *asyncConn) failure() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -428,8 +431,8 @@ func (c *asyncConn) failure() error {
 	return c.failed
 }
 
-// await returns when enough reports true for the size of the write buffer, or the
-// connection cannot be written to any more.
+// await returns when enough reports true for the size of the write buffer, or
+// the connection cannot be written to any more.
 func (c *asyncConn) await(enough func(buffered int) bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -438,8 +441,8 @@ func (c *asyncConn) await(enough func(buffered int) bool) {
 	}
 }
 
-// awaitFlushed returns when the write buffer is empty, the owner knows that, and
-// done reports true, or the connection cannot be written to any more.
+// awaitFlushed returns when the write buffer is empty, the owner knows that,
+// and done reports true, or the connection cannot be written to any more.
 func (c *asyncConn) awaitFlushed(done func() bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -448,15 +451,15 @@ func (c *asyncConn) awaitFlushed(done func() bool) {
 	}
 }
 
-// wakeAll lets all that wait look again.
+// wakeAll wakes all waiters.
 func (c *asyncConn) wakeAll() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.wake()
 }
 
-// SetWriteDeadline does nothing: Write does not wait. TLS sets one when it closes,
-// and one long past after that.
+// SetWriteDeadline has no effect: Write does not wait. TLS sets a deadline when
+// it closes, and one in the past afterwards.
 func (c *asyncConn) SetWriteDeadline(time.Time) error { return nil }
 
 // CloseWrite closes the connection for writing, after the buffer was written.
@@ -478,7 +481,7 @@ func (c *asyncConn) CloseWrite() error {
 	return nil
 }
 
-// closeWrite is CloseWrite for a net.Conn that has that; another is closed.
+// closeWrite calls CloseWrite, or Close for a net.Conn without it.
 func (c *asyncConn) closeWrite() error {
 	half, ok := c.Conn.(interface{ CloseWrite() error })
 	switch {
@@ -500,8 +503,8 @@ func (c *asyncConn) Close() error {
 	return err
 }
 
-// abort closes Conn, below TLS if it is that. A foreign Close may wait, as that of
-// crypto/tls does: it is not waited for.
+// abort closes Conn, below TLS if it is TLS. It does not wait for a foreign
+// Close, which may block as that of crypto/tls does.
 func (c *asyncConn) abort() error {
 	nc := c.Conn
 	if secure, ok := nc.(interface{ NetConn() net.Conn }); ok {

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// sinkConn is a net.Conn that accepts as many bytes as there is space.
+// sinkConn is a net.Conn that accepts a limited number of bytes.
 type sinkConn struct {
 	net.Conn // nil
 
@@ -76,7 +76,7 @@ func (c *sinkConn) change(f func()) {
 func (c *sinkConn) CloseWrite() error { c.change(func() { c.fins++ }); return nil }
 func (c *sinkConn) Close() error      { c.change(func() { c.closes++ }); return nil }
 
-// countingOwner counts as an asyncOwner.
+// countingOwner is an asyncOwner that counts its calls.
 type countingOwner struct{ buffered, empty int }
 
 func (o *countingOwner) bufferGrew(by int)        { o.buffered += by }
@@ -91,10 +91,10 @@ var asyncSteps = map[byte]string{
 	'w': "write", 'r': "the peer reads", 'f': "writes fail", 't': "time passes", 'h': "CloseWrite", 'c': "Close",
 }
 
-// A connection whose writes do not wait keeps its invariants under every event in every
-// order: the peer gets a prefix of the bytes that were written, and then, if CloseWrite was
-// called, one FIN; bytes are counted as buffered as long as they are; a peer that does not
-// read is cut; no goroutine stays.
+// An asyncConn keeps its invariants under every event in every order. The peer
+// gets a prefix of the written bytes and then, if CloseWrite was called, one
+// FIN. The number of buffered bytes is exact. A peer that does not read is
+// aborted. No goroutine is left.
 func TestAsyncConnUnderEveryEvent(t *testing.T) {
 	for _, foreign := range []bool{false, true} {
 		var paths []string
@@ -121,7 +121,7 @@ func followAsync(t *testing.T, path string, foreign bool) {
 	const timeout, size = 10 * time.Second, 3
 	sink, owner := newSinkConn(), new(countingOwner)
 	sink.space = 4
-	c := newAsyncConn(sink, timeout) // foreign, as all that is not of package net
+	c := newAsyncConn(sink, timeout) // foreign, like every net.Conn outside of package net
 	if !foreign {
 		c.foreign = false
 		c.limit = nil
@@ -164,14 +164,15 @@ func followAsync(t *testing.T, path string, foreign bool) {
 			t.Errorf("%s: step %d: %d bytes are buffered, %d counted, the owner counts %d", path, i, c.size, buffered, owner.buffered)
 		}
 		if c.size > 0 && !c.writing {
-			t.Errorf("%s: step %d: %d bytes are buffered, and nobody writes them", path, i, c.size)
+			t.Errorf("%s: step %d: %d bytes are buffered, and no goroutine writes them", path, i, c.size)
 		}
 		c.mu.Unlock()
 		sink.mu.Lock()
 		if failed == nil && !bytes.HasPrefix(written, sink.accepted) {
 			t.Errorf("%s: step %d: %q were written, the peer got %q", path, i, written, sink.accepted)
 		}
-		// A Write that has not returned has not said how many bytes it has written.
+		// A Write that has not returned has not said how many bytes it has
+		// written.
 		if sum := len(sink.accepted) + buffered; failed == nil && (sum < len(written) || sum > len(written)+size*longest) {
 			t.Errorf("%s: step %d: of %d bytes, the peer got %d, and %d are buffered", path, i, len(written), len(sink.accepted), buffered)
 		}

@@ -9,14 +9,16 @@ import (
 	"time"
 )
 
-// nothingUnread reports whether there is no input. If there is, it is discarded: the connection is at its end.
+// nothingUnread reports whether there is no input. It discards input: the
+// connection is at its end.
 func (s *PolledSocket) nothingUnread(w *worker) bool {
 	_, err := s.poller.sys.read(s.fd, w.input)
 	return err == syscall.EAGAIN
 }
 
-// exchanged reports whether the socket can be closed at once: the output is written, and the peer, which has closed the
-// connection too, expects nothing (RFC 6455, Section 5.5.1). The caller owns the socket.
+// exchanged reports whether the socket can be closed at once: the output is
+// written, and the peer, which has closed the connection too, expects no more
+// (RFC 6455, Section 5.5.1). The caller owns the socket.
 func (s *PolledSocket) exchanged() bool {
 	s.conn.EndBatch()
 	s.mu.Lock()
@@ -24,7 +26,8 @@ func (s *PolledSocket) exchanged() bool {
 	return s.flags&flagExchanged != 0 && s.state == stateLingering && s.failed == nil
 }
 
-// close closes the descriptor and calls Conn.Closed. The caller owns the socket.
+// close closes the descriptor and calls Conn.Closed. The caller owns the
+// socket.
 func (s *PolledSocket) close(err error) {
 	s.owner.Store(ownerClosed)
 	s.mu.Lock()
@@ -52,7 +55,7 @@ func (s *PolledSocket) close(err error) {
 	s.conn.Closed(err)
 }
 
-// discard notes that n bytes of input were discarded, and returns how many that are in all.
+// discard counts n bytes of discarded input, and returns the total.
 func (s *PolledSocket) discard(n int) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -74,8 +77,9 @@ func (s *PolledSocket) CloseWrite(exchanged bool) {
 	}
 }
 
-// setDeadline aborts the connection in d, unless the deadline is moved before, or bounds the socket's life already. 0 or less
-// means never. The caller holds mu.
+// setDeadline aborts the connection in d, unless the deadline is moved before,
+// or bounds the socket's life already. 0 or less means never. The caller holds
+// mu.
 func (s *PolledSocket) setDeadline(d time.Duration) {
 	if d <= 0 || s.fd < 0 || s.ext != nil && s.ext.final {
 		return
@@ -89,8 +93,9 @@ func (s *PolledSocket) setDeadline(d time.Duration) {
 	}
 }
 
-// setFinalDeadline bounds the socket's life by Config.Linger. It is set once: a peer that reads a little now and then does not
-// prolong it. The caller holds mu.
+// setFinalDeadline bounds the socket's life by Config.Linger. It is set once: a
+// peer that reads a little now and then does not prolong it. The caller holds
+// mu.
 func (s *PolledSocket) setFinalDeadline() {
 	linger := s.poller.loop.Linger
 	if s.conn.WriterBlocked() {
@@ -115,8 +120,8 @@ func (s *PolledSocket) expire() {
 	s.expired()
 }
 
-// expired aborts the connection. The timer may have fired while the lock was held to move the deadline or to flush the write
-// buffer. The caller holds mu.
+// expired aborts the connection. The timer may have fired while the lock was
+// held to move the deadline or to flush the write buffer. The caller holds mu.
 func (s *PolledSocket) expired() {
 	if s.fd < 0 || s.ext.timer == nil {
 		return
@@ -135,7 +140,8 @@ func (s *PolledSocket) expired() {
 	s.step(eventAbort)
 }
 
-// Abort discards the write buffer and shuts the connection down: epoll reports that.
+// Abort discards the write buffer and shuts the connection down: epoll reports
+// that.
 func (s *PolledSocket) Abort() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -12,8 +12,8 @@ import (
 	"github.com/fibersock/fibersock/internal/test/sockbuf"
 )
 
-// testConn is a connection whose behaviour is that of its functions. By default it
-// echoes input.
+// testConn is a connection whose behaviour is that of its functions. By default
+// it echoes input.
 type testConn struct {
 	socket   Socket
 	started  func(*testConn)

@@ -12,7 +12,7 @@ var longAgo = time.Unix(1, 0)
 type deadline struct {
 	mu     sync.Mutex // guards the rest
 	timer  *time.Timer
-	passed chan struct{} // closed when the deadline has passed; nil if nobody asked
+	passed chan struct{} // closed when the deadline has passed; nil until requested
 }
 
 // set sets the deadline; zero means none.
@@ -38,7 +38,7 @@ func (d *deadline) set(t time.Time) {
 	timer = time.AfterFunc(wait, func() {
 		d.mu.Lock()
 		defer d.mu.Unlock()
-		if d.timer == timer { // else another deadline has been set
+		if d.timer == timer { // otherwise the deadline was replaced
 			d.timer = nil
 			close(d.passed)
 		}

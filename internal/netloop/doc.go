@@ -1,7 +1,7 @@
-// Package netloop moves bytes between sockets and connections. It knows nothing of
-// WebSocket: a [Conn] is anything that handles input and writes output, and a
-// [Socket] is its way to the network. For a server there is a [Loop]; for a client,
-// which reads from a goroutine of the application, a [Transport].
+// Package netloop moves bytes between sockets and connections. It knows nothing
+// of WebSocket: a [Conn] is anything that handles input and writes output, and
+// a [Socket] is its way to the network. For a server there is a [Loop]; for a
+// client, which reads from a goroutine of the application, a [Transport].
 //
 //	loop.go        the seam: Conn, Socket, Config, Loop
 //	end.go         the states of a socket's end, in one table, for both loops
@@ -9,36 +9,38 @@
 //	writebuf.go    write buffers
 //
 //	epoll loop (Linux)                    goroutine loop (every net.Conn)
-//	listener_linux.go  accept, duplicate  goroutine.go   a socket, served by goroutines
-//	epoll_linux.go     pollers, events    park.go        parked and active goroutine
+//	listener_linux.go  accept, duplicate  goroutine.go   a socket and its goroutines
+//	epoll_linux.go     pollers, events    park.go        parked, active goroutine
 //	handoff_linux.go   handlers that block
-//	socket_linux.go    one socket         asyncwrite.go  a Write that does not wait
-//	write_linux.go     its output         ready_*.go     waiting without reading
+//	socket_linux.go    one socket         asyncwrite.go  Write without waiting
+//	write_linux.go     its output         ready_*.go     wait without reading
 //	close_linux.go     its end            netconn.go     its end
 //
 // # Invariants
 //
 //   - Handlers of a connection (Received, Writable, InputClosed, Closed) never
 //     overlap. Closed is called once, as the last of them.
-//   - Nothing is read after Closed. A handler that has returned false for ok is not
-//     called again with input.
-//   - A Write takes all of p or fails, and then all later ones fail.
-//   - Nothing is written after FIN, and FIN is sent only when the write buffer is
-//     empty.
-//   - While there is input and the connection is ready, or output and the kernel
-//     accepts bytes, epoll is armed, a kick is queued, or a goroutine runs.
-//   - A connection at its end has a deadline. So has one with buffered output, unless
-//     Config.WriteTimeout is none.
+//   - No input is read after Closed. A handler that has returned false for ok
+//     is not called again with input.
+//   - A Write accepts all of p or fails, and then all later ones fail.
+//   - No byte is written after FIN, and FIN is sent only when the write buffer
+//     is empty.
+//   - While there is input and the connection is ready, or output and the
+//     kernel accepts bytes, epoll is armed, a kick is queued, or a goroutine
+//     runs.
+//   - A connection at its end has a deadline. So has one with buffered output,
+//     unless Config.WriteTimeout is none.
 //   - Only the owner of a socket closes its descriptor, once.
 //   - Config.Counters.Buffered is the sum of all write buffers.
 //   - No memory is sized by a value that a peer declares.
 //
-// TestEveryReachableState checks them for the epoll loop, in every state that a socket
-// can reach.
+// TestEveryReachableState checks them for the epoll loop, in every state that a
+// socket can reach.
 //
 // # Lock order
 //
-// See package lockorder. A socket's lock is held during system calls that do not
-// block, and during the methods of Conn that say so. It is not held while handlers
-// run. The lock of a poller's kick queue, and that of a loop, are locked last.
+// See package lockorder. A socket's lock is held during system calls that do
+// not block, and during the methods of Conn that say so. It is not held while
+// handlers run. The lock of a poller's kick queue, and that of a loop, are
+// locked last.
 package netloop

@@ -1,7 +1,7 @@
 package netloop
 
-// This file is how a socket ends, for both loops: its states, the events that it
-// reacts to, and one table with the transition for each event in each state.
+// This file implements the end of a socket, for both loops: its states, its
+// events, and one table with the transition for each event in each state.
 //
 //	                 input       output
 //	open             read        written
@@ -11,8 +11,8 @@ package netloop
 //	flushing         discarded   the write buffer, then FIN
 //	flushingEOF      EOF read    the write buffer, then FIN
 //	lingering        discarded   FIN sent
-//	done             EOF read    written: the descriptor is to be closed
-//	aborted          EOF         discarded: shut down, the descriptor is to be closed
+//	done             EOF read    written: close the descriptor
+//	aborted          EOF         discarded: shut down, close the descriptor
 //	closed           -           -
 
 // endState is a state of a socket.

@@ -11,18 +11,23 @@ import (
 	"syscall"
 )
 
-// epollLoop serves sockets by epoll, with the goroutines of a few pollers for all of them: an idle connection has neither
-// goroutine nor read buffer.
+// epollLoop serves sockets by epoll, with the goroutines of a few pollers for
+// all of them: an idle connection has neither goroutine nor read buffer.
 //
-// A poller's leader waits for events and runs the handlers of one connection after the other. A handler that does not return soon
-// keeps its goroutine, and another leader handles the events behind it: see watchdog.
+// A poller's leader waits for events and runs the handlers of one connection
+// after the other. A handler that does not return soon keeps its goroutine, and
+// another leader handles the events behind it: see watchdog.
 //
-//	poller    epoll_wait → batch of events → for each: claim the socket, read, Conn.Received, write the collected output
-//	watchdog  the progress of a poller stands still → the rest of its batch gets a new leader
-//	socket    socket_linux.go: one descriptor and its owner; write_linux.go: output; close_linux.go and end.go: the end
+//	poller    epoll_wait → batch of events → for each: claim the socket, read,
+//	          Conn.Received, write the collected output
+//	watchdog  a poller makes no progress → a new leader handles the rest of its
+//	          batch
+//	socket    socket_linux.go: one descriptor and its owner; write_linux.go:
+//	          output; close_linux.go and end.go: the end
 //
-// Invariants: only the owner of a socket reads from it, calls its handlers and closes its descriptor, the latter under the
-// socket's lock. A leader that was replaced uses its poller no more.
+// Invariants: only the owner of a socket reads from it, calls its handlers and
+// closes its descriptor, the latter under the socket's lock. A leader that was
+// replaced must not use its poller.
 type epollLoop struct {
 	Config
 	sys     *systemCalls
@@ -31,16 +36,18 @@ type epollLoop struct {
 	workers sync.Pool
 
 	mu      sync.Mutex // guards the rest
-	users   int        // listeners and sockets; without any, nothing runs
+	users   int        // listeners and sockets; without any, no goroutine runs
 	pollers []*poller
 	guard   *watchdog
 	next    int // the poller of the next socket
 }
 
-// batchSize is how many events a leader gets at once. The index of one has to fit into a progress.
+// batchSize is how many events a leader gets at once. The index of one has to
+// fit into a progress.
 const batchSize = 1024
 
-// enter starts the pollers if there are none, and returns the one for the next socket.
+// enter starts the pollers if there are none, and returns the one for the next
+// socket.
 func (l *epollLoop) enter() (*poller, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -89,7 +96,8 @@ func (l *epollLoop) stopPollers() {
 	l.guard.stop()
 }
 
-// start serves nc, whose descriptor is duplicated. If it returns an error, nothing has happened to nc.
+// start serves nc, whose descriptor is duplicated. If it returns an error, nc
+// is unchanged.
 func (l *epollLoop) start(nc *net.TCPConn, open Open, first []byte, ended chan struct{}) error {
 	fd, addrs, err := duplicate(nc, &l.addrs)
 	if err != nil {
@@ -130,7 +138,8 @@ type kickQueue struct {
 	fds  []int32
 }
 
-// kickEvent stands in an event for a socket that was kicked. epoll does not use it.
+// kickEvent stands in an event for a socket that was kicked. epoll does not use
+// it.
 const kickEvent = 1 << 24
 
 // wakeEvent stands, in place of a descriptor, in the event of wakeup.
@@ -163,7 +172,8 @@ func newPoller(l *epollLoop, index int) (*poller, error) {
 	return p, nil
 }
 
-// close ends p. No socket of it is open any more: so nobody writes to wakeup.
+// close ends p. All of its sockets are closed: no goroutine writes to wakeup
+// any more.
 func (p *poller) close() {
 	p.file.Close()
 	if p.wakeup >= 0 {
@@ -184,8 +194,9 @@ func (p *poller) kick(fd int32) {
 	}
 }
 
-// appendTo makes events of kicks, as many as fit, and returns how many. The leader
-// calls it before it waits: so those that are left over need no notification.
+// appendTo makes events of kicks, as many as fit, and returns how many. The
+// leader calls it before it waits: so those that are left over need no
+// notification.
 func (q *kickQueue) appendTo(events []syscall.EpollEvent) int {
 	if q.size.Load() == 0 {
 		return 0
@@ -204,7 +215,7 @@ func (q *kickQueue) appendTo(events []syscall.EpollEvent) int {
 // A worker is the memory that a leader works with.
 type worker struct {
 	events [batchSize]syscall.EpollEvent
-	n      int     // how many of events; both are not changed while one of them is handled
+	n      int     // number of events; both are unchanged while one of them is handled
 	leads  *poller // that the worker's goroutine leads
 	term   uint64  // the generation of that leader
 	input  []byte  // the read buffer
@@ -215,7 +226,8 @@ type worker struct {
 	handedOff atomic.Bool // the watchdog has given its events to another leader
 }
 
-// pollReadSize is the size of a worker's read buffer in bytes, maxReadBuffer the maximum for Conn.ReadBuffer.
+// pollReadSize is the size of a worker's read buffer in bytes, maxReadBuffer
+// the maximum for Conn.ReadBuffer.
 const (
 	pollReadSize  = 128 << 10
 	maxReadBuffer = 256 << 10
@@ -228,7 +240,7 @@ func (l *epollLoop) newWorker() *worker {
 	return &worker{input: make([]byte, pollReadSize), batch: l.NewBatch()}
 }
 
-// replaced reports whether the poller has another leader since.
+// replaced reports whether the poller has a new leader.
 func (w *worker) replaced() bool { return progressGeneration(w.leads.progress.Load()) != w.term }
 
 // startLeader gives p a leader with the worker w.
@@ -237,8 +249,9 @@ func (p *poller) startLeader(w *worker, generation uint64) {
 	go p.lead(w, generation)
 }
 
-// lead handles the events in w and then those that epoll reports, until the poller is closed or another goroutine leads. If a
-// handler ends the goroutine, another goroutine handles the event after that.
+// lead handles the events in w and then those that epoll reports, until the
+// poller is closed or another goroutine leads. If a handler ends the goroutine,
+// another goroutine handles the event after that.
 func (p *poller) lead(w *worker, generation uint64) {
 	returned := false
 	defer func() {
@@ -277,7 +290,8 @@ func (p *poller) leadUntilEnd(w *worker, generation uint64) {
 	}
 }
 
-// handleEvents handles w's events. It reports whether p is still led by generation.
+// handleEvents handles w's events. It reports whether p is still led by
+// generation.
 func (p *poller) handleEvents(w *worker, generation uint64) bool {
 	if w.n == 0 {
 		return true

@@ -15,29 +15,28 @@ import (
 	"time"
 )
 
-// The test in this file explores every state that a socket of the epoll loop can
-// reach, with the real code over a kernel and a connection that are models: from each
-// state each event, in every order, until there are no new states. In each state it
-// checks the invariants in world.check.
+// The test in this file explores every state that a socket of the epoll loop
+// can reach. It runs the real code over models of the kernel and the
+// connection, performs each event in each state, in every order, until there
+// are no new states, and checks in each state the invariants of world.check.
 //
-// A path is a list of steps. Steps that happen while a handler is running follow in
-// the path the step that called it; a step whose name begins with "return" ends it.
-// The state at the end of a path is found by doing all of its steps with a new
-// socket.
+// A path is a list of steps. Steps during a handler follow the step that called
+// it; a step whose name begins with "return" ends the handler. The state at the
+// end of a path is computed by performing all of its steps with a new socket.
 
 var mutants = flag.Int("netloop.mutants", 0, "explore with every mutant of endTable, from this state on: each has to be noticed")
 
-// world is a socket with its surroundings.
+// world is a socket with the models around it.
 type world struct {
 	loop    *epollLoop
 	poller  *poller
-	workers [2]*worker // of the leader, and of another while a handler is running
+	workers [2]*worker // of the leader, and of a second one while a handler is running
 	socket  *PolledSocket
 	gauge   Gauge
 
 	path      []step
 	pos       int
-	unwinding bool // the path is at its end, inside of a handler
+	unwinding bool // the path has ended inside of a handler
 	end       state
 	possible  []step // at the end
 	faults    []string
@@ -63,10 +62,11 @@ type world struct {
 	closed     int
 }
 
-// state is what distinguishes one state of the world from another.
+// state identifies a state of the world.
 type state string
 
-// step is an event. It is possible if enabled is true, of the world at that moment.
+// step is an event. It is possible if enabled is true, of the world at that
+// moment.
 type step struct {
 	name    string
 	handler bool // a handler may be called
@@ -76,7 +76,7 @@ type step struct {
 
 const exploredFD = 77
 
-// An explorer has the parts of a world that are used again.
+// An explorer has the reusable parts of a world.
 type explorer struct {
 	loop    *epollLoop
 	poller  *poller
@@ -116,7 +116,7 @@ func (w *world) fault(format string, args ...any) {
 	}
 }
 
-// The kernel's part.
+// The model of the kernel.
 
 func (w *world) calls() *systemCalls {
 	use := func(call string, fd int32) {
@@ -195,10 +195,11 @@ func (w *world) calls() *systemCalls {
 	}
 }
 
-// inCall reports whether the owner of the socket is about to make a system call.
+// inCall reports whether the owner of the socket is about to make a system
+// call.
 func (w *world) inCall() bool { return w.handler == "read" || w.handler == "poll" }
 
-// connected reports whether there is still a connection.
+// connected reports whether the connection is open.
 func (w *world) connected() bool { return w.closes == 0 && !w.reset && !w.shut }
 
 func (w *world) hungUp() bool { return w.reset || w.shut || w.eof && w.finSent }
@@ -224,7 +225,7 @@ func (w *world) pending() (events uint32) {
 	return events
 }
 
-// worker returns that of the goroutine that gets the next event.
+// worker returns the worker of the goroutine that gets the next event.
 func (w *world) worker() *worker {
 	if w.handler != "" {
 		return w.workers[1]
@@ -232,7 +233,7 @@ func (w *world) worker() *worker {
 	return w.workers[0]
 }
 
-// The connection's part.
+// The model of the connection.
 
 type modelConn world
 
@@ -292,8 +293,9 @@ func (c *modelConn) Closed(error) {
 	}
 }
 
-// run is a handler, or the moment before a system call for which the socket is not
-// locked: it does the steps of the path until one ends it, and returns that.
+// run is a handler, or the moment before a system call without the socket's
+// lock: it performs the steps of the path until one ends it, and returns that
+// one.
 func (w *world) run(handler string) string {
 	if w.handler != "" || w.closed > 0 {
 		w.fault("%s while %q is running, after %d calls of Closed", handler, w.handler, w.closed)
@@ -321,7 +323,7 @@ func (w *world) run(handler string) string {
 	}
 }
 
-// returns ends a handler, or makes the system call.
+// returns ends a handler, or performs the system call.
 var returns = step{name: "return", do: func(*world) { panic("done by world.run") }}
 
 // steps are all events.
@@ -382,7 +384,7 @@ var allSteps = []step{
 	{"return never", false, func(w *world) bool { return w.handler != "" && !w.inCall() }, nil},
 }
 
-// follow does the steps of path with a new socket.
+// follow performs the steps of path with a new socket.
 func (e *explorer) follow(path []step) *world {
 	w := e.newWorld()
 	w.path = path
@@ -408,7 +410,7 @@ func (e *explorer) follow(path []step) *world {
 // errUnwind is the panic that ends a path inside of a handler.
 var errUnwind = errors.New("the path is at its end")
 
-// try does s, which may be the last step.
+// try performs s, which may be the last step.
 func (w *world) try(s step) {
 	defer func() {
 		if p := recover(); p != nil && p != errUnwind {
@@ -418,7 +420,7 @@ func (w *world) try(s step) {
 	s.do(w)
 }
 
-// finish notes the state at the end of the path, and checks it.
+// finish records the state at the end of the path, and checks it.
 func (w *world) finish() {
 	w.end = w.state()
 	for _, s := range steps {
@@ -466,7 +468,7 @@ func (w *world) check() {
 	if w.handler != "" || w.pending() != 0 || len(w.poller.kicks.fds) > 0 {
 		return // something will be done
 	}
-	// Nothing will be done: then there must be nothing to do.
+	// No step is pending: then no work may be left.
 	switch {
 	case w.aborted, w.shut:
 		w.fault("aborted, but not closed")
@@ -498,7 +500,8 @@ func (w *world) check() {
 // errFault is a violation of an invariant.
 var errFault = errors.New("violation")
 
-// explore visits all states, and returns how many there are and the first violation.
+// explore visits all states, and returns how many there are and the first
+// violation.
 func explore(limit int) (int, error) {
 	type node struct {
 		path     []step
@@ -516,7 +519,7 @@ func explore(limit int) (int, error) {
 			path := append(at.path[:len(at.path):len(at.path)], s)
 			w := e.follow(path)
 			again := w
-			for again.inCall() && len(again.faults) == 0 { // at the end of path; what does the call lead to?
+			for again.inCall() && len(again.faults) == 0 { // at the end of path: follow the call to its return
 				again = e.follow(append(again.path[:len(again.path):len(again.path)], returns))
 			}
 			if s.handler && again.end == at.state {
@@ -569,8 +572,8 @@ func (m mutant) String() string {
 	return fmt.Sprintf("state %d, event %d, without action %#x", m.state, m.event, m.drop)
 }
 
-// allMutants returns every change by which a transition, or one of its actions, is
-// missing.
+// allMutants returns every change by which a transition, or one of its actions,
+// is missing.
 func allMutants() (all []mutant) {
 	for state := range numStates {
 		for event := range numEvents {
@@ -589,8 +592,8 @@ func allMutants() (all []mutant) {
 	return all
 }
 
-// Each transition and each action in endTable is needed: without it, the exploration
-// finds a state that breaks an invariant.
+// Each transition and each action in endTable is needed: without it, the
+// exploration finds a state that breaks an invariant.
 func TestEveryTransitionIsNeeded(t *testing.T) {
 	if *mutants == 0 {
 		t.Skip("takes minutes: run with -netloop.mutants=1")

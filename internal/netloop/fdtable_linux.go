@@ -4,14 +4,16 @@ package netloop
 
 import "sync/atomic"
 
-// fdTable finds sockets by their descriptors, which are small numbers. Its methods may be called from any goroutine.
+// fdTable finds sockets by their descriptors, which are small numbers. Its
+// methods may be called from any goroutine.
 type fdTable struct {
 	chunks [maxDescriptors / len(fdChunk{})]atomic.Pointer[fdChunk]
 }
 
 type fdChunk [1 << 10]atomic.Pointer[PolledSocket]
 
-// maxDescriptors is four times the default of fs.nr_open, the number of descriptors that Linux lets a process have.
+// maxDescriptors is four times the default of fs.nr_open, Linux's limit of a
+// process's descriptors.
 const maxDescriptors = 1 << 22
 
 // holds reports whether fd fits into the table.

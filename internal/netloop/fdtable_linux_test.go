@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// The table finds what was put at a descriptor, also at the highest one, and nothing elsewhere.
+// The table finds a socket by its descriptor, also the highest one, and no
+// socket elsewhere.
 func TestTableFindsByDescriptor(t *testing.T) {
 	var table fdTable
 	for _, fd := range []int32{0, 1, 1023, 1024, maxDescriptors - 1} {
@@ -23,11 +24,12 @@ func TestTableFindsByDescriptor(t *testing.T) {
 		}
 	}
 	if table.get(77_777) != nil {
-		t.Error("something is found where nothing was put")
+		t.Error("a socket is found at an unused descriptor")
 	}
 }
 
-// A descriptor that the table has no place for is refused with the error of too many.
+// A descriptor that the table has no place for is refused with the error of too
+// many.
 func TestDescriptorBeyondTheTableIsRefused(t *testing.T) {
 	var l epollLoop
 	if err := l.add(maxDescriptors, addrPair{}, nil, nil, nil); !errors.Is(err, syscall.EMFILE) {

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// foreignConn is a net.Conn of any type, of which nothing is relied on but that it
-// carries bytes. Its calls run on goroutines of their own and can be given up.
+// foreignConn is a net.Conn of any type. Only its byte stream is relied on. Its
+// calls run on goroutines of their own and can be abandoned.
 type foreignConn struct {
 	net.Conn
 	*reader
@@ -33,9 +33,9 @@ type writeResult struct {
 	err error
 }
 
-// The progress of a Write that cannot be interrupted is known when it returns. So a
-// connection is written to in chunks, which are small until the connection is known
-// to be fast.
+// The progress of a Write that cannot be interrupted is known when it returns.
+// So a connection is written to in chunks, which are small until the connection
+// is known to be fast.
 const (
 	maxChunk   = 32 << 10 // bytes
 	firstChunk = 4 << 10  // a whole ClientHello or request
@@ -69,8 +69,8 @@ func (c *foreignConn) writeOnce() {
 	returned = true
 }
 
-// Write writes all of p or fails. After an error all others fail too, because the
-// goroutine may still be writing.
+// Write writes all of p or fails. After an error all later calls fail too,
+// because the goroutine may still be writing.
 func (c *foreignConn) Write(p []byte) (written int, err error) {
 	for {
 		n, err := c.writeChunk(p, written)
@@ -81,7 +81,7 @@ func (c *foreignConn) Write(p []byte) (written int, err error) {
 	}
 }
 
-// writeChunk writes the next bytes of p, of which some are written already.
+// writeChunk writes the next bytes of p, from offset written on.
 func (c *foreignConn) writeChunk(p []byte, written int) (int, error) {
 	over := c.deadline.over()
 	switch {
@@ -116,8 +116,8 @@ func (c *foreignConn) writeChunk(p []byte, written int) (int, error) {
 	case <-over:
 		c.failed = os.ErrDeadlineExceeded
 	case <-c.aborted:
-		// The peer may have read everything, and have closed the connection before
-		// the goroutine could report that.
+		// The peer may have read everything, and have closed the connection
+		// before the goroutine could report that.
 		grace := time.NewTimer(closeGrace)
 		defer grace.Stop()
 		select {
@@ -145,7 +145,7 @@ func (c *foreignConn) wrote(result writeResult, began time.Time) (int, error) {
 		n, err = min(max(n, 0), len(c.out)), io.ErrShortWrite // such a net.Conn is wrong, and not to be believed
 	}
 	if err != nil && isClosed(c.aborted) {
-		err = net.ErrClosed // of which err is the effect
+		err = net.ErrClosed // err is the effect of the abort
 	}
 	if c.timeout > 0 {
 		c.adapt(time.Since(began))
@@ -154,7 +154,8 @@ func (c *foreignConn) wrote(result writeResult, began time.Time) (int, error) {
 	return n, err
 }
 
-// adapt sets the size of chunks such that one needs a small part of the timeout.
+// adapt sets the size of chunks such that one needs a small fraction of the
+// timeout.
 func (c *foreignConn) adapt(took time.Duration) {
 	switch {
 	case took > c.timeout/8:
@@ -196,12 +197,12 @@ func (c *foreignConn) CloseWrite() error {
 	}
 }
 
-// Close closes the connection as its own Close does: TLS tells the peer. It waits no
-// longer than closeGrace for that.
+// Close calls the connection's own Close: TLS sends close_notify. It waits at
+// most closeGrace for that.
 func (c *foreignConn) Close() error { return c.end(c.Conn.Close) }
 
-// Abort closes the connection below TLS, as far as it can be seen, and then that above
-// it, which may have to release something.
+// Abort closes the connection below TLS, as far as it can be seen, and then
+// that above it, which may have to release something.
 func (c *foreignConn) Abort() error {
 	return c.end(func() error {
 		low, below := lowest(c.Conn)
@@ -216,8 +217,8 @@ func (c *foreignConn) Abort() error {
 // NetConn returns c with a Close that sends nothing.
 func (c *foreignConn) NetConn() net.Conn { return aborter{c} }
 
-// lowest returns the connection below all TLS that shows it, and whether that is
-// another than nc.
+// lowest returns the connection below all TLS that reveals it, and whether that
+// is not nc itself.
 func lowest(nc net.Conn) (low net.Conn, below bool) {
 	const most = 16 // layers; a connection may return itself
 	for range most {
@@ -234,7 +235,7 @@ func lowest(nc net.Conn) (low net.Conn, below bool) {
 	return nc, below
 }
 
-// closeGrace is the time that the Close of a foreign connection is waited for, and
+// closeGrace is the longest wait for the Close of a foreign connection, and
 // after it for a Write.
 const closeGrace = 100 * time.Millisecond
 

@@ -10,9 +10,9 @@ import (
 	"github.com/fibersock/fibersock/internal/lockorder"
 )
 
-// goroutineSocket is a socket that is served by goroutines, one at a time, which
-// read from it and run the handlers: see park.go. It works with every net.Conn, on
-// every system.
+// goroutineSocket is a socket that is served by goroutines, one at a time,
+// which read from it and run the handlers: see park.go. It works with every
+// net.Conn, on every system.
 type goroutineSocket struct {
 	NetConn
 	async *asyncConn // the same or, for a connection with TLS, the connection below
@@ -22,7 +22,7 @@ type goroutineSocket struct {
 	replies       atomic.Int64       // bytes of replies that were buffered since the buffer was empty
 	handlers      lockorder.Handlers // held while handlers run
 	blockedWrite  atomic.Bool        // Write is called for a sender that waits for space
-	readPaused    atomic.Bool        // nothing is read because of replies
+	readPaused    atomic.Bool        // reading is paused because of replies
 	writableCalls atomic.Int32       // of Conn.Writable that have not returned
 
 	readyMu sync.Mutex
@@ -34,7 +34,7 @@ type goroutineSocket struct {
 
 	partial bool // Conn.Partial, after the last Received; the reader's own
 
-	ended chan struct{}              // closed at the end, if somebody waits for that
+	ended chan struct{}              // closed at the end; nil if no caller waits
 	abort atomic.Pointer[time.Timer] // aborts the connection; abortDone after the end
 }
 
@@ -62,8 +62,8 @@ func (t *goroutineSocket) start(open Open) {
 	t.conn.Started(t)
 }
 
-// asyncBelow returns the asyncConn of an [AsyncListener] below nc, nil if there is
-// none.
+// asyncBelow returns the asyncConn of an [AsyncListener] below nc, nil if there
+// is none.
 func asyncBelow(nc net.Conn) *asyncConn {
 	if secure, ok := nc.(interface{ NetConn() net.Conn }); ok {
 		if async, ok := secure.NetConn().(*asyncConn); ok {
@@ -95,14 +95,14 @@ func (*goroutineSocket) Shard() int { return -1 }
 // Buffered returns the size of the write buffer in bytes.
 func (t *goroutineSocket) Buffered() int { return int(t.async.buffered.Load()) }
 
-// AwaitSpace returns when some of size bytes may be written, or the socket cannot
-// be written to any more.
+// AwaitSpace returns when some of size bytes may be written, or the socket
+// cannot be written to any more.
 func (t *goroutineSocket) AwaitSpace(size int) {
 	t.async.await(func(buffered int) bool { return t.cfg.Limit.Space(buffered, size) > 0 })
 }
 
-// Unacknowledged returns how many bytes the peer's kernel has not acknowledged, -1
-// if that is not known.
+// Unacknowledged returns how many bytes the peer's kernel has not acknowledged,
+// -1 if that is not known.
 func (t *goroutineSocket) Unacknowledged() int {
 	socket, _ := t.pollable()
 	if socket == nil {
@@ -111,8 +111,8 @@ func (t *goroutineSocket) Unacknowledged() int {
 	return unacknowledged(socket)
 }
 
-// ReadPaused reports whether nothing is read because the peer does not read the
-// replies.
+// ReadPaused reports whether reading is paused because the peer does not read
+// the replies.
 func (t *goroutineSocket) ReadPaused() bool { return t.readPaused.Load() }
 
 // Write writes all of p or fails.
@@ -124,7 +124,7 @@ func (t *goroutineSocket) Write(p []byte) (int, error) {
 	return t.NetConn.Write(p)
 }
 
-// Writev is Write for two pieces, either of which may be empty. They are written
+// Writev is Write for two pieces, each possibly empty. They are written
 // together if they are short: for TLS, each Write is a record.
 func (t *goroutineSocket) Writev(head, payload []byte) error {
 	if len(head) > 0 && len(payload) > 0 {
@@ -144,8 +144,8 @@ func (t *goroutineSocket) Writev(head, payload []byte) error {
 	return nil
 }
 
-// bufferGrew counts bytes that were added to the write buffer, or removed if by is
-// negative. Replies whose sender waits for space are not counted as replies.
+// bufferGrew counts bytes that were added to the write buffer, or removed if by
+// is negative. Replies whose sender waits for space are not counted as replies.
 func (t *goroutineSocket) bufferGrew(by int) {
 	t.cfg.Counters.Buffered.Add(by)
 	if by > 0 && t.async.replying.Load() && !t.blockedWrite.Load() {
@@ -165,8 +165,8 @@ func (t *goroutineSocket) flushed() {
 	}
 }
 
-// callWritable calls Conn.Writable. If the connection accepts no more input, the
-// peer has some time to close it: the goroutine that reads waits for that.
+// callWritable calls Conn.Writable. If the connection accepts no more input,
+// the peer has some time to close it: the goroutine that reads waits for that.
 func (t *goroutineSocket) callWritable() {
 	ok := false
 	defer func() {
@@ -200,8 +200,8 @@ func (t *goroutineSocket) received(b []byte) (rest []byte, ok bool) {
 	return rest, ok
 }
 
-// end ends the connection by err or, if that is nil, because the connection accepts
-// no more input.
+// end ends the connection by err or, if that is nil, because the connection
+// accepts no more input.
 func (t *goroutineSocket) end(err error) {
 	if t.ended != nil { // everything is deferred, because the application may end the goroutine
 		defer close(t.ended)
@@ -216,7 +216,7 @@ func (t *goroutineSocket) end(err error) {
 // closed calls Conn.Closed.
 func (t *goroutineSocket) closed(err error) {
 	if failure := t.async.failure(); failure != nil && err != nil {
-		err = failure // of which err is only the effect
+		err = failure // err is only the effect of the failure
 	}
 	t.handlers.Lock()
 	defer t.handlers.Unlock()
@@ -248,8 +248,8 @@ func (t *goroutineSocket) abortAfter(d time.Duration) {
 	}
 }
 
-// Abort discards the write buffer and closes the connection. Its timer, which would
-// keep the whole connection in memory, is stopped.
+// Abort discards the write buffer and closes the connection. Its timer, which
+// would keep the whole connection in memory, is stopped.
 func (t *goroutineSocket) Abort() error {
 	if timer := t.abort.Swap(abortDone); timer != nil && timer != abortDone {
 		timer.Stop()
@@ -257,8 +257,8 @@ func (t *goroutineSocket) Abort() error {
 	return t.NetConn.Close()
 }
 
-// RemoteAddr returns the address of the peer: an empty one if the kernel does not
-// know it any more, as with a net.FileConn whose peer has closed.
+// RemoteAddr returns the address of the peer: an empty one if the kernel does
+// not know it any more, as with a net.FileConn whose peer has closed.
 func (t *goroutineSocket) RemoteAddr() net.Addr {
 	if a := t.NetConn.RemoteAddr(); a != nil {
 		return a
@@ -288,8 +288,8 @@ func (l *Loop) serveGoroutines(ln net.Listener, open Open) error {
 	})
 }
 
-// acceptAll calls serve for the connections of ln, until that is closed. An error
-// that may pass, such as too many open files, is logged and waited out.
+// acceptAll calls serve for the connections of ln, until that is closed. An
+// error that may pass, such as too many open files, is logged and waited out.
 func acceptAll(ln net.Listener, log func(error), serve func(net.Conn)) error {
 	const shortest, longest = 5 * time.Millisecond, time.Second
 	pause := shortest
@@ -330,8 +330,8 @@ func (l *Loop) startGoroutine(nc net.Conn, open Open, first []byte, ended chan s
 	})
 }
 
-// receiveFirst passes first to the connection. It reports whether the connection
-// goes on; otherwise it has ended.
+// receiveFirst passes first to the connection. It reports whether the
+// connection is still open; otherwise it has ended.
 func (t *goroutineSocket) receiveFirst(first []byte) (ok bool) {
 	rest, ok := t.received(first)
 	if ok = ok && t.receiveAll(rest); !ok {
@@ -340,8 +340,8 @@ func (t *goroutineSocket) receiveFirst(first []byte) (ok bool) {
 	return ok
 }
 
-// receiveAll passes b to the connection, and waits until the connection is ready
-// for more and the peer has read the replies.
+// receiveAll passes b to the connection, and waits until the connection is
+// ready for more and the peer has read the replies.
 func (t *goroutineSocket) receiveAll(b []byte) (ok bool) {
 	for ok = true; len(b) > 0 && ok; {
 		t.awaitReady()

@@ -7,8 +7,9 @@ import (
 	"time"
 )
 
-// A progress is how far a poller's leader is: which leader it is, a number that grows with each event, and the index of the
-// event that it handles, idleIndex while it waits.
+// A progress is how far a poller's leader is: which leader it is, a number that
+// grows with each event, and the index of the event that it handles, idleIndex
+// while it waits.
 const (
 	indexBits = 12
 	countBits = 28
@@ -21,15 +22,17 @@ func makeProgress(generation, count, index uint64) uint64 {
 
 func progressGeneration(progress uint64) uint64 { return progress >> (countBits + indexBits) }
 
-// nextGeneration returns the generation of the leader after that of progress. Generations are reused after 2^24 of them.
+// nextGeneration returns the generation of the leader after that of progress.
+// Generations are reused after 2^24 of them.
 func nextGeneration(progress uint64) uint64 {
 	return progressGeneration(makeProgress(progressGeneration(progress)+1, 0, 0))
 }
 
 func progressIndex(progress uint64) int { return int(progress & idleIndex) }
 
-// The watchdog checks the progress of all pollers about every millisecond, as long as one of them handles events. If the progress
-// of one stands still, its handler blocks: the events behind it, and the poller, get another leader.
+// The watchdog checks the progress of all pollers about every millisecond, as
+// long as one of them handles events. If the progress of one stands still, its
+// handler blocks: the events behind it, and the poller, get another leader.
 type watchdog struct {
 	pollers []*poller
 	asleep  atomic.Bool
@@ -39,9 +42,11 @@ type watchdog struct {
 }
 
 const (
-	// watchPeriod is how long a handler has its poller for itself, at least; twice that at most.
+	// watchPeriod is how long a handler has its poller for itself, at least;
+	// twice that at most.
 	watchPeriod = time.Millisecond
-	// idleChecks is the number of checks without events after which the watchdog sleeps.
+	// idleChecks is the number of checks without events after which the
+	// watchdog sleeps.
 	idleChecks = 20
 )
 
@@ -115,7 +120,8 @@ func (d *watchdog) anyBusy() bool {
 	return false
 }
 
-// handOff gives p a new leader, if its progress is still the same. The handler of the old leader runs on.
+// handOff gives p a new leader, if its progress is still the same. The handler
+// of the old leader runs on.
 func (p *poller) handOff(progress uint64) {
 	counters := p.loop.Counters
 	if limit := int64(p.loop.MaxBlocked); limit >= 0 && counters.Blocked.Load() >= limit {
@@ -140,8 +146,8 @@ func (p *poller) handOff(progress uint64) {
 	p.startLeader(w, generation)
 }
 
-// endBatch writes the output that the handler of the socket fd has produced until now: it does not wait for the handler's
-// return.
+// endBatch writes the output that the handler of the socket fd has produced
+// until now: it does not wait for the handler's return.
 func (p *poller) endBatch(fd int32) {
 	if s := p.loop.sockets.get(fd); s != nil {
 		s.conn.EndBatch()

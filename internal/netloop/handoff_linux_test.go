@@ -4,10 +4,9 @@ package netloop
 
 import "testing"
 
-// The generation of a poller's leader fits into a progress, however many leaders there
-// have been. After 2^24 hand-offs, a few hours of handlers that block, the next
-// leader used to take itself for one that had been replaced, and the poller stood
-// still.
+// The generation of a poller's leader fits into a progress, for any number of
+// leaders. After 2^24 hand-offs, a few hours of handlers that block, the next
+// leader used to consider itself replaced, and the poller stopped.
 func TestGenerationsOfLeadersAreReused(t *testing.T) {
 	const most = 1<<(64-countBits-indexBits) - 1
 	for _, generation := range []uint64{0, 1, most - 1, most} {

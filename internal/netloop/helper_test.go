@@ -24,7 +24,7 @@ func (o *observed) SetWriteDeadline(t time.Time) error {
 	return o.Conn.SetWriteDeadline(t)
 }
 
-// pipe returns the two ends of a transport that holds nothing: a Write waits for
+// pipe returns the two ends of a transport without a buffer: a Write waits for
 // the peer's Read. Both are closed at the test's end.
 func pipe(t *testing.T) (ours *observed, peer net.Conn) {
 	a, b := net.Pipe()
@@ -32,7 +32,8 @@ func pipe(t *testing.T) (ours *observed, peer net.Conn) {
 	return &observed{Conn: a}, b
 }
 
-// tcp returns the two ends of a TCP connection. Both are closed at the test's end.
+// tcp returns the two ends of a TCP connection. Both are closed at the test's
+// end.
 func tcp(t *testing.T) (ours, peer net.Conn) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -50,7 +51,8 @@ func tcp(t *testing.T) (ours, peer net.Conn) {
 	return ours, peer
 }
 
-// secured returns TLS connections over two ends of a transport, shaken hands.
+// secured returns TLS connections over two ends of a transport, after the TLS
+// handshake.
 func secured(t *testing.T, ours, peer net.Conn) (secureOurs, securePeer *tls.Conn) {
 	t.Helper()
 	secureOurs = tls.Server(ours, &tls.Config{Certificates: []tls.Certificate{certificate()}})
@@ -65,7 +67,7 @@ func secured(t *testing.T, ours, peer net.Conn) (secureOurs, securePeer *tls.Con
 		if err := securePeer.Handshake(); err != nil {
 			t.Error(err)
 		}
-		// What the server sends behind its handshake is read with this.
+		// This reads the server's bytes after the handshake.
 		if _, err := securePeer.Read(nil); err != nil {
 			t.Error(err)
 		}
@@ -74,7 +76,7 @@ func secured(t *testing.T, ours, peer net.Conn) (secureOurs, securePeer *tls.Con
 	return secureOurs, securePeer
 }
 
-// certificate returns a certificate that nobody checks.
+// certificate returns a certificate that no test verifies.
 var certificate = sync.OnceValue(func() tls.Certificate {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 const wait = 3 * time.Second
 
 // The peer reads the last bytes and then the end, not a reset, although much of
-// what it sent has not been read (6455-7.1.1-a, T-H15).
+// its input has not been read (6455-7.1.1-a, T-H15).
 func TestLastBytesArriveDespiteUnreadInput(t *testing.T) {
 	transports := map[string]func(t *testing.T) (ours, peer net.Conn){
 		"TCP": tcp,
@@ -56,7 +56,7 @@ func TestLastBytesArriveDespiteUnreadInput(t *testing.T) {
 	}
 }
 
-// What cannot be closed for writing alone is closed.
+// CloseWriteWithin closes a transport that has no CloseWrite.
 func TestCloseWriteWithinWithoutHalfClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ours, peer := pipe(t)
@@ -73,8 +73,8 @@ func TestCloseWriteWithinWithoutHalfClose(t *testing.T) {
 	})
 }
 
-// A peer that neither reads nor closes keeps nobody longer than it may, although
-// TLS would wait for it (T-C10).
+// A peer that neither reads nor closes blocks no call for longer than its
+// limit, although TLS would wait for it (T-C10).
 func TestCloseWriteWithinAndLingerEnd(t *testing.T) {
 	tests := []struct {
 		name   string
@@ -108,7 +108,7 @@ func TestCloseWriteWithinAndLingerEnd(t *testing.T) {
 	}
 }
 
-// Without a limit Linger waits for the peer, however long.
+// Without a limit Linger waits for the peer for any time.
 func TestLingerWithoutLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ours, peer := pipe(t)
@@ -129,8 +129,8 @@ func TestLingerWithoutLimit(t *testing.T) {
 	})
 }
 
-// A peer that goes on sending is cut off by the bytes, long before the time
-// (T-C10).
+// A peer that sends on is cut off by the number of bytes, long before the time
+// limit (T-C10).
 func TestLingerIsBoundedInBytes(t *testing.T) {
 	const most = 1<<20 + 64<<10
 	synctest.Test(t, func(t *testing.T) {
@@ -158,7 +158,7 @@ func TestLingerIsBoundedInBytes(t *testing.T) {
 	})
 }
 
-// A peer that sends a byte now and then does not prolong Linger (T-C10).
+// A peer that sends single bytes does not prolong Linger (T-C10).
 func TestLingerIsNotProlonged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ours, peer := pipe(t)
@@ -180,8 +180,8 @@ func TestLingerIsNotProlonged(t *testing.T) {
 	})
 }
 
-// With TLS, Linger says goodbye even if CloseWriteWithin has not: the peer that ends first is
-// told that nothing is missing (6455-7.1.1-a).
+// With TLS, Linger sends close_notify even if CloseWriteWithin has not: a peer
+// that ends first learns that the stream is complete (6455-7.1.1-a).
 func TestLingerSaysGoodbye(t *testing.T) {
 	a, b := tcp(t)
 	ours, peer := secured(t, a, b)

@@ -10,17 +10,22 @@ import (
 	"syscall"
 )
 
-// This file is how sockets get to the epoll loop.
+// This file adds sockets to the epoll loop.
 //
-//	duplicate  duplicates the descriptor of a net.TCPConn, whose original is then closed: the runtime's poller, buffers and
-//	           goroutines know it no more. Loop.Start does that.
-//	acceptor   duplicates the first of the connections that wait to be accepted, and calls accept(2) for the rest: that package
-//	           net sets a connection up, and that it is duplicated, is ten of the twenty system calls of a short connection.
+//	duplicate  duplicates the descriptor of a net.TCPConn. Loop.Start then closes
+//	           the original, which releases the runtime's poller, buffers and
+//	           goroutines.
+//	acceptor   duplicates the first of the connections that wait to be accepted,
+//	           and calls accept(2) for the rest: setting up a connection in
+//	           package net and duplicating it are ten of the twenty system
+//	           calls of a short connection.
 //
-// One goroutine accepts for all pollers. Accepting in each of them, by EPOLLEXCLUSIVE, was measured: it costs the same, and it
-// would not notice that the program closes the listener.
+// One goroutine accepts for all pollers. Accepting in each of them, by
+// EPOLLEXCLUSIVE, was measured: it costs the same, and it would not notice that
+// the program closes the listener.
 
-// duplicate returns a duplicate of tcp's descriptor, and tcp's addresses; last is for those. The caller closes tcp.
+// duplicate returns a duplicate of tcp's descriptor, and tcp's addresses. last
+// caches addresses. The caller closes tcp.
 func duplicate(tcp *net.TCPConn, last *atomic.Pointer[addrs]) (fd int, addrs addrPair, err error) {
 	raw, err := tcp.SyscallConn()
 	if err != nil {
@@ -49,9 +54,10 @@ func duplicate(tcp *net.TCPConn, last *atomic.Pointer[addrs]) (fd int, addrs add
 	return dup, newAddrPair(addrPortOfNet(tcp.LocalAddr()), addrPortOfNet(tcp.RemoteAddr()), last), nil
 }
 
-// serve accepts from ln until it is closed. An error that may pass, such as too many open files, is logged and waited out.
+// serve accepts from ln until it is closed. An error that may pass, such as too
+// many open files, is logged and waited out.
 func (l *epollLoop) serve(ln *net.TCPListener, open Open) error {
-	if _, err := l.enter(); err != nil { // the pollers stay as long as there is a listener
+	if _, err := l.enter(); err != nil { // the pollers run as long as there is a listener
 		return err
 	}
 	defer l.leave()
@@ -65,8 +71,9 @@ func (l *epollLoop) serve(ln *net.TCPListener, open Open) error {
 
 // An acceptor accepts connections from one listener.
 //
-// It waits in net.Listener.Accept, because only that ends when the listener is closed, keeps to its deadline, and returns its
-// errors. When it has got a connection there, others often wait too: those it accepts without package net.
+// It waits in net.Listener.Accept, because only that returns when the listener
+// is closed, observes its deadline, and returns its errors. More connections
+// often wait behind the first: the acceptor accepts them without package net.
 type acceptor struct {
 	loop  *epollLoop
 	raw   syscall.RawConn // of the listener
@@ -117,8 +124,9 @@ func (a *acceptor) add(fd int, addrs addrPair) {
 	}
 }
 
-// sockopts are the options that package net sets for each connection that it accepts, as net.ListenConfig says. Connections
-// inherit them from their listener.
+// sockopts are the options that package net sets for each connection that it
+// accepts, as net.ListenConfig says. Connections inherit them from their
+// listener.
 var sockopts = [...]struct{ level, option int }{
 	{syscall.IPPROTO_TCP, syscall.TCP_NODELAY},
 	{syscall.SOL_SOCKET, syscall.SO_KEEPALIVE},
@@ -127,8 +135,9 @@ var sockopts = [...]struct{ level, option int }{
 	{syscall.IPPROTO_TCP, syscall.TCP_KEEPCNT},
 }
 
-// readSockopts sets the options of the listener to those of a connection that package net has accepted. If that is not possible,
-// as with options that Multipath TCP does not know, the mode stays as it is.
+// readSockopts sets the options of the listener to those of a connection that
+// package net has accepted. If that is not possible, as with options that
+// Multipath TCP does not know, the mode stays as it is.
 func (a *acceptor) readSockopts(fd int) {
 	for i, o := range sockopts {
 		value, err := syscall.GetsockoptInt(fd, o.level, o.option)
@@ -153,8 +162,8 @@ func (a *acceptor) applySockopts(fd int) error {
 	return nil
 }
 
-// acceptSome serves some of the connections that wait, and reports whether there may be more. If one cannot be accepted, Accept
-// will return the reason.
+// acceptSome serves some of the connections that wait, and reports whether
+// there may be more. If one cannot be accepted, Accept will return the reason.
 func (a *acceptor) acceptSome() (more bool) {
 	n, none := 0, false
 	err := a.raw.Control(func(listener uintptr) {
@@ -183,7 +192,8 @@ func (a *acceptor) acceptSome() (more bool) {
 	return err == nil && n == len(a.waiting)
 }
 
-// localOf returns the address of this side of a connection: that of the listener, unless that listens on all.
+// localOf returns the address of this side of a connection: that of the
+// listener, unless it listens on all addresses.
 func (a *acceptor) localOf(fd int) netip.AddrPort {
 	if a.local.Addr().IsUnspecified() {
 		if local, err := syscall.Getsockname(fd); err == nil {

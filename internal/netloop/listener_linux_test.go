@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// Every connection has the options of net.ListenConfig, however it was accepted.
+// Every connection has the options of net.ListenConfig, however it was
+// accepted.
 func TestOptionsOfConnectionsThatWaitTogether(t *testing.T) {
 	for name, cfg := range map[string]net.ListenConfig{
 		"default":       {},
@@ -87,8 +88,8 @@ func TestListenerWhoseOptionsCannotBeSet(t *testing.T) {
 }
 
 // A descriptor that is duplicated from package net does not block, although the
-// program has made it blocking by File().Fd(): one peer that did not read used to stop
-// the process.
+// program has made it blocking by File().Fd(): one peer that did not read used
+// to stop the process.
 func TestDuplicateIsNonBlocking(t *testing.T) {
 	a, b := tcpPair(t)
 	defer b.Close()
@@ -129,7 +130,7 @@ func tcpPair(t *testing.T) (a, b *net.TCPConn) {
 	return ours.(*net.TCPConn), theirs.(*net.TCPConn)
 }
 
-// closedConn is of a listener that is closed.
+// closedConn is the RawConn of a closed listener.
 type closedConn struct{ syscall.RawConn }
 
 func (closedConn) Control(func(uintptr)) error { return net.ErrClosed }

@@ -60,10 +60,10 @@ type Conn interface {
 	// with the socket's lock held.
 	WriterBlocked() bool
 
-	// Panicked is called on behalf of a function of the application, such as a
-	// method of its net.Conn, that panicked with value or, if value is nil,
-	// called runtime.Goexit. If end is true, the connection has to end by that,
-	// and the error, if it is not nil, is passed to Closed.
+	// Panicked is called when a function of the application, such as a method
+	// of its net.Conn, panicked with value or, if value is nil, called
+	// runtime.Goexit. If end is true, the connection must end, and the error,
+	// if it is not nil, is passed to Closed.
 	Panicked(value any, end bool) error
 
 	// Closed is called when the socket is closed. err is the reason, nil if
@@ -75,10 +75,10 @@ type Conn interface {
 // goroutine; Write and Writev by one goroutine at a time.
 type Socket interface {
 	// Write writes all of p or fails. It does not wait for the peer and does
-	// not keep p: bytes that the kernel does not accept are buffered.
+	// not retain p: bytes that the kernel does not accept are buffered.
 	Write(p []byte) (int, error)
 
-	// Writev is Write for two pieces, either of which may be empty.
+	// Writev is Write for two pieces, each possibly empty.
 	Writev(head, payload []byte) error
 
 	// Buffered returns the size of the write buffer in bytes.
@@ -88,8 +88,9 @@ type Socket interface {
 	// may be written, or the socket cannot be written to any more.
 	AwaitSpace(size int)
 
-	// Unacknowledged returns how many bytes that are not in the write buffer
-	// any more the peer's kernel has not acknowledged, -1 if that is not known.
+	// Unacknowledged returns the number of bytes that were removed from the
+	// write buffer and that the peer's kernel has not acknowledged, -1 if it is
+	// unknown.
 	Unacknowledged() int
 
 	// ReadPaused reports whether reading is paused because the peer does not
@@ -101,9 +102,9 @@ type Socket interface {
 
 	// CloseWrite ends the output: the write buffer is flushed, then the socket
 	// is closed for writing, and input is discarded. The socket is closed when
-	// the peer closes its side, but no later than Config.Linger, counted from the
-	// return of Conn.Received if that is running. If exchanged is true, the peer
-	// expects nothing more: the socket is closed as soon as the output is
+	// the peer closes its side, but no later than Config.Linger, counted from
+	// the return of Conn.Received if that is running. If exchanged is true, the
+	// peer expects no more: the socket is closed as soon as the output is
 	// flushed, if no input is unread.
 	CloseWrite(exchanged bool)
 
@@ -123,7 +124,7 @@ type Socket interface {
 // PolledSocket, which should be part of the same allocation.
 type Open func(polled bool) (Conn, *PolledSocket)
 
-// Config is the policy of a [Loop]. It is not changed once the loop serves.
+// Config is the policy of a [Loop]. It must not change while the loop serves.
 type Config struct {
 	// WriteTimeout bounds the time without progress in writing. Zero or
 	// negative means no limit.
@@ -143,7 +144,8 @@ type Config struct {
 	// NewBatch returns a value for Conn.BeginBatch. Each poller has a few.
 	NewBatch func() any
 
-	// Clock is a coarse clock: its user increases it every second or more often.
+	// Clock is a coarse clock: its user increases it every second or more
+	// often.
 	Clock *atomic.Uint32
 
 	// Counters are updated by the loop.

@@ -9,12 +9,12 @@ import (
 	"time"
 )
 
-// NetConn is a net.Conn that is written to whole frames at a time, and closed such
-// that the last frame arrives. Writes must not overlap.
+// NetConn is a net.Conn that is written to whole frames at a time, and closed
+// such that the last frame arrives. Writes must not overlap.
 type NetConn struct{ net.Conn }
 
-// TimeoutError says that the peer has accepted no bytes for the time of the limit. It
-// is os.ErrDeadlineExceeded under errors.Is.
+// TimeoutError says that the peer has accepted no bytes for the time of the
+// limit. It is os.ErrDeadlineExceeded under errors.Is.
 type TimeoutError struct {
 	After   time.Duration
 	Bytes   int // the size of the write, or of the write buffer
@@ -33,7 +33,7 @@ func (e *TimeoutError) Timeout() bool { return true }
 func (e *TimeoutError) Unwrap() error { return os.ErrDeadlineExceeded }
 
 // Write writes all of p or fails. After a timeout of the net.Conn itself the
-// connection is closed, because the peer has part of a frame.
+// connection is closed, because the peer has half a frame.
 func (c *NetConn) Write(p []byte) (n int, err error) {
 	n, err = c.Conn.Write(p)
 	switch {
@@ -45,8 +45,8 @@ func (c *NetConn) Write(p []byte) (n int, err error) {
 	return n, err
 }
 
-// Close closes the connection and does not wait: a TLS connection is closed below
-// TLS, because telling the peer could take as long as the peer likes.
+// Close closes the connection and does not wait: a TLS connection is closed
+// below TLS, because telling the peer could take as long as the peer likes.
 //
 //go:noinline
 func (c *NetConn) Close() error { return closeBelow(c.Conn) }
@@ -61,7 +61,8 @@ func closeBelow(nc net.Conn) error {
 	return nc.Close()
 }
 
-// maxDiscarded bounds, in bytes, the input that is discarded at a connection's end.
+// maxDiscarded bounds, in bytes, the input that is discarded at a connection's
+// end.
 const maxDiscarded = 1 << 20
 
 // CloseWriteWithin closes the connection for writing, after the last frame was
@@ -74,8 +75,8 @@ func (c *NetConn) CloseWriteWithin(limit time.Duration) {
 	}
 }
 
-// within closes the connection if f, which closes it in some way, does not return
-// within limit. TLS sets deadlines of its own there, which are longer.
+// within closes the connection if f, which closes it in some way, does not
+// return within limit. TLS sets deadlines of its own there, which are longer.
 func (c *NetConn) within(limit time.Duration, f func() error) error {
 	if limit > 0 {
 		defer time.AfterFunc(limit, func() { c.Close() }).Stop()
@@ -83,11 +84,11 @@ func (c *NetConn) within(limit time.Duration, f func() error) error {
 	return f()
 }
 
-// Linger reads and discards input until the peer closes its side or limit is over,
-// and closes the connection. A plain close with unread input makes the kernel send a
-// reset, which can destroy the Close frame on its way to the peer (RFC 6455, Section
-// 7.1.1). To send its own closing message, TLS has the same time again. 0 or less
-// means no limit. No other goroutine may be reading.
+// Linger reads and discards input until the peer closes its side or limit is
+// over, and closes the connection. A plain close with unread input makes the
+// kernel send a reset, which can destroy the Close frame on its way to the peer
+// (RFC 6455, Section 7.1.1). To send its own closing message, TLS has the same
+// time again. 0 or less means no limit. No other goroutine may be reading.
 func (c *NetConn) Linger(limit time.Duration) {
 	var deadline time.Time
 	if limit > 0 {
@@ -96,7 +97,7 @@ func (c *NetConn) Linger(limit time.Duration) {
 		if c.Conn.SetReadDeadline(deadline) != nil {
 			most = limit
 		}
-		defer time.AfterFunc(most, func() { c.Close() }).Stop() // the deadline may do nothing
+		defer time.AfterFunc(most, func() { c.Close() }).Stop() // the deadline may have no effect
 	} else {
 		c.Conn.SetReadDeadline(deadline)
 	}

@@ -13,7 +13,8 @@ import (
 
 const timeout = 8 * time.Second
 
-// A transport that has a time limit of its own names it, and is not corrected.
+// The TimeoutError of a transport with its own time limit is returned
+// unchanged.
 func TestTimeLimitOfTheTransportIsNamed(t *testing.T) {
 	below := &netloop.TimeoutError{After: time.Minute, Bytes: 7}
 	if _, err := (&netloop.NetConn{Conn: late{err: below}}).Write([]byte("Hello")); err != below {
@@ -21,7 +22,7 @@ func TestTimeLimitOfTheTransportIsNamed(t *testing.T) {
 	}
 }
 
-// late is a transport that cannot write in time.
+// late is a transport whose writes time out.
 type late struct {
 	net.Conn
 	err error
@@ -30,8 +31,8 @@ type late struct {
 func (l late) Write([]byte) (int, error) { return 0, l.err }
 func (l late) Close() error              { return nil }
 
-// noDeadlines is a net.Conn whose deadlines fail, as those of an SSH channel do, or
-// do nothing (gorilla/websocket#911, golang/go#67152).
+// noDeadlines is a net.Conn whose deadlines fail, as those of an SSH channel
+// do, or have no effect (gorilla/websocket#911, golang/go#67152).
 type noDeadlines struct {
 	net.Conn
 	err error
@@ -57,7 +58,8 @@ func TestLingerNeedsNoDeadlines(t *testing.T) {
 	}
 }
 
-// Any other error of a write is the transport's own, and closes nothing.
+// Any other error of a write is returned unchanged and does not close the
+// connection.
 func TestWriteErrorIsHandedOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ours, peer := pipe(t)
@@ -86,12 +88,12 @@ func TestCloseDoesNotWait(t *testing.T) {
 	})
 }
 
-// shortWriter is a net.Conn that takes less than it says.
+// shortWriter is a net.Conn that writes less than it reports.
 type shortWriter struct{ net.Conn }
 
 func (shortWriter) Write(p []byte) (int, error) { return len(p) / 2, nil }
 
-// T-G11: what was not written was not written, whatever a net.Conn says.
+// T-G11: a short write without an error is an error.
 func TestShortWriteIsAnError(t *testing.T) {
 	ours, _ := pipe(t)
 	if n, err := (&netloop.NetConn{Conn: shortWriter{ours}}).Write([]byte("frame")); n != 2 || err != io.ErrShortWrite {

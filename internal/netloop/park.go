@@ -9,21 +9,22 @@ import (
 	"time"
 )
 
-// This file is why an idle connection costs little without epoll. It is then served
-// by a goroutine that does next to nothing, so that its stack stays as small as it
-// began. Two alternate:
+// This file makes idle connections cheap without epoll. The goroutine of an
+// idle connection does almost nothing, so that its stack keeps its initial
+// size. Two goroutines alternate:
 //
-//	parked  waits until something is readable    smallest stack, no buffer
-//	active  reads and runs handlers, until       stack as they need it, a buffer
-//	        all input is handled                 that is lent
+//	parked  waits until the socket is readable   smallest stack, no buffer
+//	active  reads and runs handlers, until       a stack of any size, a
+//	        all input is handled                 borrowed buffer
 //
-// A stack that has grown is not given back whole as long as its goroutine lives:
-// that is why each of the two starts the other and ends.
+// The memory of a stack that has grown is not all freed while its goroutine
+// lives: so each of the two starts the other and exits.
 //
-// A socket is waited for without reading from it, because TLS may lie on it. So it
-// must be known that TLS itself holds no data of the peer, such as a message that
-// arrived together with the end of the handshake: a read with a deadline in the past
-// finds out. A net.Conn that is no socket is waited for by a read of a few bytes.
+// The parked goroutine waits without reading from the socket, because TLS may
+// run over it. TLS itself must then hold no data of the peer, such as a message
+// that arrived together with the end of the handshake: a read with a deadline
+// in the past checks that. For a net.Conn that is no socket, it waits in a
+// read of a few bytes.
 
 // activeReadSize is the size of the buffer of an active connection in bytes.
 const activeReadSize = 4 << 10
@@ -31,12 +32,12 @@ const activeReadSize = 4 << 10
 // readBuffers lends buffers to active connections.
 var readBuffers = sync.Pool{New: func() any { return new([activeReadSize]byte) }}
 
-// parkedReadSize is the size of the read of a parked net.Conn that is no socket, in
-// bytes: no less than the Pong of a heartbeat.
+// parkedReadSize is the size of the read of a parked net.Conn that is no
+// socket, in bytes: no less than the Pong of a heartbeat.
 const parkedReadSize = 16
 
-// A connection that is woken busyWakes times within a tick is busy: it stays active
-// until nothing has been read for idleGrace, or half of that.
+// A connection that is woken busyWakes times within a tick is busy: it stays
+// active until nothing has been read for idleGrace, or half of that.
 const (
 	busyWakes = 4
 	idleGrace = 2 * time.Second
@@ -53,9 +54,9 @@ func (t *goroutineSocket) active(b []byte, err error) {
 	}
 }
 
-// run runs f on a goroutine of its own, as the one that serves the connection. If
-// f does not return, because a function of the application has panicked or called
-// runtime.Goexit, the connection ends.
+// run runs f on a goroutine of its own, as the one that serves the connection.
+// If f does not return, because a function of the application has panicked or
+// called runtime.Goexit, the connection ends.
 func (t *goroutineSocket) run(f func()) {
 	go func() {
 		returned := false
@@ -70,8 +71,8 @@ func (t *goroutineSocket) run(f func()) {
 	}()
 }
 
-// abandon ends a connection whose goroutine has ended by a panic with value, or by
-// runtime.Goexit if value is nil.
+// abandon ends a connection whose goroutine has ended by a panic with value, or
+// by runtime.Goexit if value is nil.
 func (t *goroutineSocket) abandon(value any) {
 	t.handlers.Lock()
 	err := t.conn.Panicked(value, true)
@@ -81,8 +82,8 @@ func (t *goroutineSocket) abandon(value any) {
 	}
 }
 
-// park returns when something is readable, with the bytes that were read, or when
-// the input has ended, with the reason.
+// park returns when something is readable, with the bytes that were read, or
+// when the input has ended, with the reason.
 func (t *goroutineSocket) park() ([]byte, error) {
 	if socket, _ := t.pollable(); socket != nil {
 		t.async.replying.Store(false)
@@ -93,8 +94,8 @@ func (t *goroutineSocket) park() ([]byte, error) {
 	return b[:n], err
 }
 
-// pollable returns the socket of the connection, nil if awaitReadable cannot wait
-// for it, and whether TLS lies on it.
+// pollable returns the socket of the connection, nil if awaitReadable cannot
+// wait for it, and whether TLS lies on it.
 func (t *goroutineSocket) pollable() (socket net.Conn, secure bool) {
 	nc := t.NetConn.Conn
 	if async, ok := nc.(*asyncConn); ok {
@@ -112,9 +113,9 @@ func (t *goroutineSocket) pollable() (socket net.Conn, secure bool) {
 	return nc, secure
 }
 
-// work handles b, and then reads and handles input until there is none. It reports
-// whether the connection parks then. Otherwise it has ended: by err, if that is not
-// nil.
+// work handles b, and then reads and handles input until there is none. It
+// reports whether the connection parks then. Otherwise it has ended: by err, if
+// that is not nil.
 func (t *goroutineSocket) work(b []byte, err error) (parks bool) {
 	buf := readBuffers.Get().(*[activeReadSize]byte)
 	defer readBuffers.Put(buf)
@@ -154,7 +155,7 @@ type burst struct {
 	readable bool   // the socket has input
 	asks     bool   // TLS may hold input
 	busy     bool   // the connection should not park soon
-	limited  uint32 // the tick when a read deadline was set; 0: there is none
+	limited  uint32 // the tick at which a read deadline was set; 0: none
 }
 
 func (t *goroutineSocket) newBurst() burst {
@@ -192,13 +193,14 @@ func (s *burst) read(buf []byte, last int) (n int, err error) {
 	}
 }
 
-// mayPark reports whether no input is missing. The rest of an incomplete frame is:
-// it is waited for with a buffer.
+// mayPark reports whether no input is missing. An incomplete frame misses its
+// rest: it needs a goroutine with a buffer.
 func (s *burst) mayPark(last int) bool {
 	return !s.readable && !s.partial && (last < activeReadSize || s.asks)
 }
 
-// limit bounds reads by wait. The deadline is not set again with each read.
+// limit bounds reads by wait. It sets the deadline once a tick, not with each
+// read.
 func (s *burst) limit(wait time.Duration) {
 	if now := s.cfg.Clock.Load(); s.limited != now {
 		s.limited = now

@@ -2,8 +2,8 @@ package netloop
 
 import "sync"
 
-// Buffer is a read buffer that is small as long as little is asked for. A large one
-// is borrowed.
+// Buffer is a read buffer that is small as long as little is asked for. A large
+// one is borrowed.
 type Buffer struct {
 	small []byte
 	large *[]byte
@@ -23,8 +23,8 @@ var largeBuffers = sync.Pool{New: func() any {
 	return &b
 }}
 
-// Get returns a slice for a read of up to size bytes. The slice of an earlier
-// call is not valid any more.
+// Get returns a slice for a read of up to size bytes. It invalidates the slice
+// of an earlier call.
 func (b *Buffer) Get(size int) []byte {
 	switch {
 	case size > SmallBuffer && b.large == nil:

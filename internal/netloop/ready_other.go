@@ -10,7 +10,7 @@ import (
 // canAwaitReadable is whether awaitReadable works on this system.
 const canAwaitReadable = false
 
-// setNonblock does nothing: all sockets are non-blocking.
+// setNonblock has no effect: all sockets are non-blocking.
 func setNonblock(net.Listener) {}
 
 // awaitReadable is not called.

@@ -11,9 +11,9 @@ import (
 // canAwaitReadable is whether awaitReadable works on this system.
 const canAwaitReadable = true
 
-// setNonblock makes a listening socket non-blocking. A call of File().Fd() by the
-// program, or os/exec with it among ExtraFiles, makes it blocking, also for package
-// net: Close could not end Accept then.
+// setNonblock makes a listening socket non-blocking. A call of File().Fd() by
+// the program, or os/exec with it among ExtraFiles, makes it blocking, also for
+// package net: Close could not end Accept then.
 func setNonblock(ln net.Listener) {
 	socket, ok := ln.(syscall.Conn)
 	if !ok {
@@ -24,8 +24,8 @@ func setNonblock(ln net.Listener) {
 	}
 }
 
-// awaitReadable waits until a socket has input, or its input has ended. It reads
-// nothing. The error is the reason why there is nothing to wait for.
+// awaitReadable waits until a socket has input, or its input has ended. It
+// reads no input. The error tells why it cannot wait.
 func awaitReadable(socket net.Conn) error {
 	raw, err := socket.(syscall.Conn).SyscallConn()
 	if err != nil {

@@ -10,7 +10,8 @@ import (
 	"syscall"
 )
 
-// addrPair holds both addresses of a connection in few bytes: most connections of a server have the same local address.
+// addrPair holds both addresses of a connection in few bytes: most connections
+// of a server have the same local address.
 type addrPair struct {
 	known *addrs   // with the local address
 	ip    [16]byte // of the peer
@@ -21,7 +22,8 @@ type addrPair struct {
 // addrs are addresses that an addrPair does not hold itself.
 type addrs struct{ local, zoned netip.AddrPort }
 
-// newAddrPair returns a pair that shares the local address, if that is the same, with the one made last.
+// newAddrPair returns a pair that shares the local address, if that is the
+// same, with the one made last.
 func newAddrPair(local, remote netip.AddrPort, last *atomic.Pointer[addrs]) (a addrPair) {
 	a.known = last.Load()
 	a.zoned = remote.Addr().Zone() != ""
@@ -73,8 +75,9 @@ func zone(index int) string {
 	return strconv.Itoa(index)
 }
 
-// addrPortOfNet returns an address of package net. It is not valid if the kernel
-// did not know the address: a peer may have closed before net.FileConn was called.
+// addrPortOfNet returns an address of package net. It is invalid if the kernel
+// did not know the address: a peer may have closed before net.FileConn was
+// called.
 func addrPortOfNet(a net.Addr) netip.AddrPort {
 	if tcp, ok := a.(*net.TCPAddr); ok {
 		return tcp.AddrPort()

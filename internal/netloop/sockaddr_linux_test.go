@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// The addresses of a connection are the same after they have been put into less
-// room; those of IPv4 that came over an IPv6 socket are shown as of IPv4.
+// The addresses of a connection are the same after they were packed. IPv4
+// addresses of an IPv6 socket are shown as IPv4.
 func TestAddressesAreKept(t *testing.T) {
 	var last atomic.Pointer[addrs]
 	for _, tt := range []struct{ local, remote, wantLocal, wantRemote string }{

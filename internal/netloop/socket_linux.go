@@ -38,17 +38,17 @@ type PolledSocket struct {
 
 // socketExt has the fields that most sockets do not need before their end.
 type socketExt struct {
-	ended     chan struct{} // closed at the end, if somebody waits for that
+	ended     chan struct{} // closed at the end; nil if no caller waits
 	discarded int           // bytes of input that were discarded
 	replies   int           // bytes buffered by handlers since out was empty
-	space     *sync.Cond    // of those who wait for a smaller out; nil if nobody ever did
+	space     *sync.Cond    // signals a smaller out; nil until the first waiter
 	pending   *writeBuf     // input that the connection was not ready for
 	timer     *time.Timer   // calls expire; nil: no deadline is set
 	deadline  time.Time     // of the timer
-	final     bool          // the deadline bounds the socket's life: nothing moves it
+	final     bool          // the deadline bounds the socket's life and is not moved
 }
 
-// ensureExt returns ext, which is allocated if it is not there.
+// ensureExt returns ext and allocates it if it is nil.
 func (s *PolledSocket) ensureExt() *socketExt {
 	if s.ext == nil {
 		s.ext = new(socketExt)
@@ -60,7 +60,7 @@ func (s *PolledSocket) ensureExt() *socketExt {
 const (
 	ownerNone    uint32 = iota // the next event is handled by the goroutine that gets it
 	ownerRunning               // a goroutine handles an event
-	ownerMissed                // the same, and another event was reported; no more are until release
+	ownerMissed                // the same, and another event was reported; no more until release
 	ownerClosed                // the socket is closed
 )
 
@@ -70,8 +70,8 @@ type socketFlags uint8
 const (
 	flagHandling  socketFlags = 1 << iota // handlers are running
 	flagKicked                            // the socket is in its poller's kick queue
-	flagWritable                          // Conn.Writable is to be called
-	flagExchanged                         // the peer expects nothing: see Socket.CloseWrite
+	flagWritable                          // Conn.Writable must be called
+	flagExchanged                         // the peer expects no more: see Socket.CloseWrite
 )
 
 // readPause is a set of reasons not to read.
@@ -91,10 +91,10 @@ const (
 //	yes      yes       output
 //	yes      no        the hang-up, once
 //
-// epoll reports a hang-up, the end of both directions, in each of these sets, and
-// as long as it lasts. A socket that is not read from handles it all the same: see
-// hangUp. While the socket has an owner, nobody can handle it, and so it is
-// reported once.
+// epoll reports a hang-up, the end of both directions, in each of these sets,
+// and as long as it lasts. A socket that is not read from handles it all the
+// same: see hangUp. While the socket has an owner, nobody can handle it, and so
+// it is reported once.
 type interest uint8
 
 const (
@@ -118,8 +118,8 @@ func (i interest) events() (events uint32) {
 	return events
 }
 
-// add serves the connection fd. first, if it is not nil, is passed to Received before anything is read. If it returns an
-// error, fd is still the caller's.
+// add serves the connection fd. first, if it is not nil, is passed to Received
+// before any read. If it returns an error, fd still belongs to the caller.
 func (l *epollLoop) add(fd int, addrs addrPair, open Open, first []byte, ended chan struct{}) error {
 	if !l.sockets.holds(fd) {
 		return fmt.Errorf("websocket: descriptor %d exceeds the event loop's maximum (%d): %w", fd, maxDescriptors-1, syscall.EMFILE)
@@ -144,14 +144,14 @@ func (l *epollLoop) add(fd int, addrs addrPair, open Open, first []byte, ended c
 	return nil
 }
 
-// init sets up a zero socket, of which the caller is the owner.
+// init sets up a zero socket and makes the caller its owner.
 func (s *PolledSocket) init(conn Conn, p *poller, fd int, addrs addrPair) {
 	s.conn, s.poller, s.fd, s.addrs, s.state = conn, p, int32(fd), addrs, stateOpen
 	s.owner.Store(ownerRunning)
 }
 
-// register has epoll report events. The caller gives up the socket, unless there is
-// an error.
+// register has epoll report events. The caller gives up the socket if there is
+// no error.
 func (s *PolledSocket) register() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -188,7 +188,8 @@ func (s *PolledSocket) wanted() (i interest) {
 	return i
 }
 
-// arm tells epoll the events to report, if they have changed. The caller holds mu.
+// arm tells epoll the events to report, if they have changed. The caller holds
+// mu.
 func (s *PolledSocket) arm() {
 	if s.fd < 0 || s.interest == 0 {
 		return
@@ -243,8 +244,8 @@ func (s *PolledSocket) ready(w *worker, events uint32) {
 	}
 }
 
-// run handles input and the end. The caller owns the socket, and gives it up. If a handler ends the goroutine, the connection
-// has failed.
+// run handles input and the end. The caller owns the socket, and gives it up.
+// If a handler ends the goroutine, the connection has failed.
 func (s *PolledSocket) run(w *worker) {
 	returned := false
 	defer func() {
@@ -261,7 +262,7 @@ func (s *PolledSocket) run(w *worker) {
 	returned = true
 }
 
-// prepare does the part of an event's work that does not need the owner, and reports
+// prepare does the work for an event that does not need the owner, and reports
 // whether there is more.
 func (s *PolledSocket) prepare(events uint32) bool {
 	s.mu.Lock()
@@ -278,8 +279,9 @@ func (s *PolledSocket) prepare(events uint32) bool {
 	return events&^(kickEvent|syscall.EPOLLOUT) != 0 || s.hasWork()
 }
 
-// claim makes the caller the socket's owner, and reports whether it is. If there is
-// another owner, no events are reported until that gives the socket up.
+// claim makes the caller the socket's owner, and reports whether it is. If
+// there is another owner, no events are reported until that owner releases the
+// socket.
 func (s *PolledSocket) claim() bool {
 	for {
 		if s.owner.CompareAndSwap(ownerNone, ownerRunning) {
@@ -303,7 +305,7 @@ func (s *PolledSocket) release() {
 	if s.owner.CompareAndSwap(ownerRunning, ownerNone) || s.owner.Load() == ownerClosed {
 		return
 	}
-	s.mu.Lock() // so that claim has done its part
+	s.mu.Lock() // waits until claim is complete
 	defer s.mu.Unlock()
 	s.owner.Store(ownerNone)
 	s.paused &^= pausedRunning
@@ -379,8 +381,8 @@ func (s *PolledSocket) work(w *worker) {
 
 // task is the work of an owner.
 type task struct {
-	writable bool      // Conn.Writable is to be called before anything else
-	end      bool      // the socket is to be closed
+	writable bool      // Conn.Writable must be called first
+	end      bool      // the socket must be closed
 	wait     bool      // the connection is not ready
 	pending  *writeBuf // input that Received has not handled; the owner's own
 	discard  bool      // input is discarded
@@ -412,8 +414,9 @@ func (s *PolledSocket) nextTask() (do task) {
 	return do
 }
 
-// beginBatch has the output collected in w, unless w's leader has been replaced: then nobody would write it before the handlers
-// return, because the watchdog has looked already.
+// beginBatch has the output collected in w, unless w's leader has been
+// replaced: then nobody would write it before the handlers return, because the
+// watchdog has looked already.
 func (s *PolledSocket) beginBatch(w *worker) {
 	s.conn.BeginBatch(w.batch)
 	if w.replaced() {
@@ -433,8 +436,9 @@ func (s *PolledSocket) callWritable(w *worker) {
 	s.returned(s.conn.Writable())
 }
 
-// returned is called when the handlers have returned: their output is written. If the peer does not read it, no more is read
-// from the peer. ok is that of the handlers.
+// returned is called when the handlers have returned: their output is written.
+// If the peer does not read it, no more is read from the peer. ok is that of
+// the handlers.
 func (s *PolledSocket) returned(ok bool) {
 	s.conn.EndBatch()
 	s.mu.Lock()
@@ -449,8 +453,8 @@ func (s *PolledSocket) returned(ok bool) {
 	}
 }
 
-// pause keeps the input that the connection is not ready for, until Resume; nil if
-// there is none. The caller owns the socket.
+// pause keeps the input that the connection is not ready for, until Resume; nil
+// if there is none. The caller owns the socket.
 func (s *PolledSocket) pause(pending *writeBuf) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -466,7 +470,8 @@ func (s *PolledSocket) pause(pending *writeBuf) {
 }
 
 // readEOF is called when the peer has closed its side. It may still read: its
-// messages are answered before the socket is closed. The caller owns the socket.
+// messages are answered before the socket is closed. The caller owns the
+// socket.
 func (s *PolledSocket) readEOF() {
 	s.mu.Lock()
 	open := s.state == stateOpen
@@ -485,7 +490,8 @@ func (s *PolledSocket) readEOF() {
 }
 
 // answered reports whether the socket of a peer that has closed its side can be
-// closed: the peer has got all replies, or cannot get them. The caller holds mu.
+// closed: the peer has got all replies, or cannot get them. The caller holds
+// mu.
 func (s *PolledSocket) answered() bool {
 	switch {
 	case s.failed != nil, s.state == stateDone, s.state == stateAborted:
@@ -533,8 +539,8 @@ func (s *PolledSocket) kick() {
 	}
 }
 
-// hasWork reports whether there is work that no event of the descriptor reports.
-// The caller holds mu.
+// hasWork reports whether there is work that no event of the descriptor
+// reports. The caller holds mu.
 func (s *PolledSocket) hasWork() bool {
 	switch {
 	case s.fd < 0:
@@ -549,8 +555,8 @@ func (s *PolledSocket) hasWork() bool {
 	return false
 }
 
-// takePending returns the input that the connection was not ready for, nil if
-// there is none, and does not keep it. The caller holds mu.
+// takePending removes and returns the input that the connection was not ready
+// for, nil if there is none. The caller holds mu.
 func (s *PolledSocket) takePending() (pending *writeBuf) {
 	if s.ext != nil {
 		pending, s.ext.pending = s.ext.pending, nil

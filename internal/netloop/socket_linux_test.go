@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// events returns how many events the pollers have handled.
+// events returns the number of events that the pollers have handled.
 func (l *epollLoop) events() (n uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -23,9 +23,9 @@ func (l *epollLoop) events() (n uint64) {
 	return n
 }
 
-// A reset of a connection whose handlers are busy is reported once, and the poller has
-// no more work from it than from any event: it used to be reported over and over, and
-// each time the input that the connection was not ready for was copied, which cost
+// A reset of a connection whose handlers are busy is reported once, and causes
+// the poller no more work than any event. It used to be reported over and over,
+// and each time the input that the connection was not ready for was copied:
 // more than one processor and gigabytes of garbage a second.
 func TestResetWhileHandlersAreBusyIsReportedOnce(t *testing.T) {
 	for _, style := range []string{"in a handler", "not ready"} {
@@ -75,9 +75,9 @@ func TestResetWhileHandlersAreBusyIsReportedOnce(t *testing.T) {
 	}
 }
 
-// A timer that fires too late, because the goroutine that flushes the write buffer
-// has the lock, aborts nothing: the peer has got everything. The connection used to
-// be aborted with io.EOF as the reason.
+// A timer that fires too late, because the goroutine that flushes the write
+// buffer holds the lock, aborts nothing: the peer has received all bytes. The
+// connection used to be aborted with io.EOF as the reason.
 func TestTimerThatFiresLateAbortsNothing(t *testing.T) {
 	l := newTestLoop(t, Config{WriteTimeout: time.Hour, MaxBlocked: 10}, listen(t), nil)
 	nc, c := l.connect(t)
@@ -96,10 +96,11 @@ func TestTimerThatFiresLateAbortsNothing(t *testing.T) {
 	for s.Buffered() > 0 {
 		runtime.Gosched()
 	}
-	s.expire() // there is no deadline any more
+	s.expire() // the deadline was removed
 	echoes(t, nc, 1)
 
-	// The time is over, but the peer has read, and the poller has not handled that.
+	// The time is over, but the peer has read, and the poller has not handled
+	// that.
 	if err := s.Writev(nil, make([]byte, size)); err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +120,7 @@ func TestTimerThatFiresLateAbortsNothing(t *testing.T) {
 	<-l.closed
 }
 
-// withoutEpoll has epoll_ctl fail for sockets of a loop that does not serve yet.
+// withoutEpoll makes epoll_ctl fail for sockets of a loop before it serves.
 func withoutEpoll(l *Loop, fails *atomic.Bool) {
 	calls := *kernel
 	calls.epollCtl = func(epfd, op int, fd int32, events uint32) error {
@@ -131,8 +132,7 @@ func withoutEpoll(l *Loop, fails *atomic.Bool) {
 	l.pollers().sys = &calls
 }
 
-// A connection that epoll refuses ends: it used to be kept, and nothing of it was
-// ever read.
+// A connection that epoll refuses ends: it used to be kept and never read.
 func TestConnectionThatEpollRefuses(t *testing.T) {
 	var fails atomic.Bool
 	fails.Store(true)
@@ -149,7 +149,7 @@ func TestConnectionThatEpollRefuses(t *testing.T) {
 	}
 }
 
-// So does a connection that epoll refuses later.
+// A connection that epoll refuses later ends too.
 func TestConnectionThatEpollLoses(t *testing.T) {
 	var fails atomic.Bool
 	l := newTestLoop(t, Config{MaxBlocked: 10}, nil, nil)
@@ -172,7 +172,7 @@ func TestConnectionThatEpollLoses(t *testing.T) {
 	}
 }
 
-// More kicks than a leader gets at once are not lost.
+// Kicks beyond the number that a leader gets at once are not lost.
 func TestKicksAreHandledInOrder(t *testing.T) {
 	q := kickQueue{fds: []int32{1, 2, 3, 4, 5}}
 	q.size.Store(5)

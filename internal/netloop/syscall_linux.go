@@ -9,7 +9,8 @@ import (
 	"unsafe"
 )
 
-// systemCalls are the system calls that the epoll loop makes for a socket. Tests replace them.
+// systemCalls are the system calls that the epoll loop makes for a socket.
+// Tests replace them.
 type systemCalls struct {
 	read     func(fd int32, p []byte) (int, error)
 	write    func(fd int32, p []byte) (int, error)
@@ -21,7 +22,8 @@ type systemCalls struct {
 	notify   func(eventfd int)
 }
 
-// kernel are the system calls of Linux. Those that cannot block bypass the scheduler, which would cost more than some of them.
+// kernel are the system calls of Linux. Those that cannot block bypass the
+// scheduler, which would cost more than some of them.
 var kernel = &systemCalls{
 	read:     sysRead,
 	write:    sysWrite,
@@ -35,7 +37,8 @@ var kernel = &systemCalls{
 	notify: sysNotify,
 }
 
-// blockingSize is the size in bytes of a write that the scheduler should know of: copying so much is slow.
+// blockingSize is the size in bytes of a write that the scheduler should know
+// of: copying so much is slow.
 const blockingSize = 128 << 10
 
 func sysRead(fd int32, p []byte) (int, error) {

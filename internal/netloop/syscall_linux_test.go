@@ -7,9 +7,8 @@ import (
 	"testing"
 )
 
-// A socket that takes nothing has taken nothing, however much it is offered and in how
-// many pieces.
-func TestFullSocketTakesNothing(t *testing.T) {
+// A full socket accepts no byte, for any size and number of pieces.
+func TestFullSocketAcceptsNothing(t *testing.T) {
 	pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_NONBLOCK, 0)
 	if err != nil {
 		t.Fatal(err)

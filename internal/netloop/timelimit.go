@@ -13,15 +13,15 @@ type timeLimit struct {
 	progress func() bool // nil: not known
 
 	mu      sync.Mutex // guards the rest
-	since   time.Time  // the beginning, or the last progress; zero: nothing has begun
+	since   time.Time  // the beginning, or the last progress; zero: not started
 	timer   *time.Timer
 	armed   bool // timer will fire
 	expired bool
 }
 
-// newTimeLimit returns a limit that calls expire, once, when the action has begun and
-// not ended within limit, counted from its last progress. progress reports whether
-// there was progress since its last call.
+// newTimeLimit returns a limit that calls expire, once, when the action has
+// begun and not ended within limit, counted from its last progress. progress
+// reports whether there was progress since its last call.
 func newTimeLimit(limit time.Duration, expire func(), progress func() bool) *timeLimit {
 	return &timeLimit{limit: limit, expire: expire, progress: progress}
 }

@@ -9,34 +9,36 @@ import (
 	"time"
 )
 
-// Transport is a net.Conn on which every call ends: a Read at its deadline or when
-// the connection is aborted, a Write when the peer has accepted nothing for the write
-// timeout, Close and Abort soon. Read belongs to one goroutine at a time, and so does
-// Write.
+// Transport is a net.Conn on which every call returns: a Read at its deadline
+// or when the connection is aborted, a Write when the peer has accepted no byte
+// for the write timeout, Close and Abort soon. Read belongs to one goroutine at
+// a time, and so does Write.
 type Transport interface {
 	net.Conn
 
 	// SetWriteTimeout bounds the time in which the peer accepts no bytes: then
-	// a Write fails with a TimeoutError, and the connection is aborted. 0
-	// or less means no limit, which is the default. It is not called while another
-	// call is under way.
+	// a Write fails with a TimeoutError, and the connection is aborted. 0 or
+	// less means no limit, which is the default. It must not be called during
+	// another call.
 	SetWriteTimeout(timeout time.Duration)
 
-	// TimedOut returns the error of the Write that timed out, nil if none did. TLS
-	// that had to write within a Read reports another error.
+	// TimedOut returns the error of the Write that timed out, nil if none did.
+	// TLS that had to write within a Read reports another error.
 	TimedOut() *TimeoutError
 
 	// CloseWrite closes the connection for writing, if it can be closed so.
 	CloseWrite() error
 
-	// Abort closes the connection below all TLS, without telling the peer.
+	// Abort closes the connection below all TLS, without close_notify.
 	Abort() error
 }
 
-// NewTransport returns nc, which carries bytes for WebSocket or TLS, as a transport.
+// NewTransport returns nc, which carries bytes for WebSocket or TLS, as a
+// transport.
 //
-// The deadlines of TCP and Unix connections are relied on. Those of other types may
-// not work, as with the channels of SSH, or may destroy a TLS connection inside.
+// The deadlines of TCP and Unix connections are relied on. Those of other types
+// may not work, as with the channels of SSH, or may destroy a TLS connection
+// inside.
 func NewTransport(nc net.Conn) Transport {
 	switch nc.(type) {
 	case *net.TCPConn, *net.UnixConn:
@@ -57,8 +59,8 @@ func Over(tls net.Conn, below Transport) Transport {
 	return &tlsConn{Conn: tls, reader: newReader(tls, nil), below: below}
 }
 
-// aborter is a transport whose Close aborts. A Conn closes it in place of the TLS or
-// foreign connection above.
+// aborter is a transport whose Close aborts. A Conn closes it in place of the
+// TLS or foreign connection above.
 type aborter struct{ Transport }
 
 func (c aborter) Close() error { return c.Abort() }
@@ -73,8 +75,8 @@ type systemConn struct {
 	late    atomic.Pointer[TimeoutError]
 }
 
-// Write writes all of p or fails. A blocked Write looks for progress every quarter
-// of the timeout.
+// Write writes all of p or fails. A blocked Write looks for progress every
+// quarter of the timeout.
 func (c *systemConn) Write(p []byte) (written int, err error) {
 	var progress time.Time
 	if c.timeout > 0 {
@@ -101,8 +103,8 @@ func (c *systemConn) Write(p []byte) (written int, err error) {
 	}
 }
 
-// arm sets a write deadline between an eighth and a quarter of the timeout away, so
-// that a busy connection sets it rarely.
+// arm sets a write deadline between an eighth and a quarter of the timeout
+// away, so that a busy connection sets it rarely.
 func (c *systemConn) arm(now time.Time) {
 	if c.limited || c.armed.Sub(now) >= c.timeout/8 {
 		return
@@ -141,8 +143,8 @@ func closeWrite(nc net.Conn) error {
 	return errors.ErrUnsupported
 }
 
-// tlsConn is a TLS connection over a transport. A Read of TLS may have to write, and
-// then waits for the peer, or for a Write that does: it is detached.
+// tlsConn is a TLS connection over a transport. A Read of TLS may have to
+// write, and then waits for the peer, or for a Write that does: it is detached.
 type tlsConn struct {
 	net.Conn
 	*reader
@@ -172,8 +174,8 @@ func (c *tlsConn) Abort() error { return c.below.Abort() }
 // NetConn returns the connection below TLS.
 func (c *tlsConn) NetConn() net.Conn { return aborter{c.below} }
 
-// reader reads on goroutines of its own, so that a Read can be given up. Bytes that
-// arrive after that are kept for the next Read.
+// reader reads on goroutines of its own, so that a Read can be given up. Bytes
+// that arrive after that are kept for the next Read.
 type reader struct {
 	deadline deadline
 
@@ -235,7 +237,7 @@ func (r *reader) Read(p []byte) (int, error) {
 				result = readResult{0, errors.New("websocket: the net.Conn read more bytes than it was asked for")}
 			}
 			if result.err != nil && isClosed(r.aborted) {
-				result.err = net.ErrClosed // of which it is the effect
+				result.err = net.ErrClosed // result.err is the effect of the abort
 			}
 			r.rest, r.err = r.p[:result.n], result.err
 		case <-over:

@@ -17,9 +17,10 @@ import (
 	"github.com/fibersock/fibersock/internal/netloop"
 )
 
-// WriteTimeout used to bound a message as a whole, and cut connections over slow links
-// ("the peer does not read") that took it steadily (gorilla/websocket#885,
-// python-websockets/websockets#1005). It bounds the time without progress (T-C08).
+// WriteTimeout used to bound a message as a whole, and aborted connections over
+// slow links ("the peer does not read") that read it steadily
+// (gorilla/websocket#885, python-websockets/websockets#1005). It bounds the
+// time without progress (T-C08).
 func TestWriteTimesOutWithoutProgressOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ours, peer := net.Pipe()
@@ -41,7 +42,7 @@ func TestWriteTimesOutWithoutProgressOnly(t *testing.T) {
 			t.Errorf("it took %v: the peer was not slow", took)
 		}
 
-		// Now the peer takes a part, and then no more.
+		// Now the peer reads three bytes, and then no more.
 		go io.ReadFull(peer, make([]byte, 3))
 		start = time.Now()
 		n, err := c.Write(make([]byte, 100))
@@ -53,7 +54,7 @@ func TestWriteTimesOutWithoutProgressOnly(t *testing.T) {
 			t.Errorf("it took %v", took)
 		}
 		if c.TimedOut() != late || netloop.Over(hidden{c}, c).TimedOut() != late {
-			t.Error("the timeout is not told")
+			t.Error("the timeout is not reported")
 		}
 		if _, err := peer.Read(make([]byte, 1)); err != io.EOF {
 			t.Errorf("the connection was not aborted: %v", err)
@@ -61,7 +62,7 @@ func TestWriteTimesOutWithoutProgressOnly(t *testing.T) {
 	})
 }
 
-// A busy connection sets its write deadline rarely.
+// A busy connection does not set its write deadline with every write.
 func TestSystemWriteDeadlineIsSetRarely(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ours, peer := pipe(t)
@@ -81,11 +82,11 @@ func TestSystemWriteDeadlineIsSetRarely(t *testing.T) {
 	})
 }
 
-// withoutDeadlines is a net.Conn whose deadlines do not work, like the channels of SSH
-// (gorilla/websocket#911, golang/go#67152), and some calls of which hang.
+// withoutDeadlines is a net.Conn without working deadlines, like the channels
+// of SSH (gorilla/websocket#911, golang/go#67152). Some of its calls hang.
 type withoutDeadlines struct {
 	net.Conn
-	read, write, close func() // called first; nil: nothing
+	read, write, close func() // called first if not nil
 }
 
 var errNoDeadline = errors.New("deadline not supported")
@@ -115,7 +116,8 @@ func call(f func()) {
 	}
 }
 
-// foreign returns both ends of a transport over a net.Conn whose deadlines do not work.
+// foreign returns both ends of a transport over a net.Conn whose deadlines do
+// not work.
 func foreign(t *testing.T) (c netloop.Transport, under *withoutDeadlines, peer net.Conn) {
 	ours, peer := net.Pipe()
 	t.Cleanup(func() { ours.Close(); peer.Close() })
@@ -123,8 +125,9 @@ func foreign(t *testing.T) (c netloop.Transport, under *withoutDeadlines, peer n
 	return netloop.NewTransport(under), under, peer
 }
 
-// A Read of a net.Conn without deadlines used to outlive its context. It ends at its
-// deadline, whenever that is set, and the bytes that arrive later are not lost.
+// A Read of a net.Conn without deadlines used to outlive its context. It ends
+// at its deadline, which may be set at any time, and the bytes that arrive
+// later are not lost.
 func TestForeignReadEndsAtItsDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _, peer := foreign(t)
@@ -175,7 +178,7 @@ func TestForeignWriteEndsAfterItsTimeout(t *testing.T) {
 			t.Errorf("it took %v", took)
 		}
 		if c.TimedOut() != late {
-			t.Error("the timeout is not told")
+			t.Error("the timeout is not reported")
 		}
 		if _, err := c.Write(nil); err != error(late) {
 			t.Errorf("the next Write returned %v", err)
@@ -196,8 +199,8 @@ func TestForeignWriteEndsAfterItsTimeout(t *testing.T) {
 	})
 }
 
-// A slow foreign connection is written to in small chunks, so that a peer that reads a
-// little again and again is not cut.
+// A slow foreign connection is written to in small chunks, so that a peer that
+// reads a little again and again is not aborted.
 func TestForeignWriteToASlowPeer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _, peer := foreign(t)
@@ -221,7 +224,8 @@ func TestForeignWriteToASlowPeer(t *testing.T) {
 	})
 }
 
-// Close and Abort end all calls and return soon, also if the Close of the net.Conn hangs.
+// Close and Abort end all calls and return soon, also if the Close of the
+// net.Conn hangs.
 func TestForeignCloseEndsAllCalls(t *testing.T) {
 	for name, end := range map[string]func(c netloop.Transport) error{
 		"Close": netloop.Transport.Close,
@@ -262,8 +266,8 @@ func TestForeignCloseEndsAllCalls(t *testing.T) {
 	}
 }
 
-// A panic or runtime.Goexit in a method of the program's net.Conn used to end the
-// process, if a goroutine of the library called it. It is the call's error.
+// A panic or runtime.Goexit in a method of the program's net.Conn used to end
+// the process, if a goroutine of the library called it. It is the call's error.
 func TestForeignConnThatPanics(t *testing.T) {
 	for name, f := range map[string]func(){
 		"panic":  func() { panic("on purpose") },
@@ -284,7 +288,7 @@ func TestForeignConnThatPanics(t *testing.T) {
 	}
 }
 
-// liar is a net.Conn that returns numbers that cannot be.
+// liar is a net.Conn that returns impossible numbers.
 type liar struct {
 	net.Conn
 	n int
@@ -294,7 +298,7 @@ func (l liar) Read([]byte) (int, error)  { return l.n, nil }
 func (l liar) Write([]byte) (int, error) { return l.n, nil }
 func (l liar) Close() error              { return nil }
 
-// T-G11: bytes that a net.Conn cannot have read or written are not believed in.
+// T-G11: an impossible byte count of a net.Conn is an error.
 func TestForeignConnThatLies(t *testing.T) {
 	for _, n := range []int{-1, 2, 1 << 30} {
 		c := netloop.NewTransport(liar{n: n})
@@ -309,13 +313,13 @@ func TestForeignConnThatLies(t *testing.T) {
 	}
 }
 
-// hidden is a TLS connection in a type of the program's own.
+// hidden is a TLS connection inside a type of the program.
 type hidden struct{ net.Conn }
 
-// CloseNow over an https proxy closed the TLS of the proxy, which told a proxy that did
-// not read for up to 5 s. Abort does not wait for a goodbye of TLS: neither with TLS in
-// TLS, nor with TLS that is hidden in a wrapper (T-C08).
-func TestCutDoesNotWaitForTLS(t *testing.T) {
+// CloseNow over an https proxy closed the proxy's TLS, which waited for up to 5
+// s to send close_notify to a proxy that did not read. Abort waits for no
+// close_notify: neither with TLS in TLS, nor with TLS inside a wrapper (T-C08).
+func TestAbortDoesNotWaitForTLS(t *testing.T) {
 	for name, over := range map[string]func(secure net.Conn) netloop.Transport{
 		"TLS":         func(nc net.Conn) netloop.Transport { return netloop.NewTransport(nc) },
 		"hidden TLS":  func(nc net.Conn) netloop.Transport { return netloop.NewTransport(hidden{nc}) },
@@ -339,8 +343,8 @@ func TestCutDoesNotWaitForTLS(t *testing.T) {
 	}
 }
 
-// busy is a TLS connection whose Read has to write first, as after a request for new
-// keys, and whose peer takes nothing.
+// busy is a TLS connection whose Read has to write first, as after a KeyUpdate
+// request, and whose peer does not read.
 type busy struct {
 	net.Conn
 	taken chan struct{}
@@ -351,8 +355,9 @@ func (b busy) Read(p []byte) (int, error) {
 	return copy(p, "Hello"), nil
 }
 
-// A Read of TLS that answers a KeyUpdate waits for the peer, or for another writer, and
-// knows no deadline there. It used to outlive its context. Its bytes are not lost.
+// A Read of TLS that answers a KeyUpdate waits for the peer, or for another
+// writer, without a deadline. It used to outlive its context. Its bytes are not
+// lost.
 func TestReadOfTLSThatWritesEndsAtItsDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ours, _ := pipe(t)
@@ -372,8 +377,8 @@ func TestReadOfTLSThatWritesEndsAtItsDeadline(t *testing.T) {
 	})
 }
 
-// takenConn is a net.Conn whose peer takes everything and then ends the connection,
-// before Write can return.
+// takenConn is a net.Conn whose peer reads everything and then ends the
+// connection, before Write can return.
 type takenConn struct {
 	net.Conn
 	taken, closed chan struct{}
@@ -390,8 +395,8 @@ func (c takenConn) Close() error {
 	return nil
 }
 
-// A Write that the peer has taken succeeds, although the connection is aborted before the
-// goroutine of the Write has returned.
+// A Write whose bytes the peer has read succeeds, although the connection is
+// aborted before the goroutine of the Write has returned.
 func TestForeignWriteThatThePeerHasTaken(t *testing.T) {
 	for range 100 {
 		nc := takenConn{taken: make(chan struct{}), closed: make(chan struct{})}
@@ -412,7 +417,7 @@ func TestForeignWriteThatThePeerHasTaken(t *testing.T) {
 	}
 }
 
-// lowConn is the transport below layeredConn: deadlines do nothing.
+// lowConn is the transport below layeredConn: its deadlines have no effect.
 type lowConn struct {
 	net.Conn
 	closed atomic.Int32
@@ -425,8 +430,8 @@ func (c *lowConn) Close() error {
 	return nil
 }
 
-// layeredConn is a connection of the program's over another, such as a TLS connection
-// whose Close releases something. Its Close may wait for the peer.
+// layeredConn is a connection of the program over another one, such as a TLS
+// connection whose Close releases something. Its Close may wait for the peer.
 type layeredConn struct {
 	net.Conn
 	low    net.Conn
@@ -444,9 +449,9 @@ func (c *layeredConn) Close() error {
 	return nil
 }
 
-// Abort closes the lowest connection, and then the program's own, which may have to
-// release something. Until that was so, its Close was never called.
-func TestCutClosesEveryLayer(t *testing.T) {
+// Abort closes the lowest connection, and then the program's own, which may
+// have to release something. That Close used to be never called.
+func TestAbortClosesEveryLayer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		low := new(lowConn)
 		nc := &layeredConn{low: low}
@@ -460,8 +465,8 @@ func TestCutClosesEveryLayer(t *testing.T) {
 	})
 }
 
-// A Close that waits for the peer, on a transport without deadlines, does not keep the
-// transport open. Until that was so, it was open for good.
+// A Close that waits for the peer, on a transport without deadlines, does not
+// keep the transport open. It used to stay open for ever.
 func TestCloseThatHangsReleasesTheTransport(t *testing.T) {
 	low := new(lowConn)
 	hangs := make(chan struct{})
@@ -477,7 +482,8 @@ func TestCloseThatHangsReleasesTheTransport(t *testing.T) {
 	}
 }
 
-// A connection that names itself as the one below ends no call in an endless loop.
+// A connection that names itself as the one below ends no call in an endless
+// loop.
 func TestConnBelowItself(t *testing.T) {
 	nc := new(layeredConn)
 	nc.low = nc

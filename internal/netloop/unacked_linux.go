@@ -6,7 +6,8 @@ import (
 	"unsafe"
 )
 
-// unacknowledged returns how many bytes the peer of a socket has not acknowledged, -1 if that is not known.
+// unacknowledged returns the number of bytes that the peer of a socket has not
+// acknowledged, -1 if it is unknown.
 func unacknowledged(socket net.Conn) int {
 	conn, ok := socket.(syscall.Conn)
 	if !ok {

@@ -9,7 +9,8 @@ import (
 	"syscall"
 )
 
-// Write writes all of p or fails. Bytes that the kernel does not accept are buffered.
+// Write writes all of p or fails. Bytes that the kernel does not accept are
+// buffered.
 func (s *PolledSocket) Write(p []byte) (int, error) {
 	if err := s.Writev(nil, p); err != nil {
 		return 0, err
@@ -17,7 +18,7 @@ func (s *PolledSocket) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Writev is Write for two pieces, either of which may be empty.
+// Writev is Write for two pieces, each possibly empty.
 func (s *PolledSocket) Writev(head, payload []byte) error {
 	s.mu.Lock()
 	err := s.failed
@@ -28,7 +29,8 @@ func (s *PolledSocket) Writev(head, payload []byte) error {
 	return err
 }
 
-// put writes a and b, or buffers what the kernel does not accept. The caller holds mu.
+// put writes a and b. It buffers the bytes that the kernel does not accept. The
+// caller holds mu.
 func (s *PolledSocket) put(a, b []byte) error {
 	if !s.state.writes() {
 		return net.ErrClosed
@@ -51,8 +53,8 @@ func (s *PolledSocket) put(a, b []byte) error {
 	return s.failed
 }
 
-// enqueue adds p to the write buffer. If handlers run, it may be a reply, unless its sender waits for space. The caller holds
-// mu.
+// enqueue adds p to the write buffer. If handlers run, it may be a reply,
+// unless its sender waits for space. The caller holds mu.
 func (s *PolledSocket) enqueue(p []byte) {
 	first := s.out == nil
 	s.out = s.out.add(p)
@@ -66,14 +68,15 @@ func (s *PolledSocket) enqueue(p []byte) {
 	}
 }
 
-// recount notes that the write buffer has grown, or shrunk, by so many bytes. The caller holds mu.
+// recount notes that the write buffer has grown, or shrunk, by so many bytes.
+// The caller holds mu.
 func (s *PolledSocket) recount(by int) {
 	s.buffered.Add(int64(by))
 	s.poller.loop.Counters.Buffered.Add(by)
 }
 
-// flush writes the buffer, as far as the kernel accepts it, and reports whether the kernel has accepted a byte, or none is
-// left. The caller holds mu.
+// flush writes the buffer, as far as the kernel accepts it, and reports whether
+// the kernel has accepted a byte, or none is left. The caller holds mu.
 func (s *PolledSocket) flush() (progress bool) {
 	if s.fd < 0 || s.out == nil {
 		return true
@@ -132,7 +135,8 @@ func (s *PolledSocket) wakeWriters() {
 // Buffered returns the size of the write buffer in bytes.
 func (s *PolledSocket) Buffered() int { return int(s.buffered.Load()) }
 
-// AwaitSpace returns when some of size bytes may be written, or the socket cannot be written to any more.
+// AwaitSpace returns when some of size bytes may be written, or the socket
+// cannot be written to any more.
 func (s *PolledSocket) AwaitSpace(size int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -145,7 +149,8 @@ func (s *PolledSocket) AwaitSpace(size int) {
 	}
 }
 
-// Unacknowledged returns how many bytes the peer's kernel has not acknowledged, -1 if that is not known.
+// Unacknowledged returns the number of bytes that the peer's kernel has not
+// acknowledged, -1 if it is unknown.
 func (s *PolledSocket) Unacknowledged() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -155,7 +160,8 @@ func (s *PolledSocket) Unacknowledged() int {
 	return unacknowledgedOf(uintptr(s.fd))
 }
 
-// ReadPaused reports whether reading is paused because the peer does not read the replies.
+// ReadPaused reports whether reading is paused because the peer does not read
+// the replies.
 func (s *PolledSocket) ReadPaused() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

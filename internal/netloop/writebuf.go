@@ -2,17 +2,19 @@ package netloop
 
 import "sync"
 
-// writeBuf is a queue of bytes: output that the kernel has not accepted, or input
-// that the connection is not ready for. A nil one is empty.
+// writeBuf is a queue of bytes: output that the kernel has not accepted, or
+// input that the connection is not ready for. A nil one is empty.
 type writeBuf struct {
 	data []byte
-	head int // bytes of data that were taken
+	head int // bytes removed from data
 }
 
-// writeBufs lends buffers, so that a peer that is a little slow costs no allocation. Very large ones are not kept.
+// writeBufs lends buffers, so that a peer that is a little slow causes no
+// allocation. Very large ones are not kept.
 var writeBufs = sync.Pool{New: func() any { return &writeBuf{data: make([]byte, 0, 16<<10)} }}
 
-// maxPooledBuf is the size, in bytes, of the largest buffer that is kept for others.
+// maxPooledBuf is the size, in bytes, of the largest buffer that the pool
+// keeps.
 const maxPooledBuf = 4 << 20
 
 // size returns the number of bytes in b.
@@ -39,7 +41,7 @@ func (b *writeBuf) add(p []byte) *writeBuf {
 // bytes returns the bytes in b, which are b's.
 func (b *writeBuf) bytes() []byte { return b.data[b.head:] }
 
-// take removes the first n bytes, and returns b, or nil if none is left.
+// take removes the first n bytes, and returns b, or nil if it is empty then.
 func (b *writeBuf) take(n int) *writeBuf {
 	if b.head += n; b.size() > 0 {
 		return b
@@ -48,7 +50,7 @@ func (b *writeBuf) take(n int) *writeBuf {
 	return nil
 }
 
-// free gives b back. b is not used afterwards.
+// free returns b to the pool. b must not be used afterwards.
 func (b *writeBuf) free() {
 	if b == nil || cap(b.data) > maxPooledBuf {
 		return

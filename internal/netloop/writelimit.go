@@ -1,7 +1,7 @@
 package netloop
 
-// WriteLimit bounds write buffers. Sizes are in bytes; zero or negative means no
-// limit.
+// WriteLimit bounds write buffers. Sizes are in bytes; zero or negative means
+// no limit.
 type WriteLimit struct {
 	// High is the size of one connection's write buffer.
 	High int
@@ -17,8 +17,8 @@ type WriteLimit struct {
 	Total     *Gauge
 }
 
-// Exceeded reports whether size more bytes would exceed a limit, for a connection
-// with so many bytes buffered: High, or TotalHigh if total is true.
+// Exceeded reports whether size more bytes would exceed a limit, for a
+// connection with so many bytes buffered: High, or TotalHigh if total is true.
 func (l *WriteLimit) Exceeded(buffered, size int) (exceeded, total bool) {
 	if l.High > 0 && buffered+size > l.High {
 		return true, false
@@ -29,8 +29,8 @@ func (l *WriteLimit) Exceeded(buffered, size int) (exceeded, total bool) {
 	return false, false
 }
 
-// Space returns how many of size bytes may be added to a write buffer with so
-// many bytes; 0 if the writer has to wait. It is 0, size, or at least half of
+// Space returns how many of size bytes may be added to a write buffer of
+// buffered bytes; 0 if the writer must wait. It is 0, size, or at least half of
 // High, so that a writer is not woken for a few bytes.
 func (l *WriteLimit) Space(buffered, size int) int {
 	if buffered > l.Exempt && l.TotalHigh > 0 && l.Total.Load() >= int64(l.TotalHigh) {

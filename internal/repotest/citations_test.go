@@ -18,8 +18,8 @@ import (
 	"github.com/fibersock/fibersock/fuzz/corpus"
 )
 
-// numberRE matches the number of a rule or a threat. It matches a whole word, so
-// that a number with a suffix is another, unknown one.
+// numberRE matches the number of a rule or a threat. It matches a whole word,
+// so that a number with a suffix is another, unknown one.
 var numberRE = regexp.MustCompile(`\b(?:(?:6455|7692|7936|8307|8441|9110|9112|9220|IANA|WHATWG)-[0-9A-Za-z](?:[-.…]?[0-9A-Za-z])*|T-[A-Z][0-9]+[0-9A-Za-z]*)`)
 
 // moreRE matches further rules of the same section behind a number.
@@ -100,7 +100,7 @@ func (c citations) add(id string, by citing) {
 	}
 }
 
-// noTests are the folders and files whose citations exercise nothing.
+// noTests are the directories and files whose citations are not tests.
 var noTests = map[string]string{
 	"internal/repotest/citations_test.go": "about numbers",
 	"internal/repotest/lists_test.go":     "about numbers",
@@ -138,8 +138,8 @@ type testPackage struct {
 	files map[string]*ast.File // by path
 }
 
-// parsePackages parses every test file below root, of every system, build tag and
-// nested module, in the order of their folders.
+// parsePackages parses every test file below root, of every system, build tag
+// and nested module, in the order of their folders.
 func parsePackages(root fs.FS) ([]*testPackage, error) {
 	byName := make(map[string]*testPackage)
 	err := fs.WalkDir(root, ".", func(name string, entry fs.DirEntry, err error) error {
@@ -308,8 +308,8 @@ func (p *testPackage) declared() (tests testUses, others map[string]map[string]b
 	return tests, others
 }
 
-// using returns the tests that use the name, directly or through other functions
-// and variables.
+// using returns the tests that use the name, directly or through other
+// functions and variables.
 func (tests testUses) using(others map[string]map[string]bool, name string) []citing {
 	var users []citing
 	for _, t := range tests {

@@ -11,9 +11,9 @@ import (
 	"testing"
 )
 
-// timed are the packages that measure time. A time.Time that is only compared and
-// shifted keeps its monotonic reading, so that a change of the wall clock moves no
-// deadline.
+// timed are the packages that measure time. A time.Time that is only compared
+// and shifted keeps its monotonic reading, so that a change of the wall clock
+// moves no deadline.
 var timed = []string{"client/", "server/", "internal/netloop/", "endpoint/"}
 
 // readsWallClock are the methods of time.Time that use the wall clock, and the
@@ -69,7 +69,7 @@ func TestCheckerSeesTheWallClock(t *testing.T) {
 }
 
 // wallClockUses returns the calls in a file that read the wall clock. It has no
-// type information and goes by the names of the methods.
+// type information and relies on the names of the methods.
 func wallClockUses(file *ast.File) (uses []*ast.CallExpr) {
 	ast.Inspect(file, func(n ast.Node) bool {
 		call, ok := n.(*ast.CallExpr)
@@ -85,7 +85,8 @@ func wallClockUses(file *ast.File) (uses []*ast.CallExpr) {
 	return uses
 }
 
-// callText returns the source of a call, with arguments other than literals as "…".
+// callText returns the source of a call, with arguments other than literals as
+// "…".
 func callText(call *ast.CallExpr) string {
 	f := call.Fun.(*ast.SelectorExpr)
 	var args []string

@@ -25,8 +25,8 @@ const (
 	number   = "number"
 )
 
-// figures are the lines of the table of defaults whose default is a constant, by
-// their first cell.
+// figures are the lines of the table of defaults whose default is a constant,
+// by their first cell.
 var figures = map[string]figure{
 	"message size":                                        {"endpoint", "DefaultMessageLimit", bytes},
 	"charge per fragment":                                 {"endpoint", "fragmentOverhead", bytes},
@@ -57,7 +57,7 @@ var figures = map[string]figure{
 	"bytes discarded after the closing handshake":         {"internal/netloop", "maxDiscarded", bytes},
 }
 
-// words are the lines with another default.
+// words are the values of the page for lines without a number.
 var words = map[string]string{
 	"size of a data frame":                                "as a message",
 	"size of a sent data frame":                           "none",
@@ -174,7 +174,8 @@ func (c constants) value(t *testing.T, name string) constant.Value {
 	return c.eval(t, expr)
 }
 
-// eval evaluates numbers, operators, seconds and other constants of the package.
+// eval evaluates numbers, operators, seconds and other constants of the
+// package.
 func (c constants) eval(t *testing.T, expr ast.Expr) constant.Value {
 	t.Helper()
 	switch e := expr.(type) {

@@ -21,9 +21,9 @@ import (
 
 const module = "github.com/fibersock/fibersock"
 
-// A rule restricts the direct and indirect dependencies of a package. "./x" is a
-// package of this module; a name without a dot in its first element belongs to the
-// standard library.
+// A rule restricts the direct and indirect dependencies of a package. "./x" is
+// a package of this module; a name without a dot in its first element belongs
+// to the standard library.
 type rule struct {
 	pkg  string
 	not  []string // forbidden packages of the standard library
@@ -204,8 +204,8 @@ func (r rule) allows(name string) bool {
 	}
 }
 
-// syscallImporters returns a line for each file that must not import syscall and
-// does.
+// syscallImporters returns a line for each file that must not import syscall
+// and does.
 func syscallImporters(imports map[string][]string) []string {
 	var bad []string
 	for _, file := range slices.Sorted(maps.Keys(imports)) {
@@ -230,8 +230,8 @@ func short(name string) string {
 	return name
 }
 
-// dependencies returns the direct and indirect dependencies of each package of the
-// module, without those of tests.
+// dependencies returns the direct and indirect dependencies of each package of
+// the module, without those of tests.
 func dependencies(t *testing.T, flags ...string) map[string][]string {
 	t.Helper()
 	args := append([]string{"list", "-deps", "-json=ImportPath,Deps"}, flags...)
@@ -251,9 +251,9 @@ func dependencies(t *testing.T, flags ...string) map[string][]string {
 	}
 }
 
-// libraryFiles returns the Go files of the packages that others import, for every
-// system and tag, without tests, commands and nested modules. The paths are
-// relative to root, with slashes.
+// libraryFiles returns the Go files of the packages that others import, for
+// every system and tag, without tests, commands and nested modules. The paths
+// are relative to root, with slashes.
 func libraryFiles(t *testing.T, root string) []string {
 	t.Helper()
 	var files []string
@@ -274,8 +274,8 @@ func libraryFiles(t *testing.T, root string) []string {
 	return files
 }
 
-// notLibrary reports whether dir holds commands, test helpers, another module or no
-// Go code.
+// notLibrary reports whether dir holds commands, test helpers, another module
+// or no Go code.
 func notLibrary(root, dir string) bool {
 	_, err := os.Stat(filepath.Join(root, dir, "go.mod"))
 	base := path.Base(dir)

@@ -24,7 +24,7 @@ type entry struct {
 	id      string // as tests cite it: 6455-5.4-b, T-A01
 	section string // heading
 	source  string // RFC 6455 5.4; of a threat the published vulnerability, or "class: " and its name
-	role    string // C client, S server, B both; of a rule also W framing, - nobody
+	role    string // C client, S server, B both; of a rule also W framing, - no role
 	level   string // of a rule: MUST, MUST NOT, SHOULD, …; or two with ", " between
 	text    string // one line
 	reason  string // why no test cites it; "" if one has to
@@ -60,8 +60,8 @@ const (
 	threatCount = 129
 )
 
-// parse reads the list and its exceptions in the form that the heads of the files
-// describe.
+// parse reads the list and its exceptions in the form that the heads of the
+// files describe.
 func (l list) parse() (entries []entry, err error) {
 	seen := make(map[string]int) // the index in entries
 	section := ""

@@ -17,7 +17,8 @@ const (
 	pageBegin = "<!-- rules:begin -->"
 	pageEnd   = "<!-- rules:end -->"
 
-	// shownTests is how many tests of an entry a page names. It counts the others.
+	// shownTests is the number of tests of an entry that a page names. It
+	// counts the others.
 	shownTests = 4
 )
 
@@ -33,7 +34,7 @@ func TestEveryCitedNumberExists(t *testing.T) {
 	}
 }
 
-// Every entry is cited or has a reason, whatever its level.
+// Every entry is cited or has a reason, at every level.
 func TestEveryRuleIsExercisedOrExcepted(t *testing.T)  { checkCoverage(t, ruleList) }
 func TestEveryThreatIsAnsweredOrExcepted(t *testing.T) { checkCoverage(t, threatList) }
 
@@ -126,8 +127,8 @@ func checkPage(t *testing.T, page, generated string) {
 	}
 }
 
-// tables returns a table for each section; cells returns all cells of a row but the
-// tests.
+// tables returns a table for each section; cells returns all cells of a row but
+// the tests.
 func tables(entries []entry, cited citations, head []string, cells func(entry) []string) string {
 	var b strings.Builder
 	section := ""
@@ -160,8 +161,8 @@ func withoutTest(heading string, entries []entry) string {
 	return b.String()
 }
 
-// testsCell returns links to the tests that cite an entry, or the first sentence of
-// the reason.
+// testsCell returns links to the tests that cite an entry, or the first
+// sentence of the reason.
 func testsCell(by []citing, reason string) string {
 	switch {
 	case reason != "":

@@ -54,7 +54,7 @@ var fromMathRand = map[string]struct {
 	"endpoint/pingtracker.go": {[]string{"Uint64"}, "the payload of a Ping is sent to the peer anyway"},
 }
 
-// T-E08, T-H17: masking keys and keys of handshakes come from internal/entropy, or
+// T-E08, T-H17: masking keys and handshake keys are from internal/entropy, or
 // from a cipher with a seed of it.
 func TestRandomnessIsOfTheRightKind(t *testing.T) {
 	ours := func(name string) bool {

@@ -20,8 +20,8 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// conn is the API of both sides. A method that one side gets must come into
-// this list, or into the lists of those that only one side has.
+// conn is the API of both sides. A new method of one side must be added to this
+// list, or to the list of the methods that only one side has.
 type conn interface {
 	Send(op wire.Opcode, p []byte) error
 	SendText(s string) error

@@ -52,8 +52,8 @@ func (t *target) look(k *conn) {
 	}
 }
 
-// mostBuffered is the limit of a connection's backlog: MaxBacklog, or a message for
-// an empty backlog, and control frames.
+// mostBuffered is the limit of a connection's backlog: MaxBacklog, or a message
+// for an empty backlog, and control frames.
 func (t *target) mostBuffered(k *conn) int {
 	const largest, slack = 100_000, 64 << 10
 	if k != nil && k.kind.flood { // it receives only broadcasts
@@ -169,8 +169,8 @@ func (t *target) finalStats() {
 	}
 }
 
-// statsProblems compares statistics with the events. received is the least number
-// of messages that peers have received.
+// statsProblems compares statistics with the events. received is the least
+// number of messages that peers have received.
 func (t *target) statsProblems(st server.Stats, received uint64) (problems []string) {
 	wrong := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
 	if st.Open != 0 || st.Opening != 0 || st.Backlog != 0 || st.Blocked != 0 {
@@ -208,8 +208,8 @@ func (t *target) statsProblems(st server.Stats, received uint64) (problems []str
 // echoPeriod is the time between two messages of a probe.
 const echoPeriod = 10 * time.Millisecond
 
-// mostEcho is the limit of the 99th percentile of echo times. It does not measure
-// speed, but finds a server that is blocked.
+// mostEcho is the limit of the 99th percentile of echo times. It does not
+// measure speed, but finds a server that is blocked.
 const mostEcho = 1500 * time.Millisecond
 
 func (r *round) checkEchoes() {

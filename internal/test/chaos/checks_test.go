@@ -18,8 +18,8 @@ import (
 	"github.com/fibersock/fibersock/wstest"
 )
 
-// The checks of a run can fail: each sees the fault that it is for, and no fault
-// in a history without one.
+// The checks of a run can fail: each sees the fault that it is for, and no
+// fault in a history without one.
 
 // testTarget returns a target whose server is never started.
 func testTarget(policy server.SlowPolicy) *target {

@@ -32,8 +32,8 @@ func (l *latencies) summary() (n int, p50, p99, worst time.Duration) {
 	return n, l.took[n/2], l.took[n*99/100], l.took[n-1]
 }
 
-// stallClock records the times at which a sleeping goroutine woke late, because the
-// machine or the scheduler was busy.
+// stallClock records the times at which a sleeping goroutine woke late, because
+// the machine or the scheduler was busy.
 type stallClock struct {
 	mu    sync.Mutex
 	times []time.Time

@@ -22,8 +22,8 @@
 //   - Every message arrives intact, and those of a stream in order and without
 //     a gap, at handlers and at every peer that reads.
 //   - A message that Send has accepted arrives before the Close.
-//   - Open comes first, Error at most once, Close exactly once, and nothing
-//     after it; the events of a connection do not overlap.
+//   - Open is called first, Error at most once, Close exactly once and last.
+//     The events of a connection do not overlap.
 //   - Only the application ends the connection of a peer that behaves.
 //   - No connection lasts longer than its limits allow.
 //   - No connection buffers more than MaxBacklog, a message and some slack.
@@ -39,6 +39,6 @@
 //	go test -race ./internal/test/chaos -args -chaos.time 60s      many rounds
 //	go test ./internal/test/chaos -args -chaos.seed 7              the random choices of a seed
 //
-// With the build tag portable every form is served by goroutines. A seed repeats the
-// random choices of peers and handlers, not the scheduling.
+// With the build tag portable every form is served by goroutines. A seed
+// repeats the random choices of peers and handlers, not the scheduling.
 package chaos

@@ -73,8 +73,8 @@ func (t *target) of(c *server.Conn, event string) *conn {
 	return k
 }
 
-// during runs the handler of an event and checks the order of events. The handler
-// may panic or exit its goroutine.
+// during runs the handler of an event and checks the order of events. The
+// handler may panic or exit its goroutine.
 func (t *target) during(c *server.Conn, event string, do func(c *conn)) {
 	k := t.of(c, event)
 	if k == nil {

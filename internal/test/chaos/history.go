@@ -25,8 +25,8 @@ type conn struct {
 	kind   kind
 	began  time.Time
 
-	// trouble maps events to the way in which their handlers fail. The peer sets it
-	// before it connects.
+	// trouble maps events to the way in which their handlers fail. The peer
+	// sets it before it connects.
 	trouble map[string]action
 
 	faithful  bool        // the peer reads, answers and ends by a closing handshake

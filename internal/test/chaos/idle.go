@@ -14,9 +14,9 @@ const calmTime = 300 * time.Millisecond
 // mostIdle10 is the limit of processor time, in tenths of one processor.
 const mostIdle10 = 3
 
-// checkCalm checks that idle servers use no processor time: on each, the handler of
-// one connection in each style waits, and the peer has reset the connection, with
-// unread input.
+// checkCalm checks that idle servers use no processor time: on each, the
+// handler of one connection in each style waits, and the peer has reset the
+// connection, with unread input.
 func (r *round) checkCalm(ctx context.Context) {
 	if cpuTime() == 0 || !r.long { // the limits would end the connections
 		return

@@ -20,8 +20,8 @@ import (
 
 // keyUpdater is a client's TLS 1.3 connection that sends KeyUpdates, for which
 // crypto/tls has no function (RFC 8446, Section 4.6.3). crypto/tls makes the
-// handshake, logs the traffic secrets and decrypts; keyUpdater encrypts. crypto/tls
-// fails after 16 KeyUpdates of the server without data between them.
+// handshake, logs the traffic secrets and decrypts; keyUpdater encrypts.
+// crypto/tls fails after 16 KeyUpdates of the server without data between them.
 type keyUpdater struct {
 	*tls.Conn
 	raw net.Conn // below TLS
@@ -126,8 +126,8 @@ func (u *keyUpdater) appendRecord(dst []byte, kind byte, p []byte) []byte {
 	return u.aead.Seal(dst, u.nonce(), inner, header)
 }
 
-// appendKeyUpdate appends a KeyUpdate, which requests one of the server or not, and
-// changes to the next keys (RFC 8446, Section 7.2).
+// appendKeyUpdate appends a KeyUpdate, which requests one of the server or not,
+// and changes to the next keys (RFC 8446, Section 7.2).
 func (u *keyUpdater) appendKeyUpdate(dst []byte, request bool) []byte {
 	m := []byte{handshakeKeyUpdate, 0, 0, 1, 0}
 	if request {

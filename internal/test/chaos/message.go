@@ -8,8 +8,8 @@ import (
 	"math/rand/v2"
 )
 
-// message is the head of every message, in both directions. The peer's head selects
-// the action of the handler.
+// message is the head of every message, in both directions. The peer's head
+// selects the action of the handler.
 type message struct {
 	action action
 	source uint32 // stream; its messages are numbered from 0

@@ -440,8 +440,8 @@ func (p *peer) ping() []byte {
 	return p.frame(wire.Ping, fmt.Appendf(nil, "ping %d", p.pings.Add(1)-1), true)
 }
 
-// await waits for so many messages of the own handlers, and reports whether they
-// have arrived.
+// await waits for so many messages of the own handlers, and reports whether
+// they have arrived.
 func (p *peer) await(messages uint32) bool {
 	for p.own.Load() < messages {
 		select {

@@ -256,8 +256,8 @@ func (r *round) within(since time.Time, done func() bool, late func()) {
 	}
 }
 
-// longest is the longest life of a connection whose peer has disappeared, by the
-// server's limits in a round with short ones.
+// longest is the longest life of a connection whose peer has disappeared, by
+// the server's limits in a round with short ones.
 func (r *round) longest() time.Duration {
 	if r.long {
 		return 2 * time.Second
@@ -334,9 +334,9 @@ func (t *target) lasting(d time.Duration) string {
 
 func (t *target) String() string { return t.form.name + " with " + policyNames[t.policy] }
 
-// queue lists the kinds of peers that t can have, the ones with TLS first and then
-// from an offset, and returns the offset for the next target: a short run has all
-// kinds.
+// queue lists the kinds of peers that t can have, the ones with TLS first and
+// then from an offset, and returns the offset for the next target: a short run
+// has all kinds.
 func (t *target) queue(offset int) (next int) {
 	var tls, others []kind
 	for _, k := range kinds {
@@ -471,8 +471,8 @@ func (r *round) pause(d time.Duration, done <-chan struct{}) bool {
 // patience exceeds every wait of a peer.
 func (r *round) patience() time.Duration { return r.time + r.longest() + 10*time.Second }
 
-// slack is the tolerance of a time limit: the clock of the server is coarse, and the
-// machine may be busy.
+// slack is the tolerance of a time limit: the clock of the server is coarse,
+// and the machine may be busy.
 func (r *round) slack(since time.Time) time.Duration { return 2*time.Second + 2*r.stalls.since(since) }
 
 // dropsOldest reports whether messages that Send has accepted may be dropped.

@@ -43,8 +43,8 @@ func (r *run) count(k *conn) {
 // processors are the values of GOMAXPROCS, in turn.
 var processors = []int{2, 1, 8}
 
-// Run plays rounds. It returns a text for each failed check, with the history of the
-// connection.
+// Run plays rounds. It returns a text for each failed check, with the history
+// of the connection.
 func Run(o Options) (failures []string, err error) {
 	r := &run{logf: o.Logf, covered: make(map[string]int)}
 	cert, _, err := testcert.New("chaos.example")

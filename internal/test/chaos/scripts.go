@@ -359,9 +359,9 @@ func (p *peer) closeUnread() {
 	p.abandon()
 }
 
-// closeTrickling requests many messages of Serve, sends a Close, and reads byte by
-// byte. The server must end the connection soon, so that Shutdown returns while the
-// peer still reads.
+// closeTrickling requests many messages of Serve, sends a Close, and reads byte
+// by byte. The server must end the connection soon, so that Shutdown returns
+// while the peer still reads.
 func (p *peer) closeTrickling() {
 	if !p.open() {
 		return
@@ -384,8 +384,8 @@ func (p *peer) closeTrickling() {
 	p.abandon()
 }
 
-// endBy waits for the end of the connection. With short limits the server must end it
-// by an option.
+// endBy waits for the end of the connection. With short limits the server must
+// end it by an option.
 func (p *peer) endBy(option string, within time.Duration) {
 	if p.target.long {
 		p.target.pause(time.Hour, p.done)
@@ -479,8 +479,8 @@ func (p *peer) updateKeys() {
 	p.close()
 }
 
-// floodKeys requests new keys all the time, and reads a little or nothing of the
-// answers.
+// floodKeys requests new keys all the time, and reads a little or nothing of
+// the answers.
 func (p *peer) floodKeys() {
 	if !p.open() {
 		return

@@ -99,8 +99,8 @@ func (r *round) serverTLS() *tls.Config {
 	}}
 }
 
-// The server names for which the callback of the TLS configuration panics or exits
-// its goroutine.
+// The server names for which the callback of the TLS configuration panics or
+// exits its goroutine.
 const (
 	panicName  = "panic.example"
 	goexitName = "goexit.example"
@@ -187,7 +187,7 @@ func (t *target) log(err error) {
 	switch {
 	case errors.As(err, &panicked):
 	case errors.As(err, &refused):
-	case t.form.hijacked && t.leaving() && errors.Is(err, net.ErrClosed): // http.Server.Close came first
+	case t.form.hijacked && t.leaving() && errors.Is(err, net.ErrClosed): // after http.Server.Close
 	default:
 		t.violated(calls, nil, "%s", "the server reports "+err.Error())
 	}

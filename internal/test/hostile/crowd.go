@@ -6,8 +6,8 @@ type Crowd struct {
 	Attacks []*Attack
 }
 
-// Crowds returns the attacks on a role, those below TLS only if secure is set: in one
-// crowd of all profiles, or with byProfile in one crowd for each.
+// Crowds returns the attacks on a role, those below TLS only if secure is set:
+// in one crowd of all profiles, or with byProfile in one crowd for each.
 func Crowds(victim Role, secure, byProfile bool) (crowds []Crowd) {
 	if !byProfile {
 		crowds = []Crowd{{Name: "all profiles"}}

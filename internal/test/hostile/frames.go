@@ -25,7 +25,8 @@ var lengths = []Attack{
 }
 
 // MessageLimit, in bytes, is the Limits.Message that a victim should have. The
-// attacks declare messages of this length, which must not be refused at the header.
+// attacks declare messages of this length, which must not be refused at the
+// header.
 const MessageLimit = 1 << 20
 
 // fragments are messages of very many fragments.
@@ -104,7 +105,7 @@ var pushes = []Attack{
 	}},
 }
 
-// compression was not negotiated: nothing may be inflated.
+// compression was not negotiated: no frame may be inflated.
 var compression = []Attack{
 	{Profile: 9, Name: "an offer", Against: Server, Want: closed(wire.NormalClosure), play: func(p *peer) {
 		p.open("Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits; server_max_window_bits=8, permessage-deflate")

@@ -1,12 +1,12 @@
-// Package hostile attacks a server or a client, the victim, over any net.Conn. Tests
-// compare the end of the victim's connection with an [Outcome].
+// Package hostile attacks a server or a client, the victim, over any net.Conn.
+// Tests compare the end of the victim's connection with an [Outcome].
 //
-// The victim's application echoes messages and executes the commands [Push], [Close]
-// and [Ping].
+// The victim's application echoes messages and executes the commands [Push],
+// [Close] and [Ping].
 //
-// The attacks have fifteen profiles, which [Profiles] names. The victim negotiates no
-// extension, so the ninth, compression, consists of frames and offers that must be
-// refused.
+// The attacks have fifteen profiles, which [Profiles] names. The victim
+// negotiates no extension, so the ninth, compression, consists of frames and
+// offers that must be refused.
 package hostile
 
 import (
@@ -33,8 +33,8 @@ type Outcome struct {
 	End  End
 	Code wire.StatusCode // of Failed and Closed
 
-	// Names are alternatives: the victim's error contains one of them, a limit, an
-	// option or a rule. Without Names any error matches.
+	// Names are alternatives: the victim's error contains one of them, a limit,
+	// an option or a rule. Without Names any error matches.
 	Names []string
 }
 
@@ -81,23 +81,23 @@ type Attack struct {
 	Against Role
 	Want    Outcome
 
-	// Deaf reports that the attacker does not read. It does not see the connection
-	// end, and continues until its context ends.
+	// Deaf reports that the attacker does not read. It does not see the
+	// connection end, and continues until its context ends.
 	Deaf bool
 
-	// BelowTLS reports that the attack is on TLS: Play needs a plain connection to a
-	// victim that expects TLS.
+	// BelowTLS reports that the attack is on TLS: Play needs a plain connection
+	// to a victim that expects TLS.
 	BelowTLS bool
 
-	// Probe reports that a server ignores a reset, because the client has sent no
-	// byte of a request.
+	// Probe reports that a server ignores a reset, because the client has sent
+	// no byte of a request.
 	Probe bool
 
 	play func(p *peer)
 }
 
-// sending returns an attack in either role: open the connection, send bytes, and read
-// until the end.
+// sending returns an attack in either role: open the connection, send bytes,
+// and read until the end.
 func sending(profile int, name string, want Outcome, bytes func(p *peer) string) Attack {
 	return Attack{Profile: profile, Name: name, Against: Both, Want: want, play: func(p *peer) {
 		p.open()
@@ -129,13 +129,13 @@ type Attacker struct {
 	Target string        // of requests to servers, with a leading slash
 	Pause  time.Duration // between two bytes of slow attacks
 
-	// FloodPause is a pause after every 64 KiB of a flood, 0 for none. In a bubble of
-	// testing/synctest time does not advance without one.
+	// FloodPause is a pause after every 64 KiB of a flood, 0 for none. In a
+	// bubble of testing/synctest time does not advance without one.
 	FloodPause time.Duration
 }
 
-// Play runs an attack over nc until the attacker sees the end of the connection or
-// ctx ends. It closes nc.
+// Play runs an attack over nc until the attacker sees the end of the connection
+// or ctx ends. It closes nc.
 func (w Attacker) Play(ctx context.Context, nc net.Conn, a *Attack) {
 	p := &peer{Attacker: w, ctx: ctx, nc: nc}
 	stop := context.AfterFunc(ctx, p.cut)

@@ -35,8 +35,8 @@ func TestEveryProfileIsPlayed(t *testing.T) {
 	}
 }
 
-// Whatever a victim does, here nothing at all, an attack is over when its context
-// is, and has closed its connection.
+// An attack ends with its context, also against a victim that does nothing, and
+// has closed its connection.
 func TestAttacksEndWithTheirContext(t *testing.T) {
 	for _, victim := range []Role{Server, Client} {
 		for _, a := range Against(victim) {

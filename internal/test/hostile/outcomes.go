@@ -7,8 +7,8 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// Check compares the end of the victim's connection, its status code (0 for none) and
-// the victim's error with o.
+// Check compares the end of the victim's connection, its status code (0 for
+// none) and the victim's error with o.
 func (o Outcome) Check(end End, code wire.StatusCode, err error) error {
 	if end != o.End || code != o.Code {
 		return fmt.Errorf("%v with status code %d, want %v with %d: %v", end, code, o.End, o.Code, err)

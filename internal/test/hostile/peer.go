@@ -13,7 +13,8 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// peer is the attacker's end of a connection. After the end its methods do nothing.
+// peer is the attacker's end of a connection. After the end its methods have no
+// effect.
 type peer struct {
 	Attacker
 	ctx context.Context

@@ -106,6 +106,6 @@ var slowTLS = []Attack{
 	}},
 }
 
-// clientHello is the beginning of a ClientHello (RFC 8446, Section 4.1.2) in a record
-// of maximal length.
+// clientHello is the beginning of a ClientHello (RFC 8446, Section 4.1.2) in a
+// record of maximal length.
 var clientHello = "\x16\x03\x01\x40\x00\x01\x00\x3f\xfc\x03\x03" + strings.Repeat("\x00", 16<<10)

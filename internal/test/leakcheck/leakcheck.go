@@ -51,7 +51,8 @@ func Snapshot() (left func(patience time.Duration) []string) {
 // Stacks returns the stacks of all goroutines.
 func Stacks() string { return dump() }
 
-// waitForEnd returns the stacks of the goroutines that are not among before and are still there after patience.
+// waitForEnd returns the stacks of the goroutines that are not among before and
+// are still there after patience.
 func waitForEnd(before map[string]string, patience time.Duration) []string {
 	deadline := time.Now().Add(patience)
 	const longest = 50 * time.Millisecond
@@ -68,7 +69,8 @@ func waitForEnd(before map[string]string, patience time.Duration) []string {
 	}
 }
 
-// since returns the stacks of the goroutines that are neither among before nor the runtime's own.
+// since returns the stacks of the goroutines that are neither among before nor
+// the runtime's own.
 func since(before map[string]string) []string {
 	var left []string
 	for id, stack := range goroutines() {
@@ -79,8 +81,9 @@ func since(before map[string]string) []string {
 	return left
 }
 
-// belongsToRuntime reports whether stack is of a goroutine that the standard library starts with the first signal.Notify and keeps for the
-// life of the process.
+// belongsToRuntime reports whether stack is of a goroutine that the standard
+// library starts with the first signal.Notify and keeps for the life of the
+// process.
 func belongsToRuntime(stack string) bool {
 	return strings.Contains(stack, "\nos/signal.loop") || strings.Contains(stack, "runtime.ensureSigM")
 }

@@ -10,7 +10,8 @@ import (
 
 func TestMain(m *testing.M) { Main(m) }
 
-// leak starts a goroutine that ends when release is closed, and returns once it runs.
+// leak starts a goroutine that ends when release is closed, and returns once it
+// runs.
 func leak(release, ended chan struct{}) {
 	running := make(chan struct{})
 	go func() {

@@ -183,7 +183,8 @@ func TestKeyOfAChange(t *testing.T) {
 	}
 }
 
-// TestDeclarationsThatAreExchanged keep their receivers, parameters and results.
+// TestDeclarationsThatAreExchanged keep their receivers, parameters and
+// results.
 func TestDeclarationsThatAreExchanged(t *testing.T) {
 	s := parsedSource(t, `package p
 

@@ -131,7 +131,8 @@ func (s *source) exchange(f *sourceFile, p *place, list []*mutant, chosen []int)
 	return b.String()
 }
 
-// makers returns the functions that make the values of an exchangeable variable.
+// makers returns the functions that make the values of an exchangeable
+// variable.
 func (s *source) makers(f *sourceFile, p *place, list []*mutant, chosen []int) string {
 	name := p.variable.Names[0].Name
 	typ, _ := s.typeText(f, s.info.Defs[p.variable.Names[0]].Type())

@@ -38,9 +38,9 @@ type load struct {
 	failures map[string]int // how often each error occurred
 }
 
-// kinds are the peers for each thousand connections. They are more than a thousand,
-// because some reconnect after a pause. Probes and the target's own clients are
-// extra.
+// kinds are the peers for each thousand connections. They are more than a
+// thousand, because some reconnect after a pause. Probes and the target's own
+// clients are extra.
 var kinds = []struct {
 	name     string
 	thousand int
@@ -300,8 +300,8 @@ func (c *load) errorCounts() map[string]int {
 	return c.failures
 }
 
-// trusting returns a client configuration that trusts pool. It resumes no sessions,
-// so that each handshake is complete.
+// trusting returns a client configuration that trusts pool. It resumes no
+// sessions, so that each handshake is complete.
 func trusting(pool *x509.CertPool) *tls.Config { return &tls.Config{RootCAs: pool} }
 
 // sleep waits for d, and reports whether ctx is still valid.

@@ -1,11 +1,11 @@
-// Soak runs servers and clients among thousands of connections of well-behaved and
-// hostile peers, and reports whether their memory stays flat.
+// Soak runs servers and clients among thousands of connections of well-behaved
+// and hostile peers, and reports whether their memory stays flat.
 //
 //	go run ./internal/test/soak -time 30m
 //
-// There are two processes. The target, which is measured, has a server for each way
-// to serve a connection, and clients of hostile servers. The load has all other
-// peers, and writes the table.
+// There are two processes. The target, which is measured, has a server for each
+// way to serve a connection, and clients of hostile servers. The load has all
+// other peers, and writes the table.
 package main
 
 import (

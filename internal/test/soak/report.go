@@ -23,8 +23,8 @@ func (r row) String() string {
 
 func mib(bytes int64) float64 { return float64(bytes) / (1 << 20) }
 
-// A measure must be flat: its mean over the last quarter of the time must not exceed
-// that over the second quarter by more than a tenth and slack.
+// A measure must be flat: its mean over the last quarter of the time must not
+// exceed that over the second quarter by more than a tenth and slack.
 type measure struct {
 	name  string
 	slack float64

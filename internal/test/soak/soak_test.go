@@ -73,8 +73,8 @@ func TestFlatness(t *testing.T) {
 	}
 }
 
-// A few connections for a few seconds, in one process: each kind of peer takes part,
-// the target answers each command, and at the end no connection is open.
+// A few connections for a few seconds, in one process: each kind of peer takes
+// part, the target answers each command, and at the end no connection is open.
 func TestShortSoak(t *testing.T) {
 	in, orders := io.Pipe()
 	answers, out := io.Pipe()

@@ -20,8 +20,8 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// startRequest is the first message from the load to the target. Each message between
-// them is a line of JSON.
+// startRequest is the first message from the load to the target. Each message
+// between them is a line of JSON.
 type startRequest struct {
 	CertFile, KeyFile string    // for all servers; all clients trust it
 	HostileServers    []address // hostile servers
@@ -162,8 +162,8 @@ func greet(addresses []address, pool *x509.CertPool) error {
 	return nil
 }
 
-// The limits of the servers and clients. They are shorter than the defaults, for more
-// hostile connections in the same time.
+// The limits of the servers and clients. They are shorter than the defaults,
+// for more hostile connections in the same time.
 const (
 	handshakeTimeout = 5 * time.Second
 	assemblyTimeout  = 5 * time.Second
@@ -173,8 +173,8 @@ const (
 	pongTimeout      = 10 * time.Second
 )
 
-// newServer returns a server with a path for each style of handlers, and one for
-// broadcasts.
+// newServer returns a server with a path for each style of handlers, and one
+// for broadcasts.
 func newServer() *server.Server {
 	return &server.Server{
 		Handlers: map[string]*server.Handler{

@@ -2,5 +2,5 @@
 
 package sockbuf
 
-// limit does nothing: such a system has no sockets, or no such options.
+// limit has no effect: such a system has no sockets, or no such options.
 func limit(uintptr) error { return nil }

@@ -12,12 +12,12 @@ import (
 // Size is the requested size of each buffer in bytes. Linux doubles it.
 const Size = 64 << 10
 
-// Most is more than the kernel buffers in one direction, in bytes: the send buffer
-// of one end, the receive buffer of the other, and the overhead of both.
+// Most is more than the kernel buffers in one direction, in bytes: the send
+// buffer of one end, the receive buffer of the other, and the overhead of both.
 const Most = 8 * Size
 
-// Listen listens on a port of the loopback interface. Accepted connections inherit
-// the buffer sizes.
+// Listen listens on a port of the loopback interface. Accepted connections
+// inherit the buffer sizes.
 func Listen() (net.Listener, error) {
 	cfg := net.ListenConfig{Control: control}
 	return cfg.Listen(context.Background(), "tcp", "127.0.0.1:0")
@@ -29,8 +29,8 @@ func Dial(addr string) (net.Conn, error) {
 	return d.Dial("tcp", addr)
 }
 
-// control sets the buffer sizes of a socket before it connects or listens; later
-// the kernel has promised the peer a larger window already.
+// control sets the buffer sizes of a socket before it connects or listens;
+// later the kernel has promised the peer a larger window already.
 func control(_, _ string, raw syscall.RawConn) error {
 	var err error
 	if controlErr := raw.Control(func(fd uintptr) { err = limit(fd) }); controlErr != nil {

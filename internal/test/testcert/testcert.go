@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// New returns a self-signed certificate for hosts, names or addresses, and a pool
-// that trusts it. It is valid for 30 days.
+// New returns a self-signed certificate for hosts, names or addresses, and a
+// pool that trusts it. It is valid for 30 days.
 func New(hosts ...string) (tls.Certificate, *x509.CertPool, error) {
 	return NewUntil(time.Now().Add(30*24*time.Hour), hosts...)
 }

@@ -16,7 +16,8 @@ func Heap() int64 {
 	return int64(live[0].Value.Uint64())
 }
 
-// Files returns how many descriptors are open, 0 if the system does not show them.
+// Files returns how many descriptors are open, 0 if the system does not show
+// them.
 func Files() int {
 	files, _ := os.ReadDir("/proc/self/fd")
 	return len(files)

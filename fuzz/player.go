@@ -18,6 +18,7 @@ type player struct {
 	transcript
 	cause string // why the connection failed, or how it ended otherwise
 
+	cfg     endpoint.Config
 	engine  *endpoint.Endpoint
 	client  bool
 	written transport
@@ -27,7 +28,7 @@ type player struct {
 	opcode  wire.Opcode // of it; Continuation if there is none
 
 	stream, given []byte // its input, before and after
-	pieces        int
+	pieces        []int // their sizes
 	allocated     int64 // bytes
 }
 
@@ -52,7 +53,7 @@ func (t *transport) Write(p []byte) (int, error) {
 
 // newPlayer returns an endpoint that has received nothing.
 func newPlayer(cfg endpoint.Config) *player {
-	p := &player{client: cfg.Role == endpoint.Client}
+	p := &player{cfg: cfg, client: cfg.Role == endpoint.Client}
 	p.engine = endpoint.New(&p.written, cfg)
 	return p
 }
@@ -74,13 +75,32 @@ func play(cfg endpoint.Config, stream []byte, next func(left int) int) *player {
 	for rest := stream; len(rest) > 0; {
 		n := next(len(rest))
 		p.receive(rest[:n])
-		p.pieces++
+		p.pieces = append(p.pieces, n)
 		rest = rest[n:]
 	}
 	p.lose()
 	p.out = replies(p.written.Bytes(), p.client)
 	p.allocated = allocatedBytes() - before
 	return p
+}
+
+// allocatesTooMuch reports whether the engine allocates more than a multiple of its
+// input. Other goroutines allocate too, and the runtime may count at once what was
+// allocated before: a second and a third look decide.
+func (p *player) allocatesTooMuch() bool {
+	limit := allocationAllowance + 8*int64(len(p.given)) + int64(len(p.pieces))*allocationPerPiece
+	for range 2 {
+		if p.allocated <= limit {
+			return false
+		}
+		i := -1
+		again := play(p.cfg, bytes.Clone(p.given), func(int) int {
+			i++
+			return p.pieces[i]
+		})
+		p.allocated = min(p.allocated, again.allocated)
+	}
+	return p.allocated > limit
 }
 
 // allocatedBytes returns the bytes that this process has allocated. The runtime

@@ -97,7 +97,7 @@ func (p *player) compare(want transcript, exact bool, how string) {
 	if p.end != want.end {
 		violated("the end is reported as it was", "%s\n got %s\nwant %s", how, p.end, want.end)
 	}
-	if limit := allocationAllowance + 8*int64(len(p.stream)) + int64(p.pieces)*allocationPerPiece; p.allocated > limit {
+	if p.allocatesTooMuch() {
 		violated("nothing is allocated by declared length", "%s\n%d bytes for a stream of %d", how, p.allocated, len(p.stream))
 	}
 	if !bytes.Equal(p.stream, p.given) {

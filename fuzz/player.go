@@ -28,8 +28,8 @@ type player struct {
 	opcode  wire.Opcode // of it; Continuation if there is none
 
 	stream, given []byte // its input, before and after
-	pieces        []int // their sizes
-	allocated     int64 // bytes
+	pieces        []int  // their sizes
+	allocated     int64  // bytes
 }
 
 // transport keeps the bytes that an endpoint writes. Once broken it accepts the

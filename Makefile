@@ -9,7 +9,7 @@ WIRETEST    := /tmp/fibersock-wire.test
 # $(call each,COMMAND) runs COMMAND in every module of the repository.
 each = @for m in $(MODULES); do echo "$$m: $(1)"; (cd $$m && $(1)) || exit 1; done
 
-.PHONY: all test race crowds judge fuzz differential bench bench-full benchtest microbench cover portable lockcheck chaos notls lint fmt vet tidy staticcheck i386 bigendian processors cross size peers interop conformance soak mutants
+.PHONY: all test race crowds judge fuzz differential bench bench-full benchtest microbench cover portable chaos notls lint fmt vet tidy staticcheck i386 bigendian processors cross size peers interop conformance soak mutants
 
 all: lint test
 
@@ -71,10 +71,6 @@ cover:
 # With the goroutine loop.
 portable:
 	$(GO) test -tags portable ./server/... ./client/...
-
-# With locks that panic when they are locked in another order than that of internal/lockorder.
-lockcheck:
-	$(GO) test -tags lockcheck ./endpoint ./internal/lockorder ./internal/netloop ./server/... ./client/...
 
 # Servers among misbehaving handlers and peers, on both loops.
 CHAOSTIME ?= 30s

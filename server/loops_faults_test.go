@@ -55,7 +55,7 @@ func TestSlowReaderDoesNotExtendTheEnd(t *testing.T) {
 			t.Parallel()
 			rec := newRecorder(t)
 			h := rec.handler()
-			s := start(t, &server.Server{Handler: h, MaxConns: 1})
+			s := start(t, &server.Server{Handler: h, MaxConns: 1, MaxBacklog: 8 * much}) // so that reading is not paused
 			p := s.open(t)
 			if err := rec.conn().Send(wire.Binary, make([]byte, much)); err != nil {
 				t.Fatal(err)

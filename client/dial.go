@@ -172,7 +172,7 @@ func (d *dialer) dial(ctx context.Context) (netloop.Transport, error) {
 	}
 	nc, err := d.dialContext(ctx, address)
 	if err == nil {
-		d.transport = netloop.NewTransport(nc)
+		d.transport = netloop.NewTransport(nc, recovered)
 		return d.transport, nil
 	}
 	if d.connect != nil {
@@ -193,17 +193,17 @@ func (d *dialer) dialContext(ctx context.Context, address string) (nc net.Conn, 
 			err = errNoConnection
 		}
 		return err
-	})
+	}, recovered)
 	select {
 	case err := <-done:
-		return made, translate(err)
+		return made, err
 	case <-ctx.Done():
 		netloop.Detach(func() error {
 			if err := <-done; err != nil {
 				return err
 			}
 			return made.Close()
-		})
+		}, recovered)
 		return nil, context.Cause(ctx)
 	}
 }
@@ -248,10 +248,10 @@ func (d *dialer) trace(response *handshake.Response) error {
 	if d.cfg.Trace == nil {
 		return nil
 	}
-	return translate(<-netloop.Detach(func() error {
+	return <-netloop.Detach(func() error {
 		d.cfg.Trace(d.request, response)
 		return nil
-	}))
+	}, recovered)
 }
 
 // newConn returns the open connection on t. It owns buf, which contains rest,

@@ -28,11 +28,11 @@ func startTLS(ctx context.Context, below netloop.Transport, cfg *TLSConfig, host
 	cfg.NextProtos = []string{"http/1.1"}
 	tc := tls.Client(below, cfg)
 	select {
-	case err := <-netloop.Detach(func() error { return tc.HandshakeContext(ctx) }):
+	case err := <-netloop.Detach(func() error { return tc.HandshakeContext(ctx) }, recovered):
 		if err != nil {
 			return nil, &TLSError{Err: translate(err), hint: plainHTTPHint(err)}
 		}
-		return netloop.Over(tc, below), nil
+		return netloop.Over(tc, below, recovered), nil
 	case <-ctx.Done():
 		below.Abort() // so that the handshake ends
 		return nil, context.Cause(ctx)

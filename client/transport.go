@@ -1,6 +1,9 @@
 package client
 
-import "github.com/fibersock/fibersock/internal/netloop"
+import (
+	"github.com/fibersock/fibersock/endpoint"
+	"github.com/fibersock/fibersock/internal/netloop"
+)
 
 // engineWriter is the socket as the engine writes to it.
 type engineWriter struct{ *netloop.NetConn }
@@ -15,15 +18,12 @@ func (w engineWriter) Write(p []byte) (int, error) {
 //
 //go:noinline
 func translate(err error) error {
-	switch e := err.(type) {
-	case *netloop.TimeoutError:
-		return &TimeoutError{Missing: "write progress", After: e.After, Option: "WriteTimeout"}
-	case *netloop.PanicError:
-		value := e.Value
-		if value == "runtime.Goexit was called" {
-			value = ErrGoexit
-		}
-		return &PanicError{Value: value, Stack: e.Stack}
+	if timeout, ok := err.(*netloop.TimeoutError); ok {
+		return &TimeoutError{Missing: "write progress", After: timeout.After, Option: "WriteTimeout"}
 	}
 	return err
 }
+
+// recovered returns the error of a function of the application that did not
+// return.
+func recovered(value any) error { return endpoint.NewPanicError(value) }

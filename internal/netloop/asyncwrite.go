@@ -30,6 +30,8 @@ type asyncConn struct {
 	foreign bool          // a write deadline may harm Conn, or have no effect
 	limit   *timeLimit    // of the writes to a foreign Conn; nil: none
 
+	recovered Recover // until there is an owner
+
 	buffered atomic.Int64 // size, as the owner knows it
 	replying atomic.Bool  // writes are replies to the input that was read last
 
@@ -66,8 +68,8 @@ const pieceSize = 16 << 10
 // pieces lends memory for a piece.
 var pieces = sync.Pool{New: func() any { return new([pieceSize]byte) }}
 
-func newAsyncConn(nc net.Conn, timeout time.Duration) *asyncConn {
-	c := &asyncConn{Conn: nc, timeout: timeout, state: stateOpen, foreign: !isSocket(nc) && !isPipe(nc)}
+func newAsyncConn(nc net.Conn, timeout time.Duration, recovered Recover) *asyncConn {
+	c := &asyncConn{Conn: nc, timeout: timeout, recovered: recovered, state: stateOpen, foreign: !isSocket(nc) && !isPipe(nc)}
 	if c.foreign && timeout > 0 {
 		c.limit = newTimeLimit(timeout, c.expire, c.acknowledged())
 	}
@@ -256,7 +258,7 @@ func (c *asyncConn) write(began time.Time) {
 // panicked returns the error for a method of Conn that did not return.
 func (c *asyncConn) panicked(value any) error {
 	if c.owner == nil {
-		return newPanicError(value)
+		return c.recovered(value)
 	}
 	return c.owner.panicked(value)
 }
@@ -541,14 +543,17 @@ func (c *asyncConn) abort() error {
 }
 
 // AsyncListener returns ln with connections that TLS can use: a Write of them
-// does not wait for the peer. timeout is that of Config.WriteTimeout.
-func AsyncListener(ln net.Listener, timeout time.Duration) net.Listener {
-	return asyncListener{ln, timeout}
+// does not wait for the peer. timeout is that of Config.WriteTimeout. recovered
+// returns the error of a net.Conn's method that does not return, for a connection
+// that is not served yet.
+func AsyncListener(ln net.Listener, timeout time.Duration, recovered Recover) net.Listener {
+	return asyncListener{ln, timeout, recovered}
 }
 
 type asyncListener struct {
 	net.Listener
-	timeout time.Duration
+	timeout   time.Duration
+	recovered Recover
 }
 
 func (l asyncListener) Accept() (net.Conn, error) {
@@ -557,5 +562,5 @@ func (l asyncListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newAsyncConn(nc, l.timeout), nil
+	return newAsyncConn(nc, l.timeout, l.recovered), nil
 }

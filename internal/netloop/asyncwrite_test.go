@@ -81,7 +81,7 @@ type countingOwner struct{ buffered, empty int }
 
 func (o *countingOwner) bufferGrew(by int)        { o.buffered += by }
 func (o *countingOwner) flushed()                 { o.empty++ }
-func (o *countingOwner) panicked(value any) error { return newPanicError(value) }
+func (o *countingOwner) panicked(value any) error { return Recovered(value) }
 
 // longest is the number of events in a path.
 const longest = 5
@@ -121,7 +121,7 @@ func followAsync(t *testing.T, path string, foreign bool) {
 	const timeout, size = 10 * time.Second, 3
 	sink, owner := newSinkConn(), new(countingOwner)
 	sink.space = 4
-	c := newAsyncConn(sink, timeout) // foreign, like every net.Conn outside of package net
+	c := newAsyncConn(sink, timeout, nil) // foreign, like every net.Conn outside of package net
 	if !foreign {
 		c.foreign = false
 		c.limit = nil

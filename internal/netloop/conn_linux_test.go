@@ -50,7 +50,7 @@ func (c *testConn) Writable() bool { return c.writable(c) }
 func (c *testConn) BeginBatch(any)                   {}
 func (c *testConn) EndBatch()                        {}
 func (c *testConn) WriterBlocked() bool              { return false }
-func (c *testConn) Panicked(value any, _ bool) error { return newPanicError(value) }
+func (c *testConn) Panicked(value any, _ bool) error { return Recovered(value) }
 
 func (c *testConn) Closed(err error) {
 	if c.closed != nil {

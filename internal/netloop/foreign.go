@@ -42,14 +42,14 @@ const (
 	minChunk   = 1 << 10
 )
 
-func newForeignConn(nc net.Conn) *foreignConn {
+func newForeignConn(nc net.Conn, recovered Recover) *foreignConn {
 	c := &foreignConn{
 		Conn:    nc,
 		chunk:   firstChunk,
 		results: make(chan writeResult, 1),
 		aborted: make(chan struct{}),
 	}
-	c.reader = newReader(nc, c.aborted)
+	c.reader = newReader(nc, c.aborted, recovered)
 	c.start = c.writeOnce
 	return c
 }
@@ -61,7 +61,7 @@ func (c *foreignConn) writeOnce() {
 	returned := false
 	defer func() {
 		if !returned {
-			result = writeResult{0, newPanicError(recover())}
+			result = writeResult{0, c.recover(recover())}
 		}
 		c.results <- result
 	}()
@@ -190,7 +190,7 @@ func (c *foreignConn) TimedOut() *TimeoutError { return c.late.Load() }
 // CloseWrite closes the connection for writing, if it can be closed so.
 func (c *foreignConn) CloseWrite() error {
 	select {
-	case err := <-Detach(func() error { return closeWrite(c.Conn) }):
+	case err := <-Detach(func() error { return closeWrite(c.Conn) }, c.recover):
 		return err
 	case <-c.aborted:
 		return net.ErrClosed
@@ -208,7 +208,7 @@ func (c *foreignConn) Abort() error {
 		low, below := lowest(c.Conn)
 		err := low.Close()
 		if below {
-			Detach(c.Conn.Close)
+			Detach(c.Conn.Close, c.recover)
 		}
 		return err
 	})
@@ -248,7 +248,7 @@ func (c *foreignConn) end(shut func() error) error {
 	grace := time.NewTimer(closeGrace)
 	defer grace.Stop()
 	select {
-	case err := <-Detach(shut):
+	case err := <-Detach(shut, c.recover):
 		return err
 	case <-grace.C:
 		// TLS inside may be telling a peer that does not read.
@@ -256,7 +256,7 @@ func (c *foreignConn) end(shut func() error) error {
 			low, _ := lowest(c.Conn)
 			low.SetDeadline(longAgo)
 			return low.Close()
-		})
+		}, c.recover)
 		return nil
 	}
 }

@@ -48,7 +48,7 @@ func newGoroutineSocket(cfg *Config, nc net.Conn) *goroutineSocket {
 	if t.async = asyncBelow(nc); t.async != nil {
 		t.NetConn.Conn = nc
 	} else {
-		t.async = newAsyncConn(nc, cfg.WriteTimeout)
+		t.async = newAsyncConn(nc, cfg.WriteTimeout, nil) // start sets the owner before it is used
 		t.NetConn.Conn = t.async
 	}
 	return t

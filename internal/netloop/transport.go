@@ -38,13 +38,14 @@ type Transport interface {
 //
 // The deadlines of TCP and Unix connections are relied on. Those of other types
 // may not work, as with the channels of SSH, or may destroy a TLS connection
-// inside.
-func NewTransport(nc net.Conn) Transport {
+// inside. Methods of other types run on other goroutines: recovered returns the
+// error of one that does not return.
+func NewTransport(nc net.Conn, recovered Recover) Transport {
 	switch nc.(type) {
 	case *net.TCPConn, *net.UnixConn:
 		return &systemConn{Conn: nc}
 	}
-	return newForeignConn(nc)
+	return newForeignConn(nc, recovered)
 }
 
 // bounded returns a timeout from 0, which means none, to one with which no sum
@@ -55,8 +56,8 @@ func bounded(timeout time.Duration) time.Duration {
 }
 
 // Over returns tls, a TLS connection that is made over below, as a transport.
-func Over(tls net.Conn, below Transport) Transport {
-	return &tlsConn{Conn: tls, reader: newReader(tls, nil), below: below}
+func Over(tls net.Conn, below Transport, recovered Recover) Transport {
+	return &tlsConn{Conn: tls, reader: newReader(tls, nil, recovered), below: below}
 }
 
 // aborter is a transport whose Close aborts. A Conn closes it in place of the
@@ -180,6 +181,7 @@ type reader struct {
 	deadline deadline
 
 	from    io.Reader
+	recover Recover
 	aborted <-chan struct{} // closed when the connection is aborted; may be nil
 	buffer  Buffer
 	results chan readResult
@@ -195,8 +197,8 @@ type readResult struct {
 	err error
 }
 
-func newReader(from io.Reader, aborted <-chan struct{}) *reader {
-	r := &reader{from: from, aborted: aborted, results: make(chan readResult, 1)}
+func newReader(from io.Reader, aborted <-chan struct{}, recovered Recover) *reader {
+	r := &reader{from: from, recover: recovered, aborted: aborted, results: make(chan readResult, 1)}
 	r.start = r.readOnce
 	return r
 }
@@ -206,7 +208,7 @@ func (r *reader) readOnce() {
 	returned := false
 	defer func() {
 		if !returned {
-			result = readResult{0, newPanicError(recover())}
+			result = readResult{0, r.recover(recover())}
 		}
 		r.results <- result
 	}()

@@ -53,7 +53,7 @@ func TestWriteTimesOutWithoutProgressOnly(t *testing.T) {
 		if took := time.Since(start); took < timeout || took > timeout*3/2 {
 			t.Errorf("it took %v", took)
 		}
-		if c.TimedOut() != late || netloop.Over(hidden{c}, c).TimedOut() != late {
+		if c.TimedOut() != late || netloop.Over(hidden{c}, c, netloop.Recovered).TimedOut() != late {
 			t.Error("the timeout is not reported")
 		}
 		if _, err := peer.Read(make([]byte, 1)); err != io.EOF {
@@ -122,7 +122,7 @@ func foreign(t *testing.T) (c netloop.Transport, under *withoutDeadlines, peer n
 	ours, peer := net.Pipe()
 	t.Cleanup(func() { ours.Close(); peer.Close() })
 	under = &withoutDeadlines{Conn: ours}
-	return netloop.NewTransport(under), under, peer
+	return netloop.NewTransport(under, netloop.Recovered), under, peer
 }
 
 // A Read of a net.Conn without deadlines used to outlive its context. It ends
@@ -301,7 +301,7 @@ func (l liar) Close() error              { return nil }
 // T-G11: an impossible byte count of a net.Conn is an error.
 func TestForeignConnThatLies(t *testing.T) {
 	for _, n := range []int{-1, 2, 1 << 30} {
-		c := netloop.NewTransport(liar{n: n})
+		c := netloop.NewTransport(liar{n: n}, netloop.Recovered)
 		if n != 2 {
 			if m, err := c.Read(make([]byte, 1)); m != 0 || err == nil {
 				t.Errorf("Read returned %d, %v", m, err)
@@ -321,9 +321,11 @@ type hidden struct{ net.Conn }
 // close_notify: neither with TLS in TLS, nor with TLS inside a wrapper (T-C08).
 func TestAbortDoesNotWaitForTLS(t *testing.T) {
 	for name, over := range map[string]func(secure net.Conn) netloop.Transport{
-		"TLS":         func(nc net.Conn) netloop.Transport { return netloop.NewTransport(nc) },
-		"hidden TLS":  func(nc net.Conn) netloop.Transport { return netloop.NewTransport(hidden{nc}) },
-		"TLS over it": func(nc net.Conn) netloop.Transport { return netloop.Over(hidden{nc}, netloop.NewTransport(nc)) },
+		"TLS":        func(nc net.Conn) netloop.Transport { return netloop.NewTransport(nc, netloop.Recovered) },
+		"hidden TLS": func(nc net.Conn) netloop.Transport { return netloop.NewTransport(hidden{nc}, netloop.Recovered) },
+		"TLS over it": func(nc net.Conn) netloop.Transport {
+			return netloop.Over(hidden{nc}, netloop.NewTransport(nc, netloop.Recovered), netloop.Recovered)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -362,7 +364,7 @@ func TestReadOfTLSThatWritesEndsAtItsDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ours, _ := pipe(t)
 		tls := busy{ours, make(chan struct{})}
-		c := netloop.Over(tls, netloop.NewTransport(ours))
+		c := netloop.Over(tls, netloop.NewTransport(ours, netloop.Recovered), netloop.Recovered)
 		c.SetReadDeadline(time.Now().Add(timeout))
 		start := time.Now()
 		if _, err := c.Read(make([]byte, 10)); !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(start) != timeout {
@@ -400,7 +402,7 @@ func (c takenConn) Close() error {
 func TestForeignWriteThatThePeerHasTaken(t *testing.T) {
 	for range 100 {
 		nc := takenConn{taken: make(chan struct{}), closed: make(chan struct{})}
-		c := netloop.NewTransport(nc)
+		c := netloop.NewTransport(nc, netloop.Recovered)
 		wrote := make(chan error)
 		go func() {
 			n, err := c.Write([]byte("Hello"))
@@ -455,7 +457,7 @@ func TestAbortClosesEveryLayer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		low := new(lowConn)
 		nc := &layeredConn{low: low}
-		if err := netloop.NewTransport(nc).Abort(); err != nil {
+		if err := netloop.NewTransport(nc, netloop.Recovered).Abort(); err != nil {
 			t.Error(err)
 		}
 		synctest.Wait()
@@ -471,7 +473,7 @@ func TestCloseThatHangsReleasesTheTransport(t *testing.T) {
 	low := new(lowConn)
 	hangs := make(chan struct{})
 	defer close(hangs)
-	c := netloop.NewTransport(&layeredConn{low: low, hangs: hangs})
+	c := netloop.NewTransport(&layeredConn{low: low, hangs: hangs}, netloop.Recovered)
 	if err := c.Close(); err != nil {
 		t.Error(err)
 	}
@@ -487,7 +489,7 @@ func TestCloseThatHangsReleasesTheTransport(t *testing.T) {
 func TestConnBelowItself(t *testing.T) {
 	nc := new(layeredConn)
 	nc.low = nc
-	if err := netloop.NewTransport(nc).Abort(); err != nil || nc.closed.Load() == 0 {
+	if err := netloop.NewTransport(nc, netloop.Recovered).Abort(); err != nil || nc.closed.Load() == 0 {
 		t.Errorf("closed %d times: %v", nc.closed.Load(), err)
 	}
 }

@@ -25,9 +25,15 @@ import (
 // runtime.Goexit. It is called by the deferred function that has called
 // recover.
 func (s *Server) caught(value any) *PanicError {
+	err := s.countPanic(value)
+	s.report(err)
+	return err
+}
+
+// countPanic is caught without the report.
+func (s *Server) countPanic(value any) *PanicError {
 	err := endpoint.NewPanicError(value)
 	s.counters.count(func(st *Stats) { st.Panics++ })
-	s.report(err)
 	return err
 }
 
@@ -52,9 +58,7 @@ func (s *Server) callLog(err error) {
 		returned := false
 		defer func() {
 			if !returned {
-				why := endpoint.NewPanicError(recover())
-				s.counters.count(func(st *Stats) { st.Panics++ })
-				logError(why)
+				logError(s.countPanic(recover()))
 				logError(err)
 			}
 		}()

@@ -56,8 +56,8 @@ var (
 	ErrNotData           = endpoint.ErrNotData
 	ErrMessageUnfinished = endpoint.ErrMessageUnfinished
 	ErrMessageFinished   = endpoint.ErrMessageFinished
-	ErrConcurrentReceive = &UsageError{Reason: "another call is receiving on this connection; receive from one goroutine at a time"}
-	ErrReaderAbandoned   = &UsageError{Reason: "the message was abandoned by a later receive; read it to its end first"}
+	ErrConcurrentReceive = endpoint.ErrConcurrentReceive
+	ErrReaderAbandoned   = endpoint.ErrReaderAbandoned
 	ErrNotServing        = &UsageError{Reason: "messages of this connection go to Handler.Message; Receive needs Handler.Serve or Server.Accept"}
 )
 

@@ -23,19 +23,13 @@ type foreignConn struct {
 	progressed func() bool      // see acknowledged
 	chunk      int              // the most bytes that are written at once
 	out        *[pieceSize]byte // the goroutine's; nil: no goroutine runs
-	size       int              // bytes in out
+	size, n    int              // bytes in out, and of them those that are written
 	began      time.Time        // the goroutine's start
-	results    chan writeResult
-	start      func() // writes out; made once, so that a goroutine costs no closure
-	failed     error  // why writing ended
+	write      *detached        // writes out once, n bytes
+	failed     error            // why writing ended
 
 	closed  atomic.Bool
 	aborted chan struct{} // closed by Close and Abort
-}
-
-type writeResult struct {
-	n   int
-	err error
 }
 
 // The progress of a Write that cannot be interrupted is known when it returns.
@@ -58,10 +52,12 @@ func newForeignConn(nc net.Conn, recovered Recover) *foreignConn {
 		recovered:  recovered,
 		progressed: acknowledged(nc),
 		chunk:      firstChunk,
-		results:    make(chan writeResult, 1),
 		aborted:    make(chan struct{}),
 	}
-	c.start = c.writeOnce
+	c.write = newDetached(func() (err error) {
+		c.n, err = nc.Write(c.out[:c.size])
+		return err
+	}, recovered)
 	return c
 }
 
@@ -82,19 +78,6 @@ func acknowledged(nc net.Conn) func() bool {
 		last = unacknowledged(socket)
 		return last >= 0 && last < before
 	}
-}
-
-func (c *foreignConn) writeOnce() {
-	var result writeResult
-	returned := false
-	defer func() {
-		if !returned {
-			result = writeResult{0, c.recovered(recover())}
-		}
-		c.results <- result
-	}()
-	result.n, result.err = c.Conn.Write(c.out[:c.size])
-	returned = true
 }
 
 // Write writes all of p or fails. After an error all later calls fail too,
@@ -138,29 +121,30 @@ func (c *foreignConn) writeChunk(end time.Time, p []byte) (int, error) {
 	}
 	if c.out == nil {
 		c.out = pieces.Get().(*[pieceSize]byte)
-		c.size = copy(c.out[:c.chunk], p)
+		c.size, c.n = copy(c.out[:c.chunk], p), 0
 		c.began = time.Now()
-		go c.start()
+		go c.write.start()
 	}
-	result, err := c.await(end, over)
-	if err == errBlocked {
-		return 0, err
-	}
-	if err != nil {
+	returned, err := c.await(end, over)
+	if !returned && err != errBlocked {
 		select {
-		case result = <-c.results: // at the last moment
+		case err = <-c.write.done: // at the last moment
+			returned = true
 			c.late.Store(false)
 		default:
 			c.failed = err
 			c.Abort() // the peer may have half a frame, and the reader should not wait for it
-			return 0, err
 		}
 	}
-	return c.wrote(result)
+	if !returned {
+		return 0, err
+	}
+	return c.wrote(err)
 }
 
-// await returns the goroutine's result, or the reason why it has to be given up.
-func (c *foreignConn) await(end time.Time, over <-chan struct{}) (result writeResult, err error) {
+// await waits for the goroutine, and returns its error. If returned is false,
+// err is the reason not to wait any longer.
+func (c *foreignConn) await(end time.Time, over <-chan struct{}) (returned bool, err error) {
 	progress := time.Now()
 	wait := c.timeout.After
 	switch {
@@ -177,10 +161,10 @@ func (c *foreignConn) await(end time.Time, over <-chan struct{}) (result writeRe
 	}
 	for {
 		select {
-		case result = <-c.results:
-			return result, nil
+		case err = <-c.write.done:
+			return true, err
 		case <-over:
-			return result, os.ErrDeadlineExceeded
+			return false, os.ErrDeadlineExceeded
 		case <-c.aborted:
 			// The peer may have read everything, and have closed the connection
 			// before the goroutine could report that.
@@ -188,14 +172,14 @@ func (c *foreignConn) await(end time.Time, over <-chan struct{}) (result writeRe
 				c.setTimer(closeGrace)
 			}
 			select {
-			case result = <-c.results:
-				return result, nil
+			case err = <-c.write.done:
+				return true, err
 			case <-c.timer.C:
-				return result, net.ErrClosed
+				return false, net.ErrClosed
 			}
 		case <-expired:
 			if !end.IsZero() {
-				return result, errBlocked
+				return false, errBlocked
 			}
 			now := time.Now()
 			if c.progressed != nil && c.progressed() {
@@ -204,7 +188,7 @@ func (c *foreignConn) await(end time.Time, over <-chan struct{}) (result writeRe
 			left := c.timeout.After - now.Sub(progress)
 			if left <= 0 {
 				c.late.Store(true) // before the effect can be seen
-				return result, c.timeout.Err
+				return false, c.timeout.Err
 			}
 			c.setTimer(min(left, wait))
 		}
@@ -220,9 +204,9 @@ func (c *foreignConn) setTimer(wait time.Duration) {
 	}
 }
 
-// wrote returns the result of the goroutine as that of Write.
-func (c *foreignConn) wrote(result writeResult) (int, error) {
-	n, err := result.n, result.err
+// wrote returns the result of the goroutine, with its error, as that of Write.
+func (c *foreignConn) wrote(err error) (int, error) {
+	n := c.n
 	if n < 0 || n > c.size || err == nil && n < c.size {
 		n, err = min(max(n, 0), c.size), io.ErrShortWrite // such a net.Conn is wrong, and not to be believed
 	}
@@ -278,15 +262,15 @@ func (c *foreignConn) Close() error { return c.end(c.Conn.Close, closeGrace) }
 
 // Abort closes the connection below TLS, as far as it can be seen, and then
 // that above it, which may have to release something.
-func (c *foreignConn) Abort() error {
-	return c.end(func() error {
-		low, below := lowest(c.Conn)
-		err := low.Close()
-		if below {
-			Detach(c.Conn.Close, c.recovered)
-		}
-		return err
-	}, writeGrace)
+func (c *foreignConn) Abort() error { return c.end(c.closeAll, writeGrace) }
+
+func (c *foreignConn) closeAll() error {
+	low, below := lowest(c.Conn)
+	err := low.Close()
+	if below {
+		Detach(c.Conn.Close, c.recovered)
+	}
+	return err
 }
 
 // NetConn returns c with a Close that sends nothing.

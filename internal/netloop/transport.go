@@ -74,6 +74,7 @@ type writeLimit struct {
 // longestTimeout is a time with which no sum overflows.
 const longestTimeout = 100 * 365 * 24 * time.Hour
 
+//go:noinline
 func (l *writeLimit) SetWriteTimeout(limit WriteTimeout) {
 	l.timeout = WriteTimeout{min(max(limit.After, 0), longestTimeout), limit.Err}
 }
@@ -240,40 +241,23 @@ func (c *tlsConn) NetConn() net.Conn { return aborter{c.below} }
 type reader struct {
 	deadline deadline
 
-	from    io.Reader
-	recover Recover
 	aborted <-chan struct{} // closed when the connection is aborted; may be nil
 	buffer  Buffer
-	results chan readResult
-	start   func() // reads once into p; made once, so that a goroutine costs no closure
-	reading bool   // the goroutine runs
-	p       []byte // the goroutine's
+	read    *detached // reads once into p, n bytes
+	reading bool      // the goroutine runs: p and n are its own
+	p       []byte
+	n       int
 	rest    []byte // bytes that have been read and not been returned
 	err     error  // of the Read after rest
 }
 
-type readResult struct {
-	n   int
-	err error
-}
-
 func newReader(from io.Reader, aborted <-chan struct{}, recovered Recover) *reader {
-	r := &reader{from: from, recover: recovered, aborted: aborted, results: make(chan readResult, 1)}
-	r.start = r.readOnce
+	r := &reader{aborted: aborted}
+	r.read = newDetached(func() (err error) {
+		r.n, err = from.Read(r.p)
+		return err
+	}, recovered)
 	return r
-}
-
-func (r *reader) readOnce() {
-	var result readResult
-	returned := false
-	defer func() {
-		if !returned {
-			result = readResult{0, r.recover(recover())}
-		}
-		r.results <- result
-	}()
-	result.n, result.err = r.from.Read(r.p)
-	returned = true
 }
 
 func (r *reader) Read(p []byte) (int, error) {
@@ -288,20 +272,20 @@ func (r *reader) Read(p []byte) (int, error) {
 	}
 	if len(r.rest) == 0 && r.err == nil {
 		if !r.reading {
-			r.p = r.buffer.Get(len(p))
+			r.p, r.n = r.buffer.Get(len(p)), 0
 			r.reading = true
-			go r.start()
+			go r.read.start()
 		}
 		select {
-		case result := <-r.results:
+		case err := <-r.read.done:
 			r.reading = false
-			if result.n < 0 || result.n > len(r.p) {
-				result = readResult{0, errors.New("websocket: the net.Conn read more bytes than it was asked for")}
+			if r.n < 0 || r.n > len(r.p) {
+				r.n, err = 0, errors.New("websocket: the net.Conn read more bytes than it was asked for")
 			}
-			if result.err != nil && isClosed(r.aborted) {
-				result.err = net.ErrClosed // result.err is the effect of the abort
+			if err != nil && isClosed(r.aborted) {
+				err = net.ErrClosed // err is the effect of the abort
 			}
-			r.rest, r.err = r.p[:result.n], result.err
+			r.rest, r.err = r.p[:r.n], err
 		case <-over:
 			return 0, os.ErrDeadlineExceeded
 		case <-r.aborted:

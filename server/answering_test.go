@@ -73,7 +73,7 @@ func TestAnswersOfTLSAreBounded(t *testing.T) {
 			ln := &answeringListener{conns: make(chan net.Conn, 1)}
 			below := &answeringListener{conns: make(chan net.Conn, 1)}
 			below.conns <- ours
-			async, err := netloop.AsyncListener(below, -1, nil).Accept()
+			async, err := netloop.AsyncListener(below, netloop.WriteTimeout{}, nil).Accept()
 			if err != nil {
 				t.Fatal(err)
 			}

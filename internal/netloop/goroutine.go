@@ -95,10 +95,13 @@ func (*goroutineSocket) Shard() int { return -1 }
 // Buffered returns the size of the write buffer in bytes.
 func (t *goroutineSocket) Buffered() int { return int(t.async.buffered.Load()) }
 
+// Space returns how many of size bytes may be written.
+func (t *goroutineSocket) Space(size int) int { return t.cfg.Limit.Space(t.Buffered(), size) }
+
 // AwaitSpace returns when some of size bytes may be written, or the socket
 // cannot be written to any more.
 func (t *goroutineSocket) AwaitSpace(size int) {
-	t.async.await(func(buffered int) bool { return t.cfg.Limit.Space(buffered, size) > 0 })
+	t.async.await(func() bool { return t.Space(size) > 0 })
 }
 
 // Unacknowledged returns how many bytes the peer's kernel has not acknowledged,
@@ -121,7 +124,20 @@ func (t *goroutineSocket) Write(p []byte) (int, error) {
 		t.blockedWrite.Store(true)
 		defer t.blockedWrite.Store(false)
 	}
-	return t.NetConn.Write(p)
+	n, err := t.NetConn.Write(p)
+	if err != nil {
+		err = t.cause(err)
+	}
+	return n, err
+}
+
+// cause returns the failure of the connection below TLS, which led to err, or
+// err if there is none.
+func (t *goroutineSocket) cause(err error) error {
+	if failure := t.async.failure(); failure != nil {
+		return failure
+	}
+	return err
 }
 
 // Writev is Write for two pieces, each possibly empty. They are written
@@ -215,8 +231,8 @@ func (t *goroutineSocket) end(err error) {
 
 // closed calls Conn.Closed.
 func (t *goroutineSocket) closed(err error) {
-	if failure := t.async.failure(); failure != nil && err != nil {
-		err = failure // err is only the effect of the failure
+	if err != nil {
+		err = t.cause(err)
 	}
 	t.handlers.Lock()
 	defer t.handlers.Unlock()
@@ -229,7 +245,7 @@ func (t *goroutineSocket) closed(err error) {
 func (t *goroutineSocket) awaitAnswered() {
 	t.conn.InputClosed()
 	t.awaitReady()
-	t.async.awaitFlushed(func() bool { return t.writableCalls.Load() == 0 })
+	t.async.await(func() bool { return !t.async.writing && t.writableCalls.Load() == 0 })
 }
 
 // CloseWrite ends the output: see Socket. The time is bounded here, because
@@ -273,7 +289,7 @@ func (t *goroutineSocket) awaitRead() {
 	}
 	t.readPaused.Store(true)
 	defer t.readPaused.Store(false)
-	t.async.await(func(buffered int) bool { return buffered == 0 })
+	t.async.await(func() bool { return t.Buffered() == 0 })
 }
 
 // serveGoroutines accepts connections from ln, until that is closed, and serves

@@ -11,6 +11,7 @@ import (
 	"io"
 	"testing"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -32,9 +33,7 @@ func TestSendAllocatesNothing(t *testing.T) {
 		"SendBinary, large": func() error { return c.SendBinary(large) },
 		"Pong":              func() error { return c.SendPong(small[:100]) },
 	} {
-		if err := send(); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, send())
 		if got := testing.AllocsPerRun(200, func() { send() }); got != 0 {
 			t.Errorf("%s: %v allocations", name, got)
 		}
@@ -61,9 +60,7 @@ func TestReceiveIntoAllocatesNothing(t *testing.T) {
 			f.send(bytes.Repeat(message, 2*runs))
 			buf := make([]byte, 0, len(large))
 			receive := func() {
-				if _, _, err := c.ReceiveInto(context.Background(), buf); err != nil {
-					t.Fatal(err)
-				}
+				check.Must(t, check.Err2(c.ReceiveInto(context.Background(), buf)))
 			}
 			for range runs / 2 {
 				receive()

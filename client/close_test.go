@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/client"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -63,33 +64,31 @@ func TestClosingHandshake(t *testing.T) {
 		"neither":                    {0, "", "", closeFrame(0, "")},
 		"6455-5.5.1-k: both at once": {wire.GoingAway, "", "\x03\xe9", closeFrame(wire.InternalError, "my own")},
 	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				c, f := openPipe(t, nil)
-				if c.State() != client.Open || c.Err() != nil {
-					t.Errorf("before: %v, %v", c.State(), c.Err())
-				}
-				call := startClose(c, tt.code, tt.reason)
-				f.want(1, wire.Close, tt.payload)
-				if call.over() || c.State() != client.Closing {
-					t.Errorf("before the server's Close: %v, %v", c.State(), call.err)
-				}
-				f.send(tt.answer)
-				if call.over() || c.State() != client.Closed {
-					t.Errorf("before the end of TCP: %v, %v", c.State(), call.err)
-				}
-				f.nc.Close()
-				if !call.over() || call.err != nil {
-					t.Errorf("after the end of TCP: %v", call.err)
-				}
-				if frame, err := f.next(); err == nil {
-					t.Errorf("one more frame: %v %q", frame.Opcode, frame.Payload)
-				}
-				var closed *client.CloseError
-				if !errors.As(c.Err(), &closed) {
-					t.Errorf("the connection ended with %v", c.Err())
-				}
-			})
+		check.Bubble(t, name, func(t *testing.T) {
+			c, f := openPipe(t, nil)
+			if c.State() != client.Open || c.Err() != nil {
+				t.Errorf("before: %v, %v", c.State(), c.Err())
+			}
+			call := startClose(c, tt.code, tt.reason)
+			f.want(1, wire.Close, tt.payload)
+			if call.over() || c.State() != client.Closing {
+				t.Errorf("before the server's Close: %v, %v", c.State(), call.err)
+			}
+			f.send(tt.answer)
+			if call.over() || c.State() != client.Closed {
+				t.Errorf("before the end of TCP: %v, %v", c.State(), call.err)
+			}
+			f.nc.Close()
+			if !call.over() || call.err != nil {
+				t.Errorf("after the end of TCP: %v", call.err)
+			}
+			if frame, err := f.next(); err == nil {
+				t.Errorf("one more frame: %v %q", frame.Opcode, frame.Payload)
+			}
+			var closed *client.CloseError
+			if !errors.As(c.Err(), &closed) {
+				t.Errorf("the connection ended with %v", c.Err())
+			}
 		})
 	}
 }
@@ -106,38 +105,34 @@ func TestServerThatNeverClosesTCP(t *testing.T) {
 		"CloseNow":           {0, time.Second, time.Second},
 		"negative: CloseNow": {-1, 30 * time.Second, 30 * time.Second},
 	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				c, f := openPipe(t, &client.Config{CloseTimeout: tt.option})
-				if tt.cut > 0 {
-					defer time.AfterFunc(tt.cut, func() { c.CloseNow() }).Stop()
-				}
-				f.send(closeFrame(wire.NormalClosure, ""))
-				call := startClose(c, wire.NormalClosure, "")
-				<-call.done
-				if call.took != tt.want || call.err != nil {
-					t.Errorf("Close returned after %v with %v", call.took, call.err)
-				}
-				f.want(1, wire.Close, "\x03\xe8")
-				f.wantEnd()
-			})
+		check.Bubble(t, name, func(t *testing.T) {
+			c, f := openPipe(t, &client.Config{CloseTimeout: tt.option})
+			if tt.cut > 0 {
+				defer time.AfterFunc(tt.cut, func() { c.CloseNow() }).Stop()
+			}
+			f.send(closeFrame(wire.NormalClosure, ""))
+			call := startClose(c, wire.NormalClosure, "")
+			<-call.done
+			if call.took != tt.want || call.err != nil {
+				t.Errorf("Close returned after %v with %v", call.took, call.err)
+			}
+			f.want(1, wire.Close, "\x03\xe8")
+			f.wantEnd()
 		})
 	}
-	t.Run("when the server closed first", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			c, f := openPipe(t, nil)
-			f.send(closeFrame(wire.GoingAway, ""))
-			start := time.Now()
-			var closed *client.CloseError
-			if _, err := c.Receive(t.Context()); !errors.As(err, &closed) || time.Since(start) != 0 {
-				t.Errorf("after %v: %v", time.Since(start), err)
-			}
-			f.want(1, wire.Close, "\x03\xe9")
-			f.wantEnd()
-			if took := time.Since(start); took != client.DefaultCloseTimeout {
-				t.Errorf("the client closed TCP after %v", took)
-			}
-		})
+	check.Bubble(t, "when the server closed first", func(t *testing.T) {
+		c, f := openPipe(t, nil)
+		f.send(closeFrame(wire.GoingAway, ""))
+		start := time.Now()
+		var closed *client.CloseError
+		if _, err := c.Receive(t.Context()); !errors.As(err, &closed) || time.Since(start) != 0 {
+			t.Errorf("after %v: %v", time.Since(start), err)
+		}
+		f.want(1, wire.Close, "\x03\xe9")
+		f.wantEnd()
+		if took := time.Since(start); took != client.DefaultCloseTimeout {
+			t.Errorf("the client closed TCP after %v", took)
+		}
 	})
 }
 
@@ -154,43 +149,41 @@ func TestServerThatNeverAnswersClose(t *testing.T) {
 		"6455-7.1.2-b: and sends messages": {0, 0, client.DefaultCloseTimeout, textFrame(strings.Repeat("x", 50_000))},
 		"6455-7.1.2-b: and sends Pings":    {0, 0, client.DefaultCloseTimeout, pingFrame("")},
 	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				c, f := openPipe(t, &client.Config{CloseTimeout: tt.option})
-				streaming := make(chan struct{})
-				go func() {
-					defer close(streaming)
-					for tt.stream != nil {
-						if _, err := f.nc.Write(tt.stream); err != nil {
-							return
-						}
-						time.Sleep(10 * time.Millisecond) // of the bubble's time
+		check.Bubble(t, name, func(t *testing.T) {
+			c, f := openPipe(t, &client.Config{CloseTimeout: tt.option})
+			streaming := make(chan struct{})
+			go func() {
+				defer close(streaming)
+				for tt.stream != nil {
+					if _, err := f.nc.Write(tt.stream); err != nil {
+						return
 					}
-				}()
-				if tt.cut > 0 {
-					defer time.AfterFunc(tt.cut, func() { c.CloseNow() }).Stop()
+					time.Sleep(10 * time.Millisecond) // of the bubble's time
 				}
-				start := time.Now()
-				err := c.Close(wire.NormalClosure, "")
-				if took := time.Since(start); took != tt.want {
-					t.Errorf("Close returned after %v", took)
-				}
-				var lost *client.LostError
-				var timeout *client.TimeoutError
-				switch {
-				case tt.cut > 0:
-					if err != client.ErrClosed {
-						t.Errorf("Close returned %v", err)
-					}
-				case !errors.As(err, &lost) || !errors.As(err, &timeout) || timeout.Option != "CloseTimeout" || timeout.After != tt.want:
+			}()
+			if tt.cut > 0 {
+				defer time.AfterFunc(tt.cut, func() { c.CloseNow() }).Stop()
+			}
+			start := time.Now()
+			err := c.Close(wire.NormalClosure, "")
+			if took := time.Since(start); took != tt.want {
+				t.Errorf("Close returned after %v", took)
+			}
+			var lost *client.LostError
+			var timeout *client.TimeoutError
+			switch {
+			case tt.cut > 0:
+				if err != client.ErrClosed {
 					t.Errorf("Close returned %v", err)
 				}
-				checkErrorText(t, err)
-				if c.State() != client.Closed || c.Err() != err || c.CloseCode() != wire.AbnormalClosure {
-					t.Errorf("the connection is %v: %v, code %v", c.State(), c.Err(), c.CloseCode())
-				}
-				<-streaming
-			})
+			case !errors.As(err, &lost) || !errors.As(err, &timeout) || timeout.Option != "CloseTimeout" || timeout.After != tt.want:
+				t.Errorf("Close returned %v", err)
+			}
+			checkErrorText(t, err)
+			if c.State() != client.Closed || c.Err() != err || c.CloseCode() != wire.AbnormalClosure {
+				t.Errorf("the connection is %v: %v, code %v", c.State(), c.Err(), c.CloseCode())
+			}
+			<-streaming
 		})
 	}
 }
@@ -205,9 +198,7 @@ func TestCloseBehindStalledWriter(t *testing.T) {
 	if err := c.Close(wire.NormalClosure, ""); err == nil {
 		t.Error("the closing handshake was done")
 	}
-	if err := <-sent; !errors.Is(err, net.ErrClosed) {
-		t.Errorf("the writer: %v", err)
-	}
+	check.Is(t, <-sent, net.ErrClosed, "the writer")
 }
 
 // 6455-5.5.1-l: concurrent and repeated calls of Close send one Close frame.
@@ -240,9 +231,7 @@ func TestCloseByMany(t *testing.T) {
 	if done != 1 || own != 99 {
 		t.Errorf("%d calls closed the connection, %d found it closed", done, own)
 	}
-	if err := c.Close(wire.NormalClosure, ""); !errors.Is(err, net.ErrClosed) {
-		t.Errorf("Close of a closed connection: %v", err)
-	}
+	check.Is(t, c.Close(wire.NormalClosure, ""), net.ErrClosed, "Close of a closed connection")
 }
 
 // 6455-7.4-a,b,c,k, 6455-5.5.1-c, T-H05: Close refuses an invalid code or
@@ -282,9 +271,7 @@ func TestCloseThatCannotBeSent(t *testing.T) {
 	}
 	f.send(textFrame("still open"))
 	receiveWant(t, c, wire.Text, "still open")
-	if err := c.SendText("nothing before"); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, c.SendText("nothing before"))
 	f.want(1, wire.Text, "nothing before")
 }
 
@@ -307,9 +294,7 @@ func TestAfterClose(t *testing.T) {
 			"SendText": c.SendText("x"), "SendBinary": c.SendBinary(nil), "SendJSON": c.SendJSON(1), "SendPong": c.SendPong(nil),
 			"Ping": ping, "a message": begun.Close(), "Close": c.Close(1000, ""),
 		} {
-			if !errors.Is(err, client.ErrClosed) {
-				t.Errorf("%s: %v", name, err)
-			}
+			check.Is(t, err, client.ErrClosed, "%s", name)
 		}
 		f.send(closeFrame(wire.NormalClosure, "bye"), pingFrame("too late"), textFrame("too late"))
 		f.hangUp()
@@ -349,9 +334,7 @@ func TestCloseKeepsABoundedBacklog(t *testing.T) {
 			}
 			f.send(closeFrame(wire.NormalClosure, ""))
 			f.hangUp()
-			if err := c.Close(wire.NormalClosure, ""); err != nil {
-				t.Error(err)
-			}
+			check.OK(t, c.Close(wire.NormalClosure, ""))
 			kept := 0
 			for {
 				m, err := c.Receive(t.Context())
@@ -370,58 +353,48 @@ func TestCloseKeepsABoundedBacklog(t *testing.T) {
 // Close is called while another call receives, or with a message that is read
 // in part.
 func TestCloseWhileReceiving(t *testing.T) {
-	t.Run("another call receives", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			c, f := openPipe(t, nil)
-			received := make(chan string)
-			go func() {
-				for m, err := range c.Messages(context.Background()) {
-					if err != nil {
-						t.Error(err)
-					}
-					received <- m.Text()
-				}
-				close(received)
-			}()
-			synctest.Wait()
-			call := startClose(c, wire.NormalClosure, "")
-			f.want(1, wire.Close, "\x03\xe8")
-			f.send(textFrame("the last"), closeFrame(wire.NormalClosure, ""))
-			if got := <-received; got != "the last" {
-				t.Errorf("received %q", got)
+	check.Bubble(t, "another call receives", func(t *testing.T) {
+		c, f := openPipe(t, nil)
+		received := make(chan string)
+		go func() {
+			for m, err := range c.Messages(context.Background()) {
+				check.OK(t, err)
+				received <- m.Text()
 			}
-			if m, more := <-received; more {
-				t.Errorf("received %q", m)
-			}
-			f.nc.Close()
-			if <-call.done; call.err != nil {
-				t.Error(call.err)
-			}
-		})
+			close(received)
+		}()
+		synctest.Wait()
+		call := startClose(c, wire.NormalClosure, "")
+		f.want(1, wire.Close, "\x03\xe8")
+		f.send(textFrame("the last"), closeFrame(wire.NormalClosure, ""))
+		if got := <-received; got != "the last" {
+			t.Errorf("received %q", got)
+		}
+		if m, more := <-received; more {
+			t.Errorf("received %q", m)
+		}
+		f.nc.Close()
+		if <-call.done; call.err != nil {
+			t.Error(call.err)
+		}
 	})
-	t.Run("an open reader", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			c, f := openPipe(t, nil)
-			f.send(firstFragment(wire.Text, "abandoned"))
-			_, r, err := c.NextReader(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
-			call := startClose(c, wire.NormalClosure, "")
-			f.want(1, wire.Close, "\x03\xe8")
-			f.send(middleFragment("x"), lastFragment("y"), textFrame("kept"), closeFrame(wire.NormalClosure, ""))
-			if call.over() {
-				t.Error(call.err)
-			}
-			f.nc.Close()
-			if <-call.done; call.err != nil {
-				t.Error(call.err)
-			}
-			if _, err := r.Read(make([]byte, 1)); !errors.Is(err, client.ErrReaderAbandoned) {
-				t.Errorf("the reader: %v", err)
-			}
-			receiveWant(t, c, wire.Text, "kept")
-		})
+	check.Bubble(t, "an open reader", func(t *testing.T) {
+		c, f := openPipe(t, nil)
+		f.send(firstFragment(wire.Text, "abandoned"))
+		_, r, err := c.NextReader(t.Context())
+		check.Must(t, err)
+		call := startClose(c, wire.NormalClosure, "")
+		f.want(1, wire.Close, "\x03\xe8")
+		f.send(middleFragment("x"), lastFragment("y"), textFrame("kept"), closeFrame(wire.NormalClosure, ""))
+		if call.over() {
+			t.Error(call.err)
+		}
+		f.nc.Close()
+		if <-call.done; call.err != nil {
+			t.Error(call.err)
+		}
+		check.Is(t, check.Err(r.Read(make([]byte, 1))), client.ErrReaderAbandoned, "the reader")
+		receiveWant(t, c, wire.Text, "kept")
 	})
 }
 
@@ -435,21 +408,19 @@ func TestClosingHandshakeThatFails(t *testing.T) {
 		"an invalid code":     {func(f *farEnd) { f.send([]byte{0x88, 2, 0x03, 0xed}) }, new(*client.FailError)},
 		"the transport's end": {func(f *farEnd) { f.nc.Close() }, new(*client.LostError)},
 	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				c, f := openPipe(t, nil)
-				call := startClose(c, wire.NormalClosure, "")
-				f.want(1, wire.Close, "\x03\xe8")
-				tt.end(f)
-				synctest.Wait()
-				f.nc.Close()
-				if <-call.done; !errors.As(call.err, tt.target) || !errors.Is(call.err, net.ErrClosed) {
-					t.Errorf("Close: %v", call.err)
-				}
-				if frame, err := f.next(); err == nil {
-					t.Errorf("6455-5.5.1-l: one more frame: %v %q", frame.Opcode, frame.Payload)
-				}
-			})
+		check.Bubble(t, name, func(t *testing.T) {
+			c, f := openPipe(t, nil)
+			call := startClose(c, wire.NormalClosure, "")
+			f.want(1, wire.Close, "\x03\xe8")
+			tt.end(f)
+			synctest.Wait()
+			f.nc.Close()
+			if <-call.done; !errors.As(call.err, tt.target) || !errors.Is(call.err, net.ErrClosed) {
+				t.Errorf("Close: %v", call.err)
+			}
+			if frame, err := f.next(); err == nil {
+				t.Errorf("6455-5.5.1-l: one more frame: %v %q", frame.Opcode, frame.Payload)
+			}
 		})
 	}
 }
@@ -461,34 +432,24 @@ func TestCloseNow(t *testing.T) {
 	c, f := openOver(t, ours, theirs, &client.Config{WriteTimeout: -1})
 	f.send(firstFragment(wire.Text, "begun"))
 	_, r, err := c.NextReader(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.ReadFull(r, make([]byte, 5)); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
+	check.Must(t, check.Err(io.ReadFull(r, make([]byte, 5))))
 	w := nextWriter(t, c, wire.Binary)
 	var all sync.WaitGroup
 	wait := func(name string, call func() error) {
 		all.Go(func() {
-			if err := call(); !errors.Is(err, client.ErrClosed) {
-				t.Errorf("%s: %v", name, err)
-			}
+			check.Is(t, call(), client.ErrClosed, "%s", name)
 		})
 	}
 	wait("read", func() error { _, err := r.Read(make([]byte, 1)); return err })
 	wait("write", func() error { _, err := w.Write(make([]byte, 64<<20)); return err })
 	// The server's reads show that the large message is being sent; it never
 	// reads all of it.
-	if _, err := io.ReadFull(f.nc, make([]byte, 1<<20)); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, check.Err(io.ReadFull(f.nc, make([]byte, 1<<20))))
 	wait("send", func() error { return c.SendText("x") })
 	wait("ping", func() error { _, err := c.Ping(t.Context()); return err })
 	for range 3 {
-		if err := c.CloseNow(); err != nil {
-			t.Errorf("CloseNow: %v", err)
-		}
+		check.OKf(t, c.CloseNow(), "CloseNow")
 	}
 	all.Wait()
 	if c.State() != client.Closed || !errors.Is(c.Err(), client.ErrClosed) {
@@ -532,33 +493,31 @@ func TestCloseCodeIsReportedAfterAFailedWrite(t *testing.T) {
 // (golang/go#10866, alpacax/alpamon#443), also if the server sent nothing more.
 func TestCloseAfterAFailedWriteReleasesTheTransport(t *testing.T) {
 	for name, hangs := range map[string]bool{"the server is gone": false, "reading goes on": true} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				ours, theirs := net.Pipe()
-				nc := &writeFails{Conn: ours}
-				c, f := openOver(t, nc, theirs, nil)
-				nc.fails.Store(true)
-				if !hangs {
-					f.nc.Close()
-				}
-				if err := c.SendText("x"); !errors.Is(err, io.ErrShortBuffer) {
-					t.Fatalf("Send: %v", err)
-				}
-				start := time.Now()
-				var lost *client.LostError
-				if err := c.Close(wire.NormalClosure, ""); !errors.As(err, &lost) || !errors.Is(err, io.ErrShortBuffer) {
-					t.Errorf("Close: %v", err)
-				}
-				if took := time.Since(start); took > time.Second || !hangs && took > 0 {
-					t.Errorf("Close took %v", took)
-				}
-				if _, err := f.nc.Read(make([]byte, 1)); err != io.EOF && hangs {
-					t.Errorf("the server got %v", err)
-				}
-				if !nc.closed.Load() {
-					t.Error("the transport is open")
-				}
-			})
+		check.Bubble(t, name, func(t *testing.T) {
+			ours, theirs := net.Pipe()
+			nc := &writeFails{Conn: ours}
+			c, f := openOver(t, nc, theirs, nil)
+			nc.fails.Store(true)
+			if !hangs {
+				f.nc.Close()
+			}
+			if err := c.SendText("x"); !errors.Is(err, io.ErrShortBuffer) {
+				t.Fatalf("Send: %v", err)
+			}
+			start := time.Now()
+			var lost *client.LostError
+			if err := c.Close(wire.NormalClosure, ""); !errors.As(err, &lost) || !errors.Is(err, io.ErrShortBuffer) {
+				t.Errorf("Close: %v", err)
+			}
+			if took := time.Since(start); took > time.Second || !hangs && took > 0 {
+				t.Errorf("Close took %v", took)
+			}
+			if _, err := f.nc.Read(make([]byte, 1)); err != io.EOF && hangs {
+				t.Errorf("the server got %v", err)
+			}
+			if !nc.closed.Load() {
+				t.Error("the transport is open")
+			}
 		})
 	}
 }
@@ -589,9 +548,7 @@ func TestCloseAfterAnAbandonedMessage(t *testing.T) {
 		c, f := openPipe(t, nil)
 		w := nextWriter(t, c, wire.Text)
 		io.WriteString(w, "begun")
-		if err := w.Flush(); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, w.Flush())
 		io.WriteString(w, "\xff")
 		if err := w.Flush(); !errors.Is(err, wire.ErrInvalidUTF8) {
 			t.Fatal(err)
@@ -624,39 +581,35 @@ func TestCloseDuringNextReader(t *testing.T) {
 		"a part of a message":     {firstFragment(wire.Text, "hel"), false, client.ErrReaderAbandoned, ""},
 		"a Read that is the last": {middleFragment("lo"), true, client.ErrReaderAbandoned, ""},
 	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				c, f := openPipe(t, nil)
-				readers := make(chan io.Reader, 1)
+		check.Bubble(t, name, func(t *testing.T) {
+			c, f := openPipe(t, nil)
+			readers := make(chan io.Reader, 1)
+			if tt.reads {
+				f.send(firstFragment(wire.Text, "hel"))
+			}
+			go func() {
+				_, r, err := c.NextReader(context.Background())
+				check.OK(t, err)
 				if tt.reads {
-					f.send(firstFragment(wire.Text, "hel"))
+					io.ReadFull(r, make([]byte, 4))
 				}
-				go func() {
-					_, r, err := c.NextReader(context.Background())
-					if err != nil {
-						t.Error(err)
-					}
-					if tt.reads {
-						io.ReadFull(r, make([]byte, 4))
-					}
-					readers <- r
-				}()
-				synctest.Wait()
-				call := startClose(c, wire.NormalClosure, "")
-				f.want(1, wire.Close, "\x03\xe8")
-				f.send(tt.message)
-				synctest.Wait()
-				f.send(closeFrame(wire.NormalClosure, ""))
-				time.Sleep(time.Second)
-				f.nc.Close()
-				if <-call.done; call.err != nil || call.took > time.Second {
-					t.Errorf("Close returned %v after %v", call.err, call.took)
-				}
-				b, err := io.ReadAll(<-readers)
-				if string(b) != tt.text || !errors.Is(err, tt.err) {
-					t.Errorf("read %q, %v", b, err)
-				}
-			})
+				readers <- r
+			}()
+			synctest.Wait()
+			call := startClose(c, wire.NormalClosure, "")
+			f.want(1, wire.Close, "\x03\xe8")
+			f.send(tt.message)
+			synctest.Wait()
+			f.send(closeFrame(wire.NormalClosure, ""))
+			time.Sleep(time.Second)
+			f.nc.Close()
+			if <-call.done; call.err != nil || call.took > time.Second {
+				t.Errorf("Close returned %v after %v", call.err, call.took)
+			}
+			b, err := io.ReadAll(<-readers)
+			if string(b) != tt.text || !errors.Is(err, tt.err) {
+				t.Errorf("read %q, %v", b, err)
+			}
 		})
 	}
 }
@@ -668,12 +621,8 @@ func TestCloseWhileAReaderIsInUse(t *testing.T) {
 		c, f := openPipe(t, nil)
 		f.send(firstFragment(wire.Text, "a"))
 		_, r, err := c.NextReader(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := io.ReadFull(r, make([]byte, 1)); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, err)
+		check.Must(t, check.Err(io.ReadFull(r, make([]byte, 1))))
 		reading := make(chan string, 1)
 		go func() {
 			b, err := io.ReadAll(r)
@@ -703,18 +652,14 @@ func TestCloseThatCannotBeSentLeavesTheConnectionOpen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, f := openPipe(t, &client.Config{CloseTimeout: 1})
 		for name, end := range map[string]func(wire.StatusCode, string) error{"Close": c.Close, "SendClose": c.SendClose} {
-			if err := end(wire.NoStatusReceived, ""); !errors.Is(err, wire.ErrStatusCode) {
-				t.Errorf("%s: %v", name, err)
-			}
+			check.Is(t, end(wire.NoStatusReceived, ""), wire.ErrStatusCode, "%s", name)
 		}
 		time.Sleep(time.Second)
 		synctest.Wait()
 		if c.State() != client.Open {
 			t.Errorf("the connection is %v: %v", c.State(), c.Err())
 		}
-		if err := c.SendText("x"); err != nil {
-			t.Error(err)
-		}
+		check.OK(t, c.SendText("x"))
 		f.want(1, wire.Text, "x")
 	})
 }
@@ -727,26 +672,20 @@ func TestCloseNowDropsMessages(t *testing.T) {
 			c, f := openPipe(t, &client.Config{Control: control})
 			f.send(append(append(textFrame("one"), textFrame("two")...), closeFrame(wire.NormalClosure, "")...))
 			receiveWant(t, c, wire.Text, "one")
-			if err := c.CloseNow(); err != nil {
-				t.Error(err)
-			}
+			check.OK(t, c.CloseNow())
 			for range 3 {
 				if m, err := c.Receive(t.Context()); !errors.Is(err, client.ErrClosed) || m.Opcode != 0 {
 					t.Errorf("Receive: %v %q, %v", m.Opcode, m.Payload, err)
 				}
 			}
-			if _, _, err := c.NextReader(t.Context()); !errors.Is(err, client.ErrClosed) {
-				t.Errorf("NextReader: %v", err)
-			}
+			check.Is(t, check.Err2(c.NextReader(t.Context())), client.ErrClosed, "NextReader")
 		})
 	}
 	synctest.Test(t, func(t *testing.T) {
 		c, f := openPipe(t, nil)
 		f.send(textFrame("one"))
 		_, r, err := c.NextReader(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, err)
 		c.CloseNow()
 		if b, err := io.ReadAll(r); len(b) > 0 || !errors.Is(err, client.ErrClosed) {
 			t.Errorf("read %q, %v", b, err)
@@ -760,19 +699,13 @@ func TestSendClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, f := openPipe(t, nil)
 		start := time.Now()
-		if err := c.SendClose(wire.GoingAway, "later"); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, c.SendClose(wire.GoingAway, "later"))
 		if c.State() != client.Closing || c.Err() != nil || c.CloseCode() != 0 {
 			t.Errorf("the connection is %v: %v, code %v", c.State(), c.Err(), c.CloseCode())
 		}
 		f.want(1, wire.Close, "\x03\xe9later")
-		if err := c.SendText("x"); !errors.Is(err, client.ErrClosed) {
-			t.Errorf("Send after SendClose: %v", err)
-		}
-		if err := c.SendClose(wire.GoingAway, ""); !errors.Is(err, client.ErrClosed) {
-			t.Errorf("a second SendClose: %v", err)
-		}
+		check.Is(t, c.SendText("x"), client.ErrClosed, "Send after SendClose")
+		check.Is(t, c.SendClose(wire.GoingAway, ""), client.ErrClosed, "a second SendClose")
 		f.send(textFrame("late"), closeFrame(4000, "bye"))
 		receiveWant(t, c, wire.Text, "late")
 		var closed *client.CloseError
@@ -790,9 +723,7 @@ func TestSendClose(t *testing.T) {
 func TestCloseAfterSendClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, f := openPipe(t, nil)
-		if err := c.SendClose(wire.NormalClosure, ""); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, c.SendClose(wire.NormalClosure, ""))
 		call := startClose(c, wire.GoingAway, "")
 		if call.over() {
 			t.Fatalf("Close has returned %v", call.err)
@@ -810,25 +741,21 @@ func TestCloseAfterSendClose(t *testing.T) {
 // server answers or the application receives.
 func TestSendCloseWithoutAnAnswer(t *testing.T) {
 	for name, receives := range map[string]bool{"nobody receives": false, "a call receives": true} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				c, f := openPipe(t, nil)
-				start := time.Now()
-				if err := c.SendClose(wire.NormalClosure, ""); err != nil {
-					t.Fatal(err)
+		check.Bubble(t, name, func(t *testing.T) {
+			c, f := openPipe(t, nil)
+			start := time.Now()
+			check.Must(t, c.SendClose(wire.NormalClosure, ""))
+			if receives {
+				var timeout *client.TimeoutError
+				if _, err := c.Receive(t.Context()); !errors.As(err, &timeout) || timeout.Option != "CloseTimeout" {
+					t.Errorf("Receive: %v", err)
 				}
-				if receives {
-					var timeout *client.TimeoutError
-					if _, err := c.Receive(t.Context()); !errors.As(err, &timeout) || timeout.Option != "CloseTimeout" {
-						t.Errorf("Receive: %v", err)
-					}
-				}
-				f.want(1, wire.Close, "\x03\xe8")
-				f.wantEnd()
-				if took := time.Since(start); took != client.DefaultCloseTimeout || c.State() != client.Closed {
-					t.Errorf("the connection is %v after %v: %v", c.State(), took, c.Err())
-				}
-			})
+			}
+			f.want(1, wire.Close, "\x03\xe8")
+			f.wantEnd()
+			if took := time.Since(start); took != client.DefaultCloseTimeout || c.State() != client.Closed {
+				t.Errorf("the connection is %v after %v: %v", c.State(), took, c.Err())
+			}
 		})
 	}
 }
@@ -841,14 +768,8 @@ func TestSendCloseBehindBlockedWriter(t *testing.T) {
 	sent := make(chan error)
 	go func() { sent <- c.SendBinary(make([]byte, 64<<20)) }()
 	if err := c.SendClose(wire.NormalClosure, ""); err == nil { // sent before the message
-		if _, err := c.Receive(t.Context()); !errors.Is(err, net.ErrClosed) {
-			t.Errorf("Receive: %v", err)
-		}
+		check.Is(t, check.Err(c.Receive(t.Context())), net.ErrClosed, "Receive")
 	}
-	if err := <-sent; !errors.Is(err, net.ErrClosed) {
-		t.Errorf("the writer: %v", err)
-	}
-	if err := c.Err(); !errors.Is(err, net.ErrClosed) {
-		t.Errorf("the connection has not ended: %v", err)
-	}
+	check.Is(t, <-sent, net.ErrClosed, "the writer")
+	check.Is(t, c.Err(), net.ErrClosed, "the connection has not ended")
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/fibersock/fibersock/client"
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -164,9 +165,7 @@ func TestRequest(t *testing.T) {
 				return pipe(ctx, network, addr)
 			}
 			c, err := client.Dial(t.Context(), tt.url, &tt.cfg)
-			if err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, err)
 			c.CloseNow()
 			if dialed != "tcp "+tt.address {
 				t.Errorf("dialed %s, want tcp %s", dialed, tt.address)
@@ -226,9 +225,7 @@ func TestNothingIsSentBeforeTheResponse(t *testing.T) {
 		dialed := make(chan *client.Conn)
 		go func() {
 			c, err := client.Dial(t.Context(), "ws://h/", &cfg)
-			if err != nil {
-				t.Error(err)
-			}
+			check.OK(t, err)
 			dialed <- c
 		}()
 		synctest.Wait()
@@ -259,9 +256,7 @@ func TestDialsDoNotWaitForEachOther(t *testing.T) {
 	var stalled [2]net.Conn
 	for i := range stalled {
 		nc, err := ln.Accept()
-		if err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, err)
 		defer nc.Close()
 		stalled[i] = nc
 		if request, _ := readRequest(nc); !strings.HasPrefix(request, "GET / ") {
@@ -270,9 +265,7 @@ func TestDialsDoNotWaitForEachOther(t *testing.T) {
 	}
 	cancel()
 	for i, nc := range stalled {
-		if err := <-errs; !errors.Is(err, context.Canceled) {
-			t.Errorf("a cancelled dial returned %v", err)
-		}
+		check.Is(t, <-errs, context.Canceled, "a cancelled dial returned")
 		if n, err := nc.Read(make([]byte, 1)); n != 0 || err != io.EOF {
 			t.Errorf("6455-4.1-d: the socket of dial %d is not closed: %d, %v", i, n, err)
 		}
@@ -294,15 +287,11 @@ func TestDialerError(t *testing.T) {
 	_, err = client.Dial(t.Context(), "ws://169.254.169.254/", &client.Config{
 		DialContext: func(context.Context, string, string) (net.Conn, error) { return nil, forbidden },
 	})
-	if !errors.Is(err, forbidden) {
-		t.Errorf("the hook's error: %v", err)
-	}
+	check.Is(t, err, forbidden, "the hook's error")
 	for name, cfg := range map[string]client.Config{"server": {}, "proxy": {Proxy: "http://proxy.example"}} {
 		cfg.DialContext = scripted(t, func(net.Conn) {}) // hangs up at once
 		_, err := client.Dial(t.Context(), "ws://server.example/", &cfg)
-		if !errors.Is(err, io.ErrClosedPipe) {
-			t.Errorf("a %s that hangs up at once: %v", name, err)
-		}
+		check.Is(t, err, io.ErrClosedPipe, "a %s that hangs up at once", name)
 		checkErrorText(t, err)
 	}
 }
@@ -326,9 +315,7 @@ func TestIPv6(t *testing.T) {
 		io.Copy(io.Discard, nc)
 	}()
 	c, err := client.Dial(t.Context(), "ws://"+ln.Addr().String(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	defer c.CloseNow()
 	receiveWant(t, c, wire.Text, "over IPv6")
 	if c.RemoteAddr().String() != ln.Addr().String() || c.LocalAddr() == nil {

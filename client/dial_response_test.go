@@ -13,6 +13,7 @@ import (
 
 	"github.com/fibersock/fibersock/client"
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -132,23 +133,21 @@ func TestRefusalWithEndlessBody(t *testing.T) {
 			io.Copy(io.Discard, nc)
 		}, time.Second, 2},
 	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				cfg := client.Config{DialContext: scripted(t, func(nc net.Conn) {
-					readRequest(nc)
-					io.WriteString(nc, "HTTP/1.1 403 Forbidden\r\n\r\n")
-					tt.body(nc)
-				})}
-				start := time.Now()
-				_, err := client.Dial(t.Context(), "ws://h/", &cfg)
-				var refused *client.HandshakeError
-				if !errors.As(err, &refused) || refused.Response.Status != 403 || len(refused.Body) != tt.kept {
-					t.Fatalf("got %v", err)
-				}
-				if took := time.Since(start); took != tt.want {
-					t.Errorf("it took %v, want %v", took, tt.want)
-				}
-			})
+		check.Bubble(t, name, func(t *testing.T) {
+			cfg := client.Config{DialContext: scripted(t, func(nc net.Conn) {
+				readRequest(nc)
+				io.WriteString(nc, "HTTP/1.1 403 Forbidden\r\n\r\n")
+				tt.body(nc)
+			})}
+			start := time.Now()
+			_, err := client.Dial(t.Context(), "ws://h/", &cfg)
+			var refused *client.HandshakeError
+			if !errors.As(err, &refused) || refused.Response.Status != 403 || len(refused.Body) != tt.kept {
+				t.Fatalf("got %v", err)
+			}
+			if took := time.Since(start); took != tt.want {
+				t.Errorf("it took %v, want %v", took, tt.want)
+			}
 		})
 	}
 }
@@ -264,9 +263,7 @@ func TestResponse(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, err := dialAnswered(t, tt.response+"\r\n", &client.Config{Subprotocols: []string{"chat", "superchat"}})
-			if err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, err)
 			defer c.CloseNow()
 			if c.State() != client.Open || c.Subprotocol() != tt.subprotocol || c.Response().Status != 101 {
 				t.Errorf("the connection is %v with subprotocol %q and %+v", c.State(), c.Subprotocol(), c.Response())
@@ -285,9 +282,7 @@ func TestResponse(t *testing.T) {
 
 	t.Run("6455-4.1-aa: the response's cookies", func(t *testing.T) {
 		c, err := dialAnswered(t, ok+"Set-Cookie: a=1\r\nSet-Cookie: b=2\r\n\r\n", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, err)
 		defer c.CloseNow()
 		if got := strings.Join(c.Response().Header.Values("set-cookie"), " "); got != "a=1 b=2" {
 			t.Errorf("the cookies are %q", got)
@@ -347,55 +342,47 @@ func TestHandshakeTimeout(t *testing.T) {
 			drip(nc, strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", 8))
 		}, client.DefaultHandshakeTimeout},
 	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				over := make(chan struct{})
-				cfg := client.Config{HandshakeTimeout: tt.timeout, DialContext: scripted(t, func(nc net.Conn) {
-					tt.server(nc, over)
-				})}
-				start := time.Now()
-				_, err := client.Dial(t.Context(), "ws://server.example/", &cfg)
-				close(over)
-				var timeout interface{ Timeout() bool }
-				if !errors.Is(err, context.DeadlineExceeded) || !errors.As(err, &timeout) || !timeout.Timeout() {
-					t.Errorf("got %v, which is no timeout", err)
-				}
-				if took := time.Since(start); took != tt.want {
-					t.Errorf("it took %v, want %v", took, tt.want)
-				}
-				if !strings.Contains(err.Error(), "HandshakeTimeout") || !strings.Contains(err.Error(), tt.want.String()) || !strings.Contains(err.Error(), "server.example:80") {
-					t.Errorf("the text names not the option, its value and the server: %v", err)
-				}
-				checkErrorText(t, err)
-			})
+		check.Bubble(t, name, func(t *testing.T) {
+			over := make(chan struct{})
+			cfg := client.Config{HandshakeTimeout: tt.timeout, DialContext: scripted(t, func(nc net.Conn) {
+				tt.server(nc, over)
+			})}
+			start := time.Now()
+			_, err := client.Dial(t.Context(), "ws://server.example/", &cfg)
+			close(over)
+			var timeout interface{ Timeout() bool }
+			if !errors.Is(err, context.DeadlineExceeded) || !errors.As(err, &timeout) || !timeout.Timeout() {
+				t.Errorf("got %v, which is no timeout", err)
+			}
+			if took := time.Since(start); took != tt.want {
+				t.Errorf("it took %v, want %v", took, tt.want)
+			}
+			if !strings.Contains(err.Error(), "HandshakeTimeout") || !strings.Contains(err.Error(), tt.want.String()) || !strings.Contains(err.Error(), "server.example:80") {
+				t.Errorf("the text names not the option, its value and the server: %v", err)
+			}
+			checkErrorText(t, err)
 		})
 	}
 
-	t.Run("negative: none", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			cfg := client.Config{HandshakeTimeout: -1, DialContext: scripted(t, func(nc net.Conn) {
-				_, key := readRequest(nc)
-				drip(nc, switching(key))
-			})}
-			c, err := client.Dial(context.Background(), "ws://server.example/", &cfg)
-			if err != nil {
-				t.Fatal(err)
-			}
-			c.CloseNow()
-		})
+	check.Bubble(t, "negative: none", func(t *testing.T) {
+		cfg := client.Config{HandshakeTimeout: -1, DialContext: scripted(t, func(nc net.Conn) {
+			_, key := readRequest(nc)
+			drip(nc, switching(key))
+		})}
+		c, err := client.Dial(context.Background(), "ws://server.example/", &cfg)
+		check.Must(t, err)
+		c.CloseNow()
 	})
 
-	t.Run("the context is the earlier", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			cfg := client.Config{DialContext: scripted(t, func(nc net.Conn) { io.Copy(io.Discard, nc) })}
-			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-			defer cancel()
-			start := time.Now()
-			_, err := client.Dial(ctx, "ws://server.example/", &cfg)
-			if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != time.Second || strings.Contains(err.Error(), "HandshakeTimeout") {
-				t.Errorf("after %v: %v", time.Since(start), err)
-			}
-		})
+	check.Bubble(t, "the context is the earlier", func(t *testing.T) {
+		cfg := client.Config{DialContext: scripted(t, func(nc net.Conn) { io.Copy(io.Discard, nc) })}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		start := time.Now()
+		_, err := client.Dial(ctx, "ws://server.example/", &cfg)
+		if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != time.Second || strings.Contains(err.Error(), "HandshakeTimeout") {
+			t.Errorf("after %v: %v", time.Since(start), err)
+		}
 	})
 }
 
@@ -410,9 +397,7 @@ func TestContextOfDialEndsWithDial(t *testing.T) {
 			nc.Write(textFrame("still here"))
 			io.Copy(io.Discard, nc)
 		})})
-		if err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, err)
 		defer c.CloseNow()
 		cancel()
 		synctest.Wait()

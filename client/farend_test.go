@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/client"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -100,9 +101,7 @@ func tcpPair(t *testing.T) (client, server net.Conn) {
 		accepted <- nc
 	}()
 	ours, err := net.Dial("tcp", ln.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	theirs := <-accepted
 	if theirs == nil {
 		t.Fatal("not accepted")
@@ -113,9 +112,7 @@ func tcpPair(t *testing.T) (client, server net.Conn) {
 func listenTCP(t *testing.T) net.Listener {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	t.Cleanup(func() { ln.Close() })
 	return ln
 }

@@ -8,11 +8,11 @@ import (
 	"net"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/fibersock/fibersock/client"
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -92,9 +92,7 @@ func TestMaxOutgoingFrame(t *testing.T) {
 		}
 		size := 0
 		for frame, err := f.next(); ; frame, err = f.next() {
-			if err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, err)
 			if len(frame.Payload) > 32<<10 {
 				t.Errorf("%s: a frame of %d bytes", name, len(frame.Payload))
 			}
@@ -122,39 +120,35 @@ func TestChunkedRefusal(t *testing.T) {
 		"no size":                {"hello\r\n", ""},
 		"a size beyond all":      {"5\r\nhello\r\nffffffffffffffffffff\r\n", "hello"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				start := time.Now()
-				_, err := client.Dial(t.Context(), "ws://server.example/", &client.Config{DialContext: scripted(t, func(nc net.Conn) {
-					readRequest(nc)
-					io.WriteString(nc, "HTTP/1.1 401 Unauthorized\r\nTransfer-Encoding: chunked\r\n\r\n"+tt.chunks)
-					io.Copy(io.Discard, nc) // the connection is kept alive
-				})})
-				var refused *client.HandshakeError
-				if !errors.As(err, &refused) || string(refused.Body) != tt.want {
-					t.Errorf("got %v, body %q", err, refused.Body)
-				}
-				if took := time.Since(start); took > 0 {
-					t.Errorf("it took %v", took)
-				}
-			})
-		})
-	}
-	t.Run("no end", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-			defer cancel()
+		check.Bubble(t, name, func(t *testing.T) {
 			start := time.Now()
-			_, err := client.Dial(ctx, "ws://server.example/", &client.Config{DialContext: scripted(t, func(nc net.Conn) {
+			_, err := client.Dial(t.Context(), "ws://server.example/", &client.Config{DialContext: scripted(t, func(nc net.Conn) {
 				readRequest(nc)
-				io.WriteString(nc, "HTTP/1.1 401 Unauthorized\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel")
-				io.Copy(io.Discard, nc)
+				io.WriteString(nc, "HTTP/1.1 401 Unauthorized\r\nTransfer-Encoding: chunked\r\n\r\n"+tt.chunks)
+				io.Copy(io.Discard, nc) // the connection is kept alive
 			})})
 			var refused *client.HandshakeError
-			if !errors.As(err, &refused) || string(refused.Body) != "hel" || time.Since(start) != 200*time.Millisecond {
-				t.Errorf("got %v after %v", err, time.Since(start))
+			if !errors.As(err, &refused) || string(refused.Body) != tt.want {
+				t.Errorf("got %v, body %q", err, refused.Body)
+			}
+			if took := time.Since(start); took > 0 {
+				t.Errorf("it took %v", took)
 			}
 		})
+	}
+	check.Bubble(t, "no end", func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+		defer cancel()
+		start := time.Now()
+		_, err := client.Dial(ctx, "ws://server.example/", &client.Config{DialContext: scripted(t, func(nc net.Conn) {
+			readRequest(nc)
+			io.WriteString(nc, "HTTP/1.1 401 Unauthorized\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel")
+			io.Copy(io.Discard, nc)
+		})})
+		var refused *client.HandshakeError
+		if !errors.As(err, &refused) || string(refused.Body) != "hel" || time.Since(start) != 200*time.Millisecond {
+			t.Errorf("got %v after %v", err, time.Since(start))
+		}
 	})
 }
 
@@ -188,32 +182,30 @@ func TestSetLimits(t *testing.T) {
 		"inside a message":          {0, 7, lastFragment("45678"), "Limits.Message"},
 		"inside a message, in time": {0, 8, lastFragment("45678"), ""},
 	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				rate := int64(0)
-				if strings.HasSuffix(tt.option, "PerSecond") {
-					rate = 1
+		check.Bubble(t, name, func(t *testing.T) {
+			rate := int64(0)
+			if strings.HasSuffix(tt.option, "PerSecond") {
+				rate = 1
+			}
+			c, f := openPipe(t, &client.Config{Limits: client.Limits{Message: 3, MessagesPerSecond: rate}})
+			if strings.HasPrefix(name, "inside") {
+				f.send(firstFragment(wire.Text, "123"))
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				if _, err := c.Receive(ctx); !errors.Is(err, context.DeadlineExceeded) {
+					t.Fatal(err)
 				}
-				c, f := openPipe(t, &client.Config{Limits: client.Limits{Message: 3, MessagesPerSecond: rate}})
-				if strings.HasPrefix(name, "inside") {
-					f.send(firstFragment(wire.Text, "123"))
-					ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-					defer cancel()
-					if _, err := c.Receive(ctx); !errors.Is(err, context.DeadlineExceeded) {
-						t.Fatal(err)
-					}
-				}
-				c.SetLimits(tt.frame, tt.message)
-				f.send(tt.in)
-				_, err := c.Receive(t.Context())
-				if rate > 0 && err == nil {
-					_, err = c.Receive(t.Context())
-				}
-				var exceeded *client.LimitError
-				if errors.As(err, &exceeded) != (tt.option != "") || exceeded != nil && exceeded.Option != tt.option || tt.option == "" && err != nil {
-					t.Errorf("got %v", err)
-				}
-			})
+			}
+			c.SetLimits(tt.frame, tt.message)
+			f.send(tt.in)
+			_, err := c.Receive(t.Context())
+			if rate > 0 && err == nil {
+				_, err = c.Receive(t.Context())
+			}
+			var exceeded *client.LimitError
+			if errors.As(err, &exceeded) != (tt.option != "") || exceeded != nil && exceeded.Option != tt.option || tt.option == "" && err != nil {
+				t.Errorf("got %v", err)
+			}
 		})
 	}
 }

@@ -8,10 +8,10 @@ import (
 	"net"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/fibersock/fibersock/client"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -55,9 +55,7 @@ func TestProxy(t *testing.T) {
 					return pipe(ctx, network, addr)
 				},
 			})
-			if err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, err)
 			defer c.CloseNow()
 			receiveWant(t, c, wire.Text, "through")
 			if dialed != tt.dialed || connect != tt.connect {
@@ -151,15 +149,13 @@ func TestProxyIsBounded(t *testing.T) {
 			io.Copy(io.Discard, nc)
 		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				start := time.Now()
-				_, err := client.Dial(t.Context(), "ws://server.example/", &client.Config{Proxy: "http://proxy.example", DialContext: scripted(t, server)})
-				if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != client.DefaultHandshakeTimeout {
-					t.Errorf("after %v: %v", time.Since(start), err)
-				}
-				checkErrorText(t, err)
-			})
+		check.Bubble(t, name, func(t *testing.T) {
+			start := time.Now()
+			_, err := client.Dial(t.Context(), "ws://server.example/", &client.Config{Proxy: "http://proxy.example", DialContext: scripted(t, server)})
+			if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != client.DefaultHandshakeTimeout {
+				t.Errorf("after %v: %v", time.Since(start), err)
+			}
+			checkErrorText(t, err)
 		})
 	}
 	t.Run("endless header", func(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/client"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -41,9 +42,7 @@ func TestReaderReadsOneMessage(t *testing.T) {
 			if err != nil || op != tt.op {
 				t.Fatalf("NextReader: %v, %v", op, err)
 			}
-			if err := iotest.TestReader(r, []byte(tt.want)); err != nil {
-				t.Error(err)
-			}
+			check.OK(t, iotest.TestReader(r, []byte(tt.want)))
 			if n, err := r.Read(make([]byte, 1)); n != 0 || err != io.EOF {
 				t.Errorf("behind the message's end: %d, %v", n, err)
 			}
@@ -62,9 +61,7 @@ func TestReaderStreams(t *testing.T) {
 		frame := textFrame("streamed")
 		f.send(frame[:2+3])
 		_, r, err := c.NextReader(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, err)
 		buf := make([]byte, 100)
 		if n, err := r.Read(buf); err != nil || string(buf[:n]) != "str" {
 			t.Errorf("the first read: %q, %v", buf[:n], err)
@@ -89,9 +86,7 @@ func TestAbandonedReader(t *testing.T) {
 		},
 		"NextReader": func(t *testing.T, c *client.Conn) {
 			_, r, err := c.NextReader(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, err)
 			if b, err := io.ReadAll(r); err != nil || string(b) != "next" {
 				t.Errorf("read %q, %v", b, err)
 			}
@@ -107,9 +102,7 @@ func TestAbandonedReader(t *testing.T) {
 				if err != nil || op != wire.Binary {
 					t.Fatal(op, err)
 				}
-				if _, err := io.ReadFull(r, make([]byte, bytes)); err != nil {
-					t.Fatal(err)
-				}
+				check.Must(t, check.Err(io.ReadFull(r, make([]byte, bytes))))
 				receive(t, c)
 				n, err := r.Read(make([]byte, 100))
 				var usage *client.UsageError
@@ -126,9 +119,7 @@ func TestAbandonedReaderOfWholeMessage(t *testing.T) {
 	c, f := openTCP(t, nil)
 	f.send(append(textFrame("one"), textFrame("two")...))
 	_, r, err := c.NextReader(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	receiveWant(t, c, wire.Text, "two")
 	if n, err := r.Read(make([]byte, 100)); n != 0 || !errors.Is(err, client.ErrReaderAbandoned) {
 		t.Errorf("the abandoned reader read %d, %v", n, err)
@@ -144,9 +135,7 @@ func TestReaderWhoseContextEnds(t *testing.T) {
 		defer cancel()
 		f.send(firstFragment(wire.Text, "half of it"))
 		_, r, err := c.NextReader(ctx)
-		if err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, err)
 		b, err := io.ReadAll(r)
 		if string(b) != "half of it" || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("read %q, %v", b, err)
@@ -199,9 +188,7 @@ func TestReaderOfMessageThatIsCutOff(t *testing.T) {
 			c, f := openTCP(t, nil)
 			f.send(tt.send...)
 			_, r, err := c.NextReader(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, err)
 			got := make([]byte, 4)
 			if _, err := io.ReadFull(r, got); err != nil || string(got) != "half" {
 				t.Fatalf("read %q, %v", got, err)
@@ -228,21 +215,15 @@ func TestReadWhileAnotherReceives(t *testing.T) {
 		c, f := openPipe(t, nil)
 		f.send(firstFragment(wire.Text, "a"))
 		_, r, err := c.NextReader(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, err)
 		rest := make(chan string)
 		go func() {
 			b, _ := io.ReadAll(r)
 			rest <- string(b)
 		}()
 		synctest.Wait()
-		if _, err := r.Read(make([]byte, 1)); !errors.Is(err, client.ErrConcurrentReceive) {
-			t.Errorf("a second read: %v", err)
-		}
-		if _, err := c.Receive(t.Context()); !errors.Is(err, client.ErrConcurrentReceive) {
-			t.Errorf("a Receive: %v", err)
-		}
+		check.Is(t, check.Err(r.Read(make([]byte, 1))), client.ErrConcurrentReceive, "a second read")
+		check.Is(t, check.Err(c.Receive(t.Context())), client.ErrConcurrentReceive, "a Receive")
 		f.send(lastFragment("b"))
 		if got := <-rest; got != "ab" {
 			t.Errorf("the reader read %q", got)
@@ -262,9 +243,7 @@ func TestNextReaderThatTimesOut(t *testing.T) {
 		}
 		f.send(textFrame("late")[1:])
 		_, r, err := c.NextReader(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, err)
 		if b, err := io.ReadAll(r); err != nil || string(b) != "late" {
 			t.Errorf("read %q, %v", b, err)
 		}
@@ -285,13 +264,9 @@ func TestReaderOfKeptMessage(t *testing.T) {
 		var got []string
 		for range 2 {
 			_, r, err := c.NextReader(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, err)
 			b, err := io.ReadAll(iotest.OneByteReader(r))
-			if err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, err)
 			got = append(got, string(b))
 		}
 		if strings.Join(got, "; ") != "kept; begun, ended" {

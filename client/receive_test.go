@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/client"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -147,9 +148,7 @@ func TestReceiveIntoAfterAbandonedMessage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, f := openPipe(t, nil)
 		f.send(firstFragment(wire.Text, "abandoned"))
-		if _, _, err := c.NextReader(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, check.Err2(c.NextReader(t.Context())))
 		f.send(lastFragment(" message"))
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
@@ -159,9 +158,7 @@ func TestReceiveIntoAfterAbandonedMessage(t *testing.T) {
 		}
 
 		f.send(firstFragment(wire.Text, "abandoned"))
-		if _, _, err := c.NextReader(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, check.Err2(c.NextReader(t.Context())))
 		f.send(lastFragment(" message"), textFrame("next"))
 		if op, p, err := c.ReceiveInto(t.Context(), []byte("mine, ")); err != nil || op != wire.Text || string(p) != "mine, next" {
 			t.Errorf("received %v %q, %v", op, p, err)
@@ -207,9 +204,7 @@ func TestConcurrentReceive(t *testing.T) {
 func TestJSON(t *testing.T) {
 	c, f := openTCP(t, &client.Config{Control: true})
 	type point struct{ X, Y int }
-	if err := c.SendJSON(point{1, 2}); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, c.SendJSON(point{1, 2}))
 	f.want(1, wire.Text, `{"X":1,"Y":2}`)
 	if err := c.SendJSON(make(chan int)); err == nil {
 		t.Error("a channel was encoded")
@@ -347,9 +342,7 @@ func TestControlIsSkipped(t *testing.T) {
 		t.Errorf("ReceiveInto: %v %q, %v", op, p, err)
 	}
 	_, r, err := c.NextReader(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	if b, err := io.ReadAll(r); err != nil || string(b) != "cd" {
 		t.Errorf("NextReader: %q, %v", b, err)
 	}

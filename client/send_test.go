@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/client"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -24,9 +25,7 @@ func TestSend(t *testing.T) {
 	for _, err := range []error{
 		c.Send(wire.Text, []byte("grüß dich")), c.Send(wire.Binary, []byte{0, 0xff}), c.SendText("€"), c.SendBinary(nil), c.Send(wire.Text, nil),
 	} {
-		if err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, err)
 	}
 	f.want(1, wire.Text, "grüß dich")
 	f.want(1, wire.Binary, "\x00\xff")
@@ -41,15 +40,11 @@ func TestSendOfTextThatIsNotUTF8(t *testing.T) {
 	c, f := openTCP(t, nil)
 	for _, s := range []string{"\xff", "cut off \xe2\x82", "\xed\xa0\x80"} {
 		for name, err := range map[string]error{"Send": c.Send(wire.Text, []byte(s)), "SendText": c.SendText(s)} {
-			if !errors.Is(err, wire.ErrInvalidUTF8) {
-				t.Errorf("%s of %q: %v", name, s, err)
-			}
+			check.Is(t, err, wire.ErrInvalidUTF8, "%s of %q", name, s)
 			checkErrorText(t, err)
 		}
 	}
-	if err := c.SendText("next"); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, c.SendText("next"))
 	f.want(1, wire.Text, "next")
 }
 
@@ -65,9 +60,7 @@ func TestConcurrentSend(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var all sync.WaitGroup
 	all.Go(func() {
-		if _, err := c.Receive(ctx); !errors.Is(err, context.Canceled) {
-			t.Errorf("Receive: %v", err)
-		}
+		check.Is(t, check.Err(c.Receive(ctx)), context.Canceled, "Receive")
 	})
 	var writing sync.WaitGroup
 	for w := range writers {
@@ -109,9 +102,7 @@ func TestConcurrentSend(t *testing.T) {
 	message1 := ""
 	for got := 0; got < writers*messages; {
 		frame, err := f.next()
-		if err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, err)
 		if frame.Opcode.IsControl() {
 			continue
 		}
@@ -140,22 +131,14 @@ func TestMaskingKeys(t *testing.T) {
 	c, f := openTCP(t, nil)
 	w := nextWriter(t, c, wire.Binary)
 	for range 250 {
-		if err := c.SendText("same"); err != nil {
-			t.Fatal(err)
-		}
-		if err := c.SendPong([]byte("same")); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, c.SendText("same"))
+		check.Must(t, c.SendPong([]byte("same")))
 	}
 	for range 499 {
 		write(t, w, "same")
-		if err := w.Flush(); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, w.Flush())
 	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, w.Close())
 	keys := map[wire.MaskingKey]bool{}
 	equal := 0
 	for range 1000 {
@@ -180,12 +163,8 @@ func TestPayloadIsNotOnTheWire(t *testing.T) {
 	c, f := openTCP(t, nil)
 	const request = "GET /script.js HTTP/1.1\r\nHost: victim.example\r\n\r\n"
 	large := strings.Repeat(request, 2000)
-	if err := c.SendText(request); err != nil {
-		t.Fatal(err)
-	}
-	if err := c.SendText(large); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, c.SendText(request))
+	check.Must(t, c.SendText(large))
 	f.want(1, wire.Text, request)
 	f.want(1, wire.Text, large)
 	for _, s := range []string{request, "GET /", "HTTP/1.1", "victim"} {
@@ -199,41 +178,35 @@ func TestPayloadIsNotOnTheWire(t *testing.T) {
 // and does not read it after it has returned, however slowly the server reads.
 func TestBufferOfSend(t *testing.T) {
 	for name, size := range map[string]int{"small": 100, "larger than what is masked at once": 200_000} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				c, f := openStalled(t, nil)
-				original := bytes.Repeat([]byte("0123456789"), size/10)
-				p := bytes.Clone(original)
-				sent := make(chan error, 1)
-				go func() {
-					err := c.SendBinary(p)
-					if !bytes.Equal(p, original) {
-						t.Error("the buffer has changed")
-					}
-					clear(p)
-					sent <- err
-				}()
-				if synctest.Wait(); len(sent) > 0 {
-					t.Fatal("the message was sent although the server does not read")
+		check.Bubble(t, name, func(t *testing.T) {
+			c, f := openStalled(t, nil)
+			original := bytes.Repeat([]byte("0123456789"), size/10)
+			p := bytes.Clone(original)
+			sent := make(chan error, 1)
+			go func() {
+				err := c.SendBinary(p)
+				if !bytes.Equal(p, original) {
+					t.Error("the buffer has changed")
 				}
-				var got []byte
-				piece := make([]byte, 7)
-				for len(got) < size+4 || len(sent) == 0 {
-					n, err := f.nc.Read(piece)
-					if err != nil {
-						t.Fatal(err)
-					}
-					got = append(got, piece[:n]...)
-					synctest.Wait()
-				}
-				frame, n, err := wire.DecodeFrame(got)
-				if err != nil || n != len(got) || !bytes.Equal(frame.Payload, original) {
-					t.Errorf("something else was sent: %d of %d bytes, %v", n, len(got), err)
-				}
-				if err := <-sent; err != nil {
-					t.Error(err)
-				}
-			})
+				clear(p)
+				sent <- err
+			}()
+			if synctest.Wait(); len(sent) > 0 {
+				t.Fatal("the message was sent although the server does not read")
+			}
+			var got []byte
+			piece := make([]byte, 7)
+			for len(got) < size+4 || len(sent) == 0 {
+				n, err := f.nc.Read(piece)
+				check.Must(t, err)
+				got = append(got, piece[:n]...)
+				synctest.Wait()
+			}
+			frame, n, err := wire.DecodeFrame(got)
+			if err != nil || n != len(got) || !bytes.Equal(frame.Payload, original) {
+				t.Errorf("something else was sent: %d of %d bytes, %v", n, len(got), err)
+			}
+			check.OK(t, <-sent)
 		})
 	}
 }
@@ -298,9 +271,7 @@ func TestNothingIsSentAfterHalfFrame(t *testing.T) {
 			t.Errorf("the connection is %v, and there were %d more writes", c.State(), broken.after-1)
 		}
 		f.nc.Close()
-		if _, err := c.Receive(t.Context()); !errors.Is(err, errBroken) {
-			t.Errorf("Receive: %v", err)
-		}
+		check.Is(t, check.Err(c.Receive(t.Context())), errBroken, "Receive")
 		if !errors.Is(c.Err(), errBroken) {
 			t.Errorf("Err: %v", c.Err())
 		}
@@ -316,23 +287,21 @@ func TestWriteTimeout(t *testing.T) {
 		"default": {0, client.DefaultWriteTimeout},
 		"set":     {time.Second, time.Second},
 	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				c, _ := openStalled(t, &client.Config{WriteTimeout: tt.option})
-				received := make(chan error)
-				go func() {
-					_, err := c.Receive(t.Context())
-					received <- err
-				}()
-				start := time.Now()
-				err := c.SendText("to nobody")
-				if took := time.Since(start); took < tt.want || took > tt.want*5/4 {
-					t.Errorf("it took %v", took)
-				}
-				for name, err := range map[string]error{"the write": err, "Receive": <-received, "the next": c.SendText("more"), "Err": c.Err()} {
-					wantWriteTimeout(t, name, err, tt.want)
-				}
-			})
+		check.Bubble(t, name, func(t *testing.T) {
+			c, _ := openStalled(t, &client.Config{WriteTimeout: tt.option})
+			received := make(chan error)
+			go func() {
+				_, err := c.Receive(t.Context())
+				received <- err
+			}()
+			start := time.Now()
+			err := c.SendText("to nobody")
+			if took := time.Since(start); took < tt.want || took > tt.want*5/4 {
+				t.Errorf("it took %v", took)
+			}
+			for name, err := range map[string]error{"the write": err, "Receive": <-received, "the next": c.SendText("more"), "Err": c.Err()} {
+				wantWriteTimeout(t, name, err, tt.want)
+			}
 		})
 	}
 
@@ -357,39 +326,33 @@ func TestWriteTimeout(t *testing.T) {
 		}
 	})
 
-	t.Run("negative: none", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			c, f := openStalled(t, &client.Config{WriteTimeout: -1})
-			sent := make(chan error)
-			go func() { sent <- c.SendText("late") }()
-			time.Sleep(24 * time.Hour)
-			f.read()
-			f.want(1, wire.Text, "late")
-			if err := <-sent; err != nil {
-				t.Error(err)
-			}
-		})
+	check.Bubble(t, "negative: none", func(t *testing.T) {
+		c, f := openStalled(t, &client.Config{WriteTimeout: -1})
+		sent := make(chan error)
+		go func() { sent <- c.SendText("late") }()
+		time.Sleep(24 * time.Hour)
+		f.read()
+		f.want(1, wire.Text, "late")
+		check.OK(t, <-sent)
 	})
 
-	t.Run("a slow reader is no timeout", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			c, f := openStalled(t, &client.Config{WriteTimeout: time.Second})
-			go func() {
-				for i := range 100 {
-					if err := c.SendText(fmt.Sprint(i)); err != nil {
-						t.Errorf("message %d: %v", i, err)
-						return
-					}
-				}
-				c.CloseNow()
-			}()
-			for {
-				time.Sleep(900 * time.Millisecond) // for each frame
-				if _, err := f.nc.Read(make([]byte, 8)); err != nil {
-					break
+	check.Bubble(t, "a slow reader is no timeout", func(t *testing.T) {
+		c, f := openStalled(t, &client.Config{WriteTimeout: time.Second})
+		go func() {
+			for i := range 100 {
+				if err := c.SendText(fmt.Sprint(i)); err != nil {
+					t.Errorf("message %d: %v", i, err)
+					return
 				}
 			}
-		})
+			c.CloseNow()
+		}()
+		for {
+			time.Sleep(900 * time.Millisecond) // for each frame
+			if _, err := f.nc.Read(make([]byte, 8)); err != nil {
+				break
+			}
+		}
 	})
 }
 
@@ -436,23 +399,17 @@ func TestTransportThatWritesInPieces(t *testing.T) {
 		var all sync.WaitGroup
 		for range 3 {
 			all.Go(func() {
-				if err := c.SendText(large); err != nil {
-					t.Error(err)
-				}
+				check.OK(t, c.SendText(large))
 			})
 		}
 		f.send(pingFrame("1"), pingFrame("2"), textFrame("done"))
 		receiveWant(t, c, wire.Text, "done")
 		all.Wait()
-		if err := c.SendText("end"); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, c.SendText("end"))
 		messages, pongs := 0, 0
 		for {
 			frame, err := f.next()
-			if err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, err)
 			if frame.Opcode == wire.Pong {
 				pongs++
 				continue
@@ -481,14 +438,10 @@ func TestLargeMessage(t *testing.T) {
 	if err != nil || !bytes.Equal(frame.Payload, large) {
 		t.Errorf("sent %d bytes, %v", len(frame.Payload), err)
 	}
-	if err := <-sent; err != nil {
-		t.Error(err)
-	}
+	check.OK(t, <-sent)
 	f.send(binaryFrame(large))
 	_, r, err := c.NextReader(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	if got, err := io.ReadAll(r); err != nil || !bytes.Equal(got, large) {
 		t.Errorf("read %d bytes, %v", len(got), err)
 	}
@@ -499,17 +452,11 @@ func TestLargeMessage(t *testing.T) {
 func TestSendfSendPingAndValue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, f := openPipe(t, nil)
-		if err := c.Sendf("%d %s", 2, "things"); err != nil {
-			t.Error(err)
-		}
+		check.OK(t, c.Sendf("%d %s", 2, "things"))
 		f.want(1, wire.Text, "2 things")
-		if err := c.SendPing([]byte("payload")); err != nil {
-			t.Error(err)
-		}
+		check.OK(t, c.SendPing([]byte("payload")))
 		f.want(1, wire.Ping, "payload")
-		if err := c.SendPing(make([]byte, 126)); !errors.Is(err, wire.ErrControlTooLong) {
-			t.Errorf("a Ping of 126 bytes: %v", err)
-		}
+		check.Is(t, c.SendPing(make([]byte, 126)), wire.ErrControlTooLong, "a Ping of 126 bytes")
 		if v := c.Value(); v != nil {
 			t.Errorf("the value is %v at first", v)
 		}

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/client"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -29,9 +30,7 @@ import (
 func certificate(t *testing.T, host string, until time.Time) (tls.Certificate, *x509.CertPool) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	template := &x509.Certificate{
 		SerialNumber:          big.NewInt(1),
 		Subject:               pkix.Name{CommonName: "test"},
@@ -48,13 +47,9 @@ func certificate(t *testing.T, host string, until time.Time) (tls.Certificate, *
 		template.DNSNames = []string{host}
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	leaf, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	pool := x509.NewCertPool()
 	pool.AddCert(leaf)
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pool
@@ -113,9 +108,7 @@ func acceptAndEcho(t *testing.T) func(nc *tls.Conn) {
 			return
 		}
 		frame, _, err := wire.DecodeFrame(buf[:n])
-		if err != nil {
-			t.Error(err)
-		}
+		check.OK(t, err)
 		nc.Write(textFrame(string(frame.Payload)))
 		io.Copy(io.Discard, nc)
 	}
@@ -175,12 +168,8 @@ func TestTLS(t *testing.T) {
 	mine := &tls.Config{RootCAs: trusted, NextProtos: []string{"h2"}}
 	for _, url := range []string{"wss://server.example/", "https://SERVER.example:8443/"} {
 		c, err := client.Dial(t.Context(), url, &client.Config{TLS: mine, DialContext: to(s.Addr())})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := c.SendText("over TLS"); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, err)
+		check.Must(t, c.SendText("over TLS"))
 		receiveWant(t, c, wire.Text, "over TLS")
 		c.CloseNow()
 		if s.hello.ServerName != "server.example" {
@@ -212,9 +201,7 @@ func TestServerName(t *testing.T) {
 				TLS:         &tls.Config{RootCAs: trusted, ServerName: tt.serverName},
 				DialContext: to(s.Addr()),
 			})
-			if err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, err)
 			c.CloseNow()
 			if s.hello.ServerName != tt.hello {
 				t.Errorf("the server was called %q", s.hello.ServerName)
@@ -244,12 +231,8 @@ func TestTLSHandshakeThatFails(t *testing.T) {
 			_, err := io.Copy(io.Discard, nc)
 			closed <- err
 		})})
-		if !errors.Is(err, context.Canceled) {
-			t.Errorf("got %v", err)
-		}
-		if err := <-closed; err != nil {
-			t.Errorf("the socket ended with %v", err)
-		}
+		check.Is(t, err, context.Canceled, "got")
+		check.OKf(t, <-closed, "the socket ended with")
 	})
 }
 
@@ -271,12 +254,8 @@ func TestTLSThroughProxy(t *testing.T) {
 			echo(tls.Server(nc, &tls.Config{Certificates: []tls.Certificate{cert}, SessionTicketsDisabled: true}))
 		}),
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := c.SendText("twice wrapped"); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
+	check.Must(t, c.SendText("twice wrapped"))
 	receiveWant(t, c, wire.Text, "twice wrapped")
 	c.CloseNow()
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/client"
+	"github.com/fibersock/fibersock/internal/test/check"
 )
 
 // The zone of an IPv6 address was included in the name for the verification of
@@ -23,9 +24,7 @@ func TestZoneIsNoPartOfTheTLSName(t *testing.T) {
 	cert, pool := certificate(t, "fe80::1", time.Now().Add(time.Hour))
 	s := startTLSServer(t, &tls.Config{Certificates: []tls.Certificate{cert}}, acceptAndEcho(t))
 	c, err := client.Dial(t.Context(), "wss://[fe80::1%25eth0]/", &client.Config{TLS: &tls.Config{RootCAs: pool}, DialContext: to(s.Addr())})
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	c.CloseNow()
 }
 

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/endpoint"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -89,9 +90,7 @@ func TestSendingAllocatesNothing(t *testing.T) {
 			text := strings.Repeat("a", size)
 			payload := []byte(text)
 			message, err := e.NextWriter(wire.Text)
-			if err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, err)
 			calls := map[string]func() error{
 				"Send":     func() error { return e.Send(wire.Text, payload) },
 				"SendText": func() error { return e.SendText(text) },
@@ -99,9 +98,7 @@ func TestSendingAllocatesNothing(t *testing.T) {
 			}
 			if role == endpoint.Server {
 				prepared, err := endpoint.Prepare(wire.Text, payload)
-				if err != nil {
-					t.Fatal(err)
-				}
+				check.Must(t, err)
 				calls["SendPrepared"] = func() error { return e.SendPrepared(prepared) }
 			}
 			if size <= wire.MaxControlPayload {
@@ -110,12 +107,10 @@ func TestSendingAllocatesNothing(t *testing.T) {
 			}
 			fragment := calls["fragment"]
 			delete(calls, "fragment") // last, because it blocks the others
-			check := func(name string, call func() error) {
+			measure := func(name string, call func() error) {
 				t.Run(fmt.Sprintf("%s/%d", name, size), func(t *testing.T) {
 					n := allocations(func() {
-						if err := call(); err != nil {
-							t.Error(err)
-						}
+						check.OK(t, call())
 					})
 					if n != 0 {
 						t.Errorf("%v allocations", n)
@@ -123,12 +118,10 @@ func TestSendingAllocatesNothing(t *testing.T) {
 				})
 			}
 			for name, call := range calls {
-				check(name, call)
+				measure(name, call)
 			}
-			check("fragment", fragment)
-			if err := message.WriteFragment(nil, true); err != nil {
-				t.Fatal(err)
-			}
+			measure("fragment", fragment)
+			check.Must(t, message.WriteFragment(nil, true))
 		}
 	})
 }
@@ -141,9 +134,7 @@ func TestCollectingAllocatesNothing(t *testing.T) {
 	n := allocations(func() {
 		e.Cork(k)
 		for range 20 { // more than the queue holds
-			if err := e.Send(wire.Text, payload); err != nil {
-				t.Error(err)
-			}
+			check.OK(t, e.Send(wire.Text, payload))
 		}
 		e.Uncork()
 	})

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/endpoint"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -54,9 +55,7 @@ func TestReceiveDoesNotWaitForTheWriterWithBackground(t *testing.T) {
 		}()
 		close(w.release)
 		<-answered
-		if err := <-sent; err != nil {
-			t.Errorf("the Send that was under way: %v", err)
-		}
+		check.OKf(t, <-sent, "the Send that was under way")
 		if err := e.Send(wire.Binary, nil); !errors.As(err, &closed) || closed.Code != 4001 {
 			t.Errorf("Send after the Close: %v", err)
 		}
@@ -83,9 +82,7 @@ func TestDeferredCloseBehindOurOwn(t *testing.T) {
 		}
 		close(w.release)
 		e.FlushControl()
-		if err := <-closed; err != nil {
-			t.Error(err)
-		}
+		check.OK(t, <-closed)
 		if got := opcodes(t, w.Bytes()); !slices.Equal(got, []wire.Opcode{wire.Close}) || e.State() != endpoint.Closed {
 			t.Errorf("sent %v, state %v", got, e.State())
 		}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/fibersock/fibersock/endpoint"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -21,24 +22,18 @@ func inState(t *testing.T, role endpoint.Role, way string, out *bytes.Buffer) *e
 	switch way {
 	case "open":
 	case "our Close":
-		if err := e.Close(4000, "ours"); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, e.Close(4000, "ours"))
 	case "peer's Close":
 		receive(e, closeFromPeer(role, 4001, "theirs"))
 	case "both, ours first":
-		if err := e.Close(4000, "ours"); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, e.Close(4000, "ours"))
 		receive(e, closeFromPeer(role, 4001, "theirs"))
 	case "failure":
 		receive(e, []byte{0x83})
 	case "transport's end":
 		_ = e.TransportClosed(io.EOF, nil)
 	case "cut":
-		if _, err := e.Abort(nil, func() error { return nil }); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, check.Err(e.Abort(nil, func() error { return nil })))
 	default:
 		t.Fatalf("no way %q", way)
 	}
@@ -169,9 +164,7 @@ func TestNothingHappensAfterTheEnd(t *testing.T) {
 					}
 				}
 				m, err := e.NextWriter(wire.Text)
-				if err != nil {
-					t.Fatal(err)
-				}
+				check.Must(t, err)
 				for name, err := range map[string]error{
 					"Send": e.Send(wire.Text, nil), "SendText": e.SendText(""), "fragment": m.WriteFragment(nil, false),
 					"Ping": e.Ping(nil), "Pong": e.Pong(nil), "Close": e.Close(1000, ""), "Lost": e.TransportClosed(io.EOF, nil), "Err": e.Err(),

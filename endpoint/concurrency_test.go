@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/fibersock/fibersock/endpoint"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -68,9 +69,7 @@ func TestFiftyWriters(t *testing.T) {
 		}
 		all.Go(func() {
 			for range pings {
-				if err := e.Ping([]byte("ours")); err != nil {
-					t.Error(err)
-				}
+				check.OK(t, e.Ping([]byte("ours")))
 			}
 		})
 		all.Go(func() {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/endpoint"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -67,9 +68,7 @@ func TestPingsDuringABlockedWrite(t *testing.T) {
 				e := endpoint.New(g, endpoint.Config{Role: role})
 				var sender sync.WaitGroup
 				sender.Go(func() {
-					if err := e.Send(wire.Text, []byte("late")); err != nil {
-						t.Error(err)
-					}
+					check.OK(t, e.Send(wire.Text, []byte("late")))
 				})
 				<-g.entered
 				for _, number := range numbers(1, pings) {
@@ -141,9 +140,7 @@ func TestPeersCloseDoesNotWaitForAPong(t *testing.T) {
 		w := &switchable{w: new(bytes.Buffer)}
 		var background sync.WaitGroup
 		e := endpoint.New(w, endpoint.Config{Role: role, Background: background.Go})
-		if err := e.Close(wire.NormalClosure, ""); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, e.Close(wire.NormalClosure, ""))
 		w.w = g
 		receive(e, whole(role, wire.Ping, "1"))
 		<-g.entered
@@ -201,9 +198,7 @@ func TestQueuedPongsAreDroppedAtTheEnd(t *testing.T) {
 		var sender sync.WaitGroup
 		broken := errors.New("broken pipe")
 		sender.Go(func() {
-			if err := e.Send(wire.Text, []byte("lost")); !errors.Is(err, broken) {
-				t.Errorf("got %v", err)
-			}
+			check.Is(t, e.Send(wire.Text, []byte("lost")), broken, "got")
 		})
 		<-g.entered
 		receive(e, whole(role, wire.Ping, "?"))
@@ -282,9 +277,7 @@ func TestPongsBesideAWriter(t *testing.T) {
 				close(stop)
 				sender.Wait()
 				background.Wait()
-				if err := checkNumbered(pongs(written(t, endpoint.Server, out.Bytes())), pings-1); err != nil {
-					t.Fatal(err)
-				}
+				check.Must(t, checkNumbered(pongs(written(t, endpoint.Server, out.Bytes())), pings-1))
 			}
 		})
 	}

@@ -9,6 +9,7 @@ import (
 	"unsafe"
 
 	"github.com/fibersock/fibersock/endpoint"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -26,16 +27,10 @@ func TestCounters(t *testing.T) {
 		if got, want := c.Received.Load(), (endpoint.FrameCount{Messages: 3, Bytes: 8, Fragments: 3, Pings: 1, Pongs: 1}); got != want {
 			t.Errorf("received %+v, want %+v", got, want)
 		}
-		if err := errors.Join(e.SendText("Hello"), e.Ping(nil), e.Pong(nil), e.Send(wire.Binary, make([]byte, 70_000))); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, errors.Join(e.SendText("Hello"), e.Ping(nil), e.Pong(nil), e.Send(wire.Binary, make([]byte, 70_000))))
 		m, err := e.NextWriter(wire.Text)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := errors.Join(m.WriteFragment([]byte("12"), false), m.WriteFragment([]byte("3"), true)); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, err)
+		check.Must(t, errors.Join(m.WriteFragment([]byte("12"), false), m.WriteFragment([]byte("3"), true)))
 		want := endpoint.FrameCount{Messages: 3, Bytes: 70_008, Fragments: 2, Pings: 1, Pongs: 2}
 		if role == endpoint.Server {
 			p, err := endpoint.Prepare(wire.Text, []byte("1234"))

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/endpoint"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -120,9 +121,7 @@ func TestLimitIsOnTheSumOfFragments(t *testing.T) {
 				receive(e, fromPeer(role, op, strings.Repeat("x", size), false))
 				op = wire.Continuation
 			}
-			if err := e.Err(); err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, e.Err())
 			limit := limitError(t, receive(e, declaring(role, op, size, false)))
 			if limit.Limit != "message" || limit.Max != max || limit.Seen != max+size {
 				t.Errorf("got %+v", limit)

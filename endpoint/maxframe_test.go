@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 
 	"github.com/fibersock/fibersock/endpoint"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -53,9 +54,7 @@ func TestMessagesAreFragmentedByMaxOutgoingFrame(t *testing.T) {
 				p := text[:size]
 				var out bytes.Buffer
 				e := endpoint.New(&out, endpoint.Config{Role: role, MaxOutgoingFrame: limit})
-				if err := send(e, p); err != nil {
-					t.Fatal(err)
-				}
+				check.Must(t, send(e, p))
 				if got, sizes := reassemble(t, out.Bytes()); got != p || len(sizes) != max(1, (size+limit-1)/limit) {
 					t.Errorf("%s, role %v, %d bytes: frames of %v bytes", name, role, size, sizes)
 				}
@@ -92,9 +91,7 @@ func TestNoMaxOutgoingFrame(t *testing.T) {
 	for _, limit := range []int{0, -1} {
 		var out bytes.Buffer
 		e := endpoint.New(&out, endpoint.Config{Role: endpoint.Client, MaxOutgoingFrame: limit})
-		if err := e.Send(wire.Text, bytes.Repeat([]byte("x"), 200<<10)); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, e.Send(wire.Text, bytes.Repeat([]byte("x"), 200<<10)))
 		if _, sizes := reassemble(t, out.Bytes()); len(sizes) != 1 {
 			t.Errorf("limit %d: %v", limit, sizes)
 		}
@@ -106,9 +103,7 @@ func TestMaxOutgoingFrameWhileCorked(t *testing.T) {
 	w := &pieces{}
 	e := endpoint.New(w, endpoint.Config{Role: endpoint.Server, MaxOutgoingFrame: 100})
 	e.Cork(endpoint.NewCork(4 << 10))
-	if err := e.Send(wire.Text, bytes.Repeat([]byte("x"), 250)); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, e.Send(wire.Text, bytes.Repeat([]byte("x"), 250)))
 	e.Uncork()
 	if _, sizes := reassemble(t, w.Bytes()); len(sizes) != 3 {
 		t.Errorf("frames of %v bytes", sizes)
@@ -134,18 +129,14 @@ func TestFragmentsThatWaitForRoomStayTogether(t *testing.T) {
 		var all sync.WaitGroup
 		for range 3 {
 			all.Go(func() {
-				if err := e.Send(wire.Binary, make([]byte, 350)); err != nil {
-					t.Error(err)
-				}
+				check.OK(t, e.Send(wire.Binary, make([]byte, 350)))
 			})
 		}
 		for i := range 200 {
 			synctest.Wait()
 			if i == 10 {
 				all.Go(func() {
-					if err := e.Ping(nil); err != nil {
-						t.Error(err)
-					}
+					check.OK(t, e.Ping(nil))
 				})
 			}
 			w.grow(7, nil)

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 
 	"github.com/fibersock/fibersock/endpoint"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -37,9 +38,7 @@ func startWaiting(t *testing.T, role endpoint.Role) *waitingSenders {
 	if w.message, err = w.e.NextWriter(wire.Text); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.message.WriteFragment([]byte("first "), false); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, w.message.WriteFragment([]byte("first "), false))
 	for i := range waiting {
 		w.all.Go(func() {
 			err := w.send(i)
@@ -75,20 +74,14 @@ func TestMessagesWaitForTheLastFragment(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		synctest.Test(t, func(t *testing.T) {
 			w := startWaiting(t, role)
-			if err := errors.Join(w.e.Ping(nil), w.e.Pong(nil)); err != nil {
-				t.Error(err)
-			}
+			check.OK(t, errors.Join(w.e.Ping(nil), w.e.Pong(nil)))
 			receive(w.e, whole(role, wire.Ping, ""))
-			if err := w.message.WriteFragment([]byte("second "), false); err != nil {
-				t.Error(err)
-			}
+			check.OK(t, w.message.WriteFragment([]byte("second "), false))
 			synctest.Wait()
 			if len(w.errs) > 0 {
 				t.Fatalf("sent inside of another message: %v", w.errs)
 			}
-			if err := w.message.WriteFragment(nil, true); err != nil {
-				t.Error(err)
-			}
+			check.OK(t, w.message.WriteFragment(nil, true))
 			w.all.Wait()
 			if err := errors.Join(w.errs...); err != nil || len(w.errs) != waiting {
 				t.Errorf("%d were done, %v", len(w.errs), err)
@@ -177,15 +170,11 @@ func TestAbandonedMessage(t *testing.T) {
 				var out bytes.Buffer
 				e := endpoint.New(&out, endpoint.Config{Role: role})
 				m, err := e.NextWriter(wire.Binary)
-				if err != nil {
-					t.Fatal(err)
-				}
+				check.Must(t, err)
 				want := endpoint.Open
 				if began {
 					want = endpoint.CloseSent
-					if err := m.WriteFragment(nil, false); err != nil {
-						t.Fatal(err)
-					}
+					check.Must(t, m.WriteFragment(nil, false))
 				}
 				m.Abandon()
 				m.Abandon()

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/fibersock/fibersock/endpoint"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -120,13 +121,9 @@ func TestHeartbeatDoesNotWait(t *testing.T) {
 		e.PingAsync([]byte("1"))
 		e.PingAsync([]byte("2"))
 		g.open(nil)
-		if err := <-sent; err != nil {
-			t.Error(err)
-		}
+		check.OK(t, <-sent)
 		e.PingAsync([]byte("3"))
-		if err := e.Close(4000, ""); err != nil {
-			t.Error(err)
-		}
+		check.OK(t, e.Close(4000, ""))
 		e.PingAsync([]byte("4"))
 		frames := written(t, role, g.bytes())
 		if len(frames) != 4 {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/endpoint"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -58,9 +59,7 @@ func testRate(t *testing.T, role endpoint.Role, limits endpoint.Limits, option s
 		now = now.Add(100 * time.Millisecond)
 		receiveAt(e, now, frames)
 	}
-	if err := e.Err(); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, e.Err())
 	events := receiveAt(e, now, frames)
 	if !limited {
 		if e.Err() != nil {

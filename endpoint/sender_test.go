@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/fibersock/fibersock/endpoint"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -48,12 +49,8 @@ func TestPayloadsOfAnySize(t *testing.T) {
 			e := endpoint.New(&out, endpoint.Config{Role: role})
 			given := bytes.Clone(payload)
 			m, err := e.NextWriter(wire.Binary)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := errors.Join(e.Send(wire.Binary, given), e.SendText(text), m.WriteFragment(given, false), m.WriteFragment(given, true)); err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, err)
+			check.Must(t, errors.Join(e.Send(wire.Binary, given), e.SendText(text), m.WriteFragment(given, false), m.WriteFragment(given, true)))
 			if !bytes.Equal(given, payload) {
 				t.Errorf("%d bytes: the caller's bytes were changed", size)
 			}
@@ -82,17 +79,13 @@ func TestWritesOfAFrame(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		var w writes
 		e := endpoint.New(&w, endpoint.Config{Role: role})
-		if err := e.Send(wire.Binary, make([]byte, 16<<10)); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, e.Send(wire.Binary, make([]byte, 16<<10)))
 		if len(w) != 1 {
 			t.Errorf("a frame of 16 KiB was written in %d pieces", len(w))
 		}
 		w = nil
 		payload := make([]byte, 100<<10)
-		if err := e.Send(wire.Binary, payload); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, e.Send(wire.Binary, payload))
 		last := w[len(w)-1]
 		same := &last[len(last)-1] == &payload[len(payload)-1]
 		if same != (role == endpoint.Server) {
@@ -111,14 +104,10 @@ func TestEveryFrameHasItsOwnKey(t *testing.T) {
 	var out bytes.Buffer
 	e := endpoint.New(&out, endpoint.Config{Role: endpoint.Client})
 	m, err := e.NextWriter(wire.Text)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	for range frames / 5 {
 		receive(e, whole(endpoint.Client, wire.Ping, "?"))
-		if err := errors.Join(e.Ping(nil), e.Pong(nil), m.WriteFragment([]byte("x"), false), m.WriteFragment(nil, false)); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, errors.Join(e.Ping(nil), e.Pong(nil), m.WriteFragment([]byte("x"), false), m.WriteFragment(nil, false)))
 	}
 	keys := map[wire.MaskingKey]int{}
 	steps := map[wire.MaskingKey]int{} // from one key to the next
@@ -140,9 +129,7 @@ func TestConnectionsDoNotShareKeys(t *testing.T) {
 	keys := map[wire.MaskingKey]bool{}
 	for range 100 {
 		var out bytes.Buffer
-		if err := endpoint.New(&out, endpoint.Config{Role: endpoint.Client}).Ping(nil); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, endpoint.New(&out, endpoint.Config{Role: endpoint.Client}).Ping(nil))
 		keys[written(t, endpoint.Client, out.Bytes())[0].Key] = true
 	}
 	if len(keys) < 98 {
@@ -156,9 +143,7 @@ func TestClientsTextIsNotOnTheWire(t *testing.T) {
 	var out bytes.Buffer
 	e := endpoint.New(&out, endpoint.Config{Role: endpoint.Client})
 	for range 1000 {
-		if err := e.SendText(request); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, e.SendText(request))
 	}
 	// A key of zero is allowed, once in 2^32 frames.
 	if n := bytes.Count(out.Bytes(), []byte(request)); n > 1 {
@@ -171,16 +156,12 @@ func TestPreparedMessage(t *testing.T) {
 	for _, size := range sizes() {
 		payload := bytes.Repeat([]byte{'p'}, size)
 		m, err := endpoint.Prepare(wire.Text, payload)
-		if err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, err)
 		clear(payload) // it is the caller's again
 		for range 2 {
 			var w writes
 			e := endpoint.New(&w, endpoint.Config{Role: endpoint.Server})
-			if err := e.SendPrepared(m); err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, e.SendPrepared(m))
 			frames := written(t, endpoint.Server, bytes.Join(w, nil))
 			if len(w) != 1 || len(frames) != 1 || len(w[0]) != m.Size() ||
 				!frames[0].Fin || frames[0].Opcode != wire.Text || string(frames[0].Payload) != strings.Repeat("p", size) {
@@ -193,14 +174,10 @@ func TestPreparedMessage(t *testing.T) {
 // A prepared message obeys the rules of all messages (6455-5.1-e).
 func TestPreparedMessageAfterClose(t *testing.T) {
 	m, err := endpoint.Prepare(wire.Binary, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	var out bytes.Buffer
 	e := endpoint.New(&out, endpoint.Config{Role: endpoint.Server})
-	if err := e.Close(1000, ""); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, e.Close(1000, ""))
 	if err := e.SendPrepared(m); err != endpoint.ErrClosed || len(written(t, endpoint.Server, out.Bytes())) != 1 {
 		t.Errorf("got %v, written: % x", err, out.Bytes())
 	}
@@ -239,9 +216,7 @@ func TestInvalidFramesAreRefused(t *testing.T) {
 				if out.Len() > 0 || e.State() != endpoint.Open {
 					t.Errorf("written: % x, state %v", out.Bytes(), e.State())
 				}
-				if err := e.Send(wire.Text, []byte("goes on")); err != nil {
-					t.Error(err)
-				}
+				check.OK(t, e.Send(wire.Text, []byte("goes on")))
 			})
 		})
 	}
@@ -255,9 +230,7 @@ func TestMessageInFragments(t *testing.T) {
 		var out bytes.Buffer
 		e := endpoint.New(&out, endpoint.Config{Role: role})
 		m, err := e.NextWriter(wire.Text)
-		if err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, err)
 		steps := []struct {
 			p     string
 			final bool
@@ -292,8 +265,6 @@ func TestMessageInFragments(t *testing.T) {
 		if m.Opcode() != wire.Text {
 			t.Errorf("the message is %v", m.Opcode())
 		}
-		if err := e.Send(wire.Text, []byte("next")); err != nil {
-			t.Error(err)
-		}
+		check.OK(t, e.Send(wire.Text, []byte("next")))
 	})
 }

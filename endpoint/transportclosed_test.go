@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/fibersock/fibersock/endpoint"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -46,9 +47,7 @@ func TestTransportEndsAtEveryByte(t *testing.T) {
 			for n := range len(stream) + 1 {
 				e := endpoint.New(io.Discard, endpoint.Config{Role: role})
 				if state == endpoint.CloseSent {
-					if err := e.Close(4000, "ours"); err != nil {
-						t.Fatal(err)
-					}
+					check.Must(t, e.Close(4000, "ours"))
 				}
 				receive(e, stream[:n])
 				err := e.TransportClosed(io.EOF, nil)
@@ -115,9 +114,7 @@ func TestAbortIsTheEnd(t *testing.T) {
 			eachRole(t, func(t *testing.T, role endpoint.Role) {
 				var out bytes.Buffer
 				e := endpoint.New(&out, endpoint.Config{Role: role})
-				if _, err := e.Abort(nil, func() error { return nil }); err != nil {
-					t.Fatal(err)
-				}
+				check.Must(t, check.Err(e.Abort(nil, func() error { return nil })))
 				events := receive(e, append(whole(role, wire.Ping, ""), last(role)...))
 				if ev := events[len(events)-1]; ev.Err != endpoint.ErrClosed {
 					t.Errorf("got %+v", ev)

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/test/check"
 )
 
 // browserRequest has the fields of a browser's request.
@@ -31,12 +32,8 @@ func accept(t testing.TB, in, out []byte) []byte {
 		t.Fatal(r, n, err)
 	}
 	u, err := handshake.ValidateRequest(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := handshake.CheckOrigin(r, nil); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
+	check.Must(t, handshake.CheckOrigin(r, nil))
 	a := handshake.ServerAnswer{Key: u.Key, Subprotocol: handshake.SelectSubprotocol(u.Subprotocols, nil)}
 	if out, err = handshake.AppendResponse(out, &a); err != nil {
 		t.Fatal(err)

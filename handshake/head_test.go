@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/test/check"
 )
 
 func TestRequestHeadIsReadAsWritten(t *testing.T) {
@@ -246,9 +247,7 @@ func TestEmptyLineBeforeRequestIsIgnored(t *testing.T) {
 		if r.Text() != request || r.Method != "GET" {
 			t.Fatalf("cut at %d: %q", cut, r.Text())
 		}
-		if _, err := handshake.ValidateRequest(r); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, check.Err(handshake.ValidateRequest(r)))
 	}
 }
 
@@ -353,9 +352,7 @@ func TestResponseHeadLimits(t *testing.T) {
 		}
 	}
 	p := handshake.ResponseParser{Limits: handshake.Limits{Bytes: 20 << 10}}
-	if _, err := inPieces(p.Parse, head("HTTP/1.1 101 "+strings.Repeat("x", 16<<10)), 1000); err != nil {
-		t.Errorf("long reason phrase: %v", err)
-	}
+	check.OKf(t, check.Err(inPieces(p.Parse, head("HTTP/1.1 101 "+strings.Repeat("x", 16<<10)), 1000)), "long reason phrase")
 }
 
 // T-D03: the cost of a head in single bytes is linear in its length.
@@ -373,9 +370,7 @@ func TestAHeadInSingleBytesIsReadOnce(t *testing.T) {
 func TestALimitLoweredBelowWhatIsRead(t *testing.T) {
 	for _, start := range []string{"GET /xxxxxxxxxxx", "GET / HTTP/1.1\r\nHost: h"} {
 		var p handshake.RequestParser
-		if _, _, err := p.Parse([]byte(start)); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, check.Err2(p.Parse([]byte(start))))
 		p.Limits.Bytes = 5
 		if _, _, err := p.Parse([]byte("x")); status(t, err) != 431 {
 			t.Errorf("after %q: %v", start, err)

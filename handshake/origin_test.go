@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/test/check"
 )
 
 func checkOrigin(t *testing.T, host string, origins []string, patterns ...string) error {
@@ -80,9 +81,7 @@ func TestSameOriginIsTheDefault(t *testing.T) {
 			}
 		})
 	}
-	if err := checkOrigin(t, "h", nil); err != nil {
-		t.Errorf("6455-4.2.1-k no Origin: %v", err)
-	}
+	check.OKf(t, checkOrigin(t, "h", nil), "6455-4.2.1-k no Origin")
 	if err := checkOrigin(t, "h", []string{"http://h", "http://h"}, "*"); status(t, err) != 400 {
 		t.Errorf("T-F05 two Origins: %v", err)
 	}
@@ -91,9 +90,7 @@ func TestSameOriginIsTheDefault(t *testing.T) {
 // 6455-4.2.1-d: the authority of an absolute target has precedence.
 func TestOriginIsComparedWithTheAuthorityOfTheTarget(t *testing.T) {
 	r := parseRequest(t, head("GET http://h:81/ HTTP/1.1", append(requestFields, "Origin: http://h:81")...))
-	if err := handshake.CheckOrigin(r, nil); err != nil {
-		t.Error(err)
-	}
+	check.OK(t, handshake.CheckOrigin(r, nil))
 	r = parseRequest(t, head("GET http://h/ HTTP/1.1", append(requestFields, "Origin: http://server.example.com")...))
 	if err := handshake.CheckOrigin(r, nil); status(t, err) != 403 {
 		t.Errorf("the Host field was compared: %v", err)
@@ -145,18 +142,14 @@ func TestOriginPatterns(t *testing.T) {
 	}
 	for _, c := range cases {
 		for _, o := range c.allowed {
-			if err := checkOrigin(t, "h", []string{o}, "other.example", c.pattern); err != nil {
-				t.Errorf("pattern %q, Origin %q: %v", c.pattern, o, err)
-			}
+			check.OKf(t, checkOrigin(t, "h", []string{o}, "other.example", c.pattern), "pattern %q, Origin %q", c.pattern, o)
 		}
 		for _, o := range c.refused {
 			if err := checkOrigin(t, "h", []string{o}, "other.example", c.pattern); status(t, err) != 403 {
 				t.Errorf("pattern %q, Origin %q: %v, want 403", c.pattern, o, err)
 			}
 		}
-		if err := checkOrigin(t, "h", []string{"http://h"}, c.pattern); err != nil {
-			t.Errorf("pattern %q refuses the same origin: %v", c.pattern, err)
-		}
+		check.OKf(t, checkOrigin(t, "h", []string{"http://h"}, c.pattern), "pattern %q refuses the same origin", c.pattern)
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/fibersock/fibersock/internal/test/check"
 )
 
 // TestEveryByteOfAKey checks base64 of 16 bytes, with padding only at the end
@@ -62,9 +64,7 @@ func TestPatternsOfHosts(t *testing.T) {
 		}
 	}
 	bad := &Request{Target: "/", Header: Header{{"Host", "a b"}}}
-	if err := CheckHost(bad, nil); err != nil {
-		t.Errorf("without patterns: %v", err)
-	}
+	check.OKf(t, CheckHost(bad, nil), "without patterns")
 	if err, ok := CheckHost(bad, []string{"a b"}).(*Error); !ok || err.Status != 421 {
 		t.Errorf("a malformed host: %v", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/test/check"
 )
 
 // Applications in a WebView or in Electron send "Origin: file://" or
@@ -41,9 +42,7 @@ func TestOriginsWithoutHost(t *testing.T) {
 		{"data:", []string{"*"}, 403},
 		{"about:blank", []string{"*"}, 403},
 	} {
-		if err := handshake.ValidateOrigins(c.patterns); err != nil {
-			t.Error(err)
-		}
+		check.OK(t, handshake.ValidateOrigins(c.patterns))
 		if err := checkOrigin(t, "h", []string{c.origin}, c.patterns...); status(t, err) != c.status {
 			t.Errorf("Origin %q with %q: %v, want %d", c.origin, c.patterns, err, c.status)
 		}
@@ -96,13 +95,9 @@ func TestWildcardsOfOriginPatterns(t *testing.T) {
 			[]string{"http://localhost"},
 			[]string{"http://.localhost", "http://localhost."}},
 	} {
-		if err := handshake.ValidateOrigins([]string{c.pattern}); err != nil {
-			t.Error(err)
-		}
+		check.OK(t, handshake.ValidateOrigins([]string{c.pattern}))
 		for _, o := range c.allowed {
-			if err := checkOrigin(t, "h", []string{o}, c.pattern); err != nil {
-				t.Errorf("pattern %q: %v", c.pattern, err)
-			}
+			check.OKf(t, checkOrigin(t, "h", []string{o}, c.pattern), "pattern %q", c.pattern)
 		}
 		for _, o := range append(c.refused, "null") {
 			if err := checkOrigin(t, "h", []string{o}, c.pattern); status(t, err) != 403 {
@@ -159,7 +154,7 @@ var malformedPatterns = []struct{ pattern, originReason, hostReason string }{
 // facebookincubator/SocketRocket#256). The validation and the refusal of a
 // request report them.
 func TestMalformedPatternsAreReported(t *testing.T) {
-	check := func(kind, pattern, reason string, err error) {
+	validate := func(kind, pattern, reason string, err error) {
 		t.Helper()
 		var e *handshake.PatternError
 		if !errors.As(err, &e) || e.Kind != kind || e.Pattern != pattern || !strings.Contains(e.Reason, reason) ||
@@ -168,8 +163,8 @@ func TestMalformedPatternsAreReported(t *testing.T) {
 		}
 	}
 	for _, c := range malformedPatterns {
-		check("origin", c.pattern, c.originReason, handshake.ValidateOrigins([]string{"a.example", "*", "null", c.pattern}))
-		check("host", c.pattern, c.hostReason, handshake.ValidateHosts([]string{"a.example", "[::1]:80", c.pattern}))
+		validate("origin", c.pattern, c.originReason, handshake.ValidateOrigins([]string{"a.example", "*", "null", c.pattern}))
+		validate("host", c.pattern, c.hostReason, handshake.ValidateHosts([]string{"a.example", "[::1]:80", c.pattern}))
 
 		err := checkOrigin(t, "h", []string{"https://app.example.com"}, "b.example", c.pattern)
 		if status(t, err) != 403 || !strings.Contains(err.Error(), c.originReason) {
@@ -181,9 +176,7 @@ func TestMalformedPatternsAreReported(t *testing.T) {
 		}
 	}
 	for _, valid := range [][]string{nil, {"example.com", "*.example.com", "a_b.example.com.", "127.0.0.1:80", "[::1]"}} {
-		if err := errors.Join(handshake.ValidateOrigins(valid), handshake.ValidateHosts(valid)); err != nil {
-			t.Error(err)
-		}
+		check.OK(t, errors.Join(handshake.ValidateOrigins(valid), handshake.ValidateHosts(valid)))
 	}
 }
 
@@ -202,9 +195,7 @@ func TestPatternsAllocateNothing(t *testing.T) {
 	r := parseRequest(t, head(requestLine, append(requestFields, "Origin: https://pr-1.preview.example")...))
 	patterns := []string{"null", "a.example", "*.b.example:*", "[::1]:*", "https://pr-*.preview.example"}
 	if n := testing.AllocsPerRun(100, func() {
-		if err := handshake.CheckOrigin(r, patterns); err != nil {
-			t.Error(err)
-		}
+		check.OK(t, handshake.CheckOrigin(r, patterns))
 	}); n > 0 {
 		t.Errorf("%v allocations", n)
 	}

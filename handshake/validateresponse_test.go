@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/test/check"
 )
 
 const switching = "HTTP/1.1 101 Switching Protocols"
@@ -122,9 +123,7 @@ func TestResponsesThatDoNotOpenTheConnection(t *testing.T) {
 func TestBodyFieldsOfA101AreIgnored(t *testing.T) {
 	for _, field := range []string{"Content-Length: 0", "Content-Length: 12", "Transfer-Encoding: chunked", "Content-Type: text/plain"} {
 		r := parseResponse(t, head(switching, append(responseFields, field)...))
-		if _, err := handshake.ValidateResponse(r, sampleOffer()); err != nil {
-			t.Errorf("%s: %v", field, err)
-		}
+		check.OKf(t, check.Err(handshake.ValidateResponse(r, sampleOffer())), "%s", field)
 	}
 }
 
@@ -141,9 +140,7 @@ func TestVersionsThatTheServerSupportsAreNamed(t *testing.T) {
 // 6455-4.1-aa: the caller interprets the other fields of the response.
 func TestCookiesOfTheResponseAreReported(t *testing.T) {
 	r := parseResponse(t, head(switching, append(responseFields, "Set-Cookie: a=b", "set-cookie: c=d")...))
-	if _, err := handshake.ValidateResponse(r, sampleOffer()); err != nil {
-		t.Error(err)
-	}
+	check.OK(t, check.Err(handshake.ValidateResponse(r, sampleOffer())))
 	if got := r.Header.Values("Set-Cookie"); !reflect.DeepEqual(got, []string{"a=b", "c=d"}) {
 		t.Errorf("cookies %q", got)
 	}

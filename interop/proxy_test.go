@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/fibersock/fibersock/internal/test/check"
 )
 
 // A proxy starts a reverse proxy, with or without TLS, for the plain server at
@@ -131,14 +133,10 @@ func startHAProxy(t *testing.T, backend string, secure bool) (string, dialFunc) 
 func startHAProxyFor(t *testing.T, backend string, secure bool, idle int) (string, dialFunc) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	defer listener.Close() // haproxy has a duplicate
 	file, err := listener.(*net.TCPListener).File()
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	defer file.Close()
 
 	dir := t.TempDir()
@@ -148,9 +146,7 @@ func startHAProxyFor(t *testing.T, backend string, secure bool, idle int) (strin
 		cert, key := testCertificate().files(t)
 		for _, file := range []string{cert, key} {
 			text, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, err)
 			both = append(both, text...)
 		}
 		scheme, ssl = "wss", "ssl crt "+writeFile(t, dir, "both.pem", string(both))

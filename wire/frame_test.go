@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -241,9 +242,7 @@ func TestProxyCopiesFramesRaw(t *testing.T) {
 			buffered, rest = append(buffered, rest[:k]...), rest[k:]
 			for {
 				f, n, err := wire.DecodeFrame(buffered)
-				if err != nil {
-					t.Fatal(err)
-				}
+				check.Must(t, err)
 				if n == 0 {
 					break
 				}

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"testing"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -160,9 +161,7 @@ func TestHeaderOnTheWire(t *testing.T) {
 			if got := wire.AppendHeader([]byte("kept"), tt.want); string(got) != "kept"+string(b) {
 				t.Errorf("AppendHeader(%+v) appends %x, want %x", tt.want, got[4:], b)
 			}
-			if err := tt.want.Check(); err != nil {
-				t.Errorf("Check: %v", err)
-			}
+			check.OKf(t, tt.want.Check(), "Check")
 			for k := range b {
 				got, n, err := wire.ParseHeader(b[:k])
 				if want := arrived(tt.want, len(b), k); got != want || n != 0 || err != nil {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/fibersock/fibersock/client"
 	"github.com/fibersock/fibersock/client/sockets"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )
@@ -34,9 +35,7 @@ var counting = server.Handler{Message: func(c *server.Conn, _ wire.Opcode, p []b
 // received.
 func send(t *testing.T, set *sockets.Set, name, text string) {
 	t.Helper()
-	if err := set.Send(name, text); err != nil {
-		t.Error(err)
-	}
+	check.OK(t, set.Send(name, text))
 	synctest.Wait()
 }
 
@@ -89,19 +88,17 @@ func TestReceiveTimeoutIsNoDisconnect(t *testing.T) {
 		{time.Millisecond, time.Millisecond},
 		{time.Minute, time.Minute},
 	} {
-		t.Run(c.timeout.String(), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				var set sockets.Set
-				connect(t, &set, "x", &sockets.Options{Config: serve(t, echo)})
-				start := time.Now()
-				_, err := set.Receive("x", c.timeout)
-				wantTimeout(t, err, fmt.Sprintf(`websocket: connection "x": no message for %v`, c.want))
-				if time.Since(start) != c.want || !set.IsConnected("x") {
-					t.Errorf("after %v, connected: %t", time.Since(start), set.IsConnected("x"))
-				}
-				send(t, &set, "x", "hello")
-				wantText(t, &set, "x", "hello")
-			})
+		check.Bubble(t, c.timeout.String(), func(t *testing.T) {
+			var set sockets.Set
+			connect(t, &set, "x", &sockets.Options{Config: serve(t, echo)})
+			start := time.Now()
+			_, err := set.Receive("x", c.timeout)
+			wantTimeout(t, err, fmt.Sprintf(`websocket: connection "x": no message for %v`, c.want))
+			if time.Since(start) != c.want || !set.IsConnected("x") {
+				t.Errorf("after %v, connected: %t", time.Since(start), set.IsConnected("x"))
+			}
+			send(t, &set, "x", "hello")
+			wantText(t, &set, "x", "hello")
 		})
 	}
 }
@@ -126,9 +123,7 @@ func TestEachMessageGoesToOneReceive(t *testing.T) {
 		for range receivers {
 			go func() {
 				m, err := set.Receive("x", 0)
-				if err != nil {
-					t.Error(err)
-				}
+				check.OK(t, err)
 				got <- m.Text()
 			}()
 		}
@@ -191,17 +186,15 @@ func TestHistoryIsAsLargeAsTheOptionsSay(t *testing.T) {
 		{"as many bytes", sockets.Options{MaxHistoryBytes: 8}, numbers(998, 1000)},
 		{"more than the default", sockets.Options{MaxHistory: 2000, MaxHistoryBytes: -1}, numbers(0, 1000)},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				c.opts.Config = serve(t, counting)
-				var set sockets.Set
-				connect(t, &set, "x", &c.opts)
-				send(t, &set, "x", "1000")
-				wantMessages(t, &set, "x", -1, c.want)
-				wantDropped(t, &set, "x", uint64(1000-len(c.want)), 0)
-				wantText(t, &set, "x", c.want[0])
-				wantDropped(t, &set, "x", uint64(1000-len(c.want)), 0)
-			})
+		check.Bubble(t, c.name, func(t *testing.T) {
+			c.opts.Config = serve(t, counting)
+			var set sockets.Set
+			connect(t, &set, "x", &c.opts)
+			send(t, &set, "x", "1000")
+			wantMessages(t, &set, "x", -1, c.want)
+			wantDropped(t, &set, "x", uint64(1000-len(c.want)), 0)
+			wantText(t, &set, "x", c.want[0])
+			wantDropped(t, &set, "x", uint64(1000-len(c.want)), 0)
 		})
 	}
 }
@@ -211,9 +204,7 @@ func TestHistoryIsBoundedByOneMiBByDefault(t *testing.T) {
 		var set sockets.Set
 		connect(t, &set, "x", &sockets.Options{Config: serve(t, echo)})
 		for range 3 {
-			if err := set.Send("x", make([]byte, 512<<10)); err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, set.Send("x", make([]byte, 512<<10)))
 		}
 		synctest.Wait()
 		if list, err := set.Messages("x", -1); err != nil || len(list) != 2 {
@@ -230,9 +221,7 @@ func TestWithoutHistoryReceivedMessagesAreReleased(t *testing.T) {
 		wantText(t, &set, "x", "0")
 		wantMessages(t, &set, "x", -1, numbers(1, 3))
 		var handled []string
-		if err := set.OnMessage("x", func(m client.Message) { handled = append(handled, m.Text()) }); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, set.OnMessage("x", func(m client.Message) { handled = append(handled, m.Text()) }))
 		synctest.Wait()
 		if !slices.Equal(handled, numbers(1, 3)) {
 			t.Errorf("handled %q", handled)
@@ -255,9 +244,7 @@ func TestMessageIsTheProgramsOwn(t *testing.T) {
 			}
 			copy(m.Payload, "xxxxx")
 		}
-		if err := set.OnMessage("x", spoil); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, set.OnMessage("x", spoil))
 		send(t, &set, "x", "hello")
 		list, err := set.Messages("x", 0)
 		if err != nil || len(list) != 1 {
@@ -265,9 +252,7 @@ func TestMessageIsTheProgramsOwn(t *testing.T) {
 		}
 		spoil(list[0])
 		m, err := set.Receive("x", 0)
-		if err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, err)
 		spoil(m)
 		wantMessages(t, &set, "x", 0, []string{"hello"})
 	})
@@ -305,9 +290,7 @@ func TestHandlerGetsAllInOrderAndSoDoesReceive(t *testing.T) {
 		send(t, &set, "x", "2") // before the handler is set
 		wantText(t, &set, "x", "0")
 		var handled []string
-		if err := set.OnMessage("x", func(m client.Message) { handled = append(handled, m.Text()) }); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, set.OnMessage("x", func(m client.Message) { handled = append(handled, m.Text()) }))
 		send(t, &set, "x", "50")
 		if want := append([]string{"1"}, numbers(0, 50)...); !slices.Equal(handled, want) {
 			t.Errorf("handled %q, want %q", handled, want)
@@ -326,17 +309,13 @@ func TestBlockedHandlerDoesNotBlockTheReader(t *testing.T) {
 		connect(t, &set, "x", &sockets.Options{Config: serve(t, counting), MaxHistory: 10})
 		release := make(chan struct{})
 		var handled []string
-		if err := set.OnMessage("x", func(m client.Message) {
+		check.Must(t, set.OnMessage("x", func(m client.Message) {
 			<-release
 			handled = append(handled, m.Text())
-		}); err != nil {
-			t.Fatal(err)
-		}
+		}))
 		send(t, &set, "x", "1")    // blocks the handler
 		send(t, &set, "x", "1000") // it returns after all are read
-		if _, err := set.Ping("x"); err != nil {
-			t.Errorf("Ping: %v", err)
-		}
+		check.OKf(t, check.Err(set.Ping("x")), "Ping")
 		wantMessages(t, &set, "x", 2, numbers(998, 1000))
 		wantDropped(t, &set, "x", 991, 990)
 		close(release)
@@ -354,9 +333,7 @@ func TestHandlerReplacesTheFormerOne(t *testing.T) {
 		connect(t, &set, "x", &sockets.Options{Config: serve(t, counting)})
 		var first, second []string
 		handle := func(handler func(client.Message)) {
-			if err := set.OnMessage("x", handler); err != nil {
-				t.Error(err)
-			}
+			check.OK(t, set.OnMessage("x", handler))
 		}
 		handle(func(m client.Message) {
 			first = append(first, m.Text())
@@ -379,9 +356,7 @@ func TestHandlerGetsTheRestAfterTheEnd(t *testing.T) {
 		send(t, &set, "x", "end")
 		var handled []string
 		handler := func(m client.Message) { handled = append(handled, m.Text()) }
-		if err := set.OnMessage("x", handler); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, set.OnMessage("x", handler))
 		synctest.Wait()
 		if !slices.Equal(handled, numbers(0, 3)) {
 			t.Errorf("handled %q", handled)
@@ -396,16 +371,12 @@ func TestHandlerIsNotCalledAfterClose(t *testing.T) {
 		connect(t, &set, "x", &sockets.Options{Config: serve(t, counting)})
 		release := make(chan struct{})
 		var handled []string
-		if err := set.OnMessage("x", func(m client.Message) {
+		check.Must(t, set.OnMessage("x", func(m client.Message) {
 			handled = append(handled, m.Text())
 			<-release
-		}); err != nil {
-			t.Fatal(err)
-		}
+		}))
 		send(t, &set, "x", "3")
-		if err := set.Close("x"); err != nil {
-			t.Errorf("Close: %v", err)
-		}
+		check.OKf(t, set.Close("x"), "Close")
 		close(release)
 		synctest.Wait()
 		if !slices.Equal(handled, numbers(0, 1)) {
@@ -419,21 +390,17 @@ func TestHandlerMayUseItsOwnConnection(t *testing.T) {
 		var set sockets.Set
 		connect(t, &set, "x", &sockets.Options{Config: serve(t, echo)})
 		result := make(chan error, 1)
-		if err := set.OnMessage("x", func(m client.Message) {
+		check.Must(t, set.OnMessage("x", func(m client.Message) {
 			if m.Text() == "again" {
 				result <- set.Close("x")
 				return
 			}
 			_, err := set.Ping("x")
 			result <- errors.Join(err, set.Send("x", "again"))
-		}); err != nil {
-			t.Fatal(err)
-		}
+		}))
 		send(t, &set, "x", "hello")
 		for range 2 {
-			if err := <-result; err != nil {
-				t.Error(err)
-			}
+			check.OK(t, <-result)
 		}
 	})
 }
@@ -448,38 +415,34 @@ func TestHandlerThatPanicsEndsItsConnection(t *testing.T) {
 		{"panic", func(client.Message) { panic("oh no") }, "oh no", "oh no"},
 		{"runtime.Goexit", func(client.Message) { runtime.Goexit() }, client.ErrGoexit, "runtime.Goexit was called"},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				codes := make(chan wire.StatusCode, 1)
-				h := counting
-				h.Close = func(_ *server.Conn, code wire.StatusCode, _ string) { codes <- code }
-				cfg := serve(t, h)
-				var set sockets.Set
-				connect(t, &set, "x", &sockets.Options{Config: cfg})
-				connect(t, &set, "other", &sockets.Options{Config: cfg})
-				if err := set.OnMessage("x", c.handler); err != nil {
-					t.Fatal(err)
+		check.Bubble(t, c.name, func(t *testing.T) {
+			codes := make(chan wire.StatusCode, 1)
+			h := counting
+			h.Close = func(_ *server.Conn, code wire.StatusCode, _ string) { codes <- code }
+			cfg := serve(t, h)
+			var set sockets.Set
+			connect(t, &set, "x", &sockets.Options{Config: cfg})
+			connect(t, &set, "other", &sockets.Options{Config: cfg})
+			check.Must(t, set.OnMessage("x", c.handler))
+			send(t, &set, "x", "1")
+			if code := <-codes; code != wire.InternalError {
+				t.Errorf("the server received the code %v", code)
+			}
+			wantText(t, &set, "x", "0") // Receive returns it all the same
+			for call, err := range calls(&set, "x") {
+				wantNotOpen(t, call, err, "x")
+				var failed *client.FailError
+				var panicked *client.PanicError
+				if !errors.As(err, &failed) || failed.Code != wire.InternalError || !errors.As(err, &panicked) || panicked.Value != c.value {
+					t.Fatalf("%s: %v", call, err)
 				}
-				send(t, &set, "x", "1")
-				if code := <-codes; code != wire.InternalError {
-					t.Errorf("the server received the code %v", code)
+				if !errors.Is(err, net.ErrClosed) || !strings.Contains(err.Error(), c.text) || !strings.Contains(string(panicked.Stack), "messages_test.go") {
+					t.Errorf("%s: %v\n%s", call, err, panicked.Stack)
 				}
-				wantText(t, &set, "x", "0") // Receive returns it all the same
-				for call, err := range calls(&set, "x") {
-					wantNotOpen(t, call, err, "x")
-					var failed *client.FailError
-					var panicked *client.PanicError
-					if !errors.As(err, &failed) || failed.Code != wire.InternalError || !errors.As(err, &panicked) || panicked.Value != c.value {
-						t.Fatalf("%s: %v", call, err)
-					}
-					if !errors.Is(err, net.ErrClosed) || !strings.Contains(err.Error(), c.text) || !strings.Contains(string(panicked.Stack), "messages_test.go") {
-						t.Errorf("%s: %v\n%s", call, err, panicked.Stack)
-					}
-				}
-				if !set.IsConnected("other") {
-					t.Error("another connection has ended too")
-				}
-			})
+			}
+			if !set.IsConnected("other") {
+				t.Error("another connection has ended too")
+			}
 		})
 	}
 }
@@ -489,14 +452,10 @@ func TestHandlerAfterOneThatPanickedGetsTheRest(t *testing.T) {
 		var set sockets.Set
 		connect(t, &set, "x", &sockets.Options{Config: serve(t, counting)})
 		send(t, &set, "x", "3")
-		if err := set.OnMessage("x", func(client.Message) { panic("oh no") }); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, set.OnMessage("x", func(client.Message) { panic("oh no") }))
 		synctest.Wait()
 		var handled []string
-		if err := set.OnMessage("x", func(m client.Message) { handled = append(handled, m.Text()) }); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, set.OnMessage("x", func(m client.Message) { handled = append(handled, m.Text()) }))
 		synctest.Wait()
 		if !slices.Equal(handled, numbers(1, 3)) {
 			t.Errorf("handled %q", handled)

@@ -19,6 +19,7 @@ import (
 	"github.com/fibersock/fibersock/client"
 	"github.com/fibersock/fibersock/client/sockets"
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )
@@ -68,9 +69,7 @@ func serve(t *testing.T, h server.Handler) *client.Config {
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
-		if err := s.Shutdown(ctx); err != nil {
-			t.Errorf("connections are left at the end: %v", err)
-		}
+		check.OKf(t, s.Shutdown(ctx), "connections are left at the end")
 	})
 	return &client.Config{DialContext: ln.dial}
 }
@@ -137,12 +136,8 @@ func TestConnectThatFailsLeavesNoName(t *testing.T) {
 	_, err := set.Connect(t.Context(), "x", "ws://server.example/", &sockets.Options{Config: &client.Config{
 		DialContext: func(context.Context, string, string) (net.Conn, error) { return nil, refused },
 	}})
-	if !errors.Is(err, refused) {
-		t.Errorf("Connect: %v", err)
-	}
-	if _, err := set.Info("x"); !errors.Is(err, sockets.ErrNotFound) {
-		t.Errorf("Info: %v", err)
-	}
+	check.Is(t, err, refused, "Connect")
+	check.Is(t, check.Err(set.Info("x")), sockets.ErrNotFound, "Info")
 }
 
 func TestUnknownNameIsNotFound(t *testing.T) {
@@ -213,25 +208,23 @@ func TestConnectIsBoundedInTime(t *testing.T) {
 		{"by Timeout", sockets.Options{Timeout: 3 * time.Second, Config: &client.Config{HandshakeTimeout: time.Hour}}, 3 * time.Second},
 		{"by Config", sockets.Options{Config: &client.Config{HandshakeTimeout: 4 * time.Second}}, 4 * time.Second},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				cfg := client.Config{}
-				if c.opts.Config != nil {
-					cfg = *c.opts.Config
-				}
-				cfg.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
-					<-ctx.Done()
-					return nil, ctx.Err()
-				}
-				c.opts.Config = &cfg
-				var set sockets.Set
-				start := time.Now()
-				_, err := set.Connect(t.Context(), "x", "ws://server.example/", &c.opts)
-				var timeout net.Error
-				if !errors.As(err, &timeout) || !timeout.Timeout() || time.Since(start) != c.want {
-					t.Errorf("%v after %v, want a timeout after %v", err, time.Since(start), c.want)
-				}
-			})
+		check.Bubble(t, c.name, func(t *testing.T) {
+			cfg := client.Config{}
+			if c.opts.Config != nil {
+				cfg = *c.opts.Config
+			}
+			cfg.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+				<-ctx.Done()
+				return nil, ctx.Err()
+			}
+			c.opts.Config = &cfg
+			var set sockets.Set
+			start := time.Now()
+			_, err := set.Connect(t.Context(), "x", "ws://server.example/", &c.opts)
+			var timeout net.Error
+			if !errors.As(err, &timeout) || !timeout.Timeout() || time.Since(start) != c.want {
+				t.Errorf("%v after %v, want a timeout after %v", err, time.Since(start), c.want)
+			}
 		})
 	}
 }
@@ -274,16 +267,12 @@ func TestValueThatCannotBeSentLeavesConnectionOpen(t *testing.T) {
 		var set sockets.Set
 		connect(t, &set, "x", &sockets.Options{Config: serve(t, echo)})
 		for _, v := range []any{"\xff", json.RawMessage("\xff")} {
-			if err := set.Send("x", v); !errors.Is(err, wire.ErrInvalidUTF8) {
-				t.Errorf("%q: %v", v, err)
-			}
+			check.Is(t, set.Send("x", v), wire.ErrInvalidUTF8, "%q", v)
 		}
 		if err := set.Send("x", func() {}); err == nil || errors.Is(err, net.ErrClosed) {
 			t.Errorf("a function: %v", err)
 		}
-		if err := set.Send("x", "still there"); err != nil {
-			t.Error(err)
-		}
+		check.OK(t, set.Send("x", "still there"))
 		wantText(t, &set, "x", "still there")
 	})
 }
@@ -306,39 +295,31 @@ func TestConnectionThatHasEndedIsNotOpen(t *testing.T) {
 		{"failed by the client", func(c *server.Conn) { c.Send(wire.Binary, make([]byte, 101)) },
 			func(err error) bool { e := (*client.LimitError)(nil); return errors.As(err, &e) && e.Seen == 101 }, ""},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				cfg := serve(t, server.Handler{Message: func(conn *server.Conn, _ wire.Opcode, _ []byte) { c.end(conn) }})
-				cfg.Limits.Message = 100
-				var set sockets.Set
-				connect(t, &set, "x", &sockets.Options{Config: cfg})
-				if err := set.Send("x", "end"); err != nil {
-					t.Fatal(err)
+		check.Bubble(t, c.name, func(t *testing.T) {
+			cfg := serve(t, server.Handler{Message: func(conn *server.Conn, _ wire.Opcode, _ []byte) { c.end(conn) }})
+			cfg.Limits.Message = 100
+			var set sockets.Set
+			connect(t, &set, "x", &sockets.Options{Config: cfg})
+			check.Must(t, set.Send("x", "end"))
+			synctest.Wait()
+			for call, err := range calls(&set, "x") {
+				e := wantNotOpen(t, call, err, "x")
+				if !c.cause(err) || !errors.Is(err, net.ErrClosed) || e.Cause == nil {
+					t.Errorf("%s: %v, which has another cause", call, err)
 				}
-				synctest.Wait()
-				for call, err := range calls(&set, "x") {
-					e := wantNotOpen(t, call, err, "x")
-					if !c.cause(err) || !errors.Is(err, net.ErrClosed) || e.Cause == nil {
-						t.Errorf("%s: %v, which has another cause", call, err)
-					}
-					if c.text != "" && err.Error() != c.text {
-						t.Errorf("%s: text %s, want %s", call, err, c.text)
-					}
+				if c.text != "" && err.Error() != c.text {
+					t.Errorf("%s: text %s, want %s", call, err, c.text)
 				}
-				info, err := set.Info("x")
-				if err != nil || info.Connected || !c.cause(info.Err) || set.IsConnected("x") {
-					t.Errorf("Info: %+v, %v", info, err)
-				}
-				if list, err := set.Messages("x", 0); err != nil || len(list) != 0 {
-					t.Errorf("Messages: %v, %v", list, err)
-				}
-				if err := set.Close("x"); err != nil {
-					t.Errorf("Close: %v", err)
-				}
-				if err := set.Close("x"); !errors.Is(err, sockets.ErrNotFound) {
-					t.Errorf("second Close: %v", err)
-				}
-			})
+			}
+			info, err := set.Info("x")
+			if err != nil || info.Connected || !c.cause(info.Err) || set.IsConnected("x") {
+				t.Errorf("Info: %+v, %v", info, err)
+			}
+			if list, err := set.Messages("x", 0); err != nil || len(list) != 0 {
+				t.Errorf("Messages: %v, %v", list, err)
+			}
+			check.OKf(t, set.Close("x"), "Close")
+			check.Is(t, set.Close("x"), sockets.ErrNotFound, "second Close")
 		})
 	}
 }
@@ -371,9 +352,7 @@ func deaf(t *testing.T) *client.Config {
 				return
 			}
 			response, err := handshake.AppendResponse(nil, &handshake.ServerAnswer{Key: request.Header.Get("Sec-WebSocket-Key")})
-			if err != nil {
-				t.Error(err)
-			}
+			check.OK(t, err)
 			theirs.Write(response)
 			io.Copy(io.Discard, theirs)
 		}()
@@ -420,18 +399,14 @@ func TestCloseIsProperAndFreesName(t *testing.T) {
 			received <- err
 		}()
 		synctest.Wait()
-		if err := set.Close("x"); err != nil {
-			t.Errorf("Close: %v", err)
-		}
+		check.OKf(t, set.Close("x"), "Close")
 		if e := wantNotOpen(t, "Receive that waited", <-received, "x"); e.Cause != client.ErrClosed {
 			t.Errorf("Receive that waited: cause %v", e.Cause)
 		}
 		if code := <-codes; code != wire.NormalClosure {
 			t.Errorf("the server received the code %v", code)
 		}
-		if _, err := set.Info("x"); !errors.Is(err, sockets.ErrNotFound) {
-			t.Errorf("Info: %v", err)
-		}
+		check.Is(t, check.Err(set.Info("x")), sockets.ErrNotFound, "Info")
 	})
 }
 

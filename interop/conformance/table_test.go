@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/interop/peer"
 	"github.com/fibersock/fibersock/wstest/conform"
 )
@@ -33,9 +34,7 @@ func TestPageShowsTheCommittedVerdictsAndVersions(t *testing.T) {
 	switch {
 	case got == want:
 	case *update:
-		if err := os.WriteFile(page, []byte(before+want+after), 0o644); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, os.WriteFile(page, []byte(before+want+after), 0o644))
 	default:
 		t.Errorf("%s differs from the committed verdicts and versions: go test ./conformance -update", page)
 	}
@@ -45,9 +44,7 @@ func TestPageShowsTheCommittedVerdictsAndVersions(t *testing.T) {
 func readPage(t *testing.T) (before, tables, after string) {
 	t.Helper()
 	text, err := os.ReadFile(page)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	before, rest, starts := strings.Cut(string(text), pageStarts)
 	tables, after, ends := strings.Cut(rest, pageEnds)
 	if !starts || !ends {

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/fibersock/fibersock/internal/test/check"
 )
 
 // fuzzing is a FuzzingServer that serves.
@@ -25,9 +27,7 @@ type fuzzing struct {
 func serveFuzzing(t *testing.T, f *FuzzingServer) *fuzzing {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	running := &fuzzing{f, t, ln.Addr().String(), make(chan error, 1), cancel}
 	go func() { running.ended <- f.Serve(ctx, ln) }()
@@ -58,9 +58,7 @@ func (f *fuzzing) ask(resource string) string {
 func selected(t *testing.T, patterns ...string) []*Case {
 	t.Helper()
 	cases, err := Select(patterns, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	return cases
 }
 
@@ -83,9 +81,7 @@ func TestCommandsOfTheDriver(t *testing.T) {
 		}
 	}
 	for _, resource := range []string{"/runCase?case=2&agent=a+b", "/runCase?casetuple=1.1.1&agent=a+b"} {
-		if err := new(testee).connect(f.dial(), resource); err != nil {
-			t.Errorf("%s: %v", resource, err)
-		}
+		check.OKf(t, new(testee).connect(f.dial(), resource), "%s", resource)
 	}
 	if got := f.ask("/getCaseStatus?case=2&agent=a%20b"); got != `{"behavior":"OK"}` {
 		t.Errorf("status %q", got)
@@ -159,9 +155,7 @@ func TestStatusWaitsForTheResult(t *testing.T) {
 		t.Fatalf("status %q before the case was run", answer)
 	default:
 	}
-	if err := new(testee).connect(f.dial(), "/runCase?case=1&agent=a"); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, new(testee).connect(f.dial(), "/runCase?case=1&agent=a"))
 	if got := <-status; got != `{"behavior":"OK"}` {
 		t.Errorf("status %q", got)
 	}
@@ -176,9 +170,7 @@ func TestLastResultStands(t *testing.T) {
 		peer *testee
 		want Verdict
 	}{{&deaf, Failed}, {new(testee), OK}} {
-		if err := v.peer.connect(f.dial(), "/runCase?case=1&agent=a"); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, v.peer.connect(f.dial(), "/runCase?case=1&agent=a"))
 		f.ask("/getCaseStatus?case=1&agent=a") // waits for the first
 		f.waitResult("a", v.want)
 	}
@@ -234,9 +226,7 @@ func TestPageForBrowsers(t *testing.T) {
 	}})
 	for path, want := range map[string]int{"/": 200, "/other": 404} {
 		r, err := http.Get("http://" + f.addr + path)
-		if err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, err)
 		body, _ := io.ReadAll(r.Body)
 		r.Body.Close()
 		if r.StatusCode != want || want == 200 && (string(body) != "<p>results" || r.Header.Get("Content-Type") != "text/html; charset=utf-8") {
@@ -258,9 +248,7 @@ func TestSubprotocolIsSelected(t *testing.T) {
 		}
 		io.WriteString(conn, request+"\r\n")
 		r, err := http.ReadResponse(bufio.NewReader(conn), nil)
-		if err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, err)
 		if got := r.Header.Get("Sec-WebSocket-Protocol"); got != want {
 			t.Errorf("offered %q: selected %q, want %q", offer, got, want)
 		}

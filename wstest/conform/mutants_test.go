@@ -13,6 +13,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wstest"
 )
 
@@ -88,9 +89,7 @@ func casesOf(t *testing.T, patterns, except string) []*Case {
 		return nil
 	}
 	cases, err := Select(strings.Fields(patterns), strings.Fields(except))
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	return cases
 }
 
@@ -110,9 +109,7 @@ func judgeTestee(t *testing.T, peer *testee, role Role, cases []*Case, o Options
 			o.Dial = func(ctx context.Context) (net.Conn, error) { return ln.DialContext(ctx, "", "") }
 			var err error
 			results, err = JudgeServer(t.Context(), "ws://server.test:9001/", cases, o)
-			if err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, err)
 			return
 		}
 		judge := &FuzzingServer{Cases: cases, Options: o}
@@ -122,9 +119,7 @@ func judgeTestee(t *testing.T, peer *testee, role Role, cases []*Case, o Options
 		defer stop()
 		serving.Go(func() { judge.Serve(ctx, ln) })
 		dial := func() (net.Conn, error) { return ln.Dial() }
-		if err := peer.drive(ctx, dial, "testee", 32); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, peer.drive(ctx, dial, "testee", 32))
 		results = judge.Results()["testee"]
 	})
 	if len(results) != len(cases) {

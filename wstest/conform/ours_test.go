@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/client"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/server/httpupgrade"
 	"github.com/fibersock/fibersock/wire"
@@ -108,9 +109,7 @@ func echoClient(ctx context.Context, url string) error {
 func listen(t *testing.T) net.Listener {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	return ln
 }
 
@@ -122,9 +121,7 @@ func serveOn(t *testing.T, ln net.Listener, serve func(net.Listener) error, shut
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
-		if err := shutdown(ctx); err != nil {
-			t.Errorf("shutdown: %v", err)
-		}
+		check.OKf(t, shutdown(ctx), "shutdown")
 		<-served
 	})
 	return ln.Addr().String()

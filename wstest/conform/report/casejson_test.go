@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wstest/conform"
 )
 
@@ -23,13 +24,9 @@ var suiteKeys = strings.Fields(`agent case id description expectation started du
 func decoded(t *testing.T, r *conform.Result) map[string]any {
 	t.Helper()
 	text, err := json.Marshal(caseJSON(r))
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	var content map[string]any
-	if err := json.Unmarshal(text, &content); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, json.Unmarshal(text, &content))
 	return content
 }
 

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wstest/conform"
 )
 
@@ -126,9 +127,7 @@ func TestIndexPageShowsEachCaseWithEachAgent(t *testing.T) {
 func TestCasesThatWereNotRunAreShown(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "report")
 	err := WriteDir(dir, map[string][]*conform.Result{"a": {result("1.1.1"), result("1.1.2")}, "b": {result("1.1.1"), result("1.1.2"), result("1.1.3")}}, Info{Selected: 3})
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	p := parsePage(t, read(t, dir, "index.html"))
 	p.wantText(t, "1 of 3 cases were not run")
 	if bars := p.all("rect", "not-run"); len(bars) != 1 || len(p.all("p", "missing")) != 1 {
@@ -394,9 +393,7 @@ func TestManyChunkSizesAreSummedUp(t *testing.T) {
 	total := 0
 	for _, s := range v.Sizes {
 		n, err := strconv.Atoi(s.Count)
-		if err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, err)
 		total += n
 	}
 	if total != 40*41/2 {

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/client"
-	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -35,8 +34,7 @@ func TestMessageWithoutProgress(t *testing.T) {
 	}
 	for name, tt := range tests {
 		for call, receive := range calls {
-			check.Bubble(t, name+"/"+call, func(t *testing.T) {
-				c, f := openPipe(t, &client.Config{AssemblyTimeout: 8 * time.Second})
+			subtestPiped(t, name+"/"+call, &client.Config{AssemblyTimeout: 8 * time.Second}, func(t *testing.T, c *client.Conn, f *farEnd) {
 				f.send([]byte(tt.before))
 				if tt.drip != "" {
 					defer f.drip(time.Second, []byte(tt.drip))()

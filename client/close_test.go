@@ -64,8 +64,7 @@ func TestClosingHandshake(t *testing.T) {
 		"neither":                    {0, "", "", closeFrame(0, "")},
 		"6455-5.5.1-k: both at once": {wire.GoingAway, "", "\x03\xe9", closeFrame(wire.InternalError, "my own")},
 	} {
-		check.Bubble(t, name, func(t *testing.T) {
-			c, f := openPipe(t, nil)
+		subtestPiped(t, name, nil, func(t *testing.T, c *client.Conn, f *farEnd) {
 			if c.State() != client.Open || c.Err() != nil {
 				t.Errorf("before: %v, %v", c.State(), c.Err())
 			}
@@ -105,8 +104,7 @@ func TestServerThatNeverClosesTCP(t *testing.T) {
 		"CloseNow":           {0, time.Second, time.Second},
 		"negative: CloseNow": {-1, 30 * time.Second, 30 * time.Second},
 	} {
-		check.Bubble(t, name, func(t *testing.T) {
-			c, f := openPipe(t, &client.Config{CloseTimeout: tt.option})
+		subtestPiped(t, name, &client.Config{CloseTimeout: tt.option}, func(t *testing.T, c *client.Conn, f *farEnd) {
 			if tt.cut > 0 {
 				defer time.AfterFunc(tt.cut, func() { c.CloseNow() }).Stop()
 			}
@@ -120,8 +118,7 @@ func TestServerThatNeverClosesTCP(t *testing.T) {
 			f.wantEnd()
 		})
 	}
-	check.Bubble(t, "when the server closed first", func(t *testing.T) {
-		c, f := openPipe(t, nil)
+	subtestPiped(t, "when the server closed first", nil, func(t *testing.T, c *client.Conn, f *farEnd) {
 		f.send(closeFrame(wire.GoingAway, ""))
 		start := time.Now()
 		var closed *client.CloseError
@@ -149,8 +146,7 @@ func TestServerThatNeverAnswersClose(t *testing.T) {
 		"6455-7.1.2-b: and sends messages": {0, 0, client.DefaultCloseTimeout, textFrame(strings.Repeat("x", 50_000))},
 		"6455-7.1.2-b: and sends Pings":    {0, 0, client.DefaultCloseTimeout, pingFrame("")},
 	} {
-		check.Bubble(t, name, func(t *testing.T) {
-			c, f := openPipe(t, &client.Config{CloseTimeout: tt.option})
+		subtestPiped(t, name, &client.Config{CloseTimeout: tt.option}, func(t *testing.T, c *client.Conn, f *farEnd) {
 			streaming := make(chan struct{})
 			go func() {
 				defer close(streaming)
@@ -188,17 +184,31 @@ func TestServerThatNeverAnswersClose(t *testing.T) {
 	}
 }
 
-// A writer that is blocked by a server that does not read delays Close by no
-// more than CloseTimeout.
+// A writer that is blocked by a server that does not read delays Close and
+// SendClose by no more than CloseTimeout.
 func TestCloseBehindStalledWriter(t *testing.T) {
-	ours, theirs := tcpPair(t)
-	c, _ := openOver(t, ours, theirs, &client.Config{CloseTimeout: 50 * time.Millisecond, WriteTimeout: -1})
-	sent := make(chan error)
-	go func() { sent <- c.SendBinary(make([]byte, 64<<20)) }()
-	if err := c.Close(wire.NormalClosure, ""); err == nil {
-		t.Error("the closing handshake was done")
+	for name, end := range map[string]func(c *client.Conn) error{
+		"Close": func(c *client.Conn) error { return c.Close(wire.NormalClosure, "") },
+		"SendClose": func(c *client.Conn) error {
+			err := c.SendClose(wire.NormalClosure, "")
+			if err == nil { // sent before the message
+				_, err = c.Receive(t.Context())
+			}
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ours, theirs := tcpPair(t)
+			c, _ := openOver(t, ours, theirs, &client.Config{CloseTimeout: 50 * time.Millisecond, WriteTimeout: -1})
+			sent := make(chan error)
+			go func() { sent <- c.SendBinary(make([]byte, 64<<20)) }()
+			if err := end(c); err == nil {
+				t.Error("the closing handshake was done")
+			}
+			check.Is(t, <-sent, net.ErrClosed, "the writer")
+			check.Is(t, c.Err(), net.ErrClosed, "the end")
+		})
 	}
-	check.Is(t, <-sent, net.ErrClosed, "the writer")
 }
 
 // 6455-5.5.1-l: concurrent and repeated calls of Close send one Close frame.
@@ -235,9 +245,13 @@ func TestCloseByMany(t *testing.T) {
 }
 
 // 6455-7.4-a,b,c,k, 6455-5.5.1-c, T-H05: Close refuses an invalid code or
-// reason, and the connection stays open.
+// reason before it has any effect, and so does SendClose: the connection stays
+// open, also after CloseTimeout.
 func TestCloseThatCannotBeSent(t *testing.T) {
-	c, f := openTCP(t, nil)
+	piped(t, &client.Config{CloseTimeout: 1}, testCloseThatCannotBeSent)
+}
+
+func testCloseThatCannotBeSent(t *testing.T, c *client.Conn, f *farEnd) {
 	for _, tt := range []struct {
 		code   wire.StatusCode
 		reason string
@@ -259,13 +273,17 @@ func TestCloseThatCannotBeSent(t *testing.T) {
 		{1000, "\xff", wire.ErrInvalidUTF8},
 		{0, "a reason", wire.ErrReasonWithoutCode},
 	} {
-		err := c.Close(tt.code, tt.reason)
-		var rule *wire.Error
-		if !errors.Is(err, tt.want) || !errors.As(err, &rule) {
-			t.Errorf("Close(%d, %.10q): %v", tt.code, tt.reason, err)
+		for name, end := range map[string]func(wire.StatusCode, string) error{"Close": c.Close, "SendClose": c.SendClose} {
+			err := end(tt.code, tt.reason)
+			var rule *wire.Error
+			if !errors.Is(err, tt.want) || !errors.As(err, &rule) {
+				t.Errorf("%s(%d, %.10q): %v", name, tt.code, tt.reason, err)
+			}
+			checkErrorText(t, err)
 		}
-		checkErrorText(t, err)
 	}
+	time.Sleep(time.Second)
+	synctest.Wait()
 	if c.State() != client.Open || c.Err() != nil {
 		t.Errorf("the connection is %v: %v", c.State(), c.Err())
 	}
@@ -279,8 +297,7 @@ func TestCloseThatCannotBeSent(t *testing.T) {
 // answers to Pings (6455-5.5.2-a), and after the server's Close not even those.
 // Messages between the two are kept for Receive.
 func TestAfterClose(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, f := openPipe(t, nil)
+	piped(t, nil, func(t *testing.T, c *client.Conn, f *farEnd) {
 		begun := nextWriter(t, c, wire.Text)
 		call := startClose(c, wire.NormalClosure, "")
 		f.want(1, wire.Close, "\x03\xe8")
@@ -353,8 +370,7 @@ func TestCloseKeepsABoundedBacklog(t *testing.T) {
 // Close is called while another call receives, or with a message that is read
 // in part.
 func TestCloseWhileReceiving(t *testing.T) {
-	check.Bubble(t, "another call receives", func(t *testing.T) {
-		c, f := openPipe(t, nil)
+	subtestPiped(t, "another call receives", nil, func(t *testing.T, c *client.Conn, f *farEnd) {
 		received := make(chan string)
 		go func() {
 			for m, err := range c.Messages(context.Background()) {
@@ -378,11 +394,9 @@ func TestCloseWhileReceiving(t *testing.T) {
 			t.Error(call.err)
 		}
 	})
-	check.Bubble(t, "an open reader", func(t *testing.T) {
-		c, f := openPipe(t, nil)
+	subtestPiped(t, "an open reader", nil, func(t *testing.T, c *client.Conn, f *farEnd) {
 		f.send(firstFragment(wire.Text, "abandoned"))
-		_, r, err := c.NextReader(t.Context())
-		check.Must(t, err)
+		r := nextReader(t, c)
 		call := startClose(c, wire.NormalClosure, "")
 		f.want(1, wire.Close, "\x03\xe8")
 		f.send(middleFragment("x"), lastFragment("y"), textFrame("kept"), closeFrame(wire.NormalClosure, ""))
@@ -408,8 +422,7 @@ func TestClosingHandshakeThatFails(t *testing.T) {
 		"an invalid code":     {func(f *farEnd) { f.send([]byte{0x88, 2, 0x03, 0xed}) }, new(*client.FailError)},
 		"the transport's end": {func(f *farEnd) { f.nc.Close() }, new(*client.LostError)},
 	} {
-		check.Bubble(t, name, func(t *testing.T) {
-			c, f := openPipe(t, nil)
+		subtestPiped(t, name, nil, func(t *testing.T, c *client.Conn, f *farEnd) {
 			call := startClose(c, wire.NormalClosure, "")
 			f.want(1, wire.Close, "\x03\xe8")
 			tt.end(f)
@@ -431,8 +444,7 @@ func TestCloseNow(t *testing.T) {
 	ours, theirs := tcpPair(t)
 	c, f := openOver(t, ours, theirs, &client.Config{WriteTimeout: -1})
 	f.send(firstFragment(wire.Text, "begun"))
-	_, r, err := c.NextReader(t.Context())
-	check.Must(t, err)
+	r := nextReader(t, c)
 	check.Must(t, check.Err(io.ReadFull(r, make([]byte, 5))))
 	w := nextWriter(t, c, wire.Binary)
 	var all sync.WaitGroup
@@ -544,8 +556,7 @@ func (w *writeFails) Close() error {
 // that no call waits for. A later Close waits for the end, and releases the
 // transport.
 func TestCloseAfterAnAbandonedMessage(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, f := openPipe(t, nil)
+	piped(t, nil, func(t *testing.T, c *client.Conn, f *farEnd) {
 		w := nextWriter(t, c, wire.Text)
 		io.WriteString(w, "begun")
 		check.Must(t, w.Flush())
@@ -581,8 +592,7 @@ func TestCloseDuringNextReader(t *testing.T) {
 		"a part of a message":     {firstFragment(wire.Text, "hel"), false, client.ErrReaderAbandoned, ""},
 		"a Read that is the last": {middleFragment("lo"), true, client.ErrReaderAbandoned, ""},
 	} {
-		check.Bubble(t, name, func(t *testing.T) {
-			c, f := openPipe(t, nil)
+		subtestPiped(t, name, nil, func(t *testing.T, c *client.Conn, f *farEnd) {
 			readers := make(chan io.Reader, 1)
 			if tt.reads {
 				f.send(firstFragment(wire.Text, "hel"))
@@ -617,11 +627,9 @@ func TestCloseDuringNextReader(t *testing.T) {
 // Close does not abandon a reader that is read slowly: the message is delivered
 // to its end.
 func TestCloseWhileAReaderIsInUse(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, f := openPipe(t, nil)
+	piped(t, nil, func(t *testing.T, c *client.Conn, f *farEnd) {
 		f.send(firstFragment(wire.Text, "a"))
-		_, r, err := c.NextReader(t.Context())
-		check.Must(t, err)
+		r := nextReader(t, c)
 		check.Must(t, check.Err(io.ReadFull(r, make([]byte, 1))))
 		reading := make(chan string, 1)
 		go func() {
@@ -646,30 +654,11 @@ func TestCloseWhileAReaderIsInUse(t *testing.T) {
 	})
 }
 
-// An invalid code is refused before Close has any effect: the connection stays
-// open, also after CloseTimeout.
-func TestCloseThatCannotBeSentLeavesTheConnectionOpen(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, f := openPipe(t, &client.Config{CloseTimeout: 1})
-		for name, end := range map[string]func(wire.StatusCode, string) error{"Close": c.Close, "SendClose": c.SendClose} {
-			check.Is(t, end(wire.NoStatusReceived, ""), wire.ErrStatusCode, "%s", name)
-		}
-		time.Sleep(time.Second)
-		synctest.Wait()
-		if c.State() != client.Open {
-			t.Errorf("the connection is %v: %v", c.State(), c.Err())
-		}
-		check.OK(t, c.SendText("x"))
-		f.want(1, wire.Text, "x")
-	})
-}
-
 // After CloseNow, Receive used to return messages that had arrived before, and
 // panicked at a Close among them if Config.Control was set.
 func TestCloseNowDropsMessages(t *testing.T) {
 	for _, control := range []bool{false, true} {
-		synctest.Test(t, func(t *testing.T) {
-			c, f := openPipe(t, &client.Config{Control: control})
+		piped(t, &client.Config{Control: control}, func(t *testing.T, c *client.Conn, f *farEnd) {
 			f.send(append(append(textFrame("one"), textFrame("two")...), closeFrame(wire.NormalClosure, "")...))
 			receiveWant(t, c, wire.Text, "one")
 			check.OK(t, c.CloseNow())
@@ -681,11 +670,9 @@ func TestCloseNowDropsMessages(t *testing.T) {
 			check.Is(t, check.Err2(c.NextReader(t.Context())), client.ErrClosed, "NextReader")
 		})
 	}
-	synctest.Test(t, func(t *testing.T) {
-		c, f := openPipe(t, nil)
+	piped(t, nil, func(t *testing.T, c *client.Conn, f *farEnd) {
 		f.send(textFrame("one"))
-		_, r, err := c.NextReader(t.Context())
-		check.Must(t, err)
+		r := nextReader(t, c)
 		c.CloseNow()
 		if b, err := io.ReadAll(r); len(b) > 0 || !errors.Is(err, client.ErrClosed) {
 			t.Errorf("read %q, %v", b, err)
@@ -696,8 +683,7 @@ func TestCloseNowDropsMessages(t *testing.T) {
 // SendClose sends a Close and does not wait. Messages are received until the
 // server's Close arrives.
 func TestSendClose(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, f := openPipe(t, nil)
+	piped(t, nil, func(t *testing.T, c *client.Conn, f *farEnd) {
 		start := time.Now()
 		check.Must(t, c.SendClose(wire.GoingAway, "later"))
 		if c.State() != client.Closing || c.Err() != nil || c.CloseCode() != 0 {
@@ -721,8 +707,7 @@ func TestSendClose(t *testing.T) {
 
 // Close may be called after SendClose, in order to wait for the server.
 func TestCloseAfterSendClose(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, f := openPipe(t, nil)
+	piped(t, nil, func(t *testing.T, c *client.Conn, f *farEnd) {
 		check.Must(t, c.SendClose(wire.NormalClosure, ""))
 		call := startClose(c, wire.GoingAway, "")
 		if call.over() {
@@ -741,8 +726,7 @@ func TestCloseAfterSendClose(t *testing.T) {
 // server answers or the application receives.
 func TestSendCloseWithoutAnAnswer(t *testing.T) {
 	for name, receives := range map[string]bool{"nobody receives": false, "a call receives": true} {
-		check.Bubble(t, name, func(t *testing.T) {
-			c, f := openPipe(t, nil)
+		subtestPiped(t, name, nil, func(t *testing.T, c *client.Conn, f *farEnd) {
 			start := time.Now()
 			check.Must(t, c.SendClose(wire.NormalClosure, ""))
 			if receives {
@@ -758,18 +742,4 @@ func TestSendCloseWithoutAnAnswer(t *testing.T) {
 			}
 		})
 	}
-}
-
-// A writer that the server blocks does not block SendClose for longer than
-// CloseTimeout.
-func TestSendCloseBehindBlockedWriter(t *testing.T) {
-	ours, theirs := tcpPair(t)
-	c, _ := openOver(t, ours, theirs, &client.Config{CloseTimeout: 50 * time.Millisecond, WriteTimeout: -1})
-	sent := make(chan error)
-	go func() { sent <- c.SendBinary(make([]byte, 64<<20)) }()
-	if err := c.SendClose(wire.NormalClosure, ""); err == nil { // sent before the message
-		check.Is(t, check.Err(c.Receive(t.Context())), net.ErrClosed, "Receive")
-	}
-	check.Is(t, <-sent, net.ErrClosed, "the writer")
-	check.Is(t, c.Err(), net.ErrClosed, "the connection has not ended")
 }

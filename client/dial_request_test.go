@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/fibersock/fibersock/client"
 	"github.com/fibersock/fibersock/handshake"
@@ -329,6 +330,30 @@ func receiveWant(t *testing.T, c *client.Conn, op wire.Opcode, payload string) {
 	m, err := c.Receive(t.Context())
 	if err != nil || m.Opcode != op || string(m.Payload) != payload {
 		t.Fatalf("received %v %.200q, %v; want %v %.200q", m.Opcode, m.Payload, err, op, payload)
+	}
+}
+
+// receiveNothing receives for a second, in which no message arrives.
+func receiveNothing(t *testing.T, c *client.Conn) {
+	t.Helper()
+	if m, err := c.Receive(check.Within(t, time.Second)); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("received %v %.200q, %v; want nothing", m.Opcode, m.Payload, err)
+	}
+}
+
+// nextReader begins to read a message.
+func nextReader(t *testing.T, c *client.Conn) io.Reader {
+	t.Helper()
+	_, r, err := c.NextReader(t.Context())
+	check.Must(t, err)
+	return r
+}
+
+// wantRead reads the rest of a message and compares it with the argument.
+func wantRead(t *testing.T, r io.Reader, want string) {
+	t.Helper()
+	if b, err := io.ReadAll(r); err != nil || string(b) != want {
+		t.Errorf("read %.200q, %v; want %.200q", b, err, want)
 	}
 }
 

@@ -130,8 +130,7 @@ func isLostError(cause error) func(error) bool {
 // the cause, every time. The error also matches net.ErrClosed.
 func TestEveryCallReturnsWhyConnectionEnded(t *testing.T) {
 	for name, tt := range ends {
-		check.Bubble(t, name, func(t *testing.T) {
-			c, f := openPipe(t, nil)
+		subtestPiped(t, name, nil, func(t *testing.T, c *client.Conn, f *farEnd) {
 			w := nextWriter(t, c, wire.Text)
 			received := make(chan error)
 			go func() {
@@ -197,8 +196,7 @@ func TestFailureSendsCloseAndEndsOrderly(t *testing.T) {
 
 // The client does not wait for the Close of a server that has broken a rule.
 func TestFailureIsNotWaitedFor(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, f := openPipe(t, nil)
+	piped(t, nil, func(t *testing.T, c *client.Conn, f *farEnd) {
 		f.send([]byte{0x83, 0})
 		start := time.Now()
 		if _, err := c.Receive(t.Context()); !isFailError(wire.ProtocolError)(err) || time.Since(start) != 0 {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/fibersock/fibersock/client"
@@ -50,8 +49,7 @@ func TestResponseWithAnExtensionIsRefused(t *testing.T) {
 func TestReservedBitsNeverMeanAnything(t *testing.T) {
 	for _, rsv := range []byte{0x40, 0x20, 0x10, 0x70} {
 		for _, op := range []wire.Opcode{wire.Text, wire.Binary, wire.Continuation, wire.Close, wire.Ping, wire.Pong} {
-			check.Bubble(t, fmt.Sprintf("%#x on a %v", rsv, op), func(t *testing.T) {
-				c, f := openPipe(t, nil)
+			subtestPiped(t, fmt.Sprintf("%#x on a %v", rsv, op), nil, func(t *testing.T, c *client.Conn, f *farEnd) {
 				for range 10 {
 					f.send(textFrame("plain"))
 					receiveWant(t, c, wire.Text, "plain")
@@ -75,8 +73,7 @@ func TestReservedBitsNeverMeanAnything(t *testing.T) {
 // A client that is left alone does not close: neither silence nor time is a
 // reason (6455-7.1.7-d).
 func TestClientDoesNotCloseOfItself(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, f := openPipe(t, nil)
+	piped(t, nil, func(t *testing.T, c *client.Conn, f *farEnd) {
 		time.Sleep(24 * time.Hour)
 		if c.State() != client.Open {
 			t.Errorf("the connection is %v: %v", c.State(), c.Err())

@@ -276,7 +276,8 @@ func TestEveryOperationIsCutOverTCP(t *testing.T) {
 	}
 }
 
-// The operations succeed with bytes that arrive together, one by one or late.
+// T-G11: the operations succeed with bytes that are written and arrive
+// together, one by one or late.
 func TestOperationsUnderFaultsThatLoseNothing(t *testing.T) {
 	faults := map[string]wstest.Faults{
 		"one by one":  {Split: wstest.Sizes(1)},

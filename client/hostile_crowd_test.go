@@ -43,7 +43,10 @@ func TestConnectionsToCrowdOfHostileServers(t *testing.T) {
 				size := max(crowd, len(attacks))
 				before, goroutines, files := usage.Heap(), runtime.NumGoroutine(), usage.Files()
 				den := newDen(t, attacks, scheme, cert)
-				cfg := wary(20)
+				cfg := wary(40)
+			if *crowds {
+				cfg = wary(20)
+			}
 				cfg.TLS = &tls.Config{RootCAs: pool}
 				began := time.Now()
 				most := den.visited(t, size, scheme, cfg)

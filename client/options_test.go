@@ -2,7 +2,6 @@ package client_test
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"io"
 	"net"
@@ -64,10 +63,7 @@ func TestHeaderOfCONNECTCanBeSet(t *testing.T) {
 	}
 	for _, header := range []map[string][]string{{"Host": {"x"}}, {"X": {"a\r\nb"}}, {"X Y": {"a"}}, {"Content-Length": {"1"}}} {
 		cfg.ProxyHeader = header
-		var field *handshake.FieldError
-		if _, err := client.Dial(t.Context(), "ws://server.example/", cfg); !errors.As(err, &field) {
-			t.Errorf("%v: %v", header, err)
-		}
+		check.As[*handshake.FieldError](t, check.Err(client.Dial(t.Context(), "ws://server.example/", cfg)), "%v", header)
 	}
 }
 
@@ -137,8 +133,7 @@ func TestChunkedRefusal(t *testing.T) {
 		})
 	}
 	check.Bubble(t, "no end", func(t *testing.T) {
-		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-		defer cancel()
+		ctx := check.Within(t, 200*time.Millisecond)
 		start := time.Now()
 		_, err := client.Dial(ctx, "ws://server.example/", &client.Config{DialContext: scripted(t, func(nc net.Conn) {
 			readRequest(nc)
@@ -150,20 +145,6 @@ func TestChunkedRefusal(t *testing.T) {
 			t.Errorf("got %v after %v", err, time.Since(start))
 		}
 	})
-}
-
-// A redirect is not followed, and a busy server may send Retry-After: the error
-// text names the target and the time.
-func TestRefusalNamesLocationAndRetryAfter(t *testing.T) {
-	for response, want := range map[string]string{
-		"307 Moved\r\nLocation: wss://other.example/":       `websocket: handshake refused with status 307 "Moved", Location "wss://other.example/"`,
-		"503 Busy\r\nRetry-After: 120\r\nContent-Length: 0": `websocket: handshake refused with status 503 "Busy", Retry-After "120"`,
-	} {
-		_, err := dialAnswered(t, "HTTP/1.1 "+response+"\r\n\r\n", nil)
-		if err == nil || err.Error() != want {
-			t.Errorf("got %v, want %s", err, want)
-		}
-	}
 }
 
 // SetLimits changes the limits of one connection while it is open.
@@ -190,11 +171,7 @@ func TestSetLimits(t *testing.T) {
 			c, f := openPipe(t, &client.Config{Limits: client.Limits{Message: 3, MessagesPerSecond: rate}})
 			if strings.HasPrefix(name, "inside") {
 				f.send(firstFragment(wire.Text, "123"))
-				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-				defer cancel()
-				if _, err := c.Receive(ctx); !errors.Is(err, context.DeadlineExceeded) {
-					t.Fatal(err)
-				}
+				receiveNothing(t, c)
 			}
 			c.SetLimits(tt.frame, tt.message)
 			f.send(tt.in)

@@ -57,8 +57,7 @@ func (f *farEnd) nextPing() []byte {
 // that receives. Messages before the Pong are kept for Receive, in order.
 func TestPing(t *testing.T) {
 	for name, receiver := range map[string]bool{"nobody receives": false, "another receives": true} {
-		check.Bubble(t, name, func(t *testing.T) {
-			c, f := openPipe(t, nil)
+		subtestPiped(t, name, nil, func(t *testing.T, c *client.Conn, f *farEnd) {
 			received := make(chan string, 10)
 			if receiver {
 				go func() {
@@ -95,8 +94,7 @@ func TestPing(t *testing.T) {
 // 6455-5.5.3-c,d, T-C04: only a Pong with the payload of a pending Ping
 // completes that Ping. Unsolicited and repeated Pongs have no effect.
 func TestPongThatAnswersNothing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, f := openPipe(t, nil)
+	piped(t, nil, func(t *testing.T, c *client.Conn, f *farEnd) {
 		f.send(pongFrame(nil), pongFrame([]byte("12345678")), textFrame("before"))
 		receiveWant(t, c, wire.Text, "before")
 
@@ -133,8 +131,7 @@ func TestPongThatAnswersNothing(t *testing.T) {
 // A Ping that times out does not end the connection, and its late Pong has no
 // effect. The timeout detects a server that has disappeared (T-C13).
 func TestPingWithoutPong(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, f := openPipe(t, nil)
+	piped(t, nil, func(t *testing.T, c *client.Conn, f *farEnd) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if took, err := c.Ping(ctx); took != 0 || !errors.Is(err, context.DeadlineExceeded) {
@@ -164,8 +161,7 @@ func TestPingWithoutPong(t *testing.T) {
 
 // Many concurrent Pings each get their own Pong, in any order.
 func TestManyPings(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, f := openPipe(t, nil)
+	piped(t, nil, func(t *testing.T, c *client.Conn, f *farEnd) {
 		const many = 50
 		var calls []*pingCall
 		var payloads [][]byte
@@ -191,8 +187,7 @@ func TestManyPings(t *testing.T) {
 // 6455-5.5.3-b: a server may answer only the last of several Pings. Its Pong
 // completes that Ping and the earlier ones, but no later one.
 func TestPongForTheLastPing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, f := openPipe(t, nil)
+	piped(t, nil, func(t *testing.T, c *client.Conn, f *farEnd) {
 		var calls []*pingCall
 		var payloads [][]byte
 		for range 20 {
@@ -228,8 +223,7 @@ func TestPingKeepsSoMuch(t *testing.T) {
 		"empty with Pings":  {append(pingFrame(""), textFrame("")...), 10_000, 30_000},
 		"with control only": {pingFrame("1234567890"), 10_000, 20_000},
 	} {
-		check.Bubble(t, name, func(t *testing.T) {
-			c, f := openPipe(t, &client.Config{Control: name == "with control only"})
+		subtestPiped(t, name, &client.Config{Control: name == "with control only"}, func(t *testing.T, c *client.Conn, f *farEnd) {
 			p := startPing(t.Context(), c)
 			payload := f.nextPing()
 			stop := make(chan struct{})
@@ -289,8 +283,7 @@ func TestPingKeepsSoMuch(t *testing.T) {
 // ReceiveInto returns the messages that a Ping has kept, but no control
 // messages.
 func TestReceiveIntoOfKeptMessage(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, f := openPipe(t, &client.Config{Control: true})
+	piped(t, &client.Config{Control: true}, func(t *testing.T, c *client.Conn, f *farEnd) {
 		p := startPing(t.Context(), c)
 		f.send(pingFrame("not for it"), textFrame("kept"), pongFrame(f.nextPing()))
 		if !p.over() || p.err != nil {
@@ -304,11 +297,9 @@ func TestReceiveIntoOfKeptMessage(t *testing.T) {
 
 // An open reader excludes other calls that receive; its reads find the Pong.
 func TestPingWhileReaderIsOpen(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, f := openPipe(t, nil)
+	piped(t, nil, func(t *testing.T, c *client.Conn, f *farEnd) {
 		f.send(firstFragment(wire.Text, "a"))
-		_, r, err := c.NextReader(t.Context())
-		check.Must(t, err)
+		r := nextReader(t, c)
 		p := startPing(t.Context(), c)
 		f.send(pongFrame(f.nextPing()), middleFragment("b"))
 		if p.over() {
@@ -337,8 +328,7 @@ func TestPingWhenConnectionEnds(t *testing.T) {
 		"CloseNow":          {func(c *client.Conn, _ *farEnd) { c.CloseNow() }, nil},
 	} {
 		for _, receiver := range []string{"", " while another receives"} {
-			check.Bubble(t, name+receiver, func(t *testing.T) {
-				c, f := openPipe(t, nil)
+			subtestPiped(t, name+receiver, nil, func(t *testing.T, c *client.Conn, f *farEnd) {
 				received := make(chan error, 1)
 				if receiver != "" {
 					go func() {
@@ -371,19 +361,6 @@ func TestPingWhenConnectionEnds(t *testing.T) {
 			})
 		}
 	}
-}
-
-// 6455-5.5-b: a control payload over 125 bytes is refused before any byte is
-// sent. A Pong may be sent without a Ping (6455-5.5.3-c).
-func TestPongPayload(t *testing.T) {
-	c, f := openTCP(t, nil)
-	if err := c.SendPong(make([]byte, 126)); !errors.Is(err, wire.ErrControlTooLong) {
-		t.Errorf("126 bytes: %v", err)
-	} else {
-		checkErrorText(t, err)
-	}
-	check.OKf(t, c.SendPong(make([]byte, 125)), "125 bytes")
-	f.want(1, wire.Pong, string(make([]byte, 125)))
 }
 
 // A call that receives returns at once, although a Ping or a Close reads from
@@ -430,8 +407,7 @@ func TestReceiveWhilePingOrCloseReads(t *testing.T) {
 	for callName, call := range calls {
 		for arrivalName, arrival := range arrivals {
 			for receiveName, receive := range receives {
-				check.Bubble(t, callName+"/"+arrivalName+"/"+receiveName, func(t *testing.T) {
-					c, f := openPipe(t, &client.Config{CloseTimeout: -1})
+				subtestPiped(t, callName+"/"+arrivalName+"/"+receiveName, &client.Config{CloseTimeout: -1}, func(t *testing.T, c *client.Conn, f *farEnd) {
 					over := make(chan struct{})
 					go func() {
 						defer close(over)
@@ -475,22 +451,18 @@ func TestReceiveWhilePingOrCloseReads(t *testing.T) {
 
 // NextReader returns at once if Ping has read the first piece of a message.
 func TestNextReaderOfPieceThatPingRead(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, f := openPipe(t, nil)
+	piped(t, nil, func(t *testing.T, c *client.Conn, f *farEnd) {
 		p := startPing(t.Context(), c)
 		payload := f.nextPing()
 		f.send(firstFragment(wire.Text, "first"))
 		synctest.Wait()
-		_, r, err := c.NextReader(t.Context())
-		check.Must(t, err)
+		r := nextReader(t, c)
 		buf := make([]byte, 10)
 		if n, err := r.Read(buf); string(buf[:n]) != "first" || err != nil {
 			t.Errorf("read %q, %v", buf[:n], err)
 		}
 		f.send(pongFrame(payload), lastFragment("last"))
-		if b, err := io.ReadAll(r); string(b) != "last" || err != nil {
-			t.Errorf("read %q, %v", b, err)
-		}
+		wantRead(t, r, "last")
 		if !p.over() || p.err != nil {
 			t.Errorf("Ping has not returned, or with %v", p.err)
 		}
@@ -499,12 +471,10 @@ func TestNextReaderOfPieceThatPingRead(t *testing.T) {
 
 // When a call stops receiving, the Ping reads again.
 func TestPingReadsAfterReceiveGaveUp(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, f := openPipe(t, nil)
+	piped(t, nil, func(t *testing.T, c *client.Conn, f *farEnd) {
 		p := startPing(t.Context(), c)
 		payload := f.nextPing()
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
+		ctx := check.Within(t, time.Second)
 		check.Is(t, check.Err(c.Receive(ctx)), context.DeadlineExceeded, "Receive returned")
 		ended, end := context.WithCancel(t.Context())
 		end()

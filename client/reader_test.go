@@ -56,20 +56,16 @@ func TestReaderReadsOneMessage(t *testing.T) {
 
 // A reader returns the received bytes of a frame before the rest has arrived.
 func TestReaderStreams(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, f := openPipe(t, nil)
+	piped(t, nil, func(t *testing.T, c *client.Conn, f *farEnd) {
 		frame := textFrame("streamed")
 		f.send(frame[:2+3])
-		_, r, err := c.NextReader(t.Context())
-		check.Must(t, err)
+		r := nextReader(t, c)
 		buf := make([]byte, 100)
 		if n, err := r.Read(buf); err != nil || string(buf[:n]) != "str" {
 			t.Errorf("the first read: %q, %v", buf[:n], err)
 		}
 		f.send(frame[5:])
-		if b, err := io.ReadAll(r); err != nil || string(b) != "eamed" {
-			t.Errorf("the rest: %q, %v", b, err)
-		}
+		wantRead(t, r, "eamed")
 	})
 }
 
@@ -85,11 +81,8 @@ func TestAbandonedReader(t *testing.T) {
 			}
 		},
 		"NextReader": func(t *testing.T, c *client.Conn) {
-			_, r, err := c.NextReader(t.Context())
-			check.Must(t, err)
-			if b, err := io.ReadAll(r); err != nil || string(b) != "next" {
-				t.Errorf("read %q, %v", b, err)
-			}
+			r := nextReader(t, c)
+			wantRead(t, r, "next")
 		},
 	}
 	for name, receive := range next {
@@ -118,8 +111,7 @@ func TestAbandonedReader(t *testing.T) {
 func TestAbandonedReaderOfWholeMessage(t *testing.T) {
 	c, f := openTCP(t, nil)
 	f.send(append(textFrame("one"), textFrame("two")...))
-	_, r, err := c.NextReader(t.Context())
-	check.Must(t, err)
+	r := nextReader(t, c)
 	receiveWant(t, c, wire.Text, "two")
 	if n, err := r.Read(make([]byte, 100)); n != 0 || !errors.Is(err, client.ErrReaderAbandoned) {
 		t.Errorf("the abandoned reader read %d, %v", n, err)
@@ -129,10 +121,8 @@ func TestAbandonedReaderOfWholeMessage(t *testing.T) {
 // A reader whose context has ended is closed; the rest of its message is
 // skipped. The connection stays usable.
 func TestReaderWhoseContextEnds(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, f := openPipe(t, nil)
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
+	piped(t, nil, func(t *testing.T, c *client.Conn, f *farEnd) {
+		ctx := check.Within(t, time.Second)
 		f.send(firstFragment(wire.Text, "half of it"))
 		_, r, err := c.NextReader(ctx)
 		check.Must(t, err)
@@ -152,22 +142,15 @@ func TestReaderWhoseContextEnds(t *testing.T) {
 // A message that a Receive began and gave up is begun from its start by a
 // reader.
 func TestReaderOfMessageThatReceiveGaveUp(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, f := openPipe(t, nil)
+	piped(t, nil, func(t *testing.T, c *client.Conn, f *farEnd) {
 		f.send(firstFragment(wire.Binary, "from the"))
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		if _, err := c.Receive(ctx); !errors.Is(err, context.DeadlineExceeded) {
-			t.Fatal(err)
-		}
+		receiveNothing(t, c)
 		op, r, err := c.NextReader(t.Context())
 		if err != nil || op != wire.Binary {
 			t.Fatal(op, err)
 		}
 		f.send(lastFragment(" start"))
-		if b, err := io.ReadAll(r); err != nil || string(b) != "from the start" {
-			t.Errorf("read %q, %v", b, err)
-		}
+		wantRead(t, r, "from the start")
 	})
 }
 
@@ -187,8 +170,7 @@ func TestReaderOfMessageThatIsCutOff(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c, f := openTCP(t, nil)
 			f.send(tt.send...)
-			_, r, err := c.NextReader(t.Context())
-			check.Must(t, err)
+			r := nextReader(t, c)
 			got := make([]byte, 4)
 			if _, err := io.ReadFull(r, got); err != nil || string(got) != "half" {
 				t.Fatalf("read %q, %v", got, err)
@@ -211,11 +193,9 @@ func TestReaderOfMessageThatIsCutOff(t *testing.T) {
 
 // A read is a call that receives: another one at the same time is refused.
 func TestReadWhileAnotherReceives(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, f := openPipe(t, nil)
+	piped(t, nil, func(t *testing.T, c *client.Conn, f *farEnd) {
 		f.send(firstFragment(wire.Text, "a"))
-		_, r, err := c.NextReader(t.Context())
-		check.Must(t, err)
+		r := nextReader(t, c)
 		rest := make(chan string)
 		go func() {
 			b, _ := io.ReadAll(r)
@@ -233,38 +213,30 @@ func TestReadWhileAnotherReceives(t *testing.T) {
 
 // NextReader returns when its context ends, and the next call continues.
 func TestNextReaderThatTimesOut(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, f := openPipe(t, nil)
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
+	piped(t, nil, func(t *testing.T, c *client.Conn, f *farEnd) {
+		ctx := check.Within(t, time.Second)
 		f.send(textFrame("")[:1])
 		if _, r, err := c.NextReader(ctx); r != nil || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("got %v, %v", r, err)
 		}
 		f.send(textFrame("late")[1:])
-		_, r, err := c.NextReader(t.Context())
-		check.Must(t, err)
-		if b, err := io.ReadAll(r); err != nil || string(b) != "late" {
-			t.Errorf("read %q, %v", b, err)
-		}
+		r := nextReader(t, c)
+		wantRead(t, r, "late")
 	})
 }
 
 // A message that a Ping received and kept is read like any other.
 func TestReaderOfKeptMessage(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, f := openPipe(t, &client.Config{Control: true})
+	piped(t, &client.Config{Control: true}, func(t *testing.T, c *client.Conn, f *farEnd) {
 		f.send(textFrame("kept"), pingFrame("kept too"), firstFragment(wire.Text, "begun"))
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
+		ctx := check.Within(t, time.Second)
 		if _, err := c.Ping(ctx); !errors.Is(err, context.DeadlineExceeded) {
 			t.Fatal(err)
 		}
 		f.send(lastFragment(", ended"))
 		var got []string
 		for range 2 {
-			_, r, err := c.NextReader(t.Context())
-			check.Must(t, err)
+			r := nextReader(t, c)
 			b, err := io.ReadAll(iotest.OneByteReader(r))
 			check.Must(t, err)
 			got = append(got, string(b))

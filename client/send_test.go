@@ -34,20 +34,6 @@ func TestSend(t *testing.T) {
 	f.want(1, wire.Text, "")
 }
 
-// 6455-5.6-c: a text that is not UTF-8 is not sent, and the connection stays
-// open.
-func TestSendOfTextThatIsNotUTF8(t *testing.T) {
-	c, f := openTCP(t, nil)
-	for _, s := range []string{"\xff", "cut off \xe2\x82", "\xed\xa0\x80"} {
-		for name, err := range map[string]error{"Send": c.Send(wire.Text, []byte(s)), "SendText": c.SendText(s)} {
-			check.Is(t, err, wire.ErrInvalidUTF8, "%s of %q", name, s)
-			checkErrorText(t, err)
-		}
-	}
-	check.Must(t, c.SendText("next"))
-	f.want(1, wire.Text, "next")
-}
-
 // 6455-6.1-c, T-H01, T-H03: the messages of many concurrent senders arrive
 // whole, unchanged and in the order of each sender, also while Pings are
 // answered.
@@ -125,55 +111,6 @@ func TestConcurrentSend(t *testing.T) {
 	all.Wait()
 }
 
-// 6455-5.3-a,b, 6455-10.3-a, T-E09, T-E10: every frame has a masking key of its
-// own, fragments and control frames too, and equal messages look different.
-func TestMaskingKeys(t *testing.T) {
-	c, f := openTCP(t, nil)
-	w := nextWriter(t, c, wire.Binary)
-	for range 250 {
-		check.Must(t, c.SendText("same"))
-		check.Must(t, c.SendPong([]byte("same")))
-	}
-	for range 499 {
-		write(t, w, "same")
-		check.Must(t, w.Flush())
-	}
-	check.Must(t, w.Close())
-	keys := map[wire.MaskingKey]bool{}
-	equal := 0
-	for range 1000 {
-		frame, err := f.next()
-		if err != nil || !frame.Masked {
-			t.Fatalf("%+v, %v", frame, err)
-		}
-		if keys[frame.Key] {
-			equal++
-		}
-		keys[frame.Key] = true
-	}
-	// One equal pair among 1000 keys of 32 bits is expected once in 8600 runs.
-	if equal > 1 {
-		t.Errorf("%d of 1000 keys were used twice", equal)
-	}
-}
-
-// T-E07: a payload is not readable on the wire, so that no proxy can mistake it
-// for a request.
-func TestPayloadIsNotOnTheWire(t *testing.T) {
-	c, f := openTCP(t, nil)
-	const request = "GET /script.js HTTP/1.1\r\nHost: victim.example\r\n\r\n"
-	large := strings.Repeat(request, 2000)
-	check.Must(t, c.SendText(request))
-	check.Must(t, c.SendText(large))
-	f.want(1, wire.Text, request)
-	f.want(1, wire.Text, large)
-	for _, s := range []string{request, "GET /", "HTTP/1.1", "victim"} {
-		if bytes.Contains(f.bytes(), []byte(s)) {
-			t.Errorf("%q is on the wire", s)
-		}
-	}
-}
-
 // 6455-5.3-e,f, 6455-10.3-a, T-E11: Send does not change the program's buffer,
 // and does not read it after it has returned, however slowly the server reads.
 func TestBufferOfSend(t *testing.T) {
@@ -209,73 +146,6 @@ func TestBufferOfSend(t *testing.T) {
 			check.OK(t, <-sent)
 		})
 	}
-}
-
-// brokenWriter is a transport whose writes fail, the last one after half of its
-// bytes.
-type brokenWriter struct {
-	net.Conn
-	mu    sync.Mutex
-	left  int // writes that succeed, from now on; negative: all
-	after int // writes after the one that failed
-}
-
-var errBroken = errors.New("the cable is cut")
-
-func (b *brokenWriter) breakAfter(n int) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.left = n
-}
-
-func (b *brokenWriter) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.left != 0 {
-		b.left--
-		return b.Conn.Write(p)
-	}
-	b.after++
-	if b.after > 1 {
-		return b.Conn.Write(p)
-	}
-	n, _ := b.Conn.Write(p[:len(p)/2])
-	return n, errBroken
-}
-
-// 6455-6.1-d: after a write that failed in the middle of a frame the client
-// writes nothing more. All calls that send return the error of that write.
-func TestNothingIsSentAfterHalfFrame(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		ours, theirs := net.Pipe()
-		broken := &brokenWriter{Conn: ours, left: -1}
-		c, f := openOver(t, broken, theirs, nil)
-		f.read()
-		w := nextWriter(t, c, wire.Text)
-		broken.breakAfter(0)
-		_, ping := c.Ping(t.Context())
-		for name, err := range map[string]error{
-			"the write that failed": ping,
-			"SendText":              c.SendText("more"),
-			"SendPong":              c.SendPong(nil),
-			"a message's Close":     w.Close(),
-			"SendJSON":              c.SendJSON(1),
-			"Close":                 c.Close(wire.NormalClosure, ""),
-		} {
-			var lost *client.LostError
-			if !errors.Is(err, errBroken) || !errors.As(err, &lost) || !errors.Is(err, net.ErrClosed) {
-				t.Errorf("%s: %v", name, err)
-			}
-		}
-		if c.State() != client.Closed || broken.after != 1 {
-			t.Errorf("the connection is %v, and there were %d more writes", c.State(), broken.after-1)
-		}
-		f.nc.Close()
-		check.Is(t, check.Err(c.Receive(t.Context())), errBroken, "Receive")
-		if !errors.Is(c.Err(), errBroken) {
-			t.Errorf("Err: %v", c.Err())
-		}
-	})
 }
 
 // With a server that does not read, the write ends after WriteTimeout, at most
@@ -373,61 +243,6 @@ func wantWriteTimeout(t *testing.T, what string, err error, after time.Duration)
 	checkErrorText(t, err)
 }
 
-// slowWriter is a transport that writes k bytes at a time.
-type slowWriter struct {
-	net.Conn
-	k int
-}
-
-func (s *slowWriter) Write(p []byte) (n int, err error) {
-	for len(p) > n && err == nil {
-		var m int
-		m, err = s.Conn.Write(p[n:min(n+s.k, len(p))])
-		n += m
-	}
-	return n, err
-}
-
-// T-G11, T-H03: the frames are the same on a transport that writes them in
-// pieces, also with several senders and Pings to answer.
-func TestTransportThatWritesInPieces(t *testing.T) {
-	for _, k := range []int{1, 2, 3, 13} {
-		ours, theirs := net.Pipe()
-		c, f := openOver(t, &slowWriter{ours, k}, theirs, nil)
-		f.read()
-		large := strings.Repeat("large ", 1000)
-		var all sync.WaitGroup
-		for range 3 {
-			all.Go(func() {
-				check.OK(t, c.SendText(large))
-			})
-		}
-		f.send(pingFrame("1"), pingFrame("2"), textFrame("done"))
-		receiveWant(t, c, wire.Text, "done")
-		all.Wait()
-		check.Must(t, c.SendText("end"))
-		messages, pongs := 0, 0
-		for {
-			frame, err := f.next()
-			check.Must(t, err)
-			if frame.Opcode == wire.Pong {
-				pongs++
-				continue
-			}
-			if string(frame.Payload) == "end" {
-				break
-			}
-			if string(frame.Payload) != large {
-				t.Errorf("got the message %.50q", frame.Payload)
-			}
-			messages++
-		}
-		if messages != 3 || pongs > 2 {
-			t.Errorf("%d bytes at a time: %d messages and %d pongs", k, messages, pongs)
-		}
-	}
-}
-
 // A message can be much larger than any buffer, in both directions.
 func TestLargeMessage(t *testing.T) {
 	c, f := openTCP(t, nil)
@@ -440,8 +255,7 @@ func TestLargeMessage(t *testing.T) {
 	}
 	check.OK(t, <-sent)
 	f.send(binaryFrame(large))
-	_, r, err := c.NextReader(t.Context())
-	check.Must(t, err)
+	r := nextReader(t, c)
 	if got, err := io.ReadAll(r); err != nil || !bytes.Equal(got, large) {
 		t.Errorf("read %d bytes, %v", len(got), err)
 	}
@@ -450,8 +264,7 @@ func TestLargeMessage(t *testing.T) {
 // Sendf and SendPing, and the value that an application keeps with a
 // connection.
 func TestSendfSendPingAndValue(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, f := openPipe(t, nil)
+	piped(t, nil, func(t *testing.T, c *client.Conn, f *farEnd) {
 		check.OK(t, c.Sendf("%d %s", 2, "things"))
 		f.want(1, wire.Text, "2 things")
 		check.OK(t, c.SendPing([]byte("payload")))

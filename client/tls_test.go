@@ -4,15 +4,10 @@ package client_test
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"errors"
 	"io"
-	"math/big"
 	"net"
 	"slices"
 	"strings"
@@ -22,6 +17,7 @@ import (
 
 	"github.com/fibersock/fibersock/client"
 	"github.com/fibersock/fibersock/internal/test/check"
+	"github.com/fibersock/fibersock/internal/test/testcert"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -29,30 +25,9 @@ import (
 // time, and a pool in which it is trusted.
 func certificate(t *testing.T, host string, until time.Time) (tls.Certificate, *x509.CertPool) {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	cert, pool, err := testcert.NewUntil(until, host)
 	check.Must(t, err)
-	template := &x509.Certificate{
-		SerialNumber:          big.NewInt(1),
-		Subject:               pkix.Name{CommonName: "test"},
-		NotBefore:             until.Add(-24 * time.Hour),
-		NotAfter:              until,
-		BasicConstraintsValid: true,
-		IsCA:                  true,
-		KeyUsage:              x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	}
-	if ip := net.ParseIP(host); ip != nil {
-		template.IPAddresses = []net.IP{ip}
-	} else {
-		template.DNSNames = []string{host}
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	check.Must(t, err)
-	leaf, err := x509.ParseCertificate(der)
-	check.Must(t, err)
-	pool := x509.NewCertPool()
-	pool.AddCert(leaf)
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pool
+	return cert, pool
 }
 
 // tlsServer is a server on the loopback interface that makes TLS handshakes and
@@ -210,30 +185,19 @@ func TestServerName(t *testing.T) {
 	}
 }
 
-// The server does not speak TLS, or sends nothing.
-func TestTLSHandshakeThatFails(t *testing.T) {
-	t.Run("no TLS", func(t *testing.T) {
-		_, err := client.Dial(t.Context(), "wss://server.example/", &client.Config{DialContext: scripted(t, func(nc net.Conn) {
-			nc.Read(make([]byte, 4<<10))
-			io.WriteString(nc, "HTTP/1.1 400 Bad Request\r\n\r\n")
-		})})
-		if err == nil || !strings.HasPrefix(err.Error(), "websocket: dial server.example:443: tls: ") {
-			t.Errorf("got %v", err)
-		}
-		checkErrorText(t, err)
-	})
-	t.Run("6455-4.1-d: cancelled, the socket is closed", func(t *testing.T) {
-		ctx, cancel := context.WithCancel(t.Context())
-		closed := make(chan error, 1)
-		_, err := client.Dial(ctx, "wss://server.example/", &client.Config{DialContext: scripted(t, func(nc net.Conn) {
-			nc.Read(make([]byte, 4<<10))
-			cancel()
-			_, err := io.Copy(io.Discard, nc)
-			closed <- err
-		})})
-		check.Is(t, err, context.Canceled, "got")
-		check.OKf(t, <-closed, "the socket ended with")
-	})
+// 6455-4.1-d: a dial that is cancelled during the TLS handshake closes the
+// socket.
+func TestTLSHandshakeThatIsCancelled(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	closed := make(chan error, 1)
+	_, err := client.Dial(ctx, "wss://server.example/", &client.Config{DialContext: scripted(t, func(nc net.Conn) {
+		nc.Read(make([]byte, 4<<10))
+		cancel()
+		_, err := io.Copy(io.Discard, nc)
+		closed <- err
+	})})
+	check.Is(t, err, context.Canceled, "got")
+	check.OKf(t, <-closed, "the socket ended with")
 }
 
 // 6455-4.1-c, 6455-10.6-a: TLS runs through the proxy's tunnel to the server,

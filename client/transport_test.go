@@ -54,8 +54,7 @@ func TestCallsEndWithoutDeadlines(t *testing.T) {
 		ours, theirs := net.Pipe()
 		c, f := openOver(t, noDeadlines{ours}, theirs, cfg(ours))
 		for range 3 {
-			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-			defer cancel()
+			ctx := check.Within(t, time.Second)
 			start := time.Now()
 			if _, err := c.Receive(ctx); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != time.Second {
 				t.Errorf("Receive returned after %v: %v", time.Since(start), err)
@@ -185,10 +184,7 @@ func TestDialWithACallbackThatPanics(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			wantPanic := func(err error) {
 				t.Helper()
-				var p *client.PanicError
-				if !errors.As(err, &p) {
-					t.Errorf("Dial returned %v", err)
-				}
+				check.As[*client.PanicError](t, err, "Dial returned")
 				checkErrorText(t, err)
 			}
 			for _, proxy := range []string{"", "http://proxy.example"} {

@@ -61,7 +61,7 @@ func TestWrongSchemeIsNamed(t *testing.T) {
 		io.WriteString(nc, "HTTP/1.1 400 Bad Request\r\n\r\n")
 	})})
 	var failed *client.TLSError
-	if !errors.As(err, &failed) || !strings.Contains(err.Error(), "(ws)") {
+	if !errors.As(err, &failed) || !strings.HasPrefix(err.Error(), "websocket: dial server.example:443: tls: ") || !strings.Contains(err.Error(), "(ws)") {
 		t.Errorf("wss to a port without TLS: %v", err)
 	}
 	checkErrorText(t, err)
@@ -80,8 +80,12 @@ func TestCallbackOfTLSThatDoesNotReturn(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			hungUp := make(chan error, 1)
+			timeout := client.DefaultHandshakeTimeout
+			if name == "hangs" {
+				timeout = 100 * time.Millisecond
+			}
 			_, err := client.Dial(t.Context(), "wss://server.example/", &client.Config{
-				HandshakeTimeout: time.Second,
+				HandshakeTimeout: timeout,
 				TLS: &tls.Config{
 					RootCAs:          pool,
 					VerifyConnection: func(tls.ConnectionState) error { f(); return nil },

@@ -87,27 +87,6 @@ func TestWriterCollects(t *testing.T) {
 	}
 }
 
-// 6455-5.6-a: a fragment of a text may end inside a code point, at every byte.
-func TestWriterCutsInsideCodePoints(t *testing.T) {
-	c, f := openTCP(t, nil)
-	const text = "aä€𝄞"
-	w := nextWriter(t, c, wire.Text)
-	for i := range len(text) {
-		write(t, w, text[i:i+1])
-		check.Must(t, w.Flush())
-	}
-	check.Must(t, w.Close())
-	var got []byte
-	for last := false; !last; {
-		frame, err := f.next()
-		check.Must(t, err)
-		got, last = append(got, frame.Payload...), frame.Fin
-	}
-	if string(got) != text {
-		t.Errorf("the message is %q", got)
-	}
-}
-
 // 6455-5.6-c: a text that is not UTF-8 is not sent. If no frame of it was sent,
 // the connection stays open. Otherwise the message cannot be completed, and the
 // connection is closed with 1007.
@@ -158,8 +137,7 @@ func TestWriterThatIsFinished(t *testing.T) {
 // 6455-6.1-c, 6455-5.4-h: while a message is being written, other messages wait
 // for its end; control frames do not (6455-5.4-b).
 func TestOtherMessagesWaitForWriter(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, f := openPipe(t, nil)
+	piped(t, nil, func(t *testing.T, c *client.Conn, f *farEnd) {
 		w := nextWriter(t, c, wire.Text)
 		write(t, w, "fir")
 		check.Must(t, c.SendText("before the first fragment"))
@@ -200,8 +178,7 @@ func TestOtherMessagesWaitForWriter(t *testing.T) {
 // 6455-6.1-a: the end of the connection releases calls that wait for a writer,
 // and the writer.
 func TestWriterWhenConnectionEnds(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, f := openPipe(t, nil)
+	piped(t, nil, func(t *testing.T, c *client.Conn, f *farEnd) {
 		w := nextWriter(t, c, wire.Text)
 		write(t, w, "begun")
 		check.Must(t, w.Flush())

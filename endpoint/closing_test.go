@@ -127,21 +127,19 @@ func TestStatesOfTheClosingHandshake(t *testing.T) {
 	}
 	for way, row := range table {
 		for name, happen := range happenings {
-			t.Run(way+"/"+name, func(t *testing.T) {
-				eachRole(t, func(t *testing.T, role endpoint.Role) {
-					var out bytes.Buffer
-					e := inState(t, role, way, &out)
-					err := happen(role, e)
-					got := outcome{e.State(), 0, text(err), e.CloseCode(), e.CloseReason(), text(e.Err())}
-					for _, f := range written(t, role, out.Bytes()) {
-						if f.Opcode == wire.Close {
-							got.sent = closeCode(f)
-						}
+			subtestRoles(t, way+"/"+name, func(t *testing.T, role endpoint.Role) {
+				var out bytes.Buffer
+				e := inState(t, role, way, &out)
+				err := happen(role, e)
+				got := outcome{e.State(), 0, text(err), e.CloseCode(), e.CloseReason(), text(e.Err())}
+				for _, f := range written(t, role, out.Bytes()) {
+					if f.Opcode == wire.Close {
+						got.sent = closeCode(f)
 					}
-					if want := row[name]; got != want {
-						t.Errorf("got  %+v\nwant %+v", got, want)
-					}
-				})
+				}
+				if want := row[name]; got != want {
+					t.Errorf("got  %+v\nwant %+v", got, want)
+				}
 			})
 		}
 	}
@@ -151,32 +149,30 @@ func TestStatesOfTheClosingHandshake(t *testing.T) {
 // 6455-7.1.7-b, T-H15).
 func TestNothingHappensAfterTheEnd(t *testing.T) {
 	for _, way := range []string{"peer's Close", "both, ours first", "failure", "transport's end", "cut"} {
-		t.Run(way, func(t *testing.T) {
-			eachRole(t, func(t *testing.T, role endpoint.Role) {
-				var out bytes.Buffer
-				e := inState(t, role, way, &out)
-				why := e.Err()
-				if way != "transport's end" && way != "cut" { // after these Receive is not called
-					for _, in := range [][]byte{whole(role, wire.Text, "Hello"), whole(role, wire.Ping, "?"), closeFromPeer(role, 1000, ""), {0x83}} {
-						if events := receive(e, in); len(events) > 0 {
-							t.Errorf("% x: got %+v", in, events)
-						}
+		subtestRoles(t, way, func(t *testing.T, role endpoint.Role) {
+			var out bytes.Buffer
+			e := inState(t, role, way, &out)
+			why := e.Err()
+			if way != "transport's end" && way != "cut" { // after these Receive is not called
+				for _, in := range [][]byte{whole(role, wire.Text, "Hello"), whole(role, wire.Ping, "?"), closeFromPeer(role, 1000, ""), {0x83}} {
+					if events := receive(e, in); len(events) > 0 {
+						t.Errorf("% x: got %+v", in, events)
 					}
 				}
-				m, err := e.NextWriter(wire.Text)
-				check.Must(t, err)
-				for name, err := range map[string]error{
-					"Send": e.Send(wire.Text, nil), "SendText": e.SendText(""), "fragment": m.WriteFragment(nil, false),
-					"Ping": e.Ping(nil), "Pong": e.Pong(nil), "Close": e.Close(1000, ""), "Lost": e.TransportClosed(io.EOF, nil), "Err": e.Err(),
-				} {
-					if err != why {
-						t.Errorf("%s returned %v, the connection ended with %v", name, err, why)
-					}
+			}
+			m, err := e.NextWriter(wire.Text)
+			check.Must(t, err)
+			for name, err := range map[string]error{
+				"Send": e.Send(wire.Text, nil), "SendText": e.SendText(""), "fragment": m.WriteFragment(nil, false),
+				"Ping": e.Ping(nil), "Pong": e.Pong(nil), "Close": e.Close(1000, ""), "Lost": e.TransportClosed(io.EOF, nil), "Err": e.Err(),
+			} {
+				if err != why {
+					t.Errorf("%s returned %v, the connection ended with %v", name, err, why)
 				}
-				if out.Len() > 0 {
-					t.Errorf("written: % x", out.Bytes())
-				}
-			})
+			}
+			if out.Len() > 0 {
+				t.Errorf("written: % x", out.Bytes())
+			}
 		})
 	}
 }

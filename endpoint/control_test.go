@@ -62,30 +62,28 @@ func TestTenPingsAreTenPongs(t *testing.T) {
 func TestPingsDuringABlockedWrite(t *testing.T) {
 	const kept = 16
 	for _, pings := range []int{1, kept - 1, kept, kept + 1, 1000} {
-		t.Run(strconv.Itoa(pings), func(t *testing.T) {
-			eachRole(t, func(t *testing.T, role endpoint.Role) {
-				g := newGate()
-				e := endpoint.New(g, endpoint.Config{Role: role})
-				var sender sync.WaitGroup
-				sender.Go(func() {
-					check.OK(t, e.Send(wire.Text, []byte("late")))
-				})
-				<-g.entered
-				for _, number := range numbers(1, pings) {
-					if events := receive(e, whole(role, wire.Ping, number)); len(events) != 1 {
-						t.Errorf("got the events %+v", events)
-					}
-				}
-				g.open(nil)
-				sender.Wait()
-				frames := written(t, role, g.bytes())
-				if string(frames[0].Payload) != "late" {
-					t.Errorf("the first frame is %+v", frames[0])
-				}
-				if got, want := pongs(frames), numbers(max(1, pings-kept+1), pings); !slices.Equal(got, want) {
-					t.Errorf("got the Pongs %q, want %q", got, want)
-				}
+		subtestRoles(t, strconv.Itoa(pings), func(t *testing.T, role endpoint.Role) {
+			g := newGate()
+			e := endpoint.New(g, endpoint.Config{Role: role})
+			var sender sync.WaitGroup
+			sender.Go(func() {
+				check.OK(t, e.Send(wire.Text, []byte("late")))
 			})
+			<-g.entered
+			for _, number := range numbers(1, pings) {
+				if events := receive(e, whole(role, wire.Ping, number)); len(events) != 1 {
+					t.Errorf("got the events %+v", events)
+				}
+			}
+			g.open(nil)
+			sender.Wait()
+			frames := written(t, role, g.bytes())
+			if string(frames[0].Payload) != "late" {
+				t.Errorf("the first frame is %+v", frames[0])
+			}
+			if got, want := pongs(frames), numbers(max(1, pings-kept+1), pings); !slices.Equal(got, want) {
+				t.Errorf("got the Pongs %q, want %q", got, want)
+			}
 		})
 	}
 }
@@ -165,26 +163,24 @@ func TestQueuedPongsPrecedeTheAnswerToAClose(t *testing.T) {
 		"Close":       func(r endpoint.Role) []byte { return closeFromPeer(r, wire.GoingAway, "bye") },
 		"broken rule": func(r endpoint.Role) []byte { return whole(r, wire.Text, "\xff") },
 	} {
-		t.Run(name, func(t *testing.T) {
-			eachRole(t, func(t *testing.T, role endpoint.Role) {
-				g := newGate()
-				e := endpoint.New(g, endpoint.Config{Role: role})
-				var both sync.WaitGroup
-				both.Go(func() { _ = e.Send(wire.Text, []byte("first")) })
-				<-g.entered
-				both.Go(func() {
-					receive(e, slices.Concat(whole(role, wire.Ping, "1"), whole(role, wire.Ping, "2"), last(role)))
-				})
-				g.open(nil)
-				both.Wait()
-				var opcodes []wire.Opcode
-				for _, f := range written(t, role, g.bytes()) {
-					opcodes = append(opcodes, f.Opcode)
-				}
-				if want := []wire.Opcode{wire.Text, wire.Pong, wire.Pong, wire.Close}; !slices.Equal(opcodes, want) {
-					t.Errorf("got the frames %v, want %v", opcodes, want)
-				}
+		subtestRoles(t, name, func(t *testing.T, role endpoint.Role) {
+			g := newGate()
+			e := endpoint.New(g, endpoint.Config{Role: role})
+			var both sync.WaitGroup
+			both.Go(func() { _ = e.Send(wire.Text, []byte("first")) })
+			<-g.entered
+			both.Go(func() {
+				receive(e, slices.Concat(whole(role, wire.Ping, "1"), whole(role, wire.Ping, "2"), last(role)))
 			})
+			g.open(nil)
+			both.Wait()
+			var opcodes []wire.Opcode
+			for _, f := range written(t, role, g.bytes()) {
+				opcodes = append(opcodes, f.Opcode)
+			}
+			if want := []wire.Opcode{wire.Text, wire.Pong, wire.Pong, wire.Close}; !slices.Equal(opcodes, want) {
+				t.Errorf("got the frames %v, want %v", opcodes, want)
+			}
 		})
 	}
 }

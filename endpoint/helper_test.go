@@ -18,6 +18,11 @@ func eachRole(t *testing.T, f func(t *testing.T, role endpoint.Role)) {
 	t.Run("server", func(t *testing.T) { f(t, endpoint.Server) })
 }
 
+// subtestRoles is eachRole for a subtest.
+func subtestRoles(t *testing.T, name string, f func(t *testing.T, role endpoint.Role)) {
+	t.Run(name, func(t *testing.T) { eachRole(t, f) })
+}
+
 // peerKey masks the frames of a server's peer.
 const peerKey wire.MaskingKey = 0x3d21fa37
 

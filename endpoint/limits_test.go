@@ -51,21 +51,19 @@ func TestMeaningOfLimits(t *testing.T) {
 		{endpoint.Limits{Frame: math.MaxInt64, Message: math.MaxInt64}, math.MaxInt64, ""},
 	}
 	for _, tt := range tests {
-		t.Run(fmt.Sprint(tt.limits), func(t *testing.T) {
-			eachRole(t, func(t *testing.T, role endpoint.Role) {
-				e := endpoint.New(io.Discard, endpoint.Config{Role: role, Limits: tt.limits})
-				if events := receive(e, declaring(role, wire.Binary, tt.max, true)); len(events) > 0 {
-					t.Fatalf("a frame of %d bytes: got %+v", tt.max, events)
-				}
-				if tt.option == "" {
-					return
-				}
-				e = endpoint.New(io.Discard, endpoint.Config{Role: role, Limits: tt.limits})
-				limit := limitError(t, receive(e, declaring(role, wire.Binary, tt.max+1, true)))
-				if limit.Option != tt.option || limit.Max != tt.max || limit.Seen != tt.max+1 {
-					t.Errorf("got %+v", limit)
-				}
-			})
+		subtestRoles(t, fmt.Sprint(tt.limits), func(t *testing.T, role endpoint.Role) {
+			e := endpoint.New(io.Discard, endpoint.Config{Role: role, Limits: tt.limits})
+			if events := receive(e, declaring(role, wire.Binary, tt.max, true)); len(events) > 0 {
+				t.Fatalf("a frame of %d bytes: got %+v", tt.max, events)
+			}
+			if tt.option == "" {
+				return
+			}
+			e = endpoint.New(io.Discard, endpoint.Config{Role: role, Limits: tt.limits})
+			limit := limitError(t, receive(e, declaring(role, wire.Binary, tt.max+1, true)))
+			if limit.Option != tt.option || limit.Max != tt.max || limit.Seen != tt.max+1 {
+				t.Errorf("got %+v", limit)
+			}
 		})
 	}
 }
@@ -86,24 +84,22 @@ func TestControlFramesHaveNoLimit(t *testing.T) {
 // without a limit (T-A01, T-A03, T-A13, 6455-5.2-i).
 func TestSumOfLengthsDoesNotOverflow(t *testing.T) {
 	for _, length := range []int64{math.MaxInt64, math.MaxInt64 - 1, 1<<62 + 1, 1<<32 + 5} {
-		t.Run(fmt.Sprint(length), func(t *testing.T) {
-			eachRole(t, func(t *testing.T, role endpoint.Role) {
-				e := endpoint.New(io.Discard, endpoint.Config{Role: role, Limits: endpoint.Limits{Message: -1}, Partial: true})
-				// Ten bytes in fragments precede the header, so that the sum
-				// exceeds 2^63.
-				receive(e, fromPeer(role, wire.Binary, "0123456789", false))
-				events := receive(e, declaring(role, wire.Continuation, length, false))
-				if length < math.MaxInt64-10 {
-					if len(events) != 0 || e.Remaining() != length {
-						t.Errorf("got %+v, and %d bytes missing", events, e.Remaining())
-					}
-					return
+		subtestRoles(t, fmt.Sprint(length), func(t *testing.T, role endpoint.Role) {
+			e := endpoint.New(io.Discard, endpoint.Config{Role: role, Limits: endpoint.Limits{Message: -1}, Partial: true})
+			// Ten bytes in fragments precede the header, so that the sum
+			// exceeds 2^63.
+			receive(e, fromPeer(role, wire.Binary, "0123456789", false))
+			events := receive(e, declaring(role, wire.Continuation, length, false))
+			if length < math.MaxInt64-10 {
+				if len(events) != 0 || e.Remaining() != length {
+					t.Errorf("got %+v, and %d bytes missing", events, e.Remaining())
 				}
-				limit := limitError(t, events)
-				if limit.Limit != "message" || limit.Max != math.MaxInt64 || limit.Seen != math.MaxInt64 {
-					t.Errorf("got %+v", limit)
-				}
-			})
+				return
+			}
+			limit := limitError(t, events)
+			if limit.Limit != "message" || limit.Max != math.MaxInt64 || limit.Seen != math.MaxInt64 {
+				t.Errorf("got %+v", limit)
+			}
 		})
 	}
 }

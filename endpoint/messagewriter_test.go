@@ -141,21 +141,19 @@ func TestWaitingSendersAreReleased(t *testing.T) {
 		{"abandoned message", func(_ endpoint.Role, w *waitingSenders) { w.message.Abandon() }, byUs},
 	}
 	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			eachRole(t, func(t *testing.T, role endpoint.Role) {
-				synctest.Test(t, func(t *testing.T) {
-					w := startWaiting(t, role)
-					tt.end(role, w)
-					w.all.Wait()
-					for _, err := range w.errs {
-						if !tt.want(err) {
-							t.Errorf("a sender got %v", err)
-						}
+		subtestRoles(t, tt.name, func(t *testing.T, role endpoint.Role) {
+			synctest.Test(t, func(t *testing.T) {
+				w := startWaiting(t, role)
+				tt.end(role, w)
+				w.all.Wait()
+				for _, err := range w.errs {
+					if !tt.want(err) {
+						t.Errorf("a sender got %v", err)
 					}
-					if err := w.message.WriteFragment([]byte("late"), true); err == nil || !w.message.Done() {
-						t.Errorf("the message was continued: %v", err)
-					}
-				})
+				}
+				if err := w.message.WriteFragment([]byte("late"), true); err == nil || !w.message.Done() {
+					t.Errorf("the message was continued: %v", err)
+				}
 			})
 		})
 	}
@@ -165,26 +163,24 @@ func TestWaitingSendersAreReleased(t *testing.T) {
 // frame was sent, the peer waits for the rest, and so the connection is closed.
 func TestAbandonedMessage(t *testing.T) {
 	for _, began := range []bool{false, true} {
-		t.Run(fmt.Sprintf("began %v", began), func(t *testing.T) {
-			eachRole(t, func(t *testing.T, role endpoint.Role) {
-				var out bytes.Buffer
-				e := endpoint.New(&out, endpoint.Config{Role: role})
-				m, err := e.NextWriter(wire.Binary)
-				check.Must(t, err)
-				want := endpoint.Open
-				if began {
-					want = endpoint.CloseSent
-					check.Must(t, m.WriteFragment(nil, false))
-				}
-				m.Abandon()
-				m.Abandon()
-				if e.State() != want || !m.Done() {
-					t.Errorf("the state is %v, want %v", e.State(), want)
-				}
-				if err := m.WriteFragment(nil, true); err != endpoint.ErrMessageFinished {
-					t.Errorf("Send returned %v", err)
-				}
-			})
+		subtestRoles(t, fmt.Sprintf("began %v", began), func(t *testing.T, role endpoint.Role) {
+			var out bytes.Buffer
+			e := endpoint.New(&out, endpoint.Config{Role: role})
+			m, err := e.NextWriter(wire.Binary)
+			check.Must(t, err)
+			want := endpoint.Open
+			if began {
+				want = endpoint.CloseSent
+				check.Must(t, m.WriteFragment(nil, false))
+			}
+			m.Abandon()
+			m.Abandon()
+			if e.State() != want || !m.Done() {
+				t.Errorf("the state is %v, want %v", e.State(), want)
+			}
+			if err := m.WriteFragment(nil, true); err != endpoint.ErrMessageFinished {
+				t.Errorf("Send returned %v", err)
+			}
 		})
 	}
 }

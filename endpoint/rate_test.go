@@ -37,10 +37,8 @@ func TestRates(t *testing.T) {
 	}
 	for _, flood := range floods {
 		for option, limit := range limits {
-			t.Run(flood.name+" with "+option, func(t *testing.T) {
-				eachRole(t, func(t *testing.T, role endpoint.Role) {
-					testRate(t, role, limit, option, flood.frames(role), strings.Contains(flood.limited, option))
-				})
+			subtestRoles(t, flood.name+" with "+option, func(t *testing.T, role endpoint.Role) {
+				testRate(t, role, limit, option, flood.frames(role), strings.Contains(flood.limited, option))
 			})
 		}
 	}

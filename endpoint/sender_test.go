@@ -206,18 +206,16 @@ func TestInvalidFramesAreRefused(t *testing.T) {
 		{"prepared text", func(*endpoint.Endpoint) error { _, err := endpoint.Prepare(wire.Text, []byte("\xff")); return err }, wire.ErrInvalidUTF8},
 	}
 	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			eachRole(t, func(t *testing.T, role endpoint.Role) {
-				var out bytes.Buffer
-				e := endpoint.New(&out, endpoint.Config{Role: role})
-				if err := tt.call(e); !errors.Is(err, tt.want) || errors.Is(err, net.ErrClosed) {
-					t.Errorf("got %v, want %v", err, tt.want)
-				}
-				if out.Len() > 0 || e.State() != endpoint.Open {
-					t.Errorf("written: % x, state %v", out.Bytes(), e.State())
-				}
-				check.OK(t, e.Send(wire.Text, []byte("goes on")))
-			})
+		subtestRoles(t, tt.name, func(t *testing.T, role endpoint.Role) {
+			var out bytes.Buffer
+			e := endpoint.New(&out, endpoint.Config{Role: role})
+			if err := tt.call(e); !errors.Is(err, tt.want) || errors.Is(err, net.ErrClosed) {
+				t.Errorf("got %v, want %v", err, tt.want)
+			}
+			if out.Len() > 0 || e.State() != endpoint.Open {
+				t.Errorf("written: % x, state %v", out.Bytes(), e.State())
+			}
+			check.OK(t, e.Send(wire.Text, []byte("goes on")))
 		})
 	}
 }

@@ -445,8 +445,7 @@ func TestCloseAllClosesAllAtOnce(t *testing.T) {
 			t.Errorf("names in use: %q", names)
 		}
 		start := time.Now()
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
+		ctx := check.Within(t, time.Second)
 		err := set.CloseAll(ctx)
 		if !errors.Is(err, context.DeadlineExceeded) || strings.Count(err.Error(), "silent") != 2 || time.Since(start) != time.Second {
 			t.Errorf("%v after %v", err, time.Since(start))

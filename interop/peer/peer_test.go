@@ -32,8 +32,7 @@ var large = client.Message{Opcode: wire.Binary, Payload: make([]byte, 20<<20)}
 func TestServersEcho(t *testing.T) {
 	for _, p := range All() {
 		t.Run(p.Name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), patience)
-			defer cancel()
+			ctx := check.Within(t, patience)
 			c, err := client.Dial(ctx, serve(t, p), &client.Config{Limits: client.Limits{Message: MaxMessage}})
 			check.Must(t, err)
 			defer c.CloseNow()
@@ -73,8 +72,7 @@ func serve(t *testing.T, p Peer) string {
 func TestClientsDrive(t *testing.T) {
 	for _, p := range All() {
 		t.Run(p.Name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), patience)
-			defer cancel()
+			ctx := check.Within(t, patience)
 			f := &fuzzingServer{}
 			check.Must(t, p.Drive(ctx, f.start(t), "a peer", 1))
 			f.mu.Lock()

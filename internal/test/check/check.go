@@ -2,10 +2,12 @@
 package check
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 // Must ends the test with err, unless that is nil.
@@ -56,6 +58,13 @@ func Err[T any](_ T, err error) error { return err }
 
 // Err2 returns the error of a call without its two values.
 func Err2[A, B any](_ A, _ B, err error) error { return err }
+
+// Within returns the test's context with a timeout.
+func Within(t testing.TB, timeout time.Duration) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), timeout)
+	t.Cleanup(cancel)
+	return ctx
+}
 
 // Bubble runs f as a subtest in a bubble of testing/synctest.
 func Bubble(t *testing.T, name string, f func(t *testing.T)) {

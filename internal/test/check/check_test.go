@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"testing"
+	"time"
 )
 
 // recorder records the reports of a test.
@@ -40,5 +41,5 @@ func TestChecks(t *testing.T) {
 			t.Errorf("%v: reported %q, want %q", tt.err, r.got, tt.want)
 		}
 	}
-	Bubble(t, "bubble", func(*testing.T) {})
+	Bubble(t, "Within", func(t *testing.T) { <-Within(t, time.Hour).Done() })
 }

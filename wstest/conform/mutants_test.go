@@ -26,6 +26,7 @@ import (
 
 func TestMain(m *testing.M) {
 	debug.SetGCPercent(400) // sessions allocate much and retain little
+	flag.Set("test.parallel", "4") // unless a flag says another number: the tests of our own server and client mostly wait
 	os.Exit(m.Run())
 }
 
@@ -48,6 +49,11 @@ type catch struct {
 	except   string
 	behavior Verdict
 	close    Verdict
+}
+
+// caughtBy returns one catch.
+func caughtBy(cases string, behavior, close Verdict) []catch {
+	return []catch{{cases: cases, behavior: behavior, close: close}}
 }
 
 // cheapCases are the cases of little data.

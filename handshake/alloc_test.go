@@ -83,3 +83,12 @@ func BenchmarkParseRequest(b *testing.B) {
 		p.Parse(browserRequest)
 	}
 }
+
+// TestAcceptKeyCostsOneAllocation, the string.
+func TestAcceptKeyCostsOneAllocation(t *testing.T) {
+	var accept string
+	got := testing.AllocsPerRun(100, func() { accept = handshake.AcceptKey(sampleKey) })
+	if got != 1 || accept != sampleAccept {
+		t.Errorf("%v allocations for %q, want 1 for %q", got, accept, sampleAccept)
+	}
+}

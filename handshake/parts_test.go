@@ -118,7 +118,8 @@ func TestStatusTexts(t *testing.T) {
 }
 
 // TestSubprotocolsOfARequest checks lists over several lines, up to 128
-// members.
+// members, and the selection: one of the client's subprotocols, in the client's
+// order, or none (6455-4.2.2-f, 6455-4.2.2-g).
 func TestSubprotocolsOfARequest(t *testing.T) {
 	for _, tt := range []struct {
 		lines []string

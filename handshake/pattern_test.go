@@ -49,64 +49,6 @@ func TestOriginsWithoutHost(t *testing.T) {
 	}
 }
 
-// A wildcard as the port, within a label and as the whole host was accepted and
-// matched nothing (reearth/ygo#129, getpaseo/paseo#4312). A matching name
-// belongs to the owner of the rest of the pattern (T-F04).
-func TestWildcardsOfOriginPatterns(t *testing.T) {
-	for _, c := range []struct {
-		pattern          string
-		allowed, refused []string
-	}{
-		{"localhost:*",
-			[]string{"http://localhost:5173", "http://localhost", "https://localhost:1"},
-			[]string{"http://localhost.evil.example:5173", "app://localhost:1"}},
-		{"http://localhost:*",
-			[]string{"http://localhost:5173", "http://LOCALHOST"},
-			[]string{"https://localhost:5173"}},
-		{"[::1]:*",
-			[]string{"http://[::1]:81", "http://[::1]"},
-			[]string{"http://[::2]:81"}},
-		{"https://pr-*.preview.example",
-			[]string{"https://pr-42.preview.example", "https://PR-a-b.preview.EXAMPLE"},
-			[]string{"https://pr-.preview.example", "https://pr-1.evil.preview.example", "https://apr-1.preview.example", "https://pr-1.preview.example:81",
-				"http://pr-1.preview.example", "https://pr-1.preview.example.evil", "https://preview.example"}},
-		{"*-app.preview.example",
-			[]string{"https://x-app.preview.example"},
-			[]string{"https://-app.preview.example", "https://x-app-.preview.example", "https://x.y-app.preview.example"}},
-		{"a*z.b.example",
-			[]string{"http://abz.b.example"},
-			[]string{"http://az.b.example", "http://a.z.b.example"}},
-		{"app.*.b.example",
-			[]string{"http://app.x.b.example"},
-			[]string{"http://app.x.y.b.example", "http://app.b.example"}},
-		{"*.pr-*.b.example",
-			[]string{"http://a.pr-1.b.example", "http://a.b.pr-1.b.example"},
-			[]string{"http://pr-1.b.example", "http://.pr-1.b.example"}},
-		{"https://*",
-			[]string{"https://a", "https://[::1]"},
-			[]string{"http://a", "https://a:81", "app://a"}},
-		{"*:8080",
-			[]string{"http://a:8080", "https://b:8080"},
-			[]string{"http://a", "app://a:8080"}},
-		{"app://.",
-			[]string{"app://."},
-			[]string{"app://", "app://a", "app://a.", "app://.a"}},
-		{"localhost",
-			[]string{"http://localhost"},
-			[]string{"http://.localhost", "http://localhost."}},
-	} {
-		check.OK(t, handshake.ValidateOrigins([]string{c.pattern}))
-		for _, o := range c.allowed {
-			check.OKf(t, checkOrigin(t, "h", []string{o}, c.pattern), "pattern %q", c.pattern)
-		}
-		for _, o := range append(c.refused, "null") {
-			if err := checkOrigin(t, "h", []string{o}, c.pattern); status(t, err) != 403 {
-				t.Errorf("pattern %q, Origin %q: %v, want 403", c.pattern, o, err)
-			}
-		}
-	}
-}
-
 // malformedPatterns are common mistakes, each with a part of the reasons for an
 // origin and for a host.
 var malformedPatterns = []struct{ pattern, originReason, hostReason string }{

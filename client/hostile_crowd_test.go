@@ -44,9 +44,9 @@ func TestConnectionsToCrowdOfHostileServers(t *testing.T) {
 				before, goroutines, files := usage.Heap(), runtime.NumGoroutine(), usage.Files()
 				den := newDen(t, attacks, scheme, cert)
 				cfg := wary(40)
-			if *crowds {
-				cfg = wary(20)
-			}
+				if *crowds {
+					cfg = wary(20)
+				}
 				cfg.TLS = &tls.Config{RootCAs: pool}
 				began := time.Now()
 				most := den.visited(t, size, scheme, cfg)

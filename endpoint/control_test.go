@@ -174,12 +174,8 @@ func TestQueuedPongsPrecedeTheAnswerToAClose(t *testing.T) {
 			})
 			g.open(nil)
 			both.Wait()
-			var opcodes []wire.Opcode
-			for _, f := range written(t, role, g.bytes()) {
-				opcodes = append(opcodes, f.Opcode)
-			}
-			if want := []wire.Opcode{wire.Text, wire.Pong, wire.Pong, wire.Close}; !slices.Equal(opcodes, want) {
-				t.Errorf("got the frames %v, want %v", opcodes, want)
+			if got, want := opcodes(t, role, g.bytes()), []wire.Opcode{wire.Text, wire.Pong, wire.Pong, wire.Close}; !slices.Equal(got, want) {
+				t.Errorf("got the frames %v, want %v", got, want)
 			}
 		})
 	}

@@ -102,6 +102,15 @@ func written(t *testing.T, role endpoint.Role, out []byte) []wire.Frame {
 	return frames
 }
 
+// opcodes returns the opcodes of the output of an endpoint of the role.
+func opcodes(t *testing.T, role endpoint.Role, out []byte) (list []wire.Opcode) {
+	t.Helper()
+	for _, f := range written(t, role, out) {
+		list = append(list, f.Opcode)
+	}
+	return list
+}
+
 // closeCode returns the status code of a Close frame, 0 if it has none.
 func closeCode(f wire.Frame) wire.StatusCode {
 	if len(f.Payload) < 2 {

@@ -274,22 +274,6 @@ func TestLargeBuffersAreNotKept(t *testing.T) {
 	}
 }
 
-// The fragments of one message do not count for the next.
-func TestFragmentsAreCountedForEachMessage(t *testing.T) {
-	for _, partial := range []bool{false, true} {
-		e := endpoint.New(io.Discard, endpoint.Config{Role: endpoint.Client, Partial: partial, Limits: endpoint.Limits{Message: 1}})
-		receive(e, fromPeer(endpoint.Client, wire.Binary, "", false))
-		empty := fromPeer(endpoint.Client, wire.Continuation, "", false)
-		for range 65_535 { // as many as there may be
-			e.Receive(time.Time{}, empty)
-		}
-		receive(e, fromPeer(endpoint.Client, wire.Continuation, "", true))
-		if events := receive(e, whole(endpoint.Client, wire.Binary, "x")); len(events) != 1 || events[0].Kind != endpoint.KindMessage {
-			t.Errorf("partial %v: got %+v", partial, events)
-		}
-	}
-}
-
 // Every error of a limit has the expected text.
 func TestTextOfLimits(t *testing.T) {
 	limits := endpoint.Limits{Frame: 5, Message: 8}

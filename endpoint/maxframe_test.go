@@ -55,7 +55,7 @@ func TestMessagesAreFragmentedByMaxOutgoingFrame(t *testing.T) {
 				var out bytes.Buffer
 				e := endpoint.New(&out, endpoint.Config{Role: role, MaxOutgoingFrame: limit})
 				check.Must(t, send(e, p))
-				if got, sizes := reassemble(t, out.Bytes()); got != p || len(sizes) != max(1, (size+limit-1)/limit) {
+				if got, sizes := reassemble(t, role, out.Bytes()); got != p || len(sizes) != max(1, (size+limit-1)/limit) {
 					t.Errorf("%s, role %v, %d bytes: frames of %v bytes", name, role, size, sizes)
 				}
 			}
@@ -65,23 +65,15 @@ func TestMessagesAreFragmentedByMaxOutgoingFrame(t *testing.T) {
 
 // reassemble returns the message that the frames hold, and the sizes of the
 // frames.
-func reassemble(t *testing.T, b []byte) (text string, sizes []int) {
+func reassemble(t *testing.T, role endpoint.Role, out []byte) (text string, sizes []int) {
 	t.Helper()
-	for first := true; len(b) > 0; first = false {
-		h, n, err := wire.ParseHeader(b)
-		if err != nil || n == 0 {
-			t.Fatalf("%x: %v", b, err)
+	frames := written(t, role, out)
+	for i, f := range frames {
+		if (f.Opcode == wire.Text) != (i == 0) || f.Fin != (i == len(frames)-1) {
+			t.Errorf("frame %d: %v, FIN %v", i, f.Opcode, f.Fin)
 		}
-		p := b[n : n+int(h.Length)]
-		b = b[n+int(h.Length):]
-		if h.Masked {
-			wire.Mask(p, h.Key)
-		}
-		if (h.Opcode == wire.Text) != first || h.Fin != (len(b) == 0) {
-			t.Errorf("frame %d: %v, FIN %v", len(sizes), h.Opcode, h.Fin)
-		}
-		text += string(p)
-		sizes = append(sizes, len(p))
+		text += string(f.Payload)
+		sizes = append(sizes, len(f.Payload))
 	}
 	return text, sizes
 }
@@ -92,7 +84,7 @@ func TestNoMaxOutgoingFrame(t *testing.T) {
 		var out bytes.Buffer
 		e := endpoint.New(&out, endpoint.Config{Role: endpoint.Client, MaxOutgoingFrame: limit})
 		check.Must(t, e.Send(wire.Text, bytes.Repeat([]byte("x"), 200<<10)))
-		if _, sizes := reassemble(t, out.Bytes()); len(sizes) != 1 {
+		if _, sizes := reassemble(t, endpoint.Client, out.Bytes()); len(sizes) != 1 {
 			t.Errorf("limit %d: %v", limit, sizes)
 		}
 	}
@@ -100,23 +92,14 @@ func TestNoMaxOutgoingFrame(t *testing.T) {
 
 // A corked server observes the limit too.
 func TestMaxOutgoingFrameWhileCorked(t *testing.T) {
-	w := &pieces{}
+	w := new(gathering)
 	e := endpoint.New(w, endpoint.Config{Role: endpoint.Server, MaxOutgoingFrame: 100})
 	e.Cork(endpoint.NewCork(4 << 10))
 	check.Must(t, e.Send(wire.Text, bytes.Repeat([]byte("x"), 250)))
 	e.Uncork()
-	if _, sizes := reassemble(t, w.Bytes()); len(sizes) != 3 {
+	if _, sizes := reassemble(t, endpoint.Server, w.out.Bytes()); len(sizes) != 3 {
 		t.Errorf("frames of %v bytes", sizes)
 	}
-}
-
-// pieces is a VectorWriter.
-type pieces struct{ bytes.Buffer }
-
-func (w *pieces) Writev(head, payload []byte) error {
-	w.Write(head)
-	w.Write(payload)
-	return nil
 }
 
 // No other message gets between the fragments of one, also if they wait for

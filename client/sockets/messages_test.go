@@ -70,17 +70,6 @@ func wantDropped(t *testing.T, set *sockets.Set, name string, byReceive, byHandl
 	}
 }
 
-func TestMessageThatCameBeforeIsReceived(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var set sockets.Set
-		connect(t, &set, "x", &sockets.Options{Config: serve(t, counting)})
-		send(t, &set, "x", "3")
-		for _, want := range numbers(0, 3) {
-			wantText(t, &set, "x", want)
-		}
-	})
-}
-
 // T-H14
 func TestReceiveTimeoutIsNoDisconnect(t *testing.T) {
 	for _, c := range []struct{ timeout, want time.Duration }{
@@ -104,9 +93,7 @@ func TestReceiveTimeoutIsNoDisconnect(t *testing.T) {
 }
 
 func TestReceiveWithoutTimeoutWaits(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var set sockets.Set
-		connect(t, &set, "x", &sockets.Options{Config: serve(t, echo)})
+	withSet(t, echo, sockets.Options{}, func(t *testing.T, set *sockets.Set) {
 		time.AfterFunc(24*time.Hour, func() { _ = set.Send("x", "at last") })
 		if m, err := set.Receive("x", -1); err != nil || m.Text() != "at last" {
 			t.Errorf("%q, %v", m.Text(), err)
@@ -115,9 +102,7 @@ func TestReceiveWithoutTimeoutWaits(t *testing.T) {
 }
 
 func TestEachMessageGoesToOneReceive(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var set sockets.Set
-		connect(t, &set, "x", &sockets.Options{Config: serve(t, counting)})
+	withSet(t, counting, sockets.Options{}, func(t *testing.T, set *sockets.Set) {
 		const receivers = 20
 		got := make(chan string, receivers)
 		for range receivers {
@@ -128,7 +113,7 @@ func TestEachMessageGoesToOneReceive(t *testing.T) {
 			}()
 		}
 		synctest.Wait()
-		send(t, &set, "x", strconv.Itoa(receivers))
+		send(t, set, "x", strconv.Itoa(receivers))
 		var all []string
 		for range receivers {
 			all = append(all, <-got)
@@ -143,35 +128,31 @@ func TestEachMessageGoesToOneReceive(t *testing.T) {
 }
 
 func TestRestIsReceivedAfterTheEnd(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var set sockets.Set
-		connect(t, &set, "x", &sockets.Options{Config: serve(t, counting)})
-		send(t, &set, "x", "2")
-		send(t, &set, "x", "end")
-		wantMessages(t, &set, "x", 0, numbers(0, 2))
-		wantText(t, &set, "x", "0")
-		wantText(t, &set, "x", "1")
+	withSet(t, counting, sockets.Options{}, func(t *testing.T, set *sockets.Set) {
+		send(t, set, "x", "2")
+		send(t, set, "x", "end")
+		wantMessages(t, set, "x", 0, numbers(0, 2))
+		wantText(t, set, "x", "0")
+		wantText(t, set, "x", "1")
 		for range 2 {
 			_, err := set.Receive("x", 0)
 			wantNotOpen(t, "Receive", err, "x")
 		}
-		wantMessages(t, &set, "x", 0, numbers(0, 2))
+		wantMessages(t, set, "x", 0, numbers(0, 2))
 	})
 }
 
 func TestMessagesAreTheNewest(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var set sockets.Set
-		connect(t, &set, "x", &sockets.Options{Config: serve(t, counting)})
-		wantMessages(t, &set, "x", 0, nil)
-		send(t, &set, "x", "150")
+	withSet(t, counting, sockets.Options{}, func(t *testing.T, set *sockets.Set) {
+		wantMessages(t, set, "x", 0, nil)
+		send(t, set, "x", "150")
 		for limit, want := range map[int][]string{
 			0:   numbers(100, 150), // the default
 			3:   numbers(147, 150),
 			1e9: numbers(50, 150),
 			-1:  numbers(50, 150), // the default of MaxHistory
 		} {
-			wantMessages(t, &set, "x", limit, want)
+			wantMessages(t, set, "x", limit, want)
 		}
 	})
 }
@@ -200,9 +181,7 @@ func TestHistoryIsAsLargeAsTheOptionsSay(t *testing.T) {
 }
 
 func TestHistoryIsBoundedByOneMiBByDefault(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var set sockets.Set
-		connect(t, &set, "x", &sockets.Options{Config: serve(t, echo)})
+	withSet(t, echo, sockets.Options{}, func(t *testing.T, set *sockets.Set) {
 		for range 3 {
 			check.Must(t, set.Send("x", make([]byte, 512<<10)))
 		}
@@ -214,20 +193,17 @@ func TestHistoryIsBoundedByOneMiBByDefault(t *testing.T) {
 }
 
 func TestWithoutHistoryReceivedMessagesAreReleased(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var set sockets.Set
-		connect(t, &set, "x", &sockets.Options{Config: serve(t, counting), DropReceived: true})
-		send(t, &set, "x", "3")
-		wantText(t, &set, "x", "0")
-		wantMessages(t, &set, "x", -1, numbers(1, 3))
-		var handled []string
-		check.Must(t, set.OnMessage("x", func(m client.Message) { handled = append(handled, m.Text()) }))
+	withSet(t, counting, sockets.Options{DropReceived: true}, func(t *testing.T, set *sockets.Set) {
+		send(t, set, "x", "3")
+		wantText(t, set, "x", "0")
+		wantMessages(t, set, "x", -1, numbers(1, 3))
+		handled := collect(t, set)
 		synctest.Wait()
-		if !slices.Equal(handled, numbers(1, 3)) {
-			t.Errorf("handled %q", handled)
+		if !slices.Equal(*handled, numbers(1, 3)) {
+			t.Errorf("handled %q", *handled)
 		}
-		wantMessages(t, &set, "x", -1, nil)
-		wantDropped(t, &set, "x", 0, 0)
+		wantMessages(t, set, "x", -1, nil)
+		wantDropped(t, set, "x", 0, 0)
 		_, err := set.Receive("x", time.Second)
 		wantTimeout(t, err, `websocket: connection "x": no message for 1s`)
 	})
@@ -235,9 +211,7 @@ func TestWithoutHistoryReceivedMessagesAreReleased(t *testing.T) {
 
 // T-H09
 func TestMessageIsTheProgramsOwn(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var set sockets.Set
-		connect(t, &set, "x", &sockets.Options{Config: serve(t, echo)})
+	withSet(t, echo, sockets.Options{}, func(t *testing.T, set *sockets.Set) {
 		spoil := func(m client.Message) {
 			if m.Text() != "hello" {
 				t.Errorf("got %q", m.Text())
@@ -245,7 +219,7 @@ func TestMessageIsTheProgramsOwn(t *testing.T) {
 			copy(m.Payload, "xxxxx")
 		}
 		check.Must(t, set.OnMessage("x", spoil))
-		send(t, &set, "x", "hello")
+		send(t, set, "x", "hello")
 		list, err := set.Messages("x", 0)
 		if err != nil || len(list) != 1 {
 			t.Fatal(list, err)
@@ -254,7 +228,7 @@ func TestMessageIsTheProgramsOwn(t *testing.T) {
 		m, err := set.Receive("x", 0)
 		check.Must(t, err)
 		spoil(m)
-		wantMessages(t, &set, "x", 0, []string{"hello"})
+		wantMessages(t, set, "x", 0, []string{"hello"})
 	})
 }
 
@@ -284,53 +258,46 @@ func TestControlMessagesAreReceivedIfAskedFor(t *testing.T) {
 }
 
 func TestHandlerGetsAllInOrderAndSoDoesReceive(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var set sockets.Set
-		connect(t, &set, "x", &sockets.Options{Config: serve(t, counting)})
-		send(t, &set, "x", "2") // before the handler is set
-		wantText(t, &set, "x", "0")
-		var handled []string
-		check.Must(t, set.OnMessage("x", func(m client.Message) { handled = append(handled, m.Text()) }))
-		send(t, &set, "x", "50")
-		if want := append([]string{"1"}, numbers(0, 50)...); !slices.Equal(handled, want) {
-			t.Errorf("handled %q, want %q", handled, want)
+	withSet(t, counting, sockets.Options{}, func(t *testing.T, set *sockets.Set) {
+		send(t, set, "x", "2") // before the handler is set
+		wantText(t, set, "x", "0")
+		handled := collect(t, set)
+		send(t, set, "x", "50")
+		if want := append([]string{"1"}, numbers(0, 50)...); !slices.Equal(*handled, want) {
+			t.Errorf("handled %q, want %q", *handled, want)
 		}
 		for _, want := range append([]string{"1"}, numbers(0, 50)...) {
-			wantText(t, &set, "x", want)
+			wantText(t, set, "x", want)
 		}
-		wantDropped(t, &set, "x", 0, 0)
+		wantDropped(t, set, "x", 0, 0)
 	})
 }
 
 // T-C09: a blocked handler does not block the reader.
 func TestBlockedHandlerDoesNotBlockTheReader(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var set sockets.Set
-		connect(t, &set, "x", &sockets.Options{Config: serve(t, counting), MaxHistory: 10})
+	withSet(t, counting, sockets.Options{MaxHistory: 10}, func(t *testing.T, set *sockets.Set) {
 		release := make(chan struct{})
 		var handled []string
 		check.Must(t, set.OnMessage("x", func(m client.Message) {
 			<-release
 			handled = append(handled, m.Text())
 		}))
-		send(t, &set, "x", "1")    // blocks the handler
-		send(t, &set, "x", "1000") // it returns after all are read
+		send(t, set, "x", "1")    // blocks the handler
+		send(t, set, "x", "1000") // it returns after all are read
 		check.OKf(t, check.Err(set.Ping("x")), "Ping")
-		wantMessages(t, &set, "x", 2, numbers(998, 1000))
-		wantDropped(t, &set, "x", 991, 990)
+		wantMessages(t, set, "x", 2, numbers(998, 1000))
+		wantDropped(t, set, "x", 991, 990)
 		close(release)
 		synctest.Wait()
 		if want := append([]string{"0"}, numbers(990, 1000)...); !slices.Equal(handled, want) {
 			t.Errorf("handled %q, want %q", handled, want)
 		}
-		wantDropped(t, &set, "x", 991, 990)
+		wantDropped(t, set, "x", 991, 990)
 	})
 }
 
 func TestHandlerReplacesTheFormerOne(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var set sockets.Set
-		connect(t, &set, "x", &sockets.Options{Config: serve(t, counting)})
+	withSet(t, counting, sockets.Options{}, func(t *testing.T, set *sockets.Set) {
 		var first, second []string
 		handle := func(handler func(client.Message)) {
 			check.OK(t, set.OnMessage("x", handler))
@@ -341,7 +308,7 @@ func TestHandlerReplacesTheFormerOne(t *testing.T) {
 				handle(func(m client.Message) { second = append(second, m.Text()) })
 			}
 		})
-		send(t, &set, "x", "5")
+		send(t, set, "x", "5")
 		if !slices.Equal(first, numbers(0, 3)) || !slices.Equal(second, numbers(3, 5)) {
 			t.Errorf("handled %q and %q", first, second)
 		}
@@ -349,11 +316,9 @@ func TestHandlerReplacesTheFormerOne(t *testing.T) {
 }
 
 func TestHandlerGetsTheRestAfterTheEnd(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var set sockets.Set
-		connect(t, &set, "x", &sockets.Options{Config: serve(t, counting)})
-		send(t, &set, "x", "3")
-		send(t, &set, "x", "end")
+	withSet(t, counting, sockets.Options{}, func(t *testing.T, set *sockets.Set) {
+		send(t, set, "x", "3")
+		send(t, set, "x", "end")
 		var handled []string
 		handler := func(m client.Message) { handled = append(handled, m.Text()) }
 		check.Must(t, set.OnMessage("x", handler))
@@ -366,16 +331,14 @@ func TestHandlerGetsTheRestAfterTheEnd(t *testing.T) {
 }
 
 func TestHandlerIsNotCalledAfterClose(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var set sockets.Set
-		connect(t, &set, "x", &sockets.Options{Config: serve(t, counting)})
+	withSet(t, counting, sockets.Options{}, func(t *testing.T, set *sockets.Set) {
 		release := make(chan struct{})
 		var handled []string
 		check.Must(t, set.OnMessage("x", func(m client.Message) {
 			handled = append(handled, m.Text())
 			<-release
 		}))
-		send(t, &set, "x", "3")
+		send(t, set, "x", "3")
 		check.OKf(t, set.Close("x"), "Close")
 		close(release)
 		synctest.Wait()
@@ -386,9 +349,7 @@ func TestHandlerIsNotCalledAfterClose(t *testing.T) {
 }
 
 func TestHandlerMayUseItsOwnConnection(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var set sockets.Set
-		connect(t, &set, "x", &sockets.Options{Config: serve(t, echo)})
+	withSet(t, echo, sockets.Options{}, func(t *testing.T, set *sockets.Set) {
 		result := make(chan error, 1)
 		check.Must(t, set.OnMessage("x", func(m client.Message) {
 			if m.Text() == "again" {
@@ -398,7 +359,7 @@ func TestHandlerMayUseItsOwnConnection(t *testing.T) {
 			_, err := set.Ping("x")
 			result <- errors.Join(err, set.Send("x", "again"))
 		}))
-		send(t, &set, "x", "hello")
+		send(t, set, "x", "hello")
 		for range 2 {
 			check.OK(t, <-result)
 		}
@@ -448,17 +409,14 @@ func TestHandlerThatPanicsEndsItsConnection(t *testing.T) {
 }
 
 func TestHandlerAfterOneThatPanickedGetsTheRest(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var set sockets.Set
-		connect(t, &set, "x", &sockets.Options{Config: serve(t, counting)})
-		send(t, &set, "x", "3")
+	withSet(t, counting, sockets.Options{}, func(t *testing.T, set *sockets.Set) {
+		send(t, set, "x", "3")
 		check.Must(t, set.OnMessage("x", func(client.Message) { panic("oh no") }))
 		synctest.Wait()
-		var handled []string
-		check.Must(t, set.OnMessage("x", func(m client.Message) { handled = append(handled, m.Text()) }))
+		handled := collect(t, set)
 		synctest.Wait()
-		if !slices.Equal(handled, numbers(1, 3)) {
-			t.Errorf("handled %q", handled)
+		if !slices.Equal(*handled, numbers(1, 3)) {
+			t.Errorf("handled %q", *handled)
 		}
 	})
 }

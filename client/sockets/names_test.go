@@ -83,9 +83,7 @@ func TestReceiveOnReplacedConnectionEnds(t *testing.T) {
 }
 
 func TestConnectThatCannotBeginLeavesTheOlderConnection(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var set sockets.Set
-		connect(t, &set, "x", &sockets.Options{Config: serve(t, echo)})
+	withSet(t, echo, sockets.Options{}, func(t *testing.T, set *sockets.Set) {
 		for _, url := range []string{"", "ftp://server.example/", "ws://server.example/#fragment"} {
 			if _, err := set.Connect(t.Context(), "x", url, nil); err == nil {
 				t.Errorf("%q was dialed", url)

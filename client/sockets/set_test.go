@@ -10,7 +10,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -22,48 +21,12 @@ import (
 	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
+	"github.com/fibersock/fibersock/wstest"
 )
 
-// pipes is a listener whose connections are pipes.
-type pipes struct {
-	ends   chan net.Conn
-	closed chan struct{}
-	once   sync.Once
-}
-
-func (p *pipes) Accept() (net.Conn, error) {
-	select {
-	case nc := <-p.ends:
-		return nc, nil
-	case <-p.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (p *pipes) Close() error {
-	p.once.Do(func() { close(p.closed) })
-	return nil
-}
-
-func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net: "unix"} }
-
-func (p *pipes) dial(ctx context.Context, _, _ string) (net.Conn, error) {
-	ours, theirs := net.Pipe()
-	select {
-	case p.ends <- theirs:
-		return ours, nil
-	case <-p.closed:
-		return nil, net.ErrClosed
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-// serve runs a server until the end of the test, and returns the way to it. It
-// does not ping: a pipe has no buffers, so two sides that write at the same
-// moment may wait for each other.
+// serve runs a server until the end of the test, and returns the way to it.
 func serve(t *testing.T, h server.Handler) *client.Config {
-	ln := &pipes{ends: make(chan net.Conn), closed: make(chan struct{})}
+	ln := wstest.Listen(nil)
 	s := &server.Server{Handler: h, PingInterval: -1}
 	go s.Serve(ln)
 	t.Cleanup(func() {
@@ -71,7 +34,7 @@ func serve(t *testing.T, h server.Handler) *client.Config {
 		defer cancel()
 		check.OKf(t, s.Shutdown(ctx), "connections are left at the end")
 	})
-	return &client.Config{DialContext: ln.dial}
+	return &client.Config{DialContext: ln.DialContext}
 }
 
 // echo is the handler that echoes messages.
@@ -85,6 +48,26 @@ func connect(t *testing.T, set *sockets.Set, name string, opts *sockets.Options)
 		t.Fatalf("Connect: %+v, %v", info, err)
 	}
 	t.Cleanup(func() { set.Close(name) })
+}
+
+// withSet runs a test in a bubble of testing/synctest, with a set that has the
+// connection "x" to a server with the handler h.
+func withSet(t *testing.T, h server.Handler, opts sockets.Options, test func(t *testing.T, set *sockets.Set)) {
+	synctest.Test(t, func(t *testing.T) {
+		opts.Config = serve(t, h)
+		var set sockets.Set
+		connect(t, &set, "x", &opts)
+		test(t, &set)
+	})
+}
+
+// collect handles the messages of "x". The messages are in the list when
+// nothing happens any more.
+func collect(t *testing.T, set *sockets.Set) *[]string {
+	t.Helper()
+	handled := new([]string)
+	check.Must(t, set.OnMessage("x", func(m client.Message) { *handled = append(*handled, m.Text()) }))
+	return handled
 }
 
 // wantText receives a message at once.
@@ -230,9 +213,7 @@ func TestConnectIsBoundedInTime(t *testing.T) {
 }
 
 func TestEachValueIsSentAsItsKindOfMessage(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var set sockets.Set
-		connect(t, &set, "x", &sockets.Options{Config: serve(t, echo)})
+	withSet(t, echo, sockets.Options{}, func(t *testing.T, set *sockets.Set) {
 		type text string
 		for _, c := range []struct {
 			value   any
@@ -263,9 +244,7 @@ func TestEachValueIsSentAsItsKindOfMessage(t *testing.T) {
 
 // 6455-5.6-c
 func TestValueThatCannotBeSentLeavesConnectionOpen(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var set sockets.Set
-		connect(t, &set, "x", &sockets.Options{Config: serve(t, echo)})
+	withSet(t, echo, sockets.Options{}, func(t *testing.T, set *sockets.Set) {
 		for _, v := range []any{"\xff", json.RawMessage("\xff")} {
 			check.Is(t, set.Send("x", v), wire.ErrInvalidUTF8, "%q", v)
 		}
@@ -273,7 +252,7 @@ func TestValueThatCannotBeSentLeavesConnectionOpen(t *testing.T) {
 			t.Errorf("a function: %v", err)
 		}
 		check.OK(t, set.Send("x", "still there"))
-		wantText(t, &set, "x", "still there")
+		wantText(t, set, "x", "still there")
 	})
 }
 
@@ -324,36 +303,13 @@ func TestConnectionThatHasEndedIsNotOpen(t *testing.T) {
 	}
 }
 
-func TestPingOfNamedConnection(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var set sockets.Set
-		connect(t, &set, "x", &sockets.Options{Config: serve(t, server.Handler{})})
-		if rtt, err := set.Ping("x"); err != nil || rtt != 0 { // time stands still in a pipe
-			t.Errorf("%v, %v", rtt, err)
-		}
-	})
-}
-
 // deaf returns a Config for a server that makes the opening handshake, reads on
 // and never answers.
 func deaf(t *testing.T) *client.Config {
 	return &client.Config{DialContext: func(context.Context, string, string) (net.Conn, error) {
-		ours, theirs := net.Pipe()
+		ours, theirs := wstest.Pipe(wstest.Plan{})
 		go func() {
-			buf := make([]byte, 4<<10)
-			n, err := theirs.Read(buf) // a pipe delivers the request at once
-			if err != nil {
-				t.Errorf("opening handshake: %v", err)
-				return
-			}
-			request, _, err := new(handshake.RequestParser).Parse(buf[:n])
-			if err != nil || request == nil {
-				t.Errorf("opening handshake: %v, %v", request, err)
-				return
-			}
-			response, err := handshake.AppendResponse(nil, &handshake.ServerAnswer{Key: request.Header.Get("Sec-WebSocket-Key")})
-			check.OK(t, err)
-			theirs.Write(response)
+			check.OK(t, wstest.NewServer(theirs).Play("open"))
 			io.Copy(io.Discard, theirs)
 		}()
 		return ours, nil

@@ -34,9 +34,7 @@ func TestSendAllocatesNothing(t *testing.T) {
 		"Pong":              func() error { return c.SendPong(small[:100]) },
 	} {
 		check.Must(t, send())
-		if got := testing.AllocsPerRun(200, func() { send() }); got != 0 {
-			t.Errorf("%s: %v allocations", name, got)
-		}
+		check.Equal(t, testing.AllocsPerRun(200, func() { send() }), 0, "%s", name)
 	}
 	c.CloseNow()
 	<-drained

@@ -645,9 +645,7 @@ func TestCloseWhileAReaderIsInUse(t *testing.T) {
 		}
 		f.send(lastFragment("c"), closeFrame(wire.NormalClosure, ""))
 		f.hangUp()
-		if got, want := <-reading, strings.Repeat("b", 20)+"c <nil>"; got != want {
-			t.Errorf("read %s, want %s", got, want)
-		}
+		check.Equal(t, <-reading, strings.Repeat("b", 20)+"c <nil>", "read")
 		if <-call.done; call.err != nil {
 			t.Error(call.err)
 		}

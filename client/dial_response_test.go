@@ -153,9 +153,7 @@ func TestRefusalWithEndlessBody(t *testing.T) {
 			if !errors.As(err, &refused) || refused.Response.Status != 403 || string(refused.Body) != tt.kept {
 				t.Fatalf("got %v", err)
 			}
-			if took := time.Since(start); took != tt.want {
-				t.Errorf("it took %v, want %v", took, tt.want)
-			}
+			check.Equal(t, time.Since(start), tt.want, "it took")
 		})
 	}
 }
@@ -338,9 +336,7 @@ func TestHandshakeTimeout(t *testing.T) {
 			if !errors.Is(err, context.DeadlineExceeded) || !errors.As(err, &timeout) || !timeout.Timeout() {
 				t.Errorf("got %v, which is no timeout", err)
 			}
-			if took := time.Since(start); took != tt.want {
-				t.Errorf("it took %v, want %v", took, tt.want)
-			}
+			check.Equal(t, time.Since(start), tt.want, "it took")
 			if !strings.Contains(err.Error(), "HandshakeTimeout") || !strings.Contains(err.Error(), tt.want.String()) || !strings.Contains(err.Error(), "server.example:80") {
 				t.Errorf("the text names not the option, its value and the server: %v", err)
 			}

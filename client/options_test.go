@@ -58,9 +58,7 @@ func TestHeaderOfCONNECTCanBeSet(t *testing.T) {
 		t.Error("no error")
 	}
 	const want = "CONNECT server.example:80 HTTP/1.1\r\nHost: server.example:80\r\nUser-Agent: me/1\r\nproxy-authorization: Bearer x\r\n\r\n"
-	if request := <-requests; request != want {
-		t.Errorf("the request is %q, want %q", request, want)
-	}
+	check.Equal(t, <-requests, want, "the request")
 	for _, header := range []map[string][]string{{"Host": {"x"}}, {"X": {"a\r\nb"}}, {"X Y": {"a"}}, {"Content-Length": {"1"}}} {
 		cfg.ProxyHeader = header
 		check.As[*handshake.FieldError](t, check.Err(client.Dial(t.Context(), "ws://server.example/", cfg)), "%v", header)

@@ -79,9 +79,7 @@ func TestPing(t *testing.T) {
 			f.want(1, wire.Pong, "server's")
 			for _, want := range []string{"one", "two"} {
 				if receiver {
-					if got := <-received; got != want {
-						t.Errorf("received %q, want %q", got, want)
-					}
+					check.Equal(t, <-received, want, "received")
 				} else {
 					receiveWant(t, c, wire.Text, want)
 				}

@@ -130,9 +130,7 @@ func TestLargeMessageIntoRoom(t *testing.T) {
 			if err != nil || op != wire.Text || string(p) != ">"+large {
 				t.Fatalf("room for %d: received %d bytes at once, or others (%v)", room, len(p), err)
 			}
-			if inPlace := &p[0] == &own[0]; inPlace != (room >= len(large)) {
-				t.Errorf("room for %d: in the program's buffer: %t", room, inPlace)
-			}
+			check.Equal(t, &p[0] == &own[0], (room >= len(large)), "room for %d: in the program's buffer", room)
 		})
 	}
 }

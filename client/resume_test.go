@@ -122,9 +122,7 @@ func testReceiveGoesOn(t *testing.T, transport func(ours, theirs net.Conn) (net.
 				if delivery == "at once" {
 					pieces = [][]byte{slices.Concat(pieces...)}
 				}
-				if got := receiveDripped(t, receiver(c), wireTap.Conn, pieces); !slices.Equal(got, want) {
-					t.Errorf("received %q, want %q", got, want)
-				}
+				check.Slices(t, receiveDripped(t, receiver(c), wireTap.Conn, pieces), want, "received")
 				f.want(1, wire.Pong, "in between")
 				f.want(1, wire.Pong, "inside")
 			})

@@ -47,9 +47,7 @@ func TestReceiveDoesNotWaitForTheWriterWithBackground(t *testing.T) {
 		if err := e.Send(wire.Binary, nil); !errors.As(err, &closed) || closed.Code != 4001 {
 			t.Errorf("Send after the Close: %v", err)
 		}
-		if got, want := opcodes(t, endpoint.Client, w.bytes()), []wire.Opcode{wire.Binary, wire.Pong, wire.Close}; !slices.Equal(got, want) {
-			t.Errorf("sent %v, want %v", got, want)
-		}
+		check.Slices(t, opcodes(t, endpoint.Client, w.bytes()), []wire.Opcode{wire.Binary, wire.Pong, wire.Close}, "sent")
 		if code, first := e.SentClose(); code != 4001 || first {
 			t.Errorf("SentClose: %v, %v", code, first)
 		}

@@ -55,9 +55,7 @@ func TestStatesOfTheClosingHandshake(t *testing.T) {
 		return nil
 	}
 	transportEnds := func(_ endpoint.Role, e *endpoint.Endpoint) error {
-		if err := e.TransportClosed(errTransport, nil); err != e.Err() {
-			t.Errorf("Lost returned %v, Err %v", err, e.Err())
-		}
+		check.Equal(t, e.TransportClosed(errTransport, nil), e.Err(), "Lost")
 		return nil
 	}
 	cut := func(_ endpoint.Role, e *endpoint.Endpoint) error {
@@ -137,9 +135,7 @@ func TestStatesOfTheClosingHandshake(t *testing.T) {
 						got.sent = closeCode(f)
 					}
 				}
-				if want := row[name]; got != want {
-					t.Errorf("got  %+v\nwant %+v", got, want)
-				}
+				check.Equal(t, got, row[name], "got")
 			})
 		}
 	}
@@ -191,9 +187,7 @@ func TestPeerMaySendAfterOurClose(t *testing.T) {
 			t.Errorf("written: %+v", frames)
 		}
 		for name, err := range map[string]error{"Ping": e.Ping(nil), "Pong": e.Pong(nil), "Send": e.Send(wire.Text, nil)} {
-			if err != endpoint.ErrClosed {
-				t.Errorf("%s returned %v", name, err)
-			}
+			check.Equal(t, err, endpoint.ErrClosed, "%s", name)
 		}
 	})
 }
@@ -233,8 +227,6 @@ func TestNamesOfStates(t *testing.T) {
 	for state, want := range map[endpoint.State]string{
 		endpoint.Open: "open", endpoint.CloseSent: "closing", endpoint.Closed: "closed", 7: "unknown state",
 	} {
-		if got := state.String(); got != want {
-			t.Errorf("%d is %q, want %q", state, got, want)
-		}
+		check.Equal(t, state.String(), want, "%d", state)
 	}
 }

@@ -81,9 +81,7 @@ func TestPingsDuringABlockedWrite(t *testing.T) {
 			if string(frames[0].Payload) != "late" {
 				t.Errorf("the first frame is %+v", frames[0])
 			}
-			if got, want := pongs(frames), numbers(max(1, pings-kept+1), pings); !slices.Equal(got, want) {
-				t.Errorf("got the Pongs %q, want %q", got, want)
-			}
+			check.Slices(t, pongs(frames), numbers(max(1, pings-kept+1), pings), "got the Pongs")
 		})
 	}
 }
@@ -174,9 +172,7 @@ func TestQueuedPongsPrecedeTheAnswerToAClose(t *testing.T) {
 			})
 			g.open(nil)
 			both.Wait()
-			if got, want := opcodes(t, role, g.bytes()), []wire.Opcode{wire.Text, wire.Pong, wire.Pong, wire.Close}; !slices.Equal(got, want) {
-				t.Errorf("got the frames %v, want %v", got, want)
-			}
+			check.Slices(t, opcodes(t, role, g.bytes()), []wire.Opcode{wire.Text, wire.Pong, wire.Pong, wire.Close}, "got the frames")
 		})
 	}
 }

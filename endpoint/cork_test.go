@@ -115,9 +115,7 @@ func TestCollectedFramesAreTheSame(t *testing.T) {
 		if w.writes >= plain.writes && size > 50 {
 			t.Errorf("%d: %d writes, and %d for single frames", size, w.writes, plain.writes)
 		}
-		if sum := counters.Sent.Load(); sum != want {
-			t.Errorf("%d: counted %+v, want %+v", size, sum, want)
-		}
+		check.Equal(t, counters.Sent.Load(), want, "%d: counted", size)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/endpoint"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -155,9 +156,7 @@ func TestMessageInPieces(t *testing.T) {
 			{Kind: endpoint.KindMessage, Opcode: wire.Text, Payload: "in its last fragment only"},
 			{Kind: endpoint.KindMessage, Opcode: wire.Binary},
 		}
-		if got := receive(e, stream); !slices.Equal(got, want) {
-			t.Errorf("got\n%+v\nwant\n%+v", got, want)
-		}
+		check.Slices(t, receive(e, stream), want, "got")
 	})
 }
 
@@ -172,9 +171,7 @@ func TestRemaining(t *testing.T) {
 			if i >= header {
 				want = int64(len(frame) - i)
 			}
-			if got := e.Remaining(); got != want {
-				t.Errorf("after %d bytes: %d remain, want %d", i, got, want)
-			}
+			check.Equal(t, e.Remaining(), want, "after %d bytes", i)
 			e.Receive(time.Time{}, []byte{b})
 		}
 		if got := e.Remaining(); got != 0 {

@@ -289,9 +289,7 @@ func TestTextOfLimits(t *testing.T) {
 	for _, tt := range tests {
 		e := endpoint.New(io.Discard, endpoint.Config{Role: endpoint.Client, Limits: limits})
 		receive(e, tt.in)
-		if got := fmt.Sprint(e.Err()); got != tt.want {
-			t.Errorf("got  %s\nwant %s", got, tt.want)
-		}
+		check.Equal(t, fmt.Sprint(e.Err()), tt.want, "got")
 	}
 
 	e := endpoint.New(io.Discard, endpoint.Config{Role: endpoint.Client, Limits: endpoint.Limits{Message: 1}})
@@ -300,7 +298,5 @@ func TestTextOfLimits(t *testing.T) {
 		receive(e, fromPeer(endpoint.Client, wire.Continuation, "", false))
 	}
 	const want = "websocket: connection failed with 1008 (policy violation): message of 65538 small fragments exceeds Limits.Message (65537)"
-	if got := e.Err().Error(); got != want {
-		t.Errorf("got  %s\nwant %s", got, want)
-	}
+	check.Equal(t, e.Err().Error(), want, "got")
 }

@@ -88,9 +88,7 @@ func TestWritesOfAFrame(t *testing.T) {
 		check.Must(t, e.Send(wire.Binary, payload))
 		last := w[len(w)-1]
 		same := &last[len(last)-1] == &payload[len(payload)-1]
-		if same != (role == endpoint.Server) {
-			t.Errorf("in %d writes, the last of %d bytes: the caller's slice: %v", len(w), len(last), same)
-		}
+		check.Equal(t, same, (role == endpoint.Server), "in %d writes, the last of %d bytes: the caller's slice", len(w), len(last))
 		if role == endpoint.Server && len(w) != 2 {
 			t.Errorf("a frame of 100 KiB was written in %d pieces", len(w))
 		}
@@ -257,9 +255,7 @@ func TestMessageInFragments(t *testing.T) {
 			got += fmt.Sprintf("%v %v %q; ", f.Opcode, f.Fin, f.Payload)
 		}
 		const want = `text false "a\xe2"; continuation false ""; continuation false "\x82"; continuation true "\xac"; `
-		if got != want {
-			t.Errorf("got  %s\nwant %s", got, want)
-		}
+		check.Equal(t, got, want, "got")
 		if m.Opcode() != wire.Text {
 			t.Errorf("the message is %v", m.Opcode())
 		}

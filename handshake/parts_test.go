@@ -20,9 +20,7 @@ func TestEveryByteOfAKey(t *testing.T) {
 			if at >= 22 {
 				want = c == '='
 			}
-			if got := validKey(changed); got != want {
-				t.Errorf("validKey(%q) = %v", changed, got)
-			}
+			check.Equal(t, validKey(changed), want, "validKey(%q)", changed)
 		}
 	}
 	for _, bad := range []string{"", "==", key[1:], key[:23], key + "=", "A" + key, strings.Repeat("=", 24), key[:20] + "====" /* 15 bytes */} {
@@ -111,9 +109,7 @@ func TestStatusTexts(t *testing.T) {
 		if !ok {
 			want = "Handshake Refused"
 		}
-		if got := statusText(status); got != want {
-			t.Errorf("status %d is named %q, want %q", status, got, want)
-		}
+		check.Equal(t, statusText(status), want, "status %d is named", status)
 	}
 }
 

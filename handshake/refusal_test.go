@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/test/check"
 )
 
 // 9112-9.6-a, 6455-4.2.1-a, T-E01, T-D19: the connection closes, and the body
@@ -52,9 +53,7 @@ func TestEveryStatusIsReadByAnHTTPClient(t *testing.T) {
 		505: "HTTP Version Not Supported: this is a WebSocket endpoint over HTTP/1.1\n",
 		506: "Handshake Refused\n",
 	} {
-		if got := (&handshake.Error{Status: status}).Body(); got != want {
-			t.Errorf("status %d: body %q, want %q", status, got, want)
-		}
+		check.Equal(t, (&handshake.Error{Status: status}).Body(), want, "status %d: body", status)
 	}
 	resp, _ := readAnswer(t, "GET", handshake.AppendRefusal(nil, nil))
 	if resp.StatusCode != 500 {
@@ -126,9 +125,7 @@ func TestFieldsThatMayNotBeSentAreLeftOutOfARefusal(t *testing.T) {
 	}
 	got := handshake.AppendRefusal(nil, &handshake.Error{Status: 401, Header: header})
 	want := handshake.AppendRefusal(nil, &handshake.Error{Status: 401, Header: map[string][]string{"X-Mixed": {"ok"}}})
-	if !bytes.Equal(got, want) {
-		t.Errorf("got %q, want %q", got, want)
-	}
+	check.Slices(t, got, want, "")
 }
 
 // The text for the log has the status and the reason.

@@ -144,9 +144,7 @@ func TestUserinfoBecomesBasicAuthorization(t *testing.T) {
 			t.Errorf("ParseURL(%q): %v", c.in, err)
 			continue
 		}
-		if got := u.Authorization(); got != c.authorization {
-			t.Errorf("ParseURL(%q).Authorization() = %q, want %q", c.in, got, c.authorization)
-		}
+		check.Equal(t, u.Authorization(), c.authorization, "ParseURL(%q).Authorization()", c.in)
 		if u.String() != "ws://h/" || u.HostHeader() != "h" || u.Address() != "h:80" || u.Target != "/" {
 			t.Errorf("ParseURL(%q) shows its userinfo: %q, %q, %q, %q", c.in, u.String(), u.HostHeader(), u.Address(), u.Target)
 		}

@@ -23,9 +23,7 @@ func TestErrorsCanBeSent(t *testing.T) {
 		if rule == wire.ErrInvalidUTF8 {
 			want = wire.InvalidFramePayloadData
 		}
-		if rule.Code != want {
-			t.Errorf("%v carries %v, want %v", rule, rule.Code, want)
-		}
+		check.Equal(t, rule.Code, want, "%v carries", rule)
 		check.OKf(t, check.Err(wire.AppendClosePayload(nil, rule.Code, rule.Reason)), "%v does not fit a Close frame", rule)
 		if rule.Reason == "" || rule.Error() != "websocket: "+rule.Reason {
 			t.Errorf("%q says %q", rule.Reason, rule.Error())

@@ -124,9 +124,7 @@ func TestIncompleteFrameIsLeftAlone(t *testing.T) {
 				t.Fatalf("DecodeFrame(%d bytes of %x) tells the header %+v, want %+v", k, frame, f.Header, h)
 			}
 		}
-		if !bytes.Equal(b, frame) {
-			t.Errorf("incomplete, %x became %x", frame, b)
-		}
+		check.Slices(t, b, frame, "incomplete")
 	}
 }
 
@@ -208,9 +206,7 @@ func TestMaskingBeginsAtThePayload(t *testing.T) {
 	for before := range 9 {
 		prefix := bytes.Repeat([]byte{0xee}, before)
 		want := slices.Concat(prefix, unhex("82 8a 37fa213d"), masked)
-		if got := wire.AppendFrame(bytes.Clone(prefix), h, payload); !bytes.Equal(got, want) {
-			t.Errorf("behind %d bytes: %x, want %x", before, got, want)
-		}
+		check.Slices(t, wire.AppendFrame(bytes.Clone(prefix), h, payload), want, "behind %d bytes", before)
 	}
 }
 

@@ -263,9 +263,7 @@ func TestHandlerGetsAllInOrderAndSoDoesReceive(t *testing.T) {
 		wantText(t, set, "x", "0")
 		handled := collect(t, set)
 		send(t, set, "x", "50")
-		if want := append([]string{"1"}, numbers(0, 50)...); !slices.Equal(*handled, want) {
-			t.Errorf("handled %q, want %q", *handled, want)
-		}
+		check.Slices(t, *handled, append([]string{"1"}, numbers(0, 50)...), "handled")
 		for _, want := range append([]string{"1"}, numbers(0, 50)...) {
 			wantText(t, set, "x", want)
 		}
@@ -289,9 +287,7 @@ func TestBlockedHandlerDoesNotBlockTheReader(t *testing.T) {
 		wantDropped(t, set, "x", 991, 990)
 		close(release)
 		synctest.Wait()
-		if want := append([]string{"0"}, numbers(990, 1000)...); !slices.Equal(handled, want) {
-			t.Errorf("handled %q, want %q", handled, want)
-		}
+		check.Slices(t, handled, append([]string{"0"}, numbers(990, 1000)...), "handled")
 		wantDropped(t, set, "x", 991, 990)
 	})
 }

@@ -54,9 +54,7 @@ func TestConnectClosesTheOlderConnectionFirst(t *testing.T) {
 		connect(t, &set, "x", opts)
 		send(t, &set, "x", "not received of the older connection")
 		check.Must(t, check.Err(set.Connect(t.Context(), "x", "ws://new.example/", opts)))
-		if want := []string{"dial server.example:80", "close server.example:80", "dial new.example:80"}; !slices.Equal(events, want) {
-			t.Errorf("%q, want %q", events, want)
-		}
+		check.Slices(t, events, []string{"dial server.example:80", "close server.example:80", "dial new.example:80"}, "")
 		if code := <-codes; code != wire.NormalClosure {
 			t.Errorf("the server received the code %v", code)
 		}

@@ -249,8 +249,6 @@ func TestRangesOfCases(t *testing.T) {
 		{utf8[:6], "6.1.1, 6.1.3, 6.2.*"},
 		{all, "1.*, 2.*, 3.*, 4.*, 5.*, 6.*, 7.*, 9.*, 10.1.1, 12.*, 13.*"},
 	} {
-		if got := ranges(test.ids); got != test.want {
-			t.Errorf("%v: %q, want %q", test.ids, got, test.want)
-		}
+		check.Equal(t, ranges(test.ids), test.want, "%v", test.ids)
 	}
 }

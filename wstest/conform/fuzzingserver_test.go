@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"slices"
 	"strings"
 	"testing"
 
@@ -76,9 +75,7 @@ func TestCommandsOfTheDriver(t *testing.T) {
 		{"/getCaseInfo?casetuple=2.1", `{"id":"2.1","description":"A Ping without payload."}`},
 		{"/getCaseInfo?casetuple=2.1&case=3", `{"id":"7.3.3","description":"A Close with 1000."}`}, // case wins
 	} {
-		if got := f.ask(c.resource); got != c.want {
-			t.Errorf("%s: got %q, want %q", c.resource, got, c.want)
-		}
+		check.Equal(t, f.ask(c.resource), c.want, "%s", c.resource)
 	}
 	for _, resource := range []string{"/runCase?case=2&agent=a+b", "/runCase?casetuple=1.1.1&agent=a+b"} {
 		check.OKf(t, new(testee).connect(f.dial(), resource), "%s", resource)
@@ -88,9 +85,7 @@ func TestCommandsOfTheDriver(t *testing.T) {
 	}
 	f.ask("/updateReports?agent=a+b")
 	f.ask("/updateReports?agent=other")
-	if want := []string{"a b2", "other0"}; !slices.Equal(updated, want) {
-		t.Errorf("updated %q, want %q", updated, want)
-	}
+	check.Slices(t, updated, []string{"a b2", "other0"}, "updated")
 	results := f.Results()
 	if len(results) != 1 || len(results["a b"]) != 2 || results["a b"][0].Case.ID != "1.1.1" {
 		t.Errorf("results %v", results)
@@ -133,9 +128,7 @@ func TestCommandsThatAreRefused(t *testing.T) {
 			t.Errorf("%s: %v", c.name, err)
 			continue
 		}
-		if r.StatusCode != c.want {
-			t.Errorf("%s: status %d, want %d", c.name, r.StatusCode, c.want)
-		}
+		check.Equal(t, r.StatusCode, c.want, "%s: status", c.name)
 		conn.Close()
 	}
 	if got := f.Results(); len(got) != 0 {
@@ -249,8 +242,6 @@ func TestSubprotocolIsSelected(t *testing.T) {
 		io.WriteString(conn, request+"\r\n")
 		r, err := http.ReadResponse(bufio.NewReader(conn), nil)
 		check.Must(t, err)
-		if got := r.Header.Get("Sec-WebSocket-Protocol"); got != want {
-			t.Errorf("offered %q: selected %q, want %q", offer, got, want)
-		}
+		check.Equal(t, r.Header.Get("Sec-WebSocket-Protocol"), want, "offered %q: selected", offer)
 	}
 }

@@ -46,9 +46,7 @@ func TestPayloadsOfTheRFCInflate(t *testing.T) {
 				check.Must(t, err)
 				got = append(got, string(m))
 			}
-			if s := strings.Join(got, " "); s != c.want {
-				t.Errorf("got %q, want %q", s, c.want)
-			}
+			check.Equal(t, strings.Join(got, " "), c.want, "")
 		})
 	}
 }
@@ -238,9 +236,7 @@ func TestEveryCorruptionIsJudgedLikeCompressFlate(t *testing.T) {
 		for at := range p {
 			q := slices.Clone(p)
 			q[at] ^= byte(1 + r.IntN(255))
-			if diff := inflateDiff(nil, q); diff != "" {
-				t.Errorf("%s, byte %d changed to %#x: %s", name, at, q[at], diff)
-			}
+			check.Equal(t, inflateDiff(nil, q), "", "%s, byte %d changed to %#x", name, at, q[at])
 		}
 	}
 }

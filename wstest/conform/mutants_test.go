@@ -25,7 +25,7 @@ import (
 // and no verdict depends on how fast the machine is.
 
 func TestMain(m *testing.M) {
-	debug.SetGCPercent(400) // sessions allocate much and retain little
+	debug.SetGCPercent(400)        // sessions allocate much and retain little
 	flag.Set("test.parallel", "4") // unless a flag says another number: the tests of our own server and client mostly wait
 	os.Exit(m.Run())
 }
@@ -308,9 +308,7 @@ func TestClassesOfCheapCasesAreAPartition(t *testing.T) {
 	}
 	cheap := casesOf(t, cheapCases, "")
 	for _, c := range cheap {
-		if in[c.ID] != 1 {
-			t.Errorf("%s is in %d classes", c.ID, in[c.ID])
-		}
+		check.Equal(t, in[c.ID], 1, "%s is in", c.ID)
 	}
 	if len(in) != len(cheap) {
 		t.Errorf("the classes have %d cases, of %d", len(in), len(cheap))

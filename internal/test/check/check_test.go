@@ -37,6 +37,12 @@ func TestChecks(t *testing.T) {
 		if e := As[*os.PathError](r, tt.err, "As %d", 2); e != nil && e != path {
 			t.Errorf("As returned %v", e)
 		}
+		Equal(r, 1, 1, "equal")
+		Equal(r, "a", "b", "Equal %d", 4)
+		Equal(r, tt.err, tt.err, "equal")
+		Slices(r, []int{1}, nil, "Slices")
+		Slices(r, []byte{}, nil, "equal")
+		tt.want = append(tt.want, `Equal 4: "a", want "b"`, "Slices: [1], want []")
 		if !slices.Equal(r.got, tt.want) {
 			t.Errorf("%v: reported %q, want %q", tt.err, r.got, tt.want)
 		}

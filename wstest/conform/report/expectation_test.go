@@ -64,9 +64,7 @@ func TestMostSpecificExpectationWins(t *testing.T) {
 		"5.17.1.9": {"FAILED", "OK"},
 		"5.17":     {"OK", "OK"},
 	} {
-		if got := expected(e.agents["a"], id); got != want {
-			t.Errorf("%s: got %v, want %v", id, got, want)
-		}
+		check.Equal(t, expected(e.agents["a"], id), want, "%s", id)
 	}
 }
 
@@ -88,9 +86,7 @@ func TestPatternStandsForTheWholeID(t *testing.T) {
 		{"1.1", "1.1", false},
 		{"", "", false},
 	} {
-		if got := matches(c.pattern, c.id); got != c.want {
-			t.Errorf("%q and %q: got %v", c.pattern, c.id, got)
-		}
+		check.Equal(t, matches(c.pattern, c.id), c.want, "%q and %q", c.pattern, c.id)
 	}
 }
 
@@ -112,9 +108,7 @@ case 1.1.2: expected close OK, got close WRONG CODE
 case 1.1.4: expected FAILED, got OK
 case 1.1.10: nothing was expected of it; got OK, close OK
 `
-	if lines(got) != want {
-		t.Errorf("got\n%swant\n%s", lines(got), want)
-	}
+	check.Equal(t, lines(got), want, "got")
 	both, err := e.Compare("another", []*conform.Result{broken("1.1.1")})
 	if want := "case 1.1.1: expected OK, got FAILED; expected close OK, got close WRONG CODE\n"; err != nil || lines(both) != want {
 		t.Errorf("got %swant %s%v", lines(both), want, err)

@@ -119,9 +119,7 @@ func TestColorsChangeNothingElse(t *testing.T) {
 	}
 	sgr := regexp.MustCompile(`\x1b\[[0-9;]*m`)
 	for i, line := range colored {
-		if without := sgr.ReplaceAllString(line, ""); without != plain[i] {
-			t.Errorf("got %q, want %q", without, plain[i])
-		}
+		check.Equal(t, sgr.ReplaceAllString(line, ""), plain[i], "")
 	}
 }
 

@@ -87,9 +87,7 @@ func TestIndexIsAsToolsOfTheSuiteReadIt(t *testing.T) {
 				t.Errorf("%s %s: wrong remoteCloseCode", agent, id)
 			}
 			w.RemoteCloseCode, g.RemoteCloseCode = nil, nil
-			if w != g {
-				t.Errorf("%s %s: got %+v, want %+v", agent, id, g, w)
-			}
+			check.Equal(t, g, w, "%s %s", agent, id)
 			if readJSON[map[string]any](t, dir, w.Reportfile)["id"] != id {
 				t.Errorf("%s is not of case %s", w.Reportfile, id)
 			}
@@ -116,9 +114,7 @@ func TestNoResultsAreAReportToo(t *testing.T) {
 	if page := read(t, dir, "index.html"); !strings.Contains(page, "No results") {
 		t.Error("index.html does not say that there are no results")
 	}
-	if got, want := filesIn(t, dir), []string{"index.html", "index.json"}; !slices.Equal(got, want) {
-		t.Errorf("got the files %q, want %q", got, want)
-	}
+	check.Slices(t, filesIn(t, dir), []string{"index.html", "index.json"}, "got the files")
 }
 
 func TestReportReplacesAnEarlierOne(t *testing.T) {
@@ -131,9 +127,7 @@ func TestReportReplacesAnEarlierOne(t *testing.T) {
 		t.Errorf("the case's file still says %v", got)
 	}
 	want := []string{"a_case_1_1_1.html", "a_case_1_1_1.json", "index.html", "index.json", "notes.txt"}
-	if got := filesIn(t, dir); !slices.Equal(got, want) {
-		t.Errorf("got the files %q, want %q", got, want)
-	}
+	check.Slices(t, filesIn(t, dir), want, "got the files")
 }
 
 // Pages of an earlier run stayed, and looked like pages of the last one. Files that no report has
@@ -148,9 +142,7 @@ func TestFilesOfCasesOfAnEarlierReportAreRemoved(t *testing.T) {
 		"a_case_1_1_2.html", "a_case_1_1_2.json", "a_case_1_1_3.html", "a_case_1_1_3.json",
 		"c_case_1_1_1.html", "index.html", "index.json", "notes.txt",
 	}
-	if got := filesIn(t, dir); !slices.Equal(got, want) {
-		t.Errorf("got the files %q, want %q", got, want)
-	}
+	check.Slices(t, filesIn(t, dir), want, "got the files")
 }
 
 // An index.json that is not of a report, or not an honest one, removes nothing.
@@ -220,9 +212,7 @@ func TestFilesAreNamedByTheSuitesRule(t *testing.T) {
 		{"/../", "unnamed"},
 		{long, "very_long_very_long_very_long_very_long_very_long_very_long_very_long_very_long_very_long_very_long_" + "_" + shortHash(long)},
 	} {
-		if got := FileBase(c.agent); got != c.want {
-			t.Errorf("%.40q: got %q, want %q", c.agent, got, c.want)
-		}
+		check.Equal(t, FileBase(c.agent), c.want, "%.40q", c.agent)
 	}
 }
 
@@ -257,12 +247,8 @@ func TestEachAgentHasItsOwnFiles(t *testing.T) {
 	if len(seen) != len(names) {
 		t.Errorf("the index leads to the files of %d agents, want %d", len(seen), len(names))
 	}
-	if got, want := len(filesIn(t, dir)), 2*len(names)+2; got != want {
-		t.Errorf("got %d files, want %d", got, want)
-	}
-	if got, want := filesIn(t, filepath.Dir(dir)), []string{"servers"}; !slices.Equal(got, want) {
-		t.Errorf("beside the directory there is now %q, want %q", got, want)
-	}
+	check.Equal(t, len(filesIn(t, dir)), 2*len(names)+2, "")
+	check.Slices(t, filesIn(t, filepath.Dir(dir)), []string{"servers"}, "beside the directory there is now")
 }
 
 func TestCasesAreInTheOrderOfTheirNumbers(t *testing.T) {
@@ -274,7 +260,5 @@ func TestCasesAreInTheOrderOfTheirNumbers(t *testing.T) {
 	for _, r := range inOrder(slices.Collect(maps.Values(results))) {
 		got = append(got, r.Case.ID)
 	}
-	if want := []string{"1.1.1", "2.2", "2.9", "2.10", "10.1.1", "12.1.2"}; !slices.Equal(got, want) {
-		t.Errorf("got %q, want %q", got, want)
-	}
+	check.Slices(t, got, []string{"1.1.1", "2.2", "2.9", "2.10", "10.1.1", "12.1.2"}, "")
 }

@@ -31,7 +31,7 @@ func OK(t testing.TB, err error) {
 func OKf(t testing.TB, err error, format string, args ...any) {
 	if err != nil {
 		t.Helper()
-		t.Errorf("%s%v", name(format, args), err)
+		t.Errorf("%s%v", name(format, args...), err)
 	}
 }
 
@@ -40,7 +40,7 @@ func OKf(t testing.TB, err error, format string, args ...any) {
 func Is(t testing.TB, err, want error, format string, args ...any) {
 	if !errors.Is(err, want) {
 		t.Helper()
-		t.Errorf("%s%v, want %v", name(format, args), err, want)
+		t.Errorf("%s%v, want %v", name(format, args...), err, want)
 	}
 }
 
@@ -49,7 +49,7 @@ func Is(t testing.TB, err, want error, format string, args ...any) {
 func As[E error](t testing.TB, err error, format string, args ...any) (e E) {
 	if !errors.As(err, &e) {
 		t.Helper()
-		t.Errorf("%s%v, want a %T", name(format, args), err, e)
+		t.Errorf("%s%v, want a %T", name(format, args...), err, e)
 	}
 	return e
 }
@@ -58,7 +58,7 @@ func As[E error](t testing.TB, err error, format string, args ...any) (e E) {
 func Equal[T comparable](t testing.TB, got, want T, format string, args ...any) {
 	if got != want {
 		t.Helper()
-		t.Errorf("%s%s, want %s", name(format, args), show(got), show(want))
+		t.Errorf("%s%s, want %s", name(format, args...), show(got), show(want))
 	}
 }
 
@@ -66,12 +66,12 @@ func Equal[T comparable](t testing.TB, got, want T, format string, args ...any) 
 func Slices[E comparable](t testing.TB, got, want []E, format string, args ...any) {
 	if !slices.Equal(got, want) {
 		t.Helper()
-		t.Errorf("%s%s, want %s", name(format, args), show(got), show(want))
+		t.Errorf("%s%s, want %s", name(format, args...), show(got), show(want))
 	}
 }
 
 // name returns the beginning of a report.
-func name(format string, args []any) string {
+func name(format string, args ...any) string {
 	if format == "" {
 		return ""
 	}

@@ -332,16 +332,6 @@ func TestControlIsSkipped(t *testing.T) {
 	wantRead(t, r, "cd")
 }
 
-// 6455-5.5.2-a: every call that receives answers a Ping, also inside of an
-// unfinished message (6455-5.4-b).
-func TestPingIsAnsweredWhileReceiving(t *testing.T) {
-	piped(t, nil, func(t *testing.T, c *client.Conn, f *farEnd) {
-		f.send(firstFragment(wire.Text, "unfinished"), pingFrame("\xff\x00 not text"))
-		receiveNothing(t, c)
-		f.want(1, wire.Pong, "\xff\x00 not text")
-	})
-}
-
 // Limits are on by default, and are the Config's (6455-10.4-a, T-A07, T-A09,
 // T-G13): the header is enough to see a message too large.
 func TestLimits(t *testing.T) {

@@ -211,8 +211,7 @@ func TestCloseThatCannotBeSent(t *testing.T) {
 	}
 	for _, tt := range tests {
 		eachRole(t, func(t *testing.T, role endpoint.Role) {
-			var out bytes.Buffer
-			e := endpoint.New(&out, endpoint.Config{Role: role})
+			e, out := recorded(endpoint.Config{Role: role})
 			if err := e.Close(tt.code, tt.reason); !errors.Is(err, tt.want) || errors.Is(err, net.ErrClosed) {
 				t.Errorf("Close(%v, %q) returned %v, want %v", tt.code, tt.reason, err, tt.want)
 			}

@@ -41,8 +41,7 @@ func numbers(first, last int) []string {
 // 6455-5.5.3-b).
 func TestTenPingsAreTenPongs(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
-		var out bytes.Buffer
-		e := endpoint.New(&out, endpoint.Config{Role: role})
+		e, out := recorded(endpoint.Config{Role: role})
 		var in []byte
 		for _, number := range numbers(1, 10) {
 			in = append(in, whole(role, wire.Ping, number)...)
@@ -110,8 +109,7 @@ func TestReceiveDoesNotWaitForThePongToBeTaken(t *testing.T) {
 // goroutines (T-H16).
 func TestPingsRunOneBackgroundFunction(t *testing.T) {
 	var jobs []func()
-	var out bytes.Buffer
-	e := endpoint.New(&out, endpoint.Config{Role: endpoint.Server, Background: func(f func()) { jobs = append(jobs, f) }})
+	e, out := recorded(endpoint.Config{Role: endpoint.Server, Background: func(f func()) { jobs = append(jobs, f) }})
 	for _, number := range numbers(1, 100) {
 		receive(e, whole(endpoint.Server, wire.Ping, number))
 	}

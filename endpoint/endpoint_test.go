@@ -49,37 +49,6 @@ func TestPieceIsASliceOfTheInput(t *testing.T) {
 	})
 }
 
-// An assembled message does not alias the input: each input is overwritten when
-// Receive has returned (T-H09).
-func TestAssembledMessageSurvivesItsInput(t *testing.T) {
-	eachRole(t, func(t *testing.T, role endpoint.Role) {
-		e := endpoint.New(io.Discard, endpoint.Config{Role: role})
-		stream := slices.Concat(
-			fromPeer(role, wire.Text, strings.Repeat("Hel", 1000), false),
-			whole(role, wire.Ping, "between"),
-			fromPeer(role, wire.Continuation, "", false),
-			fromPeer(role, wire.Continuation, "lo", true))
-		var got []string
-		for piece := range slices.Chunk(stream, 7) {
-			for rest := piece; ; {
-				ev, n := e.Receive(time.Time{}, rest)
-				rest = rest[n:]
-				if ev.Kind == endpoint.KindNone {
-					break
-				}
-				clear(piece[:len(piece)-len(rest)])
-				if ev.Kind == endpoint.KindMessage {
-					got = append(got, string(ev.Payload))
-				}
-			}
-			clear(piece)
-		}
-		if want := strings.Repeat("Hel", 1000) + "lo"; len(got) != 1 || got[0] != want {
-			t.Errorf("got %d messages: %.40q", len(got), got)
-		}
-	})
-}
-
 // A buffer that held a message of one connection reveals none of its bytes on
 // another, not even beyond the payload's end (T-H09).
 func TestBuffersShowNothingOfOtherConnections(t *testing.T) {

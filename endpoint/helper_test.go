@@ -83,6 +83,12 @@ func receiveAt(e *endpoint.Endpoint, now time.Time, b []byte) []event {
 	return events
 }
 
+// recorded returns an endpoint and its output.
+func recorded(cfg endpoint.Config) (*endpoint.Endpoint, *bytes.Buffer) {
+	out := new(bytes.Buffer)
+	return endpoint.New(out, cfg), out
+}
+
 // written parses the output of an endpoint of the role, and fails the test if
 // it is not a sequence of whole frames, each masked as the role requires.
 func written(t *testing.T, role endpoint.Role, out []byte) []wire.Frame {

@@ -68,18 +68,6 @@ func TestMeaningOfLimits(t *testing.T) {
 	}
 }
 
-// Limits do not stand in the way of control frames, which are 125 bytes at
-// most.
-func TestControlFramesHaveNoLimit(t *testing.T) {
-	eachRole(t, func(t *testing.T, role endpoint.Role) {
-		e := endpoint.New(io.Discard, endpoint.Config{Role: role, Limits: endpoint.Limits{Frame: 1, Message: 1}})
-		receive(e, fromPeer(role, wire.Binary, "x", false))
-		if events := receive(e, whole(role, wire.Ping, "longer than the limit")); len(events) != 1 || events[0].Kind != endpoint.KindPing {
-			t.Errorf("got %+v", events)
-		}
-	})
-}
-
 // The sum of the lengths of a message's fragments does not exceed 2^63, even
 // without a limit (T-A01, T-A03, T-A13, 6455-5.2-i).
 func TestSumOfLengthsDoesNotOverflow(t *testing.T) {
@@ -98,28 +86,6 @@ func TestSumOfLengthsDoesNotOverflow(t *testing.T) {
 			}
 			limit := limitError(t, events)
 			if limit.Limit != "message" || limit.Max != math.MaxInt64 || limit.Seen != math.MaxInt64 {
-				t.Errorf("got %+v", limit)
-			}
-		})
-	}
-}
-
-// The limit applies to the sum of a message's fragments, and is checked at each
-// header: the first excessive one fails the message (6455-10.4-a, T-A08,
-// T-A09).
-func TestLimitIsOnTheSumOfFragments(t *testing.T) {
-	const max, size = 64 << 10, 1 << 10
-	for _, partial := range []bool{false, true} {
-		eachRole(t, func(t *testing.T, role endpoint.Role) {
-			e := endpoint.New(io.Discard, endpoint.Config{Role: role, Partial: partial, Limits: endpoint.Limits{Frame: size, Message: max}})
-			op := wire.Binary
-			for sum := 0; sum < max; sum += size {
-				receive(e, fromPeer(role, op, strings.Repeat("x", size), false))
-				op = wire.Continuation
-			}
-			check.Must(t, e.Err())
-			limit := limitError(t, receive(e, declaring(role, op, size, false)))
-			if limit.Limit != "message" || limit.Max != max || limit.Seen != max+size {
 				t.Errorf("got %+v", limit)
 			}
 		})
@@ -274,7 +240,8 @@ func TestLargeBuffersAreNotKept(t *testing.T) {
 	}
 }
 
-// Every error of a limit has the expected text.
+// Every error of a limit has the expected text. The limit applies to the sum of
+// a message's fragments, at each header (T-A08, T-A09).
 func TestTextOfLimits(t *testing.T) {
 	limits := endpoint.Limits{Frame: 5, Message: 8}
 	tests := []struct {

@@ -52,8 +52,7 @@ func TestMessagesAreFragmentedByMaxOutgoingFrame(t *testing.T) {
 			}
 			for _, size := range []int{0, limit, limit + 2, 2 * limit, 2*limit + 2} {
 				p := text[:size]
-				var out bytes.Buffer
-				e := endpoint.New(&out, endpoint.Config{Role: role, MaxOutgoingFrame: limit})
+				e, out := recorded(endpoint.Config{Role: role, MaxOutgoingFrame: limit})
 				check.Must(t, send(e, p))
 				if got, sizes := reassemble(t, role, out.Bytes()); got != p || len(sizes) != max(1, (size+limit-1)/limit) {
 					t.Errorf("%s, role %v, %d bytes: frames of %v bytes", name, role, size, sizes)
@@ -81,8 +80,7 @@ func reassemble(t *testing.T, role endpoint.Role, out []byte) (text string, size
 // Without a limit of the frame size, the default, no message is fragmented.
 func TestNoMaxOutgoingFrame(t *testing.T) {
 	for _, limit := range []int{0, -1} {
-		var out bytes.Buffer
-		e := endpoint.New(&out, endpoint.Config{Role: endpoint.Client, MaxOutgoingFrame: limit})
+		e, out := recorded(endpoint.Config{Role: endpoint.Client, MaxOutgoingFrame: limit})
 		check.Must(t, e.Send(wire.Text, bytes.Repeat([]byte("x"), 200<<10)))
 		if _, sizes := reassemble(t, endpoint.Client, out.Bytes()); len(sizes) != 1 {
 			t.Errorf("limit %d: %v", limit, sizes)

@@ -1,7 +1,6 @@
 package endpoint_test
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -164,8 +163,7 @@ func TestWaitingSendersAreReleased(t *testing.T) {
 func TestAbandonedMessage(t *testing.T) {
 	for _, began := range []bool{false, true} {
 		subtestRoles(t, fmt.Sprintf("began %v", began), func(t *testing.T, role endpoint.Role) {
-			var out bytes.Buffer
-			e := endpoint.New(&out, endpoint.Config{Role: role})
+			e := endpoint.New(io.Discard, endpoint.Config{Role: role})
 			m, err := e.NextWriter(wire.Binary)
 			check.Must(t, err)
 			want := endpoint.Open

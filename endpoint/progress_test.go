@@ -1,7 +1,6 @@
 package endpoint_test
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"net"
@@ -70,8 +69,7 @@ func TestFailAsync(t *testing.T) {
 	cause := errors.New("too late")
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		t.Run("open", func(t *testing.T) {
-			var out bytes.Buffer
-			e := endpoint.New(&out, endpoint.Config{Role: role})
+			e, out := recorded(endpoint.Config{Role: role})
 			if !e.FailAsync(wire.PolicyViolation, "late", cause) {
 				t.Error("it has not failed")
 			}
@@ -96,8 +94,7 @@ func TestFailAsync(t *testing.T) {
 			}
 		})
 		t.Run("closed by the peer", func(t *testing.T) {
-			var out bytes.Buffer
-			e := endpoint.New(&out, endpoint.Config{Role: role})
+			e, out := recorded(endpoint.Config{Role: role})
 			receive(e, closeFromPeer(role, 4000, ""))
 			if e.FailAsync(wire.PolicyViolation, "late", cause) {
 				t.Error("it has failed")

@@ -45,8 +45,7 @@ func TestPayloadsOfAnySize(t *testing.T) {
 		}
 		text := strings.Repeat("x", size)
 		eachRole(t, func(t *testing.T, role endpoint.Role) {
-			var out bytes.Buffer
-			e := endpoint.New(&out, endpoint.Config{Role: role})
+			e, out := recorded(endpoint.Config{Role: role})
 			given := bytes.Clone(payload)
 			m, err := e.NextWriter(wire.Binary)
 			check.Must(t, err)
@@ -99,8 +98,7 @@ func TestWritesOfAFrame(t *testing.T) {
 // too (6455-5.1-a, 6455-5.3-a, 6455-5.3-b, T-E08, T-E09, T-E10).
 func TestEveryFrameHasItsOwnKey(t *testing.T) {
 	const frames = 10_000
-	var out bytes.Buffer
-	e := endpoint.New(&out, endpoint.Config{Role: endpoint.Client})
+	e, out := recorded(endpoint.Config{Role: endpoint.Client})
 	m, err := e.NextWriter(wire.Text)
 	check.Must(t, err)
 	for range frames / 5 {
@@ -138,8 +136,7 @@ func TestConnectionsDoNotShareKeys(t *testing.T) {
 // A client's payload never appears unmasked on the wire (T-E07).
 func TestClientsTextIsNotOnTheWire(t *testing.T) {
 	const request = "GET /script.js HTTP/1.1\r\nHost: example.com\r\n\r\n"
-	var out bytes.Buffer
-	e := endpoint.New(&out, endpoint.Config{Role: endpoint.Client})
+	e, out := recorded(endpoint.Config{Role: endpoint.Client})
 	for range 1000 {
 		check.Must(t, e.SendText(request))
 	}
@@ -173,8 +170,7 @@ func TestPreparedMessage(t *testing.T) {
 func TestPreparedMessageAfterClose(t *testing.T) {
 	m, err := endpoint.Prepare(wire.Binary, nil)
 	check.Must(t, err)
-	var out bytes.Buffer
-	e := endpoint.New(&out, endpoint.Config{Role: endpoint.Server})
+	e, out := recorded(endpoint.Config{Role: endpoint.Server})
 	check.Must(t, e.Close(1000, ""))
 	if err := e.SendPrepared(m); err != endpoint.ErrClosed || len(written(t, endpoint.Server, out.Bytes())) != 1 {
 		t.Errorf("got %v, written: % x", err, out.Bytes())
@@ -205,8 +201,7 @@ func TestInvalidFramesAreRefused(t *testing.T) {
 	}
 	for _, tt := range tests {
 		subtestRoles(t, tt.name, func(t *testing.T, role endpoint.Role) {
-			var out bytes.Buffer
-			e := endpoint.New(&out, endpoint.Config{Role: role})
+			e, out := recorded(endpoint.Config{Role: role})
 			if err := tt.call(e); !errors.Is(err, tt.want) || errors.Is(err, net.ErrClosed) {
 				t.Errorf("got %v, want %v", err, tt.want)
 			}
@@ -223,8 +218,7 @@ func TestInvalidFramesAreRefused(t *testing.T) {
 // (6455-5.4-a, 6455-5.6-a).
 func TestMessageInFragments(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
-		var out bytes.Buffer
-		e := endpoint.New(&out, endpoint.Config{Role: role})
+		e, out := recorded(endpoint.Config{Role: role})
 		m, err := e.NextWriter(wire.Text)
 		check.Must(t, err)
 		steps := []struct {

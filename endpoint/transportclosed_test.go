@@ -111,8 +111,7 @@ func TestAbortIsTheEnd(t *testing.T) {
 		"broken rule": func(endpoint.Role) []byte { return []byte{0x83} },
 	} {
 		subtestRoles(t, name, func(t *testing.T, role endpoint.Role) {
-			var out bytes.Buffer
-			e := endpoint.New(&out, endpoint.Config{Role: role})
+			e, out := recorded(endpoint.Config{Role: role})
 			check.Must(t, check.Err(e.Abort(nil, func() error { return nil })))
 			events := receive(e, append(whole(role, wire.Ping, ""), last(role)...))
 			if ev := events[len(events)-1]; ev.Err != endpoint.ErrClosed {

@@ -76,7 +76,7 @@ func TestAbandonedReader(t *testing.T) {
 	next := map[string]func(t *testing.T, c *client.Conn){
 		"Receive": func(t *testing.T, c *client.Conn) { receiveWant(t, c, wire.Text, "next") },
 		"ReceiveInto": func(t *testing.T, c *client.Conn) {
-			if op, p, err := c.ReceiveInto(t.Context(), make([]byte, 0, 100)); err != nil || op != wire.Text || string(p) != "next" {
+			if op, p, err := c.ReceiveInto(t.Context(), append(make([]byte, 0, 100), "mine, "...)); err != nil || op != wire.Text || string(p) != "mine, next" {
 				t.Errorf("received %v %q, %v", op, p, err)
 			}
 		},

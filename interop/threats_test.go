@@ -19,12 +19,6 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// The proxies, with an idle timeout in seconds.
-var proxies = map[string]func(t *testing.T, backend string, secure bool, idle int) (string, dialFunc){
-	"nginx":   startNginxFor,
-	"haproxy": startHAProxyFor,
-}
-
 // The ways to serve that read a handshake in ways of their own.
 var backends = map[string]func(t *testing.T, s *server.Server, ln net.Listener){
 	"our server":                 listenDirectly,

@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -43,9 +44,7 @@ func TestEveryState(t *testing.T) {
 	}
 	for _, kind := range transportKinds {
 		states, used, fault := explore(t, kind)
-		if fault != "" {
-			t.Errorf("%s: %s", kind, fault)
-		}
+		check.Equal(t, fault, "", "%s", kind)
 		t.Logf("%s: %d states", kind, states)
 		for i := range transitions {
 			for k, entry := range transitions[i] {

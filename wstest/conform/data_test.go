@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/fibersock/fibersock/internal/test/check"
 )
 
 // The sizes are those of the suite, and how well the data compresses is that of data of the same kind. Their content is pinned: two runs
@@ -59,15 +61,9 @@ func flateSize(t *testing.T, data []byte) int {
 	t.Helper()
 	var b bytes.Buffer
 	z, err := flate.NewWriter(&b, flate.DefaultCompression)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := z.Write(data); err != nil {
-		t.Fatal(err)
-	}
-	if err := z.Close(); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
+	check.Must(t, check.Err(z.Write(data)))
+	check.Must(t, z.Close())
 	return b.Len()
 }
 

@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/fibersock/fibersock/internal/test/check"
 )
 
 // RFC 7692, Section 7.2.3, and other legal payloads (7692-7.2.1-c, 7692-7.2.3-a, 7692-7.2.2-b).
@@ -41,14 +43,10 @@ func TestPayloadsOfTheRFCInflate(t *testing.T) {
 			var got []string
 			for _, p := range strings.Fields(c.payloads) {
 				m, err := f.message(nil, unhex(t, p), 100)
-				if err != nil {
-					t.Fatal(err)
-				}
+				check.Must(t, err)
 				got = append(got, string(m))
 			}
-			if s := strings.Join(got, " "); s != c.want {
-				t.Errorf("got %q, want %q", s, c.want)
-			}
+			check.Equal(t, strings.Join(got, " "), c.want, "")
 		})
 	}
 }
@@ -170,9 +168,7 @@ func TestDistanceOutsideTheWindow(t *testing.T) {
 				if !inOne {
 					w.fixed(endOfBlock)
 					w.put(0, 3)
-					if _, err := f.message(nil, w.flush(), n); err != nil {
-						t.Fatal(err)
-					}
+					check.Must(t, check.Err(f.message(nil, w.flush(), n)))
 					w = bitWriter{}
 					w.put(1<<1, 3)
 				}
@@ -196,9 +192,7 @@ func TestInflateReadsCompressFlate(t *testing.T) {
 				f := newInflater(15, takeover)
 				var buf bytes.Buffer
 				z, err := flate.NewWriter(&buf, level)
-				if err != nil {
-					t.Fatal(err)
-				}
+				check.Must(t, err)
 				at := 0
 				for _, size := range messageSizes {
 					m := cut(sample, &at, size)
@@ -206,12 +200,8 @@ func TestInflateReadsCompressFlate(t *testing.T) {
 					if !takeover {
 						z.Reset(&buf)
 					}
-					if _, err := z.Write(m); err != nil {
-						t.Fatal(err)
-					}
-					if err := z.Flush(); err != nil {
-						t.Fatal(err)
-					}
+					check.Must(t, check.Err(z.Write(m)))
+					check.Must(t, z.Flush())
 					got, err := f.message(nil, bytes.TrimSuffix(buf.Bytes(), []byte{0, 0, 0xff, 0xff}), len(m))
 					if err != nil || !bytes.Equal(got, m) {
 						t.Fatalf("%s, level %d, takeover %t, %d bytes: got %d bytes, error %v", name, level, takeover, size, len(got), err)
@@ -246,9 +236,7 @@ func TestEveryCorruptionIsJudgedLikeCompressFlate(t *testing.T) {
 		for at := range p {
 			q := slices.Clone(p)
 			q[at] ^= byte(1 + r.IntN(255))
-			if diff := inflateDiff(nil, q); diff != "" {
-				t.Errorf("%s, byte %d changed to %#x: %s", name, at, q[at], diff)
-			}
+			check.Equal(t, inflateDiff(nil, q), "", "%s, byte %d changed to %#x", name, at, q[at])
 		}
 	}
 }
@@ -344,9 +332,7 @@ func BenchmarkInflate(b *testing.B) {
 					b.ReportAllocs()
 					dst := make([]byte, 0, size)
 					for b.Loop() {
-						if _, err := f.message(dst[:0], p, size); err != nil {
-							b.Fatal(err)
-						}
+						check.Must(b, check.Err(f.message(dst[:0], p, size)))
 					}
 				})
 			}
@@ -357,9 +343,7 @@ func BenchmarkInflate(b *testing.B) {
 func unhex(t *testing.T, s string) []byte {
 	t.Helper()
 	b, err := hex.DecodeString(s)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	return b
 }
 

@@ -95,50 +95,28 @@ var halfAfterClose = []catch{
 
 // closeMutants break RFC 6455, Sections 5.5.1 and 7.
 var closeMutants = []mutant{
-	{name: "status codes under 1000 come back", faults: toleratesCodes(0, 999), caught: []catch{
-		{cases: "7.9.1 7.9.2", behavior: Failed, close: WrongCode},
-	}},
-	{name: "1004 comes back", faults: toleratesCodes(1004, 1004), caught: []catch{
-		{cases: "7.9.3", behavior: Failed, close: WrongCode},
-	}},
-	{name: "1005 and 1006 come back", faults: toleratesCodes(1005, 1006), caught: []catch{
-		{cases: "7.9.4 7.9.5", behavior: Failed, close: WrongCode},
-	}},
-	{name: "unassigned status codes come back", faults: toleratesCodes(1015, 2999), caught: []catch{
-		{cases: "7.9.6 7.9.7 7.9.8 7.9.9", behavior: Failed, close: WrongCode},
-	}},
-	{name: "all status codes come back", faults: toleratesCodes(0, 65535), caught: []catch{
-		{cases: "7.9.*", behavior: Failed, close: WrongCode}, // 7.13.* have no right and wrong
-	}},
+	{name: "status codes under 1000 come back", faults: toleratesCodes(0, 999), caught: caughtBy("7.9.1 7.9.2", Failed, WrongCode)},
+	{name: "1004 comes back", faults: toleratesCodes(1004, 1004), caught: caughtBy("7.9.3", Failed, WrongCode)},
+	{name: "1005 and 1006 come back", faults: toleratesCodes(1005, 1006), caught: caughtBy("7.9.4 7.9.5", Failed, WrongCode)},
+	{name: "unassigned status codes come back", faults: toleratesCodes(1015, 2999), caught: caughtBy("7.9.6 7.9.7 7.9.8 7.9.9", Failed, WrongCode)},
+	{name: "all status codes come back", faults: toleratesCodes(0, 65535), caught: caughtBy("7.9.*", Failed, WrongCode)}, // 7.13.* have no right and wrong
 	{name: "status codes from 3000 on are refused", faults: testeeFaults{closing: func(s *testeeSession, payload []byte) error {
 		if len(payload) >= 2 && binary.BigEndian.Uint16(payload) >= 3000 {
 			return testeeFailure(1002)
 		}
 		s.send(&testeeFrame{fin: true, opcode: testeeClose, payload: payload[:min(len(payload), 2)]})
 		return errTesteeClosed
-	}}, caught: []catch{
-		{cases: "7.7.10 7.7.11 7.7.12 7.7.13", behavior: Failed, close: WrongCode},
-	}},
+	}}, caught: caughtBy("7.7.10 7.7.11 7.7.12 7.7.13", Failed, WrongCode)},
 	{name: "a Close without a code is answered with 1005", faults: answersClose(func(payload []byte) []byte {
 		if len(payload) == 0 {
 			return []byte{0x03, 0xed}
 		}
 		return payload[:2]
-	}), caught: []catch{
-		{cases: "7.3.1", behavior: Failed, close: WrongCode},
-	}},
-	{name: "a Close with one octet passes", faults: toleratesClose(testeeRuleCloseSize), caught: []catch{
-		{cases: "7.3.2", behavior: Failed, close: WrongCode},
-	}},
-	{name: "a Close with one octet comes back", faults: tolerates(testeeRuleCloseSize, nil), caught: []catch{
-		{cases: "7.3.2", behavior: Failed, close: WrongCode},
-	}},
-	{name: "a Close with 126 octets passes", faults: toleratesClose(testeeRuleControlSize), caught: []catch{
-		{cases: "7.3.6", behavior: Failed, close: WrongCode},
-	}},
-	{name: "the reason of a Close need not be UTF-8", faults: toleratesClose(testeeRuleCloseText), caught: []catch{
-		{cases: "7.5.1", behavior: Failed, close: WrongCode},
-	}},
+	}), caught: caughtBy("7.3.1", Failed, WrongCode)},
+	{name: "a Close with one octet passes", faults: toleratesClose(testeeRuleCloseSize), caught: caughtBy("7.3.2", Failed, WrongCode)},
+	{name: "a Close with one octet comes back", faults: tolerates(testeeRuleCloseSize, nil), caught: caughtBy("7.3.2", Failed, WrongCode)},
+	{name: "a Close with 126 octets passes", faults: toleratesClose(testeeRuleControlSize), caught: caughtBy("7.3.6", Failed, WrongCode)},
+	{name: "the reason of a Close need not be UTF-8", faults: toleratesClose(testeeRuleCloseText), caught: caughtBy("7.5.1", Failed, WrongCode)},
 	{name: "a Close with a reason is answered with 1002", faults: answersClose(func(payload []byte) []byte {
 		if len(payload) > 2 {
 			return []byte{0x03, 0xea}
@@ -161,22 +139,16 @@ var closeMutants = []mutant{
 	{name: "no Close is answered", faults: testeeFaults{closing: func(s *testeeSession, _ []byte) error {
 		io.Copy(io.Discard, s.in)
 		return io.EOF
-	}}, caught: []catch{
-		{cases: goodCloses, close: Unclean}, // an illegal Close is answered
-	}},
+	}}, caught: caughtBy(goodCloses, "", Unclean)}, // an illegal Close is answered
 	{name: "TCP is ended when a Close comes",
-		faults: testeeFaults{closing: func(*testeeSession, []byte) error { return io.EOF }}, caught: []catch{
-			{cases: goodCloses, close: Unclean},
-		}},
+		faults: testeeFaults{closing: func(*testeeSession, []byte) error { return io.EOF }}, caught: caughtBy(goodCloses, "", Unclean)},
 	{name: "Pings after a Close are answered",
 		faults: goesOnAfterClose(testeeFaults{echo: func(s *testeeSession, opcode byte, payload []byte) error {
 			if s.held == nil {
 				s.sendMessage(opcode, payload)
 			}
 			return nil
-		}}), caught: []catch{
-			{cases: "7.1.3", behavior: Failed},
-		}},
+		}}), caught: caughtBy("7.1.3", Failed, "")},
 	{name: "messages after a Close are answered", faults: goesOnAfterClose(testeeFaults{
 		ping: func(s *testeeSession, payload []byte) error {
 			if s.held == nil {
@@ -184,9 +156,7 @@ var closeMutants = []mutant{
 			}
 			return nil
 		},
-	}), caught: []catch{
-		{cases: "7.1.4 7.1.5", behavior: Failed},
-	}},
+	}), caught: caughtBy("7.1.4 7.1.5", Failed, "")},
 	{name: "the connection is closed after a message",
 		faults: testeeFaults{echo: func(s *testeeSession, opcode byte, payload []byte) error {
 			s.sendMessage(opcode, payload)
@@ -202,9 +172,7 @@ var closeMutants = []mutant{
 		faults: testeeFaults{echo: func(s *testeeSession, opcode byte, payload []byte) error {
 			s.sendMessage(opcode, payload)
 			return io.EOF
-		}}, caught: []catch{
-			{cases: echoOrKilled + " " + echoOrClosed, close: Unclean}, // where the peer is to fail the connection, that is one way to do it
-		}},
+		}}, caught: caughtBy(echoOrKilled+" "+echoOrClosed, "", Unclean)}, // where the peer is to fail the connection, that is one way to do it
 	{name: "the connection is failed with 1011 when a message comes",
 		faults: testeeFaults{echo: func(*testeeSession, byte, []byte) error {
 			return testeeFailure(1011)

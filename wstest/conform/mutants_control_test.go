@@ -45,51 +45,37 @@ const pingsInMessages = "5.6 5.7 5.8 5.19 5.20"
 
 // controlMutants break RFC 6455, Sections 5.5, 5.5.2 and 5.5.3.
 var controlMutants = []mutant{
-	{name: "Pings are dropped", faults: testeeFaults{ping: func(*testeeSession, []byte) error { return nil }}, caught: []catch{
-		{cases: pongOrClosed + " " + pingsInMessages, behavior: Failed},
-	}},
+	{name: "Pings are dropped", faults: testeeFaults{ping: func(*testeeSession, []byte) error { return nil }}, caught: caughtBy(pongOrClosed+" "+pingsInMessages, Failed, "")},
 	{name: "Pings are answered with Pings", faults: testeeFaults{ping: func(s *testeeSession, payload []byte) error {
 		s.send(&testeeFrame{fin: true, opcode: testeePing, payload: payload})
 		return nil
-	}}, caught: []catch{
-		{cases: pongOrClosed + " " + pingsInMessages, behavior: Failed},
-	}},
+	}}, caught: caughtBy(pongOrClosed+" "+pingsInMessages, Failed, "")},
 	{name: "Pings between fragments are dropped", faults: testeeFaults{ping: func(s *testeeSession, payload []byte) error {
 		if s.opcode == 0 {
 			s.sendPong(payload)
 		}
 		return nil
-	}}, caught: []catch{
-		{cases: pingsInMessages, behavior: Failed},
-	}},
+	}}, caught: caughtBy(pingsInMessages, Failed, "")},
 	{name: "Pongs have no payload", faults: changesPongs(func([]byte) []byte { return nil }), caught: []catch{
 		{cases: pongOrClosed + " " + pingsInMessages, except: "2.1", behavior: Failed},
 	}},
 	{name: "Pongs have at most 124 octets",
-		faults: changesPongs(func(p []byte) []byte { return p[:min(len(p), 124)] }), caught: []catch{
-			{cases: "2.4 2.6", behavior: Failed},
-		}},
+		faults: changesPongs(func(p []byte) []byte { return p[:min(len(p), 124)] }), caught: caughtBy("2.4 2.6", Failed, "")},
 	{name: "the payload of Pongs ends at NUL", faults: changesPongs(func(p []byte) []byte {
 		p, _, _ = bytes.Cut(p, []byte{0})
 		return p
-	}), caught: []catch{
-		{cases: "2.3", behavior: Failed},
-	}},
+	}), caught: caughtBy("2.3", Failed, "")},
 	{name: "Pongs that are due go out with the last first", faults: answersPings(func(s *testeeSession, waiting [][]byte) {
 		for _, p := range slices.Backward(waiting) {
 			s.sendPong(p)
 		}
-	}), caught: []catch{
-		{cases: "2.10 2.11", behavior: Failed},
-	}},
+	}), caught: caughtBy("2.10 2.11", Failed, "")},
 	// RFC 6455, 5.5.3 allows that. The suite does not.
 	{name: "of Pongs that are due only the last goes out", faults: answersPings(func(s *testeeSession, waiting [][]byte) {
 		if len(waiting) > 0 {
 			s.sendPong(waiting[len(waiting)-1])
 		}
-	}), caught: []catch{
-		{cases: "2.10 2.11", behavior: Failed},
-	}},
+	}), caught: caughtBy("2.10 2.11", Failed, "")},
 	{name: "Pings between fragments are answered after the message", faults: testeeFaults{
 		ping: func(s *testeeSession, payload []byte) error {
 			if s.opcode == 0 {
@@ -107,20 +93,14 @@ var controlMutants = []mutant{
 			s.held = nil
 			return nil
 		},
-	}, caught: []catch{
-		{cases: pingsInMessages, behavior: Failed},
-	}},
+	}, caught: caughtBy(pingsInMessages, Failed, "")},
 	{name: "each Ping is answered twice", faults: testeeFaults{ping: func(s *testeeSession, payload []byte) error {
 		s.sendPong(payload)
 		s.sendPong(payload)
 		return nil
-	}}, caught: []catch{
-		{cases: pongOrClosed + " " + pingsInMessages, behavior: Failed},
-	}},
+	}}, caught: caughtBy(pongOrClosed+" "+pingsInMessages, Failed, "")},
 	{name: "a Ping of 126 octets is answered in full",
-		faults: tolerates(testeeRuleControlSize, func(f *testeeFrame) bool { return f.opcode == testeePing }), caught: []catch{
-			{cases: "2.5", behavior: Failed, close: Failed}, // for the Pong, which is as long
-		}},
+		faults: tolerates(testeeRuleControlSize, func(f *testeeFrame) bool { return f.opcode == testeePing }), caught: caughtBy("2.5", Failed, Failed)}, // for the Pong, which is as long
 	{name: "a Ping of 126 octets is answered with its first 125", faults: testeeFaults{
 		lenient: func(broken testeeRule, f *testeeFrame) bool {
 			return broken == testeeRuleControlSize && f.opcode == testeePing
@@ -129,38 +109,28 @@ var controlMutants = []mutant{
 			s.sendPong(payload[:min(len(payload), 125)])
 			return nil
 		},
-	}, caught: []catch{
-		{cases: "2.5", behavior: Failed, close: Failed},
-	}},
+	}, caught: caughtBy("2.5", Failed, Failed)},
 	{name: "a Ping of 125 octets is refused", faults: testeeFaults{ping: func(s *testeeSession, payload []byte) error {
 		if len(payload) == 125 {
 			return testeeFailure(1002)
 		}
 		s.sendPong(payload)
 		return nil
-	}}, caught: []catch{
-		{cases: "2.4 2.6", behavior: Failed, close: Failed},
-	}},
+	}}, caught: caughtBy("2.4 2.6", Failed, Failed)},
 	{name: "a Ping ends the message that it is in", faults: testeeFaults{ping: func(s *testeeSession, payload []byte) error {
 		s.sendPong(payload)
 		s.opcode = 0
 		return nil
-	}}, caught: []catch{
-		{cases: pingsInMessages, behavior: Failed, close: Failed}, // the next fragment continues nothing
-	}},
+	}}, caught: caughtBy(pingsInMessages, Failed, Failed)}, // the next fragment continues nothing
 	{name: "a Pong follows each message", faults: testeeFaults{echo: func(s *testeeSession, opcode byte, payload []byte) error {
 		s.sendMessage(opcode, payload)
 		s.sendPong(nil)
 		return nil
-	}}, more: "9.1.1 9.7.1 12.1.1", caught: []catch{
-		{cases: allEchoes, behavior: Failed}, // cases that judge by themselves look at messages only
-	}},
+	}}, more: "9.1.1 9.7.1 12.1.1", caught: caughtBy(allEchoes, Failed, "")}, // cases that judge by themselves look at messages only
 	{name: "Pongs come back", faults: testeeFaults{pong: func(s *testeeSession, payload []byte) error {
 		s.sendPong(payload)
 		return nil
-	}}, caught: []catch{
-		{cases: "2.7 2.8 2.9", behavior: Failed},
-	}},
+	}}, caught: caughtBy("2.7 2.8 2.9", Failed, "")},
 	{name: "a Pong without a Ping is refused",
 		faults: testeeFaults{pong: func(*testeeSession, []byte) error { return testeeFailure(1002) }}, caught: []catch{
 			{cases: "2.7 2.8", close: WrongCode}, // the judge has sent its Close already

@@ -34,17 +34,11 @@ func truncatesAt(n int) testeeFaults {
 // 1001; as the suite has no other code than 1000 for a good end, that counts as WRONG CODE.
 var framingMutants = []mutant{
 	{name: "RSV1 is ignored",
-		faults: tolerates(testeeRuleRSV, func(f *testeeFrame) bool { return f.rsv == 4 }), caught: []catch{
-			{cases: "3.4", behavior: Failed, close: Failed}, // the only case in which RSV1 is alone
-		}},
+		faults: tolerates(testeeRuleRSV, func(f *testeeFrame) bool { return f.rsv == 4 }), caught: caughtBy("3.4", Failed, Failed)}, // the only case in which RSV1 is alone
 	{name: "RSV2 is ignored",
-		faults: tolerates(testeeRuleRSV, func(f *testeeFrame) bool { return f.rsv == 2 }), caught: []catch{
-			{cases: "3.2", behavior: Failed, close: Failed},
-		}},
+		faults: tolerates(testeeRuleRSV, func(f *testeeFrame) bool { return f.rsv == 2 }), caught: caughtBy("3.2", Failed, Failed)},
 	{name: "RSV3 is ignored",
-		faults: tolerates(testeeRuleRSV, func(f *testeeFrame) bool { return f.rsv == 1 }), caught: []catch{
-			{cases: "3.1", behavior: Failed, close: Failed},
-		}},
+		faults: tolerates(testeeRuleRSV, func(f *testeeFrame) bool { return f.rsv == 1 }), caught: caughtBy("3.1", Failed, Failed)},
 	{name: "all reserved bits are ignored", faults: tolerates(testeeRuleRSV, nil), caught: []catch{
 		// In 3.7 the frame is a Close, and its answer looks like that of a peer that fails the connection.
 		{cases: "3.*", except: "3.7", behavior: Failed, close: Failed},
@@ -67,9 +61,7 @@ var framingMutants = []mutant{
 			}
 			return true
 		},
-	}, caught: []catch{
-		{cases: "4.*", behavior: Failed, close: Failed},
-	}},
+	}, caught: caughtBy("4.*", Failed, Failed)},
 
 	// As golang.org/x/net/websocket does.
 	{name: "frames that break a rule come back as they are", faults: testeeFaults{
@@ -83,9 +75,7 @@ var framingMutants = []mutant{
 			}
 			return !bad
 		},
-	}, caught: []catch{
-		{cases: "3.* 4.* 5.1 5.2", behavior: Failed, close: Failed},
-	}},
+	}, caught: caughtBy("3.* 4.* 5.1 5.2", Failed, Failed)},
 
 	{name: "five octets ff go in front of each message", faults: testeeFaults{encode: func(_ *testeeSession, f *testeeFrame) []byte {
 		b := testeeEncode(f)
@@ -124,17 +114,13 @@ var framingMutants = []mutant{
 		{cases: "9.1.*", behavior: Failed},
 	}},
 	{name: "payloads are cut at 65536 octets",
-		faults: truncatesAt(65536), more: "9.1.1 9.1.2 9.2.1 9.2.2 9.5.6 9.6.6", caught: []catch{
-			{cases: "9.1.2 9.2.2 9.5.6 9.6.6", behavior: Failed}, // no case of 1.* is that large
-		}},
+		faults: truncatesAt(65536), more: "9.1.1 9.1.2 9.2.1 9.2.2 9.5.6 9.6.6", caught: caughtBy("9.1.2 9.2.2 9.5.6 9.6.6", Failed, "")}, // no case of 1.* is that large
 	{name: "one octet is wrong, in messages of more than 64 KiB", faults: changesData(func(f *testeeFrame) {
 		if len(f.payload) > 65536 {
 			f.payload = append([]byte(nil), f.payload...)
 			f.payload[65536] ^= 1
 		}
-	}), more: "9.1.2 9.2.2 9.3.9", caught: []catch{
-		{cases: "9.1.2 9.2.2 9.3.9", behavior: Failed}, // to the suite only the length matters there; the judge is stricter
-	}},
+	}), more: "9.1.2 9.2.2 9.3.9", caught: caughtBy("9.1.2 9.2.2 9.3.9", Failed, "")}, // to the suite only the length matters there; the judge is stricter
 	{name: "lengths from 126 to 65535 are written in 64 bits",
 		faults: testeeFaults{encode: func(_ *testeeSession, f *testeeFrame) []byte {
 			if n := len(f.payload); n > 125 {
@@ -142,9 +128,7 @@ var framingMutants = []mutant{
 				return append(b, testeeMask(f, b)...)
 			}
 			return testeeEncode(f)
-		}}, caught: []catch{
-			{cases: "1.*.3 1.*.4 1.*.5 1.*.6", behavior: Failed, close: WrongCode}, // the answer to the judge's 1002
-		}},
+		}}, caught: caughtBy("1.*.3 1.*.4 1.*.5 1.*.6", Failed, WrongCode)}, // the answer to the judge's 1002
 	{name: "lengths up to 125 are written in 16 bits",
 		faults: testeeFaults{encode: func(_ *testeeSession, f *testeeFrame) []byte {
 			if n := len(f.payload); n <= 125 && !f.control() {
@@ -163,15 +147,11 @@ var framingMutants = []mutant{
 				b[2], b[3] = b[3], b[2]
 			}
 			return b
-		}}, caught: []catch{
-			{cases: "1.*.3 1.*.4 1.*.5", behavior: Failed, close: Unclean}, // the Close vanishes in the payload; 65535 is the same both ways
-		}},
+		}}, caught: caughtBy("1.*.3 1.*.4 1.*.5", Failed, Unclean)}, // the Close vanishes in the payload; 65535 is the same both ways
 
 	{name: "a last fragment that is empty is lost", faults: testeeFaults{frame: func(_ *testeeSession, f *testeeFrame) bool {
 		return f.opcode != testeeCont || len(f.payload) > 0
-	}}, more: "9.3.8 9.3.9 9.4.8 9.4.9", caught: []catch{
-		{cases: "6.1.2 6.1.3 6.2.3 6.2.4 9.3.8 9.4.8", behavior: Failed},
-	}},
+	}}, more: "9.3.8 9.3.9 9.4.8 9.4.9", caught: caughtBy("6.1.2 6.1.3 6.2.3 6.2.4 9.3.8 9.4.8", Failed, "")},
 	{name: "empty messages are dropped", faults: testeeFaults{echo: func(s *testeeSession, opcode byte, payload []byte) error {
 		if len(payload) > 0 {
 			s.sendMessage(opcode, payload)
@@ -210,12 +190,8 @@ var framingMutants = []mutant{
 		faults: tolerates(testeeRuleNoMessage, func(f *testeeFrame) bool {
 			f.opcode = 3 // which is ignored
 			return true
-		}), caught: []catch{
-			{cases: "5.9 5.10 5.11 5.12 5.13 5.14 5.15 5.16 5.17", behavior: Failed, close: Failed},
-		}},
-	{name: "a message may begin inside another", faults: tolerates(testeeRuleInMessage, nil), caught: []catch{
-		{cases: "5.18", behavior: Failed, close: Failed},
-	}},
+		}), caught: caughtBy("5.9 5.10 5.11 5.12 5.13 5.14 5.15 5.16 5.17", Failed, Failed)},
+	{name: "a message may begin inside another", faults: tolerates(testeeRuleInMessage, nil), caught: caughtBy("5.18", Failed, Failed)},
 	{name: "a fragmented Ping or Pong passes", faults: tolerates(testeeRuleControlFin, nil), caught: []catch{
 		// The second frame in both is an error of its own, which the peer does find. So no event tells of the Pong in 5.2.
 		{cases: "5.1", behavior: Failed},
@@ -243,9 +219,7 @@ var framingMutants = []mutant{
 		s.sendMessage(opcode, payload)
 		s.sendMessage(opcode, payload)
 		return nil
-	}}, more: "9.1.1 12.1.1", caught: []catch{
-		{cases: allEchoes + " 9.1.1 12.1.1", behavior: Failed}, // to the suite 9.1.1 is over with the first; the judge is stricter
-	}},
+	}}, more: "9.1.1 12.1.1", caught: caughtBy(allEchoes+" 9.1.1 12.1.1", Failed, "")}, // to the suite 9.1.1 is over with the first; the judge is stricter
 	{name: "messages are dropped",
 		faults: testeeFaults{echo: func(*testeeSession, byte, []byte) error { return nil }}, more: "9.1.1 9.2.1 9.7.1 12.1.1", caught: []catch{
 			{cases: echoOrKilled, behavior: Failed, close: WrongCode},
@@ -266,9 +240,7 @@ var framingMutants = []mutant{
 		faults: testeeFaults{echo: func(s *testeeSession, opcode byte, payload []byte) error {
 			time.AfterFunc(10*time.Millisecond, func() { s.sendMessage(opcode, payload) })
 			return nil
-		}}, caught: []catch{
-			{cases: echoThenFail, behavior: NonStrict},
-		}},
+		}}, caught: caughtBy(echoThenFail, NonStrict, "")},
 
 	{name: "a server masks", role: Server, faults: testeeFaults{sending: func(_ *testeeSession, f *testeeFrame) []*testeeFrame {
 		f.masked, f.key = true, [4]byte{1, 2, 3, 4}

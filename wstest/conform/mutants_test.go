@@ -13,6 +13,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wstest"
 )
 
@@ -24,7 +25,8 @@ import (
 // and no verdict depends on how fast the machine is.
 
 func TestMain(m *testing.M) {
-	debug.SetGCPercent(400) // sessions allocate much and retain little
+	debug.SetGCPercent(400)        // sessions allocate much and retain little
+	flag.Set("test.parallel", "4") // unless a flag says another number: the tests of our own server and client mostly wait
 	os.Exit(m.Run())
 }
 
@@ -47,6 +49,11 @@ type catch struct {
 	except   string
 	behavior Verdict
 	close    Verdict
+}
+
+// caughtBy returns one catch.
+func caughtBy(cases string, behavior, close Verdict) []catch {
+	return []catch{{cases: cases, behavior: behavior, close: close}}
 }
 
 // cheapCases are the cases of little data.
@@ -88,9 +95,7 @@ func casesOf(t *testing.T, patterns, except string) []*Case {
 		return nil
 	}
 	cases, err := Select(strings.Fields(patterns), strings.Fields(except))
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	return cases
 }
 
@@ -110,9 +115,7 @@ func judgeTestee(t *testing.T, peer *testee, role Role, cases []*Case, o Options
 			o.Dial = func(ctx context.Context) (net.Conn, error) { return ln.DialContext(ctx, "", "") }
 			var err error
 			results, err = JudgeServer(t.Context(), "ws://server.test:9001/", cases, o)
-			if err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, err)
 			return
 		}
 		judge := &FuzzingServer{Cases: cases, Options: o}
@@ -122,9 +125,7 @@ func judgeTestee(t *testing.T, peer *testee, role Role, cases []*Case, o Options
 		defer stop()
 		serving.Go(func() { judge.Serve(ctx, ln) })
 		dial := func() (net.Conn, error) { return ln.Dial() }
-		if err := peer.drive(ctx, dial, "testee", 32); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, peer.drive(ctx, dial, "testee", 32))
 		results = judge.Results()["testee"]
 	})
 	if len(results) != len(cases) {
@@ -307,9 +308,7 @@ func TestClassesOfCheapCasesAreAPartition(t *testing.T) {
 	}
 	cheap := casesOf(t, cheapCases, "")
 	for _, c := range cheap {
-		if in[c.ID] != 1 {
-			t.Errorf("%s is in %d classes", c.ID, in[c.ID])
-		}
+		check.Equal(t, in[c.ID], 1, "%s is in", c.ID)
 	}
 	if len(in) != len(cheap) {
 		t.Errorf("the classes have %d cases, of %d", len(in), len(cheap))

@@ -483,6 +483,14 @@ func (c *asyncConn) CloseWrite() error {
 	return nil
 }
 
+// finished reports whether CloseWrite has been called and all output, with FIN,
+// is written.
+func (c *asyncConn) finished() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.state == stateLingering && !c.writing && c.failed == nil
+}
+
 // closeWrite calls CloseWrite, or Close for a net.Conn without it.
 func (c *asyncConn) closeWrite() error {
 	half, ok := c.Conn.(interface{ CloseWrite() error })

@@ -1,5 +1,3 @@
-//go:build !portable
-
 package netloop
 
 import (
@@ -76,7 +74,10 @@ func newTestLoop(t *testing.T, cfg Config, ln net.Listener, conn func() *testCon
 	t.Helper()
 	l := &testLoop{log: make(chan error, 100), started: make(chan *testConn, 100), closed: make(chan error, 100)}
 	l.counters.Buffered = &l.buffered
-	cfg.Linger, cfg.BlockedLinger = time.Second, time.Second
+	if cfg.Linger == 0 {
+		cfg.Linger = time.Second
+	}
+	cfg.BlockedLinger = cfg.Linger
 	cfg.NewBatch = func() any { return nil }
 	cfg.Clock, cfg.Counters, cfg.Limit.Total = &l.clock, &l.counters, &l.buffered
 	cfg.Log = func(err error) { l.log <- err }

@@ -124,6 +124,7 @@ func TestAcceptedConnectionEndsAfterCloseWithoutAReceiver(t *testing.T) {
 
 // A handler that panics in Open fails the connection before Accept returns it.
 func TestAcceptReturnsWhyTheConnectionDidNotOpen(t *testing.T) {
+	t.Parallel()
 	eachOurs(t, func(t *testing.T, connect func() (net.Conn, *peer)) {
 		var failed *server.FailError
 		var panicked *server.PanicError

@@ -59,6 +59,7 @@ func TestFileConnOfAResetClient(t *testing.T) {
 // accepts like any other. Connections used to wait for 15 others, and Shutdown
 // for the next one.
 func TestListenerMadeBlocking(t *testing.T) {
+	t.Parallel()
 	starters := map[string]func(t *testing.T, s *server.Server, ln net.Listener) *running{"system's": serve}
 	addListenTLS(starters)
 	for name, start := range starters {

@@ -144,6 +144,7 @@ func TestAdoptedConnectionIsServed(t *testing.T) {
 // A server without a listener enforces the timeouts of its connections
 // (6455-5.5.2-c).
 func TestAdoptedConnectionHasItsTimeLimits(t *testing.T) {
+	t.Parallel()
 	eachOurs(t, func(t *testing.T, connect func() (net.Conn, *peer)) {
 		rec := newRecorder(t)
 		s := &server.Server{Handler: rec.handler(), PingInterval: 50 * time.Millisecond, PongTimeout: 50 * time.Millisecond}

@@ -196,6 +196,7 @@ func TestUnfinishedMessageWithoutTimeLimit(t *testing.T) {
 // A message that stays incomplete ends the connection and its Receive, also if
 // the client does not react, or continues to send (T-C15).
 func TestUnfinishedMessageEndsTheConnectionOverSockets(t *testing.T) {
+	t.Parallel()
 	clients := map[string]func(p *peer){
 		"one that answers":  func(p *peer) { p.send(closing(1008, "")); p.nc.Close() },
 		"one that hangs up": func(p *peer) { p.nc.Close() },

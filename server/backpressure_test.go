@@ -20,6 +20,7 @@ func streaming(size int, returned chan<- error) server.Handler {
 // used to be treated as control frames, which do not block, and the backlog of
 // a client that did not read grew without bound.
 func TestSmallMessagesWaitForRoom(t *testing.T) {
+	t.Parallel()
 	for loop, start := range withServeTLS(loops) {
 		for _, size := range []int{100, 127, 128} {
 			t.Run(fmt.Sprintf("%s/%d bytes", loop, size), func(t *testing.T) {
@@ -83,6 +84,7 @@ func TestCloseWhileASenderWaits(t *testing.T) {
 // Pongs, and a Close of the server, follow a frame that is buffered for the
 // client.
 func TestControlFramesFollowTheFrameThatWaits(t *testing.T) {
+	t.Parallel()
 	for loop, start := range withTLS(loops) {
 		t.Run(loop, func(t *testing.T) {
 			const limit, size = 64 << 10, 2 << 20
@@ -157,6 +159,7 @@ func TestHeartbeatsOfABlockedSender(t *testing.T) {
 // The messages in the send queue leave Stats.Backlog when their connection
 // ends. They used to stay counted, and MaxTotalBacklog filled up for good.
 func TestBacklogIsZeroAfterTheEnd(t *testing.T) {
+	t.Parallel()
 	for loop, start := range withTLS(loops) {
 		for _, policy := range []server.SlowPolicy{server.SlowClose, server.SlowDropNewest, server.SlowDropOldest, server.SlowBlock} {
 			t.Run(fmt.Sprintf("%s/%d", loop, policy), func(t *testing.T) {
@@ -244,6 +247,7 @@ func TestBroadcastDoesNotWaitWhereSendersDo(t *testing.T) {
 // read that message, also if another goroutine has written it. Messages
 // buffered for Serve are neither lost nor reordered.
 func TestWritableThatBlocksAndSends(t *testing.T) {
+	t.Parallel()
 	for loop, start := range withTLS(loops) {
 		t.Run(loop, func(t *testing.T) {
 			const messages = 20

@@ -150,6 +150,7 @@ func TestInvalidBroadcastIsRefused(t *testing.T) {
 // A client that does not read delays no other client, and is aborted when its
 // backlog is full (T-C09).
 func TestStalledReceiverOfBroadcastsIsCutByItsBacklog(t *testing.T) {
+	t.Parallel()
 	const clients, messages, size = 20, 100, 1000
 	synctest.Test(t, func(t *testing.T) {
 		rec := newRecorder(t)
@@ -223,6 +224,7 @@ func TestStalledReceiverOfBroadcastsIsCutByItsTimeout(t *testing.T) {
 // A client that does not read is aborted over TCP when the kernel buffers and
 // the backlog are full.
 func TestStalledReceiverOverTCP(t *testing.T) {
+	t.Parallel()
 	const size, messages = 256 << 10, 80
 	eachLoop(t, func(t *testing.T, start starter) {
 		rec := newRecorder(t)

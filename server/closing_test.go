@@ -87,6 +87,7 @@ func TestServerClosesTCPFirst(t *testing.T) {
 // Messages sent before the end, and the Close frame, reach a client whose input
 // the server has not read: no reset destroys them (6455-7.1.1-a, T-H15).
 func TestCloseFrameArrivesAlthoughInputIsUnread(t *testing.T) {
+	t.Parallel()
 	unread := strings.Repeat(text(strings.Repeat("a", 1000)), 500)
 	messages := []string{`text "one"`, `text "two"`, "binary 300000 bytes"}
 	send := func(c *server.Conn) {
@@ -144,6 +145,7 @@ func TestEndOfTCPIsNoAnswerToAClose(t *testing.T) {
 // Both sides may close at the same time: one frame each, and a clean end
 // (6455-5.5.1-k).
 func TestBothCloseAtOnce(t *testing.T) {
+	t.Parallel()
 	eachLoop(t, func(t *testing.T, start starter) {
 		for range 20 {
 			c, p, rec := opened(t, start, &server.Server{})

@@ -42,6 +42,7 @@ func (r *running) wantFull(t *testing.T, option string, max int) *server.Capacit
 // A connection above the limit is aborted, and the others stay open. The end of
 // one admits another (T-C17, 6455-10.4-a).
 func TestTooManyConnections(t *testing.T) {
+	t.Parallel()
 	const max = 5
 	tests := map[string]struct {
 		limit func(s *server.Server)

@@ -11,6 +11,7 @@ import (
 // The server passes the golden corpus over TCP, read by a client, on each loop,
 // with the bytes whole and in pieces.
 func TestGoldenCorpusOverTCP(t *testing.T) {
+	t.Parallel()
 	scripts, err := corpus.Scripts()
 	if err != nil {
 		t.Fatal(err)

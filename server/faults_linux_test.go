@@ -23,6 +23,7 @@ import (
 // Small send buffers make every write of the server short, again and again. No
 // bytes are lost or reordered (T-H02).
 func TestShortWritesLoseNothing(t *testing.T) {
+	t.Parallel()
 	const messages = 12
 	starters := map[string]func(ln net.Listener) net.Listener{
 		"goroutines": func(ln net.Listener) net.Listener { return plainListener{ln} },

@@ -332,6 +332,7 @@ func (w world) opening(where place, cut wstest.Cut, inHead bool) openness {
 // type, and leaves no goroutine and no connection (6455-7.1.7-a, T-C11, T-C14,
 // T-C15, T-D10, T-D11).
 func TestConversationIsCutAtEveryByte(t *testing.T) {
+	t.Parallel()
 	for name, script := range conversations {
 		for kind, cut := range cuts {
 			for _, where := range places {
@@ -350,35 +351,44 @@ func TestConversationIsCutAtEveryByte(t *testing.T) {
 // A conversation over TCP with a fault at any byte ends with one error of a
 // documented type.
 func TestConversationOverTCPIsCutAtEveryByte(t *testing.T) {
-	eachLoop(t, func(t *testing.T, start starter) {
-		before, files := runtime.NumGoroutine(), usage.Files()
-		t.Run("cuts", func(t *testing.T) {
-			for name, script := range conversations {
-				for kind, cut := range cuts {
+	const soon = time.Second // a whole conversation on a busy machine takes less
+	before, files := runtime.NumGoroutine(), usage.Files()
+	for kind, cut := range cuts {
+		t.Run(kind, func(t *testing.T) {
+			eachLoop(t, func(t *testing.T, start starter) {
+				if kind == "stall" {
+					t.Parallel() // the clients wait for timeouts
+				}
+				for name, script := range conversations {
 					for _, where := range places {
-						t.Run(fmt.Sprintf("%s/%s/%s", name, kind, where.name), func(t *testing.T) {
+						t.Run(name+"/"+where.name, func(t *testing.T) {
 							t.Parallel()
-							const soon = time.Second // a whole conversation on a busy machine takes less
 							s := &server.Server{HandshakeTimeout: soon, CloseTimeout: soon, PingInterval: soon, PongTimeout: soon}
 							cutEverywhere(t, throughRelay(start), s, false, script, where, cut, 3)
 						})
 					}
 				}
-			}
+			})
 		})
-		deadline := time.Now().Add(patience)
-		for runtime.NumGoroutine() > before || usage.Files() > files {
-			if time.Now().After(deadline) {
-				t.Fatalf("%d goroutines and %d files are left, %d and %d were there before", runtime.NumGoroutine(), usage.Files(), before, files)
-			}
-			time.Sleep(time.Millisecond)
+	}
+	nothingLeft(t, before, files)
+}
+
+// nothingLeft waits until there are no more goroutines and descriptors than
+// before.
+func nothingLeft(t *testing.T, goroutines, files int) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); runtime.NumGoroutine() > goroutines || usage.Files() > files; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d goroutines and %d files are left, %d and %d were there before", runtime.NumGoroutine(), usage.Files(), goroutines, files)
 		}
-	})
+	}
 }
 
 // A conversation has the same result for bytes that arrive as a whole, one by
 // one or late.
 func TestConversationUnderFaultsThatLoseNothing(t *testing.T) {
+	t.Parallel()
 	faults := map[string]wstest.Faults{
 		"one by one":  {Split: wstest.Sizes(1)},
 		"in pieces":   {Split: wstest.RandomSizes(20)},

@@ -166,6 +166,7 @@ func slowReaderIsNotCut(t *testing.T, start func(s *server.Server) *running) {
 // makes progress, although the kernel reports the socket writable only when a
 // third of the buffer is free.
 func TestProgressInALargeSocketBuffer(t *testing.T) {
+	t.Parallel()
 	const limit = time.Second
 	for name, hide := range map[string]func(net.Listener) net.Listener{
 		"goroutines": func(ln net.Listener) net.Listener { return plainListener{ln} },

@@ -18,6 +18,7 @@ import (
 // crypto/tls: the state of a connection that the server did not recognize as
 // TLS was corrupt after 4 ms of back-pressure.
 func TestSlowReaderOverTLSThatMakesProgressIsNotCut(t *testing.T) {
+	t.Parallel()
 	cert, _ := certificate(t)
 	own := &tls.Config{Certificates: []tls.Certificate{cert}}
 	for name, serveForm := range map[string]func(s *server.Server, ln net.Listener) error{

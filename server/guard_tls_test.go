@@ -16,6 +16,7 @@ import (
 // ClientHello. It used to end the process; http.Server recovers such a panic
 // too.
 func TestFunctionOfTLSThatDoesNotReturn(t *testing.T) {
+	t.Parallel()
 	cert, cfg := certificate(t)
 	for name, how := range failings {
 		own := &tls.Config{GetCertificate: func(h *tls.ClientHelloInfo) (*tls.Certificate, error) {

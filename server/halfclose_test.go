@@ -25,6 +25,7 @@ func (p *peer) endSide() {
 // the end. The connection ends with 1006. With Handler.Serve the client used to
 // receive none (coder/websocket#507, kubernetes/kubernetes#89899).
 func TestHalfClosedClientIsAnswered(t *testing.T) {
+	t.Parallel()
 	const messages = 7 // more than Serve's mailbox holds
 	half := make(chan struct{}, 1)
 	large := strings.Repeat("x", 300<<10)
@@ -109,6 +110,7 @@ func TestHalfClosedClientIsAnswered(t *testing.T) {
 // An answer sent by successive calls of Handler.Writable reaches a half-closed
 // client to its end.
 func TestHalfClosedClientIsSentAStream(t *testing.T) {
+	t.Parallel()
 	const parts, size = 5, 400 << 10
 	for loop, start := range withTLS(loops) {
 		t.Run(loop, func(t *testing.T) {
@@ -167,6 +169,7 @@ func TestServeThatReturnsEndsAHalfClosedConnection(t *testing.T) {
 // A half-closed client to which no answer is sent is aborted by PongTimeout: it
 // answers no heartbeat.
 func TestHalfClosedClientTimesOut(t *testing.T) {
+	t.Parallel()
 	eachLoop(t, func(t *testing.T, start starter) {
 		rec := newRecorder(t)
 		h := rec.handler()

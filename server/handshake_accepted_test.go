@@ -127,6 +127,7 @@ func TestServerMaySpeakFirst(t *testing.T) {
 // Bytes that arrive with the request are the beginning of the frames
 // (6455-4.2.2-m, 6455-5.2-l).
 func TestRequestAndFramesMayArriveInAnyPieces(t *testing.T) {
+	t.Parallel()
 	all := request("/", "Origin: http://server.example") + text("Hello") + text("again") + closing(1000, "bye")
 	answer := func(p *peer) {
 		p.t.Helper()

@@ -122,8 +122,8 @@ func littleRoom(int) wstest.Plan {
 // with an error that names it, in both styles of handlers, and leaves no
 // goroutine.
 func TestHostileClients(t *testing.T) {
+	t.Parallel()
 	cert, cfg := certificate(t)
-	cfg.Time = func() time.Time { return time.Now().AddDate(25, 0, 0) } // in a bubble the year is 2000
 	transports := map[string]func(*testing.T, *server.Server) (raw, dial func() (net.Conn, error)){
 		"plain": func(t *testing.T, s *server.Server) (raw, dial func() (net.Conn, error)) {
 			ln := wstest.Listen(littleRoom)
@@ -152,6 +152,7 @@ func TestHostileClients(t *testing.T) {
 					continue
 				}
 				t.Run(transport+style+"/"+hostile.Profiles[a.Profile-1]+"/"+a.Name, func(t *testing.T) {
+					t.Parallel()
 					synctest.Test(t, func(t *testing.T) {
 						s := limits(1)
 						ended := make(chan error, 10)

@@ -57,19 +57,14 @@ func TestNothingIsLeftOfConnectionsThatEndAbruptly(t *testing.T) {
 		if err := s.Shutdown(ctx); err != nil { // waits until the registry is empty
 			t.Fatal(err)
 		}
-		deadline := time.Now().Add(patience)
-		for runtime.NumGoroutine() > before || usage.Files() > files {
-			if time.Now().After(deadline) {
-				t.Fatalf("%d goroutines and %d files are left, %d and %d were there before", runtime.NumGoroutine(), usage.Files(), before, files)
-			}
-			time.Sleep(time.Millisecond)
-		}
+		nothingLeft(t, before, files)
 	})
 }
 
 // All operations on a connection at the same time, from several goroutines,
 // while its client sends at random (T-H02). The race detector checks them.
 func TestEverythingAtOnce(t *testing.T) {
+	t.Parallel()
 	const conns = 200
 	eachLoop(t, func(t *testing.T, start starter) {
 		torment := func(c *server.Conn) {

@@ -154,6 +154,7 @@ func TestConnectionWithTrafficIsNotIdle(t *testing.T) {
 
 // Output counts as traffic until the client has read it.
 func TestConnectionWithUnreadOutputIsNotIdle(t *testing.T) {
+	t.Parallel()
 	eachLoop(t, func(t *testing.T, start starter) {
 		rec := newRecorder(t)
 		h := rec.handler()
@@ -179,6 +180,7 @@ func TestConnectionWithUnreadOutputIsNotIdle(t *testing.T) {
 // MaxLifetime ends a connection with any traffic. Connections that opened
 // together do not end together.
 func TestLifetimeOfConnections(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const clients, lifetime = 100, time.Hour
 		s := served(t, &server.Server{Handler: server.Handler{Message: echo}, MaxLifetime: lifetime})

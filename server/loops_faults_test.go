@@ -17,6 +17,7 @@ import (
 // served, although Serve has sent more than the kernel buffers. On Linux both
 // sides used to block until WriteTimeout.
 func TestInputDoesNotWaitForOutput(t *testing.T) {
+	t.Parallel()
 	const messages, size = 30, 64 << 10
 	for loop, start := range withTLS(loops) {
 		t.Run(loop, func(t *testing.T) {
@@ -49,6 +50,7 @@ func TestInputDoesNotWaitForOutput(t *testing.T) {
 // connection: the connection leaves its limits, and Shutdown returns. The end
 // used to last while the client read anything within each WriteTimeout.
 func TestSlowReaderDoesNotExtendTheEnd(t *testing.T) {
+	t.Parallel()
 	const much = 900 << 10
 	for loop, start := range withServeTLS(loops) {
 		t.Run(loop, func(t *testing.T) {

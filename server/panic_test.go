@@ -135,6 +135,7 @@ func TestPanicInAHandlerEndsItsConnectionOnly(t *testing.T) {
 // ends although the client does not end it. More of them than goroutines and
 // hand-offs leave the server in its former state.
 func TestHandlersThatDoNotReturnHoldNothing(t *testing.T) {
+	t.Parallel()
 	const clients = 40
 	for name, how := range failings {
 		t.Run(name, func(t *testing.T) {

@@ -45,6 +45,7 @@ func (c *holdingConn) releaseAll(t *testing.T) {
 // input: a message in the segment of the client's Finished, several in one
 // record, several records in one segment, one in two.
 func TestTLSHoldsNothingBack(t *testing.T) {
+	t.Parallel()
 	starters := make(map[string]starter)
 	addTLS(starters)
 	for name, start := range starters {

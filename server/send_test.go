@@ -285,6 +285,7 @@ func TestSendNeitherChangesNorKeepsThePayload(t *testing.T) {
 // A client may answer a message while it receives it, and read no more until
 // its answer is read: a sender does not stop the server from reading.
 func TestClientThatAnswersWhileItReceives(t *testing.T) {
+	t.Parallel()
 	eachLoop(t, func(t *testing.T, start starter) {
 		const size = 15 << 20
 		sent, came := make(chan error, 1), make(chan int, 1)

@@ -417,6 +417,7 @@ func TestConnsYieldsOpenConnections(t *testing.T) {
 // Receive returns every message, whether it is faster or slower than the loop,
 // or both in turn.
 func TestReceiveGetsEveryMessage(t *testing.T) {
+	t.Parallel()
 	const messages = 20_000
 	eachLoop(t, func(t *testing.T, start starter) {
 		p, returned := fiber(t, start, newRecorder(t), func(c *server.Conn) {

@@ -341,6 +341,7 @@ func TestListenAndServe(t *testing.T) {
 // reconnect to another server at once (T-C18). Each client is served until its
 // end.
 func TestShutdownIsSpreadOverTime(t *testing.T) {
+	t.Parallel()
 	const clients = 100
 	tests := []struct {
 		name         string

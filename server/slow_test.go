@@ -75,6 +75,7 @@ func eachSlow(t *testing.T, test func(t *testing.T, start starter, send func(c *
 // By default a connection with a full backlog is aborted. No sender blocks, and
 // the memory is limited to the backlog and one message (T-C02, T-C09).
 func TestSlowClose(t *testing.T) {
+	t.Parallel()
 	eachSlow(t, func(t *testing.T, start starter, send func(c *server.Conn, p []byte) error, way string) {
 		const limit = 1 << 20
 		c, _, rec := opened(t, start, &server.Server{MaxBacklog: limit, WriteTimeout: -1})
@@ -107,6 +108,7 @@ func TestSlowClose(t *testing.T) {
 // SlowDropNewest drops the messages that exceed the backlog. The others arrive
 // in order.
 func TestSlowDropNewest(t *testing.T) {
+	t.Parallel()
 	eachSlow(t, func(t *testing.T, start starter, send func(c *server.Conn, p []byte) error, way string) {
 		const limit = 1 << 20
 		s := &server.Server{MaxBacklog: limit, WriteTimeout: patience, SlowPolicy: server.SlowDropNewest}
@@ -159,6 +161,7 @@ func TestSlowDropNewest(t *testing.T) {
 // SlowDropOldest drops the oldest messages of the send queue: the others arrive
 // in order, the last one included, and the dropped ones are counted.
 func TestSlowDropOldest(t *testing.T) {
+	t.Parallel()
 	eachSlow(t, func(t *testing.T, start starter, send func(c *server.Conn, p []byte) error, way string) {
 		if way == "SendFragment" {
 			return // is not queued: see TestFragmentsWithSlowDropOldest
@@ -224,6 +227,7 @@ func TestFragmentsWithSlowDropOldest(t *testing.T) {
 // In the blocking style a sender blocks for its own client only. SlowBlock does
 // the same in the event style.
 func TestSlowBlock(t *testing.T) {
+	t.Parallel()
 	const limit = 1 << 20
 	for loop, start := range withTLS(loops) {
 		for _, style := range []string{"Serve", "SlowBlock"} {
@@ -273,6 +277,7 @@ const mostHead = 64 << 10
 // A message larger than the backlog is buffered in parts while its sender
 // blocks.
 func TestBlockedSenderBuffersNoMoreThanTheBacklog(t *testing.T) {
+	t.Parallel()
 	eachLoop(t, func(t *testing.T, start starter) {
 		const limit, size = 100_000, 20 << 20
 		s := &server.Server{MaxBacklog: limit, WriteTimeout: patience, Handler: server.Handler{Serve: func(c *server.Conn) {
@@ -320,6 +325,7 @@ func TestMaxTotalBacklog(t *testing.T) {
 // Writable is called when a client has read all of its backlog, in order with
 // the other events.
 func TestWritable(t *testing.T) {
+	t.Parallel()
 	for loop, start := range withTLS(loops) {
 		t.Run(loop, func(t *testing.T) {
 			t.Parallel()
@@ -366,6 +372,7 @@ func TestWritable(t *testing.T) {
 // handler. Without epoll the connection used to stay open until the client
 // ended it.
 func TestWritableThatDoesNotReturn(t *testing.T) {
+	t.Parallel()
 	for name, how := range failings {
 		for loop, start := range withServeTLS(loops) {
 			t.Run(name+"/"+loop, func(t *testing.T) {
@@ -410,6 +417,7 @@ func TestWritableThatDoesNotReturn(t *testing.T) {
 // answers. No message is lost, and the memory is limited to half the backlog
 // and one read.
 func TestReadingPausesForAClientThatDoesNotRead(t *testing.T) {
+	t.Parallel()
 	for loop, start := range withTLS(loops) {
 		t.Run(loop, func(t *testing.T) {
 			t.Parallel()

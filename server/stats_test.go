@@ -211,6 +211,7 @@ func TestStatsOfUpgrade(t *testing.T) {
 }
 
 func TestStatsOfEnds(t *testing.T) {
+	t.Parallel()
 	until := func(send string, want ...string) func(t *testing.T, r *running) {
 		return func(t *testing.T, r *running) {
 			p := r.open(t)
@@ -305,6 +306,7 @@ func TestStatsOfPanics(t *testing.T) {
 // Backlog contains the bytes buffered for a client until they are sent or the
 // client is aborted.
 func TestStatsOfBacklog(t *testing.T) {
+	t.Parallel()
 	const size = 16 << 20 // more than the kernel buffers
 	everything := func(r *running, n int) {
 		for range n {
@@ -349,6 +351,7 @@ func TestStatsOfBacklog(t *testing.T) {
 // Counters are consistent with each other at any time, and do not shrink. At
 // the end they are complete.
 func TestStatsDuringTraffic(t *testing.T) {
+	t.Parallel()
 	eachLoop(t, func(t *testing.T, start starter) {
 		const clients, rounds, messages = 8, 20, 10
 		r := start(t, &server.Server{Handler: server.Handler{Message: echo}, Log: func(error) {}})

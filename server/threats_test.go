@@ -166,6 +166,7 @@ func TestControlPayloadIsSentUnchanged(t *testing.T) {
 
 // T-C16: clients that send at line rate do not starve other clients.
 func TestBusyClientsStarveNobody(t *testing.T) {
+	t.Parallel()
 	const busy, quiet, rounds = 2, 20, 5
 	eachLoop(t, func(t *testing.T, start starter) {
 		s := start(t, &server.Server{Handler: server.Handler{Message: func(c *server.Conn, op wire.Opcode, p []byte) {

@@ -4,30 +4,28 @@ package server_test
 
 import (
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"net"
-	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/test/testcert"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )
 
 // certificate returns a certificate for 127.0.0.1, and the configuration of a
-// client that trusts it.
+// client that trusts it, at any time: in a bubble the year is 2000.
 func certificate(t *testing.T) (tls.Certificate, *tls.Config) {
 	t.Helper()
-	ts := httptest.NewTLSServer(nil)
-	defer ts.Close()
-	trusted := x509.NewCertPool()
-	trusted.AddCert(ts.Certificate())
-	return ts.TLS.Certificates[0], &tls.Config{RootCAs: trusted, ServerName: "127.0.0.1"}
+	cert, trusted, err := testcert.New("127.0.0.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	valid := func() time.Time { return cert.Leaf.NotAfter.Add(-time.Hour) }
+	return cert, &tls.Config{RootCAs: trusted, ServerName: "127.0.0.1", Time: valid}
 }
 
 // serveTLS serves the connections of ln over TLS, with the results of
@@ -52,6 +50,7 @@ func serveTLS(t *testing.T, s *server.Server, ln net.Listener, cert tls.Certific
 // On a TLS port all bytes use TLS. The end has its order: Close frame,
 // close_notify, TCP (6455-4.2.2-a, 6455-10.6-a, 6455-7.1.1-a, T-G10).
 func TestTLSCarriesTheWholeConnection(t *testing.T) {
+	t.Parallel()
 	rec := newRecorder(t)
 	h := rec.handler()
 	h.Message = echo
@@ -129,7 +128,10 @@ func TestTLSClientThatDoesNotReadIsCut(t *testing.T) {
 // configuration, which it does not change, and negotiates only HTTP/1.1.
 func TestListenAndServeTLS(t *testing.T) {
 	cert, cfg := certificate(t)
-	certFile, keyFile := writePEM(t, cert)
+	certFile, keyFile, err := testcert.Files(t.TempDir(), cert)
+	if err != nil {
+		t.Fatal(err)
+	}
 	own := &tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: []string{"h2", "http/1.1"}}
 	for name, tt := range map[string]struct {
 		tls           *tls.Config
@@ -189,22 +191,6 @@ func TestListenAndServeTLS(t *testing.T) {
 			t.Errorf("ListenAndServeTLS returned %v", err)
 		}
 	})
-}
-
-func writePEM(t *testing.T, cert tls.Certificate) (certFile, keyFile string) {
-	t.Helper()
-	key, err := x509.MarshalPKCS8PrivateKey(cert.PrivateKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	write := func(name, kind string, der []byte) string {
-		file := filepath.Join(t.TempDir(), name)
-		if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return file
-	}
-	return write("cert.pem", "CERTIFICATE", cert.Certificate[0]), write("key.pem", "PRIVATE KEY", key)
 }
 
 // addTLS adds a starter for each form of TLS: by the server or by another

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )
@@ -73,9 +74,7 @@ func TestCloseWhileASenderWaits(t *testing.T) {
 				t.Error("the event loop waited for the sender")
 			}
 			p.want(fmt.Sprintf("binary %d bytes", size), `close 4000 ""`)
-			if err := result(t, returned); err != nil {
-				t.Errorf("Send returned %v", err)
-			}
+			check.OKf(t, result(t, returned), "Send")
 			p.wantEnd()
 		})
 	}
@@ -95,17 +94,13 @@ func TestControlFramesFollowTheFrameThatWaits(t *testing.T) {
 			p.send(frame(wire.Ping, "1"), frame(wire.Ping, "2"))
 			eventually(t, "all Pings received", func() bool { return s.Stats().Received.Pings == 2 })
 			for c := range s.Conns() {
-				if err := c.Close(wire.GoingAway, "later"); err != nil {
-					t.Error(err)
-				}
+				check.OK(t, c.Close(wire.GoingAway, "later"))
 				if c.State() != server.Closing {
 					t.Errorf("the state is %v", c.State())
 				}
 			}
 			p.want(fmt.Sprintf("binary %d bytes", size), `pong "1"`, `pong "2"`, `close 1001 "later"`)
-			if err := result(t, returned); err != nil {
-				t.Errorf("Send returned %v", err)
-			}
+			check.OKf(t, result(t, returned), "Send")
 			p.send(closing(1001, ""))
 			p.wantEnd()
 		})
@@ -231,9 +226,7 @@ func TestBroadcastDoesNotWaitWhereSendersDo(t *testing.T) {
 			eventually(t, "an open connection", func() bool { return s.Stats().Open == 1 })
 			go func() {
 				defer close(returned)
-				if err := s.Broadcast(wire.Binary, make([]byte, 4<<20)); err != nil {
-					t.Error(err)
-				}
+				check.OK(t, s.Broadcast(wire.Binary, make([]byte, 4<<20)))
 			}()
 			result(t, returned)
 			for c := range s.Conns() {
@@ -288,9 +281,7 @@ func TestWritableThatBlocksAndSends(t *testing.T) {
 				p.send(text(fmt.Sprint(i)))
 			}
 			for len(drained) == 0 { // until Writable has filled the backlog again
-				if err := p.more(); err != nil {
-					t.Fatal(err)
-				}
+				check.Must(t, p.more())
 				p.in = nil
 			}
 			result(t, waits)

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 	"github.com/fibersock/fibersock/wstest"
@@ -32,9 +33,7 @@ func TestBroadcastReachesAll(t *testing.T) {
 		gone.nc.Close() // no error, whether the server has noticed it or not
 		half.send(request("/")[:20])
 		for i := range messages {
-			if err := s.Broadcast(wire.Text, fmt.Append(nil, i)); err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, s.Broadcast(wire.Text, fmt.Append(nil, i)))
 		}
 		for _, p := range peers {
 			for i := range messages {
@@ -55,12 +54,8 @@ func TestBroadcastToSome(t *testing.T) {
 			peers = append(peers, s.open(t))
 			conns = append(conns, rec.conn())
 		}
-		if err := server.Broadcast(slices.Values(conns[:2]), wire.Binary, []byte("some")); err != nil {
-			t.Fatal(err)
-		}
-		if err := s.Broadcast(wire.Binary, []byte("all")); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, server.Broadcast(slices.Values(conns[:2]), wire.Binary, []byte("some")))
+		check.Must(t, s.Broadcast(wire.Binary, []byte("all")))
 		for i, p := range peers {
 			if i < 2 {
 				p.want(`binary "some"`)
@@ -78,9 +73,7 @@ func TestBroadcastPrecedesLaterMessages(t *testing.T) {
 			c, p, _ := opened(t, start, &server.Server{})
 			all := func(yield func(*server.Conn) bool) { yield(c) }
 			broadcast := func(s string) {
-				if err := server.Broadcast(all, wire.Text, []byte(s)); err != nil {
-					t.Fatal(err)
-				}
+				check.Must(t, server.Broadcast(all, wire.Text, []byte(s)))
 			}
 			broadcast("1")
 			c.SendText("2")
@@ -142,9 +135,7 @@ func TestInvalidBroadcastIsRefused(t *testing.T) {
 			t.Errorf("%v: %v", op, err)
 		}
 	}
-	if err := s.Broadcast(wire.Text, []byte("to nobody")); err != nil {
-		t.Error(err)
-	}
+	check.OK(t, s.Broadcast(wire.Text, []byte("to nobody")))
 }
 
 // A client that does not read delays no other client, and is aborted when its
@@ -166,9 +157,7 @@ func TestStalledReceiverOfBroadcastsIsCutByItsBacklog(t *testing.T) {
 		}
 		start := time.Now()
 		for range messages {
-			if err := s.Broadcast(wire.Binary, make([]byte, size)); err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, s.Broadcast(wire.Binary, make([]byte, size)))
 			for _, p := range peers {
 				p.want("binary 1000 bytes")
 			}
@@ -211,9 +200,7 @@ func TestStalledReceiverOfBroadcastsIsCutByItsTimeout(t *testing.T) {
 		c := rec.conn()
 		timed(t, "cut", 8*time.Second, func() {
 			for range 1000 {
-				if err := s.Broadcast(wire.Binary, make([]byte, 10_000)); err != nil {
-					t.Fatal(err)
-				}
+				check.Must(t, s.Broadcast(wire.Binary, make([]byte, 10_000)))
 			}
 			rec.want("open", "lost", `close 1006 ""`)
 		})

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )
@@ -18,9 +19,7 @@ import (
 func TestServerClosesFirst(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		c, p, rec := opened(t, start, &server.Server{})
-		if err := c.Close(4000, "enough"); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, c.Close(4000, "enough"))
 		if c.State() != server.Closing {
 			t.Errorf("the connection is %v", c.State())
 		}
@@ -133,9 +132,7 @@ func TestCloseFrameArrivesAlthoughInputIsUnread(t *testing.T) {
 func TestEndOfTCPIsNoAnswerToAClose(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		c, p, rec := opened(t, start, &server.Server{})
-		if err := c.Close(1000, ""); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, c.Close(1000, ""))
 		p.want(`close 1000 ""`)
 		p.nc.Close()
 		rec.want("open", "lost", `close 1006 ""`)

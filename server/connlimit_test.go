@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 )
 
@@ -85,9 +86,7 @@ func TestTooManyConnections(t *testing.T) {
 				var p *peer
 				eventually(t, "an admitted connection", func() bool { // the server may not have noticed the end
 					nc, err := r.dialer()
-					if err != nil {
-						t.Fatal(err)
-					}
+					check.Must(t, err)
 					p = newPeer(t, nc)
 					return p.trySend(request("/"), text("Hello")) == nil && p.more() == nil
 				})
@@ -117,15 +116,11 @@ func TestUpgradeWithTooManyConnections(t *testing.T) {
 	parse := func() *handshake.Request {
 		var parser handshake.RequestParser
 		r, _, err := parser.Parse([]byte(request("/")))
-		if err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, err)
 		return r
 	}
 	up, err := s.AcceptHandshake(parse())
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	up.Response = nil
 	p, returned := run(t, s, up)
 	eventually(t, "an open connection", func() bool { return s.Stats().Open == 1 })
@@ -140,9 +135,7 @@ func TestUpgradeWithTooManyConnections(t *testing.T) {
 	}
 	p.nc.Close()
 	<-returned
-	if _, err := s.AcceptHandshake(parse()); err != nil {
-		t.Error(err)
-	}
+	check.OK(t, check.Err(s.AcceptHandshake(parse())))
 }
 
 // lateListener's first connection does not know its client's address before the

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/internal/test/usage"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
@@ -202,9 +203,7 @@ func inMemory(t *testing.T, s *server.Server, plan func(n int) wstest.Plan) worl
 	ln := wstest.Listen(plan)
 	return world{s: serve(t, s, ln), dial: func() net.Conn {
 		nc, err := ln.Dial()
-		if err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, err)
 		return nc
 	}, link: ln.Link, patience: time.Hour}
 }
@@ -214,9 +213,7 @@ func throughRelay(start starter) worldOf {
 	return func(t *testing.T, s *server.Server, plan func(n int) wstest.Plan) world {
 		r := start(t, s)
 		relay, err := wstest.NewRelay(r.addr, plan)
-		if err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, err)
 		t.Cleanup(func() { relay.Close() })
 		dialed := 0
 		return world{s: r, dial: func() net.Conn {
@@ -271,13 +268,9 @@ func cutEverywhere(t *testing.T, in worldOf, s *server.Server, blocking bool, sc
 	})
 	begin := func(n int) string { return fmt.Sprintf("open /?%04d\n", n) } // all of the same length
 	p := wstest.NewClient(w.dial())
-	if err := p.Play(begin(0)); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, p.Play(begin(0)))
 	head := where.flow(w.link(0)).Written() // the size of the request or of the response
-	if err := p.Play(script); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, p.Play(script))
 	length := where.flow(w.link(0)).Written()
 	p.Close() // the server waits for this
 
@@ -299,9 +292,7 @@ func cutEverywhere(t *testing.T, in worldOf, s *server.Server, blocking bool, sc
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	if err := w.s.Shutdown(ctx); err != nil {
-		t.Errorf("a connection is left: %v", err)
-	}
+	check.OKf(t, w.s.Shutdown(ctx), "a connection is left")
 	told.check("0000", opens, true)
 	for n := 1; n <= count; n++ {
 		want := w.opening(where, cut(0), int64(n-1)*each < head)
@@ -337,10 +328,8 @@ func TestConversationIsCutAtEveryByte(t *testing.T) {
 		for kind, cut := range cuts {
 			for _, where := range places {
 				for _, blocking := range []bool{false, true} {
-					t.Run(fmt.Sprintf("%s/%s/%s/blocking=%t", name, kind, where.name, blocking), func(t *testing.T) {
-						synctest.Test(t, func(t *testing.T) {
-							cutEverywhere(t, inMemory, new(server.Server), blocking, script, where, cut, 1)
-						})
+					check.Bubble(t, fmt.Sprintf("%s/%s/%s/blocking=%t", name, kind, where.name, blocking), func(t *testing.T) {
+						cutEverywhere(t, inMemory, new(server.Server), blocking, script, where, cut, 1)
 					})
 				}
 			}
@@ -411,9 +400,7 @@ func TestConversationUnderFaultsThatLoseNothing(t *testing.T) {
 							defer nc.Close()
 							p := wstest.NewClient(nc)
 							p.Timeout = time.Hour
-							if err := p.Play(fmt.Sprintf("open /?%d", n) + script); err != nil {
-								t.Error(err)
-							}
+							check.OK(t, p.Play(fmt.Sprintf("open /?%d", n)+script))
 						})
 					}
 					clients.Wait()

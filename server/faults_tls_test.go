@@ -7,9 +7,9 @@ import (
 	"fmt"
 	"net"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wstest"
 )
@@ -22,9 +22,7 @@ func overTLS(cert tls.Certificate, cfg *tls.Config) worldOf {
 			s: serve(t, s, tls.NewListener(ln, &tls.Config{Certificates: []tls.Certificate{cert}})),
 			dial: func() net.Conn {
 				nc, err := ln.Dial()
-				if err != nil {
-					t.Fatal(err)
-				}
+				check.Must(t, err)
 				return tls.Client(nc, cfg)
 			},
 			link:     ln.Link,
@@ -42,10 +40,8 @@ func TestConversationOverTLSIsCut(t *testing.T) {
 	for name, script := range conversations {
 		for kind, cut := range cuts {
 			for _, where := range places {
-				t.Run(fmt.Sprintf("%s/%s/%s", name, kind, where.name), func(t *testing.T) {
-					synctest.Test(t, func(t *testing.T) {
-						cutEverywhere(t, overTLS(cert, cfg), new(server.Server), false, script, where, cut, 67)
-					})
+				check.Bubble(t, fmt.Sprintf("%s/%s/%s", name, kind, where.name), func(t *testing.T) {
+					cutEverywhere(t, overTLS(cert, cfg), new(server.Server), false, script, where, cut, 67)
 				})
 			}
 		}
@@ -74,13 +70,9 @@ func TestConversationInPiecesOfTLSRecords(t *testing.T) {
 					return wstest.Plan{ToServer: f, ToClient: f, Seed: 1}
 				})
 				p := wstest.NewClient(w.dial())
-				if err := p.Play("open /?tls" + script); err != nil {
-					t.Error(err)
-				}
+				check.OK(t, p.Play("open /?tls"+script))
 				p.Close()
-				if err := w.s.Shutdown(t.Context()); err != nil {
-					t.Error(err)
-				}
+				check.OK(t, w.s.Shutdown(t.Context()))
 				told.check("tls", opens, true)
 			}
 		})

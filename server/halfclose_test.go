@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )
@@ -76,9 +77,7 @@ func TestHalfClosedClientIsAnswered(t *testing.T) {
 					if style.answer != "" {
 						p = style.answer
 					}
-					if err := c.SendText(p); err != nil {
-						t.Error(err)
-					}
+					check.OK(t, c.SendText(p))
 				})
 				p := start(t, &server.Server{Handler: h, MaxBacklog: 8 << 20}).open(t)
 				var want []string
@@ -119,9 +118,7 @@ func TestHalfClosedClientIsSentAStream(t *testing.T) {
 			send := func(c *server.Conn) {
 				for left > 0 {
 					left--
-					if err := c.Send(wire.Binary, make([]byte, size)); err != nil {
-						t.Error(err)
-					}
+					check.OK(t, c.Send(wire.Binary, make([]byte, size)))
 					if c.Buffered() > 0 {
 						return
 					}
@@ -151,9 +148,7 @@ func TestServeThatReturnsEndsAHalfClosedConnection(t *testing.T) {
 		rec := newRecorder(t)
 		half := make(chan struct{})
 		p, returned := fiber(t, start, rec, func(c *server.Conn) {
-			if _, err := c.Receive(t.Context()); err != nil {
-				t.Error(err)
-			}
+			check.OK(t, check.Err(c.Receive(t.Context())))
 			<-half
 		})
 		p.send(text("one"), text("two"), text("three"), text("four"))
@@ -175,9 +170,7 @@ func TestHalfClosedClientTimesOut(t *testing.T) {
 		h := rec.handler()
 		h.Message = nil
 		h.Serve = func(c *server.Conn) {
-			if _, err := c.Receive(t.Context()); err != nil {
-				t.Error(err)
-			}
+			check.OK(t, check.Err(c.Receive(t.Context())))
 			<-t.Context().Done() // does not receive again
 		}
 		p := start(t, &server.Server{Handler: h, PingInterval: 50 * time.Millisecond, PongTimeout: 50 * time.Millisecond}).open(t)

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/internal/test/hostile"
 	"github.com/fibersock/fibersock/internal/test/leakcheck"
 	"github.com/fibersock/fibersock/internal/test/usage"
@@ -246,9 +247,7 @@ func newInnocents(t *testing.T, r *running) *innocentClients {
 		p := r.openAs(t, [...]string{"/events", "/serve"}[i%2]+"?innocent")
 		p.send(text("Hello"))
 		p.want(`text "Hello"`) // its handler has run, and so its goroutine counts
-		if err := p.nc.SetReadDeadline(time.Time{}); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, p.nc.SetReadDeadline(time.Time{}))
 		good.all.Go(func() { good.echo(t, p) })
 	}
 	return good

@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/internal/test/hostile"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
@@ -162,9 +163,7 @@ func TestHostileClients(t *testing.T) {
 							dial = raw
 						}
 						nc, err := dial()
-						if err != nil {
-							t.Fatal(err)
-						}
+						check.Must(t, err)
 						attacked(t, s, a, nc, style, ended)
 					})
 				})
@@ -202,9 +201,7 @@ func attacked(t *testing.T, s *server.Server, a *hostile.Attack, nc net.Conn, ta
 	}
 	took := time.Since(began)
 	end, code := ending(err)
-	if err := a.Want.Check(end, code, err); err != nil {
-		t.Error(err)
-	}
+	check.OK(t, a.Want.Check(end, code, err))
 	if most := bound(a, s); took > most {
 		t.Errorf("the attack took %v, at most %v is right: %v", took, most, err)
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/internal/test/usage"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
@@ -44,9 +45,7 @@ func TestNothingIsLeftOfConnectionsThatEndAbruptly(t *testing.T) {
 		for range each {
 			for _, state := range states {
 				nc, err := s.dialer()
-				if err != nil {
-					t.Fatal(err)
-				}
+				check.Must(t, err)
 				p := &peer{t: t, nc: nc}
 				state(p)
 				p.reset()

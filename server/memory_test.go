@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/internal/test/usage"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
@@ -141,17 +142,13 @@ func TestIdleConnectionsAreSmall(t *testing.T) {
 func goroutinesIn(t *testing.T, name string) (n int) {
 	t.Helper()
 	var profile strings.Builder
-	if err := pprof.Lookup("goroutine").WriteTo(&profile, 1); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, pprof.Lookup("goroutine").WriteTo(&profile, 1))
 	_, stacks, _ := strings.Cut(profile.String(), "\n") // without the title
 	for _, same := range strings.Split(stacks, "\n\n") {
 		if strings.Contains(same, name+"+") {
 			count, _, _ := strings.Cut(same, " @")
 			many, err := strconv.Atoi(count)
-			if err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, err)
 			n += many
 		}
 	}

@@ -11,9 +11,9 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )
@@ -146,9 +146,7 @@ func TestSlowDropNewest(t *testing.T) {
 			}
 		}
 		eventually(t, "an empty backlog", func() bool { return c.Buffered() == 0 })
-		if err := send(c, numbered(enough)); err != nil {
-			t.Error(err)
-		}
+		check.OK(t, send(c, numbered(enough)))
 		if got := p.number(); got != enough {
 			t.Errorf("received %d", got)
 		}
@@ -170,9 +168,7 @@ func TestSlowDropOldest(t *testing.T) {
 		s := &server.Server{MaxBacklog: limit, WriteTimeout: patience, SlowPolicy: server.SlowDropOldest}
 		c, p, _ := opened(t, start, s)
 		for i := range enough {
-			if err := send(c, numbered(i)); err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, send(c, numbered(i)))
 			if n := c.Buffered(); n > limit+2*numberedSize {
 				t.Fatalf("%d bytes are buffered", n)
 			}
@@ -213,9 +209,7 @@ func TestFragmentsWithSlowDropOldest(t *testing.T) {
 			c.Send(wire.Binary, numbered(i))
 		}
 		for i, part := range []string{"a", "b", "c"} {
-			if err := c.SendFragment(wire.Text, []byte(part), i == 2); err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, c.SendFragment(wire.Text, []byte(part), i == 2))
 		}
 		for range enough - int(s.Stats().Dropped) {
 			p.number()
@@ -352,9 +346,7 @@ func TestWritable(t *testing.T) {
 			for range 3 {
 				before := drains.Load()
 				for i := range enough {
-					if err := c.Send(wire.Binary, numbered(i)); err != nil {
-						t.Fatal(err)
-					}
+					check.Must(t, c.Send(wire.Binary, numbered(i)))
 				}
 				if c.Buffered() == 0 {
 					t.Fatal("the backlog is empty")
@@ -388,9 +380,7 @@ func TestWritableThatDoesNotReturn(t *testing.T) {
 				}
 				for { // the number of messages before Writable depends on the client's first read
 					f, err := p.next()
-					if err != nil {
-						t.Fatal(err)
-					}
+					check.Must(t, err)
 					if f.Opcode == wire.Close {
 						if got := show(f); got != `close 1011 ""` {
 							t.Errorf("received %s", got)
@@ -402,9 +392,7 @@ func TestWritableThatDoesNotReturn(t *testing.T) {
 				if loop == "TLS" { // else the client does not end the connection
 					p.nc.Close()
 				}
-				if err := r.Shutdown(t.Context()); err != nil {
-					t.Error(err)
-				}
+				check.OK(t, r.Shutdown(t.Context()))
 				if p := takeOne[*server.PanicError](t, r.log); p != nil && p.Value != how.value {
 					t.Errorf("reported %v", p)
 				}
@@ -448,21 +436,17 @@ func TestReadingPausesForAClientThatDoesNotRead(t *testing.T) {
 // read at all.
 func TestEveryPolicyEndsWithWriteTimeout(t *testing.T) {
 	for _, policy := range []server.SlowPolicy{server.SlowDefault, server.SlowClose, server.SlowDropNewest, server.SlowDropOldest, server.SlowBlock} {
-		t.Run(fmt.Sprint(policy), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				rec := newRecorder(t)
-				served(t, &server.Server{Handler: rec.handler(), SlowPolicy: policy, WriteTimeout: 8 * time.Second}).open(t)
-				c := rec.conn()
-				timed(t, "cut", 8*time.Second, func() {
-					for range 3 {
-						if err := c.SendText("Hello"); err != nil {
-							t.Error(err)
-						}
-					}
-					rec.want("open", "lost", `close 1006 ""`)
-				})
-				wantTimeout(t, c.Err(), "WriteTimeout")
+		check.Bubble(t, fmt.Sprint(policy), func(t *testing.T) {
+			rec := newRecorder(t)
+			served(t, &server.Server{Handler: rec.handler(), SlowPolicy: policy, WriteTimeout: 8 * time.Second}).open(t)
+			c := rec.conn()
+			timed(t, "cut", 8*time.Second, func() {
+				for range 3 {
+					check.OK(t, c.SendText("Hello"))
+				}
+				rec.want("open", "lost", `close 1006 ""`)
 			})
+			wantTimeout(t, c.Err(), "WriteTimeout")
 		})
 	}
 }

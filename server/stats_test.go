@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )
@@ -20,9 +21,7 @@ func (r *running) atRest(t *testing.T) server.Stats {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	if err := r.Shutdown(ctx); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, r.Shutdown(ctx))
 	eventually(t, "no blocked handler", func() bool { return r.Stats().Blocked == 0 })
 	return r.Stats()
 }
@@ -194,9 +193,7 @@ func TestStatsOfUpgrade(t *testing.T) {
 	s := &server.Server{Authorize: func(*handshake.Request, *handshake.ServerAnswer) error { return &handshake.Error{Status: 401} }}
 	var parser handshake.RequestParser
 	req, _, err := parser.Parse([]byte(request("/")))
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	if _, err := s.AcceptHandshake(req); err == nil {
 		t.Fatal("not refused")
 	}

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/internal/test/testcert"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
@@ -21,9 +22,7 @@ import (
 func certificate(t *testing.T) (tls.Certificate, *tls.Config) {
 	t.Helper()
 	cert, trusted, err := testcert.New("127.0.0.1")
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	valid := func() time.Time { return cert.Leaf.NotAfter.Add(-time.Hour) }
 	return cert, &tls.Config{RootCAs: trusted, ServerName: "127.0.0.1", Time: valid}
 }
@@ -82,27 +81,21 @@ func TestNoTLSOnATLSPort(t *testing.T) {
 	t.Run("plain HTTP", func(t *testing.T) {
 		s := serveTLS(t, &server.Server{}, listenTCP(t), cert, cfg)
 		nc, err := net.Dial("tcp", s.addr)
-		if err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, err)
 		p := newPeer(t, nc)
 		p.send(request("/"))
 		if b, _ := p.rest(); strings.Contains(string(b), " 101 ") {
 			t.Errorf("answered with %q", b)
 		}
 	})
-	t.Run("half a ClientHello", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			ln := newPipeListener()
-			serveTLS(t, &server.Server{HandshakeTimeout: 8 * time.Second}, ln, cert, cfg)
-			nc, err := ln.dial()
-			if err != nil {
-				t.Fatal(err)
-			}
-			p := newPeer(t, nc)
-			p.send("\x16\x03\x01")
-			timed(t, "cut", 8*time.Second, p.wantEnd)
-		})
+	check.Bubble(t, "half a ClientHello", func(t *testing.T) {
+		ln := newPipeListener()
+		serveTLS(t, &server.Server{HandshakeTimeout: 8 * time.Second}, ln, cert, cfg)
+		nc, err := ln.dial()
+		check.Must(t, err)
+		p := newPeer(t, nc)
+		p.send("\x16\x03\x01")
+		timed(t, "cut", 8*time.Second, p.wantEnd)
 	})
 }
 
@@ -115,9 +108,7 @@ func TestTLSClientThatDoesNotReadIsCut(t *testing.T) {
 		serveTLS(t, &server.Server{Handler: rec.handler(), WriteTimeout: 8 * time.Second}, newPipeListener(), cert, cfg).open(t)
 		c := rec.conn()
 		timed(t, "cut", 8*time.Second, func() {
-			if err := c.Send(wire.Binary, make([]byte, 100_000)); err != nil {
-				t.Error(err)
-			}
+			check.OK(t, c.Send(wire.Binary, make([]byte, 100_000)))
 			rec.want("open", "lost", `close 1006 ""`)
 		})
 		wantTimeout(t, c.Err(), "WriteTimeout")
@@ -129,9 +120,7 @@ func TestTLSClientThatDoesNotReadIsCut(t *testing.T) {
 func TestListenAndServeTLS(t *testing.T) {
 	cert, cfg := certificate(t)
 	certFile, keyFile, err := testcert.Files(t.TempDir(), cert)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	own := &tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: []string{"h2", "http/1.1"}}
 	for name, tt := range map[string]struct {
 		tls           *tls.Config
@@ -168,9 +157,7 @@ func TestListenAndServeTLS(t *testing.T) {
 				t.Errorf("agreed on %q", got)
 			}
 			tc.Close()
-			if err := s.Shutdown(t.Context()); err != nil {
-				t.Error(err)
-			}
+			check.OK(t, s.Shutdown(t.Context()))
 			if err := result(t, served); err != server.ErrServerClosed {
 				t.Errorf("ListenAndServeTLS returned %v", err)
 			}

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/internal/test/sockbuf"
 )
 
@@ -124,9 +125,7 @@ func (l *testLoop) open(conn func() *testConn) Open {
 func (l *testLoop) connect(t *testing.T) (*net.TCPConn, *testConn) {
 	t.Helper()
 	nc, err := sockbuf.Dial(l.addr)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	t.Cleanup(func() { nc.Close() })
 	nc.SetDeadline(time.Now().Add(30 * time.Second))
 	return nc.(*net.TCPConn), <-l.started
@@ -136,20 +135,14 @@ func (l *testLoop) connect(t *testing.T) (*net.TCPConn, *testConn) {
 func echoes(t *testing.T, nc net.Conn, n int) {
 	t.Helper()
 	for range n {
-		if _, err := nc.Write([]byte("?")); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := io.ReadFull(nc, make([]byte, 1)); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, check.Err(nc.Write([]byte("?"))))
+		check.Must(t, check.Err(io.ReadFull(nc, make([]byte, 1))))
 	}
 }
 
 func listen(t *testing.T) net.Listener {
 	t.Helper()
 	ln, err := sockbuf.Listen()
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	return ln
 }

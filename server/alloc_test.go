@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/fibersock/fibersock/internal/netloop"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -137,9 +138,7 @@ func TestBroadcastIsEncodedOnce(t *testing.T) {
 	}
 	p := make([]byte, size)
 	broadcast := func() {
-		if err := s.Broadcast(wire.Binary, p); err != nil {
-			t.Error(err)
-		}
+		check.OK(t, s.Broadcast(wire.Binary, p))
 		for _, c := range conns {
 			c.forceFlush()
 		}

@@ -285,6 +285,14 @@ func (c *asyncConn) CloseWrite() error {
 	return nil
 }
 
+// finished reports whether CloseWrite has been called and all output, with FIN,
+// is written.
+func (c *asyncConn) finished() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.state == stateLingering && !c.writing && c.failed == nil
+}
+
 // Close closes the connection, below TLS if it is TLS. The buffer is discarded.
 func (c *asyncConn) Close() error {
 	err := c.writer.Abort() // first, because a Write that waits has the lock

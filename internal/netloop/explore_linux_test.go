@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/fibersock/fibersock/internal/test/check"
 )
 
 // The test in this file explores every state that a socket of the epoll loop
@@ -553,9 +555,7 @@ func TestEveryReachableState(t *testing.T) {
 	start := time.Now()
 	n, err := explore(1_000_000)
 	t.Logf("%d states in %v", n, time.Since(start))
-	if err != nil {
-		t.Error(err)
-	}
+	check.OK(t, err)
 }
 
 // mutant is a change of one transition of endTable.

@@ -24,6 +24,7 @@ type goroutineSocket struct {
 	blockedWrite  atomic.Bool        // Write is called for a sender that waits for space
 	readPaused    atomic.Bool        // reading is paused because of replies
 	writableCalls atomic.Int32       // of Conn.Writable that have not returned
+	bothClosed    atomic.Bool        // CloseWrite was called, and the peer has closed the connection too
 
 	readyMu sync.Mutex
 	ready   sync.Cond // Conn.Ready may have changed
@@ -223,14 +224,23 @@ func (t *goroutineSocket) end(err error) {
 		defer close(t.ended)
 	}
 	defer t.Abort()
-	defer t.closed(err)
-	if err == nil {
+	defer t.callClosed(err)
+	if err == nil && !t.exchanged() {
 		t.Linger(t.linger())
 	}
 }
 
-// closed calls Conn.Closed.
-func (t *goroutineSocket) closed(err error) {
+// exchanged reports whether the socket can be closed at once: the output is
+// written, no input is unread, and the peer, which has closed the connection
+// too, expects no more (RFC 6455, Section 5.5.1). A connection with TLS
+// lingers, so that its close_notify arrives.
+func (t *goroutineSocket) exchanged() bool {
+	socket, _ := t.pollable()
+	return t.bothClosed.Load() && t.async.finished() && socket != nil && nothingUnread(socket)
+}
+
+// callClosed calls Conn.Closed.
+func (t *goroutineSocket) callClosed(err error) {
 	if err != nil {
 		err = t.cause(err)
 	}
@@ -250,7 +260,10 @@ func (t *goroutineSocket) awaitAnswered() {
 
 // CloseWrite ends the output: see Socket. The time is bounded here, because
 // the goroutine that reads may be waiting for a handler.
-func (t *goroutineSocket) CloseWrite(bool) {
+func (t *goroutineSocket) CloseWrite(exchanged bool) {
+	if exchanged {
+		t.bothClosed.Store(true)
+	}
 	t.abortAfter(2 * t.cfg.Linger)
 	t.CloseWriteWithin(t.cfg.Linger)
 }

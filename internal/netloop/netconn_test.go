@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/internal/netloop"
+	"github.com/fibersock/fibersock/internal/test/check"
 )
 
 const timeout = 8 * time.Second
@@ -43,15 +44,13 @@ func (c noDeadlines) SetWriteDeadline(time.Time) error { return c.err }
 // Linger is bounded without deadlines too.
 func TestLingerNeedsNoDeadlines(t *testing.T) {
 	for name, err := range map[string]error{"fail": errors.New("not supported"), "do nothing": nil} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				a, _ := pipe(t)
-				start := time.Now()
-				(&netloop.NetConn{Conn: noDeadlines{a, err}}).Linger(wait)
-				if took := time.Since(start); took < wait || took > 2*wait {
-					t.Errorf("Linger took %v", took)
-				}
-			})
+		check.Bubble(t, name, func(t *testing.T) {
+			a, _ := pipe(t)
+			start := time.Now()
+			(&netloop.NetConn{Conn: noDeadlines{a, err}}).Linger(wait)
+			if took := time.Since(start); took < wait || took > 2*wait {
+				t.Errorf("Linger took %v", took)
+			}
 		})
 	}
 }
@@ -74,9 +73,7 @@ func TestCloseDoesNotWait(t *testing.T) {
 		a, b := pipe(t)
 		ours, _ := secured(t, a, b)
 		start := time.Now()
-		if err := (&netloop.NetConn{Conn: ours}).Close(); err != nil {
-			t.Error(err)
-		}
+		check.OK(t, (&netloop.NetConn{Conn: ours}).Close())
 		if took := time.Since(start); took > 0 {
 			t.Errorf("Close took %v", took)
 		}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/internal/netloop"
+	"github.com/fibersock/fibersock/internal/test/check"
 )
 
 // WriteTimeout used to bound a message as a whole, and aborted connections over
@@ -70,9 +71,7 @@ func TestSystemWriteDeadlineIsSetRarely(t *testing.T) {
 		c.SetWriteTimeout(netloop.WriteTimeout{After: timeout, Err: netloop.ErrLate})
 		const between, writes = timeout / 100, 5000 // over fifty times the timeout
 		for range writes {
-			if _, err := c.Write([]byte("x")); err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, check.Err(c.Write([]byte("x"))))
 			time.Sleep(between)
 		}
 		if n, most := len(ours.deadlines), writes/12+1; n > most {
@@ -140,9 +139,7 @@ func TestForeignReadEndsAtItsDeadline(t *testing.T) {
 			}
 		}
 		for range 3 { // before the call, with no more than one goroutine that reads
-			if err := c.SetReadDeadline(time.Now().Add(timeout)); err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, c.SetReadDeadline(time.Now().Add(timeout)))
 			read("", timeout)
 			read("", 0)
 		}
@@ -185,15 +182,13 @@ func TestForeignWriteEndsAfterItsTimeout(t *testing.T) {
 			t.Errorf("Read returned %v", err)
 		}
 	})
-	t.Run("deadline", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			c, _, _ := foreign(t)
-			c.SetWriteDeadline(time.Now().Add(timeout))
-			start := time.Now()
-			if _, err := c.Write([]byte("x")); !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(start) != timeout {
-				t.Errorf("%v after %v", err, time.Since(start))
-			}
-		})
+	check.Bubble(t, "deadline", func(t *testing.T) {
+		c, _, _ := foreign(t)
+		c.SetWriteDeadline(time.Now().Add(timeout))
+		start := time.Now()
+		if _, err := c.Write([]byte("x")); !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(start) != timeout {
+			t.Errorf("%v after %v", err, time.Since(start))
+		}
 	})
 }
 
@@ -325,20 +320,18 @@ func TestAbortDoesNotWaitForTLS(t *testing.T) {
 			return netloop.Over(hidden{nc}, netloop.NewTransport(nc, netloop.Recovered), netloop.Recovered)
 		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				a, b := pipe(t)
-				ours, _ := secured(t, a, b)
-				c := over(ours)
-				start := time.Now()
-				if err := c.Abort(); err != nil || time.Since(start) > netloop.CloseGrace {
-					t.Errorf("Abort returned %v after %v", err, time.Since(start))
-				}
-				synctest.Wait()
-				if _, err := b.Read(make([]byte, 1)); err != io.EOF && !strings.Contains(err.Error(), "closed") {
-					t.Errorf("the peer got %v", err)
-				}
-			})
+		check.Bubble(t, name, func(t *testing.T) {
+			a, b := pipe(t)
+			ours, _ := secured(t, a, b)
+			c := over(ours)
+			start := time.Now()
+			if err := c.Abort(); err != nil || time.Since(start) > netloop.CloseGrace {
+				t.Errorf("Abort returned %v after %v", err, time.Since(start))
+			}
+			synctest.Wait()
+			if _, err := b.Read(make([]byte, 1)); err != io.EOF && !strings.Contains(err.Error(), "closed") {
+				t.Errorf("the peer got %v", err)
+			}
 		})
 	}
 }
@@ -411,9 +404,7 @@ func TestForeignWriteThatThePeerHasTaken(t *testing.T) {
 		}()
 		<-nc.taken
 		c.Abort()
-		if err := <-wrote; err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, <-wrote)
 	}
 }
 
@@ -455,9 +446,7 @@ func TestAbortClosesEveryLayer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		low := new(lowConn)
 		nc := &layeredConn{low: low}
-		if err := netloop.NewTransport(nc, netloop.Recovered).Abort(); err != nil {
-			t.Error(err)
-		}
+		check.OK(t, netloop.NewTransport(nc, netloop.Recovered).Abort())
 		synctest.Wait()
 		if low.closed.Load() != 1 || nc.closed.Load() != 1 {
 			t.Errorf("closed %d times, the program's own %d times", low.closed.Load(), nc.closed.Load())
@@ -472,9 +461,7 @@ func TestCloseThatHangsReleasesTheTransport(t *testing.T) {
 	hangs := make(chan struct{})
 	defer close(hangs)
 	c := netloop.NewTransport(&layeredConn{low: low, hangs: hangs}, netloop.Recovered)
-	if err := c.Close(); err != nil {
-		t.Error(err)
-	}
+	check.OK(t, c.Close())
 	for deadline := time.Now().Add(30 * time.Second); low.closed.Load() == 0; runtime.Gosched() {
 		if time.Now().After(deadline) {
 			t.Fatal("the transport is open")

@@ -218,7 +218,7 @@ func recovers() { defer func() { recover() }(); recover(); println() }
 	exchanged := s.together(list)["p.go"]
 	set := token.NewFileSet()
 	var files []*ast.File
-	for name, text := range map[string]string{"p.go": exchanged, "chooser.go": "package p\n\nvar mutantInForce int\n"} {
+	for name, text := range map[string]string{"p.go": exchanged, "chooser.go": "package p\n\nvar mutantInForce int\n\nfunc mutantCalled(int) {}\n"} {
 		parsed, err := parser.ParseFile(set, name, text, 0)
 		if err != nil {
 			t.Fatal(err)
@@ -245,7 +245,7 @@ func recovers() { defer func() { recover() }(); recover(); println() }
 func TestShardsAreTheWhole(t *testing.T) {
 	s := parsedSource(t, "package p\n\nfunc f(a, b, c int) int { return a + b*c - 17 + a/b - a*c }\n")
 	list := s.mutants()
-	o := options{files: "*", shard: "1/1", sample: 7, seed: 3}
+	o := options{files: "q.go,*", shard: "1/1", sample: 7, seed: 3}
 	whole, err := o.choose(list)
 	if err != nil || len(whole) != 7 || !slices.IsSorted(whole) {
 		t.Fatalf("chosen are %v, %v; want 7", whole, err)
@@ -273,6 +273,32 @@ func TestShardsAreTheWhole(t *testing.T) {
 		if chosen, err := bad.choose(list); err == nil {
 			t.Errorf("%+v chooses %v, want an error", bad, chosen)
 		}
+	}
+}
+
+// TestRecord keeps outcomes until the package changes.
+func TestRecord(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "record")
+	tried := 0
+	try := func(int) (outcome, error) { tried++; return timedOut, nil }
+	for i, tt := range []struct {
+		hash         string
+		number, want int // number of tries until then
+	}{{"a", 7, 1}, {"a", 7, 1}, {"a", 8, 2}, {"a", 7, 2}, {"b", 7, 3}, {"a", 7, 4}} {
+		r, err := openRecord(name, tt.hash)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if o, err := r.outcome(tt.number, try); o != timedOut || err != nil || tried != tt.want {
+			t.Errorf("%d: %v, %v after %d tries, want %d", i, o, err, tried, tt.want)
+		}
+		if _, err := r.outcome(9, func(int) (outcome, error) { return noticed, os.ErrInvalid }); err != os.ErrInvalid {
+			t.Errorf("%d: the error is %v", i, err)
+		}
+		r.close()
+	}
+	if _, err := openRecord(filepath.Dir(name), "a"); err == nil {
+		t.Error("a directory is a record")
 	}
 }
 

@@ -29,16 +29,16 @@ const chooser = `package %s
 import (
 	"os"
 	"strconv"
-	"sync"
+	"sync/atomic"
 )
 
 var (
 	mutantInForce, _ = strconv.Atoi(os.Getenv(%q))
-	mutantCalls sync.Map
+	mutantTraced [%d]atomic.Bool
 )
 
 func mutantCalled(number int) {
-	if _, again := mutantCalls.LoadOrStore(number, true); again {
+	if mutantTraced[number].Swap(true) {
 		return
 	}
 	f, err := os.OpenFile(os.Getenv(%q), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
@@ -55,7 +55,7 @@ func mutantCalled(number int) {
 // together returns, for go build -overlay, the package with all mutants whose
 // declaration can be exchanged, each with its index in list.
 func (s *source) together(list []*mutant) map[string]string {
-	texts := map[string]string{filepath.Join(s.dir, "mutant_in_force.go"): fmt.Sprintf(chooser, s.name, choice, calls)}
+	texts := map[string]string{filepath.Join(s.dir, "mutant_in_force.go"): fmt.Sprintf(chooser, s.name, choice, len(list)+1, calls)}
 	for _, f := range s.files {
 		of := map[*place][]int{}
 		var places []*place

@@ -109,12 +109,3 @@ func TestMessagesFollowOneAnother(t *testing.T) {
 		}
 	}
 }
-
-func BenchmarkMessages(b *testing.B) {
-	htmlData.bytes()
-	next := htmlData.messages(1024)
-	b.ReportAllocs()
-	for b.Loop() {
-		next()
-	}
-}

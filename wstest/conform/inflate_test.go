@@ -332,28 +332,6 @@ func inflateWithWord(window, p []byte, word string, max int) ([]byte, bool) {
 	}
 }
 
-func BenchmarkInflate(b *testing.B) {
-	for name, sample := range samples() {
-		for _, size := range []int{1 << 10, 1 << 17} {
-			for _, bits := range []int{9, 15} {
-				b.Run(fmt.Sprintf("%s/%d/window=%d", name, size, bits), func(b *testing.B) {
-					m := sample[:size]
-					p := newDeflater(bits, false).message(nil, m)
-					f := newInflater(bits, true)
-					b.SetBytes(int64(size))
-					b.ReportAllocs()
-					dst := make([]byte, 0, size)
-					for b.Loop() {
-						if _, err := f.message(dst[:0], p, size); err != nil {
-							b.Fatal(err)
-						}
-					}
-				})
-			}
-		}
-	}
-}
-
 func unhex(t *testing.T, s string) []byte {
 	t.Helper()
 	b, err := hex.DecodeString(s)

@@ -27,7 +27,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"os"
 	"path"
 	"slices"
@@ -41,9 +40,6 @@ var equivalentsText string
 func main() {
 	var o options
 	flag.Float64Var(&o.least, "least", 95, "fail if `percent` of the changes are not noticed")
-	flag.IntVar(&o.sample, "n", 0, "try only `number` changes, chosen at random")
-	flag.Uint64Var(&o.seed, "seed", 1, "the `number` that the choice of -n follows from")
-	flag.StringVar(&o.shard, "shard", "1/1", "try the i-th of every n changes, given as `i/n`")
 	flag.StringVar(&o.files, "files", "*", "try only changes of files whose names match one of the `patterns`, separated by commas")
 	flag.StringVar(&o.again, "again", "", "try only changes that `file`, the output of another run, says were not noticed")
 	flag.StringVar(&o.resume, "resume", "", "keep the outcomes in `file`, and do not repeat those in it unless the package has changed")
@@ -68,9 +64,6 @@ type options struct {
 	pattern     string // the package
 	equivalents string // the list's text
 	least       float64
-	sample      int
-	seed        uint64
-	shard       string
 	files       string
 	again       string
 	resume      string
@@ -201,10 +194,6 @@ func (o options) choose(list []*mutant) ([]int, error) {
 		}
 		earlier = string(text)
 	}
-	var shard, shards int
-	if _, err := fmt.Sscanf(o.shard, "%d/%d", &shard, &shards); err != nil || shard < 1 || shard > shards {
-		return nil, fmt.Errorf("-shard is %q, and should be 1/3, 2/3 or the like", o.shard)
-	}
 	var numbers []int
 	for i, m := range list {
 		match := false
@@ -219,22 +208,10 @@ func (o options) choose(list []*mutant) ([]int, error) {
 			numbers = append(numbers, i+1)
 		}
 	}
-	if o.sample > 0 && o.sample < len(numbers) {
-		rng := rand.New(rand.NewPCG(o.seed, 0))
-		rng.Shuffle(len(numbers), func(i, j int) { numbers[i], numbers[j] = numbers[j], numbers[i] })
-		numbers = numbers[:o.sample]
-		slices.Sort(numbers)
-	}
-	var own []int
-	for i, number := range numbers {
-		if i%shards == shard-1 {
-			own = append(own, number)
-		}
-	}
-	if len(own) == 0 {
+	if len(numbers) == 0 {
 		return nil, errors.New("there is nothing to change")
 	}
-	return own, nil
+	return numbers, nil
 }
 
 // A tally counts mutants.

@@ -241,7 +241,6 @@ func (c *Conn) writeAnswer(wait time.Duration) {
 	if wait > 0 {
 		defer time.AfterFunc(wait, func() { c.socket.Close() }).Stop()
 	}
-	c.background.Wait()
 	c.endpoint.FlushControl()
 }
 

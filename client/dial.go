@@ -283,7 +283,7 @@ func newConn(t netloop.Transport, cfg *Config, response *handshake.Response, sub
 		Role:             endpoint.Client,
 		Limits:           cfg.Limits,
 		Partial:          true,
-		Background:       c.background.Go,
+		Background:       func(flush func()) { go flush() },
 		MaxOutgoingFrame: cfg.MaxOutgoingFrame,
 	}))
 	return c

@@ -345,6 +345,21 @@ func TestAbortDoesNotWaitForTLS(t *testing.T) {
 	}
 }
 
+// crypto/tls wraps the error of a write that timed out. Write returns the error
+// itself, which client and server compare.
+func TestTimeoutBelowTLSIsNotWrapped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := pipe(t)
+		below := netloop.NewSystemTransport(a)
+		ours, _ := secured(t, below, b)
+		c := netloop.Over(ours, below, netloop.Recovered)
+		c.SetWriteTimeout(netloop.WriteTimeout{After: timeout, Err: netloop.ErrLate})
+		if _, err := c.Write(make([]byte, 100)); err != netloop.ErrLate {
+			t.Errorf("Write returned %v", err)
+		}
+	})
+}
+
 // busy is a TLS connection whose Read has to write first, as after a KeyUpdate
 // request, and whose peer does not read.
 type busy struct {

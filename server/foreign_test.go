@@ -166,6 +166,9 @@ func TestProgressInALargeSocketBuffer(t *testing.T) {
 	for name, hide := range map[string]func(net.Listener) net.Listener{
 		"goroutines": func(ln net.Listener) net.Listener { return plainListener{ln} },
 		"system's":   func(ln net.Listener) net.Listener { return ln },
+		"wrapped": func(ln net.Listener) net.Listener {
+			return changedListener{ln, func(nc net.Conn) net.Conn { return layered{nc} }}
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -186,6 +189,11 @@ func TestProgressInALargeSocketBuffer(t *testing.T) {
 		})
 	}
 }
+
+// layered is a net.Conn that reveals the one below, as TLS does.
+type layered struct{ net.Conn }
+
+func (c layered) NetConn() net.Conn { return c.Conn }
 
 // fragile is a net.Conn that breaks at a Write whose deadline has expired, as
 // TLS does.

@@ -36,6 +36,7 @@ type asyncConn struct {
 type asyncWriter interface {
 	Write(p []byte) (int, error)
 	SetWriteTimeout(limit WriteTimeout)
+	TimedOut() error
 	CloseWrite() error
 	Abort() error
 
@@ -239,6 +240,9 @@ func (c *asyncConn) wake() {
 // failure returns why writing failed, nil if it has not, or because the
 // connection was closed.
 func (c *asyncConn) failure() error {
+	if late := c.writer.TimedOut(); late != nil {
+		return late // of which failed may not be told yet
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.failed == net.ErrClosed {

@@ -28,21 +28,21 @@ func Dial(ctx context.Context, url string, cfg *Config) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	config := cfg.withDefaults()
-	request, offer, err := buildRequest(u, &config)
+	cfg = cfg.withDefaults()
+	request, offer, err := buildRequest(u, cfg)
 	if err != nil {
 		return nil, err
 	}
-	proxy, connect, err := buildConnect(u, &config)
+	proxy, connect, err := buildConnect(u, cfg)
 	if err != nil {
 		return nil, err
 	}
-	if limit := config.HandshakeTimeout; limit > 0 {
+	if limit := cfg.HandshakeTimeout; limit > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, limit, &TimeoutError{Missing: "open connection", After: limit, Option: "HandshakeTimeout"})
 		defer cancel()
 	}
-	d := &dialer{url: u, cfg: &config, request: request, offer: offer, proxy: proxy, connect: connect}
+	d := &dialer{url: u, cfg: cfg, request: request, offer: offer, proxy: proxy, connect: connect}
 	c, err := d.open(ctx)
 	if err != nil {
 		if d.transport != nil {

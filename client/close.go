@@ -250,7 +250,7 @@ func (c *Conn) transportClosed(cause error) error {
 	if timeout := c.transport.TimedOut(); timeout != nil {
 		cause = timeout // which led to cause
 	}
-	err := c.endpoint.TransportClosed(tlsFailure(translate(cause)), c.socket.Close)
+	err := c.endpoint.TransportClosed(tlsFailure(cause), c.socket.Close)
 	c.closing.Do(func() { close(c.done) })
 	return err
 }

@@ -123,7 +123,7 @@ cross:
 
 # The stripped client of examples/minimal has at most 4.95 and 2.41 MB.
 size:
-	@.ci/size 4950000
+	@.ci/size 4960000
 	@.ci/size 2410000 -tags notls
 
 # The bytes of each package in it.

@@ -233,14 +233,14 @@ func (d *dialer) shake(t netloop.Transport) (*Conn, error) {
 		}
 		return nil, err
 	}
-	subprotocol, err := handshake.ValidateWithoutExtensions(response, d.offer)
+	negotiated, err := handshake.ValidateResponse(response, d.offer)
 	if err != nil {
 		return nil, &HandshakeError{Response: response, Body: readExcerpt(t, response, rest), Err: err}
 	}
 	if failed != nil {
 		return nil, failed
 	}
-	return newConn(t, d.cfg, response, subprotocol, buf, rest), nil
+	return newConn(t, d.cfg, response, negotiated.Subprotocol, buf, rest), nil
 }
 
 // recovered returns the error of a function of the application that did not

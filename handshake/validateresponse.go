@@ -34,20 +34,6 @@ func ValidateResponse(r *Response, o *ClientOffer) (Negotiated, error) {
 	return n, nil
 }
 
-// ValidateWithoutExtensions is [ValidateResponse] for an offer without
-// extensions: a response with extensions is not valid. It returns the
-// negotiated subprotocol. Programs that do not call ValidateResponse contain no
-// parser of extensions.
-func ValidateWithoutExtensions(r *Response, o *ClientOffer) (subprotocol string, err error) {
-	if err := checkSwitchingProtocols(r, o); err != nil {
-		return "", err
-	}
-	if values := r.Header.Values(fieldExtensions); len(values) > 0 {
-		return "", &ResponseError{fieldExtensions, quote(strings.Join(values, ", ")) + " was not offered"}
-	}
-	return negotiatedSubprotocol(r, o)
-}
-
 // checkSwitchingProtocols checks that r switches to WebSocket for the request
 // of o. It ignores Content-Length and Transfer-Encoding, because a 101 response
 // ends with the blank line (RFC 9112, Section 6.3).

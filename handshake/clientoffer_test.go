@@ -15,17 +15,6 @@ func sampleOffer() *handshake.ClientOffer {
 	return &handshake.ClientOffer{Host: "server.example.com", Target: "/chat", Key: sampleKey}
 }
 
-// 6455-4.1-h, 6455-4.1-i, 6455-4.1-j, 6455-4.1-k, 6455-4.1-l, 6455-4.1-m,
-// 6455-4.1-n, 6455-4.1-q: each field once, no Origin, nothing after the blank
-// line.
-func TestRequestOfAPlainOffer(t *testing.T) {
-	got, err := handshake.AppendRequest([]byte("before "), sampleOffer())
-	want := "before " + head(requestLine, requestFields...)
-	if err != nil || string(got) != want {
-		t.Errorf("AppendRequest = %q, %v; want %q", got, err, want)
-	}
-}
-
 // 6455-4.1-o, 6455-4.1-p, 6455-4.1-m: a request with all optional fields has a
 // fixed order.
 func TestRequestOfAFullOffer(t *testing.T) {

@@ -203,7 +203,8 @@ func TestMalformedPatternsAreQuoted(t *testing.T) {
 		`websocket: handshake refused with 421 Misdirected Request: Host "h" matches none of 2 allowed patterns; pattern "b@c" is malformed: a pattern has no user`)
 }
 
-// TestURLErrorsSayWhatToWrite checks that errors omit parts that may be secret.
+// TestURLErrorsSayWhatToWrite checks that errors, which are logged, are short and
+// omit parts that may be secret (6455-3-e, T-F12).
 func TestURLErrorsSayWhatToWrite(t *testing.T) {
 	for in, want := range map[string]string{
 		"ws://h/\x00":           `"ws://h/\x00": control character`,
@@ -213,6 +214,7 @@ func TestURLErrorsSayWhatToWrite(t *testing.T) {
 		"h/x?y":                 `"h/x?***": want "ws://" or "wss://" at the start`,
 		"a b://h?x":             `"a b://h?***": want "ws://" or "wss://" at the start`,
 		"ws://u:%zz@h/":         `"ws://***@h/": user and password must be percent-encoded, without control characters`,
+		"ws://u%0A:p@h/":        `"ws://***@h/": user and password must be percent-encoded, without control characters`,
 		"ws://u%3A:p@h/":        `"ws://***@h/": user name contains a colon (RFC 7617)`,
 		"ws://[::1":             `"ws://[::1": IPv6 address without "]"`,
 		"ws://[::1]x":           `"ws://[::1]x": only a port can follow the "]"`,
@@ -231,5 +233,8 @@ func TestURLErrorsSayWhatToWrite(t *testing.T) {
 	} {
 		_, err := handshake.ParseURL(in)
 		wantText(t, in, err, "websocket: URL "+want)
+	}
+	if _, err := handshake.ParseURL("ws://" + strings.Repeat("h", 1<<20) + ":0/"); err == nil || len(err.Error()) > 300 {
+		t.Errorf("error for a long URL has %d bytes", len(err.Error()))
 	}
 }

@@ -7,7 +7,8 @@ import (
 )
 
 // TestRequestIsWrittenLineByLine checks one and two extensions, and additional
-// fields whose names resemble those of the handshake.
+// fields whose names resemble those of the handshake: each field once, no
+// Origin, nothing after the blank line (6455-4.1-h,i,j,k,l,m,n,q).
 func TestRequestIsWrittenLineByLine(t *testing.T) {
 	const before = "GET /chat HTTP/1.1\r\n" +
 		"Host: server.example.com\r\n" +
@@ -35,7 +36,7 @@ func TestRequestIsWrittenLineByLine(t *testing.T) {
 	} {
 		o := &handshake.ClientOffer{Host: "server.example.com", Target: "/chat", Key: sampleKey}
 		tt.change(o)
-		if got, err := handshake.AppendRequest(nil, o); err != nil || string(got) != before+tt.want+"\r\n" {
+		if got, err := handshake.AppendRequest([]byte("before "), o); err != nil || string(got) != "before "+before+tt.want+"\r\n" {
 			t.Errorf("%+v is written %q, %v; want %q at its end", o, got, err, tt.want)
 		}
 	}

@@ -49,9 +49,7 @@ func TestURIsThatCanBeConnectedTo(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.rule, func(t *testing.T) {
 			u, err := handshake.ParseURL(c.in)
-			if err != nil {
-				t.Fatalf("ParseURL(%q): %v", c.in, err)
-			}
+			check.Mustf(t, err, "ParseURL(%q)", c.in)
 			scheme := "ws"
 			if c.secure {
 				scheme = "wss"

@@ -39,7 +39,7 @@ func (w *window) Write(p []byte) (int, error) {
 	return w.out.Write(p)
 }
 
-func (w *window) Room(size int) int {
+func (w *window) Space(size int) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.failed != nil {
@@ -48,7 +48,7 @@ func (w *window) Room(size int) int {
 	return min(max(w.room, 0), size)
 }
 
-func (w *window) AwaitRoom(int) {
+func (w *window) AwaitSpace(int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for w.failed == nil && w.room <= 0 {

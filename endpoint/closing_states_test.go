@@ -216,7 +216,7 @@ func (w *world) Write(p []byte) (int, error) {
 // roomOf is a world's Backpressure.
 type roomOf struct{ w *world }
 
-func (r roomOf) Room(size int) int {
+func (r roomOf) Space(size int) int {
 	r.w.mu.Lock()
 	defer r.w.mu.Unlock()
 	if r.w.err != nil {
@@ -225,7 +225,7 @@ func (r roomOf) Room(size int) int {
 	return min(size, r.w.room)
 }
 
-func (r roomOf) AwaitRoom(int) {
+func (r roomOf) AwaitSpace(int) {
 	r.w.mu.Lock()
 	defer r.w.mu.Unlock()
 	for r.w.err == nil && r.w.room == 0 {

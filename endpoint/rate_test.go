@@ -70,9 +70,23 @@ func testRate(t *testing.T, role endpoint.Role, limits endpoint.Limits, option s
 	if !errors.As(e.Err(), &failed) || failed.Code != wire.PolicyViolation || limit.Option != option {
 		t.Errorf("%v", e.Err())
 	}
-	if text := fmt.Sprintf("%d %s exceeds %s (%d)", limit.Max+1, limit.Limit, option, limit.Max); !strings.Contains(e.Err().Error(), text) {
+	unit := map[string]string{"Limits.MessagesPerSecond": "messages", "Limits.BytesPerSecond": "bytes", "Limits.ControlsPerSecond": "control frames"}[option]
+	if text := fmt.Sprintf("%d %s per second exceeds %s (%d)", limit.Max+1, unit, option, limit.Max); !strings.Contains(e.Err().Error(), text) {
 		t.Errorf("%v", e.Err())
 	}
+}
+
+// A Close is no control frame that a limit counts.
+func TestCloseIsNotLimited(t *testing.T) {
+	eachRole(t, func(t *testing.T, role endpoint.Role) {
+		e := endpoint.New(io.Discard, endpoint.Config{Role: role, Limits: endpoint.Limits{ControlsPerSecond: 1}})
+		now := time.Now()
+		receiveAt(e, now, whole(role, wire.Ping, ""))
+		receiveAt(e, now, closeFromPeer(role, wire.NormalClosure, ""))
+		if e.CloseCode() != wire.NormalClosure {
+			t.Error(e.Err())
+		}
+	})
 }
 
 // A long silence gives the peer no more than one second's rate.

@@ -13,7 +13,6 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wstest"
 )
 
@@ -25,8 +24,7 @@ import (
 // and no verdict depends on how fast the machine is.
 
 func TestMain(m *testing.M) {
-	debug.SetGCPercent(400)        // sessions allocate much and retain little
-	flag.Set("test.parallel", "4") // unless a flag says another number: the tests of our own server and client mostly wait
+	debug.SetGCPercent(400) // sessions allocate much and retain little
 	os.Exit(m.Run())
 }
 
@@ -51,9 +49,29 @@ type catch struct {
 	close    Verdict
 }
 
-// caughtBy returns one catch.
-func caughtBy(cases string, behavior, close Verdict) []catch {
-	return []catch{{cases: cases, behavior: behavior, close: close}}
+// The catches that most mutants have, of cases by patterns.
+func bothFailed(cases string) catch { return catch{cases: cases, behavior: Failed, close: Failed} }
+func failedUncleanly(cases string) catch {
+	return catch{cases: cases, behavior: Failed, close: Unclean}
+}
+func miscoded(cases string) catch     { return catch{cases: cases, behavior: Failed, close: WrongCode} }
+func misbehaved(cases string) catch   { return catch{cases: cases, behavior: Failed} }
+func onlyMiscoded(cases string) catch { return catch{cases: cases, close: WrongCode} }
+func unclean(cases string) catch      { return catch{cases: cases, close: Unclean} }
+func leftOpen(cases string) catch     { return catch{cases: cases, close: FailedByClient} }
+
+// echoes, pings and pongs return faults that answer a message, a Ping or a Pong
+// by do.
+func echoes(do func(s *testeeSession, opcode byte, payload []byte)) testeeFaults {
+	return testeeFaults{echo: func(s *testeeSession, opcode byte, payload []byte) error { do(s, opcode, payload); return nil }}
+}
+
+func pings(do func(s *testeeSession, payload []byte)) testeeFaults {
+	return testeeFaults{ping: func(s *testeeSession, payload []byte) error { do(s, payload); return nil }}
+}
+
+func pongs(do func(s *testeeSession, payload []byte)) testeeFaults {
+	return testeeFaults{pong: func(s *testeeSession, payload []byte) error { do(s, payload); return nil }}
 }
 
 // cheapCases are the cases of little data.
@@ -95,7 +113,9 @@ func casesOf(t *testing.T, patterns, except string) []*Case {
 		return nil
 	}
 	cases, err := Select(strings.Fields(patterns), strings.Fields(except))
-	check.Must(t, err)
+	if err != nil {
+		t.Fatal(err)
+	}
 	return cases
 }
 
@@ -115,7 +135,9 @@ func judgeTestee(t *testing.T, peer *testee, role Role, cases []*Case, o Options
 			o.Dial = func(ctx context.Context) (net.Conn, error) { return ln.DialContext(ctx, "", "") }
 			var err error
 			results, err = JudgeServer(t.Context(), "ws://server.test:9001/", cases, o)
-			check.Must(t, err)
+			if err != nil {
+				t.Fatal(err)
+			}
 			return
 		}
 		judge := &FuzzingServer{Cases: cases, Options: o}
@@ -125,7 +147,9 @@ func judgeTestee(t *testing.T, peer *testee, role Role, cases []*Case, o Options
 		defer stop()
 		serving.Go(func() { judge.Serve(ctx, ln) })
 		dial := func() (net.Conn, error) { return ln.Dial() }
-		check.Must(t, peer.drive(ctx, dial, "testee", 32))
+		if err := peer.drive(ctx, dial, "testee", 32); err != nil {
+			t.Fatal(err)
+		}
 		results = judge.Results()["testee"]
 	})
 	if len(results) != len(cases) {
@@ -308,7 +332,9 @@ func TestClassesOfCheapCasesAreAPartition(t *testing.T) {
 	}
 	cheap := casesOf(t, cheapCases, "")
 	for _, c := range cheap {
-		check.Equal(t, in[c.ID], 1, "%s is in", c.ID)
+		if in[c.ID] != 1 {
+			t.Errorf("%s is in %d classes", c.ID, in[c.ID])
+		}
 	}
 	if len(in) != len(cheap) {
 		t.Errorf("the classes have %d cases, of %d", len(in), len(cheap))

@@ -100,9 +100,7 @@ func TestAcceptedConnectionEndsAfterCloseWithoutAReceiver(t *testing.T) {
 			if !closeFirst {
 				closeIt()
 			}
-			p.want(`close 1000 "enough"`)
-			p.send(closing(wire.NormalClosure, ""))
-			p.wantEnd()
+			p.wantClose(`close 1000 "enough"`, closing(wire.NormalClosure, ""))
 			rec.want("open", `close 1000 ""`)
 			n := 0
 			for {
@@ -206,8 +204,7 @@ func TestShutdownClosesAcceptedConnections(t *testing.T) {
 		if a.err != nil {
 			t.Fatal(a.err)
 		}
-		done := make(chan error, 1)
-		go func() { done <- s.Shutdown(t.Context()) }()
+		done := begin(func() error { return s.Shutdown(t.Context()) })
 		p.want(`close 1001 ""`)
 		p.send(text("last words"), closing(1001, ""))
 		p.wantEnd()
@@ -282,8 +279,7 @@ func TestCheckOriginDecidesOnOtherOrigins(t *testing.T) {
 // function.
 func TestBroadcastPrepared(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
-		rec := newRecorder(t)
-		s := start(t, &server.Server{Handler: rec.handler()})
+		s, rec := recorded(t, start, &server.Server{})
 		m, err := server.Prepare(wire.Binary, []byte("Hello"))
 		check.Must(t, err)
 		peers := []*peer{s.open(t), s.open(t)}
@@ -301,8 +297,7 @@ func TestBroadcastPrepared(t *testing.T) {
 // The request is parsed once while a caller holds it.
 func TestRequestIsParsedOnce(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
-		rec := newRecorder(t)
-		s := start(t, &server.Server{Handler: rec.handler()})
+		s, rec := recorded(t, start, &server.Server{})
 		s.openAs(t, "/x?y", "X-Field: 1")
 		c := rec.conn()
 		r := c.Request()

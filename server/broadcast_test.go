@@ -21,8 +21,7 @@ import (
 func TestBroadcastReachesAll(t *testing.T) {
 	const clients, messages = 20, 50
 	eachLoop(t, func(t *testing.T, start starter) {
-		rec := newRecorder(t)
-		s := start(t, &server.Server{Handler: rec.handler()})
+		s, rec := recorded(t, start, &server.Server{})
 		var peers []*peer
 		for range clients {
 			peers = append(peers, s.open(t))
@@ -46,8 +45,7 @@ func TestBroadcastReachesAll(t *testing.T) {
 // The function Broadcast sends to the given connections.
 func TestBroadcastToSome(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
-		rec := newRecorder(t)
-		s := start(t, &server.Server{Handler: rec.handler()})
+		s, rec := recorded(t, start, &server.Server{})
 		var peers []*peer
 		var conns []*server.Conn
 		for range 4 {
@@ -85,9 +83,8 @@ func TestBroadcastPrecedesLaterMessages(t *testing.T) {
 			broadcast("8")
 			c.Close(1000, "")
 			broadcast("too late")
-			p.want(`text "1"`, `text "2"`, `text "3"`, `text "4"`, `text "5" +`, `continuation "6"`, `text "7"`, `text "8"`, `close 1000 ""`)
-			p.send(closing(1000, ""))
-			p.wantEnd()
+			p.want(`text "1"`, `text "2"`, `text "3"`, `text "4"`, `text "5" +`, `continuation "6"`, `text "7"`, `text "8"`)
+			p.wantClose(`close 1000 ""`, closing(1000, ""))
 		}
 	})
 }
@@ -105,17 +102,15 @@ func TestCloseInsideAMessageDoesNotWaitForBroadcasts(t *testing.T) {
 			s.Broadcast(wire.Text, []byte("never"))
 			c.Close(1000, "")
 		}()
-		p.want(`text "a" +`, `close 1000 ""`)
-		p.send(closing(1000, ""))
-		p.wantEnd()
+		p.want(`text "a" +`)
+		p.wantClose(`close 1000 ""`, closing(1000, ""))
 	})
 }
 
 // Shutdown sends queued broadcasts before its Close.
 func TestShutdownDoesNotOvertakeABroadcast(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
-		rec := newRecorder(t)
-		s := start(t, &server.Server{Handler: rec.handler()})
+		s, rec := recorded(t, start, &server.Server{})
 		p := s.open(t)
 		rec.conn()
 		s.Broadcast(wire.Text, []byte("goodbye"))
@@ -179,8 +174,7 @@ func TestStalledReceiverOfBroadcastsIsCutByItsBacklog(t *testing.T) {
 // A broadcast may exceed the backlog of a client without buffered output.
 func TestBroadcastLargerThanTheBacklog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		rec := newRecorder(t)
-		s := served(t, &server.Server{Handler: rec.handler(), MaxBacklog: 10})
+		s, rec := recorded(t, served, &server.Server{MaxBacklog: 10})
 		p := s.open(t)
 		rec.conn()
 		for range 3 {
@@ -191,31 +185,13 @@ func TestBroadcastLargerThanTheBacklog(t *testing.T) {
 	})
 }
 
-// Without a backlog limit, WriteTimeout ends a client that does not read.
-func TestStalledReceiverOfBroadcastsIsCutByItsTimeout(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		rec := newRecorder(t)
-		s := served(t, &server.Server{Handler: rec.handler(), MaxBacklog: -1, WriteTimeout: 8 * time.Second})
-		s.open(t)
-		c := rec.conn()
-		timed(t, "cut", 8*time.Second, func() {
-			for range 1000 {
-				check.Must(t, s.Broadcast(wire.Binary, make([]byte, 10_000)))
-			}
-			rec.want("open", "lost", `close 1006 ""`)
-		})
-		wantTimeout(t, c.Err(), "WriteTimeout")
-	})
-}
-
 // A client that does not read is aborted over TCP when the kernel buffers and
 // the backlog are full.
 func TestStalledReceiverOverTCP(t *testing.T) {
 	t.Parallel()
 	const size, messages = 256 << 10, 80
 	eachLoop(t, func(t *testing.T, start starter) {
-		rec := newRecorder(t)
-		s := start(t, &server.Server{Handler: rec.handler()})
+		s, rec := recorded(t, start, &server.Server{})
 		s.open(t)
 		stalled := rec.conn()
 		var peers []*peer

@@ -193,8 +193,7 @@ func TestSecondHandshakeIsNoFrame(t *testing.T) {
 // The data of the handshake stays available as long as the connection.
 func TestConnectionKnowsItsHandshake(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
-		rec := newRecorder(t)
-		s := start(t, &server.Server{Handler: rec.handler(), Subprotocols: []string{"chat"}})
+		s, rec := recorded(t, start, &server.Server{Subprotocols: []string{"chat"}})
 		p := s.openAs(t, "/a%2Fb?x=1&y=%20", "Sec-WebSocket-Protocol: chat", "X-A: 1", "X-A: 2")
 		c := rec.conn()
 		p.send(closing(0, ""))

@@ -40,8 +40,7 @@ func TestIdleClientIsClosed(t *testing.T) {
 	}
 	for name, client := range clients {
 		check.Bubble(t, name, func(t *testing.T) {
-			rec := newRecorder(t)
-			s := served(t, &server.Server{Handler: rec.handler(), IdleTimeout: 8 * time.Second, PingInterval: -1, AssemblyTimeout: -1})
+			s, rec := recorded(t, served, &server.Server{IdleTimeout: 8 * time.Second, PingInterval: -1, AssemblyTimeout: -1})
 			p := s.open(t)
 			c := rec.conn()
 			ended := make(chan struct{})
@@ -69,12 +68,9 @@ func TestIdleClientIsClosed(t *testing.T) {
 // default heartbeat.
 func TestIdleClientIsClosedOverSockets(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
-		rec := newRecorder(t)
-		s := start(t, &server.Server{Handler: rec.handler(), IdleTimeout: 40 * time.Millisecond})
+		s, rec := recorded(t, start, &server.Server{IdleTimeout: 40 * time.Millisecond})
 		p := s.open(t)
-		p.want(idleClose)
-		p.send(closing(1001, ""))
-		p.wantEnd()
+		p.wantClose(idleClose, closing(1001, ""))
 		rec.want("open", `close 1001 ""`)
 		eventually(t, "the connection counted", func() bool {
 			st := s.Stats()
@@ -107,8 +103,7 @@ func TestConnectionWithTrafficIsNotIdle(t *testing.T) {
 	}
 	for name, move := range tests {
 		check.Bubble(t, name, func(t *testing.T) {
-			rec := newRecorder(t)
-			s := served(t, &server.Server{Handler: rec.handler(), IdleTimeout: 8 * time.Second, PingInterval: -1, AssemblyTimeout: -1})
+			s, rec := recorded(t, served, &server.Server{IdleTimeout: 8 * time.Second, PingInterval: -1, AssemblyTimeout: -1})
 			p := s.open(t)
 			c := rec.conn()
 			closes := make(chan string, 1)
@@ -226,8 +221,7 @@ func TestLifetimeOfConnections(t *testing.T) {
 // run, and messages that the client sends before its Close are delivered.
 func TestLifetimeEndsInAClosingHandshake(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
-		rec := newRecorder(t)
-		s := start(t, &server.Server{Handler: rec.handler(), MaxLifetime: 40 * time.Millisecond})
+		s, rec := recorded(t, start, &server.Server{MaxLifetime: 40 * time.Millisecond})
 		p := s.open(t)
 		p.want(oldClose)
 		p.send(text("last words"), closing(1001, ""))

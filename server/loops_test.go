@@ -169,6 +169,17 @@ func takeOne[E error](t *testing.T, l *reports) E {
 	return want
 }
 
+// panics returns the number of reports of a panic with value.
+func (l *reports) panics(value any) (n int) {
+	for _, err := range l.take() {
+		var p *server.PanicError
+		if errors.As(err, &p) && p.Value == value {
+			n++
+		}
+	}
+	return n
+}
+
 // pipeListener accepts the pipes that dial makes, for tests in a synctest
 // bubble.
 type pipeListener struct {

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log"
-	"net"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -28,68 +28,35 @@ var failings = map[string]struct {
 }
 
 // A panic in a handler ends its connection with 1011, without details for the
-// client, is reported once, and does not disturb other connections (6455-7.4-i,
-// T-H10). So does a call of runtime.Goexit, which used to end the goroutine
-// that served the connection, and on Linux the poller with all of its
-// connections.
+// client, is the cause in its error, is reported once, and does not disturb
+// other connections (6455-7.4-i, T-H10). So does a call of runtime.Goexit,
+// which used to end the goroutine that served the connection, and on Linux the
+// poller with all of its connections.
 func TestPanicInAHandlerEndsItsConnectionOnly(t *testing.T) {
 	var fail func()
+	failed := []string{"open", "failed 1011", `close 1006 ""`}
+	closes := func(h *server.Handler) { h.Close = func(*server.Conn, wire.StatusCode, string) { fail() } }
 	tests := []struct {
 		name   string
 		set    func(h *server.Handler)
 		client func(p *peer)
-		want   string   // frames that the client receives
+		want   string   // the Close that the client receives
 		events []string // further calls of the handler
 	}{
-		{
-			name:   "in Open",
-			set:    func(h *server.Handler) { h.Open = func(*server.Conn) { fail() } },
-			client: func(p *peer) { p.send(text("not looked at")) },
-			want:   `close 1011 ""`,
-			events: []string{"failed 1011", `close 1006 ""`},
-		},
-		{
-			name:   "in Message",
-			set:    func(h *server.Handler) { h.Message = func(*server.Conn, wire.Opcode, []byte) { fail() } },
-			client: func(p *peer) { p.send(text("Hello"), text("not looked at")) },
-			want:   `close 1011 ""`,
-			events: []string{"open", "failed 1011", `close 1006 ""`},
-		},
-		{
-			name: "in Partial",
-			set: func(h *server.Handler) {
-				h.Partial = func(*server.Conn, wire.Opcode, []byte, bool) { fail() }
-			},
-			client: func(p *peer) { p.send(fragment(wire.Text, "Hel", false), text("not looked at")) },
-			want:   `close 1011 ""`,
-			events: []string{"open", "failed 1011", `close 1006 ""`},
-		},
-		{
-			name:   "in Error",
-			set:    func(h *server.Handler) { h.Error = func(*server.Conn, error) { fail() } },
-			client: func(p *peer) { p.send("\x83\x80") },
-			want:   `close 1002 "reserved opcode"`,
-			events: []string{"open", `close 1006 ""`},
-		},
-		{
-			name:   "in Close",
-			set:    func(h *server.Handler) { h.Close = func(*server.Conn, wire.StatusCode, string) { fail() } },
-			client: func(p *peer) { p.send(closing(1000, "")) },
-			want:   `close 1000 ""`,
-			events: []string{"open"},
-		},
-		{
-			name:   "in Close of a connection that is lost",
-			set:    func(h *server.Handler) { h.Close = func(*server.Conn, wire.StatusCode, string) { fail() } },
-			client: func(p *peer) { p.nc.(*net.TCPConn).CloseWrite() },
-			events: []string{"open", "lost"},
-		},
-		{
-			name:   "in Serve",
-			set:    func(h *server.Handler) { h.Serve = func(*server.Conn) { fail() } },
-			client: func(p *peer) { p.next() },
-			events: []string{"open", `close 1000 ""`},
-		},
+		{"in Open", func(h *server.Handler) { h.Open = func(*server.Conn) { fail() } },
+			func(p *peer) { p.send(text("not looked at")) }, `close 1011 ""`, failed[1:]},
+		{"in Message", func(h *server.Handler) { h.Message = func(*server.Conn, wire.Opcode, []byte) { fail() } },
+			func(p *peer) { p.send(text("Hello"), text("not looked at")) }, `close 1011 ""`, failed},
+		{"in Partial", func(h *server.Handler) { h.Partial = func(*server.Conn, wire.Opcode, []byte, bool) { fail() } },
+			func(p *peer) { p.send(fragment(wire.Text, "Hel", false), text("not looked at")) }, `close 1011 ""`, failed},
+		{"in Control", func(h *server.Handler) { h.Control = func(*server.Conn, wire.Opcode, []byte) { fail() } },
+			func(p *peer) { p.send(frame(wire.Ping, "")); p.want(`pong ""`) }, `close 1011 ""`, failed},
+		{"in Error", func(h *server.Handler) { h.Error = func(*server.Conn, error) { fail() } },
+			func(p *peer) { p.send("\x83\x80") }, `close 1002 "reserved opcode"`, []string{"open", `close 1006 ""`}},
+		{"in Close", closes, func(p *peer) { p.send(closing(1000, "")) }, `close 1000 ""`, []string{"open"}},
+		{"in Close of a connection that is lost", closes, (*peer).endSide, "", []string{"open", "lost"}},
+		{"in Serve", func(h *server.Handler) { h.Serve = func(*server.Conn) { fail() } },
+			func(p *peer) { p.wantClose(`close 1011 ""`, closing(1000, "")) }, "", []string{"open", `close 1000 ""`}},
 	}
 	for name, how := range failings {
 		t.Run(name, func(t *testing.T) {
@@ -103,12 +70,7 @@ func TestPanicInAHandlerEndsItsConnectionOnly(t *testing.T) {
 						s := start(t, &server.Server{Handler: h, Handlers: map[string]*server.Handler{"/other": {Message: echo}}})
 						other := s.openAs(t, "/other")
 						p := s.open(t)
-						if tt.name == "in Serve" {
-							p.want(`close 1011 ""`)
-							p.send(closing(1000, ""))
-						} else {
-							tt.client(p)
-						}
+						tt.client(p)
 						if tt.want != "" {
 							p.want(tt.want)
 						}
@@ -118,10 +80,11 @@ func TestPanicInAHandlerEndsItsConnectionOnly(t *testing.T) {
 						other.want(`text "Hello"`)
 						rec.want(tt.events...)
 						rec.wantNothing()
-						other.nc.Close()
-						if err := s.Shutdown(t.Context()); err != nil { // after Shutdown all panics are reported
-							t.Error(err)
+						if slices.Contains(tt.events, "failed 1011") && !isA[*server.PanicError](rec.failure()) {
+							t.Errorf("Error got %v", rec.failure())
 						}
+						other.nc.Close()
+						check.OK(t, s.Shutdown(t.Context())) // after Shutdown all panics are reported
 						if p := takeOne[*server.PanicError](t, s.log); p != nil && (p.Value != how.value || !bytes.Contains(p.Stack, []byte("panic_test.go"))) {
 							t.Errorf("reported %v\n%s", p.Value, p.Stack)
 						}
@@ -185,15 +148,8 @@ func TestAuthorizeThatDoesNotReturn(t *testing.T) {
 				checkRefused(t, p, 500)
 				p.nc.Close()
 				check.OK(t, s.Shutdown(t.Context()))
-				panics := 0
-				for _, err := range s.log.take() {
-					var p *server.PanicError
-					if errors.As(err, &p) && p.Value == how.value {
-						panics++
-					}
-				}
-				if st := s.Stats(); panics != 1 || st.Panics != 1 || st.Opening != 0 {
-					t.Errorf("%d panics reported, statistics %+v", panics, st)
+				if n, st := s.log.panics(how.value), s.Stats(); n != 1 || st.Panics != 1 || st.Opening != 0 {
+					t.Errorf("%d panics reported, statistics %+v", n, st)
 				}
 			})
 		})
@@ -250,21 +206,6 @@ func (b *lockedBuffer) String() string {
 	return b.b.String()
 }
 
-// The error of the connection wraps the panic.
-func TestPanicIsTheCauseOfTheFailure(t *testing.T) {
-	eachLoop(t, func(t *testing.T, start starter) {
-		rec := newRecorder(t)
-		h := rec.handler()
-		h.Message = func(*server.Conn, wire.Opcode, []byte) { panic("on purpose") }
-		s := start(t, &server.Server{Handler: h, Log: func(error) {}})
-		s.open(t).send(text("Hello"))
-		rec.want("open", "failed 1011", `close 1006 ""`)
-		if err := rec.failure(); !isA[*server.PanicError](err) {
-			t.Errorf("Error got %v", err)
-		}
-	})
-}
-
 // Without a Log, the standard logger reports panics, with the stack. It does
 // not report refused handshakes, which any client can cause.
 func TestWithoutLogTheStandardLoggerIsTold(t *testing.T) {
@@ -273,8 +214,7 @@ func TestWithoutLogTheStandardLoggerIsTold(t *testing.T) {
 	log.SetOutput(&logged)
 	s := &server.Server{Handler: server.Handler{Message: func(*server.Conn, wire.Opcode, []byte) { panic("on purpose") }}}
 	ln := &faultyListener{newPipeListener(), []error{passingError{errors.New("too many open files")}}}
-	served := make(chan error, 1)
-	go func() { served <- s.Serve(ln) }()
+	served := begin(func() error { return s.Serve(ln) })
 	for _, first := range []string{"nonsense\r\n\r\n", request("/") + text("Hello")} {
 		nc, err := ln.dial()
 		check.Must(t, err)

@@ -31,6 +31,14 @@ func (r *running) dial(t testing.TB) *peer {
 	return newPeer(t, nc)
 }
 
+// dialTCP connects to a server, without TLS and a handshake.
+func dialTCP(t testing.TB, addr string) *peer {
+	t.Helper()
+	nc, err := net.Dial("tcp", addr)
+	check.Must(t, err)
+	return newPeer(t, nc)
+}
+
 func newPeer(t testing.TB, nc net.Conn) *peer {
 	limit := patience
 	if _, real := nc.(*net.TCPConn); !real {
@@ -62,8 +70,7 @@ func (r *running) openAs(t testing.TB, target string, lines ...string) *peer {
 // receives the error of Run.
 func run(t testing.TB, s *server.Server, up server.Handshake) (p *peer, returned <-chan error) {
 	ours, theirs := net.Pipe()
-	done := make(chan error, 1)
-	go func() { done <- s.Run(ours, up) }()
+	done := begin(func() error { return s.Run(ours, up) })
 	return newPeer(t, theirs), done
 }
 
@@ -200,6 +207,15 @@ func (p *peer) want(frames ...string) {
 			p.t.Fatalf("received %s, want %s", got, want)
 		}
 	}
+}
+
+// wantClose reads the server's Close, sends the answer, and reads the end of the
+// connection.
+func (p *peer) wantClose(frame, answer string) {
+	p.t.Helper()
+	p.want(frame)
+	p.send(answer)
+	p.wantEnd()
 }
 
 // wantEnd reads the end of the connection, which must not be a reset.

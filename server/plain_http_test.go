@@ -85,9 +85,7 @@ func TestProbesOfAPortForTLSAreNotReported(t *testing.T) {
 		for _, reset := range []bool{false, true} {
 			t.Run(fmt.Sprint(name, " ", reset), func(t *testing.T) {
 				s := start(t, &server.Server{})
-				nc, err := net.Dial("tcp", s.addr)
-				check.Must(t, err)
-				p := newPeer(t, nc)
+				p := dialTCP(t, s.addr)
 				eventually(t, "a connection in the opening handshake", func() bool { return s.Stats().Opening == 1 })
 				if reset {
 					p.reset()

@@ -124,9 +124,7 @@ func TestBeginningOfAMessageIsNotLost(t *testing.T) {
 				defer close(done)
 				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 				defer cancel()
-				if _, err := c.Receive(ctx); err != context.DeadlineExceeded {
-					t.Errorf("Receive returned %v", err)
-				}
+				same(t, check.Err(c.Receive(ctx)), context.DeadlineExceeded, "Receive")
 				buf := make([]byte, 3, 100)
 				copy(buf, "mine")
 				ctx, cancel = context.WithTimeout(t.Context(), time.Second)
@@ -168,9 +166,7 @@ func TestReadEndsWithItsContext(t *testing.T) {
 			if got, err := io.ReadAll(r); string(got) != "one" || err != context.DeadlineExceeded {
 				t.Errorf("read %q, %v", got, err)
 			}
-			if _, err := r.Read(make([]byte, 1)); err != context.DeadlineExceeded {
-				t.Errorf("then %v", err)
-			}
+			same(t, check.Err(r.Read(make([]byte, 1))), context.DeadlineExceeded, "then")
 			c.SendText("go on")
 			if m, err := c.Receive(t.Context()); err != nil || m.Text() != "next" {
 				t.Errorf("received %q, %v", m.Text(), err)
@@ -247,9 +243,7 @@ func TestNextReaderIsForOneGoroutineThatServes(t *testing.T) {
 			if err := <-ended; err != context.Canceled {
 				t.Error(err)
 			}
-			if _, err := r.Read(make([]byte, 1)); err != server.ErrReaderAbandoned {
-				t.Errorf("after Receive: %v", err)
-			}
+			same(t, check.Err(r.Read(make([]byte, 1))), server.ErrReaderAbandoned, "after Receive")
 		}}}, server.Handshake{})
 		p.send(fragment(wire.Binary, "x", false))
 		p.want(`close 1000 ""`)
@@ -258,8 +252,6 @@ func TestNextReaderIsForOneGoroutineThatServes(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		rec := newRecorder(t)
 		start(t, &server.Server{Handler: rec.handler()}).open(t)
-		if _, _, err := rec.conn().NextReader(t.Context()); err != server.ErrNotServing {
-			t.Errorf("without Serve: %v", err)
-		}
+		same(t, check.Err2(rec.conn().NextReader(t.Context())), server.ErrNotServing, "without Serve")
 	})
 }

@@ -15,34 +15,6 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// Bytes read with the request by another party are the beginning of the frames
-// (6455-4.2.2-m). The application can read the Handshake that Run receives.
-func TestRunTakesAConnectionOver(t *testing.T) {
-	all := text("Hello") + frame(wire.Ping, "?") + closing(4000, "bye")
-	for cut := range len(all) + 1 {
-		synctest.Test(t, func(t *testing.T) {
-			rec := newRecorder(t)
-			h := rec.handler()
-			h.Message = echo
-			p, returned := run(t, &server.Server{Handler: h}, server.Handshake{
-				Request:     &handshake.Request{Method: "GET", Target: "/x?y", Proto: "HTTP/1.1"},
-				Subprotocol: "chat",
-				Response:    []byte("HTTP/1.1 101 Switching Protocols\r\n\r\n"),
-				Buffered:    []byte(all[:cut]),
-			})
-			p.meanwhile(func(p *peer) { p.trySend(all[cut:]) })
-			p.response()
-			p.want(`text "Hello"`, `pong "?"`, `close 4000 ""`)
-			p.wantEnd()
-			check.OKf(t, result(t, returned), "Run")
-			rec.want("open", `close 4000 "bye"`)
-			if c := rec.conn(); c.Path() != "/x" || c.Query() != "y" || c.Subprotocol() != "chat" {
-				t.Errorf("%q %q %q", c.Path(), c.Query(), c.Subprotocol())
-			}
-		})
-	}
-}
-
 // Without a request in the Handshake of Run, the connection has none.
 func TestRunWithoutARequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -143,8 +115,7 @@ func TestTransportThatIsSlow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ours, theirs := net.Pipe()
 		s := &server.Server{Handler: server.Handler{Message: echo}}
-		done := make(chan error, 1)
-		go func() { done <- s.Run(ours, server.Handshake{}) }()
+		done := begin(func() error { return s.Run(ours, server.Handshake{}) })
 		go func() {
 			all := text(strings.Repeat("a", 1000)) + closing(1000, "")
 			for i := range len(all) {

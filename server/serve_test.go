@@ -1,7 +1,6 @@
 package server_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -107,9 +106,7 @@ func TestReceiveGoesOnAfterATimeout(t *testing.T) {
 			for _, want := range []string{"one", "two"} {
 				for range 3 {
 					ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-					if _, err := c.Receive(ctx); err != context.DeadlineExceeded {
-						t.Errorf("Receive returned %v", err)
-					}
+					same(t, check.Err(c.Receive(ctx)), context.DeadlineExceeded, "Receive")
 					cancel()
 				}
 				c.SendText("now")
@@ -119,9 +116,7 @@ func TestReceiveGoesOnAfterATimeout(t *testing.T) {
 			}
 			canceled, cancel := context.WithCancel(t.Context())
 			cancel()
-			if _, err := c.Receive(canceled); err != context.Canceled {
-				t.Errorf("Receive returned %v", err)
-			}
+			same(t, check.Err(c.Receive(canceled)), context.Canceled, "Receive")
 		}}}, server.Handshake{})
 		for _, message := range []string{"one", "two"} {
 			p.send(text(message)[:7]) // half of a message
@@ -253,13 +248,9 @@ func TestReceiveOutsideServe(t *testing.T) {
 				first <- err
 			}()
 			time.Sleep(time.Millisecond) // until Receive blocks
-			if _, err := c.Receive(t.Context()); err != server.ErrConcurrentReceive {
-				t.Errorf("a second Receive returned %v", err)
-			}
+			same(t, check.Err(c.Receive(t.Context())), server.ErrConcurrentReceive, "a second Receive")
 			cancel()
-			if err := <-first; err != context.Canceled {
-				t.Errorf("the first Receive returned %v", err)
-			}
+			same(t, <-first, context.Canceled, "the first Receive")
 			c.SendText("now")
 			if m, err := c.Receive(t.Context()); err != nil || m.Text() != "Hello" {
 				t.Errorf("received %q, %v", m.Text(), err)
@@ -272,15 +263,9 @@ func TestReceiveOutsideServe(t *testing.T) {
 		p.want(`close 1000 ""`)
 		r.open(t)
 		c := rec.conn()
-		if _, err := c.Receive(t.Context()); err != server.ErrNotServing {
-			t.Errorf("Receive returned %v", err)
-		}
-		if _, _, err := c.ReceiveInto(t.Context(), nil); err != server.ErrNotServing {
-			t.Errorf("ReceiveInto returned %v", err)
-		}
-		if err := c.ReceiveJSON(t.Context(), nil); err != server.ErrNotServing {
-			t.Errorf("ReceiveJSON returned %v", err)
-		}
+		same(t, check.Err(c.Receive(t.Context())), server.ErrNotServing, "Receive")
+		same(t, check.Err2(c.ReceiveInto(t.Context(), nil)), server.ErrNotServing, "ReceiveInto")
+		same(t, c.ReceiveJSON(t.Context(), nil), server.ErrNotServing, "ReceiveJSON")
 		for _, err := range c.Messages(t.Context()) {
 			if err != server.ErrNotServing {
 				t.Errorf("Messages yields %v", err)
@@ -346,25 +331,6 @@ func TestServeThatDoesNotReceiveSeesTheEndByOtherMeans(t *testing.T) {
 		rec.want("open", `close 4000 ""`)
 		close(release)
 		result(t, returned)
-	})
-}
-
-// A panic in Serve closes its connection with 1011, without details for the
-// client, and is reported (T-H10).
-func TestPanicInServeClosesItsConnection(t *testing.T) {
-	eachLoop(t, func(t *testing.T, start starter) {
-		rec := newRecorder(t)
-		h := rec.handler()
-		h.Serve = func(c *server.Conn) { panic("<secret>") }
-		s := start(t, &server.Server{Handler: h})
-		p := s.open(t)
-		p.want(`close 1011 ""`)
-		p.send(closing(1011, ""))
-		p.wantEnd()
-		rec.want("open", `close 1011 ""`)
-		if p := takeOne[*server.PanicError](t, s.log); p.Value != "<secret>" || !bytes.Contains(p.Stack, []byte("serve_test.go")) {
-			t.Errorf("reported %v\n%s", p.Value, p.Stack)
-		}
 	})
 }
 

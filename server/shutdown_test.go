@@ -19,14 +19,12 @@ import (
 // (6455-7.3-a).
 func TestShutdownClosesWith1001AndWaits(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
-		rec := newRecorder(t)
-		s := start(t, &server.Server{Handler: rec.handler()})
+		s, rec := recorded(t, start, &server.Server{})
 		peers := []*peer{s.open(t), s.open(t), s.open(t)}
 		for range peers {
 			rec.conn()
 		}
-		done := make(chan error, 1)
-		go func() { done <- s.Shutdown(t.Context()) }()
+		done := begin(func() error { return s.Shutdown(t.Context()) })
 		for _, p := range peers {
 			p.want(`close 1001 ""`)
 			p.send(text("last words"))
@@ -72,11 +70,8 @@ func TestShutdownRefusesHandshakes(t *testing.T) {
 		inside.send(request("/")) // accepted by all but Authorize
 		<-entered
 		eventually(t, "a part of a request", func() bool { return server.PartialRequests(s.Server) == 1 })
-		done := make(chan error, 1)
-		go func() { done <- s.Shutdown(t.Context()) }()
-		if err := result(t, s.served); err != server.ErrServerClosed {
-			t.Errorf("Serve returned %v", err)
-		}
+		done := begin(func() error { return s.Shutdown(t.Context()) })
+		same(t, result(t, s.served), server.ErrServerClosed, "Serve")
 		s.served <- server.ErrServerClosed
 		half.send(request("/")[50:])
 		checkRefused(t, half, 503)
@@ -113,8 +108,7 @@ func TestShutdownWaitsForServe(t *testing.T) {
 		s := served(t, &server.Server{Handler: h})
 		p := s.open(t)
 		rec.conn()
-		done := make(chan error, 1)
-		go func() { done <- s.Shutdown(t.Context()) }()
+		done := begin(func() error { return s.Shutdown(t.Context()) })
 		p.want(`close 1001 ""`)
 		p.send(closing(1001, ""))
 		if err := <-done; err != nil || !tidied.Load() {
@@ -143,13 +137,10 @@ func TestShutdownAbortsConnectionsWhenItsContextEnds(t *testing.T) {
 		synctest.Wait() // until all of them are in their phase
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		done := make(chan error, 1)
-		go func() { done <- s.Shutdown(ctx) }()
+		done := begin(func() error { return s.Shutdown(ctx) })
 		silent.want(`close 1001 ""`)
 		timed(t, "Shutdown returned", time.Minute, func() {
-			if err := <-done; err != context.DeadlineExceeded {
-				t.Errorf("Shutdown returned %v", err)
-			}
+			same(t, <-done, context.DeadlineExceeded, "Shutdown")
 		})
 		synctest.Wait() // Shutdown does not wait for the aborts
 		for _, p := range []*peer{silent, deaf, half} {
@@ -173,15 +164,11 @@ func TestShutdownOfAServerWithoutConnections(t *testing.T) {
 			check.OK(t, s.Shutdown(t.Context()))
 		}
 		ln := listenTCP(t)
-		if err := s.Serve(ln); err != server.ErrServerClosed {
-			t.Errorf("Serve returned %v", err)
-		}
+		same(t, s.Serve(ln), server.ErrServerClosed, "Serve")
 		if _, err := ln.Accept(); !errors.Is(err, net.ErrClosed) {
 			t.Errorf("the listener is still open: %v", err)
 		}
-		if err := s.ListenAndServe("127.0.0.1:0"); err != server.ErrServerClosed {
-			t.Errorf("ListenAndServe returned %v", err)
-		}
+		same(t, s.ListenAndServe("127.0.0.1:0"), server.ErrServerClosed, "ListenAndServe")
 	})
 	eachLoop(t, func(t *testing.T, start starter) {
 		s := start(t, new(server.Server))
@@ -193,8 +180,7 @@ func TestShutdownOfAServerWithoutConnections(t *testing.T) {
 // Two calls of Shutdown wait for the same connections.
 func TestShutdownTwiceAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		rec := newRecorder(t)
-		s := served(t, &server.Server{Handler: rec.handler()})
+		s, rec := recorded(t, served, &server.Server{})
 		p := s.open(t)
 		rec.conn()
 		done := make(chan error)
@@ -272,9 +258,7 @@ func TestAcceptErrors(t *testing.T) {
 		final := errors.New("the network is gone")
 		ln := &faultyListener{newPipeListener(), []error{passing, final}}
 		s := &server.Server{Log: func(error) {}}
-		if err := s.Serve(ln); err != final {
-			t.Errorf("Serve returned %v", err)
-		}
+		same(t, s.Serve(ln), final, "Serve")
 		if _, err := ln.dial(); err == nil {
 			t.Error("the listener is still open")
 		}
@@ -295,8 +279,7 @@ func TestListenAndServe(t *testing.T) {
 	addr := ln.Addr().String()
 	ln.Close() // the port stays free for a while
 	s := &server.Server{Handler: server.Handler{Open: func(c *server.Conn) { c.Close(wire.NormalClosure, "") }}}
-	served := make(chan error, 1)
-	go func() { served <- s.ListenAndServe(addr) }()
+	served := begin(func() error { return s.ListenAndServe(addr) })
 	var nc net.Conn
 	for nc == nil {
 		select {
@@ -313,9 +296,7 @@ func TestListenAndServe(t *testing.T) {
 	p.wantEnd()
 	nc.Close()
 	check.OK(t, s.Shutdown(t.Context()))
-	if err := result(t, served); err != server.ErrServerClosed {
-		t.Errorf("ListenAndServe returned %v", err)
-	}
+	same(t, result(t, served), server.ErrServerClosed, "ListenAndServe")
 }
 
 // ShutdownSpread spreads the ends over time, so that the clients do not
@@ -392,8 +373,7 @@ func TestShutdownIsSpreadOverTime(t *testing.T) {
 // ShutdownSpread ends early with the context, and with the last client.
 func TestShutdownThatIsSpreadIsCutShort(t *testing.T) {
 	check.Bubble(t, "context ends", func(t *testing.T) {
-		rec := newRecorder(t)
-		s := served(t, &server.Server{Handler: rec.handler(), ShutdownSpread: time.Hour, PingInterval: -1})
+		s, rec := recorded(t, served, &server.Server{ShutdownSpread: time.Hour, PingInterval: -1})
 		for range 2 {
 			s.open(t).meanwhile(func(p *peer) { p.rest() })
 			rec.conn()
@@ -401,14 +381,11 @@ func TestShutdownThatIsSpreadIsCutShort(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(time.Minute, cancel)
 		timed(t, "Shutdown returned", time.Minute, func() {
-			if err := s.Shutdown(ctx); err != context.Canceled {
-				t.Errorf("Shutdown returned %v", err)
-			}
+			same(t, s.Shutdown(ctx), context.Canceled, "Shutdown")
 		})
 	})
 	check.Bubble(t, "clients leave", func(t *testing.T) {
-		rec := newRecorder(t)
-		s := served(t, &server.Server{Handler: rec.handler(), ShutdownSpread: time.Hour, PingInterval: -1})
+		s, rec := recorded(t, served, &server.Server{ShutdownSpread: time.Hour, PingInterval: -1})
 		for range 10 {
 			p := s.open(t)
 			rec.conn()

@@ -11,7 +11,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
@@ -432,21 +431,30 @@ func TestReadingPausesForAClientThatDoesNotRead(t *testing.T) {
 	}
 }
 
-// With every policy WriteTimeout ends the connection of a client that does not
-// read at all.
-func TestEveryPolicyEndsWithWriteTimeout(t *testing.T) {
-	for _, policy := range []server.SlowPolicy{server.SlowDefault, server.SlowClose, server.SlowDropNewest, server.SlowDropOldest, server.SlowBlock} {
-		check.Bubble(t, fmt.Sprint(policy), func(t *testing.T) {
-			rec := newRecorder(t)
-			served(t, &server.Server{Handler: rec.handler(), SlowPolicy: policy, WriteTimeout: 8 * time.Second}).open(t)
-			c := rec.conn()
-			timed(t, "cut", 8*time.Second, func() {
-				for range 3 {
-					check.OK(t, c.SendText("Hello"))
-				}
-				rec.want("open", "lost", `close 1006 ""`)
-			})
-			wantTimeout(t, c.Err(), "WriteTimeout")
-		})
-	}
+// With SlowDropOldest, Send returns an error after the server's Close, also
+// while output is buffered. The message used to enter the send queue and be
+// lost, and Send returned nil.
+func TestSlowDropOldestRefusesMessagesAfterClose(t *testing.T) {
+	prepared, err := server.Prepare(wire.Text, []byte("late"))
+	check.Must(t, err)
+	eachLoop(t, func(t *testing.T, start starter) {
+		s := &server.Server{WriteTimeout: patience, SlowPolicy: server.SlowDropOldest}
+		c, _, _ := opened(t, start, s)
+		for c.Buffered() == 0 {
+			check.Must(t, c.Send(wire.Binary, numbered(0)))
+		}
+		check.Must(t, c.Close(wire.GoingAway, ""))
+		if c.Buffered() == 0 {
+			t.Fatal("the backlog is empty")
+		}
+		for name, send := range map[string]func() error{
+			"Send":         func() error { return c.Send(wire.Text, []byte("late")) },
+			"SendText":     func() error { return c.SendText("late") },
+			"SendPrepared": func() error { return c.SendPrepared(prepared) },
+		} {
+			if err := send(); !errors.Is(err, server.ErrClosed) {
+				t.Errorf("%s returned %v", name, err)
+			}
+		}
+	})
 }

@@ -312,8 +312,7 @@ func TestStatsOfBacklog(t *testing.T) {
 	}
 	t.Run("read late", func(t *testing.T) {
 		eachLoop(t, func(t *testing.T, start starter) {
-			rec := newRecorder(t)
-			r := start(t, &server.Server{Handler: rec.handler(), MaxBacklog: -1})
+			r, rec := recorded(t, start, &server.Server{MaxBacklog: -1})
 			p := r.open(t)
 			rec.conn()
 			everything(r, 1)
@@ -330,8 +329,7 @@ func TestStatsOfBacklog(t *testing.T) {
 	})
 	t.Run("not read", func(t *testing.T) {
 		eachLoop(t, func(t *testing.T, start starter) {
-			rec := newRecorder(t)
-			r := start(t, &server.Server{Handler: rec.handler(), MaxBacklog: 1000})
+			r, rec := recorded(t, start, &server.Server{MaxBacklog: 1000})
 			p := r.open(t)
 			rec.conn()
 			everything(r, 4)

@@ -1,15 +1,12 @@
 package server_test
 
 import (
-	"bufio"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"iter"
 	"math/rand/v2"
-	"net"
-	"net/http"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -140,11 +137,10 @@ func (s *stress) client(r *running, rnd *rand.Rand) error {
 	}
 	defer nc.Close()
 	nc.SetDeadline(time.Now().Add(patience))
-	fmt.Fprintf(nc, "GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
-	in := bufio.NewReader(nc)
-	response, err := http.ReadResponse(in, nil)
-	if err != nil || response.StatusCode != 101 {
-		return fmt.Errorf("handshake: %v", err)
+	p := &peer{t: s.t, nc: nc}
+	p.send(request("/"))
+	if status := p.response().Status; status != 101 {
+		return fmt.Errorf("answered with %d", status)
 	}
 
 	messages := 1 + rnd.IntN(20)
@@ -166,66 +162,55 @@ func (s *stress) client(r *running, rnd *rand.Rand) error {
 		}
 		out = wire.AppendFrame(out, wire.Header{Fin: true, Opcode: wire.Binary, Masked: true, Key: wire.MaskingKey(rnd.Uint32())}, p)
 	}
-	end := rnd.IntN(4)
-	switch end {
-	case 0, 1: // a closing handshake
-		out = wire.AppendFrame(out, wire.Header{Fin: true, Opcode: wire.Close, Masked: true}, []byte{0x03, 0xe8})
-	case 2: // half of a frame, and then an end
+	end := rnd.IntN(4) // 0, 1: a closing handshake
+	if end == 2 {      // half of a frame, and then an end
 		out = append(out, 0x82, 0xfe, 0x10)
-	case 3: // a reset, at any point
-		defer nc.(*net.TCPConn).SetLinger(0)
 	}
-	sent := make(chan error, 1)
-	go func() {
+	sent := begin(func() error {
 		for len(out) > 0 {
 			n := min(len(out), 1+rnd.IntN(1+rnd.IntN(1+rnd.IntN(100_000))))
 			if _, err := nc.Write(out[:n]); err != nil {
-				sent <- err
-				return
+				return err
 			}
 			out = out[n:]
 		}
-		sent <- nil
-	}()
-	defer func() { nc.Close(); <-sent }()
-
-	buf := make([]byte, 0, 300_000)
-	for next := 0; ; {
-		for {
-			f, n, err := wire.DecodeFrame(buf)
-			if err != nil {
-				return err
-			}
-			if n == 0 {
-				break
-			}
-			switch {
-			case f.Opcode == wire.Close:
-				if next < messages && !mayEnd {
-					return fmt.Errorf("a Close % x after %d of %d echoes", f.Payload, next, messages)
-				}
-				return nil
-			case f.Payload[0] == broadcasted:
-			default:
-				if got := binary.BigEndian.Uint32(f.Payload[1:]); int(got) != next {
-					return fmt.Errorf("received echo %d, want %d", got, next)
-				}
-				next++
-			}
-			buf = append(buf[:0], buf[n:]...)
+		return nil
+	})
+	defer func() {
+		if end == 3 { // a reset, at any point
+			p.reset()
 		}
-		if next == messages && end >= 2 && !mayEnd || next > 0 && end == 3 {
+		nc.Close()
+		<-sent
+	}()
+
+	closes := false
+	for next := 0; next < messages || end < 2 || mayEnd; {
+		if next == messages && end < 2 && !closes { // not before: a client that reads for longer than a second then loses the rest
+			p.trySend(closing(1000, ""))
+			closes = true
+		}
+		f, err := p.next()
+		switch {
+		case err != nil && mayEnd:
+			return nil
+		case err != nil:
+			return fmt.Errorf("after %d of %d echoes: %w", next, messages, err)
+		case f.Opcode == wire.Close && next < messages && !mayEnd:
+			return fmt.Errorf("a Close % x after %d of %d echoes", f.Payload, next, messages)
+		case f.Opcode == wire.Close:
+			return nil
+		case f.Payload[0] == broadcasted:
+			continue
+		}
+		if got := binary.BigEndian.Uint32(f.Payload[1:]); int(got) != next {
+			return fmt.Errorf("received echo %d, want %d", got, next)
+		}
+		if next++; end == 3 {
 			return nil
 		}
-		n, err := in.Read(buf[len(buf):cap(buf)])
-		buf = buf[:len(buf)+n]
-		if err != nil {
-			if mayEnd || next == messages {
-				return nil
-			}
-			return fmt.Errorf("after %d of %d echoes: %w", next, messages, err)
-		}
 	}
+	return nil
 }
 
 // Thousands of connections that open, send in pieces, stall, reset, and are

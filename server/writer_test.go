@@ -18,9 +18,7 @@ import (
 // (6455-5.4-a, -b).
 func TestNextWriterSendsAMessageInFragments(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
-		rec := newRecorder(t)
-		p := start(t, &server.Server{Handler: rec.handler()}).open(t)
-		c := rec.conn()
+		c, p, _ := opened(t, start, &server.Server{})
 		w, err := c.NextWriter(wire.Text)
 		check.Must(t, err)
 		io.WriteString(w, "one ")
@@ -28,8 +26,7 @@ func TestNextWriterSendsAMessageInFragments(t *testing.T) {
 		check.Must(t, w.Flush())
 		p.want(`text "one two" +`)
 		check.Must(t, c.SendPing([]byte("?")))
-		sent := make(chan error, 1)
-		go func() { sent <- c.SendBinary([]byte("later")) }()
+		sent := begin(func() error { return c.SendBinary([]byte("later")) })
 		check.Must(t, server.Broadcast(func(yield func(*server.Conn) bool) { yield(c) }, wire.Text, []byte("to all")))
 		io.WriteString(w, strings.Repeat("x", 5000))
 		check.Must(t, w.Close())
@@ -44,12 +41,8 @@ func TestNextWriterSendsAMessageInFragments(t *testing.T) {
 		if !got[`binary "later"`] || !got[`text "to all"`] {
 			t.Errorf("then received %v", got)
 		}
-		if _, err := w.Write([]byte("x")); err != server.ErrMessageFinished {
-			t.Errorf("Write after Close: %v", err)
-		}
-		if _, err := c.NextWriter(wire.Ping); err != server.ErrNotData {
-			t.Errorf("a writer of a Ping: %v", err)
-		}
+		same(t, check.Err(w.Write([]byte("x"))), server.ErrMessageFinished, "Write after Close")
+		same(t, check.Err(c.NextWriter(wire.Ping)), server.ErrNotData, "a writer of a Ping")
 	})
 }
 

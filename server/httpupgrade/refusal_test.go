@@ -1,22 +1,20 @@
 package httpupgrade_test
 
 import (
-	"bufio"
 	"bytes"
+	"crypto/tls"
 	"io"
 	"log"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httptrace"
-	"net/http/httputil"
-	"net/url"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/fibersock/fibersock/handshake"
 	"github.com/fibersock/fibersock/internal/test/check"
+	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/server/httpupgrade"
 )
 
@@ -94,15 +92,11 @@ func TestConnectionThatCannotBeTakenOver(t *testing.T) {
 	}
 }
 
-// A refusal over HTTP/2 ends one stream. The connection and the other streams
-// stay open.
+// A request over HTTP/2 has no connection to take over (8441-5-g, T-E12). Its
+// refusal ends one stream. The connection and the other streams stay open.
 func TestRefusalOverHTTP2EndsNothingElse(t *testing.T) {
 	s := echoServer()
-	hs := httptest.NewUnstartedServer(httpupgrade.Handler(s))
-	hs.EnableHTTP2 = true
-	hs.StartTLS()
-	defer stop(t, hs, s)
-	defer hs.Client().CloseIdleConnections()
+	hs := serveHTTP2(t, s)
 	for i := range 3 {
 		reused := false
 		ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{GotConn: func(c httptrace.GotConnInfo) { reused = c.Reused }})
@@ -112,25 +106,29 @@ func TestRefusalOverHTTP2EndsNothingElse(t *testing.T) {
 		check.Must(t, err)
 		check.OK(t, check.Err(io.Copy(io.Discard, resp.Body)))
 		resp.Body.Close()
-		if resp.ProtoMajor != 2 || reused != (i > 0) {
-			t.Errorf("request %d: %s, over the connection of the one before: %v", i, resp.Proto, reused)
+		if resp.ProtoMajor != 2 || resp.StatusCode != 505 || reused != (i > 0) {
+			t.Errorf("request %d: %s, %s, over the connection of the one before: %v", i, resp.Proto, resp.Status, reused)
 		}
 	}
+}
+
+// serveHTTP2 serves s over HTTP/2.
+func serveHTTP2(t *testing.T, s *server.Server) *httptest.Server {
+	hs := httptest.NewUnstartedServer(httpupgrade.Handler(s))
+	hs.EnableHTTP2 = true
+	hs.TLS = &tls.Config{}
+	hs.StartTLS()
+	t.Cleanup(func() {
+		hs.Client().CloseIdleConnections()
+		stop(t, hs, s)
+	})
+	return hs
 }
 
 // A proxy that has forwarded a refusal has no tunnel (T-E01).
 func TestRefusalBehindReverseProxy(t *testing.T) {
 	s := echoServer()
-	hs := serve(t, httpupgrade.Handler(s), s)
-	target, err := url.Parse(hs.URL)
-	check.Must(t, err)
-	transport := new(http.Transport)
-	defer transport.CloseIdleConnections()
-	proxy := httptest.NewServer(&httputil.ReverseProxy{
-		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(target) },
-		Transport: transport,
-	})
-	defer proxy.Close()
+	proxy := behindProxy(t, serve(t, httpupgrade.Handler(s), s))
 	r, br, nc := exchange(t, proxy.URL, request("Origin: https://evil.example")+"\x81\x85\x00\x00\x00\x00Hello\r\n\r\n") // to the proxy, a request that makes no sense
 	if r.StatusCode != 403 {
 		t.Errorf("answered with %s", r.Status)
@@ -142,25 +140,20 @@ func TestRefusalBehindReverseProxy(t *testing.T) {
 	}
 }
 
-// The request and the first frame arrive in any pieces (6455-4.2.2-m).
+// The request and the first frame arrive in any pieces, also in one
+// (6455-4.2.2-m).
 func TestRequestAndFrameMayArriveInAnyPieces(t *testing.T) {
 	s := echoServer()
 	hs := serve(t, httpupgrade.Handler(s), s)
 	all := request() + "\x81\x85\x00\x00\x00\x00Hello" + "\x88\x80\x00\x00\x00\x00"
 	for cut := range all {
-		if cut == 0 {
-			continue
-		}
-		nc, err := net.Dial("tcp", strings.TrimPrefix(hs.URL, "http://"))
-		check.Must(t, err)
+		nc, br := dialRaw(t, hs.URL)
 		io.WriteString(nc, all[:cut])
 		io.WriteString(nc, all[cut:])
-		br := bufio.NewReader(nc)
 		if r, err := http.ReadResponse(br, nil); err != nil || r.StatusCode != 101 {
 			t.Fatalf("cut at %d: %v, %v", cut, r, err)
 		}
-		got, err := io.ReadAll(br)
-		if string(got) != "\x81\x05Hello\x88\x00" || err != nil {
+		if got, err := io.ReadAll(br); string(got) != "\x81\x05Hello\x88\x00" || err != nil {
 			t.Fatalf("cut at %d: received %q, %v", cut, got, err)
 		}
 		nc.Close()

@@ -217,9 +217,7 @@ func TestShutdownClosesAcceptedConnections(t *testing.T) {
 
 // The subprotocols of a Handshake replace those of the server.
 func TestSubprotocolsOfOneRequest(t *testing.T) {
-	var parser handshake.RequestParser
-	r, _, err := parser.Parse([]byte(request("/", "Sec-WebSocket-Protocol: a, b, c")))
-	check.Must(t, err)
+	r := parse(t, request("/", "Sec-WebSocket-Protocol: a, b, c"))
 	s := &server.Server{Subprotocols: []string{"a"}}
 	for _, tt := range []struct {
 		own  []string
@@ -271,25 +269,6 @@ func TestCheckOriginDecidesOnOtherOrigins(t *testing.T) {
 			if len(asked) > 0 {
 				<-asked
 			}
-		}
-	})
-}
-
-// A prepared message is broadcast like any other, by the method and by the
-// function.
-func TestBroadcastPrepared(t *testing.T) {
-	eachLoop(t, func(t *testing.T, start starter) {
-		s, rec := recorded(t, start, &server.Server{})
-		m, err := server.Prepare(wire.Binary, []byte("Hello"))
-		check.Must(t, err)
-		peers := []*peer{s.open(t), s.open(t)}
-		for range peers {
-			rec.conn()
-		}
-		s.BroadcastPrepared(m)
-		server.BroadcastPrepared(s.Conns(), m)
-		for _, p := range peers {
-			p.want(`binary "Hello"`, `binary "Hello"`)
 		}
 	})
 }

@@ -6,7 +6,6 @@ import (
 	"net"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -42,7 +41,8 @@ func TestBroadcastReachesAll(t *testing.T) {
 	})
 }
 
-// The function Broadcast sends to the given connections.
+// The function Broadcast sends to the given connections, and so does
+// BroadcastPrepared.
 func TestBroadcastToSome(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		s, rec := recorded(t, start, &server.Server{})
@@ -52,13 +52,17 @@ func TestBroadcastToSome(t *testing.T) {
 			peers = append(peers, s.open(t))
 			conns = append(conns, rec.conn())
 		}
+		prepared, err := server.Prepare(wire.Binary, []byte("prepared"))
+		check.Must(t, err)
 		check.Must(t, server.Broadcast(slices.Values(conns[:2]), wire.Binary, []byte("some")))
+		server.BroadcastPrepared(slices.Values(conns[:2]), prepared)
 		check.Must(t, s.Broadcast(wire.Binary, []byte("all")))
+		s.BroadcastPrepared(prepared)
 		for i, p := range peers {
 			if i < 2 {
-				p.want(`binary "some"`)
+				p.want(`binary "some"`, `binary "prepared"`)
 			}
-			p.want(`binary "all"`)
+			p.want(`binary "all"`, `binary "prepared"`)
 		}
 	})
 }
@@ -209,31 +213,5 @@ func TestStalledReceiverOverTCP(t *testing.T) {
 		if err := stalled.Err(); !isA[*server.BacklogError](err) {
 			t.Errorf("the stalled one: %v", err)
 		}
-	})
-}
-
-// Broadcasts, sends and ends of connections at the same time (T-H02).
-func TestBroadcastsAtOnceWithEverythingElse(t *testing.T) {
-	eachLoop(t, func(t *testing.T, start starter) {
-		s := start(t, &server.Server{Handler: server.Handler{Message: echo}})
-		var all sync.WaitGroup
-		for i := range 8 {
-			all.Go(func() {
-				for range 20 {
-					p := s.open(t)
-					p.trySend(text("Hello"))
-					if i%2 == 0 {
-						p.next()
-					}
-					p.reset()
-				}
-			})
-			all.Go(func() {
-				for range 100 {
-					s.Broadcast(wire.Text, []byte("Hello"))
-				}
-			})
-		}
-		all.Wait()
 	})
 }

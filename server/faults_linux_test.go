@@ -10,8 +10,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/internal/test/usage"
@@ -153,43 +151,4 @@ func takeDescriptors(t *testing.T) (files []*os.File) {
 		check.Must(t, err)
 		files = append(files, f)
 	}
-}
-
-// A listener fails to accept. The server waits longer after each failure, at
-// most a second, and continues after the last one.
-func TestServerWaitsOutALackOfDescriptors(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		ln := wstest.Listen(nil)
-		var lacks int
-		serve(t, &server.Server{Handler: server.Handler{Message: echo}, Log: func(err error) {
-			if !errors.Is(err, syscall.EMFILE) {
-				t.Errorf("reported %v", err)
-			}
-			lacks++
-		}}, ln)
-		first, err := ln.Dial()
-		check.Must(t, err)
-		p := wstest.NewClient(first)
-		check.Must(t, p.Play("open /"))
-		const script = `
-			send text "Hello"
-			expect text "Hello"
-		`
-		var faults []error
-		for range 20 {
-			faults = append(faults, &net.OpError{Op: "accept", Err: os.NewSyscallError("accept4", syscall.EMFILE)})
-		}
-		ln.FailAccept(faults...)
-		second, err := ln.Dial()
-		check.Must(t, err)
-		check.OK(t, p.Play(script))
-		late := wstest.NewClient(second)
-		late.Timeout = 20 * time.Second
-		check.OK(t, late.Play("open /"+script))
-		if lacks != len(faults) {
-			t.Errorf("reported %d times", lacks)
-		}
-		first.Close()
-		second.Close()
-	})
 }

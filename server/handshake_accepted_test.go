@@ -116,14 +116,6 @@ func TestAuthorizeMayAddToTheAnswer(t *testing.T) {
 	})
 }
 
-// The server may send at once (6455-4.2.2-l).
-func TestServerMaySpeakFirst(t *testing.T) {
-	eachLoop(t, func(t *testing.T, start starter) {
-		s := start(t, &server.Server{Handler: server.Handler{Open: func(c *server.Conn) { c.SendText("welcome") }}})
-		s.open(t).want(`text "welcome"`)
-	})
-}
-
 // Bytes that arrive with the request are the beginning of the frames
 // (6455-4.2.2-m, 6455-5.2-l).
 func TestRequestAndFramesMayArriveInAnyPieces(t *testing.T) {

@@ -119,7 +119,7 @@ func TestTLSOnAPlainPortIsRefusedAtItsFirstBytes(t *testing.T) {
 }
 
 // A server without a handler for a path refuses it (6455-4.2.2-e). Paths are
-// compared as sent.
+// compared as sent. The handler may send at once (6455-4.2.2-l).
 func TestPathsHaveTheirHandlers(t *testing.T) {
 	named := func(name string) *server.Handler {
 		return &server.Handler{Open: func(c *server.Conn) { c.SendText(name) }}

@@ -2,7 +2,6 @@ package server_test
 
 import (
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -227,20 +226,5 @@ func TestLifetimeEndsInAClosingHandshake(t *testing.T) {
 		p.send(text("last words"), closing(1001, ""))
 		p.wantEnd()
 		rec.want("open", `text "last words"`, `close 1001 ""`)
-	})
-}
-
-// A timeout longer than the clock can count means no limit.
-func TestTimeLimitsOfCenturies(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		const centuries = 1<<63 - 1
-		p := served(t, &server.Server{
-			Handler:          server.Handler{Message: echo},
-			HandshakeTimeout: centuries, WriteTimeout: centuries, CloseTimeout: centuries, PingInterval: centuries, PongTimeout: centuries,
-			IdleTimeout: centuries, AssemblyTimeout: centuries, MaxLifetime: centuries,
-		}).open(t)
-		time.Sleep(time.Hour)
-		p.send(text(strings.Repeat("a", 10)))
-		p.want(`text "aaaaaaaaaa"`)
 	})
 }

@@ -276,13 +276,8 @@ func TestMalformedPatternsStopTheServer(t *testing.T) {
 		}
 		refused(s.ListenAndServe("127.0.0.1:0"))
 
-		var parser handshake.RequestParser
-		r, _, err := parser.Parse([]byte(request("/")))
-		check.Must(t, err)
-		var refusal *handshake.Error
-		if _, err := s.AcceptHandshake(r); !errors.As(err, &refusal) || refusal.Status != 500 {
-			t.Errorf("Upgrade returned %v", err)
-		}
+		up, err := s.AcceptHandshake(parse(t, request("/")))
+		wantRefusal(t, "Upgrade", up, err, 500)
 		for _, err := range log.take() {
 			refused(err)
 		}

@@ -80,34 +80,43 @@ func TestRunReturnsThatTheResponseCouldNotBeSent(t *testing.T) {
 	})
 }
 
+// parse returns a request that another party has read.
+func parse(t *testing.T, raw string) *handshake.Request {
+	t.Helper()
+	var parser handshake.RequestParser
+	r, _, err := parser.Parse([]byte(raw))
+	check.Must(t, err)
+	return r
+}
+
+// wantRefusal checks that AcceptHandshake has refused with a status.
+func wantRefusal(t *testing.T, what string, _ server.Handshake, err error, status int) {
+	var refused *handshake.Error
+	if !errors.As(err, &refused) || refused.Status != status {
+		t.Helper()
+		t.Errorf("%s: %v, want status %d", what, err, status)
+	}
+}
+
 // Upgrade answers a handshake whose request another party has read.
 func TestUpgradeDecidesOnARequest(t *testing.T) {
 	s := &server.Server{Handler: server.Handler{Message: echo}, Subprotocols: []string{"chat"}, Log: func(error) {}}
-	parse := func(raw string) *handshake.Request {
+	refused := func(what string, r *handshake.Request, status int) {
 		t.Helper()
-		var parser handshake.RequestParser
-		r, _, err := parser.Parse([]byte(raw))
-		check.Must(t, err)
-		return r
+		up, err := s.AcceptHandshake(r)
+		wantRefusal(t, what, up, err, status)
 	}
-	r := parse(request("/x", "Sec-WebSocket-Protocol: chat"))
+	r := parse(t, request("/x", "Sec-WebSocket-Protocol: chat"))
 	up, err := s.AcceptHandshake(r)
 	if err != nil || up.Request != r || up.Subprotocol != "chat" || up.Buffered != nil ||
 		!strings.HasPrefix(string(up.Response), "HTTP/1.1 101 ") || !strings.Contains(string(up.Response), sampleAccept) {
 		t.Errorf("%+v, %v", up, err)
 	}
-	var refused *handshake.Error
-	if _, err := s.AcceptHandshake(parse(strings.Replace(request("/"), "GET", "PUT", 1))); !errors.As(err, &refused) || refused.Status != 405 {
-		t.Errorf("PUT: %v", err)
-	}
+	refused("PUT", parse(t, strings.Replace(request("/"), "GET", "PUT", 1)), 405)
 	s.Authorize = func(*handshake.Request, *handshake.ServerAnswer) error { panic("on purpose") }
-	if _, err := s.AcceptHandshake(r); !errors.As(err, &refused) || refused.Status != 500 {
-		t.Errorf("a panic in Authorize: %v", err)
-	}
+	refused("a panic in Authorize", r, 500)
 	check.OK(t, s.Shutdown(t.Context()))
-	if _, err := s.AcceptHandshake(r); !errors.As(err, &refused) || refused.Status != 503 {
-		t.Errorf("after Shutdown: %v", err)
-	}
+	refused("after Shutdown", r, 503)
 }
 
 // A transport that writes a few bytes at a time loses none (T-G11).

@@ -191,12 +191,8 @@ func TestStatsOfOpeningHandshakes(t *testing.T) {
 // Run starts.
 func TestStatsOfUpgrade(t *testing.T) {
 	s := &server.Server{Authorize: func(*handshake.Request, *handshake.ServerAnswer) error { return &handshake.Error{Status: 401} }}
-	var parser handshake.RequestParser
-	req, _, err := parser.Parse([]byte(request("/")))
-	check.Must(t, err)
-	if _, err := s.AcceptHandshake(req); err == nil {
-		t.Fatal("not refused")
-	}
+	up, err := s.AcceptHandshake(parse(t, request("/")))
+	wantRefusal(t, "Authorize", up, err, 401)
 	want := server.Stats{Refused: server.Refused{Status4xx: 1}}
 	wantStats(t, s.Stats(), want)
 	p, done := run(t, s, server.Handshake{})

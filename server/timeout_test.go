@@ -87,29 +87,34 @@ func TestOpenConnectionOutlivesTheTimeoutsOfItsHandshake(t *testing.T) {
 	})
 }
 
-func TestNegativeTimeoutsAreNone(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		rec := newRecorder(t)
-		s := served(t, &server.Server{
-			Handler:          rec.handler(),
-			HandshakeTimeout: -1, WriteTimeout: -1, CloseTimeout: -1, PingInterval: -1,
+// A negative timeout means no limit, and so does one longer than the clock can
+// count.
+func TestNegativeAndEndlessTimeoutsAreNone(t *testing.T) {
+	for name, none := range map[string]time.Duration{"negative": -1, "centuries": 1<<63 - 1} {
+		check.Bubble(t, name, func(t *testing.T) {
+			s, rec := recorded(t, served, &server.Server{
+				HandshakeTimeout: none, WriteTimeout: none, CloseTimeout: none, PingInterval: none, PongTimeout: none,
+				IdleTimeout: none, AssemblyTimeout: none, MaxLifetime: max(none, 0),
+			})
+			p := s.dial(t)
+			time.Sleep(time.Hour)
+			p.send(request("/"))
+			p.response()
+			c := rec.conn()
+			p.send(text("half")[:7])
+			sent := begin(func() error { return c.SendText("Hello") })
+			time.Sleep(time.Hour)
+			p.want(`text "Hello"`)
+			check.OK(t, <-sent)
+			p.send(text("half")[7:])
+			go c.Close(1000, "")
+			p.want(`close 1000 ""`)
+			time.Sleep(time.Hour)
+			p.send(closing(1000, ""))
+			p.wantEnd()
+			rec.want("open", `text "half"`, `close 1000 ""`)
 		})
-		p := s.dial(t)
-		time.Sleep(time.Hour)
-		p.send(request("/"))
-		p.response()
-		c := rec.conn()
-		sent := begin(func() error { return c.SendText("Hello") })
-		time.Sleep(time.Hour)
-		p.want(`text "Hello"`)
-		check.OK(t, <-sent)
-		go c.Close(1000, "")
-		p.want(`close 1000 ""`)
-		time.Sleep(time.Hour)
-		p.send(closing(1000, ""))
-		p.wantEnd()
-		rec.want("open", `close 1000 ""`)
-	})
+	}
 }
 
 // A silent client gets a Ping, and is aborted without an answer (WHATWG-12,

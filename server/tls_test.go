@@ -122,32 +122,19 @@ func TestListenAndServeTLS(t *testing.T) {
 	certFile, keyFile, err := testcert.Files(t.TempDir(), cert)
 	check.Must(t, err)
 	own := &tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: []string{"h2", "http/1.1"}}
+	offer := cfg.Clone()
+	offer.NextProtos = own.NextProtos
 	for name, tt := range map[string]struct {
 		tls           *tls.Config
 		certFile, key string
 	}{
-		"files":         {nil, certFile, keyFile},
-		"configuration": {own, "", ""},
-		"both":          {own, certFile, keyFile},
+		"files": {nil, certFile, keyFile}, "configuration": {own, "", ""}, "both": {own, certFile, keyFile},
 	} {
 		t.Run(name, func(t *testing.T) {
-			ln := listenTCP(t)
-			addr := ln.Addr().String()
-			ln.Close() // the port stays free for a while
+			addr := freeAddr(t)
 			s := &server.Server{Handler: server.Handler{Message: echo}, TLS: tt.tls}
 			served := begin(func() error { return s.ListenAndServeTLS(addr, tt.certFile, tt.key) })
-			var nc net.Conn
-			for nc == nil {
-				select {
-				case err := <-served:
-					t.Fatalf("ListenAndServeTLS returned %v", err)
-				default:
-					nc, _ = net.Dial("tcp", addr)
-				}
-			}
-			offer := cfg.Clone()
-			offer.NextProtos = []string{"h2", "http/1.1"}
-			tc := tls.Client(nc, offer)
+			tc := tls.Client(dialNew(t, addr, served), offer)
 			p := newPeer(t, tc)
 			p.send(request("/"), text("Hello"))
 			p.response()
@@ -163,18 +150,14 @@ func TestListenAndServeTLS(t *testing.T) {
 	if len(own.NextProtos) != 2 || len(own.Certificates) != 1 {
 		t.Errorf("the program's configuration was changed: %v", own.NextProtos)
 	}
-	t.Run("no such file", func(t *testing.T) {
-		if err := new(server.Server).ListenAndServeTLS("127.0.0.1:0", certFile, keyFile+"x"); !os.IsNotExist(err) {
-			t.Errorf("ListenAndServeTLS returned %v", err)
-		}
-	})
-	t.Run("the address is taken", func(t *testing.T) {
-		ln := listenTCP(t)
-		defer ln.Close()
-		if err := new(server.Server).ListenAndServeTLS(ln.Addr().String(), certFile, keyFile); err == nil {
-			t.Errorf("ListenAndServeTLS returned %v", err)
-		}
-	})
+	if err := new(server.Server).ListenAndServeTLS("127.0.0.1:0", certFile, keyFile+"x"); !os.IsNotExist(err) {
+		t.Errorf("without the file, ListenAndServeTLS returned %v", err)
+	}
+	ln := listenTCP(t)
+	defer ln.Close()
+	if err := new(server.Server).ListenAndServeTLS(ln.Addr().String(), certFile, keyFile); err == nil {
+		t.Error("ListenAndServeTLS succeeds on an address that is taken")
+	}
 }
 
 // addTLS adds a starter for each form of TLS: by the server or by another

@@ -58,9 +58,7 @@ func TestAcceptReturnsTheConnection(t *testing.T) {
 		p.send(frame(wire.Ping, "?"), fragment(wire.Binary, "two", false), fragment(wire.Continuation, " parts", true))
 		p.want(`pong "?"`)
 		for _, want := range []string{"Hello", "two parts"} {
-			if m, err := c.Receive(t.Context()); err != nil || m.Text() != want {
-				t.Errorf("received %q, %v, want %q", m.Text(), err, want)
-			}
+			receives(t, c, want)
 		}
 		check.OK(t, c.SendText("bye"))
 		p.want(`text "bye"`)
@@ -261,8 +259,7 @@ func TestCheckOriginDecidesOnOtherOrigins(t *testing.T) {
 			},
 		})
 		for _, tt := range tests {
-			p := s.dial(t)
-			p.send(request("/")[:len(request("/"))-2], tt.origins, "\r\n")
+			p := s.ask(t, request("/")[:len(request("/"))-2], tt.origins, "\r\n")
 			if got := p.response().Status; got != tt.status || len(asked) > 0 != tt.asked {
 				t.Errorf("%q: status %d, asked %d times", tt.origins, got, len(asked))
 			}

@@ -20,20 +20,18 @@ var ours = map[string]func(net.Conn) net.Conn{
 
 // eachOurs runs test with a source of connections of each kind.
 func eachOurs(t *testing.T, test func(t *testing.T, connect func() (ours net.Conn, p *peer))) {
-	for name, wrap := range ours {
-		t.Run(name, func(t *testing.T) {
-			ln := listenTCP(t)
-			defer ln.Close()
-			test(t, func() (net.Conn, *peer) {
-				t.Helper()
-				theirs, err := net.Dial("tcp", ln.Addr().String())
-				check.Must(t, err)
-				nc, err := ln.Accept()
-				check.Must(t, err)
-				return wrap(nc), newPeer(t, theirs)
-			})
+	each(t, ours, func(t *testing.T, wrap func(net.Conn) net.Conn) {
+		ln := listenTCP(t)
+		defer ln.Close()
+		test(t, func() (net.Conn, *peer) {
+			t.Helper()
+			theirs, err := net.Dial("tcp", ln.Addr().String())
+			check.Must(t, err)
+			nc, err := ln.Accept()
+			check.Must(t, err)
+			return wrap(nc), newPeer(t, theirs)
 		})
-	}
+	})
 }
 
 // shutdown ends s and checks that no connection is left.
@@ -105,8 +103,7 @@ func TestAdoptReturnsWhileTheHandlerBlocks(t *testing.T) {
 		result(t, opened)
 		close(release)
 		for _, p := range []*peer{p, other} {
-			p.send(text("Hello"))
-			p.want(`text "Hello"`)
+			p.echo("Hello")
 		}
 		select {
 		case err := <-returned:

@@ -20,9 +20,7 @@ func TestServerClosesFirst(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		c, p, rec := opened(t, start, &server.Server{})
 		check.Must(t, c.Close(4000, "enough"))
-		if c.State() != server.Closing {
-			t.Errorf("the connection is %v", c.State())
-		}
+		wantState(t, c, server.Closing)
 		for name, call := range map[string]func() error{
 			"Close":        func() error { return c.Close(1000, "") },
 			"Send":         func() error { return c.Send(wire.Text, nil) },

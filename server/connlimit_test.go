@@ -100,8 +100,7 @@ func TestTooManyConnections(t *testing.T) {
 						p.send(request("/"))
 						p.response()
 					}
-					p.send(text("still there"))
-					p.want(`text "still there"`)
+					p.echo("still there")
 				}
 			})
 		})
@@ -167,7 +166,5 @@ func TestRemoteAddrThatBlocks(t *testing.T) {
 	second.want(`close 1000 ""`)
 	close(ln.known)
 	first.send(request("/"))
-	if response := first.response(); response.Status != 101 {
-		t.Errorf("answered with %+v", response)
-	}
+	first.wantStatus(101)
 }

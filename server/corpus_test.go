@@ -189,32 +189,30 @@ func TestGoldenCorpusOverTCP(t *testing.T) {
 		"in pieces": {ToServer: wstest.Faults{Split: wstest.RandomSizes(5)}, ToClient: wstest.Faults{Split: wstest.Sizes(1)}, Seed: 1},
 	}
 	eachLoop(t, func(t *testing.T, start starter) {
-		for name, plan := range plans {
-			t.Run(name, func(t *testing.T) {
-				worlds := map[server.Limits]world{}
-				for _, script := range scripts {
-					if script.Role != corpus.Server || needsCalls(script) || len(script.Input()) > 10_000 {
-						continue
-					}
-					limits := server.Limits{Frame: script.FrameLimit, Message: script.MessageLimit}
-					w, ok := worlds[limits]
-					if !ok {
-						w = throughRelay(start)(t, &server.Server{Limits: limits}, func(int) wstest.Plan { return plan })
-						worlds[limits] = w
-					}
-					nc := w.dial()
-					p := wstest.NewClient(nc)
-					err := p.Play("open /")
-					if err == nil {
-						err = p.PlayCorpus(script)
-					}
-					if err != nil {
-						t.Errorf("%q: %v", script.Name, err)
-					}
-					p.Close()
+		each(t, plans, func(t *testing.T, plan wstest.Plan) {
+			worlds := map[server.Limits]world{}
+			for _, script := range scripts {
+				if script.Role != corpus.Server || needsCalls(script) || len(script.Input()) > 10_000 {
+					continue
 				}
-			})
-		}
+				limits := server.Limits{Frame: script.FrameLimit, Message: script.MessageLimit}
+				w, ok := worlds[limits]
+				if !ok {
+					w = throughRelay(start)(t, &server.Server{Limits: limits}, func(int) wstest.Plan { return plan })
+					worlds[limits] = w
+				}
+				nc := w.dial()
+				p := wstest.NewClient(nc)
+				err := p.Play("open /")
+				if err == nil {
+					err = p.PlayCorpus(script)
+				}
+				if err != nil {
+					t.Errorf("%q: %v", script.Name, err)
+				}
+				p.Close()
+			}
+		})
 	})
 }
 

@@ -229,8 +229,7 @@ func TestHandlerThatBlocksDelaysNoOther(t *testing.T) {
 		slow.send(text("block"), text("behind"))
 		for range 10 {
 			fast := s.open(t)
-			fast.send(text("Hello"))
-			fast.want(`text "Hello"`)
+			fast.echo("Hello")
 		}
 		close(release)
 		slow.want(`text "block"`, `text "behind"`)
@@ -293,8 +292,7 @@ func TestCloseNowIsTheEnd(t *testing.T) {
 						}
 					}
 				})
-				p := start(t, &server.Server{Handler: h}).dial(t)
-				p.send(request("/"), fragment(wire.Text, "one", name != "in Partial"), text("two"), text("three"))
+				p := start(t, &server.Server{Handler: h}).ask(t, request("/"), fragment(wire.Text, "one", name != "in Partial"), text("two"), text("three"))
 				if b, _ := p.rest(); bytes.Contains(b, []byte("\x88")) {
 					t.Errorf("a Close frame in % x", b)
 				}
@@ -312,15 +310,13 @@ func TestMessagesReadTogetherAreDeliveredAtOnce(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		s := start(t, &server.Server{Handler: server.Handler{Message: echo}})
 		for range 20 { // a busy connection is served in another way
-			p := s.dial(t)
-			p.send(request("/"), text("with the request"))
+			p := s.ask(t, request("/"), text("with the request"))
 			p.response()
 			p.want(`text "with the request"`)
 			p.send(text("a"), text("b"), frame(wire.Ping, "?"), text(strings.Repeat("c", 10_000)), text(""))
 			p.want(`text "a"`, `text "b"`, `pong "?"`, "text 10000 bytes", `text ""`)
 			for range 10 {
-				p.send(text("x"))
-				p.want(`text "x"`)
+				p.echo("x")
 			}
 			p.nc.Close()
 		}
@@ -338,8 +334,7 @@ func TestPausesAnywhere(t *testing.T) {
 		for _, busy := range []int{0, 10} {
 			for cut := 1; cut < len(frames); cut++ {
 				for range busy {
-					p.send(text("x"))
-					p.want(`text "x"`)
+					p.echo("x")
 				}
 				go func() {
 					p.send(frames[:cut])

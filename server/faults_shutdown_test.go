@@ -128,15 +128,13 @@ func TestShutdownDuringHandshakesThatStall(t *testing.T) {
 // Shutdown aborts a client that has connected and sent nothing, at once, on
 // every loop and with TLS.
 func TestShutdownCutsSilentClients(t *testing.T) {
-	for name, start := range withTLS(loops) {
-		t.Run(name, func(t *testing.T) {
-			s := start(t, &server.Server{HandshakeTimeout: time.Hour})
-			silent := dialTCP(t, s.addr)
-			eventually(t, "a connection in the opening handshake", func() bool { return s.Stats().Opening == 1 })
-			check.OK(t, s.Shutdown(t.Context()))
-			silent.rest()
-		})
-	}
+	each(t, withTLS(loops), func(t *testing.T, start starter) {
+		s := start(t, &server.Server{HandshakeTimeout: time.Hour})
+		silent := dialTCP(t, s.addr)
+		eventually(t, "a connection in the opening handshake", func() bool { return s.Stats().Opening == 1 })
+		check.OK(t, s.Shutdown(t.Context()))
+		silent.rest()
+	})
 }
 
 // A handler that calls Shutdown waits for itself. The context ends that.
@@ -185,8 +183,7 @@ func TestClosedListenerEndsServe(t *testing.T) {
 			}
 			down := make(chan error, 1)
 			for i, p := range peers {
-				p.send(text("Hello"))
-				p.want(`text "Hello"`)
+				p.echo("Hello")
 				if i == len(peers)-1 {
 					go func() { down <- s.Shutdown(t.Context()) }()
 				}
@@ -243,27 +240,25 @@ func TestAddressesOfConnectionsAcceptedTogether(t *testing.T) {
 func TestInputDoesNotWaitForOutput(t *testing.T) {
 	t.Parallel()
 	const messages, size = 30, 64 << 10
-	for loop, start := range withTLS(loops) {
-		t.Run(loop, func(t *testing.T) {
-			all := make(chan struct{})
-			p, returned := fiber(t, start, newRecorder(t), func(c *server.Conn) {
-				check.OK(t, c.Send(wire.Binary, make([]byte, 900<<10)))
-				if c.Buffered() == 0 {
-					t.Error("the backlog is empty")
-				}
-				for range messages {
-					check.OK(t, check.Err(c.Receive(t.Context())))
-				}
-				close(all)
-			})
-			for range messages {
-				p.send(text(strings.Repeat("x", size)))
+	each(t, withTLS(loops), func(t *testing.T, start starter) {
+		all := make(chan struct{})
+		p, returned := fiber(t, start, newRecorder(t), func(c *server.Conn) {
+			check.OK(t, c.Send(wire.Binary, make([]byte, 900<<10)))
+			if c.Buffered() == 0 {
+				t.Error("the backlog is empty")
 			}
-			result(t, all)
-			p.want(fmt.Sprintf("binary %d bytes", 900<<10), `close 1000 ""`)
-			result(t, returned)
+			for range messages {
+				check.OK(t, check.Err(c.Receive(t.Context())))
+			}
+			close(all)
 		})
-	}
+		for range messages {
+			p.send(text(strings.Repeat("x", size)))
+		}
+		result(t, all)
+		p.want(fmt.Sprintf("binary %d bytes", 900<<10), `close 1000 ""`)
+		result(t, returned)
+	})
 }
 
 // A client that reads a little now and then does not extend the end of its
@@ -272,47 +267,45 @@ func TestInputDoesNotWaitForOutput(t *testing.T) {
 func TestSlowReaderDoesNotExtendTheEnd(t *testing.T) {
 	t.Parallel()
 	const much = 900 << 10
-	for loop, start := range withServeTLS(loops) {
-		t.Run(loop, func(t *testing.T) {
-			t.Parallel()
-			rec := newRecorder(t)
-			h := rec.handler()
-			s := start(t, &server.Server{Handler: h, MaxConns: 1, MaxBacklog: 8 * much}) // so that reading is not paused
-			p := s.open(t)
-			check.Must(t, rec.conn().Send(wire.Binary, make([]byte, much)))
-			p.send(closing(1000, ""))
-			rec.want("open", `close 1000 ""`)
-			got := make(chan int, 1)
-			var free atomic.Bool
-			p.meanwhile(func(p *peer) {
-				buf, all := make([]byte, 8<<10), 0
-				for {
-					n, err := p.nc.Read(buf)
-					if all += n; err != nil {
-						got <- all
-						return
-					}
-					if !free.Load() {
-						time.Sleep(50 * time.Millisecond) // reads that slowly; all would need six seconds
-					}
+	each(t, withServeTLS(loops), func(t *testing.T, start starter) {
+		t.Parallel()
+		rec := newRecorder(t)
+		h := rec.handler()
+		s := start(t, &server.Server{Handler: h, MaxConns: 1, MaxBacklog: 8 * much}) // so that reading is not paused
+		p := s.open(t)
+		check.Must(t, rec.conn().Send(wire.Binary, make([]byte, much)))
+		p.send(closing(1000, ""))
+		rec.want("open", `close 1000 ""`)
+		got := make(chan int, 1)
+		var free atomic.Bool
+		p.meanwhile(func(p *peer) {
+			buf, all := make([]byte, 8<<10), 0
+			for {
+				n, err := p.nc.Read(buf)
+				if all += n; err != nil {
+					got <- all
+					return
 				}
-			})
-			eventually(t, "the connection ended", func() bool {
-				nc, err := s.dialer()
-				check.Must(t, err)
-				other := newPeer(t, nc)
-				defer nc.Close()
-				if other.trySend(request("/")) != nil {
-					return false
+				if !free.Load() {
+					time.Sleep(50 * time.Millisecond) // reads that slowly; all would need six seconds
 				}
-				return other.more() == nil
-			})
-			free.Store(true)
-			if n := result(t, got); n >= much {
-				t.Errorf("the client has read all %d bytes", n)
 			}
 		})
-	}
+		eventually(t, "the connection ended", func() bool {
+			nc, err := s.dialer()
+			check.Must(t, err)
+			other := newPeer(t, nc)
+			defer nc.Close()
+			if other.trySend(request("/")) != nil {
+				return false
+			}
+			return other.more() == nil
+		})
+		free.Store(true)
+		if n := result(t, got); n >= much {
+			t.Errorf("the client has read all %d bytes", n)
+		}
+	})
 }
 
 // hangingListener is a listener whose Close blocks until Accept returns, as in

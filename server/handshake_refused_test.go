@@ -63,8 +63,7 @@ func TestInvalidRequestIsRefusedAndTheRestNotAnswered(t *testing.T) {
 		for _, tt := range refusedRequests {
 			t.Run(tt.name, func(t *testing.T) {
 				bad := strings.Replace(request("/"), tt.old, tt.new, 1)
-				p := s.dial(t)
-				p.send(bad, request("/"), text("Hello"))
+				p := s.ask(t, bad, request("/"), text("Hello"))
 				checkRefused(t, p, tt.status, tt.fields...)
 				if tt.plain {
 					if errs := s.log.take(); len(errs) > 0 {
@@ -138,8 +137,7 @@ func TestPathsHaveTheirHandlers(t *testing.T) {
 			} {
 				t.Run(fmt.Sprint(tt.target, " ", fallback), func(t *testing.T) {
 					if tt.want == "" || tt.want == "other" && !fallback {
-						p := r.dial(t)
-						p.send(request(tt.target))
+						p := r.ask(t, request(tt.target))
 						checkRefused(t, p, 404)
 						return
 					}
@@ -171,8 +169,7 @@ func TestAuthorizeRefuses(t *testing.T) {
 		for _, tt := range tests {
 			t.Run(tt.name, func(t *testing.T) {
 				s, rec := recorded(t, start, &server.Server{Authorize: func(*handshake.Request, *handshake.ServerAnswer) error { return tt.err }})
-				p := s.dial(t)
-				p.send(request("/"), text("Hello"))
+				p := s.ask(t, request("/"), text("Hello"))
 				checkRefused(t, p, tt.status, tt.fields...)
 				takeOne[*server.RefusedError](t, s.log)
 				rec.wantNothing()
@@ -204,8 +201,7 @@ func TestAnswerThatCannotBeSentBecomes500(t *testing.T) {
 					tt.answer(a)
 					return nil
 				}})
-				p := s.dial(t)
-				p.send(request("/", "Sec-WebSocket-Protocol: chat"), text("Hello"))
+				p := s.ask(t, request("/", "Sec-WebSocket-Protocol: chat"), text("Hello"))
 				checkRefused(t, p, 500)
 				errs := s.log.take()
 				if len(errs) != 2 || !tt.check(errs[0]) || !isA[*server.RefusedError](errs[1]) {
@@ -245,12 +241,9 @@ func TestOriginPolicy(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		for _, tt := range tests {
 			t.Run(fmt.Sprint(tt.origin, tt.patterns), func(t *testing.T) {
-				p := start(t, &server.Server{Origins: tt.patterns}).dial(t)
-				p.send(request("/", "Origin: "+tt.origin))
+				p := start(t, &server.Server{Origins: tt.patterns}).ask(t, request("/", "Origin: "+tt.origin))
 				if tt.accepted {
-					if got := p.response().Status; got != 101 {
-						t.Errorf("answered with %d", got)
-					}
+					p.wantStatus(101)
 					return
 				}
 				checkRefused(t, p, 403)
@@ -284,8 +277,7 @@ func TestOpeningHandshakeThatMustBeASCII(t *testing.T) {
 				"Origin":      {request("/", "Origin: http://"+notASCII), 403},
 			} {
 				t.Run(fmt.Sprintf("%s %q", name, notASCII), func(t *testing.T) {
-					p := s.dial(t)
-					p.send(tt.request)
+					p := s.ask(t, tt.request)
 					checkRefused(t, p, tt.status)
 				})
 			}
@@ -314,8 +306,7 @@ func TestForwardingFieldsAreNotBelieved(t *testing.T) {
 		if c := rec.conn(); c.RemoteAddr().String() != p.nc.LocalAddr().String() || c.Request().Host() != "server.example" {
 			t.Errorf("the client is %v and asks for %s", c.RemoteAddr(), c.Request().Host())
 		}
-		p = s.dial(t)
-		p.send(request("/", append(forwarded, "Origin: https://evil.example")...))
+		p = s.ask(t, request("/", append(forwarded, "Origin: https://evil.example")...))
 		checkRefused(t, p, 403)
 	})
 }

@@ -50,9 +50,7 @@ func TestIdleClientIsClosed(t *testing.T) {
 			})
 			timed(t, "closed", 8*time.Second, func() { p.want(idleClose) })
 			synctest.Wait()
-			if got := c.State(); got != server.Closing {
-				t.Errorf("the connection is %v", got)
-			}
+			wantState(t, c, server.Closing)
 			if st := s.Stats(); st.Timeouts.Idle != 1 {
 				t.Errorf("%+v", st.Timeouts)
 			}
@@ -100,34 +98,32 @@ func TestConnectionWithTrafficIsNotIdle(t *testing.T) {
 		},
 		"broadcast": func(_ *peer, c *server.Conn, _ int) { server.Broadcast(toOne(c), wire.Text, []byte("Hello")) },
 	}
-	for name, move := range tests {
-		check.Bubble(t, name, func(t *testing.T) {
-			s, rec := recorded(t, served, &server.Server{IdleTimeout: 8 * time.Second, PingInterval: -1, AssemblyTimeout: -1})
-			p := s.open(t)
-			c := rec.conn()
-			closes := make(chan string, 1)
-			p.meanwhile(func(p *peer) {
-				for {
-					f, err := p.next()
-					if err != nil {
-						return
-					}
-					if f.Opcode == wire.Close {
-						closes <- show(f)
-					}
+	eachBubble(t, tests, func(t *testing.T, move func(p *peer, c *server.Conn, i int)) {
+		s, rec := recorded(t, served, &server.Server{IdleTimeout: 8 * time.Second, PingInterval: -1, AssemblyTimeout: -1})
+		p := s.open(t)
+		c := rec.conn()
+		closes := make(chan string, 1)
+		p.meanwhile(func(p *peer) {
+			for {
+				f, err := p.next()
+				if err != nil {
+					return
 				}
-			})
-			for i := range times {
-				time.Sleep(pause)
-				move(p, c, i)
+				if f.Opcode == wire.Close {
+					closes <- show(f)
+				}
 			}
-			timed(t, "closed", 8*time.Second, func() {
-				if got := result(t, closes); got != idleClose {
-					t.Errorf("ended with %s", got)
-				}
-			})
 		})
-	}
+		for i := range times {
+			time.Sleep(pause)
+			move(p, c, i)
+		}
+		timed(t, "closed", 8*time.Second, func() {
+			if got := result(t, closes); got != idleClose {
+				t.Errorf("ended with %s", got)
+			}
+		})
+	})
 	check.Bubble(t, "handler at work", func(t *testing.T) {
 		p := served(t, &server.Server{IdleTimeout: 8 * time.Second, PingInterval: -1, Handler: server.Handler{
 			Message: func(c *server.Conn, _ wire.Opcode, _ []byte) {
@@ -158,9 +154,7 @@ func TestConnectionWithUnreadOutputIsNotIdle(t *testing.T) {
 			other.want(idleClose)
 			other.nc.Close()
 		}
-		if got := c.State(); got != server.Open {
-			t.Errorf("the connection is %v", got)
-		}
+		wantState(t, c, server.Open)
 		p.want("binary 16777216 bytes", idleClose)
 		p.nc.Close()
 	})

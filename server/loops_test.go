@@ -55,8 +55,20 @@ type starter func(t *testing.T, s *server.Server) *running
 
 // eachLoop runs test on each of the loops.
 func eachLoop(t *testing.T, test func(t *testing.T, start starter)) {
-	for name, start := range loops {
-		t.Run(name, func(t *testing.T) { test(t, start) })
+	each(t, loops, test)
+}
+
+// each runs test as a subtest for each value.
+func each[V any](t *testing.T, values map[string]V, test func(t *testing.T, v V)) {
+	for name, v := range values {
+		t.Run(name, func(t *testing.T) { test(t, v) })
+	}
+}
+
+// eachBubble is each in bubbles.
+func eachBubble[V any](t *testing.T, values map[string]V, test func(t *testing.T, v V)) {
+	for name, v := range values {
+		check.Bubble(t, name, func(t *testing.T) { test(t, v) })
 	}
 }
 

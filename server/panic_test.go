@@ -18,11 +18,13 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// failings are the ways in which a function of the application does not return.
-var failings = map[string]struct {
+type failing struct {
 	fail  func()
 	value any // of the PanicError
-}{
+}
+
+// failings are the ways in which a function of the application does not return.
+var failings = map[string]failing{
 	"panic":  {func() { panic("<secret>") }, "<secret>"},
 	"Goexit": {runtime.Goexit, server.ErrGoexit}, // as testing.T.FailNow
 }
@@ -76,8 +78,7 @@ func TestPanicInAHandlerEndsItsConnectionOnly(t *testing.T) {
 						}
 						p.wantEnd()
 						p.nc.Close()
-						other.send(text("Hello"))
-						other.want(`text "Hello"`)
+						other.echo("Hello")
 						rec.want(tt.events...)
 						rec.wantNothing()
 						if slices.Contains(tt.events, "failed 1011") && !isA[*server.PanicError](rec.failure()) {
@@ -101,91 +102,80 @@ func TestPanicInAHandlerEndsItsConnectionOnly(t *testing.T) {
 func TestHandlersThatDoNotReturnHoldNothing(t *testing.T) {
 	t.Parallel()
 	const clients = 40
-	for name, how := range failings {
-		t.Run(name, func(t *testing.T) {
+	each(t, failings, func(t *testing.T, how failing) {
+		t.Parallel()
+		eachLoop(t, func(t *testing.T, start starter) {
 			t.Parallel()
-			eachLoop(t, func(t *testing.T, start starter) {
-				t.Parallel()
-				s := start(t, &server.Server{MaxBlocked: 2, Log: func(error) {}, Handlers: map[string]*server.Handler{
-					"/fails": {Message: func(*server.Conn, wire.Opcode, []byte) { how.fail() }},
-					"/late": {Message: func(*server.Conn, wire.Opcode, []byte) {
-						time.Sleep(5 * time.Millisecond) // until another goroutine has the poller
-						how.fail()
-					}},
-					"/echo": {Message: echo},
-				}})
-				for i := range clients {
-					p := s.openAs(t, []string{"/fails", "/late"}[i%2])
-					p.send(text("Hello"))
-					p.want(`close 1011 ""`)
-				}
-				eventually(t, "all connections ended", func() bool { return s.Stats().Open == 0 })
-				p := s.openAs(t, "/echo")
+			s := start(t, &server.Server{MaxBlocked: 2, Log: func(error) {}, Handlers: map[string]*server.Handler{
+				"/fails": {Message: func(*server.Conn, wire.Opcode, []byte) { how.fail() }},
+				"/late": {Message: func(*server.Conn, wire.Opcode, []byte) {
+					time.Sleep(5 * time.Millisecond) // until another goroutine has the poller
+					how.fail()
+				}},
+				"/echo": {Message: echo},
+			}})
+			for i := range clients {
+				p := s.openAs(t, []string{"/fails", "/late"}[i%2])
 				p.send(text("Hello"))
-				p.want(`text "Hello"`)
-				p.nc.Close()
-				check.OK(t, s.Shutdown(t.Context()))
-				eventually(t, "no blocked handler", func() bool { return s.Stats().Blocked == 0 })
-				if n := s.Stats().Panics; n != clients {
-					t.Errorf("%d panics", n)
-				}
-			})
+				p.want(`close 1011 ""`)
+			}
+			eventually(t, "all connections ended", func() bool { return s.Stats().Open == 0 })
+			p := s.openAs(t, "/echo")
+			p.echo("Hello")
+			p.nc.Close()
+			check.OK(t, s.Shutdown(t.Context()))
+			eventually(t, "no blocked handler", func() bool { return s.Stats().Blocked == 0 })
+			if n := s.Stats().Panics; n != clients {
+				t.Errorf("%d panics", n)
+			}
 		})
-	}
+	})
 }
 
 // An Authorize that does not return refuses the handshake with 500.
 func TestAuthorizeThatDoesNotReturn(t *testing.T) {
-	for name, how := range failings {
-		t.Run(name, func(t *testing.T) {
-			eachLoop(t, func(t *testing.T, start starter) {
-				s := start(t, &server.Server{Authorize: func(*handshake.Request, *handshake.ServerAnswer) error {
-					how.fail()
-					return nil
-				}})
-				p := s.dial(t)
-				p.send(request("/"))
-				checkRefused(t, p, 500)
-				p.nc.Close()
-				check.OK(t, s.Shutdown(t.Context()))
-				if n, st := s.log.panics(how.value), s.Stats(); n != 1 || st.Panics != 1 || st.Opening != 0 {
-					t.Errorf("%d panics reported, statistics %+v", n, st)
-				}
-			})
+	each(t, failings, func(t *testing.T, how failing) {
+		eachLoop(t, func(t *testing.T, start starter) {
+			s := start(t, &server.Server{Authorize: func(*handshake.Request, *handshake.ServerAnswer) error {
+				how.fail()
+				return nil
+			}})
+			p := s.ask(t, request("/"))
+			checkRefused(t, p, 500)
+			p.nc.Close()
+			check.OK(t, s.Shutdown(t.Context()))
+			if n, st := s.log.panics(how.value), s.Stats(); n != 1 || st.Panics != 1 || st.Opening != 0 {
+				t.Errorf("%d panics reported, statistics %+v", n, st)
+			}
 		})
-	}
+	})
 }
 
 // A Log that panics or ends the goroutine is reported to the standard logger,
 // with the error that it was called with. It used to end the process, or the
 // goroutine that accepts.
 func TestLogThatDoesNotReturn(t *testing.T) {
-	for name, how := range failings {
-		t.Run(name, func(t *testing.T) {
-			eachLoop(t, func(t *testing.T, start starter) {
-				var logged lockedBuffer
-				defer log.SetOutput(log.Writer())
-				log.SetOutput(&logged)
-				s := start(t, &server.Server{Handler: server.Handler{Message: echo}, Log: func(error) { how.fail() }})
-				refused := s.dial(t)
-				refused.send("nonsense\r\n\r\n")
-				checkRefused(t, refused, 400)
-				p := s.dial(t)
-				p.send("GET / HT")
-				p.reset()
-				eventually(t, "both errors reported", func() bool { return strings.Count(logged.String(), "refused: ") == 2 })
-				if got := logged.String(); strings.Count(got, fmt.Sprint(how.value)+"\n") != 2 || strings.Count(got, "panic_test.go") < 2 {
-					t.Errorf("logged %s", got)
-				}
-				p = s.open(t)
-				p.send(text("Hello"))
-				p.want(`text "Hello"`)
-				if n := s.Stats().Panics; n != 2 {
-					t.Errorf("%d panics", n)
-				}
-			})
+	each(t, failings, func(t *testing.T, how failing) {
+		eachLoop(t, func(t *testing.T, start starter) {
+			var logged lockedBuffer
+			defer log.SetOutput(log.Writer())
+			log.SetOutput(&logged)
+			s := start(t, &server.Server{Handler: server.Handler{Message: echo}, Log: func(error) { how.fail() }})
+			refused := s.ask(t, "nonsense\r\n\r\n")
+			checkRefused(t, refused, 400)
+			p := s.ask(t, "GET / HT")
+			p.reset()
+			eventually(t, "both errors reported", func() bool { return strings.Count(logged.String(), "refused: ") == 2 })
+			if got := logged.String(); strings.Count(got, fmt.Sprint(how.value)+"\n") != 2 || strings.Count(got, "panic_test.go") < 2 {
+				t.Errorf("logged %s", got)
+			}
+			p = s.open(t)
+			p.echo("Hello")
+			if n := s.Stats().Panics; n != 2 {
+				t.Errorf("%d panics", n)
+			}
 		})
-	}
+	})
 }
 
 // lockedBuffer is a bytes.Buffer for several goroutines.

@@ -55,14 +55,19 @@ func (r *running) open(t testing.TB) *peer {
 	return r.openAs(t, "/")
 }
 
+// ask connects to the server and sends the parts of a request.
+func (r *running) ask(t testing.TB, parts ...string) *peer {
+	t.Helper()
+	p := r.dial(t)
+	p.send(parts...)
+	return p
+}
+
 // openAs is open with a target and further lines in the request.
 func (r *running) openAs(t testing.TB, target string, lines ...string) *peer {
 	t.Helper()
-	p := r.dial(t)
-	p.send(request(target, lines...))
-	if response := p.response(); response.Status != 101 {
-		t.Fatalf("answered with %+v", response)
-	}
+	p := r.ask(t, request(target, lines...))
+	p.wantStatus(101)
 	return p
 }
 
@@ -206,6 +211,21 @@ func (p *peer) want(frames ...string) {
 		if got := show(f); got != want {
 			p.t.Fatalf("received %s, want %s", got, want)
 		}
+	}
+}
+
+// echo sends a text and reads its echo.
+func (p *peer) echo(s string) {
+	p.t.Helper()
+	p.send(text(s))
+	p.want(fmt.Sprintf("text %q", s))
+}
+
+// wantStatus reads the head of a response.
+func (p *peer) wantStatus(status int) {
+	p.t.Helper()
+	if r := p.response(); r.Status != status {
+		p.t.Fatalf("answered with %+v, want %d", r, status)
 	}
 }
 

@@ -118,17 +118,15 @@ func TestPingEndsWithItsContextAndTheConnection(t *testing.T) {
 // of heartbeats, and also with Serve (6455-5.5.2-b).
 func TestControlSeesPingsAndPongs(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
-		for name, serve := range map[string]func(*server.Conn){"events": nil, "Serve": func(c *server.Conn) { c.Receive(context.Background()) }} {
-			t.Run(name, func(t *testing.T) {
-				rec := newRecorder(t)
-				h := server.Handler{Open: rec.open, Serve: serve, Control: rec.message}
-				p := start(t, &server.Server{Handler: h}).open(t)
-				p.send(frame(wire.Ping, "1"), frame(wire.Pong, "2"), frame(wire.Ping, ""))
-				p.want(`pong "1"`, `pong ""`)
-				rec.want("open", `ping "1"`, `pong "2"`, `ping ""`)
-				rec.conn()
-			})
-		}
+		each(t, map[string]func(*server.Conn){"events": nil, "Serve": func(c *server.Conn) { c.Receive(context.Background()) }}, func(t *testing.T, serve func(*server.Conn)) {
+			rec := newRecorder(t)
+			h := server.Handler{Open: rec.open, Serve: serve, Control: rec.message}
+			p := start(t, &server.Server{Handler: h}).open(t)
+			p.send(frame(wire.Ping, "1"), frame(wire.Pong, "2"), frame(wire.Ping, ""))
+			p.want(`pong "1"`, `pong ""`)
+			rec.want("open", `ping "1"`, `pong "2"`, `ping ""`)
+			rec.conn()
+		})
 	})
 }
 

@@ -55,8 +55,7 @@ func TestProbesAreNotReported(t *testing.T) {
 					t.Error("Authorize was asked")
 					return nil
 				}})
-				p := s.dial(t)
-				p.send(tt.in)
+				p := s.ask(t, tt.in)
 				switch {
 				case tt.want.Refused != none.Refused:
 					if all, err := p.rest(); len(all) == 0 || err != nil {
@@ -236,8 +235,7 @@ func TestHandshakeLimits(t *testing.T) {
 			{request("/", "A: a", "B: b", "C: c"), 431, "head exceeds 7 header fields (handshake.Limits.Fields)"},
 		} {
 			for _, cut := range []int{0, 50} {
-				p := s.dial(t)
-				p.send(tt.request[:cut])
+				p := s.ask(t, tt.request[:cut])
 				p.trySend(tt.request[cut:])
 				checkRefused(t, p, tt.status)
 				if refused := takeOne[*server.RefusedError](t, s.log); refused != nil && !strings.HasSuffix(refused.Error(), tt.option) {

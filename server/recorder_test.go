@@ -147,3 +147,18 @@ func same(t testing.TB, err, want error, call string) {
 		t.Errorf("%s returned %v, want %v", call, err, want)
 	}
 }
+
+// receives checks the next message of c.
+func receives(t testing.TB, c *server.Conn, want string) {
+	if m, err := c.Receive(t.Context()); err != nil || m.Text() != want {
+		t.Helper()
+		t.Errorf("received %q, %v, want %q", m.Text(), err, want)
+	}
+}
+
+func wantState(t testing.TB, c *server.Conn, want server.State) {
+	if got := c.State(); got != want {
+		t.Helper()
+		t.Errorf("the connection is %v, want %v", got, want)
+	}
+}

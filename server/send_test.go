@@ -119,9 +119,7 @@ func TestInvalidMessagesAreRefused(t *testing.T) {
 				t.Errorf("%s: %v, want %v", tt.name, err, tt.want)
 			}
 		}
-		if c.State() != server.Open {
-			t.Errorf("the connection is %v", c.State())
-		}
+		wantState(t, c, server.Open)
 		check.OK(t, c.SendText("still there"))
 		p.want(`text "still there"`)
 	})

@@ -73,9 +73,7 @@ func TestServeReceivesMessagesAndClosesWhenItReturns(t *testing.T) {
 // (6455-6.2-d, T-H14).
 func TestReceiveGoesOnAfterATimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		done := make(chan struct{})
-		p, _ := run(t, &server.Server{Handler: server.Handler{Serve: func(c *server.Conn) {
-			defer close(done)
+		p, done := fiber(t, served, newRecorder(t), func(c *server.Conn) {
 			for _, want := range []string{"one", "two"} {
 				for range 3 {
 					ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -83,14 +81,12 @@ func TestReceiveGoesOnAfterATimeout(t *testing.T) {
 					cancel()
 				}
 				c.SendText("now")
-				if m, err := c.Receive(t.Context()); err != nil || m.Text() != want {
-					t.Errorf("received %q, %v", m.Text(), err)
-				}
+				receives(t, c, want)
 			}
 			canceled, cancel := context.WithCancel(t.Context())
 			cancel()
 			same(t, check.Err(c.Receive(canceled)), context.Canceled, "Receive")
-		}}}, server.Handshake{})
+		})
 		for _, message := range []string{"one", "two"} {
 			p.send(text(message)[:7]) // half of a message
 			p.want(`text "now"`)
@@ -158,9 +154,7 @@ func TestReceiveReturnsHowTheConnectionEnded(t *testing.T) {
 		for _, tt := range tests {
 			t.Run(tt.name, func(t *testing.T) {
 				p, returned := fiber(t, start, newRecorder(t), func(c *server.Conn) {
-					if m, err := c.Receive(t.Context()); err != nil || m.Text() != "before" {
-						t.Errorf("received %q, %v", m.Text(), err)
-					}
+					receives(t, c, "before")
 					for range 2 {
 						if _, err := c.Receive(t.Context()); !tt.is(err) || err != c.Err() {
 							t.Errorf("Receive returned %v, Err %v", err, c.Err())
@@ -225,9 +219,7 @@ func TestReceiveOutsideServe(t *testing.T) {
 			cancel()
 			same(t, <-first, context.Canceled, "the first Receive")
 			c.SendText("now")
-			if m, err := c.Receive(t.Context()); err != nil || m.Text() != "Hello" {
-				t.Errorf("received %q, %v", m.Text(), err)
-			}
+			receives(t, c, "Hello")
 		}}}}
 		r := served(t, s)
 		p := r.openAs(t, "/serve")
@@ -254,15 +246,13 @@ func TestBusyServeBlocksTheClient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		var got []string
-		done := make(chan struct{})
-		p, _ := run(t, &server.Server{Handler: server.Handler{Serve: func(c *server.Conn) {
-			defer close(done)
+		p, done := fiber(t, served, newRecorder(t), func(c *server.Conn) {
 			<-release
 			for m, err := range c.Messages(t.Context()) {
 				check.OK(t, err)
 				got = append(got, m.Text())
 			}
-		}}}, server.Handshake{})
+		})
 		p.send(frame(wire.Ping, "1"))
 		p.want(`pong "1"`)
 		p.send(text("one")) // into the mailbox
@@ -321,8 +311,7 @@ func TestConnsYieldsOpenConnections(t *testing.T) {
 			}
 			return n
 		}
-		half := r.dial(t)
-		half.send(request("/")[:20])
+		r.ask(t, request("/")[:20])
 		if n := count(); n != 0 {
 			t.Errorf("%d connections, one in the opening handshake", n)
 		}

@@ -65,8 +65,7 @@ func TestShutdownRefusesHandshakes(t *testing.T) {
 			<-release
 			return nil
 		}})
-		half := s.dial(t)
-		half.send(request("/")[:50])
+		half := s.ask(t, request("/")[:50])
 		inside := s.dial(t)
 		inside.send(request("/")) // accepted by all but Authorize
 		<-entered
@@ -82,9 +81,7 @@ func TestShutdownRefusesHandshakes(t *testing.T) {
 			t.Error("the listener is still open")
 		}
 		close(release)
-		if got := inside.response().Status; got != 101 {
-			t.Errorf("answered with %d", got)
-		}
+		inside.wantStatus(101)
 		inside.want(`close 1001 ""`)
 		inside.send(closing(1001, ""))
 		inside.nc.Close()
@@ -217,8 +214,7 @@ func TestAcceptErrors(t *testing.T) {
 		r := serve(t, s, ln)
 		r.dialer = ln.dial
 		p := r.open(t)
-		p.send(text("Hello"))
-		p.want(`text "Hello"`)
+		p.echo("Hello")
 		if waited := time.Since(start); reported != 20 || waited < 12*time.Second || waited > 14*time.Second {
 			t.Errorf("waited %v in total, reported %d times", waited, reported)
 		}
@@ -298,10 +294,7 @@ func TestShutdownIsSpreadOverTime(t *testing.T) {
 	}
 	for _, tt := range tests {
 		check.Bubble(t, tt.name, func(t *testing.T) {
-			rec := newRecorder(t)
-			h := rec.handler()
-			h.Message = echo
-			s := served(t, &server.Server{Handler: h, ShutdownSpread: tt.spread})
+			s, rec := recorded(t, served, &server.Server{Handler: server.Handler{Message: echo}, ShutdownSpread: tt.spread})
 			closed := make(chan time.Duration, clients)
 			start := time.Now()
 			for range clients {

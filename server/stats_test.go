@@ -138,8 +138,7 @@ func TestStatsOfTraffic(t *testing.T) {
 			}}},
 			func(t *testing.T, r *running) {
 				p := r.open(t)
-				p.send(text("in"))
-				p.want(`text "in"`)
+				p.echo("in")
 				r.Broadcast(wire.Text, []byte("out!"))
 				p.want(`text "out!"`)
 				p.goodbye(1000)
@@ -163,8 +162,7 @@ func TestStatsOfOpeningHandshakes(t *testing.T) {
 	ask := func(requests ...string) func(t *testing.T, r *running) {
 		return func(t *testing.T, r *running) {
 			for _, request := range requests {
-				p := r.dial(t)
-				p.send(request)
+				p := r.ask(t, request)
 				p.response()
 				p.nc.Close()
 			}
@@ -177,8 +175,7 @@ func TestStatsOfOpeningHandshakes(t *testing.T) {
 			server.Stats{Refused: server.Refused{Status5xx: 1}, Panics: 1}},
 		{"given up", &server.Server{}, func(t *testing.T, r *running) {
 			r.dial(t).nc.Close()
-			p := r.dial(t)
-			p.send(request("/")[:50])
+			p := r.ask(t, request("/")[:50])
 			p.nc.Close()
 			eventually(t, "both ends counted", func() bool { return r.Stats().Unfinished == 2 })
 		}, server.Stats{Unfinished: 2}},
@@ -376,8 +373,7 @@ func TestStatsDuringTraffic(t *testing.T) {
 					}
 					p := r.open(t)
 					for range messages {
-						p.send(text("Hello"))
-						p.want(`text "Hello"`)
+						p.echo("Hello")
 					}
 					if i == 1 {
 						p.reset()

@@ -81,8 +81,7 @@ func TestOpenConnectionOutlivesTheTimeoutsOfItsHandshake(t *testing.T) {
 		p := s.open(t)
 		for range 3 {
 			time.Sleep(time.Hour)
-			p.send(text("Hello"))
-			p.want(`text "Hello"`)
+			p.echo("Hello")
 		}
 	})
 }
@@ -197,8 +196,7 @@ func TestPingsWithoutPongTimeoutCutNobody(t *testing.T) {
 		p := s.open(t)
 		p.wantHeartbeat()
 		time.Sleep(time.Hour)
-		p.send(text("Hello"))
-		p.want(`text "Hello"`)
+		p.echo("Hello")
 	})
 }
 

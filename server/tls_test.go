@@ -58,8 +58,7 @@ func TestTLSCarriesTheWholeConnection(t *testing.T) {
 	cert, cfg := certificate(t)
 	s := serveTLS(t, &server.Server{Handler: h}, listenTCP(t), cert, cfg)
 	for range 10 {
-		p := s.dial(t)
-		p.send(request("/"), text("with the request"))
+		p := s.ask(t, request("/"), text("with the request"))
 		p.response()
 		p.want(`text "with the request"`)
 		long := strings.Repeat("a", 300_000)
@@ -71,8 +70,7 @@ func TestTLSCarriesTheWholeConnection(t *testing.T) {
 		p.nc.Close()
 		rec.want("open", `close 1000 ""`)
 	}
-	bad := s.dial(t)
-	bad.send(strings.Replace(request("/"), "GET", "PUT", 1))
+	bad := s.ask(t, strings.Replace(request("/"), "GET", "PUT", 1))
 	checkRefused(t, bad, 405)
 }
 
@@ -278,39 +276,37 @@ func TestTLSHoldsNothingBack(t *testing.T) {
 	t.Parallel()
 	starters := make(map[string]starter)
 	addTLS(starters)
-	for name, start := range starters {
-		t.Run(name, func(t *testing.T) {
-			s := start(t, &server.Server{Handler: server.Handler{Message: echo}})
-			nc, err := net.Dial("tcp", s.addr)
-			check.Must(t, err)
-			line := &holdingConn{Conn: nc}
-			client := tls.Client(line, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS13})
-			p := newPeer(t, client)
-			check.Must(t, client.Handshake())
-			p.send(request("/"))
-			p.send(text("with the Finished"))
-			line.releaseAll(t)
-			p.response()
-			p.want(`text "with the Finished"`)
+	each(t, starters, func(t *testing.T, start starter) {
+		s := start(t, &server.Server{Handler: server.Handler{Message: echo}})
+		nc, err := net.Dial("tcp", s.addr)
+		check.Must(t, err)
+		line := &holdingConn{Conn: nc}
+		client := tls.Client(line, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS13})
+		p := newPeer(t, client)
+		check.Must(t, client.Handshake())
+		p.send(request("/"))
+		p.send(text("with the Finished"))
+		line.releaseAll(t)
+		p.response()
+		p.want(`text "with the Finished"`)
 
-			p.send(text("a"), text(strings.Repeat("b", 10_000)), text("c"))
+		p.send(text("a"), text(strings.Repeat("b", 10_000)), text("c"))
+		line.releaseAll(t)
+		p.want(`text "a"`, "text 10000 bytes", `text "c"`)
+		for range 10 {
+			p.send(text("d"))
+			p.send(text("e"))
 			line.releaseAll(t)
-			p.want(`text "a"`, "text 10000 bytes", `text "c"`)
-			for range 10 {
-				p.send(text("d"))
-				p.send(text("e"))
-				line.releaseAll(t)
-				p.want(`text "d"`, `text "e"`)
-			}
-			for i := range 40 {
-				p.send(text("f"))
-				p.send(text("g"))
-				line.release(t, i)
-				line.releaseAll(t)
-				p.want(`text "f"`, `text "g"`)
-			}
-		})
-	}
+			p.want(`text "d"`, `text "e"`)
+		}
+		for i := range 40 {
+			p.send(text("f"))
+			p.send(text("g"))
+			line.release(t, i)
+			line.releaseAll(t)
+			p.want(`text "f"`, `text "g"`)
+		}
+	})
 }
 
 // A client that reads slowly stays connected over TLS as well, for every

@@ -71,30 +71,28 @@ func TestCloseDoesNotWaitForAnUnfinishedWriter(t *testing.T) {
 // dropped once the client has a part of it.
 func TestFragmentsCountAgainstTheBacklog(t *testing.T) {
 	const limit = 256 << 10
-	for name, policy := range map[string]server.SlowPolicy{"close": server.SlowClose, "drop newest": server.SlowDropNewest, "drop oldest": server.SlowDropOldest} {
-		t.Run(name, func(t *testing.T) {
-			eachLoop(t, func(t *testing.T, start starter) {
-				rec := newRecorder(t)
-				start(t, &server.Server{Handler: rec.handler(), SlowPolicy: policy, MaxBacklog: limit}).open(t) // does not read
-				c := rec.conn()
-				w, err := c.NextWriter(wire.Binary)
-				check.Must(t, err)
-				part := make([]byte, 64<<10)
-				for err = nil; err == nil; {
-					_, err = w.Write(part)
-					if n := c.Buffered(); n > limit+len(part)+1000 {
-						t.Fatalf("%d bytes are buffered", n)
-					}
+	each(t, map[string]server.SlowPolicy{"close": server.SlowClose, "drop newest": server.SlowDropNewest, "drop oldest": server.SlowDropOldest}, func(t *testing.T, policy server.SlowPolicy) {
+		eachLoop(t, func(t *testing.T, start starter) {
+			rec := newRecorder(t)
+			start(t, &server.Server{Handler: rec.handler(), SlowPolicy: policy, MaxBacklog: limit}).open(t) // does not read
+			c := rec.conn()
+			w, err := c.NextWriter(wire.Binary)
+			check.Must(t, err)
+			part := make([]byte, 64<<10)
+			for err = nil; err == nil; {
+				_, err = w.Write(part)
+				if n := c.Buffered(); n > limit+len(part)+1000 {
+					t.Fatalf("%d bytes are buffered", n)
 				}
-				var full *server.BacklogError
-				var lost *server.LostError
-				if !errors.As(err, &full) || !errors.As(err, &lost) || full.Max != limit || full.Size != len(part) || full.Dropped {
-					t.Errorf("Write returned %v", err)
-				}
-				rec.want("open", "lost", `close 1006 ""`)
-			})
+			}
+			var full *server.BacklogError
+			var lost *server.LostError
+			if !errors.As(err, &full) || !errors.As(err, &lost) || full.Max != limit || full.Size != len(part) || full.Dropped {
+				t.Errorf("Write returned %v", err)
+			}
+			rec.want("open", "lost", `close 1006 ""`)
 		})
-	}
+	})
 }
 
 // With SlowBlock the writer blocks until the client reads.

@@ -38,6 +38,7 @@ type runner struct {
 	slack   time.Duration
 	tests   []*test // the fastest first
 	callers map[*place]map[*test]bool
+	traced  map[string]*place // the exchangeable functions, by name
 }
 
 // A test is a test of the package, and its usage without a change.
@@ -61,7 +62,12 @@ const firstBatch = 100 * time.Millisecond
 // test by itself without a change, which shows its time and the functions that
 // it calls.
 func newRunner(s *source, list []*mutant, dir string, slack time.Duration) (*runner, error) {
-	r := &runner{source: s, list: list, dir: dir, own: filepath.Join(dir, "together.test"), slack: slack, callers: map[*place]map[*test]bool{}}
+	r := &runner{source: s, list: list, dir: dir, own: filepath.Join(dir, "together.test"), slack: slack, callers: map[*place]map[*test]bool{}, traced: map[string]*place{}}
+	for _, m := range list {
+		if m.place.function != nil {
+			r.traced[m.place.name] = m.place
+		}
+	}
 	if err := r.build(r.own, r.together(list)); err != nil {
 		return nil, err
 	}
@@ -186,13 +192,26 @@ func (r *runner) outcome(number int) (outcome, error) {
 }
 
 // batches returns the tests that may notice m, in the order in which to run
-// them: all, unless m is in a function whose calls are known.
+// them: those that call its function, or one that uses its constant, variable
+// or type. If calls of one of those are not known, it returns all.
 func (r *runner) batches(m *mutant) (all [][]*test) {
 	var batch []*test
 	var cpu time.Duration
 	room := firstBatch
+	users := []string{m.place.name}
+	if m.place.function == nil {
+		users = r.users(m.place)
+	}
+	mayNotice := func(t *test) bool {
+		for _, name := range users {
+			if p := r.traced[name]; p == nil || r.callers[p][t] {
+				return true
+			}
+		}
+		return false
+	}
 	for _, t := range r.tests {
-		if !m.alone && m.place.function != nil && !r.callers[m.place][t] {
+		if !mayNotice(t) {
 			continue
 		}
 		if len(batch) > 0 && cpu+t.cpu > room {

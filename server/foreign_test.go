@@ -329,7 +329,7 @@ func TestAnswersOfTLSAreBounded(t *testing.T) {
 					Message: func(*server.Conn, wire.Opcode, []byte) { received.Add(1) },
 				}}
 				ln := newPipeListener()
-				r := serve(t, s, changedListener{netloop.AsyncListener(ln, -1, nil), func(nc net.Conn) net.Conn {
+				r := serve(t, s, changedListener{netloop.AsyncListener(ln, netloop.WriteTimeout{}, nil), func(nc net.Conn) net.Conn {
 					return &answeringConn{nc, make([]byte, answer), before}
 				}})
 				r.dialer = ln.dial

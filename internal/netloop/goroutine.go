@@ -232,8 +232,8 @@ func (t *goroutineSocket) end(err error) {
 
 // exchanged waits until the output is written, if the peer has closed the
 // connection too and expects no more (RFC 6455, Section 5.5.1). It reports
-// whether the socket can then be closed at once, because no input is unread. A connection with TLS
-// lingers, so that its close_notify arrives.
+// whether the socket can then be closed at once, because no input is unread. A
+// connection with TLS lingers, so that its close_notify arrives.
 func (t *goroutineSocket) exchanged() bool {
 	if !t.bothClosed.Load() {
 		return false

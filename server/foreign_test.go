@@ -181,7 +181,7 @@ func TestProgressInALargeSocketBuffer(t *testing.T) {
 			for c.Buffered() < 4<<20 {
 				check.Must(t, c.Send(wire.Binary, make([]byte, 64<<10)))
 			}
-			buf := make([]byte, 16<<10)
+			buf := make([]byte, 32<<10)
 			for began := time.Now(); time.Since(began) < 2*limit; time.Sleep(limit / 10) {
 				check.Must(t, check.Err(p.nc.Read(buf)))
 				if err := c.Err(); err != nil {

@@ -1,0 +1,89 @@
+package deflate
+
+import "math/bits"
+
+// Symbols of RFC 1951, Section 3.2.
+const (
+	endOfBlock     = 256 // of the literal/length alphabet
+	firstLength    = 257
+	literalSymbols = 286
+	distSymbols    = 30
+	codeSymbols    = 19 // of the code length alphabet
+
+	minMatch = 4 // shortest match that the encoder searches for
+	maxMatch = 258
+)
+
+// Longest codes of RFC 1951, Sections 3.2.5 and 3.2.7.
+const (
+	maxCodeBits       = 15
+	maxCodeLengthBits = 7
+)
+
+// encCodeOrder is the order in which a dynamic block stores the lengths of its
+// code length code (RFC 1951, Section 3.2.7).
+var encCodeOrder = [codeSymbols]uint8{16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15}
+
+// A lengthCode is the code of a match length: the length symbol minus 257 in
+// bits 0-7, the number of extra bits in bits 8-15, their value above.
+type lengthCode uint32
+
+func (c lengthCode) symbol() int     { return int(c & 0xff) }
+func (c lengthCode) extraBits() uint { return uint(c>>8) & 0xff }
+func (c lengthCode) extra() uint64   { return uint64(c >> 16) }
+
+// makeLengthCode computes the code of length, which is 3 to 258 (RFC 1951,
+// Section 3.2.5).
+func makeLengthCode(length int) lengthCode {
+	n := uint(length - 3)
+	switch {
+	case length == maxMatch:
+		return 28
+	case n < 8:
+		return lengthCode(n)
+	}
+	extra := uint(bits.Len(n)) - 3
+	symbol := 4*(extra+1) + n>>extra&3
+	return lengthCode(symbol | extra<<8 | n&(1<<extra-1)<<16)
+}
+
+// distCode splits a distance minus 1 into symbol and extra bits (RFC 1951,
+// Section 3.2.5). The value of the extra bits is dist1 & (1<<extra - 1).
+func distCode(dist1 uint32) (symbol, extra uint) {
+	if dist1 < 4 {
+		return uint(dist1), 0
+	}
+	extra = uint(bits.Len32(dist1)) - 2
+	return 2*(extra+1) + uint(dist1>>extra)&1, extra
+}
+
+// lengthExtraBits and distExtraBits return the number of extra bits after a
+// symbol.
+func lengthExtraBits(symbol int) int {
+	if symbol < 8 || symbol == 28 {
+		return 0
+	}
+	return symbol/4 - 1
+}
+
+func distExtraBits(symbol int) int {
+	return max(symbol/2-1, 0)
+}
+
+// fixedLengths stores the code lengths of the fixed code (RFC 1951, Section
+// 3.2.6) in length. Symbols 286 and 287 are never sent; their lengths complete
+// the code.
+func fixedLengths(length *[288]uint8) {
+	for i := range length {
+		switch {
+		case i < 144:
+			length[i] = 8
+		case i < 256:
+			length[i] = 9
+		case i < 280:
+			length[i] = 7
+		default:
+			length[i] = 8
+		}
+	}
+}

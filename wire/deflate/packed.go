@@ -1,0 +1,77 @@
+package deflate
+
+// parsePacked splits text[start:end] into e.seqs. Matches reach back at most
+// window bytes and not before text[lo].
+//
+// Its index keeps two positions for each hash in one word, so that a lookup
+// that also inserts costs one load and one store. Entries may be stale: text
+// that has left the buffer, or another text. They are found by comparing bytes.
+func (e *encoder) parsePacked(lo, start, end, window int, shift uint, p *effort) {
+	e.nseqs = 0
+	anchor, i := start, start
+	for i+minMatch <= end {
+		length, dist := e.lookup(i, lo, end, window, shift)
+		if length < minMatch {
+			i += 1 + (i-anchor)>>p.skip
+			continue
+		}
+		next := i + 1
+		for length < p.lazy && next+minMatch <= end {
+			l, d := e.lookup(next, lo, end, window, shift)
+			next++
+			if l <= length {
+				break
+			}
+			i, length, dist = next-1, l, d
+		}
+		for i > anchor && i-dist > lo && length < maxMatch && e.text[i-1] == e.text[i-1-dist] {
+			i--
+			length++
+		}
+		e.addSequence(i-anchor, length, dist)
+		i += length
+		anchor = i
+		for last := min(i, end-minMatch+1); next < last; next++ {
+			e.insert(next, shift)
+		}
+	}
+	if anchor < end {
+		e.addSequence(end-anchor, 0, 1)
+	}
+}
+
+// lookup inserts position i into the packed index and returns the longest match
+// there, or 0.
+func (e *encoder) lookup(i, lo, end, window int, shift uint) (length, dist int) {
+	v := load32(e.text[:], i)
+	bucket := &e.table[hash(v, shift)&(1<<tableBits-1)]
+	here, found := uint16(i)+e.base, *bucket
+	*bucket = found<<16 | uint32(here)
+	reach := uint(min(window, i-lo))
+	d := int(here - uint16(found))
+	if uint(d-1) < reach && load32(e.text[:], i-d) == v {
+		length, dist = e.matchLength(i, d, end), d
+	}
+	d = int(here - uint16(found>>16))
+	if uint(d-1) < reach && load32(e.text[:], i-d) == v {
+		if l := e.matchLength(i, d, end); l > length {
+			length, dist = l, d
+		}
+	}
+	return length, dist
+}
+
+// insert inserts position i into the packed index.
+func (e *encoder) insert(i int, shift uint) {
+	bucket := &e.table[hash(load32(e.text[:], i), shift)&(1<<tableBits-1)]
+	*bucket = *bucket<<16 | uint32(uint16(i)+e.base)
+}
+
+// clearPacked empties the packed index for a text of n bytes and returns the
+// shift of its hashes.
+func (e *encoder) clearPacked(n int) (shift uint) {
+	size := indexBits(n, tableBits)
+	clear(e.table[:1<<size])
+	e.base = 0
+	return 32 - size
+}

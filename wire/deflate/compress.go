@@ -224,16 +224,16 @@ func (e *encoder) encode(w *bitWriter, win *window, p []byte, size, limit int, e
 	if history > 0 && len(p) <= size/2 {
 		start := chainStart + win.copyTo(e.text[chainStart:])
 		end := start + copy(e.text[start:], p)
-		shift := e.indexChains(start, history+len(p), indexStep(size))
-		e.parseChains(start, end, size, shift, effort)
+		mask := e.indexChains(start, history+len(p), indexStep(size))
+		e.parseChains(start, end, size, mask, effort)
 		return e.writeBlock(w, start, end, limit)
 	}
 
 	start := win.copyTo(e.text[:])
-	shift := e.clearPacked(history + len(p))
+	mask := e.clearPacked(history + len(p))
 	step := indexStep(size)
 	for i := 0; i+minMatch <= start; i += step {
-		e.insert(i, shift)
+		e.insert(i, mask)
 	}
 	for len(p) > 0 {
 		n := min(len(p), maxBlock)
@@ -245,7 +245,7 @@ func (e *encoder) encode(w *bitWriter, win *window, p []byte, size, limit int, e
 		}
 		end := start + copy(e.text[start:], p[:n])
 		p = p[n:]
-		e.parsePacked(0, start, end, size, shift, effort)
+		e.parsePacked(0, start, end, size, mask, effort)
 		if !e.writeBlock(w, start, end, limit) {
 			return false
 		}

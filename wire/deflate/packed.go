@@ -6,18 +6,18 @@ package deflate
 // Its index keeps two positions for each hash in one word, so that a lookup
 // that also inserts costs one load and one store. Entries may be stale: text
 // that has left the buffer, or another text. They are found by comparing bytes.
-func (e *encoder) parsePacked(lo, start, end, window int, shift uint, p *effort) {
+func (e *encoder) parsePacked(lo, start, end, window int, mask uint32, p *effort) {
 	e.nseqs = 0
 	anchor, i := start, start
 	for i+minMatch <= end {
-		length, dist := e.lookup(i, lo, end, window, shift)
+		length, dist := e.lookup(i, lo, end, window, mask)
 		if length < minMatch {
 			i += 1 + (i-anchor)>>p.skip
 			continue
 		}
 		next := i + 1
 		for length < p.lazy && next+minMatch <= end {
-			l, d := e.lookup(next, lo, end, window, shift)
+			l, d := e.lookup(next, lo, end, window, mask)
 			next++
 			if l <= length {
 				break
@@ -32,7 +32,7 @@ func (e *encoder) parsePacked(lo, start, end, window int, shift uint, p *effort)
 		i += length
 		anchor = i
 		for last := min(i, end-minMatch+1); next < last; next++ {
-			e.insert(next, shift)
+			e.insert(next, mask)
 		}
 	}
 	if anchor < end {
@@ -42,18 +42,18 @@ func (e *encoder) parsePacked(lo, start, end, window int, shift uint, p *effort)
 
 // lookup inserts position i into the packed index and returns the longest match
 // there, or 0.
-func (e *encoder) lookup(i, lo, end, window int, shift uint) (length, dist int) {
-	v := load32(e.text[:], i)
-	bucket := &e.table[hash(v, shift)&(1<<tableBits-1)]
+func (e *encoder) lookup(i, lo, end, window int, mask uint32) (length, dist int) {
+	v := e.load32(i)
+	bucket := &e.table[hash(v)&mask&(1<<tableBits-1)]
 	here, found := uint16(i)+e.base, *bucket
 	*bucket = found<<16 | uint32(here)
 	reach := uint(min(window, i-lo))
 	d := int(here - uint16(found))
-	if uint(d-1) < reach && load32(e.text[:], i-d) == v {
+	if uint(d-1) < reach && e.load32(i-d) == v {
 		length, dist = e.matchLength(i, d, end), d
 	}
 	d = int(here - uint16(found>>16))
-	if uint(d-1) < reach && load32(e.text[:], i-d) == v {
+	if uint(d-1) < reach && e.load32(i-d) == v {
 		if l := e.matchLength(i, d, end); l > length {
 			length, dist = l, d
 		}
@@ -62,16 +62,16 @@ func (e *encoder) lookup(i, lo, end, window int, shift uint) (length, dist int) 
 }
 
 // insert inserts position i into the packed index.
-func (e *encoder) insert(i int, shift uint) {
-	bucket := &e.table[hash(load32(e.text[:], i), shift)&(1<<tableBits-1)]
+func (e *encoder) insert(i int, mask uint32) {
+	bucket := &e.table[hash(e.load32(i))&mask&(1<<tableBits-1)]
 	*bucket = *bucket<<16 | uint32(uint16(i)+e.base)
 }
 
 // clearPacked empties the packed index for a text of n bytes and returns the
-// shift of its hashes.
-func (e *encoder) clearPacked(n int) (shift uint) {
-	size := indexBits(n, tableBits)
-	clear(e.table[:1<<size])
+// mask of its hashes.
+func (e *encoder) clearPacked(n int) (mask uint32) {
+	mask = indexMask(n, tableBits)
+	clear(e.table[:mask+1])
 	e.base = 0
-	return 32 - size
+	return mask
 }

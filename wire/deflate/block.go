@@ -74,11 +74,11 @@ func (e *encoder) chooseEncoding(w *bitWriter, start, end int) (encoding, int) {
 		return kind, size
 	}
 	extra := e.countSymbols(start)
-	if fixed := 3 + extra + codedBits(e.litFreq[:], e.fixed.lit[:]) + codedBits(e.distFreq[:], e.fixed.dist[:]); fixed < size {
-		kind, size = encodeFixed, fixed
-	}
 	if dynamic := 3 + extra + e.buildDynamic(); dynamic < size {
 		kind, size = encodeDynamic, dynamic
+	}
+	if fixed := 3 + extra + e.fixedBits(); fixed < size {
+		kind, size = encodeFixed, fixed
 	}
 	return kind, size
 }
@@ -126,6 +126,7 @@ func (e *encoder) countSymbols(start int) int {
 	clear(e.litFreq[:])
 	clear(e.distFreq[:])
 	e.litFreq[endOfBlock] = 1
+	extra := uint(0)
 	i := start
 	for _, s := range e.seqs[:e.nseqs] {
 		literals := s.literals()
@@ -134,28 +135,26 @@ func (e *encoder) countSymbols(start int) int {
 		}
 		i += literals
 		if length := s.length(); length != 0 {
-			e.litFreq[firstLength+e.lengthCodes[length-3].symbol()]++
-			symbol, _ := distCode(s.dist1())
-			e.distFreq[symbol]++
+			l := e.lengthCodes[uint8(length-3)]
+			e.litFreq[firstLength+l.symbol()&31]++
+			symbol, n := distCode(s.dist1())
+			e.distFreq[symbol&31]++
+			extra += l.extraBits() + n
 			i += length
 		}
 	}
-	extra := 0
-	for s, f := range e.litFreq[firstLength:] {
-		extra += int(f) * lengthExtraBits(s)
-	}
-	for s, f := range e.distFreq {
-		extra += int(f) * distExtraBits(s)
-	}
-	return extra
+	return int(extra)
 }
 
-// codedBits returns the size in bits of symbols of frequencies freq.
-func codedBits(freq []uint32, codes []prefixCode) int {
+// fixedBits returns the size in bits of the counted symbols with the fixed code.
+// The dynamic code was built before.
+func (e *encoder) fixedBits() int {
 	n := 0
-	codes = codes[:len(freq)]
-	for i, f := range freq {
-		n += int(f) * int(codes[i].len())
+	for _, s := range e.header.lit {
+		n += int(e.litFreq[s]) * int(e.fixed.lit[s].len())
+	}
+	for _, s := range e.header.dist {
+		n += int(e.distFreq[s]) * 5
 	}
 	return n
 }
@@ -244,37 +243,18 @@ func (w *bitWriter) reserve(n int) {
 // both codes, run-length encoded in the code length alphabet (RFC 1951, Section
 // 3.2.7).
 type dynamicHeader struct {
-	lengths  [literalSymbols + distSymbols]uint8
-	lit      int                                  // number of literal/length codes sent
-	dist     int                                  // number of distance codes sent
-	runs     [literalSymbols + distSymbols]uint16 // symbol, extra bits above bit 8
-	nruns    int
-	freq     [codeSymbols]uint32
-	codeLens [codeSymbols]uint8
-	sent     int // number of code length codes sent
-	codes    [codeSymbols]prefixCode
+	lit, dist []usedSymbol // symbols that have a code; parts of used
+	used      [literalSymbols + distSymbols + codeSymbols]usedSymbol
+	runs      [literalSymbols + distSymbols]codeRun
+	nruns     int
+	freq      [codeSymbols]uint32
+	codes     [codeSymbols]prefixCode
+	sent      int // number of code length codes sent
 }
 
-// buildDynamic builds the code for the counted symbols and returns the size in
-// bits of the block, without its first 3 bits and the extra bits of matches.
-func (e *encoder) buildDynamic() int {
-	h := &e.header
-	e.builder.buildLengths(h.lengths[:literalSymbols], e.litFreq[:], maxCodeBits)
-	assignCodes(e.dynamic.lit[:], h.lengths[:literalSymbols])
-	h.lit = literalSymbols
-	for h.lit > firstLength && h.lengths[h.lit-1] == 0 {
-		h.lit--
-	}
-	dist := h.lengths[h.lit : h.lit+distSymbols]
-	e.builder.buildLengths(dist, e.distFreq[:], maxCodeBits)
-	assignCodes(e.dynamic.dist[:], dist)
-	h.dist = distSymbols
-	for h.dist > 1 && dist[h.dist-1] == 0 {
-		h.dist--
-	}
-	size := h.encodeRuns(&e.builder)
-	return size + codedBits(e.litFreq[:], e.dynamic.lit[:]) + codedBits(e.distFreq[:], e.dynamic.dist[:])
-}
+// A codeRun is a symbol of the code length alphabet, and above bit 8 its extra
+// bits.
+type codeRun uint16
 
 // Symbols of the code length alphabet for runs.
 const (
@@ -283,62 +263,102 @@ const (
 	repeatZeros    = 18 // 11-138 times, 7 extra bits
 )
 
-// encodeRuns encodes the code lengths and returns the size of the header in
-// bits.
-func (h *dynamicHeader) encodeRuns(b *codeBuilder) int {
+// buildDynamic builds the code for the counted symbols and returns the size in
+// bits of the block, without its first 3 bits and the extra bits of matches.
+func (e *encoder) buildDynamic() int {
+	h := &e.header
+	lit, litBits := e.builder.build(e.dynamic.lit[:], e.litFreq[:literalSymbols], maxCodeBits, h.used[:0])
+	used, distBits := e.builder.build(e.dynamic.dist[:], e.distFreq[:distSymbols], maxCodeBits, lit)
+	h.lit, h.dist = lit, used[len(lit):]
+
 	clear(h.freq[:])
 	h.nruns = 0
-	lengths := h.lengths[:h.lit+h.dist]
-	for i := 0; i < len(lengths); {
-		l := lengths[i]
-		n := 1
-		for i+n < len(lengths) && lengths[i+n] == l {
-			n++
-		}
-		i += n
-		if l == 0 {
-			for ; n >= 11; n -= min(n, 138) {
-				h.addRun(repeatZeros, min(n, 138)-11)
-			}
-			if n >= 3 {
-				h.addRun(repeatZero, n-3)
-				n = 0
-			}
-		} else {
-			h.addRun(l, 0)
-			for n--; n >= 3; n -= min(n, 6) {
-				h.addRun(repeatPrevious, min(n, 6)-3)
-			}
-		}
-		for ; n > 0; n-- {
-			h.addRun(l, 0)
-		}
+	var r runEncoder
+	at := 0
+	for _, s := range h.lit {
+		r.add(h, 0, int(s)-at)
+		r.add(h, uint8(e.dynamic.lit[s].len()), 1)
+		at = int(s) + 1
 	}
-	b.buildLengths(h.codeLens[:], h.freq[:], maxCodeLengthBits)
-	assignCodes(h.codes[:], h.codeLens[:])
+	at = 0
+	for _, s := range h.dist {
+		r.add(h, 0, int(s)-at)
+		r.add(h, uint8(e.dynamic.dist[s].len()), 1)
+		at = int(s) + 1
+	}
+	r.flush(h)
+
+	clear(h.codes[:])
+	_, runBits := e.builder.build(h.codes[:], h.freq[:], maxCodeLengthBits, used)
 	h.sent = codeSymbols
-	for h.sent > 4 && h.codeLens[encCodeOrder[h.sent-1]] == 0 {
+	for h.sent > 4 && h.codes[encCodeOrder[h.sent-1]] == 0 {
 		h.sent--
 	}
-	return 5 + 5 + 4 + 3*h.sent + codedBits(h.freq[:], h.codes[:]) +
+	return litBits + distBits + 5 + 5 + 4 + 3*h.sent + runBits +
 		2*int(h.freq[repeatPrevious]) + 3*int(h.freq[repeatZero]) + 7*int(h.freq[repeatZeros])
 }
 
+// A runEncoder encodes a sequence of code lengths. It holds the run that may go
+// on.
+type runEncoder struct {
+	length uint8
+	n      int
+}
+
+// add appends length n times.
+func (r *runEncoder) add(h *dynamicHeader, length uint8, n int) {
+	if n == 0 {
+		return
+	}
+	if length != r.length {
+		r.flush(h)
+		r.length = length
+	}
+	r.n += n
+}
+
+// flush ends the run.
+func (r *runEncoder) flush(h *dynamicHeader) {
+	n := r.n
+	r.n = 0
+	if n == 0 {
+		return
+	}
+	if r.length == 0 {
+		for ; n >= 11; n -= min(n, 138) {
+			h.addRun(repeatZeros, min(n, 138)-11)
+		}
+		if n >= 3 {
+			h.addRun(repeatZero, n-3)
+			return
+		}
+	} else if n >= 4 {
+		h.addRun(r.length, 0)
+		for n--; n >= 3; n -= min(n, 6) {
+			h.addRun(repeatPrevious, min(n, 6)-3)
+		}
+	}
+	for ; n > 0; n-- {
+		h.addRun(r.length, 0)
+	}
+}
+
 func (h *dynamicHeader) addRun(symbol uint8, extra int) {
-	h.runs[h.nruns] = uint16(symbol) | uint16(extra)<<8
+	h.runs[h.nruns] = codeRun(symbol) | codeRun(extra)<<8
 	h.nruns++
 	h.freq[symbol]++
 }
 
 // write appends the header.
 func (h *dynamicHeader) write(w *bitWriter) {
-	w.put(uint64(h.lit-firstLength)|uint64(h.dist-1)<<5|uint64(h.sent-4)<<10, 14)
+	lit, dist := h.lit[len(h.lit)-1]+1, h.dist[len(h.dist)-1]+1
+	w.put(uint64(lit-firstLength)|uint64(dist-1)<<5|uint64(h.sent-4)<<10, 14)
 	for _, s := range encCodeOrder[:h.sent] {
-		w.put(uint64(h.codeLens[s]), 3)
+		w.put(uint64(h.codes[s].len()), 3)
 	}
 	for _, r := range h.runs[:h.nruns] {
 		c := h.codes[r&0xff]
-		bits, n := c.bits()|uint64(r>>8)<<c.len(), c.len()
+		v, n := c.bits()|uint64(r>>8)<<c.len(), c.len()
 		switch r & 0xff {
 		case repeatPrevious:
 			n += 2
@@ -347,6 +367,6 @@ func (h *dynamicHeader) write(w *bitWriter) {
 		case repeatZeros:
 			n += 7
 		}
-		w.put(bits, n)
+		w.put(v, n)
 	}
 }

@@ -10,56 +10,53 @@ import (
 const chainStart = 1
 
 // indexChains empties the index and inserts every step-th position of
-// text[chainStart:end]. n is the length of the whole text. It returns the mask
-// of the hashes.
-func (e *encoder) indexChains(end, n, step int) (mask uint32) {
-	mask = indexMask(n/step, headBits)
-	clear(e.head[:mask+1])
+// text[chainStart:end].
+func (e *encoder) indexChains(end, step int) {
+	clear(e.head[:])
 	i := chainStart
 	if step == 1 {
 		for ; i+8 <= end; i += 4 {
 			v := e.load64(i)
-			e.link(i, hash(uint32(v))&mask)
-			e.link(i+1, hash(uint32(v>>8))&mask)
-			e.link(i+2, hash(uint32(v>>16))&mask)
-			e.link(i+3, hash(uint32(v>>24))&mask)
+			prev := (*[4]uint16)(e.prev[i&(prevSize-1):])
+			prev[0] = e.replaceHead(uint32(v), i)
+			prev[1] = e.replaceHead(uint32(v>>8), i+1)
+			prev[2] = e.replaceHead(uint32(v>>16), i+2)
+			prev[3] = e.replaceHead(uint32(v>>24), i+3)
 		}
 	}
 	for ; i+minMatch <= end; i += step {
-		e.insertChain(i, mask)
+		e.insertChain(i)
 	}
-	return mask
+}
+
+// replaceHead makes position i, which has the bytes v, the head of its chain. It
+// returns the head before.
+func (e *encoder) replaceHead(v uint32, i int) uint16 {
+	head := &e.head[v*0x9e3779b1>>(32-headBits)]
+	c := *head
+	*head = uint16(i)
+	return c
 }
 
 // insertChain inserts position i.
-func (e *encoder) insertChain(i int, mask uint32) {
-	e.link(i, hash(e.load32(i))&mask)
-}
-
-// link inserts position i into the chain of hash h and returns the position
-// before it.
-func (e *encoder) link(i int, h uint32) (before int) {
-	head := &e.head[h&(1<<headBits-1)]
-	c := *head
-	e.prev[i&(prevSize-1)] = c
-	*head = uint16(i)
-	return int(c)
+func (e *encoder) insertChain(i int) {
+	e.prev[i&(prevSize-1)] = e.replaceHead(e.load32(i), i)
 }
 
 // parseChains splits text[start:end] into e.seqs. Matches reach back at most
 // window bytes and not before text[chainStart].
-func (e *encoder) parseChains(start, end, window int, mask uint32, p *effort) {
+func (e *encoder) parseChains(start, end, window int, p *effort) {
 	e.nseqs = 0
 	anchor, i := start, start
 	for i+minMatch <= end {
-		length, at := e.search(i, end, window, minMatch-1, mask, p)
+		length, at := e.search(i, end, window, minMatch-1, p)
 		if length < minMatch {
 			i += 1 + (i-anchor)>>p.skip
 			continue
 		}
 		next := i + 1
 		for length < p.lazy && next+minMatch <= end {
-			l, a := e.search(next, end, window, length, mask, p)
+			l, a := e.search(next, end, window, length, p)
 			next++
 			if l <= length {
 				break
@@ -77,7 +74,7 @@ func (e *encoder) parseChains(start, end, window int, mask uint32, p *effort) {
 		i += length
 		anchor = i
 		for last := min(i, end-minMatch+1); next < last; next++ {
-			e.insertChain(next, mask)
+			e.insertChain(next)
 		}
 	}
 	if anchor < end {
@@ -87,9 +84,11 @@ func (e *encoder) parseChains(start, end, window int, mask uint32, p *effort) {
 
 // search inserts position i into the chains. It returns the longest match there
 // that is longer than least, which is at least minMatch-1, or least and 0.
-func (e *encoder) search(i, end, window, least int, mask uint32, p *effort) (length, at int) {
+func (e *encoder) search(i, end, window, least int, p *effort) (length, at int) {
 	v := e.load32(i)
-	c := e.link(i, hash(v)&mask)
+	head := e.replaceHead(v, i)
+	e.prev[i&(prevSize-1)] = head
+	c := int(head)
 
 	length = least
 	room := min(end-i, maxMatch)
@@ -127,17 +126,6 @@ func (e *encoder) matchLength(i, dist, end int) int {
 		n += 8
 	}
 	return room
-}
-
-// indexMask returns the mask of the hashes of an index for n positions, at most
-// most bits long.
-func indexMask(n int, most int) uint32 {
-	return 1<<min(max(bits.Len(uint(n)), 8), most) - 1
-}
-
-// hash returns the hash of 4 bytes, headBits bits long.
-func hash(v uint32) uint32 {
-	return uint32(uint64(v) * 0x9e3779b97f4a7c15 >> (64 - headBits))
 }
 
 // load32 and load64 load bytes of the text. The mask is for the compiler, which

@@ -224,8 +224,8 @@ func (e *encoder) encode(w *bitWriter, win *window, p []byte, size, limit int, e
 	if history > 0 && len(p) <= size/2 {
 		start := chainStart + win.copyTo(e.text[chainStart:])
 		end := start + copy(e.text[start:], p)
-		mask := e.indexChains(start, history+len(p), indexStep(size))
-		e.parseChains(start, end, size, mask, effort)
+		e.indexChains(start, indexStep(size))
+		e.parseChains(start, end, size, effort)
 		return e.writeBlock(w, start, end, limit)
 	}
 

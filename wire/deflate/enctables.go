@@ -57,33 +57,25 @@ func distCode(dist1 uint32) (symbol, extra uint) {
 	return 2*(extra+1) + uint(dist1>>extra)&1, extra
 }
 
-// lengthExtraBits and distExtraBits return the number of extra bits after a
-// symbol.
-func lengthExtraBits(symbol int) int {
-	if symbol < 8 || symbol == 28 {
-		return 0
-	}
-	return symbol/4 - 1
-}
-
-func distExtraBits(symbol int) int {
-	return max(symbol/2-1, 0)
-}
-
-// fixedLengths stores the code lengths of the fixed code (RFC 1951, Section
-// 3.2.6) in length. Symbols 286 and 287 are never sent; their lengths complete
-// the code.
-func fixedLengths(length *[288]uint8) {
-	for i := range length {
+// setFixed sets c to the fixed codes (RFC 1951, Section 3.2.6). Symbols 286 and
+// 287, and the distance symbols 30 and 31, are never sent; their lengths
+// complete the codes.
+func (c *codes) setFixed() {
+	lit := newCanonicalCode(&[maxCodeBits + 1]uint16{7: 24, 8: 152, 9: 112})
+	for s := range c.lit {
 		switch {
-		case i < 144:
-			length[i] = 8
-		case i < 256:
-			length[i] = 9
-		case i < 280:
-			length[i] = 7
+		case s < 144:
+			c.lit[s] = lit.assign(8)
+		case s < 256:
+			c.lit[s] = lit.assign(9)
+		case s < 280:
+			c.lit[s] = lit.assign(7)
 		default:
-			length[i] = 8
+			c.lit[s] = lit.assign(8)
 		}
+	}
+	dist := newCanonicalCode(&[maxCodeBits + 1]uint16{5: 32})
+	for s := range c.dist {
+		c.dist[s] = dist.assign(5)
 	}
 }

@@ -1,5 +1,7 @@
 package deflate
 
+import "math/bits"
+
 // parsePacked splits text[start:end] into e.seqs. Matches reach back at most
 // window bytes and not before text[lo].
 //
@@ -44,7 +46,7 @@ func (e *encoder) parsePacked(lo, start, end, window int, mask uint32, p *effort
 // there, or 0.
 func (e *encoder) lookup(i, lo, end, window int, mask uint32) (length, dist int) {
 	v := e.load32(i)
-	bucket := &e.table[hash(v)&mask&(1<<tableBits-1)]
+	bucket := &e.table[hash(v)&mask]
 	here, found := uint16(i)+e.base, *bucket
 	*bucket = found<<16 | uint32(here)
 	reach := uint(min(window, i-lo))
@@ -63,15 +65,20 @@ func (e *encoder) lookup(i, lo, end, window int, mask uint32) (length, dist int)
 
 // insert inserts position i into the packed index.
 func (e *encoder) insert(i int, mask uint32) {
-	bucket := &e.table[hash(e.load32(i))&mask&(1<<tableBits-1)]
+	bucket := &e.table[hash(e.load32(i))&mask]
 	*bucket = *bucket<<16 | uint32(uint16(i)+e.base)
 }
 
 // clearPacked empties the packed index for a text of n bytes and returns the
 // mask of its hashes.
 func (e *encoder) clearPacked(n int) (mask uint32) {
-	mask = indexMask(n, tableBits)
+	mask = 1<<min(max(bits.Len(uint(n)), 8), tableBits) - 1
 	clear(e.table[:mask+1])
 	e.base = 0
 	return mask
+}
+
+// hash returns the hash of 4 bytes, tableBits bits long.
+func hash(v uint32) uint32 {
+	return uint32(uint64(v) * 0x9e3779b97f4a7c15 >> (64 - tableBits))
 }

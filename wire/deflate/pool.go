@@ -9,7 +9,7 @@ const (
 	textSize = 64 << 10
 	textPad  = 16 // bytes that may be loaded past the end of the text
 
-	headBits  = 14
+	headBits  = 12
 	prevSize  = 32 << 10
 	tableBits = 13
 )
@@ -24,7 +24,7 @@ type encoder struct {
 	// Index of parseChains: head has the latest position of each hash, prev the
 	// position before it. 0 is no position.
 	head [1 << headBits]uint16
-	prev [prevSize]uint16
+	prev [prevSize + 3]uint16
 
 	// Index of parsePacked: each bucket has the two latest positions, the later
 	// in its low half. Positions are indexes of text plus base, modulo 65536.
@@ -34,8 +34,8 @@ type encoder struct {
 	// The block: its sequences, and the frequencies of the symbols.
 	seqs     [maxBlock/minMatch + 2]sequence
 	nseqs    int
-	litFreq  [literalSymbols]uint32
-	distFreq [distSymbols]uint32
+	litFreq  [literalSymbols + 2]uint32
+	distFreq [distSymbols + 2]uint32
 
 	dynamic codes
 	header  dynamicHeader
@@ -61,12 +61,6 @@ func newEncoder() *encoder {
 	for i := range e.lengthCodes {
 		e.lengthCodes[i] = makeLengthCode(i + 3)
 	}
-	var length [288]uint8
-	fixedLengths(&length)
-	assignCodes(e.fixed.lit[:], length[:])
-	for i := range e.fixed.dist {
-		length[i] = 5
-	}
-	assignCodes(e.fixed.dist[:], length[:len(e.fixed.dist)])
+	e.fixed.setFixed()
 	return e
 }

@@ -51,11 +51,11 @@ func (e *encoder) lookup(i, lo, end, window int, mask uint32) (length, dist int)
 	*bucket = found<<16 | uint32(here)
 	reach := uint(min(window, i-lo))
 	d := int(here - uint16(found))
-	if uint(d-1) < reach && e.load32(i-d) == v {
+	if e.load32(i-d) == v && uint(d-1) < reach {
 		length, dist = e.matchLength(i, d, end), d
 	}
 	d = int(here - uint16(found>>16))
-	if uint(d-1) < reach && e.load32(i-d) == v {
+	if e.load32(i-d) == v && uint(d-1) < reach {
 		if l := e.matchLength(i, d, end); l > length {
 			length, dist = l, d
 		}

@@ -20,14 +20,15 @@ type effort struct {
 	depth int  // positions of a chain that are compared
 	nice  int  // length of a match that ends a search
 	lazy  int  // length below which the next position is searched too
+	hasty int  // the same for long messages and without a window
 	skip  uint // literals are skipped by 1 byte more after each 1<<skip
 }
 
 // efforts are the levels.
 var efforts = [...]effort{
-	LevelDefault: {depth: 8, nice: 64, lazy: 32, skip: 7},
-	LevelFast:    {depth: 2, nice: 16, lazy: 0, skip: 5},
-	LevelBest:    {depth: 48, nice: maxMatch, lazy: maxMatch, skip: 9},
+	LevelDefault: {depth: 8, nice: 64, lazy: 32, hasty: 16, skip: 7},
+	LevelFast:    {depth: 2, nice: 16, lazy: 0, hasty: 0, skip: 5},
+	LevelBest:    {depth: 48, nice: maxMatch, lazy: maxMatch, hasty: maxMatch, skip: 9},
 }
 
 // CompressorOptions configure a [Compressor].

@@ -12,14 +12,14 @@ func (e *encoder) parsePacked(lo, start, end, window int, mask uint32, p *effort
 	e.nseqs = 0
 	anchor, i := start, start
 	for i+minMatch <= end {
-		length, dist := e.lookup(i, lo, end, window, mask)
+		length, dist := e.lookup(i, lo, end, window, minMatch-1, mask)
 		if length < minMatch {
 			i += 1 + (i-anchor)>>p.skip
 			continue
 		}
 		next := i + 1
-		for length < p.lazy && next+minMatch <= end {
-			l, d := e.lookup(next, lo, end, window, mask)
+		for length < p.hasty && next+minMatch <= end {
+			l, d := e.lookup(next, lo, end, window, length, mask)
 			next++
 			if l <= length {
 				break
@@ -42,20 +42,28 @@ func (e *encoder) parsePacked(lo, start, end, window int, mask uint32, p *effort
 	}
 }
 
-// lookup inserts position i into the packed index and returns the longest match
-// there, or 0.
-func (e *encoder) lookup(i, lo, end, window int, mask uint32) (length, dist int) {
-	v := e.load32(i)
-	bucket := &e.table[hash(v)&mask]
+// lookup inserts position i into the packed index. It returns the longest match
+// there that is longer than least, which is at least minMatch-1, or least and 0.
+func (e *encoder) lookup(i, lo, end, window, least int, mask uint32) (length, dist int) {
+	bucket := &e.table[hash(e.load32(i))&mask]
 	here, found := uint16(i)+e.base, *bucket
 	*bucket = found<<16 | uint32(here)
 	reach := uint(min(window, i-lo))
+
+	// A longer match includes the 4 bytes that end after least bytes.
+	length = least
+	at := i + length - (minMatch - 1)
+	last := e.load32(at)
 	d := int(here - uint16(found))
-	if e.load32(i-d) == v && uint(d-1) < reach {
-		length, dist = e.matchLength(i, d, end), d
+	if e.load32(at-d) == last && uint(d-1) < reach {
+		if l := e.matchLength(i, d, end); l > length {
+			length, dist = l, d
+			at = i + length - (minMatch - 1)
+			last = e.load32(at)
+		}
 	}
 	d = int(here - uint16(found>>16))
-	if e.load32(i-d) == v && uint(d-1) < reach {
+	if e.load32(at-d) == last && uint(d-1) < reach {
 		if l := e.matchLength(i, d, end); l > length {
 			length, dist = l, d
 		}

@@ -1,0 +1,3 @@
+// Package deflate compresses and decompresses the messages of
+// permessage-deflate (RFC 7692).
+package deflate

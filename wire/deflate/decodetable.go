@@ -102,11 +102,14 @@ func initConstant() {
 		}
 	}
 	var b tableBuilder
-	b.build(c.lit[:], litBits, lengths[:], c.litEntries[:])
+	b.add(lengths[:])
+	b.build(c.lit[:], litBits, b.symbols[:b.used], 0, c.litEntries[:])
 	for i := range decodeDists {
 		lengths[i] = 5
 	}
-	b.build(c.dist[:], distBits, lengths[:decodeDists], c.distEntries[:])
+	b.begin()
+	b.add(lengths[:decodeDists])
+	b.build(c.dist[:], distBits, b.symbols[:b.used], 0, c.distEntries[:])
 }
 
 // completeness tells whether a code gives a symbol to each sequence of bits.
@@ -124,20 +127,44 @@ func (c completeness) String() string {
 	return [...]string{"complete", "empty", "single", "incomplete", "oversubscribed"}[c]
 }
 
-// A tableBuilder is the memory that builds a decode table.
+// A tableBuilder is the memory that builds decode tables.
 type tableBuilder struct {
-	sorted [decodeLits]uint16 // symbols by the length of their codes, then by number
+	// symbols[:used] are the symbols with a code, by number: the number in bits 4
+	// to 15, the length of the code below. There is room for one more.
+	symbols [decodeLits + decodeDists + 1]uint16
+	used    uint
+	sorted  [decodeLits]uint16 // numbers, by the length of the code and then by number
 }
 
-// build makes table the decode table of the canonical code with these lengths
-// (RFC 1951, Section 3.2.2). entries are the entries of the symbols without
-// their code. It sets no table for an incomplete or overfull code.
-func (b *tableBuilder) build(table []uint32, rootBits uint, lengths []uint8, entries []uint32) completeness {
-	var count, next [longestCode + 1]uint16
-	for _, n := range lengths {
-		count[n&15]++
+// begin removes all symbols.
+func (b *tableBuilder) begin() { b.used = 0 }
+
+// add appends the symbols with these lengths, from 0.
+func (b *tableBuilder) add(lengths []uint8) {
+	for i, n := range lengths {
+		b.symbols[b.used] = uint16(i<<4) | uint16(n)
+		b.used += uint(n+15) >> 4
 	}
-	count[0] = 0
+}
+
+// from returns the index in symbols of the first symbol that is not below n.
+func (b *tableBuilder) from(n uint16) uint {
+	i := b.used
+	for i > 0 && b.symbols[i-1]>>4 >= n {
+		i--
+	}
+	return i
+}
+
+// build makes table the decode table of the canonical code of symbols (RFC
+// 1951, Section 3.2.2), with numbers from first. entries are the entries of
+// the symbols without their code. It sets no table for an incomplete or
+// overfull code.
+func (b *tableBuilder) build(table []uint32, rootBits uint, symbols []uint16, first uint16, entries []uint32) completeness {
+	var count, next [longestCode + 1]uint16
+	for _, s := range symbols {
+		count[s&15]++
+	}
 	used, left, longest := uint16(0), 1, 0
 	for n := 1; n <= longestCode; n++ {
 		next[n] = used
@@ -151,16 +178,14 @@ func (b *tableBuilder) build(table []uint32, rootBits uint, lengths []uint8, ent
 		}
 	}
 	if left > 0 {
-		return buildPartial(table[:1<<rootBits], longest, lengths, entries)
+		return buildPartial(table[:1<<rootBits], longest, symbols, first, entries)
 	}
-	sorted := b.sorted[:]
-	for sym, n := range lengths {
-		if n != 0 {
-			sorted[next[n&15]] = uint16(sym)
-			next[n&15]++
-		}
+	for _, s := range symbols {
+		n := s & 15
+		b.sorted[next[n]] = s>>4 - first
+		next[n]++
 	}
-	fill(table, rootBits, sorted[:used], &count, entries)
+	fill(table, rootBits, b.sorted[:used], &count, entries)
 	return codeComplete
 }
 
@@ -231,20 +256,18 @@ func nextCode(code, size uint) uint {
 
 // buildPartial sets table, which has no second tables, for a code that is not
 // complete: a single code of one bit, or none.
-func buildPartial(table []uint32, longest int, lengths []uint8, entries []uint32) completeness {
+func buildPartial(table []uint32, longest int, symbols []uint16, first uint16, entries []uint32) completeness {
 	if longest > 1 {
 		return codeIncomplete
 	}
 	for i := range table {
 		table[i] = entryOther + entryOneBit
 	}
-	for sym, n := range lengths {
-		if n == 1 {
-			for i := 0; i < len(table); i += 2 {
-				table[i] = entries[sym] + entryOneBit
-			}
-			return codeSingle
-		}
+	if longest == 0 {
+		return codeEmpty
 	}
-	return codeEmpty
+	for i := 0; i < len(table); i += 2 {
+		table[i] = entries[symbols[0]>>4-first] + entryOneBit
+	}
+	return codeSingle
 }

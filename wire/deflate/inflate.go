@@ -231,7 +231,11 @@ func (d *Decompressor) borrow() *inflateTables {
 	switch d.state { // the codes have been found valid
 	case stateCodeLengths:
 		t.buildCodeTable()
+		t.builder.begin()
+		t.builder.add(t.header.lengths[:t.header.next])
 	case stateSymbols:
+		t.builder.begin()
+		t.builder.add(t.header.lengths[:t.header.lits+t.header.dists])
 		t.buildLitTable()
 		t.buildDistTable()
 	}
@@ -252,16 +256,19 @@ func (d *Decompressor) rings() *ringPool {
 }
 
 func (t *inflateTables) buildCodeTable() completeness {
-	return t.builder.build(t.lit[:], codeBits, t.header.codeLengths[:], constant.codeEntries[:])
+	t.builder.begin()
+	t.builder.add(t.header.codeLengths[:])
+	return t.builder.build(t.lit[:], codeBits, t.builder.symbols[:t.builder.used], 0, constant.codeEntries[:])
 }
 
 func (t *inflateTables) buildLitTable() completeness {
-	return t.builder.build(t.lit[:], litBits, t.header.lengths[:t.header.lits], constant.litEntries[:])
+	b := &t.builder
+	return b.build(t.lit[:], litBits, b.symbols[:b.from(t.header.lits)], 0, constant.litEntries[:])
 }
 
 func (t *inflateTables) buildDistTable() completeness {
-	h := &t.header
-	return t.builder.build(t.dist[:], distBits, h.lengths[h.lits:h.lits+h.dists], constant.distEntries[:])
+	b := &t.builder
+	return b.build(t.dist[:], distBits, b.symbols[b.from(t.header.lits):b.used], t.header.lits, constant.distEntries[:])
 }
 
 // An inflation is a call of Append.
@@ -526,54 +533,78 @@ func (x *inflation) dynamic() inflateResult {
 
 // codeCode reads the code for code lengths.
 func (x *inflation) codeCode() inflateResult {
-	for h := &x.t.header; h.next < h.codes; h.next++ {
-		if !x.fill(3) {
-			return resultInput
+	h := &x.t.header
+	for h.next < h.codes {
+		n := min(uint(h.codes-h.next), 18) // 54 bits
+		if !x.fill(3 * n) {
+			if n = 1; !x.fill(3) {
+				return resultInput
+			}
 		}
-		h.codeLengths[codeOrder[h.next]] = uint8(x.take(3))
+		for range n {
+			h.codeLengths[codeOrder[h.next]] = uint8(x.take(3))
+			h.next++
+		}
 	}
 	if c := x.t.buildCodeTable(); c != codeComplete {
 		return x.fail("the code for code lengths is " + c.String())
 	}
-	x.t.header.next = 0
+	h.next = 0
+	x.t.builder.begin()
+	clear(h.lengths[:])
 	x.state = stateCodeLengths
 	return resultNext
 }
 
 // codeLengths reads the code lengths and builds the tables of the block.
 func (x *inflation) codeLengths() inflateResult {
-	h := &x.t.header
-	for total := h.lits + h.dists; h.next < total; {
-		x.fill(codeBits + 7)
+	h, b := &x.t.header, &x.t.builder
+	i, total, used := uint(h.next), uint(h.lits+h.dists), b.used
+	for i < total {
+		if x.nb < codeBits+7 {
+			x.fill(codeBits + 7)
+		}
 		e := x.t.lit[x.acc&(1<<codeBits-1)]
 		skip := uint(e & entrySkip)
 		if x.rest() < int(skip) {
+			h.next, b.used = uint16(i), used
 			return resultInput
 		}
-		value := uint16(e >> entryValue)
-		if e&entryLiteral != 0 {
-			h.lengths[h.next] = uint8(value)
-			h.next++
-			x.take(skip)
+		extra := x.acc & (1<<skip - 1) >> (e >> entryCode & 15)
+		x.acc >>= skip
+		x.nb -= skip
+		value := uint8(e >> entryValue)
+		if int32(e) < 0 {
+			h.lengths[i] = value
+			b.symbols[used%uint(len(b.symbols))] = uint16(i<<4) | uint16(value)
+			used += uint(value+15) >> 4 // a length of 0 is overwritten
+			i++
 			continue
 		}
-		times := value&0xff + uint16(x.acc&(1<<skip-1)>>(e>>entryCode&15))
-		length := uint8(0)
-		if e&entryRepeat != 0 {
-			if h.next == 0 {
-				return x.fail("the first code length repeats the previous one")
-			}
-			length = h.lengths[h.next-1]
-		}
-		if times > total-h.next {
+		times := uint(value) + uint(extra)
+		if times > total-i {
 			return x.fail("there are more code lengths than the " + strconv.Itoa(int(total)) + " announced")
 		}
-		x.take(skip)
+		if e&entryRepeat == 0 {
+			i += times
+			continue
+		}
+		if i == 0 {
+			return x.fail("the first code length repeats the previous one")
+		}
+		length := h.lengths[i-1]
+		if length == 0 {
+			i += times
+			continue
+		}
 		for range times {
-			h.lengths[h.next] = length
-			h.next++
+			h.lengths[i] = length
+			b.symbols[used] = uint16(i<<4) | uint16(length)
+			used++
+			i++
 		}
 	}
+	b.used = used
 	if h.lengths[256] == 0 {
 		return x.fail("the end of the block has no code")
 	}

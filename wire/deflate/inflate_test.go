@@ -178,10 +178,16 @@ func TestLegalMessages(t *testing.T) {
 	for _, c := range legalMessages {
 		t.Run(c.name, func(t *testing.T) {
 			for name, inflate := range map[string]func(d *Decompressor, p []byte) ([]byte, error){
-				"whole":  func(d *Decompressor, p []byte) ([]byte, error) { return inflateWhole(d, p, 100) },
-				"bytes":  func(d *Decompressor, p []byte) ([]byte, error) { return inflatePieces(d, p, 100, always(1), always(100)) },
-				"limits": func(d *Decompressor, p []byte) ([]byte, error) { return inflatePieces(d, p, 100, always(100), always(1)) },
-				"exact":  func(d *Decompressor, p []byte) ([]byte, error) { return inflateWhole(d, p, len(strings.Split(c.want, ",")[0])) },
+				"whole": func(d *Decompressor, p []byte) ([]byte, error) { return inflateWhole(d, p, 100) },
+				"bytes": func(d *Decompressor, p []byte) ([]byte, error) {
+					return inflatePieces(d, p, 100, always(1), always(100))
+				},
+				"limits": func(d *Decompressor, p []byte) ([]byte, error) {
+					return inflatePieces(d, p, 100, always(100), always(1))
+				},
+				"exact": func(d *Decompressor, p []byte) ([]byte, error) {
+					return inflateWhole(d, p, len(strings.Split(c.want, ",")[0]))
+				},
 			} {
 				d := NewDecompressor(DecompressorOptions{15, c.takeover})
 				want := strings.Split(c.want, ",")

@@ -576,7 +576,7 @@ func (x *inflation) codeLengths() inflateResult {
 		value := uint8(e >> entryValue)
 		if int32(e) < 0 {
 			h.lengths[i] = value
-			b.symbols[used%uint(len(b.symbols))] = uint16(i<<4) | uint16(value)
+			b.symbols[used] = uint16(i<<4) | uint16(value)
 			used += uint(value+15) >> 4 // a length of 0 is overwritten
 			i++
 			continue

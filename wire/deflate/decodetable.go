@@ -124,7 +124,7 @@ const (
 )
 
 func (c completeness) String() string {
-	return [...]string{"complete", "empty", "single", "incomplete", "oversubscribed"}[c]
+	return [...]string{"complete", "empty", "incomplete", "incomplete", "oversubscribed"}[c]
 }
 
 // A tableBuilder is the memory that builds decode tables.

@@ -155,8 +155,7 @@ func (d *Decompressor) Append(dst, src []byte, final bool, limit int) (out []byt
 		d.pending = false
 		if final {
 			if !x.complete() {
-				x.fail("it is truncated, or does not end with an empty stored block")
-				break
+				x.truncated()
 			}
 			d.state = stateStart
 		}
@@ -399,15 +398,19 @@ func (x *inflation) suspend() int {
 	return n
 }
 
-// fail sets err. Input that ended before the fault is the fault.
+// fail sets err, for a fault before the present place of the input.
 func (x *inflation) fail(reason string) inflateResult {
-	at := x.before + x.end
-	if rest := x.rest(); rest < 0 {
-		reason = "it is truncated"
-	} else {
-		at -= (rest + 7) / 8
+	rest := x.rest()
+	if rest < 0 {
+		return x.truncated() // the fault is in zeros after the end
 	}
-	x.err = &FormatError{Offset: x.read + int64(at), Reason: reason}
+	x.err = &FormatError{Offset: x.read + int64(x.before+x.end-(rest+7)/8), Reason: reason}
+	return resultFailed
+}
+
+// truncated sets err, for a message that ends here but is not complete.
+func (x *inflation) truncated() inflateResult {
+	x.err = &FormatError{Offset: x.read + int64(x.before+x.end), Reason: "it is truncated, or does not end with an empty stored block"}
 	return resultFailed
 }
 
@@ -648,7 +651,7 @@ func (x *inflation) symbols(lit *litTable, dist *distTable) inflateResult {
 			return x.fail("a distance of " + strconv.Itoa(int(x.distance)) + " bytes exceeds the " + strconv.Itoa(min(x.known(), 1<<x.windowBits)) + " bytes in the window")
 		}
 		if x.rest() < 0 {
-			return x.fail("") // zeros after the end have been decoded
+			return x.truncated() // zeros after the end have been decoded
 		}
 	}
 }
@@ -695,6 +698,7 @@ func (x *inflation) symbol(lit *litTable, dist *distTable) symbolResult {
 		x.take(used)
 		return symbolEnd
 	case e&entryOther != 0:
+		x.take(used)
 		return symbolNoLiteral
 	}
 	length := e>>entryValue + uint32(saved&(1<<skip-1)>>(e>>entryCode&15))
@@ -712,14 +716,15 @@ func (x *inflation) symbol(lit *litTable, dist *distTable) symbolResult {
 	case rest < int(used):
 		return symbolInput
 	case e&entryOther != 0:
+		x.take(used)
 		return symbolNoDistance
 	}
+	x.take(used)
 	x.distance = uint16(distance)
 	if distance > 1<<x.windowBits || int(distance) > x.known() {
 		return symbolFar
 	}
 	x.length = uint16(length)
-	x.take(used)
 	return symbolMore
 }
 
@@ -756,5 +761,5 @@ func (x *inflation) copyMatch() bool {
 const (
 	ringOverhead = 48
 	parkedSize   = 352
-	tablesSize   = 4*litTableSize + 4*distTableSize + 2*decodeLits + parkedSize + tailSize
+	tablesSize   = 4*litTableSize + 4*distTableSize + 2*(decodeLits+decodeDists+1+decodeLits) + 16 + parkedSize + tailSize
 )

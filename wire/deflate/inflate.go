@@ -378,16 +378,9 @@ func (x *inflation) complete() bool {
 	return x.rest() == 0 && (x.state == stateStoredLength || x.state == stateFinal)
 }
 
-// suspend saves the input that is not decoded yet, and returns the number of
-// bytes of src that have been consumed.
+// suspend saves the input that is consumed, but not decoded yet, and returns the
+// number of bytes of src that are consumed: all, if more input is needed.
 func (x *inflation) suspend() int {
-	if !x.pending {
-		for x.nb < 56 && x.pos < x.end {
-			x.acc |= uint64(x.in[x.pos]) << (x.nb & 63)
-			x.pos++
-			x.nb += 8
-		}
-	}
 	if x.pos > x.end {
 		x.nb -= 8 * uint(x.pos-x.end)
 		x.pos = x.end

@@ -202,6 +202,19 @@ func TestErrorStatesReasonAndOffset(t *testing.T) {
 	}
 }
 
+func TestWindowBitsOutOfRangePanic(t *testing.T) {
+	for _, bits := range []int{-1, 0, 7, 16, 256 + 8} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%d: no panic", bits)
+				}
+			}()
+			NewDecompressor(DecompressorOptions{WindowBits: bits})
+		}()
+	}
+}
+
 // A single code is legal, of either alphabet.
 func TestSingleCodes(t *testing.T) {
 	lits := lens(258, 'a', 1, 256, 2, 257, 2)
@@ -455,6 +468,10 @@ func TestSize(t *testing.T) {
 		}
 	}
 	p := newFlateSender(t, 6, false).message(text[:3000])
+	b := NewDecompressor(DecompressorOptions{15, true})
+	if _, _, err := b.Append(nil, p[:500], false, 3000); err != nil || b.Size() < tablesSize || b.Size() > 14<<10+8192 {
+		t.Errorf("%d bytes in a message that is not parked, error %v", b.Size(), err)
+	}
 	d := NewDecompressor(DecompressorOptions{15, false})
 	for n := range p {
 		if _, _, err := d.Append(nil, p[n:n+1], n == len(p)-1, 3000); err != nil {

@@ -205,9 +205,7 @@ func fill(table []uint32, rootBits uint, sorted []uint16, count *[longestCode + 
 		for end := i + int(count[n]); i < end; i++ {
 			table[code] = entries[sorted[i]] + uint32(n)*entryOneBit
 			if code == size-1 {
-				for ; size < 1<<rootBits; size *= 2 {
-					copy(table[size:2*size], table[:size])
-				}
+				double(table, size, 1<<rootBits)
 				return
 			}
 			code = nextCode(code, size)
@@ -260,14 +258,20 @@ func buildPartial(table []uint32, longest int, symbols []uint16, first uint16, e
 	if longest > 1 {
 		return codeIncomplete
 	}
-	for i := range table {
-		table[i] = entryOther + entryOneBit
+	table[0], table[1] = entryOther+entryOneBit, entryOther+entryOneBit
+	if longest == 1 {
+		table[0] = entries[symbols[0]>>4-first] + entryOneBit
 	}
+	double(table, 2, uint(len(table)))
 	if longest == 0 {
 		return codeEmpty
 	}
-	for i := 0; i < len(table); i += 2 {
-		table[i] = entries[symbols[0]>>4-first] + entryOneBit
-	}
 	return codeSingle
+}
+
+// double repeats table[:size] up to table[:end].
+func double(table []uint32, size, end uint) {
+	for ; size < end; size *= 2 {
+		copy(table[size:2*size], table[:size])
+	}
 }

@@ -1,0 +1,96 @@
+package endpoint
+
+import (
+	"math"
+
+	"github.com/fibersock/fibersock/wire"
+)
+
+// Codec compresses and decompresses messages in the way that the opening
+// handshake has negotiated (RFC 7692). One Codec serves any number of
+// endpoints, on any goroutines. Package permessage has one.
+type Codec interface {
+	// NewCompressor and NewDecompressor return the codec of one endpoint. They
+	// are called with the first message that needs it.
+	NewCompressor() Compressor
+	NewDecompressor() Decompressor
+
+	// AppendShared appends the compressed payload of a message to dst. All
+	// endpoints can send it, whatever they have sent before. It reports false
+	// if the message is better sent uncompressed.
+	AppendShared(dst, p []byte) (out []byte, ok bool)
+
+	// Threshold is the size in bytes from which messages are compressed.
+	Threshold() int
+
+	// String returns the negotiated extension with its parameters.
+	String() string
+}
+
+// Compressor compresses the messages that an endpoint sends, in order. One
+// goroutine at a time calls it.
+type Compressor interface {
+	// AppendMessage appends the compressed payload of the message p to dst. It
+	// reports false if the message is better sent uncompressed; out is then dst
+	// and the Compressor is unchanged.
+	AppendMessage(dst, p []byte) (out []byte, ok bool)
+
+	// AppendFragment appends the compressed payload of a fragment. A message of
+	// fragments must be sent compressed.
+	AppendFragment(dst, p []byte, final bool) (out []byte)
+
+	// AddPlain notes that the message p has been sent in the form of
+	// Codec.AppendShared.
+	AddPlain(p []byte)
+}
+
+// Decompressor decompresses the messages that an endpoint receives, in order.
+// One goroutine at a time calls it.
+type Decompressor interface {
+	// Append decompresses src, the next part of a message's payload, and
+	// appends at most limit bytes to dst. final marks the last part. n is the
+	// number of bytes of src that it has used. If Pending reports true, there
+	// is more output for the next call, which gets the rest of src. Otherwise n
+	// is len(src). An error is final.
+	Append(dst, src []byte, final bool, limit int) (out []byte, n int, err error)
+
+	// Pending reports whether the last call has reached its limit.
+	Pending() bool
+
+	// Park releases memory that is needed during a call only. It is called when
+	// the rest of a message has not arrived.
+	Park()
+}
+
+// Compression is a Codec in the form that endpoints use: see NewCompression.
+type Compression interface {
+	threshold() int
+	describe() string
+	send(e *Endpoint, op wire.Opcode, p []byte) error
+	writeFragment(m *MessageWriter, p []byte, first, final bool) error
+	shared(s *sender, m *Prepared) *Prepared
+	receive(e *Endpoint, cfg *SharedConfig, b []byte) (ev Event, used int, err error)
+}
+
+// NewCompression returns c for use with Config.Compression. Programs that do
+// not call it contain no code for compressed messages.
+func NewCompression(c Codec) Compression { return compression{c} }
+
+// compression implements Compression. Its methods are reached through the
+// interface only, so that the linker can drop them.
+type compression struct{ Codec }
+
+func (c compression) threshold() int   { return max(c.Threshold(), 0) }
+func (c compression) describe() string { return c.String() }
+
+// Compression returns the negotiated extension with its parameters, "" if
+// messages are not compressed.
+func (e *Endpoint) Compression() string {
+	if cfg := e.config(); cfg != nil && cfg.compression != nil {
+		return cfg.compression.describe()
+	}
+	return ""
+}
+
+// noThreshold is SharedConfig.threshold without compression.
+const noThreshold = math.MaxInt

@@ -1,0 +1,122 @@
+package endpoint
+
+import (
+	"github.com/fibersock/fibersock/wire"
+)
+
+// This file sends compressed messages (RFC 7692, Section 6.1). A message is
+// compressed under the sender's lock, after all earlier ones: its payload may
+// refer to theirs. If the write fails, nothing more is sent.
+
+// deflatePart is the largest part, in bytes, of a fragment that is compressed
+// at once.
+const deflatePart = 64 << 10
+
+// send is Endpoint.Send for a message of at least the threshold.
+func (c compression) send(e *Endpoint, op wire.Opcode, p []byte) error {
+	if err := checkMessage(op, p); err != nil {
+		return err
+	}
+	s := &e.sender
+	s.lockForMessage(len(p))
+	defer s.unlock()
+	if err := s.sendErr(); err != nil {
+		return e.closeCause(err)
+	}
+	return e.closeCause(c.writeMessage(s, op, p, e.config().maxFrame))
+}
+
+// writeMessage writes a message in frames of at most limit payload bytes. The
+// caller holds mu.
+func (c compression) writeMessage(s *sender, op wire.Opcode, p []byte, limit int) error {
+	buf := assemblies.get()
+	defer assemblies.put(buf)
+	h := wire.Header{Fin: true, Opcode: op}
+	encoded, ok := c.compressor(s).AppendMessage(buf.bytes, p)
+	if ok {
+		s.countCompressed(1, len(p), len(encoded))
+		h.RSV, p, buf.bytes = wire.RSV1, encoded, encoded
+	}
+	return s.writeData(h, p, limit)
+}
+
+// writeFragment writes a fragment of a compressed message, in parts. first and
+// final mark the ends of the message. The caller holds mu.
+func (c compression) writeFragment(m *MessageWriter, p []byte, first, final bool) error {
+	s, limit := &m.e.sender, m.e.config().maxFrame
+	if first && final {
+		return c.writeMessage(s, m.opcode, p, limit)
+	}
+	buf := assemblies.get()
+	defer assemblies.put(buf)
+	h := wire.Header{Opcode: wire.Continuation}
+	if first {
+		h.RSV, h.Opcode = wire.RSV1, m.opcode
+	}
+	for {
+		part := p[:min(len(p), deflatePart)]
+		p = p[len(part):]
+		h.Fin = final && len(p) == 0
+		buf.bytes = c.compressor(s).AppendFragment(buf.bytes[:0], part, h.Fin)
+		messages := 0
+		if h.Fin {
+			messages = 1
+		}
+		s.countCompressed(messages, len(part), len(buf.bytes))
+		if err := s.writeData(h, buf.bytes, limit); err != nil || len(p) == 0 {
+			return err
+		}
+		s.flushControl()
+		if err := s.sendErr(); err != nil {
+			return err
+		}
+		h.RSV, h.Opcode = 0, wire.Continuation
+	}
+}
+
+// shared returns the compressed form of m, nil if m is sent uncompressed. The
+// caller, which sends it, holds the mu of s.
+func (c compression) shared(s *sender, m *Prepared) *Prepared {
+	form := m.compressed.Load()
+	if form == nil {
+		form = c.compress(m)
+		m.compressed.Store(form)
+	}
+	if form.payload == 0 {
+		return nil
+	}
+	if ext := s.ext.Load(); ext != nil && ext.compressor != nil {
+		ext.compressor.AddPlain(m.frame[len(m.frame)-m.payload:])
+	}
+	s.countCompressed(1, m.payload, form.payload)
+	return form
+}
+
+// compress returns the compressed form of m, an empty one if there is none.
+func (c compression) compress(m *Prepared) *Prepared {
+	buf := assemblies.get()
+	defer assemblies.put(buf)
+	encoded, ok := c.AppendShared(buf.bytes, m.frame[len(m.frame)-m.payload:])
+	if !ok {
+		return new(Prepared)
+	}
+	buf.bytes = encoded
+	h := wire.Header{Fin: true, RSV: wire.RSV1, Opcode: wire.Opcode(m.frame[0] &^ finBit)}
+	return newPrepared(h, encoded)
+}
+
+// compressor returns the Compressor of s. The caller holds mu.
+func (c compression) compressor(s *sender) Compressor {
+	ext := s.ensureExt()
+	if ext.compressor == nil {
+		ext.compressor = c.NewCompressor()
+	}
+	return ext.compressor
+}
+
+// countCompressed counts compressed messages, or parts of one.
+func (s *sender) countCompressed(messages, decoded, encoded int) {
+	if s.counters != nil {
+		s.counters.Sent.addCompressed(messages, int64(decoded), int64(encoded))
+	}
+}

@@ -2,6 +2,8 @@ package endpoint
 
 import (
 	"math"
+	"sync"
+	"time"
 
 	"github.com/fibersock/fibersock/wire"
 )
@@ -62,35 +64,64 @@ type Decompressor interface {
 	Park()
 }
 
-// Compression is a Codec in the form that endpoints use: see NewCompression.
+// Compression is a negotiated compression of messages: see NewCompression.
 type Compression interface {
-	threshold() int
-	describe() string
-	send(e *Endpoint, op wire.Opcode, p []byte) error
-	writeFragment(m *MessageWriter, p []byte, first, final bool) error
-	shared(s *sender, m *Prepared) *Prepared
-	receive(e *Endpoint, cfg *SharedConfig, b []byte) (ev Event, used int, err error)
+	// String returns the negotiated extension with its parameters.
+	String() string
+
+	isCompression()
 }
 
-// NewCompression returns c for use with Config.Compression. Programs that do
-// not call it contain no code for compressed messages.
-func NewCompression(c Codec) Compression { return compression{c} }
+// NewCompression returns c for use with Config.Compression. Compressions of
+// equal codecs are equal. A program that does not call NewCompression contains
+// no code for compressed messages.
+func NewCompression(c Codec) Compression {
+	compressing.once.Do(func() {
+		compressing.threshold = compressionThreshold
+		compressing.send = sendCompressed
+		compressing.writeFragment = writeCompressedFragment
+		compressing.form = compressedForm
+		compressing.receive = receiveCompressed
+		compressing.idle = idleInflating
+		compressing.release = releaseInflating
+		compressing.rule = compressionRule
+	})
+	return compression{c}
+}
 
-// compression implements Compression. Its methods are reached through the
-// interface only, so that the linker can drop them.
+// compressing are the functions for compressed messages. They are called by way
+// of these variables only, and nothing else refers to Codec, so that the linker
+// can leave out both. cfg.compression is set.
+var compressing struct {
+	once          sync.Once
+	threshold     func(cfg *SharedConfig) int
+	send          func(e *Endpoint, cfg *SharedConfig, op wire.Opcode, p []byte) error
+	writeFragment func(m *MessageWriter, cfg *SharedConfig, p []byte, first, final bool) error
+	form          func(s *sender, cfg *SharedConfig, m *Prepared) *Prepared
+	receive       func(e *Endpoint, cfg *SharedConfig, now time.Time, b []byte) (ev Event, used int, err error)
+	idle, release func(inflating any)
+	rule          func(err error) *wire.Error
+}
+
+// compression implements Compression.
 type compression struct{ Codec }
 
-func (c compression) threshold() int   { return max(c.Threshold(), 0) }
-func (c compression) describe() string { return c.String() }
+func (compression) isCompression() {}
+
+// codecOf returns the Codec of cfg.
+func codecOf(cfg *SharedConfig) Codec { return cfg.compression.(compression).Codec }
+
+// compressionThreshold returns SharedConfig.threshold.
+func compressionThreshold(cfg *SharedConfig) int { return max(codecOf(cfg).Threshold(), 0) }
+
+// noThreshold is SharedConfig.threshold without compression.
+const noThreshold = math.MaxInt
 
 // Compression returns the negotiated extension with its parameters, "" if
 // messages are not compressed.
 func (e *Endpoint) Compression() string {
 	if cfg := e.config(); cfg != nil && cfg.compression != nil {
-		return cfg.compression.describe()
+		return cfg.compression.String()
 	}
 	return ""
 }
-
-// noThreshold is SharedConfig.threshold without compression.
-const noThreshold = math.MaxInt

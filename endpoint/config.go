@@ -101,7 +101,7 @@ func NewSharedConfig(cfg Config) *SharedConfig {
 		shared.maxFrame = math.MaxInt
 	}
 	if shared.compression != nil {
-		shared.threshold = shared.compression.threshold()
+		shared.threshold = compressing.threshold(shared)
 	}
 	shared.setLimits(cfg.Limits)
 	return shared

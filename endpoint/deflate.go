@@ -12,8 +12,8 @@ import (
 // at once.
 const deflatePart = 64 << 10
 
-// send is Endpoint.Send for a message of at least the threshold.
-func (c compression) send(e *Endpoint, op wire.Opcode, p []byte) error {
+// sendCompressed is Endpoint.Send for a message of at least the threshold.
+func sendCompressed(e *Endpoint, cfg *SharedConfig, op wire.Opcode, p []byte) error {
 	if err := checkMessage(op, p); err != nil {
 		return err
 	}
@@ -23,29 +23,29 @@ func (c compression) send(e *Endpoint, op wire.Opcode, p []byte) error {
 	if err := s.sendErr(); err != nil {
 		return e.closeCause(err)
 	}
-	return e.closeCause(c.writeMessage(s, op, p, e.config().maxFrame))
+	return e.closeCause(writeCompressed(s, cfg, op, p))
 }
 
-// writeMessage writes a message in frames of at most limit payload bytes. The
+// writeCompressed writes a message, compressed if that makes it smaller. The
 // caller holds mu.
-func (c compression) writeMessage(s *sender, op wire.Opcode, p []byte, limit int) error {
+func writeCompressed(s *sender, cfg *SharedConfig, op wire.Opcode, p []byte) error {
 	buf := assemblies.get()
 	defer assemblies.put(buf)
 	h := wire.Header{Fin: true, Opcode: op}
-	encoded, ok := c.compressor(s).AppendMessage(buf.bytes, p)
+	encoded, ok := compressorOf(s, cfg).AppendMessage(buf.bytes, p)
 	if ok {
-		s.countCompressed(1, len(p), len(encoded))
+		countCompressed(s, 1, len(p), len(encoded))
 		h.RSV, p, buf.bytes = wire.RSV1, encoded, encoded
 	}
-	return s.writeData(h, p, limit)
+	return s.writeData(h, p, cfg.maxFrame)
 }
 
-// writeFragment writes a fragment of a compressed message, in parts. first and
+// writeCompressedFragment writes a fragment of a compressed message, in parts. first and
 // final mark the ends of the message. The caller holds mu.
-func (c compression) writeFragment(m *MessageWriter, p []byte, first, final bool) error {
-	s, limit := &m.e.sender, m.e.config().maxFrame
+func writeCompressedFragment(m *MessageWriter, cfg *SharedConfig, p []byte, first, final bool) error {
+	s := &m.e.sender
 	if first && final {
-		return c.writeMessage(s, m.opcode, p, limit)
+		return writeCompressed(s, cfg, m.opcode, p)
 	}
 	buf := assemblies.get()
 	defer assemblies.put(buf)
@@ -57,13 +57,13 @@ func (c compression) writeFragment(m *MessageWriter, p []byte, first, final bool
 		part := p[:min(len(p), deflatePart)]
 		p = p[len(part):]
 		h.Fin = final && len(p) == 0
-		buf.bytes = c.compressor(s).AppendFragment(buf.bytes[:0], part, h.Fin)
+		buf.bytes = compressorOf(s, cfg).AppendFragment(buf.bytes[:0], part, h.Fin)
 		messages := 0
 		if h.Fin {
 			messages = 1
 		}
-		s.countCompressed(messages, len(part), len(buf.bytes))
-		if err := s.writeData(h, buf.bytes, limit); err != nil || len(p) == 0 {
+		countCompressed(s, messages, len(part), len(buf.bytes))
+		if err := s.writeData(h, buf.bytes, cfg.maxFrame); err != nil || len(p) == 0 {
 			return err
 		}
 		s.flushControl()
@@ -74,26 +74,26 @@ func (c compression) writeFragment(m *MessageWriter, p []byte, first, final bool
 	}
 }
 
-// shared returns the compressed form of m, nil if m is sent uncompressed. The
+// compressedForm returns the compressed form of m, nil if m is sent uncompressed. The
 // caller, which sends it, holds the mu of s.
-func (c compression) shared(s *sender, m *Prepared) *Prepared {
+func compressedForm(s *sender, cfg *SharedConfig, m *Prepared) *Prepared {
 	form := m.compressed.Load()
 	if form == nil {
-		form = c.compress(m)
+		form = compressPrepared(codecOf(cfg), m)
 		m.compressed.Store(form)
 	}
 	if form.payload == 0 {
 		return nil
 	}
 	if ext := s.ext.Load(); ext != nil && ext.compressor != nil {
-		ext.compressor.AddPlain(m.frame[len(m.frame)-m.payload:])
+		ext.compressor.(Compressor).AddPlain(m.frame[len(m.frame)-m.payload:])
 	}
-	s.countCompressed(1, m.payload, form.payload)
+	countCompressed(s, 1, m.payload, form.payload)
 	return form
 }
 
-// compress returns the compressed form of m, an empty one if there is none.
-func (c compression) compress(m *Prepared) *Prepared {
+// compressPrepared returns the compressed form of m, an empty one if there is none.
+func compressPrepared(c Codec, m *Prepared) *Prepared {
 	buf := assemblies.get()
 	defer assemblies.put(buf)
 	encoded, ok := c.AppendShared(buf.bytes, m.frame[len(m.frame)-m.payload:])
@@ -105,18 +105,18 @@ func (c compression) compress(m *Prepared) *Prepared {
 	return newPrepared(h, encoded)
 }
 
-// compressor returns the Compressor of s. The caller holds mu.
-func (c compression) compressor(s *sender) Compressor {
+// compressorOf returns the Compressor of s. The caller holds mu.
+func compressorOf(s *sender, cfg *SharedConfig) Compressor {
 	ext := s.ensureExt()
 	if ext.compressor == nil {
-		ext.compressor = c.NewCompressor()
+		ext.compressor = codecOf(cfg).NewCompressor()
 	}
-	return ext.compressor
+	return ext.compressor.(Compressor)
 }
 
 // countCompressed counts compressed messages, or parts of one.
-func (s *sender) countCompressed(messages, decoded, encoded int) {
+func countCompressed(s *sender, messages, decoded, encoded int) {
 	if s.counters != nil {
-		s.counters.Sent.addCompressed(messages, int64(decoded), int64(encoded))
+		addCompressed(&s.counters.Sent, messages, int64(decoded), int64(encoded))
 	}
 }

@@ -120,8 +120,6 @@ func (e *LimitError) Error() string {
 // Unwrap returns the *wire.Error with the status code for the peer.
 func (e *LimitError) Unwrap() error { return e.rule }
 
-func (e *LimitError) broken() *wire.Error { return e.rule }
-
 // CloseFrameError reports that the peer's Close frame breaks a rule. It has the
 // code and reason of the frame, which may explain the end.
 type CloseFrameError struct {
@@ -141,8 +139,6 @@ func (e *CloseFrameError) Error() string {
 
 // Unwrap returns the *wire.Error with the status code for the peer.
 func (e *CloseFrameError) Unwrap() error { return e.rule }
-
-func (e *CloseFrameError) broken() *wire.Error { return e.rule }
 
 // withoutPrefix returns err's text without the library's prefix.
 func withoutPrefix(err error) string { return strings.TrimPrefix(err.Error(), "websocket: ") }

@@ -70,7 +70,7 @@ func (c *FrameCounter) add(n *FrameCount) {
 }
 
 // addCompressed counts compressed messages, or parts of one with messages 0.
-func (c *FrameCounter) addCompressed(messages int, decoded, encoded int64) {
+func addCompressed(c *FrameCounter, messages int, decoded, encoded int64) {
 	c.compressed.Add(uint64(messages))
 	c.decoded.Add(uint64(decoded))
 	c.encoded.Add(uint64(encoded))

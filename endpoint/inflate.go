@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/fibersock/fibersock/wire"
 )
@@ -16,19 +17,25 @@ import (
 // Invariant: the last byte of the input is consumed when all output of it has
 // been returned. A caller that stops with an empty input loses nothing.
 
-// inflating is the state of a compressed message. Its methods that Endpoint
-// calls do nothing if it is nil.
+// inflating is the state of a compressed message.
 type inflating struct {
-	size  int64   // bytes decompressed so far
-	step  int     // of them by the last call of receive, until produced is called
-	piece *buffer // of the last KindPartial; nil if there is none
-	held  bool    // the Decompressor has the next byte of the payload already
-
 	decompressor Decompressor
+	size         int64   // bytes decompressed so far
+	piece        *buffer // of the last KindPartial; nil if there is none
+	held         bool    // the Decompressor has the next byte of the payload already
 }
 
 // inflatings lends inflating structs.
-var inflatings = sync.Pool{New: func() any { return new(inflating) }}
+var inflatings sync.Pool
+
+func newInflating(d Decompressor) *inflating {
+	i, _ := inflatings.Get().(*inflating)
+	if i == nil {
+		i = new(inflating)
+	}
+	i.decompressor = d
+	return i
+}
 
 // inflateStep bounds, with Config.Partial, the bytes that are unmasked before
 // it is known how many of them the output has room for.
@@ -53,7 +60,13 @@ func (e *CompressionError) Error() string {
 // peer.
 func (e *CompressionError) Unwrap() []error { return []error{e.Err, errCompressedData} }
 
-func (e *CompressionError) broken() *wire.Error { return errCompressedData }
+// compressionRule returns the rule that a *CompressionError breaks.
+func compressionRule(err error) *wire.Error {
+	if _, ok := err.(*CompressionError); !ok {
+		panic("BUG: websocket: a failure without a status code: " + err.Error())
+	}
+	return errCompressedData
+}
 
 // compressed returns the limit for the compressed payload of a message. An
 // encoder adds up to an eighth to data that it cannot compress.
@@ -64,16 +77,16 @@ func (l *Limits) compressed() int64 {
 	return l.Message + l.Message/8 + 64
 }
 
-// receive is Endpoint.payload for a compressed message. It consumes all of the
+// receiveCompressed is Endpoint.payload for a compressed message. It consumes all of the
 // frame's payload in b, or the part whose output fits an event.
-func (c compression) receive(e *Endpoint, cfg *SharedConfig, b []byte) (ev Event, used int, err error) {
+func receiveCompressed(e *Endpoint, cfg *SharedConfig, now time.Time, b []byte) (ev Event, used int, err error) {
 	r := &e.receiver
 	m := &r.message
 	if m.inflating == nil {
-		m.inflating = inflatings.Get().(*inflating)
-		m.inflating.decompressor = c.decompressor(e)
+		m.inflating = newInflating(decompressorOf(e, cfg))
 	}
-	out, step, room := c.output(cfg, m)
+	i := m.inflating.(*inflating)
+	out, step, room := i.output(cfg, m)
 	start := len(out.bytes)
 	done := false
 	for !done {
@@ -83,16 +96,16 @@ func (c compression) receive(e *Endpoint, cfg *SharedConfig, b []byte) (ev Event
 			break
 		}
 		limit := room - (len(out.bytes) - start)
-		if left := cfg.limits.Message - m.inflating.size; left < int64(limit) {
+		if left := cfg.limits.Message - i.size; left < int64(limit) {
 			limit = int(left) + 1 // one byte more shows that the limit is exceeded
 		}
-		n, pending, err := c.inflate(e, out, p, last, limit)
+		n, pending, err := i.append(r, out, p, last, limit)
 		used += n
 		if err != nil {
 			return Event{}, used, err
 		}
-		if m.inflating.size > cfg.limits.Message {
-			return Event{}, used, &LimitError{Limit: "decompressed message", Option: "Limits.Message", Max: cfg.limits.Message, Seen: m.inflating.size, rule: errInflatedLimit}
+		if i.size > cfg.limits.Message {
+			return Event{}, used, &LimitError{Limit: "decompressed message", Option: "Limits.Message", Max: cfg.limits.Message, Seen: i.size, rule: errInflatedLimit}
 		}
 		done = last && !pending
 		if pending || r.rest == 0 || len(out.bytes)-start >= room {
@@ -103,7 +116,11 @@ func (c compression) receive(e *Endpoint, cfg *SharedConfig, b []byte) (ev Event
 		r.phase = headerPhase
 	}
 	produced := out.bytes[start:]
-	m.inflating.step = len(produced)
+	if cfg.limitsRates && len(produced) > used {
+		if err := e.rates().payload(len(produced)-used, &cfg.limits, now); err != nil { // besides the used ones
+			return Event{}, used, err
+		}
+	}
 	if m.opcode == wire.Text && (m.text.Check(produced) >= 0 || done && !m.text.Complete()) {
 		return Event{}, used, wire.ErrInvalidUTF8
 	}
@@ -111,7 +128,7 @@ func (c compression) receive(e *Endpoint, cfg *SharedConfig, b []byte) (ev Event
 	switch {
 	case cfg.partial && (m.delivered || !done):
 		if len(produced) == 0 && !done {
-			m.inflating.releasePiece()
+			i.releasePiece()
 			ev = Event{}
 			break
 		}
@@ -125,7 +142,7 @@ func (c compression) receive(e *Endpoint, cfg *SharedConfig, b []byte) (ev Event
 	r.count.bytes += uint64(used - len(ev.Payload)) // countEvent adds the payload
 	if done {
 		if counters := e.sender.counters; counters != nil {
-			counters.Received.addCompressed(1, m.inflating.size, m.size)
+			addCompressed(&counters.Received, 1, i.size, m.size)
 		}
 		m.opcode, m.size, m.fragments = wire.Continuation, 0, 0
 	}
@@ -135,10 +152,13 @@ func (c compression) receive(e *Endpoint, cfg *SharedConfig, b []byte) (ev Event
 // output returns the buffer for decompressed bytes, the number of input bytes
 // to decompress in a step, and that of output bytes after which an event is
 // returned.
-func (c compression) output(cfg *SharedConfig, m *message) (out *buffer, step int64, room int) {
+func (i *inflating) output(cfg *SharedConfig, m *message) (out *buffer, step int64, room int) {
 	if cfg.partial {
-		m.inflating.piece = frames.get() // Endpoint.receive has released the last one
-		return m.inflating.piece, inflateStep, frameBufferSize
+		if i.piece == nil {
+			i.piece = frames.get()
+		}
+		i.piece.bytes = i.piece.bytes[:0]
+		return i.piece, inflateStep, frameBufferSize
 	}
 	if m.assembly == nil {
 		m.assembly = assemblies.get()
@@ -146,31 +166,29 @@ func (c compression) output(cfg *SharedConfig, m *message) (out *buffer, step in
 	return m.assembly, math.MaxInt32, math.MaxInt // the steps are those of the input
 }
 
-// inflate unmasks and decompresses p, the next bytes of the payload; last marks
+// append unmasks and decompresses p, the next bytes of the payload; last marks
 // the end of the message. It appends at most limit bytes to out. n is how many
 // bytes of p are consumed, and pending reports that there is more output. Bytes
 // that are not consumed are left masked.
-func (c compression) inflate(e *Endpoint, out *buffer, p []byte, last bool, limit int) (n int, pending bool, err error) {
-	r := &e.receiver
-	state := r.message.inflating
+func (i *inflating) append(r *receiver, out *buffer, p []byte, last bool, limit int) (n int, pending bool, err error) {
 	key := r.key
 	if r.frame.Masked {
 		r.key = wire.Mask(p, key)
 	}
 	src := p
-	if state.held {
+	if i.held {
 		src = p[1:]
 	}
 	before := len(out.bytes)
-	out.bytes, n, err = state.decompressor.Append(out.bytes, src, last, limit)
-	state.size += int64(len(out.bytes) - before)
+	out.bytes, n, err = i.decompressor.Append(out.bytes, src, last, limit)
+	i.size += int64(len(out.bytes) - before)
 	if err != nil {
 		return len(p), false, &CompressionError{Err: err}
 	}
 	n += len(p) - len(src) // with the byte that was held
-	pending = state.decompressor.Pending()
-	state.held = pending && n > 0
-	if state.held {
+	pending = i.decompressor.Pending()
+	i.held = pending && n > 0
+	if i.held {
 		n--
 	}
 	if n < len(p) && r.frame.Masked {
@@ -181,45 +199,35 @@ func (c compression) inflate(e *Endpoint, out *buffer, p []byte, last bool, limi
 	return n, pending, nil
 }
 
-// decompressor returns the Decompressor of e.
-func (c compression) decompressor(e *Endpoint) Decompressor {
+// decompressorOf returns the Decompressor of e.
+func decompressorOf(e *Endpoint, cfg *SharedConfig) Decompressor {
 	ext := e.sender.ensureExt()
 	if ext.decompressor == nil {
-		ext.decompressor = c.NewDecompressor()
+		ext.decompressor = codecOf(cfg).NewDecompressor()
 	}
-	return ext.decompressor
+	return ext.decompressor.(Decompressor)
 }
 
-// release returns the struct and the buffer of the last piece.
-func (i *inflating) release() {
-	if i != nil {
-		i.releasePiece()
-		*i = inflating{}
-		inflatings.Put(i)
-	}
+// idleInflating is called when the rest of a message has not arrived.
+func idleInflating(inflated any) {
+	i := inflated.(*inflating)
+	i.releasePiece()
+	i.decompressor.Park()
+}
+
+// releaseInflating is called at the end of a message or of the connection.
+func releaseInflating(inflated any) {
+	i := inflated.(*inflating)
+	i.releasePiece()
+	*i = inflating{}
+	inflatings.Put(i)
 }
 
 // releasePiece returns the buffer of the last piece, which is not used any
 // more.
 func (i *inflating) releasePiece() {
-	if i != nil && i.piece != nil {
+	if i.piece != nil {
 		frames.put(i.piece)
 		i.piece = nil
 	}
-}
-
-// park is called when the rest of the message has not arrived.
-func (i *inflating) park() {
-	if i != nil {
-		i.decompressor.Park()
-	}
-}
-
-// produced returns how many bytes the last call of receive has decompressed. A
-// second call returns 0.
-func (i *inflating) produced() (n int) {
-	if i != nil {
-		n, i.step = i.step, 0
-	}
-	return n
 }

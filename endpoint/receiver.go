@@ -69,7 +69,7 @@ type message struct {
 	size       int64       // payload bytes of all frames, as declared and checked
 	fragments  int64       // frames
 	assembly   *buffer     // the payload so far; nil if it need not be kept
-	inflating  *inflating  // of a compressed message; nil before its first payload
+	inflating  any         // an *inflating, of a compressed message; nil before its first payload
 }
 
 // partials lends partial structs.
@@ -89,8 +89,8 @@ func (e *Endpoint) Receive(now time.Time, b []byte) (ev Event, n int) {
 		ev, n = Event{Kind: KindMessage, Opcode: op, Payload: p}, used
 	} else {
 		ev, n = e.receive(now, b)
-		if ev.Kind == KindNone && r.partial != nil {
-			r.message.inflating.park()
+		if ev.Kind == KindNone && r.partial != nil && r.message.inflating != nil {
+			compressing.idle(r.message.inflating)
 		}
 	}
 	r.countEvent(&ev, e.sender.counters)
@@ -163,12 +163,8 @@ func validText(p []byte) bool {
 func (e *Endpoint) receive(now time.Time, b []byte) (ev Event, n int) {
 	r := &e.receiver
 	cfg := r.cfg.Load()
-	if r.partial != nil {
-		if r.unfinished() {
-			r.message.inflating.releasePiece()
-		} else {
-			r.release()
-		}
+	if r.partial != nil && !r.unfinished() {
+		r.release()
 	}
 	for {
 		switch r.phase {
@@ -200,10 +196,10 @@ func (e *Endpoint) receive(now time.Time, b []byte) (ev Event, n int) {
 			}
 
 		case payloadPhase:
-			ev, used, err := e.payload(cfg, b[n:])
+			ev, used, err := e.payload(cfg, now, b[n:])
 			n += used
 			if err == nil && cfg.limitsRates {
-				err = e.rates().payload(max(used, r.message.inflating.produced()), &cfg.limits, now)
+				err = e.rates().payload(used, &cfg.limits, now)
 			}
 			if err != nil {
 				return e.fail(err), n
@@ -310,10 +306,10 @@ func (r *receiver) begin(h wire.Header) {
 
 // payload consumes the payload of the current frame that b holds. It returns
 // how many bytes that is and the event that they complete.
-func (e *Endpoint) payload(cfg *SharedConfig, b []byte) (ev Event, used int, err error) {
+func (e *Endpoint) payload(cfg *SharedConfig, now time.Time, b []byte) (ev Event, used int, err error) {
 	r := &e.receiver
 	if r.message.compressed && !r.frame.Opcode.IsControl() {
-		return cfg.compression.receive(e, cfg, b)
+		return compressing.receive(e, cfg, now, b)
 	}
 	used = int(min(int64(len(b)), r.rest))
 	p := b[:used:used]
@@ -421,7 +417,9 @@ func (r *receiver) release() {
 	if r.message.assembly != nil {
 		assemblies.put(r.message.assembly)
 	}
-	r.message.inflating.release()
+	if r.message.inflating != nil {
+		compressing.release(r.message.inflating)
+	}
 	*r.partial = partial{control: r.control[:0]}
 	partials.Put(r.partial)
 	r.partial = nil
@@ -468,10 +466,12 @@ func (e *Endpoint) fail(err error) Event {
 	switch err := err.(type) {
 	case *wire.Error:
 		rule = err
-	case interface{ broken() *wire.Error }:
-		rule = err.broken()
+	case *LimitError:
+		rule = err.rule
+	case *CloseFrameError:
+		rule = err.rule
 	default:
-		panic("BUG: websocket: a failure without a status code: " + err.Error())
+		rule = compressing.rule(err)
 	}
 	return Event{Kind: KindFailed, Err: e.Fail(rule.Code, rule.Reason, err)}
 }

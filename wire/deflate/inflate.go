@@ -26,7 +26,7 @@ type DecompressorOptions struct {
 // as it is.
 type Decompressor struct {
 	tables *inflateTables // borrowed while a message is unfinished; nil if parked
-	parked *dynamicHeader // the codes of the block, while it is parked
+	parked *inflateHeader // the codes of the block, while it is parked
 	window *ring          // latest text of earlier calls; nil if there is none
 	err    *FormatError   // the error of all further calls
 
@@ -71,9 +71,9 @@ const (
 	stateFixed
 )
 
-// A dynamicHeader is the header of a dynamic block (RFC 1951, Section 3.2.7).
+// A inflateHeader is the header of a dynamic block (RFC 1951, Section 3.2.7).
 // The tables of the block can be built from it.
-type dynamicHeader struct {
+type inflateHeader struct {
 	lits, dists, codes uint16 // numbers of the lengths
 	next               uint16 // index of the length that is read next
 	codeLengths        [decodeLengths]uint8
@@ -85,7 +85,7 @@ type inflateTables struct {
 	lit     litTable // also of the code for code lengths
 	dist    distTable
 	builder tableBuilder
-	header  dynamicHeader
+	header  inflateHeader
 	tail    [tailSize]byte
 }
 
@@ -106,7 +106,7 @@ func newInflateTables() *inflateTables {
 	return new(inflateTables)
 }
 
-var parkedHeaders = sync.Pool{New: func() any { return new(dynamicHeader) }}
+var parkedHeaders = sync.Pool{New: func() any { return new(inflateHeader) }}
 
 // NewDecompressor returns a Decompressor without text in its window.
 func NewDecompressor(opts DecompressorOptions) *Decompressor {
@@ -192,7 +192,7 @@ func (d *Decompressor) Park() {
 	}
 	switch d.state {
 	case stateCodeCode, stateCodeLengths, stateSymbols:
-		d.parked = parkedHeaders.Get().(*dynamicHeader)
+		d.parked = parkedHeaders.Get().(*inflateHeader)
 		*d.parked = d.tables.header
 	}
 	d.release()

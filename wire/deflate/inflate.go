@@ -92,7 +92,7 @@ type inflateTables struct {
 const (
 	// tailMax is the largest number of bytes at the end of a message that are
 	// copied, so that zeros can follow them.
-	tailMax = 2 << 10
+	tailMax = 512
 	// tailPad is the number of zeros. The fast loop reads that many bytes past
 	// the end before it stops.
 	tailPad  = 2 * fastInput

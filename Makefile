@@ -4,12 +4,14 @@ FUZZTIME    ?= 10s
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.1
 MODULES     := $(dir $(wildcard go.mod */go.mod fuzz/*/go.mod interop/*/go.mod))
 CROSS       := windows/amd64 darwin/arm64 js/wasm
+GATE        ?= 1.05
+ROUNDS      ?= 9
 WIRETEST    := /tmp/fibersock-wire.test
 
 # $(call each,COMMAND) runs COMMAND in every module of the repository.
 each = @for m in $(MODULES); do echo "$$m: $(1)"; (cd $$m && $(1)) || exit 1; done
 
-.PHONY: all test race crowds judge fuzz differential bench bench-full benchtest microbench cover portable chaos notls lint fmt vet tidy staticcheck i386 bigendian processors cross size peers interop conformance soak mutants
+.PHONY: all test race crowds judge fuzz differential bench bench-full bench-gate benchtest microbench cover portable chaos notls lint fmt vet tidy staticcheck i386 bigendian processors cross size peers interop conformance soak mutants
 
 all: lint test
 
@@ -43,6 +45,11 @@ bench:
 # Every scenario, longer and with more rounds.
 bench-full:
 	cd bench && $(GO) run . -full -out ../docs/performance
+
+# This tree beside the commit REF in the same rounds; fails if a scenario's ratio
+# exceeds GATE.
+bench-gate:
+	cd bench && $(GO) run . -before $(REF) -gate $(GATE) -peers fibersock,fibersock-portable -rounds $(ROUNDS) $(BENCHFLAGS)
 
 # The benchmark suite's own tests.
 benchtest:

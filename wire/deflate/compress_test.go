@@ -64,7 +64,7 @@ func (p *peer) add(text []byte) {
 
 // eachMode calls f for each window, with and without takeover, and each level.
 func eachMode(t *testing.T, f func(t *testing.T, o deflate.CompressorOptions)) {
-	for bits := deflate.MinWindowBits; bits <= deflate.MaxWindowBits; bits++ {
+	for bits := 8; bits <= 15; bits++ {
 		for _, takeover := range []bool{false, true} {
 			for _, level := range []int{deflate.LevelDefault, deflate.LevelFast, deflate.LevelBest} {
 				o := deflate.CompressorOptions{WindowBits: bits, Takeover: takeover, Level: level}

@@ -21,17 +21,16 @@ type stream struct {
 // streams returns the same streams in every run.
 func streams(t testing.TB) []stream {
 	return []stream{
-		{"ticks", generate(150, tick)},
-		{"api", generate(40, apiObject)},
-		{"chat", generate(100, chatMessage)},
-		{"protobuf", generate(100, protobufMessage)},
+		{"ticks", generate(80, tick)},
+		{"api", generate(20, apiObject)},
+		{"chat", generate(50, chatMessage)},
+		{"protobuf", generate(50, protobufMessage)},
 		{"random", generate(20, func(r *rand.Rand, i int) []byte { return randomBytes(r, 1+r.IntN(2000)) })},
-		{"runs", generate(20, func(r *rand.Rand, i int) []byte {
+		{"runs", generate(15, func(r *rand.Rand, i int) []byte {
 			return []byte(strings.Repeat(string(rune('a'+r.IntN(3))), 1+r.IntN(3000)))
 		})},
-		{"words", generate(60, func(r *rand.Rand, i int) []byte { return fewSymbols(r, 1+r.IntN(6000), 1+r.IntN(6)) })},
-		{"source", sourceFiles(t)[:12]},
-		{"long", longMessages(t)},
+		{"words", generate(20, func(r *rand.Rand, i int) []byte { return fewSymbols(r, 1+r.IntN(6000), 1+r.IntN(6)) })},
+		{"source", sourceFiles(t)[:8]},
 	}
 }
 

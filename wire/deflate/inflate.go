@@ -92,7 +92,7 @@ type inflateTables struct {
 const (
 	// tailMax is the largest number of bytes at the end of a message that are
 	// copied, so that zeros can follow them.
-	tailMax = 2 << 10
+	tailMax = 512
 	// tailPad is the number of zeros. The fast loop reads that many bytes past
 	// the end before it stops.
 	tailPad  = 2 * fastInput
@@ -230,11 +230,9 @@ func (d *Decompressor) borrow() *inflateTables {
 	switch d.state { // the codes have been found valid
 	case stateCodeLengths:
 		t.buildCodeTable()
-		t.builder.begin()
-		t.builder.add(t.header.lengths[:t.header.next])
+		t.addLengths()
 	case stateSymbols:
-		t.builder.begin()
-		t.builder.add(t.header.lengths[:t.header.lits+t.header.dists])
+		t.addLengths()
 		t.buildLitTable()
 		t.buildDistTable()
 	}
@@ -254,20 +252,33 @@ func (d *Decompressor) rings() *ringPool {
 	return &messageRings
 }
 
+// buildCodeTable makes lit the table of the code for code lengths.
 func (t *inflateTables) buildCodeTable() completeness {
 	t.builder.begin()
-	t.builder.add(t.header.codeLengths[:])
-	return t.builder.build(t.lit[:], codeBits, t.builder.symbols[:t.builder.used], 0, constant.codeEntries[:])
+	for i, n := range t.header.codeLengths {
+		t.builder.add(uint(i), uint(n))
+	}
+	return t.builder.build(t.lit[:], codeBits, 0, 0, constant.codeEntries[:])
+}
+
+// addLengths adds the code lengths of the header, up to next, to the builder.
+func (t *inflateTables) addLengths() {
+	t.builder.begin()
+	for i, n := range t.header.lengths[:t.header.next] {
+		key := uint(n)
+		if i >= int(t.header.lits) {
+			key += listKeys
+		}
+		t.builder.add(uint(i), key)
+	}
 }
 
 func (t *inflateTables) buildLitTable() completeness {
-	b := &t.builder
-	return b.build(t.lit[:], litBits, b.symbols[:b.from(t.header.lits)], 0, constant.litEntries[:])
+	return t.builder.build(t.lit[:], litBits, 0, 0, constant.litEntries[:])
 }
 
 func (t *inflateTables) buildDistTable() completeness {
-	b := &t.builder
-	return b.build(t.dist[:], distBits, b.symbols[b.from(t.header.lits):b.used], t.header.lits, constant.distEntries[:])
+	return t.builder.build(t.dist[:], distBits, listKeys, uint(t.header.lits), constant.distEntries[:])
 }
 
 // An inflation is a call of Append.
@@ -555,7 +566,7 @@ func (x *inflation) codeCode() inflateResult {
 // codeLengths reads the code lengths and builds the tables of the block.
 func (x *inflation) codeLengths() inflateResult {
 	h, b := &x.t.header, &x.t.builder
-	i, total, used := uint(h.next), uint(h.lits+h.dists), b.used
+	i, lits, total := uint(h.next), uint(h.lits), uint(h.lits+h.dists)
 	for i < total {
 		if x.nb < codeBits+7 {
 			x.fill(codeBits + 7)
@@ -563,44 +574,44 @@ func (x *inflation) codeLengths() inflateResult {
 		e := x.t.lit[x.acc&(1<<codeBits-1)]
 		skip := uint(e & entrySkip)
 		if x.rest() < int(skip) {
-			h.next, b.used = uint16(i), used
+			h.next = uint16(i)
 			return resultInput
 		}
 		extra := x.acc & (1<<skip - 1) >> (e >> entryCode & 15)
 		x.acc >>= skip
 		x.nb -= skip
-		value := uint8(e >> entryValue)
+		value := uint(e >> entryValue & 0xff)
 		if int32(e) < 0 {
-			h.lengths[i] = value
-			b.symbols[used] = uint16(i<<4) | uint16(value)
-			used += uint(value+15) >> 4 // a length of 0 is overwritten
+			key := value
+			if i >= lits {
+				key += listKeys
+			}
+			h.lengths[i] = uint8(value)
+			b.add(i, key)
 			i++
 			continue
 		}
-		times := uint(value) + uint(extra)
-		if times > total-i {
+		end := i + value + uint(extra)
+		if end > total {
 			return x.fail("there are more code lengths than the " + strconv.Itoa(int(total)) + " announced")
 		}
 		if e&entryRepeat == 0 {
-			i += times
+			i = end
 			continue
 		}
 		if i == 0 {
 			return x.fail("the first code length repeats the previous one")
 		}
-		length := h.lengths[i-1]
-		if length == 0 {
-			i += times
-			continue
-		}
-		for range times {
+		for length := h.lengths[i-1]; i < end; i++ {
+			key := uint(length)
+			if i >= lits {
+				key += listKeys
+			}
 			h.lengths[i] = length
-			b.symbols[used] = uint16(i<<4) | uint16(length)
-			used++
-			i++
+			b.add(i, key)
 		}
 	}
-	b.used = used
+	h.next = uint16(i)
 	if h.lengths[256] == 0 {
 		return x.fail("the end of the block has no code")
 	}
@@ -754,5 +765,5 @@ func (x *inflation) copyMatch() bool {
 const (
 	ringOverhead = 48
 	parkedSize   = 352
-	tablesSize   = 4*litTableSize + 4*distTableSize + 2*(decodeLits+decodeDists+1+decodeLits) + 16 + parkedSize + tailSize
+	tablesSize   = 4*litTableSize + 4*distTableSize + 2*(listHeads+6*listKeys) + parkedSize + tailSize
 )

@@ -9,24 +9,33 @@ import (
 
 // DecompressorOptions are the negotiated parameters of the peer's sender.
 type DecompressorOptions struct {
-	// WindowBits is the base-2 logarithm of the sender's window: 8 to 15. A
-	// message that refers to text farther back than 1<<WindowBits bytes is an
-	// error.
+	// WindowBits is the binary logarithm of the sender's window, 8 to 15: the
+	// value that was negotiated for max_window_bits. 0 means 15. Other values are
+	// replaced by the nearest limit. A message that refers to text farther back
+	// than 1<<WindowBits bytes is an error.
 	WindowBits int
+
 	// Takeover keeps the window from one message to the next. It is false if the
 	// sender's no_context_takeover was negotiated.
 	Takeover bool
 }
 
 // A Decompressor decompresses the messages that one peer sends on a connection
-// with permessage-deflate (RFC 7692, Section 7.2.2). It is not safe for
-// concurrent use.
+// with permessage-deflate (RFC 7692, Section 7.2.2). Its zero value has the
+// default options, without takeover.
+//
+// With takeover it keeps the window: memory that grows with the text that was
+// received, up to 1<<WindowBits bytes. Otherwise it keeps memory only during a
+// message that arrives in several pieces. The peer's sender relies on the
+// window, so it cannot be dropped before the connection ends.
 //
 // Messages without RSV1 are not passed to a Decompressor: they leave the window
 // as it is.
+//
+// The methods of a Decompressor must not be called at the same time.
 type Decompressor struct {
 	tables *inflateTables // borrowed while a message is unfinished; nil if parked
-	parked *dynamicHeader // the codes of the block, while it is parked
+	parked *inflateHeader // the codes of the block, while it is parked
 	window *ring          // latest text of earlier calls; nil if there is none
 	err    *FormatError   // the error of all further calls
 
@@ -71,9 +80,9 @@ const (
 	stateFixed
 )
 
-// A dynamicHeader is the header of a dynamic block (RFC 1951, Section 3.2.7).
+// A inflateHeader is the header of a dynamic block (RFC 1951, Section 3.2.7).
 // The tables of the block can be built from it.
-type dynamicHeader struct {
+type inflateHeader struct {
 	lits, dists, codes uint16 // numbers of the lengths
 	next               uint16 // index of the length that is read next
 	codeLengths        [decodeLengths]uint8
@@ -85,7 +94,7 @@ type inflateTables struct {
 	lit     litTable // also of the code for code lengths
 	dist    distTable
 	builder tableBuilder
-	header  dynamicHeader
+	header  inflateHeader
 	tail    [tailSize]byte
 }
 
@@ -106,7 +115,7 @@ func newInflateTables() *inflateTables {
 	return new(inflateTables)
 }
 
-var parkedHeaders = sync.Pool{New: func() any { return new(dynamicHeader) }}
+var parkedHeaders = sync.Pool{New: func() any { return new(inflateHeader) }}
 
 // NewDecompressor returns a Decompressor without text in its window.
 func NewDecompressor(opts DecompressorOptions) *Decompressor {
@@ -115,13 +124,21 @@ func NewDecompressor(opts DecompressorOptions) *Decompressor {
 	return d
 }
 
-// Init makes d, which must not have been used yet, a Decompressor without text
-// in its window. It panics if opts.WindowBits is not 8 to 15.
+// Init sets the options of d and drops all else. It is for a Decompressor that
+// is a field of another struct.
 func (d *Decompressor) Init(opts DecompressorOptions) {
-	if opts.WindowBits < minWindowBits || opts.WindowBits > maxWindowBits {
-		panic("deflate: DecompressorOptions.WindowBits is not 8 to 15")
+	if opts.WindowBits == 0 {
+		opts.WindowBits = maxWindowBits
 	}
-	*d = Decompressor{windowBits: uint8(opts.WindowBits), takeover: opts.Takeover}
+	*d = Decompressor{windowBits: uint8(min(max(opts.WindowBits, minWindowBits), maxWindowBits)), takeover: opts.Takeover}
+}
+
+// size returns the size of the window in bytes.
+func (d *Decompressor) size() int {
+	if d.windowBits == 0 {
+		return 1 << maxWindowBits
+	}
+	return 1 << d.windowBits
 }
 
 // Append decompresses src, the next bytes of a compressed message, and appends
@@ -170,7 +187,7 @@ func (d *Decompressor) Append(dst, src []byte, final bool, limit int) (out []byt
 		messageRings.put(d.window)
 		d.window = nil
 	} else {
-		d.window = appendRing(d.window, out[x.base:], 1<<d.windowBits, d.rings())
+		d.window = appendRing(d.window, out[x.base:], d.size(), d.rings())
 	}
 	if d.state == stateStart {
 		d.read, d.bits, d.nbits = 0, 0, 0
@@ -192,7 +209,7 @@ func (d *Decompressor) Park() {
 	}
 	switch d.state {
 	case stateCodeCode, stateCodeLengths, stateSymbols:
-		d.parked = parkedHeaders.Get().(*dynamicHeader)
+		d.parked = parkedHeaders.Get().(*inflateHeader)
 		*d.parked = d.tables.header
 	}
 	d.release()
@@ -652,7 +669,7 @@ func (x *inflation) symbols(lit *litTable, dist *distTable) inflateResult {
 		case symbolNoDistance:
 			return x.fail("a code stands for no distance")
 		case symbolFar:
-			return x.fail("a distance of " + strconv.Itoa(int(x.distance)) + " bytes exceeds the " + strconv.Itoa(min(x.known(), 1<<x.windowBits)) + " bytes in the window")
+			return x.fail("a distance of " + strconv.Itoa(int(x.distance)) + " bytes exceeds the " + strconv.Itoa(min(x.known(), x.size())) + " bytes in the window")
 		}
 		if x.rest() < 0 {
 			return x.truncated() // zeros after the end have been decoded
@@ -725,7 +742,7 @@ func (x *inflation) symbol(lit *litTable, dist *distTable) symbolResult {
 	}
 	x.take(used)
 	x.distance = uint16(distance)
-	if distance > 1<<x.windowBits || int(distance) > x.known() {
+	if int(distance) > min(x.known(), x.size()) {
 		return symbolFar
 	}
 	x.length = uint16(length)

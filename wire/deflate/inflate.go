@@ -66,7 +66,7 @@ const (
 	// The length of a stored block follows. If there is none, the message ends:
 	// the sender removed it (RFC 7692, Section 7.2.1).
 	stateStoredLength
-	// d.length bytes of a stored block follow.
+	// The rest of a stored block follows: length bytes.
 	stateStored
 	// The numbers of code lengths of a dynamic block follow.
 	stateDynamic
@@ -74,13 +74,13 @@ const (
 	stateCodeCode
 	// The code lengths follow.
 	stateCodeLengths
-	// Symbols in the codes of tables follow, after a copy of d.length bytes.
+	// Symbols of a dynamic block follow, after a copy of length bytes.
 	stateSymbols
-	// Symbols in the fixed codes follow, after a copy of d.length bytes.
+	// Symbols of a fixed block follow, after a copy of length bytes.
 	stateFixed
 )
 
-// A inflateHeader is the header of a dynamic block (RFC 1951, Section 3.2.7).
+// An inflateHeader is the header of a dynamic block (RFC 1951, Section 3.2.7).
 // The tables of the block can be built from it.
 type inflateHeader struct {
 	lits, dists, codes uint16 // numbers of the lengths
@@ -142,19 +142,23 @@ func (d *Decompressor) size() int {
 }
 
 // Append decompresses src, the next bytes of a compressed message, and appends
-// the text, but at most limit bytes, to dst. It returns the extended slice and
-// the number of bytes of src that it consumed. src is not retained. Append may
-// write to all of dst's capacity.
+// at most limit bytes of text to dst. It returns the extended slice and the
+// number of bytes of src that it consumed.
 //
-// If [Decompressor.Pending] reports true then there is more text than limit:
-// call Append again with src[n:] and the same final. Otherwise all of src is
-// consumed.
+// If [Decompressor.Pending] reports true, there is more text than limit: call
+// Append again with src[n:] and the same final. Otherwise all of src is consumed.
 //
-// final reports that src ends the message. The bytes 00 00 ff ff that the sender
-// removed must not be added. Once Append has returned with nothing pending, the
-// message is complete and the next call begins another.
+// final marks the end of the message. The caller does not append the bytes 00 00
+// ff ff that the sender removed. If Append returns with nothing pending after
+// final, the message is complete, and the next call begins another message.
 //
-// The error is a [*FormatError]. All further calls return it too.
+// src is not retained. Bytes of dst between its length and its capacity may be
+// overwritten; src must not overlap them. dst need not hold earlier text of the
+// message. It is reallocated if its capacity is too small, in proportion to text
+// and input that have arrived.
+//
+// An error is a [*FormatError], and out is dst. All further calls return the
+// same error.
 func (d *Decompressor) Append(dst, src []byte, final bool, limit int) (out []byte, n int, err error) {
 	if d.err != nil {
 		return dst, 0, d.err
@@ -168,9 +172,9 @@ func (d *Decompressor) Append(dst, src []byte, final bool, limit int) (out []byt
 	switch x.run() {
 	case resultFull:
 		d.pending = true
-	case resultInput:
+	default:
 		d.pending = false
-		if final {
+		if final && d.err == nil {
 			if !x.complete() {
 				x.truncated()
 			}
@@ -196,13 +200,15 @@ func (d *Decompressor) Append(dst, src []byte, final bool, limit int) (out []byt
 	return out, n, nil
 }
 
-// Pending reports whether the last call of Append stopped at its limit.
+// Pending reports whether the last call of Append stopped at its limit, with more
+// text to append.
 func (d *Decompressor) Pending() bool { return d.pending }
 
-// Park releases the memory that d borrows for the decode tables of an
-// unfinished message, 13 KiB. Call it if the rest of a message has not arrived.
-// The next call of Append borrows it again, and builds the tables again. Park
-// does nothing between messages.
+// Park releases the decode tables of an unfinished message, which are 12 KiB.
+// Call it when the rest of the message has not arrived and the connection waits
+// for it. d then keeps its window and up to 0.4 KiB. The next call of Append
+// builds the tables again, in 2 µs or less. Between messages d borrows nothing,
+// and Park does nothing.
 func (d *Decompressor) Park() {
 	if d.tables == nil {
 		return
@@ -215,8 +221,8 @@ func (d *Decompressor) Park() {
 	d.release()
 }
 
-// Size returns the number of bytes that d has allocated or borrowed, without d
-// itself.
+// Size returns the number of bytes that d has allocated or borrowed, in addition
+// to d itself.
 func (d *Decompressor) Size() int {
 	n := 0
 	if d.window != nil {
@@ -361,9 +367,9 @@ func (x *inflation) grow() bool {
 	if x.n == x.limit {
 		return false
 	}
-	// As much again, or enough for a usual ratio. Both follow bytes that have
-	// arrived.
-	more := max(x.n-x.base, 4*(x.end-min(x.pos, x.end)), 256)
+	// As much again, or enough for a usual ratio: the size follows bytes that
+	// have arrived.
+	more := max(x.n-x.base, min(4*(x.end-min(x.pos, x.end)), 64<<10), 256)
 	out := append(x.out[:x.n], make([]byte, min(more, x.limit-x.n))...)
 	x.out = out[:min(cap(out), x.limit)]
 	return true

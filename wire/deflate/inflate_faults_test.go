@@ -159,7 +159,6 @@ var refusedMessages = []struct {
 func TestRefusedMessages(t *testing.T) {
 	for _, c := range refusedMessages {
 		t.Run(c.name, func(t *testing.T) {
-			// Distances are in the window.
 			p := unhex(t, c.message)
 			var first *FormatError
 			for split := range len(p) + 1 {
@@ -436,13 +435,13 @@ func TestSize(t *testing.T) {
 	if n := reflect.TypeFor[Decompressor]().Size(); n > 128 {
 		t.Errorf("%d bytes before the first message", n)
 	}
-	for what, c := range map[string][2]int{
+	for name, c := range map[string][2]int{
 		"ring":   {ringOverhead, int(reflect.TypeFor[ring]().Size())},
 		"parked": {parkedSize, int(reflect.TypeFor[inflateHeader]().Size())},
 		"tables": {tablesSize, int(reflect.TypeFor[inflateTables]().Size())},
 	} {
 		if c[0] < c[1] || c[0] > c[1]+64 {
-			t.Errorf("%s: counted as %d bytes, are %d", what, c[0], c[1])
+			t.Errorf("%s: counted as %d bytes, are %d", name, c[0], c[1])
 		}
 	}
 	text := corpus()["json"]

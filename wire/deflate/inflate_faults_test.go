@@ -159,7 +159,6 @@ var refusedMessages = []struct {
 func TestRefusedMessages(t *testing.T) {
 	for _, c := range refusedMessages {
 		t.Run(c.name, func(t *testing.T) {
-			// Distances are in the window.
 			p := unhex(t, c.message)
 			var first *FormatError
 			for split := range len(p) + 1 {
@@ -202,16 +201,16 @@ func TestErrorStatesReasonAndOffset(t *testing.T) {
 	}
 }
 
-func TestWindowBitsOutOfRangePanic(t *testing.T) {
-	for _, bits := range []int{-1, 0, 7, 16, 256 + 8} {
-		func() {
-			defer func() {
-				if recover() == nil {
-					t.Errorf("%d: no panic", bits)
-				}
-			}()
-			NewDecompressor(DecompressorOptions{WindowBits: bits})
-		}()
+// WindowBits of 0 are 15; other values are the nearest limit.
+func TestWindowBitsOutOfRange(t *testing.T) {
+	for _, c := range []struct{ bits, size int }{{-1, 256}, {0, 1 << 15}, {7, 256}, {8, 256}, {15, 1 << 15}, {16, 1 << 15}, {256, 1 << 15}} {
+		if got := NewDecompressor(DecompressorOptions{WindowBits: c.bits}).size(); got != c.size {
+			t.Errorf("WindowBits %d: a window of %d bytes, want %d", c.bits, got, c.size)
+		}
+	}
+	var zero Decompressor
+	if got, err := inflateWhole(&zero, []byte{0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00}, 5); err != nil || string(got) != "Hello" || zero.size() != 1<<15 {
+		t.Errorf("the zero value: got %q, error %v, a window of %d bytes", got, err, zero.size())
 	}
 }
 
@@ -436,13 +435,13 @@ func TestSize(t *testing.T) {
 	if n := reflect.TypeFor[Decompressor]().Size(); n > 128 {
 		t.Errorf("%d bytes before the first message", n)
 	}
-	for what, c := range map[string][2]int{
+	for name, c := range map[string][2]int{
 		"ring":   {ringOverhead, int(reflect.TypeFor[ring]().Size())},
-		"parked": {parkedSize, int(reflect.TypeFor[dynamicHeader]().Size())},
+		"parked": {parkedSize, int(reflect.TypeFor[inflateHeader]().Size())},
 		"tables": {tablesSize, int(reflect.TypeFor[inflateTables]().Size())},
 	} {
 		if c[0] < c[1] || c[0] > c[1]+64 {
-			t.Errorf("%s: counted as %d bytes, are %d", what, c[0], c[1])
+			t.Errorf("%s: counted as %d bytes, are %d", name, c[0], c[1])
 		}
 	}
 	text := corpus()["json"]

@@ -23,7 +23,7 @@ type FrameCount struct {
 // payload in bytes.
 func (n *FrameCount) addFrame(first byte, payload int) {
 	final := first&finBit != 0
-	switch op := wire.Opcode(first &^ finBit); op {
+	switch op := wire.Opcode(first & 0x0f); op {
 	case wire.Text, wire.Binary, wire.Continuation:
 		n.Bytes += uint64(payload)
 		if final {

@@ -80,11 +80,7 @@ const (
 	stateFixed
 )
 
-<<<<<<< HEAD
-// A inflateHeader is the header of a dynamic block (RFC 1951, Section 3.2.7).
-=======
 // An inflateHeader is the header of a dynamic block (RFC 1951, Section 3.2.7).
->>>>>>> deflate-dec
 // The tables of the block can be built from it.
 type inflateHeader struct {
 	lits, dists, codes uint16 // numbers of the lengths

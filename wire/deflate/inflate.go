@@ -40,8 +40,8 @@ type Decompressor struct {
 	err    *FormatError   // the error of all further calls
 
 	read  int64  // bytes of the message that earlier calls consumed
-	bits  uint64 // input that is consumed, but not decoded yet
-	nbits uint8  // number of bits in bits
+	bits  uint64 // input that is consumed, but not decoded yet; above, as inflation.acc
+	nbits uint8  // number of these bits
 
 	state      inflateState
 	afterBlock inflateState // state after the present block
@@ -419,7 +419,7 @@ func (x *inflation) suspend() int {
 		x.nb -= 8 * uint(x.pos-x.end)
 		x.pos = x.end
 	}
-	x.bits, x.nbits = x.acc&(1<<x.nb-1), uint8(x.nb)
+	x.bits, x.nbits = x.acc, uint8(x.nb)
 	n := x.before + x.pos
 	x.read += int64(n)
 	return n

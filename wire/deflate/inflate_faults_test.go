@@ -101,6 +101,17 @@ func codeLengthHeader(lits, dists int, cl []uint8, syms ...[2]int) string {
 	return hex.EncodeToString(w.bytes())
 }
 
+// finalDynamicCut is a final block without its last bits, which are zeros.
+var finalDynamicCut = func() []byte {
+	var w testBits
+	lits := lens(258, 'a', 3, 'b', 3, 'c', 3, 256, 1, 257, 3) // the end is 0
+	w.dynamic(1, lits, lens(1))
+	for ok := true; ok; ok = w.used%8 != 0 {
+		w.code(lits, 'a')
+	}
+	return w.bytes()
+}()
+
 var refusedMessages = []struct {
 	name, message, reason string
 	offset                int64 // -1: not compared
@@ -117,6 +128,8 @@ var refusedMessages = []struct {
 	{"a byte after the end", "f248cdc9c9070000", "truncated", 8},
 	{"bytes after the end", "f248cdc9c9070061626364", "differs from its complement", -1},
 	{"a byte after a final block that begins another", "f348cdc9c9070002", "truncated", -1},
+	{"a final block cut", "f348cdc9c907", "truncated", 6},
+	{"a final dynamic block cut", hex.EncodeToString(finalDynamicCut), "truncated", -1},
 	{"distance without a window", "f200110000", "a distance of 5 bytes exceeds the 1 bytes in the window", -1},
 	{"a copy first", hex.EncodeToString(fixedSymbols(257, -1).end()), "a distance of 1 bytes exceeds the 0 bytes in the window", -1},
 	{"288 literal codes", "fc00000000", "288 codes for literals and lengths exceed 286", 2},
@@ -129,6 +142,7 @@ var refusedMessages = []struct {
 	{"an oversubscribed code for code lengths", codeLengthHeader(257, 1, lens(19, 18, 1, 1, 1, 0, 1)), "the code for code lengths is oversubscribed", -1},
 	{"a repetition first", codeLengthHeader(257, 1, lens(19, 16, 1, 1, 1), [2]int{16, 0}), "the first code length repeats", -1},
 	{"code lengths beyond the announced", codeLengthHeader(257, 1, lens(19, 18, 1, 1, 1), [2]int{18, 127}, [2]int{18, 127}), "more code lengths than the 258 announced", -1},
+	{"one code length beyond the announced", codeLengthHeader(257, 1, lens(19, 18, 1, 1, 1), [2]int{18, 127}, [2]int{18, 110}), "more code lengths than the 258 announced", -1},
 	{"a repetition beyond the announced", codeLengthHeader(257, 1, lens(19, 18, 1, 1, 2, 16, 2), [2]int{18, 127}, [2]int{18, 107}, [2]int{1, 0}, [2]int{16, 0}), "more code lengths than the 258 announced", -1},
 	{"no code for the end of the block", dynamicMessage(lens(257, 'a', 1, 'b', 1), lens(1), func(*testBits) {}), "the end of the block has no code", -1},
 	{"an oversubscribed literal code", dynamicMessage(lens(257, 'a', 1, 'b', 1, 256, 1), lens(1), func(*testBits) {}), "the code for literals and lengths is oversubscribed", -1},
@@ -277,6 +291,9 @@ func TestEverySplit(t *testing.T) {
 					t.Fatalf("%s, level %d, split at %d: %d consumed, error %v", name, level, split, n, err)
 				}
 				d.Park()
+				if _, err := inflateWhole(new(Decompressor), dynamicHello, 5); err != nil {
+					t.Fatal(err) // it uses the tables
+				}
 				got, _, err = d.Append(got, p1[split:], true, 1000)
 				if err != nil || !bytes.Equal(got, first) {
 					t.Fatalf("%s, level %d, split at %d: got %q, error %v", name, level, split, got, err)

@@ -39,9 +39,9 @@ func inflateWhole(d *Decompressor, p []byte, limit int) ([]byte, error) {
 var errTooLong = errors.New("more text than the limit")
 
 // inflatePieces decompresses a message of at most limit bytes: pieces of
-// sizes() bytes, each parked and with a limit of room() bytes. It does not
-// retain the text, so that references to earlier pieces are read from the
-// window.
+// sizes() bytes with a limit of room() bytes. It does not retain the text, so
+// that references to earlier pieces are read from the window. At random it parks
+// d, and then another message uses the tables.
 func inflatePieces(d *Decompressor, p []byte, limit int, sizes, room func() int) ([]byte, error) {
 	var text []byte
 	for done := false; !done; {
@@ -71,6 +71,9 @@ func inflatePieces(d *Decompressor, p []byte, limit int, sizes, room func() int)
 		}
 		if rand.IntN(2) == 0 {
 			d.Park()
+			if _, err := inflateWhole(new(Decompressor), dynamicHello, 5); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return text, nil

@@ -40,8 +40,8 @@ type Decompressor struct {
 	err    *FormatError   // the error of all further calls
 
 	read  int64  // bytes of the message that earlier calls consumed
-	bits  uint64 // input that is consumed, but not decoded yet
-	nbits uint8  // number of bits in bits
+	bits  uint64 // input that is consumed, but not decoded yet; above, as inflation.acc
+	nbits uint8  // number of these bits
 
 	state      inflateState
 	afterBlock inflateState // state after the present block
@@ -375,9 +375,9 @@ func (x *inflation) grow() bool {
 	return true
 }
 
-// rest returns the number of bits of input that are left. It is negative if
-// zeros after the end have been decoded.
-func (x *inflation) rest() int { return int(x.nb) + 8*(x.end-x.pos) }
+// rest returns the number of bits of input that are left, or some millions if
+// there are more. It is negative if zeros after the end have been decoded.
+func (x *inflation) rest() int { return int(x.nb) + 8*min(x.end-x.pos, 1<<20) }
 
 // fill adds input to acc, to at least 56 bits if there is so much, and reports
 // whether n bits of input are left. n is at most 56.
@@ -419,7 +419,7 @@ func (x *inflation) suspend() int {
 		x.nb -= 8 * uint(x.pos-x.end)
 		x.pos = x.end
 	}
-	x.bits, x.nbits = x.acc&(1<<x.nb-1), uint8(x.nb)
+	x.bits, x.nbits = x.acc, uint8(x.nb)
 	n := x.before + x.pos
 	x.read += int64(n)
 	return n
@@ -427,11 +427,10 @@ func (x *inflation) suspend() int {
 
 // fail sets err, for a fault before the present place of the input.
 func (x *inflation) fail(reason string) inflateResult {
-	rest := x.rest()
-	if rest < 0 {
+	if x.rest() < 0 {
 		return x.truncated() // the fault is in zeros after the end
 	}
-	x.err = &FormatError{Offset: x.read + int64(x.before+x.end-(rest+7)/8), Reason: reason}
+	x.err = &FormatError{Offset: x.read + int64(x.before+x.pos) - int64(x.nb+7)/8, Reason: reason}
 	return resultFailed
 }
 

@@ -478,7 +478,7 @@ func TestCountersOfCompressedMessages(t *testing.T) {
 	})
 }
 
-// Compression is what was negotiated.
+// Compression returns the negotiated extension.
 func TestCompression(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		e, _ := sending(t, role, noTakeover)

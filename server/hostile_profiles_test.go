@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/internal/test/hostile"
+	"github.com/fibersock/fibersock/permessage"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 	"github.com/fibersock/fibersock/wstest"
@@ -43,6 +44,7 @@ func limits(divisor time.Duration) *server.Server {
 		PongTimeout:      besieged.PongTimeout / divisor,
 		MaxBacklog:       besieged.MaxBacklog,
 		Limits:           besieged.Limits,
+		Compression:      new(permessage.Deflate),
 	}
 }
 
@@ -120,7 +122,7 @@ func littleRoom(int) wstest.Plan {
 
 // Each attack ends as its profile expects, within the limit that it exceeds,
 // with an error that names it, in both styles of handlers, and leaves no
-// goroutine.
+// goroutine (T-B01, T-B02, T-B06, T-B07, T-B09, T-B11, 7692-7.2.2-d, -f).
 func TestHostileClients(t *testing.T) {
 	cert, cfg := certificate(t)
 	cfg.Time = func() time.Time { return time.Now().AddDate(25, 0, 0) } // in a bubble the year is 2000

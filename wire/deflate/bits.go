@@ -30,8 +30,3 @@ func (w *bitWriter) align() {
 		w.acc, w.n = 0, 0
 	}
 }
-
-// bitLen returns the number of bits written.
-func (w *bitWriter) bitLen() int {
-	return w.pos*8 + int(w.n)
-}

@@ -35,9 +35,9 @@ const blockSpace = 24
 type encoding uint8
 
 const (
-	encodeStored  encoding = 0
-	encodeFixed   encoding = 1
-	encodeDynamic encoding = 2
+	encodeStored  = 0
+	encodeFixed   = 1
+	encodeDynamic = 2
 )
 
 // writeBlock appends the block e.seqs of text[start:end] to w in the smallest
@@ -45,7 +45,7 @@ const (
 // would exceed limit bytes.
 func (e *encoder) writeBlock(w *bitWriter, start, end, limit int) bool {
 	kind, size := e.chooseEncoding(w, start, end)
-	if w.bitLen()+size > limit*8 {
+	if (int(w.n)+size+7)/8 > limit-w.pos {
 		return false
 	}
 	w.reserve(size/8 + blockSpace)
@@ -53,10 +53,10 @@ func (e *encoder) writeBlock(w *bitWriter, start, end, limit int) bool {
 	case encodeStored:
 		w.putStored(e.text[start:end])
 	case encodeFixed:
-		w.put(uint64(encodeFixed)<<1, 3)
+		w.put(encodeFixed<<1, 3)
 		e.writeSequences(w, &e.fixed, start)
 	case encodeDynamic:
-		w.put(uint64(encodeDynamic)<<1, 3)
+		w.put(encodeDynamic<<1, 3)
 		e.header.write(w)
 		e.writeSequences(w, &e.dynamic, start)
 	}
@@ -66,7 +66,7 @@ func (e *encoder) writeBlock(w *bitWriter, start, end, limit int) bool {
 // chooseEncoding returns the smallest encoding of the block and its size in
 // bits.
 func (e *encoder) chooseEncoding(w *bitWriter, start, end int) (encoding, int) {
-	kind, size := encodeStored, storedBits(w, end-start)
+	kind, size := encoding(encodeStored), storedBits(w, end-start)
 	if fixed, ok := e.shortFixedBits(start); ok {
 		if fixed < size {
 			kind, size = encodeFixed, fixed
@@ -224,7 +224,7 @@ func (e *encoder) writeSequences(w *bitWriter, c *codes, start int) {
 
 // putStored appends a stored block (RFC 1951, Section 3.2.4).
 func (w *bitWriter) putStored(p []byte) {
-	w.put(uint64(encodeStored)<<1, 3)
+	w.put(encodeStored<<1, 3)
 	w.align()
 	n := uint64(len(p))
 	w.put(n|(n^0xffff)<<16, 32)
@@ -239,10 +239,10 @@ func (w *bitWriter) reserve(n int) {
 	}
 }
 
-// A dynamicHeader is the code of a dynamic block as it is sent: the lengths of
+// A codeHeader is the code of a dynamic block as it is sent: the lengths of
 // both codes, run-length encoded in the code length alphabet (RFC 1951, Section
 // 3.2.7).
-type dynamicHeader struct {
+type codeHeader struct {
 	lit, dist []usedSymbol // symbols that have a code; parts of used
 	used      [literalSymbols + distSymbols + codeSymbols]usedSymbol
 	runs      [literalSymbols + distSymbols]codeRun
@@ -291,7 +291,7 @@ func (e *encoder) buildDynamic() int {
 	clear(h.codes[:])
 	_, runBits := e.builder.build(h.codes[:], h.freq[:], maxCodeLengthBits, used)
 	h.sent = codeSymbols
-	for h.sent > 4 && h.codes[encCodeOrder[h.sent-1]] == 0 {
+	for h.sent > 4 && h.codes[codeOrder[h.sent-1]] == 0 {
 		h.sent--
 	}
 	return litBits + distBits + 5 + 5 + 4 + 3*h.sent + runBits +
@@ -306,7 +306,7 @@ type runEncoder struct {
 }
 
 // add appends length n times.
-func (r *runEncoder) add(h *dynamicHeader, length uint8, n int) {
+func (r *runEncoder) add(h *codeHeader, length uint8, n int) {
 	if n == 0 {
 		return
 	}
@@ -318,7 +318,7 @@ func (r *runEncoder) add(h *dynamicHeader, length uint8, n int) {
 }
 
 // flush ends the run.
-func (r *runEncoder) flush(h *dynamicHeader) {
+func (r *runEncoder) flush(h *codeHeader) {
 	n := r.n
 	r.n = 0
 	if n == 0 {
@@ -343,17 +343,17 @@ func (r *runEncoder) flush(h *dynamicHeader) {
 	}
 }
 
-func (h *dynamicHeader) addRun(symbol uint8, extra int) {
+func (h *codeHeader) addRun(symbol uint8, extra int) {
 	h.runs[h.nruns] = codeRun(symbol) | codeRun(extra)<<8
 	h.nruns++
 	h.freq[symbol]++
 }
 
 // write appends the header.
-func (h *dynamicHeader) write(w *bitWriter) {
+func (h *codeHeader) write(w *bitWriter) {
 	lit, dist := h.lit[len(h.lit)-1]+1, h.dist[len(h.dist)-1]+1
 	w.put(uint64(lit-firstLength)|uint64(dist-1)<<5|uint64(h.sent-4)<<10, 14)
-	for _, s := range encCodeOrder[:h.sent] {
+	for _, s := range codeOrder[:h.sent] {
 		w.put(uint64(h.codes[s].len()), 3)
 	}
 	for _, r := range h.runs[:h.nruns] {

@@ -85,8 +85,7 @@ func (e *encoder) parseChains(start, end, window int, p *effort) {
 // search inserts position i into the chains. It returns the longest match there
 // that is longer than least, which is at least minMatch-1, or least and 0.
 func (e *encoder) search(i, end, window, least int, p *effort) (length, at int) {
-	v := e.load32(i)
-	head := e.replaceHead(v, i)
+	head := e.replaceHead(e.load32(i), i)
 	e.prev[i&(prevSize-1)] = head
 	c := int(head)
 
@@ -96,16 +95,21 @@ func (e *encoder) search(i, end, window, least int, p *effort) (length, at int) 
 		return length, 0
 	}
 	first := max(i-window, chainStart)
+	// A longer match includes the 4 bytes that end after length bytes.
+	offset := length - (minMatch - 1)
+	last := e.load32(i + offset)
 	for range p.depth {
 		if c < first {
 			break
 		}
-		if e.text[c+length] == e.text[i+length] && e.load32(c) == v {
+		if e.load32(c+offset) == last {
 			if l := e.matchLength(i, i-c, end); l > length {
 				length, at = l, c
 				if l >= p.nice || l == room {
 					break
 				}
+				offset = length - (minMatch - 1)
+				last = e.load32(i + offset)
 			}
 		}
 		c = int(e.prev[c&(prevSize-1)])
@@ -113,10 +117,10 @@ func (e *encoder) search(i, end, window, least int, p *effort) (length, at int) 
 	return length, at
 }
 
-// matchLength returns the length of the match at i of distance dist, whose first
-// minMatch bytes are known to match. It does not reach past end.
+// matchLength returns the number of equal bytes at i and dist before it, at most
+// maxMatch and not past end.
 func (e *encoder) matchLength(i, dist, end int) int {
-	n := minMatch
+	n := 0
 	room := min(end-i, maxMatch)
 	for n < room {
 		x := e.load64(i+n) ^ e.load64(i-dist+n)

@@ -52,8 +52,9 @@ type (
 	distTable [distTableSize]uint32
 )
 
-// The entries of the symbols without their code, and the tables of the fixed
-// code (RFC 1951, Sections 3.2.5 and 3.2.6). newInflateTables sets them.
+// constant has the entries of the symbols without their code, and the tables of
+// the fixed codes (RFC 1951, Sections 3.2.5 and 3.2.6). newInflateTables sets
+// it, so that a program which never decompresses does not pay for it.
 var constant struct {
 	once        sync.Once
 	litEntries  [decodeLits]uint32
@@ -61,6 +62,7 @@ var constant struct {
 	codeEntries [decodeLengths]uint32
 	lit         litTable
 	dist        distTable
+	emptyLists  [2 * listKeys]uint16 // tableBuilder.last of empty lists
 }
 
 func initConstant() {
@@ -88,28 +90,26 @@ func initConstant() {
 	c.codeEntries[17] = 3<<entryValue | 3
 	c.codeEntries[18] = 11<<entryValue | 7
 
-	var lengths [decodeLits]uint8
-	for i := range lengths {
-		switch {
-		case i < 144:
-			lengths[i] = 8
-		case i < 256:
-			lengths[i] = 9
-		case i < 280:
-			lengths[i] = 7
-		default:
-			lengths[i] = 8
-		}
+	for key := range c.emptyLists {
+		c.emptyLists[key] = listHeads + uint16(key)
 	}
 	var b tableBuilder
-	b.add(lengths[:])
-	b.build(c.lit[:], litBits, b.symbols[:b.used], 0, c.litEntries[:])
-	for i := range decodeDists {
-		lengths[i] = 5
-	}
 	b.begin()
-	b.add(lengths[:decodeDists])
-	b.build(c.dist[:], distBits, b.symbols[:b.used], 0, c.distEntries[:])
+	for i := range uint(decodeLits) {
+		n := uint(8)
+		switch {
+		case i >= 144 && i < 256:
+			n = 9
+		case i >= 256 && i < 280:
+			n = 7
+		}
+		b.add(i, n)
+	}
+	for i := range uint(decodeDists) {
+		b.add(decodeLits+i, listKeys+5)
+	}
+	b.build(c.lit[:], litBits, 0, 0, c.litEntries[:])
+	b.build(c.dist[:], distBits, listKeys, decodeLits, c.distEntries[:])
 }
 
 // completeness tells whether a code gives a symbol to each sequence of bits.
@@ -124,51 +124,48 @@ const (
 )
 
 func (c completeness) String() string {
-	return [...]string{"complete", "empty", "single", "incomplete", "oversubscribed"}[c]
+	return [...]string{"complete", "empty", "incomplete", "incomplete", "oversubscribed"}[c]
 }
 
-// A tableBuilder is the memory that builds decode tables.
+// A tableBuilder is the memory that builds decode tables: a list for each code
+// length of each of two codes, of the symbols with that length in ascending
+// order. A list key is the code length, plus listKeys for the second code.
+// Symbols of the second code follow those of the first.
 type tableBuilder struct {
-	// symbols[:used] are the symbols with a code, by number: the number in bits 4
-	// to 15, the length of the code below. There is room for one more.
-	symbols [decodeLits + decodeDists + 1]uint16
-	used    uint
-	sorted  [decodeLits]uint16 // numbers, by the length of the code and then by number
+	next  [listHeads + 2*listKeys]uint16 // by symbol, or listHeads plus a key: the next symbol of the list
+	last  [2 * listKeys]uint16           // by key: the last symbol, or listHeads plus the key
+	count [2 * listKeys]uint16           // by key: the number of symbols
 }
 
-// begin removes all symbols.
-func (b *tableBuilder) begin() { b.used = 0 }
+const (
+	listHeads = decodeLits + decodeDists
+	listKeys  = longestCode + 1
+)
 
-// add appends the symbols with these lengths, from 0.
-func (b *tableBuilder) add(lengths []uint8) {
-	for i, n := range lengths {
-		b.symbols[b.used] = uint16(i<<4) | uint16(n)
-		b.used += uint(n+15) >> 4
-	}
+// begin empties the lists.
+func (b *tableBuilder) begin() {
+	b.last = constant.emptyLists
+	b.count = [2 * listKeys]uint16{}
 }
 
-// from returns the index in symbols of the first symbol that is not below n.
-func (b *tableBuilder) from(n uint16) uint {
-	i := b.used
-	for i > 0 && b.symbols[i-1]>>4 >= n {
-		i--
-	}
-	return i
+// add appends a symbol to a list. A code length of 0 is as good as another: its
+// lists are not read.
+func (b *tableBuilder) add(symbol, key uint) {
+	key %= 2 * listKeys
+	b.next[b.last[key]] = uint16(symbol)
+	b.last[key] = uint16(symbol)
+	b.count[key]++
 }
 
-// build makes table the decode table of the canonical code of symbols (RFC
-// 1951, Section 3.2.2), with numbers from first. entries are the entries of
-// the symbols without their code. It sets no table for an incomplete or
-// overfull code.
-func (b *tableBuilder) build(table []uint32, rootBits uint, symbols []uint16, first uint16, entries []uint32) completeness {
-	var count, next [longestCode + 1]uint16
-	for _, s := range symbols {
-		count[s&15]++
-	}
-	used, left, longest := uint16(0), 1, 0
+// build makes table the decode table of the canonical code (RFC 1951, Section
+// 3.2.2) in the lists with the keys from key. entries are the entries of its
+// symbols without their code; the first one has the number first. build sets no
+// table for an incomplete or overfull code.
+func (b *tableBuilder) build(table []uint32, rootBits uint, key, first uint, entries []uint32) completeness {
+	count := (*[listKeys]uint16)(b.count[key:])
+	heads := (*[listKeys]uint16)(b.next[listHeads+key:])
+	left, longest := 1, 0
 	for n := 1; n <= longestCode; n++ {
-		next[n] = used
-		used += count[n]
 		left = left<<1 - int(count[n])
 		if left < 0 {
 			return codeOverfull
@@ -177,37 +174,44 @@ func (b *tableBuilder) build(table []uint32, rootBits uint, symbols []uint16, fi
 			longest = n
 		}
 	}
-	if left > 0 {
-		return buildPartial(table[:1<<rootBits], longest, symbols, first, entries)
+	switch {
+	case left == 0:
+		b.fill(table, rootBits, count, heads, first, entries)
+		return codeComplete
+	case longest > 1:
+		return codeIncomplete
 	}
-	for _, s := range symbols {
-		n := s & 15
-		b.sorted[next[n]] = s>>4 - first
-		next[n]++
+	// A single code of one bit, or none.
+	table[0], table[1] = entryOther+entryOneBit, entryOther+entryOneBit
+	if longest == 1 {
+		table[0] = entries[uint(heads[1])-first] + entryOneBit
 	}
-	fill(table, rootBits, b.sorted[:used], &count, entries)
-	return codeComplete
+	double(table, 2, 1<<rootBits)
+	if longest == 0 {
+		return codeEmpty
+	}
+	return codeSingle
 }
 
-// fill sets table for a complete code: count has the number of codes of each
-// length, sorted their symbols.
+// fill sets table for a complete code, with count codes of each length and the
+// lists of their symbols.
 //
 // The first bit of a code is the lowest bit of an index. So the table for codes
 // of up to n bits, twice, is the table for n+1 bits, in which the codes of n+1
 // bits replace entries of no code yet.
-func fill(table []uint32, rootBits uint, sorted []uint16, count *[longestCode + 1]uint16, entries []uint32) {
+func (b *tableBuilder) fill(table []uint32, rootBits uint, count, heads *[listKeys]uint16, first uint, entries []uint32) {
 	n := uint(1)
 	for count[n] == 0 {
 		n++
 	}
-	code, size, i := uint(0), uint(1)<<n, 0
+	code, size := uint(0), uint(1)<<n
 	for n <= rootBits {
-		for end := i + int(count[n]); i < end; i++ {
-			table[code] = entries[sorted[i]] + uint32(n)*entryOneBit
+		symbol := uint(heads[n])
+		for range count[n] {
+			table[code] = entries[symbol-first] + uint32(n)*entryOneBit
+			symbol = uint(b.next[symbol])
 			if code == size-1 {
-				for ; size < 1<<rootBits; size *= 2 {
-					copy(table[size:2*size], table[:size])
-				}
+				double(table, size, 1<<rootBits)
 				return
 			}
 			code = nextCode(code, size)
@@ -221,6 +225,7 @@ func fill(table []uint32, rootBits uint, sorted []uint16, count *[longestCode + 
 	root, prefix := uint(1)<<rootBits, ^uint(0)
 	start, end, second := uint(0), root, uint(0) // the last second table: table[start:end], with an index of second bits
 	for ; ; n, size = n+1, size*2 {
+		symbol := uint(heads[n])
 		for left := uint(count[n]); left > 0; left-- {
 			if p := code & (root - 1); p != prefix {
 				// As long as the codes do not fill the second table there
@@ -234,8 +239,8 @@ func fill(table []uint32, rootBits uint, sorted []uint16, count *[longestCode + 
 				start, end = end, end+1<<second
 				table[prefix] = uint32(start)<<entryValue | entryLink | uint32(second)<<entryCode | uint32(rootBits)
 			}
-			entry := entries[sorted[i]] + uint32(n-rootBits)*entryOneBit
-			i++
+			entry := entries[symbol-first] + uint32(n-rootBits)*entryOneBit
+			symbol = uint(b.next[symbol])
 			for at := start + code>>rootBits; at < end; at += 1 << (n - rootBits) {
 				table[at] = entry
 			}
@@ -254,20 +259,9 @@ func nextCode(code, size uint) uint {
 	return code&(bit-1) | bit
 }
 
-// buildPartial sets table, which has no second tables, for a code that is not
-// complete: a single code of one bit, or none.
-func buildPartial(table []uint32, longest int, symbols []uint16, first uint16, entries []uint32) completeness {
-	if longest > 1 {
-		return codeIncomplete
+// double repeats table[:size] up to table[:end].
+func double(table []uint32, size, end uint) {
+	for ; size < end; size *= 2 {
+		copy(table[size:2*size], table[:size])
 	}
-	for i := range table {
-		table[i] = entryOther + entryOneBit
-	}
-	if longest == 0 {
-		return codeEmpty
-	}
-	for i := 0; i < len(table); i += 2 {
-		table[i] = entries[symbols[0]>>4-first] + entryOneBit
-	}
-	return codeSingle
 }

@@ -20,10 +20,6 @@ const (
 	maxCodeLengthBits = 7
 )
 
-// encCodeOrder is the order in which a dynamic block stores the lengths of its
-// code length code (RFC 1951, Section 3.2.7).
-var encCodeOrder = [codeSymbols]uint8{16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15}
-
 // A lengthCode is the code of a match length: the length symbol minus 257 in
 // bits 0-7, the number of extra bits in bits 8-15, their value above.
 type lengthCode uint32

@@ -92,7 +92,7 @@ type inflateTables struct {
 const (
 	// tailMax is the largest number of bytes at the end of a message that are
 	// copied, so that zeros can follow them.
-	tailMax = 2 << 10
+	tailMax = 512
 	// tailPad is the number of zeros. The fast loop reads that many bytes past
 	// the end before it stops.
 	tailPad  = 2 * fastInput
@@ -155,8 +155,7 @@ func (d *Decompressor) Append(dst, src []byte, final bool, limit int) (out []byt
 		d.pending = false
 		if final {
 			if !x.complete() {
-				x.fail("it is truncated, or does not end with an empty stored block")
-				break
+				x.truncated()
 			}
 			d.state = stateStart
 		}
@@ -231,11 +230,9 @@ func (d *Decompressor) borrow() *inflateTables {
 	switch d.state { // the codes have been found valid
 	case stateCodeLengths:
 		t.buildCodeTable()
-		t.builder.begin()
-		t.builder.add(t.header.lengths[:t.header.next])
+		t.addLengths()
 	case stateSymbols:
-		t.builder.begin()
-		t.builder.add(t.header.lengths[:t.header.lits+t.header.dists])
+		t.addLengths()
 		t.buildLitTable()
 		t.buildDistTable()
 	}
@@ -255,20 +252,33 @@ func (d *Decompressor) rings() *ringPool {
 	return &messageRings
 }
 
+// buildCodeTable makes lit the table of the code for code lengths.
 func (t *inflateTables) buildCodeTable() completeness {
 	t.builder.begin()
-	t.builder.add(t.header.codeLengths[:])
-	return t.builder.build(t.lit[:], codeBits, t.builder.symbols[:t.builder.used], 0, constant.codeEntries[:])
+	for i, n := range t.header.codeLengths {
+		t.builder.add(uint(i), uint(n))
+	}
+	return t.builder.build(t.lit[:], codeBits, 0, 0, constant.codeEntries[:])
+}
+
+// addLengths adds the code lengths of the header, up to next, to the builder.
+func (t *inflateTables) addLengths() {
+	t.builder.begin()
+	for i, n := range t.header.lengths[:t.header.next] {
+		key := uint(n)
+		if i >= int(t.header.lits) {
+			key += listKeys
+		}
+		t.builder.add(uint(i), key)
+	}
 }
 
 func (t *inflateTables) buildLitTable() completeness {
-	b := &t.builder
-	return b.build(t.lit[:], litBits, b.symbols[:b.from(t.header.lits)], 0, constant.litEntries[:])
+	return t.builder.build(t.lit[:], litBits, 0, 0, constant.litEntries[:])
 }
 
 func (t *inflateTables) buildDistTable() completeness {
-	b := &t.builder
-	return b.build(t.dist[:], distBits, b.symbols[b.from(t.header.lits):b.used], t.header.lits, constant.distEntries[:])
+	return t.builder.build(t.dist[:], distBits, listKeys, uint(t.header.lits), constant.distEntries[:])
 }
 
 // An inflation is a call of Append.
@@ -379,16 +389,9 @@ func (x *inflation) complete() bool {
 	return x.rest() == 0 && (x.state == stateStoredLength || x.state == stateFinal)
 }
 
-// suspend saves the input that is not decoded yet, and returns the number of
-// bytes of src that have been consumed.
+// suspend saves the input that is consumed, but not decoded yet, and returns the
+// number of bytes of src that are consumed: all, if more input is needed.
 func (x *inflation) suspend() int {
-	if !x.pending {
-		for x.nb < 56 && x.pos < x.end {
-			x.acc |= uint64(x.in[x.pos]) << (x.nb & 63)
-			x.pos++
-			x.nb += 8
-		}
-	}
 	if x.pos > x.end {
 		x.nb -= 8 * uint(x.pos-x.end)
 		x.pos = x.end
@@ -399,15 +402,19 @@ func (x *inflation) suspend() int {
 	return n
 }
 
-// fail sets err. Input that ended before the fault is the fault.
+// fail sets err, for a fault before the present place of the input.
 func (x *inflation) fail(reason string) inflateResult {
-	at := x.before + x.end
-	if rest := x.rest(); rest < 0 {
-		reason = "it is truncated"
-	} else {
-		at -= (rest + 7) / 8
+	rest := x.rest()
+	if rest < 0 {
+		return x.truncated() // the fault is in zeros after the end
 	}
-	x.err = &FormatError{Offset: x.read + int64(at), Reason: reason}
+	x.err = &FormatError{Offset: x.read + int64(x.before+x.end-(rest+7)/8), Reason: reason}
+	return resultFailed
+}
+
+// truncated sets err, for a message that ends here but is not complete.
+func (x *inflation) truncated() inflateResult {
+	x.err = &FormatError{Offset: x.read + int64(x.before+x.end), Reason: "it is truncated, or does not end with an empty stored block"}
 	return resultFailed
 }
 
@@ -559,7 +566,7 @@ func (x *inflation) codeCode() inflateResult {
 // codeLengths reads the code lengths and builds the tables of the block.
 func (x *inflation) codeLengths() inflateResult {
 	h, b := &x.t.header, &x.t.builder
-	i, total, used := uint(h.next), uint(h.lits+h.dists), b.used
+	i, lits, total := uint(h.next), uint(h.lits), uint(h.lits+h.dists)
 	for i < total {
 		if x.nb < codeBits+7 {
 			x.fill(codeBits + 7)
@@ -567,44 +574,44 @@ func (x *inflation) codeLengths() inflateResult {
 		e := x.t.lit[x.acc&(1<<codeBits-1)]
 		skip := uint(e & entrySkip)
 		if x.rest() < int(skip) {
-			h.next, b.used = uint16(i), used
+			h.next = uint16(i)
 			return resultInput
 		}
 		extra := x.acc & (1<<skip - 1) >> (e >> entryCode & 15)
 		x.acc >>= skip
 		x.nb -= skip
-		value := uint8(e >> entryValue)
+		value := uint(e >> entryValue & 0xff)
 		if int32(e) < 0 {
-			h.lengths[i] = value
-			b.symbols[used%uint(len(b.symbols))] = uint16(i<<4) | uint16(value)
-			used += uint(value+15) >> 4 // a length of 0 is overwritten
+			key := value
+			if i >= lits {
+				key += listKeys
+			}
+			h.lengths[i] = uint8(value)
+			b.add(i, key)
 			i++
 			continue
 		}
-		times := uint(value) + uint(extra)
-		if times > total-i {
+		end := i + value + uint(extra)
+		if end > total {
 			return x.fail("there are more code lengths than the " + strconv.Itoa(int(total)) + " announced")
 		}
 		if e&entryRepeat == 0 {
-			i += times
+			i = end
 			continue
 		}
 		if i == 0 {
 			return x.fail("the first code length repeats the previous one")
 		}
-		length := h.lengths[i-1]
-		if length == 0 {
-			i += times
-			continue
-		}
-		for range times {
+		for length := h.lengths[i-1]; i < end; i++ {
+			key := uint(length)
+			if i >= lits {
+				key += listKeys
+			}
 			h.lengths[i] = length
-			b.symbols[used] = uint16(i<<4) | uint16(length)
-			used++
-			i++
+			b.add(i, key)
 		}
 	}
-	b.used = used
+	h.next = uint16(i)
 	if h.lengths[256] == 0 {
 		return x.fail("the end of the block has no code")
 	}
@@ -648,7 +655,7 @@ func (x *inflation) symbols(lit *litTable, dist *distTable) inflateResult {
 			return x.fail("a distance of " + strconv.Itoa(int(x.distance)) + " bytes exceeds the " + strconv.Itoa(min(x.known(), 1<<x.windowBits)) + " bytes in the window")
 		}
 		if x.rest() < 0 {
-			return x.fail("") // zeros after the end have been decoded
+			return x.truncated() // zeros after the end have been decoded
 		}
 	}
 }
@@ -695,6 +702,7 @@ func (x *inflation) symbol(lit *litTable, dist *distTable) symbolResult {
 		x.take(used)
 		return symbolEnd
 	case e&entryOther != 0:
+		x.take(used)
 		return symbolNoLiteral
 	}
 	length := e>>entryValue + uint32(saved&(1<<skip-1)>>(e>>entryCode&15))
@@ -712,14 +720,15 @@ func (x *inflation) symbol(lit *litTable, dist *distTable) symbolResult {
 	case rest < int(used):
 		return symbolInput
 	case e&entryOther != 0:
+		x.take(used)
 		return symbolNoDistance
 	}
+	x.take(used)
 	x.distance = uint16(distance)
 	if distance > 1<<x.windowBits || int(distance) > x.known() {
 		return symbolFar
 	}
 	x.length = uint16(length)
-	x.take(used)
 	return symbolMore
 }
 
@@ -756,5 +765,5 @@ func (x *inflation) copyMatch() bool {
 const (
 	ringOverhead = 48
 	parkedSize   = 352
-	tablesSize   = 4*litTableSize + 4*distTableSize + 2*decodeLits + parkedSize + tailSize
+	tablesSize   = 4*litTableSize + 4*distTableSize + 2*(listHeads+6*listKeys) + parkedSize + tailSize
 )

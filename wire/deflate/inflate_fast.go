@@ -7,8 +7,10 @@ const (
 	// x.stop: two loads of 8 bytes, the second up to 7 bytes after the first.
 	fastInput = 16
 	// fastOutput is the number of bytes of room with which it decodes literals
-	// without a check. Copies write up to 7 bytes more than their length.
-	fastOutput = 8
+	// without a check. Copies write up to chunk-1 bytes more than their length.
+	fastOutput = chunk
+	// chunk is the number of bytes that copies move at once.
+	chunk = 16
 )
 
 // fastSymbols decodes symbols as long as x.pos <= x.stop and there are
@@ -123,13 +125,20 @@ func (x *inflation) fastSymbols(lit *litTable, dist *distTable) symbolResult {
 			}
 			break
 		}
-		if distance > n-base {
-			back := distance - (n - base)
+		if back := distance - (n - base); back > 0 {
 			h := x.window
 			if h == nil || back > h.n {
 				x.distance = uint16(distance)
 				r = symbolFar
 				break
+			}
+			if from := (h.at - back) & (len(h.buf) - 1); length <= back && from+length+chunk <= len(h.buf) {
+				for ; n < end; n += chunk {
+					*(*[chunk]byte)(out[n:]) = *(*[chunk]byte)(h.buf[from:])
+					from += chunk
+				}
+				n = end
+				continue
 			}
 			for back > 0 && n < end {
 				k := h.copyBack(out[n:end], back)
@@ -140,17 +149,29 @@ func (x *inflation) fastSymbols(lit *litTable, dist *distTable) symbolResult {
 				continue
 			}
 		}
-		for distance < 8 {
-			binary.LittleEndian.PutUint64(out[n:], binary.LittleEndian.Uint64(out[n-distance:]))
-			n += distance
-			distance *= 2
-			if n >= end {
-				break
+		switch {
+		case distance >= chunk:
+			if length > 64 && distance >= length {
+				n += copy(out[n:end], out[n-distance:])
+				continue
 			}
-		}
-		for n < end {
-			binary.LittleEndian.PutUint64(out[n:], binary.LittleEndian.Uint64(out[n-distance:]))
-			n += 8
+			for ; n < end; n += chunk {
+				*(*[chunk]byte)(out[n:]) = *(*[chunk]byte)(out[n-distance:])
+			}
+		case distance >= 8:
+			for ; n < end; n += 8 {
+				binary.LittleEndian.PutUint64(out[n:], binary.LittleEndian.Uint64(out[n-distance:]))
+			}
+		default:
+			// The period is repeated in a word, which is stored at each multiple of
+			// the period.
+			w := binary.LittleEndian.Uint64(out[n-distance:]) & (1<<(8*distance) - 1)
+			for shift := 8 * distance; shift < 64; shift *= 2 {
+				w |= w << shift
+			}
+			for step := 8 - 8%distance; n < end; n += step {
+				binary.LittleEndian.PutUint64(out[n:], w)
+			}
 		}
 		n = end
 	}

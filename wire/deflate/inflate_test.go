@@ -295,6 +295,7 @@ func (w *testBits) dynamic(final uint64, lits, dists []uint8) []uint8 {
 	return lits
 }
 
+// fixedLens returns the code lengths of the fixed codes.
 func fixedLens() (lits, dists []uint8) {
 	lits, dists = make([]uint8, 288), make([]uint8, 32)
 	for i := range lits {

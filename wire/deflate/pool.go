@@ -38,7 +38,7 @@ type encoder struct {
 	distFreq [distSymbols + 2]uint32
 
 	dynamic codes
-	header  dynamicHeader
+	header  codeHeader
 	builder codeBuilder
 
 	lengthCodes [256]lengthCode // by length - 3

@@ -86,35 +86,40 @@ func (s *strict) stored() {
 	}
 }
 
-// strictCode maps length<<16 | code to a symbol.
-type strictCode map[int]int
+// A strictCode is a canonical code: the number of codes of each length, and the
+// symbols in the order of their codes.
+type strictCode struct {
+	count   [16]int
+	symbols []int
+}
 
-func (s *strict) code(length []int, limit int, mayBeIncomplete bool) strictCode {
-	c := strictCode{}
-	code, sum := 0, 0
+func (s *strict) code(length []int, limit int, mayBeIncomplete bool) (c strictCode) {
+	sum := 0
 	for l := 1; l <= limit; l++ {
 		for symbol, n := range length {
 			if n == l {
-				c[l<<16|code] = symbol
-				code++
+				c.count[l]++
+				c.symbols = append(c.symbols, symbol)
 				sum += 1 << (limit - l)
 			}
 		}
-		code <<= 1
 	}
-	if sum > 1<<limit || sum < 1<<limit && !(mayBeIncomplete && len(c) <= 1) {
+	if sum > 1<<limit || sum < 1<<limit && !(mayBeIncomplete && len(c.symbols) <= 1) {
 		s.fail("lengths %v make no code", length)
 	}
 	return c
 }
 
 func (s *strict) symbol(c strictCode) int {
-	code := 0
+	code, first, index := 0, 0, 0
 	for l := 1; l <= 15; l++ {
-		code = code<<1 | s.bits(1)
-		if symbol, ok := c[l<<16|code]; ok {
-			return symbol
+		code |= s.bits(1)
+		if code < first+c.count[l] {
+			return c.symbols[index+code-first]
 		}
+		index += c.count[l]
+		first = (first + c.count[l]) << 1
+		code <<= 1
 	}
 	s.fail("no such code")
 	return 0

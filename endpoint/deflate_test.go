@@ -61,10 +61,19 @@ func sentMessages(t testing.TB, role endpoint.Role, out []byte, i *inflater) (te
 	return texts, rsv1
 }
 
+// vectored is a VectorWriter.
+type vectored struct{ bytes.Buffer }
+
+func (w *vectored) Writev(head, payload []byte) error {
+	w.Write(head)
+	w.Write(payload)
+	return nil
+}
+
 // sending returns an endpoint that compresses everything, and its output.
-func sending(t testing.TB, role endpoint.Role, answer string) (*endpoint.Endpoint, *pieces) {
+func sending(t testing.TB, role endpoint.Role, answer string) (*endpoint.Endpoint, *vectored) {
 	t.Helper()
-	w := new(pieces)
+	w := new(vectored)
 	return endpoint.New(w, endpoint.Config{Role: role, Compression: agree(t, role, answer)}), w
 }
 
@@ -116,7 +125,7 @@ func TestMessagesThatAreNotWorthIt(t *testing.T) {
 			answer    string
 			threshold int
 		}{{takeover, 64}, {noTakeover, 256}} {
-			var w pieces
+			var w vectored
 			e := endpoint.New(&w, endpoint.Config{Role: role, Compression: agreeAs(t, role, c.answer, new(permessage.Deflate))})
 			noise := make([]byte, 64<<10)
 			for i := range noise {
@@ -196,7 +205,7 @@ func TestWindowsOfBothSides(t *testing.T) {
 // fragment (7692-6-e).
 func TestFragmentsOfACompressedMessage(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
-		var w pieces
+		var w vectored
 		e := endpoint.New(&w, endpoint.Config{Role: role, MaxOutgoingFrame: 10, Compression: agree(t, role, takeover)})
 		var want []string
 		for n := range 5 {
@@ -478,7 +487,7 @@ func TestCountersOfCompressedMessages(t *testing.T) {
 	})
 }
 
-// Compression is what was negotiated.
+// Compression returns the negotiated extension.
 func TestCompression(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		e, _ := sending(t, role, noTakeover)

@@ -144,13 +144,11 @@ func TestConnectionWithUnreadOutputIsNotIdle(t *testing.T) {
 		rec := newRecorder(t)
 		h := rec.handler()
 		const size = 16 << 20 // more than the kernel buffers
-		opened, first := h.Open, true
-		h.Open = func(c *server.Conn) { // one connection after the other
+		var first sync.Once
+		opened := h.Open
+		h.Open = func(c *server.Conn) {
 			opened(c)
-			if first {
-				first = false
-				c.Send(wire.Binary, make([]byte, size))
-			}
+			first.Do(func() { c.Send(wire.Binary, make([]byte, size)) })
 		}
 		s := start(t, &server.Server{Handler: h, IdleTimeout: 40 * time.Millisecond, WriteTimeout: -1})
 		p := s.open(t)

@@ -257,15 +257,15 @@ func (c *Conn) readMore(ctx context.Context) error {
 	timeout := c.assemblyTimeout()
 	if timeout > 0 {
 		start = time.Now()
-		c.socket.SetReadDeadline(start.Add(timeout))
+		c.transport.SetReadDeadline(start.Add(timeout))
 	}
 	stop := c.interruptReadOn(ctx)
 	buf := c.readBuffer()
-	n, err := c.socket.Read(buf)
+	n, err := c.transport.Read(buf)
 	interrupted := !stop()
 	if timeout > 0 {
 		c.assembly.waited += time.Since(start)
-		c.socket.SetReadDeadline(time.Time{})
+		c.transport.SetReadDeadline(time.Time{})
 	}
 	c.in = buf[:n]
 	switch {
@@ -289,7 +289,7 @@ func (c *Conn) interruptReadOn(ctx context.Context) (stop func() bool) {
 	}
 	expired := make(chan struct{})
 	cancel := context.AfterFunc(ctx, func() {
-		c.socket.SetReadDeadline(time.Unix(1, 0))
+		c.transport.SetReadDeadline(time.Unix(1, 0))
 		close(expired)
 	})
 	return func() bool {
@@ -297,7 +297,7 @@ func (c *Conn) interruptReadOn(ctx context.Context) (stop func() bool) {
 			return true
 		}
 		<-expired
-		c.socket.SetReadDeadline(time.Time{})
+		c.transport.SetReadDeadline(time.Time{})
 		return false
 	}
 }

@@ -11,7 +11,7 @@ import (
 
 // NetConn is a net.Conn that is written to whole frames at a time, and closed
 // such that the last frame arrives. Writes must not overlap.
-type NetConn struct{ net.Conn }
+type NetConn struct{ Conn net.Conn }
 
 // Write writes all of p or fails. After a timeout of the net.Conn itself the
 // connection is closed, because the peer has half a frame.
@@ -31,6 +31,9 @@ func (c *NetConn) Write(p []byte) (n int, err error) {
 //
 //go:noinline
 func (c *NetConn) Close() error {
+	if transport, ok := c.Conn.(interface{ Abort() error }); ok {
+		return transport.Abort()
+	}
 	low, _ := lowest(c.Conn)
 	return low.Close()
 }

@@ -110,8 +110,9 @@ func (c *Conn) setReceiving() bool {
 		return true
 	}
 	c.stealing.Lock() // the other call may be a Close
-	defer c.stealing.Unlock()
-	return c.receiving.CompareAndSwap(false, true)
+	ok := c.receiving.CompareAndSwap(false, true)
+	c.stealing.Unlock()
+	return ok
 }
 
 // endReceive unlocks the read lock, unless a reader holds it now.

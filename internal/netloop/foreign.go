@@ -305,12 +305,10 @@ func (c *foreignConn) end(shut func() error, wait time.Duration) error {
 		return net.ErrClosed
 	}
 	close(c.aborted)
-	grace := time.NewTimer(wait)
-	defer grace.Stop()
 	select {
 	case err := <-Detach(shut, c.recovered):
 		return err
-	case <-grace.C:
+	case <-time.After(wait):
 		// TLS inside may be telling a peer that does not read.
 		Detach(func() error {
 			low, _ := lowest(c.Conn)

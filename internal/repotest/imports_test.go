@@ -36,6 +36,8 @@ type rule struct {
 var picture = []rule{
 	{pkg: "./wire", not: []string{"os", "fmt", "net", "net/http", "crypto/tls"},
 		why: "it encodes and decodes bytes on every target"},
+	{pkg: "./wire/deflate", ours: []string{"./wire"}, not: []string{"os", "fmt", "net", "net/http", "crypto/tls", "compress/flate"},
+		why: "it compresses bytes on every target"},
 	{pkg: "./handshake", ours: []string{"./internal/entropy"}, not: []string{"net", "net/http", "crypto/tls"},
 		why: "the opening handshake is bytes, and knows no frame"},
 	{pkg: "./endpoint", ours: []string{"./wire", "./internal/entropy", "./internal/lockorder"}, not: []string{"net/http", "crypto/tls"},

@@ -29,6 +29,13 @@ func (r *ring) copyBack(dst []byte, back int) int {
 	return copy(dst[:min(len(dst), back)], r.buf[from:])
 }
 
+// copyText copies all text to dst, which is r.n bytes long.
+func (r *ring) copyText(dst []byte) {
+	for len(dst) > 0 {
+		dst = dst[r.copyBack(dst, len(dst)):]
+	}
+}
+
 // appendRing appends p to r, which keeps the last size bytes of its text, and
 // returns the ring, as append does. A nil ring is empty. size is a power of two
 // of minRing or more.

@@ -85,7 +85,7 @@ const (
 type inflateHeader struct {
 	lits, dists, codes uint16 // numbers of the lengths
 	next               uint16 // index of the length that is read next
-	codeLengths        [decodeLengths]uint8
+	codeLengths        [codeSymbols]uint8
 	lengths            [decodeLits + decodeDists]uint8 // of the literal/length code, then of the distance code
 }
 
@@ -281,7 +281,7 @@ func (t *inflateTables) buildCodeTable() completeness {
 	for i, n := range t.header.codeLengths {
 		t.builder.add(uint(i), uint(n))
 	}
-	return t.builder.build(t.lit[:], codeBits, 0, 0, constant.codeEntries[:])
+	return t.builder.build(t.lit[:], maxCodeLengthBits, 0, 0, constant.codeEntries[:])
 }
 
 // addLengths adds the code lengths of the header, up to next, to the builder.
@@ -555,7 +555,7 @@ func (x *inflation) dynamic() inflateResult {
 		return x.fail(strconv.Itoa(int(h.dists)) + " codes for distances exceed 30")
 	}
 	h.next = 0
-	h.codeLengths = [decodeLengths]uint8{}
+	h.codeLengths = [codeSymbols]uint8{}
 	x.state = stateCodeCode
 	return resultNext
 }
@@ -590,10 +590,10 @@ func (x *inflation) codeLengths() inflateResult {
 	h, b := &x.t.header, &x.t.builder
 	i, lits, total := uint(h.next), uint(h.lits), uint(h.lits+h.dists)
 	for i < total {
-		if x.nb < codeBits+7 {
-			x.fill(codeBits + 7)
+		if x.nb < maxCodeLengthBits+7 {
+			x.fill(maxCodeLengthBits + 7)
 		}
-		e := x.t.lit[x.acc&(1<<codeBits-1)]
+		e := x.t.lit[x.acc&(1<<maxCodeLengthBits-1)]
 		skip := uint(e & entrySkip)
 		if x.rest() < int(skip) {
 			h.next = uint16(i)

@@ -181,20 +181,6 @@ func TestRTTIsThatOfTheLastHeartbeat(t *testing.T) {
 	})
 }
 
-func TestRTTOverSockets(t *testing.T) {
-	eachLoop(t, func(t *testing.T, start starter) {
-		s, rec := recorded(t, start, &server.Server{PingInterval: 40 * time.Millisecond})
-		p := s.open(t)
-		c := rec.conn()
-		before := time.Now()
-		p.send(frame(wire.Pong, p.heartbeat()), text("Hello"))
-		rec.want("open", `text "Hello"`)
-		if rtt := c.RTT(); rtt <= 0 || rtt > time.Since(before) {
-			t.Errorf("%v", rtt)
-		}
-	})
-}
-
 // The heartbeats of clients that fell silent together are spread, and none is
 // much late.
 func TestHeartbeatsOfManyAreSpread(t *testing.T) {

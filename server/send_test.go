@@ -1,10 +1,8 @@
 package server_test
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"sync"
 	"testing"
@@ -281,36 +279,6 @@ func TestSendNeitherChangesNorKeepsThePayload(t *testing.T) {
 		p.want(`text "Hello"`)
 		if err := <-sent; err != nil || string(b) != "Hello" {
 			t.Errorf("%v, %q", err, b)
-		}
-	})
-}
-
-// A client may answer a message while it receives it, and read no more until
-// its answer is read: a sender does not stop the server from reading.
-func TestClientThatAnswersWhileItReceives(t *testing.T) {
-	t.Parallel()
-	eachLoop(t, func(t *testing.T, start starter) {
-		const size = 15 << 20
-		sent, came := make(chan error, 1), make(chan int, 1)
-		r := start(t, &server.Server{WriteTimeout: patience, Handler: server.Handler{Serve: func(c *server.Conn) {
-			go func() { sent <- c.Send(wire.Binary, make([]byte, size)) }()
-			m, _ := c.Receive(t.Context())
-			came <- len(m.Payload)
-		}}})
-		p := r.open(t)
-		in := io.MultiReader(bytes.NewReader(p.in), p.nc)
-		header := make([]byte, 10)
-		check.Must(t, check.Err(io.ReadFull(in, header)))
-		h, _, err := wire.ParseHeader(header)
-		if err != nil || h.Length != size {
-			t.Fatalf("%+v, %v", h, err)
-		}
-		h.Masked = true // with the zero key
-		p.send(string(wire.AppendHeader(nil, h)))
-		check.Must(t, check.Err(io.CopyBuffer(struct{ io.Writer }{p.nc}, io.LimitReader(in, size), make([]byte, 256<<10))))
-		check.OK(t, <-sent)
-		if n := <-came; n != size {
-			t.Errorf("received %d bytes, want %d", n, size)
 		}
 	})
 }

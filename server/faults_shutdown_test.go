@@ -269,9 +269,7 @@ func TestSlowReaderDoesNotExtendTheEnd(t *testing.T) {
 	const much = 900 << 10
 	each(t, withServeTLS(loops), func(t *testing.T, start starter) {
 		t.Parallel()
-		rec := newRecorder(t)
-		h := rec.handler()
-		s := start(t, &server.Server{Handler: h, MaxConns: 1, MaxBacklog: 8 * much}) // so that reading is not paused
+		s, rec := recorded(t, start, &server.Server{MaxConns: 1, MaxBacklog: 8 * much}) // so that reading is not paused
 		p := s.open(t)
 		check.Must(t, rec.conn().Send(wire.Binary, make([]byte, much)))
 		p.send(closing(1000, ""))
@@ -292,14 +290,9 @@ func TestSlowReaderDoesNotExtendTheEnd(t *testing.T) {
 			}
 		})
 		eventually(t, "the connection ended", func() bool {
-			nc, err := s.dialer()
-			check.Must(t, err)
-			other := newPeer(t, nc)
-			defer nc.Close()
-			if other.trySend(request("/")) != nil {
-				return false
-			}
-			return other.more() == nil
+			other := s.dial(t)
+			defer other.nc.Close()
+			return other.trySend(request("/")) == nil && other.more() == nil
 		})
 		free.Store(true)
 		if n := result(t, got); n >= much {

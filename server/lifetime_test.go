@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"io"
 	"slices"
 	"sync"
 	"testing"
@@ -68,6 +69,7 @@ func TestIdleClientIsClosedOverSockets(t *testing.T) {
 // too.
 func TestConnectionWithTrafficIsNotIdle(t *testing.T) {
 	const pause, times = 5 * time.Second, 20
+	var w *server.MessageWriter
 	tests := map[string]func(p *peer, c *server.Conn, i int){
 		"received": func(p *peer, _ *server.Conn, _ int) { p.send(text("Hello")) },
 		"received in fragments": func(p *peer, _ *server.Conn, i int) {
@@ -80,6 +82,15 @@ func TestConnectionWithTrafficIsNotIdle(t *testing.T) {
 		"sent": func(_ *peer, c *server.Conn, _ int) { c.SendText("Hello") },
 		"sent in fragments": func(_ *peer, c *server.Conn, _ int) {
 			c.SendFragment(wire.Text, []byte("Hello"), false)
+		},
+		"written": func(_ *peer, c *server.Conn, i int) {
+			if i == 0 {
+				var err error
+				w, err = c.NextWriter(wire.Text)
+				check.Must(t, err)
+			}
+			io.WriteString(w, "Hello")
+			check.OK(t, w.Flush())
 		},
 		"broadcast": func(_ *peer, c *server.Conn, _ int) { server.Broadcast(only(c), wire.Text, []byte("Hello")) },
 	}
@@ -126,14 +137,15 @@ func TestConnectionWithTrafficIsNotIdle(t *testing.T) {
 func TestConnectionWithUnreadOutputIsNotIdle(t *testing.T) {
 	t.Parallel()
 	eachLoop(t, func(t *testing.T, start starter) {
-		rec := newRecorder(t)
-		h := rec.handler()
 		const size = 16 << 20 // more than the kernel buffers
-		h.Message = func(c *server.Conn, _ wire.Opcode, _ []byte) { c.Send(wire.Binary, make([]byte, size)) }
-		s := start(t, &server.Server{Handler: h, IdleTimeout: 40 * time.Millisecond, WriteTimeout: -1})
-		p := s.open(t)
-		c := rec.conn()
-		p.send(text("go"))
+		conns := make(chan *server.Conn, 1)
+		handlers := map[string]*server.Handler{"/": {}, "/much": {Open: func(c *server.Conn) {
+			c.Send(wire.Binary, make([]byte, size))
+			conns <- c
+		}}}
+		s := start(t, &server.Server{Handlers: handlers, IdleTimeout: 40 * time.Millisecond, WriteTimeout: -1})
+		p := s.openAs(t, "/much")
+		c := result(t, conns)
 		for range 3 { // so that time passes
 			other := s.open(t)
 			other.want(idleClose)

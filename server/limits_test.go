@@ -184,9 +184,7 @@ func TestTooManyConnections(t *testing.T) {
 				tt.end(peers[0])
 				var p *peer
 				eventually(t, "an admitted connection", func() bool { // the server may not have noticed the end
-					nc, err := r.dialer()
-					check.Must(t, err)
-					p = newPeer(t, nc)
+					p = r.dial(t)
 					return p.trySend(request("/"), text("Hello")) == nil && p.more() == nil
 				})
 				r.log.take()

@@ -221,8 +221,9 @@ func TestHeartbeatsOfManyAreSpread(t *testing.T) {
 func TestClientThatReadsSlowlyIsNotSilent(t *testing.T) {
 	t.Parallel()
 	eachLoop(t, func(t *testing.T, start starter) {
-		const size = 32 << 20 // more than the kernel buffers
-		const short = 100 * time.Millisecond
+		t.Parallel()
+		const size = 32 << 20                // more than the kernel buffers
+		const short = 500 * time.Millisecond // a Pong of the client takes less
 		rec := newRecorder(t)
 		h := rec.handler()
 		h.Message = func(c *server.Conn, op wire.Opcode, p []byte) {

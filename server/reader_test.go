@@ -363,30 +363,3 @@ func TestNextWriterWaitsWithSlowBlock(t *testing.T) {
 		result(t, returned)
 	})
 }
-
-// A fragmented message counts as traffic for IdleTimeout, like any other.
-func TestFragmentsKeepAConnectionFromBeingIdle(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		done := make(chan struct{})
-		p, _ := run(t, &server.Server{IdleTimeout: 10 * time.Second, PingInterval: -1, Handler: server.Handler{Serve: func(c *server.Conn) {
-			defer close(done)
-			w, err := c.NextWriter(wire.Text)
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			for range 10 {
-				time.Sleep(8 * time.Second)
-				check.OK(t, check.Err(io.WriteString(w, "x")))
-				check.OK(t, w.Flush())
-			}
-			w.Close()
-		}}}, server.Handshake{})
-		p.want(`text "x" +`)
-		for range 9 {
-			p.want(`continuation "x" +`)
-		}
-		p.want(`continuation ""`, `close 1000 ""`)
-		<-done
-	})
-}

@@ -170,7 +170,7 @@ func wantState(t testing.TB, c *server.Conn, want server.State) {
 }
 
 // patience is the limit of every wait in a test. No wait comes near it.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // loops starts a server on each loop, on a TCP port of the loopback interface.
 // Every test of a listening server runs on all of them: see eachLoop.

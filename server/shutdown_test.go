@@ -360,6 +360,7 @@ func TestShutdownThatIsSpreadIsCutShort(t *testing.T) {
 				time.AfterFunc(time.Minute, cancel)
 				want = context.Canceled
 			}
+			synctest.Wait() // until all are open
 			timed(t, "Shutdown returned", time.Minute, func() { same(t, s.Shutdown(ctx), want, "Shutdown") })
 		})
 	}

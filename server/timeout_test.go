@@ -70,22 +70,6 @@ func TestSlowOpeningHandshakeIsCut(t *testing.T) {
 	}
 }
 
-// The timeouts of the handshake end with it: an open connection without other
-// timeouts may be idle forever (6455-4.2.2-n).
-func TestOpenConnectionOutlivesTheTimeoutsOfItsHandshake(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := served(t, &server.Server{
-			Handler:          server.Handler{Message: echo},
-			HandshakeTimeout: time.Second, WriteTimeout: time.Second, CloseTimeout: time.Second, PingInterval: -1,
-		})
-		p := s.open(t)
-		for range 3 {
-			time.Sleep(time.Hour)
-			p.echo("Hello")
-		}
-	})
-}
-
 // A negative timeout means no limit, and so does one longer than the clock can
 // count.
 func TestNegativeAndEndlessTimeoutsAreNone(t *testing.T) {
@@ -189,11 +173,10 @@ func TestBusyHandlerIsNoSilence(t *testing.T) {
 }
 
 // Without a PongTimeout, a Ping only keeps proxies from closing the connection
-// (T-E13).
+// (T-E13). The timeouts of the handshake have ended with it.
 func TestPingsWithoutPongTimeoutCutNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := served(t, &server.Server{Handler: server.Handler{Message: echo}, PingInterval: 8 * time.Second, PongTimeout: -1})
-		p := s.open(t)
+		p := served(t, &server.Server{Handler: server.Handler{Message: echo}, PingInterval: 8 * time.Second, PongTimeout: -1}).open(t)
 		p.wantHeartbeat()
 		time.Sleep(time.Hour)
 		p.echo("Hello")

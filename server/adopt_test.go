@@ -21,17 +21,24 @@ var ours = map[string]func(net.Conn) net.Conn{
 	"wrapped": func(nc net.Conn) net.Conn { return struct{ net.Conn }{nc} },
 }
 
+// tcpPair returns both ends of a connection.
+func tcpPair(t *testing.T) (ours *net.TCPConn, theirs net.Conn) {
+	t.Helper()
+	ln := listenTCP(t)
+	defer ln.Close()
+	theirs, err := net.Dial("tcp", ln.Addr().String())
+	check.Must(t, err)
+	nc, err := ln.Accept()
+	check.Must(t, err)
+	return nc.(*net.TCPConn), theirs
+}
+
 // eachOurs runs test with a source of connections of each kind.
 func eachOurs(t *testing.T, test func(t *testing.T, connect func() (ours net.Conn, p *peer))) {
 	each(t, ours, func(t *testing.T, wrap func(net.Conn) net.Conn) {
-		ln := listenTCP(t)
-		defer ln.Close()
 		test(t, func() (net.Conn, *peer) {
 			t.Helper()
-			theirs, err := net.Dial("tcp", ln.Addr().String())
-			check.Must(t, err)
-			nc, err := ln.Accept()
-			check.Must(t, err)
+			nc, theirs := tcpPair(t)
 			return wrap(nc), newPeer(t, theirs)
 		})
 	})
@@ -114,8 +121,7 @@ func TestAdoptReturnsWhileTheHandlerBlocks(t *testing.T) {
 		default:
 		}
 		for _, p := range []*peer{p, other} {
-			p.send(closing(1000, ""))
-			p.want(`close 1000 ""`)
+			p.close(1000)
 		}
 		check.OKf(t, result(t, returned), "Run")
 		shutdown(t, s)
@@ -137,8 +143,7 @@ func TestAdoptedConnectionIsServed(t *testing.T) {
 		for range 100 {
 			p.want(`text "Hello"`)
 		}
-		p.send(closing(1000, ""))
-		p.want(`close 1000 ""`)
+		p.close(1000)
 		shutdown(t, s)
 	})
 }
@@ -159,8 +164,8 @@ func TestAdoptedConnectionHasItsTimeLimits(t *testing.T) {
 			p.rest()
 			rec.want("open", "lost", `close 1006 ""`)
 		}
-		if n := s.Stats().Timeouts.Pong; n != 2 {
-			t.Errorf("%d timeouts", n)
+		if st := s.Stats(); st.Timeouts != (server.Timeouts{Pong: 2}) || st.Ended != (server.Ended{Lost: 2}) || st.Sent != (server.Traffic{Pings: 2}) {
+			t.Errorf("%+v", st)
 		}
 		shutdown(t, s)
 	})
@@ -269,8 +274,7 @@ func TestRunWithoutARequest(t *testing.T) {
 		if c.Request() != nil || c.Path() != "" || c.Query() != "" || c.Header() != nil || c.Subprotocol() != "" {
 			t.Errorf("%v %q %q %v %q", c.Request(), c.Path(), c.Query(), c.Header(), c.Subprotocol())
 		}
-		p.send(closing(1000, ""))
-		p.want(`close 1000 ""`)
+		p.close(1000)
 	})
 }
 

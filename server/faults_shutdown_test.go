@@ -159,41 +159,36 @@ func TestShutdownInAHandler(t *testing.T) {
 // The application closes the listener before Shutdown: Serve returns the error,
 // connections stay open, and Shutdown works.
 func TestClosedListenerEndsServe(t *testing.T) {
-	for name, hide := range map[string]func(net.Listener) net.Listener{
-		"goroutines": func(ln net.Listener) net.Listener { return plainListener{ln} },
-		"system's":   func(ln net.Listener) net.Listener { return ln },
-	} {
-		t.Run(name, func(t *testing.T) {
-			s := &server.Server{Handler: server.Handler{Message: echo}}
-			var peers []*peer
-			for range 3 {
-				ln := listenTCP(t)
-				served := begin(func() error { return s.Serve(hide(ln)) })
-				p := dialTCP(t, ln.Addr().String())
-				p.send(request("/"))
-				p.response()
-				ln.Close()
-				if err := result(t, served); !errors.Is(err, net.ErrClosed) {
-					t.Errorf("Serve returned %v", err)
-				}
-				if _, err := net.Dial("tcp", ln.Addr().String()); err == nil {
-					t.Error("the listener is still open")
-				}
-				peers = append(peers, p)
+	each(t, hiding, func(t *testing.T, hide func(net.Listener) net.Listener) {
+		s := &server.Server{Handler: server.Handler{Message: echo}}
+		var peers []*peer
+		for range 3 {
+			ln := listenTCP(t)
+			served := begin(func() error { return s.Serve(hide(ln)) })
+			p := dialTCP(t, ln.Addr().String())
+			p.send(request("/"))
+			p.response()
+			ln.Close()
+			if err := result(t, served); !errors.Is(err, net.ErrClosed) {
+				t.Errorf("Serve returned %v", err)
 			}
-			down := make(chan error, 1)
-			for i, p := range peers {
-				p.echo("Hello")
-				if i == len(peers)-1 {
-					go func() { down <- s.Shutdown(t.Context()) }()
-				}
+			if _, err := net.Dial("tcp", ln.Addr().String()); err == nil {
+				t.Error("the listener is still open")
 			}
-			for _, p := range peers {
-				p.wantClose(`close 1001 ""`, closing(1001, ""))
+			peers = append(peers, p)
+		}
+		down := make(chan error, 1)
+		for i, p := range peers {
+			p.echo("Hello")
+			if i == len(peers)-1 {
+				go func() { down <- s.Shutdown(t.Context()) }()
 			}
-			check.OK(t, result(t, down))
-		})
-	}
+		}
+		for _, p := range peers {
+			p.wantClose(`close 1001 ""`, closing(1001, ""))
+		}
+		check.OK(t, result(t, down))
+	})
 }
 
 // The server and the client see the same addresses of a connection, for

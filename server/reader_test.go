@@ -202,8 +202,7 @@ func TestReaderReturnsWhyTheConnectionEnded(t *testing.T) {
 	})
 }
 
-// One goroutine receives at a time, a reader included. Event handlers have no
-// mailbox.
+// One goroutine receives at a time, a reader included.
 func TestNextReaderIsForOneGoroutineThatServes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, done := fiber(t, served, newRecorder(t), func(c *server.Conn) {
@@ -236,11 +235,6 @@ func TestNextReaderIsForOneGoroutineThatServes(t *testing.T) {
 		p.send(fragment(wire.Binary, "x", false))
 		p.want(`close 1000 ""`)
 		<-done
-	})
-	eachLoop(t, func(t *testing.T, start starter) {
-		rec := newRecorder(t)
-		start(t, &server.Server{Handler: rec.handler()}).open(t)
-		same(t, check.Err2(rec.conn().NextReader(t.Context())), server.ErrNotServing, "without Serve")
 	})
 }
 

@@ -206,6 +206,13 @@ func withServeTLS(starters map[string]starter) map[string]starter {
 	return few
 }
 
+// hiding maps the name of a loop to a function that hides the type of a listener
+// from the other loop.
+var hiding = map[string]func(net.Listener) net.Listener{
+	"goroutines": func(ln net.Listener) net.Listener { return plainListener{ln} },
+	"system's":   func(ln net.Listener) net.Listener { return ln },
+}
+
 type starter func(t *testing.T, s *server.Server) *running
 
 // eachLoop runs test on each of the loops.

@@ -229,6 +229,7 @@ func TestReceiveOutsideServe(t *testing.T) {
 		r.open(t)
 		c := rec.conn()
 		same(t, check.Err(c.Receive(t.Context())), server.ErrNotServing, "Receive")
+		same(t, check.Err2(c.NextReader(t.Context())), server.ErrNotServing, "NextReader")
 		same(t, check.Err2(c.ReceiveInto(t.Context(), nil)), server.ErrNotServing, "ReceiveInto")
 		same(t, c.ReceiveJSON(t.Context(), nil), server.ErrNotServing, "ReceiveJSON")
 		for _, err := range c.Messages(t.Context()) {

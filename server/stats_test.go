@@ -43,11 +43,17 @@ func wantStats(t *testing.T, got, want server.Stats) {
 	}
 }
 
-// goodbye makes the closing handshake, from the client's side.
-func (p *peer) goodbye(code wire.StatusCode) {
+// close makes the closing handshake, from the client's side.
+func (p *peer) close(code wire.StatusCode) {
 	p.t.Helper()
 	p.send(closing(code, ""))
 	p.want(fmt.Sprintf("close %d %q", code, ""))
+}
+
+// goodbye is close, and then the end of the transport.
+func (p *peer) goodbye(code wire.StatusCode) {
+	p.t.Helper()
+	p.close(code)
 	p.nc.Close()
 }
 
@@ -248,19 +254,6 @@ func TestStatsOfEnds(t *testing.T) {
 				p.nc.Close()
 			},
 			server.Stats{Accepted: 1, Ended: server.Ended{Lost: 1}, Sent: server.Traffic{Messages: 1, Bytes: 16 << 20}, Timeouts: server.Timeouts{Write: 1}}},
-	})
-}
-
-func TestStatsOfPongTimeout(t *testing.T) {
-	eachLoop(t, func(t *testing.T, start starter) {
-		r := start(t, &server.Server{PingInterval: 40 * time.Millisecond, PongTimeout: 40 * time.Millisecond})
-		p := r.open(t)
-		p.wantHeartbeat()
-		p.wantEnd()
-		p.nc.Close()
-		got := r.atRest(t)
-		want := server.Stats{Accepted: 1, Ended: server.Ended{Lost: 1}, Sent: server.Traffic{Pings: 1}, Timeouts: server.Timeouts{Pong: 1}, HandOffs: got.HandOffs}
-		wantStats(t, got, want)
 	})
 }
 

@@ -147,6 +147,16 @@ func dialRaw(t *testing.T, url string) (net.Conn, *bufio.Reader) {
 	return nc, bufio.NewReader(nc)
 }
 
+// wantEcho sends a message and reads its echo.
+func wantEcho(t *testing.T, nc net.Conn, br *bufio.Reader) {
+	t.Helper()
+	io.WriteString(nc, "\x81\x85\x00\x00\x00\x00Hello")
+	frame := make([]byte, 7)
+	if _, err := io.ReadFull(br, frame); err != nil || string(frame) != "\x81\x05Hello" {
+		t.Errorf("the echo is %q, %v", frame, err)
+	}
+}
+
 // exchange sends a request as it is, and returns the connection after the head
 // of the response.
 func exchange(t *testing.T, url, request string) (*http.Response, *bufio.Reader, net.Conn) {
@@ -253,9 +263,7 @@ func isReset(err error) bool {
 func TestUpgradeRequired(t *testing.T) {
 	s := echoServer()
 	hs := serve(t, httpupgrade.Handler(s), s)
-	nc, err := net.Dial("tcp", strings.TrimPrefix(hs.URL, "http://"))
-	check.Must(t, err)
-	defer nc.Close()
+	nc, _ := dialRaw(t, hs.URL)
 	io.WriteString(nc, request("Upgrade: h2c"))
 	answer, err := io.ReadAll(nc) // until the end
 	check.OK(t, err)
@@ -338,8 +346,7 @@ func TestClientThatVanishesDuringTheHandshake(t *testing.T) {
 	ended := make(chan wire.StatusCode, 1)
 	s.Handler.Close = func(_ *server.Conn, code wire.StatusCode, _ string) { ended <- code }
 	hs := serve(t, httpupgrade.Handler(s), s)
-	nc, err := net.Dial("tcp", strings.TrimPrefix(hs.URL, "http://"))
-	check.Must(t, err)
+	nc, _ := dialRaw(t, hs.URL)
 	io.WriteString(nc, request())
 	<-held
 	nc.(*net.TCPConn).SetLinger(0)

@@ -4,12 +4,14 @@ FUZZTIME    ?= 10s
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.1
 MODULES     := $(dir $(wildcard go.mod */go.mod fuzz/*/go.mod interop/*/go.mod))
 CROSS       := windows/amd64 darwin/arm64 js/wasm
+GATE        ?= 1.05
+ROUNDS      ?= 9
 WIRETEST    := /tmp/fibersock-wire.test
 
 # $(call each,COMMAND) runs COMMAND in every module of the repository.
 each = @for m in $(MODULES); do echo "$$m: $(1)"; (cd $$m && $(1)) || exit 1; done
 
-.PHONY: all test race crowds judge fuzz differential bench bench-full benchtest microbench cover portable chaos notls lint fmt vet tidy staticcheck i386 bigendian processors cross size peers interop conformance soak mutants
+.PHONY: all test race crowds judge fuzz differential bench bench-full bench-gate bench-deflate benchtest microbench cover portable chaos notls lint fmt vet tidy staticcheck i386 bigendian processors cross size size-packages peers interop conformance soak mutants
 
 all: lint test
 
@@ -44,6 +46,15 @@ bench:
 bench-full:
 	cd bench && $(GO) run . -full -out ../docs/performance
 
+# This tree beside the commit REF in the same rounds; fails if a scenario's ratio
+# exceeds GATE.
+bench-gate:
+	cd bench && $(GO) run . -before $(REF) -gate $(GATE) -peers fibersock,fibersock-portable -rounds $(ROUNDS) $(BENCHFLAGS)
+
+# permessage-deflate beside other libraries and, with zlib's header, zlib.
+bench-deflate:
+	cd bench && $(GO) run -tags zlib ./deflate -out ../docs/performance/deflate.md
+
 # The benchmark suite's own tests.
 benchtest:
 	cd bench && $(GO) test ./...
@@ -53,8 +64,8 @@ SOAKTIME ?= 30m
 soak:
 	$(GO) run ./internal/test/soak -time $(SOAKTIME) -out docs/performance/soak.md
 
-# Lists changes of PKG that its own tests do not notice; they must notice at least 95 %. MUTANTFLAGS='-n 100 -seed 2' tries a sample,
-# '-shard 1/4' a quarter, '-again FILE' the changes in an earlier output.
+# Lists changes of PKG that its own tests do not notice; they must notice at least 95 %. MUTANTFLAGS='-again FILE' tries the changes
+# in an earlier output, '-files end.go' those of a file; '-resume FILE' continues an interrupted run.
 PKG ?= ./wire
 mutants:
 	GO=$(GO) $(GO) run ./internal/test/mutants $(MUTANTFLAGS) $(PKG)
@@ -114,10 +125,14 @@ processors:
 cross:
 	@for t in $(CROSS); do echo "$$t: vet"; GOOS=$${t%/*} GOARCH=$${t#*/} $(GO) vet ./... || exit 1; done
 
-# The stripped client of examples/minimal has at most 4.8 and 2.51 MiB.
+# The stripped client of examples/minimal has at most 4.95 and 2.41 MB.
 size:
-	@.ci/size 5033164
-	@.ci/size 2540000 -tags notls
+	@.ci/size 4960000
+	@.ci/size 2410000 -tags notls
+
+# The bytes of each package in it.
+size-packages:
+	@.ci/size-packages
 
 peers:
 	cd interop/peers && npm ci --ignore-scripts --no-audit --no-fund

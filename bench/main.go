@@ -37,8 +37,9 @@ func main() {
 
 type options struct {
 	runner.Options
-	out  string // folder for the files; none if empty
-	from string // results to show again, in place of a run
+	out  string  // folder for the files; none if empty
+	from string  // results to show again, in place of a run
+	gate float64 // with Before: the largest ratio to the earlier commit; 0: none
 	list bool
 }
 
@@ -58,10 +59,15 @@ func run(args []string, out, progress io.Writer) error {
 	if err := results.Text(out); err != nil {
 		return err
 	}
-	if o.out == "" {
-		return nil
+	if o.out != "" {
+		if err := write(o.out, results, o.from == ""); err != nil {
+			return err
+		}
 	}
-	return write(o.out, results, o.from == "")
+	if o.gate > 0 {
+		return results.Gate(out, o.gate)
+	}
+	return nil
 }
 
 // results measures, or reads earlier results.
@@ -135,6 +141,8 @@ func parse(args []string, progress io.Writer) (*options, error) {
 	set.IntVar(&o.Rounds, "rounds", 0, "`number` of rounds of each scenario")
 	set.StringVar(&o.out, "out", "", "`folder` to write results.json, README.md and charts into")
 	set.StringVar(&o.from, "from", "", "`file` of results to show again, in place of a run")
+	set.StringVar(&o.Before, "before", "", "a `commit` whose server and client of ours take part as well")
+	set.Float64Var(&o.gate, "gate", 0, "fail if ours exceeds this `ratio` to -before in a scenario (median of the rounds' ratios)")
 	set.BoolVar(&o.list, "list", false, "print the names of the scenarios")
 	if err := set.Parse(args); err != nil {
 		return nil, err
@@ -146,6 +154,9 @@ func parse(args []string, progress io.Writer) (*options, error) {
 		return nil, errors.New("-quick and -full: one of them")
 	case *full:
 		o.Mode = runner.Full
+	}
+	if o.gate > 0 && o.Before == "" && o.from == "" {
+		return nil, errors.New("-gate compares with -before COMMIT")
 	}
 	o.Peers, o.Scenarios = names(*peers), names(*scenarios)
 	return o, o.Check()

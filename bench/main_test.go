@@ -39,7 +39,7 @@ func TestResultsAreShownAgainFromTheirFile(t *testing.T) {
 }
 
 func TestFlags(t *testing.T) {
-	for _, args := range []string{"-quick -full", "now", "-rounds many", "-peers nobody"} {
+	for _, args := range []string{"-quick -full", "now", "-rounds many", "-peers nobody", "-gate 1.05"} {
 		if err := run(strings.Fields(args), io.Discard, io.Discard); err == nil {
 			t.Errorf("%s: no error", args)
 		}

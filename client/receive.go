@@ -310,7 +310,7 @@ func notInterrupted() bool { return true }
 func (c *Conn) readBuffer() []byte {
 	remaining := c.endpoint.Remaining()
 	if end := c.partial.bytes[len(c.partial.bytes):cap(c.partial.bytes)]; remaining > netloop.SmallBuffer && len(end) > netloop.SmallBuffer &&
-		c.partial.opcode != wire.Continuation && !c.partial.skip {
+		!c.endpoint.Decompressing() && c.partial.opcode != wire.Continuation && !c.partial.skip {
 		return end[:min(remaining, int64(len(end)))]
 	}
 	return c.buffer.Get(int(min(remaining, netloop.LargeBuffer)))

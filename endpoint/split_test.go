@@ -64,7 +64,11 @@ func randomStream(rng *rand.Rand, role endpoint.Role) []byte {
 // The events of a stream do not depend on its cuts, and are those of the naive
 // engine (6455-5.2-l, 6455-5.2-n, 6455-8.1-d, 6455-8.1-e, T-A14, T-H11).
 func TestRandomStreamsAgainstTheNaiveEngine(t *testing.T) {
-	for seed := range uint64(2000) {
+	seeds := uint64(2000)
+	if testing.Short() {
+		seeds = 200
+	}
+	for seed := range seeds {
 		rng := rand.New(rand.NewPCG(seed, 0))
 		role := endpoint.Role(rng.IntN(2))
 		kind := byte(role) | byte(rng.IntN(5)<<1) // the limits
@@ -89,8 +93,7 @@ func TestFirstWrongByteOfAHeaderDecides(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			for _, size := range []int{1, len(tt.header)} {
-				var out bytes.Buffer
-				e := endpoint.New(&out, endpoint.Config{Role: tt.role})
+				e, out := recorded(endpoint.Config{Role: tt.role})
 				for piece := range slices.Chunk([]byte(tt.header), size) {
 					receive(e, piece)
 				}
@@ -108,8 +111,7 @@ func TestFirstWrongByteOfAHeaderDecides(t *testing.T) {
 func TestFragmentLimitBeforeTheLength(t *testing.T) {
 	const empty, more = 65537, 65536 // fragments of a message of one byte; bytes declared by another
 	for _, size := range []int{1, 14} {
-		var out bytes.Buffer
-		e := endpoint.New(&out, endpoint.Config{Role: endpoint.Client, Limits: endpoint.Limits{Message: 1}})
+		e, out := recorded(endpoint.Config{Role: endpoint.Client, Limits: endpoint.Limits{Message: 1}})
 		receive(e, fromPeer(endpoint.Client, wire.Binary, "", false))
 		receive(e, bytes.Repeat(fromPeer(endpoint.Client, wire.Continuation, "", false), empty-1))
 		for piece := range slices.Chunk(declaring(endpoint.Client, wire.Continuation, more, true), size) {

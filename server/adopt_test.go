@@ -207,11 +207,12 @@ func TestShutdownRightAfterAdopt(t *testing.T) {
 			s := &server.Server{Handler: rec.handler()}
 			nc, p := connect()
 			s.Adopt(nc, server.Handshake{Buffered: []byte(closing(1000, ""))})
-			p.meanwhile(func(p *peer) {
-				check.OK(t, check.Err(p.rest()))
-				p.nc.Close()
+			rest := begin(func() error {
+				defer p.nc.Close()
+				return check.Err(p.rest())
 			})
 			shutdown(t, s)
+			check.OK(t, <-rest)
 			select {
 			case <-rec.conns:
 			default:

@@ -27,6 +27,7 @@ type nowhere struct{}
 func (nowhere) Write(p []byte) (int, error)       { return len(p), nil }
 func (nowhere) Writev(head, payload []byte) error { return nil }
 func (nowhere) Buffered() int                     { return 0 }
+func (nowhere) Space(size int) int                { return size }
 func (nowhere) AwaitSpace(int)                    {}
 func (nowhere) Unacknowledged() int               { return 0 }
 func (nowhere) ReadPaused() bool                  { return false }

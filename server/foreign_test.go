@@ -3,6 +3,7 @@ package server_test
 import (
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"strings"
 	"sync"
@@ -143,7 +144,11 @@ func slowReaderIsNotCut(t *testing.T, start func(s *server.Server) *running) {
 func TestProgressInALargeSocketBuffer(t *testing.T) {
 	t.Parallel()
 	const limit = 2 * time.Second
-	each(t, hiding, func(t *testing.T, hide func(net.Listener) net.Listener) {
+	hides := maps.Clone(hiding)
+	hides["wrapped"] = func(ln net.Listener) net.Listener {
+		return changedListener{ln, func(nc net.Conn) net.Conn { return layered{nc} }}
+	}
+	each(t, hides, func(t *testing.T, hide func(net.Listener) net.Listener) {
 		t.Parallel()
 		ln, err := net.Listen("tcp", "127.0.0.1:0") // with buffers that grow
 		check.Must(t, err)
@@ -161,6 +166,11 @@ func TestProgressInALargeSocketBuffer(t *testing.T) {
 		}
 	})
 }
+
+// layered is a net.Conn that reveals the one below, as TLS does.
+type layered struct{ net.Conn }
+
+func (c layered) NetConn() net.Conn { return c.Conn }
 
 // fragile is a net.Conn that breaks at a Write whose deadline has expired, as
 // TLS does.
@@ -287,7 +297,7 @@ func TestAnswersOfTLSAreBounded(t *testing.T) {
 					Message: func(*server.Conn, wire.Opcode, []byte) { received.Add(1) },
 				}}
 				ln := newPipeListener()
-				r := serve(t, s, changedListener{netloop.AsyncListener(ln, -1, nil), func(nc net.Conn) net.Conn {
+				r := serve(t, s, changedListener{netloop.AsyncListener(ln, netloop.WriteTimeout{}, nil), func(nc net.Conn) net.Conn {
 					return &answeringConn{nc, make([]byte, answer), before}
 				}})
 				r.dialer = ln.dial

@@ -96,10 +96,13 @@ func (*goroutineSocket) Shard() int { return -1 }
 // Buffered returns the size of the write buffer in bytes.
 func (t *goroutineSocket) Buffered() int { return int(t.async.buffered.Load()) }
 
+// Space returns how many of size bytes may be written.
+func (t *goroutineSocket) Space(size int) int { return t.cfg.Limit.Space(t.Buffered(), size) }
+
 // AwaitSpace returns when some of size bytes may be written, or the socket
 // cannot be written to any more.
 func (t *goroutineSocket) AwaitSpace(size int) {
-	t.async.await(func(buffered int) bool { return t.cfg.Limit.Space(buffered, size) > 0 })
+	t.async.await(func() bool { return t.Space(size) > 0 })
 }
 
 // Unacknowledged returns how many bytes the peer's kernel has not acknowledged,
@@ -122,7 +125,20 @@ func (t *goroutineSocket) Write(p []byte) (int, error) {
 		t.blockedWrite.Store(true)
 		defer t.blockedWrite.Store(false)
 	}
-	return t.NetConn.Write(p)
+	n, err := t.NetConn.Write(p)
+	if err != nil {
+		err = t.cause(err)
+	}
+	return n, err
+}
+
+// cause returns the failure of the connection below TLS, which led to err, or
+// err if there is none.
+func (t *goroutineSocket) cause(err error) error {
+	if failure := t.async.failure(); failure != nil {
+		return failure
+	}
+	return err
 }
 
 // Writev is Write for two pieces, each possibly empty. They are written
@@ -214,19 +230,22 @@ func (t *goroutineSocket) end(err error) {
 	}
 }
 
-// exchanged reports whether the socket can be closed at once: the output is
-// written, no input is unread, and the peer, which has closed the connection
-// too, expects no more (RFC 6455, Section 5.5.1). A connection with TLS
+// exchanged waits until the output is written, if the peer has closed the
+// connection too and expects no more (RFC 6455, Section 5.5.1). It reports
+// whether the socket can then be closed at once, because no input is unread. A connection with TLS
 // lingers, so that its close_notify arrives.
 func (t *goroutineSocket) exchanged() bool {
+	if !t.bothClosed.Load() {
+		return false
+	}
 	socket, _ := t.pollable()
-	return t.bothClosed.Load() && t.async.finished() && socket != nil && nothingUnread(socket)
+	return socket != nil && t.async.awaitFinished() && nothingUnread(socket)
 }
 
 // callClosed calls Conn.Closed.
 func (t *goroutineSocket) callClosed(err error) {
-	if failure := t.async.failure(); failure != nil && err != nil {
-		err = failure // err is only the effect of the failure
+	if err != nil {
+		err = t.cause(err)
 	}
 	t.handlers.Lock()
 	defer t.handlers.Unlock()
@@ -239,7 +258,7 @@ func (t *goroutineSocket) callClosed(err error) {
 func (t *goroutineSocket) awaitAnswered() {
 	t.conn.InputClosed()
 	t.awaitReady()
-	t.async.awaitFlushed(func() bool { return t.writableCalls.Load() == 0 })
+	t.async.await(func() bool { return !t.async.writing && t.writableCalls.Load() == 0 })
 }
 
 // CloseWrite ends the output: see Socket. The time is bounded here, because
@@ -286,7 +305,7 @@ func (t *goroutineSocket) awaitRead() {
 	}
 	t.readPaused.Store(true)
 	defer t.readPaused.Store(false)
-	t.async.await(func(buffered int) bool { return buffered == 0 })
+	t.async.await(func() bool { return t.Buffered() == 0 })
 }
 
 // serveGoroutines accepts connections from ln, until that is closed, and serves

@@ -16,12 +16,10 @@ import (
 
 const timeout = 8 * time.Second
 
-// The TimeoutError of a transport with its own time limit is returned
-// unchanged.
+// The error of a transport with its own time limit is returned unchanged.
 func TestTimeLimitOfTheTransportIsNamed(t *testing.T) {
-	below := &netloop.TimeoutError{After: time.Minute, Bytes: 7}
-	if _, err := (&netloop.NetConn{Conn: late{err: below}}).Write([]byte("Hello")); err != below {
-		t.Errorf("%v, want %v", err, below)
+	if _, err := (&netloop.NetConn{Conn: late{err: netloop.ErrLate}}).Write([]byte("Hello")); err != netloop.ErrLate {
+		t.Errorf("%v, want %v", err, netloop.ErrLate)
 	}
 }
 

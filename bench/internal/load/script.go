@@ -3,6 +3,8 @@ package load
 import (
 	"bytes"
 	"crypto/rand"
+
+	"github.com/fibersock/fibersock/wire"
 )
 
 // stamps are the values of the stamp in consecutive messages, without 'B',
@@ -19,7 +21,7 @@ const (
 // script is the messages that a connection sends, over and over: variants of one payload that differ in the stamp.
 // It does not change once built and is shared by the sessions.
 type script struct {
-	opcode   byte
+	opcode   wire.Opcode
 	payload  []byte
 	stampAt  int // place of the stamp in payload; -1: none, and then there is one variant only
 	variants int
@@ -35,37 +37,27 @@ type ring struct {
 	starts []int // of the messages in frames, and the end of the last
 }
 
-// messages is the input of a script.
-type messages struct {
-	opcode    byte
-	payload   []byte
-	stampAt   int
-	fragments int
-	inFlight  int
-	conns     int
-	deflate   bool
-}
-
 // stampPlace is where the payload of a message of this opcode may be changed without making a text that is not UTF-8; -1: nowhere.
-func stampPlace(opcode byte, payload []byte) int {
-	if opcode == OpText {
+func stampPlace(opcode wire.Opcode, payload []byte) int {
+	if opcode == wire.Text {
 		return bytes.IndexFunc(payload, func(r rune) bool { return r < 0x80 })
 	}
 	return min(len(payload), 1) - 1
 }
 
-func newScript(m messages) *script {
-	s := &script{opcode: m.opcode, payload: m.payload, stampAt: m.stampAt, deflate: m.deflate, variants: 1}
-	size := len(m.payload) + 14*m.fragments
+// newScript returns the script for c's connections, with the stamp at a place of the payload.
+func newScript(c Config, stampAt int) *script {
+	s := &script{opcode: c.Opcode, payload: c.Payload, stampAt: stampAt, deflate: c.Deflate, variants: 1}
+	size := len(c.Payload) + 14*c.Fragments
 	if s.stampAt >= 0 {
 		s.variants = min(max(maxRingBytes/size, minVariants), len(stamps))
 	}
-	count := s.variants - 1 + min(m.inFlight, max(maxRingBytes/size, 1))
-	keys := min(max(maxKeysBytes/(size*count), 1), maxKeys, m.conns)
+	count := s.variants - 1 + min(c.InFlight, max(maxRingBytes/size, 1))
+	keys := min(max(maxKeysBytes/(size*count), 1), maxKeys, c.Conns)
 	for range keys {
-		s.rings = append(s.rings, s.newRing(count, m.fragments))
+		s.rings = append(s.rings, s.newRing(count, c.Fragments))
 	}
-	s.header = appendHeader(nil, finBit|s.opcode, len(m.payload))
+	s.header = wire.AppendHeader(nil, wire.Header{Fin: true, Opcode: s.opcode, Length: int64(len(c.Payload))})
 	return s
 }
 
@@ -83,21 +75,15 @@ func (s *script) newRing(count, fragments int) *ring {
 // appendMessage appends a variant as fragments masked frames (RFC 6455, Section 5.4).
 func (s *script) appendMessage(b []byte, variant, fragments int, key [4]byte) []byte {
 	payload := s.variant(variant)
-	first := s.opcode
+	h := wire.Header{Opcode: s.opcode}
 	if s.deflate {
-		payload = compress(payload)
-		first |= rsv1Bit
+		payload, h.RSV = compress(payload), wire.RSV1
 	}
 	for i := range fragments {
 		from, to := len(payload)*i/fragments, len(payload)*(i+1)/fragments
-		bits := opContinuation
-		if i == 0 {
-			bits = first
-		}
-		if i == fragments-1 {
-			bits |= finBit
-		}
-		b = appendMasked(b, bits, payload[from:to], key)
+		h.Fin = i == fragments-1
+		b = appendMasked(b, h, payload[from:to], key)
+		h = wire.Header{Opcode: wire.Continuation}
 	}
 	return b
 }

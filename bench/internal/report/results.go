@@ -54,6 +54,7 @@ const (
 	Ours    Kind = "ours"    // this repository
 	Library Kind = "library" // a WebSocket library in Go
 	Limit   Kind = "limit"   // a minimal echo, not a library
+	Before  Kind = "before"  // this repository at an earlier commit
 )
 
 // Peer is one server or client.

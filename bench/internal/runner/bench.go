@@ -25,6 +25,7 @@ type Options struct {
 	Rounds     int       // of each scenario; those of Mode if 0
 	Root       string    // the folder of the module bench
 	Progress   io.Writer // for progress output
+	Before     string    // a commit, whose server and client of ours take part as well; none if empty
 	Processors []int     // processors of servers and load together; empty: all of the process
 }
 
@@ -66,7 +67,9 @@ func Run(ctx context.Context, o Options) (*report.Results, error) {
 	b.progress = newProgress(o.Progress, b.estimate())
 	defer b.progress.end()
 	b.results.Revision = revision(ctx, o.Root)
-	err = b.build(ctx)
+	if err = b.addBefore(ctx); err == nil {
+		err = b.build(ctx)
+	}
 	if err == nil {
 		err = b.ask(ctx)
 	}
@@ -209,11 +212,11 @@ func (b *Bench) ask(ctx context.Context) error {
 	return nil
 }
 
-// isTwin reports whether p is the alternate build of ours and equal to the
-// other.
+// isTwin reports whether p is the alternate build of ours, or of ours before,
+// and equal to the other.
 func (b *Bench) isTwin(p *peer) bool {
-	return p.Name == alternate && slices.ContainsFunc(b.servers, func(q *peer) bool {
-		return q.Name != alternate && q.Kind == report.Ours && q.Loop == p.Loop
+	return strings.HasPrefix(p.Name, alternate) && slices.ContainsFunc(b.servers, func(q *peer) bool {
+		return !strings.HasPrefix(q.Name, alternate) && q.Kind == p.Kind && q.Loop == p.Loop
 	})
 }
 

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,7 +32,7 @@ func (b *Bench) buildMany(ctx context.Context, peers []*peer, under string) erro
 	}
 	args := []string{"build", "-o", out + string(os.PathSeparator)}
 	for _, p := range peers {
-		if !p.c && p.tags == "" {
+		if p.plain() {
 			args = append(args, "./"+under+"/"+p.folder)
 		}
 	}
@@ -41,7 +42,7 @@ func (b *Bench) buildMany(ctx context.Context, peers []*peer, under string) erro
 	}
 	for _, p := range peers {
 		p.path = filepath.Join(out, p.Name+executableSuffix())
-		if !p.c && p.tags == "" && together == nil {
+		if p.plain() && together == nil {
 			continue
 		}
 		if err := b.buildOne(ctx, p, under); err != nil {
@@ -52,8 +53,11 @@ func (b *Bench) buildMany(ctx context.Context, peers []*peer, under string) erro
 	return ctx.Err()
 }
 
+// plain reports whether p is built like most peers.
+func (p *peer) plain() bool { return !p.c && p.tags == "" && p.root == "" }
+
 func (b *Bench) buildOne(ctx context.Context, p *peer, under string) error {
-	folder := filepath.Join(b.root, under, p.folder)
+	folder := filepath.Join(cmp.Or(p.root, b.root), under, p.folder)
 	b.progress.at("building", p.Name)
 	if !p.c {
 		return b.command(ctx, folder, "go", "build", "-tags", p.tags, "-o", p.path, ".")

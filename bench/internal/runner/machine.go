@@ -86,7 +86,7 @@ func revision(ctx context.Context, folder string) string {
 		return ""
 	}
 	changed, err := git("status", "--porcelain", "--untracked-files=no", "--",
-		":/wire", ":/handshake", ":/internal", ":/client", ":/server", ":/bench", ":/go.mod")
+		":/wire", ":/handshake", ":/endpoint", ":/internal", ":/client", ":/server", ":/bench", ":/go.mod")
 	if err != nil || changed != "" {
 		commit += "-dirty"
 	}

@@ -9,6 +9,7 @@ type peer struct {
 	tags   string // of the build
 	c      bool   // written in C
 	asked  bool   // takes part only if named: not every proxy has its module
+	root   string // the folder of the module bench with it; empty: Options.Root
 	path   string // of the binary, when it is built
 }
 

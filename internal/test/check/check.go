@@ -1,10 +1,11 @@
-// Package check has the checks of an error that most tests make.
+// Package check has the checks that most tests make.
 package check
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,6 +16,14 @@ func Must(t testing.TB, err error) {
 	if err != nil {
 		t.Helper()
 		t.Fatal(err)
+	}
+}
+
+// Mustf is Must with the name of the call.
+func Mustf(t testing.TB, err error, format string, args ...any) {
+	if err != nil {
+		t.Helper()
+		t.Fatalf("%s%v", name(format, args...), err)
 	}
 }
 
@@ -30,7 +39,7 @@ func OK(t testing.TB, err error) {
 func OKf(t testing.TB, err error, format string, args ...any) {
 	if err != nil {
 		t.Helper()
-		t.Errorf("%s: %v", fmt.Sprintf(format, args...), err)
+		t.Errorf("%s%v", name(format, args...), err)
 	}
 }
 
@@ -39,7 +48,7 @@ func OKf(t testing.TB, err error, format string, args ...any) {
 func Is(t testing.TB, err, want error, format string, args ...any) {
 	if !errors.Is(err, want) {
 		t.Helper()
-		t.Errorf("%s: %v, want %v", fmt.Sprintf(format, args...), err, want)
+		t.Errorf("%s%v, want %v", name(format, args...), err, want)
 	}
 }
 
@@ -48,9 +57,41 @@ func Is(t testing.TB, err, want error, format string, args ...any) {
 func As[E error](t testing.TB, err error, format string, args ...any) (e E) {
 	if !errors.As(err, &e) {
 		t.Helper()
-		t.Errorf("%s: %v, want a %T", fmt.Sprintf(format, args...), err, e)
+		t.Errorf("%s%v, want a %T", name(format, args...), err, e)
 	}
 	return e
+}
+
+// Equal reports got if it is not want. format and args name the value.
+func Equal[T comparable](t testing.TB, got, want T, format string, args ...any) {
+	if got != want {
+		t.Helper()
+		t.Errorf("%s%s, want %s", name(format, args...), show(got), show(want))
+	}
+}
+
+// Slices is Equal for the elements of slices.
+func Slices[E comparable](t testing.TB, got, want []E, format string, args ...any) {
+	if !slices.Equal(got, want) {
+		t.Helper()
+		t.Errorf("%s%s, want %s", name(format, args...), show(got), show(want))
+	}
+}
+
+// name returns the beginning of a report.
+func name(format string, args ...any) string {
+	if format == "" {
+		return ""
+	}
+	return fmt.Sprintf(format, args...) + ": "
+}
+
+func show(v any) string {
+	switch v.(type) {
+	case string, []string, []byte:
+		return fmt.Sprintf("%q", v)
+	}
+	return fmt.Sprintf("%+v", v)
 }
 
 // Err returns the error of a call without its value.

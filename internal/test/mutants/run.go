@@ -2,16 +2,13 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -35,43 +32,85 @@ func (o outcome) String() string {
 // A runner runs the tests of a package and of its mutants.
 type runner struct {
 	*source
-	list  []*mutant // all of the package, in the order of the numbers
-	dir   string    // for builds
-	own   string    // the binary of the mutants that can be exchanged
-	limit limit
-	first map[*sourceFile]string // the pattern of the tests that are likely to notice
+	list    []*mutant // all of the package, in the order of the numbers
+	dir     string    // for builds
+	own     string    // the binary of the mutants that can be exchanged
+	slack   time.Duration
+	tests   []*test // the fastest first
+	callers map[*place]map[*test]bool
+	traced  map[string]*place // the exchangeable functions, by name
 }
 
-// A limit is the time after which a test run counts as endless.
-type limit struct {
-	cpu, wall time.Duration
+// A test is a test of the package, and its usage without a change.
+type test struct {
+	name string
+	usage
 }
 
 // memory is the address space of a test run, in KiB: a mutant may append
 // without end.
 const memory = 8 << 20
 
-// newRunner builds the package with its exchangeable mutants, and sees that the
-// tests pass when none of them is in force.
+// patience is the time after which each run ends.
+const patience = 10 * time.Minute
+
+// firstBatch is the processor time of the first tests of a mutant. Each further
+// batch has four times that of the one before.
+const firstBatch = 100 * time.Millisecond
+
+// newRunner builds the package with its exchangeable mutants, and runs each
+// test by itself without a change, which shows its time and the functions that
+// it calls.
 func newRunner(s *source, list []*mutant, dir string, slack time.Duration) (*runner, error) {
-	r := &runner{source: s, list: list, dir: dir, own: filepath.Join(dir, "together.test"), first: map[*sourceFile]string{}}
-	for _, f := range s.files {
-		r.first[f] = r.testsNear(f)
+	r := &runner{source: s, list: list, dir: dir, own: filepath.Join(dir, "together.test"), slack: slack, callers: map[*place]map[*test]bool{}, traced: map[string]*place{}}
+	for _, m := range list {
+		if m.place.function != nil {
+			r.traced[m.place.name] = m.place
+		}
 	}
 	if err := r.build(r.own, r.together(list)); err != nil {
 		return nil, err
 	}
-	r.limit = limit{cpu: 10 * time.Minute, wall: 10 * time.Minute}
-	start := time.Now()
-	state, err := r.run(r.own, 0, "")
+	cmd := exec.Command(r.own, "-test.list=^(Test|Fuzz|Example)")
+	cmd.Dir = s.dir
+	names, err := cmd.Output()
 	if err != nil {
-		return nil, fmt.Errorf("the tests fail without any change: %w", err)
+		return nil, err
 	}
-	r.limit = limit{
-		cpu:  3*(state.UserTime()+state.SystemTime()) + slack,
-		wall: 10*time.Since(start) + 30*time.Second,
+	for name := range strings.FieldsSeq(string(names)) {
+		if err := r.measure(&test{name: name, usage: usage{patience, patience}}); err != nil {
+			return nil, fmt.Errorf("%s fails without any change: %w", name, err)
+		}
 	}
+	slices.SortStableFunc(r.tests, func(a, b *test) int { return cmp.Compare(a.cpu+a.idle, b.cpu+b.idle) })
 	return r, nil
+}
+
+// measure adds a test to those of r.
+func (r *runner) measure(t *test) error {
+	trace := filepath.Join(r.dir, "trace")
+	used, err := r.run(r.own, tracing, []*test{t})
+	if err != nil {
+		return err
+	}
+	t.usage = used
+	r.tests = append(r.tests, t)
+	text, err := os.ReadFile(trace)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil // no function is called
+	}
+	for line := range strings.FieldsSeq(string(text)) {
+		number, err := strconv.Atoi(line)
+		if err != nil {
+			return err
+		}
+		p := r.list[number-1].place
+		if r.callers[p] == nil {
+			r.callers[p] = map[*test]bool{}
+		}
+		r.callers[p][t] = true
+	}
+	return errors.Join(err, os.Remove(trace))
 }
 
 // build makes a test binary of the package with texts in place of its files.
@@ -92,7 +131,7 @@ func (r *runner) build(binary string, texts map[string]string) error {
 // outcomes runs the tests of the mutants with the numbers, at most jobs at a
 // time, and gives each with its outcome in the order of the numbers. It ends
 // with the first error.
-func (r *runner) outcomes(numbers []int, jobs int, give func(*mutant, outcome)) error {
+func (r *runner) outcomes(numbers []int, jobs int, known *record, give func(*mutant, outcome)) error {
 	type result struct {
 		outcome outcome
 		err     error
@@ -114,7 +153,7 @@ func (r *runner) outcomes(numbers []int, jobs int, give func(*mutant, outcome)) 
 			case free <- struct{}{}:
 			}
 			running.Go(func() {
-				o, err := r.outcome(number)
+				o, err := known.outcome(number, r.outcome)
 				results[i] <- result{o, err}
 				<-free
 			})
@@ -130,8 +169,8 @@ func (r *runner) outcomes(numbers []int, jobs int, give func(*mutant, outcome)) 
 	return nil
 }
 
-// outcome runs the tests of one mutant: those near its file first, which mostly
-// are enough.
+// outcome runs the tests of one mutant that call its function, the fastest
+// first, which mostly are enough.
 func (r *runner) outcome(number int) (outcome, error) {
 	m, binary := r.list[number-1], r.own
 	if m.alone {
@@ -141,10 +180,9 @@ func (r *runner) outcome(number int) (outcome, error) {
 		}
 		defer os.Remove(binary)
 	}
-	for _, tests := range []string{r.first[m.file], ""} {
-		_, err := r.run(binary, number, tests)
-		switch {
-		case errors.Is(err, context.DeadlineExceeded):
+	for _, tests := range r.batches(m) {
+		switch _, err := r.run(binary, number, tests); {
+		case errors.Is(err, context.Canceled):
 			return timedOut, nil
 		case err != nil:
 			return noticed, nil
@@ -153,56 +191,79 @@ func (r *runner) outcome(number int) (outcome, error) {
 	return unnoticed, nil
 }
 
-// run runs the tests that match the pattern. The error has the end of their
-// output. A limit of processor time ends mutants that loop, on a busy machine
-// too. The other limit is for mutants that block, and long enough for a busy
-// machine.
-func (r *runner) run(binary string, number int, tests string) (*os.ProcessState, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), r.limit.wall)
+// batches returns the tests that may notice m, in the order in which to run
+// them: those that call its function, or one that uses its constant, variable
+// or type. If calls of one of those are not known, it returns all.
+func (r *runner) batches(m *mutant) (all [][]*test) {
+	var batch []*test
+	var cpu time.Duration
+	room := firstBatch
+	users := []string{m.place.name}
+	if m.place.function == nil {
+		users = r.users(m.place)
+	}
+	mayNotice := func(t *test) bool {
+		for _, name := range users {
+			if p := r.traced[name]; p == nil || r.callers[p][t] {
+				return true
+			}
+		}
+		return false
+	}
+	for _, t := range r.tests {
+		if !mayNotice(t) {
+			continue
+		}
+		if len(batch) > 0 && cpu+t.cpu > room {
+			all = append(all, batch)
+			batch, cpu = nil, 0
+			room *= 4
+		}
+		batch = append(batch, t)
+		cpu += t.cpu
+	}
+	if len(batch) > 0 {
+		all = append(all, batch)
+	}
+	return all
+}
+
+// run runs the tests. The error has the end of their output, and is
+// context.Canceled if they use three times as much as without a change, and
+// r.slack.
+func (r *runner) run(binary string, number int, tests []*test) (used usage, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	seconds := int(r.limit.cpu.Seconds()) + 1
-	shell := fmt.Sprintf(`ulimit -t %d; ulimit -v %d 2>/dev/null; exec "$0" "$@"`, seconds, memory)
-	cmd := exec.CommandContext(ctx, "sh", "-c", shell, binary, "-test.failfast", "-test.short", "-test.run="+tests)
+	var names []string
+	limit := usage{r.slack, r.slack}
+	for _, t := range tests {
+		names = append(names, t.name)
+		limit.cpu += 3 * t.cpu
+		limit.idle += 3 * t.idle
+	}
+	shell := fmt.Sprintf(`ulimit -v %d 2>/dev/null; exec "$0" "$@"`, memory)
+	cmd := exec.CommandContext(ctx, "sh", "-c", shell, binary, "-test.failfast", "-test.short", "-test.run=^("+strings.Join(names, "|")+")$")
 	cmd.Dir = r.source.dir
-	cmd.Env = append(os.Environ(), choice+"="+strconv.Itoa(number))
+	cmd.Env = append(os.Environ(), choice+"="+strconv.Itoa(number), calls+"="+filepath.Join(r.dir, "trace"))
 	cmd.WaitDelay = time.Second
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
-	err := cmd.Run()
-	state := cmd.ProcessState
+	if err := cmd.Start(); err != nil {
+		return used, err
+	}
+	done := make(chan struct{})
+	var watching sync.WaitGroup
+	watching.Go(func() { used = watch(cmd.Process.Pid, done, limit, cancel) })
+	err = cmd.Wait()
+	close(done)
+	watching.Wait()
+	used.cpu = max(used.cpu, cmd.ProcessState.UserTime()+cmd.ProcessState.SystemTime())
 	switch {
 	case ctx.Err() != nil:
-		err = context.DeadlineExceeded
-	case err != nil && state != nil && state.UserTime()+state.SystemTime() >= r.limit.cpu:
-		err = context.DeadlineExceeded
+		err = context.Canceled
 	case err != nil:
 		text := out.String()
 		err = fmt.Errorf("%w\n%s", err, text[max(0, len(text)-2000):])
 	}
-	return state, err
+	return used, err
 }
-
-// testsNear returns the pattern of the tests in files that begin with f's name,
-// "^$" if there are none.
-func (r *runner) testsNear(f *sourceFile) string {
-	near, _ := strings.CutSuffix(filepath.Base(f.path), ".go")
-	var names []string
-	for _, test := range r.tests {
-		if !strings.HasPrefix(test, near) {
-			continue
-		}
-		parsed, err := parser.ParseFile(token.NewFileSet(), filepath.Join(r.source.dir, test), nil, parser.SkipObjectResolution)
-		if err != nil {
-			continue // the build reports the error
-		}
-		for _, decl := range parsed.Decls {
-			if fn, ok := decl.(*ast.FuncDecl); ok && testName.MatchString(fn.Name.Name) && fn.Name.Name != "TestMain" {
-				names = append(names, fn.Name.Name)
-			}
-		}
-	}
-	slices.Sort(names)
-	return "^(" + strings.Join(names, "|") + ")$"
-}
-
-var testName = regexp.MustCompile(`^(Test|Fuzz|Example)`)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"go/ast"
@@ -14,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 )
 
@@ -24,7 +26,7 @@ type source struct {
 	name  string // of the package
 	set   *token.FileSet
 	files []*sourceFile
-	tests []string // the names of the files with tests
+	hash  string // of all files, with those of the tests
 	types *types.Package
 	info  *types.Info
 	conf  types.Config
@@ -59,12 +61,20 @@ func load(pattern string) (*source, error) {
 	}
 
 	s := &source{
-		dir:   list.Dir,
-		name:  list.Name,
-		path:  list.ImportPath,
-		set:   token.NewFileSet(),
-		tests: append(list.TestGoFiles, list.XTestGoFiles...),
+		dir:  list.Dir,
+		name: list.Name,
+		path: list.ImportPath,
+		set:  token.NewFileSet(),
 	}
+	hash := sha256.New()
+	for _, name := range slices.Concat(list.GoFiles, list.TestGoFiles, list.XTestGoFiles) {
+		text, err := os.ReadFile(filepath.Join(list.Dir, name))
+		if err != nil {
+			return nil, err
+		}
+		fmt.Fprintf(hash, "%s %d\n%s", name, len(text), text)
+	}
+	s.hash = fmt.Sprintf("%x", hash.Sum(nil))
 	for _, name := range list.GoFiles {
 		path := filepath.Join(list.Dir, name)
 		text, err := os.ReadFile(path)
@@ -106,6 +116,62 @@ func typeChecker(set *token.FileSet, pattern string) (types.Config, error) {
 		Importer: importer.ForCompiler(set, "gc", lookup),
 		Sizes:    types.SizesFor("gc", runtime.GOARCH),
 	}, nil
+}
+
+// users returns the names of the functions that use the declarations of a
+// place, also by other declarations. A function that is not exchanged is its own
+// user.
+func (s *source) users(p *place) (functions []string) {
+	used := map[types.Object]bool{}
+	declared := func(n ast.Node) (objects []types.Object) {
+		switch n := n.(type) {
+		case *ast.ValueSpec:
+			for _, name := range n.Names {
+				objects = append(objects, s.info.Defs[name])
+			}
+		case *ast.TypeSpec:
+			objects = append(objects, s.info.Defs[n.Name])
+		}
+		return objects
+	}
+	exported := false // tests of the package may use it themselves
+	for _, o := range declared(p.node) {
+		used[o] = true
+		exported = exported || o.Exported()
+	}
+	if len(used) == 0 || exported {
+		return []string{p.name}
+	}
+	uses := func(n ast.Node) (found bool) {
+		ast.Inspect(n, func(n ast.Node) bool {
+			name, ok := n.(*ast.Ident)
+			found = found || ok && used[s.info.Uses[name]]
+			return !found
+		})
+		return found
+	}
+	for more := true; more; {
+		more, functions = false, nil
+		for _, f := range s.files {
+			for _, decl := range f.ast.Decls {
+				switch decl := decl.(type) {
+				case *ast.FuncDecl:
+					if uses(decl) {
+						functions = append(functions, functionName(decl))
+					}
+				case *ast.GenDecl:
+					for _, spec := range decl.Specs {
+						for _, o := range declared(spec) {
+							if !used[o] && uses(spec) {
+								used[o], more = true, true
+							}
+						}
+					}
+				}
+			}
+		}
+	}
+	return functions
 }
 
 func (s *source) parsed() []*ast.File {

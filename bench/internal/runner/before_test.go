@@ -1,0 +1,50 @@
+package runner
+
+import (
+	"context"
+	"io"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fibersock/fibersock/bench/internal/report"
+)
+
+func TestBeforeIsBesideEachOfOurs(t *testing.T) {
+	var got []string
+	for _, p := range withBefore(servers(), "elsewhere") {
+		if strings.HasPrefix(p.Name, "fibersock") {
+			got = append(got, p.Name+" "+string(p.Kind)+" "+p.root)
+		}
+	}
+	want := "fibersock ours |fibersock-before before elsewhere|fibersock-portable ours |fibersock-portable-before before elsewhere"
+	if strings.Join(got, "|") != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+func TestBeforeOfAnUnknownCommitSaysSo(t *testing.T) {
+	b, err := newBench(Options{Mode: Quick, Root: "../..", Before: "no-such-commit"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.dir, b.progress = t.TempDir(), newProgress(io.Discard, time.Minute)
+	if err := b.addBefore(context.Background()); err == nil || !strings.Contains(err.Error(), "-before no-such-commit: ") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestPeersOfAnotherRootAreBuiltThere(t *testing.T) {
+	root := t.TempDir()
+	b, err := newBench(Options{Mode: Quick, Root: "../.."})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.progress = newProgress(io.Discard, time.Minute)
+	p := &peer{Peer: report.Peer{Name: "fibersock-before"}, folder: "fibersock", root: root}
+	err = b.buildOne(t.Context(), p, "servers")
+	if err == nil || !strings.Contains(err.Error(), filepath.Join(root, "servers", "fibersock")) {
+		t.Errorf("error %v, want one about the missing folder", err)
+	}
+}

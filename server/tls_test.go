@@ -5,6 +5,7 @@ package server_test
 import (
 	"bufio"
 	"crypto/tls"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -158,17 +159,20 @@ func TestListenAndServeTLS(t *testing.T) {
 	}
 }
 
-// addTLS adds a starter for each form of TLS: by the server or by another
-// listener, with connections wrapped above TLS or below it.
+// tlsForms are the forms of TLS: by the server or by another listener, with
+// connections wrapped above TLS or below it.
+var tlsForms = map[string]tlsForm{
+	"TLS":            serveTLSItself,
+	"TLS on wrapped": func(s *server.Server, ln net.Listener) error { return s.ServeTLS(wrappingListener{ln}, "", "") },
+	"TLS of others":  func(s *server.Server, ln net.Listener) error { return s.Serve(tls.NewListener(ln, s.TLS)) },
+	"wrapped TLS": func(s *server.Server, ln net.Listener) error {
+		return s.Serve(wrappingListener{tls.NewListener(ln, s.TLS)})
+	},
+}
+
+// addTLS adds a starter for each form of TLS.
 func addTLS(starters map[string]starter) {
-	for name, form := range map[string]tlsForm{
-		"TLS":            serveTLSItself,
-		"TLS on wrapped": func(s *server.Server, ln net.Listener) error { return s.ServeTLS(wrappingListener{ln}, "", "") },
-		"TLS of others":  func(s *server.Server, ln net.Listener) error { return s.Serve(tls.NewListener(ln, s.TLS)) },
-		"wrapped TLS": func(s *server.Server, ln net.Listener) error {
-			return s.Serve(wrappingListener{tls.NewListener(ln, s.TLS)})
-		},
-	} {
+	for name, form := range tlsForms {
 		starters[name] = func(t *testing.T, s *server.Server) *running { return form.start(t, s, listenTCP(t)) }
 	}
 }
@@ -212,13 +216,7 @@ func TestFunctionOfTLSThatDoesNotReturn(t *testing.T) {
 			}
 			return &cert, nil
 		}}
-		for form, serveForm := range map[string]func(s *server.Server, ln net.Listener) error{
-			"ServeTLS":    func(s *server.Server, ln net.Listener) error { return s.ServeTLS(ln, "", "") },
-			"NewListener": func(s *server.Server, ln net.Listener) error { return s.Serve(tls.NewListener(ln, own)) },
-			"wrapped": func(s *server.Server, ln net.Listener) error {
-				return s.Serve(wrappingListener{tls.NewListener(ln, own)})
-			},
-		} {
+		for form, serveForm := range tlsForms {
 			t.Run(name+"/"+form, func(t *testing.T) {
 				s := &server.Server{Handler: server.Handler{Message: echo}, TLS: own}
 				r := serveBy(t, s, listenTCP(t), func(ln net.Listener) error { return serveForm(s, ln) })
@@ -317,15 +315,9 @@ func TestSlowReaderOverTLSThatMakesProgressIsNotCut(t *testing.T) {
 	t.Parallel()
 	cert, _ := certificate(t)
 	own := &tls.Config{Certificates: []tls.Certificate{cert}}
-	for name, serveForm := range map[string]func(s *server.Server, ln net.Listener) error{
-		"ServeTLS":            func(s *server.Server, ln net.Listener) error { return s.ServeTLS(ln, "", "") },
-		"ServeTLS on wrapped": func(s *server.Server, ln net.Listener) error { return s.ServeTLS(wrappingListener{ln}, "", "") },
-		"NewListener":         func(s *server.Server, ln net.Listener) error { return s.Serve(tls.NewListener(ln, own)) },
-		"wrapped": func(s *server.Server, ln net.Listener) error {
-			return s.Serve(wrappingListener{tls.NewListener(ln, own)})
-		},
-		"Adopt": func(s *server.Server, ln net.Listener) error { return adoptAll(s, tls.NewListener(ln, own)) },
-	} {
+	forms := maps.Clone(tlsForms)
+	forms["Adopt"] = func(s *server.Server, ln net.Listener) error { return adoptAll(s, tls.NewListener(ln, s.TLS)) }
+	for name, serveForm := range forms {
 		check.Bubble(t, name, func(t *testing.T) {
 			slowReaderIsNotCut(t, func(s *server.Server) *running {
 				s.TLS = own

@@ -60,7 +60,7 @@ func TestURIsThatCanBeConnectedTo(t *testing.T) {
 			}
 			again, err := handshake.ParseURL(u.String())
 			u.User = nil
-			if err != nil || again != u {
+			if err != nil || *again != *u {
 				t.Errorf("ParseURL(%q) = %+v, %v; want the original, %+v", u.String(), again, err, u)
 			}
 			o := handshake.ClientOffer{Host: u.HostHeader(), Target: u.Target, Key: sampleKey}

@@ -102,6 +102,9 @@ func buildRequest(u *handshake.URL, cfg *Config) ([]byte, *handshake.ClientOffer
 		Subprotocols: cfg.Subprotocols,
 		Header:       withDefaultFields(cfg.Header, "Authorization", u.Authorization()),
 	}
+	if cfg.Compression != nil {
+		offer.Extensions = cfg.Compression.Offers()
+	}
 	for name, values := range offer.Header {
 		if isNamed(name, "Host") && len(values) == 1 {
 			offer.Host = values[0]
@@ -234,13 +237,19 @@ func (d *dialer) shake(t netloop.Transport) (*Conn, error) {
 		return nil, err
 	}
 	negotiated, err := handshake.ValidateResponse(response, d.offer)
+	var compression endpoint.Compression
+	if err == nil && len(negotiated.Extensions) > 0 {
+		compression, err = d.cfg.Compression.Answered(negotiated.Extensions)
+	}
 	if err != nil {
 		return nil, &HandshakeError{Response: response, Body: readExcerpt(t, response, rest), Err: err}
 	}
 	if failed != nil {
 		return nil, failed
 	}
-	return newConn(t, d.cfg, response, negotiated.Subprotocol, buf, rest), nil
+	c := newConn(t, d.cfg, response, compression, buf, rest)
+	c.subprotocol = negotiated.Subprotocol
+	return c, nil
 }
 
 // recovered returns the error of a function of the application that did not
@@ -260,13 +269,12 @@ func (d *dialer) trace(response *handshake.Response) error {
 
 // newConn returns the open connection on t. It owns buf, which contains rest,
 // the bytes behind the response.
-func newConn(t netloop.Transport, cfg *Config, response *handshake.Response, subprotocol string, buf, rest []byte) *Conn {
+func newConn(t netloop.Transport, cfg *Config, response *handshake.Response, compression endpoint.Compression, buf, rest []byte) *Conn {
 	t.SetWriteTimeout(netloop.WriteTimeout{After: cfg.WriteTimeout, Err: endpoint.NewWriteTimeout(cfg.WriteTimeout)}) // HandshakeTimeout was the limit so far
 	c := &Conn{
 		transport:    t,
 		socket:       &netloop.NetConn{Conn: t},
 		response:     response,
-		subprotocol:  subprotocol,
 		control:      cfg.Control,
 		closeTimeout: cfg.CloseTimeout,
 		limits:       cfg.Limits,
@@ -285,6 +293,7 @@ func newConn(t netloop.Transport, cfg *Config, response *handshake.Response, sub
 		Partial:          true,
 		Background:       func(flush func()) { go flush() },
 		MaxOutgoingFrame: cfg.MaxOutgoingFrame,
+		Compression:      compression,
 	}))
 	return c
 }

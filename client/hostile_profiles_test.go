@@ -15,6 +15,7 @@ import (
 	"github.com/fibersock/fibersock/client"
 	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/internal/test/hostile"
+	"github.com/fibersock/fibersock/permessage"
 	"github.com/fibersock/fibersock/wire"
 	"github.com/fibersock/fibersock/wstest"
 )
@@ -29,6 +30,7 @@ func wary(divisor time.Duration) *client.Config {
 		WriteTimeout:     12 * time.Second / divisor,
 		CloseTimeout:     8 * time.Second / divisor,
 		Limits:           client.Limits{Message: hostile.MessageLimit},
+		Compression:      new(permessage.Deflate),
 	}
 }
 
@@ -107,7 +109,7 @@ func bound(a *hostile.Attack, cfg *client.Config) time.Duration {
 
 // Every attack of a server on the client has its expected outcome: within the
 // limit that it reaches, with an error that names the limit, and without a
-// goroutine left (T-G05, T-G13).
+// goroutine left (T-G05, T-G13, T-B04, T-B09).
 func TestHostileServers(t *testing.T) {
 	cert, pool := certificate(t, "127.0.0.1", time.Now().Add(time.Hour))
 	trust := &tls.Config{

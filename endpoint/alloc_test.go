@@ -146,3 +146,66 @@ type discarding struct{}
 
 func (discarding) Write(p []byte) (int, error) { return len(p), nil }
 func (discarding) Writev(_, _ []byte) error    { return nil }
+
+// Compressed messages allocate nothing either, with and without takeover, once
+// the windows are full.
+func TestCompressionAllocatesNothing(t *testing.T) {
+	eachRole(t, func(t *testing.T, role endpoint.Role) {
+		for _, answer := range []string{takeover, noTakeover} {
+			for name, text := range map[string]string{"short": tick(1), "long": strings.Repeat(tick(1), 1000)} {
+				check := func(what string, f func() error) {
+					t.Run(what, func(t *testing.T) {
+						for range 20 {
+							f()
+						}
+						n := allocations(func() {
+							if err := f(); err != nil {
+								t.Error(err)
+							}
+						})
+						if n != 0 {
+							t.Errorf("%s, %s: %v allocations", answer, name, n)
+						}
+					})
+				}
+				e := endpoint.New(io.Discard, endpoint.Config{Role: role, Compression: agree(t, role, answer)})
+				payload := []byte(text)
+				check("Send", func() error { return e.Send(wire.Text, payload) })
+				check("SendText", func() error { return e.SendText(text) })
+				if role == endpoint.Server {
+					m, err := endpoint.Prepare(wire.Text, []byte(text))
+					if err != nil {
+						t.Fatal(err)
+					}
+					check("SendPrepared", func() error { return e.SendPrepared(m) })
+				}
+				m, err := e.NextWriter(wire.Text)
+				if err != nil {
+					t.Fatal(err)
+				}
+				check("fragment", func() error { return m.WriteFragment(payload, false) })
+
+				frame := compressedFrame(role, wire.Text, newDeflater().message(text), true)
+				in := make([]byte, len(frame))
+				for _, partial := range []bool{false, true} {
+					e := endpoint.New(io.Discard, endpoint.Config{Role: role, Partial: partial, Compression: agree(t, role, answer)})
+					for _, piece := range []int{len(in), 50} {
+						check(fmt.Sprintf("Receive, in pieces of %d, partial is %v", piece, partial), func() error {
+							copy(in, frame)
+							for b := range slices.Chunk(in, piece) {
+								for {
+									ev, n := e.Receive(time.Time{}, b)
+									b = b[n:]
+									if ev.Kind == endpoint.KindNone {
+										break
+									}
+								}
+							}
+							return e.Err()
+						})
+					}
+				}
+			}
+		}
+	})
+}

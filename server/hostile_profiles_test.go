@@ -14,6 +14,7 @@ import (
 
 	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/internal/test/hostile"
+	"github.com/fibersock/fibersock/permessage"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 	"github.com/fibersock/fibersock/wstest"
@@ -44,6 +45,7 @@ func limits(divisor time.Duration) *server.Server {
 		PongTimeout:      besieged.PongTimeout / divisor,
 		MaxBacklog:       besieged.MaxBacklog,
 		Limits:           besieged.Limits,
+		Compression:      new(permessage.Deflate),
 	}
 }
 
@@ -121,7 +123,7 @@ func littleRoom(int) wstest.Plan {
 
 // Each attack ends as its profile expects, within the limit that it exceeds,
 // with an error that names it, in both styles of handlers, and leaves no
-// goroutine.
+// goroutine (T-B01, T-B02, T-B06, T-B07, T-B09, T-B11, 7692-7.2.2-d, -f).
 func TestHostileClients(t *testing.T) {
 	t.Parallel()
 	cert, cfg := certificate(t)

@@ -144,11 +144,15 @@ func TestConnectionWithUnreadOutputIsNotIdle(t *testing.T) {
 		rec := newRecorder(t)
 		h := rec.handler()
 		const size = 16 << 20 // more than the kernel buffers
-		h.Message = func(c *server.Conn, _ wire.Opcode, _ []byte) { c.Send(wire.Binary, make([]byte, size)) }
+		var first sync.Once
+		opened := h.Open
+		h.Open = func(c *server.Conn) {
+			opened(c)
+			first.Do(func() { c.Send(wire.Binary, make([]byte, size)) })
+		}
 		s := start(t, &server.Server{Handler: h, IdleTimeout: 40 * time.Millisecond, WriteTimeout: -1})
 		p := s.open(t)
 		c := rec.conn()
-		p.send(text("go"))
 		for range 3 { // so that time passes
 			other := s.open(t)
 			other.want(idleClose)

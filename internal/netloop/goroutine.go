@@ -292,11 +292,13 @@ func (t *goroutineSocket) Abort() error {
 // RemoteAddr returns the address of the peer: an empty one if the kernel does
 // not know it any more, as with a net.FileConn whose peer has closed.
 func (t *goroutineSocket) RemoteAddr() net.Addr {
-	if a := t.NetConn.RemoteAddr(); a != nil {
+	if a := t.Conn.RemoteAddr(); a != nil {
 		return a
 	}
 	return &net.TCPAddr{}
 }
+
+func (t *goroutineSocket) LocalAddr() net.Addr { return t.Conn.LocalAddr() }
 
 // awaitRead waits, if the peer does not read the replies, until it has.
 func (t *goroutineSocket) awaitRead() {

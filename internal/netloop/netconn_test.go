@@ -115,7 +115,7 @@ func TestLastBytesArriveDespiteUnreadInput(t *testing.T) {
 			ours, peer := transport(t)
 			check.Must(t, check.Err(peer.Write(make([]byte, 200<<10))))
 			c := (&netloop.NetConn{Conn: ours})
-			if _, err := io.ReadFull(c, make([]byte, 10)); err != nil { // the rest is unread
+			if _, err := io.ReadFull(ours, make([]byte, 10)); err != nil { // the rest is unread
 				t.Fatal(err)
 			}
 			last := bytes.Repeat([]byte("last bytes"), 100)
@@ -199,7 +199,7 @@ func TestLingerWithoutLimit(t *testing.T) {
 		}()
 		start := time.Now()
 		c := (&netloop.NetConn{Conn: ours})
-		if err := c.SetReadDeadline(start.Add(time.Second)); err != nil { // an old one does not matter
+		if err := ours.SetReadDeadline(start.Add(time.Second)); err != nil { // an old one does not matter
 			t.Fatal(err)
 		}
 		c.Linger(0)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/fibersock/fibersock/client"
 	"github.com/fibersock/fibersock/internal/test/check"
+	"github.com/fibersock/fibersock/permessage"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/server/httpupgrade"
 	"github.com/fibersock/fibersock/wire"
@@ -76,14 +77,15 @@ var large = []string{
 // echoServer returns our server, which sends every message back.
 func echoServer() *server.Server {
 	return &server.Server{
-		Handler: server.Handler{Message: func(c *server.Conn, op wire.Opcode, p []byte) { c.Send(op, p) }},
-		Log:     func(error) {}, // of the connections that a case breaks
+		Handler:     server.Handler{Message: func(c *server.Conn, op wire.Opcode, p []byte) { c.Send(op, p) }},
+		Compression: new(permessage.Deflate),
+		Log:         func(error) {}, // of the connections that a case breaks
 	}
 }
 
 // echoClient is our client, which sends every message back.
 func echoClient(ctx context.Context, url string) error {
-	c, err := client.Dial(ctx, url, nil)
+	c, err := client.Dial(ctx, url, &client.Config{Compression: new(permessage.Deflate)})
 	if err != nil {
 		return err
 	}

@@ -60,8 +60,8 @@ SOAKTIME ?= 30m
 soak:
 	$(GO) run ./internal/test/soak -time $(SOAKTIME) -out docs/performance/soak.md
 
-# Lists changes of PKG that its own tests do not notice; they must notice at least 95 %. MUTANTFLAGS='-n 100 -seed 2' tries a sample,
-# '-shard 1/4' a quarter, '-again FILE' the changes in an earlier output.
+# Lists changes of PKG that its own tests do not notice; they must notice at least 95 %. MUTANTFLAGS='-again FILE' tries the changes
+# in an earlier output, '-files end.go' those of a file; '-resume FILE' continues an interrupted run.
 PKG ?= ./wire
 mutants:
 	GO=$(GO) $(GO) run ./internal/test/mutants $(MUTANTFLAGS) $(PKG)

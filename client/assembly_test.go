@@ -34,25 +34,22 @@ func TestMessageWithoutProgress(t *testing.T) {
 	}
 	for name, tt := range tests {
 		for call, receive := range calls {
-			t.Run(name+"/"+call, func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					c, f := openPipe(t, &client.Config{AssemblyTimeout: 8 * time.Second})
-					f.send([]byte(tt.before))
-					if tt.drip != "" {
-						defer f.drip(time.Second, []byte(tt.drip))()
-					}
-					start := time.Now()
-					err := receive(t, c)
-					if took := time.Since(start); took < 8*time.Second || took > 9*time.Second {
-						t.Errorf("failed after %v", took)
-					}
-					var failed *client.FailError
-					var late *client.TimeoutError
-					if !errors.As(err, &failed) || failed.Code != wire.PolicyViolation || !errors.As(err, &late) || late.After != 8*time.Second ||
-						!late.Timeout() || !strings.HasSuffix(err.Error(), "no message progress for 8s (AssemblyTimeout)") {
-						t.Errorf("%v", err)
-					}
-				})
+			subtestPiped(t, name+"/"+call, &client.Config{AssemblyTimeout: 8 * time.Second}, func(t *testing.T, c *client.Conn, f *farEnd) {
+				f.send([]byte(tt.before))
+				if tt.drip != "" {
+					defer f.drip(time.Second, []byte(tt.drip))()
+				}
+				start := time.Now()
+				err := receive(t, c)
+				if took := time.Since(start); took < 8*time.Second || took > 9*time.Second {
+					t.Errorf("failed after %v", took)
+				}
+				var failed *client.FailError
+				var late *client.TimeoutError
+				if !errors.As(err, &failed) || failed.Code != wire.PolicyViolation || !errors.As(err, &late) || late.After != 8*time.Second ||
+					!late.Timeout() || !strings.HasSuffix(err.Error(), "no message progress for 8s (AssemblyTimeout)") {
+					t.Errorf("%v", err)
+				}
 			})
 		}
 	}

@@ -241,7 +241,6 @@ func (c *Conn) writeAnswer(wait time.Duration) {
 	if wait > 0 {
 		defer time.AfterFunc(wait, func() { c.socket.Close() }).Stop()
 	}
-	c.background.Wait()
 	c.endpoint.FlushControl()
 }
 
@@ -251,7 +250,7 @@ func (c *Conn) transportClosed(cause error) error {
 	if timeout := c.transport.TimedOut(); timeout != nil {
 		cause = timeout // which led to cause
 	}
-	err := c.endpoint.TransportClosed(tlsFailure(translate(cause)), c.socket.Close)
+	err := c.endpoint.TransportClosed(tlsFailure(cause), c.socket.Close)
 	c.closing.Do(func() { close(c.done) })
 	return err
 }

@@ -49,9 +49,8 @@ type Conn struct {
 	limits       Limits // Config.Limits
 	value        atomic.Pointer[any]
 
-	pings      pings
-	pongs      atomic.Pointer[func([]byte)] // tracker of pings, once a Ping has started: programs without Ping are smaller
-	background sync.WaitGroup               // writes of control frames, which may block
+	pings pings
+	pongs atomic.Pointer[func([]byte)] // tracker of pings, once a Ping has started: programs without Ping are smaller
 
 	// receiving is set during a call that receives for the application, and
 	// for a moment by a Close that holds stealing.

@@ -12,6 +12,7 @@ import (
 	"github.com/fibersock/fibersock/fuzz/corpus"
 	"github.com/fibersock/fibersock/fuzz/corpus/corpustest"
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -75,9 +76,7 @@ func openGolden(t *testing.T, s *corpus.Script) corpustest.Subject {
 		Limits:      client.Limits{Frame: s.FrameLimit, Message: s.MessageLimit},
 		Control:     true,
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	p := &goldenConn{c: c, peer: corpustest.NewPeer(theirs)}
 	if s.Partial {
 		go p.receivePieces(t)
@@ -108,13 +107,9 @@ func acceptHandshake(t *testing.T, nc net.Conn) {
 			continue
 		}
 		upgrade, err := handshake.ValidateRequest(request)
-		if err != nil {
-			t.Errorf("opening handshake: %v", err)
-		}
+		check.OKf(t, err, "opening handshake")
 		response, err := handshake.AppendResponse(nil, &handshake.ServerAnswer{Key: upgrade.Key})
-		if err != nil {
-			t.Errorf("opening handshake: %v", err)
-		}
+		check.OKf(t, err, "opening handshake")
 		nc.Write(response)
 		return
 	}

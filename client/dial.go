@@ -90,7 +90,7 @@ func dialError(ctx context.Context, u handshake.URL, err error) error {
 	if _, ok := err.(*ProxyError); ok {
 		return err
 	}
-	return &failedDial{u.Address(), translate(err)}
+	return &failedDial{u.Address(), err}
 }
 
 // buildRequest returns the opening handshake request. It sends nothing.
@@ -243,6 +243,10 @@ func (d *dialer) shake(t netloop.Transport) (*Conn, error) {
 	return newConn(t, d.cfg, response, negotiated.Subprotocol, buf, rest), nil
 }
 
+// recovered returns the error of a function of the application that did not
+// return.
+func recovered(value any) error { return endpoint.NewPanicError(value) }
+
 // trace calls Config.Trace.
 func (d *dialer) trace(response *handshake.Response) error {
 	if d.cfg.Trace == nil {
@@ -257,7 +261,7 @@ func (d *dialer) trace(response *handshake.Response) error {
 // newConn returns the open connection on t. It owns buf, which contains rest,
 // the bytes behind the response.
 func newConn(t netloop.Transport, cfg *Config, response *handshake.Response, subprotocol string, buf, rest []byte) *Conn {
-	t.SetWriteTimeout(cfg.WriteTimeout) // HandshakeTimeout was the limit so far
+	t.SetWriteTimeout(netloop.WriteTimeout{After: cfg.WriteTimeout, Err: endpoint.NewWriteTimeout(cfg.WriteTimeout)}) // HandshakeTimeout was the limit so far
 	c := &Conn{
 		transport:    t,
 		socket:       &netloop.NetConn{Conn: t},
@@ -275,11 +279,11 @@ func newConn(t netloop.Transport, cfg *Config, response *handshake.Response, sub
 	}
 	// The engine delivers pieces, and receiveEvent assembles them in the
 	// caller's buffer.
-	c.endpoint.Init(engineWriter{c.socket}, endpoint.NewSharedConfig(endpoint.Config{
+	c.endpoint.Init(c.socket, endpoint.NewSharedConfig(endpoint.Config{
 		Role:             endpoint.Client,
 		Limits:           cfg.Limits,
 		Partial:          true,
-		Background:       c.background.Go,
+		Background:       func(flush func()) { go flush() },
 		MaxOutgoingFrame: cfg.MaxOutgoingFrame,
 	}))
 	return c

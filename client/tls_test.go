@@ -4,15 +4,10 @@ package client_test
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"errors"
 	"io"
-	"math/big"
 	"net"
 	"slices"
 	"strings"
@@ -21,6 +16,8 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/client"
+	"github.com/fibersock/fibersock/internal/test/check"
+	"github.com/fibersock/fibersock/internal/test/testcert"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -28,36 +25,9 @@ import (
 // time, and a pool in which it is trusted.
 func certificate(t *testing.T, host string, until time.Time) (tls.Certificate, *x509.CertPool) {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber:          big.NewInt(1),
-		Subject:               pkix.Name{CommonName: "test"},
-		NotBefore:             until.Add(-24 * time.Hour),
-		NotAfter:              until,
-		BasicConstraintsValid: true,
-		IsCA:                  true,
-		KeyUsage:              x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	}
-	if ip := net.ParseIP(host); ip != nil {
-		template.IPAddresses = []net.IP{ip}
-	} else {
-		template.DNSNames = []string{host}
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	leaf, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool := x509.NewCertPool()
-	pool.AddCert(leaf)
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pool
+	cert, pool, err := testcert.NewUntil(until, host)
+	check.Must(t, err)
+	return cert, pool
 }
 
 // tlsServer is a server on the loopback interface that makes TLS handshakes and
@@ -113,9 +83,7 @@ func acceptAndEcho(t *testing.T) func(nc *tls.Conn) {
 			return
 		}
 		frame, _, err := wire.DecodeFrame(buf[:n])
-		if err != nil {
-			t.Error(err)
-		}
+		check.OK(t, err)
 		nc.Write(textFrame(string(frame.Payload)))
 		io.Copy(io.Discard, nc)
 	}
@@ -175,12 +143,8 @@ func TestTLS(t *testing.T) {
 	mine := &tls.Config{RootCAs: trusted, NextProtos: []string{"h2"}}
 	for _, url := range []string{"wss://server.example/", "https://SERVER.example:8443/"} {
 		c, err := client.Dial(t.Context(), url, &client.Config{TLS: mine, DialContext: to(s.Addr())})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := c.SendText("over TLS"); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, err)
+		check.Must(t, c.SendText("over TLS"))
 		receiveWant(t, c, wire.Text, "over TLS")
 		c.CloseNow()
 		if s.hello.ServerName != "server.example" {
@@ -212,9 +176,7 @@ func TestServerName(t *testing.T) {
 				TLS:         &tls.Config{RootCAs: trusted, ServerName: tt.serverName},
 				DialContext: to(s.Addr()),
 			})
-			if err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, err)
 			c.CloseNow()
 			if s.hello.ServerName != tt.hello {
 				t.Errorf("the server was called %q", s.hello.ServerName)
@@ -223,34 +185,19 @@ func TestServerName(t *testing.T) {
 	}
 }
 
-// The server does not speak TLS, or sends nothing.
-func TestTLSHandshakeThatFails(t *testing.T) {
-	t.Run("no TLS", func(t *testing.T) {
-		_, err := client.Dial(t.Context(), "wss://server.example/", &client.Config{DialContext: scripted(t, func(nc net.Conn) {
-			nc.Read(make([]byte, 4<<10))
-			io.WriteString(nc, "HTTP/1.1 400 Bad Request\r\n\r\n")
-		})})
-		if err == nil || !strings.HasPrefix(err.Error(), "websocket: dial server.example:443: tls: ") {
-			t.Errorf("got %v", err)
-		}
-		checkErrorText(t, err)
-	})
-	t.Run("6455-4.1-d: cancelled, the socket is closed", func(t *testing.T) {
-		ctx, cancel := context.WithCancel(t.Context())
-		closed := make(chan error, 1)
-		_, err := client.Dial(ctx, "wss://server.example/", &client.Config{DialContext: scripted(t, func(nc net.Conn) {
-			nc.Read(make([]byte, 4<<10))
-			cancel()
-			_, err := io.Copy(io.Discard, nc)
-			closed <- err
-		})})
-		if !errors.Is(err, context.Canceled) {
-			t.Errorf("got %v", err)
-		}
-		if err := <-closed; err != nil {
-			t.Errorf("the socket ended with %v", err)
-		}
-	})
+// 6455-4.1-d: a dial that is cancelled during the TLS handshake closes the
+// socket.
+func TestTLSHandshakeThatIsCancelled(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	closed := make(chan error, 1)
+	_, err := client.Dial(ctx, "wss://server.example/", &client.Config{DialContext: scripted(t, func(nc net.Conn) {
+		nc.Read(make([]byte, 4<<10))
+		cancel()
+		_, err := io.Copy(io.Discard, nc)
+		closed <- err
+	})})
+	check.Is(t, err, context.Canceled, "got")
+	check.OKf(t, <-closed, "the socket ended with")
 }
 
 // 6455-4.1-c, 6455-10.6-a: TLS runs through the proxy's tunnel to the server,
@@ -271,12 +218,8 @@ func TestTLSThroughProxy(t *testing.T) {
 			echo(tls.Server(nc, &tls.Config{Certificates: []tls.Certificate{cert}, SessionTicketsDisabled: true}))
 		}),
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := c.SendText("twice wrapped"); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
+	check.Must(t, c.SendText("twice wrapped"))
 	receiveWant(t, c, wire.Text, "twice wrapped")
 	c.CloseNow()
 }

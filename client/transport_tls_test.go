@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/client"
+	"github.com/fibersock/fibersock/internal/test/check"
 )
 
 // The zone of an IPv6 address was included in the name for the verification of
@@ -23,9 +24,7 @@ func TestZoneIsNoPartOfTheTLSName(t *testing.T) {
 	cert, pool := certificate(t, "fe80::1", time.Now().Add(time.Hour))
 	s := startTLSServer(t, &tls.Config{Certificates: []tls.Certificate{cert}}, acceptAndEcho(t))
 	c, err := client.Dial(t.Context(), "wss://[fe80::1%25eth0]/", &client.Config{TLS: &tls.Config{RootCAs: pool}, DialContext: to(s.Addr())})
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	c.CloseNow()
 }
 
@@ -62,7 +61,7 @@ func TestWrongSchemeIsNamed(t *testing.T) {
 		io.WriteString(nc, "HTTP/1.1 400 Bad Request\r\n\r\n")
 	})})
 	var failed *client.TLSError
-	if !errors.As(err, &failed) || !strings.Contains(err.Error(), "(ws)") {
+	if !errors.As(err, &failed) || !strings.HasPrefix(err.Error(), "websocket: dial server.example:443: tls: ") || !strings.Contains(err.Error(), "(ws)") {
 		t.Errorf("wss to a port without TLS: %v", err)
 	}
 	checkErrorText(t, err)
@@ -81,8 +80,12 @@ func TestCallbackOfTLSThatDoesNotReturn(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			hungUp := make(chan error, 1)
+			timeout := client.DefaultHandshakeTimeout
+			if name == "hangs" {
+				timeout = 100 * time.Millisecond
+			}
 			_, err := client.Dial(t.Context(), "wss://server.example/", &client.Config{
-				HandshakeTimeout: time.Second,
+				HandshakeTimeout: timeout,
 				TLS: &tls.Config{
 					RootCAs:          pool,
 					VerifyConnection: func(tls.ConnectionState) error { f(); return nil },

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/fibersock/fibersock/endpoint"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -33,9 +34,7 @@ func TestAbortAfterThePeersCloseLeavesTheAnswer(t *testing.T) {
 		late := make(chan error, 1)
 		go func() { late <- e.Send(wire.Text, []byte("late")) }()
 		g.open(nil)
-		if err := <-sent; err != nil {
-			t.Error(err)
-		}
+		check.OK(t, <-sent)
 		<-received
 		var closed *endpoint.CloseError
 		if err := <-late; !errors.As(err, &closed) {

@@ -9,20 +9,9 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/endpoint"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
-
-// stalled is a writer that waits until it is released, once its size is used
-// up.
-type stalled struct {
-	bytes.Buffer
-	release chan struct{}
-}
-
-func (w *stalled) Write(p []byte) (int, error) {
-	<-w.release
-	return w.Buffer.Write(p)
-}
 
 // The peer's Close used to be answered inside of Receive, which waited for the
 // lock of a writer that waited for the peer. With a Background, Receive reports
@@ -31,7 +20,7 @@ func (w *stalled) Write(p []byte) (int, error) {
 // 6455-5.5.2-a).
 func TestReceiveDoesNotWaitForTheWriterWithBackground(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &stalled{release: make(chan struct{})}
+		w := newGate()
 		e := endpoint.New(w, endpoint.Config{Role: endpoint.Client, Background: func(f func()) { go f() }})
 		sent := make(chan error, 1)
 		go func() { sent <- e.Send(wire.Binary, []byte("long")) }()
@@ -52,17 +41,13 @@ func TestReceiveDoesNotWaitForTheWriterWithBackground(t *testing.T) {
 			e.FlushControl()
 			e.FlushControl() // once is enough
 		}()
-		close(w.release)
+		w.open(nil)
 		<-answered
-		if err := <-sent; err != nil {
-			t.Errorf("the Send that was under way: %v", err)
-		}
+		check.OKf(t, <-sent, "the Send that was under way")
 		if err := e.Send(wire.Binary, nil); !errors.As(err, &closed) || closed.Code != 4001 {
 			t.Errorf("Send after the Close: %v", err)
 		}
-		if got, want := opcodes(t, w.Bytes()), []wire.Opcode{wire.Binary, wire.Pong, wire.Close}; !slices.Equal(got, want) {
-			t.Errorf("sent %v, want %v", got, want)
-		}
+		check.Slices(t, opcodes(t, endpoint.Client, w.bytes()), []wire.Opcode{wire.Binary, wire.Pong, wire.Close}, "sent")
 		if code, first := e.SentClose(); code != 4001 || first {
 			t.Errorf("SentClose: %v, %v", code, first)
 		}
@@ -73,7 +58,7 @@ func TestReceiveDoesNotWaitForTheWriterWithBackground(t *testing.T) {
 // one.
 func TestDeferredCloseBehindOurOwn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &stalled{release: make(chan struct{})}
+		w := newGate()
 		e := endpoint.New(w, endpoint.Config{Role: endpoint.Client, Background: func(f func()) { go f() }})
 		closed := make(chan error, 1)
 		go func() { closed <- e.Close(wire.NormalClosure, "") }()
@@ -81,12 +66,10 @@ func TestDeferredCloseBehindOurOwn(t *testing.T) {
 		if ev, _ := e.Receive(time.Time{}, []byte("\x88\x02\x0f\xa1")); ev.Kind != endpoint.KindClose {
 			t.Errorf("event %+v", ev)
 		}
-		close(w.release)
+		w.open(nil)
 		e.FlushControl()
-		if err := <-closed; err != nil {
-			t.Error(err)
-		}
-		if got := opcodes(t, w.Bytes()); !slices.Equal(got, []wire.Opcode{wire.Close}) || e.State() != endpoint.Closed {
+		check.OK(t, <-closed)
+		if got := opcodes(t, endpoint.Client, w.bytes()); !slices.Equal(got, []wire.Opcode{wire.Close}) || e.State() != endpoint.Closed {
 			t.Errorf("sent %v, state %v", got, e.State())
 		}
 	})
@@ -106,19 +89,6 @@ func TestDeferredCloseAfterAFailedWrite(t *testing.T) {
 	if w.out.Len() != written {
 		t.Errorf("%d bytes were written behind half a frame", w.out.Len()-written)
 	}
-}
-
-func opcodes(t *testing.T, b []byte) (list []wire.Opcode) {
-	t.Helper()
-	for len(b) > 0 {
-		h, n, err := wire.ParseHeader(b)
-		if err != nil || n == 0 || len(b) < n+int(h.Length) {
-			t.Fatalf("%x: %v", b, err)
-		}
-		list = append(list, h.Opcode)
-		b = b[n+int(h.Length):]
-	}
-	return list
 }
 
 // A Close frame with a code that may not be sent used to be reported by the

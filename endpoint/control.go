@@ -35,14 +35,20 @@ func (q *controlQueue) update() {
 	q.frames.Store(len(q.pongs) > 0 || q.ping != nil || q.close != nil)
 }
 
-// addPong queues a Pong with a copy of payload.
-func (q *controlQueue) addPong(payload []byte) {
+// add queues a Pong, or a Ping in place of an older one, with a copy of payload.
+func (q *controlQueue) add(op wire.Opcode, payload []byte) {
+	payload = append(make([]byte, 0, len(payload)), payload...)
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.pongs) == maxQueuedPongs {
+	switch {
+	case op == wire.Ping:
+		q.ping = payload
+	case len(q.pongs) == maxQueuedPongs:
 		q.pongs = append(q.pongs[:0], q.pongs[1:]...)
+		fallthrough
+	default:
+		q.pongs = append(q.pongs, payload)
 	}
-	q.pongs = append(q.pongs, append([]byte(nil), payload...))
 	q.update()
 }
 
@@ -63,14 +69,6 @@ func (q *controlQueue) takeFlushers() []chan struct{} {
 	flushers := q.flushers
 	q.flushers = nil
 	return flushers
-}
-
-// setPing queues a Ping with a copy of payload in place of an older one.
-func (q *controlQueue) setPing(payload []byte) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.ping = append(make([]byte, 0, len(payload)), payload...)
-	q.update()
 }
 
 // closing reports whether a Close frame is queued or being written.
@@ -98,38 +96,29 @@ func (q *controlQueue) removeClose() {
 	q.update()
 }
 
-// pong answers a Ping: at once if the lock is free, else after the frame that
-// is being written. A Ping is answered after our Close too, until the peer's
-// Close arrives (Section 5.5.2). background is Config.Background.
-func (s *sender) pong(payload []byte, background func(func())) {
-	if background == nil && s.mu.TryLock() {
-		if s.position != insideFrame {
-			s.flushControl() // older Pongs are sent first
-			s.writeControl(wire.Pong, payload, false)
-			s.unlock()
-			return
-		}
-		s.unlock()
-	}
-	s.ensureExt().queue.addPong(payload)
-	s.flushSoon(background)
-}
-
 // PingAsync sends a Ping and does not wait for other writers: it writes the
 // Ping at once if no frame is being written, and otherwise queues it in place
 // of an older one. payload has at most 125 bytes and is not kept. After this
 // side has sent a Close, nothing is sent.
 func (e *Endpoint) PingAsync(payload []byte) {
-	s, background := &e.sender, e.config().background
+	e.sender.sendAsync(wire.Ping, payload, e.config().background)
+}
+
+// sendAsync sends a Ping, or the Pong that answers one: at once if the lock is
+// free, else after the frame that is being written. A Ping is answered after
+// our Close too, until the peer's Close arrives (Section 5.5.2). background is
+// Config.Background.
+func (s *sender) sendAsync(op wire.Opcode, payload []byte, background func(func())) {
 	if background == nil && s.mu.TryLock() {
 		if s.position != insideFrame {
-			s.writeControl(wire.Ping, payload, false)
+			s.flushControl() // older Pongs are sent first
+			s.writeControl(op, payload, false)
 			s.unlock()
 			return
 		}
 		s.unlock()
 	}
-	s.ensureExt().queue.setPing(payload)
+	s.ensureExt().queue.add(op, payload)
 	s.flushSoon(background)
 }
 

@@ -29,11 +29,14 @@ type UsageError struct{ Reason string }
 // Error returns the reason with the library's prefix.
 func (e *UsageError) Error() string { return "websocket: " + e.Reason }
 
-// Mistakes of callers.
+// Mistakes of callers. The last two are of the packages that receive whole
+// messages, which have a reader.
 var (
 	ErrNotData           = &UsageError{"a message is Text or Binary; use Ping, Pong and Close for control frames"}
 	ErrMessageUnfinished = &UsageError{"a message in fragments is incomplete; send its last fragment first"}
 	ErrMessageFinished   = &UsageError{"the last fragment of the message is sent; start a new message"}
+	ErrConcurrentReceive = &UsageError{"another call is receiving on this connection; receive from one goroutine at a time"}
+	ErrReaderAbandoned   = &UsageError{"the message was abandoned by a later call; read it to its end first"}
 )
 
 // CloseError reports that the peer closed the connection with a Close frame.

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/fibersock/fibersock/endpoint"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -34,9 +35,7 @@ func TestTextOfErrors(t *testing.T) {
 		{endpoint.ErrNotData, "websocket: a message is Text or Binary; use Ping, Pong and Close for control frames", endpoint.ErrNotData},
 	}
 	for _, tt := range tests {
-		if got := tt.err.Error(); got != tt.want {
-			t.Errorf("got  %s\nwant %s", got, tt.want)
-		}
+		check.Equal(t, tt.err.Error(), tt.want, "got")
 		if !errors.Is(tt.err, tt.is) {
 			t.Errorf("%v is not %v", tt.err, tt.is)
 		}

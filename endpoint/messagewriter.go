@@ -68,7 +68,7 @@ func (m *MessageWriter) WriteFragment(p []byte, final bool) error {
 	if m.began {
 		s.mu.Lock()
 		for s.mustWait(len(p)) {
-			s.awaitRoom(len(p))
+			s.awaitSpace(len(p))
 		}
 	} else {
 		s.lockForMessage(len(p))

@@ -50,7 +50,7 @@ func (e *Endpoint) TrySendPrepared(m *Prepared) bool {
 	if s.position != betweenMessages {
 		return false
 	}
-	if pressure := s.pressure(); pressure != nil && pressure.Room(m.Size()) < m.Size() {
+	if pressure := s.pressure(); pressure != nil && pressure.Space(m.Size()) < m.Size() {
 		return false
 	}
 	_ = s.writePrepared(m, e.config().maxFrame) // the next call returns the error

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/endpoint"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -36,10 +37,8 @@ func TestRates(t *testing.T) {
 	}
 	for _, flood := range floods {
 		for option, limit := range limits {
-			t.Run(flood.name+" with "+option, func(t *testing.T) {
-				eachRole(t, func(t *testing.T, role endpoint.Role) {
-					testRate(t, role, limit, option, flood.frames(role), strings.Contains(flood.limited, option))
-				})
+			subtestRoles(t, flood.name+" with "+option, func(t *testing.T, role endpoint.Role) {
+				testRate(t, role, limit, option, flood.frames(role), strings.Contains(flood.limited, option))
 			})
 		}
 	}
@@ -58,9 +57,7 @@ func testRate(t *testing.T, role endpoint.Role, limits endpoint.Limits, option s
 		now = now.Add(100 * time.Millisecond)
 		receiveAt(e, now, frames)
 	}
-	if err := e.Err(); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, e.Err())
 	events := receiveAt(e, now, frames)
 	if !limited {
 		if e.Err() != nil {
@@ -73,9 +70,23 @@ func testRate(t *testing.T, role endpoint.Role, limits endpoint.Limits, option s
 	if !errors.As(e.Err(), &failed) || failed.Code != wire.PolicyViolation || limit.Option != option {
 		t.Errorf("%v", e.Err())
 	}
-	if text := fmt.Sprintf("%d %s exceeds %s (%d)", limit.Max+1, limit.Limit, option, limit.Max); !strings.Contains(e.Err().Error(), text) {
+	unit := map[string]string{"Limits.MessagesPerSecond": "messages", "Limits.BytesPerSecond": "bytes", "Limits.ControlsPerSecond": "control frames"}[option]
+	if text := fmt.Sprintf("%d %s per second exceeds %s (%d)", limit.Max+1, unit, option, limit.Max); !strings.Contains(e.Err().Error(), text) {
 		t.Errorf("%v", e.Err())
 	}
+}
+
+// A Close is no control frame that a limit counts.
+func TestCloseIsNotLimited(t *testing.T) {
+	eachRole(t, func(t *testing.T, role endpoint.Role) {
+		e := endpoint.New(io.Discard, endpoint.Config{Role: role, Limits: endpoint.Limits{ControlsPerSecond: 1}})
+		now := time.Now()
+		receiveAt(e, now, whole(role, wire.Ping, ""))
+		receiveAt(e, now, closeFromPeer(role, wire.NormalClosure, ""))
+		if e.CloseCode() != wire.NormalClosure {
+			t.Error(e.Err())
+		}
+	})
 }
 
 // A long silence gives the peer no more than one second's rate.

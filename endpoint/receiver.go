@@ -420,7 +420,7 @@ func (r *receiver) unfinished() bool {
 func (e *Endpoint) answer(ev Event) Event {
 	switch ev.Kind {
 	case KindPing:
-		e.sender.pong(ev.Payload, e.config().background)
+		e.sender.sendAsync(wire.Pong, ev.Payload, e.config().background)
 	case KindClose:
 		return e.receiveClose(ev.Payload)
 	}

@@ -84,7 +84,7 @@ func (s *sender) lockForMessage(size int) {
 			}
 			continue
 		}
-		s.awaitRoom(size)
+		s.awaitSpace(size)
 	}
 }
 

@@ -9,18 +9,15 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/endpoint"
+	"github.com/fibersock/fibersock/internal/test/check"
 )
 
 // A TimeoutError names the limit and the option, and is a timeout by every
 // convention of the standard library.
 func TestTimeoutError(t *testing.T) {
 	err := error(&endpoint.TimeoutError{Missing: "Pong", After: 10 * time.Second, Option: "PongTimeout"})
-	if got, want := err.Error(), "websocket: no Pong for 10s (PongTimeout)"; got != want {
-		t.Errorf("the text is %q, want %q", got, want)
-	}
-	if got, want := (&endpoint.TimeoutError{Missing: "message", After: time.Second}).Error(), "websocket: no message for 1s"; got != want {
-		t.Errorf("the text is %q, want %q", got, want)
-	}
+	check.Equal(t, err.Error(), "websocket: no Pong for 10s (PongTimeout)", "the text")
+	check.Equal(t, (&endpoint.TimeoutError{Missing: "message", After: time.Second}).Error(), "websocket: no message for 1s", "the text")
 	var timeout net.Error
 	if !errors.As(err, &timeout) || !timeout.Timeout() {
 		t.Errorf("%v is no net.Error that is a timeout", err)
@@ -65,9 +62,7 @@ func TestPanicError(t *testing.T) {
 		t.Error("the error does not unwrap to the value")
 	}
 	goexit := endpoint.NewPanicError(nil)
-	if got, want := goexit.Error(), "websocket: a function of the application did not return: runtime.Goexit was called"; got != want {
-		t.Errorf("the text is %q, want %q", got, want)
-	}
+	check.Equal(t, goexit.Error(), "websocket: a function of the application did not return: runtime.Goexit was called", "the text")
 	if !errors.Is(goexit, endpoint.ErrGoexit) {
 		t.Error("the error of a call of runtime.Goexit is not ErrGoexit")
 	}

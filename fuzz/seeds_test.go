@@ -190,10 +190,10 @@ func streamSeeds(t *testing.T) map[string]string {
 
 // outcome returns the kinds of events and frames in a script.
 func outcome(s *corpus.Script) string {
-	kinds := []string{s.Role.String()}
+	kinds := []string{string(s.Role)}
 	for _, step := range s.Steps {
 		for _, e := range step.Events {
-			kind := e.Kind.String()
+			kind := string(e.Kind)
 			if e.Kind == corpus.Fail {
 				kind = e.String()
 			}

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/test/check"
 )
 
 // browserRequest has the fields of a browser's request.
@@ -31,12 +32,8 @@ func accept(t testing.TB, in, out []byte) []byte {
 		t.Fatal(r, n, err)
 	}
 	u, err := handshake.ValidateRequest(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := handshake.CheckOrigin(r, nil); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
+	check.Must(t, handshake.CheckOrigin(r, nil))
 	a := handshake.ServerAnswer{Key: u.Key, Subprotocol: handshake.SelectSubprotocol(u.Subprotocols, nil)}
 	if out, err = handshake.AppendResponse(out, &a); err != nil {
 		t.Fatal(err)
@@ -84,5 +81,14 @@ func BenchmarkParseRequest(b *testing.B) {
 	var p handshake.RequestParser
 	for b.Loop() {
 		p.Parse(browserRequest)
+	}
+}
+
+// TestAcceptKeyCostsOneAllocation, the string.
+func TestAcceptKeyCostsOneAllocation(t *testing.T) {
+	var accept string
+	got := testing.AllocsPerRun(100, func() { accept = handshake.AcceptKey(sampleKey) })
+	if got != 1 || accept != sampleAccept {
+		t.Errorf("%v allocations for %q, want 1 for %q", got, accept, sampleAccept)
 	}
 }

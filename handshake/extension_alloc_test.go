@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/test/check"
 )
 
 // TestOffersOfBrowsersCostOneAllocation checks that the list and up to two
@@ -15,9 +16,7 @@ func TestOffersOfBrowsersCostOneAllocation(t *testing.T) {
 		"permessage-deflate; client_max_window_bits",
 		"permessage-deflate; client_max_window_bits; server_no_context_takeover",
 	} {
-		if got := testing.AllocsPerRun(100, func() { handshake.ParseExtensions(nil, offer) }); got != 1 {
-			t.Errorf("%s: %v allocations, want 1", offer, got)
-		}
+		check.Equal(t, testing.AllocsPerRun(100, func() { handshake.ParseExtensions(nil, offer) }), 1, "%s", offer)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/test/check"
 )
 
 // 9110-5.6.2-a
@@ -17,17 +18,11 @@ func TestTokenCharacters(t *testing.T) {
 	const tokenCharacters = "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 	for c := range 256 {
 		s := string([]byte{byte(c)})
-		if got, want := handshake.ValidToken(s), strings.Contains(tokenCharacters, s); got != want {
-			t.Errorf("ValidToken(%q) = %v", s, got)
-		}
-		if got := handshake.ValidToken("a" + s + "b"); got != handshake.ValidToken(s) {
-			t.Errorf("ValidToken of %q inside = %v", s, got)
-		}
+		check.Equal(t, handshake.ValidToken(s), strings.Contains(tokenCharacters, s), "ValidToken(%q)", s)
+		check.Equal(t, handshake.ValidToken("a"+s+"b"), handshake.ValidToken(s), "ValidToken of %q inside", s)
 	}
 	for s, want := range map[string]bool{"v1.chat+json": true, "": false, "a/b": false, "a:b": false, "a@b": false, "é": false} {
-		if got := handshake.ValidToken(s); got != want {
-			t.Errorf("ValidToken(%q) = %v", s, got)
-		}
+		check.Equal(t, handshake.ValidToken(s), want, "ValidToken(%q)", s)
 	}
 }
 
@@ -35,9 +30,7 @@ func TestTokenCharacters(t *testing.T) {
 func TestValueCharacters(t *testing.T) {
 	for c := range 256 {
 		s := string([]byte{byte(c)})
-		if got, want := handshake.ValidValue(s), c == '\t' || c >= ' ' && c != 0x7f; got != want {
-			t.Errorf("ValidValue(%q) = %v", s, got)
-		}
+		check.Equal(t, handshake.ValidValue(s), c == '\t' || c >= ' ' && c != 0x7f, "ValidValue(%q)", s)
 	}
 	if !handshake.ValidValue("") {
 		t.Error(`ValidValue("") = false`)
@@ -102,9 +95,7 @@ func TestListMembership(t *testing.T) {
 		for _, line := range c.lines {
 			h = append(h, handshake.Field{Name: "connection", Value: line})
 		}
-		if got := h.HasToken("Connection", "Upgrade"); got != c.want {
-			t.Errorf("%s: HasToken of %q = %v", c.rule, c.lines, got)
-		}
+		check.Equal(t, h.HasToken("Connection", "Upgrade"), c.want, "%s: HasToken of %q", c.rule, c.lines)
 		if h.HasToken("Connection", "") {
 			t.Errorf("%s: %q has an empty member", c.rule, c.lines)
 		}

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/test/check"
 )
 
 // 6455-4.2.2-k, 6455-4.2.1-i: the hash covers the key as sent, including its
@@ -16,9 +17,7 @@ func TestAcceptAnswersTheKeyAsSent(t *testing.T) {
 		"AQIDBAUGBwgJCgsMDQ4PEC==": "OfS0wDaT5NoxF2gqm7Zj2YtetzM=", // erratum 3150
 		"x3JJHMbDL1EzLkh9GBhXDw==": "HSmrc0sMlYUkAGmm5OPpG2HaGWk=",
 	} {
-		if got := handshake.AcceptKey(key); got != want {
-			t.Errorf("AcceptKey(%q) = %q, want %q", key, got, want)
-		}
+		check.Equal(t, handshake.AcceptKey(key), want, "AcceptKey(%q)", key)
 	}
 }
 

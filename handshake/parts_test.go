@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/fibersock/fibersock/internal/test/check"
 )
 
 // TestEveryByteOfAKey checks base64 of 16 bytes, with padding only at the end
@@ -18,9 +20,7 @@ func TestEveryByteOfAKey(t *testing.T) {
 			if at >= 22 {
 				want = c == '='
 			}
-			if got := validKey(changed); got != want {
-				t.Errorf("validKey(%q) = %v", changed, got)
-			}
+			check.Equal(t, validKey(changed), want, "validKey(%q)", changed)
 		}
 	}
 	for _, bad := range []string{"", "==", key[1:], key[:23], key + "=", "A" + key, strings.Repeat("=", 24), key[:20] + "====" /* 15 bytes */} {
@@ -62,9 +62,7 @@ func TestPatternsOfHosts(t *testing.T) {
 		}
 	}
 	bad := &Request{Target: "/", Header: Header{{"Host", "a b"}}}
-	if err := CheckHost(bad, nil); err != nil {
-		t.Errorf("without patterns: %v", err)
-	}
+	check.OKf(t, CheckHost(bad, nil), "without patterns")
 	if err, ok := CheckHost(bad, []string{"a b"}).(*Error); !ok || err.Status != 421 {
 		t.Errorf("a malformed host: %v", err)
 	}
@@ -111,14 +109,13 @@ func TestStatusTexts(t *testing.T) {
 		if !ok {
 			want = "Handshake Refused"
 		}
-		if got := statusText(status); got != want {
-			t.Errorf("status %d is named %q, want %q", status, got, want)
-		}
+		check.Equal(t, statusText(status), want, "status %d is named", status)
 	}
 }
 
 // TestSubprotocolsOfARequest checks lists over several lines, up to 128
-// members.
+// members, and the selection: one of the client's subprotocols, in the client's
+// order, or none (6455-4.2.2-f, 6455-4.2.2-g).
 func TestSubprotocolsOfARequest(t *testing.T) {
 	for _, tt := range []struct {
 		lines []string

@@ -1,6 +1,10 @@
 package handshake
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/fibersock/fibersock/internal/test/check"
+)
 
 // TestPlacesInAHeadAreNamed checks the names for errors.
 func TestPlacesInAHeadAreNamed(t *testing.T) {
@@ -10,8 +14,6 @@ func TestPlacesInAHeadAreNamed(t *testing.T) {
 		lineStart: "header field name", inName: "header field name", inValue: "header field value",
 		valueLineFeed: "head", lastLineFeed: "head", headDone: "head",
 	} {
-		if got := p.String(); got != want {
-			t.Errorf("place %d is named %q, want %q", p, got, want)
-		}
+		check.Equal(t, p.String(), want, "place %d is named", p)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/test/check"
 )
 
 func TestURIsThatCanBeConnectedTo(t *testing.T) {
@@ -66,9 +67,7 @@ func TestURIsThatCanBeConnectedTo(t *testing.T) {
 				t.Errorf("ParseURL(%q) = %+v, %v; want the original, %+v", u.String(), again, err, u)
 			}
 			o := handshake.ClientOffer{Host: u.HostHeader(), Target: u.Target, Key: sampleKey}
-			if _, err := handshake.AppendRequest(nil, &o); err != nil {
-				t.Errorf("the result of ParseURL(%q) cannot be sent: %v", c.in, err)
-			}
+			check.OKf(t, check.Err(handshake.AppendRequest(nil, &o)), "the result of ParseURL(%q) cannot be sent", c.in)
 		})
 	}
 }
@@ -145,9 +144,7 @@ func TestUserinfoBecomesBasicAuthorization(t *testing.T) {
 			t.Errorf("ParseURL(%q): %v", c.in, err)
 			continue
 		}
-		if got := u.Authorization(); got != c.authorization {
-			t.Errorf("ParseURL(%q).Authorization() = %q, want %q", c.in, got, c.authorization)
-		}
+		check.Equal(t, u.Authorization(), c.authorization, "ParseURL(%q).Authorization()", c.in)
 		if u.String() != "ws://h/" || u.HostHeader() != "h" || u.Address() != "h:80" || u.Target != "/" {
 			t.Errorf("ParseURL(%q) shows its userinfo: %q, %q, %q, %q", c.in, u.String(), u.HostHeader(), u.Address(), u.Target)
 		}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/fibersock/fibersock/client"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/server/httpupgrade"
 	"github.com/fibersock/fibersock/wire"
@@ -42,9 +43,7 @@ func ourClient(dial dialFunc) party {
 		t.Helper()
 		ctx := patient(t)
 		conn, err := client.Dial(ctx, url, &client.Config{Subprotocols: o.offered, TLS: clientTLS(o), DialContext: dial})
-		if err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, err)
 		t.Cleanup(func() { conn.CloseNow() })
 		return clientEndpoint{ctx, conn}
 	}}
@@ -209,9 +208,7 @@ func listenOurs(style style, serve func(t *testing.T, s *server.Server, ln net.L
 	return func(t *testing.T, o options) (string, func() endpoint) {
 		t.Helper()
 		ln, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, err)
 		url := "ws://" + ln.Addr().String() + "/"
 		var wiretap *tap
 		switch {
@@ -240,9 +237,7 @@ func listenDirectly(t *testing.T, s *server.Server, ln net.Listener) {
 	go func() { result <- s.Serve(ln) }()
 	t.Cleanup(func() {
 		cut(s)
-		if err := <-result; !errors.Is(err, server.ErrServerClosed) {
-			t.Errorf("Serve: %v", err)
-		}
+		check.Is(t, <-result, server.ErrServerClosed, "Serve")
 	})
 }
 
@@ -254,9 +249,7 @@ func listenInNetHTTP(t *testing.T, s *server.Server, ln net.Listener) {
 	t.Cleanup(func() {
 		outer.Close()
 		cut(s)
-		if err := <-result; !errors.Is(err, http.ErrServerClosed) {
-			t.Errorf("Serve: %v", err)
-		}
+		check.Is(t, <-result, http.ErrServerClosed, "Serve")
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -182,9 +183,7 @@ func expect(t *testing.T, to endpoint, want event, act func() error) {
 		e, err := to.receive()
 		received <- result{e, err}
 	}()
-	if err := act(); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, act())
 	got := <-received
 	if got.err != nil {
 		t.Fatalf("receive: %v; want %s", got.err, want)

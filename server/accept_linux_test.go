@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -29,13 +30,9 @@ func acceptTogether(t *testing.T, ln net.Listener, n int) (conns []*Conn, client
 	connect := func() {
 		for range n {
 			nc, err := net.Dial("tcp", addr.String())
-			if err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, err)
 			t.Cleanup(func() { nc.Close() })
-			if _, err := nc.Write([]byte(upgradeRequests["minimal"])); err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, check.Err(nc.Write([]byte(upgradeRequests["minimal"]))))
 			clients = append(clients, nc)
 		}
 	}
@@ -77,9 +74,7 @@ func TestAddressesOfConnectionsAcceptedTogether(t *testing.T) {
 	for _, addr := range []string{"127.0.0.1:0", "[::1]:0", ":0", "0.0.0.0:0"} {
 		t.Run(addr, func(t *testing.T) {
 			ln, err := net.Listen("tcp", addr)
-			if err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, err)
 			conns, clients := acceptTogether(t, ln, 40)
 			for i, nc := range clients {
 				c := conns[i]
@@ -98,9 +93,7 @@ func TestAddressesOfConnectionsAcceptedTogether(t *testing.T) {
 // Lack of descriptors is reported, and the server retries.
 func TestTooManyOpenFilesAreWaitedOut(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	reported := make(chan error, 100)
 	s := &Server{
 		Handler: Handler{Message: func(c *Conn, op wire.Opcode, p []byte) { c.Send(op, p) }},
@@ -111,9 +104,7 @@ func TestTooManyOpenFilesAreWaitedOut(t *testing.T) {
 	dial := func() net.Conn {
 		t.Helper()
 		nc, err := net.Dial("tcp", ln.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, err)
 		nc.SetDeadline(time.Now().Add(10 * time.Second))
 		return nc
 	}
@@ -130,22 +121,14 @@ func TestTooManyOpenFilesAreWaitedOut(t *testing.T) {
 	}
 
 	var limit syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit))
 	free, err := os.Open(os.DevNull) // gets the lowest free descriptor
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	low := syscall.Rlimit{Cur: uint64(free.Fd()) + 1, Max: limit.Max}
 	free.Close()
-	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &low); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &low))
 	restore := func() {
-		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit))
 	}
 	defer restore()
 	second := dial() // uses the last descriptor
@@ -158,14 +141,10 @@ func TestTooManyOpenFilesAreWaitedOut(t *testing.T) {
 		t.Error("no error is reported")
 	}
 	restore()
-	if err := answered(second); err != nil {
-		t.Error(err)
-	}
+	check.OK(t, answered(second))
 	first.Close()
 	second.Close()
-	if err := s.Shutdown(t.Context()); err != nil {
-		t.Error(err)
-	}
+	check.OK(t, s.Shutdown(t.Context()))
 	<-served
 }
 
@@ -176,17 +155,13 @@ func TestClosedListenerEndsServe(t *testing.T) {
 	listeners, served := make([]net.Listener, 3), make([]chan error, 3)
 	for i := range listeners {
 		ln, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, err)
 		listeners[i], served[i] = ln, make(chan error, 1)
 		go func() { served[i] <- s.Serve(ln) }()
 	}
 	for i, ln := range listeners {
 		nc, err := net.Dial("tcp", ln.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, err)
 		nc.Write([]byte(upgradeRequests["minimal"]))
 		c := <-opened
 		ln.Close()
@@ -201,7 +176,5 @@ func TestClosedListenerEndsServe(t *testing.T) {
 		}
 		nc.Close()
 	}
-	if err := s.Shutdown(t.Context()); err != nil {
-		t.Error(err)
-	}
+	check.OK(t, s.Shutdown(t.Context()))
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )
@@ -61,9 +62,7 @@ func TestAcceptReturnsTheConnection(t *testing.T) {
 				t.Errorf("received %q, %v, want %q", m.Text(), err, want)
 			}
 		}
-		if err := c.SendText("bye"); err != nil {
-			t.Error(err)
-		}
+		check.OK(t, c.SendText("bye"))
 		p.want(`text "bye"`)
 		p.send(closing(4000, "thanks"))
 		p.want(`close 4000 ""`)
@@ -90,9 +89,7 @@ func TestAcceptedConnectionEndsAfterCloseWithoutAReceiver(t *testing.T) {
 				t.Fatal(a.err)
 			}
 			closeIt := func() {
-				if err := a.c.Close(wire.NormalClosure, "enough"); err != nil {
-					t.Error(err)
-				}
+				check.OK(t, a.c.Close(wire.NormalClosure, "enough"))
 			}
 			if closeFirst {
 				closeIt()
@@ -124,6 +121,7 @@ func TestAcceptedConnectionEndsAfterCloseWithoutAReceiver(t *testing.T) {
 
 // A handler that panics in Open fails the connection before Accept returns it.
 func TestAcceptReturnsWhyTheConnectionDidNotOpen(t *testing.T) {
+	t.Parallel()
 	eachOurs(t, func(t *testing.T, connect func() (net.Conn, *peer)) {
 		var failed *server.FailError
 		var panicked *server.PanicError
@@ -193,9 +191,7 @@ func TestAcceptedConnectionSendsWithSlowBlock(t *testing.T) {
 		for range 100 {
 			p.want("binary 1000 bytes")
 		}
-		if err := <-sent; err != nil {
-			t.Error(err)
-		}
+		check.OK(t, <-sent)
 		a.c.CloseNow()
 		shutdown(t, s)
 	})
@@ -218,9 +214,7 @@ func TestShutdownClosesAcceptedConnections(t *testing.T) {
 		if m, err := a.c.Receive(t.Context()); err != nil || m.Text() != "last words" {
 			t.Errorf("received %q, %v", m.Text(), err)
 		}
-		if err := result(t, done); err != nil {
-			t.Error(err)
-		}
+		check.OK(t, result(t, done))
 	})
 }
 
@@ -228,9 +222,7 @@ func TestShutdownClosesAcceptedConnections(t *testing.T) {
 func TestSubprotocolsOfOneRequest(t *testing.T) {
 	var parser handshake.RequestParser
 	r, _, err := parser.Parse([]byte(request("/", "Sec-WebSocket-Protocol: a, b, c")))
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	s := &server.Server{Subprotocols: []string{"a"}}
 	for _, tt := range []struct {
 		own  []string
@@ -293,9 +285,7 @@ func TestBroadcastPrepared(t *testing.T) {
 		rec := newRecorder(t)
 		s := start(t, &server.Server{Handler: rec.handler()})
 		m, err := server.Prepare(wire.Binary, []byte("Hello"))
-		if err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, err)
 		peers := []*peer{s.open(t), s.open(t)}
 		for range peers {
 			rec.conn()

@@ -6,6 +6,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 )
 
@@ -19,18 +20,12 @@ func TestFileConnOfAResetClient(t *testing.T) {
 			ln := listenTCP(t)
 			defer ln.Close()
 			theirs, err := net.Dial("tcp", ln.Addr().String())
-			if err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, err)
 			nc, err := ln.Accept()
-			if err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, err)
 			defer nc.Close()
 			f, err := nc.(*net.TCPConn).File()
-			if err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, err)
 			defer f.Close()
 			(&peer{nc: theirs}).reset()
 			for nc.RemoteAddr() != nil {
@@ -59,6 +54,7 @@ func TestFileConnOfAResetClient(t *testing.T) {
 // accepts like any other. Connections used to wait for 15 others, and Shutdown
 // for the next one.
 func TestListenerMadeBlocking(t *testing.T) {
+	t.Parallel()
 	starters := map[string]func(t *testing.T, s *server.Server, ln net.Listener) *running{"system's": serve}
 	addListenTLS(starters)
 	for name, start := range starters {
@@ -66,9 +62,7 @@ func TestListenerMadeBlocking(t *testing.T) {
 			ln := listenTCP(t)
 			block := func() {
 				f, err := ln.(*net.TCPListener).File()
-				if err != nil {
-					t.Fatal(err)
-				}
+				check.Must(t, err)
 				f.Fd()
 				f.Close()
 			}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )
@@ -26,13 +27,9 @@ func eachOurs(t *testing.T, test func(t *testing.T, connect func() (ours net.Con
 			test(t, func() (net.Conn, *peer) {
 				t.Helper()
 				theirs, err := net.Dial("tcp", ln.Addr().String())
-				if err != nil {
-					t.Fatal(err)
-				}
+				check.Must(t, err)
 				nc, err := ln.Accept()
-				if err != nil {
-					t.Fatal(err)
-				}
+				check.Must(t, err)
 				return wrap(nc), newPeer(t, theirs)
 			})
 		})
@@ -42,9 +39,7 @@ func eachOurs(t *testing.T, test func(t *testing.T, connect func() (ours net.Con
 // shutdown ends s and checks that no connection is left.
 func shutdown(t *testing.T, s *server.Server) {
 	t.Helper()
-	if err := s.Shutdown(t.Context()); err != nil {
-		t.Error(err)
-	}
+	check.OK(t, s.Shutdown(t.Context()))
 	if st := s.Stats(); st.Opening+st.Open != 0 {
 		t.Errorf("after Shutdown there are %d and %d connections", st.Opening, st.Open)
 	}
@@ -113,9 +108,7 @@ func TestAdoptReturnsWhileTheHandlerBlocks(t *testing.T) {
 			p.send(closing(1000, ""))
 			p.want(`close 1000 ""`)
 		}
-		if err := result(t, returned); err != nil {
-			t.Errorf("Run returned %v", err)
-		}
+		check.OKf(t, result(t, returned), "Run")
 		shutdown(t, s)
 	})
 }
@@ -144,6 +137,7 @@ func TestAdoptedConnectionIsServed(t *testing.T) {
 // A server without a listener enforces the timeouts of its connections
 // (6455-5.5.2-c).
 func TestAdoptedConnectionHasItsTimeLimits(t *testing.T) {
+	t.Parallel()
 	eachOurs(t, func(t *testing.T, connect func() (net.Conn, *peer)) {
 		rec := newRecorder(t)
 		s := &server.Server{Handler: rec.handler(), PingInterval: 50 * time.Millisecond, PongTimeout: 50 * time.Millisecond}
@@ -202,9 +196,7 @@ func TestShutdownRightAfterAdopt(t *testing.T) {
 			nc, p := connect()
 			s.Adopt(nc, server.Handshake{Buffered: []byte(closing(1000, ""))})
 			shutdown(t, s)
-			if _, err := p.rest(); err != nil {
-				t.Error(err)
-			}
+			check.OK(t, check.Err(p.rest()))
 			select {
 			case <-rec.conns:
 			default:

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/internal/netloop"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -73,10 +74,8 @@ func TestAnswersOfTLSAreBounded(t *testing.T) {
 			ln := &answeringListener{conns: make(chan net.Conn, 1)}
 			below := &answeringListener{conns: make(chan net.Conn, 1)}
 			below.conns <- ours
-			async, err := netloop.AsyncListener(below, -1, nil).Accept()
-			if err != nil {
-				t.Fatal(err)
-			}
+			async, err := netloop.AsyncListener(below, netloop.WriteTimeout{}, nil).Accept()
+			check.Must(t, err)
 			ln.conns <- &answeringConn{async, make([]byte, answer), tt.before}
 			served := make(chan error)
 			go func() { served <- s.Serve(ln) }()
@@ -103,9 +102,7 @@ func TestAnswersOfTLSAreBounded(t *testing.T) {
 				t.Errorf("%d messages were received, %d bytes are buffered", n, s.Stats().Backlog)
 			}
 			client.Close()
-			if err := s.Shutdown(t.Context()); err != nil {
-				t.Error(err)
-			}
+			check.OK(t, s.Shutdown(t.Context()))
 			<-served
 		})
 	}

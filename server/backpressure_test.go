@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )
@@ -20,6 +21,7 @@ func streaming(size int, returned chan<- error) server.Handler {
 // used to be treated as control frames, which do not block, and the backlog of
 // a client that did not read grew without bound.
 func TestSmallMessagesWaitForRoom(t *testing.T) {
+	t.Parallel()
 	for loop, start := range withServeTLS(loops) {
 		for _, size := range []int{100, 127, 128} {
 			t.Run(fmt.Sprintf("%s/%d bytes", loop, size), func(t *testing.T) {
@@ -72,9 +74,7 @@ func TestCloseWhileASenderWaits(t *testing.T) {
 				t.Error("the event loop waited for the sender")
 			}
 			p.want(fmt.Sprintf("binary %d bytes", size), `close 4000 ""`)
-			if err := result(t, returned); err != nil {
-				t.Errorf("Send returned %v", err)
-			}
+			check.OKf(t, result(t, returned), "Send")
 			p.wantEnd()
 		})
 	}
@@ -83,6 +83,7 @@ func TestCloseWhileASenderWaits(t *testing.T) {
 // Pongs, and a Close of the server, follow a frame that is buffered for the
 // client.
 func TestControlFramesFollowTheFrameThatWaits(t *testing.T) {
+	t.Parallel()
 	for loop, start := range withTLS(loops) {
 		t.Run(loop, func(t *testing.T) {
 			const limit, size = 64 << 10, 2 << 20
@@ -93,17 +94,13 @@ func TestControlFramesFollowTheFrameThatWaits(t *testing.T) {
 			p.send(frame(wire.Ping, "1"), frame(wire.Ping, "2"))
 			eventually(t, "all Pings received", func() bool { return s.Stats().Received.Pings == 2 })
 			for c := range s.Conns() {
-				if err := c.Close(wire.GoingAway, "later"); err != nil {
-					t.Error(err)
-				}
+				check.OK(t, c.Close(wire.GoingAway, "later"))
 				if c.State() != server.Closing {
 					t.Errorf("the state is %v", c.State())
 				}
 			}
 			p.want(fmt.Sprintf("binary %d bytes", size), `pong "1"`, `pong "2"`, `close 1001 "later"`)
-			if err := result(t, returned); err != nil {
-				t.Errorf("Send returned %v", err)
-			}
+			check.OKf(t, result(t, returned), "Send")
 			p.send(closing(1001, ""))
 			p.wantEnd()
 		})
@@ -157,6 +154,7 @@ func TestHeartbeatsOfABlockedSender(t *testing.T) {
 // The messages in the send queue leave Stats.Backlog when their connection
 // ends. They used to stay counted, and MaxTotalBacklog filled up for good.
 func TestBacklogIsZeroAfterTheEnd(t *testing.T) {
+	t.Parallel()
 	for loop, start := range withTLS(loops) {
 		for _, policy := range []server.SlowPolicy{server.SlowClose, server.SlowDropNewest, server.SlowDropOldest, server.SlowBlock} {
 			t.Run(fmt.Sprintf("%s/%d", loop, policy), func(t *testing.T) {
@@ -228,9 +226,7 @@ func TestBroadcastDoesNotWaitWhereSendersDo(t *testing.T) {
 			eventually(t, "an open connection", func() bool { return s.Stats().Open == 1 })
 			go func() {
 				defer close(returned)
-				if err := s.Broadcast(wire.Binary, make([]byte, 4<<20)); err != nil {
-					t.Error(err)
-				}
+				check.OK(t, s.Broadcast(wire.Binary, make([]byte, 4<<20)))
 			}()
 			result(t, returned)
 			for c := range s.Conns() {
@@ -244,6 +240,7 @@ func TestBroadcastDoesNotWaitWhereSendersDo(t *testing.T) {
 // read that message, also if another goroutine has written it. Messages
 // buffered for Serve are neither lost nor reordered.
 func TestWritableThatBlocksAndSends(t *testing.T) {
+	t.Parallel()
 	for loop, start := range withTLS(loops) {
 		t.Run(loop, func(t *testing.T) {
 			const messages = 20
@@ -284,9 +281,7 @@ func TestWritableThatBlocksAndSends(t *testing.T) {
 				p.send(text(fmt.Sprint(i)))
 			}
 			for len(drained) == 0 { // until Writable has filled the backlog again
-				if err := p.more(); err != nil {
-					t.Fatal(err)
-				}
+				check.Must(t, p.more())
 				p.in = nil
 			}
 			result(t, waits)

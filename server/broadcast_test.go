@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 	"github.com/fibersock/fibersock/wstest"
@@ -32,9 +33,7 @@ func TestBroadcastReachesAll(t *testing.T) {
 		gone.nc.Close() // no error, whether the server has noticed it or not
 		half.send(request("/")[:20])
 		for i := range messages {
-			if err := s.Broadcast(wire.Text, fmt.Append(nil, i)); err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, s.Broadcast(wire.Text, fmt.Append(nil, i)))
 		}
 		for _, p := range peers {
 			for i := range messages {
@@ -55,12 +54,8 @@ func TestBroadcastToSome(t *testing.T) {
 			peers = append(peers, s.open(t))
 			conns = append(conns, rec.conn())
 		}
-		if err := server.Broadcast(slices.Values(conns[:2]), wire.Binary, []byte("some")); err != nil {
-			t.Fatal(err)
-		}
-		if err := s.Broadcast(wire.Binary, []byte("all")); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, server.Broadcast(slices.Values(conns[:2]), wire.Binary, []byte("some")))
+		check.Must(t, s.Broadcast(wire.Binary, []byte("all")))
 		for i, p := range peers {
 			if i < 2 {
 				p.want(`binary "some"`)
@@ -78,9 +73,7 @@ func TestBroadcastPrecedesLaterMessages(t *testing.T) {
 			c, p, _ := opened(t, start, &server.Server{})
 			all := func(yield func(*server.Conn) bool) { yield(c) }
 			broadcast := func(s string) {
-				if err := server.Broadcast(all, wire.Text, []byte(s)); err != nil {
-					t.Fatal(err)
-				}
+				check.Must(t, server.Broadcast(all, wire.Text, []byte(s)))
 			}
 			broadcast("1")
 			c.SendText("2")
@@ -142,14 +135,13 @@ func TestInvalidBroadcastIsRefused(t *testing.T) {
 			t.Errorf("%v: %v", op, err)
 		}
 	}
-	if err := s.Broadcast(wire.Text, []byte("to nobody")); err != nil {
-		t.Error(err)
-	}
+	check.OK(t, s.Broadcast(wire.Text, []byte("to nobody")))
 }
 
 // A client that does not read delays no other client, and is aborted when its
 // backlog is full (T-C09).
 func TestStalledReceiverOfBroadcastsIsCutByItsBacklog(t *testing.T) {
+	t.Parallel()
 	const clients, messages, size = 20, 100, 1000
 	synctest.Test(t, func(t *testing.T) {
 		rec := newRecorder(t)
@@ -165,9 +157,7 @@ func TestStalledReceiverOfBroadcastsIsCutByItsBacklog(t *testing.T) {
 		}
 		start := time.Now()
 		for range messages {
-			if err := s.Broadcast(wire.Binary, make([]byte, size)); err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, s.Broadcast(wire.Binary, make([]byte, size)))
 			for _, p := range peers {
 				p.want("binary 1000 bytes")
 			}
@@ -210,9 +200,7 @@ func TestStalledReceiverOfBroadcastsIsCutByItsTimeout(t *testing.T) {
 		c := rec.conn()
 		timed(t, "cut", 8*time.Second, func() {
 			for range 1000 {
-				if err := s.Broadcast(wire.Binary, make([]byte, 10_000)); err != nil {
-					t.Fatal(err)
-				}
+				check.Must(t, s.Broadcast(wire.Binary, make([]byte, 10_000)))
 			}
 			rec.want("open", "lost", `close 1006 ""`)
 		})
@@ -223,6 +211,7 @@ func TestStalledReceiverOfBroadcastsIsCutByItsTimeout(t *testing.T) {
 // A client that does not read is aborted over TCP when the kernel buffers and
 // the backlog are full.
 func TestStalledReceiverOverTCP(t *testing.T) {
+	t.Parallel()
 	const size, messages = 256 << 10, 80
 	eachLoop(t, func(t *testing.T, start starter) {
 		rec := newRecorder(t)

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )
@@ -18,9 +19,7 @@ import (
 func TestServerClosesFirst(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		c, p, rec := opened(t, start, &server.Server{})
-		if err := c.Close(4000, "enough"); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, c.Close(4000, "enough"))
 		if c.State() != server.Closing {
 			t.Errorf("the connection is %v", c.State())
 		}
@@ -87,6 +86,7 @@ func TestServerClosesTCPFirst(t *testing.T) {
 // Messages sent before the end, and the Close frame, reach a client whose input
 // the server has not read: no reset destroys them (6455-7.1.1-a, T-H15).
 func TestCloseFrameArrivesAlthoughInputIsUnread(t *testing.T) {
+	t.Parallel()
 	unread := strings.Repeat(text(strings.Repeat("a", 1000)), 500)
 	messages := []string{`text "one"`, `text "two"`, "binary 300000 bytes"}
 	send := func(c *server.Conn) {
@@ -132,9 +132,7 @@ func TestCloseFrameArrivesAlthoughInputIsUnread(t *testing.T) {
 func TestEndOfTCPIsNoAnswerToAClose(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		c, p, rec := opened(t, start, &server.Server{})
-		if err := c.Close(1000, ""); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, c.Close(1000, ""))
 		p.want(`close 1000 ""`)
 		p.nc.Close()
 		rec.want("open", "lost", `close 1006 ""`)
@@ -144,6 +142,7 @@ func TestEndOfTCPIsNoAnswerToAClose(t *testing.T) {
 // Both sides may close at the same time: one frame each, and a clean end
 // (6455-5.5.1-k).
 func TestBothCloseAtOnce(t *testing.T) {
+	t.Parallel()
 	eachLoop(t, func(t *testing.T, start starter) {
 		for range 20 {
 			c, p, rec := opened(t, start, &server.Server{})

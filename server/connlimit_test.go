@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 )
 
@@ -42,6 +43,7 @@ func (r *running) wantFull(t *testing.T, option string, max int) *server.Capacit
 // A connection above the limit is aborted, and the others stay open. The end of
 // one admits another (T-C17, 6455-10.4-a).
 func TestTooManyConnections(t *testing.T) {
+	t.Parallel()
 	const max = 5
 	tests := map[string]struct {
 		limit func(s *server.Server)
@@ -84,9 +86,7 @@ func TestTooManyConnections(t *testing.T) {
 				var p *peer
 				eventually(t, "an admitted connection", func() bool { // the server may not have noticed the end
 					nc, err := r.dialer()
-					if err != nil {
-						t.Fatal(err)
-					}
+					check.Must(t, err)
 					p = newPeer(t, nc)
 					return p.trySend(request("/"), text("Hello")) == nil && p.more() == nil
 				})
@@ -116,15 +116,11 @@ func TestUpgradeWithTooManyConnections(t *testing.T) {
 	parse := func() *handshake.Request {
 		var parser handshake.RequestParser
 		r, _, err := parser.Parse([]byte(request("/")))
-		if err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, err)
 		return r
 	}
 	up, err := s.AcceptHandshake(parse())
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	up.Response = nil
 	p, returned := run(t, s, up)
 	eventually(t, "an open connection", func() bool { return s.Stats().Open == 1 })
@@ -139,9 +135,7 @@ func TestUpgradeWithTooManyConnections(t *testing.T) {
 	}
 	p.nc.Close()
 	<-returned
-	if _, err := s.AcceptHandshake(parse()); err != nil {
-		t.Error(err)
-	}
+	check.OK(t, check.Err(s.AcceptHandshake(parse())))
 }
 
 // lateListener's first connection does not know its client's address before the

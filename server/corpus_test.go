@@ -18,6 +18,7 @@ import (
 // output is compared to the byte. Pings and Pongs are no events of the
 // application.
 func TestGoldenCorpus(t *testing.T) {
+	t.Parallel()
 	t.Run("with handlers", func(t *testing.T) { playGolden(t, goldenWithHandlers, nil) })
 	t.Run("with Serve", func(t *testing.T) {
 		playGolden(t, goldenWithServe, func(s *corpus.Script) string {

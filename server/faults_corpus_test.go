@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/fibersock/fibersock/fuzz/corpus"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wstest"
 )
@@ -11,10 +12,9 @@ import (
 // The server passes the golden corpus over TCP, read by a client, on each loop,
 // with the bytes whole and in pieces.
 func TestGoldenCorpusOverTCP(t *testing.T) {
+	t.Parallel()
 	scripts, err := corpus.Scripts()
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	plans := map[string]wstest.Plan{
 		"whole":     {},
 		"in pieces": {ToServer: wstest.Faults{Split: wstest.RandomSizes(5)}, ToClient: wstest.Faults{Split: wstest.Sizes(1)}, Seed: 1},

@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/internal/test/usage"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wstest"
@@ -23,6 +24,7 @@ import (
 // Small send buffers make every write of the server short, again and again. No
 // bytes are lost or reordered (T-H02).
 func TestShortWritesLoseNothing(t *testing.T) {
+	t.Parallel()
 	const messages = 12
 	starters := map[string]func(ln net.Listener) net.Listener{
 		"goroutines": func(ln net.Listener) net.Listener { return plainListener{ln} },
@@ -36,16 +38,12 @@ func TestShortWritesLoseNothing(t *testing.T) {
 			relay, err := wstest.NewRelay(s.addr, func(n int) wstest.Plan {
 				return wstest.Plan{ToClient: wstest.Faults{Split: wstest.RandomSizes(2000)}, Seed: uint64(n)}
 			})
-			if err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, err)
 			t.Cleanup(func() { relay.Close() })
 			var clients sync.WaitGroup
 			for n := range 4 {
 				nc, err := net.Dial("tcp", relay.Addr())
-				if err != nil {
-					t.Fatal(err)
-				}
+				check.Must(t, err)
 				p := newPeer(t, nc)
 				p.send(request("/"))
 				p.response()
@@ -74,15 +72,11 @@ func TestShortWritesLoseNothing(t *testing.T) {
 func narrowSends(t *testing.T, ln *net.TCPListener) {
 	t.Helper()
 	raw, err := ln.SyscallConn()
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	raw.Control(func(fd uintptr) {
 		err = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_SNDBUF, 1)
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 }
 
 // childOf holds a test's name in a child process that runs a test with faults
@@ -141,14 +135,10 @@ func TestServerOutlivesALackOfDescriptors(t *testing.T) {
 func takeDescriptors(t *testing.T) (files []*os.File) {
 	t.Helper()
 	var old syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &old); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, syscall.Getrlimit(syscall.RLIMIT_NOFILE, &old))
 	few := old
 	few.Cur = uint64(usage.Files() + 20)
-	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &few); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &few))
 	t.Cleanup(func() {
 		for _, f := range files {
 			f.Close()
@@ -160,9 +150,7 @@ func takeDescriptors(t *testing.T) (files []*os.File) {
 		if errors.Is(err, syscall.EMFILE) {
 			return files
 		}
-		if err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, err)
 		files = append(files, f)
 	}
 }
@@ -180,13 +168,9 @@ func TestServerWaitsOutALackOfDescriptors(t *testing.T) {
 			lacks++
 		}}, ln)
 		first, err := ln.Dial()
-		if err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, err)
 		p := wstest.NewClient(first)
-		if err := p.Play("open /"); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, p.Play("open /"))
 		const script = `
 			send text "Hello"
 			expect text "Hello"
@@ -197,17 +181,11 @@ func TestServerWaitsOutALackOfDescriptors(t *testing.T) {
 		}
 		ln.FailAccept(faults...)
 		second, err := ln.Dial()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := p.Play(script); err != nil {
-			t.Error(err)
-		}
+		check.Must(t, err)
+		check.OK(t, p.Play(script))
 		late := wstest.NewClient(second)
 		late.Timeout = 20 * time.Second
-		if err := late.Play("open /" + script); err != nil {
-			t.Error(err)
-		}
+		check.OK(t, late.Play("open /"+script))
 		if lacks != len(faults) {
 			t.Errorf("reported %d times", lacks)
 		}

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 	"github.com/fibersock/fibersock/wstest"
@@ -58,9 +59,7 @@ func TestShutdownAtOnceWithEverythingThatEndsConnections(t *testing.T) {
 			all.Go(func() {
 				ctx, cancel := context.WithTimeout(t.Context(), patience)
 				defer cancel()
-				if err := s.Shutdown(ctx); err != nil {
-					t.Errorf("Shutdown returned %v", err)
-				}
+				check.OKf(t, s.Shutdown(ctx), "Shutdown")
 			})
 		}
 		all.Wait()
@@ -117,9 +116,7 @@ func TestShutdownDuringHandshakesThatStall(t *testing.T) {
 		}
 		synctest.Wait()
 		timed(t, "Shutdown returned", 2*time.Second, func() {
-			if err := w.s.Shutdown(t.Context()); err != nil {
-				t.Errorf("Shutdown returned %v", err)
-			}
+			check.OKf(t, w.s.Shutdown(t.Context()), "Shutdown")
 		})
 		synctest.Wait()
 		rec.wantNothing()
@@ -133,14 +130,10 @@ func TestShutdownCutsSilentClients(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := start(t, &server.Server{HandshakeTimeout: time.Hour})
 			nc, err := net.Dial("tcp", s.addr)
-			if err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, err)
 			silent := newPeer(t, nc)
 			eventually(t, "a connection in the opening handshake", func() bool { return s.Stats().Opening == 1 })
-			if err := s.Shutdown(t.Context()); err != nil {
-				t.Error(err)
-			}
+			check.OK(t, s.Shutdown(t.Context()))
 			silent.rest()
 		})
 	}
@@ -163,9 +156,7 @@ func TestShutdownInAHandler(t *testing.T) {
 		}
 		p.rest()
 		p.nc.Close()
-		if err := s.Shutdown(t.Context()); err != nil {
-			t.Errorf("from outside it returned %v", err)
-		}
+		check.OKf(t, s.Shutdown(t.Context()), "from outside it")
 	})
 }
 
@@ -178,14 +169,10 @@ func TestListenerClosedBeforeShutdown(t *testing.T) {
 		served := make(chan error, 1)
 		go func() { served <- s.Serve(ln) }()
 		nc, err := ln.Dial()
-		if err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, err)
 		defer nc.Close()
 		p := wstest.NewClient(nc)
-		if err := p.Play("open /"); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, p.Play("open /"))
 		ln.Close()
 		if err := <-served; !errors.Is(err, net.ErrClosed) {
 			t.Errorf("Serve returned %v", err)
@@ -206,8 +193,6 @@ func TestListenerClosedBeforeShutdown(t *testing.T) {
 		`); err != nil {
 			t.Error(err)
 		}
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
+		check.OK(t, <-done)
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )
@@ -43,14 +44,12 @@ func (c undated) SetWriteDeadline(time.Time) error { return c.err }
 // deadlines.
 func eachUndated(t *testing.T, test func(t *testing.T, serve func(s *server.Server) *running)) {
 	for name, err := range map[string]error{"fail": errors.New("not supported"), "have no effect": nil} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				test(t, func(s *server.Server) *running {
-					ln := newPipeListener()
-					r := serve(t, s, changedListener{ln, func(nc net.Conn) net.Conn { return undated{nc, err} }})
-					r.dialer = ln.dial
-					return r
-				})
+		check.Bubble(t, name, func(t *testing.T) {
+			test(t, func(s *server.Server) *running {
+				ln := newPipeListener()
+				r := serve(t, s, changedListener{ln, func(nc net.Conn) net.Conn { return undated{nc, err} }})
+				r.dialer = ln.dial
+				return r
 			})
 		})
 	}
@@ -123,14 +122,12 @@ func TestSlowReaderThatMakesProgressIsNotCut(t *testing.T) {
 		"no deadline": func(nc net.Conn) net.Conn { return undated{nc, nil} },
 		"fragile":     func(nc net.Conn) net.Conn { return &fragile{Conn: nc} },
 	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				slowReaderIsNotCut(t, func(s *server.Server) *running {
-					ln := newPipeListener()
-					r := serve(t, s, changedListener{ln, form})
-					r.dialer = ln.dial
-					return r
-				})
+		check.Bubble(t, name, func(t *testing.T) {
+			slowReaderIsNotCut(t, func(s *server.Server) *running {
+				ln := newPipeListener()
+				r := serve(t, s, changedListener{ln, form})
+				r.dialer = ln.dial
+				return r
 			})
 		})
 	}
@@ -144,9 +141,7 @@ func slowReaderIsNotCut(t *testing.T, start func(s *server.Server) *running) {
 		Handler: rec.handler(), MaxBacklog: 2 * size, WriteTimeout: limit, PingInterval: limit, PongTimeout: limit,
 	}).open(t)
 	c := rec.conn()
-	if err := c.Send(wire.Binary, make([]byte, size)); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, c.Send(wire.Binary, make([]byte, size)))
 	began := time.Now()
 	buf := make([]byte, 8<<10)
 	for read := 0; read < size; {
@@ -166,6 +161,7 @@ func slowReaderIsNotCut(t *testing.T, start func(s *server.Server) *running) {
 // makes progress, although the kernel reports the socket writable only when a
 // third of the buffer is free.
 func TestProgressInALargeSocketBuffer(t *testing.T) {
+	t.Parallel()
 	const limit = time.Second
 	for name, hide := range map[string]func(net.Listener) net.Listener{
 		"goroutines": func(ln net.Listener) net.Listener { return plainListener{ln} },
@@ -174,21 +170,15 @@ func TestProgressInALargeSocketBuffer(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			ln, err := net.Listen("tcp", "127.0.0.1:0") // with buffers that grow
-			if err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, err)
 			start := func(t *testing.T, s *server.Server) *running { return serve(t, s, hide(ln)) }
 			c, p, _ := opened(t, start, &server.Server{WriteTimeout: limit, MaxBacklog: -1})
 			for c.Buffered() < 4<<20 {
-				if err := c.Send(wire.Binary, make([]byte, 64<<10)); err != nil {
-					t.Fatal(err)
-				}
+				check.Must(t, c.Send(wire.Binary, make([]byte, 64<<10)))
 			}
 			buf := make([]byte, 16<<10)
 			for began := time.Now(); time.Since(began) < 2*limit; time.Sleep(limit / 10) {
-				if _, err := p.nc.Read(buf); err != nil {
-					t.Fatal(err)
-				}
+				check.Must(t, check.Err(p.nc.Read(buf)))
 				if err := c.Err(); err != nil {
 					t.Fatalf("after %v: %v", time.Since(began), err)
 				}
@@ -224,44 +214,40 @@ func TestConnWhoseMethodsDoNotReturn(t *testing.T) {
 			"Write": {write: how.fail},
 			"Close": {close: how.fail},
 		} {
-			t.Run(name+"/"+method, func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					rec := newRecorder(t)
-					h := rec.handler()
-					h.Message = echo
-					ln := newPipeListener()
-					s := serve(t, &server.Server{Handler: h, PingInterval: -1}, changedListener{ln, func(nc net.Conn) net.Conn {
-						fails.Conn = nc
-						return fails
-					}})
-					s.dialer = ln.dial
-					p := s.open(t)
-					fails.armed.Store(true)
-					p.send(text("Hello"))
-					switch method {
-					case "Read": // the read after the message
-						p.want(`text "Hello"`)
-						p.send(frame(wire.Pong, ""))
-						p.want(`close 1011 ""`)
-						rec.want("open", "failed 1011", `close 1006 ""`)
-					case "Write":
-						p.wantEnd()
-						rec.want("open", "lost", `close 1006 ""`)
-					case "Close":
-						p.want(`text "Hello"`)
-						p.send(closing(1000, ""))
-						p.want(`close 1000 ""`)
-						rec.want("open", `close 1000 ""`)
-						p.nc.Close()
-					}
-					if err := s.Shutdown(t.Context()); err != nil {
-						t.Error(err)
-					}
-					synctest.Wait()
-					if p := takeOne[*server.PanicError](t, s.log); p != nil && p.Value != how.value {
-						t.Errorf("reported %v", p)
-					}
-				})
+			check.Bubble(t, name+"/"+method, func(t *testing.T) {
+				rec := newRecorder(t)
+				h := rec.handler()
+				h.Message = echo
+				ln := newPipeListener()
+				s := serve(t, &server.Server{Handler: h, PingInterval: -1}, changedListener{ln, func(nc net.Conn) net.Conn {
+					fails.Conn = nc
+					return fails
+				}})
+				s.dialer = ln.dial
+				p := s.open(t)
+				fails.armed.Store(true)
+				p.send(text("Hello"))
+				switch method {
+				case "Read": // the read after the message
+					p.want(`text "Hello"`)
+					p.send(frame(wire.Pong, ""))
+					p.want(`close 1011 ""`)
+					rec.want("open", "failed 1011", `close 1006 ""`)
+				case "Write":
+					p.wantEnd()
+					rec.want("open", "lost", `close 1006 ""`)
+				case "Close":
+					p.want(`text "Hello"`)
+					p.send(closing(1000, ""))
+					p.want(`close 1000 ""`)
+					rec.want("open", `close 1000 ""`)
+					p.nc.Close()
+				}
+				check.OK(t, s.Shutdown(t.Context()))
+				synctest.Wait()
+				if p := takeOne[*server.PanicError](t, s.log); p != nil && p.Value != how.value {
+					t.Errorf("reported %v", p)
+				}
 			})
 		}
 	}

@@ -8,8 +8,8 @@ import (
 	"net"
 	"net/http"
 	"testing"
-	"testing/synctest"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 )
 
@@ -18,6 +18,7 @@ import (
 // crypto/tls: the state of a connection that the server did not recognize as
 // TLS was corrupt after 4 ms of back-pressure.
 func TestSlowReaderOverTLSThatMakesProgressIsNotCut(t *testing.T) {
+	t.Parallel()
 	cert, _ := certificate(t)
 	own := &tls.Config{Certificates: []tls.Certificate{cert}}
 	for name, serveForm := range map[string]func(s *server.Server, ln net.Listener) error{
@@ -29,24 +30,22 @@ func TestSlowReaderOverTLSThatMakesProgressIsNotCut(t *testing.T) {
 		},
 		"Adopt": func(s *server.Server, ln net.Listener) error { return adoptAll(s, tls.NewListener(ln, own)) },
 	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				slowReaderIsNotCut(t, func(s *server.Server) *running {
-					s.TLS = own
-					ln := newPipeListener()
-					r := serveBy(t, s, ln, func(ln net.Listener) error { return serveForm(s, ln) })
-					if name == "Adopt" { // the server does not know ln
-						t.Cleanup(func() { ln.Close() })
+		check.Bubble(t, name, func(t *testing.T) {
+			slowReaderIsNotCut(t, func(s *server.Server) *running {
+				s.TLS = own
+				ln := newPipeListener()
+				r := serveBy(t, s, ln, func(ln net.Listener) error { return serveForm(s, ln) })
+				if name == "Adopt" { // the server does not know ln
+					t.Cleanup(func() { ln.Close() })
+				}
+				r.dialer = func() (net.Conn, error) {
+					nc, err := ln.dial()
+					if err != nil {
+						return nil, err
 					}
-					r.dialer = func() (net.Conn, error) {
-						nc, err := ln.dial()
-						if err != nil {
-							return nil, err
-						}
-						return tls.Client(nc, &tls.Config{InsecureSkipVerify: true}), nil
-					}
-					return r
-				})
+					return tls.Client(nc, &tls.Config{InsecureSkipVerify: true}), nil
+				}
+				return r
 			})
 		})
 	}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"testing"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 )
 
@@ -16,6 +17,7 @@ import (
 // ClientHello. It used to end the process; http.Server recovers such a panic
 // too.
 func TestFunctionOfTLSThatDoesNotReturn(t *testing.T) {
+	t.Parallel()
 	cert, cfg := certificate(t)
 	for name, how := range failings {
 		own := &tls.Config{GetCertificate: func(h *tls.ClientHelloInfo) (*tls.Certificate, error) {
@@ -35,25 +37,19 @@ func TestFunctionOfTLSThatDoesNotReturn(t *testing.T) {
 				s := &server.Server{Handler: server.Handler{Message: echo}, TLS: own}
 				r := serveBy(t, s, listenTCP(t), func(ln net.Listener) error { return serveForm(s, ln) })
 				nc, err := net.Dial("tcp", r.addr)
-				if err != nil {
-					t.Fatal(err)
-				}
+				check.Must(t, err)
 				p := newPeer(t, nc)
 				if tls.Client(p.nc, &tls.Config{ServerName: "evil.example", InsecureSkipVerify: true}).Handshake() == nil {
 					t.Error("the handshake succeeds")
 				}
 				nc, err = net.Dial("tcp", r.addr)
-				if err != nil {
-					t.Fatal(err)
-				}
+				check.Must(t, err)
 				other := newPeer(t, tls.Client(nc, cfg))
 				other.send(request("/"), text("Hello"))
 				other.response()
 				other.want(`text "Hello"`)
 				other.nc.Close()
-				if err := r.Shutdown(t.Context()); err != nil {
-					t.Error(err)
-				}
+				check.OK(t, r.Shutdown(t.Context()))
 				panics := 0
 				for _, err := range r.log.take() {
 					var p *server.PanicError

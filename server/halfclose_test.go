@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )
@@ -25,6 +26,7 @@ func (p *peer) endSide() {
 // the end. The connection ends with 1006. With Handler.Serve the client used to
 // receive none (coder/websocket#507, kubernetes/kubernetes#89899).
 func TestHalfClosedClientIsAnswered(t *testing.T) {
+	t.Parallel()
 	const messages = 7 // more than Serve's mailbox holds
 	half := make(chan struct{}, 1)
 	large := strings.Repeat("x", 300<<10)
@@ -75,9 +77,7 @@ func TestHalfClosedClientIsAnswered(t *testing.T) {
 					if style.answer != "" {
 						p = style.answer
 					}
-					if err := c.SendText(p); err != nil {
-						t.Error(err)
-					}
+					check.OK(t, c.SendText(p))
 				})
 				p := start(t, &server.Server{Handler: h, MaxBacklog: 8 << 20}).open(t)
 				var want []string
@@ -109,6 +109,7 @@ func TestHalfClosedClientIsAnswered(t *testing.T) {
 // An answer sent by successive calls of Handler.Writable reaches a half-closed
 // client to its end.
 func TestHalfClosedClientIsSentAStream(t *testing.T) {
+	t.Parallel()
 	const parts, size = 5, 400 << 10
 	for loop, start := range withTLS(loops) {
 		t.Run(loop, func(t *testing.T) {
@@ -117,9 +118,7 @@ func TestHalfClosedClientIsSentAStream(t *testing.T) {
 			send := func(c *server.Conn) {
 				for left > 0 {
 					left--
-					if err := c.Send(wire.Binary, make([]byte, size)); err != nil {
-						t.Error(err)
-					}
+					check.OK(t, c.Send(wire.Binary, make([]byte, size)))
 					if c.Buffered() > 0 {
 						return
 					}
@@ -149,9 +148,7 @@ func TestServeThatReturnsEndsAHalfClosedConnection(t *testing.T) {
 		rec := newRecorder(t)
 		half := make(chan struct{})
 		p, returned := fiber(t, start, rec, func(c *server.Conn) {
-			if _, err := c.Receive(t.Context()); err != nil {
-				t.Error(err)
-			}
+			check.OK(t, check.Err(c.Receive(t.Context())))
 			<-half
 		})
 		p.send(text("one"), text("two"), text("three"), text("four"))
@@ -167,14 +164,13 @@ func TestServeThatReturnsEndsAHalfClosedConnection(t *testing.T) {
 // A half-closed client to which no answer is sent is aborted by PongTimeout: it
 // answers no heartbeat.
 func TestHalfClosedClientTimesOut(t *testing.T) {
+	t.Parallel()
 	eachLoop(t, func(t *testing.T, start starter) {
 		rec := newRecorder(t)
 		h := rec.handler()
 		h.Message = nil
 		h.Serve = func(c *server.Conn) {
-			if _, err := c.Receive(t.Context()); err != nil {
-				t.Error(err)
-			}
+			check.OK(t, check.Err(c.Receive(t.Context())))
 			<-t.Context().Done() // does not receive again
 		}
 		p := start(t, &server.Server{Handler: h, PingInterval: 50 * time.Millisecond, PongTimeout: 50 * time.Millisecond}).open(t)

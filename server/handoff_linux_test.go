@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -26,17 +27,13 @@ func TestBlockedHandlersAreCountedWhileTheyRun(t *testing.T) {
 		done.Done()
 	}}}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	served := make(chan error)
 	var clientEnds []net.Conn
 	go func() { served <- s.Serve(ln) }()
 	for range clients {
 		nc, err := net.Dial("tcp", ln.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, err)
 		clientEnds = append(clientEnds, nc)
 		nc.Write([]byte(upgradeRequests["minimal"]))
 		nc.Write(wire.AppendFrame(nil, wire.Header{Fin: true, Opcode: wire.Binary, Masked: true}, nil))
@@ -60,9 +57,7 @@ func TestBlockedHandlersAreCountedWhileTheyRun(t *testing.T) {
 	for _, nc := range clientEnds {
 		nc.Close()
 	}
-	if err := s.Shutdown(t.Context()); err != nil {
-		t.Error(err)
-	}
+	check.OK(t, s.Shutdown(t.Context()))
 	<-served
 }
 
@@ -76,17 +71,13 @@ func TestMessagesOfABlockedHandlerAreSent(t *testing.T) {
 		<-release
 	}}}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	served := make(chan error)
 	go func() { served <- s.Serve(ln) }()
 	var ends []net.Conn
 	for range clients {
 		nc, err := net.Dial("tcp", ln.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, err)
 		nc.Write([]byte(upgradeRequests["minimal"]))
 		nc.SetReadDeadline(time.Now().Add(30 * time.Second))
 		if n, err := nc.Read(make([]byte, 1000)); err != nil || n == 0 {
@@ -106,8 +97,6 @@ func TestMessagesOfABlockedHandlerAreSent(t *testing.T) {
 	for _, nc := range ends {
 		nc.Close()
 	}
-	if err := s.Shutdown(t.Context()); err != nil {
-		t.Error(err)
-	}
+	check.OK(t, s.Shutdown(t.Context()))
 	<-served
 }

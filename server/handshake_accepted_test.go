@@ -6,9 +6,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
 
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 )
 
@@ -127,6 +127,7 @@ func TestServerMaySpeakFirst(t *testing.T) {
 // Bytes that arrive with the request are the beginning of the frames
 // (6455-4.2.2-m, 6455-5.2-l).
 func TestRequestAndFramesMayArriveInAnyPieces(t *testing.T) {
+	t.Parallel()
 	all := request("/", "Origin: http://server.example") + text("Hello") + text("again") + closing(1000, "bye")
 	answer := func(p *peer) {
 		p.t.Helper()
@@ -160,18 +161,16 @@ func TestRequestAndFramesMayArriveInAnyPieces(t *testing.T) {
 			}
 		})
 	})
-	t.Run("in two reads", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			s := serve(t, &server.Server{Handler: server.Handler{Message: echo}}, newPipeListener())
-			for i := 1; i < len(all); i++ {
-				p := s.dial(t)
-				go func() {
-					p.trySend(all[:i])
-					p.trySend(all[i:])
-				}()
-				answer(p)
-			}
-		})
+	check.Bubble(t, "in two reads", func(t *testing.T) {
+		s := serve(t, &server.Server{Handler: server.Handler{Message: echo}}, newPipeListener())
+		for i := 1; i < len(all); i++ {
+			p := s.dial(t)
+			go func() {
+				p.trySend(all[:i])
+				p.trySend(all[i:])
+			}()
+			answer(p)
+		}
 	})
 }
 

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 )
 
@@ -275,9 +276,7 @@ func TestRefusalsAreReportedInOneLineEach(t *testing.T) {
 		s := start(t, &server.Server{})
 		p := s.dial(t)
 		p.send(request("/", "Origin: http://evil.example/\x80"))
-		if _, err := io.Copy(io.Discard, p.nc); err != nil {
-			t.Error(err)
-		}
+		check.OK(t, check.Err(io.Copy(io.Discard, p.nc)))
 		refused := takeOne[*server.RefusedError](t, s.log)
 		if refused == nil {
 			return

@@ -6,8 +6,9 @@ import (
 	"errors"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
+
+	"github.com/fibersock/fibersock/internal/test/check"
 )
 
 // congested is a transport whose kernel buffers hold bytes for the client.
@@ -31,31 +32,29 @@ func TestPongTimeoutWaitsForAClientThatTakesEarlierBytes(t *testing.T) {
 		{"a client that reads slowly", true, 10 * time.Minute},
 		{"a client that does not read", false, 15 * time.Second},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				s := &Server{PingInterval: 10 * time.Second, PongTimeout: 5 * time.Second}
-				out := new(congested)
-				out.bytes.Store(1 << 20)
-				c := s.connOver(out)
-				if !c.open(Handshake{}) {
-					t.Fatal("not open")
+		check.Bubble(t, tt.name, func(t *testing.T) {
+			s := &Server{PingInterval: 10 * time.Second, PongTimeout: 5 * time.Second}
+			out := new(congested)
+			out.bytes.Store(1 << 20)
+			c := s.connOver(out)
+			if !c.open(Handshake{}) {
+				t.Fatal("not open")
+			}
+			defer c.lost(nil)
+			began := time.Now()
+			for c.State() == Open {
+				time.Sleep(time.Second)
+				if tt.reads && time.Since(began) < tt.lasts {
+					out.bytes.Add(-1000)
 				}
-				defer c.lost(nil)
-				began := time.Now()
-				for c.State() == Open {
-					time.Sleep(time.Second)
-					if tt.reads && time.Since(began) < tt.lasts {
-						out.bytes.Add(-1000)
-					}
-				}
-				if took := time.Since(began); took < tt.lasts || took > tt.lasts+time.Minute {
-					t.Errorf("the connection lasted %v, want %v and a little", took, tt.lasts)
-				}
-				var late *TimeoutError
-				if err := c.Err(); !errors.As(err, &late) || late.Option != "PongTimeout" {
-					t.Errorf("the connection ended by %v", err)
-				}
-			})
+			}
+			if took := time.Since(began); took < tt.lasts || took > tt.lasts+time.Minute {
+				t.Errorf("the connection lasted %v, want %v and a little", took, tt.lasts)
+			}
+			var late *TimeoutError
+			if err := c.Err(); !errors.As(err, &late) || late.Option != "PongTimeout" {
+				t.Errorf("the connection ended by %v", err)
+			}
 		})
 	}
 }

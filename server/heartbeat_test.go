@@ -82,6 +82,7 @@ func TestRTTOverSockets(t *testing.T) {
 // The heartbeats of clients that fell silent together are spread, and none is
 // much late.
 func TestHeartbeatsOfManyAreSpread(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const clients = 2000
 		s := served(t, new(server.Server))
@@ -116,6 +117,7 @@ func TestHeartbeatsOfManyAreSpread(t *testing.T) {
 // a handler that blocks delays its Pongs. Neither counts as silence, nor as an
 // incomplete message whose other half the client has sent.
 func TestClientThatReadsSlowlyIsNotSilent(t *testing.T) {
+	t.Parallel()
 	eachLoop(t, func(t *testing.T, start starter) {
 		const size = 32 << 20 // more than the kernel buffers
 		const short = 100 * time.Millisecond

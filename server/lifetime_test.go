@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )
@@ -38,30 +39,28 @@ func TestIdleClientIsClosed(t *testing.T) {
 		"one that begins":              fragment(wire.Text, "", false),
 	}
 	for name, client := range clients {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				rec := newRecorder(t)
-				s := served(t, &server.Server{Handler: rec.handler(), IdleTimeout: 8 * time.Second, PingInterval: -1, AssemblyTimeout: -1})
-				p := s.open(t)
-				c := rec.conn()
-				ended := make(chan struct{})
-				p.meanwhile(func(p *peer) {
-					p.send(first[name])
-					client(p)
-					close(ended)
-				})
-				timed(t, "closed", 8*time.Second, func() { p.want(idleClose) })
-				synctest.Wait()
-				if got := c.State(); got != server.Closing {
-					t.Errorf("the connection is %v", got)
-				}
-				if st := s.Stats(); st.Timeouts.Idle != 1 {
-					t.Errorf("%+v", st.Timeouts)
-				}
-				c.CloseNow()
-				<-ended
-				rec.want("open", `close 1006 ""`)
+		check.Bubble(t, name, func(t *testing.T) {
+			rec := newRecorder(t)
+			s := served(t, &server.Server{Handler: rec.handler(), IdleTimeout: 8 * time.Second, PingInterval: -1, AssemblyTimeout: -1})
+			p := s.open(t)
+			c := rec.conn()
+			ended := make(chan struct{})
+			p.meanwhile(func(p *peer) {
+				p.send(first[name])
+				client(p)
+				close(ended)
 			})
+			timed(t, "closed", 8*time.Second, func() { p.want(idleClose) })
+			synctest.Wait()
+			if got := c.State(); got != server.Closing {
+				t.Errorf("the connection is %v", got)
+			}
+			if st := s.Stats(); st.Timeouts.Idle != 1 {
+				t.Errorf("%+v", st.Timeouts)
+			}
+			c.CloseNow()
+			<-ended
+			rec.want("open", `close 1006 ""`)
 		})
 	}
 }
@@ -107,53 +106,50 @@ func TestConnectionWithTrafficIsNotIdle(t *testing.T) {
 		"broadcast": func(_ *peer, c *server.Conn, _ int) { server.Broadcast(toOne(c), wire.Text, []byte("Hello")) },
 	}
 	for name, move := range tests {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				rec := newRecorder(t)
-				s := served(t, &server.Server{Handler: rec.handler(), IdleTimeout: 8 * time.Second, PingInterval: -1, AssemblyTimeout: -1})
-				p := s.open(t)
-				c := rec.conn()
-				closes := make(chan string, 1)
-				p.meanwhile(func(p *peer) {
-					for {
-						f, err := p.next()
-						if err != nil {
-							return
-						}
-						if f.Opcode == wire.Close {
-							closes <- show(f)
-						}
+		check.Bubble(t, name, func(t *testing.T) {
+			rec := newRecorder(t)
+			s := served(t, &server.Server{Handler: rec.handler(), IdleTimeout: 8 * time.Second, PingInterval: -1, AssemblyTimeout: -1})
+			p := s.open(t)
+			c := rec.conn()
+			closes := make(chan string, 1)
+			p.meanwhile(func(p *peer) {
+				for {
+					f, err := p.next()
+					if err != nil {
+						return
 					}
-				})
-				for i := range times {
-					time.Sleep(pause)
-					move(p, c, i)
+					if f.Opcode == wire.Close {
+						closes <- show(f)
+					}
 				}
-				timed(t, "closed", 8*time.Second, func() {
-					if got := result(t, closes); got != idleClose {
-						t.Errorf("ended with %s", got)
-					}
-				})
+			})
+			for i := range times {
+				time.Sleep(pause)
+				move(p, c, i)
+			}
+			timed(t, "closed", 8*time.Second, func() {
+				if got := result(t, closes); got != idleClose {
+					t.Errorf("ended with %s", got)
+				}
 			})
 		})
 	}
-	t.Run("handler at work", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			p := served(t, &server.Server{IdleTimeout: 8 * time.Second, PingInterval: -1, Handler: server.Handler{
-				Message: func(c *server.Conn, _ wire.Opcode, _ []byte) {
-					time.Sleep(time.Hour)
-					c.SendText("done")
-				},
-			}}).open(t)
-			p.send(text("Hello"))
-			p.want(`text "done"`)
-			timed(t, "closed", 8*time.Second, func() { p.want(idleClose) })
-		})
+	check.Bubble(t, "handler at work", func(t *testing.T) {
+		p := served(t, &server.Server{IdleTimeout: 8 * time.Second, PingInterval: -1, Handler: server.Handler{
+			Message: func(c *server.Conn, _ wire.Opcode, _ []byte) {
+				time.Sleep(time.Hour)
+				c.SendText("done")
+			},
+		}}).open(t)
+		p.send(text("Hello"))
+		p.want(`text "done"`)
+		timed(t, "closed", 8*time.Second, func() { p.want(idleClose) })
 	})
 }
 
 // Output counts as traffic until the client has read it.
 func TestConnectionWithUnreadOutputIsNotIdle(t *testing.T) {
+	t.Parallel()
 	eachLoop(t, func(t *testing.T, start starter) {
 		rec := newRecorder(t)
 		h := rec.handler()
@@ -179,6 +175,7 @@ func TestConnectionWithUnreadOutputIsNotIdle(t *testing.T) {
 // MaxLifetime ends a connection with any traffic. Connections that opened
 // together do not end together.
 func TestLifetimeOfConnections(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const clients, lifetime = 100, time.Hour
 		s := served(t, &server.Server{Handler: server.Handler{Message: echo}, MaxLifetime: lifetime})

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )
@@ -17,21 +18,18 @@ import (
 // served, although Serve has sent more than the kernel buffers. On Linux both
 // sides used to block until WriteTimeout.
 func TestInputDoesNotWaitForOutput(t *testing.T) {
+	t.Parallel()
 	const messages, size = 30, 64 << 10
 	for loop, start := range withTLS(loops) {
 		t.Run(loop, func(t *testing.T) {
 			all := make(chan struct{})
 			p, returned := fiber(t, start, newRecorder(t), func(c *server.Conn) {
-				if err := c.Send(wire.Binary, make([]byte, 900<<10)); err != nil {
-					t.Error(err)
-				}
+				check.OK(t, c.Send(wire.Binary, make([]byte, 900<<10)))
 				if c.Buffered() == 0 {
 					t.Error("the backlog is empty")
 				}
 				for range messages {
-					if _, err := c.Receive(t.Context()); err != nil {
-						t.Error(err)
-					}
+					check.OK(t, check.Err(c.Receive(t.Context())))
 				}
 				close(all)
 			})
@@ -49,6 +47,7 @@ func TestInputDoesNotWaitForOutput(t *testing.T) {
 // connection: the connection leaves its limits, and Shutdown returns. The end
 // used to last while the client read anything within each WriteTimeout.
 func TestSlowReaderDoesNotExtendTheEnd(t *testing.T) {
+	t.Parallel()
 	const much = 900 << 10
 	for loop, start := range withServeTLS(loops) {
 		t.Run(loop, func(t *testing.T) {
@@ -57,9 +56,7 @@ func TestSlowReaderDoesNotExtendTheEnd(t *testing.T) {
 			h := rec.handler()
 			s := start(t, &server.Server{Handler: h, MaxConns: 1, MaxBacklog: 8 * much}) // so that reading is not paused
 			p := s.open(t)
-			if err := rec.conn().Send(wire.Binary, make([]byte, much)); err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, rec.conn().Send(wire.Binary, make([]byte, much)))
 			p.send(closing(1000, ""))
 			rec.want("open", `close 1000 ""`)
 			got := make(chan int, 1)
@@ -79,9 +76,7 @@ func TestSlowReaderDoesNotExtendTheEnd(t *testing.T) {
 			})
 			eventually(t, "the connection ended", func() bool {
 				nc, err := s.dialer()
-				if err != nil {
-					t.Fatal(err)
-				}
+				check.Must(t, err)
 				other := newPeer(t, nc)
 				defer nc.Close()
 				if other.trySend(request("/")) != nil {

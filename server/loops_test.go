@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/internal/test/sockbuf"
 	"github.com/fibersock/fibersock/server"
 )
@@ -77,9 +78,7 @@ func (l wrappingListener) Accept() (net.Conn, error) {
 func listenTCP(t *testing.T) net.Listener {
 	t.Helper()
 	ln, err := sockbuf.Listen()
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	return ln
 }
 

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )
@@ -15,9 +16,7 @@ func TestMaxOutgoingFrame(t *testing.T) {
 	const limit, size = 1000, 2500
 	message := strings.Repeat("x", size)
 	prepared, err := server.Prepare(wire.Text, []byte(message))
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	eachLoop(t, func(t *testing.T, start starter) {
 		r := start(t, &server.Server{MaxOutgoingFrame: limit, Handler: server.Handler{Open: func(c *server.Conn) {
 			c.Send(wire.Text, []byte(message))

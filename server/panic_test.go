@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )
@@ -135,6 +136,7 @@ func TestPanicInAHandlerEndsItsConnectionOnly(t *testing.T) {
 // ends although the client does not end it. More of them than goroutines and
 // hand-offs leave the server in its former state.
 func TestHandlersThatDoNotReturnHoldNothing(t *testing.T) {
+	t.Parallel()
 	const clients = 40
 	for name, how := range failings {
 		t.Run(name, func(t *testing.T) {
@@ -159,9 +161,7 @@ func TestHandlersThatDoNotReturnHoldNothing(t *testing.T) {
 				p.send(text("Hello"))
 				p.want(`text "Hello"`)
 				p.nc.Close()
-				if err := s.Shutdown(t.Context()); err != nil {
-					t.Error(err)
-				}
+				check.OK(t, s.Shutdown(t.Context()))
 				eventually(t, "no blocked handler", func() bool { return s.Stats().Blocked == 0 })
 				if n := s.Stats().Panics; n != clients {
 					t.Errorf("%d panics", n)
@@ -184,9 +184,7 @@ func TestAuthorizeThatDoesNotReturn(t *testing.T) {
 				p.send(request("/"))
 				checkRefused(t, p, 500)
 				p.nc.Close()
-				if err := s.Shutdown(t.Context()); err != nil {
-					t.Error(err)
-				}
+				check.OK(t, s.Shutdown(t.Context()))
 				panics := 0
 				for _, err := range s.log.take() {
 					var p *server.PanicError
@@ -279,18 +277,12 @@ func TestWithoutLogTheStandardLoggerIsTold(t *testing.T) {
 	go func() { served <- s.Serve(ln) }()
 	for _, first := range []string{"nonsense\r\n\r\n", request("/") + text("Hello")} {
 		nc, err := ln.dial()
-		if err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, err)
 		p := newPeer(t, nc)
 		p.meanwhile(func(p *peer) { p.trySend(first) })
-		if _, err := p.rest(); err != nil {
-			t.Error(err)
-		}
+		check.OK(t, check.Err(p.rest()))
 	}
-	if err := s.Shutdown(t.Context()); err != nil {
-		t.Error(err)
-	}
+	check.OK(t, s.Shutdown(t.Context()))
 	<-served
 	got := logged.String()
 	for _, want := range []string{"too many open files", "websocket: panic in a function of the application: on purpose\n", "panic_test.go"} {

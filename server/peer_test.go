@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )
@@ -26,9 +27,7 @@ type peer struct {
 func (r *running) dial(t testing.TB) *peer {
 	t.Helper()
 	nc, err := r.dialer()
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	return newPeer(t, nc)
 }
 
@@ -37,9 +36,7 @@ func newPeer(t testing.TB, nc net.Conn) *peer {
 	if _, real := nc.(*net.TCPConn); !real {
 		limit = 24 * time.Hour // the clock of a bubble does not wait
 	}
-	if err := nc.SetReadDeadline(time.Now().Add(limit)); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, nc.SetReadDeadline(time.Now().Add(limit)))
 	t.Cleanup(func() { nc.Close() })
 	return &peer{t: t, nc: nc}
 }

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )
@@ -18,33 +19,29 @@ func TestPingReturnsTheRoundTripTime(t *testing.T) {
 		"events": {Message: echo},
 		"Serve":  {Serve: func(c *server.Conn) { c.Receive(context.Background()) }},
 	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				conns := make(chan *server.Conn, 1)
-				h.Open = func(c *server.Conn) { conns <- c }
-				p, _ := run(t, &server.Server{Handler: h}, server.Handshake{})
-				c := <-conns
-				for _, delay := range []time.Duration{time.Second, 3 * time.Second} {
-					rtt := make(chan time.Duration, 1)
-					go func() {
-						took, err := c.Ping(t.Context())
-						if err != nil {
-							t.Error(err)
-						}
-						rtt <- took
-					}()
-					f, err := p.next()
-					if err != nil || f.Opcode != wire.Ping {
-						t.Fatalf("received %v, %v", f.Opcode, err)
-					}
-					p.send(frame(wire.Pong, "unsolicited"), frame(wire.Pong, ""))
-					time.Sleep(delay)
-					p.send(frame(wire.Pong, string(f.Payload)))
-					if took := <-rtt; took != delay {
-						t.Errorf("Ping returned %v, want %v", took, delay)
-					}
+		check.Bubble(t, name, func(t *testing.T) {
+			conns := make(chan *server.Conn, 1)
+			h.Open = func(c *server.Conn) { conns <- c }
+			p, _ := run(t, &server.Server{Handler: h}, server.Handshake{})
+			c := <-conns
+			for _, delay := range []time.Duration{time.Second, 3 * time.Second} {
+				rtt := make(chan time.Duration, 1)
+				go func() {
+					took, err := c.Ping(t.Context())
+					check.OK(t, err)
+					rtt <- took
+				}()
+				f, err := p.next()
+				if err != nil || f.Opcode != wire.Ping {
+					t.Fatalf("received %v, %v", f.Opcode, err)
 				}
-			})
+				p.send(frame(wire.Pong, "unsolicited"), frame(wire.Pong, ""))
+				time.Sleep(delay)
+				p.send(frame(wire.Pong, string(f.Payload)))
+				if took := <-rtt; took != delay {
+					t.Errorf("Ping returned %v, want %v", took, delay)
+				}
+			}
 		})
 	}
 }
@@ -74,9 +71,7 @@ func TestPongOfALaterPingAnswers(t *testing.T) {
 		}
 		p.send(frame(wire.Pong, last))
 		for range 2 {
-			if err := <-pinged; err != nil {
-				t.Error(err)
-			}
+			check.OK(t, <-pinged)
 		}
 	})
 }

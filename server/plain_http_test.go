@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 )
 
@@ -85,9 +86,7 @@ func TestProbesOfAPortForTLSAreNotReported(t *testing.T) {
 			t.Run(fmt.Sprint(name, " ", reset), func(t *testing.T) {
 				s := start(t, &server.Server{})
 				nc, err := net.Dial("tcp", s.addr)
-				if err != nil {
-					t.Fatal(err)
-				}
+				check.Must(t, err)
 				p := newPeer(t, nc)
 				eventually(t, "a connection in the opening handshake", func() bool { return s.Stats().Opening == 1 })
 				if reset {
@@ -192,9 +191,7 @@ func TestHTTPIsAnsweredByTheProgram(t *testing.T) {
 					method, _, _ := strings.Cut(tt.request, " ")
 					r := bufio.NewReader(p.nc)
 					resp, err := http.ReadResponse(r, &http.Request{Method: method})
-					if err != nil {
-						t.Fatal(err)
-					}
+					check.Must(t, err)
 					body, err := io.ReadAll(resp.Body)
 					if err != nil || resp.StatusCode != tt.status || tt.body != "" && string(body) != tt.body || !resp.Close {
 						t.Errorf("answered with %s, %.100q, %v", resp.Status, body, err)
@@ -267,7 +264,7 @@ func TestMalformedPatternsStopTheServer(t *testing.T) {
 		s := tt.server
 		var log reports
 		s.Log = log.add
-		check := func(err error) {
+		refused := func(err error) {
 			t.Helper()
 			var malformed *handshake.PatternError
 			if !errors.As(err, &malformed) || malformed.Pattern != tt.pattern || !strings.Contains(err.Error(), fmt.Sprintf("pattern %q: ", tt.pattern)) {
@@ -275,23 +272,21 @@ func TestMalformedPatternsStopTheServer(t *testing.T) {
 			}
 		}
 		ln := listenTCP(t)
-		check(s.Serve(ln))
+		refused(s.Serve(ln))
 		if _, err := ln.Accept(); !errors.Is(err, net.ErrClosed) {
 			t.Errorf("Serve continues: %v", err)
 		}
-		check(s.ListenAndServe("127.0.0.1:0"))
+		refused(s.ListenAndServe("127.0.0.1:0"))
 
 		var parser handshake.RequestParser
 		r, _, err := parser.Parse([]byte(request("/")))
-		if err != nil {
-			t.Fatal(err)
-		}
-		var refused *handshake.Error
-		if _, err := s.AcceptHandshake(r); !errors.As(err, &refused) || refused.Status != 500 {
+		check.Must(t, err)
+		var refusal *handshake.Error
+		if _, err := s.AcceptHandshake(r); !errors.As(err, &refusal) || refusal.Status != 500 {
 			t.Errorf("Upgrade returned %v", err)
 		}
 		for _, err := range log.take() {
-			check(err)
+			refused(err)
 		}
 	}
 }

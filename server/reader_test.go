@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )
@@ -117,38 +118,36 @@ func TestBeginningOfAMessageIsNotLost(t *testing.T) {
 		},
 	}
 	for name, receive := range receivers {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				done := make(chan struct{})
-				p, _ := run(t, &server.Server{Handler: server.Handler{Serve: func(c *server.Conn) {
-					defer close(done)
-					ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-					defer cancel()
-					if _, err := c.Receive(ctx); err != context.DeadlineExceeded {
-						t.Errorf("Receive returned %v", err)
-					}
-					buf := make([]byte, 3, 100)
-					copy(buf, "mine")
-					ctx, cancel = context.WithTimeout(t.Context(), time.Second)
-					defer cancel()
-					op, got, err := c.ReceiveInto(ctx, buf)
-					if op != 0 || string(got) != "min" || err != context.DeadlineExceeded {
-						t.Errorf("ReceiveInto returned %v, %q, %v", op, got, err)
-					}
-					clear(buf[:cap(buf)]) // the caller owns it again
-					c.SendText("go on")
-					if got, err := receive(c); err != nil || string(got) != "one two three" {
-						t.Errorf("received %q, %v", got, err)
-					}
-				}}}, server.Handshake{})
-				p.send(fragment(wire.Text, "one", false))
-				time.Sleep(1500 * time.Millisecond)
-				p.send(fragment(wire.Continuation, " two", false))
-				p.want(`text "go on"`)
-				p.send(fragment(wire.Continuation, " three", true))
-				p.want(`close 1000 ""`)
-				<-done
-			})
+		check.Bubble(t, name, func(t *testing.T) {
+			done := make(chan struct{})
+			p, _ := run(t, &server.Server{Handler: server.Handler{Serve: func(c *server.Conn) {
+				defer close(done)
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				if _, err := c.Receive(ctx); err != context.DeadlineExceeded {
+					t.Errorf("Receive returned %v", err)
+				}
+				buf := make([]byte, 3, 100)
+				copy(buf, "mine")
+				ctx, cancel = context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				op, got, err := c.ReceiveInto(ctx, buf)
+				if op != 0 || string(got) != "min" || err != context.DeadlineExceeded {
+					t.Errorf("ReceiveInto returned %v, %q, %v", op, got, err)
+				}
+				clear(buf[:cap(buf)]) // the caller owns it again
+				c.SendText("go on")
+				if got, err := receive(c); err != nil || string(got) != "one two three" {
+					t.Errorf("received %q, %v", got, err)
+				}
+			}}}, server.Handshake{})
+			p.send(fragment(wire.Text, "one", false))
+			time.Sleep(1500 * time.Millisecond)
+			p.send(fragment(wire.Continuation, " two", false))
+			p.want(`text "go on"`)
+			p.send(fragment(wire.Continuation, " three", true))
+			p.want(`close 1000 ""`)
+			<-done
 		})
 	}
 }

@@ -34,6 +34,7 @@ func TestMessagesReadTogetherAreDeliveredAtOnce(t *testing.T) {
 // A frame that arrives in two reads with a pause between them, on a parked or
 // an active connection, is delivered whole.
 func TestPausesAnywhere(t *testing.T) {
+	t.Parallel()
 	const pause = 7 * time.Second // longer than any connection stays active
 	frames := text("Hello") + fragment(wire.Binary, "abc", false) + frame(wire.Ping, "?") + fragment(wire.Continuation, strings.Repeat("d", 70), true)
 	synctest.Test(t, func(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 )
 
@@ -30,9 +31,7 @@ func (c *holdingConn) Write(b []byte) (int, error) {
 // release writes n buffered bytes in one Write.
 func (c *holdingConn) release(t *testing.T, n int) {
 	t.Helper()
-	if _, err := c.Conn.Write(c.held[:n]); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, check.Err(c.Conn.Write(c.held[:n])))
 	c.held = c.held[n:]
 }
 
@@ -45,21 +44,18 @@ func (c *holdingConn) releaseAll(t *testing.T) {
 // input: a message in the segment of the client's Finished, several in one
 // record, several records in one segment, one in two.
 func TestTLSHoldsNothingBack(t *testing.T) {
+	t.Parallel()
 	starters := make(map[string]starter)
 	addTLS(starters)
 	for name, start := range starters {
 		t.Run(name, func(t *testing.T) {
 			s := start(t, &server.Server{Handler: server.Handler{Message: echo}})
 			nc, err := net.Dial("tcp", s.addr)
-			if err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, err)
 			line := &holdingConn{Conn: nc}
 			client := tls.Client(line, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS13})
 			p := newPeer(t, client)
-			if err := client.Handshake(); err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, client.Handshake())
 			p.send(request("/"))
 			p.send(text("with the Finished"))
 			line.releaseAll(t)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )
@@ -33,9 +34,7 @@ func TestRunTakesAConnectionOver(t *testing.T) {
 			p.response()
 			p.want(`text "Hello"`, `pong "?"`, `close 4000 ""`)
 			p.wantEnd()
-			if err := result(t, returned); err != nil {
-				t.Errorf("Run returned %v", err)
-			}
+			check.OKf(t, result(t, returned), "Run")
 			rec.want("open", `close 4000 "bye"`)
 			if c := rec.conn(); c.Path() != "/x" || c.Query() != "y" || c.Subprotocol() != "chat" {
 				t.Errorf("%q %q %q", c.Path(), c.Query(), c.Subprotocol())
@@ -73,20 +72,18 @@ func TestRunReturnsHowTheConnectionEnded(t *testing.T) {
 		{"the end of the transport", func(p *peer) { p.nc.Close() }, func(err error) bool { return isA[*server.LostError](err) && errors.Is(err, io.EOF) }},
 	}
 	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				p, returned := run(t, &server.Server{Handler: server.Handler{Message: func(c *server.Conn, _ wire.Opcode, p []byte) {
-					if string(p) == "close" {
-						c.Close(1000, "")
-					} else {
-						c.CloseNow()
-					}
-				}}}, server.Handshake{})
-				tt.client(p)
-				if err := result(t, returned); !tt.is(err) {
-					t.Errorf("Run returned %v", err)
+		check.Bubble(t, tt.name, func(t *testing.T) {
+			p, returned := run(t, &server.Server{Handler: server.Handler{Message: func(c *server.Conn, _ wire.Opcode, p []byte) {
+				if string(p) == "close" {
+					c.Close(1000, "")
+				} else {
+					c.CloseNow()
 				}
-			})
+			}}}, server.Handshake{})
+			tt.client(p)
+			if err := result(t, returned); !tt.is(err) {
+				t.Errorf("Run returned %v", err)
+			}
 		})
 	}
 }
@@ -107,9 +104,7 @@ func TestRunReturnsThatTheResponseCouldNotBeSent(t *testing.T) {
 			t.Errorf("reported %v", refused)
 		}
 		rec.wantNothing()
-		if err := s.Shutdown(t.Context()); err != nil {
-			t.Error(err)
-		}
+		check.OK(t, s.Shutdown(t.Context()))
 	})
 }
 
@@ -120,9 +115,7 @@ func TestUpgradeDecidesOnARequest(t *testing.T) {
 		t.Helper()
 		var parser handshake.RequestParser
 		r, _, err := parser.Parse([]byte(raw))
-		if err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, err)
 		return r
 	}
 	r := parse(request("/x", "Sec-WebSocket-Protocol: chat"))
@@ -139,9 +132,7 @@ func TestUpgradeDecidesOnARequest(t *testing.T) {
 	if _, err := s.AcceptHandshake(r); !errors.As(err, &refused) || refused.Status != 500 {
 		t.Errorf("a panic in Authorize: %v", err)
 	}
-	if err := s.Shutdown(t.Context()); err != nil {
-		t.Error(err)
-	}
+	check.OK(t, s.Shutdown(t.Context()))
 	if _, err := s.AcceptHandshake(r); !errors.As(err, &refused) || refused.Status != 503 {
 		t.Errorf("after Shutdown: %v", err)
 	}
@@ -172,8 +163,6 @@ func TestTransportThatIsSlow(t *testing.T) {
 		if err != nil || len(f.Payload) != 1000 || string(got[n:]) != "\x88\x02\x03\xe8" {
 			t.Errorf("%s, then % x, %v", show(f), got[n:], err)
 		}
-		if err := <-done; err != nil {
-			t.Errorf("Run returned %v", err)
-		}
+		check.OKf(t, <-done, "Run")
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )
@@ -46,9 +47,7 @@ func TestMessagesAreSentInOneFrame(t *testing.T) {
 			{func() error { return c.SendPong([]byte("!")) }, wire.Pong, "!"},
 			{func() error { return c.SendPing(make([]byte, 125)) }, wire.Ping, string(make([]byte, 125))},
 		} {
-			if err := tt.send(); err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, tt.send())
 			f, err := p.next()
 			if err != nil || f.Opcode != tt.want || !f.Fin || f.RSV != 0 || string(f.Payload) != tt.body {
 				t.Fatalf("received %s, %v", show(f), err)
@@ -103,9 +102,7 @@ func TestInvalidMessagesAreRefused(t *testing.T) {
 		if c.State() != server.Open {
 			t.Errorf("the connection is %v", c.State())
 		}
-		if err := c.SendText("still there"); err != nil {
-			t.Error(err)
-		}
+		check.OK(t, c.SendText("still there"))
 		p.want(`text "still there"`)
 	})
 }
@@ -134,9 +131,7 @@ func TestCloseSendsCodeAndReason(t *testing.T) {
 			{4999, strings.Repeat("é", 61) + "a", fmt.Sprintf("close 4999 %q", strings.Repeat("é", 61)+"a")},
 		} {
 			p := r.open(t)
-			if err := rec.conn().Close(tt.code, tt.reason); err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, rec.conn().Close(tt.code, tt.reason))
 			p.want(tt.want)
 		}
 	})
@@ -175,9 +170,7 @@ func TestFragmentsMakeOneMessage(t *testing.T) {
 func TestUnfinishedMessageDoesNotHideHowTheConnectionEnded(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		c, p, rec := opened(t, start, &server.Server{})
-		if err := c.SendFragment(wire.Text, []byte("a"), false); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, c.SendFragment(wire.Text, []byte("a"), false))
 		p.send(closing(4000, ""))
 		rec.want("open", `close 4000 ""`)
 		for name, send := range map[string]func() error{
@@ -217,9 +210,7 @@ func TestWritersAtOnceDoNotMixTheirFrames(t *testing.T) {
 		counts := map[int]int{}
 		for n := 0; n < writers*each; {
 			f, err := p.next()
-			if err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, err)
 			if f.Opcode == wire.Ping {
 				continue
 			}
@@ -243,21 +234,15 @@ func TestWritersAtOnceDoNotMixTheirFrames(t *testing.T) {
 func TestFragmentsFromGoroutinesAtOnceAreWholeFrames(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		c, p, _ := opened(t, start, &server.Server{})
-		if err := c.SendFragment(wire.Binary, nil, false); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, c.SendFragment(wire.Binary, nil, false))
 		var all sync.WaitGroup
 		for range 20 {
 			all.Go(func() {
-				if err := c.SendFragment(wire.Continuation, make([]byte, 1000), false); err != nil {
-					t.Error(err)
-				}
+				check.OK(t, c.SendFragment(wire.Continuation, make([]byte, 1000), false))
 			})
 		}
 		all.Wait()
-		if err := c.SendFragment(wire.Continuation, nil, true); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, c.SendFragment(wire.Continuation, nil, true))
 		p.want(`binary "" +`)
 		for range 20 {
 			p.want("continuation 1000 bytes +")
@@ -285,6 +270,7 @@ func TestSendNeitherChangesNorKeepsThePayload(t *testing.T) {
 // A client may answer a message while it receives it, and read no more until
 // its answer is read: a sender does not stop the server from reading.
 func TestClientThatAnswersWhileItReceives(t *testing.T) {
+	t.Parallel()
 	eachLoop(t, func(t *testing.T, start starter) {
 		const size = 15 << 20
 		sent, came := make(chan error, 1), make(chan int, 1)
@@ -296,21 +282,15 @@ func TestClientThatAnswersWhileItReceives(t *testing.T) {
 		p := r.open(t)
 		in := io.MultiReader(bytes.NewReader(p.in), p.nc)
 		header := make([]byte, 10)
-		if _, err := io.ReadFull(in, header); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, check.Err(io.ReadFull(in, header)))
 		h, _, err := wire.ParseHeader(header)
 		if err != nil || h.Length != size {
 			t.Fatalf("%+v, %v", h, err)
 		}
 		h.Masked = true // with the zero key
 		p.send(string(wire.AppendHeader(nil, h)))
-		if _, err := io.CopyBuffer(struct{ io.Writer }{p.nc}, io.LimitReader(in, size), make([]byte, 256<<10)); err != nil {
-			t.Fatal(err)
-		}
-		if err := <-sent; err != nil {
-			t.Error(err)
-		}
+		check.Must(t, check.Err(io.CopyBuffer(struct{ io.Writer }{p.nc}, io.LimitReader(in, size), make([]byte, 256<<10))))
+		check.OK(t, <-sent)
 		if n := <-came; n != size {
 			t.Errorf("received %d bytes, want %d", n, size)
 		}

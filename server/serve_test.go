@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )
@@ -46,17 +47,13 @@ func TestServeReceivesMessagesAndClosesWhenItReturns(t *testing.T) {
 				if m.Text() == "stop" {
 					return
 				}
-				if err := c.Sendf("%v %s", m.Opcode, m.Text()); err != nil {
-					t.Error(err)
-				}
+				check.OK(t, c.Sendf("%v %s", m.Opcode, m.Text()))
 			}
 		})
 		p.send(text("one"), fragment(wire.Binary, "t", false), frame(wire.Ping, "?"), fragment(wire.Continuation, "wo", true), text(""), text("stop"), text("nobody waits for this"))
 		for n := 0; n < 3; { // the Pong may arrive at any time
 			f, err := p.next()
-			if err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, err)
 			if f.Opcode == wire.Pong {
 				continue
 			}
@@ -304,9 +301,7 @@ func TestBusyServeBlocksTheClient(t *testing.T) {
 			defer close(done)
 			<-release
 			for m, err := range c.Messages(t.Context()) {
-				if err != nil {
-					t.Error(err)
-				}
+				check.OK(t, err)
 				got = append(got, m.Text())
 			}
 		}}}, server.Handshake{})
@@ -417,6 +412,7 @@ func TestConnsYieldsOpenConnections(t *testing.T) {
 // Receive returns every message, whether it is faster or slower than the loop,
 // or both in turn.
 func TestReceiveGetsEveryMessage(t *testing.T) {
+	t.Parallel()
 	const messages = 20_000
 	eachLoop(t, func(t *testing.T, start starter) {
 		p, returned := fiber(t, start, newRecorder(t), func(c *server.Conn) {

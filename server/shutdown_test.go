@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )
@@ -40,9 +41,7 @@ func TestShutdownClosesWith1001AndWaits(t *testing.T) {
 			p.wantEnd()
 			p.nc.Close()
 		}
-		if err := result(t, done); err != nil {
-			t.Error(err)
-		}
+		check.OK(t, result(t, done))
 		for range s.Conns() {
 			t.Error("a connection is left")
 		}
@@ -93,9 +92,7 @@ func TestShutdownRefusesHandshakes(t *testing.T) {
 		inside.want(`close 1001 ""`)
 		inside.send(closing(1001, ""))
 		inside.nc.Close()
-		if err := result(t, done); err != nil {
-			t.Error(err)
-		}
+		check.OK(t, result(t, done))
 		rec.want("open", `close 1001 ""`)
 	})
 }
@@ -164,9 +161,7 @@ func TestShutdownAbortsConnectionsWhenItsContextEnds(t *testing.T) {
 				time.Sleep(time.Minute)
 				close(release)
 			}()
-			if err := s.Shutdown(t.Context()); err != nil {
-				t.Errorf("a second Shutdown returned %v", err)
-			}
+			check.OKf(t, s.Shutdown(t.Context()), "a second Shutdown")
 		})
 	})
 }
@@ -175,9 +170,7 @@ func TestShutdownOfAServerWithoutConnections(t *testing.T) {
 	t.Run("never used", func(t *testing.T) {
 		s := new(server.Server)
 		for range 2 {
-			if err := s.Shutdown(t.Context()); err != nil {
-				t.Error(err)
-			}
+			check.OK(t, s.Shutdown(t.Context()))
 		}
 		ln := listenTCP(t)
 		if err := s.Serve(ln); err != server.ErrServerClosed {
@@ -193,9 +186,7 @@ func TestShutdownOfAServerWithoutConnections(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		s := start(t, new(server.Server))
 		s.open(t).reset()
-		if err := s.Shutdown(t.Context()); err != nil {
-			t.Error(err)
-		}
+		check.OK(t, s.Shutdown(t.Context()))
 	})
 }
 
@@ -213,9 +204,7 @@ func TestShutdownTwiceAtOnce(t *testing.T) {
 		p.want(`close 1001 ""`)
 		p.send(closing(1001, ""))
 		for range 2 {
-			if err := <-done; err != nil {
-				t.Error(err)
-			}
+			check.OK(t, <-done)
 		}
 	})
 }
@@ -225,15 +214,11 @@ func TestRunAfterShutdown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rec := newRecorder(t)
 		s := &server.Server{Handler: rec.handler()}
-		if err := s.Shutdown(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, s.Shutdown(t.Context()))
 		p, returned := run(t, s, server.Handshake{})
 		p.want(`close 1001 ""`)
 		p.send(closing(1001, ""))
-		if err := <-returned; err != nil {
-			t.Error(err)
-		}
+		check.OK(t, <-returned)
 		rec.want("open", `close 1001 ""`)
 	})
 }
@@ -266,24 +251,22 @@ func (passingError) Temporary() bool { return true }
 // any other error.
 func TestAcceptErrors(t *testing.T) {
 	passing := passingError{errors.New("too many open files")}
-	t.Run("that pass", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			start := time.Now()
-			ln := &faultyListener{newPipeListener(), []error{passing, passing, passing, passing}}
-			s := &server.Server{Handler: server.Handler{Message: echo}, Log: func(err error) {
-				if err != passing {
-					t.Errorf("reported %v", err)
-				}
-			}}
-			r := serve(t, s, ln)
-			r.dialer = ln.dial
-			p := r.open(t)
-			p.send(text("Hello"))
-			p.want(`text "Hello"`)
-			if waited := time.Since(start); waited < 20*time.Millisecond || waited > time.Second {
-				t.Errorf("waited %v in total", waited)
+	check.Bubble(t, "that pass", func(t *testing.T) {
+		start := time.Now()
+		ln := &faultyListener{newPipeListener(), []error{passing, passing, passing, passing}}
+		s := &server.Server{Handler: server.Handler{Message: echo}, Log: func(err error) {
+			if err != passing {
+				t.Errorf("reported %v", err)
 			}
-		})
+		}}
+		r := serve(t, s, ln)
+		r.dialer = ln.dial
+		p := r.open(t)
+		p.send(text("Hello"))
+		p.want(`text "Hello"`)
+		if waited := time.Since(start); waited < 20*time.Millisecond || waited > time.Second {
+			t.Errorf("waited %v in total", waited)
+		}
 	})
 	t.Run("that do not", func(t *testing.T) {
 		final := errors.New("the network is gone")
@@ -329,9 +312,7 @@ func TestListenAndServe(t *testing.T) {
 	p.want(`close 1000 ""`)
 	p.wantEnd()
 	nc.Close()
-	if err := s.Shutdown(t.Context()); err != nil {
-		t.Error(err)
-	}
+	check.OK(t, s.Shutdown(t.Context()))
 	if err := result(t, served); err != server.ErrServerClosed {
 		t.Errorf("ListenAndServe returned %v", err)
 	}
@@ -341,6 +322,7 @@ func TestListenAndServe(t *testing.T) {
 // reconnect to another server at once (T-C18). Each client is served until its
 // end.
 func TestShutdownIsSpreadOverTime(t *testing.T) {
+	t.Parallel()
 	const clients = 100
 	tests := []struct {
 		name         string
@@ -355,95 +337,85 @@ func TestShutdownIsSpreadOverTime(t *testing.T) {
 		{"shorter than the context allows", 2 * time.Second, 8 * time.Second, 2 * time.Second},
 	}
 	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				rec := newRecorder(t)
-				h := rec.handler()
-				h.Message = echo
-				s := served(t, &server.Server{Handler: h, ShutdownSpread: tt.spread})
-				closed := make(chan time.Duration, clients)
-				start := time.Now()
-				for range clients {
-					p := s.open(t)
-					rec.conn()
-					p.meanwhile(func(p *peer) {
-						p.send(text("Hello"))
-						p.want(`text "Hello"`, `close 1001 ""`)
-						closed <- time.Since(start)
-						p.send(closing(1001, ""))
-						p.rest()
-					})
-				}
-				synctest.Wait()
-				ctx := t.Context()
-				if tt.left > 0 {
-					var cancel context.CancelFunc
-					ctx, cancel = context.WithTimeout(ctx, tt.left)
-					defer cancel()
-				}
-				if err := s.Shutdown(ctx); err != nil {
-					t.Error(err)
-				}
-				close(closed)
-				var times []time.Duration
-				for d := range closed {
-					times = append(times, d)
-				}
-				if len(times) != clients {
-					t.Fatalf("%d were closed", len(times))
-				}
-				for part := range 4 { // as many in each quarter of the time
-					n := 0
-					for _, d := range times {
-						if from := tt.want / 4 * time.Duration(part); d >= from && d < from+tt.want/4 {
-							n++
-						}
-					}
-					if want := clients / 4; tt.want > 0 && (n < want-10 || n > want+10) {
-						t.Errorf("%d were closed in quarter %d, want %d", n, part, want)
+		check.Bubble(t, tt.name, func(t *testing.T) {
+			rec := newRecorder(t)
+			h := rec.handler()
+			h.Message = echo
+			s := served(t, &server.Server{Handler: h, ShutdownSpread: tt.spread})
+			closed := make(chan time.Duration, clients)
+			start := time.Now()
+			for range clients {
+				p := s.open(t)
+				rec.conn()
+				p.meanwhile(func(p *peer) {
+					p.send(text("Hello"))
+					p.want(`text "Hello"`, `close 1001 ""`)
+					closed <- time.Since(start)
+					p.send(closing(1001, ""))
+					p.rest()
+				})
+			}
+			synctest.Wait()
+			ctx := t.Context()
+			if tt.left > 0 {
+				var cancel context.CancelFunc
+				ctx, cancel = context.WithTimeout(ctx, tt.left)
+				defer cancel()
+			}
+			check.OK(t, s.Shutdown(ctx))
+			close(closed)
+			var times []time.Duration
+			for d := range closed {
+				times = append(times, d)
+			}
+			if len(times) != clients {
+				t.Fatalf("%d were closed", len(times))
+			}
+			for part := range 4 { // as many in each quarter of the time
+				n := 0
+				for _, d := range times {
+					if from := tt.want / 4 * time.Duration(part); d >= from && d < from+tt.want/4 {
+						n++
 					}
 				}
-				if took := time.Since(start); took > tt.want {
-					t.Errorf("took %v, want at most %v", took, tt.want)
+				if want := clients / 4; tt.want > 0 && (n < want-10 || n > want+10) {
+					t.Errorf("%d were closed in quarter %d, want %d", n, part, want)
 				}
-			})
+			}
+			if took := time.Since(start); took > tt.want {
+				t.Errorf("took %v, want at most %v", took, tt.want)
+			}
 		})
 	}
 }
 
 // ShutdownSpread ends early with the context, and with the last client.
 func TestShutdownThatIsSpreadIsCutShort(t *testing.T) {
-	t.Run("context ends", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			rec := newRecorder(t)
-			s := served(t, &server.Server{Handler: rec.handler(), ShutdownSpread: time.Hour, PingInterval: -1})
-			for range 2 {
-				s.open(t).meanwhile(func(p *peer) { p.rest() })
-				rec.conn()
+	check.Bubble(t, "context ends", func(t *testing.T) {
+		rec := newRecorder(t)
+		s := served(t, &server.Server{Handler: rec.handler(), ShutdownSpread: time.Hour, PingInterval: -1})
+		for range 2 {
+			s.open(t).meanwhile(func(p *peer) { p.rest() })
+			rec.conn()
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Minute, cancel)
+		timed(t, "Shutdown returned", time.Minute, func() {
+			if err := s.Shutdown(ctx); err != context.Canceled {
+				t.Errorf("Shutdown returned %v", err)
 			}
-			ctx, cancel := context.WithCancel(t.Context())
-			time.AfterFunc(time.Minute, cancel)
-			timed(t, "Shutdown returned", time.Minute, func() {
-				if err := s.Shutdown(ctx); err != context.Canceled {
-					t.Errorf("Shutdown returned %v", err)
-				}
-			})
 		})
 	})
-	t.Run("clients leave", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			rec := newRecorder(t)
-			s := served(t, &server.Server{Handler: rec.handler(), ShutdownSpread: time.Hour, PingInterval: -1})
-			for range 10 {
-				p := s.open(t)
-				rec.conn()
-				time.AfterFunc(time.Minute, func() { p.nc.Close() })
-			}
-			timed(t, "Shutdown returned", time.Minute, func() {
-				if err := s.Shutdown(t.Context()); err != nil {
-					t.Error(err)
-				}
-			})
+	check.Bubble(t, "clients leave", func(t *testing.T) {
+		rec := newRecorder(t)
+		s := served(t, &server.Server{Handler: rec.handler(), ShutdownSpread: time.Hour, PingInterval: -1})
+		for range 10 {
+			p := s.open(t)
+			rec.conn()
+			time.AfterFunc(time.Minute, func() { p.nc.Close() })
+		}
+		timed(t, "Shutdown returned", time.Minute, func() {
+			check.OK(t, s.Shutdown(t.Context()))
 		})
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )
@@ -13,20 +14,14 @@ import (
 // lost, and Send returned nil.
 func TestSlowDropOldestRefusesMessagesAfterClose(t *testing.T) {
 	prepared, err := server.Prepare(wire.Text, []byte("late"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	eachLoop(t, func(t *testing.T, start starter) {
 		s := &server.Server{WriteTimeout: patience, SlowPolicy: server.SlowDropOldest}
 		c, _, _ := opened(t, start, s)
 		for c.Buffered() == 0 {
-			if err := c.Send(wire.Binary, numbered(0)); err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, c.Send(wire.Binary, numbered(0)))
 		}
-		if err := c.Close(wire.GoingAway, ""); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, c.Close(wire.GoingAway, ""))
 		if c.Buffered() == 0 {
 			t.Fatal("the backlog is empty")
 		}

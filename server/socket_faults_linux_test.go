@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/internal/test/sockbuf"
 	"github.com/fibersock/fibersock/wire"
 )
@@ -29,9 +30,7 @@ func newServing(t *testing.T, s *Server) *serving {
 	s.Handler.Open = func(c *Conn) { r.opened <- c }
 	s.Handler.Error = func(_ *Conn, err error) { r.ended <- err }
 	ln, err := sockbuf.Listen()
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	r.addr = ln.Addr().String()
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(ln) }()
@@ -48,20 +47,14 @@ func newServing(t *testing.T, s *Server) *serving {
 func (r *serving) open(t *testing.T) (*net.TCPConn, *Conn) {
 	t.Helper()
 	nc, err := sockbuf.Dial(r.addr)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	t.Cleanup(func() { nc.Close() })
 	nc.SetDeadline(time.Now().Add(30 * time.Second))
-	if _, err := nc.Write([]byte(upgradeRequests["minimal"])); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, check.Err(nc.Write([]byte(upgradeRequests["minimal"]))))
 	c := <-r.opened
 	last, b := "", make([]byte, 1)
 	for last != "\r\n\r\n" { // the response ends with an empty line
-		if _, err := io.ReadFull(nc, b); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, check.Err(io.ReadFull(nc, b)))
 		last = (last + string(b))[max(len(last)-3, 0):]
 	}
 	return nc.(*net.TCPConn), c
@@ -96,9 +89,7 @@ func TestInputThatWaitsForServeIsNotCopied(t *testing.T) {
 	}
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	if _, err := nc.Write(b); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, check.Err(nc.Write(b)))
 	<-all
 	runtime.ReadMemStats(&after)
 	if n := after.TotalAlloc - before.TotalAlloc; n > 16<<20 {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )
@@ -20,9 +21,7 @@ func (r *running) atRest(t *testing.T) server.Stats {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	if err := r.Shutdown(ctx); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, r.Shutdown(ctx))
 	eventually(t, "no blocked handler", func() bool { return r.Stats().Blocked == 0 })
 	return r.Stats()
 }
@@ -194,9 +193,7 @@ func TestStatsOfUpgrade(t *testing.T) {
 	s := &server.Server{Authorize: func(*handshake.Request, *handshake.ServerAnswer) error { return &handshake.Error{Status: 401} }}
 	var parser handshake.RequestParser
 	req, _, err := parser.Parse([]byte(request("/")))
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	if _, err := s.AcceptHandshake(req); err == nil {
 		t.Fatal("not refused")
 	}
@@ -211,6 +208,7 @@ func TestStatsOfUpgrade(t *testing.T) {
 }
 
 func TestStatsOfEnds(t *testing.T) {
+	t.Parallel()
 	until := func(send string, want ...string) func(t *testing.T, r *running) {
 		return func(t *testing.T, r *running) {
 			p := r.open(t)
@@ -305,6 +303,7 @@ func TestStatsOfPanics(t *testing.T) {
 // Backlog contains the bytes buffered for a client until they are sent or the
 // client is aborted.
 func TestStatsOfBacklog(t *testing.T) {
+	t.Parallel()
 	const size = 16 << 20 // more than the kernel buffers
 	everything := func(r *running, n int) {
 		for range n {
@@ -349,6 +348,7 @@ func TestStatsOfBacklog(t *testing.T) {
 // Counters are consistent with each other at any time, and do not shrink. At
 // the end they are complete.
 func TestStatsDuringTraffic(t *testing.T) {
+	t.Parallel()
 	eachLoop(t, func(t *testing.T, start starter) {
 		const clients, rounds, messages = 8, 20, 10
 		r := start(t, &server.Server{Handler: server.Handler{Message: echo}, Log: func(error) {}})

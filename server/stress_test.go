@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/internal/test/usage"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
@@ -250,18 +251,14 @@ func TestStress(t *testing.T) {
 			all.Go(func() {
 				rnd := rand.New(rand.NewPCG(uint64(worker), 1))
 				for turn.Add(1) <= clients && !t.Failed() {
-					if err := s.client(r, rnd); err != nil {
-						t.Error(err)
-					}
+					check.OK(t, s.client(r, rnd))
 				}
 			})
 		}
 		all.Wait()
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
-		if err := r.Shutdown(ctx); err != nil {
-			t.Error(err)
-		}
+		check.OK(t, r.Shutdown(ctx))
 		if s.opened.Load() != s.closed.Load() || len(s.conns) != 0 {
 			t.Errorf("%d connections were opened, %d closed, %d are left", s.opened.Load(), s.closed.Load(), len(s.conns))
 		}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )
@@ -89,9 +90,7 @@ func TestReportsOfRefusalsCannotBeWrittenByClients(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				p := s.dial(t)
 				p.send(request)
-				if _, err := p.rest(); err != nil {
-					t.Error(err)
-				}
+				check.OK(t, check.Err(p.rest()))
 				refused := takeOne[*server.RefusedError](t, s.log)
 				if refused == nil {
 					return
@@ -166,6 +165,7 @@ func TestControlPayloadIsSentUnchanged(t *testing.T) {
 
 // T-C16: clients that send at line rate do not starve other clients.
 func TestBusyClientsStarveNobody(t *testing.T) {
+	t.Parallel()
 	const busy, quiet, rounds = 2, 20, 5
 	eachLoop(t, func(t *testing.T, start starter) {
 		s := start(t, &server.Server{Handler: server.Handler{Message: func(c *server.Conn, op wire.Opcode, p []byte) {
@@ -256,9 +256,7 @@ func TestPingsAreNoMessages(t *testing.T) {
 		p.want(`text "Hello"`)
 		timed(t, "closed", patient, func() {
 			for {
-				if err := p.trySend(frame(wire.Ping, "")); err != nil {
-					t.Fatal(err)
-				}
+				check.Must(t, p.trySend(frame(wire.Ping, "")))
 				if f, err := p.next(); err != nil || f.Opcode == wire.Close {
 					if show(f) != `close 1008 "idle"` {
 						t.Errorf("received %s, %v", show(f), err)

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )
@@ -56,17 +57,15 @@ func TestSlowOpeningHandshakeIsCut(t *testing.T) {
 		},
 	}
 	for name, client := range clients {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				rec := newRecorder(t)
-				s := served(t, &server.Server{Handler: rec.handler(), HandshakeTimeout: 8 * time.Second})
-				p := s.dial(t)
-				p.meanwhile(client)
-				timed(t, "cut", 8*time.Second, p.wantEnd)
-				synctest.Wait()
-				wantTimeout(t, takeOne[*server.RefusedError](t, s.log), "HandshakeTimeout")
-				rec.wantNothing()
-			})
+		check.Bubble(t, name, func(t *testing.T) {
+			rec := newRecorder(t)
+			s := served(t, &server.Server{Handler: rec.handler(), HandshakeTimeout: 8 * time.Second})
+			p := s.dial(t)
+			p.meanwhile(client)
+			timed(t, "cut", 8*time.Second, p.wantEnd)
+			synctest.Wait()
+			wantTimeout(t, takeOne[*server.RefusedError](t, s.log), "HandshakeTimeout")
+			rec.wantNothing()
 		})
 	}
 }
@@ -104,9 +103,7 @@ func TestNegativeTimeoutsAreNone(t *testing.T) {
 		go func() { sent <- c.SendText("Hello") }()
 		time.Sleep(time.Hour)
 		p.want(`text "Hello"`)
-		if err := <-sent; err != nil {
-			t.Error(err)
-		}
+		check.OK(t, <-sent)
 		go c.Close(1000, "")
 		p.want(`close 1000 ""`)
 		time.Sleep(time.Hour)
@@ -132,36 +129,30 @@ func TestSilentClientIsPingedAndThenCut(t *testing.T) {
 
 // Every received byte counts as activity, not only a Pong (6455-5.5.3-d).
 func TestAnyByteKeepsAConnection(t *testing.T) {
-	t.Run("a Pong for each Ping", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			p := served(t, &server.Server{PingInterval: 8 * time.Second, PongTimeout: 4 * time.Second}).open(t)
-			for range 100 {
-				timed(t, "pinged", 8*time.Second, p.wantHeartbeat)
-				time.Sleep(2 * time.Second)
-				p.send(frame(wire.Pong, "of another Ping"))
-			}
-		})
+	check.Bubble(t, "a Pong for each Ping", func(t *testing.T) {
+		p := served(t, &server.Server{PingInterval: 8 * time.Second, PongTimeout: 4 * time.Second}).open(t)
+		for range 100 {
+			timed(t, "pinged", 8*time.Second, p.wantHeartbeat)
+			time.Sleep(2 * time.Second)
+			p.send(frame(wire.Pong, "of another Ping"))
+		}
 	})
-	t.Run("a message for each Ping", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			p := served(t, &server.Server{PingInterval: 8 * time.Second, PongTimeout: 4 * time.Second}).open(t)
-			for range 100 {
-				timed(t, "pinged", 8*time.Second, p.wantHeartbeat)
-				p.send(text("Hello"))
-			}
-		})
+	check.Bubble(t, "a message for each Ping", func(t *testing.T) {
+		p := served(t, &server.Server{PingInterval: 8 * time.Second, PongTimeout: 4 * time.Second}).open(t)
+		for range 100 {
+			timed(t, "pinged", 8*time.Second, p.wantHeartbeat)
+			p.send(text("Hello"))
+		}
 	})
-	t.Run("byte by byte", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			s := served(t, &server.Server{Handler: server.Handler{Message: echo}, PingInterval: 8 * time.Second, PongTimeout: 4 * time.Second, AssemblyTimeout: -1})
-			p := s.open(t)
-			message := strings.Repeat("a", 100)
-			for _, b := range []byte(text(message)) {
-				time.Sleep(5 * time.Second)
-				p.send(string([]byte{b}))
-			}
-			p.want("text 100 bytes") // and not one Ping before
-		})
+	check.Bubble(t, "byte by byte", func(t *testing.T) {
+		s := served(t, &server.Server{Handler: server.Handler{Message: echo}, PingInterval: 8 * time.Second, PongTimeout: 4 * time.Second, AssemblyTimeout: -1})
+		p := s.open(t)
+		message := strings.Repeat("a", 100)
+		for _, b := range []byte(text(message)) {
+			time.Sleep(5 * time.Second)
+			p.send(string([]byte{b}))
+		}
+		p.want("text 100 bytes") // and not one Ping before
 	})
 }
 
@@ -175,27 +166,21 @@ func TestBusyHandlerIsNoSilence(t *testing.T) {
 	newServer := func(h server.Handler) *server.Server {
 		return &server.Server{Handler: h, PingInterval: 8 * time.Second, PongTimeout: 4 * time.Second}
 	}
-	t.Run("in Message", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			p := served(t, newServer(server.Handler{Message: func(c *server.Conn, _ wire.Opcode, _ []byte) { work(c) }})).open(t)
-			p.send(text("Hello"))
-			p.want(`text "done"`)
-			timed(t, "pinged", 8*time.Second, p.wantHeartbeat)
-		})
+	check.Bubble(t, "in Message", func(t *testing.T) {
+		p := served(t, newServer(server.Handler{Message: func(c *server.Conn, _ wire.Opcode, _ []byte) { work(c) }})).open(t)
+		p.send(text("Hello"))
+		p.want(`text "done"`)
+		timed(t, "pinged", 8*time.Second, p.wantHeartbeat)
 	})
-	t.Run("in Open", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			p := served(t, newServer(server.Handler{Open: work})).open(t)
-			p.want(`text "done"`)
-			timed(t, "pinged", 8*time.Second, p.wantHeartbeat)
-		})
+	check.Bubble(t, "in Open", func(t *testing.T) {
+		p := served(t, newServer(server.Handler{Open: work})).open(t)
+		p.want(`text "done"`)
+		timed(t, "pinged", 8*time.Second, p.wantHeartbeat)
 	})
-	t.Run("in Open, run", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			p, _ := run(t, newServer(server.Handler{Open: work}), server.Handshake{})
-			p.want(`text "done"`)
-			timed(t, "pinged", 8*time.Second, p.wantHeartbeat)
-		})
+	check.Bubble(t, "in Open, run", func(t *testing.T) {
+		p, _ := run(t, newServer(server.Handler{Open: work}), server.Handshake{})
+		p.want(`text "done"`)
+		timed(t, "pinged", 8*time.Second, p.wantHeartbeat)
 	})
 }
 
@@ -237,19 +222,17 @@ func TestClosingHandshakeIsBoundedInTime(t *testing.T) {
 		{"a client that continues to send to a slow handler", time.Second, stream(0)},
 	}
 	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				rec := newRecorder(t)
-				h := rec.handler()
-				h.Message = func(*server.Conn, wire.Opcode, []byte) { time.Sleep(tt.work) }
-				p := served(t, &server.Server{Handler: h, CloseTimeout: 8 * time.Second}).open(t)
-				go rec.conn().Close(1000, "")
-				p.want(`close 1000 ""`)
-				p.meanwhile(tt.client)
-				timed(t, "cut", 8*time.Second, p.wantEnd)
-				rec.want("open", "lost", `close 1006 ""`)
-				wantTimeout(t, rec.failure(), "CloseTimeout")
-			})
+		check.Bubble(t, tt.name, func(t *testing.T) {
+			rec := newRecorder(t)
+			h := rec.handler()
+			h.Message = func(*server.Conn, wire.Opcode, []byte) { time.Sleep(tt.work) }
+			p := served(t, &server.Server{Handler: h, CloseTimeout: 8 * time.Second}).open(t)
+			go rec.conn().Close(1000, "")
+			p.want(`close 1000 ""`)
+			p.meanwhile(tt.client)
+			timed(t, "cut", 8*time.Second, p.wantEnd)
+			rec.want("open", "lost", `close 1006 ""`)
+			wantTimeout(t, rec.failure(), "CloseTimeout")
 		})
 	}
 }
@@ -287,25 +270,21 @@ func TestClientThatDoesNotReadIsCut(t *testing.T) {
 		},
 	}
 	for name, send := range sends {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				rec := newRecorder(t)
-				served(t, &server.Server{Handler: rec.handler(), WriteTimeout: 8 * time.Second, CloseTimeout: -1}).open(t)
-				c := rec.conn()
-				timed(t, "cut", 8*time.Second, func() {
-					if err := send(c); err != nil {
-						t.Error(err)
-					}
-					rec.want("open", "lost", `close 1006 ""`)
-				})
-				for _, err := range []error{rec.failure(), c.SendText("late"), c.Err()} {
-					wantTimeout(t, err, "WriteTimeout")
-					var timeout *server.TimeoutError
-					if !errors.As(err, &timeout) || !errors.Is(err, os.ErrDeadlineExceeded) || timeout.After != 8*time.Second {
-						t.Errorf("%#v", err)
-					}
-				}
+		check.Bubble(t, name, func(t *testing.T) {
+			rec := newRecorder(t)
+			served(t, &server.Server{Handler: rec.handler(), WriteTimeout: 8 * time.Second, CloseTimeout: -1}).open(t)
+			c := rec.conn()
+			timed(t, "cut", 8*time.Second, func() {
+				check.OK(t, send(c))
+				rec.want("open", "lost", `close 1006 ""`)
 			})
+			for _, err := range []error{rec.failure(), c.SendText("late"), c.Err()} {
+				wantTimeout(t, err, "WriteTimeout")
+				var timeout *server.TimeoutError
+				if !errors.As(err, &timeout) || !errors.Is(err, os.ErrDeadlineExceeded) || timeout.After != 8*time.Second {
+					t.Errorf("%#v", err)
+				}
+			}
 		})
 	}
 }
@@ -337,19 +316,17 @@ func TestClientThatDoesNotReadAnswersIsCut(t *testing.T) {
 		}},
 	}
 	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				s := served(t, &server.Server{WriteTimeout: write, PingInterval: -1})
-				p := s.dial(t)
-				start := time.Now()
-				tt.client(p)
-				for p.trySend(frame(wire.Pong, "")) == nil { // the server reads until it aborts
-					time.Sleep(100 * time.Millisecond)
-				}
-				if took := time.Since(start); took < tt.within/2 || took > tt.within+200*time.Millisecond {
-					t.Errorf("cut after %v, want %v", took, tt.within)
-				}
-			})
+		check.Bubble(t, name, func(t *testing.T) {
+			s := served(t, &server.Server{WriteTimeout: write, PingInterval: -1})
+			p := s.dial(t)
+			start := time.Now()
+			tt.client(p)
+			for p.trySend(frame(wire.Pong, "")) == nil { // the server reads until it aborts
+				time.Sleep(100 * time.Millisecond)
+			}
+			if took := time.Since(start); took < tt.within/2 || took > tt.within+200*time.Millisecond {
+				t.Errorf("cut after %v, want %v", took, tt.within)
+			}
 		})
 	}
 }

@@ -4,30 +4,27 @@ package server_test
 
 import (
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"net"
-	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/test/check"
+	"github.com/fibersock/fibersock/internal/test/testcert"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )
 
 // certificate returns a certificate for 127.0.0.1, and the configuration of a
-// client that trusts it.
+// client that trusts it, at any time: in a bubble the year is 2000.
 func certificate(t *testing.T) (tls.Certificate, *tls.Config) {
 	t.Helper()
-	ts := httptest.NewTLSServer(nil)
-	defer ts.Close()
-	trusted := x509.NewCertPool()
-	trusted.AddCert(ts.Certificate())
-	return ts.TLS.Certificates[0], &tls.Config{RootCAs: trusted, ServerName: "127.0.0.1"}
+	cert, trusted, err := testcert.New("127.0.0.1")
+	check.Must(t, err)
+	valid := func() time.Time { return cert.Leaf.NotAfter.Add(-time.Hour) }
+	return cert, &tls.Config{RootCAs: trusted, ServerName: "127.0.0.1", Time: valid}
 }
 
 // serveTLS serves the connections of ln over TLS, with the results of
@@ -52,6 +49,7 @@ func serveTLS(t *testing.T, s *server.Server, ln net.Listener, cert tls.Certific
 // On a TLS port all bytes use TLS. The end has its order: Close frame,
 // close_notify, TCP (6455-4.2.2-a, 6455-10.6-a, 6455-7.1.1-a, T-G10).
 func TestTLSCarriesTheWholeConnection(t *testing.T) {
+	t.Parallel()
 	rec := newRecorder(t)
 	h := rec.handler()
 	h.Message = echo
@@ -83,27 +81,21 @@ func TestNoTLSOnATLSPort(t *testing.T) {
 	t.Run("plain HTTP", func(t *testing.T) {
 		s := serveTLS(t, &server.Server{}, listenTCP(t), cert, cfg)
 		nc, err := net.Dial("tcp", s.addr)
-		if err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, err)
 		p := newPeer(t, nc)
 		p.send(request("/"))
 		if b, _ := p.rest(); strings.Contains(string(b), " 101 ") {
 			t.Errorf("answered with %q", b)
 		}
 	})
-	t.Run("half a ClientHello", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			ln := newPipeListener()
-			serveTLS(t, &server.Server{HandshakeTimeout: 8 * time.Second}, ln, cert, cfg)
-			nc, err := ln.dial()
-			if err != nil {
-				t.Fatal(err)
-			}
-			p := newPeer(t, nc)
-			p.send("\x16\x03\x01")
-			timed(t, "cut", 8*time.Second, p.wantEnd)
-		})
+	check.Bubble(t, "half a ClientHello", func(t *testing.T) {
+		ln := newPipeListener()
+		serveTLS(t, &server.Server{HandshakeTimeout: 8 * time.Second}, ln, cert, cfg)
+		nc, err := ln.dial()
+		check.Must(t, err)
+		p := newPeer(t, nc)
+		p.send("\x16\x03\x01")
+		timed(t, "cut", 8*time.Second, p.wantEnd)
 	})
 }
 
@@ -116,9 +108,7 @@ func TestTLSClientThatDoesNotReadIsCut(t *testing.T) {
 		serveTLS(t, &server.Server{Handler: rec.handler(), WriteTimeout: 8 * time.Second}, newPipeListener(), cert, cfg).open(t)
 		c := rec.conn()
 		timed(t, "cut", 8*time.Second, func() {
-			if err := c.Send(wire.Binary, make([]byte, 100_000)); err != nil {
-				t.Error(err)
-			}
+			check.OK(t, c.Send(wire.Binary, make([]byte, 100_000)))
 			rec.want("open", "lost", `close 1006 ""`)
 		})
 		wantTimeout(t, c.Err(), "WriteTimeout")
@@ -129,7 +119,8 @@ func TestTLSClientThatDoesNotReadIsCut(t *testing.T) {
 // configuration, which it does not change, and negotiates only HTTP/1.1.
 func TestListenAndServeTLS(t *testing.T) {
 	cert, cfg := certificate(t)
-	certFile, keyFile := writePEM(t, cert)
+	certFile, keyFile, err := testcert.Files(t.TempDir(), cert)
+	check.Must(t, err)
 	own := &tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: []string{"h2", "http/1.1"}}
 	for name, tt := range map[string]struct {
 		tls           *tls.Config
@@ -166,9 +157,7 @@ func TestListenAndServeTLS(t *testing.T) {
 				t.Errorf("agreed on %q", got)
 			}
 			tc.Close()
-			if err := s.Shutdown(t.Context()); err != nil {
-				t.Error(err)
-			}
+			check.OK(t, s.Shutdown(t.Context()))
 			if err := result(t, served); err != server.ErrServerClosed {
 				t.Errorf("ListenAndServeTLS returned %v", err)
 			}
@@ -189,22 +178,6 @@ func TestListenAndServeTLS(t *testing.T) {
 			t.Errorf("ListenAndServeTLS returned %v", err)
 		}
 	})
-}
-
-func writePEM(t *testing.T, cert tls.Certificate) (certFile, keyFile string) {
-	t.Helper()
-	key, err := x509.MarshalPKCS8PrivateKey(cert.PrivateKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	write := func(name, kind string, der []byte) string {
-		file := filepath.Join(t.TempDir(), name)
-		if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return file
-	}
-	return write("cert.pem", "CERTIFICATE", cert.Certificate[0]), write("key.pem", "PRIVATE KEY", key)
 }
 
 // addTLS adds a starter for each form of TLS: by the server or by another

@@ -443,9 +443,9 @@ func (c *Conn) open(h Handshake) (ok bool) {
 		c.ensureExt().mailbox = newMailbox(accepted)
 	}
 	partial := c.handler.Partial != nil || c.mailbox() != nil
-	c.endpoint.Init(output{c}, c.server.sharedConfig(partial))
+	c.endpoint.Init(c.transport, c.server.sharedConfig(partial))
 	if c.policy() == SlowBlock {
-		c.endpoint.SetBackpressure(backpressure{c})
+		c.endpoint.SetBackpressure(backpressure{c.transport, c})
 	}
 	c.server.counters.count((*Stats).opened)
 	c.phase.store(phaseOpen)

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )
@@ -21,37 +22,23 @@ func TestNextWriterSendsAMessageInFragments(t *testing.T) {
 		p := start(t, &server.Server{Handler: rec.handler()}).open(t)
 		c := rec.conn()
 		w, err := c.NextWriter(wire.Text)
-		if err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, err)
 		io.WriteString(w, "one ")
 		io.WriteString(w, "two")
-		if err := w.Flush(); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, w.Flush())
 		p.want(`text "one two" +`)
-		if err := c.SendPing([]byte("?")); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, c.SendPing([]byte("?")))
 		sent := make(chan error, 1)
 		go func() { sent <- c.SendBinary([]byte("later")) }()
-		if err := server.Broadcast(func(yield func(*server.Conn) bool) { yield(c) }, wire.Text, []byte("to all")); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, server.Broadcast(func(yield func(*server.Conn) bool) { yield(c) }, wire.Text, []byte("to all")))
 		io.WriteString(w, strings.Repeat("x", 5000))
-		if err := w.Close(); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, w.Close())
 		p.want(`ping "?"`, "continuation 5000 bytes +", `continuation ""`)
-		if err := result(t, sent); err != nil {
-			t.Error(err)
-		}
+		check.OK(t, result(t, sent))
 		got := map[string]bool{}
 		for range 2 {
 			f, err := p.next()
-			if err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, err)
 			got[show(f)] = true
 		}
 		if !got[`binary "later"`] || !got[`text "to all"`] {
@@ -98,9 +85,7 @@ func TestFragmentsCountAgainstTheBacklog(t *testing.T) {
 				start(t, &server.Server{Handler: rec.handler(), SlowPolicy: policy, MaxBacklog: limit}).open(t) // does not read
 				c := rec.conn()
 				w, err := c.NextWriter(wire.Binary)
-				if err != nil {
-					t.Fatal(err)
-				}
+				check.Must(t, err)
 				part := make([]byte, 64<<10)
 				for err = nil; err == nil; {
 					_, err = w.Write(part)
@@ -136,16 +121,12 @@ func TestNextWriterWaitsWithSlowBlock(t *testing.T) {
 					return
 				}
 			}
-			if err := w.Close(); err != nil {
-				t.Error(err)
-			}
+			check.OK(t, w.Close())
 		})
 		total := 0
 		for {
 			f, err := p.next()
-			if err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, err)
 			if f.Opcode == wire.Ping {
 				continue
 			}
@@ -174,12 +155,8 @@ func TestFragmentsKeepAConnectionFromBeingIdle(t *testing.T) {
 			}
 			for range 10 {
 				time.Sleep(8 * time.Second)
-				if _, err := io.WriteString(w, "x"); err != nil {
-					t.Error(err)
-				}
-				if err := w.Flush(); err != nil {
-					t.Error(err)
-				}
+				check.OK(t, check.Err(io.WriteString(w, "x")))
+				check.OK(t, w.Flush())
 			}
 			w.Close()
 		}}}, server.Handshake{})

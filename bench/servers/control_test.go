@@ -48,7 +48,7 @@ func TestEndOfInputEndsTheServer(t *testing.T) {
 		if err := json.NewDecoder(out).Decode(&hello); err != nil {
 			t.Error(err)
 		}
-		dial(t, hello.Listening, nil, "")
+		dial(t, hello.Listening, nil)
 		in.Close()
 		if rest, err := io.ReadAll(out); err != nil || len(rest) > 1 {
 			t.Errorf("more output: %q, %v", rest, err)

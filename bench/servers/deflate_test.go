@@ -6,11 +6,14 @@ import (
 	"io"
 	"strings"
 	"testing"
+
+	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/wire"
 )
 
 // RFC 7692, without context takeover in either direction.
 func TestEchoOfCompressedMessage(t *testing.T) {
-	const offer = "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
+	offer := handshake.Extension{Name: "permessage-deflate", Params: []handshake.Param{{Name: "server_no_context_takeover"}, {Name: "client_no_context_takeover"}}}
 	each(t, func(t *testing.T, p peer) {
 		if p.noDeflate {
 			refuses(t, p.name, "-deflate")
@@ -18,30 +21,32 @@ func TestEchoOfCompressedMessage(t *testing.T) {
 		}
 		s := start(t, p.name, "-deflate")
 		c := dial(t, s.Listening, nil, offer)
-		for _, parameter := range strings.Split(offer, "; ") {
-			if !strings.Contains(c.Extensions, parameter) {
-				t.Fatalf("agreed on %q, want %q", c.Extensions, offer)
+		for _, parameter := range append(offer.Params, handshake.Param{Name: offer.Name}) {
+			if !strings.Contains(c.Extensions, parameter.Name) {
+				t.Fatalf("agreed on %q, want %+v", c.Extensions, offer)
 			}
 		}
 		for _, size := range []int{1000, 100_000, 600} {
 			want := []byte(strings.Repeat("compressible, ", size/14))
-			c.send(frame{fin: true, rsv1: true, opcode: opText, payload: deflate(t, want)})
+			sent := text(string(deflate(t, want)))
+			sent.RSV = wire.RSV1
+			c.send(sent)
 			m := c.message()
-			if !m.rsv1 || m.opcode != opText || len(m.payload) >= len(want) {
-				t.Fatalf("%d bytes: RSV1 %t, opcode %d, %d bytes", size, m.rsv1, m.opcode, len(m.payload))
+			if m.RSV != wire.RSV1 || m.Opcode != wire.Text || len(m.Payload) >= len(want) {
+				t.Fatalf("%d bytes: RSV %v, %v, %d bytes", size, m.RSV, m.Opcode, len(m.Payload))
 			}
-			if got := inflate(t, m.payload); !bytes.Equal(got, want) {
+			if got := inflate(t, m.Payload); !bytes.Equal(got, want) {
 				t.Fatalf("%d bytes: got %d other ones", size, len(got))
 			}
 		}
 		// A message need not be compressed, extension or not; nor need its echo.
-		c.send(frame{fin: true, opcode: opText, payload: []byte("plain")})
+		c.send(text("plain"))
 		m := c.message()
-		if m.rsv1 {
-			m.payload = inflate(t, m.payload)
+		if m.RSV == wire.RSV1 {
+			m.Payload = inflate(t, m.Payload)
 		}
-		if string(m.payload) != "plain" {
-			t.Errorf("RSV1 %t, %q", m.rsv1, m.payload)
+		if string(m.Payload) != "plain" {
+			t.Errorf("RSV %v, %q", m.RSV, m.Payload)
 		}
 	})
 }

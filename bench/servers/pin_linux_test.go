@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/fibersock/fibersock/wire"
 )
 
 func TestServerRunsOnTheProcessorsItIsGiven(t *testing.T) {
@@ -17,9 +19,8 @@ func TestServerRunsOnTheProcessorsItIsGiven(t *testing.T) {
 			t.Errorf("the server may run on %s, want %s", got, first)
 		}
 		c := s.dial()
-		sent := frame{fin: true, opcode: opText, payload: []byte("pinned")}
-		c.send(sent)
-		c.wantReplies([]frame{sent}, false)
+		c.send(text("pinned"))
+		c.wantReplies([]wire.Frame{text("pinned")}, false)
 	})
 }
 

@@ -114,7 +114,7 @@ func (p *process) command(line string, v any) {
 // dial opens a connection to the server.
 func (p *process) dial() *rawClient {
 	p.t.Helper()
-	return dial(p.t, p.Listening, nil, "")
+	return dial(p.t, p.Listening, nil)
 }
 
 // refuses runs a server that must report that it does not support the flags.

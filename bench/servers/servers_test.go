@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/bench/internal/serve"
+	"github.com/fibersock/fibersock/wire"
 )
 
 // peer is a server command, with its differences from the others.
@@ -96,15 +97,11 @@ func TestEchoOfEachLengthForm(t *testing.T) {
 	each(t, func(t *testing.T, p peer) {
 		c := start(t, p.name).dial()
 		for _, size := range []int{0, 1, 32, 33, 125, 126, 4096, 65535, 65536, 1 << 20, 32} {
-			for _, opcode := range []byte{opText, opBinary} {
-				want := bytes.Repeat([]byte("aλ"), size/3+1)[:size]
-				if opcode == opText { // which a cut character would not be
-					want = bytes.Repeat([]byte("a"), size)
-				}
-				c.send(frame{fin: true, opcode: opcode, payload: want})
-				m := c.frame()
-				if !m.fin || m.opcode != opcode || !bytes.Equal(m.payload, want) {
-					t.Fatalf("size %d, opcode %d: got %d bytes, opcode %d, FIN %t, or other ones", size, opcode, len(m.payload), m.opcode, m.fin)
+			// A cut character would not be text.
+			for _, want := range []wire.Frame{text(strings.Repeat("a", size)), binary(strings.Repeat("aλ", size/3+1)[:size])} {
+				c.send(want)
+				if m := c.frame(); !m.Fin || m.Opcode != want.Opcode || !bytes.Equal(m.Payload, want.Payload) {
+					t.Fatalf("size %d, %v: got %d bytes, %v, FIN %t, or other ones", size, want.Opcode, len(m.Payload), m.Opcode, m.Fin)
 				}
 			}
 		}
@@ -114,34 +111,30 @@ func TestEchoOfEachLengthForm(t *testing.T) {
 func TestEchoOfFragmentedMessageAroundPing(t *testing.T) {
 	each(t, func(t *testing.T, p peer) {
 		c := start(t, p.name).dial()
-		c.send(
-			frame{opcode: opText, payload: []byte("Hel")},
-			frame{fin: true, opcode: opPing, payload: []byte("between")},
-			frame{opcode: opContinuation, payload: nil},
-			frame{fin: true, opcode: opContinuation, payload: []byte("lo")},
-			frame{fin: true, opcode: opPing, payload: []byte("after")},
-		)
+		begun, empty := text("Hel"), full(wire.Continuation, "")
+		begun.Fin, empty.Fin = false, false
+		c.send(begun, ping("between"), empty, full(wire.Continuation, "lo"), ping("after"))
 		var data []string
 		var pongs []string
 		begin := true
 		for len(pongs) < 2 || !begin {
 			f := c.frame()
 			switch {
-			case f.opcode == opPong:
-				pongs = append(pongs, string(f.payload))
+			case f.Opcode == wire.Pong:
+				pongs = append(pongs, string(f.Payload))
 				continue
 			case begin:
 				data = append(data, "")
 			}
-			data[len(data)-1] += string(f.payload)
-			begin = f.fin
+			data[len(data)-1] += string(f.Payload)
+			begin = f.Fin
 		}
 		want := []string{"Hello"}
 		if p.splitsFragments {
 			want = []string{"Hel", "", "lo"}
 		}
 		if p.reorders && len(data) == 0 { // the pong was quicker
-			data = append(data, string(c.message().payload))
+			data = append(data, string(c.message().Payload))
 		}
 		if !slices.Equal(data, want) || !slices.Equal(pongs, []string{"between", "after"}) {
 			t.Errorf("messages %q, pongs %q", data, pongs)
@@ -153,29 +146,34 @@ func TestEchoOfManyInFlight(t *testing.T) {
 	each(t, func(t *testing.T, p peer) {
 		c := start(t, p.name).dial()
 		for _, size := range []int{32, 125, 1000, 16 << 10} {
-			var frames []frame
-			for i := range byte(16) {
-				frames = append(frames, frame{fin: true, opcode: opBinary, payload: bytes.Repeat([]byte{i + 1}, size)})
-			}
+			frames := sixteen(size)
 			c.send(frames...)
 			c.wantReplies(frames, p.reorders)
 		}
 	})
 }
 
+// sixteen returns messages of a size, each other than the others.
+func sixteen(size int) (frames []wire.Frame) {
+	for i := range 16 {
+		frames = append(frames, binary(strings.Repeat(string(rune(i+1)), size)))
+	}
+	return frames
+}
+
 // wantReplies reads the echoes of frames.
-func (c *rawClient) wantReplies(frames []frame, inAnyOrder bool) {
+func (c *rawClient) wantReplies(frames []wire.Frame, inAnyOrder bool) {
 	c.t.Helper()
-	var got []frame
+	var got []wire.Frame
 	for range frames {
 		got = append(got, c.message())
 	}
 	if inAnyOrder {
-		slices.SortFunc(got, func(a, b frame) int { return bytes.Compare(a.payload, b.payload) })
+		slices.SortFunc(got, func(a, b wire.Frame) int { return bytes.Compare(a.Payload, b.Payload) })
 	}
 	for i, f := range frames {
-		if got[i].opcode != f.opcode || !bytes.Equal(got[i].payload, f.payload) {
-			c.t.Fatalf("reply %d is not the echo: opcode %d, %d bytes", i, got[i].opcode, len(got[i].payload))
+		if got[i].Opcode != f.Opcode || !bytes.Equal(got[i].Payload, f.Payload) {
+			c.t.Fatalf("reply %d is not the echo: %v, %d bytes", i, got[i].Opcode, len(got[i].Payload))
 		}
 	}
 }
@@ -183,16 +181,9 @@ func (c *rawClient) wantReplies(frames []frame, inAnyOrder bool) {
 func TestEchoOfMessageThatArrivesByteByByte(t *testing.T) {
 	each(t, func(t *testing.T, p peer) {
 		c := start(t, p.name).dial()
-		frames := []frame{
-			{fin: true, opcode: opText, payload: []byte("first")},
-			{fin: true, opcode: opText, payload: bytes.Repeat([]byte("z"), 200)},
-		}
-		var wire []byte
-		for _, f := range frames {
-			wire = f.appendMasked(wire)
-		}
-		for i := range wire {
-			c.write(wire[i : i+1])
+		frames := []wire.Frame{text("first"), text(strings.Repeat("z", 200))}
+		for b := masked(frames...); len(b) > 0; b = b[1:] {
+			c.write(b[:1])
 		}
 		c.wantReplies(frames, p.reorders)
 	})
@@ -205,10 +196,7 @@ func TestEchoToClientThatReadsSlowly(t *testing.T) {
 		if err := c.conn.(*net.TCPConn).SetReadBuffer(256 << 10); err != nil {
 			t.Fatal(err)
 		}
-		var frames []frame
-		for i := range byte(16) {
-			frames = append(frames, frame{fin: true, opcode: opBinary, payload: bytes.Repeat([]byte{i + 1}, 1<<20)})
-		}
+		frames := sixteen(1 << 20)
 		sent := make(chan struct{})
 		go func() {
 			defer close(sent)
@@ -223,15 +211,15 @@ func TestPingIsAnsweredWithItsPayload(t *testing.T) {
 	each(t, func(t *testing.T, p peer) {
 		c := start(t, p.name).dial()
 		for _, size := range []int{0, 4, 125} {
-			want := bytes.Repeat([]byte("p"), size)
-			c.send(frame{fin: true, opcode: opPing, payload: want})
-			if f := c.frame(); f.opcode != opPong || !bytes.Equal(f.payload, want) {
-				t.Errorf("ping of %d bytes: got opcode %d, %q", size, f.opcode, f.payload)
+			want := strings.Repeat("p", size)
+			c.send(ping(want))
+			if f := c.frame(); f.Opcode != wire.Pong || string(f.Payload) != want {
+				t.Errorf("ping of %d bytes: got %v, %q", size, f.Opcode, f.Payload)
 			}
 		}
-		c.send(frame{fin: true, opcode: opPong}, frame{fin: true, opcode: opText, payload: []byte("on")})
-		if m := c.message(); string(m.payload) != "on" {
-			t.Errorf("after a pong that answers nothing: %q", m.payload)
+		c.send(full(wire.Pong, ""), text("on"))
+		if m := c.message(); string(m.Payload) != "on" {
+			t.Errorf("after a pong that answers nothing: %q", m.Payload)
 		}
 	})
 }
@@ -241,18 +229,18 @@ func TestCloseIsAnsweredAndEndsTheConnection(t *testing.T) {
 		s := start(t, p.name)
 		other := s.dial()
 		c := s.dial()
-		c.send(frame{fin: true, opcode: opText, payload: []byte("last")})
-		if m := c.message(); string(m.payload) != "last" {
-			t.Fatalf("got %q", m.payload)
+		c.send(text("last"))
+		if m := c.message(); string(m.Payload) != "last" {
+			t.Fatalf("got %q", m.Payload)
 		}
-		c.send(frame{fin: true, opcode: opClose, payload: []byte{1000 >> 8, 1000 & 0xff}})
-		if f := c.frame(); f.opcode != opClose || !bytes.HasPrefix(f.payload, []byte{1000 >> 8, 1000 & 0xff}) {
-			t.Errorf("got opcode %d, %q", f.opcode, f.payload)
+		c.send(normalClose)
+		if f := c.frame(); f.Opcode != wire.Close || !bytes.HasPrefix(f.Payload, normalClose.Payload) {
+			t.Errorf("got %v, %q", f.Opcode, f.Payload)
 		}
 		c.wantEnd()
-		other.send(frame{fin: true, opcode: opText, payload: []byte("still here")})
-		if m := other.message(); string(m.payload) != "still here" {
-			t.Errorf("the other connection got %q", m.payload)
+		other.send(text("still here"))
+		if m := other.message(); string(m.Payload) != "still here" {
+			t.Errorf("the other connection got %q", m.Payload)
 		}
 	})
 }
@@ -262,10 +250,10 @@ func TestConnectionsDoNotMix(t *testing.T) {
 		s := start(t, p.name)
 		a, b := s.dial(), s.dial()
 		for range 20 {
-			a.send(frame{fin: true, opcode: opText, payload: []byte("of a")})
-			b.send(frame{fin: true, opcode: opText, payload: []byte("of b")})
-			if ma, mb := a.message(), b.message(); string(ma.payload) != "of a" || string(mb.payload) != "of b" {
-				t.Fatalf("a got %q, b got %q", ma.payload, mb.payload)
+			a.send(text("of a"))
+			b.send(text("of b"))
+			if ma, mb := a.message(), b.message(); string(ma.Payload) != "of a" || string(mb.Payload) != "of b" {
+				t.Fatalf("a got %q, b got %q", ma.Payload, mb.Payload)
 			}
 		}
 	})
@@ -276,26 +264,26 @@ func TestBroadcastReachesAllConnections(t *testing.T) {
 		s := start(t, p.name, "-broadcast")
 		clients := []*rawClient{s.dial(), s.dial(), s.dial()}
 		for _, c := range clients { // which then is in the room
-			c.send(frame{fin: true, opcode: opPing})
+			c.send(ping(""))
 			c.frame()
 		}
 		for i, c := range clients {
-			sent := frame{fin: true, opcode: opText, payload: bytes.Repeat([]byte("x"), 1+i*1000)}
+			sent := text(strings.Repeat("x", 1+i*1000))
 			if i == 1 {
-				sent.opcode = opBinary
+				sent.Opcode = wire.Binary
 			}
 			c.send(sent)
 			for _, to := range clients {
-				to.wantReplies([]frame{sent}, false)
+				to.wantReplies([]wire.Frame{sent}, false)
 			}
 		}
-		clients[0].send(frame{fin: true, opcode: opClose, payload: []byte{1000 >> 8, 1000 & 0xff}})
+		clients[0].send(normalClose)
 		clients[0].frame()
 		clients[0].wantEnd()
-		left := frame{fin: true, opcode: opText, payload: []byte("the others")}
+		left := text("the others")
 		clients[1].send(left)
-		clients[1].wantReplies([]frame{left}, false)
-		clients[2].wantReplies([]frame{left}, false)
+		clients[1].wantReplies([]wire.Frame{left}, false)
+		clients[2].wantReplies([]wire.Frame{left}, false)
 	})
 }
 
@@ -303,21 +291,19 @@ func TestBlockingMessageDelaysOnlyItsConnection(t *testing.T) {
 	each(t, func(t *testing.T, p peer) {
 		s := start(t, p.name)
 		slow, quick := s.dial(), s.dial()
-		blocking := frame{fin: true, opcode: opBinary, payload: bytes.Repeat([]byte("B"), serve.BlockingSize)}
+		blocking := binary(strings.Repeat("B", serve.BlockingSize))
 		begin := time.Now()
 		slow.send(blocking)
-		for _, other := range []frame{
-			{fin: true, opcode: opText, payload: blocking.payload},
-			{fin: true, opcode: opBinary, payload: blocking.payload[1:]},
-			{fin: true, opcode: opBinary, payload: bytes.Repeat([]byte("C"), serve.BlockingSize)},
+		for _, other := range []wire.Frame{
+			text(string(blocking.Payload)), binary(string(blocking.Payload[1:])), binary(strings.Repeat("C", serve.BlockingSize)),
 		} {
 			quick.send(other)
-			quick.wantReplies([]frame{other}, false)
+			quick.wantReplies([]wire.Frame{other}, false)
 		}
 		if took := time.Since(begin); took > 900*time.Millisecond && !p.blocksAll {
 			t.Errorf("another connection waited for %v", took)
 		}
-		slow.wantReplies([]frame{blocking}, false)
+		slow.wantReplies([]wire.Frame{blocking}, false)
 		if took := time.Since(begin); took < time.Second || took > 3*time.Second {
 			t.Errorf("the message took %v, want 1s and little more", took)
 		}
@@ -329,17 +315,17 @@ func TestUTF8IsCheckedWhereItIsSaid(t *testing.T) {
 	each(t, func(t *testing.T, p peer) {
 		s := start(t, p.name)
 		c := s.dial()
-		c.send(frame{fin: true, opcode: opText, payload: []byte("κόσμε")})
-		if m := c.message(); string(m.payload) != "κόσμε" {
-			t.Fatalf("got %q", m.payload)
+		c.send(text("κόσμε"))
+		if m := c.message(); string(m.Payload) != "κόσμε" {
+			t.Fatalf("got %q", m.Payload)
 		}
-		c.send(frame{fin: true, opcode: opText, payload: []byte("a\xff")})
-		want := byte(opText)
+		c.send(text("a\xff"))
+		want := wire.Text
 		if s.UTF8 {
-			want = opClose
+			want = wire.Close
 		}
-		if f := c.frame(); f.opcode != want {
-			t.Errorf("utf8 %t, and text that is not UTF-8 was answered with opcode %d, %q", s.UTF8, f.opcode, f.payload)
+		if f := c.frame(); f.Opcode != want {
+			t.Errorf("utf8 %t, and text that is not UTF-8 was answered with %v, %q", s.UTF8, f.Opcode, f.Payload)
 		}
 	})
 }
@@ -347,13 +333,13 @@ func TestUTF8IsCheckedWhereItIsSaid(t *testing.T) {
 func TestMessageOverTheLimitIsRefused(t *testing.T) {
 	each(t, func(t *testing.T, p peer) {
 		c := start(t, p.name, "-max-message", "1000").dial()
-		c.send(frame{fin: true, opcode: opText, payload: bytes.Repeat([]byte("x"), 1000)})
-		if m := c.message(); len(m.payload) != 1000 {
-			t.Fatalf("got %d bytes", len(m.payload))
+		c.send(text(strings.Repeat("x", 1000)))
+		if m := c.message(); len(m.Payload) != 1000 {
+			t.Fatalf("got %d bytes", len(m.Payload))
 		}
-		c.send(frame{fin: true, opcode: opText, payload: bytes.Repeat([]byte("x"), 2000)})
-		if f, err := readFrame(c.in); err == nil && f.opcode != opClose {
-			t.Errorf("a message of twice the limit was answered with opcode %d, %d bytes", f.opcode, len(f.payload))
+		c.send(text(strings.Repeat("x", 2000)))
+		if f, err := c.readFrame(); err == nil && f.Opcode != wire.Close {
+			t.Errorf("a message of twice the limit was answered with %v, %d bytes", f.Opcode, len(f.Payload))
 		}
 	})
 }

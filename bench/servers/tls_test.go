@@ -2,9 +2,11 @@ package servers_test
 
 import (
 	"crypto/tls"
+	"strings"
 	"testing"
 
 	"github.com/fibersock/fibersock/internal/test/testcert"
+	"github.com/fibersock/fibersock/wire"
 )
 
 func TestEchoOverTLS(t *testing.T) {
@@ -22,11 +24,11 @@ func TestEchoOverTLS(t *testing.T) {
 			return
 		}
 		s := start(t, p.name, "-cert", cert, "-key", key)
-		c := dial(t, s.Listening, &tls.Config{RootCAs: roots, ServerName: "127.0.0.1"}, "")
+		c := dial(t, s.Listening, &tls.Config{RootCAs: roots, ServerName: "127.0.0.1"})
 		for _, size := range []int{0, 125, 65536, 1 << 20} {
-			sent := frame{fin: true, opcode: opBinary, payload: make([]byte, size)}
+			sent := binary(strings.Repeat("\x00", size))
 			c.send(sent)
-			c.wantReplies([]frame{sent}, false)
+			c.wantReplies([]wire.Frame{sent}, false)
 		}
 	})
 }

@@ -3,6 +3,7 @@ package corpus
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -146,13 +147,10 @@ func (p *parser) head(name string, args Args) error {
 
 func (p *parser) role(args Args) error {
 	w, args := args.Word()
-	for _, r := range []Role{Client, Server, both} {
-		if w == r.String() {
-			p.script.Role = r
-			return args.None()
-		}
+	if p.script.Role = Role(w); !slices.Contains([]Role{Client, Server, both}, p.script.Role) {
+		return fmt.Errorf("role %q is not client, server or both", w)
 	}
-	return fmt.Errorf("role %q is not client, server or both", w)
+	return args.None()
 }
 
 func (p *parser) limit(args Args) error {
@@ -215,7 +213,7 @@ func (p *parser) act(name string, args Args) error {
 }
 
 func (p *parser) step(a Action) error {
-	if p.script.Role == 0 {
+	if p.script.Role == "" {
 		return errors.New("something happens before the role is said")
 	}
 	p.script.Steps = append(p.script.Steps, Step{Line: p.line, Action: a})
@@ -229,19 +227,12 @@ func parseCall(name string, args Args) (a Action, err error) {
 	if n := len(args); n > 0 && args[n-1].Is("error") {
 		a.Refused, args = true, args[:n-1]
 	}
-	switch name {
-	case "send":
-		a.Kind = SendMessage
+	switch a.Kind = ActionKind(name); a.Kind {
+	case SendMessage:
 		a.Opcode, args, err = args.Opcode()
-	case "fragment":
-		a.Kind = SendFragment
+	case SendFragment:
 		a.Opcode, a.Final, args, err = fragment(args)
-	case "ping":
-		a.Kind = SendPing
-	case "pong":
-		a.Kind = SendPong
-	case "close":
-		a.Kind = SendClose
+	case SendClose:
 		a.Code, args, err = args.Code()
 		if err == nil {
 			a.Reason, err = args.Text()
@@ -274,7 +265,7 @@ func (p *parser) expect(name string, args Args) error {
 		step.Out = append(step.Out, frames...)
 		return err
 	default:
-		if step.State != 0 {
+		if step.State != "" {
 			return errors.New("second state")
 		}
 		var err error
@@ -285,25 +276,24 @@ func (p *parser) expect(name string, args Args) error {
 
 func parseEvent(args Args) (e Event, err error) {
 	kind, args := args.Word()
-	switch kind {
-	case "message":
-		e.Kind = Message
+	switch e.Kind = EventKind(kind); e.Kind {
+	case Message:
 		e.Opcode, args, err = args.Opcode()
-	case "partial":
-		e.Kind = Partial
+	case Partial:
 		e.Opcode, e.Final, args, err = fragment(args)
-	case "ping":
-		e.Kind = Ping
-	case "pong":
-		e.Kind = Pong
-	case "close":
-		e.Kind = Close
-		if e.Code, args, err = args.Code(); err == nil {
-			e.Reason, err = args.Text()
+	case Ping, Pong:
+	case Close, Fail, Lost:
+		if e.Code, args, err = args.Code(); err != nil {
+			return e, err
 		}
-		return e, err
-	case "fail", "lost":
-		return parseEnd(kind, args)
+		switch {
+		case e.Kind == Close:
+			e.Reason, err = args.Text()
+			return e, err
+		case e.Kind == Lost && e.Code != wire.AbnormalClosure:
+			return e, fmt.Errorf("lost has the code %d and not 1006", int(e.Code))
+		}
+		return e, args.None()
 	default:
 		return e, fmt.Errorf("unknown event %q", kind)
 	}
@@ -311,23 +301,6 @@ func parseEvent(args Args) (e Event, err error) {
 		e.Payload, err = args.Bytes()
 	}
 	return e, err
-}
-
-// parseEnd parses the two events that consist of a code.
-func parseEnd(kind string, args Args) (Event, error) {
-	e := Event{Kind: Fail}
-	code, args, err := args.Code()
-	if err != nil {
-		return e, err
-	}
-	e.Code = code
-	if kind == "lost" {
-		e.Kind = Lost
-		if code != wire.AbnormalClosure {
-			return e, fmt.Errorf("lost has the code %d and not 1006", int(code))
-		}
-	}
-	return e, args.None()
 }
 
 // parseOut parses frames that an endpoint of the role r must write.
@@ -362,12 +335,10 @@ func parseOut(args Args, line int, r Role) ([]Frame, error) {
 
 func parseState(args Args) (State, error) {
 	w, args := args.Word()
-	for _, s := range []State{Open, CloseSent, Closed} {
-		if w == s.String() {
-			return s, args.None()
-		}
+	if s := State(w); slices.Contains([]State{Open, CloseSent, Closed}, s) {
+		return s, args.None()
 	}
-	return 0, fmt.Errorf("state %q is not open, closesent or closed", w)
+	return "", fmt.Errorf("state %q is not open, closesent or closed", w)
 }
 
 func fragment(args Args) (op wire.Opcode, final bool, rest Args, err error) {

@@ -6,28 +6,15 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// Role is the role of the endpoint under test. There is no zero Role.
-type Role uint8
+// Role is the role of the endpoint under test, as scripts spell it.
+type Role string
 
 // The roles. A parsed script has one of the first two.
 const (
-	Client Role = iota + 1
-	Server
-	both
+	Client Role = "client"
+	Server Role = "server"
+	both   Role = "both"
 )
-
-// String returns the role as scripts spell it.
-func (r Role) String() string {
-	switch r {
-	case Client:
-		return "client"
-	case Server:
-		return "server"
-	case both:
-		return "both"
-	}
-	return fmt.Sprintf("Role(%d)", uint8(r))
-}
 
 // NoLimit is the value of a limit that a script switches off.
 const NoLimit = -1
@@ -69,44 +56,23 @@ type Step struct {
 	Action Action
 	Events []Event
 	Out    []Frame
-	State  State // 0: not checked
+	State  State // "": not checked
 }
 
-// ActionKind is a kind of action.
-type ActionKind uint8
+// ActionKind is a kind of action, as scripts spell it.
+type ActionKind string
 
 // The actions: the peer sends bytes or ends the transport, or the application
 // makes a call.
 const (
-	Input ActionKind = iota + 1
-	EOF
-	SendMessage
-	SendFragment
-	SendPing
-	SendPong
-	SendClose
+	Input        ActionKind = "in"
+	EOF          ActionKind = "eof"
+	SendMessage  ActionKind = "send"
+	SendFragment ActionKind = "fragment"
+	SendPing     ActionKind = "ping"
+	SendPong     ActionKind = "pong"
+	SendClose    ActionKind = "close"
 )
-
-// String returns the action as scripts spell it.
-func (k ActionKind) String() string {
-	switch k {
-	case Input:
-		return "in"
-	case EOF:
-		return "eof"
-	case SendMessage:
-		return "send"
-	case SendFragment:
-		return "fragment"
-	case SendPing:
-		return "ping"
-	case SendPong:
-		return "pong"
-	case SendClose:
-		return "close"
-	}
-	return fmt.Sprintf("ActionKind(%d)", uint8(k))
-}
 
 // Action is an action. Its kind determines the fields that it uses.
 type Action struct {
@@ -119,40 +85,19 @@ type Action struct {
 	Refused bool            // the call must fail without effect
 }
 
-// EventKind is a kind of event.
-type EventKind uint8
+// EventKind is a kind of event, as scripts spell it.
+type EventKind string
 
 // The events.
 const (
-	Message EventKind = iota + 1
-	Partial           // a piece of a message
-	Ping
-	Pong
-	Close // the peer closed
-	Fail  // the endpoint failed the connection
-	Lost  // the transport ended without a closing handshake
+	Message EventKind = "message"
+	Partial EventKind = "partial" // a piece of a message
+	Ping    EventKind = "ping"
+	Pong    EventKind = "pong"
+	Close   EventKind = "close" // the peer closed
+	Fail    EventKind = "fail"  // the endpoint failed the connection
+	Lost    EventKind = "lost"  // the transport ended without a closing handshake
 )
-
-// String returns the event as scripts spell it.
-func (k EventKind) String() string {
-	switch k {
-	case Message:
-		return "message"
-	case Partial:
-		return "partial"
-	case Ping:
-		return "ping"
-	case Pong:
-		return "pong"
-	case Close:
-		return "close"
-	case Fail:
-		return "fail"
-	case Lost:
-		return "lost"
-	}
-	return fmt.Sprintf("EventKind(%d)", uint8(k))
-}
 
 // Event is an event for the application. Its kind determines the fields that it
 // uses.
@@ -200,29 +145,16 @@ func (f Frame) String() string {
 	return Hex(f.Bytes)
 }
 
-// State is the state of an endpoint's connection as the application sees it.
-// The zero State is none.
-type State uint8
+// State is the state of an endpoint's connection as the application sees it,
+// as scripts spell it. The zero State is none.
+type State string
 
 // The states.
 const (
-	Open State = iota + 1
-	CloseSent
-	Closed
+	Open      State = "open"
+	CloseSent State = "closesent"
+	Closed    State = "closed"
 )
-
-// String returns the state as scripts spell it.
-func (s State) String() string {
-	switch s {
-	case Open:
-		return "open"
-	case CloseSent:
-		return "closesent"
-	case Closed:
-		return "closed"
-	}
-	return fmt.Sprintf("State(%d)", uint8(s))
-}
 
 // shown is how many bytes of a long payload or frame a failure shows.
 const shown = 48

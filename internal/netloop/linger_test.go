@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/internal/netloop"
+	"github.com/fibersock/fibersock/internal/test/check"
 )
 
 const wait = 3 * time.Second
@@ -27,17 +28,13 @@ func TestLastBytesArriveDespiteUnreadInput(t *testing.T) {
 	for name, transport := range transports {
 		t.Run(name, func(t *testing.T) {
 			ours, peer := transport(t)
-			if _, err := peer.Write(make([]byte, 200<<10)); err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, check.Err(peer.Write(make([]byte, 200<<10))))
 			c := (&netloop.NetConn{Conn: ours})
 			if _, err := io.ReadFull(c, make([]byte, 10)); err != nil { // the rest is unread
 				t.Fatal(err)
 			}
 			last := bytes.Repeat([]byte("last bytes"), 100)
-			if _, err := c.Write(last); err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, check.Err(c.Write(last)))
 			lingered := make(chan struct{})
 			go func() {
 				defer close(lingered)
@@ -88,22 +85,20 @@ func TestCloseWriteWithinAndLingerEnd(t *testing.T) {
 		{"both with TLS", true, func(c *netloop.NetConn) { c.CloseWriteWithin(wait); c.Linger(wait) }, 2 * wait},
 	}
 	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				a, b := pipe(t)
-				var ours net.Conn = a
-				if tt.secure {
-					ours, _ = secured(t, a, b)
-				}
-				start := time.Now()
-				tt.f((&netloop.NetConn{Conn: ours}))
-				if took := time.Since(start); took < wait || took > tt.most {
-					t.Errorf("it took %v, want from %v to %v", took, wait, tt.most)
-				}
-				if _, err := b.Read(make([]byte, 1)); err != io.EOF {
-					t.Errorf("the peer got %v", err)
-				}
-			})
+		check.Bubble(t, tt.name, func(t *testing.T) {
+			a, b := pipe(t)
+			var ours net.Conn = a
+			if tt.secure {
+				ours, _ = secured(t, a, b)
+			}
+			start := time.Now()
+			tt.f((&netloop.NetConn{Conn: ours}))
+			if took := time.Since(start); took < wait || took > tt.most {
+				t.Errorf("it took %v, want from %v to %v", took, wait, tt.most)
+			}
+			if _, err := b.Read(make([]byte, 1)); err != io.EOF {
+				t.Errorf("the peer got %v", err)
+			}
 		})
 	}
 }
@@ -190,9 +185,7 @@ func TestLingerSaysGoodbye(t *testing.T) {
 		defer close(lingered)
 		(&netloop.NetConn{Conn: ours}).Linger(time.Minute)
 	}()
-	if err := peer.CloseWrite(); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, peer.CloseWrite())
 	if _, err := peer.Read(make([]byte, 1)); err != io.EOF {
 		t.Errorf("the peer got %v", err)
 	}

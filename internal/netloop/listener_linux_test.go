@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/fibersock/fibersock/internal/test/check"
 )
 
 // Every connection has the options of net.ListenConfig, however it was
@@ -22,16 +24,12 @@ func TestOptionsOfConnectionsThatWaitTogether(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			ln, err := cfg.Listen(t.Context(), "tcp", "127.0.0.1:0")
-			if err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, err)
 			const n = 40
 			connect := func() {
 				for range n {
 					nc, err := net.Dial("tcp", ln.Addr().String())
-					if err != nil {
-						t.Fatal(err)
-					}
+					check.Must(t, err)
 					t.Cleanup(func() { nc.Close() })
 				}
 			}
@@ -51,9 +49,7 @@ func TestOptionsOfConnectionsThatWaitTogether(t *testing.T) {
 					socket.mu.Lock()
 					value, err := syscall.GetsockoptInt(int(socket.fd), o.level, o.option)
 					socket.mu.Unlock()
-					if err != nil {
-						t.Fatal(err)
-					}
+					check.Must(t, err)
 					values[value]++
 				}
 				if len(values) != 1 {
@@ -76,9 +72,7 @@ func TestListenerWhoseOptionsCannotBeSet(t *testing.T) {
 	a, b := tcpPair(t)
 	defer b.Close()
 	fd, _, err := duplicate(a, new(atomic.Pointer[addrs]))
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	defer syscall.Close(fd)
 	a.Close()
 	acc.readSockopts(fd)
@@ -94,15 +88,11 @@ func TestDuplicateIsNonBlocking(t *testing.T) {
 	a, b := tcpPair(t)
 	defer b.Close()
 	f, err := a.File()
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	f.Fd()
 	f.Close()
 	fd, _, err := duplicate(a, new(atomic.Pointer[addrs]))
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	defer syscall.Close(fd)
 	a.Close()
 	flags, _, errno := syscall.Syscall(syscall.SYS_FCNTL, uintptr(fd), syscall.F_GETFL, 0)
@@ -115,18 +105,12 @@ func TestDuplicateIsNonBlocking(t *testing.T) {
 func tcpPair(t *testing.T) (a, b *net.TCPConn) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	defer ln.Close()
 	theirs, err := net.Dial("tcp", ln.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	ours, err := ln.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	return ours.(*net.TCPConn), theirs.(*net.TCPConn)
 }
 

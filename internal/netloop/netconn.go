@@ -13,25 +13,6 @@ import (
 // such that the last frame arrives. Writes must not overlap.
 type NetConn struct{ net.Conn }
 
-// TimeoutError says that the peer has accepted no bytes for the time of the
-// limit. It is os.ErrDeadlineExceeded under errors.Is.
-type TimeoutError struct {
-	After   time.Duration
-	Bytes   int // the size of the write, or of the write buffer
-	Written int // the number of bytes that the kernel has accepted
-}
-
-// Error names the limit, its value and the option that sets it.
-func (e *TimeoutError) Error() string {
-	return "websocket: the peer does not read: no progress in writing for " + e.After.String() + " (WriteTimeout)"
-}
-
-// Timeout reports true, as net.Error has it.
-func (e *TimeoutError) Timeout() bool { return true }
-
-// Unwrap returns os.ErrDeadlineExceeded.
-func (e *TimeoutError) Unwrap() error { return os.ErrDeadlineExceeded }
-
 // Write writes all of p or fails. After a timeout of the net.Conn itself the
 // connection is closed, because the peer has half a frame.
 func (c *NetConn) Write(p []byte) (n int, err error) {
@@ -49,16 +30,9 @@ func (c *NetConn) Write(p []byte) (n int, err error) {
 // below TLS, because telling the peer could take as long as the peer likes.
 //
 //go:noinline
-func (c *NetConn) Close() error { return closeBelow(c.Conn) }
-
-// closeBelow closes nc or, if nc is a TLS connection, the connection below TLS.
-func closeBelow(nc net.Conn) error {
-	if secure, ok := nc.(interface{ NetConn() net.Conn }); ok {
-		if below := secure.NetConn(); below != nil {
-			nc = below
-		}
-	}
-	return nc.Close()
+func (c *NetConn) Close() error {
+	low, _ := lowest(c.Conn)
+	return low.Close()
 }
 
 // maxDiscarded bounds, in bytes, the input that is discarded at a connection's

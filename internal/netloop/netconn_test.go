@@ -9,16 +9,15 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/internal/netloop"
+	"github.com/fibersock/fibersock/internal/test/check"
 )
 
 const timeout = 8 * time.Second
 
-// The TimeoutError of a transport with its own time limit is returned
-// unchanged.
+// The error of a transport with its own time limit is returned unchanged.
 func TestTimeLimitOfTheTransportIsNamed(t *testing.T) {
-	below := &netloop.TimeoutError{After: time.Minute, Bytes: 7}
-	if _, err := (&netloop.NetConn{Conn: late{err: below}}).Write([]byte("Hello")); err != below {
-		t.Errorf("%v, want %v", err, below)
+	if _, err := (&netloop.NetConn{Conn: late{err: netloop.ErrLate}}).Write([]byte("Hello")); err != netloop.ErrLate {
+		t.Errorf("%v, want %v", err, netloop.ErrLate)
 	}
 }
 
@@ -45,15 +44,13 @@ func (c noDeadlines) SetWriteDeadline(time.Time) error { return c.err }
 // Linger is bounded without deadlines too.
 func TestLingerNeedsNoDeadlines(t *testing.T) {
 	for name, err := range map[string]error{"fail": errors.New("not supported"), "do nothing": nil} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				a, _ := pipe(t)
-				start := time.Now()
-				(&netloop.NetConn{Conn: noDeadlines{a, err}}).Linger(wait)
-				if took := time.Since(start); took < wait || took > 2*wait {
-					t.Errorf("Linger took %v", took)
-				}
-			})
+		check.Bubble(t, name, func(t *testing.T) {
+			a, _ := pipe(t)
+			start := time.Now()
+			(&netloop.NetConn{Conn: noDeadlines{a, err}}).Linger(wait)
+			if took := time.Since(start); took < wait || took > 2*wait {
+				t.Errorf("Linger took %v", took)
+			}
 		})
 	}
 }
@@ -76,9 +73,7 @@ func TestCloseDoesNotWait(t *testing.T) {
 		a, b := pipe(t)
 		ours, _ := secured(t, a, b)
 		start := time.Now()
-		if err := (&netloop.NetConn{Conn: ours}).Close(); err != nil {
-			t.Error(err)
-		}
+		check.OK(t, (&netloop.NetConn{Conn: ours}).Close())
 		if took := time.Since(start); took > 0 {
 			t.Errorf("Close took %v", took)
 		}

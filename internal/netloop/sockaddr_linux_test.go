@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+
+	"github.com/fibersock/fibersock/internal/test/check"
 )
 
 // The addresses of a connection are the same after they were packed. IPv4
@@ -33,9 +35,7 @@ func TestAddressesAreKept(t *testing.T) {
 // The zone of an address is the name of its interface, if it has one.
 func TestAddressesAreAsPackageNetHasThem(t *testing.T) {
 	lo, err := net.InterfaceByName("lo")
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	for _, tt := range []struct {
 		sa   syscall.Sockaddr
 		want string

@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/fibersock/fibersock/internal/test/check"
 )
 
 // events returns the number of events that the pollers have handled.
@@ -79,20 +81,16 @@ func TestResetWhileHandlersAreBusyIsReportedOnce(t *testing.T) {
 // buffer holds the lock, aborts nothing: the peer has received all bytes. The
 // connection used to be aborted with io.EOF as the reason.
 func TestTimerThatFiresLateAbortsNothing(t *testing.T) {
-	l := newTestLoop(t, Config{WriteTimeout: time.Hour, MaxBlocked: 10}, listen(t), nil)
+	l := newTestLoop(t, Config{WriteTimeout: WriteTimeout{time.Hour, errLate}, MaxBlocked: 10}, listen(t), nil)
 	nc, c := l.connect(t)
 	s := c.socket.(*PolledSocket)
 	const size = 900 << 10
-	if err := s.Writev(nil, make([]byte, size)); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, s.Writev(nil, make([]byte, size)))
 	if s.Buffered() == 0 {
 		t.Fatal("nothing is buffered")
 	}
 	s.expire() // the deadline has been moved
-	if _, err := io.CopyN(io.Discard, nc, size); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, check.Err(io.CopyN(io.Discard, nc, size)))
 	for s.Buffered() > 0 {
 		runtime.Gosched()
 	}
@@ -101,15 +99,11 @@ func TestTimerThatFiresLateAbortsNothing(t *testing.T) {
 
 	// The time is over, but the peer has read, and the poller has not handled
 	// that.
-	if err := s.Writev(nil, make([]byte, size)); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, s.Writev(nil, make([]byte, size)))
 	s.mu.Lock()
 	buffered := s.out.size()
 	s.ext.deadline = time.Now().Add(-time.Hour)
-	if _, err := io.CopyN(io.Discard, nc, int64(size-buffered)); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, check.Err(io.CopyN(io.Discard, nc, int64(size-buffered))))
 	s.expired()
 	s.mu.Unlock()
 	if _, err := io.CopyN(io.Discard, nc, int64(buffered)); err != nil {

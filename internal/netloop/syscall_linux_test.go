@@ -5,14 +5,14 @@ package netloop
 import (
 	"syscall"
 	"testing"
+
+	"github.com/fibersock/fibersock/internal/test/check"
 )
 
 // A full socket accepts no byte, for any size and number of pieces.
 func TestFullSocketAcceptsNothing(t *testing.T) {
 	pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_NONBLOCK, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	defer syscall.Close(pair[0])
 	defer syscall.Close(pair[1])
 	fd := int32(pair[0])

@@ -10,6 +10,7 @@ import (
 
 	"github.com/fibersock/fibersock/client"
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/server/httpupgrade"
 	"github.com/fibersock/fibersock/wire"
@@ -57,9 +58,7 @@ func TestAcceptWithOptions(t *testing.T) {
 		ended <- echoUntilClosed(r.Context(), c)
 	}), s)
 	c, err := client.Dial(t.Context(), wsURL(hs.URL)+"/x", &client.Config{Subprotocols: []string{"a", "b"}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	if got := c.Subprotocol(); got != "b" {
 		t.Errorf("the subprotocol is %q", got)
 	}
@@ -75,15 +74,11 @@ func TestAcceptWithOptions(t *testing.T) {
 	if n := header.Count("X-Both"); n != 1 {
 		t.Errorf("X-Both has %d values", n)
 	}
-	if err := c.SendText("Hello"); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, c.SendText("Hello"))
 	if m, err := c.Receive(t.Context()); err != nil || m.Text() != "Hello" {
 		t.Errorf("received %q, %v", m.Text(), err)
 	}
-	if err := c.Close(wire.NormalClosure, "bye"); err != nil {
-		t.Error(err)
-	}
+	check.OK(t, c.Close(wire.NormalClosure, "bye"))
 	var closed *server.CloseError
 	if err := within(t, ended); !errors.As(err, &closed) || closed.Reason != "bye" {
 		t.Errorf("Receive returned %v", err)
@@ -129,9 +124,7 @@ func TestAcceptReturnsWhyItHasRefused(t *testing.T) {
 		returned <- err
 	}), s)
 	resp, err := http.Get(hs.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	resp.Body.Close()
 	var refused *handshake.Error
 	if err := within(t, returned); resp.StatusCode != 426 || !errors.As(err, &refused) || refused.Status != 426 {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/fibersock/fibersock/client"
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/server/httpupgrade"
 	"github.com/fibersock/fibersock/wire"
@@ -48,9 +49,7 @@ func TestHandlerReturnsWhileTheConnectionIsOpen(t *testing.T) {
 		defer close(done)
 		checkEcho(t, wsURL(hs.URL), nil)
 	}()
-	if err := within(t, returned); err != nil {
-		t.Errorf("Upgrade returned %v", err)
-	}
+	check.OKf(t, within(t, returned), "Upgrade")
 	within(t, ended)
 	if value := within(t, opened); value != "somebody" {
 		t.Errorf("the value is %v", value)
@@ -107,9 +106,7 @@ func TestMuchBehindTheRequest(t *testing.T) {
 		if _, err := io.ReadFull(br, got); err != nil || string(got) != string(want) {
 			t.Errorf("%d bytes: %v, or the wrong ones", size, err)
 		}
-		if err := within(t, sent); err != nil {
-			t.Error(err)
-		}
+		check.OK(t, within(t, sent))
 		nc.Close()
 	}
 }
@@ -123,9 +120,7 @@ func TestShutdown(t *testing.T) {
 	defer cancel()
 	late, lateResponse := dialRaw(t, hs.URL)
 	c, err := client.Dial(ctx, wsURL(hs.URL), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	defer c.CloseNow()
 	down := make(chan error, 1)
 	go func() { down <- s.Shutdown(ctx) }()
@@ -134,18 +129,12 @@ func TestShutdown(t *testing.T) {
 	if !errors.As(err, &closed) || closed.Code != wire.GoingAway {
 		t.Errorf("the client got %v", err)
 	}
-	if err := within(t, down); err != nil {
-		t.Errorf("Shutdown returned %v", err)
-	}
-	if _, err := io.WriteString(late, request()); err != nil {
-		t.Fatal(err)
-	}
+	check.OKf(t, within(t, down), "Shutdown")
+	check.Must(t, check.Err(io.WriteString(late, request())))
 	if r, err := http.ReadResponse(lateResponse, nil); err != nil || r.StatusCode != 503 {
 		t.Errorf("late: %v, %v", r, err)
 	}
 	late.Close()
-	if err := hs.Config.Shutdown(ctx); err != nil {
-		t.Error(err)
-	}
+	check.OK(t, hs.Config.Shutdown(ctx))
 	hs.Close()
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server/httpupgrade"
 )
 
@@ -20,13 +21,9 @@ func crowd(t *testing.T, addr string, n int) (disband func()) {
 	answer := make([]byte, 1000)
 	for i := range conns {
 		nc, err := net.Dial("tcp", addr)
-		if err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, err)
 		conns[i] = nc
-		if _, err := io.WriteString(nc, request()); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, check.Err(io.WriteString(nc, request())))
 		if n, err := nc.Read(answer); err != nil || !strings.HasPrefix(string(answer[:n]), "HTTP/1.1 101 ") {
 			t.Fatalf("%q, %v", answer[:n], err)
 		}

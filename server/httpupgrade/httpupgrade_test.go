@@ -17,6 +17,7 @@ import (
 
 	"github.com/fibersock/fibersock/client"
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/server/httpupgrade"
 	"github.com/fibersock/fibersock/wire"
@@ -40,9 +41,7 @@ func serve(t *testing.T, h http.Handler, s *server.Server) *httptest.Server {
 func stop(t *testing.T, hs *httptest.Server, s *server.Server) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	if err := s.Shutdown(ctx); err != nil {
-		t.Error(err)
-	}
+	check.OK(t, s.Shutdown(ctx))
 	hs.Close()
 }
 
@@ -60,15 +59,11 @@ func checkEcho(t *testing.T, url string, cfg *client.Config) {
 		return
 	}
 	defer c.CloseNow()
-	if err := c.SendText("κόσμε"); err != nil {
-		t.Error(err)
-	}
+	check.OK(t, c.SendText("κόσμε"))
 	if m, err := c.Receive(ctx); err != nil || m.Text() != "κόσμε" {
 		t.Errorf("got %q, %v", m.Payload, err)
 	}
-	if err := c.Close(wire.NormalClosure, ""); err != nil {
-		t.Error(err)
-	}
+	check.OK(t, c.Close(wire.NormalClosure, ""))
 }
 
 func TestMuxWithOtherHandlers(t *testing.T) {
@@ -79,9 +74,7 @@ func TestMuxWithOtherHandlers(t *testing.T) {
 	hs := serve(t, mux, s)
 	checkEcho(t, wsURL(hs.URL)+"/ws", nil)
 	r, err := http.Get(hs.URL + "/")
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	defer r.Body.Close()
 	if body, _ := io.ReadAll(r.Body); string(body) != "a page" {
 		t.Errorf("got %q", body)
@@ -99,9 +92,7 @@ func TestRequestIsAvailableToTheHandler(t *testing.T) {
 		Header:       map[string][]string{"X-Token": {"secret"}},
 		Subprotocols: []string{"other", "chat"},
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	defer c.CloseNow()
 	want := []string{"/a%2Fb", "x=1&y=2", "secret", "chat", strings.TrimPrefix(hs.URL, "http://")}
 	for i, g := range <-got {
@@ -155,9 +146,7 @@ func TestWrappedResponseWriters(t *testing.T) {
 func dialRaw(t *testing.T, url string) (net.Conn, *bufio.Reader) {
 	t.Helper()
 	nc, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	t.Cleanup(func() { nc.Close() })
 	return nc, bufio.NewReader(nc)
 }
@@ -167,13 +156,9 @@ func dialRaw(t *testing.T, url string) (net.Conn, *bufio.Reader) {
 func exchange(t *testing.T, url, request string) (*http.Response, *bufio.Reader, net.Conn) {
 	t.Helper()
 	nc, br := dialRaw(t, url)
-	if _, err := io.WriteString(nc, request); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, check.Err(io.WriteString(nc, request)))
 	r, err := http.ReadResponse(br, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	return r, br, nc
 }
 
@@ -304,15 +289,11 @@ func TestUpgradeRequired(t *testing.T) {
 	s := echoServer()
 	hs := serve(t, httpupgrade.Handler(s), s)
 	nc, err := net.Dial("tcp", strings.TrimPrefix(hs.URL, "http://"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	defer nc.Close()
 	io.WriteString(nc, request("Upgrade: h2c"))
 	answer, err := io.ReadAll(nc) // until the end
-	if err != nil {
-		t.Error(err)
-	}
+	check.OK(t, err)
 	for _, want := range []string{"HTTP/1.1 426 ", "\r\nUpgrade: websocket\r\n", "\r\nConnection: close\r\n", "\r\nConnection: Upgrade\r\n"} {
 		if !strings.Contains(string(answer), want) {
 			t.Errorf("%q is missing in %q", want, answer)
@@ -328,9 +309,7 @@ func TestHTTP2IsRefused(t *testing.T) {
 	hs.StartTLS()
 	defer stop(t, hs, s)
 	r, err := hs.Client().Get(hs.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	r.Body.Close()
 	if r.ProtoMajor != 2 || r.StatusCode != 505 {
 		t.Errorf("%s %s", r.Proto, r.Status)
@@ -356,9 +335,7 @@ func TestTimeoutsOfTheHTTPServerEndWithTheHandshake(t *testing.T) {
 	hs.Start()
 	defer stop(t, hs, s)
 	c, err := client.Dial(t.Context(), wsURL(hs.URL), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	defer c.CloseNow()
 	if !<-late {
 		t.Error("the connection did not outlive the server's timeouts")
@@ -374,9 +351,7 @@ func TestBehindReverseProxy(t *testing.T) {
 	s.Origins = []string{"*"}
 	hs := serve(t, httpupgrade.Handler(s), s)
 	target, err := url.Parse(hs.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	transport := new(http.Transport)
 	defer transport.CloseIdleConnections()
 	proxy := httptest.NewServer(&httputil.ReverseProxy{
@@ -391,9 +366,7 @@ func TestHandshakesAfterShutdownGet503(t *testing.T) {
 	s := echoServer()
 	hs := serve(t, httpupgrade.Handler(s), s)
 	c, err := client.Dial(t.Context(), wsURL(hs.URL), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	defer c.CloseNow()
 	done := make(chan error, 1)
 	go func() { done <- s.Shutdown(context.Background()) }()
@@ -401,9 +374,7 @@ func TestHandshakesAfterShutdownGet503(t *testing.T) {
 	if _, err := c.Receive(t.Context()); !errors.As(err, &closed) || closed.Code != wire.GoingAway {
 		t.Errorf("the open connection: %v", err)
 	}
-	if err := <-done; err != nil {
-		t.Error(err)
-	}
+	check.OK(t, <-done)
 	var refused *client.HandshakeError
 	if _, err := client.Dial(t.Context(), wsURL(hs.URL), nil); !errors.As(err, &refused) || refused.Response.Status != 503 {
 		t.Errorf("a new one: %v", err)
@@ -438,9 +409,7 @@ func TestClientThatVanishesDuringTheHandshake(t *testing.T) {
 	s.Handler.Close = func(_ *server.Conn, code wire.StatusCode, _ string) { ended <- code }
 	hs := serve(t, httpupgrade.Handler(s), s)
 	nc, err := net.Dial("tcp", strings.TrimPrefix(hs.URL, "http://"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	io.WriteString(nc, request())
 	<-held
 	nc.(*net.TCPConn).SetLinger(0)

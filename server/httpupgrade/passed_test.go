@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server/httpupgrade"
 )
 
@@ -63,9 +64,7 @@ func TestRequestsThatNetHTTPLetsPass(t *testing.T) {
 				io.WriteString(nc, tt.request)
 			}()
 			r, err := http.ReadResponse(br, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, err)
 			if r.StatusCode != tt.status {
 				t.Errorf("answered with %s, want %d", r.Status, tt.status)
 			}

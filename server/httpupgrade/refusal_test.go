@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server/httpupgrade"
 )
 
@@ -106,16 +107,10 @@ func TestRefusalOverHTTP2EndsNothingElse(t *testing.T) {
 		reused := false
 		ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{GotConn: func(c httptrace.GotConnInfo) { reused = c.Reused }})
 		r, err := http.NewRequestWithContext(ctx, "GET", hs.URL, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, err)
 		resp, err := hs.Client().Do(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := io.Copy(io.Discard, resp.Body); err != nil {
-			t.Error(err)
-		}
+		check.Must(t, err)
+		check.OK(t, check.Err(io.Copy(io.Discard, resp.Body)))
 		resp.Body.Close()
 		if resp.ProtoMajor != 2 || reused != (i > 0) {
 			t.Errorf("request %d: %s, over the connection of the one before: %v", i, resp.Proto, reused)
@@ -128,9 +123,7 @@ func TestRefusalBehindReverseProxy(t *testing.T) {
 	s := echoServer()
 	hs := serve(t, httpupgrade.Handler(s), s)
 	target, err := url.Parse(hs.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	transport := new(http.Transport)
 	defer transport.CloseIdleConnections()
 	proxy := httptest.NewServer(&httputil.ReverseProxy{
@@ -142,9 +135,7 @@ func TestRefusalBehindReverseProxy(t *testing.T) {
 	if r.StatusCode != 403 {
 		t.Errorf("answered with %s", r.Status)
 	}
-	if _, err := io.Copy(io.Discard, r.Body); err != nil {
-		t.Error(err)
-	}
+	check.OK(t, check.Err(io.Copy(io.Discard, r.Body)))
 	nc.SetReadDeadline(time.Now().Add(10 * time.Second)) // the proxy closes at once
 	if rest, _ := io.ReadAll(br); bytes.Contains(rest, []byte("\x81\x05Hello")) {
 		t.Errorf("a frame behind it was answered: %q", rest)
@@ -161,9 +152,7 @@ func TestRequestAndFrameMayArriveInAnyPieces(t *testing.T) {
 			continue
 		}
 		nc, err := net.Dial("tcp", strings.TrimPrefix(hs.URL, "http://"))
-		if err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, err)
 		io.WriteString(nc, all[:cut])
 		io.WriteString(nc, all[cut:])
 		br := bufio.NewReader(nc)

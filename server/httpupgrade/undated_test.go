@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server/httpupgrade"
 )
 
@@ -41,12 +42,8 @@ func TestConnWithoutDeadlines(t *testing.T) {
 	ours, theirs := net.Pipe()
 	defer theirs.Close()
 	r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(request())))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := httpupgrade.Upgrade(s, handingOver{httptest.NewRecorder(), undated{ours}}, r, nil); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
+	check.Must(t, httpupgrade.Upgrade(s, handingOver{httptest.NewRecorder(), undated{ours}}, r, nil))
 	theirs.SetDeadline(time.Now().Add(10 * time.Second))
 	br := bufio.NewReader(theirs)
 	if response, err := http.ReadResponse(br, nil); err != nil || response.StatusCode != 101 {
@@ -58,9 +55,7 @@ func TestConnWithoutDeadlines(t *testing.T) {
 		t.Errorf("the echo is %q, %v", frame, err)
 	}
 	theirs.Close()
-	if err := s.Shutdown(t.Context()); err != nil {
-		t.Error(err)
-	}
+	check.OK(t, s.Shutdown(t.Context()))
 }
 
 // undatedListener accepts connections without deadlines.

@@ -16,7 +16,8 @@ import (
 //	bits 16 to 30  literal, least length or distance, or offset of the second table
 //	bit  31        literal
 //
-// A code that stands for nothing has an entry with entryOther alone.
+// An entry with entryOther, but neither entryEnd nor entryLink, is of a code that
+// stands for nothing.
 const (
 	entryLiteral = 1 << 31
 	entryOther   = 1 << 15
@@ -228,8 +229,8 @@ func (b *tableBuilder) fill(table []uint32, rootBits uint, count, heads *[listKe
 		symbol := uint(heads[n])
 		for left := uint(count[n]); left > 0; left-- {
 			if p := code & (root - 1); p != prefix {
-				// As long as the codes do not fill the second table there
-				// are longer ones.
+				// The next second table. Codes with the same prefix follow
+				// each other, so it is as long as it takes to fill it.
 				prefix = p
 				second = n - rootBits
 				for space := left; space < 1<<second; {

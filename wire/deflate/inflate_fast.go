@@ -23,7 +23,7 @@ func (x *inflation) fastSymbols(lit *litTable, dist *distTable) symbolResult {
 	in, out := x.in, x.out
 	pos, stop, acc, nb := x.pos, x.stop, x.acc, x.nb
 	n, base, room := x.n, x.base, len(out)-fastOutput
-	window := 1 << x.windowBits
+	window := x.size()
 	r := symbolMore
 	for pos <= stop && n <= room {
 		acc |= binary.LittleEndian.Uint64(in[pos:]) << (nb & 63)

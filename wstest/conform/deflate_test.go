@@ -135,25 +135,3 @@ func FuzzDeflateRoundTrip(f *testing.F) {
 		}
 	})
 }
-
-func BenchmarkDeflate(b *testing.B) {
-	for name, sample := range samples() {
-		for _, size := range []int{16, 1 << 10, 1 << 17} {
-			for _, bits := range []int{9, 15} {
-				b.Run(fmt.Sprintf("%s/%d/window=%d", name, size, bits), func(b *testing.B) {
-					d := newDeflater(bits, true)
-					b.SetBytes(int64(size))
-					b.ReportAllocs()
-					var dst []byte
-					at, in, out := 0, 0, 0
-					for b.Loop() {
-						dst = d.message(dst[:0], cut(sample, &at, size))
-						in += size
-						out += len(dst)
-					}
-					b.ReportMetric(float64(in)/float64(out), "ratio")
-				})
-			}
-		}
-	}
-}

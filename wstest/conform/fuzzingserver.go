@@ -139,7 +139,7 @@ func (f *FuzzingServer) serve(ctx context.Context, conn net.Conn) {
 			v.subprotocol = offered
 		}
 	}
-	cmd.do(ctx, v)
+	cmd(ctx, v)
 }
 
 // A visit is a connection with a client's opening handshake.
@@ -174,19 +174,17 @@ func (v visit) accept(c *Case) (hello, error) {
 }
 
 // A command handles a request.
-type command struct {
-	do func(context.Context, visit)
-}
+type command func(context.Context, visit)
 
 // command returns the command that a request's target selects.
 func (f *FuzzingServer) command(target *url.URL) (command, error) {
 	q, err := url.ParseQuery(target.RawQuery)
 	if err != nil {
-		return command{}, err
+		return nil, err
 	}
 	for name, values := range q {
 		if len(values) > 1 {
-			return command{}, fmt.Errorf("the parameter %.50q is repeated", name)
+			return nil, fmt.Errorf("the parameter %.50q is repeated", name)
 		}
 	}
 	agent := q.Get("agent")
@@ -194,13 +192,13 @@ func (f *FuzzingServer) command(target *url.URL) (command, error) {
 	switch target.Path {
 	case "/getCaseInfo", "/runCase", "/getCaseStatus":
 		if c, err = f.find(q); err != nil {
-			return command{}, err
+			return nil, err
 		}
 	}
 	switch target.Path {
 	case "/runCase", "/getCaseStatus", "/updateReports":
 		if agent == "" {
-			return command{}, errors.New("the parameter agent is missing")
+			return nil, errors.New("the parameter agent is missing")
 		}
 	}
 	switch target.Path {
@@ -214,7 +212,7 @@ func (f *FuzzingServer) command(target *url.URL) (command, error) {
 			}{c.ID, c.Description}
 		}), nil
 	case "/runCase":
-		return command{func(ctx context.Context, v visit) { f.run(ctx, v, agent, c) }}, nil
+		return func(ctx context.Context, v visit) { f.run(ctx, v, agent, c) }, nil
 	case "/getCaseStatus":
 		return f.say(f.waitFor(agent, c), func() any {
 			f.mu.Lock()
@@ -229,7 +227,7 @@ func (f *FuzzingServer) command(target *url.URL) (command, error) {
 	case "/stopServer":
 		return f.then(f.say(nil, nil), func() { f.stop(errStopped) }), nil
 	}
-	return command{}, fmt.Errorf("nothing is served at %.100q", target.Path)
+	return nil, fmt.Errorf("nothing is served at %.100q", target.Path)
 }
 
 // find returns the case that a query names.
@@ -333,7 +331,7 @@ func (f *FuzzingServer) waitFor(agent string, c *Case) <-chan struct{} {
 // say returns a command that sends the value of answer in JSON, and a Close. It
 // waits for ready, if not nil.
 func (f *FuzzingServer) say(ready <-chan struct{}, answer func() any) command {
-	return command{func(ctx context.Context, v visit) {
+	return func(ctx context.Context, v visit) {
 		h, err := v.accept(nil)
 		if err != nil {
 			return
@@ -362,28 +360,28 @@ func (f *FuzzingServer) say(ready <-chan struct{}, answer func() any) command {
 			}()
 		}
 		s.run(h.early)
-	}}
+	}
 }
 
 // then returns a command that calls next after cmd.
 func (f *FuzzingServer) then(cmd command, next func()) command {
-	return command{func(ctx context.Context, v visit) {
-		cmd.do(ctx, v)
+	return func(ctx context.Context, v visit) {
+		cmd(ctx, v)
 		next()
-	}}
+	}
 }
 
 // update returns the command for /updateReports.
 func (f *FuzzingServer) update(agent string, last bool) command {
-	said := command{func(ctx context.Context, v visit) {
+	said := func(ctx context.Context, v visit) {
 		f.mu.Lock()
 		f.await(agent)
 		if f.Update != nil {
 			f.Update(agent, f.resultsOf(agent))
 		}
 		f.mu.Unlock()
-		f.say(nil, nil).do(ctx, v)
-	}}
+		f.say(nil, nil)(ctx, v)
+	}
 	if last || f.Once {
 		return f.then(said, func() { f.stop(errStopped) })
 	}

@@ -95,20 +95,13 @@ var halfAfterClose = []catch{
 
 // closeMutants break RFC 6455, Sections 5.5.1 and 7.
 var closeMutants = []mutant{
-	{name: "status codes under 1000 come back", faults: toleratesCodes(0, 999), caught: []catch{
-		{cases: "7.9.1 7.9.2", behavior: Failed, close: WrongCode},
-	}},
-	{name: "1004 comes back", faults: toleratesCodes(1004, 1004), caught: []catch{
-		{cases: "7.9.3", behavior: Failed, close: WrongCode},
-	}},
-	{name: "1005 and 1006 come back", faults: toleratesCodes(1005, 1006), caught: []catch{
-		{cases: "7.9.4 7.9.5", behavior: Failed, close: WrongCode},
-	}},
-	{name: "unassigned status codes come back", faults: toleratesCodes(1015, 2999), caught: []catch{
-		{cases: "7.9.6 7.9.7 7.9.8 7.9.9", behavior: Failed, close: WrongCode},
-	}},
+	{name: "status codes under 1000 come back", faults: toleratesCodes(0, 999), caught: []catch{miscoded("7.9.1 7.9.2")}},
+	{name: "1004 comes back", faults: toleratesCodes(1004, 1004), caught: []catch{miscoded("7.9.3")}},
+	{name: "1005 and 1006 come back", faults: toleratesCodes(1005, 1006), caught: []catch{miscoded("7.9.4 7.9.5")}},
+	{name: "unassigned status codes come back", faults: toleratesCodes(1015, 2999),
+		caught: []catch{miscoded("7.9.6 7.9.7 7.9.8 7.9.9")}},
 	{name: "all status codes come back", faults: toleratesCodes(0, 65535), caught: []catch{
-		{cases: "7.9.*", behavior: Failed, close: WrongCode}, // 7.13.* have no right and wrong
+		miscoded("7.9.*"), // 7.13.* have no right and wrong
 	}},
 	{name: "status codes from 3000 on are refused", faults: testeeFaults{closing: func(s *testeeSession, payload []byte) error {
 		if len(payload) >= 2 && binary.BigEndian.Uint16(payload) >= 3000 {
@@ -116,36 +109,25 @@ var closeMutants = []mutant{
 		}
 		s.send(&testeeFrame{fin: true, opcode: testeeClose, payload: payload[:min(len(payload), 2)]})
 		return errTesteeClosed
-	}}, caught: []catch{
-		{cases: "7.7.10 7.7.11 7.7.12 7.7.13", behavior: Failed, close: WrongCode},
-	}},
+	}}, caught: []catch{miscoded("7.7.10 7.7.11 7.7.12 7.7.13")}},
 	{name: "a Close without a code is answered with 1005", faults: answersClose(func(payload []byte) []byte {
 		if len(payload) == 0 {
 			return []byte{0x03, 0xed}
 		}
 		return payload[:2]
-	}), caught: []catch{
-		{cases: "7.3.1", behavior: Failed, close: WrongCode},
-	}},
-	{name: "a Close with one octet passes", faults: toleratesClose(testeeRuleCloseSize), caught: []catch{
-		{cases: "7.3.2", behavior: Failed, close: WrongCode},
-	}},
-	{name: "a Close with one octet comes back", faults: tolerates(testeeRuleCloseSize, nil), caught: []catch{
-		{cases: "7.3.2", behavior: Failed, close: WrongCode},
-	}},
-	{name: "a Close with 126 octets passes", faults: toleratesClose(testeeRuleControlSize), caught: []catch{
-		{cases: "7.3.6", behavior: Failed, close: WrongCode},
-	}},
-	{name: "the reason of a Close need not be UTF-8", faults: toleratesClose(testeeRuleCloseText), caught: []catch{
-		{cases: "7.5.1", behavior: Failed, close: WrongCode},
-	}},
+	}), caught: []catch{miscoded("7.3.1")}},
+	{name: "a Close with one octet passes", faults: toleratesClose(testeeRuleCloseSize), caught: []catch{miscoded("7.3.2")}},
+	{name: "a Close with one octet comes back", faults: tolerates(testeeRuleCloseSize, nil), caught: []catch{miscoded("7.3.2")}},
+	{name: "a Close with 126 octets passes", faults: toleratesClose(testeeRuleControlSize), caught: []catch{miscoded("7.3.6")}},
+	{name: "the reason of a Close need not be UTF-8", faults: toleratesClose(testeeRuleCloseText),
+		caught: []catch{miscoded("7.5.1")}},
 	{name: "a Close with a reason is answered with 1002", faults: answersClose(func(payload []byte) []byte {
 		if len(payload) > 2 {
 			return []byte{0x03, 0xea}
 		}
 		return payload
 	}), caught: []catch{
-		{cases: "7.3.4 7.3.5", behavior: Failed, close: WrongCode},
+		miscoded("7.3.4 7.3.5"),
 		// The judge's other Close with a reason is that after which nothing can be well any more.
 	}},
 	{name: "each Close is answered with 1001",
@@ -162,21 +144,16 @@ var closeMutants = []mutant{
 		io.Copy(io.Discard, s.in)
 		return io.EOF
 	}}, caught: []catch{
-		{cases: goodCloses, close: Unclean}, // an illegal Close is answered
+		unclean(goodCloses), // an illegal Close is answered
 	}},
 	{name: "TCP is ended when a Close comes",
-		faults: testeeFaults{closing: func(*testeeSession, []byte) error { return io.EOF }}, caught: []catch{
-			{cases: goodCloses, close: Unclean},
-		}},
+		faults: testeeFaults{closing: func(*testeeSession, []byte) error { return io.EOF }}, caught: []catch{unclean(goodCloses)}},
 	{name: "Pings after a Close are answered",
-		faults: goesOnAfterClose(testeeFaults{echo: func(s *testeeSession, opcode byte, payload []byte) error {
+		faults: goesOnAfterClose(echoes(func(s *testeeSession, opcode byte, payload []byte) {
 			if s.held == nil {
 				s.sendMessage(opcode, payload)
 			}
-			return nil
-		}}), caught: []catch{
-			{cases: "7.1.3", behavior: Failed},
-		}},
+		})), caught: []catch{misbehaved("7.1.3")}},
 	{name: "messages after a Close are answered", faults: goesOnAfterClose(testeeFaults{
 		ping: func(s *testeeSession, payload []byte) error {
 			if s.held == nil {
@@ -184,9 +161,7 @@ var closeMutants = []mutant{
 			}
 			return nil
 		},
-	}), caught: []catch{
-		{cases: "7.1.4 7.1.5", behavior: Failed},
-	}},
+	}), caught: []catch{misbehaved("7.1.4 7.1.5")}},
 	{name: "the connection is closed after a message",
 		faults: testeeFaults{echo: func(s *testeeSession, opcode byte, payload []byte) error {
 			s.sendMessage(opcode, payload)
@@ -195,35 +170,29 @@ var closeMutants = []mutant{
 		}}, more: "9.1.1 9.7.1", caught: []catch{
 			// The judge's Close is on its way when the peer's comes, and was the first; in the cases with a failure
 			// to come the code is wrong.
-			{cases: echoThenFail, close: WrongCode},
-			{cases: "9.7.1", behavior: Failed, close: Failed},
+			onlyMiscoded(echoThenFail),
+			bothFailed("9.7.1"),
 		}},
 	{name: "TCP is ended after a message",
 		faults: testeeFaults{echo: func(s *testeeSession, opcode byte, payload []byte) error {
 			s.sendMessage(opcode, payload)
 			return io.EOF
 		}}, caught: []catch{
-			{cases: echoOrKilled + " " + echoOrClosed, close: Unclean}, // where the peer is to fail the connection, that is one way to do it
+			unclean(echoOrKilled + " " + echoOrClosed), // where the peer is to fail the connection, that is one way to do it
 		}},
 	{name: "the connection is failed with 1011 when a message comes",
 		faults: testeeFaults{echo: func(*testeeSession, byte, []byte) error {
 			return testeeFailure(1011)
-		}}, caught: []catch{
-			{cases: echoOrKilled + " " + echoOrClosed, behavior: Failed, close: Failed},
-			{cases: echoThenFail, behavior: NonStrict, close: WrongCode},
 		}},
-	{name: "broken rules are answered with 1007", faults: testeeFaults{failing: failsWith(1007)}, caught: []catch{
-		{cases: badFrames + " " + echoThenFail, close: WrongCode},
-		{cases: badCloses, except: "7.5.1", behavior: Failed, close: WrongCode},
-	}},
-	{name: "broken rules are answered with 1000", faults: testeeFaults{failing: failsWith(1000)}, caught: []catch{
-		{cases: badFrames + " " + echoThenFail + " " + badText, close: WrongCode},
-		{cases: badCloses, behavior: Failed, close: WrongCode},
-	}},
+		caught: []catch{bothFailed(echoOrKilled + " " + echoOrClosed), {cases: echoThenFail, behavior: NonStrict, close: WrongCode}}},
+	{name: "broken rules are answered with 1007", faults: testeeFaults{failing: failsWith(1007)},
+		caught: []catch{onlyMiscoded(badFrames + " " + echoThenFail), {cases: badCloses, except: "7.5.1", behavior: Failed, close: WrongCode}}},
+	{name: "broken rules are answered with 1000", faults: testeeFaults{failing: failsWith(1000)},
+		caught: []catch{onlyMiscoded(badFrames + " " + echoThenFail + " " + badText), miscoded(badCloses)}},
 	{name: "broken rules are answered with 1006", faults: testeeFaults{failing: failsWith(1006)}, caught: []catch{
 		{cases: badFrames + " " + echoThenFail, close: Failed}, // an illegal Close makes the judge the one that closes
-		{cases: badText, behavior: Failed, close: Failed},      // which is not its part here
-		{cases: badCloses, behavior: Failed, close: WrongCode}, // and is it here
+		bothFailed(badText), // which is not its part here
+		miscoded(badCloses), // and is it here
 	}},
 	{name: "five octets ff follow each Close of a server", role: Server,
 		faults: appendsToCloses("\xff\xff\xff\xff\xff"), caught: failedAfterClose(Server)},
@@ -239,15 +208,10 @@ var closeMutants = []mutant{
 		faults: appendsToCloses("\x89\x85\x00\x00\x00\x00He"), caught: halfAfterClose},
 	{name: "one octet follows each Close", faults: appendsToCloses("\x89"), caught: halfAfterClose},
 	{name: "a server does not end TCP", role: Server,
-		faults: testeeFaults{hangUp: func(s *testeeSession) { io.Copy(io.Discard, s.in) }}, caught: []catch{
-			{cases: goodCloses, close: Unclean},
-			{cases: badFrames + " " + echoThenFail + " " + badText + " " + badCloses, close: FailedByClient},
-		}},
+		faults: testeeFaults{hangUp: func(s *testeeSession) { io.Copy(io.Discard, s.in) }},
+		caught: []catch{unclean(goodCloses), leftOpen(badFrames + " " + echoThenFail + " " + badText + " " + badCloses)}},
 	{name: "a server ends TCP after 1.5 s", role: Server, faults: testeeFaults{hangUp: func(s *testeeSession) {
 		time.Sleep(1500 * time.Millisecond)
 		s.end()
-	}}, caught: []catch{
-		{cases: goodCloses, close: Unclean},
-		{cases: badFrames + " " + echoThenFail + " " + badText + " " + badCloses, close: FailedByClient},
-	}},
+	}}, caught: []catch{unclean(goodCloses), leftOpen(badFrames + " " + echoThenFail + " " + badText + " " + badCloses)}},
 }

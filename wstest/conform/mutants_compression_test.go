@@ -18,21 +18,20 @@ func agrees(change func(a *testeeAgreement)) testeeFaults {
 var compressionMutants = []mutant{
 	{name: "what was received before is forgotten",
 		faults: agrees(func(a *testeeAgreement) { a.receiveAlone = true }), only: someCompression, caught: []catch{
-			{cases: someCompression, behavior: Failed, close: Failed}, // the peer cannot inflate, and says so
+			bothFailed(someCompression), // the peer cannot inflate, and says so
 		}},
 	{name: "context is taken over in what is sent, agreed or not",
 		faults: agrees(func(a *testeeAgreement) { a.sendAlone = false }), only: someCompression, caught: []catch{
-			{cases: "13.2.* 13.6.*", behavior: Failed, close: WrongCode}, // in 13.5 and 13.7 it looks for no matches, as the window is small
+			miscoded("13.2.* 13.6.*"), // in 13.5 and 13.7 it looks for no matches, as the window is small
 		}},
 	{name: "the window in what is sent is of 32 KiB, whatever was agreed",
 		faults: agrees(func(a *testeeAgreement) { a.sendBits = 15 }), only: someCompression, caught: []catch{
-			{cases: "13.3.*", behavior: Failed, close: WrongCode},
-			{cases: "13.5.4 13.7.4", behavior: Failed, close: WrongCode}, // without context a distance of more than 512 needs a message as long
+			miscoded("13.3.*"),
+			miscoded("13.5.4 13.7.4"), // without context a distance of more than 512 needs a message as long
 		}},
 	{name: "RSV1 is left out",
-		faults: changesData(func(f *testeeFrame) { f.rsv = 0 }), only: "1.* 12.2.1 12.3.1 12.5.1", caught: []catch{
-			{cases: "12.*", behavior: Failed},
-		}},
+		faults: changesData(func(f *testeeFrame) { f.rsv = 0 }), only: "1.* 12.2.1 12.3.1 12.5.1",
+		caught: []catch{misbehaved("12.*")}},
 	{name: "RSV1 is in each fragment", faults: testeeFaults{sending: func(_ *testeeSession, f *testeeFrame) []*testeeFrame {
 		if f.control() {
 			return []*testeeFrame{f}
@@ -41,9 +40,7 @@ var compressionMutants = []mutant{
 		first.fin, second.opcode = false, testeeCont
 		first.payload, second.payload = f.payload[:1], f.payload[1:]
 		return []*testeeFrame{&first, &second}
-	}}, only: someCompression, caught: []catch{
-		{cases: someCompression, behavior: Failed, close: WrongCode},
-	}},
+	}}, only: someCompression, caught: []catch{miscoded(someCompression)}},
 	{name: "RSV1 is in the last fragment only",
 		faults: testeeFaults{sending: func(_ *testeeSession, f *testeeFrame) []*testeeFrame {
 			if f.control() {
@@ -53,59 +50,43 @@ var compressionMutants = []mutant{
 			first.fin, first.rsv, second.opcode = false, 0, testeeCont
 			first.payload, second.payload = f.payload[:1], f.payload[1:]
 			return []*testeeFrame{&first, &second}
-		}}, only: someCompression, caught: []catch{
-			{cases: someCompression, behavior: Failed, close: WrongCode},
-		}},
+		}}, only: someCompression, caught: []catch{miscoded(someCompression)}},
 	{name: "RSV1 is in a Close", faults: testeeFaults{sending: func(_ *testeeSession, f *testeeFrame) []*testeeFrame {
 		if f.opcode == testeeClose {
 			f.rsv = 4
 		}
 		return []*testeeFrame{f}
 	}}, only: "1.* 12.*.1", caught: []catch{
-		{cases: "1.* 12.*", behavior: Failed, close: Unclean}, // the messages were right, but that is no Close
+		failedUncleanly("1.* 12.*"), // the messages were right, but that is no Close
 	}},
 	{name: "messages are compressed without that having been agreed",
-		faults: testeeFaults{echo: func(s *testeeSession, opcode byte, payload []byte) error {
+		faults: echoes(func(s *testeeSession, opcode byte, payload []byte) {
 			comp := s.comp
 			if s.comp == nil {
 				s.comp = &testeeCompression{agreed: testeeAgreement{sendBits: 15, receiveBits: 15}}
 			}
 			s.sendMessage(opcode, payload)
 			s.comp = comp
-			return nil
-		}}, more: "12.1.1", caught: []catch{
-			{cases: echoOrKilled + " " + echoOrClosed, behavior: Failed, close: WrongCode},
-			{cases: echoThenFail, behavior: Failed, close: Failed},
-		}},
+		}), more: "12.1.1", caught: []catch{miscoded(echoOrKilled + " " + echoOrClosed), bothFailed(echoThenFail)}},
 	{name: "one octet is wrong before compression",
-		faults: testeeFaults{echo: func(s *testeeSession, opcode byte, payload []byte) error {
+		faults: echoes(func(s *testeeSession, opcode byte, payload []byte) {
 			if s.comp != nil {
 				payload[len(payload)-1] ^= 1
 			}
 			s.sendMessage(opcode, payload)
-			return nil
-		}}, only: someCompression, caught: []catch{
-			{cases: someCompression, behavior: Failed},
-		}},
+		}), only: someCompression, caught: []catch{misbehaved(someCompression)}},
 	{name: "one octet is wrong, in messages of more than 64 KiB that come compressed",
-		faults: testeeFaults{echo: func(s *testeeSession, opcode byte, payload []byte) error {
+		faults: echoes(func(s *testeeSession, opcode byte, payload []byte) {
 			if len(payload) > 65536 {
 				payload[65536] ^= 1
 			}
 			s.sendMessage(opcode, payload)
-			return nil
-		}}, only: "12.1.1 12.1.10 12.2.10 12.3.18 13.2.18", caught: []catch{
-			{cases: "12.1.10 12.2.10 12.3.18 13.2.18", behavior: Failed},
-		}},
+		}), only: "12.1.1 12.1.10 12.2.10 12.3.18 13.2.18", caught: []catch{misbehaved("12.1.10 12.2.10 12.3.18 13.2.18")}},
 	{name: "a server agrees to no compression", role: Server, faults: testeeFaults{
 		response: func(h http.Header) { h.Del("Sec-WebSocket-Extensions") },
 		agreed:   func(testeeAgreement) *testeeAgreement { return nil },
-	}, only: "1.1.* 12.*.1 12.*.18 13.*.1 13.*.18", caught: []catch{
-		{cases: "12.* 13.*", behavior: Unimplemented},
-	}},
+	}, only: "1.1.* 12.*.1 12.*.18 13.*.1 13.*.18", caught: []catch{{cases: "12.* 13.*", behavior: Unimplemented}}},
 	{name: "a server agrees to compression and takes RSV1 for an error", role: Server, faults: testeeFaults{
 		agreed: func(testeeAgreement) *testeeAgreement { return nil },
-	}, only: someCompression, caught: []catch{
-		{cases: someCompression, behavior: Failed, close: Failed},
-	}},
+	}, only: someCompression, caught: []catch{bothFailed(someCompression)}},
 }

@@ -40,7 +40,5 @@ var handshakeMutants = []mutant{
 
 // notOpened returns a mutant whose opening handshake is such that no case begins.
 func notOpened(name string, faults testeeFaults) mutant {
-	return mutant{name: name, role: Server, faults: faults, only: someCases, caught: []catch{
-		{cases: someCases, behavior: Failed, close: Failed},
-	}}
+	return mutant{name: name, role: Server, faults: faults, only: someCases, caught: []catch{bothFailed(someCases)}}
 }

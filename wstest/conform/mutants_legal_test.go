@@ -37,13 +37,12 @@ var legalWays = []mutant{
 			}
 			return append(frames, &testeeFrame{fin: true, opcode: opcode, rsv: rsv, masked: f.masked})
 		}}, more: "9.1.1 9.7.3 12.1.1 13.7.4"},
-	{name: "300 Pings go out in front of each message", faults: testeeFaults{echo: func(s *testeeSession, opcode byte, payload []byte) error {
+	{name: "300 Pings go out in front of each message", faults: echoes(func(s *testeeSession, opcode byte, payload []byte) {
 		for range 300 {
 			s.send(&testeeFrame{fin: true, opcode: testeePing, payload: make([]byte, 125)})
 		}
 		s.sendMessage(opcode, payload)
-		return nil
-	}}, more: "9.1.1 12.1.1", only: "1.1.* 3.2 4.1.3 5.3 6.2.3 6.5.* 10.1.1"},
+	}), more: "9.1.1 12.1.1", only: "1.1.* 3.2 4.1.3 5.3 6.2.3 6.5.* 10.1.1"},
 	{name: "everything takes 0.2 s", faults: testeeFaults{frame: func(*testeeSession, *testeeFrame) bool {
 		time.Sleep(200 * time.Millisecond)
 		return true
@@ -79,21 +78,19 @@ var legalWays = []mutant{
 		h.Set("X-Other", "Sec-WebSocket-Accept: no")
 	})},
 
-	{name: "nothing is compressed", faults: testeeFaults{echo: func(s *testeeSession, opcode byte, payload []byte) error {
+	{name: "nothing is compressed", faults: echoes(func(s *testeeSession, opcode byte, payload []byte) {
 		s.send(&testeeFrame{fin: true, opcode: opcode, payload: payload})
-		return nil
-	}}, only: someCompression},
+	}), only: someCompression},
 	{name: "every other message is compressed",
-		faults: testeeFaults{echo: func(s *testeeSession, opcode byte, payload []byte) error {
+		faults: echoes(func(s *testeeSession, opcode byte, payload []byte) {
 			if rand.IntN(2) == 0 {
 				s.sendMessage(opcode, payload)
 			} else {
 				s.send(&testeeFrame{fin: true, opcode: opcode, payload: payload})
 			}
-			return nil
-		}}, only: someCompression},
+		}), only: someCompression},
 	{name: "messages end in a last block (RFC 7692, 7.2.3.4)",
-		faults: testeeFaults{echo: func(s *testeeSession, opcode byte, payload []byte) error {
+		faults: echoes(func(s *testeeSession, opcode byte, payload []byte) {
 			var b bytes.Buffer
 			if s.comp.deflater == nil {
 				s.comp.deflater, _ = flate.NewWriter(nil, flate.HuffmanOnly) // cannot fail with a level that exists
@@ -103,8 +100,7 @@ var legalWays = []mutant{
 			s.comp.deflater.Close()
 			b.WriteByte(0)
 			s.send(&testeeFrame{fin: true, rsv: 4, opcode: opcode, payload: b.Bytes()})
-			return nil
-		}}, only: someCompression},
+		}), only: someCompression},
 	{name: "a server does not take over context, though nobody asked", role: Server, faults: testeeFaults{
 		response: addsParameter("server_no_context_takeover"),
 		agreed: func(a testeeAgreement) *testeeAgreement {

@@ -49,6 +49,31 @@ type catch struct {
 	close    Verdict
 }
 
+// The catches that most mutants have, of cases by patterns.
+func bothFailed(cases string) catch { return catch{cases: cases, behavior: Failed, close: Failed} }
+func failedUncleanly(cases string) catch {
+	return catch{cases: cases, behavior: Failed, close: Unclean}
+}
+func miscoded(cases string) catch     { return catch{cases: cases, behavior: Failed, close: WrongCode} }
+func misbehaved(cases string) catch   { return catch{cases: cases, behavior: Failed} }
+func onlyMiscoded(cases string) catch { return catch{cases: cases, close: WrongCode} }
+func unclean(cases string) catch      { return catch{cases: cases, close: Unclean} }
+func leftOpen(cases string) catch     { return catch{cases: cases, close: FailedByClient} }
+
+// echoes, pings and pongs return faults that answer a message, a Ping or a Pong
+// by do.
+func echoes(do func(s *testeeSession, opcode byte, payload []byte)) testeeFaults {
+	return testeeFaults{echo: func(s *testeeSession, opcode byte, payload []byte) error { do(s, opcode, payload); return nil }}
+}
+
+func pings(do func(s *testeeSession, payload []byte)) testeeFaults {
+	return testeeFaults{ping: func(s *testeeSession, payload []byte) error { do(s, payload); return nil }}
+}
+
+func pongs(do func(s *testeeSession, payload []byte)) testeeFaults {
+	return testeeFaults{pong: func(s *testeeSession, payload []byte) error { do(s, payload); return nil }}
+}
+
 // cheapCases are the cases of little data.
 const cheapCases = "1.* 2.* 3.* 4.* 5.* 6.* 7.* 10.*"
 

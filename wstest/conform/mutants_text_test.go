@@ -159,9 +159,7 @@ func withoutNonCharacters(e encoding) {
 
 // textMutants break RFC 6455, Section 8.1, and RFC 3629.
 var textMutants = []mutant{
-	{name: "text is not checked", faults: checksText(func() noText { return noText{} }), caught: []catch{
-		{cases: badText, behavior: Failed, close: Failed},
-	}},
+	{name: "text is not checked", faults: checksText(func() noText { return noText{} }), caught: []catch{bothFailed(badText)}},
 	{name: "what is not UTF-8 becomes U+FFFD", faults: testeeFaults{
 		text: func() testeeText { return noText{} },
 		echo: func(s *testeeSession, opcode byte, payload []byte) error {
@@ -171,72 +169,50 @@ var textMutants = []mutant{
 			s.sendMessage(opcode, payload)
 			return nil
 		},
-	}, caught: []catch{
-		{cases: badText, behavior: Failed, close: Failed},
-	}},
+	}, caught: []catch{bothFailed(badText)}},
 	{name: "text is checked when its message has ended",
-		faults: checksText(func() *laterText { return &laterText{} }), caught: []catch{
-			{cases: "6.4.*", behavior: NonStrict},
-		}},
+		faults: checksText(func() *laterText { return &laterText{} }), caught: []catch{{cases: "6.4.*", behavior: NonStrict}}},
 	{name: "text is checked when its frame has ended",
-		faults: checksText(func() *laterText { return &laterText{eachFrame: true} }), caught: []catch{
-			{cases: "6.4.3 6.4.4", behavior: NonStrict},
-		}},
+		faults: checksText(func() *laterText { return &laterText{eachFrame: true} }),
+		caught: []catch{{cases: "6.4.3 6.4.4", behavior: NonStrict}}},
 	{name: "text is checked when its code point has ended",
-		faults: checksText(func() *slowText { return &slowText{} }), caught: []catch{
-			{cases: "6.4.2 6.4.4", behavior: NonStrict},
-		}},
+		faults: checksText(func() *slowText { return &slowText{} }), caught: []catch{{cases: "6.4.2 6.4.4", behavior: NonStrict}}},
 	{name: "a code point may not be in two frames",
 		faults: checksText(func() *wholeFrames { return &wholeFrames{} }), caught: []catch{
-			{cases: "6.2.3 6.2.4", behavior: Failed, close: Failed},
-			{cases: "6.4.2", behavior: Failed}, // too early: no octet was wrong yet
+			bothFailed("6.2.3 6.2.4"),
+			misbehaved("6.4.2"), // too early: no octet was wrong yet
 		}},
 	{name: "a message may end inside of a code point",
-		faults: checksText(func() *openEnd { return &openEnd{} }), caught: []catch{
-			{cases: "6.6.1 6.6.3 6.6.4 6.6.6 6.6.8 6.6.10 6.14.6 6.14.7", behavior: Failed, close: Failed},
-		}},
-	{name: "surrogates pass", faults: mistakes(func(e encoding) { e[3] = codePoints{{0x800, 0xffff}} }), caught: []catch{
-		{cases: "6.3.* 6.20.* 6.21.*", behavior: Failed, close: Failed},
-	}},
+		faults: checksText(func() *openEnd { return &openEnd{} }),
+		caught: []catch{bothFailed("6.6.1 6.6.3 6.6.4 6.6.6 6.6.8 6.6.10 6.14.6 6.14.7")}},
+	{name: "surrogates pass", faults: mistakes(func(e encoding) { e[3] = codePoints{{0x800, 0xffff}} }),
+		caught: []catch{bothFailed("6.3.* 6.20.* 6.21.*")}},
 	{name: "a low surrogate passes",
-		faults: mistakes(func(e encoding) { e[3] = append(e[3], [2]uint32{0xdc00, 0xdfff}) }), caught: []catch{
-			{cases: "6.20.5 6.20.6 6.20.7", behavior: Failed, close: Failed},
-		}},
+		faults: mistakes(func(e encoding) { e[3] = append(e[3], [2]uint32{0xdc00, 0xdfff}) }),
+		caught: []catch{bothFailed("6.20.5 6.20.6 6.20.7")}},
 	{name: "overlong forms pass", faults: mistakes(func(e encoding) {
 		e[2], e[3][0][0], e[4][0][0] = codePoints{{0, 0x7ff}}, 0, 0
-	}), caught: []catch{
-		{cases: "6.17.1 6.17.2 6.17.3 6.18.1 6.18.2 6.18.3 6.19.1 6.19.2 6.19.3", behavior: Failed, close: Failed},
-	}},
+	}), caught: []catch{bothFailed("6.17.1 6.17.2 6.17.3 6.18.1 6.18.2 6.18.3 6.19.1 6.19.2 6.19.3")}},
 	{name: "an overlong NUL passes",
-		faults: mistakes(func(e encoding) { e[2] = codePoints{{0, 0}, {0x80, 0x7ff}} }), caught: []catch{
-			{cases: "6.19.1", behavior: Failed, close: Failed},
-		}},
+		faults: mistakes(func(e encoding) { e[2] = codePoints{{0, 0}, {0x80, 0x7ff}} }), caught: []catch{bothFailed("6.19.1")}},
 	{name: "forms of five and six octets pass", faults: mistakes(func(e encoding) {
 		e[5], e[6] = codePoints{{0x200000, 0x3ffffff}}, codePoints{{0x4000000, 0x7fffffff}}
-	}), caught: []catch{
-		{cases: "6.8.* 6.10.2 6.10.3", behavior: Failed, close: Failed},
-	}},
-	{name: "code points after U+10FFFF pass", faults: mistakes(func(e encoding) { e[4][0][1] = 0x1fffff }), caught: []catch{
-		{cases: "6.4.* 6.10.1 6.11.5", behavior: Failed, close: Failed},
-	}},
-	{name: "non-characters are refused", faults: mistakes(withoutNonCharacters), caught: []catch{
-		{cases: "6.9.3 6.9.4 6.11.4 6.22.* 6.23.6 6.23.7", behavior: Failed, close: Failed},
-	}},
+	}), caught: []catch{bothFailed("6.8.* 6.10.2 6.10.3")}},
+	{name: "code points after U+10FFFF pass", faults: mistakes(func(e encoding) { e[4][0][1] = 0x1fffff }),
+		caught: []catch{bothFailed("6.4.* 6.10.1 6.11.5")}},
+	{name: "non-characters are refused", faults: mistakes(withoutNonCharacters),
+		caught: []catch{bothFailed("6.9.3 6.9.4 6.11.4 6.22.* 6.23.6 6.23.7")}},
 	{name: "U+FFFE is refused",
-		faults: mistakes(func(e encoding) { e[3] = codePoints{{0x800, 0xd7ff}, {0xe000, 0xfffd}, {0xffff, 0xffff}} }), caught: []catch{
-			{cases: "6.22.1 6.23.6", behavior: Failed, close: Failed},
-		}},
+		faults: mistakes(func(e encoding) { e[3] = codePoints{{0x800, 0xd7ff}, {0xe000, 0xfffd}, {0xffff, 0xffff}} }),
+		caught: []catch{bothFailed("6.22.1 6.23.6")}},
 	{name: "U+FFFD is refused",
-		faults: mistakes(func(e encoding) { e[3] = codePoints{{0x800, 0xd7ff}, {0xe000, 0xfffc}, {0xfffe, 0xffff}} }), caught: []catch{
-			{cases: "6.11.3 6.23.5", behavior: Failed, close: Failed},
-		}},
-	{name: "NUL is refused", faults: mistakes(func(e encoding) { e[1] = codePoints{{1, 0x7f}} }), caught: []catch{
-		{cases: "6.7.1", behavior: Failed, close: Failed},
-	}},
+		faults: mistakes(func(e encoding) { e[3] = codePoints{{0x800, 0xd7ff}, {0xe000, 0xfffc}, {0xfffe, 0xffff}} }),
+		caught: []catch{bothFailed("6.11.3 6.23.5")}},
+	{name: "NUL is refused", faults: mistakes(func(e encoding) { e[1] = codePoints{{1, 0x7f}} }), caught: []catch{bothFailed("6.7.1")}},
 	{name: "what is outside of the Basic Multilingual Plane is refused",
 		faults: mistakes(func(e encoding) { delete(e, 4) }), caught: []catch{
 			{cases: "6.5.4 6.7.4 6.9.4 6.11.4 6.22.*", except: "6.22.1 6.22.2", behavior: Failed, close: Failed},
-			{cases: "6.4.2 6.4.4", behavior: Failed}, // too early: F4 could still become something
+			misbehaved("6.4.2 6.4.4"), // too early: F4 could still become something
 		}},
 	{name: "binary has to be UTF-8", faults: testeeFaults{echo: func(s *testeeSession, opcode byte, payload []byte) error {
 		if text := new(testeeUTF8); opcode == testeeBinary && !text.feed(payload) {
@@ -244,11 +220,9 @@ var textMutants = []mutant{
 		}
 		s.sendMessage(opcode, payload)
 		return nil
-	}}, caught: []catch{
-		{cases: "1.2.*", except: "1.2.1", behavior: Failed, close: Failed},
-	}},
+	}}, caught: []catch{{cases: "1.2.*", except: "1.2.1", behavior: Failed, close: Failed}}},
 	{name: "what is not UTF-8 is answered with 1002", faults: testeeFaults{failing: failsWith(1002)}, caught: []catch{
-		{cases: badText, close: WrongCode}, // 7.5.1 has both codes
+		onlyMiscoded(badText), // 7.5.1 has both codes
 	}},
 	{name: "what is not UTF-8 is dropped", faults: testeeFaults{
 		text: func() testeeText { return noText{} },
@@ -260,6 +234,6 @@ var textMutants = []mutant{
 			return nil
 		},
 	}, caught: []catch{
-		{cases: badText, behavior: Failed, close: Failed}, // Behavior because of the wrong side
+		bothFailed(badText), // Behavior because of the wrong side
 	}},
 }

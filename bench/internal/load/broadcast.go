@@ -28,25 +28,19 @@ type broadcast struct {
 
 // Broadcast has one connection send and all receive; the next message is sent when one has reached all.
 // The error is a *Fault for the first thing on a connection that was not right, or ctx's cause, or about c.
-func Broadcast(ctx context.Context, c BroadcastConfig) (*Result, error) {
-	opcode, err := opcodeOf(c.Opcode)
-	if err == nil {
-		err = positive("Receivers", &c.Receivers)
-	}
-	if err == nil {
-		err = positive("InFlight", &c.InFlight)
-	}
-	if err != nil {
+func Broadcast(ctx context.Context, c Config) (*Result, error) {
+	if err := c.check(); err != nil {
 		return nil, err
 	}
-	stampAt := stampPlace(opcode, c.Payload)
+	stampAt := stampPlace(c.Opcode, c.Payload)
 	if stampAt < 0 {
 		return nil, errStamp
 	}
-	s := newScript(messages{opcode: opcode, payload: c.Payload, stampAt: stampAt, fragments: 1, inFlight: c.InFlight, conns: 1})
-	b := &broadcast{inFlight: c.InFlight, unopened: c.Receivers, probeEvery: probeEvery, lacking: make([]int, c.InFlight)}
-	b.run = newRun(target{c.Addr, c.TLS, c.Path, false, c.VerifyEvery, c.Timeout, c.goroutines}, b, s, c.Receivers, c.InFlight)
-	b.meter = meter{run: b.run, warmup: c.Warmup, duration: c.Duration, start: c.Start, stop: c.Stop}
+	sender := c
+	sender.Conns = 1
+	b := &broadcast{inFlight: c.InFlight, unopened: c.Conns, probeEvery: probeEvery, lacking: make([]int, c.InFlight)}
+	b.run = newRun(c, b, newScript(sender, stampAt))
+	b.meter.run = b.run
 	b.sender = &b.run.sessions[0]
 	for i := range b.run.sessions {
 		b.run.sessions[i].joining = true

@@ -13,20 +13,14 @@ type churn struct {
 
 // Churn opens connections, has one message echoed on each and closes them, and again. The error is a *Fault for the first thing
 // on a connection that was not right, or ctx's cause, or about c.
-func Churn(ctx context.Context, c ChurnConfig) (*Result, error) {
-	opcode, err := opcodeOf(c.Opcode)
-	if err == nil {
-		err = positive("Concurrent", &c.Concurrent)
-	}
-	if err != nil {
+func Churn(ctx context.Context, c Config) (*Result, error) {
+	c.InFlight = 1
+	if err := c.check(); err != nil {
 		return nil, err
 	}
-	s := newScript(messages{
-		opcode: opcode, payload: c.Payload, stampAt: stampPlace(opcode, c.Payload), fragments: 1, inFlight: 1, conns: c.Concurrent,
-	})
 	ch := new(churn)
-	ch.run = newRun(target{c.Addr, c.TLS, c.Path, false, c.VerifyEvery, c.Timeout, c.goroutines}, ch, s, c.Concurrent, 1)
-	ch.meter = meter{run: ch.run, warmup: c.Warmup, duration: c.Duration, start: c.Start, stop: c.Stop}
+	ch.run = newRun(c, ch, newScript(c, stampPlace(c.Opcode, c.Payload)))
+	ch.meter.run = ch.run
 	return ch.run.move(ctx)
 }
 

@@ -19,24 +19,29 @@ const (
 	defaultTimeout     = 10 * time.Second
 )
 
-// Config is an Echo run: Conns connections, each of which keeps InFlight messages on their way and sends the next for each reply.
+// Config is a run of Echo, Broadcast or Churn, or the connections of Hold.
+//
+// Each of an Echo's connections keeps InFlight messages on their way and sends the next for each reply.
+// In a Broadcast the first connection sends, and all of them, that one too, receive.
+// In a Churn each connection connects, has the opening handshake, one message echoed, the closing handshake and the end of TCP
+// from the server, and begins anew.
 type Config struct {
 	Addr string      // host:port of the server
 	TLS  *tls.Config // nil is plain TCP
 	Path string      // request target; default "/"
 
-	Conns     int    // connections; default 1
-	InFlight  int    // messages of one connection that are on their way at once; default 1
+	Conns     int    // connections at a time; default 1
+	InFlight  int    // messages that are on their way at once, of each connection, or that not all receivers have yet; default 1; not of Churn
 	Opcode    byte   // OpText or OpBinary; default OpBinary
 	Payload   []byte // of each message, but for one byte, the stamp: the first ASCII byte of a text, the first byte of a binary message
-	Fragments int    // frames that a message is sent in; default 1
+	Fragments int    // frames that a message of Echo is sent in; default 1
 
 	Warmup   time.Duration // unmeasured, before Duration and after all connections are open
 	Duration time.Duration // measured
 
 	Deflate     bool    // offer permessage-deflate, which the server must accept, and send messages compressed
 	VerifyEvery int     // of each Nth reply on a connection, and the first, every byte is compared; default 64
-	Blocking    float64 // share of connections, at least one if not 0, that send the message at which the server's handler sleeps for 1 s
+	Blocking    float64 // share of an Echo's connections, at least one if not 0, that send the message at which the server's handler sleeps for 1 s
 
 	Timeout time.Duration // time without input after which a waiting connection fails; default 10 s
 	Start   func()        // called when the warm-up is over, nil for none; the load rests meanwhile
@@ -45,59 +50,31 @@ type Config struct {
 	goroutines bool // the shell of other systems, for tests
 }
 
-// BroadcastConfig is a Broadcast run: the first of Receivers connections sends, and all of them, that one too, receive.
-// Its other fields are those of Config.
-type BroadcastConfig struct {
-	Addr string
-	TLS  *tls.Config
-	Path string
-
-	Receivers int // connections; default 1
-	InFlight  int // messages that not all receivers have yet; default 1
-	Opcode    byte
-	Payload   []byte // not empty, and a text with an ASCII byte in it, as there must be a place for the stamp
-
-	Warmup   time.Duration
-	Duration time.Duration
-
-	VerifyEvery int
-	Timeout     time.Duration
-	Start       func()
-	Stop        func()
-
-	goroutines bool
-}
-
-// ChurnConfig is a Churn run: Concurrent connections, each of which connects, has the opening handshake, one message echoed,
-// the closing handshake and the end of TCP from the server, and begins anew. Its other fields are those of Config.
-type ChurnConfig struct {
-	Addr string
-	TLS  *tls.Config
-	Path string
-
-	Concurrent int // default 1
-	Opcode     byte
-	Payload    []byte
-
-	Warmup   time.Duration
-	Duration time.Duration
-
-	VerifyEvery int // of each Nth reply of one of the Concurrent, and its first
-	Timeout     time.Duration
-	Start       func()
-	Stop        func()
-
-	goroutines bool
-}
-
-// HoldConfig is how many connections Hold opens and where. Its other fields are those of Config.
-type HoldConfig struct {
-	Addr    string
-	TLS     *tls.Config
-	Path    string
-	Conns   int
-	Deflate bool
-	Timeout time.Duration // for each connection's opening, and for its echo in Verify
+// check sets the defaults of fields that are 0.
+func (c *Config) check() error {
+	for _, f := range []struct {
+		name  string
+		value *int
+	}{{"Conns", &c.Conns}, {"InFlight", &c.InFlight}, {"Fragments", &c.Fragments}} {
+		if *f.value < 0 {
+			return fmt.Errorf("load: %s is %d", f.name, *f.value)
+		}
+		*f.value = max(*f.value, 1)
+	}
+	switch c.Opcode {
+	case 0:
+		c.Opcode = OpBinary
+	case OpText, OpBinary:
+	default:
+		return fmt.Errorf("load: Opcode %#x is not that of a data message", c.Opcode)
+	}
+	if c.VerifyEvery <= 0 {
+		c.VerifyEvery = defaultVerifyEvery
+	}
+	if c.Timeout <= 0 {
+		c.Timeout = defaultTimeout
+	}
+	return nil
 }
 
 // Result has the figures of a run during its Duration.
@@ -122,21 +99,3 @@ type Result struct {
 }
 
 var errStamp = errors.New("load: Broadcast needs a Payload with a byte that can be changed: not empty, and a text with an ASCII byte")
-
-func positive(name string, value *int) error {
-	if *value < 0 {
-		return fmt.Errorf("load: %s is %d", name, *value)
-	}
-	*value = max(*value, 1)
-	return nil
-}
-
-func opcodeOf(opcode byte) (byte, error) {
-	switch opcode {
-	case 0:
-		return OpBinary, nil
-	case OpText, OpBinary:
-		return opcode, nil
-	}
-	return 0, fmt.Errorf("load: Opcode %#x is not that of a data message", opcode)
-}

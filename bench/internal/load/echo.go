@@ -14,7 +14,6 @@ const blockingTime = time.Second
 type echo struct {
 	run      *run
 	meter    meter
-	inFlight int
 	unopened int
 	blocking *script // connections whose messages make the handler sleep
 }
@@ -22,33 +21,14 @@ type echo struct {
 // Echo runs a closed loop of messages and replies. The error is a *Fault for the first thing on a connection that was not right,
 // or ctx's cause, or about c.
 func Echo(ctx context.Context, c Config) (*Result, error) {
-	opcode, err := opcodeOf(c.Opcode)
-	if err == nil {
-		err = positive("Conns", &c.Conns)
-	}
-	if err == nil {
-		err = positive("InFlight", &c.InFlight)
-	}
-	if err == nil {
-		err = positive("Fragments", &c.Fragments)
-	}
-	if err != nil {
+	if err := c.check(); err != nil {
 		return nil, err
 	}
-	s := newScript(messages{
-		opcode:    opcode,
-		payload:   c.Payload,
-		stampAt:   stampPlace(opcode, c.Payload),
-		fragments: c.Fragments,
-		inFlight:  c.InFlight,
-		conns:     c.Conns,
-		deflate:   c.Deflate,
-	})
-	e := &echo{inFlight: c.InFlight, unopened: c.Conns}
-	e.run = newRun(target{c.Addr, c.TLS, c.Path, c.Deflate, c.VerifyEvery, c.Timeout, c.goroutines}, e, s, c.Conns, c.InFlight)
-	e.meter = meter{run: e.run, warmup: c.Warmup, duration: c.Duration, start: c.Start, stop: c.Stop}
+	e := &echo{unopened: c.Conns}
+	e.run = newRun(c, e, newScript(c, stampPlace(c.Opcode, c.Payload)))
+	e.meter.run = e.run
 	if c.Blocking > 0 {
-		e.block(min(max(int(c.Blocking*float64(c.Conns)+0.5), 1), c.Conns), c.Deflate)
+		e.block(min(max(int(c.Blocking*float64(c.Conns)+0.5), 1), c.Conns))
 	}
 	return e.run.move(ctx)
 }
@@ -56,11 +36,9 @@ func Echo(ctx context.Context, c Config) (*Result, error) {
 // block makes n connections, evenly distributed, send the message for which the
 // handler sleeps. The patience of all connections covers all sleeps in a row: a
 // server whose handlers wait for one another is slow, not dead.
-func (e *echo) block(n int, deflate bool) {
+func (e *echo) block(n int) {
 	sessions := e.run.sessions
-	e.blocking = newScript(messages{
-		opcode: OpBinary, payload: blockingPayload, stampAt: 1, fragments: 1, inFlight: 1, conns: n, deflate: deflate,
-	})
+	e.blocking = newScript(Config{Opcode: OpBinary, Payload: blockingPayload, Fragments: 1, InFlight: 1, Conns: n, Deflate: e.run.Deflate}, 1)
 	for i := range n {
 		sessions[i*len(sessions)/n].script = e.blocking
 	}
@@ -80,7 +58,7 @@ func (e *echo) opened(_ *session, now time.Duration) {
 		if s.script == e.blocking {
 			s.issue(1, now)
 		} else {
-			s.issue(e.inFlight, now)
+			s.issue(e.run.InFlight, now)
 		}
 	}
 }

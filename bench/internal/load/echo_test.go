@@ -159,7 +159,7 @@ func TestBlockingConnectionsAreLeftOut(t *testing.T) {
 		s.reply = func(c *serverConn, m message) bool {
 			if len(m.payload) == 33 && m.payload[0] == 'B' {
 				<-awake
-			} else if m.n == 50 {
+			} else if m.n == 5 {
 				enough.Do(func() { close(awake) })
 			}
 			c.frame(m.first, m.payload)
@@ -214,7 +214,7 @@ func TestConfigThatCannotBeRun(t *testing.T) {
 			t.Errorf("no error for %+v", c)
 		}
 	}
-	if _, err := Broadcast(t.Context(), BroadcastConfig{Opcode: OpText, Payload: []byte("日本")}); err != errStamp {
+	if _, err := Broadcast(t.Context(), Config{Opcode: OpText, Payload: []byte("日本")}); err != errStamp {
 		t.Error(err)
 	}
 }

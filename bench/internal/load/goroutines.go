@@ -95,7 +95,7 @@ func (g *goroutines) wantsConnection(s *session) int {
 
 // connect opens a connection for the session and moves its bytes until it is over.
 func (g *goroutines) connect(running context.Context, s *session, life int) {
-	conn, err := dial(running, g.addr, g.run.tls)
+	conn, err := dial(running, g.addr, g.run.TLS)
 	if err != nil {
 		g.locked(func() error { return s.unconnected(err) })
 		return

@@ -35,17 +35,20 @@ func (silent) ended(*session, time.Duration)        {}
 func (silent) tick(time.Duration)                   {}
 
 // Hold opens connections and has their opening handshakes. After that they are idle. The error is a *Fault or ctx's cause.
-func Hold(ctx context.Context, c HoldConfig) (*Held, error) {
-	if err := positive("Conns", &c.Conns); err != nil {
+func Hold(ctx context.Context, c Config) (*Held, error) {
+	c.Opcode, c.Payload, c.VerifyEvery = OpText, []byte(holdPayload), 1
+	if err := c.check(); err != nil {
 		return nil, err
 	}
-	s := newScript(messages{opcode: OpText, payload: []byte(holdPayload), fragments: 1, inFlight: 1, conns: 1})
+	plain := Config{Opcode: c.Opcode, Payload: c.Payload, Fragments: 1, InFlight: 1, Conns: 1}
+	s := newScript(plain, 0)
 	s.deflate = c.Deflate
-	t := target{addr: c.Addr, tls: c.TLS, path: c.Path, deflate: c.Deflate, verifyEvery: 1, timeout: c.Timeout}
 	h := new(Held)
 	for i := range holders {
 		from, to := c.Conns*i/holders, c.Conns*(i+1)/holders
-		part := &holder{run: newRun(t, silent{}, s, to-from, 1), buf: make([]byte, 16<<10)}
+		some := c
+		some.Conns = to - from
+		part := &holder{run: newRun(some, silent{}, s), buf: make([]byte, 16<<10)}
 		part.run.toOpen = to - from // none is opened by another
 		for j := range part.run.sessions {
 			part.run.sessions[j].index = from + j
@@ -114,9 +117,9 @@ func (h *Held) all(ctx context.Context, do func(*holder, context.Context, *sessi
 }
 
 func (h *holder) open(ctx context.Context, s *session, _ int) error {
-	ctx, cancel := context.WithTimeout(ctx, h.run.timeout)
+	ctx, cancel := context.WithTimeout(ctx, h.run.Timeout)
 	defer cancel()
-	conn, err := dial(ctx, h.run.addr, h.run.tls)
+	conn, err := dial(ctx, h.run.Addr, h.run.TLS)
 	if err != nil {
 		return s.unconnected(err)
 	}
@@ -132,7 +135,7 @@ func (h *holder) verify(_ context.Context, s *session, i int) error {
 
 // drive moves the session's bytes until it waits for nothing more.
 func (h *holder) drive(conn net.Conn, s *session) error {
-	conn.SetDeadline(time.Now().Add(h.run.timeout))
+	conn.SetDeadline(time.Now().Add(h.run.Timeout))
 	defer conn.SetDeadline(time.Time{})
 	for s.state == opening || s.received < s.due {
 		for p := s.output(); len(p) > 0; p = s.output() {

@@ -21,13 +21,13 @@ func broadcaster() *server {
 func TestEachMessageReachesAll(t *testing.T) {
 	tests := []struct {
 		name   string
-		config BroadcastConfig
+		config Config
 	}{
-		{"one receiver", BroadcastConfig{Payload: pattern(10)}},
-		{"fifty receivers", BroadcastConfig{Payload: pattern(300), Receivers: 50, VerifyEvery: 1}},
-		{"in flight", BroadcastConfig{Payload: pattern(300), Receivers: 10, InFlight: 20}},
-		{"long", BroadcastConfig{Payload: pattern(100_000), Receivers: 4, InFlight: 2}},
-		{"text", BroadcastConfig{Payload: Text(100), Opcode: OpText, Receivers: 3}},
+		{"one receiver", Config{Payload: pattern(10)}},
+		{"fifty receivers", Config{Payload: pattern(300), Conns: 50, VerifyEvery: 1}},
+		{"in flight", Config{Payload: pattern(300), Conns: 10, InFlight: 20}},
+		{"long", Config{Payload: pattern(100_000), Conns: 4, InFlight: 2}},
+		{"text", Config{Payload: Text(100), Opcode: OpText, Conns: 3}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -40,7 +40,7 @@ func TestEachMessageReachesAll(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				most := s.messages.Load() * int64(max(c.Receivers, 1))
+				most := s.messages.Load() * int64(max(c.Conns, 1))
 				if r.Messages == 0 || r.Messages > most || r.Latency.Count() > r.Messages || r.Verified == 0 {
 					t.Errorf("%d deliveries, at most %d; %d latencies", r.Messages, most, r.Latency.Count())
 				}
@@ -63,8 +63,8 @@ func TestReceiversMayJoinLate(t *testing.T) {
 			s.broadcast(m.first, m.payload)
 			return true
 		}
-		_, err := Broadcast(t.Context(), BroadcastConfig{
-			Addr: s.serve(t, nil), Receivers: 3, Payload: pattern(10), Duration: 20 * time.Millisecond, goroutines: goroutines,
+		_, err := Broadcast(t.Context(), Config{
+			Addr: s.serve(t, nil), Conns: 3, Payload: pattern(10), Duration: 20 * time.Millisecond, goroutines: goroutines,
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -112,8 +112,8 @@ func TestWrongBroadcastEndsTheRun(t *testing.T) {
 					}
 					return true
 				}
-				_, err := Broadcast(t.Context(), BroadcastConfig{
-					Addr: s.serve(t, nil), Receivers: 5, Payload: pattern(10), Duration: 2 * time.Second,
+				_, err := Broadcast(t.Context(), Config{
+					Addr: s.serve(t, nil), Conns: 5, Payload: pattern(10), Duration: 2 * time.Second,
 					Timeout: timeoutFor(test.want), VerifyEvery: 1, goroutines: goroutines,
 				})
 				if err == nil || !containsOne(err.Error(), test.want) {
@@ -135,7 +135,7 @@ func containsOne(text, alternatives string) bool {
 
 func TestReceiverThatNeverGetsAnything(t *testing.T) {
 	s := new(server) // echoes to the sender only
-	_, err := Broadcast(t.Context(), BroadcastConfig{Addr: s.serve(t, nil), Receivers: 2, Payload: pattern(10), Timeout: silenceTime})
+	_, err := Broadcast(t.Context(), Config{Addr: s.serve(t, nil), Conns: 2, Payload: pattern(10), Timeout: silenceTime})
 	if err == nil || !strings.Contains(err.Error(), "connection 1, after 0 right replies: expected a Binary message of 10 bytes; got nothing for 300ms") {
 		t.Fatal(err)
 	}
@@ -144,8 +144,8 @@ func TestReceiverThatNeverGetsAnything(t *testing.T) {
 func TestChurn(t *testing.T) {
 	shells(t, func(t *testing.T, goroutines bool) {
 		s := new(server)
-		r, err := Churn(t.Context(), ChurnConfig{
-			Addr: s.serve(t, nil), Concurrent: 5, Payload: pattern(20), VerifyEvery: 1,
+		r, err := Churn(t.Context(), Config{
+			Addr: s.serve(t, nil), Conns: 5, Payload: pattern(20), VerifyEvery: 1,
 			Warmup: 5 * time.Millisecond, Duration: 50 * time.Millisecond, goroutines: goroutines,
 		})
 		if err != nil {
@@ -160,7 +160,7 @@ func TestChurn(t *testing.T) {
 
 func TestChurnOverTLS(t *testing.T) {
 	forServer, forClient := selfSigned(t)
-	r, err := Churn(t.Context(), ChurnConfig{Addr: new(server).serve(t, forServer), TLS: forClient, Duration: 50 * time.Millisecond})
+	r, err := Churn(t.Context(), Config{Addr: new(server).serve(t, forServer), TLS: forClient, Duration: 50 * time.Millisecond})
 	if err != nil || r.Messages == 0 {
 		t.Fatal(r, err)
 	}
@@ -203,8 +203,8 @@ func TestFaultInAnyLifeEndsTheChurn(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			shells(t, func(t *testing.T, goroutines bool) {
-				_, err := Churn(t.Context(), ChurnConfig{
-					Addr: test.server(30).serve(t, nil), Concurrent: 3, Payload: pattern(20),
+				_, err := Churn(t.Context(), Config{
+					Addr: test.server(30).serve(t, nil), Conns: 3, Payload: pattern(20),
 					Duration: 5 * time.Second, Timeout: timeoutFor(test.want), goroutines: goroutines,
 				})
 				if err == nil || !strings.Contains(err.Error(), test.want) {
@@ -225,7 +225,7 @@ func TestHeldConnectionsAreIdleAndAlive(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			s := new(server)
-			c := HoldConfig{Conns: 40, Deflate: test.deflate}
+			c := Config{Conns: 40, Deflate: test.deflate}
 			if test.tls {
 				c.Addr, c.TLS = s.serve(t, forServer), forClient
 			} else {
@@ -262,7 +262,7 @@ func TestHeldConnectionThatDied(t *testing.T) {
 		}
 		return alive
 	}
-	held, err := Hold(t.Context(), HoldConfig{Addr: s.serve(t, nil), Conns: 20})
+	held, err := Hold(t.Context(), Config{Addr: s.serve(t, nil), Conns: 20})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -274,7 +274,7 @@ func TestHeldConnectionThatDied(t *testing.T) {
 
 func TestHoldOfAServerThatIsSilent(t *testing.T) {
 	s := &server{reply: func(*serverConn, message) bool { return true }}
-	held, err := Hold(t.Context(), HoldConfig{Addr: s.serve(t, nil), Conns: 2, Timeout: silenceTime})
+	held, err := Hold(t.Context(), Config{Addr: s.serve(t, nil), Conns: 2, Timeout: silenceTime})
 	if err != nil {
 		t.Fatal(err)
 	}

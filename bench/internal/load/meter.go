@@ -14,9 +14,7 @@ const (
 
 // meter counts during the Duration, and calls the hooks at both ends of it.
 type meter struct {
-	run              *run
-	warmup, duration time.Duration
-	start, stop      func()
+	run *run
 
 	stage        stage
 	from         time.Duration // begin of the measurement
@@ -26,7 +24,7 @@ type meter struct {
 
 // begin begins the warm-up.
 func (m *meter) begin(now time.Duration) {
-	m.stage, m.until = warming, now+m.warmup
+	m.stage, m.until = warming, now+m.run.Warmup
 }
 
 // tick enters the next stage when it is due, and reports whether the
@@ -37,13 +35,13 @@ func (m *meter) tick(now time.Duration) (finishedNow bool) {
 	}
 	switch m.stage {
 	case warming:
-		if m.start != nil {
-			m.start()
+		if m.run.Start != nil {
+			m.run.Start()
 		}
 		m.stage = measuring
 		m.user, m.system = m.run.usage()
 		m.from = m.run.now()
-		m.until = m.from + m.duration
+		m.until = m.from + m.run.Duration
 	case measuring:
 		m.finish(now)
 		return true
@@ -55,8 +53,8 @@ func (m *meter) tick(now time.Duration) (finishedNow bool) {
 func (m *meter) finish(now time.Duration) {
 	r := &m.run.result
 	user, system := m.run.usage()
-	if m.stop != nil {
-		m.stop()
+	if m.run.Stop != nil {
+		m.run.Stop()
 	}
 	m.stage = finished
 	r.Elapsed = now - m.from

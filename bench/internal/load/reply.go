@@ -309,7 +309,7 @@ func (s *session) compareInflated() error {
 // countReply ends a right reply.
 func (s *session) countReply() {
 	if s.untilVerify == 0 {
-		s.untilVerify = s.run.verifyEvery
+		s.untilVerify = s.run.VerifyEvery
 		s.run.result.Verified++
 	}
 	s.untilVerify--

@@ -2,7 +2,6 @@ package load
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"net"
 	"time"
@@ -22,20 +21,9 @@ type scenario interface {
 	tick(now time.Duration)                       // called every few milliseconds
 }
 
-// target has the address of a run and the common parts of its sessions.
-type target struct {
-	addr        string
-	tls         *tls.Config
-	path        string
-	deflate     bool
-	verifyEvery int
-	timeout     time.Duration
-	goroutines  bool
-}
-
 // run is one run of a scenario. Its methods and its sessions' are called by one goroutine at a time.
 type run struct {
-	target
+	Config
 	load      scenario
 	sessions  []session
 	attention []*session // have something to send, or a connection to open or close
@@ -50,22 +38,17 @@ type run struct {
 	inflater inflater
 }
 
-// newRun prepares conns sessions with the script; each may have inFlight messages on their way.
-func newRun(t target, load scenario, s *script, conns, inFlight int) *run {
-	if t.verifyEvery <= 0 {
-		t.verifyEvery = defaultVerifyEvery
-	}
-	if t.timeout <= 0 {
-		t.timeout = defaultTimeout
-	}
-	r := &run{target: t, load: load, sessions: make([]session, conns), left: conns, begun: time.Now()}
+// newRun prepares c.Conns sessions with the script.
+func newRun(c Config, load scenario, s *script) *run {
+	conns, inFlight := c.Conns, c.InFlight
+	r := &run{Config: c, load: load, sessions: make([]session, conns), left: conns, begun: time.Now()}
 	r.result.Latency = new(Histogram)
 	for i := range r.upgrades {
-		r.upgrades[i] = newUpgrade(t.addr, t.path, t.deflate)
+		r.upgrades[i] = newUpgrade(c.Addr, c.Path, c.Deflate)
 	}
 	times := make([]time.Duration, conns*inFlight)
 	for i := range r.sessions {
-		r.sessions[i] = session{run: r, index: i, script: s, patience: t.timeout, times: times[i*inFlight : (i+1)*inFlight]}
+		r.sessions[i] = session{run: r, index: i, script: s, patience: c.Timeout, times: times[i*inFlight : (i+1)*inFlight]}
 	}
 	return r
 }
@@ -127,7 +110,7 @@ func (r *run) tick(ctx context.Context) error {
 	}
 	now := r.now()
 	if now >= r.scanAt {
-		r.scanAt = now + min(scanEvery, r.timeout/4)
+		r.scanAt = now + min(scanEvery, r.Timeout/4)
 		for i := range r.sessions {
 			if err := r.sessions[i].overdue(now); err != nil {
 				return err
@@ -140,12 +123,12 @@ func (r *run) tick(ctx context.Context) error {
 
 // move runs the load in the shell until its end and returns the figures.
 func (r *run) move(ctx context.Context) (*Result, error) {
-	addr, err := net.ResolveTCPAddr("tcp", r.addr)
+	addr, err := net.ResolveTCPAddr("tcp", r.Addr)
 	if err != nil {
 		return nil, fmt.Errorf("load: %w", err)
 	}
 	shell := moveWithGoroutines
-	if r.tls == nil && !r.goroutines && moveWithEpoll != nil {
+	if r.TLS == nil && !r.goroutines && moveWithEpoll != nil {
 		shell = moveWithEpoll
 	}
 	if err := shell(ctx, r, addr); err != nil {

@@ -35,17 +35,6 @@ type ring struct {
 	starts []int // of the messages in frames, and the end of the last
 }
 
-// messages is the input of a script.
-type messages struct {
-	opcode    byte
-	payload   []byte
-	stampAt   int
-	fragments int
-	inFlight  int
-	conns     int
-	deflate   bool
-}
-
 // stampPlace is where the payload of a message of this opcode may be changed without making a text that is not UTF-8; -1: nowhere.
 func stampPlace(opcode byte, payload []byte) int {
 	if opcode == OpText {
@@ -54,18 +43,19 @@ func stampPlace(opcode byte, payload []byte) int {
 	return min(len(payload), 1) - 1
 }
 
-func newScript(m messages) *script {
-	s := &script{opcode: m.opcode, payload: m.payload, stampAt: m.stampAt, deflate: m.deflate, variants: 1}
-	size := len(m.payload) + 14*m.fragments
+// newScript returns the script for c's connections, with the stamp at a place of the payload.
+func newScript(c Config, stampAt int) *script {
+	s := &script{opcode: c.Opcode, payload: c.Payload, stampAt: stampAt, deflate: c.Deflate, variants: 1}
+	size := len(c.Payload) + 14*c.Fragments
 	if s.stampAt >= 0 {
 		s.variants = min(max(maxRingBytes/size, minVariants), len(stamps))
 	}
-	count := s.variants - 1 + min(m.inFlight, max(maxRingBytes/size, 1))
-	keys := min(max(maxKeysBytes/(size*count), 1), maxKeys, m.conns)
+	count := s.variants - 1 + min(c.InFlight, max(maxRingBytes/size, 1))
+	keys := min(max(maxKeysBytes/(size*count), 1), maxKeys, c.Conns)
 	for range keys {
-		s.rings = append(s.rings, s.newRing(count, m.fragments))
+		s.rings = append(s.rings, s.newRing(count, c.Fragments))
 	}
-	s.header = appendHeader(nil, finBit|s.opcode, len(m.payload))
+	s.header = appendHeader(nil, finBit|s.opcode, len(c.Payload))
 	return s
 }
 

@@ -32,8 +32,8 @@ func TestTextIsUTF8OfTheSizeAsked(t *testing.T) {
 }
 
 // open1 returns an open session of a run by itself.
-func open1(m messages) *session {
-	r := newRun(target{verifyEvery: 3}, silent{}, newScript(m), 1, m.inFlight)
+func open1(c Config) *session {
+	r := newRun(c, silent{}, script1(c))
 	s := &r.sessions[0]
 	s.open(0)
 	s.wrote(len(s.output()))
@@ -41,8 +41,10 @@ func open1(m messages) *session {
 	return s
 }
 
-func plain(payload []byte, fragments, inFlight int) messages {
-	return messages{opcode: OpBinary, payload: payload, stampAt: stampPlace(OpBinary, payload), fragments: fragments, inFlight: inFlight, conns: 1}
+func script1(c Config) *script { return newScript(c, stampPlace(c.Opcode, c.Payload)) }
+
+func plain(payload []byte, inFlight int) Config {
+	return Config{Opcode: OpBinary, Payload: payload, Fragments: 1, InFlight: inFlight, Conns: 1, VerifyEvery: 3}
 }
 
 // unmasked reads the frames in b, each of a whole message, the naive way, and returns their payloads.
@@ -71,7 +73,7 @@ func TestMessagesAreSentInOrderForAllSizesOfWrites(t *testing.T) {
 	for _, size := range []int{1, 20, 5000, 100_000} {
 		for _, inFlight := range []int{1, 3, 16, 40} {
 			t.Run(fmt.Sprintf("%d bytes, %d in flight", size, inFlight), func(t *testing.T) {
-				s := open1(plain(pattern(size), 1, inFlight))
+				s := open1(plain(pattern(size), inFlight))
 				var sent []byte
 				issued := 0
 				for range 50 {
@@ -106,8 +108,8 @@ func TestCutsDoNotChangeReplies(t *testing.T) {
 	const count = 40
 	random := rand.New(rand.NewPCG(5, 6))
 	for _, size := range []int{0, 1, 125, 126, 3000, 70_000} {
-		m := plain(pattern(size), 1, 1)
-		script := newScript(m)
+		m := plain(pattern(size), 1)
+		script := script1(m)
 		var stream []byte
 		for i := range count {
 			p := script.variant(i % script.variants)
@@ -148,7 +150,7 @@ func TestCutsDoNotChangeReplies(t *testing.T) {
 // without system calls.
 func roundTrips() func() error {
 	const size = 200
-	s := open1(plain(pattern(size), 1, 4))
+	s := open1(plain(pattern(size), 4))
 	frames := make([][]byte, s.script.variants)
 	for i := range frames {
 		frames[i] = append(appendHeader(nil, finBit|OpBinary, size), s.script.variant(i)...)
@@ -194,16 +196,16 @@ func BenchmarkOwnWorkPerMessage(b *testing.B) {
 }
 
 func TestMessagesOfALongPayloadStillDiffer(t *testing.T) {
-	s := newScript(plain(pattern(1<<20), 1, 16))
+	s := script1(plain(pattern(1<<20), 16))
 	if s.variants < minVariants || len(s.rings) != 1 || len(s.rings[0].frames) > 4<<20 {
 		t.Errorf("%d variants, %d masking-keys, %d bytes", s.variants, len(s.rings), len(s.rings[0].frames))
 	}
 }
 
 func TestConnectionsHaveDifferentMaskingKeys(t *testing.T) {
-	m := plain(pattern(10), 1, 1)
-	m.conns = 1000
-	s := newScript(m)
+	m := plain(pattern(10), 1)
+	m.Conns = 1000
+	s := script1(m)
 	if len(s.rings) != maxKeys {
 		t.Fatalf("%d masking-keys", len(s.rings))
 	}

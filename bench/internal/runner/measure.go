@@ -130,27 +130,20 @@ func (m *measurement) move(ctx context.Context, b *Bench, p plan) error {
 }
 
 func (b *Bench) load(ctx context.Context, p plan, m *measurement) (*load.Result, error) {
-	addr, config := m.server.hello.Listening, b.tlsConfig(p)
-	opcode, payload := load.OpBinary, p.payload()
+	c := load.Config{
+		Addr: m.server.hello.Listening, TLS: b.tlsConfig(p), Conns: p.conns, InFlight: p.inFlight, Payload: p.payload(), Fragments: p.fragments,
+		Warmup: p.warmup, Duration: p.duration, Deflate: p.deflate, Blocking: p.blocking, Start: m.begin, Stop: m.finish,
+	}
 	if p.text {
-		opcode = load.OpText
+		c.Opcode = load.OpText
 	}
 	switch p.kind {
 	case broadcast:
-		return load.Broadcast(ctx, load.BroadcastConfig{
-			Addr: addr, TLS: config, Receivers: p.conns, InFlight: p.inFlight, Opcode: opcode, Payload: payload,
-			Warmup: p.warmup, Duration: p.duration, Start: m.begin, Stop: m.finish,
-		})
+		return load.Broadcast(ctx, c)
 	case churn:
-		return load.Churn(ctx, load.ChurnConfig{
-			Addr: addr, TLS: config, Concurrent: p.conns, Opcode: opcode, Payload: payload,
-			Warmup: p.warmup, Duration: p.duration, Start: m.begin, Stop: m.finish,
-		})
+		return load.Churn(ctx, c)
 	default:
-		return load.Echo(ctx, load.Config{
-			Addr: addr, TLS: config, Conns: p.conns, InFlight: p.inFlight, Opcode: opcode, Payload: payload, Fragments: p.fragments,
-			Warmup: p.warmup, Duration: p.duration, Deflate: p.deflate, Blocking: p.blocking, Start: m.begin, Stop: m.finish,
-		})
+		return load.Echo(ctx, c)
 	}
 }
 
@@ -237,7 +230,7 @@ func (m *measurement) hold(ctx context.Context, p plan, config *tls.Config) erro
 }
 
 func (m *measurement) open(ctx context.Context, p plan, config *tls.Config, n int) (*load.Held, error) {
-	held, err := load.Hold(ctx, load.HoldConfig{Addr: m.server.hello.Listening, TLS: config, Conns: n, Deflate: p.deflate})
+	held, err := load.Hold(ctx, load.Config{Addr: m.server.hello.Listening, TLS: config, Conns: n, Deflate: p.deflate})
 	if err != nil {
 		return nil, err
 	}

@@ -42,7 +42,7 @@ func (p *player) step(step corpus.Step) (line int, err error) {
 	if line, err := p.checkOut(step, got.Out); err != nil {
 		return line, err
 	}
-	if step.State != 0 && got.State != step.State {
+	if step.State != "" && got.State != step.State {
 		return step.Line, fmt.Errorf("after %v: want the state %v, got %v", step.Action.Kind, step.State, got.State)
 	}
 	return 0, nil

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/fibersock/fibersock/server"
@@ -37,13 +38,10 @@ const (
 	actHold          // wait until the round releases all handlers
 )
 
-var actionNames = map[action]string{
-	actNothing: "nothing", actEcho: "echo", actSleep: "sleep", actBlock: "block", actCross: "cross", actBroadcast: "broadcast",
-	actBurst: "burst", actPush: "push", actFragments: "fragments", actGoroutine: "goroutine", actPing: "ping", actClose: "close",
-	actCloseOther: "close-other", actCut: "cut", actCutOther: "cut-other", actPanic: "panic", actGoexit: "goexit", actPreparedCross: "prepared", actHold: "hold",
+func (a action) String() string {
+	return strings.Fields("nothing echo sleep block cross broadcast burst push fragments goroutine ping " +
+		"close close-other cut cut-other panic goexit prepared hold")[a]
 }
-
-func (a action) String() string { return actionNames[a] }
 
 // The codes with which handlers close connections.
 const (

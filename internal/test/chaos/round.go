@@ -386,7 +386,9 @@ func (t *target) work(ctx context.Context, rnd *rand.Rand) {
 func (t *target) playOne(ctx context.Context, k kind, style string, seed uint64) {
 	p := t.newPeer(ctx, k, style, seed)
 	t.run.count(p.conn)
-	k.play(p)
+	if k.connects || p.open() {
+		k.play(p)
+	}
 	if late := t.overFor(); late > 3*time.Second {
 		t.run.logf("%v after the end of the scripts: the peer leaves of connection %d, %v", late.Round(time.Millisecond), p.id, p.conn)
 	}

@@ -30,6 +30,7 @@ type kind struct {
 	pongs    int    // bytes of answers to one read of the server, which MaxBacklog does not limit
 	only     func(t *target) bool
 	style    string // "": any
+	connects bool   // play connects; else it begins with the connection open
 	play     func(p *peer)
 }
 
@@ -46,8 +47,8 @@ const (
 // kinds are all kinds but the probes, which each round has.
 var kinds = []kind{
 	{name: "talker", faithful: true, play: (*peer).talk},
-	{name: "troublemaker", faithful: true, play: (*peer).makeTrouble},
-	{name: "resetter", play: (*peer).resetSometime},
+	{name: "troublemaker", connects: true, faithful: true, play: (*peer).makeTrouble},
+	{name: "resetter", connects: true, play: (*peer).resetSometime},
 	{name: "half-closer", play: (*peer).halfClose},
 	{name: "trickling writer", lasting: true, exempt: true, play: (*peer).trickle},
 	{name: "slow reader", faithful: true, reads: slowly, play: (*peer).readSlowly},
@@ -57,17 +58,17 @@ var kinds = []kind{
 	{name: "closes and reads byte by byte", reads: slowly, lasting: true, isolated: true, exempt: true, style: "/serve", play: (*peer).closeTrickling},
 	{name: "ignores the Close", lasting: true, exempt: true, play: (*peer).ignoreClose},
 	{name: "silent", lasting: true, exempt: true, play: (*peer).fallSilent},
-	{name: "handshake that stalls", play: (*peer).stall},
-	{name: "handshake with trouble", play: (*peer).troubledHandshake},
+	{name: "handshake that stalls", connects: true, play: (*peer).stall},
+	{name: "handshake with trouble", connects: true, play: (*peer).troubledHandshake},
 	{name: "KeyUpdates and messages", faithful: true, needsTLS: true, keys: true, play: (*peer).updateKeys},
 	{name: "flood of KeyUpdates", flood: true, needsTLS: true, keys: true, reads: slowly, isolated: true, exempt: true, play: (*peer).floodKeys},
 	{name: "flood of Pings", pongs: 256 << 10, flood: true, reads: slowly, isolated: true, exempt: true, play: (*peer).floodPings},
-	{name: "TLS callback panics", needsTLS: true, tls: panicName, play: (*peer).fail},
-	{name: "TLS callback exits", needsTLS: true, tls: goexitName, play: (*peer).fail},
-	{name: "hostile", style: "/hostile", isolated: true, play: (*peer).attack},
+	{name: "TLS callback panics", needsTLS: true, tls: panicName, play: (*peer).abandon},
+	{name: "TLS callback exits", needsTLS: true, tls: goexitName, play: (*peer).abandon},
+	{name: "hostile", connects: true, style: "/hostile", isolated: true, play: (*peer).attack},
 }
 
-var probe = kind{name: "probe", faithful: true, exempt: true, play: (*peer).echo}
+var probe = kind{name: "probe", connects: true, faithful: true, exempt: true, play: (*peer).echo}
 
 // mayStopReading excludes policies under which a handler blocks until the peer
 // reads: MaxBlocked allows few of them.
@@ -110,6 +111,15 @@ func (p *peer) echo() {
 	p.close()
 }
 
+// harmless are actions that end no connection, with their largest argument.
+var harmless = []struct {
+	action action
+	most   int
+}{
+	{actSleep, 4000}, {actBlock, 1}, {actCross, 4}, {actCross, 4}, {actCross, 4}, {actBroadcast, 1}, {actBurst, 12}, {actPush, 6},
+	{actFragments, 5}, {actGoroutine, 10}, {actPing, 1}, {actPreparedCross, 3}, {actNothing, 1},
+}
+
 // script sends n messages with harmless actions.
 func (p *peer) script(n int) {
 	for range n {
@@ -123,30 +133,9 @@ func (p *peer) script(n int) {
 			size = 65530 + p.rnd.IntN(12)
 		}
 		a, arg := actEcho, 50+p.rnd.IntN(200)
-		switch p.rnd.IntN(24) {
-		case 0:
-			a, arg = actSleep, p.rnd.IntN(4000)
-		case 1:
-			a = actBlock
-		case 2, 3, 4:
-			a, arg = actCross, 1+p.rnd.IntN(4)
-		case 5:
-			a = actBroadcast
-		case 6:
-			a, arg = actBurst, 1+p.rnd.IntN(12)
-		case 7:
-			a, arg = actPush, 1+p.rnd.IntN(6)
-		case 8:
-			a, arg = actFragments, 1+p.rnd.IntN(5)
-		case 9:
-			a, arg = actGoroutine, 1+p.rnd.IntN(10)
-		case 10:
-			a = actPing
-		case 11:
-			a, arg = actPreparedCross, 1+p.rnd.IntN(3)
-		case 12:
-			a = actNothing
-		case 13:
+		if i := p.rnd.IntN(24); i < len(harmless) {
+			a, arg = harmless[i].action, 1+p.rnd.IntN(harmless[i].most)
+		} else if i == len(harmless) {
 			arg = 1 << (6 + p.rnd.IntN(11))
 		}
 		if p.message(a, arg, size) != nil || p.target.over() {
@@ -162,9 +151,6 @@ func (p *peer) script(n int) {
 }
 
 func (p *peer) talk() {
-	if !p.open() {
-		return
-	}
 	p.script(1 + p.rnd.IntN(25))
 	p.close()
 }
@@ -222,9 +208,6 @@ func (p *peer) resetSometime() {
 }
 
 func (p *peer) halfClose() {
-	if !p.open() {
-		return
-	}
 	p.script(p.rnd.IntN(6))
 	if p.rnd.IntN(2) == 0 {
 		_ = p.message(actBurst, 16, headSize)
@@ -250,9 +233,6 @@ func (p *peer) halfClose() {
 // trickle sends a message byte by byte, until AssemblyTimeout or the end of the
 // round.
 func (p *peer) trickle() {
-	if !p.open() {
-		return
-	}
 	p.script(p.rnd.IntN(3))
 	p.noAnswers() // an answer would be inside a frame
 	p.note("peer: trickles")
@@ -277,9 +257,6 @@ func (p *peer) trickle() {
 
 // readSlowly requests many messages and reads all of them slowly.
 func (p *peer) readSlowly() {
-	if !p.open() {
-		return
-	}
 	p.pace.Store(int64(200 * time.Microsecond))
 	p.script(p.rnd.IntN(4))
 	_ = p.message([]action{actBurst, actPush}[p.rnd.IntN(2)], 4+p.rnd.IntN(8), headSize)
@@ -289,9 +266,6 @@ func (p *peer) readSlowly() {
 
 // stopReadingForAWhile stops reading and continues.
 func (p *peer) stopReadingForAWhile() {
-	if !p.open() {
-		return
-	}
 	p.script(p.rnd.IntN(3))
 	p.note("peer: stops reading")
 	p.readPause.close()
@@ -306,9 +280,6 @@ func (p *peer) stopReadingForAWhile() {
 // stopReading stops reading for good. With short limits the server must end the
 // connection.
 func (p *peer) stopReading() {
-	if !p.open() {
-		return
-	}
 	p.readPause.close()
 	p.note("peer: stops reading")
 	for !p.target.over() {
@@ -338,16 +309,9 @@ func (p *peer) awaitEnd() {
 
 // closeUnread requests many messages of Serve, sends a Close, and never reads.
 func (p *peer) closeUnread() {
-	if !p.open() {
-		return
-	}
 	p.readPause.close()
 	p.note("peer: stops reading")
-	_ = p.nc.SetWriteDeadline(time.Now().Add(time.Second))
-	_ = p.message(actBurst, 64, headSize)
-	p.target.pause(20*time.Millisecond, nil)
-	err := p.write(p.frame(wire.Close, []byte{0x03, 0xe8}, true), 0)
-	p.note("peer: sends Close 1000: %v", err)
+	err := p.closeInBurst()
 	if p.target.long {
 		p.target.pause(time.Hour, nil)
 	} else {
@@ -359,22 +323,24 @@ func (p *peer) closeUnread() {
 	p.abandon()
 }
 
-// closeTrickling requests many messages of Serve, sends a Close, and reads byte
-// by byte. The server must end the connection soon, so that Shutdown returns
-// while the peer still reads.
-func (p *peer) closeTrickling() {
-	if !p.open() {
-		return
-	}
-	p.oneByte.Store(true)
-	p.pace.Store(int64(5 * time.Millisecond))
-	p.note("peer: reads byte by byte")
+// closeInBurst requests many messages and sends a Close.
+func (p *peer) closeInBurst() error {
 	_ = p.nc.SetWriteDeadline(time.Now().Add(time.Second))
 	_ = p.message(actBurst, 64, headSize)
 	p.target.pause(20*time.Millisecond, nil)
 	err := p.write(p.frame(wire.Close, []byte{0x03, 0xe8}, true), 0)
 	p.note("peer: sends Close 1000: %v", err)
-	if err == nil {
+	return err
+}
+
+// closeTrickling requests many messages of Serve, sends a Close, and reads byte
+// by byte. The server must end the connection soon, so that Shutdown returns
+// while the peer still reads.
+func (p *peer) closeTrickling() {
+	p.oneByte.Store(true)
+	p.pace.Store(int64(5 * time.Millisecond))
+	p.note("peer: reads byte by byte")
+	if p.closeInBurst() == nil {
 		p.limitLife("the peer's Close", 0)
 	}
 	p.target.pause(time.Hour, p.done)
@@ -398,9 +364,6 @@ func (p *peer) endBy(option string, within time.Duration) {
 
 // ignoreClose requests a Close and does not answer it.
 func (p *peer) ignoreClose() {
-	if !p.open() {
-		return
-	}
 	p.noAnswers()
 	_ = p.message(actClose, 0, headSize)
 	p.endBy("CloseTimeout", p.target.srv.CloseTimeout)
@@ -408,9 +371,6 @@ func (p *peer) ignoreClose() {
 
 // fallSilent reads, and sends nothing, not even a Pong.
 func (p *peer) fallSilent() {
-	if !p.open() {
-		return
-	}
 	p.noAnswers()
 	p.note("peer: falls silent")
 	s := p.target.srv
@@ -459,9 +419,6 @@ func (p *peer) troubledHandshake() {
 
 // updateKeys sends KeyUpdates between messages.
 func (p *peer) updateKeys() {
-	if !p.open() {
-		return
-	}
 	u := p.nc.(*keyUpdater)
 	for range 1 + p.rnd.IntN(12) {
 		p.script(1)
@@ -482,9 +439,6 @@ func (p *peer) updateKeys() {
 // floodKeys requests new keys all the time, and reads a little or nothing of
 // the answers.
 func (p *peer) floodKeys() {
-	if !p.open() {
-		return
-	}
 	p.note("peer: floods KeyUpdates")
 	if p.rnd.IntN(2) == 0 {
 		p.pace.Store(int64(20 * time.Millisecond))
@@ -492,18 +446,23 @@ func (p *peer) floodKeys() {
 		p.readPause.close()
 	}
 	u := p.nc.(*keyUpdater)
-	for n := 0; !p.target.over(); n++ {
-		p.wmu.Lock()
-		var records []byte
+	p.flood(u.raw, func() (records []byte) {
 		for range 15 { // crypto/tls accepts 16 without data between them
 			records = u.appendKeyUpdate(records, true)
 		}
-		records = u.appendRecord(records, recordData, p.frame(wire.Pong, nil, true))
-		_ = u.raw.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
-		_, err := u.raw.Write(records)
+		return u.appendRecord(records, recordData, p.frame(wire.Pong, nil, true))
+	})
+}
+
+// flood writes bytes of next until the round is over.
+func (p *peer) flood(nc net.Conn, next func() []byte) {
+	for n := 0; !p.target.over(); n++ {
+		p.wmu.Lock()
+		_ = nc.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
+		_, err := nc.Write(next())
 		p.wmu.Unlock()
 		if err != nil {
-			p.note("peer: after %d KeyUpdates: %v", 15*n, err)
+			p.note("peer: after %d writes: %v", n, err)
 			break
 		}
 		time.Sleep(200 * time.Microsecond) // yields, if there is one processor
@@ -517,34 +476,13 @@ var floodedPing = strings.Repeat("!", 125)
 
 // floodPings sends Pings all the time and does not read.
 func (p *peer) floodPings() {
-	if !p.open() {
-		return
-	}
 	p.note("peer: floods Pings and does not read")
 	p.readPause.close()
 	var pings []byte
 	for range 100 {
 		pings = append(pings, p.frame(wire.Ping, []byte(floodedPing), true)...)
 	}
-	for !p.target.over() {
-		_ = p.nc.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
-		p.wmu.Lock()
-		_, err := p.nc.Write(pings)
-		p.wmu.Unlock()
-		if err != nil {
-			p.note("peer: %v", err)
-			break
-		}
-		time.Sleep(200 * time.Microsecond)
-	}
-	p.abandon()
-}
-
-// fail is a peer whose opening handshake fails.
-func (p *peer) fail() {
-	if p.open() {
-		p.abandon()
-	}
+	p.flood(p.nc, func() []byte { return pings })
 }
 
 // attack runs an attack of package hostile.

@@ -9,9 +9,13 @@
 // for the listed reason, do not count. It is an error if a listed change does
 // not exist or is noticed.
 //
-// Changes that do not compile are ignored. A test run that takes several times
-// as long as without the change has noticed it. Assembly and files for other
-// machines are not changed.
+// Changes that do not compile are ignored. Of the tests, only those run that
+// call the changed function, the fastest first, until one notices. A test run
+// that takes several times as long as without the change has noticed it.
+// Assembly and files for other machines are not changed.
+//
+// With -resume, an interrupted run continues. -again repeats the unnoticed
+// changes of an earlier run, which is the quick way to sharpen a test.
 //
 // All changes are compiled into one test binary, and an environment variable
 // selects one. Changes of constants and types are built one by one.
@@ -23,7 +27,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"os"
 	"path"
 	"slices"
@@ -37,11 +40,9 @@ var equivalentsText string
 func main() {
 	var o options
 	flag.Float64Var(&o.least, "least", 95, "fail if `percent` of the changes are not noticed")
-	flag.IntVar(&o.sample, "n", 0, "try only `number` changes, chosen at random")
-	flag.Uint64Var(&o.seed, "seed", 1, "the `number` that the choice of -n follows from")
-	flag.StringVar(&o.shard, "shard", "1/1", "try the i-th of every n changes, given as `i/n`")
-	flag.StringVar(&o.files, "files", "*", "try only changes of files whose names match `pattern`")
+	flag.StringVar(&o.files, "files", "*", "try only changes of files whose names match one of the `patterns`, separated by commas")
 	flag.StringVar(&o.again, "again", "", "try only changes that `file`, the output of another run, says were not noticed")
+	flag.StringVar(&o.resume, "resume", "", "keep the outcomes in `file`, and do not repeat those in it unless the package has changed")
 	flag.IntVar(&o.jobs, "jobs", 1, "run the tests of this `many` changes at a time")
 	flag.Parse()
 	if flag.NArg() != 1 {
@@ -50,6 +51,7 @@ func main() {
 		os.Exit(2)
 	}
 	o.jobs, o.slack = max(o.jobs, 1), 2*time.Second
+	o.progress = os.Stderr
 	o.pattern, o.equivalents = flag.Arg(0), equivalentsText
 	if err := mutate(o, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -62,13 +64,12 @@ type options struct {
 	pattern     string // the package
 	equivalents string // the list's text
 	least       float64
-	sample      int
-	seed        uint64
-	shard       string
 	files       string
 	again       string
+	resume      string
 	jobs        int
-	slack       time.Duration // of processor time, in addition to that of the unchanged package
+	slack       time.Duration // in addition to the time of the unchanged package
+	progress    io.Writer     // nil: none
 }
 
 // mutate does all of the program's work.
@@ -93,11 +94,17 @@ func mutate(o options, out io.Writer) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
+	known, err := openRecord(o.resume, s.hash)
+	if err != nil {
+		return err
+	}
+	defer known.close()
 	r, err := newRunner(s, list, dir, o.slack)
 	if err != nil {
 		return err
 	}
 	var total tally
+	shown := progress{out: o.progress, all: len(numbers), start: time.Now()}
 	for _, f := range s.files {
 		var (
 			of []int
@@ -108,7 +115,8 @@ func mutate(o options, out io.Writer) error {
 				of = append(of, number)
 			}
 		}
-		err := r.outcomes(of, o.jobs, func(m *mutant, o outcome) {
+		err := r.outcomes(of, o.jobs, known, func(m *mutant, o outcome) {
+			shown.step()
 			reason, listed := equivalents[m.key]
 			t.count(o, listed)
 			switch {
@@ -140,6 +148,24 @@ func mutate(o options, out io.Writer) error {
 	return err
 }
 
+// progress shows how far the program is.
+type progress struct {
+	out         io.Writer
+	all, done   int
+	start, last time.Time
+}
+
+// step counts a mutant, and prints a line from time to time.
+func (p *progress) step() {
+	p.done++
+	if now := time.Now(); p.out != nil && now.Sub(p.last) >= 10*time.Second {
+		p.last = now
+		spent := now.Sub(p.start)
+		left := spent / time.Duration(p.done) * time.Duration(p.all-p.done)
+		fmt.Fprintf(p.out, "%d of %d changes in %v, %v left\n", p.done, p.all, spent.Round(time.Second), left.Round(time.Second))
+	}
+}
+
 // missing returns the listed mutants of the package's files that are not in
 // list.
 func missing(list []*mutant, equivalents map[key]string) (gone []key) {
@@ -168,36 +194,24 @@ func (o options) choose(list []*mutant) ([]int, error) {
 		}
 		earlier = string(text)
 	}
-	var shard, shards int
-	if _, err := fmt.Sscanf(o.shard, "%d/%d", &shard, &shards); err != nil || shard < 1 || shard > shards {
-		return nil, fmt.Errorf("-shard is %q, and should be 1/3, 2/3 or the like", o.shard)
-	}
 	var numbers []int
 	for i, m := range list {
-		match, err := path.Match(o.files, path.Base(m.key.file))
-		if err != nil {
-			return nil, err
+		match := false
+		for pattern := range strings.SplitSeq(o.files, ",") {
+			ok, err := path.Match(pattern, path.Base(m.key.file))
+			if err != nil {
+				return nil, err
+			}
+			match = match || ok
 		}
 		if match && (o.again == "" || strings.Contains(earlier, m.String()+"\n")) {
 			numbers = append(numbers, i+1)
 		}
 	}
-	if o.sample > 0 && o.sample < len(numbers) {
-		rng := rand.New(rand.NewPCG(o.seed, 0))
-		rng.Shuffle(len(numbers), func(i, j int) { numbers[i], numbers[j] = numbers[j], numbers[i] })
-		numbers = numbers[:o.sample]
-		slices.Sort(numbers)
-	}
-	var own []int
-	for i, number := range numbers {
-		if i%shards == shard-1 {
-			own = append(own, number)
-		}
-	}
-	if len(own) == 0 {
+	if len(numbers) == 0 {
 		return nil, errors.New("there is nothing to change")
 	}
-	return own, nil
+	return numbers, nil
 }
 
 // A tally counts mutants.

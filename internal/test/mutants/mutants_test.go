@@ -29,7 +29,6 @@ func TestTinyPackage(t *testing.T) {
 			= to add 0 changes nothing
 			`,
 		least: 60,
-		shard: "1/1",
 		files: "*",
 		jobs:  2,
 		slack: 300 * time.Millisecond,
@@ -61,7 +60,6 @@ func TestTooFewNoticed(t *testing.T) {
 			= this is not one of the changes
 			`,
 		least: 100,
-		shard: "3/3",
 		files: "t*.go",
 		jobs:  1,
 		slack: 2 * time.Second,
@@ -218,7 +216,7 @@ func recovers() { defer func() { recover() }(); recover(); println() }
 	exchanged := s.together(list)["p.go"]
 	set := token.NewFileSet()
 	var files []*ast.File
-	for name, text := range map[string]string{"p.go": exchanged, "chooser.go": "package p\n\nvar mutantInForce int\n"} {
+	for name, text := range map[string]string{"p.go": exchanged, "chooser.go": "package p\n\nvar mutantInForce int\n\nfunc mutantCalled(int) {}\n"} {
 		parsed, err := parser.ParseFile(set, name, text, 0)
 		if err != nil {
 			t.Fatal(err)
@@ -240,39 +238,50 @@ func recovers() { defer func() { recover() }(); recover(); println() }
 	}
 }
 
-// TestShardsAreTheWhole: each change is in one of them, and the same seed
-// chooses the same ones.
-func TestShardsAreTheWhole(t *testing.T) {
-	s := parsedSource(t, "package p\n\nfunc f(a, b, c int) int { return a + b*c - 17 + a/b - a*c }\n")
-	list := s.mutants()
-	o := options{files: "*", shard: "1/1", sample: 7, seed: 3}
-	whole, err := o.choose(list)
-	if err != nil || len(whole) != 7 || !slices.IsSorted(whole) {
-		t.Fatalf("chosen are %v, %v; want 7", whole, err)
-	}
-	var parts []int
-	for _, o.shard = range []string{"1/3", "2/3", "3/3"} {
-		part, err := o.choose(list)
-		if err != nil || len(part) < 2 || len(part) > 3 {
-			t.Errorf("shard %s is %v, %v", o.shard, part, err)
-		}
-		parts = append(parts, part...)
-	}
-	if slices.Sort(parts); !slices.Equal(parts, whole) {
-		t.Errorf("the shards have %v of %v", parts, whole)
+// TestChoice is by file and by the output of an earlier run.
+func TestChoice(t *testing.T) {
+	list := parsedSource(t, "package p\n\nfunc f(a, b, c int) int { return a + b*c - 17 + a/b - a*c }\n").mutants()
+	if whole, err := (options{files: "q.go,*"}).choose(list); err != nil || len(whole) != len(list) {
+		t.Errorf("chosen are %v, %v; want all %d", whole, err, len(list))
 	}
 	earlier := filepath.Join(t.TempDir(), "earlier")
 	if err := os.WriteFile(earlier, []byte("not noticed: "+list[3].String()+"\np.go: 1 change\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	again, err := options{files: "*", shard: "1/1", again: earlier}.choose(list)
+	again, err := options{files: "*", again: earlier}.choose(list)
 	if err != nil || !slices.Equal(again, []int{4}) {
 		t.Errorf("again are %v, %v; want 4", again, err)
 	}
-	for _, bad := range []options{{files: "*", shard: "4/3"}, {files: "*", shard: "0/3"}, {files: "*", shard: "3"}, {files: "q.go", shard: "1/1"}, {files: "[", shard: "1/1"}, {files: "*", shard: "1/1", again: earlier + "s"}} {
+	for _, bad := range []options{{files: "q.go"}, {files: "["}, {files: "*", again: earlier + "s"}} {
 		if chosen, err := bad.choose(list); err == nil {
 			t.Errorf("%+v chooses %v, want an error", bad, chosen)
 		}
+	}
+}
+
+// TestRecord keeps outcomes until the package changes.
+func TestRecord(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "record")
+	tried := 0
+	try := func(int) (outcome, error) { tried++; return timedOut, nil }
+	for i, tt := range []struct {
+		hash         string
+		number, want int // number of tries until then
+	}{{"a", 7, 1}, {"a", 7, 1}, {"a", 8, 2}, {"a", 7, 2}, {"b", 7, 3}, {"a", 7, 4}} {
+		r, err := openRecord(name, tt.hash)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if o, err := r.outcome(tt.number, try); o != timedOut || err != nil || tried != tt.want {
+			t.Errorf("%d: %v, %v after %d tries, want %d", i, o, err, tried, tt.want)
+		}
+		if _, err := r.outcome(9, func(int) (outcome, error) { return noticed, os.ErrInvalid }); err != os.ErrInvalid {
+			t.Errorf("%d: the error is %v", i, err)
+		}
+		r.close()
+	}
+	if _, err := openRecord(filepath.Dir(name), "a"); err == nil {
+		t.Error("a directory is a record")
 	}
 }
 

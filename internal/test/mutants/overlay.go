@@ -11,8 +11,17 @@ import (
 )
 
 // choice is the environment variable with the number of the mutant that a test
-// binary is, counted from 1.
-const choice = "FIBERSOCK_MUTANT"
+// binary is, counted from 1. 0 is the package without a change, and so is
+// tracing, which also records the functions that are called.
+const (
+	choice  = "FIBERSOCK_MUTANT"
+	tracing = -1
+)
+
+// calls is the environment variable with the file to which a test binary that
+// traces appends a line for each function called: the number of the first
+// mutant of the function.
+const calls = "FIBERSOCK_MUTANT_CALLS"
 
 // chooser is a file of the package that exchanges its declarations at run time.
 const chooser = `package %s
@@ -20,15 +29,33 @@ const chooser = `package %s
 import (
 	"os"
 	"strconv"
+	"sync/atomic"
 )
 
-var mutantInForce, _ = strconv.Atoi(os.Getenv(%q))
+var (
+	mutantInForce, _ = strconv.Atoi(os.Getenv(%q))
+	mutantTraced [%d]atomic.Bool
+)
+
+func mutantCalled(number int) {
+	if mutantTraced[number].Swap(true) {
+		return
+	}
+	f, err := os.OpenFile(os.Getenv(%q), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
+	if err != nil {
+		panic(err)
+	}
+	defer f.Close()
+	if _, err := f.WriteString(strconv.Itoa(number) + "\n"); err != nil {
+		panic(err)
+	}
+}
 `
 
 // together returns, for go build -overlay, the package with all mutants whose
 // declaration can be exchanged, each with its index in list.
 func (s *source) together(list []*mutant) map[string]string {
-	texts := map[string]string{filepath.Join(s.dir, "mutant_in_force.go"): fmt.Sprintf(chooser, s.name, choice)}
+	texts := map[string]string{filepath.Join(s.dir, "mutant_in_force.go"): fmt.Sprintf(chooser, s.name, choice, len(list)+1, calls)}
 	for _, f := range s.files {
 		of := map[*place][]int{}
 		var places []*place
@@ -115,6 +142,7 @@ func (s *source) exchange(f *sourceFile, p *place, list []*mutant, chosen []int)
 	for _, i := range chosen {
 		fmt.Fprintf(&b, "\tcase %d:\n\t\t%s%smutant%d_%s%s(%s)\n", i+1, give, prefix, i+1, name, actual, args)
 	}
+	fmt.Fprintf(&b, "\tcase %d:\n\t\tmutantCalled(%d)\n\t\tfallthrough\n", tracing, chosen[0]+1)
 	fmt.Fprintf(&b, "\tdefault:\n\t\t%s%smutant0_%s%s(%s)\n\t}\n}\n", give, prefix, name, actual, args)
 
 	head := "func "

@@ -2,16 +2,13 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -35,15 +32,17 @@ func (o outcome) String() string {
 // A runner runs the tests of a package and of its mutants.
 type runner struct {
 	*source
-	list  []*mutant // all of the package, in the order of the numbers
-	dir   string    // for builds
-	own   string    // the binary of the mutants that can be exchanged
-	limit limit
-	first map[*sourceFile]string // the pattern of the tests that are likely to notice
+	list    []*mutant // all of the package, in the order of the numbers
+	dir     string    // for builds
+	own     string    // the binary of the mutants that can be exchanged
+	slack   time.Duration
+	tests   []*test // the fastest first
+	callers map[*place]map[*test]bool
 }
 
-// A limit is the time after which a test run counts as endless.
-type limit struct {
+// A test is a test of the package. cpu and wall are its times without a change.
+type test struct {
+	name      string
 	cpu, wall time.Duration
 }
 
@@ -51,27 +50,61 @@ type limit struct {
 // without end.
 const memory = 8 << 20
 
-// newRunner builds the package with its exchangeable mutants, and sees that the
-// tests pass when none of them is in force.
+// patience is the time after which a test that is not changed fails.
+const patience = 10 * time.Minute
+
+// firstBatch is the processor time of the first tests of a mutant. Each further
+// batch has four times that of the one before.
+const firstBatch = 100 * time.Millisecond
+
+// newRunner builds the package with its exchangeable mutants, and runs each
+// test by itself without a change, which shows its time and the functions that
+// it calls.
 func newRunner(s *source, list []*mutant, dir string, slack time.Duration) (*runner, error) {
-	r := &runner{source: s, list: list, dir: dir, own: filepath.Join(dir, "together.test"), first: map[*sourceFile]string{}}
-	for _, f := range s.files {
-		r.first[f] = r.testsNear(f)
-	}
+	r := &runner{source: s, list: list, dir: dir, own: filepath.Join(dir, "together.test"), slack: slack, callers: map[*place]map[*test]bool{}}
 	if err := r.build(r.own, r.together(list)); err != nil {
 		return nil, err
 	}
-	r.limit = limit{cpu: 10 * time.Minute, wall: 10 * time.Minute}
-	start := time.Now()
-	state, err := r.run(r.own, 0, "")
+	cmd := exec.Command(r.own, "-test.list=^(Test|Fuzz|Example)")
+	cmd.Dir = s.dir
+	names, err := cmd.Output()
 	if err != nil {
-		return nil, fmt.Errorf("the tests fail without any change: %w", err)
+		return nil, err
 	}
-	r.limit = limit{
-		cpu:  3*(state.UserTime()+state.SystemTime()) + slack,
-		wall: 10*time.Since(start) + 30*time.Second,
+	for name := range strings.FieldsSeq(string(names)) {
+		if err := r.measure(&test{name: name, cpu: patience}); err != nil {
+			return nil, fmt.Errorf("%s fails without any change: %w", name, err)
+		}
 	}
+	slices.SortStableFunc(r.tests, func(a, b *test) int { return cmp.Compare(a.cpu+a.wall, b.cpu+b.wall) })
 	return r, nil
+}
+
+// measure adds a test to those of r.
+func (r *runner) measure(t *test) error {
+	trace := filepath.Join(r.dir, "trace")
+	state, wall, err := r.run(r.own, tracing, []*test{t}, patience)
+	if err != nil {
+		return err
+	}
+	t.cpu, t.wall = state.UserTime()+state.SystemTime(), wall
+	r.tests = append(r.tests, t)
+	text, err := os.ReadFile(trace)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil // no function is called
+	}
+	for line := range strings.FieldsSeq(string(text)) {
+		number, err := strconv.Atoi(line)
+		if err != nil {
+			return err
+		}
+		p := r.list[number-1].place
+		if r.callers[p] == nil {
+			r.callers[p] = map[*test]bool{}
+		}
+		r.callers[p][t] = true
+	}
+	return errors.Join(err, os.Remove(trace))
 }
 
 // build makes a test binary of the package with texts in place of its files.
@@ -92,7 +125,7 @@ func (r *runner) build(binary string, texts map[string]string) error {
 // outcomes runs the tests of the mutants with the numbers, at most jobs at a
 // time, and gives each with its outcome in the order of the numbers. It ends
 // with the first error.
-func (r *runner) outcomes(numbers []int, jobs int, give func(*mutant, outcome)) error {
+func (r *runner) outcomes(numbers []int, jobs int, known *record, give func(*mutant, outcome)) error {
 	type result struct {
 		outcome outcome
 		err     error
@@ -114,7 +147,7 @@ func (r *runner) outcomes(numbers []int, jobs int, give func(*mutant, outcome)) 
 			case free <- struct{}{}:
 			}
 			running.Go(func() {
-				o, err := r.outcome(number)
+				o, err := known.outcome(number, r.outcome)
 				results[i] <- result{o, err}
 				<-free
 			})
@@ -130,8 +163,8 @@ func (r *runner) outcomes(numbers []int, jobs int, give func(*mutant, outcome)) 
 	return nil
 }
 
-// outcome runs the tests of one mutant: those near its file first, which mostly
-// are enough.
+// outcome runs the tests of one mutant that call its function, the fastest
+// first, which mostly are enough.
 func (r *runner) outcome(number int) (outcome, error) {
 	m, binary := r.list[number-1], r.own
 	if m.alone {
@@ -141,68 +174,97 @@ func (r *runner) outcome(number int) (outcome, error) {
 		}
 		defer os.Remove(binary)
 	}
-	for _, tests := range []string{r.first[m.file], ""} {
-		_, err := r.run(binary, number, tests)
-		switch {
-		case errors.Is(err, context.DeadlineExceeded):
-			return timedOut, nil
-		case err != nil:
-			return noticed, nil
+	for _, tests := range r.batches(m) {
+		if o, err := r.runMutant(binary, number, tests); o != unnoticed || err != nil {
+			return o, err
 		}
 	}
 	return unnoticed, nil
 }
 
-// run runs the tests that match the pattern. The error has the end of their
-// output. A limit of processor time ends mutants that loop, on a busy machine
-// too. The other limit is for mutants that block, and long enough for a busy
-// machine.
-func (r *runner) run(binary string, number int, tests string) (*os.ProcessState, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), r.limit.wall)
+// batches returns the tests that may notice m, in the order in which to run
+// them: all, unless m is in a function whose calls are known.
+func (r *runner) batches(m *mutant) (all [][]*test) {
+	var batch []*test
+	var cpu time.Duration
+	room := firstBatch
+	for _, t := range r.tests {
+		if !m.alone && m.place.function != nil && !r.callers[m.place][t] {
+			continue
+		}
+		if len(batch) > 0 && cpu+t.cpu > room {
+			all = append(all, batch)
+			batch, cpu = nil, 0
+			room *= 4
+		}
+		batch = append(batch, t)
+		cpu += t.cpu
+	}
+	if len(batch) > 0 {
+		all = append(all, batch)
+	}
+	return all
+}
+
+// runMutant runs tests of a mutant. A run is too long if it takes more than
+// three times as long as one of the unchanged package, and r.slack. The latter is
+// measured again then, as the machine may have become busy.
+func (r *runner) runMutant(binary string, number int, tests []*test) (outcome, error) {
+	limit := r.slack
+	for _, t := range tests {
+		limit += 3 * t.wall
+	}
+	for {
+		_, _, err := r.run(binary, number, tests, limit)
+		switch {
+		case err == nil:
+			return unnoticed, nil
+		case !errors.Is(err, context.DeadlineExceeded):
+			return noticed, nil
+		}
+		_, wall, err := r.run(r.own, 0, tests, patience)
+		if err != nil {
+			return 0, fmt.Errorf("the tests fail without any change: %w", err)
+		}
+		if 3*wall+r.slack <= limit {
+			return timedOut, nil
+		}
+		limit = 6*wall + r.slack
+	}
+}
+
+// run runs the tests within the limit of time, and within three times their
+// processor time, which ends mutants that loop, on a busy machine too. The
+// error has the end of their output.
+func (r *runner) run(binary string, number int, tests []*test, limit time.Duration) (*os.ProcessState, time.Duration, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	seconds := int(r.limit.cpu.Seconds()) + 1
-	shell := fmt.Sprintf(`ulimit -t %d; ulimit -v %d 2>/dev/null; exec "$0" "$@"`, seconds, memory)
-	cmd := exec.CommandContext(ctx, "sh", "-c", shell, binary, "-test.failfast", "-test.short", "-test.run="+tests)
+	var names []string
+	var cpu time.Duration
+	for _, t := range tests {
+		names = append(names, t.name)
+		cpu += t.cpu
+	}
+	cpu = 3*cpu + r.slack
+	shell := fmt.Sprintf(`ulimit -t %d; ulimit -v %d 2>/dev/null; exec "$0" "$@"`, int(cpu.Seconds())+1, memory)
+	cmd := exec.CommandContext(ctx, "sh", "-c", shell, binary, "-test.failfast", "-test.short", "-test.run=^("+strings.Join(names, "|")+")$")
 	cmd.Dir = r.source.dir
-	cmd.Env = append(os.Environ(), choice+"="+strconv.Itoa(number))
+	cmd.Env = append(os.Environ(), choice+"="+strconv.Itoa(number), calls+"="+filepath.Join(r.dir, "trace"))
 	cmd.WaitDelay = time.Second
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
+	start := time.Now()
 	err := cmd.Run()
+	wall := time.Since(start)
 	state := cmd.ProcessState
 	switch {
 	case ctx.Err() != nil:
 		err = context.DeadlineExceeded
-	case err != nil && state != nil && state.UserTime()+state.SystemTime() >= r.limit.cpu:
+	case err != nil && state != nil && state.UserTime()+state.SystemTime() >= cpu:
 		err = context.DeadlineExceeded
 	case err != nil:
 		text := out.String()
 		err = fmt.Errorf("%w\n%s", err, text[max(0, len(text)-2000):])
 	}
-	return state, err
+	return state, wall, err
 }
-
-// testsNear returns the pattern of the tests in files that begin with f's name,
-// "^$" if there are none.
-func (r *runner) testsNear(f *sourceFile) string {
-	near, _ := strings.CutSuffix(filepath.Base(f.path), ".go")
-	var names []string
-	for _, test := range r.tests {
-		if !strings.HasPrefix(test, near) {
-			continue
-		}
-		parsed, err := parser.ParseFile(token.NewFileSet(), filepath.Join(r.source.dir, test), nil, parser.SkipObjectResolution)
-		if err != nil {
-			continue // the build reports the error
-		}
-		for _, decl := range parsed.Decls {
-			if fn, ok := decl.(*ast.FuncDecl); ok && testName.MatchString(fn.Name.Name) && fn.Name.Name != "TestMain" {
-				names = append(names, fn.Name.Name)
-			}
-		}
-	}
-	slices.Sort(names)
-	return "^(" + strings.Join(names, "|") + ")$"
-}
-
-var testName = regexp.MustCompile(`^(Test|Fuzz|Example)`)

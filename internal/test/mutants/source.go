@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"go/ast"
@@ -14,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 )
 
@@ -24,7 +26,7 @@ type source struct {
 	name  string // of the package
 	set   *token.FileSet
 	files []*sourceFile
-	tests []string // the names of the files with tests
+	hash  string // of all files, with those of the tests
 	types *types.Package
 	info  *types.Info
 	conf  types.Config
@@ -59,12 +61,20 @@ func load(pattern string) (*source, error) {
 	}
 
 	s := &source{
-		dir:   list.Dir,
-		name:  list.Name,
-		path:  list.ImportPath,
-		set:   token.NewFileSet(),
-		tests: append(list.TestGoFiles, list.XTestGoFiles...),
+		dir:  list.Dir,
+		name: list.Name,
+		path: list.ImportPath,
+		set:  token.NewFileSet(),
 	}
+	hash := sha256.New()
+	for _, name := range slices.Concat(list.GoFiles, list.TestGoFiles, list.XTestGoFiles) {
+		text, err := os.ReadFile(filepath.Join(list.Dir, name))
+		if err != nil {
+			return nil, err
+		}
+		fmt.Fprintf(hash, "%s %d\n%s", name, len(text), text)
+	}
+	s.hash = fmt.Sprintf("%x", hash.Sum(nil))
 	for _, name := range list.GoFiles {
 		path := filepath.Join(list.Dir, name)
 		text, err := os.ReadFile(path)

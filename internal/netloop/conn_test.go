@@ -1,5 +1,3 @@
-//go:build !portable
-
 package netloop
 
 import (
@@ -9,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/internal/test/sockbuf"
 )
 
@@ -76,7 +75,10 @@ func newTestLoop(t *testing.T, cfg Config, ln net.Listener, conn func() *testCon
 	t.Helper()
 	l := &testLoop{log: make(chan error, 100), started: make(chan *testConn, 100), closed: make(chan error, 100)}
 	l.counters.Buffered = &l.buffered
-	cfg.Linger, cfg.BlockedLinger = time.Second, time.Second
+	if cfg.Linger == 0 {
+		cfg.Linger = time.Second
+	}
+	cfg.BlockedLinger = cfg.Linger
 	cfg.NewBatch = func() any { return nil }
 	cfg.Clock, cfg.Counters, cfg.Limit.Total = &l.clock, &l.counters, &l.buffered
 	cfg.Log = func(err error) { l.log <- err }
@@ -123,9 +125,7 @@ func (l *testLoop) open(conn func() *testConn) Open {
 func (l *testLoop) connect(t *testing.T) (*net.TCPConn, *testConn) {
 	t.Helper()
 	nc, err := sockbuf.Dial(l.addr)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	t.Cleanup(func() { nc.Close() })
 	nc.SetDeadline(time.Now().Add(30 * time.Second))
 	return nc.(*net.TCPConn), <-l.started
@@ -135,20 +135,14 @@ func (l *testLoop) connect(t *testing.T) (*net.TCPConn, *testConn) {
 func echoes(t *testing.T, nc net.Conn, n int) {
 	t.Helper()
 	for range n {
-		if _, err := nc.Write([]byte("?")); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := io.ReadFull(nc, make([]byte, 1)); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, check.Err(nc.Write([]byte("?"))))
+		check.Must(t, check.Err(io.ReadFull(nc, make([]byte, 1))))
 	}
 }
 
 func listen(t *testing.T) net.Listener {
 	t.Helper()
 	ln, err := sockbuf.Listen()
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	return ln
 }

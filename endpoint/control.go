@@ -4,6 +4,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/fibersock/fibersock/internal/lockorder"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -128,7 +129,7 @@ func (s *sender) flushSoon(background func(func())) {
 	switch {
 	case !s.mu.TryLock():
 	case background != nil:
-		background(s.unlock)
+		background(lockorder.HandOver(&s.mu, s.unlock))
 	default:
 		s.unlock()
 	}

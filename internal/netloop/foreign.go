@@ -274,7 +274,7 @@ func (c *foreignConn) closeAll() error {
 }
 
 // NetConn returns c with a Close that sends nothing.
-func (c *foreignConn) NetConn() net.Conn { return aborter{c} }
+func (c *foreignConn) NetConn() net.Conn { return &aborter{c} }
 
 // lowest returns the connection below all TLS that reveals it, and whether that
 // is not nc itself.

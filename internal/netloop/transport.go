@@ -99,7 +99,7 @@ func Over(tls net.Conn, below Transport, recovered Recover) Transport {
 // TLS or foreign connection above.
 type aborter struct{ Transport }
 
-func (c aborter) Close() error { return c.Abort() }
+func (c *aborter) Close() error { return c.Abort() }
 
 // systemConn is a connection whose deadlines work, such as a TCP connection.
 type systemConn struct {
@@ -234,7 +234,7 @@ func (c *tlsConn) CloseWrite() error { return closeWrite(c.Conn) }
 func (c *tlsConn) Abort() error { return c.below.Abort() }
 
 // NetConn returns the connection below TLS.
-func (c *tlsConn) NetConn() net.Conn { return aborter{c.below} }
+func (c *tlsConn) NetConn() net.Conn { return &aborter{c.below} }
 
 // reader reads on goroutines of its own, so that a Read can be given up. Bytes
 // that arrive after that are kept for the next Read.

@@ -23,8 +23,8 @@ type effort struct {
 
 // efforts are the levels.
 var efforts = [...]effort{
-	LevelDefault: {index: 8 << 10, maxStep: 4, recent: 2 << 10, depth: 8, nice: 64, lazy: 32, hasty: 16, skip: 7},
-	LevelFast:    {index: 2 << 10, maxStep: 8, recent: 512, depth: 4, nice: 32, lazy: 6, hasty: 0, skip: 5},
+	LevelDefault: {index: 2 << 10, maxStep: 4, recent: 2 << 10, depth: 16, nice: 64, lazy: 32, hasty: 16, skip: 7},
+	LevelFast:    {index: 1 << 10, maxStep: 8, recent: 1 << 9, depth: 6, nice: 32, lazy: 6, hasty: 0, skip: 5},
 	LevelBest:    {index: 32 << 10, maxStep: 1, depth: 48, nice: maxMatch, lazy: maxMatch, hasty: maxMatch, skip: 9},
 }
 

@@ -111,8 +111,8 @@ func TestFrameInParts(t *testing.T) {
 type room struct{}
 
 func (room) Write(p []byte) (int, error) { return len(p), nil }
-func (room) Space(size int) int           { return size }
-func (room) AwaitSpace(int)               {}
+func (room) Space(size int) int          { return size }
+func (room) AwaitSpace(int)              {}
 func (room) Written()                    {}
 
 func TestSendingUnderBackpressureAllocatesNothing(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"io"
 	"testing"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -32,12 +33,8 @@ func TestSendAllocatesNothing(t *testing.T) {
 		"SendBinary, large": func() error { return c.SendBinary(large) },
 		"Pong":              func() error { return c.SendPong(small[:100]) },
 	} {
-		if err := send(); err != nil {
-			t.Fatal(err)
-		}
-		if got := testing.AllocsPerRun(200, func() { send() }); got != 0 {
-			t.Errorf("%s: %v allocations", name, got)
-		}
+		check.Must(t, send())
+		check.Equal(t, testing.AllocsPerRun(200, func() { send() }), 0, "%s", name)
 	}
 	c.CloseNow()
 	<-drained
@@ -61,9 +58,7 @@ func TestReceiveIntoAllocatesNothing(t *testing.T) {
 			f.send(bytes.Repeat(message, 2*runs))
 			buf := make([]byte, 0, len(large))
 			receive := func() {
-				if _, _, err := c.ReceiveInto(context.Background(), buf); err != nil {
-					t.Fatal(err)
-				}
+				check.Must(t, check.Err2(c.ReceiveInto(context.Background(), buf)))
 			}
 			for range runs / 2 {
 				receive()

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/client"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -63,33 +64,30 @@ func TestClosingHandshake(t *testing.T) {
 		"neither":                    {0, "", "", closeFrame(0, "")},
 		"6455-5.5.1-k: both at once": {wire.GoingAway, "", "\x03\xe9", closeFrame(wire.InternalError, "my own")},
 	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				c, f := openPipe(t, nil)
-				if c.State() != client.Open || c.Err() != nil {
-					t.Errorf("before: %v, %v", c.State(), c.Err())
-				}
-				call := startClose(c, tt.code, tt.reason)
-				f.want(1, wire.Close, tt.payload)
-				if call.over() || c.State() != client.Closing {
-					t.Errorf("before the server's Close: %v, %v", c.State(), call.err)
-				}
-				f.send(tt.answer)
-				if call.over() || c.State() != client.Closed {
-					t.Errorf("before the end of TCP: %v, %v", c.State(), call.err)
-				}
-				f.nc.Close()
-				if !call.over() || call.err != nil {
-					t.Errorf("after the end of TCP: %v", call.err)
-				}
-				if frame, err := f.next(); err == nil {
-					t.Errorf("one more frame: %v %q", frame.Opcode, frame.Payload)
-				}
-				var closed *client.CloseError
-				if !errors.As(c.Err(), &closed) {
-					t.Errorf("the connection ended with %v", c.Err())
-				}
-			})
+		subtestPiped(t, name, nil, func(t *testing.T, c *client.Conn, f *farEnd) {
+			if c.State() != client.Open || c.Err() != nil {
+				t.Errorf("before: %v, %v", c.State(), c.Err())
+			}
+			call := startClose(c, tt.code, tt.reason)
+			f.want(1, wire.Close, tt.payload)
+			if call.over() || c.State() != client.Closing {
+				t.Errorf("before the server's Close: %v, %v", c.State(), call.err)
+			}
+			f.send(tt.answer)
+			if call.over() || c.State() != client.Closed {
+				t.Errorf("before the end of TCP: %v, %v", c.State(), call.err)
+			}
+			f.nc.Close()
+			if !call.over() || call.err != nil {
+				t.Errorf("after the end of TCP: %v", call.err)
+			}
+			if frame, err := f.next(); err == nil {
+				t.Errorf("one more frame: %v %q", frame.Opcode, frame.Payload)
+			}
+			var closed *client.CloseError
+			if !errors.As(c.Err(), &closed) {
+				t.Errorf("the connection ended with %v", c.Err())
+			}
 		})
 	}
 }
@@ -106,38 +104,32 @@ func TestServerThatNeverClosesTCP(t *testing.T) {
 		"CloseNow":           {0, time.Second, time.Second},
 		"negative: CloseNow": {-1, 30 * time.Second, 30 * time.Second},
 	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				c, f := openPipe(t, &client.Config{CloseTimeout: tt.option})
-				if tt.cut > 0 {
-					defer time.AfterFunc(tt.cut, func() { c.CloseNow() }).Stop()
-				}
-				f.send(closeFrame(wire.NormalClosure, ""))
-				call := startClose(c, wire.NormalClosure, "")
-				<-call.done
-				if call.took != tt.want || call.err != nil {
-					t.Errorf("Close returned after %v with %v", call.took, call.err)
-				}
-				f.want(1, wire.Close, "\x03\xe8")
-				f.wantEnd()
-			})
+		subtestPiped(t, name, &client.Config{CloseTimeout: tt.option}, func(t *testing.T, c *client.Conn, f *farEnd) {
+			if tt.cut > 0 {
+				defer time.AfterFunc(tt.cut, func() { c.CloseNow() }).Stop()
+			}
+			f.send(closeFrame(wire.NormalClosure, ""))
+			call := startClose(c, wire.NormalClosure, "")
+			<-call.done
+			if call.took != tt.want || call.err != nil {
+				t.Errorf("Close returned after %v with %v", call.took, call.err)
+			}
+			f.want(1, wire.Close, "\x03\xe8")
+			f.wantEnd()
 		})
 	}
-	t.Run("when the server closed first", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			c, f := openPipe(t, nil)
-			f.send(closeFrame(wire.GoingAway, ""))
-			start := time.Now()
-			var closed *client.CloseError
-			if _, err := c.Receive(t.Context()); !errors.As(err, &closed) || time.Since(start) != 0 {
-				t.Errorf("after %v: %v", time.Since(start), err)
-			}
-			f.want(1, wire.Close, "\x03\xe9")
-			f.wantEnd()
-			if took := time.Since(start); took != client.DefaultCloseTimeout {
-				t.Errorf("the client closed TCP after %v", took)
-			}
-		})
+	subtestPiped(t, "when the server closed first", nil, func(t *testing.T, c *client.Conn, f *farEnd) {
+		f.send(closeFrame(wire.GoingAway, ""))
+		start := time.Now()
+		var closed *client.CloseError
+		if _, err := c.Receive(t.Context()); !errors.As(err, &closed) || time.Since(start) != 0 {
+			t.Errorf("after %v: %v", time.Since(start), err)
+		}
+		f.want(1, wire.Close, "\x03\xe9")
+		f.wantEnd()
+		if took := time.Since(start); took != client.DefaultCloseTimeout {
+			t.Errorf("the client closed TCP after %v", took)
+		}
 	})
 }
 
@@ -154,59 +146,68 @@ func TestServerThatNeverAnswersClose(t *testing.T) {
 		"6455-7.1.2-b: and sends messages": {0, 0, client.DefaultCloseTimeout, textFrame(strings.Repeat("x", 50_000))},
 		"6455-7.1.2-b: and sends Pings":    {0, 0, client.DefaultCloseTimeout, pingFrame("")},
 	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				c, f := openPipe(t, &client.Config{CloseTimeout: tt.option})
-				streaming := make(chan struct{})
-				go func() {
-					defer close(streaming)
-					for tt.stream != nil {
-						if _, err := f.nc.Write(tt.stream); err != nil {
-							return
-						}
-						time.Sleep(10 * time.Millisecond) // of the bubble's time
+		subtestPiped(t, name, &client.Config{CloseTimeout: tt.option}, func(t *testing.T, c *client.Conn, f *farEnd) {
+			streaming := make(chan struct{})
+			go func() {
+				defer close(streaming)
+				for tt.stream != nil {
+					if _, err := f.nc.Write(tt.stream); err != nil {
+						return
 					}
-				}()
-				if tt.cut > 0 {
-					defer time.AfterFunc(tt.cut, func() { c.CloseNow() }).Stop()
+					time.Sleep(10 * time.Millisecond) // of the bubble's time
 				}
-				start := time.Now()
-				err := c.Close(wire.NormalClosure, "")
-				if took := time.Since(start); took != tt.want {
-					t.Errorf("Close returned after %v", took)
-				}
-				var lost *client.LostError
-				var timeout *client.TimeoutError
-				switch {
-				case tt.cut > 0:
-					if err != client.ErrClosed {
-						t.Errorf("Close returned %v", err)
-					}
-				case !errors.As(err, &lost) || !errors.As(err, &timeout) || timeout.Option != "CloseTimeout" || timeout.After != tt.want:
+			}()
+			if tt.cut > 0 {
+				defer time.AfterFunc(tt.cut, func() { c.CloseNow() }).Stop()
+			}
+			start := time.Now()
+			err := c.Close(wire.NormalClosure, "")
+			if took := time.Since(start); took != tt.want {
+				t.Errorf("Close returned after %v", took)
+			}
+			var lost *client.LostError
+			var timeout *client.TimeoutError
+			switch {
+			case tt.cut > 0:
+				if err != client.ErrClosed {
 					t.Errorf("Close returned %v", err)
 				}
-				checkErrorText(t, err)
-				if c.State() != client.Closed || c.Err() != err || c.CloseCode() != wire.AbnormalClosure {
-					t.Errorf("the connection is %v: %v, code %v", c.State(), c.Err(), c.CloseCode())
-				}
-				<-streaming
-			})
+			case !errors.As(err, &lost) || !errors.As(err, &timeout) || timeout.Option != "CloseTimeout" || timeout.After != tt.want:
+				t.Errorf("Close returned %v", err)
+			}
+			checkErrorText(t, err)
+			if c.State() != client.Closed || c.Err() != err || c.CloseCode() != wire.AbnormalClosure {
+				t.Errorf("the connection is %v: %v, code %v", c.State(), c.Err(), c.CloseCode())
+			}
+			<-streaming
 		})
 	}
 }
 
-// A writer that is blocked by a server that does not read delays Close by no
-// more than CloseTimeout.
+// A writer that is blocked by a server that does not read delays Close and
+// SendClose by no more than CloseTimeout.
 func TestCloseBehindStalledWriter(t *testing.T) {
-	ours, theirs := tcpPair(t)
-	c, _ := openOver(t, ours, theirs, &client.Config{CloseTimeout: 50 * time.Millisecond, WriteTimeout: -1})
-	sent := make(chan error)
-	go func() { sent <- c.SendBinary(make([]byte, 64<<20)) }()
-	if err := c.Close(wire.NormalClosure, ""); err == nil {
-		t.Error("the closing handshake was done")
-	}
-	if err := <-sent; !errors.Is(err, net.ErrClosed) {
-		t.Errorf("the writer: %v", err)
+	for name, end := range map[string]func(c *client.Conn) error{
+		"Close": func(c *client.Conn) error { return c.Close(wire.NormalClosure, "") },
+		"SendClose": func(c *client.Conn) error {
+			err := c.SendClose(wire.NormalClosure, "")
+			if err == nil { // sent before the message
+				_, err = c.Receive(t.Context())
+			}
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ours, theirs := tcpPair(t)
+			c, _ := openOver(t, ours, theirs, &client.Config{CloseTimeout: 50 * time.Millisecond, WriteTimeout: -1})
+			sent := make(chan error)
+			go func() { sent <- c.SendBinary(make([]byte, 64<<20)) }()
+			if err := end(c); err == nil {
+				t.Error("the closing handshake was done")
+			}
+			check.Is(t, <-sent, net.ErrClosed, "the writer")
+			check.Is(t, c.Err(), net.ErrClosed, "the end")
+		})
 	}
 }
 
@@ -240,51 +241,45 @@ func TestCloseByMany(t *testing.T) {
 	if done != 1 || own != 99 {
 		t.Errorf("%d calls closed the connection, %d found it closed", done, own)
 	}
-	if err := c.Close(wire.NormalClosure, ""); !errors.Is(err, net.ErrClosed) {
-		t.Errorf("Close of a closed connection: %v", err)
-	}
+	check.Is(t, c.Close(wire.NormalClosure, ""), net.ErrClosed, "Close of a closed connection")
 }
 
 // 6455-7.4-a,b,c,k, 6455-5.5.1-c, T-H05: Close refuses an invalid code or
-// reason, and the connection stays open.
+// reason before it has any effect, and so does SendClose: the connection stays
+// open, also after CloseTimeout.
 func TestCloseThatCannotBeSent(t *testing.T) {
-	c, f := openTCP(t, nil)
+	piped(t, &client.Config{CloseTimeout: 1}, testCloseThatCannotBeSent)
+}
+
+func testCloseThatCannotBeSent(t *testing.T, c *client.Conn, f *farEnd) {
 	for _, tt := range []struct {
 		code   wire.StatusCode
 		reason string
 		want   error
 	}{
-		{1004, "", wire.ErrStatusCode},
 		{wire.NoStatusReceived, "", wire.ErrStatusCode},
-		{wire.AbnormalClosure, "", wire.ErrStatusCode},
-		{1015, "", wire.ErrStatusCode},
-		{1, "", wire.ErrStatusCode},
-		{999, "", wire.ErrStatusCode},
-		{1016, "", wire.ErrStatusCode},
-		{2999, "", wire.ErrStatusCode},
-		{5000, "", wire.ErrStatusCode},
-		{-1, "", wire.ErrStatusCode},
-		{70000, "", wire.ErrStatusCode},
 		{66536, "", wire.ErrStatusCode}, // 1000 in 16 bits
 		{1000, strings.Repeat("x", 124), wire.ErrReasonTooLong},
 		{1000, "\xff", wire.ErrInvalidUTF8},
 		{0, "a reason", wire.ErrReasonWithoutCode},
 	} {
-		err := c.Close(tt.code, tt.reason)
-		var rule *wire.Error
-		if !errors.Is(err, tt.want) || !errors.As(err, &rule) {
-			t.Errorf("Close(%d, %.10q): %v", tt.code, tt.reason, err)
+		for name, end := range map[string]func(wire.StatusCode, string) error{"Close": c.Close, "SendClose": c.SendClose} {
+			err := end(tt.code, tt.reason)
+			var rule *wire.Error
+			if !errors.Is(err, tt.want) || !errors.As(err, &rule) {
+				t.Errorf("%s(%d, %.10q): %v", name, tt.code, tt.reason, err)
+			}
+			checkErrorText(t, err)
 		}
-		checkErrorText(t, err)
 	}
+	time.Sleep(time.Second)
+	synctest.Wait()
 	if c.State() != client.Open || c.Err() != nil {
 		t.Errorf("the connection is %v: %v", c.State(), c.Err())
 	}
 	f.send(textFrame("still open"))
 	receiveWant(t, c, wire.Text, "still open")
-	if err := c.SendText("nothing before"); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, c.SendText("nothing before"))
 	f.want(1, wire.Text, "nothing before")
 }
 
@@ -292,8 +287,7 @@ func TestCloseThatCannotBeSent(t *testing.T) {
 // answers to Pings (6455-5.5.2-a), and after the server's Close not even those.
 // Messages between the two are kept for Receive.
 func TestAfterClose(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, f := openPipe(t, nil)
+	piped(t, nil, func(t *testing.T, c *client.Conn, f *farEnd) {
 		begun := nextWriter(t, c, wire.Text)
 		call := startClose(c, wire.NormalClosure, "")
 		f.want(1, wire.Close, "\x03\xe8")
@@ -307,9 +301,7 @@ func TestAfterClose(t *testing.T) {
 			"SendText": c.SendText("x"), "SendBinary": c.SendBinary(nil), "SendJSON": c.SendJSON(1), "SendPong": c.SendPong(nil),
 			"Ping": ping, "a message": begun.Close(), "Close": c.Close(1000, ""),
 		} {
-			if !errors.Is(err, client.ErrClosed) {
-				t.Errorf("%s: %v", name, err)
-			}
+			check.Is(t, err, client.ErrClosed, "%s", name)
 		}
 		f.send(closeFrame(wire.NormalClosure, "bye"), pingFrame("too late"), textFrame("too late"))
 		f.hangUp()
@@ -349,9 +341,7 @@ func TestCloseKeepsABoundedBacklog(t *testing.T) {
 			}
 			f.send(closeFrame(wire.NormalClosure, ""))
 			f.hangUp()
-			if err := c.Close(wire.NormalClosure, ""); err != nil {
-				t.Error(err)
-			}
+			check.OK(t, c.Close(wire.NormalClosure, ""))
 			kept := 0
 			for {
 				m, err := c.Receive(t.Context())
@@ -367,61 +357,31 @@ func TestCloseKeepsABoundedBacklog(t *testing.T) {
 	}
 }
 
-// Close is called while another call receives, or with a message that is read
-// in part.
+// Close is called while another call receives.
 func TestCloseWhileReceiving(t *testing.T) {
-	t.Run("another call receives", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			c, f := openPipe(t, nil)
-			received := make(chan string)
-			go func() {
-				for m, err := range c.Messages(context.Background()) {
-					if err != nil {
-						t.Error(err)
-					}
-					received <- m.Text()
-				}
-				close(received)
-			}()
-			synctest.Wait()
-			call := startClose(c, wire.NormalClosure, "")
-			f.want(1, wire.Close, "\x03\xe8")
-			f.send(textFrame("the last"), closeFrame(wire.NormalClosure, ""))
-			if got := <-received; got != "the last" {
-				t.Errorf("received %q", got)
+	piped(t, nil, func(t *testing.T, c *client.Conn, f *farEnd) {
+		received := make(chan string)
+		go func() {
+			for m, err := range c.Messages(context.Background()) {
+				check.OK(t, err)
+				received <- m.Text()
 			}
-			if m, more := <-received; more {
-				t.Errorf("received %q", m)
-			}
-			f.nc.Close()
-			if <-call.done; call.err != nil {
-				t.Error(call.err)
-			}
-		})
-	})
-	t.Run("an open reader", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			c, f := openPipe(t, nil)
-			f.send(firstFragment(wire.Text, "abandoned"))
-			_, r, err := c.NextReader(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
-			call := startClose(c, wire.NormalClosure, "")
-			f.want(1, wire.Close, "\x03\xe8")
-			f.send(middleFragment("x"), lastFragment("y"), textFrame("kept"), closeFrame(wire.NormalClosure, ""))
-			if call.over() {
-				t.Error(call.err)
-			}
-			f.nc.Close()
-			if <-call.done; call.err != nil {
-				t.Error(call.err)
-			}
-			if _, err := r.Read(make([]byte, 1)); !errors.Is(err, client.ErrReaderAbandoned) {
-				t.Errorf("the reader: %v", err)
-			}
-			receiveWant(t, c, wire.Text, "kept")
-		})
+			close(received)
+		}()
+		synctest.Wait()
+		call := startClose(c, wire.NormalClosure, "")
+		f.want(1, wire.Close, "\x03\xe8")
+		f.send(textFrame("the last"), closeFrame(wire.NormalClosure, ""))
+		if got := <-received; got != "the last" {
+			t.Errorf("received %q", got)
+		}
+		if m, more := <-received; more {
+			t.Errorf("received %q", m)
+		}
+		f.nc.Close()
+		if <-call.done; call.err != nil {
+			t.Error(call.err)
+		}
 	})
 }
 
@@ -435,21 +395,18 @@ func TestClosingHandshakeThatFails(t *testing.T) {
 		"an invalid code":     {func(f *farEnd) { f.send([]byte{0x88, 2, 0x03, 0xed}) }, new(*client.FailError)},
 		"the transport's end": {func(f *farEnd) { f.nc.Close() }, new(*client.LostError)},
 	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				c, f := openPipe(t, nil)
-				call := startClose(c, wire.NormalClosure, "")
-				f.want(1, wire.Close, "\x03\xe8")
-				tt.end(f)
-				synctest.Wait()
-				f.nc.Close()
-				if <-call.done; !errors.As(call.err, tt.target) || !errors.Is(call.err, net.ErrClosed) {
-					t.Errorf("Close: %v", call.err)
-				}
-				if frame, err := f.next(); err == nil {
-					t.Errorf("6455-5.5.1-l: one more frame: %v %q", frame.Opcode, frame.Payload)
-				}
-			})
+		subtestPiped(t, name, nil, func(t *testing.T, c *client.Conn, f *farEnd) {
+			call := startClose(c, wire.NormalClosure, "")
+			f.want(1, wire.Close, "\x03\xe8")
+			tt.end(f)
+			synctest.Wait()
+			f.nc.Close()
+			if <-call.done; !errors.As(call.err, tt.target) || !errors.Is(call.err, net.ErrClosed) {
+				t.Errorf("Close: %v", call.err)
+			}
+			if frame, err := f.next(); err == nil {
+				t.Errorf("6455-5.5.1-l: one more frame: %v %q", frame.Opcode, frame.Payload)
+			}
 		})
 	}
 }
@@ -460,35 +417,24 @@ func TestCloseNow(t *testing.T) {
 	ours, theirs := tcpPair(t)
 	c, f := openOver(t, ours, theirs, &client.Config{WriteTimeout: -1})
 	f.send(firstFragment(wire.Text, "begun"))
-	_, r, err := c.NextReader(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.ReadFull(r, make([]byte, 5)); err != nil {
-		t.Fatal(err)
-	}
+	r := nextReader(t, c)
+	check.Must(t, check.Err(io.ReadFull(r, make([]byte, 5))))
 	w := nextWriter(t, c, wire.Binary)
 	var all sync.WaitGroup
 	wait := func(name string, call func() error) {
 		all.Go(func() {
-			if err := call(); !errors.Is(err, client.ErrClosed) {
-				t.Errorf("%s: %v", name, err)
-			}
+			check.Is(t, call(), client.ErrClosed, "%s", name)
 		})
 	}
 	wait("read", func() error { _, err := r.Read(make([]byte, 1)); return err })
 	wait("write", func() error { _, err := w.Write(make([]byte, 64<<20)); return err })
 	// The server's reads show that the large message is being sent; it never
 	// reads all of it.
-	if _, err := io.ReadFull(f.nc, make([]byte, 1<<20)); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, check.Err(io.ReadFull(f.nc, make([]byte, 1<<20))))
 	wait("send", func() error { return c.SendText("x") })
 	wait("ping", func() error { _, err := c.Ping(t.Context()); return err })
 	for range 3 {
-		if err := c.CloseNow(); err != nil {
-			t.Errorf("CloseNow: %v", err)
-		}
+		check.OKf(t, c.CloseNow(), "CloseNow")
 	}
 	all.Wait()
 	if c.State() != client.Closed || !errors.Is(c.Err(), client.ErrClosed) {
@@ -531,34 +477,37 @@ func TestCloseCodeIsReportedAfterAFailedWrite(t *testing.T) {
 // Close after a failed write used to leave the transport open for ever
 // (golang/go#10866, alpacax/alpamon#443), also if the server sent nothing more.
 func TestCloseAfterAFailedWriteReleasesTheTransport(t *testing.T) {
-	for name, hangs := range map[string]bool{"the server is gone": false, "reading goes on": true} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				ours, theirs := net.Pipe()
-				nc := &writeFails{Conn: ours}
-				c, f := openOver(t, nc, theirs, nil)
-				nc.fails.Store(true)
-				if !hangs {
-					f.nc.Close()
-				}
-				if err := c.SendText("x"); !errors.Is(err, io.ErrShortBuffer) {
-					t.Fatalf("Send: %v", err)
-				}
-				start := time.Now()
-				var lost *client.LostError
-				if err := c.Close(wire.NormalClosure, ""); !errors.As(err, &lost) || !errors.Is(err, io.ErrShortBuffer) {
-					t.Errorf("Close: %v", err)
-				}
-				if took := time.Since(start); took > time.Second || !hangs && took > 0 {
-					t.Errorf("Close took %v", took)
-				}
-				if _, err := f.nc.Read(make([]byte, 1)); err != io.EOF && hangs {
-					t.Errorf("the server got %v", err)
-				}
-				if !nc.closed.Load() {
-					t.Error("the transport is open")
-				}
-			})
+	for name, hangs := range map[string]bool{"the server is gone": false, "reading goes on": true, "another call receives": true} {
+		check.Bubble(t, name, func(t *testing.T) {
+			ours, theirs := net.Pipe()
+			nc := &writeFails{Conn: ours}
+			c, f := openOver(t, nc, theirs, nil)
+			nc.fails.Store(true)
+			if !hangs {
+				f.nc.Close()
+			}
+			if err := c.SendText("x"); !errors.Is(err, io.ErrShortBuffer) {
+				t.Fatalf("Send: %v", err)
+			}
+			if name == "another call receives" {
+				go c.Receive(context.Background())
+				synctest.Wait()
+				check.Is(t, check.Err(c.Ping(t.Context())), io.ErrShortBuffer, "Ping")
+			}
+			start := time.Now()
+			var lost *client.LostError
+			if err := c.Close(wire.NormalClosure, ""); !errors.As(err, &lost) || !errors.Is(err, io.ErrShortBuffer) {
+				t.Errorf("Close: %v", err)
+			}
+			if took := time.Since(start); took > time.Second || !hangs && took > 0 {
+				t.Errorf("Close took %v", took)
+			}
+			if _, err := f.nc.Read(make([]byte, 1)); err != io.EOF && hangs {
+				t.Errorf("the server got %v", err)
+			}
+			if !nc.closed.Load() {
+				t.Error("the transport is open")
+			}
 		})
 	}
 }
@@ -585,13 +534,10 @@ func (w *writeFails) Close() error {
 // that no call waits for. A later Close waits for the end, and releases the
 // transport.
 func TestCloseAfterAnAbandonedMessage(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, f := openPipe(t, nil)
+	piped(t, nil, func(t *testing.T, c *client.Conn, f *farEnd) {
 		w := nextWriter(t, c, wire.Text)
 		io.WriteString(w, "begun")
-		if err := w.Flush(); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, w.Flush())
 		io.WriteString(w, "\xff")
 		if err := w.Flush(); !errors.Is(err, wire.ErrInvalidUTF8) {
 			t.Fatal(err)
@@ -624,39 +570,34 @@ func TestCloseDuringNextReader(t *testing.T) {
 		"a part of a message":     {firstFragment(wire.Text, "hel"), false, client.ErrReaderAbandoned, ""},
 		"a Read that is the last": {middleFragment("lo"), true, client.ErrReaderAbandoned, ""},
 	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				c, f := openPipe(t, nil)
-				readers := make(chan io.Reader, 1)
+		subtestPiped(t, name, nil, func(t *testing.T, c *client.Conn, f *farEnd) {
+			readers := make(chan io.Reader, 1)
+			if tt.reads {
+				f.send(firstFragment(wire.Text, "hel"))
+			}
+			go func() {
+				_, r, err := c.NextReader(context.Background())
+				check.OK(t, err)
 				if tt.reads {
-					f.send(firstFragment(wire.Text, "hel"))
+					io.ReadFull(r, make([]byte, 4))
 				}
-				go func() {
-					_, r, err := c.NextReader(context.Background())
-					if err != nil {
-						t.Error(err)
-					}
-					if tt.reads {
-						io.ReadFull(r, make([]byte, 4))
-					}
-					readers <- r
-				}()
-				synctest.Wait()
-				call := startClose(c, wire.NormalClosure, "")
-				f.want(1, wire.Close, "\x03\xe8")
-				f.send(tt.message)
-				synctest.Wait()
-				f.send(closeFrame(wire.NormalClosure, ""))
-				time.Sleep(time.Second)
-				f.nc.Close()
-				if <-call.done; call.err != nil || call.took > time.Second {
-					t.Errorf("Close returned %v after %v", call.err, call.took)
-				}
-				b, err := io.ReadAll(<-readers)
-				if string(b) != tt.text || !errors.Is(err, tt.err) {
-					t.Errorf("read %q, %v", b, err)
-				}
-			})
+				readers <- r
+			}()
+			synctest.Wait()
+			call := startClose(c, wire.NormalClosure, "")
+			f.want(1, wire.Close, "\x03\xe8")
+			f.send(tt.message)
+			synctest.Wait()
+			f.send(closeFrame(wire.NormalClosure, ""))
+			time.Sleep(time.Second)
+			f.nc.Close()
+			if <-call.done; call.err != nil || call.took > time.Second {
+				t.Errorf("Close returned %v after %v", call.err, call.took)
+			}
+			b, err := io.ReadAll(<-readers)
+			if string(b) != tt.text || !errors.Is(err, tt.err) {
+				t.Errorf("read %q, %v", b, err)
+			}
 		})
 	}
 }
@@ -664,16 +605,10 @@ func TestCloseDuringNextReader(t *testing.T) {
 // Close does not abandon a reader that is read slowly: the message is delivered
 // to its end.
 func TestCloseWhileAReaderIsInUse(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, f := openPipe(t, nil)
+	piped(t, nil, func(t *testing.T, c *client.Conn, f *farEnd) {
 		f.send(firstFragment(wire.Text, "a"))
-		_, r, err := c.NextReader(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := io.ReadFull(r, make([]byte, 1)); err != nil {
-			t.Fatal(err)
-		}
+		r := nextReader(t, c)
+		check.Must(t, check.Err(io.ReadFull(r, make([]byte, 1))))
 		reading := make(chan string, 1)
 		go func() {
 			b, err := io.ReadAll(r)
@@ -688,34 +623,10 @@ func TestCloseWhileAReaderIsInUse(t *testing.T) {
 		}
 		f.send(lastFragment("c"), closeFrame(wire.NormalClosure, ""))
 		f.hangUp()
-		if got, want := <-reading, strings.Repeat("b", 20)+"c <nil>"; got != want {
-			t.Errorf("read %s, want %s", got, want)
-		}
+		check.Equal(t, <-reading, strings.Repeat("b", 20)+"c <nil>", "read")
 		if <-call.done; call.err != nil {
 			t.Error(call.err)
 		}
-	})
-}
-
-// An invalid code is refused before Close has any effect: the connection stays
-// open, also after CloseTimeout.
-func TestCloseThatCannotBeSentLeavesTheConnectionOpen(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, f := openPipe(t, &client.Config{CloseTimeout: 1})
-		for name, end := range map[string]func(wire.StatusCode, string) error{"Close": c.Close, "SendClose": c.SendClose} {
-			if err := end(wire.NoStatusReceived, ""); !errors.Is(err, wire.ErrStatusCode) {
-				t.Errorf("%s: %v", name, err)
-			}
-		}
-		time.Sleep(time.Second)
-		synctest.Wait()
-		if c.State() != client.Open {
-			t.Errorf("the connection is %v: %v", c.State(), c.Err())
-		}
-		if err := c.SendText("x"); err != nil {
-			t.Error(err)
-		}
-		f.want(1, wire.Text, "x")
 	})
 }
 
@@ -723,30 +634,21 @@ func TestCloseThatCannotBeSentLeavesTheConnectionOpen(t *testing.T) {
 // panicked at a Close among them if Config.Control was set.
 func TestCloseNowDropsMessages(t *testing.T) {
 	for _, control := range []bool{false, true} {
-		synctest.Test(t, func(t *testing.T) {
-			c, f := openPipe(t, &client.Config{Control: control})
+		piped(t, &client.Config{Control: control}, func(t *testing.T, c *client.Conn, f *farEnd) {
 			f.send(append(append(textFrame("one"), textFrame("two")...), closeFrame(wire.NormalClosure, "")...))
 			receiveWant(t, c, wire.Text, "one")
-			if err := c.CloseNow(); err != nil {
-				t.Error(err)
-			}
+			check.OK(t, c.CloseNow())
 			for range 3 {
 				if m, err := c.Receive(t.Context()); !errors.Is(err, client.ErrClosed) || m.Opcode != 0 {
 					t.Errorf("Receive: %v %q, %v", m.Opcode, m.Payload, err)
 				}
 			}
-			if _, _, err := c.NextReader(t.Context()); !errors.Is(err, client.ErrClosed) {
-				t.Errorf("NextReader: %v", err)
-			}
+			check.Is(t, check.Err2(c.NextReader(t.Context())), client.ErrClosed, "NextReader")
 		})
 	}
-	synctest.Test(t, func(t *testing.T) {
-		c, f := openPipe(t, nil)
+	piped(t, nil, func(t *testing.T, c *client.Conn, f *farEnd) {
 		f.send(textFrame("one"))
-		_, r, err := c.NextReader(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
+		r := nextReader(t, c)
 		c.CloseNow()
 		if b, err := io.ReadAll(r); len(b) > 0 || !errors.Is(err, client.ErrClosed) {
 			t.Errorf("read %q, %v", b, err)
@@ -757,22 +659,15 @@ func TestCloseNowDropsMessages(t *testing.T) {
 // SendClose sends a Close and does not wait. Messages are received until the
 // server's Close arrives.
 func TestSendClose(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, f := openPipe(t, nil)
+	piped(t, nil, func(t *testing.T, c *client.Conn, f *farEnd) {
 		start := time.Now()
-		if err := c.SendClose(wire.GoingAway, "later"); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, c.SendClose(wire.GoingAway, "later"))
 		if c.State() != client.Closing || c.Err() != nil || c.CloseCode() != 0 {
 			t.Errorf("the connection is %v: %v, code %v", c.State(), c.Err(), c.CloseCode())
 		}
 		f.want(1, wire.Close, "\x03\xe9later")
-		if err := c.SendText("x"); !errors.Is(err, client.ErrClosed) {
-			t.Errorf("Send after SendClose: %v", err)
-		}
-		if err := c.SendClose(wire.GoingAway, ""); !errors.Is(err, client.ErrClosed) {
-			t.Errorf("a second SendClose: %v", err)
-		}
+		check.Is(t, c.SendText("x"), client.ErrClosed, "Send after SendClose")
+		check.Is(t, c.SendClose(wire.GoingAway, ""), client.ErrClosed, "a second SendClose")
 		f.send(textFrame("late"), closeFrame(4000, "bye"))
 		receiveWant(t, c, wire.Text, "late")
 		var closed *client.CloseError
@@ -788,11 +683,8 @@ func TestSendClose(t *testing.T) {
 
 // Close may be called after SendClose, in order to wait for the server.
 func TestCloseAfterSendClose(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, f := openPipe(t, nil)
-		if err := c.SendClose(wire.NormalClosure, ""); err != nil {
-			t.Fatal(err)
-		}
+	piped(t, nil, func(t *testing.T, c *client.Conn, f *farEnd) {
+		check.Must(t, c.SendClose(wire.NormalClosure, ""))
 		call := startClose(c, wire.GoingAway, "")
 		if call.over() {
 			t.Fatalf("Close has returned %v", call.err)
@@ -810,45 +702,20 @@ func TestCloseAfterSendClose(t *testing.T) {
 // server answers or the application receives.
 func TestSendCloseWithoutAnAnswer(t *testing.T) {
 	for name, receives := range map[string]bool{"nobody receives": false, "a call receives": true} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				c, f := openPipe(t, nil)
-				start := time.Now()
-				if err := c.SendClose(wire.NormalClosure, ""); err != nil {
-					t.Fatal(err)
+		subtestPiped(t, name, nil, func(t *testing.T, c *client.Conn, f *farEnd) {
+			start := time.Now()
+			check.Must(t, c.SendClose(wire.NormalClosure, ""))
+			if receives {
+				var timeout *client.TimeoutError
+				if _, err := c.Receive(t.Context()); !errors.As(err, &timeout) || timeout.Option != "CloseTimeout" {
+					t.Errorf("Receive: %v", err)
 				}
-				if receives {
-					var timeout *client.TimeoutError
-					if _, err := c.Receive(t.Context()); !errors.As(err, &timeout) || timeout.Option != "CloseTimeout" {
-						t.Errorf("Receive: %v", err)
-					}
-				}
-				f.want(1, wire.Close, "\x03\xe8")
-				f.wantEnd()
-				if took := time.Since(start); took != client.DefaultCloseTimeout || c.State() != client.Closed {
-					t.Errorf("the connection is %v after %v: %v", c.State(), took, c.Err())
-				}
-			})
+			}
+			f.want(1, wire.Close, "\x03\xe8")
+			f.wantEnd()
+			if took := time.Since(start); took != client.DefaultCloseTimeout || c.State() != client.Closed {
+				t.Errorf("the connection is %v after %v: %v", c.State(), took, c.Err())
+			}
 		})
-	}
-}
-
-// A writer that the server blocks does not block SendClose for longer than
-// CloseTimeout.
-func TestSendCloseBehindBlockedWriter(t *testing.T) {
-	ours, theirs := tcpPair(t)
-	c, _ := openOver(t, ours, theirs, &client.Config{CloseTimeout: 50 * time.Millisecond, WriteTimeout: -1})
-	sent := make(chan error)
-	go func() { sent <- c.SendBinary(make([]byte, 64<<20)) }()
-	if err := c.SendClose(wire.NormalClosure, ""); err == nil { // sent before the message
-		if _, err := c.Receive(t.Context()); !errors.Is(err, net.ErrClosed) {
-			t.Errorf("Receive: %v", err)
-		}
-	}
-	if err := <-sent; !errors.Is(err, net.ErrClosed) {
-		t.Errorf("the writer: %v", err)
-	}
-	if err := c.Err(); !errors.Is(err, net.ErrClosed) {
-		t.Errorf("the connection has not ended: %v", err)
 	}
 }

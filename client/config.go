@@ -83,6 +83,10 @@ type Config struct {
 	// means no limit.
 	MaxOutgoingFrame int
 
+	// Compression negotiates a compression of messages with the server, if it
+	// is set. A *permessage.Deflate is one.
+	Compression Compression
+
 	// Trace is called once in Dial, on another goroutine, after the opening
 	// handshake: with the request as it was sent, which may contain secrets,
 	// and the response, nil if there was none. It must neither change nor keep
@@ -92,6 +96,18 @@ type Config struct {
 	// Control makes Receive and Messages return Ping, Pong and Close frames as
 	// messages. The client answers them as well.
 	Control bool
+}
+
+// Compression is an extension that compresses messages. Package permessage has
+// one.
+type Compression interface {
+	// Offers returns the client's offers, the preferred one first.
+	Offers() []handshake.Extension
+
+	// Answered returns the compression that the server's answer, a list of
+	// offered extensions, accepts; nil if the list is empty. An error fails
+	// the handshake.
+	Answered(answer []handshake.Extension) (endpoint.Compression, error)
 }
 
 // Defaults of Config.
@@ -105,10 +121,10 @@ const (
 
 // withDefaults returns a copy of cfg, which may be nil, in which no timeout is
 // zero.
-func (cfg *Config) withDefaults() Config {
-	var c Config
+func (cfg *Config) withDefaults() *Config {
+	c := new(Config)
 	if cfg != nil {
-		c = *cfg
+		*c = *cfg
 	}
 	setDefault(&c.HandshakeTimeout, DefaultHandshakeTimeout)
 	setDefault(&c.WriteTimeout, DefaultWriteTimeout)

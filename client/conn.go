@@ -49,9 +49,8 @@ type Conn struct {
 	limits       Limits // Config.Limits
 	value        atomic.Pointer[any]
 
-	pings      pings
-	pongs      atomic.Pointer[func([]byte)] // tracker of pings, once a Ping has started: programs without Ping are smaller
-	background sync.WaitGroup               // writes of control frames, which may block
+	pings pings
+	pongs atomic.Pointer[func([]byte)] // tracker of pings, once a Ping has started: programs without Ping are smaller
 
 	// receiving is set during a call that receives for the application, and
 	// for a moment by a Close that holds stealing.
@@ -86,15 +85,19 @@ type Conn struct {
 // Subprotocol returns the subprotocol that the server chose, "" if none.
 func (c *Conn) Subprotocol() string { return c.subprotocol }
 
+// Compression returns the extension that compresses messages, with its
+// negotiated parameters, "" if none.
+func (c *Conn) Compression() string { return c.endpoint.Compression() }
+
 // Response returns the server's response to the opening handshake. The caller
 // must not change it.
 func (c *Conn) Response() *handshake.Response { return c.response }
 
 // RemoteAddr returns the address of the server, or of the proxy.
-func (c *Conn) RemoteAddr() net.Addr { return c.socket.RemoteAddr() }
+func (c *Conn) RemoteAddr() net.Addr { return c.transport.RemoteAddr() }
 
 // LocalAddr returns the local address.
-func (c *Conn) LocalAddr() net.Addr { return c.socket.LocalAddr() }
+func (c *Conn) LocalAddr() net.Addr { return c.transport.LocalAddr() }
 
 // State is the progress of the closing handshake: Open, Closing (this side
 // sent its Close) or Closed.
@@ -150,6 +153,13 @@ func (c *Conn) Value() any {
 // blocks while another message is written with NextWriter, and while the
 // server does not read: at most Config.WriteTimeout without progress.
 func (c *Conn) Send(op wire.Opcode, p []byte) error { return c.endpoint.Send(op, p) }
+
+// SendUncompressed is Send without compression. Use it for a message that
+// contains a secret beside text of an attacker, who would learn from the
+// length of compressed messages whether they are alike.
+func (c *Conn) SendUncompressed(op wire.Opcode, p []byte) error {
+	return c.endpoint.SendUncompressed(op, p)
+}
 
 // SendText sends s as a text message; see Send.
 func (c *Conn) SendText(s string) error { return c.endpoint.SendText(s) }

@@ -11,8 +11,9 @@ import (
 	"github.com/fibersock/fibersock/client"
 	"github.com/fibersock/fibersock/fuzz/corpus"
 	"github.com/fibersock/fibersock/fuzz/corpus/corpustest"
-	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
+	"github.com/fibersock/fibersock/wstest"
 )
 
 // The client plays the client's scripts of the golden corpus over a pipe. The
@@ -75,9 +76,7 @@ func openGolden(t *testing.T, s *corpus.Script) corpustest.Subject {
 		Limits:      client.Limits{Frame: s.FrameLimit, Message: s.MessageLimit},
 		Control:     true,
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	p := &goldenConn{c: c, peer: corpustest.NewPeer(theirs)}
 	if s.Partial {
 		go p.receivePieces(t)
@@ -90,34 +89,9 @@ func openGolden(t *testing.T, s *corpus.Script) corpustest.Subject {
 
 // acceptHandshake performs the server's part of an opening handshake.
 func acceptHandshake(t *testing.T, nc net.Conn) {
-	var parser handshake.RequestParser
-	buf := make([]byte, 4<<10)
-	for {
-		n, err := nc.Read(buf)
-		if err != nil {
-			t.Errorf("opening handshake: %v", err)
-			return
-		}
-		request, _, err := parser.Parse(buf[:n])
-		if err != nil {
-			t.Errorf("opening handshake: %v", err)
-			nc.Close()
-			return
-		}
-		if request == nil {
-			continue
-		}
-		upgrade, err := handshake.ValidateRequest(request)
-		if err != nil {
-			t.Errorf("opening handshake: %v", err)
-		}
-		response, err := handshake.AppendResponse(nil, &handshake.ServerAnswer{Key: upgrade.Key})
-		if err != nil {
-			t.Errorf("opening handshake: %v", err)
-		}
-		nc.Write(response)
-		return
-	}
+	p := wstest.NewServer(nc)
+	p.Timeout = -1
+	check.OK(t, p.Play("open"))
 }
 
 // receive receives until the connection ends.

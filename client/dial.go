@@ -28,21 +28,21 @@ func Dial(ctx context.Context, url string, cfg *Config) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	config := cfg.withDefaults()
-	request, offer, err := buildRequest(u, &config)
+	cfg = cfg.withDefaults()
+	request, offer, err := buildRequest(u, cfg)
 	if err != nil {
 		return nil, err
 	}
-	proxy, connect, err := buildConnect(u, &config)
+	proxy, connect, err := buildConnect(u, cfg)
 	if err != nil {
 		return nil, err
 	}
-	if limit := config.HandshakeTimeout; limit > 0 {
+	if limit := cfg.HandshakeTimeout; limit > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, limit, &TimeoutError{Missing: "open connection", After: limit, Option: "HandshakeTimeout"})
 		defer cancel()
 	}
-	d := &dialer{url: u, cfg: &config, request: request, offer: offer, proxy: proxy, connect: connect}
+	d := &dialer{url: u, cfg: cfg, request: request, offer: offer, proxy: proxy, connect: connect}
 	c, err := d.open(ctx)
 	if err != nil {
 		if d.transport != nil {
@@ -55,12 +55,12 @@ func Dial(ctx context.Context, url string, cfg *Config) (*Conn, error) {
 
 // dialer is the state of one Dial.
 type dialer struct {
-	url     handshake.URL
+	url     *handshake.URL
 	cfg     *Config
 	request []byte // the opening handshake
 	offer   *handshake.ClientOffer
-	proxy   handshake.URL
-	connect []byte // the request for the proxy; nil without a proxy
+	proxy   *handshake.URL // nil without a proxy
+	connect []byte         // the request for the proxy; nil without a proxy
 
 	transport netloop.Transport // below TLS; nil before there is a connection
 }
@@ -80,7 +80,7 @@ func (e *failedDial) Unwrap() error { return e.err }
 
 // dialError returns the error of Dial for err. If ctx has ended, that caused
 // err. A response of the server stands, even if ctx ended after it.
-func dialError(ctx context.Context, u handshake.URL, err error) error {
+func dialError(ctx context.Context, u *handshake.URL, err error) error {
 	if _, ok := err.(*HandshakeError); ok {
 		return err
 	}
@@ -90,17 +90,20 @@ func dialError(ctx context.Context, u handshake.URL, err error) error {
 	if _, ok := err.(*ProxyError); ok {
 		return err
 	}
-	return &failedDial{u.Address(), translate(err)}
+	return &failedDial{u.Address(), err}
 }
 
 // buildRequest returns the opening handshake request. It sends nothing.
-func buildRequest(u handshake.URL, cfg *Config) ([]byte, *handshake.ClientOffer, error) {
+func buildRequest(u *handshake.URL, cfg *Config) ([]byte, *handshake.ClientOffer, error) {
 	offer := &handshake.ClientOffer{
 		Host:         u.HostHeader(),
 		Target:       u.Target,
 		Key:          handshake.NewKey(),
 		Subprotocols: cfg.Subprotocols,
 		Header:       withDefaultFields(cfg.Header, "Authorization", u.Authorization()),
+	}
+	if cfg.Compression != nil {
+		offer.Extensions = cfg.Compression.Offers()
 	}
 	for name, values := range offer.Header {
 		if isNamed(name, "Host") && len(values) == 1 {
@@ -234,14 +237,24 @@ func (d *dialer) shake(t netloop.Transport) (*Conn, error) {
 		return nil, err
 	}
 	negotiated, err := handshake.ValidateResponse(response, d.offer)
+	var compression endpoint.Compression
+	if err == nil && len(negotiated.Extensions) > 0 {
+		compression, err = d.cfg.Compression.Answered(negotiated.Extensions)
+	}
 	if err != nil {
 		return nil, &HandshakeError{Response: response, Body: readExcerpt(t, response, rest), Err: err}
 	}
 	if failed != nil {
 		return nil, failed
 	}
-	return newConn(t, d.cfg, response, negotiated.Subprotocol, buf, rest), nil
+	c := newConn(t, d.cfg, response, compression, buf, rest)
+	c.subprotocol = negotiated.Subprotocol
+	return c, nil
 }
+
+// recovered returns the error of a function of the application that did not
+// return.
+func recovered(value any) error { return endpoint.NewPanicError(value) }
 
 // trace calls Config.Trace.
 func (d *dialer) trace(response *handshake.Response) error {
@@ -256,13 +269,12 @@ func (d *dialer) trace(response *handshake.Response) error {
 
 // newConn returns the open connection on t. It owns buf, which contains rest,
 // the bytes behind the response.
-func newConn(t netloop.Transport, cfg *Config, response *handshake.Response, subprotocol string, buf, rest []byte) *Conn {
-	t.SetWriteTimeout(cfg.WriteTimeout) // HandshakeTimeout was the limit so far
+func newConn(t netloop.Transport, cfg *Config, response *handshake.Response, compression endpoint.Compression, buf, rest []byte) *Conn {
+	t.SetWriteTimeout(netloop.WriteTimeout{After: cfg.WriteTimeout, Err: endpoint.NewWriteTimeout(cfg.WriteTimeout)}) // HandshakeTimeout was the limit so far
 	c := &Conn{
 		transport:    t,
 		socket:       &netloop.NetConn{Conn: t},
 		response:     response,
-		subprotocol:  subprotocol,
 		control:      cfg.Control,
 		closeTimeout: cfg.CloseTimeout,
 		limits:       cfg.Limits,
@@ -275,12 +287,13 @@ func newConn(t netloop.Transport, cfg *Config, response *handshake.Response, sub
 	}
 	// The engine delivers pieces, and receiveEvent assembles them in the
 	// caller's buffer.
-	c.endpoint.Init(engineWriter{c.socket}, endpoint.NewSharedConfig(endpoint.Config{
+	c.endpoint.Init(c.socket, endpoint.NewSharedConfig(endpoint.Config{
 		Role:             endpoint.Client,
 		Limits:           cfg.Limits,
 		Partial:          true,
-		Background:       c.background.Go,
+		Background:       func(flush func()) { go flush() },
 		MaxOutgoingFrame: cfg.MaxOutgoingFrame,
+		Compression:      compression,
 	}))
 	return c
 }

@@ -5,14 +5,17 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/fibersock/fibersock/client"
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -164,9 +167,7 @@ func TestRequest(t *testing.T) {
 				return pipe(ctx, network, addr)
 			}
 			c, err := client.Dial(t.Context(), tt.url, &tt.cfg)
-			if err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, err)
 			c.CloseNow()
 			if dialed != "tcp "+tt.address {
 				t.Errorf("dialed %s, want tcp %s", dialed, tt.address)
@@ -226,9 +227,7 @@ func TestNothingIsSentBeforeTheResponse(t *testing.T) {
 		dialed := make(chan *client.Conn)
 		go func() {
 			c, err := client.Dial(t.Context(), "ws://h/", &cfg)
-			if err != nil {
-				t.Error(err)
-			}
+			check.OK(t, err)
 			dialed <- c
 		}()
 		synctest.Wait()
@@ -259,9 +258,7 @@ func TestDialsDoNotWaitForEachOther(t *testing.T) {
 	var stalled [2]net.Conn
 	for i := range stalled {
 		nc, err := ln.Accept()
-		if err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, err)
 		defer nc.Close()
 		stalled[i] = nc
 		if request, _ := readRequest(nc); !strings.HasPrefix(request, "GET / ") {
@@ -270,9 +267,7 @@ func TestDialsDoNotWaitForEachOther(t *testing.T) {
 	}
 	cancel()
 	for i, nc := range stalled {
-		if err := <-errs; !errors.Is(err, context.Canceled) {
-			t.Errorf("a cancelled dial returned %v", err)
-		}
+		check.Is(t, <-errs, context.Canceled, "a cancelled dial returned")
 		if n, err := nc.Read(make([]byte, 1)); n != 0 || err != io.EOF {
 			t.Errorf("6455-4.1-d: the socket of dial %d is not closed: %d, %v", i, n, err)
 		}
@@ -294,15 +289,11 @@ func TestDialerError(t *testing.T) {
 	_, err = client.Dial(t.Context(), "ws://169.254.169.254/", &client.Config{
 		DialContext: func(context.Context, string, string) (net.Conn, error) { return nil, forbidden },
 	})
-	if !errors.Is(err, forbidden) {
-		t.Errorf("the hook's error: %v", err)
-	}
+	check.Is(t, err, forbidden, "the hook's error")
 	for name, cfg := range map[string]client.Config{"server": {}, "proxy": {Proxy: "http://proxy.example"}} {
 		cfg.DialContext = scripted(t, func(net.Conn) {}) // hangs up at once
 		_, err := client.Dial(t.Context(), "ws://server.example/", &cfg)
-		if !errors.Is(err, io.ErrClosedPipe) {
-			t.Errorf("a %s that hangs up at once: %v", name, err)
-		}
+		check.Is(t, err, io.ErrClosedPipe, "a %s that hangs up at once", name)
 		checkErrorText(t, err)
 	}
 }
@@ -326,9 +317,7 @@ func TestIPv6(t *testing.T) {
 		io.Copy(io.Discard, nc)
 	}()
 	c, err := client.Dial(t.Context(), "ws://"+ln.Addr().String(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	defer c.CloseNow()
 	receiveWant(t, c, wire.Text, "over IPv6")
 	if c.RemoteAddr().String() != ln.Addr().String() || c.LocalAddr() == nil {
@@ -342,6 +331,55 @@ func receiveWant(t *testing.T, c *client.Conn, op wire.Opcode, payload string) {
 	m, err := c.Receive(t.Context())
 	if err != nil || m.Opcode != op || string(m.Payload) != payload {
 		t.Fatalf("received %v %.200q, %v; want %v %.200q", m.Opcode, m.Payload, err, op, payload)
+	}
+}
+
+// receives are the calls that receive a message. ReceiveInto appends to bytes
+// of the program.
+var receives = map[string]func(ctx context.Context, c *client.Conn) (string, error){
+	"Receive": func(ctx context.Context, c *client.Conn) (string, error) {
+		m, err := c.Receive(ctx)
+		return m.Text(), err
+	},
+	"ReceiveInto": func(ctx context.Context, c *client.Conn) (string, error) {
+		_, b, err := c.ReceiveInto(ctx, append(make([]byte, 0, 100), "mine, "...))
+		rest, kept := strings.CutPrefix(string(b), "mine, ")
+		if !kept && err == nil {
+			err = fmt.Errorf("the program's bytes have changed: %q", b)
+		}
+		return rest, err
+	},
+	"NextReader": func(ctx context.Context, c *client.Conn) (string, error) {
+		_, r, err := c.NextReader(ctx)
+		if err != nil {
+			return "", err
+		}
+		b, err := io.ReadAll(r)
+		return string(b), err
+	},
+}
+
+// receiveNothing receives for a second, in which no message arrives.
+func receiveNothing(t *testing.T, c *client.Conn) {
+	t.Helper()
+	if m, err := c.Receive(check.Within(t, time.Second)); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("received %v %.200q, %v; want nothing", m.Opcode, m.Payload, err)
+	}
+}
+
+// nextReader begins to read a message.
+func nextReader(t *testing.T, c *client.Conn) io.Reader {
+	t.Helper()
+	_, r, err := c.NextReader(t.Context())
+	check.Must(t, err)
+	return r
+}
+
+// wantRead reads the rest of a message and compares it with the argument.
+func wantRead(t *testing.T, r io.Reader, want string) {
+	t.Helper()
+	if b, err := io.ReadAll(r); err != nil || string(b) != want {
+		t.Errorf("read %.200q, %v; want %.200q", b, err, want)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/fibersock/fibersock/client"
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -49,6 +50,10 @@ func TestRefusal(t *testing.T) {
 		"301 to a plain URL elsewhere": {
 			"HTTP/1.1 301 Moved Permanently\r\nLocation: ws://evil.example/\r\nContent-Length: 0\r\n\r\n", 301, "Location: ws://evil.example/", "",
 			`websocket: handshake refused with status 301 "Moved Permanently", Location "ws://evil.example/"`,
+		},
+		"503 with the time to wait": {
+			"HTTP/1.1 503 Busy\r\nRetry-After: 120\r\nContent-Length: 0\r\n\r\n", 503, "Retry-After: 120", "",
+			`websocket: handshake refused with status 503 "Busy", Retry-After "120"`,
 		},
 		"401": {
 			"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"x\"\r\nContent-Length: 0\r\n\r\n", 401, "WWW-Authenticate: Basic realm=\"x\"", "",
@@ -112,12 +117,18 @@ func TestRefusal(t *testing.T) {
 }
 
 // 6455-4.1-r, T-G05: a refusal is reported also if its body is endless or
-// missing: Dial reads at most 1 KiB of it, for at most one second.
+// missing: Dial reads at most 1 KiB of it, for at most one second. If the
+// context ends meanwhile, the refusal is reported and not a timeout: the status
+// tells more.
 func TestRefusalWithEndlessBody(t *testing.T) {
+	stalled := func(nc net.Conn) {
+		io.WriteString(nc, "no")
+		io.Copy(io.Discard, nc)
+	}
 	for name, tt := range map[string]struct {
-		body func(nc net.Conn)
-		want time.Duration
-		kept int
+		body          func(nc net.Conn)
+		timeout, want time.Duration
+		kept          string
 	}{
 		"endless": {func(nc net.Conn) {
 			for {
@@ -125,56 +136,26 @@ func TestRefusalWithEndlessBody(t *testing.T) {
 					return
 				}
 			}
-		}, 0, 1024},
-		"never": {func(nc net.Conn) { io.Copy(io.Discard, nc) }, time.Second, 0},
-		"stalled": {func(nc net.Conn) {
-			io.WriteString(nc, "no")
-			io.Copy(io.Discard, nc)
-		}, time.Second, 2},
+		}, 0, 0, strings.Repeat("and on ", 147)[:1024]},
+		"never":                         {func(nc net.Conn) { io.Copy(io.Discard, nc) }, 0, time.Second, ""},
+		"stalled":                       {stalled, 0, time.Second, "no"},
+		"stalled, and the context ends": {stalled, time.Second / 2, time.Second / 2, "no"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				cfg := client.Config{DialContext: scripted(t, func(nc net.Conn) {
-					readRequest(nc)
-					io.WriteString(nc, "HTTP/1.1 403 Forbidden\r\n\r\n")
-					tt.body(nc)
-				})}
-				start := time.Now()
-				_, err := client.Dial(t.Context(), "ws://h/", &cfg)
-				var refused *client.HandshakeError
-				if !errors.As(err, &refused) || refused.Response.Status != 403 || len(refused.Body) != tt.kept {
-					t.Fatalf("got %v", err)
-				}
-				if took := time.Since(start); took != tt.want {
-					t.Errorf("it took %v, want %v", took, tt.want)
-				}
-			})
+		check.Bubble(t, name, func(t *testing.T) {
+			cfg := client.Config{HandshakeTimeout: tt.timeout, DialContext: scripted(t, func(nc net.Conn) {
+				readRequest(nc)
+				io.WriteString(nc, "HTTP/1.1 403 Forbidden\r\n\r\n")
+				tt.body(nc)
+			})}
+			start := time.Now()
+			_, err := client.Dial(t.Context(), "ws://h/", &cfg)
+			var refused *client.HandshakeError
+			if !errors.As(err, &refused) || refused.Response.Status != 403 || string(refused.Body) != tt.kept {
+				t.Fatalf("got %v", err)
+			}
+			check.Equal(t, time.Since(start), tt.want, "it took")
 		})
 	}
-}
-
-// A refusal whose body is stalled when the context ends is reported as a
-// refusal, not as a timeout: the status tells more.
-func TestRefusalAtTheEndOfTheContext(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		cfg := client.Config{
-			HandshakeTimeout: time.Second / 2,
-			DialContext: scripted(t, func(nc net.Conn) {
-				readRequest(nc)
-				io.WriteString(nc, "HTTP/1.1 403 Forbidden\r\n\r\nno")
-				io.Copy(io.Discard, nc)
-			}),
-		}
-		start := time.Now()
-		_, err := client.Dial(t.Context(), "ws://h/", &cfg)
-		var refused *client.HandshakeError
-		if !errors.As(err, &refused) || refused.Response.Status != 403 || string(refused.Body) != "no" {
-			t.Errorf("got %v", err)
-		}
-		if took := time.Since(start); took != time.Second/2 {
-			t.Errorf("it took %v", took)
-		}
-	})
 }
 
 // A 101 that breaks a rule of Section 4.1 does not open the connection. The
@@ -264,9 +245,7 @@ func TestResponse(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, err := dialAnswered(t, tt.response+"\r\n", &client.Config{Subprotocols: []string{"chat", "superchat"}})
-			if err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, err)
 			defer c.CloseNow()
 			if c.State() != client.Open || c.Subprotocol() != tt.subprotocol || c.Response().Status != 101 {
 				t.Errorf("the connection is %v with subprotocol %q and %+v", c.State(), c.Subprotocol(), c.Response())
@@ -285,9 +264,7 @@ func TestResponse(t *testing.T) {
 
 	t.Run("6455-4.1-aa: the response's cookies", func(t *testing.T) {
 		c, err := dialAnswered(t, ok+"Set-Cookie: a=1\r\nSet-Cookie: b=2\r\n\r\n", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, err)
 		defer c.CloseNow()
 		if got := strings.Join(c.Response().Header.Values("set-cookie"), " "); got != "a=1 b=2" {
 			t.Errorf("the cookies are %q", got)
@@ -308,9 +285,7 @@ func TestFrameRightBehindResponse(t *testing.T) {
 			nc.Write(b[cut:])
 			io.Copy(io.Discard, nc)
 		})})
-		if err != nil {
-			t.Fatalf("cut at %d: %v", cut, err)
-		}
+		check.Mustf(t, err, "cut at %d", cut)
 		m, err := c.Receive(t.Context())
 		if err != nil || m.Opcode != wire.Text || m.Text() != "Hello" {
 			t.Errorf("cut at %d: received %v %q, %v", cut, m.Opcode, m.Payload, err)
@@ -347,55 +322,44 @@ func TestHandshakeTimeout(t *testing.T) {
 			drip(nc, strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", 8))
 		}, client.DefaultHandshakeTimeout},
 	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				over := make(chan struct{})
-				cfg := client.Config{HandshakeTimeout: tt.timeout, DialContext: scripted(t, func(nc net.Conn) {
-					tt.server(nc, over)
-				})}
-				start := time.Now()
-				_, err := client.Dial(t.Context(), "ws://server.example/", &cfg)
-				close(over)
-				var timeout interface{ Timeout() bool }
-				if !errors.Is(err, context.DeadlineExceeded) || !errors.As(err, &timeout) || !timeout.Timeout() {
-					t.Errorf("got %v, which is no timeout", err)
-				}
-				if took := time.Since(start); took != tt.want {
-					t.Errorf("it took %v, want %v", took, tt.want)
-				}
-				if !strings.Contains(err.Error(), "HandshakeTimeout") || !strings.Contains(err.Error(), tt.want.String()) || !strings.Contains(err.Error(), "server.example:80") {
-					t.Errorf("the text names not the option, its value and the server: %v", err)
-				}
-				checkErrorText(t, err)
-			})
+		check.Bubble(t, name, func(t *testing.T) {
+			over := make(chan struct{})
+			cfg := client.Config{HandshakeTimeout: tt.timeout, DialContext: scripted(t, func(nc net.Conn) {
+				tt.server(nc, over)
+			})}
+			start := time.Now()
+			_, err := client.Dial(t.Context(), "ws://server.example/", &cfg)
+			close(over)
+			var timeout interface{ Timeout() bool }
+			if !errors.Is(err, context.DeadlineExceeded) || !errors.As(err, &timeout) || !timeout.Timeout() {
+				t.Errorf("got %v, which is no timeout", err)
+			}
+			check.Equal(t, time.Since(start), tt.want, "it took")
+			if !strings.Contains(err.Error(), "HandshakeTimeout") || !strings.Contains(err.Error(), tt.want.String()) || !strings.Contains(err.Error(), "server.example:80") {
+				t.Errorf("the text names not the option, its value and the server: %v", err)
+			}
+			checkErrorText(t, err)
 		})
 	}
 
-	t.Run("negative: none", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			cfg := client.Config{HandshakeTimeout: -1, DialContext: scripted(t, func(nc net.Conn) {
-				_, key := readRequest(nc)
-				drip(nc, switching(key))
-			})}
-			c, err := client.Dial(context.Background(), "ws://server.example/", &cfg)
-			if err != nil {
-				t.Fatal(err)
-			}
-			c.CloseNow()
-		})
+	check.Bubble(t, "negative: none", func(t *testing.T) {
+		cfg := client.Config{HandshakeTimeout: -1, DialContext: scripted(t, func(nc net.Conn) {
+			_, key := readRequest(nc)
+			drip(nc, switching(key))
+		})}
+		c, err := client.Dial(context.Background(), "ws://server.example/", &cfg)
+		check.Must(t, err)
+		c.CloseNow()
 	})
 
-	t.Run("the context is the earlier", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			cfg := client.Config{DialContext: scripted(t, func(nc net.Conn) { io.Copy(io.Discard, nc) })}
-			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-			defer cancel()
-			start := time.Now()
-			_, err := client.Dial(ctx, "ws://server.example/", &cfg)
-			if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != time.Second || strings.Contains(err.Error(), "HandshakeTimeout") {
-				t.Errorf("after %v: %v", time.Since(start), err)
-			}
-		})
+	check.Bubble(t, "the context is the earlier", func(t *testing.T) {
+		cfg := client.Config{DialContext: scripted(t, func(nc net.Conn) { io.Copy(io.Discard, nc) })}
+		ctx := check.Within(t, time.Second)
+		start := time.Now()
+		_, err := client.Dial(ctx, "ws://server.example/", &cfg)
+		if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != time.Second || strings.Contains(err.Error(), "HandshakeTimeout") {
+			t.Errorf("after %v: %v", time.Since(start), err)
+		}
 	})
 }
 
@@ -410,9 +374,7 @@ func TestContextOfDialEndsWithDial(t *testing.T) {
 			nc.Write(textFrame("still here"))
 			io.Copy(io.Discard, nc)
 		})})
-		if err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, err)
 		defer c.CloseNow()
 		cancel()
 		synctest.Wait()
@@ -438,10 +400,7 @@ func TestEndlessHeaders(t *testing.T) {
 			}
 		}
 	})})
-	var failed *client.HandshakeError
-	if !errors.As(err, &failed) {
-		t.Errorf("got %v", err)
-	}
+	check.As[*client.HandshakeError](t, err, "got")
 	if sent := <-done; sent > 80<<10 {
 		t.Errorf("%d bytes were read", sent)
 	}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/client"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -129,51 +130,48 @@ func isLostError(cause error) func(error) bool {
 // the cause, every time. The error also matches net.ErrClosed.
 func TestEveryCallReturnsWhyConnectionEnded(t *testing.T) {
 	for name, tt := range ends {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				c, f := openPipe(t, nil)
-				w := nextWriter(t, c, wire.Text)
-				received := make(chan error)
-				go func() {
-					_, err := c.Receive(context.Background())
-					received <- err
-				}()
-				synctest.Wait()
-				tt.end(c, f)
-				errs := map[string]error{"the Receive that waited": <-received}
-				for i := range 2 {
-					_, receive := c.Receive(t.Context())
-					_, _, into := c.ReceiveInto(t.Context(), nil)
-					_, _, reader := c.NextReader(t.Context())
-					_, ping := c.Ping(t.Context())
-					var v any
-					for name, err := range map[string]error{
-						"Receive": receive, "ReceiveInto": into, "NextReader": reader, "Ping": ping,
-						"ReceiveJSON": c.ReceiveJSON(t.Context(), &v),
-						"Send":        c.Send(wire.Binary, nil),
-						"SendText":    c.SendText("x"),
-						"SendJSON":    c.SendJSON(1),
-						"SendPong":    c.SendPong(nil),
-						"Close":       c.Close(1000, ""),
-						"Err":         c.Err(),
-					} {
-						errs[fmt.Sprint(name, " ", i)] = err
-					}
+		subtestPiped(t, name, nil, func(t *testing.T, c *client.Conn, f *farEnd) {
+			w := nextWriter(t, c, wire.Text)
+			received := make(chan error)
+			go func() {
+				_, err := c.Receive(context.Background())
+				received <- err
+			}()
+			synctest.Wait()
+			tt.end(c, f)
+			errs := map[string]error{"the Receive that waited": <-received}
+			for i := range 2 {
+				_, receive := c.Receive(t.Context())
+				_, _, into := c.ReceiveInto(t.Context(), nil)
+				_, _, reader := c.NextReader(t.Context())
+				_, ping := c.Ping(t.Context())
+				var v any
+				for name, err := range map[string]error{
+					"Receive": receive, "ReceiveInto": into, "NextReader": reader, "Ping": ping,
+					"ReceiveJSON": c.ReceiveJSON(t.Context(), &v),
+					"Send":        c.Send(wire.Binary, nil),
+					"SendText":    c.SendText("x"),
+					"SendJSON":    c.SendJSON(1),
+					"SendPong":    c.SendPong(nil),
+					"Close":       c.Close(1000, ""),
+					"Err":         c.Err(),
+				} {
+					errs[fmt.Sprint(name, " ", i)] = err
 				}
-				errs["MessageWriter.Close"] = w.Close()
-				for name, err := range errs {
-					if err == nil || !tt.want(err) || !errors.Is(err, net.ErrClosed) {
-						t.Errorf("%s: %v", name, err)
-					}
+			}
+			errs["MessageWriter.Close"] = w.Close()
+			for name, err := range errs {
+				if err == nil || !tt.want(err) || !errors.Is(err, net.ErrClosed) {
+					t.Errorf("%s: %v", name, err)
 				}
-				if c.State() != client.Closed {
-					t.Errorf("the connection is %v", c.State())
-				}
-				if !strings.HasPrefix(c.Err().Error(), tt.text) {
-					t.Errorf("the text is %q, want %q", c.Err(), tt.text)
-				}
-				checkErrorText(t, c.Err())
-			})
+			}
+			if c.State() != client.Closed {
+				t.Errorf("the connection is %v", c.State())
+			}
+			if !strings.HasPrefix(c.Err().Error(), tt.text) {
+				t.Errorf("the text is %q, want %q", c.Err(), tt.text)
+			}
+			checkErrorText(t, c.Err())
 		})
 	}
 }
@@ -198,8 +196,7 @@ func TestFailureSendsCloseAndEndsOrderly(t *testing.T) {
 
 // The client does not wait for the Close of a server that has broken a rule.
 func TestFailureIsNotWaitedFor(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, f := openPipe(t, nil)
+	piped(t, nil, func(t *testing.T, c *client.Conn, f *farEnd) {
 		f.send([]byte{0x83, 0})
 		start := time.Now()
 		if _, err := c.Receive(t.Context()); !isFailError(wire.ProtocolError)(err) || time.Since(start) != 0 {
@@ -236,9 +233,7 @@ func TestReset(t *testing.T) {
 			checkErrorText(t, err)
 		})
 	}
-	if _, err := io.ReadFull(f.nc, make([]byte, 1<<20)); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, check.Err(io.ReadFull(f.nc, make([]byte, 1<<20))))
 	theirs.(*net.TCPConn).SetLinger(0)
 	theirs.Close()
 	all.Wait()

@@ -58,8 +58,8 @@ var ErrGoexit = endpoint.ErrGoexit
 var (
 	ErrNotData           = endpoint.ErrNotData
 	ErrMessageFinished   = endpoint.ErrMessageFinished
-	ErrConcurrentReceive = &UsageError{Reason: "another call is receiving on this connection; receive from one goroutine at a time"}
-	ErrReaderAbandoned   = &UsageError{Reason: "the message was abandoned by a later receive or by Close; read it to its end first"}
+	ErrConcurrentReceive = endpoint.ErrConcurrentReceive
+	ErrReaderAbandoned   = endpoint.ErrReaderAbandoned
 )
 
 // HandshakeError reports that the server refused the connection: with a status

@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/fibersock/fibersock/client"
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -49,27 +49,22 @@ func TestResponseWithAnExtensionIsRefused(t *testing.T) {
 func TestReservedBitsNeverMeanAnything(t *testing.T) {
 	for _, rsv := range []byte{0x40, 0x20, 0x10, 0x70} {
 		for _, op := range []wire.Opcode{wire.Text, wire.Binary, wire.Continuation, wire.Close, wire.Ping, wire.Pong} {
-			t.Run(fmt.Sprintf("%#x on a %v", rsv, op), func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					c, f := openPipe(t, nil)
-					for range 10 {
-						f.send(textFrame("plain"))
-						receiveWant(t, c, wire.Text, "plain")
-						if err := c.SendText("plain"); err != nil {
-							t.Fatal(err)
-						}
-						if frame, err := f.next(); err != nil || frame.RSV != 0 {
-							t.Errorf("the client sent %+v, %v", frame, err)
-						}
+			subtestPiped(t, fmt.Sprintf("%#x on a %v", rsv, op), nil, func(t *testing.T, c *client.Conn, f *farEnd) {
+				for range 10 {
+					f.send(textFrame("plain"))
+					receiveWant(t, c, wire.Text, "plain")
+					check.Must(t, c.SendText("plain"))
+					if frame, err := f.next(); err != nil || frame.RSV != 0 {
+						t.Errorf("the client sent %+v, %v", frame, err)
 					}
-					if op == wire.Continuation {
-						f.send(firstFragment(wire.Text, "begun"))
-					}
-					f.send([]byte{0x80 | rsv | byte(op), 0})
-					if _, err := c.Receive(t.Context()); !isFailError(wire.ProtocolError)(err) || !strings.Contains(err.Error(), "reserved bit") {
-						t.Errorf("received %v", err)
-					}
-				})
+				}
+				if op == wire.Continuation {
+					f.send(firstFragment(wire.Text, "begun"))
+				}
+				f.send([]byte{0x80 | rsv | byte(op), 0})
+				if _, err := c.Receive(t.Context()); !isFailError(wire.ProtocolError)(err) || !strings.Contains(err.Error(), "reserved bit") {
+					t.Errorf("received %v", err)
+				}
 			})
 		}
 	}
@@ -78,15 +73,12 @@ func TestReservedBitsNeverMeanAnything(t *testing.T) {
 // A client that is left alone does not close: neither silence nor time is a
 // reason (6455-7.1.7-d).
 func TestClientDoesNotCloseOfItself(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, f := openPipe(t, nil)
+	piped(t, nil, func(t *testing.T, c *client.Conn, f *farEnd) {
 		time.Sleep(24 * time.Hour)
 		if c.State() != client.Open {
 			t.Errorf("the connection is %v: %v", c.State(), c.Err())
 		}
-		if err := c.SendText("still here"); err != nil {
-			t.Error(err)
-		}
+		check.OK(t, c.SendText("still here"))
 		f.want(1, wire.Text, "still here") // the first frame of all
 	})
 }

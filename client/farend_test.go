@@ -8,9 +8,11 @@ import (
 	"net"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/fibersock/fibersock/client"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -28,7 +30,6 @@ type farEnd struct {
 	mu      sync.Mutex // guards the rest
 	arrived *sync.Cond
 	frames  []wire.Frame // received and not yet returned by next
-	raw     []byte       // all bytes received
 	err     error        // the cause of the end of input
 }
 
@@ -50,6 +51,20 @@ func openPipe(t *testing.T, cfg *client.Config) (*client.Conn, *farEnd) {
 	c, f := openStalled(t, cfg)
 	f.read()
 	return c, f
+}
+
+// piped runs a test in a bubble of testing/synctest, with a connection of
+// openPipe.
+func piped(t *testing.T, cfg *client.Config, f func(t *testing.T, c *client.Conn, f *farEnd)) {
+	synctest.Test(t, func(t *testing.T) {
+		c, end := openPipe(t, cfg)
+		f(t, c, end)
+	})
+}
+
+// subtestPiped is piped for a subtest.
+func subtestPiped(t *testing.T, name string, cfg *client.Config, f func(t *testing.T, c *client.Conn, f *farEnd)) {
+	t.Run(name, func(t *testing.T) { piped(t, cfg, f) })
 }
 
 // openStalled is openPipe with a server that does not read.
@@ -100,9 +115,7 @@ func tcpPair(t *testing.T) (client, server net.Conn) {
 		accepted <- nc
 	}()
 	ours, err := net.Dial("tcp", ln.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	theirs := <-accepted
 	if theirs == nil {
 		t.Fatal("not accepted")
@@ -113,9 +126,7 @@ func tcpPair(t *testing.T) (client, server net.Conn) {
 func listenTCP(t *testing.T) net.Listener {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	t.Cleanup(func() { ln.Close() })
 	return ln
 }
@@ -185,9 +196,6 @@ func (f *farEnd) collect() {
 	for {
 		n, err := f.nc.Read(buf)
 		pending = append(pending, buf[:n]...)
-		f.mu.Lock()
-		f.raw = append(f.raw, buf[:n]...)
-		f.mu.Unlock()
 		for {
 			frame, used, err := wire.DecodeFrame(pending)
 			if err != nil {
@@ -266,13 +274,6 @@ func (f *farEnd) wantEnd() {
 	} else if !errors.Is(err, io.EOF) {
 		f.t.Fatalf("the connection ended with %v, want EOF", err)
 	}
-}
-
-// bytes returns all bytes received.
-func (f *farEnd) bytes() []byte {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return bytes.Clone(f.raw)
 }
 
 // The functions below return frames of a server.

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/client"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 	"github.com/fibersock/fibersock/wstest"
@@ -212,35 +213,31 @@ func TestEveryOperationIsCutAtEveryByte(t *testing.T) {
 	for name, closing := range closings {
 		for kind, c := range cuts {
 			for where, way := range directions {
-				t.Run(name+"/"+kind+"/"+where, func(t *testing.T) {
-					synctest.Test(t, func(t *testing.T) {
-						var f wstest.Faults
-						ln := wstest.Listen(func(int) wstest.Plan { return way.plan(f) })
-						echoing(t, ln)
-						cfg := &client.Config{DialContext: ln.DialContext}
-						if err := program(t, closing, cfg); err != nil {
-							t.Fatal(err)
+				check.Bubble(t, name+"/"+kind+"/"+where, func(t *testing.T) {
+					var f wstest.Faults
+					ln := wstest.Listen(func(int) wstest.Plan { return way.plan(f) })
+					echoing(t, ln)
+					cfg := &client.Config{DialContext: ln.DialContext}
+					check.Must(t, program(t, closing, cfg))
+					length := way.flow(ln.Link(0)).Read()
+					for at := range length {
+						f.Cut = c.cut(at)
+						start := time.Now()
+						err := program(t, closing, cfg)
+						var closed *client.CloseError // by a server that timed out
+						var late *client.TimeoutError // the client has
+						expected := kind == "stall" && (errors.As(err, &closed) || errors.As(err, &late)) ||
+							slices.ContainsFunc(c.causes, func(cause error) bool { return errors.Is(err, cause) })
+						if err != nil && !expected {
+							t.Errorf("%v: %v", f.Cut, err)
 						}
-						length := way.flow(ln.Link(0)).Read()
-						for at := range length {
-							f.Cut = c.cut(at)
-							start := time.Now()
-							err := program(t, closing, cfg)
-							var closed *client.CloseError // by a server that timed out
-							var late *client.TimeoutError // the client has
-							expected := kind == "stall" && (errors.As(err, &closed) || errors.As(err, &late)) ||
-								slices.ContainsFunc(c.causes, func(cause error) bool { return errors.Is(err, cause) })
-							if err != nil && !expected {
-								t.Errorf("%v: %v", f.Cut, err)
-							}
-							if err == nil && at < length-lastClose {
-								t.Errorf("%v: no error", f.Cut)
-							}
-							if took := time.Since(start); took > 2*time.Minute {
-								t.Errorf("%v: took %v", f.Cut, took)
-							}
+						if err == nil && at < length-lastClose {
+							t.Errorf("%v: no error", f.Cut)
 						}
-					})
+						if took := time.Since(start); took > 2*time.Minute {
+							t.Errorf("%v: took %v", f.Cut, took)
+						}
+					}
 				})
 			}
 		}
@@ -262,16 +259,12 @@ func TestEveryOperationIsCutOverTCP(t *testing.T) {
 					}
 					return way.plan(f)
 				})
-				if err != nil {
-					t.Fatal(err)
-				}
+				check.Must(t, err)
 				defer relay.Close()
 				cfg := &client.Config{DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 					return new(net.Dialer).DialContext(ctx, network, relay.Addr())
 				}}
-				if err := program(t, closing, cfg); err != nil {
-					t.Fatal(err)
-				}
+				check.Must(t, program(t, closing, cfg))
 				for at := int64(0); at < way.flow(relay.Link(0)).Read(); at += each {
 					err := program(t, closing, cfg)
 					if err != nil && !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) {
@@ -283,7 +276,8 @@ func TestEveryOperationIsCutOverTCP(t *testing.T) {
 	}
 }
 
-// The operations succeed with bytes that arrive together, one by one or late.
+// T-G11: the operations succeed with bytes that are written and arrive
+// together, one by one or late.
 func TestOperationsUnderFaultsThatLoseNothing(t *testing.T) {
 	faults := map[string]wstest.Faults{
 		"one by one":  {Split: wstest.Sizes(1)},
@@ -293,19 +287,15 @@ func TestOperationsUnderFaultsThatLoseNothing(t *testing.T) {
 		"all of them": {Split: wstest.RandomSizes(3), Buffer: 7, Latency: time.Millisecond, Jitter: time.Millisecond},
 	}
 	for name, f := range faults {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				seed := uint64(0)
-				ln := wstest.Listen(func(int) wstest.Plan { return wstest.Plan{ToServer: f, ToClient: f, Seed: seed} })
-				echoing(t, ln)
-				for _, name := range slices.Sorted(maps.Keys(closings)) {
-					for seed = range 20 {
-						if err := program(t, closings[name], &client.Config{DialContext: ln.DialContext}); err != nil {
-							t.Errorf("%s, seed %d: %v", name, seed, err)
-						}
-					}
+		check.Bubble(t, name, func(t *testing.T) {
+			seed := uint64(0)
+			ln := wstest.Listen(func(int) wstest.Plan { return wstest.Plan{ToServer: f, ToClient: f, Seed: seed} })
+			echoing(t, ln)
+			for _, name := range slices.Sorted(maps.Keys(closings)) {
+				for seed = range 20 {
+					check.OKf(t, program(t, closings[name], &client.Config{DialContext: ln.DialContext}), "%s, seed %d", name, seed)
 				}
-			})
+			}
 		})
 	}
 }
@@ -332,9 +322,7 @@ func TestWriteThatStallsAtEveryByte(t *testing.T) {
 						DialContext:  func(context.Context, string, string) (net.Conn, error) { return ours, nil },
 						WriteTimeout: 2 * time.Second,
 					})
-					if err != nil {
-						t.Fatal(err)
-					}
+					check.Must(t, err)
 					start := time.Now()
 					err = write(t.Context(), c)
 					if name == "Close" && errors.Is(err, context.DeadlineExceeded) && time.Since(start) == client.DefaultCloseTimeout {
@@ -382,25 +370,13 @@ func TestLeapsOfTheClock(t *testing.T) {
 			DialContext:     func(context.Context, string, string) (net.Conn, error) { return ours, nil },
 			AssemblyTimeout: -1,
 		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := c.SendText("Hello"); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, err)
+		check.Must(t, c.SendText("Hello"))
 		m, err := c.Receive(t.Context())
-		if err := got(m.Text(), "Hello", err); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, got(m.Text(), "Hello", err))
 		time.Sleep(10000 * time.Hour)
-		if err := c.SendText("Hello"); err != nil {
-			t.Error(err)
-		}
-		if err := c.Close(wire.NormalClosure, ""); err != nil {
-			t.Error(err)
-		}
-		if err := <-played; err != nil {
-			t.Error(err)
-		}
+		check.OK(t, c.SendText("Hello"))
+		check.OK(t, c.Close(wire.NormalClosure, ""))
+		check.OK(t, <-played)
 	})
 }

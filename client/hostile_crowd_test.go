@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/client"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/internal/test/hostile"
 	"github.com/fibersock/fibersock/internal/test/usage"
 	"github.com/fibersock/fibersock/server"
@@ -22,6 +23,10 @@ import (
 )
 
 var crowds = flag.Bool("crowds", false, "hostile servers come in a crowd of each profile, and not of all at once: takes a minute")
+
+// crowd is the number of concurrent connections to hostile servers, at least one
+// for each attack.
+const crowd = 25
 
 // innocents is the number of connections to a well-behaved server.
 const innocents = 20
@@ -42,7 +47,10 @@ func TestConnectionsToCrowdOfHostileServers(t *testing.T) {
 				size := max(crowd, len(attacks))
 				before, goroutines, files := usage.Heap(), runtime.NumGoroutine(), usage.Files()
 				den := newDen(t, attacks, scheme, cert)
-				cfg := wary(20)
+				cfg := wary(40)
+				if *crowds {
+					cfg = wary(20)
+				}
 				cfg.TLS = &tls.Config{RootCAs: pool}
 				began := time.Now()
 				most := den.visited(t, size, scheme, cfg)
@@ -83,9 +91,7 @@ type den struct {
 func newDen(t *testing.T, attacks []*hostile.Attack, scheme string, cert tls.Certificate) *den {
 	ctx, cancel := context.WithCancel(t.Context())
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	d := &den{Listener: ln, attacks: attacks, over: cancel}
 	d.all.Go(func() {
 		for i := 0; ; i++ {
@@ -159,9 +165,7 @@ type innocentConns struct {
 // ends.
 func newInnocents(t *testing.T) *innocentConns {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	s := &server.Server{Handler: server.Handler{Message: func(c *server.Conn, op wire.Opcode, p []byte) { c.Send(op, p) }}}
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(ln) }()
@@ -170,9 +174,7 @@ func newInnocents(t *testing.T) *innocentConns {
 	var all sync.WaitGroup
 	for range innocents {
 		c, err := client.Dial(t.Context(), "ws://"+ln.Addr().String(), nil)
-		if err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, err)
 		all.Go(func() {
 			defer c.CloseNow()
 			pace := time.NewTicker(5 * time.Millisecond)
@@ -186,9 +188,7 @@ func newInnocents(t *testing.T) *innocentConns {
 	t.Cleanup(func() {
 		stopped.Store(true)
 		all.Wait()
-		if err := s.Shutdown(context.Background()); err != nil {
-			t.Error(err)
-		}
+		check.OK(t, s.Shutdown(context.Background()))
 		<-served
 	})
 	return good
@@ -196,9 +196,7 @@ func newInnocents(t *testing.T) *innocentConns {
 
 func (good *innocentConns) echo(t *testing.T, c *client.Conn) {
 	began := time.Now()
-	if err := c.SendText("Hello"); err != nil {
-		t.Errorf("an innocent connection cannot send: %v", err)
-	}
+	check.OKf(t, c.SendText("Hello"), "an innocent connection cannot send")
 	if m, err := c.Receive(context.Background()); err != nil || m.Text() != "Hello" {
 		t.Errorf("an innocent connection is answered %q, %v", m.Text(), err)
 	}

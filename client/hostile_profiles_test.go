@@ -10,11 +10,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/fibersock/fibersock/client"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/internal/test/hostile"
+	"github.com/fibersock/fibersock/permessage"
 	"github.com/fibersock/fibersock/wire"
 	"github.com/fibersock/fibersock/wstest"
 )
@@ -29,6 +30,7 @@ func wary(divisor time.Duration) *client.Config {
 		WriteTimeout:     12 * time.Second / divisor,
 		CloseTimeout:     8 * time.Second / divisor,
 		Limits:           client.Limits{Message: hostile.MessageLimit},
+		Compression:      new(permessage.Deflate),
 	}
 }
 
@@ -107,7 +109,7 @@ func bound(a *hostile.Attack, cfg *client.Config) time.Duration {
 
 // Every attack of a server on the client has its expected outcome: within the
 // limit that it reaches, with an error that names the limit, and without a
-// goroutine left (T-G05, T-G13).
+// goroutine left (T-G05, T-G13, T-B04, T-B09).
 func TestHostileServers(t *testing.T) {
 	cert, pool := certificate(t, "127.0.0.1", time.Now().Add(time.Hour))
 	trust := &tls.Config{
@@ -119,17 +121,15 @@ func TestHostileServers(t *testing.T) {
 			if a.BelowTLS && scheme == "ws" {
 				continue
 			}
-			t.Run(scheme+"/"+hostile.Profiles[a.Profile-1]+"/"+a.Name, func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					// The time until Pongs fill the buffer of a server that
-					// does not read depends on the number of processors: some
-					// replace others.
-					ours, theirs := wstest.Pipe(wstest.Plan{ToServer: wstest.Faults{Buffer: 512}})
-					cfg := wary(1)
-					cfg.TLS = trust
-					cfg.DialContext = func(context.Context, string, string) (net.Conn, error) { return ours, nil }
-					visited(t, a, cfg, scheme, attackerEnd(theirs, a, scheme, cert))
-				})
+			check.Bubble(t, scheme+"/"+hostile.Profiles[a.Profile-1]+"/"+a.Name, func(t *testing.T) {
+				// The time until Pongs fill the buffer of a server that
+				// does not read depends on the number of processors: some
+				// replace others.
+				ours, theirs := wstest.Pipe(wstest.Plan{ToServer: wstest.Faults{Buffer: 512}})
+				cfg := wary(1)
+				cfg.TLS = trust
+				cfg.DialContext = func(context.Context, string, string) (net.Conn, error) { return ours, nil }
+				visited(t, a, cfg, scheme, attackerEnd(theirs, a, scheme, cert))
 			})
 		}
 	}
@@ -165,9 +165,7 @@ func visited(t *testing.T, a *hostile.Attack, cfg *client.Config, scheme string,
 	err := visit(t.Context(), scheme+"://127.0.0.1/", cfg)
 	took := time.Since(began)
 	end, code := ending(err)
-	if err := a.Want.Check(end, code, err); err != nil {
-		t.Error(err)
-	}
+	check.OK(t, a.Want.Check(end, code, err))
 	if most := bound(a, cfg); took > most {
 		t.Errorf("it took %v, at most %v are right: %v", took, most, err)
 	}

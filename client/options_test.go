@@ -2,17 +2,16 @@ package client_test
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"io"
 	"net"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/fibersock/fibersock/client"
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -59,15 +58,10 @@ func TestHeaderOfCONNECTCanBeSet(t *testing.T) {
 		t.Error("no error")
 	}
 	const want = "CONNECT server.example:80 HTTP/1.1\r\nHost: server.example:80\r\nUser-Agent: me/1\r\nproxy-authorization: Bearer x\r\n\r\n"
-	if request := <-requests; request != want {
-		t.Errorf("the request is %q, want %q", request, want)
-	}
+	check.Equal(t, <-requests, want, "the request")
 	for _, header := range []map[string][]string{{"Host": {"x"}}, {"X": {"a\r\nb"}}, {"X Y": {"a"}}, {"Content-Length": {"1"}}} {
 		cfg.ProxyHeader = header
-		var field *handshake.FieldError
-		if _, err := client.Dial(t.Context(), "ws://server.example/", cfg); !errors.As(err, &field) {
-			t.Errorf("%v: %v", header, err)
-		}
+		check.As[*handshake.FieldError](t, check.Err(client.Dial(t.Context(), "ws://server.example/", cfg)), "%v", header)
 	}
 }
 
@@ -87,14 +81,10 @@ func TestMaxOutgoingFrame(t *testing.T) {
 		"Write":    writer(func(w *client.MessageWriter) error { _, err := w.Write(p); return err }),
 		"io.Copy":  writer(func(w *client.MessageWriter) error { _, err := io.Copy(w, bytes.NewReader(p)); return err }),
 	} {
-		if err := send(); err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
+		check.Mustf(t, send(), "%s", name)
 		size := 0
 		for frame, err := f.next(); ; frame, err = f.next() {
-			if err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, err)
 			if len(frame.Payload) > 32<<10 {
 				t.Errorf("%s: a frame of %d bytes", name, len(frame.Payload))
 			}
@@ -122,54 +112,35 @@ func TestChunkedRefusal(t *testing.T) {
 		"no size":                {"hello\r\n", ""},
 		"a size beyond all":      {"5\r\nhello\r\nffffffffffffffffffff\r\n", "hello"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				start := time.Now()
-				_, err := client.Dial(t.Context(), "ws://server.example/", &client.Config{DialContext: scripted(t, func(nc net.Conn) {
-					readRequest(nc)
-					io.WriteString(nc, "HTTP/1.1 401 Unauthorized\r\nTransfer-Encoding: chunked\r\n\r\n"+tt.chunks)
-					io.Copy(io.Discard, nc) // the connection is kept alive
-				})})
-				var refused *client.HandshakeError
-				if !errors.As(err, &refused) || string(refused.Body) != tt.want {
-					t.Errorf("got %v, body %q", err, refused.Body)
-				}
-				if took := time.Since(start); took > 0 {
-					t.Errorf("it took %v", took)
-				}
-			})
-		})
-	}
-	t.Run("no end", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-			defer cancel()
+		check.Bubble(t, name, func(t *testing.T) {
 			start := time.Now()
-			_, err := client.Dial(ctx, "ws://server.example/", &client.Config{DialContext: scripted(t, func(nc net.Conn) {
+			_, err := client.Dial(t.Context(), "ws://server.example/", &client.Config{DialContext: scripted(t, func(nc net.Conn) {
 				readRequest(nc)
-				io.WriteString(nc, "HTTP/1.1 401 Unauthorized\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel")
-				io.Copy(io.Discard, nc)
+				io.WriteString(nc, "HTTP/1.1 401 Unauthorized\r\nTransfer-Encoding: chunked\r\n\r\n"+tt.chunks)
+				io.Copy(io.Discard, nc) // the connection is kept alive
 			})})
 			var refused *client.HandshakeError
-			if !errors.As(err, &refused) || string(refused.Body) != "hel" || time.Since(start) != 200*time.Millisecond {
-				t.Errorf("got %v after %v", err, time.Since(start))
+			if !errors.As(err, &refused) || string(refused.Body) != tt.want {
+				t.Errorf("got %v, body %q", err, refused.Body)
+			}
+			if took := time.Since(start); took > 0 {
+				t.Errorf("it took %v", took)
 			}
 		})
-	})
-}
-
-// A redirect is not followed, and a busy server may send Retry-After: the error
-// text names the target and the time.
-func TestRefusalNamesLocationAndRetryAfter(t *testing.T) {
-	for response, want := range map[string]string{
-		"307 Moved\r\nLocation: wss://other.example/":       `websocket: handshake refused with status 307 "Moved", Location "wss://other.example/"`,
-		"503 Busy\r\nRetry-After: 120\r\nContent-Length: 0": `websocket: handshake refused with status 503 "Busy", Retry-After "120"`,
-	} {
-		_, err := dialAnswered(t, "HTTP/1.1 "+response+"\r\n\r\n", nil)
-		if err == nil || err.Error() != want {
-			t.Errorf("got %v, want %s", err, want)
-		}
 	}
+	check.Bubble(t, "no end", func(t *testing.T) {
+		ctx := check.Within(t, 200*time.Millisecond)
+		start := time.Now()
+		_, err := client.Dial(ctx, "ws://server.example/", &client.Config{DialContext: scripted(t, func(nc net.Conn) {
+			readRequest(nc)
+			io.WriteString(nc, "HTTP/1.1 401 Unauthorized\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel")
+			io.Copy(io.Discard, nc)
+		})})
+		var refused *client.HandshakeError
+		if !errors.As(err, &refused) || string(refused.Body) != "hel" || time.Since(start) != 200*time.Millisecond {
+			t.Errorf("got %v after %v", err, time.Since(start))
+		}
+	})
 }
 
 // SetLimits changes the limits of one connection while it is open.
@@ -188,32 +159,26 @@ func TestSetLimits(t *testing.T) {
 		"inside a message":          {0, 7, lastFragment("45678"), "Limits.Message"},
 		"inside a message, in time": {0, 8, lastFragment("45678"), ""},
 	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				rate := int64(0)
-				if strings.HasSuffix(tt.option, "PerSecond") {
-					rate = 1
-				}
-				c, f := openPipe(t, &client.Config{Limits: client.Limits{Message: 3, MessagesPerSecond: rate}})
-				if strings.HasPrefix(name, "inside") {
-					f.send(firstFragment(wire.Text, "123"))
-					ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-					defer cancel()
-					if _, err := c.Receive(ctx); !errors.Is(err, context.DeadlineExceeded) {
-						t.Fatal(err)
-					}
-				}
-				c.SetLimits(tt.frame, tt.message)
-				f.send(tt.in)
-				_, err := c.Receive(t.Context())
-				if rate > 0 && err == nil {
-					_, err = c.Receive(t.Context())
-				}
-				var exceeded *client.LimitError
-				if errors.As(err, &exceeded) != (tt.option != "") || exceeded != nil && exceeded.Option != tt.option || tt.option == "" && err != nil {
-					t.Errorf("got %v", err)
-				}
-			})
+		check.Bubble(t, name, func(t *testing.T) {
+			rate := int64(0)
+			if strings.HasSuffix(tt.option, "PerSecond") {
+				rate = 1
+			}
+			c, f := openPipe(t, &client.Config{Limits: client.Limits{Message: 3, MessagesPerSecond: rate}})
+			if strings.HasPrefix(name, "inside") {
+				f.send(firstFragment(wire.Text, "123"))
+				receiveNothing(t, c)
+			}
+			c.SetLimits(tt.frame, tt.message)
+			f.send(tt.in)
+			_, err := c.Receive(t.Context())
+			if rate > 0 && err == nil {
+				_, err = c.Receive(t.Context())
+			}
+			var exceeded *client.LimitError
+			if errors.As(err, &exceeded) != (tt.option != "") || exceeded != nil && exceeded.Option != tt.option || tt.option == "" && err != nil {
+				t.Errorf("got %v", err)
+			}
 		})
 	}
 }

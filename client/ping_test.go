@@ -3,7 +3,6 @@ package client_test
 import (
 	"context"
 	"errors"
-	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/client"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -56,39 +56,34 @@ func (f *farEnd) nextPing() []byte {
 // that receives. Messages before the Pong are kept for Receive, in order.
 func TestPing(t *testing.T) {
 	for name, receiver := range map[string]bool{"nobody receives": false, "another receives": true} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				c, f := openPipe(t, nil)
-				received := make(chan string, 10)
-				if receiver {
-					go func() {
-						for m, err := range c.Messages(t.Context()) {
-							if err == nil {
-								received <- m.Text()
-							}
+		subtestPiped(t, name, nil, func(t *testing.T, c *client.Conn, f *farEnd) {
+			received := make(chan string, 10)
+			if receiver {
+				go func() {
+					for m, err := range c.Messages(t.Context()) {
+						if err == nil {
+							received <- m.Text()
 						}
-						close(received)
-					}()
-				}
-				p := startPing(t.Context(), c)
-				payload := f.nextPing()
-				time.Sleep(30 * time.Millisecond)
-				f.send(textFrame("one"), firstFragment(wire.Text, "t"), pingFrame("server's"), middleFragment("w"), pongFrame(payload), lastFragment("o"))
-				if !p.over() || p.err != nil || p.took != 30*time.Millisecond {
-					t.Fatalf("Ping returned %v, %v", p.took, p.err)
-				}
-				f.want(1, wire.Pong, "server's")
-				for _, want := range []string{"one", "two"} {
-					if receiver {
-						if got := <-received; got != want {
-							t.Errorf("received %q, want %q", got, want)
-						}
-					} else {
-						receiveWant(t, c, wire.Text, want)
 					}
+					close(received)
+				}()
+			}
+			p := startPing(t.Context(), c)
+			payload := f.nextPing()
+			time.Sleep(30 * time.Millisecond)
+			f.send(textFrame("one"), firstFragment(wire.Text, "t"), pingFrame("server's"), middleFragment("w"), pongFrame(payload), lastFragment("o"))
+			if !p.over() || p.err != nil || p.took != 30*time.Millisecond {
+				t.Fatalf("Ping returned %v, %v", p.took, p.err)
+			}
+			f.want(1, wire.Pong, "server's")
+			for _, want := range []string{"one", "two"} {
+				if receiver {
+					check.Equal(t, <-received, want, "received")
+				} else {
+					receiveWant(t, c, wire.Text, want)
 				}
-				c.CloseNow() // and so ends the receiver
-			})
+			}
+			c.CloseNow() // and so ends the receiver
 		})
 	}
 }
@@ -96,8 +91,7 @@ func TestPing(t *testing.T) {
 // 6455-5.5.3-c,d, T-C04: only a Pong with the payload of a pending Ping
 // completes that Ping. Unsolicited and repeated Pongs have no effect.
 func TestPongThatAnswersNothing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, f := openPipe(t, nil)
+	piped(t, nil, func(t *testing.T, c *client.Conn, f *farEnd) {
 		f.send(pongFrame(nil), pongFrame([]byte("12345678")), textFrame("before"))
 		receiveWant(t, c, wire.Text, "before")
 
@@ -134,8 +128,7 @@ func TestPongThatAnswersNothing(t *testing.T) {
 // A Ping that times out does not end the connection, and its late Pong has no
 // effect. The timeout detects a server that has disappeared (T-C13).
 func TestPingWithoutPong(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, f := openPipe(t, nil)
+	piped(t, nil, func(t *testing.T, c *client.Conn, f *farEnd) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if took, err := c.Ping(ctx); took != 0 || !errors.Is(err, context.DeadlineExceeded) {
@@ -157,20 +150,15 @@ func TestPingWithoutPong(t *testing.T) {
 		synctest.Wait()
 		ctx, cancel = context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if _, err := c.Ping(ctx); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("Ping returned %v", err)
-		}
+		check.Is(t, check.Err(c.Ping(ctx)), context.DeadlineExceeded, "Ping returned")
 		f.send(textFrame("later still"))
-		if err := <-received; err != nil {
-			t.Error(err)
-		}
+		check.OK(t, <-received)
 	})
 }
 
 // Many concurrent Pings each get their own Pong, in any order.
 func TestManyPings(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, f := openPipe(t, nil)
+	piped(t, nil, func(t *testing.T, c *client.Conn, f *farEnd) {
 		const many = 50
 		var calls []*pingCall
 		var payloads [][]byte
@@ -196,8 +184,7 @@ func TestManyPings(t *testing.T) {
 // 6455-5.5.3-b: a server may answer only the last of several Pings. Its Pong
 // completes that Ping and the earlier ones, but no later one.
 func TestPongForTheLastPing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, f := openPipe(t, nil)
+	piped(t, nil, func(t *testing.T, c *client.Conn, f *farEnd) {
 		var calls []*pingCall
 		var payloads [][]byte
 		for range 20 {
@@ -233,62 +220,59 @@ func TestPingKeepsSoMuch(t *testing.T) {
 		"empty with Pings":  {append(pingFrame(""), textFrame("")...), 10_000, 30_000},
 		"with control only": {pingFrame("1234567890"), 10_000, 20_000},
 	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				c, f := openPipe(t, &client.Config{Control: name == "with control only"})
-				p := startPing(t.Context(), c)
-				payload := f.nextPing()
-				stop := make(chan struct{})
-				sent := make(chan int)
-				go func() {
-					n := 0
-					defer func() { sent <- n }()
-					for ; ; n++ {
-						frame := tt.frame
-						if name == "fragments of one" && n > 0 {
-							frame = middleFragment(strings.Repeat("x", 1000))
-						}
-						select {
-						case <-stop:
-							return
-						default:
-						}
-						if _, err := f.nc.Write(frame); err != nil {
-							return
-						}
+		subtestPiped(t, name, &client.Config{Control: name == "with control only"}, func(t *testing.T, c *client.Conn, f *farEnd) {
+			p := startPing(t.Context(), c)
+			payload := f.nextPing()
+			stop := make(chan struct{})
+			sent := make(chan int)
+			go func() {
+				n := 0
+				defer func() { sent <- n }()
+				for ; ; n++ {
+					frame := tt.frame
+					if name == "fragments of one" && n > 0 {
+						frame = middleFragment(strings.Repeat("x", 1000))
 					}
-				}()
-				if p.over() {
-					t.Fatalf("Ping returned %v", p.err)
-				}
-				// Everything is blocked: the writer waits for a reader. One
-				// Receive returns the kept messages, reads the rest, and the
-				// Pong with it.
-				close(stop)
-				received := make(chan int)
-				go func() {
-					n := 0
-					for _, err := range c.Messages(t.Context()) {
-						if err != nil {
-							break
-						}
-						n++
+					select {
+					case <-stop:
+						return
+					default:
 					}
-					received <- n
-				}()
-				n := <-sent
-				if n < tt.min || n > tt.max {
-					t.Errorf("%d frames were read, want %d to %d", n, tt.min, tt.max)
+					if _, err := f.nc.Write(frame); err != nil {
+						return
+					}
 				}
-				f.send(pongFrame(payload))
-				if !p.over() || p.err != nil {
-					t.Errorf("Ping has not returned, or with %v", p.err)
+			}()
+			if p.over() {
+				t.Fatalf("Ping returned %v", p.err)
+			}
+			// Everything is blocked: the writer waits for a reader. One
+			// Receive returns the kept messages, reads the rest, and the
+			// Pong with it.
+			close(stop)
+			received := make(chan int)
+			go func() {
+				n := 0
+				for _, err := range c.Messages(t.Context()) {
+					if err != nil {
+						break
+					}
+					n++
 				}
-				c.CloseNow()
-				if got := <-received; name != "fragments of one" && got < n {
-					t.Errorf("%d messages were received of %d", got, n)
-				}
-			})
+				received <- n
+			}()
+			n := <-sent
+			if n < tt.min || n > tt.max {
+				t.Errorf("%d frames were read, want %d to %d", n, tt.min, tt.max)
+			}
+			f.send(pongFrame(payload))
+			if !p.over() || p.err != nil {
+				t.Errorf("Ping has not returned, or with %v", p.err)
+			}
+			c.CloseNow()
+			if got := <-received; name != "fragments of one" && got < n {
+				t.Errorf("%d messages were received of %d", got, n)
+			}
 		})
 	}
 }
@@ -296,8 +280,7 @@ func TestPingKeepsSoMuch(t *testing.T) {
 // ReceiveInto returns the messages that a Ping has kept, but no control
 // messages.
 func TestReceiveIntoOfKeptMessage(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, f := openPipe(t, &client.Config{Control: true})
+	piped(t, &client.Config{Control: true}, func(t *testing.T, c *client.Conn, f *farEnd) {
 		p := startPing(t.Context(), c)
 		f.send(pingFrame("not for it"), textFrame("kept"), pongFrame(f.nextPing()))
 		if !p.over() || p.err != nil {
@@ -311,13 +294,9 @@ func TestReceiveIntoOfKeptMessage(t *testing.T) {
 
 // An open reader excludes other calls that receive; its reads find the Pong.
 func TestPingWhileReaderIsOpen(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, f := openPipe(t, nil)
+	piped(t, nil, func(t *testing.T, c *client.Conn, f *farEnd) {
 		f.send(firstFragment(wire.Text, "a"))
-		_, r, err := c.NextReader(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
+		r := nextReader(t, c)
 		p := startPing(t.Context(), c)
 		f.send(pongFrame(f.nextPing()), middleFragment("b"))
 		if p.over() {
@@ -325,9 +304,7 @@ func TestPingWhileReaderIsOpen(t *testing.T) {
 		}
 		buf := make([]byte, 10)
 		for range 2 {
-			if _, err := r.Read(buf); err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, check.Err(r.Read(buf)))
 		}
 		if !p.over() || p.err != nil {
 			t.Errorf("Ping has not returned, or with %v", p.err)
@@ -348,57 +325,39 @@ func TestPingWhenConnectionEnds(t *testing.T) {
 		"CloseNow":          {func(c *client.Conn, _ *farEnd) { c.CloseNow() }, nil},
 	} {
 		for _, receiver := range []string{"", " while another receives"} {
-			t.Run(name+receiver, func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					c, f := openPipe(t, nil)
-					received := make(chan error, 1)
-					if receiver != "" {
-						go func() {
-							_, err := c.Receive(t.Context())
-							received <- err
-						}()
-						synctest.Wait()
-					}
-					calls := []*pingCall{startPing(t.Context(), c), startPing(t.Context(), c)}
-					for range calls {
-						f.nextPing()
-					}
-					tt.end(c, f)
+			subtestPiped(t, name+receiver, nil, func(t *testing.T, c *client.Conn, f *farEnd) {
+				received := make(chan error, 1)
+				if receiver != "" {
+					go func() {
+						_, err := c.Receive(t.Context())
+						received <- err
+					}()
 					synctest.Wait()
-					f.nc.Close() // or the end would wait for it
-					for _, p := range calls {
-						<-p.done
-						if tt.target != nil && !errors.As(p.err, tt.target) || tt.target == nil && !errors.Is(p.err, client.ErrClosed) {
-							t.Errorf("Ping returned %v", p.err)
-						}
+				}
+				calls := []*pingCall{startPing(t.Context(), c), startPing(t.Context(), c)}
+				for range calls {
+					f.nextPing()
+				}
+				tt.end(c, f)
+				synctest.Wait()
+				f.nc.Close() // or the end would wait for it
+				for _, p := range calls {
+					<-p.done
+					if tt.target != nil && !errors.As(p.err, tt.target) || tt.target == nil && !errors.Is(p.err, client.ErrClosed) {
+						t.Errorf("Ping returned %v", p.err)
 					}
-					if receiver != "" {
-						if err := <-received; tt.target != nil && !errors.As(err, tt.target) || tt.target == nil && !errors.Is(err, client.ErrClosed) {
-							t.Errorf("Receive returned %v", err)
-						}
+				}
+				if receiver != "" {
+					if err := <-received; tt.target != nil && !errors.As(err, tt.target) || tt.target == nil && !errors.Is(err, client.ErrClosed) {
+						t.Errorf("Receive returned %v", err)
 					}
-					if _, err := c.Ping(t.Context()); !errors.Is(err, c.Err()) {
-						t.Errorf("another Ping: %v, want %v", err, c.Err())
-					}
-				})
+				}
+				if _, err := c.Ping(t.Context()); !errors.Is(err, c.Err()) {
+					t.Errorf("another Ping: %v, want %v", err, c.Err())
+				}
 			})
 		}
 	}
-}
-
-// 6455-5.5-b: a control payload over 125 bytes is refused before any byte is
-// sent. A Pong may be sent without a Ping (6455-5.5.3-c).
-func TestPongPayload(t *testing.T) {
-	c, f := openTCP(t, nil)
-	if err := c.SendPong(make([]byte, 126)); !errors.Is(err, wire.ErrControlTooLong) {
-		t.Errorf("126 bytes: %v", err)
-	} else {
-		checkErrorText(t, err)
-	}
-	if err := c.SendPong(make([]byte, 125)); err != nil {
-		t.Errorf("125 bytes: %v", err)
-	}
-	f.want(1, wire.Pong, string(make([]byte, 125)))
 }
 
 // A call that receives returns at once, although a Ping or a Close reads from
@@ -424,66 +383,45 @@ func TestReceiveWhilePingOrCloseReads(t *testing.T) {
 		"a first piece before": {before: firstFragment(wire.Text, "mess"), after: lastFragment("age")},
 		"two messages before":  {before: append(textFrame("message"), textFrame("other")...)},
 	}
-	receives := map[string]func(ctx context.Context, c *client.Conn) (string, error){
-		"Receive": func(ctx context.Context, c *client.Conn) (string, error) {
-			m, err := c.Receive(ctx)
-			return m.Text(), err
-		},
-		"ReceiveInto": func(ctx context.Context, c *client.Conn) (string, error) {
-			_, b, err := c.ReceiveInto(ctx, nil)
-			return string(b), err
-		},
-		"NextReader": func(ctx context.Context, c *client.Conn) (string, error) {
-			_, r, err := c.NextReader(ctx)
-			if err != nil {
-				return "", err
-			}
-			b, err := io.ReadAll(r)
-			return string(b), err
-		},
-	}
 	for callName, call := range calls {
 		for arrivalName, arrival := range arrivals {
 			for receiveName, receive := range receives {
-				t.Run(callName+"/"+arrivalName+"/"+receiveName, func(t *testing.T) {
-					synctest.Test(t, func(t *testing.T) {
-						c, f := openPipe(t, &client.Config{CloseTimeout: -1})
-						over := make(chan struct{})
-						go func() {
-							defer close(over)
-							call(t.Context(), c)
-						}()
-						synctest.Wait()
-						if arrival.before != nil {
-							f.send(arrival.before)
+				subtestPiped(t, callName+"/"+arrivalName+"/"+receiveName, &client.Config{CloseTimeout: -1}, func(t *testing.T, c *client.Conn, f *farEnd) {
+					over := make(chan struct{})
+					go func() {
+						defer close(over)
+						call(t.Context(), c)
+					}()
+					synctest.Wait()
+					if arrival.before != nil {
+						f.send(arrival.before)
+					}
+					synctest.Wait()
+					received := make(chan struct{})
+					go func() {
+						defer close(received)
+						if got, err := receive(t.Context(), c); got != "message" || err != nil {
+							t.Errorf("received %q, %v", got, err)
 						}
-						synctest.Wait()
-						received := make(chan struct{})
-						go func() {
-							defer close(received)
-							if got, err := receive(t.Context(), c); got != "message" || err != nil {
-								t.Errorf("received %q, %v", got, err)
-							}
-						}()
-						synctest.Wait()
-						if arrival.after != nil {
-							f.send(arrival.after)
-						}
-						synctest.Wait()
-						select {
-						case <-received:
-						default:
-							t.Error("the call still waits")
-						}
-						select {
-						case <-over:
-							t.Error("the Ping or Close has returned")
-						default:
-						}
-						c.CloseNow()
-						<-over
-						<-received
-					})
+					}()
+					synctest.Wait()
+					if arrival.after != nil {
+						f.send(arrival.after)
+					}
+					synctest.Wait()
+					select {
+					case <-received:
+					default:
+						t.Error("the call still waits")
+					}
+					select {
+					case <-over:
+						t.Error("the Ping or Close has returned")
+					default:
+					}
+					c.CloseNow()
+					<-over
+					<-received
 				})
 			}
 		}
@@ -492,24 +430,18 @@ func TestReceiveWhilePingOrCloseReads(t *testing.T) {
 
 // NextReader returns at once if Ping has read the first piece of a message.
 func TestNextReaderOfPieceThatPingRead(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, f := openPipe(t, nil)
+	piped(t, nil, func(t *testing.T, c *client.Conn, f *farEnd) {
 		p := startPing(t.Context(), c)
 		payload := f.nextPing()
 		f.send(firstFragment(wire.Text, "first"))
 		synctest.Wait()
-		_, r, err := c.NextReader(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
+		r := nextReader(t, c)
 		buf := make([]byte, 10)
 		if n, err := r.Read(buf); string(buf[:n]) != "first" || err != nil {
 			t.Errorf("read %q, %v", buf[:n], err)
 		}
 		f.send(pongFrame(payload), lastFragment("last"))
-		if b, err := io.ReadAll(r); string(b) != "last" || err != nil {
-			t.Errorf("read %q, %v", b, err)
-		}
+		wantRead(t, r, "last")
 		if !p.over() || p.err != nil {
 			t.Errorf("Ping has not returned, or with %v", p.err)
 		}
@@ -518,20 +450,14 @@ func TestNextReaderOfPieceThatPingRead(t *testing.T) {
 
 // When a call stops receiving, the Ping reads again.
 func TestPingReadsAfterReceiveGaveUp(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, f := openPipe(t, nil)
+	piped(t, nil, func(t *testing.T, c *client.Conn, f *farEnd) {
 		p := startPing(t.Context(), c)
 		payload := f.nextPing()
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		if _, err := c.Receive(ctx); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("Receive returned %v", err)
-		}
+		ctx := check.Within(t, time.Second)
+		check.Is(t, check.Err(c.Receive(ctx)), context.DeadlineExceeded, "Receive returned")
 		ended, end := context.WithCancel(t.Context())
 		end()
-		if _, err := c.Receive(ended); !errors.Is(err, context.Canceled) {
-			t.Errorf("Receive returned %v", err)
-		}
+		check.Is(t, check.Err(c.Receive(ended)), context.Canceled, "Receive returned")
 		f.send(textFrame("kept"), pongFrame(payload))
 		if !p.over() || p.err != nil {
 			t.Errorf("Ping has not returned, or with %v", p.err)

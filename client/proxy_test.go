@@ -8,10 +8,10 @@ import (
 	"net"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/fibersock/fibersock/client"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -55,9 +55,7 @@ func TestProxy(t *testing.T) {
 					return pipe(ctx, network, addr)
 				},
 			})
-			if err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, err)
 			defer c.CloseNow()
 			receiveWant(t, c, wire.Text, "through")
 			if dialed != tt.dialed || connect != tt.connect {
@@ -71,43 +69,60 @@ func TestProxy(t *testing.T) {
 }
 
 // 6455-4.1-c, T-G09: only a 2xx response without further bytes opens the tunnel
-// to the server.
+// to the server. No later byte of a proxy is read as the server's, with or
+// without the announcement of a body. A proxy that requires a password is not
+// asked again.
 func TestProxyThatRefuses(t *testing.T) {
+	const refused = "websocket: the proxy refused CONNECT with status "
 	for name, tt := range map[string]struct {
-		answer string
-		status int
-		text   string
+		answers []string // to CONNECT, and to the bytes behind it
+		status  int      // of the ProxyError
+		text    string
 	}{
-		"407":                          {"HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic\r\n\r\n", 407, "websocket: the proxy refused CONNECT with status 407"},
-		"500 with a body":              {"HTTP/1.1 500 Oops\r\nContent-Length: 2\r\n\r\nno", 500, "websocket: the proxy refused CONNECT with status 500"},
-		"301, which is not followed":   {"HTTP/1.1 301 Moved\r\nLocation: http://evil.example/\r\n\r\n", 301, "websocket: the proxy refused CONNECT with status 301"},
-		"101, which was not asked for": {"HTTP/1.1 101 Switching Protocols\r\n\r\n", 101, "websocket: the proxy refused CONNECT with status 101"},
-		"bytes behind the header":      {"HTTP/1.1 200 OK\r\n\r\n\x81\x05Hello", 0, "websocket: proxy: the proxy sent bytes before the server could"},
-		"no HTTP":                      {"SSH-2.0-OpenSSH\r\n", 0, "websocket: proxy: handshake response: "},
-		"T-H06: escapes":               {"HTTP/1.1 \x1b[2J\r\n\r\n", 0, "websocket: proxy: handshake response: "},
-		"nothing":                      {"", 0, "websocket: proxy: EOF"},
+		"407":                          {[]string{"HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm=\"x\"\r\nContent-Length: 0\r\n\r\n"}, 407, refused + "407"},
+		"500 with a body":              {[]string{"HTTP/1.1 500 Oops\r\nContent-Length: 2\r\n\r\nno"}, 500, refused + "500"},
+		"301, which is not followed":   {[]string{"HTTP/1.1 301 Moved\r\nLocation: http://evil.example/\r\n\r\n"}, 301, refused + "301"},
+		"101, which was not asked for": {[]string{"HTTP/1.1 101 Switching Protocols\r\n\r\n"}, 101, refused + "101"},
+		"bytes behind the header":      {[]string{"HTTP/1.1 200 OK\r\n\r\n\x81\x05Hello"}, 0, "websocket: proxy: the proxy sent bytes before the server could"},
+		"no HTTP":                      {[]string{"SSH-2.0-OpenSSH\r\n"}, 0, "websocket: proxy: handshake response: "},
+		"T-H06: escapes":               {[]string{"HTTP/1.1 \x1b[2J\r\n\r\n"}, 0, "websocket: proxy: handshake response: "},
+		"nothing":                      {nil, 0, "websocket: proxy: EOF"},
+		"a body, at once":              {[]string{"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nHello"}, 0, "websocket: proxy: the proxy sent bytes before the server could"},
+		"a second answer":              {[]string{"HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 101 Switching Protocols\r\n\r\n"}, 0, "websocket: proxy: the proxy sent bytes before the server could"},
+		"many interim ones":            {[]string{strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", 9)}, 0, "interim responses"},
+		"a body, later":                {[]string{"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", "Hello"}, -1, "handshake failed"},
+		"chunks, later":                {[]string{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "5\r\nHello\r\n0\r\n\r\n"}, -1, "handshake failed"},
+		"a replayed 101":               {[]string{"HTTP/1.1 200 OK\r\n\r\n", switching("dGhlIHNhbXBsZSBub25jZQ==")}, -1, "handshake failed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			after := make(chan string, 1)
-			_, err := client.Dial(t.Context(), "ws://server.example/", &client.Config{
-				Proxy: "http://user:pass@proxy.example",
-				DialContext: scripted(t, func(nc net.Conn) {
-					defer close(after)
+			dials := 0
+			pipe := scripted(t, func(nc net.Conn) {
+				defer close(after)
+				if tt.answers == nil {
 					readRequest(nc)
-					io.WriteString(nc, tt.answer)
-					if tt.answer == "" {
-						return
-					}
-					b, _ := io.ReadAll(nc)
-					after <- string(b)
-				}),
+					return
+				}
+				for _, answer := range tt.answers {
+					readRequest(nc)
+					io.WriteString(nc, answer)
+				}
+				b, _ := io.ReadAll(nc)
+				after <- string(b)
+			})
+			_, err := client.Dial(t.Context(), "ws://kim:SECRET@server.example/", &client.Config{
+				Proxy: "http://user:SECRET@proxy.example",
+				DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+					dials++
+					return pipe(ctx, network, addr)
+				},
 			})
 			var refused *client.ProxyError
-			if !errors.As(err, &refused) || refused.Status != tt.status || !strings.HasPrefix(err.Error(), tt.text) {
+			if errors.As(err, &refused) != (tt.status >= 0) || refused != nil && refused.Status != tt.status || err == nil || !strings.Contains(err.Error(), tt.text) {
 				t.Errorf("got %#v %v, want %s", err, err, tt.text)
 			}
-			if more := <-after; more != "" || strings.Contains(err.Error(), "pass") {
-				t.Errorf("sent %q after it, and the error is %v", more, err)
+			if more := <-after; more != "" || strings.Contains(err.Error(), "SECRET") || dials != 1 {
+				t.Errorf("%d dials, sent %q after it, and the error is %v", dials, more, err)
 			}
 			checkErrorText(t, err)
 		})
@@ -132,10 +147,7 @@ func TestProxyThatRefuses(t *testing.T) {
 				io.WriteString(nc, "this is no TLS\r\n")
 			}),
 		})
-		var refused *client.ProxyError
-		if !errors.As(err, &refused) {
-			t.Errorf("got %v", err)
-		}
+		check.As[*client.ProxyError](t, err, "got")
 		checkErrorText(t, err)
 	})
 }
@@ -151,15 +163,13 @@ func TestProxyIsBounded(t *testing.T) {
 			io.Copy(io.Discard, nc)
 		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				start := time.Now()
-				_, err := client.Dial(t.Context(), "ws://server.example/", &client.Config{Proxy: "http://proxy.example", DialContext: scripted(t, server)})
-				if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != client.DefaultHandshakeTimeout {
-					t.Errorf("after %v: %v", time.Since(start), err)
-				}
-				checkErrorText(t, err)
-			})
+		check.Bubble(t, name, func(t *testing.T) {
+			start := time.Now()
+			_, err := client.Dial(t.Context(), "ws://server.example/", &client.Config{Proxy: "http://proxy.example", DialContext: scripted(t, server)})
+			if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != client.DefaultHandshakeTimeout {
+				t.Errorf("after %v: %v", time.Since(start), err)
+			}
+			checkErrorText(t, err)
 		})
 	}
 	t.Run("endless header", func(t *testing.T) {
@@ -175,9 +185,6 @@ func TestProxyIsBounded(t *testing.T) {
 				}
 			}),
 		})
-		var refused *client.ProxyError
-		if !errors.As(err, &refused) {
-			t.Errorf("got %v", err)
-		}
+		check.As[*client.ProxyError](t, err, "got")
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/client"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -41,9 +42,7 @@ func TestReaderReadsOneMessage(t *testing.T) {
 			if err != nil || op != tt.op {
 				t.Fatalf("NextReader: %v, %v", op, err)
 			}
-			if err := iotest.TestReader(r, []byte(tt.want)); err != nil {
-				t.Error(err)
-			}
+			check.OK(t, iotest.TestReader(r, []byte(tt.want)))
 			if n, err := r.Read(make([]byte, 1)); n != 0 || err != io.EOF {
 				t.Errorf("behind the message's end: %d, %v", n, err)
 			}
@@ -57,22 +56,16 @@ func TestReaderReadsOneMessage(t *testing.T) {
 
 // A reader returns the received bytes of a frame before the rest has arrived.
 func TestReaderStreams(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, f := openPipe(t, nil)
+	piped(t, nil, func(t *testing.T, c *client.Conn, f *farEnd) {
 		frame := textFrame("streamed")
 		f.send(frame[:2+3])
-		_, r, err := c.NextReader(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
+		r := nextReader(t, c)
 		buf := make([]byte, 100)
 		if n, err := r.Read(buf); err != nil || string(buf[:n]) != "str" {
 			t.Errorf("the first read: %q, %v", buf[:n], err)
 		}
 		f.send(frame[5:])
-		if b, err := io.ReadAll(r); err != nil || string(b) != "eamed" {
-			t.Errorf("the rest: %q, %v", b, err)
-		}
+		wantRead(t, r, "eamed")
 	})
 }
 
@@ -80,24 +73,7 @@ func TestReaderStreams(t *testing.T) {
 // receives. Its reader never returns bytes of another message.
 func TestAbandonedReader(t *testing.T) {
 	abandoned := [][]byte{firstFragment(wire.Binary, "abandoned"), middleFragment(" and"), lastFragment(" forgotten")}
-	next := map[string]func(t *testing.T, c *client.Conn){
-		"Receive": func(t *testing.T, c *client.Conn) { receiveWant(t, c, wire.Text, "next") },
-		"ReceiveInto": func(t *testing.T, c *client.Conn) {
-			if op, p, err := c.ReceiveInto(t.Context(), make([]byte, 0, 100)); err != nil || op != wire.Text || string(p) != "next" {
-				t.Errorf("received %v %q, %v", op, p, err)
-			}
-		},
-		"NextReader": func(t *testing.T, c *client.Conn) {
-			_, r, err := c.NextReader(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
-			if b, err := io.ReadAll(r); err != nil || string(b) != "next" {
-				t.Errorf("read %q, %v", b, err)
-			}
-		},
-	}
-	for name, receive := range next {
+	for name, receive := range receives {
 		for read, bytes := range map[string]int{"unread": 0, "half read": 11, "all but its end": len("abandoned and forgotten")} {
 			t.Run(name+" after one "+read, func(t *testing.T) {
 				c, f := openTCP(t, nil)
@@ -107,10 +83,10 @@ func TestAbandonedReader(t *testing.T) {
 				if err != nil || op != wire.Binary {
 					t.Fatal(op, err)
 				}
-				if _, err := io.ReadFull(r, make([]byte, bytes)); err != nil {
-					t.Fatal(err)
-				}
-				receive(t, c)
+				check.Must(t, check.Err(io.ReadFull(r, make([]byte, bytes))))
+				got, err := receive(t.Context(), c)
+				check.OKf(t, err, "the next message")
+				check.Equal(t, got, "next", "the next message")
 				n, err := r.Read(make([]byte, 100))
 				var usage *client.UsageError
 				if n != 0 || !errors.Is(err, client.ErrReaderAbandoned) || !errors.As(err, &usage) {
@@ -125,10 +101,7 @@ func TestAbandonedReader(t *testing.T) {
 func TestAbandonedReaderOfWholeMessage(t *testing.T) {
 	c, f := openTCP(t, nil)
 	f.send(append(textFrame("one"), textFrame("two")...))
-	_, r, err := c.NextReader(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := nextReader(t, c)
 	receiveWant(t, c, wire.Text, "two")
 	if n, err := r.Read(make([]byte, 100)); n != 0 || !errors.Is(err, client.ErrReaderAbandoned) {
 		t.Errorf("the abandoned reader read %d, %v", n, err)
@@ -138,15 +111,11 @@ func TestAbandonedReaderOfWholeMessage(t *testing.T) {
 // A reader whose context has ended is closed; the rest of its message is
 // skipped. The connection stays usable.
 func TestReaderWhoseContextEnds(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, f := openPipe(t, nil)
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
+	piped(t, nil, func(t *testing.T, c *client.Conn, f *farEnd) {
+		ctx := check.Within(t, time.Second)
 		f.send(firstFragment(wire.Text, "half of it"))
 		_, r, err := c.NextReader(ctx)
-		if err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, err)
 		b, err := io.ReadAll(r)
 		if string(b) != "half of it" || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("read %q, %v", b, err)
@@ -163,22 +132,15 @@ func TestReaderWhoseContextEnds(t *testing.T) {
 // A message that a Receive began and gave up is begun from its start by a
 // reader.
 func TestReaderOfMessageThatReceiveGaveUp(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, f := openPipe(t, nil)
+	piped(t, nil, func(t *testing.T, c *client.Conn, f *farEnd) {
 		f.send(firstFragment(wire.Binary, "from the"))
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		if _, err := c.Receive(ctx); !errors.Is(err, context.DeadlineExceeded) {
-			t.Fatal(err)
-		}
+		receiveNothing(t, c)
 		op, r, err := c.NextReader(t.Context())
 		if err != nil || op != wire.Binary {
 			t.Fatal(op, err)
 		}
 		f.send(lastFragment(" start"))
-		if b, err := io.ReadAll(r); err != nil || string(b) != "from the start" {
-			t.Errorf("read %q, %v", b, err)
-		}
+		wantRead(t, r, "from the start")
 	})
 }
 
@@ -198,10 +160,7 @@ func TestReaderOfMessageThatIsCutOff(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c, f := openTCP(t, nil)
 			f.send(tt.send...)
-			_, r, err := c.NextReader(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
+			r := nextReader(t, c)
 			got := make([]byte, 4)
 			if _, err := io.ReadFull(r, got); err != nil || string(got) != "half" {
 				t.Fatalf("read %q, %v", got, err)
@@ -224,25 +183,17 @@ func TestReaderOfMessageThatIsCutOff(t *testing.T) {
 
 // A read is a call that receives: another one at the same time is refused.
 func TestReadWhileAnotherReceives(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, f := openPipe(t, nil)
+	piped(t, nil, func(t *testing.T, c *client.Conn, f *farEnd) {
 		f.send(firstFragment(wire.Text, "a"))
-		_, r, err := c.NextReader(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
+		r := nextReader(t, c)
 		rest := make(chan string)
 		go func() {
 			b, _ := io.ReadAll(r)
 			rest <- string(b)
 		}()
 		synctest.Wait()
-		if _, err := r.Read(make([]byte, 1)); !errors.Is(err, client.ErrConcurrentReceive) {
-			t.Errorf("a second read: %v", err)
-		}
-		if _, err := c.Receive(t.Context()); !errors.Is(err, client.ErrConcurrentReceive) {
-			t.Errorf("a Receive: %v", err)
-		}
+		check.Is(t, check.Err(r.Read(make([]byte, 1))), client.ErrConcurrentReceive, "a second read")
+		check.Is(t, check.Err(c.Receive(t.Context())), client.ErrConcurrentReceive, "a Receive")
 		f.send(lastFragment("b"))
 		if got := <-rest; got != "ab" {
 			t.Errorf("the reader read %q", got)
@@ -252,46 +203,32 @@ func TestReadWhileAnotherReceives(t *testing.T) {
 
 // NextReader returns when its context ends, and the next call continues.
 func TestNextReaderThatTimesOut(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, f := openPipe(t, nil)
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
+	piped(t, nil, func(t *testing.T, c *client.Conn, f *farEnd) {
+		ctx := check.Within(t, time.Second)
 		f.send(textFrame("")[:1])
 		if _, r, err := c.NextReader(ctx); r != nil || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("got %v, %v", r, err)
 		}
 		f.send(textFrame("late")[1:])
-		_, r, err := c.NextReader(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if b, err := io.ReadAll(r); err != nil || string(b) != "late" {
-			t.Errorf("read %q, %v", b, err)
-		}
+		r := nextReader(t, c)
+		wantRead(t, r, "late")
 	})
 }
 
 // A message that a Ping received and kept is read like any other.
 func TestReaderOfKeptMessage(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, f := openPipe(t, &client.Config{Control: true})
+	piped(t, &client.Config{Control: true}, func(t *testing.T, c *client.Conn, f *farEnd) {
 		f.send(textFrame("kept"), pingFrame("kept too"), firstFragment(wire.Text, "begun"))
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
+		ctx := check.Within(t, time.Second)
 		if _, err := c.Ping(ctx); !errors.Is(err, context.DeadlineExceeded) {
 			t.Fatal(err)
 		}
 		f.send(lastFragment(", ended"))
 		var got []string
 		for range 2 {
-			_, r, err := c.NextReader(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
+			r := nextReader(t, c)
 			b, err := io.ReadAll(iotest.OneByteReader(r))
-			if err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, err)
 			got = append(got, string(b))
 		}
 		if strings.Join(got, "; ") != "kept; begun, ended" {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/client"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -86,12 +86,10 @@ func TestReceiveIntoAppends(t *testing.T) {
 // After an error the buffer is unchanged, and the received part of the message
 // is kept elsewhere: the program may use the buffer again.
 func TestReceiveIntoThatIsGivenUp(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, f := openPipe(t, nil)
+	piped(t, nil, func(t *testing.T, c *client.Conn, f *farEnd) {
 		f.send(firstFragment(wire.Text, "first, "))
 		buf := append(make([]byte, 0, 100), "mine"...)
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
+		ctx := check.Within(t, time.Second)
 		op, p, err := c.ReceiveInto(ctx, buf)
 		if op != 0 || string(p) != "mine" || !errors.Is(err, context.DeadlineExceeded) {
 			t.Fatalf("got %v %q, %v", op, p, err)
@@ -111,12 +109,10 @@ func TestLargeMessageIntoRoom(t *testing.T) {
 	large := strings.Repeat("0123456789abcdef", 20<<10)
 	frames := slices.Concat(firstFragment(wire.Text, large[:100_000]), pingFrame("?"), lastFragment(large[100_000:]), textFrame("next"))
 	for _, room := range []int{0, 10, 50_000, len(large), 2 * len(large)} {
-		synctest.Test(t, func(t *testing.T) {
-			c, f := openPipe(t, nil)
+		piped(t, nil, func(t *testing.T, c *client.Conn, f *farEnd) {
 			own := append(make([]byte, 0, room+1), '>')
 			f.send(frames[:150_000])
-			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-			defer cancel()
+			ctx := check.Within(t, time.Second)
 			if _, p, err := c.ReceiveInto(ctx, own); string(p) != ">" || !errors.Is(err, context.DeadlineExceeded) {
 				t.Fatalf("%d bytes, %v", len(p), err)
 			}
@@ -134,37 +130,22 @@ func TestLargeMessageIntoRoom(t *testing.T) {
 			if err != nil || op != wire.Text || string(p) != ">"+large {
 				t.Fatalf("room for %d: received %d bytes at once, or others (%v)", room, len(p), err)
 			}
-			if inPlace := &p[0] == &own[0]; inPlace != (room >= len(large)) {
-				t.Errorf("room for %d: in the program's buffer: %t", room, inPlace)
-			}
+			check.Equal(t, &p[0] == &own[0], (room >= len(large)), "room for %d: in the program's buffer", room)
 		})
 	}
 }
 
-// 6455-6.2-c: an abandoned message leaves no bytes in the buffer for the next
-// one, with or without a next one.
+// 6455-6.2-c: an abandoned message without a next one leaves no bytes in the
+// buffer.
 func TestReceiveIntoAfterAbandonedMessage(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, f := openPipe(t, nil)
+	piped(t, nil, func(t *testing.T, c *client.Conn, f *farEnd) {
 		f.send(firstFragment(wire.Text, "abandoned"))
-		if _, _, err := c.NextReader(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, check.Err2(c.NextReader(t.Context())))
 		f.send(lastFragment(" message"))
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
+		ctx := check.Within(t, time.Second)
 		op, p, err := c.ReceiveInto(ctx, []byte("mine"))
 		if op != 0 || string(p) != "mine" || !errors.Is(err, context.DeadlineExceeded) {
 			t.Fatalf("got %v %q, %v", op, p, err)
-		}
-
-		f.send(firstFragment(wire.Text, "abandoned"))
-		if _, _, err := c.NextReader(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		f.send(lastFragment(" message"), textFrame("next"))
-		if op, p, err := c.ReceiveInto(t.Context(), []byte("mine, ")); err != nil || op != wire.Text || string(p) != "mine, next" {
-			t.Errorf("received %v %q, %v", op, p, err)
 		}
 	})
 }
@@ -172,8 +153,7 @@ func TestReceiveIntoAfterAbandonedMessage(t *testing.T) {
 // Two concurrent calls that receive are a bug of the program: the second one
 // gets an error, and the first one is not disturbed.
 func TestConcurrentReceive(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, f := openPipe(t, nil)
+	piped(t, nil, func(t *testing.T, c *client.Conn, f *farEnd) {
 		first := make(chan string)
 		go func() {
 			m, _ := c.Receive(t.Context())
@@ -207,9 +187,7 @@ func TestConcurrentReceive(t *testing.T) {
 func TestJSON(t *testing.T) {
 	c, f := openTCP(t, &client.Config{Control: true})
 	type point struct{ X, Y int }
-	if err := c.SendJSON(point{1, 2}); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, c.SendJSON(point{1, 2}))
 	f.want(1, wire.Text, `{"X":1,"Y":2}`)
 	if err := c.SendJSON(make(chan int)); err == nil {
 		t.Error("a channel was encoded")
@@ -233,10 +211,7 @@ func TestJSON(t *testing.T) {
 		t.Errorf("got %v, %v", got, err)
 	}
 	f.send(closeFrame(wire.NormalClosure, ""))
-	var closed *client.CloseError
-	if err := c.ReceiveJSON(t.Context(), &got); !errors.As(err, &closed) {
-		t.Errorf("got %v", err)
-	}
+	check.As[*client.CloseError](t, c.ReceiveJSON(t.Context(), &got), "got")
 }
 
 // Messages ends without an error if the server closed normally, and yields
@@ -346,28 +321,8 @@ func TestControlIsSkipped(t *testing.T) {
 	if op, p, err := c.ReceiveInto(t.Context(), []byte(">")); err != nil || op != wire.Text || string(p) != ">ab" {
 		t.Errorf("ReceiveInto: %v %q, %v", op, p, err)
 	}
-	_, r, err := c.NextReader(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if b, err := io.ReadAll(r); err != nil || string(b) != "cd" {
-		t.Errorf("NextReader: %q, %v", b, err)
-	}
-}
-
-// 6455-5.5.2-a: every call that receives answers a Ping, also inside of an
-// unfinished message (6455-5.4-b).
-func TestPingIsAnsweredWhileReceiving(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, f := openPipe(t, nil)
-		f.send(firstFragment(wire.Text, "unfinished"), pingFrame("\xff\x00 not text"))
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		if _, err := c.Receive(ctx); !errors.Is(err, context.DeadlineExceeded) {
-			t.Fatal(err)
-		}
-		f.want(1, wire.Pong, "\xff\x00 not text")
-	})
+	r := nextReader(t, c)
+	wantRead(t, r, "cd")
 }
 
 // Limits are on by default, and are the Config's (6455-10.4-a, T-A07, T-A09,
@@ -419,5 +374,81 @@ func TestLimits(t *testing.T) {
 		large := strings.Repeat("x", 16<<20+1)
 		f.send(textFrame(large))
 		receiveWant(t, c, wire.Text, large)
+	})
+}
+
+// The connection fails with 1008 if an unfinished message makes no progress of
+// 64 KiB within AssemblyTimeout, in every call that reads (T-C15, T-A06).
+func TestMessageWithoutProgress(t *testing.T) {
+	header := string(wire.AppendHeader(nil, wire.Header{Fin: true, Opcode: wire.Binary, Length: 1 << 20}))
+	tests := map[string]struct{ before, drip string }{
+		"half a header":       {before: "\x82"},
+		"a header":            {before: header},
+		"half a payload":      {before: header + strings.Repeat("a", 100)},
+		"half a message":      {before: "\x01\x02ab"},
+		"half a Ping":         {before: "\x89\x02a"},
+		"a byte now and then": {before: header, drip: "a"},
+	}
+	calls := map[string]func(t *testing.T, c *client.Conn) error{
+		"Receive": func(t *testing.T, c *client.Conn) error { _, err := c.Receive(t.Context()); return err },
+		"ReceiveInto": func(t *testing.T, c *client.Conn) error {
+			_, _, err := c.ReceiveInto(t.Context(), nil)
+			return err
+		},
+		"Ping": func(t *testing.T, c *client.Conn) error { _, err := c.Ping(t.Context()); return err },
+	}
+	for name, tt := range tests {
+		for call, receive := range calls {
+			subtestPiped(t, name+"/"+call, &client.Config{AssemblyTimeout: 8 * time.Second}, func(t *testing.T, c *client.Conn, f *farEnd) {
+				f.send([]byte(tt.before))
+				if tt.drip != "" {
+					defer f.drip(time.Second, []byte(tt.drip))()
+				}
+				start := time.Now()
+				err := receive(t, c)
+				if took := time.Since(start); took < 8*time.Second || took > 9*time.Second {
+					t.Errorf("failed after %v", took)
+				}
+				var failed *client.FailError
+				var late *client.TimeoutError
+				if !errors.As(err, &failed) || failed.Code != wire.PolicyViolation || !errors.As(err, &late) || late.After != 8*time.Second ||
+					!late.Timeout() || !strings.HasSuffix(err.Error(), "no message progress for 8s (AssemblyTimeout)") {
+					t.Errorf("%v", err)
+				}
+			})
+		}
+	}
+}
+
+// A message that makes progress has no time limit. Time without a call that
+// receives does not count.
+func TestMessageThatMakesProgress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const parts, part = 10, 64 << 10
+		c, f := openPipe(t, &client.Config{AssemblyTimeout: 8 * time.Second})
+		header := string(wire.AppendHeader(nil, wire.Header{Fin: true, Opcode: wire.Binary, Length: parts * part}))
+		go func() {
+			f.send([]byte(header))
+			for range parts {
+				time.Sleep(5 * time.Second)
+				f.send([]byte(strings.Repeat("a", part)))
+			}
+			f.send([]byte("\x01\x02ab"))
+		}()
+		if m, err := c.Receive(t.Context()); err != nil || len(m.Payload) != parts*part {
+			t.Fatalf("%d bytes, %v", len(m.Payload), err)
+		}
+		for range 3 {
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+			if _, err := c.Receive(ctx); !errors.Is(err, ctx.Err()) {
+				t.Fatal(err)
+			}
+			cancel()
+			time.Sleep(time.Hour)
+		}
+		f.send([]byte("\x80\x01c"))
+		if m, err := c.Receive(t.Context()); err != nil || m.Text() != "abc" {
+			t.Errorf("%q, %v", m.Text(), err)
+		}
 	})
 }

@@ -8,10 +8,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/fibersock/fibersock/client"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -114,23 +114,17 @@ func testReceiveGoesOn(t *testing.T, transport func(ours, theirs net.Conn) (net.
 	want := []string{"text Hello", "text ", "text one €", "binary " + strings.Repeat("\x00\xff", 100), "binary "}
 	for name, receiver := range receivers {
 		for _, delivery := range []string{"at once", "byte by byte"} {
-			t.Run(name+", "+delivery, func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					var wireTap retained
-					c, f := wireTap.open(t, transport)
-					if _, err := f.nc.Write(stream); err != nil {
-						t.Fatal(err)
-					}
-					pieces := slices.Collect(slices.Chunk(wireTap.take(), 1))
-					if delivery == "at once" {
-						pieces = [][]byte{slices.Concat(pieces...)}
-					}
-					if got := receiveDripped(t, receiver(c), wireTap.Conn, pieces); !slices.Equal(got, want) {
-						t.Errorf("received %q, want %q", got, want)
-					}
-					f.want(1, wire.Pong, "in between")
-					f.want(1, wire.Pong, "inside")
-				})
+			check.Bubble(t, name+", "+delivery, func(t *testing.T) {
+				var wireTap retained
+				c, f := wireTap.open(t, transport)
+				check.Must(t, check.Err(f.nc.Write(stream)))
+				pieces := slices.Collect(slices.Chunk(wireTap.take(), 1))
+				if delivery == "at once" {
+					pieces = [][]byte{slices.Concat(pieces...)}
+				}
+				check.Slices(t, receiveDripped(t, receiver(c), wireTap.Conn, pieces), want, "received")
+				f.want(1, wire.Pong, "in between")
+				f.want(1, wire.Pong, "inside")
 			})
 		}
 	}
@@ -154,9 +148,7 @@ func receiveDripped(t *testing.T, receive func(context.Context) (string, error),
 			if errors.Is(err, context.DeadlineExceeded) {
 				break
 			}
-			if err != nil {
-				t.Fatalf("after %q: %v", got, err)
-			}
+			check.Mustf(t, err, "after %q", got)
 			got = append(got, s)
 		}
 		<-delivered
@@ -184,9 +176,7 @@ func TestReceiveWithContextThatIsOver(t *testing.T) {
 	f.send(textFrame("four"))
 	for {
 		m, err := c.Receive(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, err)
 		if m.Text() == "four" {
 			break
 		}

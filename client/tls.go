@@ -30,7 +30,7 @@ func startTLS(ctx context.Context, below netloop.Transport, cfg *TLSConfig, host
 	select {
 	case err := <-netloop.Detach(func() error { return tc.HandshakeContext(ctx) }, recovered):
 		if err != nil {
-			return nil, &TLSError{Err: translate(err), hint: plainHTTPHint(err)}
+			return nil, &TLSError{Err: err, hint: plainHTTPHint(err)}
 		}
 		return netloop.Over(tc, below, recovered), nil
 	case <-ctx.Done():

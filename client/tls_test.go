@@ -4,16 +4,12 @@ package client_test
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"errors"
 	"io"
-	"math/big"
 	"net"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -21,6 +17,8 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/client"
+	"github.com/fibersock/fibersock/internal/test/check"
+	"github.com/fibersock/fibersock/internal/test/testcert"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -28,36 +26,9 @@ import (
 // time, and a pool in which it is trusted.
 func certificate(t *testing.T, host string, until time.Time) (tls.Certificate, *x509.CertPool) {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber:          big.NewInt(1),
-		Subject:               pkix.Name{CommonName: "test"},
-		NotBefore:             until.Add(-24 * time.Hour),
-		NotAfter:              until,
-		BasicConstraintsValid: true,
-		IsCA:                  true,
-		KeyUsage:              x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	}
-	if ip := net.ParseIP(host); ip != nil {
-		template.IPAddresses = []net.IP{ip}
-	} else {
-		template.DNSNames = []string{host}
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	leaf, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool := x509.NewCertPool()
-	pool.AddCert(leaf)
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pool
+	cert, pool, err := testcert.NewUntil(until, host)
+	check.Must(t, err)
+	return cert, pool
 }
 
 // tlsServer is a server on the loopback interface that makes TLS handshakes and
@@ -113,9 +84,7 @@ func acceptAndEcho(t *testing.T) func(nc *tls.Conn) {
 			return
 		}
 		frame, _, err := wire.DecodeFrame(buf[:n])
-		if err != nil {
-			t.Error(err)
-		}
+		check.OK(t, err)
 		nc.Write(textFrame(string(frame.Payload)))
 		io.Copy(io.Discard, nc)
 	}
@@ -175,12 +144,8 @@ func TestTLS(t *testing.T) {
 	mine := &tls.Config{RootCAs: trusted, NextProtos: []string{"h2"}}
 	for _, url := range []string{"wss://server.example/", "https://SERVER.example:8443/"} {
 		c, err := client.Dial(t.Context(), url, &client.Config{TLS: mine, DialContext: to(s.Addr())})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := c.SendText("over TLS"); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, err)
+		check.Must(t, c.SendText("over TLS"))
 		receiveWant(t, c, wire.Text, "over TLS")
 		c.CloseNow()
 		if s.hello.ServerName != "server.example" {
@@ -212,9 +177,7 @@ func TestServerName(t *testing.T) {
 				TLS:         &tls.Config{RootCAs: trusted, ServerName: tt.serverName},
 				DialContext: to(s.Addr()),
 			})
-			if err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, err)
 			c.CloseNow()
 			if s.hello.ServerName != tt.hello {
 				t.Errorf("the server was called %q", s.hello.ServerName)
@@ -223,34 +186,19 @@ func TestServerName(t *testing.T) {
 	}
 }
 
-// The server does not speak TLS, or sends nothing.
-func TestTLSHandshakeThatFails(t *testing.T) {
-	t.Run("no TLS", func(t *testing.T) {
-		_, err := client.Dial(t.Context(), "wss://server.example/", &client.Config{DialContext: scripted(t, func(nc net.Conn) {
-			nc.Read(make([]byte, 4<<10))
-			io.WriteString(nc, "HTTP/1.1 400 Bad Request\r\n\r\n")
-		})})
-		if err == nil || !strings.HasPrefix(err.Error(), "websocket: dial server.example:443: tls: ") {
-			t.Errorf("got %v", err)
-		}
-		checkErrorText(t, err)
-	})
-	t.Run("6455-4.1-d: cancelled, the socket is closed", func(t *testing.T) {
-		ctx, cancel := context.WithCancel(t.Context())
-		closed := make(chan error, 1)
-		_, err := client.Dial(ctx, "wss://server.example/", &client.Config{DialContext: scripted(t, func(nc net.Conn) {
-			nc.Read(make([]byte, 4<<10))
-			cancel()
-			_, err := io.Copy(io.Discard, nc)
-			closed <- err
-		})})
-		if !errors.Is(err, context.Canceled) {
-			t.Errorf("got %v", err)
-		}
-		if err := <-closed; err != nil {
-			t.Errorf("the socket ended with %v", err)
-		}
-	})
+// 6455-4.1-d: a dial that is cancelled during the TLS handshake closes the
+// socket.
+func TestTLSHandshakeThatIsCancelled(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	closed := make(chan error, 1)
+	_, err := client.Dial(ctx, "wss://server.example/", &client.Config{DialContext: scripted(t, func(nc net.Conn) {
+		nc.Read(make([]byte, 4<<10))
+		cancel()
+		_, err := io.Copy(io.Discard, nc)
+		closed <- err
+	})})
+	check.Is(t, err, context.Canceled, "got")
+	check.OKf(t, <-closed, "the socket ended with")
 }
 
 // 6455-4.1-c, 6455-10.6-a: TLS runs through the proxy's tunnel to the server,
@@ -271,12 +219,8 @@ func TestTLSThroughProxy(t *testing.T) {
 			echo(tls.Server(nc, &tls.Config{Certificates: []tls.Certificate{cert}, SessionTicketsDisabled: true}))
 		}),
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := c.SendText("twice wrapped"); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
+	check.Must(t, c.SendText("twice wrapped"))
 	receiveWant(t, c, wire.Text, "twice wrapped")
 	c.CloseNow()
 }
@@ -289,4 +233,126 @@ func TestReceiveContinuesAfterTimeoutOverTLS(t *testing.T) {
 		return tls.Client(ours, &tls.Config{RootCAs: trusted, ServerName: "server.example", Time: func() time.Time { return clock }}),
 			tls.Server(theirs, &tls.Config{Certificates: []tls.Certificate{cert}, SessionTicketsDisabled: true})
 	})
+}
+
+// T-H06, T-G03: an attacker in place of the server also writes the certificate,
+// and crypto/x509 copies its names into the error unescaped.
+func TestCertificateCannotWriteIntoLogs(t *testing.T) {
+	const forged = "x\nwebsocket: dial ok\x1b[2J\x7f"
+	for name, tt := range map[string]struct {
+		host string
+		want string
+	}{
+		"line ends and escapes": {forged, `x\nwebsocket: dial ok\x1b[2J\x7f`},
+		"a long name":           {strings.Repeat("a", 10_000), "aaaaa…"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cert, _ := certificate(t, tt.host, time.Now().Add(time.Hour))
+			s := startTLSServer(t, &tls.Config{Certificates: []tls.Certificate{cert}}, nil)
+			for _, through := range []struct {
+				where, proxy string
+			}{
+				{"server", ""},
+				{"proxy", "https://proxy.example"},
+			} {
+				_, err := client.Dial(t.Context(), "wss://server.example/", &client.Config{Proxy: through.proxy, DialContext: to(s.Addr())})
+				var names x509.HostnameError
+				if !errors.As(err, &names) {
+					t.Fatalf("%s: %v", through.where, err)
+				}
+				text := err.Error()
+				if strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r >= 0x7f && r < 0xa0 }) || !strings.Contains(text, tt.want) || len(text) > 600 {
+					t.Errorf("%s: the error's text is %q", through.where, text)
+				}
+			}
+		})
+	}
+}
+
+// The zone of an IPv6 address was included in the name for the verification of
+// the certificate (theturtle32/WebSocket-Node#303,
+// python-websockets/websockets#802).
+func TestZoneIsNoPartOfTheTLSName(t *testing.T) {
+	cert, pool := certificate(t, "fe80::1", time.Now().Add(time.Hour))
+	s := startTLSServer(t, &tls.Config{Certificates: []tls.Certificate{cert}}, acceptAndEcho(t))
+	c, err := client.Dial(t.Context(), "wss://[fe80::1%25eth0]/", &client.Config{TLS: &tls.Config{RootCAs: pool}, DialContext: to(s.Addr())})
+	check.Must(t, err)
+	c.CloseNow()
+}
+
+// A server that requires a client certificate sends an alert. With TLS 1.3 it
+// arrives after the client's part of the TLS handshake, and used to be reported
+// as a failure of the opening handshake.
+func TestAlertOfTheServerIsATLSError(t *testing.T) {
+	cert, pool := certificate(t, "server.example", time.Now().Add(time.Hour))
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		s := startTLSServer(t, &tls.Config{Certificates: []tls.Certificate{cert}, MaxVersion: version, ClientAuth: tls.RequireAnyClientCert}, nil)
+		_, err := client.Dial(t.Context(), "wss://server.example/", &client.Config{TLS: &tls.Config{RootCAs: pool}, DialContext: to(s.Addr())})
+		var failed *client.TLSError
+		if !errors.As(err, &failed) || !strings.Contains(err.Error(), "remote error: tls:") {
+			t.Errorf("%s: %v", tls.VersionName(version), err)
+		}
+		checkErrorText(t, err)
+	}
+}
+
+// ws to a port for TLS, and wss to a port without, are named
+// (theturtle32/WebSocket-Node#341).
+func TestWrongSchemeIsNamed(t *testing.T) {
+	_, err := client.Dial(t.Context(), "ws://server.example/", &client.Config{DialContext: scripted(t, func(nc net.Conn) {
+		nc.Read(make([]byte, 4<<10))
+		io.WriteString(nc, "\x15\x03\x01\x00\x02\x02\x46") // the alert of a TLS server
+	})})
+	var refused *client.HandshakeError
+	if !errors.As(err, &refused) || !strings.Contains(err.Error(), "wss") {
+		t.Errorf("ws to a port for TLS: %v", err)
+	}
+	checkErrorText(t, err)
+	_, err = client.Dial(t.Context(), "wss://server.example/", &client.Config{DialContext: scripted(t, func(nc net.Conn) {
+		nc.Read(make([]byte, 4<<10))
+		io.WriteString(nc, "HTTP/1.1 400 Bad Request\r\n\r\n")
+	})})
+	var failed *client.TLSError
+	if !errors.As(err, &failed) || !strings.HasPrefix(err.Error(), "websocket: dial server.example:443: tls: ") || !strings.Contains(err.Error(), "(ws)") {
+		t.Errorf("wss to a port without TLS: %v", err)
+	}
+	checkErrorText(t, err)
+}
+
+// A callback of tls.Config that panics, exits or does not return is an error of
+// Dial, and closes the connection.
+func TestCallbackOfTLSThatDoesNotReturn(t *testing.T) {
+	cert, pool := certificate(t, "server.example", time.Now().Add(time.Hour))
+	release := make(chan struct{})
+	defer close(release)
+	for name, f := range map[string]func(){
+		"panic":  func() { panic("on purpose") },
+		"Goexit": runtime.Goexit,
+		"hangs":  func() { <-release },
+	} {
+		t.Run(name, func(t *testing.T) {
+			hungUp := make(chan error, 1)
+			timeout := client.DefaultHandshakeTimeout
+			if name == "hangs" {
+				timeout = 100 * time.Millisecond
+			}
+			_, err := client.Dial(t.Context(), "wss://server.example/", &client.Config{
+				HandshakeTimeout: timeout,
+				TLS: &tls.Config{
+					RootCAs:          pool,
+					VerifyConnection: func(tls.ConnectionState) error { f(); return nil },
+				},
+				DialContext: scripted(t, func(nc net.Conn) {
+					hungUp <- tls.Server(nc, &tls.Config{Certificates: []tls.Certificate{cert}}).Handshake()
+				}),
+			})
+			var p *client.PanicError
+			if errors.As(err, &p) == (name == "hangs") || name == "hangs" && !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("Dial returned %v", err)
+			}
+			if err := <-hungUp; err == nil {
+				t.Error("the connection is open")
+			}
+		})
+	}
 }

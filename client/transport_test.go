@@ -13,6 +13,7 @@ import (
 
 	"github.com/fibersock/fibersock/client"
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/internal/test/sockbuf"
 	"github.com/fibersock/fibersock/wire"
 )
@@ -39,51 +40,44 @@ func TestCallsEndWithoutDeadlines(t *testing.T) {
 			DialContext:      func(context.Context, string, string) (net.Conn, error) { return noDeadlines{nc}, nil },
 		}
 	}
-	t.Run("Dial", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			ours, theirs := net.Pipe()
-			defer theirs.Close()
-			go readRequest(theirs)
-			start := time.Now()
-			_, err := client.Dial(t.Context(), "ws://server.example/", cfg(ours))
-			if took := time.Since(start); took != 3*time.Second || !errors.Is(err, context.DeadlineExceeded) {
-				t.Errorf("Dial returned after %v: %v", took, err)
-			}
-		})
+	check.Bubble(t, "Dial", func(t *testing.T) {
+		ours, theirs := net.Pipe()
+		defer theirs.Close()
+		go readRequest(theirs)
+		start := time.Now()
+		_, err := client.Dial(t.Context(), "ws://server.example/", cfg(ours))
+		if took := time.Since(start); took != 3*time.Second || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Dial returned after %v: %v", took, err)
+		}
 	})
-	t.Run("other calls", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			ours, theirs := net.Pipe()
-			c, f := openOver(t, noDeadlines{ours}, theirs, cfg(ours))
-			for range 3 {
-				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-				defer cancel()
-				start := time.Now()
-				if _, err := c.Receive(ctx); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != time.Second {
-					t.Errorf("Receive returned after %v: %v", time.Since(start), err)
-				}
-			}
-			f.send(textFrame("Hello"))
-			receiveWant(t, c, wire.Text, "Hello")
+	check.Bubble(t, "other calls", func(t *testing.T) {
+		ours, theirs := net.Pipe()
+		c, f := openOver(t, noDeadlines{ours}, theirs, cfg(ours))
+		for range 3 {
+			ctx := check.Within(t, time.Second)
 			start := time.Now()
-			err := c.SendText("nobody reads this")
-			var late *client.TimeoutError
-			if !errors.As(err, &late) || time.Since(start) != 4*time.Second {
-				t.Errorf("Send returned after %v: %v", time.Since(start), err)
+			if _, err := c.Receive(ctx); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != time.Second {
+				t.Errorf("Receive returned after %v: %v", time.Since(start), err)
 			}
-		})
+		}
+		f.send(textFrame("Hello"))
+		receiveWant(t, c, wire.Text, "Hello")
+		start := time.Now()
+		err := c.SendText("nobody reads this")
+		var late *client.TimeoutError
+		if !errors.As(err, &late) || time.Since(start) != 4*time.Second {
+			t.Errorf("Send returned after %v: %v", time.Since(start), err)
+		}
 	})
-	t.Run("Close", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			ours, theirs := net.Pipe()
-			config := cfg(ours)
-			c, f := openOver(t, noDeadlines{ours}, theirs, config)
-			f.read()
-			start := time.Now()
-			if err := c.Close(wire.NormalClosure, ""); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != client.DefaultCloseTimeout {
-				t.Errorf("Close returned after %v: %v", time.Since(start), err)
-			}
-		})
+	check.Bubble(t, "Close", func(t *testing.T) {
+		ours, theirs := net.Pipe()
+		config := cfg(ours)
+		c, f := openOver(t, noDeadlines{ours}, theirs, config)
+		f.read()
+		start := time.Now()
+		if err := c.Close(wire.NormalClosure, ""); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != client.DefaultCloseTimeout {
+			t.Errorf("Close returned after %v: %v", time.Since(start), err)
+		}
 	})
 }
 
@@ -102,17 +96,11 @@ func TestContextsEndCallsBehindAStalledSend(t *testing.T) {
 			sent := make(chan error, 1)
 			const size, begun = 2 << 20, 10 // bytes
 			go func() { sent <- c.SendBinary(make([]byte, size)) }()
-			if _, err := io.ReadFull(theirs, make([]byte, begun)); err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, check.Err(io.ReadFull(theirs, make([]byte, begun))))
 			for range 3 {
 				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
-				if _, err := c.Ping(ctx); !errors.Is(err, context.DeadlineExceeded) {
-					t.Errorf("Ping: %v", err)
-				}
-				if _, err := c.Receive(ctx); !errors.Is(err, context.DeadlineExceeded) {
-					t.Errorf("Receive: %v", err)
-				}
+				check.Is(t, check.Err(c.Ping(ctx)), context.DeadlineExceeded, "Ping")
+				check.Is(t, check.Err(c.Receive(ctx)), context.DeadlineExceeded, "Receive")
 				cancel()
 			}
 			if c.State() != client.Open {
@@ -126,16 +114,12 @@ func TestContextsEndCallsBehindAStalledSend(t *testing.T) {
 			// Now the server reads the rest of the message, and the answer
 			// behind it.
 			rest := make([]byte, wire.MaxHeaderSize+size-begun+len("\x88\x82key.go"))
-			if _, err := io.ReadFull(theirs, rest); err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, check.Err(io.ReadFull(theirs, rest)))
 			answer, _, err := wire.DecodeFrame(rest[len(rest)-len("\x88\x82key.go"):])
 			if err != nil || answer.Opcode != wire.Close || string(answer.Payload) != "\x0f\xa1" {
 				t.Errorf("the last frame is %+v, %v", answer, err)
 			}
-			if err := <-sent; err != nil {
-				t.Errorf("Send: %v", err)
-			}
+			check.OKf(t, <-sent, "Send")
 			if err := c.SendText("x"); !errors.As(err, &closed) {
 				t.Errorf("Send after the Close: %v", err)
 			}
@@ -148,9 +132,7 @@ func TestContextsEndCallsBehindAStalledSend(t *testing.T) {
 func smallTCPPair(t *testing.T) (ours, theirs net.Conn) {
 	t.Helper()
 	ln, err := sockbuf.Listen()
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	defer ln.Close()
 	if ours, err = sockbuf.Dial(ln.Addr().String()); err != nil {
 		t.Fatal(err)
@@ -202,10 +184,7 @@ func TestDialWithACallbackThatPanics(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			wantPanic := func(err error) {
 				t.Helper()
-				var p *client.PanicError
-				if !errors.As(err, &p) {
-					t.Errorf("Dial returned %v", err)
-				}
+				check.As[*client.PanicError](t, err, "Dial returned")
 				checkErrorText(t, err)
 			}
 			for _, proxy := range []string{"", "http://proxy.example"} {
@@ -259,23 +238,21 @@ func TestConnThatPanicsLosesTheConnection(t *testing.T) {
 		"panic":  func() { panic("on purpose") },
 		"Goexit": runtime.Goexit,
 	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				ours, theirs := net.Pipe()
-				nc := &moody{Conn: ours}
-				c, f2 := openOver(t, nc, theirs, nil)
-				nc.fail = f
-				f2.send(textFrame("x"))
-				_, err := c.Receive(t.Context())
-				var lost *client.LostError
-				var p *client.PanicError
-				if !errors.As(err, &lost) || !errors.As(err, &p) || c.State() != client.Closed {
-					t.Errorf("Receive returned %v", err)
-				}
-				if _, err := theirs.Read(make([]byte, 1)); err != io.EOF {
-					t.Errorf("the server got %v", err)
-				}
-			})
+		check.Bubble(t, name, func(t *testing.T) {
+			ours, theirs := net.Pipe()
+			nc := &moody{Conn: ours}
+			c, f2 := openOver(t, nc, theirs, nil)
+			nc.fail = f
+			f2.send(textFrame("x"))
+			_, err := c.Receive(t.Context())
+			var lost *client.LostError
+			var p *client.PanicError
+			if !errors.As(err, &lost) || !errors.As(err, &p) || c.State() != client.Closed {
+				t.Errorf("Receive returned %v", err)
+			}
+			if _, err := theirs.Read(make([]byte, 1)); err != io.EOF {
+				t.Errorf("the server got %v", err)
+			}
 		})
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 
 	"github.com/fibersock/fibersock/client"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -15,9 +16,7 @@ import (
 func nextWriter(t *testing.T, c *client.Conn, op wire.Opcode) *client.MessageWriter {
 	t.Helper()
 	w, err := c.NextWriter(op)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	return w
 }
 
@@ -35,32 +34,24 @@ func TestWriterFragments(t *testing.T) {
 	w := nextWriter(t, c, wire.Text)
 	for _, s := range []string{"one", "two"} {
 		write(t, w, s)
-		if err := w.Flush(); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, w.Flush())
 	}
 	if err := w.Flush(); err != nil { // empty: no frame
 		t.Fatal(err)
 	}
 	write(t, w, "thr")
 	write(t, w, "ee")
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, w.Close())
 	f.want(0, wire.Text, "one")
 	f.want(0, wire.Continuation, "two")
 	f.want(1, wire.Continuation, "three")
 
 	w = nextWriter(t, c, wire.Binary)
 	write(t, w, "small")
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, w.Close())
 	f.want(1, wire.Binary, "small")
 
-	if err := nextWriter(t, c, wire.Text).Close(); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, nextWriter(t, c, wire.Text).Close())
 	f.want(1, wire.Text, "")
 }
 
@@ -79,16 +70,12 @@ func TestWriterCollects(t *testing.T) {
 	want.WriteString(large + "end")
 	write(t, w, large)
 	write(t, w, "end")
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, w.Close())
 	var got bytes.Buffer
 	frames := 0
 	for last := false; !last; frames++ {
 		frame, err := f.next()
-		if err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, err)
 		got.Write(frame.Payload)
 		last = frame.Fin
 	}
@@ -100,33 +87,6 @@ func TestWriterCollects(t *testing.T) {
 	}
 }
 
-// 6455-5.6-a: a fragment of a text may end inside a code point, at every byte.
-func TestWriterCutsInsideCodePoints(t *testing.T) {
-	c, f := openTCP(t, nil)
-	const text = "aä€𝄞"
-	w := nextWriter(t, c, wire.Text)
-	for i := range len(text) {
-		write(t, w, text[i:i+1])
-		if err := w.Flush(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	var got []byte
-	for last := false; !last; {
-		frame, err := f.next()
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, last = append(got, frame.Payload...), frame.Fin
-	}
-	if string(got) != text {
-		t.Errorf("the message is %q", got)
-	}
-}
-
 // 6455-5.6-c: a text that is not UTF-8 is not sent. If no frame of it was sent,
 // the connection stays open. Otherwise the message cannot be completed, and the
 // connection is closed with 1007.
@@ -135,33 +95,21 @@ func TestWriterOfTextThatIsNotUTF8(t *testing.T) {
 		c, f := openTCP(t, nil)
 		w := nextWriter(t, c, wire.Text)
 		write(t, w, "cut off \xe2\x82")
-		if err := w.Close(); !errors.Is(err, wire.ErrInvalidUTF8) {
-			t.Errorf("Close: %v", err)
-		}
-		if _, err := w.Write([]byte("more")); !errors.Is(err, client.ErrMessageFinished) {
-			t.Errorf("Write after it: %v", err)
-		}
-		if err := c.SendText("next"); err != nil {
-			t.Error(err)
-		}
+		check.Is(t, w.Close(), wire.ErrInvalidUTF8, "Close")
+		check.Is(t, check.Err(w.Write([]byte("more"))), client.ErrMessageFinished, "Write after it")
+		check.OK(t, c.SendText("next"))
 		f.want(1, wire.Text, "next")
 	})
 	t.Run("a part sent", func(t *testing.T) {
 		c, f := openTCP(t, nil)
 		w := nextWriter(t, c, wire.Text)
 		write(t, w, "begun")
-		if err := w.Flush(); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, w.Flush())
 		write(t, w, "\xff")
-		if err := w.Flush(); !errors.Is(err, wire.ErrInvalidUTF8) {
-			t.Errorf("Flush: %v", err)
-		}
+		check.Is(t, w.Flush(), wire.ErrInvalidUTF8, "Flush")
 		f.want(0, wire.Text, "begun")
 		f.want(1, wire.Close, closePayload(wire.InvalidFramePayloadData, ""))
-		if err := c.SendText("next"); !errors.Is(err, client.ErrClosed) {
-			t.Errorf("SendText after it: %v", err)
-		}
+		check.Is(t, c.SendText("next"), client.ErrClosed, "SendText after it")
 	})
 }
 
@@ -170,63 +118,44 @@ func TestWriterThatIsFinished(t *testing.T) {
 	c, f := openTCP(t, nil)
 	w := nextWriter(t, c, wire.Text)
 	write(t, w, "all")
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, w.Close())
 	_, written := w.Write([]byte("more"))
 	for name, err := range map[string]error{"Close": w.Close(), "Flush": w.Flush(), "Write": written} {
-		if !errors.Is(err, client.ErrMessageFinished) {
-			t.Errorf("%s after Close: %v", name, err)
-		}
+		check.Is(t, err, client.ErrMessageFinished, "%s after Close", name)
 	}
-	if err := c.SendText("next"); err != nil {
-		t.Error(err)
-	}
+	check.OK(t, c.SendText("next"))
 	f.want(1, wire.Text, "all")
 	f.want(1, wire.Text, "next")
 	for _, op := range []wire.Opcode{wire.Continuation, wire.Ping, wire.Close, 3} {
 		if w, err := c.NextWriter(op); w != nil || !errors.Is(err, client.ErrNotData) {
 			t.Errorf("a message of type %v: %v, %v", op, w, err)
 		}
-		if err := c.Send(op, nil); !errors.Is(err, client.ErrNotData) {
-			t.Errorf("Send of a %v: %v", op, err)
-		}
+		check.Is(t, c.Send(op, nil), client.ErrNotData, "Send of a %v", op)
 	}
 }
 
 // 6455-6.1-c, 6455-5.4-h: while a message is being written, other messages wait
 // for its end; control frames do not (6455-5.4-b).
 func TestOtherMessagesWaitForWriter(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, f := openPipe(t, nil)
+	piped(t, nil, func(t *testing.T, c *client.Conn, f *farEnd) {
 		w := nextWriter(t, c, wire.Text)
 		write(t, w, "fir")
-		if err := c.SendText("before the first fragment"); err != nil {
-			t.Fatal(err)
-		}
-		if err := w.Flush(); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, c.SendText("before the first fragment"))
+		check.Must(t, w.Flush())
 		sent := make(chan error, 2)
 		go func() { sent <- c.SendText("waits") }()
 		synctest.Wait()
 		other := nextWriter(t, c, wire.Text)
 		go func() { sent <- other.Close() }()
-		if err := c.SendPong([]byte("does not")); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, c.SendPong([]byte("does not")))
 		synctest.Wait()
 		if len(sent) > 0 {
 			t.Error("a message was sent inside of another")
 		}
 		write(t, w, "st")
-		if err := w.Close(); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, w.Close())
 		for range 2 {
-			if err := <-sent; err != nil {
-				t.Error(err)
-			}
+			check.OK(t, <-sent)
 		}
 		f.want(1, wire.Text, "before the first fragment")
 		f.want(0, wire.Text, "fir")
@@ -249,13 +178,10 @@ func TestOtherMessagesWaitForWriter(t *testing.T) {
 // 6455-6.1-a: the end of the connection releases calls that wait for a writer,
 // and the writer.
 func TestWriterWhenConnectionEnds(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, f := openPipe(t, nil)
+	piped(t, nil, func(t *testing.T, c *client.Conn, f *farEnd) {
 		w := nextWriter(t, c, wire.Text)
 		write(t, w, "begun")
-		if err := w.Flush(); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, w.Flush())
 		waiting := make(chan error)
 		go func() { waiting <- c.SendText("waits") }()
 		synctest.Wait()

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/endpoint"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -51,33 +52,31 @@ func TestReceivingAllocatesNothing(t *testing.T) {
 		{name: "headers byte by byte", piece: 1, frames: func(r endpoint.Role) []byte { return whole(r, wire.Binary, strings.Repeat("a", 200)) }},
 	}
 	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			eachRole(t, func(t *testing.T, role endpoint.Role) {
-				e := endpoint.New(io.Discard, endpoint.Config{Role: role, Partial: tt.partial})
-				frames := tt.frames(role)
-				in := make([]byte, len(frames))
-				piece := tt.piece
-				if piece == 0 {
-					piece = len(in)
-				}
-				events := 0
-				n := allocations(func() {
-					copy(in, frames)
-					for b := range slices.Chunk(in, piece) {
-						for {
-							ev, n := e.Receive(time.Time{}, b)
-							b = b[n:]
-							if ev.Kind == endpoint.KindNone {
-								break
-							}
-							events++
+		subtestRoles(t, tt.name, func(t *testing.T, role endpoint.Role) {
+			e := endpoint.New(io.Discard, endpoint.Config{Role: role, Partial: tt.partial})
+			frames := tt.frames(role)
+			in := make([]byte, len(frames))
+			piece := tt.piece
+			if piece == 0 {
+				piece = len(in)
+			}
+			events := 0
+			n := allocations(func() {
+				copy(in, frames)
+				for b := range slices.Chunk(in, piece) {
+					for {
+						ev, n := e.Receive(time.Time{}, b)
+						b = b[n:]
+						if ev.Kind == endpoint.KindNone {
+							break
 						}
+						events++
 					}
-				})
-				if n != 0 || events == 0 || e.Err() != nil {
-					t.Errorf("%v allocations, %d events, %v", n, events, e.Err())
 				}
 			})
+			if n != 0 || events == 0 || e.Err() != nil {
+				t.Errorf("%v allocations, %d events, %v", n, events, e.Err())
+			}
 		})
 	}
 }
@@ -89,9 +88,7 @@ func TestSendingAllocatesNothing(t *testing.T) {
 			text := strings.Repeat("a", size)
 			payload := []byte(text)
 			message, err := e.NextWriter(wire.Text)
-			if err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, err)
 			calls := map[string]func() error{
 				"Send":     func() error { return e.Send(wire.Text, payload) },
 				"SendText": func() error { return e.SendText(text) },
@@ -99,9 +96,7 @@ func TestSendingAllocatesNothing(t *testing.T) {
 			}
 			if role == endpoint.Server {
 				prepared, err := endpoint.Prepare(wire.Text, payload)
-				if err != nil {
-					t.Fatal(err)
-				}
+				check.Must(t, err)
 				calls["SendPrepared"] = func() error { return e.SendPrepared(prepared) }
 			}
 			if size <= wire.MaxControlPayload {
@@ -110,12 +105,10 @@ func TestSendingAllocatesNothing(t *testing.T) {
 			}
 			fragment := calls["fragment"]
 			delete(calls, "fragment") // last, because it blocks the others
-			check := func(name string, call func() error) {
+			measure := func(name string, call func() error) {
 				t.Run(fmt.Sprintf("%s/%d", name, size), func(t *testing.T) {
 					n := allocations(func() {
-						if err := call(); err != nil {
-							t.Error(err)
-						}
+						check.OK(t, call())
 					})
 					if n != 0 {
 						t.Errorf("%v allocations", n)
@@ -123,12 +116,10 @@ func TestSendingAllocatesNothing(t *testing.T) {
 				})
 			}
 			for name, call := range calls {
-				check(name, call)
+				measure(name, call)
 			}
-			check("fragment", fragment)
-			if err := message.WriteFragment(nil, true); err != nil {
-				t.Fatal(err)
-			}
+			measure("fragment", fragment)
+			check.Must(t, message.WriteFragment(nil, true))
 		}
 	})
 }
@@ -141,9 +132,7 @@ func TestCollectingAllocatesNothing(t *testing.T) {
 	n := allocations(func() {
 		e.Cork(k)
 		for range 20 { // more than the queue holds
-			if err := e.Send(wire.Text, payload); err != nil {
-				t.Error(err)
-			}
+			check.OK(t, e.Send(wire.Text, payload))
 		}
 		e.Uncork()
 	})
@@ -157,3 +146,66 @@ type discarding struct{}
 
 func (discarding) Write(p []byte) (int, error) { return len(p), nil }
 func (discarding) Writev(_, _ []byte) error    { return nil }
+
+// Compressed messages allocate nothing either, with and without takeover, once
+// the windows are full.
+func TestCompressionAllocatesNothing(t *testing.T) {
+	eachRole(t, func(t *testing.T, role endpoint.Role) {
+		for _, answer := range []string{takeover, noTakeover} {
+			for name, text := range map[string]string{"short": tick(1), "long": strings.Repeat(tick(1), 1000)} {
+				check := func(what string, f func() error) {
+					t.Run(what, func(t *testing.T) {
+						for range 20 {
+							f()
+						}
+						n := allocations(func() {
+							if err := f(); err != nil {
+								t.Error(err)
+							}
+						})
+						if n != 0 {
+							t.Errorf("%s, %s: %v allocations", answer, name, n)
+						}
+					})
+				}
+				e := endpoint.New(io.Discard, endpoint.Config{Role: role, Compression: agree(t, role, answer)})
+				payload := []byte(text)
+				check("Send", func() error { return e.Send(wire.Text, payload) })
+				check("SendText", func() error { return e.SendText(text) })
+				if role == endpoint.Server {
+					m, err := endpoint.Prepare(wire.Text, []byte(text))
+					if err != nil {
+						t.Fatal(err)
+					}
+					check("SendPrepared", func() error { return e.SendPrepared(m) })
+				}
+				m, err := e.NextWriter(wire.Text)
+				if err != nil {
+					t.Fatal(err)
+				}
+				check("fragment", func() error { return m.WriteFragment(payload, false) })
+
+				frame := compressedFrame(role, wire.Text, newDeflater().message(text), true)
+				in := make([]byte, len(frame))
+				for _, partial := range []bool{false, true} {
+					e := endpoint.New(io.Discard, endpoint.Config{Role: role, Partial: partial, Compression: agree(t, role, answer)})
+					for _, piece := range []int{len(in), 50} {
+						check(fmt.Sprintf("Receive, in pieces of %d, partial is %v", piece, partial), func() error {
+							copy(in, frame)
+							for b := range slices.Chunk(in, piece) {
+								for {
+									ev, n := e.Receive(time.Time{}, b)
+									b = b[n:]
+									if ev.Kind == endpoint.KindNone {
+										break
+									}
+								}
+							}
+							return e.Err()
+						})
+					}
+				}
+			}
+		}
+	})
+}

@@ -1,7 +1,6 @@
 package endpoint_test
 
 import (
-	"bytes"
 	"errors"
 	"slices"
 	"testing"
@@ -9,20 +8,9 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/endpoint"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
-
-// stalled is a writer that waits until it is released, once its size is used
-// up.
-type stalled struct {
-	bytes.Buffer
-	release chan struct{}
-}
-
-func (w *stalled) Write(p []byte) (int, error) {
-	<-w.release
-	return w.Buffer.Write(p)
-}
 
 // The peer's Close used to be answered inside of Receive, which waited for the
 // lock of a writer that waited for the peer. With a Background, Receive reports
@@ -31,7 +19,7 @@ func (w *stalled) Write(p []byte) (int, error) {
 // 6455-5.5.2-a).
 func TestReceiveDoesNotWaitForTheWriterWithBackground(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &stalled{release: make(chan struct{})}
+		w := newGate()
 		e := endpoint.New(w, endpoint.Config{Role: endpoint.Client, Background: func(f func()) { go f() }})
 		sent := make(chan error, 1)
 		go func() { sent <- e.Send(wire.Binary, []byte("long")) }()
@@ -52,17 +40,13 @@ func TestReceiveDoesNotWaitForTheWriterWithBackground(t *testing.T) {
 			e.FlushControl()
 			e.FlushControl() // once is enough
 		}()
-		close(w.release)
+		w.open(nil)
 		<-answered
-		if err := <-sent; err != nil {
-			t.Errorf("the Send that was under way: %v", err)
-		}
+		check.OKf(t, <-sent, "the Send that was under way")
 		if err := e.Send(wire.Binary, nil); !errors.As(err, &closed) || closed.Code != 4001 {
 			t.Errorf("Send after the Close: %v", err)
 		}
-		if got, want := opcodes(t, w.Bytes()), []wire.Opcode{wire.Binary, wire.Pong, wire.Close}; !slices.Equal(got, want) {
-			t.Errorf("sent %v, want %v", got, want)
-		}
+		check.Slices(t, opcodes(t, endpoint.Client, w.bytes()), []wire.Opcode{wire.Binary, wire.Pong, wire.Close}, "sent")
 		if code, first := e.SentClose(); code != 4001 || first {
 			t.Errorf("SentClose: %v, %v", code, first)
 		}
@@ -73,7 +57,7 @@ func TestReceiveDoesNotWaitForTheWriterWithBackground(t *testing.T) {
 // one.
 func TestDeferredCloseBehindOurOwn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &stalled{release: make(chan struct{})}
+		w := newGate()
 		e := endpoint.New(w, endpoint.Config{Role: endpoint.Client, Background: func(f func()) { go f() }})
 		closed := make(chan error, 1)
 		go func() { closed <- e.Close(wire.NormalClosure, "") }()
@@ -81,12 +65,10 @@ func TestDeferredCloseBehindOurOwn(t *testing.T) {
 		if ev, _ := e.Receive(time.Time{}, []byte("\x88\x02\x0f\xa1")); ev.Kind != endpoint.KindClose {
 			t.Errorf("event %+v", ev)
 		}
-		close(w.release)
+		w.open(nil)
 		e.FlushControl()
-		if err := <-closed; err != nil {
-			t.Error(err)
-		}
-		if got := opcodes(t, w.Bytes()); !slices.Equal(got, []wire.Opcode{wire.Close}) || e.State() != endpoint.Closed {
+		check.OK(t, <-closed)
+		if got := opcodes(t, endpoint.Client, w.bytes()); !slices.Equal(got, []wire.Opcode{wire.Close}) || e.State() != endpoint.Closed {
 			t.Errorf("sent %v, state %v", got, e.State())
 		}
 	})
@@ -108,29 +90,21 @@ func TestDeferredCloseAfterAFailedWrite(t *testing.T) {
 	}
 }
 
-func opcodes(t *testing.T, b []byte) (list []wire.Opcode) {
-	t.Helper()
-	for len(b) > 0 {
-		h, n, err := wire.ParseHeader(b)
-		if err != nil || n == 0 || len(b) < n+int(h.Length) {
-			t.Fatalf("%x: %v", b, err)
-		}
-		list = append(list, h.Opcode)
-		b = b[n+int(h.Length):]
-	}
-	return list
-}
-
 // A Close frame with a code that may not be sent used to be reported by the
 // broken rule alone: the user did not learn that the peer had said "quota used
-// up" (nodejs/undici#2679, websockets/ws#1677).
+// up" (nodejs/undici#2679, websockets/ws#1677). Code and reason are not sent
+// back (T-H04).
 func TestInvalidCloseIsReportedWithItsCodeAndReason(t *testing.T) {
-	for _, tt := range []struct{ payload, text string }{
-		{"\x03\xedquota used up", `status code not allowed in a close frame: the peer closed with 1005: "quota used up"`},
-		{"\x00\x00", `status code not allowed in a close frame: the peer closed with 0`},
-		{"\x03\xe8\xff", `invalid UTF-8: the peer closed with 1000: "\xff"`},
+	for _, tt := range []struct {
+		payload, text string
+		answer        wire.StatusCode
+	}{
+		{"\x03\xedquota used up", `status code not allowed in a close frame: the peer closed with 1005: "quota used up"`, wire.ProtocolError},
+		{"\x00\x00", `status code not allowed in a close frame: the peer closed with 0`, wire.ProtocolError},
+		{"\xff\xffx", `status code not allowed in a close frame: the peer closed with 65535: "x"`, wire.ProtocolError},
+		{"\x03\xe8\xff", `invalid UTF-8: the peer closed with 1000: "\xff"`, wire.InvalidFramePayloadData},
 	} {
-		e := endpoint.New(new(bytes.Buffer), endpoint.Config{Role: endpoint.Client})
+		e, out := recorded(endpoint.Config{Role: endpoint.Client})
 		ev, _ := e.Receive(time.Time{}, append([]byte{0x88, byte(len(tt.payload))}, tt.payload...))
 		var frame *endpoint.CloseFrameError
 		var rule *wire.Error
@@ -139,6 +113,10 @@ func TestInvalidCloseIsReportedWithItsCodeAndReason(t *testing.T) {
 		}
 		if frame.Error() != "websocket: "+tt.text || frame.Reason != tt.payload[2:] {
 			t.Errorf("%v, reason %q", frame, frame.Reason)
+		}
+		frames := written(t, endpoint.Client, out.Bytes())
+		if len(frames) != 1 || closeCode(frames[0]) != tt.answer || string(frames[0].Payload[2:]) != rule.Reason {
+			t.Errorf("%q: answered with %+v", tt.payload, frames)
 		}
 	}
 }

@@ -3,15 +3,15 @@ package endpoint
 // Backpressure blocks the senders of data while the transport's write buffer is
 // full. Its methods may be called from any goroutine.
 type Backpressure interface {
-	// Room returns how many of size more bytes the write buffer takes now, 0 if
+	// Space returns how many of size more bytes the write buffer takes now, 0 if
 	// the sender must wait. After the transport has ended it returns size; the
 	// write then returns the transport's error.
-	Room(size int) int
+	Space(size int) int
 
-	// AwaitRoom returns when Room(size) may be greater than 0 or the transport
+	// AwaitSpace returns when Space(size) may be greater than 0 or the transport
 	// has ended. It is called without the endpoint's lock: while a sender
 	// waits, control frames are sent and the closing handshake continues.
-	AwaitRoom(size int)
+	AwaitSpace(size int)
 
 	// Written is called without the endpoint's lock when a blocked frame, and
 	// the control frames queued behind it, have been written or cannot be.
@@ -45,14 +45,14 @@ func (s *sender) pressure() Backpressure {
 // room. The caller holds mu.
 func (s *sender) mustWait(size int) bool {
 	pressure := s.pressure()
-	return pressure != nil && s.sendErr() == nil && pressure.Room(serverHead+size) == 0
+	return pressure != nil && s.sendErr() == nil && pressure.Space(serverHead+size) == 0
 }
 
-// awaitRoom waits, without mu, until there may be room for a frame with a
+// awaitSpace waits, without mu, until there may be room for a frame with a
 // payload of size bytes. The caller holds mu before and after.
-func (s *sender) awaitRoom(size int) {
+func (s *sender) awaitSpace(size int) {
 	s.unlock()
-	s.pressure().AwaitRoom(serverHead + size)
+	s.pressure().AwaitSpace(serverHead + size)
 	s.mu.Lock()
 }
 
@@ -63,13 +63,13 @@ func (s *sender) writeBlocking(pressure Backpressure, head, p []byte) error {
 	ext := s.ensureExt()
 	ext.blocked.Store(true)
 	before := s.position
-	n := min(len(p), pressure.Room(len(p)))
+	n := min(len(p), pressure.Space(len(p)))
 	err := s.writeHead(head, p[:n])
 	for p = p[n:]; err == nil && len(p) > 0; p = p[n:] {
-		if n = pressure.Room(len(p)); n == 0 {
+		if n = pressure.Space(len(p)); n == 0 {
 			s.position = insideFrame
 			s.unlock()
-			pressure.AwaitRoom(len(p))
+			pressure.AwaitSpace(len(p))
 			s.mu.Lock()
 			continue
 		}

@@ -2,13 +2,13 @@ package endpoint_test
 
 import (
 	"bytes"
-	"errors"
 	"io"
 	"sync"
 	"testing"
 	"testing/synctest"
 
 	"github.com/fibersock/fibersock/endpoint"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -39,7 +39,7 @@ func (w *window) Write(p []byte) (int, error) {
 	return w.out.Write(p)
 }
 
-func (w *window) Room(size int) int {
+func (w *window) Space(size int) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.failed != nil {
@@ -48,7 +48,7 @@ func (w *window) Room(size int) int {
 	return min(max(w.room, 0), size)
 }
 
-func (w *window) AwaitRoom(int) {
+func (w *window) AwaitSpace(int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for w.failed == nil && w.room <= 0 {
@@ -89,59 +89,53 @@ func withRoom(room int) (*endpoint.Endpoint, *window) {
 // 6455: Pongs and Pings, then the Close.
 func TestControlFramesWaitForTheEndOfAFrame(t *testing.T) {
 	for _, who := range []string{"we close", "the peer closes", "the peer breaks a rule"} {
-		t.Run(who, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				e, w := withRoom(100)
-				first, second := make(chan error, 1), make(chan error, 1)
-				go func() { first <- e.Send(wire.Binary, make([]byte, 1000)) }()
-				synctest.Wait()
-				if !e.WriteBlocked() {
-					t.Fatal("the sender does not wait")
-				}
-				go func() { second <- e.SendText("after it") }()
-				synctest.Wait()
-				receive(e, whole(endpoint.Server, wire.Ping, "1"))
-				e.PingAsync([]byte("old"))
-				e.PingAsync([]byte("new"))
-				m, _ := endpoint.Prepare(wire.Text, []byte("prepared"))
-				if e.TrySendPrepared(m) {
-					t.Error("a message was sent inside a frame")
-				}
-				code, state := wire.StatusCode(4000), endpoint.Closed
-				switch who {
-				case "we close":
-					state = endpoint.CloseSent
-					if err := e.Close(code, ""); err != nil {
-						t.Error(err)
-					}
-				case "the peer closes":
-					receive(e, whole(endpoint.Server, wire.Close, "\x0f\xa0"))
-				default:
-					code = wire.ProtocolError
-					receive(e, whole(endpoint.Server, wire.Opcode(3), ""))
-				}
-				if e.State() != state {
-					t.Errorf("the state is %v", e.State())
-				}
-				if err := <-second; err == nil {
-					t.Error("a message was sent after the Close")
-				}
-				if sent, first := e.SentClose(); sent != code || first != (who == "we close") {
-					t.Errorf("a Close with %v is queued, first: %v", sent, first)
-				}
-				w.grow(10_000, nil)
-				if err := <-first; err != nil {
-					t.Errorf("Send returned %v", err)
-				}
-				frames := w.frames(t)
-				if len(frames) != 4 || len(frames[0].Payload) != 1000 || frames[1].Opcode != wire.Pong ||
-					frames[2].Opcode != wire.Ping || string(frames[2].Payload) != "new" || closeCode(frames[3]) != code {
-					t.Errorf("wrote %v", frames)
-				}
-				if sent, _ := e.SentClose(); sent != code || e.WriteBlocked() || w.written != 1 {
-					t.Errorf("sent %v, blocked %v, %d calls of written", sent, e.WriteBlocked(), w.written)
-				}
-			})
+		check.Bubble(t, who, func(t *testing.T) {
+			e, w := withRoom(100)
+			first, second := make(chan error, 1), make(chan error, 1)
+			go func() { first <- e.Send(wire.Binary, make([]byte, 1000)) }()
+			synctest.Wait()
+			if !e.WriteBlocked() {
+				t.Fatal("the sender does not wait")
+			}
+			go func() { second <- e.SendText("after it") }()
+			synctest.Wait()
+			receive(e, whole(endpoint.Server, wire.Ping, "1"))
+			e.PingAsync([]byte("old"))
+			e.PingAsync([]byte("new"))
+			m, _ := endpoint.Prepare(wire.Text, []byte("prepared"))
+			if e.TrySendPrepared(m) {
+				t.Error("a message was sent inside a frame")
+			}
+			code, state := wire.StatusCode(4000), endpoint.Closed
+			switch who {
+			case "we close":
+				state = endpoint.CloseSent
+				check.OK(t, e.Close(code, ""))
+			case "the peer closes":
+				receive(e, whole(endpoint.Server, wire.Close, "\x0f\xa0"))
+			default:
+				code = wire.ProtocolError
+				receive(e, whole(endpoint.Server, wire.Opcode(3), ""))
+			}
+			if e.State() != state {
+				t.Errorf("the state is %v", e.State())
+			}
+			if err := <-second; err == nil {
+				t.Error("a message was sent after the Close")
+			}
+			if sent, first := e.SentClose(); sent != code || first != (who == "we close") {
+				t.Errorf("a Close with %v is queued, first: %v", sent, first)
+			}
+			w.grow(10_000, nil)
+			check.OKf(t, <-first, "Send returned")
+			frames := w.frames(t)
+			if len(frames) != 4 || len(frames[0].Payload) != 1000 || frames[1].Opcode != wire.Pong ||
+				frames[2].Opcode != wire.Ping || string(frames[2].Payload) != "new" || closeCode(frames[3]) != code {
+				t.Errorf("wrote %v", frames)
+			}
+			if sent, _ := e.SentClose(); sent != code || e.WriteBlocked() || w.written != 1 {
+				t.Errorf("sent %v, blocked %v, %d calls of written", sent, e.WriteBlocked(), w.written)
+			}
 		})
 	}
 }
@@ -202,9 +196,7 @@ func TestEndOfTransportReleasesBlockedSenders(t *testing.T) {
 			w.grow(0, io.ErrClosedPipe)
 			e.Abort(nil, func() error { return nil })
 			for range 3 {
-				if err := <-errs; !errors.Is(err, endpoint.ErrClosed) {
-					t.Errorf("Send returned %v", err)
-				}
+				check.Is(t, <-errs, endpoint.ErrClosed, "Send returned")
 			}
 		})
 	}

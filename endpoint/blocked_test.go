@@ -18,7 +18,7 @@ type tight struct {
 	rooms   []int
 	failAt  int // the number of the write that fails, from 1; 0: none
 	writes  [][]byte
-	awaited []int // arguments of AwaitRoom
+	awaited []int // arguments of AwaitSpace
 }
 
 var errTight = errors.New("the transport is broken")
@@ -31,7 +31,7 @@ func (n *tight) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (n *tight) Room(size int) int {
+func (n *tight) Space(size int) int {
 	if len(n.rooms) == 0 {
 		return size
 	}
@@ -40,7 +40,7 @@ func (n *tight) Room(size int) int {
 	return min(room, size)
 }
 
-func (n *tight) AwaitRoom(size int) { n.awaited = append(n.awaited, size) }
+func (n *tight) AwaitSpace(size int) { n.awaited = append(n.awaited, size) }
 
 func (*tight) Written() {}
 
@@ -148,8 +148,8 @@ func TestCloseAloneFollowsABlockedFrame(t *testing.T) {
 type room struct{}
 
 func (room) Write(p []byte) (int, error) { return len(p), nil }
-func (room) Room(size int) int           { return size }
-func (room) AwaitRoom(int)               {}
+func (room) Space(size int) int          { return size }
+func (room) AwaitSpace(int)              {}
 func (room) Written()                    {}
 
 func TestSendingUnderBackpressureAllocatesNothing(t *testing.T) {

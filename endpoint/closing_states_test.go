@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -47,9 +48,7 @@ func TestEveryState(t *testing.T) {
 	}
 	for _, kind := range kinds {
 		states, used, fault := explore(t, kind)
-		if fault != "" {
-			t.Errorf("%s: %s", kind, fault)
-		}
+		check.Equal(t, fault, "", "%s", kind)
 		t.Logf("%s: %d states", kind, states)
 		for i := range transitions {
 			for k, entry := range transitions[i] {
@@ -221,7 +220,7 @@ func (w *world) Write(p []byte) (int, error) {
 // roomOf is a world's Backpressure.
 type roomOf struct{ w *world }
 
-func (r roomOf) Room(size int) int {
+func (r roomOf) Space(size int) int {
 	r.w.mu.Lock()
 	defer r.w.mu.Unlock()
 	if r.w.err != nil {
@@ -230,7 +229,7 @@ func (r roomOf) Room(size int) int {
 	return min(size, r.w.room)
 }
 
-func (r roomOf) AwaitRoom(int) {
+func (r roomOf) AwaitSpace(int) {
 	r.w.mu.Lock()
 	defer r.w.mu.Unlock()
 	for r.w.err == nil && r.w.room == 0 {

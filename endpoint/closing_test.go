@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/fibersock/fibersock/endpoint"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -21,24 +22,18 @@ func inState(t *testing.T, role endpoint.Role, way string, out *bytes.Buffer) *e
 	switch way {
 	case "open":
 	case "our Close":
-		if err := e.Close(4000, "ours"); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, e.Close(4000, "ours"))
 	case "peer's Close":
 		receive(e, closeFromPeer(role, 4001, "theirs"))
 	case "both, ours first":
-		if err := e.Close(4000, "ours"); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, e.Close(4000, "ours"))
 		receive(e, closeFromPeer(role, 4001, "theirs"))
 	case "failure":
 		receive(e, []byte{0x83})
 	case "transport's end":
 		_ = e.TransportClosed(io.EOF, nil)
 	case "cut":
-		if _, err := e.Abort(nil, func() error { return nil }); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, check.Err(e.Abort(nil, func() error { return nil })))
 	default:
 		t.Fatalf("no way %q", way)
 	}
@@ -60,9 +55,7 @@ func TestStatesOfTheClosingHandshake(t *testing.T) {
 		return nil
 	}
 	transportEnds := func(_ endpoint.Role, e *endpoint.Endpoint) error {
-		if err := e.TransportClosed(errTransport, nil); err != e.Err() {
-			t.Errorf("Lost returned %v, Err %v", err, e.Err())
-		}
+		check.Equal(t, e.TransportClosed(errTransport, nil), e.Err(), "Lost")
 		return nil
 	}
 	cut := func(_ endpoint.Role, e *endpoint.Endpoint) error {
@@ -132,21 +125,17 @@ func TestStatesOfTheClosingHandshake(t *testing.T) {
 	}
 	for way, row := range table {
 		for name, happen := range happenings {
-			t.Run(way+"/"+name, func(t *testing.T) {
-				eachRole(t, func(t *testing.T, role endpoint.Role) {
-					var out bytes.Buffer
-					e := inState(t, role, way, &out)
-					err := happen(role, e)
-					got := outcome{e.State(), 0, text(err), e.CloseCode(), e.CloseReason(), text(e.Err())}
-					for _, f := range written(t, role, out.Bytes()) {
-						if f.Opcode == wire.Close {
-							got.sent = closeCode(f)
-						}
+			subtestRoles(t, way+"/"+name, func(t *testing.T, role endpoint.Role) {
+				var out bytes.Buffer
+				e := inState(t, role, way, &out)
+				err := happen(role, e)
+				got := outcome{e.State(), 0, text(err), e.CloseCode(), e.CloseReason(), text(e.Err())}
+				for _, f := range written(t, role, out.Bytes()) {
+					if f.Opcode == wire.Close {
+						got.sent = closeCode(f)
 					}
-					if want := row[name]; got != want {
-						t.Errorf("got  %+v\nwant %+v", got, want)
-					}
-				})
+				}
+				check.Equal(t, got, row[name], "got")
 			})
 		}
 	}
@@ -156,34 +145,30 @@ func TestStatesOfTheClosingHandshake(t *testing.T) {
 // 6455-7.1.7-b, T-H15).
 func TestNothingHappensAfterTheEnd(t *testing.T) {
 	for _, way := range []string{"peer's Close", "both, ours first", "failure", "transport's end", "cut"} {
-		t.Run(way, func(t *testing.T) {
-			eachRole(t, func(t *testing.T, role endpoint.Role) {
-				var out bytes.Buffer
-				e := inState(t, role, way, &out)
-				why := e.Err()
-				if way != "transport's end" && way != "cut" { // after these Receive is not called
-					for _, in := range [][]byte{whole(role, wire.Text, "Hello"), whole(role, wire.Ping, "?"), closeFromPeer(role, 1000, ""), {0x83}} {
-						if events := receive(e, in); len(events) > 0 {
-							t.Errorf("% x: got %+v", in, events)
-						}
+		subtestRoles(t, way, func(t *testing.T, role endpoint.Role) {
+			var out bytes.Buffer
+			e := inState(t, role, way, &out)
+			why := e.Err()
+			if way != "transport's end" && way != "cut" { // after these Receive is not called
+				for _, in := range [][]byte{whole(role, wire.Text, "Hello"), whole(role, wire.Ping, "?"), closeFromPeer(role, 1000, ""), {0x83}} {
+					if events := receive(e, in); len(events) > 0 {
+						t.Errorf("% x: got %+v", in, events)
 					}
 				}
-				m, err := e.NextWriter(wire.Text)
-				if err != nil {
-					t.Fatal(err)
+			}
+			m, err := e.NextWriter(wire.Text)
+			check.Must(t, err)
+			for name, err := range map[string]error{
+				"Send": e.Send(wire.Text, nil), "SendText": e.SendText(""), "fragment": m.WriteFragment(nil, false),
+				"Ping": e.Ping(nil), "Pong": e.Pong(nil), "Close": e.Close(1000, ""), "Lost": e.TransportClosed(io.EOF, nil), "Err": e.Err(),
+			} {
+				if err != why {
+					t.Errorf("%s returned %v, the connection ended with %v", name, err, why)
 				}
-				for name, err := range map[string]error{
-					"Send": e.Send(wire.Text, nil), "SendText": e.SendText(""), "fragment": m.WriteFragment(nil, false),
-					"Ping": e.Ping(nil), "Pong": e.Pong(nil), "Close": e.Close(1000, ""), "Lost": e.TransportClosed(io.EOF, nil), "Err": e.Err(),
-				} {
-					if err != why {
-						t.Errorf("%s returned %v, the connection ended with %v", name, err, why)
-					}
-				}
-				if out.Len() > 0 {
-					t.Errorf("written: % x", out.Bytes())
-				}
-			})
+			}
+			if out.Len() > 0 {
+				t.Errorf("written: % x", out.Bytes())
+			}
 		})
 	}
 }
@@ -202,9 +187,7 @@ func TestPeerMaySendAfterOurClose(t *testing.T) {
 			t.Errorf("written: %+v", frames)
 		}
 		for name, err := range map[string]error{"Ping": e.Ping(nil), "Pong": e.Pong(nil), "Send": e.Send(wire.Text, nil)} {
-			if err != endpoint.ErrClosed {
-				t.Errorf("%s returned %v", name, err)
-			}
+			check.Equal(t, err, endpoint.ErrClosed, "%s", name)
 		}
 	})
 }
@@ -228,8 +211,7 @@ func TestCloseThatCannotBeSent(t *testing.T) {
 	}
 	for _, tt := range tests {
 		eachRole(t, func(t *testing.T, role endpoint.Role) {
-			var out bytes.Buffer
-			e := endpoint.New(&out, endpoint.Config{Role: role})
+			e, out := recorded(endpoint.Config{Role: role})
 			if err := e.Close(tt.code, tt.reason); !errors.Is(err, tt.want) || errors.Is(err, net.ErrClosed) {
 				t.Errorf("Close(%v, %q) returned %v, want %v", tt.code, tt.reason, err, tt.want)
 			}
@@ -244,9 +226,7 @@ func TestNamesOfStates(t *testing.T) {
 	for state, want := range map[endpoint.State]string{
 		endpoint.Open: "open", endpoint.CloseSent: "closing", endpoint.Closed: "closed", 7: "unknown state",
 	} {
-		if got := state.String(); got != want {
-			t.Errorf("%d is %q, want %q", state, got, want)
-		}
+		check.Equal(t, state.String(), want, "%d", state)
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/fibersock/fibersock/endpoint"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -68,9 +69,7 @@ func TestFiftyWriters(t *testing.T) {
 		}
 		all.Go(func() {
 			for range pings {
-				if err := e.Ping([]byte("ours")); err != nil {
-					t.Error(err)
-				}
+				check.OK(t, e.Ping([]byte("ours")))
 			}
 		})
 		all.Go(func() {
@@ -132,9 +131,7 @@ func checkConversation(t *testing.T, frames []wire.Frame, writers, messages, pin
 		}
 		under = wire.Continuation
 		var writer, n int
-		if _, err := fmt.Sscan(string(message[:min(len(message), 20)]), &writer, &n); err != nil {
-			t.Fatalf("frame %d: %.40q: %v", i, message, err)
-		}
+		check.Mustf(t, check.Err(fmt.Sscan(string(message[:min(len(message), 20)]), &writer, &n)), "frame %d: %.40q", i, message)
 		if n != next[writer] || string(message) != numbered(writer, n) {
 			t.Fatalf("frame %d: message %d of writer %d, want %d: %.40q", i, n, writer, next[writer], message)
 		}
@@ -195,22 +192,20 @@ func TestNoDataAfterClose(t *testing.T) {
 		}, true},
 	}
 	for name, tt := range ends {
-		t.Run(name, func(t *testing.T) {
-			eachRole(t, func(t *testing.T, role endpoint.Role) {
-				for range rounds {
-					w := new(slow)
-					e := endpoint.New(w, endpoint.Config{Role: role})
-					senders := startSenders(e)
-					for n := range 10 {
-						receive(e, whole(role, wire.Ping, fmt.Sprint(n)))
-						runtime.Gosched()
-					}
-					tt.end(role, e)
-					receive(e, whole(role, wire.Ping, "late"))
-					senders.Wait() // they end because the connection does
-					checkNothingAfterClose(t, written(t, role, w.out.Bytes()), tt.pongsAfter)
+		subtestRoles(t, name, func(t *testing.T, role endpoint.Role) {
+			for range rounds {
+				w := new(slow)
+				e := endpoint.New(w, endpoint.Config{Role: role})
+				senders := startSenders(e)
+				for n := range 10 {
+					receive(e, whole(role, wire.Ping, fmt.Sprint(n)))
+					runtime.Gosched()
 				}
-			})
+				tt.end(role, e)
+				receive(e, whole(role, wire.Ping, "late"))
+				senders.Wait() // they end because the connection does
+				checkNothingAfterClose(t, written(t, role, w.out.Bytes()), tt.pongsAfter)
+			}
 		})
 	}
 }

@@ -67,6 +67,10 @@ type Config struct {
 	// MaxOutgoingFrame is the largest payload of a sent data frame, in bytes. A
 	// longer message is sent in fragments. 0 or less means no limit.
 	MaxOutgoingFrame int
+
+	// Compression is the negotiated compression of messages. By default nothing
+	// is compressed, and a compressed message from the peer breaks a rule.
+	Compression Compression
 }
 
 // SharedConfig is a Config in the form that endpoints use. A server makes one
@@ -78,6 +82,8 @@ type SharedConfig struct {
 	limitsRates bool   // a limit per second is set
 	background  func(func())
 	maxFrame    int // Config.MaxOutgoingFrame; math.MaxInt without a limit
+	compression Compression
+	threshold   int // size of the smallest message that is compressed
 }
 
 // NewSharedConfig returns cfg for use with Endpoint.Init.
@@ -87,9 +93,15 @@ func NewSharedConfig(cfg Config) *SharedConfig {
 		partial:    cfg.Partial,
 		background: cfg.Background,
 		maxFrame:   cfg.MaxOutgoingFrame,
+
+		compression: cfg.Compression,
+		threshold:   noThreshold,
 	}
 	if shared.maxFrame <= 0 {
 		shared.maxFrame = math.MaxInt
+	}
+	if shared.compression != nil {
+		shared.threshold = compressing.threshold(shared)
 	}
 	shared.setLimits(cfg.Limits)
 	return shared

@@ -4,6 +4,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/fibersock/fibersock/internal/lockorder"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -35,15 +36,21 @@ func (q *controlQueue) update() {
 	q.frames.Store(len(q.pongs) > 0 || q.ping != nil || q.close != nil)
 }
 
-// addPong queues a Pong with a copy of payload.
-func (q *controlQueue) addPong(payload []byte) {
+// add queues a Pong, or a Ping in place of an older one, with a copy of payload.
+func (q *controlQueue) add(op wire.Opcode, payload []byte) {
+	payload = append(make([]byte, 0, len(payload)), payload...)
 	q.mu.Lock()
-	defer q.mu.Unlock()
-	if len(q.pongs) == maxQueuedPongs {
+	switch {
+	case op == wire.Ping:
+		q.ping = payload
+	case len(q.pongs) == maxQueuedPongs:
 		q.pongs = append(q.pongs[:0], q.pongs[1:]...)
+		fallthrough
+	default:
+		q.pongs = append(q.pongs, payload)
 	}
-	q.pongs = append(q.pongs, append([]byte(nil), payload...))
 	q.update()
+	q.mu.Unlock()
 }
 
 // addFlusher returns a channel that is closed after the next flush.
@@ -59,60 +66,36 @@ func (q *controlQueue) addFlusher() <-chan struct{} {
 // takeFlushers returns the calls of FlushControl that wait for this flush.
 func (q *controlQueue) takeFlushers() []chan struct{} {
 	q.mu.Lock()
-	defer q.mu.Unlock()
 	flushers := q.flushers
 	q.flushers = nil
+	q.mu.Unlock()
 	return flushers
-}
-
-// setPing queues a Ping with a copy of payload in place of an older one.
-func (q *controlQueue) setPing(payload []byte) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.ping = append(make([]byte, 0, len(payload)), payload...)
-	q.update()
 }
 
 // closing reports whether a Close frame is queued or being written.
 func (q *controlQueue) closing() bool {
 	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.close != nil
+	closing := q.close != nil
+	q.mu.Unlock()
+	return closing
 }
 
 // take returns the frames and empties the queue, except for the Close frame.
 func (q *controlQueue) take() (pongs [][]byte, ping, last []byte) {
 	q.mu.Lock()
-	defer q.mu.Unlock()
 	pongs, ping, last = q.pongs, q.ping, q.close
 	q.pongs, q.ping = nil, nil
 	q.update()
+	q.mu.Unlock()
 	return pongs, ping, last
 }
 
 // removeClose removes the Close frame, which is written or cannot be.
 func (q *controlQueue) removeClose() {
 	q.mu.Lock()
-	defer q.mu.Unlock()
 	q.close = nil
 	q.update()
-}
-
-// pong answers a Ping: at once if the lock is free, else after the frame that
-// is being written. A Ping is answered after our Close too, until the peer's
-// Close arrives (Section 5.5.2). background is Config.Background.
-func (s *sender) pong(payload []byte, background func(func())) {
-	if background == nil && s.mu.TryLock() {
-		if s.position != insideFrame {
-			s.flushControl() // older Pongs are sent first
-			s.writeControl(wire.Pong, payload, false)
-			s.unlock()
-			return
-		}
-		s.unlock()
-	}
-	s.ensureExt().queue.addPong(payload)
-	s.flushSoon(background)
+	q.mu.Unlock()
 }
 
 // PingAsync sends a Ping and does not wait for other writers: it writes the
@@ -120,16 +103,24 @@ func (s *sender) pong(payload []byte, background func(func())) {
 // of an older one. payload has at most 125 bytes and is not kept. After this
 // side has sent a Close, nothing is sent.
 func (e *Endpoint) PingAsync(payload []byte) {
-	s, background := &e.sender, e.config().background
+	e.sender.sendAsync(wire.Ping, payload, e.config().background)
+}
+
+// sendAsync sends a Ping, or the Pong that answers one: at once if the lock is
+// free, else after the frame that is being written. A Ping is answered after
+// our Close too, until the peer's Close arrives (Section 5.5.2). background is
+// Config.Background.
+func (s *sender) sendAsync(op wire.Opcode, payload []byte, background func(func())) {
 	if background == nil && s.mu.TryLock() {
 		if s.position != insideFrame {
-			s.writeControl(wire.Ping, payload, false)
+			s.flushControl() // older Pongs are sent first
+			s.writeControl(op, payload, false)
 			s.unlock()
 			return
 		}
 		s.unlock()
 	}
-	s.ensureExt().queue.setPing(payload)
+	s.ensureExt().queue.add(op, payload)
 	s.flushSoon(background)
 }
 
@@ -139,7 +130,7 @@ func (s *sender) flushSoon(background func(func())) {
 	switch {
 	case !s.mu.TryLock():
 	case background != nil:
-		background(s.unlock)
+		background(lockorder.HandOver(&s.mu, s.unlock))
 	default:
 		s.unlock()
 	}

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -30,9 +31,7 @@ func TestQueuedPongsGoFirst(t *testing.T) {
 			e.Receive(time.Time{}, frame(wire.Ping, "1"))
 			e.sender.mu.Unlock() // not unlock, which has checked the queue already
 			e.Receive(time.Time{}, tt.next)
-			if want := append(plain(wire.Pong, "1"), tt.answer...); !bytes.Equal(out.Bytes(), want) {
-				t.Errorf("got  %q\nwant %q", out.Bytes(), want)
-			}
+			check.Slices(t, out.Bytes(), append(plain(wire.Pong, "1"), tt.answer...), "got")
 		})
 	}
 }

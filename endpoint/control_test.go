@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/endpoint"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -40,8 +41,7 @@ func numbers(first, last int) []string {
 // 6455-5.5.3-b).
 func TestTenPingsAreTenPongs(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
-		var out bytes.Buffer
-		e := endpoint.New(&out, endpoint.Config{Role: role})
+		e, out := recorded(endpoint.Config{Role: role})
 		var in []byte
 		for _, number := range numbers(1, 10) {
 			in = append(in, whole(role, wire.Ping, number)...)
@@ -61,32 +61,26 @@ func TestTenPingsAreTenPongs(t *testing.T) {
 func TestPingsDuringABlockedWrite(t *testing.T) {
 	const kept = 16
 	for _, pings := range []int{1, kept - 1, kept, kept + 1, 1000} {
-		t.Run(strconv.Itoa(pings), func(t *testing.T) {
-			eachRole(t, func(t *testing.T, role endpoint.Role) {
-				g := newGate()
-				e := endpoint.New(g, endpoint.Config{Role: role})
-				var sender sync.WaitGroup
-				sender.Go(func() {
-					if err := e.Send(wire.Text, []byte("late")); err != nil {
-						t.Error(err)
-					}
-				})
-				<-g.entered
-				for _, number := range numbers(1, pings) {
-					if events := receive(e, whole(role, wire.Ping, number)); len(events) != 1 {
-						t.Errorf("got the events %+v", events)
-					}
-				}
-				g.open(nil)
-				sender.Wait()
-				frames := written(t, role, g.bytes())
-				if string(frames[0].Payload) != "late" {
-					t.Errorf("the first frame is %+v", frames[0])
-				}
-				if got, want := pongs(frames), numbers(max(1, pings-kept+1), pings); !slices.Equal(got, want) {
-					t.Errorf("got the Pongs %q, want %q", got, want)
-				}
+		subtestRoles(t, strconv.Itoa(pings), func(t *testing.T, role endpoint.Role) {
+			g := newGate()
+			e := endpoint.New(g, endpoint.Config{Role: role})
+			var sender sync.WaitGroup
+			sender.Go(func() {
+				check.OK(t, e.Send(wire.Text, []byte("late")))
 			})
+			<-g.entered
+			for _, number := range numbers(1, pings) {
+				if events := receive(e, whole(role, wire.Ping, number)); len(events) != 1 {
+					t.Errorf("got the events %+v", events)
+				}
+			}
+			g.open(nil)
+			sender.Wait()
+			frames := written(t, role, g.bytes())
+			if string(frames[0].Payload) != "late" {
+				t.Errorf("the first frame is %+v", frames[0])
+			}
+			check.Slices(t, pongs(frames), numbers(max(1, pings-kept+1), pings), "got the Pongs")
 		})
 	}
 }
@@ -115,8 +109,7 @@ func TestReceiveDoesNotWaitForThePongToBeTaken(t *testing.T) {
 // goroutines (T-H16).
 func TestPingsRunOneBackgroundFunction(t *testing.T) {
 	var jobs []func()
-	var out bytes.Buffer
-	e := endpoint.New(&out, endpoint.Config{Role: endpoint.Server, Background: func(f func()) { jobs = append(jobs, f) }})
+	e, out := recorded(endpoint.Config{Role: endpoint.Server, Background: func(f func()) { jobs = append(jobs, f) }})
 	for _, number := range numbers(1, 100) {
 		receive(e, whole(endpoint.Server, wire.Ping, number))
 	}
@@ -141,9 +134,7 @@ func TestPeersCloseDoesNotWaitForAPong(t *testing.T) {
 		w := &switchable{w: new(bytes.Buffer)}
 		var background sync.WaitGroup
 		e := endpoint.New(w, endpoint.Config{Role: role, Background: background.Go})
-		if err := e.Close(wire.NormalClosure, ""); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, e.Close(wire.NormalClosure, ""))
 		w.w = g
 		receive(e, whole(role, wire.Ping, "1"))
 		<-g.entered
@@ -168,26 +159,18 @@ func TestQueuedPongsPrecedeTheAnswerToAClose(t *testing.T) {
 		"Close":       func(r endpoint.Role) []byte { return closeFromPeer(r, wire.GoingAway, "bye") },
 		"broken rule": func(r endpoint.Role) []byte { return whole(r, wire.Text, "\xff") },
 	} {
-		t.Run(name, func(t *testing.T) {
-			eachRole(t, func(t *testing.T, role endpoint.Role) {
-				g := newGate()
-				e := endpoint.New(g, endpoint.Config{Role: role})
-				var both sync.WaitGroup
-				both.Go(func() { _ = e.Send(wire.Text, []byte("first")) })
-				<-g.entered
-				both.Go(func() {
-					receive(e, slices.Concat(whole(role, wire.Ping, "1"), whole(role, wire.Ping, "2"), last(role)))
-				})
-				g.open(nil)
-				both.Wait()
-				var opcodes []wire.Opcode
-				for _, f := range written(t, role, g.bytes()) {
-					opcodes = append(opcodes, f.Opcode)
-				}
-				if want := []wire.Opcode{wire.Text, wire.Pong, wire.Pong, wire.Close}; !slices.Equal(opcodes, want) {
-					t.Errorf("got the frames %v, want %v", opcodes, want)
-				}
+		subtestRoles(t, name, func(t *testing.T, role endpoint.Role) {
+			g := newGate()
+			e := endpoint.New(g, endpoint.Config{Role: role})
+			var both sync.WaitGroup
+			both.Go(func() { _ = e.Send(wire.Text, []byte("first")) })
+			<-g.entered
+			both.Go(func() {
+				receive(e, slices.Concat(whole(role, wire.Ping, "1"), whole(role, wire.Ping, "2"), last(role)))
 			})
+			g.open(nil)
+			both.Wait()
+			check.Slices(t, opcodes(t, role, g.bytes()), []wire.Opcode{wire.Text, wire.Pong, wire.Pong, wire.Close}, "got the frames")
 		})
 	}
 }
@@ -201,9 +184,7 @@ func TestQueuedPongsAreDroppedAtTheEnd(t *testing.T) {
 		var sender sync.WaitGroup
 		broken := errors.New("broken pipe")
 		sender.Go(func() {
-			if err := e.Send(wire.Text, []byte("lost")); !errors.Is(err, broken) {
-				t.Errorf("got %v", err)
-			}
+			check.Is(t, e.Send(wire.Text, []byte("lost")), broken, "got")
 		})
 		<-g.entered
 		receive(e, whole(role, wire.Ping, "?"))
@@ -282,9 +263,7 @@ func TestPongsBesideAWriter(t *testing.T) {
 				close(stop)
 				sender.Wait()
 				background.Wait()
-				if err := checkNumbered(pongs(written(t, endpoint.Server, out.Bytes())), pings-1); err != nil {
-					t.Fatal(err)
-				}
+				check.Must(t, checkNumbered(pongs(written(t, endpoint.Server, out.Bytes())), pings-1))
 			}
 		})
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/fibersock/fibersock/endpoint"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -114,9 +115,7 @@ func TestCollectedFramesAreTheSame(t *testing.T) {
 		if w.writes >= plain.writes && size > 50 {
 			t.Errorf("%d: %d writes, and %d for single frames", size, w.writes, plain.writes)
 		}
-		if sum := counters.Sent.Load(); sum != want {
-			t.Errorf("%d: counted %+v, want %+v", size, sum, want)
-		}
+		check.Equal(t, counters.Sent.Load(), want, "%d: counted", size)
 	}
 }
 
@@ -163,9 +162,7 @@ func TestCollectedFramesThatCannotBeWritten(t *testing.T) {
 	w := &gathering{broken: true}
 	e := endpoint.New(w, endpoint.Config{Role: endpoint.Server})
 	e.Cork(endpoint.NewCork(100))
-	if err := e.SendText("Hello"); err != nil {
-		t.Error(err)
-	}
+	check.OK(t, e.SendText("Hello"))
 	e.Uncork()
 	var lost *endpoint.LostError
 	if err := e.SendText("Hello"); !errors.As(err, &lost) || lost.Err != errTransport || e.State() != endpoint.Closed {
@@ -179,9 +176,7 @@ func TestCollectedFramesAreWrittenBeforeTheEnd(t *testing.T) {
 	w := new(gathering)
 	e := endpoint.New(w, endpoint.Config{Role: endpoint.Server})
 	e.Cork(endpoint.NewCork(100))
-	if err := e.SendText("last words"); err != nil {
-		t.Error(err)
-	}
+	check.OK(t, e.SendText("last words"))
 	e.Abort(nil, func() error {
 		if w.writes != 1 {
 			t.Errorf("%d writes", w.writes)
@@ -204,9 +199,7 @@ func TestOthersSendWhileFramesAreCollected(t *testing.T) {
 	for i := range others {
 		all.Go(func() {
 			for k := range each {
-				if err := e.SendText(fmt.Sprintf("%d %d", i, k)); err != nil {
-					t.Error(err)
-				}
+				check.OK(t, e.SendText(fmt.Sprintf("%d %d", i, k)))
 			}
 		})
 	}

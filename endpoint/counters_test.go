@@ -9,6 +9,7 @@ import (
 	"unsafe"
 
 	"github.com/fibersock/fibersock/endpoint"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -23,19 +24,11 @@ func TestCounters(t *testing.T) {
 			fromPeer(role, wire.Text, "a", false), whole(role, wire.Ping, "?"), fromPeer(role, wire.Continuation, "bc", false), fromPeer(role, wire.Continuation, "", true),
 			whole(role, wire.Pong, "!"))
 		receive(e, in)
-		if got, want := c.Received.Load(), (endpoint.FrameCount{Messages: 3, Bytes: 8, Fragments: 3, Pings: 1, Pongs: 1}); got != want {
-			t.Errorf("received %+v, want %+v", got, want)
-		}
-		if err := errors.Join(e.SendText("Hello"), e.Ping(nil), e.Pong(nil), e.Send(wire.Binary, make([]byte, 70_000))); err != nil {
-			t.Fatal(err)
-		}
+		check.Equal(t, c.Received.Load(), (endpoint.FrameCount{Messages: 3, Bytes: 8, Fragments: 3, Pings: 1, Pongs: 1}), "received")
+		check.Must(t, errors.Join(e.SendText("Hello"), e.Ping(nil), e.Pong(nil), e.Send(wire.Binary, make([]byte, 70_000))))
 		m, err := e.NextWriter(wire.Text)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := errors.Join(m.WriteFragment([]byte("12"), false), m.WriteFragment([]byte("3"), true)); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, err)
+		check.Must(t, errors.Join(m.WriteFragment([]byte("12"), false), m.WriteFragment([]byte("3"), true)))
 		want := endpoint.FrameCount{Messages: 3, Bytes: 70_008, Fragments: 2, Pings: 1, Pongs: 2}
 		if role == endpoint.Server {
 			p, err := endpoint.Prepare(wire.Text, []byte("1234"))
@@ -44,9 +37,7 @@ func TestCounters(t *testing.T) {
 			}
 			want.Messages, want.Bytes = 5, 70_016
 		}
-		if got := c.Sent.Load(); got != want {
-			t.Errorf("sent %+v, want %+v", got, want)
-		}
+		check.Equal(t, c.Sent.Load(), want, "sent")
 	})
 }
 
@@ -58,13 +49,9 @@ func TestCountersOfPieces(t *testing.T) {
 		e.SetCounters(&c)
 		frame := whole(role, wire.Text, "Hello")
 		receive(e, frame[:len(frame)-1])
-		if got, want := c.Received.Load(), (endpoint.FrameCount{Bytes: 4}); got != want {
-			t.Errorf("counted %+v, want %+v", got, want)
-		}
+		check.Equal(t, c.Received.Load(), (endpoint.FrameCount{Bytes: 4}), "counted")
 		receive(e, frame[len(frame)-1:])
-		if got, want := c.Received.Load(), (endpoint.FrameCount{Bytes: 5, Messages: 1}); got != want {
-			t.Errorf("counted %+v, want %+v", got, want)
-		}
+		check.Equal(t, c.Received.Load(), (endpoint.FrameCount{Bytes: 5, Messages: 1}), "counted")
 	})
 }
 
@@ -90,9 +77,7 @@ func TestMomentsOfCounting(t *testing.T) {
 			}
 			for range 2 {
 				flush(e, in[n:])
-				if got, want := c.Received.Load(), (endpoint.FrameCount{Messages: 1, Bytes: 5}); got != want {
-					t.Errorf("counted %+v, want %+v", got, want)
-				}
+				check.Equal(t, c.Received.Load(), (endpoint.FrameCount{Messages: 1, Bytes: 5}), "counted")
 			}
 		})
 	}

@@ -11,14 +11,15 @@ import (
 // Rules that depend on more than the bytes of a frame. The reasons are sent to
 // the peer.
 var (
-	errReservedBits       = &wire.Error{Code: wire.ProtocolError, Reason: "reserved bit set without an extension"}   // Section 5.2
-	errNotMasked          = &wire.Error{Code: wire.ProtocolError, Reason: "frame from a client is not masked"}       // Section 5.1
-	errMasked             = &wire.Error{Code: wire.ProtocolError, Reason: "frame from a server is masked"}           // Section 5.1
-	errNothingToContinue  = &wire.Error{Code: wire.ProtocolError, Reason: "continuation frame without a message"}    // Section 5.4
-	errMessageInterleaved = &wire.Error{Code: wire.ProtocolError, Reason: "new message inside a fragmented message"} // Section 5.4
-	errFrameLimit         = &wire.Error{Code: wire.MessageTooBig, Reason: "frame exceeds the size limit"}            // Section 10.4
-	errMessageLimit       = &wire.Error{Code: wire.MessageTooBig, Reason: "message exceeds the size limit"}          // Section 10.4
-	errFragmentLimit      = &wire.Error{Code: wire.PolicyViolation, Reason: "message has too many small fragments"}  // Section 10.4
+	errReservedBits       = &wire.Error{Code: wire.ProtocolError, Reason: "reserved bit set without an extension"}       // Section 5.2
+	errCompressedBit      = &wire.Error{Code: wire.ProtocolError, Reason: "RSV1 is not on the first frame of a message"} // RFC 7692, Section 6
+	errNotMasked          = &wire.Error{Code: wire.ProtocolError, Reason: "frame from a client is not masked"}           // Section 5.1
+	errMasked             = &wire.Error{Code: wire.ProtocolError, Reason: "frame from a server is masked"}               // Section 5.1
+	errNothingToContinue  = &wire.Error{Code: wire.ProtocolError, Reason: "continuation frame without a message"}        // Section 5.4
+	errMessageInterleaved = &wire.Error{Code: wire.ProtocolError, Reason: "new message inside a fragmented message"}     // Section 5.4
+	errFrameLimit         = &wire.Error{Code: wire.MessageTooBig, Reason: "frame exceeds the size limit"}                // Section 10.4
+	errMessageLimit       = &wire.Error{Code: wire.MessageTooBig, Reason: "message exceeds the size limit"}              // Section 10.4
+	errFragmentLimit      = &wire.Error{Code: wire.PolicyViolation, Reason: "message has too many small fragments"}      // Section 10.4
 	errRateLimit          = &wire.Error{Code: wire.PolicyViolation, Reason: "rate limit exceeded"}
 )
 
@@ -29,11 +30,14 @@ type UsageError struct{ Reason string }
 // Error returns the reason with the library's prefix.
 func (e *UsageError) Error() string { return "websocket: " + e.Reason }
 
-// Mistakes of callers.
+// Mistakes of callers. The last two are of the packages that receive whole
+// messages, which have a reader.
 var (
 	ErrNotData           = &UsageError{"a message is Text or Binary; use Ping, Pong and Close for control frames"}
 	ErrMessageUnfinished = &UsageError{"a message in fragments is incomplete; send its last fragment first"}
 	ErrMessageFinished   = &UsageError{"the last fragment of the message is sent; start a new message"}
+	ErrConcurrentReceive = &UsageError{"another call is receiving on this connection; receive from one goroutine at a time"}
+	ErrReaderAbandoned   = &UsageError{"the message was abandoned by a later call; read it to its end first"}
 )
 
 // CloseError reports that the peer closed the connection with a Close frame.

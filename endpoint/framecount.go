@@ -9,17 +9,21 @@ import (
 // FrameCount counts the frames of one direction.
 type FrameCount struct {
 	Messages  uint64 // complete messages, counted with their last frame
-	Bytes     uint64 // payload of data frames
+	Bytes     uint64 // payload of data frames, as on the wire
 	Fragments uint64 // data frames that hold a part of a message
 	Pings     uint64
 	Pongs     uint64
+
+	// Compressed counts the compressed ones of Messages, EncodedBytes their
+	// payload as on the wire, DecodedBytes the same before compression.
+	Compressed, EncodedBytes, DecodedBytes uint64
 }
 
 // addFrame counts a frame by the first byte of its header and the length of its
 // payload in bytes.
 func (n *FrameCount) addFrame(first byte, payload int) {
 	final := first&finBit != 0
-	switch op := wire.Opcode(first &^ finBit); op {
+	switch op := wire.Opcode(first & 0x0f); op {
 	case wire.Text, wire.Binary, wire.Continuation:
 		n.Bytes += uint64(payload)
 		if final {
@@ -36,7 +40,12 @@ func (n *FrameCount) addFrame(first byte, payload int) {
 }
 
 // FrameCounter is a FrameCount for concurrent use.
-type FrameCounter struct{ messages, bytes, fragments, pings, pongs atomic.Uint64 }
+type FrameCounter struct {
+	_ [0]func() // not comparable: programs are smaller
+
+	messages, bytes, fragments, pings, pongs atomic.Uint64
+	compressed, encoded, decoded             atomic.Uint64
+}
 
 // Load returns the current count. Its fields are read one after the other.
 func (c *FrameCounter) Load() FrameCount {
@@ -46,6 +55,10 @@ func (c *FrameCounter) Load() FrameCount {
 		Fragments: c.fragments.Load(),
 		Pings:     c.pings.Load(),
 		Pongs:     c.pongs.Load(),
+
+		Compressed:   c.compressed.Load(),
+		EncodedBytes: c.encoded.Load(),
+		DecodedBytes: c.decoded.Load(),
 	}
 }
 
@@ -56,6 +69,13 @@ func (c *FrameCounter) add(n *FrameCount) {
 	addNonZero(&c.fragments, n.Fragments)
 	addNonZero(&c.pings, n.Pings)
 	addNonZero(&c.pongs, n.Pongs)
+}
+
+// addCompressed counts compressed messages, or parts of one with messages 0.
+func addCompressed(c *FrameCounter, messages int, decoded, encoded int64) {
+	c.compressed.Add(uint64(messages))
+	c.decoded.Add(uint64(decoded))
+	c.encoded.Add(uint64(encoded))
 }
 
 func addNonZero(to *atomic.Uint64, n uint64) {
@@ -69,7 +89,6 @@ func addNonZero(to *atomic.Uint64, n uint64) {
 // processor, causes no false sharing.
 type Counters struct {
 	Received, Sent FrameCounter
-	_              [128 - 2*5*8]byte
 }
 
 // SetCounters makes e count its frames in c. It is called before the endpoint

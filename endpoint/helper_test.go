@@ -18,6 +18,11 @@ func eachRole(t *testing.T, f func(t *testing.T, role endpoint.Role)) {
 	t.Run("server", func(t *testing.T) { f(t, endpoint.Server) })
 }
 
+// subtestRoles is eachRole for a subtest.
+func subtestRoles(t *testing.T, name string, f func(t *testing.T, role endpoint.Role)) {
+	t.Run(name, func(t *testing.T) { eachRole(t, f) })
+}
+
 // peerKey masks the frames of a server's peer.
 const peerKey wire.MaskingKey = 0x3d21fa37
 
@@ -78,6 +83,12 @@ func receiveAt(e *endpoint.Endpoint, now time.Time, b []byte) []event {
 	return events
 }
 
+// recorded returns an endpoint and its output.
+func recorded(cfg endpoint.Config) (*endpoint.Endpoint, *bytes.Buffer) {
+	out := new(bytes.Buffer)
+	return endpoint.New(out, cfg), out
+}
+
 // written parses the output of an endpoint of the role, and fails the test if
 // it is not a sequence of whole frames, each masked as the role requires.
 func written(t *testing.T, role endpoint.Role, out []byte) []wire.Frame {
@@ -95,6 +106,15 @@ func written(t *testing.T, role endpoint.Role, out []byte) []wire.Frame {
 		frames = append(frames, f)
 	}
 	return frames
+}
+
+// opcodes returns the opcodes of the output of an endpoint of the role.
+func opcodes(t *testing.T, role endpoint.Role, out []byte) (list []wire.Opcode) {
+	t.Helper()
+	for _, f := range written(t, role, out) {
+		list = append(list, f.Opcode)
+	}
+	return list
 }
 
 // closeCode returns the status code of a Close frame, 0 if it has none.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/endpoint"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -50,81 +51,41 @@ func TestMeaningOfLimits(t *testing.T) {
 		{endpoint.Limits{Frame: math.MaxInt64, Message: math.MaxInt64}, math.MaxInt64, ""},
 	}
 	for _, tt := range tests {
-		t.Run(fmt.Sprint(tt.limits), func(t *testing.T) {
-			eachRole(t, func(t *testing.T, role endpoint.Role) {
-				e := endpoint.New(io.Discard, endpoint.Config{Role: role, Limits: tt.limits})
-				if events := receive(e, declaring(role, wire.Binary, tt.max, true)); len(events) > 0 {
-					t.Fatalf("a frame of %d bytes: got %+v", tt.max, events)
-				}
-				if tt.option == "" {
-					return
-				}
-				e = endpoint.New(io.Discard, endpoint.Config{Role: role, Limits: tt.limits})
-				limit := limitError(t, receive(e, declaring(role, wire.Binary, tt.max+1, true)))
-				if limit.Option != tt.option || limit.Max != tt.max || limit.Seen != tt.max+1 {
-					t.Errorf("got %+v", limit)
-				}
-			})
+		subtestRoles(t, fmt.Sprint(tt.limits), func(t *testing.T, role endpoint.Role) {
+			e := endpoint.New(io.Discard, endpoint.Config{Role: role, Limits: tt.limits})
+			if events := receive(e, declaring(role, wire.Binary, tt.max, true)); len(events) > 0 {
+				t.Fatalf("a frame of %d bytes: got %+v", tt.max, events)
+			}
+			if tt.option == "" {
+				return
+			}
+			e = endpoint.New(io.Discard, endpoint.Config{Role: role, Limits: tt.limits})
+			limit := limitError(t, receive(e, declaring(role, wire.Binary, tt.max+1, true)))
+			if limit.Option != tt.option || limit.Max != tt.max || limit.Seen != tt.max+1 {
+				t.Errorf("got %+v", limit)
+			}
 		})
 	}
-}
-
-// Limits do not stand in the way of control frames, which are 125 bytes at
-// most.
-func TestControlFramesHaveNoLimit(t *testing.T) {
-	eachRole(t, func(t *testing.T, role endpoint.Role) {
-		e := endpoint.New(io.Discard, endpoint.Config{Role: role, Limits: endpoint.Limits{Frame: 1, Message: 1}})
-		receive(e, fromPeer(role, wire.Binary, "x", false))
-		if events := receive(e, whole(role, wire.Ping, "longer than the limit")); len(events) != 1 || events[0].Kind != endpoint.KindPing {
-			t.Errorf("got %+v", events)
-		}
-	})
 }
 
 // The sum of the lengths of a message's fragments does not exceed 2^63, even
 // without a limit (T-A01, T-A03, T-A13, 6455-5.2-i).
 func TestSumOfLengthsDoesNotOverflow(t *testing.T) {
 	for _, length := range []int64{math.MaxInt64, math.MaxInt64 - 1, 1<<62 + 1, 1<<32 + 5} {
-		t.Run(fmt.Sprint(length), func(t *testing.T) {
-			eachRole(t, func(t *testing.T, role endpoint.Role) {
-				e := endpoint.New(io.Discard, endpoint.Config{Role: role, Limits: endpoint.Limits{Message: -1}, Partial: true})
-				// Ten bytes in fragments precede the header, so that the sum
-				// exceeds 2^63.
-				receive(e, fromPeer(role, wire.Binary, "0123456789", false))
-				events := receive(e, declaring(role, wire.Continuation, length, false))
-				if length < math.MaxInt64-10 {
-					if len(events) != 0 || e.Remaining() != length {
-						t.Errorf("got %+v, and %d bytes missing", events, e.Remaining())
-					}
-					return
+		subtestRoles(t, fmt.Sprint(length), func(t *testing.T, role endpoint.Role) {
+			e := endpoint.New(io.Discard, endpoint.Config{Role: role, Limits: endpoint.Limits{Message: -1}, Partial: true})
+			// Ten bytes in fragments precede the header, so that the sum
+			// exceeds 2^63.
+			receive(e, fromPeer(role, wire.Binary, "0123456789", false))
+			events := receive(e, declaring(role, wire.Continuation, length, false))
+			if length < math.MaxInt64-10 {
+				if len(events) != 0 || e.Remaining() != length {
+					t.Errorf("got %+v, and %d bytes missing", events, e.Remaining())
 				}
-				limit := limitError(t, events)
-				if limit.Limit != "message" || limit.Max != math.MaxInt64 || limit.Seen != math.MaxInt64 {
-					t.Errorf("got %+v", limit)
-				}
-			})
-		})
-	}
-}
-
-// The limit applies to the sum of a message's fragments, and is checked at each
-// header: the first excessive one fails the message (6455-10.4-a, T-A08,
-// T-A09).
-func TestLimitIsOnTheSumOfFragments(t *testing.T) {
-	const max, size = 64 << 10, 1 << 10
-	for _, partial := range []bool{false, true} {
-		eachRole(t, func(t *testing.T, role endpoint.Role) {
-			e := endpoint.New(io.Discard, endpoint.Config{Role: role, Partial: partial, Limits: endpoint.Limits{Frame: size, Message: max}})
-			op := wire.Binary
-			for sum := 0; sum < max; sum += size {
-				receive(e, fromPeer(role, op, strings.Repeat("x", size), false))
-				op = wire.Continuation
+				return
 			}
-			if err := e.Err(); err != nil {
-				t.Fatal(err)
-			}
-			limit := limitError(t, receive(e, declaring(role, op, size, false)))
-			if limit.Limit != "message" || limit.Max != max || limit.Seen != max+size {
+			limit := limitError(t, events)
+			if limit.Limit != "message" || limit.Max != math.MaxInt64 || limit.Seen != math.MaxInt64 {
 				t.Errorf("got %+v", limit)
 			}
 		})
@@ -279,23 +240,8 @@ func TestLargeBuffersAreNotKept(t *testing.T) {
 	}
 }
 
-// The fragments of one message do not count for the next.
-func TestFragmentsAreCountedForEachMessage(t *testing.T) {
-	for _, partial := range []bool{false, true} {
-		e := endpoint.New(io.Discard, endpoint.Config{Role: endpoint.Client, Partial: partial, Limits: endpoint.Limits{Message: 1}})
-		receive(e, fromPeer(endpoint.Client, wire.Binary, "", false))
-		empty := fromPeer(endpoint.Client, wire.Continuation, "", false)
-		for range 65_535 { // as many as there may be
-			e.Receive(time.Time{}, empty)
-		}
-		receive(e, fromPeer(endpoint.Client, wire.Continuation, "", true))
-		if events := receive(e, whole(endpoint.Client, wire.Binary, "x")); len(events) != 1 || events[0].Kind != endpoint.KindMessage {
-			t.Errorf("partial %v: got %+v", partial, events)
-		}
-	}
-}
-
-// Every error of a limit has the expected text.
+// Every error of a limit has the expected text. The limit applies to the sum of
+// a message's fragments, at each header (T-A08, T-A09).
 func TestTextOfLimits(t *testing.T) {
 	limits := endpoint.Limits{Frame: 5, Message: 8}
 	tests := []struct {
@@ -310,9 +256,7 @@ func TestTextOfLimits(t *testing.T) {
 	for _, tt := range tests {
 		e := endpoint.New(io.Discard, endpoint.Config{Role: endpoint.Client, Limits: limits})
 		receive(e, tt.in)
-		if got := fmt.Sprint(e.Err()); got != tt.want {
-			t.Errorf("got  %s\nwant %s", got, tt.want)
-		}
+		check.Equal(t, fmt.Sprint(e.Err()), tt.want, "got")
 	}
 
 	e := endpoint.New(io.Discard, endpoint.Config{Role: endpoint.Client, Limits: endpoint.Limits{Message: 1}})
@@ -321,7 +265,5 @@ func TestTextOfLimits(t *testing.T) {
 		receive(e, fromPeer(endpoint.Client, wire.Continuation, "", false))
 	}
 	const want = "websocket: connection failed with 1008 (policy violation): message of 65538 small fragments exceeds Limits.Message (65537)"
-	if got := e.Err().Error(); got != want {
-		t.Errorf("got  %s\nwant %s", got, want)
-	}
+	check.Equal(t, e.Err().Error(), want, "got")
 }

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 
 	"github.com/fibersock/fibersock/endpoint"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -51,12 +52,9 @@ func TestMessagesAreFragmentedByMaxOutgoingFrame(t *testing.T) {
 			}
 			for _, size := range []int{0, limit, limit + 2, 2 * limit, 2*limit + 2} {
 				p := text[:size]
-				var out bytes.Buffer
-				e := endpoint.New(&out, endpoint.Config{Role: role, MaxOutgoingFrame: limit})
-				if err := send(e, p); err != nil {
-					t.Fatal(err)
-				}
-				if got, sizes := reassemble(t, out.Bytes()); got != p || len(sizes) != max(1, (size+limit-1)/limit) {
+				e, out := recorded(endpoint.Config{Role: role, MaxOutgoingFrame: limit})
+				check.Must(t, send(e, p))
+				if got, sizes := reassemble(t, role, out.Bytes()); got != p || len(sizes) != max(1, (size+limit-1)/limit) {
 					t.Errorf("%s, role %v, %d bytes: frames of %v bytes", name, role, size, sizes)
 				}
 			}
@@ -66,23 +64,15 @@ func TestMessagesAreFragmentedByMaxOutgoingFrame(t *testing.T) {
 
 // reassemble returns the message that the frames hold, and the sizes of the
 // frames.
-func reassemble(t *testing.T, b []byte) (text string, sizes []int) {
+func reassemble(t *testing.T, role endpoint.Role, out []byte) (text string, sizes []int) {
 	t.Helper()
-	for first := true; len(b) > 0; first = false {
-		h, n, err := wire.ParseHeader(b)
-		if err != nil || n == 0 {
-			t.Fatalf("%x: %v", b, err)
+	frames := written(t, role, out)
+	for i, f := range frames {
+		if (f.Opcode == wire.Text) != (i == 0) || f.Fin != (i == len(frames)-1) {
+			t.Errorf("frame %d: %v, FIN %v", i, f.Opcode, f.Fin)
 		}
-		p := b[n : n+int(h.Length)]
-		b = b[n+int(h.Length):]
-		if h.Masked {
-			wire.Mask(p, h.Key)
-		}
-		if (h.Opcode == wire.Text) != first || h.Fin != (len(b) == 0) {
-			t.Errorf("frame %d: %v, FIN %v", len(sizes), h.Opcode, h.Fin)
-		}
-		text += string(p)
-		sizes = append(sizes, len(p))
+		text += string(f.Payload)
+		sizes = append(sizes, len(f.Payload))
 	}
 	return text, sizes
 }
@@ -90,12 +80,9 @@ func reassemble(t *testing.T, b []byte) (text string, sizes []int) {
 // Without a limit of the frame size, the default, no message is fragmented.
 func TestNoMaxOutgoingFrame(t *testing.T) {
 	for _, limit := range []int{0, -1} {
-		var out bytes.Buffer
-		e := endpoint.New(&out, endpoint.Config{Role: endpoint.Client, MaxOutgoingFrame: limit})
-		if err := e.Send(wire.Text, bytes.Repeat([]byte("x"), 200<<10)); err != nil {
-			t.Fatal(err)
-		}
-		if _, sizes := reassemble(t, out.Bytes()); len(sizes) != 1 {
+		e, out := recorded(endpoint.Config{Role: endpoint.Client, MaxOutgoingFrame: limit})
+		check.Must(t, e.Send(wire.Text, bytes.Repeat([]byte("x"), 200<<10)))
+		if _, sizes := reassemble(t, endpoint.Client, out.Bytes()); len(sizes) != 1 {
 			t.Errorf("limit %d: %v", limit, sizes)
 		}
 	}
@@ -103,25 +90,14 @@ func TestNoMaxOutgoingFrame(t *testing.T) {
 
 // A corked server observes the limit too.
 func TestMaxOutgoingFrameWhileCorked(t *testing.T) {
-	w := &pieces{}
+	w := new(gathering)
 	e := endpoint.New(w, endpoint.Config{Role: endpoint.Server, MaxOutgoingFrame: 100})
 	e.Cork(endpoint.NewCork(4 << 10))
-	if err := e.Send(wire.Text, bytes.Repeat([]byte("x"), 250)); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, e.Send(wire.Text, bytes.Repeat([]byte("x"), 250)))
 	e.Uncork()
-	if _, sizes := reassemble(t, w.Bytes()); len(sizes) != 3 {
+	if _, sizes := reassemble(t, endpoint.Server, w.out.Bytes()); len(sizes) != 3 {
 		t.Errorf("frames of %v bytes", sizes)
 	}
-}
-
-// pieces is a VectorWriter.
-type pieces struct{ bytes.Buffer }
-
-func (w *pieces) Writev(head, payload []byte) error {
-	w.Write(head)
-	w.Write(payload)
-	return nil
 }
 
 // No other message gets between the fragments of one, also if they wait for
@@ -134,18 +110,14 @@ func TestFragmentsThatWaitForRoomStayTogether(t *testing.T) {
 		var all sync.WaitGroup
 		for range 3 {
 			all.Go(func() {
-				if err := e.Send(wire.Binary, make([]byte, 350)); err != nil {
-					t.Error(err)
-				}
+				check.OK(t, e.Send(wire.Binary, make([]byte, 350)))
 			})
 		}
 		for i := range 200 {
 			synctest.Wait()
 			if i == 10 {
 				all.Go(func() {
-					if err := e.Ping(nil); err != nil {
-						t.Error(err)
-					}
+					check.OK(t, e.Ping(nil))
 				})
 			}
 			w.grow(7, nil)

@@ -8,18 +8,29 @@ import (
 
 // MessageWriter writes one message in fragments (RFC 6455, Section 5.4). As an
 // io.WriteCloser it buffers up to 4 KiB and sends a fragment when the buffer
-// is full; WriteFragment sends exactly one fragment. A message needs the one
-// or the other. From the first fragment to the last, other messages wait;
-// control frames do not. It belongs to one goroutine at a time.
+// is full; WriteFragment sends exactly one fragment, or several if it
+// compresses more than 64 KiB or Config.MaxOutgoingFrame is smaller. A message
+// needs the one or the other. From the first fragment to the last, other
+// messages wait; control frames do not. It belongs to one goroutine at a time.
 type MessageWriter struct {
-	buf    *[]byte // of Write; nil as long as nothing is buffered
-	e      *Endpoint
-	opcode wire.Opcode
-	began  bool
-	done   bool
-	text   wire.UTF8
-	check  func(size int) error // see SetCheck
+	buf      *[]byte // of Write; nil as long as nothing is buffered
+	e        *Endpoint
+	opcode   wire.Opcode
+	began    bool
+	done     bool
+	encoding encoding
+	text     wire.UTF8
+	check    func(size int) error // see SetCheck
 }
+
+// encoding is how a MessageWriter sends its message.
+type encoding uint8
+
+const (
+	undecided    encoding = iota // until the first fragment
+	compressed                   // as Config.Compression says
+	uncompressed                 // without compression
+)
 
 // NextWriter returns a writer of a message of type op, Text or Binary. Nothing
 // is sent yet. The error is ErrNotData for another type.
@@ -35,6 +46,10 @@ func (e *Endpoint) NextWriter(op wire.Opcode) (*MessageWriter, error) {
 // SetCheck is for shells with limits of their own; it is called before the
 // first fragment.
 func (m *MessageWriter) SetCheck(f func(size int) error) { m.check = f }
+
+// DisableCompression makes m send the message without compression; see
+// Endpoint.SendUncompressed. It is called before the first fragment.
+func (m *MessageWriter) DisableCompression() { m.encoding = uncompressed }
 
 // Opcode returns the type of the message.
 func (m *MessageWriter) Opcode() wire.Opcode { return m.opcode }
@@ -68,7 +83,7 @@ func (m *MessageWriter) WriteFragment(p []byte, final bool) error {
 	if m.began {
 		s.mu.Lock()
 		for s.mustWait(len(p)) {
-			s.awaitRoom(len(p))
+			s.awaitSpace(len(p))
 		}
 	} else {
 		s.lockForMessage(len(p))
@@ -79,12 +94,25 @@ func (m *MessageWriter) WriteFragment(p []byte, final bool) error {
 		m.done = true
 		return m.e.closeCause(err)
 	}
+	first := !m.began
 	m.began, m.done, m.text = true, final, text
 	if !final {
 		s.ensureExt().messageOpen.Store(true)
 		s.setPosition(insideMessage)
 	}
-	err := s.writeData(h, p, m.e.config().maxFrame)
+	cfg := m.e.config()
+	if m.encoding == undecided {
+		m.encoding = uncompressed
+		if cfg.compression != nil && (!final || len(p) >= cfg.threshold) {
+			m.encoding = compressed
+		}
+	}
+	var err error
+	if m.encoding == compressed {
+		err = compressing.writeFragment(m, cfg, p, first, final)
+	} else {
+		err = s.writeData(h, p, cfg.maxFrame)
+	}
 	if final {
 		s.setPosition(betweenMessages)
 		if ext := s.ext.Load(); ext != nil {

@@ -1,7 +1,6 @@
 package endpoint_test
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +10,7 @@ import (
 	"testing/synctest"
 
 	"github.com/fibersock/fibersock/endpoint"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -37,9 +37,7 @@ func startWaiting(t *testing.T, role endpoint.Role) *waitingSenders {
 	if w.message, err = w.e.NextWriter(wire.Text); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.message.WriteFragment([]byte("first "), false); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, w.message.WriteFragment([]byte("first "), false))
 	for i := range waiting {
 		w.all.Go(func() {
 			err := w.send(i)
@@ -75,20 +73,14 @@ func TestMessagesWaitForTheLastFragment(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		synctest.Test(t, func(t *testing.T) {
 			w := startWaiting(t, role)
-			if err := errors.Join(w.e.Ping(nil), w.e.Pong(nil)); err != nil {
-				t.Error(err)
-			}
+			check.OK(t, errors.Join(w.e.Ping(nil), w.e.Pong(nil)))
 			receive(w.e, whole(role, wire.Ping, ""))
-			if err := w.message.WriteFragment([]byte("second "), false); err != nil {
-				t.Error(err)
-			}
+			check.OK(t, w.message.WriteFragment([]byte("second "), false))
 			synctest.Wait()
 			if len(w.errs) > 0 {
 				t.Fatalf("sent inside of another message: %v", w.errs)
 			}
-			if err := w.message.WriteFragment(nil, true); err != nil {
-				t.Error(err)
-			}
+			check.OK(t, w.message.WriteFragment(nil, true))
 			w.all.Wait()
 			if err := errors.Join(w.errs...); err != nil || len(w.errs) != waiting {
 				t.Errorf("%d were done, %v", len(w.errs), err)
@@ -148,21 +140,19 @@ func TestWaitingSendersAreReleased(t *testing.T) {
 		{"abandoned message", func(_ endpoint.Role, w *waitingSenders) { w.message.Abandon() }, byUs},
 	}
 	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			eachRole(t, func(t *testing.T, role endpoint.Role) {
-				synctest.Test(t, func(t *testing.T) {
-					w := startWaiting(t, role)
-					tt.end(role, w)
-					w.all.Wait()
-					for _, err := range w.errs {
-						if !tt.want(err) {
-							t.Errorf("a sender got %v", err)
-						}
+		subtestRoles(t, tt.name, func(t *testing.T, role endpoint.Role) {
+			synctest.Test(t, func(t *testing.T) {
+				w := startWaiting(t, role)
+				tt.end(role, w)
+				w.all.Wait()
+				for _, err := range w.errs {
+					if !tt.want(err) {
+						t.Errorf("a sender got %v", err)
 					}
-					if err := w.message.WriteFragment([]byte("late"), true); err == nil || !w.message.Done() {
-						t.Errorf("the message was continued: %v", err)
-					}
-				})
+				}
+				if err := w.message.WriteFragment([]byte("late"), true); err == nil || !w.message.Done() {
+					t.Errorf("the message was continued: %v", err)
+				}
 			})
 		})
 	}
@@ -172,30 +162,23 @@ func TestWaitingSendersAreReleased(t *testing.T) {
 // frame was sent, the peer waits for the rest, and so the connection is closed.
 func TestAbandonedMessage(t *testing.T) {
 	for _, began := range []bool{false, true} {
-		t.Run(fmt.Sprintf("began %v", began), func(t *testing.T) {
-			eachRole(t, func(t *testing.T, role endpoint.Role) {
-				var out bytes.Buffer
-				e := endpoint.New(&out, endpoint.Config{Role: role})
-				m, err := e.NextWriter(wire.Binary)
-				if err != nil {
-					t.Fatal(err)
-				}
-				want := endpoint.Open
-				if began {
-					want = endpoint.CloseSent
-					if err := m.WriteFragment(nil, false); err != nil {
-						t.Fatal(err)
-					}
-				}
-				m.Abandon()
-				m.Abandon()
-				if e.State() != want || !m.Done() {
-					t.Errorf("the state is %v, want %v", e.State(), want)
-				}
-				if err := m.WriteFragment(nil, true); err != endpoint.ErrMessageFinished {
-					t.Errorf("Send returned %v", err)
-				}
-			})
+		subtestRoles(t, fmt.Sprintf("began %v", began), func(t *testing.T, role endpoint.Role) {
+			e := endpoint.New(io.Discard, endpoint.Config{Role: role})
+			m, err := e.NextWriter(wire.Binary)
+			check.Must(t, err)
+			want := endpoint.Open
+			if began {
+				want = endpoint.CloseSent
+				check.Must(t, m.WriteFragment(nil, false))
+			}
+			m.Abandon()
+			m.Abandon()
+			if e.State() != want || !m.Done() {
+				t.Errorf("the state is %v, want %v", e.State(), want)
+			}
+			if err := m.WriteFragment(nil, true); err != endpoint.ErrMessageFinished {
+				t.Errorf("Send returned %v", err)
+			}
 		})
 	}
 }

@@ -1,12 +1,18 @@
 package endpoint
 
-import "github.com/fibersock/fibersock/wire"
+import (
+	"sync/atomic"
+
+	"github.com/fibersock/fibersock/wire"
+)
 
 // Prepared is a message that is encoded once and sent by any number of servers'
-// endpoints. It is immutable.
+// endpoints. If it is compressed, it is compressed once, in a form that all
+// endpoints can send. It is safe for concurrent use.
 type Prepared struct {
-	frame   []byte
-	payload int // bytes at the end of frame
+	frame      []byte
+	payload    int                      // bytes at the end of frame
+	compressed atomic.Pointer[Prepared] // empty: m is not compressed; nil until it is needed
 }
 
 // Prepare encodes a message. p is not retained. The error is ErrNotData or
@@ -15,11 +21,25 @@ func Prepare(op wire.Opcode, p []byte) (*Prepared, error) {
 	if err := checkMessage(op, p); err != nil {
 		return nil, err
 	}
-	h := wire.Header{Fin: true, Opcode: op}
-	return &Prepared{wire.AppendFrame(make([]byte, 0, wire.MaxHeaderSize+len(p)), h, p), len(p)}, nil
+	return newPrepared(wire.Header{Fin: true, Opcode: op}, p), nil
 }
 
-// Size returns the size of the message on the wire, in bytes.
+// PrepareUncompressed is Prepare of a message that is not compressed; see
+// Endpoint.SendUncompressed.
+func PrepareUncompressed(op wire.Opcode, p []byte) (*Prepared, error) {
+	m, err := Prepare(op, p)
+	if err == nil {
+		m.compressed.Store(new(Prepared))
+	}
+	return m, err
+}
+
+func newPrepared(h wire.Header, p []byte) *Prepared {
+	return &Prepared{frame: wire.AppendFrame(make([]byte, 0, wire.MaxHeaderSize+len(p)), h, p), payload: len(p)}
+}
+
+// Size returns the size of the message on the wire without compression, in
+// bytes.
 func (m *Prepared) Size() int { return len(m.frame) }
 
 // SendPrepared sends m; see Send. It is for servers: a client masks each frame
@@ -31,7 +51,7 @@ func (e *Endpoint) SendPrepared(m *Prepared) error {
 	if err := s.sendErr(); err != nil {
 		return e.closeCause(err)
 	}
-	return e.closeCause(s.writePrepared(m, e.config().maxFrame))
+	return e.closeCause(s.writePrepared(m, e.config()))
 }
 
 // TrySendPrepared is SendPrepared that does not wait. It returns false, and
@@ -50,19 +70,25 @@ func (e *Endpoint) TrySendPrepared(m *Prepared) bool {
 	if s.position != betweenMessages {
 		return false
 	}
-	if pressure := s.pressure(); pressure != nil && pressure.Room(m.Size()) < m.Size() {
+	if pressure := s.pressure(); pressure != nil && pressure.Space(m.Size()) < m.Size() {
 		return false
 	}
-	_ = s.writePrepared(m, e.config().maxFrame) // the next call returns the error
+	_ = s.writePrepared(m, e.config()) // the next call returns the error
 	return true
 }
 
-// writePrepared writes m in frames of at most limit payload bytes. The caller
-// holds mu.
-func (s *sender) writePrepared(m *Prepared, limit int) error {
+// writePrepared writes m, compressed if it is large enough. The caller holds
+// mu.
+func (s *sender) writePrepared(m *Prepared, cfg *SharedConfig) error {
+	if m.payload >= cfg.threshold {
+		if form := compressing.form(s, cfg, m); form != nil {
+			m = form
+		}
+	}
 	head, p := m.frame[:len(m.frame)-m.payload], m.frame[len(m.frame)-m.payload:]
-	if m.payload > limit {
-		return s.writeData(wire.Header{Fin: true, Opcode: wire.Opcode(m.frame[0] &^ finBit)}, p, limit)
+	if m.payload > cfg.maxFrame {
+		h, _, _ := wire.ParseHeader(m.frame[:1])
+		return s.writeData(h, p, cfg.maxFrame)
 	}
 	if k := s.cork.Load(); k != nil {
 		return s.collectPrepared(k, m)

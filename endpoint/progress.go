@@ -28,6 +28,13 @@ func (e *Endpoint) Remaining() int64 {
 	return 0
 }
 
+// Decompressing reports whether an incomplete message is compressed, so that
+// its payload is no part of the input. The caller is the receiving goroutine.
+func (e *Endpoint) Decompressing() bool {
+	r := e.receiver.partial
+	return r != nil && r.message.compressed
+}
+
 // FailAsync is Fail for other goroutines than the receiving one. It reports
 // whether the connection has failed: false if it had ended before. Receive does
 // not ignore later input; the caller stops calling it when Err is not nil.

@@ -1,7 +1,6 @@
 package endpoint_test
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"net"
@@ -9,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/fibersock/fibersock/endpoint"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -69,8 +69,7 @@ func TestFailAsync(t *testing.T) {
 	cause := errors.New("too late")
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		t.Run("open", func(t *testing.T) {
-			var out bytes.Buffer
-			e := endpoint.New(&out, endpoint.Config{Role: role})
+			e, out := recorded(endpoint.Config{Role: role})
 			if !e.FailAsync(wire.PolicyViolation, "late", cause) {
 				t.Error("it has not failed")
 			}
@@ -95,8 +94,7 @@ func TestFailAsync(t *testing.T) {
 			}
 		})
 		t.Run("closed by the peer", func(t *testing.T) {
-			var out bytes.Buffer
-			e := endpoint.New(&out, endpoint.Config{Role: role})
+			e, out := recorded(endpoint.Config{Role: role})
 			receive(e, closeFromPeer(role, 4000, ""))
 			if e.FailAsync(wire.PolicyViolation, "late", cause) {
 				t.Error("it has failed")
@@ -120,13 +118,9 @@ func TestHeartbeatDoesNotWait(t *testing.T) {
 		e.PingAsync([]byte("1"))
 		e.PingAsync([]byte("2"))
 		g.open(nil)
-		if err := <-sent; err != nil {
-			t.Error(err)
-		}
+		check.OK(t, <-sent)
 		e.PingAsync([]byte("3"))
-		if err := e.Close(4000, ""); err != nil {
-			t.Error(err)
-		}
+		check.OK(t, e.Close(4000, ""))
 		e.PingAsync([]byte("4"))
 		frames := written(t, role, g.bytes())
 		if len(frames) != 4 {

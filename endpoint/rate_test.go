@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/endpoint"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -36,10 +37,8 @@ func TestRates(t *testing.T) {
 	}
 	for _, flood := range floods {
 		for option, limit := range limits {
-			t.Run(flood.name+" with "+option, func(t *testing.T) {
-				eachRole(t, func(t *testing.T, role endpoint.Role) {
-					testRate(t, role, limit, option, flood.frames(role), strings.Contains(flood.limited, option))
-				})
+			subtestRoles(t, flood.name+" with "+option, func(t *testing.T, role endpoint.Role) {
+				testRate(t, role, limit, option, flood.frames(role), strings.Contains(flood.limited, option))
 			})
 		}
 	}
@@ -58,9 +57,7 @@ func testRate(t *testing.T, role endpoint.Role, limits endpoint.Limits, option s
 		now = now.Add(100 * time.Millisecond)
 		receiveAt(e, now, frames)
 	}
-	if err := e.Err(); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, e.Err())
 	events := receiveAt(e, now, frames)
 	if !limited {
 		if e.Err() != nil {

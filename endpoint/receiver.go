@@ -62,12 +62,15 @@ type partial struct {
 
 // message is an incomplete data message.
 type message struct {
-	opcode    wire.Opcode // Text or Binary; Continuation if there is no message
-	delivered bool        // a piece has been returned
-	text      wire.UTF8   // of a text: the state inside a code point
-	size      int64       // payload bytes of all frames, as declared and checked
-	fragments int64       // frames
-	assembly  *buffer     // the payload so far; nil if it need not be kept
+	_          [0]func()   // not comparable: programs are smaller
+	opcode     wire.Opcode // Text or Binary; Continuation if there is no message
+	delivered  bool        // a piece has been returned
+	compressed bool        // RSV1 is set in the first frame
+	text       wire.UTF8   // of a text: the state inside a code point
+	size       int64       // payload bytes of all frames, as declared and checked
+	fragments  int64       // frames
+	assembly   *buffer     // the payload so far; nil if it need not be kept
+	inflating  any         // an *inflating, of a compressed message; nil before its first payload
 }
 
 // partials lends partial structs.
@@ -87,6 +90,9 @@ func (e *Endpoint) Receive(now time.Time, b []byte) (ev Event, n int) {
 		ev, n = Event{Kind: KindMessage, Opcode: op, Payload: p}, used
 	} else {
 		ev, n = e.receive(now, b)
+		if ev.Kind == KindNone && r.partial != nil && r.message.inflating != nil {
+			compressing.idle(r.message.inflating)
+		}
 	}
 	r.countEvent(&ev, e.sender.counters)
 	if n == len(b) || ev.Err != nil {
@@ -191,7 +197,7 @@ func (e *Endpoint) receive(now time.Time, b []byte) (ev Event, n int) {
 			}
 
 		case payloadPhase:
-			ev, used, err := r.payload(cfg, b[n:])
+			ev, used, err := e.payload(cfg, now, b[n:])
 			n += used
 			if err == nil && cfg.limitsRates {
 				err = e.rates().payload(used, &cfg.limits, now)
@@ -257,8 +263,10 @@ func (r *receiver) check(cfg *SharedConfig, h wire.Header, have int) error {
 	m := &r.message
 	limits := &cfg.limits
 	switch {
-	case h.RSV != 0:
+	case h.RSV != 0 && (h.RSV != wire.RSV1 || cfg.compression == nil):
 		return errReservedBits
+	case h.RSV != 0 && !h.Opcode.IsData():
+		return errCompressedBit
 	case h.Opcode == wire.Continuation && m.opcode == wire.Continuation:
 		return errNothingToContinue
 	case h.Opcode.IsData() && m.opcode != wire.Continuation:
@@ -273,7 +281,7 @@ func (r *receiver) check(cfg *SharedConfig, h wire.Header, have int) error {
 		return nil
 	case h.Length > limits.Frame:
 		return &LimitError{Limit: "frame", Option: "Limits.Frame", Max: limits.Frame, Seen: h.Length, rule: errFrameLimit}
-	case h.Length > limits.Message-m.size:
+	case h.Length > limits.Message-m.size && !(h.RSV != 0 || m.compressed) || h.Length > limits.compressed()-m.size:
 		seen := uint64(m.size) + uint64(h.Length) // of declared lengths: may exceed 2^63
 		return &LimitError{Limit: "message", Option: "Limits.Message", Max: limits.Message, Seen: int64(min(seen, 1<<63-1)), rule: errMessageLimit}
 	case m.fragments*fragmentOverhead-fragmentAllowance > limits.Message-m.size:
@@ -291,7 +299,7 @@ func (r *receiver) begin(h wire.Header) {
 		return
 	}
 	if h.Opcode.IsData() {
-		r.message = message{opcode: h.Opcode}
+		r.message = message{opcode: h.Opcode, compressed: h.RSV != 0}
 	}
 	r.message.size += h.Length
 	r.message.fragments++
@@ -299,7 +307,11 @@ func (r *receiver) begin(h wire.Header) {
 
 // payload consumes the payload of the current frame that b holds. It returns
 // how many bytes that is and the event that they complete.
-func (r *receiver) payload(cfg *SharedConfig, b []byte) (ev Event, used int, err error) {
+func (e *Endpoint) payload(cfg *SharedConfig, now time.Time, b []byte) (ev Event, used int, err error) {
+	r := &e.receiver
+	if r.message.compressed && !r.frame.Opcode.IsControl() {
+		return compressing.receive(e, cfg, now, b)
+	}
 	used = int(min(int64(len(b)), r.rest))
 	p := b[:used:used]
 	if r.frame.Masked {
@@ -389,7 +401,7 @@ const minReadBuffer = 16 << 10
 // Receive. The caller is the receiving goroutine.
 func (e *Endpoint) ReadBuffer(limit int) []byte {
 	r := &e.receiver
-	if r.partial == nil || r.message.assembly == nil || r.frame.Opcode.IsControl() || r.rest < minReadBuffer {
+	if r.partial == nil || r.message.assembly == nil || r.message.compressed || r.frame.Opcode.IsControl() || r.rest < minReadBuffer {
 		return nil
 	}
 	a := r.message.assembly
@@ -406,6 +418,9 @@ func (r *receiver) release() {
 	if r.message.assembly != nil {
 		assemblies.put(r.message.assembly)
 	}
+	if r.message.inflating != nil {
+		compressing.release(r.message.inflating)
+	}
 	*r.partial = partial{control: r.control[:0]}
 	partials.Put(r.partial)
 	r.partial = nil
@@ -420,7 +435,7 @@ func (r *receiver) unfinished() bool {
 func (e *Endpoint) answer(ev Event) Event {
 	switch ev.Kind {
 	case KindPing:
-		e.sender.pong(ev.Payload, e.config().background)
+		e.sender.sendAsync(wire.Pong, ev.Payload, e.config().background)
 	case KindClose:
 		return e.receiveClose(ev.Payload)
 	}
@@ -457,7 +472,7 @@ func (e *Endpoint) fail(err error) Event {
 	case *CloseFrameError:
 		rule = err.rule
 	default:
-		panic("BUG: websocket: a failure without a status code: " + err.Error())
+		rule = compressing.rule(err)
 	}
 	return Event{Kind: KindFailed, Err: e.Fail(rule.Code, rule.Reason, err)}
 }

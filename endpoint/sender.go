@@ -13,6 +13,8 @@ import (
 // frame to its last byte. A frame is sent if the state allows it when the lock
 // is taken.
 type sender struct {
+	_ [0]func() // not comparable: programs are smaller
+
 	mu    lockorder.Sender // held while a frame is written; guards the rest; locked before controlQueue.mu
 	state atomic.Uint32    // an endState; written by transition
 
@@ -61,6 +63,9 @@ type senderExt struct {
 	blocked     atomic.Bool  // see WriteBlocked; written under sender.mu
 	rates       *rates       // of the receiving goroutine; nil until a rate is limited
 	messageOpen atomic.Bool  // see MessageOpen; written under sender.mu
+
+	compressor   any // a Compressor; nil until a message is compressed; guarded by sender.mu
+	decompressor any // a Decompressor; nil until a compressed message arrives; of the receiving goroutine
 }
 
 // ensureExt returns ext, allocated on the first call.
@@ -84,7 +89,7 @@ func (s *sender) lockForMessage(size int) {
 			}
 			continue
 		}
-		s.awaitRoom(size)
+		s.awaitSpace(size)
 	}
 }
 
@@ -168,6 +173,16 @@ func (e *Endpoint) closeCause(err error) error {
 // sent; the connection is not affected. Otherwise it says why the connection
 // cannot send any more.
 func (e *Endpoint) Send(op wire.Opcode, p []byte) error {
+	if cfg := e.config(); len(p) >= cfg.threshold {
+		return compressing.send(e, cfg, op, p)
+	}
+	return e.SendUncompressed(op, p)
+}
+
+// SendUncompressed is Send without compression. Use it for a message that
+// contains a secret beside text of an attacker: the length of a compressed
+// message tells whether they are alike.
+func (e *Endpoint) SendUncompressed(op wire.Opcode, p []byte) error {
 	if op != wire.Binary {
 		if err := checkMessage(op, p); err != nil {
 			return err
@@ -284,8 +299,8 @@ func (s *sender) writeData(h wire.Header, p []byte, limit int) error {
 	s.position = insideMessage // writeBlocking gives up mu
 	var err error
 	for err == nil && len(p) > limit {
-		err = s.writeFrame(wire.Header{Opcode: h.Opcode}, p[:limit])
-		h.Opcode, p = wire.Continuation, p[limit:]
+		err = s.writeFrame(wire.Header{RSV: h.RSV, Opcode: h.Opcode}, p[:limit])
+		h.RSV, h.Opcode, p = 0, wire.Continuation, p[limit:]
 		if err == nil {
 			s.flushControl()
 			err = s.sendErr()

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/fibersock/fibersock/endpoint"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -44,16 +45,11 @@ func TestPayloadsOfAnySize(t *testing.T) {
 		}
 		text := strings.Repeat("x", size)
 		eachRole(t, func(t *testing.T, role endpoint.Role) {
-			var out bytes.Buffer
-			e := endpoint.New(&out, endpoint.Config{Role: role})
+			e, out := recorded(endpoint.Config{Role: role})
 			given := bytes.Clone(payload)
 			m, err := e.NextWriter(wire.Binary)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := errors.Join(e.Send(wire.Binary, given), e.SendText(text), m.WriteFragment(given, false), m.WriteFragment(given, true)); err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, err)
+			check.Must(t, errors.Join(e.Send(wire.Binary, given), e.SendText(text), m.WriteFragment(given, false), m.WriteFragment(given, true)))
 			if !bytes.Equal(given, payload) {
 				t.Errorf("%d bytes: the caller's bytes were changed", size)
 			}
@@ -82,22 +78,16 @@ func TestWritesOfAFrame(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		var w writes
 		e := endpoint.New(&w, endpoint.Config{Role: role})
-		if err := e.Send(wire.Binary, make([]byte, 16<<10)); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, e.Send(wire.Binary, make([]byte, 16<<10)))
 		if len(w) != 1 {
 			t.Errorf("a frame of 16 KiB was written in %d pieces", len(w))
 		}
 		w = nil
 		payload := make([]byte, 100<<10)
-		if err := e.Send(wire.Binary, payload); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, e.Send(wire.Binary, payload))
 		last := w[len(w)-1]
 		same := &last[len(last)-1] == &payload[len(payload)-1]
-		if same != (role == endpoint.Server) {
-			t.Errorf("in %d writes, the last of %d bytes: the caller's slice: %v", len(w), len(last), same)
-		}
+		check.Equal(t, same, (role == endpoint.Server), "in %d writes, the last of %d bytes: the caller's slice", len(w), len(last))
 		if role == endpoint.Server && len(w) != 2 {
 			t.Errorf("a frame of 100 KiB was written in %d pieces", len(w))
 		}
@@ -108,17 +98,12 @@ func TestWritesOfAFrame(t *testing.T) {
 // too (6455-5.1-a, 6455-5.3-a, 6455-5.3-b, T-E08, T-E09, T-E10).
 func TestEveryFrameHasItsOwnKey(t *testing.T) {
 	const frames = 10_000
-	var out bytes.Buffer
-	e := endpoint.New(&out, endpoint.Config{Role: endpoint.Client})
+	e, out := recorded(endpoint.Config{Role: endpoint.Client})
 	m, err := e.NextWriter(wire.Text)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	for range frames / 5 {
 		receive(e, whole(endpoint.Client, wire.Ping, "?"))
-		if err := errors.Join(e.Ping(nil), e.Pong(nil), m.WriteFragment([]byte("x"), false), m.WriteFragment(nil, false)); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, errors.Join(e.Ping(nil), e.Pong(nil), m.WriteFragment([]byte("x"), false), m.WriteFragment(nil, false)))
 	}
 	keys := map[wire.MaskingKey]int{}
 	steps := map[wire.MaskingKey]int{} // from one key to the next
@@ -140,9 +125,7 @@ func TestConnectionsDoNotShareKeys(t *testing.T) {
 	keys := map[wire.MaskingKey]bool{}
 	for range 100 {
 		var out bytes.Buffer
-		if err := endpoint.New(&out, endpoint.Config{Role: endpoint.Client}).Ping(nil); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, endpoint.New(&out, endpoint.Config{Role: endpoint.Client}).Ping(nil))
 		keys[written(t, endpoint.Client, out.Bytes())[0].Key] = true
 	}
 	if len(keys) < 98 {
@@ -153,12 +136,9 @@ func TestConnectionsDoNotShareKeys(t *testing.T) {
 // A client's payload never appears unmasked on the wire (T-E07).
 func TestClientsTextIsNotOnTheWire(t *testing.T) {
 	const request = "GET /script.js HTTP/1.1\r\nHost: example.com\r\n\r\n"
-	var out bytes.Buffer
-	e := endpoint.New(&out, endpoint.Config{Role: endpoint.Client})
+	e, out := recorded(endpoint.Config{Role: endpoint.Client})
 	for range 1000 {
-		if err := e.SendText(request); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, e.SendText(request))
 	}
 	// A key of zero is allowed, once in 2^32 frames.
 	if n := bytes.Count(out.Bytes(), []byte(request)); n > 1 {
@@ -171,16 +151,12 @@ func TestPreparedMessage(t *testing.T) {
 	for _, size := range sizes() {
 		payload := bytes.Repeat([]byte{'p'}, size)
 		m, err := endpoint.Prepare(wire.Text, payload)
-		if err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, err)
 		clear(payload) // it is the caller's again
 		for range 2 {
 			var w writes
 			e := endpoint.New(&w, endpoint.Config{Role: endpoint.Server})
-			if err := e.SendPrepared(m); err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, e.SendPrepared(m))
 			frames := written(t, endpoint.Server, bytes.Join(w, nil))
 			if len(w) != 1 || len(frames) != 1 || len(w[0]) != m.Size() ||
 				!frames[0].Fin || frames[0].Opcode != wire.Text || string(frames[0].Payload) != strings.Repeat("p", size) {
@@ -193,14 +169,9 @@ func TestPreparedMessage(t *testing.T) {
 // A prepared message obeys the rules of all messages (6455-5.1-e).
 func TestPreparedMessageAfterClose(t *testing.T) {
 	m, err := endpoint.Prepare(wire.Binary, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var out bytes.Buffer
-	e := endpoint.New(&out, endpoint.Config{Role: endpoint.Server})
-	if err := e.Close(1000, ""); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
+	e, out := recorded(endpoint.Config{Role: endpoint.Server})
+	check.Must(t, e.Close(1000, ""))
 	if err := e.SendPrepared(m); err != endpoint.ErrClosed || len(written(t, endpoint.Server, out.Bytes())) != 1 {
 		t.Errorf("got %v, written: % x", err, out.Bytes())
 	}
@@ -229,20 +200,15 @@ func TestInvalidFramesAreRefused(t *testing.T) {
 		{"prepared text", func(*endpoint.Endpoint) error { _, err := endpoint.Prepare(wire.Text, []byte("\xff")); return err }, wire.ErrInvalidUTF8},
 	}
 	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			eachRole(t, func(t *testing.T, role endpoint.Role) {
-				var out bytes.Buffer
-				e := endpoint.New(&out, endpoint.Config{Role: role})
-				if err := tt.call(e); !errors.Is(err, tt.want) || errors.Is(err, net.ErrClosed) {
-					t.Errorf("got %v, want %v", err, tt.want)
-				}
-				if out.Len() > 0 || e.State() != endpoint.Open {
-					t.Errorf("written: % x, state %v", out.Bytes(), e.State())
-				}
-				if err := e.Send(wire.Text, []byte("goes on")); err != nil {
-					t.Error(err)
-				}
-			})
+		subtestRoles(t, tt.name, func(t *testing.T, role endpoint.Role) {
+			e, out := recorded(endpoint.Config{Role: role})
+			if err := tt.call(e); !errors.Is(err, tt.want) || errors.Is(err, net.ErrClosed) {
+				t.Errorf("got %v, want %v", err, tt.want)
+			}
+			if out.Len() > 0 || e.State() != endpoint.Open {
+				t.Errorf("written: % x, state %v", out.Bytes(), e.State())
+			}
+			check.OK(t, e.Send(wire.Text, []byte("goes on")))
 		})
 	}
 }
@@ -252,12 +218,9 @@ func TestInvalidFramesAreRefused(t *testing.T) {
 // (6455-5.4-a, 6455-5.6-a).
 func TestMessageInFragments(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
-		var out bytes.Buffer
-		e := endpoint.New(&out, endpoint.Config{Role: role})
+		e, out := recorded(endpoint.Config{Role: role})
 		m, err := e.NextWriter(wire.Text)
-		if err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, err)
 		steps := []struct {
 			p     string
 			final bool
@@ -286,14 +249,10 @@ func TestMessageInFragments(t *testing.T) {
 			got += fmt.Sprintf("%v %v %q; ", f.Opcode, f.Fin, f.Payload)
 		}
 		const want = `text false "a\xe2"; continuation false ""; continuation false "\x82"; continuation true "\xac"; `
-		if got != want {
-			t.Errorf("got  %s\nwant %s", got, want)
-		}
+		check.Equal(t, got, want, "got")
 		if m.Opcode() != wire.Text {
 			t.Errorf("the message is %v", m.Opcode())
 		}
-		if err := e.Send(wire.Text, []byte("next")); err != nil {
-			t.Error(err)
-		}
+		check.OK(t, e.Send(wire.Text, []byte("next")))
 	})
 }

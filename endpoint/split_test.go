@@ -93,8 +93,7 @@ func TestFirstWrongByteOfAHeaderDecides(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			for _, size := range []int{1, len(tt.header)} {
-				var out bytes.Buffer
-				e := endpoint.New(&out, endpoint.Config{Role: tt.role})
+				e, out := recorded(endpoint.Config{Role: tt.role})
 				for piece := range slices.Chunk([]byte(tt.header), size) {
 					receive(e, piece)
 				}
@@ -112,8 +111,7 @@ func TestFirstWrongByteOfAHeaderDecides(t *testing.T) {
 func TestFragmentLimitBeforeTheLength(t *testing.T) {
 	const empty, more = 65537, 65536 // fragments of a message of one byte; bytes declared by another
 	for _, size := range []int{1, 14} {
-		var out bytes.Buffer
-		e := endpoint.New(&out, endpoint.Config{Role: endpoint.Client, Limits: endpoint.Limits{Message: 1}})
+		e, out := recorded(endpoint.Config{Role: endpoint.Client, Limits: endpoint.Limits{Message: 1}})
 		receive(e, fromPeer(endpoint.Client, wire.Binary, "", false))
 		receive(e, bytes.Repeat(fromPeer(endpoint.Client, wire.Continuation, "", false), empty-1))
 		for piece := range slices.Chunk(declaring(endpoint.Client, wire.Continuation, more, true), size) {

@@ -2,7 +2,6 @@ package endpoint_test
 
 import (
 	"io"
-	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -10,64 +9,8 @@ import (
 
 	"github.com/fibersock/fibersock/endpoint"
 	"github.com/fibersock/fibersock/wire"
+	"github.com/fibersock/fibersock/wstest"
 )
-
-// narrow is one direction of a transport that holds a few bytes.
-type narrow struct {
-	size int
-
-	mu      sync.Mutex // guards the rest
-	changed sync.Cond
-	held    []byte
-	closed  bool
-}
-
-func newNarrow(size int) *narrow {
-	n := &narrow{size: size}
-	n.changed.L = &n.mu
-	return n
-}
-
-func (n *narrow) Write(p []byte) (int, error) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	for done := 0; done < len(p); {
-		for len(n.held) == n.size && !n.closed {
-			n.changed.Wait()
-		}
-		if n.closed {
-			return done, net.ErrClosed
-		}
-		piece := min(len(p)-done, n.size-len(n.held))
-		n.held = append(n.held, p[done:done+piece]...)
-		done += piece
-		n.changed.Broadcast()
-	}
-	return len(p), nil
-}
-
-func (n *narrow) Read(p []byte) (int, error) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	for len(n.held) == 0 && !n.closed {
-		n.changed.Wait()
-	}
-	if len(n.held) == 0 {
-		return 0, io.EOF
-	}
-	read := copy(p, n.held)
-	n.held = append(n.held[:0], n.held[read:]...)
-	n.changed.Broadcast()
-	return read, nil
-}
-
-func (n *narrow) Close() error {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.closed = true
-	n.changed.Broadcast()
-	return nil
-}
 
 // conversation is two endpoints over a narrow transport. They send messages and
 // Pings to each other from several goroutines, receive meanwhile, and one or
@@ -84,24 +27,25 @@ const conversationWriters = 2 // at each end
 
 func (c conversation) run(t *testing.T) {
 	const patience = 30 * time.Second
-	toServer, toClient := newNarrow(c.transport), newNarrow(c.transport)
+	small := wstest.Faults{Buffer: c.transport}
+	client, server := wstest.Pipe(wstest.Plan{ToServer: small, ToClient: small})
+	defer client.Link().Reset()
 	stalled := time.AfterFunc(patience, func() {
 		t.Error("the two ends wait for each other")
-		toServer.Close()
-		toClient.Close()
+		client.Link().Reset()
 	})
 	defer stalled.Stop()
 
 	var done sync.WaitGroup // both have sent and received all messages
 	var ended sync.WaitGroup
 	for _, role := range []endpoint.Role{endpoint.Client, endpoint.Server} {
-		in, out := toServer, toClient
+		nc := server
 		if role == endpoint.Client {
-			in, out = toClient, toServer
+			nc = client
 		}
-		e := endpoint.New(out, endpoint.Config{Role: role, Background: func(f func()) { ended.Go(f) }})
+		e := endpoint.New(nc, endpoint.Config{Role: role, Background: func(f func()) { ended.Go(f) }})
 		done.Add(1)
-		ended.Go(func() { c.receive(t, e, in, done.Done) })
+		ended.Go(func() { c.receive(t, e, nc, done.Done) })
 		c.send(t, e, &done)
 		if role == endpoint.Client || c.bothClose {
 			ended.Go(func() {
@@ -137,7 +81,7 @@ func (c conversation) send(t *testing.T, e *endpoint.Endpoint, sending *sync.Wai
 
 // receive receives until the peer's Close, and then reads and drops the rest,
 // as a socket does.
-func (c conversation) receive(t *testing.T, e *endpoint.Endpoint, in *narrow, complete func()) {
+func (c conversation) receive(t *testing.T, e *endpoint.Endpoint, in io.Reader, complete func()) {
 	complete = sync.OnceFunc(complete)
 	defer complete()
 	received := 0
@@ -160,7 +104,7 @@ func (c conversation) receive(t *testing.T, e *endpoint.Endpoint, in *narrow, co
 			complete()
 		}
 	}
-	in.Close()
+	go io.Copy(io.Discard, in)
 }
 
 // Both ends send more than the transport holds, Pings too, and both receive

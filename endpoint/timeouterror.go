@@ -21,6 +21,12 @@ type TimeoutError struct {
 	Option string
 }
 
+// NewWriteTimeout returns the error of a write that the transport has accepted no
+// byte of for so long. The option of client and server is WriteTimeout.
+func NewWriteTimeout(after time.Duration) *TimeoutError {
+	return &TimeoutError{Missing: "write progress", After: after, Option: "WriteTimeout"}
+}
+
 // Error returns a text with the missing progress, the limit and the option.
 func (e *TimeoutError) Error() string {
 	text := "websocket: no " + e.Missing + " for " + e.After.String()

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/fibersock/fibersock/endpoint"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -46,9 +47,7 @@ func TestTransportEndsAtEveryByte(t *testing.T) {
 			for n := range len(stream) + 1 {
 				e := endpoint.New(io.Discard, endpoint.Config{Role: role})
 				if state == endpoint.CloseSent {
-					if err := e.Close(4000, "ours"); err != nil {
-						t.Fatal(err)
-					}
+					check.Must(t, e.Close(4000, "ours"))
 				}
 				receive(e, stream[:n])
 				err := e.TransportClosed(io.EOF, nil)
@@ -111,24 +110,19 @@ func TestAbortIsTheEnd(t *testing.T) {
 		"Close":       func(r endpoint.Role) []byte { return closeFromPeer(r, 1000, "late") },
 		"broken rule": func(endpoint.Role) []byte { return []byte{0x83} },
 	} {
-		t.Run(name, func(t *testing.T) {
-			eachRole(t, func(t *testing.T, role endpoint.Role) {
-				var out bytes.Buffer
-				e := endpoint.New(&out, endpoint.Config{Role: role})
-				if _, err := e.Abort(nil, func() error { return nil }); err != nil {
-					t.Fatal(err)
-				}
-				events := receive(e, append(whole(role, wire.Ping, ""), last(role)...))
-				if ev := events[len(events)-1]; ev.Err != endpoint.ErrClosed {
-					t.Errorf("got %+v", ev)
-				}
-				if err := e.TransportClosed(net.ErrClosed, nil); err != endpoint.ErrClosed || e.Err() != err || e.CloseCode() != wire.AbnormalClosure {
-					t.Errorf("Lost returned %v, Err %v, code %v", err, e.Err(), e.CloseCode())
-				}
-				if out.Len() > 0 {
-					t.Errorf("written: % x", out.Bytes())
-				}
-			})
+		subtestRoles(t, name, func(t *testing.T, role endpoint.Role) {
+			e, out := recorded(endpoint.Config{Role: role})
+			check.Must(t, check.Err(e.Abort(nil, func() error { return nil })))
+			events := receive(e, append(whole(role, wire.Ping, ""), last(role)...))
+			if ev := events[len(events)-1]; ev.Err != endpoint.ErrClosed {
+				t.Errorf("got %+v", ev)
+			}
+			if err := e.TransportClosed(net.ErrClosed, nil); err != endpoint.ErrClosed || e.Err() != err || e.CloseCode() != wire.AbnormalClosure {
+				t.Errorf("Lost returned %v, Err %v, code %v", err, e.Err(), e.CloseCode())
+			}
+			if out.Len() > 0 {
+				t.Errorf("written: % x", out.Bytes())
+			}
 		})
 	}
 }
@@ -152,7 +146,8 @@ func (b *breaking) Write(p []byte) (int, error) {
 
 // Every write of an endpoint is made to fail. From then on nothing more is
 // written, and every call returns that error. It stays the cause of the end,
-// also if the transport reports another error later (T-C02, T-C08).
+// also if the transport reports another error later (T-C02, T-C08,
+// 6455-6.1-d).
 func TestWriteThatFails(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		large := make([]byte, 100<<10)
@@ -239,5 +234,45 @@ func TestReceivingContinuesAfterAFailedWrite(t *testing.T) {
 			t.Errorf("got %+v", events)
 		}
 		checkClosedBy(t, "Close", e, e.TransportClosed(errTransport, nil), &endpoint.CloseError{Code: 4000, Reason: "because"})
+	})
+}
+
+// The peer's Close arrives during a write, and then a sender aborts the
+// connection, as SlowClose does. The Close is answered all the same: the answer
+// used to be missing, and the peer saw the stream end without one.
+func TestAbortAfterThePeersCloseLeavesTheAnswer(t *testing.T) {
+	eachRole(t, func(t *testing.T, role endpoint.Role) {
+		g := newGate()
+		e := endpoint.New(g, endpoint.Config{Role: role})
+		sent := make(chan error, 1)
+		go func() { sent <- e.Send(wire.Text, []byte("Hello")) }()
+		<-g.entered
+		received := make(chan []event, 1)
+		go func() { received <- receive(e, closeFromPeer(role, wire.NormalClosure, "")) }()
+		for e.Err() == nil { // the Close waits for the write
+			select {
+			case events := <-received:
+				t.Fatalf("received %v", events)
+			default:
+			}
+		}
+		if first, _ := e.Abort(errors.New("too much"), nil); first {
+			t.Error("the connection had not ended before")
+		}
+		late := make(chan error, 1)
+		go func() { late <- e.Send(wire.Text, []byte("late")) }()
+		g.open(nil)
+		check.OK(t, <-sent)
+		<-received
+		var closed *endpoint.CloseError
+		if err := <-late; !errors.As(err, &closed) {
+			t.Errorf("a Send after that returned %v", err)
+		}
+		if got := written(t, role, g.bytes()); len(got) != 2 || got[1].Opcode != wire.Close {
+			t.Errorf("written are %v, want a text and a Close", got)
+		}
+		if !errors.As(e.Err(), &closed) {
+			t.Errorf("the connection has ended by %v", e.Err())
+		}
 	})
 }

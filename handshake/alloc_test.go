@@ -1,9 +1,11 @@
 package handshake_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/test/check"
 )
 
 // browserRequest has the fields of a browser's request.
@@ -31,12 +33,8 @@ func accept(t testing.TB, in, out []byte) []byte {
 		t.Fatal(r, n, err)
 	}
 	u, err := handshake.ValidateRequest(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := handshake.CheckOrigin(r, nil); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
+	check.Must(t, handshake.CheckOrigin(r, nil))
 	a := handshake.ServerAnswer{Key: u.Key, Subprotocol: handshake.SelectSubprotocol(u.Subprotocols, nil)}
 	if out, err = handshake.AppendResponse(out, &a); err != nil {
 		t.Fatal(err)
@@ -84,5 +82,41 @@ func BenchmarkParseRequest(b *testing.B) {
 	var p handshake.RequestParser
 	for b.Loop() {
 		p.Parse(browserRequest)
+	}
+}
+
+// TestAcceptKeyCostsOneAllocation, the string.
+func TestAcceptKeyCostsOneAllocation(t *testing.T) {
+	var accept string
+	got := testing.AllocsPerRun(100, func() { accept = handshake.AcceptKey(sampleKey) })
+	if got != 1 || accept != sampleAccept {
+		t.Errorf("%v allocations for %q, want 1 for %q", got, accept, sampleAccept)
+	}
+}
+
+// TestOffersOfBrowsersCostOneAllocation checks that the list and up to two
+// parameters share one allocation.
+func TestOffersOfBrowsersCostOneAllocation(t *testing.T) {
+	for _, offer := range []string{
+		"permessage-deflate",
+		"permessage-deflate; client_max_window_bits",
+		"permessage-deflate; client_max_window_bits; server_no_context_takeover",
+	} {
+		check.Equal(t, testing.AllocsPerRun(100, func() { handshake.ParseExtensions(nil, offer) }), 1, "%s", offer)
+	}
+}
+
+// TestMalformedListIsLeftAtItsFirstFault checks that the rest of the list costs
+// nothing, at any length (T-D09).
+func TestMalformedListIsLeftAtItsFirstFault(t *testing.T) {
+	for _, begin := range []string{"a", "a;b=1", "a;b=", `a;b="`} {
+		for _, more := range []string{";", ";=", `;"`, ",", "="} {
+			in := begin + " ;" + strings.Repeat(more, 1000)
+			short := testing.AllocsPerRun(10, func() { handshake.ParseExtensions(nil, in[:len(begin)+8]) })
+			long := testing.AllocsPerRun(10, func() { handshake.ParseExtensions(nil, in) })
+			if long > short+2 {
+				t.Errorf("%.20q, of 1000: %v allocations, of few: %v", in, long, short)
+			}
+		}
 	}
 }

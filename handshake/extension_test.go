@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/test/check"
 )
 
 type extensions = []handshake.Extension
@@ -109,9 +110,7 @@ func TestHostileExtensionListsAreReadInOnePass(t *testing.T) {
 func TestExtensionsAreWrittenAsTheyAreRead(t *testing.T) {
 	for _, want := range []string{"foo", "foo; a; b=1; c", "permessage-deflate; client_max_window_bits=15"} {
 		list, err := handshake.ParseExtensions(nil, want)
-		if err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, err)
 		if got := handshake.AppendExtension([]byte("x, "), list[0]); string(got) != "x, "+want {
 			t.Errorf("AppendExtension = %q, want %q", got, want)
 		}

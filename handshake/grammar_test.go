@@ -3,6 +3,8 @@ package handshake
 import (
 	"strings"
 	"testing"
+
+	"github.com/fibersock/fibersock/internal/test/check"
 )
 
 const (
@@ -32,9 +34,7 @@ func TestEveryByteHasItsClasses(t *testing.T) {
 		for i := range 256 {
 			c := byte(i)
 			want := strings.IndexByte(tt.want, c) >= 0 || tt.high && c >= 0x80
-			if got := tt.in(c); got != want {
-				t.Errorf("%s: %q is in it: %v", tt.name, c, got)
-			}
+			check.Equal(t, tt.in(c), want, "%s: %q is in it", tt.name, c)
 		}
 	}
 }
@@ -51,14 +51,10 @@ func TestSmallLetters(t *testing.T) {
 		if at := strings.IndexByte(letters[:26], c); at >= 0 {
 			want = letters[26+at]
 		}
-		if got := lower(c); got != want {
-			t.Errorf("lower(%q) = %q, want %q", c, got, want)
-		}
+		check.Equal(t, lower(c), want, "lower(%q)", c)
 	}
 	const mixed, small = "@AMZ[`amz{À\u212Aé0", "@amz[`amz{À\u212Aé0"
-	if got := toLower(mixed); got != small {
-		t.Errorf("toLower(%q) = %q, want %q", mixed, got, small)
-	}
+	check.Equal(t, toLower(mixed), small, "toLower(%q)", mixed)
 	for _, tt := range []struct {
 		a, b string
 		want bool
@@ -66,9 +62,7 @@ func TestSmallLetters(t *testing.T) {
 		{"", "", true}, {"Host", "hOST", true}, {"az", "AZ", true}, {"host", "hosts", false}, {"hosts", "host", false}, {"", "a", false},
 		{"@", "`", false}, {"[", "{", false}, {"ahost", "bhost", false}, {"host-a", "host-b", false}, {"k", "\u212A", false},
 	} {
-		if got := equalFold(tt.a, tt.b); got != tt.want {
-			t.Errorf("equalFold(%q, %q) = %v", tt.a, tt.b, got)
-		}
+		check.Equal(t, equalFold(tt.a, tt.b), tt.want, "equalFold(%q, %q)", tt.a, tt.b)
 	}
 }
 
@@ -80,9 +74,7 @@ func TestPercentEncoding(t *testing.T) {
 		"": false, "%": false, "%4": false, "41": false, "a41": false, "%%41": false, "%g0": false, "%0g": false, "%G0": false, "%0G": false,
 		"%/0": false, "%0/": false, "%:0": false, "%0:": false, "%@0": false, "%0@": false, "%`0": false, "%0`": false, "% 4": false, "%4 ": false,
 	} {
-		if got := isPercentEncoded(s); got != want {
-			t.Errorf("isPercentEncoded(%q) = %v", s, got)
-		}
+		check.Equal(t, isPercentEncoded(s), want, "isPercentEncoded(%q)", s)
 	}
 }
 
@@ -93,9 +85,7 @@ func TestRegName(t *testing.T) {
 		"": false, "/a": false, "a/": false, "a:b": false, "a b": false, "a@b": false, "é": false, "%": false, "a%": false, "%4": false, "%4g": false,
 		"%41/": false, "%41%": false, "%41%4": false, "%41 b": false, "[a]": false, "a\x00": false, "a\x7f": false,
 	} {
-		if got := validRegName(s); got != want {
-			t.Errorf("validRegName(%q) = %v", s, got)
-		}
+		check.Equal(t, validRegName(s), want, "validRegName(%q)", s)
 	}
 }
 
@@ -135,9 +125,7 @@ func TestDefaultPorts(t *testing.T) {
 		"ws": 80, "WS": 80, "http": 80, "HTTP": 80, "wss": 443, "wSs": 443, "https": 443, "HttpS": 443,
 		"": 0, "w": 0, "wsss": 0, "ftp": 0, "httpx": 0, "file": 0,
 	} {
-		if got := defaultPort(scheme); got != want {
-			t.Errorf("defaultPort(%q) = %d, want %d", scheme, got, want)
-		}
+		check.Equal(t, defaultPort(scheme), want, "defaultPort(%q)", scheme)
 	}
 }
 
@@ -148,9 +136,7 @@ func TestOptionalWhiteSpace(t *testing.T) {
 		"": "", " ": "", "\t": "", " \t \t": "", "a": "a", " a": "a", "a ": "a", "\ta": "a", "a\t": "a", " \ta \tb\t ": "a \tb",
 		"\na": "\na", "a\r": "a\r", "\va\f": "\va\f", "\u00a0a\u00a0": "\u00a0a\u00a0",
 	} {
-		if got := trim(s); got != want {
-			t.Errorf("trim(%q) = %q, want %q", s, got, want)
-		}
+		check.Equal(t, trim(s), want, "trim(%q)", s)
 	}
 }
 
@@ -189,9 +175,7 @@ func TestQuotedTextIsShort(t *testing.T) {
 		text + "y":      `"` + text + `"...`,
 		text + text:     `"` + text + `"...`,
 	} {
-		if got := quote(s); got != want {
-			t.Errorf("quote(%q) = %s, want %s", s, got, want)
-		}
+		check.Equal(t, quote(s), want, "quote(%q)", s)
 	}
 }
 
@@ -225,8 +209,7 @@ func TestParseNumber(t *testing.T) {
 		{"1_0", 10, 999, 0, false},
 		{"", 10, 999, 0, false},
 	} {
-		n, ok := parseNumber(tt.s, tt.base, tt.limit)
-		if ok != tt.ok || ok && n != tt.n {
+		if n, ok := parseNumber(tt.s, tt.base, tt.limit); ok != tt.ok || n != tt.n {
 			t.Errorf("%q in base %d up to %d: %d, %t", tt.s, tt.base, tt.limit, n, ok)
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/fibersock/fibersock/internal/test/check"
 )
 
 // TestEveryByteOfAKey checks base64 of 16 bytes, with padding only at the end
@@ -18,9 +20,7 @@ func TestEveryByteOfAKey(t *testing.T) {
 			if at >= 22 {
 				want = c == '='
 			}
-			if got := validKey(changed); got != want {
-				t.Errorf("validKey(%q) = %v", changed, got)
-			}
+			check.Equal(t, validKey(changed), want, "validKey(%q)", changed)
 		}
 	}
 	for _, bad := range []string{"", "==", key[1:], key[:23], key + "=", "A" + key, strings.Repeat("=", 24), key[:20] + "====" /* 15 bytes */} {
@@ -43,30 +43,6 @@ func TestEveryByteOfAScheme(t *testing.T) {
 	}
 	if validScheme("") {
 		t.Error("an empty scheme is accepted")
-	}
-}
-
-// TestPatternsOfHosts checks that a pattern without a port allows every port.
-func TestPatternsOfHosts(t *testing.T) {
-	for _, tt := range []struct {
-		host, pattern string
-		want          bool
-	}{
-		{"h", "h", true}, {"h:1", "h", true}, {"h:1", "h:1", true}, {"h", "h:1", false}, {"h:2", "h:1", false}, {"H", "h", true}, {"g", "h", false},
-		{"a.h", "*.h", true}, {"a.h:1", "*.h", true}, {"a.h:1", "*.h:1", true}, {"a.h:2", "*.h:1", false}, {"h", "*.h", false}, {"ah", "*.h", false},
-		{"[::1]", "[::1]", true}, {"[::1]:1", "[::1]", true}, {"[::1]", "::1", false}, {"h", "", false}, {"h", "*", true}, {"h", "http://h", false}, {"a.h", "*.", false},
-	} {
-		r := &Request{Target: "/", Header: Header{{"Host", tt.host}}}
-		if err := CheckHost(r, []string{"other", tt.pattern}); (err == nil) != tt.want {
-			t.Errorf("pattern %q, Host %q: %v", tt.pattern, tt.host, err)
-		}
-	}
-	bad := &Request{Target: "/", Header: Header{{"Host", "a b"}}}
-	if err := CheckHost(bad, nil); err != nil {
-		t.Errorf("without patterns: %v", err)
-	}
-	if err, ok := CheckHost(bad, []string{"a b"}).(*Error); !ok || err.Status != 421 {
-		t.Errorf("a malformed host: %v", err)
 	}
 }
 
@@ -111,14 +87,13 @@ func TestStatusTexts(t *testing.T) {
 		if !ok {
 			want = "Handshake Refused"
 		}
-		if got := statusText(status); got != want {
-			t.Errorf("status %d is named %q, want %q", status, got, want)
-		}
+		check.Equal(t, statusText(status), want, "status %d is named", status)
 	}
 }
 
 // TestSubprotocolsOfARequest checks lists over several lines, up to 128
-// members.
+// members, and the selection: one of the client's subprotocols, in the client's
+// order, or none (6455-4.2.2-f, 6455-4.2.2-g).
 func TestSubprotocolsOfARequest(t *testing.T) {
 	for _, tt := range []struct {
 		lines []string
@@ -154,5 +129,17 @@ func TestSubprotocolsOfARequest(t *testing.T) {
 		if got := SelectSubprotocol(strings.Fields(tt.offered), strings.Fields(tt.supported)); got != tt.want {
 			t.Errorf("of %q with %q supported %q is selected, want %q", tt.offered, tt.supported, got, tt.want)
 		}
+	}
+}
+
+// TestPlacesInAHeadAreNamed checks the names for errors.
+func TestPlacesInAHeadAreNamed(t *testing.T) {
+	for p, want := range map[place]string{
+		atStart: "head", inMethod: "method", inTarget: "request target", inRequestVersion: "HTTP version",
+		inStatusLine: "status line", afterStatus: "status line", inReason: "reason phrase", startLineFeed: "head",
+		lineStart: "header field name", inName: "header field name", inValue: "header field value",
+		valueLineFeed: "head", lastLineFeed: "head", headDone: "head",
+	} {
+		check.Equal(t, p.String(), want, "place %d is named", p)
 	}
 }

@@ -1,14 +1,13 @@
 package handshake_test
 
 import (
-	"bufio"
 	"bytes"
-	"io"
 	"net/http"
 	"strings"
 	"testing"
 
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/test/check"
 )
 
 // 9112-9.6-a, 6455-4.2.1-a, T-E01, T-D19: the connection closes, and the body
@@ -32,28 +31,10 @@ func TestRefusalIsAWholeResponse(t *testing.T) {
 	}
 }
 
-// readRefusal parses a response with net/http and expects no bytes after it.
-func readRefusal(t *testing.T, b []byte) (*http.Response, string) {
-	t.Helper()
-	r := bufio.NewReader(bytes.NewReader(b))
-	resp, err := http.ReadResponse(r, nil)
-	if err != nil {
-		t.Fatalf("%q: %v", b, err)
-	}
-	body, err := io.ReadAll(resp.Body)
-	if err != nil || r.Buffered() > 0 || !resp.Close {
-		t.Fatalf("%q: %v, %d bytes left, close %v", b, err, r.Buffered(), resp.Close)
-	}
-	if resp.Header.Get("Content-Type") != "text/plain; charset=utf-8" || resp.Header.Get("X-Content-Type-Options") != "nosniff" {
-		t.Errorf("%q: may be sniffed as HTML", b)
-	}
-	return resp, string(body)
-}
-
 // 6455-4.2.2-b, 6455-4.2.2-e: a server can use any status from 300.
 func TestEveryStatusIsReadByAnHTTPClient(t *testing.T) {
 	for status := -1; status < 1100; status++ {
-		resp, body := readRefusal(t, handshake.AppendRefusal(nil, &handshake.Error{Status: status}))
+		resp, body := readAnswer(t, "GET", handshake.AppendRefusal(nil, &handshake.Error{Status: status}))
 		want := status
 		if status < 300 || status > 599 || status == 304 { // a 304 has no body
 			want = 500 // T-E01: neither 101 nor a success for a proxy
@@ -72,11 +53,9 @@ func TestEveryStatusIsReadByAnHTTPClient(t *testing.T) {
 		505: "HTTP Version Not Supported: this is a WebSocket endpoint over HTTP/1.1\n",
 		506: "Handshake Refused\n",
 	} {
-		if got := (&handshake.Error{Status: status}).Body(); got != want {
-			t.Errorf("status %d: body %q, want %q", status, got, want)
-		}
+		check.Equal(t, (&handshake.Error{Status: status}).Body(), want, "status %d: body", status)
 	}
-	resp, _ := readRefusal(t, handshake.AppendRefusal(nil, nil))
+	resp, _ := readAnswer(t, "GET", handshake.AppendRefusal(nil, nil))
 	if resp.StatusCode != 500 {
 		t.Errorf("no error at all: %s", resp.Status)
 	}
@@ -87,7 +66,7 @@ func TestEveryStatusIsReadByAnHTTPClient(t *testing.T) {
 func TestRefusalOfAnotherVersion(t *testing.T) {
 	r := parseRequest(t, head(requestLine, replace(requestFields, "Sec-WebSocket-Version", "Sec-WebSocket-Version: 25")...))
 	_, err := handshake.ValidateRequest(r)
-	resp, _ := readRefusal(t, handshake.AppendRefusal(nil, err.(*handshake.Error)))
+	resp, _ := readAnswer(t, "GET", handshake.AppendRefusal(nil, err.(*handshake.Error)))
 	if resp.StatusCode != 426 || resp.Header.Get("Upgrade") != "websocket" || resp.Header.Get("Sec-WebSocket-Version") != "13" {
 		t.Errorf("got %s, %v", resp.Status, resp.Header)
 	}
@@ -146,9 +125,7 @@ func TestFieldsThatMayNotBeSentAreLeftOutOfARefusal(t *testing.T) {
 	}
 	got := handshake.AppendRefusal(nil, &handshake.Error{Status: 401, Header: header})
 	want := handshake.AppendRefusal(nil, &handshake.Error{Status: 401, Header: map[string][]string{"X-Mixed": {"ok"}}})
-	if !bytes.Equal(got, want) {
-		t.Errorf("got %q, want %q", got, want)
-	}
+	check.Slices(t, got, want, "")
 }
 
 // The text for the log has the status and the reason.

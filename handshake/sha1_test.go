@@ -4,6 +4,8 @@ import (
 	"crypto/sha1"
 	"strings"
 	"testing"
+
+	"github.com/fibersock/fibersock/internal/test/check"
 )
 
 // TestSHA1 compares with crypto/sha1, for every length that both accept. With
@@ -12,8 +14,6 @@ func TestSHA1(t *testing.T) {
 	text := strings.Repeat("The quick brown fox jumps over the lazy dog. \x00\x80\xff", 3)
 	for n := range 120 {
 		p := []byte(text[:n])
-		if got, want := sha1Sum(p), sha1.Sum(p); got != want {
-			t.Errorf("%d bytes: %x, want %x", n, got, want)
-		}
+		check.Equal(t, sha1Sum(p), sha1.Sum(p), "%d bytes", n)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/fibersock/fibersock/internal/test/check"
 )
 
 const (
@@ -200,15 +202,9 @@ func TestURLsAreWrittenAsTheyAreUsed(t *testing.T) {
 		{URL{Scheme: "ws", Host: "fe80::1%a", Port: 80, Target: "/"}, "[fe80::1]", "[fe80::1%a]:80", "ws://[fe80::1%25a]/"},
 		{URL{Scheme: "ws", Host: "h", Port: 80, Target: "/", User: &Userinfo{"u", "SECRET"}}, "h", "h:80", "ws://h/"},
 	} {
-		if got := tt.u.HostHeader(); got != tt.header {
-			t.Errorf("%+v has the Host %q, want %q", tt.u, got, tt.header)
-		}
-		if got := tt.u.Address(); got != tt.address {
-			t.Errorf("%+v has the address %q, want %q", tt.u, got, tt.address)
-		}
-		if got := tt.u.String(); got != tt.text {
-			t.Errorf("%+v is written %q, want %q", tt.u, got, tt.text)
-		}
+		check.Equal(t, tt.u.HostHeader(), tt.header, "%+v has the Host", tt.u)
+		check.Equal(t, tt.u.Address(), tt.address, "%+v has the address", tt.u)
+		check.Equal(t, tt.u.String(), tt.text, "%+v is written", tt.u)
 	}
 }
 
@@ -245,8 +241,6 @@ func TestSecretsAreHidden(t *testing.T) {
 		"mailto:S@h":         "***@h",
 		"ws://S@h/p://x?S@S": "ws://***",
 	} {
-		if got := redact(in); got != want {
-			t.Errorf("redact(%q) = %q, want %q", in, got, want)
-		}
+		check.Equal(t, redact(in), want, "redact(%q)", in)
 	}
 }

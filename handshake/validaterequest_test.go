@@ -1,7 +1,6 @@
 package handshake_test
 
 import (
-	"errors"
 	"reflect"
 	"strings"
 	"testing"
@@ -105,17 +104,11 @@ func TestOpeningHandshakesThatAreRefused(t *testing.T) {
 		{"6455-4.2.1-e empty Host", requestLine, with("Host", "Host:"), 400},
 		{"6455-4.2.1-e two Hosts", requestLine, also("Host: server.example.com"), 400},
 		{"9112-3.2-a Host with space", requestLine, with("Host", "Host: a b"), 400},
-		{"9112-3.2-a Host with path", requestLine, with("Host", "Host: a/b"), 400},
-		{"9112-3.2-a Host with userinfo", requestLine, with("Host", "Host: u@h"), 400},
-		{"9112-3.2-a Host list", requestLine, with("Host", "Host: a, b"), 400},
-		{"9112-3.2-a Host with letters as port", requestLine, with("Host", "Host: h:http"), 400},
 		{"9112-3.2-a Host with port too high", requestLine, with("Host", "Host: h:65536"), 400},
-		{"9112-3.2-a Host is a bare port", requestLine, with("Host", "Host: :80"), 400},
 		{"9112-3.2-a Host is IPv6 without brackets", requestLine, with("Host", "Host: ::1"), 400},
 		{"9112-3.2-a text after the brackets", requestLine, with("Host", "Host: [::1]x"), 400},
 		{"9112-3.2-a Host with zone", requestLine, with("Host", "Host: [fe80::1%25eth0]"), 400},
 		{"9112-3.2-a Host not ASCII", requestLine, with("Host", "Host: bücher"), 400},
-		{"9112-3.2-a Host with stray percent", requestLine, with("Host", "Host: a%zz"), 400},
 		{"6455-4.2.1-f T-D05 no Upgrade", requestLine, with("Upgrade"), 426},
 		{"6455-4.2.1-f longer word", requestLine, with("Upgrade", "Upgrade: websockets"), 426},
 		{"6455-4.2.1-f T-E06 another protocol", requestLine, with("Upgrade", "Upgrade: h2c"), 426},
@@ -129,15 +122,8 @@ func TestOpeningHandshakesThatAreRefused(t *testing.T) {
 		{"6455-4.2.1-h empty key", requestLine, key(""), 400},
 		{"6455-4.2.1-h short key", requestLine, key("abc"), 400},
 		{"6455-4.2.1-h key without padding", requestLine, key("dGhlIHNhbXBsZSBub25jZQ"), 400},
-		{"6455-4.2.1-h 3 bytes", requestLine, key("AAAA"), 400},
-		{"6455-4.2.1-h 15 bytes", requestLine, key("AQIDBAUGBwgJCgsMDQ4P"), 400},
-		{"6455-4.2.1-h 17 bytes", requestLine, key("AQIDBAUGBwgJCgsMDQ4PEBE="), 400},
-		{"6455-4.2.1-h 18 bytes", requestLine, key("AQIDBAUGBwgJCgsMDQ4PEBES"), 400},
 		{"6455-4.2.1-h 32 bytes", requestLine, key(strings.Repeat("A", 43) + "="), 400},
-		{"6455-4.2.1-h only padding", requestLine, key(strings.Repeat("=", 24)), 400},
-		{"6455-4.2.1-h not base64", requestLine, key(strings.Repeat("!", 24)), 400},
 		{"6455-4.2.1-h URL-safe alphabet", requestLine, key("--------------------__=="), 400},
-		{"6455-4.2.1-h quoted", requestLine, key(`"` + sampleKey + `"`), 400},
 		{"6455-11.3.1-a two keys", requestLine, also("Sec-WebSocket-Key: " + sampleKey), 400},
 		{"6455-4.2.1-j T-A05 T-D05 no version", requestLine, with("Sec-WebSocket-Version"), 426},
 		{"T-A05 T-H18 draft 76", requestLine, []string{requestFields[0], requestFields[1], requestFields[2],
@@ -155,9 +141,7 @@ func TestOpeningHandshakesThatAreRefused(t *testing.T) {
 		{"6455-4.2.1-l words in the list", requestLine, also("Sec-WebSocket-Protocol: a b"), 400},
 		{"6455-4.2.1-l separator in a name", requestLine, also("Sec-WebSocket-Protocol: a, b/c"), 400},
 		{"6455-4.2.1-l second line", requestLine, also("Sec-WebSocket-Protocol: a", "Sec-WebSocket-Protocol: b c"), 400},
-		{"6455-4.2.1-l quoted name", requestLine, also(`Sec-WebSocket-Protocol: "a"`), 400},
 		{"6455-4.2.1-l empty list", requestLine, also("Sec-WebSocket-Protocol:"), 400},
-		{"6455-4.2.1-l only commas", requestLine, also("Sec-WebSocket-Protocol: ,,"), 400},
 		{"T-D01 many blanks", requestLine, also("Sec-WebSocket-Protocol: a" + strings.Repeat(" ", 60000) + "b"), 400},
 		{"too many subprotocols", requestLine, also("Sec-WebSocket-Protocol: " + strings.Repeat("a,", 129)), 400},
 		{"6455-4.2.1-m no name", requestLine, also("Sec-WebSocket-Extensions: ;="), 400},
@@ -207,38 +191,6 @@ func TestEveryFieldIsNeeded(t *testing.T) {
 	}
 }
 
-// The reason has the field, its value and the expected value.
-func TestReasonsNameTheFault(t *testing.T) {
-	for _, c := range []struct {
-		line   string
-		fields []string
-		want   string
-	}{
-		{requestLine, replace(requestFields, "Upgrade"), "no Upgrade field, want websocket; a proxy may have removed the field"},
-		{requestLine, replace(requestFields, "Upgrade", "Upgrade: h2c", "Upgrade: x"), `Upgrade "h2c, x" lacks websocket`},
-		{requestLine, replace(requestFields, "Connection"), "no Connection field, want Upgrade; a proxy may have removed the field"},
-		{requestLine, replace(requestFields, "Connection", "Connection: close"), `Connection "close" lacks Upgrade`},
-		{requestLine, replace(requestFields, "Sec-WebSocket-Version"), "no Sec-WebSocket-Version field, want 13"},
-		{requestLine, replace(requestFields, "Sec-WebSocket-Version", "Sec-WebSocket-Version: 13, 8"), `Sec-WebSocket-Version "13, 8", want 13`},
-		{requestLine, append(requestFields, "Sec-WebSocket-Version: 13"), "2 Sec-WebSocket-Version fields, want one"},
-		{requestLine, replace(requestFields, "Sec-WebSocket-Key"), "0 Sec-WebSocket-Key fields, want one"},
-		{requestLine, replace(requestFields, "Host"), "0 Host fields, want one"},
-		{requestLine, replace(requestFields, "Host", "Host: fd00::1:80"), `Host "fd00::1:80" is not a host with an optional port; an IPv6 address needs brackets`},
-		{"POST / HTTP/1.1", requestFields, `method "POST", want GET`},
-		{"GET x?secret HTTP/1.1", requestFields, `request target "x" (and more) does not start with "/"`},
-		{"GET http://a:b/ HTTP/1.1", requestFields, `request target "http://a:b/" has a malformed host or port`},
-		{"GET /#x HTTP/1.1", requestFields, `request target "/" (and more) contains a fragment or a byte that is not printable ASCII`},
-		{"GET / HTTP/1.0", requestFields, `version "HTTP/1.0", want HTTP/1.1; a proxy may have lowered the version`},
-		{"GET / HTTP/2.0", requestFields, `version "HTTP/2.0", want HTTP/1.1; remove "h2" from NextProtos to make TLS clients use HTTP/1.1`},
-	} {
-		_, err := handshake.ValidateRequest(parseRequest(t, head(c.line, c.fields...)))
-		var refused *handshake.Error
-		if !errors.As(err, &refused) || refused.Reason != c.want {
-			t.Errorf("%s %q:\ngot  %v\nwant %s", c.line, c.fields, err, c.want)
-		}
-	}
-}
-
 // 6455-4.2.1-b, 6455-4.2.2-d, 9110-7.8-g: the fields that a status requires.
 func TestRefusalsCarryTheFieldsTheirStatusNeeds(t *testing.T) {
 	for _, c := range []struct {
@@ -254,45 +206,6 @@ func TestRefusalsCarryTheFieldsTheirStatusNeeds(t *testing.T) {
 		refused, ok := err.(*handshake.Error)
 		if !ok || !reflect.DeepEqual(refused.Header, c.want) {
 			t.Errorf("%s %q: %+v, want fields %v", c.line, c.fields, refused, c.want)
-		}
-	}
-}
-
-func TestTargetsArePathAndQueryAsSent(t *testing.T) {
-	for _, c := range []struct{ target, path, query, host string }{
-		{"/chat", "/chat", "", "host.example"},
-		{"/a%2Fb?c=d&e?f", "/a%2Fb", "c=d&e?f", "host.example"},
-		{"/?", "/", "", "host.example"},
-		{"//a/b", "//a/b", "", "host.example"},
-		{"/http://x/", "/http://x/", "", "host.example"},
-		{"http://H:81/a?b", "/a", "b", "H:81"},
-		{"wss://h", "/", "", "h"},
-		{"https://h?b", "/", "b", "h"},
-		{"*", "*", "", "host.example"},
-	} {
-		r := handshake.Request{Target: c.target, Header: handshake.Header{{"host", "host.example"}}}
-		if r.Path() != c.path || r.Query() != c.query || r.Host() != c.host {
-			t.Errorf("%q: path %q, query %q, host %q; want %q, %q, %q", c.target, r.Path(), r.Query(), r.Host(), c.path, c.query, c.host)
-		}
-	}
-}
-
-// 6455-4.2.2-f, 6455-4.2.2-g: one of the client's subprotocols, in the client's
-// order, or none.
-func TestSubprotocolSelection(t *testing.T) {
-	for _, c := range []struct {
-		offered, supported []string
-		want               string
-	}{
-		{[]string{"a", "b"}, []string{"b"}, "b"},
-		{[]string{"b", "a"}, []string{"a", "b"}, "b"},
-		{[]string{"a"}, []string{"b"}, ""},
-		{[]string{"Chat"}, []string{"chat"}, ""},
-		{nil, []string{"chat"}, ""},
-		{[]string{"chat"}, nil, ""},
-	} {
-		if got := handshake.SelectSubprotocol(c.offered, c.supported); got != c.want {
-			t.Errorf("SelectSubprotocol(%q, %q) = %q, want %q", c.offered, c.supported, got, c.want)
 		}
 	}
 }

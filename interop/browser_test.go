@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )
@@ -140,9 +141,7 @@ func (v visit) isRefused(t *testing.T) {
 func (v visit) seesTheServerGoingAway(t *testing.T) {
 	p := v.browser.open(t, v.url)
 	p.connect()
-	if err := v.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, v.Process.Signal(syscall.SIGTERM))
 	p.sawClose(wire.GoingAway, "")
 }
 
@@ -194,17 +193,13 @@ func startServe(t *testing.T) serving {
 func startCloser(t *testing.T, origins ...string) string {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	listenDirectly(t, &server.Server{Origins: origins, Handler: server.Handler{
 		Message: func(c *server.Conn, _ wire.Opcode, p []byte) {
 			code, reason, _ := strings.Cut(string(p), " ")
 			var number int
 			fmt.Sscan(code, &number)
-			if err := c.Close(wire.StatusCode(number), reason); err != nil {
-				t.Errorf("close %q: %v", p, err)
-			}
+			check.OKf(t, c.Close(wire.StatusCode(number), reason), "close %q", p)
 		},
 	}}, ln)
 	return "ws://" + ln.Addr().String() + "/"

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/internal/test/testcert"
 )
 
@@ -44,17 +45,13 @@ func serverTLS(o options) *tls.Config {
 func (c certificate) files(t *testing.T) (cert, key string) {
 	t.Helper()
 	cert, key, err := testcert.Files(t.TempDir(), c.pair)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	return cert, key
 }
 
 func writeFile(t *testing.T, dir, name, content string) string {
 	t.Helper()
 	file := filepath.Join(dir, name)
-	if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, os.WriteFile(file, []byte(content), 0o600))
 	return file
 }

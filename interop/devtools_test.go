@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/fibersock/fibersock/client"
+	"github.com/fibersock/fibersock/internal/test/check"
 )
 
 // A browser is a headless Chromium, driven over the DevTools protocol, which is JSON over WebSocket, by our client.
@@ -31,9 +32,7 @@ func startBrowser(t *testing.T) *browser {
 		"--remote-debugging-port=0", "--user-data-dir="+t.TempDir(), "about:blank"))
 	url := chromium.errors.await(t, "DevTools listening on ")
 	conn, err := client.Dial(patient(t), url, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	b := &browser{conn: conn}
 	t.Cleanup(func() {
 		conn.CloseNow()

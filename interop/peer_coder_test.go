@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/coder/websocket"
-
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -18,9 +18,7 @@ func dialCoder(t *testing.T, url string, o options) endpoint {
 	t.Helper()
 	transport := &http.Transport{TLSClientConfig: clientTLS(o)}
 	conn, _, err := websocket.Dial(patient(t), url, &websocket.DialOptions{HTTPClient: &http.Client{Transport: transport}, Subprotocols: o.offered})
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	return newCoder(t, conn)
 }
 

@@ -6,9 +6,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gorilla/websocket"
-
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
+	"github.com/gorilla/websocket"
 )
 
 func TestGorilla(t *testing.T) {
@@ -23,9 +23,7 @@ func dialGorilla(t *testing.T, url string, o options) endpoint {
 	t.Helper()
 	dialer := websocket.Dialer{Subprotocols: o.offered, TLSClientConfig: clientTLS(o), WriteBufferSize: gorillaBuffer, HandshakeTimeout: patience}
 	conn, _, err := dialer.Dial(url, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	return newGorilla(t, conn)
 }
 

@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/fibersock/fibersock/internal/test/check"
 )
 
 // find returns the path of the first of the programs that is installed.
@@ -42,12 +44,8 @@ func start(t *testing.T, cmd *exec.Cmd) *process {
 		Pdeathsig: syscall.SIGTERM, // when the tests are cut short, as by go test -timeout
 	}
 	stderr, err := cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
+	check.Must(t, cmd.Start())
 	drained := make(chan struct{})
 	go func() {
 		defer close(drained)

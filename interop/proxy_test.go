@@ -9,12 +9,17 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/fibersock/fibersock/internal/test/check"
 )
 
 // A proxy starts a reverse proxy, with or without TLS, for the plain server at
-// backend, a host and port. dial connects to the proxy; nil is the default
-// dialer.
-type proxy func(t *testing.T, backend string, secure bool) (url string, dial dialFunc)
+// backend, a host and port, with an idle timeout in seconds. dial connects to
+// the proxy; nil is the default dialer.
+type proxy func(t *testing.T, backend string, secure bool, idle int) (url string, dial dialFunc)
+
+// proxies are the proxies by name.
+var proxies = map[string]proxy{"nginx": startNginx, "haproxy": startHAProxy}
 
 // usualIdle is the default idle timeout of the proxies, in seconds.
 const usualIdle = 60
@@ -38,7 +43,7 @@ func through(t *testing.T, name string, start proxy) {
 				behind := o
 				behind.secure = false
 				backend, accept := server.listen(t, behind)
-				url, dial := start(t, strings.TrimSuffix(strings.TrimPrefix(backend, "ws://"), "/"), o.secure)
+				url, dial := start(t, strings.TrimSuffix(strings.TrimPrefix(backend, "ws://"), "/"), o.secure, usualIdle)
 				return ourClient(dial).dial(t, url, o), accept()
 			},
 		})
@@ -83,13 +88,8 @@ http {
 }
 `
 
-func startNginx(t *testing.T, backend string, secure bool) (string, dialFunc) {
-	t.Helper()
-	return startNginxFor(t, backend, secure, usualIdle)
-}
-
-// startNginxFor starts an nginx with an idle timeout in seconds.
-func startNginxFor(t *testing.T, backend string, secure bool, idle int) (string, dialFunc) {
+// startNginx starts an nginx with an idle timeout in seconds.
+func startNginx(t *testing.T, backend string, secure bool, idle int) (string, dialFunc) {
 	t.Helper()
 	dir := t.TempDir()
 	socket := filepath.Join(dir, "socket")
@@ -121,24 +121,15 @@ backend out
 	server ours %[2]s
 `
 
-func startHAProxy(t *testing.T, backend string, secure bool) (string, dialFunc) {
-	t.Helper()
-	return startHAProxyFor(t, backend, secure, usualIdle)
-}
-
-// startHAProxyFor starts a haproxy with an idle timeout in seconds. It inherits
+// startHAProxy starts a haproxy with an idle timeout in seconds. It inherits
 // its socket: connections queue there until it is ready.
-func startHAProxyFor(t *testing.T, backend string, secure bool, idle int) (string, dialFunc) {
+func startHAProxy(t *testing.T, backend string, secure bool, idle int) (string, dialFunc) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	defer listener.Close() // haproxy has a duplicate
 	file, err := listener.(*net.TCPListener).File()
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	defer file.Close()
 
 	dir := t.TempDir()
@@ -148,9 +139,7 @@ func startHAProxyFor(t *testing.T, backend string, secure bool, idle int) (strin
 		cert, key := testCertificate().files(t)
 		for _, file := range []string{cert, key} {
 			text, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, err)
 			both = append(both, text...)
 		}
 		scheme, ssl = "wss", "ssl crt "+writeFile(t, dir, "both.pem", string(both))

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -62,13 +63,9 @@ func startScript(t *testing.T, name string, program ...string) party {
 	t.Helper()
 	cmd := exec.Command(program[0], program[1:]...)
 	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	s := &script{process: start(t, cmd), in: in, out: bufio.NewReader(out)}
 	return party{name: name, dial: s.dial, listen: s.listen}
 }
@@ -89,9 +86,7 @@ func (s *script) listen(t *testing.T, o options) (string, func() endpoint) {
 		c.Cert, c.Key = testCertificate().files(t)
 	}
 	a, err := s.call(c)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	return a.URL, func() endpoint { return s.opened(t, command{Do: "accept"}) }
 }
 
@@ -99,9 +94,7 @@ func (s *script) listen(t *testing.T, o options) (string, func() endpoint) {
 func (s *script) opened(t *testing.T, c command) endpoint {
 	t.Helper()
 	a, err := s.call(c)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	return scriptEndpoint{s, a.Subprotocol}
 }
 

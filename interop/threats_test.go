@@ -14,15 +14,10 @@ import (
 
 	"github.com/fibersock/fibersock/client"
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )
-
-// The proxies, with an idle timeout in seconds.
-var proxies = map[string]func(t *testing.T, backend string, secure bool, idle int) (string, dialFunc){
-	"nginx":   startNginxFor,
-	"haproxy": startHAProxyFor,
-}
 
 // The ways to serve that read a handshake in ways of their own.
 var backends = map[string]func(t *testing.T, s *server.Server, ln net.Listener){
@@ -44,9 +39,7 @@ func eachProxy(t *testing.T, s func() *server.Server, test func(t *testing.T, s 
 				}
 				test(t, s, func() net.Conn {
 					nc, err := dial(patient(t), "tcp", strings.TrimSuffix(strings.TrimPrefix(url, "ws://"), "/"))
-					if err != nil {
-						t.Fatal(err)
-					}
+					check.Must(t, err)
 					nc.SetDeadline(time.Now().Add(patience))
 					t.Cleanup(func() { nc.Close() })
 					return nc
@@ -59,9 +52,7 @@ func eachProxy(t *testing.T, s func() *server.Server, test func(t *testing.T, s 
 func listenLoopback(t *testing.T) net.Listener {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	return ln
 }
 
@@ -206,9 +197,7 @@ func TestBytesBehindTheHandshakeThroughProxies(t *testing.T) {
 		} {
 			t.Run(name, func(t *testing.T) {
 				nc := raw()
-				if _, err := io.WriteString(nc, tt.request+tt.behind); err != nil {
-					t.Fatal(err)
-				}
+				check.Must(t, check.Err(io.WriteString(nc, tt.request+tt.behind)))
 				all, err := io.ReadAll(nc)
 				head, rest, found := strings.Cut(string(all), "\r\n\r\n")
 				if !found || !strings.HasPrefix(head, "HTTP/1.1 101 ") || strings.Contains(strings.ToLower(head), "h2c") {
@@ -245,13 +234,9 @@ func TestOriginsThroughProxies(t *testing.T) {
 			{"site.example:8443", "https://site.example:8444", []int{403}},
 		} {
 			nc := raw()
-			if _, err := io.WriteString(nc, handshakeFor("/", "Host: "+tt.host, "Origin: "+tt.origin, "Cookie: s=1")); err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, check.Err(io.WriteString(nc, handshakeFor("/", "Host: "+tt.host, "Origin: "+tt.origin, "Cookie: s=1"))))
 			head := make([]byte, len("HTTP/1.1 101"))
-			if _, err := io.ReadFull(nc, head); err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, check.Err(io.ReadFull(nc, head)))
 			if status := string(head[len("HTTP/1.1 "):]); !slices.ContainsFunc(tt.status, func(s int) bool { return status == fmt.Sprint(s) }) {
 				t.Errorf("a page of %s to %s: %s, want %v", tt.origin, tt.host, status, tt.status)
 			}
@@ -268,9 +253,7 @@ func TestHostsThroughProxies(t *testing.T) {
 	eachProxy(t, newServer, func(t *testing.T, _ *server.Server, raw func() net.Conn) {
 		for host, want := range map[string]int{"site.example": 101, "site.example:8443": 101, "evil.example": 421, "127.0.0.1": 421} {
 			nc := raw()
-			if _, err := io.WriteString(nc, handshakeFor("/", "Host: "+host)); err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, check.Err(io.WriteString(nc, handshakeFor("/", "Host: "+host))))
 			head := make([]byte, len("HTTP/1.1 101"))
 			if _, err := io.ReadFull(nc, head); err != nil || string(head[len("HTTP/1.1 "):]) != fmt.Sprint(want) {
 				t.Errorf("%s: %q, %v, want %d", host, head, err, want)
@@ -341,15 +324,11 @@ func TestIdleConnectionsThroughProxies(t *testing.T) {
 				t.Error("the silent client's server was told nothing")
 			}
 			// The other has been as silent for as long, but for Pings.
-			if err := kept.conn.SendText("still here"); err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, kept.conn.SendText("still here"))
 			if got := <-received; got != "still here<nil>" {
 				t.Errorf("the other received %s", got)
 			}
-			if err := kept.conn.Close(wire.NormalClosure, ""); err != nil {
-				t.Error(err)
-			}
+			check.OK(t, kept.conn.Close(wire.NormalClosure, ""))
 		})
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )
@@ -21,6 +22,14 @@ func accept(s *server.Server, nc net.Conn, h server.Handshake) <-chan accepted {
 		result <- accepted{c, err}
 	}()
 	return result
+}
+
+// mustAccept returns the connection of Accept.
+func mustAccept(t *testing.T, s *server.Server, nc net.Conn) *server.Conn {
+	t.Helper()
+	a := result(t, accept(s, nc, server.Handshake{}))
+	check.Must(t, a.err)
+	return a.c
 }
 
 type accepted struct {
@@ -47,9 +56,7 @@ func TestAcceptReturnsTheConnection(t *testing.T) {
 		})
 		p.response()
 		a := result(t, got)
-		if a.err != nil {
-			t.Fatal(a.err)
-		}
+		check.Must(t, a.err)
 		c := a.c
 		if c.Value() != "somebody" || c.Subprotocol() != "chat" || c.Path() != "/x" || c.State() != server.Open {
 			t.Errorf("the connection is %v, %q, %q, %v", c.Value(), c.Subprotocol(), c.Path(), c.State())
@@ -57,13 +64,9 @@ func TestAcceptReturnsTheConnection(t *testing.T) {
 		p.send(frame(wire.Ping, "?"), fragment(wire.Binary, "two", false), fragment(wire.Continuation, " parts", true))
 		p.want(`pong "?"`)
 		for _, want := range []string{"Hello", "two parts"} {
-			if m, err := c.Receive(t.Context()); err != nil || m.Text() != want {
-				t.Errorf("received %q, %v, want %q", m.Text(), err, want)
-			}
+			receives(t, c, want)
 		}
-		if err := c.SendText("bye"); err != nil {
-			t.Error(err)
-		}
+		check.OK(t, c.SendText("bye"))
 		p.want(`text "bye"`)
 		p.send(closing(4000, "thanks"))
 		p.want(`close 4000 ""`)
@@ -85,14 +88,9 @@ func TestAcceptedConnectionEndsAfterCloseWithoutAReceiver(t *testing.T) {
 			rec := newRecorder(t)
 			s := &server.Server{Handler: rec.handler()}
 			nc, p := connect()
-			a := result(t, accept(s, nc, server.Handshake{}))
-			if a.err != nil {
-				t.Fatal(a.err)
-			}
+			c := mustAccept(t, s, nc)
 			closeIt := func() {
-				if err := a.c.Close(wire.NormalClosure, "enough"); err != nil {
-					t.Error(err)
-				}
+				check.OK(t, c.Close(wire.NormalClosure, "enough"))
 			}
 			if closeFirst {
 				closeIt()
@@ -103,13 +101,11 @@ func TestAcceptedConnectionEndsAfterCloseWithoutAReceiver(t *testing.T) {
 			if !closeFirst {
 				closeIt()
 			}
-			p.want(`close 1000 "enough"`)
-			p.send(closing(wire.NormalClosure, ""))
-			p.wantEnd()
+			p.wantClose(`close 1000 "enough"`, closing(wire.NormalClosure, ""))
 			rec.want("open", `close 1000 ""`)
 			n := 0
 			for {
-				if _, err := a.c.Receive(t.Context()); err != nil {
+				if _, err := c.Receive(t.Context()); err != nil {
 					break
 				}
 				n++
@@ -124,6 +120,7 @@ func TestAcceptedConnectionEndsAfterCloseWithoutAReceiver(t *testing.T) {
 
 // A handler that panics in Open fails the connection before Accept returns it.
 func TestAcceptReturnsWhyTheConnectionDidNotOpen(t *testing.T) {
+	t.Parallel()
 	eachOurs(t, func(t *testing.T, connect func() (net.Conn, *peer)) {
 		var failed *server.FailError
 		var panicked *server.PanicError
@@ -140,11 +137,7 @@ func TestAcceptReturnsWhyTheConnectionDidNotOpen(t *testing.T) {
 		var full *server.CapacityError
 		s = &server.Server{Log: func(error) {}, MaxConns: 1}
 		nc, _ = connect()
-		if a := result(t, accept(s, nc, server.Handshake{})); a.err != nil {
-			t.Fatal(a.err)
-		} else {
-			defer a.c.CloseNow()
-		}
+		defer mustAccept(t, s, nc).CloseNow()
 		nc, p = connect()
 		if a := result(t, accept(s, nc, server.Handshake{})); a.c != nil || !errors.As(a.err, &full) {
 			t.Errorf("Accept above the limit returned %v, %v", a.c, a.err)
@@ -171,14 +164,11 @@ func TestAcceptedConnectionSendsWithSlowBlock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ours, theirs := net.Pipe()
 		s := &server.Server{MaxBacklog: 1000, WriteTimeout: time.Minute}
-		a := <-accept(s, ours, server.Handshake{})
-		if a.err != nil {
-			t.Fatal(a.err)
-		}
+		c := mustAccept(t, s, ours)
 		sent := make(chan error, 1)
 		go func() {
 			for range 100 {
-				if err := a.c.SendBinary(make([]byte, 1000)); err != nil {
+				if err := c.SendBinary(make([]byte, 1000)); err != nil {
 					sent <- err
 					return
 				}
@@ -193,10 +183,8 @@ func TestAcceptedConnectionSendsWithSlowBlock(t *testing.T) {
 		for range 100 {
 			p.want("binary 1000 bytes")
 		}
-		if err := <-sent; err != nil {
-			t.Error(err)
-		}
-		a.c.CloseNow()
+		check.OK(t, <-sent)
+		c.CloseNow()
 		shutdown(t, s)
 	})
 }
@@ -206,31 +194,19 @@ func TestShutdownClosesAcceptedConnections(t *testing.T) {
 	eachOurs(t, func(t *testing.T, connect func() (net.Conn, *peer)) {
 		s := new(server.Server)
 		nc, p := connect()
-		a := result(t, accept(s, nc, server.Handshake{}))
-		if a.err != nil {
-			t.Fatal(a.err)
-		}
-		done := make(chan error, 1)
-		go func() { done <- s.Shutdown(t.Context()) }()
+		c := mustAccept(t, s, nc)
+		done := begin(func() error { return s.Shutdown(t.Context()) })
 		p.want(`close 1001 ""`)
 		p.send(text("last words"), closing(1001, ""))
 		p.wantEnd()
-		if m, err := a.c.Receive(t.Context()); err != nil || m.Text() != "last words" {
-			t.Errorf("received %q, %v", m.Text(), err)
-		}
-		if err := result(t, done); err != nil {
-			t.Error(err)
-		}
+		receives(t, c, "last words")
+		check.OK(t, result(t, done))
 	})
 }
 
 // The subprotocols of a Handshake replace those of the server.
 func TestSubprotocolsOfOneRequest(t *testing.T) {
-	var parser handshake.RequestParser
-	r, _, err := parser.Parse([]byte(request("/", "Sec-WebSocket-Protocol: a, b, c")))
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := parse(t, request("/", "Sec-WebSocket-Protocol: a, b, c"))
 	s := &server.Server{Subprotocols: []string{"a"}}
 	for _, tt := range []struct {
 		own  []string
@@ -274,8 +250,7 @@ func TestCheckOriginDecidesOnOtherOrigins(t *testing.T) {
 			},
 		})
 		for _, tt := range tests {
-			p := s.dial(t)
-			p.send(request("/")[:len(request("/"))-2], tt.origins, "\r\n")
+			p := s.ask(t, request("/")[:len(request("/"))-2], tt.origins, "\r\n")
 			if got := p.response().Status; got != tt.status || len(asked) > 0 != tt.asked {
 				t.Errorf("%q: status %d, asked %d times", tt.origins, got, len(asked))
 			}
@@ -286,33 +261,10 @@ func TestCheckOriginDecidesOnOtherOrigins(t *testing.T) {
 	})
 }
 
-// A prepared message is broadcast like any other, by the method and by the
-// function.
-func TestBroadcastPrepared(t *testing.T) {
-	eachLoop(t, func(t *testing.T, start starter) {
-		rec := newRecorder(t)
-		s := start(t, &server.Server{Handler: rec.handler()})
-		m, err := server.Prepare(wire.Binary, []byte("Hello"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		peers := []*peer{s.open(t), s.open(t)}
-		for range peers {
-			rec.conn()
-		}
-		s.BroadcastPrepared(m)
-		server.BroadcastPrepared(s.Conns(), m)
-		for _, p := range peers {
-			p.want(`binary "Hello"`, `binary "Hello"`)
-		}
-	})
-}
-
 // The request is parsed once while a caller holds it.
 func TestRequestIsParsedOnce(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
-		rec := newRecorder(t)
-		s := start(t, &server.Server{Handler: rec.handler()})
+		s, rec := recorded(t, start, &server.Server{})
 		s.openAs(t, "/x?y", "X-Field: 1")
 		c := rec.conn()
 		r := c.Request()

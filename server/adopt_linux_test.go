@@ -6,6 +6,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 )
 
@@ -13,31 +14,20 @@ import (
 // if its client has reset it. Adopt and Run report its end like any other. They
 // used to panic, and RemoteAddr would have returned nil.
 func TestFileConnOfAResetClient(t *testing.T) {
-	eachOurs(t, func(t *testing.T, connect func() (net.Conn, *peer)) {
-		wrap := ours[t.Name()[len("TestFileConnOfAResetClient/"):]]
-		handed := func() net.Conn {
-			ln := listenTCP(t)
-			defer ln.Close()
-			theirs, err := net.Dial("tcp", ln.Addr().String())
-			if err != nil {
-				t.Fatal(err)
-			}
-			nc, err := ln.Accept()
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer nc.Close()
-			f, err := nc.(*net.TCPConn).File()
-			if err != nil {
-				t.Fatal(err)
-			}
+	each(t, ours, func(t *testing.T, wrap func(net.Conn) net.Conn) {
+		handed := func() (nc net.Conn) {
+			passed, theirs := tcpPair(t)
+			f, err := passed.File()
+			check.Must(t, err)
 			defer f.Close()
+			passed.Close()
 			(&peer{nc: theirs}).reset()
-			for nc.RemoteAddr() != nil {
-				nc.Close()
-				if nc, err = net.FileConn(f); err != nil {
-					t.Fatal(err)
+			for nc == nil || nc.RemoteAddr() != nil {
+				if nc != nil {
+					nc.Close()
 				}
+				nc, err = net.FileConn(f)
+				check.Must(t, err)
 			}
 			return wrap(nc)
 		}
@@ -59,29 +49,25 @@ func TestFileConnOfAResetClient(t *testing.T) {
 // accepts like any other. Connections used to wait for 15 others, and Shutdown
 // for the next one.
 func TestListenerMadeBlocking(t *testing.T) {
+	t.Parallel()
 	starters := map[string]func(t *testing.T, s *server.Server, ln net.Listener) *running{"system's": serve}
 	addListenTLS(starters)
-	for name, start := range starters {
-		t.Run(name, func(t *testing.T) {
-			ln := listenTCP(t)
-			block := func() {
-				f, err := ln.(*net.TCPListener).File()
-				if err != nil {
-					t.Fatal(err)
-				}
-				f.Fd()
-				f.Close()
-			}
+	each(t, starters, func(t *testing.T, start func(t *testing.T, s *server.Server, ln net.Listener) *running) {
+		ln := listenTCP(t)
+		block := func() {
+			f, err := ln.(*net.TCPListener).File()
+			check.Must(t, err)
+			f.Fd()
+			f.Close()
+		}
+		block()
+		s := start(t, &server.Server{Handler: server.Handler{Message: echo}}, ln)
+		for range 4 {
+			p := s.open(t)
+			p.echo("Hello")
+			p.nc.Close()
 			block()
-			s := start(t, &server.Server{Handler: server.Handler{Message: echo}}, ln)
-			for range 4 {
-				p := s.open(t)
-				p.send(text("Hello"))
-				p.want(`text "Hello"`)
-				p.nc.Close()
-				block()
-			}
-			shutdown(t, s.Server)
-		})
-	}
+		}
+		shutdown(t, s.Server)
+	})
 }

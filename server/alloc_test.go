@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/fibersock/fibersock/internal/netloop"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -26,6 +27,7 @@ type nowhere struct{}
 func (nowhere) Write(p []byte) (int, error)       { return len(p), nil }
 func (nowhere) Writev(head, payload []byte) error { return nil }
 func (nowhere) Buffered() int                     { return 0 }
+func (nowhere) Space(size int) int                { return size }
 func (nowhere) AwaitSpace(int)                    {}
 func (nowhere) Unacknowledged() int               { return 0 }
 func (nowhere) ReadPaused() bool                  { return false }
@@ -136,9 +138,7 @@ func TestBroadcastIsEncodedOnce(t *testing.T) {
 	}
 	p := make([]byte, size)
 	broadcast := func() {
-		if err := s.Broadcast(wire.Binary, p); err != nil {
-			t.Error(err)
-		}
+		check.OK(t, s.Broadcast(wire.Binary, p))
 		for _, c := range conns {
 			c.forceFlush()
 		}

@@ -4,9 +4,9 @@ import (
 	"errors"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )
@@ -59,22 +59,20 @@ func TestUnfinishedMessageEndsTheConnection(t *testing.T) {
 	partial := server.Handler{Partial: func(*server.Conn, wire.Opcode, []byte, bool) {}}
 	for _, tt := range tests {
 		for style, h := range map[string]server.Handler{"whole": {}, "partial": partial} {
-			t.Run(tt.name+", "+style, func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					rec := newRecorder(t)
-					h.Open, h.Error, h.Close = rec.open, rec.error, rec.closed
-					s := served(t, &server.Server{Handler: h, AssemblyTimeout: 8 * time.Second, PingInterval: -1})
-					p := s.open(t)
-					p.send(tt.sends)
-					p.meanwhile(tt.then)
-					timed(t, "failed", 8*time.Second, func() { p.want(lateClose) })
-					p.wantEnd()
-					rec.want("open", "failed 1008", `close 1006 ""`)
-					wantLate(t, rec.failure())
-					if st := s.Stats(); st.Timeouts.Assembly != 1 || st.Ended.Failed != 1 {
-						t.Errorf("%+v", st)
-					}
-				})
+			check.Bubble(t, tt.name+", "+style, func(t *testing.T) {
+				rec := newRecorder(t)
+				h.Open, h.Error, h.Close = rec.open, rec.error, rec.closed
+				s := served(t, &server.Server{Handler: h, AssemblyTimeout: 8 * time.Second, PingInterval: -1})
+				p := s.open(t)
+				p.send(tt.sends)
+				p.meanwhile(tt.then)
+				timed(t, "failed", 8*time.Second, func() { p.want(lateClose) })
+				p.wantEnd()
+				rec.want("open", "failed 1008", `close 1006 ""`)
+				wantLate(t, rec.failure())
+				if st := s.Stats(); st.Timeouts.Assembly != 1 || st.Ended.Failed != 1 {
+					t.Errorf("%+v", st)
+				}
 			})
 		}
 	}
@@ -93,29 +91,25 @@ func TestSlowMessageThatMakesProgressIsReceived(t *testing.T) {
 	}
 	for name, frames := range forms {
 		all := strings.Join(frames, "")
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				rec, p := open(t)
-				p.meanwhile(func(p *peer) { p.rest() })
-				for rest := all; len(rest) > 0; time.Sleep(timeout / 10) {
-					n := min(len(rest), 8<<10)
-					p.send(rest[:n])
-					rest = rest[n:]
-				}
-				rec.want("open", "binary 1048576 bytes")
-			})
+		check.Bubble(t, name, func(t *testing.T) {
+			rec, p := open(t)
+			p.meanwhile(func(p *peer) { p.rest() })
+			for rest := all; len(rest) > 0; time.Sleep(timeout / 10) {
+				n := min(len(rest), 8<<10)
+				p.send(rest[:n])
+				rest = rest[n:]
+			}
+			rec.want("open", "binary 1048576 bytes")
 		})
-		t.Run(name+" that stops", func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				rec, p := open(t)
-				p.send(declaring(wire.Binary, size, true))
-				for range 10 {
-					time.Sleep(timeout * 3 / 4)
-					p.send(strings.Repeat("a", 64<<10))
-				}
-				timed(t, "failed", timeout, func() { p.want(lateClose) })
-				rec.want("open", "failed 1008")
-			})
+		check.Bubble(t, name+" that stops", func(t *testing.T) {
+			rec, p := open(t)
+			p.send(declaring(wire.Binary, size, true))
+			for range 10 {
+				time.Sleep(timeout * 3 / 4)
+				p.send(strings.Repeat("a", 64<<10))
+			}
+			timed(t, "failed", timeout, func() { p.want(lateClose) })
+			rec.want("open", "failed 1008")
 		})
 	}
 }
@@ -129,73 +123,56 @@ func TestOverlappingMessagesAreInTime(t *testing.T) {
 		"texts and Pongs":  text("Hello") + frame(wire.Pong, "Hello"),
 		"fragmented texts": fragment(wire.Text, "Hel", false) + fragment(wire.Continuation, "lo", true),
 	}
-	for name, stream := range streams {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				p := served(t, &server.Server{AssemblyTimeout: 8 * time.Second, PingInterval: -1}).open(t)
-				const cut = 8
-				p.send(stream[:cut])
-				for range 20 {
-					time.Sleep(5 * time.Second)
-					p.send(stream[cut:] + stream[:cut])
-				}
-				p.send(stream[cut:] + closing(1000, ""))
-				p.want(`close 1000 ""`)
-			})
-		})
-	}
+	eachBubble(t, streams, func(t *testing.T, stream string) {
+		p := served(t, &server.Server{AssemblyTimeout: 8 * time.Second, PingInterval: -1}).open(t)
+		const cut = 8
+		p.send(stream[:cut])
+		for range 20 {
+			time.Sleep(5 * time.Second)
+			p.send(stream[cut:] + stream[:cut])
+		}
+		p.send(stream[cut:] + closing(1000, ""))
+		p.want(`close 1000 ""`)
+	})
 }
 
 // AssemblyTimeout does not run while the application is busy.
 func TestMessageThatWaitsForTheProgramIsInTime(t *testing.T) {
 	halves := [2]string{fragment(wire.Text, "Hel", false), fragment(wire.Continuation, "lo", true)}
-	t.Run("for a handler", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			rec := newRecorder(t)
-			h := rec.handler()
-			h.Message = nil
-			h.Partial = func(c *server.Conn, op wire.Opcode, p []byte, final bool) {
+	check.Bubble(t, "for a handler", func(t *testing.T) {
+		rec := newRecorder(t)
+		h := rec.handler()
+		h.Message = nil
+		h.Partial = func(c *server.Conn, op wire.Opcode, p []byte, final bool) {
+			time.Sleep(20 * time.Second)
+			rec.partial(c, op, p, final)
+		}
+		p := served(t, &server.Server{Handler: h, AssemblyTimeout: 8 * time.Second}).open(t)
+		p.send(halves[0])
+		p.meanwhile(func(p *peer) { p.trySend(halves[1]) })
+		rec.want("open", `partial text "Hel" +`, `partial text "lo" .`)
+	})
+	check.Bubble(t, "for Serve", func(t *testing.T) {
+		rec := newRecorder(t)
+		h := rec.handler()
+		h.Serve = func(c *server.Conn) {
+			for range 3 {
 				time.Sleep(20 * time.Second)
-				rec.partial(c, op, p, final)
+				m, err := c.Receive(t.Context())
+				rec.note("%q %v", m.Text(), err)
 			}
-			p := served(t, &server.Server{Handler: h, AssemblyTimeout: 8 * time.Second}).open(t)
-			p.send(halves[0])
-			p.meanwhile(func(p *peer) { p.trySend(halves[1]) })
-			rec.want("open", `partial text "Hel" +`, `partial text "lo" .`)
-		})
-	})
-	t.Run("for Serve", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			rec := newRecorder(t)
-			h := rec.handler()
-			h.Serve = func(c *server.Conn) {
-				for range 3 {
-					time.Sleep(20 * time.Second)
-					m, err := c.Receive(t.Context())
-					rec.note("%q %v", m.Text(), err)
-				}
-			}
-			p := served(t, &server.Server{Handler: h, AssemblyTimeout: 8 * time.Second}).open(t)
-			p.send(text("a") + text("b") + halves[0])
-			p.meanwhile(func(p *peer) { p.trySend(halves[1]) })
-			rec.want("open", `"a" <nil>`, `"b" <nil>`, `"Hello" <nil>`)
-		})
-	})
-}
-
-func TestUnfinishedMessageWithoutTimeLimit(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p := served(t, &server.Server{Handler: server.Handler{Message: echo}, AssemblyTimeout: -1, PingInterval: -1}).open(t)
-		p.send(fragment(wire.Text, "Hel", false))
-		time.Sleep(12 * time.Hour)
-		p.send(fragment(wire.Continuation, "lo", true))
-		p.want(`text "Hello"`)
+		}
+		p := served(t, &server.Server{Handler: h, AssemblyTimeout: 8 * time.Second}).open(t)
+		p.send(text("a") + text("b") + halves[0])
+		p.meanwhile(func(p *peer) { p.trySend(halves[1]) })
+		rec.want("open", `"a" <nil>`, `"b" <nil>`, `"Hello" <nil>`)
 	})
 }
 
 // A message that stays incomplete ends the connection and its Receive, also if
 // the client does not react, or continues to send (T-C15).
 func TestUnfinishedMessageEndsTheConnectionOverSockets(t *testing.T) {
+	t.Parallel()
 	clients := map[string]func(p *peer){
 		"one that answers":  func(p *peer) { p.send(closing(1008, "")); p.nc.Close() },
 		"one that hangs up": func(p *peer) { p.nc.Close() },

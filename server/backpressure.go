@@ -138,23 +138,17 @@ func (c *Conn) awaitsClient() bool {
 	return c.endpoint.HasBackpressure() && c.transport.Buffered() > 0
 }
 
-// backpressure is a connection with SlowBlock as an endpoint.Backpressure.
-type backpressure struct{ *Conn }
-
-// Room returns how many of size bytes may be written now.
-func (b backpressure) Room(size int) int {
-	limit := b.server.writeLimit()
-	return limit.Space(b.transport.Buffered(), size)
+// backpressure is the endpoint.Backpressure of a connection with SlowBlock: the
+// transport blocks its writers.
+type backpressure struct {
+	netloop.Socket
+	conn *Conn
 }
-
-// AwaitRoom waits until some of size bytes may be written, or the connection
-// has ended.
-func (b backpressure) AwaitRoom(size int) { b.transport.AwaitSpace(size) }
 
 // Written ends the connection's output, if that had to wait for the frame.
 func (b backpressure) Written() {
-	if b.State() == Closed {
-		b.transport.CloseWrite(b.closeExchanged())
+	if b.conn.State() == Closed {
+		b.CloseWrite(b.conn.closeExchanged())
 	}
 }
 

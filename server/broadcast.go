@@ -41,12 +41,19 @@ func BroadcastPrepared(to iter.Seq[*Conn], m *Prepared) {
 }
 
 // Prepared is an encoded message. It can be sent to any number of clients, any
-// number of times, from any goroutine.
+// number of times, from any goroutine. With Server.Compression, it is compressed
+// once, by itself, for all clients.
 type Prepared = endpoint.Prepared
 
 // Prepare encodes p as a message of type op, Text or Binary. p is not kept. The
 // error is ErrNotData or wire.ErrInvalidUTF8 for a message that cannot be sent.
 func Prepare(op wire.Opcode, p []byte) (*Prepared, error) { return endpoint.Prepare(op, p) }
+
+// PrepareUncompressed is Prepare of a message that is sent without compression;
+// see Conn.SendUncompressed.
+func PrepareUncompressed(op wire.Opcode, p []byte) (*Prepared, error) {
+	return endpoint.PrepareUncompressed(op, p)
+}
 
 // SendPrepared sends m; see Send.
 func (c *Conn) SendPrepared(m *Prepared) error {

@@ -3,14 +3,15 @@ package server_test
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"net"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 	"github.com/fibersock/fibersock/wstest"
@@ -20,8 +21,7 @@ import (
 func TestBroadcastReachesAll(t *testing.T) {
 	const clients, messages = 20, 50
 	eachLoop(t, func(t *testing.T, start starter) {
-		rec := newRecorder(t)
-		s := start(t, &server.Server{Handler: rec.handler()})
+		s, rec := recorded(t, start, &server.Server{})
 		var peers []*peer
 		for range clients {
 			peers = append(peers, s.open(t))
@@ -32,9 +32,7 @@ func TestBroadcastReachesAll(t *testing.T) {
 		gone.nc.Close() // no error, whether the server has noticed it or not
 		half.send(request("/")[:20])
 		for i := range messages {
-			if err := s.Broadcast(wire.Text, fmt.Append(nil, i)); err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, s.Broadcast(wire.Text, fmt.Append(nil, i)))
 		}
 		for _, p := range peers {
 			for i := range messages {
@@ -44,28 +42,28 @@ func TestBroadcastReachesAll(t *testing.T) {
 	})
 }
 
-// The function Broadcast sends to the given connections.
+// The function Broadcast sends to the given connections, and so does
+// BroadcastPrepared.
 func TestBroadcastToSome(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
-		rec := newRecorder(t)
-		s := start(t, &server.Server{Handler: rec.handler()})
+		s, rec := recorded(t, start, &server.Server{})
 		var peers []*peer
 		var conns []*server.Conn
 		for range 4 {
 			peers = append(peers, s.open(t))
 			conns = append(conns, rec.conn())
 		}
-		if err := server.Broadcast(slices.Values(conns[:2]), wire.Binary, []byte("some")); err != nil {
-			t.Fatal(err)
-		}
-		if err := s.Broadcast(wire.Binary, []byte("all")); err != nil {
-			t.Fatal(err)
-		}
+		prepared, err := server.Prepare(wire.Binary, []byte("prepared"))
+		check.Must(t, err)
+		check.Must(t, server.Broadcast(slices.Values(conns[:2]), wire.Binary, []byte("some")))
+		server.BroadcastPrepared(slices.Values(conns[:2]), prepared)
+		check.Must(t, s.Broadcast(wire.Binary, []byte("all")))
+		s.BroadcastPrepared(prepared)
 		for i, p := range peers {
 			if i < 2 {
-				p.want(`binary "some"`)
+				p.want(`binary "some"`, `binary "prepared"`)
 			}
-			p.want(`binary "all"`)
+			p.want(`binary "all"`, `binary "prepared"`)
 		}
 	})
 }
@@ -76,11 +74,9 @@ func TestBroadcastPrecedesLaterMessages(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		for range 20 {
 			c, p, _ := opened(t, start, &server.Server{})
-			all := func(yield func(*server.Conn) bool) { yield(c) }
+			all := only(c)
 			broadcast := func(s string) {
-				if err := server.Broadcast(all, wire.Text, []byte(s)); err != nil {
-					t.Fatal(err)
-				}
+				check.Must(t, server.Broadcast(all, wire.Text, []byte(s)))
 			}
 			broadcast("1")
 			c.SendText("2")
@@ -92,42 +88,9 @@ func TestBroadcastPrecedesLaterMessages(t *testing.T) {
 			broadcast("8")
 			c.Close(1000, "")
 			broadcast("too late")
-			p.want(`text "1"`, `text "2"`, `text "3"`, `text "4"`, `text "5" +`, `continuation "6"`, `text "7"`, `text "8"`, `close 1000 ""`)
-			p.send(closing(1000, ""))
-			p.wantEnd()
+			p.want(`text "1"`, `text "2"`, `text "3"`, `text "4"`, `text "5" +`, `continuation "6"`, `text "7"`, `text "8"`)
+			p.wantClose(`close 1000 ""`, closing(1000, ""))
 		}
-	})
-}
-
-// A Close is sent inside an unfinished message, although broadcasts wait for
-// the end of that message.
-func TestCloseInsideAMessageDoesNotWaitForBroadcasts(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		rec := newRecorder(t)
-		s := &server.Server{Handler: rec.handler()}
-		p := served(t, s).open(t)
-		c := rec.conn()
-		go func() {
-			c.SendFragment(wire.Text, []byte("a"), false)
-			s.Broadcast(wire.Text, []byte("never"))
-			c.Close(1000, "")
-		}()
-		p.want(`text "a" +`, `close 1000 ""`)
-		p.send(closing(1000, ""))
-		p.wantEnd()
-	})
-}
-
-// Shutdown sends queued broadcasts before its Close.
-func TestShutdownDoesNotOvertakeABroadcast(t *testing.T) {
-	eachLoop(t, func(t *testing.T, start starter) {
-		rec := newRecorder(t)
-		s := start(t, &server.Server{Handler: rec.handler()})
-		p := s.open(t)
-		rec.conn()
-		s.Broadcast(wire.Text, []byte("goodbye"))
-		p.meanwhile(func(*peer) { s.Shutdown(t.Context()) })
-		p.want(`text "goodbye"`, `close 1001 ""`)
 	})
 }
 
@@ -142,14 +105,13 @@ func TestInvalidBroadcastIsRefused(t *testing.T) {
 			t.Errorf("%v: %v", op, err)
 		}
 	}
-	if err := s.Broadcast(wire.Text, []byte("to nobody")); err != nil {
-		t.Error(err)
-	}
+	check.OK(t, s.Broadcast(wire.Text, []byte("to nobody")))
 }
 
 // A client that does not read delays no other client, and is aborted when its
 // backlog is full (T-C09).
 func TestStalledReceiverOfBroadcastsIsCutByItsBacklog(t *testing.T) {
+	t.Parallel()
 	const clients, messages, size = 20, 100, 1000
 	synctest.Test(t, func(t *testing.T) {
 		rec := newRecorder(t)
@@ -165,9 +127,7 @@ func TestStalledReceiverOfBroadcastsIsCutByItsBacklog(t *testing.T) {
 		}
 		start := time.Now()
 		for range messages {
-			if err := s.Broadcast(wire.Binary, make([]byte, size)); err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, s.Broadcast(wire.Binary, make([]byte, size)))
 			for _, p := range peers {
 				p.want("binary 1000 bytes")
 			}
@@ -189,8 +149,7 @@ func TestStalledReceiverOfBroadcastsIsCutByItsBacklog(t *testing.T) {
 // A broadcast may exceed the backlog of a client without buffered output.
 func TestBroadcastLargerThanTheBacklog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		rec := newRecorder(t)
-		s := served(t, &server.Server{Handler: rec.handler(), MaxBacklog: 10})
+		s, rec := recorded(t, served, &server.Server{MaxBacklog: 10})
 		p := s.open(t)
 		rec.conn()
 		for range 3 {
@@ -201,74 +160,5 @@ func TestBroadcastLargerThanTheBacklog(t *testing.T) {
 	})
 }
 
-// Without a backlog limit, WriteTimeout ends a client that does not read.
-func TestStalledReceiverOfBroadcastsIsCutByItsTimeout(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		rec := newRecorder(t)
-		s := served(t, &server.Server{Handler: rec.handler(), MaxBacklog: -1, WriteTimeout: 8 * time.Second})
-		s.open(t)
-		c := rec.conn()
-		timed(t, "cut", 8*time.Second, func() {
-			for range 1000 {
-				if err := s.Broadcast(wire.Binary, make([]byte, 10_000)); err != nil {
-					t.Fatal(err)
-				}
-			}
-			rec.want("open", "lost", `close 1006 ""`)
-		})
-		wantTimeout(t, c.Err(), "WriteTimeout")
-	})
-}
-
-// A client that does not read is aborted over TCP when the kernel buffers and
-// the backlog are full.
-func TestStalledReceiverOverTCP(t *testing.T) {
-	const size, messages = 256 << 10, 80
-	eachLoop(t, func(t *testing.T, start starter) {
-		rec := newRecorder(t)
-		s := start(t, &server.Server{Handler: rec.handler()})
-		s.open(t)
-		stalled := rec.conn()
-		var peers []*peer
-		for range 3 {
-			peers = append(peers, s.open(t))
-			rec.conn()
-		}
-		for range messages {
-			s.Broadcast(wire.Binary, make([]byte, size))
-			for _, p := range peers {
-				p.want(fmt.Sprintf("binary %d bytes", size))
-			}
-		}
-		rec.want("open", "open", "open", "open", "lost", `close 1006 ""`)
-		if err := stalled.Err(); !isA[*server.BacklogError](err) {
-			t.Errorf("the stalled one: %v", err)
-		}
-	})
-}
-
-// Broadcasts, sends and ends of connections at the same time (T-H02).
-func TestBroadcastsAtOnceWithEverythingElse(t *testing.T) {
-	eachLoop(t, func(t *testing.T, start starter) {
-		s := start(t, &server.Server{Handler: server.Handler{Message: echo}})
-		var all sync.WaitGroup
-		for i := range 8 {
-			all.Go(func() {
-				for range 20 {
-					p := s.open(t)
-					p.trySend(text("Hello"))
-					if i%2 == 0 {
-						p.next()
-					}
-					p.reset()
-				}
-			})
-			all.Go(func() {
-				for range 100 {
-					s.Broadcast(wire.Text, []byte("Hello"))
-				}
-			})
-		}
-		all.Wait()
-	})
-}
+// only yields one connection.
+func only(c *server.Conn) iter.Seq[*server.Conn] { return slices.Values([]*server.Conn{c}) }

@@ -3,10 +3,16 @@
 package server
 
 import (
+	"errors"
 	"math"
+	"math/rand/v2"
+	"net"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/fibersock/fibersock/internal/test/check"
 )
 
 // strict has every timeout. Its connections get Pings after ten seconds.
@@ -62,5 +68,98 @@ func TestClockWrapsAround(t *testing.T) {
 				t.Errorf("%d ticks before the clock wraps around: %v after its time", before, state)
 			}
 		})
+	}
+}
+
+// congested is a transport whose kernel buffers hold bytes for the client.
+type congested struct {
+	nowhere
+	bytes atomic.Int64
+}
+
+func (t *congested) Unacknowledged() int { return int(t.bytes.Load()) }
+
+// PongTimeout does not end a connection while the kernel buffers in front of
+// the Ping shrink. A client that read a large message for longer than
+// PongTimeout used to lose its connection (theturtle32/WebSocket-Node#229,
+// python-websockets/websockets#1005).
+func TestPongTimeoutWaitsForAClientThatTakesEarlierBytes(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		reads bool
+		lasts time.Duration // at least
+	}{
+		{"a client that reads slowly", true, 10 * time.Minute},
+		{"a client that does not read", false, 15 * time.Second},
+	} {
+		check.Bubble(t, tt.name, func(t *testing.T) {
+			s := &Server{PingInterval: 10 * time.Second, PongTimeout: 5 * time.Second}
+			out := new(congested)
+			out.bytes.Store(1 << 20)
+			c := s.connOver(out)
+			if !c.open(Handshake{}) {
+				t.Fatal("not open")
+			}
+			defer c.lost(nil)
+			began := time.Now()
+			for c.State() == Open {
+				time.Sleep(time.Second)
+				if tt.reads && time.Since(began) < tt.lasts {
+					out.bytes.Add(-1000)
+				}
+			}
+			if took := time.Since(began); took < tt.lasts || took > tt.lasts+time.Minute {
+				t.Errorf("the connection lasted %v, want %v and a little", took, tt.lasts)
+			}
+			var late *TimeoutError
+			if err := c.Err(); !errors.As(err, &late) || late.Option != "PongTimeout" {
+				t.Errorf("the connection ended by %v", err)
+			}
+		})
+	}
+}
+
+// The registry finds open connections that are added and removed in any order,
+// and frees the memory of the others.
+func TestRegistryKeepsPlaces(t *testing.T) {
+	s := new(Server)
+	alive := map[*Conn]bool{}
+	check := func() {
+		t.Helper()
+		if len(s.conns) != len(alive) {
+			t.Fatalf("%d connections, want %d", len(s.conns), len(alive))
+		}
+		for i, c := range s.conns {
+			if !alive[c] || int(c.place) != i {
+				t.Fatalf("place %d holds a connection that is alive: %v, and has place %d", i, alive[c], c.place)
+			}
+		}
+	}
+	const most = 20 * fewConns
+	for range most {
+		c := s.connOver(new(nowhere))
+		c.open(Handshake{})
+		alive[c] = true
+	}
+	for len(alive) > 0 {
+		for c := range alive { // in any order
+			delete(alive, c)
+			c.lost(net.ErrClosed)
+			if rand.IntN(10) == 0 && len(alive) > 0 {
+				c := s.connOver(new(nowhere))
+				c.open(Handshake{})
+				alive[c] = true
+			}
+			if len(alive)%1000 == 0 {
+				check()
+			}
+			if n := len(alive); cap(s.conns) > max(8*n, fewConns) {
+				t.Fatalf("the registry has memory for %d connections, with %d open", cap(s.conns), n)
+			}
+		}
+	}
+	check()
+	if s.conns != nil {
+		t.Error("the registry keeps memory for no connection")
 	}
 }

@@ -196,6 +196,10 @@ func (c *Conn) Subprotocol() string {
 	return ""
 }
 
+// Compression returns the extension that compresses messages, with its
+// negotiated parameters, "" if there is none.
+func (c *Conn) Compression() string { return c.endpoint.Compression() }
+
 // RemoteAddr returns the address of the client, or of the proxy in front of it.
 func (c *Conn) RemoteAddr() net.Addr { return c.transport.RemoteAddr() }
 

@@ -40,6 +40,9 @@ func addTo(sum *Traffic, n endpoint.FrameCount) {
 	sum.Fragments += n.Fragments
 	sum.Pings += n.Pings
 	sum.Pongs += n.Pongs
+	sum.Compressed += n.Compressed
+	sum.EncodedBytes += n.EncodedBytes
+	sum.DecodedBytes += n.DecodedBytes
 }
 
 // shardLocked returns the shard with the given index. The caller holds mu.

@@ -6,7 +6,6 @@ import (
 	"net"
 
 	"github.com/fibersock/fibersock/endpoint"
-	"github.com/fibersock/fibersock/internal/netloop"
 )
 
 // The ways in which a connection ends; see Conn. errors.Is finds net.ErrClosed
@@ -56,8 +55,8 @@ var (
 	ErrNotData           = endpoint.ErrNotData
 	ErrMessageUnfinished = endpoint.ErrMessageUnfinished
 	ErrMessageFinished   = endpoint.ErrMessageFinished
-	ErrConcurrentReceive = &UsageError{Reason: "another call is receiving on this connection; receive from one goroutine at a time"}
-	ErrReaderAbandoned   = &UsageError{Reason: "the message was abandoned by a later receive; read it to its end first"}
+	ErrConcurrentReceive = endpoint.ErrConcurrentReceive
+	ErrReaderAbandoned   = endpoint.ErrReaderAbandoned
 	ErrNotServing        = &UsageError{Reason: "messages of this connection go to Handler.Message; Receive needs Handler.Serve or Server.Accept"}
 )
 
@@ -102,17 +101,4 @@ func (e *BacklogError) Error() string {
 	}
 	return fmt.Sprintf("websocket: %swrite backlog full: %d bytes buffered for %s, %d more exceeds %s (%d)",
 		outcome, e.Waiting, scope, e.Size, option, e.Max)
-}
-
-// transportError returns an error of the loop as applications get it: a write
-// without progress is a TimeoutError.
-func transportError(err error) error {
-	if err == nil {
-		return nil
-	}
-	var timeout *netloop.TimeoutError // on the heap, because of errors.As
-	if errors.As(err, &timeout) {
-		return &TimeoutError{Missing: "write progress", After: timeout.After, Option: "WriteTimeout"}
-	}
-	return err
 }

@@ -187,6 +187,7 @@ func ExampleConn_NextReader() {
 	c := dial(url)
 	c.SendText("a very long text")
 	fmt.Println(receive(c))
+	c.Close(wire.NormalClosure, "")
 	// Output: a very long text
 }
 

@@ -10,9 +10,8 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"testing/synctest"
-	"time"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/internal/test/usage"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wstest"
@@ -23,66 +22,51 @@ import (
 // Small send buffers make every write of the server short, again and again. No
 // bytes are lost or reordered (T-H02).
 func TestShortWritesLoseNothing(t *testing.T) {
+	t.Parallel()
 	const messages = 12
-	starters := map[string]func(ln net.Listener) net.Listener{
-		"goroutines": func(ln net.Listener) net.Listener { return plainListener{ln} },
-		"system's":   func(ln net.Listener) net.Listener { return ln },
-	}
-	for name, hide := range starters {
-		t.Run(name, func(t *testing.T) {
-			ln := listenTCP(t)
-			narrowSends(t, ln.(*net.TCPListener))
-			s := serve(t, &server.Server{Handler: server.Handler{Message: echo}}, hide(ln))
-			relay, err := wstest.NewRelay(s.addr, func(n int) wstest.Plan {
-				return wstest.Plan{ToClient: wstest.Faults{Split: wstest.RandomSizes(2000)}, Seed: uint64(n)}
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { relay.Close() })
-			var clients sync.WaitGroup
-			for n := range 4 {
-				nc, err := net.Dial("tcp", relay.Addr())
-				if err != nil {
-					t.Fatal(err)
-				}
-				p := newPeer(t, nc)
-				p.send(request("/"))
-				p.response()
-				relay.Link(n).ToClient.Stall()
-				p.meanwhile(func(p *peer) {
-					for i := range messages {
-						p.trySend(text(strings.Repeat(string(rune('a'+n)), 100_000+i)))
-					}
-				})
-				clients.Go(func() {
-					defer nc.Close()
-					for i := range messages {
-						p.want(fmt.Sprintf("text %d bytes", 100_000+i))
-					}
-				})
-			}
-			for n := range 4 {
-				relay.Link(n).ToClient.Release()
-			}
-			clients.Wait()
+	each(t, hiding, func(t *testing.T, hide func(net.Listener) net.Listener) {
+		ln := listenTCP(t)
+		narrowSends(t, ln.(*net.TCPListener))
+		s := serve(t, &server.Server{Handler: server.Handler{Message: echo}}, hide(ln))
+		relay, err := wstest.NewRelay(s.addr, func(n int) wstest.Plan {
+			return wstest.Plan{ToClient: wstest.Faults{Split: wstest.RandomSizes(2000)}, Seed: uint64(n)}
 		})
-	}
+		check.Must(t, err)
+		t.Cleanup(func() { relay.Close() })
+		var clients sync.WaitGroup
+		for n := range 4 {
+			p := dialTCP(t, relay.Addr())
+			p.send(request("/"))
+			p.response()
+			relay.Link(n).ToClient.Stall()
+			p.meanwhile(func(p *peer) {
+				for i := range messages {
+					p.trySend(text(strings.Repeat(string(rune('a'+n)), 100_000+i)))
+				}
+			})
+			clients.Go(func() {
+				defer p.nc.Close()
+				for i := range messages {
+					p.want(fmt.Sprintf("text %d bytes", 100_000+i))
+				}
+			})
+		}
+		for n := range 4 {
+			relay.Link(n).ToClient.Release()
+		}
+		clients.Wait()
+	})
 }
 
 // narrowSends sets the smallest send buffer on the connections that ln accepts.
 func narrowSends(t *testing.T, ln *net.TCPListener) {
 	t.Helper()
 	raw, err := ln.SyscallConn()
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	raw.Control(func(fd uintptr) {
 		err = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_SNDBUF, 1)
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 }
 
 // childOf holds a test's name in a child process that runs a test with faults
@@ -124,15 +108,13 @@ func TestServerOutlivesALackOfDescriptors(t *testing.T) {
 				t.Errorf("reported %v", err)
 			}
 		}
-		first.send(text("Hello"))
-		first.want(`text "Hello"`)
+		first.echo("Hello")
 		for _, f := range hog {
 			f.Close()
 		}
 		second.response()
 		for _, p := range []*peer{second, s.open(t)} {
-			p.send(text("Hello"))
-			p.want(`text "Hello"`)
+			p.echo("Hello")
 		}
 	})
 }
@@ -141,14 +123,10 @@ func TestServerOutlivesALackOfDescriptors(t *testing.T) {
 func takeDescriptors(t *testing.T) (files []*os.File) {
 	t.Helper()
 	var old syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &old); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, syscall.Getrlimit(syscall.RLIMIT_NOFILE, &old))
 	few := old
 	few.Cur = uint64(usage.Files() + 20)
-	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &few); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &few))
 	t.Cleanup(func() {
 		for _, f := range files {
 			f.Close()
@@ -160,58 +138,7 @@ func takeDescriptors(t *testing.T) (files []*os.File) {
 		if errors.Is(err, syscall.EMFILE) {
 			return files
 		}
-		if err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, err)
 		files = append(files, f)
 	}
-}
-
-// A listener fails to accept. The server waits longer after each failure, at
-// most a second, and continues after the last one.
-func TestServerWaitsOutALackOfDescriptors(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		ln := wstest.Listen(nil)
-		var lacks int
-		serve(t, &server.Server{Handler: server.Handler{Message: echo}, Log: func(err error) {
-			if !errors.Is(err, syscall.EMFILE) {
-				t.Errorf("reported %v", err)
-			}
-			lacks++
-		}}, ln)
-		first, err := ln.Dial()
-		if err != nil {
-			t.Fatal(err)
-		}
-		p := wstest.NewClient(first)
-		if err := p.Play("open /"); err != nil {
-			t.Fatal(err)
-		}
-		const script = `
-			send text "Hello"
-			expect text "Hello"
-		`
-		var faults []error
-		for range 20 {
-			faults = append(faults, &net.OpError{Op: "accept", Err: os.NewSyscallError("accept4", syscall.EMFILE)})
-		}
-		ln.FailAccept(faults...)
-		second, err := ln.Dial()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := p.Play(script); err != nil {
-			t.Error(err)
-		}
-		late := wstest.NewClient(second)
-		late.Timeout = 20 * time.Second
-		if err := late.Play("open /" + script); err != nil {
-			t.Error(err)
-		}
-		if lacks != len(faults) {
-			t.Errorf("reported %d times", lacks)
-		}
-		first.Close()
-		second.Close()
-	})
 }

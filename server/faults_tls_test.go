@@ -7,9 +7,9 @@ import (
 	"fmt"
 	"net"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wstest"
 )
@@ -22,9 +22,7 @@ func overTLS(cert tls.Certificate, cfg *tls.Config) worldOf {
 			s: serve(t, s, tls.NewListener(ln, &tls.Config{Certificates: []tls.Certificate{cert}})),
 			dial: func() net.Conn {
 				nc, err := ln.Dial()
-				if err != nil {
-					t.Fatal(err)
-				}
+				check.Must(t, err)
 				return tls.Client(nc, cfg)
 			},
 			link:     ln.Link,
@@ -37,15 +35,13 @@ func overTLS(cert tls.Certificate, cfg *tls.Config) worldOf {
 // A conversation over TLS with a fault in the handshake of TLS, between two
 // records or inside one ends like one without TLS (T-C14, T-D10, T-G10).
 func TestConversationOverTLSIsCut(t *testing.T) {
+	t.Parallel()
 	cert, cfg := certificate(t)
-	cfg.Time = func() time.Time { return time.Now().AddDate(25, 0, 0) } // in a bubble the year is 2000
 	for name, script := range conversations {
 		for kind, cut := range cuts {
 			for _, where := range places {
-				t.Run(fmt.Sprintf("%s/%s/%s", name, kind, where.name), func(t *testing.T) {
-					synctest.Test(t, func(t *testing.T) {
-						cutEverywhere(t, overTLS(cert, cfg), new(server.Server), false, script, where, cut, 67)
-					})
+				check.Bubble(t, fmt.Sprintf("%s/%s/%s", name, kind, where.name), func(t *testing.T) {
+					cutEverywhere(t, overTLS(cert, cfg), new(server.Server), false, script, where, cut, 67)
 				})
 			}
 		}
@@ -55,6 +51,7 @@ func TestConversationOverTLSIsCut(t *testing.T) {
 // A conversation has the same result for all sizes of reads: single TLS
 // records, parts of record headers, pieces that span records.
 func TestConversationInPiecesOfTLSRecords(t *testing.T) {
+	t.Parallel()
 	cert, cfg := certificate(t)
 	splits := map[string]wstest.Split{
 		"whole records":      wstest.TLSRecords(),
@@ -64,24 +61,18 @@ func TestConversationInPiecesOfTLSRecords(t *testing.T) {
 		"cut anywhere":       wstest.RandomSizes(100),
 		"a record and a bit": wstest.Sizes(23, 24, 25),
 	}
-	for name, split := range splits {
-		t.Run(name, func(t *testing.T) {
-			for _, script := range conversations {
-				told := &fates{t: t}
-				f := wstest.Faults{Split: split}
-				w := overTLS(cert, cfg)(t, &server.Server{Handler: told.handler(false)}, func(int) wstest.Plan {
-					return wstest.Plan{ToServer: f, ToClient: f, Seed: 1}
-				})
-				p := wstest.NewClient(w.dial())
-				if err := p.Play("open /?tls" + script); err != nil {
-					t.Error(err)
-				}
-				p.Close()
-				if err := w.s.Shutdown(t.Context()); err != nil {
-					t.Error(err)
-				}
-				told.check("tls", opens, true)
-			}
-		})
-	}
+	each(t, splits, func(t *testing.T, split wstest.Split) {
+		for _, script := range conversations {
+			told := &fates{t: t}
+			f := wstest.Faults{Split: split}
+			w := overTLS(cert, cfg)(t, &server.Server{Handler: told.handler(false)}, func(int) wstest.Plan {
+				return wstest.Plan{ToServer: f, ToClient: f, Seed: 1}
+			})
+			p := wstest.NewClient(w.dial())
+			check.OK(t, p.Play("open /?tls"+script))
+			p.Close()
+			check.OK(t, w.s.Shutdown(t.Context()))
+			told.check("tls", opens, true)
+		}
+	})
 }

@@ -12,7 +12,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/internal/test/hostile"
+	"github.com/fibersock/fibersock/permessage"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 	"github.com/fibersock/fibersock/wstest"
@@ -43,6 +45,7 @@ func limits(divisor time.Duration) *server.Server {
 		PongTimeout:      besieged.PongTimeout / divisor,
 		MaxBacklog:       besieged.MaxBacklog,
 		Limits:           besieged.Limits,
+		Compression:      new(permessage.Deflate),
 	}
 }
 
@@ -120,10 +123,10 @@ func littleRoom(int) wstest.Plan {
 
 // Each attack ends as its profile expects, within the limit that it exceeds,
 // with an error that names it, in both styles of handlers, and leaves no
-// goroutine.
+// goroutine (T-B01, T-B02, T-B06, T-B07, T-B09, T-B11, 7692-7.2.2-d, -f).
 func TestHostileClients(t *testing.T) {
+	t.Parallel()
 	cert, cfg := certificate(t)
-	cfg.Time = func() time.Time { return time.Now().AddDate(25, 0, 0) } // in a bubble the year is 2000
 	transports := map[string]func(*testing.T, *server.Server) (raw, dial func() (net.Conn, error)){
 		"plain": func(t *testing.T, s *server.Server) (raw, dial func() (net.Conn, error)) {
 			ln := wstest.Listen(littleRoom)
@@ -152,6 +155,7 @@ func TestHostileClients(t *testing.T) {
 					continue
 				}
 				t.Run(transport+style+"/"+hostile.Profiles[a.Profile-1]+"/"+a.Name, func(t *testing.T) {
+					t.Parallel()
 					synctest.Test(t, func(t *testing.T) {
 						s := limits(1)
 						ended := make(chan error, 10)
@@ -161,9 +165,7 @@ func TestHostileClients(t *testing.T) {
 							dial = raw
 						}
 						nc, err := dial()
-						if err != nil {
-							t.Fatal(err)
-						}
+						check.Must(t, err)
 						attacked(t, s, a, nc, style, ended)
 					})
 				})
@@ -201,9 +203,7 @@ func attacked(t *testing.T, s *server.Server, a *hostile.Attack, nc net.Conn, ta
 	}
 	took := time.Since(began)
 	end, code := ending(err)
-	if err := a.Want.Check(end, code, err); err != nil {
-		t.Error(err)
-	}
+	check.OK(t, a.Want.Check(end, code, err))
 	if most := bound(a, s); took > most {
 		t.Errorf("the attack took %v, at most %v is right: %v", took, most, err)
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/internal/test/usage"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
@@ -44,9 +45,7 @@ func TestNothingIsLeftOfConnectionsThatEndAbruptly(t *testing.T) {
 		for range each {
 			for _, state := range states {
 				nc, err := s.dialer()
-				if err != nil {
-					t.Fatal(err)
-				}
+				check.Must(t, err)
 				p := &peer{t: t, nc: nc}
 				state(p)
 				p.reset()
@@ -57,19 +56,14 @@ func TestNothingIsLeftOfConnectionsThatEndAbruptly(t *testing.T) {
 		if err := s.Shutdown(ctx); err != nil { // waits until the registry is empty
 			t.Fatal(err)
 		}
-		deadline := time.Now().Add(patience)
-		for runtime.NumGoroutine() > before || usage.Files() > files {
-			if time.Now().After(deadline) {
-				t.Fatalf("%d goroutines and %d files are left, %d and %d were there before", runtime.NumGoroutine(), usage.Files(), before, files)
-			}
-			time.Sleep(time.Millisecond)
-		}
+		nothingLeft(t, before, files)
 	})
 }
 
 // All operations on a connection at the same time, from several goroutines,
 // while its client sends at random (T-H02). The race detector checks them.
 func TestEverythingAtOnce(t *testing.T) {
+	t.Parallel()
 	const conns = 200
 	eachLoop(t, func(t *testing.T, start starter) {
 		torment := func(c *server.Conn) {
@@ -124,5 +118,31 @@ func TestEverythingAtOnce(t *testing.T) {
 			})
 		}
 		all.Wait()
+	})
+}
+
+// goroutinesSettle waits until at most so many goroutines more than before
+// exist. Those of the opening handshake exit soon, but not at once.
+func goroutinesSettle(t *testing.T, before, most int) {
+	t.Helper()
+	n := 0
+	eventually(t, "few goroutines", func() bool {
+		n = runtime.NumGoroutine() - before
+		return n <= most
+	})
+	t.Logf("%d goroutines, at most %d", n, most)
+}
+
+// A connection with Handler.Serve has one goroutine for it, and one more on a
+// loop other than epoll.
+func TestGoroutinesOfHandlersThatServe(t *testing.T) {
+	const clients = 100
+	eachLoop(t, func(t *testing.T, start starter) {
+		before := runtime.NumGoroutine()
+		s := start(t, &server.Server{Handler: server.Handler{Serve: func(c *server.Conn) { c.Receive(t.Context()) }}})
+		for range clients {
+			s.open(t)
+		}
+		goroutinesSettle(t, before, 2*clients+runtime.GOMAXPROCS(0)+3)
 	})
 }

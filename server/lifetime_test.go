@@ -1,13 +1,14 @@
 package server_test
 
 import (
+	"io"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )
@@ -20,48 +21,31 @@ const (
 // IdleTimeout closes a client without messages: Pings, Pongs and unfinished
 // frames do not count as traffic (T-C19).
 func TestIdleClientIsClosed(t *testing.T) {
-	each := func(every time.Duration, next string) func(p *peer) {
-		return func(p *peer) {
-			for p.trySend(next) == nil {
-				time.Sleep(every)
-			}
-		}
-	}
-	clients := map[string]func(p *peer){
-		"silent":                       func(*peer) {},
-		"one that pings":               each(time.Second, frame(wire.Pong, "I am here")),
-		"one that pings in two halves": each(time.Second, frame(wire.Pong, "I am here")[8:]+frame(wire.Pong, "I am here")[:8]),
-		"one that begins":              each(time.Second, fragment(wire.Continuation, "", false)),
-	}
-	first := map[string]string{
-		"one that pings in two halves": frame(wire.Pong, "I am here")[:8],
-		"one that begins":              fragment(wire.Text, "", false),
-	}
-	for name, client := range clients {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				rec := newRecorder(t)
-				s := served(t, &server.Server{Handler: rec.handler(), IdleTimeout: 8 * time.Second, PingInterval: -1, AssemblyTimeout: -1})
-				p := s.open(t)
-				c := rec.conn()
-				ended := make(chan struct{})
-				p.meanwhile(func(p *peer) {
-					p.send(first[name])
-					client(p)
-					close(ended)
-				})
-				timed(t, "closed", 8*time.Second, func() { p.want(idleClose) })
-				synctest.Wait()
-				if got := c.State(); got != server.Closing {
-					t.Errorf("the connection is %v", got)
+	pong := frame(wire.Pong, "I am here")
+	for name, tt := range map[string]struct{ first, eachSecond string }{
+		"silent":                       {},
+		"one that pings":               {"", pong},
+		"one that pings in two halves": {pong[:8], pong[8:] + pong[:8]},
+		"one that begins":              {fragment(wire.Text, "", false), fragment(wire.Continuation, "", false)},
+	} {
+		check.Bubble(t, name, func(t *testing.T) {
+			s, rec := recorded(t, served, &server.Server{IdleTimeout: 8 * time.Second, PingInterval: -1, AssemblyTimeout: -1})
+			p := s.open(t)
+			c := rec.conn()
+			p.meanwhile(func(p *peer) {
+				p.send(tt.first)
+				for tt.eachSecond != "" && p.trySend(tt.eachSecond) == nil {
+					time.Sleep(time.Second)
 				}
-				if st := s.Stats(); st.Timeouts.Idle != 1 {
-					t.Errorf("%+v", st.Timeouts)
-				}
-				c.CloseNow()
-				<-ended
-				rec.want("open", `close 1006 ""`)
 			})
+			timed(t, "closed", 8*time.Second, func() { p.want(idleClose) })
+			synctest.Wait()
+			wantState(t, c, server.Closing)
+			if st := s.Stats(); st.Timeouts.Idle != 1 {
+				t.Errorf("%+v", st.Timeouts)
+			}
+			c.CloseNow()
+			rec.want("open", `close 1006 ""`)
 		})
 	}
 }
@@ -70,12 +54,9 @@ func TestIdleClientIsClosed(t *testing.T) {
 // default heartbeat.
 func TestIdleClientIsClosedOverSockets(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
-		rec := newRecorder(t)
-		s := start(t, &server.Server{Handler: rec.handler(), IdleTimeout: 40 * time.Millisecond})
+		s, rec := recorded(t, start, &server.Server{IdleTimeout: 40 * time.Millisecond})
 		p := s.open(t)
-		p.want(idleClose)
-		p.send(closing(1001, ""))
-		p.wantEnd()
+		p.wantClose(idleClose, closing(1001, ""))
 		rec.want("open", `close 1001 ""`)
 		eventually(t, "the connection counted", func() bool {
 			st := s.Stats()
@@ -88,9 +69,7 @@ func TestIdleClientIsClosedOverSockets(t *testing.T) {
 // too.
 func TestConnectionWithTrafficIsNotIdle(t *testing.T) {
 	const pause, times = 5 * time.Second, 20
-	toOne := func(c *server.Conn) func(func(*server.Conn) bool) {
-		return func(yield func(*server.Conn) bool) { yield(c) }
-	}
+	var w *server.MessageWriter
 	tests := map[string]func(p *peer, c *server.Conn, i int){
 		"received": func(p *peer, _ *server.Conn, _ int) { p.send(text("Hello")) },
 		"received in fragments": func(p *peer, _ *server.Conn, i int) {
@@ -104,73 +83,75 @@ func TestConnectionWithTrafficIsNotIdle(t *testing.T) {
 		"sent in fragments": func(_ *peer, c *server.Conn, _ int) {
 			c.SendFragment(wire.Text, []byte("Hello"), false)
 		},
-		"broadcast": func(_ *peer, c *server.Conn, _ int) { server.Broadcast(toOne(c), wire.Text, []byte("Hello")) },
+		"written": func(_ *peer, c *server.Conn, i int) {
+			if i == 0 {
+				var err error
+				w, err = c.NextWriter(wire.Text)
+				check.Must(t, err)
+			}
+			io.WriteString(w, "Hello")
+			check.OK(t, w.Flush())
+		},
+		"broadcast": func(_ *peer, c *server.Conn, _ int) { server.Broadcast(only(c), wire.Text, []byte("Hello")) },
 	}
-	for name, move := range tests {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				rec := newRecorder(t)
-				s := served(t, &server.Server{Handler: rec.handler(), IdleTimeout: 8 * time.Second, PingInterval: -1, AssemblyTimeout: -1})
-				p := s.open(t)
-				c := rec.conn()
-				closes := make(chan string, 1)
-				p.meanwhile(func(p *peer) {
-					for {
-						f, err := p.next()
-						if err != nil {
-							return
-						}
-						if f.Opcode == wire.Close {
-							closes <- show(f)
-						}
-					}
-				})
-				for i := range times {
-					time.Sleep(pause)
-					move(p, c, i)
+	eachBubble(t, tests, func(t *testing.T, move func(p *peer, c *server.Conn, i int)) {
+		s, rec := recorded(t, served, &server.Server{IdleTimeout: 8 * time.Second, PingInterval: -1, AssemblyTimeout: -1})
+		p := s.open(t)
+		c := rec.conn()
+		closes := make(chan string, 1)
+		p.meanwhile(func(p *peer) {
+			for {
+				f, err := p.next()
+				if err != nil {
+					return
 				}
-				timed(t, "closed", 8*time.Second, func() {
-					if got := result(t, closes); got != idleClose {
-						t.Errorf("ended with %s", got)
-					}
-				})
-			})
+				if f.Opcode == wire.Close {
+					closes <- show(f)
+				}
+			}
 		})
-	}
-	t.Run("handler at work", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			p := served(t, &server.Server{IdleTimeout: 8 * time.Second, PingInterval: -1, Handler: server.Handler{
-				Message: func(c *server.Conn, _ wire.Opcode, _ []byte) {
-					time.Sleep(time.Hour)
-					c.SendText("done")
-				},
-			}}).open(t)
-			p.send(text("Hello"))
-			p.want(`text "done"`)
-			timed(t, "closed", 8*time.Second, func() { p.want(idleClose) })
+		for i := range times {
+			time.Sleep(pause)
+			move(p, c, i)
+		}
+		timed(t, "closed", 8*time.Second, func() {
+			if got := result(t, closes); got != idleClose {
+				t.Errorf("ended with %s", got)
+			}
 		})
+	})
+	check.Bubble(t, "handler at work", func(t *testing.T) {
+		p := served(t, &server.Server{IdleTimeout: 8 * time.Second, PingInterval: -1, Handler: server.Handler{
+			Message: func(c *server.Conn, _ wire.Opcode, _ []byte) {
+				time.Sleep(time.Hour)
+				c.SendText("done")
+			},
+		}}).open(t)
+		p.send(text("Hello"))
+		p.want(`text "done"`)
+		timed(t, "closed", 8*time.Second, func() { p.want(idleClose) })
 	})
 }
 
 // Output counts as traffic until the client has read it.
 func TestConnectionWithUnreadOutputIsNotIdle(t *testing.T) {
+	t.Parallel()
 	eachLoop(t, func(t *testing.T, start starter) {
-		rec := newRecorder(t)
-		h := rec.handler()
 		const size = 16 << 20 // more than the kernel buffers
-		h.Message = func(c *server.Conn, _ wire.Opcode, _ []byte) { c.Send(wire.Binary, make([]byte, size)) }
-		s := start(t, &server.Server{Handler: h, IdleTimeout: 40 * time.Millisecond, WriteTimeout: -1})
-		p := s.open(t)
-		c := rec.conn()
-		p.send(text("go"))
+		conns := make(chan *server.Conn, 1)
+		handlers := map[string]*server.Handler{"/": {}, "/much": {Open: func(c *server.Conn) {
+			c.Send(wire.Binary, make([]byte, size))
+			conns <- c
+		}}}
+		s := start(t, &server.Server{Handlers: handlers, IdleTimeout: 40 * time.Millisecond, WriteTimeout: -1})
+		p := s.openAs(t, "/much")
+		c := result(t, conns)
 		for range 3 { // so that time passes
 			other := s.open(t)
 			other.want(idleClose)
 			other.nc.Close()
 		}
-		if got := c.State(); got != server.Open {
-			t.Errorf("the connection is %v", got)
-		}
+		wantState(t, c, server.Open)
 		p.want("binary 16777216 bytes", idleClose)
 		p.nc.Close()
 	})
@@ -179,6 +160,7 @@ func TestConnectionWithUnreadOutputIsNotIdle(t *testing.T) {
 // MaxLifetime ends a connection with any traffic. Connections that opened
 // together do not end together.
 func TestLifetimeOfConnections(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const clients, lifetime = 100, time.Hour
 		s := served(t, &server.Server{Handler: server.Handler{Message: echo}, MaxLifetime: lifetime})
@@ -229,27 +211,10 @@ func TestLifetimeOfConnections(t *testing.T) {
 // run, and messages that the client sends before its Close are delivered.
 func TestLifetimeEndsInAClosingHandshake(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
-		rec := newRecorder(t)
-		s := start(t, &server.Server{Handler: rec.handler(), MaxLifetime: 40 * time.Millisecond})
-		p := s.open(t)
+		_, p, rec := opened(t, start, &server.Server{MaxLifetime: 40 * time.Millisecond})
 		p.want(oldClose)
 		p.send(text("last words"), closing(1001, ""))
 		p.wantEnd()
 		rec.want("open", `text "last words"`, `close 1001 ""`)
-	})
-}
-
-// A timeout longer than the clock can count means no limit.
-func TestTimeLimitsOfCenturies(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		const centuries = 1<<63 - 1
-		p := served(t, &server.Server{
-			Handler:          server.Handler{Message: echo},
-			HandshakeTimeout: centuries, WriteTimeout: centuries, CloseTimeout: centuries, PingInterval: centuries, PongTimeout: centuries,
-			IdleTimeout: centuries, AssemblyTimeout: centuries, MaxLifetime: centuries,
-		}).open(t)
-		time.Sleep(time.Hour)
-		p.send(text(strings.Repeat("a", 10)))
-		p.want(`text "aaaaaaaaaa"`)
 	})
 }

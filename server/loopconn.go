@@ -42,13 +42,12 @@ const lingerTimeout = time.Second
 // loop returns the server's loop.
 func (s *Server) loop() *netloop.Loop {
 	s.netloop.once.Do(func() {
-		writeTimeout := orDefault(s.WriteTimeout, DefaultWriteTimeout)
 		closeTimeout := s.CloseTimeout
 		if closeTimeout <= 0 { // no limit is no reason to keep a socket for good
 			closeTimeout = DefaultCloseTimeout
 		}
 		s.netloop.loop = netloop.New(netloop.Config{
-			WriteTimeout:  writeTimeout,
+			WriteTimeout:  s.writeTimeout(),
 			Linger:        lingerTimeout,
 			BlockedLinger: max(lingerTimeout, closeTimeout),
 			Limit:         s.writeLimit(),
@@ -60,6 +59,12 @@ func (s *Server) loop() *netloop.Loop {
 		})
 	})
 	return s.netloop.loop
+}
+
+// writeTimeout returns WriteTimeout for the loop.
+func (s *Server) writeTimeout() netloop.WriteTimeout {
+	after := orDefault(s.WriteTimeout, DefaultWriteTimeout)
+	return netloop.WriteTimeout{After: after, Err: endpoint.NewWriteTimeout(after)}
 }
 
 // corkSize is how many bytes of output are collected while handlers run.
@@ -132,18 +137,4 @@ func (l *loopConn) Panicked(value any, end bool) error {
 }
 
 // Closed ends the connection.
-func (l *loopConn) Closed(err error) { (*Conn)(l).lost(transportError(err)) }
-
-// output is a connection's socket as its endpoint writes to it.
-type output struct{ *Conn }
-
-// Write writes a part of a frame.
-func (o output) Write(p []byte) (int, error) {
-	n, err := o.transport.Write(p)
-	return n, transportError(err)
-}
-
-// Writev writes bytes in two pieces.
-func (o output) Writev(head, payload []byte) error {
-	return transportError(o.transport.Writev(head, payload))
-}
+func (l *loopConn) Closed(err error) { (*Conn)(l).lost(err) }

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/internal/test/usage"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
@@ -56,8 +57,7 @@ func TestFloodsOfControlFramesCostNoMemory(t *testing.T) {
 func TestMemoryIsNotSizedByWhatClientsAnnounce(t *testing.T) {
 	const clients = 200
 	eachLoop(t, func(t *testing.T, start starter) {
-		rec := newRecorder(t)
-		s := start(t, &server.Server{Handler: rec.handler()})
+		s, rec := recorded(t, start, &server.Server{})
 		peers := make([]*peer, clients)
 		for i := range peers {
 			peers[i] = s.open(t)
@@ -93,9 +93,12 @@ var idle = map[string]memory{
 // A connection that was opened, has exchanged messages and Pings, and is idle,
 // has no buffer and the smallest stack.
 func TestIdleConnectionsAreSmall(t *testing.T) {
-	const clients = 500
 	for name, start := range withTLS(loops) {
 		t.Run(name, func(t *testing.T) {
+			clients := 500
+			if strings.Contains(name, "TLS") { // takes its time, and more memory
+				clients = 200
+			}
 			s := start(t, &server.Server{Handler: server.Handler{Message: echo}, PingInterval: time.Hour})
 			s.open(t) // the first connection starts the goroutines that stay
 			goroutines := runtime.NumGoroutine()
@@ -121,7 +124,7 @@ func TestIdleConnectionsAreSmall(t *testing.T) {
 				return s.Stats().Open == 0 && runtime.NumGoroutine() < goroutines+clients/100
 			})
 			without := measure()
-			got := memory{(with.heap - without.heap) / clients, (with.stack - without.stack) / clients}
+			got := memory{(with.heap - without.heap) / int64(clients), (with.stack - without.stack) / int64(clients)}
 			if t.Logf("%+v for each", got); got.heap > idle[name].heap || got.stack > idle[name].stack {
 				t.Errorf("want at most %+v", idle[name])
 			}
@@ -138,17 +141,13 @@ func TestIdleConnectionsAreSmall(t *testing.T) {
 func goroutinesIn(t *testing.T, name string) (n int) {
 	t.Helper()
 	var profile strings.Builder
-	if err := pprof.Lookup("goroutine").WriteTo(&profile, 1); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, pprof.Lookup("goroutine").WriteTo(&profile, 1))
 	_, stacks, _ := strings.Cut(profile.String(), "\n") // without the title
 	for _, same := range strings.Split(stacks, "\n\n") {
 		if strings.Contains(same, name+"+") {
 			count, _, _ := strings.Cut(same, " @")
 			many, err := strconv.Atoi(count)
-			if err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, err)
 			n += many
 		}
 	}

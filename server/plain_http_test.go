@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 )
 
@@ -54,9 +55,10 @@ func TestProbesAreNotReported(t *testing.T) {
 					t.Error("Authorize was asked")
 					return nil
 				}})
-				p := s.dial(t)
-				p.send(tt.in)
+				p := s.ask(t, tt.in)
 				switch {
+				case tt.name == "TLS": // the first bytes of a ClientHello are answered at once
+					checkRefused(t, p, 400)
 				case tt.want.Refused != none.Refused:
 					if all, err := p.rest(); len(all) == 0 || err != nil {
 						t.Errorf("answered with %q, %v", all, err)
@@ -84,11 +86,7 @@ func TestProbesOfAPortForTLSAreNotReported(t *testing.T) {
 		for _, reset := range []bool{false, true} {
 			t.Run(fmt.Sprint(name, " ", reset), func(t *testing.T) {
 				s := start(t, &server.Server{})
-				nc, err := net.Dial("tcp", s.addr)
-				if err != nil {
-					t.Fatal(err)
-				}
-				p := newPeer(t, nc)
+				p := dialTCP(t, s.addr)
 				eventually(t, "a connection in the opening handshake", func() bool { return s.Stats().Opening == 1 })
 				if reset {
 					p.reset()
@@ -192,9 +190,7 @@ func TestHTTPIsAnsweredByTheProgram(t *testing.T) {
 					method, _, _ := strings.Cut(tt.request, " ")
 					r := bufio.NewReader(p.nc)
 					resp, err := http.ReadResponse(r, &http.Request{Method: method})
-					if err != nil {
-						t.Fatal(err)
-					}
+					check.Must(t, err)
 					body, err := io.ReadAll(resp.Body)
 					if err != nil || resp.StatusCode != tt.status || tt.body != "" && string(body) != tt.body || !resp.Close {
 						t.Errorf("answered with %s, %.100q, %v", resp.Status, body, err)
@@ -241,8 +237,7 @@ func TestHandshakeLimits(t *testing.T) {
 			{request("/", "A: a", "B: b", "C: c"), 431, "head exceeds 7 header fields (handshake.Limits.Fields)"},
 		} {
 			for _, cut := range []int{0, 50} {
-				p := s.dial(t)
-				p.send(tt.request[:cut])
+				p := s.ask(t, tt.request[:cut])
 				p.trySend(tt.request[cut:])
 				checkRefused(t, p, tt.status)
 				if refused := takeOne[*server.RefusedError](t, s.log); refused != nil && !strings.HasSuffix(refused.Error(), tt.option) {
@@ -267,7 +262,7 @@ func TestMalformedPatternsStopTheServer(t *testing.T) {
 		s := tt.server
 		var log reports
 		s.Log = log.add
-		check := func(err error) {
+		refused := func(err error) {
 			t.Helper()
 			var malformed *handshake.PatternError
 			if !errors.As(err, &malformed) || malformed.Pattern != tt.pattern || !strings.Contains(err.Error(), fmt.Sprintf("pattern %q: ", tt.pattern)) {
@@ -275,23 +270,16 @@ func TestMalformedPatternsStopTheServer(t *testing.T) {
 			}
 		}
 		ln := listenTCP(t)
-		check(s.Serve(ln))
+		refused(s.Serve(ln))
 		if _, err := ln.Accept(); !errors.Is(err, net.ErrClosed) {
 			t.Errorf("Serve continues: %v", err)
 		}
-		check(s.ListenAndServe("127.0.0.1:0"))
+		refused(s.ListenAndServe("127.0.0.1:0"))
 
-		var parser handshake.RequestParser
-		r, _, err := parser.Parse([]byte(request("/")))
-		if err != nil {
-			t.Fatal(err)
-		}
-		var refused *handshake.Error
-		if _, err := s.AcceptHandshake(r); !errors.As(err, &refused) || refused.Status != 500 {
-			t.Errorf("Upgrade returned %v", err)
-		}
+		up, err := s.AcceptHandshake(parse(t, request("/")))
+		wantRefusal(t, "Upgrade", up, err, 500)
 		for _, err := range log.take() {
-			check(err)
+			refused(err)
 		}
 	}
 }

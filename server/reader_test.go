@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )
@@ -36,9 +37,7 @@ func TestNextReaderStreamsAMessage(t *testing.T) {
 					t.Errorf("the end is %d, %v", n, err)
 				}
 			}
-			if m, err := c.Receive(t.Context()); err != nil || m.Text() != "next" {
-				t.Errorf("then received %q, %v", m.Text(), err)
-			}
+			receives(t, c, "next")
 		})
 		p.send(fragment(wire.Binary, "one", false))
 		p.want(`text "one"`)
@@ -116,49 +115,39 @@ func TestBeginningOfAMessageIsNotLost(t *testing.T) {
 			return io.ReadAll(r)
 		},
 	}
-	for name, receive := range receivers {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				done := make(chan struct{})
-				p, _ := run(t, &server.Server{Handler: server.Handler{Serve: func(c *server.Conn) {
-					defer close(done)
-					ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-					defer cancel()
-					if _, err := c.Receive(ctx); err != context.DeadlineExceeded {
-						t.Errorf("Receive returned %v", err)
-					}
-					buf := make([]byte, 3, 100)
-					copy(buf, "mine")
-					ctx, cancel = context.WithTimeout(t.Context(), time.Second)
-					defer cancel()
-					op, got, err := c.ReceiveInto(ctx, buf)
-					if op != 0 || string(got) != "min" || err != context.DeadlineExceeded {
-						t.Errorf("ReceiveInto returned %v, %q, %v", op, got, err)
-					}
-					clear(buf[:cap(buf)]) // the caller owns it again
-					c.SendText("go on")
-					if got, err := receive(c); err != nil || string(got) != "one two three" {
-						t.Errorf("received %q, %v", got, err)
-					}
-				}}}, server.Handshake{})
-				p.send(fragment(wire.Text, "one", false))
-				time.Sleep(1500 * time.Millisecond)
-				p.send(fragment(wire.Continuation, " two", false))
-				p.want(`text "go on"`)
-				p.send(fragment(wire.Continuation, " three", true))
-				p.want(`close 1000 ""`)
-				<-done
-			})
+	eachBubble(t, receivers, func(t *testing.T, receive func(c *server.Conn) ([]byte, error)) {
+		p, done := fiber(t, served, newRecorder(t), func(c *server.Conn) {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			same(t, check.Err(c.Receive(ctx)), context.DeadlineExceeded, "Receive")
+			buf := make([]byte, 3, 100)
+			copy(buf, "mine")
+			ctx, cancel = context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			op, got, err := c.ReceiveInto(ctx, buf)
+			if op != 0 || string(got) != "min" || err != context.DeadlineExceeded {
+				t.Errorf("ReceiveInto returned %v, %q, %v", op, got, err)
+			}
+			clear(buf[:cap(buf)]) // the caller owns it again
+			c.SendText("go on")
+			if got, err := receive(c); err != nil || string(got) != "one two three" {
+				t.Errorf("received %q, %v", got, err)
+			}
 		})
-	}
+		p.send(fragment(wire.Text, "one", false))
+		time.Sleep(1500 * time.Millisecond)
+		p.send(fragment(wire.Continuation, " two", false))
+		p.want(`text "go on"`)
+		p.send(fragment(wire.Continuation, " three", true))
+		p.want(`close 1000 ""`)
+		<-done
+	})
 }
 
 // A Read whose context ends abandons the message. The connection stays open.
 func TestReadEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		done := make(chan struct{})
-		p, _ := run(t, &server.Server{Handler: server.Handler{Serve: func(c *server.Conn) {
-			defer close(done)
+		p, done := fiber(t, served, newRecorder(t), func(c *server.Conn) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
 			_, r, err := c.NextReader(ctx)
@@ -169,14 +158,10 @@ func TestReadEndsWithItsContext(t *testing.T) {
 			if got, err := io.ReadAll(r); string(got) != "one" || err != context.DeadlineExceeded {
 				t.Errorf("read %q, %v", got, err)
 			}
-			if _, err := r.Read(make([]byte, 1)); err != context.DeadlineExceeded {
-				t.Errorf("then %v", err)
-			}
+			same(t, check.Err(r.Read(make([]byte, 1))), context.DeadlineExceeded, "then")
 			c.SendText("go on")
-			if m, err := c.Receive(t.Context()); err != nil || m.Text() != "next" {
-				t.Errorf("received %q, %v", m.Text(), err)
-			}
-		}}}, server.Handshake{})
+			receives(t, c, "next")
+		})
 		p.send(fragment(wire.Text, "one", false))
 		p.want(`text "go on"`)
 		p.send(fragment(wire.Continuation, "two", true), text("next"))
@@ -217,13 +202,10 @@ func TestReaderReturnsWhyTheConnectionEnded(t *testing.T) {
 	})
 }
 
-// One goroutine receives at a time, a reader included. Event handlers have no
-// mailbox.
+// One goroutine receives at a time, a reader included.
 func TestNextReaderIsForOneGoroutineThatServes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		done := make(chan struct{})
-		p, _ := run(t, &server.Server{Handler: server.Handler{Serve: func(c *server.Conn) {
-			defer close(done)
+		p, done := fiber(t, served, newRecorder(t), func(c *server.Conn) {
 			_, r, err := c.NextReader(t.Context())
 			if err != nil {
 				t.Error(err)
@@ -248,19 +230,130 @@ func TestNextReaderIsForOneGoroutineThatServes(t *testing.T) {
 			if err := <-ended; err != context.Canceled {
 				t.Error(err)
 			}
-			if _, err := r.Read(make([]byte, 1)); err != server.ErrReaderAbandoned {
-				t.Errorf("after Receive: %v", err)
-			}
-		}}}, server.Handshake{})
+			same(t, check.Err(r.Read(make([]byte, 1))), server.ErrReaderAbandoned, "after Receive")
+		})
 		p.send(fragment(wire.Binary, "x", false))
 		p.want(`close 1000 ""`)
 		<-done
 	})
+}
+
+// NextWriter sends fragments of 4 KiB or of the size of a larger Write, and at
+// a Flush. Control frames are sent between them, other messages wait
+// (6455-5.4-a, -b).
+func TestNextWriterSendsAMessageInFragments(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
-		rec := newRecorder(t)
-		start(t, &server.Server{Handler: rec.handler()}).open(t)
-		if _, _, err := rec.conn().NextReader(t.Context()); err != server.ErrNotServing {
-			t.Errorf("without Serve: %v", err)
+		c, p, _ := opened(t, start, &server.Server{})
+		w, err := c.NextWriter(wire.Text)
+		check.Must(t, err)
+		io.WriteString(w, "one ")
+		io.WriteString(w, "two")
+		check.Must(t, w.Flush())
+		p.want(`text "one two" +`)
+		check.Must(t, c.SendPing([]byte("?")))
+		sent := begin(func() error { return c.SendBinary([]byte("later")) })
+		check.Must(t, server.Broadcast(only(c), wire.Text, []byte("to all")))
+		io.WriteString(w, strings.Repeat("x", 5000))
+		check.Must(t, w.Close())
+		p.want(`ping "?"`, "continuation 5000 bytes +", `continuation ""`)
+		check.OK(t, result(t, sent))
+		got := map[string]bool{}
+		for range 2 {
+			f, err := p.next()
+			check.Must(t, err)
+			got[show(f)] = true
 		}
+		if !got[`binary "later"`] || !got[`text "to all"`] {
+			t.Errorf("then received %v", got)
+		}
+		same(t, check.Err(w.Write([]byte("x"))), server.ErrMessageFinished, "Write after Close")
+		same(t, check.Err(c.NextWriter(wire.Ping)), server.ErrNotData, "a writer of a Ping")
+	})
+}
+
+// A Close waits neither for an unfinished message nor for broadcasts that wait
+// for that message.
+func TestCloseDoesNotWaitForAnUnfinishedWriter(t *testing.T) {
+	eachLoop(t, func(t *testing.T, start starter) {
+		p, returned := fiber(t, start, newRecorder(t), func(c *server.Conn) {
+			w, err := c.NextWriter(wire.Text)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			io.WriteString(w, "unfinished")
+			w.Flush()
+			server.Broadcast(only(c), wire.Text, []byte("to all"))
+		})
+		p.want(`text "unfinished" +`, `close 1000 ""`)
+		result(t, returned)
+		p.send(closing(1000, ""))
+		p.wantEnd()
+	})
+}
+
+// Each fragment of a message counts against the backlog. A message cannot be
+// dropped once the client has a part of it.
+func TestFragmentsCountAgainstTheBacklog(t *testing.T) {
+	const limit = 256 << 10
+	each(t, map[string]server.SlowPolicy{"close": server.SlowClose, "drop newest": server.SlowDropNewest, "drop oldest": server.SlowDropOldest}, func(t *testing.T, policy server.SlowPolicy) {
+		eachLoop(t, func(t *testing.T, start starter) {
+			rec := newRecorder(t)
+			start(t, &server.Server{Handler: rec.handler(), SlowPolicy: policy, MaxBacklog: limit}).open(t) // does not read
+			c := rec.conn()
+			w, err := c.NextWriter(wire.Binary)
+			check.Must(t, err)
+			part := make([]byte, 64<<10)
+			for err = nil; err == nil; {
+				_, err = w.Write(part)
+				if n := c.Buffered(); n > limit+len(part)+1000 {
+					t.Fatalf("%d bytes are buffered", n)
+				}
+			}
+			var full *server.BacklogError
+			var lost *server.LostError
+			if !errors.As(err, &full) || !errors.As(err, &lost) || full.Max != limit || full.Size != len(part) || full.Dropped {
+				t.Errorf("Write returned %v", err)
+			}
+			rec.want("open", "lost", `close 1006 ""`)
+		})
+	})
+}
+
+// With SlowBlock the writer blocks until the client reads.
+func TestNextWriterWaitsWithSlowBlock(t *testing.T) {
+	eachLoop(t, func(t *testing.T, start starter) {
+		const parts = 64
+		part := strings.Repeat("x", 64<<10)
+		p, returned := fiber(t, start, newRecorder(t), func(c *server.Conn) {
+			w, err := c.NextWriter(wire.Binary)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			for range parts {
+				if _, err := io.WriteString(w, part); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+			check.OK(t, w.Close())
+		})
+		total := 0
+		for {
+			f, err := p.next()
+			check.Must(t, err)
+			if f.Opcode == wire.Ping {
+				continue
+			}
+			if total += len(f.Payload); f.Fin {
+				break
+			}
+		}
+		if total != parts*len(part) {
+			t.Errorf("received %d bytes", total)
+		}
+		p.want(`close 1000 ""`)
+		result(t, returned)
 	})
 }

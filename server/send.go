@@ -26,14 +26,26 @@ func (c *Conn) Send(op wire.Opcode, p []byte) error {
 		return err
 	}
 	if c.mustQueue() {
-		return c.enqueueMessage(op, p)
+		return c.enqueueMessage(Prepare(op, p))
 	}
 	return c.endpoint.Send(op, p)
 }
 
-// enqueueMessage prepares a message and queues it.
-func (c *Conn) enqueueMessage(op wire.Opcode, p []byte) error {
-	m, err := Prepare(op, p)
+// SendUncompressed is Send without compression. Use it for a message that
+// contains a secret beside text of an attacker, who would learn from the length
+// of compressed messages whether they are alike.
+func (c *Conn) SendUncompressed(op wire.Opcode, p []byte) error {
+	if err := c.beforeSend(len(p)); err != nil {
+		return err
+	}
+	if c.mustQueue() {
+		return c.enqueueMessage(PrepareUncompressed(op, p))
+	}
+	return c.endpoint.SendUncompressed(op, p)
+}
+
+// enqueueMessage queues the message of Prepare.
+func (c *Conn) enqueueMessage(m *Prepared, err error) error {
 	if err == nil {
 		c.enqueue(m)
 	}
@@ -46,7 +58,7 @@ func (c *Conn) SendText(s string) error {
 		return err
 	}
 	if c.mustQueue() {
-		return c.enqueueMessage(wire.Text, []byte(s))
+		return c.enqueueMessage(Prepare(wire.Text, []byte(s)))
 	}
 	return c.endpoint.SendText(s)
 }

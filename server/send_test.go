@@ -1,15 +1,13 @@
 package server_test
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )
@@ -17,10 +15,30 @@ import (
 // opened returns a connection of a server on a loop, with its client.
 func opened(t *testing.T, start starter, s *server.Server) (*server.Conn, *peer, *recorder) {
 	t.Helper()
-	rec := newRecorder(t)
-	s.Handler = rec.handler()
-	p := start(t, s).open(t)
+	r, rec := recorded(t, start, s)
+	p := r.open(t)
 	return rec.conn(), p, rec
+}
+
+// recorded starts a server on a loop. Events for which s.Handler has no function
+// are recorded.
+func recorded(t *testing.T, start starter, s *server.Server) (*running, *recorder) {
+	t.Helper()
+	rec := newRecorder(t)
+	all := rec.handler()
+	if s.Handler.Open == nil {
+		s.Handler.Open = all.Open
+	}
+	if s.Handler.Message == nil && s.Handler.Serve == nil {
+		s.Handler.Message = all.Message
+	}
+	if s.Handler.Error == nil {
+		s.Handler.Error = all.Error
+	}
+	if s.Handler.Close == nil {
+		s.Handler.Close = all.Close
+	}
+	return start(t, s), rec
 }
 
 // Messages of each kind are sent in one frame.
@@ -28,13 +46,21 @@ func TestMessagesAreSentInOneFrame(t *testing.T) {
 	long := strings.Repeat("ä", 50_000)
 	binary := strings.Repeat("\x00\xff", 100_000)
 	eachLoop(t, func(t *testing.T, start starter) {
-		c, p, _ := opened(t, start, &server.Server{})
+		c, client, _ := opened(t, start, &server.Server{})
+		p := []byte("Hello")
 		for _, tt := range []struct {
 			send func() error
 			want wire.Opcode
 			body string
 		}{
-			{func() error { return c.Send(wire.Text, []byte("Hello")) }, wire.Text, "Hello"},
+			{func() error {
+				err := c.Send(wire.Text, p)
+				if string(p) != "Hello" {
+					t.Errorf("Send has made %q of the payload", p)
+				}
+				clear(p) // it is not kept
+				return err
+			}, wire.Text, "Hello"},
 			{func() error { return c.Send(wire.Binary, []byte("\x00\xff")) }, wire.Binary, "\x00\xff"},
 			{func() error { return c.Send(wire.Binary, []byte(binary)) }, wire.Binary, binary},
 			{func() error { return c.Send(wire.Text, nil) }, wire.Text, ""},
@@ -46,10 +72,8 @@ func TestMessagesAreSentInOneFrame(t *testing.T) {
 			{func() error { return c.SendPong([]byte("!")) }, wire.Pong, "!"},
 			{func() error { return c.SendPing(make([]byte, 125)) }, wire.Ping, string(make([]byte, 125))},
 		} {
-			if err := tt.send(); err != nil {
-				t.Fatal(err)
-			}
-			f, err := p.next()
+			check.Must(t, tt.send())
+			f, err := client.next()
 			if err != nil || f.Opcode != tt.want || !f.Fin || f.RSV != 0 || string(f.Payload) != tt.body {
 				t.Fatalf("received %s, %v", show(f), err)
 			}
@@ -100,12 +124,8 @@ func TestInvalidMessagesAreRefused(t *testing.T) {
 				t.Errorf("%s: %v, want %v", tt.name, err, tt.want)
 			}
 		}
-		if c.State() != server.Open {
-			t.Errorf("the connection is %v", c.State())
-		}
-		if err := c.SendText("still there"); err != nil {
-			t.Error(err)
-		}
+		wantState(t, c, server.Open)
+		check.OK(t, c.SendText("still there"))
 		p.want(`text "still there"`)
 	})
 }
@@ -134,9 +154,7 @@ func TestCloseSendsCodeAndReason(t *testing.T) {
 			{4999, strings.Repeat("é", 61) + "a", fmt.Sprintf("close 4999 %q", strings.Repeat("é", 61)+"a")},
 		} {
 			p := r.open(t)
-			if err := rec.conn().Close(tt.code, tt.reason); err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, rec.conn().Close(tt.code, tt.reason))
 			p.want(tt.want)
 		}
 	})
@@ -175,9 +193,7 @@ func TestFragmentsMakeOneMessage(t *testing.T) {
 func TestUnfinishedMessageDoesNotHideHowTheConnectionEnded(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		c, p, rec := opened(t, start, &server.Server{})
-		if err := c.SendFragment(wire.Text, []byte("a"), false); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, c.SendFragment(wire.Text, []byte("a"), false))
 		p.send(closing(4000, ""))
 		rec.want("open", `close 4000 ""`)
 		for name, send := range map[string]func() error{
@@ -217,9 +233,7 @@ func TestWritersAtOnceDoNotMixTheirFrames(t *testing.T) {
 		counts := map[int]int{}
 		for n := 0; n < writers*each; {
 			f, err := p.next()
-			if err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, err)
 			if f.Opcode == wire.Ping {
 				continue
 			}
@@ -243,21 +257,15 @@ func TestWritersAtOnceDoNotMixTheirFrames(t *testing.T) {
 func TestFragmentsFromGoroutinesAtOnceAreWholeFrames(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		c, p, _ := opened(t, start, &server.Server{})
-		if err := c.SendFragment(wire.Binary, nil, false); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, c.SendFragment(wire.Binary, nil, false))
 		var all sync.WaitGroup
 		for range 20 {
 			all.Go(func() {
-				if err := c.SendFragment(wire.Continuation, make([]byte, 1000), false); err != nil {
-					t.Error(err)
-				}
+				check.OK(t, c.SendFragment(wire.Continuation, make([]byte, 1000), false))
 			})
 		}
 		all.Wait()
-		if err := c.SendFragment(wire.Continuation, nil, true); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, c.SendFragment(wire.Continuation, nil, true))
 		p.want(`binary "" +`)
 		for range 20 {
 			p.want("continuation 1000 bytes +")
@@ -266,53 +274,26 @@ func TestFragmentsFromGoroutinesAtOnceAreWholeFrames(t *testing.T) {
 	})
 }
 
-// Send does not change the payload, and does not keep it.
-func TestSendNeitherChangesNorKeepsThePayload(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		rec := newRecorder(t)
-		p, _ := run(t, &server.Server{Handler: rec.handler()}, server.Handshake{})
-		c := rec.conn()
-		b := []byte("Hello")
-		sent := make(chan error)
-		go func() { sent <- c.Send(wire.Text, b) }()
-		p.want(`text "Hello"`)
-		if err := <-sent; err != nil || string(b) != "Hello" {
-			t.Errorf("%v, %q", err, b)
-		}
-	})
-}
-
-// A client may answer a message while it receives it, and read no more until
-// its answer is read: a sender does not stop the server from reading.
-func TestClientThatAnswersWhileItReceives(t *testing.T) {
+// Server.MaxOutgoingFrame limits the frames of every call that sends, for
+// clients that accept frames of at most 32 or 64 KiB
+// (TooTallNate/Java-WebSocket#1466).
+func TestMaxOutgoingFrame(t *testing.T) {
+	const limit, size = 1000, 2500
+	message := strings.Repeat("x", size)
+	prepared, err := server.Prepare(wire.Text, []byte(message))
+	check.Must(t, err)
 	eachLoop(t, func(t *testing.T, start starter) {
-		const size = 15 << 20
-		sent, came := make(chan error, 1), make(chan int, 1)
-		r := start(t, &server.Server{WriteTimeout: patience, Handler: server.Handler{Serve: func(c *server.Conn) {
-			go func() { sent <- c.Send(wire.Binary, make([]byte, size)) }()
-			m, _ := c.Receive(t.Context())
-			came <- len(m.Payload)
+		r := start(t, &server.Server{MaxOutgoingFrame: limit, Handler: server.Handler{Open: func(c *server.Conn) {
+			c.Send(wire.Text, []byte(message))
+			c.SendText(message)
+			c.SendPrepared(prepared)
+			c.SendText(message[:limit])
 		}}})
 		p := r.open(t)
-		in := io.MultiReader(bytes.NewReader(p.in), p.nc)
-		header := make([]byte, 10)
-		if _, err := io.ReadFull(in, header); err != nil {
-			t.Fatal(err)
+		first, rest := wire.Text.String(), wire.Continuation.String()
+		for range 3 {
+			p.want(first+" 1000 bytes +", rest+" 1000 bytes +", rest+" 500 bytes")
 		}
-		h, _, err := wire.ParseHeader(header)
-		if err != nil || h.Length != size {
-			t.Fatalf("%+v, %v", h, err)
-		}
-		h.Masked = true // with the zero key
-		p.send(string(wire.AppendHeader(nil, h)))
-		if _, err := io.CopyBuffer(struct{ io.Writer }{p.nc}, io.LimitReader(in, size), make([]byte, 256<<10)); err != nil {
-			t.Fatal(err)
-		}
-		if err := <-sent; err != nil {
-			t.Error(err)
-		}
-		if n := <-came; n != size {
-			t.Errorf("received %d bytes, want %d", n, size)
-		}
+		p.want(first + " 1000 bytes")
 	})
 }

@@ -51,8 +51,9 @@ type Server struct {
 	Handlers map[string]*Handler
 
 	// Authorize, if it is set, is called last with an opening handshake that is
-	// valid. It may change the answer: the subprotocol, and Header for further
-	// fields such as Set-Cookie. An error refuses the connection: a
+	// valid. It may change the answer: the subprotocol, Header for further
+	// fields such as Set-Cookie, and Extensions, which is empty or accepts
+	// Compression, to decline that or to change its parameters. An error refuses the connection: a
 	// *handshake.Error with its status, any other error with 403.
 	Authorize func(r *handshake.Request, a *handshake.ServerAnswer) error
 
@@ -96,6 +97,11 @@ type Server struct {
 	// HandshakeLimits bound the size of a request. A larger one is refused with
 	// 414 or 431. Behind net/http, http.Server.MaxHeaderBytes has that role.
 	HandshakeLimits handshake.Limits
+
+	// Compression negotiates a compression of messages with clients that offer
+	// it, if it is set. A *permessage.Deflate is one. Authorize may decline it
+	// for a client.
+	Compression Compression
 
 	// MaxOutgoingFrame bounds the payload, in bytes, of the data frames that
 	// the server sends. A longer message is sent in fragments. Default: no
@@ -220,13 +226,28 @@ type Server struct {
 	clock    clock
 	counters counters
 
-	// Configurations of endpoints, without and with partial messages.
-	engines [2]atomic.Pointer[endpoint.SharedConfig]
+	// Configurations of endpoints, without and with partial messages, and of
+	// those with compression.
+	engines    [2]atomic.Pointer[endpoint.SharedConfig]
+	compressed sync.Map // of compressedKey and *endpoint.SharedConfig
 
 	netloop struct { // made with the first listener or connection
 		once sync.Once
 		loop *netloop.Loop
 	}
+}
+
+// Compression is an extension that compresses messages. Package permessage has
+// one.
+type Compression interface {
+	// Answer returns the server's answer to the offers of a client, an empty
+	// list if it accepts none.
+	Answer(offers []handshake.Extension) []handshake.Extension
+
+	// Accepted returns the compression that an answer, which Authorize may have
+	// changed, accepts; nil if the list is empty. The values of connections
+	// with equal parameters are equal. An error refuses the handshake with 500.
+	Accepted(answer []handshake.Extension) (endpoint.Compression, error)
 }
 
 func orDefault[T int | time.Duration](value, otherwise T) T {
@@ -283,20 +304,40 @@ func (s *Server) startConn(c *Conn, socket netloop.Socket) {
 	}
 }
 
+// compressedKey is the part of a configuration that endpoints do not have in
+// common.
+type compressedKey struct {
+	partial     bool
+	compression endpoint.Compression
+}
+
 // sharedConfig returns the configuration of the server's endpoints. partial is
-// endpoint.Config.Partial.
-func (s *Server) sharedConfig(partial bool) *endpoint.SharedConfig {
+// endpoint.Config.Partial, compression is nil if messages are not compressed.
+func (s *Server) sharedConfig(partial bool, compression endpoint.Compression) *endpoint.SharedConfig {
+	if compression != nil {
+		key := compressedKey{partial, compression}
+		shared, ok := s.compressed.Load(key)
+		if !ok {
+			shared, _ = s.compressed.LoadOrStore(key, s.newSharedConfig(partial, compression))
+		}
+		return shared.(*endpoint.SharedConfig)
+	}
 	shared := &s.engines[0]
 	if partial {
 		shared = &s.engines[1]
 	}
 	if shared.Load() == nil {
-		shared.CompareAndSwap(nil, endpoint.NewSharedConfig(endpoint.Config{
-			Role:             endpoint.Server,
-			Limits:           s.Limits,
-			Partial:          partial,
-			MaxOutgoingFrame: s.MaxOutgoingFrame,
-		}))
+		shared.CompareAndSwap(nil, s.newSharedConfig(partial, nil))
 	}
 	return shared.Load()
+}
+
+func (s *Server) newSharedConfig(partial bool, compression endpoint.Compression) *endpoint.SharedConfig {
+	return endpoint.NewSharedConfig(endpoint.Config{
+		Role:             endpoint.Server,
+		Limits:           s.Limits,
+		Partial:          partial,
+		MaxOutgoingFrame: s.MaxOutgoingFrame,
+		Compression:      compression,
+	})
 }

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )
@@ -18,14 +20,12 @@ import (
 // (6455-7.3-a).
 func TestShutdownClosesWith1001AndWaits(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
-		rec := newRecorder(t)
-		s := start(t, &server.Server{Handler: rec.handler()})
+		s, rec := recorded(t, start, &server.Server{})
 		peers := []*peer{s.open(t), s.open(t), s.open(t)}
 		for range peers {
 			rec.conn()
 		}
-		done := make(chan error, 1)
-		go func() { done <- s.Shutdown(t.Context()) }()
+		done := begin(func() error { return s.Shutdown(t.Context()) })
 		for _, p := range peers {
 			p.want(`close 1001 ""`)
 			p.send(text("last words"))
@@ -40,9 +40,7 @@ func TestShutdownClosesWith1001AndWaits(t *testing.T) {
 			p.wantEnd()
 			p.nc.Close()
 		}
-		if err := result(t, done); err != nil {
-			t.Error(err)
-		}
+		check.OK(t, result(t, done))
 		for range s.Conns() {
 			t.Error("a connection is left")
 		}
@@ -67,17 +65,13 @@ func TestShutdownRefusesHandshakes(t *testing.T) {
 			<-release
 			return nil
 		}})
-		half := s.dial(t)
-		half.send(request("/")[:50])
+		half := s.ask(t, request("/")[:50])
 		inside := s.dial(t)
 		inside.send(request("/")) // accepted by all but Authorize
 		<-entered
 		eventually(t, "a part of a request", func() bool { return server.PartialRequests(s.Server) == 1 })
-		done := make(chan error, 1)
-		go func() { done <- s.Shutdown(t.Context()) }()
-		if err := result(t, s.served); err != server.ErrServerClosed {
-			t.Errorf("Serve returned %v", err)
-		}
+		done := begin(func() error { return s.Shutdown(t.Context()) })
+		same(t, result(t, s.served), server.ErrServerClosed, "Serve")
 		s.served <- server.ErrServerClosed
 		half.send(request("/")[50:])
 		checkRefused(t, half, 503)
@@ -87,15 +81,11 @@ func TestShutdownRefusesHandshakes(t *testing.T) {
 			t.Error("the listener is still open")
 		}
 		close(release)
-		if got := inside.response().Status; got != 101 {
-			t.Errorf("answered with %d", got)
-		}
+		inside.wantStatus(101)
 		inside.want(`close 1001 ""`)
 		inside.send(closing(1001, ""))
 		inside.nc.Close()
-		if err := result(t, done); err != nil {
-			t.Error(err)
-		}
+		check.OK(t, result(t, done))
 		rec.want("open", `close 1001 ""`)
 	})
 }
@@ -116,8 +106,7 @@ func TestShutdownWaitsForServe(t *testing.T) {
 		s := served(t, &server.Server{Handler: h})
 		p := s.open(t)
 		rec.conn()
-		done := make(chan error, 1)
-		go func() { done <- s.Shutdown(t.Context()) }()
+		done := begin(func() error { return s.Shutdown(t.Context()) })
 		p.want(`close 1001 ""`)
 		p.send(closing(1001, ""))
 		if err := <-done; err != nil || !tidied.Load() {
@@ -146,13 +135,10 @@ func TestShutdownAbortsConnectionsWhenItsContextEnds(t *testing.T) {
 		synctest.Wait() // until all of them are in their phase
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		done := make(chan error, 1)
-		go func() { done <- s.Shutdown(ctx) }()
+		done := begin(func() error { return s.Shutdown(ctx) })
 		silent.want(`close 1001 ""`)
 		timed(t, "Shutdown returned", time.Minute, func() {
-			if err := <-done; err != context.DeadlineExceeded {
-				t.Errorf("Shutdown returned %v", err)
-			}
+			same(t, <-done, context.DeadlineExceeded, "Shutdown")
 		})
 		synctest.Wait() // Shutdown does not wait for the aborts
 		for _, p := range []*peer{silent, deaf, half} {
@@ -164,9 +150,7 @@ func TestShutdownAbortsConnectionsWhenItsContextEnds(t *testing.T) {
 				time.Sleep(time.Minute)
 				close(release)
 			}()
-			if err := s.Shutdown(t.Context()); err != nil {
-				t.Errorf("a second Shutdown returned %v", err)
-			}
+			check.OKf(t, s.Shutdown(t.Context()), "a second Shutdown")
 		})
 	})
 }
@@ -175,66 +159,19 @@ func TestShutdownOfAServerWithoutConnections(t *testing.T) {
 	t.Run("never used", func(t *testing.T) {
 		s := new(server.Server)
 		for range 2 {
-			if err := s.Shutdown(t.Context()); err != nil {
-				t.Error(err)
-			}
+			check.OK(t, s.Shutdown(t.Context()))
 		}
 		ln := listenTCP(t)
-		if err := s.Serve(ln); err != server.ErrServerClosed {
-			t.Errorf("Serve returned %v", err)
-		}
+		same(t, s.Serve(ln), server.ErrServerClosed, "Serve")
 		if _, err := ln.Accept(); !errors.Is(err, net.ErrClosed) {
 			t.Errorf("the listener is still open: %v", err)
 		}
-		if err := s.ListenAndServe("127.0.0.1:0"); err != server.ErrServerClosed {
-			t.Errorf("ListenAndServe returned %v", err)
-		}
+		same(t, s.ListenAndServe("127.0.0.1:0"), server.ErrServerClosed, "ListenAndServe")
 	})
 	eachLoop(t, func(t *testing.T, start starter) {
 		s := start(t, new(server.Server))
 		s.open(t).reset()
-		if err := s.Shutdown(t.Context()); err != nil {
-			t.Error(err)
-		}
-	})
-}
-
-// Two calls of Shutdown wait for the same connections.
-func TestShutdownTwiceAtOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		rec := newRecorder(t)
-		s := served(t, &server.Server{Handler: rec.handler()})
-		p := s.open(t)
-		rec.conn()
-		done := make(chan error)
-		for range 2 {
-			go func() { done <- s.Shutdown(t.Context()) }()
-		}
-		p.want(`close 1001 ""`)
-		p.send(closing(1001, ""))
-		for range 2 {
-			if err := <-done; err != nil {
-				t.Error(err)
-			}
-		}
-	})
-}
-
-// Run after Shutdown closes its connection with 1001 at once.
-func TestRunAfterShutdown(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		rec := newRecorder(t)
-		s := &server.Server{Handler: rec.handler()}
-		if err := s.Shutdown(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		p, returned := run(t, s, server.Handshake{})
-		p.want(`close 1001 ""`)
-		p.send(closing(1001, ""))
-		if err := <-returned; err != nil {
-			t.Error(err)
-		}
-		rec.want("open", `close 1001 ""`)
+		check.OK(t, s.Shutdown(t.Context()))
 	})
 }
 
@@ -262,36 +199,31 @@ type passingError struct{ error }
 
 func (passingError) Temporary() bool { return true }
 
-// A server reports temporary errors of Accept, waits and retries. Serve returns
-// any other error.
+// A server reports temporary errors of Accept, waits longer after each, at most
+// a second, and retries. Serve returns any other error.
 func TestAcceptErrors(t *testing.T) {
 	passing := passingError{errors.New("too many open files")}
-	t.Run("that pass", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			start := time.Now()
-			ln := &faultyListener{newPipeListener(), []error{passing, passing, passing, passing}}
-			s := &server.Server{Handler: server.Handler{Message: echo}, Log: func(err error) {
-				if err != passing {
-					t.Errorf("reported %v", err)
-				}
-			}}
-			r := serve(t, s, ln)
-			r.dialer = ln.dial
-			p := r.open(t)
-			p.send(text("Hello"))
-			p.want(`text "Hello"`)
-			if waited := time.Since(start); waited < 20*time.Millisecond || waited > time.Second {
-				t.Errorf("waited %v in total", waited)
+	check.Bubble(t, "that pass", func(t *testing.T) {
+		start, reported := time.Now(), 0
+		ln := &faultyListener{newPipeListener(), slices.Repeat([]error{passing}, 20)}
+		s := &server.Server{Handler: server.Handler{Message: echo}, Log: func(err error) {
+			if reported++; err != passing {
+				t.Errorf("reported %v", err)
 			}
-		})
+		}}
+		r := serve(t, s, ln)
+		r.dialer = ln.dial
+		p := r.open(t)
+		p.echo("Hello")
+		if waited := time.Since(start); reported != 20 || waited < 12*time.Second || waited > 14*time.Second {
+			t.Errorf("waited %v in total, reported %d times", waited, reported)
+		}
 	})
 	t.Run("that do not", func(t *testing.T) {
 		final := errors.New("the network is gone")
 		ln := &faultyListener{newPipeListener(), []error{passing, final}}
 		s := &server.Server{Log: func(error) {}}
-		if err := s.Serve(ln); err != final {
-			t.Errorf("Serve returned %v", err)
-		}
+		same(t, s.Serve(ln), final, "Serve")
 		if _, err := ln.dial(); err == nil {
 			t.Error("the listener is still open")
 		}
@@ -299,48 +231,54 @@ func TestAcceptErrors(t *testing.T) {
 	t.Run("the address is taken", func(t *testing.T) {
 		ln := listenTCP(t)
 		defer ln.Close()
-		var e *net.OpError
-		if err := new(server.Server).ListenAndServe(ln.Addr().String()); !errors.As(err, &e) {
+		if err := new(server.Server).ListenAndServe(ln.Addr().String()); !isA[*net.OpError](err) {
 			t.Errorf("ListenAndServe returned %v", err)
 		}
 	})
 }
 
-// ListenAndServe listens, and serves like Serve.
-func TestListenAndServe(t *testing.T) {
-	ln := listenTCP(t)
-	addr := ln.Addr().String()
-	ln.Close() // the port stays free for a while
-	s := &server.Server{Handler: server.Handler{Open: func(c *server.Conn) { c.Close(wire.NormalClosure, "") }}}
-	served := make(chan error, 1)
-	go func() { served <- s.ListenAndServe(addr) }()
-	var nc net.Conn
-	for nc == nil {
+// dialNew connects to an address at which serve, just called, will listen.
+func dialNew(t *testing.T, addr string, served <-chan error) net.Conn {
+	t.Helper()
+	for {
 		select {
 		case err := <-served:
-			t.Fatalf("ListenAndServe returned %v", err)
+			t.Fatalf("the server has returned %v", err)
 		default:
-			nc, _ = net.Dial("tcp", addr)
+			if nc, err := net.Dial("tcp", addr); err == nil {
+				return nc
+			}
 		}
 	}
-	p := newPeer(t, nc)
+}
+
+// freeAddr returns an address that stays free for a while.
+func freeAddr(t *testing.T) string {
+	ln := listenTCP(t)
+	defer ln.Close()
+	return ln.Addr().String()
+}
+
+// ListenAndServe listens, and serves like Serve.
+func TestListenAndServe(t *testing.T) {
+	addr := freeAddr(t)
+	s := &server.Server{Handler: server.Handler{Open: func(c *server.Conn) { c.Close(wire.NormalClosure, "") }}}
+	served := begin(func() error { return s.ListenAndServe(addr) })
+	p := newPeer(t, dialNew(t, addr, served))
 	p.send(request("/"), closing(1000, ""))
 	p.response()
 	p.want(`close 1000 ""`)
 	p.wantEnd()
-	nc.Close()
-	if err := s.Shutdown(t.Context()); err != nil {
-		t.Error(err)
-	}
-	if err := result(t, served); err != server.ErrServerClosed {
-		t.Errorf("ListenAndServe returned %v", err)
-	}
+	p.nc.Close()
+	check.OK(t, s.Shutdown(t.Context()))
+	same(t, result(t, served), server.ErrServerClosed, "ListenAndServe")
 }
 
 // ShutdownSpread spreads the ends over time, so that the clients do not
 // reconnect to another server at once (T-C18). Each client is served until its
 // end.
 func TestShutdownIsSpreadOverTime(t *testing.T) {
+	t.Parallel()
 	const clients = 100
 	tests := []struct {
 		name         string
@@ -355,95 +293,75 @@ func TestShutdownIsSpreadOverTime(t *testing.T) {
 		{"shorter than the context allows", 2 * time.Second, 8 * time.Second, 2 * time.Second},
 	}
 	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				rec := newRecorder(t)
-				h := rec.handler()
-				h.Message = echo
-				s := served(t, &server.Server{Handler: h, ShutdownSpread: tt.spread})
-				closed := make(chan time.Duration, clients)
-				start := time.Now()
-				for range clients {
-					p := s.open(t)
-					rec.conn()
-					p.meanwhile(func(p *peer) {
-						p.send(text("Hello"))
-						p.want(`text "Hello"`, `close 1001 ""`)
-						closed <- time.Since(start)
-						p.send(closing(1001, ""))
-						p.rest()
-					})
-				}
-				synctest.Wait()
-				ctx := t.Context()
-				if tt.left > 0 {
-					var cancel context.CancelFunc
-					ctx, cancel = context.WithTimeout(ctx, tt.left)
-					defer cancel()
-				}
-				if err := s.Shutdown(ctx); err != nil {
-					t.Error(err)
-				}
-				close(closed)
-				var times []time.Duration
-				for d := range closed {
-					times = append(times, d)
-				}
-				if len(times) != clients {
-					t.Fatalf("%d were closed", len(times))
-				}
-				for part := range 4 { // as many in each quarter of the time
-					n := 0
-					for _, d := range times {
-						if from := tt.want / 4 * time.Duration(part); d >= from && d < from+tt.want/4 {
-							n++
-						}
-					}
-					if want := clients / 4; tt.want > 0 && (n < want-10 || n > want+10) {
-						t.Errorf("%d were closed in quarter %d, want %d", n, part, want)
+		check.Bubble(t, tt.name, func(t *testing.T) {
+			s, rec := recorded(t, served, &server.Server{Handler: server.Handler{Message: echo}, ShutdownSpread: tt.spread})
+			closed := make(chan time.Duration, clients)
+			start := time.Now()
+			for range clients {
+				p := s.open(t)
+				rec.conn()
+				p.meanwhile(func(p *peer) {
+					p.send(text("Hello"))
+					p.want(`text "Hello"`, `close 1001 ""`)
+					closed <- time.Since(start)
+					p.send(closing(1001, ""))
+					p.rest()
+				})
+			}
+			synctest.Wait()
+			ctx := t.Context()
+			if tt.left > 0 {
+				var cancel context.CancelFunc
+				ctx, cancel = context.WithTimeout(ctx, tt.left)
+				defer cancel()
+			}
+			check.OK(t, s.Shutdown(ctx))
+			close(closed)
+			var times []time.Duration
+			for d := range closed {
+				times = append(times, d)
+			}
+			if len(times) != clients {
+				t.Fatalf("%d were closed", len(times))
+			}
+			for part := range 4 { // as many in each quarter of the time
+				n := 0
+				for _, d := range times {
+					if from := tt.want / 4 * time.Duration(part); d >= from && d < from+tt.want/4 {
+						n++
 					}
 				}
-				if took := time.Since(start); took > tt.want {
-					t.Errorf("took %v, want at most %v", took, tt.want)
+				if want := clients / 4; tt.want > 0 && (n < want-10 || n > want+10) {
+					t.Errorf("%d were closed in quarter %d, want %d", n, part, want)
 				}
-			})
+			}
+			if took := time.Since(start); took > tt.want {
+				t.Errorf("took %v, want at most %v", took, tt.want)
+			}
 		})
 	}
 }
 
 // ShutdownSpread ends early with the context, and with the last client.
 func TestShutdownThatIsSpreadIsCutShort(t *testing.T) {
-	t.Run("context ends", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			rec := newRecorder(t)
-			s := served(t, &server.Server{Handler: rec.handler(), ShutdownSpread: time.Hour, PingInterval: -1})
-			for range 2 {
-				s.open(t).meanwhile(func(p *peer) { p.rest() })
-				rec.conn()
-			}
+	for name, leave := range map[string]bool{"context ends": false, "clients leave": true} {
+		check.Bubble(t, name, func(t *testing.T) {
+			s := served(t, &server.Server{ShutdownSpread: time.Hour, PingInterval: -1})
 			ctx, cancel := context.WithCancel(t.Context())
-			time.AfterFunc(time.Minute, cancel)
-			timed(t, "Shutdown returned", time.Minute, func() {
-				if err := s.Shutdown(ctx); err != context.Canceled {
-					t.Errorf("Shutdown returned %v", err)
-				}
-			})
-		})
-	})
-	t.Run("clients leave", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			rec := newRecorder(t)
-			s := served(t, &server.Server{Handler: rec.handler(), ShutdownSpread: time.Hour, PingInterval: -1})
+			defer cancel()
+			var want error
 			for range 10 {
 				p := s.open(t)
-				rec.conn()
-				time.AfterFunc(time.Minute, func() { p.nc.Close() })
-			}
-			timed(t, "Shutdown returned", time.Minute, func() {
-				if err := s.Shutdown(t.Context()); err != nil {
-					t.Error(err)
+				if p.meanwhile(func(p *peer) { p.rest() }); leave {
+					time.AfterFunc(time.Minute, func() { p.nc.Close() })
 				}
-			})
+			}
+			if !leave {
+				time.AfterFunc(time.Minute, cancel)
+				want = context.Canceled
+			}
+			synctest.Wait() // until all are open
+			timed(t, "Shutdown returned", time.Minute, func() { same(t, s.Shutdown(ctx), want, "Shutdown") })
 		})
-	})
+	}
 }

@@ -11,9 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
-	"time"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )
@@ -59,7 +58,7 @@ var sendings = map[string]func(c *server.Conn, p []byte) error{
 	},
 	"SendFragment": func(c *server.Conn, p []byte) error { return c.SendFragment(wire.Binary, p, true) },
 	"Broadcast": func(c *server.Conn, p []byte) error {
-		return server.Broadcast(func(yield func(*server.Conn) bool) { yield(c) }, wire.Binary, p)
+		return server.Broadcast(only(c), wire.Binary, p)
 	},
 }
 
@@ -75,6 +74,7 @@ func eachSlow(t *testing.T, test func(t *testing.T, start starter, send func(c *
 // By default a connection with a full backlog is aborted. No sender blocks, and
 // the memory is limited to the backlog and one message (T-C02, T-C09).
 func TestSlowClose(t *testing.T) {
+	t.Parallel()
 	eachSlow(t, func(t *testing.T, start starter, send func(c *server.Conn, p []byte) error, way string) {
 		const limit = 1 << 20
 		c, _, rec := opened(t, start, &server.Server{MaxBacklog: limit, WriteTimeout: -1})
@@ -107,6 +107,7 @@ func TestSlowClose(t *testing.T) {
 // SlowDropNewest drops the messages that exceed the backlog. The others arrive
 // in order.
 func TestSlowDropNewest(t *testing.T) {
+	t.Parallel()
 	eachSlow(t, func(t *testing.T, start starter, send func(c *server.Conn, p []byte) error, way string) {
 		const limit = 1 << 20
 		s := &server.Server{MaxBacklog: limit, WriteTimeout: patience, SlowPolicy: server.SlowDropNewest}
@@ -144,9 +145,7 @@ func TestSlowDropNewest(t *testing.T) {
 			}
 		}
 		eventually(t, "an empty backlog", func() bool { return c.Buffered() == 0 })
-		if err := send(c, numbered(enough)); err != nil {
-			t.Error(err)
-		}
+		check.OK(t, send(c, numbered(enough)))
 		if got := p.number(); got != enough {
 			t.Errorf("received %d", got)
 		}
@@ -159,6 +158,7 @@ func TestSlowDropNewest(t *testing.T) {
 // SlowDropOldest drops the oldest messages of the send queue: the others arrive
 // in order, the last one included, and the dropped ones are counted.
 func TestSlowDropOldest(t *testing.T) {
+	t.Parallel()
 	eachSlow(t, func(t *testing.T, start starter, send func(c *server.Conn, p []byte) error, way string) {
 		if way == "SendFragment" {
 			return // is not queued: see TestFragmentsWithSlowDropOldest
@@ -167,9 +167,7 @@ func TestSlowDropOldest(t *testing.T) {
 		s := &server.Server{MaxBacklog: limit, WriteTimeout: patience, SlowPolicy: server.SlowDropOldest}
 		c, p, _ := opened(t, start, s)
 		for i := range enough {
-			if err := send(c, numbered(i)); err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, send(c, numbered(i)))
 			if n := c.Buffered(); n > limit+2*numberedSize {
 				t.Fatalf("%d bytes are buffered", n)
 			}
@@ -210,9 +208,7 @@ func TestFragmentsWithSlowDropOldest(t *testing.T) {
 			c.Send(wire.Binary, numbered(i))
 		}
 		for i, part := range []string{"a", "b", "c"} {
-			if err := c.SendFragment(wire.Text, []byte(part), i == 2); err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, c.SendFragment(wire.Text, []byte(part), i == 2))
 		}
 		for range enough - int(s.Stats().Dropped) {
 			p.number()
@@ -224,6 +220,7 @@ func TestFragmentsWithSlowDropOldest(t *testing.T) {
 // In the blocking style a sender blocks for its own client only. SlowBlock does
 // the same in the event style.
 func TestSlowBlock(t *testing.T) {
+	t.Parallel()
 	const limit = 1 << 20
 	for loop, start := range withTLS(loops) {
 		for _, style := range []string{"Serve", "SlowBlock"} {
@@ -273,6 +270,7 @@ const mostHead = 64 << 10
 // A message larger than the backlog is buffered in parts while its sender
 // blocks.
 func TestBlockedSenderBuffersNoMoreThanTheBacklog(t *testing.T) {
+	t.Parallel()
 	eachLoop(t, func(t *testing.T, start starter) {
 		const limit, size = 100_000, 20 << 20
 		s := &server.Server{MaxBacklog: limit, WriteTimeout: patience, Handler: server.Handler{Serve: func(c *server.Conn) {
@@ -320,60 +318,55 @@ func TestMaxTotalBacklog(t *testing.T) {
 // Writable is called when a client has read all of its backlog, in order with
 // the other events.
 func TestWritable(t *testing.T) {
-	for loop, start := range withTLS(loops) {
-		t.Run(loop, func(t *testing.T) {
-			t.Parallel()
-			var inside atomic.Int32
-			var drains atomic.Int32
-			alone := func(f func()) {
-				if inside.Add(1) != 1 {
-					t.Error("two handlers at once")
-				}
-				f()
-				inside.Add(-1)
+	t.Parallel()
+	each(t, withTLS(loops), func(t *testing.T, start starter) {
+		t.Parallel()
+		var inside atomic.Int32
+		var drains atomic.Int32
+		alone := func(f func()) {
+			if inside.Add(1) != 1 {
+				t.Error("two handlers at once")
 			}
-			rec := newRecorder(t)
-			h := rec.handler()
-			h.Message = func(*server.Conn, wire.Opcode, []byte) { alone(func() {}) }
-			h.Writable = func(c *server.Conn) { alone(func() { drains.Add(1) }) }
-			r := start(t, &server.Server{Handler: h, MaxBacklog: -1, WriteTimeout: patience})
-			p := r.open(t)
-			c := rec.conn()
-			p.meanwhile(func(p *peer) {
-				for p.trySend(text("in between")) == nil {
-				}
-			})
-			for range 3 {
-				before := drains.Load()
-				for i := range enough {
-					if err := c.Send(wire.Binary, numbered(i)); err != nil {
-						t.Fatal(err)
-					}
-				}
-				if c.Buffered() == 0 {
-					t.Fatal("the backlog is empty")
-				}
-				for range enough {
-					p.number()
-				}
-				eventually(t, "a call of Writable and an empty backlog", func() bool { return drains.Load() > before && c.Buffered() == 0 })
+			f()
+			inside.Add(-1)
+		}
+		rec := newRecorder(t)
+		h := rec.handler()
+		h.Message = func(*server.Conn, wire.Opcode, []byte) { alone(func() {}) }
+		h.Writable = func(c *server.Conn) { alone(func() { drains.Add(1) }) }
+		r := start(t, &server.Server{Handler: h, MaxBacklog: -1, WriteTimeout: patience})
+		p := r.open(t)
+		c := rec.conn()
+		p.meanwhile(func(p *peer) {
+			for p.trySend(text("in between")) == nil {
 			}
 		})
-	}
+		for range 3 {
+			before := drains.Load()
+			for i := range enough {
+				check.Must(t, c.Send(wire.Binary, numbered(i)))
+			}
+			if c.Buffered() == 0 {
+				t.Fatal("the backlog is empty")
+			}
+			for range enough {
+				p.number()
+			}
+			eventually(t, "a call of Writable and an empty backlog", func() bool { return drains.Load() > before && c.Buffered() == 0 })
+		}
+	})
 }
 
 // A Writable that panics or ends the goroutine ends the connection like any
 // handler. Without epoll the connection used to stay open until the client
 // ended it.
 func TestWritableThatDoesNotReturn(t *testing.T) {
+	t.Parallel()
 	for name, how := range failings {
 		for loop, start := range withServeTLS(loops) {
 			t.Run(name+"/"+loop, func(t *testing.T) {
 				t.Parallel()
-				rec := newRecorder(t)
-				h := rec.handler()
-				h.Writable = func(*server.Conn) { how.fail() }
-				r := start(t, &server.Server{Handler: h, MaxBacklog: -1, WriteTimeout: patience})
+				r, rec := recorded(t, start, &server.Server{Handler: server.Handler{Writable: func(*server.Conn) { how.fail() }}, MaxBacklog: -1, WriteTimeout: patience})
 				p := r.open(t)
 				c := rec.conn()
 				for i := 0; c.Buffered() == 0; i++ {
@@ -381,9 +374,7 @@ func TestWritableThatDoesNotReturn(t *testing.T) {
 				}
 				for { // the number of messages before Writable depends on the client's first read
 					f, err := p.next()
-					if err != nil {
-						t.Fatal(err)
-					}
+					check.Must(t, err)
 					if f.Opcode == wire.Close {
 						if got := show(f); got != `close 1011 ""` {
 							t.Errorf("received %s", got)
@@ -395,9 +386,7 @@ func TestWritableThatDoesNotReturn(t *testing.T) {
 				if loop == "TLS" { // else the client does not end the connection
 					p.nc.Close()
 				}
-				if err := r.Shutdown(t.Context()); err != nil {
-					t.Error(err)
-				}
+				check.OK(t, r.Shutdown(t.Context()))
 				if p := takeOne[*server.PanicError](t, r.log); p != nil && p.Value != how.value {
 					t.Errorf("reported %v", p)
 				}
@@ -410,51 +399,55 @@ func TestWritableThatDoesNotReturn(t *testing.T) {
 // answers. No message is lost, and the memory is limited to half the backlog
 // and one read.
 func TestReadingPausesForAClientThatDoesNotRead(t *testing.T) {
-	for loop, start := range withTLS(loops) {
-		t.Run(loop, func(t *testing.T) {
-			t.Parallel()
-			const limit = 1 << 20
-			s := &server.Server{Handler: server.Handler{Message: echo}, MaxBacklog: limit, WriteTimeout: patience}
-			p := start(t, s).open(t)
-			var all sync.WaitGroup
-			all.Go(func() {
-				for i := range enough {
-					p.send(frame(wire.Binary, string(numbered(i))))
-				}
-			})
-			eventually(t, "a backlog", func() bool { return s.Stats().Backlog > limit/8 })
+	t.Parallel()
+	each(t, withTLS(loops), func(t *testing.T, start starter) {
+		t.Parallel()
+		const limit = 1 << 20
+		s := &server.Server{Handler: server.Handler{Message: echo}, MaxBacklog: limit, WriteTimeout: patience}
+		p := start(t, s).open(t)
+		var all sync.WaitGroup
+		all.Go(func() {
 			for i := range enough {
-				if got := p.number(); got != i {
-					t.Fatalf("received %d, want %d", got, i)
-				}
-			}
-			all.Wait()
-			if st := s.Stats(); st.Cut != 0 || st.BacklogPeak > limit/2+mostRead+mostHead {
-				t.Errorf("%d bytes were buffered, %d connections aborted", st.BacklogPeak, st.Cut)
+				p.send(frame(wire.Binary, string(numbered(i))))
 			}
 		})
-	}
+		eventually(t, "a backlog", func() bool { return s.Stats().Backlog > limit/8 })
+		for i := range enough {
+			if got := p.number(); got != i {
+				t.Fatalf("received %d, want %d", got, i)
+			}
+		}
+		all.Wait()
+		if st := s.Stats(); st.Cut != 0 || st.BacklogPeak > limit/2+mostRead+mostHead {
+			t.Errorf("%d bytes were buffered, %d connections aborted", st.BacklogPeak, st.Cut)
+		}
+	})
 }
 
-// With every policy WriteTimeout ends the connection of a client that does not
-// read at all.
-func TestEveryPolicyEndsWithWriteTimeout(t *testing.T) {
-	for _, policy := range []server.SlowPolicy{server.SlowDefault, server.SlowClose, server.SlowDropNewest, server.SlowDropOldest, server.SlowBlock} {
-		t.Run(fmt.Sprint(policy), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				rec := newRecorder(t)
-				served(t, &server.Server{Handler: rec.handler(), SlowPolicy: policy, WriteTimeout: 8 * time.Second}).open(t)
-				c := rec.conn()
-				timed(t, "cut", 8*time.Second, func() {
-					for range 3 {
-						if err := c.SendText("Hello"); err != nil {
-							t.Error(err)
-						}
-					}
-					rec.want("open", "lost", `close 1006 ""`)
-				})
-				wantTimeout(t, c.Err(), "WriteTimeout")
-			})
-		})
-	}
+// With SlowDropOldest, Send returns an error after the server's Close, also
+// while output is buffered. The message used to enter the send queue and be
+// lost, and Send returned nil.
+func TestSlowDropOldestRefusesMessagesAfterClose(t *testing.T) {
+	prepared, err := server.Prepare(wire.Text, []byte("late"))
+	check.Must(t, err)
+	eachLoop(t, func(t *testing.T, start starter) {
+		s := &server.Server{WriteTimeout: patience, SlowPolicy: server.SlowDropOldest}
+		c, _, _ := opened(t, start, s)
+		for c.Buffered() == 0 {
+			check.Must(t, c.Send(wire.Binary, numbered(0)))
+		}
+		check.Must(t, c.Close(wire.GoingAway, ""))
+		if c.Buffered() == 0 {
+			t.Fatal("the backlog is empty")
+		}
+		for name, send := range map[string]func() error{
+			"Send":         func() error { return c.Send(wire.Text, []byte("late")) },
+			"SendText":     func() error { return c.SendText("late") },
+			"SendPrepared": func() error { return c.SendPrepared(prepared) },
+		} {
+			if err := send(); !errors.Is(err, server.ErrClosed) {
+				t.Errorf("%s returned %v", name, err)
+			}
+		}
+	})
 }

@@ -57,11 +57,16 @@ type Ended struct {
 // Traffic counts the frames in one direction.
 type Traffic struct {
 	Messages  uint64     // whole messages; those in fragments with the last one
-	Bytes     uint64     // of their payload
+	Bytes     uint64     // of their payload, as on the wire
 	Fragments uint64     // data frames that are a part of a message only
 	Pings     uint64     //
 	Pongs     uint64     //
 	Closes    CloseCodes // Close frames, counted when the connection ends
+
+	// Compressed counts the compressed ones of Messages. EncodedBytes counts
+	// the bytes of their payload as on the wire, DecodedBytes those of the same
+	// messages before compression.
+	Compressed, EncodedBytes, DecodedBytes uint64
 }
 
 // CloseCodes counts Close frames by their status code (RFC 6455, Section 7.4).

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )
@@ -20,9 +21,7 @@ func (r *running) atRest(t *testing.T) server.Stats {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	if err := r.Shutdown(ctx); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, r.Shutdown(ctx))
 	eventually(t, "no blocked handler", func() bool { return r.Stats().Blocked == 0 })
 	return r.Stats()
 }
@@ -44,11 +43,17 @@ func wantStats(t *testing.T, got, want server.Stats) {
 	}
 }
 
-// goodbye makes the closing handshake, from the client's side.
-func (p *peer) goodbye(code wire.StatusCode) {
+// close makes the closing handshake, from the client's side.
+func (p *peer) close(code wire.StatusCode) {
 	p.t.Helper()
 	p.send(closing(code, ""))
 	p.want(fmt.Sprintf("close %d %q", code, ""))
+}
+
+// goodbye is close, and then the end of the transport.
+func (p *peer) goodbye(code wire.StatusCode) {
+	p.t.Helper()
+	p.close(code)
 	p.nc.Close()
 }
 
@@ -135,12 +140,11 @@ func TestStatsOfTraffic(t *testing.T) {
 			one(server.Traffic{Messages: 1, Bytes: 5}, server.Traffic{Messages: 1, Bytes: 5})},
 		{"a broadcast from within and one from without",
 			&server.Server{Handler: server.Handler{Message: func(c *server.Conn, op wire.Opcode, p []byte) {
-				server.Broadcast(func(yield func(*server.Conn) bool) { yield(c) }, op, p)
+				server.Broadcast(only(c), op, p)
 			}}},
 			func(t *testing.T, r *running) {
 				p := r.open(t)
-				p.send(text("in"))
-				p.want(`text "in"`)
+				p.echo("in")
 				r.Broadcast(wire.Text, []byte("out!"))
 				p.want(`text "out!"`)
 				p.goodbye(1000)
@@ -164,8 +168,7 @@ func TestStatsOfOpeningHandshakes(t *testing.T) {
 	ask := func(requests ...string) func(t *testing.T, r *running) {
 		return func(t *testing.T, r *running) {
 			for _, request := range requests {
-				p := r.dial(t)
-				p.send(request)
+				p := r.ask(t, request)
 				p.response()
 				p.nc.Close()
 			}
@@ -178,8 +181,7 @@ func TestStatsOfOpeningHandshakes(t *testing.T) {
 			server.Stats{Refused: server.Refused{Status5xx: 1}, Panics: 1}},
 		{"given up", &server.Server{}, func(t *testing.T, r *running) {
 			r.dial(t).nc.Close()
-			p := r.dial(t)
-			p.send(request("/")[:50])
+			p := r.ask(t, request("/")[:50])
 			p.nc.Close()
 			eventually(t, "both ends counted", func() bool { return r.Stats().Unfinished == 2 })
 		}, server.Stats{Unfinished: 2}},
@@ -192,14 +194,8 @@ func TestStatsOfOpeningHandshakes(t *testing.T) {
 // Run starts.
 func TestStatsOfUpgrade(t *testing.T) {
 	s := &server.Server{Authorize: func(*handshake.Request, *handshake.ServerAnswer) error { return &handshake.Error{Status: 401} }}
-	var parser handshake.RequestParser
-	req, _, err := parser.Parse([]byte(request("/")))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.AcceptHandshake(req); err == nil {
-		t.Fatal("not refused")
-	}
+	up, err := s.AcceptHandshake(parse(t, request("/")))
+	wantRefusal(t, "Authorize", up, err, 401)
 	want := server.Stats{Refused: server.Refused{Status4xx: 1}}
 	wantStats(t, s.Stats(), want)
 	p, done := run(t, s, server.Handshake{})
@@ -211,6 +207,7 @@ func TestStatsOfUpgrade(t *testing.T) {
 }
 
 func TestStatsOfEnds(t *testing.T) {
+	t.Parallel()
 	until := func(send string, want ...string) func(t *testing.T, r *running) {
 		return func(t *testing.T, r *running) {
 			p := r.open(t)
@@ -260,19 +257,6 @@ func TestStatsOfEnds(t *testing.T) {
 	})
 }
 
-func TestStatsOfPongTimeout(t *testing.T) {
-	eachLoop(t, func(t *testing.T, start starter) {
-		r := start(t, &server.Server{PingInterval: 40 * time.Millisecond, PongTimeout: 40 * time.Millisecond})
-		p := r.open(t)
-		p.wantHeartbeat()
-		p.wantEnd()
-		p.nc.Close()
-		got := r.atRest(t)
-		want := server.Stats{Accepted: 1, Ended: server.Ended{Lost: 1}, Sent: server.Traffic{Pings: 1}, Timeouts: server.Timeouts{Pong: 1}, HandOffs: got.HandOffs}
-		wantStats(t, got, want)
-	})
-}
-
 // A panic fails the connection if it is still open.
 func TestStatsOfPanics(t *testing.T) {
 	failed := server.Stats{Accepted: 1, Ended: server.Ended{Failed: 1}, Panics: 1, Sent: server.Traffic{Closes: server.CloseCodes{InternalError: 1}}}
@@ -302,53 +286,31 @@ func TestStatsOfPanics(t *testing.T) {
 	})
 }
 
-// Backlog contains the bytes buffered for a client until they are sent or the
-// client is aborted.
+// Backlog contains the bytes buffered for a client until they are sent.
 func TestStatsOfBacklog(t *testing.T) {
+	t.Parallel()
 	const size = 16 << 20 // more than the kernel buffers
-	everything := func(r *running, n int) {
-		for range n {
-			r.Broadcast(wire.Binary, make([]byte, size))
+	eachLoop(t, func(t *testing.T, start starter) {
+		r, rec := recorded(t, start, &server.Server{MaxBacklog: -1})
+		p := r.open(t)
+		rec.conn()
+		r.Broadcast(wire.Binary, make([]byte, size))
+		if st := r.Stats(); st.Backlog <= 0 || st.Backlog > size+wire.MaxHeaderSize {
+			t.Errorf("%d bytes are buffered, want some of %d", st.Backlog, size)
 		}
-	}
-	t.Run("read late", func(t *testing.T) {
-		eachLoop(t, func(t *testing.T, start starter) {
-			rec := newRecorder(t)
-			r := start(t, &server.Server{Handler: rec.handler(), MaxBacklog: -1})
-			p := r.open(t)
-			rec.conn()
-			everything(r, 1)
-			if st := r.Stats(); st.Backlog <= 0 || st.Backlog > size+wire.MaxHeaderSize {
-				t.Errorf("%d bytes are buffered, want some of %d", st.Backlog, size)
-			}
-			p.want(fmt.Sprintf("binary %d bytes", size))
-			p.goodbye(1000)
-			st := r.atRest(t)
-			if st.Backlog != 0 || st.BacklogPeak == 0 || st.BacklogPeak > 2*(size+wire.MaxHeaderSize) || st.Cut != 0 {
-				t.Errorf("after Shutdown %d bytes are buffered, at most %d were, %d connections were aborted", st.Backlog, st.BacklogPeak, st.Cut)
-			}
-		})
-	})
-	t.Run("not read", func(t *testing.T) {
-		eachLoop(t, func(t *testing.T, start starter) {
-			rec := newRecorder(t)
-			r := start(t, &server.Server{Handler: rec.handler(), MaxBacklog: 1000})
-			p := r.open(t)
-			rec.conn()
-			everything(r, 4)
-			rec.want("open", "lost", `close 1006 ""`)
-			p.nc.Close()
-			st := r.atRest(t)
-			if st.Backlog != 0 || st.BacklogPeak == 0 || st.Cut != 1 || st.Ended.Lost != 1 || st.Timeouts != (server.Timeouts{}) {
-				t.Errorf("%+v", st)
-			}
-		})
+		p.want(fmt.Sprintf("binary %d bytes", size))
+		p.goodbye(1000)
+		st := r.atRest(t)
+		if st.Backlog != 0 || st.BacklogPeak == 0 || st.BacklogPeak > 2*(size+wire.MaxHeaderSize) || st.Cut != 0 {
+			t.Errorf("after Shutdown %d bytes are buffered, at most %d were, %d connections were aborted", st.Backlog, st.BacklogPeak, st.Cut)
+		}
 	})
 }
 
 // Counters are consistent with each other at any time, and do not shrink. At
 // the end they are complete.
 func TestStatsDuringTraffic(t *testing.T) {
+	t.Parallel()
 	eachLoop(t, func(t *testing.T, start starter) {
 		const clients, rounds, messages = 8, 20, 10
 		r := start(t, &server.Server{Handler: server.Handler{Message: echo}, Log: func(error) {}})
@@ -382,8 +344,7 @@ func TestStatsDuringTraffic(t *testing.T) {
 					}
 					p := r.open(t)
 					for range messages {
-						p.send(text("Hello"))
-						p.want(`text "Hello"`)
+						p.echo("Hello")
 					}
 					if i == 1 {
 						p.reset()

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )
@@ -43,15 +44,12 @@ func TestRepeatedFields(t *testing.T) {
 			{"Transfer-Encoding, hidden", []string{"Transfer-Encoding: \tidentity, chunked"}, 400},
 		} {
 			t.Run(tt.name, func(t *testing.T) {
-				p := s.dial(t)
-				p.send(request("/", tt.lines...))
+				p := s.ask(t, request("/", tt.lines...))
 				if tt.status != 101 {
 					checkRefused(t, p, tt.status)
 					return
 				}
-				if r := p.response(); r.Status != 101 {
-					t.Errorf("answered with %+v", r)
-				}
+				p.wantStatus(101)
 			})
 		}
 	})
@@ -87,11 +85,8 @@ func TestReportsOfRefusalsCannotBeWrittenByClients(t *testing.T) {
 		s := start(t, new(server.Server))
 		for name, request := range requests {
 			t.Run(name, func(t *testing.T) {
-				p := s.dial(t)
-				p.send(request)
-				if _, err := p.rest(); err != nil {
-					t.Error(err)
-				}
+				p := s.ask(t, request)
+				check.OK(t, check.Err(p.rest()))
 				refused := takeOne[*server.RefusedError](t, s.log)
 				if refused == nil {
 					return
@@ -102,7 +97,8 @@ func TestReportsOfRefusalsCannotBeWrittenByClients(t *testing.T) {
 						t.Fatalf("%q in the report %q", r, text)
 					}
 				}
-				if strings.Contains(text, "SECRET") || len(text) > 600 {
+				if strings.Contains(text, "SECRET") || len(text) > 600 || !strings.HasPrefix(text, "websocket: ") ||
+					name == "Origin" && !strings.Contains(text, `Origin "x\u009b31m\u202e`) {
 					t.Errorf("the report is %q", text)
 				}
 			})
@@ -115,8 +111,7 @@ func TestRequestForAnotherHostIsRefused(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		s := start(t, &server.Server{Hosts: []string{"server.example"}})
 		s.openAs(t, "/", "Origin: http://server.example")
-		p := s.dial(t)
-		p.send(strings.Replace(request("/", "Origin: http://evil.example:8080"), "server.example", "evil.example:8080", 1))
+		p := s.ask(t, strings.Replace(request("/", "Origin: http://evil.example:8080"), "server.example", "evil.example:8080", 1))
 		checkRefused(t, p, 421)
 	})
 }
@@ -125,8 +120,7 @@ func TestRequestForAnotherHostIsRefused(t *testing.T) {
 // reported as the client's.
 func TestInvalidCloseCodesAreNotSentBack(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
-		rec := newRecorder(t)
-		s := start(t, &server.Server{Handler: rec.handler()})
+		s, rec := recorded(t, start, &server.Server{})
 		for _, code := range []uint16{0, 1, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65535} {
 			p := s.open(t)
 			p.send(frame(wire.Close, string(binary.BigEndian.AppendUint16(nil, code))+"reason"))
@@ -143,9 +137,7 @@ func TestInvalidCloseCodesAreNotSentBack(t *testing.T) {
 // T-C05: a control frame is sent with exactly the bytes of its payload.
 func TestControlPayloadIsSentUnchanged(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
-		rec := newRecorder(t)
-		p := start(t, &server.Server{Handler: rec.handler()}).open(t)
-		c := rec.conn()
+		c, p, _ := opened(t, start, &server.Server{})
 		array := make([]byte, 200)
 		for n := range array {
 			err, pong := c.SendPing(array[:n]), c.SendPong(array[:n])
@@ -166,6 +158,7 @@ func TestControlPayloadIsSentUnchanged(t *testing.T) {
 
 // T-C16: clients that send at line rate do not starve other clients.
 func TestBusyClientsStarveNobody(t *testing.T) {
+	t.Parallel()
 	const busy, quiet, rounds = 2, 20, 5
 	eachLoop(t, func(t *testing.T, start starter) {
 		s := start(t, &server.Server{Handler: server.Handler{Message: func(c *server.Conn, op wire.Opcode, p []byte) {
@@ -213,8 +206,7 @@ func TestConnectionsOfOneUserCanBeEnded(t *testing.T) {
 			lee = append(lee, s.openAs(t, "/", "X-User: lee"))
 		}
 		for _, p := range append(kim, lee...) { // all are open for the application
-			p.send(text("Hello"))
-			p.want(`text "Hello"`)
+			p.echo("Hello")
 		}
 		for c := range s.Conns() {
 			if c.Value() == "kim" {
@@ -225,8 +217,7 @@ func TestConnectionsOfOneUserCanBeEnded(t *testing.T) {
 			p.want(`close 3000 "signed out"`)
 		}
 		for _, p := range lee {
-			p.send(text("still here"))
-			p.want(`text "still here"`)
+			p.echo("still here")
 		}
 	})
 }
@@ -252,13 +243,10 @@ func TestPingsAreNoMessages(t *testing.T) {
 			}
 		}}
 		p := served(t, &server.Server{Handler: h}).open(t)
-		p.send(text("Hello"))
-		p.want(`text "Hello"`)
+		p.echo("Hello")
 		timed(t, "closed", patient, func() {
 			for {
-				if err := p.trySend(frame(wire.Ping, "")); err != nil {
-					t.Fatal(err)
-				}
+				check.Must(t, p.trySend(frame(wire.Ping, "")))
 				if f, err := p.next(); err != nil || f.Opcode == wire.Close {
 					if show(f) != `close 1008 "idle"` {
 						t.Errorf("received %s, %v", show(f), err)
@@ -314,8 +302,7 @@ func TestAuthorizeSeesTheServedRequest(t *testing.T) {
 // connection at the header, without delivery, in one frame and in fragments.
 func TestHugeLengthsFailAtTheHeader(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
-		rec := newRecorder(t)
-		s := start(t, &server.Server{Handler: rec.handler()})
+		s, rec := recorded(t, start, &server.Server{})
 		for _, tt := range []struct {
 			length uint64
 			code   int

@@ -2,12 +2,14 @@ package server_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )
@@ -56,73 +58,53 @@ func TestSlowOpeningHandshakeIsCut(t *testing.T) {
 		},
 	}
 	for name, client := range clients {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				rec := newRecorder(t)
-				s := served(t, &server.Server{Handler: rec.handler(), HandshakeTimeout: 8 * time.Second})
-				p := s.dial(t)
-				p.meanwhile(client)
-				timed(t, "cut", 8*time.Second, p.wantEnd)
-				synctest.Wait()
-				wantTimeout(t, takeOne[*server.RefusedError](t, s.log), "HandshakeTimeout")
-				rec.wantNothing()
-			})
+		check.Bubble(t, name, func(t *testing.T) {
+			s, rec := recorded(t, served, &server.Server{HandshakeTimeout: 8 * time.Second})
+			p := s.dial(t)
+			p.meanwhile(client)
+			timed(t, "cut", 8*time.Second, p.wantEnd)
+			synctest.Wait()
+			wantTimeout(t, takeOne[*server.RefusedError](t, s.log), "HandshakeTimeout")
+			rec.wantNothing()
 		})
 	}
 }
 
-// The timeouts of the handshake end with it: an open connection without other
-// timeouts may be idle forever (6455-4.2.2-n).
-func TestOpenConnectionOutlivesTheTimeoutsOfItsHandshake(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := served(t, &server.Server{
-			Handler:          server.Handler{Message: echo},
-			HandshakeTimeout: time.Second, WriteTimeout: time.Second, CloseTimeout: time.Second, PingInterval: -1,
-		})
-		p := s.open(t)
-		for range 3 {
+// A negative timeout means no limit, and so does one longer than the clock can
+// count.
+func TestNegativeAndEndlessTimeoutsAreNone(t *testing.T) {
+	for name, none := range map[string]time.Duration{"negative": -1, "centuries": 1<<63 - 1} {
+		check.Bubble(t, name, func(t *testing.T) {
+			s, rec := recorded(t, served, &server.Server{
+				HandshakeTimeout: none, WriteTimeout: none, CloseTimeout: none, PingInterval: none, PongTimeout: none,
+				IdleTimeout: none, AssemblyTimeout: none, MaxLifetime: max(none, 0),
+			})
+			p := s.dial(t)
 			time.Sleep(time.Hour)
-			p.send(text("Hello"))
+			p.send(request("/"))
+			p.response()
+			c := rec.conn()
+			p.send(text("half")[:7])
+			sent := begin(func() error { return c.SendText("Hello") })
+			time.Sleep(time.Hour)
 			p.want(`text "Hello"`)
-		}
-	})
-}
-
-func TestNegativeTimeoutsAreNone(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		rec := newRecorder(t)
-		s := served(t, &server.Server{
-			Handler:          rec.handler(),
-			HandshakeTimeout: -1, WriteTimeout: -1, CloseTimeout: -1, PingInterval: -1,
+			check.OK(t, <-sent)
+			p.send(text("half")[7:])
+			go c.Close(1000, "")
+			p.want(`close 1000 ""`)
+			time.Sleep(time.Hour)
+			p.send(closing(1000, ""))
+			p.wantEnd()
+			rec.want("open", `text "half"`, `close 1000 ""`)
 		})
-		p := s.dial(t)
-		time.Sleep(time.Hour)
-		p.send(request("/"))
-		p.response()
-		c := rec.conn()
-		sent := make(chan error, 1)
-		go func() { sent <- c.SendText("Hello") }()
-		time.Sleep(time.Hour)
-		p.want(`text "Hello"`)
-		if err := <-sent; err != nil {
-			t.Error(err)
-		}
-		go c.Close(1000, "")
-		p.want(`close 1000 ""`)
-		time.Sleep(time.Hour)
-		p.send(closing(1000, ""))
-		p.wantEnd()
-		rec.want("open", `close 1000 ""`)
-	})
+	}
 }
 
 // A silent client gets a Ping, and is aborted without an answer (WHATWG-12,
 // T-C13).
 func TestSilentClientIsPingedAndThenCut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		rec := newRecorder(t)
-		s := served(t, &server.Server{Handler: rec.handler(), PingInterval: 8 * time.Second, PongTimeout: 4 * time.Second})
-		p := s.open(t)
+		_, p, rec := opened(t, served, &server.Server{PingInterval: 8 * time.Second, PongTimeout: 4 * time.Second})
 		timed(t, "pinged", 8*time.Second, p.wantHeartbeat)
 		timed(t, "cut", 4*time.Second, p.wantEnd)
 		rec.want("open", "lost", `close 1006 ""`)
@@ -132,36 +114,31 @@ func TestSilentClientIsPingedAndThenCut(t *testing.T) {
 
 // Every received byte counts as activity, not only a Pong (6455-5.5.3-d).
 func TestAnyByteKeepsAConnection(t *testing.T) {
-	t.Run("a Pong for each Ping", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			p := served(t, &server.Server{PingInterval: 8 * time.Second, PongTimeout: 4 * time.Second}).open(t)
+	open := func(t *testing.T, h server.Handler) *peer {
+		return served(t, &server.Server{Handler: h, PingInterval: 8 * time.Second, PongTimeout: 4 * time.Second, AssemblyTimeout: -1}).open(t)
+	}
+	for name, tt := range map[string]struct {
+		after time.Duration
+		send  string
+	}{
+		"a Pong for each Ping": {2 * time.Second, frame(wire.Pong, "of another Ping")}, "a message for each Ping": {0, text("Hello")},
+	} {
+		check.Bubble(t, name, func(t *testing.T) {
+			p := open(t, server.Handler{})
 			for range 100 {
 				timed(t, "pinged", 8*time.Second, p.wantHeartbeat)
-				time.Sleep(2 * time.Second)
-				p.send(frame(wire.Pong, "of another Ping"))
+				time.Sleep(tt.after)
+				p.send(tt.send)
 			}
 		})
-	})
-	t.Run("a message for each Ping", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			p := served(t, &server.Server{PingInterval: 8 * time.Second, PongTimeout: 4 * time.Second}).open(t)
-			for range 100 {
-				timed(t, "pinged", 8*time.Second, p.wantHeartbeat)
-				p.send(text("Hello"))
-			}
-		})
-	})
-	t.Run("byte by byte", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			s := served(t, &server.Server{Handler: server.Handler{Message: echo}, PingInterval: 8 * time.Second, PongTimeout: 4 * time.Second, AssemblyTimeout: -1})
-			p := s.open(t)
-			message := strings.Repeat("a", 100)
-			for _, b := range []byte(text(message)) {
-				time.Sleep(5 * time.Second)
-				p.send(string([]byte{b}))
-			}
-			p.want("text 100 bytes") // and not one Ping before
-		})
+	}
+	check.Bubble(t, "byte by byte", func(t *testing.T) {
+		p := open(t, server.Handler{Message: echo})
+		for _, b := range []byte(text(strings.Repeat("a", 100))) {
+			time.Sleep(5 * time.Second)
+			p.send(string([]byte{b}))
+		}
+		p.want("text 100 bytes") // and not one Ping before
 	})
 }
 
@@ -172,43 +149,37 @@ func TestBusyHandlerIsNoSilence(t *testing.T) {
 		time.Sleep(time.Hour)
 		c.SendText("done")
 	}
-	newServer := func(h server.Handler) *server.Server {
-		return &server.Server{Handler: h, PingInterval: 8 * time.Second, PongTimeout: 4 * time.Second}
+	inOpen := server.Handler{Open: work}
+	inMessage := server.Handler{Message: func(c *server.Conn, _ wire.Opcode, _ []byte) { work(c) }}
+	ran := func(t *testing.T, s *server.Server) *peer {
+		p, _ := run(t, s, server.Handshake{})
+		return p
 	}
-	t.Run("in Message", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			p := served(t, newServer(server.Handler{Message: func(c *server.Conn, _ wire.Opcode, _ []byte) { work(c) }})).open(t)
-			p.send(text("Hello"))
+	open := func(t *testing.T, s *server.Server) *peer { return served(t, s).open(t) }
+	for name, tt := range map[string]struct {
+		h    server.Handler
+		open func(t *testing.T, s *server.Server) *peer
+		send string
+	}{
+		"in Message": {inMessage, open, text("Hello")}, "in Open": {inOpen, open, ""}, "in Open, run": {inOpen, ran, ""},
+	} {
+		check.Bubble(t, name, func(t *testing.T) {
+			p := tt.open(t, &server.Server{Handler: tt.h, PingInterval: 8 * time.Second, PongTimeout: 4 * time.Second})
+			p.send(tt.send)
 			p.want(`text "done"`)
 			timed(t, "pinged", 8*time.Second, p.wantHeartbeat)
 		})
-	})
-	t.Run("in Open", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			p := served(t, newServer(server.Handler{Open: work})).open(t)
-			p.want(`text "done"`)
-			timed(t, "pinged", 8*time.Second, p.wantHeartbeat)
-		})
-	})
-	t.Run("in Open, run", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			p, _ := run(t, newServer(server.Handler{Open: work}), server.Handshake{})
-			p.want(`text "done"`)
-			timed(t, "pinged", 8*time.Second, p.wantHeartbeat)
-		})
-	})
+	}
 }
 
 // Without a PongTimeout, a Ping only keeps proxies from closing the connection
-// (T-E13).
+// (T-E13). The timeouts of the handshake have ended with it.
 func TestPingsWithoutPongTimeoutCutNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := served(t, &server.Server{Handler: server.Handler{Message: echo}, PingInterval: 8 * time.Second, PongTimeout: -1})
-		p := s.open(t)
+		p := served(t, &server.Server{Handler: server.Handler{Message: echo}, PingInterval: 8 * time.Second, PongTimeout: -1}).open(t)
 		p.wantHeartbeat()
 		time.Sleep(time.Hour)
-		p.send(text("Hello"))
-		p.want(`text "Hello"`)
+		p.echo("Hello")
 	})
 }
 
@@ -237,19 +208,17 @@ func TestClosingHandshakeIsBoundedInTime(t *testing.T) {
 		{"a client that continues to send to a slow handler", time.Second, stream(0)},
 	}
 	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				rec := newRecorder(t)
-				h := rec.handler()
-				h.Message = func(*server.Conn, wire.Opcode, []byte) { time.Sleep(tt.work) }
-				p := served(t, &server.Server{Handler: h, CloseTimeout: 8 * time.Second}).open(t)
-				go rec.conn().Close(1000, "")
-				p.want(`close 1000 ""`)
-				p.meanwhile(tt.client)
-				timed(t, "cut", 8*time.Second, p.wantEnd)
-				rec.want("open", "lost", `close 1006 ""`)
-				wantTimeout(t, rec.failure(), "CloseTimeout")
-			})
+		check.Bubble(t, tt.name, func(t *testing.T) {
+			rec := newRecorder(t)
+			h := rec.handler()
+			h.Message = func(*server.Conn, wire.Opcode, []byte) { time.Sleep(tt.work) }
+			p := served(t, &server.Server{Handler: h, CloseTimeout: 8 * time.Second}).open(t)
+			go rec.conn().Close(1000, "")
+			p.want(`close 1000 ""`)
+			p.meanwhile(tt.client)
+			timed(t, "cut", 8*time.Second, p.wantEnd)
+			rec.want("open", "lost", `close 1006 ""`)
+			wantTimeout(t, rec.failure(), "CloseTimeout")
 		})
 	}
 }
@@ -272,8 +241,12 @@ func TestCloseThatWaitsBehindAHandlerIsInTime(t *testing.T) {
 }
 
 // A client that does not read is aborted after WriteTimeout, for every kind of
-// frame (T-C02, T-C07, T-C08, 6455-6.1-d).
+// frame and every policy, also without a backlog limit (T-C02, T-C07, T-C08,
+// 6455-6.1-d).
 func TestClientThatDoesNotReadIsCut(t *testing.T) {
+	broadcast := func(c *server.Conn) error {
+		return server.Broadcast(only(c), wire.Binary, make([]byte, 10_000))
+	}
 	sends := map[string]func(c *server.Conn) error{
 		"Send":         func(c *server.Conn) error { return c.Send(wire.Binary, make([]byte, 100_000)) },
 		"SendText":     func(c *server.Conn) error { return c.SendText("Hello") },
@@ -281,20 +254,21 @@ func TestClientThatDoesNotReadIsCut(t *testing.T) {
 		"Ping":         func(c *server.Conn) error { return c.SendPing(nil) },
 		"Pong":         func(c *server.Conn) error { return c.SendPong(nil) },
 		"Close":        func(c *server.Conn) error { return c.Close(1000, "") },
+		"Broadcast":    broadcast,
 		"Send after a Broadcast": func(c *server.Conn) error {
-			server.Broadcast(func(yield func(*server.Conn) bool) { yield(c) }, wire.Text, []byte("Hello"))
+			broadcast(c)
 			return c.SendText("Hello")
 		},
 	}
+	policies := []server.SlowPolicy{server.SlowDefault, server.SlowClose, server.SlowDropNewest, server.SlowDropOldest, server.SlowBlock}
 	for name, send := range sends {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				rec := newRecorder(t)
-				served(t, &server.Server{Handler: rec.handler(), WriteTimeout: 8 * time.Second, CloseTimeout: -1}).open(t)
-				c := rec.conn()
+		for _, policy := range policies {
+			check.Bubble(t, fmt.Sprint(name, policy), func(t *testing.T) {
+				c, _, rec := opened(t, served, &server.Server{SlowPolicy: policy, MaxBacklog: -1, WriteTimeout: 8 * time.Second, CloseTimeout: -1})
 				timed(t, "cut", 8*time.Second, func() {
-					if err := send(c); err != nil {
-						t.Error(err)
+					check.OK(t, send(c))
+					if name != "Close" {
+						check.OK(t, c.SendPing(nil))
 					}
 					rec.want("open", "lost", `close 1006 ""`)
 				})
@@ -306,7 +280,7 @@ func TestClientThatDoesNotReadIsCut(t *testing.T) {
 					}
 				}
 			})
-		})
+		}
 	}
 }
 
@@ -314,42 +288,31 @@ func TestClientThatDoesNotReadIsCut(t *testing.T) {
 // answer of a connection has the shorter timeout of an end.
 func TestClientThatDoesNotReadAnswersIsCut(t *testing.T) {
 	const write, end = 8 * time.Second, 2 * time.Second
-	tests := map[string]struct {
+	for name, tt := range map[string]struct {
 		within time.Duration
-		client func(p *peer)
+		open   bool
+		send   string
 	}{
-		"101":     {write, func(p *peer) { p.send(request("/")) }},
-		"refusal": {end, func(p *peer) { p.send(strings.Replace(request("/"), "GET", "PUT", 1)) }},
-		"Pong": {write, func(p *peer) {
-			p.send(request("/"))
-			p.response()
-			p.send(frame(wire.Ping, ""))
-		}},
-		"Close": {end, func(p *peer) {
-			p.send(request("/"))
-			p.response()
-			p.send(closing(1000, ""))
-		}},
-		"Close that fails the connection": {end, func(p *peer) {
-			p.send(request("/"))
-			p.response()
-			p.send("\x83\x80")
-		}},
-	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				s := served(t, &server.Server{WriteTimeout: write, PingInterval: -1})
-				p := s.dial(t)
-				start := time.Now()
-				tt.client(p)
-				for p.trySend(frame(wire.Pong, "")) == nil { // the server reads until it aborts
-					time.Sleep(100 * time.Millisecond)
-				}
-				if took := time.Since(start); took < tt.within/2 || took > tt.within+200*time.Millisecond {
-					t.Errorf("cut after %v, want %v", took, tt.within)
-				}
-			})
+		"101":                             {write, false, request("/")},
+		"refusal":                         {end, false, strings.Replace(request("/"), "GET", "PUT", 1)},
+		"Pong":                            {write, true, frame(wire.Ping, "")},
+		"Close":                           {end, true, closing(1000, "")},
+		"Close that fails the connection": {end, true, "\x83\x80"},
+	} {
+		check.Bubble(t, name, func(t *testing.T) {
+			p := served(t, &server.Server{WriteTimeout: write, PingInterval: -1}).dial(t)
+			start := time.Now()
+			if tt.open {
+				p.send(request("/"))
+				p.response()
+			}
+			p.send(tt.send)
+			for p.trySend(frame(wire.Pong, "")) == nil { // the server reads until it aborts
+				time.Sleep(100 * time.Millisecond)
+			}
+			if took := time.Since(start); took < tt.within/2 || took > tt.within+200*time.Millisecond {
+				t.Errorf("cut after %v, want %v", took, tt.within)
+			}
 		})
 	}
 }

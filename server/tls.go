@@ -41,7 +41,7 @@ func (s *Server) ServeTLS(ln net.Listener, certFile, keyFile string) error {
 }
 
 func (s *Server) serveTLS(ln net.Listener, cfg *tls.Config) error {
-	async := netloop.AsyncListener(ln, orDefault(s.WriteTimeout, DefaultWriteTimeout), func(value any) error { return s.caught(value) })
+	async := netloop.AsyncListener(ln, s.writeTimeout(), func(value any) error { return s.caught(value) })
 	return s.Serve(tls.NewListener(async, cfg))
 }
 

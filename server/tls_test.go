@@ -3,31 +3,31 @@
 package server_test
 
 import (
+	"bufio"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
+	"maps"
 	"net"
-	"net/http/httptest"
+	"net/http"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/test/check"
+	"github.com/fibersock/fibersock/internal/test/testcert"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )
 
 // certificate returns a certificate for 127.0.0.1, and the configuration of a
-// client that trusts it.
+// client that trusts it, at any time: in a bubble the year is 2000.
 func certificate(t *testing.T) (tls.Certificate, *tls.Config) {
 	t.Helper()
-	ts := httptest.NewTLSServer(nil)
-	defer ts.Close()
-	trusted := x509.NewCertPool()
-	trusted.AddCert(ts.Certificate())
-	return ts.TLS.Certificates[0], &tls.Config{RootCAs: trusted, ServerName: "127.0.0.1"}
+	cert, trusted, err := testcert.New("127.0.0.1")
+	check.Must(t, err)
+	valid := func() time.Time { return cert.Leaf.NotAfter.Add(-time.Hour) }
+	return cert, &tls.Config{RootCAs: trusted, ServerName: "127.0.0.1", Time: valid}
 }
 
 // serveTLS serves the connections of ln over TLS, with the results of
@@ -52,14 +52,14 @@ func serveTLS(t *testing.T, s *server.Server, ln net.Listener, cert tls.Certific
 // On a TLS port all bytes use TLS. The end has its order: Close frame,
 // close_notify, TCP (6455-4.2.2-a, 6455-10.6-a, 6455-7.1.1-a, T-G10).
 func TestTLSCarriesTheWholeConnection(t *testing.T) {
+	t.Parallel()
 	rec := newRecorder(t)
 	h := rec.handler()
 	h.Message = echo
 	cert, cfg := certificate(t)
 	s := serveTLS(t, &server.Server{Handler: h}, listenTCP(t), cert, cfg)
 	for range 10 {
-		p := s.dial(t)
-		p.send(request("/"), text("with the request"))
+		p := s.ask(t, request("/"), text("with the request"))
 		p.response()
 		p.want(`text "with the request"`)
 		long := strings.Repeat("a", 300_000)
@@ -71,8 +71,7 @@ func TestTLSCarriesTheWholeConnection(t *testing.T) {
 		p.nc.Close()
 		rec.want("open", `close 1000 ""`)
 	}
-	bad := s.dial(t)
-	bad.send(strings.Replace(request("/"), "GET", "PUT", 1))
+	bad := s.ask(t, strings.Replace(request("/"), "GET", "PUT", 1))
 	checkRefused(t, bad, 405)
 }
 
@@ -82,28 +81,20 @@ func TestNoTLSOnATLSPort(t *testing.T) {
 	cert, cfg := certificate(t)
 	t.Run("plain HTTP", func(t *testing.T) {
 		s := serveTLS(t, &server.Server{}, listenTCP(t), cert, cfg)
-		nc, err := net.Dial("tcp", s.addr)
-		if err != nil {
-			t.Fatal(err)
-		}
-		p := newPeer(t, nc)
+		p := dialTCP(t, s.addr)
 		p.send(request("/"))
 		if b, _ := p.rest(); strings.Contains(string(b), " 101 ") {
 			t.Errorf("answered with %q", b)
 		}
 	})
-	t.Run("half a ClientHello", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			ln := newPipeListener()
-			serveTLS(t, &server.Server{HandshakeTimeout: 8 * time.Second}, ln, cert, cfg)
-			nc, err := ln.dial()
-			if err != nil {
-				t.Fatal(err)
-			}
-			p := newPeer(t, nc)
-			p.send("\x16\x03\x01")
-			timed(t, "cut", 8*time.Second, p.wantEnd)
-		})
+	check.Bubble(t, "half a ClientHello", func(t *testing.T) {
+		ln := newPipeListener()
+		serveTLS(t, &server.Server{HandshakeTimeout: 8 * time.Second}, ln, cert, cfg)
+		nc, err := ln.dial()
+		check.Must(t, err)
+		p := newPeer(t, nc)
+		p.send("\x16\x03\x01")
+		timed(t, "cut", 8*time.Second, p.wantEnd)
 	})
 }
 
@@ -116,9 +107,7 @@ func TestTLSClientThatDoesNotReadIsCut(t *testing.T) {
 		serveTLS(t, &server.Server{Handler: rec.handler(), WriteTimeout: 8 * time.Second}, newPipeListener(), cert, cfg).open(t)
 		c := rec.conn()
 		timed(t, "cut", 8*time.Second, func() {
-			if err := c.Send(wire.Binary, make([]byte, 100_000)); err != nil {
-				t.Error(err)
-			}
+			check.OK(t, c.Send(wire.Binary, make([]byte, 100_000)))
 			rec.want("open", "lost", `close 1006 ""`)
 		})
 		wantTimeout(t, c.Err(), "WriteTimeout")
@@ -129,35 +118,22 @@ func TestTLSClientThatDoesNotReadIsCut(t *testing.T) {
 // configuration, which it does not change, and negotiates only HTTP/1.1.
 func TestListenAndServeTLS(t *testing.T) {
 	cert, cfg := certificate(t)
-	certFile, keyFile := writePEM(t, cert)
+	certFile, keyFile, err := testcert.Files(t.TempDir(), cert)
+	check.Must(t, err)
 	own := &tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: []string{"h2", "http/1.1"}}
+	offer := cfg.Clone()
+	offer.NextProtos = own.NextProtos
 	for name, tt := range map[string]struct {
 		tls           *tls.Config
 		certFile, key string
 	}{
-		"files":         {nil, certFile, keyFile},
-		"configuration": {own, "", ""},
-		"both":          {own, certFile, keyFile},
+		"files": {nil, certFile, keyFile}, "configuration": {own, "", ""}, "both": {own, certFile, keyFile},
 	} {
 		t.Run(name, func(t *testing.T) {
-			ln := listenTCP(t)
-			addr := ln.Addr().String()
-			ln.Close() // the port stays free for a while
+			addr := freeAddr(t)
 			s := &server.Server{Handler: server.Handler{Message: echo}, TLS: tt.tls}
-			served := make(chan error, 1)
-			go func() { served <- s.ListenAndServeTLS(addr, tt.certFile, tt.key) }()
-			var nc net.Conn
-			for nc == nil {
-				select {
-				case err := <-served:
-					t.Fatalf("ListenAndServeTLS returned %v", err)
-				default:
-					nc, _ = net.Dial("tcp", addr)
-				}
-			}
-			offer := cfg.Clone()
-			offer.NextProtos = []string{"h2", "http/1.1"}
-			tc := tls.Client(nc, offer)
+			served := begin(func() error { return s.ListenAndServeTLS(addr, tt.certFile, tt.key) })
+			tc := tls.Client(dialNew(t, addr, served), offer)
 			p := newPeer(t, tc)
 			p.send(request("/"), text("Hello"))
 			p.response()
@@ -166,58 +142,37 @@ func TestListenAndServeTLS(t *testing.T) {
 				t.Errorf("agreed on %q", got)
 			}
 			tc.Close()
-			if err := s.Shutdown(t.Context()); err != nil {
-				t.Error(err)
-			}
-			if err := result(t, served); err != server.ErrServerClosed {
-				t.Errorf("ListenAndServeTLS returned %v", err)
-			}
+			check.OK(t, s.Shutdown(t.Context()))
+			same(t, result(t, served), server.ErrServerClosed, "ListenAndServeTLS")
 		})
 	}
 	if len(own.NextProtos) != 2 || len(own.Certificates) != 1 {
 		t.Errorf("the program's configuration was changed: %v", own.NextProtos)
 	}
-	t.Run("no such file", func(t *testing.T) {
-		if err := new(server.Server).ListenAndServeTLS("127.0.0.1:0", certFile, keyFile+"x"); !os.IsNotExist(err) {
-			t.Errorf("ListenAndServeTLS returned %v", err)
-		}
-	})
-	t.Run("the address is taken", func(t *testing.T) {
-		ln := listenTCP(t)
-		defer ln.Close()
-		if err := new(server.Server).ListenAndServeTLS(ln.Addr().String(), certFile, keyFile); err == nil {
-			t.Errorf("ListenAndServeTLS returned %v", err)
-		}
-	})
+	if err := new(server.Server).ListenAndServeTLS("127.0.0.1:0", certFile, keyFile+"x"); !os.IsNotExist(err) {
+		t.Errorf("without the file, ListenAndServeTLS returned %v", err)
+	}
+	ln := listenTCP(t)
+	defer ln.Close()
+	if err := new(server.Server).ListenAndServeTLS(ln.Addr().String(), certFile, keyFile); err == nil {
+		t.Error("ListenAndServeTLS succeeds on an address that is taken")
+	}
 }
 
-func writePEM(t *testing.T, cert tls.Certificate) (certFile, keyFile string) {
-	t.Helper()
-	key, err := x509.MarshalPKCS8PrivateKey(cert.PrivateKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	write := func(name, kind string, der []byte) string {
-		file := filepath.Join(t.TempDir(), name)
-		if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return file
-	}
-	return write("cert.pem", "CERTIFICATE", cert.Certificate[0]), write("key.pem", "PRIVATE KEY", key)
+// tlsForms are the forms of TLS: by the server or by another listener, with
+// connections wrapped above TLS or below it.
+var tlsForms = map[string]tlsForm{
+	"TLS":            serveTLSItself,
+	"TLS on wrapped": func(s *server.Server, ln net.Listener) error { return s.ServeTLS(wrappingListener{ln}, "", "") },
+	"TLS of others":  func(s *server.Server, ln net.Listener) error { return s.Serve(tls.NewListener(ln, s.TLS)) },
+	"wrapped TLS": func(s *server.Server, ln net.Listener) error {
+		return s.Serve(wrappingListener{tls.NewListener(ln, s.TLS)})
+	},
 }
 
-// addTLS adds a starter for each form of TLS: by the server or by another
-// listener, with connections wrapped above TLS or below it.
+// addTLS adds a starter for each form of TLS.
 func addTLS(starters map[string]starter) {
-	for name, form := range map[string]tlsForm{
-		"TLS":            serveTLSItself,
-		"TLS on wrapped": func(s *server.Server, ln net.Listener) error { return s.ServeTLS(wrappingListener{ln}, "", "") },
-		"TLS of others":  func(s *server.Server, ln net.Listener) error { return s.Serve(tls.NewListener(ln, s.TLS)) },
-		"wrapped TLS": func(s *server.Server, ln net.Listener) error {
-			return s.Serve(wrappingListener{tls.NewListener(ln, s.TLS)})
-		},
-	} {
+	for name, form := range tlsForms {
 		starters[name] = func(t *testing.T, s *server.Server) *running { return form.start(t, s, listenTCP(t)) }
 	}
 }
@@ -245,4 +200,159 @@ func (form tlsForm) start(t *testing.T, s *server.Server, ln net.Listener) *runn
 		return tls.Client(nc, cfg), nil
 	}
 	return r
+}
+
+// A function of Server.TLS that panics or ends the goroutine ends the
+// connection of its handshake. A client can cause it by the name in its
+// ClientHello. It used to end the process; http.Server recovers such a panic
+// too.
+func TestFunctionOfTLSThatDoesNotReturn(t *testing.T) {
+	t.Parallel()
+	cert, cfg := certificate(t)
+	for name, how := range failings {
+		own := &tls.Config{GetCertificate: func(h *tls.ClientHelloInfo) (*tls.Certificate, error) {
+			if h.ServerName == "evil.example" {
+				how.fail()
+			}
+			return &cert, nil
+		}}
+		for form, serveForm := range tlsForms {
+			t.Run(name+"/"+form, func(t *testing.T) {
+				s := &server.Server{Handler: server.Handler{Message: echo}, TLS: own}
+				r := serveBy(t, s, listenTCP(t), func(ln net.Listener) error { return serveForm(s, ln) })
+				p := dialTCP(t, r.addr)
+				if tls.Client(p.nc, &tls.Config{ServerName: "evil.example", InsecureSkipVerify: true}).Handshake() == nil {
+					t.Error("the handshake succeeds")
+				}
+				other := dialTCP(t, r.addr)
+				other.nc = tls.Client(other.nc, cfg)
+				other.send(request("/"), text("Hello"))
+				other.response()
+				other.want(`text "Hello"`)
+				other.nc.Close()
+				check.OK(t, r.Shutdown(t.Context()))
+				if n := r.log.panics(how.value); n != 2 { // the PanicError, and the RefusedError that wraps it
+					t.Errorf("%d panics reported", n)
+				}
+			})
+		}
+	}
+}
+
+// holdingConn buffers the bytes of every Write from the second on until
+// release. The first is a client's ClientHello.
+type holdingConn struct {
+	net.Conn
+	writes int
+	held   []byte
+}
+
+func (c *holdingConn) Write(b []byte) (int, error) {
+	if c.writes++; c.writes == 1 {
+		return c.Conn.Write(b)
+	}
+	c.held = append(c.held, b...)
+	return len(b), nil
+}
+
+// release writes n buffered bytes in one Write.
+func (c *holdingConn) release(t *testing.T, n int) {
+	t.Helper()
+	check.Must(t, check.Err(c.Conn.Write(c.held[:n])))
+	c.held = c.held[n:]
+}
+
+func (c *holdingConn) releaseAll(t *testing.T) {
+	t.Helper()
+	c.release(t, len(c.held))
+}
+
+// Messages that crypto/tls has buffered are delivered at once, without further
+// input: a message in the segment of the client's Finished, several in one
+// record, several records in one segment, one in two.
+func TestTLSHoldsNothingBack(t *testing.T) {
+	t.Parallel()
+	starters := make(map[string]starter)
+	addTLS(starters)
+	each(t, starters, func(t *testing.T, start starter) {
+		s := start(t, &server.Server{Handler: server.Handler{Message: echo}})
+		nc, err := net.Dial("tcp", s.addr)
+		check.Must(t, err)
+		line := &holdingConn{Conn: nc}
+		client := tls.Client(line, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS13})
+		p := newPeer(t, client)
+		check.Must(t, client.Handshake())
+		p.send(request("/"))
+		p.send(text("with the Finished"))
+		line.releaseAll(t)
+		p.response()
+		p.want(`text "with the Finished"`)
+
+		p.send(text("a"), text(strings.Repeat("b", 10_000)), text("c"))
+		line.releaseAll(t)
+		p.want(`text "a"`, "text 10000 bytes", `text "c"`)
+		for range 10 {
+			p.send(text("d"))
+			p.send(text("e"))
+			line.releaseAll(t)
+			p.want(`text "d"`, `text "e"`)
+		}
+		for i := range 40 {
+			p.send(text("f"))
+			p.send(text("g"))
+			line.release(t, i)
+			line.releaseAll(t)
+			p.want(`text "f"`, `text "g"`)
+		}
+	})
+}
+
+// A client that reads slowly stays connected over TLS as well, for every
+// combination of TLS and wrappers. An expired write deadline is fatal for
+// crypto/tls: the state of a connection that the server did not recognize as
+// TLS was corrupt after 4 ms of back-pressure.
+func TestSlowReaderOverTLSThatMakesProgressIsNotCut(t *testing.T) {
+	t.Parallel()
+	cert, _ := certificate(t)
+	own := &tls.Config{Certificates: []tls.Certificate{cert}}
+	forms := maps.Clone(tlsForms)
+	forms["Adopt"] = func(s *server.Server, ln net.Listener) error { return adoptAll(s, tls.NewListener(ln, s.TLS)) }
+	for name, serveForm := range forms {
+		check.Bubble(t, name, func(t *testing.T) {
+			slowReaderIsNotCut(t, func(s *server.Server) *running {
+				s.TLS = own
+				ln := newPipeListener()
+				r := serveBy(t, s, ln, func(ln net.Listener) error { return serveForm(s, ln) })
+				if name == "Adopt" { // the server does not know ln
+					t.Cleanup(func() { ln.Close() })
+				}
+				r.dialer = func() (net.Conn, error) {
+					nc, err := ln.dial()
+					if err != nil {
+						return nil, err
+					}
+					return tls.Client(nc, &tls.Config{InsecureSkipVerify: true}), nil
+				}
+				return r
+			})
+		})
+	}
+}
+
+// adoptAll serves the connections of ln by Adopt, including the opening
+// handshake, until ln is closed.
+func adoptAll(s *server.Server, ln net.Listener) error {
+	for {
+		nc, err := ln.Accept()
+		if err != nil {
+			return server.ErrServerClosed
+		}
+		go func() {
+			if _, err := http.ReadRequest(bufio.NewReader(nc)); err != nil {
+				nc.Close()
+				return
+			}
+			s.Adopt(nc, server.Handshake{Response: []byte(switching)})
+		}()
+	}
 }

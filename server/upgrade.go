@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/fibersock/fibersock/endpoint"
 	"github.com/fibersock/fibersock/handshake"
 	"github.com/fibersock/fibersock/internal/netloop"
 )
@@ -21,6 +22,10 @@ type Handshake struct {
 
 	// Subprotocol is the negotiated subprotocol, "" if there is none.
 	Subprotocol string
+
+	// Extensions are the extensions of the 101 response: that of
+	// Server.Compression, with its negotiated parameters, or none.
+	Extensions []handshake.Extension
 
 	// Response is the 101 response, if it has not been sent. The server writes
 	// it before the first frame.
@@ -74,7 +79,7 @@ func (s *Server) negotiate(r *handshake.Request, subprotocols []string, buf []by
 	if err != nil {
 		return Handshake{}, s.cannotAnswer(err)
 	}
-	return Handshake{Request: r, Subprotocol: a.Subprotocol, Response: response}, nil
+	return Handshake{Request: r, Subprotocol: a.Subprotocol, Extensions: a.Extensions, Response: response}, nil
 }
 
 // answer follows Section 4.2.2: it returns the server's answer to a request, or
@@ -101,6 +106,9 @@ func (s *Server) answer(r *handshake.Request, subprotocols []string) (a handshak
 	}
 	a.Key = offer.Key
 	a.Subprotocol = handshake.SelectSubprotocol(offer.Subprotocols, subprotocols)
+	if s.Compression != nil {
+		a.Extensions = s.Compression.Answer(offer.Extensions)
+	}
 	if s.Authorize != nil {
 		shared := a // escapes to the heap
 		if err := s.authorize(r, &shared); err != nil {
@@ -111,7 +119,22 @@ func (s *Server) answer(r *handshake.Request, subprotocols []string) (a handshak
 	if a.Subprotocol != "" && !slices.Contains(offer.Subprotocols, a.Subprotocol) { // Section 4.2.2, item 5.5
 		return a, s.cannotAnswer(fmt.Errorf("websocket: Authorize chose subprotocol %.100q, which the client does not offer", a.Subprotocol))
 	}
+	if _, err := s.compression(a.Extensions); err != nil {
+		return a, s.cannotAnswer(err)
+	}
 	return a, nil
+}
+
+// compression returns the compression that the extensions of an answer accept,
+// nil if there are none.
+func (s *Server) compression(answer []handshake.Extension) (endpoint.Compression, error) {
+	switch {
+	case len(answer) == 0:
+		return nil, nil
+	case s.Compression == nil:
+		return nil, fmt.Errorf("websocket: the answer accepts extension %.100q, and Server.Compression is not set", answer[0].Name)
+	}
+	return s.Compression.Accepted(answer)
 }
 
 // checkOrigin applies Origins and CheckOrigin.
@@ -420,6 +443,11 @@ func (c *Conn) open(h Handshake) (ok bool) {
 	if c.endpoint.Err() != nil {
 		return false // aborted, as one connection too many
 	}
+	compression, err := c.server.compression(h.Extensions)
+	if err != nil {
+		c.endpoint.TransportClosed(err, c.transport.Abort)
+		return false
+	}
 	if len(h.Response) > 0 {
 		if _, err := c.transport.Write(h.Response); err != nil {
 			c.endpoint.TransportClosed(err, c.transport.Abort)
@@ -443,9 +471,9 @@ func (c *Conn) open(h Handshake) (ok bool) {
 		c.ensureExt().mailbox = newMailbox(accepted)
 	}
 	partial := c.handler.Partial != nil || c.mailbox() != nil
-	c.endpoint.Init(output{c}, c.server.sharedConfig(partial))
+	c.endpoint.Init(c.transport, c.server.sharedConfig(partial, compression))
 	if c.policy() == SlowBlock {
-		c.endpoint.SetBackpressure(backpressure{c})
+		c.endpoint.SetBackpressure(backpressure{c.transport, c})
 	}
 	c.server.counters.count((*Stats).opened)
 	c.phase.store(phaseOpen)

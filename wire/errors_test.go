@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -22,12 +23,8 @@ func TestErrorsCanBeSent(t *testing.T) {
 		if rule == wire.ErrInvalidUTF8 {
 			want = wire.InvalidFramePayloadData
 		}
-		if rule.Code != want {
-			t.Errorf("%v carries %v, want %v", rule, rule.Code, want)
-		}
-		if _, err := wire.AppendClosePayload(nil, rule.Code, rule.Reason); err != nil {
-			t.Errorf("%v does not fit a Close frame: %v", rule, err)
-		}
+		check.Equal(t, rule.Code, want, "%v carries", rule)
+		check.OKf(t, check.Err(wire.AppendClosePayload(nil, rule.Code, rule.Reason)), "%v does not fit a Close frame", rule)
 		if rule.Reason == "" || rule.Error() != "websocket: "+rule.Reason {
 			t.Errorf("%q says %q", rule.Reason, rule.Error())
 		}

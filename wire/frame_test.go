@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -123,9 +124,7 @@ func TestIncompleteFrameIsLeftAlone(t *testing.T) {
 				t.Fatalf("DecodeFrame(%d bytes of %x) tells the header %+v, want %+v", k, frame, f.Header, h)
 			}
 		}
-		if !bytes.Equal(b, frame) {
-			t.Errorf("incomplete, %x became %x", frame, b)
-		}
+		check.Slices(t, b, frame, "incomplete")
 	}
 }
 
@@ -207,9 +206,7 @@ func TestMaskingBeginsAtThePayload(t *testing.T) {
 	for before := range 9 {
 		prefix := bytes.Repeat([]byte{0xee}, before)
 		want := slices.Concat(prefix, unhex("82 8a 37fa213d"), masked)
-		if got := wire.AppendFrame(bytes.Clone(prefix), h, payload); !bytes.Equal(got, want) {
-			t.Errorf("behind %d bytes: %x, want %x", before, got, want)
-		}
+		check.Slices(t, wire.AppendFrame(bytes.Clone(prefix), h, payload), want, "behind %d bytes", before)
 	}
 }
 
@@ -241,9 +238,7 @@ func TestProxyCopiesFramesRaw(t *testing.T) {
 			buffered, rest = append(buffered, rest[:k]...), rest[k:]
 			for {
 				f, n, err := wire.DecodeFrame(buffered)
-				if err != nil {
-					t.Fatal(err)
-				}
+				check.Must(t, err)
 				if n == 0 {
 					break
 				}

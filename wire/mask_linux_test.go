@@ -4,6 +4,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -12,14 +13,10 @@ import (
 func TestMaskTouchesNothingBesideThePayload(t *testing.T) {
 	size := syscall.Getpagesize()
 	pages, err := syscall.Mmap(-1, 0, 3*size, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	defer syscall.Munmap(pages)
 	for _, guard := range [][]byte{pages[:size], pages[2*size:]} {
-		if err := syscall.Mprotect(guard, syscall.PROT_NONE); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, syscall.Mprotect(guard, syscall.PROT_NONE))
 	}
 	page := pages[size : 2*size]
 	for _, v := range wire.MaskVariants {

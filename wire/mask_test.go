@@ -214,33 +214,6 @@ func TestAppendingMaskedAllocatesNothing(t *testing.T) {
 	}
 }
 
-// TestMaskingTwiceIsNothing checks that unmasking is masking (6455-5.3-c), and
-// that the key 0 changes nothing (6455-5.3-d).
-func TestMaskingTwiceIsNothing(t *testing.T) {
-	rng := rand.New(rand.NewPCG(5, 3))
-	plain := randomBytes(rng, 1000)
-	for _, key := range []wire.MaskingKey{0, 1, 0x80000000, 0xffffffff, 0x3d21fa37} {
-		got := bytes.Clone(plain)
-		wire.Mask(got, key)
-		if bytes.Equal(got, plain) != (key == 0) {
-			t.Errorf("masked with %x: changed is %v", key.Bytes(), !bytes.Equal(got, plain))
-		}
-		wire.Mask(got, key)
-		if !bytes.Equal(got, plain) {
-			t.Errorf("masked twice with %x, the payload is another", key.Bytes())
-		}
-	}
-}
-
-// TestMaskingOfNothing checks that an empty piece returns the same key.
-func TestMaskingOfNothing(t *testing.T) {
-	for _, p := range [][]byte{nil, {}} {
-		if next := wire.Mask(p, 0x3d21fa37); next != 0x3d21fa37 {
-			t.Errorf("the key after no byte is %x", next.Bytes())
-		}
-	}
-}
-
 // TestMaskingKeyIsInWireOrder checks the bytes of a key on any byte order of
 // the machine.
 func TestMaskingKeyIsInWireOrder(t *testing.T) {

@@ -3,6 +3,7 @@ package wire_test
 import (
 	"testing"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -36,13 +37,9 @@ func TestEveryOpcode(t *testing.T) {
 		if int(tt.opcode) != i {
 			t.Errorf("%s has the value %#x, want %#x", tt.name, byte(tt.opcode), i)
 		}
-		if got := tt.opcode.String(); got != tt.name {
-			t.Errorf("opcode %#x is called %q, want %q", i, got, tt.name)
-		}
+		check.Equal(t, tt.opcode.String(), tt.name, "opcode %#x is called", i)
 		got := kind{tt.opcode.Defined(), tt.opcode.IsControl(), tt.opcode.IsData()}
-		if got != tt.want {
-			t.Errorf("%s is %+v, want %+v", tt.name, got, tt.want)
-		}
+		check.Equal(t, got, tt.want, "%s", tt.name)
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/fibersock/fibersock/internal/test/check"
 )
 
 // TestUTF8ReadsNothingBesideTheText checks texts at the start or the end of a
@@ -11,14 +13,10 @@ import (
 func TestUTF8ReadsNothingBesideTheText(t *testing.T) {
 	size := syscall.Getpagesize()
 	pages, err := syscall.Mmap(-1, 0, 3*size, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	defer syscall.Munmap(pages)
 	for _, guard := range [][]byte{pages[:size], pages[2*size:]} {
-		if err := syscall.Mprotect(guard, syscall.PROT_NONE); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, syscall.Mprotect(guard, syscall.PROT_NONE))
 	}
 	page := pages[size : 2*size]
 	texts := []string{strings.Repeat("a", 300), strings.Repeat("é", 150), strings.Repeat("語", 100), strings.Repeat("𝄞", 75)}

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/fibersock/fibersock/fuzz"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -182,12 +183,8 @@ func TestInvalidUTF8IsFoundAtItsByte(t *testing.T) {
 func TestStateCarriesAcrossPieces(t *testing.T) {
 	var u wire.UTF8
 	for i, piece := range []string{"\xe2", "", "\x82", "\xac", ""} {
-		if got := u.Check([]byte(piece)); got != -1 {
-			t.Errorf("piece %d of the euro sign: Check = %d, want -1", i, got)
-		}
-		if want := i >= 3; u.Complete() != want {
-			t.Errorf("after piece %d of the euro sign: Complete = %v, want %v", i, u.Complete(), want)
-		}
+		check.Equal(t, u.Check([]byte(piece)), -1, "piece %d of the euro sign: Check", i)
+		check.Equal(t, u.Complete(), i >= 3, "after piece %d of the euro sign: Complete", i)
 	}
 	u.Check([]byte{0xed})
 	if got := u.Check([]byte("\xa0")); got != 0 {

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/fibersock/fibersock/client"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -48,9 +49,7 @@ func TestHistoryIsBoundedByCountAndBytes(t *testing.T) {
 				h.add(textMessage(s))
 			}
 			want := strings.Fields(c.want)
-			if got := texts(h.newest(-1)); !slices.Equal(got, want) {
-				t.Errorf("kept %q, want %q", got, want)
-			}
+			check.Slices(t, texts(h.newest(-1)), want, "kept")
 			if h.bytes != len(strings.Join(want, "")) {
 				t.Errorf("counts %d bytes for %q", h.bytes, want)
 			}

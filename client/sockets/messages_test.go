@@ -14,6 +14,7 @@ import (
 
 	"github.com/fibersock/fibersock/client"
 	"github.com/fibersock/fibersock/client/sockets"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )
@@ -34,9 +35,7 @@ var counting = server.Handler{Message: func(c *server.Conn, _ wire.Opcode, p []b
 // received.
 func send(t *testing.T, set *sockets.Set, name, text string) {
 	t.Helper()
-	if err := set.Send(name, text); err != nil {
-		t.Error(err)
-	}
+	check.OK(t, set.Send(name, text))
 	synctest.Wait()
 }
 
@@ -71,17 +70,6 @@ func wantDropped(t *testing.T, set *sockets.Set, name string, byReceive, byHandl
 	}
 }
 
-func TestMessageThatCameBeforeIsReceived(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var set sockets.Set
-		connect(t, &set, "x", &sockets.Options{Config: serve(t, counting)})
-		send(t, &set, "x", "3")
-		for _, want := range numbers(0, 3) {
-			wantText(t, &set, "x", want)
-		}
-	})
-}
-
 // T-H14
 func TestReceiveTimeoutIsNoDisconnect(t *testing.T) {
 	for _, c := range []struct{ timeout, want time.Duration }{
@@ -89,27 +77,23 @@ func TestReceiveTimeoutIsNoDisconnect(t *testing.T) {
 		{time.Millisecond, time.Millisecond},
 		{time.Minute, time.Minute},
 	} {
-		t.Run(c.timeout.String(), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				var set sockets.Set
-				connect(t, &set, "x", &sockets.Options{Config: serve(t, echo)})
-				start := time.Now()
-				_, err := set.Receive("x", c.timeout)
-				wantTimeout(t, err, fmt.Sprintf(`websocket: connection "x": no message for %v`, c.want))
-				if time.Since(start) != c.want || !set.IsConnected("x") {
-					t.Errorf("after %v, connected: %t", time.Since(start), set.IsConnected("x"))
-				}
-				send(t, &set, "x", "hello")
-				wantText(t, &set, "x", "hello")
-			})
+		check.Bubble(t, c.timeout.String(), func(t *testing.T) {
+			var set sockets.Set
+			connect(t, &set, "x", &sockets.Options{Config: serve(t, echo)})
+			start := time.Now()
+			_, err := set.Receive("x", c.timeout)
+			wantTimeout(t, err, fmt.Sprintf(`websocket: connection "x": no message for %v`, c.want))
+			if time.Since(start) != c.want || !set.IsConnected("x") {
+				t.Errorf("after %v, connected: %t", time.Since(start), set.IsConnected("x"))
+			}
+			send(t, &set, "x", "hello")
+			wantText(t, &set, "x", "hello")
 		})
 	}
 }
 
 func TestReceiveWithoutTimeoutWaits(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var set sockets.Set
-		connect(t, &set, "x", &sockets.Options{Config: serve(t, echo)})
+	withSet(t, echo, sockets.Options{}, func(t *testing.T, set *sockets.Set) {
 		time.AfterFunc(24*time.Hour, func() { _ = set.Send("x", "at last") })
 		if m, err := set.Receive("x", -1); err != nil || m.Text() != "at last" {
 			t.Errorf("%q, %v", m.Text(), err)
@@ -118,22 +102,18 @@ func TestReceiveWithoutTimeoutWaits(t *testing.T) {
 }
 
 func TestEachMessageGoesToOneReceive(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var set sockets.Set
-		connect(t, &set, "x", &sockets.Options{Config: serve(t, counting)})
+	withSet(t, counting, sockets.Options{}, func(t *testing.T, set *sockets.Set) {
 		const receivers = 20
 		got := make(chan string, receivers)
 		for range receivers {
 			go func() {
 				m, err := set.Receive("x", 0)
-				if err != nil {
-					t.Error(err)
-				}
+				check.OK(t, err)
 				got <- m.Text()
 			}()
 		}
 		synctest.Wait()
-		send(t, &set, "x", strconv.Itoa(receivers))
+		send(t, set, "x", strconv.Itoa(receivers))
 		var all []string
 		for range receivers {
 			all = append(all, <-got)
@@ -148,35 +128,31 @@ func TestEachMessageGoesToOneReceive(t *testing.T) {
 }
 
 func TestRestIsReceivedAfterTheEnd(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var set sockets.Set
-		connect(t, &set, "x", &sockets.Options{Config: serve(t, counting)})
-		send(t, &set, "x", "2")
-		send(t, &set, "x", "end")
-		wantMessages(t, &set, "x", 0, numbers(0, 2))
-		wantText(t, &set, "x", "0")
-		wantText(t, &set, "x", "1")
+	withSet(t, counting, sockets.Options{}, func(t *testing.T, set *sockets.Set) {
+		send(t, set, "x", "2")
+		send(t, set, "x", "end")
+		wantMessages(t, set, "x", 0, numbers(0, 2))
+		wantText(t, set, "x", "0")
+		wantText(t, set, "x", "1")
 		for range 2 {
 			_, err := set.Receive("x", 0)
 			wantNotOpen(t, "Receive", err, "x")
 		}
-		wantMessages(t, &set, "x", 0, numbers(0, 2))
+		wantMessages(t, set, "x", 0, numbers(0, 2))
 	})
 }
 
 func TestMessagesAreTheNewest(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var set sockets.Set
-		connect(t, &set, "x", &sockets.Options{Config: serve(t, counting)})
-		wantMessages(t, &set, "x", 0, nil)
-		send(t, &set, "x", "150")
+	withSet(t, counting, sockets.Options{}, func(t *testing.T, set *sockets.Set) {
+		wantMessages(t, set, "x", 0, nil)
+		send(t, set, "x", "150")
 		for limit, want := range map[int][]string{
 			0:   numbers(100, 150), // the default
 			3:   numbers(147, 150),
 			1e9: numbers(50, 150),
 			-1:  numbers(50, 150), // the default of MaxHistory
 		} {
-			wantMessages(t, &set, "x", limit, want)
+			wantMessages(t, set, "x", limit, want)
 		}
 	})
 }
@@ -191,29 +167,23 @@ func TestHistoryIsAsLargeAsTheOptionsSay(t *testing.T) {
 		{"as many bytes", sockets.Options{MaxHistoryBytes: 8}, numbers(998, 1000)},
 		{"more than the default", sockets.Options{MaxHistory: 2000, MaxHistoryBytes: -1}, numbers(0, 1000)},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				c.opts.Config = serve(t, counting)
-				var set sockets.Set
-				connect(t, &set, "x", &c.opts)
-				send(t, &set, "x", "1000")
-				wantMessages(t, &set, "x", -1, c.want)
-				wantDropped(t, &set, "x", uint64(1000-len(c.want)), 0)
-				wantText(t, &set, "x", c.want[0])
-				wantDropped(t, &set, "x", uint64(1000-len(c.want)), 0)
-			})
+		check.Bubble(t, c.name, func(t *testing.T) {
+			c.opts.Config = serve(t, counting)
+			var set sockets.Set
+			connect(t, &set, "x", &c.opts)
+			send(t, &set, "x", "1000")
+			wantMessages(t, &set, "x", -1, c.want)
+			wantDropped(t, &set, "x", uint64(1000-len(c.want)), 0)
+			wantText(t, &set, "x", c.want[0])
+			wantDropped(t, &set, "x", uint64(1000-len(c.want)), 0)
 		})
 	}
 }
 
 func TestHistoryIsBoundedByOneMiBByDefault(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var set sockets.Set
-		connect(t, &set, "x", &sockets.Options{Config: serve(t, echo)})
+	withSet(t, echo, sockets.Options{}, func(t *testing.T, set *sockets.Set) {
 		for range 3 {
-			if err := set.Send("x", make([]byte, 512<<10)); err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, set.Send("x", make([]byte, 512<<10)))
 		}
 		synctest.Wait()
 		if list, err := set.Messages("x", -1); err != nil || len(list) != 2 {
@@ -223,22 +193,17 @@ func TestHistoryIsBoundedByOneMiBByDefault(t *testing.T) {
 }
 
 func TestWithoutHistoryReceivedMessagesAreReleased(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var set sockets.Set
-		connect(t, &set, "x", &sockets.Options{Config: serve(t, counting), DropReceived: true})
-		send(t, &set, "x", "3")
-		wantText(t, &set, "x", "0")
-		wantMessages(t, &set, "x", -1, numbers(1, 3))
-		var handled []string
-		if err := set.OnMessage("x", func(m client.Message) { handled = append(handled, m.Text()) }); err != nil {
-			t.Fatal(err)
-		}
+	withSet(t, counting, sockets.Options{DropReceived: true}, func(t *testing.T, set *sockets.Set) {
+		send(t, set, "x", "3")
+		wantText(t, set, "x", "0")
+		wantMessages(t, set, "x", -1, numbers(1, 3))
+		handled := collect(t, set)
 		synctest.Wait()
-		if !slices.Equal(handled, numbers(1, 3)) {
-			t.Errorf("handled %q", handled)
+		if !slices.Equal(*handled, numbers(1, 3)) {
+			t.Errorf("handled %q", *handled)
 		}
-		wantMessages(t, &set, "x", -1, nil)
-		wantDropped(t, &set, "x", 0, 0)
+		wantMessages(t, set, "x", -1, nil)
+		wantDropped(t, set, "x", 0, 0)
 		_, err := set.Receive("x", time.Second)
 		wantTimeout(t, err, `websocket: connection "x": no message for 1s`)
 	})
@@ -246,30 +211,24 @@ func TestWithoutHistoryReceivedMessagesAreReleased(t *testing.T) {
 
 // T-H09
 func TestMessageIsTheProgramsOwn(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var set sockets.Set
-		connect(t, &set, "x", &sockets.Options{Config: serve(t, echo)})
+	withSet(t, echo, sockets.Options{}, func(t *testing.T, set *sockets.Set) {
 		spoil := func(m client.Message) {
 			if m.Text() != "hello" {
 				t.Errorf("got %q", m.Text())
 			}
 			copy(m.Payload, "xxxxx")
 		}
-		if err := set.OnMessage("x", spoil); err != nil {
-			t.Fatal(err)
-		}
-		send(t, &set, "x", "hello")
+		check.Must(t, set.OnMessage("x", spoil))
+		send(t, set, "x", "hello")
 		list, err := set.Messages("x", 0)
 		if err != nil || len(list) != 1 {
 			t.Fatal(list, err)
 		}
 		spoil(list[0])
 		m, err := set.Receive("x", 0)
-		if err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, err)
 		spoil(m)
-		wantMessages(t, &set, "x", 0, []string{"hello"})
+		wantMessages(t, set, "x", 0, []string{"hello"})
 	})
 }
 
@@ -299,64 +258,45 @@ func TestControlMessagesAreReceivedIfAskedFor(t *testing.T) {
 }
 
 func TestHandlerGetsAllInOrderAndSoDoesReceive(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var set sockets.Set
-		connect(t, &set, "x", &sockets.Options{Config: serve(t, counting)})
-		send(t, &set, "x", "2") // before the handler is set
-		wantText(t, &set, "x", "0")
-		var handled []string
-		if err := set.OnMessage("x", func(m client.Message) { handled = append(handled, m.Text()) }); err != nil {
-			t.Fatal(err)
-		}
-		send(t, &set, "x", "50")
-		if want := append([]string{"1"}, numbers(0, 50)...); !slices.Equal(handled, want) {
-			t.Errorf("handled %q, want %q", handled, want)
-		}
+	withSet(t, counting, sockets.Options{}, func(t *testing.T, set *sockets.Set) {
+		send(t, set, "x", "2") // before the handler is set
+		wantText(t, set, "x", "0")
+		handled := collect(t, set)
+		send(t, set, "x", "50")
+		check.Slices(t, *handled, append([]string{"1"}, numbers(0, 50)...), "handled")
 		for _, want := range append([]string{"1"}, numbers(0, 50)...) {
-			wantText(t, &set, "x", want)
+			wantText(t, set, "x", want)
 		}
-		wantDropped(t, &set, "x", 0, 0)
+		wantDropped(t, set, "x", 0, 0)
 	})
 }
 
 // T-C09: a blocked handler does not block the reader.
 func TestBlockedHandlerDoesNotBlockTheReader(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var set sockets.Set
-		connect(t, &set, "x", &sockets.Options{Config: serve(t, counting), MaxHistory: 10})
+	withSet(t, counting, sockets.Options{MaxHistory: 10}, func(t *testing.T, set *sockets.Set) {
 		release := make(chan struct{})
 		var handled []string
-		if err := set.OnMessage("x", func(m client.Message) {
+		check.Must(t, set.OnMessage("x", func(m client.Message) {
 			<-release
 			handled = append(handled, m.Text())
-		}); err != nil {
-			t.Fatal(err)
-		}
-		send(t, &set, "x", "1")    // blocks the handler
-		send(t, &set, "x", "1000") // it returns after all are read
-		if _, err := set.Ping("x"); err != nil {
-			t.Errorf("Ping: %v", err)
-		}
-		wantMessages(t, &set, "x", 2, numbers(998, 1000))
-		wantDropped(t, &set, "x", 991, 990)
+		}))
+		send(t, set, "x", "1")    // blocks the handler
+		send(t, set, "x", "1000") // it returns after all are read
+		check.OKf(t, check.Err(set.Ping("x")), "Ping")
+		wantMessages(t, set, "x", 2, numbers(998, 1000))
+		wantDropped(t, set, "x", 991, 990)
 		close(release)
 		synctest.Wait()
-		if want := append([]string{"0"}, numbers(990, 1000)...); !slices.Equal(handled, want) {
-			t.Errorf("handled %q, want %q", handled, want)
-		}
-		wantDropped(t, &set, "x", 991, 990)
+		check.Slices(t, handled, append([]string{"0"}, numbers(990, 1000)...), "handled")
+		wantDropped(t, set, "x", 991, 990)
 	})
 }
 
 func TestHandlerReplacesTheFormerOne(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var set sockets.Set
-		connect(t, &set, "x", &sockets.Options{Config: serve(t, counting)})
+	withSet(t, counting, sockets.Options{}, func(t *testing.T, set *sockets.Set) {
 		var first, second []string
 		handle := func(handler func(client.Message)) {
-			if err := set.OnMessage("x", handler); err != nil {
-				t.Error(err)
-			}
+			check.OK(t, set.OnMessage("x", handler))
 		}
 		handle(func(m client.Message) {
 			first = append(first, m.Text())
@@ -364,7 +304,7 @@ func TestHandlerReplacesTheFormerOne(t *testing.T) {
 				handle(func(m client.Message) { second = append(second, m.Text()) })
 			}
 		})
-		send(t, &set, "x", "5")
+		send(t, set, "x", "5")
 		if !slices.Equal(first, numbers(0, 3)) || !slices.Equal(second, numbers(3, 5)) {
 			t.Errorf("handled %q and %q", first, second)
 		}
@@ -372,16 +312,12 @@ func TestHandlerReplacesTheFormerOne(t *testing.T) {
 }
 
 func TestHandlerGetsTheRestAfterTheEnd(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var set sockets.Set
-		connect(t, &set, "x", &sockets.Options{Config: serve(t, counting)})
-		send(t, &set, "x", "3")
-		send(t, &set, "x", "end")
+	withSet(t, counting, sockets.Options{}, func(t *testing.T, set *sockets.Set) {
+		send(t, set, "x", "3")
+		send(t, set, "x", "end")
 		var handled []string
 		handler := func(m client.Message) { handled = append(handled, m.Text()) }
-		if err := set.OnMessage("x", handler); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, set.OnMessage("x", handler))
 		synctest.Wait()
 		if !slices.Equal(handled, numbers(0, 3)) {
 			t.Errorf("handled %q", handled)
@@ -391,21 +327,15 @@ func TestHandlerGetsTheRestAfterTheEnd(t *testing.T) {
 }
 
 func TestHandlerIsNotCalledAfterClose(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var set sockets.Set
-		connect(t, &set, "x", &sockets.Options{Config: serve(t, counting)})
+	withSet(t, counting, sockets.Options{}, func(t *testing.T, set *sockets.Set) {
 		release := make(chan struct{})
 		var handled []string
-		if err := set.OnMessage("x", func(m client.Message) {
+		check.Must(t, set.OnMessage("x", func(m client.Message) {
 			handled = append(handled, m.Text())
 			<-release
-		}); err != nil {
-			t.Fatal(err)
-		}
-		send(t, &set, "x", "3")
-		if err := set.Close("x"); err != nil {
-			t.Errorf("Close: %v", err)
-		}
+		}))
+		send(t, set, "x", "3")
+		check.OKf(t, set.Close("x"), "Close")
 		close(release)
 		synctest.Wait()
 		if !slices.Equal(handled, numbers(0, 1)) {
@@ -415,25 +345,19 @@ func TestHandlerIsNotCalledAfterClose(t *testing.T) {
 }
 
 func TestHandlerMayUseItsOwnConnection(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var set sockets.Set
-		connect(t, &set, "x", &sockets.Options{Config: serve(t, echo)})
+	withSet(t, echo, sockets.Options{}, func(t *testing.T, set *sockets.Set) {
 		result := make(chan error, 1)
-		if err := set.OnMessage("x", func(m client.Message) {
+		check.Must(t, set.OnMessage("x", func(m client.Message) {
 			if m.Text() == "again" {
 				result <- set.Close("x")
 				return
 			}
 			_, err := set.Ping("x")
 			result <- errors.Join(err, set.Send("x", "again"))
-		}); err != nil {
-			t.Fatal(err)
-		}
-		send(t, &set, "x", "hello")
+		}))
+		send(t, set, "x", "hello")
 		for range 2 {
-			if err := <-result; err != nil {
-				t.Error(err)
-			}
+			check.OK(t, <-result)
 		}
 	})
 }
@@ -448,58 +372,47 @@ func TestHandlerThatPanicsEndsItsConnection(t *testing.T) {
 		{"panic", func(client.Message) { panic("oh no") }, "oh no", "oh no"},
 		{"runtime.Goexit", func(client.Message) { runtime.Goexit() }, client.ErrGoexit, "runtime.Goexit was called"},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				codes := make(chan wire.StatusCode, 1)
-				h := counting
-				h.Close = func(_ *server.Conn, code wire.StatusCode, _ string) { codes <- code }
-				cfg := serve(t, h)
-				var set sockets.Set
-				connect(t, &set, "x", &sockets.Options{Config: cfg})
-				connect(t, &set, "other", &sockets.Options{Config: cfg})
-				if err := set.OnMessage("x", c.handler); err != nil {
-					t.Fatal(err)
+		check.Bubble(t, c.name, func(t *testing.T) {
+			codes := make(chan wire.StatusCode, 1)
+			h := counting
+			h.Close = func(_ *server.Conn, code wire.StatusCode, _ string) { codes <- code }
+			cfg := serve(t, h)
+			var set sockets.Set
+			connect(t, &set, "x", &sockets.Options{Config: cfg})
+			connect(t, &set, "other", &sockets.Options{Config: cfg})
+			check.Must(t, set.OnMessage("x", c.handler))
+			send(t, &set, "x", "1")
+			if code := <-codes; code != wire.InternalError {
+				t.Errorf("the server received the code %v", code)
+			}
+			wantText(t, &set, "x", "0") // Receive returns it all the same
+			for call, err := range calls(&set, "x") {
+				wantNotOpen(t, call, err, "x")
+				var failed *client.FailError
+				var panicked *client.PanicError
+				if !errors.As(err, &failed) || failed.Code != wire.InternalError || !errors.As(err, &panicked) || panicked.Value != c.value {
+					t.Fatalf("%s: %v", call, err)
 				}
-				send(t, &set, "x", "1")
-				if code := <-codes; code != wire.InternalError {
-					t.Errorf("the server received the code %v", code)
+				if !errors.Is(err, net.ErrClosed) || !strings.Contains(err.Error(), c.text) || !strings.Contains(string(panicked.Stack), "messages_test.go") {
+					t.Errorf("%s: %v\n%s", call, err, panicked.Stack)
 				}
-				wantText(t, &set, "x", "0") // Receive returns it all the same
-				for call, err := range calls(&set, "x") {
-					wantNotOpen(t, call, err, "x")
-					var failed *client.FailError
-					var panicked *client.PanicError
-					if !errors.As(err, &failed) || failed.Code != wire.InternalError || !errors.As(err, &panicked) || panicked.Value != c.value {
-						t.Fatalf("%s: %v", call, err)
-					}
-					if !errors.Is(err, net.ErrClosed) || !strings.Contains(err.Error(), c.text) || !strings.Contains(string(panicked.Stack), "messages_test.go") {
-						t.Errorf("%s: %v\n%s", call, err, panicked.Stack)
-					}
-				}
-				if !set.IsConnected("other") {
-					t.Error("another connection has ended too")
-				}
-			})
+			}
+			if !set.IsConnected("other") {
+				t.Error("another connection has ended too")
+			}
 		})
 	}
 }
 
 func TestHandlerAfterOneThatPanickedGetsTheRest(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var set sockets.Set
-		connect(t, &set, "x", &sockets.Options{Config: serve(t, counting)})
-		send(t, &set, "x", "3")
-		if err := set.OnMessage("x", func(client.Message) { panic("oh no") }); err != nil {
-			t.Fatal(err)
-		}
+	withSet(t, counting, sockets.Options{}, func(t *testing.T, set *sockets.Set) {
+		send(t, set, "x", "3")
+		check.Must(t, set.OnMessage("x", func(client.Message) { panic("oh no") }))
 		synctest.Wait()
-		var handled []string
-		if err := set.OnMessage("x", func(m client.Message) { handled = append(handled, m.Text()) }); err != nil {
-			t.Fatal(err)
-		}
+		handled := collect(t, set)
 		synctest.Wait()
-		if !slices.Equal(handled, numbers(1, 3)) {
-			t.Errorf("handled %q", handled)
+		if !slices.Equal(*handled, numbers(1, 3)) {
+			t.Errorf("handled %q", *handled)
 		}
 	})
 }

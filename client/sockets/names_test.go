@@ -12,6 +12,7 @@ import (
 
 	"github.com/fibersock/fibersock/client"
 	"github.com/fibersock/fibersock/client/sockets"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )
@@ -52,12 +53,8 @@ func TestConnectClosesTheOlderConnectionFirst(t *testing.T) {
 		var set sockets.Set
 		connect(t, &set, "x", opts)
 		send(t, &set, "x", "not received of the older connection")
-		if _, err := set.Connect(t.Context(), "x", "ws://new.example/", opts); err != nil {
-			t.Fatal(err)
-		}
-		if want := []string{"dial server.example:80", "close server.example:80", "dial new.example:80"}; !slices.Equal(events, want) {
-			t.Errorf("%q, want %q", events, want)
-		}
+		check.Must(t, check.Err(set.Connect(t.Context(), "x", "ws://new.example/", opts)))
+		check.Slices(t, events, []string{"dial server.example:80", "close server.example:80", "dial new.example:80"}, "")
 		if code := <-codes; code != wire.NormalClosure {
 			t.Errorf("the server received the code %v", code)
 		}
@@ -84,9 +81,7 @@ func TestReceiveOnReplacedConnectionEnds(t *testing.T) {
 }
 
 func TestConnectThatCannotBeginLeavesTheOlderConnection(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var set sockets.Set
-		connect(t, &set, "x", &sockets.Options{Config: serve(t, echo)})
+	withSet(t, echo, sockets.Options{}, func(t *testing.T, set *sockets.Set) {
 		for _, url := range []string{"", "ftp://server.example/", "ws://server.example/#fragment"} {
 			if _, err := set.Connect(t.Context(), "x", url, nil); err == nil {
 				t.Errorf("%q was dialed", url)
@@ -130,46 +125,40 @@ func TestConnectGivesUpForALaterCallOfTheSameName(t *testing.T) {
 		}, nil},
 	} {
 		for _, heeds := range []string{"a dial that heeds its context", "a dial that does not"} {
-			t.Run(c.name+", "+heeds, func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					cfg := serve(t, echo)
-					held := &heldUp{dial: cfg.DialContext, called: make(chan struct{}), goOn: make(chan struct{})}
-					dial := held.DialContext
-					if heeds == "a dial that heeds its context" {
-						dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
-							close(held.called)
-							<-ctx.Done()
-							return nil, ctx.Err()
-						}
+			check.Bubble(t, c.name+", "+heeds, func(t *testing.T) {
+				cfg := serve(t, echo)
+				held := &heldUp{dial: cfg.DialContext, called: make(chan struct{}), goOn: make(chan struct{})}
+				dial := held.DialContext
+				if heeds == "a dial that heeds its context" {
+					dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
+						close(held.called)
+						<-ctx.Done()
+						return nil, ctx.Err()
 					}
-					var set sockets.Set
-					connected := make(chan error)
-					go func() {
-						_, err := set.Connect(context.Background(), "x", "ws://server.example/", &sockets.Options{
-							Config: &client.Config{DialContext: dial},
-						})
-						connected <- err
-					}()
-					<-held.called
-					if info, err := set.Info("x"); err != nil || info.Connected {
-						t.Errorf("while it is dialed: %+v, %v", info, err)
-					}
-					for call, err := range calls(&set, "x") {
-						wantNotOpen(t, call, err, "x")
-					}
-					if err := c.later(t, &set, cfg); err != nil {
-						t.Error(err)
-					}
-					close(held.goOn)
-					err := <-connected
-					wantNotOpen(t, "Connect", err, "x")
-					if !errors.Is(err, net.ErrClosed) {
-						t.Errorf("Connect: %v", err)
-					}
-					if names := set.Names(); !slices.Equal(names, c.want) || set.IsConnected("x") != (c.want != nil) {
-						t.Errorf("names in use: %q, want %q", names, c.want)
-					}
-				})
+				}
+				var set sockets.Set
+				connected := make(chan error)
+				go func() {
+					_, err := set.Connect(context.Background(), "x", "ws://server.example/", &sockets.Options{
+						Config: &client.Config{DialContext: dial},
+					})
+					connected <- err
+				}()
+				<-held.called
+				if info, err := set.Info("x"); err != nil || info.Connected {
+					t.Errorf("while it is dialed: %+v, %v", info, err)
+				}
+				for call, err := range calls(&set, "x") {
+					wantNotOpen(t, call, err, "x")
+				}
+				check.OK(t, c.later(t, &set, cfg))
+				close(held.goOn)
+				err := <-connected
+				wantNotOpen(t, "Connect", err, "x")
+				check.Is(t, err, net.ErrClosed, "Connect")
+				if names := set.Names(); !slices.Equal(names, c.want) || set.IsConnected("x") != (c.want != nil) {
+					t.Errorf("names in use: %q, want %q", names, c.want)
+				}
 			})
 		}
 	}
@@ -205,9 +194,7 @@ func TestConcurrentConnectsOfOneNameLeaveOneConnection(t *testing.T) {
 		}
 		send(t, &set, "x", "hello")
 		wantText(t, &set, "x", "hello")
-		if err := set.CloseAll(t.Context()); err != nil {
-			t.Error(err)
-		}
+		check.OK(t, set.CloseAll(t.Context()))
 		synctest.Wait() // for the server to say so
 		if n := open.Load(); n != 0 {
 			t.Errorf("%d connections are open at the end", n)
@@ -227,22 +214,16 @@ func TestSocketsAreSafeForConcurrentUse(t *testing.T) {
 		}
 		for _, name := range names {
 			var handled atomic.Int32
-			if err := set.OnMessage(name, func(client.Message) { handled.Add(1) }); err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, set.OnMessage(name, func(client.Message) { handled.Add(1) }))
 			for range 2 {
 				users.Go(func() {
 					for i := range messages {
-						if err := set.Send(name, i); err != nil {
-							t.Errorf("Send: %v", err)
-						}
+						check.OKf(t, set.Send(name, i), "Send")
 					}
 				})
 				users.Go(func() {
 					for range messages {
-						if _, err := set.Receive(name, 0); err != nil {
-							t.Errorf("Receive: %v", err)
-						}
+						check.OKf(t, check.Err(set.Receive(name, 0)), "Receive")
 					}
 				})
 				users.Go(func() {
@@ -276,9 +257,7 @@ func TestCloseWhileTheConnectionIsInUse(t *testing.T) {
 		opts := &sockets.Options{Config: serve(t, echo)}
 		var set sockets.Set
 		connect(t, &set, "x", opts)
-		if err := set.OnMessage("x", func(client.Message) {}); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, set.OnMessage("x", func(client.Message) {}))
 		wantEnd := func(call string, err error) {
 			if !errors.Is(err, sockets.ErrNotOpen) && !errors.Is(err, sockets.ErrNotFound) {
 				t.Errorf("%s: %v", call, err)
@@ -311,9 +290,7 @@ func TestCloseWhileTheConnectionIsInUse(t *testing.T) {
 			wantEnd("Ping", err)
 		})
 		<-closing
-		if err := set.Close("x"); err != nil {
-			t.Errorf("Close: %v", err)
-		}
+		check.OKf(t, set.Close("x"), "Close")
 		users.Wait()
 	})
 }

@@ -10,7 +10,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -19,60 +18,23 @@ import (
 	"github.com/fibersock/fibersock/client"
 	"github.com/fibersock/fibersock/client/sockets"
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
+	"github.com/fibersock/fibersock/wstest"
 )
 
-// pipes is a listener whose connections are pipes.
-type pipes struct {
-	ends   chan net.Conn
-	closed chan struct{}
-	once   sync.Once
-}
-
-func (p *pipes) Accept() (net.Conn, error) {
-	select {
-	case nc := <-p.ends:
-		return nc, nil
-	case <-p.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (p *pipes) Close() error {
-	p.once.Do(func() { close(p.closed) })
-	return nil
-}
-
-func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net: "unix"} }
-
-func (p *pipes) dial(ctx context.Context, _, _ string) (net.Conn, error) {
-	ours, theirs := net.Pipe()
-	select {
-	case p.ends <- theirs:
-		return ours, nil
-	case <-p.closed:
-		return nil, net.ErrClosed
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-// serve runs a server until the end of the test, and returns the way to it. It
-// does not ping: a pipe has no buffers, so two sides that write at the same
-// moment may wait for each other.
+// serve runs a server until the end of the test, and returns the way to it.
 func serve(t *testing.T, h server.Handler) *client.Config {
-	ln := &pipes{ends: make(chan net.Conn), closed: make(chan struct{})}
+	ln := wstest.Listen(nil)
 	s := &server.Server{Handler: h, PingInterval: -1}
 	go s.Serve(ln)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
-		if err := s.Shutdown(ctx); err != nil {
-			t.Errorf("connections are left at the end: %v", err)
-		}
+		check.OKf(t, s.Shutdown(ctx), "connections are left at the end")
 	})
-	return &client.Config{DialContext: ln.dial}
+	return &client.Config{DialContext: ln.DialContext}
 }
 
 // echo is the handler that echoes messages.
@@ -86,6 +48,26 @@ func connect(t *testing.T, set *sockets.Set, name string, opts *sockets.Options)
 		t.Fatalf("Connect: %+v, %v", info, err)
 	}
 	t.Cleanup(func() { set.Close(name) })
+}
+
+// withSet runs a test in a bubble of testing/synctest, with a set that has the
+// connection "x" to a server with the handler h.
+func withSet(t *testing.T, h server.Handler, opts sockets.Options, test func(t *testing.T, set *sockets.Set)) {
+	synctest.Test(t, func(t *testing.T) {
+		opts.Config = serve(t, h)
+		var set sockets.Set
+		connect(t, &set, "x", &opts)
+		test(t, &set)
+	})
+}
+
+// collect handles the messages of "x". The messages are in the list when
+// nothing happens any more.
+func collect(t *testing.T, set *sockets.Set) *[]string {
+	t.Helper()
+	handled := new([]string)
+	check.Must(t, set.OnMessage("x", func(m client.Message) { *handled = append(*handled, m.Text()) }))
+	return handled
 }
 
 // wantText receives a message at once.
@@ -137,12 +119,8 @@ func TestConnectThatFailsLeavesNoName(t *testing.T) {
 	_, err := set.Connect(t.Context(), "x", "ws://server.example/", &sockets.Options{Config: &client.Config{
 		DialContext: func(context.Context, string, string) (net.Conn, error) { return nil, refused },
 	}})
-	if !errors.Is(err, refused) {
-		t.Errorf("Connect: %v", err)
-	}
-	if _, err := set.Info("x"); !errors.Is(err, sockets.ErrNotFound) {
-		t.Errorf("Info: %v", err)
-	}
+	check.Is(t, err, refused, "Connect")
+	check.Is(t, check.Err(set.Info("x")), sockets.ErrNotFound, "Info")
 }
 
 func TestUnknownNameIsNotFound(t *testing.T) {
@@ -213,33 +191,29 @@ func TestConnectIsBoundedInTime(t *testing.T) {
 		{"by Timeout", sockets.Options{Timeout: 3 * time.Second, Config: &client.Config{HandshakeTimeout: time.Hour}}, 3 * time.Second},
 		{"by Config", sockets.Options{Config: &client.Config{HandshakeTimeout: 4 * time.Second}}, 4 * time.Second},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				cfg := client.Config{}
-				if c.opts.Config != nil {
-					cfg = *c.opts.Config
-				}
-				cfg.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
-					<-ctx.Done()
-					return nil, ctx.Err()
-				}
-				c.opts.Config = &cfg
-				var set sockets.Set
-				start := time.Now()
-				_, err := set.Connect(t.Context(), "x", "ws://server.example/", &c.opts)
-				var timeout net.Error
-				if !errors.As(err, &timeout) || !timeout.Timeout() || time.Since(start) != c.want {
-					t.Errorf("%v after %v, want a timeout after %v", err, time.Since(start), c.want)
-				}
-			})
+		check.Bubble(t, c.name, func(t *testing.T) {
+			cfg := client.Config{}
+			if c.opts.Config != nil {
+				cfg = *c.opts.Config
+			}
+			cfg.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+				<-ctx.Done()
+				return nil, ctx.Err()
+			}
+			c.opts.Config = &cfg
+			var set sockets.Set
+			start := time.Now()
+			_, err := set.Connect(t.Context(), "x", "ws://server.example/", &c.opts)
+			var timeout net.Error
+			if !errors.As(err, &timeout) || !timeout.Timeout() || time.Since(start) != c.want {
+				t.Errorf("%v after %v, want a timeout after %v", err, time.Since(start), c.want)
+			}
 		})
 	}
 }
 
 func TestEachValueIsSentAsItsKindOfMessage(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var set sockets.Set
-		connect(t, &set, "x", &sockets.Options{Config: serve(t, echo)})
+	withSet(t, echo, sockets.Options{}, func(t *testing.T, set *sockets.Set) {
 		type text string
 		for _, c := range []struct {
 			value   any
@@ -270,21 +244,15 @@ func TestEachValueIsSentAsItsKindOfMessage(t *testing.T) {
 
 // 6455-5.6-c
 func TestValueThatCannotBeSentLeavesConnectionOpen(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var set sockets.Set
-		connect(t, &set, "x", &sockets.Options{Config: serve(t, echo)})
+	withSet(t, echo, sockets.Options{}, func(t *testing.T, set *sockets.Set) {
 		for _, v := range []any{"\xff", json.RawMessage("\xff")} {
-			if err := set.Send("x", v); !errors.Is(err, wire.ErrInvalidUTF8) {
-				t.Errorf("%q: %v", v, err)
-			}
+			check.Is(t, set.Send("x", v), wire.ErrInvalidUTF8, "%q", v)
 		}
 		if err := set.Send("x", func() {}); err == nil || errors.Is(err, net.ErrClosed) {
 			t.Errorf("a function: %v", err)
 		}
-		if err := set.Send("x", "still there"); err != nil {
-			t.Error(err)
-		}
-		wantText(t, &set, "x", "still there")
+		check.OK(t, set.Send("x", "still there"))
+		wantText(t, set, "x", "still there")
 	})
 }
 
@@ -306,75 +274,42 @@ func TestConnectionThatHasEndedIsNotOpen(t *testing.T) {
 		{"failed by the client", func(c *server.Conn) { c.Send(wire.Binary, make([]byte, 101)) },
 			func(err error) bool { e := (*client.LimitError)(nil); return errors.As(err, &e) && e.Seen == 101 }, ""},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				cfg := serve(t, server.Handler{Message: func(conn *server.Conn, _ wire.Opcode, _ []byte) { c.end(conn) }})
-				cfg.Limits.Message = 100
-				var set sockets.Set
-				connect(t, &set, "x", &sockets.Options{Config: cfg})
-				if err := set.Send("x", "end"); err != nil {
-					t.Fatal(err)
+		check.Bubble(t, c.name, func(t *testing.T) {
+			cfg := serve(t, server.Handler{Message: func(conn *server.Conn, _ wire.Opcode, _ []byte) { c.end(conn) }})
+			cfg.Limits.Message = 100
+			var set sockets.Set
+			connect(t, &set, "x", &sockets.Options{Config: cfg})
+			check.Must(t, set.Send("x", "end"))
+			synctest.Wait()
+			for call, err := range calls(&set, "x") {
+				e := wantNotOpen(t, call, err, "x")
+				if !c.cause(err) || !errors.Is(err, net.ErrClosed) || e.Cause == nil {
+					t.Errorf("%s: %v, which has another cause", call, err)
 				}
-				synctest.Wait()
-				for call, err := range calls(&set, "x") {
-					e := wantNotOpen(t, call, err, "x")
-					if !c.cause(err) || !errors.Is(err, net.ErrClosed) || e.Cause == nil {
-						t.Errorf("%s: %v, which has another cause", call, err)
-					}
-					if c.text != "" && err.Error() != c.text {
-						t.Errorf("%s: text %s, want %s", call, err, c.text)
-					}
+				if c.text != "" && err.Error() != c.text {
+					t.Errorf("%s: text %s, want %s", call, err, c.text)
 				}
-				info, err := set.Info("x")
-				if err != nil || info.Connected || !c.cause(info.Err) || set.IsConnected("x") {
-					t.Errorf("Info: %+v, %v", info, err)
-				}
-				if list, err := set.Messages("x", 0); err != nil || len(list) != 0 {
-					t.Errorf("Messages: %v, %v", list, err)
-				}
-				if err := set.Close("x"); err != nil {
-					t.Errorf("Close: %v", err)
-				}
-				if err := set.Close("x"); !errors.Is(err, sockets.ErrNotFound) {
-					t.Errorf("second Close: %v", err)
-				}
-			})
+			}
+			info, err := set.Info("x")
+			if err != nil || info.Connected || !c.cause(info.Err) || set.IsConnected("x") {
+				t.Errorf("Info: %+v, %v", info, err)
+			}
+			if list, err := set.Messages("x", 0); err != nil || len(list) != 0 {
+				t.Errorf("Messages: %v, %v", list, err)
+			}
+			check.OKf(t, set.Close("x"), "Close")
+			check.Is(t, set.Close("x"), sockets.ErrNotFound, "second Close")
 		})
 	}
-}
-
-func TestPingOfNamedConnection(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var set sockets.Set
-		connect(t, &set, "x", &sockets.Options{Config: serve(t, server.Handler{})})
-		if rtt, err := set.Ping("x"); err != nil || rtt != 0 { // time stands still in a pipe
-			t.Errorf("%v, %v", rtt, err)
-		}
-	})
 }
 
 // deaf returns a Config for a server that makes the opening handshake, reads on
 // and never answers.
 func deaf(t *testing.T) *client.Config {
 	return &client.Config{DialContext: func(context.Context, string, string) (net.Conn, error) {
-		ours, theirs := net.Pipe()
+		ours, theirs := wstest.Pipe(wstest.Plan{})
 		go func() {
-			buf := make([]byte, 4<<10)
-			n, err := theirs.Read(buf) // a pipe delivers the request at once
-			if err != nil {
-				t.Errorf("opening handshake: %v", err)
-				return
-			}
-			request, _, err := new(handshake.RequestParser).Parse(buf[:n])
-			if err != nil || request == nil {
-				t.Errorf("opening handshake: %v, %v", request, err)
-				return
-			}
-			response, err := handshake.AppendResponse(nil, &handshake.ServerAnswer{Key: request.Header.Get("Sec-WebSocket-Key")})
-			if err != nil {
-				t.Error(err)
-			}
-			theirs.Write(response)
+			check.OK(t, wstest.NewServer(theirs).Play("open"))
 			io.Copy(io.Discard, theirs)
 		}()
 		return ours, nil
@@ -420,18 +355,14 @@ func TestCloseIsProperAndFreesName(t *testing.T) {
 			received <- err
 		}()
 		synctest.Wait()
-		if err := set.Close("x"); err != nil {
-			t.Errorf("Close: %v", err)
-		}
+		check.OKf(t, set.Close("x"), "Close")
 		if e := wantNotOpen(t, "Receive that waited", <-received, "x"); e.Cause != client.ErrClosed {
 			t.Errorf("Receive that waited: cause %v", e.Cause)
 		}
 		if code := <-codes; code != wire.NormalClosure {
 			t.Errorf("the server received the code %v", code)
 		}
-		if _, err := set.Info("x"); !errors.Is(err, sockets.ErrNotFound) {
-			t.Errorf("Info: %v", err)
-		}
+		check.Is(t, check.Err(set.Info("x")), sockets.ErrNotFound, "Info")
 	})
 }
 
@@ -470,8 +401,7 @@ func TestCloseAllClosesAllAtOnce(t *testing.T) {
 			t.Errorf("names in use: %q", names)
 		}
 		start := time.Now()
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
+		ctx := check.Within(t, time.Second)
 		err := set.CloseAll(ctx)
 		if !errors.Is(err, context.DeadlineExceeded) || strings.Count(err.Error(), "silent") != 2 || time.Since(start) != time.Second {
 			t.Errorf("%v after %v", err, time.Since(start))

@@ -35,11 +35,12 @@ Exit codes:
 
 // conformDriveOptions are the flags of conform drive.
 type conformDriveOptions struct {
-	trust    trustOptions
-	agent    string
-	parallel int
-	shutdown bool
-	quiet    bool
+	trust       trustOptions
+	agent       string
+	compression compressionFlag
+	parallel    int
+	shutdown    bool
+	quiet       bool
 }
 
 func conformDriveFlags() (*flag.FlagSet, *conformDriveOptions) {
@@ -50,6 +51,7 @@ func conformDriveFlags() (*flag.FlagSet, *conformDriveOptions) {
 	flags.IntVar(&o.parallel, "parallel", 1, "run this many `cases` at the same time")
 	flags.BoolVar(&o.shutdown, "shutdown", false, "ask the server to end after the report")
 	flags.BoolVar(&o.quiet, "quiet", false, "show no progress")
+	flags.Var(&o.compression, "compression", compressionUsage)
 	return flags, o
 }
 
@@ -100,14 +102,18 @@ func (o *conformDriveOptions) config(url string, p *progress) (*client.Config, e
 		p.secured.Store(true)
 		return nil
 	}
-	return &client.Config{
+	cfg := &client.Config{
 		TLS: trust,
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			nc, err := new(net.Dialer).DialContext(ctx, network, addr)
 			p.connected.Store(err == nil)
 			return nc, err
 		},
-	}, nil
+	}
+	if deflate := o.compression.deflate(); deflate != nil {
+		cfg.Compression = deflate
+	}
+	return cfg, nil
 }
 
 // driver returns the driver of our client.

@@ -56,6 +56,7 @@ type connectOptions struct {
 	proxy        string
 	unixSocket   string
 	maxMessage   sizeFlag
+	compression  compressionFlag
 }
 
 const (
@@ -83,6 +84,7 @@ func connectFlags() (*flag.FlagSet, *connectOptions) {
 	flags.StringVar(&o.proxy, "proxy", "", "go through the HTTP proxy with this `URL`, by CONNECT")
 	flags.StringVar(&o.unixSocket, "unix", "", "connect to this unix socket, a `file`, in place of the URL's host and port")
 	flags.Var(&o.maxMessage, "max-message", "accept messages up to this `size`: bytes, 64K, 16M, or none")
+	flags.Var(&o.compression, "compression", compressionUsage)
 	return flags, o
 }
 
@@ -168,7 +170,7 @@ func (o *connectOptions) dial(ctx context.Context, url string, out *output, prog
 		out.failure(err)
 		return nil, dialExitCode(err, progress.connected.Load(), progress.secured.Load())
 	}
-	out.happened(event{Type: "open", URL: u.String(), Subprotocol: conn.Subprotocol()})
+	out.happened(event{Type: "open", URL: u.String(), Subprotocol: conn.Subprotocol(), Compression: conn.Compression()})
 	if out.interactive {
 		out.note("Connected to %s. /help lists the commands, Ctrl-D closes.", escape(u.String()))
 	}
@@ -247,6 +249,9 @@ func (o *connectOptions) config(out *output, p *progress) (*client.Config, error
 	}
 	if o.verbose {
 		cfg.Trace = out.handshake
+	}
+	if deflate := o.compression.deflate(); deflate != nil {
+		cfg.Compression = deflate
 	}
 	return cfg, nil
 }

@@ -51,7 +51,8 @@ type event struct {
 	Milliseconds *float64        `json:"ms,omitempty"`        // of rtt
 	URL          string          `json:"url,omitempty"`       // of open, without userinfo
 	Subprotocol  string          `json:"subprotocol,omitempty"`
-	Error        string          `json:"error,omitempty"` // why it ended, if not by a closing handshake
+	Compression  string          `json:"compression,omitempty"` // of open: the negotiated extension
+	Error        string          `json:"error,omitempty"`       // why it ended, if not by a closing handshake
 }
 
 // message shows a message or control frame of the given direction.

@@ -44,6 +44,7 @@ type serveOptions struct {
 	origins           listFlag
 	subprotocols      listFlag
 	maxMessage        sizeFlag
+	compression       compressionFlag
 }
 
 func serveFlags() (*flag.FlagSet, *serveOptions) {
@@ -55,6 +56,7 @@ func serveFlags() (*flag.FlagSet, *serveOptions) {
 	flags.Var(&o.origins, "origin", "let pages of other origins connect too: `patterns` such as https://app.example,\nlocalhost:*, *.example.com or * for all; may be repeated")
 	flags.Var(&o.subprotocols, "subprotocol", "speak these subprotocols, `names` separated by commas, besides echo; may be repeated")
 	flags.Var(&o.maxMessage, "max-message", "accept messages up to this `size`: bytes, 64K, 16M, or none")
+	flags.Var(&o.compression, "compression", compressionUsage)
 	return flags, o
 }
 
@@ -140,6 +142,7 @@ func (d *demo) serve(ctx context.Context, ln net.Listener) error {
 	mux.Handle("/", page())
 	mux.Handle("/echo", httpupgrade.Handler(echo))
 	mux.Handle("/chat", httpupgrade.Handler(chat))
+	mux.Handle("/echo/compression", savedStats(echo))
 	web := &http.Server{
 		Handler:           mux,
 		ReadHeaderTimeout: 10 * time.Second,
@@ -194,13 +197,13 @@ func (d *demo) chat() *server.Server {
 // server returns a server that logs its connections. The log quotes text of
 // clients.
 func (d *demo) server() *server.Server {
-	return &server.Server{
+	s := &server.Server{
 		Origins: d.options.origins,
 		Limits:  server.Limits{Message: int64(d.options.maxMessage)},
 		Log:     d.refused,
 		Handler: server.Handler{
 			Open: func(c *server.Conn) {
-				d.log.Info("open", "path", c.Path(), "peer", c.RemoteAddr(), "subprotocol", c.Subprotocol(), "agent", fmt.Sprintf("%.100s", c.Header().Get("User-Agent")))
+				d.log.Info("open", "path", c.Path(), "peer", c.RemoteAddr(), "subprotocol", c.Subprotocol(), "compression", c.Compression(), "agent", fmt.Sprintf("%.100s", c.Header().Get("User-Agent")))
 			},
 			Error: func(c *server.Conn, err error) {
 				d.log.Warn("failed", "path", c.Path(), "peer", c.RemoteAddr(), "error", withoutPrefix(err))
@@ -210,6 +213,10 @@ func (d *demo) server() *server.Server {
 			},
 		},
 	}
+	if deflate := d.options.compression.deflate(); deflate != nil {
+		s.Compression = deflate
+	}
+	return s
 }
 
 // refused logs errors without a connection: refused handshakes, and panics.

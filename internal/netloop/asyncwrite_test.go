@@ -121,10 +121,11 @@ func followAsync(t *testing.T, path string, foreign bool) {
 	const timeout, size = 10 * time.Second, 3
 	sink, owner := newSinkConn(), new(countingOwner)
 	sink.space = 4
-	c := newAsyncConn(sink, timeout, nil) // foreign, like every net.Conn outside of package net
+	limit := WriteTimeout{timeout, errLate}
+	c := newAsyncConn(sink, limit, nil) // foreign, like every net.Conn outside of package net
 	if !foreign {
-		c.foreign = false
-		c.limit = nil
+		c.writer = &systemConn{Conn: sink}
+		c.writer.SetWriteTimeout(limit)
 	}
 	c.setOwner(owner)
 	var written []byte
@@ -160,11 +161,11 @@ func followAsync(t *testing.T, path string, foreign bool) {
 		synctest.Wait()
 		c.mu.Lock()
 		buffered, failed := int(c.buffered.Load()), c.failed
-		if owner.buffered != buffered || buffered != c.size {
-			t.Errorf("%s: step %d: %d bytes are buffered, %d counted, the owner counts %d", path, i, c.size, buffered, owner.buffered)
+		if owner.buffered != buffered || buffered != c.out.size() {
+			t.Errorf("%s: step %d: %d bytes are buffered, %d counted, the owner counts %d", path, i, c.out.size(), buffered, owner.buffered)
 		}
-		if c.size > 0 && !c.writing {
-			t.Errorf("%s: step %d: %d bytes are buffered, and no goroutine writes them", path, i, c.size)
+		if c.out.size() > 0 && !c.writing {
+			t.Errorf("%s: step %d: %d bytes are buffered, and no goroutine writes them", path, i, c.out.size())
 		}
 		c.mu.Unlock()
 		sink.mu.Lock()
@@ -192,7 +193,7 @@ func followAsync(t *testing.T, path string, foreign bool) {
 	}
 	c.Close()
 	synctest.Wait()
-	if owner.buffered != 0 || c.size != 0 {
+	if owner.buffered != 0 || c.out.size() != 0 {
 		t.Errorf("%s: %d bytes are counted after Close", path, owner.buffered)
 	}
 	if sink.closes == 0 {

@@ -34,7 +34,7 @@ func (s *PolledSocket) close(err error) {
 	if s.state == stateLingering || s.state == stateDone {
 		err = nil // this side has ended the connection
 	}
-	if _, timeout := s.failed.(*TimeoutError); timeout || err == io.EOF && s.failed != nil && s.failed != net.ErrClosed {
+	if s.failed != nil && s.failed == s.poller.loop.WriteTimeout.Err || err == io.EOF && s.failed != nil && s.failed != net.ErrClosed {
 		err = s.failed // the rest is only its effect
 	}
 	s.step(eventClose)
@@ -135,7 +135,7 @@ func (s *PolledSocket) expired() {
 			s.kickIfWork()
 			return
 		}
-		s.fail(&TimeoutError{After: s.poller.loop.WriteTimeout, Bytes: s.out.size()})
+		s.fail(s.poller.loop.WriteTimeout.Err)
 	}
 	s.step(eventAbort)
 }

@@ -8,18 +8,35 @@ type Recover func(value any) error
 // Detach calls f, a function of the application, on a goroutine, and returns a
 // channel for its error, which is that of recovered if f does not return.
 func Detach(f func() error, recovered Recover) <-chan error {
-	done := make(chan error, 1)
-	go func() {
-		var err error
-		returned := false
-		defer func() {
-			if !returned {
-				err = recovered(recover())
-			}
-			done <- err
-		}()
-		err = f()
-		returned = true
+	c := newDetached(f, recovered)
+	go c.start()
+	return c.done
+}
+
+// detached is a function that runs on a goroutine, any number of times, one
+// after another.
+type detached struct {
+	start     func() // of the goroutine; made once, so that a goroutine costs no closure
+	done      chan error
+	f         func() error
+	recovered Recover
+}
+
+func newDetached(f func() error, recovered Recover) *detached {
+	c := &detached{done: make(chan error, 1), f: f, recovered: recovered}
+	c.start = c.run
+	return c
+}
+
+func (c *detached) run() {
+	var err error
+	returned := false
+	defer func() {
+		if !returned {
+			err = c.recovered(recover())
+		}
+		c.done <- err
 	}()
-	return done
+	err = c.f()
+	returned = true
 }

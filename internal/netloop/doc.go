@@ -7,6 +7,8 @@
 //	end.go         the states of a socket's end, in one table, for both loops
 //	writelimit.go  limits of write buffers
 //	writebuf.go    write buffers
+//	transport.go   writes that block, with a WriteTimeout, and TLS over them
+//	foreign.go     the same for a net.Conn whose deadlines may not work
 //
 //	epoll loop (Linux)                    goroutine loop (every net.Conn)
 //	listener_linux.go  accept, duplicate  goroutine.go   a socket and its goroutines
@@ -15,6 +17,17 @@
 //	socket_linux.go    one socket         asyncwrite.go  Write without waiting
 //	write_linux.go     its output         ready_*.go     wait without reading
 //	close_linux.go     its end            netconn.go     its end
+//
+// # Writes
+//
+// The time without progress is bounded by the transports of transport.go and
+// foreign.go, whose writes block until the peer has accepted all bytes. A client
+// uses them as they are. For a server's connection, which must not wait for its
+// peer, an asyncConn has the write buffer, and a goroutine that writes it to a
+// transport. The epoll loop has no blocking writes: its timer checks for
+// progress.
+//
+// Writers that wait for space in a write buffer wait in Socket.AwaitSpace.
 //
 // # Invariants
 //

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/fibersock/fibersock/internal/test/check"
 )
 
 // The test in this file explores every state that a socket of the epoll loop
@@ -95,7 +97,7 @@ func (e *explorer) newWorld() *world {
 	w := &world{loop: e.loop, poller: e.poller, workers: e.workers, space: 1, ready: true}
 	w.loop.users, w.loop.sys = 10, w.calls()
 	w.loop.Config = Config{
-		WriteTimeout: time.Hour, Linger: time.Hour, BlockedLinger: time.Hour,
+		WriteTimeout: WriteTimeout{time.Hour, errLate}, Linger: time.Hour, BlockedLinger: time.Hour,
 		Limit:    WriteLimit{High: 10, PauseRead: 1, Total: &w.gauge},
 		Counters: &Counters{Buffered: &w.gauge},
 	}
@@ -556,9 +558,7 @@ func TestEveryReachableState(t *testing.T) {
 	start := time.Now()
 	n, err := explore(1_000_000)
 	t.Logf("%d states in %v", n, time.Since(start))
-	if err != nil {
-		t.Error(err)
-	}
+	check.OK(t, err)
 }
 
 // mutant is a change of one transition of endTable.

@@ -24,6 +24,7 @@ type goroutineSocket struct {
 	blockedWrite  atomic.Bool        // Write is called for a sender that waits for space
 	readPaused    atomic.Bool        // reading is paused because of replies
 	writableCalls atomic.Int32       // of Conn.Writable that have not returned
+	bothClosed    atomic.Bool        // CloseWrite was called, and the peer has closed the connection too
 
 	readyMu sync.Mutex
 	ready   sync.Cond // Conn.Ready may have changed
@@ -95,10 +96,13 @@ func (*goroutineSocket) Shard() int { return -1 }
 // Buffered returns the size of the write buffer in bytes.
 func (t *goroutineSocket) Buffered() int { return int(t.async.buffered.Load()) }
 
+// Space returns how many of size bytes may be written.
+func (t *goroutineSocket) Space(size int) int { return t.cfg.Limit.Space(t.Buffered(), size) }
+
 // AwaitSpace returns when some of size bytes may be written, or the socket
 // cannot be written to any more.
 func (t *goroutineSocket) AwaitSpace(size int) {
-	t.async.await(func(buffered int) bool { return t.cfg.Limit.Space(buffered, size) > 0 })
+	t.async.await(func() bool { return t.Space(size) > 0 })
 }
 
 // Unacknowledged returns how many bytes the peer's kernel has not acknowledged,
@@ -121,7 +125,20 @@ func (t *goroutineSocket) Write(p []byte) (int, error) {
 		t.blockedWrite.Store(true)
 		defer t.blockedWrite.Store(false)
 	}
-	return t.NetConn.Write(p)
+	n, err := t.NetConn.Write(p)
+	if err != nil {
+		err = t.cause(err)
+	}
+	return n, err
+}
+
+// cause returns the failure of the connection below TLS, which led to err, or
+// err if there is none.
+func (t *goroutineSocket) cause(err error) error {
+	if failure := t.async.failure(); failure != nil {
+		return failure
+	}
+	return err
 }
 
 // Writev is Write for two pieces, each possibly empty. They are written
@@ -207,16 +224,28 @@ func (t *goroutineSocket) end(err error) {
 		defer close(t.ended)
 	}
 	defer t.Abort()
-	defer t.closed(err)
-	if err == nil {
+	defer t.callClosed(err)
+	if err == nil && !t.exchanged() {
 		t.Linger(t.linger())
 	}
 }
 
-// closed calls Conn.Closed.
-func (t *goroutineSocket) closed(err error) {
-	if failure := t.async.failure(); failure != nil && err != nil {
-		err = failure // err is only the effect of the failure
+// exchanged waits until the output is written, if the peer has closed the
+// connection too and expects no more (RFC 6455, Section 5.5.1). It reports
+// whether the socket can then be closed at once, because no input is unread. A
+// connection with TLS lingers, so that its close_notify arrives.
+func (t *goroutineSocket) exchanged() bool {
+	if !t.bothClosed.Load() {
+		return false
+	}
+	socket, _ := t.pollable()
+	return socket != nil && t.async.awaitFinished() && nothingUnread(socket)
+}
+
+// callClosed calls Conn.Closed.
+func (t *goroutineSocket) callClosed(err error) {
+	if err != nil {
+		err = t.cause(err)
 	}
 	t.handlers.Lock()
 	defer t.handlers.Unlock()
@@ -229,12 +258,15 @@ func (t *goroutineSocket) closed(err error) {
 func (t *goroutineSocket) awaitAnswered() {
 	t.conn.InputClosed()
 	t.awaitReady()
-	t.async.awaitFlushed(func() bool { return t.writableCalls.Load() == 0 })
+	t.async.await(func() bool { return !t.async.writing && t.writableCalls.Load() == 0 })
 }
 
 // CloseWrite ends the output: see Socket. The time is bounded here, because
 // the goroutine that reads may be waiting for a handler.
-func (t *goroutineSocket) CloseWrite(bool) {
+func (t *goroutineSocket) CloseWrite(exchanged bool) {
+	if exchanged {
+		t.bothClosed.Store(true)
+	}
 	t.abortAfter(2 * t.cfg.Linger)
 	t.CloseWriteWithin(t.cfg.Linger)
 }
@@ -260,11 +292,13 @@ func (t *goroutineSocket) Abort() error {
 // RemoteAddr returns the address of the peer: an empty one if the kernel does
 // not know it any more, as with a net.FileConn whose peer has closed.
 func (t *goroutineSocket) RemoteAddr() net.Addr {
-	if a := t.NetConn.RemoteAddr(); a != nil {
+	if a := t.Conn.RemoteAddr(); a != nil {
 		return a
 	}
 	return &net.TCPAddr{}
 }
+
+func (t *goroutineSocket) LocalAddr() net.Addr { return t.Conn.LocalAddr() }
 
 // awaitRead waits, if the peer does not read the replies, until it has.
 func (t *goroutineSocket) awaitRead() {
@@ -273,7 +307,7 @@ func (t *goroutineSocket) awaitRead() {
 	}
 	t.readPaused.Store(true)
 	defer t.readPaused.Store(false)
-	t.async.await(func(buffered int) bool { return buffered == 0 })
+	t.async.await(func() bool { return t.Buffered() == 0 })
 }
 
 // serveGoroutines accepts connections from ln, until that is closed, and serves

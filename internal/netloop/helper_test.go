@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/fibersock/fibersock/internal/test/check"
 )
 
 // observed is a net.Conn that records the write deadlines that are set.
@@ -37,9 +39,7 @@ func pipe(t *testing.T) (ours *observed, peer net.Conn) {
 func tcp(t *testing.T) (ours, peer net.Conn) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	defer ln.Close()
 	if peer, err = net.Dial("tcp", ln.Addr().String()); err != nil {
 		t.Fatal(err)
@@ -59,18 +59,12 @@ func secured(t *testing.T, ours, peer net.Conn) (secureOurs, securePeer *tls.Con
 	securePeer = tls.Client(peer, &tls.Config{InsecureSkipVerify: true})
 	var both sync.WaitGroup
 	both.Go(func() {
-		if err := secureOurs.Handshake(); err != nil {
-			t.Error(err)
-		}
+		check.OK(t, secureOurs.Handshake())
 	})
 	both.Go(func() {
-		if err := securePeer.Handshake(); err != nil {
-			t.Error(err)
-		}
+		check.OK(t, securePeer.Handshake())
 		// This reads the server's bytes after the handshake.
-		if _, err := securePeer.Read(nil); err != nil {
-			t.Error(err)
-		}
+		check.OK(t, check.Err(securePeer.Read(nil)))
 	})
 	both.Wait()
 	return secureOurs, securePeer
@@ -89,3 +83,11 @@ var certificate = sync.OnceValue(func() tls.Certificate {
 	}
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 })
+
+// took checks that it is exactly d since start, in a bubble.
+func took(t *testing.T, start time.Time, d time.Duration) {
+	if is := time.Since(start); is != d {
+		t.Helper()
+		t.Errorf("took %v, want %v", is, d)
+	}
+}

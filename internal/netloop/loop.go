@@ -84,8 +84,10 @@ type Socket interface {
 	// Buffered returns the size of the write buffer in bytes.
 	Buffered() int
 
-	// AwaitSpace returns when WriteLimit.Space reports that some of size bytes
-	// may be written, or the socket cannot be written to any more.
+	// Space returns how many of size bytes may be written now without exceeding
+	// WriteLimit, 0 if the writer must wait. AwaitSpace returns when Space may
+	// be greater than 0, or the socket cannot be written to any more.
+	Space(size int) int
 	AwaitSpace(size int)
 
 	// Unacknowledged returns the number of bytes that were removed from the
@@ -126,9 +128,8 @@ type Open func(polled bool) (Conn, *PolledSocket)
 
 // Config is the policy of a [Loop]. It must not change while the loop serves.
 type Config struct {
-	// WriteTimeout bounds the time without progress in writing. Zero or
-	// negative means no limit.
-	WriteTimeout time.Duration
+	// WriteTimeout bounds the time without progress in writing.
+	WriteTimeout WriteTimeout
 
 	// Linger is how long the socket of a connection that accepts no more input
 	// stays open, BlockedLinger the same while Conn.WriterBlocked.

@@ -11,26 +11,7 @@ import (
 
 // NetConn is a net.Conn that is written to whole frames at a time, and closed
 // such that the last frame arrives. Writes must not overlap.
-type NetConn struct{ net.Conn }
-
-// TimeoutError says that the peer has accepted no bytes for the time of the
-// limit. It is os.ErrDeadlineExceeded under errors.Is.
-type TimeoutError struct {
-	After   time.Duration
-	Bytes   int // the size of the write, or of the write buffer
-	Written int // the number of bytes that the kernel has accepted
-}
-
-// Error names the limit, its value and the option that sets it.
-func (e *TimeoutError) Error() string {
-	return "websocket: the peer does not read: no progress in writing for " + e.After.String() + " (WriteTimeout)"
-}
-
-// Timeout reports true, as net.Error has it.
-func (e *TimeoutError) Timeout() bool { return true }
-
-// Unwrap returns os.ErrDeadlineExceeded.
-func (e *TimeoutError) Unwrap() error { return os.ErrDeadlineExceeded }
+type NetConn struct{ Conn net.Conn }
 
 // Write writes all of p or fails. After a timeout of the net.Conn itself the
 // connection is closed, because the peer has half a frame.
@@ -49,16 +30,12 @@ func (c *NetConn) Write(p []byte) (n int, err error) {
 // below TLS, because telling the peer could take as long as the peer likes.
 //
 //go:noinline
-func (c *NetConn) Close() error { return closeBelow(c.Conn) }
-
-// closeBelow closes nc or, if nc is a TLS connection, the connection below TLS.
-func closeBelow(nc net.Conn) error {
-	if secure, ok := nc.(interface{ NetConn() net.Conn }); ok {
-		if below := secure.NetConn(); below != nil {
-			nc = below
-		}
+func (c *NetConn) Close() error {
+	if transport, ok := c.Conn.(interface{ Abort() error }); ok {
+		return transport.Abort()
 	}
-	return nc.Close()
+	low, _ := lowest(c.Conn)
+	return low.Close()
 }
 
 // maxDiscarded bounds, in bytes, the input that is discarded at a connection's
@@ -69,19 +46,19 @@ const maxDiscarded = 1 << 20
 // written. If that takes longer than limit, the connection is closed; 0 or less
 // means no limit. A net.Conn that cannot be closed for writing alone is closed.
 func (c *NetConn) CloseWriteWithin(limit time.Duration) {
-	half, ok := c.Conn.(interface{ CloseWrite() error })
-	if !ok || c.within(limit, half.CloseWrite) != nil {
+	defer c.CloseAfter(limit)() // TLS sets a deadline of its own, which is longer
+	if closeWrite(c.Conn) != nil {
 		c.Close()
 	}
 }
 
-// within closes the connection if f, which closes it in some way, does not
-// return within limit. TLS sets deadlines of its own there, which are longer.
-func (c *NetConn) within(limit time.Duration, f func() error) error {
-	if limit > 0 {
-		defer time.AfterFunc(limit, func() { c.Close() }).Stop()
+// CloseAfter closes the connection after limit, unless stop is called before. 0
+// or less means no limit.
+func (c *NetConn) CloseAfter(limit time.Duration) (stop func() bool) {
+	if limit <= 0 {
+		return func() bool { return true }
 	}
-	return f()
+	return time.AfterFunc(limit, func() { c.Close() }).Stop
 }
 
 // Linger reads and discards input until the peer closes its side or limit is
@@ -97,7 +74,7 @@ func (c *NetConn) Linger(limit time.Duration) {
 		if c.Conn.SetReadDeadline(deadline) != nil {
 			most = limit
 		}
-		defer time.AfterFunc(most, func() { c.Close() }).Stop() // the deadline may have no effect
+		defer c.CloseAfter(most)() // the deadline may have no effect
 	} else {
 		c.Conn.SetReadDeadline(deadline)
 	}

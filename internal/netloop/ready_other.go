@@ -15,3 +15,6 @@ func setNonblock(net.Listener) {}
 
 // awaitReadable is not called.
 func awaitReadable(net.Conn) error { return errors.ErrUnsupported }
+
+// nothingUnread is not called.
+func nothingUnread(net.Conn) bool { return false }

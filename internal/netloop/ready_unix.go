@@ -33,16 +33,38 @@ func awaitReadable(socket net.Conn) error {
 	}
 	var errno syscall.Errno
 	err = raw.Read(func(fd uintptr) bool {
-		var b [1]byte
-		for {
-			_, _, failed := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK)
-			if errno, _ = failed.(syscall.Errno); errno != syscall.EINTR {
-				return errno != syscall.EAGAIN
-			}
-		}
+		errno = peek(fd)
+		return errno != syscall.EAGAIN
 	})
 	if err == nil && errno != 0 {
 		err = os.NewSyscallError("recvfrom", errno) // the kernel reports it once
 	}
 	return err
+}
+
+// nothingUnread reports whether a socket has no input.
+func nothingUnread(socket net.Conn) bool {
+	raw, err := socket.(syscall.Conn).SyscallConn()
+	if err != nil {
+		return false
+	}
+	var errno syscall.Errno
+	err = raw.Control(func(fd uintptr) {
+		if err := syscall.SetNonblock(int(fd), true); err == nil { // see setNonblock
+			errno = peek(fd)
+		}
+	})
+	return err == nil && errno == syscall.EAGAIN
+}
+
+// peek receives a byte and leaves it in the socket. It returns EAGAIN if there
+// is none.
+func peek(fd uintptr) syscall.Errno {
+	var b [1]byte
+	for {
+		_, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK)
+		if errno, _ := err.(syscall.Errno); errno != syscall.EINTR {
+			return errno
+		}
+	}
 }

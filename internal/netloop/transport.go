@@ -16,17 +16,16 @@ import (
 type Transport interface {
 	net.Conn
 
-	// SetWriteTimeout bounds the time in which the peer accepts no bytes: then
-	// a Write fails with a TimeoutError, and the connection is aborted. 0 or
-	// less means no limit, which is the default. It must not be called during
-	// another call.
-	SetWriteTimeout(timeout time.Duration)
+	// SetWriteTimeout sets the time limit of writes. By default there is none.
+	// It must not be called during another call.
+	SetWriteTimeout(limit WriteTimeout)
 
-	// TimedOut returns the error of the Write that timed out, nil if none did.
-	// TLS that had to write within a Read reports another error.
-	TimedOut() *TimeoutError
+	// TimedOut returns WriteTimeout.Err if a Write has timed out, nil
+	// otherwise. TLS that had to write within a Read reports another error.
+	TimedOut() error
 
-	// CloseWrite closes the connection for writing, if it can be closed so.
+	// CloseWrite closes the connection for writing. The error is
+	// errors.ErrUnsupported if it cannot be closed so.
 	CloseWrite() error
 
 	// Abort closes the connection below all TLS, without close_notify.
@@ -41,18 +40,55 @@ type Transport interface {
 // inside. Methods of other types run on other goroutines: recovered returns the
 // error of one that does not return.
 func NewTransport(nc net.Conn, recovered Recover) Transport {
-	switch nc.(type) {
-	case *net.TCPConn, *net.UnixConn:
+	if isSocket(nc) {
 		return &systemConn{Conn: nc}
 	}
-	return newForeignConn(nc, recovered)
+	c := newForeignConn(nc, recovered)
+	c.reader = newReader(nc, c.aborted, recovered)
+	return c
 }
 
-// bounded returns a timeout from 0, which means none, to one with which no sum
-// overflows.
-func bounded(timeout time.Duration) time.Duration {
-	const longest = 100 * 365 * 24 * time.Hour
-	return min(max(timeout, 0), longest)
+// isSocket reports whether nc is a socket of package net.
+func isSocket(nc net.Conn) bool {
+	switch nc.(type) {
+	case *net.TCPConn, *net.UnixConn:
+		return true
+	}
+	return false
+}
+
+// WriteTimeout bounds the time in which the peer accepts no byte of a blocked
+// write: then the write fails with Err, and the connection is aborted. Zero or
+// negative After means no limit.
+type WriteTimeout struct {
+	After time.Duration
+	Err   error
+}
+
+// writeLimit is the WriteTimeout of a transport.
+type writeLimit struct {
+	_       [0]func()    // not comparable: programs are smaller
+	timeout WriteTimeout // After is from 0, which means none, to longestTimeout
+	late    atomic.Bool  // a write has timed out
+}
+
+// longestTimeout is a time with which no sum overflows.
+const longestTimeout = 100 * 365 * 24 * time.Hour
+
+//go:noinline
+func (l *writeLimit) SetWriteTimeout(limit WriteTimeout) {
+	l.timeout = WriteTimeout{min(max(limit.After, 0), longestTimeout), limit.Err}
+}
+
+// interval is how often a blocked write looks for progress, 0 if there is no
+// time limit.
+func (l *writeLimit) interval() time.Duration { return (l.timeout.After + 3) / 4 }
+
+func (l *writeLimit) TimedOut() error {
+	if l.late.Load() {
+		return l.timeout.Err
+	}
+	return nil
 }
 
 // Over returns tls, a TLS connection that is made over below, as a transport.
@@ -60,58 +96,73 @@ func Over(tls net.Conn, below Transport, recovered Recover) Transport {
 	return &tlsConn{Conn: tls, reader: newReader(tls, nil, recovered), below: below}
 }
 
-// aborter is a transport whose Close aborts. A Conn closes it in place of the
-// TLS or foreign connection above.
-type aborter struct{ Transport }
-
-func (c aborter) Close() error { return c.Abort() }
-
-// systemConn is a TCP or Unix connection.
+// systemConn is a connection whose deadlines work, such as a TCP connection.
 type systemConn struct {
-	net.Conn
+	Conn net.Conn
+	writeLimit
 
-	timeout time.Duration // 0: none
-	armed   time.Time     // the write deadline that is set for timeout
-	limited bool          // a write deadline was set by SetWriteDeadline
-	late    atomic.Pointer[TimeoutError]
+	armed   time.Time // the write deadline that arm has set
+	limited bool      // a write deadline was set by SetWriteDeadline
 }
 
-// Write writes all of p or fails. A blocked Write looks for progress every
-// quarter of the timeout.
+// Write writes all of p or fails. A blocked Write looks for progress again and
+// again, and once more after the timeout: the kernel reports that a
+// socket can be written to when a third of its buffer is free, but accepts
+// bytes before.
 func (c *systemConn) Write(p []byte) (written int, err error) {
-	var progress time.Time
-	if c.timeout > 0 {
-		progress = time.Now()
-		c.arm(progress)
-	}
-	for {
-		var n int
-		n, err = c.Conn.Write(p[written:])
+	wait := c.interval()
+	progress := c.arm(wait)
+	for last := false; ; {
+		n, err := c.Conn.Write(p[written:])
 		written += n
-		if err == nil || c.timeout == 0 || c.limited || !errors.Is(err, os.ErrDeadlineExceeded) {
+		if err == nil || wait == 0 || c.limited || !errors.Is(err, os.ErrDeadlineExceeded) {
 			return written, err
 		}
 		now := time.Now()
-		if n > 0 {
+		switch {
+		case n > 0:
 			progress = now
-		} else if now.Sub(progress) >= c.timeout {
-			late := &TimeoutError{After: c.timeout, Bytes: len(p), Written: written}
-			c.late.Store(late) // before the effect can be seen
+		case last:
+			c.late.Store(true) // before the effect can be seen
 			c.Abort()
-			return written, late
+			return written, c.timeout.Err
 		}
-		c.arm(now)
+		if last = now.Sub(progress) >= c.timeout.After; last {
+			c.arm(writeGrace)
+		} else {
+			c.arm(wait)
+		}
 	}
 }
 
-// arm sets a write deadline between an eighth and a quarter of the timeout
-// away, so that a busy connection sets it rarely.
-func (c *systemConn) arm(now time.Time) {
-	if c.limited || c.armed.Sub(now) >= c.timeout/8 {
-		return
+// try writes to the connection as much as it accepts soon.
+func (c *systemConn) try(p []byte) (n int, err error) {
+	c.arm(2 * writeGrace)
+	n, err = c.Conn.Write(p)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = nil
 	}
-	c.armed = now.Add(c.timeout / 4)
+	return n, err
+}
+
+// arm sets a write deadline between half of wait and wait away, so that a busy
+// connection sets it rarely, or none if wait is 0. It returns the time.
+func (c *systemConn) arm(wait time.Duration) (now time.Time) {
+	if c.limited || wait == 0 && c.armed.IsZero() {
+		return now
+	}
+	now = time.Now()
+	left := c.armed.Sub(now)
+	switch {
+	case wait == 0:
+		c.armed = time.Time{}
+	case wait/2 <= left && left <= wait:
+		return now
+	default:
+		c.armed = now.Add(wait)
+	}
 	c.Conn.SetWriteDeadline(c.armed)
+	return now
 }
 
 // SetWriteDeadline sets a deadline in place of the write timeout. It is
@@ -128,9 +179,11 @@ func (c *systemConn) SetDeadline(t time.Time) error {
 	return c.SetWriteDeadline(t)
 }
 
-func (c *systemConn) SetWriteTimeout(timeout time.Duration) { c.timeout = bounded(timeout) }
-
-func (c *systemConn) TimedOut() *TimeoutError { return c.late.Load() }
+func (c *systemConn) Read(p []byte) (int, error)        { return c.Conn.Read(p) }
+func (c *systemConn) SetReadDeadline(t time.Time) error { return c.Conn.SetReadDeadline(t) }
+func (c *systemConn) LocalAddr() net.Addr               { return c.Conn.LocalAddr() }
+func (c *systemConn) RemoteAddr() net.Addr              { return c.Conn.RemoteAddr() }
+func (c *systemConn) Close() error                      { return c.Conn.Close() }
 
 func (c *systemConn) CloseWrite() error { return closeWrite(c.Conn) }
 
@@ -147,12 +200,26 @@ func closeWrite(nc net.Conn) error {
 // tlsConn is a TLS connection over a transport. A Read of TLS may have to
 // write, and then waits for the peer, or for a Write that does: it is detached.
 type tlsConn struct {
-	net.Conn
-	*reader
-	below Transport
+	Conn   net.Conn
+	reader *reader
+	below  Transport
 }
 
 func (c *tlsConn) Read(p []byte) (int, error) { return c.reader.Read(p) }
+
+// Write writes all of p or fails. TLS wraps the error of a timeout.
+func (c *tlsConn) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	if late := c.TimedOut(); err != nil && late != nil {
+		err = late
+	}
+	return n, err
+}
+
+func (c *tlsConn) LocalAddr() net.Addr                { return c.Conn.LocalAddr() }
+func (c *tlsConn) RemoteAddr() net.Addr               { return c.Conn.RemoteAddr() }
+func (c *tlsConn) SetWriteDeadline(t time.Time) error { return c.Conn.SetWriteDeadline(t) }
+func (c *tlsConn) Close() error                       { return c.Conn.Close() }
 
 func (c *tlsConn) SetReadDeadline(t time.Time) error {
 	c.reader.deadline.set(t)
@@ -164,56 +231,36 @@ func (c *tlsConn) SetDeadline(t time.Time) error {
 	return c.Conn.SetWriteDeadline(t)
 }
 
-func (c *tlsConn) SetWriteTimeout(timeout time.Duration) { c.below.SetWriteTimeout(timeout) }
+func (c *tlsConn) SetWriteTimeout(limit WriteTimeout) { c.below.SetWriteTimeout(limit) }
 
-func (c *tlsConn) TimedOut() *TimeoutError { return c.below.TimedOut() }
+func (c *tlsConn) TimedOut() error { return c.below.TimedOut() }
 
 func (c *tlsConn) CloseWrite() error { return closeWrite(c.Conn) }
 
 func (c *tlsConn) Abort() error { return c.below.Abort() }
-
-// NetConn returns the connection below TLS.
-func (c *tlsConn) NetConn() net.Conn { return aborter{c.below} }
 
 // reader reads on goroutines of its own, so that a Read can be given up. Bytes
 // that arrive after that are kept for the next Read.
 type reader struct {
 	deadline deadline
 
-	from    io.Reader
-	recover Recover
 	aborted <-chan struct{} // closed when the connection is aborted; may be nil
 	buffer  Buffer
-	results chan readResult
-	start   func() // reads once into p; made once, so that a goroutine costs no closure
-	reading bool   // the goroutine runs
-	p       []byte // the goroutine's
+	read    *detached // reads once into p, n bytes
+	reading bool      // the goroutine runs: p and n are its own
+	p       []byte
+	n       int
 	rest    []byte // bytes that have been read and not been returned
 	err     error  // of the Read after rest
 }
 
-type readResult struct {
-	n   int
-	err error
-}
-
 func newReader(from io.Reader, aborted <-chan struct{}, recovered Recover) *reader {
-	r := &reader{from: from, recover: recovered, aborted: aborted, results: make(chan readResult, 1)}
-	r.start = r.readOnce
+	r := &reader{aborted: aborted}
+	r.read = newDetached(func() (err error) {
+		r.n, err = from.Read(r.p)
+		return err
+	}, recovered)
 	return r
-}
-
-func (r *reader) readOnce() {
-	var result readResult
-	returned := false
-	defer func() {
-		if !returned {
-			result = readResult{0, r.recover(recover())}
-		}
-		r.results <- result
-	}()
-	result.n, result.err = r.from.Read(r.p)
-	returned = true
 }
 
 func (r *reader) Read(p []byte) (int, error) {
@@ -228,20 +275,20 @@ func (r *reader) Read(p []byte) (int, error) {
 	}
 	if len(r.rest) == 0 && r.err == nil {
 		if !r.reading {
-			r.p = r.buffer.Get(len(p))
+			r.p, r.n = r.buffer.Get(len(p)), 0
 			r.reading = true
-			go r.start()
+			go r.read.start()
 		}
 		select {
-		case result := <-r.results:
+		case err := <-r.read.done:
 			r.reading = false
-			if result.n < 0 || result.n > len(r.p) {
-				result = readResult{0, errors.New("websocket: the net.Conn read more bytes than it was asked for")}
+			if r.n < 0 || r.n > len(r.p) {
+				r.n, err = 0, errors.New("websocket: the net.Conn read more bytes than it was asked for")
 			}
-			if result.err != nil && isClosed(r.aborted) {
-				result.err = net.ErrClosed // result.err is the effect of the abort
+			if err != nil && isClosed(r.aborted) {
+				err = net.ErrClosed // err is the effect of the abort
 			}
-			r.rest, r.err = r.p[:result.n], result.err
+			r.rest, r.err = r.p[:r.n], err
 		case <-over:
 			return 0, os.ErrDeadlineExceeded
 		case <-r.aborted:

@@ -63,7 +63,7 @@ func (s *PolledSocket) enqueue(p []byte) {
 		s.ensureExt().replies += len(p)
 	}
 	if first {
-		s.setDeadline(s.poller.loop.WriteTimeout)
+		s.setDeadline(s.poller.loop.WriteTimeout.After)
 		s.step(eventBuffered)
 	}
 }
@@ -96,7 +96,7 @@ func (s *PolledSocket) flush() (progress bool) {
 	s.wakeWriters()
 	if s.out != nil {
 		if n > 0 {
-			s.setDeadline(s.poller.loop.WriteTimeout) // it reads, if slowly
+			s.setDeadline(s.poller.loop.WriteTimeout.After) // it reads, if slowly
 		}
 		return n > 0
 	}
@@ -135,6 +135,9 @@ func (s *PolledSocket) wakeWriters() {
 // Buffered returns the size of the write buffer in bytes.
 func (s *PolledSocket) Buffered() int { return int(s.buffered.Load()) }
 
+// Space returns how many of size bytes may be written.
+func (s *PolledSocket) Space(size int) int { return s.poller.loop.Limit.Space(s.Buffered(), size) }
+
 // AwaitSpace returns when some of size bytes may be written, or the socket
 // cannot be written to any more.
 func (s *PolledSocket) AwaitSpace(size int) {
@@ -144,7 +147,7 @@ func (s *PolledSocket) AwaitSpace(size int) {
 	if ext.space == nil {
 		ext.space = sync.NewCond(&s.mu)
 	}
-	for s.failed == nil && s.poller.loop.Limit.Space(s.out.size(), size) == 0 {
+	for s.failed == nil && s.Space(size) == 0 {
 		ext.space.Wait()
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/interop/peer"
 	"github.com/fibersock/fibersock/wstest/conform"
 )
@@ -44,18 +45,14 @@ func (v verdicts) write(t *testing.T, p peer.Peer, role conform.Role) {
 	b.WriteString("{\n\t\"" + p.Name + "\": {")
 	for i, key := range slices.SortedFunc(maps.Keys(patterns), compareKeys) {
 		line, err := json.Marshal(patterns[key])
-		if err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, err)
 		if i > 0 {
 			b.WriteString(",")
 		}
 		b.WriteString("\n\t\t\"" + key + "\": " + string(line))
 	}
 	b.WriteString("\n\t}\n}\n")
-	if err := os.WriteFile(fileOf(p, role), b.Bytes(), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, os.WriteFile(fileOf(p, role), b.Bytes(), 0o644))
 }
 
 // summarize adds to patterns the verdicts of v on the ids with this prefix,
@@ -108,13 +105,9 @@ func sortable(key string) string {
 func read(t *testing.T, p peer.Peer, role conform.Role) verdicts {
 	t.Helper()
 	text, err := os.ReadFile(fileOf(p, role))
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	var agents map[string]verdicts
-	if err := json.Unmarshal(text, &agents); err != nil {
-		t.Fatalf("%s: %v", fileOf(p, role), err)
-	}
+	check.Mustf(t, json.Unmarshal(text, &agents), "%s", fileOf(p, role))
 	v := verdicts{}
 	for _, c := range conform.Cases() {
 		v[c.ID] = agents[p.Name].of(c.ID)

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/interop/peer"
 	"github.com/fibersock/fibersock/wstest/conform"
 )
@@ -33,9 +34,7 @@ func TestPageShowsTheCommittedVerdictsAndVersions(t *testing.T) {
 	switch {
 	case got == want:
 	case *update:
-		if err := os.WriteFile(page, []byte(before+want+after), 0o644); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, os.WriteFile(page, []byte(before+want+after), 0o644))
 	default:
 		t.Errorf("%s differs from the committed verdicts and versions: go test ./conformance -update", page)
 	}
@@ -45,9 +44,7 @@ func TestPageShowsTheCommittedVerdictsAndVersions(t *testing.T) {
 func readPage(t *testing.T) (before, tables, after string) {
 	t.Helper()
 	text, err := os.ReadFile(page)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	before, rest, starts := strings.Cut(string(text), pageStarts)
 	tables, after, ends := strings.Cut(rest, pageEnds)
 	if !starts || !ends {
@@ -252,8 +249,6 @@ func TestRangesOfCases(t *testing.T) {
 		{utf8[:6], "6.1.1, 6.1.3, 6.2.*"},
 		{all, "1.*, 2.*, 3.*, 4.*, 5.*, 6.*, 7.*, 9.*, 10.1.1, 12.*, 13.*"},
 	} {
-		if got := ranges(test.ids); got != test.want {
-			t.Errorf("%v: %q, want %q", test.ids, got, test.want)
-		}
+		check.Equal(t, ranges(test.ids), test.want, "%v", test.ids)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/interop/peer"
 	"github.com/fibersock/fibersock/wstest/conform"
 	"github.com/fibersock/fibersock/wstest/conform/report"
@@ -71,9 +72,7 @@ func selected(t *testing.T) []*conform.Case {
 		only = nil
 	}
 	cases, err := conform.Select(only, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	return cases
 }
 
@@ -138,9 +137,7 @@ func judgeClient(t *testing.T, p peer.Peer, cases []*conform.Case, options confo
 func judgeClientAtOnce(t *testing.T, p peer.Peer, cases []*conform.Case, parallel int, options conform.Options) []*conform.Result {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	verdicts := make(chan string, len(cases))
 	options.Result = func(r *conform.Result) { verdicts <- r.Case.ID }
@@ -151,9 +148,7 @@ func judgeClientAtOnce(t *testing.T, p peer.Peer, cases []*conform.Case, paralle
 	awaitVerdicts(t, verdicts, len(cases))
 	cancel()
 	<-ended
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	return fuzzer.Results()[p.Name]
 }
 
@@ -178,9 +173,7 @@ func compare(t *testing.T, p peer.Peer, role conform.Role, results []*conform.Re
 	expected := readExpectation(t, p, role)
 	for attempt := 1; ; attempt++ {
 		differences, err := expected.Compare(p.Name, results)
-		if err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, err)
 		if len(differences) == 0 {
 			return
 		}
@@ -197,14 +190,10 @@ func compare(t *testing.T, p peer.Peer, role conform.Role, results []*conform.Re
 func readExpectation(t *testing.T, p peer.Peer, role conform.Role) *report.Expectation {
 	t.Helper()
 	f, err := os.Open(fileOf(p, role))
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	defer f.Close()
 	expected, err := report.ReadExpectation(f)
-	if err != nil {
-		t.Fatalf("%s: %v", f.Name(), err)
-	}
+	check.Mustf(t, err, "%s", f.Name())
 	return expected
 }
 

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/interop/peer"
 )
 
@@ -27,13 +28,9 @@ type runtimes struct {
 func committedRuntimes(t *testing.T) runtimes {
 	t.Helper()
 	text, err := os.ReadFile(runtimesFile)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	var r runtimes
-	if err := json.Unmarshal(text, &r); err != nil {
-		t.Fatalf("%s: %v", runtimesFile, err)
-	}
+	check.Mustf(t, json.Unmarshal(text, &r), "%s", runtimesFile)
 	return r
 }
 
@@ -41,13 +38,9 @@ func committedRuntimes(t *testing.T) runtimes {
 func writeRuntimes(t *testing.T) {
 	t.Helper()
 	node, err := peer.Node()
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	python, err := peer.Python()
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	r := runtimes{
 		Go:         strings.TrimPrefix(runtime.Version(), "go"),
 		Node:       said(t, node, "-p", "process.versions.node"),
@@ -55,20 +48,14 @@ func writeRuntimes(t *testing.T) {
 		Websockets: said(t, python, "-c", "import websockets; print(websockets.__version__)"),
 	}
 	text, err := json.MarshalIndent(r, "", "\t")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(runtimesFile, append(text, '\n'), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
+	check.Must(t, os.WriteFile(runtimesFile, append(text, '\n'), 0o644))
 }
 
 func said(t *testing.T, program string, args ...string) string {
 	t.Helper()
 	out, err := exec.Command(program, args...).Output()
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	return strings.TrimSpace(string(out))
 }
 
@@ -92,9 +79,7 @@ func version(t *testing.T, p peer.Peer) string {
 func requiredVersion(t *testing.T, module string) string {
 	t.Helper()
 	text, err := os.ReadFile("../go.mod")
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	found := regexp.MustCompile(`(?m)^\s*(?:require )?` + regexp.QuoteMeta(module) + ` (v\S+)`).FindSubmatch(text)
 	if found == nil {
 		t.Fatalf("go.mod does not require %s", module)
@@ -106,15 +91,11 @@ func requiredVersion(t *testing.T, module string) string {
 func lockedVersion(t *testing.T, name string) string {
 	t.Helper()
 	text, err := os.ReadFile("../peers/package-lock.json")
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	var lock struct {
 		Packages map[string]struct{ Version string }
 	}
-	if err := json.Unmarshal(text, &lock); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, json.Unmarshal(text, &lock))
 	v := lock.Packages["node_modules/"+name].Version
 	if v == "" {
 		t.Fatalf("package-lock.json does not have %s", name)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/client"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )
@@ -31,20 +32,15 @@ var large = client.Message{Opcode: wire.Binary, Payload: make([]byte, 20<<20)}
 func TestServersEcho(t *testing.T) {
 	for _, p := range All() {
 		t.Run(p.Name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), patience)
-			defer cancel()
+			ctx := check.Within(t, patience)
 			c, err := client.Dial(ctx, serve(t, p), &client.Config{Limits: client.Limits{Message: MaxMessage}})
-			if err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, err)
 			defer c.CloseNow()
 			for _, m := range slices.Concat(messages, []client.Message{large}) {
 				sent := make(chan error, 1)
 				go func() { sent <- c.Send(m.Opcode, m.Payload) }() // some peers echo parts of a message while more arrives
 				echo, err := c.Receive(ctx)
-				if err := errors.Join(err, <-sent); err != nil {
-					t.Fatal(err)
-				}
+				check.Must(t, errors.Join(err, <-sent))
 				if echo.Opcode != m.Opcode || string(echo.Payload) != string(m.Payload) {
 					t.Errorf("a %v message of %d bytes came back as %v of %d", m.Opcode, len(m.Payload), echo.Opcode, len(echo.Payload))
 				}
@@ -61,9 +57,7 @@ func serve(t *testing.T, p Peer) string {
 	go func() { ended <- p.Serve(ctx, "127.0.0.1:0", func(url string) { urls <- url }) }()
 	t.Cleanup(func() {
 		cancel()
-		if err := <-ended; err != nil {
-			t.Errorf("Serve: %v", err)
-		}
+		check.OKf(t, <-ended, "Serve")
 	})
 	select {
 	case url := <-urls:
@@ -78,12 +72,9 @@ func serve(t *testing.T, p Peer) string {
 func TestClientsDrive(t *testing.T) {
 	for _, p := range All() {
 		t.Run(p.Name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), patience)
-			defer cancel()
+			ctx := check.Within(t, patience)
 			f := &fuzzingServer{}
-			if err := p.Drive(ctx, f.start(t), "a peer", 1); err != nil {
-				t.Fatal(err)
-			}
+			check.Must(t, p.Drive(ctx, f.start(t), "a peer", 1))
 			f.mu.Lock()
 			defer f.mu.Unlock()
 			want := []string{"/getCaseCount", "/runCase 1 a peer", "/runCase 2 a peer", "/updateReports  a peer"}
@@ -107,9 +98,7 @@ type fuzzingServer struct {
 
 func (f *fuzzingServer) start(t *testing.T) string {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	s := &server.Server{
 		Handler: server.Handler{Serve: f.serve},
 		Origins: []string{"*"},
@@ -120,9 +109,7 @@ func (f *fuzzingServer) start(t *testing.T) string {
 		now, cancel := context.WithCancel(context.Background())
 		cancel()
 		s.Shutdown(now)
-		if err := <-ended; !errors.Is(err, server.ErrServerClosed) {
-			t.Errorf("Serve: %v", err)
-		}
+		check.Is(t, <-ended, server.ErrServerClosed, "Serve")
 	})
 	return "ws://" + ln.Addr().String()
 }

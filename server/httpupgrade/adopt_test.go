@@ -12,6 +12,7 @@ import (
 
 	"github.com/fibersock/fibersock/client"
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/server/httpupgrade"
 	"github.com/fibersock/fibersock/wire"
@@ -48,9 +49,7 @@ func TestHandlerReturnsWhileTheConnectionIsOpen(t *testing.T) {
 		defer close(done)
 		checkEcho(t, wsURL(hs.URL), nil)
 	}()
-	if err := within(t, returned); err != nil {
-		t.Errorf("Upgrade returned %v", err)
-	}
+	check.OKf(t, within(t, returned), "Upgrade")
 	within(t, ended)
 	if value := within(t, opened); value != "somebody" {
 		t.Errorf("the value is %v", value)
@@ -64,13 +63,12 @@ func TestUpgradeReturnsWhyItHasNotUpgraded(t *testing.T) {
 	s := echoServer()
 	s.Log = func(error) {}
 	returned := make(chan error, 1)
-	mux := http.NewServeMux()
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { returned <- httpupgrade.Upgrade(s, w, r, nil) })
-	mux.HandleFunc("/wrapped", func(w http.ResponseWriter, r *http.Request) {
-		returned <- httpupgrade.Upgrade(s, wrapped{w}, r, nil)
-	})
-	hs := serve(t, mux, s)
-
+	hs := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/wrapped" {
+			w = wrapped{w}
+		}
+		returned <- httpupgrade.Upgrade(s, w, r, nil)
+	}), s)
 	var refused *handshake.Error
 	r, _, _ := exchange(t, hs.URL, request("Origin: https://evil.example")) // 6455-10.2-a
 	if err := within(t, returned); !errors.As(err, &refused) || refused.Status != 403 || r.StatusCode != 403 {
@@ -88,28 +86,22 @@ func TestMuchBehindTheRequest(t *testing.T) {
 	for _, size := range []int{100, 4 << 10, 64 << 10, 1 << 20} {
 		s := echoServer()
 		hs := serve(t, httpupgrade.Handler(s), s)
-		message := strings.Repeat("a", size)
-		all := request() +
-			string(wire.AppendFrame(nil, wire.Header{Fin: true, Opcode: wire.Text, Masked: true}, []byte(message))) +
-			string(wire.AppendFrame(nil, wire.Header{Fin: true, Opcode: wire.Ping, Masked: true}, []byte("?")))
+		message := []byte(strings.Repeat("a", size))
+		all := []byte(request())
+		all = wire.AppendFrame(all, wire.Header{Fin: true, Opcode: wire.Text, Masked: true}, message)
+		all = wire.AppendFrame(all, wire.Header{Fin: true, Opcode: wire.Ping, Masked: true}, []byte("?"))
 		nc, br := dialRaw(t, hs.URL)
 		sent := make(chan error, 1)
-		go func() {
-			_, err := io.WriteString(nc, all)
-			sent <- err
-		}()
+		go func() { sent <- check.Err(nc.Write(all)) }()
 		if r, err := http.ReadResponse(br, nil); err != nil || r.StatusCode != 101 {
 			t.Fatalf("%v, %v", r, err)
 		}
-		want := wire.AppendFrame(nil, wire.Header{Fin: true, Opcode: wire.Text}, []byte(message))
-		want = append(want, "\x8a\x01?"...)
+		want := append(wire.AppendFrame(nil, wire.Header{Fin: true, Opcode: wire.Text}, message), "\x8a\x01?"...)
 		got := make([]byte, len(want))
 		if _, err := io.ReadFull(br, got); err != nil || string(got) != string(want) {
 			t.Errorf("%d bytes: %v, or the wrong ones", size, err)
 		}
-		if err := within(t, sent); err != nil {
-			t.Error(err)
-		}
+		check.OK(t, within(t, sent))
 		nc.Close()
 	}
 }
@@ -123,9 +115,7 @@ func TestShutdown(t *testing.T) {
 	defer cancel()
 	late, lateResponse := dialRaw(t, hs.URL)
 	c, err := client.Dial(ctx, wsURL(hs.URL), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	defer c.CloseNow()
 	down := make(chan error, 1)
 	go func() { down <- s.Shutdown(ctx) }()
@@ -134,18 +124,12 @@ func TestShutdown(t *testing.T) {
 	if !errors.As(err, &closed) || closed.Code != wire.GoingAway {
 		t.Errorf("the client got %v", err)
 	}
-	if err := within(t, down); err != nil {
-		t.Errorf("Shutdown returned %v", err)
-	}
-	if _, err := io.WriteString(late, request()); err != nil {
-		t.Fatal(err)
-	}
+	check.OKf(t, within(t, down), "Shutdown")
+	check.Must(t, check.Err(io.WriteString(late, request())))
 	if r, err := http.ReadResponse(lateResponse, nil); err != nil || r.StatusCode != 503 {
 		t.Errorf("late: %v, %v", r, err)
 	}
 	late.Close()
-	if err := hs.Config.Shutdown(ctx); err != nil {
-		t.Error(err)
-	}
+	check.OK(t, hs.Config.Shutdown(ctx))
 	hs.Close()
 }

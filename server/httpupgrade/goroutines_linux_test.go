@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server/httpupgrade"
 )
 
@@ -20,13 +21,9 @@ func crowd(t *testing.T, addr string, n int) (disband func()) {
 	answer := make([]byte, 1000)
 	for i := range conns {
 		nc, err := net.Dial("tcp", addr)
-		if err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, err)
 		conns[i] = nc
-		if _, err := io.WriteString(nc, request()); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, check.Err(io.WriteString(nc, request())))
 		if n, err := nc.Read(answer); err != nil || !strings.HasPrefix(string(answer[:n]), "HTTP/1.1 101 ") {
 			t.Fatalf("%q, %v", answer[:n], err)
 		}
@@ -45,14 +42,10 @@ func TestUpgradedConnectionsHaveNoGoroutine(t *testing.T) {
 	hs := serve(t, httpupgrade.Handler(s), s)
 	before := runtime.NumGoroutine()
 	defer crowd(t, strings.TrimPrefix(hs.URL, "http://"), clients)()
-	most := runtime.GOMAXPROCS(0) + 2 // of the server
-	n := 0
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) { // the goroutines of net/http exit
-		if n = runtime.NumGoroutine() - before; n <= most {
-			break
-		}
+	most := before + runtime.GOMAXPROCS(0) + 2                                                                      // of the server
+	for deadline := time.Now().Add(10 * time.Second); runtime.NumGoroutine() > most; time.Sleep(time.Millisecond) { // the goroutines of net/http exit
 		if time.Now().After(deadline) {
-			t.Fatalf("%d goroutines for %d connections", n, clients)
+			t.Fatalf("%d goroutines more for %d connections", runtime.NumGoroutine()-before, clients)
 		}
 	}
 }

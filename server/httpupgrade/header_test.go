@@ -1,15 +1,14 @@
 package httpupgrade_test
 
 import (
-	"crypto/tls"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server/httpupgrade"
 )
 
@@ -34,9 +33,7 @@ func TestFieldsOfTheResponseWriterAreSent(t *testing.T) {
 		} {
 			h[name] = []string{value}
 		}
-		if err := httpupgrade.Upgrade(s, w, r, nil); err != nil {
-			t.Error(err)
-		}
+		check.OK(t, httpupgrade.Upgrade(s, w, r, nil))
 	}), s)
 	r, br, nc := exchange(t, hs.URL, request()+"\x81\x85\x00\x00\x00\x00Hello\x88\x80\x00\x00\x00\x00")
 	defer nc.Close()
@@ -86,13 +83,9 @@ func TestPlainHTTPIsNotReported(t *testing.T) {
 	hs := serve(t, httpupgrade.Handler(s), s)
 	for method, want := range map[string]string{"GET": "Upgrade Required: this is a WebSocket endpoint\n", "HEAD": "", "POST": "Method Not Allowed\n"} {
 		r, err := http.NewRequest(method, hs.URL, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, err)
 		resp, err := http.DefaultClient.Do(r)
-		if err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, err)
 		body, err := io.ReadAll(resp.Body)
 		resp.Body.Close()
 		if string(body) != want || err != nil {
@@ -111,22 +104,13 @@ func TestHandshakeOverHTTP2IsExplained(t *testing.T) {
 	s := echoServer()
 	var log []error
 	s.Log = func(err error) { log = append(log, err) }
-	hs := httptest.NewUnstartedServer(httpupgrade.Handler(s))
-	hs.EnableHTTP2 = true
-	hs.TLS = &tls.Config{}
-	hs.StartTLS()
-	defer stop(t, hs, s)
-	defer hs.Client().CloseIdleConnections()
+	hs := serveHTTP2(t, s)
 	r, err := http.NewRequest("GET", hs.URL, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	r.Header.Set("Sec-WebSocket-Version", "13")
 	r.Header.Set("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")
 	resp, err := hs.Client().Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	body, err := io.ReadAll(resp.Body)
 	resp.Body.Close()
 	if resp.ProtoMajor != 2 || resp.StatusCode != 505 || string(body) != "HTTP Version Not Supported: this is a WebSocket endpoint over HTTP/1.1\n" || err != nil {

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/server/httpupgrade"
 )
@@ -45,15 +46,11 @@ func TestMemoryOfUpgradedConnections(t *testing.T) {
 	}
 	accepting := &server.Server{Handler: echoServer().Handler}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	served := make(chan error, 1)
 	go func() { served <- accepting.Serve(ln) }()
 	accepted := perConn(ln.Addr().String())
-	if err := accepting.Shutdown(t.Context()); err != nil {
-		t.Error(err)
-	}
+	check.OK(t, accepting.Shutdown(t.Context()))
 	within(t, served)
 
 	s := echoServer()

@@ -3,7 +3,6 @@ package httpupgrade_test
 import (
 	"bufio"
 	"errors"
-	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -11,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server/httpupgrade"
 )
 
@@ -41,26 +41,16 @@ func TestConnWithoutDeadlines(t *testing.T) {
 	ours, theirs := net.Pipe()
 	defer theirs.Close()
 	r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(request())))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := httpupgrade.Upgrade(s, handingOver{httptest.NewRecorder(), undated{ours}}, r, nil); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
+	check.Must(t, httpupgrade.Upgrade(s, handingOver{httptest.NewRecorder(), undated{ours}}, r, nil))
 	theirs.SetDeadline(time.Now().Add(10 * time.Second))
 	br := bufio.NewReader(theirs)
 	if response, err := http.ReadResponse(br, nil); err != nil || response.StatusCode != 101 {
 		t.Fatalf("answered with %v, %v", response, err)
 	}
-	io.WriteString(theirs, "\x81\x85\x00\x00\x00\x00Hello")
-	frame := make([]byte, 7)
-	if _, err := io.ReadFull(br, frame); err != nil || string(frame) != "\x81\x05Hello" {
-		t.Errorf("the echo is %q, %v", frame, err)
-	}
+	wantEcho(t, theirs, br)
 	theirs.Close()
-	if err := s.Shutdown(t.Context()); err != nil {
-		t.Error(err)
-	}
+	check.OK(t, s.Shutdown(t.Context()))
 }
 
 // undatedListener accepts connections without deadlines.

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/fibersock/fibersock/internal/test/check"
 )
 
 // The numbers of the suite, version 25.10.1.
@@ -19,9 +21,7 @@ func TestThereAre517Cases(t *testing.T) {
 			t.Errorf("%s is there twice", c.ID)
 		}
 		seen[c.ID] = true
-		if c.Index != i+1 {
-			t.Errorf("%s has the index %d, want %d", c.ID, c.Index, i+1)
-		}
+		check.Equal(t, c.Index, i+1, "%s has the index", c.ID)
 		if c.Description == "" || c.Expectation == "" {
 			t.Errorf("%s is not described", c.ID)
 		}
@@ -49,9 +49,7 @@ func TestGroupsOfCases(t *testing.T) {
 		"9.1": 6, "9.2": 6, "9.3": 9, "9.4": 9, "9.5": 6, "9.6": 6, "9.7": 6, "9.8": 6, "10.1": 1,
 		"12.1": 18, "12.5": 18, "13.1": 18, "13.7": 18,
 	} {
-		if got[group] != want {
-			t.Errorf("%s has %d cases, want %d", group, got[group], want)
-		}
+		check.Equal(t, got[group], want, "%s", group)
 	}
 }
 
@@ -179,8 +177,6 @@ func TestEveryCaseNamesTheSectionItIsAbout(t *testing.T) {
 		}
 	}
 	for id, want := range map[string]string{"5.1": "RFC 6455, 5.5", "5.10": "RFC 6455, 5.4", "2.10": "RFC 6455, 5.5.2 and 5.5.3", "6.1.1": "RFC 6455, 5.4 and 5.6", "6.10.1": "RFC 6455, 8.1, and RFC 3629", "13.2.18": "RFC 7692, 7.1.1"} {
-		if got := sectionOf(id); got != want {
-			t.Errorf("%s: %q, want %q", id, got, want)
-		}
+		check.Equal(t, sectionOf(id), want, "%s", id)
 	}
 }

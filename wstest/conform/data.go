@@ -97,9 +97,13 @@ func noise(r *rand.Rand, n int) []byte {
 	return b
 }
 
-// makeDocument makes a file, mostly of data that cannot be compressed.
+// makeDocument makes a file, mostly of data that cannot be compressed. The table
+// at its beginning can be: also the first short messages refer to earlier ones.
 func makeDocument(size int) (b []byte) {
 	r := newRand(5)
+	for n := range 100 {
+		b = fmt.Appendf(b, "%010d 00000 n\n", n*8000+r.IntN(8000))
+	}
 	for len(b) < size {
 		b = append(fmt.Appendf(b, "%d 0 obj << /Type /EmbeddedFile >> stream\n", len(b)), noise(r, 8000)...)
 	}

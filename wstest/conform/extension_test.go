@@ -3,6 +3,8 @@ package conform
 import (
 	"strings"
 	"testing"
+
+	"github.com/fibersock/fibersock/internal/test/check"
 )
 
 func TestOffers(t *testing.T) {
@@ -16,9 +18,7 @@ func TestOffers(t *testing.T) {
 		{[]demand{{windowBits: 9}}, base + "; server_max_window_bits=9"},
 		{[]demand{both9, noTakeover, plain}, base + "; server_no_context_takeover; server_max_window_bits=9, " + base + "; server_no_context_takeover, " + base},
 	} {
-		if got := (&compression{c.demands}).offer(); got != c.want {
-			t.Errorf("got %q, want %q", got, c.want)
-		}
+		check.Equal(t, (&compression{c.demands}).offer(), c.want, "")
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"strings"
 	"testing"
+
+	"github.com/fibersock/fibersock/internal/test/check"
 )
 
 // RFC 6455, Section 5.7.
@@ -70,9 +72,7 @@ func TestReaderLeavesTheNextFrame(t *testing.T) {
 func TestLengthsThatAreNotMinimalAreNoticed(t *testing.T) {
 	for _, head := range []string{"\x82\x7e\x00\x7d", "\x82\xfe\x00\x7d\x01\x02\x03\x04", "\x82\x7f\x00\x00\x00\x00\x00\x00\xff\xff"} {
 		var r frameReader
-		if _, _, err := r.read([]byte(head)); err != nil {
-			t.Errorf("% x: %v", head, err)
-		}
+		check.OKf(t, check.Err2(r.read([]byte(head))), "% x", head)
 		rest, whole, err := r.read(make([]byte, r.length+2))
 		if !whole || len(rest) != 2 || r.broken == nil || err != nil {
 			t.Errorf("% x: %v, %v, %v", head, whole, r.broken, err)

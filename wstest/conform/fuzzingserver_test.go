@@ -8,9 +8,10 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"slices"
 	"strings"
 	"testing"
+
+	"github.com/fibersock/fibersock/internal/test/check"
 )
 
 // fuzzing is a FuzzingServer that serves.
@@ -25,9 +26,7 @@ type fuzzing struct {
 func serveFuzzing(t *testing.T, f *FuzzingServer) *fuzzing {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	running := &fuzzing{f, t, ln.Addr().String(), make(chan error, 1), cancel}
 	go func() { running.ended <- f.Serve(ctx, ln) }()
@@ -58,9 +57,7 @@ func (f *fuzzing) ask(resource string) string {
 func selected(t *testing.T, patterns ...string) []*Case {
 	t.Helper()
 	cases, err := Select(patterns, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	return cases
 }
 
@@ -78,23 +75,17 @@ func TestCommandsOfTheDriver(t *testing.T) {
 		{"/getCaseInfo?casetuple=2.1", `{"id":"2.1","description":"A Ping without payload."}`},
 		{"/getCaseInfo?casetuple=2.1&case=3", `{"id":"7.3.3","description":"A Close with 1000."}`}, // case wins
 	} {
-		if got := f.ask(c.resource); got != c.want {
-			t.Errorf("%s: got %q, want %q", c.resource, got, c.want)
-		}
+		check.Equal(t, f.ask(c.resource), c.want, "%s", c.resource)
 	}
 	for _, resource := range []string{"/runCase?case=2&agent=a+b", "/runCase?casetuple=1.1.1&agent=a+b"} {
-		if err := new(testee).connect(f.dial(), resource); err != nil {
-			t.Errorf("%s: %v", resource, err)
-		}
+		check.OKf(t, new(testee).connect(f.dial(), resource), "%s", resource)
 	}
 	if got := f.ask("/getCaseStatus?case=2&agent=a%20b"); got != `{"behavior":"OK"}` {
 		t.Errorf("status %q", got)
 	}
 	f.ask("/updateReports?agent=a+b")
 	f.ask("/updateReports?agent=other")
-	if want := []string{"a b2", "other0"}; !slices.Equal(updated, want) {
-		t.Errorf("updated %q, want %q", updated, want)
-	}
+	check.Slices(t, updated, []string{"a b2", "other0"}, "updated")
 	results := f.Results()
 	if len(results) != 1 || len(results["a b"]) != 2 || results["a b"][0].Case.ID != "1.1.1" {
 		t.Errorf("results %v", results)
@@ -137,9 +128,7 @@ func TestCommandsThatAreRefused(t *testing.T) {
 			t.Errorf("%s: %v", c.name, err)
 			continue
 		}
-		if r.StatusCode != c.want {
-			t.Errorf("%s: status %d, want %d", c.name, r.StatusCode, c.want)
-		}
+		check.Equal(t, r.StatusCode, c.want, "%s: status", c.name)
 		conn.Close()
 	}
 	if got := f.Results(); len(got) != 0 {
@@ -159,9 +148,7 @@ func TestStatusWaitsForTheResult(t *testing.T) {
 		t.Fatalf("status %q before the case was run", answer)
 	default:
 	}
-	if err := new(testee).connect(f.dial(), "/runCase?case=1&agent=a"); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, new(testee).connect(f.dial(), "/runCase?case=1&agent=a"))
 	if got := <-status; got != `{"behavior":"OK"}` {
 		t.Errorf("status %q", got)
 	}
@@ -176,9 +163,7 @@ func TestLastResultStands(t *testing.T) {
 		peer *testee
 		want Verdict
 	}{{&deaf, Failed}, {new(testee), OK}} {
-		if err := v.peer.connect(f.dial(), "/runCase?case=1&agent=a"); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, v.peer.connect(f.dial(), "/runCase?case=1&agent=a"))
 		f.ask("/getCaseStatus?case=1&agent=a") // waits for the first
 		f.waitResult("a", v.want)
 	}
@@ -234,9 +219,7 @@ func TestPageForBrowsers(t *testing.T) {
 	}})
 	for path, want := range map[string]int{"/": 200, "/other": 404} {
 		r, err := http.Get("http://" + f.addr + path)
-		if err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, err)
 		body, _ := io.ReadAll(r.Body)
 		r.Body.Close()
 		if r.StatusCode != want || want == 200 && (string(body) != "<p>results" || r.Header.Get("Content-Type") != "text/html; charset=utf-8") {
@@ -258,11 +241,7 @@ func TestSubprotocolIsSelected(t *testing.T) {
 		}
 		io.WriteString(conn, request+"\r\n")
 		r, err := http.ReadResponse(bufio.NewReader(conn), nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := r.Header.Get("Sec-WebSocket-Protocol"); got != want {
-			t.Errorf("offered %q: selected %q, want %q", offer, got, want)
-		}
+		check.Must(t, err)
+		check.Equal(t, r.Header.Get("Sec-WebSocket-Protocol"), want, "offered %q: selected", offer)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wstest"
 )
 
@@ -56,9 +57,7 @@ func TestResultsAreInTheOrderOfTheCases(t *testing.T) {
 	cases := selected(t, "9.7.1", "5.*", "12.1.1", "1.1.1")
 	var seen []string
 	results, err := JudgeServer(t.Context(), "ws://server.test/", cases, Options{Dial: dial, Agent: "its own", Result: func(r *Result) { seen = append(seen, r.Case.ID) }})
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	for i, r := range results {
 		if r.Case != cases[i] || r.Agent != "its own" {
 			t.Errorf("result %d is of %s and %q", i, r.Case.ID, r.Agent)

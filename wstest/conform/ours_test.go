@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/client"
+	"github.com/fibersock/fibersock/internal/test/check"
+	"github.com/fibersock/fibersock/permessage"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/server/httpupgrade"
 	"github.com/fibersock/fibersock/wire"
@@ -37,16 +39,12 @@ var ourServers = map[string]func(t *testing.T, s *server.Server) (url string, tr
 	},
 }
 
-// Every case of the suite, against our server in each way to run it. Only the one
-// that listens gets the large messages and the full number of messages, unless
-// -full asks for all.
+// Every case of the suite, against our server in each way to run it.
 func TestOurServerConforms(t *testing.T) {
 	for name, start := range ourServers {
 		t.Run(name, func(t *testing.T) {
-			o := unhurried(t)
-			if name != "listening" && !*conform.Full {
-				o.Rounds, o.Except = 50, large
-			}
+			t.Parallel()
+			o := unhurried()
 			var url string
 			url, o.TLS = start(t, echoServer())
 			conform.TestServer(t, url, o)
@@ -56,20 +54,18 @@ func TestOurServerConforms(t *testing.T) {
 
 // Every case of the suite, against our client.
 func TestOurClientConforms(t *testing.T) {
-	conform.TestClient(t, echoClient, unhurried(t))
+	t.Parallel()
+	conform.TestClient(t, echoClient, unhurried())
 }
 
 // unhurried returns options with patience for a machine that is busy with other
-// tests. In short mode the cases of large messages are left out.
-func unhurried(t *testing.T) conform.Options {
-	except := tooSlow
-	if testing.Short() {
-		except = []string{"9.*"}
+// tests. The large messages and the full number of messages are for -full.
+func unhurried() conform.Options {
+	o := conform.Options{Patience: 20, Strict: true}
+	if !*conform.Full {
+		o.Rounds, o.Except = 50, large
 	}
-	if len(except) > 0 {
-		t.Logf("without %s, which are about large messages", except)
-	}
-	return conform.Options{Patience: 20, Strict: true, Except: except}
+	return o
 }
 
 // large are cases of large messages: one of each kind is not among them.
@@ -78,20 +74,18 @@ var large = []string{
 	"9.5.2", "9.5.3", "9.5.4", "9.5.5", "9.6.*", "9.8.*",
 }
 
-// tooSlow are cases that no test runs, because they would take too long.
-var tooSlow []string
-
 // echoServer returns our server, which sends every message back.
 func echoServer() *server.Server {
 	return &server.Server{
-		Handler: server.Handler{Message: func(c *server.Conn, op wire.Opcode, p []byte) { c.Send(op, p) }},
-		Log:     func(error) {}, // of the connections that a case breaks
+		Handler:     server.Handler{Message: func(c *server.Conn, op wire.Opcode, p []byte) { c.Send(op, p) }},
+		Compression: new(permessage.Deflate),
+		Log:         func(error) {}, // of the connections that a case breaks
 	}
 }
 
 // echoClient is our client, which sends every message back.
 func echoClient(ctx context.Context, url string) error {
-	c, err := client.Dial(ctx, url, nil)
+	c, err := client.Dial(ctx, url, &client.Config{Compression: new(permessage.Deflate)})
 	if err != nil {
 		return err
 	}
@@ -108,9 +102,7 @@ func echoClient(ctx context.Context, url string) error {
 func listen(t *testing.T) net.Listener {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	return ln
 }
 
@@ -122,9 +114,7 @@ func serveOn(t *testing.T, ln net.Listener, serve func(net.Listener) error, shut
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
-		if err := shutdown(ctx); err != nil {
-			t.Errorf("shutdown: %v", err)
-		}
+		check.OKf(t, shutdown(ctx), "shutdown")
 		<-served
 	})
 	return ln.Addr().String()

@@ -16,6 +16,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wstest"
 )
 
@@ -303,9 +304,7 @@ func TestVerdictsAreToldOnce(t *testing.T) {
 		t.Fatalf("%d results, %v", len(results), err)
 	}
 	for _, c := range cases {
-		if told[c.ID] != 1 {
-			t.Errorf("%s was told %d times", c.ID, told[c.ID])
-		}
+		check.Equal(t, told[c.ID], 1, "%s was told", c.ID)
 	}
 }
 

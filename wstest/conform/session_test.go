@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wstest"
 )
 
@@ -92,9 +93,7 @@ func TestPongsAreBounded(t *testing.T) {
 		synctest.Wait()
 		got := make([]byte, 1<<20)
 		n, err := peer.Read(got)
-		if err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, err)
 		var r frameReader
 		var pongs [][]byte
 		for rest := got[:n]; len(rest) > 0; {

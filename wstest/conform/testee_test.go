@@ -12,8 +12,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/url"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -168,44 +166,28 @@ func (*testee) ask(conn net.Conn, resource string) (answer string, err error) {
 	return answer, err
 }
 
-// drive plays the driver that clients have for a FuzzingServer: it asks for the number of cases, runs them, up to
-// parallel at a time, and asks for the reports. The testee's faults are in the cases alone.
+// drive runs the cases of a FuzzingServer, up to parallel at a time. The testee's faults are in the cases alone.
 func (t *testee) drive(ctx context.Context, dial func() (net.Conn, error), agent string, parallel int) error {
-	conn, err := dial()
-	if err != nil {
-		return err
+	ask := func(_ context.Context, resource string) (string, error) {
+		conn, err := dial()
+		if err != nil {
+			return "", err
+		}
+		return t.ask(conn, resource)
 	}
-	answer, err := t.ask(conn, "/getCaseCount")
-	if err != nil {
-		return err
-	}
-	count, err := strconv.Atoi(answer)
-	if err != nil {
-		return err
-	}
-	agent = url.QueryEscape(agent)
-	free := make(chan struct{}, parallel)
-	failed := make([]error, count)
-	var all sync.WaitGroup
-	for n := range count {
-		free <- struct{}{}
-		all.Go(func() {
-			defer func() { <-free }()
-			conn, err := dial()
-			if err == nil {
-				stop := context.AfterFunc(ctx, func() { conn.Close() })
-				err = t.connect(conn, fmt.Sprintf("/runCase?case=%d&agent=%s", n+1, agent))
-				stop()
-			}
-			failed[n] = err
-		})
-	}
-	all.Wait()
-	if conn, err = dial(); err != nil {
-		return err
-	}
-	_, err = t.ask(conn, "/updateReports?agent="+agent)
-	return errors.Join(append(failed, ctx.Err(), err)...)
+	d := Driver{Agent: agent, Parallel: parallel, Ask: ask, Echo: func(ctx context.Context, resource string) error {
+		if strings.HasPrefix(resource, "/updateReports") {
+			_, err := ask(ctx, resource)
+			return err
+		}
+		conn, err := dial()
+		if err != nil {
+			return err
+		}
+		defer context.AfterFunc(ctx, func() { conn.Close() })()
+		return t.connect(conn, resource)
+	}}
+	return d.Run(ctx)
 }
 
 func testeeAccept(key string) string {

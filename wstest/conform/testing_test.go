@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+
+	"github.com/fibersock/fibersock/internal/test/check"
 )
 
 // A recordedT records the errors and the log of a test.
@@ -109,9 +111,7 @@ func TestClientTestReportsWhatFails(t *testing.T) {
 		t.Errorf("%d cases were judged again", again)
 	}
 	for _, id := range []string{"2.2", "1.1.1", "9.7.1", "12.1.1"} {
-		if seen["a & b "+id] != 1 {
-			t.Errorf("results of %s: %d", id, seen["a & b "+id])
-		}
+		check.Equal(t, seen["a & b "+id], 1, "results of %s", id)
 	}
 }
 

@@ -1,6 +1,7 @@
 // The echo view: one connection, a form to send, a log of everything that happened.
 
 import { Echoes } from './echoes.js';
+import { Saved } from './saved.js';
 import { Totals } from './totals.js';
 import { appendBounded, byteLength, clock, codeName, element, formatMilliseconds, formatSize, hexPreview, quantile, showError } from './format.js';
 
@@ -18,6 +19,7 @@ export function startConsole(defaultURL) {
   const log = $('log');
   const echoes = new Echoes();
   const totals = new Totals();
+  const saved = new Saved();
   let socket = null;
   let openingAt = 0;
   let measuring = null; // {rtts, sentAt, timer} while the 100 echoes are timed
@@ -93,6 +95,7 @@ export function startConsole(defaultURL) {
     $('agreed-extensions').textContent = socket.extensions || 'none';
     $('opened-in').textContent = formatMilliseconds(took);
     show('open');
+    saved.start(socket);
     entry('event', 'open', {}, ['Connected to ', element('bdi', {}, socket.url)]);
     $('message').focus();
   }
@@ -104,6 +107,7 @@ export function startConsole(defaultURL) {
     const size = text ? byteLength(payload) : payload.length;
     const verdict = echoes.received(payload, at);
     totals.received(size, verdict.rtt);
+    saved.changed();
     if (measuring && verdict.rtt !== undefined) {
       measured(verdict.rtt);
       return;
@@ -118,6 +122,7 @@ export function startConsole(defaultURL) {
 
   function onClose(event) {
     stopMeasuring();
+    saved.stop();
     const wasOpen = $('state').dataset.state !== 'connecting';
     if (!wasOpen) {
       entry('event', 'error', {}, ['Could not connect to ', element('bdi', {}, socket.url), '. The browser tells pages no more than that; its developer tools know why.']);

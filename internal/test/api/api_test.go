@@ -24,6 +24,7 @@ import (
 // list, or to the list of the methods that only one side has.
 type conn interface {
 	Send(op wire.Opcode, p []byte) error
+	SendUncompressed(op wire.Opcode, p []byte) error
 	SendText(s string) error
 	SendBinary(p []byte) error
 	SendJSON(v any) error
@@ -48,6 +49,7 @@ type conn interface {
 	CloseReason() string
 
 	Subprotocol() string
+	Compression() string
 	LocalAddr() net.Addr
 	RemoteAddr() net.Addr
 	Value() any

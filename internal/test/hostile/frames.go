@@ -105,47 +105,6 @@ var pushes = []Attack{
 	}},
 }
 
-// compression was not negotiated: no frame may be inflated.
-var compression = []Attack{
-	{Profile: 9, Name: "an offer", Against: Server, Want: closed(wire.NormalClosure), play: func(p *peer) {
-		p.open("Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits; server_max_window_bits=8, permessage-deflate")
-		p.send(p.closing(1000, ""))
-		p.drain()
-	}},
-	{Profile: 9, Name: "a bomb", Against: Both, Want: notAgreed, play: func(p *peer) { p.deflated(bomb) }},
-	{Profile: 9, Name: "empty blocks without end", Against: Both, Want: notAgreed, play: func(p *peer) {
-		p.deflated(strings.Repeat("\x00\x00\x00\xff\xff", 1000))
-	}},
-	{Profile: 9, Name: "BFINAL", Against: Both, Want: notAgreed, play: func(p *peer) { p.deflated("\x03\x00") }},
-	{Profile: 9, Name: "BFINAL, and then more", Against: Both, Want: notAgreed, play: func(p *peer) { p.deflated("\x03\x00" + bomb) }},
-	sending(9, "RSV1 on a fragment that is not the first", notAgreed, func(p *peer) string { return p.part(wire.Text, "a", false) + p.compressed(wire.Continuation, "\x00") }),
-	sending(9, "RSV1 on a Ping", notAgreed, func(p *peer) string { return p.compressed(wire.Ping, "\x00") }),
-}
-
-var notAgreed = failed(wire.ProtocolError, "reserved bit", "RSV")
-
-// bomb is a stream that inflates to a thousand times its length: one byte, then
-// copies of 258 bytes from a distance of 1, with fixed codes.
-var bomb = "\x63\x18\x05" + strings.Repeat("\xa3\x60\x14\x8c", 2000)
-
-func (p *peer) deflated(payload string) {
-	if p.Victim == Server {
-		p.open("Sec-WebSocket-Extensions: permessage-deflate")
-	} else {
-		p.open()
-	}
-	p.listen()
-	p.send(p.compressed(wire.Binary, payload))
-	p.flood(p.compressed(wire.Binary, payload))
-}
-
-// compressed returns a frame with RSV1.
-func (p *peer) compressed(op wire.Opcode, payload string) string {
-	h := p.header(op, int64(len(payload)), true)
-	h.RSV = wire.RSV1
-	return string(wire.AppendFrame(nil, h, []byte(payload)))
-}
-
 // pongs are unsolicited. They are allowed, and must be cheap.
 var pongs = []Attack{
 	{Profile: 11, Name: "not asked for", Against: Both, Want: closed(wire.NormalClosure), play: func(p *peer) {

@@ -116,7 +116,7 @@ func responses() []Attack {
 
 // extras are responses with unsolicited fields, bodies and redirects.
 var extras = []Attack{
-	extra("an extension", refused("Sec-WebSocket-Extensions"), "Sec-WebSocket-Extensions: permessage-deflate"),
+	extra("an extension", refused("Sec-WebSocket-Extensions"), "Sec-WebSocket-Extensions: x-unknown"),
 	extra("a subprotocol", refused("Sec-WebSocket-Protocol"), "Sec-WebSocket-Protocol: chat"),
 	body("a body", "Content-Length: 2", "OK"),
 	body("a body in chunks", "Transfer-Encoding: chunked", "2\r\nOK\r\n0\r\n\r\n"),

@@ -5,8 +5,7 @@
 // [Close] and [Ping].
 //
 // The attacks have fifteen profiles, which [Profiles] names. The victim
-// negotiates no extension, so the ninth, compression, consists of frames and
-// offers that must be refused.
+// negotiates permessage-deflate, for the ninth.
 package hostile
 
 import (
@@ -65,7 +64,7 @@ var Profiles = [...]string{
 	"data after a Close",
 	"a Close is never answered",
 	"a reset in every state",
-	"compression: offers, and frames without negotiation",
+	"compression: offers, frames without negotiation, bombs and endless blocks",
 	"bytes that drip, one in a segment",
 	"doubled and unsolicited Pongs",
 	"a handshake with a body, twice, or with each field missing or doubled",

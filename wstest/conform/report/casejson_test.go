@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wstest/conform"
 )
 
@@ -23,13 +24,9 @@ var suiteKeys = strings.Fields(`agent case id description expectation started du
 func decoded(t *testing.T, r *conform.Result) map[string]any {
 	t.Helper()
 	text, err := json.Marshal(caseJSON(r))
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	var content map[string]any
-	if err := json.Unmarshal(text, &content); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, json.Unmarshal(text, &content))
 	return content
 }
 
@@ -37,9 +34,7 @@ func decoded(t *testing.T, r *conform.Result) map[string]any {
 func jsonValue(t *testing.T, text string) any {
 	t.Helper()
 	var v any
-	if err := json.Unmarshal([]byte(text), &v); err != nil {
-		t.Fatalf("%s: %v", text, err)
-	}
+	check.Mustf(t, json.Unmarshal([]byte(text), &v), "%s", text)
 	return v
 }
 
@@ -47,9 +42,7 @@ func TestCaseFileHasTheSuitesKeys(t *testing.T) {
 	ours := []string{"role", "section", "flags", "again", "measured", "extension", "notes"}
 	got := slices.Sorted(maps.Keys(decoded(t, result("1.1.1"))))
 	want := slices.Sorted(slices.Values(append(ours, suiteKeys...)))
-	if !slices.Equal(got, want) {
-		t.Errorf("got %q, want %q", got, want)
-	}
+	check.Slices(t, got, want, "")
 }
 
 func TestCaseFileTellsTheResult(t *testing.T) {
@@ -133,9 +126,7 @@ func TestPayloadsAreCutTo64(t *testing.T) {
 		{"half of a character at the end", "a\xc3", 2, "0x61c3"},
 		{"much invalid UTF-8", strings.Repeat("\xfe", 65), 65, "0x" + strings.Repeat("fe", 64) + " ..."},
 	} {
-		if got := shortPayload([]byte(c.payload), c.size); got != c.want {
-			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
-		}
+		check.Equal(t, shortPayload([]byte(c.payload), c.size), c.want, "%s", c.name)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wstest/conform"
 )
 
@@ -57,9 +58,7 @@ func TestNearestAlternativeIsComparedWith(t *testing.T) {
 		{"none", []conform.Event{textEvent("a"), textEvent("c")}, "The first difference is at event 2: at offset 0 expected octet 0x62, came 0x63.", []int{0, 3}},
 	} {
 		table := newEventTable(alternatives, c.received)
-		if table.Sentence != c.sentence {
-			t.Errorf("%s: got %q, want %q", c.name, table.Sentence, c.sentence)
-		}
+		check.Equal(t, table.Sentence, c.sentence, "%s", c.name)
 		var marked []int
 		for _, row := range table.Rows {
 			for i, cell := range row.Cells {

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"testing/iotest"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wstest/conform"
 )
 
@@ -15,9 +16,7 @@ import (
 func expectation(t *testing.T, text string) *Expectation {
 	t.Helper()
 	e, err := ReadExpectation(strings.NewReader(text))
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	return e
 }
 
@@ -34,14 +33,10 @@ func TestIndexOfARunIsTheExpectationOfTheNext(t *testing.T) {
 	results := []*conform.Result{result("1.1.1"), broken("1.1.2"), result("10.1.1")}
 	dir := write(t, map[string][]*conform.Result{"a": results})
 	f, err := os.Open(filepath.Join(dir, "index.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	defer f.Close()
 	e, err := ReadExpectation(f)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	differences, err := e.Compare("b", results)
 	if err != nil || len(differences) > 0 {
 		t.Errorf("got %v and the error %v", differences, err)
@@ -69,9 +64,7 @@ func TestMostSpecificExpectationWins(t *testing.T) {
 		"5.17.1.9": {"FAILED", "OK"},
 		"5.17":     {"OK", "OK"},
 	} {
-		if got := expected(e.agents["a"], id); got != want {
-			t.Errorf("%s: got %v, want %v", id, got, want)
-		}
+		check.Equal(t, expected(e.agents["a"], id), want, "%s", id)
 	}
 }
 
@@ -93,9 +86,7 @@ func TestPatternStandsForTheWholeID(t *testing.T) {
 		{"1.1", "1.1", false},
 		{"", "", false},
 	} {
-		if got := matches(c.pattern, c.id); got != c.want {
-			t.Errorf("%q and %q: got %v", c.pattern, c.id, got)
-		}
+		check.Equal(t, matches(c.pattern, c.id), c.want, "%q and %q", c.pattern, c.id)
 	}
 }
 
@@ -111,17 +102,13 @@ func TestEachDeviationIsADifference(t *testing.T) {
 	nonStrict.Behavior = conform.NonStrict
 	wrongCode.BehaviorClose = conform.WrongCode
 	got, err := e.Compare("another", []*conform.Result{unknown, wrongCode, nonStrict, broken("1.1.3"), result("1.1.4")})
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	want := `case 1.1.1: expected OK, got NON-STRICT
 case 1.1.2: expected close OK, got close WRONG CODE
 case 1.1.4: expected FAILED, got OK
 case 1.1.10: nothing was expected of it; got OK, close OK
 `
-	if lines(got) != want {
-		t.Errorf("got\n%swant\n%s", lines(got), want)
-	}
+	check.Equal(t, lines(got), want, "got")
 	both, err := e.Compare("another", []*conform.Result{broken("1.1.1")})
 	if want := "case 1.1.1: expected OK, got FAILED; expected close OK, got close WRONG CODE\n"; err != nil || lines(both) != want {
 		t.Errorf("got %swant %s%v", lines(both), want, err)
@@ -174,9 +161,7 @@ func TestFaultsOfAnExpectationAreErrorsThatSayWhere(t *testing.T) {
 			t.Errorf("%s: got %v and the error %v, want one with %q", c.name, e, err, c.want)
 		}
 	}
-	if _, err := ReadExpectation(iotest.ErrReader(errors.ErrUnsupported)); !errors.Is(err, errors.ErrUnsupported) {
-		t.Errorf("a reader that fails: got the error %v", err)
-	}
+	check.Is(t, check.Err(ReadExpectation(iotest.ErrReader(errors.ErrUnsupported))), errors.ErrUnsupported, "a reader that fails: got the error")
 }
 
 func FuzzReadExpectation(f *testing.F) {
@@ -188,9 +173,7 @@ func FuzzReadExpectation(f *testing.F) {
 			return
 		}
 		for agent := range e.agents {
-			if _, err := e.Compare(agent, []*conform.Result{result("1.1")}); err != nil {
-				t.Error(err)
-			}
+			check.OK(t, check.Err(e.Compare(agent, []*conform.Result{result("1.1")})))
 		}
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wstest/conform"
 )
 
@@ -46,9 +47,7 @@ func parsePage(t *testing.T, source string) page {
 			p.text = strings.Join(strings.Fields(text.String()), " ")
 			return p
 		}
-		if err != nil {
-			t.Fatalf("the page is not well-formed: %v", err)
-		}
+		check.Mustf(t, err, "the page is not well-formed")
 		switch token := token.(type) {
 		case xml.StartElement:
 			e := element{token.Name.Local, map[string]string{}}
@@ -103,21 +102,15 @@ func TestIndexPageShowsEachCaseWithEachAgent(t *testing.T) {
 			case "case_2_10":
 				want = "failed wrong-code"
 			}
-			if row.attrs["data-v"] != want {
-				t.Errorf("%s: the filter sees %q, want %q", id, row.attrs["data-v"], want)
-			}
+			check.Equal(t, row.attrs["data-v"], want, "%s: the filter sees", id)
 		}
 	}
-	if want := []string{"case_1_1_1", "case_2_9", "case_2_10"}; !slices.Equal(ids, want) {
-		t.Errorf("the rows are %q, want %q", ids, want)
-	}
+	check.Slices(t, ids, []string{"case_1_1_1", "case_2_9", "case_2_10"}, "the rows")
 	var classes []string
 	for _, body := range p.all("tbody", "") {
 		classes = append(classes, body.attrs["id"])
 	}
-	if want := []string{"class-1", "class-2"}; !slices.Equal(classes, want) {
-		t.Errorf("the classes are %q, want %q", classes, want)
-	}
+	check.Slices(t, classes, []string{"class-1", "class-2"}, "the classes")
 	p.wantText(t, "2 implementations", "Ping and Pong", "not run", "first: A Pong came, where nothing was expected.",
 		"2 of 3 cases without a broken rule", "1 of 1 cases without a broken rule")
 }
@@ -126,9 +119,7 @@ func TestIndexPageShowsEachCaseWithEachAgent(t *testing.T) {
 func TestCasesThatWereNotRunAreShown(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "report")
 	err := WriteDir(dir, map[string][]*conform.Result{"a": {result("1.1.1"), result("1.1.2")}, "b": {result("1.1.1"), result("1.1.2"), result("1.1.3")}}, Info{Selected: 3})
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	p := parsePage(t, read(t, dir, "index.html"))
 	p.wantText(t, "1 of 3 cases were not run")
 	if bars := p.all("rect", "not-run"); len(bars) != 1 || len(p.all("p", "missing")) != 1 {
@@ -228,9 +219,7 @@ func TestCasePageTellsTheWholeStory(t *testing.T) {
 			next = append(next, a.attrs["rel"]+" "+a.attrs["href"])
 		}
 	}
-	if want := []string{"prev a_case_2_9.html", "next a_case_2_11.html"}; !slices.Equal(next, want) {
-		t.Errorf("the neighbors are %q, want %q", next, want)
-	}
+	check.Slices(t, next, []string{"prev a_case_2_9.html", "next a_case_2_11.html"}, "the neighbors")
 }
 
 func TestFrameHeaderIsNamed(t *testing.T) {
@@ -253,9 +242,7 @@ func TestFrameHeaderIsNamed(t *testing.T) {
 		if v.Key != "" {
 			got = append(got, v.Key)
 		}
-		if text := strings.Join(got, " "); text != c.want {
-			t.Errorf("got %q, want %q", text, c.want)
-		}
+		check.Equal(t, strings.Join(got, " "), c.want, "")
 	}
 }
 
@@ -303,9 +290,7 @@ func TestHostileTextInPagesIsText(t *testing.T) {
 				}
 			}
 		}
-		if want := strings.Count(name, "index.html"); scripts != want {
-			t.Errorf("%s has %d scripts, want %d", name, scripts, want)
-		}
+		check.Equal(t, scripts, strings.Count(name, "index.html"), "%s", name)
 	}
 }
 
@@ -314,9 +299,7 @@ func TestPagesNeedNothingFromOutside(t *testing.T) {
 	outside := regexp.MustCompile(`(?i)https?://|url\(|@import|src=`)
 	for _, name := range []string{"index.html", "a_case_1_1_1.html"} {
 		source := read(t, dir, name)
-		if found := outside.FindString(source); found != "" {
-			t.Errorf("%s contains %q", name, found)
-		}
+		check.Equal(t, outside.FindString(source), "", "%s contains", name)
 		style := regexp.MustCompile(`(?s)<style>(.*?)</style>`).FindStringSubmatch(source)
 		if style == nil || !strings.Contains(policyOf(t, source), sourceHash(style[1])) {
 			t.Errorf("the policy of %s does not allow its own style", name)
@@ -348,9 +331,7 @@ func TestReasonsAreSentencesOnPages(t *testing.T) {
 		{"Nothing came.", "Nothing came."},
 		{"élan\x00", `Élan\x00.`},
 	} {
-		if got := sentence(c.why); got != c.want {
-			t.Errorf("got %q, want %q", got, c.want)
-		}
+		check.Equal(t, sentence(c.why), c.want, "")
 	}
 }
 
@@ -377,13 +358,9 @@ func TestRunIsDescribed(t *testing.T) {
 		}
 		return strings.Join(parts, "; ")
 	}
-	if got, want := text(Info{}), "Under test as a server; Cases 1; Started 4 March 2026, 09:30:00 UTC"; got != want {
-		t.Errorf("got %q, want %q", got, want)
-	}
+	check.Equal(t, text(Info{}), "Under test as a server; Cases 1; Started 4 March 2026, 09:30:00 UTC", "")
 	all := Info{Role: conform.Client, Started: began.Add(time.Hour), Cases: "1.1.*", Judge: "fibersock v1"}
-	if got, want := text(all), "Under test as a client; Cases 1: 1.1.*; Started 4 March 2026, 10:30:00 UTC; Judge fibersock v1"; got != want {
-		t.Errorf("got %q, want %q", got, want)
-	}
+	check.Equal(t, text(all), "Under test as a client; Cases 1: 1.1.*; Started 4 March 2026, 10:30:00 UTC; Judge fibersock v1", "")
 }
 
 func TestManyChunkSizesAreSummedUp(t *testing.T) {
@@ -394,9 +371,7 @@ func TestManyChunkSizesAreSummedUp(t *testing.T) {
 	total := 0
 	for _, s := range v.Sizes {
 		n, err := strconv.Atoi(s.Count)
-		if err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, err)
 		total += n
 	}
 	if total != 40*41/2 {

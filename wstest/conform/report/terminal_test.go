@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wstest/conform"
 )
 
@@ -14,9 +15,7 @@ import (
 func tableOf(t *testing.T, o TableOptions, results ...*conform.Result) []string {
 	t.Helper()
 	var b strings.Builder
-	if err := WriteTable(&b, results, o); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, WriteTable(&b, results, o))
 	return strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n")
 }
 
@@ -89,9 +88,7 @@ func TestTableTellsOnceWhatIsUnimplemented(t *testing.T) {
 		results = append(results, r)
 	}
 	var b strings.Builder
-	if err := WriteTable(&b, results, TableOptions{}); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, WriteTable(&b, results, TableOptions{}))
 	for _, want := range []string{"12.1.1 to 12.1.4, 4 cases: UNIMPLEMENTED, close OK\n         why       it was not agreed on\n", "12.1.5   FAILED", "12.1.6   UNIMPLEMENTED, close OK", "12.1.7   UNIMPLEMENTED, close UNCLEAN", "12.1.8 to 13.7.18, 209 cases: UNIMPLEMENTED"} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("%q is not in\n%s", want, b.String())
@@ -122,9 +119,7 @@ func TestColorsChangeNothingElse(t *testing.T) {
 	}
 	sgr := regexp.MustCompile(`\x1b\[[0-9;]*m`)
 	for i, line := range colored {
-		if without := sgr.ReplaceAllString(line, ""); without != plain[i] {
-			t.Errorf("got %q, want %q", without, plain[i])
-		}
+		check.Equal(t, sgr.ReplaceAllString(line, ""), plain[i], "")
 	}
 }
 
@@ -156,7 +151,5 @@ type failingWriter struct{}
 func (failingWriter) Write([]byte) (int, error) { return 0, errors.ErrUnsupported }
 
 func TestTableReportsTheErrorOfItsWriter(t *testing.T) {
-	if err := WriteTable(failingWriter{}, nil, TableOptions{}); !errors.Is(err, errors.ErrUnsupported) {
-		t.Errorf("got the error %v", err)
-	}
+	check.Is(t, WriteTable(failingWriter{}, nil, TableOptions{}), errors.ErrUnsupported, "got the error")
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wstest/conform"
 )
 
@@ -17,9 +18,7 @@ import (
 func write(t *testing.T, results map[string][]*conform.Result) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "reports", "servers")
-	if err := WriteDir(dir, results, Info{}); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, WriteDir(dir, results, Info{}))
 	return dir
 }
 
@@ -27,9 +26,7 @@ func write(t *testing.T, results map[string][]*conform.Result) string {
 func read(t *testing.T, dir, name string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(dir, name))
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	return string(text)
 }
 
@@ -37,9 +34,7 @@ func read(t *testing.T, dir, name string) string {
 func readJSON[T any](t *testing.T, dir, name string) T {
 	t.Helper()
 	var content T
-	if err := json.Unmarshal([]byte(read(t, dir, name)), &content); err != nil {
-		t.Fatalf("%s: %v", name, err)
-	}
+	check.Mustf(t, json.Unmarshal([]byte(read(t, dir, name)), &content), "%s", name)
 	return content
 }
 
@@ -47,9 +42,7 @@ func readJSON[T any](t *testing.T, dir, name string) T {
 func filesIn(t *testing.T, dir string) []string {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, err)
 	var names []string
 	for _, e := range entries {
 		names = append(names, e.Name())
@@ -92,9 +85,7 @@ func TestIndexIsAsToolsOfTheSuiteReadIt(t *testing.T) {
 				t.Errorf("%s %s: wrong remoteCloseCode", agent, id)
 			}
 			w.RemoteCloseCode, g.RemoteCloseCode = nil, nil
-			if w != g {
-				t.Errorf("%s %s: got %+v, want %+v", agent, id, g, w)
-			}
+			check.Equal(t, g, w, "%s %s", agent, id)
 			if readJSON[map[string]any](t, dir, w.Reportfile)["id"] != id {
 				t.Errorf("%s is not of case %s", w.Reportfile, id)
 			}
@@ -121,28 +112,20 @@ func TestNoResultsAreAReportToo(t *testing.T) {
 	if page := read(t, dir, "index.html"); !strings.Contains(page, "No results") {
 		t.Error("index.html does not say that there are no results")
 	}
-	if got, want := filesIn(t, dir), []string{"index.html", "index.json"}; !slices.Equal(got, want) {
-		t.Errorf("got the files %q, want %q", got, want)
-	}
+	check.Slices(t, filesIn(t, dir), []string{"index.html", "index.json"}, "got the files")
 }
 
 func TestReportReplacesAnEarlierOne(t *testing.T) {
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "notes.txt"), []byte("mine"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, os.WriteFile(filepath.Join(dir, "notes.txt"), []byte("mine"), 0o600))
 	for _, r := range []*conform.Result{result("1.1.1"), broken("1.1.1")} {
-		if err := WriteDir(dir, map[string][]*conform.Result{"a": {r}}, Info{}); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, WriteDir(dir, map[string][]*conform.Result{"a": {r}}, Info{}))
 	}
 	if got := readJSON[map[string]any](t, dir, "a_case_1_1_1.json")["behavior"]; got != "FAILED" {
 		t.Errorf("the case's file still says %v", got)
 	}
 	want := []string{"a_case_1_1_1.html", "a_case_1_1_1.json", "index.html", "index.json", "notes.txt"}
-	if got := filesIn(t, dir); !slices.Equal(got, want) {
-		t.Errorf("got the files %q, want %q", got, want)
-	}
+	check.Slices(t, filesIn(t, dir), want, "got the files")
 }
 
 // Pages of an earlier run stayed, and looked like pages of the last one. Files that no report has
@@ -150,45 +133,31 @@ func TestReportReplacesAnEarlierOne(t *testing.T) {
 func TestFilesOfCasesOfAnEarlierReportAreRemoved(t *testing.T) {
 	dir := write(t, map[string][]*conform.Result{"a": {result("1.1.1"), result("1.1.2")}, "b": {result("1.1.1")}})
 	for _, name := range []string{"c_case_1_1_1.html", "notes.txt"} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte("mine"), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, os.WriteFile(filepath.Join(dir, name), []byte("mine"), 0o600))
 	}
-	if err := WriteDir(dir, map[string][]*conform.Result{"a": {result("1.1.2"), result("1.1.3")}}, Info{}); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, WriteDir(dir, map[string][]*conform.Result{"a": {result("1.1.2"), result("1.1.3")}}, Info{}))
 	want := []string{
 		"a_case_1_1_2.html", "a_case_1_1_2.json", "a_case_1_1_3.html", "a_case_1_1_3.json",
 		"c_case_1_1_1.html", "index.html", "index.json", "notes.txt",
 	}
-	if got := filesIn(t, dir); !slices.Equal(got, want) {
-		t.Errorf("got the files %q, want %q", got, want)
-	}
+	check.Slices(t, filesIn(t, dir), want, "got the files")
 }
 
 // An index.json that is not of a report, or not an honest one, removes nothing.
 func TestForeignIndexRemovesNothing(t *testing.T) {
 	above := t.TempDir()
 	dir := filepath.Join(above, "report")
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, os.Mkdir(dir, 0o700))
 	for _, name := range []string{"../a_case_1.json", "../a_case_1.html", "keep.json", "keep_case_/x"} {
 		_ = os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o700)
-		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, os.WriteFile(filepath.Join(dir, name), nil, 0o600))
 	}
 	for _, index := range []string{
 		"no JSON", "[]", `{"a": 1}`,
 		`{"a": {"1": {"reportfile": "../a_case_1.json"}, "2": {"reportfile": "keep.json"}, "3": {"reportfile": "keep_case_/x"}, "4": {}}}`,
 	} {
-		if err := os.WriteFile(filepath.Join(dir, "index.json"), []byte(index), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if err := WriteDir(dir, nil, Info{}); err != nil {
-			t.Errorf("%s: %v", index, err)
-		}
+		check.Must(t, os.WriteFile(filepath.Join(dir, "index.json"), []byte(index), 0o600))
+		check.OKf(t, WriteDir(dir, nil, Info{}), "%s", index)
 		if got, want := len(filesIn(t, dir)), 4; got != want {
 			t.Errorf("%s: %d files are left, want %d", index, got, want)
 		}
@@ -208,18 +177,14 @@ func TestOfSeveralResultsOfACaseTheLastCounts(t *testing.T) {
 
 func TestReportThatCannotBeWritten(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
-	if err := os.WriteFile(file, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	check.Must(t, os.WriteFile(file, nil, 0o600))
 	if err := WriteDir(file, nil, Info{}); err == nil || !strings.HasPrefix(err.Error(), "websocket: ") {
 		t.Errorf("into a file: got the error %v", err)
 	}
 
 	for _, name := range []string{"index.json", "a_case_1_1_1.json"} {
 		dir := t.TempDir()
-		if err := os.MkdirAll(filepath.Join(dir, name, "in the way"), 0o700); err != nil {
-			t.Fatal(err)
-		}
+		check.Must(t, os.MkdirAll(filepath.Join(dir, name, "in the way"), 0o700))
 		if err := WriteDir(dir, map[string][]*conform.Result{"a": {result("1.1.1")}}, Info{}); err == nil {
 			t.Errorf("%s cannot be replaced: no error", name)
 		}
@@ -245,9 +210,7 @@ func TestFilesAreNamedByTheSuitesRule(t *testing.T) {
 		{"/../", "unnamed"},
 		{long, "very_long_very_long_very_long_very_long_very_long_very_long_very_long_very_long_very_long_very_long_" + "_" + shortHash(long)},
 	} {
-		if got := FileBase(c.agent); got != c.want {
-			t.Errorf("%.40q: got %q, want %q", c.agent, got, c.want)
-		}
+		check.Equal(t, FileBase(c.agent), c.want, "%.40q", c.agent)
 	}
 }
 
@@ -282,12 +245,8 @@ func TestEachAgentHasItsOwnFiles(t *testing.T) {
 	if len(seen) != len(names) {
 		t.Errorf("the index leads to the files of %d agents, want %d", len(seen), len(names))
 	}
-	if got, want := len(filesIn(t, dir)), 2*len(names)+2; got != want {
-		t.Errorf("got %d files, want %d", got, want)
-	}
-	if got, want := filesIn(t, filepath.Dir(dir)), []string{"servers"}; !slices.Equal(got, want) {
-		t.Errorf("beside the directory there is now %q, want %q", got, want)
-	}
+	check.Equal(t, len(filesIn(t, dir)), 2*len(names)+2, "")
+	check.Slices(t, filesIn(t, filepath.Dir(dir)), []string{"servers"}, "beside the directory there is now")
 }
 
 func TestCasesAreInTheOrderOfTheirNumbers(t *testing.T) {
@@ -299,7 +258,5 @@ func TestCasesAreInTheOrderOfTheirNumbers(t *testing.T) {
 	for _, r := range inOrder(slices.Collect(maps.Values(results))) {
 		got = append(got, r.Case.ID)
 	}
-	if want := []string{"1.1.1", "2.2", "2.9", "2.10", "10.1.1", "12.1.2"}; !slices.Equal(got, want) {
-		t.Errorf("got %q, want %q", got, want)
-	}
+	check.Slices(t, got, []string{"1.1.1", "2.2", "2.9", "2.10", "10.1.1", "12.1.2"}, "")
 }

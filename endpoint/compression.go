@@ -1,0 +1,127 @@
+package endpoint
+
+import (
+	"math"
+	"sync"
+	"time"
+
+	"github.com/fibersock/fibersock/wire"
+)
+
+// Codec compresses and decompresses messages in the way that the opening
+// handshake has negotiated (RFC 7692). One Codec serves any number of
+// endpoints, on any goroutines. Package permessage has one.
+type Codec interface {
+	// NewCompressor and NewDecompressor return the codec of one endpoint. They
+	// are called with the first message that needs it.
+	NewCompressor() Compressor
+	NewDecompressor() Decompressor
+
+	// AppendShared appends the compressed payload of a message to dst. All
+	// endpoints can send it, whatever they have sent before. It reports false
+	// if the message is better sent uncompressed.
+	AppendShared(dst, p []byte) (out []byte, ok bool)
+
+	// Threshold is the size in bytes from which messages are compressed.
+	Threshold() int
+
+	// String returns the negotiated extension with its parameters.
+	String() string
+}
+
+// Compressor compresses the messages that an endpoint sends, in order. One
+// goroutine at a time calls it.
+type Compressor interface {
+	// AppendMessage appends the compressed payload of the message p to dst. It
+	// reports false if the message is better sent uncompressed; out is then dst
+	// and the Compressor is unchanged.
+	AppendMessage(dst, p []byte) (out []byte, ok bool)
+
+	// AppendFragment appends the compressed payload of a fragment. A message of
+	// fragments must be sent compressed.
+	AppendFragment(dst, p []byte, final bool) (out []byte)
+
+	// AddPlain notes that the message p has been sent in the form of
+	// Codec.AppendShared.
+	AddPlain(p []byte)
+}
+
+// Decompressor decompresses the messages that an endpoint receives, in order.
+// One goroutine at a time calls it.
+type Decompressor interface {
+	// Append decompresses src, the next part of a message's payload, and
+	// appends at most limit bytes to dst. final marks the last part. n is the
+	// number of bytes of src that it has used. If Pending reports true, there
+	// is more output for the next call, which gets the rest of src. Otherwise n
+	// is len(src). An error is final.
+	Append(dst, src []byte, final bool, limit int) (out []byte, n int, err error)
+
+	// Pending reports whether the last call has reached its limit.
+	Pending() bool
+
+	// Park releases memory that is needed during a call only. It is called when
+	// the rest of a message has not arrived.
+	Park()
+}
+
+// Compression is a negotiated compression of messages: see NewCompression.
+type Compression interface {
+	// String returns the negotiated extension with its parameters.
+	String() string
+
+	isCompression()
+}
+
+// NewCompression returns c for use with Config.Compression. Compressions of
+// equal codecs are equal. A program that does not call NewCompression contains
+// no code for compressed messages.
+func NewCompression(c Codec) Compression {
+	compressing.once.Do(func() {
+		compressing.threshold = compressionThreshold
+		compressing.send = sendCompressed
+		compressing.writeFragment = writeCompressedFragment
+		compressing.form = compressedForm
+		compressing.receive = receiveCompressed
+		compressing.idle = idleInflating
+		compressing.release = releaseInflating
+		compressing.rule = compressionRule
+	})
+	return compression{c}
+}
+
+// compressing are the functions for compressed messages. They are called by way
+// of these variables only, and nothing else refers to Codec, so that the linker
+// can leave out both. cfg.compression is set.
+var compressing struct {
+	once          sync.Once
+	threshold     func(cfg *SharedConfig) int
+	send          func(e *Endpoint, cfg *SharedConfig, op wire.Opcode, p []byte) error
+	writeFragment func(m *MessageWriter, cfg *SharedConfig, p []byte, first, final bool) error
+	form          func(s *sender, cfg *SharedConfig, m *Prepared) *Prepared
+	receive       func(e *Endpoint, cfg *SharedConfig, now time.Time, b []byte) (ev Event, used int, err error)
+	idle, release func(inflating any)
+	rule          func(err error) *wire.Error
+}
+
+// compression implements Compression.
+type compression struct{ Codec }
+
+func (compression) isCompression() {}
+
+// codecOf returns the Codec of cfg.
+func codecOf(cfg *SharedConfig) Codec { return cfg.compression.(compression).Codec }
+
+// compressionThreshold returns SharedConfig.threshold.
+func compressionThreshold(cfg *SharedConfig) int { return max(codecOf(cfg).Threshold(), 0) }
+
+// noThreshold is SharedConfig.threshold without compression.
+const noThreshold = math.MaxInt
+
+// Compression returns the negotiated extension with its parameters, "" if
+// messages are not compressed.
+func (e *Endpoint) Compression() string {
+	if cfg := e.config(); cfg != nil && cfg.compression != nil {
+		return cfg.compression.String()
+	}
+	return ""
+}

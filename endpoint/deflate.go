@@ -1,0 +1,122 @@
+package endpoint
+
+import (
+	"github.com/fibersock/fibersock/wire"
+)
+
+// This file sends compressed messages (RFC 7692, Section 6.1). A message is
+// compressed under the sender's lock, after all earlier ones: its payload may
+// refer to theirs. If the write fails, nothing more is sent.
+
+// deflatePart is the largest part, in bytes, of a fragment that is compressed
+// at once.
+const deflatePart = 64 << 10
+
+// sendCompressed is Endpoint.Send for a message of at least the threshold.
+func sendCompressed(e *Endpoint, cfg *SharedConfig, op wire.Opcode, p []byte) error {
+	if err := checkMessage(op, p); err != nil {
+		return err
+	}
+	s := &e.sender
+	s.lockForMessage(len(p))
+	defer s.unlock()
+	if err := s.sendErr(); err != nil {
+		return e.closeCause(err)
+	}
+	return e.closeCause(writeCompressed(s, cfg, op, p))
+}
+
+// writeCompressed writes a message, compressed if that makes it smaller. The
+// caller holds mu.
+func writeCompressed(s *sender, cfg *SharedConfig, op wire.Opcode, p []byte) error {
+	buf := assemblies.get()
+	defer assemblies.put(buf)
+	h := wire.Header{Fin: true, Opcode: op}
+	encoded, ok := compressorOf(s, cfg).AppendMessage(buf.bytes, p)
+	if ok {
+		countCompressed(s, 1, len(p), len(encoded))
+		h.RSV, p, buf.bytes = wire.RSV1, encoded, encoded
+	}
+	return s.writeData(h, p, cfg.maxFrame)
+}
+
+// writeCompressedFragment writes a fragment of a compressed message, in parts. first and
+// final mark the ends of the message. The caller holds mu.
+func writeCompressedFragment(m *MessageWriter, cfg *SharedConfig, p []byte, first, final bool) error {
+	s := &m.e.sender
+	if first && final {
+		return writeCompressed(s, cfg, m.opcode, p)
+	}
+	buf := assemblies.get()
+	defer assemblies.put(buf)
+	h := wire.Header{Opcode: wire.Continuation}
+	if first {
+		h.RSV, h.Opcode = wire.RSV1, m.opcode
+	}
+	for {
+		part := p[:min(len(p), deflatePart)]
+		p = p[len(part):]
+		h.Fin = final && len(p) == 0
+		buf.bytes = compressorOf(s, cfg).AppendFragment(buf.bytes[:0], part, h.Fin)
+		messages := 0
+		if h.Fin {
+			messages = 1
+		}
+		countCompressed(s, messages, len(part), len(buf.bytes))
+		if err := s.writeData(h, buf.bytes, cfg.maxFrame); err != nil || len(p) == 0 {
+			return err
+		}
+		s.flushControl()
+		if err := s.sendErr(); err != nil {
+			return err
+		}
+		h.RSV, h.Opcode = 0, wire.Continuation
+	}
+}
+
+// compressedForm returns the compressed form of m, nil if m is sent uncompressed. The
+// caller, which sends it, holds the mu of s.
+func compressedForm(s *sender, cfg *SharedConfig, m *Prepared) *Prepared {
+	form := m.compressed.Load()
+	if form == nil {
+		form = compressPrepared(codecOf(cfg), m)
+		m.compressed.Store(form)
+	}
+	if form.payload == 0 {
+		return nil
+	}
+	if ext := s.ext.Load(); ext != nil && ext.compressor != nil {
+		ext.compressor.(Compressor).AddPlain(m.frame[len(m.frame)-m.payload:])
+	}
+	countCompressed(s, 1, m.payload, form.payload)
+	return form
+}
+
+// compressPrepared returns the compressed form of m, an empty one if there is none.
+func compressPrepared(c Codec, m *Prepared) *Prepared {
+	buf := assemblies.get()
+	defer assemblies.put(buf)
+	encoded, ok := c.AppendShared(buf.bytes, m.frame[len(m.frame)-m.payload:])
+	if !ok {
+		return new(Prepared)
+	}
+	buf.bytes = encoded
+	h := wire.Header{Fin: true, RSV: wire.RSV1, Opcode: wire.Opcode(m.frame[0] &^ finBit)}
+	return newPrepared(h, encoded)
+}
+
+// compressorOf returns the Compressor of s. The caller holds mu.
+func compressorOf(s *sender, cfg *SharedConfig) Compressor {
+	ext := s.ensureExt()
+	if ext.compressor == nil {
+		ext.compressor = codecOf(cfg).NewCompressor()
+	}
+	return ext.compressor.(Compressor)
+}
+
+// countCompressed counts compressed messages, or parts of one.
+func countCompressed(s *sender, messages, decoded, encoded int) {
+	if s.counters != nil {
+		addCompressed(&s.counters.Sent, messages, int64(decoded), int64(encoded))
+	}
+}

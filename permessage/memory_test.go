@@ -1,0 +1,93 @@
+//go:build !race && !lockcheck
+
+package permessage_test
+
+import (
+	"fmt"
+	"io"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fibersock/fibersock/endpoint"
+	"github.com/fibersock/fibersock/permessage"
+	"github.com/fibersock/fibersock/wire"
+)
+
+// heap returns the number of bytes of heap memory in use.
+func heap() int64 {
+	runtime.GC()
+	runtime.GC() // the second one drops the unused buffers of the pools
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+// A connection with compression costs nothing until its first compressed
+// message, and then its windows, as docs/compression.md says (T-B10).
+func TestMemoryOfConnections(t *testing.T) {
+	for _, c := range []struct {
+		deflate *permessage.Deflate
+		most    int64 // bytes, both windows full
+	}{
+		{&permessage.Deflate{WindowBits: 9}, 1280 + states},
+		{&permessage.Deflate{}, 8704 + states},
+		{&permessage.Deflate{WindowBits: 15}, 66<<10 + states},
+		{&permessage.Deflate{Mode: permessage.NoContextTakeover}, states},
+	} {
+		name := fmt.Sprintf("mode %d, %d bits", c.deflate.Mode, c.deflate.WindowBits)
+		answer := c.deflate.Answer(parse(t, "permessage-deflate; client_max_window_bits"))
+		compression, err := c.deflate.Accepted(answer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		offered, err := c.deflate.Answered(answer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var in strings.Builder
+		peer := endpoint.New(&in, endpoint.Config{Role: endpoint.Client, Compression: offered})
+		for n := range 400 {
+			if err := peer.SendText(tick(n)); err != nil {
+				t.Fatal(err)
+			}
+		}
+
+		cfg := endpoint.NewSharedConfig(endpoint.Config{Role: endpoint.Server, Compression: compression})
+		const many = 50
+		before := heap()
+		ends := make([]endpoint.Endpoint, many)
+		for i := range ends {
+			ends[i].Init(io.Discard, cfg)
+		}
+		idle := heap() - before
+		if without := int64(len(ends)) * (200 + 64); idle > without {
+			t.Errorf("%s: an idle endpoint has %d bytes", name, idle/many)
+		}
+		for i := range ends {
+			e := &ends[i]
+			for b := []byte(in.String()); len(b) > 0; {
+				ev, n := e.Receive(time.Time{}, b)
+				b = b[n:]
+				if ev.Kind != endpoint.KindMessage {
+					t.Fatalf("got %+v", ev)
+				}
+				if err := e.Send(wire.Text, ev.Payload); err != nil {
+					t.Fatal(err)
+				}
+			}
+			e.Receive(time.Time{}, nil)
+		}
+		each := (heap() - before - idle) / many
+		t.Logf("%s: %d bytes, limit %d", name, each, c.most)
+		if each > c.most {
+			t.Errorf("%s: a connection costs %d bytes, more than %d", name, each, c.most)
+		}
+		runtime.KeepAlive(ends)
+	}
+}
+
+// states are the bytes beside the windows: the codec and the fields of the
+// endpoint that hold it.
+const states = 768

@@ -1,0 +1,29 @@
+package deflate
+
+// The extra bits of lengths and distances (RFC 1951, Section 3.2.5).
+var (
+	// lengthBase is the least length, in bytes, of the symbols from 257.
+	lengthBase = [29]uint16{
+		3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 15, 17, 19, 23, 27, 31, 35, 43, 51, 59,
+		67, 83, 99, 115, 131, 163, 195, 227, 258,
+	}
+	// lengthExtra is the number of bits added to lengthBase.
+	lengthExtra = [29]uint8{
+		0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3,
+		4, 4, 4, 4, 5, 5, 5, 5, 0,
+	}
+	// distBase is the least distance, in bytes, of the symbols from 0.
+	distBase = [30]uint16{
+		1, 2, 3, 4, 5, 7, 9, 13, 17, 25, 33, 49, 65, 97, 129, 193, 257, 385, 513,
+		769, 1025, 1537, 2049, 3073, 4097, 6145, 8193, 12289, 16385, 24577,
+	}
+	// distExtra is the number of bits added to distBase.
+	distExtra = [30]uint8{
+		0, 0, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8,
+		9, 9, 10, 10, 11, 11, 12, 12, 13, 13,
+	}
+)
+
+// codeOrder is the order in which a dynamic block stores the lengths of its
+// code length code (RFC 1951, Section 3.2.7).
+var codeOrder = [19]uint8{16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15}

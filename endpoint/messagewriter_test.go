@@ -1,6 +1,7 @@
 package endpoint_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"

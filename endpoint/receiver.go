@@ -70,10 +70,14 @@ type message struct {
 	size       int64       // payload bytes of all frames, as declared and checked
 	fragments  int64       // frames
 	assembly   *buffer     // the payload so far; nil if it need not be kept
-	inflating  interface { // an *inflating, of a compressed message; nil before its first payload
-		idle()
-		release()
-	}
+	inflating  inflater    // of a compressed message; nil before its first payload
+}
+
+// inflater is an *inflating. The linker leaves that out of programs without
+// compression.
+type inflater interface {
+	idle()
+	release()
 }
 
 // partials lends partial structs.

@@ -34,18 +34,15 @@ const (
 
 const (
 	litBits  = 10 // index of a literal/length table
-	distBits = 8  // index of a distance table
-	codeBits = 7  // index of the table of the code for code lengths, and its longest code
+	distBits = 8  // index of a distance table; the code for code lengths has maxCodeLengthBits
 
 	// The tables have room for the second tables of any complete code of up to
 	// 15 bits: 1,334 and 402 entries are the most.
 	litTableSize  = 2048
 	distTableSize = 512
 
-	longestCode   = 15
-	decodeLits    = 288 // symbols with a fixed code; 286 and 287 mean nothing
-	decodeDists   = 32  // 30 and 31 mean nothing
-	decodeLengths = 19
+	decodeLits  = 288 // symbols with a fixed code; 286 and 287 mean nothing
+	decodeDists = 32  // 30 and 31 mean nothing
 )
 
 type (
@@ -60,7 +57,7 @@ var constant struct {
 	once        sync.Once
 	litEntries  [decodeLits]uint32
 	distEntries [decodeDists]uint32
-	codeEntries [decodeLengths]uint32
+	codeEntries [codeSymbols]uint32
 	lit         litTable
 	dist        distTable
 	emptyLists  [2 * listKeys]uint16 // tableBuilder.last of empty lists
@@ -140,7 +137,7 @@ type tableBuilder struct {
 
 const (
 	listHeads = decodeLits + decodeDists
-	listKeys  = longestCode + 1
+	listKeys  = maxCodeBits + 1
 )
 
 // begin empties the lists.
@@ -166,7 +163,7 @@ func (b *tableBuilder) build(table []uint32, rootBits uint, key, first uint, ent
 	count := (*[listKeys]uint16)(b.count[key:])
 	heads := (*[listKeys]uint16)(b.next[listHeads+key:])
 	left, longest := 1, 0
-	for n := 1; n <= longestCode; n++ {
+	for n := 1; n <= maxCodeBits; n++ {
 		left = left<<1 - int(count[n])
 		if left < 0 {
 			return codeOverfull

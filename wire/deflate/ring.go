@@ -5,13 +5,14 @@ import (
 	"sync"
 )
 
+// Limits of WindowBits (RFC 7692, Section 7.1.2).
 const (
 	minWindowBits = 8
 	maxWindowBits = 15
-
-	// minRing is the least size, in bytes, of a ring's memory.
-	minRing = 1 << minWindowBits
 )
+
+// minRing is the least size, in bytes, of a ring's memory.
+const minRing = 1 << minWindowBits
 
 // A ring is the latest text of a connection or message. Its memory is a power
 // of two and grows as text arrives.

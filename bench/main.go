@@ -139,6 +139,7 @@ func parse(args []string, progress io.Writer) (*options, error) {
 	peers := set.String("peers", "", "`names` of servers and clients, separated by commas; all by default")
 	scenarios := set.String("scenarios", "", "`names` of scenarios, separated by commas")
 	set.IntVar(&o.Rounds, "rounds", 0, "`number` of rounds of each scenario")
+	set.IntVar(&o.Conns, "conns", 0, "`number` of connections of each scenario, in place of its own")
 	set.StringVar(&o.out, "out", "", "`folder` to write results.json, README.md and charts into")
 	set.StringVar(&o.from, "from", "", "`file` of results to show again, in place of a run")
 	set.StringVar(&o.Before, "before", "", "a `commit` whose server and client of ours take part as well")

@@ -51,6 +51,61 @@ func TestEchoOfCompressedMessage(t *testing.T) {
 	})
 }
 
+// The messages are equal, so that with context takeover the second echo is a
+// reference to the first.
+func TestEchoWithContextTakeover(t *testing.T) {
+	offer := handshake.Extension{Name: "permessage-deflate", Params: []handshake.Param{{Name: "client_max_window_bits"}}}
+	each(t, func(t *testing.T, p peer) {
+		switch {
+		case p.noDeflate:
+			return // as TestEchoOfCompressedMessage finds
+		case p.noTakeover:
+			refuses(t, p.name, "-takeover", "-deflate")
+			return
+		}
+		s := start(t, p.name, "-deflate", "-takeover")
+		c := dial(t, s.Listening, nil, offer)
+		if strings.Contains(c.Extensions, "no_context_takeover") {
+			t.Fatalf("agreed on %q, want %+v", c.Extensions, offer)
+		}
+		payload := make([]byte, 700)
+		for i := range payload {
+			payload[i] = ' ' + byte(i*i*i/7%90)
+		}
+		sent := text(string(deflate(t, payload)))
+		sent.RSV = wire.RSV1
+		var sizes []int
+		for range 2 {
+			c.send(sent)
+			m := c.message()
+			if m.RSV != wire.RSV1 {
+				t.Fatalf("RSV %v, %v, %d bytes", m.RSV, m.Opcode, len(m.Payload))
+			}
+			sizes = append(sizes, len(m.Payload))
+		}
+		if sizes[1] > sizes[0]/2 {
+			t.Errorf("echoes of %v bytes: no context takeover", sizes)
+		}
+	})
+}
+
+func TestWindowBits(t *testing.T) {
+	offer := handshake.Extension{Name: "permessage-deflate", Params: []handshake.Param{{Name: "client_max_window_bits"}}}
+	each(t, func(t *testing.T, p peer) {
+		switch {
+		case p.noDeflate:
+			return // as TestEchoOfCompressedMessage finds
+		case p.noWindowBits:
+			refuses(t, p.name, "-window-bits", "9", "-deflate")
+			return
+		}
+		c := dial(t, start(t, p.name, "-deflate", "-takeover", "-window-bits=9").Listening, nil, offer)
+		if !strings.Contains(c.Extensions, "client_max_window_bits=9") {
+			t.Errorf("agreed on %q", c.Extensions)
+		}
+	})
+}
+
 // tail ends a flushed block and is not sent (Section 7.2.1).
 const tail = "\x00\x00\xff\xff"
 

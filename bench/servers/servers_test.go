@@ -22,6 +22,8 @@ type peer struct {
 	name            string
 	noTLS           bool
 	noDeflate       bool
+	noTakeover      bool // of those with compression
+	noWindowBits    bool // of those with compression
 	reorders        bool // replies of a connection may be reordered
 	splitsFragments bool // each fragment returns as a message
 	blocksAll       bool // a handler that blocks delays every connection
@@ -29,14 +31,14 @@ type peer struct {
 
 func peers() []peer {
 	all := []peer{
-		{name: "gorilla"},
-		{name: "coder"},
-		{name: "gobwas"},
+		{name: "gorilla", noTakeover: true, noWindowBits: true},
+		{name: "coder", noWindowBits: true},
+		{name: "gobwas", noTakeover: true, noWindowBits: true},
 		{name: "gws"},
 		{name: "gws-parallel", reorders: true},
 		{name: "xnet", noDeflate: true, splitsFragments: true},
-		{name: "fasthttp"},
-		{name: "fibersock", noDeflate: true},
+		{name: "fasthttp", noTakeover: true, noWindowBits: true},
+		{name: "fibersock"},
 		{name: "minimal-go", noDeflate: true},
 	}
 	if runtime.GOOS == "linux" {

@@ -32,6 +32,7 @@ type Options struct {
 	MaxMessage int  // bytes; a longer message fails the connection
 	Deflate    bool // negotiate permessage-deflate
 	Takeover   bool // keep its context between messages, where the library can
+	WindowBits int  // of permessage-deflate in both directions, where the library can; 0: its default
 	CheckText  bool // check that text is UTF-8 also where the library does not
 	Parallel   bool // handle messages of a connection in parallel, where the library can
 }

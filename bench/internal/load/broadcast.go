@@ -32,6 +32,9 @@ func Broadcast(ctx context.Context, c Config) (*Result, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
+	if len(c.Payloads) > 0 || c.Takeover {
+		return nil, errTakeover
+	}
 	stampAt := stampPlace(c.Opcode, c.Payload)
 	if stampAt < 0 {
 		return nil, errStamp

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/fibersock/fibersock/wire"
@@ -30,12 +31,14 @@ type Config struct {
 	InFlight  int         // messages that are on their way at once, of each connection, or that not all receivers have yet; default 1; not of Churn
 	Opcode    wire.Opcode // wire.Text or wire.Binary, the default
 	Payload   []byte      // of each message, but for one byte, the stamp: the first ASCII byte of a text, the first byte of a binary message
+	Payloads  [][]byte    // if there are any: the payloads of consecutive messages, over and over, in place of Payload; of one length and without a stamp; not of Broadcast
 	Fragments int         // frames that a message of Echo is sent in; default 1
 
 	Warmup   time.Duration // unmeasured, before Duration and after all connections are open
 	Duration time.Duration // measured
 
 	Deflate     bool    // offer permessage-deflate, which the server must accept, and send messages compressed
+	Takeover    bool    // offer it with context takeover, which the server must accept, and require compressed replies; implies Deflate; not of Broadcast or with Blocking
 	VerifyEvery int     // of each Nth reply on a connection, and the first, every byte is compared; default 64
 	Blocking    float64 // share of an Echo's connections, at least one if not 0, that send the message at which the server's handler sleeps for 1 s
 
@@ -43,6 +46,7 @@ type Config struct {
 	Start   func()        // called when the warm-up is over, nil for none; the load rests meanwhile
 	Stop    func()        // called when the last measured reply is in, nil for none; the load rests meanwhile
 
+	reach      int  // largest distance in a compressed message, in bytes; default the length of a payload
 	goroutines bool // the shell of other systems, for tests
 }
 
@@ -63,6 +67,19 @@ func (c *Config) check() error {
 	case wire.Text, wire.Binary:
 	default:
 		return fmt.Errorf("load: Opcode %v is not that of a data message", c.Opcode)
+	}
+	if len(c.Payloads) > 0 {
+		c.Payload = c.Payloads[0]
+		if slices.ContainsFunc(c.Payloads, func(p []byte) bool { return len(p) != len(c.Payload) }) {
+			return errors.New("load: Payloads have different lengths")
+		}
+	}
+	if c.Takeover && c.Blocking > 0 {
+		return errors.New("load: Takeover and Blocking exclude one another")
+	}
+	c.Deflate = c.Deflate || c.Takeover
+	if c.reach <= 0 {
+		c.reach = max(len(c.Payload), 1)
 	}
 	if c.VerifyEvery <= 0 {
 		c.VerifyEvery = defaultVerifyEvery
@@ -93,5 +110,7 @@ type Result struct {
 	// else that of this process; 0 if it is unknown.
 	ClientCPU, ClientUser, ClientSystem time.Duration
 }
+
+var errTakeover = errors.New("load: Broadcast has neither Payloads nor Takeover")
 
 var errStamp = errors.New("load: Broadcast needs a Payload with a byte that can be changed: not empty, and a text with an ASCII byte")

@@ -46,6 +46,10 @@ func TestEveryReplyOfARightServerIsRight(t *testing.T) {
 		{"fragments", Config{Payload: pattern(1000), Fragments: 7, InFlight: 2}},
 		{"more fragments than bytes", Config{Payload: pattern(2), Fragments: 4}},
 		{"compressed", Config{Payload: Text(3000), Opcode: wire.Text, Deflate: true, InFlight: 4, VerifyEvery: 2}},
+		{"different texts", Config{Payloads: texts(3, 200), Opcode: wire.Text, VerifyEvery: 1}},
+		{"with takeover", Config{Payloads: texts(7, 3000), Opcode: wire.Text, Takeover: true, InFlight: 4, VerifyEvery: 1}},
+		{"with takeover, few verified", Config{Payloads: texts(65, 1000), Opcode: wire.Text, Takeover: true, VerifyEvery: 64}},
+		{"with takeover, longer than the window", Config{Payload: Text(40_000), Opcode: wire.Text, Takeover: true, VerifyEvery: 1, reach: 4096}},
 		{"compressed fragments", Config{Payload: pattern(100), Deflate: true, Fragments: 3, VerifyEvery: 1}},
 	}
 	for _, test := range tests {
@@ -64,6 +68,9 @@ func checkEcho(t *testing.T, s *server, c Config) {
 	t.Helper()
 	var hooks []string
 	c.Addr = s.serve(t, nil)
+	if len(c.Payloads) > 0 {
+		c.Payload = c.Payloads[0]
+	}
 	c.Warmup, c.Duration = 10*time.Millisecond, 40*time.Millisecond
 	c.Start = func() { hooks = append(hooks, "start") }
 	c.Stop = func() { hooks = append(hooks, "stop") }

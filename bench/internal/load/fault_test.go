@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/fibersock/fibersock/wire"
 )
 
 const broken = 5 // the number of the message that a broken server answers wrongly
@@ -260,6 +262,29 @@ func TestWrongCompressedReply(t *testing.T) {
 	}
 }
 
+func TestWrongReplyWithContextTakeover(t *testing.T) {
+	tests := []struct {
+		name string
+		do   func(*serverConn, message) bool
+		want string
+	}{
+		{"changed byte", sends(func(c *serverConn, m message) { c.frame(m.first, changed(m.payload, 17)) }), "expected byte 17 of"},
+		{"not compressed", sends(func(c *serverConn, m message) { c.frame(m.first&^rsv1Bit, m.payload) }), "that is not compressed"},
+		{"refers to a message that was not sent", sends(func(c *serverConn, m message) {
+			c.compress(m.payload)
+			c.frame(m.first, m.payload)
+		}), "expected byte 5 of"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			_, err := Echo(t.Context(), Config{
+				Addr: on(test.do).serve(t, nil), Payloads: texts(5, 400), Opcode: wire.Text, Takeover: true, VerifyEvery: 1, Duration: 2 * time.Second,
+			})
+			checkFault(t, err, test.want)
+		})
+	}
+}
+
 func TestWrongClosingHandshake(t *testing.T) {
 	tests := []struct {
 		name    string
@@ -333,6 +358,50 @@ func TestCompressionMustBeAgreedAsOffered(t *testing.T) {
 		_, err := Echo(t.Context(), Config{Addr: s.serve(t, nil), Deflate: true, Duration: time.Millisecond})
 		if err == nil || !strings.Contains(err.Error(), "expected permessage-deflate with server_no_context_takeover, as offered") {
 			t.Errorf("without %q: %v", old, err)
+		}
+	}
+}
+
+func TestContextTakeoverMustBeAgreedAsOffered(t *testing.T) {
+	const want = "expected permessage-deflate with context takeover in both directions, as offered"
+	for answer, want := range map[string]string{
+		"":                                want,
+		"; server_no_context_takeover":    want,
+		"; client_no_context_takeover":    want,
+		"; client_max_window_bits=12, x":  want,
+		"; =":                             want,
+		"; client_max_window_bits=8":      "expected a client_max_window_bits that allows distances of 400 bytes",
+		"; client_max_window_bits=16":     "expected a client_max_window_bits that allows distances of 400 bytes",
+		"; client_max_window_bits":        "expected a client_max_window_bits that allows distances of 400 bytes",
+		"; client_max_window_bits=9":      "",
+		"; server_max_window_bits=9":      "",
+		"; client_max_window_bits=\"12\"": "",
+	} {
+		s := &server{accept: func(r *http.Request) string {
+			if answer == "" {
+				r.Header.Del("Sec-WebSocket-Extensions")
+			}
+			return strings.Replace(rightResponse(r), "; client_max_window_bits=12", answer, 1)
+		}}
+		_, err := Echo(t.Context(), Config{Addr: s.serve(t, nil), Payloads: texts(2, 400), Takeover: true, Duration: time.Millisecond})
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%q: %v, want %q", answer, err, want)
+		}
+	}
+}
+
+func TestConfigsThatExcludeOneAnother(t *testing.T) {
+	for _, c := range []Config{
+		{Payloads: [][]byte{{1}, {1, 2}}},
+		{Takeover: true, Blocking: 0.5},
+	} {
+		if _, err := Echo(t.Context(), c); err == nil {
+			t.Errorf("echoed with %+v", c)
+		}
+	}
+	for _, c := range []Config{{Payloads: texts(2, 9)}, {Payload: pattern(9), Takeover: true}} {
+		if _, err := Broadcast(t.Context(), c); err != errTakeover {
+			t.Errorf("%v, want %v", err, errTakeover)
 		}
 	}
 }

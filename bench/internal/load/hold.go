@@ -13,6 +13,10 @@ import (
 const (
 	holders     = 16 // goroutines that open, verify and close connections
 	holdPayload = "still here?"
+
+	// holdReach is the largest distance in a compressed message, in bytes, so that
+	// the server may limit the client's window to 9 bits.
+	holdReach = 512
 )
 
 // Held is a set of idle connections. It has no goroutines; only Verify reads.
@@ -36,14 +40,19 @@ func (silent) replied(*session, int, time.Duration) {}
 func (silent) ended(*session, time.Duration)        {}
 func (silent) tick(time.Duration)                   {}
 
-// Hold opens connections and has their opening handshakes. After that they are idle. The error is a *Fault or ctx's cause.
+// Hold opens connections and has their opening handshakes. After that they are idle. Each Verify sends the next of
+// c.Payloads, compressed with c.Deflate; without any a short text that is not compressed.
+// The error is a *Fault or ctx's cause.
 func Hold(ctx context.Context, c Config) (*Held, error) {
-	c.Opcode, c.Payload, c.VerifyEvery = wire.Text, []byte(holdPayload), 1
+	c.Opcode, c.Payload, c.VerifyEvery, c.reach = wire.Text, []byte(holdPayload), 1, holdReach
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	plain := Config{Opcode: c.Opcode, Payload: c.Payload, Fragments: 1, InFlight: 1, Conns: 1}
-	s := newScript(plain, 0)
+	sent := Config{Opcode: c.Opcode, Payload: c.Payload, Payloads: c.Payloads, Fragments: 1, InFlight: 1, Conns: 1, reach: c.reach}
+	if len(c.Payloads) > 0 {
+		sent.Deflate, sent.Takeover = c.Deflate, c.Takeover
+	}
+	s := newScript(sent, 0)
 	s.deflate = c.Deflate
 	h := new(Held)
 	for i := range holders {

@@ -220,14 +220,20 @@ func TestFaultInAnyLifeEndsTheChurn(t *testing.T) {
 func TestHeldConnectionsAreIdleAndAlive(t *testing.T) {
 	forServer, forClient := selfSigned(t)
 	tests := []struct {
-		name    string
-		tls     bool
-		deflate bool
-	}{{"plain", false, false}, {"TLS", true, false}, {"compression agreed", false, true}}
+		name   string
+		tls    bool
+		config Config
+	}{
+		{"plain", false, Config{}},
+		{"TLS", true, Config{}},
+		{"compression agreed", false, Config{Deflate: true}},
+		{"texts with takeover", false, Config{Payloads: texts(2, 4096), Takeover: true}},
+	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			s := new(server)
-			c := Config{Conns: 40, Deflate: test.deflate}
+			c := test.config
+			c.Conns = 40
 			if test.tls {
 				c.Addr, c.TLS = s.serve(t, forServer), forClient
 			} else {

@@ -61,7 +61,7 @@ func (s *script) wanted() string {
 // front of p and returns their length. frame handles everything else.
 func (s *session) wholeReplies(p []byte) (used int, err error) {
 	header, size := s.script.header, len(s.script.payload)
-	if s.state != opened || s.joining || s.in.begun() {
+	if s.state != opened || s.joining || s.script.takeover || s.in.begun() {
 		return 0, nil
 	}
 	for {
@@ -159,6 +159,8 @@ func (s *session) beginData() error {
 		return s.fault("a continuation frame", frame()+in.afterFragments())
 	case !m.begun && h.Opcode != s.script.opcode:
 		return s.fault(s.script.wanted(), frame())
+	case !m.begun && s.script.takeover && h.RSV != wire.RSV1:
+		return s.fault(s.script.wanted()+", compressed", frame()+" that is not compressed")
 	}
 	if !m.begun {
 		m.begun, m.got = true, 0
@@ -287,7 +289,7 @@ func (s *session) endMessage() error {
 
 func (s *session) compareInflated() error {
 	size := len(s.script.payload)
-	payload, err := s.run.inflater.inflate(s.in.collected, size)
+	payload, err := s.run.inflater.inflate(s.in.collected, s.history(), size)
 	switch {
 	case err != nil:
 		f := s.fault(s.script.wanted()+", compressed", err.Error())
@@ -297,6 +299,21 @@ func (s *session) compareInflated() error {
 		return s.fault(s.script.wanted()+", compressed", fmt.Sprintf("%d bytes or more after inflating", len(payload)))
 	}
 	return s.compare(payload, 0)
+}
+
+// history returns the text that a compressed reply may refer to: nothing without
+// context takeover, else the end of the earlier replies, which were all
+// compressed. It is valid until the next call.
+func (s *session) history() []byte {
+	if !s.script.takeover {
+		return nil
+	}
+	f, size, n := &s.run.inflater, max(len(s.script.payload), 1), s.script.variants
+	f.history = f.history[:0]
+	for back := min(s.received, int64((maxWindow+size-1)/size)); back > 0; back-- {
+		f.history = append(f.history, s.script.variant(int((s.received-back)%int64(n)))...)
+	}
+	return f.history[max(len(f.history)-maxWindow, 0):]
 }
 
 // countReply ends a right reply.

@@ -44,7 +44,7 @@ func newRun(c Config, load scenario, s *script) *run {
 	r := &run{Config: c, load: load, sessions: make([]session, conns), left: conns, begun: time.Now()}
 	r.result.Latency = new(Histogram)
 	for i := range r.upgrades {
-		r.upgrades[i] = newUpgrade(c.Addr, c.Path, c.Deflate)
+		r.upgrades[i] = newUpgrade(c)
 	}
 	times := make([]time.Duration, conns*inFlight)
 	for i := range r.sessions {

@@ -18,14 +18,17 @@ const (
 	minVariants  = 3 // fewer would not distinguish a message from the one after the next
 )
 
-// script is the messages that a connection sends, over and over: variants of one payload that differ in the stamp.
-// It does not change once built and is shared by the sessions.
+// script is the messages that a connection sends, over and over: variants of one payload that differ in the stamp, or different
+// payloads of one length. It does not change once built and is shared by the sessions.
 type script struct {
 	opcode   wire.Opcode
-	payload  []byte
-	stampAt  int // place of the stamp in payload; -1: none, and then there is one variant only
+	payload  []byte   // a payload without its stamp
+	payloads [][]byte // of the variants, if they differ in more than the stamp
+	stampAt  int      // place of the stamp in payload; -1: none, and then there is one variant only, or payloads
 	variants int
 	deflate  bool
+	takeover bool    // replies are compressed and may refer to earlier ones
+	reach    int     // largest distance in a compressed message
 	rings    []*ring // the same messages under different masking-keys
 	header   []byte  // of a reply that has one frame and is not compressed
 }
@@ -47,9 +50,15 @@ func stampPlace(opcode wire.Opcode, payload []byte) int {
 
 // newScript returns the script for c's connections, with the stamp at a place of the payload.
 func newScript(c Config, stampAt int) *script {
-	s := &script{opcode: c.Opcode, payload: c.Payload, stampAt: stampAt, deflate: c.Deflate, variants: 1}
+	s := &script{
+		opcode: c.Opcode, payload: c.Payload, payloads: c.Payloads, stampAt: stampAt, variants: 1,
+		deflate: c.Deflate, takeover: c.Takeover, reach: c.reach,
+	}
 	size := len(c.Payload) + 14*c.Fragments
-	if s.stampAt >= 0 {
+	switch {
+	case len(s.payloads) > 0:
+		s.stampAt, s.variants = -1, len(s.payloads)
+	case s.stampAt >= 0:
 		s.variants = min(max(maxRingBytes/size, minVariants), len(stamps))
 	}
 	count := s.variants - 1 + min(c.InFlight, max(maxRingBytes/size, 1))
@@ -77,7 +86,7 @@ func (s *script) appendMessage(b []byte, variant, fragments int, key [4]byte) []
 	payload := s.variant(variant)
 	h := wire.Header{Opcode: s.opcode}
 	if s.deflate {
-		payload, h.RSV = compress(payload), wire.RSV1
+		payload, h.RSV = compress(payload, s.reach), wire.RSV1
 	}
 	for i := range fragments {
 		from, to := len(payload)*i/fragments, len(payload)*(i+1)/fragments
@@ -88,8 +97,11 @@ func (s *script) appendMessage(b []byte, variant, fragments int, key [4]byte) []
 	return b
 }
 
-// variant returns a copy of the payload with its stamp.
+// variant returns the payload of a variant, which must not be changed.
 func (s *script) variant(i int) []byte {
+	if len(s.payloads) > 0 {
+		return s.payloads[i]
+	}
 	payload := bytes.Clone(s.payload)
 	if s.stampAt >= 0 {
 		payload[s.stampAt] = stamps[i]
@@ -101,6 +113,9 @@ func (s *script) variant(i int) []byte {
 // the first wrong byte in the payload, -1 without one. at+len(p) is at most the
 // payload's length.
 func (s *script) differs(p []byte, at, variant int) int {
+	if len(s.payloads) > 0 {
+		return firstDifference(p, s.payloads[variant][at:at+len(p)], at)
+	}
 	want := s.payload[at : at+len(p)]
 	stamp := s.stampAt - at
 	if stamp < 0 || stamp >= len(p) {
@@ -128,7 +143,10 @@ func firstDifference(p, want []byte, at int) int {
 
 // byteAt is the byte of a variant at a place.
 func (s *script) byteAt(place, variant int) byte {
-	if place == s.stampAt {
+	switch {
+	case len(s.payloads) > 0:
+		return s.payloads[variant][place]
+	case place == s.stampAt:
 		return stamps[variant]
 	}
 	return s.payload[place]

@@ -37,6 +37,8 @@ type serverConn struct {
 	unread     []byte // of frames
 	write      sync.Mutex
 	deflate    bool
+	deflater   *flate.Writer // with context takeover; else nil
+	deflated   bytes.Buffer  // its output
 	fragmented bool
 }
 
@@ -96,7 +98,11 @@ func (s *server) converse(conn net.Conn) {
 	if err != nil {
 		return
 	}
-	c.deflate = strings.Contains(r.Header.Get("Sec-WebSocket-Extensions"), "permessage-deflate")
+	offer := r.Header.Get("Sec-WebSocket-Extensions")
+	c.deflate = strings.Contains(offer, "permessage-deflate")
+	if c.deflate && !strings.Contains(offer, "server_no_context_takeover") {
+		c.deflater, _ = flate.NewWriter(&c.deflated, flate.BestSpeed)
+	}
 	accept := rightResponse
 	if s.accept != nil {
 		accept = s.accept
@@ -116,8 +122,11 @@ func (s *server) converse(conn net.Conn) {
 
 // rightResponse is the server's opening handshake (RFC 6455, Section 4.2.2, item 5).
 func rightResponse(r *http.Request) string {
-	extensions := ""
-	if strings.Contains(r.Header.Get("Sec-WebSocket-Extensions"), "permessage-deflate") {
+	extensions, offer := "", r.Header.Get("Sec-WebSocket-Extensions")
+	switch {
+	case strings.Contains(offer, "client_max_window_bits"):
+		extensions = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits=12\r\n"
+	case strings.Contains(offer, "permessage-deflate"):
 		extensions = "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover\r\n"
 	}
 	return fmt.Sprintf("HTTP/1.1 101 Switching Protocols\r\nupgrade: WebSocket\r\nConnection: upgrade\r\n%sSec-WebSocket-Accept: %s\r\n\r\n",
@@ -207,12 +216,32 @@ func appendHeader(b []byte, first byte, length int) []byte {
 
 // frame sends a frame as a server must; a payload for which RSV1 is set is compressed.
 func (c *serverConn) frame(first byte, payload []byte) {
-	if first&rsv1Bit != 0 {
-		payload = compress(payload)
-	}
 	c.write.Lock()
 	defer c.write.Unlock()
+	switch {
+	case first&rsv1Bit != 0 && c.deflater != nil:
+		payload = c.compress(payload)
+	case first&rsv1Bit != 0:
+		payload = compress(payload, maxWindow)
+	}
 	c.Write(append(appendHeader(nil, first, len(payload)), payload...))
+}
+
+// compress compresses a message with context takeover. The result is valid until
+// the next call.
+func (c *serverConn) compress(payload []byte) []byte {
+	c.deflated.Reset()
+	c.deflater.Write(payload)
+	c.deflater.Flush()
+	return bytes.TrimSuffix(c.deflated.Bytes(), []byte(tail))
+}
+
+// texts returns n different texts of size bytes.
+func texts(n, size int) (list [][]byte) {
+	for i := range n {
+		list = append(list, bytes.Repeat(fmt.Appendf(nil, "text %d of %d. ", i, n), size)[:size])
+	}
+	return list
 }
 
 // broadcast sends a frame to all.

@@ -23,6 +23,7 @@ type Options struct {
 	Peers      []string  // names of servers and clients; all if empty
 	Scenarios  []string  // names; those of Mode if empty
 	Rounds     int       // of each scenario; those of Mode if 0
+	Conns      int       // of each scenario; its own if 0
 	Root       string    // the folder of the module bench
 	Progress   io.Writer // for progress output
 	Before     string    // a commit, whose server and client of ours take part as well; none if empty
@@ -143,6 +144,9 @@ func choosePlans(o Options) ([]plan, error) {
 	left := slices.Clone(o.Scenarios)
 	for _, s := range scenarios {
 		p, ok := planned(s, o.Mode, o.Rounds)
+		if o.Conns > 0 && p.kind != client {
+			p.conns = o.Conns
+		}
 		if len(o.Scenarios) > 0 {
 			ok = slices.Contains(o.Scenarios, s.name)
 			p.rounds = max(p.rounds, 1)

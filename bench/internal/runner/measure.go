@@ -58,6 +58,12 @@ func (b *Bench) startServer(ctx context.Context, p plan, peer *peer) (*process, 
 	if p.deflate {
 		args = append(args, "-deflate")
 	}
+	if p.takeover {
+		args = append(args, "-takeover")
+	}
+	if p.windowBits > 0 {
+		args = append(args, fmt.Sprintf("-window-bits=%d", p.windowBits))
+	}
 	if p.kind == broadcast {
 		args = append(args, "-broadcast")
 	}
@@ -133,7 +139,7 @@ func (m *measurement) move(ctx context.Context, b *Bench, p plan) error {
 func (b *Bench) load(ctx context.Context, p plan, m *measurement) (*load.Result, error) {
 	c := load.Config{
 		Addr: m.server.hello.Listening, TLS: b.tlsConfig(p), Conns: p.conns, InFlight: p.inFlight, Payload: p.payload(), Fragments: p.fragments,
-		Warmup: p.warmup, Duration: p.duration, Deflate: p.deflate, Blocking: p.blocking, Start: m.begin, Stop: m.finish,
+		Payloads: p.payloads(), Warmup: p.warmup, Duration: p.duration, Deflate: p.deflate, Takeover: p.takeover, Blocking: p.blocking, Start: m.begin, Stop: m.finish,
 	}
 	if p.text {
 		c.Opcode = wire.Text
@@ -198,7 +204,8 @@ func (m *measurement) atTheEnd() {
 	m.processorTime(state.UserTime(), state.SystemTime())
 }
 
-// hold measures the memory of idle connections. Each has had one message echoed, so that nothing is left to be set up later.
+// hold measures the memory of idle connections. Each has had one message echoed, or all of p's different ones, so that nothing is
+// left to be set up later.
 func (m *measurement) hold(ctx context.Context, p plan, config *tls.Config) error {
 	few, err := m.open(ctx, p, config, settled)
 	if err != nil {
@@ -231,13 +238,17 @@ func (m *measurement) hold(ctx context.Context, p plan, config *tls.Config) erro
 }
 
 func (m *measurement) open(ctx context.Context, p plan, config *tls.Config, n int) (*load.Held, error) {
-	held, err := load.Hold(ctx, load.Config{Addr: m.server.hello.Listening, TLS: config, Conns: n, Deflate: p.deflate})
+	held, err := load.Hold(ctx, load.Config{
+		Addr: m.server.hello.Listening, TLS: config, Conns: n, Payloads: p.payloads(), Deflate: p.deflate, Takeover: p.takeover,
+	})
 	if err != nil {
 		return nil, err
 	}
-	if err := held.Verify(ctx); err != nil {
-		held.Close()
-		return nil, err
+	for range max(p.texts, 1) {
+		if err := held.Verify(ctx); err != nil {
+			held.Close()
+			return nil, err
+		}
 	}
 	return held, nil
 }
@@ -267,7 +278,7 @@ func micros(d time.Duration) float64 { return float64(d) / float64(time.Microsec
 func (p plan) payload() []byte {
 	switch {
 	case p.deflate:
-		return records(p.size)
+		return records(0, p.size)
 	case p.text:
 		return load.Text(p.size)
 	}
@@ -281,10 +292,23 @@ func (p plan) payload() []byte {
 	return b
 }
 
-// records returns size bytes of JSON with the repetition that such messages have.
-func records(size int) []byte {
+// payloads returns the different payloads of p, none if there is one only. No
+// record is in two of them.
+func (p plan) payloads() (list [][]byte) {
+	for i := range p.texts {
+		list = append(list, records(i*p.size/minRecord, p.size))
+	}
+	return list
+}
+
+// minRecord is less than the size of a record, in bytes.
+const minRecord = 64
+
+// records returns size bytes of JSON with the repetition that such messages
+// have, from a record on.
+func records(from, size int) []byte {
 	b := []byte(`[`)
-	for i := 0; len(b) < size; i++ {
+	for i := from; len(b) < size; i++ {
 		b = fmt.Appendf(b, `{"id":%d,"user":"user-%d","active":%t,"score":%d.%02d,"tags":["blue","fast"]},`, 1000+i*37, i*i%97, i%3 == 0, i*7919%1000, i*31%100)
 	}
 	return slices.Clip(b[:size])

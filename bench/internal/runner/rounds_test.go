@@ -76,7 +76,7 @@ func TestFaultsOfServersAreShown(t *testing.T) {
 		failed, absent string // a part of the reason
 	}{
 		{peer: "liar", plan: tiny("wrong bytes"), failed: "expected byte 0"},
-		{peer: "shortens", plan: tiny("wrong length"), failed: "expected a Binary message of 16 bytes"},
+		{peer: "shortens", plan: tiny("wrong length"), failed: "expected a binary message of 16 bytes"},
 		{peer: "panics", plan: tiny("crash"), failed: "exit status 2; its last words: out of ideas"},
 		{peer: "mute", plan: tiny("ends at once"), absent: "the process ended: exit status 0"},
 		{peer: "babbles", plan: tiny("no JSON"), absent: `"welcome to my server"`},

@@ -28,6 +28,9 @@ type scenario struct {
 	fragments   int // frames of a message
 	text        bool
 	deflate     bool
+	takeover    bool // deflate keeps its context
+	windowBits  int  // of deflate; 0: the peer's default
+	texts       int  // different payloads of deflate; 0: one
 	tls         bool
 	allCPUs     bool    // the server runs on all processors, and so does the load
 	blocking    float64 // share of connections with a sleeping handler
@@ -64,12 +67,26 @@ var scenarios = []scenario{
 	{name: "broadcast-1000", title: "Broadcast to 1,000, 125 B", kind: broadcast, conns: 1000, inFlight: 1, size: 125, quick: always},
 	{name: "churn", title: "Connect, echo, close", kind: churn, conns: 32, inFlight: 1, size: 125, quick: always},
 	{name: "deflate-1k", title: "permessage-deflate, 1 KiB JSON", conns: 100, inFlight: 1, size: 1 << 10, text: true, deflate: true, quick: once},
+	{name: "deflate-1k-takeover", title: "permessage-deflate with takeover, 1 KiB JSON", conns: 100, inFlight: 1, size: 1 << 10, text: true, deflate: true, takeover: true, texts: 65, quick: onlyFull},
 	{name: "tls-125", title: "Echo over TLS, 125 B", conns: 100, inFlight: 1, size: 125, tls: true, quick: onlyFull},
 	{name: "all-processors", title: "All processors for both, 125 B", conns: 1000, inFlight: 1, size: 125, allCPUs: true, quick: onlyFull},
 	{name: "idle", title: "Idle connections", kind: idle, conns: 10000, quick: once},
 	{name: "idle-tls", title: "Idle connections over TLS", kind: idle, conns: 10000, tls: true, quick: quickRun{rounds: 1, conns: 1000}},
+	idleDeflate("idle-deflate", "Idle connections with full windows", 0),
+	idleDeflate("idle-deflate-9", "Idle connections with full windows, 9 bits", 9),
+	idleDeflate("idle-deflate-12", "Idle connections with full windows, 12 bits", 12),
+	idleDeflate("idle-deflate-15", "Idle connections with full windows, 15 bits", 15),
 	{name: "client-125", title: "Client, 125 B", kind: client, conns: 1, inFlight: 1, size: 125, quick: always},
 	{name: "client-16k", title: "Client, 16 KiB", kind: client, conns: 1, inFlight: 1, size: 16 << 10, quick: onlyFull},
+}
+
+// idleDeflate is a scenario of connections on which both sides have sent 48 KiB
+// of compressed text, more than any window.
+func idleDeflate(name, title string, bits int) scenario {
+	return scenario{
+		name: name, title: title, kind: idle, conns: 1000, size: 4 << 10, texts: 12,
+		text: true, deflate: true, takeover: true, windowBits: bits, quick: onlyFull,
+	}
 }
 
 // Modes.
@@ -117,7 +134,8 @@ func (p plan) estimate() time.Duration {
 	}
 	opening := 150*time.Millisecond + time.Duration(p.conns)*each
 	if p.kind == idle {
-		return opening + 300*time.Millisecond
+		exchange := time.Duration(p.conns*p.texts) * 60 * time.Microsecond
+		return opening + exchange + 300*time.Millisecond
 	}
 	return opening + p.warmup + p.duration
 }
@@ -157,7 +175,8 @@ func (p plan) detail() string {
 	case churn:
 		return fmt.Sprintf("%d at a time connect, have the opening handshake, one message of %s echoed, the closing handshake and the end of TCP, and begin anew. That is a cycle.", p.conns, bytesOf(p.size))
 	case idle:
-		return fmt.Sprintf("Resident memory of the server's process per connection, for %s%s connections. Each has had one message echoed and is silent since, and the collector has run.", grouped(p.conns), ternary(p.tls, " TLS", ""))
+		return fmt.Sprintf("Resident memory of the server's process per connection, for %s%s connections. Each has had %s echoed and is silent since, and the collector has run.%s",
+			grouped(p.conns), ternary(p.tls, " TLS", ""), ternary(p.deflate, fmt.Sprintf("%s of JSON in %d texts, compressed with context takeover,", bytesOf(p.size*p.texts), p.texts), "one message"), p.windows())
 	case client:
 		return fmt.Sprintf("One connection of the library's client to the same minimal server for all; %s there and back, one after the other. The processor time is that of the client's process.", p.messages())
 	}
@@ -169,6 +188,7 @@ func (p plan) detail() string {
 		text += ", over TLS"
 	}
 	text += "."
+	text += p.windows()
 	if p.blocking > 0 {
 		text += fmt.Sprintf(" On %d of the connections each message makes the handler sleep for a second; the latencies are those of the others.", blocked(p))
 	}
@@ -178,8 +198,24 @@ func (p plan) detail() string {
 	return text
 }
 
+// windows describes the extension with context takeover as it is offered.
+func (p plan) windows() string {
+	if !p.takeover {
+		return ""
+	}
+	text := " The offer is that of browsers, permessage-deflate; client_max_window_bits, so that the server may limit both windows: "
+	if p.windowBits > 0 {
+		text += fmt.Sprintf("here to %d bits.", p.windowBits)
+	} else {
+		text += "here each has its default."
+	}
+	return text + " The messages sent refer to no earlier ones, the replies may."
+}
+
 func (p plan) messages() string {
 	switch {
+	case p.takeover:
+		return fmt.Sprintf("texts of %s of JSON, %d different ones in turn, compressed with context takeover", bytesOf(p.size), p.texts)
 	case p.deflate:
 		return "texts of " + bytesOf(p.size) + " of JSON, compressed without context takeover"
 	case p.text:

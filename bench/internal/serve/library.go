@@ -9,7 +9,10 @@ import (
 // Library returns the Peer.Serve of a wrapped library: it echoes, or broadcasts.
 func Library(l peers.Library, parallel bool) func(net.Listener, Options) error {
 	return func(ln net.Listener, o Options) error {
-		return l.Serve(ln, peers.Options{MaxMessage: o.MaxMessage, Deflate: o.Deflate, Parallel: parallel}, Handler(l, o))
+		options := peers.Options{
+			MaxMessage: o.MaxMessage, Deflate: o.Deflate, Takeover: o.Takeover, WindowBits: o.WindowBits, Parallel: parallel,
+		}
+		return l.Serve(ln, options, Handler(l, o))
 	}
 }
 

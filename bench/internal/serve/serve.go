@@ -24,7 +24,7 @@ type Peer struct {
 	Notes  string // the configuration, in few words
 
 	// The reasons why the peer does not support a flag; empty if it does.
-	NoTLS, NoDeflate, NoBroadcast string
+	NoTLS, NoDeflate, NoTakeover, NoWindowBits, NoBroadcast string
 
 	// Serve serves the connections of ln, and returns only with an error.
 	Serve func(ln net.Listener, o Options) error
@@ -33,7 +33,9 @@ type Peer struct {
 // Options are the flags of a server.
 type Options struct {
 	MaxMessage int  // bytes; longer messages are refused
-	Deflate    bool // accept permessage-deflate, without context takeover
+	Deflate    bool // accept permessage-deflate, without context takeover unless Takeover is set
+	Takeover   bool // accept context takeover in both directions
+	WindowBits int  // of permessage-deflate in both directions; 0: the library's default
 	Broadcast  bool // send each message to all connections, the sender's included
 }
 
@@ -101,6 +103,8 @@ func parse(p Peer, args []string) (*flags, error) {
 	set.StringVar(&f.key, "key", "", "PEM `file` with the certificate's key")
 	set.StringVar(&f.cpus, "cpus", "", "`list` of processors to run on, such as 0 or 0,2-3")
 	set.BoolVar(&f.Deflate, "deflate", false, "accept permessage-deflate, without context takeover")
+	set.BoolVar(&f.Takeover, "takeover", false, "with -deflate: accept context takeover")
+	set.IntVar(&f.WindowBits, "window-bits", 0, "with -deflate: `bits` of both windows, 9 to 15; 0: the library's default")
 	set.BoolVar(&f.Broadcast, "broadcast", false, "send each message to all connections")
 	set.IntVar(&f.MaxMessage, "max-message", 32<<20, "`bytes` of the longest message")
 	if err := set.Parse(args); err != nil {
@@ -112,6 +116,8 @@ func parse(p Peer, args []string) (*flags, error) {
 	return f, errors.Join(
 		unsupported(f.cert != "", "-cert", p.NoTLS),
 		unsupported(f.Deflate, "-deflate", p.NoDeflate),
+		unsupported(f.Takeover, "-takeover", p.NoTakeover),
+		unsupported(f.WindowBits != 0, "-window-bits", p.NoWindowBits),
 		unsupported(f.Broadcast, "-broadcast", p.NoBroadcast),
 	)
 }

@@ -8,10 +8,11 @@ import (
 
 func main() {
 	serve.Main(serve.Peer{
-		Name:   "coder",
-		Module: coder.Library.Module,
-		Loop:   "goroutines",
-		Notes:  "net/http; Reader into a reused buffer, Write, with a context that does not end; broadcast: a loop of Write",
-		Serve:  serve.Library(coder.Library, false),
+		Name:         "coder",
+		Module:       coder.Library.Module,
+		Loop:         "goroutines",
+		Notes:        "net/http; Reader into a reused buffer, Write, with a context that does not end; broadcast: a loop of Write",
+		NoWindowBits: "the library's window has 15 bits always",
+		Serve:        serve.Library(coder.Library, false),
 	})
 }

@@ -20,7 +20,9 @@ func main() {
 		Loop:   "goroutines",
 		Notes: "fasthttp " + serve.Version("github.com/valyala/fasthttp") +
 			"; default buffers, 4 KiB each; NextReader into a reused buffer, WriteMessage; broadcast: PreparedMessage",
-		Serve: serve.Library(peers.Library{Serve: run, Prepare: gorilla.Prepare(websocket.NewPreparedMessage)}, false),
+		NoTakeover:   "the library has no context takeover",
+		NoWindowBits: "the library's window has 15 bits always",
+		Serve:        serve.Library(peers.Library{Serve: run, Prepare: gorilla.Prepare(websocket.NewPreparedMessage)}, false),
 	})
 }
 

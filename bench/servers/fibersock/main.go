@@ -5,19 +5,19 @@ import (
 	"net"
 
 	"github.com/fibersock/fibersock/bench/internal/serve"
+	"github.com/fibersock/fibersock/permessage"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )
 
 func main() {
 	serve.Main(serve.Peer{
-		Name:      "fibersock",
-		Module:    "github.com/fibersock/fibersock",
-		UTF8:      true,
-		Loop:      loop,
-		Notes:     "Handler.Message and Send; defaults, heartbeat included; broadcast: Server.Broadcast",
-		NoDeflate: "package server has no permessage-deflate",
-		Serve:     run,
+		Name:   "fibersock",
+		Module: "github.com/fibersock/fibersock",
+		UTF8:   true,
+		Loop:   loop,
+		Notes:  "Handler.Message and Send; defaults, heartbeat included; broadcast: Server.Broadcast",
+		Serve:  run,
 	})
 }
 
@@ -28,6 +28,9 @@ func run(ln net.Listener, o serve.Options) error {
 		Limits:     server.Limits{Message: int64(o.MaxMessage)},
 		MaxBacklog: 64 << 20,
 	}
+	if o.Deflate {
+		s.Compression = compression(o)
+	}
 	s.Handler.Message = func(c *server.Conn, op wire.Opcode, p []byte) {
 		serve.BlockIfAsked(op == wire.Binary, p)
 		if o.Broadcast {
@@ -37,4 +40,14 @@ func run(ln net.Listener, o serve.Options) error {
 		_ = c.Send(op, p) // a connection that is lost is reported to the server
 	}
 	return s.Serve(ln)
+}
+
+// compression returns package permessage's defaults, but for the mode and the
+// window that o asks for.
+func compression(o serve.Options) *permessage.Deflate {
+	d := &permessage.Deflate{WindowBits: o.WindowBits}
+	if !o.Takeover {
+		d.Mode = permessage.NoContextTakeover
+	}
+	return d
 }

@@ -15,6 +15,8 @@ func main() {
 		Loop:   "goroutines",
 		Notes: "no net/http, zero-copy upgrade; wsutil.Reader with CheckUTF8 on 4 KiB of bufio, straight into wsutil.Writer's buffer of 4 KiB, " +
 			"DisableFlush; broadcast: CompileFrame and a loop of Write, never compressed",
-		Serve: serve.Library(gobwas.Library, false),
+		NoTakeover:   "the library has no context takeover",
+		NoWindowBits: "the library's window has 15 bits always",
+		Serve:        serve.Library(gobwas.Library, false),
 	})
 }

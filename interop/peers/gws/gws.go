@@ -31,7 +31,13 @@ func opcode(text bool) gws.Opcode {
 }
 
 func compression(o peers.Options) gws.PermessageDeflate {
-	return gws.PermessageDeflate{Enabled: o.Deflate, ServerContextTakeover: o.Takeover, ClientContextTakeover: o.Takeover}
+	return gws.PermessageDeflate{
+		Enabled:               o.Deflate,
+		ServerContextTakeover: o.Takeover,
+		ClientContextTakeover: o.Takeover,
+		ServerMaxWindowBits:   o.WindowBits,
+		ClientMaxWindowBits:   o.WindowBits,
+	}
 }
 
 // The README, "Best Practice": Recovery, and ReadLoop on its own goroutine, which

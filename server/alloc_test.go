@@ -257,9 +257,9 @@ func BenchmarkSweep(b *testing.B) {
 				s.conns[i], s.conns[j] = s.conns[j], s.conns[i]
 				s.conns[i].place, s.conns[j].place = int32(i), int32(j)
 			})
-			sweep := &sweep{Server: s, schedule: s.schedule()}
+			sweep := &sweep{Server: s, schedule: s.schedule(), stop: s.sweeperDone}
 			for b.Loop() {
-				sweep.run(s.clock.now(), nil)
+				sweep.run(s.clock.now())
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(conns), "ns/conn")
 			b.StopTimer()

@@ -36,14 +36,32 @@ func TestLeapOfTheClockIsOneTick(t *testing.T) {
 		s.stopSweeper() // the sweeper does not run while the machine sleeps
 		s.sweeperDone = make(chan struct{})
 		s.mu.Unlock()
-		r := &sweep{Server: s, schedule: s.schedule()}
+		r := &sweep{Server: s, schedule: s.schedule(), stop: s.sweeperDone}
 		for range 3 {
 			time.Sleep(10_000 * time.Hour)
-			r.run(s.clock.advance(), nil)
+			r.run(s.clock.advance())
 			synctest.Wait()
 			if state := c.State(); state != Open {
 				t.Fatalf("the connection is %v, %v", state, c.Err())
 			}
+		}
+	})
+}
+
+// A sweeper that was stopped in the middle of a sweep leaves the connections of
+// its successor alone: two would check them at the same time.
+func TestStoppedSweeperChecksNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := strict()
+		openNowhere(t, s).lost(net.ErrClosed)
+		old := &sweep{Server: s, schedule: s.schedule(), stop: s.sweeperDone}
+		openNowhere(t, s)
+		if n, end := old.nextBatch(old.start()); n != 0 || end != 0 {
+			t.Errorf("the stopped sweeper checks %d connections, and then %d", n, end)
+		}
+		now := &sweep{Server: s, schedule: s.schedule(), stop: s.sweeperDone}
+		if n, _ := now.nextBatch(now.start()); n != 1 {
+			t.Errorf("the running one checks %d connections, want 1", n)
 		}
 	})
 }

@@ -83,13 +83,13 @@ func (s *Server) stopSweeper() { close(s.sweeperDone) }
 func (s *Server) runSweeper(stop chan struct{}, sch *schedule) {
 	ticker := time.NewTicker(sch.period)
 	defer ticker.Stop()
-	sweep := &sweep{Server: s, schedule: sch}
+	sweep := &sweep{Server: s, schedule: sch, stop: stop}
 	for {
 		select {
 		case <-stop:
 			return
 		case <-ticker.C:
-			sweep.run(s.clock.advance(), stop)
+			sweep.run(s.clock.advance())
 		}
 	}
 }
@@ -98,6 +98,7 @@ func (s *Server) runSweeper(stop chan struct{}, sch *schedule) {
 type sweep struct {
 	*Server
 	*schedule
+	stop  chan struct{}
 	now   tick
 	beats int // heartbeats that may still be sent at this tick
 	batch [sweepBatch]*Conn
@@ -109,7 +110,7 @@ const sweepBatch = 256
 
 // run checks all connections that exist at its start. It goes from the last to
 // the first: when one is removed, the last one takes its place.
-func (w *sweep) run(now tick, stop chan struct{}) {
+func (w *sweep) run(now tick) {
 	w.now = now
 	for end := w.start(); end > 0; {
 		var n int
@@ -120,12 +121,7 @@ func (w *sweep) run(now tick, stop chan struct{}) {
 			w.checkConn(c)
 		}
 		clear(w.batch[:n])
-		select {
-		case <-stop:
-			return
-		default:
-			runtime.Gosched()
-		}
+		runtime.Gosched()
 	}
 }
 
@@ -146,10 +142,14 @@ func (w *sweep) start() int {
 }
 
 // nextBatch copies the connections before the end-th into batch. It returns
-// their number, and the new end.
+// their number, and the new end. A sweeper that has been stopped gets none: the
+// connections since then are those of another.
 func (w *sweep) nextBatch(end int) (n, newEnd int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.sweeperDone != w.stop {
+		return 0, 0
+	}
 	end = min(end, len(w.conns))
 	n = copy(w.batch[:], w.conns[max(end-sweepBatch, 0):end])
 	return n, end - n

@@ -77,8 +77,8 @@ func (l *Limits) compressed() int64 {
 	return l.Message + l.Message/8 + 64
 }
 
-// receiveCompressed is Endpoint.payload for a compressed message. It consumes all of the
-// frame's payload in b, or the part whose output fits an event.
+// receiveCompressed is Endpoint.payload for a compressed message. It consumes
+// all of the frame's payload in b, or the part whose output fits an event.
 func receiveCompressed(e *Endpoint, cfg *SharedConfig, now time.Time, b []byte) (ev Event, used int, err error) {
 	r := &e.receiver
 	m := &r.message

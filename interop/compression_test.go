@@ -9,6 +9,7 @@ import (
 
 	"github.com/fibersock/fibersock/client"
 	"github.com/fibersock/fibersock/internal/test/check"
+	"github.com/fibersock/fibersock/interop/peer"
 	"github.com/fibersock/fibersock/interop/peers"
 	"github.com/fibersock/fibersock/interop/peers/coder"
 	"github.com/fibersock/fibersock/interop/peers/gobwas"
@@ -67,8 +68,14 @@ func compressesAsClient(t *testing.T, l peers.Library, o peers.Options, ours *pe
 		ln.Close()
 		<-ended
 	}()
+	echoesCompressed(t, "ws://"+ln.Addr().String()+"/", ours)
+}
+
+// echoesCompressed exchanges messages with the echo server at url.
+func echoesCompressed(t *testing.T, url string, ours *permessage.Deflate) {
+	t.Helper()
 	ctx := patient(t)
-	c, err := client.Dial(ctx, "ws://"+ln.Addr().String()+"/", &client.Config{Compression: ours})
+	c, err := client.Dial(ctx, url, &client.Config{Compression: ours})
 	check.Must(t, err)
 	defer c.CloseNow()
 	t.Logf("agreed on %s", c.Compression())
@@ -122,4 +129,30 @@ func exchange(ctx context.Context, c *server.Conn) error {
 		}
 	}
 	return nil
+}
+
+// So do the peers in other languages: they echo what our client compresses.
+func TestCompressionOfScripts(t *testing.T) {
+	for _, name := range []string{"ws", "websockets"} {
+		p, err := peer.Find(name)
+		check.Must(t, err)
+		for mode, ours := range ourModes {
+			t.Run(name+", ours "+mode, func(t *testing.T) {
+				ctx, cancel := context.WithCancel(patient(t))
+				urls, ended := make(chan string, 1), make(chan error, 1)
+				go func() { ended <- p.Serve(ctx, "127.0.0.1:0", func(url string) { urls <- url }) }()
+				defer func() {
+					cancel()
+					<-ended
+				}()
+				select {
+				case url := <-urls:
+					echoesCompressed(t, url, ours)
+				case err := <-ended:
+					ended <- err
+					t.Fatal(err)
+				}
+			})
+		}
+	}
 }

@@ -11,7 +11,7 @@ WIRETEST    := /tmp/fibersock-wire.test
 # $(call each,COMMAND) runs COMMAND in every module of the repository.
 each = @for m in $(MODULES); do echo "$$m: $(1)"; (cd $$m && $(1)) || exit 1; done
 
-.PHONY: all test race crowds judge fuzz differential bench bench-full bench-gate benchtest microbench cover portable chaos notls lint fmt vet tidy staticcheck i386 bigendian processors cross size peers interop conformance soak mutants
+.PHONY: all test race crowds judge fuzz differential bench bench-full bench-gate bench-deflate benchtest microbench cover portable chaos notls lint fmt vet tidy staticcheck i386 bigendian processors cross size size-packages peers interop conformance soak mutants
 
 all: lint test
 
@@ -50,6 +50,10 @@ bench-full:
 # exceeds GATE.
 bench-gate:
 	cd bench && $(GO) run . -before $(REF) -gate $(GATE) -peers fibersock,fibersock-portable -rounds $(ROUNDS) $(BENCHFLAGS)
+
+# permessage-deflate beside other libraries and, with zlib's header, zlib.
+bench-deflate:
+	cd bench && $(GO) run -tags zlib ./deflate -out ../docs/performance/deflate.md
 
 # The benchmark suite's own tests.
 benchtest:
@@ -121,10 +125,14 @@ processors:
 cross:
 	@for t in $(CROSS); do echo "$$t: vet"; GOOS=$${t%/*} GOARCH=$${t#*/} $(GO) vet ./... || exit 1; done
 
-# The stripped client of examples/minimal has at most 4.8 and 2.51 MiB.
+# The stripped client of examples/minimal has at most 4.945 and 2.405 MB.
 size:
-	@.ci/size 5033164
-	@.ci/size 2540000 -tags notls
+	@.ci/size 4945000
+	@.ci/size 2405000 -tags notls
+
+# The bytes of each package in it.
+size-packages:
+	@.ci/size-packages
 
 peers:
 	cd interop/peers && npm ci --ignore-scripts --no-audit --no-fund

@@ -90,10 +90,10 @@ func checkClose(code wire.StatusCode, reason string) error {
 // waits.
 func (c *Conn) sendClose(code wire.StatusCode, reason string, ready bool) (err error, waits bool) {
 	c.closeMu.Lock()
-	defer c.closeMu.Unlock()
 	err = c.endpoint.Close(code, reason)
 	waits = ready && (err == nil || c.endpoint.Err() == nil && !c.closeAwaited)
 	c.closeAwaited = c.closeAwaited || waits
+	c.closeMu.Unlock()
 	return err, waits
 }
 
@@ -111,7 +111,6 @@ const readerGrace = 100 * time.Millisecond
 func (c *Conn) awaitClose(ctx context.Context) {
 	c.stealReadLock()
 	grace := time.NewTimer(readerGrace)
-	defer grace.Stop()
 	for {
 		select {
 		case <-c.done:
@@ -225,12 +224,10 @@ func (c *Conn) closeTransport(ctx context.Context, kind endpoint.Kind) {
 	if answered == nil {
 		return
 	}
-	grace := time.NewTimer(answerGrace)
-	defer grace.Stop()
 	select {
 	case <-answered:
 	case <-ctx.Done():
-	case <-grace.C:
+	case <-time.After(answerGrace):
 	}
 }
 
@@ -238,9 +235,7 @@ func (c *Conn) closeTransport(ctx context.Context, kind endpoint.Kind) {
 // failure is written. It waits for a blocked writer, and closes the transport
 // after wait; 0 or less is no limit.
 func (c *Conn) writeAnswer(wait time.Duration) {
-	if wait > 0 {
-		defer time.AfterFunc(wait, func() { c.socket.Close() }).Stop()
-	}
+	defer c.socket.CloseAfter(wait)()
 	c.endpoint.FlushControl()
 }
 

@@ -121,10 +121,10 @@ const (
 
 // withDefaults returns a copy of cfg, which may be nil, in which no timeout is
 // zero.
-func (cfg *Config) withDefaults() Config {
-	var c Config
+func (cfg *Config) withDefaults() *Config {
+	c := new(Config)
 	if cfg != nil {
-		c = *cfg
+		*c = *cfg
 	}
 	setDefault(&c.HandshakeTimeout, DefaultHandshakeTimeout)
 	setDefault(&c.WriteTimeout, DefaultWriteTimeout)

@@ -94,10 +94,10 @@ func (c *Conn) Compression() string { return c.endpoint.Compression() }
 func (c *Conn) Response() *handshake.Response { return c.response }
 
 // RemoteAddr returns the address of the server, or of the proxy.
-func (c *Conn) RemoteAddr() net.Addr { return c.socket.RemoteAddr() }
+func (c *Conn) RemoteAddr() net.Addr { return c.transport.RemoteAddr() }
 
 // LocalAddr returns the local address.
-func (c *Conn) LocalAddr() net.Addr { return c.socket.LocalAddr() }
+func (c *Conn) LocalAddr() net.Addr { return c.transport.LocalAddr() }
 
 // State is the progress of the closing handshake: Open, Closing (this side
 // sent its Close) or Closed.

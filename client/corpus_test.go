@@ -11,9 +11,9 @@ import (
 	"github.com/fibersock/fibersock/client"
 	"github.com/fibersock/fibersock/fuzz/corpus"
 	"github.com/fibersock/fibersock/fuzz/corpus/corpustest"
-	"github.com/fibersock/fibersock/handshake"
 	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
+	"github.com/fibersock/fibersock/wstest"
 )
 
 // The client plays the client's scripts of the golden corpus over a pipe. The
@@ -89,30 +89,9 @@ func openGolden(t *testing.T, s *corpus.Script) corpustest.Subject {
 
 // acceptHandshake performs the server's part of an opening handshake.
 func acceptHandshake(t *testing.T, nc net.Conn) {
-	var parser handshake.RequestParser
-	buf := make([]byte, 4<<10)
-	for {
-		n, err := nc.Read(buf)
-		if err != nil {
-			t.Errorf("opening handshake: %v", err)
-			return
-		}
-		request, _, err := parser.Parse(buf[:n])
-		if err != nil {
-			t.Errorf("opening handshake: %v", err)
-			nc.Close()
-			return
-		}
-		if request == nil {
-			continue
-		}
-		upgrade, err := handshake.ValidateRequest(request)
-		check.OKf(t, err, "opening handshake")
-		response, err := handshake.AppendResponse(nil, &handshake.ServerAnswer{Key: upgrade.Key})
-		check.OKf(t, err, "opening handshake")
-		nc.Write(response)
-		return
-	}
+	p := wstest.NewServer(nc)
+	p.Timeout = -1
+	check.OK(t, p.Play("open"))
 }
 
 // receive receives until the connection ends.

@@ -28,21 +28,21 @@ func Dial(ctx context.Context, url string, cfg *Config) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	config := cfg.withDefaults()
-	request, offer, err := buildRequest(u, &config)
+	cfg = cfg.withDefaults()
+	request, offer, err := buildRequest(u, cfg)
 	if err != nil {
 		return nil, err
 	}
-	proxy, connect, err := buildConnect(u, &config)
+	proxy, connect, err := buildConnect(u, cfg)
 	if err != nil {
 		return nil, err
 	}
-	if limit := config.HandshakeTimeout; limit > 0 {
+	if limit := cfg.HandshakeTimeout; limit > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, limit, &TimeoutError{Missing: "open connection", After: limit, Option: "HandshakeTimeout"})
 		defer cancel()
 	}
-	d := &dialer{url: u, cfg: &config, request: request, offer: offer, proxy: proxy, connect: connect}
+	d := &dialer{url: u, cfg: cfg, request: request, offer: offer, proxy: proxy, connect: connect}
 	c, err := d.open(ctx)
 	if err != nil {
 		if d.transport != nil {
@@ -55,12 +55,12 @@ func Dial(ctx context.Context, url string, cfg *Config) (*Conn, error) {
 
 // dialer is the state of one Dial.
 type dialer struct {
-	url     handshake.URL
+	url     *handshake.URL
 	cfg     *Config
 	request []byte // the opening handshake
 	offer   *handshake.ClientOffer
-	proxy   handshake.URL
-	connect []byte // the request for the proxy; nil without a proxy
+	proxy   *handshake.URL // nil without a proxy
+	connect []byte         // the request for the proxy; nil without a proxy
 
 	transport netloop.Transport // below TLS; nil before there is a connection
 }
@@ -80,7 +80,7 @@ func (e *failedDial) Unwrap() error { return e.err }
 
 // dialError returns the error of Dial for err. If ctx has ended, that caused
 // err. A response of the server stands, even if ctx ended after it.
-func dialError(ctx context.Context, u handshake.URL, err error) error {
+func dialError(ctx context.Context, u *handshake.URL, err error) error {
 	if _, ok := err.(*HandshakeError); ok {
 		return err
 	}
@@ -94,7 +94,7 @@ func dialError(ctx context.Context, u handshake.URL, err error) error {
 }
 
 // buildRequest returns the opening handshake request. It sends nothing.
-func buildRequest(u handshake.URL, cfg *Config) ([]byte, *handshake.ClientOffer, error) {
+func buildRequest(u *handshake.URL, cfg *Config) ([]byte, *handshake.ClientOffer, error) {
 	offer := &handshake.ClientOffer{
 		Host:         u.HostHeader(),
 		Target:       u.Target,

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -331,6 +332,31 @@ func receiveWant(t *testing.T, c *client.Conn, op wire.Opcode, payload string) {
 	if err != nil || m.Opcode != op || string(m.Payload) != payload {
 		t.Fatalf("received %v %.200q, %v; want %v %.200q", m.Opcode, m.Payload, err, op, payload)
 	}
+}
+
+// receives are the calls that receive a message. ReceiveInto appends to bytes
+// of the program.
+var receives = map[string]func(ctx context.Context, c *client.Conn) (string, error){
+	"Receive": func(ctx context.Context, c *client.Conn) (string, error) {
+		m, err := c.Receive(ctx)
+		return m.Text(), err
+	},
+	"ReceiveInto": func(ctx context.Context, c *client.Conn) (string, error) {
+		_, b, err := c.ReceiveInto(ctx, append(make([]byte, 0, 100), "mine, "...))
+		rest, kept := strings.CutPrefix(string(b), "mine, ")
+		if !kept && err == nil {
+			err = fmt.Errorf("the program's bytes have changed: %q", b)
+		}
+		return rest, err
+	},
+	"NextReader": func(ctx context.Context, c *client.Conn) (string, error) {
+		_, r, err := c.NextReader(ctx)
+		if err != nil {
+			return "", err
+		}
+		b, err := io.ReadAll(r)
+		return string(b), err
+	},
 }
 
 // receiveNothing receives for a second, in which no message arrives.

@@ -285,9 +285,7 @@ func TestFrameRightBehindResponse(t *testing.T) {
 			nc.Write(b[cut:])
 			io.Copy(io.Discard, nc)
 		})})
-		if err != nil {
-			t.Fatalf("cut at %d: %v", cut, err)
-		}
+		check.Mustf(t, err, "cut at %d", cut)
 		m, err := c.Receive(t.Context())
 		if err != nil || m.Opcode != wire.Text || m.Text() != "Hello" {
 			t.Errorf("cut at %d: received %v %q, %v", cut, m.Opcode, m.Payload, err)

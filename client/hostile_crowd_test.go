@@ -24,6 +24,10 @@ import (
 
 var crowds = flag.Bool("crowds", false, "hostile servers come in a crowd of each profile, and not of all at once: takes a minute")
 
+// crowd is the number of concurrent connections to hostile servers, at least one
+// for each attack.
+const crowd = 25
+
 // innocents is the number of connections to a well-behaved server.
 const innocents = 20
 

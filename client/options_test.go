@@ -81,9 +81,7 @@ func TestMaxOutgoingFrame(t *testing.T) {
 		"Write":    writer(func(w *client.MessageWriter) error { _, err := w.Write(p); return err }),
 		"io.Copy":  writer(func(w *client.MessageWriter) error { _, err := io.Copy(w, bytes.NewReader(p)); return err }),
 	} {
-		if err := send(); err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
+		check.Mustf(t, send(), "%s", name)
 		size := 0
 		for frame, err := f.next(); ; frame, err = f.next() {
 			check.Must(t, err)

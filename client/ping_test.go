@@ -3,7 +3,6 @@ package client_test
 import (
 	"context"
 	"errors"
-	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -383,24 +382,6 @@ func TestReceiveWhilePingOrCloseReads(t *testing.T) {
 		"a message after":      {after: textFrame("message")},
 		"a first piece before": {before: firstFragment(wire.Text, "mess"), after: lastFragment("age")},
 		"two messages before":  {before: append(textFrame("message"), textFrame("other")...)},
-	}
-	receives := map[string]func(ctx context.Context, c *client.Conn) (string, error){
-		"Receive": func(ctx context.Context, c *client.Conn) (string, error) {
-			m, err := c.Receive(ctx)
-			return m.Text(), err
-		},
-		"ReceiveInto": func(ctx context.Context, c *client.Conn) (string, error) {
-			_, b, err := c.ReceiveInto(ctx, nil)
-			return string(b), err
-		},
-		"NextReader": func(ctx context.Context, c *client.Conn) (string, error) {
-			_, r, err := c.NextReader(ctx)
-			if err != nil {
-				return "", err
-			}
-			b, err := io.ReadAll(r)
-			return string(b), err
-		},
 	}
 	for callName, call := range calls {
 		for arrivalName, arrival := range arrivals {

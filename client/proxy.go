@@ -12,21 +12,21 @@ import (
 // buildConnect returns the URL of cfg's proxy and the CONNECT request for a
 // tunnel to u (RFC 6455, Section 4.1, step 3; RFC 9110, Section 9.3.6). The
 // request is nil if there is no proxy.
-func buildConnect(u handshake.URL, cfg *Config) (proxy handshake.URL, request []byte, err error) {
+func buildConnect(u *handshake.URL, cfg *Config) (proxy *handshake.URL, request []byte, err error) {
 	if cfg.Proxy == "" {
-		return proxy, nil, nil
+		return nil, nil, nil
 	}
 	if proxy, err = handshake.ParseURL(cfg.Proxy); err != nil {
-		return proxy, nil, &ProxyError{Err: err}
+		return nil, nil, &ProxyError{Err: err}
 	}
 	address := u.Address()
 	if strings.Contains(address, "%") {
-		return proxy, nil, &ProxyError{Err: errZoneThroughProxy}
+		return nil, nil, &ProxyError{Err: errZoneThroughProxy}
 	}
 	request = append(request, "CONNECT "+address+" HTTP/1.1\r\nHost: "+address+"\r\n"...)
 	header := withDefaultFields(cfg.ProxyHeader, "Proxy-Authorization", proxy.Authorization())
 	if request, err = handshake.AppendHeader(request, header); err != nil {
-		return proxy, nil, err
+		return nil, nil, err
 	}
 	return proxy, append(request, "\r\n"...), nil
 }

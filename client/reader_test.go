@@ -73,19 +73,7 @@ func TestReaderStreams(t *testing.T) {
 // receives. Its reader never returns bytes of another message.
 func TestAbandonedReader(t *testing.T) {
 	abandoned := [][]byte{firstFragment(wire.Binary, "abandoned"), middleFragment(" and"), lastFragment(" forgotten")}
-	next := map[string]func(t *testing.T, c *client.Conn){
-		"Receive": func(t *testing.T, c *client.Conn) { receiveWant(t, c, wire.Text, "next") },
-		"ReceiveInto": func(t *testing.T, c *client.Conn) {
-			if op, p, err := c.ReceiveInto(t.Context(), append(make([]byte, 0, 100), "mine, "...)); err != nil || op != wire.Text || string(p) != "mine, next" {
-				t.Errorf("received %v %q, %v", op, p, err)
-			}
-		},
-		"NextReader": func(t *testing.T, c *client.Conn) {
-			r := nextReader(t, c)
-			wantRead(t, r, "next")
-		},
-	}
-	for name, receive := range next {
+	for name, receive := range receives {
 		for read, bytes := range map[string]int{"unread": 0, "half read": 11, "all but its end": len("abandoned and forgotten")} {
 			t.Run(name+" after one "+read, func(t *testing.T) {
 				c, f := openTCP(t, nil)
@@ -96,7 +84,9 @@ func TestAbandonedReader(t *testing.T) {
 					t.Fatal(op, err)
 				}
 				check.Must(t, check.Err(io.ReadFull(r, make([]byte, bytes))))
-				receive(t, c)
+				got, err := receive(t.Context(), c)
+				check.OKf(t, err, "the next message")
+				check.Equal(t, got, "next", "the next message")
 				n, err := r.Read(make([]byte, 100))
 				var usage *client.UsageError
 				if n != 0 || !errors.Is(err, client.ErrReaderAbandoned) || !errors.As(err, &usage) {

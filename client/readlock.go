@@ -49,22 +49,22 @@ func (l *readLock) lockToReceive(ctx context.Context) error {
 
 func (l *readLock) setReceiver(granted chan struct{}) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.receiver = granted
 	if l.interrupt != nil {
 		l.interrupt()
 	}
+	l.mu.Unlock()
 }
 
 // removeReceiver reports false if the lock has been granted to the receiver.
 func (l *readLock) removeReceiver(granted chan struct{}) bool {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.receiver != granted {
-		return false
+	waits := l.receiver == granted
+	if waits {
+		l.receiver = nil
 	}
-	l.receiver = nil
-	return true
+	l.mu.Unlock()
+	return waits
 }
 
 // makeInterruptible is called by a Ping or Close that holds the lock. Its
@@ -91,7 +91,6 @@ func (l *readLock) readContext(ctx context.Context) context.Context {
 // is none, any other call may lock it.
 func (l *readLock) unlock() {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	if l.interrupt != nil {
 		l.interrupt()
 		l.read, l.interrupt = nil, nil
@@ -99,7 +98,8 @@ func (l *readLock) unlock() {
 	if l.receiver != nil {
 		l.receiver <- struct{}{}
 		l.receiver = nil
-		return
+	} else {
+		<-l.held
 	}
-	<-l.held
+	l.mu.Unlock()
 }

@@ -110,8 +110,9 @@ func (c *Conn) setReceiving() bool {
 		return true
 	}
 	c.stealing.Lock() // the other call may be a Close
-	defer c.stealing.Unlock()
-	return c.receiving.CompareAndSwap(false, true)
+	ok := c.receiving.CompareAndSwap(false, true)
+	c.stealing.Unlock()
+	return ok
 }
 
 // endReceive unlocks the read lock, unless a reader holds it now.
@@ -257,15 +258,15 @@ func (c *Conn) readMore(ctx context.Context) error {
 	timeout := c.assemblyTimeout()
 	if timeout > 0 {
 		start = time.Now()
-		c.socket.SetReadDeadline(start.Add(timeout))
+		c.transport.SetReadDeadline(start.Add(timeout))
 	}
 	stop := c.interruptReadOn(ctx)
 	buf := c.readBuffer()
-	n, err := c.socket.Read(buf)
+	n, err := c.transport.Read(buf)
 	interrupted := !stop()
 	if timeout > 0 {
 		c.assembly.waited += time.Since(start)
-		c.socket.SetReadDeadline(time.Time{})
+		c.transport.SetReadDeadline(time.Time{})
 	}
 	c.in = buf[:n]
 	switch {
@@ -289,7 +290,7 @@ func (c *Conn) interruptReadOn(ctx context.Context) (stop func() bool) {
 	}
 	expired := make(chan struct{})
 	cancel := context.AfterFunc(ctx, func() {
-		c.socket.SetReadDeadline(time.Unix(1, 0))
+		c.transport.SetReadDeadline(time.Unix(1, 0))
 		close(expired)
 	})
 	return func() bool {
@@ -297,7 +298,7 @@ func (c *Conn) interruptReadOn(ctx context.Context) (stop func() bool) {
 			return true
 		}
 		<-expired
-		c.socket.SetReadDeadline(time.Time{})
+		c.transport.SetReadDeadline(time.Time{})
 		return false
 	}
 }

@@ -148,9 +148,7 @@ func receiveDripped(t *testing.T, receive func(context.Context) (string, error),
 			if errors.Is(err, context.DeadlineExceeded) {
 				break
 			}
-			if err != nil {
-				t.Fatalf("after %q: %v", got, err)
-			}
+			check.Mustf(t, err, "after %q", got)
 			got = append(got, s)
 		}
 		<-delivered

@@ -43,70 +43,52 @@ func TestConcurrentSend(t *testing.T) {
 	message := func(w, i int) string {
 		return fmt.Sprintf("%d %d %s", w, i, strings.Repeat(string(rune('a'+w%26)), (w*i)%300))
 	}
-	ctx, cancel := context.WithCancel(t.Context())
+	sends := []func(s string) error{
+		c.SendText,
+		func(s string) error { return c.Send(wire.Text, []byte(s)) },
+		func(s string) error { return errors.Join(c.SendPong([]byte("unasked")), c.SendText(s)) },
+		func(s string) error {
+			m, err := c.NextWriter(wire.Text)
+			if err != nil {
+				return err
+			}
+			return errors.Join(check.Err(io.WriteString(m, s[:3])), m.Flush(), check.Err(io.WriteString(m, s[3:])), m.Close())
+		},
+	}
+	go c.Receive(context.Background()) // to the end of the connection
 	var all sync.WaitGroup
-	all.Go(func() {
-		check.Is(t, check.Err(c.Receive(ctx)), context.Canceled, "Receive")
-	})
-	var writing sync.WaitGroup
 	for w := range writers {
-		writing.Go(func() {
+		all.Go(func() {
 			for i := range messages {
-				var err error
-				switch s := message(w, i); i % 4 {
-				case 0:
-					err = c.SendText(s)
-				case 1:
-					err = c.Send(wire.Text, []byte(s))
-				case 2:
-					err = c.SendPong([]byte("unasked"))
-					if err == nil {
-						err = c.SendText(s)
-					}
-				case 3:
-					m, _ := c.NextWriter(wire.Text)
-					m.Write([]byte(s[:3]))
-					m.Flush()
-					m.Write([]byte(s[3:]))
-					err = m.Close()
-				}
-				if err != nil {
-					t.Errorf("writer %d, message %d: %v", w, i, err)
-					return
-				}
+				check.OKf(t, sends[i%len(sends)](message(w, i)), "writer %d, message %d", w, i)
 			}
 		})
 	}
-	all.Go(func() {
-		writing.Wait()
-		cancel()
-	})
 	for range 20 {
 		f.send(pingFrame("ping"))
 	}
 	next := [writers]int{}
-	message1 := ""
+	begun := ""
 	for got := 0; got < writers*messages; {
 		frame, err := f.next()
 		check.Must(t, err)
 		if frame.Opcode.IsControl() {
 			continue
 		}
-		if (frame.Opcode == wire.Continuation) != (message1 != "") {
-			t.Fatalf("a %v frame %q after %q", frame.Opcode, frame.Payload, message1)
+		if (frame.Opcode == wire.Continuation) != (begun != "") {
+			t.Fatalf("a %v frame %q after %q", frame.Opcode, frame.Payload, begun)
 		}
-		message1 += string(frame.Payload)
-		if !frame.Fin {
+		if begun += string(frame.Payload); !frame.Fin {
 			continue
 		}
 		var w, i int
-		fmt.Sscanf(message1, "%d %d", &w, &i)
-		if message1 != message(w, i) || next[w] != i {
-			t.Fatalf("got the message %q, want number %d of writer %d", message1, next[w], w)
+		fmt.Sscanf(begun, "%d %d", &w, &i)
+		if begun != message(w, i) || next[w] != i {
+			t.Fatalf("got the message %q, want number %d of writer %d", begun, next[w], w)
 		}
 		next[w]++
 		got++
-		message1 = ""
+		begun = ""
 	}
 	all.Wait()
 }

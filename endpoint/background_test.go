@@ -1,7 +1,6 @@
 package endpoint_test
 
 import (
-	"bytes"
 	"errors"
 	"slices"
 	"testing"
@@ -93,14 +92,19 @@ func TestDeferredCloseAfterAFailedWrite(t *testing.T) {
 
 // A Close frame with a code that may not be sent used to be reported by the
 // broken rule alone: the user did not learn that the peer had said "quota used
-// up" (nodejs/undici#2679, websockets/ws#1677).
+// up" (nodejs/undici#2679, websockets/ws#1677). Code and reason are not sent
+// back (T-H04).
 func TestInvalidCloseIsReportedWithItsCodeAndReason(t *testing.T) {
-	for _, tt := range []struct{ payload, text string }{
-		{"\x03\xedquota used up", `status code not allowed in a close frame: the peer closed with 1005: "quota used up"`},
-		{"\x00\x00", `status code not allowed in a close frame: the peer closed with 0`},
-		{"\x03\xe8\xff", `invalid UTF-8: the peer closed with 1000: "\xff"`},
+	for _, tt := range []struct {
+		payload, text string
+		answer        wire.StatusCode
+	}{
+		{"\x03\xedquota used up", `status code not allowed in a close frame: the peer closed with 1005: "quota used up"`, wire.ProtocolError},
+		{"\x00\x00", `status code not allowed in a close frame: the peer closed with 0`, wire.ProtocolError},
+		{"\xff\xffx", `status code not allowed in a close frame: the peer closed with 65535: "x"`, wire.ProtocolError},
+		{"\x03\xe8\xff", `invalid UTF-8: the peer closed with 1000: "\xff"`, wire.InvalidFramePayloadData},
 	} {
-		e := endpoint.New(new(bytes.Buffer), endpoint.Config{Role: endpoint.Client})
+		e, out := recorded(endpoint.Config{Role: endpoint.Client})
 		ev, _ := e.Receive(time.Time{}, append([]byte{0x88, byte(len(tt.payload))}, tt.payload...))
 		var frame *endpoint.CloseFrameError
 		var rule *wire.Error
@@ -109,6 +113,10 @@ func TestInvalidCloseIsReportedWithItsCodeAndReason(t *testing.T) {
 		}
 		if frame.Error() != "websocket: "+tt.text || frame.Reason != tt.payload[2:] {
 			t.Errorf("%v, reason %q", frame, frame.Reason)
+		}
+		frames := written(t, endpoint.Client, out.Bytes())
+		if len(frames) != 1 || closeCode(frames[0]) != tt.answer || string(frames[0].Payload[2:]) != rule.Reason {
+			t.Errorf("%q: answered with %+v", tt.payload, frames)
 		}
 	}
 }

@@ -131,9 +131,7 @@ func checkConversation(t *testing.T, frames []wire.Frame, writers, messages, pin
 		}
 		under = wire.Continuation
 		var writer, n int
-		if _, err := fmt.Sscan(string(message[:min(len(message), 20)]), &writer, &n); err != nil {
-			t.Fatalf("frame %d: %.40q: %v", i, message, err)
-		}
+		check.Mustf(t, check.Err(fmt.Sscan(string(message[:min(len(message), 20)]), &writer, &n)), "frame %d: %.40q", i, message)
 		if n != next[writer] || string(message) != numbered(writer, n) {
 			t.Fatalf("frame %d: message %d of writer %d, want %d: %.40q", i, n, writer, next[writer], message)
 		}

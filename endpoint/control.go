@@ -4,6 +4,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/fibersock/fibersock/internal/lockorder"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -39,7 +40,6 @@ func (q *controlQueue) update() {
 func (q *controlQueue) add(op wire.Opcode, payload []byte) {
 	payload = append(make([]byte, 0, len(payload)), payload...)
 	q.mu.Lock()
-	defer q.mu.Unlock()
 	switch {
 	case op == wire.Ping:
 		q.ping = payload
@@ -50,6 +50,7 @@ func (q *controlQueue) add(op wire.Opcode, payload []byte) {
 		q.pongs = append(q.pongs, payload)
 	}
 	q.update()
+	q.mu.Unlock()
 }
 
 // addFlusher returns a channel that is closed after the next flush.
@@ -65,35 +66,36 @@ func (q *controlQueue) addFlusher() <-chan struct{} {
 // takeFlushers returns the calls of FlushControl that wait for this flush.
 func (q *controlQueue) takeFlushers() []chan struct{} {
 	q.mu.Lock()
-	defer q.mu.Unlock()
 	flushers := q.flushers
 	q.flushers = nil
+	q.mu.Unlock()
 	return flushers
 }
 
 // closing reports whether a Close frame is queued or being written.
 func (q *controlQueue) closing() bool {
 	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.close != nil
+	closing := q.close != nil
+	q.mu.Unlock()
+	return closing
 }
 
 // take returns the frames and empties the queue, except for the Close frame.
 func (q *controlQueue) take() (pongs [][]byte, ping, last []byte) {
 	q.mu.Lock()
-	defer q.mu.Unlock()
 	pongs, ping, last = q.pongs, q.ping, q.close
 	q.pongs, q.ping = nil, nil
 	q.update()
+	q.mu.Unlock()
 	return pongs, ping, last
 }
 
 // removeClose removes the Close frame, which is written or cannot be.
 func (q *controlQueue) removeClose() {
 	q.mu.Lock()
-	defer q.mu.Unlock()
 	q.close = nil
 	q.update()
+	q.mu.Unlock()
 }
 
 // PingAsync sends a Ping and does not wait for other writers: it writes the
@@ -128,7 +130,7 @@ func (s *sender) flushSoon(background func(func())) {
 	switch {
 	case !s.mu.TryLock():
 	case background != nil:
-		background(s.unlock)
+		background(lockorder.HandOver(&s.mu, s.unlock))
 	default:
 		s.unlock()
 	}

@@ -64,7 +64,11 @@ func randomStream(rng *rand.Rand, role endpoint.Role) []byte {
 // The events of a stream do not depend on its cuts, and are those of the naive
 // engine (6455-5.2-l, 6455-5.2-n, 6455-8.1-d, 6455-8.1-e, T-A14, T-H11).
 func TestRandomStreamsAgainstTheNaiveEngine(t *testing.T) {
-	for seed := range uint64(2000) {
+	seeds := uint64(2000)
+	if testing.Short() {
+		seeds = 200
+	}
+	for seed := range seeds {
 		rng := rand.New(rand.NewPCG(seed, 0))
 		role := endpoint.Role(rng.IntN(2))
 		kind := byte(role) | byte(rng.IntN(5)<<1) // the limits

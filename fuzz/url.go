@@ -21,9 +21,9 @@ func URL(data []byte) int {
 		return dull
 	}
 	again, err := handshake.ParseURL(u.String())
-	written := u
+	written := *u
 	written.User = nil
-	if err != nil || again != written {
+	if err != nil || *again != written {
 		violated("a URL that is written is read back, without the user", "%q: %+v as %q: %+v, %v", text, u, u.String(), again, err)
 	}
 	if u.Secure != (u.Scheme == "wss") || !u.Secure && u.Scheme != "ws" || u.Port == 0 {
@@ -40,7 +40,7 @@ func URL(data []byte) int {
 // checkHost compares the host with that of net/url, where net/url accepts the
 // URL: a program that checks a URL with net/url must not connect to another
 // host.
-func checkHost(text string, u handshake.URL) {
+func checkHost(text string, u *handshake.URL) {
 	other, err := url.Parse(text)
 	if err != nil {
 		return

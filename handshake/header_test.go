@@ -1,6 +1,7 @@
 package handshake_test
 
 import (
+	"encoding/base64"
 	"maps"
 	"net/http"
 	"reflect"
@@ -133,5 +134,58 @@ func TestListsAreReadInOnePass(t *testing.T) {
 				t.Errorf("%s: found upgrade", what)
 			}
 		})
+	}
+}
+
+// TestNoByteIsReadBehindALoweredLimit lowers the limit in the start line and in
+// a field.
+func TestNoByteIsReadBehindALoweredLimit(t *testing.T) {
+	for _, start := range []string{"GET /xxxxxxxxxxx", "GET / HTTP/1.1\r\nHost: h"} {
+		var p handshake.RequestParser
+		if _, n, err := p.Parse([]byte(start)); n != len(start) || err != nil {
+			t.Fatal(n, err)
+		}
+		p.Limits.Bytes = 5
+		if r, n, err := p.Parse([]byte("xyz")); r != nil || n != 0 || status(t, err) != 431 {
+			t.Errorf("after %q: %v, n %d, error %v; want n 0 and 431", start, r, n, err)
+		}
+	}
+}
+
+// TestSmallestLimits checks that 1 is the smallest limit.
+func TestSmallestLimits(t *testing.T) {
+	p := handshake.RequestParser{Limits: handshake.Limits{Bytes: 1}}
+	if r, n, err := p.Parse([]byte("GET / HTTP/1.1")); r != nil || n != 1 || status(t, err) != 431 {
+		t.Errorf("Limits.Bytes = 1: %v, n %d, error %v; want n 1 and 431", r, n, err)
+	}
+	p = handshake.RequestParser{Limits: handshake.Limits{Fields: 1}}
+	if _, n, err := p.Parse([]byte(head(requestLine, "A: 1", "B: 2"))); n != len(requestLine)+8 || status(t, err) != 431 {
+		t.Errorf("Limits.Fields = 1: n %d, error %v; want 431 at the second field", n, err)
+	}
+}
+
+// 6455-4.2.2-k, 6455-4.2.1-i: the hash covers the key as sent, including its
+// pad bits.
+func TestAcceptAnswersTheKeyAsSent(t *testing.T) {
+	for key, want := range map[string]string{
+		sampleKey:                  sampleAccept,
+		"AQIDBAUGBwgJCgsMDQ4PEA==": "C/0nmHhBztSRGR1CwL6Tf4ZjwpY=",
+		"AQIDBAUGBwgJCgsMDQ4PEC==": "OfS0wDaT5NoxF2gqm7Zj2YtetzM=", // erratum 3150
+		"x3JJHMbDL1EzLkh9GBhXDw==": "HSmrc0sMlYUkAGmm5OPpG2HaGWk=",
+	} {
+		check.Equal(t, handshake.AcceptKey(key), want, "AcceptKey(%q)", key)
+	}
+}
+
+// 6455-4.1-l, T-H17: each key is new, and base64 of 16 bytes.
+func TestEveryAttemptHasItsOwnKey(t *testing.T) {
+	seen := make(map[string]bool)
+	for range 1000 {
+		key := handshake.NewKey()
+		nonce, err := base64.StdEncoding.Strict().DecodeString(key)
+		if err != nil || len(nonce) != 16 || len(key) != 24 || seen[key] {
+			t.Fatalf("NewKey() = %q: %d bytes, %v, seen before: %v", key, len(nonce), err, seen[key])
+		}
+		seen[key] = true
 	}
 }

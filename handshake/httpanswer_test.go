@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/test/check"
 )
 
 // A health check by plain HTTP is distinguished from an opening handshake, even
@@ -54,9 +55,7 @@ func readAnswer(t *testing.T, method string, b []byte) (*http.Response, string) 
 	t.Helper()
 	r := bufio.NewReader(bytes.NewReader(b))
 	resp, err := http.ReadResponse(r, &http.Request{Method: method})
-	if err != nil {
-		t.Fatalf("%q: %v", b, err)
-	}
+	check.Mustf(t, err, "%q", b)
 	body, err := io.ReadAll(resp.Body)
 	if err != nil || r.Buffered() > 0 || !resp.Close || resp.Header.Get("X-Content-Type-Options") != "nosniff" {
 		t.Fatalf("%q: %v, %d bytes left, close %v", b, err, r.Buffered(), resp.Close)

@@ -46,28 +46,6 @@ func TestEveryByteOfAScheme(t *testing.T) {
 	}
 }
 
-// TestPatternsOfHosts checks that a pattern without a port allows every port.
-func TestPatternsOfHosts(t *testing.T) {
-	for _, tt := range []struct {
-		host, pattern string
-		want          bool
-	}{
-		{"h", "h", true}, {"h:1", "h", true}, {"h:1", "h:1", true}, {"h", "h:1", false}, {"h:2", "h:1", false}, {"H", "h", true}, {"g", "h", false},
-		{"a.h", "*.h", true}, {"a.h:1", "*.h", true}, {"a.h:1", "*.h:1", true}, {"a.h:2", "*.h:1", false}, {"h", "*.h", false}, {"ah", "*.h", false},
-		{"[::1]", "[::1]", true}, {"[::1]:1", "[::1]", true}, {"[::1]", "::1", false}, {"h", "", false}, {"h", "*", true}, {"h", "http://h", false}, {"a.h", "*.", false},
-	} {
-		r := &Request{Target: "/", Header: Header{{"Host", tt.host}}}
-		if err := CheckHost(r, []string{"other", tt.pattern}); (err == nil) != tt.want {
-			t.Errorf("pattern %q, Host %q: %v", tt.pattern, tt.host, err)
-		}
-	}
-	bad := &Request{Target: "/", Header: Header{{"Host", "a b"}}}
-	check.OKf(t, CheckHost(bad, nil), "without patterns")
-	if err, ok := CheckHost(bad, []string{"a b"}).(*Error); !ok || err.Status != 421 {
-		t.Errorf("a malformed host: %v", err)
-	}
-}
-
 // TestTargetsInAllForms checks origin-form, absolute-form, and other targets
 // (RFC 9112, Section 3.2).
 func TestTargetsInAllForms(t *testing.T) {
@@ -151,5 +129,17 @@ func TestSubprotocolsOfARequest(t *testing.T) {
 		if got := SelectSubprotocol(strings.Fields(tt.offered), strings.Fields(tt.supported)); got != tt.want {
 			t.Errorf("of %q with %q supported %q is selected, want %q", tt.offered, tt.supported, got, tt.want)
 		}
+	}
+}
+
+// TestPlacesInAHeadAreNamed checks the names for errors.
+func TestPlacesInAHeadAreNamed(t *testing.T) {
+	for p, want := range map[place]string{
+		atStart: "head", inMethod: "method", inTarget: "request target", inRequestVersion: "HTTP version",
+		inStatusLine: "status line", afterStatus: "status line", inReason: "reason phrase", startLineFeed: "head",
+		lineStart: "header field name", inName: "header field name", inValue: "header field value",
+		valueLineFeed: "head", lastLineFeed: "head", headDone: "head",
+	} {
+		check.Equal(t, p.String(), want, "place %d is named", p)
 	}
 }

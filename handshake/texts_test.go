@@ -203,27 +203,17 @@ func TestMalformedPatternsAreQuoted(t *testing.T) {
 		`websocket: handshake refused with 421 Misdirected Request: Host "h" matches none of 2 allowed patterns; pattern "b@c" is malformed: a pattern has no user`)
 }
 
-// TestURLErrorsSayWhatToWrite checks that errors omit parts that may be secret.
+// TestURLErrorsSayWhatToWrite checks that errors, which are logged, are short and
+// omit parts that may be secret (6455-3-e, T-F12).
 func TestURLErrorsSayWhatToWrite(t *testing.T) {
 	for in, want := range map[string]string{
-		"ws://h/\x00":           `"ws://h/\x00": control character`,
 		"ws://h/p#f":            `"ws://h/p#***": fragment not allowed; write "#" in path or query as %23`,
 		"#x":                    `"#***": fragment not allowed; write "#" in path or query as %23`,
-		"ftp://h/":              `"ftp://h/": want "ws://" or "wss://" at the start`,
 		"h/x?y":                 `"h/x?***": want "ws://" or "wss://" at the start`,
 		"a b://h?x":             `"a b://h?***": want "ws://" or "wss://" at the start`,
 		"ws://u:%zz@h/":         `"ws://***@h/": user and password must be percent-encoded, without control characters`,
+		"ws://u%0A:p@h/":        `"ws://***@h/": user and password must be percent-encoded, without control characters`,
 		"ws://u%3A:p@h/":        `"ws://***@h/": user name contains a colon (RFC 7617)`,
-		"ws://[::1":             `"ws://[::1": IPv6 address without "]"`,
-		"ws://[::1]x":           `"ws://[::1]x": only a port can follow the "]"`,
-		"ws://[h]":              `"ws://[h]": brackets must contain an IPv6 address`,
-		"ws://[::1%25]":         `"ws://[::1%25]": zone of the IPv6 address is empty`,
-		"ws://[::1%25a%5D]":     `"ws://[::1%25a%5D]": character not allowed in the zone of an IPv6 address`,
-		"ws://bücher/":          `"ws://bücher/": host must be ASCII; write an international name as A-labels, such as xn--bcher-kva.example`,
-		"ws:///":                `"ws:///": host is missing`,
-		"ws://a b/":             `"ws://a b/": character not allowed in the host`,
-		"ws://h:x/":             `"ws://h:x/": port must be a number from 1 to 65535`,
-		"ws://h/%":              `"ws://h/%": "%" in path or query without two hexadecimal digits`,
 		"ws://u:p@h:x/?q":       `"ws://***@h:x/?***": port must be a number from 1 to 65535`,
 		"ws://u p?p@h:x/":       `"ws://***": character not allowed in the host`,
 		"u:p@h":                 `"***@h": want "ws://" or "wss://" at the start`,
@@ -231,5 +221,8 @@ func TestURLErrorsSayWhatToWrite(t *testing.T) {
 	} {
 		_, err := handshake.ParseURL(in)
 		wantText(t, in, err, "websocket: URL "+want)
+	}
+	if _, err := handshake.ParseURL("ws://" + strings.Repeat("h", 1<<20) + ":0/"); err == nil || len(err.Error()) > 300 {
+		t.Errorf("error for a long URL has %d bytes", len(err.Error()))
 	}
 }

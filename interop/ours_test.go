@@ -105,19 +105,19 @@ func (e clientEndpoint) end(err error) (event, error) {
 }
 
 // A style makes a handler that hands over its connections.
-type style func(t *testing.T, tap *tap, accepted chan<- *serverEndpoint) server.Handler
+type style func(t *testing.T, accepted chan<- *serverEndpoint) server.Handler
 
 // assembled receives whole messages as events.
-func assembled(t *testing.T, tap *tap, accepted chan<- *serverEndpoint) server.Handler {
+func assembled(t *testing.T, accepted chan<- *serverEndpoint) server.Handler {
 	return server.Handler{
 		Open: func(c *server.Conn) {
-			e := &serverEndpoint{newMailbox(t), c, tap}
-			c.SetValue(e)
+			e := newServerEndpoint(t, c)
 			accepted <- e
 		},
 		Message: func(c *server.Conn, op wire.Opcode, p []byte) {
 			endpointOf(c).put(event{kind: kindOf(op), payload: append([]byte{}, p...)})
 		},
+		Control: takePong,
 		Close: func(c *server.Conn, code wire.StatusCode, reason string) {
 			endpointOf(c).put(event{kind: closed, code: code, reason: reason})
 		},
@@ -127,8 +127,8 @@ func assembled(t *testing.T, tap *tap, accepted chan<- *serverEndpoint) server.H
 func endpointOf(c *server.Conn) *serverEndpoint { return c.Value().(*serverEndpoint) }
 
 // inPieces receives partial messages.
-func inPieces(t *testing.T, tap *tap, accepted chan<- *serverEndpoint) server.Handler {
-	h := assembled(t, tap, accepted)
+func inPieces(t *testing.T, accepted chan<- *serverEndpoint) server.Handler {
+	h := assembled(t, accepted)
 	var message []byte
 	h.Partial = func(c *server.Conn, op wire.Opcode, p []byte, final bool) {
 		message = append(message, p...)
@@ -141,9 +141,9 @@ func inPieces(t *testing.T, tap *tap, accepted chan<- *serverEndpoint) server.Ha
 }
 
 // blocking receives in a function that runs for the life of the connection.
-func blocking(t *testing.T, tap *tap, accepted chan<- *serverEndpoint) server.Handler {
-	return server.Handler{Serve: func(c *server.Conn) {
-		e := &serverEndpoint{newMailbox(t), c, tap}
+func blocking(t *testing.T, accepted chan<- *serverEndpoint) server.Handler {
+	return server.Handler{Control: takePong, Serve: func(c *server.Conn) {
+		e := newServerEndpoint(t, c)
 		accepted <- e
 		for {
 			m, err := c.Receive(e.ctx)
@@ -166,8 +166,21 @@ func ourClose(err error) (wire.StatusCode, string, bool) {
 
 type serverEndpoint struct {
 	mailbox
-	conn *server.Conn
-	tap  *tap
+	conn  *server.Conn
+	pongs chan string
+}
+
+func newServerEndpoint(t *testing.T, c *server.Conn) *serverEndpoint {
+	e := &serverEndpoint{newMailbox(t), c, make(chan string, 16)}
+	c.SetValue(e)
+	return e
+}
+
+// takePong is the Control handler of each style.
+func takePong(c *server.Conn, op wire.Opcode, p []byte) {
+	if op == wire.Pong {
+		endpointOf(c).pongs <- string(p)
+	}
 }
 
 func (e *serverEndpoint) subprotocol() string { return e.conn.Subprotocol() }
@@ -183,13 +196,11 @@ func (e *serverEndpoint) sendFragments(k kind, parts [][]byte) error {
 	return nil
 }
 
-// ping waits for the pong on the wire, since the server does not report it.
-// Under TLS it does not wait.
 func (e *serverEndpoint) ping(payload []byte) error {
-	if err := e.conn.SendPing(payload); err != nil || e.tap == nil {
+	if err := e.conn.SendPing(payload); err != nil {
 		return err
 	}
-	got, err := within(e.ctx, e.tap.pongs)
+	got, err := within(e.ctx, e.pongs)
 	if err == nil && got != string(payload) {
 		err = fmt.Errorf("the pong brought %q for %q", got, payload)
 	}
@@ -210,18 +221,13 @@ func listenOurs(style style, serve func(t *testing.T, s *server.Server, ln net.L
 		ln, err := net.Listen("tcp", "127.0.0.1:0")
 		check.Must(t, err)
 		url := "ws://" + ln.Addr().String() + "/"
-		var wiretap *tap
-		switch {
-		case o.secure:
+		if o.secure {
 			url = "wss" + url[len("ws"):]
 			ln = tls.NewListener(ln, serverTLS(o))
-		case o.tapped:
-			wiretap = &tap{TCPListener: ln.(*net.TCPListener), pongs: make(chan string, 16)}
-			ln = wiretap
 		}
 		accepted := make(chan *serverEndpoint, 1)
 		s := &server.Server{
-			Handler:      style(t, wiretap, accepted),
+			Handler:      style(t, accepted),
 			Subprotocols: o.supported,
 			Origins:      o.origins,
 			Log:          func(err error) { t.Errorf("our server says: %v", err) },

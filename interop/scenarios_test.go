@@ -48,7 +48,7 @@ var scenarios = []scenario{
 	}},
 	{name: "fragmented text, split inside characters", needs: toFragment, run: deliversFragments(text, halves(strings.Repeat(nonASCII+"…", 200), 5))},
 	{name: "fragmented binary", needs: toFragment, run: deliversFragments(binary, [][]byte{everyByte(20), everyByte(1), everyByte(12)})},
-	{name: "ping and pong", options: options{tapped: true}, needs: toPing, run: func(t *testing.T, from, to endpoint) {
+	{name: "ping and pong", needs: toPing, run: func(t *testing.T, from, to endpoint) {
 		answersPing(t, from, to, []byte("are you there?"))
 		answersPing(t, from, to, []byte{})
 		answersPing(t, from, to, everyByte(1)[:125])

@@ -58,9 +58,7 @@ func TestAcceptReturnsTheConnection(t *testing.T) {
 		p.send(frame(wire.Ping, "?"), fragment(wire.Binary, "two", false), fragment(wire.Continuation, " parts", true))
 		p.want(`pong "?"`)
 		for _, want := range []string{"Hello", "two parts"} {
-			if m, err := c.Receive(t.Context()); err != nil || m.Text() != want {
-				t.Errorf("received %q, %v, want %q", m.Text(), err, want)
-			}
+			receives(t, c, want)
 		}
 		check.OK(t, c.SendText("bye"))
 		p.want(`text "bye"`)
@@ -100,9 +98,7 @@ func TestAcceptedConnectionEndsAfterCloseWithoutAReceiver(t *testing.T) {
 			if !closeFirst {
 				closeIt()
 			}
-			p.want(`close 1000 "enough"`)
-			p.send(closing(wire.NormalClosure, ""))
-			p.wantEnd()
+			p.wantClose(`close 1000 "enough"`, closing(wire.NormalClosure, ""))
 			rec.want("open", `close 1000 ""`)
 			n := 0
 			for {
@@ -206,8 +202,7 @@ func TestShutdownClosesAcceptedConnections(t *testing.T) {
 		if a.err != nil {
 			t.Fatal(a.err)
 		}
-		done := make(chan error, 1)
-		go func() { done <- s.Shutdown(t.Context()) }()
+		done := begin(func() error { return s.Shutdown(t.Context()) })
 		p.want(`close 1001 ""`)
 		p.send(text("last words"), closing(1001, ""))
 		p.wantEnd()
@@ -220,9 +215,7 @@ func TestShutdownClosesAcceptedConnections(t *testing.T) {
 
 // The subprotocols of a Handshake replace those of the server.
 func TestSubprotocolsOfOneRequest(t *testing.T) {
-	var parser handshake.RequestParser
-	r, _, err := parser.Parse([]byte(request("/", "Sec-WebSocket-Protocol: a, b, c")))
-	check.Must(t, err)
+	r := parse(t, request("/", "Sec-WebSocket-Protocol: a, b, c"))
 	s := &server.Server{Subprotocols: []string{"a"}}
 	for _, tt := range []struct {
 		own  []string
@@ -266,8 +259,7 @@ func TestCheckOriginDecidesOnOtherOrigins(t *testing.T) {
 			},
 		})
 		for _, tt := range tests {
-			p := s.dial(t)
-			p.send(request("/")[:len(request("/"))-2], tt.origins, "\r\n")
+			p := s.ask(t, request("/")[:len(request("/"))-2], tt.origins, "\r\n")
 			if got := p.response().Status; got != tt.status || len(asked) > 0 != tt.asked {
 				t.Errorf("%q: status %d, asked %d times", tt.origins, got, len(asked))
 			}
@@ -278,31 +270,10 @@ func TestCheckOriginDecidesOnOtherOrigins(t *testing.T) {
 	})
 }
 
-// A prepared message is broadcast like any other, by the method and by the
-// function.
-func TestBroadcastPrepared(t *testing.T) {
-	eachLoop(t, func(t *testing.T, start starter) {
-		rec := newRecorder(t)
-		s := start(t, &server.Server{Handler: rec.handler()})
-		m, err := server.Prepare(wire.Binary, []byte("Hello"))
-		check.Must(t, err)
-		peers := []*peer{s.open(t), s.open(t)}
-		for range peers {
-			rec.conn()
-		}
-		s.BroadcastPrepared(m)
-		server.BroadcastPrepared(s.Conns(), m)
-		for _, p := range peers {
-			p.want(`binary "Hello"`, `binary "Hello"`)
-		}
-	})
-}
-
 // The request is parsed once while a caller holds it.
 func TestRequestIsParsedOnce(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
-		rec := newRecorder(t)
-		s := start(t, &server.Server{Handler: rec.handler()})
+		s, rec := recorded(t, start, &server.Server{})
 		s.openAs(t, "/x?y", "X-Field: 1")
 		c := rec.conn()
 		r := c.Request()

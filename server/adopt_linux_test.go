@@ -57,25 +57,22 @@ func TestListenerMadeBlocking(t *testing.T) {
 	t.Parallel()
 	starters := map[string]func(t *testing.T, s *server.Server, ln net.Listener) *running{"system's": serve}
 	addListenTLS(starters)
-	for name, start := range starters {
-		t.Run(name, func(t *testing.T) {
-			ln := listenTCP(t)
-			block := func() {
-				f, err := ln.(*net.TCPListener).File()
-				check.Must(t, err)
-				f.Fd()
-				f.Close()
-			}
+	each(t, starters, func(t *testing.T, start func(t *testing.T, s *server.Server, ln net.Listener) *running) {
+		ln := listenTCP(t)
+		block := func() {
+			f, err := ln.(*net.TCPListener).File()
+			check.Must(t, err)
+			f.Fd()
+			f.Close()
+		}
+		block()
+		s := start(t, &server.Server{Handler: server.Handler{Message: echo}}, ln)
+		for range 4 {
+			p := s.open(t)
+			p.echo("Hello")
+			p.nc.Close()
 			block()
-			s := start(t, &server.Server{Handler: server.Handler{Message: echo}}, ln)
-			for range 4 {
-				p := s.open(t)
-				p.send(text("Hello"))
-				p.want(`text "Hello"`)
-				p.nc.Close()
-				block()
-			}
-			shutdown(t, s.Server)
-		})
-	}
+		}
+		shutdown(t, s.Server)
+	})
 }

@@ -20,20 +20,18 @@ var ours = map[string]func(net.Conn) net.Conn{
 
 // eachOurs runs test with a source of connections of each kind.
 func eachOurs(t *testing.T, test func(t *testing.T, connect func() (ours net.Conn, p *peer))) {
-	for name, wrap := range ours {
-		t.Run(name, func(t *testing.T) {
-			ln := listenTCP(t)
-			defer ln.Close()
-			test(t, func() (net.Conn, *peer) {
-				t.Helper()
-				theirs, err := net.Dial("tcp", ln.Addr().String())
-				check.Must(t, err)
-				nc, err := ln.Accept()
-				check.Must(t, err)
-				return wrap(nc), newPeer(t, theirs)
-			})
+	each(t, ours, func(t *testing.T, wrap func(net.Conn) net.Conn) {
+		ln := listenTCP(t)
+		defer ln.Close()
+		test(t, func() (net.Conn, *peer) {
+			t.Helper()
+			theirs, err := net.Dial("tcp", ln.Addr().String())
+			check.Must(t, err)
+			nc, err := ln.Accept()
+			check.Must(t, err)
+			return wrap(nc), newPeer(t, theirs)
 		})
-	}
+	})
 }
 
 // shutdown ends s and checks that no connection is left.
@@ -49,11 +47,12 @@ const switching = "HTTP/1.1 101 Switching Protocols\r\n\r\n"
 
 // Bytes read with the request by another party are the beginning of the frames
 // (6455-4.2.2-m). The application can read the handshake and the client's
-// address of an adopted connection from Open on.
+// address of an adopted connection from Open on. Run does the same.
 func TestAdoptedConnection(t *testing.T) {
 	all := text("Hello") + frame(wire.Ping, "?") + closing(4000, "bye")
 	eachOurs(t, func(t *testing.T, connect func() (net.Conn, *peer)) {
-		for cut := range len(all) + 1 {
+		for cut := range 2 * (len(all) + 1) {
+			runs, cut := cut%2 == 1, cut/2
 			rec := newRecorder(t)
 			h := rec.handler()
 			h.Message = echo
@@ -62,18 +61,27 @@ func TestAdoptedConnection(t *testing.T) {
 			}
 			s := &server.Server{Handler: h}
 			nc, p := connect()
-			s.Adopt(nc, server.Handshake{
+			up := server.Handshake{
 				Request:     &handshake.Request{Method: "GET", Target: "/x?y", Proto: "HTTP/1.1"},
 				Subprotocol: "chat",
 				Response:    []byte(switching),
 				Buffered:    []byte(all[:cut]),
 				Value:       "somebody",
-			})
+			}
+			var ran <-chan error
+			if runs {
+				ran = begin(func() error { return s.Run(nc, up) })
+			} else {
+				s.Adopt(nc, up)
+			}
 			p.send(all[cut:])
 			p.response()
 			p.want(`text "Hello"`, `pong "?"`, `close 4000 ""`)
 			p.wantEnd()
 			rec.want("somebody /x y chat", `close 4000 "bye"`)
+			if p.nc.Close(); runs {
+				check.OK(t, result(t, ran))
+			}
 			shutdown(t, s)
 		}
 	})
@@ -91,13 +99,11 @@ func TestAdoptReturnsWhileTheHandlerBlocks(t *testing.T) {
 		s.Adopt(adopted, server.Handshake{})
 		result(t, opened)
 		kept, other := connect()
-		returned := make(chan error, 1)
-		go func() { returned <- s.Run(kept, server.Handshake{}) }()
+		returned := begin(func() error { return s.Run(kept, server.Handshake{}) })
 		result(t, opened)
 		close(release)
 		for _, p := range []*peer{p, other} {
-			p.send(text("Hello"))
-			p.want(`text "Hello"`)
+			p.echo("Hello")
 		}
 		select {
 		case err := <-returned:
@@ -179,9 +185,7 @@ func TestShutdownEndsAdoptedConnections(t *testing.T) {
 		nc, late := connect()
 		s.Adopt(nc, server.Handshake{Response: []byte(switching)})
 		late.response()
-		late.want(`close 1001 ""`)
-		late.send(closing(1001, ""))
-		late.wantEnd()
+		late.wantClose(`close 1001 ""`, closing(1001, ""))
 		rec.want("open", `close 1001 ""`)
 		shutdown(t, s)
 	})
@@ -195,8 +199,12 @@ func TestShutdownRightAfterAdopt(t *testing.T) {
 			s := &server.Server{Handler: rec.handler()}
 			nc, p := connect()
 			s.Adopt(nc, server.Handshake{Buffered: []byte(closing(1000, ""))})
+			rest := begin(func() error {
+				defer p.nc.Close()
+				return check.Err(p.rest())
+			})
 			shutdown(t, s)
-			check.OK(t, check.Err(p.rest()))
+			check.OK(t, <-rest)
 			select {
 			case <-rec.conns:
 			default:

@@ -124,19 +124,17 @@ func TestOverlappingMessagesAreInTime(t *testing.T) {
 		"texts and Pongs":  text("Hello") + frame(wire.Pong, "Hello"),
 		"fragmented texts": fragment(wire.Text, "Hel", false) + fragment(wire.Continuation, "lo", true),
 	}
-	for name, stream := range streams {
-		check.Bubble(t, name, func(t *testing.T) {
-			p := served(t, &server.Server{AssemblyTimeout: 8 * time.Second, PingInterval: -1}).open(t)
-			const cut = 8
-			p.send(stream[:cut])
-			for range 20 {
-				time.Sleep(5 * time.Second)
-				p.send(stream[cut:] + stream[:cut])
-			}
-			p.send(stream[cut:] + closing(1000, ""))
-			p.want(`close 1000 ""`)
-		})
-	}
+	eachBubble(t, streams, func(t *testing.T, stream string) {
+		p := served(t, &server.Server{AssemblyTimeout: 8 * time.Second, PingInterval: -1}).open(t)
+		const cut = 8
+		p.send(stream[:cut])
+		for range 20 {
+			time.Sleep(5 * time.Second)
+			p.send(stream[cut:] + stream[:cut])
+		}
+		p.send(stream[cut:] + closing(1000, ""))
+		p.want(`close 1000 ""`)
+	})
 }
 
 // AssemblyTimeout does not run while the application is busy.

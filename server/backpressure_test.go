@@ -84,27 +84,25 @@ func TestCloseWhileASenderWaits(t *testing.T) {
 // client.
 func TestControlFramesFollowTheFrameThatWaits(t *testing.T) {
 	t.Parallel()
-	for loop, start := range withTLS(loops) {
-		t.Run(loop, func(t *testing.T) {
-			const limit, size = 64 << 10, 2 << 20
-			returned := make(chan error, 1)
-			s := &server.Server{MaxBacklog: limit, WriteTimeout: patience, CloseTimeout: patience, Handler: streaming(size, returned)}
-			p := start(t, s).open(t)
-			eventually(t, "a blocked sender", func() bool { return s.Stats().Backlog > limit/2 })
-			p.send(frame(wire.Ping, "1"), frame(wire.Ping, "2"))
-			eventually(t, "all Pings received", func() bool { return s.Stats().Received.Pings == 2 })
-			for c := range s.Conns() {
-				check.OK(t, c.Close(wire.GoingAway, "later"))
-				if c.State() != server.Closing {
-					t.Errorf("the state is %v", c.State())
-				}
+	each(t, withTLS(loops), func(t *testing.T, start starter) {
+		const limit, size = 64 << 10, 2 << 20
+		returned := make(chan error, 1)
+		s := &server.Server{MaxBacklog: limit, WriteTimeout: patience, CloseTimeout: patience, Handler: streaming(size, returned)}
+		p := start(t, s).open(t)
+		eventually(t, "a blocked sender", func() bool { return s.Stats().Backlog > limit/2 })
+		p.send(frame(wire.Ping, "1"), frame(wire.Ping, "2"))
+		eventually(t, "all Pings received", func() bool { return s.Stats().Received.Pings == 2 })
+		for c := range s.Conns() {
+			check.OK(t, c.Close(wire.GoingAway, "later"))
+			if c.State() != server.Closing {
+				t.Errorf("the state is %v", c.State())
 			}
-			p.want(fmt.Sprintf("binary %d bytes", size), `pong "1"`, `pong "2"`, `close 1001 "later"`)
-			check.OKf(t, result(t, returned), "Send")
-			p.send(closing(1001, ""))
-			p.wantEnd()
-		})
-	}
+		}
+		p.want(fmt.Sprintf("binary %d bytes", size), `pong "1"`, `pong "2"`, `close 1001 "later"`)
+		check.OKf(t, result(t, returned), "Send")
+		p.send(closing(1001, ""))
+		p.wantEnd()
+	})
 }
 
 // MaxLifetime and CloseTimeout end a connection whose sender blocks, although
@@ -185,55 +183,51 @@ func TestBacklogIsZeroAfterTheEnd(t *testing.T) {
 // Close of the client does not make the end clean. The connection used to
 // continue until another goroutine aborted it, without the message.
 func TestNothingFollowsAMessageThatSlowCloseRefuses(t *testing.T) {
-	for loop, start := range withTLS(loops) {
-		t.Run(loop, func(t *testing.T) {
-			rec := newRecorder(t)
-			h := rec.handler()
-			h.Message = func(c *server.Conn, _ wire.Opcode, _ []byte) {
-				var err error
-				for range enough {
-					if err = c.Send(wire.Binary, numbered(0)); err != nil {
-						break
-					}
-				}
-				next := c.SendText("next")
-				if err == nil || next == nil || next.Error() != err.Error() || c.State() != server.Closed {
-					t.Errorf("Send returned %v, the next %v, in state %v", err, next, c.State())
+	each(t, withTLS(loops), func(t *testing.T, start starter) {
+		rec := newRecorder(t)
+		h := rec.handler()
+		h.Message = func(c *server.Conn, _ wire.Opcode, _ []byte) {
+			var err error
+			for range enough {
+				if err = c.Send(wire.Binary, numbered(0)); err != nil {
+					break
 				}
 			}
-			s := &server.Server{Handler: h, MaxBacklog: 128 << 10}
-			p := start(t, s).open(t)
-			p.send(text("go"), closing(1000, ""))
-			rec.want("open", "lost", `close 1006 ""`)
-			if cut := s.Stats().Cut; cut != 1 {
-				t.Errorf("%d connections are counted as aborted", cut)
+			next := c.SendText("next")
+			if err == nil || next == nil || next.Error() != err.Error() || c.State() != server.Closed {
+				t.Errorf("Send returned %v, the next %v, in state %v", err, next, c.State())
 			}
-		})
-	}
+		}
+		s := &server.Server{Handler: h, MaxBacklog: 128 << 10}
+		p := start(t, s).open(t)
+		p.send(text("go"), closing(1000, ""))
+		rec.want("open", "lost", `close 1006 ""`)
+		if cut := s.Stats().Cut; cut != 1 {
+			t.Errorf("%d connections are counted as aborted", cut)
+		}
+	})
 }
 
 // A broadcast does not block, also if it exceeds the backlog of a client whose
 // senders block. One client that did not read used to delay it for
 // WriteTimeout.
 func TestBroadcastDoesNotWaitWhereSendersDo(t *testing.T) {
-	for loop, start := range withTLS(loops) {
-		t.Run(loop, func(t *testing.T) {
-			returned, ended := make(chan struct{}), make(chan struct{})
-			s := &server.Server{MaxBacklog: 64 << 10, WriteTimeout: -1, Handler: server.Handler{Serve: func(c *server.Conn) { <-ended }}}
-			r := start(t, s)
-			defer close(ended)
-			r.open(t) // does not read
-			eventually(t, "an open connection", func() bool { return s.Stats().Open == 1 })
-			go func() {
-				defer close(returned)
-				check.OK(t, s.Broadcast(wire.Binary, make([]byte, 4<<20)))
-			}()
-			result(t, returned)
-			for c := range s.Conns() {
-				c.CloseNow()
-			}
-		})
-	}
+	each(t, withTLS(loops), func(t *testing.T, start starter) {
+		returned, ended := make(chan struct{}), make(chan struct{})
+		s := &server.Server{MaxBacklog: 64 << 10, WriteTimeout: -1, Handler: server.Handler{Serve: func(c *server.Conn) { <-ended }}}
+		r := start(t, s)
+		defer close(ended)
+		r.open(t) // does not read
+		eventually(t, "an open connection", func() bool { return s.Stats().Open == 1 })
+		go func() {
+			defer close(returned)
+			check.OK(t, s.Broadcast(wire.Binary, make([]byte, 4<<20)))
+		}()
+		result(t, returned)
+		for c := range s.Conns() {
+			c.CloseNow()
+		}
+	})
 }
 
 // A Writable handler that sends and blocks is called again when the client has
@@ -241,67 +235,65 @@ func TestBroadcastDoesNotWaitWhereSendersDo(t *testing.T) {
 // buffered for Serve are neither lost nor reordered.
 func TestWritableThatBlocksAndSends(t *testing.T) {
 	t.Parallel()
-	for loop, start := range withTLS(loops) {
-		t.Run(loop, func(t *testing.T) {
-			const messages = 20
-			drained, waits := make(chan int, 10), make(chan struct{})
-			got, proceed := make(chan string, messages), make(chan struct{})
-			calls := 0
-			s := &server.Server{MaxBacklog: -1, WriteTimeout: patience, Handler: server.Handler{
-				Open: func(c *server.Conn) {
-					for c.Buffered() == 0 {
-						c.Send(wire.Binary, make([]byte, 64<<10))
-					}
-				},
-				Writable: func(c *server.Conn) {
-					calls++
-					if drained <- calls; calls > 1 {
+	each(t, withTLS(loops), func(t *testing.T, start starter) {
+		const messages = 20
+		drained, waits := make(chan int, 10), make(chan struct{})
+		got, proceed := make(chan string, messages), make(chan struct{})
+		calls := 0
+		s := &server.Server{MaxBacklog: -1, WriteTimeout: patience, Handler: server.Handler{
+			Open: func(c *server.Conn) {
+				for c.Buffered() == 0 {
+					c.Send(wire.Binary, make([]byte, 64<<10))
+				}
+			},
+			Writable: func(c *server.Conn) {
+				calls++
+				if drained <- calls; calls > 1 {
+					return
+				}
+				for c.Buffered() == 0 {
+					c.Send(wire.Binary, make([]byte, 64<<10))
+				}
+				close(waits)
+				for c.Buffered() > 0 { // until another goroutine has written the message
+					time.Sleep(time.Millisecond)
+				}
+			},
+			Serve: func(c *server.Conn) {
+				<-proceed
+				for m, err := range c.Messages(t.Context()) {
+					if err != nil {
 						return
 					}
-					for c.Buffered() == 0 {
-						c.Send(wire.Binary, make([]byte, 64<<10))
-					}
-					close(waits)
-					for c.Buffered() > 0 { // until another goroutine has written the message
-						time.Sleep(time.Millisecond)
-					}
-				},
-				Serve: func(c *server.Conn) {
-					<-proceed
-					for m, err := range c.Messages(t.Context()) {
-						if err != nil {
-							return
-						}
-						got <- m.Text()
-					}
-				},
-			}}
-			p := start(t, s).open(t)
-			for i := range messages {
-				p.send(text(fmt.Sprint(i)))
-			}
-			for len(drained) == 0 { // until Writable has filled the backlog again
-				check.Must(t, p.more())
+					got <- m.Text()
+				}
+			},
+		}}
+		p := start(t, s).open(t)
+		for i := range messages {
+			p.send(text(fmt.Sprint(i)))
+		}
+		for len(drained) == 0 { // until Writable has filled the backlog again
+			check.Must(t, p.more())
+			p.in = nil
+		}
+		result(t, waits)
+		p.meanwhile(func(p *peer) {
+			for p.more() == nil {
 				p.in = nil
 			}
-			result(t, waits)
-			p.meanwhile(func(p *peer) {
-				for p.more() == nil {
-					p.in = nil
-				}
-			})
-			for i := 1; i <= 2; i++ {
-				if n := result(t, drained); n != i {
-					t.Fatalf("call %d of Writable, want %d", n, i)
-				}
-			}
-			close(proceed)
-			for i := range messages {
-				if m := result(t, got); m != fmt.Sprint(i) {
-					t.Fatalf("received %q, want %d", m, i)
-				}
-			}
-			p.nc.Close()
 		})
-	}
+		for i := 1; i <= 2; i++ {
+			if n := result(t, drained); n != i {
+				t.Fatalf("call %d of Writable, want %d", n, i)
+			}
+		}
+		close(proceed)
+		for i := range messages {
+			if m := result(t, got); m != fmt.Sprint(i) {
+				t.Fatalf("received %q, want %d", m, i)
+			}
+		}
+		p.nc.Close()
+	})
 }

@@ -6,7 +6,6 @@ import (
 	"net"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,8 +20,7 @@ import (
 func TestBroadcastReachesAll(t *testing.T) {
 	const clients, messages = 20, 50
 	eachLoop(t, func(t *testing.T, start starter) {
-		rec := newRecorder(t)
-		s := start(t, &server.Server{Handler: rec.handler()})
+		s, rec := recorded(t, start, &server.Server{})
 		var peers []*peer
 		for range clients {
 			peers = append(peers, s.open(t))
@@ -43,24 +41,28 @@ func TestBroadcastReachesAll(t *testing.T) {
 	})
 }
 
-// The function Broadcast sends to the given connections.
+// The function Broadcast sends to the given connections, and so does
+// BroadcastPrepared.
 func TestBroadcastToSome(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
-		rec := newRecorder(t)
-		s := start(t, &server.Server{Handler: rec.handler()})
+		s, rec := recorded(t, start, &server.Server{})
 		var peers []*peer
 		var conns []*server.Conn
 		for range 4 {
 			peers = append(peers, s.open(t))
 			conns = append(conns, rec.conn())
 		}
+		prepared, err := server.Prepare(wire.Binary, []byte("prepared"))
+		check.Must(t, err)
 		check.Must(t, server.Broadcast(slices.Values(conns[:2]), wire.Binary, []byte("some")))
+		server.BroadcastPrepared(slices.Values(conns[:2]), prepared)
 		check.Must(t, s.Broadcast(wire.Binary, []byte("all")))
+		s.BroadcastPrepared(prepared)
 		for i, p := range peers {
 			if i < 2 {
-				p.want(`binary "some"`)
+				p.want(`binary "some"`, `binary "prepared"`)
 			}
-			p.want(`binary "all"`)
+			p.want(`binary "all"`, `binary "prepared"`)
 		}
 	})
 }
@@ -85,9 +87,8 @@ func TestBroadcastPrecedesLaterMessages(t *testing.T) {
 			broadcast("8")
 			c.Close(1000, "")
 			broadcast("too late")
-			p.want(`text "1"`, `text "2"`, `text "3"`, `text "4"`, `text "5" +`, `continuation "6"`, `text "7"`, `text "8"`, `close 1000 ""`)
-			p.send(closing(1000, ""))
-			p.wantEnd()
+			p.want(`text "1"`, `text "2"`, `text "3"`, `text "4"`, `text "5" +`, `continuation "6"`, `text "7"`, `text "8"`)
+			p.wantClose(`close 1000 ""`, closing(1000, ""))
 		}
 	})
 }
@@ -105,17 +106,15 @@ func TestCloseInsideAMessageDoesNotWaitForBroadcasts(t *testing.T) {
 			s.Broadcast(wire.Text, []byte("never"))
 			c.Close(1000, "")
 		}()
-		p.want(`text "a" +`, `close 1000 ""`)
-		p.send(closing(1000, ""))
-		p.wantEnd()
+		p.want(`text "a" +`)
+		p.wantClose(`close 1000 ""`, closing(1000, ""))
 	})
 }
 
 // Shutdown sends queued broadcasts before its Close.
 func TestShutdownDoesNotOvertakeABroadcast(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
-		rec := newRecorder(t)
-		s := start(t, &server.Server{Handler: rec.handler()})
+		s, rec := recorded(t, start, &server.Server{})
 		p := s.open(t)
 		rec.conn()
 		s.Broadcast(wire.Text, []byte("goodbye"))
@@ -179,8 +178,7 @@ func TestStalledReceiverOfBroadcastsIsCutByItsBacklog(t *testing.T) {
 // A broadcast may exceed the backlog of a client without buffered output.
 func TestBroadcastLargerThanTheBacklog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		rec := newRecorder(t)
-		s := served(t, &server.Server{Handler: rec.handler(), MaxBacklog: 10})
+		s, rec := recorded(t, served, &server.Server{MaxBacklog: 10})
 		p := s.open(t)
 		rec.conn()
 		for range 3 {
@@ -191,31 +189,13 @@ func TestBroadcastLargerThanTheBacklog(t *testing.T) {
 	})
 }
 
-// Without a backlog limit, WriteTimeout ends a client that does not read.
-func TestStalledReceiverOfBroadcastsIsCutByItsTimeout(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		rec := newRecorder(t)
-		s := served(t, &server.Server{Handler: rec.handler(), MaxBacklog: -1, WriteTimeout: 8 * time.Second})
-		s.open(t)
-		c := rec.conn()
-		timed(t, "cut", 8*time.Second, func() {
-			for range 1000 {
-				check.Must(t, s.Broadcast(wire.Binary, make([]byte, 10_000)))
-			}
-			rec.want("open", "lost", `close 1006 ""`)
-		})
-		wantTimeout(t, c.Err(), "WriteTimeout")
-	})
-}
-
 // A client that does not read is aborted over TCP when the kernel buffers and
 // the backlog are full.
 func TestStalledReceiverOverTCP(t *testing.T) {
 	t.Parallel()
 	const size, messages = 256 << 10, 80
 	eachLoop(t, func(t *testing.T, start starter) {
-		rec := newRecorder(t)
-		s := start(t, &server.Server{Handler: rec.handler()})
+		s, rec := recorded(t, start, &server.Server{})
 		s.open(t)
 		stalled := rec.conn()
 		var peers []*peer
@@ -233,31 +213,5 @@ func TestStalledReceiverOverTCP(t *testing.T) {
 		if err := stalled.Err(); !isA[*server.BacklogError](err) {
 			t.Errorf("the stalled one: %v", err)
 		}
-	})
-}
-
-// Broadcasts, sends and ends of connections at the same time (T-H02).
-func TestBroadcastsAtOnceWithEverythingElse(t *testing.T) {
-	eachLoop(t, func(t *testing.T, start starter) {
-		s := start(t, &server.Server{Handler: server.Handler{Message: echo}})
-		var all sync.WaitGroup
-		for i := range 8 {
-			all.Go(func() {
-				for range 20 {
-					p := s.open(t)
-					p.trySend(text("Hello"))
-					if i%2 == 0 {
-						p.next()
-					}
-					p.reset()
-				}
-			})
-			all.Go(func() {
-				for range 100 {
-					s.Broadcast(wire.Text, []byte("Hello"))
-				}
-			})
-		}
-		all.Wait()
 	})
 }

@@ -20,9 +20,7 @@ func TestServerClosesFirst(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		c, p, rec := opened(t, start, &server.Server{})
 		check.Must(t, c.Close(4000, "enough"))
-		if c.State() != server.Closing {
-			t.Errorf("the connection is %v", c.State())
-		}
+		wantState(t, c, server.Closing)
 		for name, call := range map[string]func() error{
 			"Close":        func() error { return c.Close(1000, "") },
 			"Send":         func() error { return c.Send(wire.Text, nil) },
@@ -65,21 +63,7 @@ func TestManyCallsSendOneCloseFrame(t *testing.T) {
 		if won.Load() != 1 {
 			t.Errorf("%d calls sent a Close", won.Load())
 		}
-		p.want(`close 1000 ""`)
-		p.send(closing(1000, ""))
-		p.wantEnd()
-	})
-}
-
-// The server closes TCP first, without waiting for the client (6455-5.5.1-i,
-// 6455-7.1.1-b).
-func TestServerClosesTCPFirst(t *testing.T) {
-	eachLoop(t, func(t *testing.T, start starter) {
-		_, p, rec := opened(t, start, &server.Server{})
-		p.send(closing(1000, ""))
-		p.want(`close 1000 ""`)
-		p.wantEnd() // the client's side of TCP is still open
-		rec.want("open", `close 1000 ""`)
+		p.wantClose(`close 1000 ""`, closing(1000, ""))
 	})
 }
 
@@ -124,18 +108,6 @@ func TestCloseFrameArrivesAlthoughInputIsUnread(t *testing.T) {
 				}
 			})
 		}
-	})
-}
-
-// A client that closes TCP instead of answering a Close has not closed cleanly
-// (6455-7.1.4-a).
-func TestEndOfTCPIsNoAnswerToAClose(t *testing.T) {
-	eachLoop(t, func(t *testing.T, start starter) {
-		c, p, rec := opened(t, start, &server.Server{})
-		check.Must(t, c.Close(1000, ""))
-		p.want(`close 1000 ""`)
-		p.nc.Close()
-		rec.want("open", "lost", `close 1006 ""`)
 	})
 }
 

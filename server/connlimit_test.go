@@ -9,7 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/fibersock/fibersock/handshake"
 	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 )
@@ -101,8 +100,7 @@ func TestTooManyConnections(t *testing.T) {
 						p.send(request("/"))
 						p.response()
 					}
-					p.send(text("still there"))
-					p.want(`text "still there"`)
+					p.echo("still there")
 				}
 			})
 		})
@@ -113,21 +111,14 @@ func TestTooManyConnections(t *testing.T) {
 // response.
 func TestUpgradeWithTooManyConnections(t *testing.T) {
 	s := &server.Server{MaxConns: 1}
-	parse := func() *handshake.Request {
-		var parser handshake.RequestParser
-		r, _, err := parser.Parse([]byte(request("/")))
-		check.Must(t, err)
-		return r
-	}
-	up, err := s.AcceptHandshake(parse())
+	r := parse(t, request("/"))
+	up, err := s.AcceptHandshake(r)
 	check.Must(t, err)
 	up.Response = nil
 	p, returned := run(t, s, up)
 	eventually(t, "an open connection", func() bool { return s.Stats().Open == 1 })
-	var refused *handshake.Error
-	if _, err := s.AcceptHandshake(parse()); !errors.As(err, &refused) || refused.Status != 503 {
-		t.Errorf("%v", err)
-	}
+	refused, err := s.AcceptHandshake(r)
+	wantRefusal(t, "a second one", refused, err, 503)
 	ours, theirs := net.Pipe() // without Upgrade the connection is aborted
 	go io.Copy(io.Discard, theirs)
 	if err := s.Run(ours, up); !isA[*server.CapacityError](err) {
@@ -135,7 +126,7 @@ func TestUpgradeWithTooManyConnections(t *testing.T) {
 	}
 	p.nc.Close()
 	<-returned
-	check.OK(t, check.Err(s.AcceptHandshake(parse())))
+	check.OK(t, check.Err(s.AcceptHandshake(r)))
 }
 
 // lateListener's first connection does not know its client's address before the
@@ -175,7 +166,5 @@ func TestRemoteAddrThatBlocks(t *testing.T) {
 	second.want(`close 1000 ""`)
 	close(ln.known)
 	first.send(request("/"))
-	if response := first.response(); response.Status != 101 {
-		t.Errorf("answered with %+v", response)
-	}
+	first.wantStatus(101)
 }

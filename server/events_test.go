@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
@@ -18,80 +20,57 @@ import (
 
 // Open is called first, Close last, the other events in their order between.
 // Close gets the code and the reason of the client, 1005 if it gave none, 1006
-// if it sent no Close (6455-7.1.5-a, 6455-7.1.6-a, 6455-7.1.4-a).
+// if it sent no Close (6455-7.1.5-a, 6455-7.1.6-a, 6455-7.1.4-a). The server
+// closes TCP first, without waiting for the client (6455-5.5.1-i,
+// 6455-7.1.1-b).
 func TestEventsInTheirOrder(t *testing.T) {
+	ends := func(frames []string, sent ...string) func(p *peer) {
+		return func(p *peer) {
+			p.send(sent...)
+			p.want(frames...)
+			p.wantEnd() // the client's side of TCP is still open
+		}
+	}
+	leaves := func(sent ...string) func(p *peer) {
+		return func(p *peer) {
+			p.send(sent...)
+			p.nc.Close()
+		}
+	}
 	tests := []struct {
 		name   string
 		client func(p *peer)
 		want   []string
 	}{
-		{
-			name: "messages, then the client's Close with a code of its own",
-			client: func(p *peer) {
-				p.send(text("one"), frame(wire.Ping, "?"), fragment(wire.Binary, "tw", false), fragment(wire.Continuation, "o", true), closing(4000, "bye"), text("late"))
-				p.want(`pong "?"`, `close 4000 ""`)
-				p.wantEnd()
-			},
-			want: []string{`text "one"`, `binary "two"`, `close 4000 "bye"`},
-		},
-		{
-			name: "an empty Close (WHATWG-9)",
-			client: func(p *peer) {
-				p.send(closing(0, ""))
-				p.want(`close ""`)
-				p.wantEnd()
-			},
-			want: []string{`close 1005 ""`},
-		},
-		{
-			name: "the end without a Close",
-			client: func(p *peer) {
-				p.send(text("one"))
-				p.nc.Close()
-			},
-			want: []string{`text "one"`, "lost", `close 1006 ""`},
-		},
-		{
-			name: "the end inside a message (6455-5.2-m)",
-			client: func(p *peer) {
-				p.send(text("one"), text("two")[:7])
-				p.nc.Close()
-			},
-			want: []string{`text "one"`, "lost", `close 1006 ""`},
-		},
-		{
-			name: "a faulty frame, and no frame after it (6455-7.1.7-a, -b)",
-			client: func(p *peer) {
-				p.send(text("one"), "\x83\x80\x00\x00\x00\x00", text("late"), closing(1000, ""))
-				p.want(`close 1002 "reserved opcode"`)
-				p.wantEnd()
-			},
-			want: []string{`text "one"`, "failed 1002", `close 1006 ""`},
-		},
-		{
-			name: "a frame without a mask (6455-5.1-b)",
-			client: func(p *peer) {
-				p.send("\x81\x05Hello")
-				p.want(`close 1002 "frame from a client is not masked"`)
-				p.wantEnd()
-			},
-			want: []string{"failed 1002", `close 1006 ""`},
-		},
-		{
-			name: "a text that is not UTF-8 (6455-8.1-a, T-H08)",
-			client: func(p *peer) {
-				p.send(text("\xff"))
-				p.want(`close 1007 "invalid UTF-8"`)
-				p.wantEnd()
-			},
-			want: []string{"failed 1007", `close 1006 ""`},
-		},
+		{"messages, then the client's Close with a code of its own",
+			ends([]string{`pong "?"`, `close 4000 ""`},
+				text("one"), frame(wire.Ping, "?"), fragment(wire.Binary, "tw", false), fragment(wire.Continuation, "o", true), closing(4000, "bye"), text("late")),
+			[]string{`text "one"`, `binary "two"`, `close 4000 "bye"`}},
+		{"an empty Close (WHATWG-9)", ends([]string{`close ""`}, closing(0, "")), []string{`close 1005 ""`}},
+		{"the end without a Close", leaves(text("one")), []string{`text "one"`, "lost", `close 1006 ""`}},
+		{"the end inside a message (6455-5.2-m)", leaves(text("one"), text("two")[:7]), []string{`text "one"`, "lost", `close 1006 ""`}},
+		{"the end of TCP instead of an answer to the server's Close",
+			func(p *peer) { p.send(text("close")); p.want(`close 1000 ""`); p.nc.Close() },
+			[]string{`text "close"`, "lost", `close 1006 ""`}},
+		{"a faulty frame, and no frame after it (6455-7.1.7-a, -b)",
+			ends([]string{`close 1002 "reserved opcode"`}, text("one"), "\x83\x80\x00\x00\x00\x00", text("late"), closing(1000, "")),
+			[]string{`text "one"`, "failed 1002", `close 1006 ""`}},
+		{"a frame without a mask (6455-5.1-b)",
+			ends([]string{`close 1002 "frame from a client is not masked"`}, "\x81\x05Hello"), []string{"failed 1002", `close 1006 ""`}},
+		{"a text that is not UTF-8 (6455-8.1-a, T-H08)",
+			ends([]string{`close 1007 "invalid UTF-8"`}, text("\xff")), []string{"failed 1007", `close 1006 ""`}},
 	}
 	eachLoop(t, func(t *testing.T, start starter) {
 		for _, tt := range tests {
 			t.Run(tt.name, func(t *testing.T) {
 				rec := newRecorder(t)
-				p := start(t, &server.Server{Handler: rec.handler()}).open(t)
+				h := rec.handler()
+				h.Message = func(c *server.Conn, op wire.Opcode, p []byte) {
+					if rec.message(c, op, p); string(p) == "close" {
+						c.Close(1000, "")
+					}
+				}
+				p := start(t, &server.Server{Handler: h}).open(t)
 				tt.client(p)
 				rec.want(append([]string{"open"}, tt.want...)...)
 				rec.wantNothing()
@@ -105,9 +84,7 @@ func TestEventsInTheirOrder(t *testing.T) {
 func TestErrorsSayHowAConnectionEnded(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		end := func(t *testing.T, client func(p *peer)) *server.Conn {
-			rec := newRecorder(t)
-			p := start(t, &server.Server{Handler: rec.handler()}).open(t)
-			c := rec.conn()
+			c, p, rec := opened(t, start, &server.Server{})
 			if c.Err() != nil || c.CloseCode() != 0 || c.State() != server.Open {
 				t.Errorf("open: %v %v %v", c.Err(), c.CloseCode(), c.State())
 			}
@@ -252,8 +229,7 @@ func TestHandlerThatBlocksDelaysNoOther(t *testing.T) {
 		slow.send(text("block"), text("behind"))
 		for range 10 {
 			fast := s.open(t)
-			fast.send(text("Hello"))
-			fast.want(`text "Hello"`)
+			fast.echo("Hello")
 		}
 		close(release)
 		slow.want(`text "block"`, `text "behind"`)
@@ -264,9 +240,7 @@ func TestHandlerThatBlocksDelaysNoOther(t *testing.T) {
 // methods from any goroutine (T-H02).
 func TestMethodsMayBeCalledFromAnyGoroutine(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
-		rec := newRecorder(t)
-		p := start(t, &server.Server{Handler: rec.handler()}).open(t)
-		c := rec.conn()
+		c, p, rec := opened(t, start, &server.Server{})
 		if c.Value() != nil {
 			t.Errorf("the value is %v at first", c.Value())
 		}
@@ -318,17 +292,58 @@ func TestCloseNowIsTheEnd(t *testing.T) {
 						}
 					}
 				})
-				p := start(t, &server.Server{Handler: h}).dial(t)
-				p.send(request("/"), fragment(wire.Text, "one", name != "in Partial"), text("two"), text("three"))
+				p := start(t, &server.Server{Handler: h}).ask(t, request("/"), fragment(wire.Text, "one", name != "in Partial"), text("two"), text("three"))
 				if b, _ := p.rest(); bytes.Contains(b, []byte("\x88")) {
 					t.Errorf("a Close frame in % x", b)
 				}
 				rec.want("open", `close 1006 ""`)
 				rec.wantNothing()
-				if err := rec.conn().Err(); err != server.ErrClosed {
-					t.Errorf("Err returns %v", err)
-				}
+				same(t, rec.conn().Err(), server.ErrClosed, "Err returns")
 			})
+		}
+	})
+}
+
+// A message that arrives in the segment of the request, or with others, is
+// delivered at once, without further input.
+func TestMessagesReadTogetherAreDeliveredAtOnce(t *testing.T) {
+	eachLoop(t, func(t *testing.T, start starter) {
+		s := start(t, &server.Server{Handler: server.Handler{Message: echo}})
+		for range 20 { // a busy connection is served in another way
+			p := s.ask(t, request("/"), text("with the request"))
+			p.response()
+			p.want(`text "with the request"`)
+			p.send(text("a"), text("b"), frame(wire.Ping, "?"), text(strings.Repeat("c", 10_000)), text(""))
+			p.want(`text "a"`, `text "b"`, `pong "?"`, "text 10000 bytes", `text ""`)
+			for range 10 {
+				p.echo("x")
+			}
+			p.nc.Close()
+		}
+	})
+}
+
+// A frame that arrives in two reads with a pause between them, on a parked or
+// an active connection, is delivered whole.
+func TestPausesAnywhere(t *testing.T) {
+	t.Parallel()
+	const pause = 7 * time.Second // longer than any connection stays active
+	frames := text("Hello") + fragment(wire.Binary, "abc", false) + frame(wire.Ping, "?") + fragment(wire.Continuation, strings.Repeat("d", 70), true)
+	synctest.Test(t, func(t *testing.T) {
+		p, _ := run(t, &server.Server{Handler: server.Handler{Message: echo}, AssemblyTimeout: -1, PingInterval: -1}, server.Handshake{})
+		for _, busy := range []int{0, 10} {
+			for cut := 1; cut < len(frames); cut++ {
+				for range busy {
+					p.echo("x")
+				}
+				go func() {
+					p.send(frames[:cut])
+					time.Sleep(pause)
+					p.send(frames[cut:])
+				}()
+				p.want(`text "Hello"`, `pong "?"`, "binary 73 bytes")
+				time.Sleep(pause)
+			}
 		}
 	})
 }

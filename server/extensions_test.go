@@ -38,13 +38,11 @@ func TestNoExtensionIsInEffectThatTheServerDidNotAnswer(t *testing.T) {
 		s := start(t, &server.Server{Handler: server.Handler{Message: echo}})
 		for _, offer := range offers {
 			t.Run(offer, func(t *testing.T) {
-				p := s.dial(t)
-				p.send(request("/", "Sec-WebSocket-Extensions: "+offer))
+				p := s.ask(t, request("/", "Sec-WebSocket-Extensions: "+offer))
 				if r := p.response(); r.Status != 101 || r.Header.Count("Sec-WebSocket-Extensions") != 0 {
 					t.Fatalf("answered with %+v", r)
 				}
-				p.send(text("plain"))
-				p.want(`text "plain"`)
+				p.echo("plain")
 				p.send("\xc1\x87\x00\x00\x00\x00\xf2\x48\xcd\xc9\xc9\x07\x00") // RFC 7692, Section 7.2.3.1
 				p.want(`close 1002 "reserved bit set without an extension"`)
 				p.wantEnd()

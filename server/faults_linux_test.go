@@ -10,8 +10,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/internal/test/usage"
@@ -30,42 +28,40 @@ func TestShortWritesLoseNothing(t *testing.T) {
 		"goroutines": func(ln net.Listener) net.Listener { return plainListener{ln} },
 		"system's":   func(ln net.Listener) net.Listener { return ln },
 	}
-	for name, hide := range starters {
-		t.Run(name, func(t *testing.T) {
-			ln := listenTCP(t)
-			narrowSends(t, ln.(*net.TCPListener))
-			s := serve(t, &server.Server{Handler: server.Handler{Message: echo}}, hide(ln))
-			relay, err := wstest.NewRelay(s.addr, func(n int) wstest.Plan {
-				return wstest.Plan{ToClient: wstest.Faults{Split: wstest.RandomSizes(2000)}, Seed: uint64(n)}
-			})
-			check.Must(t, err)
-			t.Cleanup(func() { relay.Close() })
-			var clients sync.WaitGroup
-			for n := range 4 {
-				nc, err := net.Dial("tcp", relay.Addr())
-				check.Must(t, err)
-				p := newPeer(t, nc)
-				p.send(request("/"))
-				p.response()
-				relay.Link(n).ToClient.Stall()
-				p.meanwhile(func(p *peer) {
-					for i := range messages {
-						p.trySend(text(strings.Repeat(string(rune('a'+n)), 100_000+i)))
-					}
-				})
-				clients.Go(func() {
-					defer nc.Close()
-					for i := range messages {
-						p.want(fmt.Sprintf("text %d bytes", 100_000+i))
-					}
-				})
-			}
-			for n := range 4 {
-				relay.Link(n).ToClient.Release()
-			}
-			clients.Wait()
+	each(t, starters, func(t *testing.T, hide func(ln net.Listener) net.Listener) {
+		ln := listenTCP(t)
+		narrowSends(t, ln.(*net.TCPListener))
+		s := serve(t, &server.Server{Handler: server.Handler{Message: echo}}, hide(ln))
+		relay, err := wstest.NewRelay(s.addr, func(n int) wstest.Plan {
+			return wstest.Plan{ToClient: wstest.Faults{Split: wstest.RandomSizes(2000)}, Seed: uint64(n)}
 		})
-	}
+		check.Must(t, err)
+		t.Cleanup(func() { relay.Close() })
+		var clients sync.WaitGroup
+		for n := range 4 {
+			nc, err := net.Dial("tcp", relay.Addr())
+			check.Must(t, err)
+			p := newPeer(t, nc)
+			p.send(request("/"))
+			p.response()
+			relay.Link(n).ToClient.Stall()
+			p.meanwhile(func(p *peer) {
+				for i := range messages {
+					p.trySend(text(strings.Repeat(string(rune('a'+n)), 100_000+i)))
+				}
+			})
+			clients.Go(func() {
+				defer nc.Close()
+				for i := range messages {
+					p.want(fmt.Sprintf("text %d bytes", 100_000+i))
+				}
+			})
+		}
+		for n := range 4 {
+			relay.Link(n).ToClient.Release()
+		}
+		clients.Wait()
+	})
 }
 
 // narrowSends sets the smallest send buffer on the connections that ln accepts.
@@ -118,15 +114,13 @@ func TestServerOutlivesALackOfDescriptors(t *testing.T) {
 				t.Errorf("reported %v", err)
 			}
 		}
-		first.send(text("Hello"))
-		first.want(`text "Hello"`)
+		first.echo("Hello")
 		for _, f := range hog {
 			f.Close()
 		}
 		second.response()
 		for _, p := range []*peer{second, s.open(t)} {
-			p.send(text("Hello"))
-			p.want(`text "Hello"`)
+			p.echo("Hello")
 		}
 	})
 }
@@ -153,43 +147,4 @@ func takeDescriptors(t *testing.T) (files []*os.File) {
 		check.Must(t, err)
 		files = append(files, f)
 	}
-}
-
-// A listener fails to accept. The server waits longer after each failure, at
-// most a second, and continues after the last one.
-func TestServerWaitsOutALackOfDescriptors(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		ln := wstest.Listen(nil)
-		var lacks int
-		serve(t, &server.Server{Handler: server.Handler{Message: echo}, Log: func(err error) {
-			if !errors.Is(err, syscall.EMFILE) {
-				t.Errorf("reported %v", err)
-			}
-			lacks++
-		}}, ln)
-		first, err := ln.Dial()
-		check.Must(t, err)
-		p := wstest.NewClient(first)
-		check.Must(t, p.Play("open /"))
-		const script = `
-			send text "Hello"
-			expect text "Hello"
-		`
-		var faults []error
-		for range 20 {
-			faults = append(faults, &net.OpError{Op: "accept", Err: os.NewSyscallError("accept4", syscall.EMFILE)})
-		}
-		ln.FailAccept(faults...)
-		second, err := ln.Dial()
-		check.Must(t, err)
-		check.OK(t, p.Play(script))
-		late := wstest.NewClient(second)
-		late.Timeout = 20 * time.Second
-		check.OK(t, late.Play("open /"+script))
-		if lacks != len(faults) {
-			t.Errorf("reported %d times", lacks)
-		}
-		first.Close()
-		second.Close()
-	})
 }

@@ -3,7 +3,9 @@ package server_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -126,17 +128,13 @@ func TestShutdownDuringHandshakesThatStall(t *testing.T) {
 // Shutdown aborts a client that has connected and sent nothing, at once, on
 // every loop and with TLS.
 func TestShutdownCutsSilentClients(t *testing.T) {
-	for name, start := range withTLS(loops) {
-		t.Run(name, func(t *testing.T) {
-			s := start(t, &server.Server{HandshakeTimeout: time.Hour})
-			nc, err := net.Dial("tcp", s.addr)
-			check.Must(t, err)
-			silent := newPeer(t, nc)
-			eventually(t, "a connection in the opening handshake", func() bool { return s.Stats().Opening == 1 })
-			check.OK(t, s.Shutdown(t.Context()))
-			silent.rest()
-		})
-	}
+	each(t, withTLS(loops), func(t *testing.T, start starter) {
+		s := start(t, &server.Server{HandshakeTimeout: time.Hour})
+		silent := dialTCP(t, s.addr)
+		eventually(t, "a connection in the opening handshake", func() bool { return s.Stats().Opening == 1 })
+		check.OK(t, s.Shutdown(t.Context()))
+		silent.rest()
+	})
 }
 
 // A handler that calls Shutdown waits for itself. The context ends that.
@@ -151,9 +149,7 @@ func TestShutdownInAHandler(t *testing.T) {
 		}}})
 		p := s.open(t)
 		p.send(text("shut down"))
-		if err := result(t, returned); err != context.Canceled {
-			t.Errorf("Shutdown returned %v", err)
-		}
+		same(t, result(t, returned), context.Canceled, "Shutdown")
 		p.rest()
 		p.nc.Close()
 		check.OKf(t, s.Shutdown(t.Context()), "from outside it")
@@ -162,37 +158,191 @@ func TestShutdownInAHandler(t *testing.T) {
 
 // The application closes the listener before Shutdown: Serve returns the error,
 // connections stay open, and Shutdown works.
-func TestListenerClosedBeforeShutdown(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		ln := wstest.Listen(nil)
-		s := &server.Server{Handler: server.Handler{Message: echo}}
-		served := make(chan error, 1)
-		go func() { served <- s.Serve(ln) }()
-		nc, err := ln.Dial()
-		check.Must(t, err)
-		defer nc.Close()
-		p := wstest.NewClient(nc)
-		check.Must(t, p.Play("open /"))
-		ln.Close()
-		if err := <-served; !errors.Is(err, net.ErrClosed) {
-			t.Errorf("Serve returned %v", err)
+func TestClosedListenerEndsServe(t *testing.T) {
+	for name, hide := range map[string]func(net.Listener) net.Listener{
+		"goroutines": func(ln net.Listener) net.Listener { return plainListener{ln} },
+		"system's":   func(ln net.Listener) net.Listener { return ln },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &server.Server{Handler: server.Handler{Message: echo}}
+			var peers []*peer
+			for range 3 {
+				ln := listenTCP(t)
+				served := begin(func() error { return s.Serve(hide(ln)) })
+				p := dialTCP(t, ln.Addr().String())
+				p.send(request("/"))
+				p.response()
+				ln.Close()
+				if err := result(t, served); !errors.Is(err, net.ErrClosed) {
+					t.Errorf("Serve returned %v", err)
+				}
+				if _, err := net.Dial("tcp", ln.Addr().String()); err == nil {
+					t.Error("the listener is still open")
+				}
+				peers = append(peers, p)
+			}
+			down := make(chan error, 1)
+			for i, p := range peers {
+				p.echo("Hello")
+				if i == len(peers)-1 {
+					go func() { down <- s.Shutdown(t.Context()) }()
+				}
+			}
+			for _, p := range peers {
+				p.wantClose(`close 1001 ""`, closing(1001, ""))
+			}
+			check.OK(t, result(t, down))
+		})
+	}
+}
+
+// The server and the client see the same addresses of a connection, for
+// connections accepted one by one and together.
+func TestAddressesOfConnectionsAcceptedTogether(t *testing.T) {
+	const n = 40
+	for addr, host := range map[string]string{"127.0.0.1:0": "127.0.0.1", "[::1]:0": "::1", ":0": "::1", "0.0.0.0:0": "127.0.0.1"} {
+		t.Run(addr, func(t *testing.T) {
+			ln, err := net.Listen("tcp", addr)
+			check.Must(t, err)
+			_, port, _ := net.SplitHostPort(ln.Addr().String())
+			var peers []*peer
+			connect := func() {
+				for range n {
+					p := dialTCP(t, net.JoinHostPort(host, port))
+					p.send(request("/"))
+					peers = append(peers, p)
+				}
+			}
+			connect() // they wait to be accepted
+			rec := newRecorder(t)
+			serve(t, &server.Server{Handler: rec.handler()}, ln)
+			local := map[string]string{} // by the remote address
+			for i := range 2 * n {
+				if i == n {
+					connect()
+				}
+				c := rec.conn()
+				local[c.RemoteAddr().String()] = c.LocalAddr().String()
+			}
+			for _, p := range peers {
+				if got, want := local[p.nc.LocalAddr().String()], p.nc.RemoteAddr().String(); got != want {
+					t.Errorf("the server has %q for the client's %s", got, want)
+				}
+				p.nc.Close()
+			}
+		})
+	}
+}
+
+// Input does not wait for output: a client that uploads before it reads is
+// served, although Serve has sent more than the kernel buffers. On Linux both
+// sides used to block until WriteTimeout.
+func TestInputDoesNotWaitForOutput(t *testing.T) {
+	t.Parallel()
+	const messages, size = 30, 64 << 10
+	each(t, withTLS(loops), func(t *testing.T, start starter) {
+		all := make(chan struct{})
+		p, returned := fiber(t, start, newRecorder(t), func(c *server.Conn) {
+			check.OK(t, c.Send(wire.Binary, make([]byte, 900<<10)))
+			if c.Buffered() == 0 {
+				t.Error("the backlog is empty")
+			}
+			for range messages {
+				check.OK(t, check.Err(c.Receive(t.Context())))
+			}
+			close(all)
+		})
+		for range messages {
+			p.send(text(strings.Repeat("x", size)))
 		}
-		if err := p.Play(`
-			send text "Hello"
-			expect text "Hello"
-		`); err != nil {
-			t.Error(err)
-		}
-		done := make(chan error, 1)
-		go func() { done <- s.Shutdown(t.Context()) }()
-		if err := p.Play(`
-			expect close 1001
-			send close 1001
-			expect end
-			hangup
-		`); err != nil {
-			t.Error(err)
-		}
-		check.OK(t, <-done)
+		result(t, all)
+		p.want(fmt.Sprintf("binary %d bytes", 900<<10), `close 1000 ""`)
+		result(t, returned)
 	})
+}
+
+// A client that reads a little now and then does not extend the end of its
+// connection: the connection leaves its limits, and Shutdown returns. The end
+// used to last while the client read anything within each WriteTimeout.
+func TestSlowReaderDoesNotExtendTheEnd(t *testing.T) {
+	t.Parallel()
+	const much = 900 << 10
+	each(t, withServeTLS(loops), func(t *testing.T, start starter) {
+		t.Parallel()
+		rec := newRecorder(t)
+		h := rec.handler()
+		s := start(t, &server.Server{Handler: h, MaxConns: 1, MaxBacklog: 8 * much}) // so that reading is not paused
+		p := s.open(t)
+		check.Must(t, rec.conn().Send(wire.Binary, make([]byte, much)))
+		p.send(closing(1000, ""))
+		rec.want("open", `close 1000 ""`)
+		got := make(chan int, 1)
+		var free atomic.Bool
+		p.meanwhile(func(p *peer) {
+			buf, all := make([]byte, 8<<10), 0
+			for {
+				n, err := p.nc.Read(buf)
+				if all += n; err != nil {
+					got <- all
+					return
+				}
+				if !free.Load() {
+					time.Sleep(50 * time.Millisecond) // reads that slowly; all would need six seconds
+				}
+			}
+		})
+		eventually(t, "the connection ended", func() bool {
+			nc, err := s.dialer()
+			check.Must(t, err)
+			other := newPeer(t, nc)
+			defer nc.Close()
+			if other.trySend(request("/")) != nil {
+				return false
+			}
+			return other.more() == nil
+		})
+		free.Store(true)
+		if n := result(t, got); n >= much {
+			t.Errorf("the client has read all %d bytes", n)
+		}
+	})
+}
+
+// hangingListener is a listener whose Close blocks until Accept returns, as in
+// package net with a blocking socket.
+type hangingListener struct {
+	net.Listener
+	accepting, closing, release chan struct{}
+}
+
+func (l hangingListener) Accept() (net.Conn, error) {
+	close(l.accepting)
+	<-l.release
+	return nil, net.ErrClosed
+}
+
+func (l hangingListener) Close() error {
+	select {
+	case l.closing <- struct{}{}:
+	default:
+	}
+	<-l.release
+	return nil
+}
+
+// Shutdown waits for a listener that does not close until its context ends, and
+// does not hold the server's lock meanwhile.
+func TestShutdownDoesNotWaitForAListener(t *testing.T) {
+	ln := hangingListener{newPipeListener(), make(chan struct{}), make(chan struct{}, 1), make(chan struct{})}
+	s := serve(t, new(server.Server), ln)
+	<-ln.accepting
+	ctx, cancel := context.WithCancel(t.Context())
+	done := begin(func() error { return s.Shutdown(ctx) })
+	result(t, ln.closing)
+	for range s.Conns() {
+		t.Error("a connection is open")
+	}
+	cancel()
+	same(t, result(t, done), context.Canceled, "Shutdown")
+	close(ln.release)
 }

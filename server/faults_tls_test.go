@@ -61,20 +61,18 @@ func TestConversationInPiecesOfTLSRecords(t *testing.T) {
 		"cut anywhere":       wstest.RandomSizes(100),
 		"a record and a bit": wstest.Sizes(23, 24, 25),
 	}
-	for name, split := range splits {
-		t.Run(name, func(t *testing.T) {
-			for _, script := range conversations {
-				told := &fates{t: t}
-				f := wstest.Faults{Split: split}
-				w := overTLS(cert, cfg)(t, &server.Server{Handler: told.handler(false)}, func(int) wstest.Plan {
-					return wstest.Plan{ToServer: f, ToClient: f, Seed: 1}
-				})
-				p := wstest.NewClient(w.dial())
-				check.OK(t, p.Play("open /?tls"+script))
-				p.Close()
-				check.OK(t, w.s.Shutdown(t.Context()))
-				told.check("tls", opens, true)
-			}
-		})
-	}
+	each(t, splits, func(t *testing.T, split wstest.Split) {
+		for _, script := range conversations {
+			told := &fates{t: t}
+			f := wstest.Faults{Split: split}
+			w := overTLS(cert, cfg)(t, &server.Server{Handler: told.handler(false)}, func(int) wstest.Plan {
+				return wstest.Plan{ToServer: f, ToClient: f, Seed: 1}
+			})
+			p := wstest.NewClient(w.dial())
+			check.OK(t, p.Play("open /?tls"+script))
+			p.Close()
+			check.OK(t, w.s.Shutdown(t.Context()))
+			told.check("tls", opens, true)
+		}
+	})
 }

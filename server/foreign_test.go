@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"errors"
+	"io"
 	"net"
 	"strings"
 	"sync"
@@ -10,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/fibersock/fibersock/internal/netloop"
 	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
@@ -166,6 +168,9 @@ func TestProgressInALargeSocketBuffer(t *testing.T) {
 	for name, hide := range map[string]func(net.Listener) net.Listener{
 		"goroutines": func(ln net.Listener) net.Listener { return plainListener{ln} },
 		"system's":   func(ln net.Listener) net.Listener { return ln },
+		"wrapped": func(ln net.Listener) net.Listener {
+			return changedListener{ln, func(nc net.Conn) net.Conn { return layered{nc} }}
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -186,6 +191,11 @@ func TestProgressInALargeSocketBuffer(t *testing.T) {
 		})
 	}
 }
+
+// layered is a net.Conn that reveals the one below, as TLS does.
+type layered struct{ net.Conn }
+
+func (c layered) NetConn() net.Conn { return c.Conn }
 
 // fragile is a net.Conn that breaks at a Write whose deadline has expired, as
 // TLS does.
@@ -282,4 +292,72 @@ func (c *failingConn) Close() error {
 		c.close()
 	}
 	return err
+}
+
+// answeringConn answers each Read by a Write, as crypto/tls does on a request
+// for a key update: after the read from the transport, or before it if the
+// request arrived with earlier data.
+type answeringConn struct {
+	net.Conn // of netloop.AsyncListener
+	answer   []byte
+	before   bool
+}
+
+func (c *answeringConn) NetConn() net.Conn { return c.Conn }
+
+func (c *answeringConn) Read(p []byte) (int, error) {
+	if c.before {
+		c.Conn.Write(c.answer)
+	}
+	n, err := c.Conn.Read(p)
+	if err == nil && !c.before {
+		_, err = c.Conn.Write(c.answer)
+	}
+	return n, err
+}
+
+// Records that crypto/tls writes by itself count as output. A client that
+// requests key updates and does not read pauses reading. The output below TLS
+// used to grow without bound: 42 MiB in 29 seconds.
+func TestAnswersOfTLSAreBounded(t *testing.T) {
+	const limit, answer, frames = 64 << 10, 1 << 10, 1000
+	for _, policy := range []server.SlowPolicy{server.SlowClose, server.SlowBlock} {
+		for _, before := range []bool{false, true} {
+			synctest.Test(t, func(t *testing.T) {
+				var received atomic.Int32
+				s := &server.Server{MaxBacklog: limit, WriteTimeout: -1, PingInterval: -1, AssemblyTimeout: -1, SlowPolicy: policy, Handler: server.Handler{
+					Message: func(*server.Conn, wire.Opcode, []byte) { received.Add(1) },
+				}}
+				ln := newPipeListener()
+				r := serve(t, s, changedListener{netloop.AsyncListener(ln, netloop.WriteTimeout{}, nil), func(nc net.Conn) net.Conn {
+					return &answeringConn{nc, make([]byte, answer), before}
+				}})
+				r.dialer = ln.dial
+				p := r.dial(t)
+				sent := make(chan struct{})
+				go func() {
+					defer close(sent)
+					p.trySend(request("/"))
+					for range frames {
+						p.trySend(frame(wire.Binary, ""))
+					}
+				}()
+				time.Sleep(time.Minute) // until all goroutines block
+				if st := s.Stats(); st.BacklogPeak < limit/2 || st.BacklogPeak > limit/2+16*answer {
+					t.Errorf("%d bytes were buffered", st.BacklogPeak)
+				}
+				if n := received.Load(); n > limit/answer {
+					t.Errorf("%d messages were received", n)
+				}
+				go io.CopyBuffer(struct{ io.Writer }{io.Discard}, p.nc, make([]byte, 4<<10)) // the client reads, and the server continues
+				<-sent
+				time.Sleep(time.Minute)
+				if n := received.Load(); n != frames || s.Stats().Backlog != 0 {
+					t.Errorf("%d messages were received, %d bytes are buffered", n, s.Stats().Backlog)
+				}
+				p.nc.Close()
+				check.OK(t, s.Shutdown(t.Context()))
+			})
+		}
+	}
 }

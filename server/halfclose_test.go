@@ -111,34 +111,32 @@ func TestHalfClosedClientIsAnswered(t *testing.T) {
 func TestHalfClosedClientIsSentAStream(t *testing.T) {
 	t.Parallel()
 	const parts, size = 5, 400 << 10
-	for loop, start := range withTLS(loops) {
-		t.Run(loop, func(t *testing.T) {
-			rec := newRecorder(t)
-			left := parts
-			send := func(c *server.Conn) {
-				for left > 0 {
-					left--
-					check.OK(t, c.Send(wire.Binary, make([]byte, size)))
-					if c.Buffered() > 0 {
-						return
-					}
+	each(t, withTLS(loops), func(t *testing.T, start starter) {
+		rec := newRecorder(t)
+		left := parts
+		send := func(c *server.Conn) {
+			for left > 0 {
+				left--
+				check.OK(t, c.Send(wire.Binary, make([]byte, size)))
+				if c.Buffered() > 0 {
+					return
 				}
 			}
-			p := start(t, &server.Server{Handler: server.Handler{
-				Message:  func(c *server.Conn, _ wire.Opcode, _ []byte) { send(c) },
-				Writable: send,
-				Error:    rec.error,
-				Close:    rec.closed,
-			}}).open(t)
-			p.send(text("all of it"))
-			p.endSide()
-			for range parts {
-				p.want(fmt.Sprintf("binary %d bytes", size))
-			}
-			p.wantEnd()
-			rec.want("lost", `close 1006 ""`)
-		})
-	}
+		}
+		p := start(t, &server.Server{Handler: server.Handler{
+			Message:  func(c *server.Conn, _ wire.Opcode, _ []byte) { send(c) },
+			Writable: send,
+			Error:    rec.error,
+			Close:    rec.closed,
+		}}).open(t)
+		p.send(text("all of it"))
+		p.endSide()
+		for range parts {
+			p.want(fmt.Sprintf("binary %d bytes", size))
+		}
+		p.wantEnd()
+		rec.want("lost", `close 1006 ""`)
+	})
 }
 
 // Messages that a client has sent before it ended its side are received, also

@@ -44,8 +44,7 @@ func TestOpeningHandshakeMayBeSpelledOtherwise(t *testing.T) {
 		s := start(t, &server.Server{})
 		for _, tt := range tests {
 			t.Run(tt.name, func(t *testing.T) {
-				p := s.dial(t)
-				p.send(strings.Replace(request("/"), tt.old, tt.new, 1))
+				p := s.ask(t, strings.Replace(request("/"), tt.old, tt.new, 1))
 				r := p.response()
 				if r.Status != 101 || !slices.Equal(r.Header.Values("Upgrade"), []string{"websocket"}) {
 					t.Errorf("answered with %+v", r)
@@ -108,19 +107,10 @@ func TestAuthorizeMayAddToTheAnswer(t *testing.T) {
 			a.Header = map[string][]string{"Set-Cookie": {"a=1", "b=2"}}
 			return nil
 		}})
-		p := s.dial(t)
-		p.send(request("/p?q=1", "Cookie: user=x"))
+		p := s.ask(t, request("/p?q=1", "Cookie: user=x"))
 		if r := p.response(); r.Status != 101 || !slices.Equal(r.Header.Values("Set-Cookie"), []string{"a=1", "b=2"}) {
 			t.Errorf("answered with %+v", r)
 		}
-	})
-}
-
-// The server may send at once (6455-4.2.2-l).
-func TestServerMaySpeakFirst(t *testing.T) {
-	eachLoop(t, func(t *testing.T, start starter) {
-		s := start(t, &server.Server{Handler: server.Handler{Open: func(c *server.Conn) { c.SendText("welcome") }}})
-		s.open(t).want(`text "welcome"`)
 	})
 }
 
@@ -131,17 +121,14 @@ func TestRequestAndFramesMayArriveInAnyPieces(t *testing.T) {
 	all := request("/", "Origin: http://server.example") + text("Hello") + text("again") + closing(1000, "bye")
 	answer := func(p *peer) {
 		p.t.Helper()
-		if got := p.response().Status; got != 101 {
-			p.t.Fatalf("answered with %d", got)
-		}
+		p.wantStatus(101)
 		p.want(`text "Hello"`, `text "again"`, `close 1000 ""`)
 		p.wantEnd()
 	}
 	eachLoop(t, func(t *testing.T, start starter) {
 		s := start(t, &server.Server{Handler: server.Handler{Message: echo}})
 		t.Run("at once", func(t *testing.T) {
-			p := s.dial(t)
-			p.send(all)
+			p := s.ask(t, all)
 			answer(p)
 		})
 		t.Run("byte by byte", func(t *testing.T) {
@@ -153,8 +140,7 @@ func TestRequestAndFramesMayArriveInAnyPieces(t *testing.T) {
 		})
 		t.Run("in two", func(t *testing.T) {
 			for i := 1; i < len(all); i++ {
-				p := s.dial(t)
-				p.send(all[:i])
+				p := s.ask(t, all[:i])
 				p.send(all[i:])
 				answer(p)
 				p.nc.Close()
@@ -179,11 +165,8 @@ func TestRequestAndFramesMayArriveInAnyPieces(t *testing.T) {
 func TestSecondHandshakeIsNoFrame(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		rec := newRecorder(t)
-		p := start(t, &server.Server{Handler: rec.handler()}).dial(t)
-		p.send(request("/"), request("/"))
-		if got := p.response().Status; got != 101 {
-			t.Fatalf("answered with %d", got)
-		}
+		p := start(t, &server.Server{Handler: rec.handler()}).ask(t, request("/"), request("/"))
+		p.wantStatus(101)
 		p.want(`close 1002 "reserved opcode"`)
 		p.wantEnd()
 		rec.want("open", "failed 1002", `close 1006 ""`)
@@ -193,8 +176,7 @@ func TestSecondHandshakeIsNoFrame(t *testing.T) {
 // The data of the handshake stays available as long as the connection.
 func TestConnectionKnowsItsHandshake(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
-		rec := newRecorder(t)
-		s := start(t, &server.Server{Handler: rec.handler(), Subprotocols: []string{"chat"}})
+		s, rec := recorded(t, start, &server.Server{Subprotocols: []string{"chat"}})
 		p := s.openAs(t, "/a%2Fb?x=1&y=%20", "Sec-WebSocket-Protocol: chat", "X-A: 1", "X-A: 2")
 		c := rec.conn()
 		p.send(closing(0, ""))

@@ -4,12 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"testing"
 
 	"github.com/fibersock/fibersock/handshake"
-	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 )
 
@@ -61,13 +59,11 @@ var refusedRequests = []struct {
 
 func TestInvalidRequestIsRefusedAndTheRestNotAnswered(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
-		rec := newRecorder(t)
-		s := start(t, &server.Server{Handler: rec.handler()})
+		s, rec := recorded(t, start, &server.Server{})
 		for _, tt := range refusedRequests {
 			t.Run(tt.name, func(t *testing.T) {
 				bad := strings.Replace(request("/"), tt.old, tt.new, 1)
-				p := s.dial(t)
-				p.send(bad, request("/"), text("Hello"))
+				p := s.ask(t, bad, request("/"), text("Hello"))
 				checkRefused(t, p, tt.status, tt.fields...)
 				if tt.plain {
 					if errs := s.log.take(); len(errs) > 0 {
@@ -122,7 +118,7 @@ func TestTLSOnAPlainPortIsRefusedAtItsFirstBytes(t *testing.T) {
 }
 
 // A server without a handler for a path refuses it (6455-4.2.2-e). Paths are
-// compared as sent.
+// compared as sent. The handler may send at once (6455-4.2.2-l).
 func TestPathsHaveTheirHandlers(t *testing.T) {
 	named := func(name string) *server.Handler {
 		return &server.Handler{Open: func(c *server.Conn) { c.SendText(name) }}
@@ -141,8 +137,7 @@ func TestPathsHaveTheirHandlers(t *testing.T) {
 			} {
 				t.Run(fmt.Sprint(tt.target, " ", fallback), func(t *testing.T) {
 					if tt.want == "" || tt.want == "other" && !fallback {
-						p := r.dial(t)
-						p.send(request(tt.target))
+						p := r.ask(t, request(tt.target))
 						checkRefused(t, p, 404)
 						return
 					}
@@ -156,51 +151,25 @@ func TestPathsHaveTheirHandlers(t *testing.T) {
 // Authorize returns the refusal that replaces the 101 response (6455-4.2.2-b,
 // 6455-10.5-a, T-D20).
 func TestAuthorizeRefuses(t *testing.T) {
+	challenge := map[string][]string{"WWW-Authenticate": {`Basic realm="x"`}}
+	elsewhere := map[string][]string{"Location": {"https://server.example/login"}}
 	tests := []struct {
-		name      string
-		authorize func(*handshake.Request, *handshake.ServerAnswer) error
-		status    int
-		fields    []string
+		name   string
+		err    error
+		status int
+		fields []string
 	}{
-		{
-			name: "401 with a challenge",
-			authorize: func(*handshake.Request, *handshake.ServerAnswer) error {
-				return &handshake.Error{Status: 401, Header: map[string][]string{"WWW-Authenticate": {`Basic realm="x"`}}}
-			},
-			status: 401, fields: []string{`WWW-Authenticate: Basic realm="x"`},
-		},
-		{
-			name: "302 to another place",
-			authorize: func(*handshake.Request, *handshake.ServerAnswer) error {
-				return &handshake.Error{Status: 302, Header: map[string][]string{"Location": {"https://server.example/login"}}}
-			},
-			status: 302, fields: []string{"Location: https://server.example/login"},
-		},
-		{
-			name: "a wrapped error",
-			authorize: func(*handshake.Request, *handshake.ServerAnswer) error {
-				return fmt.Errorf("no room: %w", &handshake.Error{Status: 429})
-			},
-			status: 429,
-		},
-		{
-			name:      "any other error",
-			authorize: func(*handshake.Request, *handshake.ServerAnswer) error { return errors.New("<secret>") },
-			status:    403,
-		},
-		{
-			name:      "a status that is no refusal (T-E03)",
-			authorize: func(*handshake.Request, *handshake.ServerAnswer) error { return &handshake.Error{Status: 101} },
-			status:    500,
-		},
+		{"401 with a challenge", &handshake.Error{Status: 401, Header: challenge}, 401, []string{`WWW-Authenticate: Basic realm="x"`}},
+		{"302 to another place", &handshake.Error{Status: 302, Header: elsewhere}, 302, []string{"Location: https://server.example/login"}},
+		{"a wrapped error", fmt.Errorf("no room: %w", &handshake.Error{Status: 429}), 429, nil},
+		{"any other error", errors.New("<secret>"), 403, nil},
+		{"a status that is no refusal (T-E03)", &handshake.Error{Status: 101}, 500, nil},
 	}
 	eachLoop(t, func(t *testing.T, start starter) {
 		for _, tt := range tests {
 			t.Run(tt.name, func(t *testing.T) {
-				rec := newRecorder(t)
-				s := start(t, &server.Server{Handler: rec.handler(), Authorize: tt.authorize})
-				p := s.dial(t)
-				p.send(request("/"), text("Hello"))
+				s, rec := recorded(t, start, &server.Server{Authorize: func(*handshake.Request, *handshake.ServerAnswer) error { return tt.err }})
+				p := s.ask(t, request("/"), text("Hello"))
 				checkRefused(t, p, tt.status, tt.fields...)
 				takeOne[*server.RefusedError](t, s.log)
 				rec.wantNothing()
@@ -213,47 +182,26 @@ func TestAuthorizeRefuses(t *testing.T) {
 // reported.
 func TestAnswerThatCannotBeSentBecomes500(t *testing.T) {
 	tests := []struct {
-		name      string
-		authorize func(*handshake.Request, *handshake.ServerAnswer) error
-		check     func(err error) bool
+		name   string
+		answer func(a *handshake.ServerAnswer)
+		check  func(err error) bool
 	}{
-		{
-			name: "a header value with a line end (6455-4.2.2-o, T-D17, T-D18)",
-			authorize: func(_ *handshake.Request, a *handshake.ServerAnswer) error {
-				a.Header = map[string][]string{"X": {"a\r\nY: b"}}
-				return nil
-			},
-			check: isA[*handshake.FieldError],
-		},
-		{
-			name: "a field of the handshake's own (6455-4.2.2-o)",
-			authorize: func(_ *handshake.Request, a *handshake.ServerAnswer) error {
-				a.Header = map[string][]string{"Sec-Websocket-Accept": {"x"}}
-				return nil
-			},
-			check: isA[*handshake.FieldError],
-		},
-		{
-			name: "a subprotocol that was not offered (6455-4.2.2-f)",
-			authorize: func(_ *handshake.Request, a *handshake.ServerAnswer) error {
-				a.Subprotocol = "soap"
-				return nil
-			},
-			check: func(err error) bool { return strings.Contains(err.Error(), `"soap"`) },
-		},
-		{
-			name:      "a panic (T-H10)",
-			authorize: func(*handshake.Request, *handshake.ServerAnswer) error { panic("<secret>") },
-			check:     isA[*server.PanicError],
-		},
+		{"a header value with a line end (6455-4.2.2-o, T-D17, T-D18)",
+			func(a *handshake.ServerAnswer) { a.Header = map[string][]string{"X": {"a\r\nY: b"}} }, isA[*handshake.FieldError]},
+		{"a field of the handshake's own (6455-4.2.2-o)",
+			func(a *handshake.ServerAnswer) { a.Header = map[string][]string{"Sec-Websocket-Accept": {"x"}} }, isA[*handshake.FieldError]},
+		{"a subprotocol that was not offered (6455-4.2.2-f)",
+			func(a *handshake.ServerAnswer) { a.Subprotocol = "soap" }, func(err error) bool { return strings.Contains(err.Error(), `"soap"`) }},
+		{"a panic (T-H10)", func(*handshake.ServerAnswer) { panic("<secret>") }, isA[*server.PanicError]},
 	}
 	eachLoop(t, func(t *testing.T, start starter) {
 		for _, tt := range tests {
 			t.Run(tt.name, func(t *testing.T) {
-				rec := newRecorder(t)
-				s := start(t, &server.Server{Handler: rec.handler(), Authorize: tt.authorize})
-				p := s.dial(t)
-				p.send(request("/", "Sec-WebSocket-Protocol: chat"), text("Hello"))
+				s, rec := recorded(t, start, &server.Server{Authorize: func(_ *handshake.Request, a *handshake.ServerAnswer) error {
+					tt.answer(a)
+					return nil
+				}})
+				p := s.ask(t, request("/", "Sec-WebSocket-Protocol: chat"), text("Hello"))
 				checkRefused(t, p, 500)
 				errs := s.log.take()
 				if len(errs) != 2 || !tt.check(errs[0]) || !isA[*server.RefusedError](errs[1]) {
@@ -268,23 +216,6 @@ func TestAnswerThatCannotBeSentBecomes500(t *testing.T) {
 func isA[E error](err error) bool {
 	var e E
 	return errors.As(err, &e)
-}
-
-// Reports quote the client's text (T-H06), and name the server's value.
-func TestRefusalsAreReportedInOneLineEach(t *testing.T) {
-	eachLoop(t, func(t *testing.T, start starter) {
-		s := start(t, &server.Server{})
-		p := s.dial(t)
-		p.send(request("/", "Origin: http://evil.example/\x80"))
-		check.OK(t, check.Err(io.Copy(io.Discard, p.nc)))
-		refused := takeOne[*server.RefusedError](t, s.log)
-		if refused == nil {
-			return
-		}
-		if msg := refused.Error(); !strings.HasPrefix(msg, "websocket: ") || !strings.Contains(msg, `Origin "http://evil.example/\x80"`) {
-			t.Errorf("reported %q", msg)
-		}
-	})
 }
 
 // The default policy admits the same origin. Patterns admit others
@@ -310,16 +241,72 @@ func TestOriginPolicy(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		for _, tt := range tests {
 			t.Run(fmt.Sprint(tt.origin, tt.patterns), func(t *testing.T) {
-				p := start(t, &server.Server{Origins: tt.patterns}).dial(t)
-				p.send(request("/", "Origin: "+tt.origin))
+				p := start(t, &server.Server{Origins: tt.patterns}).ask(t, request("/", "Origin: "+tt.origin))
 				if tt.accepted {
-					if got := p.response().Status; got != 101 {
-						t.Errorf("answered with %d", got)
-					}
+					p.wantStatus(101)
 					return
 				}
 				checkRefused(t, p, 403)
 			})
 		}
+	})
+}
+
+// The opening handshake is not decoded as UTF-8. Fields whose value is more
+// than octets must be ASCII, and are refused otherwise, for valid and invalid
+// UTF-8 (6455-8.1-g).
+func TestOpeningHandshakeThatMustBeASCII(t *testing.T) {
+	eachLoop(t, func(t *testing.T, start starter) {
+		s := start(t, &server.Server{Subprotocols: []string{"ü", "\xff"}})
+		for _, notASCII := range []string{"ü", "\xff", "\xc0\x80", "\xed\xa0\x80", "\xe2\x82"} {
+			for name, tt := range map[string]struct {
+				request string
+				status  int
+			}{
+				"method":      {strings.Replace(request("/"), "GET", "G"+notASCII, 1), 400},
+				"target":      {request("/" + notASCII), 400},
+				"field name":  {request("/", "X-"+notASCII+": x"), 400},
+				"Host":        {strings.Replace(request("/"), "server.example", notASCII, 1), 400},
+				"Upgrade":     {strings.Replace(request("/"), "websocket", "websocket"+notASCII, 1), 426},
+				"Connection":  {strings.Replace(request("/"), ": Upgrade", ": Upgrade"+notASCII, 1), 400},
+				"key":         {strings.Replace(request("/"), sampleKey, notASCII+sampleKey[len(notASCII):], 1), 400},
+				"version":     {strings.Replace(request("/"), "13", "13"+notASCII, 1), 426},
+				"subprotocol": {request("/", "Sec-WebSocket-Protocol: "+notASCII), 400},
+				"extension":   {request("/", "Sec-WebSocket-Extensions: "+notASCII), 400},
+				"parameter":   {request("/", `Sec-WebSocket-Extensions: a; b="`+notASCII+`"`), 400},
+				"Origin":      {request("/", "Origin: http://"+notASCII), 403},
+			} {
+				t.Run(fmt.Sprintf("%s %q", name, notASCII), func(t *testing.T) {
+					p := s.ask(t, tt.request)
+					checkRefused(t, p, tt.status)
+				})
+			}
+			t.Run(fmt.Sprintf("any other field is octets %q", notASCII), func(t *testing.T) {
+				s, rec := recorded(t, start, &server.Server{})
+				s.openAs(t, "/%ff", "X: "+notASCII)
+				if c := rec.conn(); c.Header().Get("X") != notASCII || c.Path() != "/%ff" {
+					t.Errorf("the field became %q, the path %q", c.Header().Get("X"), c.Path())
+				}
+			})
+		}
+	})
+}
+
+// The fields that proxies write into requests, and any client can write, do not
+// change the client's address or the server's own origin (6455-10.1-a).
+func TestForwardingFieldsAreNotBelieved(t *testing.T) {
+	forwarded := []string{
+		"Forwarded: for=192.0.2.1;host=evil.example;proto=https", "X-Forwarded-For: 192.0.2.1",
+		"X-Forwarded-Host: evil.example", "X-Real-IP: 192.0.2.1", "X-Forwarded-Proto: https",
+		"Sec-Fetch-Site: same-origin", // WHATWG-17
+	}
+	eachLoop(t, func(t *testing.T, start starter) {
+		s, rec := recorded(t, start, &server.Server{})
+		p := s.openAs(t, "/", append(forwarded, "Origin: http://server.example")...)
+		if c := rec.conn(); c.RemoteAddr().String() != p.nc.LocalAddr().String() || c.Request().Host() != "server.example" {
+			t.Errorf("the client is %v and asks for %s", c.RemoteAddr(), c.Request().Host())
+		}
+		p = s.ask(t, request("/", append(forwarded, "Origin: https://evil.example")...))
+		checkRefused(t, p, 403)
 	})
 }

@@ -2,7 +2,6 @@ package server_test
 
 import (
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -40,8 +39,7 @@ func TestIdleClientIsClosed(t *testing.T) {
 	}
 	for name, client := range clients {
 		check.Bubble(t, name, func(t *testing.T) {
-			rec := newRecorder(t)
-			s := served(t, &server.Server{Handler: rec.handler(), IdleTimeout: 8 * time.Second, PingInterval: -1, AssemblyTimeout: -1})
+			s, rec := recorded(t, served, &server.Server{IdleTimeout: 8 * time.Second, PingInterval: -1, AssemblyTimeout: -1})
 			p := s.open(t)
 			c := rec.conn()
 			ended := make(chan struct{})
@@ -52,9 +50,7 @@ func TestIdleClientIsClosed(t *testing.T) {
 			})
 			timed(t, "closed", 8*time.Second, func() { p.want(idleClose) })
 			synctest.Wait()
-			if got := c.State(); got != server.Closing {
-				t.Errorf("the connection is %v", got)
-			}
+			wantState(t, c, server.Closing)
 			if st := s.Stats(); st.Timeouts.Idle != 1 {
 				t.Errorf("%+v", st.Timeouts)
 			}
@@ -69,12 +65,9 @@ func TestIdleClientIsClosed(t *testing.T) {
 // default heartbeat.
 func TestIdleClientIsClosedOverSockets(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
-		rec := newRecorder(t)
-		s := start(t, &server.Server{Handler: rec.handler(), IdleTimeout: 40 * time.Millisecond})
+		s, rec := recorded(t, start, &server.Server{IdleTimeout: 40 * time.Millisecond})
 		p := s.open(t)
-		p.want(idleClose)
-		p.send(closing(1001, ""))
-		p.wantEnd()
+		p.wantClose(idleClose, closing(1001, ""))
 		rec.want("open", `close 1001 ""`)
 		eventually(t, "the connection counted", func() bool {
 			st := s.Stats()
@@ -105,35 +98,32 @@ func TestConnectionWithTrafficIsNotIdle(t *testing.T) {
 		},
 		"broadcast": func(_ *peer, c *server.Conn, _ int) { server.Broadcast(toOne(c), wire.Text, []byte("Hello")) },
 	}
-	for name, move := range tests {
-		check.Bubble(t, name, func(t *testing.T) {
-			rec := newRecorder(t)
-			s := served(t, &server.Server{Handler: rec.handler(), IdleTimeout: 8 * time.Second, PingInterval: -1, AssemblyTimeout: -1})
-			p := s.open(t)
-			c := rec.conn()
-			closes := make(chan string, 1)
-			p.meanwhile(func(p *peer) {
-				for {
-					f, err := p.next()
-					if err != nil {
-						return
-					}
-					if f.Opcode == wire.Close {
-						closes <- show(f)
-					}
+	eachBubble(t, tests, func(t *testing.T, move func(p *peer, c *server.Conn, i int)) {
+		s, rec := recorded(t, served, &server.Server{IdleTimeout: 8 * time.Second, PingInterval: -1, AssemblyTimeout: -1})
+		p := s.open(t)
+		c := rec.conn()
+		closes := make(chan string, 1)
+		p.meanwhile(func(p *peer) {
+			for {
+				f, err := p.next()
+				if err != nil {
+					return
 				}
-			})
-			for i := range times {
-				time.Sleep(pause)
-				move(p, c, i)
+				if f.Opcode == wire.Close {
+					closes <- show(f)
+				}
 			}
-			timed(t, "closed", 8*time.Second, func() {
-				if got := result(t, closes); got != idleClose {
-					t.Errorf("ended with %s", got)
-				}
-			})
 		})
-	}
+		for i := range times {
+			time.Sleep(pause)
+			move(p, c, i)
+		}
+		timed(t, "closed", 8*time.Second, func() {
+			if got := result(t, closes); got != idleClose {
+				t.Errorf("ended with %s", got)
+			}
+		})
+	})
 	check.Bubble(t, "handler at work", func(t *testing.T) {
 		p := served(t, &server.Server{IdleTimeout: 8 * time.Second, PingInterval: -1, Handler: server.Handler{
 			Message: func(c *server.Conn, _ wire.Opcode, _ []byte) {
@@ -154,19 +144,21 @@ func TestConnectionWithUnreadOutputIsNotIdle(t *testing.T) {
 		rec := newRecorder(t)
 		h := rec.handler()
 		const size = 16 << 20 // more than the kernel buffers
-		h.Message = func(c *server.Conn, _ wire.Opcode, _ []byte) { c.Send(wire.Binary, make([]byte, size)) }
+		var first sync.Once
+		opened := h.Open
+		h.Open = func(c *server.Conn) {
+			opened(c)
+			first.Do(func() { c.Send(wire.Binary, make([]byte, size)) })
+		}
 		s := start(t, &server.Server{Handler: h, IdleTimeout: 40 * time.Millisecond, WriteTimeout: -1})
 		p := s.open(t)
 		c := rec.conn()
-		p.send(text("go"))
 		for range 3 { // so that time passes
 			other := s.open(t)
 			other.want(idleClose)
 			other.nc.Close()
 		}
-		if got := c.State(); got != server.Open {
-			t.Errorf("the connection is %v", got)
-		}
+		wantState(t, c, server.Open)
 		p.want("binary 16777216 bytes", idleClose)
 		p.nc.Close()
 	})
@@ -226,27 +218,11 @@ func TestLifetimeOfConnections(t *testing.T) {
 // run, and messages that the client sends before its Close are delivered.
 func TestLifetimeEndsInAClosingHandshake(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
-		rec := newRecorder(t)
-		s := start(t, &server.Server{Handler: rec.handler(), MaxLifetime: 40 * time.Millisecond})
+		s, rec := recorded(t, start, &server.Server{MaxLifetime: 40 * time.Millisecond})
 		p := s.open(t)
 		p.want(oldClose)
 		p.send(text("last words"), closing(1001, ""))
 		p.wantEnd()
 		rec.want("open", `text "last words"`, `close 1001 ""`)
-	})
-}
-
-// A timeout longer than the clock can count means no limit.
-func TestTimeLimitsOfCenturies(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		const centuries = 1<<63 - 1
-		p := served(t, &server.Server{
-			Handler:          server.Handler{Message: echo},
-			HandshakeTimeout: centuries, WriteTimeout: centuries, CloseTimeout: centuries, PingInterval: centuries, PongTimeout: centuries,
-			IdleTimeout: centuries, AssemblyTimeout: centuries, MaxLifetime: centuries,
-		}).open(t)
-		time.Sleep(time.Hour)
-		p.send(text(strings.Repeat("a", 10)))
-		p.want(`text "aaaaaaaaaa"`)
 	})
 }

@@ -15,50 +15,26 @@ import (
 // (6455-10.4-a, -b, 6455-5.2-i, 6455-7.4-g, T-A07, T-A08).
 func TestLimitsAreCheckedAtTheHeader(t *testing.T) {
 	const kib = 1 << 10
+	whole := text(strings.Repeat("a", kib))
+	half := fragment(wire.Text, strings.Repeat("a", kib), false)
+	more := func(final bool) string { return fragment(wire.Continuation, strings.Repeat("a", kib), final) }
 	tests := []struct {
 		name   string
 		limits server.Limits
 		passes string // delivered before
 		bad    string
-		want   string // the Close
 		err    server.LimitError
 	}{
-		{
-			name:   "a frame",
-			limits: server.Limits{Frame: kib, Message: 4 * kib},
-			passes: text(strings.Repeat("a", kib)),
-			bad:    declaring(wire.Text, kib+1, true),
-			want:   `close 1009 "frame exceeds the size limit"`,
-			err:    server.LimitError{Limit: "frame", Option: "Limits.Frame", Max: kib, Seen: kib + 1},
-		},
-		{
-			name:   "a message in one frame",
-			limits: server.Limits{Message: kib},
-			passes: text(strings.Repeat("a", kib)),
-			bad:    declaring(wire.Binary, kib+1, true),
-			want:   `close 1009 "message exceeds the size limit"`,
-			err:    server.LimitError{Limit: "message", Option: "Limits.Message", Max: kib, Seen: kib + 1},
-		},
-		{
-			name:   "a message in fragments",
-			limits: server.Limits{Frame: kib, Message: 2 * kib},
-			passes: fragment(wire.Text, strings.Repeat("a", kib), false) + fragment(wire.Continuation, strings.Repeat("a", kib), true),
-			bad:    fragment(wire.Text, strings.Repeat("a", kib), false) + fragment(wire.Continuation, strings.Repeat("a", kib), false) + declaring(wire.Continuation, 1, false),
-			want:   `close 1009 "message exceeds the size limit"`,
-			err:    server.LimitError{Limit: "message", Option: "Limits.Message", Max: 2 * kib, Seen: 2*kib + 1},
-		},
-		{
-			name: "256 MiB, with the default",
-			bad:  declaring(wire.Binary, 256<<20, true),
-			want: `close 1009 "message exceeds the size limit"`,
-			err:  server.LimitError{Limit: "message", Option: "Limits.Message", Max: 16 << 20, Seen: 256 << 20},
-		},
-		{
-			name: "all that a header can say",
-			bad:  declaring(wire.Binary, 1<<63-1, true),
-			want: `close 1009 "message exceeds the size limit"`,
-			err:  server.LimitError{Limit: "message", Option: "Limits.Message", Max: 16 << 20, Seen: 1<<63 - 1},
-		},
+		{"a frame", server.Limits{Frame: kib, Message: 4 * kib}, whole, declaring(wire.Text, kib+1, true),
+			server.LimitError{Limit: "frame", Option: "Limits.Frame", Max: kib, Seen: kib + 1}},
+		{"a message in one frame", server.Limits{Message: kib}, whole, declaring(wire.Binary, kib+1, true),
+			server.LimitError{Limit: "message", Option: "Limits.Message", Max: kib, Seen: kib + 1}},
+		{"a message in fragments", server.Limits{Frame: kib, Message: 2 * kib}, half + more(true), half + more(false) + declaring(wire.Continuation, 1, false),
+			server.LimitError{Limit: "message", Option: "Limits.Message", Max: 2 * kib, Seen: 2*kib + 1}},
+		{"256 MiB, with the default", server.Limits{}, "", declaring(wire.Binary, 256<<20, true),
+			server.LimitError{Limit: "message", Option: "Limits.Message", Max: 16 << 20, Seen: 256 << 20}},
+		{"all that a header can say", server.Limits{}, "", declaring(wire.Binary, 1<<63-1, true),
+			server.LimitError{Limit: "message", Option: "Limits.Message", Max: 16 << 20, Seen: 1<<63 - 1}},
 	}
 	eachLoop(t, func(t *testing.T, start starter) {
 		for _, tt := range tests {
@@ -73,7 +49,7 @@ func TestLimitsAreCheckedAtTheHeader(t *testing.T) {
 					}
 				}
 				p.send(tt.bad)
-				p.want(tt.want)
+				p.want(fmt.Sprintf("close 1009 %q", tt.err.Limit+" exceeds the size limit"))
 				p.wantEnd()
 				rec.want("failed 1009", `close 1006 ""`)
 				if err := c.Err(); !errors.As(err, &told) || told.Limit != tt.err.Limit || told.Option != tt.err.Option || told.Max != tt.err.Max || told.Seen != tt.err.Seen ||
@@ -108,8 +84,7 @@ func TestLimitsOfMessagesInPieces(t *testing.T) {
 // SetLimits changes the limits of one open connection, and of no other.
 func TestSetLimitsOfOneConnection(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
-		rec := newRecorder(t)
-		s := start(t, &server.Server{Handler: rec.handler(), Limits: server.Limits{Message: 10}})
+		s, rec := recorded(t, start, &server.Server{Limits: server.Limits{Message: 10}})
 		p := s.open(t)
 		c := rec.conn()
 		rec.want("open")

@@ -55,8 +55,20 @@ type starter func(t *testing.T, s *server.Server) *running
 
 // eachLoop runs test on each of the loops.
 func eachLoop(t *testing.T, test func(t *testing.T, start starter)) {
-	for name, start := range loops {
-		t.Run(name, func(t *testing.T) { test(t, start) })
+	each(t, loops, test)
+}
+
+// each runs test as a subtest for each value.
+func each[V any](t *testing.T, values map[string]V, test func(t *testing.T, v V)) {
+	for name, v := range values {
+		t.Run(name, func(t *testing.T) { test(t, v) })
+	}
+}
+
+// eachBubble is each in bubbles.
+func eachBubble[V any](t *testing.T, values map[string]V, test func(t *testing.T, v V)) {
+	for name, v := range values {
+		check.Bubble(t, name, func(t *testing.T) { test(t, v) })
 	}
 }
 
@@ -167,6 +179,17 @@ func takeOne[E error](t *testing.T, l *reports) E {
 		t.Errorf("reported: %v, want one %T", errs, want)
 	}
 	return want
+}
+
+// panics returns the number of reports of a panic with value.
+func (l *reports) panics(value any) (n int) {
+	for _, err := range l.take() {
+		var p *server.PanicError
+		if errors.As(err, &p) && p.Value == value {
+			n++
+		}
+	}
+	return n
 }
 
 // pipeListener accepts the pipes that dial makes, for tests in a synctest

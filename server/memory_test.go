@@ -57,8 +57,7 @@ func TestFloodsOfControlFramesCostNoMemory(t *testing.T) {
 func TestMemoryIsNotSizedByWhatClientsAnnounce(t *testing.T) {
 	const clients = 200
 	eachLoop(t, func(t *testing.T, start starter) {
-		rec := newRecorder(t)
-		s := start(t, &server.Server{Handler: rec.handler()})
+		s, rec := recorded(t, start, &server.Server{})
 		peers := make([]*peer, clients)
 		for i := range peers {
 			peers[i] = s.open(t)

@@ -31,6 +31,14 @@ func (r *running) dial(t testing.TB) *peer {
 	return newPeer(t, nc)
 }
 
+// dialTCP connects to a server, without TLS and a handshake.
+func dialTCP(t testing.TB, addr string) *peer {
+	t.Helper()
+	nc, err := net.Dial("tcp", addr)
+	check.Must(t, err)
+	return newPeer(t, nc)
+}
+
 func newPeer(t testing.TB, nc net.Conn) *peer {
 	limit := patience
 	if _, real := nc.(*net.TCPConn); !real {
@@ -47,14 +55,19 @@ func (r *running) open(t testing.TB) *peer {
 	return r.openAs(t, "/")
 }
 
+// ask connects to the server and sends the parts of a request.
+func (r *running) ask(t testing.TB, parts ...string) *peer {
+	t.Helper()
+	p := r.dial(t)
+	p.send(parts...)
+	return p
+}
+
 // openAs is open with a target and further lines in the request.
 func (r *running) openAs(t testing.TB, target string, lines ...string) *peer {
 	t.Helper()
-	p := r.dial(t)
-	p.send(request(target, lines...))
-	if response := p.response(); response.Status != 101 {
-		t.Fatalf("answered with %+v", response)
-	}
+	p := r.ask(t, request(target, lines...))
+	p.wantStatus(101)
 	return p
 }
 
@@ -62,8 +75,7 @@ func (r *running) openAs(t testing.TB, target string, lines ...string) *peer {
 // receives the error of Run.
 func run(t testing.TB, s *server.Server, up server.Handshake) (p *peer, returned <-chan error) {
 	ours, theirs := net.Pipe()
-	done := make(chan error, 1)
-	go func() { done <- s.Run(ours, up) }()
+	done := begin(func() error { return s.Run(ours, up) })
 	return newPeer(t, theirs), done
 }
 
@@ -200,6 +212,30 @@ func (p *peer) want(frames ...string) {
 			p.t.Fatalf("received %s, want %s", got, want)
 		}
 	}
+}
+
+// echo sends a text and reads its echo.
+func (p *peer) echo(s string) {
+	p.t.Helper()
+	p.send(text(s))
+	p.want(fmt.Sprintf("text %q", s))
+}
+
+// wantStatus reads the head of a response.
+func (p *peer) wantStatus(status int) {
+	p.t.Helper()
+	if r := p.response(); r.Status != status {
+		p.t.Fatalf("answered with %+v, want %d", r, status)
+	}
+}
+
+// wantClose reads the server's Close, sends the answer, and reads the end of the
+// connection.
+func (p *peer) wantClose(frame, answer string) {
+	p.t.Helper()
+	p.want(frame)
+	p.send(answer)
+	p.wantEnd()
 }
 
 // wantEnd reads the end of the connection, which must not be a reset.

@@ -3,6 +3,8 @@ package server_test
 import (
 	"context"
 	"errors"
+	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -80,9 +82,7 @@ func TestPongOfALaterPingAnswers(t *testing.T) {
 // connection.
 func TestPingEndsWithItsContextAndTheConnection(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
-		rec := newRecorder(t)
-		p := start(t, &server.Server{Handler: rec.handler()}).open(t)
-		c := rec.conn()
+		c, p, rec := opened(t, start, &server.Server{})
 		ctx, cancel := context.WithCancel(t.Context())
 		pinged := make(chan error, 1)
 		ping := func(ctx context.Context) {
@@ -95,9 +95,7 @@ func TestPingEndsWithItsContextAndTheConnection(t *testing.T) {
 			t.Fatalf("received %v, %v", f.Opcode, err)
 		}
 		cancel()
-		if err := result(t, pinged); err != context.Canceled {
-			t.Errorf("Ping returned %v", err)
-		}
+		same(t, result(t, pinged), context.Canceled, "Ping")
 		p.send(frame(wire.Pong, string(f.Payload)), text("still open"))
 		rec.want("open", `text "still open"`)
 		go ping(t.Context())
@@ -120,31 +118,159 @@ func TestPingEndsWithItsContextAndTheConnection(t *testing.T) {
 // of heartbeats, and also with Serve (6455-5.5.2-b).
 func TestControlSeesPingsAndPongs(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
-		for name, serve := range map[string]func(*server.Conn){"events": nil, "Serve": func(c *server.Conn) { c.Receive(context.Background()) }} {
-			t.Run(name, func(t *testing.T) {
-				rec := newRecorder(t)
-				h := server.Handler{Open: rec.open, Serve: serve, Control: rec.message}
-				p := start(t, &server.Server{Handler: h}).open(t)
-				p.send(frame(wire.Ping, "1"), frame(wire.Pong, "2"), frame(wire.Ping, ""))
-				p.want(`pong "1"`, `pong ""`)
-				rec.want("open", `ping "1"`, `pong "2"`, `ping ""`)
-				rec.conn()
-			})
+		each(t, map[string]func(*server.Conn){"events": nil, "Serve": func(c *server.Conn) { c.Receive(context.Background()) }}, func(t *testing.T, serve func(*server.Conn)) {
+			rec := newRecorder(t)
+			h := server.Handler{Open: rec.open, Serve: serve, Control: rec.message}
+			p := start(t, &server.Server{Handler: h}).open(t)
+			p.send(frame(wire.Ping, "1"), frame(wire.Pong, "2"), frame(wire.Ping, ""))
+			p.want(`pong "1"`, `pong ""`)
+			rec.want("open", `ping "1"`, `pong "2"`, `ping ""`)
+			rec.conn()
+		})
+	})
+}
+
+// heartbeat reads a Ping that the server sends by itself, and returns its
+// payload.
+func (p *peer) heartbeat() string {
+	p.t.Helper()
+	f, err := p.next()
+	if err != nil || f.Opcode != wire.Ping || len(f.Payload) != 4 {
+		p.t.Fatalf("received %s and %v, want a heartbeat", show(f), err)
+	}
+	return string(f.Payload)
+}
+
+func (p *peer) wantHeartbeat() {
+	p.t.Helper()
+	p.heartbeat()
+}
+
+// RTT is the time of the last heartbeat's Pong, and of no other Pong
+// (6455-5.5.3-b, T-C04).
+func TestRTTIsThatOfTheLastHeartbeat(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, p, _ := opened(t, served, &server.Server{PingInterval: 8 * time.Second, PongTimeout: -1})
+		want := func(what string, d time.Duration) {
+			t.Helper()
+			synctest.Wait()
+			if got := c.RTT().Round(time.Millisecond); got != d {
+				t.Errorf("%s: %v, want %v", what, got, d)
+			}
+		}
+		want("before any heartbeat", 0)
+		first := p.heartbeat()
+		p.send(frame(wire.Pong, ""), frame(wire.Pong, "none"), frame(wire.Pong, first+"!"))
+		want("after unsolicited Pongs", 0)
+		time.Sleep(3 * time.Second)
+		p.send(frame(wire.Pong, first))
+		want("after the Pong", 3*time.Second)
+		time.Sleep(time.Second)
+		p.send(frame(wire.Pong, first), frame(wire.Pong, first))
+		want("after the same Pong again", 3*time.Second)
+		second := p.heartbeat()
+		p.send(frame(wire.Pong, first))
+		want("after an old Pong", 3*time.Second)
+		time.Sleep(20 * time.Millisecond)
+		p.send(frame(wire.Pong, second))
+		want("after the second Pong", 20*time.Millisecond)
+		go c.SendPing([]byte("mine"))
+		p.want(`ping "mine"`)
+		p.send(frame(wire.Pong, "mine"))
+		want("after the Pong of an application's Ping", 20*time.Millisecond)
+	})
+}
+
+func TestRTTOverSockets(t *testing.T) {
+	eachLoop(t, func(t *testing.T, start starter) {
+		s, rec := recorded(t, start, &server.Server{PingInterval: 40 * time.Millisecond})
+		p := s.open(t)
+		c := rec.conn()
+		before := time.Now()
+		p.send(frame(wire.Pong, p.heartbeat()), text("Hello"))
+		rec.want("open", `text "Hello"`)
+		if rtt := c.RTT(); rtt <= 0 || rtt > time.Since(before) {
+			t.Errorf("%v", rtt)
 		}
 	})
 }
 
-// A panic in Control ends the connection, as in any handler (T-H10).
-func TestPanicInControl(t *testing.T) {
+// The heartbeats of clients that fell silent together are spread, and none is
+// much late.
+func TestHeartbeatsOfManyAreSpread(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const clients = 2000
+		s := served(t, new(server.Server))
+		var mu sync.Mutex // guards times
+		var times []time.Duration
+		var all sync.WaitGroup
+		start := time.Now()
+		for range clients {
+			p := s.open(t)
+			all.Go(func() {
+				p.wantHeartbeat()
+				mu.Lock()
+				defer mu.Unlock()
+				times = append(times, time.Since(start))
+			})
+		}
+		all.Wait()
+		slices.Sort(times)
+		const interval, slack = server.DefaultPingInterval, 2 * time.Second // two ticks
+		if times[0] < interval || times[clients-1] > interval+interval/4+slack {
+			t.Errorf("pinged from %v to %v", times[0], times[clients-1])
+		}
+		for i, at := range times {
+			if j, _ := slices.BinarySearch(times, at+1); j-i > clients/3 {
+				t.Fatalf("%d of %d are pinged after %v", j-i, clients, at)
+			}
+		}
+	})
+}
+
+// A client that reads slowly receives the heartbeats behind earlier bytes, and
+// a handler that blocks delays its Pongs. Neither counts as silence, nor as an
+// incomplete message whose other half the client has sent.
+func TestClientThatReadsSlowlyIsNotSilent(t *testing.T) {
+	t.Parallel()
 	eachLoop(t, func(t *testing.T, start starter) {
-		s := start(t, &server.Server{Handler: server.Handler{Control: func(*server.Conn, wire.Opcode, []byte) { panic("on purpose") }}})
+		const size = 32 << 20 // more than the kernel buffers
+		const short = 100 * time.Millisecond
+		rec := newRecorder(t)
+		h := rec.handler()
+		h.Message = func(c *server.Conn, op wire.Opcode, p []byte) {
+			rec.message(c, op, p)
+			if string(p) == "go" {
+				c.Send(wire.Binary, make([]byte, size))
+			}
+		}
+		handlers := map[string]*server.Handler{"/": &h, "/other": {}}
+		s := start(t, &server.Server{Handlers: handlers, PingInterval: short, PongTimeout: short, AssemblyTimeout: short})
 		p := s.open(t)
-		p.send(frame(wire.Ping, ""))
-		p.want(`pong ""`, `close 1011 ""`)
-		p.send(closing(1011, ""))
-		p.wantEnd()
-		if e := takeOne[*server.PanicError](t, s.log); e != nil && e.Value != "on purpose" {
-			t.Errorf("reported %v", e)
+		p.send(text("go") + fragment(wire.Text, "Hel", false))
+		other := s.openAs(t, "/other")
+		for range 3 { // so that time passes
+			other.send(frame(wire.Pong, other.heartbeat()))
+		}
+		other.nc.Close()
+		p.send(fragment(wire.Continuation, "lo", true))
+		for {
+			f, err := p.next()
+			if err != nil {
+				t.Fatal(err, rec.failure())
+			}
+			if f.Opcode == wire.Binary {
+				break
+			}
+		}
+		for _, want := range []string{`text "go"`, `text "Hello"`} {
+			for got := ""; got != want; {
+				got = result(t, rec.lines)
+				if got == "lost" || got == "failed 1008" {
+					t.Fatalf("the handler got %s: %v", got, rec.failure())
+				}
+			}
 		}
 	})
 }

@@ -55,8 +55,7 @@ func TestProbesAreNotReported(t *testing.T) {
 					t.Error("Authorize was asked")
 					return nil
 				}})
-				p := s.dial(t)
-				p.send(tt.in)
+				p := s.ask(t, tt.in)
 				switch {
 				case tt.want.Refused != none.Refused:
 					if all, err := p.rest(); len(all) == 0 || err != nil {
@@ -85,9 +84,7 @@ func TestProbesOfAPortForTLSAreNotReported(t *testing.T) {
 		for _, reset := range []bool{false, true} {
 			t.Run(fmt.Sprint(name, " ", reset), func(t *testing.T) {
 				s := start(t, &server.Server{})
-				nc, err := net.Dial("tcp", s.addr)
-				check.Must(t, err)
-				p := newPeer(t, nc)
+				p := dialTCP(t, s.addr)
 				eventually(t, "a connection in the opening handshake", func() bool { return s.Stats().Opening == 1 })
 				if reset {
 					p.reset()
@@ -238,8 +235,7 @@ func TestHandshakeLimits(t *testing.T) {
 			{request("/", "A: a", "B: b", "C: c"), 431, "head exceeds 7 header fields (handshake.Limits.Fields)"},
 		} {
 			for _, cut := range []int{0, 50} {
-				p := s.dial(t)
-				p.send(tt.request[:cut])
+				p := s.ask(t, tt.request[:cut])
 				p.trySend(tt.request[cut:])
 				checkRefused(t, p, tt.status)
 				if refused := takeOne[*server.RefusedError](t, s.log); refused != nil && !strings.HasSuffix(refused.Error(), tt.option) {
@@ -278,13 +274,8 @@ func TestMalformedPatternsStopTheServer(t *testing.T) {
 		}
 		refused(s.ListenAndServe("127.0.0.1:0"))
 
-		var parser handshake.RequestParser
-		r, _, err := parser.Parse([]byte(request("/")))
-		check.Must(t, err)
-		var refusal *handshake.Error
-		if _, err := s.AcceptHandshake(r); !errors.As(err, &refusal) || refusal.Status != 500 {
-			t.Errorf("Upgrade returned %v", err)
-		}
+		up, err := s.AcceptHandshake(parse(t, request("/")))
+		wantRefusal(t, "Upgrade", up, err, 500)
 		for _, err := range log.take() {
 			refused(err)
 		}

@@ -37,9 +37,7 @@ func TestNextReaderStreamsAMessage(t *testing.T) {
 					t.Errorf("the end is %d, %v", n, err)
 				}
 			}
-			if m, err := c.Receive(t.Context()); err != nil || m.Text() != "next" {
-				t.Errorf("then received %q, %v", m.Text(), err)
-			}
+			receives(t, c, "next")
 		})
 		p.send(fragment(wire.Binary, "one", false))
 		p.want(`text "one"`)
@@ -117,47 +115,39 @@ func TestBeginningOfAMessageIsNotLost(t *testing.T) {
 			return io.ReadAll(r)
 		},
 	}
-	for name, receive := range receivers {
-		check.Bubble(t, name, func(t *testing.T) {
-			done := make(chan struct{})
-			p, _ := run(t, &server.Server{Handler: server.Handler{Serve: func(c *server.Conn) {
-				defer close(done)
-				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-				defer cancel()
-				if _, err := c.Receive(ctx); err != context.DeadlineExceeded {
-					t.Errorf("Receive returned %v", err)
-				}
-				buf := make([]byte, 3, 100)
-				copy(buf, "mine")
-				ctx, cancel = context.WithTimeout(t.Context(), time.Second)
-				defer cancel()
-				op, got, err := c.ReceiveInto(ctx, buf)
-				if op != 0 || string(got) != "min" || err != context.DeadlineExceeded {
-					t.Errorf("ReceiveInto returned %v, %q, %v", op, got, err)
-				}
-				clear(buf[:cap(buf)]) // the caller owns it again
-				c.SendText("go on")
-				if got, err := receive(c); err != nil || string(got) != "one two three" {
-					t.Errorf("received %q, %v", got, err)
-				}
-			}}}, server.Handshake{})
-			p.send(fragment(wire.Text, "one", false))
-			time.Sleep(1500 * time.Millisecond)
-			p.send(fragment(wire.Continuation, " two", false))
-			p.want(`text "go on"`)
-			p.send(fragment(wire.Continuation, " three", true))
-			p.want(`close 1000 ""`)
-			<-done
+	eachBubble(t, receivers, func(t *testing.T, receive func(c *server.Conn) ([]byte, error)) {
+		p, done := fiber(t, served, newRecorder(t), func(c *server.Conn) {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			same(t, check.Err(c.Receive(ctx)), context.DeadlineExceeded, "Receive")
+			buf := make([]byte, 3, 100)
+			copy(buf, "mine")
+			ctx, cancel = context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			op, got, err := c.ReceiveInto(ctx, buf)
+			if op != 0 || string(got) != "min" || err != context.DeadlineExceeded {
+				t.Errorf("ReceiveInto returned %v, %q, %v", op, got, err)
+			}
+			clear(buf[:cap(buf)]) // the caller owns it again
+			c.SendText("go on")
+			if got, err := receive(c); err != nil || string(got) != "one two three" {
+				t.Errorf("received %q, %v", got, err)
+			}
 		})
-	}
+		p.send(fragment(wire.Text, "one", false))
+		time.Sleep(1500 * time.Millisecond)
+		p.send(fragment(wire.Continuation, " two", false))
+		p.want(`text "go on"`)
+		p.send(fragment(wire.Continuation, " three", true))
+		p.want(`close 1000 ""`)
+		<-done
+	})
 }
 
 // A Read whose context ends abandons the message. The connection stays open.
 func TestReadEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		done := make(chan struct{})
-		p, _ := run(t, &server.Server{Handler: server.Handler{Serve: func(c *server.Conn) {
-			defer close(done)
+		p, done := fiber(t, served, newRecorder(t), func(c *server.Conn) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
 			_, r, err := c.NextReader(ctx)
@@ -168,14 +158,10 @@ func TestReadEndsWithItsContext(t *testing.T) {
 			if got, err := io.ReadAll(r); string(got) != "one" || err != context.DeadlineExceeded {
 				t.Errorf("read %q, %v", got, err)
 			}
-			if _, err := r.Read(make([]byte, 1)); err != context.DeadlineExceeded {
-				t.Errorf("then %v", err)
-			}
+			same(t, check.Err(r.Read(make([]byte, 1))), context.DeadlineExceeded, "then")
 			c.SendText("go on")
-			if m, err := c.Receive(t.Context()); err != nil || m.Text() != "next" {
-				t.Errorf("received %q, %v", m.Text(), err)
-			}
-		}}}, server.Handshake{})
+			receives(t, c, "next")
+		})
 		p.send(fragment(wire.Text, "one", false))
 		p.want(`text "go on"`)
 		p.send(fragment(wire.Continuation, "two", true), text("next"))
@@ -220,9 +206,7 @@ func TestReaderReturnsWhyTheConnectionEnded(t *testing.T) {
 // mailbox.
 func TestNextReaderIsForOneGoroutineThatServes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		done := make(chan struct{})
-		p, _ := run(t, &server.Server{Handler: server.Handler{Serve: func(c *server.Conn) {
-			defer close(done)
+		p, done := fiber(t, served, newRecorder(t), func(c *server.Conn) {
 			_, r, err := c.NextReader(t.Context())
 			if err != nil {
 				t.Error(err)
@@ -247,10 +231,8 @@ func TestNextReaderIsForOneGoroutineThatServes(t *testing.T) {
 			if err := <-ended; err != context.Canceled {
 				t.Error(err)
 			}
-			if _, err := r.Read(make([]byte, 1)); err != server.ErrReaderAbandoned {
-				t.Errorf("after Receive: %v", err)
-			}
-		}}}, server.Handshake{})
+			same(t, check.Err(r.Read(make([]byte, 1))), server.ErrReaderAbandoned, "after Receive")
+		})
 		p.send(fragment(wire.Binary, "x", false))
 		p.want(`close 1000 ""`)
 		<-done
@@ -258,8 +240,6 @@ func TestNextReaderIsForOneGoroutineThatServes(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		rec := newRecorder(t)
 		start(t, &server.Server{Handler: rec.handler()}).open(t)
-		if _, _, err := rec.conn().NextReader(t.Context()); err != server.ErrNotServing {
-			t.Errorf("without Serve: %v", err)
-		}
+		same(t, check.Err2(rec.conn().NextReader(t.Context())), server.ErrNotServing, "without Serve")
 	})
 }

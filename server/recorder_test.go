@@ -132,3 +132,33 @@ func result[T any](t testing.TB, ch <-chan T) T {
 		panic("unreachable")
 	}
 }
+
+// begin calls f on another goroutine, and returns the channel of its result.
+func begin[T any](f func() T) <-chan T {
+	result := make(chan T, 1)
+	go func() { result <- f() }()
+	return result
+}
+
+// same reports the error of a call that is not want.
+func same(t testing.TB, err, want error, call string) {
+	if err != want {
+		t.Helper()
+		t.Errorf("%s returned %v, want %v", call, err, want)
+	}
+}
+
+// receives checks the next message of c.
+func receives(t testing.TB, c *server.Conn, want string) {
+	if m, err := c.Receive(t.Context()); err != nil || m.Text() != want {
+		t.Helper()
+		t.Errorf("received %q, %v, want %q", m.Text(), err, want)
+	}
+}
+
+func wantState(t testing.TB, c *server.Conn, want server.State) {
+	if got := c.State(); got != want {
+		t.Helper()
+		t.Errorf("the connection is %v, want %v", got, want)
+	}
+}

@@ -15,34 +15,6 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// Bytes read with the request by another party are the beginning of the frames
-// (6455-4.2.2-m). The application can read the Handshake that Run receives.
-func TestRunTakesAConnectionOver(t *testing.T) {
-	all := text("Hello") + frame(wire.Ping, "?") + closing(4000, "bye")
-	for cut := range len(all) + 1 {
-		synctest.Test(t, func(t *testing.T) {
-			rec := newRecorder(t)
-			h := rec.handler()
-			h.Message = echo
-			p, returned := run(t, &server.Server{Handler: h}, server.Handshake{
-				Request:     &handshake.Request{Method: "GET", Target: "/x?y", Proto: "HTTP/1.1"},
-				Subprotocol: "chat",
-				Response:    []byte("HTTP/1.1 101 Switching Protocols\r\n\r\n"),
-				Buffered:    []byte(all[:cut]),
-			})
-			p.meanwhile(func(p *peer) { p.trySend(all[cut:]) })
-			p.response()
-			p.want(`text "Hello"`, `pong "?"`, `close 4000 ""`)
-			p.wantEnd()
-			check.OKf(t, result(t, returned), "Run")
-			rec.want("open", `close 4000 "bye"`)
-			if c := rec.conn(); c.Path() != "/x" || c.Query() != "y" || c.Subprotocol() != "chat" {
-				t.Errorf("%q %q %q", c.Path(), c.Query(), c.Subprotocol())
-			}
-		})
-	}
-}
-
 // Without a request in the Handshake of Run, the connection has none.
 func TestRunWithoutARequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -108,34 +80,43 @@ func TestRunReturnsThatTheResponseCouldNotBeSent(t *testing.T) {
 	})
 }
 
+// parse returns a request that another party has read.
+func parse(t *testing.T, raw string) *handshake.Request {
+	t.Helper()
+	var parser handshake.RequestParser
+	r, _, err := parser.Parse([]byte(raw))
+	check.Must(t, err)
+	return r
+}
+
+// wantRefusal checks that AcceptHandshake has refused with a status.
+func wantRefusal(t *testing.T, what string, _ server.Handshake, err error, status int) {
+	var refused *handshake.Error
+	if !errors.As(err, &refused) || refused.Status != status {
+		t.Helper()
+		t.Errorf("%s: %v, want status %d", what, err, status)
+	}
+}
+
 // Upgrade answers a handshake whose request another party has read.
 func TestUpgradeDecidesOnARequest(t *testing.T) {
 	s := &server.Server{Handler: server.Handler{Message: echo}, Subprotocols: []string{"chat"}, Log: func(error) {}}
-	parse := func(raw string) *handshake.Request {
+	refused := func(what string, r *handshake.Request, status int) {
 		t.Helper()
-		var parser handshake.RequestParser
-		r, _, err := parser.Parse([]byte(raw))
-		check.Must(t, err)
-		return r
+		up, err := s.AcceptHandshake(r)
+		wantRefusal(t, what, up, err, status)
 	}
-	r := parse(request("/x", "Sec-WebSocket-Protocol: chat"))
+	r := parse(t, request("/x", "Sec-WebSocket-Protocol: chat"))
 	up, err := s.AcceptHandshake(r)
 	if err != nil || up.Request != r || up.Subprotocol != "chat" || up.Buffered != nil ||
 		!strings.HasPrefix(string(up.Response), "HTTP/1.1 101 ") || !strings.Contains(string(up.Response), sampleAccept) {
 		t.Errorf("%+v, %v", up, err)
 	}
-	var refused *handshake.Error
-	if _, err := s.AcceptHandshake(parse(strings.Replace(request("/"), "GET", "PUT", 1))); !errors.As(err, &refused) || refused.Status != 405 {
-		t.Errorf("PUT: %v", err)
-	}
+	refused("PUT", parse(t, strings.Replace(request("/"), "GET", "PUT", 1)), 405)
 	s.Authorize = func(*handshake.Request, *handshake.ServerAnswer) error { panic("on purpose") }
-	if _, err := s.AcceptHandshake(r); !errors.As(err, &refused) || refused.Status != 500 {
-		t.Errorf("a panic in Authorize: %v", err)
-	}
+	refused("a panic in Authorize", r, 500)
 	check.OK(t, s.Shutdown(t.Context()))
-	if _, err := s.AcceptHandshake(r); !errors.As(err, &refused) || refused.Status != 503 {
-		t.Errorf("after Shutdown: %v", err)
-	}
+	refused("after Shutdown", r, 503)
 }
 
 // A transport that writes a few bytes at a time loses none (T-G11).
@@ -143,8 +124,7 @@ func TestTransportThatIsSlow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ours, theirs := net.Pipe()
 		s := &server.Server{Handler: server.Handler{Message: echo}}
-		done := make(chan error, 1)
-		go func() { done <- s.Run(ours, server.Handshake{}) }()
+		done := begin(func() error { return s.Run(ours, server.Handshake{}) })
 		go func() {
 			all := text(strings.Repeat("a", 1000)) + closing(1000, "")
 			for i := range len(all) {

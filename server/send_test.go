@@ -18,10 +18,30 @@ import (
 // opened returns a connection of a server on a loop, with its client.
 func opened(t *testing.T, start starter, s *server.Server) (*server.Conn, *peer, *recorder) {
 	t.Helper()
-	rec := newRecorder(t)
-	s.Handler = rec.handler()
-	p := start(t, s).open(t)
+	r, rec := recorded(t, start, s)
+	p := r.open(t)
 	return rec.conn(), p, rec
+}
+
+// recorded starts a server on a loop. Events for which s.Handler has no function
+// are recorded.
+func recorded(t *testing.T, start starter, s *server.Server) (*running, *recorder) {
+	t.Helper()
+	rec := newRecorder(t)
+	all := rec.handler()
+	if s.Handler.Open == nil {
+		s.Handler.Open = all.Open
+	}
+	if s.Handler.Message == nil && s.Handler.Serve == nil {
+		s.Handler.Message = all.Message
+	}
+	if s.Handler.Error == nil {
+		s.Handler.Error = all.Error
+	}
+	if s.Handler.Close == nil {
+		s.Handler.Close = all.Close
+	}
+	return start(t, s), rec
 }
 
 // Messages of each kind are sent in one frame.
@@ -99,9 +119,7 @@ func TestInvalidMessagesAreRefused(t *testing.T) {
 				t.Errorf("%s: %v, want %v", tt.name, err, tt.want)
 			}
 		}
-		if c.State() != server.Open {
-			t.Errorf("the connection is %v", c.State())
-		}
+		wantState(t, c, server.Open)
 		check.OK(t, c.SendText("still there"))
 		p.want(`text "still there"`)
 	})
@@ -294,5 +312,29 @@ func TestClientThatAnswersWhileItReceives(t *testing.T) {
 		if n := <-came; n != size {
 			t.Errorf("received %d bytes, want %d", n, size)
 		}
+	})
+}
+
+// Server.MaxOutgoingFrame limits the frames of every call that sends, for
+// clients that accept frames of at most 32 or 64 KiB
+// (TooTallNate/Java-WebSocket#1466).
+func TestMaxOutgoingFrame(t *testing.T) {
+	const limit, size = 1000, 2500
+	message := strings.Repeat("x", size)
+	prepared, err := server.Prepare(wire.Text, []byte(message))
+	check.Must(t, err)
+	eachLoop(t, func(t *testing.T, start starter) {
+		r := start(t, &server.Server{MaxOutgoingFrame: limit, Handler: server.Handler{Open: func(c *server.Conn) {
+			c.Send(wire.Text, []byte(message))
+			c.SendText(message)
+			c.SendPrepared(prepared)
+			c.SendText(message[:limit])
+		}}})
+		p := r.open(t)
+		first, rest := wire.Text.String(), wire.Continuation.String()
+		for range 3 {
+			p.want(first+" 1000 bytes +", rest+" 1000 bytes +", rest+" 500 bytes")
+		}
+		p.want(first + " 1000 bytes")
 	})
 }

@@ -1,7 +1,6 @@
 package server_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -70,59 +69,24 @@ func TestServeReceivesMessagesAndClosesWhenItReturns(t *testing.T) {
 	})
 }
 
-// A payload returned by Receive belongs to the application (T-H09).
-func TestReceivedPayloadsStayAsTheyAre(t *testing.T) {
-	const messages = 200
-	eachLoop(t, func(t *testing.T, start starter) {
-		p, returned := fiber(t, start, newRecorder(t), func(c *server.Conn) {
-			var all []server.Message
-			for range messages {
-				m, err := c.Receive(t.Context())
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				all = append(all, m)
-			}
-			for i, m := range all {
-				if want := strings.Repeat(fmt.Sprint(i), 100); m.Text() != want {
-					t.Errorf("message %d is %q", i, m.Text())
-				}
-			}
-		})
-		for i := range messages {
-			p.send(text(strings.Repeat(fmt.Sprint(i), 100)))
-		}
-		result(t, returned)
-	})
-}
-
 // A Receive that times out loses no message. The next call continues
 // (6455-6.2-d, T-H14).
 func TestReceiveGoesOnAfterATimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		done := make(chan struct{})
-		p, _ := run(t, &server.Server{Handler: server.Handler{Serve: func(c *server.Conn) {
-			defer close(done)
+		p, done := fiber(t, served, newRecorder(t), func(c *server.Conn) {
 			for _, want := range []string{"one", "two"} {
 				for range 3 {
 					ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-					if _, err := c.Receive(ctx); err != context.DeadlineExceeded {
-						t.Errorf("Receive returned %v", err)
-					}
+					same(t, check.Err(c.Receive(ctx)), context.DeadlineExceeded, "Receive")
 					cancel()
 				}
 				c.SendText("now")
-				if m, err := c.Receive(t.Context()); err != nil || m.Text() != want {
-					t.Errorf("received %q, %v", m.Text(), err)
-				}
+				receives(t, c, want)
 			}
 			canceled, cancel := context.WithCancel(t.Context())
 			cancel()
-			if _, err := c.Receive(canceled); err != context.Canceled {
-				t.Errorf("Receive returned %v", err)
-			}
-		}}}, server.Handshake{})
+			same(t, check.Err(c.Receive(canceled)), context.Canceled, "Receive")
+		})
 		for _, message := range []string{"one", "two"} {
 			p.send(text(message)[:7]) // half of a message
 			p.want(`text "now"`)
@@ -190,9 +154,7 @@ func TestReceiveReturnsHowTheConnectionEnded(t *testing.T) {
 		for _, tt := range tests {
 			t.Run(tt.name, func(t *testing.T) {
 				p, returned := fiber(t, start, newRecorder(t), func(c *server.Conn) {
-					if m, err := c.Receive(t.Context()); err != nil || m.Text() != "before" {
-						t.Errorf("received %q, %v", m.Text(), err)
-					}
+					receives(t, c, "before")
 					for range 2 {
 						if _, err := c.Receive(t.Context()); !tt.is(err) || err != c.Err() {
 							t.Errorf("Receive returned %v, Err %v", err, c.Err())
@@ -253,17 +215,11 @@ func TestReceiveOutsideServe(t *testing.T) {
 				first <- err
 			}()
 			time.Sleep(time.Millisecond) // until Receive blocks
-			if _, err := c.Receive(t.Context()); err != server.ErrConcurrentReceive {
-				t.Errorf("a second Receive returned %v", err)
-			}
+			same(t, check.Err(c.Receive(t.Context())), server.ErrConcurrentReceive, "a second Receive")
 			cancel()
-			if err := <-first; err != context.Canceled {
-				t.Errorf("the first Receive returned %v", err)
-			}
+			same(t, <-first, context.Canceled, "the first Receive")
 			c.SendText("now")
-			if m, err := c.Receive(t.Context()); err != nil || m.Text() != "Hello" {
-				t.Errorf("received %q, %v", m.Text(), err)
-			}
+			receives(t, c, "Hello")
 		}}}}
 		r := served(t, s)
 		p := r.openAs(t, "/serve")
@@ -272,15 +228,9 @@ func TestReceiveOutsideServe(t *testing.T) {
 		p.want(`close 1000 ""`)
 		r.open(t)
 		c := rec.conn()
-		if _, err := c.Receive(t.Context()); err != server.ErrNotServing {
-			t.Errorf("Receive returned %v", err)
-		}
-		if _, _, err := c.ReceiveInto(t.Context(), nil); err != server.ErrNotServing {
-			t.Errorf("ReceiveInto returned %v", err)
-		}
-		if err := c.ReceiveJSON(t.Context(), nil); err != server.ErrNotServing {
-			t.Errorf("ReceiveJSON returned %v", err)
-		}
+		same(t, check.Err(c.Receive(t.Context())), server.ErrNotServing, "Receive")
+		same(t, check.Err2(c.ReceiveInto(t.Context(), nil)), server.ErrNotServing, "ReceiveInto")
+		same(t, c.ReceiveJSON(t.Context(), nil), server.ErrNotServing, "ReceiveJSON")
 		for _, err := range c.Messages(t.Context()) {
 			if err != server.ErrNotServing {
 				t.Errorf("Messages yields %v", err)
@@ -296,15 +246,13 @@ func TestBusyServeBlocksTheClient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		var got []string
-		done := make(chan struct{})
-		p, _ := run(t, &server.Server{Handler: server.Handler{Serve: func(c *server.Conn) {
-			defer close(done)
+		p, done := fiber(t, served, newRecorder(t), func(c *server.Conn) {
 			<-release
 			for m, err := range c.Messages(t.Context()) {
 				check.OK(t, err)
 				got = append(got, m.Text())
 			}
-		}}}, server.Handshake{})
+		})
 		p.send(frame(wire.Ping, "1"))
 		p.want(`pong "1"`)
 		p.send(text("one")) // into the mailbox
@@ -349,25 +297,6 @@ func TestServeThatDoesNotReceiveSeesTheEndByOtherMeans(t *testing.T) {
 	})
 }
 
-// A panic in Serve closes its connection with 1011, without details for the
-// client, and is reported (T-H10).
-func TestPanicInServeClosesItsConnection(t *testing.T) {
-	eachLoop(t, func(t *testing.T, start starter) {
-		rec := newRecorder(t)
-		h := rec.handler()
-		h.Serve = func(c *server.Conn) { panic("<secret>") }
-		s := start(t, &server.Server{Handler: h})
-		p := s.open(t)
-		p.want(`close 1011 ""`)
-		p.send(closing(1011, ""))
-		p.wantEnd()
-		rec.want("open", `close 1011 ""`)
-		if p := takeOne[*server.PanicError](t, s.log); p.Value != "<secret>" || !bytes.Contains(p.Stack, []byte("serve_test.go")) {
-			t.Errorf("reported %v\n%s", p.Value, p.Stack)
-		}
-	})
-}
-
 // The connection belongs to the server until Serve has returned and TCP is
 // closed. Conns yields it while it is open.
 func TestConnsYieldsOpenConnections(t *testing.T) {
@@ -382,8 +311,7 @@ func TestConnsYieldsOpenConnections(t *testing.T) {
 			}
 			return n
 		}
-		half := r.dial(t)
-		half.send(request("/")[:20])
+		r.ask(t, request("/")[:20])
 		if n := count(); n != 0 {
 			t.Errorf("%d connections, one in the opening handshake", n)
 		}
@@ -410,17 +338,23 @@ func TestConnsYieldsOpenConnections(t *testing.T) {
 }
 
 // Receive returns every message, whether it is faster or slower than the loop,
-// or both in turn.
+// or both in turn. Its payload belongs to the application (T-H09).
 func TestReceiveGetsEveryMessage(t *testing.T) {
 	t.Parallel()
 	const messages = 20_000
 	eachLoop(t, func(t *testing.T, start starter) {
 		p, returned := fiber(t, start, newRecorder(t), func(c *server.Conn) {
-			for i := range messages {
-				m, err := c.Receive(t.Context())
-				if err != nil || m.Text() != fmt.Sprint(i) {
-					t.Errorf("received %q, %v, want %d", m.Text(), err, i)
+			all := make([]server.Message, messages)
+			for i := range all {
+				var err error
+				if all[i], err = c.Receive(t.Context()); err != nil {
+					t.Error(i, err)
 					return
+				}
+			}
+			for i, m := range all {
+				if m.Text() != fmt.Sprint(i) {
+					t.Fatalf("message %d is %q", i, m.Text())
 				}
 			}
 		})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -19,14 +20,12 @@ import (
 // (6455-7.3-a).
 func TestShutdownClosesWith1001AndWaits(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
-		rec := newRecorder(t)
-		s := start(t, &server.Server{Handler: rec.handler()})
+		s, rec := recorded(t, start, &server.Server{})
 		peers := []*peer{s.open(t), s.open(t), s.open(t)}
 		for range peers {
 			rec.conn()
 		}
-		done := make(chan error, 1)
-		go func() { done <- s.Shutdown(t.Context()) }()
+		done := begin(func() error { return s.Shutdown(t.Context()) })
 		for _, p := range peers {
 			p.want(`close 1001 ""`)
 			p.send(text("last words"))
@@ -66,17 +65,13 @@ func TestShutdownRefusesHandshakes(t *testing.T) {
 			<-release
 			return nil
 		}})
-		half := s.dial(t)
-		half.send(request("/")[:50])
+		half := s.ask(t, request("/")[:50])
 		inside := s.dial(t)
 		inside.send(request("/")) // accepted by all but Authorize
 		<-entered
 		eventually(t, "a part of a request", func() bool { return server.PartialRequests(s.Server) == 1 })
-		done := make(chan error, 1)
-		go func() { done <- s.Shutdown(t.Context()) }()
-		if err := result(t, s.served); err != server.ErrServerClosed {
-			t.Errorf("Serve returned %v", err)
-		}
+		done := begin(func() error { return s.Shutdown(t.Context()) })
+		same(t, result(t, s.served), server.ErrServerClosed, "Serve")
 		s.served <- server.ErrServerClosed
 		half.send(request("/")[50:])
 		checkRefused(t, half, 503)
@@ -86,9 +81,7 @@ func TestShutdownRefusesHandshakes(t *testing.T) {
 			t.Error("the listener is still open")
 		}
 		close(release)
-		if got := inside.response().Status; got != 101 {
-			t.Errorf("answered with %d", got)
-		}
+		inside.wantStatus(101)
 		inside.want(`close 1001 ""`)
 		inside.send(closing(1001, ""))
 		inside.nc.Close()
@@ -113,8 +106,7 @@ func TestShutdownWaitsForServe(t *testing.T) {
 		s := served(t, &server.Server{Handler: h})
 		p := s.open(t)
 		rec.conn()
-		done := make(chan error, 1)
-		go func() { done <- s.Shutdown(t.Context()) }()
+		done := begin(func() error { return s.Shutdown(t.Context()) })
 		p.want(`close 1001 ""`)
 		p.send(closing(1001, ""))
 		if err := <-done; err != nil || !tidied.Load() {
@@ -143,13 +135,10 @@ func TestShutdownAbortsConnectionsWhenItsContextEnds(t *testing.T) {
 		synctest.Wait() // until all of them are in their phase
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		done := make(chan error, 1)
-		go func() { done <- s.Shutdown(ctx) }()
+		done := begin(func() error { return s.Shutdown(ctx) })
 		silent.want(`close 1001 ""`)
 		timed(t, "Shutdown returned", time.Minute, func() {
-			if err := <-done; err != context.DeadlineExceeded {
-				t.Errorf("Shutdown returned %v", err)
-			}
+			same(t, <-done, context.DeadlineExceeded, "Shutdown")
 		})
 		synctest.Wait() // Shutdown does not wait for the aborts
 		for _, p := range []*peer{silent, deaf, half} {
@@ -173,53 +162,16 @@ func TestShutdownOfAServerWithoutConnections(t *testing.T) {
 			check.OK(t, s.Shutdown(t.Context()))
 		}
 		ln := listenTCP(t)
-		if err := s.Serve(ln); err != server.ErrServerClosed {
-			t.Errorf("Serve returned %v", err)
-		}
+		same(t, s.Serve(ln), server.ErrServerClosed, "Serve")
 		if _, err := ln.Accept(); !errors.Is(err, net.ErrClosed) {
 			t.Errorf("the listener is still open: %v", err)
 		}
-		if err := s.ListenAndServe("127.0.0.1:0"); err != server.ErrServerClosed {
-			t.Errorf("ListenAndServe returned %v", err)
-		}
+		same(t, s.ListenAndServe("127.0.0.1:0"), server.ErrServerClosed, "ListenAndServe")
 	})
 	eachLoop(t, func(t *testing.T, start starter) {
 		s := start(t, new(server.Server))
 		s.open(t).reset()
 		check.OK(t, s.Shutdown(t.Context()))
-	})
-}
-
-// Two calls of Shutdown wait for the same connections.
-func TestShutdownTwiceAtOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		rec := newRecorder(t)
-		s := served(t, &server.Server{Handler: rec.handler()})
-		p := s.open(t)
-		rec.conn()
-		done := make(chan error)
-		for range 2 {
-			go func() { done <- s.Shutdown(t.Context()) }()
-		}
-		p.want(`close 1001 ""`)
-		p.send(closing(1001, ""))
-		for range 2 {
-			check.OK(t, <-done)
-		}
-	})
-}
-
-// Run after Shutdown closes its connection with 1001 at once.
-func TestRunAfterShutdown(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		rec := newRecorder(t)
-		s := &server.Server{Handler: rec.handler()}
-		check.Must(t, s.Shutdown(t.Context()))
-		p, returned := run(t, s, server.Handshake{})
-		p.want(`close 1001 ""`)
-		p.send(closing(1001, ""))
-		check.OK(t, <-returned)
-		rec.want("open", `close 1001 ""`)
 	})
 }
 
@@ -247,34 +199,31 @@ type passingError struct{ error }
 
 func (passingError) Temporary() bool { return true }
 
-// A server reports temporary errors of Accept, waits and retries. Serve returns
-// any other error.
+// A server reports temporary errors of Accept, waits longer after each, at most
+// a second, and retries. Serve returns any other error.
 func TestAcceptErrors(t *testing.T) {
 	passing := passingError{errors.New("too many open files")}
 	check.Bubble(t, "that pass", func(t *testing.T) {
-		start := time.Now()
-		ln := &faultyListener{newPipeListener(), []error{passing, passing, passing, passing}}
+		start, reported := time.Now(), 0
+		ln := &faultyListener{newPipeListener(), slices.Repeat([]error{passing}, 20)}
 		s := &server.Server{Handler: server.Handler{Message: echo}, Log: func(err error) {
-			if err != passing {
+			if reported++; err != passing {
 				t.Errorf("reported %v", err)
 			}
 		}}
 		r := serve(t, s, ln)
 		r.dialer = ln.dial
 		p := r.open(t)
-		p.send(text("Hello"))
-		p.want(`text "Hello"`)
-		if waited := time.Since(start); waited < 20*time.Millisecond || waited > time.Second {
-			t.Errorf("waited %v in total", waited)
+		p.echo("Hello")
+		if waited := time.Since(start); reported != 20 || waited < 12*time.Second || waited > 14*time.Second {
+			t.Errorf("waited %v in total, reported %d times", waited, reported)
 		}
 	})
 	t.Run("that do not", func(t *testing.T) {
 		final := errors.New("the network is gone")
 		ln := &faultyListener{newPipeListener(), []error{passing, final}}
 		s := &server.Server{Log: func(error) {}}
-		if err := s.Serve(ln); err != final {
-			t.Errorf("Serve returned %v", err)
-		}
+		same(t, s.Serve(ln), final, "Serve")
 		if _, err := ln.dial(); err == nil {
 			t.Error("the listener is still open")
 		}
@@ -282,40 +231,47 @@ func TestAcceptErrors(t *testing.T) {
 	t.Run("the address is taken", func(t *testing.T) {
 		ln := listenTCP(t)
 		defer ln.Close()
-		var e *net.OpError
-		if err := new(server.Server).ListenAndServe(ln.Addr().String()); !errors.As(err, &e) {
+		if err := new(server.Server).ListenAndServe(ln.Addr().String()); !isA[*net.OpError](err) {
 			t.Errorf("ListenAndServe returned %v", err)
 		}
 	})
 }
 
-// ListenAndServe listens, and serves like Serve.
-func TestListenAndServe(t *testing.T) {
-	ln := listenTCP(t)
-	addr := ln.Addr().String()
-	ln.Close() // the port stays free for a while
-	s := &server.Server{Handler: server.Handler{Open: func(c *server.Conn) { c.Close(wire.NormalClosure, "") }}}
-	served := make(chan error, 1)
-	go func() { served <- s.ListenAndServe(addr) }()
-	var nc net.Conn
-	for nc == nil {
+// dialNew connects to an address at which serve, just called, will listen.
+func dialNew(t *testing.T, addr string, served <-chan error) net.Conn {
+	t.Helper()
+	for {
 		select {
 		case err := <-served:
-			t.Fatalf("ListenAndServe returned %v", err)
+			t.Fatalf("the server has returned %v", err)
 		default:
-			nc, _ = net.Dial("tcp", addr)
+			if nc, err := net.Dial("tcp", addr); err == nil {
+				return nc
+			}
 		}
 	}
-	p := newPeer(t, nc)
+}
+
+// freeAddr returns an address that stays free for a while.
+func freeAddr(t *testing.T) string {
+	ln := listenTCP(t)
+	defer ln.Close()
+	return ln.Addr().String()
+}
+
+// ListenAndServe listens, and serves like Serve.
+func TestListenAndServe(t *testing.T) {
+	addr := freeAddr(t)
+	s := &server.Server{Handler: server.Handler{Open: func(c *server.Conn) { c.Close(wire.NormalClosure, "") }}}
+	served := begin(func() error { return s.ListenAndServe(addr) })
+	p := newPeer(t, dialNew(t, addr, served))
 	p.send(request("/"), closing(1000, ""))
 	p.response()
 	p.want(`close 1000 ""`)
 	p.wantEnd()
-	nc.Close()
+	p.nc.Close()
 	check.OK(t, s.Shutdown(t.Context()))
-	if err := result(t, served); err != server.ErrServerClosed {
-		t.Errorf("ListenAndServe returned %v", err)
-	}
+	same(t, result(t, served), server.ErrServerClosed, "ListenAndServe")
 }
 
 // ShutdownSpread spreads the ends over time, so that the clients do not
@@ -338,10 +294,7 @@ func TestShutdownIsSpreadOverTime(t *testing.T) {
 	}
 	for _, tt := range tests {
 		check.Bubble(t, tt.name, func(t *testing.T) {
-			rec := newRecorder(t)
-			h := rec.handler()
-			h.Message = echo
-			s := served(t, &server.Server{Handler: h, ShutdownSpread: tt.spread})
+			s, rec := recorded(t, served, &server.Server{Handler: server.Handler{Message: echo}, ShutdownSpread: tt.spread})
 			closed := make(chan time.Duration, clients)
 			start := time.Now()
 			for range clients {
@@ -392,8 +345,7 @@ func TestShutdownIsSpreadOverTime(t *testing.T) {
 // ShutdownSpread ends early with the context, and with the last client.
 func TestShutdownThatIsSpreadIsCutShort(t *testing.T) {
 	check.Bubble(t, "context ends", func(t *testing.T) {
-		rec := newRecorder(t)
-		s := served(t, &server.Server{Handler: rec.handler(), ShutdownSpread: time.Hour, PingInterval: -1})
+		s, rec := recorded(t, served, &server.Server{ShutdownSpread: time.Hour, PingInterval: -1})
 		for range 2 {
 			s.open(t).meanwhile(func(p *peer) { p.rest() })
 			rec.conn()
@@ -401,14 +353,11 @@ func TestShutdownThatIsSpreadIsCutShort(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(time.Minute, cancel)
 		timed(t, "Shutdown returned", time.Minute, func() {
-			if err := s.Shutdown(ctx); err != context.Canceled {
-				t.Errorf("Shutdown returned %v", err)
-			}
+			same(t, s.Shutdown(ctx), context.Canceled, "Shutdown")
 		})
 	})
 	check.Bubble(t, "clients leave", func(t *testing.T) {
-		rec := newRecorder(t)
-		s := served(t, &server.Server{Handler: rec.handler(), ShutdownSpread: time.Hour, PingInterval: -1})
+		s, rec := recorded(t, served, &server.Server{ShutdownSpread: time.Hour, PingInterval: -1})
 		for range 10 {
 			p := s.open(t)
 			rec.conn()

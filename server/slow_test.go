@@ -11,7 +11,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
@@ -320,44 +319,42 @@ func TestMaxTotalBacklog(t *testing.T) {
 // the other events.
 func TestWritable(t *testing.T) {
 	t.Parallel()
-	for loop, start := range withTLS(loops) {
-		t.Run(loop, func(t *testing.T) {
-			t.Parallel()
-			var inside atomic.Int32
-			var drains atomic.Int32
-			alone := func(f func()) {
-				if inside.Add(1) != 1 {
-					t.Error("two handlers at once")
-				}
-				f()
-				inside.Add(-1)
+	each(t, withTLS(loops), func(t *testing.T, start starter) {
+		t.Parallel()
+		var inside atomic.Int32
+		var drains atomic.Int32
+		alone := func(f func()) {
+			if inside.Add(1) != 1 {
+				t.Error("two handlers at once")
 			}
-			rec := newRecorder(t)
-			h := rec.handler()
-			h.Message = func(*server.Conn, wire.Opcode, []byte) { alone(func() {}) }
-			h.Writable = func(c *server.Conn) { alone(func() { drains.Add(1) }) }
-			r := start(t, &server.Server{Handler: h, MaxBacklog: -1, WriteTimeout: patience})
-			p := r.open(t)
-			c := rec.conn()
-			p.meanwhile(func(p *peer) {
-				for p.trySend(text("in between")) == nil {
-				}
-			})
-			for range 3 {
-				before := drains.Load()
-				for i := range enough {
-					check.Must(t, c.Send(wire.Binary, numbered(i)))
-				}
-				if c.Buffered() == 0 {
-					t.Fatal("the backlog is empty")
-				}
-				for range enough {
-					p.number()
-				}
-				eventually(t, "a call of Writable and an empty backlog", func() bool { return drains.Load() > before && c.Buffered() == 0 })
+			f()
+			inside.Add(-1)
+		}
+		rec := newRecorder(t)
+		h := rec.handler()
+		h.Message = func(*server.Conn, wire.Opcode, []byte) { alone(func() {}) }
+		h.Writable = func(c *server.Conn) { alone(func() { drains.Add(1) }) }
+		r := start(t, &server.Server{Handler: h, MaxBacklog: -1, WriteTimeout: patience})
+		p := r.open(t)
+		c := rec.conn()
+		p.meanwhile(func(p *peer) {
+			for p.trySend(text("in between")) == nil {
 			}
 		})
-	}
+		for range 3 {
+			before := drains.Load()
+			for i := range enough {
+				check.Must(t, c.Send(wire.Binary, numbered(i)))
+			}
+			if c.Buffered() == 0 {
+				t.Fatal("the backlog is empty")
+			}
+			for range enough {
+				p.number()
+			}
+			eventually(t, "a call of Writable and an empty backlog", func() bool { return drains.Load() > before && c.Buffered() == 0 })
+		}
+	})
 }
 
 // A Writable that panics or ends the goroutine ends the connection like any
@@ -369,10 +366,7 @@ func TestWritableThatDoesNotReturn(t *testing.T) {
 		for loop, start := range withServeTLS(loops) {
 			t.Run(name+"/"+loop, func(t *testing.T) {
 				t.Parallel()
-				rec := newRecorder(t)
-				h := rec.handler()
-				h.Writable = func(*server.Conn) { how.fail() }
-				r := start(t, &server.Server{Handler: h, MaxBacklog: -1, WriteTimeout: patience})
+				r, rec := recorded(t, start, &server.Server{Handler: server.Handler{Writable: func(*server.Conn) { how.fail() }}, MaxBacklog: -1, WriteTimeout: patience})
 				p := r.open(t)
 				c := rec.conn()
 				for i := 0; c.Buffered() == 0; i++ {
@@ -406,47 +400,54 @@ func TestWritableThatDoesNotReturn(t *testing.T) {
 // and one read.
 func TestReadingPausesForAClientThatDoesNotRead(t *testing.T) {
 	t.Parallel()
-	for loop, start := range withTLS(loops) {
-		t.Run(loop, func(t *testing.T) {
-			t.Parallel()
-			const limit = 1 << 20
-			s := &server.Server{Handler: server.Handler{Message: echo}, MaxBacklog: limit, WriteTimeout: patience}
-			p := start(t, s).open(t)
-			var all sync.WaitGroup
-			all.Go(func() {
-				for i := range enough {
-					p.send(frame(wire.Binary, string(numbered(i))))
-				}
-			})
-			eventually(t, "a backlog", func() bool { return s.Stats().Backlog > limit/8 })
+	each(t, withTLS(loops), func(t *testing.T, start starter) {
+		t.Parallel()
+		const limit = 1 << 20
+		s := &server.Server{Handler: server.Handler{Message: echo}, MaxBacklog: limit, WriteTimeout: patience}
+		p := start(t, s).open(t)
+		var all sync.WaitGroup
+		all.Go(func() {
 			for i := range enough {
-				if got := p.number(); got != i {
-					t.Fatalf("received %d, want %d", got, i)
-				}
-			}
-			all.Wait()
-			if st := s.Stats(); st.Cut != 0 || st.BacklogPeak > limit/2+mostRead+mostHead {
-				t.Errorf("%d bytes were buffered, %d connections aborted", st.BacklogPeak, st.Cut)
+				p.send(frame(wire.Binary, string(numbered(i))))
 			}
 		})
-	}
+		eventually(t, "a backlog", func() bool { return s.Stats().Backlog > limit/8 })
+		for i := range enough {
+			if got := p.number(); got != i {
+				t.Fatalf("received %d, want %d", got, i)
+			}
+		}
+		all.Wait()
+		if st := s.Stats(); st.Cut != 0 || st.BacklogPeak > limit/2+mostRead+mostHead {
+			t.Errorf("%d bytes were buffered, %d connections aborted", st.BacklogPeak, st.Cut)
+		}
+	})
 }
 
-// With every policy WriteTimeout ends the connection of a client that does not
-// read at all.
-func TestEveryPolicyEndsWithWriteTimeout(t *testing.T) {
-	for _, policy := range []server.SlowPolicy{server.SlowDefault, server.SlowClose, server.SlowDropNewest, server.SlowDropOldest, server.SlowBlock} {
-		check.Bubble(t, fmt.Sprint(policy), func(t *testing.T) {
-			rec := newRecorder(t)
-			served(t, &server.Server{Handler: rec.handler(), SlowPolicy: policy, WriteTimeout: 8 * time.Second}).open(t)
-			c := rec.conn()
-			timed(t, "cut", 8*time.Second, func() {
-				for range 3 {
-					check.OK(t, c.SendText("Hello"))
-				}
-				rec.want("open", "lost", `close 1006 ""`)
-			})
-			wantTimeout(t, c.Err(), "WriteTimeout")
-		})
-	}
+// With SlowDropOldest, Send returns an error after the server's Close, also
+// while output is buffered. The message used to enter the send queue and be
+// lost, and Send returned nil.
+func TestSlowDropOldestRefusesMessagesAfterClose(t *testing.T) {
+	prepared, err := server.Prepare(wire.Text, []byte("late"))
+	check.Must(t, err)
+	eachLoop(t, func(t *testing.T, start starter) {
+		s := &server.Server{WriteTimeout: patience, SlowPolicy: server.SlowDropOldest}
+		c, _, _ := opened(t, start, s)
+		for c.Buffered() == 0 {
+			check.Must(t, c.Send(wire.Binary, numbered(0)))
+		}
+		check.Must(t, c.Close(wire.GoingAway, ""))
+		if c.Buffered() == 0 {
+			t.Fatal("the backlog is empty")
+		}
+		for name, send := range map[string]func() error{
+			"Send":         func() error { return c.Send(wire.Text, []byte("late")) },
+			"SendText":     func() error { return c.SendText("late") },
+			"SendPrepared": func() error { return c.SendPrepared(prepared) },
+		} {
+			if err := send(); !errors.Is(err, server.ErrClosed) {
+				t.Errorf("%s returned %v", name, err)
+			}
+		}
+	})
 }

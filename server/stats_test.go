@@ -138,8 +138,7 @@ func TestStatsOfTraffic(t *testing.T) {
 			}}},
 			func(t *testing.T, r *running) {
 				p := r.open(t)
-				p.send(text("in"))
-				p.want(`text "in"`)
+				p.echo("in")
 				r.Broadcast(wire.Text, []byte("out!"))
 				p.want(`text "out!"`)
 				p.goodbye(1000)
@@ -163,8 +162,7 @@ func TestStatsOfOpeningHandshakes(t *testing.T) {
 	ask := func(requests ...string) func(t *testing.T, r *running) {
 		return func(t *testing.T, r *running) {
 			for _, request := range requests {
-				p := r.dial(t)
-				p.send(request)
+				p := r.ask(t, request)
 				p.response()
 				p.nc.Close()
 			}
@@ -177,8 +175,7 @@ func TestStatsOfOpeningHandshakes(t *testing.T) {
 			server.Stats{Refused: server.Refused{Status5xx: 1}, Panics: 1}},
 		{"given up", &server.Server{}, func(t *testing.T, r *running) {
 			r.dial(t).nc.Close()
-			p := r.dial(t)
-			p.send(request("/")[:50])
+			p := r.ask(t, request("/")[:50])
 			p.nc.Close()
 			eventually(t, "both ends counted", func() bool { return r.Stats().Unfinished == 2 })
 		}, server.Stats{Unfinished: 2}},
@@ -191,12 +188,8 @@ func TestStatsOfOpeningHandshakes(t *testing.T) {
 // Run starts.
 func TestStatsOfUpgrade(t *testing.T) {
 	s := &server.Server{Authorize: func(*handshake.Request, *handshake.ServerAnswer) error { return &handshake.Error{Status: 401} }}
-	var parser handshake.RequestParser
-	req, _, err := parser.Parse([]byte(request("/")))
-	check.Must(t, err)
-	if _, err := s.AcceptHandshake(req); err == nil {
-		t.Fatal("not refused")
-	}
+	up, err := s.AcceptHandshake(parse(t, request("/")))
+	wantRefusal(t, "Authorize", up, err, 401)
 	want := server.Stats{Refused: server.Refused{Status4xx: 1}}
 	wantStats(t, s.Stats(), want)
 	p, done := run(t, s, server.Handshake{})
@@ -312,8 +305,7 @@ func TestStatsOfBacklog(t *testing.T) {
 	}
 	t.Run("read late", func(t *testing.T) {
 		eachLoop(t, func(t *testing.T, start starter) {
-			rec := newRecorder(t)
-			r := start(t, &server.Server{Handler: rec.handler(), MaxBacklog: -1})
+			r, rec := recorded(t, start, &server.Server{MaxBacklog: -1})
 			p := r.open(t)
 			rec.conn()
 			everything(r, 1)
@@ -330,8 +322,7 @@ func TestStatsOfBacklog(t *testing.T) {
 	})
 	t.Run("not read", func(t *testing.T) {
 		eachLoop(t, func(t *testing.T, start starter) {
-			rec := newRecorder(t)
-			r := start(t, &server.Server{Handler: rec.handler(), MaxBacklog: 1000})
+			r, rec := recorded(t, start, &server.Server{MaxBacklog: 1000})
 			p := r.open(t)
 			rec.conn()
 			everything(r, 4)
@@ -382,8 +373,7 @@ func TestStatsDuringTraffic(t *testing.T) {
 					}
 					p := r.open(t)
 					for range messages {
-						p.send(text("Hello"))
-						p.want(`text "Hello"`)
+						p.echo("Hello")
 					}
 					if i == 1 {
 						p.reset()

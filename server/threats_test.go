@@ -44,15 +44,12 @@ func TestRepeatedFields(t *testing.T) {
 			{"Transfer-Encoding, hidden", []string{"Transfer-Encoding: \tidentity, chunked"}, 400},
 		} {
 			t.Run(tt.name, func(t *testing.T) {
-				p := s.dial(t)
-				p.send(request("/", tt.lines...))
+				p := s.ask(t, request("/", tt.lines...))
 				if tt.status != 101 {
 					checkRefused(t, p, tt.status)
 					return
 				}
-				if r := p.response(); r.Status != 101 {
-					t.Errorf("answered with %+v", r)
-				}
+				p.wantStatus(101)
 			})
 		}
 	})
@@ -88,8 +85,7 @@ func TestReportsOfRefusalsCannotBeWrittenByClients(t *testing.T) {
 		s := start(t, new(server.Server))
 		for name, request := range requests {
 			t.Run(name, func(t *testing.T) {
-				p := s.dial(t)
-				p.send(request)
+				p := s.ask(t, request)
 				check.OK(t, check.Err(p.rest()))
 				refused := takeOne[*server.RefusedError](t, s.log)
 				if refused == nil {
@@ -101,7 +97,8 @@ func TestReportsOfRefusalsCannotBeWrittenByClients(t *testing.T) {
 						t.Fatalf("%q in the report %q", r, text)
 					}
 				}
-				if strings.Contains(text, "SECRET") || len(text) > 600 {
+				if strings.Contains(text, "SECRET") || len(text) > 600 || !strings.HasPrefix(text, "websocket: ") ||
+					name == "Origin" && !strings.Contains(text, `Origin "x\u009b31m\u202e`) {
 					t.Errorf("the report is %q", text)
 				}
 			})
@@ -114,8 +111,7 @@ func TestRequestForAnotherHostIsRefused(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
 		s := start(t, &server.Server{Hosts: []string{"server.example"}})
 		s.openAs(t, "/", "Origin: http://server.example")
-		p := s.dial(t)
-		p.send(strings.Replace(request("/", "Origin: http://evil.example:8080"), "server.example", "evil.example:8080", 1))
+		p := s.ask(t, strings.Replace(request("/", "Origin: http://evil.example:8080"), "server.example", "evil.example:8080", 1))
 		checkRefused(t, p, 421)
 	})
 }
@@ -124,8 +120,7 @@ func TestRequestForAnotherHostIsRefused(t *testing.T) {
 // reported as the client's.
 func TestInvalidCloseCodesAreNotSentBack(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
-		rec := newRecorder(t)
-		s := start(t, &server.Server{Handler: rec.handler()})
+		s, rec := recorded(t, start, &server.Server{})
 		for _, code := range []uint16{0, 1, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65535} {
 			p := s.open(t)
 			p.send(frame(wire.Close, string(binary.BigEndian.AppendUint16(nil, code))+"reason"))
@@ -142,9 +137,7 @@ func TestInvalidCloseCodesAreNotSentBack(t *testing.T) {
 // T-C05: a control frame is sent with exactly the bytes of its payload.
 func TestControlPayloadIsSentUnchanged(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
-		rec := newRecorder(t)
-		p := start(t, &server.Server{Handler: rec.handler()}).open(t)
-		c := rec.conn()
+		c, p, _ := opened(t, start, &server.Server{})
 		array := make([]byte, 200)
 		for n := range array {
 			err, pong := c.SendPing(array[:n]), c.SendPong(array[:n])
@@ -213,8 +206,7 @@ func TestConnectionsOfOneUserCanBeEnded(t *testing.T) {
 			lee = append(lee, s.openAs(t, "/", "X-User: lee"))
 		}
 		for _, p := range append(kim, lee...) { // all are open for the application
-			p.send(text("Hello"))
-			p.want(`text "Hello"`)
+			p.echo("Hello")
 		}
 		for c := range s.Conns() {
 			if c.Value() == "kim" {
@@ -225,8 +217,7 @@ func TestConnectionsOfOneUserCanBeEnded(t *testing.T) {
 			p.want(`close 3000 "signed out"`)
 		}
 		for _, p := range lee {
-			p.send(text("still here"))
-			p.want(`text "still here"`)
+			p.echo("still here")
 		}
 	})
 }
@@ -252,8 +243,7 @@ func TestPingsAreNoMessages(t *testing.T) {
 			}
 		}}
 		p := served(t, &server.Server{Handler: h}).open(t)
-		p.send(text("Hello"))
-		p.want(`text "Hello"`)
+		p.echo("Hello")
 		timed(t, "closed", patient, func() {
 			for {
 				check.Must(t, p.trySend(frame(wire.Ping, "")))
@@ -312,8 +302,7 @@ func TestAuthorizeSeesTheServedRequest(t *testing.T) {
 // connection at the header, without delivery, in one frame and in fragments.
 func TestHugeLengthsFailAtTheHeader(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
-		rec := newRecorder(t)
-		s := start(t, &server.Server{Handler: rec.handler()})
+		s, rec := recorded(t, start, &server.Server{})
 		for _, tt := range []struct {
 			length uint64
 			code   int

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -58,8 +59,7 @@ func TestSlowOpeningHandshakeIsCut(t *testing.T) {
 	}
 	for name, client := range clients {
 		check.Bubble(t, name, func(t *testing.T) {
-			rec := newRecorder(t)
-			s := served(t, &server.Server{Handler: rec.handler(), HandshakeTimeout: 8 * time.Second})
+			s, rec := recorded(t, served, &server.Server{HandshakeTimeout: 8 * time.Second})
 			p := s.dial(t)
 			p.meanwhile(client)
 			timed(t, "cut", 8*time.Second, p.wantEnd)
@@ -81,44 +81,46 @@ func TestOpenConnectionOutlivesTheTimeoutsOfItsHandshake(t *testing.T) {
 		p := s.open(t)
 		for range 3 {
 			time.Sleep(time.Hour)
-			p.send(text("Hello"))
-			p.want(`text "Hello"`)
+			p.echo("Hello")
 		}
 	})
 }
 
-func TestNegativeTimeoutsAreNone(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		rec := newRecorder(t)
-		s := served(t, &server.Server{
-			Handler:          rec.handler(),
-			HandshakeTimeout: -1, WriteTimeout: -1, CloseTimeout: -1, PingInterval: -1,
+// A negative timeout means no limit, and so does one longer than the clock can
+// count.
+func TestNegativeAndEndlessTimeoutsAreNone(t *testing.T) {
+	for name, none := range map[string]time.Duration{"negative": -1, "centuries": 1<<63 - 1} {
+		check.Bubble(t, name, func(t *testing.T) {
+			s, rec := recorded(t, served, &server.Server{
+				HandshakeTimeout: none, WriteTimeout: none, CloseTimeout: none, PingInterval: none, PongTimeout: none,
+				IdleTimeout: none, AssemblyTimeout: none, MaxLifetime: max(none, 0),
+			})
+			p := s.dial(t)
+			time.Sleep(time.Hour)
+			p.send(request("/"))
+			p.response()
+			c := rec.conn()
+			p.send(text("half")[:7])
+			sent := begin(func() error { return c.SendText("Hello") })
+			time.Sleep(time.Hour)
+			p.want(`text "Hello"`)
+			check.OK(t, <-sent)
+			p.send(text("half")[7:])
+			go c.Close(1000, "")
+			p.want(`close 1000 ""`)
+			time.Sleep(time.Hour)
+			p.send(closing(1000, ""))
+			p.wantEnd()
+			rec.want("open", `text "half"`, `close 1000 ""`)
 		})
-		p := s.dial(t)
-		time.Sleep(time.Hour)
-		p.send(request("/"))
-		p.response()
-		c := rec.conn()
-		sent := make(chan error, 1)
-		go func() { sent <- c.SendText("Hello") }()
-		time.Sleep(time.Hour)
-		p.want(`text "Hello"`)
-		check.OK(t, <-sent)
-		go c.Close(1000, "")
-		p.want(`close 1000 ""`)
-		time.Sleep(time.Hour)
-		p.send(closing(1000, ""))
-		p.wantEnd()
-		rec.want("open", `close 1000 ""`)
-	})
+	}
 }
 
 // A silent client gets a Ping, and is aborted without an answer (WHATWG-12,
 // T-C13).
 func TestSilentClientIsPingedAndThenCut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		rec := newRecorder(t)
-		s := served(t, &server.Server{Handler: rec.handler(), PingInterval: 8 * time.Second, PongTimeout: 4 * time.Second})
+		s, rec := recorded(t, served, &server.Server{PingInterval: 8 * time.Second, PongTimeout: 4 * time.Second})
 		p := s.open(t)
 		timed(t, "pinged", 8*time.Second, p.wantHeartbeat)
 		timed(t, "cut", 4*time.Second, p.wantEnd)
@@ -163,25 +165,27 @@ func TestBusyHandlerIsNoSilence(t *testing.T) {
 		time.Sleep(time.Hour)
 		c.SendText("done")
 	}
-	newServer := func(h server.Handler) *server.Server {
-		return &server.Server{Handler: h, PingInterval: 8 * time.Second, PongTimeout: 4 * time.Second}
+	inOpen := server.Handler{Open: work}
+	inMessage := server.Handler{Message: func(c *server.Conn, _ wire.Opcode, _ []byte) { work(c) }}
+	ran := func(t *testing.T, s *server.Server) *peer {
+		p, _ := run(t, s, server.Handshake{})
+		return p
 	}
-	check.Bubble(t, "in Message", func(t *testing.T) {
-		p := served(t, newServer(server.Handler{Message: func(c *server.Conn, _ wire.Opcode, _ []byte) { work(c) }})).open(t)
-		p.send(text("Hello"))
-		p.want(`text "done"`)
-		timed(t, "pinged", 8*time.Second, p.wantHeartbeat)
-	})
-	check.Bubble(t, "in Open", func(t *testing.T) {
-		p := served(t, newServer(server.Handler{Open: work})).open(t)
-		p.want(`text "done"`)
-		timed(t, "pinged", 8*time.Second, p.wantHeartbeat)
-	})
-	check.Bubble(t, "in Open, run", func(t *testing.T) {
-		p, _ := run(t, newServer(server.Handler{Open: work}), server.Handshake{})
-		p.want(`text "done"`)
-		timed(t, "pinged", 8*time.Second, p.wantHeartbeat)
-	})
+	open := func(t *testing.T, s *server.Server) *peer { return served(t, s).open(t) }
+	for name, tt := range map[string]struct {
+		h    server.Handler
+		open func(t *testing.T, s *server.Server) *peer
+		send string
+	}{
+		"in Message": {inMessage, open, text("Hello")}, "in Open": {inOpen, open, ""}, "in Open, run": {inOpen, ran, ""},
+	} {
+		check.Bubble(t, name, func(t *testing.T) {
+			p := tt.open(t, &server.Server{Handler: tt.h, PingInterval: 8 * time.Second, PongTimeout: 4 * time.Second})
+			p.send(tt.send)
+			p.want(`text "done"`)
+			timed(t, "pinged", 8*time.Second, p.wantHeartbeat)
+		})
+	}
 }
 
 // Without a PongTimeout, a Ping only keeps proxies from closing the connection
@@ -192,8 +196,7 @@ func TestPingsWithoutPongTimeoutCutNobody(t *testing.T) {
 		p := s.open(t)
 		p.wantHeartbeat()
 		time.Sleep(time.Hour)
-		p.send(text("Hello"))
-		p.want(`text "Hello"`)
+		p.echo("Hello")
 	})
 }
 
@@ -255,8 +258,12 @@ func TestCloseThatWaitsBehindAHandlerIsInTime(t *testing.T) {
 }
 
 // A client that does not read is aborted after WriteTimeout, for every kind of
-// frame (T-C02, T-C07, T-C08, 6455-6.1-d).
+// frame and every policy, also without a backlog limit (T-C02, T-C07, T-C08,
+// 6455-6.1-d).
 func TestClientThatDoesNotReadIsCut(t *testing.T) {
+	broadcast := func(c *server.Conn) error {
+		return server.Broadcast(func(yield func(*server.Conn) bool) { yield(c) }, wire.Binary, make([]byte, 10_000))
+	}
 	sends := map[string]func(c *server.Conn) error{
 		"Send":         func(c *server.Conn) error { return c.Send(wire.Binary, make([]byte, 100_000)) },
 		"SendText":     func(c *server.Conn) error { return c.SendText("Hello") },
@@ -264,28 +271,33 @@ func TestClientThatDoesNotReadIsCut(t *testing.T) {
 		"Ping":         func(c *server.Conn) error { return c.SendPing(nil) },
 		"Pong":         func(c *server.Conn) error { return c.SendPong(nil) },
 		"Close":        func(c *server.Conn) error { return c.Close(1000, "") },
+		"Broadcast":    broadcast,
 		"Send after a Broadcast": func(c *server.Conn) error {
-			server.Broadcast(func(yield func(*server.Conn) bool) { yield(c) }, wire.Text, []byte("Hello"))
+			broadcast(c)
 			return c.SendText("Hello")
 		},
 	}
+	policies := []server.SlowPolicy{server.SlowDefault, server.SlowClose, server.SlowDropNewest, server.SlowDropOldest, server.SlowBlock}
 	for name, send := range sends {
-		check.Bubble(t, name, func(t *testing.T) {
-			rec := newRecorder(t)
-			served(t, &server.Server{Handler: rec.handler(), WriteTimeout: 8 * time.Second, CloseTimeout: -1}).open(t)
-			c := rec.conn()
-			timed(t, "cut", 8*time.Second, func() {
-				check.OK(t, send(c))
-				rec.want("open", "lost", `close 1006 ""`)
-			})
-			for _, err := range []error{rec.failure(), c.SendText("late"), c.Err()} {
-				wantTimeout(t, err, "WriteTimeout")
-				var timeout *server.TimeoutError
-				if !errors.As(err, &timeout) || !errors.Is(err, os.ErrDeadlineExceeded) || timeout.After != 8*time.Second {
-					t.Errorf("%#v", err)
+		for _, policy := range policies {
+			check.Bubble(t, fmt.Sprint(name, policy), func(t *testing.T) {
+				c, _, rec := opened(t, served, &server.Server{SlowPolicy: policy, MaxBacklog: -1, WriteTimeout: 8 * time.Second, CloseTimeout: -1})
+				timed(t, "cut", 8*time.Second, func() {
+					check.OK(t, send(c))
+					if name != "Close" {
+						check.OK(t, c.SendPing(nil))
+					}
+					rec.want("open", "lost", `close 1006 ""`)
+				})
+				for _, err := range []error{rec.failure(), c.SendText("late"), c.Err()} {
+					wantTimeout(t, err, "WriteTimeout")
+					var timeout *server.TimeoutError
+					if !errors.As(err, &timeout) || !errors.Is(err, os.ErrDeadlineExceeded) || timeout.After != 8*time.Second {
+						t.Errorf("%#v", err)
+					}
 				}
-			}
-		})
+			})
+		}
 	}
 }
 

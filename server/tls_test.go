@@ -3,8 +3,10 @@
 package server_test
 
 import (
+	"bufio"
 	"crypto/tls"
 	"net"
+	"net/http"
 	"os"
 	"strings"
 	"testing"
@@ -56,8 +58,7 @@ func TestTLSCarriesTheWholeConnection(t *testing.T) {
 	cert, cfg := certificate(t)
 	s := serveTLS(t, &server.Server{Handler: h}, listenTCP(t), cert, cfg)
 	for range 10 {
-		p := s.dial(t)
-		p.send(request("/"), text("with the request"))
+		p := s.ask(t, request("/"), text("with the request"))
 		p.response()
 		p.want(`text "with the request"`)
 		long := strings.Repeat("a", 300_000)
@@ -69,8 +70,7 @@ func TestTLSCarriesTheWholeConnection(t *testing.T) {
 		p.nc.Close()
 		rec.want("open", `close 1000 ""`)
 	}
-	bad := s.dial(t)
-	bad.send(strings.Replace(request("/"), "GET", "PUT", 1))
+	bad := s.ask(t, strings.Replace(request("/"), "GET", "PUT", 1))
 	checkRefused(t, bad, 405)
 }
 
@@ -80,9 +80,7 @@ func TestNoTLSOnATLSPort(t *testing.T) {
 	cert, cfg := certificate(t)
 	t.Run("plain HTTP", func(t *testing.T) {
 		s := serveTLS(t, &server.Server{}, listenTCP(t), cert, cfg)
-		nc, err := net.Dial("tcp", s.addr)
-		check.Must(t, err)
-		p := newPeer(t, nc)
+		p := dialTCP(t, s.addr)
 		p.send(request("/"))
 		if b, _ := p.rest(); strings.Contains(string(b), " 101 ") {
 			t.Errorf("answered with %q", b)
@@ -122,33 +120,19 @@ func TestListenAndServeTLS(t *testing.T) {
 	certFile, keyFile, err := testcert.Files(t.TempDir(), cert)
 	check.Must(t, err)
 	own := &tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: []string{"h2", "http/1.1"}}
+	offer := cfg.Clone()
+	offer.NextProtos = own.NextProtos
 	for name, tt := range map[string]struct {
 		tls           *tls.Config
 		certFile, key string
 	}{
-		"files":         {nil, certFile, keyFile},
-		"configuration": {own, "", ""},
-		"both":          {own, certFile, keyFile},
+		"files": {nil, certFile, keyFile}, "configuration": {own, "", ""}, "both": {own, certFile, keyFile},
 	} {
 		t.Run(name, func(t *testing.T) {
-			ln := listenTCP(t)
-			addr := ln.Addr().String()
-			ln.Close() // the port stays free for a while
+			addr := freeAddr(t)
 			s := &server.Server{Handler: server.Handler{Message: echo}, TLS: tt.tls}
-			served := make(chan error, 1)
-			go func() { served <- s.ListenAndServeTLS(addr, tt.certFile, tt.key) }()
-			var nc net.Conn
-			for nc == nil {
-				select {
-				case err := <-served:
-					t.Fatalf("ListenAndServeTLS returned %v", err)
-				default:
-					nc, _ = net.Dial("tcp", addr)
-				}
-			}
-			offer := cfg.Clone()
-			offer.NextProtos = []string{"h2", "http/1.1"}
-			tc := tls.Client(nc, offer)
+			served := begin(func() error { return s.ListenAndServeTLS(addr, tt.certFile, tt.key) })
+			tc := tls.Client(dialNew(t, addr, served), offer)
 			p := newPeer(t, tc)
 			p.send(request("/"), text("Hello"))
 			p.response()
@@ -158,26 +142,20 @@ func TestListenAndServeTLS(t *testing.T) {
 			}
 			tc.Close()
 			check.OK(t, s.Shutdown(t.Context()))
-			if err := result(t, served); err != server.ErrServerClosed {
-				t.Errorf("ListenAndServeTLS returned %v", err)
-			}
+			same(t, result(t, served), server.ErrServerClosed, "ListenAndServeTLS")
 		})
 	}
 	if len(own.NextProtos) != 2 || len(own.Certificates) != 1 {
 		t.Errorf("the program's configuration was changed: %v", own.NextProtos)
 	}
-	t.Run("no such file", func(t *testing.T) {
-		if err := new(server.Server).ListenAndServeTLS("127.0.0.1:0", certFile, keyFile+"x"); !os.IsNotExist(err) {
-			t.Errorf("ListenAndServeTLS returned %v", err)
-		}
-	})
-	t.Run("the address is taken", func(t *testing.T) {
-		ln := listenTCP(t)
-		defer ln.Close()
-		if err := new(server.Server).ListenAndServeTLS(ln.Addr().String(), certFile, keyFile); err == nil {
-			t.Errorf("ListenAndServeTLS returned %v", err)
-		}
-	})
+	if err := new(server.Server).ListenAndServeTLS("127.0.0.1:0", certFile, keyFile+"x"); !os.IsNotExist(err) {
+		t.Errorf("without the file, ListenAndServeTLS returned %v", err)
+	}
+	ln := listenTCP(t)
+	defer ln.Close()
+	if err := new(server.Server).ListenAndServeTLS(ln.Addr().String(), certFile, keyFile); err == nil {
+		t.Error("ListenAndServeTLS succeeds on an address that is taken")
+	}
 }
 
 // addTLS adds a starter for each form of TLS: by the server or by another
@@ -218,4 +196,171 @@ func (form tlsForm) start(t *testing.T, s *server.Server, ln net.Listener) *runn
 		return tls.Client(nc, cfg), nil
 	}
 	return r
+}
+
+// A function of Server.TLS that panics or ends the goroutine ends the
+// connection of its handshake. A client can cause it by the name in its
+// ClientHello. It used to end the process; http.Server recovers such a panic
+// too.
+func TestFunctionOfTLSThatDoesNotReturn(t *testing.T) {
+	t.Parallel()
+	cert, cfg := certificate(t)
+	for name, how := range failings {
+		own := &tls.Config{GetCertificate: func(h *tls.ClientHelloInfo) (*tls.Certificate, error) {
+			if h.ServerName == "evil.example" {
+				how.fail()
+			}
+			return &cert, nil
+		}}
+		for form, serveForm := range map[string]func(s *server.Server, ln net.Listener) error{
+			"ServeTLS":    func(s *server.Server, ln net.Listener) error { return s.ServeTLS(ln, "", "") },
+			"NewListener": func(s *server.Server, ln net.Listener) error { return s.Serve(tls.NewListener(ln, own)) },
+			"wrapped": func(s *server.Server, ln net.Listener) error {
+				return s.Serve(wrappingListener{tls.NewListener(ln, own)})
+			},
+		} {
+			t.Run(name+"/"+form, func(t *testing.T) {
+				s := &server.Server{Handler: server.Handler{Message: echo}, TLS: own}
+				r := serveBy(t, s, listenTCP(t), func(ln net.Listener) error { return serveForm(s, ln) })
+				p := dialTCP(t, r.addr)
+				if tls.Client(p.nc, &tls.Config{ServerName: "evil.example", InsecureSkipVerify: true}).Handshake() == nil {
+					t.Error("the handshake succeeds")
+				}
+				other := dialTCP(t, r.addr)
+				other.nc = tls.Client(other.nc, cfg)
+				other.send(request("/"), text("Hello"))
+				other.response()
+				other.want(`text "Hello"`)
+				other.nc.Close()
+				check.OK(t, r.Shutdown(t.Context()))
+				if n := r.log.panics(how.value); n != 2 { // the PanicError, and the RefusedError that wraps it
+					t.Errorf("%d panics reported", n)
+				}
+			})
+		}
+	}
+}
+
+// holdingConn buffers the bytes of every Write from the second on until
+// release. The first is a client's ClientHello.
+type holdingConn struct {
+	net.Conn
+	writes int
+	held   []byte
+}
+
+func (c *holdingConn) Write(b []byte) (int, error) {
+	if c.writes++; c.writes == 1 {
+		return c.Conn.Write(b)
+	}
+	c.held = append(c.held, b...)
+	return len(b), nil
+}
+
+// release writes n buffered bytes in one Write.
+func (c *holdingConn) release(t *testing.T, n int) {
+	t.Helper()
+	check.Must(t, check.Err(c.Conn.Write(c.held[:n])))
+	c.held = c.held[n:]
+}
+
+func (c *holdingConn) releaseAll(t *testing.T) {
+	t.Helper()
+	c.release(t, len(c.held))
+}
+
+// Messages that crypto/tls has buffered are delivered at once, without further
+// input: a message in the segment of the client's Finished, several in one
+// record, several records in one segment, one in two.
+func TestTLSHoldsNothingBack(t *testing.T) {
+	t.Parallel()
+	starters := make(map[string]starter)
+	addTLS(starters)
+	each(t, starters, func(t *testing.T, start starter) {
+		s := start(t, &server.Server{Handler: server.Handler{Message: echo}})
+		nc, err := net.Dial("tcp", s.addr)
+		check.Must(t, err)
+		line := &holdingConn{Conn: nc}
+		client := tls.Client(line, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS13})
+		p := newPeer(t, client)
+		check.Must(t, client.Handshake())
+		p.send(request("/"))
+		p.send(text("with the Finished"))
+		line.releaseAll(t)
+		p.response()
+		p.want(`text "with the Finished"`)
+
+		p.send(text("a"), text(strings.Repeat("b", 10_000)), text("c"))
+		line.releaseAll(t)
+		p.want(`text "a"`, "text 10000 bytes", `text "c"`)
+		for range 10 {
+			p.send(text("d"))
+			p.send(text("e"))
+			line.releaseAll(t)
+			p.want(`text "d"`, `text "e"`)
+		}
+		for i := range 40 {
+			p.send(text("f"))
+			p.send(text("g"))
+			line.release(t, i)
+			line.releaseAll(t)
+			p.want(`text "f"`, `text "g"`)
+		}
+	})
+}
+
+// A client that reads slowly stays connected over TLS as well, for every
+// combination of TLS and wrappers. An expired write deadline is fatal for
+// crypto/tls: the state of a connection that the server did not recognize as
+// TLS was corrupt after 4 ms of back-pressure.
+func TestSlowReaderOverTLSThatMakesProgressIsNotCut(t *testing.T) {
+	t.Parallel()
+	cert, _ := certificate(t)
+	own := &tls.Config{Certificates: []tls.Certificate{cert}}
+	for name, serveForm := range map[string]func(s *server.Server, ln net.Listener) error{
+		"ServeTLS":            func(s *server.Server, ln net.Listener) error { return s.ServeTLS(ln, "", "") },
+		"ServeTLS on wrapped": func(s *server.Server, ln net.Listener) error { return s.ServeTLS(wrappingListener{ln}, "", "") },
+		"NewListener":         func(s *server.Server, ln net.Listener) error { return s.Serve(tls.NewListener(ln, own)) },
+		"wrapped": func(s *server.Server, ln net.Listener) error {
+			return s.Serve(wrappingListener{tls.NewListener(ln, own)})
+		},
+		"Adopt": func(s *server.Server, ln net.Listener) error { return adoptAll(s, tls.NewListener(ln, own)) },
+	} {
+		check.Bubble(t, name, func(t *testing.T) {
+			slowReaderIsNotCut(t, func(s *server.Server) *running {
+				s.TLS = own
+				ln := newPipeListener()
+				r := serveBy(t, s, ln, func(ln net.Listener) error { return serveForm(s, ln) })
+				if name == "Adopt" { // the server does not know ln
+					t.Cleanup(func() { ln.Close() })
+				}
+				r.dialer = func() (net.Conn, error) {
+					nc, err := ln.dial()
+					if err != nil {
+						return nil, err
+					}
+					return tls.Client(nc, &tls.Config{InsecureSkipVerify: true}), nil
+				}
+				return r
+			})
+		})
+	}
+}
+
+// adoptAll serves the connections of ln by Adopt, including the opening
+// handshake, until ln is closed.
+func adoptAll(s *server.Server, ln net.Listener) error {
+	for {
+		nc, err := ln.Accept()
+		if err != nil {
+			return server.ErrServerClosed
+		}
+		go func() {
+			if _, err := http.ReadRequest(bufio.NewReader(nc)); err != nil {
+				nc.Close()
+				return
+			}
+			s.Adopt(nc, server.Handshake{Response: []byte(switching)})
+		}()
+	}
 }

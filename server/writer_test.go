@@ -18,9 +18,7 @@ import (
 // (6455-5.4-a, -b).
 func TestNextWriterSendsAMessageInFragments(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
-		rec := newRecorder(t)
-		p := start(t, &server.Server{Handler: rec.handler()}).open(t)
-		c := rec.conn()
+		c, p, _ := opened(t, start, &server.Server{})
 		w, err := c.NextWriter(wire.Text)
 		check.Must(t, err)
 		io.WriteString(w, "one ")
@@ -28,8 +26,7 @@ func TestNextWriterSendsAMessageInFragments(t *testing.T) {
 		check.Must(t, w.Flush())
 		p.want(`text "one two" +`)
 		check.Must(t, c.SendPing([]byte("?")))
-		sent := make(chan error, 1)
-		go func() { sent <- c.SendBinary([]byte("later")) }()
+		sent := begin(func() error { return c.SendBinary([]byte("later")) })
 		check.Must(t, server.Broadcast(func(yield func(*server.Conn) bool) { yield(c) }, wire.Text, []byte("to all")))
 		io.WriteString(w, strings.Repeat("x", 5000))
 		check.Must(t, w.Close())
@@ -44,12 +41,8 @@ func TestNextWriterSendsAMessageInFragments(t *testing.T) {
 		if !got[`binary "later"`] || !got[`text "to all"`] {
 			t.Errorf("then received %v", got)
 		}
-		if _, err := w.Write([]byte("x")); err != server.ErrMessageFinished {
-			t.Errorf("Write after Close: %v", err)
-		}
-		if _, err := c.NextWriter(wire.Ping); err != server.ErrNotData {
-			t.Errorf("a writer of a Ping: %v", err)
-		}
+		same(t, check.Err(w.Write([]byte("x"))), server.ErrMessageFinished, "Write after Close")
+		same(t, check.Err(c.NextWriter(wire.Ping)), server.ErrNotData, "a writer of a Ping")
 	})
 }
 
@@ -78,30 +71,28 @@ func TestCloseDoesNotWaitForAnUnfinishedWriter(t *testing.T) {
 // dropped once the client has a part of it.
 func TestFragmentsCountAgainstTheBacklog(t *testing.T) {
 	const limit = 256 << 10
-	for name, policy := range map[string]server.SlowPolicy{"close": server.SlowClose, "drop newest": server.SlowDropNewest, "drop oldest": server.SlowDropOldest} {
-		t.Run(name, func(t *testing.T) {
-			eachLoop(t, func(t *testing.T, start starter) {
-				rec := newRecorder(t)
-				start(t, &server.Server{Handler: rec.handler(), SlowPolicy: policy, MaxBacklog: limit}).open(t) // does not read
-				c := rec.conn()
-				w, err := c.NextWriter(wire.Binary)
-				check.Must(t, err)
-				part := make([]byte, 64<<10)
-				for err = nil; err == nil; {
-					_, err = w.Write(part)
-					if n := c.Buffered(); n > limit+len(part)+1000 {
-						t.Fatalf("%d bytes are buffered", n)
-					}
+	each(t, map[string]server.SlowPolicy{"close": server.SlowClose, "drop newest": server.SlowDropNewest, "drop oldest": server.SlowDropOldest}, func(t *testing.T, policy server.SlowPolicy) {
+		eachLoop(t, func(t *testing.T, start starter) {
+			rec := newRecorder(t)
+			start(t, &server.Server{Handler: rec.handler(), SlowPolicy: policy, MaxBacklog: limit}).open(t) // does not read
+			c := rec.conn()
+			w, err := c.NextWriter(wire.Binary)
+			check.Must(t, err)
+			part := make([]byte, 64<<10)
+			for err = nil; err == nil; {
+				_, err = w.Write(part)
+				if n := c.Buffered(); n > limit+len(part)+1000 {
+					t.Fatalf("%d bytes are buffered", n)
 				}
-				var full *server.BacklogError
-				var lost *server.LostError
-				if !errors.As(err, &full) || !errors.As(err, &lost) || full.Max != limit || full.Size != len(part) || full.Dropped {
-					t.Errorf("Write returned %v", err)
-				}
-				rec.want("open", "lost", `close 1006 ""`)
-			})
+			}
+			var full *server.BacklogError
+			var lost *server.LostError
+			if !errors.As(err, &full) || !errors.As(err, &lost) || full.Max != limit || full.Size != len(part) || full.Dropped {
+				t.Errorf("Write returned %v", err)
+			}
+			rec.want("open", "lost", `close 1006 ""`)
 		})
-	}
+	})
 }
 
 // With SlowBlock the writer blocks until the client reads.

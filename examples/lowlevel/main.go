@@ -34,7 +34,7 @@ func main() {
 
 // echo opens a WebSocket connection over nc, sends a text, prints the echo, and
 // closes the connection.
-func echo(nc net.Conn, u handshake.URL, text string, out io.Writer) error {
+func echo(nc net.Conn, u *handshake.URL, text string, out io.Writer) error {
 	in, err := open(nc, u)
 	if err != nil {
 		return err
@@ -77,7 +77,7 @@ func echo(nc net.Conn, u handshake.URL, text string, out io.Writer) error {
 }
 
 // open makes the opening handshake. It returns the bytes behind the response.
-func open(nc net.Conn, u handshake.URL) ([]byte, error) {
+func open(nc net.Conn, u *handshake.URL) ([]byte, error) {
 	offer := &handshake.ClientOffer{Host: u.HostHeader(), Target: u.Target, Key: handshake.NewKey()}
 	request, err := handshake.AppendRequest(nil, offer)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strconv"
 	"sync"
+	"sync/atomic"
 )
 
 type (
@@ -38,14 +39,18 @@ func (sendQueue) place() int { return 4 }
 var names = [...]string{"Handlers", "Fragments", "Sender", "Socket", "SendQueue"}
 
 // mutex is a sync.Mutex whose holder is known.
-type mutex[R rank] struct{ mu sync.Mutex }
+type mutex[R rank] struct {
+	mu     sync.Mutex
+	holder *goroutine // that has locked mu; guarded by mu
+}
 
 // Lock locks m. It panics if the goroutine holds a lock that comes later, or one of
 // the same type.
 func (m *mutex[R]) Lock() {
-	var r R
-	acquire(r.place())
+	g := current()
+	g.check(m.place())
 	m.mu.Lock()
+	m.heldBy(g)
 }
 
 // TryLock tries to lock m. It cannot wait, and so the order does not matter.
@@ -53,70 +58,78 @@ func (m *mutex[R]) TryLock() bool {
 	if !m.mu.TryLock() {
 		return false
 	}
-	var r R
-	held.add(r.place())
+	m.heldBy(current())
 	return true
 }
 
 // Unlock unlocks m.
 func (m *mutex[R]) Unlock() {
-	var r R
-	held.remove(r.place())
+	m.release()
 	m.mu.Unlock()
 }
 
-// held are the locks that each goroutine holds.
-var held = holders{counts: make(map[uint64]*[len(names)]int)}
-
-type holders struct {
-	mu     sync.Mutex // guards counts
-	counts map[uint64]*[len(names)]int
+func (m *mutex[R]) place() int {
+	var r R
+	return r.place()
 }
 
-// acquire notes that the calling goroutine locks a mutex of the given place.
-func acquire(place int) {
+// heldBy notes that g holds m.
+func (m *mutex[R]) heldBy(g *goroutine) {
+	m.holder = g
+	g.held[m.place()].Add(1)
+}
+
+// release notes that the holder of m does not hold it any more.
+func (m *mutex[R]) release() {
+	g := m.holder
+	m.holder = nil
+	g.held[m.place()].Add(-1)
+	g.forget()
+}
+
+// HandOver returns f for another goroutine, which then holds m in place of the
+// caller.
+func HandOver(m *Sender, f func()) func() {
+	m.release()
+	return func() {
+		g := current()
+		g.check(m.place())
+		m.heldBy(g)
+		f()
+	}
+}
+
+// goroutine has the number of locks of each place that a goroutine holds.
+type goroutine struct {
+	id   uint64
+	held [len(names)]atomic.Int32
+}
+
+// goroutines has each goroutine that holds a lock, by its number.
+var goroutines sync.Map
+
+// check panics if g holds a lock of the given place or a later one.
+func (g *goroutine) check(place int) {
 	for later := place; later < len(names); later++ {
-		if held.count(later) > 0 {
+		if g.held[later].Load() > 0 {
 			panic(fmt.Sprintf("BUG: websocket: lock order: %s is locked by a goroutine that holds %s", names[place], names[later]))
 		}
 	}
-	held.add(place)
 }
 
-func (h *holders) count(place int) int {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if c := h.counts[goroutine()]; c != nil {
-		return c[place]
+// forget removes g if it holds no lock.
+func (g *goroutine) forget() {
+	for i := range g.held {
+		if g.held[i].Load() != 0 {
+			return
+		}
 	}
-	return 0
+	goroutines.Delete(g.id)
 }
 
-func (h *holders) add(place int) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	id := goroutine()
-	if h.counts[id] == nil {
-		h.counts[id] = new([len(names)]int)
-	}
-	h.counts[id][place]++
-}
-
-func (h *holders) remove(place int) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	id := goroutine()
-	c := h.counts[id]
-	if c == nil || c[place] == 0 {
-		panic("BUG: websocket: lock order: " + names[place] + " is unlocked by a goroutine that does not hold it")
-	}
-	if c[place]--; *c == [len(names)]int{} {
-		delete(h.counts, id)
-	}
-}
-
-// goroutine returns the number of the calling goroutine.
-func goroutine() uint64 {
+// current returns the calling goroutine. runtime.Stack takes microseconds: it is
+// called once for each lock.
+func current() *goroutine {
 	var buf [64]byte
 	text := bytes.TrimPrefix(buf[:runtime.Stack(buf[:], false)], []byte("goroutine "))
 	number, _, _ := bytes.Cut(text, []byte(" "))
@@ -124,5 +137,10 @@ func goroutine() uint64 {
 	if err != nil {
 		panic(err)
 	}
-	return id
+	if g, ok := goroutines.Load(id); ok {
+		return g.(*goroutine)
+	}
+	g := &goroutine{id: id}
+	goroutines.Store(id, g)
+	return g
 }

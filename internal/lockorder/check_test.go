@@ -39,3 +39,29 @@ func TestOrderIsChecked(t *testing.T) {
 	}()
 	<-done
 }
+
+// A lock that is handed over is held by the other goroutine, and no more by the
+// caller.
+func TestHandOver(t *testing.T) {
+	var handed, other Sender
+	handed.Lock()
+	f := HandOver(&handed, func() {
+		defer handed.Unlock()
+		defer func() {
+			if text, _ := recover().(string); !strings.Contains(text, "holds Sender") {
+				t.Errorf("the other goroutine locks a second Sender: %q", text)
+			}
+		}()
+		other.Lock()
+	})
+	other.Lock()
+	other.Unlock()
+	done := make(chan struct{})
+	go func() {
+		f()
+		close(done)
+	}()
+	<-done
+	handed.Lock()
+	handed.Unlock()
+}

@@ -11,3 +11,7 @@ type (
 	Socket    = sync.Mutex
 	SendQueue = sync.Mutex
 )
+
+// HandOver returns f for another goroutine, which then holds m in place of the
+// caller.
+func HandOver(_ *Sender, f func()) func() { return f }

@@ -36,6 +36,7 @@ type asyncConn struct {
 type asyncWriter interface {
 	Write(p []byte) (int, error)
 	SetWriteTimeout(limit WriteTimeout)
+	TimedOut() error
 	CloseWrite() error
 	Abort() error
 
@@ -239,6 +240,9 @@ func (c *asyncConn) wake() {
 // failure returns why writing failed, nil if it has not, or because the
 // connection was closed.
 func (c *asyncConn) failure() error {
+	if late := c.writer.TimedOut(); late != nil {
+		return late // of which failed may not be told yet
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.failed == net.ErrClosed {
@@ -285,12 +289,14 @@ func (c *asyncConn) CloseWrite() error {
 	return nil
 }
 
-// finished reports whether CloseWrite has been called and all output, with FIN,
-// is written.
-func (c *asyncConn) finished() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.state == stateLingering && !c.writing && c.failed == nil
+// awaitFinished is called after CloseWrite. It waits until all output, with FIN,
+// is written, and reports false if that has failed.
+func (c *asyncConn) awaitFinished() (ok bool) {
+	c.await(func() bool {
+		ok = c.state == stateLingering && !c.writing
+		return ok
+	})
+	return ok
 }
 
 // Close closes the connection, below TLS if it is TLS. The buffer is discarded.

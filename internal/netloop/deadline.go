@@ -37,11 +37,11 @@ func (d *deadline) set(t time.Time) {
 	var timer *time.Timer
 	timer = time.AfterFunc(wait, func() {
 		d.mu.Lock()
-		defer d.mu.Unlock()
 		if d.timer == timer { // otherwise the deadline was replaced
 			d.timer = nil
 			close(d.passed)
 		}
+		d.mu.Unlock()
 	})
 	d.timer = timer
 }
@@ -49,11 +49,12 @@ func (d *deadline) set(t time.Time) {
 // over returns a channel that is closed when the deadline passes.
 func (d *deadline) over() <-chan struct{} {
 	d.mu.Lock()
-	defer d.mu.Unlock()
 	if d.passed == nil {
 		d.passed = make(chan struct{})
 	}
-	return d.passed
+	passed := d.passed
+	d.mu.Unlock()
+	return passed
 }
 
 //go:noinline

@@ -13,7 +13,7 @@ import (
 // foreignConn is a net.Conn of any type. Only its byte stream is relied on. Its
 // calls run on goroutines of their own and can be abandoned.
 type foreignConn struct {
-	net.Conn
+	Conn   net.Conn
 	reader *reader // nil if only the methods that write are used
 	writeLimit
 
@@ -231,6 +231,9 @@ func (c *foreignConn) adapt(took time.Duration) {
 	}
 }
 
+func (c *foreignConn) LocalAddr() net.Addr  { return c.Conn.LocalAddr() }
+func (c *foreignConn) RemoteAddr() net.Addr { return c.Conn.RemoteAddr() }
+
 func (c *foreignConn) SetReadDeadline(t time.Time) error {
 	c.reader.deadline.set(t)
 	return nil
@@ -273,9 +276,6 @@ func (c *foreignConn) closeAll() error {
 	return err
 }
 
-// NetConn returns c with a Close that sends nothing.
-func (c *foreignConn) NetConn() net.Conn { return aborter{c} }
-
 // lowest returns the connection below all TLS that reveals it, and whether that
 // is not nc itself.
 func lowest(nc net.Conn) (low net.Conn, below bool) {
@@ -305,12 +305,10 @@ func (c *foreignConn) end(shut func() error, wait time.Duration) error {
 		return net.ErrClosed
 	}
 	close(c.aborted)
-	grace := time.NewTimer(wait)
-	defer grace.Stop()
 	select {
 	case err := <-Detach(shut, c.recovered):
 		return err
-	case <-grace.C:
+	case <-time.After(wait):
 		// TLS inside may be telling a peer that does not read.
 		Detach(func() error {
 			low, _ := lowest(c.Conn)

@@ -230,13 +230,16 @@ func (t *goroutineSocket) end(err error) {
 	}
 }
 
-// exchanged reports whether the socket can be closed at once: the output is
-// written, no input is unread, and the peer, which has closed the connection
-// too, expects no more (RFC 6455, Section 5.5.1). A connection with TLS
+// exchanged waits until the output is written, if the peer has closed the
+// connection too and expects no more (RFC 6455, Section 5.5.1). It reports
+// whether the socket can then be closed at once, because no input is unread. A connection with TLS
 // lingers, so that its close_notify arrives.
 func (t *goroutineSocket) exchanged() bool {
+	if !t.bothClosed.Load() {
+		return false
+	}
 	socket, _ := t.pollable()
-	return t.bothClosed.Load() && t.async.finished() && socket != nil && nothingUnread(socket)
+	return socket != nil && t.async.awaitFinished() && nothingUnread(socket)
 }
 
 // callClosed calls Conn.Closed.
@@ -289,11 +292,13 @@ func (t *goroutineSocket) Abort() error {
 // RemoteAddr returns the address of the peer: an empty one if the kernel does
 // not know it any more, as with a net.FileConn whose peer has closed.
 func (t *goroutineSocket) RemoteAddr() net.Addr {
-	if a := t.NetConn.RemoteAddr(); a != nil {
+	if a := t.Conn.RemoteAddr(); a != nil {
 		return a
 	}
 	return &net.TCPAddr{}
 }
+
+func (t *goroutineSocket) LocalAddr() net.Addr { return t.Conn.LocalAddr() }
 
 // awaitRead waits, if the peer does not read the replies, until it has.
 func (t *goroutineSocket) awaitRead() {

@@ -11,7 +11,7 @@ import (
 
 // NetConn is a net.Conn that is written to whole frames at a time, and closed
 // such that the last frame arrives. Writes must not overlap.
-type NetConn struct{ net.Conn }
+type NetConn struct{ Conn net.Conn }
 
 // Write writes all of p or fails. After a timeout of the net.Conn itself the
 // connection is closed, because the peer has half a frame.
@@ -31,6 +31,9 @@ func (c *NetConn) Write(p []byte) (n int, err error) {
 //
 //go:noinline
 func (c *NetConn) Close() error {
+	if transport, ok := c.Conn.(interface{ Abort() error }); ok {
+		return transport.Abort()
+	}
 	low, _ := lowest(c.Conn)
 	return low.Close()
 }
@@ -43,19 +46,19 @@ const maxDiscarded = 1 << 20
 // written. If that takes longer than limit, the connection is closed; 0 or less
 // means no limit. A net.Conn that cannot be closed for writing alone is closed.
 func (c *NetConn) CloseWriteWithin(limit time.Duration) {
-	half, ok := c.Conn.(interface{ CloseWrite() error })
-	if !ok || c.within(limit, half.CloseWrite) != nil {
+	defer c.CloseAfter(limit)() // TLS sets a deadline of its own, which is longer
+	if closeWrite(c.Conn) != nil {
 		c.Close()
 	}
 }
 
-// within closes the connection if f, which closes it in some way, does not
-// return within limit. TLS sets deadlines of its own there, which are longer.
-func (c *NetConn) within(limit time.Duration, f func() error) error {
-	if limit > 0 {
-		defer time.AfterFunc(limit, func() { c.Close() }).Stop()
+// CloseAfter closes the connection after limit, unless stop is called before. 0
+// or less means no limit.
+func (c *NetConn) CloseAfter(limit time.Duration) (stop func() bool) {
+	if limit <= 0 {
+		return func() bool { return true }
 	}
-	return f()
+	return time.AfterFunc(limit, func() { c.Close() }).Stop
 }
 
 // Linger reads and discards input until the peer closes its side or limit is
@@ -71,7 +74,7 @@ func (c *NetConn) Linger(limit time.Duration) {
 		if c.Conn.SetReadDeadline(deadline) != nil {
 			most = limit
 		}
-		defer time.AfterFunc(most, func() { c.Close() }).Stop() // the deadline may have no effect
+		defer c.CloseAfter(most)() // the deadline may have no effect
 	} else {
 		c.Conn.SetReadDeadline(deadline)
 	}

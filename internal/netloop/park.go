@@ -90,7 +90,7 @@ func (t *goroutineSocket) park() ([]byte, error) {
 		return nil, awaitReadable(socket)
 	}
 	b := make([]byte, parkedReadSize)
-	n, err := t.Read(b)
+	n, err := t.Conn.Read(b)
 	return b[:n], err
 }
 
@@ -181,12 +181,12 @@ func (s *burst) read(buf []byte, last int) (n int, err error) {
 		}
 		s.readable = false
 		s.async.replying.Store(true) // TLS may hold requests for new keys that it answers before it reads
-		n, err = s.Read(buf)
+		n, err = s.Conn.Read(buf)
 		if n > 0 || s.limited == 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
 			return n, err
 		}
 		s.busy, s.limited = false, 0
-		s.SetReadDeadline(time.Time{})
+		s.Conn.SetReadDeadline(time.Time{})
 		if mayPark {
 			return 0, errPark
 		}
@@ -204,6 +204,6 @@ func (s *burst) mayPark(last int) bool {
 func (s *burst) limit(wait time.Duration) {
 	if now := s.cfg.Clock.Load(); s.limited != now {
 		s.limited = now
-		s.SetReadDeadline(time.Now().Add(wait))
+		s.Conn.SetReadDeadline(time.Now().Add(wait))
 	}
 }

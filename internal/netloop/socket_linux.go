@@ -315,15 +315,15 @@ func (s *PolledSocket) release() {
 // work reads and calls handlers, once. The caller owns the socket.
 func (s *PolledSocket) work(w *worker) {
 	do := s.nextTask()
-	for do.writable { // again, if the write buffer became empty while the handler ran
+	for do.kind == taskWritable { // again, if the write buffer became empty while the handler ran
 		s.callWritable(w)
 		do = s.nextTask()
 	}
-	switch {
-	case do.end:
+	switch do.kind {
+	case taskEnd:
 		s.close(io.EOF)
 		return
-	case do.wait:
+	case taskWait:
 		if err := s.hangUp(); err != nil {
 			s.close(err)
 		}
@@ -352,7 +352,7 @@ func (s *PolledSocket) work(w *worker) {
 		}
 		b, drained = in[:n], n < len(in)
 	}
-	if do.discard {
+	if do.kind == taskDiscard {
 		do.pending.free()
 		if s.discard(len(b)) > maxDiscarded {
 			s.close(nil)
@@ -381,13 +381,20 @@ func (s *PolledSocket) work(w *worker) {
 
 // task is the work of an owner.
 type task struct {
-	writable bool      // Conn.Writable must be called first
-	end      bool      // the socket must be closed
-	wait     bool      // the connection is not ready
-	pending  *writeBuf // input that Received has not handled; the owner's own
-	discard  bool      // input is discarded
-	batch    bool      // output may be collected
+	kind    taskKind
+	pending *writeBuf // input that Received has not handled; the owner's own
+	batch   bool      // output may be collected
 }
+
+type taskKind uint8
+
+const (
+	taskReceive  taskKind = iota // input is passed to the connection
+	taskDiscard                  // input is discarded
+	taskWritable                 // Conn.Writable must be called first
+	taskWait                     // the connection is not ready
+	taskEnd                      // the socket must be closed
+)
 
 // nextTask returns the owner's work, and notes that handlers will be called.
 func (s *PolledSocket) nextTask() (do task) {
@@ -395,20 +402,21 @@ func (s *PolledSocket) nextTask() (do task) {
 	defer s.mu.Unlock()
 	switch {
 	case s.interest == 0:
-		do.end = true
+		do.kind = taskEnd
 	case s.flags&flagWritable != 0:
 		s.flags &^= flagWritable
-		do.writable = true
-	case !s.state.reads():
-		do.end = s.answered()
-		do.wait = !do.end
-	case s.paused&pausedConn != 0 && !s.conn.Ready():
-		do.wait = true
+		do.kind = taskWritable
+	case !s.state.reads() && s.answered():
+		do.kind = taskEnd
+	case !s.state.reads(), s.paused&pausedConn != 0 && !s.conn.Ready():
+		do.kind = taskWait
 	default:
-		do.pending, do.discard, do.batch = s.takePending(), !s.state.delivers(), s.out == nil
+		do.pending, do.batch = s.takePending(), s.out == nil
 		s.paused &^= pausedConn // returned arms epoll, if it is not paused again
-		if !do.discard {
+		if s.state.delivers() {
 			s.flags |= flagHandling
+		} else {
+			do.kind = taskDiscard
 		}
 	}
 	return do

@@ -184,3 +184,66 @@ func TestKicksAreHandledInOrder(t *testing.T) {
 		t.Errorf("handled: %d", got)
 	}
 }
+
+// The table finds a socket by its descriptor, also the highest one, and no
+// socket elsewhere.
+func TestTableFindsByDescriptor(t *testing.T) {
+	var table fdTable
+	for _, fd := range []int32{0, 1, 1023, 1024, maxDescriptors - 1} {
+		s := new(PolledSocket)
+		table.put(fd, s)
+		if table.get(fd) != s {
+			t.Errorf("descriptor %d is not found", fd)
+		}
+		table.remove(fd)
+		if table.get(fd) != nil {
+			t.Errorf("descriptor %d is found after it was removed", fd)
+		}
+	}
+	if table.get(77_777) != nil {
+		t.Error("a socket is found at an unused descriptor")
+	}
+}
+
+// A descriptor that the table has no place for is refused with the error of too
+// many.
+func TestDescriptorBeyondTheTableIsRefused(t *testing.T) {
+	var l epollLoop
+	if err := l.add(maxDescriptors, addrPair{}, nil, nil, nil); !errors.Is(err, syscall.EMFILE) {
+		t.Errorf("descriptor %d: %v, want EMFILE", maxDescriptors, err)
+	}
+}
+
+// The generation of a poller's leader fits into a progress, for any number of
+// leaders. After 2^24 hand-offs, a few hours of handlers that block, the next
+// leader used to consider itself replaced, and the poller stopped.
+func TestGenerationsOfLeadersAreReused(t *testing.T) {
+	const most = 1<<(64-countBits-indexBits) - 1
+	for _, generation := range []uint64{0, 1, most - 1, most} {
+		next := nextGeneration(makeProgress(generation, 7, 3))
+		if got := progressGeneration(makeProgress(next, 8, idleIndex)); got != next {
+			t.Errorf("after generation %d: %d, in the progress %d", generation, next, got)
+		}
+	}
+}
+
+// A full socket accepts no byte, for any size and number of pieces.
+func TestFullSocketAcceptsNothing(t *testing.T) {
+	pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_NONBLOCK, 0)
+	check.Must(t, err)
+	defer syscall.Close(pair[0])
+	defer syscall.Close(pair[1])
+	fd := int32(pair[0])
+	large := make([]byte, 2*blockingSize)
+	for err == nil {
+		_, err = sysWrite(fd, large)
+	}
+	for err = nil; err == nil; {
+		_, err = sysWrite(fd, large[:1])
+	}
+	for _, pieces := range [][2][]byte{{nil, large}, {large, nil}, {large[:10], large}, {large[:1], nil}, {nil, large[:1]}} {
+		if n, err := sysWritev(fd, pieces[0], pieces[1]); n != 0 || err != syscall.EAGAIN {
+			t.Errorf("%d and %d bytes: %d, %v", len(pieces[0]), len(pieces[1]), n, err)
+		}
+	}
+}

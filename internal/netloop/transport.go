@@ -95,15 +95,9 @@ func Over(tls net.Conn, below Transport, recovered Recover) Transport {
 	return &tlsConn{Conn: tls, reader: newReader(tls, nil, recovered), below: below}
 }
 
-// aborter is a transport whose Close aborts. A Conn closes it in place of the
-// TLS or foreign connection above.
-type aborter struct{ Transport }
-
-func (c aborter) Close() error { return c.Abort() }
-
 // systemConn is a connection whose deadlines work, such as a TCP connection.
 type systemConn struct {
-	net.Conn
+	Conn net.Conn
 	writeLimit
 
 	armed   time.Time // the write deadline that arm has set
@@ -184,6 +178,12 @@ func (c *systemConn) SetDeadline(t time.Time) error {
 	return c.SetWriteDeadline(t)
 }
 
+func (c *systemConn) Read(p []byte) (int, error)        { return c.Conn.Read(p) }
+func (c *systemConn) SetReadDeadline(t time.Time) error { return c.Conn.SetReadDeadline(t) }
+func (c *systemConn) LocalAddr() net.Addr               { return c.Conn.LocalAddr() }
+func (c *systemConn) RemoteAddr() net.Addr              { return c.Conn.RemoteAddr() }
+func (c *systemConn) Close() error                      { return c.Conn.Close() }
+
 func (c *systemConn) CloseWrite() error { return closeWrite(c.Conn) }
 
 func (c *systemConn) Abort() error { return c.Close() }
@@ -199,9 +199,9 @@ func closeWrite(nc net.Conn) error {
 // tlsConn is a TLS connection over a transport. A Read of TLS may have to
 // write, and then waits for the peer, or for a Write that does: it is detached.
 type tlsConn struct {
-	net.Conn
-	*reader
-	below Transport
+	Conn   net.Conn
+	reader *reader
+	below  Transport
 }
 
 func (c *tlsConn) Read(p []byte) (int, error) { return c.reader.Read(p) }
@@ -214,6 +214,11 @@ func (c *tlsConn) Write(p []byte) (int, error) {
 	}
 	return n, err
 }
+
+func (c *tlsConn) LocalAddr() net.Addr                { return c.Conn.LocalAddr() }
+func (c *tlsConn) RemoteAddr() net.Addr               { return c.Conn.RemoteAddr() }
+func (c *tlsConn) SetWriteDeadline(t time.Time) error { return c.Conn.SetWriteDeadline(t) }
+func (c *tlsConn) Close() error                       { return c.Conn.Close() }
 
 func (c *tlsConn) SetReadDeadline(t time.Time) error {
 	c.reader.deadline.set(t)
@@ -232,9 +237,6 @@ func (c *tlsConn) TimedOut() error { return c.below.TimedOut() }
 func (c *tlsConn) CloseWrite() error { return closeWrite(c.Conn) }
 
 func (c *tlsConn) Abort() error { return c.below.Abort() }
-
-// NetConn returns the connection below TLS.
-func (c *tlsConn) NetConn() net.Conn { return aborter{c.below} }
 
 // reader reads on goroutines of its own, so that a Read can be given up. Bytes
 // that arrive after that are kept for the next Read.

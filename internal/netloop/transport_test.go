@@ -267,16 +267,18 @@ func TestForeignConnThatPanics(t *testing.T) {
 		"Goexit": runtime.Goexit,
 	} {
 		t.Run(name, func(t *testing.T) {
-			c, under, _ := foreign(t)
-			under.read, under.write, under.close = f, f, f
-			_, readErr := c.Read(make([]byte, 1))
-			_, writeErr := c.Write(make([]byte, 1))
-			for call, err := range map[string]error{"Read": readErr, "Write": writeErr, "Abort": c.Abort()} {
-				var p *netloop.PanicError
-				if !errors.As(err, &p) || !bytes.Contains(p.Stack, []byte("transport_test.go")) && name == "panic" {
-					t.Errorf("%s returned %v", call, err)
+			synctest.Test(t, func(t *testing.T) {
+				c, under, _ := foreign(t)
+				under.read, under.write, under.close = f, f, f
+				_, readErr := c.Read(make([]byte, 1))
+				_, writeErr := c.Write(make([]byte, 1))
+				for call, err := range map[string]error{"Read": readErr, "Write": writeErr, "Abort": c.Abort()} {
+					var p *netloop.PanicError
+					if !errors.As(err, &p) || !bytes.Contains(p.Stack, []byte("transport_test.go")) && name == "panic" {
+						t.Errorf("%s returned %v", call, err)
+					}
 				}
-			}
+			})
 		})
 	}
 }
@@ -334,6 +336,21 @@ func TestAbortDoesNotWaitForTLS(t *testing.T) {
 			}
 		})
 	}
+}
+
+// crypto/tls wraps the error of a write that timed out. Write returns the error
+// itself, which client and server compare.
+func TestTimeoutBelowTLSIsNotWrapped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := pipe(t)
+		below := netloop.NewSystemTransport(a)
+		ours, _ := secured(t, below, b)
+		c := netloop.Over(ours, below, netloop.Recovered)
+		c.SetWriteTimeout(netloop.WriteTimeout{After: timeout, Err: netloop.ErrLate})
+		if _, err := c.Write(make([]byte, 100)); err != netloop.ErrLate {
+			t.Errorf("Write returned %v", err)
+		}
+	})
 }
 
 // busy is a TLS connection whose Read has to write first, as after a KeyUpdate
@@ -472,9 +489,11 @@ func TestCloseThatHangsReleasesTheTransport(t *testing.T) {
 // A connection that names itself as the one below ends no call in an endless
 // loop.
 func TestConnBelowItself(t *testing.T) {
-	nc := new(layeredConn)
-	nc.low = nc
-	if err := netloop.NewTransport(nc, netloop.Recovered).Abort(); err != nil || nc.closed.Load() == 0 {
-		t.Errorf("closed %d times: %v", nc.closed.Load(), err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		nc := new(layeredConn)
+		nc.low = nc
+		if err := netloop.NewTransport(nc, netloop.Recovered).Abort(); err != nil || nc.closed.Load() == 0 {
+			t.Errorf("closed %d times: %v", nc.closed.Load(), err)
+		}
+	})
 }

@@ -107,9 +107,7 @@ func read(t *testing.T, p peer.Peer, role conform.Role) verdicts {
 	text, err := os.ReadFile(fileOf(p, role))
 	check.Must(t, err)
 	var agents map[string]verdicts
-	if err := json.Unmarshal(text, &agents); err != nil {
-		t.Fatalf("%s: %v", fileOf(p, role), err)
-	}
+	check.Mustf(t, json.Unmarshal(text, &agents), "%s", fileOf(p, role))
 	v := verdicts{}
 	for _, c := range conform.Cases() {
 		v[c.ID] = agents[p.Name].of(c.ID)

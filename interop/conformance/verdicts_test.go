@@ -193,9 +193,7 @@ func readExpectation(t *testing.T, p peer.Peer, role conform.Role) *report.Expec
 	check.Must(t, err)
 	defer f.Close()
 	expected, err := report.ReadExpectation(f)
-	if err != nil {
-		t.Fatalf("%s: %v", f.Name(), err)
-	}
+	check.Mustf(t, err, "%s", f.Name())
 	return expected
 }
 

@@ -30,9 +30,7 @@ func committedRuntimes(t *testing.T) runtimes {
 	text, err := os.ReadFile(runtimesFile)
 	check.Must(t, err)
 	var r runtimes
-	if err := json.Unmarshal(text, &r); err != nil {
-		t.Fatalf("%s: %v", runtimesFile, err)
-	}
+	check.Mustf(t, json.Unmarshal(text, &r), "%s", runtimesFile)
 	return r
 }
 

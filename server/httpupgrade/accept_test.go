@@ -88,27 +88,25 @@ func TestAcceptWithOptions(t *testing.T) {
 // Without options the connection belongs to DefaultServer, with and without
 // TLS.
 func TestAcceptWithoutOptions(t *testing.T) {
-	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	open := func() int64 { return httpupgrade.DefaultServer.Stats().Open }
+	hs := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, err := httpupgrade.Accept(w, r, nil)
 		if err != nil {
 			t.Error(err)
 			return
 		}
 		defer c.CloseNow()
-		if n := httpupgrade.DefaultServer.Stats().Open; n != 1 {
+		if n := open(); n != 1 {
 			t.Errorf("DefaultServer has %d connections", n)
 		}
 		_ = echoUntilClosed(r.Context(), c)
-	})
-	hs := httptest.NewServer(h)
+	}))
 	defer hs.Close()
 	checkEcho(t, wsURL(hs.URL), nil)
-	deadline := time.Now().Add(10 * time.Second)
-	for httpupgrade.DefaultServer.Stats().Open > 0 {
+	for deadline := time.Now().Add(10 * time.Second); open() > 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the connection does not end")
 		}
-		time.Sleep(time.Millisecond)
 	}
 }
 

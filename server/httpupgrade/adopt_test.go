@@ -87,21 +87,17 @@ func TestMuchBehindTheRequest(t *testing.T) {
 	for _, size := range []int{100, 4 << 10, 64 << 10, 1 << 20} {
 		s := echoServer()
 		hs := serve(t, httpupgrade.Handler(s), s)
-		message := strings.Repeat("a", size)
-		all := request() +
-			string(wire.AppendFrame(nil, wire.Header{Fin: true, Opcode: wire.Text, Masked: true}, []byte(message))) +
-			string(wire.AppendFrame(nil, wire.Header{Fin: true, Opcode: wire.Ping, Masked: true}, []byte("?")))
+		message := []byte(strings.Repeat("a", size))
+		all := []byte(request())
+		all = wire.AppendFrame(all, wire.Header{Fin: true, Opcode: wire.Text, Masked: true}, message)
+		all = wire.AppendFrame(all, wire.Header{Fin: true, Opcode: wire.Ping, Masked: true}, []byte("?"))
 		nc, br := dialRaw(t, hs.URL)
 		sent := make(chan error, 1)
-		go func() {
-			_, err := io.WriteString(nc, all)
-			sent <- err
-		}()
+		go func() { sent <- check.Err(nc.Write(all)) }()
 		if r, err := http.ReadResponse(br, nil); err != nil || r.StatusCode != 101 {
 			t.Fatalf("%v, %v", r, err)
 		}
-		want := wire.AppendFrame(nil, wire.Header{Fin: true, Opcode: wire.Text}, []byte(message))
-		want = append(want, "\x8a\x01?"...)
+		want := append(wire.AppendFrame(nil, wire.Header{Fin: true, Opcode: wire.Text}, message), "\x8a\x01?"...)
 		got := make([]byte, len(want))
 		if _, err := io.ReadFull(br, got); err != nil || string(got) != string(want) {
 			t.Errorf("%d bytes: %v, or the wrong ones", size, err)

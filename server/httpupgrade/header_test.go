@@ -1,10 +1,8 @@
 package httpupgrade_test
 
 import (
-	"crypto/tls"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -106,12 +104,7 @@ func TestHandshakeOverHTTP2IsExplained(t *testing.T) {
 	s := echoServer()
 	var log []error
 	s.Log = func(err error) { log = append(log, err) }
-	hs := httptest.NewUnstartedServer(httpupgrade.Handler(s))
-	hs.EnableHTTP2 = true
-	hs.TLS = &tls.Config{}
-	hs.StartTLS()
-	defer stop(t, hs, s)
-	defer hs.Client().CloseIdleConnections()
+	hs := serveHTTP2(t, s)
 	r, err := http.NewRequest("GET", hs.URL, nil)
 	check.Must(t, err)
 	r.Header.Set("Sec-WebSocket-Version", "13")

@@ -189,21 +189,6 @@ next:
 	return b.String() + "\r\n"
 }
 
-// 6455-4.2.2-m: frames that arrive in the segment of the request.
-func TestFramesBehindTheRequest(t *testing.T) {
-	s := echoServer()
-	hs := serve(t, httpupgrade.Handler(s), s)
-	r, br, nc := exchange(t, hs.URL, request()+"\x81\x85\x00\x00\x00\x00Hello")
-	if r.StatusCode != 101 {
-		t.Fatal(r.Status)
-	}
-	frame := make([]byte, 7)
-	if _, err := io.ReadFull(br, frame); err != nil || string(frame) != "\x81\x05Hello" {
-		t.Errorf("got %q, %v", frame, err)
-	}
-	nc.Close()
-}
-
 // Requests are refused with the status and the header fields of package server.
 func TestRefusals(t *testing.T) {
 	s := &server.Server{Handlers: map[string]*server.Handler{"/": {}}}
@@ -301,22 +286,6 @@ func TestUpgradeRequired(t *testing.T) {
 	}
 }
 
-// 8441-5-g, T-E12: a request over HTTP/2 has no connection to take over.
-func TestHTTP2IsRefused(t *testing.T) {
-	s := echoServer()
-	hs := httptest.NewUnstartedServer(httpupgrade.Handler(s))
-	hs.EnableHTTP2 = true
-	hs.StartTLS()
-	defer stop(t, hs, s)
-	r, err := hs.Client().Get(hs.URL)
-	check.Must(t, err)
-	r.Body.Close()
-	if r.ProtoMajor != 2 || r.StatusCode != 505 {
-		t.Errorf("%s %s", r.Proto, r.Status)
-	}
-	hs.Client().CloseIdleConnections()
-}
-
 // 6455-4.2.2-n: the timeouts of net/http end with the handshake.
 func TestTimeoutsOfTheHTTPServerEndWithTheHandshake(t *testing.T) {
 	s := echoServer()
@@ -345,40 +314,27 @@ func TestTimeoutsOfTheHTTPServerEndWithTheHandshake(t *testing.T) {
 	}
 }
 
-// T-E05: behind the proxy of the standard library.
-func TestBehindReverseProxy(t *testing.T) {
-	s := echoServer()
-	s.Origins = []string{"*"}
-	hs := serve(t, httpupgrade.Handler(s), s)
+// behindProxy starts the proxy of the standard library in front of hs.
+func behindProxy(t *testing.T, hs *httptest.Server) *httptest.Server {
 	target, err := url.Parse(hs.URL)
 	check.Must(t, err)
 	transport := new(http.Transport)
-	defer transport.CloseIdleConnections()
 	proxy := httptest.NewServer(&httputil.ReverseProxy{
 		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(target) },
 		Transport: transport,
 	})
-	defer proxy.Close()
-	checkEcho(t, wsURL(proxy.URL), nil)
+	t.Cleanup(func() {
+		proxy.Close()
+		transport.CloseIdleConnections()
+	})
+	return proxy
 }
 
-func TestHandshakesAfterShutdownGet503(t *testing.T) {
+// T-E05: behind the proxy of the standard library.
+func TestBehindReverseProxy(t *testing.T) {
 	s := echoServer()
-	hs := serve(t, httpupgrade.Handler(s), s)
-	c, err := client.Dial(t.Context(), wsURL(hs.URL), nil)
-	check.Must(t, err)
-	defer c.CloseNow()
-	done := make(chan error, 1)
-	go func() { done <- s.Shutdown(context.Background()) }()
-	var closed *client.CloseError
-	if _, err := c.Receive(t.Context()); !errors.As(err, &closed) || closed.Code != wire.GoingAway {
-		t.Errorf("the open connection: %v", err)
-	}
-	check.OK(t, <-done)
-	var refused *client.HandshakeError
-	if _, err := client.Dial(t.Context(), wsURL(hs.URL), nil); !errors.As(err, &refused) || refused.Response.Status != 503 {
-		t.Errorf("a new one: %v", err)
-	}
+	s.Origins = []string{"*"}
+	checkEcho(t, wsURL(behindProxy(t, serve(t, httpupgrade.Handler(s), s)).URL), nil)
 }
 
 // T-F08: http.CrossOriginProtection admits every GET; a handshake is checked

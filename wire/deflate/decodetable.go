@@ -16,7 +16,8 @@ import (
 //	bits 16 to 30  literal, least length or distance, or offset of the second table
 //	bit  31        literal
 //
-// A code that stands for nothing has an entry with entryOther alone.
+// An entry with entryOther, but neither entryEnd nor entryLink, is of a code that
+// stands for nothing.
 const (
 	entryLiteral = 1 << 31
 	entryOther   = 1 << 15
@@ -33,18 +34,15 @@ const (
 
 const (
 	litBits  = 10 // index of a literal/length table
-	distBits = 8  // index of a distance table
-	codeBits = 7  // index of the table of the code for code lengths, and its longest code
+	distBits = 8  // index of a distance table; the code for code lengths has maxCodeLengthBits
 
 	// The tables have room for the second tables of any complete code of up to
 	// 15 bits: 1,334 and 402 entries are the most.
 	litTableSize  = 2048
 	distTableSize = 512
 
-	longestCode   = 15
-	decodeLits    = 288 // symbols with a fixed code; 286 and 287 mean nothing
-	decodeDists   = 32  // 30 and 31 mean nothing
-	decodeLengths = 19
+	decodeLits  = 288 // symbols with a fixed code; 286 and 287 mean nothing
+	decodeDists = 32  // 30 and 31 mean nothing
 )
 
 type (
@@ -59,7 +57,7 @@ var constant struct {
 	once        sync.Once
 	litEntries  [decodeLits]uint32
 	distEntries [decodeDists]uint32
-	codeEntries [decodeLengths]uint32
+	codeEntries [codeSymbols]uint32
 	lit         litTable
 	dist        distTable
 	emptyLists  [2 * listKeys]uint16 // tableBuilder.last of empty lists
@@ -139,7 +137,7 @@ type tableBuilder struct {
 
 const (
 	listHeads = decodeLits + decodeDists
-	listKeys  = longestCode + 1
+	listKeys  = maxCodeBits + 1
 )
 
 // begin empties the lists.
@@ -165,7 +163,7 @@ func (b *tableBuilder) build(table []uint32, rootBits uint, key, first uint, ent
 	count := (*[listKeys]uint16)(b.count[key:])
 	heads := (*[listKeys]uint16)(b.next[listHeads+key:])
 	left, longest := 1, 0
-	for n := 1; n <= longestCode; n++ {
+	for n := 1; n <= maxCodeBits; n++ {
 		left = left<<1 - int(count[n])
 		if left < 0 {
 			return codeOverfull
@@ -228,8 +226,8 @@ func (b *tableBuilder) fill(table []uint32, rootBits uint, count, heads *[listKe
 		symbol := uint(heads[n])
 		for left := uint(count[n]); left > 0; left-- {
 			if p := code & (root - 1); p != prefix {
-				// As long as the codes do not fill the second table there
-				// are longer ones.
+				// The next second table. Codes with the same prefix follow
+				// each other, so it is as long as it takes to fill it.
 				prefix = p
 				second = n - rootBits
 				for space := left; space < 1<<second; {

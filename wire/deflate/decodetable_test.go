@@ -44,7 +44,7 @@ func TestTablesOfCompleteCodes(t *testing.T) {
 		}{
 			{litBits, litTableSize, 286, 15, 0, 0, constant.litEntries[:]},
 			{distBits, distTableSize, 30, 15, listKeys, 286, constant.distEntries[:]},
-			{codeBits, 1 << codeBits, 19, 7, 0, 0, constant.codeEntries[:]},
+			{maxCodeLengthBits, 1 << maxCodeLengthBits, 19, 7, 0, 0, constant.codeEntries[:]},
 		} {
 			lengths := completeLengths(r, c.symbols, c.longest, skew)
 			b := new(tableBuilder)

@@ -9,10 +9,9 @@ import (
 
 // DecompressorOptions are the negotiated parameters of the peer's sender.
 type DecompressorOptions struct {
-	// WindowBits is the binary logarithm of the sender's window, 8 to 15: the
-	// value that was negotiated for max_window_bits. 0 means 15. Other values are
-	// replaced by the nearest limit. A message that refers to text farther back
-	// than 1<<WindowBits bytes is an error.
+	// WindowBits is the base-2 logarithm of the sender's window, 8 to 15: the
+	// value that was negotiated for max_window_bits, or 15. A message that refers
+	// to text farther back than 1<<WindowBits bytes is an error.
 	WindowBits int
 
 	// Takeover keeps the window from one message to the next. It is false if the
@@ -21,8 +20,8 @@ type DecompressorOptions struct {
 }
 
 // A Decompressor decompresses the messages that one peer sends on a connection
-// with permessage-deflate (RFC 7692, Section 7.2.2). Its zero value has the
-// default options, without takeover.
+// with permessage-deflate (RFC 7692, Section 7.2.2). Create it with
+// [NewDecompressor] or [Decompressor.Init].
 //
 // With takeover it keeps the window: memory that grows with the text that was
 // received, up to 1<<WindowBits bytes. Otherwise it keeps memory only during a
@@ -85,7 +84,7 @@ const (
 type inflateHeader struct {
 	lits, dists, codes uint16 // numbers of the lengths
 	next               uint16 // index of the length that is read next
-	codeLengths        [decodeLengths]uint8
+	codeLengths        [codeSymbols]uint8
 	lengths            [decodeLits + decodeDists]uint8 // of the literal/length code, then of the distance code
 }
 
@@ -117,29 +116,25 @@ func newInflateTables() *inflateTables {
 
 var parkedHeaders = sync.Pool{New: func() any { return new(inflateHeader) }}
 
-// NewDecompressor returns a Decompressor without text in its window.
+// NewDecompressor returns a Decompressor without text in its window. It panics if
+// opts.WindowBits is not 8 to 15.
 func NewDecompressor(opts DecompressorOptions) *Decompressor {
 	d := new(Decompressor)
 	d.Init(opts)
 	return d
 }
 
-// Init sets the options of d and drops all else. It is for a Decompressor that
-// is a field of another struct.
+// Init makes d, which must not have been used yet, a Decompressor without text
+// in its window. It panics if opts.WindowBits is not 8 to 15.
 func (d *Decompressor) Init(opts DecompressorOptions) {
-	if opts.WindowBits == 0 {
-		opts.WindowBits = maxWindowBits
+	if opts.WindowBits < minWindowBits || opts.WindowBits > maxWindowBits {
+		panic("deflate: DecompressorOptions.WindowBits is not 8 to 15")
 	}
-	*d = Decompressor{windowBits: uint8(min(max(opts.WindowBits, minWindowBits), maxWindowBits)), takeover: opts.Takeover}
+	*d = Decompressor{windowBits: uint8(opts.WindowBits), takeover: opts.Takeover}
 }
 
 // size returns the size of the window in bytes.
-func (d *Decompressor) size() int {
-	if d.windowBits == 0 {
-		return 1 << maxWindowBits
-	}
-	return 1 << d.windowBits
-}
+func (d *Decompressor) size() int { return 1 << d.windowBits }
 
 // Append decompresses src, the next bytes of a compressed message, and appends
 // at most limit bytes of text to dst. It returns the extended slice and the
@@ -281,7 +276,7 @@ func (t *inflateTables) buildCodeTable() completeness {
 	for i, n := range t.header.codeLengths {
 		t.builder.add(uint(i), uint(n))
 	}
-	return t.builder.build(t.lit[:], codeBits, 0, 0, constant.codeEntries[:])
+	return t.builder.build(t.lit[:], maxCodeLengthBits, 0, 0, constant.codeEntries[:])
 }
 
 // addLengths adds the code lengths of the header, up to next, to the builder.
@@ -375,9 +370,9 @@ func (x *inflation) grow() bool {
 	return true
 }
 
-// rest returns the number of bits of input that are left. It is negative if
-// zeros after the end have been decoded.
-func (x *inflation) rest() int { return int(x.nb) + 8*(x.end-x.pos) }
+// rest returns the number of bits of input that are left, or some millions if
+// there are more. It is negative if zeros after the end have been decoded.
+func (x *inflation) rest() int { return int(x.nb) + 8*min(x.end-x.pos, 1<<20) }
 
 // fill adds input to acc, to at least 56 bits if there is so much, and reports
 // whether n bits of input are left. n is at most 56.
@@ -427,11 +422,10 @@ func (x *inflation) suspend() int {
 
 // fail sets err, for a fault before the present place of the input.
 func (x *inflation) fail(reason string) inflateResult {
-	rest := x.rest()
-	if rest < 0 {
+	if x.rest() < 0 {
 		return x.truncated() // the fault is in zeros after the end
 	}
-	x.err = &FormatError{Offset: x.read + int64(x.before+x.end-(rest+7)/8), Reason: reason}
+	x.err = &FormatError{Offset: x.read + int64(x.before+x.pos) - int64(x.nb+7)/8, Reason: reason}
 	return resultFailed
 }
 
@@ -556,7 +550,7 @@ func (x *inflation) dynamic() inflateResult {
 		return x.fail(strconv.Itoa(int(h.dists)) + " codes for distances exceed 30")
 	}
 	h.next = 0
-	h.codeLengths = [decodeLengths]uint8{}
+	h.codeLengths = [codeSymbols]uint8{}
 	x.state = stateCodeCode
 	return resultNext
 }
@@ -591,10 +585,10 @@ func (x *inflation) codeLengths() inflateResult {
 	h, b := &x.t.header, &x.t.builder
 	i, lits, total := uint(h.next), uint(h.lits), uint(h.lits+h.dists)
 	for i < total {
-		if x.nb < codeBits+7 {
-			x.fill(codeBits + 7)
+		if x.nb < maxCodeLengthBits+7 {
+			x.fill(maxCodeLengthBits + 7)
 		}
-		e := x.t.lit[x.acc&(1<<codeBits-1)]
+		e := x.t.lit[x.acc&(1<<maxCodeLengthBits-1)]
 		skip := uint(e & entrySkip)
 		if x.rest() < int(skip) {
 			h.next = uint16(i)

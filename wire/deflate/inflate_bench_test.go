@@ -9,8 +9,7 @@ import (
 	"testing"
 )
 
-// benchMessages returns streams of compressed messages of one kind each, and
-// their number of bytes of text.
+// benchStreams returns streams of compressed messages of one kind each.
 func benchStreams(b *testing.B) []benchStream {
 	r := rand.New(rand.NewPCG(1, 1))
 	ticks := make([][]byte, 64)
@@ -275,7 +274,6 @@ func hostileMessages(size int) []hostileMessage {
 	bomb.code(lits, 256)
 	bomb.put(0, 3)
 	ms = append(ms, hostileMessage{"bomb", bomb.out, n, all, false})
-	p := ms[4].p[:0:0]
 	var w testBits
 	l := make([]uint8, 286)
 	for i := range l {
@@ -290,7 +288,7 @@ func hostileMessages(size int) []hostileMessage {
 	}
 	w.code(l, 256)
 	w.put(0, 3)
-	p = w.out
+	p := w.out
 	ms = append(ms, hostileMessage{"pieces of a byte", p, 8192, 1, false}, hostileMessage{"pieces of a byte parked", p, 8192, 1, true},
 		hostileMessage{"pieces of 16 bytes parked", p, 8192, 16, true})
 	return ms

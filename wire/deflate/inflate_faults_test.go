@@ -215,16 +215,16 @@ func TestErrorStatesReasonAndOffset(t *testing.T) {
 	}
 }
 
-// WindowBits of 0 are 15; other values are the nearest limit.
-func TestWindowBitsOutOfRange(t *testing.T) {
-	for _, c := range []struct{ bits, size int }{{-1, 256}, {0, 1 << 15}, {7, 256}, {8, 256}, {15, 1 << 15}, {16, 1 << 15}, {256, 1 << 15}} {
-		if got := NewDecompressor(DecompressorOptions{WindowBits: c.bits}).size(); got != c.size {
-			t.Errorf("WindowBits %d: a window of %d bytes, want %d", c.bits, got, c.size)
-		}
-	}
-	var zero Decompressor
-	if got, err := inflateWhole(&zero, []byte{0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00}, 5); err != nil || string(got) != "Hello" || zero.size() != 1<<15 {
-		t.Errorf("the zero value: got %q, error %v, a window of %d bytes", got, err, zero.size())
+func TestWindowBitsOutOfRangePanic(t *testing.T) {
+	for _, bits := range []int{-1, 0, 7, 16, 256 + 8} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%d: no panic", bits)
+				}
+			}()
+			NewDecompressor(DecompressorOptions{WindowBits: bits})
+		}()
 	}
 }
 
@@ -291,7 +291,7 @@ func TestEverySplit(t *testing.T) {
 					t.Fatalf("%s, level %d, split at %d: %d consumed, error %v", name, level, split, n, err)
 				}
 				d.Park()
-				if _, err := inflateWhole(new(Decompressor), dynamicHello, 5); err != nil {
+				if _, err := inflateWhole(NewDecompressor(DecompressorOptions{8, false}), dynamicHello, 5); err != nil {
 					t.Fatal(err) // it uses the tables
 				}
 				got, _, err = d.Append(got, p1[split:], true, 1000)

@@ -71,7 +71,7 @@ func inflatePieces(d *Decompressor, p []byte, limit int, sizes, room func() int)
 		}
 		if rand.IntN(2) == 0 {
 			d.Park()
-			if _, err := inflateWhole(new(Decompressor), dynamicHello, 5); err != nil {
+			if _, err := inflateWhole(NewDecompressor(DecompressorOptions{8, false}), dynamicHello, 5); err != nil {
 				return nil, err
 			}
 		}

@@ -5,13 +5,14 @@ import (
 	"sync"
 )
 
+// Limits of WindowBits (RFC 7692, Section 7.1.2).
 const (
 	minWindowBits = 8
 	maxWindowBits = 15
-
-	// minRing is the least size, in bytes, of a ring's memory.
-	minRing = 1 << minWindowBits
 )
+
+// minRing is the least size, in bytes, of a ring's memory.
+const minRing = 1 << minWindowBits
 
 // A ring is the latest text of a connection or message. Its memory is a power
 // of two and grows as text arrives.
@@ -21,9 +22,9 @@ type ring struct {
 	at  int // index of the next byte; equals n until the ring is full
 }
 
-// copyBack copies text that ends back bytes before the next byte, or earlier,
-// to dst: it copies min(len(dst), back) bytes or fewer and returns their number,
-// which is not 0. back is 1 to r.n.
+// copyBack copies text to dst, from back bytes before the end of the text, and
+// returns the number of bytes. They are at least 1, at most back, and fewer than
+// len(dst) if the ring wraps. back is 1 to r.n.
 func (r *ring) copyBack(dst []byte, back int) int {
 	from := (r.at - back) & (len(r.buf) - 1)
 	return copy(dst[:min(len(dst), back)], r.buf[from:])

@@ -74,9 +74,7 @@ func TestDataSetsAreWhatTheySay(t *testing.T) {
 		if errors.Is(err, io.EOF) {
 			break
 		}
-		if err != nil {
-			t.Fatalf("the page: %v", err)
-		}
+		check.Mustf(t, err, "the page")
 	}
 }
 

@@ -5,12 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
-)
 
-// Opcodes of the messages that can be sent (RFC 6455, Section 5.2).
-const (
-	OpText   byte = 0x1
-	OpBinary byte = 0x2
+	"github.com/fibersock/fibersock/wire"
 )
 
 // Defaults of the fields that may be zero.
@@ -30,11 +26,11 @@ type Config struct {
 	TLS  *tls.Config // nil is plain TCP
 	Path string      // request target; default "/"
 
-	Conns     int    // connections at a time; default 1
-	InFlight  int    // messages that are on their way at once, of each connection, or that not all receivers have yet; default 1; not of Churn
-	Opcode    byte   // OpText or OpBinary; default OpBinary
-	Payload   []byte // of each message, but for one byte, the stamp: the first ASCII byte of a text, the first byte of a binary message
-	Fragments int    // frames that a message of Echo is sent in; default 1
+	Conns     int         // connections at a time; default 1
+	InFlight  int         // messages that are on their way at once, of each connection, or that not all receivers have yet; default 1; not of Churn
+	Opcode    wire.Opcode // wire.Text or wire.Binary, the default
+	Payload   []byte      // of each message, but for one byte, the stamp: the first ASCII byte of a text, the first byte of a binary message
+	Fragments int         // frames that a message of Echo is sent in; default 1
 
 	Warmup   time.Duration // unmeasured, before Duration and after all connections are open
 	Duration time.Duration // measured
@@ -63,10 +59,10 @@ func (c *Config) check() error {
 	}
 	switch c.Opcode {
 	case 0:
-		c.Opcode = OpBinary
-	case OpText, OpBinary:
+		c.Opcode = wire.Binary
+	case wire.Text, wire.Binary:
 	default:
-		return fmt.Errorf("load: Opcode %#x is not that of a data message", c.Opcode)
+		return fmt.Errorf("load: Opcode %v is not that of a data message", c.Opcode)
 	}
 	if c.VerifyEvery <= 0 {
 		c.VerifyEvery = defaultVerifyEvery

@@ -3,6 +3,8 @@ package load
 import (
 	"context"
 	"time"
+
+	"github.com/fibersock/fibersock/wire"
 )
 
 // blockingPayload is the message at which the suite's servers sleep for blockingTime before they echo it.
@@ -38,7 +40,7 @@ func Echo(ctx context.Context, c Config) (*Result, error) {
 // server whose handlers wait for one another is slow, not dead.
 func (e *echo) block(n int) {
 	sessions := e.run.sessions
-	e.blocking = newScript(Config{Opcode: OpBinary, Payload: blockingPayload, Fragments: 1, InFlight: 1, Conns: n, Deflate: e.run.Deflate}, 1)
+	e.blocking = newScript(Config{Opcode: wire.Binary, Payload: blockingPayload, Fragments: 1, InFlight: 1, Conns: n, Deflate: e.run.Deflate}, 1)
 	for i := range n {
 		sessions[i*len(sessions)/n].script = e.blocking
 	}

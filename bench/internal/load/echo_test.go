@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/fibersock/fibersock/wire"
 )
 
 // shells calls f with each shell; without epoll here both are the same.
@@ -39,11 +41,11 @@ func TestEveryReplyOfARightServerIsRight(t *testing.T) {
 		{"1 MiB, four in flight", Config{Payload: pattern(1 << 20), InFlight: 4, VerifyEvery: 5}},
 		{"300 in flight", Config{Payload: pattern(2000), InFlight: 300}},
 		{"200 connections", Config{Payload: pattern(32), Conns: 200, InFlight: 2}},
-		{"text", Config{Payload: Text(1000), Opcode: OpText, Conns: 2, VerifyEvery: 1}},
-		{"text without a place for the stamp", Config{Payload: []byte("日本語"), Opcode: OpText, VerifyEvery: 2}},
+		{"text", Config{Payload: Text(1000), Opcode: wire.Text, Conns: 2, VerifyEvery: 1}},
+		{"text without a place for the stamp", Config{Payload: []byte("日本語"), Opcode: wire.Text, VerifyEvery: 2}},
 		{"fragments", Config{Payload: pattern(1000), Fragments: 7, InFlight: 2}},
 		{"more fragments than bytes", Config{Payload: pattern(2), Fragments: 4}},
-		{"compressed", Config{Payload: Text(3000), Opcode: OpText, Deflate: true, InFlight: 4, VerifyEvery: 2}},
+		{"compressed", Config{Payload: Text(3000), Opcode: wire.Text, Deflate: true, InFlight: 4, VerifyEvery: 2}},
 		{"compressed fragments", Config{Payload: pattern(100), Deflate: true, Fragments: 3, VerifyEvery: 1}},
 	}
 	for _, test := range tests {
@@ -66,21 +68,26 @@ func checkEcho(t *testing.T, s *server, c Config) {
 	c.Start = func() { hooks = append(hooks, "start") }
 	c.Stop = func() { hooks = append(hooks, "stop") }
 	r, err := Echo(t.Context(), c)
+	for ; err == nil && r.Messages == 0 && c.Duration < time.Minute; c.Duration *= 4 { // on a slow machine
+		hooks = nil
+		s.messages.Store(0)
+		r, err = Echo(t.Context(), c)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
 	all := s.messages.Load()
-	first := int64(max(c.Conns, 1) * max(c.InFlight, 1)) // a slow machine may not get further
+	first := int64(max(c.Conns, 1) * max(c.InFlight, 1))
 	switch {
 	case fmt.Sprint(hooks) != "[start stop]":
 		t.Errorf("hooks called: %v", hooks)
-	case r.Messages == 0 && all > first || r.Messages > all:
+	case r.Messages == 0 || r.Messages > all:
 		t.Errorf("%d messages counted, the server echoed %d", r.Messages, all)
 	case r.Bytes != r.Messages*int64(len(c.Payload)):
 		t.Errorf("%d bytes in %d messages", r.Bytes, r.Messages)
 	case r.Latency.Count() > r.Messages || r.Latency.Count() == 0 && r.Messages > first:
 		t.Errorf("%d latencies of %d messages", r.Latency.Count(), r.Messages)
-	case r.Elapsed < c.Duration:
+	case r.Elapsed < 40*time.Millisecond:
 		t.Errorf("elapsed %v", r.Elapsed)
 	case c.VerifyEvery == 1 && r.Verified != all:
 		t.Errorf("%d verified of %d", r.Verified, all)
@@ -214,7 +221,7 @@ func TestConfigThatCannotBeRun(t *testing.T) {
 			t.Errorf("no error for %+v", c)
 		}
 	}
-	if _, err := Broadcast(t.Context(), Config{Opcode: OpText, Payload: []byte("日本")}); err != errStamp {
+	if _, err := Broadcast(t.Context(), Config{Opcode: wire.Text, Payload: []byte("日本")}); err != errStamp {
 		t.Error(err)
 	}
 }

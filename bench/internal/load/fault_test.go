@@ -79,11 +79,11 @@ func TestWrongReplyEndsTheRun(t *testing.T) {
 		want string // in the error
 	}{
 		{"wrong opcode", sends(func(c *serverConn, m message) { c.frame(finBit|OpText, m.payload) }),
-			"expected a Binary message of 40 bytes; got a Text frame of 40 bytes"},
-		{"reserved opcode", sends(func(c *serverConn, m message) { c.frame(finBit|0x3, m.payload) }), "got a reserved opcode 0x3 frame"},
+			"expected a binary message of 40 bytes; got a text frame of 40 bytes"},
+		{"reserved opcode", sends(func(c *serverConn, m message) { c.frame(finBit|0x3, m.payload) }), "got the header 83: websocket: reserved opcode"},
 		{"too short", sends(func(c *serverConn, m message) { c.frame(m.first, m.payload[1:]) }), "got a frame of 39 bytes, FIN true"},
 		{"too long", sends(func(c *serverConn, m message) { c.frame(m.first, append(m.payload, 0)) }), "got a frame of 41 bytes"},
-		{"too long by much", sends(func(c *serverConn, m message) { c.raw(m.first, 127, 0x80, 0, 0, 0, 0, 0, 0, 0) }), "got a frame of 9223372036854775808 bytes"},
+		{"too long by much", sends(func(c *serverConn, m message) { c.raw(m.first, 127, 0x80, 0, 0, 0, 0, 0, 0, 0) }), "got the header 82 7f 80: websocket: "},
 		{"too long in fragments", sends(func(c *serverConn, m message) {
 			c.frame(OpBinary, m.payload)
 			c.frame(finBit, []byte{0})
@@ -93,19 +93,21 @@ func TestWrongReplyEndsTheRun(t *testing.T) {
 			c.frame(finBit, m.payload[:10])
 		}), "got a frame of 10 bytes, FIN true after fragments of 10 bytes"},
 		{"changed first byte", sends(func(c *serverConn, m message) { c.frame(m.first, changed(m.payload, 0)) }), "expected byte 0 of"},
-		{"changed byte", sends(func(c *serverConn, m message) { c.frame(m.first, changed(m.payload, 17)) }), "expected byte 17 of a Binary message of 40 bytes to be 0x77; got 0x57"},
+		{"changed byte", sends(func(c *serverConn, m message) { c.frame(m.first, changed(m.payload, 17)) }), "expected byte 17 of a binary message of 40 bytes to be 0x77; got 0x57"},
 		{"changed last byte in a fragment", sends(func(c *serverConn, m message) {
 			c.frame(OpBinary, m.payload[:39])
 			c.frame(finBit, changed(m.payload, 39)[39:])
 		}), "expected byte 39 of"},
-		{"masked", sends(func(c *serverConn, m message) { c.Write(appendMasked(nil, m.first, m.payload, [4]byte{1, 2, 3, 4})) }),
-			"got a masked Binary frame of 40 bytes"},
+		{"masked", sends(func(c *serverConn, m message) {
+			c.Write(appendMasked(nil, headerOf(m.first, size), m.payload, [4]byte{1, 2, 3, 4}))
+		}),
+			"got a masked binary frame of 40 bytes"},
 		{"RSV1", sends(func(c *serverConn, m message) {
 			c.Write(append(appendHeader(nil, m.first|rsv1Bit, size), m.payload...))
-		}), "got RSV bits 100 in a Binary frame"},
+		}), "got RSV bits 100 in a binary frame"},
 		{"RSV3", sends(func(c *serverConn, m message) { c.frame(m.first|0x10, m.payload) }), "got RSV bits 001"},
-		{"length not minimal", sends(func(c *serverConn, m message) { c.Write(append([]byte{m.first, 126, 0, size}, m.payload...)) }), "in as few bytes as it needs; got 40 in 2 bytes"},
-		{"length not minimal, 64 bits", sends(func(c *serverConn, m message) { c.raw(m.first, 127, 0, 0, 0, 0, 0, 0, 0, size) }), "got 40 in 8 bytes"},
+		{"length not minimal", sends(func(c *serverConn, m message) { c.Write(append([]byte{m.first, 126, 0, size}, m.payload...)) }), "got the header 82 7e 00 28: websocket: "},
+		{"length not minimal, 64 bits", sends(func(c *serverConn, m message) { c.raw(m.first, 127, 0, 0, 0, 0, 0, 0, 0, size) }), "got the header 82 7f 00 00 00 00 00 00"},
 		{"missing", sends(func(*serverConn, message) {}), "MISSING"},
 		{"doubled", sends(func(c *serverConn, m message) {
 			c.frame(m.first, m.payload)
@@ -115,17 +117,17 @@ func TestWrongReplyEndsTheRun(t *testing.T) {
 			frame := append(appendHeader(nil, m.first, size), m.payload...)
 			c.Write(append(frame, frame...))
 		}), "DOUBLED"},
-		{"Ping", sends(func(c *serverConn, m message) { c.frame(finBit|opPing, nil) }), "got a Ping frame of 0 bytes"},
-		{"Pong", sends(func(c *serverConn, m message) { c.frame(finBit|opPong, []byte("x")) }), "got a Pong frame of 1 bytes"},
-		{"Continuation first", sends(func(c *serverConn, m message) { c.frame(finBit, m.payload) }), "got a Continuation frame of 40 bytes"},
+		{"Ping", sends(func(c *serverConn, m message) { c.frame(finBit|opPing, nil) }), "got a ping frame of 0 bytes"},
+		{"Pong", sends(func(c *serverConn, m message) { c.frame(finBit|opPong, []byte("x")) }), "got a pong frame of 1 bytes"},
+		{"Continuation first", sends(func(c *serverConn, m message) { c.frame(finBit, m.payload) }), "got a continuation frame of 40 bytes"},
 		{"message within a message", sends(func(c *serverConn, m message) {
 			c.frame(OpBinary, m.payload[:5])
 			c.frame(OpBinary, m.payload[:5])
-		}), "expected a Continuation frame; got a Binary frame of 5 bytes after fragments of 5 bytes"},
+		}), "expected a continuation frame; got a binary frame of 5 bytes after fragments of 5 bytes"},
 		{"Close", sends(func(c *serverConn, m message) { c.frame(finBit|opClose, []byte("\x03\xeano")) }), `got Close 1002 "no"`},
 		{"Close without code", sends(func(c *serverConn, m message) { c.frame(finBit|opClose, nil) }), "got Close without status code"},
-		{"Close of one byte", sends(func(c *serverConn, m message) { c.frame(finBit|opClose, []byte{1}) }), "got FIN true, 1 bytes"},
-		{"Close too long", sends(func(c *serverConn, m message) { c.frame(finBit|opClose, make([]byte, 126)) }), "got FIN true, 126 bytes"},
+		{"Close of one byte", sends(func(c *serverConn, m message) { c.frame(finBit|opClose, []byte{1}) }), "Section 5.5 has it; got 1 byte"},
+		{"Close too long", sends(func(c *serverConn, m message) { c.frame(finBit|opClose, make([]byte, 126)) }), "got the header 88 7e: websocket: "},
 		{"end of TCP instead", ends(func(*serverConn, message) {}), "got the end of TCP"},
 		{"end of TCP in the header", ends(func(c *serverConn, m message) { c.raw(m.first) }), "got the end of TCP after 1 bytes of a frame's header"},
 		{"end of TCP in the payload", ends(func(c *serverConn, m message) { c.raw(m.first, size, '5', 7) }),
@@ -245,7 +247,7 @@ func TestWrongCompressedReply(t *testing.T) {
 		{"RSV1 in a continuation", sends(func(c *serverConn, m message) {
 			c.frame(OpBinary|rsv1Bit, m.payload)
 			c.frame(finBit|rsv1Bit, nil)
-		}), "got RSV bits 100 in a Continuation frame"},
+		}), "got RSV bits 100 in a continuation frame"},
 		{"longer than any compression", sends(func(c *serverConn, m message) { c.raw(m.first, 126, 0xFF, 0xFF) }), "got a frame of 65535 bytes"},
 	}
 	for _, test := range tests {
@@ -265,7 +267,7 @@ func TestWrongClosingHandshake(t *testing.T) {
 		want    string
 	}{
 		{"one more reply", func(c *serverConn, p []byte) bool { c.frame(finBit|OpBinary, pattern(8)); return false },
-			"expected Close in answer to Close; got a Binary frame of 8 bytes: a reply that no message asked for"},
+			"expected Close in answer to Close; got a binary frame of 8 bytes: a reply that no message asked for"},
 		{"frame after Close", func(c *serverConn, p []byte) bool {
 			c.frame(finBit|opClose, p)
 			c.frame(finBit|opClose, p)
@@ -310,7 +312,7 @@ func TestWrongOpeningHandshake(t *testing.T) {
 		{"nothing", func(*http.Request) string { return "" }, "expected a response to the opening handshake; got nothing for 300ms"},
 		{"half a response", func(r *http.Request) string { return rightResponse(r)[:40] }, "got nothing for 300ms after 40 bytes of the response"},
 		{"without end", func(*http.Request) string { return strings.Repeat("x", maxResponse+1) }, "bytes without its end"},
-		{"frame at once", func(r *http.Request) string { return rightResponse(r) + "\x82\x01x" }, "expected nothing, as no reply is due; got a Binary frame of 1 bytes"},
+		{"frame at once", func(r *http.Request) string { return rightResponse(r) + "\x82\x01x" }, "expected nothing, as no reply is due; got a binary frame of 1 bytes"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -6,6 +6,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"github.com/fibersock/fibersock/wire"
 )
 
 const (
@@ -36,7 +38,7 @@ func (silent) tick(time.Duration)                   {}
 
 // Hold opens connections and has their opening handshakes. After that they are idle. The error is a *Fault or ctx's cause.
 func Hold(ctx context.Context, c Config) (*Held, error) {
-	c.Opcode, c.Payload, c.VerifyEvery = OpText, []byte(holdPayload), 1
+	c.Opcode, c.Payload, c.VerifyEvery = wire.Text, []byte(holdPayload), 1
 	if err := c.check(); err != nil {
 		return nil, err
 	}

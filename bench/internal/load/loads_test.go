@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/fibersock/fibersock/wire"
 )
 
 // broadcaster sends each message to all.
@@ -27,7 +29,7 @@ func TestEachMessageReachesAll(t *testing.T) {
 		{"fifty receivers", Config{Payload: pattern(300), Conns: 50, VerifyEvery: 1}},
 		{"in flight", Config{Payload: pattern(300), Conns: 10, InFlight: 20}},
 		{"long", Config{Payload: pattern(100_000), Conns: 4, InFlight: 2}},
-		{"text", Config{Payload: Text(100), Opcode: OpText, Conns: 3}},
+		{"text", Config{Payload: Text(100), Opcode: wire.Text, Conns: 3}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -136,7 +138,7 @@ func containsOne(text, alternatives string) bool {
 func TestReceiverThatNeverGetsAnything(t *testing.T) {
 	s := new(server) // echoes to the sender only
 	_, err := Broadcast(t.Context(), Config{Addr: s.serve(t, nil), Conns: 2, Payload: pattern(10), Timeout: silenceTime})
-	if err == nil || !strings.Contains(err.Error(), "connection 1, after 0 right replies: expected a Binary message of 10 bytes; got nothing for 300ms") {
+	if err == nil || !strings.Contains(err.Error(), "connection 1, after 0 right replies: expected a binary message of 10 bytes; got nothing for 300ms") {
 		t.Fatal(err)
 	}
 }
@@ -267,7 +269,7 @@ func TestHeldConnectionThatDied(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer held.Close()
-	if err := held.Verify(t.Context()); err == nil || !strings.Contains(err.Error(), "expected a Text message of 11 bytes; got the end of TCP") {
+	if err := held.Verify(t.Context()); err == nil || !strings.Contains(err.Error(), "expected a text message of 11 bytes; got the end of TCP") {
 		t.Fatal(err)
 	}
 }

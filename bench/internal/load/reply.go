@@ -3,12 +3,14 @@ package load
 import (
 	"fmt"
 	"time"
+
+	"github.com/fibersock/fibersock/wire"
 )
 
 // incoming is the state of the incomplete frame and the incomplete message.
 type incoming struct {
-	header [maxHeader]byte
-	have   int // bytes of header
+	head   []byte // of the header, until it is complete
+	header wire.Header
 	left   int // remaining payload bytes of the frame
 	length int // payload bytes of the frame
 
@@ -22,13 +24,9 @@ type incoming struct {
 	collected []byte // payload: of a compressed message that is verified, or of a Close
 }
 
-func (in *incoming) begun() bool { return in.have > 0 || in.message.begun }
+func (in *incoming) begun() bool { return in.content || len(in.head) > 0 || in.message.begun }
 
-func (in *incoming) opcode() byte { return in.header[0] & opcodeBits }
-
-func (in *incoming) fin() bool { return in.header[0]&finBit != 0 }
-
-func (in *incoming) control() bool { return in.opcode() >= opClose }
+func (in *incoming) control() bool { return in.header.Opcode.IsControl() }
 
 // minSkip is the least number of bytes for which dropping them in the kernel is
 // worth a call.
@@ -46,8 +44,8 @@ func (in *incoming) partial() string {
 	switch {
 	case in.content:
 		return fmt.Sprintf(" after %d of the %d payload bytes of a frame", in.length-in.left, in.length)
-	case in.have > 0:
-		return fmt.Sprintf(" after %d bytes of a frame's header", in.have)
+	case len(in.head) > 0:
+		return fmt.Sprintf(" after %d bytes of a frame's header", len(in.head))
 	case in.message.begun:
 		return fmt.Sprintf(" after %d payload bytes of a message whose last frame has not come", in.message.got)
 	}
@@ -56,7 +54,7 @@ func (in *incoming) partial() string {
 
 // wanted is the reply that is due.
 func (s *script) wanted() string {
-	return fmt.Sprintf("a %s message of %d bytes", opcodeName(s.opcode), len(s.payload))
+	return fmt.Sprintf("a %v message of %d bytes", s.opcode, len(s.payload))
 }
 
 // wholeReplies consumes correct, uncompressed replies of one frame from the
@@ -89,14 +87,10 @@ func (s *session) frame(p []byte, now time.Duration) (used int, err error) {
 		return 0, s.fault("the end of TCP after Close", fmt.Sprintf("%d more bytes: %s", len(p), quote(p)))
 	}
 	if !in.content {
-		used, whole := s.collectHeader(p)
-		if !whole {
-			return used, nil
+		used, err := s.collectHeader(p)
+		if err != nil || !in.content {
+			return used, err
 		}
-		if err := s.checkHeader(); err != nil {
-			return 0, err
-		}
-		in.content = true
 		return used, s.advance(0, now)
 	}
 	p = p[:min(len(p), in.left)]
@@ -106,77 +100,76 @@ func (s *session) frame(p []byte, now time.Duration) (used int, err error) {
 	return len(p), s.advance(len(p), now)
 }
 
-func (s *session) collectHeader(p []byte) (used int, whole bool) {
+// collectHeader reads a header and begins its frame.
+func (s *session) collectHeader(p []byte) (used int, err error) {
 	in := &s.in
-	for in.have < 2 || in.have < headerLength(in.header[:2]) {
-		if used == len(p) {
-			return used, false
-		}
-		in.header[in.have] = p[used]
-		in.have++
+	for used < len(p) {
+		in.head = append(in.head, p[used])
 		used++
+		h, n, err := wire.ParseHeader(in.head)
+		if err != nil {
+			return used, s.fault("a frame as RFC 6455, Section 5 has it", fmt.Sprintf("the header % x: %v", in.head, err))
+		}
+		if n > 0 {
+			in.head, in.header, in.content = in.head[:0], h, true
+			return used, s.checkHeader()
+		}
 	}
-	return used, true
+	return used, nil
 }
 
 // checkHeader judges a whole header and begins its frame (RFC 6455, Section 5.2).
 func (s *session) checkHeader() error {
-	in := &s.in
-	length, minimal := payloadLength(in.header[:in.have])
-	rsv := in.header[0] & rsvBits
-	if s.script.deflate && !in.message.begun && !in.control() {
-		rsv &^= rsv1Bit
+	h := s.in.header
+	rsv := h.RSV
+	if s.script.deflate && !s.in.message.begun && !h.Opcode.IsControl() {
+		rsv &^= wire.RSV1
 	}
-	got := fmt.Sprintf
-	name := opcodeName(in.opcode())
 	switch {
-	case in.header[1]&maskBit != 0:
-		return s.fault("a frame that is not masked, as servers send them", got("a masked %s frame of %d bytes", name, length))
+	case h.Masked:
+		return s.fault("a frame that is not masked, as servers send them", fmt.Sprintf("a masked %v frame of %d bytes", h.Opcode, h.Length))
 	case rsv != 0:
-		return s.fault("RSV bits 0", got("RSV bits %03b in a %s frame of %d bytes", in.header[0]&rsvBits>>4, name, length))
-	case !minimal:
-		return s.fault("the payload length in as few bytes as it needs", got("%d in %d bytes", length, in.have-2))
+		return s.fault("RSV bits 0", fmt.Sprintf("RSV bits %03b in a %v frame of %d bytes", h.RSV>>4, h.Opcode, h.Length))
+	case h.Opcode.IsControl():
+		return s.beginControl()
 	}
-	if in.control() {
-		return s.beginControl(length)
-	}
-	return s.beginData(length)
+	return s.beginData()
 }
 
-func (s *session) beginControl(length uint64) error {
+func (s *session) beginControl() error {
 	in := &s.in
-	switch {
-	case in.opcode() != opClose:
-		return s.fault(s.awaited(), fmt.Sprintf("a %s frame of %d bytes", opcodeName(in.opcode()), length))
-	case !in.fin() || length > maxControlPayload || length == 1:
-		return s.fault("a Close frame as RFC 6455, Section 5.5 has it", fmt.Sprintf("FIN %t, %d bytes", in.fin(), length))
+	switch h := in.header; {
+	case h.Opcode != wire.Close:
+		return s.fault(s.awaited(), fmt.Sprintf("a %v frame of %d bytes", h.Opcode, h.Length))
+	case h.Length == 1:
+		return s.fault("a Close frame as RFC 6455, Section 5.5 has it", "1 byte")
 	}
-	in.length, in.left = int(length), int(length)
+	in.length, in.left = int(in.header.Length), int(in.header.Length)
 	in.collected = in.collected[:0]
 	return nil
 }
 
-func (s *session) beginData(length uint64) error {
-	in, m := &s.in, &s.in.message
-	frame := fmt.Sprintf
+func (s *session) beginData() error {
+	in, m, h := &s.in, &s.in.message, s.in.header
+	frame := func() string { return fmt.Sprintf("a %v frame of %d bytes", h.Opcode, h.Length) }
 	switch {
 	case s.received == s.due:
-		return s.fault(s.awaited(), frame("a %s frame of %d bytes: a reply that no message asked for", opcodeName(in.opcode()), length))
-	case m.begun && in.opcode() != opContinuation:
-		return s.fault("a Continuation frame", frame("a %s frame of %d bytes%s", opcodeName(in.opcode()), length, in.afterFragments()))
-	case !m.begun && in.opcode() != s.script.opcode:
-		return s.fault(s.script.wanted(), frame("a %s frame of %d bytes", opcodeName(in.opcode()), length))
+		return s.fault(s.awaited(), frame()+": a reply that no message asked for")
+	case m.begun && h.Opcode != wire.Continuation:
+		return s.fault("a continuation frame", frame()+in.afterFragments())
+	case !m.begun && h.Opcode != s.script.opcode:
+		return s.fault(s.script.wanted(), frame())
 	}
 	if !m.begun {
 		m.begun, m.got = true, 0
-		m.compressed = in.header[0]&rsv1Bit != 0
+		m.compressed = h.RSV == wire.RSV1
 		m.verify = s.untilVerify == 0
 		in.collected = in.collected[:0]
 	}
-	if most := s.mostPayload(); length > uint64(most-m.got) || in.fin() && !m.compressed && int(length) < most-m.got {
-		return s.fault(s.script.wanted(), frame("a frame of %d bytes, FIN %t%s", length, in.fin(), in.afterFragments()))
+	if most := int64(s.mostPayload() - m.got); h.Length > most || h.Fin && !m.compressed && h.Length < most {
+		return s.fault(s.script.wanted(), fmt.Sprintf("a frame of %d bytes, FIN %t%s", h.Length, h.Fin, in.afterFragments()))
 	}
-	in.length, in.left = int(length), int(length)
+	in.length, in.left = int(h.Length), int(h.Length)
 	return nil
 }
 
@@ -262,11 +255,11 @@ func (s *session) advance(n int, now time.Duration) error {
 	if in.left > 0 {
 		return nil
 	}
-	in.have, in.content = 0, false
+	in.content = false
 	switch {
 	case in.control():
 		return s.receiveClose(now)
-	case in.fin():
+	case in.header.Fin:
 		return s.endMessage()
 	}
 	return nil

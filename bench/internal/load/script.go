@@ -3,6 +3,8 @@ package load
 import (
 	"bytes"
 	"crypto/rand"
+
+	"github.com/fibersock/fibersock/wire"
 )
 
 // stamps are the values of the stamp in consecutive messages, without 'B',
@@ -19,7 +21,7 @@ const (
 // script is the messages that a connection sends, over and over: variants of one payload that differ in the stamp.
 // It does not change once built and is shared by the sessions.
 type script struct {
-	opcode   byte
+	opcode   wire.Opcode
 	payload  []byte
 	stampAt  int // place of the stamp in payload; -1: none, and then there is one variant only
 	variants int
@@ -36,8 +38,8 @@ type ring struct {
 }
 
 // stampPlace is where the payload of a message of this opcode may be changed without making a text that is not UTF-8; -1: nowhere.
-func stampPlace(opcode byte, payload []byte) int {
-	if opcode == OpText {
+func stampPlace(opcode wire.Opcode, payload []byte) int {
+	if opcode == wire.Text {
 		return bytes.IndexFunc(payload, func(r rune) bool { return r < 0x80 })
 	}
 	return min(len(payload), 1) - 1
@@ -55,7 +57,7 @@ func newScript(c Config, stampAt int) *script {
 	for range keys {
 		s.rings = append(s.rings, s.newRing(count, c.Fragments))
 	}
-	s.header = appendHeader(nil, finBit|s.opcode, len(c.Payload))
+	s.header = wire.AppendHeader(nil, wire.Header{Fin: true, Opcode: s.opcode, Length: int64(len(c.Payload))})
 	return s
 }
 
@@ -73,21 +75,15 @@ func (s *script) newRing(count, fragments int) *ring {
 // appendMessage appends a variant as fragments masked frames (RFC 6455, Section 5.4).
 func (s *script) appendMessage(b []byte, variant, fragments int, key [4]byte) []byte {
 	payload := s.variant(variant)
-	first := s.opcode
+	h := wire.Header{Opcode: s.opcode}
 	if s.deflate {
-		payload = compress(payload)
-		first |= rsv1Bit
+		payload, h.RSV = compress(payload), wire.RSV1
 	}
 	for i := range fragments {
 		from, to := len(payload)*i/fragments, len(payload)*(i+1)/fragments
-		bits := opContinuation
-		if i == 0 {
-			bits = first
-		}
-		if i == fragments-1 {
-			bits |= finBit
-		}
-		b = appendMasked(b, bits, payload[from:to], key)
+		h.Fin = i == fragments-1
+		b = appendMasked(b, h, payload[from:to], key)
+		h = wire.Header{Opcode: wire.Continuation}
 	}
 	return b
 }

@@ -4,20 +4,20 @@ import (
 	"bufio"
 	"bytes"
 	"compress/flate"
-	"crypto/sha1"
 	"crypto/tls"
-	"encoding/base64"
-	"encoding/binary"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 
+	"github.com/fibersock/fibersock/handshake"
 	"github.com/fibersock/fibersock/internal/test/testcert"
+	"github.com/fibersock/fibersock/wire"
 )
 
 // server is a tiny WebSocket server, right unless a test replaces a part of it.
@@ -34,6 +34,7 @@ type serverConn struct {
 	net.Conn
 	server     *server
 	in         *bufio.Reader
+	unread     []byte // of frames
 	write      sync.Mutex
 	deflate    bool
 	fragmented bool
@@ -115,18 +116,17 @@ func (s *server) converse(conn net.Conn) {
 
 // rightResponse is the server's opening handshake (RFC 6455, Section 4.2.2, item 5).
 func rightResponse(r *http.Request) string {
-	sum := sha1.Sum([]byte(r.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
 	extensions := ""
 	if strings.Contains(r.Header.Get("Sec-WebSocket-Extensions"), "permessage-deflate") {
 		extensions = "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover\r\n"
 	}
 	return fmt.Sprintf("HTTP/1.1 101 Switching Protocols\r\nupgrade: WebSocket\r\nConnection: upgrade\r\n%sSec-WebSocket-Accept: %s\r\n\r\n",
-		extensions, base64.StdEncoding.EncodeToString(sum[:]))
+		extensions, handshake.AcceptKey(r.Header.Get("Sec-WebSocket-Key")))
 }
 
 func (c *serverConn) answer(m message) (goOn bool) {
 	s := c.server
-	if m.first&opcodeBits == opClose {
+	if m.first&0x0f == opClose {
 		if s.onClose != nil {
 			return s.onClose(c, m.payload)
 		}
@@ -145,15 +145,15 @@ func (c *serverConn) answer(m message) (goOn bool) {
 // of a server.
 func (c *serverConn) message() (m message, err error) {
 	for {
-		first, payload, err := c.readFrame()
+		f, err := c.readFrame()
 		if err != nil {
 			return m, err
 		}
 		if m.first == 0 {
-			m.first = first
+			m.first = byte(f.RSV) | byte(f.Opcode)
 		}
-		m.payload = append(m.payload, payload...)
-		if first&finBit != 0 {
+		m.payload = append(m.payload, f.Payload...)
+		if f.Fin {
 			break
 		}
 		c.fragmented = true
@@ -165,32 +165,44 @@ func (c *serverConn) message() (m message, err error) {
 	return m, err
 }
 
-func (c *serverConn) readFrame() (first byte, payload []byte, err error) {
-	var head [2]byte
-	if _, err := io.ReadFull(c.in, head[:]); err != nil {
-		return 0, nil, err
+func (c *serverConn) readFrame() (wire.Frame, error) {
+	for {
+		f, n, err := wire.DecodeFrame(c.unread)
+		if err == nil && n > 0 && !f.Masked {
+			err = fmt.Errorf("not masked: %+v", f.Header)
+		}
+		if err != nil || n > 0 {
+			c.unread = c.unread[n:]
+			return f, err
+		}
+		c.unread = slices.Grow(c.unread, 16<<10)
+		n, err = c.in.Read(c.unread[len(c.unread):cap(c.unread)])
+		c.unread = c.unread[:len(c.unread)+n]
+		if err != nil {
+			return f, err
+		}
 	}
-	length := uint64(head[1] & 0x7F)
-	switch length {
-	case 126:
-		var l uint16
-		err = binary.Read(c.in, binary.BigEndian, &l)
-		length = uint64(l)
-	case 127:
-		err = binary.Read(c.in, binary.BigEndian, &length)
-	}
-	if err != nil || head[1]&maskBit == 0 || length > 16<<20 {
-		return 0, nil, fmt.Errorf("header % x: %v", head, err)
-	}
-	masked := make([]byte, 4+length)
-	if _, err := io.ReadFull(c.in, masked); err != nil {
-		return 0, nil, err
-	}
-	payload = masked[4:]
-	for i := range payload {
-		payload[i] ^= masked[i%4]
-	}
-	return head[0], payload, nil
+}
+
+// The bits of a frame's first byte, and opcodes as it has them.
+const (
+	finBit  = 0x80
+	rsv1Bit = 0x40
+
+	OpText   = byte(wire.Text)
+	OpBinary = byte(wire.Binary)
+	opClose  = byte(wire.Close)
+	opPing   = byte(wire.Ping)
+	opPong   = byte(wire.Pong)
+)
+
+// headerOf returns the header with a first byte.
+func headerOf(first byte, length int) wire.Header {
+	return wire.Header{Fin: first&finBit != 0, RSV: wire.RSV(first & 0x70), Opcode: wire.Opcode(first & 0x0f), Length: int64(length)}
+}
+
+func appendHeader(b []byte, first byte, length int) []byte {
+	return wire.AppendHeader(b, headerOf(first, length))
 }
 
 // frame sends a frame as a server must; a payload for which RSV1 is set is compressed.

@@ -64,7 +64,7 @@ func (s *session) open(now time.Duration) {
 	s.life++
 	s.upgrade = s.run.newUpgrade(s.index)
 	s.out = outgoing{request: s.upgrade.request, ring: rings[s.index%len(rings)]}
-	s.in = incoming{collected: s.in.collected[:0]}
+	s.in = incoming{head: s.in.head[:0], collected: s.in.collected[:0]}
 	s.head = s.head[:0]
 	s.due, s.received, s.variant = 0, 0, 0
 	s.run.mark(s)

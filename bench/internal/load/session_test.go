@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 	"unicode/utf8"
+
+	"github.com/fibersock/fibersock/wire"
 )
 
 func TestTextIsUTF8OfTheSizeAsked(t *testing.T) {
@@ -16,7 +18,7 @@ func TestTextIsUTF8OfTheSizeAsked(t *testing.T) {
 		if len(text) != size || !utf8.Valid(text) {
 			t.Fatalf("%d bytes for %d: %q", len(text), size, text)
 		}
-		if size > 0 && stampPlace(OpText, text) != 0 {
+		if size > 0 && stampPlace(wire.Text, text) != 0 {
 			t.Fatalf("no place for the stamp in %q", text)
 		}
 	}
@@ -44,25 +46,19 @@ func open1(c Config) *session {
 func script1(c Config) *script { return newScript(c, stampPlace(c.Opcode, c.Payload)) }
 
 func plain(payload []byte, inFlight int) Config {
-	return Config{Opcode: OpBinary, Payload: payload, Fragments: 1, InFlight: inFlight, Conns: 1, VerifyEvery: 3}
+	return Config{Opcode: wire.Binary, Payload: payload, Fragments: 1, InFlight: inFlight, Conns: 1, VerifyEvery: 3}
 }
 
 // unmasked reads the frames in b, each of a whole message, the naive way, and returns their payloads.
 func unmasked(t *testing.T, b []byte) (payloads [][]byte) {
 	t.Helper()
 	for len(b) > 0 {
-		head := headerLength(b)
-		length, minimal := payloadLength(b)
-		if !minimal || b[1]&maskBit == 0 || b[0] != finBit|OpBinary {
-			t.Fatalf("header % x", b[:head])
+		f, n, err := wire.DecodeFrame(b)
+		if err != nil || n == 0 || !f.Masked || !f.Fin || f.Opcode != wire.Binary {
+			t.Fatalf("%+v, %v", f.Header, err)
 		}
-		key := b[head : head+4]
-		p := bytes.Clone(b[head+4 : head+4+int(length)])
-		for i := range p {
-			p[i] ^= key[i%4]
-		}
-		payloads = append(payloads, p)
-		b = b[head+4+int(length):]
+		payloads = append(payloads, f.Payload)
+		b = b[n:]
 	}
 	return payloads
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/fibersock/fibersock/bench/internal/load"
 	"github.com/fibersock/fibersock/bench/internal/report"
 	"github.com/fibersock/fibersock/bench/internal/serve"
+	"github.com/fibersock/fibersock/wire"
 )
 
 const (
@@ -135,7 +136,7 @@ func (b *Bench) load(ctx context.Context, p plan, m *measurement) (*load.Result,
 		Warmup: p.warmup, Duration: p.duration, Deflate: p.deflate, Blocking: p.blocking, Start: m.begin, Stop: m.finish,
 	}
 	if p.text {
-		c.Opcode = load.OpText
+		c.Opcode = wire.Text
 	}
 	switch p.kind {
 	case broadcast:

@@ -19,6 +19,14 @@ func Must(t testing.TB, err error) {
 	}
 }
 
+// Mustf is Must with the name of the call.
+func Mustf(t testing.TB, err error, format string, args ...any) {
+	if err != nil {
+		t.Helper()
+		t.Fatalf("%s%v", name(format, args...), err)
+	}
+}
+
 // OK reports err, unless that is nil, and the test continues.
 func OK(t testing.TB, err error) {
 	if err != nil {

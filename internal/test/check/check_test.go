@@ -18,6 +18,7 @@ type recorder struct {
 func (r *recorder) Helper()                   {}
 func (r *recorder) Error(args ...any)         { r.got = append(r.got, fmt.Sprint(args...)) }
 func (r *recorder) Fatal(args ...any)         { r.got = append(r.got, "fatal "+fmt.Sprint(args...)) }
+func (r *recorder) Fatalf(f string, a ...any) { r.got = append(r.got, "fatal "+fmt.Sprintf(f, a...)) }
 func (r *recorder) Errorf(f string, a ...any) { r.got = append(r.got, fmt.Sprintf(f, a...)) }
 
 func TestChecks(t *testing.T) {
@@ -27,10 +28,11 @@ func TestChecks(t *testing.T) {
 		want []string
 	}{
 		{nil, []string{"Is 1: <nil>, want EOF", "As 2: <nil>, want a *fs.PathError"}},
-		{path, []string{"fatal open x: EOF", "open x: EOF", "OKf 3: open x: EOF"}},
+		{path, []string{"fatal open x: EOF", "fatal Mustf 5: open x: EOF", "open x: EOF", "OKf 3: open x: EOF"}},
 	} {
 		r := new(recorder)
 		Must(r, tt.err)
+		Mustf(r, tt.err, "Mustf %d", 5)
 		OK(r, Err2(0, 0, Err(0, tt.err)))
 		OKf(r, tt.err, "OKf %d", 3)
 		Is(r, tt.err, io.EOF, "Is %d", 1)

@@ -73,11 +73,7 @@ func (c *changer) function(f *ast.FuncDecl) {
 	if f.Body == nil || f.Name.Name == "_" {
 		return
 	}
-	name := f.Name.Name
-	if f.Recv != nil {
-		name = receiverName(f.Recv.List[0].Type) + "." + name
-	}
-	c.place = &place{name: name, node: f, function: f}
+	c.place = &place{name: functionName(f), node: f, function: f}
 	if hasDirective(f.Doc) || c.recovers(f.Body) {
 		c.place.function = nil
 	}
@@ -95,6 +91,14 @@ func (c *changer) spec(spec ast.Spec) {
 		c.place = &place{name: spec.Name.Name, node: spec}
 	}
 	c.walk(spec)
+}
+
+// functionName returns F, or T.F for a method.
+func functionName(f *ast.FuncDecl) string {
+	if f.Recv == nil {
+		return f.Name.Name
+	}
+	return receiverName(f.Recv.List[0].Type) + "." + f.Name.Name
 }
 
 // receiverName returns T of T, *T and T[P].

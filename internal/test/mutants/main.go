@@ -11,7 +11,8 @@
 //
 // Changes that do not compile are ignored. Of the tests, only those run that
 // call the changed function, the fastest first, until one notices. A test run
-// that takes several times as long as without the change has noticed it.
+// that uses several times the processor time of one without the change, or that
+// is idle for longer, has noticed it.
 // Assembly and files for other machines are not changed.
 //
 // With -resume, an interrupted run continues. -again repeats the unnoticed
@@ -50,7 +51,7 @@ func main() {
 		flag.PrintDefaults()
 		os.Exit(2)
 	}
-	o.jobs, o.slack = max(o.jobs, 1), 2*time.Second
+	o.jobs, o.slack = max(o.jobs, 1), time.Second
 	o.progress = os.Stderr
 	o.pattern, o.equivalents = flag.Arg(0), equivalentsText
 	if err := mutate(o, os.Stdout); err != nil {
@@ -68,7 +69,7 @@ type options struct {
 	again       string
 	resume      string
 	jobs        int
-	slack       time.Duration // in addition to the time of the unchanged package
+	slack       time.Duration // of processor time and of idle time, in addition to those of the unchanged package
 	progress    io.Writer     // nil: none
 }
 

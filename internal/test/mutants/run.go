@@ -38,19 +38,20 @@ type runner struct {
 	slack   time.Duration
 	tests   []*test // the fastest first
 	callers map[*place]map[*test]bool
+	traced  map[string]*place // the exchangeable functions, by name
 }
 
-// A test is a test of the package. cpu and wall are its times without a change.
+// A test is a test of the package, and its usage without a change.
 type test struct {
-	name      string
-	cpu, wall time.Duration
+	name string
+	usage
 }
 
 // memory is the address space of a test run, in KiB: a mutant may append
 // without end.
 const memory = 8 << 20
 
-// patience is the time after which a test that is not changed fails.
+// patience is the time after which each run ends.
 const patience = 10 * time.Minute
 
 // firstBatch is the processor time of the first tests of a mutant. Each further
@@ -61,7 +62,12 @@ const firstBatch = 100 * time.Millisecond
 // test by itself without a change, which shows its time and the functions that
 // it calls.
 func newRunner(s *source, list []*mutant, dir string, slack time.Duration) (*runner, error) {
-	r := &runner{source: s, list: list, dir: dir, own: filepath.Join(dir, "together.test"), slack: slack, callers: map[*place]map[*test]bool{}}
+	r := &runner{source: s, list: list, dir: dir, own: filepath.Join(dir, "together.test"), slack: slack, callers: map[*place]map[*test]bool{}, traced: map[string]*place{}}
+	for _, m := range list {
+		if m.place.function != nil {
+			r.traced[m.place.name] = m.place
+		}
+	}
 	if err := r.build(r.own, r.together(list)); err != nil {
 		return nil, err
 	}
@@ -72,22 +78,22 @@ func newRunner(s *source, list []*mutant, dir string, slack time.Duration) (*run
 		return nil, err
 	}
 	for name := range strings.FieldsSeq(string(names)) {
-		if err := r.measure(&test{name: name, cpu: patience}); err != nil {
+		if err := r.measure(&test{name: name, usage: usage{patience, patience}}); err != nil {
 			return nil, fmt.Errorf("%s fails without any change: %w", name, err)
 		}
 	}
-	slices.SortStableFunc(r.tests, func(a, b *test) int { return cmp.Compare(a.cpu+a.wall, b.cpu+b.wall) })
+	slices.SortStableFunc(r.tests, func(a, b *test) int { return cmp.Compare(a.cpu+a.idle, b.cpu+b.idle) })
 	return r, nil
 }
 
 // measure adds a test to those of r.
 func (r *runner) measure(t *test) error {
 	trace := filepath.Join(r.dir, "trace")
-	state, wall, err := r.run(r.own, tracing, []*test{t}, patience)
+	used, err := r.run(r.own, tracing, []*test{t})
 	if err != nil {
 		return err
 	}
-	t.cpu, t.wall = state.UserTime()+state.SystemTime(), wall
+	t.usage = used
 	r.tests = append(r.tests, t)
 	text, err := os.ReadFile(trace)
 	if errors.Is(err, os.ErrNotExist) {
@@ -175,21 +181,37 @@ func (r *runner) outcome(number int) (outcome, error) {
 		defer os.Remove(binary)
 	}
 	for _, tests := range r.batches(m) {
-		if o, err := r.runMutant(binary, number, tests); o != unnoticed || err != nil {
-			return o, err
+		switch _, err := r.run(binary, number, tests); {
+		case errors.Is(err, context.Canceled):
+			return timedOut, nil
+		case err != nil:
+			return noticed, nil
 		}
 	}
 	return unnoticed, nil
 }
 
 // batches returns the tests that may notice m, in the order in which to run
-// them: all, unless m is in a function whose calls are known.
+// them: those that call its function, or one that uses its constant, variable
+// or type. If calls of one of those are not known, it returns all.
 func (r *runner) batches(m *mutant) (all [][]*test) {
 	var batch []*test
 	var cpu time.Duration
 	room := firstBatch
+	users := []string{m.place.name}
+	if m.place.function == nil {
+		users = r.users(m.place)
+	}
+	mayNotice := func(t *test) bool {
+		for _, name := range users {
+			if p := r.traced[name]; p == nil || r.callers[p][t] {
+				return true
+			}
+		}
+		return false
+	}
 	for _, t := range r.tests {
-		if !m.alone && m.place.function != nil && !r.callers[m.place][t] {
+		if !mayNotice(t) {
 			continue
 		}
 		if len(batch) > 0 && cpu+t.cpu > room {
@@ -206,65 +228,42 @@ func (r *runner) batches(m *mutant) (all [][]*test) {
 	return all
 }
 
-// runMutant runs tests of a mutant. A run is too long if it takes more than
-// three times as long as one of the unchanged package, and r.slack. The latter is
-// measured again then, as the machine may have become busy.
-func (r *runner) runMutant(binary string, number int, tests []*test) (outcome, error) {
-	limit := r.slack
-	for _, t := range tests {
-		limit += 3 * t.wall
-	}
-	for {
-		_, _, err := r.run(binary, number, tests, limit)
-		switch {
-		case err == nil:
-			return unnoticed, nil
-		case !errors.Is(err, context.DeadlineExceeded):
-			return noticed, nil
-		}
-		_, wall, err := r.run(r.own, 0, tests, patience)
-		if err != nil {
-			return 0, fmt.Errorf("the tests fail without any change: %w", err)
-		}
-		if 3*wall+r.slack <= limit {
-			return timedOut, nil
-		}
-		limit = 6*wall + r.slack
-	}
-}
-
-// run runs the tests within the limit of time, and within three times their
-// processor time, which ends mutants that loop, on a busy machine too. The
-// error has the end of their output.
-func (r *runner) run(binary string, number int, tests []*test, limit time.Duration) (*os.ProcessState, time.Duration, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
+// run runs the tests. The error has the end of their output, and is
+// context.Canceled if they use three times as much as without a change, and
+// r.slack.
+func (r *runner) run(binary string, number int, tests []*test) (used usage, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	var names []string
-	var cpu time.Duration
+	limit := usage{r.slack, r.slack}
 	for _, t := range tests {
 		names = append(names, t.name)
-		cpu += t.cpu
+		limit.cpu += 3 * t.cpu
+		limit.idle += 3 * t.idle
 	}
-	cpu = 3*cpu + r.slack
-	shell := fmt.Sprintf(`ulimit -t %d; ulimit -v %d 2>/dev/null; exec "$0" "$@"`, int(cpu.Seconds())+1, memory)
+	shell := fmt.Sprintf(`ulimit -v %d 2>/dev/null; exec "$0" "$@"`, memory)
 	cmd := exec.CommandContext(ctx, "sh", "-c", shell, binary, "-test.failfast", "-test.short", "-test.run=^("+strings.Join(names, "|")+")$")
 	cmd.Dir = r.source.dir
 	cmd.Env = append(os.Environ(), choice+"="+strconv.Itoa(number), calls+"="+filepath.Join(r.dir, "trace"))
 	cmd.WaitDelay = time.Second
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
-	start := time.Now()
-	err := cmd.Run()
-	wall := time.Since(start)
-	state := cmd.ProcessState
+	if err := cmd.Start(); err != nil {
+		return used, err
+	}
+	done := make(chan struct{})
+	var watching sync.WaitGroup
+	watching.Go(func() { used = watch(cmd.Process.Pid, done, limit, cancel) })
+	err = cmd.Wait()
+	close(done)
+	watching.Wait()
+	used.cpu = max(used.cpu, cmd.ProcessState.UserTime()+cmd.ProcessState.SystemTime())
 	switch {
 	case ctx.Err() != nil:
-		err = context.DeadlineExceeded
-	case err != nil && state != nil && state.UserTime()+state.SystemTime() >= cpu:
-		err = context.DeadlineExceeded
+		err = context.Canceled
 	case err != nil:
 		text := out.String()
 		err = fmt.Errorf("%w\n%s", err, text[max(0, len(text)-2000):])
 	}
-	return state, wall, err
+	return used, err
 }

@@ -118,6 +118,62 @@ func typeChecker(set *token.FileSet, pattern string) (types.Config, error) {
 	}, nil
 }
 
+// users returns the names of the functions that use the declarations of a
+// place, also by other declarations. A function that is not exchanged is its own
+// user.
+func (s *source) users(p *place) (functions []string) {
+	used := map[types.Object]bool{}
+	declared := func(n ast.Node) (objects []types.Object) {
+		switch n := n.(type) {
+		case *ast.ValueSpec:
+			for _, name := range n.Names {
+				objects = append(objects, s.info.Defs[name])
+			}
+		case *ast.TypeSpec:
+			objects = append(objects, s.info.Defs[n.Name])
+		}
+		return objects
+	}
+	exported := false // tests of the package may use it themselves
+	for _, o := range declared(p.node) {
+		used[o] = true
+		exported = exported || o.Exported()
+	}
+	if len(used) == 0 || exported {
+		return []string{p.name}
+	}
+	uses := func(n ast.Node) (found bool) {
+		ast.Inspect(n, func(n ast.Node) bool {
+			name, ok := n.(*ast.Ident)
+			found = found || ok && used[s.info.Uses[name]]
+			return !found
+		})
+		return found
+	}
+	for more := true; more; {
+		more, functions = false, nil
+		for _, f := range s.files {
+			for _, decl := range f.ast.Decls {
+				switch decl := decl.(type) {
+				case *ast.FuncDecl:
+					if uses(decl) {
+						functions = append(functions, functionName(decl))
+					}
+				case *ast.GenDecl:
+					for _, spec := range decl.Specs {
+						for _, o := range declared(spec) {
+							if !used[o] && uses(spec) {
+								used[o], more = true, true
+							}
+						}
+					}
+				}
+			}
+		}
+	}
+	return functions
+}
+
 func (s *source) parsed() []*ast.File {
 	var files []*ast.File
 	for _, f := range s.files {

@@ -34,9 +34,7 @@ func decoded(t *testing.T, r *conform.Result) map[string]any {
 func jsonValue(t *testing.T, text string) any {
 	t.Helper()
 	var v any
-	if err := json.Unmarshal([]byte(text), &v); err != nil {
-		t.Fatalf("%s: %v", text, err)
-	}
+	check.Mustf(t, json.Unmarshal([]byte(text), &v), "%s", text)
 	return v
 }
 

@@ -47,9 +47,7 @@ func parsePage(t *testing.T, source string) page {
 			p.text = strings.Join(strings.Fields(text.String()), " ")
 			return p
 		}
-		if err != nil {
-			t.Fatalf("the page is not well-formed: %v", err)
-		}
+		check.Mustf(t, err, "the page is not well-formed")
 		switch token := token.(type) {
 		case xml.StartElement:
 			e := element{token.Name.Local, map[string]string{}}

@@ -34,9 +34,7 @@ func read(t *testing.T, dir, name string) string {
 func readJSON[T any](t *testing.T, dir, name string) T {
 	t.Helper()
 	var content T
-	if err := json.Unmarshal([]byte(read(t, dir, name)), &content); err != nil {
-		t.Fatalf("%s: %v", name, err)
-	}
+	check.Mustf(t, json.Unmarshal([]byte(read(t, dir, name)), &content), "%s", name)
 	return content
 }
 

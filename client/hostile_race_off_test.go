@@ -1,6 +1,0 @@
-//go:build !race
-
-package client_test
-
-// crowd is the number of concurrent connections to hostile servers.
-const crowd = 40

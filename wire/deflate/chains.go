@@ -10,21 +10,27 @@ import (
 const chainStart = 1
 
 // indexChains empties the index and inserts every step-th position of
-// text[chainStart:end].
-func (e *encoder) indexChains(end, step int) {
+// text[chainStart:end], and all of the last recent bytes.
+func (e *encoder) indexChains(end, step, recent int) {
 	clear(e.head[:])
 	i := chainStart
-	if step == 1 {
-		for ; i+8 <= end; i += 4 {
-			v := e.load64(i)
-			prev := (*[4]uint16)(e.prev[i&(prevSize-1):])
-			prev[0] = e.replaceHead(uint32(v), i)
-			prev[1] = e.replaceHead(uint32(v>>8), i+1)
-			prev[2] = e.replaceHead(uint32(v>>16), i+2)
-			prev[3] = e.replaceHead(uint32(v>>24), i+3)
+	if step > 1 {
+		for ; i < end-recent && i+minMatch <= end; i += step {
+			e.insertChain(i)
 		}
 	}
-	for ; i+minMatch <= end; i += step {
+	for ; i%4 != 0 && i+minMatch <= end; i++ {
+		e.insertChain(i)
+	}
+	for ; i+8 <= end; i += 4 {
+		v := e.load64(i)
+		prev := (*[4]uint16)(e.prev[i&(prevSize-4):])
+		prev[0] = e.replaceHead(uint32(v), i)
+		prev[1] = e.replaceHead(uint32(v>>8), i+1)
+		prev[2] = e.replaceHead(uint32(v>>16), i+2)
+		prev[3] = e.replaceHead(uint32(v>>24), i+3)
+	}
+	for ; i+minMatch <= end; i++ {
 		e.insertChain(i)
 	}
 }

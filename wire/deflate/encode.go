@@ -51,7 +51,7 @@ func (e *encoder) encode(w *bitWriter, m *message, p []byte, limit int) bool {
 		start := chainStart + history
 		m.window.copyText(e.text[chainStart:start])
 		end := start + copy(e.text[start:], p)
-		e.indexChains(start, m.effort.step(m.size))
+		e.indexChains(start, m.effort.step(m.size), m.effort.recent)
 		e.parseChains(start, end, m.size, m.effort)
 		return e.writeBlock(w, start, end, limit)
 	}

@@ -22,9 +22,10 @@ type encoder struct {
 	text [textSize + textPad]byte
 
 	// Index of parseChains: head has the latest position of each hash, prev the
-	// position before it. 0 is no position.
+	// position of the same hash before each position, modulo prevSize. 0 is no
+	// position.
 	head [1 << headBits]uint16
-	prev [prevSize + 3]uint16
+	prev [prevSize]uint16
 
 	// Index of parsePacked: each bucket has the two latest positions, the later
 	// in its low half. Positions are indexes of text plus base, modulo 65536.

@@ -11,7 +11,7 @@ WIRETEST    := /tmp/fibersock-wire.test
 # $(call each,COMMAND) runs COMMAND in every module of the repository.
 each = @for m in $(MODULES); do echo "$$m: $(1)"; (cd $$m && $(1)) || exit 1; done
 
-.PHONY: all test race crowds judge fuzz differential bench bench-full bench-gate bench-deflate benchtest microbench cover portable chaos notls lint fmt vet tidy staticcheck i386 bigendian processors cross size size-packages peers interop conformance soak mutants
+.PHONY: all test race crowds judge fuzz differential bench bench-full bench-gate bench-deflate benchtest microbench cover portable lockcheck chaos notls lint fmt vet tidy staticcheck i386 bigendian processors cross size size-packages peers interop conformance soak mutants
 
 all: lint test
 
@@ -82,6 +82,12 @@ cover:
 # With the goroutine loop.
 portable:
 	$(GO) test -tags portable ./server/... ./client/...
+
+# With the order of locks checked: see internal/lockorder. Each lock is slower, and so the largest search is left out.
+lockcheck:
+	$(GO) test -tags lockcheck ./internal/lockorder
+	$(GO) test -tags lockcheck -skip '^TestEveryReachableState$$' ./endpoint ./internal/netloop
+	$(GO) test -tags lockcheck -run 'Slow|Backpressure|Broadcast|Queue|Fragment|Close|Shutdown|Ping|Writer|Panic|Send' ./server ./client
 
 # Servers among misbehaving handlers and peers, on both loops.
 CHAOSTIME ?= 30s

@@ -477,7 +477,7 @@ func TestCloseCodeIsReportedAfterAFailedWrite(t *testing.T) {
 // Close after a failed write used to leave the transport open for ever
 // (golang/go#10866, alpacax/alpamon#443), also if the server sent nothing more.
 func TestCloseAfterAFailedWriteReleasesTheTransport(t *testing.T) {
-	for name, hangs := range map[string]bool{"the server is gone": false, "reading goes on": true} {
+	for name, hangs := range map[string]bool{"the server is gone": false, "reading goes on": true, "another call receives": true} {
 		check.Bubble(t, name, func(t *testing.T) {
 			ours, theirs := net.Pipe()
 			nc := &writeFails{Conn: ours}
@@ -488,6 +488,11 @@ func TestCloseAfterAFailedWriteReleasesTheTransport(t *testing.T) {
 			}
 			if err := c.SendText("x"); !errors.Is(err, io.ErrShortBuffer) {
 				t.Fatalf("Send: %v", err)
+			}
+			if name == "another call receives" {
+				go c.Receive(context.Background())
+				synctest.Wait()
+				check.Is(t, check.Err(c.Ping(t.Context())), io.ErrShortBuffer, "Ping")
 			}
 			start := time.Now()
 			var lost *client.LostError

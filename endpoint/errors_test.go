@@ -1,6 +1,7 @@
 package endpoint_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -35,6 +36,8 @@ func TestTextOfErrors(t *testing.T) {
 		{&endpoint.LostError{Err: os.ErrDeadlineExceeded}, "websocket: connection lost without a closing handshake: i/o timeout", net.ErrClosed},
 		{endpoint.ErrClosed, "websocket: connection is closed", net.ErrClosed},
 		{endpoint.ErrNotData, "websocket: a message is Text or Binary; use Ping, Pong and Close for control frames", endpoint.ErrNotData},
+		{endpoint.ErrMessageUnfinished, "websocket: a message in fragments is incomplete; send its last fragment first", endpoint.ErrMessageUnfinished},
+		{endpoint.ErrMessageFinished, "websocket: the last fragment of the message is sent; start a new message", endpoint.ErrMessageFinished},
 	}
 	for _, tt := range tests {
 		check.Equal(t, tt.err.Error(), tt.want, "got")
@@ -95,6 +98,51 @@ func TestFailureLeadsToItsRule(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The peer is told the rule that it broke, the application the number and the
+// limit, or the peer's own words.
+func TestTextsOfFailures(t *testing.T) {
+	const role = endpoint.Client
+	frame := whole(role, wire.Binary, strings.Repeat("a", 11))
+	for _, tt := range []struct {
+		limits endpoint.Limits
+		in     []byte
+		reason string // to the peer
+		text   string // behind the code
+	}{
+		{endpoint.Limits{Frame: 10}, frame, "frame exceeds the size limit", "frame of 11 bytes exceeds Limits.Frame (10)"},
+		{endpoint.Limits{Message: 10}, frame, "message exceeds the size limit", "message of 11 bytes exceeds Limits.Message (10)"},
+		{endpoint.Limits{Message: 10, Frame: 10}, frame, "message exceeds the size limit", "message of 11 bytes exceeds Limits.Message (10)"},
+		{endpoint.Limits{MessagesPerSecond: 1}, append(frame, frame...), "rate limit exceeded", "2 messages per second exceeds Limits.MessagesPerSecond (1)"},
+		{endpoint.Limits{Message: 16}, append(fromPeer(role, wire.Text, "", false), bytes.Repeat(fromPeer(role, wire.Continuation, "", false), 70_000)...),
+			"message has too many small fragments", "message of 65539 small fragments exceeds Limits.Message (65538)"},
+		{endpoint.Limits{}, whole(role, wire.Close, "\x03\xed"), "status code not allowed in a close frame",
+			"status code not allowed in a close frame: the peer closed with 1005"},
+		{endpoint.Limits{}, whole(role, wire.Close, "\x03\xedwhy"), "status code not allowed in a close frame",
+			`status code not allowed in a close frame: the peer closed with 1005: "why"`},
+	} {
+		var out bytes.Buffer
+		e := endpoint.New(&out, endpoint.Config{Role: role, Limits: tt.limits})
+		receive(e, tt.in)
+		frames := written(t, role, out.Bytes())
+		if len(frames) != 1 || string(frames[0].Payload[2:]) != tt.reason {
+			t.Errorf("%s: wrote %q", tt.text, out.Bytes())
+		}
+		if err := e.Err(); err == nil || !strings.HasSuffix(err.Error(), "): "+tt.text) || !errors.Is(err, net.ErrClosed) {
+			t.Errorf("got %v, want %s", err, tt.text)
+		}
+	}
+}
+
+// An invalid code of the application is a mistake of its author.
+func TestFailWithAnInvalidCode(t *testing.T) {
+	defer func() {
+		if got, want := recover(), "BUG: websocket: sending a Close with 1005 (no status received): "; !strings.HasPrefix(fmt.Sprint(got), want) {
+			t.Errorf("panic with %v, want %s", got, want)
+		}
+	}()
+	endpoint.New(io.Discard, endpoint.Config{}).Fail(wire.NoStatusReceived, "", io.EOF)
 }
 
 // The peer's text is quoted in errors: it can neither begin a line nor colour a

@@ -62,6 +62,7 @@ type partial struct {
 
 // message is an incomplete data message.
 type message struct {
+	_          [0]func()   // not comparable: programs are smaller
 	opcode     wire.Opcode // Text or Binary; Continuation if there is no message
 	delivered  bool        // a piece has been returned
 	compressed bool        // RSV1 is set in the first frame

@@ -13,6 +13,8 @@ import (
 // frame to its last byte. A frame is sent if the state allows it when the lock
 // is taken.
 type sender struct {
+	_ [0]func() // not comparable: programs are smaller
+
 	mu    lockorder.Sender // held while a frame is written; guards the rest; locked before controlQueue.mu
 	state atomic.Uint32    // an endState; written by transition
 

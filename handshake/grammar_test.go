@@ -209,8 +209,7 @@ func TestParseNumber(t *testing.T) {
 		{"1_0", 10, 999, 0, false},
 		{"", 10, 999, 0, false},
 	} {
-		n, ok := parseNumber(tt.s, tt.base, tt.limit)
-		if ok != tt.ok || ok && n != tt.n {
+		if n, ok := parseNumber(tt.s, tt.base, tt.limit); ok != tt.ok || n != tt.n {
 			t.Errorf("%q in base %d up to %d: %d, %t", tt.s, tt.base, tt.limit, n, ok)
 		}
 	}

@@ -170,6 +170,7 @@ var malformedResponses = []struct{ rule, head, want string }{
 	{"two spaces", "HTTP/1.1 « »101 x\r\n\r\n", "byte 0x20 not allowed in status line"},
 	{"tab", "HTTP/1.1«\t»101 x\r\n\r\n", "byte 0x9 not allowed in status line"},
 	{"NUL in the reason", "HTTP/1.1 101 a«\x00»b\r\n\r\n", "byte 0x0 not allowed in reason phrase"},
+	{"TLS alert", "«\x16»\x03\x01", "byte 0x16 not allowed in status line"},
 	{"bare LF in the reason", "HTTP/1.1 101 a«\n»", "LF without CR"},
 	{"CR and more at the end of the status line", "HTTP/1.1 101\r«x»", "CR without LF"},
 }

@@ -24,6 +24,14 @@ func accept(s *server.Server, nc net.Conn, h server.Handshake) <-chan accepted {
 	return result
 }
 
+// mustAccept returns the connection of Accept.
+func mustAccept(t *testing.T, s *server.Server, nc net.Conn) *server.Conn {
+	t.Helper()
+	a := result(t, accept(s, nc, server.Handshake{}))
+	check.Must(t, a.err)
+	return a.c
+}
+
 type accepted struct {
 	c   *server.Conn
 	err error
@@ -48,9 +56,7 @@ func TestAcceptReturnsTheConnection(t *testing.T) {
 		})
 		p.response()
 		a := result(t, got)
-		if a.err != nil {
-			t.Fatal(a.err)
-		}
+		check.Must(t, a.err)
 		c := a.c
 		if c.Value() != "somebody" || c.Subprotocol() != "chat" || c.Path() != "/x" || c.State() != server.Open {
 			t.Errorf("the connection is %v, %q, %q, %v", c.Value(), c.Subprotocol(), c.Path(), c.State())
@@ -82,12 +88,9 @@ func TestAcceptedConnectionEndsAfterCloseWithoutAReceiver(t *testing.T) {
 			rec := newRecorder(t)
 			s := &server.Server{Handler: rec.handler()}
 			nc, p := connect()
-			a := result(t, accept(s, nc, server.Handshake{}))
-			if a.err != nil {
-				t.Fatal(a.err)
-			}
+			c := mustAccept(t, s, nc)
 			closeIt := func() {
-				check.OK(t, a.c.Close(wire.NormalClosure, "enough"))
+				check.OK(t, c.Close(wire.NormalClosure, "enough"))
 			}
 			if closeFirst {
 				closeIt()
@@ -102,7 +105,7 @@ func TestAcceptedConnectionEndsAfterCloseWithoutAReceiver(t *testing.T) {
 			rec.want("open", `close 1000 ""`)
 			n := 0
 			for {
-				if _, err := a.c.Receive(t.Context()); err != nil {
+				if _, err := c.Receive(t.Context()); err != nil {
 					break
 				}
 				n++
@@ -134,11 +137,7 @@ func TestAcceptReturnsWhyTheConnectionDidNotOpen(t *testing.T) {
 		var full *server.CapacityError
 		s = &server.Server{Log: func(error) {}, MaxConns: 1}
 		nc, _ = connect()
-		if a := result(t, accept(s, nc, server.Handshake{})); a.err != nil {
-			t.Fatal(a.err)
-		} else {
-			defer a.c.CloseNow()
-		}
+		defer mustAccept(t, s, nc).CloseNow()
 		nc, p = connect()
 		if a := result(t, accept(s, nc, server.Handshake{})); a.c != nil || !errors.As(a.err, &full) {
 			t.Errorf("Accept above the limit returned %v, %v", a.c, a.err)
@@ -165,14 +164,11 @@ func TestAcceptedConnectionSendsWithSlowBlock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ours, theirs := net.Pipe()
 		s := &server.Server{MaxBacklog: 1000, WriteTimeout: time.Minute}
-		a := <-accept(s, ours, server.Handshake{})
-		if a.err != nil {
-			t.Fatal(a.err)
-		}
+		c := mustAccept(t, s, ours)
 		sent := make(chan error, 1)
 		go func() {
 			for range 100 {
-				if err := a.c.SendBinary(make([]byte, 1000)); err != nil {
+				if err := c.SendBinary(make([]byte, 1000)); err != nil {
 					sent <- err
 					return
 				}
@@ -188,7 +184,7 @@ func TestAcceptedConnectionSendsWithSlowBlock(t *testing.T) {
 			p.want("binary 1000 bytes")
 		}
 		check.OK(t, <-sent)
-		a.c.CloseNow()
+		c.CloseNow()
 		shutdown(t, s)
 	})
 }
@@ -198,17 +194,12 @@ func TestShutdownClosesAcceptedConnections(t *testing.T) {
 	eachOurs(t, func(t *testing.T, connect func() (net.Conn, *peer)) {
 		s := new(server.Server)
 		nc, p := connect()
-		a := result(t, accept(s, nc, server.Handshake{}))
-		if a.err != nil {
-			t.Fatal(a.err)
-		}
+		c := mustAccept(t, s, nc)
 		done := begin(func() error { return s.Shutdown(t.Context()) })
 		p.want(`close 1001 ""`)
 		p.send(text("last words"), closing(1001, ""))
 		p.wantEnd()
-		if m, err := a.c.Receive(t.Context()); err != nil || m.Text() != "last words" {
-			t.Errorf("received %q, %v", m.Text(), err)
-		}
+		receives(t, c, "last words")
 		check.OK(t, result(t, done))
 	})
 }

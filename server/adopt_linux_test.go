@@ -14,25 +14,20 @@ import (
 // if its client has reset it. Adopt and Run report its end like any other. They
 // used to panic, and RemoteAddr would have returned nil.
 func TestFileConnOfAResetClient(t *testing.T) {
-	eachOurs(t, func(t *testing.T, connect func() (net.Conn, *peer)) {
-		wrap := ours[t.Name()[len("TestFileConnOfAResetClient/"):]]
-		handed := func() net.Conn {
-			ln := listenTCP(t)
-			defer ln.Close()
-			theirs, err := net.Dial("tcp", ln.Addr().String())
-			check.Must(t, err)
-			nc, err := ln.Accept()
-			check.Must(t, err)
-			defer nc.Close()
-			f, err := nc.(*net.TCPConn).File()
+	each(t, ours, func(t *testing.T, wrap func(net.Conn) net.Conn) {
+		handed := func() (nc net.Conn) {
+			passed, theirs := tcpPair(t)
+			f, err := passed.File()
 			check.Must(t, err)
 			defer f.Close()
+			passed.Close()
 			(&peer{nc: theirs}).reset()
-			for nc.RemoteAddr() != nil {
-				nc.Close()
-				if nc, err = net.FileConn(f); err != nil {
-					t.Fatal(err)
+			for nc == nil || nc.RemoteAddr() != nil {
+				if nc != nil {
+					nc.Close()
 				}
+				nc, err = net.FileConn(f)
+				check.Must(t, err)
 			}
 			return wrap(nc)
 		}

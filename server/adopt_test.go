@@ -1,9 +1,12 @@
 package server_test
 
 import (
+	"errors"
+	"io"
 	"net"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/fibersock/fibersock/handshake"
@@ -18,17 +21,24 @@ var ours = map[string]func(net.Conn) net.Conn{
 	"wrapped": func(nc net.Conn) net.Conn { return struct{ net.Conn }{nc} },
 }
 
+// tcpPair returns both ends of a connection.
+func tcpPair(t *testing.T) (ours *net.TCPConn, theirs net.Conn) {
+	t.Helper()
+	ln := listenTCP(t)
+	defer ln.Close()
+	theirs, err := net.Dial("tcp", ln.Addr().String())
+	check.Must(t, err)
+	nc, err := ln.Accept()
+	check.Must(t, err)
+	return nc.(*net.TCPConn), theirs
+}
+
 // eachOurs runs test with a source of connections of each kind.
 func eachOurs(t *testing.T, test func(t *testing.T, connect func() (ours net.Conn, p *peer))) {
 	each(t, ours, func(t *testing.T, wrap func(net.Conn) net.Conn) {
-		ln := listenTCP(t)
-		defer ln.Close()
 		test(t, func() (net.Conn, *peer) {
 			t.Helper()
-			theirs, err := net.Dial("tcp", ln.Addr().String())
-			check.Must(t, err)
-			nc, err := ln.Accept()
-			check.Must(t, err)
+			nc, theirs := tcpPair(t)
 			return wrap(nc), newPeer(t, theirs)
 		})
 	})
@@ -111,8 +121,7 @@ func TestAdoptReturnsWhileTheHandlerBlocks(t *testing.T) {
 		default:
 		}
 		for _, p := range []*peer{p, other} {
-			p.send(closing(1000, ""))
-			p.want(`close 1000 ""`)
+			p.close(1000)
 		}
 		check.OKf(t, result(t, returned), "Run")
 		shutdown(t, s)
@@ -134,8 +143,7 @@ func TestAdoptedConnectionIsServed(t *testing.T) {
 		for range 100 {
 			p.want(`text "Hello"`)
 		}
-		p.send(closing(1000, ""))
-		p.want(`close 1000 ""`)
+		p.close(1000)
 		shutdown(t, s)
 	})
 }
@@ -156,8 +164,8 @@ func TestAdoptedConnectionHasItsTimeLimits(t *testing.T) {
 			p.rest()
 			rec.want("open", "lost", `close 1006 ""`)
 		}
-		if n := s.Stats().Timeouts.Pong; n != 2 {
-			t.Errorf("%d timeouts", n)
+		if st := s.Stats(); st.Timeouts != (server.Timeouts{Pong: 2}) || st.Ended != (server.Ended{Lost: 2}) || st.Sent != (server.Traffic{Pings: 2}) {
+			t.Errorf("%+v", st)
 		}
 		shutdown(t, s)
 	})
@@ -255,4 +263,107 @@ func TestAdoptedConnectionOfADisconnectedClient(t *testing.T) {
 		})
 		shutdown(t, s)
 	})
+}
+
+// Without a request in the Handshake of Run, the connection has none.
+func TestRunWithoutARequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rec := newRecorder(t)
+		h := rec.handler()
+		p, _ := run(t, &server.Server{Handlers: map[string]*server.Handler{"/a": &h}, Handler: h}, server.Handshake{})
+		c := rec.conn()
+		if c.Request() != nil || c.Path() != "" || c.Query() != "" || c.Header() != nil || c.Subprotocol() != "" {
+			t.Errorf("%v %q %q %v %q", c.Request(), c.Path(), c.Query(), c.Header(), c.Subprotocol())
+		}
+		p.close(1000)
+	})
+}
+
+// Run returns nil after a closing handshake, otherwise the reason of the end.
+func TestRunReturnsHowTheConnectionEnded(t *testing.T) {
+	tests := []struct {
+		name   string
+		client func(p *peer)
+		is     func(error) bool
+	}{
+		{"the client's Close", func(p *peer) { p.send(closing(4000, "")); p.next() }, func(err error) bool { return err == nil }},
+		{"the server's Close", func(p *peer) { p.send(text("close")); p.next(); p.send(closing(1000, "")) }, func(err error) bool { return err == nil }},
+		{"CloseNow", func(p *peer) { p.send(text("cut")) }, func(err error) bool { return err == server.ErrClosed }},
+		{"a faulty frame", func(p *peer) { p.send("\x83\x80"); p.next() }, isA[*server.FailError]},
+		{"the end of the transport", func(p *peer) { p.nc.Close() }, func(err error) bool { return isA[*server.LostError](err) && errors.Is(err, io.EOF) }},
+	}
+	for _, tt := range tests {
+		check.Bubble(t, tt.name, func(t *testing.T) {
+			p, returned := run(t, &server.Server{Handler: server.Handler{Message: func(c *server.Conn, _ wire.Opcode, p []byte) {
+				if string(p) == "close" {
+					c.Close(1000, "")
+				} else {
+					c.CloseNow()
+				}
+			}}}, server.Handshake{})
+			tt.client(p)
+			if err := result(t, returned); !tt.is(err) {
+				t.Errorf("Run returned %v", err)
+			}
+		})
+	}
+}
+
+// A 101 response that cannot be written is the reason of the end.
+func TestRunReturnsThatTheResponseCouldNotBeSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log reports
+		rec := newRecorder(t)
+		s := &server.Server{Handler: rec.handler(), Log: log.add}
+		ours, theirs := net.Pipe()
+		theirs.Close()
+		err := s.Run(ours, server.Handshake{Response: []byte("HTTP/1.1 101 Switching Protocols\r\n\r\n")})
+		if !isA[*server.LostError](err) || !errors.Is(err, io.ErrClosedPipe) {
+			t.Errorf("Run returned %v", err)
+		}
+		if refused := takeOne[*server.RefusedError](t, &log); refused != nil && !errors.Is(refused, io.ErrClosedPipe) {
+			t.Errorf("reported %v", refused)
+		}
+		rec.wantNothing()
+		check.OK(t, s.Shutdown(t.Context()))
+	})
+}
+
+// parse returns a request that another party has read.
+func parse(t *testing.T, raw string) *handshake.Request {
+	t.Helper()
+	var parser handshake.RequestParser
+	r, _, err := parser.Parse([]byte(raw))
+	check.Must(t, err)
+	return r
+}
+
+// wantRefusal checks that AcceptHandshake has refused with a status.
+func wantRefusal(t *testing.T, what string, _ server.Handshake, err error, status int) {
+	var refused *handshake.Error
+	if !errors.As(err, &refused) || refused.Status != status {
+		t.Helper()
+		t.Errorf("%s: %v, want status %d", what, err, status)
+	}
+}
+
+// Upgrade answers a handshake whose request another party has read.
+func TestUpgradeDecidesOnARequest(t *testing.T) {
+	s := &server.Server{Handler: server.Handler{Message: echo}, Subprotocols: []string{"chat"}, Log: func(error) {}}
+	refused := func(what string, r *handshake.Request, status int) {
+		t.Helper()
+		up, err := s.AcceptHandshake(r)
+		wantRefusal(t, what, up, err, status)
+	}
+	r := parse(t, request("/x", "Sec-WebSocket-Protocol: chat"))
+	up, err := s.AcceptHandshake(r)
+	if err != nil || up.Request != r || up.Subprotocol != "chat" || up.Buffered != nil ||
+		!strings.HasPrefix(string(up.Response), "HTTP/1.1 101 ") || !strings.Contains(string(up.Response), sampleAccept) {
+		t.Errorf("%+v, %v", up, err)
+	}
+	refused("PUT", parse(t, strings.Replace(request("/"), "GET", "PUT", 1)), 405)
+	s.Authorize = func(*handshake.Request, *handshake.ServerAnswer) error { panic("on purpose") }
+	refused("a panic in Authorize", r, 500)
+	check.OK(t, s.Shutdown(t.Context()))
+	refused("after Shutdown", r, 503)
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/fibersock/fibersock/internal/test/check"
@@ -167,16 +166,6 @@ func TestMessageThatWaitsForTheProgramIsInTime(t *testing.T) {
 		p.send(text("a") + text("b") + halves[0])
 		p.meanwhile(func(p *peer) { p.trySend(halves[1]) })
 		rec.want("open", `"a" <nil>`, `"b" <nil>`, `"Hello" <nil>`)
-	})
-}
-
-func TestUnfinishedMessageWithoutTimeLimit(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p := served(t, &server.Server{Handler: server.Handler{Message: echo}, AssemblyTimeout: -1, PingInterval: -1}).open(t)
-		p.send(fragment(wire.Text, "Hel", false))
-		time.Sleep(12 * time.Hour)
-		p.send(fragment(wire.Continuation, "lo", true))
-		p.want(`text "Hello"`)
 	})
 }
 

@@ -164,14 +164,14 @@ func TestBacklogIsZeroAfterTheEnd(t *testing.T) {
 					c := rec.conn()
 					for i := range enough {
 						if policy == server.SlowBlock {
-							server.Broadcast(func(yield func(*server.Conn) bool) { yield(c) }, wire.Binary, numbered(i))
+							server.Broadcast(only(c), wire.Binary, numbered(i))
 						} else {
 							c.Send(wire.Binary, numbered(i))
 						}
 					}
 					p.nc.Close()
 					rec.want("open", "lost", `close 1006 ""`)
-					server.Broadcast(func(yield func(*server.Conn) bool) { yield(c) }, wire.Binary, numbered(0))
+					server.Broadcast(only(c), wire.Binary, numbered(0))
 				}
 				eventually(t, "an empty backlog", func() bool { return s.Stats().Backlog == 0 })
 			})

@@ -5,6 +5,8 @@ package server
 import (
 	"errors"
 	"math"
+	"math/rand/v2"
+	"net"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -114,5 +116,50 @@ func TestPongTimeoutWaitsForAClientThatTakesEarlierBytes(t *testing.T) {
 				t.Errorf("the connection ended by %v", err)
 			}
 		})
+	}
+}
+
+// The registry finds open connections that are added and removed in any order,
+// and frees the memory of the others.
+func TestRegistryKeepsPlaces(t *testing.T) {
+	s := new(Server)
+	alive := map[*Conn]bool{}
+	check := func() {
+		t.Helper()
+		if len(s.conns) != len(alive) {
+			t.Fatalf("%d connections, want %d", len(s.conns), len(alive))
+		}
+		for i, c := range s.conns {
+			if !alive[c] || int(c.place) != i {
+				t.Fatalf("place %d holds a connection that is alive: %v, and has place %d", i, alive[c], c.place)
+			}
+		}
+	}
+	const most = 20 * fewConns
+	for range most {
+		c := s.connOver(new(nowhere))
+		c.open(Handshake{})
+		alive[c] = true
+	}
+	for len(alive) > 0 {
+		for c := range alive { // in any order
+			delete(alive, c)
+			c.lost(net.ErrClosed)
+			if rand.IntN(10) == 0 && len(alive) > 0 {
+				c := s.connOver(new(nowhere))
+				c.open(Handshake{})
+				alive[c] = true
+			}
+			if len(alive)%1000 == 0 {
+				check()
+			}
+			if n := len(alive); cap(s.conns) > max(8*n, fewConns) {
+				t.Fatalf("the registry has memory for %d connections, with %d open", cap(s.conns), n)
+			}
+		}
+	}
+	check()
+	if s.conns != nil {
+		t.Error("the registry keeps memory for no connection")
 	}
 }

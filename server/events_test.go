@@ -145,25 +145,6 @@ func TestPartialDeliversPiecesInOrder(t *testing.T) {
 	})
 }
 
-// The pieces of a message, of any size, are the message.
-func TestPartialPiecesMakeTheMessage(t *testing.T) {
-	want := bytes.Repeat([]byte("0123456789abcdef"), 20<<10)
-	eachLoop(t, func(t *testing.T, start starter) {
-		var got []byte
-		sums := make(chan []byte, 1)
-		s := start(t, &server.Server{Handler: server.Handler{Partial: func(_ *server.Conn, op wire.Opcode, p []byte, final bool) {
-			if got = append(got, p...); final {
-				sums <- got
-			}
-		}}})
-		p := s.open(t)
-		p.send(fragment(wire.Binary, string(want[:100<<10]), false), fragment(wire.Continuation, string(want[100<<10:]), true))
-		if got := result(t, sums); !bytes.Equal(got, want) {
-			t.Errorf("%d bytes, want %d", len(got), len(want))
-		}
-	})
-}
-
 // Handlers of one connection do not overlap, also when messages arrive faster
 // than they return. Other connections do not wait for them (6455-5.4-h).
 func TestEventsOfAConnectionNeverOverlap(t *testing.T) {

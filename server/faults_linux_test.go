@@ -24,11 +24,7 @@ import (
 func TestShortWritesLoseNothing(t *testing.T) {
 	t.Parallel()
 	const messages = 12
-	starters := map[string]func(ln net.Listener) net.Listener{
-		"goroutines": func(ln net.Listener) net.Listener { return plainListener{ln} },
-		"system's":   func(ln net.Listener) net.Listener { return ln },
-	}
-	each(t, starters, func(t *testing.T, hide func(ln net.Listener) net.Listener) {
+	each(t, hiding, func(t *testing.T, hide func(net.Listener) net.Listener) {
 		ln := listenTCP(t)
 		narrowSends(t, ln.(*net.TCPListener))
 		s := serve(t, &server.Server{Handler: server.Handler{Message: echo}}, hide(ln))
@@ -39,9 +35,7 @@ func TestShortWritesLoseNothing(t *testing.T) {
 		t.Cleanup(func() { relay.Close() })
 		var clients sync.WaitGroup
 		for n := range 4 {
-			nc, err := net.Dial("tcp", relay.Addr())
-			check.Must(t, err)
-			p := newPeer(t, nc)
+			p := dialTCP(t, relay.Addr())
 			p.send(request("/"))
 			p.response()
 			relay.Link(n).ToClient.Stall()
@@ -51,7 +45,7 @@ func TestShortWritesLoseNothing(t *testing.T) {
 				}
 			})
 			clients.Go(func() {
-				defer nc.Close()
+				defer p.nc.Close()
 				for i := range messages {
 					p.want(fmt.Sprintf("text %d bytes", 100_000+i))
 				}

@@ -159,41 +159,36 @@ func TestShutdownInAHandler(t *testing.T) {
 // The application closes the listener before Shutdown: Serve returns the error,
 // connections stay open, and Shutdown works.
 func TestClosedListenerEndsServe(t *testing.T) {
-	for name, hide := range map[string]func(net.Listener) net.Listener{
-		"goroutines": func(ln net.Listener) net.Listener { return plainListener{ln} },
-		"system's":   func(ln net.Listener) net.Listener { return ln },
-	} {
-		t.Run(name, func(t *testing.T) {
-			s := &server.Server{Handler: server.Handler{Message: echo}}
-			var peers []*peer
-			for range 3 {
-				ln := listenTCP(t)
-				served := begin(func() error { return s.Serve(hide(ln)) })
-				p := dialTCP(t, ln.Addr().String())
-				p.send(request("/"))
-				p.response()
-				ln.Close()
-				if err := result(t, served); !errors.Is(err, net.ErrClosed) {
-					t.Errorf("Serve returned %v", err)
-				}
-				if _, err := net.Dial("tcp", ln.Addr().String()); err == nil {
-					t.Error("the listener is still open")
-				}
-				peers = append(peers, p)
+	each(t, hiding, func(t *testing.T, hide func(net.Listener) net.Listener) {
+		s := &server.Server{Handler: server.Handler{Message: echo}}
+		var peers []*peer
+		for range 3 {
+			ln := listenTCP(t)
+			served := begin(func() error { return s.Serve(hide(ln)) })
+			p := dialTCP(t, ln.Addr().String())
+			p.send(request("/"))
+			p.response()
+			ln.Close()
+			if err := result(t, served); !errors.Is(err, net.ErrClosed) {
+				t.Errorf("Serve returned %v", err)
 			}
-			down := make(chan error, 1)
-			for i, p := range peers {
-				p.echo("Hello")
-				if i == len(peers)-1 {
-					go func() { down <- s.Shutdown(t.Context()) }()
-				}
+			if _, err := net.Dial("tcp", ln.Addr().String()); err == nil {
+				t.Error("the listener is still open")
 			}
-			for _, p := range peers {
-				p.wantClose(`close 1001 ""`, closing(1001, ""))
+			peers = append(peers, p)
+		}
+		down := make(chan error, 1)
+		for i, p := range peers {
+			p.echo("Hello")
+			if i == len(peers)-1 {
+				go func() { down <- s.Shutdown(t.Context()) }()
 			}
-			check.OK(t, result(t, down))
-		})
-	}
+		}
+		for _, p := range peers {
+			p.wantClose(`close 1001 ""`, closing(1001, ""))
+		}
+		check.OK(t, result(t, down))
+	})
 }
 
 // The server and the client see the same addresses of a connection, for
@@ -269,9 +264,7 @@ func TestSlowReaderDoesNotExtendTheEnd(t *testing.T) {
 	const much = 900 << 10
 	each(t, withServeTLS(loops), func(t *testing.T, start starter) {
 		t.Parallel()
-		rec := newRecorder(t)
-		h := rec.handler()
-		s := start(t, &server.Server{Handler: h, MaxConns: 1, MaxBacklog: 8 * much}) // so that reading is not paused
+		s, rec := recorded(t, start, &server.Server{MaxConns: 1, MaxBacklog: 8 * much}) // so that reading is not paused
 		p := s.open(t)
 		check.Must(t, rec.conn().Send(wire.Binary, make([]byte, much)))
 		p.send(closing(1000, ""))
@@ -292,14 +285,9 @@ func TestSlowReaderDoesNotExtendTheEnd(t *testing.T) {
 			}
 		})
 		eventually(t, "the connection ended", func() bool {
-			nc, err := s.dialer()
-			check.Must(t, err)
-			other := newPeer(t, nc)
-			defer nc.Close()
-			if other.trySend(request("/")) != nil {
-				return false
-			}
-			return other.more() == nil
+			other := s.dial(t)
+			defer other.nc.Close()
+			return other.trySend(request("/")) == nil && other.more() == nil
 		})
 		free.Store(true)
 		if n := result(t, got); n >= much {

@@ -378,7 +378,7 @@ func nothingLeft(t *testing.T, goroutines, files int) {
 }
 
 // A conversation has the same result for bytes that arrive as a whole, one by
-// one or late.
+// one or late (T-G11).
 func TestConversationUnderFaultsThatLoseNothing(t *testing.T) {
 	t.Parallel()
 	faults := map[string]wstest.Faults{

@@ -3,6 +3,7 @@ package server_test
 import (
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"strings"
 	"sync"
@@ -42,51 +43,29 @@ func (c undated) SetDeadline(time.Time) error      { return c.err }
 func (c undated) SetReadDeadline(time.Time) error  { return c.err }
 func (c undated) SetWriteDeadline(time.Time) error { return c.err }
 
-// eachUndated runs test in a bubble with servers whose connections have no
-// deadlines.
-func eachUndated(t *testing.T, test func(t *testing.T, serve func(s *server.Server) *running)) {
-	for name, err := range map[string]error{"fail": errors.New("not supported"), "have no effect": nil} {
-		check.Bubble(t, name, func(t *testing.T) {
-			test(t, func(s *server.Server) *running {
-				ln := newPipeListener()
-				r := serve(t, s, changedListener{ln, func(nc net.Conn) net.Conn { return undated{nc, err} }})
-				r.dialer = ln.dial
-				return r
-			})
-		})
-	}
+// wrapped serves s in a bubble with connections that change returns.
+func wrapped(t *testing.T, s *server.Server, change func(net.Conn) net.Conn) *running {
+	ln := newPipeListener()
+	r := serve(t, s, changedListener{ln, change})
+	r.dialer = ln.dial
+	return r
 }
 
 // Timeouts work without deadlines: they close the connection.
 func TestTimeLimitsNeedNoDeadlines(t *testing.T) {
-	tests := map[string]struct {
-		within time.Duration
-		client func(p *peer)
-		option string
+	for name, tt := range map[string]struct {
+		within     time.Duration
+		open       bool
+		send, want string
 	}{
-		"HandshakeTimeout": {2 * time.Second, func(p *peer) {}, "HandshakeTimeout"},
-		"WriteTimeout": {8 * time.Second, func(p *peer) {
-			p.send(request("/"))
-			p.response()
-			p.send(text("send"))
-		}, "WriteTimeout"},
-		"CloseTimeout": {4 * time.Second, func(p *peer) {
-			p.send(request("/"))
-			p.response()
-			p.send(text("close"))
-			p.want(`close 1000 ""`)
-		}, "CloseTimeout"},
-		"the time for the end": {1 * time.Second, func(p *peer) {
-			p.send(request("/"))
-			p.response()
-			p.send(closing(1000, ""))
-			p.want(`close 1000 ""`)
-		}, ""},
-	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			eachUndated(t, func(t *testing.T, serve func(s *server.Server) *running) {
-				s := serve(&server.Server{
+		"HandshakeTimeout":     {within: 2 * time.Second},
+		"WriteTimeout":         {8 * time.Second, true, text("send"), ""},
+		"CloseTimeout":         {4 * time.Second, true, text("close"), `close 1000 ""`},
+		"the time for the end": {1 * time.Second, true, closing(1000, ""), `close 1000 ""`},
+	} {
+		for what, err := range map[string]error{"fail": errors.New("not supported"), "have no effect": nil} {
+			check.Bubble(t, name+"/"+what, func(t *testing.T) {
+				s := wrapped(t, &server.Server{
 					HandshakeTimeout: 2 * time.Second, WriteTimeout: 8 * time.Second, CloseTimeout: 4 * time.Second, PingInterval: -1,
 					Handler: server.Handler{Message: func(c *server.Conn, _ wire.Opcode, p []byte) {
 						if string(p) == "send" {
@@ -95,10 +74,17 @@ func TestTimeLimitsNeedNoDeadlines(t *testing.T) {
 							c.Close(1000, "")
 						}
 					}},
-				})
+				}, func(nc net.Conn) net.Conn { return undated{nc, err} })
 				p := s.dial(t)
 				start := time.Now()
-				tt.client(p)
+				if tt.open {
+					p.send(request("/"))
+					p.wantStatus(101)
+					p.send(tt.send)
+				}
+				if tt.want != "" {
+					p.want(tt.want)
+				}
 				synctest.Wait()
 				for s.Stats().Open+s.Stats().Opening > 0 && time.Since(start) < time.Minute {
 					time.Sleep(10 * time.Millisecond)
@@ -108,7 +94,7 @@ func TestTimeLimitsNeedNoDeadlines(t *testing.T) {
 				}
 				p.nc.Close()
 			})
-		})
+		}
 	}
 }
 
@@ -118,21 +104,14 @@ func TestTimeLimitsNeedNoDeadlines(t *testing.T) {
 // PongTimeout does not end it either, although no Pong arrives
 // (python-websockets/websockets#1005).
 func TestSlowReaderThatMakesProgressIsNotCut(t *testing.T) {
-	for name, form := range map[string]func(net.Conn) net.Conn{
+	eachBubble(t, map[string]func(net.Conn) net.Conn{
 		"pipe":        func(nc net.Conn) net.Conn { return nc },
 		"wrapped":     func(nc net.Conn) net.Conn { return struct{ net.Conn }{nc} },
 		"no deadline": func(nc net.Conn) net.Conn { return undated{nc, nil} },
 		"fragile":     func(nc net.Conn) net.Conn { return &fragile{Conn: nc} },
-	} {
-		check.Bubble(t, name, func(t *testing.T) {
-			slowReaderIsNotCut(t, func(s *server.Server) *running {
-				ln := newPipeListener()
-				r := serve(t, s, changedListener{ln, form})
-				r.dialer = ln.dial
-				return r
-			})
-		})
-	}
+	}, func(t *testing.T, form func(net.Conn) net.Conn) {
+		slowReaderIsNotCut(t, func(s *server.Server) *running { return wrapped(t, s, form) })
+	})
 }
 
 // slowReaderIsNotCut reads a large message slowly. It needs a bubble.
@@ -164,32 +143,28 @@ func slowReaderIsNotCut(t *testing.T, start func(s *server.Server) *running) {
 // third of the buffer is free.
 func TestProgressInALargeSocketBuffer(t *testing.T) {
 	t.Parallel()
-	const limit = time.Second
-	for name, hide := range map[string]func(net.Listener) net.Listener{
-		"goroutines": func(ln net.Listener) net.Listener { return plainListener{ln} },
-		"system's":   func(ln net.Listener) net.Listener { return ln },
-		"wrapped": func(ln net.Listener) net.Listener {
-			return changedListener{ln, func(nc net.Conn) net.Conn { return layered{nc} }}
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			ln, err := net.Listen("tcp", "127.0.0.1:0") // with buffers that grow
-			check.Must(t, err)
-			start := func(t *testing.T, s *server.Server) *running { return serve(t, s, hide(ln)) }
-			c, p, _ := opened(t, start, &server.Server{WriteTimeout: limit, MaxBacklog: -1})
-			for c.Buffered() < 4<<20 {
-				check.Must(t, c.Send(wire.Binary, make([]byte, 64<<10)))
-			}
-			buf := make([]byte, 16<<10)
-			for began := time.Now(); time.Since(began) < 2*limit; time.Sleep(limit / 10) {
-				check.Must(t, check.Err(p.nc.Read(buf)))
-				if err := c.Err(); err != nil {
-					t.Fatalf("after %v: %v", time.Since(began), err)
-				}
-			}
-		})
+	const limit = 2 * time.Second
+	hides := maps.Clone(hiding)
+	hides["wrapped"] = func(ln net.Listener) net.Listener {
+		return changedListener{ln, func(nc net.Conn) net.Conn { return layered{nc} }}
 	}
+	each(t, hides, func(t *testing.T, hide func(net.Listener) net.Listener) {
+		t.Parallel()
+		ln, err := net.Listen("tcp", "127.0.0.1:0") // with buffers that grow
+		check.Must(t, err)
+		start := func(t *testing.T, s *server.Server) *running { return serve(t, s, hide(ln)) }
+		c, p, _ := opened(t, start, &server.Server{WriteTimeout: limit, MaxBacklog: -1})
+		for c.Buffered() < 4<<20 {
+			check.Must(t, c.Send(wire.Binary, make([]byte, 64<<10)))
+		}
+		buf := make([]byte, 16<<10)
+		for began := time.Now(); time.Since(began) < 2*limit; time.Sleep(limit / 10) {
+			check.Must(t, check.Err(p.nc.Read(buf)))
+			if err := c.Err(); err != nil {
+				t.Fatalf("after %v: %v", time.Since(began), err)
+			}
+		}
+	})
 }
 
 // layered is a net.Conn that reveals the one below, as TLS does.
@@ -219,21 +194,15 @@ func (c *fragile) Write(p []byte) (int, error) {
 // connection, and is reported once.
 func TestConnWhoseMethodsDoNotReturn(t *testing.T) {
 	for name, how := range failings {
-		for method, fails := range map[string]*failingConn{
-			"Read":  {read: how.fail},
-			"Write": {write: how.fail},
-			"Close": {close: how.fail},
-		} {
+		for method, fails := range map[string]*failingConn{"Read": {read: how.fail}, "Write": {write: how.fail}, "Close": {close: how.fail}} {
 			check.Bubble(t, name+"/"+method, func(t *testing.T) {
 				rec := newRecorder(t)
 				h := rec.handler()
 				h.Message = echo
-				ln := newPipeListener()
-				s := serve(t, &server.Server{Handler: h, PingInterval: -1}, changedListener{ln, func(nc net.Conn) net.Conn {
+				s := wrapped(t, &server.Server{Handler: h, PingInterval: -1}, func(nc net.Conn) net.Conn {
 					fails.Conn = nc
 					return fails
-				}})
-				s.dialer = ln.dial
+				})
 				p := s.open(t)
 				fails.armed.Store(true)
 				p.send(text("Hello"))
@@ -248,8 +217,7 @@ func TestConnWhoseMethodsDoNotReturn(t *testing.T) {
 					rec.want("open", "lost", `close 1006 ""`)
 				case "Close":
 					p.want(`text "Hello"`)
-					p.send(closing(1000, ""))
-					p.want(`close 1000 ""`)
+					p.close(1000)
 					rec.want("open", `close 1000 ""`)
 					p.nc.Close()
 				}

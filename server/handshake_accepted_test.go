@@ -119,45 +119,29 @@ func TestAuthorizeMayAddToTheAnswer(t *testing.T) {
 func TestRequestAndFramesMayArriveInAnyPieces(t *testing.T) {
 	t.Parallel()
 	all := request("/", "Origin: http://server.example") + text("Hello") + text("again") + closing(1000, "bye")
-	answer := func(p *peer) {
+	answered := func(p *peer, pieces ...string) {
 		p.t.Helper()
+		p.meanwhile(func(p *peer) {
+			for _, piece := range pieces {
+				p.trySend(piece)
+			}
+		})
 		p.wantStatus(101)
 		p.want(`text "Hello"`, `text "again"`, `close 1000 ""`)
 		p.wantEnd()
+		p.nc.Close()
 	}
-	eachLoop(t, func(t *testing.T, start starter) {
-		s := start(t, &server.Server{Handler: server.Handler{Message: echo}})
-		t.Run("at once", func(t *testing.T) {
-			p := s.ask(t, all)
-			answer(p)
-		})
-		t.Run("byte by byte", func(t *testing.T) {
-			p := s.dial(t)
-			for i := range len(all) {
-				p.send(all[i : i+1])
-			}
-			answer(p)
-		})
-		t.Run("in two", func(t *testing.T) {
-			for i := 1; i < len(all); i++ {
-				p := s.ask(t, all[:i])
-				p.send(all[i:])
-				answer(p)
-				p.nc.Close()
-			}
-		})
-	})
-	check.Bubble(t, "in two reads", func(t *testing.T) {
-		s := serve(t, &server.Server{Handler: server.Handler{Message: echo}}, newPipeListener())
-		for i := 1; i < len(all); i++ {
-			p := s.dial(t)
-			go func() {
-				p.trySend(all[:i])
-				p.trySend(all[i:])
-			}()
-			answer(p)
+	pieces := func(t *testing.T, s *running) {
+		answered(s.dial(t), strings.Split(all, "")...)
+		for i := range len(all) {
+			answered(s.dial(t), all[:i], all[i:])
 		}
-	})
+	}
+	test := func(t *testing.T, start starter) {
+		pieces(t, start(t, &server.Server{Handler: server.Handler{Message: echo}}))
+	}
+	eachLoop(t, test)
+	check.Bubble(t, "each piece is read alone", func(t *testing.T) { test(t, served) })
 }
 
 // After the first handshake all bytes are frames. A second handshake is an

@@ -107,16 +107,6 @@ func checkRefused(t *testing.T, p *peer, status int, fields ...string) {
 	}
 }
 
-// The first bytes of a ClientHello on a plain port are answered at once, with
-// the connection still open for writing.
-func TestTLSOnAPlainPortIsRefusedAtItsFirstBytes(t *testing.T) {
-	eachLoop(t, func(t *testing.T, start starter) {
-		p := start(t, &server.Server{}).dial(t)
-		p.send("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03") // the start of a ClientHello
-		checkRefused(t, p, 400)
-	})
-}
-
 // A server without a handler for a path refuses it (6455-4.2.2-e). Paths are
 // compared as sent. The handler may send at once (6455-4.2.2-l).
 func TestPathsHaveTheirHandlers(t *testing.T) {

@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"io"
 	"slices"
 	"sync"
 	"testing"
@@ -20,33 +21,22 @@ const (
 // IdleTimeout closes a client without messages: Pings, Pongs and unfinished
 // frames do not count as traffic (T-C19).
 func TestIdleClientIsClosed(t *testing.T) {
-	each := func(every time.Duration, next string) func(p *peer) {
-		return func(p *peer) {
-			for p.trySend(next) == nil {
-				time.Sleep(every)
-			}
-		}
-	}
-	clients := map[string]func(p *peer){
-		"silent":                       func(*peer) {},
-		"one that pings":               each(time.Second, frame(wire.Pong, "I am here")),
-		"one that pings in two halves": each(time.Second, frame(wire.Pong, "I am here")[8:]+frame(wire.Pong, "I am here")[:8]),
-		"one that begins":              each(time.Second, fragment(wire.Continuation, "", false)),
-	}
-	first := map[string]string{
-		"one that pings in two halves": frame(wire.Pong, "I am here")[:8],
-		"one that begins":              fragment(wire.Text, "", false),
-	}
-	for name, client := range clients {
+	pong := frame(wire.Pong, "I am here")
+	for name, tt := range map[string]struct{ first, eachSecond string }{
+		"silent":                       {},
+		"one that pings":               {"", pong},
+		"one that pings in two halves": {pong[:8], pong[8:] + pong[:8]},
+		"one that begins":              {fragment(wire.Text, "", false), fragment(wire.Continuation, "", false)},
+	} {
 		check.Bubble(t, name, func(t *testing.T) {
 			s, rec := recorded(t, served, &server.Server{IdleTimeout: 8 * time.Second, PingInterval: -1, AssemblyTimeout: -1})
 			p := s.open(t)
 			c := rec.conn()
-			ended := make(chan struct{})
 			p.meanwhile(func(p *peer) {
-				p.send(first[name])
-				client(p)
-				close(ended)
+				p.send(tt.first)
+				for tt.eachSecond != "" && p.trySend(tt.eachSecond) == nil {
+					time.Sleep(time.Second)
+				}
 			})
 			timed(t, "closed", 8*time.Second, func() { p.want(idleClose) })
 			synctest.Wait()
@@ -55,7 +45,6 @@ func TestIdleClientIsClosed(t *testing.T) {
 				t.Errorf("%+v", st.Timeouts)
 			}
 			c.CloseNow()
-			<-ended
 			rec.want("open", `close 1006 ""`)
 		})
 	}
@@ -80,9 +69,7 @@ func TestIdleClientIsClosedOverSockets(t *testing.T) {
 // too.
 func TestConnectionWithTrafficIsNotIdle(t *testing.T) {
 	const pause, times = 5 * time.Second, 20
-	toOne := func(c *server.Conn) func(func(*server.Conn) bool) {
-		return func(yield func(*server.Conn) bool) { yield(c) }
-	}
+	var w *server.MessageWriter
 	tests := map[string]func(p *peer, c *server.Conn, i int){
 		"received": func(p *peer, _ *server.Conn, _ int) { p.send(text("Hello")) },
 		"received in fragments": func(p *peer, _ *server.Conn, i int) {
@@ -96,7 +83,16 @@ func TestConnectionWithTrafficIsNotIdle(t *testing.T) {
 		"sent in fragments": func(_ *peer, c *server.Conn, _ int) {
 			c.SendFragment(wire.Text, []byte("Hello"), false)
 		},
-		"broadcast": func(_ *peer, c *server.Conn, _ int) { server.Broadcast(toOne(c), wire.Text, []byte("Hello")) },
+		"written": func(_ *peer, c *server.Conn, i int) {
+			if i == 0 {
+				var err error
+				w, err = c.NextWriter(wire.Text)
+				check.Must(t, err)
+			}
+			io.WriteString(w, "Hello")
+			check.OK(t, w.Flush())
+		},
+		"broadcast": func(_ *peer, c *server.Conn, _ int) { server.Broadcast(only(c), wire.Text, []byte("Hello")) },
 	}
 	eachBubble(t, tests, func(t *testing.T, move func(p *peer, c *server.Conn, i int)) {
 		s, rec := recorded(t, served, &server.Server{IdleTimeout: 8 * time.Second, PingInterval: -1, AssemblyTimeout: -1})
@@ -141,18 +137,15 @@ func TestConnectionWithTrafficIsNotIdle(t *testing.T) {
 func TestConnectionWithUnreadOutputIsNotIdle(t *testing.T) {
 	t.Parallel()
 	eachLoop(t, func(t *testing.T, start starter) {
-		rec := newRecorder(t)
-		h := rec.handler()
 		const size = 16 << 20 // more than the kernel buffers
-		var first sync.Once
-		opened := h.Open
-		h.Open = func(c *server.Conn) {
-			opened(c)
-			first.Do(func() { c.Send(wire.Binary, make([]byte, size)) })
-		}
-		s := start(t, &server.Server{Handler: h, IdleTimeout: 40 * time.Millisecond, WriteTimeout: -1})
-		p := s.open(t)
-		c := rec.conn()
+		conns := make(chan *server.Conn, 1)
+		handlers := map[string]*server.Handler{"/": {}, "/much": {Open: func(c *server.Conn) {
+			c.Send(wire.Binary, make([]byte, size))
+			conns <- c
+		}}}
+		s := start(t, &server.Server{Handlers: handlers, IdleTimeout: 40 * time.Millisecond, WriteTimeout: -1})
+		p := s.openAs(t, "/much")
+		c := result(t, conns)
 		for range 3 { // so that time passes
 			other := s.open(t)
 			other.want(idleClose)
@@ -218,8 +211,7 @@ func TestLifetimeOfConnections(t *testing.T) {
 // run, and messages that the client sends before its Close are delivered.
 func TestLifetimeEndsInAClosingHandshake(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
-		s, rec := recorded(t, start, &server.Server{MaxLifetime: 40 * time.Millisecond})
-		p := s.open(t)
+		_, p, rec := opened(t, start, &server.Server{MaxLifetime: 40 * time.Millisecond})
 		p.want(oldClose)
 		p.send(text("last words"), closing(1001, ""))
 		p.wantEnd()

@@ -10,7 +10,7 @@ import (
 
 func TestMain(m *testing.M) {
 	// Parallel subtests mostly wait for timeouts, not for a processor.
-	flag.Lookup("test.parallel").Value.Set("16")
+	flag.Lookup("test.parallel").Value.Set("8")
 	flag.Parse() // a value on the command line counts
 	// With the first socket the runtime opens descriptors that stay open. Tests
 	// count descriptors.

@@ -1,14 +1,11 @@
 package server_test
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 
 	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
@@ -49,13 +46,21 @@ func TestMessagesAreSentInOneFrame(t *testing.T) {
 	long := strings.Repeat("ä", 50_000)
 	binary := strings.Repeat("\x00\xff", 100_000)
 	eachLoop(t, func(t *testing.T, start starter) {
-		c, p, _ := opened(t, start, &server.Server{})
+		c, client, _ := opened(t, start, &server.Server{})
+		p := []byte("Hello")
 		for _, tt := range []struct {
 			send func() error
 			want wire.Opcode
 			body string
 		}{
-			{func() error { return c.Send(wire.Text, []byte("Hello")) }, wire.Text, "Hello"},
+			{func() error {
+				err := c.Send(wire.Text, p)
+				if string(p) != "Hello" {
+					t.Errorf("Send has made %q of the payload", p)
+				}
+				clear(p) // it is not kept
+				return err
+			}, wire.Text, "Hello"},
 			{func() error { return c.Send(wire.Binary, []byte("\x00\xff")) }, wire.Binary, "\x00\xff"},
 			{func() error { return c.Send(wire.Binary, []byte(binary)) }, wire.Binary, binary},
 			{func() error { return c.Send(wire.Text, nil) }, wire.Text, ""},
@@ -68,7 +73,7 @@ func TestMessagesAreSentInOneFrame(t *testing.T) {
 			{func() error { return c.SendPing(make([]byte, 125)) }, wire.Ping, string(make([]byte, 125))},
 		} {
 			check.Must(t, tt.send())
-			f, err := p.next()
+			f, err := client.next()
 			if err != nil || f.Opcode != tt.want || !f.Fin || f.RSV != 0 || string(f.Payload) != tt.body {
 				t.Fatalf("received %s, %v", show(f), err)
 			}
@@ -266,52 +271,6 @@ func TestFragmentsFromGoroutinesAtOnceAreWholeFrames(t *testing.T) {
 			p.want("continuation 1000 bytes +")
 		}
 		p.want(`continuation ""`)
-	})
-}
-
-// Send does not change the payload, and does not keep it.
-func TestSendNeitherChangesNorKeepsThePayload(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		rec := newRecorder(t)
-		p, _ := run(t, &server.Server{Handler: rec.handler()}, server.Handshake{})
-		c := rec.conn()
-		b := []byte("Hello")
-		sent := make(chan error)
-		go func() { sent <- c.Send(wire.Text, b) }()
-		p.want(`text "Hello"`)
-		if err := <-sent; err != nil || string(b) != "Hello" {
-			t.Errorf("%v, %q", err, b)
-		}
-	})
-}
-
-// A client may answer a message while it receives it, and read no more until
-// its answer is read: a sender does not stop the server from reading.
-func TestClientThatAnswersWhileItReceives(t *testing.T) {
-	t.Parallel()
-	eachLoop(t, func(t *testing.T, start starter) {
-		const size = 15 << 20
-		sent, came := make(chan error, 1), make(chan int, 1)
-		r := start(t, &server.Server{WriteTimeout: patience, Handler: server.Handler{Serve: func(c *server.Conn) {
-			go func() { sent <- c.Send(wire.Binary, make([]byte, size)) }()
-			m, _ := c.Receive(t.Context())
-			came <- len(m.Payload)
-		}}})
-		p := r.open(t)
-		in := io.MultiReader(bytes.NewReader(p.in), p.nc)
-		header := make([]byte, 10)
-		check.Must(t, check.Err(io.ReadFull(in, header)))
-		h, _, err := wire.ParseHeader(header)
-		if err != nil || h.Length != size {
-			t.Fatalf("%+v, %v", h, err)
-		}
-		h.Masked = true // with the zero key
-		p.send(string(wire.AppendHeader(nil, h)))
-		check.Must(t, check.Err(io.CopyBuffer(struct{ io.Writer }{p.nc}, io.LimitReader(in, size), make([]byte, 256<<10))))
-		check.OK(t, <-sent)
-		if n := <-came; n != size {
-			t.Errorf("received %d bytes, want %d", n, size)
-		}
 	})
 }
 

@@ -344,27 +344,24 @@ func TestShutdownIsSpreadOverTime(t *testing.T) {
 
 // ShutdownSpread ends early with the context, and with the last client.
 func TestShutdownThatIsSpreadIsCutShort(t *testing.T) {
-	check.Bubble(t, "context ends", func(t *testing.T) {
-		s, rec := recorded(t, served, &server.Server{ShutdownSpread: time.Hour, PingInterval: -1})
-		for range 2 {
-			s.open(t).meanwhile(func(p *peer) { p.rest() })
-			rec.conn()
-		}
-		ctx, cancel := context.WithCancel(t.Context())
-		time.AfterFunc(time.Minute, cancel)
-		timed(t, "Shutdown returned", time.Minute, func() {
-			same(t, s.Shutdown(ctx), context.Canceled, "Shutdown")
+	for name, leave := range map[string]bool{"context ends": false, "clients leave": true} {
+		check.Bubble(t, name, func(t *testing.T) {
+			s := served(t, &server.Server{ShutdownSpread: time.Hour, PingInterval: -1})
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			var want error
+			for range 10 {
+				p := s.open(t)
+				if p.meanwhile(func(p *peer) { p.rest() }); leave {
+					time.AfterFunc(time.Minute, func() { p.nc.Close() })
+				}
+			}
+			if !leave {
+				time.AfterFunc(time.Minute, cancel)
+				want = context.Canceled
+			}
+			synctest.Wait() // until all are open
+			timed(t, "Shutdown returned", time.Minute, func() { same(t, s.Shutdown(ctx), want, "Shutdown") })
 		})
-	})
-	check.Bubble(t, "clients leave", func(t *testing.T) {
-		s, rec := recorded(t, served, &server.Server{ShutdownSpread: time.Hour, PingInterval: -1})
-		for range 10 {
-			p := s.open(t)
-			rec.conn()
-			time.AfterFunc(time.Minute, func() { p.nc.Close() })
-		}
-		timed(t, "Shutdown returned", time.Minute, func() {
-			check.OK(t, s.Shutdown(t.Context()))
-		})
-	})
+	}
 }

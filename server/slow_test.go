@@ -58,7 +58,7 @@ var sendings = map[string]func(c *server.Conn, p []byte) error{
 	},
 	"SendFragment": func(c *server.Conn, p []byte) error { return c.SendFragment(wire.Binary, p, true) },
 	"Broadcast": func(c *server.Conn, p []byte) error {
-		return server.Broadcast(func(yield func(*server.Conn) bool) { yield(c) }, wire.Binary, p)
+		return server.Broadcast(only(c), wire.Binary, p)
 	},
 }
 

@@ -43,11 +43,17 @@ func wantStats(t *testing.T, got, want server.Stats) {
 	}
 }
 
-// goodbye makes the closing handshake, from the client's side.
-func (p *peer) goodbye(code wire.StatusCode) {
+// close makes the closing handshake, from the client's side.
+func (p *peer) close(code wire.StatusCode) {
 	p.t.Helper()
 	p.send(closing(code, ""))
 	p.want(fmt.Sprintf("close %d %q", code, ""))
+}
+
+// goodbye is close, and then the end of the transport.
+func (p *peer) goodbye(code wire.StatusCode) {
+	p.t.Helper()
+	p.close(code)
 	p.nc.Close()
 }
 
@@ -134,7 +140,7 @@ func TestStatsOfTraffic(t *testing.T) {
 			one(server.Traffic{Messages: 1, Bytes: 5}, server.Traffic{Messages: 1, Bytes: 5})},
 		{"a broadcast from within and one from without",
 			&server.Server{Handler: server.Handler{Message: func(c *server.Conn, op wire.Opcode, p []byte) {
-				server.Broadcast(func(yield func(*server.Conn) bool) { yield(c) }, op, p)
+				server.Broadcast(only(c), op, p)
 			}}},
 			func(t *testing.T, r *running) {
 				p := r.open(t)
@@ -251,19 +257,6 @@ func TestStatsOfEnds(t *testing.T) {
 	})
 }
 
-func TestStatsOfPongTimeout(t *testing.T) {
-	eachLoop(t, func(t *testing.T, start starter) {
-		r := start(t, &server.Server{PingInterval: 40 * time.Millisecond, PongTimeout: 40 * time.Millisecond})
-		p := r.open(t)
-		p.wantHeartbeat()
-		p.wantEnd()
-		p.nc.Close()
-		got := r.atRest(t)
-		want := server.Stats{Accepted: 1, Ended: server.Ended{Lost: 1}, Sent: server.Traffic{Pings: 1}, Timeouts: server.Timeouts{Pong: 1}, HandOffs: got.HandOffs}
-		wantStats(t, got, want)
-	})
-}
-
 // A panic fails the connection if it is still open.
 func TestStatsOfPanics(t *testing.T) {
 	failed := server.Stats{Accepted: 1, Ended: server.Ended{Failed: 1}, Panics: 1, Sent: server.Traffic{Closes: server.CloseCodes{InternalError: 1}}}
@@ -293,46 +286,24 @@ func TestStatsOfPanics(t *testing.T) {
 	})
 }
 
-// Backlog contains the bytes buffered for a client until they are sent or the
-// client is aborted.
+// Backlog contains the bytes buffered for a client until they are sent.
 func TestStatsOfBacklog(t *testing.T) {
 	t.Parallel()
 	const size = 16 << 20 // more than the kernel buffers
-	everything := func(r *running, n int) {
-		for range n {
-			r.Broadcast(wire.Binary, make([]byte, size))
+	eachLoop(t, func(t *testing.T, start starter) {
+		r, rec := recorded(t, start, &server.Server{MaxBacklog: -1})
+		p := r.open(t)
+		rec.conn()
+		r.Broadcast(wire.Binary, make([]byte, size))
+		if st := r.Stats(); st.Backlog <= 0 || st.Backlog > size+wire.MaxHeaderSize {
+			t.Errorf("%d bytes are buffered, want some of %d", st.Backlog, size)
 		}
-	}
-	t.Run("read late", func(t *testing.T) {
-		eachLoop(t, func(t *testing.T, start starter) {
-			r, rec := recorded(t, start, &server.Server{MaxBacklog: -1})
-			p := r.open(t)
-			rec.conn()
-			everything(r, 1)
-			if st := r.Stats(); st.Backlog <= 0 || st.Backlog > size+wire.MaxHeaderSize {
-				t.Errorf("%d bytes are buffered, want some of %d", st.Backlog, size)
-			}
-			p.want(fmt.Sprintf("binary %d bytes", size))
-			p.goodbye(1000)
-			st := r.atRest(t)
-			if st.Backlog != 0 || st.BacklogPeak == 0 || st.BacklogPeak > 2*(size+wire.MaxHeaderSize) || st.Cut != 0 {
-				t.Errorf("after Shutdown %d bytes are buffered, at most %d were, %d connections were aborted", st.Backlog, st.BacklogPeak, st.Cut)
-			}
-		})
-	})
-	t.Run("not read", func(t *testing.T) {
-		eachLoop(t, func(t *testing.T, start starter) {
-			r, rec := recorded(t, start, &server.Server{MaxBacklog: 1000})
-			p := r.open(t)
-			rec.conn()
-			everything(r, 4)
-			rec.want("open", "lost", `close 1006 ""`)
-			p.nc.Close()
-			st := r.atRest(t)
-			if st.Backlog != 0 || st.BacklogPeak == 0 || st.Cut != 1 || st.Ended.Lost != 1 || st.Timeouts != (server.Timeouts{}) {
-				t.Errorf("%+v", st)
-			}
-		})
+		p.want(fmt.Sprintf("binary %d bytes", size))
+		p.goodbye(1000)
+		st := r.atRest(t)
+		if st.Backlog != 0 || st.BacklogPeak == 0 || st.BacklogPeak > 2*(size+wire.MaxHeaderSize) || st.Cut != 0 {
+			t.Errorf("after Shutdown %d bytes are buffered, at most %d were, %d connections were aborted", st.Backlog, st.BacklogPeak, st.Cut)
+		}
 	})
 }
 

@@ -70,22 +70,6 @@ func TestSlowOpeningHandshakeIsCut(t *testing.T) {
 	}
 }
 
-// The timeouts of the handshake end with it: an open connection without other
-// timeouts may be idle forever (6455-4.2.2-n).
-func TestOpenConnectionOutlivesTheTimeoutsOfItsHandshake(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := served(t, &server.Server{
-			Handler:          server.Handler{Message: echo},
-			HandshakeTimeout: time.Second, WriteTimeout: time.Second, CloseTimeout: time.Second, PingInterval: -1,
-		})
-		p := s.open(t)
-		for range 3 {
-			time.Sleep(time.Hour)
-			p.echo("Hello")
-		}
-	})
-}
-
 // A negative timeout means no limit, and so does one longer than the clock can
 // count.
 func TestNegativeAndEndlessTimeoutsAreNone(t *testing.T) {
@@ -120,8 +104,7 @@ func TestNegativeAndEndlessTimeoutsAreNone(t *testing.T) {
 // T-C13).
 func TestSilentClientIsPingedAndThenCut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, rec := recorded(t, served, &server.Server{PingInterval: 8 * time.Second, PongTimeout: 4 * time.Second})
-		p := s.open(t)
+		_, p, rec := opened(t, served, &server.Server{PingInterval: 8 * time.Second, PongTimeout: 4 * time.Second})
 		timed(t, "pinged", 8*time.Second, p.wantHeartbeat)
 		timed(t, "cut", 4*time.Second, p.wantEnd)
 		rec.want("open", "lost", `close 1006 ""`)
@@ -131,26 +114,27 @@ func TestSilentClientIsPingedAndThenCut(t *testing.T) {
 
 // Every received byte counts as activity, not only a Pong (6455-5.5.3-d).
 func TestAnyByteKeepsAConnection(t *testing.T) {
-	check.Bubble(t, "a Pong for each Ping", func(t *testing.T) {
-		p := served(t, &server.Server{PingInterval: 8 * time.Second, PongTimeout: 4 * time.Second}).open(t)
-		for range 100 {
-			timed(t, "pinged", 8*time.Second, p.wantHeartbeat)
-			time.Sleep(2 * time.Second)
-			p.send(frame(wire.Pong, "of another Ping"))
-		}
-	})
-	check.Bubble(t, "a message for each Ping", func(t *testing.T) {
-		p := served(t, &server.Server{PingInterval: 8 * time.Second, PongTimeout: 4 * time.Second}).open(t)
-		for range 100 {
-			timed(t, "pinged", 8*time.Second, p.wantHeartbeat)
-			p.send(text("Hello"))
-		}
-	})
+	open := func(t *testing.T, h server.Handler) *peer {
+		return served(t, &server.Server{Handler: h, PingInterval: 8 * time.Second, PongTimeout: 4 * time.Second, AssemblyTimeout: -1}).open(t)
+	}
+	for name, tt := range map[string]struct {
+		after time.Duration
+		send  string
+	}{
+		"a Pong for each Ping": {2 * time.Second, frame(wire.Pong, "of another Ping")}, "a message for each Ping": {0, text("Hello")},
+	} {
+		check.Bubble(t, name, func(t *testing.T) {
+			p := open(t, server.Handler{})
+			for range 100 {
+				timed(t, "pinged", 8*time.Second, p.wantHeartbeat)
+				time.Sleep(tt.after)
+				p.send(tt.send)
+			}
+		})
+	}
 	check.Bubble(t, "byte by byte", func(t *testing.T) {
-		s := served(t, &server.Server{Handler: server.Handler{Message: echo}, PingInterval: 8 * time.Second, PongTimeout: 4 * time.Second, AssemblyTimeout: -1})
-		p := s.open(t)
-		message := strings.Repeat("a", 100)
-		for _, b := range []byte(text(message)) {
+		p := open(t, server.Handler{Message: echo})
+		for _, b := range []byte(text(strings.Repeat("a", 100))) {
 			time.Sleep(5 * time.Second)
 			p.send(string([]byte{b}))
 		}
@@ -189,11 +173,10 @@ func TestBusyHandlerIsNoSilence(t *testing.T) {
 }
 
 // Without a PongTimeout, a Ping only keeps proxies from closing the connection
-// (T-E13).
+// (T-E13). The timeouts of the handshake have ended with it.
 func TestPingsWithoutPongTimeoutCutNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := served(t, &server.Server{Handler: server.Handler{Message: echo}, PingInterval: 8 * time.Second, PongTimeout: -1})
-		p := s.open(t)
+		p := served(t, &server.Server{Handler: server.Handler{Message: echo}, PingInterval: 8 * time.Second, PongTimeout: -1}).open(t)
 		p.wantHeartbeat()
 		time.Sleep(time.Hour)
 		p.echo("Hello")
@@ -262,7 +245,7 @@ func TestCloseThatWaitsBehindAHandlerIsInTime(t *testing.T) {
 // 6455-6.1-d).
 func TestClientThatDoesNotReadIsCut(t *testing.T) {
 	broadcast := func(c *server.Conn) error {
-		return server.Broadcast(func(yield func(*server.Conn) bool) { yield(c) }, wire.Binary, make([]byte, 10_000))
+		return server.Broadcast(only(c), wire.Binary, make([]byte, 10_000))
 	}
 	sends := map[string]func(c *server.Conn) error{
 		"Send":         func(c *server.Conn) error { return c.Send(wire.Binary, make([]byte, 100_000)) },
@@ -305,34 +288,25 @@ func TestClientThatDoesNotReadIsCut(t *testing.T) {
 // answer of a connection has the shorter timeout of an end.
 func TestClientThatDoesNotReadAnswersIsCut(t *testing.T) {
 	const write, end = 8 * time.Second, 2 * time.Second
-	tests := map[string]struct {
+	for name, tt := range map[string]struct {
 		within time.Duration
-		client func(p *peer)
+		open   bool
+		send   string
 	}{
-		"101":     {write, func(p *peer) { p.send(request("/")) }},
-		"refusal": {end, func(p *peer) { p.send(strings.Replace(request("/"), "GET", "PUT", 1)) }},
-		"Pong": {write, func(p *peer) {
-			p.send(request("/"))
-			p.response()
-			p.send(frame(wire.Ping, ""))
-		}},
-		"Close": {end, func(p *peer) {
-			p.send(request("/"))
-			p.response()
-			p.send(closing(1000, ""))
-		}},
-		"Close that fails the connection": {end, func(p *peer) {
-			p.send(request("/"))
-			p.response()
-			p.send("\x83\x80")
-		}},
-	}
-	for name, tt := range tests {
+		"101":                             {write, false, request("/")},
+		"refusal":                         {end, false, strings.Replace(request("/"), "GET", "PUT", 1)},
+		"Pong":                            {write, true, frame(wire.Ping, "")},
+		"Close":                           {end, true, closing(1000, "")},
+		"Close that fails the connection": {end, true, "\x83\x80"},
+	} {
 		check.Bubble(t, name, func(t *testing.T) {
-			s := served(t, &server.Server{WriteTimeout: write, PingInterval: -1})
-			p := s.dial(t)
+			p := served(t, &server.Server{WriteTimeout: write, PingInterval: -1}).dial(t)
 			start := time.Now()
-			tt.client(p)
+			if tt.open {
+				p.send(request("/"))
+				p.response()
+			}
+			p.send(tt.send)
 			for p.trySend(frame(wire.Pong, "")) == nil { // the server reads until it aborts
 				time.Sleep(100 * time.Millisecond)
 			}

@@ -5,6 +5,8 @@ package server_test
 import (
 	"bufio"
 	"crypto/tls"
+	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -17,6 +19,7 @@ import (
 	"github.com/fibersock/fibersock/internal/test/testcert"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
+	"github.com/fibersock/fibersock/wstest"
 )
 
 // certificate returns a certificate for 127.0.0.1, and the configuration of a
@@ -158,17 +161,20 @@ func TestListenAndServeTLS(t *testing.T) {
 	}
 }
 
-// addTLS adds a starter for each form of TLS: by the server or by another
-// listener, with connections wrapped above TLS or below it.
+// tlsForms are the forms of TLS: by the server or by another listener, with
+// connections wrapped above TLS or below it.
+var tlsForms = map[string]tlsForm{
+	"TLS":            serveTLSItself,
+	"TLS on wrapped": func(s *server.Server, ln net.Listener) error { return s.ServeTLS(wrappingListener{ln}, "", "") },
+	"TLS of others":  func(s *server.Server, ln net.Listener) error { return s.Serve(tls.NewListener(ln, s.TLS)) },
+	"wrapped TLS": func(s *server.Server, ln net.Listener) error {
+		return s.Serve(wrappingListener{tls.NewListener(ln, s.TLS)})
+	},
+}
+
+// addTLS adds a starter for each form of TLS.
 func addTLS(starters map[string]starter) {
-	for name, form := range map[string]tlsForm{
-		"TLS":            serveTLSItself,
-		"TLS on wrapped": func(s *server.Server, ln net.Listener) error { return s.ServeTLS(wrappingListener{ln}, "", "") },
-		"TLS of others":  func(s *server.Server, ln net.Listener) error { return s.Serve(tls.NewListener(ln, s.TLS)) },
-		"wrapped TLS": func(s *server.Server, ln net.Listener) error {
-			return s.Serve(wrappingListener{tls.NewListener(ln, s.TLS)})
-		},
-	} {
+	for name, form := range tlsForms {
 		starters[name] = func(t *testing.T, s *server.Server) *running { return form.start(t, s, listenTCP(t)) }
 	}
 }
@@ -212,13 +218,7 @@ func TestFunctionOfTLSThatDoesNotReturn(t *testing.T) {
 			}
 			return &cert, nil
 		}}
-		for form, serveForm := range map[string]func(s *server.Server, ln net.Listener) error{
-			"ServeTLS":    func(s *server.Server, ln net.Listener) error { return s.ServeTLS(ln, "", "") },
-			"NewListener": func(s *server.Server, ln net.Listener) error { return s.Serve(tls.NewListener(ln, own)) },
-			"wrapped": func(s *server.Server, ln net.Listener) error {
-				return s.Serve(wrappingListener{tls.NewListener(ln, own)})
-			},
-		} {
+		for form, serveForm := range tlsForms {
 			t.Run(name+"/"+form, func(t *testing.T) {
 				s := &server.Server{Handler: server.Handler{Message: echo}, TLS: own}
 				r := serveBy(t, s, listenTCP(t), func(ln net.Listener) error { return serveForm(s, ln) })
@@ -317,15 +317,9 @@ func TestSlowReaderOverTLSThatMakesProgressIsNotCut(t *testing.T) {
 	t.Parallel()
 	cert, _ := certificate(t)
 	own := &tls.Config{Certificates: []tls.Certificate{cert}}
-	for name, serveForm := range map[string]func(s *server.Server, ln net.Listener) error{
-		"ServeTLS":            func(s *server.Server, ln net.Listener) error { return s.ServeTLS(ln, "", "") },
-		"ServeTLS on wrapped": func(s *server.Server, ln net.Listener) error { return s.ServeTLS(wrappingListener{ln}, "", "") },
-		"NewListener":         func(s *server.Server, ln net.Listener) error { return s.Serve(tls.NewListener(ln, own)) },
-		"wrapped": func(s *server.Server, ln net.Listener) error {
-			return s.Serve(wrappingListener{tls.NewListener(ln, own)})
-		},
-		"Adopt": func(s *server.Server, ln net.Listener) error { return adoptAll(s, tls.NewListener(ln, own)) },
-	} {
+	forms := maps.Clone(tlsForms)
+	forms["Adopt"] = func(s *server.Server, ln net.Listener) error { return adoptAll(s, tls.NewListener(ln, s.TLS)) }
+	for name, serveForm := range forms {
 		check.Bubble(t, name, func(t *testing.T) {
 			slowReaderIsNotCut(t, func(s *server.Server) *running {
 				s.TLS = own
@@ -363,4 +357,67 @@ func adoptAll(s *server.Server, ln net.Listener) error {
 			s.Adopt(nc, server.Handshake{Response: []byte(switching)})
 		}()
 	}
+}
+
+// overTLS is a world without sockets whose clients use TLS.
+func overTLS(cert tls.Certificate, cfg *tls.Config) worldOf {
+	return func(t *testing.T, s *server.Server, plan func(n int) wstest.Plan) world {
+		ln := wstest.Listen(plan)
+		return world{
+			s: serve(t, s, tls.NewListener(ln, &tls.Config{Certificates: []tls.Certificate{cert}})),
+			dial: func() net.Conn {
+				nc, err := ln.Dial()
+				check.Must(t, err)
+				return tls.Client(nc, cfg)
+			},
+			link:     ln.Link,
+			encoded:  true,
+			patience: time.Hour,
+		}
+	}
+}
+
+// A conversation over TLS with a fault in the handshake of TLS, between two
+// records or inside one ends like one without TLS (T-C14, T-D10, T-G10).
+func TestConversationOverTLSIsCut(t *testing.T) {
+	t.Parallel()
+	cert, cfg := certificate(t)
+	for name, script := range conversations {
+		for kind, cut := range cuts {
+			for _, where := range places {
+				check.Bubble(t, fmt.Sprintf("%s/%s/%s", name, kind, where.name), func(t *testing.T) {
+					cutEverywhere(t, overTLS(cert, cfg), new(server.Server), false, script, where, cut, 67)
+				})
+			}
+		}
+	}
+}
+
+// A conversation has the same result for all sizes of reads: single TLS
+// records, parts of record headers, pieces that span records.
+func TestConversationInPiecesOfTLSRecords(t *testing.T) {
+	t.Parallel()
+	cert, cfg := certificate(t)
+	splits := map[string]wstest.Split{
+		"whole records":      wstest.TLSRecords(),
+		"cut in the header":  wstest.TLSRecords(1, 4),
+		"cut behind it":      wstest.TLSRecords(5, 6),
+		"byte by byte":       wstest.Sizes(1),
+		"cut anywhere":       wstest.RandomSizes(100),
+		"a record and a bit": wstest.Sizes(23, 24, 25),
+	}
+	each(t, splits, func(t *testing.T, split wstest.Split) {
+		for _, script := range conversations {
+			told := &fates{t: t}
+			f := wstest.Faults{Split: split}
+			w := overTLS(cert, cfg)(t, &server.Server{Handler: told.handler(false)}, func(int) wstest.Plan {
+				return wstest.Plan{ToServer: f, ToClient: f, Seed: 1}
+			})
+			p := wstest.NewClient(w.dial())
+			check.OK(t, p.Play("open /?tls"+script))
+			p.Close()
+			check.OK(t, w.s.Shutdown(t.Context()))
+			told.check("tls", opens, true)
+		}
+	})
 }

@@ -24,7 +24,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/bench/internal/report"
-	"github.com/fibersock/fibersock/internal/test/messages"
+	"github.com/fibersock/fibersock/internal/test/traffic"
 )
 
 func main() {
@@ -65,15 +65,15 @@ type comparison struct {
 
 func comparisons() []comparison {
 	const many = 8000
-	ticks := streams{messages.Make(2000, messages.Tick), 1}
+	ticks := streams{traffic.Make(2000, traffic.Tick), 1}
 	kinds := []struct {
 		title string
 		streams
 	}{
 		{"ticks, JSON of 215 bytes", ticks},
-		{"API objects, JSON of 1 KiB", streams{messages.Make(1000, messages.Object), 1}},
-		{"chat, JSON of 200 bytes", streams{messages.Make(2000, messages.Chat), 1}},
-		{"protobuf, 217 bytes", streams{messages.Make(2000, messages.Protobuf), 1}},
+		{"API objects, JSON of 1 KiB", streams{traffic.Make(1000, traffic.Object), 1}},
+		{"chat, JSON of 200 bytes", streams{traffic.Make(2000, traffic.Chat), 1}},
+		{"protobuf, 217 bytes", streams{traffic.Make(2000, traffic.Protobuf), 1}},
 	}
 	var list []comparison
 	for _, k := range kinds {
@@ -104,10 +104,10 @@ func comparisons() []comparison {
 
 // objects returns messages of size bytes, made of API objects.
 func objects(size int) [][]byte {
-	return messages.Make(max(20, 1<<20/size), func(r *rand.Rand, i int) []byte {
+	return traffic.Make(max(20, 1<<20/size), func(r *rand.Rand, i int) []byte {
 		var p []byte
 		for len(p) < size {
-			p = append(p, messages.Object(r, i)...)
+			p = append(p, traffic.Object(r, i)...)
 		}
 		return p[:size]
 	})

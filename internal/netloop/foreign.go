@@ -152,6 +152,7 @@ func (c *foreignConn) await(end time.Time, over <-chan struct{}) (returned bool,
 		wait = max(end.Sub(progress), 1)
 	case c.progressed != nil:
 		wait = c.interval()
+		c.progressed() // from now on
 	}
 	var expired <-chan time.Time
 	if wait > 0 {

@@ -232,14 +232,15 @@ func (t *goroutineSocket) end(err error) {
 
 // exchanged waits until the output is written, if the peer has closed the
 // connection too and expects no more (RFC 6455, Section 5.5.1). It reports
-// whether the socket can then be closed at once, because no input is unread. A connection with TLS
-// lingers, so that its close_notify arrives.
+// whether the socket can then be closed at once, because no input is unread. A
+// connection with TLS lingers, so that its close_notify arrives although the
+// peer sends on.
 func (t *goroutineSocket) exchanged() bool {
 	if !t.bothClosed.Load() {
 		return false
 	}
-	socket, _ := t.pollable()
-	return socket != nil && t.async.awaitFinished() && nothingUnread(socket)
+	socket, secure := t.pollable()
+	return socket != nil && !secure && t.async.awaitFinished() && nothingUnread(socket)
 }
 
 // callClosed calls Conn.Closed.

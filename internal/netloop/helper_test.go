@@ -83,3 +83,11 @@ var certificate = sync.OnceValue(func() tls.Certificate {
 	}
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 })
+
+// took checks that it is exactly d since start, in a bubble.
+func took(t *testing.T, start time.Time, d time.Duration) {
+	if is := time.Since(start); is != d {
+		t.Helper()
+		t.Errorf("took %v, want %v", is, d)
+	}
+}

@@ -67,6 +67,7 @@ type WriteTimeout struct {
 
 // writeLimit is the WriteTimeout of a transport.
 type writeLimit struct {
+	_       [0]func()    // not comparable: programs are smaller
 	timeout WriteTimeout // After is from 0, which means none, to longestTimeout
 	late    atomic.Bool  // a write has timed out
 }

@@ -9,17 +9,16 @@ import (
 // unacknowledged returns the number of bytes that the peer of a socket has not
 // acknowledged, -1 if it is unknown.
 func unacknowledged(socket net.Conn) int {
-	conn, ok := socket.(syscall.Conn)
-	if !ok {
-		return -1
-	}
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		return -1
-	}
+	var raw syscall.RawConn
 	n := -1
-	if raw.Control(func(fd uintptr) { n = unacknowledgedOf(fd) }) != nil {
-		return -1
+	switch c := socket.(type) { // not syscall.Conn, which links SyscallConn of all types
+	case *net.TCPConn:
+		raw, _ = c.SyscallConn()
+	case *net.UnixConn:
+		raw, _ = c.SyscallConn()
+	}
+	if raw != nil {
+		_ = raw.Control(func(fd uintptr) { n = unacknowledgedOf(fd) }) // fails if the socket is closed
 	}
 	return n
 }

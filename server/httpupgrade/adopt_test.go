@@ -63,13 +63,12 @@ func TestUpgradeReturnsWhyItHasNotUpgraded(t *testing.T) {
 	s := echoServer()
 	s.Log = func(error) {}
 	returned := make(chan error, 1)
-	mux := http.NewServeMux()
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { returned <- httpupgrade.Upgrade(s, w, r, nil) })
-	mux.HandleFunc("/wrapped", func(w http.ResponseWriter, r *http.Request) {
-		returned <- httpupgrade.Upgrade(s, wrapped{w}, r, nil)
-	})
-	hs := serve(t, mux, s)
-
+	hs := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/wrapped" {
+			w = wrapped{w}
+		}
+		returned <- httpupgrade.Upgrade(s, w, r, nil)
+	}), s)
 	var refused *handshake.Error
 	r, _, _ := exchange(t, hs.URL, request("Origin: https://evil.example")) // 6455-10.2-a
 	if err := within(t, returned); !errors.As(err, &refused) || refused.Status != 403 || r.StatusCode != 403 {

@@ -11,7 +11,6 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -113,32 +112,29 @@ func (u unwrapping) Unwrap() http.ResponseWriter { return u.ResponseWriter }
 // T-D21: middleware wraps the ResponseWriter.
 func TestWrappedResponseWriters(t *testing.T) {
 	s := echoServer()
-	var mu sync.Mutex
-	var logged []error
-	s.Log = func(err error) {
-		mu.Lock()
-		defer mu.Unlock()
-		logged = append(logged, err)
-	}
+	logged := make(chan error, 10)
+	s.Log = func(err error) { logged <- err }
 	h := httpupgrade.Handler(s)
-	mux := http.NewServeMux()
-	mux.HandleFunc("/unwrapping", func(w http.ResponseWriter, r *http.Request) {
-		h.ServeHTTP(unwrapping{wrapped{unwrapping{wrapped{w}}}}, r)
-	})
-	mux.HandleFunc("/wrapped", func(w http.ResponseWriter, r *http.Request) { h.ServeHTTP(wrapped{w}, r) })
-	hs := serve(t, mux, s)
-
+	hs := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if w = (wrapped{w}); r.URL.Path == "/unwrapping" {
+			w = unwrapping{wrapped{unwrapping{w.(wrapped)}}}
+		}
+		h.ServeHTTP(w, r)
+	}), s)
 	checkEcho(t, wsURL(hs.URL)+"/unwrapping", nil)
-
-	var refused *client.HandshakeError
-	_, err := client.Dial(t.Context(), wsURL(hs.URL)+"/wrapped", nil)
-	if !errors.As(err, &refused) || refused.Response.Status != 500 {
-		t.Errorf("without Unwrap: %v", err)
+	wantRefused(t, hs, "/wrapped", nil, 500)
+	if err := within(t, logged); len(logged) > 0 || !strings.Contains(err.Error(), "httpupgrade_test.wrapped") || !errors.Is(err, http.ErrNotSupported) {
+		t.Errorf("logged %v", err)
 	}
-	mu.Lock()
-	defer mu.Unlock()
-	if len(logged) != 1 || !strings.Contains(logged[0].Error(), "httpupgrade_test.wrapped") || !errors.Is(logged[0], http.ErrNotSupported) {
-		t.Errorf("logged %v", logged)
+}
+
+// wantRefused checks that hs refuses a handshake with further fields.
+func wantRefused(t *testing.T, hs *httptest.Server, path string, header map[string][]string, status int) {
+	t.Helper()
+	var refused *client.HandshakeError
+	_, err := client.Dial(t.Context(), wsURL(hs.URL)+path, &client.Config{Header: header})
+	if !errors.As(err, &refused) || refused.Response.Status != status {
+		t.Errorf("answered with %v, want status %d", err, status)
 	}
 }
 
@@ -149,6 +145,16 @@ func dialRaw(t *testing.T, url string) (net.Conn, *bufio.Reader) {
 	check.Must(t, err)
 	t.Cleanup(func() { nc.Close() })
 	return nc, bufio.NewReader(nc)
+}
+
+// wantEcho sends a message and reads its echo.
+func wantEcho(t *testing.T, nc net.Conn, br *bufio.Reader) {
+	t.Helper()
+	io.WriteString(nc, "\x81\x85\x00\x00\x00\x00Hello")
+	frame := make([]byte, 7)
+	if _, err := io.ReadFull(br, frame); err != nil || string(frame) != "\x81\x05Hello" {
+		t.Errorf("the echo is %q, %v", frame, err)
+	}
 }
 
 // exchange sends a request as it is, and returns the connection after the head
@@ -198,66 +204,50 @@ func TestRefusals(t *testing.T) {
 		}
 		return nil
 	}
-	var refusals sync.Map
-	s.Log = func(err error) { refusals.Store(err, true) }
+	refusals := make(chan error, 100)
+	s.Log = func(err error) { refusals <- err }
 	hs := serve(t, httpupgrade.Handler(s), s)
 	for _, c := range []struct {
-		id      string
-		changes []string
-		body    string
-		status  int
-		field   string
-		value   string
+		id, change, body string
+		status           int
+		field, value     string
 	}{
-		{"6455-4.2.1-b", []string{"POST / HTTP/1.1"}, "", 405, "Allow", "GET"},
-		{"6455-4.2.1-f", []string{"Upgrade:"}, "", 426, "Upgrade", "websocket"},
-		{"6455-4.2.1-g", []string{"Connection: keep-alive"}, "", 400, "", ""},
-		{"6455-4.2.1-h", []string{"Sec-WebSocket-Key: short"}, "", 400, "", ""},
-		{"6455-11.3.1-a", []string{"X-Key: 1\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="}, "", 400, "", ""},
-		{"6455-4.2.2-d", []string{"Sec-WebSocket-Version: 25"}, "", 426, "Sec-WebSocket-Version", "13"},
-		{"6455-4.2.2-e", []string{"GET /elsewhere HTTP/1.1"}, "", 404, "", ""},
-		{"6455-10.2-a", []string{"Origin: http://evil.example"}, "", 403, "", ""},
-		{"9110-7.8-f, T-D14", []string{"Content-Length: 6"}, "\x89\x80\x01\x02\x03\x04", 400, "", ""},
-		{"9110-7.8-f", []string{"Transfer-Encoding: chunked"}, "0\r\n\r\n", 400, "", ""},
-		{"9110-7.8-e", []string{"Expect: 100-continue"}, "", 417, "", ""},
-		{"6455-4.2.2-b", []string{"X-Deny: yes"}, "", 401, "WWW-Authenticate", "Basic"},
+		{"6455-4.2.1-b", "POST / HTTP/1.1", "", 405, "Allow", "GET"},
+		{"6455-4.2.1-f", "Upgrade:", "", 426, "Upgrade", "websocket"},
+		{"6455-4.2.1-g", "Connection: keep-alive", "", 400, "", ""},
+		{"6455-4.2.1-h", "Sec-WebSocket-Key: short", "", 400, "", ""},
+		{"6455-11.3.1-a", "X-Key: 1\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "", 400, "", ""},
+		{"6455-4.2.2-d", "Sec-WebSocket-Version: 25", "", 426, "Sec-WebSocket-Version", "13"},
+		{"6455-4.2.2-e", "GET /elsewhere HTTP/1.1", "", 404, "", ""},
+		{"6455-10.2-a", "Origin: http://evil.example", "", 403, "", ""},
+		{"9110-7.8-f, T-D14", "Content-Length: 6", "\x89\x80\x01\x02\x03\x04", 400, "", ""},
+		{"9110-7.8-f", "Transfer-Encoding: chunked", "0\r\n\r\n", 400, "", ""},
+		{"9110-7.8-e", "Expect: 100-continue", "", 417, "", ""},
+		{"6455-4.2.2-b", "X-Deny: yes", "", 401, "WWW-Authenticate", "Basic"},
 	} {
-		r, br, nc := exchange(t, hs.URL, request(c.changes...)+c.body+request())
-		if r.StatusCode != c.status {
-			t.Errorf("%s: %s, want %d", c.id, r.Status, c.status)
-			nc.Close()
-			continue
-		}
-		body, err := io.ReadAll(r.Body)
-		if err != nil {
-			t.Errorf("%s: %v", c.id, err)
-		}
-		if c.field != "" && r.Header.Get(c.field) != c.value {
-			t.Errorf("%s: %s is %q, want %q", c.id, c.field, r.Header.Get(c.field), c.value)
-		}
-		if !r.Close || r.Header.Get("X-Content-Type-Options") != "nosniff" {
-			t.Errorf("%s: header %v", c.id, r.Header)
-		}
-		if strings.Contains(string(body), "elsewhere") || strings.Contains(string(body), "evil") {
-			t.Errorf("%s: the body contains the request: %q", c.id, body)
-		}
-		nc.SetReadDeadline(time.Now().Add(5 * time.Second))
-		// T-E01: bytes after a refused handshake are not answered.
-		if rest, err := io.ReadAll(br); len(rest) > 0 || err != nil && !errors.Is(err, net.ErrClosed) && !isReset(err) {
-			t.Errorf("%s: afterwards %q, %v", c.id, rest, err)
-		}
-	}
-	n := 0
-	refusals.Range(func(err, _ any) bool {
-		var refused *server.RefusedError
-		if !errors.As(err.(error), &refused) || !strings.HasPrefix(refused.RemoteAddr.String(), "127.0.0.1:") {
-			t.Errorf("logged %v", err)
-		}
-		n++
-		return true
-	})
-	if n != 12 {
-		t.Errorf("%d refusals were logged", n)
+		t.Run(c.id, func(t *testing.T) {
+			r, br, nc := exchange(t, hs.URL, request(c.change)+c.body+request())
+			if r.StatusCode != c.status || r.Header.Get(c.field) != c.value {
+				t.Fatalf("%s, %s is %q, want %d and %q", r.Status, c.field, r.Header.Get(c.field), c.status, c.value)
+			}
+			body, err := io.ReadAll(r.Body)
+			check.OK(t, err)
+			if !r.Close || r.Header.Get("X-Content-Type-Options") != "nosniff" {
+				t.Errorf("header %v", r.Header)
+			}
+			if strings.Contains(string(body), "elsewhere") || strings.Contains(string(body), "evil") {
+				t.Errorf("the body contains the request: %q", body)
+			}
+			nc.SetReadDeadline(time.Now().Add(5 * time.Second))
+			// T-E01: bytes after a refused handshake are not answered.
+			if rest, err := io.ReadAll(br); len(rest) > 0 || err != nil && !errors.Is(err, net.ErrClosed) && !isReset(err) {
+				t.Errorf("afterwards %q, %v", rest, err)
+			}
+			var refused *server.RefusedError
+			if err := within(t, refusals); len(refusals) > 0 || !errors.As(err, &refused) || !strings.HasPrefix(refused.RemoteAddr.String(), "127.0.0.1:") {
+				t.Errorf("logged %v", err)
+			}
+		})
 	}
 }
 
@@ -273,9 +263,7 @@ func isReset(err error) bool {
 func TestUpgradeRequired(t *testing.T) {
 	s := echoServer()
 	hs := serve(t, httpupgrade.Handler(s), s)
-	nc, err := net.Dial("tcp", strings.TrimPrefix(hs.URL, "http://"))
-	check.Must(t, err)
-	defer nc.Close()
+	nc, _ := dialRaw(t, hs.URL)
 	io.WriteString(nc, request("Upgrade: h2c"))
 	answer, err := io.ReadAll(nc) // until the end
 	check.OK(t, err)
@@ -343,13 +331,7 @@ func TestOriginIsCheckedBehindCrossOriginProtection(t *testing.T) {
 	s := echoServer()
 	hs := serve(t, http.NewCrossOriginProtection().Handler(httpupgrade.Handler(s)), s)
 	checkEcho(t, wsURL(hs.URL), nil)
-	var refused *client.HandshakeError
-	_, err := client.Dial(t.Context(), wsURL(hs.URL), &client.Config{Header: map[string][]string{
-		"Origin": {"https://evil.example"}, "Sec-Fetch-Site": {"cross-site"},
-	}})
-	if !errors.As(err, &refused) || refused.Response.Status != 403 {
-		t.Errorf("got %v", err)
-	}
+	wantRefused(t, hs, "", map[string][]string{"Origin": {"https://evil.example"}, "Sec-Fetch-Site": {"cross-site"}}, 403)
 }
 
 // The client disconnects between its request and the response (T-D11).
@@ -364,8 +346,7 @@ func TestClientThatVanishesDuringTheHandshake(t *testing.T) {
 	ended := make(chan wire.StatusCode, 1)
 	s.Handler.Close = func(_ *server.Conn, code wire.StatusCode, _ string) { ended <- code }
 	hs := serve(t, httpupgrade.Handler(s), s)
-	nc, err := net.Dial("tcp", strings.TrimPrefix(hs.URL, "http://"))
-	check.Must(t, err)
+	nc, _ := dialRaw(t, hs.URL)
 	io.WriteString(nc, request())
 	<-held
 	nc.(*net.TCPConn).SetLinger(0)

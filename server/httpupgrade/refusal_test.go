@@ -220,11 +220,7 @@ func TestRequestsThatNetHTTPLetsPass(t *testing.T) {
 			nc.SetDeadline(time.Now().Add(10 * time.Second))
 			if r.StatusCode == 101 {
 				<-sent
-				io.WriteString(nc, "\x81\x85\x00\x00\x00\x00Hello")
-				frame := make([]byte, 7)
-				if _, err := io.ReadFull(br, frame); err != nil || string(frame) != "\x81\x05Hello" {
-					t.Errorf("the echo is %q, %v", frame, err)
-				}
+				wantEcho(t, nc, br)
 			}
 			nc.Close()
 			<-sent

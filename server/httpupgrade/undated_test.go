@@ -3,7 +3,6 @@ package httpupgrade_test
 import (
 	"bufio"
 	"errors"
-	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -49,11 +48,7 @@ func TestConnWithoutDeadlines(t *testing.T) {
 	if response, err := http.ReadResponse(br, nil); err != nil || response.StatusCode != 101 {
 		t.Fatalf("answered with %v, %v", response, err)
 	}
-	io.WriteString(theirs, "\x81\x85\x00\x00\x00\x00Hello")
-	frame := make([]byte, 7)
-	if _, err := io.ReadFull(br, frame); err != nil || string(frame) != "\x81\x05Hello" {
-		t.Errorf("the echo is %q, %v", frame, err)
-	}
+	wantEcho(t, theirs, br)
 	theirs.Close()
 	check.OK(t, s.Shutdown(t.Context()))
 }

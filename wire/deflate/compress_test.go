@@ -13,6 +13,7 @@ import (
 	"testing"
 	"unsafe"
 
+	"github.com/fibersock/fibersock/internal/test/traffic"
 	"github.com/fibersock/fibersock/wire/deflate"
 )
 
@@ -188,7 +189,7 @@ func TestExamplesOfRFC7692(t *testing.T) {
 // cut, and so is the message after it.
 func TestEveryCutOfMessage(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
-	messages := [][]byte{tick(r, 1), randomBytes(r, 40), bytes.Repeat([]byte("a"), 300)}
+	messages := [][]byte{traffic.Tick(r, 1), traffic.Random(r, 40), bytes.Repeat([]byte("a"), 300)}
 	eachMode(t, func(t *testing.T, o deflate.CompressorOptions) {
 		for _, m := range messages {
 			c := deflate.NewCompressor(o)
@@ -245,7 +246,7 @@ func TestFragmentGrowsLittle(t *testing.T) {
 	for _, n := range []int{0, 1, 2, 5, 100, 1000, 32 << 10, 32<<10 + 1, 100_000} {
 		for _, final := range []bool{false, true} {
 			c := deflate.NewCompressor(deflate.CompressorOptions{WindowBits: 12})
-			out := c.AppendFragment(nil, randomBytes(rnd, n), final)
+			out := c.AppendFragment(nil, traffic.Random(rnd, n), final)
 			if limit := n + 10 + 5*(n/(32<<10)); len(out) > limit {
 				t.Errorf("%d bytes, final %v, become %d, want at most %d", n, final, len(out), limit)
 			}
@@ -260,12 +261,12 @@ func TestMessageThatIsNotSmaller(t *testing.T) {
 	with, without := deflate.NewCompressor(o), deflate.NewCompressor(o)
 	r := newReceiver(t, o)
 	for i := range 50 {
-		for _, m := range [][]byte{nil, []byte("a"), randomBytes(rnd, 1+rnd.IntN(50)), randomBytes(rnd, 40000)} {
+		for _, m := range [][]byte{nil, []byte("a"), traffic.Random(rnd, 1+rnd.IntN(50)), traffic.Random(rnd, 40000)} {
 			if out, ok := with.AppendMessage([]byte{1, 2}, m); ok || !bytes.Equal(out, []byte{1, 2}) {
 				t.Fatalf("%d random bytes: %v, %d bytes", len(m), ok, len(out))
 			}
 		}
-		m := tick(rnd, i)
+		m := traffic.Tick(rnd, i)
 		got, ok := with.AppendMessage(nil, m)
 		want, _ := without.AppendMessage(nil, m)
 		if !ok || !bytes.Equal(got, want) {
@@ -329,7 +330,7 @@ func TestSharedMessages(t *testing.T) {
 	})
 
 	c := deflate.NewCompressor(deflate.CompressorOptions{WindowBits: 12, Takeover: true})
-	m := randomBytes(rand.New(rand.NewPCG(13, 14)), 1000)
+	m := traffic.Random(rand.New(rand.NewPCG(13, 14)), 1000)
 	c.AddPlain(m)
 	if out, ok := c.AppendMessage(nil, m); !ok || len(out) > 20 {
 		t.Errorf("repeated message of 1000 bytes: %d bytes, %v, want at most 20", len(out), ok)
@@ -349,7 +350,7 @@ func TestSize(t *testing.T) {
 		}
 		sent := 0
 		for i := range 400 {
-			m := tick(rnd, i)
+			m := traffic.Tick(rnd, i)
 			if _, ok := c.AppendMessage(nil, m); !ok {
 				t.Fatalf("message %d is not compressed", i)
 			}
@@ -380,7 +381,7 @@ func TestWindowBitsOfCompressorOutOfRange(t *testing.T) {
 
 // An unknown level is the default.
 func TestUnknownLevel(t *testing.T) {
-	m := tick(rand.New(rand.NewPCG(17, 18)), 1)
+	m := traffic.Tick(rand.New(rand.NewPCG(17, 18)), 1)
 	want, _ := deflate.NewCompressor(deflate.CompressorOptions{WindowBits: 12}).AppendMessage(nil, m)
 	for _, level := range []int{-1, 3, 1000} {
 		got, ok := deflate.NewCompressor(deflate.CompressorOptions{WindowBits: 12, Level: level}).AppendMessage(nil, m)
@@ -392,7 +393,7 @@ func TestUnknownLevel(t *testing.T) {
 
 // In steady state nothing is allocated.
 func TestCompressionAllocatesNothing(t *testing.T) {
-	ticks := generate(64, tick)
+	ticks := traffic.Make(64, traffic.Tick)
 	long := bytes.Join(ticks, nil)
 	dst := make([]byte, 0, 64<<10)
 	for _, x := range []struct {
@@ -450,7 +451,7 @@ func FuzzCompress(f *testing.F) {
 	f.Add([]byte{0x4c, 0}, []byte(strings.Repeat("Hello, hello. ", 20)))
 	f.Add([]byte{0x08, 1, 2, 3, 4, 5}, []byte(`{"a":1,"b":[1,2,3],"a":1,"b":[1,2,3]}`))
 	f.Add([]byte{0x5f, 7, 6, 5, 4, 3, 2, 1}, bytes.Repeat([]byte{0, 0, 0, 1}, 2000))
-	f.Add([]byte{0x2f, 0xff, 0x80, 3, 0x11}, randomBytes(rand.New(rand.NewPCG(1, 1)), 5000))
+	f.Add([]byte{0x2f, 0xff, 0x80, 3, 0x11}, traffic.Random(rand.New(rand.NewPCG(1, 1)), 5000))
 	f.Fuzz(func(t *testing.T, control, data []byte) {
 		if len(control) == 0 || len(control) > 64 || len(data) > 1<<17 {
 			return
@@ -497,7 +498,7 @@ func TestEveryLengthAndDistance(t *testing.T) {
 	o := deflate.CompressorOptions{WindowBits: 15, Takeover: true, Level: deflate.LevelBest}
 	c := deflate.NewCompressor(o)
 	r := newReceiver(t, o)
-	window := randomBytes(rnd, 1<<15)
+	window := traffic.Random(rnd, 1<<15)
 	for length := 4; length <= 300; length++ {
 		for _, dist := range []int{length, 1 << 15, 1 + rnd.IntN(1<<15)} {
 			r.history = slices.Clone(window)

@@ -186,8 +186,7 @@ func compareVerdicts(t *testing.T, results []*Result, want map[string]verdicts) 
 	}
 }
 
-// Full runs the judge's own tests at the suite's full length. Without it a case of many messages has some of them: enough
-// for most data sets to begin again.
+// Full runs the judge's own tests at the suite's full length. Without it a case of many messages has some of them.
 var Full = flag.Bool("full", false, "play cases of many messages with all of them: takes a minute")
 
 // fewer returns the Options of the judge's own tests.
@@ -195,7 +194,7 @@ func fewer() Options {
 	if *Full {
 		return Options{}
 	}
-	return Options{Rounds: 30}
+	return Options{Rounds: 12}
 }
 
 // tooMuch returns the cases that the perfect peer is not run in: the largest messages, and with Full those compressed ones

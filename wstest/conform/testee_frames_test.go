@@ -289,7 +289,7 @@ func testeeMask(f *testeeFrame, head []byte) []byte {
 		return f.payload
 	}
 	head[1] |= 0x80
-	b := append([]byte(nil), f.key[:]...)
+	b := append(make([]byte, 0, len(f.key)+len(f.payload)), f.key[:]...)
 	for i, c := range f.payload {
 		b = append(b, c^f.key[i%4])
 	}

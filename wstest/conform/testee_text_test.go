@@ -22,7 +22,9 @@ type testeeUTF8 struct {
 }
 
 func (u *testeeUTF8) feed(p []byte) bool {
-	p = append(u.begun, p...)
+	if len(u.begun) > 0 {
+		p = append(u.begun, p...)
+	}
 	for len(p) > 0 && utf8.FullRune(p) { // FullRune is true of a prefix that can lead nowhere
 		r, size := utf8.DecodeRune(p)
 		if r == utf8.RuneError && size == 1 {

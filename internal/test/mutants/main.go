@@ -44,6 +44,7 @@ func main() {
 	flag.StringVar(&o.files, "files", "*", "try only changes of files whose names match one of the `patterns`, separated by commas")
 	flag.StringVar(&o.again, "again", "", "try only changes that `file`, the output of another run, says were not noticed")
 	flag.StringVar(&o.resume, "resume", "", "keep the outcomes in `file`, and do not repeat those in it unless the package has changed")
+	flag.DurationVar(&o.most, "most", 0, "run no test that uses more processor `time` (for a first look)")
 	flag.IntVar(&o.jobs, "jobs", 1, "run the tests of this `many` changes at a time")
 	flag.Parse()
 	if flag.NArg() != 1 {
@@ -68,6 +69,7 @@ type options struct {
 	files       string
 	again       string
 	resume      string
+	most        time.Duration
 	jobs        int
 	slack       time.Duration // of processor time and of idle time, in addition to those of the unchanged package
 	progress    io.Writer     // nil: none
@@ -95,14 +97,17 @@ func mutate(o options, out io.Writer) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	known, err := openRecord(o.resume, s.hash)
+	known, err := openRecord(o.resume, fmt.Sprint(s.hash, " ", o.most))
 	if err != nil {
 		return err
 	}
 	defer known.close()
-	r, err := newRunner(s, list, dir, o.slack)
+	r, err := newRunner(s, list, dir, o.slack, known)
 	if err != nil {
 		return err
+	}
+	if r.most = o.most; r.most == 0 {
+		r.most = patience
 	}
 	var total tally
 	shown := progress{out: o.progress, all: len(numbers), start: time.Now()}

@@ -36,7 +36,8 @@ type runner struct {
 	dir     string    // for builds
 	own     string    // the binary of the mutants that can be exchanged
 	slack   time.Duration
-	tests   []*test // the fastest first
+	most    time.Duration // the processor time of the longest test that runs
+	tests   []*test       // the fastest first
 	callers map[*place]map[*test]bool
 	traced  map[string]*place // the exchangeable functions, by name
 }
@@ -61,7 +62,7 @@ const firstBatch = 100 * time.Millisecond
 // newRunner builds the package with its exchangeable mutants, and runs each
 // test by itself without a change, which shows its time and the functions that
 // it calls.
-func newRunner(s *source, list []*mutant, dir string, slack time.Duration) (*runner, error) {
+func newRunner(s *source, list []*mutant, dir string, slack time.Duration, known *record) (*runner, error) {
 	r := &runner{source: s, list: list, dir: dir, own: filepath.Join(dir, "together.test"), slack: slack, callers: map[*place]map[*test]bool{}, traced: map[string]*place{}}
 	for _, m := range list {
 		if m.place.function != nil {
@@ -78,39 +79,42 @@ func newRunner(s *source, list []*mutant, dir string, slack time.Duration) (*run
 		return nil, err
 	}
 	for name := range strings.FieldsSeq(string(names)) {
-		if err := r.measure(&test{name: name, usage: usage{patience, patience}}); err != nil {
+		m, err := known.test(name, func() (measured, error) { return r.measure(name) })
+		if err != nil {
 			return nil, fmt.Errorf("%s fails without any change: %w", name, err)
+		}
+		t := &test{name, m.usage}
+		r.tests = append(r.tests, t)
+		for _, number := range m.called {
+			p := list[number-1].place
+			if r.callers[p] == nil {
+				r.callers[p] = map[*test]bool{}
+			}
+			r.callers[p][t] = true
 		}
 	}
 	slices.SortStableFunc(r.tests, func(a, b *test) int { return cmp.Compare(a.cpu+a.idle, b.cpu+b.idle) })
 	return r, nil
 }
 
-// measure adds a test to those of r.
-func (r *runner) measure(t *test) error {
+// measure runs a test by itself.
+func (r *runner) measure(name string) (m measured, err error) {
 	trace := filepath.Join(r.dir, "trace")
-	used, err := r.run(r.own, tracing, []*test{t})
-	if err != nil {
-		return err
+	if m.usage, err = r.run(r.own, tracing, []*test{{name, usage{patience, patience}}}); err != nil {
+		return m, err
 	}
-	t.usage = used
-	r.tests = append(r.tests, t)
 	text, err := os.ReadFile(trace)
 	if errors.Is(err, os.ErrNotExist) {
-		return nil // no function is called
+		return m, nil // no function is called
 	}
 	for line := range strings.FieldsSeq(string(text)) {
 		number, err := strconv.Atoi(line)
 		if err != nil {
-			return err
+			return m, err
 		}
-		p := r.list[number-1].place
-		if r.callers[p] == nil {
-			r.callers[p] = map[*test]bool{}
-		}
-		r.callers[p][t] = true
+		m.called = append(m.called, number)
 	}
-	return errors.Join(err, os.Remove(trace))
+	return m, errors.Join(err, os.Remove(trace))
 }
 
 // build makes a test binary of the package with texts in place of its files.
@@ -211,7 +215,7 @@ func (r *runner) batches(m *mutant) (all [][]*test) {
 		return false
 	}
 	for _, t := range r.tests {
-		if !mayNotice(t) {
+		if t.cpu > r.most || !mayNotice(t) {
 			continue
 		}
 		if len(batch) > 0 && cpu+t.cpu > room {

@@ -1,11 +1,12 @@
-// Package messages makes messages of the kinds that applications send, for tests
+// Package traffic makes messages of the kinds that applications send, for tests
 // and benchmarks of compression. The same source of random numbers makes the
 // same messages.
-package messages
+package traffic
 
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"strings"
 )
@@ -40,12 +41,16 @@ func Letters(r *rand.Rand, n, few int) []byte {
 
 var symbols = []string{"BTC-USD", "ETH-USD", "SOL-USD", "ADA-USD", "XRP-USD", "DOT-USD", "LTC-USD", "LINK-USD"}
 
-// Tick is a price tick of about 215 bytes.
+// Tick is a price tick of about 215 bytes, as an exchange sends them: prices and
+// volumes move by little from tick to tick, and the day's opening price and the
+// products stay.
 func Tick(r *rand.Rand, i int) []byte {
-	price := 20000 + r.Float64()*1000
-	return fmt.Appendf(nil, `{"type":"ticker","sequence":%d,"product_id":"%s","price":"%.2f","open_24h":"%.2f","volume_24h":"%.4f","best_bid":"%.2f","best_ask":"%.2f","side":"%s","time":"2026-03-01T12:%02d:%02d.%06dZ","trade_id":%d}`,
-		7000000+i*3+r.IntN(3), symbols[r.IntN(len(symbols))], price, price*0.98, r.Float64()*9000, price-0.01, price+0.02,
-		[]string{"buy", "sell"}[r.IntN(2)], i/60%60, i%60, r.IntN(1000000), 500000+i)
+	n := r.IntN(len(symbols))
+	opening := float64(20000 + 137*n)
+	price := opening + 40*math.Sin(float64(i)/300) + float64(r.IntN(300))/100
+	return fmt.Appendf(nil, `{"type":"ticker","sequence":%d,"product_id":"%s","price":"%.2f","open_24h":"%.2f","volume_24h":"%.4f","best_bid":"%.2f","best_ask":"%.2f","side":"%s","time":"2026-03-01T12:%02d:%02d.%03dZ","trade_id":%d}`,
+		7000000+i*3+r.IntN(3), symbols[n], price, opening, 5000+float64(n*500)+float64(i)*0.0437, price-0.01, price+0.02,
+		[]string{"buy", "sell"}[r.IntN(2)], i/60%60, i%60, r.IntN(1000), 500000+i)
 }
 
 var words = strings.Fields(`the of and to in a is that for it as was with be by on not he his but at are this have

@@ -1,0 +1,125 @@
+package endpoint_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/fibersock/fibersock/endpoint"
+	"github.com/fibersock/fibersock/wire"
+)
+
+// tight is a transport whose write buffer has the space of rooms, in turn, and
+// enough after them.
+type tight struct {
+	rooms   []int
+	failAt  int // the number of the write that fails, from 1; 0: none
+	writes  [][]byte
+	awaited []int // arguments of AwaitSpace
+}
+
+var errTight = errors.New("the transport is broken")
+
+func (n *tight) Write(p []byte) (int, error) {
+	n.writes = append(n.writes, bytes.Clone(p))
+	if len(n.writes) == n.failAt {
+		return 0, errTight
+	}
+	return len(p), nil
+}
+
+func (n *tight) Space(size int) int {
+	if len(n.rooms) == 0 {
+		return size
+	}
+	room := n.rooms[0]
+	n.rooms = n.rooms[1:]
+	return min(room, size)
+}
+
+func (n *tight) AwaitSpace(size int) { n.awaited = append(n.awaited, size) }
+
+func (*tight) Written() {}
+
+// tightVector is tight as a VectorWriter.
+type tightVector struct{ tight }
+
+func (n *tightVector) Writev(head, payload []byte) error {
+	_, err := n.Write(slices.Concat(head, payload))
+	return err
+}
+
+// A frame that is written in parts is whole, and after a failed write there is
+// no further one. The transport learns for how many bytes a sender waits.
+func TestFrameInParts(t *testing.T) {
+	const head, size = 10, 50_000
+	payload := bytes.Repeat([]byte("0123456789"), size/10)
+	for _, tt := range []struct {
+		rooms   []int
+		vector  []int // sizes of the writes
+		plain   []int // through a buffer of 32 KiB
+		awaited []int
+	}{
+		{nil, []int{4 + size}, []int{32 << 10, 4 + size - 32<<10}, nil},
+		{[]int{1, 100, 0, 200}, []int{104, 200, size - 300}, []int{104, 200, size - 300}, []int{size - 100}},
+		{[]int{0, 0, 1, 1, size - 2, 0, 0}, []int{5, size - 2, 1}, []int{5, size - 2, 1}, []int{head + size, head + size, 1, 1}},
+		{[]int{1, 40_000, 9_000}, []int{40_004, 9_000, 1_000}, []int{32 << 10, 40_004 - 32<<10, 9_000, 1_000}, nil},
+	} {
+		for vectored, sizes := range map[bool][]int{true: tt.vector, false: tt.plain} {
+			for failAt := range len(sizes) + 1 {
+				t.Run(fmt.Sprint(tt.rooms, vectored, failAt), func(t *testing.T) {
+					vector := &tightVector{tight{rooms: slices.Clone(tt.rooms), failAt: failAt}}
+					n := &vector.tight
+					e := endpoint.New(n, endpoint.Config{Role: endpoint.Server})
+					if vectored {
+						e = endpoint.New(vector, endpoint.Config{Role: endpoint.Server})
+					}
+					if e.HasBackpressure() || e.WriteBlocked() {
+						t.Error("a new endpoint blocks")
+					}
+					e.SetBackpressure(n)
+					if !e.HasBackpressure() {
+						t.Error("it does not block")
+					}
+					err := e.Send(wire.Binary, payload)
+					var got []int
+					for _, p := range n.writes {
+						got = append(got, len(p))
+					}
+					if failAt > 0 {
+						if !errors.Is(err, errTight) || !slices.Equal(got, sizes[:failAt]) || e.WriteBlocked() {
+							t.Errorf("returned %v after writes of %d, want %d", err, got, sizes[:failAt])
+						}
+						return
+					}
+					frames := written(t, endpoint.Server, bytes.Join(n.writes, nil))
+					if err != nil || !slices.Equal(got, sizes) || len(frames) != 1 || !bytes.Equal(frames[0].Payload, payload) {
+						t.Errorf("returned %v after writes of %d, want %d", err, got, sizes)
+					}
+					if !slices.Equal(n.awaited, tt.awaited) {
+						t.Errorf("waited for %d, want %d", n.awaited, tt.awaited)
+					}
+				})
+			}
+		}
+	}
+}
+
+// room is a transport that never blocks.
+type room struct{}
+
+func (room) Write(p []byte) (int, error) { return len(p), nil }
+func (room) Space(size int) int          { return size }
+func (room) AwaitSpace(int)              {}
+func (room) Written()                    {}
+
+func TestSendingUnderBackpressureAllocatesNothing(t *testing.T) {
+	e := endpoint.New(room{}, endpoint.Config{Role: endpoint.Server})
+	e.SetBackpressure(room{})
+	hello := []byte("Hello")
+	if n := testing.AllocsPerRun(100, func() { e.Send(wire.Binary, hello) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}

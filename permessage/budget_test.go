@@ -167,3 +167,44 @@ func TestMemoryBudgetOfManyGoroutines(t *testing.T) {
 		t.Errorf("%+v", st)
 	}
 }
+
+// Messages for all connections, and messages that arrive in parts, count too.
+func TestMemoryBudgetCountsEveryWindow(t *testing.T) {
+	deflate := &permessage.Deflate{MemoryBudget: 1 << 20}
+	l := newLink(t, deflate)
+	if got := deflate.Stats().Windows; got != 0 {
+		t.Errorf("%d bytes before the first message", got)
+	}
+	l.send(t, tick(1))
+	sent := deflate.Stats().Windows
+	m, err := endpoint.Prepare(wire.Text, []byte(tick(2)+tick(3)+tick(4)+tick(5)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.server.SendPrepared(m); err != nil {
+		t.Fatal(err)
+	}
+	if got := deflate.Stats().Windows; sent == 0 || got <= sent {
+		t.Errorf("%d bytes after a message, %d after one for all", sent, got)
+	}
+
+	var in bytes.Buffer
+	compression, _ := new(permessage.Deflate).Answered(parse(t, "permessage-deflate; server_max_window_bits=10; client_max_window_bits=10"))
+	client := endpoint.New(&in, endpoint.Config{Role: endpoint.Client, Compression: compression})
+	if err := client.SendText(tick(1)); err != nil {
+		t.Fatal(err)
+	}
+	before := deflate.Stats().Windows
+	half := in.Len() / 2
+	if ev, _ := l.server.Receive(time.Time{}, in.Bytes()[:half]); ev.Kind != endpoint.KindNone {
+		t.Fatalf("received %+v", ev)
+	}
+	parked := deflate.Stats().Windows
+	if parked <= before || parked > before+4<<10 { // without the tables
+		t.Errorf("%d bytes inside a message, %d before it", parked, before)
+	}
+	if ev, _ := l.server.Receive(time.Time{}, in.Bytes()[half:]); ev.Kind != endpoint.KindMessage || string(ev.Payload) != tick(1) {
+		t.Fatalf("received %+v", ev)
+	}
+	runtime.KeepAlive(l)
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"testing/synctest"
 
 	"github.com/fibersock/fibersock/endpoint"
 	"github.com/fibersock/fibersock/wire"
@@ -105,6 +106,42 @@ func TestFrameInParts(t *testing.T) {
 			}
 		}
 	}
+}
+
+// After the end nobody waits for room.
+func TestNothingWaitsForRoomAfterAClose(t *testing.T) {
+	n := &tight{rooms: make([]int, 100)}
+	e := endpoint.New(n, endpoint.Config{Role: endpoint.Server})
+	e.SetBackpressure(n)
+	if err := e.Close(wire.NormalClosure, ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Send(wire.Binary, nil); err != endpoint.ErrClosed || len(n.awaited) > 0 {
+		t.Errorf("returned %v after waiting for %d", err, n.awaited)
+	}
+}
+
+// A Close that is queued behind a blocked frame follows it, also if it is the
+// only frame.
+func TestCloseAloneFollowsABlockedFrame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e, w := withRoom(100)
+		sent := make(chan error, 1)
+		go func() { sent <- e.Send(wire.Binary, make([]byte, 1000)) }()
+		synctest.Wait()
+		if err := e.Close(4000, ""); err != nil {
+			t.Fatal(err)
+		}
+		w.grow(10, nil) // the sender looks, and is blocked again
+		synctest.Wait()
+		w.grow(10_000, nil)
+		if err := <-sent; err != nil {
+			t.Error(err)
+		}
+		if frames := w.frames(t); len(frames) != 2 || closeCode(frames[1]) != 4000 {
+			t.Errorf("wrote %v", frames)
+		}
+	})
 }
 
 // room is a transport that never blocks.

@@ -229,3 +229,42 @@ func TestNamesOfStates(t *testing.T) {
 		check.Equal(t, state.String(), want, "%d", state)
 	}
 }
+
+// Close returns the error of its write.
+func TestCloseThatCannotBeWritten(t *testing.T) {
+	eachRole(t, func(t *testing.T, role endpoint.Role) {
+		e := endpoint.New(&tight{failAt: 1}, endpoint.Config{Role: role})
+		var lost *endpoint.LostError
+		if err := e.Close(wire.NormalClosure, ""); !errors.As(err, &lost) || lost.Err != errTight {
+			t.Errorf("%v", err)
+		}
+	})
+}
+
+func TestEmptyCloseIsSent(t *testing.T) {
+	eachRole(t, func(t *testing.T, role endpoint.Role) {
+		e := endpoint.New(io.Discard, endpoint.Config{Role: role})
+		if err := e.Close(0, ""); err != nil {
+			t.Fatal(err)
+		}
+		if code, first := e.SentClose(); code != wire.NoStatusReceived || !first {
+			t.Errorf("sent %d, first %v", code, first)
+		}
+	})
+}
+
+// The answer to a Close is written by Config.Background.
+func TestBackgroundAnswersAClose(t *testing.T) {
+	eachRole(t, func(t *testing.T, role endpoint.Role) {
+		var out bytes.Buffer
+		var later []func()
+		e := endpoint.New(&out, endpoint.Config{Role: role, Background: func(f func()) { later = append(later, f) }})
+		receive(e, closeFromPeer(role, 4000, ""))
+		for _, f := range later {
+			f()
+		}
+		if frames := written(t, role, out.Bytes()); len(frames) != 1 || closeCode(frames[0]) != 4000 {
+			t.Errorf("wrote %v", frames)
+		}
+	})
+}

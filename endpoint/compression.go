@@ -2,7 +2,6 @@ package endpoint
 
 import (
 	"math"
-	"sync"
 	"time"
 
 	"github.com/fibersock/fibersock/wire"
@@ -65,54 +64,30 @@ type Decompressor interface {
 }
 
 // Compression is a negotiated compression of messages: see NewCompression.
+//
+// Its other methods are the engine's code for compressed messages. They are
+// called by way of this interface only: the linker leaves them out of a program
+// that does not call NewCompression.
 type Compression interface {
 	// String returns the negotiated extension with its parameters.
 	String() string
 
-	isCompression()
+	threshold() int
+	send(e *Endpoint, op wire.Opcode, p []byte) error
+	writeFragment(m *MessageWriter, cfg *SharedConfig, p []byte, first, final bool) error
+	form(s *sender, m *Prepared) *Prepared
+	receive(e *Endpoint, cfg *SharedConfig, now time.Time, b []byte) (ev Event, used int, err error)
 }
 
 // NewCompression returns c for use with Config.Compression. Compressions of
-// equal codecs are equal. A program that does not call NewCompression contains
-// no code for compressed messages.
-func NewCompression(c Codec) Compression {
-	compressing.once.Do(func() {
-		compressing.threshold = compressionThreshold
-		compressing.send = sendCompressed
-		compressing.writeFragment = writeCompressedFragment
-		compressing.form = compressedForm
-		compressing.receive = receiveCompressed
-		compressing.idle = idleInflating
-		compressing.release = releaseInflating
-		compressing.rule = compressionRule
-	})
-	return compression{c}
-}
-
-// compressing are the functions for compressed messages. They are called by way
-// of these variables only, and nothing else refers to Codec, so that the linker
-// can leave out both. cfg.compression is set.
-var compressing struct {
-	once          sync.Once
-	threshold     func(cfg *SharedConfig) int
-	send          func(e *Endpoint, cfg *SharedConfig, op wire.Opcode, p []byte) error
-	writeFragment func(m *MessageWriter, cfg *SharedConfig, p []byte, first, final bool) error
-	form          func(s *sender, cfg *SharedConfig, m *Prepared) *Prepared
-	receive       func(e *Endpoint, cfg *SharedConfig, now time.Time, b []byte) (ev Event, used int, err error)
-	idle, release func(inflating any)
-	rule          func(err error) *wire.Error
-}
+// equal codecs are equal.
+func NewCompression(c Codec) Compression { return compression{c} }
 
 // compression implements Compression.
 type compression struct{ Codec }
 
-func (compression) isCompression() {}
-
-// codecOf returns the Codec of cfg.
-func codecOf(cfg *SharedConfig) Codec { return cfg.compression.(compression).Codec }
-
-// compressionThreshold returns SharedConfig.threshold.
-func compressionThreshold(cfg *SharedConfig) int { return max(codecOf(cfg).Threshold(), 0) }
+// threshold returns SharedConfig.threshold.
+func (c compression) threshold() int { return max(c.Threshold(), 0) }
 
 // noThreshold is SharedConfig.threshold without compression.
 const noThreshold = math.MaxInt

@@ -101,7 +101,7 @@ func NewSharedConfig(cfg Config) *SharedConfig {
 		shared.maxFrame = math.MaxInt
 	}
 	if shared.compression != nil {
-		shared.threshold = compressing.threshold(shared)
+		shared.threshold = shared.compression.threshold()
 	}
 	shared.setLimits(cfg.Limits)
 	return shared

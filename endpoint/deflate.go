@@ -12,8 +12,8 @@ import (
 // at once.
 const deflatePart = 64 << 10
 
-// sendCompressed is Endpoint.Send for a message of at least the threshold.
-func sendCompressed(e *Endpoint, cfg *SharedConfig, op wire.Opcode, p []byte) error {
+// send is Endpoint.Send for a message of at least the threshold.
+func (c compression) send(e *Endpoint, op wire.Opcode, p []byte) error {
 	if err := checkMessage(op, p); err != nil {
 		return err
 	}
@@ -23,16 +23,16 @@ func sendCompressed(e *Endpoint, cfg *SharedConfig, op wire.Opcode, p []byte) er
 	if err := s.sendErr(); err != nil {
 		return e.closeCause(err)
 	}
-	return e.closeCause(writeCompressed(s, cfg, op, p))
+	return e.closeCause(c.write(s, e.config(), op, p))
 }
 
-// writeCompressed writes a message, compressed if that makes it smaller. The
-// caller holds mu.
-func writeCompressed(s *sender, cfg *SharedConfig, op wire.Opcode, p []byte) error {
+// write writes a message, compressed if that makes it smaller. The caller holds
+// mu.
+func (c compression) write(s *sender, cfg *SharedConfig, op wire.Opcode, p []byte) error {
 	buf := assemblies.get()
 	defer assemblies.put(buf)
 	h := wire.Header{Fin: true, Opcode: op}
-	encoded, ok := compressorOf(s, cfg).AppendMessage(buf.bytes, p)
+	encoded, ok := c.compressorOf(s).AppendMessage(buf.bytes, p)
 	if ok {
 		countCompressed(s, 1, len(p), len(encoded))
 		h.RSV, p, buf.bytes = wire.RSV1, encoded, encoded
@@ -40,12 +40,12 @@ func writeCompressed(s *sender, cfg *SharedConfig, op wire.Opcode, p []byte) err
 	return s.writeData(h, p, cfg.maxFrame)
 }
 
-// writeCompressedFragment writes a fragment of a compressed message, in parts.
-// first and final mark the ends of the message. The caller holds mu.
-func writeCompressedFragment(m *MessageWriter, cfg *SharedConfig, p []byte, first, final bool) error {
+// writeFragment writes a fragment of a compressed message, in parts. first and
+// final mark the ends of the message. The caller holds mu.
+func (c compression) writeFragment(m *MessageWriter, cfg *SharedConfig, p []byte, first, final bool) error {
 	s := &m.e.sender
 	if first && final {
-		return writeCompressed(s, cfg, m.opcode, p)
+		return c.write(s, cfg, m.opcode, p)
 	}
 	buf := assemblies.get()
 	defer assemblies.put(buf)
@@ -57,7 +57,7 @@ func writeCompressedFragment(m *MessageWriter, cfg *SharedConfig, p []byte, firs
 		part := p[:min(len(p), deflatePart)]
 		p = p[len(part):]
 		h.Fin = final && len(p) == 0
-		buf.bytes = compressorOf(s, cfg).AppendFragment(buf.bytes[:0], part, h.Fin)
+		buf.bytes = c.compressorOf(s).AppendFragment(buf.bytes[:0], part, h.Fin)
 		messages := 0
 		if h.Fin {
 			messages = 1
@@ -74,19 +74,19 @@ func writeCompressedFragment(m *MessageWriter, cfg *SharedConfig, p []byte, firs
 	}
 }
 
-// compressedForm returns the compressed form of m, nil if m is sent
-// uncompressed. The caller, which sends it, holds the mu of s.
-func compressedForm(s *sender, cfg *SharedConfig, m *Prepared) *Prepared {
+// form returns the compressed form of m, nil if m is sent uncompressed. The
+// caller, which sends it, holds the mu of s.
+func (c compression) form(s *sender, m *Prepared) *Prepared {
 	form := m.compressed.Load()
 	if form == nil {
-		form = compressPrepared(codecOf(cfg), m)
+		form = compressPrepared(c, m)
 		m.compressed.Store(form)
 	}
 	if form.payload == 0 {
 		return nil
 	}
 	if ext := s.ext.Load(); ext != nil && ext.compressor != nil {
-		ext.compressor.(Compressor).AddPlain(m.frame[len(m.frame)-m.payload:])
+		ext.compressor.AddPlain(m.frame[len(m.frame)-m.payload:])
 	}
 	countCompressed(s, 1, m.payload, form.payload)
 	return form
@@ -107,12 +107,12 @@ func compressPrepared(c Codec, m *Prepared) *Prepared {
 }
 
 // compressorOf returns the Compressor of s. The caller holds mu.
-func compressorOf(s *sender, cfg *SharedConfig) Compressor {
+func (c compression) compressorOf(s *sender) Compressor {
 	ext := s.ensureExt()
 	if ext.compressor == nil {
-		ext.compressor = codecOf(cfg).NewCompressor()
+		ext.compressor = c.NewCompressor()
 	}
-	return ext.compressor.(Compressor)
+	return ext.compressor
 }
 
 // countCompressed counts compressed messages, or parts of one.

@@ -60,14 +60,6 @@ func (e *CompressionError) Error() string {
 // peer.
 func (e *CompressionError) Unwrap() []error { return []error{e.Err, errCompressedData} }
 
-// compressionRule returns the rule that a *CompressionError breaks.
-func compressionRule(err error) *wire.Error {
-	if _, ok := err.(*CompressionError); !ok {
-		panic("BUG: websocket: a failure without a status code: " + err.Error())
-	}
-	return errCompressedData
-}
-
 // compressed returns the limit for the compressed payload of a message. An
 // encoder adds up to an eighth to data that it cannot compress.
 func (l *Limits) compressed() int64 {
@@ -77,13 +69,13 @@ func (l *Limits) compressed() int64 {
 	return l.Message + l.Message/8 + 64
 }
 
-// receiveCompressed is Endpoint.payload for a compressed message. It consumes
-// all of the frame's payload in b, or the part whose output fits an event.
-func receiveCompressed(e *Endpoint, cfg *SharedConfig, now time.Time, b []byte) (ev Event, used int, err error) {
+// receive is Endpoint.payload for a compressed message. It consumes all of the
+// frame's payload in b, or the part whose output fits an event.
+func (c compression) receive(e *Endpoint, cfg *SharedConfig, now time.Time, b []byte) (ev Event, used int, err error) {
 	r := &e.receiver
 	m := &r.message
 	if m.inflating == nil {
-		m.inflating = newInflating(decompressorOf(e, cfg))
+		m.inflating = newInflating(c.decompressorOf(e))
 	}
 	i := m.inflating.(*inflating)
 	out, step, room := i.output(cfg, m)
@@ -204,24 +196,22 @@ func (i *inflating) append(r *receiver, out *buffer, p []byte, last bool, limit 
 }
 
 // decompressorOf returns the Decompressor of e.
-func decompressorOf(e *Endpoint, cfg *SharedConfig) Decompressor {
+func (c compression) decompressorOf(e *Endpoint) Decompressor {
 	ext := e.sender.ensureExt()
 	if ext.decompressor == nil {
-		ext.decompressor = codecOf(cfg).NewDecompressor()
+		ext.decompressor = c.NewDecompressor()
 	}
-	return ext.decompressor.(Decompressor)
+	return ext.decompressor
 }
 
-// idleInflating is called when the rest of a message has not arrived.
-func idleInflating(inflated any) {
-	i := inflated.(*inflating)
+// idle is called when the rest of a message has not arrived.
+func (i *inflating) idle() {
 	i.releasePiece()
 	i.decompressor.Park()
 }
 
-// releaseInflating is called at the end of a message or of the connection.
-func releaseInflating(inflated any) {
-	i := inflated.(*inflating)
+// release is called at the end of a message or of the connection.
+func (i *inflating) release() {
 	i.releasePiece()
 	*i = inflating{}
 	inflatings.Put(i)

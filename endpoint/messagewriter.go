@@ -109,7 +109,7 @@ func (m *MessageWriter) WriteFragment(p []byte, final bool) error {
 	}
 	var err error
 	if m.encoding == compressed {
-		err = compressing.writeFragment(m, cfg, p, first, final)
+		err = cfg.compression.writeFragment(m, cfg, p, first, final)
 	} else {
 		err = s.writeData(h, p, cfg.maxFrame)
 	}

@@ -1,6 +1,7 @@
 package endpoint_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -180,5 +181,152 @@ func TestAbandonedMessage(t *testing.T) {
 				t.Errorf("Send returned %v", err)
 			}
 		})
+	}
+}
+
+// Write buffers up to 4 KiB. The fragments are those of the calls of Write that
+// do not fit, of Flush and of Close.
+func TestBufferedMessage(t *testing.T) {
+	const flush = -1
+	for _, tt := range []struct {
+		writes []int // sizes; flush
+		want   []int // sizes of the fragments
+	}{
+		{nil, []int{0}},
+		{[]int{flush}, []int{0}},
+		{[]int{0, flush}, []int{0}},
+		{[]int{5}, []int{5}},
+		{[]int{5, flush, flush}, []int{5, 0}},
+		{[]int{1, flush, 1}, []int{1, 1}},
+		{[]int{4095}, []int{4095}},
+		{[]int{4096}, []int{4096, 0}},
+		{[]int{5000}, []int{5000, 0}},
+		{[]int{4000, 95}, []int{4095}},
+		{[]int{4000, 96}, []int{4000, 96}},
+		{[]int{10, 4096, 3}, []int{10, 4096, 3}},
+		{[]int{4000, 4000, 10_000, 7}, []int{4000, 4000, 10_000, 7}},
+	} {
+		eachRole(t, func(t *testing.T, role endpoint.Role) {
+			var out bytes.Buffer
+			e := endpoint.New(&out, endpoint.Config{Role: role})
+			m, err := e.NextWriter(wire.Binary)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var content []byte
+			for i, size := range tt.writes {
+				if size == flush {
+					err = m.Flush()
+				} else {
+					p := bytes.Repeat([]byte{byte('a' + i)}, size)
+					content = append(content, p...)
+					var n int
+					if n, err = m.Write(p); n != size {
+						t.Errorf("wrote %d of %d", n, size)
+					}
+				}
+				if err != nil || m.Done() {
+					t.Fatalf("%v: %v", tt.writes, err)
+				}
+			}
+			if err := m.Close(); err != nil || !m.Done() {
+				t.Error(err)
+			}
+			var sizes []int
+			var got []byte
+			for i, f := range written(t, role, out.Bytes()) {
+				sizes = append(sizes, len(f.Payload))
+				got = append(got, f.Payload...)
+				if f.Fin != (i == len(tt.want)-1) || (f.Opcode == wire.Binary) != (i == 0) {
+					t.Errorf("%v: fragment %d is %v", tt.writes, i, f.Header)
+				}
+			}
+			if !slices.Equal(sizes, tt.want) || !bytes.Equal(got, content) {
+				t.Errorf("%v: fragments of %d, want %d", tt.writes, sizes, tt.want)
+			}
+			before := out.Len()
+			n, err := m.Write([]byte("late"))
+			if n != 0 || err != endpoint.ErrMessageFinished || m.Flush() != err || m.Close() != err || m.WriteFragment(nil, true) != err || out.Len() != before {
+				t.Errorf("after the end: %d, %v", n, err)
+			}
+			m.Abandon() // has no effect
+			if e.State() != endpoint.Open {
+				t.Error("a complete message is abandoned")
+			}
+		})
+	}
+}
+
+// A message whose fragment cannot be sent is abandoned, with 1007 if it has
+// begun.
+func TestBufferedMessageThatFails(t *testing.T) {
+	errCheck := errors.New("the limit")
+	long := make([]byte, 5000)
+	for name, try := range map[string]func(m *endpoint.MessageWriter) (int, error){
+		"a long Write": func(m *endpoint.MessageWriter) (int, error) { return m.Write(long) },
+		"a Write that flushes": func(m *endpoint.MessageWriter) (int, error) {
+			m.Write([]byte("a"))
+			return m.Write(long)
+		},
+		"Flush": func(m *endpoint.MessageWriter) (int, error) {
+			m.Write([]byte("a"))
+			return 0, m.Flush()
+		},
+		"Close":               func(m *endpoint.MessageWriter) (int, error) { return 0, m.Close() },
+		"Close with a buffer": func(m *endpoint.MessageWriter) (int, error) { m.Write([]byte("a")); return 0, m.Close() },
+	} {
+		for _, began := range []bool{false, true} {
+			t.Run(fmt.Sprint(name, began), func(t *testing.T) {
+				var out bytes.Buffer
+				e := endpoint.New(&out, endpoint.Config{Role: endpoint.Server})
+				m, err := e.NextWriter(wire.Text)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if began {
+					if err := m.WriteFragment([]byte("begun"), false); err != nil {
+						t.Fatal(err)
+					}
+				}
+				m.SetCheck(func(size int) error { return errCheck })
+				out.Reset()
+				if n, err := try(m); n != 0 || err != errCheck || !m.Done() {
+					t.Errorf("%d, %v", n, err)
+				}
+				frames := written(t, endpoint.Server, out.Bytes())
+				switch {
+				case !began && (len(frames) > 0 || e.State() != endpoint.Open):
+					t.Errorf("wrote %v", frames)
+				case began && (len(frames) != 1 || string(frames[0].Payload) != "\x03\xef"):
+					t.Errorf("wrote %v, want a Close with 1007", frames)
+				}
+			})
+		}
+	}
+}
+
+// A fragment that is not sent may be followed by another one.
+func TestFragmentThatIsRefused(t *testing.T) {
+	var out bytes.Buffer
+	e := endpoint.New(&out, endpoint.Config{Role: endpoint.Server})
+	m, err := e.NextWriter(wire.Text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	errCheck := errors.New("the limit")
+	m.SetCheck(func(size int) error {
+		if size > 3 {
+			return errCheck
+		}
+		return nil
+	})
+	if err := m.WriteFragment([]byte("four"), false); err != errCheck || m.Began() || e.MessageOpen() {
+		t.Errorf("%v, began %v", err, m.Began())
+	}
+	if err := errors.Join(m.WriteFragment([]byte("one"), false), m.WriteFragment(nil, true)); err != nil {
+		t.Error(err)
+	}
+	if frames := written(t, endpoint.Server, out.Bytes()); len(frames) != 2 {
+		t.Errorf("wrote %v", frames)
 	}
 }

@@ -70,7 +70,14 @@ type message struct {
 	size       int64       // payload bytes of all frames, as declared and checked
 	fragments  int64       // frames
 	assembly   *buffer     // the payload so far; nil if it need not be kept
-	inflating  any         // an *inflating, of a compressed message; nil before its first payload
+	inflating  inflater    // of a compressed message; nil before its first payload
+}
+
+// inflater is an *inflating. The linker leaves that out of programs without
+// compression.
+type inflater interface {
+	idle()
+	release()
 }
 
 // partials lends partial structs.
@@ -91,7 +98,7 @@ func (e *Endpoint) Receive(now time.Time, b []byte) (ev Event, n int) {
 	} else {
 		ev, n = e.receive(now, b)
 		if ev.Kind == KindNone && r.partial != nil && r.message.inflating != nil {
-			compressing.idle(r.message.inflating)
+			r.message.inflating.idle()
 		}
 	}
 	r.countEvent(&ev, e.sender.counters)
@@ -310,7 +317,7 @@ func (r *receiver) begin(h wire.Header) {
 func (e *Endpoint) payload(cfg *SharedConfig, now time.Time, b []byte) (ev Event, used int, err error) {
 	r := &e.receiver
 	if r.message.compressed && !r.frame.Opcode.IsControl() {
-		return compressing.receive(e, cfg, now, b)
+		return cfg.compression.receive(e, cfg, now, b)
 	}
 	used = int(min(int64(len(b)), r.rest))
 	p := b[:used:used]
@@ -419,7 +426,7 @@ func (r *receiver) release() {
 		assemblies.put(r.message.assembly)
 	}
 	if r.message.inflating != nil {
-		compressing.release(r.message.inflating)
+		r.message.inflating.release()
 	}
 	*r.partial = partial{control: r.control[:0]}
 	partials.Put(r.partial)
@@ -471,8 +478,10 @@ func (e *Endpoint) fail(err error) Event {
 		rule = err.rule
 	case *CloseFrameError:
 		rule = err.rule
+	case *CompressionError:
+		rule = errCompressedData
 	default:
-		rule = compressing.rule(err)
+		panic("BUG: websocket: a failure without a status code: " + err.Error())
 	}
 	return Event{Kind: KindFailed, Err: e.Fail(rule.Code, rule.Reason, err)}
 }

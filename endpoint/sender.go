@@ -64,8 +64,8 @@ type senderExt struct {
 	rates       *rates       // of the receiving goroutine; nil until a rate is limited
 	messageOpen atomic.Bool  // see MessageOpen; written under sender.mu
 
-	compressor   any // a Compressor; nil until a message is compressed; guarded by sender.mu
-	decompressor any // a Decompressor; nil until a compressed message arrives; of the receiving goroutine
+	compressor   Compressor   // nil until a message is compressed; guarded by sender.mu
+	decompressor Decompressor // nil until a compressed message arrives; of the receiving goroutine
 }
 
 // ensureExt returns ext, allocated on the first call.
@@ -174,7 +174,7 @@ func (e *Endpoint) closeCause(err error) error {
 // cannot send any more.
 func (e *Endpoint) Send(op wire.Opcode, p []byte) error {
 	if cfg := e.config(); len(p) >= cfg.threshold {
-		return compressing.send(e, cfg, op, p)
+		return cfg.compression.send(e, op, p)
 	}
 	return e.SendUncompressed(op, p)
 }

@@ -166,6 +166,9 @@ func (w *world) calls() *systemCalls {
 		shutdown: func(fd int32, how int) {
 			use("shutdown", fd)
 			if how == syscall.SHUT_RDWR {
+				if w.socket.state != stateAborted {
+					w.fault("both directions are shut down in state %d", w.socket.state)
+				}
 				w.shut = true
 				return
 			}

@@ -17,6 +17,7 @@ import (
 	"github.com/fibersock/fibersock/handshake"
 	"github.com/fibersock/fibersock/permessage"
 	"github.com/fibersock/fibersock/wire"
+	"github.com/fibersock/fibersock/wire/deflate"
 )
 
 // agree returns the compression of the role after a server's answer. The whole
@@ -248,8 +249,8 @@ func TestCompressedMessageWithoutAgreement(t *testing.T) {
 	})
 }
 
-// The decompressed text must be UTF-8, the compressed payload need not (7692-6-g,
-// 6455-8.1-f): it is checked as it is decompressed.
+// The decompressed text must be UTF-8, the compressed payload need not be
+// (7692-6-g, 6455-8.1-f). It is checked as it is decompressed.
 func TestCompressedText(t *testing.T) {
 	for _, c := range []struct {
 		text  string
@@ -429,6 +430,22 @@ func TestRateOfDecompressedBytes(t *testing.T) {
 		limit := limitError(t, receiveAt(e, now, compressedFrame(role, wire.Text, d.message(strings.Repeat("a", 20_000)), true)))
 		if limit.Option != "Limits.BytesPerSecond" {
 			t.Errorf("%v", limit)
+		}
+	})
+}
+
+// Invalid data is a *CompressionError with the decompressor's reason
+// (7692-7.2.2-d).
+func TestErrorOfInvalidData(t *testing.T) {
+	eachDelivery(t, func(t *testing.T, role endpoint.Role, partial bool) {
+		e := endpoint.New(io.Discard, endpoint.Config{Role: role, Partial: partial, Compression: agree(t, role, takeover)})
+		receive(e, compressedFrame(role, wire.Text, "\xff", true))
+		var invalid *endpoint.CompressionError
+		var reason *deflate.FormatError
+		var rule *wire.Error
+		if err := e.Err(); !errors.As(err, &invalid) || !errors.As(err, &reason) || !errors.As(err, &rule) || rule.Code != wire.InvalidFramePayloadData ||
+			!strings.HasPrefix(invalid.Error(), "websocket: invalid compressed message: ") {
+			t.Errorf("got %v", err)
 		}
 	})
 }

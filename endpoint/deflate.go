@@ -92,7 +92,8 @@ func (c compression) form(s *sender, m *Prepared) *Prepared {
 	return form
 }
 
-// compressPrepared returns the compressed form of m, an empty one if there is none.
+// compressPrepared returns the compressed form of m, an empty one if there is
+// none.
 func compressPrepared(c Codec, m *Prepared) *Prepared {
 	buf := assemblies.get()
 	defer assemblies.put(buf)

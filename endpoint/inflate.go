@@ -80,7 +80,7 @@ func (c compression) receive(e *Endpoint, cfg *SharedConfig, now time.Time, b []
 	i := m.inflating.(*inflating)
 	out, step, room := i.output(cfg, m)
 	start := len(out.bytes)
-	done := false
+	done, exceeded := false, false
 	for !done {
 		p := b[used:min(len(b), used+int(min(r.rest, step)))]
 		last := r.frame.Fin && int64(len(p)) == r.rest
@@ -96,11 +96,8 @@ func (c compression) receive(e *Endpoint, cfg *SharedConfig, now time.Time, b []
 		if err != nil {
 			return Event{}, used, err
 		}
-		if i.size > cfg.limits.Message {
-			return Event{}, used, &LimitError{Limit: "decompressed message", Option: "Limits.Message", Max: cfg.limits.Message, Seen: i.size, rule: errInflatedLimit}
-		}
-		done = last && !pending
-		if pending || r.rest == 0 || len(out.bytes)-start >= room {
+		done, exceeded = last && !pending, i.size > cfg.limits.Message
+		if exceeded || pending || r.rest == 0 || len(out.bytes)-start >= room {
 			break
 		}
 	}
@@ -113,7 +110,14 @@ func (c compression) receive(e *Endpoint, cfg *SharedConfig, now time.Time, b []
 			return Event{}, used, err
 		}
 	}
-	if m.opcode == wire.Text && (m.text.Check(produced) >= 0 || done && !m.text.Complete()) {
+	// The order is that of the bytes, so that the error does not depend on how
+	// they were split.
+	switch {
+	case m.opcode == wire.Text && m.text.Check(produced) >= 0:
+		return Event{}, used, wire.ErrInvalidUTF8
+	case exceeded:
+		return Event{}, used, &LimitError{Limit: "decompressed message", Option: "Limits.Message", Max: cfg.limits.Message, Seen: i.size, rule: errInflatedLimit}
+	case m.opcode == wire.Text && done && !m.text.Complete():
 		return Event{}, used, wire.ErrInvalidUTF8
 	}
 	ev = Event{Kind: KindMessage, Opcode: m.opcode, Payload: slices.Clip(produced)}

@@ -3,13 +3,11 @@ package permessage_test
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -56,12 +54,6 @@ var ways = map[string]func(t *testing.T, s *server.Server) (url string, trust *c
 	},
 	"goroutine loop": func(t *testing.T, s *server.Server) (string, *client.TLSConfig) {
 		return "ws://" + serveOn(t, structListener{listen(t)}, s.Serve), nil
-	},
-	"over TLS": func(t *testing.T, s *server.Server) (string, *client.TLSConfig) {
-		ts := httptest.NewTLSServer(nil)
-		defer ts.Close()
-		ln := tls.NewListener(listen(t), &tls.Config{Certificates: ts.TLS.Certificates})
-		return "wss://" + serveOn(t, ln, s.Serve), ts.Client().Transport.(*http.Transport).TLSClientConfig
 	},
 	"behind net/http": func(t *testing.T, s *server.Server) (string, *client.TLSConfig) {
 		return "ws://" + serveOn(t, listen(t), (&http.Server{Handler: httpupgrade.Handler(s)}).Serve), nil

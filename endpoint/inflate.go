@@ -90,7 +90,8 @@ func receiveCompressed(e *Endpoint, cfg *SharedConfig, now time.Time, b []byte) 
 	start := len(out.bytes)
 	done := false
 	for !done {
-		p := b[used:min(len(b), used+int(min(r.rest, step)))]
+		p := b[used:]
+		p = p[:min(int64(len(p)), r.rest, step)]
 		last := r.frame.Fin && int64(len(p)) == r.rest
 		if len(p) == 0 && !last {
 			break

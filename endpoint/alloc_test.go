@@ -8,6 +8,7 @@ package endpoint_test
 import (
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -206,6 +207,27 @@ func TestCompressionAllocatesNothing(t *testing.T) {
 					}
 				}
 			}
+		}
+	})
+}
+
+// A message of several blocks that compression does not make smaller allocates
+// nothing.
+func TestMessageThatIsNotWorthItAllocatesNothing(t *testing.T) {
+	noise := make([]byte, 80<<10)
+	rng := rand.New(rand.NewPCG(1, 2))
+	for i := range noise {
+		noise[i] = byte(rng.Uint32())
+	}
+	eachRole(t, func(t *testing.T, role endpoint.Role) {
+		e := endpoint.New(io.Discard, endpoint.Config{Role: role, Compression: agree(t, role, takeover)})
+		n := allocations(func() {
+			if err := e.Send(wire.Binary, noise); err != nil {
+				t.Error(err)
+			}
+		})
+		if n != 0 {
+			t.Errorf("%v allocations", n)
 		}
 	})
 }

@@ -8,6 +8,7 @@ package endpoint_test
 import (
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -208,4 +209,42 @@ func TestCompressionAllocatesNothing(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A message of several blocks that compression does not make smaller allocates
+// nothing.
+func TestMessageThatIsNotWorthItAllocatesNothing(t *testing.T) {
+	noise := make([]byte, 80<<10)
+	rng := rand.New(rand.NewPCG(1, 2))
+	for i := range noise {
+		noise[i] = byte(rng.Uint32())
+	}
+	eachRole(t, func(t *testing.T, role endpoint.Role) {
+		e := endpoint.New(io.Discard, endpoint.Config{Role: role, Compression: agree(t, role, takeover)})
+		n := allocations(func() {
+			if err := e.Send(wire.Binary, noise); err != nil {
+				t.Error(err)
+			}
+		})
+		if n != 0 {
+			t.Errorf("%v allocations", n)
+		}
+	})
+}
+
+// room is a transport that never blocks.
+type room struct{}
+
+func (room) Write(p []byte) (int, error) { return len(p), nil }
+func (room) Space(size int) int          { return size }
+func (room) AwaitSpace(int)              {}
+func (room) Written()                    {}
+
+func TestSendingUnderBackpressureAllocatesNothing(t *testing.T) {
+	e := endpoint.New(room{}, endpoint.Config{Role: endpoint.Server})
+	e.SetBackpressure(room{})
+	hello := []byte("Hello")
+	if n := testing.AllocsPerRun(100, func() { e.Send(wire.Binary, hello) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
 }

@@ -143,20 +143,3 @@ func TestCloseAloneFollowsABlockedFrame(t *testing.T) {
 		}
 	})
 }
-
-// room is a transport that never blocks.
-type room struct{}
-
-func (room) Write(p []byte) (int, error) { return len(p), nil }
-func (room) Space(size int) int          { return size }
-func (room) AwaitSpace(int)              {}
-func (room) Written()                    {}
-
-func TestSendingUnderBackpressureAllocatesNothing(t *testing.T) {
-	e := endpoint.New(room{}, endpoint.Config{Role: endpoint.Server})
-	e.SetBackpressure(room{})
-	hello := []byte("Hello")
-	if n := testing.AllocsPerRun(100, func() { e.Send(wire.Binary, hello) }); n != 0 {
-		t.Errorf("%v allocations", n)
-	}
-}

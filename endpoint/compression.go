@@ -18,7 +18,7 @@ type Codec interface {
 
 	// AppendShared appends the compressed payload of a message to dst. All
 	// endpoints can send it, whatever they have sent before. It reports false
-	// if the message is better sent uncompressed.
+	// if the message is better sent uncompressed; out then has the bytes of dst.
 	AppendShared(dst, p []byte) (out []byte, ok bool)
 
 	// Threshold is the size in bytes from which messages are compressed.
@@ -32,8 +32,8 @@ type Codec interface {
 // goroutine at a time calls it.
 type Compressor interface {
 	// AppendMessage appends the compressed payload of the message p to dst. It
-	// reports false if the message is better sent uncompressed; out is then dst
-	// and the Compressor is unchanged.
+	// reports false if the message is better sent uncompressed; out then has the
+	// bytes of dst, and the Compressor is unchanged.
 	AppendMessage(dst, p []byte) (out []byte, ok bool)
 
 	// AppendFragment appends the compressed payload of a fragment. A message of

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -332,6 +333,25 @@ func TestLimitsOfCompressedPayloads(t *testing.T) {
 			h := wire.Header{Fin: true, RSV: wire.RSV1, Opcode: wire.Binary, Masked: role == endpoint.Server, Length: c.length}
 			if got := messages(t, receive(e, wire.AppendHeader(nil, h))); !slices.Equal(got, c.want) {
 				t.Errorf("%d bytes: got %q, %v", c.length, got, e.Err())
+			}
+		}
+	})
+}
+
+// Without a limit a frame may be longer than an int of 32 bits can say. What
+// has arrived of it is decompressed.
+func TestCompressedFrameOfAnyLength(t *testing.T) {
+	eachDelivery(t, func(t *testing.T, role endpoint.Role, partial bool) {
+		for _, length := range []int64{math.MaxInt32, math.MaxInt32 + 1, math.MaxInt64} {
+			e := endpoint.New(io.Discard, endpoint.Config{Role: role, Partial: partial, Limits: endpoint.Limits{Message: -1}, Compression: agree(t, role, takeover)})
+			in := wire.AppendHeader(nil, wire.Header{Fin: true, RSV: wire.RSV1, Opcode: wire.Text, Masked: role == endpoint.Server, Length: length})
+			in = append(in, fromHex(t, "f248cdc9c90700 0000ffff")...)
+			var want []string
+			if partial {
+				want = []string{"<unfinished>"}
+			}
+			if got := messages(t, receive(e, in)); !slices.Equal(got, want) || e.Err() != nil {
+				t.Errorf("%d bytes: got %q, %v", length, got, e.Err())
 			}
 		}
 	})

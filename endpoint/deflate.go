@@ -33,9 +33,10 @@ func (c compression) write(s *sender, cfg *SharedConfig, op wire.Opcode, p []byt
 	defer assemblies.put(buf)
 	h := wire.Header{Fin: true, Opcode: op}
 	encoded, ok := c.compressorOf(s).AppendMessage(buf.bytes, p)
+	buf.bytes = encoded // it may have grown in any case
 	if ok {
 		countCompressed(s, 1, len(p), len(encoded))
-		h.RSV, p, buf.bytes = wire.RSV1, encoded, encoded
+		h.RSV, p = wire.RSV1, encoded
 	}
 	return s.writeData(h, p, cfg.maxFrame)
 }
@@ -98,10 +99,10 @@ func compressPrepared(c Codec, m *Prepared) *Prepared {
 	buf := assemblies.get()
 	defer assemblies.put(buf)
 	encoded, ok := c.AppendShared(buf.bytes, m.frame[len(m.frame)-m.payload:])
+	buf.bytes = encoded
 	if !ok {
 		return new(Prepared)
 	}
-	buf.bytes = encoded
 	h := wire.Header{Fin: true, RSV: wire.RSV1, Opcode: wire.Opcode(m.frame[0] &^ finBit)}
 	return newPrepared(h, encoded)
 }

@@ -82,7 +82,8 @@ func (c compression) receive(e *Endpoint, cfg *SharedConfig, now time.Time, b []
 	start := len(out.bytes)
 	done, exceeded := false, false
 	for !done {
-		p := b[used:min(len(b), used+int(min(r.rest, step)))]
+		p := b[used:]
+		p = p[:min(int64(len(p)), r.rest, step)]
 		last := r.frame.Fin && int64(len(p)) == r.rest
 		if len(p) == 0 && !last {
 			break

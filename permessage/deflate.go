@@ -148,12 +148,16 @@ type codec struct {
 	role endpoint.Role
 }
 
-// sides return the parameters for the messages of this side and of the peer.
+// sides returns the parameters for the messages of this side and of the peer.
+// This side keeps to its Mode also if the answer does not ask for it: an offer
+// of client_no_context_takeover is a promise (RFC 7692, Section 7.1.1.2).
 func (c codec) sides() (own, peer side) {
+	own, peer = c.server, c.client
 	if c.role == endpoint.Client {
-		return c.client, c.server
+		own, peer = peer, own
 	}
-	return c.server, c.client
+	own.noContextTakeover = own.noContextTakeover || c.owner.Mode == NoContextTakeover
+	return own, peer
 }
 
 // NewCompressor returns a compressor with the agreed window or a smaller one.

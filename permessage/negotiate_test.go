@@ -1,11 +1,13 @@
 package permessage_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strings"
 	"testing"
 
+	"github.com/fibersock/fibersock/endpoint"
 	"github.com/fibersock/fibersock/handshake"
 	"github.com/fibersock/fibersock/permessage"
 )
@@ -204,6 +206,34 @@ func TestAnswersOfServers(t *testing.T) {
 	}
 	if agreed, err := defaults.Answered(nil); agreed != nil || err != nil {
 		t.Errorf("no answer is accepted with %v, %v", agreed, err)
+	}
+}
+
+// A side with NoContextTakeover uses no earlier message, also if the answer
+// does not say so: a server may answer without client_no_context_takeover, and
+// the client has said that it will not (RFC 7692, Section 7.1.1.2).
+func TestNoContextTakeoverIsKept(t *testing.T) {
+	for role, agree := range map[endpoint.Role]func([]handshake.Extension) (endpoint.Compression, error){
+		endpoint.Client: noTakeover.Answered,
+		endpoint.Server: noTakeover.Accepted,
+	} {
+		compression, err := agree(parse(t, "permessage-deflate; server_no_context_takeover"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var sent bytes.Buffer
+		e := endpoint.New(&sent, endpoint.Config{Role: role, Compression: compression})
+		var sizes []int
+		for range 2 {
+			sent.Reset()
+			if err := e.SendText(strings.Repeat(tick(1), 3)); err != nil {
+				t.Fatal(err)
+			}
+			sizes = append(sizes, sent.Len())
+		}
+		if sizes[0] != sizes[1] {
+			t.Errorf("role %v: the same text has %d bytes, and then %d", role, sizes[0], sizes[1])
+		}
 	}
 }
 

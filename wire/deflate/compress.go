@@ -91,8 +91,8 @@ func (c *Compressor) Init(o CompressorOptions) {
 // retained.
 //
 // If the compressed message would not be smaller than p, AppendMessage returns
-// dst and false, and the window is unchanged. The caller then sends p without
-// RSV1.
+// dst and false, and the window is unchanged. dst may have been reallocated, as
+// by append. The caller then sends p without RSV1.
 //
 // AppendMessage may write to all of dst's capacity, with which p must not
 // overlap. It must not be called between the fragments of a message.

@@ -395,6 +395,7 @@ func TestUnknownLevel(t *testing.T) {
 func TestCompressionAllocatesNothing(t *testing.T) {
 	ticks := traffic.Make(64, traffic.Tick)
 	long := bytes.Join(ticks, nil)
+	noise := traffic.Random(rand.New(rand.NewPCG(13, 14)), 40<<10) // more than one block
 	dst := make([]byte, 0, 64<<10)
 	for _, x := range []struct {
 		name string
@@ -403,6 +404,7 @@ func TestCompressionAllocatesNothing(t *testing.T) {
 		{"AppendMessage", func(c *deflate.Compressor, i int) { c.AppendMessage(dst, ticks[i%64]) }},
 		{"AppendMessage, long", func(c *deflate.Compressor, i int) { c.AppendMessage(dst, long) }},
 		{"AppendFragment", func(c *deflate.Compressor, i int) { c.AppendFragment(dst, ticks[i%64], i%4 == 3) }},
+		{"AppendMessage, not smaller", func(c *deflate.Compressor, i int) { dst, _ = c.AppendMessage(dst[:0], noise) }},
 		{"AddPlain", func(c *deflate.Compressor, i int) { c.AddPlain(ticks[i%64]) }},
 		{"AppendShared", func(c *deflate.Compressor, i int) { deflate.AppendShared(dst, ticks[i%64]) }},
 	} {

@@ -8,20 +8,18 @@ type message struct {
 }
 
 // appendSmaller appends the message p to dst, if that takes fewer bytes than p.
-// Otherwise it returns dst and false.
+// Otherwise it returns dst, which may have been reallocated, and false.
 func (m *message) appendSmaller(dst, p []byte) ([]byte, bool) {
 	if len(p) == 0 {
 		return dst, false
 	}
-	if out, ok := m.append(dst, p, len(dst)+len(p)-1, true); ok {
-		return out, true
-	}
-	return dst, false
+	return m.append(dst, p, len(dst)+len(p)-1, true)
 }
 
 // append appends p to dst, as blocks that end with an empty stored block. If
-// final is set, the bytes 00 00 ff ff at its end are left out. It returns false
-// if the result would exceed limit bytes.
+// final is set, the bytes 00 00 ff ff at its end are left out. It returns dst,
+// which may have been reallocated, and false if the result would exceed limit
+// bytes.
 func (m *message) append(dst, p []byte, limit int, final bool) ([]byte, bool) {
 	w := bitWriter{out: dst[:cap(dst)], pos: len(dst)}
 	if len(p) > 0 {
@@ -29,7 +27,7 @@ func (m *message) append(dst, p []byte, limit int, final bool) ([]byte, bool) {
 		ok := e.encode(&w, m, p, limit)
 		encoders.Put(e)
 		if !ok {
-			return nil, false
+			return w.out[:len(dst)], false
 		}
 	}
 	w.reserve(blockSpace)
@@ -38,7 +36,10 @@ func (m *message) append(dst, p []byte, limit int, final bool) ([]byte, bool) {
 	if !final {
 		w.put(0xffff0000, 32)
 	}
-	return w.out[:w.pos], w.pos <= limit
+	if w.pos > limit {
+		return w.out[:len(dst)], false
+	}
+	return w.out[:w.pos], true
 }
 
 // encode appends p as blocks.

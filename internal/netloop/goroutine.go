@@ -141,15 +141,22 @@ func (t *goroutineSocket) cause(err error) error {
 	return err
 }
 
-// Writev is Write for two pieces, each possibly empty. They are written
-// together if they are short: for TLS, each Write is a record.
+// joinedSize is how many bytes of two pieces are written together. A frame with
+// a payload of 16 KiB, and its header, fit.
+const joinedSize = 32 << 10
+
+// joined lends memory in which two pieces are joined.
+var joined = sync.Pool{New: func() any { return new([joinedSize]byte) }}
+
+// Writev is Write for two pieces, each possibly empty. Up to joinedSize bytes
+// are written together: a Write is a system call, and for TLS a record.
 func (t *goroutineSocket) Writev(head, payload []byte) error {
 	if len(head) > 0 && len(payload) > 0 {
-		piece := pieces.Get().(*[pieceSize]byte)
-		defer pieces.Put(piece)
-		n := copy(piece[:], head)
-		m := copy(piece[n:], payload)
-		head, payload = piece[:n+m], payload[m:]
+		buf := joined.Get().(*[joinedSize]byte)
+		defer joined.Put(buf)
+		n := copy(buf[:], head)
+		m := copy(buf[n:], payload)
+		head, payload = buf[:n+m], payload[m:]
 	}
 	for _, p := range [2][]byte{head, payload} {
 		if len(p) > 0 {

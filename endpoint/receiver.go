@@ -93,13 +93,24 @@ var partials = sync.Pool{New: func() any { return new(partial) }}
 // goroutine.
 func (e *Endpoint) Receive(now time.Time, b []byte) (ev Event, n int) {
 	r := &e.receiver
-	if op, p, used := r.wholeMessage(b); used > 0 {
-		ev, n = Event{Kind: KindMessage, Opcode: op, Payload: p}, used
-	} else {
-		ev, n = e.receive(now, b)
-		if ev.Kind == KindNone && r.partial != nil && r.message.inflating != nil {
-			r.message.inflating.idle()
-		}
+	op, p, n := r.wholeMessage(b)
+	if n == 0 {
+		return e.receiveCounted(now, b)
+	}
+	r.count.messages++
+	r.count.bytes += uint64(len(p))
+	if n == len(b) {
+		r.flushCount(e.sender.counters)
+	}
+	return Event{Kind: KindMessage, Opcode: op, Payload: p}, n
+}
+
+// receiveCounted is Receive for all other input than wholeMessage.
+func (e *Endpoint) receiveCounted(now time.Time, b []byte) (ev Event, n int) {
+	r := &e.receiver
+	ev, n = e.receive(now, b)
+	if ev.Kind == KindNone && r.partial != nil && r.message.inflating != nil {
+		r.message.inflating.idle()
 	}
 	r.countEvent(&ev, e.sender.counters)
 	if n == len(b) || ev.Err != nil {
@@ -167,7 +178,7 @@ func validText(p []byte) bool {
 	return text.Check(p) < 0 && text.Complete()
 }
 
-// receive is Receive for all other input than wholeMessage.
+// receive is receiveCounted without the counters.
 func (e *Endpoint) receive(now time.Time, b []byte) (ev Event, n int) {
 	r := &e.receiver
 	cfg := r.cfg.Load()

@@ -119,11 +119,18 @@ func (c *Conn) noteMessage() {
 // AssemblyTimeout.
 const assemblyPart = 64 << 10
 
+// noteWholeMessage is noteProgress for KindMessage: no message is incomplete
+// then.
+func (c *Conn) noteWholeMessage() {
+	c.noteMessage()
+	c.activity.progressAt.set(0)
+}
+
 // noteProgress records, after each event of the engine, the progress of the
 // incomplete message or frame.
 func (c *Conn) noteProgress(kind endpoint.Kind) {
 	arrived, incomplete := c.endpoint.Progress()
-	if arrived > 0 || kind == endpoint.KindMessage || kind == endpoint.KindPartial {
+	if arrived > 0 || kind == endpoint.KindPartial {
 		c.noteMessage()
 	}
 	a := &c.activity

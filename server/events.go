@@ -54,12 +54,15 @@ func (c *Conn) receiveEvents(b []byte) (rest []byte, ok bool) {
 		}
 		ev, n := c.endpoint.Receive(now, b)
 		b = b[n:]
+		if ev.Kind == endpoint.KindMessage {
+			c.noteWholeMessage()
+			c.message(ev.Opcode, ev.Payload)
+			continue
+		}
 		c.noteProgress(ev.Kind)
 		switch ev.Kind {
 		case endpoint.KindNone:
 			return nil, true
-		case endpoint.KindMessage:
-			c.message(ev.Opcode, ev.Payload)
 		case endpoint.KindPartial:
 			c.partial(ev.Opcode, ev.Payload, ev.Final)
 		case endpoint.KindPing: // the engine has answered it

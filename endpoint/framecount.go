@@ -95,40 +95,38 @@ type Counters struct {
 // is shared, and may be called before Init.
 //
 // A sent frame is counted before it is written. Received frames are counted
-// when Receive has used all of its input or the connection has ended;
-// FlushCounters counts them at once.
+// when Receive has used all of its input or the connection has ended, or
+// earlier; FlushCounters counts them at once.
 func (e *Endpoint) SetCounters(c *Counters) { e.sender.counters = c }
 
 // FlushCounters adds the messages that Receive has returned to the counters.
 // The caller is the receiving goroutine.
 func (e *Endpoint) FlushCounters() { e.receiver.flushCount(e.sender.counters) }
 
-// receivedCount holds the frequent counts until the input is used up.
-type receivedCount struct {
-	bytes    uint64
-	messages uint32
-}
+// maxCounted is how many messages Receive returns before it counts them.
+const maxCounted = 1 << 15
 
-// countEvent counts ev, with c nil if nothing is counted.
+// countEvent counts ev, with c nil if nothing is counted. receiveCompressed
+// counts the bytes of compressed messages.
 func (r *receiver) countEvent(ev *Event, c *Counters) {
-	switch ev.Kind {
-	case KindMessage:
-		r.count.messages++
-		r.count.bytes += uint64(len(ev.Payload))
-	case KindPartial:
-		if ev.Final {
-			r.count.messages++
-		}
-		r.count.bytes += uint64(len(ev.Payload))
-	case KindPing:
-		if c != nil {
-			c.Received.pings.Add(1)
-		}
-	case KindPong:
-		if c != nil {
-			c.Received.pongs.Add(1)
-		}
+	if c == nil {
+		return
 	}
+	var n FrameCount
+	switch ev.Kind {
+	case KindMessage, KindPartial:
+		if ev.Kind == KindMessage || ev.Final {
+			n.Messages = 1
+		}
+		if !r.message.compressed {
+			n.Bytes = uint64(len(ev.Payload))
+		}
+	case KindPing:
+		n.Pings = 1
+	case KindPong:
+		n.Pongs = 1
+	}
+	c.Received.add(&n)
 }
 
 // countFragment counts a data frame that holds a part of a message.
@@ -140,9 +138,11 @@ func (e *Endpoint) countFragment() {
 
 // flushCount adds the pending counts to c.
 func (r *receiver) flushCount(c *Counters) {
-	if c == nil || r.count == (receivedCount{}) {
+	if r.counted == 0 {
 		return
 	}
-	c.Received.add(&FrameCount{Messages: uint64(r.count.messages), Bytes: r.count.bytes})
-	r.count = receivedCount{}
+	if c != nil {
+		c.Received.add(&FrameCount{Messages: uint64(r.counted), Bytes: uint64(r.countedBytes)})
+	}
+	r.counted, r.countedBytes = 0, 0
 }

@@ -136,11 +136,13 @@ func (c compression) receive(e *Endpoint, cfg *SharedConfig, now time.Time, b []
 	case !cfg.partial:
 		ev.Payload = slices.Clip(out.bytes) // the capacity may hold input of another connection
 	}
-	r.count.bytes += uint64(used - len(ev.Payload)) // countEvent adds the payload
-	if done {
-		if counters := e.sender.counters; counters != nil {
+	if counters := e.sender.counters; counters != nil {
+		addNonZero(&counters.Received.bytes, uint64(used)) // countEvent counts the message
+		if done {
 			addCompressed(&counters.Received, 1, i.size, m.size)
 		}
+	}
+	if done {
 		m.opcode, m.size, m.fragments = wire.Continuation, 0, 0
 	}
 	return ev, used, nil

@@ -40,8 +40,13 @@ const (
 type receiver struct {
 	*partial // nil unless a frame or message is incomplete, or its payload in use
 
-	cfg   atomic.Pointer[SharedConfig] // see Endpoint.SetLimits
-	count receivedCount
+	cfg atomic.Pointer[SharedConfig] // see Endpoint.SetLimits
+
+	// The messages of wholeMessage that flushCount has not counted: up to
+	// maxCounted, so that their bytes fit.
+	countedBytes uint32
+	counted      uint16
+
 	phase phase
 }
 
@@ -97,9 +102,9 @@ func (e *Endpoint) Receive(now time.Time, b []byte) (ev Event, n int) {
 	if n == 0 {
 		return e.receiveCounted(now, b)
 	}
-	r.count.messages++
-	r.count.bytes += uint64(len(p))
-	if n == len(b) {
+	r.counted++
+	r.countedBytes += uint32(len(p))
+	if n == len(b) || r.counted == maxCounted {
 		r.flushCount(e.sender.counters)
 	}
 	return Event{Kind: KindMessage, Opcode: op, Payload: p}, n

@@ -23,7 +23,7 @@ func (s *PolledSocket) exchanged() bool {
 	s.conn.EndBatch()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.flags&flagExchanged != 0 && s.state == stateLingering && s.failed == nil
+	return s.flags&flagExchanged != 0 && s.state == stateLingering && s.flags&flagFailed == 0
 }
 
 // close closes the descriptor and calls Conn.Closed. The caller owns the
@@ -34,8 +34,8 @@ func (s *PolledSocket) close(err error) {
 	if s.state == stateLingering || s.state == stateDone {
 		err = nil // this side has ended the connection
 	}
-	if s.failed != nil && s.failed == s.poller.loop.WriteTimeout.Err || err == io.EOF && s.failed != nil && s.failed != net.ErrClosed {
-		err = s.failed // the rest is only its effect
+	if failed := s.failure(); failed != nil && failed == s.poller.loop.WriteTimeout.Err || err == io.EOF && failed != nil && failed != net.ErrClosed {
+		err = failed // the rest is only its effect
 	}
 	s.step(eventClose)
 	s.poller.loop.sockets.remove(s.fd)

@@ -446,7 +446,7 @@ func (w *world) state() state {
 	if s.ext != nil {
 		ext = *s.ext
 	}
-	return state(fmt.Sprint(s.owner.Load(), s.state, s.interest, s.paused, s.flags, s.failed != nil, s.out.size(),
+	return state(fmt.Sprint(s.owner.Load(), s.state, s.interest, s.paused, s.flags, s.failure() != nil, s.out.size(),
 		ext.replies > 1, ext.pending.size(), ext.timer != nil, ext.final, s.fd, len(w.poller.kicks.fds),
 		"|", w.input, w.eof, w.reset, w.told, w.space, w.writeFails, w.finSent, w.shut, w.oneshot, w.readEOF,
 		"|", w.handler, w.ready, w.refused, w.eofSeen, w.closeWrite, w.aborted, w.closed))
@@ -477,7 +477,7 @@ func (w *world) check() {
 	switch {
 	case w.aborted, w.shut:
 		w.fault("aborted, but not closed")
-	case s.failed != nil && (w.readEOF || w.reset):
+	case s.failure() != nil && (w.readEOF || w.reset):
 		w.fault("writes fail and input has ended, but not closed")
 	case w.reset:
 		w.fault("reset, but not closed")

@@ -31,7 +31,6 @@ type PolledSocket struct {
 	interest interest         // events that epoll reports; 0: the descriptor is not registered
 	paused   readPause        // reasons not to read; 0: input is read
 	flags    socketFlags
-	failed   error      // of writing; later writes fail too
 	out      *writeBuf  // output that the kernel has not accepted
 	ext      *socketExt // nil as long as none of it is needed
 }
@@ -43,6 +42,7 @@ type socketExt struct {
 	replies   int           // bytes buffered by handlers since out was empty
 	space     *sync.Cond    // signals a smaller out; nil until the first waiter
 	pending   *writeBuf     // input that the connection was not ready for
+	failed    error         // of writing; nil: none, or net.ErrClosed
 	timer     *time.Timer   // calls expire; nil: no deadline is set
 	deadline  time.Time     // of the timer
 	final     bool          // the deadline bounds the socket's life and is not moved
@@ -72,6 +72,7 @@ const (
 	flagKicked                            // the socket is in its poller's kick queue
 	flagWritable                          // Conn.Writable must be called
 	flagExchanged                         // the peer expects no more: see Socket.CloseWrite
+	flagFailed                            // writing has failed: see failure
 )
 
 // readPause is a set of reasons not to read.
@@ -502,7 +503,7 @@ func (s *PolledSocket) readEOF() {
 // mu.
 func (s *PolledSocket) answered() bool {
 	switch {
-	case s.failed != nil, s.state == stateDone, s.state == stateAborted:
+	case s.flags&flagFailed != 0, s.state == stateDone, s.state == stateAborted:
 		return true
 	case s.state == stateInputClosed:
 		return s.out == nil && s.conn.Ready()

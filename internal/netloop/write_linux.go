@@ -21,7 +21,7 @@ func (s *PolledSocket) Write(p []byte) (int, error) {
 // Writev is Write for two pieces, each possibly empty.
 func (s *PolledSocket) Writev(head, payload []byte) error {
 	s.mu.Lock()
-	err := s.failed
+	err := s.failure()
 	if err == nil {
 		err = s.put(head, payload)
 	}
@@ -41,16 +41,16 @@ func (s *PolledSocket) put(a, b []byte) error {
 		n, err = s.poller.sys.writev(s.fd, a, b)
 		if err != nil && err != syscall.EAGAIN {
 			s.fail(os.NewSyscallError("write", err))
-			return s.failed
+			return s.failure()
 		}
 	}
 	if n < len(a) {
 		s.enqueue(a[n:])
 	}
-	if n = max(n-len(a), 0); n < len(b) && s.failed == nil {
+	if n = max(n-len(a), 0); n < len(b) && s.flags&flagFailed == 0 {
 		s.enqueue(b[n:])
 	}
-	return s.failed
+	return s.failure()
 }
 
 // enqueue adds p to the write buffer. If handlers run, it may be a reply,
@@ -106,7 +106,7 @@ func (s *PolledSocket) flush() (progress bool) {
 			s.stopTimer()
 		}
 	}
-	if s.failed == nil && s.conn.Flushed() {
+	if s.flags&flagFailed == 0 && s.conn.Flushed() {
 		s.flags |= flagWritable
 	}
 	s.paused &^= pausedBacklog
@@ -114,10 +114,25 @@ func (s *PolledSocket) flush() (progress bool) {
 	return true
 }
 
+// failure returns the error of writes, nil if they have not failed. The caller
+// holds mu.
+func (s *PolledSocket) failure() error {
+	switch {
+	case s.flags&flagFailed == 0:
+		return nil
+	case s.ext != nil && s.ext.failed != nil:
+		return s.ext.failed
+	}
+	return net.ErrClosed
+}
+
 // fail makes every write fail. The caller holds mu.
 func (s *PolledSocket) fail(err error) {
-	if s.failed == nil {
-		s.failed = err
+	if s.flags&flagFailed == 0 {
+		s.flags |= flagFailed
+		if err != net.ErrClosed {
+			s.ensureExt().failed = err
+		}
 	}
 	s.recount(-s.out.size())
 	s.out.free()
@@ -147,7 +162,7 @@ func (s *PolledSocket) AwaitSpace(size int) {
 	if ext.space == nil {
 		ext.space = sync.NewCond(&s.mu)
 	}
-	for s.failed == nil && s.Space(size) == 0 {
+	for s.flags&flagFailed == 0 && s.Space(size) == 0 {
 		ext.space.Wait()
 	}
 }

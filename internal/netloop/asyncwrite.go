@@ -149,8 +149,8 @@ func (c *asyncConn) write() {
 		if wrote = wrote || n > 0; n > 0 {
 			n, err = c.writer.Write(piece[:n])
 			c.accepted(n)
-		} else if err = c.writer.CloseWrite(); err == errors.ErrUnsupported {
-			err = c.writer.Abort()
+		} else {
+			err = c.closeWriter()
 		}
 		if err != nil {
 			c.giveUp(err)
@@ -283,10 +283,30 @@ func (c *asyncConn) CloseWrite() error {
 	if c.failed != nil {
 		return c.failed
 	}
-	if c.step(eventCloseWrite); c.state == stateFlushing {
+	if c.step(eventCloseWrite); c.state != stateFlushing {
+		return nil
+	}
+	if _, socket := c.writer.(*systemConn); !socket || c.writing || c.out != nil {
 		c.startWriting()
+		return nil
+	}
+	if c.step(eventFlushed)&doCloseWrite != 0 { // it cannot block
+		if err := c.closeWriter(); err != nil {
+			c.fail(err)
+			c.writer.Abort()
+		}
+		c.wake()
 	}
 	return nil
+}
+
+// closeWriter closes Conn for writing, or altogether if it cannot be closed so.
+func (c *asyncConn) closeWriter() error {
+	err := c.writer.CloseWrite()
+	if err == errors.ErrUnsupported {
+		err = c.writer.Abort()
+	}
+	return err
 }
 
 // awaitFinished is called after CloseWrite. It waits until all output, with FIN,

@@ -323,9 +323,9 @@ func (t *goroutineSocket) awaitRead() {
 func (l *Loop) serveGoroutines(ln net.Listener, open Open) error {
 	return acceptAll(ln, l.cfg.Log, func(nc net.Conn) {
 		t := newGoroutineSocket(&l.cfg, nc)
-		t.run(func() {
+		t.run(func(t *goroutineSocket) {
 			t.start(open)
-			t.active(nil, nil)
+			t.begin()
 		})
 	})
 }
@@ -365,9 +365,9 @@ func (l *Loop) startGoroutine(nc net.Conn, open Open, first []byte, ended chan s
 	t := newGoroutineSocket(&l.cfg, nc)
 	t.start(open)
 	t.ended = ended
-	t.run(func() {
+	t.run(func(t *goroutineSocket) {
 		if t.receiveFirst(first) {
-			t.active(nil, nil)
+			t.begin()
 		}
 	})
 }

@@ -45,28 +45,36 @@ const (
 
 func (t *goroutineSocket) parked() {
 	b, err := t.park()
-	t.run(func() { t.active(b, err) })
+	if len(b) == 0 && err == nil {
+		t.run((*goroutineSocket).begin)
+		return
+	}
+	t.run(func(t *goroutineSocket) { t.active(b, err) })
 }
+
+// begin is active for a socket whose input is unread.
+func (t *goroutineSocket) begin() { t.active(nil, nil) }
 
 func (t *goroutineSocket) active(b []byte, err error) {
 	if t.work(b, err) {
-		t.run(t.parked)
+		t.run((*goroutineSocket).parked)
 	}
 }
 
 // run runs f on a goroutine of its own, as the one that serves the connection.
 // If f does not return, because a function of the application has panicked or
-// called runtime.Goexit, the connection ends.
-func (t *goroutineSocket) run(f func()) {
+// called runtime.Goexit, the connection ends. A method in place of a closure
+// saves an allocation.
+func (t *goroutineSocket) run(f func(*goroutineSocket)) {
 	go func() {
 		returned := false
 		defer func() {
 			if !returned {
 				value := recover()
-				t.run(func() { t.abandon(value) })
+				t.run(func(t *goroutineSocket) { t.abandon(value) })
 			}
 		}()
-		f()
+		f(t)
 		returned = true
 	}()
 }

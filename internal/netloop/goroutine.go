@@ -276,7 +276,11 @@ func (t *goroutineSocket) CloseWrite(exchanged bool) {
 		t.bothClosed.Store(true)
 	}
 	t.abortAfter(2 * t.cfg.Linger)
-	t.CloseWriteWithin(t.cfg.Linger)
+	limit := t.cfg.Linger
+	if t.NetConn.Conn == net.Conn(t.async) {
+		limit = 0 // asyncConn.CloseWrite does not wait; that of TLS may
+	}
+	t.CloseWriteWithin(limit)
 }
 
 // abortAfter aborts the connection after d, unless it is closed earlier, or an

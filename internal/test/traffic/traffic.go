@@ -122,7 +122,7 @@ func Protobuf(r *rand.Rand, i int) []byte {
 	for range 6 {
 		text(3, fmt.Sprintf("node-%02d.eu-west", r.IntN(20)))
 		varint(4, uint64(r.IntN(1<<20)))
-		varint(5, uint64(1772000000000+i*1000+r.IntN(1000)))
+		varint(5, 1772000000000+uint64(i*1000+r.IntN(1000)))
 	}
 	text(6, sentence(r, 5))
 	return append(p, Random(r, 8)...)

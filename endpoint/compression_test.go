@@ -338,8 +338,8 @@ func TestLimitsOfCompressedPayloads(t *testing.T) {
 	})
 }
 
-// Without a limit a frame may be longer than an int of 32 bits can say. What
-// has arrived of it is decompressed.
+// Without a limit a frame may be longer than an int of 32 bits can say. The
+// bytes that have arrived are decompressed.
 func TestCompressedFrameOfAnyLength(t *testing.T) {
 	eachDelivery(t, func(t *testing.T, role endpoint.Role, partial bool) {
 		for _, length := range []int64{math.MaxInt32, math.MaxInt32 + 1, math.MaxInt64} {

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"testing"
 	"time"
 
@@ -45,6 +46,9 @@ func TestOurServerConforms(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			o := unhurried()
+			if name != "listening" && !*conform.Full {
+				o.Except = append(o.Except, "13.*") // which do not depend on the transport
+			}
 			var url string
 			url, o.TLS = start(t, echoServer())
 			conform.TestServer(t, url, o)
@@ -59,11 +63,12 @@ func TestOurClientConforms(t *testing.T) {
 }
 
 // unhurried returns options with patience for a machine that is busy with other
-// tests. The large messages and the full number of messages are for -full.
+// tests. The large messages are for -full. The cases of 1000 messages have 100
+// with it: all of them, compressed, take the strict inflater minutes.
 func unhurried() conform.Options {
-	o := conform.Options{Patience: 20, Strict: true}
+	o := conform.Options{Patience: 20, Strict: true, Rounds: 100}
 	if !*conform.Full {
-		o.Rounds, o.Except = 50, large
+		o.Rounds, o.Except = 10, slices.Clone(large)
 	}
 	return o
 }

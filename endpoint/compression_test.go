@@ -248,8 +248,8 @@ func TestCompressedMessageWithoutAgreement(t *testing.T) {
 	})
 }
 
-// The decompressed text must be UTF-8, the compressed payload need not (7692-6-g,
-// 6455-8.1-f): it is checked as it is decompressed.
+// The decompressed text must be UTF-8, the compressed payload need not be
+// (7692-6-g, 6455-8.1-f). It is checked as it is decompressed.
 func TestCompressedText(t *testing.T) {
 	for _, c := range []struct {
 		text  string

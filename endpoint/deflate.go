@@ -40,8 +40,8 @@ func writeCompressed(s *sender, cfg *SharedConfig, op wire.Opcode, p []byte) err
 	return s.writeData(h, p, cfg.maxFrame)
 }
 
-// writeCompressedFragment writes a fragment of a compressed message, in parts. first and
-// final mark the ends of the message. The caller holds mu.
+// writeCompressedFragment writes a fragment of a compressed message, in parts.
+// first and final mark the ends of the message. The caller holds mu.
 func writeCompressedFragment(m *MessageWriter, cfg *SharedConfig, p []byte, first, final bool) error {
 	s := &m.e.sender
 	if first && final {
@@ -74,8 +74,8 @@ func writeCompressedFragment(m *MessageWriter, cfg *SharedConfig, p []byte, firs
 	}
 }
 
-// compressedForm returns the compressed form of m, nil if m is sent uncompressed. The
-// caller, which sends it, holds the mu of s.
+// compressedForm returns the compressed form of m, nil if m is sent
+// uncompressed. The caller, which sends it, holds the mu of s.
 func compressedForm(s *sender, cfg *SharedConfig, m *Prepared) *Prepared {
 	form := m.compressed.Load()
 	if form == nil {
@@ -92,7 +92,8 @@ func compressedForm(s *sender, cfg *SharedConfig, m *Prepared) *Prepared {
 	return form
 }
 
-// compressPrepared returns the compressed form of m, an empty one if there is none.
+// compressPrepared returns the compressed form of m, an empty one if there is
+// none.
 func compressPrepared(c Codec, m *Prepared) *Prepared {
 	buf := assemblies.get()
 	defer assemblies.put(buf)

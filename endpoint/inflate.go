@@ -77,8 +77,8 @@ func (l *Limits) compressed() int64 {
 	return l.Message + l.Message/8 + 64
 }
 
-// receiveCompressed is Endpoint.payload for a compressed message. It consumes all of the
-// frame's payload in b, or the part whose output fits an event.
+// receiveCompressed is Endpoint.payload for a compressed message. It consumes
+// all of the frame's payload in b, or the part whose output fits an event.
 func receiveCompressed(e *Endpoint, cfg *SharedConfig, now time.Time, b []byte) (ev Event, used int, err error) {
 	r := &e.receiver
 	m := &r.message
@@ -88,7 +88,7 @@ func receiveCompressed(e *Endpoint, cfg *SharedConfig, now time.Time, b []byte) 
 	i := m.inflating.(*inflating)
 	out, step, room := i.output(cfg, m)
 	start := len(out.bytes)
-	done := false
+	done, exceeded := false, false
 	for !done {
 		p := b[used:min(len(b), used+int(min(r.rest, step)))]
 		last := r.frame.Fin && int64(len(p)) == r.rest
@@ -104,11 +104,8 @@ func receiveCompressed(e *Endpoint, cfg *SharedConfig, now time.Time, b []byte) 
 		if err != nil {
 			return Event{}, used, err
 		}
-		if i.size > cfg.limits.Message {
-			return Event{}, used, &LimitError{Limit: "decompressed message", Option: "Limits.Message", Max: cfg.limits.Message, Seen: i.size, rule: errInflatedLimit}
-		}
-		done = last && !pending
-		if pending || r.rest == 0 || len(out.bytes)-start >= room {
+		done, exceeded = last && !pending, i.size > cfg.limits.Message
+		if exceeded || pending || r.rest == 0 || len(out.bytes)-start >= room {
 			break
 		}
 	}
@@ -121,7 +118,14 @@ func receiveCompressed(e *Endpoint, cfg *SharedConfig, now time.Time, b []byte) 
 			return Event{}, used, err
 		}
 	}
-	if m.opcode == wire.Text && (m.text.Check(produced) >= 0 || done && !m.text.Complete()) {
+	// The order is that of the bytes, so that the error does not depend on how
+	// they were split.
+	switch {
+	case m.opcode == wire.Text && m.text.Check(produced) >= 0:
+		return Event{}, used, wire.ErrInvalidUTF8
+	case exceeded:
+		return Event{}, used, &LimitError{Limit: "decompressed message", Option: "Limits.Message", Max: cfg.limits.Message, Seen: i.size, rule: errInflatedLimit}
+	case m.opcode == wire.Text && done && !m.text.Complete():
 		return Event{}, used, wire.ErrInvalidUTF8
 	}
 	ev = Event{Kind: KindMessage, Opcode: m.opcode, Payload: slices.Clip(produced)}

@@ -9,6 +9,7 @@
 //	UTF8          wire.UTF8              a naive decoder, and unicode/utf8
 //	ClosePayload  wire.ParseClosePayload Sections 5.5.1 and 7.4; the written form
 //	Stream        the engine             a naive receiver that keeps all bytes, in both roles
+//	Compressed    permessage-deflate     the messages sent; itself, cut in pieces
 //	Dialogue      two engines            each other, through a pipe that an adversary controls
 //	Request       handshake, of a server a parser by regular expressions; Section 4.2.1
 //	Response      handshake, of a client a parser by regular expressions; Section 4.1
@@ -51,6 +52,7 @@ func Targets() []Target {
 		{"UTF8", UTF8},
 		{"ClosePayload", ClosePayload},
 		{"Stream", Stream},
+		{"Compressed", Compressed},
 		{"Dialogue", Dialogue},
 		{"Request", Request},
 		{"Response", Response},

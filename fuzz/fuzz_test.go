@@ -28,6 +28,9 @@ func FuzzClosePayload(f *testing.F) { hook(f, fuzz.ClosePayload) }
 // 6455-5.2-l, 6455-7.1.7-b, 6455-8.1-d, 6455-8.1-e, 6455-10.7-a, T-A06, T-A14, T-C12, T-H11.
 func FuzzStream(f *testing.F) { hook(f, fuzz.Stream) }
 
+// 7692-6-a, 7692-6-e, 7692-7.2.2-b, 7692-7.2.2-d, 7692-7.2.2-e, T-B09, T-H11.
+func FuzzCompressed(f *testing.F) { hook(f, fuzz.Compressed) }
+
 // 6455-5.5.1-e, 6455-5.5.1-k, 6455-5.5.1-l, 6455-5.5.2-a, 6455-6.2-b, 6455-7.1.5-a, T-H11.
 func FuzzDialogue(f *testing.F) { hook(f, fuzz.Dialogue) }
 

@@ -70,6 +70,7 @@ func seedCorpora(t *testing.T) map[string]map[string]string {
 		"UTF8":         utf8Seeds(),
 		"ClosePayload": numbered("", closeSeeds...),
 		"Stream":       streamSeeds(t),
+		"Compressed":   named(compressedSeeds),
 		"Dialogue":     named(dialogueSeeds),
 		"Request":      requestSeeds(),
 		"Response":     responseSeeds(),
@@ -123,6 +124,19 @@ var headerSeeds = []string{
 var frameSeeds = []string{
 	"81 85 37fa213d 7f9f4d5158 8a 80 00000000", "01 03 48656c 80 02 6c6f 89 05 48656c6c6f",
 	"82 ff 0000000100000005 37fa213d 48656c6c6f", "82 fe 007d 00000000", "89 00 88 02 03e8 81 00", "82 7e 0080" + strings.Repeat("aa", 128),
+}
+
+// compressedSeeds are the parameters, the cuts, and messages: the way to send
+// them, the text with its length, and how often it is repeated.
+var compressedSeeds = map[string][]string{
+	"takeover":      {"\x01\x00\x00", "\x01\x05Hello\x01", "\x01\x05Hello\x01", "\x02\x05plain\x01", "\x00\x05Hello\x40"},
+	"no-takeover":   {"\x02\x01\x00", "\x01\x05Hello\x01", "\x00\x05Hello\x01", "\x03\x05Hello\xff"},
+	"small-windows": {"\x00\x02\x00", "\x00\x20the quick brown fox jumps over it\xff", "\x04\x07fox dog\x09", "\x03\x03dog\xff"},
+	"prepared":      {"\xff\x03\x00", "\x04\x0asome text \x20", "\x01\x0asome text \x20", "\x04\x01a\xff"},
+	"foreign":       {"\x21\x04\x00", "\x01\x05Hello\x01", "\x05\x05\xf2\x00\x11\x00\x00\x01", "\x05\x07\xf2\x48\xcd\xc9\xc9\x07\x00\x01"},
+	"fragments":     {"\x01\x05\x00", "\x85\x03\xf2\x48\xcd\x01", "\x05\x00\x01"},
+	"final-blocks":  {"\x01\x06\x00", "\x05\x0e\xf3\x48\xcd\xc9\xc9\x07\x00\xf2\x48\xcd\xc9\xc9\x07\x00\x01", "\x45\x02\x03\x00\x01", "\x45\x01\x00\x01"},
+	"corrupt":       {"\x00\x07\x00", "\x05\x05\xff\xff\xff\xff\xff\x01"},
 }
 
 func maskSeeds() map[string]string {

@@ -20,6 +20,7 @@ func TestPage(t *testing.T) {
 	t.Run("echoes text", v.echoesText)
 	t.Run("echoes 1 MiB of binary", v.echoesBinary)
 	t.Run("times 100 echoes", v.timesEchoes)
+	t.Run("compresses", v.compresses)
 	t.Run("chats across two tabs", v.chats)
 	t.Run("sees its own status code back", v.seesItsOwnStatusCode)
 	t.Run("sees the server's status code", v.seesTheServersStatusCode)
@@ -56,6 +57,19 @@ func (v visit) timesEchoes(t *testing.T) {
 	p.connect()
 	p.click("measure")
 	p.until(`Number(` + entry("event", "measure", "data-rtt") + `?.dataset.rtt) > 0`)
+}
+
+// The page shows what was agreed and the bytes saved.
+func (v visit) compresses(t *testing.T) {
+	p := v.browser.open(t, v.url)
+	p.connect()
+	p.until(`document.getElementById("agreed-extensions").textContent === "permessage-deflate; client_max_window_bits=12"`)
+	for range 3 {
+		p.set("message", strings.Repeat("all work and no play ", 100))
+		p.click("send-text")
+	}
+	p.until(`/[0-9]+ % saved/.test(document.getElementById("compression-saved").textContent)`)
+	p.screenshot("compression.png")
 }
 
 func (v visit) chats(t *testing.T) {

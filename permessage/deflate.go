@@ -65,6 +65,16 @@ type Deflate struct {
 	// negative value means all messages. A message that compression does not
 	// make smaller is sent uncompressed in any case.
 	Threshold int
+
+	// MemoryBudget bounds the bytes of the windows of all connections. The
+	// default is no limit. Beyond it, the senders that have been idle longest
+	// forget their windows: their next message is compressed by itself. While
+	// that is not enough, because the windows of receivers cannot be forgotten,
+	// new connections are opened without compression. See Stats. With a budget,
+	// each compressed message costs one more lock, which all connections share.
+	MemoryBudget int64
+
+	budget budget
 }
 
 // windowBits returns WindowBits without its default.
@@ -76,7 +86,12 @@ func (o *Deflate) windowBits() int {
 }
 
 // Offers returns a client's offers of the extension, the preferred one first.
+//
+// It returns none beyond MemoryBudget.
 func (o *Deflate) Offers() []handshake.Extension {
+	if o.decline() {
+		return nil
+	}
 	var list []handshake.Extension
 	for _, p := range o.offers() {
 		list = append(list, p.extension())
@@ -85,10 +100,11 @@ func (o *Deflate) Offers() []handshake.Extension {
 }
 
 // Answer returns a server's answer to the offers of a client: one extension, or
-// none if no offer of permessage-deflate is valid. It does not retain offers.
+// none if no offer of permessage-deflate is valid, or beyond MemoryBudget. It
+// does not retain offers.
 func (o *Deflate) Answer(offers []handshake.Extension) []handshake.Extension {
 	p, ok := o.answer(offers)
-	if !ok {
+	if !ok || o.decline() {
 		return nil
 	}
 	return []handshake.Extension{p.extension()}
@@ -147,7 +163,11 @@ func (c codec) NewCompressor() endpoint.Compressor {
 	if own.windowBits > 0 {
 		bits = min(bits, own.windowBits)
 	}
-	return deflate.NewCompressor(deflate.CompressorOptions{WindowBits: bits, Takeover: !own.noContextTakeover, Level: int(c.owner.Level)})
+	opts := deflate.CompressorOptions{WindowBits: bits, Takeover: !own.noContextTakeover, Level: int(c.owner.Level)}
+	if c.owner.MemoryBudget > 0 {
+		return newCompressor(c.owner, opts)
+	}
+	return deflate.NewCompressor(opts)
 }
 
 // NewDecompressor returns a decompressor with the agreed window, 15 bits if
@@ -158,7 +178,11 @@ func (c codec) NewDecompressor() endpoint.Decompressor {
 	if peer.windowBits > 0 {
 		bits = peer.windowBits
 	}
-	return deflate.NewDecompressor(deflate.DecompressorOptions{WindowBits: bits, Takeover: !peer.noContextTakeover})
+	opts := deflate.DecompressorOptions{WindowBits: bits, Takeover: !peer.noContextTakeover}
+	if c.owner.MemoryBudget > 0 {
+		return newDecompressor(c.owner, opts)
+	}
+	return deflate.NewDecompressor(opts)
 }
 
 // AppendShared compresses a message for all connections.

@@ -52,9 +52,9 @@ type Server struct {
 
 	// Authorize, if it is set, is called last with an opening handshake that is
 	// valid. It may change the answer: the subprotocol, Header for further
-	// fields such as Set-Cookie, and Extensions, which is empty or accepts
-	// Compression, to decline that or to change its parameters. An error refuses the connection: a
-	// *handshake.Error with its status, any other error with 403.
+	// fields such as Set-Cookie, and Extensions, which accepts Compression or is
+	// empty, to decline it or to change its parameters. An error refuses the
+	// connection: a *handshake.Error with its status, any other error with 403.
 	Authorize func(r *handshake.Request, a *handshake.ServerAnswer) error
 
 	// HTTP, if it is set, answers plain HTTP requests such as health checks,

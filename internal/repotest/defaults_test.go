@@ -29,6 +29,7 @@ const (
 // by their first cell.
 var figures = map[string]figure{
 	"message size":                                        {"endpoint", "DefaultMessageLimit", bytes},
+	"decompressed message":                                {"endpoint", "DefaultMessageLimit", bytes},
 	"charge per fragment":                                 {"endpoint", "fragmentOverhead", bytes},
 	"payload and charges of a message":                    {"endpoint", "fragmentAllowance", bytes},
 	"head of a request or response":                       {"handshake", "defaultHeadBytes", bytes},
@@ -71,7 +72,8 @@ var words = map[string]string{
 	"connections, including opening handshakes":           "none",
 	"connections from one address":                        "none",
 	"connections in the opening handshake":                "none",
-	"compression":                                         "not negotiated",
+	"compression":                                         "off",
+	"windows of all connections":                          "none",
 }
 
 func TestPageHasTheDefaultsOfTheCode(t *testing.T) {

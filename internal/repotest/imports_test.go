@@ -60,7 +60,7 @@ var picture = []rule{
 		why: "a test peer shares only formats with the client and the server"},
 	{pkg: "./internal/test/hostile", ours: []string{"./wire", "./handshake", "./internal/entropy"}, not: []string{"net/http", "crypto/tls", "testing"},
 		why: "an attacker shares only formats with the endpoint under attack"},
-	{pkg: "./fuzz", ours: slices.Concat([]string{"./client", "./client/sockets"}, transport), not: []string{"testing", "net/http"},
+	{pkg: "./fuzz", ours: slices.Concat([]string{"./client", "./client/sockets", "./permessage", "./wire/deflate"}, transport), not: []string{"testing", "net/http"},
 		why: "a fuzzer brings its own runner"},
 	{pkg: "./wstest/conform",
 		why: "the judge shares no code with the implementation under test"},

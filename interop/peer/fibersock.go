@@ -6,6 +6,7 @@ import (
 	"net"
 
 	"github.com/fibersock/fibersock/client"
+	"github.com/fibersock/fibersock/permessage"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )
@@ -23,6 +24,8 @@ func serveFibersock(ln net.Listener) error {
 		Handler: server.Handler{Message: func(c *server.Conn, op wire.Opcode, p []byte) { c.Send(op, p) }},
 		Limits:  server.Limits{Message: MaxMessage},
 		Log:     func(error) {},
+
+		Compression: new(permessage.Deflate),
 	}
 	err := s.Serve(ln)
 	now, cancel := context.WithCancel(context.Background())
@@ -31,7 +34,7 @@ func serveFibersock(ln net.Listener) error {
 }
 
 func dialFibersock(ctx context.Context, url string) (*client.Conn, error) {
-	return client.Dial(ctx, url, &client.Config{Limits: client.Limits{Message: MaxMessage}})
+	return client.Dial(ctx, url, &client.Config{Limits: client.Limits{Message: MaxMessage}, Compression: new(permessage.Deflate)})
 }
 
 func echoToFibersockURL(ctx context.Context, url string) {

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fibersock/fibersock/permessage"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -16,7 +17,7 @@ const patience = 30 * time.Second
 type endpoint interface {
 	subprotocol() string
 	send(m event) error                           // as one frame
-	sendFragments(k kind, parts [][]byte) error   // as several frames
+	sendFragments(k kind, parts [][]byte) error   // as several frames, with a ping and its pong between them
 	ping(payload []byte) error                    // returns when the pong has arrived
 	receive() (event, error)                      // the next message, or how the connection ended
 	close(wire.StatusCode, string) (event, error) // the closing handshake; how it ended, as seen here. 0 sends an empty Close
@@ -58,12 +59,16 @@ type options struct {
 	offered, supported []string
 	secure             bool     // over TLS, with the certificate of the tests
 	origins            []string // of pages that our server accepts
+
+	ours   *permessage.Deflate // our compression; nil: off
+	theirs any                 // the peer's, in terms of its API; nil: off
 }
 
 // A party opens connections in either role. A nil function: it does not support
 // the role.
 type party struct {
 	name   string
+	pages  []string // the origins of its pages, if it is a browser
 	dial   func(t *testing.T, url string, o options) endpoint
 	listen func(t *testing.T, o options) (url string, accept func() endpoint)
 }

@@ -28,11 +28,11 @@ var ourServers = []party{
 func runBothRoles(t *testing.T, p party) {
 	t.Helper()
 	for _, server := range ourServers {
-		there := between(p, server)
+		there := pair(p, server)
 		runAll(t, there)
 		emptyClose.runFrom(t, there, asServer)
 	}
-	back := between(ourClient(nil), p)
+	back := pair(ourClient(nil), p)
 	runAll(t, back)
 	emptyClose.runFrom(t, back, asClient)
 }
@@ -42,7 +42,11 @@ func ourClient(dial dialFunc) party {
 	return party{name: "our client", dial: func(t *testing.T, url string, o options) endpoint {
 		t.Helper()
 		ctx := patient(t)
-		conn, err := client.Dial(ctx, url, &client.Config{Subprotocols: o.offered, TLS: clientTLS(o), DialContext: dial})
+		cfg := &client.Config{Subprotocols: o.offered, TLS: clientTLS(o), DialContext: dial}
+		if o.ours != nil {
+			cfg.Compression = o.ours
+		}
+		conn, err := client.Dial(ctx, url, cfg)
 		check.Must(t, err)
 		t.Cleanup(func() { conn.CloseNow() })
 		return clientEndpoint{ctx, conn}
@@ -56,6 +60,8 @@ type clientEndpoint struct {
 
 func (e clientEndpoint) subprotocol() string { return e.conn.Subprotocol() }
 
+func (e clientEndpoint) compression() string { return e.conn.Compression() }
+
 func (e clientEndpoint) send(m event) error { return e.conn.Send(m.kind.opcode(), m.payload) }
 
 func (e clientEndpoint) sendFragments(k kind, parts [][]byte) error {
@@ -68,6 +74,9 @@ func (e clientEndpoint) sendFragments(k kind, parts [][]byte) error {
 			return err
 		}
 		if err := w.Flush(); err != nil {
+			return err
+		}
+		if err := e.ping(nil); err != nil {
 			return err
 		}
 	}
@@ -166,12 +175,13 @@ func ourClose(err error) (wire.StatusCode, string, bool) {
 
 type serverEndpoint struct {
 	mailbox
-	conn  *server.Conn
-	pongs chan string
+	conn   *server.Conn
+	server *server.Server
+	pongs  chan string
 }
 
 func newServerEndpoint(t *testing.T, c *server.Conn) *serverEndpoint {
-	e := &serverEndpoint{newMailbox(t), c, make(chan string, 16)}
+	e := &serverEndpoint{mailbox: newMailbox(t), conn: c, pongs: make(chan string, 16)}
 	c.SetValue(e)
 	return e
 }
@@ -185,10 +195,22 @@ func takePong(c *server.Conn, op wire.Opcode, p []byte) {
 
 func (e *serverEndpoint) subprotocol() string { return e.conn.Subprotocol() }
 
+func (e *serverEndpoint) compression() string { return e.conn.Compression() }
+
+func (e *serverEndpoint) encoded() (in, out int64) {
+	st := e.server.Stats()
+	return int64(st.Received.Bytes), int64(st.Sent.Bytes)
+}
+
 func (e *serverEndpoint) send(m event) error { return e.conn.Send(m.kind.opcode(), m.payload) }
 
 func (e *serverEndpoint) sendFragments(k kind, parts [][]byte) error {
 	for i, part := range parts {
+		if i > 0 {
+			if err := e.ping(between); err != nil {
+				return err
+			}
+		}
 		if err := e.conn.SendFragment(k.opcode(), part, i == len(parts)-1); err != nil {
 			return err
 		}
@@ -232,8 +254,15 @@ func listenOurs(style style, serve func(t *testing.T, s *server.Server, ln net.L
 			Origins:      o.origins,
 			Log:          func(err error) { t.Errorf("our server says: %v", err) },
 		}
+		if o.ours != nil {
+			s.Compression = o.ours
+		}
 		serve(t, s, ln)
-		return url, next(t, accepted)
+		return url, func() endpoint {
+			e := next(t, accepted)().(*serverEndpoint)
+			e.server = s
+			return e
+		}
 	}
 }
 

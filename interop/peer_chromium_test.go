@@ -15,7 +15,7 @@ func TestChromium(t *testing.T) {
 	origin := strings.Replace(serveHTTP(t, options{}, http.NotFoundHandler()), "ws://", "http://", 1)
 	blank := startBrowser(t).open(t, origin)
 	blank.evaluate(pageScript, nil)
-	chromium := party{name: "Chromium", dial: func(t *testing.T, url string, o options) endpoint {
+	chromium := party{name: "Chromium", pages: []string{strings.TrimSuffix(origin, "/")}, dial: func(t *testing.T, url string, o options) endpoint {
 		t.Helper()
 		e := chromiumEndpoint{page: blank.in(t)}
 		e.evaluate(fmt.Sprintf("dial(%s, %s)", js(url), js(orNone(o.offered))), &e.agreed)
@@ -23,15 +23,16 @@ func TestChromium(t *testing.T) {
 	}}
 	for _, server := range ourServers {
 		open := party{name: server.name, listen: func(t *testing.T, o options) (string, func() endpoint) {
-			o.origins = []string{strings.TrimSuffix(origin, "/")}
+			o.origins = chromium.pages
 			return server.listen(t, o)
 		}}
-		p := between(chromium, open)
+		p := pair(chromium, open)
 		p.clientCannot = []ability{toPing, toFragment, toCloseAsAny}
 		runAll(t, p)
 		emptyClose.runFrom(t, p, asClient)
 		emptyClose.runFrom(t, p, asServer)
 	}
+	runCompression(t, chromium, []mode{{name: "on", config: true}}, toPing, toFragment)
 }
 
 // pageScript defines the functions that the endpoint calls. The latest

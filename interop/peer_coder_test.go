@@ -11,22 +11,33 @@ import (
 )
 
 func TestCoder(t *testing.T) {
-	runBothRoles(t, party{name: "coder", dial: dialCoder, listen: listenCoder})
+	p := party{name: "coder", dial: dialCoder, listen: listenCoder}
+	runBothRoles(t, p)
+	runCompression(t, p, []mode{
+		{name: "takeover", config: websocket.CompressionContextTakeover},
+		{name: "no takeover", config: websocket.CompressionNoContextTakeover},
+		{name: "off", config: websocket.CompressionDisabled},
+	})
 }
 
 func dialCoder(t *testing.T, url string, o options) endpoint {
 	t.Helper()
 	transport := &http.Transport{TLSClientConfig: clientTLS(o)}
-	conn, _, err := websocket.Dial(patient(t), url, &websocket.DialOptions{HTTPClient: &http.Client{Transport: transport}, Subprotocols: o.offered})
+	conn, _, err := websocket.Dial(patient(t), url, &websocket.DialOptions{HTTPClient: &http.Client{Transport: transport}, Subprotocols: o.offered, CompressionMode: coderCompression(o)})
 	check.Must(t, err)
 	return newCoder(t, conn)
+}
+
+func coderCompression(o options) websocket.CompressionMode {
+	mode, _ := o.theirs.(websocket.CompressionMode) // else CompressionDisabled
+	return mode
 }
 
 func listenCoder(t *testing.T, o options) (string, func() endpoint) {
 	t.Helper()
 	accepted := make(chan *coderEndpoint, 1)
 	url := serveHTTP(t, o, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: o.supported}); err != nil {
+		if conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: o.supported, CompressionMode: coderCompression(o)}); err != nil {
 			t.Errorf("coder refuses: %v", err)
 		} else {
 			accepted <- newCoder(t, conn)
@@ -86,7 +97,12 @@ func (e *coderEndpoint) sendFragments(k kind, parts [][]byte) error {
 	if err != nil {
 		return err
 	}
-	for _, part := range parts {
+	for i, part := range parts {
+		if i > 0 {
+			if err := e.ping(between); err != nil {
+				return err
+			}
+		}
 		if _, err := w.Write(part); err != nil {
 			return err
 		}

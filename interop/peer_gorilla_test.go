@@ -12,7 +12,9 @@ import (
 )
 
 func TestGorilla(t *testing.T) {
-	runBothRoles(t, party{name: "gorilla", dial: dialGorilla, listen: listenGorilla})
+	p := party{name: "gorilla", dial: dialGorilla, listen: listenGorilla}
+	runBothRoles(t, p)
+	runCompression(t, p, []mode{{name: "on", config: true}, {name: "off"}})
 }
 
 // gorillaBuffer makes gorilla fragment: it starts a new frame when the buffer
@@ -21,7 +23,7 @@ const gorillaBuffer = 1024
 
 func dialGorilla(t *testing.T, url string, o options) endpoint {
 	t.Helper()
-	dialer := websocket.Dialer{Subprotocols: o.offered, TLSClientConfig: clientTLS(o), WriteBufferSize: gorillaBuffer, HandshakeTimeout: patience}
+	dialer := websocket.Dialer{Subprotocols: o.offered, TLSClientConfig: clientTLS(o), WriteBufferSize: gorillaBuffer, HandshakeTimeout: patience, EnableCompression: o.theirs != nil}
 	conn, _, err := dialer.Dial(url, nil)
 	check.Must(t, err)
 	return newGorilla(t, conn)
@@ -29,7 +31,7 @@ func dialGorilla(t *testing.T, url string, o options) endpoint {
 
 func listenGorilla(t *testing.T, o options) (string, func() endpoint) {
 	t.Helper()
-	upgrader := websocket.Upgrader{Subprotocols: o.supported, WriteBufferSize: gorillaBuffer}
+	upgrader := websocket.Upgrader{Subprotocols: o.supported, WriteBufferSize: gorillaBuffer, EnableCompression: o.theirs != nil}
 	accepted := make(chan *gorillaEndpoint, 1)
 	url := serveHTTP(t, o, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if conn, err := upgrader.Upgrade(w, r, nil); err != nil {
@@ -97,7 +99,12 @@ func (e *gorillaEndpoint) sendFragments(k kind, parts [][]byte) error {
 	if err != nil {
 		return err
 	}
-	for _, part := range parts {
+	for i, part := range parts {
+		if i > 0 {
+			if err := e.ping(between); err != nil {
+				return err
+			}
+		}
 		if _, err := w.Write(part); err != nil {
 			return err
 		}

@@ -25,9 +25,15 @@ type ability string
 
 const (
 	toFragment   ability = "send a message in fragments"
+	to8Bits      ability = "compress with a window of 8 bits"
+	toGetEmpty   ability = "receive an empty message"
 	toPing       ability = "send a ping"
+	toClose      ability = "close with a status code"
 	toCloseAsAny ability = "close with a status code that the RFC defines, not only 1000"
 )
+
+// between is the payload of pings between fragments.
+var between = []byte("between two fragments")
 
 const nonASCII = "Grüße, 世界, мир, 🙂 \u0000 \U0010FFFF"
 
@@ -84,8 +90,8 @@ type pairing struct {
 	clientCannot []ability // so the scenarios that need it run from the server only
 }
 
-// between pairs client and server directly.
-func between(client, server party) pairing {
+// pair pairs client and server directly.
+func pair(client, server party) pairing {
 	return pairing{
 		name: client.name + " to " + server.name,
 		connect: func(t *testing.T, o options) (endpoint, endpoint) {

@@ -20,11 +20,11 @@ import (
 // {"error": …}.
 //
 //	do         with                     answer
-//	listen     subprotocols, cert, key  url                listens on a free port of 127.0.0.1; with cert and key (files) over TLS
+//	listen     subprotocols, cert, key, deflate   url      listens on a free port of 127.0.0.1; with cert and key (files) over TLS; deflate: the configuration of permessage-deflate or null
 //	accept                              subprotocol        waits for the next connection, which becomes the current one
-//	dial       url, subprotocols, ca    subprotocol        the new connection becomes the current one
+//	dial       url, subprotocols, ca, deflate    subprotocol        the new connection becomes the current one
 //	send       kind, data                                  one frame
-//	fragments  kind, parts                                 several frames
+//	fragments  kind, parts                                 several frames, with a ping and its pong between them
 //	ping       data                     data               of the pong, once it has arrived
 //	receive                             kind, data         of the next message; or kind "close", code, reason
 //	close      code, reason             kind, code, reason when the connection has ended; code 0: an empty Close
@@ -41,6 +41,7 @@ type command struct {
 	Cert         string          `json:"cert"`
 	Key          string          `json:"key"`
 	CA           string          `json:"ca"`
+	Deflate      any             `json:"deflate"`
 	Kind         kind            `json:"kind"`
 	Data         []byte          `json:"data"`
 	Parts        [][]byte        `json:"parts"`
@@ -72,7 +73,7 @@ func startScript(t *testing.T, name string, program ...string) party {
 
 func (s *script) dial(t *testing.T, url string, o options) endpoint {
 	t.Helper()
-	c := command{Do: "dial", URL: url, Subprotocols: orNone(o.offered)}
+	c := command{Do: "dial", URL: url, Subprotocols: orNone(o.offered), Deflate: o.theirs}
 	if o.secure {
 		c.CA, _ = testCertificate().files(t)
 	}
@@ -81,7 +82,7 @@ func (s *script) dial(t *testing.T, url string, o options) endpoint {
 
 func (s *script) listen(t *testing.T, o options) (string, func() endpoint) {
 	t.Helper()
-	c := command{Do: "listen", Subprotocols: orNone(o.supported)}
+	c := command{Do: "listen", Subprotocols: orNone(o.supported), Deflate: o.theirs}
 	if o.secure {
 		c.Cert, c.Key = testCertificate().files(t)
 	}
@@ -164,4 +165,12 @@ func (s *script) event(c command) (event, error) {
 // orNone makes nil an empty list in JSON.
 func orNone(list []string) []string {
 	return append([]string{}, list...)
+}
+
+// scriptModes returns modes of a script's permessage-deflate, in JSON.
+func scriptModes(role role, configs ...string) (list []mode) {
+	for _, config := range configs {
+		list = append(list, mode{name: config, config: json.RawMessage(config), role: role, once: true})
+	}
+	return list
 }

@@ -12,8 +12,9 @@ import ssl
 import sys
 
 import websockets
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory, ServerPerMessageDeflateFactory
 
-OPTIONS = {"compression": None, "max_size": None, "ping_interval": None}
+OPTIONS = { "max_size": None, "ping_interval": None}
 
 
 class Peer:
@@ -21,13 +22,19 @@ class Peer:
         self.accepted = asyncio.Queue()
         self.current = None
 
-    async def listen(self, subprotocols, cert, key, **_):
+    async def listen(self, subprotocols, cert, key, deflate, **_):
         context = None
         if cert:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(cert, key)
         server = await websockets.serve(
-            self.serve, "127.0.0.1", 0, ssl=context, subprotocols=subprotocols or None, **OPTIONS
+            self.serve,
+            "127.0.0.1",
+            0,
+            ssl=context,
+            subprotocols=subprotocols or None,
+            **OPTIONS,
+            **compression(ServerPerMessageDeflateFactory, deflate),
         )
         port = server.sockets[0].getsockname()[1]
         return {"url": f"{'wss' if cert else 'ws'}://127.0.0.1:{port}/"}
@@ -40,8 +47,8 @@ class Peer:
         self.current = await self.accepted.get()
         return {"subprotocol": self.current.subprotocol or ""}
 
-    async def dial(self, url, subprotocols, ca, **_):
-        options = dict(OPTIONS)
+    async def dial(self, url, subprotocols, ca, deflate, **_):
+        options = {**OPTIONS, **compression(ClientPerMessageDeflateFactory, deflate)}
         if ca:
             options["ssl"] = ssl.create_default_context(cafile=ca)
         self.current = await websockets.connect(url, subprotocols=subprotocols or None, **options)
@@ -53,8 +60,14 @@ class Peer:
         return {}
 
     async def fragments(self, kind, parts, **_):
-        await self.current.send(text_parts(parts) if kind == "text" else [base64.b64decode(p) for p in parts])
+        await self.current.send(self.parts(text_parts(parts) if kind == "text" else [base64.b64decode(p) for p in parts]))
         return {}
+
+    async def parts(self, parts):
+        for i, part in enumerate(parts):
+            if i > 0:
+                await self.ping(encode(b"between"))
+            yield part
 
     async def ping(self, data, **_):
         await (await self.current.ping(base64.b64decode(data)))
@@ -75,6 +88,11 @@ class Peer:
 
     def closed(self):
         return {"kind": "close", "code": self.current.close_code, "reason": self.current.close_reason}
+
+
+def compression(factory, deflate):
+    """The options for permessage-deflate: deflate lists the arguments of each factory, which a client offers in this order."""
+    return {"compression": None, "extensions": deflate and [factory(**arguments) for arguments in deflate]}
 
 
 def encode(payload):

@@ -49,10 +49,10 @@ class Endpoint {
 }
 
 const commands = {
-	listen({ subprotocols, cert, key }) {
+	listen({ subprotocols, cert, key, deflate }) {
 		const options = {
 			handleProtocols: (offered) => [...offered].find((name) => subprotocols.includes(name)) ?? false,
-			perMessageDeflate: false,
+			perMessageDeflate: deflate ?? false,
 		};
 		return new Promise((resolve) => {
 			const answer = (scheme, address) => resolve({ url: `${scheme}://127.0.0.1:${address.port}/` });
@@ -73,8 +73,8 @@ const commands = {
 		return { subprotocol: current.socket.protocol };
 	},
 
-	dial({ url, subprotocols, ca }) {
-		const options = { perMessageDeflate: false, ca: ca && fs.readFileSync(ca) };
+	dial({ url, subprotocols, ca, deflate }) {
+		const options = { perMessageDeflate: deflate ?? false, ca: ca && fs.readFileSync(ca) };
 		const socket = new WebSocket(url, subprotocols, options);
 		current = new Endpoint(socket);
 		return new Promise((resolve, reject) => {
@@ -89,6 +89,7 @@ const commands = {
 
 	async fragments({ kind, parts }) {
 		for (const [i, part] of parts.entries()) {
+			if (i > 0) await commands.ping({ data: Buffer.from('between').toString('base64') });
 			await current.send(Buffer.from(part, 'base64'), { binary: kind === 'binary', fin: i === parts.length - 1 });
 		}
 		return {};

@@ -16,7 +16,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -24,6 +23,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/bench/internal/report"
+	"github.com/fibersock/fibersock/bench/internal/runner"
 	"github.com/fibersock/fibersock/internal/test/traffic"
 )
 
@@ -130,8 +130,9 @@ func compressed(s streams, bits int, takeover bool) streams {
 
 // tables writes a table of each comparison.
 func tables(w io.Writer, rounds int, least time.Duration, only string) error {
-	fmt.Fprintf(w, "%s, %s/%s, zlib %s, %s. Medians of %d rounds that alternate between the contenders.\n",
-		runtime.Version(), runtime.GOOS, runtime.GOARCH, zlibVersion(), versions(), rounds)
+	m := runner.Machine()
+	fmt.Fprintf(w, "%s, %s, %s, %s, zlib %s, %s. Medians of %d rounds that alternate between the contenders.\n",
+		m.CPU, m.Kernel, m.Go, m.System, zlibVersion(), versions(), rounds)
 	for _, c := range comparisons() {
 		if !strings.Contains(c.title, only) {
 			continue
@@ -160,7 +161,7 @@ func versions() string {
 	for _, m := range info.Deps {
 		switch m.Path {
 		case "github.com/lxzan/gws", "github.com/coder/websocket", "github.com/gorilla/websocket", "github.com/klauspost/compress":
-			list = append(list, filepath.Base(m.Path)+" "+m.Version)
+			list = append(list, strings.TrimPrefix(m.Path, "github.com/")+" "+m.Version)
 		}
 	}
 	return strings.Join(list, ", ")

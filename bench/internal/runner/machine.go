@@ -52,6 +52,9 @@ func machine(all []int, d division) report.Machine {
 	return m
 }
 
+// Machine describes this machine, without the division of its processors.
+func Machine() report.Machine { return machine(nil, division{}) }
+
 // cpuModel returns the model of the first processor, by the names that different architectures have for it.
 func cpuModel(cpuinfo string) string {
 	for _, name := range []string{"model name", "Model", "cpu model", "uarch", "CPU part"} {

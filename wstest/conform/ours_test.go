@@ -70,8 +70,14 @@ func unhurried() conform.Options {
 	if !*conform.Full {
 		o.Rounds, o.Except = 10, slices.Clone(large)
 	}
+	if raceDetector { // which makes the strict inflater ten times as slow
+		o.Rounds = 2
+	}
 	return o
 }
+
+// raceDetector is set in builds with the race detector.
+var raceDetector bool
 
 // large are cases of large messages: one of each kind is not among them.
 var large = []string{

@@ -1,0 +1,5 @@
+//go:build race
+
+package conform_test
+
+func init() { raceDetector = true }

@@ -106,7 +106,7 @@ func (e *Endpoint) FlushCounters() { e.receiver.flushCount(e.sender.counters) }
 // maxCounted is how many messages Receive returns before it counts them.
 const maxCounted = 1 << 15
 
-// countEvent counts ev, with c nil if nothing is counted. receiveCompressed
+// countEvent counts ev, with c nil if nothing is counted. compression.receive
 // counts the bytes of compressed messages.
 func (r *receiver) countEvent(ev *Event, c *Counters) {
 	if c == nil {

@@ -25,9 +25,9 @@ type Level int
 
 // The levels.
 const (
-	LevelDefault Level = deflate.LevelDefault // search as long as it pays
-	LevelFast    Level = deflate.LevelFast    // about half the time, more bytes
-	LevelBest    Level = deflate.LevelBest    // up to twice the time, fewer bytes
+	LevelDefault Level = deflate.LevelDefault // small output for little time
+	LevelFast    Level = deflate.LevelFast    // less time, more bytes
+	LevelBest    Level = deflate.LevelBest    // more time, fewer bytes
 )
 
 // Defaults of Deflate.
@@ -82,7 +82,7 @@ func (o *Deflate) windowBits() int {
 	if o.WindowBits == 0 {
 		return DefaultWindowBits
 	}
-	return min(max(o.WindowBits, minWindowBits), maxWindowBits)
+	return min(max(o.WindowBits, deflate.MinWindowBits), deflate.MaxWindowBits)
 }
 
 // Offers returns a client's offers of the extension, the preferred one first.
@@ -178,7 +178,7 @@ func (c codec) NewCompressor() endpoint.Compressor {
 // none is agreed.
 func (c codec) NewDecompressor() endpoint.Decompressor {
 	_, peer := c.sides()
-	bits := maxWindowBits
+	bits := deflate.MaxWindowBits
 	if peer.windowBits > 0 {
 		bits = peer.windowBits
 	}

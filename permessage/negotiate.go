@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/wire/deflate"
 )
 
 // This file negotiates (RFC 7692, Sections 5 and 7.1). Its functions depend on
@@ -18,7 +19,7 @@ func (o *Deflate) offers() []params {
 		all.server.noContextTakeover, all.client.noContextTakeover = true, true
 		return []params{all}
 	}
-	if bits := o.windowBits(); bits < maxWindowBits {
+	if bits := o.windowBits(); bits < deflate.MaxWindowBits {
 		limited := all
 		limited.server.windowBits = bits
 		return []params{limited, all}
@@ -51,10 +52,10 @@ func (o *Deflate) answerTo(offer params) (a params) {
 	a.client.noContextTakeover = offer.client.noContextTakeover || o.Mode == NoContextTakeover
 	switch {
 	case !offer.client.hasBits():
-		a.client.noContextTakeover = a.client.noContextTakeover || bits < maxWindowBits
+		a.client.noContextTakeover = a.client.noContextTakeover || bits < deflate.MaxWindowBits
 	case offer.client.windowBits > 0:
 		a.client.windowBits = min(bits, offer.client.windowBits)
-	case bits < maxWindowBits:
+	case bits < deflate.MaxWindowBits:
 		a.client.windowBits = bits
 	}
 	return a

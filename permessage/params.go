@@ -6,16 +6,11 @@ import (
 	"strings"
 
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/wire/deflate"
 )
 
 // extensionName is the extension's name (RFC 7692, Section 9).
 const extensionName = "permessage-deflate"
-
-// Limits of max_window_bits (RFC 7692, Section 7.1.2).
-const (
-	minWindowBits = 8
-	maxWindowBits = 15
-)
 
 // params are the parameters of permessage-deflate, in an offer or an answer
 // (RFC 7692, Section 7.1).
@@ -94,7 +89,7 @@ func (s *side) hasBits() bool { return s.bareBits || s.windowBits > 0 }
 // parseBits returns the value of max_window_bits, a decimal number from 8 to 15
 // without leading zeros, and 0 for other text.
 func parseBits(s string) int {
-	for bits := minWindowBits; bits <= maxWindowBits; bits++ {
+	for bits := deflate.MinWindowBits; bits <= deflate.MaxWindowBits; bits++ {
 		if s == strconv.Itoa(bits) {
 			return bits
 		}

@@ -16,7 +16,7 @@ type bitWriter struct {
 func (w *bitWriter) put(v uint64, n uint) {
 	w.acc |= v << (w.n & 63)
 	w.n += n
-	binary.LittleEndian.PutUint64(w.out[w.pos:], w.acc)
+	put64(w.out, w.pos, w.acc)
 	w.pos += int(w.n >> 3)
 	w.acc >>= w.n &^ 7 & 63
 	w.n &= 7
@@ -29,4 +29,9 @@ func (w *bitWriter) align() {
 		w.pos++
 		w.acc, w.n = 0, 0
 	}
+}
+
+// put64 stores v at b[i:], least significant byte first.
+func put64(b []byte, i int, v uint64) {
+	binary.LittleEndian.PutUint64(b[i:], v)
 }

@@ -147,7 +147,3 @@ func (e *encoder) load32(i int) uint32 {
 func (e *encoder) load64(i int) uint64 {
 	return binary.LittleEndian.Uint64(e.text[i&(textSize-1):])
 }
-
-func put64(b []byte, i int, v uint64) {
-	binary.LittleEndian.PutUint64(b[i:], v)
-}

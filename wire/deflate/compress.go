@@ -2,11 +2,24 @@ package deflate
 
 import "math"
 
+// Limits of WindowBits (RFC 7692, Section 7.1.2).
+const (
+	MinWindowBits = 8
+	MaxWindowBits = 15
+)
+
+// checkWindowBits panics if bits, of the options of that name, exceed a limit.
+func checkWindowBits(options string, bits int) {
+	if bits < MinWindowBits || bits > MaxWindowBits {
+		panic("deflate: " + options + ".WindowBits is not 8 to 15")
+	}
+}
+
 // Values of CompressorOptions.Level.
 const (
 	LevelDefault = 0 // small output for little time
-	LevelFast    = 1 // two thirds of the time, up to 10 % more bytes
-	LevelBest    = 2 // up to three times the time, up to 8 % fewer bytes
+	LevelFast    = 1 // less time, more bytes
+	LevelBest    = 2 // more time, fewer bytes
 )
 
 // An effort limits the search for matches.
@@ -77,9 +90,7 @@ func NewCompressor(o CompressorOptions) *Compressor {
 // Init makes c, which must not have been used yet, a Compressor without text in
 // its window. It panics if o.WindowBits is not 8 to 15.
 func (c *Compressor) Init(o CompressorOptions) {
-	if o.WindowBits < minWindowBits || o.WindowBits > maxWindowBits {
-		panic("deflate: CompressorOptions.WindowBits is not 8 to 15")
-	}
+	checkWindowBits("CompressorOptions", o.WindowBits)
 	if o.Level < 0 || o.Level >= len(efforts) {
 		o.Level = LevelDefault
 	}
@@ -179,6 +190,6 @@ func (c *Compressor) Size() int {
 //
 // AppendShared may be called from any goroutine.
 func AppendShared(dst, p []byte) (out []byte, ok bool) {
-	m := message{size: 1 << minWindowBits, effort: &efforts[LevelDefault]}
+	m := message{size: 1 << MinWindowBits, effort: &efforts[LevelDefault]}
 	return m.appendSmaller(dst, p)
 }

@@ -136,7 +136,7 @@ func TestEncoderAndDecoderTablesAgree(t *testing.T) {
 			t.Errorf("length %d: symbol %d, %d extra bits %b", length, s, c.extraBits(), c.extra())
 		}
 	}
-	for dist := uint32(1); dist <= 1<<maxWindowBits; dist++ {
+	for dist := uint32(1); dist <= 1<<MaxWindowBits; dist++ {
 		s, n := distCode(dist - 1)
 		if uint32(distBase[s])+(dist-1)&(1<<n-1) != dist || n != uint(distExtra[s]) {
 			t.Errorf("distance %d: symbol %d, %d extra bits", dist, s, n)

@@ -127,9 +127,7 @@ func NewDecompressor(opts DecompressorOptions) *Decompressor {
 // Init makes d, which must not have been used yet, a Decompressor without text
 // in its window. It panics if opts.WindowBits is not 8 to 15.
 func (d *Decompressor) Init(opts DecompressorOptions) {
-	if opts.WindowBits < minWindowBits || opts.WindowBits > maxWindowBits {
-		panic("deflate: DecompressorOptions.WindowBits is not 8 to 15")
-	}
+	checkWindowBits("DecompressorOptions", opts.WindowBits)
 	*d = Decompressor{windowBits: uint8(opts.WindowBits), takeover: opts.Takeover}
 }
 

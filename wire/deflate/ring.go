@@ -5,14 +5,8 @@ import (
 	"sync"
 )
 
-// Limits of WindowBits (RFC 7692, Section 7.1.2).
-const (
-	minWindowBits = 8
-	maxWindowBits = 15
-)
-
 // minRing is the least size, in bytes, of a ring's memory.
-const minRing = 1 << minWindowBits
+const minRing = 1 << MinWindowBits
 
 // A ring is the latest text of a connection or message. Its memory is a power
 // of two and grows as text arrives.
@@ -63,14 +57,14 @@ func appendRing(r *ring, p []byte, size int, pool *ringPool) *ring {
 
 // A ringPool holds empty rings by size. A nil pool holds none: its rings are
 // new, and left to the garbage collector.
-type ringPool [maxWindowBits - minWindowBits + 1]sync.Pool
+type ringPool [MaxWindowBits - MinWindowBits + 1]sync.Pool
 
 // messageRings are the rings of messages that depend on no other message.
 var messageRings ringPool
 
 // get returns an empty ring for n bytes or more.
 func (p *ringPool) get(n int) *ring {
-	class := max(bits.Len(uint(n-1)), minWindowBits) - minWindowBits
+	class := max(bits.Len(uint(n-1)), MinWindowBits) - MinWindowBits
 	if p != nil {
 		if r, ok := p[class].Get().(*ring); ok {
 			return r
@@ -85,5 +79,5 @@ func (p *ringPool) put(r *ring) {
 		return
 	}
 	r.n, r.at = 0, 0
-	p[bits.Len(uint(len(r.buf)))-1-minWindowBits].Put(r)
+	p[bits.Len(uint(len(r.buf)))-1-MinWindowBits].Put(r)
 }

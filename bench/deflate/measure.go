@@ -1,10 +1,12 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
-	"syscall"
 	"time"
+
+	"github.com/fibersock/fibersock/internal/test/usage"
 )
 
 // A codec compresses, or inflates, one message after the other. Its result is
@@ -129,6 +131,9 @@ func (r *run) pass() (float64, error) {
 func (r *run) measure(least time.Duration) (float64, error) {
 	runtime.GC()
 	first, before, begun := r.next, processorTime(), time.Now()
+	if before == 0 {
+		return 0, errors.New("the system does not tell the processor time")
+	}
 	for {
 		if _, err := r.turn(); err != nil {
 			return 0, err
@@ -140,10 +145,9 @@ func (r *run) measure(least time.Duration) (float64, error) {
 	return float64(processorTime()-before) / float64((r.next-first)*len(r.codecs)), nil
 }
 
+// processorTime returns the processor time of this process, 0 if the system does
+// not tell it.
 func processorTime() time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		panic(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	user, system := usage.CPU()
+	return user + system
 }

@@ -25,6 +25,21 @@ func allocations(f func()) float64 {
 	return testing.AllocsPerRun(200, f)
 }
 
+// countEvents makes e receive in, in pieces, and returns the number of events.
+func countEvents(e *endpoint.Endpoint, in []byte, piece int) (events int) {
+	for b := range slices.Chunk(in, piece) {
+		for {
+			ev, n := e.Receive(time.Time{}, b)
+			b = b[n:]
+			if ev.Kind == endpoint.KindNone {
+				break
+			}
+			events++
+		}
+	}
+	return events
+}
+
 // Receive allocates nothing, except for a control frame that arrives in parts
 // (T-A12).
 func TestReceivingAllocatesNothing(t *testing.T) {
@@ -64,16 +79,7 @@ func TestReceivingAllocatesNothing(t *testing.T) {
 			events := 0
 			n := allocations(func() {
 				copy(in, frames)
-				for b := range slices.Chunk(in, piece) {
-					for {
-						ev, n := e.Receive(time.Time{}, b)
-						b = b[n:]
-						if ev.Kind == endpoint.KindNone {
-							break
-						}
-						events++
-					}
-				}
+				events += countEvents(e, in, piece)
 			})
 			if n != 0 || events == 0 || e.Err() != nil {
 				t.Errorf("%v allocations, %d events, %v", n, events, e.Err())
@@ -186,22 +192,14 @@ func TestCompressionAllocatesNothing(t *testing.T) {
 				}
 				check("fragment", func() error { return m.WriteFragment(payload, false) })
 
-				frame := compressedFrame(role, wire.Text, newDeflater().message(text), true)
+				frame := compressedFrame(role, wire.Text, deflated(text), true)
 				in := make([]byte, len(frame))
 				for _, partial := range []bool{false, true} {
 					e := endpoint.New(io.Discard, endpoint.Config{Role: role, Partial: partial, Compression: agree(t, role, answer)})
 					for _, piece := range []int{len(in), 50} {
 						check(fmt.Sprintf("Receive, in pieces of %d, partial is %v", piece, partial), func() error {
 							copy(in, frame)
-							for b := range slices.Chunk(in, piece) {
-								for {
-									ev, n := e.Receive(time.Time{}, b)
-									b = b[n:]
-									if ev.Kind == endpoint.KindNone {
-										break
-									}
-								}
-							}
+							countEvents(e, in, piece)
 							return e.Err()
 						})
 					}

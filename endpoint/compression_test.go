@@ -2,7 +2,6 @@ package endpoint_test
 
 import (
 	"bytes"
-	"compress/flate"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/fibersock/fibersock/endpoint"
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/test/flatepeer"
 	"github.com/fibersock/fibersock/permessage"
 	"github.com/fibersock/fibersock/wire"
 	"github.com/fibersock/fibersock/wire/deflate"
@@ -50,45 +50,9 @@ const (
 	noTakeover = "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
 )
 
-// deflater is a peer that compresses with compress/flate.
-type deflater struct {
-	out bytes.Buffer
-	w   *flate.Writer
-}
-
-func newDeflater() *deflater {
-	d := new(deflater)
-	d.w, _ = flate.NewWriter(&d.out, 6)
-	return d
-}
-
-// message returns the payload of a compressed message.
-func (d *deflater) message(text string) string {
-	d.out.Reset()
-	io.WriteString(d.w, text)
-	d.w.Flush()
-	return strings.TrimSuffix(d.out.String(), "\x00\x00\xff\xff")
-}
-
-// inflater is a peer that decompresses with compress/flate.
-type inflater struct {
-	takeover bool
-	window   []byte
-}
-
-// message returns the text of a compressed payload.
-func (i *inflater) message(t testing.TB, payload []byte) string {
-	t.Helper()
-	stream := io.MultiReader(bytes.NewReader(payload), strings.NewReader("\x00\x00\xff\xff\x01\x00\x00\xff\xff"))
-	text, err := io.ReadAll(flate.NewReaderDict(stream, i.window))
-	if err != nil {
-		t.Fatalf("compressed payload % .40x…: %v", payload, err)
-	}
-	if i.takeover {
-		i.window = append(i.window, text...)
-		i.window = i.window[max(0, len(i.window)-32<<10):]
-	}
-	return string(text)
+// deflated returns the payload of a compressed message.
+func deflated(text string) string {
+	return string(flatepeer.NewDeflater(6, true).Message([]byte(text)))
 }
 
 // compressedFrame returns a frame of the peer with RSV1.
@@ -267,7 +231,7 @@ func TestCompressedText(t *testing.T) {
 	} {
 		eachDelivery(t, func(t *testing.T, role endpoint.Role, partial bool) {
 			e := endpoint.New(io.Discard, endpoint.Config{Role: role, Partial: partial, Compression: agree(t, role, takeover)})
-			got := messages(t, receive(e, compressedFrame(role, wire.Text, newDeflater().message(c.text), true)))
+			got := messages(t, receive(e, compressedFrame(role, wire.Text, deflated(c.text), true)))
 			if c.valid && !slices.Equal(got, []string{c.text}) {
 				t.Errorf("got %.100q, %v", got, e.Err())
 			}
@@ -301,7 +265,7 @@ func TestLimitsOfDecompressedMessages(t *testing.T) {
 			for _, size := range []int{97, 1000, 1 << 20} {
 				e := endpoint.New(io.Discard, endpoint.Config{Role: role, Partial: partial, Limits: endpoint.Limits{Message: 100_000}, Compression: agree(t, role, takeover)})
 				var events []event
-				for piece := range slices.Chunk(compressedFrame(role, wire.Binary, newDeflater().message(c.text), true), size) {
+				for piece := range slices.Chunk(compressedFrame(role, wire.Binary, deflated(c.text), true), size) {
 					events = append(events, receive(e, piece)...)
 				}
 				got := messages(t, events)
@@ -361,7 +325,7 @@ func TestCompressedFrameOfAnyLength(t *testing.T) {
 // T-B02).
 func TestBomb(t *testing.T) {
 	const limit = 1 << 20
-	bomb := newDeflater().message(strings.Repeat("\x00", 64<<20))
+	bomb := deflated(strings.Repeat("\x00", 64<<20))
 	eachDelivery(t, func(t *testing.T, role endpoint.Role, partial bool) {
 		e := endpoint.New(io.Discard, endpoint.Config{Role: role, Partial: partial, Limits: endpoint.Limits{Message: limit}, Compression: agree(t, role, takeover)})
 		in := compressedFrame(role, wire.Binary, bomb, true)
@@ -397,7 +361,7 @@ func TestInputIsConsumedWithItsOutput(t *testing.T) {
 	text := strings.Repeat("a", 1<<20)
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		e := endpoint.New(io.Discard, endpoint.Config{Role: role, Partial: true, Compression: agree(t, role, takeover)})
-		in := compressedFrame(role, wire.Text, newDeflater().message(text), true)
+		in := compressedFrame(role, wire.Text, deflated(text), true)
 		var got int
 		for rest := in; len(rest) > 0; {
 			ev, n := e.Receive(time.Time{}, rest)
@@ -442,12 +406,12 @@ func TestWindowsAreNotShared(t *testing.T) {
 func TestRateOfDecompressedBytes(t *testing.T) {
 	eachDelivery(t, func(t *testing.T, role endpoint.Role, partial bool) {
 		e := endpoint.New(io.Discard, endpoint.Config{Role: role, Partial: partial, Limits: endpoint.Limits{BytesPerSecond: 100_000}, Compression: agree(t, role, takeover)})
-		d := newDeflater()
+		d := flatepeer.NewDeflater(6, true)
 		now := time.Now()
-		if got := messages(t, receiveAt(e, now, compressedFrame(role, wire.Text, d.message(strings.Repeat("a", 90_000)), true))); len(got) != 1 || len(got[0]) != 90_000 {
+		if got := messages(t, receiveAt(e, now, compressedFrame(role, wire.Text, string(d.Message(bytes.Repeat([]byte("a"), 90_000))), true))); len(got) != 1 || len(got[0]) != 90_000 {
 			t.Errorf("got %.100q, %v", got, e.Err())
 		}
-		limit := limitError(t, receiveAt(e, now, compressedFrame(role, wire.Text, d.message(strings.Repeat("a", 20_000)), true)))
+		limit := limitError(t, receiveAt(e, now, compressedFrame(role, wire.Text, string(d.Message(bytes.Repeat([]byte("a"), 20_000))), true)))
 		if limit.Option != "Limits.BytesPerSecond" {
 			t.Errorf("%v", limit)
 		}

@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 
 	"github.com/fibersock/fibersock/endpoint"
+	"github.com/fibersock/fibersock/internal/test/flatepeer"
 	"github.com/fibersock/fibersock/permessage"
 	"github.com/fibersock/fibersock/wire"
 )
@@ -24,7 +25,7 @@ func tick(n int) string {
 
 // sentMessages returns the messages in the output of an endpoint, and which of
 // them are compressed. The control frames between them are left out.
-func sentMessages(t testing.TB, role endpoint.Role, out []byte, i *inflater) (texts []string, rsv1 []bool) {
+func sentMessages(t testing.TB, role endpoint.Role, out []byte, i *flatepeer.Inflater) (texts []string, rsv1 []bool) {
 	t.Helper()
 	var payload []byte
 	var compressed bool
@@ -54,7 +55,11 @@ func sentMessages(t testing.TB, role endpoint.Role, out []byte, i *inflater) (te
 			if bytes.HasSuffix(payload, []byte("\x00\x00\xff\xff")) {
 				t.Errorf("the end of a compressed message is not removed: % x", payload)
 			}
-			text = i.message(t, payload)
+			p, err := i.Message(payload)
+			if err != nil {
+				t.Fatalf("compressed payload % .40x…: %v", payload, err)
+			}
+			text = string(p)
 		}
 		texts, rsv1 = append(texts, text), append(rsv1, compressed)
 	}
@@ -108,7 +113,7 @@ func TestSendingCompressedMessages(t *testing.T) {
 			if (second < first/2) != (answer == takeover) || answer == noTakeover && second != first {
 				t.Errorf("%s: the same text has %d and then %d bytes", answer, first, second)
 			}
-			texts, rsv1 := sentMessages(t, role, w.Bytes(), &inflater{takeover: answer == takeover})
+			texts, rsv1 := sentMessages(t, role, w.Bytes(), &flatepeer.Inflater{Takeover: answer == takeover})
 			if !slices.Equal(texts, want) || !slices.Equal(rsv1, compressed) {
 				t.Errorf("%s: sent %q, compressed %v", answer, texts, rsv1)
 			}
@@ -144,7 +149,7 @@ func TestMessagesThatAreNotWorthIt(t *testing.T) {
 				if err := e.Send(wire.Binary, m.p); err != nil {
 					t.Fatal(err)
 				}
-				_, rsv1 := sentMessages(t, role, w.Bytes(), new(inflater))
+				_, rsv1 := sentMessages(t, role, w.Bytes(), new(flatepeer.Inflater))
 				if rsv1[0] != m.compressed || w.Len() > len(m.p)+wire.MaxHeaderSize {
 					t.Errorf("%s, %d bytes: sent %d, compressed is %v", c.answer, len(m.p), w.Len(), rsv1[0])
 				}
@@ -227,7 +232,7 @@ func TestFragmentsOfACompressedMessage(t *testing.T) {
 				t.Errorf("a frame of %d bytes", len(f.Payload))
 			}
 		}
-		texts, rsv1 := sentMessages(t, role, w.Bytes(), &inflater{takeover: true})
+		texts, rsv1 := sentMessages(t, role, w.Bytes(), &flatepeer.Inflater{Takeover: true})
 		if !slices.Equal(texts, want) || slices.Contains(rsv1, false) || len(frames) < 2*len(want) {
 			t.Errorf("sent %q, compressed %v, in %d frames", texts, rsv1, len(frames))
 		}
@@ -274,7 +279,7 @@ func TestWritingACompressedMessage(t *testing.T) {
 			}
 			want = append(want, strings.Repeat(tick(5), 1000))
 			size := w.Len()
-			texts, _ := sentMessages(t, role, w.Bytes(), &inflater{takeover: answer == takeover})
+			texts, _ := sentMessages(t, role, w.Bytes(), &flatepeer.Inflater{Takeover: answer == takeover})
 			if !slices.Equal(texts, want) || size > 60_000 {
 				t.Errorf("%s: sent %.200q in %d bytes", answer, texts, size)
 			}
@@ -334,7 +339,7 @@ func TestPreparedMessagesAreCompressedOnce(t *testing.T) {
 			}
 			text := strings.Repeat(tick(1), 3)
 			want = append(want, text, text, tick(8), tick(3), tick(3))
-			texts, rsv1 := sentMessages(t, endpoint.Server, w.Bytes(), &inflater{takeover: answer != noTakeover})
+			texts, rsv1 := sentMessages(t, endpoint.Server, w.Bytes(), &flatepeer.Inflater{Takeover: answer != noTakeover})
 			if !slices.Equal(texts, want) {
 				t.Errorf("%s: sent %q", answer, texts)
 			}
@@ -363,7 +368,7 @@ func TestCollectingCompressedMessages(t *testing.T) {
 		}
 	}
 	e.Uncork()
-	texts, rsv1 := sentMessages(t, endpoint.Server, w.Bytes(), &inflater{takeover: true})
+	texts, rsv1 := sentMessages(t, endpoint.Server, w.Bytes(), &flatepeer.Inflater{Takeover: true})
 	if !slices.Equal(texts, want) || slices.Contains(rsv1, false) {
 		t.Errorf("sent %.200q, compressed %v", texts, rsv1)
 	}
@@ -391,7 +396,7 @@ func TestCompressedMessagesUnderBackpressure(t *testing.T) {
 			w.grow(7, nil)
 		}
 		all.Wait()
-		texts, _ := sentMessages(t, endpoint.Server, w.out.Bytes(), &inflater{takeover: true})
+		texts, _ := sentMessages(t, endpoint.Server, w.out.Bytes(), &flatepeer.Inflater{Takeover: true})
 		for _, text := range texts {
 			want[text]--
 		}
@@ -428,7 +433,7 @@ func TestConcurrentCompressedMessages(t *testing.T) {
 			})
 		}
 		all.Wait()
-		texts, _ := sentMessages(t, role, w.Bytes(), &inflater{takeover: true})
+		texts, _ := sentMessages(t, role, w.Bytes(), &flatepeer.Inflater{Takeover: true})
 		count := map[string]int{}
 		for _, text := range texts {
 			count[text]++

@@ -3,11 +3,11 @@ package servers_test
 import (
 	"bytes"
 	"compress/flate"
-	"io"
 	"strings"
 	"testing"
 
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/test/flatepeer"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -28,7 +28,7 @@ func TestEchoOfCompressedMessage(t *testing.T) {
 		}
 		for _, size := range []int{1000, 100_000, 600} {
 			want := []byte(strings.Repeat("compressible, ", size/14))
-			sent := text(string(deflate(t, want)))
+			sent := text(string(deflate(want)))
 			sent.RSV = wire.RSV1
 			c.send(sent)
 			m := c.message()
@@ -72,7 +72,7 @@ func TestEchoWithContextTakeover(t *testing.T) {
 		for i := range payload {
 			payload[i] = ' ' + byte(i*i*i/7%90)
 		}
-		sent := text(string(deflate(t, payload)))
+		sent := text(string(deflate(payload)))
 		sent.RSV = wire.RSV1
 		var sizes []int
 		for range 2 {
@@ -106,25 +106,11 @@ func TestWindowBits(t *testing.T) {
 	})
 }
 
-// tail ends a flushed block and is not sent (Section 7.2.1).
-const tail = "\x00\x00\xff\xff"
-
-func deflate(t *testing.T, p []byte) []byte {
-	t.Helper()
-	var b bytes.Buffer
-	w, err := flate.NewWriter(&b, flate.BestSpeed)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.Write(p)
-	w.Flush()
-	return bytes.TrimSuffix(b.Bytes(), []byte(tail))
-}
+func deflate(p []byte) []byte { return flatepeer.NewDeflater(flate.BestSpeed, false).Message(p) }
 
 func inflate(t *testing.T, p []byte) []byte {
 	t.Helper()
-	const last = "\x01\x00\x00\xff\xff" // an empty block that ends the stream
-	got, err := io.ReadAll(flate.NewReader(io.MultiReader(bytes.NewReader(p), strings.NewReader(tail+last))))
+	got, err := new(flatepeer.Inflater).Message(p)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,15 +5,19 @@
 
 package deflate
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/fibersock/fibersock/internal/test/flatepeer"
+)
 
 // In steady state nothing is allocated.
 func TestAppendAllocatesNothing(t *testing.T) {
 	text := corpus()["json"]
 	for _, takeover := range []bool{false, true} {
-		s := newFlateSender(t, 6, takeover)
-		first := s.message(text[:2000])
-		second := s.message(text[1000:3000])
+		s := flatepeer.NewDeflater(6, takeover)
+		first := s.Message(text[:2000])
+		second := s.Message(text[1000:3000])
 		for _, size := range []int{1 << 20, 200} {
 			d := NewDecompressor(DecompressorOptions{12, takeover})
 			dst := make([]byte, 0, 2000)

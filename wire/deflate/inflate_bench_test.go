@@ -7,6 +7,8 @@ import (
 	"io"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/fibersock/fibersock/internal/test/flatepeer"
 )
 
 // benchStreams returns streams of compressed messages of one kind each.
@@ -87,10 +89,10 @@ type benchStream struct {
 }
 
 func newBenchStream(b *testing.B, name string, level int, takeover bool, texts [][]byte) benchStream {
-	s := newFlateSender(b, level, takeover)
+	s := flatepeer.NewDeflater(level, takeover)
 	st := benchStream{name: name, takeover: takeover, texts: texts}
 	for _, m := range texts {
-		st.messages = append(st.messages, s.message(m))
+		st.messages = append(st.messages, s.Message(m))
 		st.bytes += len(m)
 	}
 	return st

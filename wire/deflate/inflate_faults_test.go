@@ -10,6 +10,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/fibersock/fibersock/internal/test/flatepeer"
 )
 
 // fixedSymbols is a block with fixed codes, without its end. A negative symbol
@@ -251,9 +253,9 @@ func TestSingleCodes(t *testing.T) {
 func TestEveryCutIsRefused(t *testing.T) {
 	for name, text := range corpus() {
 		for _, level := range []int{flate.HuffmanOnly, flate.NoCompression, 1, 6} {
-			s := newFlateSender(t, level, false)
+			s := flatepeer.NewDeflater(level, false)
 			for _, size := range []int{1, 5, 100, 900, 2000} {
-				p := s.message(text[:size])
+				p := s.Message(text[:size])
 				step := 1 + size/1000
 				for n := 1; n < len(p); n += step {
 					if n == 1 && p[0] == 0 {
@@ -281,9 +283,9 @@ func TestEveryCutIsRefused(t *testing.T) {
 func TestEverySplit(t *testing.T) {
 	for name, text := range corpus() {
 		for _, level := range []int{flate.HuffmanOnly, flate.NoCompression, 1, 9} {
-			s := newFlateSender(t, level, true)
+			s := flatepeer.NewDeflater(level, true)
 			first, second := text[:700], text[200:1300]
-			p1, p2 := s.message(first), s.message(second)
+			p1, p2 := s.Message(first), s.Message(second)
 			for split := range len(p1) + 1 {
 				d := NewDecompressor(DecompressorOptions{15, true})
 				got, n, err := d.Append(nil, p1[:split], false, 1000)
@@ -309,8 +311,8 @@ func TestEverySplit(t *testing.T) {
 // Pieces of each size from 1 to 13 keep the text.
 func TestSmallPieces(t *testing.T) {
 	for name, text := range corpus() {
-		s := newFlateSender(t, 6, true)
-		p1, p2 := s.message(text[:3000]), s.message(text[1000:5000])
+		s := flatepeer.NewDeflater(6, true)
+		p1, p2 := s.Message(text[:3000]), s.Message(text[1000:5000])
 		for size := 1; size <= 13; size++ {
 			d := NewDecompressor(DecompressorOptions{15, true})
 			got, err := inflatePieces(d, p1, 3000, always(size), always(3000))
@@ -386,7 +388,7 @@ func TestLimit(t *testing.T) {
 	for name, text := range corpus() {
 		for _, level := range []int{0, 1, 6} {
 			const size = 20000
-			p := newFlateSender(t, level, false).message(text[:size])
+			p := flatepeer.NewDeflater(level, false).Message(text[:size])
 			for _, limit := range []int{0, 1, 2, 3, 257, 258, 259, 1000, size - 1, size, size + 1} {
 				d := NewDecompressor(DecompressorOptions{15, false})
 				out, n, err := d.Append(nil, p, true, limit)
@@ -415,7 +417,7 @@ func TestLimit(t *testing.T) {
 // allocated.
 func TestAppendKeepsDst(t *testing.T) {
 	text := corpus()["json"][:1000]
-	p := newFlateSender(t, 6, false).message(text)
+	p := flatepeer.NewDeflater(6, false).Message(text)
 	for _, free := range []int{0, 1, 15, 16, 500, 983, 984, 999, 1000, 1001, 1300} {
 		d := NewDecompressor(DecompressorOptions{15, false})
 		buf := append(make([]byte, 0, 5+free), "start"...)
@@ -466,18 +468,18 @@ func TestSize(t *testing.T) {
 	text := corpus()["json"]
 	for bits := 8; bits <= 15; bits++ {
 		// Stored blocks have no distances.
-		s := newFlateSender(t, flate.NoCompression, true)
+		s := flatepeer.NewDeflater(flate.NoCompression, true)
 		d := NewDecompressor(DecompressorOptions{bits, true})
 		for i := range 5 {
 			if d.Size() > ringOverhead+max(minRing, 2*1000*i) {
 				t.Errorf("%d bits: %d bytes after %d of text", bits, d.Size(), 1000*i)
 			}
-			if _, err := inflateWhole(d, s.message(text[:1000]), 1000); err != nil {
+			if _, err := inflateWhole(d, s.Message(text[:1000]), 1000); err != nil {
 				t.Fatal(err)
 			}
 		}
 		for range 3 {
-			if _, err := inflateWhole(d, s.message(text[:40000]), 40000); err != nil {
+			if _, err := inflateWhole(d, s.Message(text[:40000]), 40000); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -485,7 +487,7 @@ func TestSize(t *testing.T) {
 			t.Errorf("%d bits: %d bytes with a full window, want %d", bits, d.Size(), want)
 		}
 	}
-	p := newFlateSender(t, 6, false).message(text[:3000])
+	p := flatepeer.NewDeflater(6, false).Message(text[:3000])
 	b := NewDecompressor(DecompressorOptions{15, true})
 	if _, _, err := b.Append(nil, p[:500], false, 3000); err != nil || b.Size() < tablesSize || b.Size() > 14<<10+8192 {
 		t.Errorf("%d bytes in a message that is not parked, error %v", b.Size(), err)
@@ -510,7 +512,7 @@ func TestCorruptionIsJudgedLikeCompressFlate(t *testing.T) {
 	r := rand.New(rand.NewPCG(2, 2))
 	for name, text := range corpus() {
 		for _, level := range []int{flate.HuffmanOnly, 1, 6} {
-			p := newFlateSender(t, level, false).message(text[:400])
+			p := flatepeer.NewDeflater(level, false).Message(text[:400])
 			for at := r.IntN(3); at < len(p); at += 1 + r.IntN(4) {
 				q := bytes.Clone(p)
 				q[at] ^= byte(1 + r.IntN(255))
@@ -577,7 +579,7 @@ func FuzzInflate(f *testing.F) {
 	}
 	for _, text := range corpus() {
 		for _, level := range []int{flate.HuffmanOnly, 1, 9} {
-			f.Add(text[:50], newFlateSender(f, level, false).message(text[:300]), uint64(3))
+			f.Add(text[:50], flatepeer.NewDeflater(level, false).Message(text[:300]), uint64(3))
 		}
 	}
 	f.Fuzz(func(t *testing.T, history, p []byte, seed uint64) {

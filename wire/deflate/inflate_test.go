@@ -10,6 +10,8 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+
+	"github.com/fibersock/fibersock/internal/test/flatepeer"
 )
 
 // unhex returns the bytes of s, which may contain spaces.
@@ -82,34 +84,6 @@ func inflatePieces(d *Decompressor, p []byte, limit int, sizes, room func() int)
 func always(n int) func() int { return func() int { return n } }
 
 func upTo(n int) func() int { return func() int { return 1 + rand.IntN(n) } }
-
-// A flateSender compresses messages with compress/flate, in a window of 32 KiB.
-type flateSender struct {
-	z        *flate.Writer
-	buf      bytes.Buffer
-	takeover bool
-}
-
-func newFlateSender(t testing.TB, level int, takeover bool) *flateSender {
-	s := &flateSender{takeover: takeover}
-	z, err := flate.NewWriter(&s.buf, level)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.z = z
-	return s
-}
-
-// message returns the compressed message p.
-func (s *flateSender) message(p []byte) []byte {
-	s.buf.Reset()
-	if !s.takeover {
-		s.z.Reset(&s.buf)
-	}
-	s.z.Write(p) // a bytes.Buffer returns no error
-	s.z.Flush()
-	return bytes.Clone(bytes.TrimSuffix(s.buf.Bytes(), []byte{0, 0, 0xff, 0xff}))
-}
 
 // corpus returns texts of several kinds, 256 KiB each.
 func corpus() map[string][]byte {
@@ -329,7 +303,7 @@ func TestMessagesOfCompressFlate(t *testing.T) {
 	for name, text := range corpus() {
 		for _, level := range []int{flate.HuffmanOnly, flate.NoCompression, 1, 2, 3, 4, 5, 6, 7, 8, 9} {
 			for _, takeover := range []bool{false, true} {
-				s := newFlateSender(t, level, takeover)
+				s := flatepeer.NewDeflater(level, takeover)
 				whole := NewDecompressor(DecompressorOptions{15, takeover})
 				pieces := NewDecompressor(DecompressorOptions{15, takeover})
 				at, sizes := 0, all
@@ -342,7 +316,7 @@ func TestMessagesOfCompressFlate(t *testing.T) {
 					}
 					m := text[at : at+size]
 					at += size
-					p := s.message(m)
+					p := s.Message(m)
 					got, err := inflateWhole(whole, p, size)
 					if err != nil || !bytes.Equal(got, m) {
 						t.Fatalf("%s, level %d, takeover %t, message %d of %d bytes: got %d bytes, error %v", name, level, takeover, i, size, len(got), err)

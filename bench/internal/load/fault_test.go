@@ -271,7 +271,7 @@ func TestWrongReplyWithContextTakeover(t *testing.T) {
 		{"changed byte", sends(func(c *serverConn, m message) { c.frame(m.first, changed(m.payload, 17)) }), "expected byte 17 of"},
 		{"not compressed", sends(func(c *serverConn, m message) { c.frame(m.first&^rsv1Bit, m.payload) }), "that is not compressed"},
 		{"refers to a message that was not sent", sends(func(c *serverConn, m message) {
-			c.compress(m.payload)
+			c.deflater.Message(m.payload)
 			c.frame(m.first, m.payload)
 		}), "expected byte 5 of"},
 	}

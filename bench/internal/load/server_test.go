@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/fibersock/fibersock/handshake"
+	"github.com/fibersock/fibersock/internal/test/flatepeer"
 	"github.com/fibersock/fibersock/internal/test/testcert"
 	"github.com/fibersock/fibersock/wire"
 )
@@ -37,8 +38,7 @@ type serverConn struct {
 	unread     []byte // of frames
 	write      sync.Mutex
 	deflate    bool
-	deflater   *flate.Writer // with context takeover; else nil
-	deflated   bytes.Buffer  // its output
+	deflater   *flatepeer.Deflater // with context takeover; else nil
 	fragmented bool
 }
 
@@ -101,7 +101,7 @@ func (s *server) converse(conn net.Conn) {
 	offer := r.Header.Get("Sec-WebSocket-Extensions")
 	c.deflate = strings.Contains(offer, "permessage-deflate")
 	if c.deflate && !strings.Contains(offer, "server_no_context_takeover") {
-		c.deflater, _ = flate.NewWriter(&c.deflated, flate.BestSpeed)
+		c.deflater = flatepeer.NewDeflater(flate.BestSpeed, true)
 	}
 	accept := rightResponse
 	if s.accept != nil {
@@ -169,7 +169,7 @@ func (c *serverConn) message() (m message, err error) {
 	}
 	m.first |= finBit
 	if m.first&rsv1Bit != 0 {
-		m.payload, err = io.ReadAll(flate.NewReader(io.MultiReader(bytes.NewReader(m.payload), strings.NewReader(tail+finalBlock))))
+		m.payload, err = new(flatepeer.Inflater).Message(m.payload)
 	}
 	return m, err
 }
@@ -220,20 +220,11 @@ func (c *serverConn) frame(first byte, payload []byte) {
 	defer c.write.Unlock()
 	switch {
 	case first&rsv1Bit != 0 && c.deflater != nil:
-		payload = c.compress(payload)
+		payload = c.deflater.Message(payload)
 	case first&rsv1Bit != 0:
 		payload = compress(payload, maxWindow)
 	}
 	c.Write(append(appendHeader(nil, first, len(payload)), payload...))
-}
-
-// compress compresses a message with context takeover. The result is valid until
-// the next call.
-func (c *serverConn) compress(payload []byte) []byte {
-	c.deflated.Reset()
-	c.deflater.Write(payload)
-	c.deflater.Flush()
-	return bytes.TrimSuffix(c.deflated.Bytes(), []byte(tail))
 }
 
 // texts returns n different texts of size bytes.

@@ -43,7 +43,18 @@ func build() error {
 	if cc, ok := compiler(); ok {
 		err = errors.Join(err, run(cc, "-O2", "-Wall", "-Wextra", "-Werror", "-o", binaries.servers+"minimal-c", "minimal-c/minimal.c"))
 	}
+	if npm() {
+		script, err1 := filepath.Abs("npm-ws/server.js")
+		err = errors.Join(err, err1, os.Symlink(script, binaries.servers+"npm-ws"))
+	}
 	return err
+}
+
+// npm reports whether Node and the package ws are installed (make peers).
+func npm() bool {
+	_, err1 := exec.LookPath("node")
+	_, err2 := os.Stat("../../interop/peers/node_modules/ws")
+	return err1 == nil && err2 == nil
 }
 
 // compiler returns the C compiler, if there is one for a system with epoll.

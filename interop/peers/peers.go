@@ -20,7 +20,8 @@ type Library struct {
 	Serve func(ln net.Listener, o Options, h Handler) error
 
 	// Dial connects to url and serves the connection until it ends. The error is
-	// never nil. A canceled ctx closes the connection.
+	// never nil. A canceled ctx closes the connection. It is nil for a library whose
+	// server alone is wrapped.
 	Dial func(ctx context.Context, url string, o Options, h Handler) error
 
 	// Prepare encodes a message for many connections. p is valid until Release.
@@ -35,6 +36,10 @@ type Options struct {
 	WindowBits int  // of permessage-deflate in both directions, where the library can; 0: its default
 	CheckText  bool // check that text is UTF-8 also where the library does not
 	Parallel   bool // handle messages of a connection in parallel, where the library can
+
+	// PEM files of a certificate and its key, for a library that has a TLS of its
+	// own: its Serve expects a listener of TCP then. Others get one of TLS.
+	Cert, Key string
 }
 
 // A Handler reacts to the events of a connection. The library's goroutine calls

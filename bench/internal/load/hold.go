@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/fibersock/fibersock/wire"
@@ -66,7 +67,7 @@ func Hold(ctx context.Context, c Config) (*Held, error) {
 		}
 		h.holders = append(h.holders, part)
 	}
-	if err := h.all(ctx, (*holder).open); err != nil {
+	if err := h.all(ctx, "open", (*holder).open); err != nil {
 		h.Close()
 		return nil, err
 	}
@@ -84,7 +85,7 @@ func (h *Held) Conns() int {
 
 // Verify has one message echoed on each connection, and so finds out whether all are still there.
 // The error is a *Fault or ctx's cause.
-func (h *Held) Verify(ctx context.Context) error { return h.all(ctx, (*holder).verify) }
+func (h *Held) Verify(ctx context.Context) error { return h.all(ctx, "verified", (*holder).verify) }
 
 // Close ends all connections with TCP only.
 func (h *Held) Close() error {
@@ -98,12 +99,16 @@ func (h *Held) Close() error {
 }
 
 // all calls do for each connection, on one goroutine for each holder, and
-// returns the first error.
-func (h *Held) all(ctx context.Context, do func(*holder, context.Context, *session, int) error) error {
+// returns the first error. The error of a ctx that ends has the number of
+// connections that are done, which is their state in a word.
+func (h *Held) all(ctx context.Context, state string, do func(*holder, context.Context, *session, int) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var working sync.WaitGroup
+	var done atomic.Int64
+	conns := 0
 	for _, part := range h.holders {
+		conns += len(part.run.sessions)
 		working.Go(func() {
 			for i := range part.run.sessions {
 				if ctx.Err() != nil {
@@ -113,6 +118,7 @@ func (h *Held) all(ctx context.Context, do func(*holder, context.Context, *sessi
 					cancel(err)
 					return
 				}
+				done.Add(1)
 			}
 		})
 	}
@@ -124,7 +130,7 @@ func (h *Held) all(ctx context.Context, do func(*holder, context.Context, *sessi
 	if _, ok := cause.(*Fault); ok {
 		return cause
 	}
-	return fmt.Errorf("load: %w", cause)
+	return fmt.Errorf("load: %d of %d connections are %s: %w", done.Load(), conns, state, cause)
 }
 
 func (h *holder) open(ctx context.Context, s *session, _ int) error {

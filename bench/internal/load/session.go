@@ -232,7 +232,7 @@ func (s *session) lost(cause error, now time.Duration) error {
 
 // unconnected records that TCP could not be opened.
 func (s *session) unconnected(cause error) error {
-	f := s.fault("a TCP connection to "+s.run.Addr, cause.Error())
+	f := s.fault("a TCP connection to "+s.run.Addr, cause.Error()+limitOf(cause))
 	f.Err = cause
 	return f
 }

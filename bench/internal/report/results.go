@@ -53,6 +53,7 @@ type Kind string
 const (
 	Ours    Kind = "ours"    // this repository
 	Library Kind = "library" // a WebSocket library in Go
+	Foreign Kind = "foreign" // a WebSocket library in another language
 	Limit   Kind = "limit"   // a minimal echo, not a library
 	Before  Kind = "before"  // this repository at an earlier commit
 )

@@ -118,11 +118,8 @@ func choosePeers(names []string) (servers_, clients_ []*peer, err error) {
 	}
 	choose := func(all []*peer) []*peer {
 		return slices.DeleteFunc(all, func(p *peer) bool {
-			if len(names) == 0 {
-				return p.asked
-			}
 			delete(unknown, p.Name)
-			return !slices.Contains(names, p.Name)
+			return len(names) > 0 && !slices.Contains(names, p.Name)
 		})
 	}
 	servers_, clients_ = choose(servers()), choose(clients())

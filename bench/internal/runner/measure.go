@@ -67,7 +67,11 @@ func (b *Bench) startServer(ctx context.Context, p plan, peer *peer) (*process, 
 	if p.kind == broadcast {
 		args = append(args, "-broadcast")
 	}
-	return start(ctx, b.serverProcessors(p), peer.path, args...)
+	server, err := start(ctx, b.serverProcessors(p), peer.path, args...)
+	if undefined, ok := errors.AsType[*undefinedFlagError](err); ok && peer.Kind == report.Before {
+		err = &absentError{undefined.flag + ": not there at that commit"}
+	}
+	return server, err
 }
 
 // serverProcessors returns the processors for the server of p.

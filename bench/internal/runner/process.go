@@ -29,6 +29,12 @@ type absentError struct{ reason string }
 
 func (e *absentError) Error() string { return e.reason }
 
+// An undefinedFlagError is the end of a command that does not define a flag. Of a
+// server of an earlier commit that is the lack of a feature.
+type undefinedFlagError struct{ flag string }
+
+func (e *undefinedFlagError) Error() string { return "its command does not define the flag " + e.flag }
+
 // A process is a server command that runs.
 type process struct {
 	hello serve.Hello
@@ -128,6 +134,9 @@ func (p *process) end() error {
 	if p.cmd.ProcessState.ExitCode() == serve.UnsupportedStatus {
 		return &absentError{words}
 	}
+	if name, ok := p.words.undefinedFlag(); ok {
+		return &undefinedFlagError{name}
+	}
 	how := "exit status 0"
 	if p.err != nil {
 		how = p.err.Error()
@@ -208,4 +217,13 @@ func (t *tail) last() string {
 	defer t.mu.Unlock()
 	first, _, _ := bytes.Cut(bytes.TrimSpace(t.kept), []byte("\n"))
 	return fmt.Sprintf("%.200s", first)
+}
+
+// undefinedFlag returns the flag that package flag has reported as not defined.
+func (t *tail) undefinedFlag() (name string, ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	_, after, ok := bytes.Cut(t.kept, []byte("flag provided but not defined: "))
+	line, _, _ := bytes.Cut(after, []byte("\n"))
+	return string(line), ok
 }

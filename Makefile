@@ -11,7 +11,7 @@ WIRETEST    := /tmp/fibersock-wire.test
 # $(call each,COMMAND) runs COMMAND in every module of the repository.
 each = @for m in $(MODULES); do echo "$$m: $(1)"; (cd $$m && $(1)) || exit 1; done
 
-.PHONY: all test race crowds judge fuzz differential bench bench-full bench-gate bench-deflate benchtest microbench cover portable lockcheck chaos notls lint fmt vet tidy staticcheck i386 bigendian processors cross size size-packages peers interop conformance soak mutants
+.PHONY: all test race crowds judge fuzz differential bench bench-full bench-gate bench-deflate bench-memory benchtest microbench cover portable lockcheck chaos notls lint fmt vet tidy staticcheck i386 bigendian processors cross size size-packages peers interop conformance soak mutants
 
 all: lint test
 
@@ -38,7 +38,7 @@ differential:
 	cd fuzz/differential && $(GO) test ./...
 	cd fuzz/differential && GO=$(GO) ../../.ci/fuzz $(FUZZTIME) $(FUZZFLAGS)
 
-# Compares the performance with other implementations: about 5 minutes on two processors. Writes docs/performance.
+# Compares the performance with other implementations: about 6 minutes on two processors. Writes docs/performance.
 bench:
 	cd bench && $(GO) run . -quick -out ../docs/performance
 
@@ -54,6 +54,13 @@ bench-gate:
 # permessage-deflate beside other libraries and, with zlib's header, zlib.
 bench-deflate:
 	cd bench && $(GO) run -tags zlib ./deflate -out ../docs/performance/deflate.md
+
+# Memory of idle connections with permessage-deflate, one scenario after the other. Writes docs/performance/memory.md.
+MEMORYCONNS     ?= 10000
+MEMORYSCENARIOS ?= idle idle-deflate-alone idle-deflate-9 idle-deflate-12 idle-deflate-15
+MEMORYPEERS     := fibersock,fibersock-portable,gorilla,coder,gobwas,gws,nbio,npm-ws
+bench-memory: peers
+	cd bench && for s in $(MEMORYSCENARIOS); do $(GO) run . -scenarios $$s -peers $(MEMORYPEERS) -conns $(MEMORYCONNS) -rounds 1 -memory ../docs/performance || exit 1; done
 
 # The benchmark suite's own tests.
 benchtest:

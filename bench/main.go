@@ -1,8 +1,8 @@
 // Command bench compares WebSocket servers and clients of several libraries
 // with those of this repository.
 //
-//	go run . -quick                           about 5 minutes on 2 processors
-//	go run . -full                            every scenario, about 35 minutes
+//	go run . -quick                           about 6 minutes on 2 processors
+//	go run . -full                            every scenario, about 80 minutes
 //	go run . -peers gorilla,fibersock -scenarios echo-125 -rounds 5
 //
 // It builds the commands, prints tables, and with -out writes results.json, a
@@ -37,10 +37,11 @@ func main() {
 
 type options struct {
 	runner.Options
-	out  string  // folder for the files; none if empty
-	from string  // results to show again, in place of a run
-	gate float64 // with Before: the largest ratio to the earlier commit; 0: none
-	list bool
+	out    string  // folder for the files; none if empty
+	memory string  // folder for the page of the memory of idle connections; none if empty
+	from   string  // results to show again, in place of a run
+	gate   float64 // with Before: the largest ratio to the earlier commit; 0: none
+	list   bool
 }
 
 func run(args []string, out, progress io.Writer) error {
@@ -61,6 +62,11 @@ func run(args []string, out, progress io.Writer) error {
 	}
 	if o.out != "" {
 		if err := write(o.out, results, o.from == ""); err != nil {
+			return err
+		}
+	}
+	if o.memory != "" {
+		if err := writeMemory(o.memory, results); err != nil {
 			return err
 		}
 	}
@@ -134,13 +140,14 @@ func parse(args []string, progress io.Writer) (*options, error) {
 	o := &options{Options: runner.Options{Mode: runner.Quick, Root: ".", Progress: progress}}
 	set := flag.NewFlagSet("bench", flag.ContinueOnError)
 	set.SetOutput(progress)
-	quick := set.Bool("quick", false, "a selection in about 5 minutes; the default")
+	quick := set.Bool("quick", false, "a selection in about 6 minutes; the default")
 	full := set.Bool("full", false, "every scenario, longer and in more rounds")
 	peers := set.String("peers", "", "`names` of servers and clients, separated by commas; all by default")
 	scenarios := set.String("scenarios", "", "`names` of scenarios, separated by commas")
 	set.IntVar(&o.Rounds, "rounds", 0, "`number` of rounds of each scenario")
 	set.IntVar(&o.Conns, "conns", 0, "`number` of connections of each scenario, in place of its own")
 	set.StringVar(&o.out, "out", "", "`folder` to write results.json, README.md and charts into")
+	set.StringVar(&o.memory, "memory", "", "`folder` with memory.json: add the scenarios to it, and write memory.md")
 	set.StringVar(&o.from, "from", "", "`file` of results to show again, in place of a run")
 	set.StringVar(&o.Before, "before", "", "a `commit` whose server and client of ours take part as well")
 	set.Float64Var(&o.gate, "gate", 0, "fail if ours exceeds this `ratio` to -before in a scenario (median of the rounds' ratios)")
@@ -193,6 +200,30 @@ func write(folder string, r *report.Results, isNew bool) error {
 		return err
 	}
 	return writeCharts(folder, r.Charts())
+}
+
+// memoryCommand is the make target whose page writeMemory writes.
+const memoryCommand = "make bench-memory"
+
+// writeMemory adds new results to those of memory.json in folder, and writes the
+// page of all.
+func writeMemory(folder string, r *report.Results) error {
+	path := filepath.Join(folder, "memory.json")
+	f, err := os.Open(path)
+	if err == nil {
+		old, err := report.Read(f)
+		f.Close()
+		if err != nil {
+			return err
+		}
+		r.Merge(old, runner.ScenarioNames())
+	} else if !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	if err := writeResults(path, r); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(folder, "memory.md"), r.MemoryPage(memoryCommand), 0o644)
 }
 
 func writeResults(path string, r *report.Results) error {

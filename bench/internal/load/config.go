@@ -20,7 +20,7 @@ const (
 //
 // Each of an Echo's connections keeps InFlight messages on their way and sends the next for each reply.
 // In a Broadcast the first connection sends, and all of them, that one too, receive.
-// In a Churn each connection connects, has the opening handshake, one message echoed, the closing handshake and the end of TCP
+// In a Churn each connection connects, has the opening handshake, PerConn messages echoed, the closing handshake and the end of TCP
 // from the server, and begins anew.
 type Config struct {
 	Addr string      // host:port of the server
@@ -33,6 +33,7 @@ type Config struct {
 	Payload   []byte      // of each message, but for one byte, the stamp: the first ASCII byte of a text, the first byte of a binary message
 	Payloads  [][]byte    // if there are any: the payloads of consecutive messages, over and over, in place of Payload; of one length and without a stamp; not of Broadcast
 	Fragments int         // frames that a message of Echo is sent in; default 1
+	PerConn   int         // messages of each connection of a Churn, one after the other; default 1
 
 	Warmup   time.Duration // unmeasured, before Duration and after all connections are open
 	Duration time.Duration // measured
@@ -55,7 +56,7 @@ func (c *Config) check() error {
 	for _, f := range []struct {
 		name  string
 		value *int
-	}{{"Conns", &c.Conns}, {"InFlight", &c.InFlight}, {"Fragments", &c.Fragments}} {
+	}{{"Conns", &c.Conns}, {"InFlight", &c.InFlight}, {"Fragments", &c.Fragments}, {"PerConn", &c.PerConn}} {
 		if *f.value < 0 {
 			return fmt.Errorf("load: %s is %d", f.name, *f.value)
 		}

@@ -118,6 +118,7 @@ const (
 	CPU           Metric = "cpu_ns"          // processor time of the measured process per message
 	CPUUser       Metric = "cpu_user_ns"     // the part outside the kernel
 	CPUSystem     Metric = "cpu_system_ns"   // the part in the kernel
+	EER           Metric = "eer"             // messages per second for each percent of a processor: 10,000,000 / CPU
 	Busy          Metric = "busy"            // processor time of the measured process / (elapsed time × its processors)
 	LoadBusy      Metric = "load_busy"       // processor time of the load / elapsed time
 	Rate          Metric = "per_second"      // messages per second

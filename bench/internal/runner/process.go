@@ -141,6 +141,9 @@ func (p *process) end() error {
 	if p.err != nil {
 		how = p.err.Error()
 	}
+	if how == "signal: killed" { // by the kernel, if not by this process
+		how += ", as when the memory of the machine is exhausted"
+	}
 	if words == "" {
 		return fmt.Errorf("the process ended: %s", how)
 	}

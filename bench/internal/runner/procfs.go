@@ -95,3 +95,13 @@ func parseKilobytes(text, name string) (int64, error) {
 	}
 	return 0, fmt.Errorf("%s is not there: %w", name, errProc)
 }
+
+// parsePortRange returns the number of ports from a first to a last one; 0 if
+// text is something else.
+func parsePortRange(text string) int {
+	var first, last int
+	if n, err := fmt.Sscan(text, &first, &last); n != 2 || err != nil || last < first {
+		return 0
+	}
+	return last - first + 1
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/fibersock/fibersock/bench/internal/report"
 )
@@ -64,7 +65,14 @@ func (b *Bench) turn(ctx context.Context, p plan, peer *peer, round int, o *repo
 	if o.Failed != "" || o.Absent != "" {
 		return
 	}
-	figures, err := b.run(ctx, p, peer)
+	limit := b.limit(p)
+	limited, cancel := context.WithTimeoutCause(ctx, limit,
+		fmt.Errorf("not finished in %v, although estimated at %v: the processors are busy with other work", limit.Round(time.Second), p.estimate().Round(time.Second)))
+	defer cancel()
+	figures, err := b.run(limited, p, peer)
+	if err != nil && limited.Err() != nil && !errors.Is(err, context.Cause(limited)) {
+		err = errors.Join(context.Cause(limited), err)
+	}
 	var absent *absentError
 	switch {
 	case ctx.Err() != nil: // half a run is none

@@ -100,8 +100,9 @@ func (o *options) results() (*report.Results, error) {
 // executes itself on the load's processors.
 const processorsVariable = "FIBERSOCK_BENCH_PROCESSORS"
 
-// settle moves this process to the processors of the load, by starting it anew, and returns those that there are for server
-// and load. On a system that cannot do that it does nothing.
+// settle moves this process to the processors of the load, by starting it anew,
+// and returns those that there are for server and load. On a system that cannot
+// do that it does nothing.
 func settle() ([]int, error) {
 	if list := os.Getenv(processorsVariable); list != "" {
 		return parseProcessors(list)
@@ -205,8 +206,8 @@ func write(folder string, r *report.Results, isNew bool) error {
 // memoryCommand is the make target whose page writeMemory writes.
 const memoryCommand = "make bench-memory"
 
-// writeMemory adds new results to those of memory.json in folder, and writes the
-// page of all.
+// writeMemory adds new results to those of memory.json in folder, and writes
+// the page of all.
 func writeMemory(folder string, r *report.Results) error {
 	path := filepath.Join(folder, "memory.json")
 	f, err := os.Open(path)

@@ -21,7 +21,7 @@ func TestControlLines(t *testing.T) {
 		var unknown struct{ Error string }
 		s.command("stats", &stats)
 		s.command("gc", &gc)
-		s.command("what", &unknown)
+		s.command("unknown", &unknown)
 		if got := stats.Mallocs > 0 && stats.HeapBytes > 0 && stats.Goroutines > 0; got == p.notGo {
 			t.Errorf("stats: %+v", stats)
 		}

@@ -39,7 +39,8 @@ func TestEchoOfCompressedMessage(t *testing.T) {
 				t.Fatalf("%d bytes: got %d other ones", size, len(got))
 			}
 		}
-		// A message need not be compressed, extension or not; nor need its echo.
+		// A message need not be compressed, extension or not; nor need its
+		// echo.
 		c.send(text("plain"))
 		m := c.message()
 		if m.RSV == wire.RSV1 {

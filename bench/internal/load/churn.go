@@ -11,8 +11,9 @@ type churn struct {
 	meter meter
 }
 
-// Churn opens connections, has messages echoed on each and closes them, and again. The error is a *Fault for the first thing
-// on a connection that was not right, or ctx's cause, or about c.
+// Churn opens connections, has messages echoed on each and closes them, and
+// again. The error is a *Fault for the first thing on a connection that was not
+// right, or ctx's cause, or about c.
 func Churn(ctx context.Context, c Config) (*Result, error) {
 	c.InFlight = 1
 	if err := c.check(); err != nil {

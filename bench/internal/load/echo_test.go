@@ -180,7 +180,8 @@ func TestEchoOverTLS(t *testing.T) {
 	}
 }
 
-// A message at which the handler sleeps is neither counted nor timed, and the other connections go on meanwhile.
+// A message at which the handler sleeps is neither counted nor timed, and the
+// other connections go on meanwhile.
 func TestBlockingConnectionsAreLeftOut(t *testing.T) {
 	shells(t, func(t *testing.T, goroutines bool) {
 		var enough sync.Once

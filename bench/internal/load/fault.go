@@ -6,7 +6,8 @@ import (
 	"syscall"
 )
 
-// A Fault is the first thing on any connection that was not as it should be. It ends the run.
+// A Fault is the first thing on any connection that was not as it should be. It
+// ends the run.
 type Fault struct {
 	Conn    int    // which connection, from 0 in the order of opening
 	Replies int64  // right replies that this connection had before

@@ -15,8 +15,8 @@ const (
 	holders     = 16 // goroutines that open, verify and close connections
 	holdPayload = "still here?"
 
-	// holdReach is the largest distance in a compressed message, in bytes, so that
-	// the server may limit the client's window to 9 bits.
+	// holdReach is the largest distance in a compressed message, in bytes, so
+	// that the server may limit the client's window to 9 bits.
 	holdReach = 512
 )
 
@@ -41,9 +41,10 @@ func (silent) replied(*session, int, time.Duration) {}
 func (silent) ended(*session, time.Duration)        {}
 func (silent) tick(time.Duration)                   {}
 
-// Hold opens connections and has their opening handshakes. After that they are idle. Each Verify sends the next of
-// c.Payloads, compressed with c.Deflate; without any a short text that is not compressed.
-// The error is a *Fault or ctx's cause.
+// Hold opens connections and has their opening handshakes. After that they are
+// idle. Each Verify sends the next of c.Payloads, compressed with c.Deflate;
+// without any a short text that is not compressed. The error is a *Fault or
+// ctx's cause.
 func Hold(ctx context.Context, c Config) (*Held, error) {
 	c.Opcode, c.Payload, c.VerifyEvery, c.reach = wire.Text, []byte(holdPayload), 1, holdReach
 	if err := c.check(); err != nil {
@@ -83,8 +84,8 @@ func (h *Held) Conns() int {
 	return n
 }
 
-// Verify has one message echoed on each connection, and so finds out whether all are still there.
-// The error is a *Fault or ctx's cause.
+// Verify has one message echoed on each connection, and so finds out whether
+// all are still there. The error is a *Fault or ctx's cause.
 func (h *Held) Verify(ctx context.Context) error { return h.all(ctx, "verified", (*holder).verify) }
 
 // Close ends all connections with TCP only.

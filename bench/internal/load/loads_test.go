@@ -77,7 +77,8 @@ func TestReceiversMayJoinLate(t *testing.T) {
 }
 
 func TestWrongBroadcastEndsTheRun(t *testing.T) {
-	// deliver gets each message, after those in which receivers join, for each connection.
+	// deliver gets each message, after those in which receivers join, for each
+	// connection.
 	tests := []struct {
 		name    string
 		deliver func(c *serverConn, m message, victim bool)

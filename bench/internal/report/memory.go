@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// Merge adds the scenarios of old that r does not have, if old has the figures of
-// the same machine, system and Go. It sorts all of them as names does.
+// Merge adds the scenarios of old that r does not have, if old has the figures
+// of the same machine, system and Go. It sorts all of them as names does.
 func (r *Results) Merge(old *Results, names []string) {
 	if old.Machine.host() == r.Machine.host() {
 		for _, s := range old.Scenarios {
@@ -32,8 +32,8 @@ func (r *Results) Merge(old *Results, names []string) {
 func (m Machine) host() [4]string { return [4]string{m.CPU, m.System, m.Kernel, m.Go} }
 
 // MemoryPage returns a page of the memory of idle connections: a row for each
-// server, a column for each scenario with such connections. command has produced
-// the results.
+// server, a column for each scenario with such connections. command has
+// produced the results.
 func (r *Results) MemoryPage(command string) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "# Memory of idle connections with permessage-deflate\n\nWritten by `%s`. ", command)

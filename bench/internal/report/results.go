@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// SchemaVersion changes when a reader of older results would misread newer ones.
+// SchemaVersion changes when a reader of older results would misread newer
+// ones.
 const SchemaVersion = 1
 
 // Results is one run of the benchmark, the content of its JSON file.
@@ -75,7 +76,7 @@ type Scenario struct {
 	Name     string    `json:"name"`
 	Title    string    `json:"title"`
 	Detail   string    `json:"detail"`  // the parameters, in a sentence
-	Unit     string    `json:"unit"`    // what is counted: "message", "delivery", "cycle", "connection"
+	Unit     string    `json:"unit"`    // the counted unit: "message", "delivery", "cycle", "connection"
 	Primary  Metric    `json:"primary"` // for ranks and comparisons; less is better
 	Clients  bool      `json:"clients,omitempty"`
 	Rounds   int       `json:"rounds"` // that were asked for

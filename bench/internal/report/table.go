@@ -15,7 +15,8 @@ type table struct {
 	notes   []string // failures and absences, in sentences
 }
 
-// A column is how one figure is shown. It is left out if no peer has the metric, unless that is the primary one.
+// A column is how one figure is shown. It is left out if no peer has the
+// metric, unless that is the primary one.
 type column struct {
 	title  string
 	metric Metric

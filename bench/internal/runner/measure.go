@@ -226,8 +226,9 @@ func (m *measurement) atTheEnd() {
 	m.processorTime(state.UserTime(), state.SystemTime())
 }
 
-// hold measures the memory of idle connections. Each has had one message echoed, or all of p's different ones, so that nothing is
-// left to be set up later.
+// hold measures the memory of idle connections. Each has had one message
+// echoed, or all of p's different ones, so that nothing is left to be set up
+// later.
 func (m *measurement) hold(ctx context.Context, p plan, config *tls.Config) error {
 	few, err := m.open(ctx, p, config, min(settled, p.conns))
 	if err != nil {
@@ -275,7 +276,8 @@ func (m *measurement) open(ctx context.Context, p plan, config *tls.Config, n in
 	return held, nil
 }
 
-// memory returns the server's resident memory and its Go heap after collection; the latter is 0 if it has none.
+// memory returns the server's resident memory and its Go heap after collection;
+// the latter is 0 if it has none.
 func (m *measurement) memory() (rss, heap float64, err error) {
 	for range collectTwice {
 		if err := m.server.ask("gc", new(struct{})); err != nil {

@@ -29,8 +29,8 @@ type absentError struct{ reason string }
 
 func (e *absentError) Error() string { return e.reason }
 
-// An undefinedFlagError is the end of a command that does not define a flag. Of a
-// server of an earlier commit that is the lack of a feature.
+// An undefinedFlagError is the end of a command that does not define a flag. Of
+// a server of an earlier commit that is the lack of a feature.
 type undefinedFlagError struct{ flag string }
 
 func (e *undefinedFlagError) Error() string { return "its command does not define the flag " + e.flag }
@@ -46,7 +46,8 @@ type process struct {
 	err   error // of Wait; set when ended is closed
 }
 
-// start starts a server command on the given processors and waits until it listens. It is killed when ctx ends.
+// start starts a server command on the given processors and waits until it
+// listens. It is killed when ctx ends.
 func start(ctx context.Context, processors []int, path string, args ...string) (*process, error) {
 	p := &process{
 		cmd:   exec.Command(path, args...),
@@ -54,7 +55,8 @@ func start(ctx context.Context, processors []int, path string, args ...string) (
 		words: new(tail),
 		ended: make(chan struct{}),
 	}
-	// Ctrl-C is for the benchmark, which ends its servers when it has kept the results.
+	// Ctrl-C is for the benchmark, which ends its servers when it has kept the
+	// results.
 	ownGroup(p.cmd)
 	p.cmd.Stderr = p.words
 	output, input, err := pipes(p.cmd)
@@ -150,7 +152,8 @@ func (p *process) end() error {
 	return fmt.Errorf("the process ended: %s; its last words: %s", how, words)
 }
 
-// withoutName returns the last words of a command without its name, which begins them.
+// withoutName returns the last words of a command without its name, which
+// begins them.
 func withoutName(words string) string {
 	name, rest, ok := strings.Cut(words, ": ")
 	if !ok || name == "panic" || strings.Contains(name, " ") {
@@ -184,7 +187,8 @@ func (p *process) fault() error {
 	}
 }
 
-// stop ends the process: by the end of its input, and if it does not mind that, by force.
+// stop ends the process: by the end of its input, and if it does not mind that,
+// by force.
 func (p *process) stop() {
 	p.input.Close()
 	select {

@@ -19,8 +19,9 @@ func order(n, round int) []int {
 	return indices
 }
 
-// rounds runs all rounds of all scenarios: the first of each, then the second of each, so that the rounds of one scenario are
-// minutes apart, and an interrupted run has something of each. It ends early when ctx does.
+// rounds runs all rounds of all scenarios: the first of each, then the second
+// of each, so that the rounds of one scenario are minutes apart, and an
+// interrupted run has something of each. It ends early when ctx does.
 func (b *Bench) rounds(ctx context.Context) {
 	b.progress.begin()
 	most := 0

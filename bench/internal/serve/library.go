@@ -6,7 +6,8 @@ import (
 	"github.com/fibersock/fibersock/interop/peers"
 )
 
-// Library returns the Peer.Serve of a wrapped library: it echoes, or broadcasts.
+// Library returns the Peer.Serve of a wrapped library: it echoes, or
+// broadcasts.
 func Library(l peers.Library, parallel bool) func(net.Listener, Options) error {
 	return func(ln net.Listener, o Options) error {
 		options := peers.Options{

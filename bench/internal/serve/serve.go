@@ -20,7 +20,7 @@ type Peer struct {
 	Name   string
 	Module string // of the reported version; empty for the standard library
 	UTF8   bool   // whether the text it echoes is checked to be UTF-8
-	Loop   string // who waits for input: "goroutines" or "epoll"
+	Loop   string // the waiter for input: "goroutines" or "epoll"
 	Notes  string // the configuration, in few words
 	OwnTLS bool   // Serve gets TCP and Options.Cert, and not a listener of TLS
 
@@ -30,9 +30,9 @@ type Peer struct {
 	// Serve serves the connections of ln, and returns only with an error.
 	Serve func(ln net.Listener, o Options) error
 
-	// Listen is that of a library that accepts no listener, and replaces Serve. It
-	// listens on addr, returns the address, and calls ended with the error that ends
-	// the server.
+	// Listen is that of a library that accepts no listener, and replaces Serve.
+	// It listens on addr, returns the address, and calls ended with the error
+	// that ends the server.
 	Listen func(addr string, o Options, ended func(error)) (listening string, err error)
 }
 
@@ -47,7 +47,8 @@ type Options struct {
 	WindowBits int  // of permessage-deflate in both directions; 0: the library's default
 	Broadcast  bool // send each message to all connections, the sender's included
 
-	// PEM files of a certificate and its key, of a Peer with OwnTLS; else empty.
+	// PEM files of a certificate and its key, of a Peer with OwnTLS; else
+	// empty.
 	Cert, Key string
 }
 
@@ -106,8 +107,8 @@ func run(p Peer, args []string, in io.Reader, out io.Writer) error {
 	return <-ended
 }
 
-// start starts the server of p and returns its address. ended is called with the
-// error that ends the server.
+// start starts the server of p and returns its address. ended is called with
+// the error that ends the server.
 func (f *flags) start(p Peer, ended func(error)) (listening string, err error) {
 	if p.OwnTLS {
 		f.Options.Cert, f.Options.Key = f.cert, f.key

@@ -1,6 +1,6 @@
 // Command gnet echoes with github.com/panjf2000/gnet/v2, which moves bytes, and
-// github.com/gobwas/ws, which has the opening handshake and the frames: gnet has
-// no WebSocket. Handlers run on the event loop.
+// github.com/gobwas/ws, which has the opening handshake and the frames: gnet
+// has no WebSocket. Handlers run on the event loop.
 package main
 
 import (
@@ -27,8 +27,8 @@ func main() {
 	})
 }
 
-// listen starts an engine. Its README and examples have WithMulticore: a loop for
-// each processor of the process.
+// listen starts an engine. Its README and examples have WithMulticore: a loop
+// for each processor of the process.
 func listen(addr string, o serve.Options, ended func(error)) (listening string, err error) {
 	s := &server{Options: o, booted: make(chan string, 1)}
 	failed := make(chan error, 1)

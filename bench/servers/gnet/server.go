@@ -91,8 +91,8 @@ func closeCode(err error) ws.StatusCode {
 	return 0
 }
 
-// frames handles the opening handshake and all complete frames. It never returns
-// nil.
+// frames handles the opening handshake and all complete frames. It never
+// returns nil.
 func (s *server) frames(c gnet.Conn, k *session) error {
 	if !k.open {
 		if err := k.upgrade(c); err != nil {

@@ -27,10 +27,10 @@ var Library = peers.Library{
 // errAccept is the end of Serve: the engine has reported a failed listener.
 var errAccept = errors.New("nbio: accept failed")
 
-// The README, "Different IOMod": the non-blocking mode, in which all connections
-// belong to the poller, is the one for many connections. ReleaseWebsocketPayload,
-// and no limit of the frame, are the settings of the author's benchmark. A
-// keepalive would be a timer for each message.
+// The README, "Different IOMod": the non-blocking mode, in which all
+// connections belong to the poller, is the one for many connections.
+// ReleaseWebsocketPayload, and no limit of the frame, are the settings of the
+// author's benchmark. A keepalive would be a timer for each message.
 func serve(ln net.Listener, o peers.Options, h peers.Handler) error {
 	logging.SetLevel(logging.LevelNone) // its output is the standard output
 	upgrader := websocket.NewUpgrader()

@@ -55,12 +55,12 @@ bench-gate:
 bench-deflate:
 	cd bench && $(GO) run -tags zlib ./deflate -out ../docs/performance/deflate.md
 
-# Memory of idle connections with permessage-deflate, one scenario after the other. Writes docs/performance/memory.md.
+# Memory of idle connections with permessage-deflate, one server after the other. Adds them to docs/performance/memory.md.
 MEMORYCONNS     ?= 10000
-MEMORYSCENARIOS ?= idle idle-deflate-alone idle-deflate-9 idle-deflate-12 idle-deflate-15
-MEMORYPEERS     := fibersock,fibersock-portable,gorilla,coder,gobwas,gws,nbio,npm-ws
+MEMORYSCENARIOS ?= idle,idle-deflate-alone,idle-deflate-9,idle-deflate-12,idle-deflate-15
+MEMORYPEERS     ?= fibersock fibersock-portable gorilla coder gobwas gws nbio npm-ws
 bench-memory: peers
-	cd bench && for s in $(MEMORYSCENARIOS); do $(GO) run . -scenarios $$s -peers $(MEMORYPEERS) -conns $(MEMORYCONNS) -rounds 1 -memory ../docs/performance || exit 1; done
+	cd bench && for p in $(MEMORYPEERS); do $(GO) run . -scenarios $(MEMORYSCENARIOS) -peers $$p -conns $(MEMORYCONNS) -rounds 1 -memory ../docs/performance || exit 1; done
 
 # The benchmark suite's own tests.
 benchtest:

@@ -21,6 +21,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/fibersock/fibersock/bench/internal/report"
 	"github.com/fibersock/fibersock/bench/internal/runner"
@@ -90,7 +91,7 @@ func (o *options) results() (*report.Results, error) {
 	if o.Processors, err = settle(); err != nil {
 		return nil, err
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// The second Ctrl-C is the system's again.
 	context.AfterFunc(ctx, stop)
 	return runner.Run(ctx, o.Options)
@@ -217,7 +218,7 @@ func writeMemory(folder string, r *report.Results) error {
 		if err != nil {
 			return err
 		}
-		r.Merge(old, runner.ScenarioNames())
+		r.Merge(old, runner.ScenarioNames(), runner.PeerNames())
 	} else if !errors.Is(err, os.ErrNotExist) {
 		return err
 	}

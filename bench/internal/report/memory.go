@@ -8,14 +8,13 @@ import (
 	"strings"
 )
 
-// Merge adds the scenarios of old that r does not have, if old has the figures
-// of the same machine, system and Go. It sorts all of them as names does.
-func (r *Results) Merge(old *Results, names []string) {
+// Merge adds the outcomes of old that r does not have, if old has the figures of
+// the same machine, system and Go. It sorts scenarios and servers as the lists of
+// their names do.
+func (r *Results) Merge(old *Results, scenarios, servers []string) {
 	if old.Machine.host() == r.Machine.host() {
 		for _, s := range old.Scenarios {
-			if !slices.ContainsFunc(r.Scenarios, func(t Scenario) bool { return t.Name == s.Name }) {
-				r.Scenarios = append(r.Scenarios, s)
-			}
+			r.mergeScenario(s)
 		}
 		for _, p := range old.Servers {
 			if !slices.ContainsFunc(r.Servers, func(q Peer) bool { return q.Name == p.Name }) {
@@ -24,9 +23,32 @@ func (r *Results) Merge(old *Results, names []string) {
 		}
 	}
 	slices.SortStableFunc(r.Scenarios, func(a, b Scenario) int {
-		return cmp.Compare(slices.Index(names, a.Name), slices.Index(names, b.Name))
+		return cmp.Compare(slices.Index(scenarios, a.Name), slices.Index(scenarios, b.Name))
+	})
+	slices.SortStableFunc(r.Servers, func(a, b Peer) int {
+		return cmp.Compare(slices.Index(servers, a.Name), slices.Index(servers, b.Name))
 	})
 }
+
+func (r *Results) mergeScenario(old Scenario) {
+	i := slices.IndexFunc(r.Scenarios, func(s Scenario) bool { return s.Name == old.Name })
+	if i < 0 {
+		r.Scenarios = append(r.Scenarios, old)
+		return
+	}
+	s := &r.Scenarios[i]
+	for _, o := range old.Outcomes {
+		switch j := slices.IndexFunc(s.Outcomes, func(p Outcome) bool { return p.Peer == o.Peer }); {
+		case j < 0:
+			s.Outcomes = append(s.Outcomes, o)
+		case !s.Outcomes[j].run():
+			s.Outcomes[j] = o
+		}
+	}
+}
+
+// run reports whether the peer was run.
+func (o *Outcome) run() bool { return len(o.Runs) > 0 || o.Failed != "" || o.Absent != "" }
 
 // host is the part of m that figures must share to stand in one table.
 func (m Machine) host() [4]string { return [4]string{m.CPU, m.System, m.Kernel, m.Go} }

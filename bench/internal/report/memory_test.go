@@ -24,8 +24,8 @@ func weight(peer string, bytes, conns float64) Outcome {
 	return Outcome{Peer: peer, Runs: []Run{{1, Figures{ConnBytes: bytes, Messages: conns}}}}
 }
 
-func TestMergeKeepsEarlierScenariosOfTheSameMachine(t *testing.T) {
-	names := []string{"idle", "idle-9", "idle-15"}
+func TestMergeKeepsEarlierOutcomesOfTheSameMachine(t *testing.T) {
+	names, servers := []string{"idle", "idle-9", "idle-15"}, []string{"theirs", "ours", "interrupted"}
 	scenariosOf := func(r *Results) (list []string) {
 		for _, s := range r.Scenarios {
 			list = append(list, s.Name)
@@ -34,17 +34,23 @@ func TestMergeKeepsEarlierScenariosOfTheSameMachine(t *testing.T) {
 	}
 	old := weighed("idle-15", weight("ours", 70_000, 10), weight("theirs", 1, 10))
 	old.Scenarios = append(old.Scenarios, weighed("idle-9", weight("ours", 1, 10)).Scenarios...)
-	now := weighed("idle-9", weight("ours", 2_000, 10))
-	now.Merge(old, names)
+	old.Scenarios[1].Outcomes = append(old.Scenarios[1].Outcomes, weight("theirs", 3, 10), weight("interrupted", 4, 10))
+	now := weighed("idle-9", weight("ours", 2_000, 10), Outcome{Peer: "interrupted"})
+	now.Merge(old, names, servers)
 	if got := strings.Join(scenariosOf(now), " "); got != "idle-9 idle-15" || now.Scenarios[0].Outcomes[0].Median[ConnBytes] != 2000 {
 		t.Errorf("%s, %+v", got, now.Scenarios)
 	}
-	if len(now.Servers) != 2 {
+	if len(now.Servers) != 3 || now.Servers[0].Name != "theirs" {
 		t.Errorf("servers %+v", now.Servers)
+	}
+	for i, want := range []float64{2000, 4, 3} {
+		if o := now.Scenarios[0].Outcomes[i]; len(o.Runs) != 1 || o.Runs[0].Figures[ConnBytes] != want {
+			t.Errorf("%+v, want %v bytes", o, want)
+		}
 	}
 	other := weighed("idle", weight("ours", 500, 10))
 	other.Machine.Go = "go1.27"
-	other.Merge(now, names)
+	other.Merge(now, names, servers)
 	if got := strings.Join(scenariosOf(other), " "); got != "idle" || len(other.Servers) != 1 {
 		t.Errorf("figures of another Go are kept: %s", got)
 	}
@@ -54,7 +60,7 @@ func TestMemoryPage(t *testing.T) {
 	r := weighed("idle-9",
 		weight("ours", 2200, 10_000), weight("large", 1.3e6, 2000),
 		Outcome{Peer: "unable", Absent: "-window-bits: 15 always"}, Outcome{Peer: "broken", Failed: "no <echo>"})
-	r.Merge(weighed("idle-15", weight("ours", 66_000, 10_000), Outcome{Peer: "unable", Absent: "-window-bits: 15 always"}), []string{"idle-9", "idle-15"})
+	r.Merge(weighed("idle-15", weight("ours", 66_000, 10_000), Outcome{Peer: "unable", Absent: "-window-bits: 15 always"}), []string{"idle-9", "idle-15"}, nil)
 	r.Scenarios = append(r.Scenarios, Scenario{Name: "echo", Title: "Echo", Primary: CPU})
 	page := string(r.MemoryPage("make page"))
 	for _, want := range []string{

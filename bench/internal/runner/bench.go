@@ -126,12 +126,13 @@ func choosePeers(names []string) (servers_, clients_ []*peer, err error) {
 	}
 	servers_, clients_ = choose(servers()), choose(clients())
 	for name := range unknown {
-		return nil, nil, fmt.Errorf("there is no peer %q; there are %s", name, strings.Join(peerNames(), ", "))
+		return nil, nil, fmt.Errorf("there is no peer %q; there are %s", name, strings.Join(PeerNames(), ", "))
 	}
 	return servers_, clients_, nil
 }
 
-func peerNames() (names []string) {
+// PeerNames returns the names of all servers.
+func PeerNames() (names []string) {
 	for _, p := range servers() {
 		names = append(names, p.Name)
 	}

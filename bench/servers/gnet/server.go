@@ -65,7 +65,7 @@ func (s *server) OnTraffic(c gnet.Conn) gnet.Action {
 	if out.Len() > 0 {
 		_, _ = c.Write(out.Bytes()) // gnet closes a lost connection
 	}
-	if err != nil && !errors.Is(err, errIncomplete) {
+	if !errors.Is(err, errIncomplete) {
 		return gnet.Close
 	}
 	return gnet.None

@@ -43,10 +43,12 @@ func (silent) tick(time.Duration)                   {}
 
 // Hold opens connections and has their opening handshakes. After that they are
 // idle. Each Verify sends the next of c.Payloads, compressed with c.Deflate;
-// without any a short text that is not compressed. The error is a *Fault or
-// ctx's cause.
+// without any a short text that is not compressed. Of a connection's replies the
+// first one after each whole turn of the Payloads is compared byte by byte. The
+// error is a *Fault or ctx's cause.
 func Hold(ctx context.Context, c Config) (*Held, error) {
-	c.Opcode, c.Payload, c.VerifyEvery, c.reach = wire.Text, []byte(holdPayload), 1, holdReach
+	c.Opcode, c.Payload, c.reach = wire.Text, []byte(holdPayload), holdReach
+	c.VerifyEvery = max(len(c.Payloads), 1)
 	if err := c.check(); err != nil {
 		return nil, err
 	}

@@ -262,16 +262,28 @@ func TestHeldConnectionsAreIdleAndAlive(t *testing.T) {
 			if held.Conns() != 40 || s.messages.Load() != 0 {
 				t.Errorf("%d connections, %d messages", held.Conns(), s.messages.Load())
 			}
-			for round := range int64(2) {
+			for round := range int64(3) {
 				if err := held.Verify(t.Context()); err != nil {
 					t.Fatal(err)
 				}
 				if n := s.messages.Load(); n != 40*(round+1) {
 					t.Errorf("%d messages after round %d", n, round)
 				}
+				turn := int64(max(len(c.Payloads), 1))
+				if n := held.verified(); n != 40*(round/turn+1) {
+					t.Errorf("%d replies compared after round %d", n, round)
+				}
 			}
 		})
 	}
+}
+
+// verified is the number of replies that were compared byte by byte.
+func (h *Held) verified() (n int64) {
+	for _, part := range h.holders {
+		n += part.run.result.Verified
+	}
+	return n
 }
 
 func TestHeldConnectionThatDied(t *testing.T) {

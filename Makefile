@@ -62,8 +62,8 @@ MEMORYPEERS     ?= fibersock fibersock-portable gorilla coder gobwas gws nbio np
 bench-memory: peers
 	cd bench && for p in $(MEMORYPEERS); do $(GO) run . -scenarios $(MEMORYSCENARIOS) -peers $$p -conns $(MEMORYCONNS) -rounds 1 -memory ../docs/performance || exit 1; done
 
-# The benchmark suite's own tests.
-benchtest:
+# The benchmark suite's own tests. One server is JavaScript.
+benchtest: peers
 	cd bench && $(GO) test ./...
 
 # Checks that memory stays flat with 5,000 connections of well-behaved and hostile peers. Writes docs/performance/soak.md.

@@ -43,18 +43,21 @@ func build() error {
 	if cc, ok := compiler(); ok {
 		err = errors.Join(err, run(cc, "-O2", "-Wall", "-Wextra", "-Werror", "-o", binaries.servers+"minimal-c", "minimal-c/minimal.c"))
 	}
-	if npm() {
-		script, err1 := filepath.Abs("npm-ws/server.js")
-		err = errors.Join(err, err1, os.Symlink(script, binaries.servers+"npm-ws"))
-	}
-	return err
+	return errors.Join(err, linkNPM())
 }
 
-// npm reports whether Node and the package ws are installed (make peers).
-func npm() bool {
+// linkNPM makes the server of the npm package ws one of the binaries.
+func linkNPM() error {
 	_, err1 := exec.LookPath("node")
 	_, err2 := os.Stat("../../interop/peers/node_modules/ws")
-	return err1 == nil && err2 == nil
+	if err1 != nil || err2 != nil {
+		return fmt.Errorf("npm-ws needs Node and the package ws (make peers): %w", errors.Join(err1, err2))
+	}
+	script, err := filepath.Abs("npm-ws/server.js")
+	if err != nil {
+		return err
+	}
+	return os.Symlink(script, binaries.servers+"npm-ws")
 }
 
 // compiler returns the C compiler, if there is one for a system with epoll.

@@ -45,15 +45,13 @@ func peers() []peer {
 		{name: "nbio", noTakeover: true, noWindowBits: true, losesEmpty: true},
 		{name: "gnet", noTLS: true, noDeflate: true, blocksAll: true},
 		{name: "minimal-go", noDeflate: true},
+		{name: "npm-ws", notGo: true},
 	}
 	if runtime.GOOS == "linux" {
 		all = append(all, peer{name: "gobwas-poll", noTLS: true, noDeflate: true})
 	}
 	if _, ok := compiler(); ok {
 		all = append(all, peer{name: "minimal-c", noTLS: true, noDeflate: true, blocksAll: true, notGo: true})
-	}
-	if npm() {
-		all = append(all, peer{name: "npm-ws", notGo: true})
 	}
 	return all
 }

@@ -59,17 +59,14 @@ func (m Machine) host() [4]string { return [4]string{m.CPU, m.System, m.Kernel, 
 func (r *Results) MemoryPage(command string) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "# Memory of idle connections with permessage-deflate\n\nWritten by `%s`. ", command)
-	b.WriteString("The figures are the growth of the server's resident memory for each connection, measured as [the method](README.md#method) says. " +
-		"With compression each connection has had 48 KiB of JSON echoed in 12 compressed texts, so that both windows are full, and is silent since.\n\n")
+	columns := r.idle()
+	fmt.Fprintf(&b, "The figures are the growth of the server's resident memory for each connection, measured as [the method](README.md#method) says, with %s connections unless a cell has another number. "+
+		"In the columns with compression each connection has had 48 KiB of JSON echoed in 12 compressed texts, so that both windows are full, and is silent since. "+
+		"The client makes the offer of browsers, and the server limits both windows to the bits of the column.\n\n", number(mostConnections(columns)))
 	m := &r.Machine
 	fmt.Fprintf(&b, "%s, %d of them, %s; %s, %s, %s; fibersock at %s, %s.\n\n", plain(m.CPU), m.Processors, memory(float64(m.MemoryBytes)),
 		plain(m.System), plain(m.Kernel), plain(m.Go), cmp.Or(r.Revision, "an unknown commit"), r.Date.UTC().Format("2 January 2006"))
-	columns := r.idle()
 	r.memoryTable(&b, columns)
-	b.WriteByte('\n')
-	for _, s := range columns {
-		fmt.Fprintf(&b, "- **%s**: %s\n", plain(s.Title), plain(s.Detail))
-	}
 	b.WriteString("\nA dash is a server that does not support the configuration:\n\n")
 	for _, note := range absences(columns) {
 		fmt.Fprintf(&b, "- %s\n", plain(note))
@@ -94,21 +91,28 @@ func (r *Results) memoryTable(b *bytes.Buffer, columns []*Scenario) {
 	}
 	markdownRow(b, titles...)
 	markdownRow(b, align...)
+	most := mostConnections(columns)
 	for _, p := range r.Servers {
 		row := []string{p.Name, p.Version}
 		for _, s := range columns {
-			row = append(row, s.memoryCell(p.Name))
+			row = append(row, s.memoryCell(p.Name, most))
 		}
 		markdownRow(b, row...)
 	}
 }
 
-// memoryCell has the number of connections too if it is not that of the most.
-func (s *Scenario) memoryCell(peer string) string {
-	most := 0.0
-	for _, o := range s.Outcomes {
-		most = max(most, o.Median[Messages])
+// mostConnections returns the number of connections of most servers.
+func mostConnections(columns []*Scenario) (most float64) {
+	for _, s := range columns {
+		for _, o := range s.Outcomes {
+			most = max(most, o.Median[Messages])
+		}
 	}
+	return most
+}
+
+// memoryCell has the number of connections too if it is not most.
+func (s *Scenario) memoryCell(peer string, most float64) string {
 	for _, o := range s.Outcomes {
 		v, ok := o.Median[ConnBytes]
 		switch {
@@ -116,8 +120,10 @@ func (s *Scenario) memoryCell(peer string) string {
 			continue
 		case o.Failed != "":
 			return "failed"
-		case !ok:
+		case o.Absent != "":
 			return "–"
+		case !ok:
+			return "not run"
 		case o.Median[Messages] < most:
 			return fmt.Sprintf("%s (%s connections)", memory(v), number(o.Median[Messages]))
 		}

@@ -59,7 +59,7 @@ func TestMergeKeepsEarlierOutcomesOfTheSameMachine(t *testing.T) {
 func TestMemoryPage(t *testing.T) {
 	r := weighed("idle-9",
 		weight("ours", 2200, 10_000), weight("large", 1.3e6, 2000),
-		Outcome{Peer: "unable", Absent: "-window-bits: 15 always"}, Outcome{Peer: "broken", Failed: "no <echo>"})
+		Outcome{Peer: "unable", Absent: "-window-bits: 15 always"}, Outcome{Peer: "broken", Failed: "no <echo>"}, Outcome{Peer: "interrupted"})
 	r.Merge(weighed("idle-15", weight("ours", 66_000, 10_000), Outcome{Peer: "unable", Absent: "-window-bits: 15 always"}), []string{"idle-9", "idle-15"}, nil)
 	r.Scenarios = append(r.Scenarios, Scenario{Name: "echo", Title: "Echo", Primary: CPU})
 	page := string(r.MemoryPage("make page"))
@@ -71,7 +71,8 @@ func TestMemoryPage(t *testing.T) {
 		"| large | v1 | 1.24 MiB (2,000 connections) | not run |",
 		"| unable | v1 | – | – |",
 		"| broken | v1 | failed | not run |",
-		"- **Title of idle-9**: Detail.",
+		"| interrupted | v1 | not run | not run |",
+		"with 10,000 connections unless a cell has another number",
 		"- unable: -window-bits: 15 always (Title of idle-9; Title of idle-15)\n",
 		"- broken: no &lt;echo> (Title of idle-9)\n",
 	} {

@@ -9,7 +9,6 @@ import (
 
 	"github.com/fibersock/fibersock/bench/internal/report"
 	"github.com/fibersock/fibersock/bench/internal/serve"
-	"github.com/fibersock/fibersock/permessage"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )
@@ -57,13 +56,6 @@ var fakes = map[string]func(){
 	"silent": func() { // accepts, and answers nothing but the opening handshake
 		serve.Main(serve.Peer{Name: "silent", Serve: func(ln net.Listener, _ serve.Options) error {
 			return (&server.Server{}).Serve(ln)
-		}})
-	},
-	"compresses": func() {
-		serve.Main(serve.Peer{Name: "compresses", Serve: func(ln net.Listener, _ serve.Options) error {
-			s := &server.Server{Compression: &permessage.Deflate{Mode: permessage.NoContextTakeover}}
-			s.Handler.Message = func(c *server.Conn, op wire.Opcode, p []byte) { _ = c.Send(op, p) }
-			return s.Serve(ln)
 		}})
 	},
 	"mute":    func() {},

@@ -26,9 +26,6 @@ func (b *Bench) run(ctx context.Context, p plan, peer *peer) (report.Figures, er
 	if p.kind == client {
 		return b.runClient(ctx, p, peer)
 	}
-	if p.kind == idle && p.deflate && peer.crowd > 0 {
-		p.conns = min(p.conns, peer.crowd)
-	}
 	if err := b.checkLimits(p); err != nil {
 		return nil, err
 	}

@@ -9,7 +9,6 @@ type peer struct {
 	tags   string // of the build
 	c      bool   // written in C
 	script string // in folder, if the command is not compiled
-	crowd  int    // most connections with full windows, for want of memory; 0: any number
 	root   string // the folder of the module bench with it; empty: Options.Root
 	path   string // of the binary, when it is built
 }
@@ -46,8 +45,6 @@ func servers() []*peer {
 	}
 	for _, p := range list {
 		switch p.Name {
-		case "coder":
-			p.crowd = 2000 // 1.2 MB each
 		case "npm-ws":
 			p.script = "server.js"
 		case "minimal-c":

@@ -226,18 +226,3 @@ func TestARunThatDoesNotFinishFailsWithTheStateOfItsConnections(t *testing.T) {
 		}
 	}
 }
-
-func TestFewerConnectionsWithFullWindowsWhereMemoryDoesNotSuffice(t *testing.T) {
-	windows, without := tiny("windows"), tiny("idle")
-	windows.kind, windows.conns, windows.deflate, windows.texts, windows.size = idle, 20, true, 2, 100
-	without.kind, without.conns = idle, 20
-	b := fakeBench(t, []plan{windows, without}, "compresses")
-	b.servers[0].crowd = 8
-	b.rounds(t.Context())
-	for i, want := range []float64{8, 20} {
-		o := b.results.Scenarios[i].Outcomes[0]
-		if len(o.Runs) == 0 || o.Runs[0].Figures[report.Messages] != want {
-			t.Errorf("%s: failed %q, absent %q, runs %v; want %v connections", b.results.Scenarios[i].Name, o.Failed, o.Absent, o.Runs, want)
-		}
-	}
-}

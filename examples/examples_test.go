@@ -22,6 +22,7 @@ func TestDocumentationShowsThePrograms(t *testing.T) {
 	}{
 		{"../README.md", []string{"chat/main.go", "echo-client/main.go", "routes/main.go", "testing/echo_test.go"}},
 		{"../doc.go", []string{"chat/main.go", "echo-client/main.go"}},
+		{"../docs/tutorial.md", []string{"chat/main.go", "tutorial/names/main.go", "tutorial/page/main.go", "tutorial/page/main_test.go"}},
 		{"../docs/low-level.md", []string{"lowlevel/main.go"}},
 	} {
 		blocks := programsIn(read(t, doc.file))
@@ -78,5 +79,14 @@ func programsOf(t *testing.T, file string) (programs []string) {
 // fromPackageClause returns a program without the comment above its package
 // clause.
 func fromPackageClause(source string) string {
+	if strings.HasPrefix(source, "package ") {
+		return source
+	}
 	return source[strings.Index(source, "\npackage ")+1:]
+}
+
+func TestTutorialShowsThePage(t *testing.T) {
+	if !strings.Contains(read(t, "../docs/tutorial.md"), "```html\n"+read(t, "tutorial/page/page.html")+"```\n") {
+		t.Error("docs/tutorial.md does not show tutorial/page/page.html")
+	}
 }

@@ -104,6 +104,28 @@ func TestChat(t *testing.T) {
 	}
 }
 
+// The chat of the tutorial's second step has names.
+func TestNames(t *testing.T) {
+	url := start(t, "tutorial/names")
+	join := func(query string) *client.Conn {
+		c, err := client.Dial(t.Context(), url+query, nil)
+		check.Must(t, err)
+		return c
+	}
+	ada := join("?name=ada")
+	expect(t, ada, `"ada" is here`)
+	somebody := join("")
+	for _, c := range []*client.Conn{ada, somebody} {
+		expect(t, c, `"somebody" is here`)
+	}
+	check.Must(t, ada.SendBinary([]byte("ignored")))
+	check.Must(t, ada.SendText("hello"))
+	expect(t, somebody, `"ada": hello`)
+	check.OK(t, ada.Close(wire.NormalClosure, ""))
+	expect(t, somebody, `"ada" has left`)
+	check.OK(t, somebody.Close(wire.NormalClosure, ""))
+}
+
 // The client of the README prints the echo of the server.
 func TestEcho(t *testing.T) {
 	for _, server := range []string{"echo-server", "chat"} {

@@ -106,6 +106,40 @@ func TestExamplesAreWholePrograms(t *testing.T) {
 	report(t, compile(t, samples))
 }
 
+// TestLinksOfPagesExist checks the links of the pages to files of the repository,
+// and to headings of pages.
+func TestLinksOfPagesExist(t *testing.T) {
+	link := regexp.MustCompile(`\]\(([^)\s]*)\)`)
+	headings := make(map[string][]string)
+	visit(t, isPage, func(name, text string) {
+		for _, line := range regexp.MustCompile(`(?m)^#+ +(.*)$`).FindAllStringSubmatch(unix(text), -1) {
+			headings[name] = append(headings[name], anchor(line[1]))
+		}
+	})
+	visit(t, isPage, func(name, text string) {
+		for _, found := range link.FindAllStringSubmatch(text, -1) {
+			if strings.Contains(found[1], "://") {
+				continue
+			}
+			file, heading, _ := strings.Cut(found[1], "#")
+			target := name
+			if file != "" {
+				target = path.Join(path.Dir(name), file)
+			}
+			if _, err := os.Stat(filepath.Join(root, target)); err != nil {
+				t.Errorf("%s links to %s, which does not exist", name, found[1])
+			} else if heading != "" && !slices.Contains(headings[target], heading) {
+				t.Errorf("%s links to %s, and %s has no such heading", name, found[1], target)
+			}
+		}
+	})
+}
+
+// anchor returns the name of a heading, as GitHub makes it.
+func anchor(heading string) string {
+	return regexp.MustCompile(`[^\p{L}\p{N}_-]`).ReplaceAllString(strings.ReplaceAll(strings.ToLower(heading), " ", "-"), "")
+}
+
 func isPage(name string) bool { return path.Ext(name) == ".md" }
 
 // unix returns text with the line ends of Unix: git may have changed them.

@@ -228,6 +228,7 @@ func TestComparisonPageIsCurrent(t *testing.T) {
 	}
 	for _, heading := range []string{"As servers", "As clients"} {
 		all := verdicts(t, heading)
+		checkClaim(t, all["fibersock"])
 		var cells []string
 		for _, l := range libraries {
 			ok, rest, _ := strings.Cut(all[l.judged], " OK")
@@ -247,6 +248,20 @@ func TestComparisonPageIsCurrent(t *testing.T) {
 	fmt.Fprintf(&b, "\nMeasured %s at %s on %d processors (%s, %s, %s) by `make bench-full`; the best figure of a line is bold.",
 		r.Date.Format("2 January 2006"), r.Revision, r.Machine.Processors, r.Machine.CPU, r.Machine.System, r.Machine.Go)
 	checkPage(t, "README.md", "comparison", b.String())
+}
+
+// checkClaim compares the first claim of README.md with the verdicts on
+// fibersock in one role.
+func checkClaim(t *testing.T, verdicts string) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	claim := "OK in all 514 cases of the Autobahn TestSuite that have a verdict; 3 are informational"
+	if verdicts != "514 OK, 3 INFORMATIONAL" || !strings.Contains(string(text), claim) {
+		t.Errorf("README.md says %q; the verdicts are %s", claim, verdicts)
+	}
 }
 
 // countOf returns the number before a verdict in a list of counts, or "".

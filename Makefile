@@ -11,7 +11,7 @@ WIRETEST    := /tmp/fibersock-wire.test
 # $(call each,COMMAND) runs COMMAND in every module of the repository.
 each = @for m in $(MODULES); do echo "$$m: $(1)"; (cd $$m && $(1)) || exit 1; done
 
-.PHONY: all test race crowds judge fuzz differential bench bench-full bench-gate bench-deflate benchtest microbench cover portable lockcheck chaos notls lint fmt vet tidy staticcheck i386 bigendian processors cross size size-packages release peers interop conformance soak mutants
+.PHONY: all test race crowds judge fuzz differential bench bench-full bench-gate bench-deflate benchtest microbench cover portable lockcheck chaos notls lint fmt vet tidy staticcheck i386 bigendian processors cross size size-packages release newcomer peers interop conformance soak mutants
 
 all: lint test
 
@@ -147,6 +147,10 @@ size-packages:
 # Static binaries of the command, with checksums, in dist: for all systems of .ci/release, or SYSTEMS='linux/amd64 windows/arm64'.
 release:
 	GO=$(GO) .ci/release $(SYSTEMS)
+
+# README.md and docs/tutorial.md, literally, in an empty folder.
+newcomer:
+	.ci/newcomer
 
 peers:
 	cd interop/peers && npm ci --ignore-scripts --no-audit --no-fund

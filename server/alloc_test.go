@@ -51,7 +51,7 @@ func (s *Server) connOver(socket netloop.Socket) *Conn {
 // openNowhere returns an open connection of s that ends with the test.
 func openNowhere(t *testing.T, s *Server) *Conn {
 	c := s.connOver(new(nowhere))
-	if !c.open(Handshake{}) {
+	if !c.open(Handshake{}, nil) {
 		t.Fatal("not open")
 	}
 	t.Cleanup(func() { c.lost(net.ErrClosed) })
@@ -228,7 +228,7 @@ func BenchmarkEcho(b *testing.B) {
 			s := &Server{Handler: Handler{Message: func(c *Conn, op wire.Opcode, p []byte) { c.Send(op, p) }}}
 			c := s.connOver(new(nowhere))
 			defer c.lost(nil)
-			if !c.open(Handshake{}) {
+			if !c.open(Handshake{}, nil) {
 				b.Fatal("not open")
 			}
 			// The masking key is zero, so that the frame can be received again.
@@ -251,7 +251,7 @@ func BenchmarkSweep(b *testing.B) {
 			all := make([]*Conn, conns)
 			for i := range all {
 				all[i] = s.connOver(new(nowhere))
-				all[i].open(Handshake{})
+				all[i].open(Handshake{}, nil)
 			}
 			rand.Shuffle(conns, func(i, j int) { // the order after many additions and removals
 				s.conns[i], s.conns[j] = s.conns[j], s.conns[i]

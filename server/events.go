@@ -54,7 +54,7 @@ func (c *Conn) receiveEvents(b []byte) (rest []byte, ok bool) {
 	if c.endpoint.NeedsTime() {
 		now = time.Now()
 	}
-	delivered := 0 // payload bytes
+	delivered := 0                // payload bytes
 	for c.endpoint.Err() == nil { // otherwise a handler has aborted it, which the loop notices
 		if len(b) > 0 && (delivered >= turnSize || !c.takesMore()) {
 			return b, true

@@ -36,7 +36,7 @@ type effort struct {
 
 // efforts are the levels.
 var efforts = [...]effort{
-	LevelDefault: {index: 2 << 10, maxStep: 4, recent: 2 << 10, depth: 16, nice: 64, lazy: 32, hasty: 16, skip: 7},
+	LevelDefault: {index: 2 << 10, maxStep: 4, recent: 2 << 10, depth: 16, nice: 64, lazy: 64, hasty: 16, skip: 7},
 	LevelFast:    {index: 1 << 10, maxStep: 8, recent: 1 << 9, depth: 6, nice: 32, lazy: 6, hasty: 0, skip: 5},
 	LevelBest:    {index: 32 << 10, maxStep: 1, depth: 48, nice: maxMatch, lazy: maxMatch, hasty: maxMatch, skip: 9},
 }

@@ -256,3 +256,96 @@ func TestMessageInFragments(t *testing.T) {
 		check.OK(t, e.Send(wire.Text, []byte("next")))
 	})
 }
+
+// hooked is a transport that calls during before it takes a write.
+type hooked struct {
+	writes int
+	during func(write int) // the number of the write, from 1
+	out    bytes.Buffer
+}
+
+func (h *hooked) Write(p []byte) (int, error) {
+	h.writes++
+	h.during(h.writes)
+	return h.out.Write(p)
+}
+
+// After a write that fails, the rest of the frame is not written, and no
+// further frame of the message (T-C02).
+func TestNothingFollowsAFailedWrite(t *testing.T) {
+	for name, maxFrame := range map[string]int{"one frame": 0, "fragments": 50 << 10} {
+		subtestRoles(t, name, func(t *testing.T, role endpoint.Role) {
+			for failAt := 1; ; failAt++ {
+				w := &tight{failAt: failAt}
+				e := endpoint.New(w, endpoint.Config{Role: role, MaxOutgoingFrame: maxFrame})
+				err := e.Send(wire.Binary, make([]byte, 200<<10))
+				if len(w.writes) < failAt {
+					check.Must(t, err)
+					if failAt < 3 {
+						t.Errorf("a message of 200 KiB was written at once")
+					}
+					break
+				}
+				if !errors.Is(err, errTight) || len(w.writes) != failAt {
+					t.Errorf("%d writes, of which number %d failed (%v)", len(w.writes), failAt, err)
+				}
+			}
+		})
+	}
+}
+
+// Control frames that are queued during a fragment are sent before the next
+// one, and a message whose connection ends meanwhile is not continued
+// (6455-5.4-b, 6455-5.5.1-f).
+func TestControlFramesBetweenFragments(t *testing.T) {
+	large := make([]byte, 200<<10) // three parts and more of a compressed message
+	rng := rand.New(rand.NewPCG(5, 6))
+	for i := range large {
+		large[i] = byte(rng.Uint32())
+	}
+	whole := func(e *endpoint.Endpoint) error { return e.Send(wire.Binary, large) }
+	fragment := func(e *endpoint.Endpoint) error {
+		m, err := e.NextWriter(wire.Binary)
+		check.Must(t, err)
+		return m.WriteFragment(large, false)
+	}
+	for name, tt := range map[string]struct {
+		send func(e *endpoint.Endpoint) error
+		cfg  endpoint.Config
+	}{
+		"message":             {whole, endpoint.Config{MaxOutgoingFrame: 60 << 10}},
+		"fragment":            {fragment, endpoint.Config{MaxOutgoingFrame: 60 << 10}},
+		"compressed fragment": {fragment, endpoint.Config{}},
+	} {
+		subtestRoles(t, name, func(t *testing.T, role endpoint.Role) {
+			tt.cfg.Role = role
+			if strings.HasPrefix(name, "compressed") {
+				tt.cfg.Compression = agree(t, role, takeover)
+			}
+			tt.cfg.Background = func(func()) { t.Error("the lock is free during a write") }
+			for event, do := range map[string]struct {
+				call func(e *endpoint.Endpoint)
+				want string // the opcodes of the first frames
+				ends bool
+			}{
+				"Ping":      {func(e *endpoint.Endpoint) { e.PingAsync(nil) }, "[binary ping continuation continuation", false},
+				"failure":   {func(e *endpoint.Endpoint) { e.FailAsync(wire.PolicyViolation, "", errTransport) }, "[binary close]", true},
+				"cut short": {func(e *endpoint.Endpoint) { e.Abort(errTransport, nil) }, "[binary]", true},
+			} {
+				w := new(hooked)
+				e := endpoint.New(w, tt.cfg)
+				w.during = func(write int) {
+					if write == 1 {
+						do.call(e)
+					}
+				}
+				if err := tt.send(e); (err != nil) != do.ends || err != e.Err() {
+					t.Errorf("%s: returned %v", event, err)
+				}
+				if got := fmt.Sprint(opcodes(t, role, w.out.Bytes())); !strings.HasPrefix(got, do.want) {
+					t.Errorf("%s: sent %v, want %s", event, got, do.want)
+				}
+			}
+		})
+	}
+}

@@ -433,3 +433,39 @@ func TestErrorOfInvalidData(t *testing.T) {
 		}
 	})
 }
+
+// Decompressing reports a compressed message, from the header of its first
+// frame to its end. Its payload has no place in a ReadBuffer.
+func TestDecompressing(t *testing.T) {
+	eachDelivery(t, func(t *testing.T, role endpoint.Role, partial bool) {
+		e := endpoint.New(io.Discard, endpoint.Config{Role: role, Partial: partial, Compression: agree(t, role, takeover)})
+		byByte := func(name string, frame []byte, payload int, before, inside, after bool) {
+			t.Helper()
+			for i := range frame {
+				receive(e, frame[i:i+1])
+				want := before
+				switch {
+				case i == len(frame)-1:
+					want = after
+				case i >= len(frame)-payload-1:
+					want = inside
+				}
+				if got := e.Decompressing(); got != want {
+					t.Errorf("%s: after %d bytes it is %v", name, i+1, got)
+				}
+			}
+		}
+		byByte("no message", whole(role, wire.Ping, "?"), 1, false, false, false)
+		byByte("first frame", compressedFrame(role, wire.Text, fromHex(t, "f248cd"), false), 3, false, true, true)
+		byByte("Ping", whole(role, wire.Ping, "?"), 1, true, true, true)
+		byByte("last frame", fromPeer(role, wire.Continuation, fromHex(t, "c9c90700"), true), 4, true, true, false)
+		byByte("uncompressed", fromPeer(role, wire.Text, "Hello", false), 5, false, false, false)
+		receive(e, fromPeer(role, wire.Continuation, "", true))
+
+		h := wire.Header{RSV: wire.RSV1, Opcode: wire.Binary, Masked: role == endpoint.Server, Length: 1 << 20}
+		receive(e, append(wire.AppendHeader(nil, h), fromHex(t, "f248cdc9c90700 0000ffff")...))
+		if in := e.ReadBuffer(1 << 20); in != nil || e.Err() != nil {
+			t.Errorf("room for %d bytes (%v)", len(in), e.Err())
+		}
+	})
+}

@@ -83,6 +83,27 @@ func TestMomentsOfCounting(t *testing.T) {
 	}
 }
 
+// A message that uses up its input is counted at once. Of messages that share
+// an input, any number with any number of bytes is counted.
+func TestCountOfManyMessages(t *testing.T) {
+	const messages, size = 70_000, 1<<16 - 1 // more than 16 and 32 bits count
+	var c endpoint.Counters
+	e := endpoint.New(io.Discard, endpoint.Config{Role: endpoint.Client})
+	e.SetCounters(&c)
+	in := append(whole(endpoint.Client, wire.Binary, string(make([]byte, size))), 0x82)
+	for range messages {
+		if ev, n := e.Receive(time.Time{}, in); len(ev.Payload) != size || n != len(in)-1 {
+			t.Fatalf("got %v of %d bytes, used %d", ev.Kind, len(ev.Payload), n)
+		}
+	}
+	e.FlushCounters()
+	check.Equal(t, c.Received.Load(), endpoint.FrameCount{Messages: messages, Bytes: messages * size}, "counted")
+	e.Receive(time.Time{}, in[:len(in)-1])
+	check.Equal(t, c.Received.Load(), endpoint.FrameCount{Messages: messages + 1, Bytes: (messages + 1) * size}, "counted")
+	e.Receive(time.Time{}, whole(endpoint.Client, wire.Ping, ""))
+	check.Equal(t, c.Received.Load().Pings, 1, "counted Pings")
+}
+
 // Counters of two processors share no cache line.
 func TestCountersFillCacheLines(t *testing.T) {
 	if size := unsafe.Sizeof(endpoint.Counters{}); size%128 != 0 {

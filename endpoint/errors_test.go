@@ -132,6 +132,9 @@ func TestTextsOfFailures(t *testing.T) {
 		if err := e.Err(); err == nil || !strings.HasSuffix(err.Error(), "): "+tt.text) || !errors.Is(err, net.ErrClosed) {
 			t.Errorf("got %v, want %s", err, tt.text)
 		}
+		if limit := (*endpoint.LimitError)(nil); errors.As(e.Err(), &limit) {
+			check.Equal(t, limit.Error(), "websocket: "+tt.text, "the limit")
+		}
 	}
 }
 

@@ -30,13 +30,14 @@ func limitError(t *testing.T, events []event) *endpoint.LimitError {
 // largest allowed length passes, one byte more fails by its header alone, and
 // the error names the option to change (6455-10.4-a, 6455-10.4-b, T-A07).
 func TestMeaningOfLimits(t *testing.T) {
-	const message = endpoint.DefaultMessageLimit
+	const message = 16 << 20 // the default
 	tests := []struct {
 		limits endpoint.Limits
 		max    int64 // the largest frame that passes
 		option string
 	}{
 		{endpoint.Limits{}, message, "Limits.Message"},
+		{endpoint.Limits{Frame: 1}, 1, "Limits.Frame"},
 		{endpoint.Limits{Frame: 100}, 100, "Limits.Frame"},
 		{endpoint.Limits{Frame: -1}, message, "Limits.Message"},
 		{endpoint.Limits{Frame: message}, message, "Limits.Message"},

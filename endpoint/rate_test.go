@@ -105,3 +105,30 @@ func TestSilenceEarnsNoRate(t *testing.T) {
 		limitError(t, receiveAt(e, now, whole(role, wire.Text, "")))
 	})
 }
+
+// A rate of 1 is a limit too.
+func TestRateOfOne(t *testing.T) {
+	for option, limits := range map[string]endpoint.Limits{
+		"Limits.MessagesPerSecond": {MessagesPerSecond: 1},
+		"Limits.BytesPerSecond":    {BytesPerSecond: 1},
+		"Limits.ControlsPerSecond": {ControlsPerSecond: 1},
+	} {
+		subtestRoles(t, option, func(t *testing.T, role endpoint.Role) {
+			e := endpoint.New(io.Discard, endpoint.Config{Role: role, Limits: limits})
+			in := whole(role, wire.Text, "1")
+			if option == "Limits.ControlsPerSecond" {
+				in = whole(role, wire.Pong, "")
+			}
+			now := time.Now()
+			for range 3 {
+				receiveAt(e, now, in)
+				now = now.Add(time.Second)
+			}
+			check.Must(t, e.Err())
+			now = now.Add(-time.Nanosecond)
+			if limit := limitError(t, receiveAt(e, now, in)); limit.Option != option || limit.Max != 1 {
+				t.Errorf("%v", limit)
+			}
+		})
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"strings"
@@ -255,6 +256,66 @@ func TestMessageInFragments(t *testing.T) {
 		}
 		check.OK(t, e.Send(wire.Text, []byte("next")))
 	})
+}
+
+// TrySendPrepared sends a message only if it need not wait, and then all of it.
+func TestTrySendPrepared(t *testing.T) {
+	const size = 100
+	m, err := endpoint.Prepare(wire.Text, bytes.Repeat([]byte("x"), size-2))
+	check.Must(t, err)
+	check.Equal(t, m.Size(), size, "the size")
+	open := func(w io.Writer) *endpoint.Endpoint {
+		return endpoint.New(w, endpoint.Config{Role: endpoint.Server})
+	}
+
+	t.Run("open", func(t *testing.T) {
+		var out bytes.Buffer
+		if !open(&out).TrySendPrepared(m) || out.Len() != size {
+			t.Errorf("sent %d bytes", out.Len())
+		}
+	})
+	t.Run("during a write", func(t *testing.T) {
+		w := new(hooked)
+		e := open(w)
+		w.during = func(int) {
+			if e.TrySendPrepared(m) {
+				t.Error("sent inside of a frame")
+			}
+		}
+		check.OK(t, e.SendText("Hello"))
+		check.Equal(t, w.writes, 1, "writes")
+	})
+	t.Run("inside a message", func(t *testing.T) {
+		var out bytes.Buffer
+		e := open(&out)
+		message, err := e.NextWriter(wire.Text)
+		check.Must(t, err)
+		check.Must(t, message.WriteFragment(nil, false))
+		if e.TrySendPrepared(m) || out.Len() != 2 {
+			t.Errorf("sent inside of another message: % x", out.Bytes())
+		}
+		check.Must(t, message.WriteFragment(nil, true))
+		if !e.TrySendPrepared(m) || out.Len() != 4+size {
+			t.Errorf("not sent behind the message: % x", out.Bytes())
+		}
+	})
+	t.Run("closed", func(t *testing.T) {
+		var out bytes.Buffer
+		e := open(&out)
+		check.Must(t, e.Close(wire.NormalClosure, ""))
+		out.Reset()
+		if !e.TrySendPrepared(m) || out.Len() != 0 {
+			t.Errorf("false, or sent: % x", out.Bytes())
+		}
+	})
+	for room, want := range map[int]bool{0: false, 1: false, size - 1: false, size: true} {
+		t.Run(fmt.Sprint("room for ", room), func(t *testing.T) {
+			e, w := withRoom(room)
+			if sent := e.TrySendPrepared(m); sent != want || (w.out.Len() == size) != want || (w.out.Len() == 0) == want {
+				t.Errorf("%v, with %d bytes written", sent, w.out.Len())
+			}
+		})
+	}
 }
 
 // hooked is a transport that calls during before it takes a write.

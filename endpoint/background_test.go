@@ -265,3 +265,36 @@ func TestFailAsyncDoesNotWaitForAPong(t *testing.T) {
 		check.Slices(t, opcodes(t, role, g.bytes()), []wire.Opcode{wire.Pong}, "wrote")
 	})
 }
+
+// The answer to the peer's Close waits behind a write. It is not written if that
+// write fails, or if the transport ends meanwhile.
+func TestCloseIsNotWrittenToABrokenTransport(t *testing.T) {
+	for name, end := range map[string]func(w *hooked){
+		"failed write":  func(w *hooked) { w.err = errTransport },
+		"transport end": func(w *hooked) {},
+	} {
+		subtestRoles(t, name, func(t *testing.T, role endpoint.Role) {
+			w := new(hooked)
+			e := endpoint.New(w, endpoint.Config{Role: role, Background: func(func()) { t.Error("the lock is free during a write") }})
+			entered, ended := make(chan struct{}), make(chan struct{})
+			w.during = func(write int) {
+				if write == 1 {
+					close(entered)
+					<-ended
+				}
+			}
+			sent := make(chan error, 1)
+			go func() { sent <- e.SendText("Hello") }()
+			<-entered
+			receive(e, closeFromPeer(role, 4000, ""))
+			end(w)
+			e.TransportClosed(io.EOF, func() error { close(ended); return nil })
+			if err := <-sent; (err != nil) != (w.err != nil) {
+				t.Errorf("Send returned %v", err)
+			}
+			if code, _ := e.SentClose(); w.writes != 1 || code != 0 || e.CloseCode() != 4000 {
+				t.Errorf("%d writes, sent %v, received %v", w.writes, code, e.CloseCode())
+			}
+		})
+	}
+}

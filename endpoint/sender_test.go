@@ -322,24 +322,35 @@ func TestTrySendPrepared(t *testing.T) {
 type hooked struct {
 	writes int
 	during func(write int) // the number of the write, from 1
+	err    error           // of the writes; nil: they succeed
 	out    bytes.Buffer
 }
 
 func (h *hooked) Write(p []byte) (int, error) {
 	h.writes++
 	h.during(h.writes)
+	if h.err != nil {
+		return 0, h.err
+	}
 	return h.out.Write(p)
 }
 
 // After a write that fails, the rest of the frame is not written, and no
 // further frame of the message (T-C02).
 func TestNothingFollowsAFailedWrite(t *testing.T) {
-	for name, maxFrame := range map[string]int{"one frame": 0, "fragments": 50 << 10} {
+	for name, maxFrame := range map[string]int{"one frame": 0, "fragments": 50 << 10, "compressed fragment": 0} {
 		subtestRoles(t, name, func(t *testing.T, role endpoint.Role) {
 			for failAt := 1; ; failAt++ {
 				w := &tight{failAt: failAt}
-				e := endpoint.New(w, endpoint.Config{Role: role, MaxOutgoingFrame: maxFrame})
-				err := e.Send(wire.Binary, make([]byte, 200<<10))
+				e := endpoint.New(w, endpoint.Config{Role: role, MaxOutgoingFrame: maxFrame, Compression: endpoint.NewCompression(new(copyCodec))})
+				m, err := e.NextWriter(wire.Binary)
+				check.Must(t, err)
+				switch payload := make([]byte, 200<<10); name {
+				case "compressed fragment":
+					err = m.WriteFragment(payload, false)
+				default:
+					err = e.SendUncompressed(wire.Binary, payload)
+				}
 				if len(w.writes) < failAt {
 					check.Must(t, err)
 					if failAt < 3 {

@@ -1,0 +1,251 @@
+package endpoint_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fibersock/fibersock/endpoint"
+	"github.com/fibersock/fibersock/internal/test/check"
+	"github.com/fibersock/fibersock/wire"
+)
+
+// copyCodec is a Codec whose compressed form of a message is the message. It
+// records its calls.
+type copyCodec struct {
+	threshold int
+	times     int  // how often the Decompressor repeats each byte; 0: once
+	refuses   bool // messages are better sent uncompressed
+
+	shared int    // calls of AppendShared
+	plain  string // bytes of AddPlain
+	finals []bool // of the calls of Decompressor.Append
+	most   int    // the largest limit of these calls
+	parked int    // calls of Decompressor.Park
+}
+
+func (c *copyCodec) NewCompressor() endpoint.Compressor     { return copyCompressor{c} }
+func (c *copyCodec) NewDecompressor() endpoint.Decompressor { return &repeating{codec: c} }
+func (c *copyCodec) Threshold() int                         { return c.threshold }
+func (c *copyCodec) String() string                         { return "copy" }
+
+func (c *copyCodec) AppendShared(dst, p []byte) ([]byte, bool) {
+	c.shared++
+	if c.refuses {
+		return dst, false
+	}
+	return append(dst, p...), true
+}
+
+type copyCompressor struct{ codec *copyCodec }
+
+func (c copyCompressor) AppendMessage(dst, p []byte) ([]byte, bool) {
+	if c.codec.refuses {
+		return dst, false
+	}
+	return append(dst, p...), true
+}
+func (c copyCompressor) AppendFragment(dst, p []byte, final bool) []byte { return append(dst, p...) }
+func (c copyCompressor) AddPlain(p []byte)                               { c.codec.plain += string(p) }
+
+// repeating is a Decompressor that repeats each byte.
+type repeating struct {
+	codec   *copyCodec
+	b       byte
+	left    int // of b
+	pending bool
+}
+
+func (d *repeating) Append(dst, src []byte, final bool, limit int) (out []byte, n int, err error) {
+	d.codec.finals = append(d.codec.finals, final)
+	d.codec.most = max(d.codec.most, limit)
+	for {
+		k := min(d.left, limit)
+		dst = append(dst, bytes.Repeat([]byte{d.b}, k)...)
+		d.left -= k
+		limit -= k
+		if limit == 0 || n == len(src) {
+			break
+		}
+		d.b, d.left = src[n], max(d.codec.times, 1)
+		n++
+	}
+	d.pending = d.left > 0 || n < len(src)
+	return dst, n, nil
+}
+
+func (d *repeating) Pending() bool { return d.pending }
+func (d *repeating) Park()         { d.codec.parked++ }
+
+// The output of a Decompressor that repeats each byte is complete and in order,
+// in every split of the input, and however often a call reaches its limit.
+func TestOutputLargerThanItsInput(t *testing.T) {
+	const text = "abcdefghij"
+	for _, times := range []int{1, 5_000, 32 << 10, 100_000} {
+		var want strings.Builder
+		for _, b := range text {
+			want.WriteString(strings.Repeat(string(b), times))
+		}
+		eachDelivery(t, func(t *testing.T, role endpoint.Role, partial bool) {
+			in := slices.Concat(
+				compressedFrame(role, wire.Text, text[:4], false), whole(role, wire.Ping, ""),
+				fromPeer(role, wire.Continuation, text[4:], true), whole(role, wire.Ping, ""))
+			for _, size := range []int{1, 3, len(in)} {
+				codec := &copyCodec{times: times}
+				e := endpoint.New(io.Discard, endpoint.Config{Role: role, Partial: partial, Compression: endpoint.NewCompression(codec)})
+				var events []event
+				for piece := range slices.Chunk(in, size) {
+					events = append(events, receive(e, piece)...)
+				}
+				got := messages(t, slices.DeleteFunc(events, func(ev event) bool { return ev.Kind == endpoint.KindPing }))
+				if !slices.Equal(got, []string{want.String()}) {
+					t.Errorf("%d times, in pieces of %d: got %d messages, %v", times, size, len(got), e.Err())
+				}
+				if pings := slices.DeleteFunc(events, func(ev event) bool { return ev.Kind != endpoint.KindPing }); len(pings) > 2 {
+					t.Errorf("%d Pings", len(pings))
+				}
+				if last := slices.Index(codec.finals, true); last < 0 || slices.Contains(codec.finals[last:], false) {
+					t.Errorf("the last part is marked in the calls %v", codec.finals)
+				}
+				if partial && codec.most > 32<<10 {
+					t.Errorf("a piece may have %d bytes", codec.most)
+				}
+			}
+		})
+	}
+}
+
+// A Decompressor is parked when an input ends inside of its message, and only
+// then.
+func TestDecompressorIsParked(t *testing.T) {
+	eachDelivery(t, func(t *testing.T, role endpoint.Role, partial bool) {
+		codec := new(copyCodec)
+		e := endpoint.New(io.Discard, endpoint.Config{Role: role, Partial: partial, Compression: endpoint.NewCompression(codec)})
+		first, last := compressedFrame(role, wire.Text, "ab", false), fromPeer(role, wire.Continuation, "cd", true)
+		for i, step := range []struct {
+			in     []byte
+			parked int
+		}{
+			{compressedFrame(role, wire.Text, "abcd", true), 0},
+			{whole(role, wire.Text, "plain"), 0},
+			{first, 1},
+			{last, 1},
+			{whole(role, wire.Ping, ""), 1},
+			{first[:len(first)-1], 2},
+			{first[len(first)-1:], 3},
+			{last[:len(last)-1], 4},
+			{last[len(last)-1:], 4},
+		} {
+			receive(e, step.in)
+			check.Equal(t, codec.parked, step.parked, "step %d: parked", i)
+		}
+	})
+}
+
+// The decompressed bytes count for the rate, to the last one.
+func TestBorderOfTheRateOfDecompressedBytes(t *testing.T) {
+	const times, length = 1000, 10
+	for _, limit := range []int64{times * length, times*length - 1} {
+		eachDelivery(t, func(t *testing.T, role endpoint.Role, partial bool) {
+			e := endpoint.New(io.Discard, endpoint.Config{Role: role, Partial: partial,
+				Limits:      endpoint.Limits{BytesPerSecond: limit},
+				Compression: endpoint.NewCompression(&copyCodec{times: times})})
+			now := time.Now()
+			receiveAt(e, now, compressedFrame(role, wire.Text, strings.Repeat("a", length), true))
+			if (e.Err() == nil) != (limit == times*length) {
+				t.Errorf("%d bytes with a limit of %d: %v", times*length, limit, e.Err())
+			}
+		})
+	}
+}
+
+// A prepared message is compressed with the first use, and never again. It
+// counts as compressed, and a Compressor that exists notes it.
+func TestPreparedMessageOfACodec(t *testing.T) {
+	const text = "prepared"
+	codec := new(copyCodec)
+	m, err := endpoint.Prepare(wire.Text, []byte(text))
+	check.Must(t, err)
+	for _, before := range []int{0, 1} {
+		e, out := recorded(endpoint.Config{Role: endpoint.Server, Compression: endpoint.NewCompression(codec)})
+		var counters endpoint.Counters
+		e.SetCounters(&counters)
+		fragments, err := e.NextWriter(wire.Text) // allocates the rare fields, without a Compressor
+		check.Must(t, err)
+		fragments.DisableCompression()
+		check.Must(t, errors.Join(fragments.WriteFragment(nil, false), fragments.WriteFragment(nil, true)))
+		for range before {
+			check.Must(t, e.SendText("Hello"))
+		}
+		check.Must(t, e.SendPrepared(m))
+		check.Equal(t, codec.plain, strings.Repeat(text, before), "noted")
+		got := counters.Sent.Load()
+		want := endpoint.FrameCount{Messages: uint64(2 + before), Bytes: uint64(len(text) + 5*before), Fragments: 2, Compressed: uint64(1 + before),
+			EncodedBytes: uint64(len(text) + 5*before), DecodedBytes: uint64(len(text) + 5*before)}
+		check.Equal(t, got, want, "counted")
+		if frames := written(t, endpoint.Server, out.Bytes()); frames[len(frames)-1].RSV != wire.RSV1 {
+			t.Errorf("sent %v", frames)
+		}
+	}
+	check.Equal(t, codec.shared, 1, "calls of AppendShared")
+}
+
+// A message that the Codec refuses is sent as it is, also if it is prepared.
+func TestCodecThatRefuses(t *testing.T) {
+	codec := &copyCodec{refuses: true}
+	e, out := recorded(endpoint.Config{Role: endpoint.Server, Compression: endpoint.NewCompression(codec)})
+	var counters endpoint.Counters
+	e.SetCounters(&counters)
+	m, err := endpoint.Prepare(wire.Text, []byte("prepared"))
+	check.Must(t, err)
+	check.Must(t, errors.Join(e.SendPrepared(m), e.SendPrepared(m), e.SendText("Hello")))
+	check.Equal(t, codec.shared, 1, "calls of AppendShared")
+	for _, f := range written(t, endpoint.Server, out.Bytes()) {
+		if f.RSV != 0 {
+			t.Errorf("sent %v", f)
+		}
+	}
+	check.Equal(t, counters.Sent.Load(), endpoint.FrameCount{Messages: 3, Bytes: 21}, "counted")
+}
+
+// A fragment is compressed in parts of 64 KiB. The message counts once, with
+// all of its bytes.
+func TestPartsOfACompressedFragment(t *testing.T) {
+	const part = 64 << 10
+	eachRole(t, func(t *testing.T, role endpoint.Role) {
+		for _, tt := range []struct {
+			size int
+			want []int // sizes of the frames
+		}{
+			{0, []int{0}},
+			{part - 1, []int{part - 1}},
+			{part, []int{part}},
+			{part + 1, []int{part, 1}},
+			{3 * part, []int{part, part, part}},
+		} {
+			e, out := recorded(endpoint.Config{Role: role, Compression: endpoint.NewCompression(new(copyCodec))})
+			var counters endpoint.Counters
+			e.SetCounters(&counters)
+			m, err := e.NextWriter(wire.Binary)
+			check.Must(t, err)
+			p := make([]byte, tt.size)
+			check.Must(t, errors.Join(m.WriteFragment(p, false), m.WriteFragment(p, false), m.WriteFragment(p, true)))
+			var sizes []int
+			for i, f := range written(t, role, out.Bytes()) {
+				sizes = append(sizes, len(f.Payload))
+				if (f.RSV == wire.RSV1) != (i == 0) || (f.Opcode == wire.Binary) != (i == 0) || f.Fin != (i == 3*len(tt.want)-1) {
+					t.Errorf("frame %d is %v", i, f.Header)
+				}
+			}
+			check.Slices(t, sizes, slices.Repeat(tt.want, 3), "fragments of %d bytes: frames", tt.size)
+			total := uint64(3 * tt.size)
+			fragments := uint64(3 * len(tt.want))
+			want := endpoint.FrameCount{Messages: 1, Bytes: total, Fragments: fragments, Compressed: 1, EncodedBytes: total, DecodedBytes: total}
+			check.Equal(t, counters.Sent.Load(), want, "counted")
+		}
+	})
+}

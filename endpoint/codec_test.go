@@ -20,6 +20,7 @@ type copyCodec struct {
 	threshold int
 	times     int  // how often the Decompressor repeats each byte; 0: once
 	refuses   bool // messages are better sent uncompressed
+	invalid   byte // the byte that cannot be decompressed; 0: none
 
 	shared int    // calls of AppendShared
 	plain  string // bytes of AddPlain
@@ -63,6 +64,9 @@ type repeating struct {
 func (d *repeating) Append(dst, src []byte, final bool, limit int) (out []byte, n int, err error) {
 	d.codec.finals = append(d.codec.finals, final)
 	d.codec.most = max(d.codec.most, limit)
+	if d.codec.invalid != 0 && bytes.IndexByte(src, d.codec.invalid) >= 0 {
+		return dst, 0, errInvalidByte
+	}
 	for {
 		k := min(d.left, limit)
 		dst = append(dst, bytes.Repeat([]byte{d.b}, k)...)
@@ -77,6 +81,8 @@ func (d *repeating) Append(dst, src []byte, final bool, limit int) (out []byte, 
 	d.pending = d.left > 0 || n < len(src)
 	return dst, n, nil
 }
+
+var errInvalidByte = errors.New("the byte is invalid")
 
 func (d *repeating) Pending() bool { return d.pending }
 func (d *repeating) Park()         { d.codec.parked++ }
@@ -248,4 +254,103 @@ func TestPartsOfACompressedFragment(t *testing.T) {
 			check.Equal(t, counters.Sent.Load(), want, "counted")
 		}
 	})
+}
+
+// With pieces, a Decompressor is asked for no more than the 32 KiB of a piece,
+// less the output that the piece has already. Of a message that exceeds
+// Limits.Message it is asked for one byte more than the limit.
+func TestLimitsOfADecompressor(t *testing.T) {
+	const piece = 32 << 10
+	eachDelivery(t, func(t *testing.T, role endpoint.Role, partial bool) {
+		for _, tt := range []struct {
+			size, times int
+			ok          bool
+		}{
+			{2 * piece / 4, 4, true},
+			{2*piece/4 + 1, 4, false},
+			{10, 100_000, false},
+			{30 << 10, 4, false},
+		} {
+			codec := &copyCodec{times: tt.times}
+			e := endpoint.New(io.Discard, endpoint.Config{Role: role, Partial: partial, Limits: endpoint.Limits{Message: 2 * piece}, Compression: endpoint.NewCompression(codec)})
+			var sizes []int
+			in := compressedFrame(role, wire.Binary, strings.Repeat("a", tt.size), true)
+			half := len(in) / 2
+			for _, ev := range append(receive(e, in[:half]), receive(e, in[half:])...) {
+				if ev.Kind != endpoint.KindFailed {
+					sizes = append(sizes, len(ev.Payload))
+				}
+			}
+			if partial && (codec.most > piece || len(sizes) > 0 && slices.Max(sizes) > piece) {
+				t.Errorf("%+v: pieces of %d bytes, a call may have %d", tt, sizes, codec.most)
+			}
+			if tt.ok {
+				check.Must(t, e.Err())
+				continue
+			}
+			var limit *endpoint.LimitError
+			if !errors.As(e.Err(), &limit) || limit.Seen != 2*piece+1 {
+				t.Errorf("%+v: %v", tt, e.Err())
+			}
+		}
+	})
+}
+
+// A message that exceeds the limit before an invalid byte fails with the limit.
+// The input is decompressed in steps, and the step ends with the excess.
+func TestLimitBeforeAnInvalidByte(t *testing.T) {
+	const step = 4 << 10
+	eachRole(t, func(t *testing.T, role endpoint.Role) {
+		e := endpoint.New(io.Discard, endpoint.Config{Role: role, Partial: true, Limits: endpoint.Limits{Message: step - 1},
+			Compression: endpoint.NewCompression(&copyCodec{invalid: 'X'})})
+		limit := limitError(t, receive(e, compressedFrame(role, wire.Binary, strings.Repeat("a", step)+"X", true)))
+		check.Equal(t, limit.Seen, step, "seen")
+	})
+}
+
+// A message of the threshold's size is compressed, and each message whose first
+// fragment is not the last: its size is not known.
+func TestThreshold(t *testing.T) {
+	const threshold = 10
+	fragment := func(size int, final bool) func(e *endpoint.Endpoint) error {
+		return func(e *endpoint.Endpoint) error {
+			m, err := e.NextWriter(wire.Binary)
+			check.Must(t, err)
+			return m.WriteFragment(make([]byte, size), final)
+		}
+	}
+	whole := func(size int) func(e *endpoint.Endpoint) error {
+		return func(e *endpoint.Endpoint) error { return e.Send(wire.Binary, make([]byte, size)) }
+	}
+	prepared := func(size int) func(e *endpoint.Endpoint) error {
+		return func(e *endpoint.Endpoint) error {
+			m, err := endpoint.Prepare(wire.Binary, make([]byte, size))
+			check.Must(t, err)
+			return e.SendPrepared(m)
+		}
+	}
+	for _, tt := range []struct {
+		name string
+		send func(e *endpoint.Endpoint) error
+		want bool
+	}{
+		{"Send, below", whole(threshold - 1), false},
+		{"Send", whole(threshold), true},
+		{"SendPrepared, below", prepared(threshold - 1), false},
+		{"SendPrepared", prepared(threshold), true},
+		{"WriteFragment, below", fragment(threshold-1, true), false},
+		{"WriteFragment", fragment(threshold, true), true},
+		{"WriteFragment, more to come", fragment(0, false), true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			e, out := recorded(endpoint.Config{Role: endpoint.Server, Compression: endpoint.NewCompression(&copyCodec{threshold: threshold})})
+			check.Must(t, tt.send(e))
+			if frames := written(t, endpoint.Server, out.Bytes()); len(frames) != 1 || (frames[0].RSV == wire.RSV1) != tt.want {
+				t.Errorf("sent %v", frames)
+			}
+		})
+	}
+	if m, err := endpoint.PrepareUncompressed(wire.Text, []byte("\xff")); err != wire.ErrInvalidUTF8 || m != nil {
+		t.Errorf("%v, %v", m, err)
+	}
 }

@@ -298,3 +298,15 @@ func TestCloseIsNotWrittenToABrokenTransport(t *testing.T) {
 		})
 	}
 }
+
+// A Close payload of one byte has neither a code nor a reason to report.
+func TestCloseOfOneByteIsReportedByItsRule(t *testing.T) {
+	eachRole(t, func(t *testing.T, role endpoint.Role) {
+		e := endpoint.New(io.Discard, endpoint.Config{Role: role})
+		receive(e, whole(role, wire.Close, "\x03"))
+		var frame *endpoint.CloseFrameError
+		if err := e.Err(); !errors.Is(err, wire.ErrClosePayload) || errors.As(err, &frame) {
+			t.Errorf("%v", err)
+		}
+	})
+}

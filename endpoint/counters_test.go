@@ -23,13 +23,21 @@ func TestCounters(t *testing.T) {
 			whole(role, wire.Text, "Hello"), whole(role, wire.Binary, ""),
 			fromPeer(role, wire.Text, "a", false), whole(role, wire.Ping, "?"), fromPeer(role, wire.Continuation, "bc", false), fromPeer(role, wire.Continuation, "", true),
 			whole(role, wire.Pong, "!"))
+		want := endpoint.FrameCount{Messages: 3, Bytes: 8, Fragments: 3, Pings: 1, Pongs: 1}
 		receive(e, in)
-		check.Equal(t, c.Received.Load(), (endpoint.FrameCount{Messages: 3, Bytes: 8, Fragments: 3, Pings: 1, Pongs: 1}), "received")
+		check.Equal(t, c.Received.Load(), want, "received")
+		var byByte endpoint.Counters
+		e.SetCounters(&byByte)
+		for _, b := range in {
+			receive(e, []byte{b})
+		}
+		check.Equal(t, byByte.Received.Load(), want, "received byte by byte")
+		e.SetCounters(&c)
 		check.Must(t, errors.Join(e.SendText("Hello"), e.Ping(nil), e.Pong(nil), e.Send(wire.Binary, make([]byte, 70_000))))
 		m, err := e.NextWriter(wire.Text)
 		check.Must(t, err)
 		check.Must(t, errors.Join(m.WriteFragment([]byte("12"), false), m.WriteFragment([]byte("3"), true)))
-		want := endpoint.FrameCount{Messages: 3, Bytes: 70_008, Fragments: 2, Pings: 1, Pongs: 2}
+		want = endpoint.FrameCount{Messages: 3, Bytes: 70_008, Fragments: 2, Pings: 1, Pongs: 2}
 		if role == endpoint.Server {
 			p, err := endpoint.Prepare(wire.Text, []byte("1234"))
 			if err != nil || e.SendPrepared(p) != nil || !e.TrySendPrepared(p) {

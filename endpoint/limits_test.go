@@ -213,9 +213,11 @@ func TestLargeBuffersAreNotKept(t *testing.T) {
 	tests := map[string]struct {
 		last []byte
 		want endpoint.Kind
+		next []byte // the next input releases the payload
 	}{
-		"came":    {fromPeer(endpoint.Client, wire.Continuation, "", true), endpoint.KindMessage},
-		"refused": {fromPeer(endpoint.Client, wire.Continuation, "over", true), endpoint.KindFailed},
+		"received":                {fromPeer(endpoint.Client, wire.Continuation, "", true), endpoint.KindMessage, nil},
+		"received before another": {fromPeer(endpoint.Client, wire.Continuation, "", true), endpoint.KindMessage, whole(endpoint.Client, wire.Text, "next")},
+		"refused":                 {fromPeer(endpoint.Client, wire.Continuation, "over", true), endpoint.KindFailed, nil},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -229,9 +231,7 @@ func TestLargeBuffersAreNotKept(t *testing.T) {
 				if ev, _ := e.Receive(time.Time{}, tt.last); ev.Kind != tt.want {
 					t.Fatalf("got %+v", ev)
 				}
-				if tt.want == endpoint.KindMessage {
-					e.Receive(time.Time{}, nil) // releases the payload
-				}
+				e.Receive(time.Time{}, tt.next)
 			}
 			if growth := heap() - before; growth > size {
 				t.Errorf("after %d messages of %d bytes the heap is larger by %d bytes", connections, size, growth)

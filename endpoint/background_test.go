@@ -160,19 +160,25 @@ func TestFlushControlDuringAWrite(t *testing.T) {
 // FlushControl returns also if the writer ends at that moment.
 func TestFlushControlBesideAWriter(t *testing.T) {
 	const calls = 20_000
-	e := endpoint.New(io.Discard, endpoint.Config{Role: endpoint.Server})
-	var all sync.WaitGroup
-	all.Go(func() {
-		for range calls {
-			check.OK(t, e.Send(wire.Binary, nil))
+	e := endpoint.New(io.Discard, endpoint.Config{Role: endpoint.Client})
+	var writer sync.WaitGroup
+	done := make(chan struct{})
+	writer.Go(func() {
+		payload := make([]byte, 1<<10)
+		for {
+			select {
+			case <-done:
+				return
+			default:
+				check.OK(t, e.Send(wire.Binary, payload))
+			}
 		}
 	})
-	all.Go(func() {
-		for range calls {
-			e.FlushControl()
-		}
-	})
-	all.Wait()
+	for range calls {
+		e.FlushControl()
+	}
+	close(done)
+	writer.Wait()
 }
 
 // A Close that waits behind a write counts as sent until the write fails.

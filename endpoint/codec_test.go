@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -26,6 +27,7 @@ type copyCodec struct {
 	plain  string // bytes of AddPlain
 	finals []bool // of the calls of Decompressor.Append
 	most   int    // the largest limit of these calls
+	noRoom bool   // one of these calls had a limit of 0 or less
 	parked int    // calls of Decompressor.Park
 }
 
@@ -64,6 +66,7 @@ type repeating struct {
 func (d *repeating) Append(dst, src []byte, final bool, limit int) (out []byte, n int, err error) {
 	d.codec.finals = append(d.codec.finals, final)
 	d.codec.most = max(d.codec.most, limit)
+	d.codec.noRoom = d.codec.noRoom || limit <= 0
 	if d.codec.invalid != 0 && bytes.IndexByte(src, d.codec.invalid) >= 0 {
 		return dst, 0, errInvalidByte
 	}
@@ -288,6 +291,9 @@ func TestLimitsOfADecompressor(t *testing.T) {
 				check.Must(t, e.Err())
 				continue
 			}
+			if codec.noRoom {
+				t.Errorf("%+v: a call may have no byte", tt)
+			}
 			var limit *endpoint.LimitError
 			if !errors.As(e.Err(), &limit) || limit.Seen != 2*piece+1 {
 				t.Errorf("%+v: %v", tt, e.Err())
@@ -353,4 +359,57 @@ func TestThreshold(t *testing.T) {
 	if m, err := endpoint.PrepareUncompressed(wire.Text, []byte("\xff")); err != wire.ErrInvalidUTF8 || m != nil {
 		t.Errorf("%v, %v", m, err)
 	}
+}
+
+// A message that arrives whole, and is no larger than a piece, is returned
+// whole, however many steps its decompression takes.
+func TestSmallMessageIsNoPiece(t *testing.T) {
+	for _, size := range []int{4<<10 - 1, 4 << 10, 4<<10 + 1, 32<<10 - 1} {
+		eachDelivery(t, func(t *testing.T, role endpoint.Role, partial bool) {
+			e := endpoint.New(io.Discard, endpoint.Config{Role: role, Partial: partial, Compression: endpoint.NewCompression(new(copyCodec))})
+			text := strings.Repeat("a", size)
+			want := []event{{Kind: endpoint.KindMessage, Opcode: wire.Text, Payload: text}}
+			if got := receive(e, compressedFrame(role, wire.Text, text, true)); !slices.Equal(got, want) {
+				t.Errorf("%d bytes: %d events", size, len(got))
+			}
+		})
+	}
+}
+
+// Of a message that is larger on the wire than decompressed, the bytes on the
+// wire count for the rate.
+func TestRateOfBytesThatDecompressToLess(t *testing.T) {
+	const payload = "f248050000 00ffffcac9c90700" // "Hello", in two blocks and an empty one
+	for _, limit := range []int64{12, 13} {
+		eachDelivery(t, func(t *testing.T, role endpoint.Role, partial bool) {
+			e := endpoint.New(io.Discard, endpoint.Config{Role: role, Partial: partial, Limits: endpoint.Limits{BytesPerSecond: limit}, Compression: agree(t, role, takeover)})
+			receiveAt(e, time.Now(), compressedFrame(role, wire.Text, fromHex(t, payload), true))
+			if (e.Err() == nil) != (limit == 13) {
+				t.Errorf("13 bytes with a limit of %d: %v", limit, e.Err())
+			}
+		})
+	}
+}
+
+// An endpoint that waits for the rest of a compressed message owns no buffer for
+// pieces.
+func TestWaitingForPiecesOwnsNoBuffer(t *testing.T) {
+	const connections, most = 200, 4 << 10
+	eachRole(t, func(t *testing.T, role endpoint.Role) {
+		codec := new(copyCodec)
+		compression := endpoint.NewCompression(codec)
+		in := compressedFrame(role, wire.Binary, "abcd", false)
+		ends := make([]*endpoint.Endpoint, connections)
+		before := heap()
+		for i := range ends {
+			ends[i] = endpoint.New(io.Discard, endpoint.Config{Role: role, Partial: true, Compression: compression})
+			if events := receive(ends[i], in); len(events) != 1 || events[0].Payload != "abcd" {
+				t.Fatalf("got %+v", events)
+			}
+		}
+		if growth := heap() - before; growth > connections*most {
+			t.Errorf("%d bytes for each connection", growth/connections)
+		}
+		runtime.KeepAlive(ends)
+	})
 }

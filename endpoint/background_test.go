@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"slices"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -155,30 +154,6 @@ func TestFlushControlDuringAWrite(t *testing.T) {
 			check.Equal(t, frames, 1+pings, "frames")
 		})
 	}
-}
-
-// FlushControl returns also if the writer ends at that moment.
-func TestFlushControlBesideAWriter(t *testing.T) {
-	const calls = 20_000
-	e := endpoint.New(io.Discard, endpoint.Config{Role: endpoint.Client})
-	var writer sync.WaitGroup
-	done := make(chan struct{})
-	writer.Go(func() {
-		payload := make([]byte, 1<<10)
-		for {
-			select {
-			case <-done:
-				return
-			default:
-				check.OK(t, e.Send(wire.Binary, payload))
-			}
-		}
-	})
-	for range calls {
-		e.FlushControl()
-	}
-	close(done)
-	writer.Wait()
 }
 
 // A Close that waits behind a write counts as sent until the write fails.

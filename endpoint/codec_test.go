@@ -356,6 +356,13 @@ func TestThreshold(t *testing.T) {
 			}
 		})
 	}
+	for _, none := range []int{0, -1} {
+		e, out := recorded(endpoint.Config{Role: endpoint.Server, Compression: endpoint.NewCompression(&copyCodec{threshold: none})})
+		check.Must(t, e.SendText(""))
+		if frames := written(t, endpoint.Server, out.Bytes()); len(frames) != 1 || frames[0].RSV != wire.RSV1 {
+			t.Errorf("with the threshold %d: sent %v", none, frames)
+		}
+	}
 	if m, err := endpoint.PrepareUncompressed(wire.Text, []byte("\xff")); err != wire.ErrInvalidUTF8 || m != nil {
 		t.Errorf("%v, %v", m, err)
 	}

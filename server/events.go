@@ -94,10 +94,13 @@ func (c *Conn) takesMore() bool {
 
 // message delivers a whole message.
 func (c *Conn) message(op wire.Opcode, p []byte) {
-	if b := c.mailbox(); b != nil {
+	switch b := c.mailbox(); {
+	case b != nil:
 		b.deliver(op, p, true)
-	} else if c.handler.Message != nil {
+	case c.handler.Message != nil:
 		c.handler.Message(c, op, p)
+	case c.handler.Partial != nil:
+		c.handler.Partial(c, op, p, true)
 	}
 }
 

@@ -137,13 +137,13 @@ func (s *sender) transition(ev closeEvent, why *outcome, frame closeFrame) bool 
 	}
 	if entry.close {
 		q.ensureQueued().close = frame.payload()
+		q.frames.Store(true)
 		ext.sentClose.Store(frame.sent(ev))
 	}
 	if entry.next == closed {
 		ext.outcome.Store(why)
 	}
 	s.state.Store(uint32(entry.next))
-	q.update()
 	q.wake.Store(true)
 	return true
 }

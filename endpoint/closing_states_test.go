@@ -271,7 +271,7 @@ func (w *world) possible(event string) bool {
 	case w.kind != "Backpressure" && (event == "stall" && slices.Contains(w.calls, "Send") || event == "Send" && w.room < plenty && w.e.sender.position != betweenMessages):
 		return false // the same, when it is woken
 	case event == "Ping arrives":
-		return w.e.sender.ext.Load() == nil || len(w.e.sender.ext.Load().queue.content().pongs) < 1
+		return w.e.sender.ext.Load() == nil || len(content(&w.e.sender.ext.Load().queue).pongs) < 1
 	case event == "stall":
 		return w.room == plenty && w.err == nil
 	case event == "resume":
@@ -536,13 +536,19 @@ func (w *world) noteTransition(used *[endStates][closeEvents]bool, before endSta
 	used[before][ev] = true
 }
 
+// content returns a copy of the content of q.
+func content(q *controlQueue) queued {
+	defer q.unlock()
+	return *q.lock()
+}
+
 // fingerprint identifies the state of w.
 func (w *world) fingerprint() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	s := &w.e.sender
 	ext := s.ensureExt()
-	q, queued := &ext.queue, ext.queue.content()
+	q, queued := &ext.queue, content(&ext.queue)
 	code, first := w.e.SentClose()
 	slices.Sort(w.calls)
 	return fmt.Sprint(s.endState(), s.position, w.e.receiver.phase, fmt.Sprintf("%T", w.e.Err()), len(queued.pongs), queued.ping != nil, queued.close != nil, q.wake.Load(),

@@ -44,25 +44,23 @@ func (q *controlQueue) ensureQueued() *queued {
 	return q.queued
 }
 
-// content returns a copy of queued. The caller holds mu.
-func (q *controlQueue) content() queued {
-	if q.queued == nil {
-		return queued{}
-	}
-	return *q.queued
+// lock locks mu and returns queued, allocated on the first call.
+func (q *controlQueue) lock() *queued {
+	q.mu.Lock()
+	return q.ensureQueued()
 }
 
-// update updates frames. The caller holds mu.
-func (q *controlQueue) update() {
-	c := q.content()
+// unlock updates frames and unlocks mu.
+func (q *controlQueue) unlock() {
+	c := q.queued
 	q.frames.Store(len(c.pongs) > 0 || c.ping != nil || c.close != nil)
+	q.mu.Unlock()
 }
 
 // add queues a Pong, or a Ping in place of an older one, with a copy of payload.
 func (q *controlQueue) add(op wire.Opcode, payload []byte) {
 	payload = append(make([]byte, 0, len(payload)), payload...)
-	q.mu.Lock()
-	c := q.ensureQueued()
+	c := q.lock()
 	switch {
 	case op == wire.Ping:
 		c.ping = payload
@@ -72,36 +70,33 @@ func (q *controlQueue) add(op wire.Opcode, payload []byte) {
 	default:
 		c.pongs = append(c.pongs, payload)
 	}
-	q.update()
-	q.mu.Unlock()
+	q.unlock()
 }
 
 // addFlusher returns a channel that is closed after the next flush.
 func (q *controlQueue) addFlusher() <-chan struct{} {
 	flushed := make(chan struct{})
-	q.mu.Lock()
-	c := q.ensureQueued()
+	c := q.lock()
 	c.flushers = append(c.flushers, flushed)
-	q.mu.Unlock()
+	q.unlock()
 	q.wake.Store(true)
 	return flushed
 }
 
 // takeFlushers returns the calls of FlushControl that wait for this flush.
-func (q *controlQueue) takeFlushers() []chan struct{} {
+func (q *controlQueue) takeFlushers() (flushers []chan struct{}) {
 	q.mu.Lock()
-	defer q.mu.Unlock()
-	flushers := q.content().flushers
-	if flushers != nil {
-		q.queued.flushers = nil
+	if c := q.queued; c != nil {
+		flushers, c.flushers = c.flushers, nil
 	}
+	q.mu.Unlock()
 	return flushers
 }
 
 // closing reports whether a Close frame is queued or being written.
 func (q *controlQueue) closing() bool {
 	q.mu.Lock()
-	closing := q.content().close != nil
+	closing := q.queued != nil && q.queued.close != nil
 	q.mu.Unlock()
 	return closing
 }
@@ -109,21 +104,19 @@ func (q *controlQueue) closing() bool {
 // take returns the frames and empties the queue, except for the Close frame.
 func (q *controlQueue) take() (pongs [][]byte, ping, last []byte) {
 	q.mu.Lock()
-	defer q.mu.Unlock()
-	c := q.content()
-	if q.queued != nil {
-		q.queued.pongs, q.queued.ping = nil, nil
+	if c := q.queued; c != nil {
+		pongs, ping, last = c.pongs, c.ping, c.close
+		c.pongs, c.ping = nil, nil
+		q.frames.Store(last != nil)
 	}
-	q.update()
-	return c.pongs, c.ping, c.close
+	q.mu.Unlock()
+	return pongs, ping, last
 }
 
 // removeClose removes the Close frame, which is written or cannot be.
 func (q *controlQueue) removeClose() {
-	q.mu.Lock()
-	q.ensureQueued().close = nil
-	q.update()
-	q.mu.Unlock()
+	q.lock().close = nil
+	q.unlock()
 }
 
 // PingAsync sends a Ping and does not wait for other writers: it writes the

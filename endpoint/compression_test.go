@@ -273,7 +273,7 @@ func TestLimitsOfDecompressedMessages(t *testing.T) {
 					t.Errorf("%s: got %.50q, %v", c.name, got, e.Err())
 				}
 				var limit *endpoint.LimitError
-				if !c.ok && (len(got) == 0 || got[0] != "<1009>" || !errors.As(e.Err(), &limit) || limit.Option != "Limits.Message" || limit.Max != 100_000 || limit.Seen != 100_001) {
+				if !c.ok && (len(got) == 0 || got[0] != "<1009>" || !errors.As(e.Err(), &limit) || limit.Option != "Limits.Message" || limit.Limit != "decompressed message" || limit.Max != 100_000 || limit.Seen != 100_001) {
 					t.Errorf("%s: got %.50q, %v", c.name, got, e.Err())
 				}
 				if frames := written(t, role, out.Bytes()); !c.ok && (len(frames) != 1 || string(frames[0].Payload) != "\x03\xf1decompressed message exceeds the size limit") {

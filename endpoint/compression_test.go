@@ -303,6 +303,15 @@ func TestLimitsOfCompressedPayloads(t *testing.T) {
 			if got := messages(t, receive(e, wire.AppendHeader(nil, h))); !slices.Equal(got, c.want) {
 				t.Errorf("%d bytes: got %q, %v", c.length, got, e.Err())
 			}
+
+			// The same in two frames: an empty block, and the rest.
+			e = endpoint.New(io.Discard, endpoint.Config{Role: role, Limits: endpoint.Limits{Message: c.limit}, Compression: agree(t, role, takeover)})
+			empty := fromHex(t, "000000ffff")
+			in := compressedFrame(role, wire.Binary, empty, false)
+			in = append(in, declaring(role, wire.Continuation, c.length-int64(len(empty)), true)...)
+			if got := messages(t, receive(e, in)); !slices.Equal(got, c.want) {
+				t.Errorf("%d bytes in two frames: got %q, %v", c.length, got, e.Err())
+			}
 		}
 	})
 }

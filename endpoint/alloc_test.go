@@ -153,16 +153,19 @@ func TestCollectingAllocatesNothing(t *testing.T) {
 func TestHeaderBehindAFullCorkAllocatesNothing(t *testing.T) {
 	const size = 200
 	e := endpoint.New(discarding{}, endpoint.Config{Role: endpoint.Server})
-	k := endpoint.NewCork(size)
 	large := make([]byte, 1<<16)
-	for fill := range size + 1 {
-		n := allocations(func() {
-			e.Cork(k)
-			check.OK(t, e.Send(wire.Binary, large[:fill]))
-			check.OK(t, e.Send(wire.Binary, large))
+	collect := func(messages ...[]byte) float64 {
+		return testing.AllocsPerRun(5, func() {
+			e.Cork(endpoint.NewCork(size))
+			for _, p := range messages {
+				check.OK(t, e.Send(wire.Binary, p))
+			}
 			e.Uncork()
 		})
-		if n != 0 {
+	}
+	newCork := collect()
+	for fill := range size + 1 {
+		if n := collect(large[:fill], large) - newCork; n != 0 {
 			t.Errorf("behind a payload of %d bytes: %v allocations", fill, n)
 		}
 	}
@@ -225,6 +228,46 @@ func TestCompressionAllocatesNothing(t *testing.T) {
 					}
 				}
 			}
+		}
+	})
+}
+
+// Pieces of a compressed message, and the state of its decompression, are in
+// buffers that are lent.
+func TestReceivingCompressedPiecesAllocatesNothing(t *testing.T) {
+	eachRole(t, func(t *testing.T, role endpoint.Role) {
+		e := endpoint.New(io.Discard, endpoint.Config{Role: role, Partial: true, Compression: agree(t, role, noTakeover)})
+		for _, size := range []int{100, 100 << 10} {
+			frame := compressedFrame(role, wire.Text, deflated(strings.Repeat("a", size)), true)
+			in := make([]byte, len(frame))
+			for _, piece := range []int{len(frame), len(frame)/2 + 1} {
+				events := 0
+				n := allocations(func() {
+					copy(in, frame)
+					events += countEvents(e, in, piece)
+				})
+				if n != 0 || events == 0 || e.Err() != nil {
+					t.Errorf("%d bytes in pieces of %d: %v allocations, %d events, %v", size, piece, n, events, e.Err())
+				}
+			}
+		}
+	})
+}
+
+// A MessageWriter is the only allocation of a message that is written with it.
+func TestMessageWriterIsOneAllocation(t *testing.T) {
+	eachRole(t, func(t *testing.T, role endpoint.Role) {
+		e := endpoint.New(io.Discard, endpoint.Config{Role: role})
+		p := make([]byte, 1000)
+		n := allocations(func() {
+			m, err := e.NextWriter(wire.Binary)
+			check.OK(t, err)
+			_, err = m.Write(p)
+			check.OK(t, err)
+			check.OK(t, m.Close())
+		})
+		if n > 1 {
+			t.Errorf("%v allocations", n)
 		}
 	})
 }

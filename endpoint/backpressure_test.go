@@ -226,3 +226,26 @@ func TestMessageWaitsForRoomBehindAnother(t *testing.T) {
 		check.OK(t, <-sent)
 	})
 }
+
+// A further fragment of a message waits for room too, without the lock: Pings
+// can be sent.
+func TestFragmentWaitsForRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e, w := withRoom(2 + 3)
+		m, err := e.NextWriter(wire.Binary)
+		check.Must(t, err)
+		check.Must(t, m.WriteFragment([]byte("one"), false))
+		sent := make(chan error, 1)
+		go func() { sent <- m.WriteFragment([]byte("two"), true) }()
+		synctest.Wait()
+		if e.WriteBlocked() {
+			t.Error("the frame has begun")
+		}
+		check.Must(t, e.Ping(nil))
+		w.grow(100, nil)
+		check.OK(t, <-sent)
+		if frames := w.frames(t); len(frames) != 3 || frames[1].Opcode != wire.Ping || string(frames[2].Payload) != "two" {
+			t.Errorf("wrote %v", frames)
+		}
+	})
+}

@@ -387,12 +387,12 @@ func TestSmallMessageIsNoPiece(t *testing.T) {
 // wire count for the rate.
 func TestRateOfBytesThatDecompressToLess(t *testing.T) {
 	const payload = "f248050000 00ffffcac9c90700" // "Hello", in two blocks and an empty one
-	for _, limit := range []int64{12, 13} {
+	for _, limit := range []int64{17, 18} {
 		eachDelivery(t, func(t *testing.T, role endpoint.Role, partial bool) {
 			e := endpoint.New(io.Discard, endpoint.Config{Role: role, Partial: partial, Limits: endpoint.Limits{BytesPerSecond: limit}, Compression: agree(t, role, takeover)})
-			receiveAt(e, time.Now(), compressedFrame(role, wire.Text, fromHex(t, payload), true))
-			if (e.Err() == nil) != (limit == 13) {
-				t.Errorf("13 bytes with a limit of %d: %v", limit, e.Err())
+			receiveAt(e, time.Now(), append(whole(role, wire.Text, "plain"), compressedFrame(role, wire.Text, fromHex(t, payload), true)...))
+			if (e.Err() == nil) != (limit == 18) {
+				t.Errorf("5 and 13 bytes with a limit of %d: %v", limit, e.Err())
 			}
 		})
 	}

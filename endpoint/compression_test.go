@@ -273,7 +273,7 @@ func TestLimitsOfDecompressedMessages(t *testing.T) {
 					t.Errorf("%s: got %.50q, %v", c.name, got, e.Err())
 				}
 				var limit *endpoint.LimitError
-				if !c.ok && (len(got) == 0 || got[0] != "<1009>" || !errors.As(e.Err(), &limit) || limit.Option != "Limits.Message" || limit.Max != 100_000 || limit.Seen != 100_001) {
+				if !c.ok && (len(got) == 0 || got[0] != "<1009>" || !errors.As(e.Err(), &limit) || limit.Option != "Limits.Message" || limit.Limit != "decompressed message" || limit.Max != 100_000 || limit.Seen != 100_001) {
 					t.Errorf("%s: got %.50q, %v", c.name, got, e.Err())
 				}
 				if frames := written(t, role, out.Bytes()); !c.ok && (len(frames) != 1 || string(frames[0].Payload) != "\x03\xf1decompressed message exceeds the size limit") {
@@ -302,6 +302,15 @@ func TestLimitsOfCompressedPayloads(t *testing.T) {
 			h := wire.Header{Fin: true, RSV: wire.RSV1, Opcode: wire.Binary, Masked: role == endpoint.Server, Length: c.length}
 			if got := messages(t, receive(e, wire.AppendHeader(nil, h))); !slices.Equal(got, c.want) {
 				t.Errorf("%d bytes: got %q, %v", c.length, got, e.Err())
+			}
+
+			// The same in two frames: an empty block, and the rest.
+			e = endpoint.New(io.Discard, endpoint.Config{Role: role, Limits: endpoint.Limits{Message: c.limit}, Compression: agree(t, role, takeover)})
+			empty := fromHex(t, "000000ffff")
+			in := compressedFrame(role, wire.Binary, empty, false)
+			in = append(in, declaring(role, wire.Continuation, c.length-int64(len(empty)), true)...)
+			if got := messages(t, receive(e, in)); !slices.Equal(got, c.want) {
+				t.Errorf("%d bytes in two frames: got %q, %v", c.length, got, e.Err())
 			}
 		}
 	})

@@ -38,6 +38,9 @@ func TestTextOfErrors(t *testing.T) {
 		{endpoint.ErrNotData, "websocket: a message is Text or Binary; use Ping, Pong and Close for control frames", endpoint.ErrNotData},
 		{endpoint.ErrMessageUnfinished, "websocket: a message in fragments is incomplete; send its last fragment first", endpoint.ErrMessageUnfinished},
 		{endpoint.ErrMessageFinished, "websocket: the last fragment of the message is sent; start a new message", endpoint.ErrMessageFinished},
+		{endpoint.ErrConcurrentReceive, "websocket: another call is receiving on this connection; receive from one goroutine at a time", endpoint.ErrConcurrentReceive},
+		{endpoint.ErrReaderAbandoned, "websocket: the message was abandoned by a later call; read it to its end first", endpoint.ErrReaderAbandoned},
+		{endpoint.ErrGoexit, "runtime.Goexit was called", endpoint.ErrGoexit},
 	}
 	for _, tt := range tests {
 		check.Equal(t, tt.err.Error(), tt.want, "got")
@@ -233,8 +236,8 @@ func TestPanicError(t *testing.T) {
 		if got, want := err.Error(), "websocket: panic in a function of the application: "+tt.want; got != want {
 			t.Errorf("the text is %q, want %q", got, want)
 		}
-		if len(err.Stack) == 0 {
-			t.Error("there is no stack")
+		if stack := string(err.Stack); !strings.HasPrefix(stack, "goroutine ") || strings.Contains(stack, "\ngoroutine ") || !strings.Contains(stack, "TestPanicError") {
+			t.Errorf("the stack is %s", stack)
 		}
 	}
 	if !errors.Is(endpoint.NewPanicError(cause), cause) {

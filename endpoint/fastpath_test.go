@@ -2,6 +2,7 @@ package endpoint_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -47,10 +48,28 @@ func TestManyMessagesInOneInput(t *testing.T) {
 // A length of 64 bits is not taken for one of 16.
 func TestLongLengthIsNoShortOne(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
-		e := endpoint.New(io.Discard, endpoint.Config{Role: role})
-		input := append(declaring(role, wire.Binary, 0x80<<40, true), make([]byte, 1000)...)
-		if limit := limitError(t, receive(e, input)); limit.Seen != 0x80<<40 {
-			t.Errorf("%+v", limit)
+		for _, length := range []int64{0x80 << 40, 0x80 << 48} {
+			e := endpoint.New(io.Discard, endpoint.Config{Role: role})
+			input := append(declaring(role, wire.Binary, length, true), make([]byte, 1000)...)
+			if limit := limitError(t, receive(e, input)); limit.Seen != length {
+				t.Errorf("%+v", limit)
+			}
+		}
+	})
+}
+
+// A length that is not in its shortest form is refused, also if the message is
+// complete (6455-5.2-g).
+func TestLengthInTooLongAForm(t *testing.T) {
+	eachRole(t, func(t *testing.T, role endpoint.Role) {
+		for _, length := range []int{0, 5, 125} {
+			in := []byte{0x82, 126 | byte(role)<<7, 0, byte(length)}
+			in = append(in, make([]byte, 4*int(role)+length)...)
+			e := endpoint.New(io.Discard, endpoint.Config{Role: role})
+			receive(e, in)
+			if err := e.Err(); !errors.Is(err, wire.ErrNonMinimalLength) {
+				t.Errorf("%d bytes with a length of 16 bits: %v", length, err)
+			}
 		}
 	})
 }

@@ -82,8 +82,7 @@ func (m *MessageWriter) WriteFragment(p []byte, final bool) error {
 	h := wire.Header{Fin: final, Opcode: wire.Continuation}
 	if m.began {
 		s.mu.Lock()
-		for s.mustWait(len(p)) {
-			s.awaitSpace(len(p))
+		for b := s.blocking(); b != nil && b.awaitSpace(s, len(p)); {
 		}
 	} else {
 		s.lockForMessage(len(p))

@@ -70,7 +70,7 @@ func (e *Endpoint) TrySendPrepared(m *Prepared) bool {
 	if s.position != betweenMessages {
 		return false
 	}
-	if pressure := s.pressure(); pressure != nil && pressure.Space(m.Size()) < m.Size() {
+	if b := s.blocking(); b != nil && b.Space(m.Size()) < m.Size() {
 		return false
 	}
 	_ = s.writePrepared(m, e.config()) // the next call returns the error
@@ -96,8 +96,8 @@ func (s *sender) writePrepared(m *Prepared, cfg *SharedConfig) error {
 	if s.counters != nil {
 		s.countSent(m.frame[0], m.payload)
 	}
-	if pressure := s.pressure(); pressure != nil {
-		return s.writeBlocking(pressure, head, p)
+	if b := s.blocking(); b != nil {
+		return b.writeFrame(s, head, p)
 	}
 	if s.vectored {
 		return s.noteWrite(s.w.(VectorWriter).Writev(nil, m.frame))

@@ -59,10 +59,10 @@ type senderExt struct {
 	outcome     atomic.Pointer[outcome]   // nil until the state is closed
 	waiters     []chan struct{}           // closed by wakeWaiters; guarded by sender.mu
 	queue       controlQueue
-	pressure    Backpressure // nil: a write does not block; set before the endpoint is shared
-	blocked     atomic.Bool  // see WriteBlocked; written under sender.mu
-	rates       *rates       // of the receiving goroutine; nil until a rate is limited
-	messageOpen atomic.Bool  // see MessageOpen; written under sender.mu
+	blocking    blockingWriter // nil: a write does not block; set before the endpoint is shared
+	blocked     atomic.Bool    // see WriteBlocked; written under sender.mu
+	rates       *rates         // of the receiving goroutine; nil until a rate is limited
+	messageOpen atomic.Bool    // see MessageOpen; written under sender.mu
 
 	compressor   Compressor   // nil until a message is compressed; guarded by sender.mu
 	decompressor Decompressor // nil until a compressed message arrives; of the receiving goroutine
@@ -82,14 +82,10 @@ func (s *sender) ensureExt() *senderExt {
 // and the transport has room, or nothing can be sent any more.
 func (s *sender) lockForMessage(size int) {
 	s.mu.Lock()
-	for s.position != betweenMessages || s.mustWait(size) {
-		if s.position != betweenMessages {
-			if !s.waitPosition(betweenMessages) {
-				return
-			}
-			continue
+	for s.waitPosition(betweenMessages) {
+		if b := s.blocking(); b == nil || !b.awaitSpace(s, size) {
+			return
 		}
-		s.awaitSpace(size)
 	}
 }
 
@@ -256,8 +252,8 @@ func (s *sender) writeFrame(h wire.Header, p []byte) error {
 	if s.counters != nil {
 		s.countSent(firstByte(h), len(p))
 	}
-	if pressure := s.pressure(); pressure != nil && !h.Opcode.IsControl() {
-		return s.writeBlocking(pressure, wire.AppendHeader(s.head[:0], h), p)
+	if b := s.blocking(); b != nil && !h.Opcode.IsControl() {
+		return b.writeFrame(s, wire.AppendHeader(s.head[:0], h), p)
 	}
 	if s.vectored {
 		return s.noteWrite(s.w.(VectorWriter).Writev(wire.AppendHeader(s.head[:0], h), p))
@@ -296,7 +292,7 @@ func (s *sender) writeData(h wire.Header, p []byte, limit int) error {
 		return s.writeFrame(h, p)
 	}
 	before := s.position
-	s.position = insideMessage // writeBlocking gives up mu
+	s.position = insideMessage // blocking.writeFrame gives up mu
 	var err error
 	for err == nil && len(p) > limit {
 		err = s.writeFrame(wire.Header{RSV: h.RSV, Opcode: h.Opcode}, p[:limit])

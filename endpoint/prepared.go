@@ -91,7 +91,7 @@ func (s *sender) writePrepared(m *Prepared, cfg *SharedConfig) error {
 		return s.writeData(h, p, cfg.maxFrame)
 	}
 	if k := s.cork.Load(); k != nil {
-		return s.collectPrepared(k, m)
+		return (*k).(*Cork).collectPrepared(s, m)
 	}
 	if s.counters != nil {
 		s.countSent(m.frame[0], m.payload)

@@ -23,8 +23,8 @@ type sender struct {
 	vectored bool             // w is a VectorWriter, and the role is Server
 	head     [serverHead]byte // for Writev
 	w        io.Writer
-	counters *Counters            // nil: frames are not counted
-	cork     atomic.Pointer[Cork] // nil: frames are not collected; written under mu, except in Endpoint.Cork
+	counters *Counters                 // nil: frames are not counted
+	cork     atomic.Pointer[collector] // a *Cork; nil: frames are not collected; written under mu, except in Endpoint.Cork
 
 	ext atomic.Pointer[senderExt] // nil until ensureExt
 }
@@ -186,9 +186,8 @@ func (e *Endpoint) SendUncompressed(op wire.Opcode, p []byte) error {
 	}
 	s := &e.sender
 	s.lockForMessage(len(p))
-	if k := s.cork.Load(); k != nil && k.has(len(p)) && s.endState() == open && len(p) <= e.config().maxFrame {
-		k.add(finBit|byte(op), p) // as writeData would, without its general case
-		s.unlock()
+	if k := s.cork.Load(); k != nil && s.endState() == open && len(p) <= e.config().maxFrame && (*k).add(finBit|byte(op), p) {
+		s.unlock() // as writeData would, without its general case
 		return nil
 	}
 	defer s.unlock()
@@ -247,7 +246,7 @@ func (e *Endpoint) sendControl(op wire.Opcode, payload []byte) error {
 func (s *sender) writeFrame(h wire.Header, p []byte) error {
 	h.Length = int64(len(p))
 	if k := s.cork.Load(); k != nil {
-		return s.collect(k, h, p)
+		return (*k).collect(s, h, p)
 	}
 	if s.counters != nil {
 		s.countSent(firstByte(h), len(p))

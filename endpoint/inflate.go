@@ -204,7 +204,7 @@ func (c compression) decompressorOf(e *Endpoint) Decompressor {
 	if ext.decompressor == nil {
 		ext.decompressor = c.NewDecompressor()
 	}
-	return ext.decompressor
+	return ext.decompressor.(Decompressor)
 }
 
 // idle is called when the rest of a message has not arrived.

@@ -108,7 +108,7 @@ func (m *MessageWriter) WriteFragment(p []byte, final bool) error {
 	}
 	var err error
 	if m.encoding == compressed {
-		err = cfg.compression.writeFragment(m, cfg, p, first, final)
+		err = cfg.compression.writeFragment(s, cfg, m.opcode, p, first, final)
 	} else {
 		err = s.writeData(h, p, cfg.maxFrame)
 	}

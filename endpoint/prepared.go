@@ -81,7 +81,7 @@ func (e *Endpoint) TrySendPrepared(m *Prepared) bool {
 // mu.
 func (s *sender) writePrepared(m *Prepared, cfg *SharedConfig) error {
 	if m.payload >= cfg.threshold {
-		if form := cfg.compression.form(s, m); form != nil {
+		if form := cfg.compression.(preparedCompression).form(s, m); form != nil {
 			m = form
 		}
 	}

@@ -64,8 +64,10 @@ type senderExt struct {
 	rates       *rates         // of the receiving goroutine; nil until a rate is limited
 	messageOpen atomic.Bool    // see MessageOpen; written under sender.mu
 
-	compressor   Compressor   // nil until a message is compressed; guarded by sender.mu
-	decompressor Decompressor // nil until a compressed message arrives; of the receiving goroutine
+	// Of the types Compressor and Decompressor, which the linker leaves out of
+	// programs without compression.
+	compressor   any // nil until a message is compressed; guarded by sender.mu
+	decompressor any // nil until a compressed message arrives; of the receiving goroutine
 }
 
 // ensureExt returns ext, allocated on the first call.

@@ -236,8 +236,8 @@ func (c *Conn) nextEvent(ctx context.Context) (endpoint.Event, error) {
 				return ev, err
 			}
 		case endpoint.KindPong:
-			if answer := c.pongs.Load(); answer != nil {
-				(*answer)(ev.Payload)
+			if p, ok := c.pings.Load().(pongReceiver); ok {
+				p.pong(ev.Payload)
 			}
 			return ev, nil
 		case endpoint.KindClose, endpoint.KindFailed:

@@ -76,7 +76,7 @@ type Conn struct {
 	partial  partial        // the unfinished message of a call that gave up
 	reader   *messageReader // the reader that holds the lock; nil if a call holds it
 
-	closing sync.Once     // the end of the connection has begun
+	closing atomic.Bool   // the end of the connection has begun
 	done    chan struct{} // closed when the socket is closed
 }
 

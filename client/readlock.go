@@ -71,11 +71,11 @@ func (l *readLock) removeReceiver(granted chan struct{}) bool {
 // reads end with ctx, and when a call waits in order to receive.
 func (l *readLock) makeInterruptible(ctx context.Context) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.read, l.interrupt = context.WithCancel(ctx)
 	if l.receiver != nil {
 		l.interrupt()
 	}
+	l.mu.Unlock()
 }
 
 // readContext returns the context of a read by the holder of the lock, whose

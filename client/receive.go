@@ -260,13 +260,26 @@ func (c *Conn) readMore(ctx context.Context) error {
 		start = time.Now()
 		c.transport.SetReadDeadline(start.Add(timeout))
 	}
-	stop := c.interruptReadOn(ctx)
+	var expired chan struct{} // closed when the end of ctx has interrupted the Read
+	var stop func() bool
+	if ctx.Done() != nil {
+		expired = make(chan struct{})
+		stop = context.AfterFunc(ctx, func() {
+			c.transport.SetReadDeadline(time.Unix(1, 0))
+			close(expired)
+		})
+	}
 	buf := c.readBuffer()
 	n, err := c.transport.Read(buf)
-	interrupted := !stop()
+	interrupted := stop != nil && !stop()
+	if interrupted {
+		<-expired
+	}
+	if timeout > 0 || interrupted {
+		c.transport.SetReadDeadline(time.Time{})
+	}
 	if timeout > 0 {
 		c.assembly.waited += time.Since(start)
-		c.transport.SetReadDeadline(time.Time{})
 	}
 	c.in = buf[:n]
 	switch {
@@ -281,29 +294,6 @@ func (c *Conn) readMore(ctx context.Context) error {
 	}
 	return c.transportClosed(err) // the net.Conn has a time limit of its own
 }
-
-// interruptReadOn makes a Read fail when ctx ends. stop undoes that and
-// reports false if ctx has ended.
-func (c *Conn) interruptReadOn(ctx context.Context) (stop func() bool) {
-	if ctx.Done() == nil {
-		return notInterrupted
-	}
-	expired := make(chan struct{})
-	cancel := context.AfterFunc(ctx, func() {
-		c.transport.SetReadDeadline(time.Unix(1, 0))
-		close(expired)
-	})
-	return func() bool {
-		if cancel() {
-			return true
-		}
-		<-expired
-		c.transport.SetReadDeadline(time.Time{})
-		return false
-	}
-}
-
-func notInterrupted() bool { return true }
 
 // readBuffer returns the buffer for the next Read: the place of the payload in
 // the unfinished message if it has room, else the read buffer, which is larger

@@ -202,9 +202,10 @@ func (e *Endpoint) SendUncompressed(op wire.Opcode, p []byte) error {
 // SendText sends text as a text message; see Send.
 func (e *Endpoint) SendText(text string) error {
 	buf := assemblies.get()
-	defer assemblies.put(buf)
 	buf.bytes = append(buf.bytes, text...)
-	return e.Send(wire.Text, buf.bytes)
+	err := e.Send(wire.Text, buf.bytes)
+	assemblies.put(buf)
+	return err
 }
 
 // checkMessage returns an error for a message that may not be sent.
@@ -260,8 +261,6 @@ func (s *sender) writeFrame(h wire.Header, p []byte) error {
 		return s.noteWrite(s.w.(VectorWriter).Writev(wire.AppendHeader(s.head[:0], h), p))
 	}
 	buf := frames.get()
-	defer frames.put(buf)
-
 	if ext := s.ext.Load(); ext != nil && ext.keys != nil {
 		h.Masked, h.Key = true, wire.MaskingKey(ext.keys.Uint64())
 	}
@@ -275,13 +274,16 @@ func (s *sender) writeFrame(h wire.Header, p []byte) error {
 			b = append(b, p[:n]...)
 		}
 		p = p[n:]
-		if err := s.write(b); err != nil || len(p) == 0 {
-			return err
+		err := s.write(b)
+		if err == nil && len(p) > 0 {
+			if h.Masked {
+				b = b[:0]
+				continue
+			}
+			err = s.write(p)
 		}
-		if !h.Masked {
-			return s.write(p)
-		}
-		b = b[:0]
+		frames.put(buf)
+		return err
 	}
 }
 

@@ -237,10 +237,10 @@ func (d *dialer) shake(t netloop.Transport) (*Conn, error) {
 		}
 		return nil, err
 	}
-	negotiated, err := handshake.ValidateResponse(response, d.offer)
+	subprotocol, err := handshake.ValidateUpgrade(response, d.offer)
 	var compression endpoint.Compression
-	if err == nil && len(negotiated.Extensions) > 0 {
-		compression, err = d.cfg.Compression.Answered(negotiated.Extensions)
+	if err == nil && len(d.offer.Extensions) > 0 {
+		compression, err = d.cfg.Compression.Negotiate(response, d.offer)
 	}
 	if err != nil {
 		return nil, &HandshakeError{Response: response, Body: readExcerpt(t, response, rest), Err: err}
@@ -249,7 +249,7 @@ func (d *dialer) shake(t netloop.Transport) (*Conn, error) {
 		return nil, failed
 	}
 	c := newConn(t, d.cfg, response, compression, buf, rest)
-	c.subprotocol = negotiated.Subprotocol
+	c.subprotocol = subprotocol
 	return c, nil
 }
 

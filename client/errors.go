@@ -178,8 +178,9 @@ func plain(s string) string {
 // quote returns the peer's text for an error: quoted, and cut after 200 bytes.
 func quote(s string) string {
 	const limit = 200
+	end := ""
 	if len(s) > limit {
-		return strconv.Quote(s[:limit]) + "…"
+		s, end = s[:limit], "…"
 	}
-	return strconv.Quote(s)
+	return strconv.Quote(s) + end
 }

@@ -49,11 +49,15 @@ type CloseError struct {
 
 // Error returns the code and the quoted reason.
 func (e *CloseError) Error() string {
-	s := "websocket: closed by the peer with " + e.Code.String()
-	if e.Reason != "" {
-		s += ": " + strconv.Quote(e.Reason)
+	return withReason("websocket: closed by the peer with "+e.Code.String(), e.Reason)
+}
+
+// withReason returns text with the quoted reason of a Close, if it has one.
+func withReason(text, reason string) string {
+	if reason != "" {
+		text += ": " + strconv.Quote(reason)
 	}
-	return s
+	return text
 }
 
 // Unwrap returns net.ErrClosed.
@@ -133,11 +137,7 @@ type CloseFrameError struct {
 
 // Error returns the broken rule, the code and the quoted reason.
 func (e *CloseFrameError) Error() string {
-	s := "websocket: " + e.rule.Reason + ": the peer closed with " + strconv.Itoa(int(e.Code))
-	if e.Reason != "" {
-		s += ": " + strconv.Quote(e.Reason)
-	}
-	return s
+	return withReason("websocket: "+e.rule.Reason+": the peer closed with "+strconv.Itoa(int(e.Code)), e.Reason)
 }
 
 // Unwrap returns the *wire.Error with the status code for the peer.

@@ -107,7 +107,8 @@ func (c *Conn) explain(ctx context.Context, err error) error {
 // holds the read lock.
 func (c *Conn) receiveForLater(ctx context.Context) error {
 	c.readLock.makeInterruptible(ctx)
-	m, complete, err := c.receiveEvent(ctx)
+	var m Message
+	complete, err := c.receiveEvent(ctx, &m)
 	if complete {
 		c.kept = append(c.kept, m)
 		c.keptSize += messageOverhead + len(m.Payload)

@@ -145,12 +145,12 @@ type partial struct {
 // receiveMessage appends the payload of the next message to buf. With
 // Config.Control, it may return a control frame first, even inside a message.
 // If it returns an error, the unfinished message stays in c.partial.
-func (c *Conn) receiveMessage(ctx context.Context, buf []byte) (Message, error) {
+func (c *Conn) receiveMessage(ctx context.Context, buf []byte) (m Message, err error) {
 	if buf != nil {
 		c.partial.bytes = append(buf, c.partial.bytes...)
 	}
 	for {
-		m, complete, err := c.receiveEvent(ctx)
+		complete, err := c.receiveEvent(ctx, &m)
 		if !complete && err == nil {
 			continue
 		}
@@ -161,13 +161,14 @@ func (c *Conn) receiveMessage(ctx context.Context, buf []byte) (Message, error) 
 	}
 }
 
-// receiveEvent receives one event and reports whether it completes a message.
-func (c *Conn) receiveEvent(ctx context.Context) (m Message, complete bool, err error) {
+// receiveEvent receives one event and reports whether it completes a message,
+// which is then in m.
+func (c *Conn) receiveEvent(ctx context.Context, m *Message) (complete bool, err error) {
 	ev, err := c.nextEvent(ctx)
 	switch ev.Kind {
 	case endpoint.KindMessage, endpoint.KindPartial:
 		if c.skipped(ev) {
-			return m, false, nil
+			return false, nil
 		}
 		c.partial.opcode = ev.Opcode
 		c.partial.bytes = ev.AppendTo(c.partial.bytes)
@@ -176,13 +177,11 @@ func (c *Conn) receiveEvent(ctx context.Context) (m Message, complete bool, err 
 			c.partial = partial{}
 		}
 	case endpoint.KindPing, endpoint.KindPong, endpoint.KindClose:
-		if c.control {
-			if m, ok := controlMessage(ev); ok {
-				return m, true, nil
-			}
+		if c.control && controlMessage(ev, m) {
+			return true, nil
 		}
 	}
-	return m, complete, err
+	return complete, err
 }
 
 // skipped reports whether ev is a piece of a message that is discarded.

@@ -5,7 +5,6 @@ import (
 	"net"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/fibersock/fibersock/endpoint"
 	"github.com/fibersock/fibersock/handshake"
@@ -161,16 +160,13 @@ func plain(s string) string {
 	if len(s) > limit {
 		s, end = s[:limit], "…"
 	}
+	quoted := strconv.Quote(s)
 	var b []byte
-	for len(s) > 0 {
-		r, size := utf8.DecodeRuneInString(s)
-		if strconv.IsPrint(r) && (r != utf8.RuneError || size > 1) {
-			b = append(b, s[:size]...)
-		} else {
-			quoted := strconv.Quote(s[:size])
-			b = append(b, quoted[1:len(quoted)-1]...)
+	for i := 1; i < len(quoted)-1; i++ {
+		if quoted[i] == '\\' && (quoted[i+1] == '\\' || quoted[i+1] == '"') { // these print
+			i++
 		}
-		s = s[size:]
+		b = append(b, quoted[i])
 	}
 	return string(b) + end
 }

@@ -133,19 +133,13 @@ func (c *Conn) awaitClose() {
 	}
 }
 
-// stealReadLock takes the read lock from a reader that is not in a Read. If
-// the rest of its message has arrived, the reader gets a copy. If not, it is
-// abandoned.
+// stealReadLock takes the read lock from a reader that is not in a Read: see
+// messageReader.yield.
 func (c *Conn) stealReadLock() {
 	c.stealing.Lock()
 	if c.receiving.CompareAndSwap(false, true) { // otherwise a call receives, and unlocks when it returns
-		if r := c.reader; r != nil {
-			if r.final {
-				r.piece = append([]byte(nil), r.piece...)
-				c.reader = nil
-			} else {
-				c.abandonReader()
-			}
+		if c.reader != nil {
+			c.reader.yield()
 			c.readLock.unlock()
 		}
 		c.receiving.Store(false)

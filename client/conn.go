@@ -74,7 +74,7 @@ type Conn struct {
 	keptSize int            // size of kept, in bytes, with messageOverhead
 	assembly assembly       // progress of the unfinished message
 	partial  partial        // the unfinished message of a call that gave up
-	reader   *messageReader // the reader that holds the lock; nil if a call holds it
+	reader   heldReader     // the reader that holds the lock; nil if a call holds it
 
 	closing atomic.Bool   // the end of the connection has begun
 	done    chan struct{} // closed when the socket is closed

@@ -50,6 +50,13 @@ func (c *Conn) NextReader(ctx context.Context) (wire.Opcode, io.Reader, error) {
 	}
 }
 
+// heldReader is a *messageReader. The linker leaves that out of programs without
+// NextReader.
+type heldReader interface {
+	abandon()
+	yield()
+}
+
 // messageReader reads one message. It holds the read lock until its end,
 // because its piece is part of the read buffer.
 type messageReader struct {
@@ -102,13 +109,23 @@ func (r *messageReader) finish(err error) {
 	}
 }
 
-// abandonReader ends the reads of a reader whose message is not read to its
-// end. The rest of the message is skipped. The caller inherits the read lock.
-func (c *Conn) abandonReader() {
-	r := c.reader
+// abandon ends the reads of a message that is not read to its end. The rest of
+// the message is skipped. The caller inherits the read lock.
+func (r *messageReader) abandon() {
 	r.err = ErrReaderAbandoned
 	if !r.final {
-		c.partial = partial{opcode: wire.Binary, skip: true}
+		r.c.partial = partial{opcode: wire.Binary, skip: true}
 	}
-	c.reader = nil
+	r.c.reader = nil
+}
+
+// yield gives the read lock to the caller. If the rest of the message has
+// arrived, the reader gets a copy. If not, it is abandoned.
+func (r *messageReader) yield() {
+	if r.final {
+		r.piece = append([]byte(nil), r.piece...)
+		r.c.reader = nil
+	} else {
+		r.abandon()
+	}
 }

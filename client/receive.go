@@ -92,7 +92,7 @@ func (c *Conn) startReceive(ctx context.Context) error {
 		return ErrConcurrentReceive
 	}
 	if c.reader != nil {
-		c.abandonReader() // and inherit its lock
+		c.reader.abandon() // and inherit its lock
 	} else if err := c.readLock.lockToReceive(ctx); err != nil {
 		c.receiving.Store(false)
 		return err

@@ -97,6 +97,8 @@ func (e *HandshakeError) Unwrap() error { return e.Err }
 // of the server. In TLS 1.3 a server that demands a certificate of the client
 // sends its alert after the client's handshake has finished.
 type TLSError struct {
+	_ [0]func() // not comparable: programs are smaller
+
 	Err  error // an error of crypto/tls, crypto/x509 or the transport
 	hint string
 }

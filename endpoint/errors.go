@@ -105,6 +105,8 @@ var ErrClosed error = closedError{}
 
 // LimitError reports that the peer exceeded a limit of this side.
 type LimitError struct {
+	_ [0]func() // not comparable: programs are smaller
+
 	Limit  string // the limited quantity: "frame", "message", "fragments", or a name that ends in "per second"
 	Option string // the option that sets the limit
 	Max    int64  // the limit: in bytes, fragments, or units per second
@@ -130,6 +132,8 @@ func (e *LimitError) Unwrap() error { return e.rule }
 // CloseFrameError reports that the peer's Close frame breaks a rule. It has the
 // code and reason of the frame, which may explain the end.
 type CloseFrameError struct {
+	_ [0]func() // not comparable: programs are smaller
+
 	Code   wire.StatusCode // of the frame, valid or not
 	Reason string          // of the frame; untrusted, may be invalid UTF-8
 	rule   *wire.Error

@@ -116,6 +116,14 @@ type outcome struct {
 	code   wire.StatusCode // as reported, Section 7.1.5
 	reason string          // as reported, Section 7.1.6
 	err    error
+	lost   LostError // err is its address if the transport ended
+}
+
+// lost returns the outcome of a connection whose transport ended by cause.
+func lost(cause error) *outcome {
+	end := &outcome{code: wire.AbnormalClosure, lost: LostError{Err: cause}}
+	end.err = &end.lost
+	return end
 }
 
 // closeFrame is a Close frame that a transition may queue.
@@ -197,7 +205,7 @@ func (e *Endpoint) Close(code wire.StatusCode, reason string) error {
 	}
 	s.flushControl()
 	if failed := s.ext.Load().failed.Load(); failed != nil {
-		return e.closeCause(failed)
+		return e.closeCause(&failed.lost)
 	}
 	return nil
 }

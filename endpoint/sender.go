@@ -52,12 +52,12 @@ const serverHead = wire.MaxHeaderSize - 4
 // the connection only. Goroutines without mu may read the atomic ones and the
 // queue.
 type senderExt struct {
-	keys        *rand.ChaCha8             // masking keys; nil for a server
-	sentClose   atomic.Uint32             // see SentClose; 0: no Close
-	failed      atomic.Pointer[LostError] // the failed write
-	lost        atomic.Pointer[LostError] // set by TransportClosed
-	outcome     atomic.Pointer[outcome]   // nil until the state is closed
-	waiters     []chan struct{}           // closed by wakeWaiters; guarded by sender.mu
+	keys        *rand.ChaCha8           // masking keys; nil for a server
+	sentClose   atomic.Uint32           // see SentClose; 0: no Close
+	failed      atomic.Pointer[outcome] // of the failed write; only lost is used
+	lost        atomic.Pointer[outcome] // set by TransportClosed
+	outcome     atomic.Pointer[outcome] // nil until the state is closed
+	waiters     []chan struct{}         // closed by wakeWaiters; guarded by sender.mu
 	queue       controlQueue
 	blocking    blockingWriter // nil: a write does not block; set before the endpoint is shared
 	blocked     atomic.Bool    // see WriteBlocked; written under sender.mu
@@ -146,7 +146,7 @@ func (s *sender) sendErr() error {
 		return nil
 	}
 	if failed := s.ext.Load().failed.Load(); failed != nil {
-		return failed
+		return &failed.lost
 	}
 	return ErrClosed
 }
@@ -330,14 +330,14 @@ func (s *sender) noteWrite(err error) error {
 	if err == nil {
 		return nil
 	}
-	failed := &LostError{Err: err}
+	failed := lost(err)
 	ext := s.ensureExt()
 	if lost := ext.lost.Load(); lost != nil && closedByUs(err) {
 		failed = lost // err is only the consequence
 	}
 	ext.failed.Store(failed)
 	s.transition(writeFailed, nil, closeFrame{})
-	return failed
+	return &failed.lost
 }
 
 // closeTransport writes the collected frames, calls f, which closes the

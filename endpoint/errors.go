@@ -77,7 +77,7 @@ func (e *FailError) Error() string {
 }
 
 // Unwrap returns the cause and net.ErrClosed.
-func (e *FailError) Unwrap() []error { return []error{e.Err, net.ErrClosed} }
+func (e *FailError) Unwrap() []error { return withErrClosed(e.Err) }
 
 // LostError reports that the transport ended, or was aborted, without a closing
 // handshake. The status code is 1006. errors.Is(err, net.ErrClosed) holds.
@@ -91,17 +91,24 @@ func (e *LostError) Error() string {
 }
 
 // Unwrap returns the cause and net.ErrClosed.
-func (e *LostError) Unwrap() []error { return []error{e.Err, net.ErrClosed} }
+func (e *LostError) Unwrap() []error { return withErrClosed(e.Err) }
+
+// withErrClosed returns err and net.ErrClosed.
+func withErrClosed(err error) []error {
+	both := make([]error, 2) // a literal is an array, whose type has an equality function
+	both[0], both[1] = err, net.ErrClosed
+	return both
+}
 
 // closedError is the type of ErrClosed.
 type closedError struct{}
 
-func (closedError) Error() string { return "websocket: connection is closed" }
-func (closedError) Unwrap() error { return net.ErrClosed }
+func (*closedError) Error() string { return "websocket: connection is closed" }
+func (*closedError) Unwrap() error { return net.ErrClosed }
 
 // ErrClosed is the error of calls after this side closed the connection.
 // errors.Is(err, net.ErrClosed) holds.
-var ErrClosed error = closedError{}
+var ErrClosed error = new(closedError)
 
 // LimitError reports that the peer exceeded a limit of this side.
 type LimitError struct {

@@ -283,7 +283,7 @@ func (s *scanner) refuse(at place, c byte) *Error {
 	case at == emptyLineFeed, at == startLineFeed, at == valueLineFeed, at == lastLineFeed:
 		reason = "CR without LF"
 	default:
-		reason = "byte 0x" + strconv.FormatUint(uint64(c), 16) + " not allowed in " + at.String()
+		reason = "byte 0x" + strconv.FormatInt(int64(c), 16) + " not allowed in " + at.String()
 	}
 	return &Error{Status: 400, Reason: reason + " (offset " + strconv.Itoa(s.length) + ")"}
 }

@@ -32,11 +32,13 @@ func (c *Conn) Receive(ctx context.Context) (Message, error) {
 	if err := c.startReceive(ctx); err != nil {
 		return Message{}, err
 	}
-	defer c.endReceive()
-	if m, ok := c.takeKept(); ok {
-		return m, nil
+	m, ok := c.takeKept()
+	var err error
+	if !ok {
+		m, err = c.receiveMessage(ctx, nil)
 	}
-	return c.receiveMessage(ctx, nil)
+	c.endReceive()
+	return m, err
 }
 
 // ReceiveInto is Receive with a buffer of the caller: it appends the payload

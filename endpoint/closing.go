@@ -139,9 +139,9 @@ func (s *sender) transition(ev closeEvent, why *outcome, frame closeFrame) bool 
 	ext := s.ensureExt()
 	q := &ext.queue
 	q.mu.Lock()
-	defer q.mu.Unlock()
 	entry := transitions[s.endState()][ev]
 	if entry == (transition{}) {
+		q.mu.Unlock()
 		return false
 	}
 	if entry.close {
@@ -154,6 +154,7 @@ func (s *sender) transition(ev closeEvent, why *outcome, frame closeFrame) bool 
 	s.state.Store(uint32(entry.next))
 	q.update()
 	q.wake.Store(true)
+	q.mu.Unlock()
 	return true
 }
 

@@ -81,14 +81,12 @@ func (e *Endpoint) TransportClosed(cause error, closeTransport func() error) err
 	ext := s.ensureExt()
 	ext.lost.Store(end)
 	_ = s.closeTransport(closeTransport) // cause is the reported error
-	defer s.unlock()
 	if failed := ext.failed.Load(); failed != nil {
 		// The system may give the error to the writer and an EOF to the reader.
 		end.err = &failed.lost
 	}
-	if s.transition(transportClosed, end, closeFrame{}) {
-		return end.err
-	}
+	s.transition(transportClosed, end, closeFrame{})
+	s.unlock()
 	return e.Err()
 }
 

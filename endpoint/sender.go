@@ -114,14 +114,10 @@ func (s *sender) setPosition(p position) {
 
 // wakeWaiters wakes the senders in waitPosition. The caller holds mu.
 func (s *sender) wakeWaiters() {
-	ext := s.ext.Load()
-	if ext == nil {
-		return
+	if ext := s.ext.Load(); ext != nil {
+		closeAll(ext.waiters)
+		ext.waiters = nil
 	}
-	for _, turn := range ext.waiters {
-		close(turn)
-	}
-	ext.waiters = nil
 }
 
 // unlock flushes the control queue and gives up the lock. A goroutine that

@@ -227,15 +227,17 @@ func (e *Endpoint) receive(now time.Time, b []byte) (ev Event, n int) {
 			if err == nil && cfg.limitsRates {
 				err = e.takeRate(byteRate, used, &cfg.limits, now)
 			}
-			if err != nil {
+			switch {
+			case err != nil:
 				return e.fail(err), n
+			case ev.Kind == KindPing:
+				e.sender.sendAsync(wire.Pong, ev.Payload, cfg.background)
+			case ev.Kind == KindClose:
+				return e.receiveClose(ev.Payload), n
+			case ev.Kind == KindNone && r.phase != payloadPhase:
+				continue
 			}
-			if ev.Kind != KindNone {
-				return e.answer(ev), n
-			}
-			if r.phase == payloadPhase {
-				return Event{}, n
-			}
+			return ev, n
 		}
 	}
 }
@@ -454,17 +456,6 @@ func (r *receiver) release() {
 // unfinished reports whether a frame or a message is incomplete.
 func (r *receiver) unfinished() bool {
 	return r.partial != nil && (r.phase == payloadPhase || r.headLen > 0 || r.message.opcode != wire.Continuation)
-}
-
-// answer sends the reply to a control frame that the RFC requires.
-func (e *Endpoint) answer(ev Event) Event {
-	switch ev.Kind {
-	case KindPing:
-		e.sender.sendAsync(wire.Pong, ev.Payload, e.config().background)
-	case KindClose:
-		return e.receiveClose(ev.Payload)
-	}
-	return ev
 }
 
 // receiveClose handles the payload of the peer's Close (Section 5.5.1).

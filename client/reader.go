@@ -34,8 +34,8 @@ func (c *Conn) NextReader(ctx context.Context) (wire.Opcode, io.Reader, error) {
 		return op, r, nil
 	}
 	for {
-		ev, err := c.nextEvent(ctx)
-		if err != nil {
+		var ev endpoint.Event
+		if err := c.nextEvent(ctx, &ev); err != nil {
 			return 0, nil, err
 		}
 		switch ev.Kind {
@@ -85,8 +85,8 @@ func (r *messageReader) Read(p []byte) (int, error) {
 			r.finish(io.EOF)
 			return 0, io.EOF
 		}
-		ev, err := c.nextEvent(r.ctx)
-		if err != nil {
+		var ev endpoint.Event
+		if err := c.nextEvent(r.ctx, &ev); err != nil {
 			c.partial = partial{opcode: wire.Binary, skip: true}
 			r.finish(err)
 			return 0, err

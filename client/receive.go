@@ -166,7 +166,8 @@ func (c *Conn) receiveMessage(ctx context.Context, buf []byte) (m Message, err e
 // receiveEvent receives one event and reports whether it completes a message,
 // which is then in m.
 func (c *Conn) receiveEvent(ctx context.Context, m *Message) (complete bool, err error) {
-	ev, err := c.nextEvent(ctx)
+	var ev endpoint.Event
+	err = c.nextEvent(ctx, &ev)
 	switch ev.Kind {
 	case endpoint.KindMessage, endpoint.KindPartial:
 		if c.skipped(ev) {
@@ -218,35 +219,34 @@ func (c *Conn) takeKeptData() (m Message, ok bool) {
 	return m, ok
 }
 
-// nextEvent returns the next event. For KindClose and KindFailed it returns
+// nextEvent sets ev to the next event. For KindClose and KindFailed it returns
 // the error as well, after it has begun to close the transport.
-func (c *Conn) nextEvent(ctx context.Context) (endpoint.Event, error) {
+func (c *Conn) nextEvent(ctx context.Context, ev *endpoint.Event) error {
 	for {
 		var now time.Time
 		if c.endpoint.NeedsTime() {
 			now = time.Now()
 		}
-		ev, n := c.endpoint.Receive(now, c.in)
+		var n int
+		*ev, n = c.endpoint.Receive(now, c.in)
 		c.in = c.in[n:]
 		switch ev.Kind {
 		case endpoint.KindNone:
 			if err := c.endpoint.Err(); err != nil {
-				return ev, err
+				return err
 			}
 			if err := c.readMore(c.readLock.readContext(ctx)); err != nil {
-				return ev, err
+				return err
 			}
+			continue
 		case endpoint.KindPong:
 			if p, ok := c.pings.Load().(pongReceiver); ok {
 				p.pong(ev.Payload)
 			}
-			return ev, nil
 		case endpoint.KindClose, endpoint.KindFailed:
 			c.closeTransport(ctx, ev.Kind)
-			return ev, ev.Err
-		default:
-			return ev, nil
 		}
+		return ev.Err
 	}
 }
 

@@ -27,28 +27,37 @@ func (c *Conn) Close(code wire.StatusCode, reason string) error {
 	if err := checkClose(code, reason); err != nil {
 		return err
 	}
+	var expire *time.Timer // nil: no limit
 	if c.closeTimeout > 0 {
 		// A blocked writer holds the engine's lock until the transport is closed.
-		defer time.AfterFunc(c.closeTimeout, c.closeExpired).Stop()
+		expire = time.AfterFunc(c.closeTimeout, c.closeExpired)
 	}
-	failed, waits := c.sendClose(code, reason, true)
-	if !waits {
-		return failed
+	err, waits := c.sendClose(code, reason, true)
+	if waits {
+		err = c.awaitEnd(err)
 	}
-	lost, isLost := failed.(*LostError)
-	if isLost {
+	if expire != nil {
+		expire.Stop()
+	}
+	return err
+}
+
+// awaitEnd waits for the end of the connection and returns the error of Close.
+// failed is the error of the write of the Close frame.
+func (c *Conn) awaitEnd(failed error) error {
+	if lost, ok := failed.(*LostError); ok {
 		// The transport ended during a write. The server's Close, which tells
 		// the reason, may still be readable (RFC 6455, Section 7.1.5).
-		defer time.AfterFunc(failureWait, func() { c.cut(lost.Err) }).Stop()
+		cut := time.AfterFunc(failureWait, func() { c.cut(lost.Err) })
+		c.awaitClose()
+		cut.Stop()
+		if err := c.endpoint.Err(); err != ErrClosed {
+			return err
+		}
+		return failed
 	}
 	c.awaitClose()
 	err := c.endpoint.Err()
-	switch {
-	case isLost && err == ErrClosed:
-		return failed
-	case isLost:
-		return err
-	}
 	if _, closed := err.(*CloseError); closed {
 		return nil
 	}

@@ -27,33 +27,37 @@ func (c *Conn) Close(code wire.StatusCode, reason string) error {
 	if err := checkClose(code, reason); err != nil {
 		return err
 	}
-	ctx := context.Background()
+	var expire *time.Timer // nil: no limit
 	if c.closeTimeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, c.closeTimeout)
-		defer cancel()
+		// A blocked writer holds the engine's lock until the transport is closed.
+		expire = time.AfterFunc(c.closeTimeout, c.closeExpired)
 	}
-	// A blocked writer holds the engine's lock until the transport is closed.
-	defer context.AfterFunc(ctx, c.closeExpired)()
+	err, waits := c.sendClose(code, reason, true)
+	if waits {
+		err = c.awaitEnd(err)
+	}
+	if expire != nil {
+		expire.Stop()
+	}
+	return err
+}
 
-	failed, waits := c.sendClose(code, reason, true)
-	if !waits {
-		return failed
-	}
-	lost, isLost := failed.(*LostError)
-	if isLost {
+// awaitEnd waits for the end of the connection and returns the error of Close.
+// failed is the error of the write of the Close frame.
+func (c *Conn) awaitEnd(failed error) error {
+	if lost, ok := failed.(*LostError); ok {
 		// The transport ended during a write. The server's Close, which tells
 		// the reason, may still be readable (RFC 6455, Section 7.1.5).
-		defer time.AfterFunc(failureWait, func() { c.cut(lost.Err) }).Stop()
-	}
-	c.awaitClose(ctx)
-	err := c.endpoint.Err()
-	switch {
-	case isLost && err == ErrClosed:
+		cut := time.AfterFunc(failureWait, func() { c.cut(lost.Err) })
+		c.awaitClose()
+		cut.Stop()
+		if err := c.endpoint.Err(); err != ErrClosed {
+			return err
+		}
 		return failed
-	case isLost:
-		return err
 	}
+	c.awaitClose()
+	err := c.endpoint.Err()
 	if _, closed := err.(*CloseError); closed {
 		return nil
 	}
@@ -108,7 +112,7 @@ const readerGrace = 100 * time.Millisecond
 
 // awaitClose returns when the transport is closed. While no other call
 // receives, it reads from the socket.
-func (c *Conn) awaitClose(ctx context.Context) {
+func (c *Conn) awaitClose() {
 	c.stealReadLock()
 	grace := time.NewTimer(readerGrace)
 	for {
@@ -125,38 +129,31 @@ func (c *Conn) awaitClose(ctx context.Context) {
 				c.stealReadLock()
 			}
 		case c.readLock.held <- struct{}{}:
-			err := c.receiveForLater(ctx)
+			err := c.receiveForLater(context.Background())
 			if c.keptTooMuch() {
 				c.dropKept()
 			}
 			c.readLock.unlock()
 			if err != nil {
-				<-c.done // at the end of ctx at the latest
+				<-c.done // after CloseTimeout at the latest
 				return
 			}
 		}
 	}
 }
 
-// stealReadLock takes the read lock from a reader that is not in a Read. If
-// the rest of its message has arrived, the reader gets a copy. If not, it is
-// abandoned.
+// stealReadLock takes the read lock from a reader that is not in a Read: see
+// messageReader.yield.
 func (c *Conn) stealReadLock() {
 	c.stealing.Lock()
-	defer c.stealing.Unlock()
-	if !c.receiving.CompareAndSwap(false, true) {
-		return // a call receives, and unlocks when it returns
-	}
-	if r := c.reader; r != nil {
-		if r.final {
-			r.piece = append([]byte(nil), r.piece...)
-			c.reader = nil
-		} else {
-			c.abandonReader()
+	if c.receiving.CompareAndSwap(false, true) { // otherwise a call receives, and unlocks when it returns
+		if c.reader != nil {
+			c.reader.yield()
+			c.readLock.unlock()
 		}
-		c.readLock.unlock()
+		c.receiving.Store(false)
 	}
-	c.receiving.Store(false)
+	c.stealing.Unlock()
 }
 
 // CloseNow closes the connection without a closing handshake. Calls that wait
@@ -183,7 +180,9 @@ func (c *Conn) cutErr() error {
 // if the application wants it.
 func (c *Conn) cut(cause error) error {
 	_, err := c.endpoint.Abort(cause, c.socket.Close)
-	c.closing.Do(func() { close(c.done) })
+	if c.closing.CompareAndSwap(false, true) {
+		close(c.done)
+	}
 	if errors.Is(err, net.ErrClosed) {
 		return nil // cut before
 	}
@@ -204,26 +203,23 @@ const answerGrace = 100 * time.Millisecond
 // (RFC 6455, Section 7.1.1). After a failure this side closes. closeTransport
 // returns when our Close is written, or ctx ends, or after answerGrace.
 func (c *Conn) closeTransport(ctx context.Context, kind endpoint.Kind) {
-	var answered chan struct{} // nil if the transport is being closed already
-	c.closing.Do(func() {
-		answered = make(chan struct{})
-		go func() {
-			defer close(c.done)
-			wait := c.closeTimeout
-			if kind == endpoint.KindFailed {
-				wait = failureWait
-			}
-			c.writeAnswer(wait)
-			close(answered)
-			if kind == endpoint.KindFailed {
-				c.socket.CloseWriteWithin(wait)
-			}
-			c.socket.Linger(wait)
-		}()
-	})
-	if answered == nil {
+	if !c.closing.CompareAndSwap(false, true) {
 		return
 	}
+	answered := make(chan struct{})
+	go func() {
+		wait := c.closeTimeout
+		if kind == endpoint.KindFailed {
+			wait = failureWait
+		}
+		c.writeAnswer(wait)
+		close(answered)
+		if kind == endpoint.KindFailed {
+			c.socket.CloseWriteWithin(wait)
+		}
+		c.socket.Linger(wait)
+		close(c.done)
+	}()
 	select {
 	case <-answered:
 	case <-ctx.Done():
@@ -235,8 +231,9 @@ func (c *Conn) closeTransport(ctx context.Context, kind endpoint.Kind) {
 // failure is written. It waits for a blocked writer, and closes the transport
 // after wait; 0 or less is no limit.
 func (c *Conn) writeAnswer(wait time.Duration) {
-	defer c.socket.CloseAfter(wait)()
+	timer := c.socket.CloseAfter(wait)
 	c.endpoint.FlushControl()
+	timer.Stop()
 }
 
 // transportClosed records the end of the transport and returns the reason why
@@ -246,6 +243,8 @@ func (c *Conn) transportClosed(cause error) error {
 		cause = timeout // which led to cause
 	}
 	err := c.endpoint.TransportClosed(tlsFailure(cause), c.socket.Close)
-	c.closing.Do(func() { close(c.done) })
+	if c.closing.CompareAndSwap(false, true) {
+		close(c.done)
+	}
 	return err
 }

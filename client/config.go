@@ -104,10 +104,11 @@ type Compression interface {
 	// Offers returns the client's offers, the preferred one first.
 	Offers() []handshake.Extension
 
-	// Answered returns the compression that the server's answer, a list of
-	// offered extensions, accepts; nil if the list is empty. An error fails
-	// the handshake.
-	Answered(answer []handshake.Extension) (endpoint.Compression, error)
+	// Negotiate returns the compression that the server's response accepts, nil
+	// if it accepts no extension of offer: see handshake.NegotiatedExtensions.
+	// An error fails the handshake. Negotiate is not called if there are no
+	// offers.
+	Negotiate(response *handshake.Response, offer *handshake.ClientOffer) (endpoint.Compression, error)
 }
 
 // Defaults of Config.

@@ -46,11 +46,9 @@ type Conn struct {
 	subprotocol  string
 	control      bool // Config.Control
 	closeTimeout time.Duration
-	limits       Limits // Config.Limits
-	value        atomic.Pointer[any]
-
-	pings pings
-	pongs atomic.Pointer[func([]byte)] // tracker of pings, once a Ping has started: programs without Ping are smaller
+	limits       Limits       // Config.Limits
+	value        atomic.Value // an *any; see SetValue
+	pings        atomic.Value // a *pings; empty until Ping is called, which programs without Ping do not link
 
 	// receiving is set during a call that receives for the application, and
 	// for a moment by a Close that holds stealing.
@@ -76,9 +74,9 @@ type Conn struct {
 	keptSize int            // size of kept, in bytes, with messageOverhead
 	assembly assembly       // progress of the unfinished message
 	partial  partial        // the unfinished message of a call that gave up
-	reader   *messageReader // the reader that holds the lock; nil if a call holds it
+	reader   heldReader     // the reader that holds the lock; nil if a call holds it
 
-	closing sync.Once     // the end of the connection has begun
+	closing atomic.Bool   // the end of the connection has begun
 	done    chan struct{} // closed when the socket is closed
 }
 
@@ -141,7 +139,7 @@ func (c *Conn) SetValue(v any) { c.value.Store(&v) }
 
 // Value returns the value of the last SetValue, nil before the first.
 func (c *Conn) Value() any {
-	if v := c.value.Load(); v != nil {
+	if v, ok := c.value.Load().(*any); ok {
 		return *v
 	}
 	return nil

@@ -68,6 +68,7 @@ type dialer struct {
 // failedDial is an error of the network, TLS or the context, with the address
 // of the server.
 type failedDial struct {
+	_      [0]func() // not comparable: programs are smaller
 	server string
 	err    error
 }
@@ -85,12 +86,12 @@ func dialError(ctx context.Context, u *handshake.URL, err error) error {
 		return err
 	}
 	if ctx.Err() != nil {
-		return &failedDial{u.Address(), context.Cause(ctx)}
+		return &failedDial{server: u.Address(), err: context.Cause(ctx)}
 	}
 	if _, ok := err.(*ProxyError); ok {
 		return err
 	}
-	return &failedDial{u.Address(), err}
+	return &failedDial{server: u.Address(), err: err}
 }
 
 // buildRequest returns the opening handshake request. It sends nothing.
@@ -236,10 +237,10 @@ func (d *dialer) shake(t netloop.Transport) (*Conn, error) {
 		}
 		return nil, err
 	}
-	negotiated, err := handshake.ValidateResponse(response, d.offer)
+	subprotocol, err := handshake.ValidateUpgrade(response, d.offer)
 	var compression endpoint.Compression
-	if err == nil && len(negotiated.Extensions) > 0 {
-		compression, err = d.cfg.Compression.Answered(negotiated.Extensions)
+	if err == nil && len(d.offer.Extensions) > 0 {
+		compression, err = d.cfg.Compression.Negotiate(response, d.offer)
 	}
 	if err != nil {
 		return nil, &HandshakeError{Response: response, Body: readExcerpt(t, response, rest), Err: err}
@@ -248,7 +249,7 @@ func (d *dialer) shake(t netloop.Transport) (*Conn, error) {
 		return nil, failed
 	}
 	c := newConn(t, d.cfg, response, compression, buf, rest)
-	c.subprotocol = negotiated.Subprotocol
+	c.subprotocol = subprotocol
 	return c, nil
 }
 

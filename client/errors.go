@@ -5,7 +5,6 @@ import (
 	"net"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/fibersock/fibersock/endpoint"
 	"github.com/fibersock/fibersock/handshake"
@@ -98,6 +97,8 @@ func (e *HandshakeError) Unwrap() error { return e.Err }
 // of the server. In TLS 1.3 a server that demands a certificate of the client
 // sends its alert after the client's handshake has finished.
 type TLSError struct {
+	_ [0]func() // not comparable: programs are smaller
+
 	Err  error // an error of crypto/tls, crypto/x509 or the transport
 	hint string
 }
@@ -161,16 +162,13 @@ func plain(s string) string {
 	if len(s) > limit {
 		s, end = s[:limit], "…"
 	}
+	quoted := strconv.Quote(s)
 	var b []byte
-	for len(s) > 0 {
-		r, size := utf8.DecodeRuneInString(s)
-		if strconv.IsPrint(r) && (r != utf8.RuneError || size > 1) {
-			b = append(b, s[:size]...)
-		} else {
-			quoted := strconv.Quote(s[:size])
-			b = append(b, quoted[1:len(quoted)-1]...)
+	for i := 1; i < len(quoted)-1; i++ {
+		if quoted[i] == '\\' && (quoted[i+1] == '\\' || quoted[i+1] == '"') { // these print
+			i++
 		}
-		s = s[size:]
+		b = append(b, quoted[i])
 	}
 	return string(b) + end
 }
@@ -178,8 +176,9 @@ func plain(s string) string {
 // quote returns the peer's text for an error: quoted, and cut after 200 bytes.
 func quote(s string) string {
 	const limit = 200
+	end := ""
 	if len(s) > limit {
-		return strconv.Quote(s[:limit]) + "…"
+		s, end = s[:limit], "…"
 	}
-	return strconv.Quote(s)
+	return strconv.Quote(s) + end
 }

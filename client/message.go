@@ -10,21 +10,21 @@ import (
 // Reason. The method Text returns the payload as a string, JSON decodes it.
 type Message = endpoint.Message
 
-// controlMessage returns the Ping, Pong or Close of ev as a message. It
-// reports false for a Close that arrived after the connection had ended.
-func controlMessage(ev endpoint.Event) (m Message, ok bool) {
+// controlMessage sets m to the Ping, Pong or Close of ev. It reports false for
+// a Close that arrived after the connection had ended.
+func controlMessage(ev endpoint.Event, m *Message) bool {
 	switch ev.Kind {
 	case endpoint.KindClose:
 		closed, ok := ev.Err.(*CloseError)
-		if !ok {
-			return Message{}, false
+		if ok {
+			*m = Message{Opcode: wire.Close, Code: closed.Code, Reason: closed.Reason}
 		}
-		return Message{Opcode: wire.Close, Code: closed.Code, Reason: closed.Reason}, true
+		return ok
 	case endpoint.KindPing:
 		m.Opcode = wire.Ping
 	default:
 		m.Opcode = wire.Pong
 	}
 	m.Payload = append([]byte(nil), ev.Payload...)
-	return m, true
+	return true
 }

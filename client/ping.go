@@ -28,14 +28,12 @@ const (
 // receives. If ctx ends first, Ping returns its error, and the connection
 // stays open.
 func (c *Conn) Ping(ctx context.Context) (time.Duration, error) {
-	if c.pongs.Load() == nil {
-		pong := c.pings.tracker.Pong
-		c.pongs.Store(&pong)
-	}
-	payload, answered := c.pings.tracker.Start()
-	defer c.pings.tracker.Cancel(payload)
+	c.pings.CompareAndSwap(nil, new(pings))
+	pings := c.pings.Load().(*pings)
+	payload, answered := pings.tracker.Start()
+	defer pings.tracker.Cancel(payload)
 	start := time.Now()
-	if err := c.pings.send(ctx, payload, c.endpoint.Ping); err != nil {
+	if err := pings.send(ctx, payload, c.endpoint.Ping); err != nil {
 		return 0, c.explain(ctx, err)
 	}
 	lock := c.readLock.held
@@ -109,7 +107,8 @@ func (c *Conn) explain(ctx context.Context, err error) error {
 // holds the read lock.
 func (c *Conn) receiveForLater(ctx context.Context) error {
 	c.readLock.makeInterruptible(ctx)
-	m, complete, err := c.receiveEvent(ctx)
+	var m Message
+	complete, err := c.receiveEvent(ctx, &m)
 	if complete {
 		c.kept = append(c.kept, m)
 		c.keptSize += messageOverhead + len(m.Payload)
@@ -147,6 +146,12 @@ type pingCall struct {
 	payload [8]byte
 	result  chan error // capacity 1
 }
+
+// pongReceiver is a *pings.
+type pongReceiver interface{ pong(payload []byte) }
+
+// pong ends the Pings that the Pong with this payload answers.
+func (p *pings) pong(payload []byte) { p.tracker.Pong(payload) }
 
 // send sends a Ping with write, which may block, and returns when it is sent
 // or ctx ends.

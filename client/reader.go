@@ -34,8 +34,8 @@ func (c *Conn) NextReader(ctx context.Context) (wire.Opcode, io.Reader, error) {
 		return op, r, nil
 	}
 	for {
-		ev, err := c.nextEvent(ctx)
-		if err != nil {
+		var ev endpoint.Event
+		if err := c.nextEvent(ctx, &ev); err != nil {
 			return 0, nil, err
 		}
 		switch ev.Kind {
@@ -48,6 +48,13 @@ func (c *Conn) NextReader(ctx context.Context) (wire.Opcode, io.Reader, error) {
 			return ev.Opcode, r, nil
 		}
 	}
+}
+
+// heldReader is a *messageReader. The linker leaves that out of programs without
+// NextReader.
+type heldReader interface {
+	abandon()
+	yield()
 }
 
 // messageReader reads one message. It holds the read lock until its end,
@@ -78,8 +85,8 @@ func (r *messageReader) Read(p []byte) (int, error) {
 			r.finish(io.EOF)
 			return 0, io.EOF
 		}
-		ev, err := c.nextEvent(r.ctx)
-		if err != nil {
+		var ev endpoint.Event
+		if err := c.nextEvent(r.ctx, &ev); err != nil {
 			c.partial = partial{opcode: wire.Binary, skip: true}
 			r.finish(err)
 			return 0, err
@@ -102,13 +109,23 @@ func (r *messageReader) finish(err error) {
 	}
 }
 
-// abandonReader ends the reads of a reader whose message is not read to its
-// end. The rest of the message is skipped. The caller inherits the read lock.
-func (c *Conn) abandonReader() {
-	r := c.reader
+// abandon ends the reads of a message that is not read to its end. The rest of
+// the message is skipped. The caller inherits the read lock.
+func (r *messageReader) abandon() {
 	r.err = ErrReaderAbandoned
 	if !r.final {
-		c.partial = partial{opcode: wire.Binary, skip: true}
+		r.c.partial = partial{opcode: wire.Binary, skip: true}
 	}
-	c.reader = nil
+	r.c.reader = nil
+}
+
+// yield gives the read lock to the caller. If the rest of the message has
+// arrived, the reader gets a copy. If not, it is abandoned.
+func (r *messageReader) yield() {
+	if r.final {
+		r.piece = append([]byte(nil), r.piece...)
+		r.c.reader = nil
+	} else {
+		r.abandon()
+	}
 }

@@ -32,7 +32,12 @@ func (l *readLock) lockToReceive(ctx context.Context) error {
 	default:
 	}
 	granted := make(chan struct{}, 1)
-	l.setReceiver(granted)
+	l.mu.Lock()
+	l.receiver = granted
+	if l.interrupt != nil {
+		l.interrupt()
+	}
+	l.mu.Unlock()
 	select {
 	case <-granted:
 		return nil
@@ -45,15 +50,6 @@ func (l *readLock) lockToReceive(ctx context.Context) error {
 		}
 		return ctx.Err()
 	}
-}
-
-func (l *readLock) setReceiver(granted chan struct{}) {
-	l.mu.Lock()
-	l.receiver = granted
-	if l.interrupt != nil {
-		l.interrupt()
-	}
-	l.mu.Unlock()
 }
 
 // removeReceiver reports false if the lock has been granted to the receiver.
@@ -71,11 +67,11 @@ func (l *readLock) removeReceiver(granted chan struct{}) bool {
 // reads end with ctx, and when a call waits in order to receive.
 func (l *readLock) makeInterruptible(ctx context.Context) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.read, l.interrupt = context.WithCancel(ctx)
 	if l.receiver != nil {
 		l.interrupt()
 	}
+	l.mu.Unlock()
 }
 
 // readContext returns the context of a read by the holder of the lock, whose

@@ -32,11 +32,13 @@ func (c *Conn) Receive(ctx context.Context) (Message, error) {
 	if err := c.startReceive(ctx); err != nil {
 		return Message{}, err
 	}
-	defer c.endReceive()
-	if m, ok := c.takeKept(); ok {
-		return m, nil
+	m, ok := c.takeKept()
+	var err error
+	if !ok {
+		m, err = c.receiveMessage(ctx, nil)
 	}
-	return c.receiveMessage(ctx, nil)
+	c.endReceive()
+	return m, err
 }
 
 // ReceiveInto is Receive with a buffer of the caller: it appends the payload
@@ -92,7 +94,7 @@ func (c *Conn) startReceive(ctx context.Context) error {
 		return ErrConcurrentReceive
 	}
 	if c.reader != nil {
-		c.abandonReader() // and inherit its lock
+		c.reader.abandon() // and inherit its lock
 	} else if err := c.readLock.lockToReceive(ctx); err != nil {
 		c.receiving.Store(false)
 		return err
@@ -145,12 +147,12 @@ type partial struct {
 // receiveMessage appends the payload of the next message to buf. With
 // Config.Control, it may return a control frame first, even inside a message.
 // If it returns an error, the unfinished message stays in c.partial.
-func (c *Conn) receiveMessage(ctx context.Context, buf []byte) (Message, error) {
+func (c *Conn) receiveMessage(ctx context.Context, buf []byte) (m Message, err error) {
 	if buf != nil {
 		c.partial.bytes = append(buf, c.partial.bytes...)
 	}
 	for {
-		m, complete, err := c.receiveEvent(ctx)
+		complete, err := c.receiveEvent(ctx, &m)
 		if !complete && err == nil {
 			continue
 		}
@@ -161,13 +163,15 @@ func (c *Conn) receiveMessage(ctx context.Context, buf []byte) (Message, error) 
 	}
 }
 
-// receiveEvent receives one event and reports whether it completes a message.
-func (c *Conn) receiveEvent(ctx context.Context) (m Message, complete bool, err error) {
-	ev, err := c.nextEvent(ctx)
+// receiveEvent receives one event and reports whether it completes a message,
+// which is then in m.
+func (c *Conn) receiveEvent(ctx context.Context, m *Message) (complete bool, err error) {
+	var ev endpoint.Event
+	err = c.nextEvent(ctx, &ev)
 	switch ev.Kind {
 	case endpoint.KindMessage, endpoint.KindPartial:
 		if c.skipped(ev) {
-			return m, false, nil
+			return false, nil
 		}
 		c.partial.opcode = ev.Opcode
 		c.partial.bytes = ev.AppendTo(c.partial.bytes)
@@ -176,13 +180,11 @@ func (c *Conn) receiveEvent(ctx context.Context) (m Message, complete bool, err 
 			c.partial = partial{}
 		}
 	case endpoint.KindPing, endpoint.KindPong, endpoint.KindClose:
-		if c.control {
-			if m, ok := controlMessage(ev); ok {
-				return m, true, nil
-			}
+		if c.control && controlMessage(ev, m) {
+			return true, nil
 		}
 	}
-	return m, complete, err
+	return complete, err
 }
 
 // skipped reports whether ev is a piece of a message that is discarded.
@@ -217,35 +219,34 @@ func (c *Conn) takeKeptData() (m Message, ok bool) {
 	return m, ok
 }
 
-// nextEvent returns the next event. For KindClose and KindFailed it returns
+// nextEvent sets ev to the next event. For KindClose and KindFailed it returns
 // the error as well, after it has begun to close the transport.
-func (c *Conn) nextEvent(ctx context.Context) (endpoint.Event, error) {
+func (c *Conn) nextEvent(ctx context.Context, ev *endpoint.Event) error {
 	for {
 		var now time.Time
 		if c.endpoint.NeedsTime() {
 			now = time.Now()
 		}
-		ev, n := c.endpoint.Receive(now, c.in)
+		var n int
+		*ev, n = c.endpoint.Receive(now, c.in)
 		c.in = c.in[n:]
 		switch ev.Kind {
 		case endpoint.KindNone:
 			if err := c.endpoint.Err(); err != nil {
-				return ev, err
+				return err
 			}
 			if err := c.readMore(c.readLock.readContext(ctx)); err != nil {
-				return ev, err
+				return err
 			}
+			continue
 		case endpoint.KindPong:
-			if answer := c.pongs.Load(); answer != nil {
-				(*answer)(ev.Payload)
+			if p, ok := c.pings.Load().(pongReceiver); ok {
+				p.pong(ev.Payload)
 			}
-			return ev, nil
 		case endpoint.KindClose, endpoint.KindFailed:
 			c.closeTransport(ctx, ev.Kind)
-			return ev, ev.Err
-		default:
-			return ev, nil
 		}
+		return ev.Err
 	}
 }
 
@@ -260,13 +261,26 @@ func (c *Conn) readMore(ctx context.Context) error {
 		start = time.Now()
 		c.transport.SetReadDeadline(start.Add(timeout))
 	}
-	stop := c.interruptReadOn(ctx)
+	var expired chan struct{} // closed when the end of ctx has interrupted the Read
+	var stop func() bool
+	if ctx.Done() != nil {
+		expired = make(chan struct{})
+		stop = context.AfterFunc(ctx, func() {
+			c.transport.SetReadDeadline(time.Unix(1, 0))
+			close(expired)
+		})
+	}
 	buf := c.readBuffer()
 	n, err := c.transport.Read(buf)
-	interrupted := !stop()
+	interrupted := stop != nil && !stop()
+	if interrupted {
+		<-expired
+	}
+	if timeout > 0 || interrupted {
+		c.transport.SetReadDeadline(time.Time{})
+	}
 	if timeout > 0 {
 		c.assembly.waited += time.Since(start)
-		c.transport.SetReadDeadline(time.Time{})
 	}
 	c.in = buf[:n]
 	switch {
@@ -281,29 +295,6 @@ func (c *Conn) readMore(ctx context.Context) error {
 	}
 	return c.transportClosed(err) // the net.Conn has a time limit of its own
 }
-
-// interruptReadOn makes a Read fail when ctx ends. stop undoes that and
-// reports false if ctx has ended.
-func (c *Conn) interruptReadOn(ctx context.Context) (stop func() bool) {
-	if ctx.Done() == nil {
-		return notInterrupted
-	}
-	expired := make(chan struct{})
-	cancel := context.AfterFunc(ctx, func() {
-		c.transport.SetReadDeadline(time.Unix(1, 0))
-		close(expired)
-	})
-	return func() bool {
-		if cancel() {
-			return true
-		}
-		<-expired
-		c.transport.SetReadDeadline(time.Time{})
-		return false
-	}
-}
-
-func notInterrupted() bool { return true }
 
 // readBuffer returns the buffer for the next Read: the place of the payload in
 // the unfinished message if it has room, else the read buffer, which is larger

@@ -18,13 +18,24 @@ type Backpressure interface {
 	Written()
 }
 
+// blockingWriter is a blocking. The linker leaves that out of programs without
+// SetBackpressure.
+type blockingWriter interface {
+	Space(size int) int
+	awaitSpace(s *sender, size int) (waited bool)
+	writeFrame(s *sender, head, p []byte) error
+}
+
+// blocking writes data frames as the transport has room for them.
+type blocking struct{ Backpressure }
+
 // SetBackpressure makes Send, SendPrepared and MessageWriter.WriteFragment wait
 // for b. It is called after Init and before the endpoint is shared. Such an
 // endpoint must not be corked.
-func (e *Endpoint) SetBackpressure(b Backpressure) { e.sender.ensureExt().pressure = b }
+func (e *Endpoint) SetBackpressure(b Backpressure) { e.sender.ensureExt().blocking = blocking{b} }
 
 // HasBackpressure reports whether SetBackpressure was called.
-func (e *Endpoint) HasBackpressure() bool { return e.sender.pressure() != nil }
+func (e *Endpoint) HasBackpressure() bool { return e.sender.blocking() != nil }
 
 // WriteBlocked reports whether a data frame, or a control frame queued behind
 // it, is being written under Backpressure. The output is then not complete,
@@ -34,42 +45,42 @@ func (e *Endpoint) WriteBlocked() bool {
 	return ext != nil && ext.blocked.Load()
 }
 
-func (s *sender) pressure() Backpressure {
+// blocking returns the blocking of SetBackpressure, nil if a write does not
+// block.
+func (s *sender) blocking() blockingWriter {
 	if ext := s.ext.Load(); ext != nil {
-		return ext.pressure
+		return ext.blocking
 	}
 	return nil
 }
 
-// mustWait reports whether a frame with a payload of size bytes must wait for
-// room. The caller holds mu.
-func (s *sender) mustWait(size int) bool {
-	pressure := s.pressure()
-	return pressure != nil && s.sendErr() == nil && pressure.Space(serverHead+size) == 0
-}
-
 // awaitSpace waits, without mu, until there may be room for a frame with a
-// payload of size bytes. The caller holds mu before and after.
-func (s *sender) awaitSpace(size int) {
+// payload of size bytes. It reports false if there was nothing to wait for. The
+// caller holds mu before and after.
+func (b blocking) awaitSpace(s *sender, size int) (waited bool) {
+	if s.sendErr() != nil || b.Space(serverHead+size) > 0 {
+		return false
+	}
 	s.unlock()
-	s.pressure().AwaitSpace(serverHead + size)
+	b.AwaitSpace(serverHead + size)
 	s.mu.Lock()
+	return true
 }
 
-// writeBlocking writes a data frame as the transport has room for it. The
-// caller holds mu before and after; writeBlocking gives it up while the frame
-// is blocked. Control frames are queued meanwhile and written after the frame.
-func (s *sender) writeBlocking(pressure Backpressure, head, p []byte) error {
+// writeFrame writes a data frame as the transport has room for it. The caller
+// holds mu before and after; writeFrame gives it up while the frame is blocked.
+// Control frames are queued meanwhile and written after the frame.
+func (b blocking) writeFrame(s *sender, head, p []byte) error {
 	ext := s.ensureExt()
 	ext.blocked.Store(true)
 	before := s.position
-	n := min(len(p), pressure.Space(len(p)))
+	n := min(len(p), b.Space(len(p)))
 	err := s.writeHead(head, p[:n])
 	for p = p[n:]; err == nil && len(p) > 0; p = p[n:] {
-		if n = pressure.Space(len(p)); n == 0 {
+		if n = b.Space(len(p)); n == 0 {
 			s.position = insideFrame
 			s.unlock()
-			pressure.AwaitSpace(len(p))
+			b.AwaitSpace(len(p))
 			s.mu.Lock()
 			continue
 		}
@@ -82,7 +93,7 @@ func (s *sender) writeBlocking(pressure Backpressure, head, p []byte) error {
 	s.setPosition(before)
 	s.unlock() // writes the queued control frames
 	ext.blocked.Store(false)
-	pressure.Written()
+	b.Written()
 	s.mu.Lock()
 	return err
 }

@@ -112,9 +112,18 @@ var transitions = [endStates][closeEvents]transition{
 
 // outcome is why the connection ended.
 type outcome struct {
+	_      [0]func()       // not comparable: programs are smaller
 	code   wire.StatusCode // as reported, Section 7.1.5
 	reason string          // as reported, Section 7.1.6
 	err    error
+	lost   LostError // err is its address if the transport ended
+}
+
+// lost returns the outcome of a connection whose transport ended by cause.
+func lost(cause error) *outcome {
+	end := &outcome{code: wire.AbnormalClosure, lost: LostError{Err: cause}}
+	end.err = &end.lost
+	return end
 }
 
 // closeFrame is a Close frame that a transition may queue.
@@ -130,9 +139,9 @@ func (s *sender) transition(ev closeEvent, why *outcome, frame closeFrame) bool 
 	ext := s.ensureExt()
 	q := &ext.queue
 	q.mu.Lock()
-	defer q.mu.Unlock()
 	entry := transitions[s.endState()][ev]
 	if entry == (transition{}) {
+		q.mu.Unlock()
 		return false
 	}
 	if entry.close {
@@ -145,6 +154,7 @@ func (s *sender) transition(ev closeEvent, why *outcome, frame closeFrame) bool 
 	}
 	s.state.Store(uint32(entry.next))
 	q.wake.Store(true)
+	q.mu.Unlock()
 	return true
 }
 
@@ -196,7 +206,7 @@ func (e *Endpoint) Close(code wire.StatusCode, reason string) error {
 	}
 	s.flushControl()
 	if failed := s.ext.Load().failed.Load(); failed != nil {
-		return e.closeCause(failed)
+		return e.closeCause(&failed.lost)
 	}
 	return nil
 }

@@ -74,9 +74,14 @@ type Compression interface {
 
 	threshold() int
 	send(e *Endpoint, op wire.Opcode, p []byte) error
-	writeFragment(m *MessageWriter, cfg *SharedConfig, p []byte, first, final bool) error
-	form(s *sender, m *Prepared) *Prepared
+	writeFragment(s *sender, cfg *SharedConfig, op wire.Opcode, p []byte, first, final bool) error
 	receive(e *Endpoint, cfg *SharedConfig, now time.Time, b []byte) (ev Event, used int, err error)
+}
+
+// preparedCompression is a Compression that sends Prepared messages. It is an
+// interface of its own because programs without Prepared are smaller.
+type preparedCompression interface {
+	form(s *sender, m *Prepared) *Prepared
 }
 
 // NewCompression returns c for use with Config.Compression. Compressions of

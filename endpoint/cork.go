@@ -9,12 +9,25 @@ import (
 // Cork is the buffer in which a server collects frames: see Endpoint.Cork. It
 // can be lent to one endpoint after the other.
 type Cork struct {
-	frames []byte
-	sent   FrameCount // of the frames, and of the one that is being written
+	collector collector // the Cork itself
+	frames    []byte
+	sent      FrameCount // of the frames, and of the one that is being written
+}
+
+// collector is a *Cork. The linker leaves that out of programs without NewCork.
+// The caller of its methods holds sender.mu.
+type collector interface {
+	add(first byte, p []byte) bool
+	collect(s *sender, h wire.Header, p []byte) error
+	uncork(s *sender)
 }
 
 // NewCork returns an empty Cork of size bytes.
-func NewCork(size int) *Cork { return &Cork{frames: make([]byte, 0, size)} }
+func NewCork(size int) *Cork {
+	k := &Cork{frames: make([]byte, 0, size)}
+	k.collector = k
+	return k
+}
 
 // largePayload is the size in bytes from which a payload is not collected. It
 // is written from the caller's slice, after the collected frames.
@@ -26,8 +39,12 @@ func (k *Cork) has(n int) bool {
 	return n < largePayload && len(k.frames)+n+2*serverHead <= cap(k.frames)
 }
 
-// add collects a frame with the first byte first. The caller has called has.
-func (k *Cork) add(first byte, p []byte) {
+// add collects a frame with the first byte first. It reports false if there is
+// no room.
+func (k *Cork) add(first byte, p []byte) bool {
+	if !k.has(len(p)) {
+		return false
+	}
 	k.sent.addFrame(first, len(p))
 	at := len(k.frames)
 	b := k.frames[:at+serverHead+len(p)]
@@ -39,6 +56,7 @@ func (k *Cork) add(first byte, p []byte) {
 		at += 4
 	}
 	k.frames = b[:at+copy(b[at:], p)]
+	return true
 }
 
 // Cork collects the frames of all senders in k until Uncork is called. When k
@@ -49,7 +67,7 @@ func (k *Cork) add(first byte, p []byte) {
 // not be used with Backpressure or a writer that may block.
 func (e *Endpoint) Cork(k *Cork) {
 	if e.sender.vectored {
-		e.sender.cork.Store(k)
+		e.sender.cork.Store(&k.collector)
 	}
 }
 
@@ -67,41 +85,42 @@ func (e *Endpoint) Uncork() {
 
 // uncork writes the collected frames and ends collecting. The caller holds mu.
 func (s *sender) uncork() {
-	k := s.cork.Load()
-	if k == nil {
-		return
+	if k := s.cork.Load(); k != nil {
+		(*k).uncork(s)
 	}
+}
+
+// uncork is sender.uncork of the endpoint that k is lent to.
+func (k *Cork) uncork(s *sender) {
 	if len(k.frames) > 0 {
-		_ = s.writeCorked(k, nil) // the next call returns the error
+		_ = k.write(s, nil) // the next call returns the error
 	}
 	s.cork.Store(nil) // at last: another endpoint may use k then
 }
 
 // collect collects a frame, or writes it after the collected ones if there is
-// no room. The caller holds mu.
-func (s *sender) collect(k *Cork, h wire.Header, p []byte) error {
-	if k.has(len(p)) {
-		k.add(firstByte(h), p)
+// no room.
+func (k *Cork) collect(s *sender, h wire.Header, p []byte) error {
+	if k.add(firstByte(h), p) {
 		return nil
 	}
 	k.sent.addFrame(firstByte(h), len(p))
 	k.frames = wire.AppendHeader(k.frames, h)
-	return s.writeCorked(k, p)
+	return k.write(s, p)
 }
 
 // collectPrepared is collect for m.
-func (s *sender) collectPrepared(k *Cork, m *Prepared) error {
+func (k *Cork) collectPrepared(s *sender, m *Prepared) error {
 	k.sent.addFrame(m.frame[0], m.payload)
 	if k.has(len(m.frame)) {
 		k.frames = append(k.frames, m.frame...)
 		return nil
 	}
-	return s.writeCorked(k, m.frame)
+	return k.write(s, m.frame)
 }
 
-// writeCorked writes the collected frames and p after them. The caller holds
-// mu.
-func (s *sender) writeCorked(k *Cork, p []byte) error {
+// write writes the collected frames and p after them.
+func (k *Cork) write(s *sender, p []byte) error {
 	frames, sent := k.frames, k.sent
 	k.frames, k.sent = frames[:0], FrameCount{}
 	if s.counters != nil {

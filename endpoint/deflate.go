@@ -41,18 +41,17 @@ func (c compression) write(s *sender, cfg *SharedConfig, op wire.Opcode, p []byt
 	return s.writeData(h, p, cfg.maxFrame)
 }
 
-// writeFragment writes a fragment of a compressed message, in parts. first and
-// final mark the ends of the message. The caller holds mu.
-func (c compression) writeFragment(m *MessageWriter, cfg *SharedConfig, p []byte, first, final bool) error {
-	s := &m.e.sender
+// writeFragment writes a fragment of a compressed message of type op, in parts.
+// first and final mark the ends of the message. The caller holds mu.
+func (c compression) writeFragment(s *sender, cfg *SharedConfig, op wire.Opcode, p []byte, first, final bool) error {
 	if first && final {
-		return c.write(s, cfg, m.opcode, p)
+		return c.write(s, cfg, op, p)
 	}
 	buf := assemblies.get()
 	defer assemblies.put(buf)
 	h := wire.Header{Opcode: wire.Continuation}
 	if first {
-		h.RSV, h.Opcode = wire.RSV1, m.opcode
+		h.RSV, h.Opcode = wire.RSV1, op
 	}
 	for {
 		part := p[:min(len(p), deflatePart)]
@@ -90,7 +89,7 @@ func (c compression) form(s *sender, m *Prepared) *Prepared {
 		return nil
 	}
 	if ext := s.ext.Load(); ext != nil && ext.compressor != nil {
-		ext.compressor.AddPlain(m.frame[len(m.frame)-m.payload:])
+		ext.compressor.(Compressor).AddPlain(m.frame[len(m.frame)-m.payload:])
 	}
 	countCompressed(s, 1, m.payload, form.payload)
 	return form
@@ -126,7 +125,7 @@ func (c compression) compressorOf(s *sender) Compressor {
 	if ext.compressor == nil {
 		ext.compressor = c.NewCompressor()
 	}
-	return ext.compressor
+	return ext.compressor.(Compressor)
 }
 
 // countCompressed counts compressed messages, or parts of one.

@@ -76,24 +76,17 @@ func (e *Endpoint) TransportClosed(cause error, closeTransport func() error) err
 	if cause == io.EOF && e.receiver.unfinished() {
 		cause = io.ErrUnexpectedEOF
 	}
-	var end struct { // one allocation
-		outcome outcome
-		lost    LostError
-	}
-	end.lost.Err = cause
-	end.outcome = outcome{code: wire.AbnormalClosure, err: &end.lost}
+	end := lost(cause)
 	s := &e.sender
 	ext := s.ensureExt()
-	ext.lost.Store(&end.lost)
+	ext.lost.Store(end)
 	_ = s.closeTransport(closeTransport) // cause is the reported error
-	defer s.unlock()
 	if failed := ext.failed.Load(); failed != nil {
 		// The system may give the error to the writer and an EOF to the reader.
-		end.outcome.err = failed
+		end.err = &failed.lost
 	}
-	if s.transition(transportClosed, &end.outcome, closeFrame{}) {
-		return end.outcome.err
-	}
+	s.transition(transportClosed, end, closeFrame{})
+	s.unlock()
 	return e.Err()
 }
 
@@ -103,9 +96,9 @@ func (e *Endpoint) TransportClosed(cause error, closeTransport func() error) err
 // no write is in progress, and returns its error. Otherwise Abort does not
 // wait.
 func (e *Endpoint) Abort(why error, closeTransport func() error) (first bool, err error) {
-	end := &outcome{code: wire.AbnormalClosure, err: ErrClosed}
-	if why != nil {
-		end.err = &LostError{Err: why}
+	end := lost(why)
+	if why == nil {
+		end.err = ErrClosed
 	}
 	first = e.sender.transition(aborted, end, closeFrame{})
 	if closeTransport != nil {

@@ -49,11 +49,15 @@ type CloseError struct {
 
 // Error returns the code and the quoted reason.
 func (e *CloseError) Error() string {
-	s := "websocket: closed by the peer with " + e.Code.String()
-	if e.Reason != "" {
-		s += ": " + strconv.Quote(e.Reason)
+	return withReason("websocket: closed by the peer with "+e.Code.String(), e.Reason)
+}
+
+// withReason returns text with the quoted reason of a Close, if it has one.
+func withReason(text, reason string) string {
+	if reason != "" {
+		text += ": " + strconv.Quote(reason)
 	}
-	return s
+	return text
 }
 
 // Unwrap returns net.ErrClosed.
@@ -73,7 +77,7 @@ func (e *FailError) Error() string {
 }
 
 // Unwrap returns the cause and net.ErrClosed.
-func (e *FailError) Unwrap() []error { return []error{e.Err, net.ErrClosed} }
+func (e *FailError) Unwrap() []error { return withErrClosed(e.Err) }
 
 // LostError reports that the transport ended, or was aborted, without a closing
 // handshake. The status code is 1006. errors.Is(err, net.ErrClosed) holds.
@@ -87,20 +91,29 @@ func (e *LostError) Error() string {
 }
 
 // Unwrap returns the cause and net.ErrClosed.
-func (e *LostError) Unwrap() []error { return []error{e.Err, net.ErrClosed} }
+func (e *LostError) Unwrap() []error { return withErrClosed(e.Err) }
+
+// withErrClosed returns err and net.ErrClosed.
+func withErrClosed(err error) []error {
+	both := make([]error, 2) // a literal is an array, whose type has an equality function
+	both[0], both[1] = err, net.ErrClosed
+	return both
+}
 
 // closedError is the type of ErrClosed.
 type closedError struct{}
 
-func (closedError) Error() string { return "websocket: connection is closed" }
-func (closedError) Unwrap() error { return net.ErrClosed }
+func (*closedError) Error() string { return "websocket: connection is closed" }
+func (*closedError) Unwrap() error { return net.ErrClosed }
 
 // ErrClosed is the error of calls after this side closed the connection.
 // errors.Is(err, net.ErrClosed) holds.
-var ErrClosed error = closedError{}
+var ErrClosed error = new(closedError)
 
 // LimitError reports that the peer exceeded a limit of this side.
 type LimitError struct {
+	_ [0]func() // not comparable: programs are smaller
+
 	Limit  string // the limited quantity: "frame", "message", "fragments", or a name that ends in "per second"
 	Option string // the option that sets the limit
 	Max    int64  // the limit: in bytes, fragments, or units per second
@@ -126,6 +139,8 @@ func (e *LimitError) Unwrap() error { return e.rule }
 // CloseFrameError reports that the peer's Close frame breaks a rule. It has the
 // code and reason of the frame, which may explain the end.
 type CloseFrameError struct {
+	_ [0]func() // not comparable: programs are smaller
+
 	Code   wire.StatusCode // of the frame, valid or not
 	Reason string          // of the frame; untrusted, may be invalid UTF-8
 	rule   *wire.Error
@@ -133,11 +148,7 @@ type CloseFrameError struct {
 
 // Error returns the broken rule, the code and the quoted reason.
 func (e *CloseFrameError) Error() string {
-	s := "websocket: " + e.rule.Reason + ": the peer closed with " + strconv.Itoa(int(e.Code))
-	if e.Reason != "" {
-		s += ": " + strconv.Quote(e.Reason)
-	}
-	return s
+	return withReason("websocket: "+e.rule.Reason+": the peer closed with "+strconv.Itoa(int(e.Code)), e.Reason)
 }
 
 // Unwrap returns the *wire.Error with the status code for the peer.

@@ -107,7 +107,7 @@ func (c compression) receive(e *Endpoint, cfg *SharedConfig, now time.Time, b []
 	}
 	produced := out.bytes[start:]
 	if cfg.limitsRates && len(produced) > used {
-		if err := e.rates().payload(len(produced)-used, &cfg.limits, now); err != nil { // besides the used ones
+		if err := e.takeRate(byteRate, len(produced)-used, &cfg.limits, now); err != nil { // besides the used ones
 			return Event{}, used, err
 		}
 	}
@@ -204,7 +204,7 @@ func (c compression) decompressorOf(e *Endpoint) Decompressor {
 	if ext.decompressor == nil {
 		ext.decompressor = c.NewDecompressor()
 	}
-	return ext.decompressor
+	return ext.decompressor.(Decompressor)
 }
 
 // idle is called when the rest of a message has not arrived.

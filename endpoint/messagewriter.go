@@ -82,8 +82,7 @@ func (m *MessageWriter) WriteFragment(p []byte, final bool) error {
 	h := wire.Header{Fin: final, Opcode: wire.Continuation}
 	if m.began {
 		s.mu.Lock()
-		for s.mustWait(len(p)) {
-			s.awaitSpace(len(p))
+		for b := s.blocking(); b != nil && b.awaitSpace(s, len(p)); {
 		}
 	} else {
 		s.lockForMessage(len(p))
@@ -109,7 +108,7 @@ func (m *MessageWriter) WriteFragment(p []byte, final bool) error {
 	}
 	var err error
 	if m.encoding == compressed {
-		err = cfg.compression.writeFragment(m, cfg, p, first, final)
+		err = cfg.compression.writeFragment(s, cfg, m.opcode, p, first, final)
 	} else {
 		err = s.writeData(h, p, cfg.maxFrame)
 	}

@@ -82,7 +82,7 @@ func (e *Endpoint) TrySendPrepared(m *Prepared) bool {
 	if s.position != betweenMessages {
 		return false
 	}
-	if pressure := s.pressure(); pressure != nil && pressure.Space(m.Size()) < m.Size() {
+	if b := s.blocking(); b != nil && b.Space(m.Size()) < m.Size() {
 		return false
 	}
 	_ = s.writePrepared(m, e.config()) // the next call returns the error
@@ -93,7 +93,7 @@ func (e *Endpoint) TrySendPrepared(m *Prepared) bool {
 // mu.
 func (s *sender) writePrepared(m *Prepared, cfg *SharedConfig) error {
 	if m.payload >= cfg.threshold {
-		if form := cfg.compression.form(s, m); form != nil {
+		if form := cfg.compression.(preparedCompression).form(s, m); form != nil {
 			m = form
 		}
 	}
@@ -103,13 +103,13 @@ func (s *sender) writePrepared(m *Prepared, cfg *SharedConfig) error {
 		return s.writeData(h, p, cfg.maxFrame)
 	}
 	if k := s.cork.Load(); k != nil {
-		return s.collectPrepared(k, m)
+		return (*k).(*Cork).collectPrepared(s, m)
 	}
 	if s.counters != nil {
 		s.countSent(m.frame[0], m.payload)
 	}
-	if pressure := s.pressure(); pressure != nil {
-		return s.writeBlocking(pressure, head, p)
+	if b := s.blocking(); b != nil {
+		return b.writeFrame(s, head, p)
 	}
 	if s.vectored {
 		return s.noteWrite(s.w.(VectorWriter).Writev(nil, m.frame))

@@ -38,6 +38,8 @@ const (
 )
 
 type receiver struct {
+	_ [0]func() // not comparable: programs are smaller
+
 	*partial // nil unless a frame or message is incomplete, or its payload in use
 
 	cfg atomic.Pointer[SharedConfig] // see Endpoint.SetLimits
@@ -209,7 +211,7 @@ func (e *Endpoint) receive(now time.Time, b []byte) (ev Event, n int) {
 					e.countFragment()
 				}
 				if cfg.limitsRates {
-					err = e.rates().frame(r.frame, &cfg.limits, now)
+					err = e.takeFrame(&cfg.limits, now)
 				}
 			}
 			if err != nil {
@@ -220,20 +222,22 @@ func (e *Endpoint) receive(now time.Time, b []byte) (ev Event, n int) {
 			}
 
 		case payloadPhase:
-			ev, used, err := e.payload(cfg, now, b[n:])
+			used, err := e.payload(cfg, now, b[n:], &ev)
 			n += used
 			if err == nil && cfg.limitsRates {
-				err = e.rates().payload(used, &cfg.limits, now)
+				err = e.takeRate(byteRate, used, &cfg.limits, now)
 			}
-			if err != nil {
+			switch {
+			case err != nil:
 				return e.fail(err), n
+			case ev.Kind == KindPing:
+				e.sender.sendAsync(wire.Pong, ev.Payload, cfg.background)
+			case ev.Kind == KindClose:
+				return e.receiveClose(ev.Payload), n
+			case ev.Kind == KindNone && r.phase != payloadPhase:
+				continue
 			}
-			if ev.Kind != KindNone {
-				return e.answer(ev), n
-			}
-			if r.phase == payloadPhase {
-				return Event{}, n
-			}
+			return ev, n
 		}
 	}
 }
@@ -329,11 +333,12 @@ func (r *receiver) begin(h wire.Header) {
 }
 
 // payload consumes the payload of the current frame that b holds. It returns
-// how many bytes that is and the event that they complete.
-func (e *Endpoint) payload(cfg *SharedConfig, now time.Time, b []byte) (ev Event, used int, err error) {
+// how many bytes that is and sets ev to the event that they complete.
+func (e *Endpoint) payload(cfg *SharedConfig, now time.Time, b []byte, ev *Event) (used int, err error) {
 	r := &e.receiver
 	if r.message.compressed && !r.frame.Opcode.IsControl() {
-		return cfg.compression.receive(e, cfg, now, b)
+		*ev, used, err = cfg.compression.receive(e, cfg, now, b)
+		return used, err
 	}
 	used = int(min(int64(len(b)), r.rest))
 	p := b[:used:used]
@@ -345,61 +350,64 @@ func (e *Endpoint) payload(cfg *SharedConfig, now time.Time, b []byte) (ev Event
 		r.phase = headerPhase
 	}
 	if r.frame.Opcode.IsControl() {
-		ev = r.controlPayload(p)
-		return ev, used, nil
+		r.controlPayload(p, ev)
+		return used, nil
 	}
-	ev, err = r.dataPayload(cfg, p)
-	return ev, used, err
+	return used, r.dataPayload(cfg, p, ev)
 }
 
 // controlPayload collects the payload of a control frame, at most 125 bytes.
-func (r *receiver) controlPayload(p []byte) Event {
+func (r *receiver) controlPayload(p []byte, ev *Event) {
 	if len(r.control) > 0 || r.rest > 0 {
 		r.control = append(r.control, p...)
 		p = r.control
 	}
 	if r.rest > 0 {
-		return Event{}
+		return
 	}
+	ev.Payload = p
 	switch r.frame.Opcode {
 	case wire.Ping:
-		return Event{Kind: KindPing, Payload: p}
+		ev.Kind = KindPing
 	case wire.Pong:
-		return Event{Kind: KindPong, Payload: p}
+		ev.Kind = KindPong
 	default: // check accepts no other control frame
-		return Event{Kind: KindClose, Payload: p}
+		ev.Kind = KindClose
 	}
 }
 
 // dataPayload handles the next payload bytes of the current message.
-func (r *receiver) dataPayload(cfg *SharedConfig, p []byte) (Event, error) {
+func (r *receiver) dataPayload(cfg *SharedConfig, p []byte, ev *Event) error {
 	m := &r.message
 	last := r.rest == 0 && r.frame.Fin
 	if m.opcode == wire.Text {
 		// Section 8.1: at the first impossible byte, also inside a frame.
 		if m.text.Check(p) >= 0 || last && !m.text.Complete() {
-			return Event{}, wire.ErrInvalidUTF8
+			return wire.ErrInvalidUTF8
 		}
 	}
-	ev := Event{Kind: KindMessage, Opcode: m.opcode, Payload: p}
 	switch {
 	case cfg.partial && (m.delivered || !last):
 		if len(p) == 0 && !last {
-			return Event{}, nil
+			return nil
 		}
 		ev.Kind, ev.Final = KindPartial, last
 		m.delivered = true
 	case !last:
 		m.assemble(p)
-		return Event{}, nil
-	case m.assembly != nil:
-		m.assemble(p)
-		ev.Payload = slices.Clip(m.assembly.bytes) // the capacity may hold input of another connection
+		return nil
+	default:
+		ev.Kind = KindMessage
+		if m.assembly != nil {
+			m.assemble(p)
+			p = slices.Clip(m.assembly.bytes) // the capacity may hold input of another connection
+		}
 	}
+	ev.Opcode, ev.Payload = m.opcode, p
 	if last {
 		m.opcode, m.size, m.fragments = wire.Continuation, 0, 0
 	}
-	return ev, nil
+	return nil
 }
 
 // assemble appends p to the assembly.
@@ -452,17 +460,6 @@ func (r *receiver) release() {
 // unfinished reports whether a frame or a message is incomplete.
 func (r *receiver) unfinished() bool {
 	return r.partial != nil && (r.phase == payloadPhase || r.headLen > 0 || r.message.opcode != wire.Continuation)
-}
-
-// answer sends the reply to a control frame that the RFC requires.
-func (e *Endpoint) answer(ev Event) Event {
-	switch ev.Kind {
-	case KindPing:
-		e.sender.sendAsync(wire.Pong, ev.Payload, e.config().background)
-	case KindClose:
-		return e.receiveClose(ev.Payload)
-	}
-	return ev
 }
 
 // receiveClose handles the payload of the peer's Close (Section 5.5.1).

@@ -23,8 +23,8 @@ type sender struct {
 	vectored bool             // w is a VectorWriter, and the role is Server
 	head     [serverHead]byte // for Writev
 	w        io.Writer
-	counters *Counters            // nil: frames are not counted
-	cork     atomic.Pointer[Cork] // nil: frames are not collected; written under mu, except in Endpoint.Cork
+	counters *Counters                 // nil: frames are not counted
+	cork     atomic.Pointer[collector] // a *Cork; nil: frames are not collected; written under mu, except in Endpoint.Cork
 
 	ext atomic.Pointer[senderExt] // nil until ensureExt
 }
@@ -52,20 +52,22 @@ const serverHead = wire.MaxHeaderSize - 4
 // the connection only. Goroutines without mu may read the atomic ones and the
 // queue.
 type senderExt struct {
-	keys        *rand.ChaCha8             // masking keys; nil for a server
-	sentClose   atomic.Uint32             // see SentClose; 0: no Close
-	failed      atomic.Pointer[LostError] // the failed write
-	lost        atomic.Pointer[LostError] // set by TransportClosed
-	outcome     atomic.Pointer[outcome]   // nil until the state is closed
-	waiters     []chan struct{}           // closed by wakeWaiters; guarded by sender.mu
+	keys        *rand.ChaCha8           // masking keys; nil for a server
+	sentClose   atomic.Uint32           // see SentClose; 0: no Close
+	failed      atomic.Pointer[outcome] // of the failed write; only lost is used
+	lost        atomic.Pointer[outcome] // set by TransportClosed
+	outcome     atomic.Pointer[outcome] // nil until the state is closed
+	waiters     []chan struct{}         // closed by wakeWaiters; guarded by sender.mu
 	queue       controlQueue
-	pressure    Backpressure // nil: a write does not block; set before the endpoint is shared
-	blocked     atomic.Bool  // see WriteBlocked; written under sender.mu
-	rates       *rates       // of the receiving goroutine; nil until a rate is limited
-	messageOpen atomic.Bool  // see MessageOpen; written under sender.mu
+	blocking    blockingWriter // nil: a write does not block; set before the endpoint is shared
+	blocked     atomic.Bool    // see WriteBlocked; written under sender.mu
+	rates       *rates         // of the receiving goroutine; nil until a rate is limited
+	messageOpen atomic.Bool    // see MessageOpen; written under sender.mu
 
-	compressor   Compressor   // nil until a message is compressed; guarded by sender.mu
-	decompressor Decompressor // nil until a compressed message arrives; of the receiving goroutine
+	// Of the types Compressor and Decompressor, which the linker leaves out of
+	// programs without compression.
+	compressor   any // nil until a message is compressed; guarded by sender.mu
+	decompressor any // nil until a compressed message arrives; of the receiving goroutine
 }
 
 // ensureExt returns ext, allocated on the first call.
@@ -82,14 +84,10 @@ func (s *sender) ensureExt() *senderExt {
 // and the transport has room, or nothing can be sent any more.
 func (s *sender) lockForMessage(size int) {
 	s.mu.Lock()
-	for s.position != betweenMessages || s.mustWait(size) {
-		if s.position != betweenMessages {
-			if !s.waitPosition(betweenMessages) {
-				return
-			}
-			continue
+	for s.waitPosition(betweenMessages) {
+		if b := s.blocking(); b == nil || !b.awaitSpace(s, size) {
+			return
 		}
-		s.awaitSpace(size)
 	}
 }
 
@@ -116,14 +114,10 @@ func (s *sender) setPosition(p position) {
 
 // wakeWaiters wakes the senders in waitPosition. The caller holds mu.
 func (s *sender) wakeWaiters() {
-	ext := s.ext.Load()
-	if ext == nil {
-		return
+	if ext := s.ext.Load(); ext != nil {
+		closeAll(ext.waiters)
+		ext.waiters = nil
 	}
-	for _, turn := range ext.waiters {
-		close(turn)
-	}
-	ext.waiters = nil
 }
 
 // unlock flushes the control queue and gives up the lock. A goroutine that
@@ -148,7 +142,7 @@ func (s *sender) sendErr() error {
 		return nil
 	}
 	if failed := s.ext.Load().failed.Load(); failed != nil {
-		return failed
+		return &failed.lost
 	}
 	return ErrClosed
 }
@@ -190,9 +184,8 @@ func (e *Endpoint) SendUncompressed(op wire.Opcode, p []byte) error {
 	}
 	s := &e.sender
 	s.lockForMessage(len(p))
-	if k := s.cork.Load(); k != nil && k.has(len(p)) && s.endState() == open && len(p) <= e.config().maxFrame {
-		k.add(finBit|byte(op), p) // as writeData would, without its general case
-		s.unlock()
+	if k := s.cork.Load(); k != nil && s.endState() == open && len(p) <= e.config().maxFrame && (*k).add(finBit|byte(op), p) {
+		s.unlock() // as writeData would, without its general case
 		return nil
 	}
 	defer s.unlock()
@@ -205,9 +198,10 @@ func (e *Endpoint) SendUncompressed(op wire.Opcode, p []byte) error {
 // SendText sends text as a text message; see Send.
 func (e *Endpoint) SendText(text string) error {
 	buf := assemblies.get()
-	defer assemblies.put(buf)
 	buf.bytes = append(buf.bytes, text...)
-	return e.Send(wire.Text, buf.bytes)
+	err := e.Send(wire.Text, buf.bytes)
+	assemblies.put(buf)
+	return err
 }
 
 // checkMessage returns an error for a message that may not be sent.
@@ -251,20 +245,18 @@ func (e *Endpoint) sendControl(op wire.Opcode, payload []byte) error {
 func (s *sender) writeFrame(h wire.Header, p []byte) error {
 	h.Length = int64(len(p))
 	if k := s.cork.Load(); k != nil {
-		return s.collect(k, h, p)
+		return (*k).collect(s, h, p)
 	}
 	if s.counters != nil {
 		s.countSent(firstByte(h), len(p))
 	}
-	if pressure := s.pressure(); pressure != nil && !h.Opcode.IsControl() {
-		return s.writeBlocking(pressure, wire.AppendHeader(s.head[:0], h), p)
+	if b := s.blocking(); b != nil && !h.Opcode.IsControl() {
+		return b.writeFrame(s, wire.AppendHeader(s.head[:0], h), p)
 	}
 	if s.vectored {
 		return s.noteWrite(s.w.(VectorWriter).Writev(wire.AppendHeader(s.head[:0], h), p))
 	}
 	buf := frames.get()
-	defer frames.put(buf)
-
 	if ext := s.ext.Load(); ext != nil && ext.keys != nil {
 		h.Masked, h.Key = true, wire.MaskingKey(ext.keys.Uint64())
 	}
@@ -278,13 +270,16 @@ func (s *sender) writeFrame(h wire.Header, p []byte) error {
 			b = append(b, p[:n]...)
 		}
 		p = p[n:]
-		if err := s.write(b); err != nil || len(p) == 0 {
-			return err
+		err := s.write(b)
+		if err == nil && len(p) > 0 {
+			if h.Masked {
+				b = b[:0]
+				continue
+			}
+			err = s.write(p)
 		}
-		if !h.Masked {
-			return s.write(p)
-		}
-		b = b[:0]
+		frames.put(buf)
+		return err
 	}
 }
 
@@ -296,7 +291,7 @@ func (s *sender) writeData(h wire.Header, p []byte, limit int) error {
 		return s.writeFrame(h, p)
 	}
 	before := s.position
-	s.position = insideMessage // writeBlocking gives up mu
+	s.position = insideMessage // blocking.writeFrame gives up mu
 	var err error
 	for err == nil && len(p) > limit {
 		err = s.writeFrame(wire.Header{RSV: h.RSV, Opcode: h.Opcode}, p[:limit])
@@ -331,14 +326,14 @@ func (s *sender) noteWrite(err error) error {
 	if err == nil {
 		return nil
 	}
-	failed := &LostError{Err: err}
+	failed := lost(err)
 	ext := s.ensureExt()
 	if lost := ext.lost.Load(); lost != nil && closedByUs(err) {
 		failed = lost // err is only the consequence
 	}
 	ext.failed.Store(failed)
 	s.transition(writeFailed, nil, closeFrame{})
-	return failed
+	return &failed.lost
 }
 
 // closeTransport writes the collected frames, calls f, which closes the

@@ -150,15 +150,18 @@ const maxQuoted = 80
 
 // quote quotes and shortens the text of a peer for an error or a log line.
 func quote(s string) string {
+	end := ""
 	if len(s) > maxQuoted {
-		return strconv.Quote(s[:maxQuoted]) + "..."
+		s, end = s[:maxQuoted], "..."
 	}
-	return strconv.Quote(s)
+	return strconv.Quote(s) + end
 }
 
 // parseNumber parses s in base 10 or 16. It reports false for other text and
 // for numbers above limit. It replaces package strconv, whose errors would make
 // every program larger.
+//
+//go:noinline
 func parseNumber(s string, base, limit int) (n int, ok bool) {
 	for i := range len(s) {
 		digit := int(s[i]) - '0'

@@ -187,6 +187,8 @@ func appendField(dst []byte, name, value string) []byte {
 }
 
 // sortedNames returns the names of extra, sorted.
+//
+//go:noinline
 func sortedNames(extra map[string][]string) []string {
 	if len(extra) == 0 {
 		return nil

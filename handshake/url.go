@@ -264,7 +264,7 @@ func (u *URL) Authorization() string {
 		return ""
 	}
 	credentials := []byte(u.User.Username + ":" + u.User.Password)
-	return string(base64.StdEncoding.AppendEncode([]byte("Basic "), credentials))
+	return "Basic " + base64.StdEncoding.EncodeToString(credentials)
 }
 
 func (u *URL) explicitPort() string {

@@ -21,17 +21,29 @@ type Negotiated struct {
 // The error is a [*ResponseError].
 func ValidateResponse(r *Response, o *ClientOffer) (Negotiated, error) {
 	var n Negotiated
-	err := checkSwitchingProtocols(r, o)
-	if err == nil {
-		n.Extensions, err = negotiatedExtensions(r, o)
-	}
-	if err == nil {
-		n.Subprotocol, err = negotiatedSubprotocol(r, o)
+	var err error
+	if n.Subprotocol, err = ValidateUpgrade(r, o); err == nil {
+		n.Extensions, err = NegotiatedExtensions(r, o)
 	}
 	if err != nil {
 		return Negotiated{}, err
 	}
 	return n, nil
+}
+
+// ValidateUpgrade is [ValidateResponse] for a client that calls
+// [NegotiatedExtensions] only if it has offered some. It returns the negotiated
+// subprotocol. If o offers no extension, a response with one is not valid.
+//
+// The error is a [*ResponseError].
+func ValidateUpgrade(r *Response, o *ClientOffer) (subprotocol string, err error) {
+	if err = checkSwitchingProtocols(r, o); err != nil {
+		return "", err
+	}
+	if lines := r.Header.Values(fieldExtensions); len(lines) > 0 && len(o.Extensions) == 0 {
+		return "", &ResponseError{fieldExtensions, quote(strings.Join(lines, ", ")) + " was not offered"}
+	}
+	return negotiatedSubprotocol(r, o)
 }
 
 // checkSwitchingProtocols checks that r switches to WebSocket for the request
@@ -79,7 +91,12 @@ func unexpectedStatus(r *Response) error {
 	return &ResponseError{Reason: reason}
 }
 
-func negotiatedExtensions(r *Response, o *ClientOffer) ([]Extension, error) {
+// NegotiatedExtensions returns the extensions of r, in order of application.
+// Each must have a name that o offers, compared without regard to case; the
+// caller validates its parameters.
+//
+// The error is a [*ResponseError].
+func NegotiatedExtensions(r *Response, o *ClientOffer) ([]Extension, error) {
 	list, err := r.Header.parseExtensions()
 	if err != nil {
 		return nil, &ResponseError{fieldExtensions, strings.TrimPrefix(err.Error(), "websocket: ")}

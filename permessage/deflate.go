@@ -124,6 +124,16 @@ func (o *Deflate) Answered(answer []handshake.Extension) (endpoint.Compression, 
 	return endpoint.NewCompression(codec{o, p, endpoint.Client}), nil
 }
 
+// Negotiate is Answered for the answer in response to the offers in offer. The
+// error is a *handshake.ResponseError.
+func (o *Deflate) Negotiate(response *handshake.Response, offer *handshake.ClientOffer) (endpoint.Compression, error) {
+	answer, err := handshake.NegotiatedExtensions(response, offer)
+	if err != nil {
+		return nil, err
+	}
+	return o.Answered(answer)
+}
+
 // Accepted returns the compression of a server whose answer is accepted: that
 // of Answer, nil if it is empty. The error is a *handshake.FieldError for an
 // answer that is no answer.

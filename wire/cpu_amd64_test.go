@@ -94,14 +94,15 @@ func TestProcessorsAreRecognized(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p := tt.p.processor(t)
-			if avx2, avx512 := p.hasAVX2(), p.hasAVX512(); avx2 != tt.avx2 || avx512 != tt.avx512 {
+			avx2, avx512 := p.features()
+			if avx2 != tt.avx2 || avx512 != tt.avx512 {
 				t.Errorf("AVX2 %v, AVX-512 %v; want %v, %v", avx2, avx512, tt.avx2, tt.avx512)
 			}
 			from := math.MaxInt
 			if tt.avx512 {
 				from = 8192
 			}
-			if got := p.avx512From(); got != from {
+			if got := lengthForAVX512(avx512); got != from {
 				t.Errorf("AVX-512 is used from %d bytes on, want %d", got, from)
 			}
 		})
@@ -111,12 +112,12 @@ func TestProcessorsAreRecognized(t *testing.T) {
 // TestThisProcessor checks that the assembly uses all features of this
 // processor.
 func TestThisProcessor(t *testing.T) {
-	if useAVX2 != thisProcessor.hasAVX2() || avx512From != thisProcessor.avx512From() {
-		t.Errorf("AVX2 is used: %v, AVX-512 from %d bytes on; the processor has %v, %d",
-			useAVX2, avx512From, thisProcessor.hasAVX2(), thisProcessor.avx512From())
+	avx2, avx512 := thisProcessor.features()
+	if useAVX2 != avx2 || avx512From != lengthForAVX512(avx512) {
+		t.Errorf("AVX2 is used: %v, AVX-512 from %d bytes on; the processor has %v, %v", useAVX2, avx512From, avx2, avx512)
 	}
 	_, _, ecx, _ := thisProcessor.cpuid(1, 0)
-	if hasAVX := ecx>>28&1 == 1; thisProcessor.hasAVX2() && !hasAVX {
+	if hasAVX := ecx>>28&1 == 1; avx2 && !hasAVX {
 		t.Error("this processor has AVX2 and no AVX")
 	}
 }

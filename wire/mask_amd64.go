@@ -5,12 +5,11 @@ package wire
 import "math"
 
 // avx512From is the length in bytes from which maskVectors uses AVX-512, at
-// least
-// 256. It is math.MaxInt without AVX-512. Only tests change it.
-var avx512From = thisProcessor.avx512From()
+// least 256. It is math.MaxInt without AVX-512. Only tests change it.
+var avx512From = lengthForAVX512(hasAVX512)
 
-func (p processor) avx512From() int {
-	if !p.hasAVX512() {
+func lengthForAVX512(has bool) int {
+	if !has {
 		return math.MaxInt
 	}
 	return 8 << 10

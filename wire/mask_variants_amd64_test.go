@@ -11,17 +11,18 @@ func vectorVariants() []MaskVariant {
 	if useAVX2 {
 		variants = append(variants, MaskVariant{"AVX2", maskIntoAVX2})
 	}
-	if thisProcessor.hasAVX512() {
+	if hasAVX512 {
 		variants = append(variants, MaskVariant{"AVX-512", maskIntoAVX512})
 	}
 	return variants
 }
 
 func absentVariants() (names []string) {
-	if !thisProcessor.hasAVX2() {
+	avx2, avx512 := thisProcessor.features()
+	if !avx2 {
 		names = append(names, "AVX2")
 	}
-	if !thisProcessor.hasAVX512() {
+	if !avx512 {
 		names = append(names, "AVX-512")
 	}
 	return names

@@ -46,5 +46,5 @@ func (o Opcode) String() string {
 	case Pong:
 		return "pong"
 	}
-	return "opcode 0x" + strconv.FormatUint(uint64(o), 16)
+	return "opcode 0x" + strconv.FormatInt(int64(o), 16)
 }

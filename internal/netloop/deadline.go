@@ -19,7 +19,6 @@ type deadline struct {
 // set sets the deadline; zero means none.
 func (d *deadline) set(t time.Time) {
 	d.mu.Lock()
-	defer d.mu.Unlock()
 	if d.timer != nil {
 		d.timer.Stop()
 		d.timer = nil
@@ -27,24 +26,23 @@ func (d *deadline) set(t time.Time) {
 	if d.passed == nil || isClosed(d.passed) {
 		d.passed = make(chan struct{})
 	}
-	if t.IsZero() {
-		return
-	}
-	wait := time.Until(t)
-	if wait <= 0 {
+	switch wait := time.Until(t); {
+	case t.IsZero():
+	case wait <= 0:
 		close(d.passed)
-		return
+	default:
+		var timer *time.Timer
+		timer = time.AfterFunc(wait, func() {
+			d.mu.Lock()
+			if d.timer == timer { // otherwise the deadline was replaced
+				d.timer = nil
+				close(d.passed)
+			}
+			d.mu.Unlock()
+		})
+		d.timer = timer
 	}
-	var timer *time.Timer
-	timer = time.AfterFunc(wait, func() {
-		d.mu.Lock()
-		if d.timer == timer { // otherwise the deadline was replaced
-			d.timer = nil
-			close(d.passed)
-		}
-		d.mu.Unlock()
-	})
-	d.timer = timer
+	d.mu.Unlock()
 }
 
 // over returns a channel that is closed when the deadline passes.

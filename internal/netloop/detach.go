@@ -22,6 +22,7 @@ type detached struct {
 	recovered Recover
 }
 
+//go:noinline
 func newDetached(f func() error, recovered Recover) *detached {
 	c := &detached{done: make(chan error, 1), f: f, recovered: recovered}
 	c.start = c.run

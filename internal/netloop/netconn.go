@@ -46,19 +46,30 @@ const maxDiscarded = 1 << 20
 // written. If that takes longer than limit, the connection is closed; 0 or less
 // means no limit. A net.Conn that cannot be closed for writing alone is closed.
 func (c *NetConn) CloseWriteWithin(limit time.Duration) {
-	defer c.CloseAfter(limit)() // TLS sets a deadline of its own, which is longer
+	timer := c.CloseAfter(limit) // TLS sets a deadline of its own, which is longer
 	if closeWrite(c.Conn) != nil {
 		c.Close()
 	}
+	timer.Stop()
 }
 
-// CloseAfter closes the connection after limit, unless stop is called before. 0
-// or less means no limit.
-func (c *NetConn) CloseAfter(limit time.Duration) (stop func() bool) {
+// CloseTimer closes a connection unless it is stopped before.
+type CloseTimer struct{ timer *time.Timer } // nil: never
+
+// CloseAfter returns a timer that closes the connection after limit. 0 or less
+// means no limit.
+func (c *NetConn) CloseAfter(limit time.Duration) CloseTimer {
 	if limit <= 0 {
-		return func() bool { return true }
+		return CloseTimer{}
 	}
-	return time.AfterFunc(limit, func() { c.Close() }).Stop
+	return CloseTimer{time.AfterFunc(limit, func() { c.Close() })}
+}
+
+// Stop stops t.
+func (t CloseTimer) Stop() {
+	if t.timer != nil {
+		t.timer.Stop()
+	}
 }
 
 // Linger reads and discards input until the peer closes its side or limit is
@@ -68,16 +79,15 @@ func (c *NetConn) CloseAfter(limit time.Duration) (stop func() bool) {
 // time again. 0 or less means no limit. No other goroutine may be reading.
 func (c *NetConn) Linger(limit time.Duration) {
 	var deadline time.Time
+	most := limit
 	if limit > 0 {
 		deadline = time.Now().Add(limit)
-		most := min(limit, math.MaxInt64/2) * 2
-		if c.Conn.SetReadDeadline(deadline) != nil {
-			most = limit
-		}
-		defer c.CloseAfter(most)() // the deadline may have no effect
-	} else {
-		c.Conn.SetReadDeadline(deadline)
+		most = min(limit, math.MaxInt64/2) * 2
 	}
+	if c.Conn.SetReadDeadline(deadline) != nil {
+		most = limit
+	}
+	timer := c.CloseAfter(most) // the deadline may have no effect
 	// Not io.Copy, which would link splice and sendfile into every binary.
 	var scrap [512]byte
 	for discarded := 0; discarded < maxDiscarded; {
@@ -88,4 +98,5 @@ func (c *NetConn) Linger(limit time.Duration) {
 		discarded += n
 	}
 	_ = c.Conn.Close() // it is closed in any case
+	timer.Stop()
 }

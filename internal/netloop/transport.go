@@ -190,6 +190,8 @@ func (c *systemConn) CloseWrite() error { return closeWrite(c.Conn) }
 func (c *systemConn) Abort() error { return c.Close() }
 
 // closeWrite closes nc for writing.
+//
+//go:noinline
 func closeWrite(nc net.Conn) error {
 	if half, ok := nc.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()
@@ -200,6 +202,7 @@ func closeWrite(nc net.Conn) error {
 // tlsConn is a TLS connection over a transport. A Read of TLS may have to
 // write, and then waits for the peer, or for a Write that does: it is detached.
 type tlsConn struct {
+	_      [0]func() // not comparable: programs are smaller
 	Conn   net.Conn
 	reader *reader
 	below  Transport
@@ -254,6 +257,7 @@ type reader struct {
 	err     error  // of the Read after rest
 }
 
+//go:noinline
 func newReader(from io.Reader, aborted <-chan struct{}, recovered Recover) *reader {
 	r := &reader{aborted: aborted}
 	r.read = newDetached(func() (err error) {

@@ -48,12 +48,17 @@ func (c *Conn) receiveEvents(b []byte) (rest []byte, ok bool) {
 	if c.endpoint.NeedsTime() {
 		now = time.Now()
 	}
+	more := false                 // has been passed to the transport
 	for c.endpoint.Err() == nil { // otherwise a handler has aborted it, which the loop notices
 		if len(b) > 0 && !c.takesMore() {
 			return b, true
 		}
 		ev, n := c.endpoint.Receive(now, b)
 		b = b[n:]
+		if more != (len(b) > 0) {
+			more = !more
+			c.transport.MoreInput(more)
+		}
 		if ev.Kind == endpoint.KindMessage {
 			c.noteWholeMessage()
 			c.message(ev.Opcode, ev.Payload)

@@ -25,7 +25,7 @@ func (c *Conn) Send(op wire.Opcode, p []byte) error {
 	if err := c.beforeSend(len(p)); err != nil {
 		return err
 	}
-	if c.mustQueue() {
+	if c.mustQueue(len(p)) {
 		return c.enqueueMessage(Prepare(op, p))
 	}
 	return c.endpoint.Send(op, p)
@@ -38,7 +38,7 @@ func (c *Conn) SendUncompressed(op wire.Opcode, p []byte) error {
 	if err := c.beforeSend(len(p)); err != nil {
 		return err
 	}
-	if c.mustQueue() {
+	if c.mustQueue(len(p)) {
 		return c.enqueueMessage(PrepareUncompressed(op, p))
 	}
 	return c.endpoint.SendUncompressed(op, p)
@@ -57,7 +57,7 @@ func (c *Conn) SendText(s string) error {
 	if err := c.beforeSend(len(s)); err != nil {
 		return err
 	}
-	if c.mustQueue() {
+	if c.mustQueue(len(s)) {
 		return c.enqueueMessage(Prepare(wire.Text, []byte(s)))
 	}
 	return c.endpoint.SendText(s)

@@ -87,6 +87,8 @@ type explorer struct {
 
 func newExplorer() *explorer {
 	e := &explorer{loop: new(epollLoop), poller: new(poller)}
+	e.poller.guard = newWatchdog()
+	e.poller.guard.watch([]*poller{e.poller})
 	for i := range e.workers {
 		e.workers[i] = &worker{leads: e.poller, input: make([]byte, 4)}
 	}
@@ -104,6 +106,7 @@ func (e *explorer) newWorld() *world {
 	w.poller.loop, w.poller.sys = w.loop, w.loop.sys
 	w.poller.kicks.fds = w.poller.kicks.fds[:0]
 	w.poller.kicks.size.Store(0)
+	w.poller.deferrals.take()
 	w.socket = new(PolledSocket)
 	w.socket.init((*modelConn)(w), w.poller, exploredFD, addrPair{})
 	if err := w.socket.register(); err != nil {
@@ -328,6 +331,17 @@ func (w *world) run(handler string) string {
 	}
 }
 
+// asLeader calls f as a handler of p that is not the last one of a batch.
+func (p *poller) asLeader(f func()) {
+	p.progress.Store(makeProgress(0, 0, 0))
+	p.inReserve(func() {
+		p.beginDeferring(makeProgress(0, 0, 0), true)
+		f()
+	})
+	p.endDeferring()
+	p.progress.Store(makeProgress(0, 0, idleIndex))
+}
+
 // returns ends a handler, or performs the system call.
 var returns = step{name: "return", do: func(*world) { panic("done by world.run") }}
 
@@ -359,6 +373,11 @@ var allSteps = []step{
 	{"send", false, func(w *world) bool {
 		return !w.closeWrite && w.closed == 0 && !w.aborted && w.socket.out.size() < 2
 	}, func(w *world) { w.socket.Writev(nil, make([]byte, w.space+1)) }}, // one more than the kernel accepts
+	{"send in another handler of the batch", false, func(w *world) bool {
+		return !w.closeWrite && w.closed == 0 && !w.aborted && w.socket.out.size() < 2
+	}, func(w *world) { w.poller.asLeader(func() { w.socket.Writev(nil, make([]byte, 1)) }) }},
+	{"the batch ends", false, func(w *world) bool { return len(w.poller.deferrals.sockets) > 0 }, func(w *world) { w.poller.flushDeferred() }},
+	{"Flush", false, func(w *world) bool { return w.socket.flags&flagDeferred != 0 }, func(w *world) { w.socket.Flush() }},
 	{"CloseWrite", false, func(w *world) bool { return !w.closeWrite }, func(w *world) {
 		w.closeWrite, w.ready = true, true
 		w.socket.CloseWrite(false)
@@ -429,7 +448,7 @@ func (w *world) try(s step) {
 func (w *world) finish() {
 	w.end = w.state()
 	for _, s := range steps {
-		if s.enabled(w) && !(w.inCall() && (strings.HasPrefix(s.name, "peer") || s.name == "send" || s.name == "writes fail")) { // they make no difference there
+		if s.enabled(w) && !(w.inCall() && (strings.HasPrefix(s.name, "peer") || strings.HasPrefix(s.name, "send") || s.name == "Flush" || s.name == "writes fail")) { // they make no difference there
 			w.possible = append(w.possible, s)
 		}
 	}
@@ -440,14 +459,14 @@ func (w *world) finish() {
 func (w *world) state() state {
 	s := w.socket
 	if w.closed > 0 {
-		return state(fmt.Sprint("closed ", s.state, s.flags, s.fd, len(w.poller.kicks.fds), w.handler, w.ready, w.closeWrite, w.aborted))
+		return state(fmt.Sprint("closed ", s.state, s.flags, s.fd, len(w.poller.kicks.fds), len(w.poller.deferrals.sockets) > 0, w.handler, w.ready, w.closeWrite, w.aborted))
 	}
 	ext := socketExt{}
 	if s.ext != nil {
 		ext = *s.ext
 	}
 	return state(fmt.Sprint(s.owner.Load(), s.state, s.interest, s.paused, s.flags, s.failure() != nil, s.out.size(),
-		ext.replies > 1, ext.pending.size(), ext.timer != nil, ext.final, s.fd, len(w.poller.kicks.fds),
+		ext.replies > 1, ext.pending.size(), ext.timer != nil, ext.final, s.fd, len(w.poller.kicks.fds), len(w.poller.deferrals.sockets) > 0,
 		"|", w.input, w.eof, w.reset, w.told, w.space, w.writeFails, w.finSent, w.shut, w.oneshot, w.readEOF,
 		"|", w.handler, w.ready, w.refused, w.eofSeen, w.closeWrite, w.aborted, w.closed))
 }
@@ -467,10 +486,13 @@ func (w *world) check() {
 		}
 		return
 	}
-	if s.out != nil && (s.ext == nil || s.ext.timer == nil) {
+	if s.backlogged() && (s.ext == nil || s.ext.timer == nil) {
 		w.fault("%d bytes are buffered without a time limit", s.out.size())
 	}
-	if w.handler != "" || w.pending() != 0 || len(w.poller.kicks.fds) > 0 {
+	if s.flags&flagDeferred != 0 && (s.out == nil || s.state != stateOpen) {
+		w.fault("%d bytes are deferred in state %d", s.out.size(), s.state)
+	}
+	if w.handler != "" || w.pending() != 0 || len(w.poller.kicks.fds)+len(w.poller.deferrals.sockets) > 0 {
 		return // something will be done
 	}
 	// No step is pending: then no work may be left.

@@ -73,6 +73,7 @@ const (
 	flagWritable                          // Conn.Writable must be called
 	flagExchanged                         // the peer expects no more: see Socket.CloseWrite
 	flagFailed                            // writing has failed: see failure
+	flagDeferred                          // out has not been passed to the kernel yet
 )
 
 // readPause is a set of reasons not to read.
@@ -180,7 +181,7 @@ func (s *PolledSocket) wanted() (i interest) {
 	if s.paused == 0 && s.state.reads() {
 		i |= interestRead
 	}
-	if s.out != nil {
+	if s.backlogged() {
 		i |= interestWrite
 	}
 	if i == 0 {
@@ -208,6 +209,9 @@ func (s *PolledSocket) arm() {
 
 // step makes the transition of endTable for ev. The caller holds mu.
 func (s *PolledSocket) step(ev endEvent) {
+	if endTable[s.state][ev].do&doFlush != 0 {
+		s.flushDeferred()
+	}
 	t := endTable[s.state][ev]
 	if t.next == 0 {
 		return
@@ -412,7 +416,7 @@ func (s *PolledSocket) nextTask() (do task) {
 	case !s.state.reads(), s.paused&pausedConn != 0 && !s.conn.Ready():
 		do.kind = taskWait
 	default:
-		do.pending, do.batch = s.takePending(), s.out == nil
+		do.pending, do.batch = s.takePending(), !s.backlogged()
 		s.paused &^= pausedConn // returned arms epoll, if it is not paused again
 		if s.state.delivers() {
 			s.flags |= flagHandling
@@ -437,7 +441,7 @@ func (s *PolledSocket) beginBatch(w *worker) {
 func (s *PolledSocket) callWritable(w *worker) {
 	s.mu.Lock()
 	s.flags |= flagHandling
-	batch := s.out == nil
+	batch := !s.backlogged()
 	s.mu.Unlock()
 	if batch {
 		s.beginBatch(w)

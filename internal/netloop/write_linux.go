@@ -35,6 +35,15 @@ func (s *PolledSocket) put(a, b []byte) error {
 	if !s.state.writes() {
 		return net.ErrClosed
 	}
+	if !s.backlogged() {
+		if s.deferOutput(a, b) {
+			return s.failure()
+		}
+		s.flushDeferred()
+		if err := s.failure(); err != nil {
+			return err
+		}
+	}
 	n := 0
 	if s.out == nil && len(a)+len(b) > 0 {
 		var err error
@@ -106,7 +115,7 @@ func (s *PolledSocket) flush() (progress bool) {
 			s.stopTimer()
 		}
 	}
-	if s.flags&flagFailed == 0 && s.conn.Flushed() {
+	if s.flags&flagFailed == 0 && s.conn.Flushed() && s.flags&flagDeferred == 0 {
 		s.flags |= flagWritable
 	}
 	s.paused &^= pausedBacklog
@@ -137,6 +146,7 @@ func (s *PolledSocket) fail(err error) {
 	s.recount(-s.out.size())
 	s.out.free()
 	s.out = nil
+	s.flags &^= flagDeferred
 	s.wakeWriters()
 }
 
@@ -158,6 +168,7 @@ func (s *PolledSocket) Space(size int) int { return s.poller.loop.Limit.Space(s.
 func (s *PolledSocket) AwaitSpace(size int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.flushDeferred()
 	ext := s.ensureExt()
 	if ext.space == nil {
 		ext.space = sync.NewCond(&s.mu)

@@ -151,6 +151,9 @@ func (w *world) calls() *systemCalls {
 			if w.readEOF && !w.shut {
 				w.fault("read after EOF")
 			}
+			if w.socket.paused&pausedBacklog != 0 {
+				w.fault("read while reading is paused")
+			}
 			switch {
 			case w.input > 0:
 				w.input--
@@ -345,6 +348,10 @@ func (p *poller) asLeader(f func()) {
 // returns ends a handler, or performs the system call.
 var returns = step{name: "return", do: func(*world) { panic("done by world.run") }}
 
+// oldEvent is an event that a leader got and did not handle in time: another
+// goroutine leads the poller meanwhile. epoll does not repeat it.
+const oldEvent = "an old event of input is handled"
+
 // steps are all events.
 var steps []step
 
@@ -355,6 +362,9 @@ var allSteps = []step{
 		events := w.pending()
 		w.oneshot = w.events&syscall.EPOLLONESHOT != 0
 		w.socket.ready(w.worker(), events)
+	}},
+	{oldEvent, true, func(w *world) bool { return w.closes == 0 && w.input > 0 }, func(w *world) {
+		w.socket.ready(w.worker(), syscall.EPOLLIN)
 	}},
 	{"kick is handled", true, func(w *world) bool { return len(w.poller.kicks.fds) > 0 }, func(w *world) {
 		var events [1]syscall.EpollEvent
@@ -549,7 +559,7 @@ func explore(limit int) (int, error) {
 			for again.inCall() && len(again.faults) == 0 { // at the end of path: follow the call to its return
 				again = e.follow(append(again.path[:len(again.path):len(again.path)], returns))
 			}
-			if s.handler && again.end == at.state {
+			if s.handler && s.name != oldEvent && again.end == at.state {
 				w.faults = append(w.faults, "an event that changes nothing is reported over and over")
 			}
 			if len(w.faults) > 0 {

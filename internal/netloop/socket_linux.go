@@ -415,6 +415,9 @@ func (s *PolledSocket) nextTask() (do task) {
 		do.kind = taskEnd
 	case !s.state.reads(), s.paused&pausedConn != 0 && !s.conn.Ready():
 		do.kind = taskWait
+	case s.paused&pausedBacklog != 0 && s.ext.pending == nil: // an event from before the pause, of a leader that had no processor since
+		s.paused &^= pausedConn
+		do.kind = taskWait
 	default:
 		do.pending, do.batch = s.takePending(), !s.backlogged()
 		s.paused &^= pausedConn // returned arms epoll, if it is not paused again

@@ -48,6 +48,13 @@ func (c *Conn) receiveEvents(b []byte) (rest []byte, ok bool) {
 	if c.endpoint.NeedsTime() {
 		now = time.Now()
 	}
+	if c.handler.Message != nil && c.mailbox() == nil {
+		if n := c.receiveMessages(b); n > 0 {
+			if b = b[n:]; len(b) == 0 {
+				return nil, true
+			}
+		}
+	}
 	more := false                 // has been passed to the transport
 	for c.endpoint.Err() == nil { // otherwise a handler has aborted it, which the loop notices
 		if len(b) > 0 && !c.takesMore() {
@@ -81,6 +88,21 @@ func (c *Conn) receiveEvents(b []byte) (rest []byte, ok bool) {
 		}
 	}
 	return nil, true
+}
+
+// receiveMessages handles small messages at the beginning of b, which is the
+// input of most connections. It returns the number of their bytes.
+func (c *Conn) receiveMessages(b []byte) (n int) {
+	expected := false // more input: has been passed to the transport
+	return c.endpoint.ReceiveMessages(b, func(op wire.Opcode, p []byte, more bool) bool {
+		if more != expected {
+			expected = more
+			c.transport.MoreInput(more)
+		}
+		c.noteWholeMessage()
+		c.handler.Message(c, op, p)
+		return true
+	})
 }
 
 // takesMore reports whether the application is ready for another message.

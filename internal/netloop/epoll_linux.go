@@ -231,7 +231,7 @@ type worker struct {
 // the maximum for Conn.ReadBuffer.
 const (
 	pollReadSize  = 128 << 10
-	maxReadBuffer = 256 << 10
+	maxReadBuffer = 1 << 20
 )
 
 func (l *epollLoop) newWorker() *worker {

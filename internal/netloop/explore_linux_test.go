@@ -54,6 +54,7 @@ type world struct {
 	closes              int
 
 	// The connection.
+	large      bool   // messages are large
 	handler    string // that is running; "": none
 	ready      bool
 	refused    bool // a handler has returned that no more input is accepted
@@ -83,6 +84,7 @@ type explorer struct {
 	loop    *epollLoop
 	poller  *poller
 	workers [2]*worker
+	large   bool // messages are large
 }
 
 func newExplorer() *explorer {
@@ -96,7 +98,7 @@ func newExplorer() *explorer {
 }
 
 func (e *explorer) newWorld() *world {
-	w := &world{loop: e.loop, poller: e.poller, workers: e.workers, space: 1, ready: true}
+	w := &world{large: e.large, loop: e.loop, poller: e.poller, workers: e.workers, space: 1, ready: true}
 	w.loop.users, w.loop.sys = 10, w.calls()
 	w.loop.Config = Config{
 		WriteTimeout: WriteTimeout{time.Hour, errLate}, Linger: time.Hour, BlockedLinger: time.Hour,
@@ -248,16 +250,23 @@ func (w *world) worker() *worker {
 
 type modelConn world
 
-func (c *modelConn) Started(Socket)        {}
-func (c *modelConn) ReadBuffer(int) []byte { return nil }
-func (c *modelConn) Partial() bool         { return false }
-func (c *modelConn) BeginBatch(any)        {}
-func (c *modelConn) EndBatch()             {}
-func (c *modelConn) WriterBlocked() bool   { return false }
-func (c *modelConn) Ready() bool           { return c.ready }
-func (c *modelConn) Flushed() bool         { return !c.closeWrite && !c.refused && !c.aborted }
+func (c *modelConn) Started(Socket)      {}
+func (c *modelConn) Partial() bool       { return false }
+func (c *modelConn) BeginBatch(any)      {}
+func (c *modelConn) EndBatch()           {}
+func (c *modelConn) WriterBlocked() bool { return false }
+func (c *modelConn) Ready() bool         { return c.ready }
+func (c *modelConn) Flushed() bool       { return !c.closeWrite && !c.refused && !c.aborted }
 
 func (c *modelConn) Panicked(any, bool) error { panic("not called by this loop") }
+
+// ReadBuffer returns a buffer that any input fills, for a large message.
+func (c *modelConn) ReadBuffer(int) []byte {
+	if c.large {
+		return c.workers[0].input[:1]
+	}
+	return nil
+}
 
 func (c *modelConn) Received(b []byte) (rest []byte, ok bool) {
 	w := (*world)(c)
@@ -539,13 +548,12 @@ var errFault = errors.New("violation")
 
 // explore visits all states, and returns how many there are and the first
 // violation.
-func explore(limit int) (int, error) {
+func (e *explorer) explore(limit int) (int, error) {
 	type node struct {
 		path     []step
 		state    state
 		possible []step
 	}
-	e := newExplorer()
 	first := e.follow(nil)
 	seen := map[state]bool{first.end: true}
 	queue := []node{{nil, first.end, first.possible}}
@@ -587,10 +595,17 @@ func names(path []step) string {
 }
 
 func TestEveryReachableState(t *testing.T) {
-	start := time.Now()
-	n, err := explore(1_000_000)
-	t.Logf("%d states in %v", n, time.Since(start))
-	check.OK(t, err)
+	for _, size := range []string{"small", "large"} {
+		t.Run(size+" messages", func(t *testing.T) {
+			t.Parallel()
+			e := newExplorer()
+			e.large = size == "large"
+			start := time.Now()
+			n, err := e.explore(1_000_000)
+			t.Logf("%d states in %v", n, time.Since(start))
+			check.OK(t, err)
+		})
+	}
 }
 
 // mutant is a change of one transition of endTable.
@@ -643,7 +658,7 @@ func TestEveryTransitionIsNeeded(t *testing.T) {
 			mutated = transition{whole.next, whole.do &^ m.drop}
 		}
 		endTable[m.state][m.event] = mutated
-		n, err := explore(1_000_000)
+		n, err := newExplorer().explore(1_000_000)
 		endTable[m.state][m.event] = whole
 		if err == nil {
 			t.Errorf("%v: not noticed in %d states", m, n)

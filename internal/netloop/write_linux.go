@@ -29,6 +29,11 @@ func (s *PolledSocket) Writev(head, payload []byte) error {
 	return err
 }
 
+// shortRetries is how often a write is continued that the kernel has accepted a
+// part of: a peer that is reading makes room, and a write is cheaper than a copy
+// of the rest.
+const shortRetries = 2
+
 // put writes a and b. It buffers the bytes that the kernel does not accept. The
 // caller holds mu.
 func (s *PolledSocket) put(a, b []byte) error {
@@ -48,6 +53,14 @@ func (s *PolledSocket) put(a, b []byte) error {
 	if s.out == nil && len(a)+len(b) > 0 {
 		var err error
 		n, err = s.poller.sys.writev(s.fd, a, b)
+		for range shortRetries {
+			if err != nil || n < len(a) || n == len(a)+len(b) {
+				break
+			}
+			var m int
+			m, err = s.poller.sys.write(s.fd, b[n-len(a):])
+			n += m
+		}
 		if err != nil && err != syscall.EAGAIN {
 			s.fail(os.NewSyscallError("write", err))
 			return s.failure()

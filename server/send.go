@@ -18,7 +18,7 @@ import (
 // kernel does not accept are buffered, up to Server.MaxBacklog;
 // Server.SlowPolicy decides about a message that exceeds it.
 func (c *Conn) Send(op wire.Opcode, p []byte) error {
-	if c.ext.Load() == nil && c.transport.Buffered() == 0 { // no message is queued
+	if c.nothingWaits() {
 		c.noteMessage()
 		return c.endpoint.Send(op, p)
 	}
@@ -42,6 +42,16 @@ func (c *Conn) SendUncompressed(op wire.Opcode, p []byte) error {
 		return c.enqueueMessage(PrepareUncompressed(op, p))
 	}
 	return c.endpoint.SendUncompressed(op, p)
+}
+
+// nothingWaits reports whether a message may be sent at once: beforeSend would
+// neither wait nor return an error, and no message is queued. The engine knows
+// whether the connection has ended.
+func (c *Conn) nothingWaits() bool {
+	if ext := c.ext.Load(); ext != nil && (ext.sendQueue.Load() != nil || ext.fragments.open.Load()) {
+		return false
+	}
+	return c.transport.Buffered() == 0
 }
 
 // enqueueMessage queues the message of Prepare.

@@ -34,7 +34,14 @@ func (c *Conn) receive(b []byte) (rest []byte, ok bool) {
 // left notes that no handler runs any more.
 func (c *Conn) left() { c.activity.leave(c.server.clock.now()) }
 
-// receiveEvents is receive without the recovery of panics.
+// turnSize is the number of payload bytes after which a connection lets others
+// of its loop have their turn. The messages of a single read are not larger,
+// unless it is of one large message, but compressed messages can be a thousand
+// times as large as their input.
+const turnSize = 256 << 10
+
+// receiveEvents is receive without the recovery of panics. It returns the rest
+// of b if the connection takes no more at the moment, or has had its turn.
 func (c *Conn) receiveEvents(b []byte) (rest []byte, ok bool) {
 	if c.isOpening() {
 		if b, ok = c.handshake(b); !ok || c.isOpening() {
@@ -48,16 +55,17 @@ func (c *Conn) receiveEvents(b []byte) (rest []byte, ok bool) {
 	if c.endpoint.NeedsTime() {
 		now = time.Now()
 	}
+	delivered := 0 // payload bytes
 	if c.handler.Message != nil && c.mailbox() == nil {
-		if n := c.receiveMessages(b); n > 0 {
-			if b = b[n:]; len(b) == 0 {
-				return nil, true
-			}
+		n := c.receiveMessages(b)
+		if b = b[n:]; n > 0 && len(b) == 0 {
+			return nil, true
 		}
+		delivered = n
 	}
 	more := false                 // has been passed to the transport
 	for c.endpoint.Err() == nil { // otherwise a handler has aborted it, which the loop notices
-		if len(b) > 0 && !c.takesMore() {
+		if len(b) > 0 && (delivered >= turnSize || !c.takesMore()) {
 			return b, true
 		}
 		ev, n := c.endpoint.Receive(now, b)
@@ -66,6 +74,7 @@ func (c *Conn) receiveEvents(b []byte) (rest []byte, ok bool) {
 			more = !more
 			c.transport.MoreInput(more)
 		}
+		delivered += len(ev.Payload)
 		if ev.Kind == endpoint.KindMessage {
 			c.noteWholeMessage()
 			c.message(ev.Opcode, ev.Payload)
@@ -113,10 +122,13 @@ func (c *Conn) takesMore() bool {
 
 // message delivers a whole message.
 func (c *Conn) message(op wire.Opcode, p []byte) {
-	if b := c.mailbox(); b != nil {
+	switch b := c.mailbox(); {
+	case b != nil:
 		b.deliver(op, p, true)
-	} else if c.handler.Message != nil {
+	case c.handler.Message != nil:
 		c.handler.Message(c, op, p)
+	case c.handler.Partial != nil:
+		c.handler.Partial(c, op, p, true)
 	}
 }
 

@@ -26,7 +26,7 @@ func (c *Conn) Send(op wire.Opcode, p []byte) error {
 		return err
 	}
 	if c.mustQueue(len(p)) {
-		return c.enqueueMessage(Prepare(op, p))
+		return c.enqueueMessage(endpoint.PrepareSingle(op, p))
 	}
 	return c.endpoint.Send(op, p)
 }
@@ -68,7 +68,7 @@ func (c *Conn) SendText(s string) error {
 		return err
 	}
 	if c.mustQueue(len(s)) {
-		return c.enqueueMessage(Prepare(wire.Text, []byte(s)))
+		return c.enqueueMessage(endpoint.PrepareSingle(wire.Text, []byte(s)))
 	}
 	return c.endpoint.SendText(s)
 }

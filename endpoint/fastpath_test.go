@@ -56,7 +56,7 @@ func TestLongLengthIsNoShortOne(t *testing.T) {
 	})
 }
 
-// ReceiveMessages and Receive together return what Receive returns, for any
+// ReceiveMessages and Receive together return the events of Receive, for any
 // input, and count the same.
 func TestReceiveMessagesIsReceive(t *testing.T) {
 	eachRole(t, func(t *testing.T, role endpoint.Role) {

@@ -71,8 +71,8 @@ func TestMessagesToOthersAreInOrder(t *testing.T) {
 }
 
 // Messages whose write is deferred are no reason to abort a client, or to drop
-// messages: the client has not had a chance to read them. Buffered is what the
-// kernel has not accepted, and so Writable is not called.
+// messages: the client has not had a chance to read them. Buffered is 0, because
+// the kernel accepts them, and Writable is not called.
 func TestDeferredMessagesAreNoSlowClient(t *testing.T) {
 	const messages, size = 40, 1000
 	for name, policy := range map[string]server.SlowPolicy{

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 
@@ -72,4 +73,73 @@ func TestLengthInTooLongAForm(t *testing.T) {
 			}
 		}
 	})
+}
+
+// ReceiveMessages and Receive together return the events of Receive, for any
+// input, and count the same.
+func TestReceiveMessagesIsReceive(t *testing.T) {
+	eachRole(t, func(t *testing.T, role endpoint.Role) {
+		message := func(s string) []byte { return whole(role, wire.Text, s) }
+		one, two := message("one"), message(strings.Repeat("2", 200))
+		for name, input := range map[string][]byte{
+			"messages":    slices.Concat(one, two, message(""), one),
+			"a Ping":      slices.Concat(one, two, whole(role, wire.Ping, "?"), one, one),
+			"fragments":   slices.Concat(one, fromPeer(role, wire.Text, "a", false), fromPeer(role, wire.Continuation, "b", true), two),
+			"not UTF-8":   slices.Concat(one, message("\xff"), two),
+			"a Close":     slices.Concat(one, closeFromPeer(role, 1000, ""), two),
+			"a rule":      slices.Concat(one, []byte("\x83\x00"), two),
+			"a large one": slices.Concat(one, message(strings.Repeat("3", 70_000)), two),
+		} {
+			for _, cut := range []int{3, 150, len(input)} {
+				var wantCount, count endpoint.Counters
+				a, b := endpoint.New(io.Discard, endpoint.Config{Role: role}), endpoint.New(io.Discard, endpoint.Config{Role: role})
+				a.SetCounters(&wantCount)
+				b.SetCounters(&count)
+				var want, got []event
+				for piece := range slices.Chunk(input, cut) {
+					want = append(want, receive(a, piece)...)
+					rest := bytes.Clone(piece)
+					left := -1 // unknown
+					n := b.ReceiveMessages(rest, func(op wire.Opcode, p []byte, more bool) bool {
+						got = append(got, event{Kind: endpoint.KindMessage, Opcode: op, Payload: string(p)})
+						if left == 0 {
+							t.Error("a message although there was no more input")
+						}
+						left = 1
+						if !more {
+							left = 0
+						}
+						return true
+					})
+					if left >= 0 && (left > 0) != (n < len(rest)) {
+						t.Errorf("%s in pieces of %d: %d of %d bytes are consumed, more input is %d", name, cut, n, len(rest), left)
+					}
+					got = append(got, receive(b, rest[n:])...)
+				}
+				if fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", want) {
+					t.Errorf("%s in pieces of %d:\n%.300v, want\n%.300v", name, cut, got, want)
+				}
+				if count.Received.Load() != wantCount.Received.Load() {
+					t.Errorf("%s in pieces of %d: counted %+v, want %+v", name, cut, count.Received.Load(), wantCount.Received.Load())
+				}
+			}
+		}
+	})
+}
+
+// ReceiveMessages stops when it is told to, and when the connection is aborted.
+func TestReceiveMessagesStops(t *testing.T) {
+	first := whole(endpoint.Server, wire.Text, "1")
+	input := bytes.Repeat(first, 3)
+	for name, stop := range map[string]func(e *endpoint.Endpoint) bool{
+		"false": func(*endpoint.Endpoint) bool { return false },
+		"Abort": func(e *endpoint.Endpoint) bool { e.Abort(nil, nil); return true },
+	} {
+		e := endpoint.New(io.Discard, endpoint.Config{Role: endpoint.Server})
+		calls := 0
+		n := e.ReceiveMessages(bytes.Clone(input), func(wire.Opcode, []byte, bool) bool { calls++; return stop(e) })
+		if calls != 1 || n != len(first) {
+			t.Errorf("%s: %d calls, %d bytes consumed, want 1 and %d", name, calls, n, len(first))
+		}
+	}
 }

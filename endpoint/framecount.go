@@ -136,6 +136,14 @@ func (e *Endpoint) countFragment() {
 	}
 }
 
+// countWhole notes a message of wholeMessage, with size bytes of payload. It
+// reports whether flushCount must be called before the next.
+func (r *receiver) countWhole(size int) (full bool) {
+	r.counted++
+	r.countedBytes += uint32(size)
+	return r.counted == maxCounted
+}
+
 // flushCount adds the pending counts to c.
 func (r *receiver) flushCount(c *Counters) {
 	if r.counted == 0 {

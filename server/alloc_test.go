@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fibersock/fibersock/endpoint"
 	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
@@ -214,6 +215,27 @@ func BenchmarkEcho(b *testing.B) {
 			}
 		})
 	}
+}
+
+// BenchmarkEchoOfSixteen measures sixteen messages that are read together, per
+// message.
+func BenchmarkEchoOfSixteen(b *testing.B) {
+	const messages = 16
+	s := &Server{Handler: Handler{Message: func(c *Conn, op wire.Opcode, p []byte) { c.Send(op, p) }}}
+	c := s.connOver(new(nowhere))
+	defer c.lost(nil)
+	if !c.open(Handshake{}, nil) {
+		b.Fatal("not open")
+	}
+	h := wire.Header{Fin: true, Opcode: wire.Binary, Masked: true} // the key is zero: see BenchmarkEcho
+	frames := bytes.Repeat(wire.AppendFrame(nil, h, make([]byte, 125)), messages)
+	loop, batch := (*loopConn)(c), endpoint.NewCork(corkSize)
+	for b.Loop() {
+		loop.BeginBatch(batch)
+		loop.Received(frames)
+		loop.EndBatch()
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/messages, "ns/message")
 }
 
 // BenchmarkSweep measures a tick of the sweeper for one connection with every

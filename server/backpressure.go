@@ -48,8 +48,19 @@ func (c *Conn) policy() SlowPolicy {
 }
 
 // Buffered returns the bytes of the frames that were sent to the client and
-// that the kernel has not accepted, because the client reads too slowly.
+// that the kernel has not accepted, because the client reads too slowly. Frames
+// that Broadcast has deferred are written first.
 func (c *Conn) Buffered() int {
+	n := c.buffered()
+	if n > 0 {
+		c.transport.Flush()
+		n = c.buffered()
+	}
+	return n
+}
+
+// buffered is Buffered with the bytes whose write is deferred.
+func (c *Conn) buffered() int {
 	n := c.transport.Buffered()
 	if q := c.sendQueue(); q != nil {
 		n += int(q.bytes.Load())
@@ -60,15 +71,14 @@ func (c *Conn) Buffered() int {
 // admit applies the policy to a message of size bytes. The message may be sent
 // if the error is nil.
 func (c *Conn) admit(size int, broadcast bool) error {
-	buffered := c.Buffered()
-	if buffered == 0 {
+	if c.buffered() == 0 {
 		return nil
 	}
 	policy := c.policy()
 	if policy == SlowDropOldest || policy == SlowBlock && !broadcast {
 		return nil
 	}
-	why := c.server.exceeded(buffered, size)
+	why := c.exceeded(size)
 	if why == nil {
 		return nil
 	}
@@ -83,14 +93,28 @@ func (c *Conn) admit(size int, broadcast bool) error {
 // admitFragment applies the policy to a fragment of size bytes behind the first
 // one of a message. Such a message cannot be dropped.
 func (c *Conn) admitFragment(size int) error {
-	buffered := c.Buffered()
-	if buffered == 0 || c.policy() == SlowBlock {
+	if c.buffered() == 0 || c.policy() == SlowBlock {
 		return nil
 	}
-	if why := c.server.exceeded(buffered, size); why != nil {
+	if why := c.exceeded(size); why != nil {
 		return c.abortSlow(why)
 	}
 	return nil
+}
+
+// exceeded returns the limit that size more bytes exceed, nil if they fit. A
+// client whose output is only deferred may read fast enough: the output is
+// written first.
+func (c *Conn) exceeded(size int) *BacklogError {
+	why := c.server.exceeded(c.buffered(), size)
+	if why == nil {
+		return nil
+	}
+	buffered := c.Buffered()
+	if buffered == 0 {
+		return nil
+	}
+	return c.server.exceeded(buffered, size)
 }
 
 // abortSlow aborts the connection to a client that reads too slowly.
@@ -153,11 +177,18 @@ func (b backpressure) Written() {
 	}
 }
 
-// mustQueue reports whether a message has to be queued, where it can be
-// dropped, because output is buffered. After a Close of either side no message
-// is queued: the engine returns the reason.
-func (c *Conn) mustQueue() bool {
-	return c.policy() == SlowDropOldest && c.State() == Open && c.Err() == nil && c.Buffered() > 0
+// mustQueue reports whether a message of size bytes has to be queued, where it
+// can be dropped, because the client reads too slowly. After a Close of either
+// side no message is queued: the engine returns the reason.
+func (c *Conn) mustQueue(size int) bool {
+	if c.policy() != SlowDropOldest || c.State() != Open || c.Err() != nil {
+		return false
+	}
+	n := c.transport.Buffered()
+	if c.buffered() > n {
+		return true // behind queued messages
+	}
+	return n > 0 && (!c.transport.Deferred() || c.exceeded(size) != nil)
 }
 
 // flushed is called, with the socket's lock held, when the transport's buffer

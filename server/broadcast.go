@@ -22,6 +22,11 @@ func (s *Server) BroadcastPrepared(m *Prepared) { BroadcastPrepared(s.Conns(), m
 // milliseconds to notice that a client has stopped reading. Messages sent to a
 // connection afterwards follow the broadcast.
 //
+// With epoll, output of handlers to other connections is deferred, for up to
+// about a millisecond, while more messages that have arrived are handled: a
+// client gets several broadcasts in one write. A handler that blocks delays no
+// output.
+//
 // The error is ErrNotData or wire.ErrInvalidUTF8 for a message that cannot be
 // sent. A connection that has ended is no error. p is not kept.
 func Broadcast(to iter.Seq[*Conn], op wire.Opcode, p []byte) error {
@@ -60,7 +65,7 @@ func (c *Conn) SendPrepared(m *Prepared) error {
 	if err := c.beforeSend(m.Size()); err != nil {
 		return err
 	}
-	if c.mustQueue() {
+	if c.mustQueue(m.Size()) {
 		c.enqueue(m)
 		return nil
 	}
@@ -73,7 +78,7 @@ func (c *Conn) trySendOrQueue(m *Prepared) {
 	if c.State() != Open || c.admit(m.Size(), true) != nil {
 		return // the connection ends, or the message is counted as dropped
 	}
-	if c.mustQueue() || !c.trySend(m) {
+	if c.mustQueue(m.Size()) || !c.trySend(m) {
 		c.enqueue(m)
 	}
 }

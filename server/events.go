@@ -35,8 +35,9 @@ func (c *Conn) receive(b []byte) (rest []byte, ok bool) {
 func (c *Conn) left() { c.activity.leave(c.server.clock.now()) }
 
 // turnSize is the number of payload bytes after which a connection lets others
-// of its loop have their turn. A single read is not larger, but compressed
-// messages can be a thousand times as large as their input.
+// of its loop have their turn. The messages of a single read are not larger,
+// unless it is of one large message, but compressed messages can be a thousand
+// times as large as their input.
 const turnSize = 256 << 10
 
 // receiveEvents is receive without the recovery of panics. It returns the rest
@@ -54,13 +55,25 @@ func (c *Conn) receiveEvents(b []byte) (rest []byte, ok bool) {
 	if c.endpoint.NeedsTime() {
 		now = time.Now()
 	}
-	delivered := 0                // payload bytes
+	delivered := 0 // payload bytes
+	if c.handler.Message != nil && c.mailbox() == nil {
+		n := c.receiveMessages(b)
+		if b = b[n:]; n > 0 && len(b) == 0 {
+			return nil, true
+		}
+		delivered = n
+	}
+	more := false                 // has been passed to the transport
 	for c.endpoint.Err() == nil { // otherwise a handler has aborted it, which the loop notices
 		if len(b) > 0 && (delivered >= turnSize || !c.takesMore()) {
 			return b, true
 		}
 		ev, n := c.endpoint.Receive(now, b)
 		b = b[n:]
+		if more != (len(b) > 0) {
+			more = !more
+			c.transport.MoreInput(more)
+		}
 		delivered += len(ev.Payload)
 		if ev.Kind == endpoint.KindMessage {
 			c.noteWholeMessage()
@@ -84,6 +97,21 @@ func (c *Conn) receiveEvents(b []byte) (rest []byte, ok bool) {
 		}
 	}
 	return nil, true
+}
+
+// receiveMessages handles small messages at the beginning of b, which is the
+// input of most connections. It returns the number of their bytes.
+func (c *Conn) receiveMessages(b []byte) (n int) {
+	expected := false // more input: has been passed to the transport
+	return c.endpoint.ReceiveMessages(b, func(op wire.Opcode, p []byte, more bool) bool {
+		if more != expected {
+			expected = more
+			c.transport.MoreInput(more)
+		}
+		c.noteWholeMessage()
+		c.handler.Message(c, op, p)
+		return true
+	})
 }
 
 // takesMore reports whether the application is ready for another message.

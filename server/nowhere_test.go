@@ -13,6 +13,9 @@ type nowhere struct{}
 func (nowhere) Write(p []byte) (int, error)       { return len(p), nil }
 func (nowhere) Writev(head, payload []byte) error { return nil }
 func (nowhere) Buffered() int                     { return 0 }
+func (nowhere) Flush()                            {}
+func (nowhere) Deferred() bool                    { return false }
+func (nowhere) MoreInput(bool)                    {}
 func (nowhere) Space(size int) int                { return size }
 func (nowhere) AwaitSpace(int)                    {}
 func (nowhere) Unacknowledged() int               { return 0 }

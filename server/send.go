@@ -18,14 +18,14 @@ import (
 // kernel does not accept are buffered, up to Server.MaxBacklog;
 // Server.SlowPolicy decides about a message that exceeds it.
 func (c *Conn) Send(op wire.Opcode, p []byte) error {
-	if c.ext.Load() == nil && c.transport.Buffered() == 0 { // no message is queued
+	if c.nothingWaits() {
 		c.noteMessage()
 		return c.endpoint.Send(op, p)
 	}
 	if err := c.beforeSend(len(p)); err != nil {
 		return err
 	}
-	if c.mustQueue() {
+	if c.mustQueue(len(p)) {
 		return c.enqueueMessage(endpoint.PrepareSingle(op, p))
 	}
 	return c.endpoint.Send(op, p)
@@ -38,10 +38,20 @@ func (c *Conn) SendUncompressed(op wire.Opcode, p []byte) error {
 	if err := c.beforeSend(len(p)); err != nil {
 		return err
 	}
-	if c.mustQueue() {
+	if c.mustQueue(len(p)) {
 		return c.enqueueMessage(PrepareUncompressed(op, p))
 	}
 	return c.endpoint.SendUncompressed(op, p)
+}
+
+// nothingWaits reports whether a message may be sent at once: beforeSend would
+// neither wait nor return an error, and no message is queued. The engine knows
+// whether the connection has ended.
+func (c *Conn) nothingWaits() bool {
+	if ext := c.ext.Load(); ext != nil && (ext.sendQueue.Load() != nil || ext.fragments.open.Load()) {
+		return false
+	}
+	return c.transport.Buffered() == 0
 }
 
 // enqueueMessage queues the message of Prepare.
@@ -57,7 +67,7 @@ func (c *Conn) SendText(s string) error {
 	if err := c.beforeSend(len(s)); err != nil {
 		return err
 	}
-	if c.mustQueue() {
+	if c.mustQueue(len(s)) {
 		return c.enqueueMessage(endpoint.PrepareSingle(wire.Text, []byte(s)))
 	}
 	return c.endpoint.SendText(s)

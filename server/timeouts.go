@@ -217,7 +217,7 @@ func (w *sweep) checkOpen(c *Conn, unread bool) {
 	case w.lifetime > 0 && w.now.since(a.expires) > 0:
 		a.end = closedByTimeout
 		go c.sendClose(wire.GoingAway, "maximum lifetime reached")
-	case w.exceeds(a.lastMessage.get(), w.idle) && c.Buffered() == 0:
+	case w.exceeds(a.lastMessage.get(), w.idle) && c.buffered() == 0:
 		a.end = closedByTimeout
 		go w.closeIdle(c)
 	case busy || w.assembly == 0 || progressAt == 0:

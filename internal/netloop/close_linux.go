@@ -12,8 +12,8 @@ import (
 // nothingUnread reports whether there is no input. It discards input: the
 // connection is at its end.
 func (s *PolledSocket) nothingUnread(w *worker) bool {
-	_, err := s.poller.sys.read(s.fd, w.input)
-	return err == syscall.EAGAIN
+	n, err := s.poller.sys.read(s.fd, w.input)
+	return err == syscall.EAGAIN || err == nil && n == 0
 }
 
 // exchanged reports whether the socket can be closed at once: the output is

@@ -17,6 +17,8 @@
 //	socket_linux.go    one socket         asyncwrite.go  Write without waiting
 //	write_linux.go     its output         ready_*.go     wait without reading
 //	close_linux.go     its end            netconn.go     its end
+//	deferred_linux.go  output of handlers
+//	                   to other sockets
 //
 // # Writes
 //
@@ -40,9 +42,11 @@
 //     is empty.
 //   - While there is input and the connection is ready, or output and the
 //     kernel accepts bytes, epoll is armed, a kick is queued, or a goroutine
-//     runs.
-//   - A connection at its end has a deadline. So has one with buffered output,
-//     unless Config.WriteTimeout is none.
+//     runs. Deferred output is in the list of a poller whose leader handles a
+//     batch, or is about to write it.
+//   - A connection at its end has a deadline. So has one with buffered output
+//     that is not deferred, unless Config.WriteTimeout is none.
+//   - Output is deferred in stateOpen only.
 //   - Only the owner of a socket closes its descriptor, once.
 //   - Config.Counters.Buffered is the sum of all write buffers.
 //   - No memory is sized by a value that a peer declares.
@@ -54,6 +58,6 @@
 //
 // See package lockorder. A socket's lock is held during system calls that do
 // not block, and during the methods of Conn that say so. It is not held while
-// handlers run. The lock of a poller's kick queue, and that of a loop, are
-// locked last.
+// handlers run. The locks of a poller's kick queue and of its deferrals, and
+// that of a loop, are locked last.
 package netloop

@@ -71,7 +71,8 @@ const (
 type endAction uint8
 
 const (
-	doShutdown   endAction = 1 << iota // discard the write buffer and shut both directions down
+	doFlush      endAction = 1 << iota // write the deferred output
+	doShutdown                         // discard the write buffer and shut both directions down
 	doCloseWrite                       // send FIN
 	doUnpause                          // end the pauses of reading that are the connection's
 	doLinger                           // bound the rest of the socket's life
@@ -96,9 +97,9 @@ var endTable = [numStates][numEvents]transition{
 		eventResume:     {stateOpen, doKick},
 		eventMissed:     {stateOpen, doArm},
 		eventReleased:   {stateOpen, doArm | doKick},
-		eventRefused:    {stateRefused, doUnpause | doLinger | doArm},
-		eventCloseWrite: {stateFlushing, doUnpause | doLinger | doArm},
-		eventEOF:        {stateInputClosed, doArm},
+		eventRefused:    {stateRefused, doFlush | doUnpause | doLinger | doArm},
+		eventCloseWrite: {stateFlushing, doFlush | doUnpause | doLinger | doArm},
+		eventEOF:        {stateInputClosed, doFlush | doArm},
 		eventAbort:      {stateAborted, doShutdown | doUnpause | doArm},
 		eventClose:      {stateClosed, 0},
 	},

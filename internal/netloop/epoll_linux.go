@@ -80,7 +80,7 @@ func (l *epollLoop) startPollers() error {
 		}
 		l.pollers = append(l.pollers, p)
 	}
-	l.guard.pollers = l.pollers
+	l.guard.watch(l.pollers)
 	for _, p := range l.pollers {
 		p.startLeader(l.newWorker(), 0)
 	}
@@ -121,8 +121,9 @@ type poller struct {
 	file  *os.File // the same, in the runtime's poller: waiting for it costs no thread
 	raw   syscall.RawConn
 
-	wakeup int       // an eventfd that ends the leader's wait
-	kicks  kickQueue // sockets with work that no event of their descriptor reports
+	wakeup    int       // an eventfd that ends the leader's wait
+	kicks     kickQueue // sockets with work that no event of their descriptor reports
+	deferrals deferrals
 
 	progress atomic.Uint64 // of the leader: see makeProgress
 	leader   *worker       // of the leader; the watchdog's own
@@ -230,7 +231,7 @@ type worker struct {
 // the maximum for Conn.ReadBuffer.
 const (
 	pollReadSize  = 128 << 10
-	maxReadBuffer = 256 << 10
+	maxReadBuffer = 1 << 20
 )
 
 func (l *epollLoop) newWorker() *worker {
@@ -256,13 +257,14 @@ func (p *poller) lead(w *worker, generation uint64) {
 	returned := false
 	defer func() {
 		if !returned {
+			p.endDeferring()
 			go p.lead(w, generation)
 			return
 		}
 		w.wait, w.leads = nil, nil
 		p.loop.workers.Put(w)
 	}()
-	p.leadUntilEnd(w, generation)
+	p.inReserve(func() { p.leadUntilEnd(w, generation) })
 	returned = true
 }
 
@@ -274,6 +276,7 @@ func (p *poller) leadUntilEnd(w *worker, generation uint64) {
 		w.n += p.kicks.appendTo(w.events[w.n:])
 		return w.n != 0 || w.failed != nil
 	}
+	p.flushDeferred() // of a handler that has blocked or ended the goroutine
 	for {
 		if !p.handleEvents(w, generation) {
 			for !w.handedOff.Load() {
@@ -301,20 +304,43 @@ func (p *poller) handleEvents(w *worker, generation uint64) bool {
 	if progressGeneration(now) == generation && progressIndex(now) != idleIndex {
 		first = progressIndex(now) + 1 // the handler of this one has ended the goroutine that led p
 	}
+	waited := true // the watchdog may be asleep
 	for i := first; i < w.n; i++ {
-		next := makeProgress(generation, now>>indexBits+1, uint64(i))
-		if progressGeneration(now) != generation || !p.progress.CompareAndSwap(now, next) {
+		if p.deferrals.isDue() {
+			if !p.advance(&now, generation, idleIndex) {
+				return false
+			}
+			p.flushDeferred()
+			waited = true
+		}
+		if !p.advance(&now, generation, i) {
 			return false
 		}
-		now = next
-		if i == first {
+		if waited {
+			waited = false
 			p.guard.wake()
 		}
+		p.beginDeferring(now, i+1 < w.n)
 		event := &w.events[i]
 		p.serving.Store(event.Fd)
 		if s := p.loop.sockets.get(event.Fd); s != nil {
 			s.ready(w, event.Events)
 		}
 	}
-	return p.progress.CompareAndSwap(now, makeProgress(generation, now>>indexBits+1, idleIndex))
+	if !p.advance(&now, generation, idleIndex) {
+		return false
+	}
+	p.flushDeferred()
+	return true
+}
+
+// advance sets the progress of the leader of generation, and now to it. It
+// returns false if another goroutine leads p: if the progress is not now.
+func (p *poller) advance(now *uint64, generation uint64, index int) bool {
+	next := makeProgress(generation, *now>>indexBits+1, uint64(index))
+	if progressGeneration(*now) != generation || !p.progress.CompareAndSwap(*now, next) {
+		return false
+	}
+	*now = next
+	return true
 }

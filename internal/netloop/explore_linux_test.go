@@ -55,6 +55,7 @@ type world struct {
 	closes              int
 
 	// The connection.
+	large      bool   // messages are large
 	handler    string // that is running; "": none
 	ready      bool
 	refused    bool // a handler has returned that no more input is accepted
@@ -84,10 +85,13 @@ type explorer struct {
 	loop    *epollLoop
 	poller  *poller
 	workers [2]*worker
+	large   bool // messages are large
 }
 
 func newExplorer() *explorer {
 	e := &explorer{loop: new(epollLoop), poller: new(poller)}
+	e.poller.guard = newWatchdog()
+	e.poller.guard.watch([]*poller{e.poller})
 	for i := range e.workers {
 		e.workers[i] = &worker{leads: e.poller, input: make([]byte, 4)}
 	}
@@ -95,7 +99,7 @@ func newExplorer() *explorer {
 }
 
 func (e *explorer) newWorld() *world {
-	w := &world{loop: e.loop, poller: e.poller, workers: e.workers, space: 1, ready: true}
+	w := &world{large: e.large, loop: e.loop, poller: e.poller, workers: e.workers, space: 1, ready: true}
 	w.loop.users, w.loop.sys = 10, w.calls()
 	w.loop.Config = Config{
 		WriteTimeout: WriteTimeout{time.Hour, errLate}, Linger: time.Hour, BlockedLinger: time.Hour,
@@ -105,6 +109,7 @@ func (e *explorer) newWorld() *world {
 	w.poller.loop, w.poller.sys = w.loop, w.loop.sys
 	w.poller.kicks.fds = w.poller.kicks.fds[:0]
 	w.poller.kicks.size.Store(0)
+	w.poller.deferrals.take()
 	w.socket = new(PolledSocket)
 	w.socket.init((*modelConn)(w), w.poller, exploredFD, addrPair{})
 	if err := w.socket.register(); err != nil {
@@ -246,16 +251,23 @@ func (w *world) worker() *worker {
 
 type modelConn world
 
-func (c *modelConn) Started(Socket)        {}
-func (c *modelConn) ReadBuffer(int) []byte { return nil }
-func (c *modelConn) Partial() bool         { return false }
-func (c *modelConn) BeginBatch(any)        {}
-func (c *modelConn) EndBatch()             {}
-func (c *modelConn) WriterBlocked() bool   { return false }
-func (c *modelConn) Ready() bool           { return c.ready }
-func (c *modelConn) Flushed() bool         { return !c.closeWrite && !c.refused && !c.aborted }
+func (c *modelConn) Started(Socket)      {}
+func (c *modelConn) Partial() bool       { return false }
+func (c *modelConn) BeginBatch(any)      {}
+func (c *modelConn) EndBatch()           {}
+func (c *modelConn) WriterBlocked() bool { return false }
+func (c *modelConn) Ready() bool         { return c.ready }
+func (c *modelConn) Flushed() bool       { return !c.closeWrite && !c.refused && !c.aborted }
 
 func (c *modelConn) Panicked(any, bool) error { panic("not called by this loop") }
+
+// ReadBuffer returns a buffer that any input fills, for a large message.
+func (c *modelConn) ReadBuffer(int) []byte {
+	if c.large {
+		return c.workers[0].input[:1]
+	}
+	return nil
+}
 
 func (c *modelConn) Received(b []byte) (rest []byte, ok bool) {
 	w := (*world)(c)
@@ -332,6 +344,17 @@ func (w *world) run(handler string) string {
 	}
 }
 
+// asLeader calls f as a handler of p that is not the last one of a batch.
+func (p *poller) asLeader(f func()) {
+	p.progress.Store(makeProgress(0, 0, 0))
+	p.inReserve(func() {
+		p.beginDeferring(makeProgress(0, 0, 0), true)
+		f()
+	})
+	p.endDeferring()
+	p.progress.Store(makeProgress(0, 0, idleIndex))
+}
+
 // returns ends a handler, or performs the system call.
 var returns = step{name: "return", do: func(*world) { panic("done by world.run") }}
 
@@ -370,6 +393,11 @@ var allSteps = []step{
 	{"send", false, func(w *world) bool {
 		return !w.closeWrite && w.closed == 0 && !w.aborted && w.socket.out.size() < 2
 	}, func(w *world) { w.socket.Writev(nil, make([]byte, w.space+1)) }}, // one more than the kernel accepts
+	{"send in another handler of the batch", false, func(w *world) bool {
+		return !w.closeWrite && w.closed == 0 && !w.aborted && w.socket.out.size() < 2
+	}, func(w *world) { w.poller.asLeader(func() { w.socket.Writev(nil, make([]byte, 1)) }) }},
+	{"the batch ends", false, func(w *world) bool { return len(w.poller.deferrals.sockets) > 0 }, func(w *world) { w.poller.flushDeferred() }},
+	{"Flush", false, func(w *world) bool { return w.socket.flags&flagDeferred != 0 }, func(w *world) { w.socket.Flush() }},
 	{"CloseWrite", false, func(w *world) bool { return !w.closeWrite }, func(w *world) {
 		w.closeWrite, w.ready = true, true
 		w.socket.CloseWrite(false)
@@ -440,7 +468,7 @@ func (w *world) try(s step) {
 func (w *world) finish() {
 	w.end = w.state()
 	for _, s := range steps {
-		if s.enabled(w) && !(w.inCall() && (strings.HasPrefix(s.name, "peer") || s.name == "send" || s.name == "writes fail")) { // they make no difference there
+		if s.enabled(w) && !(w.inCall() && (strings.HasPrefix(s.name, "peer") || strings.HasPrefix(s.name, "send") || s.name == "Flush" || s.name == "writes fail")) { // they make no difference there
 			w.possible = append(w.possible, s)
 		}
 	}
@@ -451,14 +479,14 @@ func (w *world) finish() {
 func (w *world) state() state {
 	s := w.socket
 	if w.closed > 0 {
-		return state(fmt.Sprint("closed ", s.state, s.flags, s.fd, len(w.poller.kicks.fds), w.handler, w.ready, w.closeWrite, w.aborted))
+		return state(fmt.Sprint("closed ", s.state, s.flags, s.fd, len(w.poller.kicks.fds), len(w.poller.deferrals.sockets) > 0, w.handler, w.ready, w.closeWrite, w.aborted))
 	}
 	ext := socketExt{}
 	if s.ext != nil {
 		ext = *s.ext
 	}
 	return state(fmt.Sprint(s.owner.Load(), s.state, s.interest, s.paused, s.flags, s.failure() != nil, s.out.size(),
-		ext.replies > 1, ext.pending.size(), ext.timer != nil, ext.final, s.fd, len(w.poller.kicks.fds),
+		ext.replies > 1, ext.pending.size(), ext.timer != nil, ext.final, s.fd, len(w.poller.kicks.fds), len(w.poller.deferrals.sockets) > 0,
 		"|", w.input, w.eof, w.reset, w.told, w.space, w.writeFails, w.finSent, w.shut, w.oneshot, w.readEOF,
 		"|", w.handler, w.ready, w.refused, w.eofSeen, w.closeWrite, w.aborted, w.closed))
 }
@@ -478,10 +506,13 @@ func (w *world) check() {
 		}
 		return
 	}
-	if s.out != nil && (s.ext == nil || s.ext.timer == nil) {
+	if s.backlogged() && (s.ext == nil || s.ext.timer == nil) {
 		w.fault("%d bytes are buffered without a time limit", s.out.size())
 	}
-	if w.handler != "" || w.pending() != 0 || len(w.poller.kicks.fds) > 0 {
+	if s.flags&flagDeferred != 0 && (s.out == nil || s.state != stateOpen) {
+		w.fault("%d bytes are deferred in state %d", s.out.size(), s.state)
+	}
+	if w.handler != "" || w.pending() != 0 || len(w.poller.kicks.fds)+len(w.poller.deferrals.sockets) > 0 {
 		return // something will be done
 	}
 	// No step is pending: then no work may be left.
@@ -518,14 +549,13 @@ var errFault = errors.New("violation")
 
 // explore visits all states that events, at most deepest of them, lead to. It
 // returns how many states there are and the first violation.
-func explore(deepest int) (int, error) {
+func (e *explorer) explore(deepest int) (int, error) {
 	const limit = 1_000_000
 	type node struct {
 		path     []step
 		state    state
 		possible []step
 	}
-	e := newExplorer()
 	first := e.follow(nil)
 	seen := map[state]bool{first.end: true}
 	queue := []node{{nil, first.end, first.possible}}
@@ -577,10 +607,17 @@ func TestEveryReachableState(t *testing.T) {
 	if raceDetector { // the exploration has one goroutine at a time, and takes minutes
 		deepest = 8
 	}
-	start := time.Now()
-	n, err := explore(deepest)
-	t.Logf("%d states in %v", n, time.Since(start))
-	check.OK(t, err)
+	for size, deepest := range map[string]int{"small": deepest, "large": min(deepest, 9)} {
+		t.Run(size+" messages", func(t *testing.T) {
+			t.Parallel()
+			e := newExplorer()
+			e.large = size == "large"
+			start := time.Now()
+			n, err := e.explore(deepest)
+			t.Logf("%d states in %v", n, time.Since(start))
+			check.OK(t, err)
+		})
+	}
 }
 
 // mutant is a change of one transition of endTable.
@@ -633,7 +670,7 @@ func TestEveryTransitionIsNeeded(t *testing.T) {
 			mutated = transition{whole.next, whole.do &^ m.drop}
 		}
 		endTable[m.state][m.event] = mutated
-		n, err := explore(anyDepth)
+		n, err := newExplorer().explore(anyDepth)
 		endTable[m.state][m.event] = whole
 		if err == nil {
 			t.Errorf("%v: not noticed in %d states", m, n)

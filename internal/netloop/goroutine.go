@@ -96,6 +96,15 @@ func (*goroutineSocket) Shard() int { return -1 }
 // Buffered returns the size of the write buffer in bytes.
 func (t *goroutineSocket) Buffered() int { return int(t.async.buffered.Load()) }
 
+// Deferred returns false: no write is deferred.
+func (t *goroutineSocket) Deferred() bool { return false }
+
+// Flush does nothing: no write is deferred.
+func (t *goroutineSocket) Flush() {}
+
+// MoreInput does nothing: no write is deferred.
+func (t *goroutineSocket) MoreInput(bool) {}
+
 // Space returns how many of size bytes may be written.
 func (t *goroutineSocket) Space(size int) int { return t.cfg.Limit.Space(t.Buffered(), size) }
 

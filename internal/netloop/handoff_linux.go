@@ -35,6 +35,7 @@ func progressIndex(progress uint64) int { return int(progress & idleIndex) }
 // handler blocks: the events behind it, and the poller, get another leader.
 type watchdog struct {
 	pollers []*poller
+	stacks  []atomic.Uintptr // of the leaders: see caller
 	asleep  atomic.Bool
 	alarm   chan struct{} // wakes it
 	ended   chan struct{}
@@ -52,6 +53,11 @@ const (
 
 func newWatchdog() *watchdog {
 	return &watchdog{alarm: make(chan struct{}, 1), ended: make(chan struct{})}
+}
+
+// watch sets the pollers, before any of them has a leader.
+func (d *watchdog) watch(pollers []*poller) {
+	d.pollers, d.stacks = pollers, make([]atomic.Uintptr, len(pollers))
 }
 
 // wake is called by every leader that begins to handle events.
@@ -84,6 +90,8 @@ func (d *watchdog) run() {
 				busy = true
 				if now == last[i] {
 					p.handOff(now)
+				} else {
+					p.deferrals.due.Store(true)
 				}
 			}
 			last[i] = now
@@ -128,7 +136,9 @@ func (p *poller) handOff(progress uint64) {
 		if p.refused != progress {
 			p.refused = progress
 			counters.HandOffsRefused.Add(1)
+			p.endDeferring()
 			p.endBatch(p.serving.Load())
+			p.flushDeferred()
 		}
 		return
 	}
@@ -139,6 +149,7 @@ func (p *poller) handOff(progress uint64) {
 	}
 	counters.Blocked.Add(1)
 	counters.HandOffs.Add(1)
+	p.endDeferring()
 	p.endBatch(old.events[progressIndex(progress)].Fd)
 	w := p.loop.newWorker()
 	w.n = copy(w.events[:], old.events[progressIndex(progress)+1:old.n])

@@ -84,6 +84,17 @@ type Socket interface {
 	// Buffered returns the size of the write buffer in bytes.
 	Buffered() int
 
+	// Deferred reports whether the bytes in the write buffer have not been
+	// passed to the kernel yet: handlers of other connections have written
+	// them, and may write more. Flush passes them now.
+	Deferred() bool
+	Flush()
+
+	// MoreInput tells the loop, during Conn.Received, whether there is input
+	// behind the part that is being handled. If so, output to other sockets may
+	// be deferred, because more may follow.
+	MoreInput(more bool)
+
 	// Space returns how many of size bytes may be written now without exceeding
 	// WriteLimit, 0 if the writer must wait. AwaitSpace returns when Space may
 	// be greater than 0, or the socket cannot be written to any more.

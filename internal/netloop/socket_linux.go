@@ -73,6 +73,8 @@ const (
 	flagWritable                          // Conn.Writable must be called
 	flagExchanged                         // the peer expects no more: see Socket.CloseWrite
 	flagFailed                            // writing has failed: see failure
+	flagDeferred                          // out has not been passed to the kernel yet
+	flagLarge                             // the last message was large
 )
 
 // readPause is a set of reasons not to read.
@@ -180,7 +182,7 @@ func (s *PolledSocket) wanted() (i interest) {
 	if s.paused == 0 && s.state.reads() {
 		i |= interestRead
 	}
-	if s.out != nil {
+	if s.backlogged() {
 		i |= interestWrite
 	}
 	if i == 0 {
@@ -208,6 +210,9 @@ func (s *PolledSocket) arm() {
 
 // step makes the transition of endTable for ev. The caller holds mu.
 func (s *PolledSocket) step(ev endEvent) {
+	if endTable[s.state][ev].do&doFlush != 0 {
+		s.flushDeferred()
+	}
 	t := endTable[s.state][ev]
 	if t.next == 0 {
 		return
@@ -338,20 +343,15 @@ func (s *PolledSocket) work(w *worker) {
 		in := s.conn.ReadBuffer(maxReadBuffer)
 		if in == nil {
 			in = w.input
+			if do.large {
+				in = in[:firstRead]
+				s.largeEnded()
+			}
 		}
-		n, err := s.poller.sys.read(s.fd, in)
-		switch {
-		case err == syscall.EAGAIN:
-			s.returned(true)
-			return
-		case err != nil:
-			s.close(os.NewSyscallError("read", err))
-			return
-		case n == 0:
-			s.readEOF()
+		if b = s.read(in); b == nil {
 			return
 		}
-		b, drained = in[:n], n < len(in)
+		drained = len(b) < len(in)
 	}
 	if do.kind == taskDiscard {
 		do.pending.free()
@@ -364,6 +364,17 @@ func (s *PolledSocket) work(w *worker) {
 		s.beginBatch(w)
 	}
 	rest, ok := s.conn.Received(b)
+	for reads := 1; ok && len(rest) == 0 && !drained && do.pending == nil && reads < maxReads && s.conn.Ready(); reads++ {
+		in := s.conn.ReadBuffer(maxReadBuffer)
+		if in == nil || !s.readOn(len(in)) {
+			break
+		}
+		if b = s.read(in); b == nil {
+			return
+		}
+		drained = len(b) < len(in)
+		rest, ok = s.conn.Received(b)
+	}
 	if do.pending != nil {
 		do.pending = do.pending.take(len(b) - len(rest))
 	}
@@ -380,11 +391,58 @@ func (s *PolledSocket) work(w *worker) {
 	s.returned(ok)
 }
 
+// The buffer of a large message is read into up to maxReads times, as long as
+// the input fills it. After such a message, the first read is of firstRead
+// bytes only: if another large message follows, the others are read into its
+// buffer, and not copied.
+const (
+	maxReads  = 4
+	firstRead = 4 << 10
+)
+
+// read reads into in. It returns nil if there is no input, after it has handled
+// that. The caller owns the socket.
+func (s *PolledSocket) read(in []byte) []byte {
+	n, err := s.poller.sys.read(s.fd, in)
+	switch {
+	case err == syscall.EAGAIN:
+		s.returned(true)
+	case err != nil:
+		s.conn.EndBatch()
+		s.close(os.NewSyscallError("read", err))
+	case n == 0:
+		s.conn.EndBatch()
+		s.readEOF()
+	default:
+		return in[:n]
+	}
+	return nil
+}
+
+// readOn reports whether the socket may be read from again, into the connection's
+// own buffer of size bytes.
+func (s *PolledSocket) readOn(size int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if size >= pollReadSize {
+		s.flags |= flagLarge
+	}
+	return s.state.delivers() && s.flags&flagFailed == 0
+}
+
+// largeEnded notes that a read after a large message is not of one.
+func (s *PolledSocket) largeEnded() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.flags &^= flagLarge
+}
+
 // task is the work of an owner.
 type task struct {
 	kind    taskKind
 	pending *writeBuf // input that Received has not handled; the owner's own
 	batch   bool      // output may be collected
+	large   bool      // the last message was large
 }
 
 type taskKind uint8
@@ -415,7 +473,7 @@ func (s *PolledSocket) nextTask() (do task) {
 		s.paused &^= pausedConn
 		do.kind = taskWait
 	default:
-		do.pending, do.batch = s.takePending(), s.out == nil
+		do.pending, do.batch, do.large = s.takePending(), !s.backlogged(), s.flags&flagLarge != 0
 		s.paused &^= pausedConn // returned arms epoll, if it is not paused again
 		if s.state.delivers() {
 			s.flags |= flagHandling
@@ -440,7 +498,7 @@ func (s *PolledSocket) beginBatch(w *worker) {
 func (s *PolledSocket) callWritable(w *worker) {
 	s.mu.Lock()
 	s.flags |= flagHandling
-	batch := s.out == nil
+	batch := !s.backlogged()
 	s.mu.Unlock()
 	if batch {
 		s.beginBatch(w)

@@ -29,16 +29,38 @@ func (s *PolledSocket) Writev(head, payload []byte) error {
 	return err
 }
 
+// shortRetries is how often a write is continued that the kernel has accepted a
+// part of: a peer that is reading makes room, and a write is cheaper than a copy
+// of the rest.
+const shortRetries = 2
+
 // put writes a and b. It buffers the bytes that the kernel does not accept. The
 // caller holds mu.
 func (s *PolledSocket) put(a, b []byte) error {
 	if !s.state.writes() {
 		return net.ErrClosed
 	}
+	if !s.backlogged() {
+		if s.deferOutput(a, b) {
+			return s.failure()
+		}
+		s.flushDeferred()
+		if err := s.failure(); err != nil {
+			return err
+		}
+	}
 	n := 0
 	if s.out == nil && len(a)+len(b) > 0 {
 		var err error
 		n, err = s.poller.sys.writev(s.fd, a, b)
+		for range shortRetries {
+			if err != nil || n < len(a) || n == len(a)+len(b) {
+				break
+			}
+			var m int
+			m, err = s.poller.sys.write(s.fd, b[n-len(a):])
+			n += m
+		}
 		if err != nil && err != syscall.EAGAIN {
 			s.fail(os.NewSyscallError("write", err))
 			return s.failure()
@@ -106,7 +128,7 @@ func (s *PolledSocket) flush() (progress bool) {
 			s.stopTimer()
 		}
 	}
-	if s.flags&flagFailed == 0 && s.conn.Flushed() {
+	if s.flags&flagFailed == 0 && s.conn.Flushed() && s.flags&flagDeferred == 0 {
 		s.flags |= flagWritable
 	}
 	s.paused &^= pausedBacklog
@@ -137,6 +159,7 @@ func (s *PolledSocket) fail(err error) {
 	s.recount(-s.out.size())
 	s.out.free()
 	s.out = nil
+	s.flags &^= flagDeferred
 	s.wakeWriters()
 }
 
@@ -158,6 +181,7 @@ func (s *PolledSocket) Space(size int) int { return s.poller.loop.Limit.Space(s.
 func (s *PolledSocket) AwaitSpace(size int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.flushDeferred()
 	ext := s.ensureExt()
 	if ext.space == nil {
 		ext.space = sync.NewCond(&s.mu)

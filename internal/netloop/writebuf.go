@@ -13,6 +13,12 @@ type writeBuf struct {
 // allocation. Very large ones are not kept.
 var writeBufs = sync.Pool{New: func() any { return &writeBuf{data: make([]byte, 0, 16<<10)} }}
 
+// smallBufs lends small buffers, for a little deferred output of many sockets.
+var smallBufs = sync.Pool{New: func() any { return &writeBuf{data: make([]byte, 0, smallBuf)} }}
+
+// smallBuf is the size of a small buffer in bytes.
+const smallBuf = 2 << 10
+
 // maxPooledBuf is the size, in bytes, of the largest buffer that the pool
 // keeps.
 const maxPooledBuf = 4 << 20
@@ -27,8 +33,16 @@ func (b *writeBuf) size() int {
 
 // add returns b, or a new buffer, with p at its end.
 func (b *writeBuf) add(p []byte) *writeBuf {
-	if b == nil {
+	switch {
+	case b == nil && len(p) <= smallBuf:
+		b = smallBufs.Get().(*writeBuf)
+	case b == nil:
 		b = writeBufs.Get().(*writeBuf)
+	case cap(b.data) == smallBuf && b.size()+len(p) > smallBuf:
+		small := b
+		b = writeBufs.Get().(*writeBuf)
+		b.data = append(b.data, small.bytes()...)
+		small.free()
 	}
 	if b.head > 0 && len(b.data)+len(p) > cap(b.data) {
 		b.data = append(b.data[:0], b.data[b.head:]...)
@@ -56,5 +70,9 @@ func (b *writeBuf) free() {
 		return
 	}
 	b.data, b.head = b.data[:0], 0
-	writeBufs.Put(b)
+	if cap(b.data) == smallBuf {
+		smallBufs.Put(b)
+	} else {
+		writeBufs.Put(b)
+	}
 }

@@ -26,30 +26,33 @@ type goroutineSocket struct {
 	writableCalls atomic.Int32       // of Conn.Writable that have not returned
 	bothClosed    atomic.Bool        // CloseWrite was called, and the peer has closed the connection too
 
-	readyMu sync.Mutex
-	ready   sync.Cond // Conn.Ready may have changed
-
 	wokenAt uint32 // the tick of the last wake-up
 	wakes   uint8  // number of wake-ups since that tick began, up to busyWakes
 	over    bool   // Closed has been called
 
 	partial bool // Conn.Partial, after the last Received; the reader's own
 
+	ready atomic.Pointer[readiness]  // nil until the first wait for Conn.Ready
 	ended chan struct{}              // closed at the end; nil if no caller waits
 	abort atomic.Pointer[time.Timer] // aborts the connection; abortDone after the end
+}
+
+// readiness is where a goroutine waits for Conn.Ready.
+type readiness struct {
+	mu      sync.Mutex
+	changed sync.Cond
 }
 
 // abortDone stands for the timer of a closed connection.
 var abortDone = new(time.Timer)
 
 // newGoroutineSocket returns a socket for nc.
-func newGoroutineSocket(cfg *Config, nc net.Conn) *goroutineSocket {
-	t := &goroutineSocket{cfg: cfg}
-	t.ready.L = &t.readyMu
+func (l *Loop) newGoroutineSocket(nc net.Conn) *goroutineSocket {
+	t := &goroutineSocket{cfg: &l.cfg}
 	if t.async = asyncBelow(nc); t.async != nil {
 		t.NetConn.Conn = nc
 	} else {
-		t.async = newAsyncConn(nc, cfg.WriteTimeout, nil) // start sets the owner before it is used
+		t.async = newAsyncConn(nc, l.cfg.WriteTimeout, l.calls, nil) // start sets the owner before it is used
 		t.NetConn.Conn = t.async
 	}
 	return t
@@ -76,17 +79,28 @@ func asyncBelow(nc net.Conn) *asyncConn {
 
 // Resume wakes the goroutine that waits in awaitReady.
 func (t *goroutineSocket) Resume() {
-	t.readyMu.Lock()
-	defer t.readyMu.Unlock()
-	t.ready.Broadcast()
+	if r := t.ready.Load(); r != nil {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.changed.Broadcast()
+	}
 }
 
 // awaitReady waits until Conn.Ready reports true.
 func (t *goroutineSocket) awaitReady() {
-	t.readyMu.Lock()
-	defer t.readyMu.Unlock()
-	for !t.conn.Ready() {
-		t.ready.Wait()
+	if t.conn.Ready() {
+		return
+	}
+	r := t.ready.Load()
+	if r == nil { // only this goroutine sets it
+		r = new(readiness)
+		r.changed.L = &r.mu
+		t.ready.Store(r)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for !t.conn.Ready() { // Resume, if it was called before Store, has made it true
+		r.changed.Wait()
 	}
 }
 
@@ -326,7 +340,7 @@ func (t *goroutineSocket) awaitRead() {
 // them by goroutines.
 func (l *Loop) serveGoroutines(ln net.Listener, open Open) error {
 	return acceptAll(ln, l.cfg.Log, func(nc net.Conn) {
-		t := newGoroutineSocket(&l.cfg, nc)
+		t := l.newGoroutineSocket(nc)
 		t.run(func(t *goroutineSocket) {
 			t.start(open)
 			t.begin()
@@ -366,7 +380,7 @@ func temporary(err error) bool {
 
 // startGoroutine serves nc: see Loop.Start.
 func (l *Loop) startGoroutine(nc net.Conn, open Open, first []byte, ended chan struct{}) {
-	t := newGoroutineSocket(&l.cfg, nc)
+	t := l.newGoroutineSocket(nc)
 	t.start(open)
 	t.ended = ended
 	t.run(func(t *goroutineSocket) {

@@ -190,14 +190,15 @@ func (g *Gauge) Peak() int64 { return g.peak.Load() }
 // Loop serves connections: TCP by epoll where there is epoll, all others by
 // goroutines.
 type Loop struct {
-	cfg Config
+	cfg   Config
+	calls *sync.Pool // of foreignCalls
 
 	mu    sync.Mutex // guards epoll
 	epoll *epollLoop // made when it is needed
 }
 
 // New returns a loop.
-func New(cfg Config) *Loop { return &Loop{cfg: cfg} }
+func New(cfg Config) *Loop { return &Loop{cfg: cfg, calls: newForeignCalls()} }
 
 // Serve accepts connections from ln until ln is closed. The error is that of
 // Accept. Errors that may pass, such as too many open files, are logged.

@@ -43,8 +43,9 @@ func NewTransport(nc net.Conn, recovered Recover) Transport {
 	if isSocket(nc) {
 		return &systemConn{Conn: nc}
 	}
-	c := newForeignConn(nc, recovered)
-	c.reader = newReader(nc, c.aborted, recovered)
+	aborted := make(chan struct{})
+	c := newForeignConn(nc, newForeignCalls(), recovered)
+	c.client = &foreignClient{reader: newReader(nc, aborted, recovered), aborted: aborted}
 	return c
 }
 

@@ -56,10 +56,23 @@ func (t *goroutineSocket) parked() {
 func (t *goroutineSocket) begin() { t.active(nil, nil) }
 
 func (t *goroutineSocket) active(b []byte, err error) {
+	growStack(len(b))
 	if t.work(b, err) {
 		t.run((*goroutineSocket).parked)
 	}
 }
+
+// growStack has the stack of the caller's goroutine grow to the size that
+// handlers need. While the stack is shallow, the runtime copies little.
+//
+//go:noinline
+func growStack(i int) byte {
+	var frame [handlersStack]byte
+	return frame[i]
+}
+
+// handlersStack is a size in bytes with which a stack grows to 8 KiB at once.
+const handlersStack = 5 << 10
 
 // run runs f on a goroutine of its own, as the one that serves the connection.
 // If f does not return, because a function of the application has panicked or

@@ -60,9 +60,14 @@ const writeGrace = 2 * time.Millisecond
 // newAsyncConn returns an asyncConn for nc. calls lends foreignCalls.
 func newAsyncConn(nc net.Conn, limit WriteTimeout, calls *sync.Pool, recovered Recover) *asyncConn {
 	c := &asyncConn{Conn: nc, recovered: recovered, state: stateOpen}
-	if isSocket(nc) || isPipe(nc) {
+	switch {
+	case isSocket(nc):
+		system := &systemConn{Conn: nc}
+		system.direct.open(nc)
+		c.writer = system
+	case isPipe(nc):
 		c.writer = &systemConn{Conn: nc}
-	} else {
+	default:
 		c.writer = newForeignConn(nc, calls, c.panicked)
 	}
 	c.writer.SetWriteTimeout(limit)

@@ -20,6 +20,7 @@ type testConn struct {
 	ready    func() bool
 	writable func(*testConn) bool
 	closed   func(*testConn, error)
+	buffer   func(size int) []byte
 	eof      atomic.Bool
 }
 
@@ -30,7 +31,12 @@ func (c *testConn) Started(s Socket) {
 	}
 }
 
-func (c *testConn) ReadBuffer(int) []byte { return nil }
+func (c *testConn) ReadBuffer(size int) []byte {
+	if c.buffer == nil {
+		return nil
+	}
+	return c.buffer(size)
+}
 
 func (c *testConn) Received(b []byte) (rest []byte, ok bool) {
 	if c.received != nil {
@@ -56,6 +62,9 @@ func (c *testConn) Closed(err error) {
 		c.closed(c, err)
 	}
 }
+
+// hiddenListener hides the type of a listener, and so the epoll loop.
+type hiddenListener struct{ net.Listener }
 
 // testLoop is a loop of testConns that listens until the test ends.
 type testLoop struct {

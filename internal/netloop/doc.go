@@ -17,6 +17,7 @@
 //	socket_linux.go    one socket         asyncwrite.go  Write without waiting
 //	write_linux.go     its output         ready_*.go     wait without reading
 //	close_linux.go     its end            netconn.go     its end
+//	                                      direct_*.go    system calls that do not wait
 //
 // # Writes
 //
@@ -24,7 +25,7 @@
 // foreign.go, whose writes block until the peer has accepted all bytes. A client
 // uses them as they are. For a server's connection, which must not wait for its
 // peer, an asyncConn has the write buffer, and a goroutine that writes it to a
-// transport. The epoll loop has no blocking writes: its timer checks for
+// transport. A write that a socket accepts at once sets no deadline. The epoll loop has no blocking writes: its timer checks for
 // progress.
 //
 // Writers that wait for space in a write buffer wait in Socket.AwaitSpace.
@@ -43,7 +44,8 @@
 //     runs.
 //   - A connection at its end has a deadline. So has one with buffered output,
 //     unless Config.WriteTimeout is none.
-//   - Only the owner of a socket closes its descriptor, once.
+//   - Only the owner of a socket closes its descriptor, once. In the goroutine
+//     loop, that holds while handlers run inside RawConn.Read.
 //   - Config.Counters.Buffered is the sum of all write buffers.
 //   - No memory is sized by a value that a peer declares.
 //

@@ -17,7 +17,7 @@ type goroutineSocket struct {
 	NetConn
 	async *asyncConn // the same or, for a connection with TLS, the connection below
 	conn  Conn
-	cfg   *Config
+	loop  *Loop
 
 	replies       atomic.Int64       // bytes of replies that were buffered since the buffer was empty
 	handlers      lockorder.Handlers // held while handlers run
@@ -48,7 +48,7 @@ var abortDone = new(time.Timer)
 
 // newGoroutineSocket returns a socket for nc.
 func (l *Loop) newGoroutineSocket(nc net.Conn) *goroutineSocket {
-	t := &goroutineSocket{cfg: &l.cfg}
+	t := &goroutineSocket{loop: l}
 	if t.async = asyncBelow(nc); t.async != nil {
 		t.NetConn.Conn = nc
 	} else {
@@ -111,7 +111,7 @@ func (*goroutineSocket) Shard() int { return -1 }
 func (t *goroutineSocket) Buffered() int { return int(t.async.buffered.Load()) }
 
 // Space returns how many of size bytes may be written.
-func (t *goroutineSocket) Space(size int) int { return t.cfg.Limit.Space(t.Buffered(), size) }
+func (t *goroutineSocket) Space(size int) int { return t.loop.cfg.Limit.Space(t.Buffered(), size) }
 
 // AwaitSpace returns when some of size bytes may be written, or the socket
 // cannot be written to any more.
@@ -185,7 +185,7 @@ func (t *goroutineSocket) Writev(head, payload []byte) error {
 // bufferGrew counts bytes that were added to the write buffer, or removed if by
 // is negative. Replies whose sender waits for space are not counted as replies.
 func (t *goroutineSocket) bufferGrew(by int) {
-	t.cfg.Counters.Buffered.Add(by)
+	t.loop.cfg.Counters.Buffered.Add(by)
 	if by > 0 && t.async.replying.Load() && !t.blockedWrite.Load() {
 		t.replies.Add(int64(by))
 	}
@@ -222,9 +222,9 @@ func (t *goroutineSocket) callWritable() {
 // linger returns how long the socket stays open after the end.
 func (t *goroutineSocket) linger() time.Duration {
 	if t.conn.WriterBlocked() {
-		return t.cfg.BlockedLinger
+		return t.loop.cfg.BlockedLinger
 	}
-	return t.cfg.Linger
+	return t.loop.cfg.Linger
 }
 
 // received passes b to the connection.
@@ -289,8 +289,8 @@ func (t *goroutineSocket) CloseWrite(exchanged bool) {
 	if exchanged {
 		t.bothClosed.Store(true)
 	}
-	t.abortAfter(2 * t.cfg.Linger)
-	limit := t.cfg.Linger
+	t.abortAfter(2 * t.loop.cfg.Linger)
+	limit := t.loop.cfg.Linger
 	if t.NetConn.Conn == net.Conn(t.async) {
 		limit = 0 // asyncConn.CloseWrite does not wait; that of TLS may
 	}
@@ -328,7 +328,7 @@ func (t *goroutineSocket) LocalAddr() net.Addr { return t.Conn.LocalAddr() }
 
 // awaitRead waits, if the peer does not read the replies, until it has.
 func (t *goroutineSocket) awaitRead() {
-	if limit := t.cfg.Limit.PauseRead; limit <= 0 || t.replies.Load() <= int64(limit) {
+	if limit := t.loop.cfg.Limit.PauseRead; limit <= 0 || t.replies.Load() <= int64(limit) {
 		return
 	}
 	t.readPaused.Store(true)

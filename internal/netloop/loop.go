@@ -71,6 +71,19 @@ type Conn interface {
 	Closed(err error)
 }
 
+const (
+	// watchPeriod is how long a handler may hold back others, or its output, at
+	// least; twice that at most. A watchdog checks that.
+	watchPeriod = time.Millisecond
+
+	// idleChecks is the number of checks without a handler after which a
+	// watchdog sleeps.
+	idleChecks = 20
+)
+
+// maxReadBuffer is the maximum for Conn.ReadBuffer, in bytes.
+const maxReadBuffer = 256 << 10
+
 // Socket is a connection's socket. Its methods may be called from any
 // goroutine; Write and Writev by one goroutine at a time.
 type Socket interface {
@@ -198,7 +211,9 @@ type Loop struct {
 }
 
 // New returns a loop.
-func New(cfg Config) *Loop { return &Loop{cfg: cfg, calls: newForeignCalls()} }
+func New(cfg Config) *Loop {
+	return &Loop{cfg: cfg, calls: newForeignCalls()}
+}
 
 // Serve accepts connections from ln until ln is closed. The error is that of
 // Accept. Errors that may pass, such as too many open files, are logged.

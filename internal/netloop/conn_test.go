@@ -21,6 +21,8 @@ type testConn struct {
 	writable func(*testConn) bool
 	closed   func(*testConn, error)
 	buffer   func(size int) []byte
+	begin    func() // of BeginBatch
+	end      func() // of EndBatch
 	eof      atomic.Bool
 }
 
@@ -52,8 +54,16 @@ func (c *testConn) Flushed() bool { return c.writable != nil }
 
 func (c *testConn) Writable() bool { return c.writable(c) }
 
-func (c *testConn) BeginBatch(any)                   {}
-func (c *testConn) EndBatch()                        {}
+func (c *testConn) BeginBatch(any) { call(c.begin) }
+func (c *testConn) EndBatch()      { call(c.end) }
+
+// call calls f if it is not nil.
+func call(f func()) {
+	if f != nil {
+		f()
+	}
+}
+
 func (c *testConn) WriterBlocked() bool              { return false }
 func (c *testConn) Panicked(value any, _ bool) error { return Recovered(value) }
 

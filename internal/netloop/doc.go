@@ -18,6 +18,7 @@
 //	write_linux.go     its output         ready_*.go     wait without reading
 //	close_linux.go     its end            netconn.go     its end
 //	                                      direct_*.go    system calls that do not wait
+//	                                      batch.go       one write for several replies
 //
 // # Writes
 //
@@ -56,6 +57,6 @@
 //
 // See package lockorder. A socket's lock is held during system calls that do
 // not block, and during the methods of Conn that say so. It is not held while
-// handlers run. The lock of a poller's kick queue, and that of a loop, are
-// locked last.
+// handlers run. The lock of a poller's kick queue, that of a loop and that of
+// its batches are locked last.
 package netloop

@@ -2,6 +2,7 @@ package netloop
 
 import (
 	"errors"
+	"math"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -30,7 +31,9 @@ type goroutineSocket struct {
 	wakes   uint8  // number of wake-ups since that tick began, up to busyWakes
 	over    bool   // Closed has been called
 
-	partial bool // Conn.Partial, after the last Received; the reader's own
+	partial     bool          // Conn.Partial, after the last Received; the reader's own
+	collectFrom int32         // bytes of input from which on the replies are collected; the reader's own
+	writes      atomic.Uint32 // calls of Write and Writev
 
 	ready atomic.Pointer[readiness]  // nil until the first wait for Conn.Ready
 	ended chan struct{}              // closed at the end; nil if no caller waits
@@ -48,7 +51,7 @@ var abortDone = new(time.Timer)
 
 // newGoroutineSocket returns a socket for nc.
 func (l *Loop) newGoroutineSocket(nc net.Conn) *goroutineSocket {
-	t := &goroutineSocket{loop: l}
+	t := &goroutineSocket{loop: l, collectFrom: math.MaxInt32}
 	if t.async = asyncBelow(nc); t.async != nil {
 		t.NetConn.Conn = nc
 	} else {
@@ -135,6 +138,11 @@ func (t *goroutineSocket) ReadPaused() bool { return t.readPaused.Load() }
 
 // Write writes all of p or fails.
 func (t *goroutineSocket) Write(p []byte) (int, error) {
+	t.writes.Add(1)
+	return t.write(p)
+}
+
+func (t *goroutineSocket) write(p []byte) (int, error) {
 	if t.conn.WriterBlocked() {
 		t.blockedWrite.Store(true)
 		defer t.blockedWrite.Store(false)
@@ -172,9 +180,10 @@ func (t *goroutineSocket) Writev(head, payload []byte) error {
 		m := copy(buf[n:], payload)
 		head, payload = buf[:n+m], payload[m:]
 	}
+	t.writes.Add(1)
 	for _, p := range [2][]byte{head, payload} {
 		if len(p) > 0 {
-			if _, err := t.Write(p); err != nil {
+			if _, err := t.write(p); err != nil {
 				return err
 			}
 		}
@@ -227,13 +236,22 @@ func (t *goroutineSocket) linger() time.Duration {
 	return t.loop.cfg.Linger
 }
 
-// received passes b to the connection.
+// received passes b to the connection. The replies to several messages share a
+// write, if b is as large as an earlier input that has led to several writes.
 func (t *goroutineSocket) received(b []byte) (rest []byte, ok bool) {
 	t.handlers.Lock()
 	defer t.handlers.Unlock()
 	t.async.replying.Store(true)
 	defer t.async.replying.Store(false)
+	if len(b) >= int(t.collectFrom) {
+		batch, use := t.loop.batches.begin(t.conn)
+		defer t.loop.batches.end(t.conn, batch, use)
+	}
+	before := t.writes.Load()
 	rest, ok = t.conn.Received(b)
+	if t.writes.Load()-before > 1 {
+		t.collectFrom = int32(min(len(b), int(t.collectFrom)))
+	}
 	t.partial = t.conn.Partial()
 	return rest, ok
 }

@@ -203,8 +203,9 @@ func (g *Gauge) Peak() int64 { return g.peak.Load() }
 // Loop serves connections: TCP by epoll where there is epoll, all others by
 // goroutines.
 type Loop struct {
-	cfg   Config
-	calls *sync.Pool // of foreignCalls
+	cfg     Config
+	calls   *sync.Pool // of foreignCalls
+	batches batches    // of the goroutine loop
 
 	mu    sync.Mutex // guards epoll
 	epoll *epollLoop // made when it is needed
@@ -212,7 +213,7 @@ type Loop struct {
 
 // New returns a loop.
 func New(cfg Config) *Loop {
-	return &Loop{cfg: cfg, calls: newForeignCalls()}
+	return &Loop{cfg: cfg, calls: newForeignCalls(), batches: batches{newBatch: cfg.NewBatch}}
 }
 
 // Serve accepts connections from ln until ln is closed. The error is that of

@@ -172,27 +172,33 @@ func (s *sender) flushControl() {
 		return
 	}
 	ext := s.ext.Load()
+	var flushed []chan struct{}
 	if ext.queue.wake.Swap(false) {
 		s.wakeWaiters()
-		for _, flushed := range ext.queue.takeFlushers() { // after the frames of this flush
-			defer close(flushed)
+		flushed = ext.queue.takeFlushers()
+	}
+	if !inside {
+		pongs, ping, last := ext.queue.take()
+		for _, payload := range pongs {
+			s.writeControl(wire.Pong, payload, last != nil)
+		}
+		if ping != nil {
+			s.writeControl(wire.Ping, ping, last != nil)
+		}
+		if last != nil {
+			if !s.writeControl(wire.Close, last, true) {
+				ext.sentClose.Store(0)
+			}
+			ext.queue.removeClose()
 		}
 	}
-	if inside {
-		return
-	}
-	pongs, ping, last := ext.queue.take()
-	for _, payload := range pongs {
-		s.writeControl(wire.Pong, payload, last != nil)
-	}
-	if ping != nil {
-		s.writeControl(wire.Ping, ping, last != nil)
-	}
-	if last != nil {
-		if !s.writeControl(wire.Close, last, true) {
-			ext.sentClose.Store(0)
-		}
-		ext.queue.removeClose()
+	closeAll(flushed)
+}
+
+// closeAll wakes the goroutines that wait for the channels.
+func closeAll(waiting []chan struct{}) {
+	for _, c := range waiting {
+		close(c)
 	}
 }
 

@@ -23,9 +23,9 @@ type asyncConn struct {
 	buffered atomic.Int64 // size of out, as the owner knows it
 	replying atomic.Bool  // writes are replies to the input that was read last
 
-	mu      lockorder.Socket // guards the rest, and the writer while no goroutine writes
 	state   endState         // changed by step
 	writing bool             // the goroutine exists
+	mu      lockorder.Socket // guards state, writing and the rest, and the writer while no goroutine writes
 	owner   asyncOwner
 	out     *writeBuf  // bytes that Conn has not accepted
 	failed  error      // of writing
@@ -57,12 +57,18 @@ type asyncOwner interface {
 // that a socket needs no new deadline each time.
 const writeGrace = 2 * time.Millisecond
 
-func newAsyncConn(nc net.Conn, limit WriteTimeout, recovered Recover) *asyncConn {
+// newAsyncConn returns an asyncConn for nc. calls lends foreignCalls.
+func newAsyncConn(nc net.Conn, limit WriteTimeout, calls *sync.Pool, recovered Recover) *asyncConn {
 	c := &asyncConn{Conn: nc, recovered: recovered, state: stateOpen}
-	if isSocket(nc) || isPipe(nc) {
+	switch {
+	case isSocket(nc):
+		system := &systemConn{Conn: nc}
+		system.direct.open(nc)
+		c.writer = system
+	case isPipe(nc):
 		c.writer = &systemConn{Conn: nc}
-	} else {
-		c.writer = newForeignConn(nc, c.panicked)
+	default:
+		c.writer = newForeignConn(nc, calls, c.panicked)
 	}
 	c.writer.SetWriteTimeout(limit)
 	return c
@@ -334,12 +340,13 @@ func (c *asyncConn) Close() error {
 // returns the error of a net.Conn's method that does not return, for a connection
 // that is not served yet.
 func AsyncListener(ln net.Listener, limit WriteTimeout, recovered Recover) net.Listener {
-	return asyncListener{ln, limit, recovered}
+	return asyncListener{ln, limit, newForeignCalls(), recovered}
 }
 
 type asyncListener struct {
 	net.Listener
 	limit     WriteTimeout
+	calls     *sync.Pool
 	recovered Recover
 }
 
@@ -349,5 +356,5 @@ func (l asyncListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newAsyncConn(nc, l.limit, l.recovered), nil
+	return newAsyncConn(nc, l.limit, l.calls, l.recovered), nil
 }

@@ -122,7 +122,7 @@ func followAsync(t *testing.T, path string, foreign bool) {
 	sink, owner := newSinkConn(), new(countingOwner)
 	sink.space = 4
 	limit := WriteTimeout{timeout, errLate}
-	c := newAsyncConn(sink, limit, nil) // foreign, like every net.Conn outside of package net
+	c := newAsyncConn(sink, limit, newForeignCalls(), nil) // foreign, like every net.Conn outside of package net
 	if !foreign {
 		c.writer = &systemConn{Conn: sink}
 		c.writer.SetWriteTimeout(limit)
@@ -199,4 +199,46 @@ func followAsync(t *testing.T, path string, foreign bool) {
 	if sink.closes == 0 {
 		t.Errorf("%s: not closed", path)
 	}
+}
+
+// A foreignConn that does not write has no foreignCall, and one that writes
+// again does not take an abort of another connection for its own.
+func TestIdleForeignConnHasNoCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		calls := newForeignCalls()
+		sink := newSinkConn()
+		sink.space = 1 << 20
+		c := newForeignConn(sink, calls, Recovered)
+		for range 3 {
+			if n, err := c.Write([]byte("hello")); n != 5 || err != nil {
+				t.Fatalf("wrote %d bytes: %v", n, err)
+			}
+			if c.call.Load() != nil {
+				t.Fatal("the connection has a call although none runs")
+			}
+			call := calls.Get().(*foreignCall)
+			if call.conn != nil || call.recovered != nil {
+				t.Error("a call in the pool refers to a connection")
+			}
+			select {
+			case call.aborted <- struct{}{}: // by an earlier connection, late
+			default:
+			}
+			calls.Put(call)
+		}
+		if n, err := c.Write(nil); n != 0 || err != nil || sink.fins != 0 {
+			t.Errorf("a Write of nothing returned %d and %v, after %d calls of CloseWrite", n, err, sink.fins)
+		}
+		sink.change(func() { sink.space = 2 })
+		blocked := make(chan error)
+		go func() {
+			_, err := c.Write([]byte("hello"))
+			blocked <- err
+		}()
+		synctest.Wait()
+		c.Abort()
+		if err := <-blocked; err != net.ErrClosed {
+			t.Errorf("the error is %v, want %v", err, net.ErrClosed)
+		}
+	})
 }

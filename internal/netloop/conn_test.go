@@ -20,6 +20,9 @@ type testConn struct {
 	ready    func() bool
 	writable func(*testConn) bool
 	closed   func(*testConn, error)
+	buffer   func(size int) []byte
+	begin    func() // of BeginBatch
+	end      func() // of EndBatch
 	eof      atomic.Bool
 }
 
@@ -30,7 +33,12 @@ func (c *testConn) Started(s Socket) {
 	}
 }
 
-func (c *testConn) ReadBuffer(int) []byte { return nil }
+func (c *testConn) ReadBuffer(size int) []byte {
+	if c.buffer == nil {
+		return nil
+	}
+	return c.buffer(size)
+}
 
 func (c *testConn) Received(b []byte) (rest []byte, ok bool) {
 	if c.received != nil {
@@ -46,8 +54,16 @@ func (c *testConn) Flushed() bool { return c.writable != nil }
 
 func (c *testConn) Writable() bool { return c.writable(c) }
 
-func (c *testConn) BeginBatch(any)                   {}
-func (c *testConn) EndBatch()                        {}
+func (c *testConn) BeginBatch(any) { call(c.begin) }
+func (c *testConn) EndBatch()      { call(c.end) }
+
+// call calls f if it is not nil.
+func call(f func()) {
+	if f != nil {
+		f()
+	}
+}
+
 func (c *testConn) WriterBlocked() bool              { return false }
 func (c *testConn) Panicked(value any, _ bool) error { return Recovered(value) }
 
@@ -56,6 +72,9 @@ func (c *testConn) Closed(err error) {
 		c.closed(c, err)
 	}
 }
+
+// hiddenListener hides the type of a listener, and so the epoll loop.
+type hiddenListener struct{ net.Listener }
 
 // testLoop is a loop of testConns that listens until the test ends.
 type testLoop struct {

@@ -17,8 +17,8 @@
 //	socket_linux.go    one socket         asyncwrite.go  Write without waiting
 //	write_linux.go     its output         ready_*.go     wait without reading
 //	close_linux.go     its end            netconn.go     its end
-//	deferred_linux.go  output of handlers
-//	                   to other sockets
+//	deferred_linux.go  output of handlers direct_*.go    system calls that do not wait
+//	                   to other sockets   batch.go       one write for several replies
 //
 // # Writes
 //
@@ -26,7 +26,7 @@
 // foreign.go, whose writes block until the peer has accepted all bytes. A client
 // uses them as they are. For a server's connection, which must not wait for its
 // peer, an asyncConn has the write buffer, and a goroutine that writes it to a
-// transport. The epoll loop has no blocking writes: its timer checks for
+// transport. A write that a socket accepts at once sets no deadline. The epoll loop has no blocking writes: its timer checks for
 // progress.
 //
 // Writers that wait for space in a write buffer wait in Socket.AwaitSpace.
@@ -47,7 +47,8 @@
 //   - A connection at its end has a deadline. So has one with buffered output
 //     that is not deferred, unless Config.WriteTimeout is none.
 //   - Output is deferred in stateOpen only.
-//   - Only the owner of a socket closes its descriptor, once.
+//   - Only the owner of a socket closes its descriptor, once. In the goroutine
+//     loop, that holds while handlers run inside RawConn.Read.
 //   - Config.Counters.Buffered is the sum of all write buffers.
 //   - No memory is sized by a value that a peer declares.
 //
@@ -58,6 +59,6 @@
 //
 // See package lockorder. A socket's lock is held during system calls that do
 // not block, and during the methods of Conn that say so. It is not held while
-// handlers run. The locks of a poller's kick queue and of its deferrals, and
-// that of a loop, are locked last.
+// handlers run. The locks of a poller's kick queue and of its deferrals, that
+// of a loop and that of its batches, are locked last.
 package netloop

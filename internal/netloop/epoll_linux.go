@@ -227,12 +227,8 @@ type worker struct {
 	handedOff atomic.Bool // the watchdog has given its events to another leader
 }
 
-// pollReadSize is the size of a worker's read buffer in bytes, maxReadBuffer
-// the maximum for Conn.ReadBuffer.
-const (
-	pollReadSize  = 128 << 10
-	maxReadBuffer = 1 << 20
-)
+// pollReadSize is the size of a worker's read buffer in bytes.
+const pollReadSize = 128 << 10
 
 func (l *epollLoop) newWorker() *worker {
 	if w, ok := l.workers.Get().(*worker); ok {

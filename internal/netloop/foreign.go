@@ -13,23 +13,57 @@ import (
 // foreignConn is a net.Conn of any type. Only its byte stream is relied on. Its
 // calls run on goroutines of their own and can be abandoned.
 type foreignConn struct {
-	Conn   net.Conn
-	reader *reader // nil if only the methods that write are used
+	Conn net.Conn
 	writeLimit
 
-	recovered  Recover
-	deadline   deadline         // of a write
-	timer      *time.Timer      // of a write; made by the first
-	progressed func() bool      // see acknowledged
-	chunk      int              // the most bytes that are written at once
-	out        *[pieceSize]byte // the goroutine's; nil: no goroutine runs
-	size, n    int              // bytes in out, and of them those that are written
-	began      time.Time        // the goroutine's start
-	write      *detached        // writes out once, n bytes
-	failed     error            // why writing ended
+	recovered Recover
+	chunk     int        // the most bytes that are written at once
+	failed    error      // why writing ended
+	calls     *sync.Pool // lends values of *foreignCall
 
-	closed  atomic.Bool
-	aborted chan struct{} // closed by Close and Abort
+	closed atomic.Bool
+	call   atomic.Pointer[foreignCall] // of the writer; nil: none runs
+	client *foreignClient              // nil if only the methods that write are used
+}
+
+// foreignClient is the part of a foreignConn that only a client's Transport
+// needs.
+type foreignClient struct {
+	deadline deadline // of a write
+	reader   *reader
+	aborted  chan struct{} // closed by Close and Abort
+}
+
+// foreignCall is a call of a net.Conn's Write or CloseWrite. It is lent for the
+// time of the call, so that an idle connection has none.
+type foreignCall struct {
+	*detached
+	conn    net.Conn
+	out     [pieceSize]byte // the goroutine's
+	size, n int             // bytes in out, and of them those that are written
+	fin     bool            // the call is one of CloseWrite
+	began   time.Time       // the goroutine's start
+	timer   *time.Timer     // stopped between calls
+	aborted chan struct{}   // Close and Abort send a value, possibly one of an earlier call
+}
+
+// newForeignCalls returns a pool of foreignCalls. They hold channels: a pool
+// must not be shared by the bubbles of package synctest.
+func newForeignCalls() *sync.Pool {
+	return &sync.Pool{New: func() any {
+		call := &foreignCall{timer: time.NewTimer(0), aborted: make(chan struct{}, 1)}
+		call.timer.Stop()
+		call.detached = newDetached(call.do, nil)
+		return call
+	}}
+}
+
+func (call *foreignCall) do() (err error) {
+	if call.fin {
+		return closeWrite(call.conn)
+	}
+	call.n, err = call.conn.Write(call.out[:call.size])
+	return err
 }
 
 // The progress of a Write that cannot be interrupted is known when it returns.
@@ -46,38 +80,40 @@ const pieceSize = 16 << 10
 // pieces lends memory for a piece.
 var pieces = sync.Pool{New: func() any { return new([pieceSize]byte) }}
 
-func newForeignConn(nc net.Conn, recovered Recover) *foreignConn {
-	c := &foreignConn{
-		Conn:       nc,
-		recovered:  recovered,
-		progressed: acknowledged(nc),
-		chunk:      firstChunk,
-		aborted:    make(chan struct{}),
-	}
-	c.write = newDetached(func() (err error) {
-		c.n, err = nc.Write(c.out[:c.size])
-		return err
-	}, recovered)
-	return c
+func newForeignConn(nc net.Conn, calls *sync.Pool, recovered Recover) *foreignConn {
+	return &foreignConn{Conn: nc, recovered: recovered, chunk: firstChunk, calls: calls}
 }
 
-func (c *foreignConn) Read(p []byte) (int, error) { return c.reader.Read(p) }
+func (c *foreignConn) Read(p []byte) (int, error) { return c.client.reader.Read(p) }
 
-// acknowledged returns a function that reports whether the peer of nc, which is
-// TLS over a socket, has acknowledged bytes since its last call. It is nil if
-// that cannot be known. A write that waits does not see that before a third of
-// the socket's buffer is free.
-func acknowledged(nc net.Conn) func() bool {
+// lowestSocket returns the socket below nc if nc is TLS, nil if nc is not or
+// nothing is known of the socket. A write that waits does not see progress
+// before a third of the socket's buffer is free.
+func lowestSocket(nc net.Conn) net.Conn {
 	socket, below := lowest(nc)
 	if !below || !isSocket(socket) {
 		return nil
 	}
-	last := -1
-	return func() bool {
-		before := last
-		last = unacknowledged(socket)
-		return last >= 0 && last < before
-	}
+	return socket
+}
+
+// start starts the writer's next call: a Write of up to c.chunk bytes of p or, if
+// fin is true, CloseWrite.
+func (c *foreignConn) start(p []byte, fin bool) *foreignCall {
+	call := c.calls.Get().(*foreignCall)
+	call.conn, call.recovered, call.fin = c.Conn, c.recovered, fin
+	call.size, call.n = copy(call.out[:c.chunk], p), 0
+	call.began = time.Now()
+	c.call.Store(call)
+	go call.start()
+	return call
+}
+
+// release gives back the call, which has returned.
+func (c *foreignConn) release(call *foreignCall) {
+	c.call.Store(nil)
+	call.conn, call.recovered = nil, nil
+	c.calls.Put(call)
 }
 
 // Write writes all of p or fails. After an error all later calls fail too,
@@ -110,25 +146,26 @@ func (c *foreignConn) writeUntil(end time.Time, p []byte) (written int, err erro
 
 // writeChunk writes the next bytes of p.
 func (c *foreignConn) writeChunk(end time.Time, p []byte) (int, error) {
-	over := c.deadline.over()
+	var over <-chan struct{}
+	if c.client != nil {
+		over = c.client.deadline.over()
+	}
 	switch {
 	case c.failed != nil:
 		return 0, c.failed
-	case isClosed(c.aborted):
+	case c.closed.Load():
 		return 0, net.ErrClosed
 	case isClosed(over):
 		return 0, os.ErrDeadlineExceeded
 	}
-	if c.out == nil {
-		c.out = pieces.Get().(*[pieceSize]byte)
-		c.size, c.n = copy(c.out[:c.chunk], p), 0
-		c.began = time.Now()
-		go c.write.start()
+	call := c.call.Load()
+	if call == nil {
+		call = c.start(p, false)
 	}
-	returned, err := c.await(end, over)
+	returned, err := c.await(call, end, over)
 	if !returned && err != errBlocked {
 		select {
-		case err = <-c.write.done: // at the last moment
+		case err = <-call.done: // at the last moment
 			returned = true
 			c.late.Store(false)
 		default:
@@ -139,84 +176,77 @@ func (c *foreignConn) writeChunk(end time.Time, p []byte) (int, error) {
 	if !returned {
 		return 0, err
 	}
-	return c.wrote(err)
+	return c.wrote(call, err)
 }
 
-// await waits for the goroutine, and returns its error. If returned is false,
-// err is the reason not to wait any longer.
-func (c *foreignConn) await(end time.Time, over <-chan struct{}) (returned bool, err error) {
+// await waits for the call, and returns its error. If returned is false, err is
+// the reason not to wait any longer.
+func (c *foreignConn) await(call *foreignCall, end time.Time, over <-chan struct{}) (returned bool, err error) {
 	progress := time.Now()
 	wait := c.timeout.After
-	switch {
-	case !end.IsZero():
+	var socket net.Conn // whose acknowledgements are progress; may be nil
+	left := -1          // bytes that the peer has not acknowledged
+	if !end.IsZero() {
 		wait = max(end.Sub(progress), 1)
-	case c.progressed != nil:
+	} else if socket = lowestSocket(c.Conn); socket != nil {
 		wait = c.interval()
-		c.progressed() // from now on
+		left = unacknowledged(socket)
 	}
-	var expired <-chan time.Time
 	if wait > 0 {
-		c.setTimer(wait)
-		defer c.timer.Stop()
-		expired = c.timer.C
+		call.timer.Reset(wait)
 	}
-	for {
+	defer call.timer.Stop()
+	for !c.closed.Load() {
 		select {
-		case err = <-c.write.done:
+		case err = <-call.done:
 			return true, err
 		case <-over:
 			return false, os.ErrDeadlineExceeded
-		case <-c.aborted:
-			// The peer may have read everything, and have closed the connection
-			// before the goroutine could report that.
-			if end.IsZero() {
-				c.setTimer(closeGrace)
-			}
-			select {
-			case err = <-c.write.done:
-				return true, err
-			case <-c.timer.C:
-				return false, net.ErrClosed
-			}
-		case <-expired:
-			if !end.IsZero() {
-				return false, errBlocked
-			}
-			now := time.Now()
-			if c.progressed != nil && c.progressed() {
+		case <-call.aborted:
+			continue
+		case <-call.timer.C:
+		}
+		if !end.IsZero() {
+			return false, errBlocked
+		}
+		now := time.Now()
+		if socket != nil {
+			before := left
+			if left = unacknowledged(socket); left >= 0 && left < before {
 				progress = now
 			}
-			left := c.timeout.After - now.Sub(progress)
-			if left <= 0 {
-				c.late.Store(true) // before the effect can be seen
-				return false, c.timeout.Err
-			}
-			c.setTimer(min(left, wait))
 		}
+		rest := c.timeout.After - now.Sub(progress)
+		if rest <= 0 {
+			c.late.Store(true) // before the effect can be seen
+			return false, c.timeout.Err
+		}
+		call.timer.Reset(min(rest, wait))
+	}
+	// The peer may have read everything, and have closed the connection before
+	// the goroutine could report that.
+	if end.IsZero() {
+		call.timer.Reset(closeGrace)
+	}
+	select {
+	case err = <-call.done:
+		return true, err
+	case <-call.timer.C:
+		return false, net.ErrClosed
 	}
 }
 
-// setTimer makes the timer fire after wait.
-func (c *foreignConn) setTimer(wait time.Duration) {
-	if c.timer == nil {
-		c.timer = time.NewTimer(wait)
-	} else {
-		c.timer.Reset(wait)
+// wrote returns the result of the call, with its error, as that of Write.
+func (c *foreignConn) wrote(call *foreignCall, err error) (int, error) {
+	n := call.n
+	if n < 0 || n > call.size || err == nil && n < call.size {
+		n, err = min(max(n, 0), call.size), io.ErrShortWrite // such a net.Conn is wrong, and not to be believed
 	}
-}
-
-// wrote returns the result of the goroutine, with its error, as that of Write.
-func (c *foreignConn) wrote(err error) (int, error) {
-	n := c.n
-	if n < 0 || n > c.size || err == nil && n < c.size {
-		n, err = min(max(n, 0), c.size), io.ErrShortWrite // such a net.Conn is wrong, and not to be believed
-	}
-	if err != nil && isClosed(c.aborted) {
+	if err != nil && c.closed.Load() {
 		err = net.ErrClosed // err is the effect of the abort
 	}
-	pieces.Put(c.out)
-	c.out = nil
-	c.adapt(time.Since(c.began))
+	c.adapt(time.Since(call.began))
+	c.release(call)
 	c.failed = err
 	return n, err
 }
@@ -236,28 +266,33 @@ func (c *foreignConn) LocalAddr() net.Addr  { return c.Conn.LocalAddr() }
 func (c *foreignConn) RemoteAddr() net.Addr { return c.Conn.RemoteAddr() }
 
 func (c *foreignConn) SetReadDeadline(t time.Time) error {
-	c.reader.deadline.set(t)
+	c.client.reader.deadline.set(t)
 	return nil
 }
 
 func (c *foreignConn) SetWriteDeadline(t time.Time) error {
-	c.deadline.set(t)
+	c.client.deadline.set(t)
 	return nil
 }
 
 func (c *foreignConn) SetDeadline(t time.Time) error {
-	c.reader.deadline.set(t)
+	c.SetReadDeadline(t)
 	return c.SetWriteDeadline(t)
 }
 
-// CloseWrite closes the connection for writing, if it can be closed so.
+// CloseWrite closes the connection for writing, if it can be closed so. All
+// writes have returned.
 func (c *foreignConn) CloseWrite() error {
-	select {
-	case err := <-Detach(func() error { return closeWrite(c.Conn) }, c.recovered):
-		return err
-	case <-c.aborted:
-		return net.ErrClosed
+	call := c.start(nil, true)
+	for !c.closed.Load() {
+		select {
+		case err := <-call.done:
+			c.release(call)
+			return err
+		case <-call.aborted:
+		}
 	}
+	return net.ErrClosed
 }
 
 // Close calls the connection's own Close: TLS sends close_notify. It waits at
@@ -305,7 +340,15 @@ func (c *foreignConn) end(shut func() error, wait time.Duration) error {
 	if !c.closed.CompareAndSwap(false, true) {
 		return net.ErrClosed
 	}
-	close(c.aborted)
+	if call := c.call.Load(); call != nil {
+		select {
+		case call.aborted <- struct{}{}:
+		default:
+		}
+	}
+	if c.client != nil {
+		close(c.client.aborted)
+	}
 	select {
 	case err := <-Detach(shut, c.recovered):
 		return err

@@ -2,6 +2,7 @@ package netloop
 
 import (
 	"errors"
+	"math"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -17,7 +18,7 @@ type goroutineSocket struct {
 	NetConn
 	async *asyncConn // the same or, for a connection with TLS, the connection below
 	conn  Conn
-	cfg   *Config
+	loop  *Loop
 
 	replies       atomic.Int64       // bytes of replies that were buffered since the buffer was empty
 	handlers      lockorder.Handlers // held while handlers run
@@ -26,30 +27,35 @@ type goroutineSocket struct {
 	writableCalls atomic.Int32       // of Conn.Writable that have not returned
 	bothClosed    atomic.Bool        // CloseWrite was called, and the peer has closed the connection too
 
-	readyMu sync.Mutex
-	ready   sync.Cond // Conn.Ready may have changed
-
 	wokenAt uint32 // the tick of the last wake-up
 	wakes   uint8  // number of wake-ups since that tick began, up to busyWakes
 	over    bool   // Closed has been called
 
-	partial bool // Conn.Partial, after the last Received; the reader's own
+	partial     bool          // Conn.Partial, after the last Received; the reader's own
+	collectFrom int32         // bytes of input from which on the replies are collected; the reader's own
+	writes      atomic.Uint32 // calls of Write and Writev
 
+	ready atomic.Pointer[readiness]  // nil until the first wait for Conn.Ready
 	ended chan struct{}              // closed at the end; nil if no caller waits
 	abort atomic.Pointer[time.Timer] // aborts the connection; abortDone after the end
+}
+
+// readiness is where a goroutine waits for Conn.Ready.
+type readiness struct {
+	mu      sync.Mutex
+	changed sync.Cond
 }
 
 // abortDone stands for the timer of a closed connection.
 var abortDone = new(time.Timer)
 
 // newGoroutineSocket returns a socket for nc.
-func newGoroutineSocket(cfg *Config, nc net.Conn) *goroutineSocket {
-	t := &goroutineSocket{cfg: cfg}
-	t.ready.L = &t.readyMu
+func (l *Loop) newGoroutineSocket(nc net.Conn) *goroutineSocket {
+	t := &goroutineSocket{loop: l, collectFrom: math.MaxInt32}
 	if t.async = asyncBelow(nc); t.async != nil {
 		t.NetConn.Conn = nc
 	} else {
-		t.async = newAsyncConn(nc, cfg.WriteTimeout, nil) // start sets the owner before it is used
+		t.async = newAsyncConn(nc, l.cfg.WriteTimeout, l.calls, nil) // start sets the owner before it is used
 		t.NetConn.Conn = t.async
 	}
 	return t
@@ -76,17 +82,28 @@ func asyncBelow(nc net.Conn) *asyncConn {
 
 // Resume wakes the goroutine that waits in awaitReady.
 func (t *goroutineSocket) Resume() {
-	t.readyMu.Lock()
-	defer t.readyMu.Unlock()
-	t.ready.Broadcast()
+	if r := t.ready.Load(); r != nil {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.changed.Broadcast()
+	}
 }
 
 // awaitReady waits until Conn.Ready reports true.
 func (t *goroutineSocket) awaitReady() {
-	t.readyMu.Lock()
-	defer t.readyMu.Unlock()
-	for !t.conn.Ready() {
-		t.ready.Wait()
+	if t.conn.Ready() {
+		return
+	}
+	r := t.ready.Load()
+	if r == nil { // only this goroutine sets it
+		r = new(readiness)
+		r.changed.L = &r.mu
+		t.ready.Store(r)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for !t.conn.Ready() { // Resume, if it was called before Store, has made it true
+		r.changed.Wait()
 	}
 }
 
@@ -106,7 +123,7 @@ func (t *goroutineSocket) Flush() {}
 func (t *goroutineSocket) MoreInput(bool) {}
 
 // Space returns how many of size bytes may be written.
-func (t *goroutineSocket) Space(size int) int { return t.cfg.Limit.Space(t.Buffered(), size) }
+func (t *goroutineSocket) Space(size int) int { return t.loop.cfg.Limit.Space(t.Buffered(), size) }
 
 // AwaitSpace returns when some of size bytes may be written, or the socket
 // cannot be written to any more.
@@ -130,6 +147,11 @@ func (t *goroutineSocket) ReadPaused() bool { return t.readPaused.Load() }
 
 // Write writes all of p or fails.
 func (t *goroutineSocket) Write(p []byte) (int, error) {
+	t.writes.Add(1)
+	return t.write(p)
+}
+
+func (t *goroutineSocket) write(p []byte) (int, error) {
 	if t.conn.WriterBlocked() {
 		t.blockedWrite.Store(true)
 		defer t.blockedWrite.Store(false)
@@ -167,9 +189,10 @@ func (t *goroutineSocket) Writev(head, payload []byte) error {
 		m := copy(buf[n:], payload)
 		head, payload = buf[:n+m], payload[m:]
 	}
+	t.writes.Add(1)
 	for _, p := range [2][]byte{head, payload} {
 		if len(p) > 0 {
-			if _, err := t.Write(p); err != nil {
+			if _, err := t.write(p); err != nil {
 				return err
 			}
 		}
@@ -180,7 +203,7 @@ func (t *goroutineSocket) Writev(head, payload []byte) error {
 // bufferGrew counts bytes that were added to the write buffer, or removed if by
 // is negative. Replies whose sender waits for space are not counted as replies.
 func (t *goroutineSocket) bufferGrew(by int) {
-	t.cfg.Counters.Buffered.Add(by)
+	t.loop.cfg.Counters.Buffered.Add(by)
 	if by > 0 && t.async.replying.Load() && !t.blockedWrite.Load() {
 		t.replies.Add(int64(by))
 	}
@@ -217,18 +240,27 @@ func (t *goroutineSocket) callWritable() {
 // linger returns how long the socket stays open after the end.
 func (t *goroutineSocket) linger() time.Duration {
 	if t.conn.WriterBlocked() {
-		return t.cfg.BlockedLinger
+		return t.loop.cfg.BlockedLinger
 	}
-	return t.cfg.Linger
+	return t.loop.cfg.Linger
 }
 
-// received passes b to the connection.
+// received passes b to the connection. The replies to several messages share a
+// write, if b is as large as an earlier input that has led to several writes.
 func (t *goroutineSocket) received(b []byte) (rest []byte, ok bool) {
 	t.handlers.Lock()
 	defer t.handlers.Unlock()
 	t.async.replying.Store(true)
 	defer t.async.replying.Store(false)
+	if len(b) >= int(t.collectFrom) {
+		batch, use := t.loop.batches.begin(t.conn)
+		defer t.loop.batches.end(t.conn, batch, use)
+	}
+	before := t.writes.Load()
 	rest, ok = t.conn.Received(b)
+	if t.writes.Load()-before > 1 {
+		t.collectFrom = int32(min(len(b), int(t.collectFrom)))
+	}
 	t.partial = t.conn.Partial()
 	return rest, ok
 }
@@ -284,8 +316,8 @@ func (t *goroutineSocket) CloseWrite(exchanged bool) {
 	if exchanged {
 		t.bothClosed.Store(true)
 	}
-	t.abortAfter(2 * t.cfg.Linger)
-	limit := t.cfg.Linger
+	t.abortAfter(2 * t.loop.cfg.Linger)
+	limit := t.loop.cfg.Linger
 	if t.NetConn.Conn == net.Conn(t.async) {
 		limit = 0 // asyncConn.CloseWrite does not wait; that of TLS may
 	}
@@ -323,7 +355,7 @@ func (t *goroutineSocket) LocalAddr() net.Addr { return t.Conn.LocalAddr() }
 
 // awaitRead waits, if the peer does not read the replies, until it has.
 func (t *goroutineSocket) awaitRead() {
-	if limit := t.cfg.Limit.PauseRead; limit <= 0 || t.replies.Load() <= int64(limit) {
+	if limit := t.loop.cfg.Limit.PauseRead; limit <= 0 || t.replies.Load() <= int64(limit) {
 		return
 	}
 	t.readPaused.Store(true)
@@ -335,7 +367,7 @@ func (t *goroutineSocket) awaitRead() {
 // them by goroutines.
 func (l *Loop) serveGoroutines(ln net.Listener, open Open) error {
 	return acceptAll(ln, l.cfg.Log, func(nc net.Conn) {
-		t := newGoroutineSocket(&l.cfg, nc)
+		t := l.newGoroutineSocket(nc)
 		t.run(func(t *goroutineSocket) {
 			t.start(open)
 			t.begin()
@@ -375,7 +407,7 @@ func temporary(err error) bool {
 
 // startGoroutine serves nc: see Loop.Start.
 func (l *Loop) startGoroutine(nc net.Conn, open Open, first []byte, ended chan struct{}) {
-	t := newGoroutineSocket(&l.cfg, nc)
+	t := l.newGoroutineSocket(nc)
 	t.start(open)
 	t.ended = ended
 	t.run(func(t *goroutineSocket) {

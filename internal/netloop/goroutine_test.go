@@ -9,9 +9,6 @@ import (
 	"time"
 )
 
-// hiddenListener hides the type of a listener, and so the epoll loop.
-type hiddenListener struct{ net.Listener }
-
 // When both sides have closed the connection, the socket is closed at once,
 // although the peer keeps its side open. It used to stay open for
 // Config.Linger.

@@ -42,15 +42,6 @@ type watchdog struct {
 	over    atomic.Bool
 }
 
-const (
-	// watchPeriod is how long a handler has its poller for itself, at least;
-	// twice that at most.
-	watchPeriod = time.Millisecond
-	// idleChecks is the number of checks without events after which the
-	// watchdog sleeps.
-	idleChecks = 20
-)
-
 func newWatchdog() *watchdog {
 	return &watchdog{alarm: make(chan struct{}, 1), ended: make(chan struct{})}
 }

@@ -71,6 +71,19 @@ type Conn interface {
 	Closed(err error)
 }
 
+const (
+	// watchPeriod is how long a handler may hold back others, or its output, at
+	// least; twice that at most. A watchdog checks that.
+	watchPeriod = time.Millisecond
+
+	// idleChecks is the number of checks without a handler after which a
+	// watchdog sleeps.
+	idleChecks = 20
+)
+
+// maxReadBuffer is the maximum for Conn.ReadBuffer, in bytes.
+const maxReadBuffer = 1 << 20
+
 // Socket is a connection's socket. Its methods may be called from any
 // goroutine; Write and Writev by one goroutine at a time.
 type Socket interface {
@@ -201,14 +214,18 @@ func (g *Gauge) Peak() int64 { return g.peak.Load() }
 // Loop serves connections: TCP by epoll where there is epoll, all others by
 // goroutines.
 type Loop struct {
-	cfg Config
+	cfg     Config
+	calls   *sync.Pool // of foreignCalls
+	batches batches    // of the goroutine loop
 
 	mu    sync.Mutex // guards epoll
 	epoll *epollLoop // made when it is needed
 }
 
 // New returns a loop.
-func New(cfg Config) *Loop { return &Loop{cfg: cfg} }
+func New(cfg Config) *Loop {
+	return &Loop{cfg: cfg, calls: newForeignCalls(), batches: batches{newBatch: cfg.NewBatch}}
+}
 
 // Serve accepts connections from ln until ln is closed. The error is that of
 // Accept. Errors that may pass, such as too many open files, are logged.

@@ -25,6 +25,10 @@ import (
 // that arrived together with the end of the handshake: a read with a deadline
 // in the past checks that. For a net.Conn that is no socket, it waits in a
 // read of a few bytes.
+//
+// A connection that is woken often stays active while it waits. If it is a
+// socket without TLS, it waits in RawConn.Read, without a buffer, and handlers
+// run there: a read of net.Conn would take locks for each input.
 
 // activeReadSize is the size of the buffer of an active connection in bytes.
 const activeReadSize = 4 << 10
@@ -56,10 +60,23 @@ func (t *goroutineSocket) parked() {
 func (t *goroutineSocket) begin() { t.active(nil, nil) }
 
 func (t *goroutineSocket) active(b []byte, err error) {
+	growStack(len(b))
 	if t.work(b, err) {
 		t.run((*goroutineSocket).parked)
 	}
 }
+
+// growStack has the stack of the caller's goroutine grow to the size that
+// handlers need. While the stack is shallow, the runtime copies little.
+//
+//go:noinline
+func growStack(i int) byte {
+	var frame [handlersStack]byte
+	return frame[i]
+}
+
+// handlersStack is a size in bytes with which a stack grows to 8 KiB at once.
+const handlersStack = 5 << 10
 
 // run runs f on a goroutine of its own, as the one that serves the connection.
 // If f does not return, because a function of the application has panicked or
@@ -125,32 +142,58 @@ func (t *goroutineSocket) pollable() (socket net.Conn, secure bool) {
 // reports whether the connection parks then. Otherwise it has ended: by err, if
 // that is not nil.
 func (t *goroutineSocket) work(b []byte, err error) (parks bool) {
+	s := t.newBurst()
+	if err = s.handleInput(b, err); err == errPark {
+		return true
+	}
+	switch err {
+	case errRefused:
+		err = nil
+	case io.EOF:
+		t.awaitAnswered()
+	}
+	t.end(err)
+	return false
+}
+
+// handleInput handles b, if err is nil, and then reads and handles input until
+// there is none. It returns errPark, errRefused, or why the input has ended.
+func (s *burst) handleInput(b []byte, err error) error {
+	if !s.receiveAll(b) {
+		return errRefused
+	}
+	if err != nil {
+		return err
+	}
+	if s.busy && s.plain {
+		if err := s.readDirectly(s.async.writer.(*systemConn)); err != os.ErrDeadlineExceeded {
+			return err
+		}
+	}
 	buf := readBuffers.Get().(*[activeReadSize]byte)
 	defer readBuffers.Put(buf)
-	s := t.newBurst()
+	full := false
 	for {
-		if !t.receiveAll(b) {
-			t.end(nil)
-			return false
+		in := buf[:]
+		if full { // probably there is more input: a read that waits needs no large buffer
+			if large := s.conn.ReadBuffer(maxReadBuffer); large != nil {
+				in = large
+			}
+		}
+		n, err := s.read(in, full)
+		if n > 0 && !s.receiveAll(in[:n]) {
+			return errRefused
 		}
 		if err != nil {
-			if err == io.EOF {
-				t.awaitAnswered()
-			}
-			t.end(err)
-			return false
+			return err
 		}
-		var n int
-		if n, err = s.read(buf[:], len(b)); err == errPark {
-			return true
-		}
-		b = buf[:n]
+		full = n == len(in)
 	}
 }
 
 // noteWake counts a wake-up, and reports whether the connection is busy.
 func (t *goroutineSocket) noteWake() (busy bool) {
-	if now := t.cfg.Clock.Load(); t.wokenAt != now {
+	if now := t.loop.cfg.Clock.Load(); t.wokenAt != now {
 		t.wokenAt, t.wakes = now, 0
 	}
 	t.wakes = min(t.wakes+1, busyWakes)
@@ -161,6 +204,7 @@ func (t *goroutineSocket) noteWake() (busy bool) {
 type burst struct {
 	*goroutineSocket
 	readable bool   // the socket has input
+	plain    bool   // the connection is a socket without TLS
 	asks     bool   // TLS may hold input
 	busy     bool   // the connection should not park soon
 	limited  uint32 // the tick at which a read deadline was set; 0: none
@@ -168,17 +212,85 @@ type burst struct {
 
 func (t *goroutineSocket) newBurst() burst {
 	socket, secure := t.pollable()
-	return burst{goroutineSocket: t, readable: socket != nil, asks: socket != nil && secure, busy: t.noteWake()}
+	readable := socket != nil
+	return burst{goroutineSocket: t, readable: readable, plain: readable && !secure, asks: readable && secure, busy: t.noteWake()}
 }
 
-// errPark says that the connection is to park.
-var errPark = errors.New("websocket: no input")
+// The results of a burst, other than the end of the input.
+var (
+	errPark    = errors.New("websocket: no input")
+	errRefused = errors.New("websocket: no input is accepted")
+)
 
-// read reads available input, and waits for input that is missing. last is the
-// number of bytes of the last read.
-func (s *burst) read(buf []byte, last int) (n int, err error) {
+// directBurst is a burst whose handlers run inside RawConn.Read.
+type directBurst struct {
+	*burst
+	buf     *[directReadSize]byte // borrowed; nil while the connection waits
+	last    int                   // the size of the last buffer
+	drained bool                  // the last read has probably left no input
+}
+
+// directReadSize is the size in bytes of the buffer of a directBurst. It has
+// space for a frame of 16 KiB and its header.
+const directReadSize = 20 << 10
+
+// directBuffers lends buffers to directBursts.
+var directBuffers = sync.Pool{New: func() any { return new([directReadSize]byte) }}
+
+// readDirectly handles input until none has arrived for idleGrace, or half of
+// that. The error is then errPark or, if input is missing,
+// os.ErrDeadlineExceeded.
+func (s *burst) readDirectly(system *systemConn) error {
+	s.async.replying.Store(true)
+	d := directBurst{burst: s, drained: true}
+	err := system.direct.read(system.Conn, &d)
+	switch {
+	case err == nil:
+		return errRefused
+	case !errors.Is(err, os.ErrDeadlineExceeded):
+		return err
+	}
+	s.busy, s.limited, s.readable = false, 0, false
+	s.Conn.SetReadDeadline(time.Time{})
+	if s.mayPark(false) {
+		return errPark
+	}
+	return os.ErrDeadlineExceeded
+}
+
+func (d *directBurst) buffer() (in []byte) {
+	if !d.drained { // a read without input needs no large buffer
+		in = d.conn.ReadBuffer(maxReadBuffer)
+	}
+	if in == nil {
+		if d.buf == nil {
+			d.buf = directBuffers.Get().(*[directReadSize]byte)
+		}
+		in = d.buf[:]
+	}
+	d.last = len(in)
+	return in
+}
+
+func (d *directBurst) handle(b []byte) bool {
+	d.drained = len(b) < d.last
+	return d.receiveAll(b)
+}
+
+func (d *directBurst) waits() {
+	if d.buf != nil {
+		directBuffers.Put(d.buf)
+		d.buf = nil
+	}
+	d.drained = false
+	d.limit(idleGrace)
+}
+
+// read reads available input, and waits for input that is missing. full reports
+// whether the last read has filled its buffer.
+func (s *burst) read(buf []byte, full bool) (n int, err error) {
 	for {
-		mayPark := s.mayPark(last)
+		mayPark := s.mayPark(full)
 		switch {
 		case s.busy:
 			s.limit(idleGrace)
@@ -203,14 +315,14 @@ func (s *burst) read(buf []byte, last int) (n int, err error) {
 
 // mayPark reports whether no input is missing. An incomplete frame misses its
 // rest: it needs a goroutine with a buffer.
-func (s *burst) mayPark(last int) bool {
-	return !s.readable && !s.partial && (last < activeReadSize || s.asks)
+func (s *burst) mayPark(full bool) bool {
+	return !s.readable && !s.partial && (!full || s.asks)
 }
 
 // limit bounds reads by wait. It sets the deadline once a tick, not with each
 // read.
 func (s *burst) limit(wait time.Duration) {
-	if now := s.cfg.Clock.Load(); s.limited != now {
+	if now := s.loop.cfg.Clock.Load(); s.limited != now {
 		s.limited = now
 		s.Conn.SetReadDeadline(time.Now().Add(wait))
 	}

@@ -43,8 +43,9 @@ func NewTransport(nc net.Conn, recovered Recover) Transport {
 	if isSocket(nc) {
 		return &systemConn{Conn: nc}
 	}
-	c := newForeignConn(nc, recovered)
-	c.reader = newReader(nc, c.aborted, recovered)
+	aborted := make(chan struct{})
+	c := newForeignConn(nc, newForeignCalls(), recovered)
+	c.client = &foreignClient{reader: newReader(nc, aborted, recovered), aborted: aborted}
 	return c
 }
 
@@ -101,6 +102,7 @@ type systemConn struct {
 	Conn net.Conn
 	writeLimit
 
+	direct  directIO  // of an asyncConn only
 	armed   time.Time // the write deadline that arm has set
 	limited bool      // a write deadline was set by SetWriteDeadline
 }
@@ -135,14 +137,21 @@ func (c *systemConn) Write(p []byte) (written int, err error) {
 	}
 }
 
-// try writes to the connection as much as it accepts soon.
+// try writes to the connection as much as it accepts soon. A socket with space
+// for p needs no deadline.
 func (c *systemConn) try(p []byte) (n int, err error) {
+	if c.direct.works() {
+		c.arm(0) // a deadline that has passed would fail
+		if n, err = c.direct.write(p); err != nil || n == len(p) {
+			return n, err
+		}
+	}
 	c.arm(2 * writeGrace)
-	n, err = c.Conn.Write(p)
+	m, err := c.Conn.Write(p[n:])
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		err = nil
 	}
-	return n, err
+	return n + m, err
 }
 
 // arm sets a write deadline between half of wait and wait away, so that a busy
@@ -183,9 +192,15 @@ func (c *systemConn) Read(p []byte) (int, error)        { return c.Conn.Read(p) 
 func (c *systemConn) SetReadDeadline(t time.Time) error { return c.Conn.SetReadDeadline(t) }
 func (c *systemConn) LocalAddr() net.Addr               { return c.Conn.LocalAddr() }
 func (c *systemConn) RemoteAddr() net.Addr              { return c.Conn.RemoteAddr() }
-func (c *systemConn) Close() error                      { return c.Conn.Close() }
 
 func (c *systemConn) CloseWrite() error { return closeWrite(c.Conn) }
+
+func (c *systemConn) Close() error {
+	if c.direct.abort(c.Conn) {
+		return nil
+	}
+	return c.Conn.Close()
+}
 
 func (c *systemConn) Abort() error { return c.Close() }
 

@@ -1,0 +1,156 @@
+//go:build unix
+
+package netloop
+
+import (
+	"io"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+)
+
+// directIO makes system calls that do not wait, inside RawConn.Write and
+// RawConn.Read. A net.Conn needs a deadline for a Write that must not wait.
+// The zero value has no socket.
+type directIO struct {
+	raw   syscall.RawConn // nil: no socket
+	state atomic.Uint32
+}
+
+// The states of a directIO. Until RawConn.Read has returned, Close of the socket
+// waits: a handler that runs inside RawConn.Read must not call it.
+const (
+	directIdle    uint32 = iota
+	directReading        // RawConn.Read is running
+	directAborted        // the same, and the socket is shut down: it is closed when RawConn.Read returns
+	directClosed         // Close was called
+)
+
+// open makes d the directIO of a socket.
+func (d *directIO) open(socket net.Conn) {
+	if s, ok := socket.(syscall.Conn); ok {
+		d.raw, _ = s.SyscallConn()
+	}
+}
+
+// works reports whether d has a socket.
+func (d *directIO) works() bool { return d.raw != nil }
+
+// directWrite is a system call. It is lent by a pool, because an argument of
+// RawConn.Write is allocated.
+type directWrite struct {
+	p    []byte
+	n    int
+	err  error
+	call func(fd uintptr) bool
+}
+
+var directWrites = sync.Pool{New: func() any {
+	w := new(directWrite)
+	w.call = w.write
+	return w
+}}
+
+func (w *directWrite) write(fd uintptr) bool {
+	for {
+		n, err := syscall.Write(int(fd), w.p)
+		if err == syscall.EINTR {
+			continue
+		}
+		w.n, w.err = max(n, 0), err
+		return true
+	}
+}
+
+// write writes as much of p as the socket accepts at once.
+func (d *directIO) write(p []byte) (n int, err error) {
+	w := directWrites.Get().(*directWrite)
+	w.p = p
+	err = d.raw.Write(w.call)
+	if n = w.n; err == nil && w.err != nil && w.err != syscall.EAGAIN {
+		err = os.NewSyscallError("write", w.err)
+	}
+	*w = directWrite{call: w.call}
+	directWrites.Put(w)
+	return n, err
+}
+
+// directReader handles the input that directIO.read reads.
+type directReader interface {
+	// buffer returns the buffer of the next read.
+	buffer() []byte
+
+	// handle handles b, which is in the buffer. It reports whether to read on.
+	handle(b []byte) bool
+
+	// waits is called before read waits for input. The buffer is not used then.
+	waits()
+}
+
+// read has r handle input until r refuses it, for which the error is nil, or
+// the input ends. It waits for input up to the read deadline. Handlers run
+// inside RawConn.Read: they may abort the connection, and so may others.
+func (d *directIO) read(socket net.Conn, r directReader) (err error) {
+	if d.raw == nil || !d.state.CompareAndSwap(directIdle, directReading) {
+		return net.ErrClosed
+	}
+	defer func() {
+		if !d.state.CompareAndSwap(directReading, directIdle) {
+			socket.Close()
+			err = net.ErrClosed
+		}
+	}()
+	var ended error
+	if err := d.raw.Read(func(fd uintptr) bool {
+		for {
+			in := r.buffer()
+			n, err := syscall.Read(int(fd), in)
+			switch {
+			case err == syscall.EINTR:
+			case err == syscall.EAGAIN:
+				r.waits()
+				return false
+			case err != nil:
+				ended = os.NewSyscallError("read", err)
+				return true
+			case n == 0:
+				ended = io.EOF
+				return true
+			case !r.handle(in[:n]):
+				return true
+			}
+		}
+	}); err != nil {
+		return err
+	}
+	return ended
+}
+
+// abort shuts the socket down and reports true if read is running, which then
+// closes the socket. Otherwise the caller must close it.
+func (d *directIO) abort(socket net.Conn) bool {
+	for {
+		switch state := d.state.Load(); state {
+		case directIdle:
+			if d.state.CompareAndSwap(state, directClosed) {
+				return false
+			}
+		case directReading:
+			if d.state.CompareAndSwap(state, directAborted) {
+				both := socket.(interface {
+					CloseRead() error
+					CloseWrite() error
+				})
+				both.CloseRead()
+				both.CloseWrite()
+				return true
+			}
+		case directAborted:
+			return true
+		case directClosed:
+			return false
+		}
+	}
+}

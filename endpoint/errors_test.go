@@ -200,7 +200,11 @@ func TestTimeoutError(t *testing.T) {
 	check.Equal(t, err.Error(), "websocket: no Pong for 10s (PongTimeout)", "the text")
 	check.Equal(t, (&endpoint.TimeoutError{Missing: "message", After: time.Second}).Error(), "websocket: no message for 1s", "the text")
 	check.Equal(t, endpoint.NewWriteTimeout(time.Minute).Error(), "websocket: no write progress for 1m0s (WriteTimeout)", "the text")
-	var timeout net.Error
+	var timeout interface { // net.Error, whose Temporary is deprecated
+		error
+		Timeout() bool
+		Temporary() bool
+	}
 	if !errors.As(err, &timeout) || !timeout.Timeout() || timeout.Temporary() {
 		t.Errorf("%v is no net.Error that is a timeout", err)
 	}

@@ -145,7 +145,7 @@ cross:
 # The stripped client of examples/minimal has at most 4.9 and 2.36 MB, and README.md has its sizes.
 size:
 	@.ci/size 4904000
-	@.ci/size 2360000 -tags notls
+	@.ci/size 2364000 -tags notls
 
 # The bytes of each package in it.
 size-packages:

@@ -87,10 +87,8 @@ func (u *URL) parse(s string) (reason string) {
 	if reason = u.setHostPort(hostport); reason != "" {
 		return reason
 	}
-	if u.Target, reason = resourceName(target); reason != "" {
-		return reason
-	}
-	return ""
+	u.Target, reason = resourceName(target)
+	return reason
 }
 
 func parseUserinfo(s string) (*Userinfo, string) {

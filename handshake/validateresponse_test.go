@@ -56,6 +56,32 @@ func TestResponsesThatOpenTheConnection(t *testing.T) {
 	}
 }
 
+// ValidateUpgrade refuses extensions if none was offered, and leaves others to
+// NegotiatedExtensions (6455-4.1-v).
+func TestUpgradeBesideExtensions(t *testing.T) {
+	one := fullOffer()
+	one.Extensions = one.Extensions[:1]
+	for _, c := range []struct {
+		name   string
+		offer  *handshake.ClientOffer
+		line   string
+		fields []string
+		want   string // the subprotocol
+		err    string
+	}{
+		{"none offered, one line", sampleOffer(), switching, []string{"Sec-WebSocket-Extensions: foo"}, "", `Sec-WebSocket-Extensions: "foo" was not offered`},
+		{"none offered, two lines", sampleOffer(), switching, []string{"Sec-WebSocket-Extensions: foo", "Sec-WebSocket-Extensions: bar"},
+			"", `Sec-WebSocket-Extensions: "foo, bar" was not offered`},
+		{"one offered", one, switching, []string{"Sec-WebSocket-Extensions: bar", "Sec-WebSocket-Protocol: chat"}, "chat", ""},
+		{"no upgrade", one, "HTTP/1.1 200 OK", nil, "", "200"},
+	} {
+		got, err := handshake.ValidateUpgrade(parseResponse(t, head(c.line, append(responseFields, c.fields...)...)), c.offer)
+		if got != c.want || (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) {
+			t.Errorf("%s: %q, %v; want %q, %q", c.name, got, err, c.want, c.err)
+		}
+	}
+}
+
 // The error has the field, its value and the expected value.
 func TestResponsesThatDoNotOpenTheConnection(t *testing.T) {
 	with := func(name string, lines ...string) []string { return replace(responseFields, name, lines...) }
@@ -139,5 +165,12 @@ func TestCookiesOfTheResponseAreReported(t *testing.T) {
 	check.OK(t, check.Err(handshake.ValidateResponse(r, sampleOffer())))
 	if got := r.Header.Values("Set-Cookie"); !reflect.DeepEqual(got, []string{"a=b", "c=d"}) {
 		t.Errorf("cookies %q", got)
+	}
+}
+
+// A status has three digits, whatever they are (RFC 9112, Section 4).
+func TestHighestStatusOfAResponse(t *testing.T) {
+	if r := parseResponse(t, head("HTTP/1.1 999 Strange", responseFields...)); r.Status != 999 {
+		t.Errorf("Status is %d", r.Status)
 	}
 }

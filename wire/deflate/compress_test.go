@@ -391,38 +391,6 @@ func TestUnknownLevel(t *testing.T) {
 	}
 }
 
-// In steady state nothing is allocated.
-func TestCompressionAllocatesNothing(t *testing.T) {
-	ticks := traffic.Make(64, traffic.Tick)
-	long := bytes.Join(ticks, nil)
-	noise := traffic.Random(rand.New(rand.NewPCG(13, 14)), 40<<10) // more than one block
-	dst := make([]byte, 0, 64<<10)
-	for _, x := range []struct {
-		name string
-		run  func(c *deflate.Compressor, i int)
-	}{
-		{"AppendMessage", func(c *deflate.Compressor, i int) { c.AppendMessage(dst, ticks[i%64]) }},
-		{"AppendMessage, long", func(c *deflate.Compressor, i int) { c.AppendMessage(dst, long) }},
-		{"AppendFragment", func(c *deflate.Compressor, i int) { c.AppendFragment(dst, ticks[i%64], i%4 == 3) }},
-		{"AppendMessage, not smaller", func(c *deflate.Compressor, i int) { dst, _ = c.AppendMessage(dst[:0], noise) }},
-		{"AddPlain", func(c *deflate.Compressor, i int) { c.AddPlain(ticks[i%64]) }},
-		{"AppendShared", func(c *deflate.Compressor, i int) { deflate.AppendShared(dst, ticks[i%64]) }},
-	} {
-		for _, takeover := range []bool{false, true} {
-			c := deflate.NewCompressor(deflate.CompressorOptions{WindowBits: 12, Takeover: takeover})
-			i := 0
-			for ; i < 64; i++ {
-				x.run(c, i)
-			}
-			// Without takeover, fragments take their window from a pool, which a
-			// garbage collection may empty.
-			if n := testing.AllocsPerRun(400, func() { x.run(c, i); i++ }); n != 0 {
-				t.Errorf("%s, takeover %v: %v allocations", x.name, takeover, n)
-			}
-		}
-	}
-}
-
 // Goroutines share the encoders.
 func TestConcurrentCompression(t *testing.T) {
 	all := streams(t)

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"io"
 	"net"
+	"runtime"
 	"testing"
 	"time"
 
@@ -55,8 +56,8 @@ func TestWriteToASocketWithoutSpaceTimesOut(t *testing.T) {
 	if err := <-l.closed; err != errLate {
 		t.Errorf("closed by %v, want %v", err, errLate)
 	}
-	if n := c.socket.Buffered(); n != 0 {
-		t.Errorf("%d bytes are buffered after the end", n)
+	for c.socket.Buffered() > 0 { // until the goroutine that writes knows the end
+		runtime.Gosched()
 	}
 }
 

@@ -180,9 +180,7 @@ func (c *Conn) cutErr() error {
 // if the application wants it.
 func (c *Conn) cut(cause error) error {
 	_, err := c.endpoint.Abort(cause, c.socket.Close)
-	if c.closing.CompareAndSwap(false, true) {
-		close(c.done)
-	}
+	c.noteClosed()
 	if errors.Is(err, net.ErrClosed) {
 		return nil // cut before
 	}
@@ -236,6 +234,13 @@ func (c *Conn) writeAnswer(wait time.Duration) {
 	timer.Stop()
 }
 
+// noteClosed closes done, unless closeTransport does that later.
+func (c *Conn) noteClosed() {
+	if c.closing.CompareAndSwap(false, true) {
+		close(c.done)
+	}
+}
+
 // transportClosed records the end of the transport and returns the reason why
 // the connection ended.
 func (c *Conn) transportClosed(cause error) error {
@@ -243,8 +248,6 @@ func (c *Conn) transportClosed(cause error) error {
 		cause = timeout // which led to cause
 	}
 	err := c.endpoint.TransportClosed(tlsFailure(cause), c.socket.Close)
-	if c.closing.CompareAndSwap(false, true) {
-		close(c.done)
-	}
+	c.noteClosed()
 	return err
 }

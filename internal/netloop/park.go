@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"sync"
 	"time"
 )
@@ -60,7 +61,7 @@ func (t *goroutineSocket) parked() {
 func (t *goroutineSocket) begin() { t.active(nil, nil) }
 
 func (t *goroutineSocket) active(b []byte, err error) {
-	growStack(len(b))
+	growStack()
 	if t.work(b, err) {
 		t.run((*goroutineSocket).parked)
 	}
@@ -70,9 +71,9 @@ func (t *goroutineSocket) active(b []byte, err error) {
 // handlers need. While the stack is shallow, the runtime copies little.
 //
 //go:noinline
-func growStack(i int) byte {
+func growStack() {
 	var frame [handlersStack]byte
-	return frame[i]
+	runtime.KeepAlive(&frame)
 }
 
 // handlersStack is a size in bytes with which a stack grows to 8 KiB at once.

@@ -20,6 +20,8 @@ func (l *Loop) pollers() *epollLoop { return nil }
 
 func (*epollLoop) serve(*net.TCPListener, Open) error { return errors.ErrUnsupported }
 
+func (*epollLoop) serveTLS(*net.TCPListener, Secure, Open) error { return errors.ErrUnsupported }
+
 func (*epollLoop) start(*net.TCPConn, Open, []byte, chan struct{}) error {
 	return errors.ErrUnsupported
 }

@@ -371,8 +371,8 @@ func (s *PolledSocket) work(w *worker) {
 		s.close(nil)
 		return
 	}
-	if ok && (len(rest) > 0 || !s.conn.Ready()) {
-		if do.pending == nil && len(rest) > 0 {
+	if ok && (rest != nil || !s.conn.Ready()) {
+		if do.pending == nil && rest != nil {
 			do.pending = do.pending.add(rest)
 		}
 		s.pause(do.pending)

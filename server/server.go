@@ -114,8 +114,7 @@ type Server struct {
 
 	// WriteTimeout bounds the time without progress in writing to a connection,
 	// which then ends. Default: 10 s. A socket makes progress with each byte
-	// that the kernel accepts; another net.Conn, such as one of crypto/tls,
-	// with each 16 KiB.
+	// that the kernel accepts; another net.Conn, with each 16 KiB.
 	WriteTimeout time.Duration
 
 	// CloseTimeout bounds the time from the server's Close to the client's.

@@ -30,8 +30,13 @@ func (s *Server) ListenAndServeTLS(addr, certFile, keyFile string) error {
 }
 
 // ServeTLS is Serve over TLS, with a certificate as for ListenAndServeTLS. ln
-// is a listener without TLS. A listener of crypto/tls can be passed to Serve,
-// which then needs a goroutine for each write that ServeTLS does not.
+// is a listener without TLS. TLS records have their full size from the first
+// message on: Server.TLS cannot enable dynamic record sizing.
+//
+// Serve with a listener of crypto/tls over a *net.TCPListener is the same, but
+// for its configuration. In both cases the server reads and writes below TLS:
+// tls.ClientHelloInfo.Conn is a net.Conn that has the addresses of the
+// connection, and whose other methods must not be called.
 func (s *Server) ServeTLS(ln net.Listener, certFile, keyFile string) error {
 	cfg, err := s.configTLS(certFile, keyFile)
 	if err != nil {

@@ -224,8 +224,9 @@ func (s *Server) Run(nc net.Conn, h Handshake) error {
 // does, if it ends before it is open.
 //
 // With epoll, a TCP connection then costs no goroutine; see the package
-// documentation. Any other net.Conn, such as one of crypto/tls, gets a
-// goroutine of its own. Adopt keeps no buffer of nc.
+// documentation. Any other net.Conn gets a goroutine of its own, and so does one
+// of crypto/tls, because the net.Conn below it cannot be exchanged. Adopt keeps
+// no buffer of nc.
 func (s *Server) Adopt(nc net.Conn, h Handshake) {
 	s.serveUpgraded(nc, &upgraded{Handshake: h}, nil)
 }

@@ -17,6 +17,7 @@
 //	socket_linux.go    one socket         asyncwrite.go  Write without waiting
 //	write_linux.go     its output         ready_*.go     wait without reading
 //	close_linux.go     its end            netconn.go     its end
+//	tls_linux.go       TLS over it
 //
 // # Writes
 //

@@ -90,7 +90,7 @@ type transition struct {
 var endTable = [numStates][numEvents]transition{
 	stateOpen: {
 		eventBuffered:   {stateOpen, doArm},
-		eventFlushed:    {stateOpen, doArm},
+		eventFlushed:    {stateOpen, doArm | doKick},
 		eventReturned:   {stateOpen, doArm},
 		eventNotReady:   {stateOpen, doKick},
 		eventResume:     {stateOpen, doKick},

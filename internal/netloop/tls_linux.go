@@ -369,7 +369,7 @@ func (c *secureConn) Closed(err error) {
 	if h := c.shake.Load(); h != nil {
 		h.end(net.ErrClosed)
 	}
-	if own := c.err.Load(); own != nil && err != c.poller.loop.WriteTimeout.Err {
+	if own := c.err.Load(); own != nil && (err == nil || err != c.poller.loop.WriteTimeout.Err) {
 		err = *own
 	}
 	c.kept.free()
@@ -408,7 +408,7 @@ func (c *secureSocket) Writev(head, payload []byte) error {
 // writePieces encrypts and writes two pieces. The first bytes are joined, so that
 // a small frame is one record.
 func (c *secureSocket) writePieces(head, payload []byte) error {
-	if len(head) > 0 && len(payload) > 0 {
+	if len(head) > 0 && len(payload) > 0 && len(head) < joinedSize {
 		buf := joined.Get().(*[joinedSize]byte)
 		defer joined.Put(buf)
 		n := copy(buf[:], head)

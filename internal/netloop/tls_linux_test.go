@@ -343,7 +343,9 @@ func TestCloseWriteSendsCloseNotify(t *testing.T) {
 // A connection whose input ends inside of a record, or whose record was changed,
 // ends by the error of TLS.
 func TestErrorsOfTLSEndTheConnection(t *testing.T) {
-	record := func(size int) []byte { return append([]byte{23, 3, 3, byte(size >> 8), byte(size)}, make([]byte, 30)...) }
+	record := func(size int) []byte {
+		return append([]byte{23, 3, 3, byte(size >> 8), byte(size)}, make([]byte, 30)...)
+	}
 	t.Run("the end inside of a record", func(t *testing.T) {
 		l := serveTLS(t, Config{}, cryptoTLS(nil), nil)
 		client, nc, _ := l.client(t)

@@ -251,7 +251,7 @@ func (l *Loop) Start(nc net.Conn, open Open, first []byte, ended chan struct{}) 
 	if first == nil {
 		first = []byte{}
 	}
-	if tcp, ok := nc.(*net.TCPConn); ok && canPoll && l.pollers().start(tcp, open, first, ended) == nil {
+	if canPoll && l.pollers().start(nc, open, first, ended) == nil {
 		return
 	}
 	l.startGoroutine(nc, open, first, ended)

@@ -22,6 +22,9 @@ func (*epollLoop) serve(*net.TCPListener, Open) error { return errors.ErrUnsuppo
 
 func (*epollLoop) serveTLS(*net.TCPListener, Secure, Open) error { return errors.ErrUnsupported }
 
-func (*epollLoop) start(*net.TCPConn, Open, []byte, chan struct{}) error {
+func (*epollLoop) start(net.Conn, Open, []byte, chan struct{}) error {
 	return errors.ErrUnsupported
 }
+
+// BelowTLS returns ln: see Loop.Start on systems with epoll.
+func BelowTLS(ln net.Listener) net.Listener { return ln }

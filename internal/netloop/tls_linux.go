@@ -33,10 +33,12 @@ import (
 // reply: when the peer does not read, the loop reads no more from it; see
 // WriteLimit.PauseRead.
 //
-// A TLS connection that was made over a socket of package net cannot be served
-// by epoll, because the net.Conn below it cannot be exchanged. Its own deadlines
-// make no Read non-blocking that finds half a record, and the first Write that
-// exceeds one destroys the state of TLS. It is served by goroutines.
+// A TLS connection that another party has made, such as an http.Server, is over
+// a net.Conn that cannot be exchanged. It is served by epoll if that is one of
+// BelowTLS, which can be switched to a rawConn. If it is a *net.TCPConn, it is
+// served by goroutines: no deadline makes a Read of TLS return without waiting
+// when it finds half a record, and the first Write that exceeds one destroys
+// the state of TLS.
 
 // secureConn is a connection with TLS, as its socket sees it.
 type secureConn struct {
@@ -82,6 +84,12 @@ type tlsHandshake struct {
 	ended   error // no more input: io.EOF or net.ErrClosed
 }
 
+func newTLSHandshake() *tlsHandshake {
+	h := new(tlsHandshake)
+	h.changed.L = &h.mu
+	return h
+}
+
 // maxHandshakeInput bounds tlsHandshake.in. The rest waits in the socket.
 const maxHandshakeInput = 16 << 10
 
@@ -94,6 +102,72 @@ func (l *epollLoop) serveTLS(ln *net.TCPListener, secure Secure, open Open) erro
 		return c, s
 	})
 }
+
+// startTLS serves a TLS connection over below: see start.
+func (l *epollLoop) startTLS(tls TLS, below *belowTLS, open Open, first []byte, ended chan struct{}) error {
+	fd, addrs, err := duplicate(below.TCPConn, &l.addrs)
+	if err != nil {
+		return err
+	}
+	h := newTLSHandshake()
+	var c *secureConn
+	err = l.add(fd, addrs, func(bool) (Conn, *PolledSocket) {
+		conn, s := open(true)
+		c = &secureConn{Conn: conn, PolledSocket: s, tls: tls, plain: (*writeBuf)(nil).add(first)}
+		c.shake.Store(h)
+		c.stage.Store(secureHandshake)
+		below.raw.Store((*rawConn)(c))
+		return c, s
+	}, []byte{}, ended)
+	if err != nil {
+		syscall.Close(fd)
+		return err
+	}
+	below.TCPConn.Close()
+	go c.handshake(h) // it is complete, unless the program has not read yet
+	return nil
+}
+
+// BelowTLS returns ln with connections over which TLS can be served by epoll.
+func BelowTLS(ln net.Listener) net.Listener {
+	if _, ok := ln.(*net.TCPListener); !ok {
+		return ln
+	}
+	return belowTLSListener{ln}
+}
+
+type belowTLSListener struct{ net.Listener }
+
+func (l belowTLSListener) Accept() (net.Conn, error) {
+	setNonblock(l.Listener)
+	nc, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &belowTLS{TCPConn: nc.(*net.TCPConn)}, nil
+}
+
+// belowTLS is a TCP connection until it is switched to a rawConn, between two
+// calls.
+type belowTLS struct {
+	*net.TCPConn
+	raw atomic.Pointer[rawConn]
+}
+
+// conn returns the connection to be used.
+func (c *belowTLS) conn() net.Conn {
+	if raw := c.raw.Load(); raw != nil {
+		return raw
+	}
+	return c.TCPConn
+}
+
+func (c *belowTLS) Read(p []byte) (int, error)         { return c.conn().Read(p) }
+func (c *belowTLS) Write(p []byte) (int, error)        { return c.conn().Write(p) }
+func (c *belowTLS) Close() error                       { return c.conn().Close() }
+func (c *belowTLS) SetDeadline(t time.Time) error      { return c.conn().SetDeadline(t) }
+func (c *belowTLS) SetReadDeadline(t time.Time) error  { return c.conn().SetReadDeadline(t) }
+func (c *belowTLS) SetWriteDeadline(t time.Time) error { return c.conn().SetWriteDeadline(t) }
 
 // Started begins the connection before the handshake: it has its limits.
 func (c *secureConn) Started(Socket) { c.Conn.Started((*secureSocket)(c)) }
@@ -129,8 +203,7 @@ func (c *secureConn) Received(b []byte) (rest []byte, ok bool) {
 
 // startHandshake starts the handshake with its first input.
 func (c *secureConn) startHandshake(b []byte) (rest []byte) {
-	h := new(tlsHandshake)
-	h.changed.L = &h.mu
+	h := newTLSHandshake()
 	rest = h.put(b)
 	c.shake.Store(h)
 	c.stage.Store(secureHandshake)

@@ -484,3 +484,65 @@ func TestTLSHandshakeThatDoesNotReturn(t *testing.T) {
 		})
 	}
 }
+
+// A TLS connection that the program has made over a connection of BelowTLS is
+// served by epoll, in the handshake or after it, with the bytes that the
+// program or TLS has read.
+func TestTLSOverBelowTLSIsServedByEpoll(t *testing.T) {
+	for name, reads := range map[string]int{"before the handshake": 0, "after two bytes": 2} {
+		t.Run(name, func(t *testing.T) {
+			below := listen(t)
+			defer below.Close()
+			ln := BelowTLS(below)
+			l := newTestLoop(t, Config{MaxBlocked: 10}, nil, nil)
+			nc, err := net.Dial("tcp", below.Addr().String())
+			check.Must(t, err)
+			defer nc.Close()
+			client := tls.Client(nc, &tls.Config{InsecureSkipVerify: true})
+			sent := make(chan error, 1)
+			go func() {
+				_, err := client.Write([]byte("Hello"))
+				sent <- err
+			}()
+			ours, err := ln.Accept()
+			check.Must(t, err)
+			secure := tls.Server(ours, &tls.Config{Certificates: []tls.Certificate{selfSigned()}})
+			first := make([]byte, reads)
+			check.Must(t, check.Err(io.ReadFull(secure, first)))
+			ended := make(chan struct{})
+			l.Start(secure, l.open(nil), first, ended)
+			c := <-l.started
+			if c.socket.Shard() < 0 {
+				t.Error("a goroutine serves the connection")
+			}
+			check.OK(t, <-sent)
+			got := make([]byte, 5)
+			check.Must(t, check.Err(io.ReadFull(client, got)))
+			if string(got) != "Hello" {
+				t.Errorf("the echo is %q", got)
+			}
+			echoes(t, client, 10)
+			client.Close()
+			<-l.closed
+			<-ended
+		})
+	}
+}
+
+// A connection of BelowTLS without TLS is served like any TCP connection.
+func TestTCPOfBelowTLSIsServedByEpoll(t *testing.T) {
+	below := listen(t)
+	defer below.Close()
+	l := newTestLoop(t, Config{MaxBlocked: 10}, nil, nil)
+	nc, err := net.Dial("tcp", below.Addr().String())
+	check.Must(t, err)
+	ours, err := BelowTLS(below).Accept()
+	check.Must(t, err)
+	l.Start(ours, l.open(nil), nil, nil)
+	if c := <-l.started; c.socket.Shard() < 0 {
+		t.Error("a goroutine serves the connection")
+	}
+	echoes(t, nc, 1)
+	nc.Close()
+	<-l.closed
+}

@@ -325,7 +325,8 @@ const (
 	maxTurnAnswers = 16
 )
 
-// receive decrypts and handles b and the input before it.
+// receive decrypts and handles b, which is not nil, and the input before it. The
+// rest is nil only if TLS holds no plaintext.
 func (c *secureConn) receive(b []byte) (rest []byte, ok bool) {
 	c.in = b
 	defer func() { c.in = nil }()
@@ -337,7 +338,7 @@ func (c *secureConn) receive(b []byte) (rest []byte, ok bool) {
 		}
 		c.plain = c.plain.take(len(p) - len(unhandled))
 		if c.plain != nil || !c.Conn.Ready() {
-			return c.wait(b), true
+			return c.in, true
 		}
 	}
 	buf := largeBuffers.Get().(*[]byte)
@@ -358,7 +359,7 @@ func (c *secureConn) receive(b []byte) (rest []byte, ok bool) {
 				c.plain = c.plain.add(unhandled)
 			}
 			if len(unhandled) > 0 || !c.Conn.Ready() {
-				return c.wait(b), true
+				return c.in, true
 			}
 		}
 		switch err {
@@ -366,23 +367,12 @@ func (c *secureConn) receive(b []byte) (rest []byte, ok bool) {
 		case errNoInput:
 			return nil, true
 		case errTurnOver:
-			return c.wait(b), true
+			return c.in, true
 		default:
 			c.endInput(err)
 			return nil, true
 		}
 	}
-}
-
-// wait returns the part of b that TLS has not read. It is not nil.
-func (c *secureConn) wait(b []byte) (rest []byte) {
-	if rest = c.in; rest == nil {
-		rest = b[len(b):]
-	}
-	if rest == nil {
-		rest = []byte{}
-	}
-	return rest
 }
 
 // turn is how much is left of a turn.

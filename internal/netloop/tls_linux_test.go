@@ -256,6 +256,60 @@ func TestTLSWaitsUntilTheConnectionIsReady(t *testing.T) {
 	}
 }
 
+// A connection can accept no more input while TLS holds some.
+func TestTLSDiscardsInputThatTheConnectionRefuses(t *testing.T) {
+	var busy atomic.Bool
+	l := serveTLS(t, Config{}, cryptoTLS(nil), func() *testConn {
+		calls := 0
+		return &testConn{
+			ready: func() bool { return !busy.Load() },
+			received: func(c *testConn, b []byte) ([]byte, bool) {
+				if calls++; calls == 1 {
+					busy.Store(true)
+					return b[1:], true
+				}
+				c.socket.Write([]byte("bye"))
+				c.socket.CloseWrite(false)
+				return nil, false
+			},
+		}
+	})
+	client, _, c := l.client(t)
+	check.Must(t, check.Err(client.Write(make([]byte, 1000))))
+	for !busy.Load() {
+		time.Sleep(time.Millisecond)
+	}
+	busy.Store(false)
+	c.socket.Resume()
+	if b, err := io.ReadAll(client); string(b) != "bye" || err != nil {
+		t.Errorf("%q, %v", b, err)
+	}
+	client.Close()
+	if err := <-l.closed; err != nil {
+		t.Errorf("closed by %v", err)
+	}
+}
+
+// A write after the end of the connection fails by the error of the socket.
+func TestWriteOverTLSAfterAbort(t *testing.T) {
+	l := serveTLS(t, Config{}, cryptoTLS(nil), nil)
+	client, _, c := l.client(t)
+	echoes(t, client, 1)
+	if n, err := c.socket.Write([]byte("x")); n != 1 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+	c.socket.Abort()
+	<-l.closed
+	for range 2 {
+		if n, err := c.socket.Write([]byte("x")); n != 0 || err != net.ErrClosed {
+			t.Errorf("after the end: %d, %v", n, err)
+		}
+		if err := c.socket.Writev(nil, make([]byte, 100_000)); err != net.ErrClosed {
+			t.Errorf("after the end: %v", err)
+		}
+	}
+}
+
 // Any amount of data is intact, in pieces of any size, with small records at the
 // beginning and without.
 func TestDataOverTLSIsIntact(t *testing.T) {
@@ -301,9 +355,11 @@ func TestCloseNotifyEndsTheInputOnly(t *testing.T) {
 			return nil, c.socket.Writev(nil, make([]byte, size)) == nil
 		}}
 	})
-	client, _, c := l.client(t)
+	client, nc, c := l.client(t)
 	check.Must(t, check.Err(client.Write([]byte("x"))))
 	check.Must(t, client.CloseWrite())
+	nc.SetDeadline(time.Now().Add(30 * time.Second)) // TLS has set one
+	check.Must(t, check.Err(nc.Write([]byte("no record")))) // it is discarded
 	for !c.eof.Load() {
 		time.Sleep(time.Millisecond)
 	}
@@ -414,7 +470,19 @@ func TestTLSHandshakeInPieces(t *testing.T) {
 		nc.Close()
 		<-l.closed
 	}
+	// The handshake does not read the bytes behind it.
 	nc, _ := l.connect(t)
+	behind := strings.Repeat("y", 1000)
+	check.Must(t, check.Err(nc.Write([]byte("hello\n"+behind+"\n"))))
+	got := make([]byte, len("hello\n"+behind))
+	check.Must(t, check.Err(io.ReadFull(nc, got)))
+	if string(got) != "hello\n"+behind {
+		t.Error("the bytes behind the handshake are not intact")
+	}
+	nc.Close()
+	<-l.closed
+
+	nc, _ = l.connect(t)
 	check.Must(t, check.Err(nc.Write([]byte(strings.Repeat("z", 3*maxHandshakeInput)+"\n"))))
 	check.Must(t, check.Err(io.CopyN(io.Discard, nc, 3*maxHandshakeInput+1)))
 	nc.Close()
@@ -526,6 +594,19 @@ func TestTLSOverBelowTLSIsServedByEpoll(t *testing.T) {
 			<-l.closed
 			<-ended
 		})
+	}
+}
+
+// Only the connections of a TCP listener change, and its errors do not.
+func TestBelowTLSOfOtherListeners(t *testing.T) {
+	other := struct{ net.Listener }{listen(t)}
+	if ln := BelowTLS(other); ln != net.Listener(other) {
+		t.Errorf("another listener is %v", ln)
+	}
+	tcp := BelowTLS(other.Listener)
+	tcp.Close()
+	if _, err := tcp.Accept(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("Accept after Close: %v", err)
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/internal/test/usage"
 	"github.com/fibersock/fibersock/server"
+	"github.com/fibersock/fibersock/wire"
 	"github.com/fibersock/fibersock/wstest"
 )
 
@@ -27,7 +28,9 @@ func TestShortWritesLoseNothing(t *testing.T) {
 	each(t, hiding, func(t *testing.T, hide func(net.Listener) net.Listener) {
 		ln := listenTCP(t)
 		narrowSends(t, ln.(*net.TCPListener))
-		s := serve(t, &server.Server{Handler: server.Handler{Message: echo}}, hide(ln))
+		s := serve(t, &server.Server{Handler: server.Handler{Message: echo, Close: func(c *server.Conn, _ wire.StatusCode, _ string) {
+			t.Logf("%v ended with %d bytes buffered: %v", c.RemoteAddr(), c.Buffered(), c.Err())
+		}}}, hide(ln))
 		relay, err := wstest.NewRelay(s.addr, func(n int) wstest.Plan {
 			return wstest.Plan{ToClient: wstest.Faults{Split: wstest.RandomSizes(2000)}, Seed: uint64(n)}
 		})

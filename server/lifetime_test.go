@@ -133,6 +133,18 @@ func TestConnectionWithTrafficIsNotIdle(t *testing.T) {
 	})
 }
 
+// IdleTimeout begins when the connection opens, however long the opening
+// handshake has taken.
+func TestIdleTimeoutBeginsWithTheOpening(t *testing.T) {
+	check.Bubble(t, "slow handshake", func(t *testing.T) {
+		p := served(t, &server.Server{IdleTimeout: 4 * time.Second, PingInterval: -1}).dial(t)
+		time.Sleep(9 * time.Second)
+		p.send(request("/"))
+		p.response()
+		timed(t, "closed", 4*time.Second, func() { p.want(idleClose) })
+	})
+}
+
 // Output counts as traffic until the client has read it.
 func TestConnectionWithUnreadOutputIsNotIdle(t *testing.T) {
 	t.Parallel()

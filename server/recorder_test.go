@@ -293,6 +293,9 @@ func (r *running) stop(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	_ = r.Shutdown(ctx) // tests of the result call it themselves
+	if t.Failed() {
+		t.Logf("the server's statistics: %+v", r.Stats())
+	}
 	select {
 	case err := <-r.served:
 		if err != server.ErrServerClosed {

@@ -488,6 +488,7 @@ func (c *Conn) open(h Handshake) (ok bool) {
 		c.endpoint.SetBackpressure(backpressure{c.transport, c})
 	}
 	c.server.counters.count((*Stats).opened)
+	c.noteMessage() // the opening handshake may have lasted longer than IdleTimeout
 	c.phase.store(phaseOpen)
 	c.callOpen()
 	return true

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"math"
 	"runtime"
 	"slices"
 	"strings"
@@ -148,6 +149,9 @@ func (w *world) calls() *systemCalls {
 			use("read", fd)
 			if w.readEOF && !w.shut {
 				w.fault("read after EOF")
+			}
+			if w.socket.paused&pausedBacklog != 0 {
+				w.fault("read while reading is paused")
 			}
 			switch {
 			case w.input > 0:
@@ -340,6 +344,10 @@ func (w *world) run(handler string) string {
 // returns ends a handler, or performs the system call.
 var returns = step{name: "return", do: func(*world) { panic("done by world.run") }}
 
+// oldEvent is an event that a leader got and did not handle in time: another
+// goroutine leads the poller meanwhile. epoll does not repeat it.
+const oldEvent = "an old event of input is handled"
+
 // steps are all events.
 var steps []step
 
@@ -350,6 +358,9 @@ var allSteps = []step{
 		events := w.pending()
 		w.oneshot = w.events&syscall.EPOLLONESHOT != 0
 		w.socket.ready(w.worker(), events)
+	}},
+	{oldEvent, true, func(w *world) bool { return w.closes == 0 && w.input > 0 }, func(w *world) {
+		w.socket.ready(w.worker(), syscall.EPOLLIN)
 	}},
 	{"kick is handled", true, func(w *world) bool { return len(w.poller.kicks.fds) > 0 }, func(w *world) {
 		var events [1]syscall.EpollEvent
@@ -519,9 +530,10 @@ func (w *world) check() {
 // errFault is a violation of an invariant.
 var errFault = errors.New("violation")
 
-// explore visits all states, and returns how many there are and the first
-// violation.
-func explore(limit int) (int, error) {
+// explore visits all states that events, at most deepest of them, lead to. It
+// returns how many states there are and the first violation.
+func explore(deepest int) (int, error) {
+	const limit = 1_000_000
 	type node struct {
 		path     []step
 		state    state
@@ -534,6 +546,9 @@ func explore(limit int) (int, error) {
 	for len(queue) > 0 {
 		at := queue[0]
 		queue = queue[1:]
+		if len(at.path) == deepest {
+			continue
+		}
 		for _, s := range at.possible {
 			path := append(at.path[:len(at.path):len(at.path)], s)
 			w := e.follow(path)
@@ -541,7 +556,7 @@ func explore(limit int) (int, error) {
 			for again.inCall() && len(again.faults) == 0 { // at the end of path: follow the call to its return
 				again = e.follow(append(again.path[:len(again.path):len(again.path)], returns))
 			}
-			if s.handler && again.end == at.state {
+			if s.handler && s.name != oldEvent && again.end == at.state {
 				w.faults = append(w.faults, "an event that changes nothing is reported over and over")
 			}
 			if len(w.faults) > 0 {
@@ -560,6 +575,9 @@ func explore(limit int) (int, error) {
 	return len(seen), nil
 }
 
+// anyDepth is more events than it takes to reach any state.
+const anyDepth = math.MaxInt
+
 func names(path []step) string {
 	var all []string
 	for _, s := range path {
@@ -569,8 +587,12 @@ func names(path []step) string {
 }
 
 func TestEveryReachableState(t *testing.T) {
+	deepest := anyDepth
+	if raceDetector { // the exploration has one goroutine at a time, and takes minutes
+		deepest = 8
+	}
 	start := time.Now()
-	n, err := explore(1_000_000)
+	n, err := explore(deepest)
 	t.Logf("%d states in %v", n, time.Since(start))
 	check.OK(t, err)
 }
@@ -625,7 +647,7 @@ func TestEveryTransitionIsNeeded(t *testing.T) {
 			mutated = transition{whole.next, whole.do &^ m.drop}
 		}
 		endTable[m.state][m.event] = mutated
-		n, err := explore(1_000_000)
+		n, err := explore(anyDepth)
 		endTable[m.state][m.event] = whole
 		if err == nil {
 			t.Errorf("%v: not noticed in %d states", m, n)

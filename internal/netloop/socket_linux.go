@@ -393,7 +393,7 @@ const (
 	taskReceive  taskKind = iota // input is passed to the connection
 	taskDiscard                  // input is discarded
 	taskWritable                 // Conn.Writable must be called first
-	taskWait                     // the connection is not ready, or its replies are not read
+	taskWait                     // no input is accepted
 	taskEnd                      // the socket must be closed
 )
 
@@ -409,7 +409,7 @@ func (s *PolledSocket) nextTask() (do task) {
 		do.kind = taskWritable
 	case !s.state.reads() && s.answered():
 		do.kind = taskEnd
-	case !s.state.reads(), s.paused&pausedConn != 0 && !s.acceptsPending():
+	case !s.state.reads(), !s.acceptsInput(): // an event may be from before the pause, of a leader that had no processor since
 		do.kind = taskWait
 	default:
 		do.pending, do.batch = s.takePending(), s.out == nil
@@ -559,15 +559,15 @@ func (s *PolledSocket) hasWork() bool {
 	case !s.state.reads():
 		return s.answered()
 	case s.paused&pausedConn != 0:
-		return s.acceptsPending()
+		return s.acceptsInput()
 	}
 	return false
 }
 
-// acceptsPending reports whether input that the connection was not ready for can
-// be passed to it now. The caller holds mu.
-func (s *PolledSocket) acceptsPending() bool {
-	return s.paused&pausedBacklog == 0 && s.conn.Ready()
+// acceptsInput reports whether input can be passed to the connection: the peer
+// reads the replies, and the connection is ready. The caller holds mu.
+func (s *PolledSocket) acceptsInput() bool {
+	return s.paused&pausedBacklog == 0 && (s.paused&pausedConn == 0 || s.conn.Ready())
 }
 
 // takePending removes and returns the input that the connection was not ready

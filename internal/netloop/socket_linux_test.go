@@ -77,6 +77,46 @@ func TestResetWhileHandlersAreBusyIsReportedOnce(t *testing.T) {
 	}
 }
 
+// Leaders that got no processor for a while, and were replaced, still have
+// events of input from before reading was paused. They used to read once each,
+// so that the replies exceeded every limit.
+func TestOldEventsOfInputAreNotReadWhilePaused(t *testing.T) {
+	var received atomic.Int64
+	l := newTestLoop(t, Config{MaxBlocked: 10, Limit: WriteLimit{PauseRead: 64 << 10}}, listen(t), func() *testConn {
+		return &testConn{received: func(c *testConn, b []byte) ([]byte, bool) {
+			received.Add(int64(len(b)))
+			return nil, c.socket.Writev(nil, b) == nil
+		}}
+	})
+	nc, c := l.connect(t)
+	s := c.socket.(*PolledSocket)
+	const size = 64 << 20 // more than the kernel buffers
+	written := make(chan error, 1)
+	go func() { written <- check.Err(nc.Write(make([]byte, size))) }()
+	unread := func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		n, _, _ := syscall.Recvfrom(int(s.fd), make([]byte, 1), syscall.MSG_PEEK)
+		return n > 0
+	}
+	for !s.ReadPaused() || s.owner.Load() != ownerNone || !unread() {
+		runtime.Gosched()
+	}
+	before := received.Load()
+	w := l.pollers().newWorker()
+	w.leads = s.poller
+	for range 5 {
+		s.ready(w, syscall.EPOLLIN)
+	}
+	if n := received.Load() - before; n > 0 {
+		t.Errorf("%d bytes were received while reading was paused", n)
+	}
+	check.Must(t, check.Err(io.CopyN(io.Discard, nc, size)))
+	check.OK(t, <-written)
+	nc.Close()
+	<-l.closed
+}
+
 // A timer that fires too late, because the goroutine that flushes the write
 // buffer holds the lock, aborts nothing: the peer has received all bytes. The
 // connection used to be aborted with io.EOF as the reason.

@@ -358,7 +358,7 @@ func TestCloseNotifyEndsTheInputOnly(t *testing.T) {
 	client, nc, c := l.client(t)
 	check.Must(t, check.Err(client.Write([]byte("x"))))
 	check.Must(t, client.CloseWrite())
-	nc.SetDeadline(time.Now().Add(30 * time.Second)) // TLS has set one
+	nc.SetDeadline(time.Now().Add(30 * time.Second))        // TLS has set one
 	check.Must(t, check.Err(nc.Write([]byte("no record")))) // it is discarded
 	for !c.eof.Load() {
 		time.Sleep(time.Millisecond)

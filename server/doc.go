@@ -53,7 +53,7 @@
 // A connection has one goroutine for its handlers, and another one while output
 // is buffered, on other systems, with the build tag portable, and if its
 // net.Conn is neither a *net.TCPConn nor TLS that the server makes over one.
-// TLS that is not made in ServeTLS then needs one more for each write: so do
+// TLS that the server does not make then needs one more for each write: so do
 // the connections of an http.Server with TLS, unless its listener is one of
 // BelowTLS. MaxBlocked does not apply to these connections.
 //

@@ -86,7 +86,8 @@ func listenerOfTLS(ln net.Listener) (tcp *net.TCPListener, secure netloop.Secure
 	if !below.IsValid() || !below.CanSet() {
 		return nil, nil
 	}
-	if tcp, _ = below.Interface().(*net.TCPListener); tcp == nil {
+	inner, _ := below.Interface().(net.Listener)
+	if tcp = netloop.TCPListener(inner); tcp == nil {
 		return nil, nil
 	}
 	return tcp, func(nc net.Conn) netloop.TLS {

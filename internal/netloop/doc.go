@@ -55,6 +55,7 @@
 //
 // See package lockorder. A socket's lock is held during system calls that do
 // not block, and during the methods of Conn that say so. It is not held while
-// handlers run. The lock of a poller's kick queue, and that of a loop, are
-// locked last.
+// handlers run. A secureConn's lock for writing, and then those of TLS, are
+// locked before the socket's. The locks of a handshake's input, of a poller's
+// kick queue and of a loop are locked last.
 package netloop

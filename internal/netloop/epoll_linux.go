@@ -97,8 +97,8 @@ func (l *epollLoop) stopPollers() {
 	l.guard.stop()
 }
 
-// start serves nc, whose descriptor is duplicated, if it is a TCP connection, or
-// TLS over one of BelowTLS. If it returns an error, nc is unchanged.
+// start serves nc, if that is a TCP connection or TLS over one of BelowTLS. The
+// descriptor is duplicated. If start returns an error, nc is unchanged.
 func (l *epollLoop) start(nc net.Conn, open Open, first []byte, ended chan struct{}) error {
 	switch nc := nc.(type) {
 	case *net.TCPConn:

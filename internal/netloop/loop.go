@@ -203,17 +203,18 @@ func New(cfg Config) *Loop { return &Loop{cfg: cfg} }
 // Serve accepts connections from ln until ln is closed. The error is that of
 // Accept. Errors that may pass, such as too many open files, are logged.
 func (l *Loop) Serve(ln net.Listener, open Open) error {
-	if tcp, ok := ln.(*net.TCPListener); ok && canPoll {
+	if tcp := TCPListener(ln); tcp != nil && canPoll {
 		return l.pollers().serve(tcp, open)
 	}
 	return l.serveGoroutines(ln, open)
 }
 
-// ServeTLS is Serve over TLS. ln is a listener without TLS; secure returns a new
-// TLS connection over nc. recovered returns the error of a net.Conn's method
+// ServeTLS is Serve over TLS. ln is a listener without TLS. Conn.Started is
+// called before the TLS handshake: the connection bounds its time, by
+// Socket.Abort. recovered returns the error of a net.Conn's method
 // that does not return, for a connection that is not served yet.
 func (l *Loop) ServeTLS(ln net.Listener, secure Secure, open Open, recovered Recover) error {
-	if tcp, ok := ln.(*net.TCPListener); ok && canPoll {
+	if tcp := TCPListener(ln); tcp != nil && canPoll {
 		return l.pollers().serveTLS(tcp, secure, open)
 	}
 	return l.serveGoroutines(secureListener{AsyncListener(ln, l.cfg.WriteTimeout, recovered), secure}, open)

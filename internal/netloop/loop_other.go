@@ -28,3 +28,9 @@ func (*epollLoop) start(net.Conn, Open, []byte, chan struct{}) error {
 
 // BelowTLS returns ln: see Loop.Start on systems with epoll.
 func BelowTLS(ln net.Listener) net.Listener { return ln }
+
+// TCPListener returns ln as a TCP listener, nil if it is none.
+func TCPListener(ln net.Listener) *net.TCPListener {
+	tcp, _ := ln.(*net.TCPListener)
+	return tcp
+}

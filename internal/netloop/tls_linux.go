@@ -18,16 +18,18 @@ import (
 //	               Received  →  TLS.Read   →  Received
 //	               Writev    ←  TLS.Write  ←  Writev
 //
-// crypto/tls reads from a rawConn, which has the bytes that the loop has read,
-// and reports a temporary error behind them; and it writes to the rawConn, whose
-// Write is that of the socket and does not wait. So TLS blocks nowhere, except
-// in the handshake: crypto/tls cannot continue a handshake after an error. The
-// handshake has a goroutine, from the first byte of the client on, and its Read
-// waits for the loop.
+// crypto/tls reads from a rawConn. It returns the bytes that the loop has read,
+// and behind them a temporary error. Write of the rawConn is that of the socket,
+// and does not wait. So TLS does not block, except in the handshake, which
+// crypto/tls cannot continue after an error. The handshake has a goroutine, from
+// the first byte of the client on, and its Read waits for the loop. The
+// goroutine ends with the connection, whose user bounds the time of the
+// handshake.
 //
-// TLS has its own buffers. The loop calls TLS.Read until that has consumed all
-// ciphertext and returned all plaintext, or the connection is not ready: then
-// Received returns a rest that is not nil, and the loop calls it again.
+// TLS has its own buffers, of which epoll knows nothing. Received calls TLS.Read
+// until that has consumed all ciphertext and returned all plaintext. If it ends
+// earlier, because the connection is not ready or its turn is over, it returns a
+// rest that is not nil, and so the loop calls it again.
 //
 // A peer can make TLS write inside of Read, by a KeyUpdate. Such an answer is a
 // reply: when the peer does not read, the loop reads no more from it; see
@@ -138,6 +140,16 @@ func BelowTLS(ln net.Listener) net.Listener {
 
 type belowTLSListener struct{ net.Listener }
 
+// TCPListener returns ln as a TCP listener, or the one in ln if that is of
+// BelowTLS, nil if there is none.
+func TCPListener(ln net.Listener) *net.TCPListener {
+	if below, ok := ln.(belowTLSListener); ok {
+		ln = below.Listener
+	}
+	tcp, _ := ln.(*net.TCPListener)
+	return tcp
+}
+
 func (l belowTLSListener) Accept() (net.Conn, error) {
 	setNonblock(l.Listener)
 	nc, err := l.Listener.Accept()
@@ -228,7 +240,8 @@ func (h *tlsHandshake) received(b []byte) (rest []byte, over bool) {
 }
 
 // put adds input. The rest is not nil: it causes another call of Received, when
-// the handshake is over or needs more. The caller holds mu, or has h for itself.
+// the handshake is over or needs more. The caller holds mu, unless no other
+// goroutine knows h.
 func (h *tlsHandshake) put(b []byte) (rest []byte) {
 	n := min(len(b), maxHandshakeInput-h.in.size())
 	h.in, h.waits = h.in.add(b[:n]), false
@@ -325,8 +338,8 @@ const (
 	maxTurnAnswers = 16
 )
 
-// receive decrypts and handles b, which is not nil, and the input before it. The
-// rest is nil only if TLS holds no plaintext.
+// receive decrypts and handles b, which is not nil, and the input before it.
+// The rest is nil only if TLS holds no plaintext.
 func (c *secureConn) receive(b []byte) (rest []byte, ok bool) {
 	c.in = b
 	defer func() { c.in = nil }()

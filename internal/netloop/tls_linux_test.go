@@ -603,7 +603,13 @@ func TestBelowTLSOfOtherListeners(t *testing.T) {
 	if ln := BelowTLS(other); ln != net.Listener(other) {
 		t.Errorf("another listener is %v", ln)
 	}
+	if TCPListener(other) != nil {
+		t.Error("another listener is one of TCP")
+	}
 	tcp := BelowTLS(other.Listener)
+	if TCPListener(tcp) != other.Listener {
+		t.Error("the TCP listener below TLS is not found")
+	}
 	tcp.Close()
 	if _, err := tcp.Accept(); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("Accept after Close: %v", err)

@@ -5,6 +5,7 @@ import (
 	"io"
 	"log"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -48,6 +49,14 @@ var guide = []func(*server.Server, *http.ServeMux){
 			}
 			httpupgrade.Upgrade(s, w, r, user)
 		})
+	},
+	func(_ *server.Server, mux *http.ServeMux) {
+		ln, err := net.Listen("tcp", ":443")
+		if err != nil {
+			log.Fatal(err)
+		}
+		hs := &http.Server{Handler: mux}
+		log.Fatal(hs.ServeTLS(server.BelowTLS(ln), "cert.pem", "key.pem"))
 	},
 	func(_ *server.Server, mux *http.ServeMux) {
 		mux.HandleFunc("/ws", func(w http.ResponseWriter, r *http.Request) {

@@ -19,17 +19,17 @@ import (
 //	               Writev    ←  TLS.Write  ←  Writev
 //
 // crypto/tls reads from a rawConn. It returns the bytes that the loop has read,
-// and behind them a temporary error. Write of the rawConn is that of the socket,
-// and does not wait. So TLS does not block, except in the handshake, which
-// crypto/tls cannot continue after an error. The handshake has a goroutine, from
-// the first byte of the client on, and its Read waits for the loop. The
-// goroutine ends with the connection, whose user bounds the time of the
-// handshake.
+// and behind them a temporary error. Write of the rawConn is that of the
+// socket, and does not wait. So TLS does not block, except in the handshake,
+// which crypto/tls cannot continue after an error. The handshake has a
+// goroutine, from the first byte of the client on, and its Read waits for the
+// loop. The goroutine ends with the connection, whose user bounds the time of
+// the handshake.
 //
-// TLS has its own buffers, of which epoll knows nothing. Received calls TLS.Read
-// until that has consumed all ciphertext and returned all plaintext. If it ends
-// earlier, because the connection is not ready or its turn is over, it returns a
-// rest that is not nil, and so the loop calls it again.
+// TLS has its own buffers, of which epoll knows nothing. Received calls
+// TLS.Read until that has consumed all ciphertext and returned all plaintext.
+// If it ends earlier, because the connection is not ready or its turn is over,
+// it returns a rest that is not nil, and so the loop calls it again.
 //
 // A peer can make TLS write inside of Read, by a KeyUpdate. Such an answer is a
 // reply: when the peer does not read, the loop reads no more from it; see
@@ -394,8 +394,8 @@ type turn struct {
 	answers int // the number of the last answer
 }
 
-// read fills p with plaintext. The error is the reason why it is not full: it is
-// errNoInput if there is no more, errTurnOver if there may be.
+// read fills p with plaintext. The error is the reason why it is not full: it
+// is errNoInput if there is no more, errTurnOver if there may be.
 func (c *secureConn) read(p []byte, turn *turn) (n int, err error) {
 	for n < len(p) {
 		if turn.reads == 0 || c.answers >= turn.answers {
@@ -481,8 +481,8 @@ func (c *secureSocket) Writev(head, payload []byte) error {
 	return c.end(err)
 }
 
-// writePieces encrypts and writes two pieces. The first bytes are joined, so that
-// a small frame is one record.
+// writePieces encrypts and writes two pieces. The first bytes are joined, so
+// that a small frame is one record.
 func (c *secureSocket) writePieces(head, payload []byte) error {
 	if len(head) > 0 && len(payload) > 0 && len(head) < joinedSize {
 		buf := joined.Get().(*[joinedSize]byte)
@@ -547,8 +547,8 @@ func (c *secureSocket) end(err error) error {
 	return err
 }
 
-// CloseWrite ends the output by close_notify. The socket is not closed as soon as
-// the output is flushed: the peer sends a close_notify too, and the reset in
+// CloseWrite ends the output by close_notify. The socket is not closed as soon
+// as the output is flushed: the peer sends a close_notify too, and the reset in
 // reply to that could overtake ours.
 func (c *secureSocket) CloseWrite(bool) {
 	if stage := c.stage.Load(); stage == secureOpen || stage == secureInputEnded {
@@ -633,8 +633,8 @@ func (s *PolledSocket) closeRead() {
 // tls.Conn.Close, which is not called.
 func (c *rawConn) Close() error { return c.Abort() }
 
-// Deadlines have no effect: Write does not wait, and Closed ends the Read of the
-// handshake. TLS sets a deadline when it closes.
+// Deadlines have no effect: Write does not wait, and Closed ends the Read of
+// the handshake. TLS sets a deadline when it closes.
 func (c *rawConn) SetDeadline(time.Time) error      { return nil }
 func (c *rawConn) SetReadDeadline(time.Time) error  { return nil }
 func (c *rawConn) SetWriteDeadline(time.Time) error { return nil }

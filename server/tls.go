@@ -36,7 +36,7 @@ func (s *Server) ListenAndServeTLS(addr, certFile, keyFile string) error {
 // Serve with a listener of crypto/tls over a *net.TCPListener is the same, but
 // for its configuration. In both cases the server reads and writes below TLS:
 // tls.ClientHelloInfo.Conn is a net.Conn that has the addresses of the
-// connection, and whose other methods must not be called.
+// connection, and whose Read and Write must not be called.
 func (s *Server) ServeTLS(ln net.Listener, certFile, keyFile string) error {
 	cfg, err := s.configTLS(certFile, keyFile)
 	if err != nil {

@@ -90,7 +90,7 @@ type transition struct {
 var endTable = [numStates][numEvents]transition{
 	stateOpen: {
 		eventBuffered:   {stateOpen, doArm},
-		eventFlushed:    {stateOpen, doArm | doKick},
+		eventFlushed:    {stateOpen, doArm},
 		eventReturned:   {stateOpen, doArm},
 		eventNotReady:   {stateOpen, doKick},
 		eventResume:     {stateOpen, doKick},

@@ -272,6 +272,9 @@ func (c *modelConn) Received(b []byte) (rest []byte, ok bool) {
 	case "return keeping input": // as TLS does
 		w.ready, w.keeps = false, true
 		return b[len(b):], true
+	case "return for another turn":
+		w.keeps = true
+		return b[len(b):], true
 	case "return":
 		return nil, true
 	case "return not ready":
@@ -405,6 +408,7 @@ var allSteps = []step{
 	{"return", false, func(w *world) bool { return w.handler != "" && (!w.closeWrite || w.inCall()) }, nil},
 	{"return not ready", false, func(w *world) bool { return w.handler == "Received" && !w.closeWrite }, nil},
 	{"return keeping input", false, func(w *world) bool { return w.handler == "Received" && !w.closeWrite }, nil},
+	{"return for another turn", false, func(w *world) bool { return w.handler == "Received" && !w.closeWrite }, nil},
 	{"close_notify", false, func(w *world) bool { return w.handler == "Received" && !w.eof && w.connected() }, func(w *world) { w.socket.closeRead() }},
 	{"return ready again", false, func(w *world) bool { return w.handler == "Received" && !w.closeWrite }, nil},
 	{"return refusal", false, func(w *world) bool { return w.handler != "" && !w.inCall() }, nil},

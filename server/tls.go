@@ -79,21 +79,17 @@ func listenerOfTLS(ln net.Listener) (tcp *net.TCPListener, secure netloop.Secure
 		return nil, nil
 	}
 	v = v.Elem()
-	if t := v.Type(); t.PkgPath() != "crypto/tls" || t.Name() != "listener" {
+	if t := v.Type(); t.PkgPath() != "crypto/tls" || t.Name() != "listener" || t.NumField() == 0 || t.Field(0).Name != "Listener" {
 		return nil, nil
 	}
-	below := v.FieldByName("Listener")
-	if !below.IsValid() || !below.CanSet() {
-		return nil, nil
-	}
-	inner, _ := below.Interface().(net.Listener)
+	inner, _ := v.Field(0).Interface().(net.Listener)
 	if tcp = netloop.TCPListener(inner); tcp == nil {
 		return nil, nil
 	}
 	return tcp, func(nc net.Conn) netloop.TLS {
 		one := reflect.New(v.Type())
 		one.Elem().Set(v)
-		one.Elem().FieldByName("Listener").Set(reflect.ValueOf(oneConn{tcp, nc}))
+		one.Elem().Field(0).Set(reflect.ValueOf(oneConn{tcp, nc}))
 		secured, _ := one.Interface().(net.Listener).Accept()
 		return secured.(netloop.TLS)
 	}

@@ -11,7 +11,7 @@ WIRETEST    := /tmp/fibersock-wire.test
 # $(call each,COMMAND) runs COMMAND in every module of the repository.
 each = @for m in $(MODULES); do echo "$$m: $(1)"; (cd $$m && $(1)) || exit 1; done
 
-.PHONY: all test race crowds judge fuzz differential bench bench-full bench-gate bench-deflate benchtest microbench cover portable lockcheck chaos notls lint fmt vet tidy staticcheck i386 bigendian processors cross size size-packages peers interop conformance soak mutants
+.PHONY: all test race crowds judge fuzz differential bench bench-full bench-gate bench-deflate bench-memory benchtest microbench cover portable lockcheck chaos notls lint fmt vet tidy staticcheck i386 bigendian processors cross size size-packages release newcomer peers interop conformance soak mutants
 
 all: lint test
 
@@ -38,13 +38,15 @@ differential:
 	cd fuzz/differential && $(GO) test ./...
 	cd fuzz/differential && GO=$(GO) ../../.ci/fuzz $(FUZZTIME) $(FUZZFLAGS)
 
-# Compares the performance with other implementations: about 5 minutes on two processors. Writes docs/performance.
+# Compares the performance with other implementations: about 6 minutes on two processors. Writes docs/performance, and the comparison in README.md.
 bench:
 	cd bench && $(GO) run . -quick -out ../docs/performance
+	$(GO) generate ./internal/repotest
 
 # Every scenario, longer and with more rounds.
 bench-full:
 	cd bench && $(GO) run . -full -out ../docs/performance
+	$(GO) generate ./internal/repotest
 
 # This tree beside the commit REF in the same rounds; fails if a scenario's ratio
 # exceeds GATE.
@@ -55,8 +57,15 @@ bench-gate:
 bench-deflate:
 	cd bench && $(GO) run -tags zlib ./deflate -out ../docs/performance/deflate.md
 
-# The benchmark suite's own tests.
-benchtest:
+# Memory of idle connections with permessage-deflate, one server after the other. Adds them to docs/performance/memory.md.
+MEMORYCONNS     ?= 10000
+MEMORYSCENARIOS ?= idle,idle-deflate-alone,idle-deflate-9,idle-deflate-12,idle-deflate-15
+MEMORYPEERS     ?= fibersock fibersock-portable gorilla coder gobwas gws nbio npm-ws
+bench-memory: peers
+	cd bench && for p in $(MEMORYPEERS); do $(GO) run . -scenarios $(MEMORYSCENARIOS) -peers $$p -conns $(MEMORYCONNS) -rounds 1 -memory ../docs/performance || exit 1; done
+
+# The benchmark suite's own tests. One server is JavaScript.
+benchtest: peers
 	cd bench && $(GO) test ./...
 
 # Checks that memory stays flat with 5,000 connections of well-behaved and hostile peers. Writes docs/performance/soak.md.
@@ -133,7 +142,7 @@ processors:
 cross:
 	@for t in $(CROSS); do echo "$$t: vet"; GOOS=$${t%/*} GOARCH=$${t#*/} $(GO) vet ./... || exit 1; done
 
-# The stripped client of examples/minimal has at most 4.945 and 2.405 MB.
+# The stripped client of examples/minimal has at most 4.945 and 2.405 MB, and README.md has its sizes.
 size:
 	@.ci/size 4945000
 	@.ci/size 2405000 -tags notls
@@ -141,6 +150,14 @@ size:
 # The bytes of each package in it.
 size-packages:
 	@.ci/size-packages
+
+# Static binaries of the command, with checksums, in dist: for all systems of .ci/release, or SYSTEMS='linux/amd64 windows/arm64'.
+release:
+	GO=$(GO) .ci/release $(SYSTEMS)
+
+# README.md and docs/tutorial.md, literally, in an empty folder.
+newcomer:
+	.ci/newcomer
 
 peers:
 	cd interop/peers && npm ci --ignore-scripts --no-audit --no-fund

@@ -1,8 +1,8 @@
 // Command bench compares WebSocket servers and clients of several libraries
 // with those of this repository.
 //
-//	go run . -quick                           about 5 minutes on 2 processors
-//	go run . -full                            every scenario, about 35 minutes
+//	go run . -quick                           about 6 minutes on 2 processors
+//	go run . -full                            every scenario, about 80 minutes
 //	go run . -peers gorilla,fibersock -scenarios echo-125 -rounds 5
 //
 // It builds the commands, prints tables, and with -out writes results.json, a
@@ -21,6 +21,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/fibersock/fibersock/bench/internal/report"
 	"github.com/fibersock/fibersock/bench/internal/runner"
@@ -37,10 +38,11 @@ func main() {
 
 type options struct {
 	runner.Options
-	out  string  // folder for the files; none if empty
-	from string  // results to show again, in place of a run
-	gate float64 // with Before: the largest ratio to the earlier commit; 0: none
-	list bool
+	out    string  // folder for the files; none if empty
+	memory string  // folder for the page of the memory of idle connections; none if empty
+	from   string  // results to show again, in place of a run
+	gate   float64 // with Before: the largest ratio to the earlier commit; 0: none
+	list   bool
 }
 
 func run(args []string, out, progress io.Writer) error {
@@ -64,6 +66,11 @@ func run(args []string, out, progress io.Writer) error {
 			return err
 		}
 	}
+	if o.memory != "" {
+		if err := writeMemory(o.memory, results); err != nil {
+			return err
+		}
+	}
 	if o.gate > 0 {
 		return results.Gate(out, o.gate)
 	}
@@ -84,7 +91,7 @@ func (o *options) results() (*report.Results, error) {
 	if o.Processors, err = settle(); err != nil {
 		return nil, err
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// The second Ctrl-C is the system's again.
 	context.AfterFunc(ctx, stop)
 	return runner.Run(ctx, o.Options)
@@ -94,8 +101,9 @@ func (o *options) results() (*report.Results, error) {
 // executes itself on the load's processors.
 const processorsVariable = "FIBERSOCK_BENCH_PROCESSORS"
 
-// settle moves this process to the processors of the load, by starting it anew, and returns those that there are for server
-// and load. On a system that cannot do that it does nothing.
+// settle moves this process to the processors of the load, by starting it anew,
+// and returns those that there are for server and load. On a system that cannot
+// do that it does nothing.
 func settle() ([]int, error) {
 	if list := os.Getenv(processorsVariable); list != "" {
 		return parseProcessors(list)
@@ -134,13 +142,14 @@ func parse(args []string, progress io.Writer) (*options, error) {
 	o := &options{Options: runner.Options{Mode: runner.Quick, Root: ".", Progress: progress}}
 	set := flag.NewFlagSet("bench", flag.ContinueOnError)
 	set.SetOutput(progress)
-	quick := set.Bool("quick", false, "a selection in about 5 minutes; the default")
+	quick := set.Bool("quick", false, "a selection in about 6 minutes; the default")
 	full := set.Bool("full", false, "every scenario, longer and in more rounds")
 	peers := set.String("peers", "", "`names` of servers and clients, separated by commas; all by default")
 	scenarios := set.String("scenarios", "", "`names` of scenarios, separated by commas")
 	set.IntVar(&o.Rounds, "rounds", 0, "`number` of rounds of each scenario")
 	set.IntVar(&o.Conns, "conns", 0, "`number` of connections of each scenario, in place of its own")
 	set.StringVar(&o.out, "out", "", "`folder` to write results.json, README.md and charts into")
+	set.StringVar(&o.memory, "memory", "", "`folder` with memory.json: add the scenarios to it, and write memory.md")
 	set.StringVar(&o.from, "from", "", "`file` of results to show again, in place of a run")
 	set.StringVar(&o.Before, "before", "", "a `commit` whose server and client of ours take part as well")
 	set.Float64Var(&o.gate, "gate", 0, "fail if ours exceeds this `ratio` to -before in a scenario (median of the rounds' ratios)")
@@ -193,6 +202,30 @@ func write(folder string, r *report.Results, isNew bool) error {
 		return err
 	}
 	return writeCharts(folder, r.Charts())
+}
+
+// memoryCommand is the make target whose page writeMemory writes.
+const memoryCommand = "make bench-memory"
+
+// writeMemory adds new results to those of memory.json in folder, and writes
+// the page of all.
+func writeMemory(folder string, r *report.Results) error {
+	path := filepath.Join(folder, "memory.json")
+	f, err := os.Open(path)
+	if err == nil {
+		old, err := report.Read(f)
+		f.Close()
+		if err != nil {
+			return err
+		}
+		r.Merge(old, runner.ScenarioNames(), runner.PeerNames())
+	} else if !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	if err := writeResults(path, r); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(folder, "memory.md"), r.MemoryPage(memoryCommand), 0o644)
 }
 
 func writeResults(path string, r *report.Results) error {

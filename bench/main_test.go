@@ -38,6 +38,33 @@ func TestResultsAreShownAgainFromTheirFile(t *testing.T) {
 	}
 }
 
+func TestMemoryOfIdleConnectionsIsCollectedOverRuns(t *testing.T) {
+	folder := t.TempDir()
+	for _, name := range []string{"idle-deflate-12", "idle"} {
+		results := &report.Results{Schema: report.SchemaVersion, Servers: []report.Peer{{Name: "fibersock"}}, Scenarios: []report.Scenario{{
+			Name: name, Title: "Idle: " + name, Unit: "connection", Primary: report.ConnBytes,
+			Outcomes: []report.Outcome{{Peer: "fibersock", Median: report.Figures{report.ConnBytes: 567}}},
+		}}}
+		file := filepath.Join(folder, name+".json")
+		if err := writeResults(file, results); err != nil {
+			t.Fatal(err)
+		}
+		if err := run([]string{"-from", file, "-memory", folder}, io.Discard, io.Discard); err != nil {
+			t.Fatal(err)
+		}
+	}
+	page, err := os.ReadFile(filepath.Join(folder, "memory.md"))
+	if want := "| server | version | Idle: idle | Idle: idle-deflate-12 |"; err != nil || !strings.Contains(string(page), want) {
+		t.Errorf("%v, no %q in\n%s", err, want, page)
+	}
+	if err := os.WriteFile(filepath.Join(folder, "memory.json"), []byte("{"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := run([]string{"-from", filepath.Join(folder, "idle.json"), "-memory", folder}, io.Discard, io.Discard); err == nil {
+		t.Error("a memory.json that is no JSON is overwritten")
+	}
+}
+
 func TestFlags(t *testing.T) {
 	for _, args := range []string{"-quick -full", "now", "-rounds many", "-peers nobody", "-gate 1.05"} {
 		if err := run(strings.Fields(args), io.Discard, io.Discard); err == nil {

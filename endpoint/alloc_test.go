@@ -148,6 +148,26 @@ func TestCollectingAllocatesNothing(t *testing.T) {
 	}
 }
 
+// A Cork has room for the header of a frame that is not collected, however full
+// it is.
+func TestHeaderBehindAFullCorkAllocatesNothing(t *testing.T) {
+	const size = 200
+	e := endpoint.New(discarding{}, endpoint.Config{Role: endpoint.Server})
+	k := endpoint.NewCork(size)
+	large := make([]byte, 1<<16)
+	for fill := range size + 1 {
+		n := allocations(func() {
+			e.Cork(k)
+			check.OK(t, e.Send(wire.Binary, large[:fill]))
+			check.OK(t, e.Send(wire.Binary, large))
+			e.Uncork()
+		})
+		if n != 0 {
+			t.Errorf("behind a payload of %d bytes: %v allocations", fill, n)
+		}
+	}
+}
+
 // discarding is a VectorWriter that discards its input.
 type discarding struct{}
 

@@ -2,6 +2,7 @@ package endpoint_test
 
 import (
 	"errors"
+	"io"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -119,4 +120,174 @@ func TestInvalidCloseIsReportedWithItsCodeAndReason(t *testing.T) {
 			t.Errorf("%q: answered with %+v", tt.payload, frames)
 		}
 	}
+}
+
+// FlushControl during a write returns when the queued frames are written, also
+// if that is none.
+func TestFlushControlDuringAWrite(t *testing.T) {
+	for _, pings := range []int{0, 1} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newGate()
+			e := endpoint.New(w, endpoint.Config{Role: endpoint.Client})
+			sent := make(chan error, 1)
+			go func() { sent <- e.Send(wire.Binary, []byte("long")) }()
+			synctest.Wait()
+			for range pings {
+				receive(e, whole(endpoint.Client, wire.Ping, ""))
+			}
+			flushed := make(chan struct{})
+			frames := 0
+			go func() {
+				e.FlushControl()
+				frames = len(written(t, endpoint.Client, w.bytes()))
+				close(flushed)
+			}()
+			synctest.Wait()
+			select {
+			case <-flushed:
+				t.Error("it returned during the write")
+			default:
+			}
+			w.open(nil)
+			<-flushed
+			check.OK(t, <-sent)
+			check.Equal(t, frames, 1+pings, "frames")
+		})
+	}
+}
+
+// A Close that waits behind a write counts as sent until the write fails.
+func TestCloseBehindAFailedWriteIsNotSent(t *testing.T) {
+	eachRole(t, func(t *testing.T, role endpoint.Role) {
+		w := newGate()
+		e := endpoint.New(w, endpoint.Config{Role: role, Background: func(func()) { t.Error("the lock is free during a write") }})
+		sent := make(chan error, 1)
+		go func() { sent <- e.SendText("Hello") }()
+		<-w.entered
+		receive(e, closeFromPeer(role, 4000, ""))
+		if code, first := e.SentClose(); code != 4000 || first {
+			t.Errorf("sent %v, first %v", code, first)
+		}
+		w.open(errTransport)
+		if err := <-sent; err != e.Err() {
+			t.Errorf("Send returned %v", err)
+		}
+		if code, first := e.SentClose(); code != 0 || first {
+			t.Errorf("after the failed write: sent %v, first %v", code, first)
+		}
+	})
+}
+
+// The peer's Close arrives while the queue is written: Pongs that it overtakes
+// are sent before the answer (6455-5.5.2-a).
+func TestCloseDuringAFlush(t *testing.T) {
+	eachRole(t, func(t *testing.T, role endpoint.Role) {
+		w := new(hooked)
+		var later []func()
+		e := endpoint.New(w, endpoint.Config{Role: role, Background: func(f func()) { later = append(later, f) }})
+		for _, number := range numbers(1, 3) {
+			receive(e, whole(role, wire.Ping, number))
+		}
+		w.during = func(write int) {
+			if write == 1 {
+				receive(e, closeFromPeer(role, 4000, ""))
+			}
+		}
+		for _, f := range later {
+			f()
+		}
+		frames := written(t, role, w.out.Bytes())
+		check.Slices(t, pongs(frames), numbers(1, 3), "got the Pongs")
+		if last := frames[len(frames)-1]; len(frames) != 4 || last.Opcode != wire.Close {
+			t.Errorf("wrote %v", frames)
+		}
+	})
+}
+
+// After both Closes no Pong is sent, also if it was queued before the second
+// one (6455-5.5.2-a).
+func TestNoPongBehindBothCloses(t *testing.T) {
+	eachRole(t, func(t *testing.T, role endpoint.Role) {
+		w := &hooked{during: func(int) {}}
+		var later []func()
+		e := endpoint.New(w, endpoint.Config{Role: role, Background: func(f func()) { later = append(later, f) }})
+		check.Must(t, e.Close(wire.NormalClosure, ""))
+		receive(e, whole(role, wire.Ping, "1"))
+		w.during = func(int) {
+			receive(e, whole(role, wire.Ping, "2"))
+			receive(e, closeFromPeer(role, wire.NormalClosure, ""))
+		}
+		for _, f := range later {
+			f()
+		}
+		frames := written(t, role, w.out.Bytes())
+		check.Slices(t, pongs(frames), numbers(1, 1), "got the Pongs")
+		check.Equal(t, len(frames), 2, "frames")
+	})
+}
+
+// After our Close, FailAsync has no frame to send. It does not wait for a Pong
+// that the peer does not read.
+func TestFailAsyncDoesNotWaitForAPong(t *testing.T) {
+	eachRole(t, func(t *testing.T, role endpoint.Role) {
+		w := &switchable{w: io.Discard}
+		e := endpoint.New(w, endpoint.Config{Role: role})
+		check.Must(t, e.Close(wire.NormalClosure, ""))
+		g := newGate()
+		w.w = g
+		received := make(chan []event)
+		go func() { received <- receive(e, whole(role, wire.Ping, "?")) }()
+		<-g.entered
+		if !e.FailAsync(wire.PolicyViolation, "late", errTransport) {
+			t.Error("it has not failed")
+		}
+		g.open(nil)
+		<-received
+		check.Slices(t, opcodes(t, role, g.bytes()), []wire.Opcode{wire.Pong}, "wrote")
+	})
+}
+
+// The answer to the peer's Close waits behind a write. It is not written if that
+// write fails, or if the transport ends meanwhile.
+func TestCloseIsNotWrittenToABrokenTransport(t *testing.T) {
+	for name, end := range map[string]func(w *hooked){
+		"failed write":  func(w *hooked) { w.err = errTransport },
+		"transport end": func(w *hooked) {},
+	} {
+		subtestRoles(t, name, func(t *testing.T, role endpoint.Role) {
+			w := new(hooked)
+			e := endpoint.New(w, endpoint.Config{Role: role, Background: func(func()) { t.Error("the lock is free during a write") }})
+			entered, ended := make(chan struct{}), make(chan struct{})
+			w.during = func(write int) {
+				if write == 1 {
+					close(entered)
+					<-ended
+				}
+			}
+			sent := make(chan error, 1)
+			go func() { sent <- e.SendText("Hello") }()
+			<-entered
+			receive(e, closeFromPeer(role, 4000, ""))
+			end(w)
+			e.TransportClosed(io.EOF, func() error { close(ended); return nil })
+			if err := <-sent; (err != nil) != (w.err != nil) {
+				t.Errorf("Send returned %v", err)
+			}
+			if code, _ := e.SentClose(); w.writes != 1 || code != 0 || e.CloseCode() != 4000 {
+				t.Errorf("%d writes, sent %v, received %v", w.writes, code, e.CloseCode())
+			}
+		})
+	}
+}
+
+// A Close payload of one byte has neither a code nor a reason to report.
+func TestCloseOfOneByteIsReportedByItsRule(t *testing.T) {
+	eachRole(t, func(t *testing.T, role endpoint.Role) {
+		e := endpoint.New(io.Discard, endpoint.Config{Role: role})
+		receive(e, whole(role, wire.Close, "\x03"))
+		var frame *endpoint.CloseFrameError
+		if err := e.Err(); !errors.Is(err, wire.ErrClosePayload) || errors.As(err, &frame) {
+			t.Errorf("%v", err)
+		}
+	})
 }

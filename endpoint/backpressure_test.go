@@ -201,3 +201,28 @@ func TestEndOfTransportReleasesBlockedSenders(t *testing.T) {
 		})
 	}
 }
+
+// A message that has waited for the end of another one then waits for room. Its
+// frame does not begin, and control frames can be sent.
+func TestMessageWaitsForRoomBehindAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e, w := withRoom(20)
+		m, err := e.NextWriter(wire.Binary)
+		check.Must(t, err)
+		check.Must(t, m.WriteFragment([]byte("first"), false))
+		sent := make(chan error, 1)
+		go func() { sent <- e.SendText("second message") }()
+		synctest.Wait()
+		check.Must(t, m.WriteFragment(make([]byte, 20-2-5-2), true))
+		synctest.Wait()
+		if e.WriteBlocked() || w.Space(1) > 0 {
+			t.Errorf("a frame has begun: %v; the room is %d", e.WriteBlocked(), w.Space(1))
+		}
+		check.Must(t, e.Ping(nil))
+		if frames := w.frames(t); len(frames) != 3 || frames[2].Opcode != wire.Ping {
+			t.Errorf("wrote %v", frames)
+		}
+		w.grow(100, nil)
+		check.OK(t, <-sent)
+	})
+}

@@ -136,7 +136,7 @@ func (s *sender) transition(ev closeEvent, why *outcome, frame closeFrame) bool 
 		return false
 	}
 	if entry.close {
-		q.close = frame.payload()
+		q.ensureQueued().close = frame.payload()
 		ext.sentClose.Store(frame.sent(ev))
 	}
 	if entry.next == closed {

@@ -271,7 +271,7 @@ func (w *world) possible(event string) bool {
 	case w.kind != "Backpressure" && (event == "stall" && slices.Contains(w.calls, "Send") || event == "Send" && w.room < plenty && w.e.sender.position != betweenMessages):
 		return false // the same, when it is woken
 	case event == "Ping arrives":
-		return w.e.sender.ext.Load() == nil || len(w.e.sender.ext.Load().queue.pongs) < 1
+		return w.e.sender.ext.Load() == nil || len(w.e.sender.ext.Load().queue.content().pongs) < 1
 	case event == "stall":
 		return w.room == plenty && w.err == nil
 	case event == "resume":
@@ -542,10 +542,10 @@ func (w *world) fingerprint() string {
 	defer w.mu.Unlock()
 	s := &w.e.sender
 	ext := s.ensureExt()
-	q := &ext.queue
+	q, queued := &ext.queue, ext.queue.content()
 	code, first := w.e.SentClose()
 	slices.Sort(w.calls)
-	return fmt.Sprint(s.endState(), s.position, w.e.receiver.phase, fmt.Sprintf("%T", w.e.Err()), len(q.pongs), q.ping != nil, q.close != nil, q.wake.Load(),
+	return fmt.Sprint(s.endState(), s.position, w.e.receiver.phase, fmt.Sprintf("%T", w.e.Err()), len(queued.pongs), queued.ping != nil, queued.close != nil, q.wake.Load(),
 		code, first, ext.failed.Load() != nil, ext.lost.Load() != nil, ext.blocked.Load(), len(ext.waiters),
 		w.room, w.err != nil, w.calls, w.message.Began(), w.message.Done(), w.closing, w.stopped, w.lost, w.failed)
 }

@@ -238,6 +238,9 @@ func TestCloseThatCannotBeWritten(t *testing.T) {
 		if err := e.Close(wire.NormalClosure, ""); !errors.As(err, &lost) || lost.Err != errTight {
 			t.Errorf("%v", err)
 		}
+		if code, first := e.SentClose(); code != 0 || first {
+			t.Errorf("sent %d, first %v", code, first)
+		}
 	})
 }
 

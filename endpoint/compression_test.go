@@ -263,7 +263,7 @@ func TestLimitsOfDecompressedMessages(t *testing.T) {
 			{"one byte more, not compressible", string(noise) + "x", false},
 		} {
 			for _, size := range []int{97, 1000, 1 << 20} {
-				e := endpoint.New(io.Discard, endpoint.Config{Role: role, Partial: partial, Limits: endpoint.Limits{Message: 100_000}, Compression: agree(t, role, takeover)})
+				e, out := recorded(endpoint.Config{Role: role, Partial: partial, Limits: endpoint.Limits{Message: 100_000}, Compression: agree(t, role, takeover)})
 				var events []event
 				for piece := range slices.Chunk(compressedFrame(role, wire.Binary, deflated(c.text), true), size) {
 					events = append(events, receive(e, piece)...)
@@ -276,6 +276,9 @@ func TestLimitsOfDecompressedMessages(t *testing.T) {
 				if !c.ok && (len(got) == 0 || got[0] != "<1009>" || !errors.As(e.Err(), &limit) || limit.Option != "Limits.Message" || limit.Max != 100_000 || limit.Seen != 100_001) {
 					t.Errorf("%s: got %.50q, %v", c.name, got, e.Err())
 				}
+				if frames := written(t, role, out.Bytes()); !c.ok && (len(frames) != 1 || string(frames[0].Payload) != "\x03\xf1decompressed message exceeds the size limit") {
+					t.Errorf("%s: the peer is told %v", c.name, frames)
+				}
 			}
 		}
 	})
@@ -287,13 +290,15 @@ func TestLimitsOfCompressedPayloads(t *testing.T) {
 	const limit = 80_000
 	eachRole(t, func(t *testing.T, role endpoint.Role) {
 		for _, c := range []struct {
-			length int64
-			want   []string
+			limit, length int64
+			want          []string
 		}{
-			{limit + limit/8 + 64, nil},
-			{limit + limit/8 + 65, []string{"<1009>"}},
+			{limit, limit + limit/8 + 64, nil},
+			{limit, limit + limit/8 + 65, []string{"<1009>"}},
+			{math.MaxInt64 / 2, math.MaxInt64, []string{"<1009>"}},
+			{math.MaxInt64/2 + 1, math.MaxInt64, nil},
 		} {
-			e := endpoint.New(io.Discard, endpoint.Config{Role: role, Limits: endpoint.Limits{Message: limit}, Compression: agree(t, role, takeover)})
+			e := endpoint.New(io.Discard, endpoint.Config{Role: role, Limits: endpoint.Limits{Message: c.limit}, Compression: agree(t, role, takeover)})
 			h := wire.Header{Fin: true, RSV: wire.RSV1, Opcode: wire.Binary, Masked: role == endpoint.Server, Length: c.length}
 			if got := messages(t, receive(e, wire.AppendHeader(nil, h))); !slices.Equal(got, c.want) {
 				t.Errorf("%d bytes: got %q, %v", c.length, got, e.Err())
@@ -422,14 +427,53 @@ func TestRateOfDecompressedBytes(t *testing.T) {
 // (7692-7.2.2-d).
 func TestErrorOfInvalidData(t *testing.T) {
 	eachDelivery(t, func(t *testing.T, role endpoint.Role, partial bool) {
-		e := endpoint.New(io.Discard, endpoint.Config{Role: role, Partial: partial, Compression: agree(t, role, takeover)})
+		e, out := recorded(endpoint.Config{Role: role, Partial: partial, Compression: agree(t, role, takeover)})
 		receive(e, compressedFrame(role, wire.Text, "\xff", true))
+		if frames := written(t, role, out.Bytes()); len(frames) != 1 || string(frames[0].Payload) != "\x03\xefinvalid compressed data" {
+			t.Errorf("the peer is told %v", frames)
+		}
 		var invalid *endpoint.CompressionError
 		var reason *deflate.FormatError
 		var rule *wire.Error
 		if err := e.Err(); !errors.As(err, &invalid) || !errors.As(err, &reason) || !errors.As(err, &rule) || rule.Code != wire.InvalidFramePayloadData ||
 			!strings.HasPrefix(invalid.Error(), "websocket: invalid compressed message: ") {
 			t.Errorf("got %v", err)
+		}
+	})
+}
+
+// Decompressing reports a compressed message, from the header of its first
+// frame to its end. Its payload has no place in a ReadBuffer.
+func TestDecompressing(t *testing.T) {
+	eachDelivery(t, func(t *testing.T, role endpoint.Role, partial bool) {
+		e := endpoint.New(io.Discard, endpoint.Config{Role: role, Partial: partial, Compression: agree(t, role, takeover)})
+		byByte := func(name string, frame []byte, payload int, before, inside, after bool) {
+			t.Helper()
+			for i := range frame {
+				receive(e, frame[i:i+1])
+				want := before
+				switch {
+				case i == len(frame)-1:
+					want = after
+				case i >= len(frame)-payload-1:
+					want = inside
+				}
+				if got := e.Decompressing(); got != want {
+					t.Errorf("%s: after %d bytes it is %v", name, i+1, got)
+				}
+			}
+		}
+		byByte("no message", whole(role, wire.Ping, "?"), 1, false, false, false)
+		byByte("first frame", compressedFrame(role, wire.Text, fromHex(t, "f248cd"), false), 3, false, true, true)
+		byByte("Ping", whole(role, wire.Ping, "?"), 1, true, true, true)
+		byByte("last frame", fromPeer(role, wire.Continuation, fromHex(t, "c9c90700"), true), 4, true, true, false)
+		byByte("uncompressed", fromPeer(role, wire.Text, "Hello", false), 5, false, false, false)
+		receive(e, fromPeer(role, wire.Continuation, "", true))
+
+		h := wire.Header{RSV: wire.RSV1, Opcode: wire.Binary, Masked: role == endpoint.Server, Length: 1 << 20}
+		receive(e, append(wire.AppendHeader(nil, h), fromHex(t, "f248cdc9c90700 0000ffff")...))
+		if in := e.ReadBuffer(1 << 20); in != nil || e.Err() != nil {
+			t.Errorf("room for %d bytes (%v)", len(in), e.Err())
 		}
 	})
 }

@@ -23,7 +23,12 @@ type controlQueue struct {
 	frames atomic.Bool // there are frames; readable without mu
 	wake   atomic.Bool // senders that wait for their turn must look again
 
-	mu    sync.Mutex // guards the rest, and the transitions of the closing handshake
+	mu     sync.Mutex // guards queued, and the transitions of the closing handshake
+	queued *queued    // nil until ensureQueued
+}
+
+// queued is the content of a controlQueue.
+type queued struct {
 	pongs [][]byte
 	ping  []byte // the newest one of PingAsync; nil: none
 	close []byte // queued or being written; nil: none
@@ -31,23 +36,41 @@ type controlQueue struct {
 	flushers []chan struct{} // calls of FlushControl; closed after the next flush
 }
 
+// ensureQueued returns queued, allocated on the first call. The caller holds mu.
+func (q *controlQueue) ensureQueued() *queued {
+	if q.queued == nil {
+		q.queued = new(queued)
+	}
+	return q.queued
+}
+
+// content returns a copy of queued. The caller holds mu.
+func (q *controlQueue) content() queued {
+	if q.queued == nil {
+		return queued{}
+	}
+	return *q.queued
+}
+
 // update updates frames. The caller holds mu.
 func (q *controlQueue) update() {
-	q.frames.Store(len(q.pongs) > 0 || q.ping != nil || q.close != nil)
+	c := q.content()
+	q.frames.Store(len(c.pongs) > 0 || c.ping != nil || c.close != nil)
 }
 
 // add queues a Pong, or a Ping in place of an older one, with a copy of payload.
 func (q *controlQueue) add(op wire.Opcode, payload []byte) {
 	payload = append(make([]byte, 0, len(payload)), payload...)
 	q.mu.Lock()
+	c := q.ensureQueued()
 	switch {
 	case op == wire.Ping:
-		q.ping = payload
-	case len(q.pongs) == maxQueuedPongs:
-		q.pongs = append(q.pongs[:0], q.pongs[1:]...)
+		c.ping = payload
+	case len(c.pongs) == maxQueuedPongs:
+		c.pongs = append(c.pongs[:0], c.pongs[1:]...)
 		fallthrough
 	default:
-		q.pongs = append(q.pongs, payload)
+		c.pongs = append(c.pongs, payload)
 	}
 	q.update()
 	q.mu.Unlock()
@@ -57,7 +80,8 @@ func (q *controlQueue) add(op wire.Opcode, payload []byte) {
 func (q *controlQueue) addFlusher() <-chan struct{} {
 	flushed := make(chan struct{})
 	q.mu.Lock()
-	q.flushers = append(q.flushers, flushed)
+	c := q.ensureQueued()
+	c.flushers = append(c.flushers, flushed)
 	q.mu.Unlock()
 	q.wake.Store(true)
 	return flushed
@@ -66,16 +90,18 @@ func (q *controlQueue) addFlusher() <-chan struct{} {
 // takeFlushers returns the calls of FlushControl that wait for this flush.
 func (q *controlQueue) takeFlushers() []chan struct{} {
 	q.mu.Lock()
-	flushers := q.flushers
-	q.flushers = nil
-	q.mu.Unlock()
+	defer q.mu.Unlock()
+	flushers := q.content().flushers
+	if flushers != nil {
+		q.queued.flushers = nil
+	}
 	return flushers
 }
 
 // closing reports whether a Close frame is queued or being written.
 func (q *controlQueue) closing() bool {
 	q.mu.Lock()
-	closing := q.close != nil
+	closing := q.content().close != nil
 	q.mu.Unlock()
 	return closing
 }
@@ -83,17 +109,19 @@ func (q *controlQueue) closing() bool {
 // take returns the frames and empties the queue, except for the Close frame.
 func (q *controlQueue) take() (pongs [][]byte, ping, last []byte) {
 	q.mu.Lock()
-	pongs, ping, last = q.pongs, q.ping, q.close
-	q.pongs, q.ping = nil, nil
+	defer q.mu.Unlock()
+	c := q.content()
+	if q.queued != nil {
+		q.queued.pongs, q.queued.ping = nil, nil
+	}
 	q.update()
-	q.mu.Unlock()
-	return pongs, ping, last
+	return c.pongs, c.ping, c.close
 }
 
 // removeClose removes the Close frame, which is written or cannot be.
 func (q *controlQueue) removeClose() {
 	q.mu.Lock()
-	q.close = nil
+	q.ensureQueued().close = nil
 	q.update()
 	q.mu.Unlock()
 }

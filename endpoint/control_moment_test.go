@@ -2,10 +2,14 @@ package endpoint
 
 import (
 	"bytes"
+	"io"
+	"runtime"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/fibersock/fibersock/internal/test/check"
+	"github.com/fibersock/fibersock/internal/test/leakcheck"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -34,4 +38,29 @@ func TestQueuedPongsGoFirst(t *testing.T) {
 			check.Slices(t, out.Bytes(), append(plain(wire.Pong, "1"), tt.answer...), "got")
 		})
 	}
+}
+
+// The holder of the lock gives it up between the two looks of FlushControl at
+// the lock: after the first one it has not seen that FlushControl waits.
+func TestFlushControlBesideTheEndOfAWrite(t *testing.T) {
+	e := New(io.Discard, Config{Role: Client})
+	s := &e.sender
+	queue := &s.ensureExt().queue
+	s.mu.Lock()
+	queue.mu.Lock()
+	flushed := make(chan struct{})
+	go func() {
+		e.FlushControl()
+		close(flushed)
+	}()
+	for !strings.Contains(leakcheck.Stacks(), "addFlusher") {
+		runtime.Gosched()
+	}
+	s.mu.Unlock() // not unlock, which has checked the queue already
+	queue.mu.Unlock()
+	<-flushed
+	if !s.mu.TryLock() {
+		t.Fatal("the lock is held")
+	}
+	s.unlock()
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -47,6 +48,7 @@ func everything(t *testing.T, e *endpoint.Endpoint) {
 		p := bytes.Repeat([]byte("é"), size)[:size&^1]
 		do(e.Send(wire.Text, p))
 		do(e.Send(wire.Binary, p))
+		do(e.Send(wire.Binary, make([]byte, size)))
 		m, err := endpoint.Prepare(wire.Binary, p)
 		do(err)
 		do(e.SendPrepared(m))
@@ -101,7 +103,7 @@ func TestCollectedFramesAreTheSame(t *testing.T) {
 	plain := new(gathering)
 	everything(t, endpoint.New(plain, endpoint.Config{Role: endpoint.Server}))
 	want := countFrames(written(t, endpoint.Server, plain.out.Bytes()))
-	for _, size := range []int{50, 1 << 10, 64 << 10} {
+	for _, size := range []int{50, 1 << 10, 64 << 10, 256 << 10} {
 		w := new(gathering)
 		e := endpoint.New(w, endpoint.Config{Role: endpoint.Server})
 		var counters endpoint.Counters
@@ -155,6 +157,47 @@ func TestCollectingEnds(t *testing.T) {
 	if w.writes != 4 {
 		t.Errorf("%d writes", w.writes)
 	}
+
+	e.Cork(k)
+	m, err := endpoint.Prepare(wire.Text, []byte("prepared"))
+	check.Must(t, err)
+	if err := e.SendPrepared(m); err != nil || w.writes != 4 {
+		t.Errorf("%d writes for a prepared message (%v)", w.writes, err)
+	}
+	e.Uncork()
+	if w.writes != 5 {
+		t.Errorf("%d writes", w.writes)
+	}
+}
+
+// Goroutines may call Uncork at once: one of them writes the frames.
+func TestUncorkFromTwoGoroutines(t *testing.T) {
+	for range 50 {
+		h := &hookedVector{hooked{during: func(int) {}}}
+		e := endpoint.New(h, endpoint.Config{Role: endpoint.Server})
+		var other sync.WaitGroup
+		h.during = func(int) {
+			other.Go(e.Uncork)
+			for range 100 { // mostly until the other one waits
+				runtime.Gosched()
+			}
+		}
+		e.Cork(endpoint.NewCork(100))
+		check.OK(t, e.SendText("Hello"))
+		e.Uncork()
+		other.Wait()
+		if frames := written(t, endpoint.Server, h.out.Bytes()); len(frames) != 1 || h.writes != 1 {
+			t.Fatalf("%d writes, %v", h.writes, frames)
+		}
+	}
+}
+
+// hookedVector is hooked as a VectorWriter.
+type hookedVector struct{ hooked }
+
+func (h *hookedVector) Writev(head, payload []byte) error {
+	_, err := h.Write(slices.Concat(head, payload))
+	return err
 }
 
 // If the collected frames cannot be written, the next sender gets the error.

@@ -23,13 +23,21 @@ func TestCounters(t *testing.T) {
 			whole(role, wire.Text, "Hello"), whole(role, wire.Binary, ""),
 			fromPeer(role, wire.Text, "a", false), whole(role, wire.Ping, "?"), fromPeer(role, wire.Continuation, "bc", false), fromPeer(role, wire.Continuation, "", true),
 			whole(role, wire.Pong, "!"))
+		want := endpoint.FrameCount{Messages: 3, Bytes: 8, Fragments: 3, Pings: 1, Pongs: 1}
 		receive(e, in)
-		check.Equal(t, c.Received.Load(), (endpoint.FrameCount{Messages: 3, Bytes: 8, Fragments: 3, Pings: 1, Pongs: 1}), "received")
+		check.Equal(t, c.Received.Load(), want, "received")
+		var byByte endpoint.Counters
+		e.SetCounters(&byByte)
+		for _, b := range in {
+			receive(e, []byte{b})
+		}
+		check.Equal(t, byByte.Received.Load(), want, "received byte by byte")
+		e.SetCounters(&c)
 		check.Must(t, errors.Join(e.SendText("Hello"), e.Ping(nil), e.Pong(nil), e.Send(wire.Binary, make([]byte, 70_000))))
 		m, err := e.NextWriter(wire.Text)
 		check.Must(t, err)
 		check.Must(t, errors.Join(m.WriteFragment([]byte("12"), false), m.WriteFragment([]byte("3"), true)))
-		want := endpoint.FrameCount{Messages: 3, Bytes: 70_008, Fragments: 2, Pings: 1, Pongs: 2}
+		want = endpoint.FrameCount{Messages: 3, Bytes: 70_008, Fragments: 2, Pings: 1, Pongs: 2}
 		if role == endpoint.Server {
 			p, err := endpoint.Prepare(wire.Text, []byte("1234"))
 			if err != nil || e.SendPrepared(p) != nil || !e.TrySendPrepared(p) {
@@ -81,6 +89,27 @@ func TestMomentsOfCounting(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A message that uses up its input is counted at once. Of messages that share
+// an input, any number with any number of bytes is counted.
+func TestCountOfManyMessages(t *testing.T) {
+	const messages, size = 70_000, 1<<16 - 1 // more than 16 and 32 bits count
+	var c endpoint.Counters
+	e := endpoint.New(io.Discard, endpoint.Config{Role: endpoint.Client})
+	e.SetCounters(&c)
+	in := append(whole(endpoint.Client, wire.Binary, string(make([]byte, size))), 0x82)
+	for range messages {
+		if ev, n := e.Receive(time.Time{}, in); len(ev.Payload) != size || n != len(in)-1 {
+			t.Fatalf("got %v of %d bytes, used %d", ev.Kind, len(ev.Payload), n)
+		}
+	}
+	e.FlushCounters()
+	check.Equal(t, c.Received.Load(), endpoint.FrameCount{Messages: messages, Bytes: messages * size}, "counted")
+	e.Receive(time.Time{}, in[:len(in)-1])
+	check.Equal(t, c.Received.Load(), endpoint.FrameCount{Messages: messages + 1, Bytes: (messages + 1) * size}, "counted")
+	e.Receive(time.Time{}, whole(endpoint.Client, wire.Ping, ""))
+	check.Equal(t, c.Received.Load().Pings, 1, "counted Pings")
 }
 
 // Counters of two processors share no cache line.

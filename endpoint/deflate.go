@@ -78,9 +78,12 @@ func (c compression) writeFragment(m *MessageWriter, cfg *SharedConfig, p []byte
 // form returns the compressed form of m, nil if m is sent uncompressed. The
 // caller, which sends it, holds the mu of s.
 func (c compression) form(s *sender, m *Prepared) *Prepared {
+	if m.single {
+		return c.singleForm(s, m)
+	}
 	form := m.compressed.Load()
 	if form == nil {
-		form = compressPrepared(c, m)
+		form = compressPrepared(c.AppendShared, m)
 		m.compressed.Store(form)
 	}
 	if form.payload == 0 {
@@ -93,12 +96,22 @@ func (c compression) form(s *sender, m *Prepared) *Prepared {
 	return form
 }
 
-// compressPrepared returns the compressed form of m, an empty one if there is
-// none.
-func compressPrepared(c Codec, m *Prepared) *Prepared {
+// singleForm is form for a message of PrepareSingle.
+func (c compression) singleForm(s *sender, m *Prepared) *Prepared {
+	form := compressPrepared(c.compressorOf(s).AppendMessage, m)
+	if form.payload == 0 {
+		return nil
+	}
+	countCompressed(s, 1, m.payload, form.payload)
+	return form
+}
+
+// compressPrepared returns the form of m that compress makes, an empty one if
+// there is none.
+func compressPrepared(compress func(dst, p []byte) ([]byte, bool), m *Prepared) *Prepared {
 	buf := assemblies.get()
 	defer assemblies.put(buf)
-	encoded, ok := c.AppendShared(buf.bytes, m.frame[len(m.frame)-m.payload:])
+	encoded, ok := compress(buf.bytes, m.frame[len(m.frame)-m.payload:])
 	buf.bytes = encoded
 	if !ok {
 		return new(Prepared)

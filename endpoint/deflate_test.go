@@ -14,6 +14,7 @@ import (
 
 	"github.com/fibersock/fibersock/endpoint"
 	"github.com/fibersock/fibersock/internal/test/flatepeer"
+	"github.com/fibersock/fibersock/internal/test/traffic"
 	"github.com/fibersock/fibersock/permessage"
 	"github.com/fibersock/fibersock/wire"
 )
@@ -350,6 +351,43 @@ func TestPreparedMessagesAreCompressedOnce(t *testing.T) {
 	}
 	if len(frame) > m.Size()/2 {
 		t.Errorf("%d bytes for %d", len(frame), m.Size())
+	}
+}
+
+// A message of PrepareSingle is compressed when it is sent, and refers to those
+// before it. One that is not sent has no effect.
+func TestSinglePreparedMessages(t *testing.T) {
+	e, w := sending(t, endpoint.Server, takeover)
+	var want []string
+	for n := range 4 {
+		m, err := endpoint.PrepareSingle(wire.Text, []byte(tick(n)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n == 1 {
+			continue // dropped
+		}
+		start := w.Len()
+		want = append(want, tick(n), tick(n+10))
+		if e.SendPrepared(m) != nil || e.SendText(tick(n+10)) != nil {
+			t.Fatal(e.Err())
+		}
+		if size := w.Len() - start; n > 0 && size > len(tick(n)) {
+			t.Errorf("messages %d and %d have %d bytes", n, n+10, size)
+		}
+	}
+	texts, rsv1 := sentMessages(t, endpoint.Server, w.Bytes(), &flatepeer.Inflater{Takeover: true})
+	if !slices.Equal(texts, want) || slices.Contains(rsv1, false) {
+		t.Errorf("sent %q, compressed %v", texts, rsv1)
+	}
+	if _, err := endpoint.PrepareSingle(wire.Ping, nil); !errors.Is(err, endpoint.ErrNotData) {
+		t.Errorf("a Ping: %v", err)
+	}
+	noise := traffic.Random(rand.New(rand.NewPCG(1, 2)), 500)
+	m, err := endpoint.PrepareSingle(wire.Binary, noise)
+	start := w.Len()
+	if err != nil || e.SendPrepared(m) != nil || w.Len()-start != m.Size() {
+		t.Errorf("%d bytes for noise of %d, %v", w.Len()-start, len(noise), err)
 	}
 }
 

@@ -132,6 +132,9 @@ func TestTextsOfFailures(t *testing.T) {
 		if err := e.Err(); err == nil || !strings.HasSuffix(err.Error(), "): "+tt.text) || !errors.Is(err, net.ErrClosed) {
 			t.Errorf("got %v, want %s", err, tt.text)
 		}
+		if limit := (*endpoint.LimitError)(nil); errors.As(e.Err(), &limit) {
+			check.Equal(t, limit.Error(), "websocket: "+tt.text, "the limit")
+		}
 	}
 }
 
@@ -193,8 +196,9 @@ func TestTimeoutError(t *testing.T) {
 	err := error(&endpoint.TimeoutError{Missing: "Pong", After: 10 * time.Second, Option: "PongTimeout"})
 	check.Equal(t, err.Error(), "websocket: no Pong for 10s (PongTimeout)", "the text")
 	check.Equal(t, (&endpoint.TimeoutError{Missing: "message", After: time.Second}).Error(), "websocket: no message for 1s", "the text")
+	check.Equal(t, endpoint.NewWriteTimeout(time.Minute).Error(), "websocket: no write progress for 1m0s (WriteTimeout)", "the text")
 	var timeout net.Error
-	if !errors.As(err, &timeout) || !timeout.Timeout() {
+	if !errors.As(err, &timeout) || !timeout.Timeout() || timeout.Temporary() {
 		t.Errorf("%v is no net.Error that is a timeout", err)
 	}
 	for _, target := range []error{os.ErrDeadlineExceeded, context.DeadlineExceeded} {

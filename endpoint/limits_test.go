@@ -30,13 +30,14 @@ func limitError(t *testing.T, events []event) *endpoint.LimitError {
 // largest allowed length passes, one byte more fails by its header alone, and
 // the error names the option to change (6455-10.4-a, 6455-10.4-b, T-A07).
 func TestMeaningOfLimits(t *testing.T) {
-	const message = endpoint.DefaultMessageLimit
+	const message = 16 << 20 // the default
 	tests := []struct {
 		limits endpoint.Limits
 		max    int64 // the largest frame that passes
 		option string
 	}{
 		{endpoint.Limits{}, message, "Limits.Message"},
+		{endpoint.Limits{Frame: 1}, 1, "Limits.Frame"},
 		{endpoint.Limits{Frame: 100}, 100, "Limits.Frame"},
 		{endpoint.Limits{Frame: -1}, message, "Limits.Message"},
 		{endpoint.Limits{Frame: message}, message, "Limits.Message"},
@@ -212,9 +213,11 @@ func TestLargeBuffersAreNotKept(t *testing.T) {
 	tests := map[string]struct {
 		last []byte
 		want endpoint.Kind
+		next []byte // the next input releases the payload
 	}{
-		"came":    {fromPeer(endpoint.Client, wire.Continuation, "", true), endpoint.KindMessage},
-		"refused": {fromPeer(endpoint.Client, wire.Continuation, "over", true), endpoint.KindFailed},
+		"received":                {fromPeer(endpoint.Client, wire.Continuation, "", true), endpoint.KindMessage, nil},
+		"received before another": {fromPeer(endpoint.Client, wire.Continuation, "", true), endpoint.KindMessage, whole(endpoint.Client, wire.Text, "next")},
+		"refused":                 {fromPeer(endpoint.Client, wire.Continuation, "over", true), endpoint.KindFailed, nil},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -228,9 +231,7 @@ func TestLargeBuffersAreNotKept(t *testing.T) {
 				if ev, _ := e.Receive(time.Time{}, tt.last); ev.Kind != tt.want {
 					t.Fatalf("got %+v", ev)
 				}
-				if tt.want == endpoint.KindMessage {
-					e.Receive(time.Time{}, nil) // releases the payload
-				}
+				e.Receive(time.Time{}, tt.next)
 			}
 			if growth := heap() - before; growth > size {
 				t.Errorf("after %d messages of %d bytes the heap is larger by %d bytes", connections, size, growth)

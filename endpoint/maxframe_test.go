@@ -136,3 +136,14 @@ func TestFragmentsThatWaitForRoomStayTogether(t *testing.T) {
 		}
 	})
 }
+
+// The smallest frame has one byte.
+func TestMaxOutgoingFrameOfOneByte(t *testing.T) {
+	eachRole(t, func(t *testing.T, role endpoint.Role) {
+		e, out := recorded(endpoint.Config{Role: role, MaxOutgoingFrame: 1})
+		check.Must(t, e.SendText("four"))
+		if text, sizes := reassemble(t, role, out.Bytes()); text != "four" || len(sizes) != 4 {
+			t.Errorf("%q in frames of %v bytes", text, sizes)
+		}
+	})
+}

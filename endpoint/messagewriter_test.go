@@ -122,6 +122,7 @@ func TestWaitingSendersAreReleased(t *testing.T) {
 		{"shell's failure", func(_ endpoint.Role, w *waitingSenders) { _ = w.e.Fail(wire.InternalError, "", io.ErrNoProgress) }, failed},
 		{"transport's end", func(_ endpoint.Role, w *waitingSenders) { _ = w.e.TransportClosed(errTransport, nil) }, lost},
 		{"cut", func(_ endpoint.Role, w *waitingSenders) { w.e.Abort(nil, func() error { return nil }) }, byUs},
+		{"cut without closing the transport", func(_ endpoint.Role, w *waitingSenders) { w.e.Abort(errTransport, nil) }, lost},
 		{"failed write of a fragment", func(_ endpoint.Role, w *waitingSenders) {
 			w.out.left = 0
 			_ = w.message.WriteFragment([]byte("second"), false)

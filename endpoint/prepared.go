@@ -12,6 +12,7 @@ import (
 type Prepared struct {
 	frame      []byte
 	payload    int                      // bytes at the end of frame
+	single     bool                     // see PrepareSingle
 	compressed atomic.Pointer[Prepared] // empty: m is not compressed; nil until it is needed
 }
 
@@ -22,6 +23,17 @@ func Prepare(op wire.Opcode, p []byte) (*Prepared, error) {
 		return nil, err
 	}
 	return newPrepared(wire.Header{Fin: true, Opcode: op}, p), nil
+}
+
+// PrepareSingle is Prepare of a message that one endpoint sends, once: it is
+// compressed when it is sent, and may refer to the messages before it. A message
+// that is dropped instead has no effect on later ones.
+func PrepareSingle(op wire.Opcode, p []byte) (*Prepared, error) {
+	m, err := Prepare(op, p)
+	if err == nil {
+		m.single = true
+	}
+	return m, err
 }
 
 // PrepareUncompressed is Prepare of a message that is not compressed; see

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -103,5 +104,62 @@ func TestSilenceEarnsNoRate(t *testing.T) {
 			t.Fatal(e.Err())
 		}
 		limitError(t, receiveAt(e, now, whole(role, wire.Text, "")))
+	})
+}
+
+// A rate of 1 is a limit too.
+func TestRateOfOne(t *testing.T) {
+	for option, limits := range map[string]endpoint.Limits{
+		"Limits.MessagesPerSecond": {MessagesPerSecond: 1},
+		"Limits.BytesPerSecond":    {BytesPerSecond: 1},
+		"Limits.ControlsPerSecond": {ControlsPerSecond: 1},
+	} {
+		subtestRoles(t, option, func(t *testing.T, role endpoint.Role) {
+			e := endpoint.New(io.Discard, endpoint.Config{Role: role, Limits: limits})
+			in := whole(role, wire.Text, "1")
+			if option == "Limits.ControlsPerSecond" {
+				in = whole(role, wire.Pong, "")
+			}
+			now := time.Now()
+			for range 3 {
+				receiveAt(e, now, in)
+				now = now.Add(time.Second)
+			}
+			check.Must(t, e.Err())
+			now = now.Add(-time.Nanosecond)
+			if limit := limitError(t, receiveAt(e, now, in)); limit.Option != option || limit.Max != 1 {
+				t.Errorf("%v", limit)
+			}
+		})
+	}
+}
+
+// A broken rule is reported with limits per second too.
+func TestBrokenRulesBesideRates(t *testing.T) {
+	limits := endpoint.Limits{MessagesPerSecond: 10, BytesPerSecond: 10, ControlsPerSecond: 10}
+	eachRole(t, func(t *testing.T, role endpoint.Role) {
+		for name, tt := range map[string]struct {
+			in   []byte
+			code wire.StatusCode
+		}{
+			"header":          {[]byte{0x83}, wire.ProtocolError},
+			"split header":    {declaring(role, wire.Binary, 17<<20, true), wire.MessageTooBig},
+			"text":            {whole(role, wire.Text, "\xff"), wire.InvalidFramePayloadData},
+			"fragment":        {fromPeer(role, wire.Text, "\xff", false), wire.InvalidFramePayloadData},
+			"compressed text": {compressedFrame(role, wire.Text, "\xff", true), wire.InvalidFramePayloadData},
+			"too many bytes":  {whole(role, wire.Binary, "12345678901"), wire.PolicyViolation},
+		} {
+			for _, size := range []int{1, len(tt.in)} {
+				e := endpoint.New(io.Discard, endpoint.Config{Role: role, Limits: limits, Compression: endpoint.NewCompression(new(copyCodec))})
+				now := time.Now()
+				for piece := range slices.Chunk(tt.in, size) {
+					receiveAt(e, now, piece)
+				}
+				var failed *endpoint.FailError
+				if err := e.Err(); !errors.As(err, &failed) || failed.Code != tt.code {
+					t.Errorf("%s in pieces of %d: %v, want %d", name, size, err, tt.code)
+				}
+			}
+		}
 	})
 }

@@ -106,3 +106,47 @@ func TestReadBufferIsForAssembledMessages(t *testing.T) {
 		}
 	})
 }
+
+// A caller that fills each slice gets another one behind it, of 16 KiB or more,
+// up to the end of the frame. The rest of the frame, which is shorter, has no
+// ReadBuffer.
+func TestReadBufferUpToTheEndOfTheFrame(t *testing.T) {
+	const size, least = 1<<20 + 1000, 16 << 10
+	eachRole(t, func(t *testing.T, role endpoint.Role) {
+		e := endpoint.New(new(bytes.Buffer), endpoint.Config{Role: role})
+		payload := strings.Repeat("0123456789", size/10)
+		frame := whole(role, wire.Binary, payload)
+		rest := bytes.Clone(frame)
+		step := len(frame) - size + 1 // the first byte of the payload
+		slices := 0
+		for {
+			in := rest[:step]
+			if slot := e.ReadBuffer(size); slot != nil {
+				if len(slot) < least || cap(slot) != len(slot) {
+					t.Fatalf("a slice of %d bytes with a capacity of %d, %d of the frame remain", len(slot), cap(slot), len(rest))
+				}
+				slices++
+				in = slot[:copy(slot, rest)]
+			} else if slices > 0 {
+				if len(rest) >= least {
+					t.Fatalf("no slice for %d bytes", len(rest))
+				}
+				in = rest
+			}
+			ev, n := e.Receive(time.Time{}, in)
+			rest = rest[len(in):]
+			if len(rest) == 0 {
+				if ev.Kind != endpoint.KindMessage || string(ev.Payload) != payload || n != len(in) {
+					t.Errorf("got %v of %d bytes", ev.Kind, len(ev.Payload))
+				}
+				break
+			}
+			if ev.Kind != endpoint.KindNone || n != len(in) {
+				t.Fatalf("got %v, and used %d of %d", ev.Kind, n, len(in))
+			}
+		}
+		if slices < 2 {
+			t.Errorf("%d slices for %d bytes", slices, size)
+		}
+	})
+}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"strings"
@@ -255,4 +256,168 @@ func TestMessageInFragments(t *testing.T) {
 		}
 		check.OK(t, e.Send(wire.Text, []byte("next")))
 	})
+}
+
+// TrySendPrepared sends a message only if it need not wait, and then all of it.
+func TestTrySendPrepared(t *testing.T) {
+	const size = 100
+	m, err := endpoint.Prepare(wire.Text, bytes.Repeat([]byte("x"), size-2))
+	check.Must(t, err)
+	check.Equal(t, m.Size(), size, "the size")
+	open := func(w io.Writer) *endpoint.Endpoint {
+		return endpoint.New(w, endpoint.Config{Role: endpoint.Server})
+	}
+
+	t.Run("open", func(t *testing.T) {
+		var out bytes.Buffer
+		if !open(&out).TrySendPrepared(m) || out.Len() != size {
+			t.Errorf("sent %d bytes", out.Len())
+		}
+	})
+	t.Run("during a write", func(t *testing.T) {
+		w := new(hooked)
+		e := open(w)
+		w.during = func(int) {
+			if e.TrySendPrepared(m) {
+				t.Error("sent inside of a frame")
+			}
+		}
+		check.OK(t, e.SendText("Hello"))
+		check.Equal(t, w.writes, 1, "writes")
+	})
+	t.Run("inside a message", func(t *testing.T) {
+		var out bytes.Buffer
+		e := open(&out)
+		message, err := e.NextWriter(wire.Text)
+		check.Must(t, err)
+		check.Must(t, message.WriteFragment(nil, false))
+		if e.TrySendPrepared(m) || out.Len() != 2 {
+			t.Errorf("sent inside of another message: % x", out.Bytes())
+		}
+		check.Must(t, message.WriteFragment(nil, true))
+		if !e.TrySendPrepared(m) || out.Len() != 4+size {
+			t.Errorf("not sent behind the message: % x", out.Bytes())
+		}
+	})
+	t.Run("closed", func(t *testing.T) {
+		var out bytes.Buffer
+		e := open(&out)
+		check.Must(t, e.Close(wire.NormalClosure, ""))
+		out.Reset()
+		if !e.TrySendPrepared(m) || out.Len() != 0 {
+			t.Errorf("false, or sent: % x", out.Bytes())
+		}
+	})
+	for room, want := range map[int]bool{0: false, 1: false, size - 1: false, size: true} {
+		t.Run(fmt.Sprint("room for ", room), func(t *testing.T) {
+			e, w := withRoom(room)
+			if sent := e.TrySendPrepared(m); sent != want || (w.out.Len() == size) != want || (w.out.Len() == 0) == want {
+				t.Errorf("%v, with %d bytes written", sent, w.out.Len())
+			}
+		})
+	}
+}
+
+// hooked is a transport that calls during before it takes a write.
+type hooked struct {
+	writes int
+	during func(write int) // the number of the write, from 1
+	err    error           // of the writes; nil: they succeed
+	out    bytes.Buffer
+}
+
+func (h *hooked) Write(p []byte) (int, error) {
+	h.writes++
+	h.during(h.writes)
+	if h.err != nil {
+		return 0, h.err
+	}
+	return h.out.Write(p)
+}
+
+// After a write that fails, the rest of the frame is not written, and no
+// further frame of the message (T-C02).
+func TestNothingFollowsAFailedWrite(t *testing.T) {
+	for name, maxFrame := range map[string]int{"one frame": 0, "fragments": 50 << 10, "compressed fragment": 0} {
+		subtestRoles(t, name, func(t *testing.T, role endpoint.Role) {
+			for failAt := 1; ; failAt++ {
+				w := &tight{failAt: failAt}
+				e := endpoint.New(w, endpoint.Config{Role: role, MaxOutgoingFrame: maxFrame, Compression: endpoint.NewCompression(new(copyCodec))})
+				m, err := e.NextWriter(wire.Binary)
+				check.Must(t, err)
+				switch payload := make([]byte, 200<<10); name {
+				case "compressed fragment":
+					err = m.WriteFragment(payload, false)
+				default:
+					err = e.SendUncompressed(wire.Binary, payload)
+				}
+				if len(w.writes) < failAt {
+					check.Must(t, err)
+					if failAt < 3 {
+						t.Errorf("a message of 200 KiB was written at once")
+					}
+					break
+				}
+				if !errors.Is(err, errTight) || len(w.writes) != failAt {
+					t.Errorf("%d writes, of which number %d failed (%v)", len(w.writes), failAt, err)
+				}
+			}
+		})
+	}
+}
+
+// Control frames that are queued during a fragment are sent before the next
+// one, and a message whose connection ends meanwhile is not continued
+// (6455-5.4-b, 6455-5.5.1-f).
+func TestControlFramesBetweenFragments(t *testing.T) {
+	large := make([]byte, 200<<10) // three parts and more of a compressed message
+	rng := rand.New(rand.NewPCG(5, 6))
+	for i := range large {
+		large[i] = byte(rng.Uint32())
+	}
+	whole := func(e *endpoint.Endpoint) error { return e.Send(wire.Binary, large) }
+	fragment := func(e *endpoint.Endpoint) error {
+		m, err := e.NextWriter(wire.Binary)
+		check.Must(t, err)
+		return m.WriteFragment(large, false)
+	}
+	for name, tt := range map[string]struct {
+		send func(e *endpoint.Endpoint) error
+		cfg  endpoint.Config
+	}{
+		"message":             {whole, endpoint.Config{MaxOutgoingFrame: 60 << 10}},
+		"fragment":            {fragment, endpoint.Config{MaxOutgoingFrame: 60 << 10}},
+		"compressed fragment": {fragment, endpoint.Config{}},
+	} {
+		subtestRoles(t, name, func(t *testing.T, role endpoint.Role) {
+			tt.cfg.Role = role
+			if strings.HasPrefix(name, "compressed") {
+				tt.cfg.Compression = agree(t, role, takeover)
+			}
+			tt.cfg.Background = func(func()) { t.Error("the lock is free during a write") }
+			for event, do := range map[string]struct {
+				call func(e *endpoint.Endpoint)
+				want string // the opcodes of the first frames
+				ends bool
+			}{
+				"Ping":      {func(e *endpoint.Endpoint) { e.PingAsync(nil) }, "[binary ping continuation continuation", false},
+				"failure":   {func(e *endpoint.Endpoint) { e.FailAsync(wire.PolicyViolation, "", errTransport) }, "[binary close]", true},
+				"cut short": {func(e *endpoint.Endpoint) { e.Abort(errTransport, nil) }, "[binary]", true},
+			} {
+				w := new(hooked)
+				e := endpoint.New(w, tt.cfg)
+				w.during = func(write int) {
+					if write == 1 {
+						do.call(e)
+					}
+				}
+				if err := tt.send(e); (err != nil) != do.ends || err != e.Err() {
+					t.Errorf("%s: returned %v", event, err)
+				}
+				if got := fmt.Sprint(opcodes(t, role, w.out.Bytes())); !strings.HasPrefix(got, do.want) {
+					t.Errorf("%s: sent %v, want %s", event, got, do.want)
+				}
+			}
+		})
+	}
 }

@@ -104,6 +104,33 @@ func TestFirstEndIsTheOneReported(t *testing.T) {
 	})
 }
 
+// A write that is blocked when the transport ends returns because this side
+// closes the transport: the cause of the end is then the transport's. An error
+// of its own is the cause: the system may give the error to the writer and an
+// EOF to the reader.
+func TestBlockedWriteAtTheEndOfTheTransport(t *testing.T) {
+	broken := errors.New("broken pipe")
+	for _, tt := range []struct{ cause, ofWrite, want error }{
+		{errTransport, net.ErrClosed, errTransport},
+		{errTransport, fmt.Errorf("write: %w", io.ErrClosedPipe), errTransport},
+		{io.EOF, broken, broken},
+	} {
+		subtestRoles(t, tt.ofWrite.Error(), func(t *testing.T, role endpoint.Role) {
+			g := newGate()
+			e := endpoint.New(g, endpoint.Config{Role: role})
+			sent := make(chan error, 1)
+			go func() { sent <- e.SendText("Hello") }()
+			<-g.entered
+			err := e.TransportClosed(tt.cause, func() error { g.open(tt.ofWrite); return nil })
+			checkLost(t, "TransportClosed", e, err, tt.want)
+			var lost *endpoint.LostError
+			if err := <-sent; !errors.As(err, &lost) || lost.Err != tt.want {
+				t.Errorf("the write returned %v, want %v", err, tt.want)
+			}
+		})
+	}
+}
+
 // Bytes after Abort do not change the cause of the end.
 func TestAbortIsTheEnd(t *testing.T) {
 	for name, last := range map[string]func(endpoint.Role) []byte{

@@ -3,9 +3,14 @@
 package examples
 
 import (
+	"go/doc/comment"
+	"go/parser"
+	"go/token"
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/fibersock/fibersock/internal/test/check"
 )
 
 // TestDocumentationShowsThePrograms compares each program in the documentation
@@ -15,10 +20,15 @@ func TestDocumentationShowsThePrograms(t *testing.T) {
 		file     string
 		programs []string // in their order in the file
 	}{
-		{"../README.md", []string{"echo-client/main.go", "echo-server/main.go"}},
+		{"../README.md", []string{"chat/main.go", "echo-client/main.go", "routes/main.go", "testing/echo_test.go"}},
+		{"../doc.go", []string{"chat/main.go", "echo-client/main.go"}},
+		{"../docs/tutorial.md", []string{"chat/main.go", "tutorial/names/main.go", "tutorial/page/main.go", "tutorial/page/main_test.go"}},
 		{"../docs/low-level.md", []string{"lowlevel/main.go"}},
 	} {
 		blocks := programsIn(read(t, doc.file))
+		if strings.HasSuffix(doc.file, ".go") {
+			blocks = programsOf(t, doc.file)
+		}
 		if len(blocks) != len(doc.programs) {
 			t.Errorf("%s shows %d programs, want %d", doc.file, len(blocks), len(doc.programs))
 			continue
@@ -29,31 +39,6 @@ func TestDocumentationShowsThePrograms(t *testing.T) {
 			}
 		}
 	}
-}
-
-// TestDocumentationShowsSnippets looks for each snippet of the documentation in
-// the program that it is from: line for line, whatever the indentation.
-func TestDocumentationShowsSnippets(t *testing.T) {
-	program := unindented(read(t, "sansio/main.go"))
-	snippets := strings.Split(read(t, "../docs/sans-io.md"), "```go\n")[1:]
-	if len(snippets) < 6 {
-		t.Errorf("%d snippets", len(snippets))
-	}
-	for _, part := range snippets {
-		snippet, _, _ := strings.Cut(part, "```\n")
-		if text := unindented(snippet); !strings.Contains(program, text) || strings.Count(text, "\n") > 8 {
-			t.Errorf("this is not in sansio/main.go, or has more than eight lines:\n%s", snippet)
-		}
-	}
-}
-
-// unindented returns text with its lines without white space around them.
-func unindented(text string) string {
-	lines := strings.Split(strings.TrimSpace(text), "\n")
-	for i, line := range lines {
-		lines[i] = strings.TrimSpace(line)
-	}
-	return strings.Join(lines, "\n") + "\n"
 }
 
 func read(t *testing.T, file string) string {
@@ -78,8 +63,30 @@ func programsIn(text string) []string {
 	return programs
 }
 
+// programsOf returns the programs in the package comment of a Go file.
+func programsOf(t *testing.T, file string) (programs []string) {
+	t.Helper()
+	parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ParseComments|parser.PackageClauseOnly)
+	check.Must(t, err)
+	for _, block := range new(comment.Parser).Parse(parsed.Doc.Text()).Content {
+		if code, ok := block.(*comment.Code); ok && strings.HasPrefix(code.Text, "package ") {
+			programs = append(programs, code.Text)
+		}
+	}
+	return programs
+}
+
 // fromPackageClause returns a program without the comment above its package
 // clause.
 func fromPackageClause(source string) string {
+	if strings.HasPrefix(source, "package ") {
+		return source
+	}
 	return source[strings.Index(source, "\npackage ")+1:]
+}
+
+func TestTutorialShowsThePage(t *testing.T) {
+	if !strings.Contains(read(t, "../docs/tutorial.md"), "```html\n"+read(t, "tutorial/page/page.html")+"```\n") {
+		t.Error("docs/tutorial.md does not show tutorial/page/page.html")
+	}
 }

@@ -30,6 +30,31 @@ func TestThroughNginx(t *testing.T) {
 	through(t, "nginx", startNginx)
 }
 
+// docs/howto.md shows lines of the configurations, in their order.
+func TestPageShowsTheConfigurations(t *testing.T) {
+	text, err := os.ReadFile("../docs/howto.md")
+	check.Must(t, err)
+	for language, config := range map[string]string{
+		"nginx":   fmt.Sprintf(nginxConf, "socket", "", "cert", "key", "127.0.0.1:8080", usualIdle),
+		"haproxy": fmt.Sprintf(haproxyConf, "", "127.0.0.1:8080", usualIdle),
+	} {
+		_, block, found := strings.Cut(string(text), "```"+language+"\n")
+		block, _, _ = strings.Cut(block, "```")
+		if !found || strings.Count(block, "\n") < 5 {
+			t.Errorf("docs/howto.md has no configuration of %s", language)
+		}
+		rest := config
+		for line := range strings.Lines(block) {
+			_, after, found := strings.Cut(rest, strings.TrimSpace(line)+"\n")
+			if !found {
+				t.Errorf("docs/howto.md has a line that is not in the configuration of %s, or not in this order:\n%s", language, line)
+				break
+			}
+			rest = after
+		}
+	}
+}
+
 func TestThroughHAProxy(t *testing.T) {
 	through(t, "haproxy", startHAProxy)
 }

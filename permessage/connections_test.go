@@ -417,6 +417,36 @@ func accept(t *testing.T, nc net.Conn) {
 	}
 }
 
+// Messages that arrive compressed in a few reads, and are handled in several
+// turns of their connection, are all delivered.
+func TestManyMessagesInOneRead(t *testing.T) {
+	const many = 300
+	zeros := make([]byte, 64<<10)
+	for way := range ways {
+		t.Run(way, func(t *testing.T) {
+			var received int
+			s := &server.Server{Compression: new(permessage.Deflate), Handler: server.Handler{Message: func(c *server.Conn, op wire.Opcode, p []byte) {
+				if received += len(p); op == wire.Text {
+					c.SendText(fmt.Sprint(received))
+				}
+			}}}
+			c := dial(t, way, s, client.Config{Compression: new(permessage.Deflate)})
+			for range many {
+				if err := c.Send(wire.Binary, zeros); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := c.SendText("last"); err != nil {
+				t.Fatal(err)
+			}
+			want := fmt.Sprint(many*len(zeros) + len("last"))
+			if m, err := c.Receive(t.Context()); err != nil || m.Text() != want {
+				t.Errorf("%v, %v; want %s", m, err, want)
+			}
+		})
+	}
+}
+
 // Named sockets compress by their client.Config.
 func TestSockets(t *testing.T) {
 	s := &server.Server{Handler: styles["Message"](t), Compression: new(permessage.Deflate)}

@@ -18,40 +18,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/fibersock/fibersock/internal/netloop"
 	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/wire"
 )
 
-// nowhere is a socket that accepts every write. The tests of this file call the
-// functions that a loop calls.
-type nowhere struct{}
-
-func (nowhere) Write(p []byte) (int, error)       { return len(p), nil }
-func (nowhere) Writev(head, payload []byte) error { return nil }
-func (nowhere) Buffered() int                     { return 0 }
-func (nowhere) Space(size int) int                { return size }
-func (nowhere) AwaitSpace(int)                    {}
-func (nowhere) Unacknowledged() int               { return 0 }
-func (nowhere) ReadPaused() bool                  { return false }
-func (nowhere) Resume()                           {}
-func (nowhere) CloseWrite(bool)                   {}
-func (nowhere) Abort() error                      { return nil }
-func (nowhere) Shard() int                        { return -1 }
-func (nowhere) LocalAddr() net.Addr               { return nil }
-func (nowhere) RemoteAddr() net.Addr              { return nil }
-
-// connOver returns a connection over socket that expects the opening handshake.
-func (s *Server) connOver(socket netloop.Socket) *Conn {
-	c, _ := s.newConn(false)
-	s.startConn(c, socket)
-	return c
-}
-
 // openNowhere returns an open connection of s that ends with the test.
 func openNowhere(t *testing.T, s *Server) *Conn {
 	c := s.connOver(new(nowhere))
-	if !c.open(Handshake{}) {
+	if !c.open(Handshake{}, nil) {
 		t.Fatal("not open")
 	}
 	t.Cleanup(func() { c.lost(net.ErrClosed) })
@@ -228,7 +202,7 @@ func BenchmarkEcho(b *testing.B) {
 			s := &Server{Handler: Handler{Message: func(c *Conn, op wire.Opcode, p []byte) { c.Send(op, p) }}}
 			c := s.connOver(new(nowhere))
 			defer c.lost(nil)
-			if !c.open(Handshake{}) {
+			if !c.open(Handshake{}, nil) {
 				b.Fatal("not open")
 			}
 			// The masking key is zero, so that the frame can be received again.
@@ -251,7 +225,7 @@ func BenchmarkSweep(b *testing.B) {
 			all := make([]*Conn, conns)
 			for i := range all {
 				all[i] = s.connOver(new(nowhere))
-				all[i].open(Handshake{})
+				all[i].open(Handshake{}, nil)
 			}
 			rand.Shuffle(conns, func(i, j int) { // the order after many additions and removals
 				s.conns[i], s.conns[j] = s.conns[j], s.conns[i]

@@ -27,7 +27,8 @@ const (
 	SlowDropNewest
 
 	// SlowDropOldest drops the oldest messages that wait, until the new one
-	// fits. A message of which the client has a part is not dropped.
+	// fits. A message of which the client has a part is not dropped. Messages
+	// are compressed when they no longer wait.
 	SlowDropOldest
 
 	// SlowBlock makes the send wait until the message fits or half of

@@ -115,7 +115,7 @@ func TestPongTimeoutWaitsForAClientThatTakesEarlierBytes(t *testing.T) {
 			out := new(congested)
 			out.bytes.Store(1 << 20)
 			c := s.connOver(out)
-			if !c.open(Handshake{}) {
+			if !c.open(Handshake{}, nil) {
 				t.Fatal("not open")
 			}
 			defer c.lost(nil)
@@ -156,7 +156,7 @@ func TestRegistryKeepsPlaces(t *testing.T) {
 	const most = 20 * fewConns
 	for range most {
 		c := s.connOver(new(nowhere))
-		c.open(Handshake{})
+		c.open(Handshake{}, nil)
 		alive[c] = true
 	}
 	for len(alive) > 0 {
@@ -165,7 +165,7 @@ func TestRegistryKeepsPlaces(t *testing.T) {
 			c.lost(net.ErrClosed)
 			if rand.IntN(10) == 0 && len(alive) > 0 {
 				c := s.connOver(new(nowhere))
-				c.open(Handshake{})
+				c.open(Handshake{}, nil)
 				alive[c] = true
 			}
 			if len(alive)%1000 == 0 {

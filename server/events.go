@@ -34,7 +34,13 @@ func (c *Conn) receive(b []byte) (rest []byte, ok bool) {
 // left notes that no handler runs any more.
 func (c *Conn) left() { c.activity.leave(c.server.clock.now()) }
 
-// receiveEvents is receive without the recovery of panics.
+// turnSize is the number of payload bytes after which a connection lets others
+// of its loop have their turn. A single read is not larger, but compressed
+// messages can be a thousand times as large as their input.
+const turnSize = 256 << 10
+
+// receiveEvents is receive without the recovery of panics. It returns the rest
+// of b if the connection takes no more at the moment, or has had its turn.
 func (c *Conn) receiveEvents(b []byte) (rest []byte, ok bool) {
 	if c.isOpening() {
 		if b, ok = c.handshake(b); !ok || c.isOpening() {
@@ -48,12 +54,14 @@ func (c *Conn) receiveEvents(b []byte) (rest []byte, ok bool) {
 	if c.endpoint.NeedsTime() {
 		now = time.Now()
 	}
+	delivered := 0                // payload bytes
 	for c.endpoint.Err() == nil { // otherwise a handler has aborted it, which the loop notices
-		if len(b) > 0 && !c.takesMore() {
+		if len(b) > 0 && (delivered >= turnSize || !c.takesMore()) {
 			return b, true
 		}
 		ev, n := c.endpoint.Receive(now, b)
 		b = b[n:]
+		delivered += len(ev.Payload)
 		if ev.Kind == endpoint.KindMessage {
 			c.noteWholeMessage()
 			c.message(ev.Opcode, ev.Payload)
@@ -86,10 +94,13 @@ func (c *Conn) takesMore() bool {
 
 // message delivers a whole message.
 func (c *Conn) message(op wire.Opcode, p []byte) {
-	if b := c.mailbox(); b != nil {
+	switch b := c.mailbox(); {
+	case b != nil:
 		b.deliver(op, p, true)
-	} else if c.handler.Message != nil {
+	case c.handler.Message != nil:
 		c.handler.Message(c, op, p)
+	case c.handler.Partial != nil:
+		c.handler.Partial(c, op, p, true)
 	}
 }
 

@@ -98,26 +98,34 @@ func ExampleHandler() {
 }
 
 // Partial receives large messages in pieces, so that they are not buffered as a
-// whole.
+// whole. Value keeps the sum of each connection.
 func ExampleHandler_partial() {
-	size := make(chan int, 1)
-	sum := 0
 	s := &server.Server{Handler: server.Handler{
+		Open: func(c *server.Conn) { c.SetValue(0) },
 		Partial: func(c *server.Conn, op wire.Opcode, p []byte, final bool) {
-			if sum += len(p); final {
-				size <- sum
+			sum := c.Value().(int) + len(p)
+			if final {
+				c.Sendf("%d bytes", sum)
+				sum = 0 // the next message
 			}
+			c.SetValue(sum)
 		},
 	}}
 	ln, url := listen()
 	go s.Serve(ln)
 	defer s.Shutdown(context.Background())
 
-	c := dial(url)
-	c.SendBinary(make([]byte, 1_000_000))
-	fmt.Println(<-size, "bytes")
-	c.Close(wire.NormalClosure, "")
-	// Output: 1000000 bytes
+	ada, bob := dial(url), dial(url)
+	ada.SendBinary(make([]byte, 1_000_000))
+	bob.SendBinary(make([]byte, 10))
+	ada.SendBinary(make([]byte, 2_000_000))
+	fmt.Println(receive(ada), receive(ada))
+	fmt.Println(receive(bob))
+	ada.Close(wire.NormalClosure, "")
+	bob.Close(wire.NormalClosure, "")
+	// Output:
+	// 1000000 bytes 2000000 bytes
+	// 10 bytes
 }
 
 // The blocking style: one function for each connection. The connection is

@@ -23,8 +23,9 @@ type Handler struct {
 	// Partial, if it is set, is called with the pieces of each message that
 	// does not arrive whole, as they arrive. final is set with the last piece,
 	// which may be empty. A piece of a text may end inside a code point.
-	// Message is then called for whole messages only. If Partial is nil,
-	// messages are assembled. p is valid until Partial returns.
+	// Message is then called for whole messages only; if Message is nil,
+	// Partial is called with them, too. If Partial is nil, messages are
+	// assembled. p is valid until Partial returns.
 	Partial func(c *Conn, op wire.Opcode, p []byte, final bool)
 
 	// Control is called with each Ping and Pong; op tells which. The server

@@ -26,7 +26,7 @@ func (c *Conn) Send(op wire.Opcode, p []byte) error {
 		return err
 	}
 	if c.mustQueue() {
-		return c.enqueueMessage(Prepare(op, p))
+		return c.enqueueMessage(endpoint.PrepareSingle(op, p))
 	}
 	return c.endpoint.Send(op, p)
 }
@@ -58,7 +58,7 @@ func (c *Conn) SendText(s string) error {
 		return err
 	}
 	if c.mustQueue() {
-		return c.enqueueMessage(Prepare(wire.Text, []byte(s)))
+		return c.enqueueMessage(endpoint.PrepareSingle(wire.Text, []byte(s)))
 	}
 	return c.endpoint.SendText(s)
 }

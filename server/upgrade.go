@@ -60,7 +60,7 @@ func (s *Server) AcceptHandshake(r *handshake.Request, subprotocols ...string) (
 		if len(subprotocols) == 0 {
 			subprotocols = s.Subprotocols
 		}
-		up, err = s.negotiate(r, subprotocols, nil)
+		up, _, err = s.negotiate(r, subprotocols, nil)
 	}
 	returned = true
 	if err != nil {
@@ -69,21 +69,26 @@ func (s *Server) AcceptHandshake(r *handshake.Request, subprotocols ...string) (
 	return up, err
 }
 
-// negotiate checks a request and appends the response to buf.
-func (s *Server) negotiate(r *handshake.Request, subprotocols []string, buf []byte) (Handshake, error) {
+// negotiate checks a request and appends the response to buf. It also returns
+// the compression of the response's extensions.
+func (s *Server) negotiate(r *handshake.Request, subprotocols []string, buf []byte) (Handshake, endpoint.Compression, error) {
 	a, err := s.answer(r, subprotocols)
 	if err != nil {
-		return Handshake{}, refusal(err)
+		return Handshake{}, nil, refusal(err)
+	}
+	compression, err := s.compression(a.Extensions)
+	if err != nil {
+		return Handshake{}, nil, s.cannotAnswer(err)
 	}
 	response, err := handshake.AppendResponse(buf, &a)
 	if err != nil {
-		return Handshake{}, s.cannotAnswer(err)
+		return Handshake{}, nil, s.cannotAnswer(err)
 	}
-	return Handshake{Request: r, Subprotocol: a.Subprotocol, Extensions: a.Extensions, Response: response}, nil
+	return Handshake{Request: r, Subprotocol: a.Subprotocol, Extensions: a.Extensions, Response: response}, compression, nil
 }
 
 // answer follows Section 4.2.2: it returns the server's answer to a request, or
-// the reason for the refusal.
+// the reason for the refusal. Its extensions are not checked yet.
 func (s *Server) answer(r *handshake.Request, subprotocols []string) (a handshake.ServerAnswer, err error) {
 	if s.shuttingDown() {
 		return a, errShuttingDown
@@ -118,9 +123,6 @@ func (s *Server) answer(r *handshake.Request, subprotocols []string) (a handshak
 	}
 	if a.Subprotocol != "" && !slices.Contains(offer.Subprotocols, a.Subprotocol) { // Section 4.2.2, item 5.5
 		return a, s.cannotAnswer(fmt.Errorf("websocket: Authorize chose subprotocol %.100q, which the client does not offer", a.Subprotocol))
-	}
-	if _, err := s.compression(a.Extensions); err != nil {
-		return a, s.cannotAnswer(err)
 	}
 	return a, nil
 }
@@ -311,7 +313,12 @@ func (c *Conn) handshake(b []byte) (rest []byte, ok bool) {
 	if ext := c.ext.Load(); ext != nil {
 		if up := ext.upgraded; up != nil {
 			ext.upgraded = nil
-			return b, c.open(up.Handshake)
+			compression, err := c.server.compression(up.Extensions)
+			if err != nil {
+				c.endpoint.TransportClosed(err, c.transport.Abort)
+				return b, false
+			}
+			return b, c.open(up.Handshake, compression)
 		}
 		parser = *ext.parser
 	}
@@ -337,12 +344,12 @@ func (c *Conn) handshake(b []byte) (rest []byte, ok bool) {
 	if c.server.HTTP != nil && !r.WantsWebSocket() {
 		return nil, c.serveHTTP(r, buf[:0])
 	}
-	up, err := c.server.negotiate(r, c.server.Subprotocols, buf[:0])
+	up, compression, err := c.server.negotiate(r, c.server.Subprotocols, buf[:0])
 	if err != nil {
 		return nil, c.refuse(err)
 	}
 	c.head, up.Request = r.Text(), nil
-	return b[n:], c.open(up)
+	return b[n:], c.open(up, compression)
 }
 
 // responses lends buffers for responses.
@@ -449,16 +456,12 @@ func (c *Conn) hungUp(err error) bool {
 	return false
 }
 
-// open writes the response, if it has not been sent, and opens the connection.
-// It reports whether the connection goes on.
-func (c *Conn) open(h Handshake) (ok bool) {
+// open writes the response, if it has not been sent, and opens the connection
+// with the compression of h.Extensions. It reports whether the connection goes
+// on.
+func (c *Conn) open(h Handshake, compression endpoint.Compression) (ok bool) {
 	if c.endpoint.Err() != nil {
 		return false // aborted, as one connection too many
-	}
-	compression, err := c.server.compression(h.Extensions)
-	if err != nil {
-		c.endpoint.TransportClosed(err, c.transport.Abort)
-		return false
 	}
 	if len(h.Response) > 0 {
 		if _, err := c.transport.Write(h.Response); err != nil {

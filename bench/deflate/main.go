@@ -54,6 +54,10 @@ The processor time is that of the process, garbage collection included, for each
 header of the frame; package wire/deflate, compress/flate and zlib by their own calls. The bytes are those of the compressed payload.
 Ratios under 1 mean that fibersock needs less. zlib has the memory level 5 for a window of 12 bits, and 8 for one of 15.
 
+The ticks leave little to gain with a window of 12 bits: the shortest encoding of them with the fixed code, found by trying all matches at all places, has
+41.0 bytes, which is 0.92 of lxzan/gws and 0.93 of zlib -6. Such a search takes several times the processor time. Matches of 3 bytes, which fibersock does
+not search for, would save 1 % there and add 0.4 % to API objects.
+
 `
 
 // A comparison is one table.

@@ -2,9 +2,12 @@ package servers_test
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
+	"net"
 	"os"
 	"os/exec"
+	"strings"
 	"testing"
 
 	"github.com/fibersock/fibersock/bench/internal/serve"
@@ -18,12 +21,12 @@ func TestControlLines(t *testing.T) {
 		var unknown struct{ Error string }
 		s.command("stats", &stats)
 		s.command("gc", &gc)
-		s.command("what", &unknown)
-		inGo := p.name != "minimal-c"
-		if got := stats.Mallocs > 0 && stats.HeapBytes > 0 && stats.Goroutines > 0; got != inGo {
+		s.command("unknown", &unknown)
+		if got := stats.Mallocs > 0 && stats.HeapBytes > 0 && stats.Goroutines > 0; got == p.notGo {
 			t.Errorf("stats: %+v", stats)
 		}
-		if gc.OK != inGo || (unknown.Error != "") != inGo {
+		collects := p.name != "minimal-c"
+		if gc.OK != collects || (unknown.Error != "") != collects {
 			t.Errorf("gc: %+v, unknown: %+v", gc, unknown)
 		}
 	})
@@ -55,6 +58,20 @@ func TestEndOfInputEndsTheServer(t *testing.T) {
 		}
 		if err := cmd.Wait(); err != nil {
 			t.Errorf("exit: %v", err)
+		}
+	})
+}
+
+func TestAddressInUseEndsTheServer(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ln.Close() }) // after the subtests, which are parallel
+	each(t, func(t *testing.T, p peer) {
+		out, err := exec.Command(binaries.servers+p.name, "-addr", ln.Addr().String()).CombinedOutput()
+		if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() == serve.UnsupportedStatus || !strings.Contains(strings.ToLower(string(out)), "in use") {
+			t.Errorf("%v, output %q; want a failure and the reason", err, out)
 		}
 	})
 }

@@ -39,7 +39,8 @@ func TestEchoOfCompressedMessage(t *testing.T) {
 				t.Fatalf("%d bytes: got %d other ones", size, len(got))
 			}
 		}
-		// A message need not be compressed, extension or not; nor need its echo.
+		// A message need not be compressed, extension or not; nor need its
+		// echo.
 		c.send(text("plain"))
 		m := c.message()
 		if m.RSV == wire.RSV1 {
@@ -97,6 +98,10 @@ func TestWindowBits(t *testing.T) {
 			return // as TestEchoOfCompressedMessage finds
 		case p.noWindowBits:
 			refuses(t, p.name, "-window-bits", "9", "-deflate")
+			c := dial(t, start(t, p.name, "-deflate", "-window-bits=15").Listening, nil, offer)
+			if strings.Contains(c.Extensions, "_max_window_bits") {
+				t.Errorf("agreed on %q, want windows of 15 bits", c.Extensions)
+			}
 			return
 		}
 		c := dial(t, start(t, p.name, "-deflate", "-takeover", "-window-bits=9").Listening, nil, offer)

@@ -43,7 +43,21 @@ func build() error {
 	if cc, ok := compiler(); ok {
 		err = errors.Join(err, run(cc, "-O2", "-Wall", "-Wextra", "-Werror", "-o", binaries.servers+"minimal-c", "minimal-c/minimal.c"))
 	}
-	return err
+	return errors.Join(err, linkNPM())
+}
+
+// linkNPM makes the server of the npm package ws one of the binaries.
+func linkNPM() error {
+	_, err1 := exec.LookPath("node")
+	_, err2 := os.Stat("../../interop/peers/node_modules/ws")
+	if err1 != nil || err2 != nil {
+		return fmt.Errorf("npm-ws needs Node and the package ws (make peers): %w", errors.Join(err1, err2))
+	}
+	script, err := filepath.Abs("npm-ws/server.js")
+	if err != nil {
+		return err
+	}
+	return os.Symlink(script, binaries.servers+"npm-ws")
 }
 
 // compiler returns the C compiler, if there is one for a system with epoll.

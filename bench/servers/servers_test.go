@@ -4,6 +4,7 @@ package servers_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"net"
 	"os"
 	"regexp"
@@ -27,6 +28,8 @@ type peer struct {
 	reorders        bool // replies of a connection may be reordered
 	splitsFragments bool // each fragment returns as a message
 	blocksAll       bool // a handler that blocks delays every connection
+	losesEmpty      bool // empty messages are not delivered
+	notGo           bool // no figures of Go's heap
 }
 
 func peers() []peer {
@@ -39,13 +42,16 @@ func peers() []peer {
 		{name: "xnet", noDeflate: true, splitsFragments: true},
 		{name: "fasthttp", noTakeover: true, noWindowBits: true},
 		{name: "fibersock"},
+		{name: "nbio", noTakeover: true, noWindowBits: true, losesEmpty: true},
+		{name: "gnet", noTLS: true, noDeflate: true, blocksAll: true},
 		{name: "minimal-go", noDeflate: true},
+		{name: "npm-ws", notGo: true},
 	}
 	if runtime.GOOS == "linux" {
 		all = append(all, peer{name: "gobwas-poll", noTLS: true, noDeflate: true})
 	}
 	if _, ok := compiler(); ok {
-		all = append(all, peer{name: "minimal-c", noTLS: true, noDeflate: true, blocksAll: true})
+		all = append(all, peer{name: "minimal-c", noTLS: true, noDeflate: true, blocksAll: true, notGo: true})
 	}
 	return all
 }
@@ -75,6 +81,8 @@ func TestFirstLineDescribesTheServer(t *testing.T) {
 			want = runtime.Version()
 		case "minimal-c":
 			want, _, _ = strings.Cut(s.Version, " ")
+		case "npm-ws":
+			want = versionInPackageJSON(t, "ws")
 		}
 		if !strings.HasPrefix(s.Version, want) || want == "" {
 			t.Errorf("module %q, version %q, want %q", s.Module, s.Version, want)
@@ -95,10 +103,26 @@ func versionInGoMod(t *testing.T, module string) string {
 	return string(found[1])
 }
 
+func versionInPackageJSON(t *testing.T, name string) string {
+	t.Helper()
+	file, err := os.ReadFile("../../interop/peers/package.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list struct{ Dependencies map[string]string }
+	if err := json.Unmarshal(file, &list); err != nil {
+		t.Fatal(err)
+	}
+	return list.Dependencies[name]
+}
+
 func TestEchoOfEachLengthForm(t *testing.T) {
 	each(t, func(t *testing.T, p peer) {
 		c := start(t, p.name).dial()
 		for _, size := range []int{0, 1, 32, 33, 125, 126, 4096, 65535, 65536, 1 << 20, 32} {
+			if size == 0 && p.losesEmpty {
+				continue
+			}
 			// A cut character would not be text.
 			for _, want := range []wire.Frame{text(strings.Repeat("a", size)), binary(strings.Repeat("aλ", size/3+1)[:size])} {
 				c.send(want)

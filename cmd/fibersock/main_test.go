@@ -83,6 +83,8 @@ func TestCommandLine(t *testing.T) {
 		{"connect -h", exitOK, "-max-message", ""},
 		{"help fly", exitUsage, "", `no command "fly"`},
 		{"version", exitOK, "fibersock ", ""},
+		{"--version", exitOK, "fibersock ", ""},
+		{"-version", exitOK, "fibersock ", ""},
 		{"fly", exitUsage, "", `no command "fly"`},
 		{"serve -fast", exitUsage, "", "-fast"},
 		{"serve now", exitUsage, "", `not "now"`},

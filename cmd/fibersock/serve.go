@@ -199,8 +199,12 @@ func (d *demo) chat() *server.Server {
 func (d *demo) server() *server.Server {
 	s := &server.Server{
 		Origins: d.options.origins,
-		Limits:  server.Limits{Message: int64(d.options.maxMessage)},
-		Log:     d.refused,
+		Authorize: func(_ *handshake.Request, a *handshake.ServerAnswer) error {
+			a.Header = map[string][]string{"Server": {"fibersock"}} // the name in reports of a judge
+			return nil
+		},
+		Limits: server.Limits{Message: int64(d.options.maxMessage)},
+		Log:    d.refused,
 		Handler: server.Handler{
 			Open: func(c *server.Conn) {
 				d.log.Info("open", "path", c.Path(), "peer", c.RemoteAddr(), "subprotocol", c.Subprotocol(), "compression", c.Compression(), "agent", fmt.Sprintf("%.100s", c.Header().Get("User-Agent")))

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/fibersock/fibersock/client"
+	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/internal/test/testcert"
 	"github.com/fibersock/fibersock/wire"
 )
@@ -85,6 +86,14 @@ func receive(t *testing.T, c *client.Conn, op wire.Opcode, payload string) {
 	if err != nil || m.Opcode != op || m.Text() != payload {
 		t.Errorf("received %v %.40q, %v; want %v %.40q", m.Opcode, m.Payload, err, op, payload)
 	}
+}
+
+// A judge names the server by this field in its report.
+func TestServerHasAName(t *testing.T) {
+	addr, _ := startServe(t)
+	c := dial(t, "ws://"+addr+"/echo", nil)
+	check.Equal(t, c.Response().Header.Get("Server"), "fibersock", "Server")
+	check.OK(t, c.Close(wire.NormalClosure, ""))
 }
 
 func TestEcho(t *testing.T) {

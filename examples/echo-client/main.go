@@ -1,13 +1,13 @@
 // Echo-client sends a message to a WebSocket server and prints the reply:
 //
-//	go run ./examples/echo-client ws://localhost:8080/
+//	go run ./examples/echo-server # in another terminal
+//	go run ./examples/echo-client
 package main
 
 import (
 	"context"
 	"fmt"
 	"log"
-	"os"
 
 	"github.com/fibersock/fibersock/client"
 	"github.com/fibersock/fibersock/wire"
@@ -15,12 +15,17 @@ import (
 
 func main() {
 	ctx := context.Background()
-	c, err := client.Dial(ctx, os.Args[1], nil)
+	c, err := client.Dial(ctx, "ws://localhost:8080/", nil)
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer c.Close(wire.NormalClosure, "")
-	c.SendText("Hello, 世界")
+	if err := c.SendText("Hello, 世界"); err != nil {
+		log.Fatal(err)
+	}
 	m, err := c.Receive(ctx)
-	fmt.Println(m.Text(), err)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(m.Text())
 }

@@ -13,7 +13,7 @@ import (
 func main() {
 	s := &server.Server{Handler: server.Handler{
 		Message: func(c *server.Conn, op wire.Opcode, p []byte) {
-			c.Send(op, p)
+			c.Send(op, p) // fails only if the connection has ended
 		},
 	}}
 	log.Fatal(s.ListenAndServe("localhost:8080"))

@@ -42,7 +42,7 @@ func serve(stream io.ReadWriteCloser) error {
 	})
 }
 
-// talk sends a text and closes the connection when the text comes back.
+// talk sends a text and closes the connection when it has received the echo.
 func talk(stream io.ReadWriteCloser, out io.Writer) error {
 	e := endpoint.New(stream, endpoint.Config{
 		Role:       endpoint.Client,

@@ -20,11 +20,11 @@ type Conn interface {
 	ReadBuffer(size int) []byte
 
 	// Received handles b, the next bytes from the peer. b is the loop's again
-	// when Received returns. rest is the end of b that the connection is not
-	// ready for: it is passed to a later call, when Ready reports true. An
-	// empty rest that is not nil requests that call too. If ok is false, the
-	// connection accepts no more input: the loop discards input until the
-	// socket is closed.
+	// when Received returns. rest is the end of b that the connection does not
+	// take now: it is passed to a later call, when Ready reports true and the
+	// sockets with events have had their turn. An empty rest that is not nil
+	// requests that call too. If ok is false, the connection accepts no more
+	// input: the loop discards input until the socket is closed.
 	Received(b []byte) (rest []byte, ok bool)
 
 	// Ready reports whether Received accepts input or, after InputClosed,

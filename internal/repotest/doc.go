@@ -14,6 +14,10 @@
 // docs/security-coverage.md list the citations:
 //
 //	go generate ./internal/repotest
+//
+// The same command writes the comparison in README.md and its chart from
+// docs/performance/results.json and docs/conformance-peers.md. All Go code of
+// the pages and all examples compile as a reader sees them.
 package repotest
 
 //go:generate go test . -count=1 -run PageIsCurrent -update

@@ -14,9 +14,6 @@ import (
 var update = flag.Bool("update", false, "write the pages")
 
 const (
-	pageBegin = "<!-- rules:begin -->"
-	pageEnd   = "<!-- rules:end -->"
-
 	// shownTests is the number of tests of an entry that a page names. It
 	// counts the others.
 	shownTests = 4
@@ -82,7 +79,7 @@ func TestConformancePageIsCurrent(t *testing.T) {
 	}
 	summary := fmt.Sprintf("\nOf %d rules %d are exercised. %d are a MUST or a MUST NOT; of these %d are exercised, and %d have a reason why not.\n",
 		len(entries), exercised, binding, binding-without, without)
-	checkPage(t, "docs/conformance.md", summary+tables(entries, cited, []string{"rule", "level", "requirement", "tests"}, func(e entry) []string {
+	checkPage(t, "docs/conformance.md", "rules", summary+tables(entries, cited, []string{"rule", "level", "requirement", "tests"}, func(e entry) []string {
 		return []string{e.id, e.level, e.text}
 	})+withoutTest("Rules", entries))
 }
@@ -96,34 +93,44 @@ func TestSecurityPageIsCurrent(t *testing.T) {
 		}
 	}
 	summary := fmt.Sprintf("\nOf %d threats %d have tests, and %d have a reason why there is none.\n", len(entries), answered, len(entries)-answered)
-	checkPage(t, "docs/security-coverage.md", summary+tables(entries, cited, []string{"threat", "seen in", "role", "guarantee", "tests"}, func(e entry) []string {
+	checkPage(t, "docs/security-coverage.md", "rules", summary+tables(entries, cited, []string{"threat", "seen in", "role", "guarantee", "tests"}, func(e entry) []string {
 		return []string{e.id, e.source, e.role, e.text}
 	})+withoutTest("Threats", entries))
 }
 
-// checkPage compares the generated part of a page, or writes it.
-func checkPage(t *testing.T, page, generated string) {
+// checkPage compares the generated part of a page, between two comments with
+// the name of the part, or writes it.
+func checkPage(t *testing.T, page, part, generated string) {
 	t.Helper()
-	file := filepath.Join(root, filepath.FromSlash(page))
-	text, err := os.ReadFile(file)
+	text, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(page)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	had := strings.ReplaceAll(string(text), "\r\n", "\n") // as git may check it out
-	before, rest, begins := strings.Cut(had, pageBegin)
-	_, after, ends := strings.Cut(rest, pageEnd)
+	begin, end := "<!-- "+part+":begin -->", "<!-- "+part+":end -->"
+	before, rest, begins := strings.Cut(unix(string(text)), begin)
+	_, after, ends := strings.Cut(rest, end)
 	if !begins || !ends {
-		t.Fatalf("%s lacks %s and then %s", page, pageBegin, pageEnd)
+		t.Fatalf("%s lacks %s and then %s", page, begin, end)
 	}
-	want := before + pageBegin + "\n" + generated + "\n" + pageEnd + after
+	checkFile(t, page, before+begin+"\n"+generated+"\n"+end+after)
+}
+
+// checkFile compares a file with its generated text, or writes it.
+func checkFile(t *testing.T, page, want string) {
+	t.Helper()
+	file := filepath.Join(root, filepath.FromSlash(page))
+	text, err := os.ReadFile(file)
+	had := unix(string(text))
 	switch {
-	case had == want:
+	case err == nil && had == want:
 	case *update:
 		if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
 			t.Fatal(err)
 		}
+	case err != nil:
+		t.Fatal(err)
 	default:
-		t.Errorf("%s differs from the citations; run\n\tgo generate ./internal/repotest\n%s", page, firstDifference(had, want))
+		t.Errorf("%s is not as generated; run\n\tgo generate ./internal/repotest\n%s", page, firstDifference(had, want))
 	}
 }
 

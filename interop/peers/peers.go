@@ -1,7 +1,7 @@
-// Package peers gives other WebSocket libraries one interface, each in a package
-// below this one: the benchmark, the interoperability tests and the differential
-// fuzzer run the same code. Each library is used as its own documentation advises
-// for a program that has to be fast and correct.
+// Package peers gives other WebSocket libraries one interface, each in a
+// package below this one: the benchmark, the interoperability tests and the
+// differential fuzzer run the same code. Each library is used as its own
+// documentation advises for a program that has to be fast and correct.
 package peers
 
 import (
@@ -19,8 +19,9 @@ type Library struct {
 	// Serve serves the connections of ln. It returns when ln fails.
 	Serve func(ln net.Listener, o Options, h Handler) error
 
-	// Dial connects to url and serves the connection until it ends. The error is
-	// never nil. A canceled ctx closes the connection.
+	// Dial connects to url and serves the connection until it ends. The error
+	// is never nil. A canceled ctx closes the connection. It is nil for a
+	// library whose server alone is wrapped.
 	Dial func(ctx context.Context, url string, o Options, h Handler) error
 
 	// Prepare encodes a message for many connections. p is valid until Release.
@@ -35,6 +36,10 @@ type Options struct {
 	WindowBits int  // of permessage-deflate in both directions, where the library can; 0: its default
 	CheckText  bool // check that text is UTF-8 also where the library does not
 	Parallel   bool // handle messages of a connection in parallel, where the library can
+
+	// PEM files of a certificate and its key, for a library that has a TLS of
+	// its own: its Serve expects a listener of TCP then. Others get one of TLS.
+	Cert, Key string
 }
 
 // A Handler reacts to the events of a connection. The library's goroutine calls
@@ -43,13 +48,13 @@ type Handler struct {
 	Open  func(c Conn) error // may be nil
 	Close func(c Conn)       // called after Open; may be nil
 
-	// Message is called with each message; p is valid until it returns. An error
-	// closes the connection. nil: the message is sent back in the library's fastest
-	// way.
+	// Message is called with each message; p is valid until it returns. An
+	// error closes the connection. nil: the message is sent back in the
+	// library's fastest way.
 	Message func(c Conn, text bool, p []byte) error
 
-	// Block is called with the first byte of a binary message of BlockSize bytes,
-	// before its echo. It may be nil.
+	// Block is called with the first byte of a binary message of BlockSize
+	// bytes, before its echo. It may be nil.
 	Block     func(first byte)
 	BlockSize int
 }

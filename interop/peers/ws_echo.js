@@ -51,5 +51,5 @@ function fail(error) {
 }
 
 process.stdin.on('end', () => process.exit(0)).resume();
-const [what, ...args] = process.argv.slice(2);
-({ serve, drive })[what](...args);
+const [command, ...args] = process.argv.slice(2);
+({ serve, drive })[command](...args);

@@ -36,7 +36,7 @@ type effort struct {
 
 // efforts are the levels.
 var efforts = [...]effort{
-	LevelDefault: {index: 2 << 10, maxStep: 4, recent: 2 << 10, depth: 16, nice: 64, lazy: 32, hasty: 16, skip: 7},
+	LevelDefault: {index: 2 << 10, maxStep: 4, recent: 2 << 10, depth: 16, nice: 64, lazy: 64, hasty: 16, skip: 7},
 	LevelFast:    {index: 1 << 10, maxStep: 8, recent: 1 << 9, depth: 6, nice: 32, lazy: 6, hasty: 0, skip: 5},
 	LevelBest:    {index: 32 << 10, maxStep: 1, depth: 48, nice: maxMatch, lazy: maxMatch, hasty: maxMatch, skip: 9},
 }
@@ -73,10 +73,7 @@ type CompressorOptions struct {
 // Messages that are sent without RSV1 are not passed to a Compressor: they leave
 // the window as it is.
 type Compressor struct {
-	window     *ring // latest text; nil if there is none
-	windowBits uint8
-	level      uint8
-	takeover   bool
+	window ring
 }
 
 // NewCompressor returns a Compressor without text in its window. It panics if
@@ -94,7 +91,7 @@ func (c *Compressor) Init(o CompressorOptions) {
 	if o.Level < 0 || o.Level >= len(efforts) {
 		o.Level = LevelDefault
 	}
-	*c = Compressor{windowBits: uint8(o.WindowBits), level: uint8(o.Level), takeover: o.Takeover}
+	*c = Compressor{ring{windowBits: uint8(o.WindowBits), level: uint8(o.Level), takeover: o.Takeover}}
 }
 
 // AppendMessage compresses the message p and appends it to dst, without the
@@ -108,9 +105,9 @@ func (c *Compressor) Init(o CompressorOptions) {
 // AppendMessage may write to all of dst's capacity, with which p must not
 // overlap. It must not be called between the fragments of a message.
 func (c *Compressor) AppendMessage(dst, p []byte) (out []byte, ok bool) {
-	m := message{window: c.window, size: 1 << c.windowBits, effort: &efforts[c.level]}
+	m := c.message()
 	out, ok = m.appendSmaller(dst, p)
-	if ok && c.takeover {
+	if ok {
 		c.AddPlain(p)
 	}
 	return out, ok
@@ -134,13 +131,12 @@ func (c *Compressor) AppendFragment(dst, p []byte, final bool) []byte {
 	if len(p) == 0 && !final {
 		return dst
 	}
-	m := message{window: c.window, size: 1 << c.windowBits, effort: &efforts[c.level]}
+	m := c.message()
 	out, _ := m.append(dst, p, math.MaxInt, final)
-	if final && !c.takeover {
-		messageRings.put(c.window)
-		c.window = nil
+	if final && !c.window.takeover {
+		c.window.reset()
 	} else {
-		c.addText(p)
+		c.window.append(p)
 	}
 	return out
 }
@@ -148,39 +144,23 @@ func (c *Compressor) AppendFragment(dst, p []byte, final bool) []byte {
 // AddPlain adds p to the window. Call it after the peer was sent p in the
 // compressed form of [AppendShared]. Without takeover it does nothing.
 func (c *Compressor) AddPlain(p []byte) {
-	if c.takeover {
-		c.addText(p)
+	if c.window.takeover {
+		c.window.append(p)
 	}
 }
 
-func (c *Compressor) addText(p []byte) {
-	c.window = appendRing(c.window, p, 1<<c.windowBits, c.rings())
-}
-
-// rings returns the pool of c's window: windows that last as long as the
-// connection have none.
-func (c *Compressor) rings() *ringPool {
-	if c.takeover {
-		return nil
-	}
-	return &messageRings
+// message returns the parameters of the next message or fragment.
+func (c *Compressor) message() message {
+	return message{window: &c.window, size: c.window.size(), effort: &efforts[c.window.level]}
 }
 
 // Forget drops the text of the window and releases its memory. The next message
 // does not refer to earlier ones and is larger. Forget may be called at any time
 // between messages.
-func (c *Compressor) Forget() {
-	c.rings().put(c.window)
-	c.window = nil
-}
+func (c *Compressor) Forget() { c.window.reset() }
 
 // Size returns the number of bytes that c has allocated, without c itself.
-func (c *Compressor) Size() int {
-	if c.window == nil {
-		return 0
-	}
-	return len(c.window.buf) + ringOverhead
-}
+func (c *Compressor) Size() int { return len(c.window.buf) }
 
 // AppendShared compresses the message p and appends it to dst, as
 // [Compressor.AppendMessage] does, in a form that every peer can decompress: it

@@ -342,8 +342,8 @@ func TestSize(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(15, 16))
 	for bits := 8; bits <= 15; bits++ {
 		c := deflate.NewCompressor(deflate.CompressorOptions{WindowBits: bits, Takeover: true})
-		if n := int(unsafe.Sizeof(*c)); n > 128 {
-			t.Fatalf("a Compressor has %d bytes, want at most 128", n)
+		if n := int(unsafe.Sizeof(*c)); n > 32 { // a size class of the runtime
+			t.Fatalf("a Compressor has %d bytes, want at most 32", n)
 		}
 		if c.Size() != 0 {
 			t.Fatalf("%d bits: %d bytes are held before the first message", bits, c.Size())
@@ -355,7 +355,7 @@ func TestSize(t *testing.T) {
 				t.Fatalf("message %d is not compressed", i)
 			}
 			sent += len(m)
-			if limit := min(max(2*sent, 256), 1<<bits) + 64; c.Size() > limit {
+			if limit := min(max(2*sent, 256), 1<<bits); c.Size() > limit {
 				t.Fatalf("%d bits: %d bytes are held after %d bytes of text, want at most %d", bits, c.Size(), sent, limit)
 			}
 		}
@@ -487,7 +487,7 @@ func FuzzCompress(f *testing.F) {
 					r.check(out, m)
 				}
 			}
-			if c.Size() > 1<<o.WindowBits+64 {
+			if c.Size() > 1<<o.WindowBits {
 				t.Fatalf("%+v: %d bytes are held", o, c.Size())
 			}
 		}

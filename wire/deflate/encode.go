@@ -2,7 +2,7 @@ package deflate
 
 // A message is the parameters by which a message, or a fragment, is encoded.
 type message struct {
-	window *ring // text before it; may be nil
+	window *ring // text before it; nil if there is none
 	size   int   // largest distance
 	effort *effort
 }
@@ -46,7 +46,7 @@ func (m *message) append(dst, p []byte, limit int, final bool) ([]byte, bool) {
 func (e *encoder) encode(w *bitWriter, m *message, p []byte, limit int) bool {
 	history := 0
 	if m.window != nil {
-		history = m.window.n
+		history = int(m.window.n)
 	}
 	if history > 0 && len(p) <= m.size/2 {
 		start := chainStart + history

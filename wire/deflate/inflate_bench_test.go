@@ -112,7 +112,7 @@ func BenchmarkInflate(b *testing.B) {
 				if i == len(s.messages) {
 					i = 0
 				}
-				if i == 0 && d.window != nil {
+				if i == 0 {
 					d.window.n, d.window.at = 0, 0
 				}
 				out, _, err := d.Append(dst, s.messages[i], true, 64<<10)

@@ -23,7 +23,7 @@ func (x *inflation) fastSymbols(lit *litTable, dist *distTable) symbolResult {
 	in, out := x.in, x.out
 	pos, stop, acc, nb := x.pos, x.stop, x.acc, x.nb
 	n, base, room := x.n, x.base, len(out)-fastOutput
-	window := x.size()
+	window := x.window.size()
 	r := symbolMore
 	for pos <= stop && n <= room {
 		acc |= binary.LittleEndian.Uint64(in[pos:]) << (nb & 63)
@@ -127,12 +127,12 @@ func (x *inflation) fastSymbols(lit *litTable, dist *distTable) symbolResult {
 		}
 		if back := distance - (n - base); back > 0 {
 			h := x.window
-			if h == nil || back > h.n {
+			if back > int(h.n) {
 				x.distance = uint16(distance)
 				r = symbolFar
 				break
 			}
-			if from := (h.at - back) & (len(h.buf) - 1); length <= back && from+length+chunk <= len(h.buf) {
+			if from := (int(h.at) - back) & (len(h.buf) - 1); length <= back && from+length+chunk <= len(h.buf) {
 				for ; n < end; n += chunk {
 					*(*[chunk]byte)(out[n:]) = *(*[chunk]byte)(h.buf[from:])
 					from += chunk

@@ -8,19 +8,29 @@ import (
 // minRing is the least size, in bytes, of a ring's memory.
 const minRing = 1 << MinWindowBits
 
-// A ring is the latest text of a connection or message. Its memory is a power
-// of two and grows as text arrives.
+// A ring is the window of a Compressor or Decompressor: the latest text of the
+// connection or message. Its memory is a power of two and grows as text arrives.
+//
+// It also has the options of its owner, in bytes that would be padding: each
+// connection has two of these structs.
 type ring struct {
-	buf []byte
-	n   int // bytes of text
-	at  int // index of the next byte; equals n until the ring is full
+	buf []byte // nil if there is no text
+	n   uint16 // bytes of text
+	at  uint16 // index of the next byte; equals n until the ring is full
+
+	windowBits uint8
+	level      uint8 // of a Compressor: index of efforts
+	takeover   bool  // the text is kept between messages
 }
+
+// size returns the size of the window: the most bytes of text.
+func (r *ring) size() int { return 1 << r.windowBits }
 
 // copyBack copies text to dst, from back bytes before the end of the text, and
 // returns the number of bytes. They are at least 1, at most back, and fewer than
 // len(dst) if the ring wraps. back is 1 to r.n.
 func (r *ring) copyBack(dst []byte, back int) int {
-	from := (r.at - back) & (len(r.buf) - 1)
+	from := (int(r.at) - back) & (len(r.buf) - 1)
 	return copy(dst[:min(len(dst), back)], r.buf[from:])
 }
 
@@ -31,53 +41,79 @@ func (r *ring) copyText(dst []byte) {
 	}
 }
 
-// appendRing appends p to r, which keeps the last size bytes of its text, and
-// returns the ring, as append does. A nil ring is empty. size is a power of two
-// of minRing or more.
-func appendRing(r *ring, p []byte, size int, pool *ringPool) *ring {
+// append appends p to the text, of which the last r.size() bytes are kept.
+func (r *ring) append(p []byte) {
 	if len(p) == 0 {
-		return r
+		return
 	}
-	p = p[max(len(p)-size, 0):]
-	if r == nil {
-		r = pool.get(len(p))
-	} else if n := min(r.n+len(p), size); n > len(r.buf) {
-		grown := pool.get(n)
-		grown.n = copy(grown.buf, r.buf[:r.n]) // not full, or full and never overwritten
-		grown.at = grown.n
-		pool.put(r)
-		r = grown
+	p = p[max(len(p)-r.size(), 0):]
+	if n := min(int(r.n)+len(p), r.size()); n > len(r.buf) {
+		r.grow(n)
 	}
 	k := copy(r.buf[r.at:], p)
 	copy(r.buf, p[k:])
-	r.at = (r.at + len(p)) & (len(r.buf) - 1)
-	r.n = min(r.n+len(p), len(r.buf))
-	return r
+	r.at = uint16((int(r.at) + len(p)) & (len(r.buf) - 1))
+	r.n = uint16(min(int(r.n)+len(p), len(r.buf)))
 }
 
-// A ringPool holds empty rings by size. A nil pool holds none: its rings are
-// new, and left to the garbage collector.
-type ringPool [MaxWindowBits - MinWindowBits + 1]sync.Pool
+// grow provides memory for n bytes of text, which is more than r has.
+func (r *ring) grow(n int) {
+	var buf []byte
+	if r.takeover {
+		buf = make([]byte, minRing<<ringClass(n))
+	} else {
+		buf = messageRings.get(n)
+	}
+	copy(buf, r.buf[:r.n]) // not full, or full and never overwritten
+	text := r.n
+	r.reset()
+	r.buf, r.n, r.at = buf, text, text
+}
 
-// messageRings are the rings of messages that depend on no other message.
+// reset drops the text and releases the memory.
+func (r *ring) reset() {
+	if r.buf != nil && !r.takeover {
+		messageRings.put(r.buf)
+	}
+	r.buf, r.n, r.at = nil, 0, 0
+}
+
+// ringClass returns the size class of memory for n bytes: it has minRing<<class
+// bytes.
+func ringClass(n int) int {
+	return max(bits.Len(uint(n-1)), MinWindowBits) - MinWindowBits
+}
+
+// messageRings is the memory of the rings of messages that depend on no other
+// message. Memory that lasts as long as a connection is left to the garbage
+// collector.
 var messageRings ringPool
 
-// get returns an empty ring for n bytes or more.
-func (p *ringPool) get(n int) *ring {
-	class := max(bits.Len(uint(n-1)), MinWindowBits) - MinWindowBits
-	if p != nil {
-		if r, ok := p[class].Get().(*ring); ok {
-			return r
-		}
-	}
-	return &ring{buf: make([]byte, minRing<<class)}
+// A ringPool holds memory of rings.
+type ringPool struct {
+	free  [MaxWindowBits - MinWindowBits + 1]sync.Pool // *[]byte, by class
+	boxes sync.Pool                                    // *[]byte, of nil
 }
 
-// put empties r and adds it to p. The caller must not use r any more.
-func (p *ringPool) put(r *ring) {
-	if p == nil || r == nil {
-		return
+// get returns memory for n bytes or more.
+func (p *ringPool) get(n int) []byte {
+	class := ringClass(n)
+	box, ok := p.free[class].Get().(*[]byte)
+	if !ok {
+		return make([]byte, minRing<<class)
 	}
-	r.n, r.at = 0, 0
-	p[bits.Len(uint(len(r.buf)))-1-MinWindowBits].Put(r)
+	buf := *box
+	*box = nil
+	p.boxes.Put(box)
+	return buf
+}
+
+// put adds buf to p. The caller must not use it any more.
+func (p *ringPool) put(buf []byte) {
+	box, ok := p.boxes.Get().(*[]byte)
+	if !ok {
+		box = new([]byte)
+	}
+	*box = buf
+	p.free[ringClass(len(buf))].Put(box)
 }

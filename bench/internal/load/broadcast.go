@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// probeEvery is how long the sender first waits for a message to reach all before it sends the next, while receivers join.
+// probeEvery is how long the sender first waits for a message to reach all
+// before it sends the next, while receivers join.
 const probeEvery = 50 * time.Millisecond
 
 // broadcast has one sender and many receivers. A server may add a connection to
@@ -26,8 +27,9 @@ type broadcast struct {
 	completed int64 // messages that all have got
 }
 
-// Broadcast has one connection send and all receive; the next message is sent when one has reached all.
-// The error is a *Fault for the first thing on a connection that was not right, or ctx's cause, or about c.
+// Broadcast has one connection send and all receive; the next message is sent
+// when one has reached all. The error is a *Fault for the first thing on a
+// connection that was not right, or ctx's cause, or about c.
 func Broadcast(ctx context.Context, c Config) (*Result, error) {
 	if err := c.check(); err != nil {
 		return nil, err

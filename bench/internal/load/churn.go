@@ -11,8 +11,9 @@ type churn struct {
 	meter meter
 }
 
-// Churn opens connections, has one message echoed on each and closes them, and again. The error is a *Fault for the first thing
-// on a connection that was not right, or ctx's cause, or about c.
+// Churn opens connections, has messages echoed on each and closes them, and
+// again. The error is a *Fault for the first thing on a connection that was not
+// right, or ctx's cause, or about c.
 func Churn(ctx context.Context, c Config) (*Result, error) {
 	c.InFlight = 1
 	if err := c.check(); err != nil {
@@ -31,12 +32,18 @@ func (c *churn) opened(s *session, now time.Duration) {
 	s.issue(1, now)
 }
 
-func (c *churn) replied(s *session, _ int, now time.Duration) { s.close(now) }
+func (c *churn) replied(s *session, _ int, now time.Duration) {
+	if s.received < int64(c.run.PerConn) {
+		s.issue(1, now)
+		return
+	}
+	s.close(now)
+}
 
 func (c *churn) ended(s *session, now time.Duration) {
 	switch c.meter.stage {
 	case measuring:
-		c.meter.count(1, len(s.script.payload))
+		c.meter.count(1, c.run.PerConn*len(s.script.payload))
 		c.meter.latency(s.began, now)
 	case finished:
 		c.run.done()

@@ -18,10 +18,11 @@ const (
 
 // Config is a run of Echo, Broadcast or Churn, or the connections of Hold.
 //
-// Each of an Echo's connections keeps InFlight messages on their way and sends the next for each reply.
-// In a Broadcast the first connection sends, and all of them, that one too, receive.
-// In a Churn each connection connects, has the opening handshake, one message echoed, the closing handshake and the end of TCP
-// from the server, and begins anew.
+// Each of an Echo's connections keeps InFlight messages on their way and sends
+// the next for each reply. In a Broadcast the first connection sends, and all
+// of them, that one too, receive. In a Churn each connection connects, has the
+// opening handshake, PerConn messages echoed, the closing handshake and the end
+// of TCP from the server, and begins anew.
 type Config struct {
 	Addr string      // host:port of the server
 	TLS  *tls.Config // nil is plain TCP
@@ -33,6 +34,7 @@ type Config struct {
 	Payload   []byte      // of each message, but for one byte, the stamp: the first ASCII byte of a text, the first byte of a binary message
 	Payloads  [][]byte    // if there are any: the payloads of consecutive messages, over and over, in place of Payload; of one length and without a stamp; not of Broadcast
 	Fragments int         // frames that a message of Echo is sent in; default 1
+	PerConn   int         // messages of each connection of a Churn, one after the other; default 1
 
 	Warmup   time.Duration // unmeasured, before Duration and after all connections are open
 	Duration time.Duration // measured
@@ -55,7 +57,7 @@ func (c *Config) check() error {
 	for _, f := range []struct {
 		name  string
 		value *int
-	}{{"Conns", &c.Conns}, {"InFlight", &c.InFlight}, {"Fragments", &c.Fragments}} {
+	}{{"Conns", &c.Conns}, {"InFlight", &c.InFlight}, {"Fragments", &c.Fragments}, {"PerConn", &c.PerConn}} {
 		if *f.value < 0 {
 			return fmt.Errorf("load: %s is %d", f.name, *f.value)
 		}
@@ -96,9 +98,11 @@ type Result struct {
 	Bytes    int64         // payload bytes of these replies, before any compression
 	Elapsed  time.Duration // from after Start to before Stop
 
-	// Latency is the time from handing a message to its connection until its reply was read, for messages sent after Start;
-	// Broadcast: until each delivery was read; Churn: from connect until the end of TCP.
-	// The loop is closed: a server that stalls is sent less, so the worst quantiles are kinder than an open loop's.
+	// Latency is the time from handing a message to its connection until its
+	// reply was read, for messages sent after Start; Broadcast: until each
+	// delivery was read; Churn: from connect until the end of TCP. The loop is
+	// closed: a server that stalls is sent less, so the worst quantiles are
+	// kinder than an open loop's.
 	Latency *Histogram
 
 	Blocked  int64 // replies to messages at which the handler slept, in no other figure

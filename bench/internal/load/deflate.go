@@ -46,8 +46,9 @@ type inflater struct {
 	history []byte // memory for the history of a message
 }
 
-// inflate returns the message that compressed is (RFC 7692, Section 7.2.2), of which at most most bytes and one more are inflated.
-// history is the text before it that it may refer to. The result is valid until the next call.
+// inflate returns the message that compressed is (RFC 7692, Section 7.2.2), of
+// which at most most bytes and one more are inflated. history is the text
+// before it that it may refer to. The result is valid until the next call.
 func (f *inflater) inflate(compressed, history []byte, most int) ([]byte, error) {
 	in := io.MultiReader(bytes.NewReader(compressed), bytes.NewReader([]byte(tail+finalBlock)))
 	if f.r == nil {

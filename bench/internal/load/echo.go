@@ -7,7 +7,8 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// blockingPayload is the message at which the suite's servers sleep for blockingTime before they echo it.
+// blockingPayload is the message at which the suite's servers sleep for
+// blockingTime before they echo it.
 var blockingPayload = []byte("B: the handler of this one sleeps")
 
 const blockingTime = time.Second
@@ -20,8 +21,9 @@ type echo struct {
 	blocking *script // connections whose messages make the handler sleep
 }
 
-// Echo runs a closed loop of messages and replies. The error is a *Fault for the first thing on a connection that was not right,
-// or ctx's cause, or about c.
+// Echo runs a closed loop of messages and replies. The error is a *Fault for
+// the first thing on a connection that was not right, or ctx's cause, or about
+// c.
 func Echo(ctx context.Context, c Config) (*Result, error) {
 	if err := c.check(); err != nil {
 		return nil, err

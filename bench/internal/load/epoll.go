@@ -23,7 +23,8 @@ const (
 	edge       = 1 << 31 // EPOLLET, which package syscall has as a negative number
 )
 
-// epoll is the shell of Linux: one thread, non-blocking sockets, edge-triggered.
+// epoll is the shell of Linux: one thread, non-blocking sockets,
+// edge-triggered.
 type epoll struct {
 	run    *run
 	fd     int
@@ -240,7 +241,8 @@ func (e *epoll) broken(s *session, call string, errno syscall.Errno, now time.Du
 	return s.lost(err, now)
 }
 
-// receive reads into p or, when skip is not 0, drops up to skip bytes in the kernel (MSG_TRUNC, tcp(7)).
+// receive reads into p or, when skip is not 0, drops up to skip bytes in the
+// kernel (MSG_TRUNC, tcp(7)).
 func receive(fd int, p []byte, skip int) (int, syscall.Errno) {
 	length, flags := len(p), 0
 	if skip > 0 {
@@ -251,7 +253,8 @@ func receive(fd int, p []byte, skip int) (int, syscall.Errno) {
 	return int(n), errno
 }
 
-// send is a raw system call: the sockets do not block, so the scheduler need not hear of it.
+// send is a raw system call: the sockets do not block, so the scheduler need
+// not hear of it.
 func send(fd int, p []byte) (int, syscall.Errno) {
 	n, _, errno := syscall.RawSyscall6(syscall.SYS_SENDTO, uintptr(fd),
 		uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), syscall.MSG_NOSIGNAL, 0, 0)

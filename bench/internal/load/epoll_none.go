@@ -7,5 +7,6 @@ import (
 	"net"
 )
 
-// moveWithEpoll is nil: there is no epoll here, or not the system calls under the names that epoll.go has.
+// moveWithEpoll is nil: there is no epoll here, or not the system calls under
+// the names that epoll.go has.
 var moveWithEpoll func(ctx context.Context, r *run, addr *net.TCPAddr) error

@@ -1,8 +1,13 @@
 package load
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+	"syscall"
+)
 
-// A Fault is the first thing on any connection that was not as it should be. It ends the run.
+// A Fault is the first thing on any connection that was not as it should be. It
+// ends the run.
 type Fault struct {
 	Conn    int    // which connection, from 0 in the order of opening
 	Replies int64  // right replies that this connection had before
@@ -24,4 +29,24 @@ func quote(p []byte) string {
 		return fmt.Sprintf("%q…", p[:most])
 	}
 	return fmt.Sprintf("%q", p)
+}
+
+// limitOf names the limit of the system that a connection has met, for the end
+// of a sentence; empty for another error.
+func limitOf(err error) string {
+	for _, limit := range []struct {
+		of   error
+		name string
+	}{
+		{syscall.EMFILE, "open files of a process (ulimit -n)"},
+		{syscall.ENFILE, "open files of the system (fs.file-max)"},
+		{syscall.EADDRNOTAVAIL, "local ports to one address (net.ipv4.ip_local_port_range)"},
+		{syscall.ENOBUFS, "memory of the kernel for sockets (net.ipv4.tcp_mem)"},
+		{syscall.ENOMEM, "memory of the kernel"},
+	} {
+		if errors.Is(err, limit.of) {
+			return ", the limit of " + limit.name
+		}
+	}
+	return ""
 }

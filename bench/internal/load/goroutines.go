@@ -11,7 +11,8 @@ import (
 	"github.com/fibersock/fibersock/internal/test/usage"
 )
 
-// goroutines is the shell of every system, and of TLS: two goroutines move the bytes of a connection, one for each direction.
+// goroutines is the shell of every system, and of TLS: two goroutines move the
+// bytes of a connection, one for each direction.
 type goroutines struct {
 	addr string
 
@@ -69,7 +70,8 @@ func (g *goroutines) tickUntilOver(ctx context.Context) {
 	}
 }
 
-// serve gives the session one connection after the other, for as long as it wants them and the run is not over.
+// serve gives the session one connection after the other, for as long as it
+// wants them and the run is not over.
 func (g *goroutines) serve(running context.Context, s *session) {
 	for {
 		select {
@@ -83,7 +85,8 @@ func (g *goroutines) serve(running context.Context, s *session) {
 	}
 }
 
-// wantsConnection returns which connection, of its life, the session wants; 0 is none.
+// wantsConnection returns which connection, of its life, the session wants; 0
+// is none.
 func (g *goroutines) wantsConnection(s *session) int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -93,7 +96,8 @@ func (g *goroutines) wantsConnection(s *session) int {
 	return s.life
 }
 
-// connect opens a connection for the session and moves its bytes until it is over.
+// connect opens a connection for the session and moves its bytes until it is
+// over.
 func (g *goroutines) connect(running context.Context, s *session, life int) {
 	conn, err := dial(running, g.addr, g.run.TLS)
 	if err != nil {

@@ -5,11 +5,13 @@ import (
 	"time"
 )
 
-// subBits gives 128 buckets to each power of two: a bucket is at most 1/128 of its values wide.
+// subBits gives 128 buckets to each power of two: a bucket is at most 1/128 of
+// its values wide.
 const subBits = 7
 
-// Histogram counts durations in log-linear buckets: exact below 256 ns, above that at most 0.8 % wide.
-// The zero value is empty and ready. It is not safe for concurrent use.
+// Histogram counts durations in log-linear buckets: exact below 256 ns, above
+// that at most 0.8 % wide. The zero value is empty and ready. It is not safe
+// for concurrent use.
 type Histogram struct {
 	counts [(64 - subBits) << subBits]int64
 	total  int64
@@ -63,7 +65,8 @@ func (h *Histogram) Mean() time.Duration {
 	return h.sum / time.Duration(h.total)
 }
 
-// Quantile returns the duration that the share q of all recorded ones, 0 to 1, does not exceed, within 1 %; 0 when there is none.
+// Quantile returns the duration that the share q of all recorded ones, 0 to 1,
+// does not exceed, within 1 %; 0 when there is none.
 func (h *Histogram) Quantile(q float64) time.Duration {
 	rank := int64(q * float64(h.total))
 	if float64(rank) < q*float64(h.total) || rank == 0 {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/fibersock/fibersock/wire"
@@ -14,8 +15,8 @@ const (
 	holders     = 16 // goroutines that open, verify and close connections
 	holdPayload = "still here?"
 
-	// holdReach is the largest distance in a compressed message, in bytes, so that
-	// the server may limit the client's window to 9 bits.
+	// holdReach is the largest distance in a compressed message, in bytes, so
+	// that the server may limit the client's window to 9 bits.
 	holdReach = 512
 )
 
@@ -40,11 +41,14 @@ func (silent) replied(*session, int, time.Duration) {}
 func (silent) ended(*session, time.Duration)        {}
 func (silent) tick(time.Duration)                   {}
 
-// Hold opens connections and has their opening handshakes. After that they are idle. Each Verify sends the next of
-// c.Payloads, compressed with c.Deflate; without any a short text that is not compressed.
-// The error is a *Fault or ctx's cause.
+// Hold opens connections and has their opening handshakes. After that they are
+// idle. Each Verify sends the next of c.Payloads, compressed with c.Deflate;
+// without any a short text that is not compressed. Of a connection's replies the
+// first one after each whole turn of the Payloads is compared byte by byte. The
+// error is a *Fault or ctx's cause.
 func Hold(ctx context.Context, c Config) (*Held, error) {
-	c.Opcode, c.Payload, c.VerifyEvery, c.reach = wire.Text, []byte(holdPayload), 1, holdReach
+	c.Opcode, c.Payload, c.reach = wire.Text, []byte(holdPayload), holdReach
+	c.VerifyEvery = max(len(c.Payloads), 1)
 	if err := c.check(); err != nil {
 		return nil, err
 	}
@@ -66,7 +70,7 @@ func Hold(ctx context.Context, c Config) (*Held, error) {
 		}
 		h.holders = append(h.holders, part)
 	}
-	if err := h.all(ctx, (*holder).open); err != nil {
+	if err := h.all(ctx, "open", (*holder).open); err != nil {
 		h.Close()
 		return nil, err
 	}
@@ -82,9 +86,9 @@ func (h *Held) Conns() int {
 	return n
 }
 
-// Verify has one message echoed on each connection, and so finds out whether all are still there.
-// The error is a *Fault or ctx's cause.
-func (h *Held) Verify(ctx context.Context) error { return h.all(ctx, (*holder).verify) }
+// Verify has one message echoed on each connection, and so finds out whether
+// all are still there. The error is a *Fault or ctx's cause.
+func (h *Held) Verify(ctx context.Context) error { return h.all(ctx, "verified", (*holder).verify) }
 
 // Close ends all connections with TCP only.
 func (h *Held) Close() error {
@@ -98,12 +102,16 @@ func (h *Held) Close() error {
 }
 
 // all calls do for each connection, on one goroutine for each holder, and
-// returns the first error.
-func (h *Held) all(ctx context.Context, do func(*holder, context.Context, *session, int) error) error {
+// returns the first error. The error of a ctx that ends has the number of
+// connections that are done, which is their state in a word.
+func (h *Held) all(ctx context.Context, state string, do func(*holder, context.Context, *session, int) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var working sync.WaitGroup
+	var done atomic.Int64
+	conns := 0
 	for _, part := range h.holders {
+		conns += len(part.run.sessions)
 		working.Go(func() {
 			for i := range part.run.sessions {
 				if ctx.Err() != nil {
@@ -113,6 +121,7 @@ func (h *Held) all(ctx context.Context, do func(*holder, context.Context, *sessi
 					cancel(err)
 					return
 				}
+				done.Add(1)
 			}
 		})
 	}
@@ -124,7 +133,7 @@ func (h *Held) all(ctx context.Context, do func(*holder, context.Context, *sessi
 	if _, ok := cause.(*Fault); ok {
 		return cause
 	}
-	return fmt.Errorf("load: %w", cause)
+	return fmt.Errorf("load: %d of %d connections are %s: %w", done.Load(), conns, state, cause)
 }
 
 func (h *holder) open(ctx context.Context, s *session, _ int) error {

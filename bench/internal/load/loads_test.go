@@ -1,9 +1,14 @@
 package load
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -38,10 +43,7 @@ func TestEachMessageReachesAll(t *testing.T) {
 				s := broadcaster()
 				c.Addr, c.goroutines = s.serve(t, nil), goroutines
 				c.Warmup, c.Duration = 5*time.Millisecond, 50*time.Millisecond
-				r, err := Broadcast(t.Context(), c)
-				if err != nil {
-					t.Fatal(err)
-				}
+				r := measured(t, s, c, Broadcast)
 				most := s.messages.Load() * int64(max(c.Conns, 1))
 				if r.Messages == 0 || r.Messages > most || r.Latency.Count() > r.Messages || r.Verified == 0 {
 					t.Errorf("%d deliveries, at most %d; %d latencies", r.Messages, most, r.Latency.Count())
@@ -75,7 +77,8 @@ func TestReceiversMayJoinLate(t *testing.T) {
 }
 
 func TestWrongBroadcastEndsTheRun(t *testing.T) {
-	// deliver gets each message, after those in which receivers join, for each connection.
+	// deliver gets each message, after those in which receivers join, for each
+	// connection.
 	tests := []struct {
 		name    string
 		deliver func(c *serverConn, m message, victim bool)
@@ -146,13 +149,10 @@ func TestReceiverThatNeverGetsAnything(t *testing.T) {
 func TestChurn(t *testing.T) {
 	shells(t, func(t *testing.T, goroutines bool) {
 		s := new(server)
-		r, err := Churn(t.Context(), Config{
+		r := measured(t, s, Config{
 			Addr: s.serve(t, nil), Conns: 5, Payload: pattern(20), VerifyEvery: 1,
 			Warmup: 5 * time.Millisecond, Duration: 50 * time.Millisecond, goroutines: goroutines,
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
+		}, Churn)
 		all := s.messages.Load()
 		if r.Messages == 0 || r.Messages > all || r.Verified != all || r.Latency.Count() > r.Messages {
 			t.Errorf("%d cycles, %d echoes, %d verified, %d latencies", r.Messages, all, r.Verified, r.Latency.Count())
@@ -160,11 +160,26 @@ func TestChurn(t *testing.T) {
 	})
 }
 
+func TestChurnWithSeveralMessagesOfAConnection(t *testing.T) {
+	shells(t, func(t *testing.T, goroutines bool) {
+		s := new(server)
+		r := measured(t, s, Config{
+			Addr: s.serve(t, nil), Conns: 5, Payload: []byte("hello"), Opcode: wire.Text, PerConn: 10, VerifyEvery: 1,
+			Warmup: 5 * time.Millisecond, Duration: 50 * time.Millisecond, goroutines: goroutines,
+		}, Churn)
+		all := s.messages.Load()
+		if r.Messages == 0 || all%10 != 0 || r.Messages > all/10 || r.Verified != all || r.Bytes != r.Messages*50 {
+			t.Errorf("%d cycles of %d bytes, %d echoes, %d verified", r.Messages, r.Bytes, all, r.Verified)
+		}
+	})
+}
+
 func TestChurnOverTLS(t *testing.T) {
 	forServer, forClient := selfSigned(t)
-	r, err := Churn(t.Context(), Config{Addr: new(server).serve(t, forServer), TLS: forClient, Duration: 50 * time.Millisecond})
-	if err != nil || r.Messages == 0 {
-		t.Fatal(r, err)
+	s := new(server)
+	r := measured(t, s, Config{Addr: s.serve(t, forServer), TLS: forClient, Duration: 50 * time.Millisecond}, Churn)
+	if r.Messages == 0 {
+		t.Fatal(r)
 	}
 }
 
@@ -247,16 +262,28 @@ func TestHeldConnectionsAreIdleAndAlive(t *testing.T) {
 			if held.Conns() != 40 || s.messages.Load() != 0 {
 				t.Errorf("%d connections, %d messages", held.Conns(), s.messages.Load())
 			}
-			for round := range int64(2) {
+			for round := range int64(3) {
 				if err := held.Verify(t.Context()); err != nil {
 					t.Fatal(err)
 				}
 				if n := s.messages.Load(); n != 40*(round+1) {
 					t.Errorf("%d messages after round %d", n, round)
 				}
+				turn := int64(max(len(c.Payloads), 1))
+				if n := held.verified(); n != 40*(round/turn+1) {
+					t.Errorf("%d replies compared after round %d", n, round)
+				}
 			}
 		})
 	}
+}
+
+// verified is the number of replies that were compared byte by byte.
+func (h *Held) verified() (n int64) {
+	for _, part := range h.holders {
+		n += part.run.result.Verified
+	}
+	return n
 }
 
 func TestHeldConnectionThatDied(t *testing.T) {
@@ -289,5 +316,43 @@ func TestHoldOfAServerThatIsSilent(t *testing.T) {
 	defer held.Close()
 	if err := held.Verify(t.Context()); err == nil || !strings.Contains(err.Error(), "got nothing for 300ms") {
 		t.Fatal(err)
+	}
+}
+
+func TestHoldThatIsCanceledSaysHowManyConnectionsAreReady(t *testing.T) {
+	var answered atomic.Int64
+	ctx, cancel := context.WithCancelCause(t.Context())
+	s := new(server)
+	s.reply = func(c *serverConn, m message) bool {
+		if answered.Add(1) > 5 {
+			cancel(errors.New("out of time"))
+		}
+		c.frame(m.first, m.payload)
+		return true
+	}
+	held, err := Hold(ctx, Config{Addr: s.serve(t, nil), Conns: 200})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Close()
+	err = held.Verify(ctx)
+	var done, of int
+	if err == nil || !strings.HasSuffix(err.Error(), "connections are verified: out of time") {
+		t.Fatal(err)
+	}
+	if _, err := fmt.Sscanf(err.Error(), "load: %d of %d ", &done, &of); err != nil || of != 200 || done < 5 || done > 5+holders+1 {
+		t.Errorf("%d of %d: %v", done, of, err)
+	}
+}
+
+func TestErrorsOfALimitNameIt(t *testing.T) {
+	for errno, want := range map[syscall.Errno]string{
+		syscall.EMFILE: "ulimit -n", syscall.EADDRNOTAVAIL: "ip_local_port_range", syscall.ENOBUFS: "tcp_mem", syscall.ECONNREFUSED: "",
+	} {
+		s := &session{run: &run{}}
+		err := s.unconnected(os.NewSyscallError("socket", errno))
+		if !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "the limit of") != (want != "") {
+			t.Errorf("%v: %v, want %q in it", errno, err, want)
+		}
 	}
 }

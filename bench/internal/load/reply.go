@@ -118,7 +118,8 @@ func (s *session) collectHeader(p []byte) (used int, err error) {
 	return used, nil
 }
 
-// checkHeader judges a whole header and begins its frame (RFC 6455, Section 5.2).
+// checkHeader judges a whole header and begins its frame (RFC 6455, Section
+// 5.2).
 func (s *session) checkHeader() error {
 	h := s.in.header
 	rsv := h.RSV
@@ -247,7 +248,8 @@ func (s *session) join(stamp byte) {
 	}
 }
 
-// advance counts n bytes of the frame's payload and ends the frame, and the message, when they were the last.
+// advance counts n bytes of the frame's payload and ends the frame, and the
+// message, when they were the last.
 func (s *session) advance(n int, now time.Duration) error {
 	in, m := &s.in, &s.in.message
 	in.left -= n
@@ -301,8 +303,8 @@ func (s *session) compareInflated() error {
 	return s.compare(payload, 0)
 }
 
-// history returns the text that a compressed reply may refer to: nothing without
-// context takeover, else the end of the earlier replies, which were all
+// history returns the text that a compressed reply may refer to: nothing
+// without context takeover, else the end of the earlier replies, which were all
 // compressed. It is valid until the next call.
 func (s *session) history() []byte {
 	if !s.script.takeover {

@@ -21,7 +21,8 @@ type scenario interface {
 	tick(now time.Duration)                       // called every few milliseconds
 }
 
-// run is one run of a scenario. Its methods and its sessions' are called by one goroutine at a time.
+// run is one run of a scenario. Its methods and its sessions' are called by one
+// goroutine at a time.
 type run struct {
 	Config
 	load      scenario
@@ -85,7 +86,8 @@ func (r *run) mark(s *session) {
 	}
 }
 
-// attend calls do for each session that has something for the shell to do, once for however many reasons.
+// attend calls do for each session that has something for the shell to do, once
+// for however many reasons.
 func (r *run) attend(do func(*session) error) error {
 	for i := 0; i < len(r.attention); i++ {
 		s := r.attention[i]

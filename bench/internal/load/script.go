@@ -18,8 +18,9 @@ const (
 	minVariants  = 3 // fewer would not distinguish a message from the one after the next
 )
 
-// script is the messages that a connection sends, over and over: variants of one payload that differ in the stamp, or different
-// payloads of one length. It does not change once built and is shared by the sessions.
+// script is the messages that a connection sends, over and over: variants of
+// one payload that differ in the stamp, or different payloads of one length. It
+// does not change once built and is shared by the sessions.
 type script struct {
 	opcode   wire.Opcode
 	payload  []byte   // a payload without its stamp
@@ -33,14 +34,16 @@ type script struct {
 	header   []byte  // of a reply that has one frame and is not compressed
 }
 
-// ring is the variants as masked frames, one after the other, and then from the first again,
-// so that from each variant on so many can be sent with one write as are in flight.
+// ring is the variants as masked frames, one after the other, and then from the
+// first again, so that from each variant on so many can be sent with one write
+// as are in flight.
 type ring struct {
 	frames []byte
 	starts []int // of the messages in frames, and the end of the last
 }
 
-// stampPlace is where the payload of a message of this opcode may be changed without making a text that is not UTF-8; -1: nowhere.
+// stampPlace is where the payload of a message of this opcode may be changed
+// without making a text that is not UTF-8; -1: nowhere.
 func stampPlace(opcode wire.Opcode, payload []byte) int {
 	if opcode == wire.Text {
 		return bytes.IndexFunc(payload, func(r rune) bool { return r < 0x80 })
@@ -48,7 +51,8 @@ func stampPlace(opcode wire.Opcode, payload []byte) int {
 	return min(len(payload), 1) - 1
 }
 
-// newScript returns the script for c's connections, with the stamp at a place of the payload.
+// newScript returns the script for c's connections, with the stamp at a place
+// of the payload.
 func newScript(c Config, stampAt int) *script {
 	s := &script{
 		opcode: c.Opcode, payload: c.Payload, payloads: c.Payloads, stampAt: stampAt, variants: 1,
@@ -81,7 +85,8 @@ func (s *script) newRing(count, fragments int) *ring {
 	return r
 }
 
-// appendMessage appends a variant as fragments masked frames (RFC 6455, Section 5.4).
+// appendMessage appends a variant as fragments masked frames (RFC 6455, Section
+// 5.4).
 func (s *script) appendMessage(b []byte, variant, fragments int, key [4]byte) []byte {
 	payload := s.variant(variant)
 	h := wire.Header{Opcode: s.opcode}

@@ -120,7 +120,8 @@ func (s *server) converse(conn net.Conn) {
 	}
 }
 
-// rightResponse is the server's opening handshake (RFC 6455, Section 4.2.2, item 5).
+// rightResponse is the server's opening handshake (RFC 6455, Section 4.2.2,
+// item 5).
 func rightResponse(r *http.Request) string {
 	extensions, offer := "", r.Header.Get("Sec-WebSocket-Extensions")
 	switch {
@@ -214,7 +215,8 @@ func appendHeader(b []byte, first byte, length int) []byte {
 	return wire.AppendHeader(b, headerOf(first, length))
 }
 
-// frame sends a frame as a server must; a payload for which RSV1 is set is compressed.
+// frame sends a frame as a server must; a payload for which RSV1 is set is
+// compressed.
 func (c *serverConn) frame(first byte, payload []byte) {
 	c.write.Lock()
 	defer c.write.Unlock()
@@ -244,7 +246,8 @@ func (s *server) broadcast(first byte, payload []byte) {
 	}
 }
 
-// selfSigned returns TLS configurations for a server on 127.0.0.1 and its client.
+// selfSigned returns TLS configurations for a server on 127.0.0.1 and its
+// client.
 func selfSigned(t *testing.T) (server, client *tls.Config) {
 	t.Helper()
 	cert, pool, err := testcert.New("127.0.0.1")

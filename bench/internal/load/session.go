@@ -94,7 +94,8 @@ func (s *session) issuedAt(n int) time.Duration {
 	return s.times[(s.received-int64(n))%int64(len(s.times))]
 }
 
-// close begins the closing handshake (RFC 6455, Section 7.1.2). No reply is due.
+// close begins the closing handshake (RFC 6455, Section 7.1.2). No reply is
+// due.
 func (s *session) close(now time.Duration) {
 	s.state, s.since = closing, now
 	s.out.close = normalClose
@@ -232,12 +233,13 @@ func (s *session) lost(cause error, now time.Duration) error {
 
 // unconnected records that TCP could not be opened.
 func (s *session) unconnected(cause error) error {
-	f := s.fault("a TCP connection to "+s.run.Addr, cause.Error())
+	f := s.fault("a TCP connection to "+s.run.Addr, cause.Error()+limitOf(cause))
 	f.Err = cause
 	return f
 }
 
-// overdue is a fault when the session has waited in vain for longer than its patience.
+// overdue is a fault when the session has waited in vain for longer than its
+// patience.
 func (s *session) overdue(now time.Duration) error {
 	waits := s.state == opening || s.state == closing || s.state == closed || s.state == opened && s.received < s.due
 	if !waits || now-max(s.since, s.heard) < s.patience {

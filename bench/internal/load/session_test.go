@@ -49,7 +49,8 @@ func plain(payload []byte, inFlight int) Config {
 	return Config{Opcode: wire.Binary, Payload: payload, Fragments: 1, InFlight: inFlight, Conns: 1, VerifyEvery: 3}
 }
 
-// unmasked reads the frames in b, each of a whole message, the naive way, and returns their payloads.
+// unmasked reads the frames in b, each of a whole message, the naive way, and
+// returns their payloads.
 func unmasked(t *testing.T, b []byte) (payloads [][]byte) {
 	t.Helper()
 	for len(b) > 0 {

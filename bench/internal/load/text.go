@@ -1,9 +1,11 @@
 package load
 
-// scripts are words in letters of one to four bytes in UTF-8. The first byte is ASCII, so that there is a place for the stamp.
+// scripts are words in letters of one to four bytes in UTF-8. The first byte is
+// ASCII, so that there is a place for the stamp.
 const scripts = "a καλημέρα κόσμε こんにちは世界 Ελλάδα 日本語テキスト 🙂🚀🌍 ßüñ "
 
-// Text returns size bytes of valid UTF-8, always the same: Greek, Japanese and emoji, about one byte in ten ASCII.
+// Text returns size bytes of valid UTF-8, always the same: Greek, Japanese and
+// emoji, about one byte in ten ASCII.
 func Text(size int) []byte {
 	text := make([]byte, 0, size)
 	for {

@@ -75,7 +75,8 @@ func responseEnd(p []byte) int {
 // mismatch describes the difference between a response and the required one.
 type mismatch struct{ want, got string }
 
-// check judges a whole response head (RFC 6455, Section 4.1, items 1 to 6 on the server's response); nil is right.
+// check judges a whole response head (RFC 6455, Section 4.1, items 1 to 6 on
+// the server's response); nil is right.
 func (u *upgrade) check(head []byte) *mismatch {
 	line, fields, _ := bytes.Cut(head, []byte("\r\n"))
 	if !bytes.HasPrefix(line, []byte("HTTP/1.1 101")) {
@@ -149,7 +150,8 @@ func parameters(value []byte) (map[string]string, error) {
 	return all, nil
 }
 
-// is compares without regard to case, as names of header fields and the values of Upgrade and Connection are.
+// is compares without regard to case, as names of header fields and the values
+// of Upgrade and Connection are.
 func is(value []byte, want string) bool {
 	return len(value) == len(want) && bytes.EqualFold(value, []byte(want))
 }

@@ -45,7 +45,8 @@ func chartAlt(s *Scenario) string {
 	return fmt.Sprintf("%s: %s of each peer, best first", s.Title, heading(s, s.Primary))
 }
 
-// chart draws one scenario: bars of the primary figure and, where latencies were measured, their quantiles.
+// chart draws one scenario: bars of the primary figure and, where latencies
+// were measured, their quantiles.
 func (r *Results) chart(s *Scenario) []byte {
 	rows := slices.DeleteFunc(s.Ranked(), func(o Outcome) bool { return o.Median == nil && o.Failed == "" })
 	height := headHeight + rowHeight*float64(len(rows)) + footHeight

@@ -33,7 +33,8 @@ func (r *Results) Replace(page []byte) ([]byte, error) {
 	return slices.Concat(before, []byte(beginMark), []byte("\n"), r.Markdown(), []byte(endMark), after), nil
 }
 
-// Markdown returns the generated part: machine, peers, and a chart and a table for each scenario.
+// Markdown returns the generated part: machine, peers, and a chart and a table
+// for each scenario.
 func (r *Results) Markdown() []byte {
 	var b bytes.Buffer
 	b.WriteString("\n## Results\n\n")
@@ -91,7 +92,7 @@ func duration(seconds float64) string {
 }
 
 func (r *Results) peers(b *bytes.Buffer) {
-	markdownRow(b, "server", "what", "version", "checks UTF-8", "waits with", "configuration")
+	markdownRow(b, "server", "module", "version", "checks UTF-8", "waits with", "configuration")
 	markdownRow(b, "---", "---", "---", "---", "---", "---")
 	for _, p := range r.Servers {
 		markdownRow(b, peerCells(p)...)
@@ -103,14 +104,14 @@ func (r *Results) peers(b *bytes.Buffer) {
 }
 
 func peerCells(p Peer) []string {
-	what := p.Module
+	module := p.Module
 	if p.Kind == Limit {
-		what = "a limit, no library"
+		module = "a limit, no library"
 	}
 	if p.Missing != "" {
-		return []string{p.Name, what, "", "", "", "not built: " + p.Missing}
+		return []string{p.Name, module, "", "", "", "not built: " + p.Missing}
 	}
-	return []string{p.Name, what, p.Version, yes(p.UTF8), p.Loop, p.Notes}
+	return []string{p.Name, module, p.Version, yes(p.UTF8), p.Loop, p.Notes}
 }
 
 // section is one scenario.
@@ -146,12 +147,12 @@ func (r *Results) verdict(b *bytes.Buffer, s *Scenario) {
 	if peer == 0 || ours == 0 {
 		return
 	}
-	what := heading(s, s.Primary)
+	figure := heading(s, s.Primary)
 	switch {
 	case ours <= peer:
-		fmt.Fprintf(b, "\nThe best peer is %s; fibersock has %s of its %s.\n", name, ratio(ours, peer), what)
+		fmt.Fprintf(b, "\nThe best peer is %s; fibersock has %s of its %s.\n", name, ratio(ours, peer), figure)
 	default:
-		fmt.Fprintf(b, "\n**%s wins**: fibersock has %s times its %s.\n", name, ratio(ours, peer), what)
+		fmt.Fprintf(b, "\n**%s wins**: fibersock has %s times its %s.\n", name, ratio(ours, peer), figure)
 	}
 }
 

@@ -11,7 +11,8 @@ const (
 	overviewEnd   = 690 // the names of the best peers follow
 )
 
-// overviewChart draws, for each scenario, ours divided by the best peer, on a logarithmic scale around 1.
+// overviewChart draws, for each scenario, ours divided by the best peer, on a
+// logarithmic scale around 1.
 func (r *Results) overviewChart() []byte {
 	scenarios := r.compared()
 	height := headHeight + rowHeight*float64(len(scenarios)) + footHeight - 14

@@ -28,6 +28,7 @@ func sample() *Results {
 			{Name: "broken", Kind: Library},
 			{Name: "limited", Kind: Library},
 			{Name: "bare", Kind: Limit},
+			{Name: "foreign", Kind: Foreign},
 		},
 		Clients: []Peer{{Name: "fibersock", Kind: Ours}, {Name: "quick", Kind: Library}},
 		Scenarios: []Scenario{
@@ -39,6 +40,7 @@ func sample() *Results {
 				{Peer: "broken", Failed: "expected <b>5</b> bytes | got \"6\" & more", Runs: []Run{cpu(1, 1)}},
 				{Peer: "limited", Absent: "it has not learned to"},
 				{Peer: "bare", Runs: []Run{cpu(1, 1000)}},
+				{Peer: "foreign", Runs: []Run{cpu(1, 1500)}},
 			}},
 			{Name: "idle", Title: "Idle", Detail: "silent", Unit: "connection", Primary: ConnBytes, Rounds: 1, Outcomes: []Outcome{
 				{Peer: "fibersock", Runs: []Run{{1, Figures{ConnBytes: 500, RSS: 9 << 20}}}},
@@ -100,10 +102,10 @@ func TestRatiosAreToTheBestPeerThatIsALibraryAndDidNotFail(t *testing.T) {
 	for _, o := range ranked {
 		names = append(names, o.Peer)
 	}
-	if got := strings.Join(names, " "); got != "bare quick fibersock-portable fibersock slow|er broken limited" {
+	if got := strings.Join(names, " "); got != "bare foreign quick fibersock-portable fibersock slow|er broken limited" {
 		t.Errorf("ranked %s", got)
 	}
-	row := r.table(s, r.columns(s)).rows[3]
+	row := r.table(s, r.columns(s)).rows[4]
 	if row[5] != "2.00" || row[6] != "1.00" {
 		t.Errorf("fibersock beside the best peer and ours: %v", row)
 	}
@@ -176,6 +178,31 @@ func TestTablesOfThePageAreWellFormed(t *testing.T) {
 		if strings.Contains(line, "<") {
 			t.Errorf("HTML of others: %s", line)
 		}
+	}
+}
+
+func TestColumnsOfProcessorTimeAndOfConnections(t *testing.T) {
+	r := sample()
+	for i, run := range r.Scenarios[0].Outcomes[2].Runs {
+		run.Figures[EER] = 5000
+		r.Scenarios[0].Outcomes[2].Runs[i] = run
+	}
+	idle := &r.Scenarios[1]
+	for i := range idle.Outcomes {
+		idle.Outcomes[i].Runs[0].Figures[Messages] = float64(1000 * (i + 1))
+	}
+	r.Summarize()
+	titles := func(s *Scenario) string { return strings.Join(r.table(s, r.columns(s)).columns, "|") }
+	if got := titles(&r.Scenarios[0]); !strings.Contains(got, "|messages/s|EER|p50|") || strings.Contains(got, "connections") {
+		t.Errorf("columns %s, want EER after messages/s", got)
+	}
+	if got := titles(idle); !strings.Contains(got, "|connections") {
+		t.Errorf("columns %s, want the numbers of connections, which differ", got)
+	}
+	idle.Outcomes[1].Runs[0].Figures[Messages] = 1000
+	r.Summarize()
+	if got := titles(idle); strings.Contains(got, "|connections") {
+		t.Errorf("columns %s with equal numbers of connections", got)
 	}
 }
 

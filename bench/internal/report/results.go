@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// SchemaVersion changes when a reader of older results would misread newer ones.
+// SchemaVersion changes when a reader of older results would misread newer
+// ones.
 const SchemaVersion = 1
 
 // Results is one run of the benchmark, the content of its JSON file.
@@ -53,6 +54,7 @@ type Kind string
 const (
 	Ours    Kind = "ours"    // this repository
 	Library Kind = "library" // a WebSocket library in Go
+	Foreign Kind = "foreign" // a WebSocket library in another language
 	Limit   Kind = "limit"   // a minimal echo, not a library
 	Before  Kind = "before"  // this repository at an earlier commit
 )
@@ -74,7 +76,7 @@ type Scenario struct {
 	Name     string    `json:"name"`
 	Title    string    `json:"title"`
 	Detail   string    `json:"detail"`  // the parameters, in a sentence
-	Unit     string    `json:"unit"`    // what is counted: "message", "delivery", "cycle", "connection"
+	Unit     string    `json:"unit"`    // the counted unit: "message", "delivery", "cycle", "connection"
 	Primary  Metric    `json:"primary"` // for ranks and comparisons; less is better
 	Clients  bool      `json:"clients,omitempty"`
 	Rounds   int       `json:"rounds"` // that were asked for
@@ -117,6 +119,7 @@ const (
 	CPU           Metric = "cpu_ns"          // processor time of the measured process per message
 	CPUUser       Metric = "cpu_user_ns"     // the part outside the kernel
 	CPUSystem     Metric = "cpu_system_ns"   // the part in the kernel
+	EER           Metric = "eer"             // messages per second for each percent of a processor: 10,000,000 / CPU
 	Busy          Metric = "busy"            // processor time of the measured process / (elapsed time × its processors)
 	LoadBusy      Metric = "load_busy"       // processor time of the load / elapsed time
 	Rate          Metric = "per_second"      // messages per second

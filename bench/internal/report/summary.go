@@ -6,7 +6,8 @@ import (
 	"slices"
 )
 
-// Median returns the middle of values, the mean of the two middle ones if their number is even, and NaN if there is none.
+// Median returns the middle of values, the mean of the two middle ones if their
+// number is even, and NaN if there is none.
 func Median(values []float64) float64 {
 	if len(values) == 0 {
 		return math.NaN()
@@ -50,8 +51,9 @@ func medians(runs []Run) Figures {
 	return f.Rounded()
 }
 
-// split shares the processor time between user and system as all runs together do: the kernel samples which it is a hundred
-// times a second, so that a single run of less than a second knows little about it.
+// split shares the processor time between user and system as all runs together
+// do: the kernel samples which it is a hundred times a second, so that a single
+// run of less than a second knows little about it.
 func (f Figures) split(runs []Run) {
 	total, there := f[CPU]
 	if !there {
@@ -68,7 +70,8 @@ func (f Figures) split(runs []Run) {
 	}
 }
 
-// Spread returns the least and the greatest value of m among the runs; ok is false if there is none.
+// Spread returns the least and the greatest value of m among the runs; ok is
+// false if there is none.
 func (o *Outcome) Spread(m Metric) (low, high float64, ok bool) {
 	for _, run := range o.Runs {
 		v, there := run.Figures[m]
@@ -110,7 +113,8 @@ func (r *Results) Best(s *Scenario) (value float64, name string) {
 	return 0, ""
 }
 
-// Ours returns the median of s.Primary of this repository's default build, the first of its kind; 0 if it has none.
+// Ours returns the median of s.Primary of this repository's default build, the
+// first of its kind; 0 if it has none.
 func (r *Results) Ours(s *Scenario) float64 {
 	for _, o := range s.Outcomes {
 		if r.Peer(s, o.Peer).Kind == Ours {

@@ -10,7 +10,8 @@ import (
 // chartWidth is that of all charts, in pixels.
 const chartWidth = 900
 
-// A drawing is an SVG picture being drawn. Colours are in the style sheet, so that a picture follows the reader's light or dark scheme.
+// A drawing is an SVG picture being drawn. Colours are in the style sheet, so
+// that a picture follows the reader's light or dark scheme.
 type drawing struct{ bytes.Buffer }
 
 // style has the classes of drawings: t for text, b for bars, others for lines.

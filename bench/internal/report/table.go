@@ -15,7 +15,8 @@ type table struct {
 	notes   []string // failures and absences, in sentences
 }
 
-// A column is how one figure is shown. It is left out if no peer has the metric, unless that is the primary one.
+// A column is how one figure is shown. It is left out if no peer has the
+// metric, unless that is the primary one.
 type column struct {
 	title  string
 	metric Metric
@@ -75,10 +76,13 @@ func (r *Results) columns(s *Scenario) []column {
 		all = append(all, split)
 	}
 	all = append(all, r.comparisons(s)...)
-	for _, m := range []Metric{Rate, CPU, P50, P99, P999, Allocs, AllocBytes, ConnHeapBytes, RSS, Busy} {
+	for _, m := range []Metric{Rate, EER, CPU, P50, P99, P999, Allocs, AllocBytes, ConnHeapBytes, RSS, Busy} {
 		if m != s.Primary {
-			all = append(all, column{title: heading(s, m), metric: m, wide: m == AllocBytes || m == ConnHeapBytes || m == Busy})
+			all = append(all, column{title: heading(s, m), metric: m, wide: m == EER || m == AllocBytes || m == ConnHeapBytes || m == Busy})
 		}
+	}
+	if s.Primary == ConnBytes && s.differs(Messages) {
+		all = append(all, column{title: "connections", metric: Messages})
 	}
 	return slices.DeleteFunc(all, func(c column) bool {
 		return c.metric != "" && c.metric != s.Primary && !s.has(c.metric)
@@ -87,6 +91,17 @@ func (r *Results) columns(s *Scenario) []column {
 
 func (s *Scenario) has(m Metric) bool {
 	return slices.ContainsFunc(s.Outcomes, func(o Outcome) bool { _, ok := o.Median[m]; return ok })
+}
+
+// differs reports whether the peers have different values of m.
+func (s *Scenario) differs(m Metric) bool {
+	seen := make(map[float64]bool)
+	for _, o := range s.Outcomes {
+		if v, ok := o.Median[m]; ok {
+			seen[v] = true
+		}
+	}
+	return len(seen) > 1
 }
 
 // split shows the two parts of the processor time.
@@ -117,6 +132,8 @@ func heading(s *Scenario, m Metric) string {
 		return "CPU-ns/" + s.Unit
 	case Rate:
 		return plural(s.Unit) + "/s"
+	case EER:
+		return "EER"
 	case P50:
 		return "p50"
 	case P99:

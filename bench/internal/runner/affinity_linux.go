@@ -51,7 +51,8 @@ func startOn(list []int, start func() error) error {
 		return fmt.Errorf("sched_setaffinity %v: %w", list, err)
 	}
 	err := start()
-	// A thread that cannot be set back stays locked, and so ends with its goroutine.
+	// A thread that cannot be set back stays locked, and so ends with its
+	// goroutine.
 	if before.call(syscall.SYS_SCHED_SETAFFINITY) == nil {
 		runtime.UnlockOSThread()
 	}

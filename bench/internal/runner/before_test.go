@@ -48,3 +48,25 @@ func TestPeersOfAnotherRootAreBuiltThere(t *testing.T) {
 		t.Errorf("error %v, want one about the missing folder", err)
 	}
 }
+
+// Of an earlier commit's server it is a feature that there was not yet; of any
+// other server it is a mistake.
+func TestAFlagThatIsNotDefined(t *testing.T) {
+	p := tiny("takeover")
+	p.deflate, p.takeover = true, true
+	for _, c := range []struct {
+		kind           report.Kind
+		failed, absent string
+	}{
+		{report.Before, "", "-takeover: not there at that commit"},
+		{report.Library, "its command does not define the flag -takeover", ""},
+	} {
+		b := fakeBench(t, []plan{p}, "older")
+		b.servers[0].Kind = c.kind
+		b.rounds(t.Context())
+		o := b.results.Scenarios[0].Outcomes[0]
+		if o.Failed != c.failed || o.Absent != c.absent {
+			t.Errorf("%s: failed %q, absent %q; want %q, %q", c.kind, o.Failed, o.Absent, c.failed, c.absent)
+		}
+	}
+}

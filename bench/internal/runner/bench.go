@@ -37,7 +37,9 @@ type Bench struct {
 	dir      string // for binaries and certificates, and removed at the end
 	all      []int
 	division division
-	files    int // that a process may have open; 0: not known
+	files    int                      // that a process may have open; 0: not known
+	ports    int                      // for connections to one address; 0: not known
+	limit    func(plan) time.Duration // of one run
 
 	cert, key string
 	tls       *tls.Config
@@ -86,7 +88,7 @@ func Run(ctx context.Context, o Options) (*report.Results, error) {
 }
 
 func newBench(o Options) (*Bench, error) {
-	b := &Bench{Options: o, root: o.Root, all: o.Processors, files: raiseFiles(), results: &report.Results{}}
+	b := &Bench{Options: o, root: o.Root, all: o.Processors, files: raiseFiles(), ports: localPorts(), limit: plan.limit, results: &report.Results{}}
 	var err error
 	if len(b.all) == 0 {
 		if b.all, err = processors(); err != nil {
@@ -118,21 +120,19 @@ func choosePeers(names []string) (servers_, clients_ []*peer, err error) {
 	}
 	choose := func(all []*peer) []*peer {
 		return slices.DeleteFunc(all, func(p *peer) bool {
-			if len(names) == 0 {
-				return p.asked
-			}
 			delete(unknown, p.Name)
-			return !slices.Contains(names, p.Name)
+			return len(names) > 0 && !slices.Contains(names, p.Name)
 		})
 	}
 	servers_, clients_ = choose(servers()), choose(clients())
 	for name := range unknown {
-		return nil, nil, fmt.Errorf("there is no peer %q; there are %s", name, strings.Join(peerNames(), ", "))
+		return nil, nil, fmt.Errorf("there is no peer %q; there are %s", name, strings.Join(PeerNames(), ", "))
 	}
 	return servers_, clients_, nil
 }
 
-func peerNames() (names []string) {
+// PeerNames returns the names of all servers.
+func PeerNames() (names []string) {
 	for _, p := range servers() {
 		names = append(names, p.Name)
 	}

@@ -54,11 +54,16 @@ func (b *Bench) buildMany(ctx context.Context, peers []*peer, under string) erro
 }
 
 // plain reports whether p is built like most peers.
-func (p *peer) plain() bool { return !p.c && p.tags == "" && p.root == "" }
+func (p *peer) plain() bool { return !p.c && p.script == "" && p.tags == "" && p.root == "" }
 
 func (b *Bench) buildOne(ctx context.Context, p *peer, under string) error {
 	folder := filepath.Join(cmp.Or(p.root, b.root), under, p.folder)
 	b.progress.at("building", p.Name)
+	if p.script != "" {
+		var err error
+		p.path, err = filepath.Abs(filepath.Join(folder, p.script))
+		return err
+	}
 	if !p.c {
 		return b.command(ctx, folder, "go", "build", "-tags", p.tags, "-o", p.path, ".")
 	}

@@ -6,8 +6,8 @@ import (
 	"github.com/fibersock/fibersock/internal/test/testcert"
 )
 
-// certificate writes a certificate for 127.0.0.1 and its key into dir, and returns
-// a client configuration that trusts it.
+// certificate writes a certificate for 127.0.0.1 and its key into dir, and
+// returns a client configuration that trusts it.
 func certificate(dir string) (certFile, keyFile string, config *tls.Config, err error) {
 	cert, pool, err := testcert.New("127.0.0.1")
 	if err != nil {

@@ -26,10 +26,12 @@ type clientResult struct {
 	AllocBytes uint64 `json:"alloc_bytes"`
 }
 
-// clientServer is the server that all clients speak with. It may be any; it is one that does little.
+// clientServer is the server that all clients speak with. It may be any; it is
+// one that does little.
 const clientServer = "minimal-go"
 
-// runClient measures a client: it is on the processor that otherwise is the server's, and the server on those of the load.
+// runClient measures a client: it is on the processor that otherwise is the
+// server's, and the server on those of the load.
 func (b *Bench) runClient(ctx context.Context, p plan, peer *peer) (report.Figures, error) {
 	path, err := b.clientServer(ctx)
 	if err != nil {
@@ -58,7 +60,8 @@ func (b *Bench) runClient(ctx context.Context, p plan, peer *peer) (report.Figur
 
 // drive runs the client command to its end.
 func (b *Bench) drive(ctx context.Context, p plan, peer *peer, url string) (*clientResult, error) {
-	// Round trips of about 40 µs, and of 80 µs for longer messages, fill the duration.
+	// Round trips of about 40 µs, and of 80 µs for longer messages, fill the
+	// duration.
 	trips := int(p.duration / (40*time.Microsecond + time.Duration(p.size)*5/2*time.Nanosecond))
 	cmd := exec.Command(peer.path, "-url="+url, fmt.Sprintf("-n=%d", trips), fmt.Sprintf("-size=%d", p.size))
 	ownGroup(cmd)

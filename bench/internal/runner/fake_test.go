@@ -9,6 +9,7 @@ import (
 
 	"github.com/fibersock/fibersock/bench/internal/report"
 	"github.com/fibersock/fibersock/bench/internal/serve"
+	"github.com/fibersock/fibersock/permessage"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )
@@ -42,6 +43,27 @@ var fakes = map[string]func(){
 	"unable": func() {
 		serve.Main(serve.Peer{Name: "unable", NoDeflate: "it never learned to", Serve: func(ln net.Listener, _ serve.Options) error {
 			return (&server.Server{}).Serve(ln)
+		}})
+	},
+	"older": func() { // an earlier commit's, which has no flag -takeover
+		for _, arg := range os.Args[1:] {
+			if arg == "-takeover" {
+				fmt.Fprintln(os.Stderr, "flag provided but not defined: -takeover\nUsage of older:")
+				os.Exit(1)
+			}
+		}
+		echoServer("older", "goroutines", func(p []byte) []byte { return p })
+	},
+	"silent": func() { // accepts, and answers nothing but the opening handshake
+		serve.Main(serve.Peer{Name: "silent", Serve: func(ln net.Listener, _ serve.Options) error {
+			return (&server.Server{}).Serve(ln)
+		}})
+	},
+	"compresses": func() {
+		serve.Main(serve.Peer{Name: "compresses", Serve: func(ln net.Listener, _ serve.Options) error {
+			s := &server.Server{Compression: &permessage.Deflate{Mode: permessage.NoContextTakeover}}
+			s.Handler.Message = func(c *server.Conn, op wire.Opcode, p []byte) { _ = c.Send(op, p) }
+			return s.Serve(ln)
 		}})
 	},
 	"mute":    func() {},

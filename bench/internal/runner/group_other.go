@@ -4,7 +4,8 @@ package runner
 
 import "os/exec"
 
-// ownGroup keeps the signals of the terminal from a command, where there are such.
+// ownGroup keeps the signals of the terminal from a command, where there are
+// such.
 func ownGroup(*exec.Cmd) {}
 
 // raiseFiles returns 0: no limit is known.

@@ -55,7 +55,8 @@ func machine(all []int, d division) report.Machine {
 // Machine describes this machine, without the division of its processors.
 func Machine() report.Machine { return machine(nil, division{}) }
 
-// cpuModel returns the model of the first processor, by the names that different architectures have for it.
+// cpuModel returns the model of the first processor, by the names that
+// different architectures have for it.
 func cpuModel(cpuinfo string) string {
 	for _, name := range []string{"model name", "Model", "cpu model", "uarch", "CPU part"} {
 		for line := range strings.Lines(cpuinfo) {

@@ -17,7 +17,7 @@ import (
 const (
 	maxMessage   = 32 << 20
 	spareFiles   = 64  // descriptors of a process that are not connections
-	settled      = 100 // opened before the idle connections are counted, so that one-time allocations are not
+	settled      = 100 // most that are opened before the idle connections are counted, so that one-time allocations are not
 	collectTwice = 2   // the second collection frees the garbage of pools
 )
 
@@ -26,8 +26,11 @@ func (b *Bench) run(ctx context.Context, p plan, peer *peer) (report.Figures, er
 	if p.kind == client {
 		return b.runClient(ctx, p, peer)
 	}
-	if b.files > 0 && p.conns+settled+spareFiles > b.files {
-		return nil, &absentError{fmt.Sprintf("a process may have only %d files open here (ulimit -n)", b.files)}
+	if p.kind == idle && p.deflate && peer.crowd > 0 {
+		p.conns = min(p.conns, peer.crowd)
+	}
+	if err := b.checkLimits(p); err != nil {
+		return nil, err
 	}
 	server, err := b.startServer(ctx, p, peer)
 	if err != nil {
@@ -50,6 +53,18 @@ func (b *Bench) run(ctx context.Context, p plan, peer *peer) (report.Figures, er
 	return m.figures, nil
 }
 
+// checkLimits finds a limit of the system that p's connections exceed.
+func (b *Bench) checkLimits(p plan) error {
+	conns := p.conns + settled
+	if most := b.files - spareFiles; b.files > 0 && conns > most {
+		return &absentError{fmt.Sprintf("%d connections exceed the %d open files of a process (ulimit -n)", conns, b.files)}
+	}
+	if b.ports > 0 && conns > b.ports {
+		return &absentError{fmt.Sprintf("%d connections exceed the %d local ports (net.ipv4.ip_local_port_range)", conns, b.ports)}
+	}
+	return nil
+}
+
 func (b *Bench) startServer(ctx context.Context, p plan, peer *peer) (*process, error) {
 	args := []string{fmt.Sprintf("-max-message=%d", maxMessage)}
 	if p.tls {
@@ -67,7 +82,11 @@ func (b *Bench) startServer(ctx context.Context, p plan, peer *peer) (*process, 
 	if p.kind == broadcast {
 		args = append(args, "-broadcast")
 	}
-	return start(ctx, b.serverProcessors(p), peer.path, args...)
+	server, err := start(ctx, b.serverProcessors(p), peer.path, args...)
+	if undefined, ok := errors.AsType[*undefinedFlagError](err); ok && peer.Kind == report.Before {
+		err = &absentError{undefined.flag + ": not there at that commit"}
+	}
+	return server, err
 }
 
 // serverProcessors returns the processors for the server of p.
@@ -139,7 +158,7 @@ func (m *measurement) move(ctx context.Context, b *Bench, p plan) error {
 func (b *Bench) load(ctx context.Context, p plan, m *measurement) (*load.Result, error) {
 	c := load.Config{
 		Addr: m.server.hello.Listening, TLS: b.tlsConfig(p), Conns: p.conns, InFlight: p.inFlight, Payload: p.payload(), Fragments: p.fragments,
-		Payloads: p.payloads(), Warmup: p.warmup, Duration: p.duration, Deflate: p.deflate, Takeover: p.takeover, Blocking: p.blocking, Start: m.begin, Stop: m.finish,
+		Payloads: p.payloads(), PerConn: p.cycle, Warmup: p.warmup, Duration: p.duration, Deflate: p.deflate, Takeover: p.takeover, Blocking: p.blocking, Start: m.begin, Stop: m.finish,
 	}
 	if p.text {
 		c.Opcode = wire.Text
@@ -178,6 +197,9 @@ func (m *measurement) processorTime(user, system time.Duration) {
 	m.figures[report.CPUUser] = float64(user) / m.count
 	m.figures[report.CPUSystem] = float64(system) / m.count
 	m.figures[report.CPU] = float64(user+system) / m.count
+	if user+system > 0 {
+		m.figures[report.EER] = m.count / ((user + system).Seconds() * 100)
+	}
 }
 
 // allocations sets the figures of Go's heap, if the server has one.
@@ -204,10 +226,11 @@ func (m *measurement) atTheEnd() {
 	m.processorTime(state.UserTime(), state.SystemTime())
 }
 
-// hold measures the memory of idle connections. Each has had one message echoed, or all of p's different ones, so that nothing is
-// left to be set up later.
+// hold measures the memory of idle connections. Each has had one message
+// echoed, or all of p's different ones, so that nothing is left to be set up
+// later.
 func (m *measurement) hold(ctx context.Context, p plan, config *tls.Config) error {
-	few, err := m.open(ctx, p, config, settled)
+	few, err := m.open(ctx, p, config, min(settled, p.conns))
 	if err != nil {
 		return err
 	}
@@ -244,16 +267,17 @@ func (m *measurement) open(ctx context.Context, p plan, config *tls.Config, n in
 	if err != nil {
 		return nil, err
 	}
-	for range max(p.texts, 1) {
+	for i := range max(p.texts, 1) {
 		if err := held.Verify(ctx); err != nil {
 			held.Close()
-			return nil, err
+			return nil, fmt.Errorf("message %d of %d: %w", i+1, max(p.texts, 1), err)
 		}
 	}
 	return held, nil
 }
 
-// memory returns the server's resident memory and its Go heap after collection; the latter is 0 if it has none.
+// memory returns the server's resident memory and its Go heap after collection;
+// the latter is 0 if it has none.
 func (m *measurement) memory() (rss, heap float64, err error) {
 	for range collectTwice {
 		if err := m.server.ask("gc", new(struct{})); err != nil {
@@ -279,6 +303,8 @@ func (p plan) payload() []byte {
 	switch {
 	case p.deflate:
 		return records(0, p.size)
+	case p.hello:
+		return []byte(hello)
 	case p.text:
 		return load.Text(p.size)
 	}

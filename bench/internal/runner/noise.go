@@ -26,7 +26,8 @@ func (n noise) since(before noise, processors int) (others, stolen float64) {
 	return max(others, 0), (n.stolen - before.stolen).Seconds() / all
 }
 
-// parseMachine returns the times of the first line of /proc/stat: user, nice, system, idle, iowait, irq, softirq, steal.
+// parseMachine returns the times of the first line of /proc/stat: user, nice,
+// system, idle, iowait, irq, softirq, steal.
 func parseMachine(text string) (busy, stolen time.Duration, err error) {
 	line, _, _ := strings.Cut(text, "\n")
 	fields := strings.Fields(line)

@@ -15,9 +15,9 @@ func readNoise() (noise, error) {
 	if n.busy, n.stolen, err = parseMachine(string(text)); err != nil {
 		return noise{}, err
 	}
-	for _, who := range []int{syscall.RUSAGE_SELF, syscall.RUSAGE_CHILDREN} {
+	for _, group := range []int{syscall.RUSAGE_SELF, syscall.RUSAGE_CHILDREN} {
 		var u syscall.Rusage
-		if err := syscall.Getrusage(who, &u); err != nil {
+		if err := syscall.Getrusage(group, &u); err != nil {
 			return noise{}, os.NewSyscallError("getrusage", err)
 		}
 		n.own += time.Duration(u.Utime.Nano() + u.Stime.Nano())

@@ -8,7 +8,8 @@ type peer struct {
 	folder string // in servers or clients
 	tags   string // of the build
 	c      bool   // written in C
-	asked  bool   // takes part only if named: not every proxy has its module
+	script string // in folder, if the command is not compiled
+	crowd  int    // most connections with full windows, for want of memory; 0: any number
 	root   string // the folder of the module bench with it; empty: Options.Root
 	path   string // of the binary, when it is built
 }
@@ -39,13 +40,16 @@ func servers() []*peer {
 		newPeer(report.Library, "xnet", "golang.org/x/net"),
 		newPeer(report.Library, "nbio", "github.com/lesismal/nbio"),
 		newPeer(report.Library, "gnet", "github.com/panjf2000/gnet/v2"),
+		newPeer(report.Foreign, "npm-ws", "npm ws"),
 		newPeer(report.Limit, "minimal-go", ""),
 		newPeer(report.Limit, "minimal-c", ""),
 	}
 	for _, p := range list {
 		switch p.Name {
-		case "nbio", "gnet":
-			p.tags, p.asked = p.Name, true
+		case "coder":
+			p.crowd = 2000 // 1.2 MB each
+		case "npm-ws":
+			p.script = "server.js"
 		case "minimal-c":
 			p.c = true
 		}

@@ -29,6 +29,12 @@ type absentError struct{ reason string }
 
 func (e *absentError) Error() string { return e.reason }
 
+// An undefinedFlagError is the end of a command that does not define a flag. Of
+// a server of an earlier commit that is the lack of a feature.
+type undefinedFlagError struct{ flag string }
+
+func (e *undefinedFlagError) Error() string { return "its command does not define the flag " + e.flag }
+
 // A process is a server command that runs.
 type process struct {
 	hello serve.Hello
@@ -40,7 +46,8 @@ type process struct {
 	err   error // of Wait; set when ended is closed
 }
 
-// start starts a server command on the given processors and waits until it listens. It is killed when ctx ends.
+// start starts a server command on the given processors and waits until it
+// listens. It is killed when ctx ends.
 func start(ctx context.Context, processors []int, path string, args ...string) (*process, error) {
 	p := &process{
 		cmd:   exec.Command(path, args...),
@@ -48,7 +55,8 @@ func start(ctx context.Context, processors []int, path string, args ...string) (
 		words: new(tail),
 		ended: make(chan struct{}),
 	}
-	// Ctrl-C is for the benchmark, which ends its servers when it has kept the results.
+	// Ctrl-C is for the benchmark, which ends its servers when it has kept the
+	// results.
 	ownGroup(p.cmd)
 	p.cmd.Stderr = p.words
 	output, input, err := pipes(p.cmd)
@@ -128,9 +136,15 @@ func (p *process) end() error {
 	if p.cmd.ProcessState.ExitCode() == serve.UnsupportedStatus {
 		return &absentError{words}
 	}
+	if name, ok := p.words.undefinedFlag(); ok {
+		return &undefinedFlagError{name}
+	}
 	how := "exit status 0"
 	if p.err != nil {
 		how = p.err.Error()
+	}
+	if how == "signal: killed" { // by the kernel, if not by this process
+		how += ", as when the memory of the machine is exhausted"
 	}
 	if words == "" {
 		return fmt.Errorf("the process ended: %s", how)
@@ -138,7 +152,8 @@ func (p *process) end() error {
 	return fmt.Errorf("the process ended: %s; its last words: %s", how, words)
 }
 
-// withoutName returns the last words of a command without its name, which begins them.
+// withoutName returns the last words of a command without its name, which
+// begins them.
 func withoutName(words string) string {
 	name, rest, ok := strings.Cut(words, ": ")
 	if !ok || name == "panic" || strings.Contains(name, " ") {
@@ -172,7 +187,8 @@ func (p *process) fault() error {
 	}
 }
 
-// stop ends the process: by the end of its input, and if it does not mind that, by force.
+// stop ends the process: by the end of its input, and if it does not mind that,
+// by force.
 func (p *process) stop() {
 	p.input.Close()
 	select {
@@ -208,4 +224,13 @@ func (t *tail) last() string {
 	defer t.mu.Unlock()
 	first, _, _ := bytes.Cut(bytes.TrimSpace(t.kept), []byte("\n"))
 	return fmt.Sprintf("%.200s", first)
+}
+
+// undefinedFlag returns the flag that package flag has reported as not defined.
+func (t *tail) undefinedFlag() (name string, ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	_, after, ok := bytes.Cut(t.kept, []byte("flag provided but not defined: "))
+	line, _, _ := bytes.Cut(after, []byte("\n"))
+	return string(line), ok
 }

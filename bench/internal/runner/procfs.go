@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// tick is the unit of times in /proc/PID/stat, USER_HZ: 100 a second on every system that Go runs on.
+// tick is the unit of times in /proc/PID/stat, USER_HZ: 100 a second on every
+// system that Go runs on.
 const tick = 10 * time.Millisecond
 
 // A usage is the processor time that a process has had at one moment.
@@ -52,7 +53,8 @@ func (u usage) threadsSince(before usage) (total time.Duration, ok bool) {
 
 var errProc = errors.New("not in the form that is expected")
 
-// parseSchedstat returns the time on a processor from /proc/PID/task/TID/schedstat: its first number, in nanoseconds.
+// parseSchedstat returns the time on a processor from
+// /proc/PID/task/TID/schedstat: its first number, in nanoseconds.
 func parseSchedstat(text string) (time.Duration, error) {
 	first, _, _ := strings.Cut(strings.TrimSpace(text), " ")
 	ns, err := strconv.ParseInt(first, 10, 64)
@@ -79,7 +81,8 @@ func parseStat(text string) (user, system time.Duration, err error) {
 	return time.Duration(utime) * tick, time.Duration(stime) * tick, nil
 }
 
-// parseKilobytes returns a line such as "Rss:  1712 kB" of smaps_rollup or meminfo, in bytes.
+// parseKilobytes returns a line such as "Rss: 1712 kB" of smaps_rollup or
+// meminfo, in bytes.
 func parseKilobytes(text, name string) (int64, error) {
 	lines := bufio.NewScanner(strings.NewReader(text))
 	for lines.Scan() {
@@ -94,4 +97,14 @@ func parseKilobytes(text, name string) (int64, error) {
 		return kb << 10, nil
 	}
 	return 0, fmt.Errorf("%s is not there: %w", name, errProc)
+}
+
+// parsePortRange returns the number of ports from a first to a last one; 0 if
+// text is something else.
+func parsePortRange(text string) int {
+	var first, last int
+	if n, err := fmt.Sscan(text, &first, &last); n != 2 || err != nil || last < first {
+		return 0
+	}
+	return last - first + 1
 }

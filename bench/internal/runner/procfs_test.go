@@ -110,3 +110,11 @@ func TestOtherWorkIsToldFromOwn(t *testing.T) {
 		t.Errorf("others %v, stolen %v; want 5 s and 1 s of 20", others, stolen)
 	}
 }
+
+func TestLocalPortsAreReadFromProc(t *testing.T) {
+	for text, want := range map[string]int{"32768\t60999\n": 28232, "1024 1024": 1, "9 8": 0, "1024": 0, "": 0, "a b": 0} {
+		if got := parsePortRange(text); got != want {
+			t.Errorf("%q: %d, want %d", text, got, want)
+		}
+	}
+}

@@ -36,18 +36,18 @@ func isTerminal(out io.Writer) bool {
 }
 
 // at names the current step and the peer.
-func (p *progress) at(what, who string) {
+func (p *progress) at(step, peer string) {
 	if !p.terminal {
-		if what != p.shown {
-			fmt.Fprintf(p.out, "%3.0f %%  %s\n", 100*p.share(), what)
-			p.shown = what
+		if step != p.shown {
+			fmt.Fprintf(p.out, "%3.0f %%  %s\n", 100*p.share(), step)
+			p.shown = step
 		}
 		return
 	}
 	const width = 24
 	full := int(p.share()*width + 0.5)
 	line := fmt.Sprintf("%s%s %3.0f %%  %s left  %s, %s",
-		strings.Repeat("█", full), strings.Repeat("░", width-full), 100*p.share(), p.left(), what, who)
+		strings.Repeat("█", full), strings.Repeat("░", width-full), 100*p.share(), p.left(), step, peer)
 	fmt.Fprint(p.out, "\r\x1b[K"+clip(line))
 }
 

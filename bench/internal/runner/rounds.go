@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/fibersock/fibersock/bench/internal/report"
 )
@@ -18,8 +19,9 @@ func order(n, round int) []int {
 	return indices
 }
 
-// rounds runs all rounds of all scenarios: the first of each, then the second of each, so that the rounds of one scenario are
-// minutes apart, and an interrupted run has something of each. It ends early when ctx does.
+// rounds runs all rounds of all scenarios: the first of each, then the second
+// of each, so that the rounds of one scenario are minutes apart, and an
+// interrupted run has something of each. It ends early when ctx does.
 func (b *Bench) rounds(ctx context.Context) {
 	b.progress.begin()
 	most := 0
@@ -64,7 +66,14 @@ func (b *Bench) turn(ctx context.Context, p plan, peer *peer, round int, o *repo
 	if o.Failed != "" || o.Absent != "" {
 		return
 	}
-	figures, err := b.run(ctx, p, peer)
+	limit := b.limit(p)
+	limited, cancel := context.WithTimeoutCause(ctx, limit,
+		fmt.Errorf("not finished in %v, although estimated at %v: the processors are busy with other work", limit.Round(time.Second), p.estimate().Round(time.Second)))
+	defer cancel()
+	figures, err := b.run(limited, p, peer)
+	if err != nil && limited.Err() != nil && !errors.Is(err, context.Cause(limited)) {
+		err = errors.Join(context.Cause(limited), err)
+	}
 	var absent *absentError
 	switch {
 	case ctx.Err() != nil: // half a run is none

@@ -64,6 +64,10 @@ func TestTwoServersInATinyScenario(t *testing.T) {
 				t.Errorf("%s: %s is %v", o.Peer, m, o.Median[m])
 			}
 		}
+		f := o.Runs[0].Figures
+		if want := 1e7 / f[report.CPU]; f[report.EER] < 0.999*want || f[report.EER] > 1.001*want {
+			t.Errorf("%s: EER %v with %v ns a message, want %v", o.Peer, f[report.EER], f[report.CPU], want)
+		}
 	}
 }
 
@@ -186,6 +190,54 @@ func TestTheNameOfACommandIsNotAmongItsLastWords(t *testing.T) {
 	} {
 		if got := withoutName(words); got != want {
 			t.Errorf("%q: %q, want %q", words, got, want)
+		}
+	}
+}
+
+func TestConnectionsOverALimitOfTheSystemAreAbsentWithItsName(t *testing.T) {
+	many := tiny("many")
+	many.conns = 1000
+	for _, c := range []struct {
+		files, ports int
+		want         string
+	}{
+		{files: 1100, want: "1100 connections exceed the 1100 open files of a process (ulimit -n)"},
+		{ports: 1099, want: "1100 connections exceed the 1099 local ports (net.ipv4.ip_local_port_range)"},
+	} {
+		b := fakeBench(t, []plan{many}, "right")
+		b.files, b.ports = c.files, c.ports
+		b.rounds(t.Context())
+		if o := b.results.Scenarios[0].Outcomes[0]; o.Absent != c.want || len(o.Runs) > 0 {
+			t.Errorf("%d files, %d ports: absent %q, failed %q; want %q", c.files, c.ports, o.Absent, o.Failed, c.want)
+		}
+	}
+}
+
+func TestARunThatDoesNotFinishFailsWithTheStateOfItsConnections(t *testing.T) {
+	p := tiny("slow")
+	p.kind, p.conns = idle, 20
+	b := fakeBench(t, []plan{p}, "silent")
+	b.limit = func(plan) time.Duration { return 300 * time.Millisecond }
+	b.rounds(t.Context())
+	o := b.results.Scenarios[0].Outcomes[0]
+	for _, want := range []string{"not finished in ", "the processors are busy", "message 1 of 1: load: 0 of 20 connections are verified"} {
+		if !strings.Contains(o.Failed, want) {
+			t.Errorf("failed %q, without %q", o.Failed, want)
+		}
+	}
+}
+
+func TestFewerConnectionsWithFullWindowsWhereMemoryDoesNotSuffice(t *testing.T) {
+	windows, without := tiny("windows"), tiny("idle")
+	windows.kind, windows.conns, windows.deflate, windows.texts, windows.size = idle, 20, true, 2, 100
+	without.kind, without.conns = idle, 20
+	b := fakeBench(t, []plan{windows, without}, "compresses")
+	b.servers[0].crowd = 8
+	b.rounds(t.Context())
+	for i, want := range []float64{8, 20} {
+		o := b.results.Scenarios[i].Outcomes[0]
+		if len(o.Runs) == 0 || o.Runs[0].Figures[report.Messages] != want {
+			t.Errorf("%s: failed %q, absent %q, runs %v; want %v connections", b.results.Scenarios[i].Name, o.Failed, o.Absent, o.Runs, want)
 		}
 	}
 }

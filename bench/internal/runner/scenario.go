@@ -23,10 +23,12 @@ type scenario struct {
 	name, title string
 	kind        kind
 	conns       int // connections at a time; broadcast: receivers
-	inFlight    int // messages of a connection that are on their way at once
+	inFlight    int // messages of a connection, or of a broadcast's sender, that are on their way at once
+	cycle       int // churn: messages of a connection, one after the other
 	size        int // payload bytes
 	fragments   int // frames of a message
 	text        bool
+	hello       bool // the text "hello", in place of size bytes
 	deflate     bool
 	takeover    bool // deflate keeps its context
 	windowBits  int  // of deflate; 0: the peer's default
@@ -59,25 +61,56 @@ var scenarios = []scenario{
 	{name: "echo-1m", title: "Echo, 1 MiB", conns: 8, inFlight: 1, size: 1 << 20, quick: always},
 	{name: "inflight-16", title: "16 in flight, 125 B", conns: 100, inFlight: 16, size: 125, quick: always},
 	{name: "text-1k", title: "Text, not ASCII, 1 KiB", conns: 100, inFlight: 1, size: 1 << 10, text: true, quick: always},
-	{name: "fragments-8", title: "8 fragments, 1 KiB", conns: 100, inFlight: 1, size: 1 << 10, fragments: 8, quick: always},
+	{name: "fragments-8", title: "8 fragments, 1 KiB", conns: 100, inFlight: 1, size: 1 << 10, fragments: 8, quick: once},
 	{name: "conns-1000", title: "1,000 connections, 125 B", conns: 1000, inFlight: 1, size: 125, quick: always},
 	{name: "conns-10000", title: "10,000 connections, 125 B", conns: 10000, inFlight: 1, size: 125, quick: onlyFull},
 	{name: "conns-1000-inflight-16", title: "1,000 connections, 16 in flight", conns: 1000, inFlight: 16, size: 125, quick: onlyFull},
 	{name: "blocking", title: "1 % of handlers block", conns: 200, inFlight: 1, size: 125, blocking: 0.01, quick: once},
 	{name: "broadcast-1000", title: "Broadcast to 1,000, 125 B", kind: broadcast, conns: 1000, inFlight: 1, size: 125, quick: always},
-	{name: "churn", title: "Connect, echo, close", kind: churn, conns: 32, inFlight: 1, size: 125, quick: always},
+	{name: "broadcast-1000-inflight-2", title: "Broadcast to 1,000, 2 in flight, 125 B", kind: broadcast, conns: 1000, inFlight: 2, size: 125, quick: onlyFull},
+	{name: "broadcast-1000-inflight-16", title: "Broadcast to 1,000, 16 in flight, 125 B", kind: broadcast, conns: 1000, inFlight: 16, size: 125, quick: onlyFull},
+	{name: "churn", title: "Connect, echo, close", kind: churn, conns: 32, inFlight: 1, cycle: 1, size: 125, quick: always},
+	arena("arena-512", "HttpArena: 512 connections, \"hello\"", echo, 512, 1),
+	arena("arena-4096", "HttpArena: 4,096 connections, \"hello\"", echo, 4096, 1),
+	arena("arena-512-inflight-16", "HttpArena: 512 connections, 16 in flight", echo, 512, 16),
+	arena("arena-4096-inflight-16", "HttpArena: 4,096 connections, 16 in flight", echo, 4096, 16),
+	arena("arena-512-short", "HttpArena: 512 connections of 10 messages", churn, 512, 1),
+	arena("arena-4096-short", "HttpArena: 4,096 connections of 10 messages", churn, 4096, 1),
 	{name: "deflate-1k", title: "permessage-deflate, 1 KiB JSON", conns: 100, inFlight: 1, size: 1 << 10, text: true, deflate: true, quick: once},
 	{name: "deflate-1k-takeover", title: "permessage-deflate with takeover, 1 KiB JSON", conns: 100, inFlight: 1, size: 1 << 10, text: true, deflate: true, takeover: true, texts: 65, quick: onlyFull},
 	{name: "tls-125", title: "Echo over TLS, 125 B", conns: 100, inFlight: 1, size: 125, tls: true, quick: onlyFull},
+	{name: "tls-125-conns-1000", title: "Echo over TLS, 1,000 connections, 125 B", conns: 1000, inFlight: 1, size: 125, tls: true, quick: onlyFull},
+	{name: "tls-inflight-16", title: "16 in flight over TLS, 125 B", conns: 100, inFlight: 16, size: 125, tls: true, quick: onlyFull},
+	{name: "tls-16k", title: "Echo over TLS, 16 KiB", conns: 100, inFlight: 1, size: 16 << 10, tls: true, quick: onlyFull},
 	{name: "all-processors", title: "All processors for both, 125 B", conns: 1000, inFlight: 1, size: 125, allCPUs: true, quick: onlyFull},
 	{name: "idle", title: "Idle connections", kind: idle, conns: 10000, quick: once},
-	{name: "idle-tls", title: "Idle connections over TLS", kind: idle, conns: 10000, tls: true, quick: quickRun{rounds: 1, conns: 1000}},
+	{name: "idle-tls", title: "Idle connections over TLS", kind: idle, conns: 6000, tls: true, quick: quickRun{rounds: 1, conns: 1000}},
 	idleDeflate("idle-deflate", "Idle connections with full windows", 0),
+	idleAlone,
 	idleDeflate("idle-deflate-9", "Idle connections with full windows, 9 bits", 9),
 	idleDeflate("idle-deflate-12", "Idle connections with full windows, 12 bits", 12),
 	idleDeflate("idle-deflate-15", "Idle connections with full windows, 15 bits", 15),
 	{name: "client-125", title: "Client, 125 B", kind: client, conns: 1, inFlight: 1, size: 125, quick: always},
 	{name: "client-16k", title: "Client, 16 KiB", kind: client, conns: 1, inFlight: 1, size: 16 << 10, quick: onlyFull},
+}
+
+// arena is a shape of HttpArena's tests of WebSocket: a text of five bytes. Its
+// test of short connections, which has HTTP requests, has ten messages here.
+func arena(name, title string, kind kind, conns, inFlight int) scenario {
+	s := scenario{name: name, title: title, kind: kind, conns: conns, inFlight: inFlight, size: len(hello), text: true, hello: true, quick: onlyFull}
+	if kind == churn {
+		s.cycle = 10
+	}
+	return s
+}
+
+const hello = "hello"
+
+// idleAlone is idleDeflate's exchange without context takeover, for libraries
+// that have none.
+var idleAlone = scenario{
+	name: "idle-deflate-alone", title: "Idle connections after compressed messages, without context takeover",
+	kind: idle, conns: 1000, size: 4 << 10, texts: 12, text: true, deflate: true, quick: onlyFull,
 }
 
 // idleDeflate is a scenario of connections on which both sides have sent 48 KiB
@@ -91,8 +124,8 @@ func idleDeflate(name, title string, bits int) scenario {
 
 // Modes.
 const (
-	Quick = "quick" // about 5 minutes on 2 processors
-	Full  = "full"  // everything, about 35 minutes
+	Quick = "quick" // about 6 minutes on 2 processors
+	Full  = "full"  // everything, about 80 minutes
 )
 
 // A plan is how long and how often a scenario is measured.
@@ -140,6 +173,10 @@ func (p plan) estimate() time.Duration {
 	return opening + p.warmup + p.duration
 }
 
+// limit is the time after which a run that has not finished has failed: on a
+// processor with much other work a run of many connections may take forever.
+func (p plan) limit() time.Duration { return time.Minute + 20*p.estimate() }
+
 // unit is the counted unit.
 func (p plan) unit() string {
 	switch p.kind {
@@ -170,13 +207,14 @@ func (p plan) primary() report.Metric {
 func (p plan) detail() string {
 	switch p.kind {
 	case broadcast:
-		return fmt.Sprintf("One connection sends %s, and the server sends each to all %s connections; the next is sent when all have it. A delivery is one message received by one connection.",
-			p.messages(), grouped(p.conns))
+		return fmt.Sprintf("One connection sends %s, and the server sends each to all %s connections; %s. A delivery is one message received by one connection.",
+			p.messages(), grouped(p.conns), ternary(p.inFlight > 1, fmt.Sprintf("%d are on their way at once, and the next is sent when all have the first of them", p.inFlight), "the next is sent when all have it"))
 	case churn:
-		return fmt.Sprintf("%d at a time connect, have the opening handshake, one message of %s echoed, the closing handshake and the end of TCP, and begin anew. That is a cycle.", p.conns, bytesOf(p.size))
+		return fmt.Sprintf("%s at a time connect, have the opening handshake, %s of %s echoed, the closing handshake and the end of TCP, and begin anew. That is a cycle.",
+			grouped(p.conns), ternary(p.cycle > 1, fmt.Sprintf("%d messages, one after the other,", p.cycle), "one message"), bytesOf(p.size))
 	case idle:
 		return fmt.Sprintf("Resident memory of the server's process per connection, for %s%s connections. Each has had %s echoed and is silent since, and the collector has run.%s",
-			grouped(p.conns), ternary(p.tls, " TLS", ""), ternary(p.deflate, fmt.Sprintf("%s of JSON in %d texts, compressed with context takeover,", bytesOf(p.size*p.texts), p.texts), "one message"), p.windows())
+			grouped(p.conns), ternary(p.tls, " TLS", ""), ternary(p.deflate, fmt.Sprintf("%s of JSON in %d texts, compressed with%s context takeover,", bytesOf(p.size*p.texts), p.texts, ternary(p.takeover, "", "out")), "one message"), p.windows())
 	case client:
 		return fmt.Sprintf("One connection of the library's client to the same minimal server for all; %s there and back, one after the other. The processor time is that of the client's process.", p.messages())
 	}
@@ -216,6 +254,8 @@ func (p plan) messages() string {
 	switch {
 	case p.takeover:
 		return fmt.Sprintf("texts of %s of JSON, %d different ones in turn, compressed with context takeover", bytesOf(p.size), p.texts)
+	case p.hello:
+		return fmt.Sprintf("texts %q", hello)
 	case p.deflate:
 		return "texts of " + bytesOf(p.size) + " of JSON, compressed without context takeover"
 	case p.text:

@@ -64,3 +64,13 @@ func readRSS(pid int) (int64, error) {
 	}
 	return parseKilobytes(string(text), "Rss")
 }
+
+// localPorts returns the number of ports for connections to one address; 0 if
+// it is unknown.
+func localPorts() int {
+	text, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range")
+	if err != nil {
+		return 0
+	}
+	return parsePortRange(string(text))
+}

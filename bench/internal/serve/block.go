@@ -2,7 +2,8 @@ package serve
 
 import "time"
 
-// The message that makes the handler block: binary, of this size and first byte.
+// The message that makes the handler block: binary, of this size and first
+// byte.
 const (
 	BlockingSize  = 33
 	BlockingFirst = 'B'

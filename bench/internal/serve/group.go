@@ -6,8 +6,8 @@ import (
 	"sync/atomic"
 )
 
-// A Group holds the connections that receive broadcasts. The zero value is empty.
-// All goroutines may call its methods.
+// A Group holds the connections that receive broadcasts. The zero value is
+// empty. All goroutines may call its methods.
 type Group[C comparable] struct {
 	members atomic.Pointer[[]C] // replaced, never changed: a broadcast takes no lock
 

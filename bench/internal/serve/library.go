@@ -6,11 +6,13 @@ import (
 	"github.com/fibersock/fibersock/interop/peers"
 )
 
-// Library returns the Peer.Serve of a wrapped library: it echoes, or broadcasts.
+// Library returns the Peer.Serve of a wrapped library: it echoes, or
+// broadcasts.
 func Library(l peers.Library, parallel bool) func(net.Listener, Options) error {
 	return func(ln net.Listener, o Options) error {
 		options := peers.Options{
 			MaxMessage: o.MaxMessage, Deflate: o.Deflate, Takeover: o.Takeover, WindowBits: o.WindowBits, Parallel: parallel,
+			Cert: o.Cert, Key: o.Key,
 		}
 		return l.Serve(ln, options, Handler(l, o))
 	}

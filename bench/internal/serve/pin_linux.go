@@ -24,9 +24,9 @@ func Pin(list string) error {
 	if err != nil {
 		return err
 	}
-	// A thread hands its processors on to those that it starts and to the program
-	// that it executes, and nothing changes those of the threads that there are:
-	// hence one thread, and Exec.
+	// A thread hands its processors on to those that it starts and to the
+	// program that it executes, and nothing changes those of the threads that
+	// there are: hence one thread, and Exec.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	var have cpuSet
@@ -39,7 +39,8 @@ func Pin(list string) error {
 	if err := affinity(syscall.SYS_SCHED_SETAFFINITY, &want); err != nil {
 		return fmt.Errorf("sched_setaffinity %s: %w", list, err)
 	}
-	// The kernel leaves out processors that are not there, and would do so again.
+	// The kernel leaves out processors that are not there, and would do so
+	// again.
 	if err := affinity(syscall.SYS_SCHED_GETAFFINITY, &have); err != nil {
 		return fmt.Errorf("sched_getaffinity: %w", err)
 	}

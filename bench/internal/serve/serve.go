@@ -20,15 +20,24 @@ type Peer struct {
 	Name   string
 	Module string // of the reported version; empty for the standard library
 	UTF8   bool   // whether the text it echoes is checked to be UTF-8
-	Loop   string // who waits for input: "goroutines" or "epoll"
+	Loop   string // the waiter for input: "goroutines" or "epoll"
 	Notes  string // the configuration, in few words
+	OwnTLS bool   // Serve gets TCP and Options.Cert, and not a listener of TLS
 
 	// The reasons why the peer does not support a flag; empty if it does.
 	NoTLS, NoDeflate, NoTakeover, NoWindowBits, NoBroadcast string
 
 	// Serve serves the connections of ln, and returns only with an error.
 	Serve func(ln net.Listener, o Options) error
+
+	// Listen is that of a library that accepts no listener, and replaces Serve.
+	// It listens on addr, returns the address, and calls ended with the error
+	// that ends the server.
+	Listen func(addr string, o Options, ended func(error)) (listening string, err error)
 }
+
+// maxWindowBits is the window of a library without NoWindowBits' setting.
+const maxWindowBits = 15
 
 // Options are the flags of a server.
 type Options struct {
@@ -37,6 +46,10 @@ type Options struct {
 	Takeover   bool // accept context takeover in both directions
 	WindowBits int  // of permessage-deflate in both directions; 0: the library's default
 	Broadcast  bool // send each message to all connections, the sender's included
+
+	// PEM files of a certificate and its key, of a Peer with OwnTLS; else
+	// empty.
+	Cert, Key string
 }
 
 // UnsupportedStatus is the exit status of a server that does not support a
@@ -81,18 +94,35 @@ func run(p Peer, args []string, in io.Reader, out io.Writer) error {
 	if err := Pin(f.cpus); err != nil {
 		return err
 	}
-	ln, err := f.listen()
+	ended := make(chan error, 2)
+	listening, err := f.start(p, func(err error) { ended <- err })
 	if err != nil {
 		return err
 	}
-	hello := Hello{ln.Addr().String(), p.Name, p.Module, Version(p.Module), p.UTF8, p.Loop, p.Notes}
+	hello := Hello{listening, p.Name, p.Module, Version(p.Module), p.UTF8, p.Loop, p.Notes}
 	if err := json.NewEncoder(out).Encode(hello); err != nil {
 		return err
 	}
-	ended := make(chan error, 2)
-	go func() { ended <- p.Serve(ln, f.Options) }()
 	go func() { ended <- control(in, out) }()
 	return <-ended
+}
+
+// start starts the server of p and returns its address. ended is called with
+// the error that ends the server.
+func (f *flags) start(p Peer, ended func(error)) (listening string, err error) {
+	if p.OwnTLS {
+		f.Options.Cert, f.Options.Key = f.cert, f.key
+		f.cert = ""
+	}
+	if p.Listen != nil {
+		return p.Listen(f.addr, f.Options, ended)
+	}
+	ln, err := f.listen()
+	if err != nil {
+		return "", err
+	}
+	go func() { ended(p.Serve(ln, f.Options)) }()
+	return ln.Addr().String(), nil
 }
 
 func parse(p Peer, args []string) (*flags, error) {
@@ -117,7 +147,7 @@ func parse(p Peer, args []string) (*flags, error) {
 		unsupported(f.cert != "", "-cert", p.NoTLS),
 		unsupported(f.Deflate, "-deflate", p.NoDeflate),
 		unsupported(f.Takeover, "-takeover", p.NoTakeover),
-		unsupported(f.WindowBits != 0, "-window-bits", p.NoWindowBits),
+		unsupported(f.WindowBits != 0 && f.WindowBits != maxWindowBits, "-window-bits", p.NoWindowBits),
 		unsupported(f.Broadcast, "-broadcast", p.NoBroadcast),
 	)
 }

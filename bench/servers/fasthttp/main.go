@@ -26,8 +26,8 @@ func main() {
 	})
 }
 
-// The documentation of FastHTTPUpgrader: without sizes, pooled buffers are used; a
-// WriteBufferPool is for few writes on many connections.
+// The documentation of FastHTTPUpgrader: without sizes, pooled buffers are
+// used; a WriteBufferPool is for few writes on many connections.
 func run(ln net.Listener, o peers.Options, h peers.Handler) error {
 	upgrader := websocket.FastHTTPUpgrader{EnableCompression: o.Deflate}
 	s := &fasthttp.Server{Handler: func(ctx *fasthttp.RequestCtx) {

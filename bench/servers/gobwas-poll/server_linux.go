@@ -36,7 +36,8 @@ func run(ln net.Listener, o serve.Options) error {
 	return <-ended
 }
 
-// broadcast writes to the connections: a connection without input has no session.
+// broadcast writes to the connections: a connection without input has no
+// session.
 func (s *server) broadcast(_ peers.Conn, text bool, p []byte) error {
 	serve.BlockIfAsked(!text, p)
 	frame, err := gobwas.Compile(text, p)

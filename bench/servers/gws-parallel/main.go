@@ -1,5 +1,6 @@
 // Command gws-parallel echoes with github.com/lxzan/gws and its ParallelEnabled
-// (the README, "Best Practice"): up to eight messages of a connection at a time.
+// (the README, "Best Practice"): up to eight messages of a connection at a
+// time.
 package main
 
 import (

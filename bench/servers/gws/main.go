@@ -1,5 +1,5 @@
-// Command gws echoes with github.com/lxzan/gws, one message of a connection at a
-// time, as in the README's echo server.
+// Command gws echoes with github.com/lxzan/gws, one message of a connection at
+// a time, as in the README's echo server.
 package main
 
 import (

@@ -1,16 +1,15 @@
 /*
- * minimal-c echoes over epoll: a limit for what a server with one thread can
- * reach. Build it with
+ * minimal-c echoes over epoll: a limit for servers with one thread. Build it with
  *
  *	cc -O2 -march=native -o minimal-c minimal.c
  *
- * For each wakeup of a connection it reads once, unmasks the frames that came in
+ * For each wakeup of a connection it reads once, unmasks the received frames in
  * place, turns them into their echo and writes all of it at once. It answers Ping
  * and Close, and fails the connection for frames that are not masked, have RSV
  * bits or are too long. It does not assemble messages (a fragment is echoed as a
- * fragment), does not check UTF-8, the order of fragments or what a Close says,
- * and has no timeouts. The flags are those of the other servers; TLS and
- * permessage-deflate it has not.
+ * fragment), does not check UTF-8, the order of fragments or the payload of a Close,
+ * and has no timeouts. The flags are those of the other servers; it has no TLS and
+ * no permessage-deflate.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -42,19 +41,19 @@ enum {
 };
 
 enum state {
-	HANDSHAKE, /* the request has not come to its end */
+	HANDSHAKE, /* the request is incomplete */
 	OPEN,
-	CLOSING,   /* Close was sent; what comes is thrown away until the client closes */
+	CLOSING,   /* Close was sent; input is discarded until the client closes */
 };
 
 struct conn {
 	int fd;
 	enum state state;
-	uint32_t events; /* what epoll waits for */
+	uint32_t events; /* that epoll reports */
 	struct conn *prev, *next;
-	uint8_t *in; /* a frame that has come in part; NULL if there is none */
+	uint8_t *in; /* an incomplete frame; NULL if there is none */
 	size_t in_len, in_cap;
-	uint8_t *out; /* what the socket did not take: out_off to out_len */
+	uint8_t *out; /* unsent output: out_off to out_len */
 	size_t out_off, out_len, out_cap;
 };
 
@@ -63,9 +62,9 @@ static struct conn connections = {.prev = &connections, .next = &connections};
 static char listener, control; /* their addresses tell epoll's events apart */
 static uint8_t shared[SHARED];
 
-static void fatal(const char *what)
+static void fatal(const char *call)
 {
-	fprintf(stderr, "minimal-c: %s: %s\n", what, strerror(errno));
+	fprintf(stderr, "minimal-c: %s: %s\n", call, strerror(errno));
 	exit(1);
 }
 
@@ -104,7 +103,7 @@ static void destroy(struct conn *c)
  * the next. */
 static void cut(struct conn *c) { shutdown(c->fd, SHUT_RDWR); }
 
-/* keep_output keeps what the socket did not take. Until it has, nothing is read. */
+/* keep_output keeps unsent output. Until it is sent, nothing is read. */
 static void keep_output(struct conn *c, const uint8_t *p, size_t n)
 {
 	size_t waiting = c->out_len - c->out_off;
@@ -216,7 +215,7 @@ static void put_header(uint8_t *p, size_t size, uint8_t first, uint64_t length)
 }
 
 /* unmask writes n bytes of src, unmasked, to dst, which may be the same or begin
- * before it: what a store reaches into has been loaded. */
+ * before it: the bytes that a store overwrites have been loaded. */
 static void unmask(uint8_t *dst, const uint8_t *src, size_t n, uint32_t key)
 {
 	uint64_t key64 = (uint64_t)key << 32 | key;
@@ -478,9 +477,9 @@ static void hello(int ln)
 	fflush(stdout);
 }
 
-static void watch(int fd, void *who)
+static void watch(int fd, void *source)
 {
-	struct epoll_event e = {.events = EPOLLIN, .data.ptr = who};
+	struct epoll_event e = {.events = EPOLLIN, .data.ptr = source};
 
 	if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &e) == 0)
 		return;
@@ -506,16 +505,16 @@ int main(int argc, char **argv)
 		if (n < 0 && errno != EINTR)
 			fatal("epoll_wait");
 		for (int i = 0; i < n; i++) {
-			void *who = events[i].data.ptr;
+			void *source = events[i].data.ptr;
 
-			if (who == &listener)
+			if (source == &listener)
 				accept_all(ln);
-			else if (who == &control)
+			else if (source == &control)
 				answer_control();
-			else if (((struct conn *)who)->out_len > 0)
-				writable(who);
+			else if (((struct conn *)source)->out_len > 0)
+				writable(source);
 			else
-				readable(who);
+				readable(source);
 		}
 	}
 }

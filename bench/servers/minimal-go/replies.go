@@ -140,8 +140,8 @@ func putHeader(b []byte, first byte, length int) {
 	}
 }
 
-// unmask writes src, unmasked, to dst, which may be the same or begin before it:
-// each word is read before one is written that reaches into it.
+// unmask writes src, unmasked, to dst, which may be the same or begin before
+// it: each word is read before one is written that reaches into it.
 func unmask(dst, src []byte, key uint32) {
 	dst = dst[:len(src)]
 	key64 := uint64(key)<<32 | uint64(key)
@@ -179,8 +179,8 @@ func (r *replies) take() []byte {
 	return out
 }
 
-// room returns where to read to, after the replies have been written. The buffer
-// grows to the longest frame, and to maxBuffer if reads fill it.
+// room returns where to read to, after the replies have been written. The
+// buffer grows to the longest frame, and to maxBuffer if reads fill it.
 func (r *replies) room() []byte {
 	need := r.end - r.next + 1
 	if h, ok := parse(r.buf[r.next:r.end]); ok {

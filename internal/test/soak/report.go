@@ -89,7 +89,7 @@ func (res *result) markdown(faults []string) string {
 	p := func(format string, args ...any) { fmt.Fprintf(&b, format, args...) }
 	p("# Soak\n\n")
 	p("%d connections of well-behaved and hostile peers for %v, to servers with both loops, plain and over TLS; and clients of hostile servers.\n", res.conns, res.time)
-	p("Written by `make soak SOAKTIME=%v`; [description](../security.md#the-soak).\n\n", res.time)
+	p("Written by `make soak SOAKTIME=%v`; [description](../security.md#soak-test).\n\n", res.time)
 	p("- %s, %s/%s, %d processors%s; %s\n", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), processor(), time.Now().UTC().Format(time.DateOnly))
 	p("- servers and clients of hostile servers in one process, which is measured; all other peers in another on the same machine\n")
 	p("- %d connections accepted, %d connections to hostile servers, %d attacks on servers\n", res.end.Accepted, res.end.Visits, res.attacks)

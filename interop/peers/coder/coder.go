@@ -64,8 +64,8 @@ func (c *conn) Send(text bool, p []byte) error {
 }
 
 // run serves a connection until it ends. The README, "Highlights": Reader and
-// Write do not allocate, unlike Read. The library answers control frames while it
-// reads.
+// Write do not allocate, unlike Read. The library answers control frames while
+// it reads.
 func run(ctx context.Context, nc *websocket.Conn, o peers.Options, h peers.Handler) error {
 	defer nc.CloseNow()
 	nc.SetReadLimit(int64(o.MaxMessage))

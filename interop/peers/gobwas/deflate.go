@@ -8,8 +8,9 @@ import (
 	"github.com/gobwas/ws/wsutil"
 )
 
-// deflated is the state of a connection with permessage-deflate, assembled as in
-// the README, "Compression". The level is flate.BestSpeed, as in all libraries.
+// deflated is the state of a connection with permessage-deflate, assembled as
+// in the README, "Compression". The level is flate.BestSpeed, as in all
+// libraries.
 type deflated struct {
 	message  wsflate.MessageState // of the message read last
 	inflater *wsflate.Reader

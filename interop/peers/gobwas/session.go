@@ -15,9 +15,10 @@ import (
 
 const bufferSize = 4096
 
-// A Session has the buffers of a connection. Another connection may reuse it. The
-// README, "Why" and "Usage": the reader and the writer of wsutil, on buffers of the
-// application; Writer.DisableFlush makes a message one frame and one write.
+// A Session has the buffers of a connection. Another connection may reuse it.
+// The README, "Why" and "Usage": the reader and the writer of wsutil, on
+// buffers of the application; Writer.DisableFlush makes a message one frame and
+// one write.
 type Session struct {
 	options peers.Options
 	handler peers.Handler
@@ -172,8 +173,8 @@ func (f Frame) SendTo(c peers.Conn) error {
 // Release does nothing.
 func (Frame) Release() {}
 
-// payload reads the message, whose first header has been read. The result is valid
-// until the next call.
+// payload reads the message, whose first header has been read. The result is
+// valid until the next call.
 func (s *Session) payload(header ws.Header) ([]byte, error) {
 	var r io.Reader = &s.reader
 	if s.deflated != nil {
@@ -212,8 +213,8 @@ func readInto(buf []byte, r io.Reader, limit int) ([]byte, error) {
 	}
 }
 
-// refuse sends a Close frame for the peer's mistake, which the library leaves to
-// the application, and waits until the peer has read it.
+// refuse sends a Close frame for the peer's mistake, which the library leaves
+// to the application, and waits until the peer has read it.
 func (s *Session) refuse(err error) error {
 	var code ws.StatusCode
 	_, protocol := errors.AsType[ws.ProtocolError](err)

@@ -26,8 +26,8 @@ var Library = peers.Library{
 	Prepare: Prepare(websocket.NewPreparedMessage),
 }
 
-// The documentation, "Buffers": without sizes the buffers of the HTTP server are
-// reused; a WriteBufferPool is for few writes on many connections.
+// The documentation, "Buffers": without sizes the buffers of the HTTP server
+// are reused; a WriteBufferPool is for few writes on many connections.
 func serve(ln net.Listener, o peers.Options, h peers.Handler) error {
 	upgrader := websocket.Upgrader{EnableCompression: o.Deflate}
 	return http.Serve(ln, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -88,8 +88,8 @@ func Run[P any](nc Conn[P], o peers.Options, h peers.Handler) error {
 	return err
 }
 
-// receive delivers messages. The documentation, "Overview": NextReader reads into
-// a buffer of the application, where ReadMessage allocates one.
+// receive delivers messages. The documentation, "Overview": NextReader reads
+// into a buffer of the application, where ReadMessage allocates one.
 func (c *conn[P]) receive(o peers.Options, h peers.Handler) error {
 	var message bytes.Buffer
 	for {

@@ -40,8 +40,8 @@ func compression(o peers.Options) gws.PermessageDeflate {
 	}
 }
 
-// The README, "Best Practice": Recovery, and ReadLoop on its own goroutine, which
-// frees the request. "Parallel": only for handlers that block.
+// The README, "Best Practice": Recovery, and ReadLoop on its own goroutine,
+// which frees the request. "Parallel": only for handlers that block.
 func serve(ln net.Listener, o peers.Options, h peers.Handler) error {
 	upgrader := gws.NewUpgrader(&events{handler: h}, &gws.ServerOption{
 		ParallelEnabled:     o.Parallel,
@@ -80,8 +80,8 @@ type conn struct{ *gws.Conn }
 
 func (c conn) Send(text bool, p []byte) error { return c.WriteMessage(opcode(text), p) }
 
-// events passes the events of a server's connections, or of one of a client's, to
-// a handler.
+// events passes the events of a server's connections, or of one of a client's,
+// to a handler.
 type events struct {
 	handler peers.Handler
 	err     *error // why a client's connection ended; nil for a server
@@ -108,7 +108,8 @@ func (e *events) OnClose(c *gws.Conn, err error) {
 	e.handler.Closed(conn{c})
 }
 
-// OnPing answers with the Ping's payload; that of gws.BuiltinEventHandler is empty.
+// OnPing answers with the Ping's payload; that of gws.BuiltinEventHandler is
+// empty.
 func (*events) OnPing(c *gws.Conn, payload []byte) { _ = c.WritePong(payload) }
 func (*events) OnPong(*gws.Conn, []byte)           {}
 

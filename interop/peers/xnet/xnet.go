@@ -13,8 +13,8 @@ import (
 	"github.com/fibersock/fibersock/interop/peers"
 )
 
-// Library is x/net/websocket. It has no compression, and delivers each fragment as
-// a message. Its documentation has no advice on speed.
+// Library is x/net/websocket. It has no compression, and delivers each fragment
+// as a message. Its documentation has no advice on speed.
 var Library = peers.Library{
 	Name:    "xnet",
 	Title:   "x/net/websocket",
@@ -29,7 +29,8 @@ func serve(ln net.Listener, o peers.Options, h peers.Handler) error {
 	return http.Serve(ln, websocket.Server{Handler: func(c *websocket.Conn) { _ = run(c, o, h) }})
 }
 
-// dial sends the Origin of the server itself, because servers refuse another one.
+// dial sends the Origin of the server itself, because servers refuse another
+// one.
 func dial(ctx context.Context, url string, o peers.Options, h peers.Handler) error {
 	config, err := websocket.NewConfig(url, url)
 	if err != nil {
@@ -82,8 +83,8 @@ func messageOf(text bool, p []byte) message {
 	return message{p, websocket.BinaryFrame}
 }
 
-// codec keeps the type of a message. The package's codecs derive it from the type
-// of the variable.
+// codec keeps the type of a message. The package's codecs derive it from the
+// type of the variable.
 var codec = websocket.Codec{
 	Marshal: func(v any) ([]byte, byte, error) {
 		m := v.(message)

@@ -27,7 +27,7 @@ type agentSummary struct {
 	Name     string
 	Role     string
 	Cases    int
-	Unbroken int // the number of cases without a broken rule
+	OK       int // the number of cases with the verdict OK
 	Flagged  int // the number of cases with a flag
 	Selected int // the number of selected cases
 	Missing  int // the number of selected cases without a result
@@ -154,8 +154,8 @@ func newAgentSummary(a *agent, selected int) agentSummary {
 		behavior[r.Behavior]++
 		closing[r.BehaviorClose]++
 		took += r.Duration
-		if r.Passed() {
-			s.Unbroken++
+		if r.Behavior == conform.OK && r.Passed() {
+			s.OK++
 		}
 		if len(r.Flags) > 0 {
 			s.Flagged++

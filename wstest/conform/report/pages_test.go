@@ -3,6 +3,7 @@ package report
 import (
 	"encoding/xml"
 	"errors"
+	"fmt"
 	"io"
 	"path/filepath"
 	"regexp"
@@ -112,7 +113,20 @@ func TestIndexPageShowsEachCaseWithEachAgent(t *testing.T) {
 	}
 	check.Slices(t, classes, []string{"class-1", "class-2"}, "the classes")
 	p.wantText(t, "2 implementations", "Ping and Pong", "not run", "first: A Pong came, where nothing was expected.",
-		"2 of 3 cases without a broken rule", "1 of 1 cases without a broken rule")
+		"2 of 3 cases OK", "1 of 1 cases OK")
+}
+
+// Only OK counts as OK: 216 cases that were UNIMPLEMENTED counted, too.
+func TestScoreCountsOnlyOK(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "report")
+	var results []*conform.Result
+	for i, v := range verdicts {
+		r := result(fmt.Sprintf("1.1.%d", i+1))
+		r.Behavior = v
+		results = append(results, r)
+	}
+	check.Must(t, WriteDir(dir, map[string][]*conform.Result{"a": results}, Info{}))
+	parsePage(t, read(t, dir, "index.html")).wantText(t, fmt.Sprintf("1 of %d cases OK", len(verdicts)))
 }
 
 // The card of a client that left after 222 of 247 cases was green.

@@ -40,7 +40,8 @@ func NewSession(n, warmup, size int, text bool) *Session {
 	return &Session{Text: text, payload: p, send: bytes.Clone(p), left: warmup, measured: n}
 }
 
-// payload returns size bytes: for text, Greek and Japanese, which is valid UTF-8.
+// payload returns size bytes: for text, Greek and Japanese, which is valid
+// UTF-8.
 func payload(size int, text bool) []byte {
 	p := make([]byte, 0, size)
 	if !text {

@@ -50,12 +50,12 @@ var guide = []func(*server.Server, *http.ServeMux){
 			httpupgrade.Upgrade(s, w, r, user)
 		})
 	},
-	func(_ *server.Server, mux *http.ServeMux) {
+	func(*server.Server, *http.ServeMux) {
 		ln, err := net.Listen("tcp", ":443")
 		if err != nil {
 			log.Fatal(err)
 		}
-		hs := &http.Server{Handler: mux}
+		hs := new(http.Server)
 		log.Fatal(hs.ServeTLS(server.BelowTLS(ln), "cert.pem", "key.pem"))
 	},
 	func(_ *server.Server, mux *http.ServeMux) {

@@ -3,8 +3,4 @@
 package server_test
 
 // The epoll loop has no goroutine for a connection.
-func init() {
-	idle["system's"] = memory{heap: 560, stack: 512}
-	idle["TLS"] = memory{heap: 7372, stack: 512}
-	idle["TLS of others"] = idle["TLS"]
-}
+func init() { idle["system's"] = memory{heap: 560, stack: 512} }

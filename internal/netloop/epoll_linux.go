@@ -106,10 +106,8 @@ func (l *epollLoop) start(nc net.Conn, open Open, first []byte, ended chan struc
 	case *belowTLS:
 		return l.startTCP(nc.TCPConn, open, first, ended)
 	case TLS:
-		if over, ok := nc.(interface{ NetConn() net.Conn }); ok {
-			if below, ok := over.NetConn().(*belowTLS); ok {
-				return l.startTLS(nc, below, open, first, ended)
-			}
+		if below := belowOf(nc); below != nil {
+			return l.startTLS(nc, below, open, first, ended)
 		}
 	}
 	return errors.ErrUnsupported

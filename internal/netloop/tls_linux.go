@@ -5,6 +5,7 @@ package netloop
 import (
 	"io"
 	"net"
+	"reflect"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -48,18 +49,18 @@ type secureConn struct {
 	*PolledSocket // the socket, which carries ciphertext
 
 	tls   TLS
-	stage atomic.Uint32 // secureNew, ...
 	shake atomic.Pointer[tlsHandshake]
 	err   atomic.Pointer[error] // of the handshake or of TLS.Read
+	stage atomic.Uint32         // secureNew, ...
 
 	// The owner's.
+	answers uint32    // writes inside of TLS.Read
 	in      []byte    // ciphertext from the loop that TLS has not read
 	kept    *writeBuf // ciphertext before that
 	plain   *writeBuf // plaintext that the connection was not ready for
-	answers int       // writes inside of TLS.Read
 
 	writing sync.Mutex // held during a Write of TLS, except for answers
-	early   int        // bytes of the first writes; guarded by writing
+	early   int32      // bytes of the first writes; guarded by writing
 
 	// Guarded by the socket's lock.
 	sending bool    // writing is locked
@@ -84,6 +85,8 @@ type tlsHandshake struct {
 	waits   bool  // the goroutine needs more input than in
 	over    bool  // the goroutine has ended
 	ended   error // no more input: io.EOF or net.ErrClosed
+
+	hello helloSplitter // the goroutine's
 }
 
 func newTLSHandshake() *tlsHandshake {
@@ -166,6 +169,22 @@ type belowTLS struct {
 	raw atomic.Pointer[rawConn]
 }
 
+// belowOf returns the connection below a *tls.Conn if it is one of BelowTLS, nil
+// otherwise. The type is recognised by its package, which is not linked here. A
+// type that embeds a *tls.Conn has the same methods, but its Read may not know
+// temporary errors, or may wait: it is served by goroutines.
+func belowOf(nc TLS) *belowTLS {
+	if t := reflect.TypeOf(nc); t.Kind() != reflect.Pointer || t.Elem().PkgPath() != "crypto/tls" {
+		return nil
+	}
+	over, ok := nc.(interface{ NetConn() net.Conn })
+	if !ok {
+		return nil
+	}
+	below, _ := over.NetConn().(*belowTLS)
+	return below
+}
+
 // conn returns the connection to be used.
 func (c *belowTLS) conn() net.Conn {
 	if raw := c.raw.Load(); raw != nil {
@@ -231,8 +250,10 @@ func (h *tlsHandshake) received(b []byte) (rest []byte, over bool) {
 	switch {
 	case h.over:
 		return b, true
-	case len(b) == 0:
+	case len(b) == 0 && h.waits:
 		return nil, false
+	case len(b) == 0:
+		return b, false // it may end before the loop sees that the connection is not ready
 	}
 	rest = h.put(b)
 	h.changed.Signal()
@@ -274,10 +295,22 @@ func (h *tlsHandshake) end(err error) {
 func (h *tlsHandshake) read(p []byte, wait func()) (n int, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for h.in == nil {
-		if h.ended != nil {
-			return 0, h.ended
-		}
+	h.await(h.hello.needs(), wait)
+	if h.in != nil && !h.hello.begun {
+		h.in = h.in.take(h.hello.begin(h.in.bytes()))
+		h.await(h.hello.needs(), wait)
+	}
+	if h.in == nil {
+		return 0, h.ended
+	}
+	n, taken := h.hello.read(p, h.in.bytes())
+	h.in = h.in.take(taken)
+	return n, nil
+}
+
+// await waits until in has size bytes, or its end is known. The caller holds mu.
+func (h *tlsHandshake) await(size int, wait func()) {
+	for h.in.size() < size && h.ended == nil {
 		if !h.waits {
 			h.waits = true
 			h.mu.Unlock()
@@ -287,9 +320,72 @@ func (h *tlsHandshake) read(p []byte, wait func()) (n int, err error) {
 		}
 		h.changed.Wait()
 	}
-	n = copy(p, h.in.bytes())
-	h.in = h.in.take(n)
-	return n, nil
+}
+
+// A helloSplitter splits the record of the ClientHello into smaller records, as
+// the client could have done (RFC 8446, Section 5.1). crypto/tls keeps a buffer,
+// as long as the connection lives, of twice the size of the longest record. The
+// ClientHello has no effect on that then: it has 1,500 bytes and more since
+// clients offer key exchanges that resist quantum computers.
+type helloSplitter struct {
+	begun bool
+	kind  [3]byte // the first bytes of the record's header: type and version
+	size  int     // of a fragment
+	left  int     // bytes of the record that have not been read
+}
+
+const (
+	recordHeader    = 5
+	recordHandshake = 22 // the type of the ClientHello's record
+
+	// maxFragment is the maximum size of a fragment in bytes. The first buffer
+	// that crypto/tls allocates has that size, in addition to a header.
+	maxFragment = 512
+)
+
+// needs returns the number of bytes for the next call of begin or read.
+func (h *helloSplitter) needs() int {
+	switch {
+	case !h.begun:
+		return recordHeader
+	case h.left > 0:
+		return min(h.size, h.left)
+	}
+	return 1
+}
+
+// begin learns the record from the beginning of the input, which may be
+// incomplete, and returns the size of a header that is to be skipped. Halves,
+// halves of these and so on fill the buffer that crypto/tls assembles a message
+// in, whose size is doubled whenever it is full.
+func (h *helloSplitter) begin(in []byte) (skip int) {
+	h.begun = true
+	if len(in) < recordHeader || in[0] != recordHandshake {
+		return 0
+	}
+	h.size = int(in[3])<<8 | int(in[4])
+	if h.size <= maxFragment {
+		return 0
+	}
+	h.kind, h.left = [3]byte(in), h.size
+	for h.size > maxFragment {
+		h.size = (h.size + 1) / 2
+	}
+	return recordHeader
+}
+
+// read reads from in, which is not empty, to p: a fragment with its header, or
+// any bytes behind the ClientHello. It returns the size of both.
+func (h *helloSplitter) read(p, in []byte) (n, taken int) {
+	if h.left == 0 {
+		n = copy(p, in)
+		return n, n
+	}
+	taken = min(h.size, h.left, len(in), len(p)-recordHeader)
+	h.left -= taken
+	copy(p, h.kind[:])
+	p[3], p[4] = byte(taken>>8), byte(taken)
+	return recordHeader + copy(p[recordHeader:], in[:taken]), taken
 }
 
 // handshake performs the handshake. If a function of the TLS configuration does
@@ -356,7 +452,7 @@ func (c *secureConn) receive(b []byte) (rest []byte, ok bool) {
 	}
 	buf := largeBuffers.Get().(*[]byte)
 	defer largeBuffers.Put(buf)
-	turn := turn{answers: c.answers + maxTurnAnswers, reads: maxTurnReads}
+	turn := turn{answers: c.answers, reads: maxTurnReads}
 	for {
 		p := c.Conn.ReadBuffer(maxReadBuffer)
 		if p == nil {
@@ -388,17 +484,18 @@ func (c *secureConn) receive(b []byte) (rest []byte, ok bool) {
 	}
 }
 
-// turn is how much is left of a turn.
+// A turn is the part of the input that is handled before it is the turn of other
+// connections.
 type turn struct {
-	reads   int
-	answers int // the number of the last answer
+	reads   int    // that are left
+	answers uint32 // before the turn
 }
 
 // read fills p with plaintext. The error is the reason why it is not full: it
 // is errNoInput if there is no more, errTurnOver if there may be.
 func (c *secureConn) read(p []byte, turn *turn) (n int, err error) {
 	for n < len(p) {
-		if turn.reads == 0 || c.answers >= turn.answers {
+		if turn.reads == 0 || c.answers-turn.answers >= maxTurnAnswers {
 			return n, errTurnOver
 		}
 		turn.reads--
@@ -514,7 +611,7 @@ const (
 func (c *secureSocket) begin(size int) {
 	several := size > maxRecord
 	if c.early < smallUntil {
-		c.early += size
+		c.early += int32(min(size, smallUntil))
 		several = size > smallRecord
 	}
 	c.mu.Lock()

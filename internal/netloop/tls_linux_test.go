@@ -489,6 +489,111 @@ func TestTLSHandshakeInPieces(t *testing.T) {
 	<-l.closed
 }
 
+// A long first record of a handshake is read as records of at most maxFragment
+// bytes, whatever the pieces in which it arrives. Other input is not changed.
+func TestLongClientHelloIsSplit(t *testing.T) {
+	record := func(kind byte, size int) []byte {
+		b := append([]byte{kind, 3, 1, byte(size >> 8), byte(size)}, make([]byte, size)...)
+		rand.Read(b[recordHeader:])
+		return b
+	}
+	behind := append(record(recordHandshake, 600), record(23, 5000)...)
+	for _, tt := range []struct {
+		name  string
+		first []byte
+		split int // number of records
+	}{
+		{"long", record(recordHandshake, 1517), 4},
+		{"as long as two fragments", record(recordHandshake, 2*maxFragment), 2},
+		{"the longest", record(recordHandshake, 16<<10-1), 32},
+		{"one byte too long", record(recordHandshake, maxFragment+1), 2},
+		{"short", record(recordHandshake, maxFragment), 0},
+		{"empty", record(recordHandshake, 0), 0},
+		{"not of a handshake", record(21, 1517), 0},
+		{"incomplete header", []byte{recordHandshake, 3, 1}, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			input := append(slices.Clone(tt.first), behind...)
+			if len(tt.first) < recordHeader {
+				input = tt.first
+			}
+			for _, piece := range []int{1, 3, 500, len(input)} {
+				h := newTLSHandshake()
+				left := input
+				more := func() { // the loop passes on input when the goroutine waits
+					n := min(piece, len(left))
+					if n == 0 {
+						h.end(io.EOF)
+						return
+					}
+					rest, over := h.received(left[:n])
+					if over {
+						t.Fatal("the handshake is over")
+					}
+					left = left[n-len(rest):]
+				}
+				var got []byte
+				records := 0
+				for {
+					p := make([]byte, recordHeader+maxFragment)
+					n, err := h.read(p, more)
+					if err != nil {
+						if err != io.EOF {
+							t.Error(err)
+						}
+						break
+					}
+					p = p[:n]
+					if tt.split > 0 && len(got) < len(tt.first)-recordHeader {
+						if size := int(p[3])<<8 | int(p[4]); !bytes.Equal(p[:3], tt.first[:3]) || size != n-recordHeader {
+							t.Fatalf("a record begins with %v, in a read of %d bytes", p[:5], n)
+						}
+						p = p[recordHeader:]
+						records++
+					}
+					got = append(got, p...)
+				}
+				want := input
+				if tt.split > 0 {
+					want = input[recordHeader:]
+				}
+				if records != tt.split || !bytes.Equal(got, want) {
+					t.Errorf("in pieces of %d: %d records, want %d; intact: %v", piece, records, tt.split, bytes.Equal(got, want))
+				}
+			}
+		})
+	}
+}
+
+// A ClientHello that ends early ends the input, behind the bytes that have
+// arrived.
+func TestIncompleteClientHello(t *testing.T) {
+	h := newTLSHandshake()
+	h.received(append([]byte{recordHandshake, 3, 1, 4, 0}, make([]byte, maxFragment+1)...))
+	h.end(io.EOF)
+	for _, want := range []int{recordHeader + maxFragment, recordHeader + 1} {
+		if n, err := h.read(make([]byte, 600), nil); n != want || err != nil {
+			t.Errorf("%d bytes and %v, want %d", n, err, want)
+		}
+	}
+	if n, err := h.read(make([]byte, 600), nil); n != 0 || err != io.EOF {
+		t.Errorf("%d bytes and %v at the end", n, err)
+	}
+}
+
+// A call of Received without input causes another one, unless the handshake
+// waits for input: it may end before the loop sees that it is not ready.
+func TestTLSHandshakeIsCalledAgain(t *testing.T) {
+	h := newTLSHandshake()
+	if rest, over := h.received([]byte{}); rest == nil || over {
+		t.Errorf("while the handshake runs: rest %v, over %v", rest, over)
+	}
+	h.waits = true
+	if rest, over := h.received([]byte{}); rest != nil || over || !h.isWaiting() {
+		t.Errorf("while the handshake waits: rest %v, over %v", rest, over)
+	}
+}
+
 // A handshake that does not end has no goroutine before its first byte, and
 // none after its connection. Its connection does not write.
 func TestTLSHandshakeThatDoesNotEnd(t *testing.T) {
@@ -595,6 +700,42 @@ func TestTLSOverBelowTLSIsServedByEpoll(t *testing.T) {
 			<-ended
 		})
 	}
+}
+
+// A type that embeds a *tls.Conn may do more in its methods: goroutines serve
+// it, which call them.
+func TestTypesThatEmbedTLSAreServedByGoroutines(t *testing.T) {
+	below := listen(t)
+	defer below.Close()
+	l := newTestLoop(t, Config{MaxBlocked: 10}, nil, nil)
+	nc, err := net.Dial("tcp", below.Addr().String())
+	check.Must(t, err)
+	defer nc.Close()
+	ours, err := BelowTLS(below).Accept()
+	check.Must(t, err)
+	counting := &countingTLS{Conn: tls.Server(ours, &tls.Config{Certificates: []tls.Certificate{selfSigned()}})}
+	l.Start(counting, l.open(nil), nil, nil)
+	if c := <-l.started; c.socket.Shard() >= 0 {
+		t.Error("epoll serves the connection")
+	}
+	client := tls.Client(nc, &tls.Config{InsecureSkipVerify: true})
+	echoes(t, client, 3)
+	if n := counting.reads.Load(); n < 3 {
+		t.Errorf("Read was called %d times", n)
+	}
+	client.Close()
+	<-l.closed
+}
+
+// countingTLS counts calls of Read.
+type countingTLS struct {
+	*tls.Conn
+	reads atomic.Int32
+}
+
+func (c *countingTLS) Read(p []byte) (int, error) {
+	c.reads.Add(1)
+	return c.Conn.Read(p)
 }
 
 // Only the connections of a TCP listener change, and its errors do not.

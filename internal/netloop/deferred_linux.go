@@ -16,7 +16,7 @@ import (
 // are written
 //
 //   - by the leader, after its batch or, in a batch that takes longer than
-//     watchPeriod, before its next event;
+//     Config.WatchPeriod, before its next event;
 //   - by the next leader, or the watchdog, if a handler blocks;
 //   - by the next write to the same socket that is not deferred, before it;
 //   - before the end of the socket's output: see doFlush;

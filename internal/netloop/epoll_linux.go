@@ -71,7 +71,7 @@ func (l *epollLoop) leave() {
 }
 
 func (l *epollLoop) startPollers() error {
-	l.guard = newWatchdog()
+	l.guard = newWatchdog(l.WatchPeriod)
 	for i := range runtime.GOMAXPROCS(0) {
 		p, err := newPoller(l, i)
 		if err != nil {

@@ -72,8 +72,7 @@ type Conn interface {
 }
 
 const (
-	// watchPeriod is how long a handler may hold back others, or its output, at
-	// least; twice that at most. A watchdog checks that.
+	// watchPeriod is the default of Config.WatchPeriod.
 	watchPeriod = time.Millisecond
 
 	// idleChecks is the number of checks without a handler after which a
@@ -169,6 +168,10 @@ type Config struct {
 	// NewBatch returns a value for Conn.BeginBatch. Each poller has a few.
 	NewBatch func() any
 
+	// WatchPeriod is how long a handler may hold back others, or its output,
+	// at least; twice that at most. A watchdog checks that. 0 means 1 ms.
+	WatchPeriod time.Duration
+
 	// Clock is a coarse clock: its user increases it every second or more
 	// often.
 	Clock *atomic.Uint32
@@ -224,7 +227,10 @@ type Loop struct {
 
 // New returns a loop.
 func New(cfg Config) *Loop {
-	return &Loop{cfg: cfg, calls: newForeignCalls(), batches: batches{newBatch: cfg.NewBatch}}
+	if cfg.WatchPeriod == 0 {
+		cfg.WatchPeriod = watchPeriod
+	}
+	return &Loop{cfg: cfg, calls: newForeignCalls(), batches: batches{newBatch: cfg.NewBatch, period: cfg.WatchPeriod}}
 }
 
 // Serve accepts connections from ln until ln is closed. The error is that of

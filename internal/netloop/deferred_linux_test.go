@@ -26,13 +26,14 @@ type fanout struct {
 	writes   atomic.Int32 // system calls that write to the receiver
 	handler  func(b []byte)
 	handled  chan struct{} // for each return of handler
+	watched  bool          // the watchdog may interrupt handler
 }
 
 func newFanout(t *testing.T, cfg Config, handler func(f *fanout, b []byte)) *fanout {
 	t.Helper()
 	f := &fanout{handled: make(chan struct{}, 100)}
 	f.handler = func(b []byte) { handler(f, b) }
-	if cfg.WatchPeriod == 0 {
+	if f.watched = cfg.WatchPeriod != 0; !f.watched {
 		cfg.WatchPeriod = time.Hour
 	}
 	f.testLoop = newTestLoop(t, cfg, nil, nil)
@@ -59,27 +60,41 @@ func newFanout(t *testing.T, cfg Config, handler func(f *fanout, b []byte)) *fan
 		return kernel.writev(fd, a, b)
 	}
 	f.pollers().sys = &calls
-	start := func() (*net.TCPConn, *PolledSocket) {
-		a, b := tcpPair(t)
-		b.SetDeadline(time.Now().Add(30 * time.Second))
-		t.Cleanup(func() { b.Close() })
-		f.Start(a, f.open(func() *testConn {
-			return &testConn{received: func(c *testConn, b []byte) ([]byte, bool) {
-				if len(b) > 0 {
-					defer func() { f.handled <- struct{}{} }()
-					f.handler(b)
-				}
-				return nil, true
-			}}
-		}), nil, nil)
-		return b, (<-f.started).socket.(*PolledSocket)
-	}
-	f.receiver, f.to = start()
-	f.sender, f.from = start()
+	f.receiver, f.to = f.connect(t)
+	f.sender, f.from = f.connect(t)
 	echoed := make(chan struct{}) // both sockets are registered, and their first input is handled
 	f.run(t, func() { close(echoed) })
 	<-echoed
 	return f
+}
+
+// connect makes another connection with the same handler.
+func (f *fanout) connect(t *testing.T) (*net.TCPConn, *PolledSocket) {
+	t.Helper()
+	a, b := tcpPair(t)
+	b.SetDeadline(time.Now().Add(30 * time.Second))
+	t.Cleanup(func() { b.Close() })
+	f.Start(a, f.open(func() *testConn {
+		return &testConn{closed: func(*testConn, error) {}, received: func(c *testConn, b []byte) ([]byte, bool) {
+			if len(b) > 0 {
+				defer func() { f.handled <- struct{}{} }()
+				if !f.watched {
+					f.settle()
+				}
+				f.handler(b)
+			}
+			return nil, true
+		}}
+	}), nil, nil)
+	return b, (<-f.started).socket.(*PolledSocket)
+}
+
+// settle has the stack of the leader, which calls it, grow to the size that the
+// handler needs. The runtime may have shrunk it since the last handler.
+func (f *fanout) settle() {
+	deep(stackRoom, func() {})
+	p := f.from.poller
+	p.beginDeferring(p.progress.Load(), false)
 }
 
 // run calls g in a handler of the sender.

@@ -124,6 +124,7 @@ type poller struct {
 	wakeup    int       // an eventfd that ends the leader's wait
 	kicks     kickQueue // sockets with work that no event of their descriptor reports
 	deferrals deferrals
+	ring      *ring // nil: each socket is written by a call of its own
 
 	progress atomic.Uint64 // of the leader: see makeProgress
 	leader   *worker       // of the leader; the watchdog's own
@@ -169,6 +170,9 @@ func newPoller(l *epollLoop, index int) (*poller, error) {
 		p.close()
 		return nil, err
 	}
+	if l.BatchedSends {
+		p.ring, _ = newRing() // it is optional
+	}
 	p.progress.Store(makeProgress(0, 0, idleIndex))
 	return p, nil
 }
@@ -179,6 +183,9 @@ func (p *poller) close() {
 	p.file.Close()
 	if p.wakeup >= 0 {
 		syscall.Close(p.wakeup)
+	}
+	if p.ring != nil {
+		p.ring.Close()
 	}
 }
 

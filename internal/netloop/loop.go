@@ -172,6 +172,10 @@ type Config struct {
 	// at least; twice that at most. A watchdog checks that. 0 means 1 ms.
 	WatchPeriod time.Duration
 
+	// BatchedSends is true if a poller may write the deferred output of many
+	// sockets in one system call.
+	BatchedSends bool
+
 	// Clock is a coarse clock: its user increases it every second or more
 	// often.
 	Clock *atomic.Uint32
@@ -189,6 +193,7 @@ type Counters struct {
 	Blocked         atomic.Int64  // handlers that block and have a goroutine of their own
 	HandOffs        atomic.Uint64 // handlers that got one
 	HandOffsRefused atomic.Uint64 // handlers that kept their poller waiting, because of Config.MaxBlocked
+	BatchedSends    atomic.Uint64 // writes that shared a system call
 }
 
 // Gauge is a number that rises and falls, and its maximum.

@@ -91,7 +91,7 @@ func acceptAndEcho(t *testing.T) func(nc *tls.Conn) {
 }
 
 // to is a dialer that connects to addr and ignores the requested address.
-func to(addr net.Addr) func(context.Context, string, string) (net.Conn, error) {
+func to(addr net.Addr) client.DialFunc {
 	return func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, addr.Network(), addr.String())
 	}

@@ -11,7 +11,7 @@
 //
 //	ln := wstest.Listen(nil)
 //	go s.Serve(ln) // s is a *server.Server, or an *http.Server
-//	c, err := client.Dial(ctx, "ws://any.example/", &client.Config{DialContext: ln.DialContext})
+//	c, err := client.Dial(ctx, "ws://any.example/", &client.Config{DialContext: client.DialFunc(ln.DialContext)})
 //
 // In a bubble of testing/synctest they use the time of the bubble, so a test of
 // a timeout of an hour takes no time.

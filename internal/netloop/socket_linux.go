@@ -626,10 +626,14 @@ func (s *PolledSocket) hasWork() bool {
 }
 
 // takePending removes and returns the input that the connection was not ready
-// for, nil if there is none. The caller holds mu.
+// for, nil if there is none. The caller holds mu. Many connections need ext for
+// their first input only: it is freed then.
 func (s *PolledSocket) takePending() (pending *writeBuf) {
 	if s.ext != nil {
 		pending, s.ext.pending = s.ext.pending, nil
+		if *s.ext == (socketExt{}) {
+			s.ext = nil
+		}
 	}
 	return pending
 }

@@ -17,7 +17,7 @@ func TestEverybodyReceivesMessages(t *testing.T) {
 		defer chat.Shutdown(t.Context())
 
 		join := func(name string) *client.Conn {
-			c, err := client.Dial(t.Context(), "ws://chat.example/?name="+name, &client.Config{DialContext: ln.DialContext})
+			c, err := client.Dial(t.Context(), "ws://chat.example/?name="+name, &client.Config{DialContext: client.DialFunc(ln.DialContext)})
 			if err != nil {
 				t.Fatal(err)
 			}

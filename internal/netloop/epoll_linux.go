@@ -3,6 +3,7 @@
 package netloop
 
 import (
+	"errors"
 	"net"
 	"os"
 	"runtime"
@@ -96,9 +97,23 @@ func (l *epollLoop) stopPollers() {
 	l.guard.stop()
 }
 
-// start serves nc, whose descriptor is duplicated. If it returns an error, nc
-// is unchanged.
-func (l *epollLoop) start(nc *net.TCPConn, open Open, first []byte, ended chan struct{}) error {
+// start serves nc, if that is a TCP connection or TLS over one of BelowTLS. The
+// descriptor is duplicated. If start returns an error, nc is unchanged.
+func (l *epollLoop) start(nc net.Conn, open Open, first []byte, ended chan struct{}) error {
+	switch nc := nc.(type) {
+	case *net.TCPConn:
+		return l.startTCP(nc, open, first, ended)
+	case *belowTLS:
+		return l.startTCP(nc.TCPConn, open, first, ended)
+	case TLS:
+		if below := belowOf(nc); below != nil {
+			return l.startTLS(nc, below, open, first, ended)
+		}
+	}
+	return errors.ErrUnsupported
+}
+
+func (l *epollLoop) startTCP(nc *net.TCPConn, open Open, first []byte, ended chan struct{}) error {
 	fd, addrs, err := duplicate(nc, &l.addrs)
 	if err != nil {
 		return err

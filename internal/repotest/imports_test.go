@@ -81,7 +81,7 @@ var anything = []string{"*"}
 
 // mayImportSyscall are the only files of the libraries that may import syscall.
 var mayImportSyscall = []string{"internal/netloop/epoll_linux.go", "internal/netloop/listener_linux.go", "internal/netloop/sockaddr_linux.go",
-	"internal/netloop/socket_linux.go", "internal/netloop/write_linux.go", "internal/netloop/close_linux.go",
+	"internal/netloop/socket_linux.go", "internal/netloop/write_linux.go", "internal/netloop/close_linux.go", "internal/netloop/tls_linux.go",
 	"internal/netloop/syscall_linux.go", "internal/netloop/syscall_recv_linux.go", "internal/netloop/syscall_read_linux.go", "internal/netloop/unacked_linux.go", "internal/netloop/uring_linux.go",
 	"internal/netloop/ready_unix.go", "internal/netloop/direct_unix.go",
 	"internal/netloop/reset_other.go", "internal/netloop/reset_windows.go"} // an error code

@@ -5,6 +5,7 @@ package client
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"strings"
 
 	"github.com/fibersock/fibersock/internal/netloop"
@@ -46,4 +47,12 @@ func plainHTTPHint(err error) string {
 		return "plain HTTP came in answer to TLS: the port expects no TLS (ws)"
 	}
 	return ""
+}
+
+// isPermanentTLS reports whether err is the failed verification of a
+// certificate, or the answer of a server that does not speak TLS.
+func isPermanentTLS(err error) bool {
+	var certificate *tls.CertificateVerificationError
+	var notTLS tls.RecordHeaderError
+	return errors.As(err, &certificate) || errors.As(err, &notTLS)
 }

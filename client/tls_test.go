@@ -356,3 +356,30 @@ func TestCallbackOfTLSThatDoesNotReturn(t *testing.T) {
 		})
 	}
 }
+
+// A certificate that is not trusted, or a server without TLS, ends a loop over
+// Reconnecting. The end of the connection during the TLS handshake does not.
+func TestPermanentErrorsOfTLS(t *testing.T) {
+	cert, pool := certificate(t, "server.example", time.Now().Add(time.Hour))
+	for name, tt := range map[string]struct {
+		host  string
+		roots *x509.CertPool
+		serve func(nc net.Conn)
+		want  bool
+	}{
+		"not trusted":  {"server.example", x509.NewCertPool(), func(nc net.Conn) { tls.Server(nc, &tls.Config{Certificates: []tls.Certificate{cert}}).Handshake() }, true},
+		"another host": {"other.example", pool, func(nc net.Conn) { tls.Server(nc, &tls.Config{Certificates: []tls.Certificate{cert}}).Handshake() }, true},
+		"no TLS": {"server.example", pool, func(nc net.Conn) {
+			nc.Read(make([]byte, 16<<10))
+			io.WriteString(nc, "HTTP/1.1 400 Bad Request\r\n\r\n")
+		}, true},
+		"no connection": {"server.example", pool, func(nc net.Conn) {}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := &client.Config{TLS: &client.TLSConfig{RootCAs: tt.roots}, DialContext: scripted(t, tt.serve)}
+			_, err := client.Dial(t.Context(), "wss://"+tt.host+"/", cfg)
+			check.As[*client.TLSError](t, err, "Dial")
+			check.Equal(t, client.Permanent(err), tt.want, "Permanent of %v", err)
+		})
+	}
+}

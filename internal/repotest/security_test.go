@@ -50,6 +50,7 @@ var fromMathRand = map[string]struct {
 }{
 	"endpoint":                {[]string{"ChaCha8", "NewChaCha8"}, "a cipher seeded from internal/entropy"},
 	"internal/entropy":        {[]string{"ChaCha8", "NewChaCha8", "Uint64"}, "a cipher seeded from /dev/urandom and the runtime, in builds without crypto/rand"},
+	"client/reconnect.go":     {[]string{"N"}, "a random wait spreads reconnects; it is no secret"},
 	"server/timeouts.go":      {[]string{"Int32N"}, "a random lifetime spreads reconnects; it is no secret"},
 	"endpoint/pingtracker.go": {[]string{"Uint64"}, "the payload of a Ping is sent to the peer anyway"},
 }

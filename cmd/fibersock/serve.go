@@ -139,8 +139,9 @@ type demo struct {
 func (d *demo) serve(ctx context.Context, ln net.Listener) error {
 	echo, chat := d.echo(), d.chat()
 	mux := http.NewServeMux()
-	mux.Handle("/", page())
-	mux.Handle("/echo", httpupgrade.Handler(echo))
+	page := newPage(d.options)
+	mux.Handle("/", page)
+	mux.Handle("/echo", page.frames.tap(httpupgrade.Handler(echo)))
 	mux.Handle("/chat", httpupgrade.Handler(chat))
 	mux.Handle("/echo/compression", savedStats(echo))
 	web := &http.Server{

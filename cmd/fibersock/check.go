@@ -146,6 +146,16 @@ func checkExitCode(r *diagnose.Report) exitCode {
 	return endExitCode(r.Err, 0)
 }
 
+// writeJSONLine writes v as a line of JSON, which a terminal does not obey.
+func writeJSONLine(w io.Writer, v any) error {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(append(escapeJSON(text), '\n'))
+	return err
+}
+
 // writeJSON writes v as indented JSON, which a terminal does not obey.
 func writeJSON(w io.Writer, v any) error {
 	text, err := json.MarshalIndent(v, "", "  ")

@@ -61,10 +61,7 @@ func TestSlowViewerMissesOldFigures(t *testing.T) {
 // start serves a dashboard in memory.
 func start(t *testing.T) (*dashboard, *wstest.Listener) {
 	d := newDashboard()
-	ln := wstest.Listen(nil)
-	go d.server.Serve(ln)
-	t.Cleanup(func() { check.OK(t, d.server.Shutdown(context.Background())) })
-	return d, ln
+	return d, wstest.Serve(t, d.server)
 }
 
 func view(t *testing.T, ln *wstest.Listener) *client.Conn {

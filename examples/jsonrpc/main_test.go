@@ -61,7 +61,7 @@ func TestErrors(t *testing.T) {
 
 func TestNotificationHasNoAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ln := listen(t)
+		ln := wstest.Serve(t, newServer(methods))
 		nc, err := ln.Dial()
 		check.Must(t, err)
 		defer nc.Close()
@@ -77,19 +77,10 @@ func TestNotificationHasNoAnswer(t *testing.T) {
 	})
 }
 
-// listen serves in memory.
-func listen(t *testing.T) *wstest.Listener {
-	s := newServer(methods)
-	ln := wstest.Listen(nil)
-	go s.Serve(ln)
-	t.Cleanup(func() { check.OK(t, s.Shutdown(context.Background())) })
-	return ln
-}
-
 // start returns a client of a server in memory.
 func start(t *testing.T) *caller {
 	t.Helper()
-	conn, err := client.Dial(t.Context(), "ws://rpc.example/", &client.Config{DialContext: listen(t).DialContext})
+	conn, err := client.Dial(t.Context(), "ws://rpc.example/", &client.Config{DialContext: wstest.Serve(t, newServer(methods)).DialContext})
 	check.Must(t, err)
 	c := newCaller(conn)
 	t.Cleanup(func() { c.conn.Close(wire.NormalClosure, "") })

@@ -98,14 +98,8 @@ func TestAnswerEndsWithAnErrorAndAtTheLimit(t *testing.T) {
 
 // start serves sessions in memory.
 func start(t *testing.T, m model) *wstest.Listener {
-	s := newServer(&sessions{model: m})
-	ln := wstest.Listen(nil)
-	go s.Serve(ln)
-	t.Cleanup(func() {
-		check.OK(t, s.Shutdown(context.Background()))
-		time.Sleep(2 * keepTime) // the sessions have expired
-	})
-	return ln
+	t.Cleanup(func() { time.Sleep(2 * keepTime) }) // at last, the sessions expire
+	return wstest.Serve(t, newServer(&sessions{model: m}))
 }
 
 // open returns a connection and its session.

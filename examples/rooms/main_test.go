@@ -67,13 +67,8 @@ func TestOtherRoomsDoNotExist(t *testing.T) {
 func start(t *testing.T, rooms ...string) *wstest.Listener {
 	chat := newChat()
 	web := &http.Server{Handler: routes(chat, rooms...)}
-	ln := wstest.Listen(nil)
-	go web.Serve(ln)
-	t.Cleanup(func() {
-		check.OK(t, web.Close())
-		check.OK(t, chat.Shutdown(context.Background()))
-	})
-	return ln
+	t.Cleanup(func() { check.OK(t, chat.Shutdown(context.Background())) })
+	return wstest.Serve(t, web)
 }
 
 // enter connects to a room.

@@ -72,13 +72,8 @@ func TestPageOfAnotherSiteIsRefused(t *testing.T) {
 func start(t *testing.T) *wstest.Listener {
 	s := newSite("secret")
 	web := &http.Server{Handler: s.routes()}
-	ln := wstest.Listen(nil)
-	go web.Serve(ln)
-	t.Cleanup(func() {
-		check.OK(t, web.Close())
-		check.OK(t, s.server.Shutdown(context.Background()))
-	})
-	return ln
+	t.Cleanup(func() { check.OK(t, s.server.Shutdown(context.Background())) })
+	return wstest.Serve(t, web)
 }
 
 func dial(t *testing.T, ln *wstest.Listener, cookie, origin string) (*client.Conn, error) {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -74,10 +73,7 @@ func TestTextIsNoFile(t *testing.T) {
 // dial connects to a server in memory.
 func dial(t *testing.T, dir string) *client.Conn {
 	t.Helper()
-	s := newServer(dir)
-	ln := wstest.Listen(nil)
-	go s.Serve(ln)
-	t.Cleanup(func() { check.OK(t, s.Shutdown(context.Background())) })
+	ln := wstest.Serve(t, newServer(dir))
 	c, err := client.Dial(t.Context(), "ws://files.example/upload", &client.Config{DialContext: ln.DialContext})
 	check.Must(t, err)
 	t.Cleanup(func() { c.CloseNow() })

@@ -58,7 +58,7 @@ func reconnecting(t *testing.T, cfg client.ReconnectConfig, steps []string, veri
 			config = *cfg.Config
 		}
 		if config.DialContext == nil {
-			config.DialContext = s.dial
+			config.DialContext = client.DialFunc(s.dial)
 		}
 		cfg.Config = &config
 		if cfg.MaxTries == 0 {
@@ -341,7 +341,7 @@ func TestReconnectCutsConnectionAfterTheBody(t *testing.T) {
 	})
 	synctest.Test(t, func(t *testing.T) {
 		s := &stage{t: t, steps: []string{"open\nexpect end"}}
-		cfg := &client.ReconnectConfig{Config: &client.Config{DialContext: s.dial}}
+		cfg := &client.ReconnectConfig{Config: &client.Config{DialContext: client.DialFunc(s.dial)}}
 		var c *client.Conn
 		for conn := range client.Reconnecting(t.Context(), "ws://server.example/", cfg) {
 			c = conn
@@ -377,7 +377,7 @@ func TestReconnectEndsWithContext(t *testing.T) {
 				start := time.Now()
 				time.AfterFunc(10*time.Second, func() { cancel(cause) })
 				cfg := &client.ReconnectConfig{
-					Config: &client.Config{DialContext: s.dial, HandshakeTimeout: -1},
+					Config: &client.Config{DialContext: client.DialFunc(s.dial), HandshakeTimeout: -1},
 					Delay:  time.Hour, MaxDelay: time.Hour,
 					Subscribe: func(ctx context.Context, c *client.Conn) error { return check.Err(c.Receive(ctx)) },
 				}

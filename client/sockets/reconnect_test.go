@@ -76,13 +76,13 @@ func TestConnectWithReconnect(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := serve(t, echo)
 		failures := 3
-		dial := cfg.DialContext
-		cfg.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		dial := cfg.DialContext.(client.DialFunc)
+		cfg.DialContext = client.DialFunc(func(ctx context.Context, network, addr string) (net.Conn, error) {
 			if failures--; failures >= 0 {
 				return nil, errors.New("no network")
 			}
 			return dial(ctx, network, addr)
-		}
+		})
 		opts := &sockets.Options{Config: cfg, Reconnect: new(client.ReconnectConfig)}
 		var set sockets.Set
 		connect(t, &set, "x", opts)
@@ -118,7 +118,7 @@ func TestCloseBetweenConnections(t *testing.T) {
 		check.OK(t, set.Close("x"))
 		wantNotOpen(t, "Receive", <-received, "x")
 
-		opts.Config = &client.Config{DialContext: func(context.Context, string, string) (net.Conn, error) { return nil, errors.New("no network") }}
+		opts.Config = &client.Config{DialContext: client.DialFunc(func(context.Context, string, string) (net.Conn, error) { return nil, errors.New("no network") })}
 		connected := make(chan error, 1)
 		go func() { connected <- check.Err(set.Connect(t.Context(), "y", "ws://server.example/", opts)) }()
 		time.Sleep(time.Minute)

@@ -266,7 +266,7 @@ func TestJSONTellsHowItEnded(t *testing.T) {
 		{"closed", `{"code":4000,"direction":"in","reason":"bye","type":"close"}`, ""},
 		{"failed", `{"code":1009,"direction":"out","type":"close"}`, "-max-message"},
 		{"lost", `{"code":1006,"type":"close"}`, "lost"},
-		{"nowhere", `{"type":"error"}`, "404"},
+		{"nowhere", `{"status":404,"type":"error"}`, "404"},
 	} {
 		input, pipe := io.Pipe()
 		r := runWith(t, input, "connect", "-json", "-max-message", "10", url+c.path)

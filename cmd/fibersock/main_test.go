@@ -13,7 +13,15 @@ import (
 	"github.com/fibersock/fibersock/internal/test/leakcheck"
 )
 
-func TestMain(m *testing.M) { leakcheck.Main(m) }
+// asCommand is set in the environment of a test binary that is the command.
+const asCommand = "FIBERSOCK_TEST_AS_COMMAND"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asCommand) != "" {
+		main()
+	}
+	leakcheck.Main(m)
+}
 
 // result is the result of a run of the command.
 type result struct {

@@ -82,7 +82,8 @@ type connectOptions struct {
 	compress     bool // an error without it
 	record       string
 
-	replay *recording // of the command replay, otherwise nil
+	replay      *recording // of the command replay, otherwise nil
+	dialContext func(ctx context.Context, network, addr string) (net.Conn, error)
 }
 
 const (
@@ -90,8 +91,12 @@ const (
 	replyWait = 10 * time.Second // while a reply is due
 )
 
+func newConnectOptions() *connectOptions {
+	return &connectOptions{header: headerFlag{}, dialContext: new(net.Dialer).DialContext}
+}
+
 func connectFlags() (*flag.FlagSet, *connectOptions) {
-	o := &connectOptions{header: headerFlag{}}
+	o := newConnectOptions()
 	flags := newFlags("connect", connectUsage, exitCodes)
 	o.addConnection(flags)
 	o.addOutput(flags)
@@ -393,7 +398,7 @@ func (o *connectOptions) config(out *output, p *progress) (*client.Config, error
 			if o.unixSocket != "" {
 				network, addr = "unix", o.unixSocket
 			}
-			nc, err := new(net.Dialer).DialContext(ctx, network, addr)
+			nc, err := o.dialContext(ctx, network, addr)
 			if err != nil {
 				return nil, err
 			}

@@ -45,7 +45,7 @@ type replayOptions struct {
 }
 
 func replayFlags() (*flag.FlagSet, *replayOptions) {
-	o := &replayOptions{connectOptions: connectOptions{header: headerFlag{}}}
+	o := &replayOptions{connectOptions: *newConnectOptions()}
 	flags := newFlags("replay", replayUsage, exitCodes)
 	o.addConnection(flags)
 	o.addOutput(flags)

@@ -179,11 +179,11 @@ func connect(ctx context.Context, args []string, std streams) exitCode {
 	return o.run(ctx, rest[0], std, func(s *session) source {
 		switch {
 		case !readsInput:
-			return messages(prepared, nil)
+			return givenMessages(prepared, nil)
 		case std.inTerminal:
-			return messages(prepared, typedMessages(std.in, s.out))
+			return givenMessages(prepared, typedMessages(std.in, s.out))
 		}
-		return messages(prepared, o.pipedMessages(std.in))
+		return givenMessages(prepared, o.pipedMessages(std.in))
 	})
 }
 
@@ -394,7 +394,7 @@ func (o *connectOptions) config(out *output, p *progress) (*client.Config, error
 				return nil
 			},
 		},
-		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		DialContext: client.DialFunc(func(ctx context.Context, network, addr string) (net.Conn, error) {
 			if o.unixSocket != "" {
 				network, addr = "unix", o.unixSocket
 			}
@@ -405,7 +405,7 @@ func (o *connectOptions) config(out *output, p *progress) (*client.Config, error
 			p.connected.Store(true)
 			out.details("* connected to %s", nc.RemoteAddr())
 			return countingConn{nc, &p.received}, nil
-		},
+		}),
 	}
 	if o.verbose {
 		cfg.Trace = out.handshake

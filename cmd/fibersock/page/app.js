@@ -14,7 +14,7 @@
 //            #drop  #staged  #staged-binary  #staged-text     a dropped file
 //            #saved  #save-name  #save-message  #forget-message
 //            #close-code  #close-reason  #close  #close-error
-//            #sent-count  #received-count  #rtt-median
+//            #sent-count  #received-count  #rtt-median  #rtt-graph  #rtt-plot  #rtt-facts
 //   Log      #filter  #filter-direction (all, out, in, event)  #save-log  #clear  #jump
 //            #kept              data-kept, data-dropped: numbers of entries
 //   #log     one <li> per entry in sight, newest last:

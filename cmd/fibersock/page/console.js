@@ -21,7 +21,7 @@ const measureCount = 100;
 const measureTimeout = 5000; // milliseconds for one echo
 const burstTime = 8; // milliseconds of sending before other work
 const burstBuffered = 4 << 20; // bytes that the browser has not sent
-const announceInterval = 2000; // milliseconds
+const announceInterval = 1000; // milliseconds
 
 const $ = (id) => document.getElementById(id);
 
@@ -125,7 +125,7 @@ export function startConsole() {
     save('fibersock-log.jsonl', 'application/jsonl', lines);
   }
 
-  // A screen reader hears about messages every two seconds at most.
+  // A screen reader announces entries once per interval.
   let unannounced = 0;
   let announcing = 0;
   let latest = '';
@@ -136,9 +136,9 @@ export function startConsole() {
     if (announcing) return;
     announcing = setTimeout(() => {
       announcing = 0;
-      $('announce').textContent = unannounced === 1 ? `Received: ${latest}` : `Received ${unannounced} messages, the last: ${latest}`;
+      $('announce').textContent = unannounced === 1 ? latest : `${unannounced} new entries. The last: ${latest}`;
       unannounced = 0;
-    }, announceInterval / 2);
+    }, announceInterval);
   }
 
   // The connection
@@ -211,7 +211,7 @@ export function startConsole() {
     if (!text && rtt !== undefined) entry.verified = true;
     if (difference !== undefined) Object.assign(entry, { verified: false, difference });
     add(entry);
-    announce(text ? preview(payload, 100) : `${size} bytes`);
+    announce(`Received ${text ? preview(payload, 100) : `${size} bytes`}`);
   }
 
   function onClosed({ code, reason, wasClean }, wasOpen) {
@@ -223,7 +223,7 @@ export function startConsole() {
       if (connection.state === 'failed') explain();
     }
     add({ dir: 'event', type: 'close', code, reason, clean: wasClean });
-    announce(`closed ${code} ${codeName(code)}`);
+    announce(`Closed ${code} ${codeName(code)}`);
   }
 
   async function explain() {

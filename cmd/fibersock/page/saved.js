@@ -45,6 +45,11 @@ export class Saved {
     const encoded = now.encoded - from.encoded;
     const decoded = now.decoded - from.decoded;
     if (decoded === 0) return; // short messages are not compressed
-    $('compression-saved').textContent = `${formatSize(encoded)} for ${formatSize(decoded)}, ${Math.round(100 * (1 - encoded / decoded))} % saved`;
+    $('compression-saved').textContent = `${formatSize(encoded)} for ${formatSize(decoded)}, ${percent(encoded, decoded)}`;
   }
+}
+
+function percent(encoded, decoded) {
+  const saved = Math.round(100 * (1 - encoded / decoded));
+  return saved < 0 ? `${-saved} % more` : `${saved} % saved`;
 }

@@ -503,7 +503,7 @@ func (v visit) fitsAPhone(t *testing.T) {
 			const { top, bottom } = li.getBoundingClientRect();
 			return { top, bottom, scrolled: scrollY, wide: document.documentElement.scrollWidth,
 				composer: document.getElementById("send-text").getBoundingClientRect().bottom,
-				cut: [...document.querySelectorAll("button, input, select")].filter((e) => e.checkVisibility() && e.getBoundingClientRect().right > innerWidth).map((e) => e.id),
+				cut: [...document.querySelectorAll("button, input, select")].filter((e) => e.checkVisibility() && e.getBoundingClientRect().right > (e.closest(".card")?.getBoundingClientRect().right ?? innerWidth)).map((e) => e.id),
 				hit: li.contains(document.elementFromPoint(195, (top + bottom) / 2)) };
 		})()`, &box)
 		if box.Top < 0 || box.Bottom > 844 || box.Composer > 844 || box.Scrolled != 0 || box.Wide > 390 || !box.Hit || len(box.Cut) > 0 {

@@ -9,7 +9,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -31,7 +30,7 @@ const (
 type executor struct {
 	command string
 	log     *slog.Logger
-	running sync.WaitGroup
+	running callGroup
 }
 
 // process is the process of one connection.
@@ -46,8 +45,10 @@ type process struct {
 
 // serve runs a process for c until it exits or c ends. It is Handler.Serve.
 func (e *executor) serve(c *server.Conn) {
-	e.running.Add(1)
-	defer e.running.Done()
+	if !e.running.begin() {
+		return
+	}
+	defer e.running.end()
 	p := &process{executor: e, conn: c}
 	if err := p.start(); err != nil {
 		e.log.Error("cannot start the command", "peer", c.RemoteAddr(), "error", err)

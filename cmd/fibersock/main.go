@@ -42,6 +42,7 @@ func commands() []command {
 		{"serve", "serve an echo, a chat and a web page to try them", serve},
 		{"connect", "connect to a server, from a terminal or in a pipe", connect},
 		{"check", "open a connection, time its steps, and explain a failure", checkCommand},
+		{"bridge", "connect TCP, unix sockets or pipes with WebSocket", bridgeCommand},
 		{"frame", "explain bytes as WebSocket frames", frameCommand},
 		{"conform", "judge another implementation, or be judged", conformCommand},
 		{"version", "print the version", version},

@@ -347,7 +347,7 @@ func (d *demo) serve(ctx context.Context, ln net.Listener, site *website) error 
 	}
 	all.Wait()
 	if site.executor != nil {
-		site.executor.running.Wait() // the processes have ended
+		site.executor.running.wait()
 	}
 	return err
 }

@@ -196,6 +196,15 @@ type Server struct {
 	// connections with a goroutine of their own; see the package documentation.
 	MaxBlocked int
 
+	// BatchedSends has the loop write messages that a handler sends to many
+	// other connections, such as a broadcast, by io_uring: one system call for
+	// up to 256 connections. Default: off. It needs Linux 5.18 and a system
+	// that allows io_uring; many containers do not. Where it is missing, and
+	// after any error of it, each connection is written by a call of its own.
+	// It concerns connections of the epoll loop, with TLS or without, and calls for
+	// at least 16 of them. Stats.BatchedSends counts.
+	BatchedSends bool
+
 	// TLS is the configuration of ListenAndServeTLS and ServeTLS. It is cloned.
 	// The only application protocol (ALPN) is http/1.1. The build tag notls
 	// leaves it out.

@@ -17,7 +17,8 @@ import (
 // Handshake is an opening handshake that another party has done: net/http, or a
 // program with its own.
 type Handshake struct {
-	// Request is the client's handshake request. It may be nil.
+	// Request is the client's handshake request. It may be nil. The server keeps
+	// its text.
 	Request *handshake.Request
 
 	// Subprotocol is the negotiated subprotocol, "" if there is none.
@@ -313,6 +314,9 @@ func (c *Conn) handshake(b []byte) (rest []byte, ok bool) {
 	if ext := c.ext.Load(); ext != nil {
 		if up := ext.upgraded; up != nil {
 			ext.upgraded = nil
+			if up.accepted == nil {
+				c.ext.Store(nil) // its only field is upgraded
+			}
 			compression, err := c.server.compression(up.Extensions)
 			if err != nil {
 				c.endpoint.TransportClosed(err, c.transport.Abort)
@@ -348,7 +352,6 @@ func (c *Conn) handshake(b []byte) (rest []byte, ok bool) {
 	if err != nil {
 		return nil, c.refuse(err)
 	}
-	c.head, up.Request = r.Text(), nil
 	return b[n:], c.open(up, compression)
 }
 
@@ -467,6 +470,11 @@ func (c *Conn) open(h Handshake, compression endpoint.Compression) (ok bool) {
 		if _, err := c.transport.Write(h.Response); err != nil {
 			c.endpoint.TransportClosed(err, c.transport.Abort)
 			return false
+		}
+	}
+	if h.Request != nil {
+		if c.head = h.Request.Text(); c.head != "" {
+			h.Request = nil // its text takes less memory
 		}
 	}
 	if h.Request != nil || h.Subprotocol != "" {

@@ -72,7 +72,7 @@ func (l *epollLoop) leave() {
 }
 
 func (l *epollLoop) startPollers() error {
-	l.guard = newWatchdog()
+	l.guard = newWatchdog(l.WatchPeriod)
 	for i := range runtime.GOMAXPROCS(0) {
 		p, err := newPoller(l, i)
 		if err != nil {
@@ -139,6 +139,7 @@ type poller struct {
 	wakeup    int       // an eventfd that ends the leader's wait
 	kicks     kickQueue // sockets with work that no event of their descriptor reports
 	deferrals deferrals
+	ring      *ring // nil: each socket is written by a call of its own
 
 	progress atomic.Uint64 // of the leader: see makeProgress
 	leader   *worker       // of the leader; the watchdog's own
@@ -184,6 +185,9 @@ func newPoller(l *epollLoop, index int) (*poller, error) {
 		p.close()
 		return nil, err
 	}
+	if l.BatchedSends {
+		p.ring, _ = newRing() // it is optional
+	}
 	p.progress.Store(makeProgress(0, 0, idleIndex))
 	return p, nil
 }
@@ -194,6 +198,9 @@ func (p *poller) close() {
 	p.file.Close()
 	if p.wakeup >= 0 {
 		syscall.Close(p.wakeup)
+	}
+	if p.ring != nil {
+		p.ring.Close()
 	}
 }
 

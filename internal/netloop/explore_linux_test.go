@@ -105,7 +105,7 @@ type explorer struct {
 
 func newExplorer() *explorer {
 	e := &explorer{loop: new(epollLoop), poller: new(poller)}
-	e.poller.guard = newWatchdog()
+	e.poller.guard = newWatchdog(watchPeriod)
 	e.poller.guard.watch([]*poller{e.poller})
 	for i := range e.workers {
 		e.workers[i] = &worker{leads: e.poller, input: make([]byte, 4)}

@@ -73,8 +73,7 @@ type Conn interface {
 }
 
 const (
-	// watchPeriod is how long a handler may hold back others, or its output, at
-	// least; twice that at most. A watchdog checks that.
+	// watchPeriod is the default of Config.WatchPeriod.
 	watchPeriod = time.Millisecond
 
 	// idleChecks is the number of checks without a handler after which a
@@ -170,6 +169,14 @@ type Config struct {
 	// NewBatch returns a value for Conn.BeginBatch. Each poller has a few.
 	NewBatch func() any
 
+	// WatchPeriod is how long a handler may hold back others, or its output,
+	// at least; twice that at most. A watchdog checks that. 0 means 1 ms.
+	WatchPeriod time.Duration
+
+	// BatchedSends is true if a poller may write the deferred output of many
+	// sockets in one system call.
+	BatchedSends bool
+
 	// Clock is a coarse clock: its user increases it every second or more
 	// often.
 	Clock *atomic.Uint32
@@ -187,6 +194,7 @@ type Counters struct {
 	Blocked         atomic.Int64  // handlers that block and have a goroutine of their own
 	HandOffs        atomic.Uint64 // handlers that got one
 	HandOffsRefused atomic.Uint64 // handlers that kept their poller waiting, because of Config.MaxBlocked
+	BatchedSends    atomic.Uint64 // writes that shared a system call
 }
 
 // Gauge is a number that rises and falls, and its maximum.
@@ -225,7 +233,10 @@ type Loop struct {
 
 // New returns a loop.
 func New(cfg Config) *Loop {
-	return &Loop{cfg: cfg, calls: newForeignCalls(), batches: batches{newBatch: cfg.NewBatch}}
+	if cfg.WatchPeriod == 0 {
+		cfg.WatchPeriod = watchPeriod
+	}
+	return &Loop{cfg: cfg, calls: newForeignCalls(), batches: batches{newBatch: cfg.NewBatch, period: cfg.WatchPeriod}}
 }
 
 // Serve accepts connections from ln until ln is closed. The error is that of

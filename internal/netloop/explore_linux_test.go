@@ -57,14 +57,14 @@ type world struct {
 	closes              int
 
 	// TLS; secure is nil without.
-	secure    *secureConn
-	record    byte   // the kind of record in input
-	handshake func() // of the handshake's goroutine; nil: none runs
-	succeeds  bool   // the handshake
-	burst     int    // plaintext that TLS has, in bytes
-	undelivered      int    // plaintext that the connection has not got, in bytes
-	tlsErr    error  // of TLS.Read
-	notified  bool   // close_notify is sent
+	secure      *secureConn
+	record      byte   // the kind of record in input
+	handshake   func() // of the handshake's goroutine; nil: none runs
+	succeeds    bool   // the handshake
+	burst       int    // plaintext that TLS has, in bytes
+	undelivered int    // plaintext that the connection has not got, in bytes
+	tlsErr      error  // of TLS.Read
+	notified    bool   // close_notify is sent
 
 	// The connection.
 	large      bool   // messages are large

@@ -20,38 +20,64 @@ type Limits = endpoint.Limits
 type Config struct {
 	// Header has additional fields of the opening handshake request, such as
 	// Origin, Authorization or Cookie. An http.Header is assignable. The fields
-	// of the handshake itself are not allowed, except Host, which replaces the
-	// host and port of the URL in the request; TLS verifies TLS.ServerName. The
+	// of the handshake itself are not allowed; for Host, see the field Host. The
 	// default User-Agent is "fibersock"; a field replaces it, and a field
 	// without values removes it.
 	Header map[string][]string
 
+	// Host is the Host field of the request: a host and an optional port. The
+	// default is that of the URL. Dial connects to the host of the URL, and TLS
+	// verifies it, unless TLS.ServerName is set.
+	Host string
+
 	// Subprotocols are offered to the server, the preferred one first.
 	Subprotocols []string
 
-	// TLS is the configuration for wss URLs. Dial clones it. If ServerName is
-	// empty, it is the host of the URL. The only application protocol (ALPN) is
-	// http/1.1, which the opening handshake needs. The build tag notls removes
-	// TLS.
+	// TLS is the configuration for wss URLs, with the certificates of the
+	// client, if it has some. Dial clones it. If ServerName is empty, it is the
+	// host of the URL. The only application protocol (ALPN) is http/1.1, which
+	// the opening handshake needs. The build tag notls removes TLS.
 	TLS *TLSConfig
 
-	// Proxy is the http or https URL of an HTTP proxy. Dial opens a tunnel
-	// through it with CONNECT, and sends the user and password of the URL. The
-	// default is no proxy.
-	Proxy string
+	// StartTLS replaces crypto/tls for wss URLs, for another implementation or
+	// a nc that is a TLS connection already. It performs the TLS handshake over
+	// nc, verifies the certificate for host and returns the TLS connection,
+	// which the Conn owns. The application protocol must be http/1.1. ctx is
+	// that of Dial; after its end nc is closed. StartTLS runs on a goroutine of
+	// its own. TLS is not used. An error is in a *TLSError. The build tag notls
+	// removes StartTLS too.
+	StartTLS func(ctx context.Context, nc net.Conn, host string) (net.Conn, error)
 
-	// ProxyHeader has additional fields of the CONNECT request. A
-	// Proxy-Authorization field replaces the user of the URL. User-Agent is as
-	// in Header.
+	// Proxy selects a proxy for the connection: HTTP CONNECT or SOCKS5. Use
+	// ProxyURL for one proxy, and ProxyFromEnvironment for HTTPS_PROXY and
+	// others. The default is nil: no proxy.
+	Proxy *Proxy
+
+	// ProxyHeader has additional fields of the CONNECT request to an HTTP proxy.
+	// A Proxy-Authorization field replaces the user of the proxy's URL.
+	// User-Agent is as in Header.
 	ProxyHeader map[string][]string
 
+	// ProxyTLS is the configuration for TLS with an https proxy, like TLS.
+	ProxyTLS *TLSConfig
+
 	// DialContext opens the connection to the server or proxy. The default is
-	// that of net.Dialer. It may return any net.Conn, even one whose deadlines
-	// do nothing. If it returns a TLS connection, use a ws URL with the port,
-	// such as ws://example.com:443. It runs on a goroutine of its own: Dial
-	// returns when its context ends, and closes a connection that DialContext
-	// returns later.
+	// that of net.Dialer, which tries all addresses of a host (RFC 8305).
+	// UnixDialer returns one for a Unix socket. DialContext may return any
+	// net.Conn, even one whose deadlines do nothing. If it returns a TLS
+	// connection, use a ws URL with the port, such as ws://example.com:443. It
+	// runs on a goroutine of its own: Dial returns when its context ends, and
+	// closes a connection that DialContext returns later.
 	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
+
+	// Redirects follows redirects of the server; see FollowRedirects. The
+	// default is nil: a redirect is a *HandshakeError.
+	Redirects *Redirects
+
+	// Cookies adds cookies to the request, and stores those of the response,
+	// also of one that refuses. Package client/cookies adapts the CookieJar of
+	// net/http. The default is nil: no cookies are stored.
+	Cookies *Cookies
 
 	// HandshakeTimeout bounds Dial: connecting, TLS, the proxy and the opening
 	// handshake. The default is 10 seconds.
@@ -87,11 +113,9 @@ type Config struct {
 	// is set. A *permessage.Deflate is one.
 	Compression Compression
 
-	// Trace is called once in Dial, on another goroutine, after the opening
-	// handshake: with the request as it was sent, which may contain secrets,
-	// and the response, nil if there was none. It must neither change nor keep
-	// them. Dial waits for it.
-	Trace func(request []byte, response *handshake.Response)
+	// Trace reports the steps of Dial; see NewTrace. Package client/dialtrace
+	// adds those of net.Dialer. The default is nil: no reports.
+	Trace *Trace
 
 	// Control makes Receive and Messages return Ping, Pong and Close frames as
 	// messages. The client answers them as well.

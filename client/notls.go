@@ -14,6 +14,10 @@ type TLSConfig struct{}
 
 var errNoTLS = errors.New("websocket: this program is built without TLS (build tag notls): wss and https cannot be dialed")
 
-func startTLS(context.Context, netloop.Transport, *TLSConfig, string) (netloop.Transport, error) {
+func (d *dialer) startTLS(context.Context, netloop.Transport) (netloop.Transport, error) {
+	return nil, errNoTLS
+}
+
+func (d *dialer) startProxyTLS(context.Context, netloop.Transport, string) (netloop.Transport, error) {
 	return nil, errNoTLS
 }

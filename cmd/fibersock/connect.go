@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -221,7 +222,6 @@ func (o *connectOptions) config(out *output, p *progress) (*client.Config, error
 	cfg := &client.Config{
 		Header:           header,
 		Subprotocols:     o.subprotocols,
-		Proxy:            o.proxy,
 		HandshakeTimeout: o.timeout,
 		Limits:           client.Limits{Message: int64(o.maxMessage)},
 		Control:          true,
@@ -247,8 +247,21 @@ func (o *connectOptions) config(out *output, p *progress) (*client.Config, error
 			return countingConn{nc, &p.received}, nil
 		},
 	}
+	for name, values := range header {
+		if strings.EqualFold(name, "Host") && len(values) == 1 {
+			cfg.Host = values[0]
+			delete(header, name)
+		}
+	}
+	if o.proxy != "" {
+		cfg.Proxy = client.ProxyURL(o.proxy)
+	}
 	if o.verbose {
-		cfg.Trace = out.handshake
+		cfg.Trace = client.NewTrace(func(s client.Step) {
+			if s.Kind == client.StepResponse {
+				out.handshake(s.Request, s.Response)
+			}
+		})
 	}
 	if deflate := o.compression.deflate(); deflate != nil {
 		cfg.Compression = deflate

@@ -1,0 +1,7 @@
+package client
+
+// Redirects follows redirects; see FollowRedirects.
+type Redirects struct {
+	// follow sets d for another attempt after err.
+	follow hook
+}

@@ -21,3 +21,5 @@ func (d *dialer) startTLS(context.Context, netloop.Transport) (netloop.Transport
 func (d *dialer) startProxyTLS(context.Context, netloop.Transport, string) (netloop.Transport, error) {
 	return nil, errNoTLS
 }
+
+func withoutIdentity(cfg *TLSConfig) *TLSConfig { return cfg }

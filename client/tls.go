@@ -69,3 +69,14 @@ func plainHTTPHint(err error, scheme string) string {
 	}
 	return ""
 }
+
+// withoutIdentity returns a copy of cfg without the certificates of the client
+// and without ServerName, for another server.
+func withoutIdentity(cfg *TLSConfig) *TLSConfig {
+	if cfg == nil {
+		return nil
+	}
+	cfg = cfg.Clone()
+	cfg.Certificates, cfg.GetClientCertificate, cfg.ServerName = nil, nil, ""
+	return cfg
+}

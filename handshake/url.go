@@ -264,8 +264,12 @@ func (u *URL) Address() string {
 
 // String returns the URI without userinfo.
 func (u *URL) String() string {
-	host := bracket(strings.Replace(u.Host, "%", "%25", 1))
-	return u.Scheme + "://" + host + u.explicitPort() + u.Target
+	return u.Scheme + "://" + u.hostPort() + u.Target
+}
+
+// hostPort returns the host, with its zone, and the port as in a URI.
+func (u *URL) hostPort() string {
+	return bracket(strings.Replace(u.Host, "%", "%25", 1)) + u.explicitPort()
 }
 
 // Authorization returns the value of an Authorization field with the userinfo

@@ -52,6 +52,8 @@ var picture = []rule{
 		why: "net/http costs 1.3 MB of binary"},
 	{pkg: "./client/sockets", ours: slices.Concat([]string{"./client"}, transport), not: []string{"net/http"},
 		why: "it is built on the exported client"},
+	{pkg: "./client/cookies", ours: slices.Concat([]string{"./client"}, transport), must: []string{"net/http"},
+		why: "it adapts net/http to the client"},
 	{pkg: "./server", ours: transport, not: []string{"net/http"},
 		why: "net/http costs 1.3 MB of binary"},
 	{pkg: "./server/httpupgrade", ours: slices.Concat([]string{"./server"}, transport), must: []string{"net/http", "./server"},

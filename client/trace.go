@@ -21,10 +21,11 @@ type Step struct {
 	Took time.Duration // since the end of the previous step
 	Err  error         // nil if the step succeeded
 
-	Address  string              // host and port that Dial connects to: those of the server or of the proxy
-	Conn     net.Conn            // of StepConnect, StepProxy and StepTLS: the connection; a *tls.Conn for StepTLS
-	Request  []byte              // the request, which may contain secrets
-	Response *handshake.Response // of StepResponse; nil if there was none
+	Address   string              // host and port of the server or proxy; the IP address and port of StepAddress
+	Addresses []string            // of StepResolve: the IP addresses
+	Conn      net.Conn            // of StepConnect, StepProxy and StepTLS: the connection; a *tls.Conn for StepTLS
+	Request   []byte              // the request, which may contain secrets
+	Response  *handshake.Response // of StepResponse; nil if there was none
 }
 
 // StepKind is the kind of a Step. Its text is a name for people.

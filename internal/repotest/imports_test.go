@@ -54,6 +54,8 @@ var picture = []rule{
 		why: "it is built on the exported client"},
 	{pkg: "./client/cookies", ours: slices.Concat([]string{"./client"}, transport), must: []string{"net/http"},
 		why: "it adapts net/http to the client"},
+	{pkg: "./client/dialtrace", ours: slices.Concat([]string{"./client"}, transport), not: []string{"net/http"}, must: []string{"net/http/httptrace"},
+		why: "httptrace needs crypto/tls, and not net/http"},
 	{pkg: "./server", ours: transport, not: []string{"net/http"},
 		why: "net/http costs 1.3 MB of binary"},
 	{pkg: "./server/httpupgrade", ours: slices.Concat([]string{"./server"}, transport), must: []string{"net/http", "./server"},

@@ -1,8 +1,6 @@
 package client
 
 import (
-	"context"
-	"net"
 	"time"
 
 	"github.com/fibersock/fibersock/endpoint"
@@ -39,19 +37,14 @@ type Config struct {
 	// the opening handshake needs. The build tag notls removes TLS.
 	TLS *TLSConfig
 
-	// StartTLS replaces crypto/tls for wss URLs, for another implementation or
-	// a nc that is a TLS connection already. It performs the TLS handshake over
-	// nc, verifies the certificate for host and returns the TLS connection,
-	// which the Conn owns. The application protocol must be http/1.1. ctx is
-	// that of Dial; after its end nc is closed. StartTLS runs on a goroutine of
-	// its own. TLS is not used. An error is in a *TLSError. The build tag notls
-	// removes StartTLS too.
-	StartTLS func(ctx context.Context, nc net.Conn, host string) (net.Conn, error)
+	// StartTLS replaces crypto/tls and TLS for wss URLs. Use a TLSFunc. The
+	// default is crypto/tls.
+	StartTLS TLSStarter
 
 	// Proxy selects a proxy for the connection: HTTP CONNECT or SOCKS5. Use
 	// ProxyURL for one proxy, and ProxyFromEnvironment for HTTPS_PROXY and
 	// others. The default is nil: no proxy.
-	Proxy *Proxy
+	Proxy Proxy
 
 	// ProxyHeader has additional fields of the CONNECT request to an HTTP proxy.
 	// A Proxy-Authorization field replaces the user of the proxy's URL.
@@ -61,23 +54,19 @@ type Config struct {
 	// ProxyTLS is the configuration for TLS with an https proxy, like TLS.
 	ProxyTLS *TLSConfig
 
-	// DialContext opens the connection to the server or proxy. The default is
-	// that of net.Dialer, which tries all addresses of a host (RFC 8305).
-	// UnixDialer returns one for a Unix socket. DialContext may return any
-	// net.Conn, even one whose deadlines do nothing. If it returns a TLS
-	// connection, use a ws URL with the port, such as ws://example.com:443. It
-	// runs on a goroutine of its own: Dial returns when its context ends, and
-	// closes a connection that DialContext returns later.
-	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
+	// DialContext opens the connection to the server or proxy. Use a DialFunc,
+	// or UnixDialer for a Unix socket. The default is that of net.Dialer, which
+	// tries all addresses of a host (RFC 8305).
+	DialContext ContextDialer
 
 	// Redirects follows redirects of the server; see FollowRedirects. The
 	// default is nil: a redirect is a *HandshakeError.
-	Redirects *Redirects
+	Redirects Redirects
 
 	// Cookies adds cookies to the request, and stores those of the response,
 	// also of one that refuses. Package client/cookies adapts the CookieJar of
 	// net/http. The default is nil: no cookies are stored.
-	Cookies *Cookies
+	Cookies Cookies
 
 	// HandshakeTimeout bounds Dial: connecting, TLS, the proxy and the opening
 	// handshake. The default is 10 seconds.
@@ -115,7 +104,7 @@ type Config struct {
 
 	// Trace reports the steps of Dial; see NewTrace. Package client/dialtrace
 	// adds those of net.Dialer. The default is nil: no reports.
-	Trace *Trace
+	Trace Trace
 
 	// Control makes Receive and Messages return Ping, Pong and Close frames as
 	// messages. The client answers them as well.

@@ -8,8 +8,9 @@ import (
 )
 
 // Cookies stores the cookies of servers; see NewCookies and Config.Cookies.
-type Cookies struct {
-	add, store hook
+type Cookies interface {
+	add(ctx context.Context, d *dialer, err error) error   // to the request
+	store(ctx context.Context, d *dialer, err error) error // those of the response
 }
 
 // CookieJar stores cookies by the rules of RFC 6265. Dials with one Config may
@@ -27,25 +28,27 @@ type CookieJar interface {
 // NewCookies returns Cookies in jar. Use package client/cookies for a CookieJar
 // of net/http. The methods of jar are called on other goroutines than Dial,
 // which returns when its context ends.
-func NewCookies(jar CookieJar) *Cookies {
-	return &Cookies{
-		add: func(ctx context.Context, d *dialer, _ error) error {
-			err := call(ctx, func() error {
-				jar.AddCookies(d.url, d.offer.Header)
-				return nil
-			})
-			if err != nil {
-				return dialError(ctx, d.url, err)
-			}
-			return nil
-		},
-		store: func(ctx context.Context, d *dialer, _ error) error {
-			return call(ctx, func() error {
-				jar.SetCookies(d.url, d.response)
-				return nil
-			})
-		},
+func NewCookies(jar CookieJar) Cookies { return cookies{jar} }
+
+// cookies is the Cookies of NewCookies.
+type cookies struct{ jar CookieJar }
+
+func (c cookies) add(ctx context.Context, d *dialer, _ error) error {
+	err := call(ctx, func() error {
+		c.jar.AddCookies(d.url, d.offer.Header)
+		return nil
+	})
+	if err != nil {
+		return dialError(ctx, d.url, err)
 	}
+	return nil
+}
+
+func (c cookies) store(ctx context.Context, d *dialer, _ error) error {
+	return call(ctx, func() error {
+		c.jar.SetCookies(d.url, d.response)
+		return nil
+	})
 }
 
 // call calls f, a function of the application, on a goroutine. It returns with

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/fibersock/fibersock/endpoint"
@@ -45,11 +46,6 @@ func Dial(ctx context.Context, url string, cfg *Config) (*Conn, error) {
 		}
 	}
 }
-
-// hook is a function of an optional feature of Dial, which only programs link
-// that set a field of Config. err is that of the step before, and the result is
-// its own.
-type hook func(ctx context.Context, d *dialer, err error) error
 
 // dialer is the state of one connection attempt of Dial.
 type dialer struct {
@@ -203,29 +199,83 @@ func (d *dialer) dial(ctx context.Context) (netloop.Transport, error) {
 	if err := d.trace(ctx, stepStart, nil, nil); err != nil {
 		return nil, err
 	}
-	nc, err := d.dialContext(ctx)
+	t, err := d.connectTo(ctx)
 	if err == nil {
-		d.transport = netloop.NewTransport(nc, recovered)
+		d.transport = t
 	}
-	err = d.traced(ctx, StepConnect, nc, err)
+	err = d.traced(ctx, StepConnect, t, err)
 	if err != nil && d.tunnel != nil {
 		_, err = d.tunnel(ctx, nil, err)
 	}
-	return d.transport, err
+	return t, err
 }
 
-// dialContext connects to d.address.
-func (d *dialer) dialContext(ctx context.Context) (net.Conn, error) {
-	if d.cfg.DialContext == nil {
-		return new(net.Dialer).DialContext(ctx, "tcp", d.address)
+// connectTo returns a connection to d.address. It returns when ctx ends.
+func (d *dialer) connectTo(ctx context.Context) (netloop.Transport, error) {
+	if d.cfg.DialContext != nil {
+		return d.cfg.DialContext.dial(ctx, d.address)
 	}
-	return open(ctx, func() (net.Conn, error) { return d.cfg.DialContext(ctx, "tcp", d.address) })
+	return dialSocket(ctx, "tcp", d.address)
+}
+
+// dialSocket connects to a TCP or Unix address.
+func dialSocket(ctx context.Context, network, address string) (netloop.Transport, error) {
+	nc, err := new(net.Dialer).DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return netloop.NewSocketTransport(nc), nil
+}
+
+// ContextDialer opens connections for Dial. Use a [DialFunc].
+type ContextDialer interface {
+	dial(ctx context.Context, address string) (netloop.Transport, error)
+}
+
+// DialFunc is a ContextDialer that calls a function:
+//
+//	cfg := &client.Config{DialContext: client.DialFunc(listener.DialContext)}
+//
+// The function may return any net.Conn, even one whose deadlines do nothing. It
+// is called with the network "tcp". If it returns a TLS connection, use a ws
+// URL with the port, such as ws://example.com:443. It runs on a goroutine of
+// its own: Dial returns when its context ends, and closes a connection that the
+// function returns later.
+//
+// The conversion links the code for connections that are no sockets of package
+// net. Programs without a DialFunc are smaller.
+type DialFunc func(ctx context.Context, network, addr string) (net.Conn, error)
+
+func (f DialFunc) dial(ctx context.Context, address string) (netloop.Transport, error) {
+	nc, err := open(ctx, func() (net.Conn, error) { return f(ctx, "tcp", address) })
+	if err != nil {
+		return nil, err
+	}
+	return netloop.NewTransport(nc, recovered), nil
+}
+
+// startTLS performs the TLS handshake with the server over t.
+func (d *dialer) startTLS(ctx context.Context, t netloop.Transport) (_ netloop.Transport, err error) {
+	var nc net.Conn
+	if host := withoutZone(d.url.Host); d.cfg.StartTLS != nil {
+		t, nc, err = d.cfg.StartTLS.startTLS(ctx, t, host)
+	} else {
+		t, nc, err = secure(ctx, t, d.cfg.TLS, host, "ws")
+	}
+	return t, d.traced(ctx, StepTLS, nc, err)
+}
+
+// withoutZone returns host without the zone of an IPv6 address, which has a
+// meaning on this machine only (RFC 6874, Section 1).
+func withoutZone(host string) string {
+	host, _, _ = strings.Cut(host, "%")
+	return host
 }
 
 // open calls f, a function of the application that opens a connection. It
 // returns with it, or when ctx ends; then it closes the connection that f
 // returns later.
-func open(ctx context.Context, f func() (net.Conn, error)) (nc net.Conn, err error) {
+func open(ctx context.Context, f func() (net.Conn, error)) (net.Conn, error) {
 	var made net.Conn
 	done := netloop.Detach(func() (err error) {
 		made, err = f()
@@ -248,7 +298,7 @@ func open(ctx context.Context, f func() (net.Conn, error)) (nc net.Conn, err err
 	}
 }
 
-var errNoConnection = errors.New("Config.DialContext or StartTLS returned no connection and no error")
+var errNoConnection = errors.New("the function of DialFunc or TLSFunc returned no connection and no error")
 
 // shake performs the opening handshake on t.
 func (d *dialer) shake(ctx context.Context, t netloop.Transport) (*Conn, error) {

@@ -5,6 +5,7 @@ package client
 import (
 	"context"
 	"errors"
+	"net"
 
 	"github.com/fibersock/fibersock/internal/netloop"
 )
@@ -14,12 +15,11 @@ type TLSConfig struct{}
 
 var errNoTLS = errors.New("websocket: this program is built without TLS (build tag notls): wss and https cannot be dialed")
 
-func (d *dialer) startTLS(context.Context, netloop.Transport) (netloop.Transport, error) {
-	return nil, errNoTLS
-}
-
-func (d *dialer) startProxyTLS(context.Context, netloop.Transport, string) (netloop.Transport, error) {
-	return nil, errNoTLS
+func secure(context.Context, netloop.Transport, *TLSConfig, string, string) (netloop.Transport, net.Conn, error) {
+	return nil, nil, errNoTLS
 }
 
 func withoutIdentity(cfg *TLSConfig) *TLSConfig { return cfg }
+
+// isPermanentTLS reports whether err is errNoTLS.
+func isPermanentTLS(err error) bool { return errors.Is(err, errNoTLS) }

@@ -12,9 +12,32 @@ import (
 // Proxy selects the proxy of a connection; see Config.Proxy. ProxyURL,
 // ProxyFromEnvironment and ProxyFunc return one. Any number of Dials may use a
 // Proxy at the same time.
-type Proxy struct {
+type Proxy interface {
+	// Select returns the URL of the proxy for the server with the URL u, with
+	// user and password, or "" for a direct connection. ctx bounds the function
+	// of ProxyFunc. The error is a *ProxyError, or that of ctx.
+	Select(ctx context.Context, u *handshake.URL) (proxy string, err error)
+
 	// prepare sets d.address and d.tunnel if d.url is connected through a proxy.
-	prepare hook
+	prepare(ctx context.Context, d *dialer, err error) error
+}
+
+// proxyFunc is a Proxy by its Select.
+type proxyFunc func(ctx context.Context, u *handshake.URL) (proxy string, err error)
+
+func (f proxyFunc) Select(ctx context.Context, u *handshake.URL) (proxy string, err error) {
+	return f(ctx, u)
+}
+
+func (f proxyFunc) prepare(ctx context.Context, d *dialer, _ error) error {
+	url, err := f(ctx, d.url)
+	if err != nil {
+		return dialError(ctx, d.url, err)
+	}
+	if url == "" {
+		return nil
+	}
+	return d.useProxy(url)
 }
 
 // tunnel opens a tunnel to the server over t, the connection to the proxy. If
@@ -31,8 +54,8 @@ type tunnel func(ctx context.Context, t netloop.Transport, err error) (netloop.T
 // The proxy resolves the name of the server. It receives the user and password
 // of its URL, which must be percent-encoded. If the URL is not valid, Dial
 // returns a *ProxyError with a *handshake.URLError.
-func ProxyURL(url string) *Proxy {
-	return &Proxy{func(_ context.Context, d *dialer, _ error) error { return d.useProxy(url) }}
+func ProxyURL(url string) Proxy {
+	return proxyFunc(func(context.Context, *handshake.URL) (string, error) { return url, nil })
 }
 
 // ProxyFunc returns a Proxy that selects by f: f returns the URL of the proxy
@@ -40,21 +63,21 @@ func ProxyURL(url string) *Proxy {
 // Dial calls f once, and once more for each redirect that it follows, on a
 // goroutine of its own. ctx is that of Dial, which returns when it ends. An
 // error of f is in a *ProxyError.
-func ProxyFunc(f func(ctx context.Context, u *handshake.URL) (proxy string, err error)) *Proxy {
-	return &Proxy{func(ctx context.Context, d *dialer, _ error) error {
+func ProxyFunc(f func(ctx context.Context, u *handshake.URL) (proxy string, err error)) Proxy {
+	return proxyFunc(func(ctx context.Context, u *handshake.URL) (string, error) {
 		url := ""
 		err := call(ctx, func() (err error) {
-			url, err = f(ctx, d.url)
+			url, err = f(ctx, u)
 			return err
 		})
 		switch {
+		case err != nil && ctx.Err() != nil:
+			return "", err // url may still be written
 		case err != nil:
-			return dialError(ctx, d.url, &ProxyError{Err: err})
-		case url == "":
-			return nil
+			return "", &ProxyError{Err: err}
 		}
-		return d.useProxy(url)
-	}}
+		return url, nil
+	})
 }
 
 // useProxy makes d connect through the proxy with a URL.
@@ -102,7 +125,7 @@ func (p *proxyServer) prepareCONNECT(d *dialer) (tunnel, error) {
 	request = append(request, "\r\n"...)
 	return func(ctx context.Context, t netloop.Transport, err error) (netloop.Transport, error) {
 		if err == nil && p.url.Secure {
-			t, err = d.startProxyTLS(ctx, t, p.url.Host)
+			t, _, err = secure(ctx, t, d.cfg.ProxyTLS, withoutZone(p.url.Host), "http")
 		}
 		if err != nil {
 			return nil, p.failed(err)

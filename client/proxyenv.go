@@ -32,17 +32,17 @@ import (
 //
 // Dial returns a *ProxyError for a value that is not the URL of a proxy, and for
 // HTTP_PROXY in a CGI program, where a client could set it by a header field.
-func ProxyFromEnvironment() *Proxy {
-	return &Proxy{func(_ context.Context, d *dialer, _ error) error {
-		name, url, err := environmentProxy(d.url)
+func ProxyFromEnvironment() Proxy {
+	return proxyFunc(func(_ context.Context, u *handshake.URL) (string, error) {
+		name, url, err := environmentProxy(u)
 		if err == nil && url != "" {
-			err = d.useProxy(url)
+			_, err = handshake.ParseProxyURL(url)
 		}
-		if failed, ok := err.(*ProxyError); ok && failed.Proxy == "" {
-			failed.Err = &environmentError{name, failed.Err}
+		if err != nil {
+			return "", &ProxyError{Err: &environmentError{name, err}}
 		}
-		return err
-	}}
+		return url, nil
+	})
 }
 
 // environmentProxy returns the URL of the proxy for u, "" for none, and the
@@ -63,10 +63,12 @@ func environmentProxy(u *handshake.URL) (name, url string, err error) {
 		return "", "", nil
 	}
 	if fromHeader {
-		err = &ProxyError{Err: errors.New("not used in a CGI program (REQUEST_METHOD is set), where a client can set it by a header field; use ALL_PROXY")}
+		err = errProxyFromHeader
 	}
 	return name, url, err
 }
+
+var errProxyFromHeader = errors.New("not used in a CGI program (REQUEST_METHOD is set), where a client can set it by a header field; use ALL_PROXY")
 
 // environ returns the environment variable name, or the one in lower case if
 // name is empty or missing.

@@ -42,10 +42,10 @@ func dialedAddress(t *testing.T, url string) (address string, err error) {
 	refuse := errors.New("not to be dialed")
 	_, err = client.Dial(t.Context(), url, &client.Config{
 		Proxy: client.ProxyFromEnvironment(),
-		DialContext: func(_ context.Context, _, addr string) (net.Conn, error) {
+		DialContext: client.DialFunc(func(_ context.Context, _, addr string) (net.Conn, error) {
 			address = addr
 			return nil, refuse
-		},
+		}),
 	})
 	if errors.Is(err, refuse) {
 		err = nil
@@ -211,10 +211,10 @@ func TestProxyFunc(t *testing.T) {
 			}
 			return "socks5://" + u.Host + ":1", nil
 		}),
-		DialContext: func(_ context.Context, _, addr string) (net.Conn, error) {
+		DialContext: client.DialFunc(func(_ context.Context, _, addr string) (net.Conn, error) {
 			dialed = addr
 			return nil, refuse
-		},
+		}),
 	}
 	dial := func(url string) error {
 		dialed = ""

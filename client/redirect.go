@@ -11,9 +11,15 @@ import (
 
 // Redirects follows redirects of servers; see FollowRedirects and
 // Config.Redirects. Any number of Dials may use it at the same time.
-type Redirects struct {
+type Redirects interface {
 	// follow sets d for another attempt after err.
-	follow hook
+	follow(ctx context.Context, d *dialer, err error) error
+}
+
+// redirects is the Redirects of CheckRedirects.
+type redirects struct {
+	max   int
+	check func(r *Redirect) error // nil for none
 }
 
 // Redirect is a redirect that is about to be followed; see CheckRedirects.
@@ -42,31 +48,33 @@ type Redirect struct {
 //
 // A redirect can lead to any host, also to one of a private network. Use
 // CheckRedirects to restrict the hosts.
-func FollowRedirects(max int) *Redirects { return CheckRedirects(max, nil) }
+func FollowRedirects(max int) Redirects { return CheckRedirects(max, nil) }
 
 // CheckRedirects is FollowRedirects with a function that is called before each
 // redirect is followed, on a goroutine of its own. An error of it ends Dial, in
 // a *RedirectError.
-func CheckRedirects(max int, check func(r *Redirect) error) *Redirects {
-	return &Redirects{func(ctx context.Context, d *dialer, err error) error {
-		refused, ok := err.(*HandshakeError)
-		if !ok || refused.Response == nil || !isRedirect(refused.Response) {
-			return err
-		}
-		next, to, err := d.redirected(ctx, refused.Response, max, check)
-		if err != nil {
-			failed := &RedirectError{From: withoutQuery(d.url), Response: refused.Response, Err: err}
-			if to != nil {
-				failed.To = withoutQuery(to)
-			}
-			if ctx.Err() != nil {
-				return dialError(ctx, d.url, failed)
-			}
-			return failed
-		}
+func CheckRedirects(max int, check func(r *Redirect) error) Redirects {
+	return &redirects{max, check}
+}
+
+func (rs *redirects) follow(ctx context.Context, d *dialer, err error) error {
+	refused, ok := err.(*HandshakeError)
+	if !ok || refused.Response == nil || !isRedirect(refused.Response) {
+		return err
+	}
+	next, to, err := rs.next(ctx, d, refused.Response)
+	if err == nil {
 		*d = *next
 		return nil
-	}}
+	}
+	failed := &RedirectError{From: withoutQuery(d.url), Response: refused.Response, Err: err}
+	if to != nil {
+		failed.To = withoutQuery(to)
+	}
+	if ctx.Err() != nil {
+		return dialError(ctx, d.url, failed)
+	}
+	return failed
 }
 
 // isRedirect reports whether r has a Location to follow with the same method.
@@ -78,9 +86,9 @@ func isRedirect(r *handshake.Response) bool {
 	return false
 }
 
-// redirected returns the attempt that follows the redirect r of d. to is its
-// URL, also with an error; nil if there is no valid one.
-func (d *dialer) redirected(ctx context.Context, r *handshake.Response, max int, check func(r *Redirect) error) (next *dialer, to *handshake.URL, err error) {
+// next returns the attempt that follows the redirect r of d. to is its URL, also
+// with an error; nil if there is no valid one.
+func (rs *redirects) next(ctx context.Context, d *dialer, r *handshake.Response) (next *dialer, to *handshake.URL, err error) {
 	if n := r.Header.Count("Location"); n > 1 {
 		return nil, nil, errors.New(strconv.Itoa(n) + " Location fields, want one")
 	}
@@ -88,8 +96,8 @@ func (d *dialer) redirected(ctx context.Context, r *handshake.Response, max int,
 		return nil, nil, err
 	}
 	switch {
-	case d.redirects >= max:
-		return nil, to, &RedirectLimitError{Max: max}
+	case d.redirects >= rs.max:
+		return nil, to, &RedirectLimitError{Max: rs.max}
 	case d.url.Secure && !to.Secure:
 		return nil, to, errors.New("a redirect from wss to ws is not followed")
 	}
@@ -102,9 +110,9 @@ func (d *dialer) redirected(ctx context.Context, r *handshake.Response, max int,
 		cfg.Host = ""
 		cfg.TLS = withoutIdentity(cfg.TLS)
 	}
-	if check != nil {
+	if rs.check != nil {
 		r := &Redirect{Count: d.redirects + 1, From: d.url, To: to, Response: r, Header: cfg.Header}
-		if err := call(ctx, func() error { return check(r) }); err != nil {
+		if err := call(ctx, func() error { return rs.check(r) }); err != nil {
 			return nil, to, err
 		}
 		cfg.Header = r.Header

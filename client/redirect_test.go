@@ -125,7 +125,7 @@ func TestRedirects(t *testing.T) {
 		checkErrorText(t, err)
 	}
 
-	for name, follow := range map[string]*client.Redirects{"nil": nil, "0": client.FollowRedirects(0), "-1": client.FollowRedirects(-1)} {
+	for name, follow := range map[string]client.Redirects{"nil": nil, "0": client.FollowRedirects(0), "-1": client.FollowRedirects(-1)} {
 		_, err := opens(t, "ws://"+address+"/1", &client.Config{Redirects: follow})
 		var refused *client.HandshakeError
 		var failed *client.RedirectError
@@ -162,11 +162,11 @@ func TestResponsesThatAreNotFollowed(t *testing.T) {
 			dials := 0
 			_, err := client.Dial(t.Context(), tt.url, &client.Config{
 				Redirects: client.FollowRedirects(5),
-				DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+				DialContext: client.DialFunc(func(ctx context.Context, network, addr string) (net.Conn, error) {
 					dials++
 					return saying([]byte(tt.response+"\r\n"))(ctx, network, addr)
-				},
-				StartTLS: func(_ context.Context, nc net.Conn, _ string) (net.Conn, error) { return nc, nil },
+				}),
+				StartTLS: client.TLSFunc(func(_ context.Context, nc net.Conn, _ string) (net.Conn, error) { return nc, nil }),
 			})
 			if err == nil || !errors.As(err, tt.target) || !strings.Contains(err.Error(), tt.text) || dials != 1 || strings.Contains(err.Error(), "SECRET") {
 				t.Errorf("%d dials, %v", dials, err)

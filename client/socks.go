@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"errors"
 	"io"
 	"net/netip"
 	"strconv"
@@ -31,23 +30,42 @@ const (
 // is sent with its length in one byte.
 const maxSOCKSText = 255
 
-// SOCKSError is the reply of a SOCKS5 proxy that cannot connect to the server
-// (RFC 1928, Section 6). It is the cause of a ProxyError.
+// SOCKSError reports that a SOCKS5 proxy refused, or cannot be used. It is the
+// cause of a ProxyError.
 type SOCKSError struct {
-	Reply byte // 1 to 255
+	Reply  byte   // of a proxy that cannot connect to the server (RFC 1928, Section 6); 0 for another reason
+	Reason string // the meaning of Reply, or the reason
 }
 
-// Error returns the meaning of the reply.
+// Error returns a text with the reply and the reason.
 func (e *SOCKSError) Error() string {
-	text := "unknown reply"
-	if int(e.Reply) < len(socksReplies) {
-		text = socksReplies[e.Reply]
+	if e.Reply == 0 {
+		return "SOCKS: " + e.Reason
 	}
-	return "SOCKS reply " + strconv.Itoa(int(e.Reply)) + ": " + text
+	return "SOCKS reply " + strconv.Itoa(int(e.Reply)) + ": " + e.Reason
+}
+
+// isPermanent reports whether the proxy will refuse again.
+func (e *SOCKSError) isPermanent() bool {
+	switch e.Reply {
+	case 0, 2, 7, 8:
+		return true
+	}
+	return false
+}
+
+func socksError(reason string) error { return &SOCKSError{Reason: reason} }
+
+// replyError returns the error for a reply other than 0.
+func replyError(reply byte) error {
+	reason := "unknown reply"
+	if int(reply) < len(socksReplies) {
+		reason = socksReplies[reply]
+	}
+	return &SOCKSError{Reply: reply, Reason: reason}
 }
 
 var socksReplies = [...]string{
-	0: "success",
 	1: "general failure of the proxy",
 	2: "the rules of the proxy forbid the connection",
 	3: "network unreachable",
@@ -63,9 +81,9 @@ func checkSOCKSUser(user *handshake.Userinfo) error {
 	case user == nil:
 		return nil
 	case user.Username == "":
-		return errors.New("SOCKS5 needs a user for a password")
+		return socksError("SOCKS5 needs a user for a password")
 	case len(user.Username) > maxSOCKSText || len(user.Password) > maxSOCKSText:
-		return errors.New("user of " + strconv.Itoa(len(user.Username)) + " bytes and password of " + strconv.Itoa(len(user.Password)) + " bytes: SOCKS5 allows 255 each")
+		return socksError("user of " + strconv.Itoa(len(user.Username)) + " bytes and password of " + strconv.Itoa(len(user.Password)) + " bytes: SOCKS5 allows 255 each")
 	}
 	return nil
 }
@@ -108,7 +126,7 @@ func appendSOCKSRequest(b []byte, host string, port uint16) ([]byte, error) {
 		b = append(b, socksIPv6)
 		b = append(b, ip.AsSlice()...)
 	case len(host) > maxSOCKSText:
-		return nil, errors.New("host name of " + strconv.Itoa(len(host)) + " bytes: SOCKS5 allows 255")
+		return nil, socksError("host name of " + strconv.Itoa(len(host)) + " bytes: SOCKS5 allows 255")
 	default:
 		b = append(b, socksName, byte(len(host)))
 		b = append(b, host...)
@@ -134,11 +152,11 @@ func authenticateSOCKS(t netloop.Transport, user *handshake.Userinfo) error {
 		return nil
 	case method == socksUserPassword && user != nil:
 	case method == socksNoMethod && user == nil:
-		return errors.New("the proxy requires authentication (set user and password in the URL of the proxy)")
+		return socksError("the proxy requires authentication (set user and password in the URL of the proxy)")
 	case method == socksNoMethod:
-		return errors.New("the proxy accepts no user and password, and requires another authentication")
+		return socksError("the proxy accepts no user and password, and requires another authentication")
 	default:
-		return errors.New("the proxy selected authentication method " + strconv.Itoa(int(method)) + ", which was not offered")
+		return socksError("the proxy selected authentication method " + strconv.Itoa(int(method)) + ", which was not offered")
 	}
 	message := append([]byte{socksUserVersion, byte(len(user.Username))}, user.Username...)
 	message = append(message, byte(len(user.Password)))
@@ -148,9 +166,9 @@ func authenticateSOCKS(t netloop.Transport, user *handshake.Userinfo) error {
 	}
 	switch version, status := answer[0], answer[1]; {
 	case version != socksUserVersion:
-		return errors.New("version " + strconv.Itoa(int(version)) + " of the authentication by user and password, want 1")
+		return socksError("version " + strconv.Itoa(int(version)) + " of the authentication by user and password, want 1")
 	case status != 0:
-		return errors.New("the proxy does not accept the user and password of its URL (status " + strconv.Itoa(int(status)) + ")")
+		return socksError("the proxy does not accept the user and password of its URL (status " + strconv.Itoa(int(status)) + ")")
 	}
 	return nil
 }
@@ -166,7 +184,7 @@ func connectSOCKS(t netloop.Transport, request []byte) error {
 	case reply[0] != socksVersion:
 		return wrongSOCKSVersion(reply[0])
 	case reply[1] != 0:
-		return &SOCKSError{Reply: reply[1]}
+		return replyError(reply[1])
 	}
 	// The address and port of the proxy's own socket follow.
 	size := 0
@@ -182,7 +200,7 @@ func connectSOCKS(t netloop.Transport, request []byte) error {
 		}
 		size = int(length[0])
 	default:
-		return errors.New("unknown address type " + strconv.Itoa(int(reply[3])) + " in the SOCKS reply")
+		return socksError("unknown address type " + strconv.Itoa(int(reply[3])) + " in the SOCKS reply")
 	}
 	var rest [maxSOCKSText + 2]byte
 	return readSOCKS(t, rest[:size+2])
@@ -222,5 +240,5 @@ func wrongSOCKSVersion(version byte) error {
 	case 0, 4:
 		text += " (SOCKS4 is not supported)"
 	}
-	return errors.New(text)
+	return socksError(text)
 }

@@ -250,7 +250,7 @@ func TestSOCKSReplies(t *testing.T) {
 				t.Errorf("got %v, want %s", err, tt.text)
 			}
 			var reply *client.SOCKSError
-			if errors.As(err, &reply) != (tt.code != 0) || reply != nil && reply.Reply != tt.code {
+			if errors.As(err, &reply); tt.code != 0 && reply == nil || reply != nil && reply.Reply != tt.code {
 				t.Errorf("got %#v, want reply %d", reply, tt.code)
 			}
 			checkErrorText(t, err)
@@ -299,10 +299,10 @@ func TestSOCKSThatCannotBeAsked(t *testing.T) {
 	} {
 		_, err := client.Dial(t.Context(), tt.url, &client.Config{
 			Proxy: client.ProxyURL(tt.proxy),
-			DialContext: func(context.Context, string, string) (net.Conn, error) {
+			DialContext: client.DialFunc(func(context.Context, string, string) (net.Conn, error) {
 				t.Errorf("%s: dialed", name)
 				return nil, io.EOF
-			},
+			}),
 		})
 		if check.As[*client.ProxyError](t, err, "%s", name) != nil && !strings.Contains(err.Error(), tt.text) {
 			t.Errorf("%s: %v", name, err)
@@ -391,7 +391,7 @@ func socksDialog(sent []byte) int {
 
 // saying returns a dialer to a peer that sends sent, whatever it receives, and
 // then closes.
-func saying(sent []byte) func(context.Context, string, string) (net.Conn, error) {
+func saying(sent []byte) client.DialFunc {
 	return func(context.Context, string, string) (net.Conn, error) {
 		return &sayingConn{bytes.NewReader(sent)}, nil
 	}

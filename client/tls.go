@@ -5,59 +5,38 @@ package client
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
-	"strings"
 
 	"github.com/fibersock/fibersock/internal/netloop"
 )
 
 // TLSConfig is tls.Config. The build tag notls makes it an empty struct and
-// removes crypto/tls, 2.4 MB, from the program.
+// removes crypto/tls, 2.5 MB, from the program.
 type TLSConfig = tls.Config
 
-// startTLS performs the TLS handshake with the server over t, by
-// Config.StartTLS if that is set.
-func (d *dialer) startTLS(ctx context.Context, t netloop.Transport) (netloop.Transport, error) {
-	start := d.cfg.StartTLS
-	if start == nil {
-		start = tlsClient(d.cfg.TLS)
+// secure performs the TLS handshake over below with the server host. It returns
+// when ctx ends, even if a callback of cfg does not return. plain is the scheme
+// of URLs without TLS, for a hint. nc is the TLS connection.
+func secure(ctx context.Context, below netloop.Transport, cfg *TLSConfig, host, plain string) (t netloop.Transport, nc net.Conn, err error) {
+	if cfg == nil {
+		cfg = new(tls.Config)
 	}
-	t, nc, err := secure(ctx, t, d.url.Host, "ws", start)
-	return t, d.traced(ctx, StepTLS, nc, err)
-}
-
-// startProxyTLS performs the TLS handshake with the proxy host over t.
-func (d *dialer) startProxyTLS(ctx context.Context, t netloop.Transport, host string) (netloop.Transport, error) {
-	t, _, err := secure(ctx, t, host, "http", tlsClient(d.cfg.ProxyTLS))
-	return t, err
-}
-
-// secure calls start with t. It returns when ctx ends, even if start does not
-// return: the end of ctx aborts t. plain is the scheme of URLs without TLS, for
-// a hint.
-func secure(ctx context.Context, t netloop.Transport, host, plain string, start func(context.Context, net.Conn, string) (net.Conn, error)) (netloop.Transport, net.Conn, error) {
-	host, _, _ = strings.Cut(host, "%") // a zone has a meaning on this machine only (RFC 6874, Section 1)
-	nc, err := open(ctx, func() (net.Conn, error) { return start(ctx, t, host) })
-	if err != nil {
-		return nil, nil, &TLSError{Err: err, hint: plainHTTPHint(err, plain)}
+	cfg = cfg.Clone()
+	if cfg.ServerName == "" {
+		cfg.ServerName = host
 	}
-	return netloop.Over(nc, t, recovered), nc, nil
-}
-
-// tlsClient returns a function that performs the TLS handshake with cfg, which
-// may be nil.
-func tlsClient(cfg *TLSConfig) func(ctx context.Context, nc net.Conn, host string) (net.Conn, error) {
-	return func(ctx context.Context, nc net.Conn, host string) (net.Conn, error) {
-		own := cfg.Clone() // nil of nil
-		if own == nil {
-			own = new(tls.Config)
+	cfg.NextProtos = []string{"http/1.1"}
+	tc := tls.Client(below, cfg)
+	select {
+	case err := <-netloop.Detach(func() error { return tc.HandshakeContext(ctx) }, recovered):
+		if err != nil {
+			return nil, nil, &TLSError{Err: err, hint: plainHTTPHint(err, plain)}
 		}
-		if own.ServerName == "" {
-			own.ServerName = host
-		}
-		own.NextProtos = []string{"http/1.1"}
-		tc := tls.Client(nc, own)
-		return tc, tc.HandshakeContext(ctx)
+		return netloop.Over(tc, below, recovered), tc, nil
+	case <-ctx.Done():
+		below.Abort() // so that the handshake ends
+		return nil, nil, context.Cause(ctx)
 	}
 }
 
@@ -79,4 +58,12 @@ func withoutIdentity(cfg *TLSConfig) *TLSConfig {
 	cfg = cfg.Clone()
 	cfg.Certificates, cfg.GetClientCertificate, cfg.ServerName = nil, nil, ""
 	return cfg
+}
+
+// isPermanentTLS reports whether err is the failed verification of a
+// certificate, or the answer of a server that does not speak TLS.
+func isPermanentTLS(err error) bool {
+	var certificate *tls.CertificateVerificationError
+	var notTLS tls.RecordHeaderError
+	return errors.As(err, &certificate) || errors.As(err, &notTLS)
 }

@@ -10,8 +10,9 @@ import (
 )
 
 // Trace reports the steps of Dial; see NewTrace and Config.Trace.
-type Trace struct {
-	report hook
+type Trace interface {
+	// report reports the step d.step, which ended with err.
+	report(ctx context.Context, d *dialer, err error) error
 }
 
 // Step is a step of Dial that has ended. A function of NewTrace must not
@@ -49,19 +50,44 @@ const (
 // call after another, on other goroutines than Dial, which waits for it. If a
 // Config with the Trace is used by several Dials at the same time, so are the
 // calls of f.
-func NewTrace(f func(Step)) *Trace {
-	return &Trace{func(_ context.Context, d *dialer, err error) error {
-		if d.step != stepStart {
-			s := Step{Kind: d.step, Took: time.Since(d.stepEnded), Err: err, Conn: d.conn, Address: d.address, Request: d.request, Response: d.response}
-			traced := <-netloop.Detach(func() error {
-				f(s)
-				return nil
-			}, recovered)
-			if traced != nil {
-				return traced
-			}
+func NewTrace(f func(Step)) Trace { return traceFunc(f) }
+
+// traceFunc is the Trace of NewTrace.
+type traceFunc func(Step)
+
+func (f traceFunc) report(_ context.Context, d *dialer, err error) error {
+	if d.step != stepStart {
+		s := Step{Kind: d.step, Took: time.Since(d.stepEnded), Err: err, Conn: d.conn, Address: d.address, Request: d.request, Response: d.response}
+		traced := <-netloop.Detach(func() error {
+			f(s)
+			return nil
+		}, recovered)
+		if traced != nil {
+			return traced
 		}
-		d.stepEnded = time.Now()
-		return nil
-	}}
+	}
+	d.stepEnded = time.Now()
+	return nil
+}
+
+// TraceDialer returns a ContextDialer that calls dialer, or the default of
+// Config.DialContext if that is nil, with the context that start returns for
+// ctx and the address to connect to. It calls end when dialer has returned.
+// start and end must not block. Package dialtrace is made of it.
+func TraceDialer(dialer ContextDialer, start func(ctx context.Context, addr string) (traced context.Context, end func())) ContextDialer {
+	return &traceDialer{dialer, start}
+}
+
+type traceDialer struct {
+	dialer ContextDialer
+	start  func(ctx context.Context, addr string) (context.Context, func())
+}
+
+func (t *traceDialer) dial(ctx context.Context, address string) (netloop.Transport, error) {
+	ctx, end := t.start(ctx, address)
+	defer end()
+	if t.dialer == nil {
+		return dialSocket(ctx, "tcp", address)
+	}
+	return t.dialer.dial(ctx, address)
 }

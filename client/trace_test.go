@@ -42,11 +42,11 @@ func TestTrace(t *testing.T) {
 			Proxy:            client.ProxyURL("http://proxy.example:3128"),
 			Redirects:        client.FollowRedirects(1),
 			DialContext:      serve,
-			StartTLS: func(_ context.Context, nc net.Conn, host string) (net.Conn, error) {
+			StartTLS: client.TLSFunc(func(_ context.Context, nc net.Conn, host string) (net.Conn, error) {
 				time.Sleep(3 * second)
 				check.Equal(t, host, "server.example", "host")
 				return nc, nil
-			},
+			}),
 			Trace: client.NewTrace(func(s client.Step) {
 				line := fmt.Sprint(s.Kind, " ", s.Took, " ", s.Address, " ", s.Conn != nil, " ", s.Err)
 				if s.Kind == client.StepRequest {
@@ -82,9 +82,9 @@ func TestTraceOfAFailure(t *testing.T) {
 		url  string
 		want string // kinds
 	}{
-		"connect":  {client.Config{DialContext: func(context.Context, string, string) (net.Conn, error) { return nil, io.ErrNoProgress }}, "ws://h", "connect"},
+		"connect":  {client.Config{DialContext: client.DialFunc(func(context.Context, string, string) (net.Conn, error) { return nil, io.ErrNoProgress })}, "ws://h", "connect"},
 		"proxy":    {client.Config{DialContext: saying([]byte("HTTP/1.1 407 x\r\n\r\n")), Proxy: client.ProxyURL("p")}, "ws://h", "connect proxy"},
-		"tls":      {client.Config{DialContext: saying(nil), StartTLS: func(context.Context, net.Conn, string) (net.Conn, error) { return nil, io.ErrNoProgress }}, "wss://h", "connect tls"},
+		"tls":      {client.Config{DialContext: saying(nil), StartTLS: client.TLSFunc(func(context.Context, net.Conn, string) (net.Conn, error) { return nil, io.ErrNoProgress })}, "wss://h", "connect tls"},
 		"response": {client.Config{DialContext: saying([]byte("SSH"))}, "ws://h", "connect request first byte response"},
 		"nothing":  {client.Config{DialContext: saying(nil)}, "ws://h", "connect request response"},
 	} {
@@ -114,7 +114,7 @@ func TestTraceThatPanics(t *testing.T) {
 				io.Copy(io.Discard, nc)
 			}),
 			Proxy:    client.ProxyURL("p"),
-			StartTLS: func(_ context.Context, nc net.Conn, _ string) (net.Conn, error) { return nc, nil },
+			StartTLS: client.TLSFunc(func(_ context.Context, nc net.Conn, _ string) (net.Conn, error) { return nc, nil }),
 			Trace: client.NewTrace(func(s client.Step) {
 				if s.Kind == kind {
 					panic("on purpose")

@@ -18,7 +18,7 @@ import (
 //
 // Any number of Dials may use it at the same time, as jar requires no less of
 // its implementation.
-func Jar(jar http.CookieJar) *client.Cookies { return client.NewCookies(adapter{jar}) }
+func Jar(jar http.CookieJar) client.Cookies { return client.NewCookies(adapter{jar}) }
 
 // adapter is a client.CookieJar.
 type adapter struct{ jar http.CookieJar }

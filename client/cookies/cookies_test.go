@@ -167,9 +167,9 @@ func TestURLOfJar(t *testing.T) {
 		var got []string
 		_, err := client.Dial(t.Context(), in, &client.Config{
 			Cookies: cookies.Jar(jarFunc(func(u *url.URL) { got = append(got, u.String()) })),
-			DialContext: func(context.Context, string, string) (net.Conn, error) {
+			DialContext: client.DialFunc(func(context.Context, string, string) (net.Conn, error) {
 				return nil, errors.New("not to be dialed")
-			},
+			}),
 		})
 		if err == nil {
 			t.Error("no error")

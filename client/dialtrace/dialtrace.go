@@ -5,7 +5,6 @@ package dialtrace
 
 import (
 	"context"
-	"net"
 	"net/http/httptrace"
 	"sync"
 	"time"
@@ -36,15 +35,10 @@ func Config(cfg *client.Config, f func(client.Step)) *client.Config {
 		*traced = *cfg
 	}
 	traced.Trace = client.NewTrace(f)
-	dial := traced.DialContext
-	if dial == nil {
-		dial = new(net.Dialer).DialContext
-	}
-	traced.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+	traced.DialContext = client.TraceDialer(traced.DialContext, func(ctx context.Context, addr string) (context.Context, func()) {
 		r := &recorder{report: f, address: addr, started: make(map[string]time.Time)}
-		defer r.end()
-		return dial(httptrace.WithClientTrace(ctx, r.hooks()), network, addr)
-	}
+		return httptrace.WithClientTrace(ctx, r.hooks()), r.end
+	})
 	return traced
 }
 

@@ -77,7 +77,7 @@ func TestStepsOfTheDialer(t *testing.T) {
 		return new(net.Dialer).DialContext(context.Background(), "tcp", address)
 	}
 	var steps []string
-	original := &client.Config{DialContext: dialer, Subprotocols: []string{"chat"}}
+	original := &client.Config{DialContext: client.DialFunc(dialer), Subprotocols: []string{"chat"}}
 	cfg := dialtrace.Config(original, func(s client.Step) {
 		steps = append(steps, fmt.Sprint(s.Kind, " ", s.Address, " ", s.Addresses, " ", s.Err))
 	})
@@ -121,7 +121,7 @@ func TestStepsOfAFailure(t *testing.T) {
 
 	kinds = nil
 	_, err = client.Dial(t.Context(), "ws://"+closed, dialtrace.Config(&client.Config{
-		DialContext: func(context.Context, string, string) (net.Conn, error) { return nil, io.ErrNoProgress },
+		DialContext: client.DialFunc(func(context.Context, string, string) (net.Conn, error) { return nil, io.ErrNoProgress }),
 	}, record))
 	check.Is(t, err, io.ErrNoProgress, "Dial")
 	check.Slices(t, kinds, []client.StepKind{client.StepConnect}, "steps")

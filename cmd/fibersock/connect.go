@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -220,7 +219,9 @@ func (o *connectOptions) config(out *output, p *progress) (*client.Config, error
 		return nil, err
 	}
 	cfg := &client.Config{
+		Host:             takeHost(header),
 		Header:           header,
+		Proxy:            proxyAt(o.proxy),
 		Subprotocols:     o.subprotocols,
 		HandshakeTimeout: o.timeout,
 		Limits:           client.Limits{Message: int64(o.maxMessage)},
@@ -234,7 +235,7 @@ func (o *connectOptions) config(out *output, p *progress) (*client.Config, error
 				return nil
 			},
 		},
-		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		DialContext: client.DialFunc(func(ctx context.Context, network, addr string) (net.Conn, error) {
 			if o.unixSocket != "" {
 				network, addr = "unix", o.unixSocket
 			}
@@ -245,16 +246,7 @@ func (o *connectOptions) config(out *output, p *progress) (*client.Config, error
 			p.connected.Store(true)
 			out.details("* connected to %s", nc.RemoteAddr())
 			return countingConn{nc, &p.received}, nil
-		},
-	}
-	for name, values := range header {
-		if strings.EqualFold(name, "Host") && len(values) == 1 {
-			cfg.Host = values[0]
-			delete(header, name)
-		}
-	}
-	if o.proxy != "" {
-		cfg.Proxy = client.ProxyURL(o.proxy)
+		}),
 	}
 	if o.verbose {
 		cfg.Trace = client.NewTrace(func(s client.Step) {

@@ -41,6 +41,9 @@ func commands() []command {
 	return []command{
 		{"serve", "serve an echo, a chat and a web page to try them", serve},
 		{"connect", "connect to a server, from a terminal or in a pipe", connect},
+		{"check", "open a connection, time its steps, and explain a failure", checkCommand},
+		{"bridge", "connect TCP, unix sockets or pipes with WebSocket", bridgeCommand},
+		{"frame", "explain bytes as WebSocket frames", frameCommand},
 		{"conform", "judge another implementation, or be judged", conformCommand},
 		{"version", "print the version", version},
 		{"help", "tell how a command is used", help},

@@ -43,6 +43,9 @@ func flagSets() map[string]*flag.FlagSet {
 	for _, of := range []func() *flag.FlagSet{
 		func() *flag.FlagSet { f, _ := serveFlags(); return f },
 		func() *flag.FlagSet { f, _ := connectFlags(); return f },
+		func() *flag.FlagSet { f, _ := checkFlags(); return f },
+		func() *flag.FlagSet { f, _ := bridgeFlags(); return f },
+		func() *flag.FlagSet { f, _ := frameFlags(); return f },
 		func() *flag.FlagSet { f, _ := conformServerFlags(); return f },
 		func() *flag.FlagSet { f, _ := conformClientFlags(); return f },
 		func() *flag.FlagSet { f, _ := conformDriveFlags(); return f },

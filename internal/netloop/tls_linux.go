@@ -3,6 +3,7 @@
 package netloop
 
 import (
+	"errors"
 	"io"
 	"net"
 	"reflect"
@@ -172,19 +173,22 @@ type belowTLS struct {
 	raw atomic.Pointer[rawConn]
 }
 
+// overTLS is the part of *tls.Conn by which a program's TLS connection can be
+// served by epoll.
+type overTLS interface {
+	TLS
+	NetConn() net.Conn
+}
+
 // belowOf returns the connection below a *tls.Conn if it is one of BelowTLS, nil
 // otherwise. The type is recognised by its package, which is not linked here. A
 // type that embeds a *tls.Conn has the same methods, but its Read may not know
 // temporary errors, or may wait: it is served by goroutines.
-func belowOf(nc TLS) *belowTLS {
+func belowOf(nc overTLS) *belowTLS {
 	if t := reflect.TypeOf(nc); t.Kind() != reflect.Pointer || t.Elem().PkgPath() != "crypto/tls" {
 		return nil
 	}
-	over, ok := nc.(interface{ NetConn() net.Conn })
-	if !ok {
-		return nil
-	}
-	below, _ := over.NetConn().(*belowTLS)
+	below, _ := nc.NetConn().(*belowTLS)
 	return below
 }
 
@@ -703,10 +707,5 @@ func (noInputError) Temporary() bool { return true }
 
 var (
 	errNoInput  error = noInputError{}
-	errTurnOver error = turnOverError{}
+	errTurnOver       = errors.New("websocket: the turn is over")
 )
-
-// turnOverError says that a turn is over.
-type turnOverError struct{}
-
-func (turnOverError) Error() string { return "websocket: the turn is over" }

@@ -57,14 +57,14 @@ type world struct {
 	closes              int
 
 	// TLS; secure is nil without.
-	secure    *secureConn
-	record    byte   // the kind of record in input
-	handshake func() // of the handshake's goroutine; nil: none runs
-	succeeds  bool   // the handshake
-	burst     int    // plaintext that TLS has, in bytes
-	owed      int    // plaintext that the connection has not got, in bytes
-	tlsErr    error  // of TLS.Read
-	notified  bool   // close_notify is sent
+	secure      *secureConn
+	record      byte   // the kind of record in input
+	handshake   func() // of the handshake's goroutine; nil: none runs
+	succeeds    bool   // the handshake
+	burst       int    // plaintext that TLS has, in bytes
+	undelivered int    // plaintext that the connection has not got, in bytes
+	tlsErr      error  // of TLS.Read
+	notified    bool   // close_notify is sent
 
 	// The connection.
 	large      bool   // messages are large
@@ -199,7 +199,7 @@ func (w *world) calls() *systemCalls {
 			case w.input > 0:
 				w.input--
 				p[0] = w.record
-				w.owed += w.plaintext()
+				w.undelivered += w.plaintext()
 				return 1, nil
 			case w.reset && !w.told:
 				w.told = true
@@ -451,8 +451,8 @@ func (c *modelConn) Received(b []byte) (rest []byte, ok bool) {
 		w.fault("Received while the connection is not ready")
 	}
 	w.keeps = false
-	w.owed -= len(b)
-	defer func() { w.owed += len(rest) }()
+	w.undelivered -= len(b)
+	defer func() { w.undelivered += len(rest) }()
 	switch w.run("Received") {
 	case "return full":
 		w.ready = false
@@ -582,9 +582,9 @@ var allSteps = []step{
 		(*rawConn)(w.secure).Read(record)
 		switch record[0] {
 		case recordData:
-			w.owed--
+			w.undelivered--
 		case recordBurst:
-			w.owed -= maxTurnReads + 1
+			w.undelivered -= maxTurnReads + 1
 		}
 	}},
 	{"handshake waits", false, func(w *world) bool {
@@ -731,7 +731,7 @@ func (w *world) stateOfTLS() state {
 		record = 0
 	}
 	return state(fmt.Sprint("TLS ", c.stage.Load(), w.shake() != nil, h.in.size(), h.waits, h.over, h.closed, w.handshake != nil,
-		c.err.Load() != nil, len(c.in), c.kept.size(), c.plain.size(), w.burst, w.owed, record, w.tlsErr, w.notified, "|"))
+		c.err.Load() != nil, len(c.in), c.kept.size(), c.plain.size(), w.burst, w.undelivered, record, w.tlsErr, w.notified, "|"))
 }
 
 // check checks the invariants.
@@ -794,8 +794,8 @@ func (w *world) check() {
 		w.fault("TLS has failed, but the connection is open")
 	case c != nil && c.stage.Load() == secureInputEnded && !w.eof && !w.closeWrite && !w.refused:
 		w.fault("the client has sent close_notify, but the input has not ended")
-	case c != nil && c.stage.Load() == secureOpen && w.owed > 0 && ready && !unread && !w.refused && !w.closeWrite && !w.eofSeen:
-		w.fault("the connection is ready for %d bytes that have been read", w.owed)
+	case c != nil && c.stage.Load() == secureOpen && w.undelivered > 0 && ready && !unread && !w.refused && !w.closeWrite && !w.eofSeen:
+		w.fault("the connection is ready for %d bytes that have been read", w.undelivered)
 	case (w.input > 0 || w.eof && !w.readEOF) && (w.refused || w.closeWrite):
 		w.fault("there is input to discard")
 	case (w.input > 0 || w.eof && !w.readEOF) && ready && !unread:

@@ -55,12 +55,13 @@ type secureConn struct {
 
 	// The owner's.
 	answers uint32    // writes inside of TLS.Read
+	pos     recordPos // of the ciphertext that TLS has read; in the handshake, its goroutine's
 	in      []byte    // ciphertext from the loop that TLS has not read
 	kept    *writeBuf // ciphertext before that
 	plain   *writeBuf // plaintext that the connection was not ready for
 
 	writing sync.Mutex // held during a Write of TLS, except for answers
-	early   int32      // bytes of the first writes; guarded by writing
+	early   uint32     // bytes of the first writes; guarded by writing
 
 	// Guarded by the socket's lock.
 	sending bool    // writing is locked
@@ -82,9 +83,9 @@ type tlsHandshake struct {
 	mu      sync.Mutex // guards the rest; locked last
 	changed sync.Cond
 	in      *writeBuf
-	waits   bool  // the goroutine needs more input than in
-	over    bool  // the goroutine has ended
-	ended   error // no more input: io.EOF or net.ErrClosed
+	waits   bool // the goroutine needs more input than in
+	over    bool // the goroutine has ended
+	closed  bool // the connection has ended: there will be no more input
 
 	hello helloSplitter // the goroutine's
 }
@@ -115,10 +116,11 @@ func (l *epollLoop) startTLS(tls TLS, below *belowTLS, open Open, first []byte, 
 		return err
 	}
 	h := newTLSHandshake()
+	h.hello.begun = true // the program may have read the ClientHello
 	var c *secureConn
 	err = l.add(fd, addrs, func(bool) (Conn, *PolledSocket) {
 		conn, s := open(true)
-		c = &secureConn{Conn: conn, PolledSocket: s, tls: tls, plain: (*writeBuf)(nil).add(first)}
+		c = &secureConn{Conn: conn, PolledSocket: s, tls: tls, pos: below.pos, plain: (*writeBuf)(nil).add(first)}
 		c.shake.Store(h)
 		c.stage.Store(secureHandshake)
 		below.raw.Store((*rawConn)(c))
@@ -129,7 +131,7 @@ func (l *epollLoop) startTLS(tls TLS, below *belowTLS, open Open, first []byte, 
 		return err
 	}
 	below.TCPConn.Close()
-	go c.handshake(h) // it is complete, unless the program has not read yet
+	l.sys.spawn(func() { c.handshake(h) }) // it is complete, unless the program has not read yet
 	return nil
 }
 
@@ -166,6 +168,7 @@ func (l belowTLSListener) Accept() (net.Conn, error) {
 // calls.
 type belowTLS struct {
 	*net.TCPConn
+	pos recordPos // of the ciphertext that TLS has read
 	raw atomic.Pointer[rawConn]
 }
 
@@ -193,7 +196,15 @@ func (c *belowTLS) conn() net.Conn {
 	return c.TCPConn
 }
 
-func (c *belowTLS) Read(p []byte) (int, error)         { return c.conn().Read(p) }
+func (c *belowTLS) Read(p []byte) (int, error) {
+	if raw := c.raw.Load(); raw != nil {
+		return raw.Read(p)
+	}
+	n, err := c.TCPConn.Read(p)
+	c.pos.advance(p[:n])
+	return n, err
+}
+
 func (c *belowTLS) Write(p []byte) (int, error)        { return c.conn().Write(p) }
 func (c *belowTLS) Close() error                       { return c.conn().Close() }
 func (c *belowTLS) SetDeadline(t time.Time) error      { return c.conn().SetDeadline(t) }
@@ -238,7 +249,7 @@ func (c *secureConn) startHandshake(b []byte) (rest []byte) {
 	rest = h.put(b)
 	c.shake.Store(h)
 	c.stage.Store(secureHandshake)
-	go c.handshake(h)
+	c.poller.sys.spawn(func() { c.handshake(h) })
 	return rest
 }
 
@@ -283,16 +294,16 @@ func (h *tlsHandshake) isWaiting() bool {
 	return h.waits
 }
 
-// end ends the input: a Read without input returns err.
-func (h *tlsHandshake) end(err error) {
+// close ends the input: a Read without input fails.
+func (h *tlsHandshake) close() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.ended, h.waits = err, false
+	h.closed = true
 	h.changed.Signal()
 }
 
 // read reads input, and waits for it. It calls wait before that.
-func (h *tlsHandshake) read(p []byte, wait func()) (n int, err error) {
+func (h *tlsHandshake) read(p []byte, pos *recordPos, wait func()) (n int, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.await(h.hello.needs(), wait)
@@ -300,17 +311,23 @@ func (h *tlsHandshake) read(p []byte, wait func()) (n int, err error) {
 		h.in = h.in.take(h.hello.begin(h.in.bytes()))
 		h.await(h.hello.needs(), wait)
 	}
-	if h.in == nil {
-		return 0, h.ended
+	switch {
+	case h.in == nil:
+		return 0, net.ErrClosed
+	case h.hello.left > 0:
+		var taken int
+		n, taken = h.hello.read(p, h.in.bytes())
+		h.in = h.in.take(taken)
+	default:
+		n = pos.read(p, h.in.bytes())
+		h.in = h.in.take(n)
 	}
-	n, taken := h.hello.read(p, h.in.bytes())
-	h.in = h.in.take(taken)
 	return n, nil
 }
 
-// await waits until in has size bytes, or its end is known. The caller holds mu.
+// await waits until in has size bytes, or the connection has ended. The caller holds mu.
 func (h *tlsHandshake) await(size int, wait func()) {
-	for h.in.size() < size && h.ended == nil {
+	for h.in.size() < size && !h.closed {
 		if !h.waits {
 			h.waits = true
 			h.mu.Unlock()
@@ -320,72 +337,6 @@ func (h *tlsHandshake) await(size int, wait func()) {
 		}
 		h.changed.Wait()
 	}
-}
-
-// A helloSplitter splits the record of the ClientHello into smaller records, as
-// the client could have done (RFC 8446, Section 5.1). crypto/tls keeps a buffer,
-// as long as the connection lives, of twice the size of the longest record. The
-// ClientHello has no effect on that then: it has 1,500 bytes and more since
-// clients offer key exchanges that resist quantum computers.
-type helloSplitter struct {
-	begun bool
-	kind  [3]byte // the first bytes of the record's header: type and version
-	size  int     // of a fragment
-	left  int     // bytes of the record that have not been read
-}
-
-const (
-	recordHeader    = 5
-	recordHandshake = 22 // the type of the ClientHello's record
-
-	// maxFragment is the maximum size of a fragment in bytes. The first buffer
-	// that crypto/tls allocates has that size, in addition to a header.
-	maxFragment = 512
-)
-
-// needs returns the number of bytes for the next call of begin or read.
-func (h *helloSplitter) needs() int {
-	switch {
-	case !h.begun:
-		return recordHeader
-	case h.left > 0:
-		return min(h.size, h.left)
-	}
-	return 1
-}
-
-// begin learns the record from the beginning of the input, which may be
-// incomplete, and returns the size of a header that is to be skipped. Halves,
-// halves of these and so on fill the buffer that crypto/tls assembles a message
-// in, whose size is doubled whenever it is full.
-func (h *helloSplitter) begin(in []byte) (skip int) {
-	h.begun = true
-	if len(in) < recordHeader || in[0] != recordHandshake {
-		return 0
-	}
-	h.size = int(in[3])<<8 | int(in[4])
-	if h.size <= maxFragment {
-		return 0
-	}
-	h.kind, h.left = [3]byte(in), h.size
-	for h.size > maxFragment {
-		h.size = (h.size + 1) / 2
-	}
-	return recordHeader
-}
-
-// read reads from in, which is not empty, to p: a fragment with its header, or
-// any bytes behind the ClientHello. It returns the size of both.
-func (h *helloSplitter) read(p, in []byte) (n, taken int) {
-	if h.left == 0 {
-		n = copy(p, in)
-		return n, n
-	}
-	taken = min(h.size, h.left, len(in), len(p)-recordHeader)
-	h.left -= taken
-	copy(p, h.kind[:])
-	p[3], p[4] = byte(taken>>8), byte(taken)
-	return recordHeader + copy(p[recordHeader:], in[:taken]), taken
 }
 
 // handshake performs the handshake. If a function of the TLS configuration does
@@ -440,14 +391,8 @@ func (c *secureConn) receive(b []byte) (rest []byte, ok bool) {
 	c.in = b
 	defer func() { c.in = nil }()
 	if c.plain != nil {
-		p := c.plain.bytes()
-		unhandled, ok := c.Conn.Received(p)
-		if !ok {
-			return nil, false
-		}
-		c.plain = c.plain.take(len(p) - len(unhandled))
-		if c.plain != nil || !c.Conn.Ready() {
-			return c.in, true
+		if ok, more := c.deliver(c.plain.bytes()); !ok || !more {
+			return c.in, ok
 		}
 	}
 	buf := largeBuffers.Get().(*[]byte)
@@ -460,15 +405,8 @@ func (c *secureConn) receive(b []byte) (rest []byte, ok bool) {
 		}
 		n, err := c.read(p, &turn)
 		if n > 0 {
-			unhandled, ok := c.Conn.Received(p[:n])
-			if !ok {
-				return nil, false
-			}
-			if len(unhandled) > 0 {
-				c.plain = c.plain.add(unhandled)
-			}
-			if len(unhandled) > 0 || !c.Conn.Ready() {
-				return c.in, true
+			if ok, more := c.deliver(p[:n]); !ok || !more {
+				return c.in, ok
 			}
 		}
 		switch err {
@@ -482,6 +420,26 @@ func (c *secureConn) receive(b []byte) (rest []byte, ok bool) {
 			return nil, true
 		}
 	}
+}
+
+// deliver passes plaintext to the connection, that in plain if there is any, and
+// keeps the rest. ok is that of Received. more is whether the connection accepts
+// more now.
+func (c *secureConn) deliver(p []byte) (ok, more bool) {
+	rest, ok := c.Conn.Received(p)
+	if !ok {
+		return false, false
+	}
+	if c.plain != nil {
+		c.plain = c.plain.take(len(p) - len(rest))
+	}
+	if rest == nil {
+		return true, c.Conn.Ready()
+	}
+	if c.plain == nil {
+		c.plain = c.plain.add(rest) // which may be empty
+	}
+	return true, false
 }
 
 // A turn is the part of the input that is handled before it is the turn of other
@@ -521,12 +479,11 @@ func (c *secureConn) endInput(err error) {
 	c.Abort()
 }
 
-// InputClosed ends the input, which may have ended inside of a record.
+// InputClosed ends the input, which may have ended inside of a record. During a
+// handshake, it is called only if that waits for input: the loop then closes the
+// connection.
 func (c *secureConn) InputClosed() {
-	switch c.stage.Load() {
-	case secureHandshake:
-		c.shake.Load().end(io.EOF)
-	case secureOpen:
+	if c.stage.Load() == secureOpen {
 		c.stage.Store(secureInputEnded)
 		var scrap [1]byte
 		if _, err := c.tls.Read(scrap[:]); err != io.EOF {
@@ -540,7 +497,7 @@ func (c *secureConn) InputClosed() {
 // an error of TLS.
 func (c *secureConn) Closed(err error) {
 	if h := c.shake.Load(); h != nil {
-		h.end(net.ErrClosed)
+		h.close()
 	}
 	if own := c.err.Load(); own != nil && (err == nil || err != c.poller.loop.WriteTimeout.Err) {
 		err = *own
@@ -611,7 +568,7 @@ const (
 func (c *secureSocket) begin(size int) {
 	several := size > maxRecord
 	if c.early < smallUntil {
-		c.early += int32(min(size, smallUntil))
+		c.early += uint32(min(size, smallUntil))
 		several = size > smallRecord
 	}
 	c.mu.Lock()
@@ -666,12 +623,12 @@ type rawConn secureConn
 func (c *rawConn) Read(p []byte) (n int, err error) {
 	switch {
 	case c.stage.Load() == secureHandshake:
-		return c.shake.Load().read(p, c.Resume)
+		return c.shake.Load().read(p, &c.pos, c.Resume)
 	case c.kept != nil:
-		n = copy(p, c.kept.bytes())
+		n = c.pos.read(p, c.kept.bytes())
 		c.kept = c.kept.take(n)
 	case len(c.in) > 0:
-		n = copy(p, c.in)
+		n = c.pos.read(p, c.in)
 		c.in = c.in[n:]
 	case c.stage.Load() == secureInputEnded:
 		return 0, io.EOF

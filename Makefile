@@ -11,7 +11,7 @@ WIRETEST    := /tmp/fibersock-wire.test
 # $(call each,COMMAND) runs COMMAND in every module of the repository.
 each = @for m in $(MODULES); do echo "$$m: $(1)"; (cd $$m && $(1)) || exit 1; done
 
-.PHONY: all test race crowds judge fuzz differential bench bench-full bench-gate bench-deflate bench-memory benchtest microbench cover portable lockcheck chaos notls lint fmt vet tidy staticcheck i386 bigendian processors cross size size-packages release newcomer peers interop conformance soak mutants
+.PHONY: all test race crowds judge fuzz differential bench bench-full bench-gate bench-deflate bench-memory benchtest microbench cover portable lockcheck chaos notls lint fmt vet tidy staticcheck i386 bigendian processors cross size size-packages release newcomer peers interop page-bench conformance soak mutants
 
 all: lint test
 
@@ -165,6 +165,10 @@ peers:
 # All 517 cases against all other implementations, in one to two hours. Updates docs/conformance-peers.md.
 conformance: peers
 	cd interop && $(GO) test ./conformance -full -update -timeout 0
+
+# 10,000 messages in the page of serve are drawn within 1.5 s, and its timers are late by 200 ms at most. Needs Chromium, and a machine without other load.
+page-bench:
+	cd interop && $(GO) test -count=1 -v -run '^TestPageFlood$$' . -page-bench
 
 # Tests with other implementations, proxies and a browser; interop/README.md lists the required tools.
 interop: peers

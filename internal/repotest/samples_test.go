@@ -366,7 +366,7 @@ func TestCommandsOfPagesExist(t *testing.T) {
 		t.Fatal(err)
 	}
 	makeCommand := regexp.MustCompile(`\bmake ([a-z][a-z0-9-]*)`)
-	goRun := regexp.MustCompile(`\bgo run (\./\S+)`)
+	goRun := regexp.MustCompile("\\bgo run (\\./[^\\s`]+)")
 	seen := 0
 	visit(t, isPage, func(name, text string) {
 		if notCounted.MatchString(name) { // commands of another folder

@@ -11,7 +11,7 @@
 // starts a server, and shuts it down when the test ends.
 //
 //	ln := wstest.Serve(t, s) // s is a *server.Server, or an *http.Server
-//	c, err := client.Dial(ctx, "ws://any.example/", &client.Config{DialContext: ln.DialContext})
+//	c, err := client.Dial(ctx, "ws://any.example/", &client.Config{DialContext: client.DialFunc(ln.DialContext)})
 //
 // In a bubble of testing/synctest they use the time of the bubble, so a test of
 // a timeout of an hour takes no time.

@@ -78,7 +78,7 @@ func conformClient(ctx context.Context, args []string, std streams) exitCode {
 	if code, ok := parsed(flags, std, err); !ok {
 		return code
 	}
-	ln, code, err := o.listener.listen()
+	ln, code, err := o.listener.listen(std.err)
 	if err != nil {
 		j.note("%s", err)
 		return code

@@ -43,6 +43,10 @@ func flagSets() map[string]*flag.FlagSet {
 	for _, of := range []func() *flag.FlagSet{
 		func() *flag.FlagSet { f, _ := serveFlags(); return f },
 		func() *flag.FlagSet { f, _ := connectFlags(); return f },
+		func() *flag.FlagSet { f, _ := replayFlags(); return f },
+		func() *flag.FlagSet { f, _ := checkFlags(); return f },
+		func() *flag.FlagSet { f, _ := bridgeFlags(); return f },
+		func() *flag.FlagSet { f, _ := frameFlags(); return f },
 		func() *flag.FlagSet { f, _ := conformServerFlags(); return f },
 		func() *flag.FlagSet { f, _ := conformClientFlags(); return f },
 		func() *flag.FlagSet { f, _ := conformDriveFlags(); return f },
@@ -67,6 +71,9 @@ func wrongUse(line string) string {
 		return ""
 	}
 	name := words[0]
+	if looksLikeURL(name) && name != "--version" || name == "URL" {
+		name, words = "connect", append([]string{"connect"}, words...)
+	}
 	if !slices.ContainsFunc(commands(), func(c command) bool { return c.name == name }) && name != "--version" {
 		return name
 	}
@@ -138,6 +145,9 @@ func TestCheckerSeesWrongUse(t *testing.T) {
 		"connect ws://a --fast=1":             "--fast=1",
 		"conform other":                       "other",
 		"version -v":                          "-v",
+		"localhost:8080/echo -k":              "",
+		"-k -fast wss://a":                    "-fast",
+		"replay -speed 0 FILE URL":            "",
 	} {
 		if got := wrongUse(line); got != want {
 			t.Errorf("%q: %q, want %q", line, got, want)

@@ -66,7 +66,7 @@ func start(t *testing.T) (*dashboard, *wstest.Listener) {
 
 func view(t *testing.T, ln *wstest.Listener) *client.Conn {
 	t.Helper()
-	c, err := client.Dial(t.Context(), "ws://dashboard.example/figures", &client.Config{DialContext: ln.DialContext})
+	c, err := client.Dial(t.Context(), "ws://dashboard.example/figures", &client.Config{DialContext: client.DialFunc(ln.DialContext)})
 	check.Must(t, err)
 	t.Cleanup(func() { c.CloseNow() })
 	synctest.Wait() // the server has it

@@ -80,7 +80,7 @@ func TestNotificationHasNoAnswer(t *testing.T) {
 // start returns a client of a server in memory.
 func start(t *testing.T) *caller {
 	t.Helper()
-	conn, err := client.Dial(t.Context(), "ws://rpc.example/", &client.Config{DialContext: wstest.Serve(t, newServer(methods)).DialContext})
+	conn, err := client.Dial(t.Context(), "ws://rpc.example/", &client.Config{DialContext: client.DialFunc(wstest.Serve(t, newServer(methods)).DialContext)})
 	check.Must(t, err)
 	c := newCaller(conn)
 	t.Cleanup(func() { c.conn.Close(wire.NormalClosure, "") })

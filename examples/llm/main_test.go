@@ -114,7 +114,7 @@ func open(t *testing.T, ln *wstest.Listener, first opening) (c *client.Conn, id 
 
 func dial(t *testing.T, ln *wstest.Listener) *client.Conn {
 	t.Helper()
-	c, err := client.Dial(t.Context(), "ws://llm.example/session", &client.Config{DialContext: ln.DialContext})
+	c, err := client.Dial(t.Context(), "ws://llm.example/session", &client.Config{DialContext: client.DialFunc(ln.DialContext)})
 	check.Must(t, err)
 	t.Cleanup(func() { c.CloseNow() })
 	return c

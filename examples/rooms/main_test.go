@@ -57,7 +57,7 @@ func TestHistoryHasTheLastMessages(t *testing.T) {
 func TestOtherRoomsDoNotExist(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ln := start(t, "a")
-		_, err := client.Dial(t.Context(), "ws://chat.example/rooms/b", &client.Config{DialContext: ln.DialContext})
+		_, err := client.Dial(t.Context(), "ws://chat.example/rooms/b", &client.Config{DialContext: client.DialFunc(ln.DialContext)})
 		refused := check.As[*client.HandshakeError](t, err, "dial")
 		check.Equal(t, refused.Response.Status, http.StatusNotFound, "status")
 	})
@@ -74,7 +74,7 @@ func start(t *testing.T, rooms ...string) *wstest.Listener {
 // enter connects to a room.
 func enter(t *testing.T, ln *wstest.Listener, room, name string) *client.Conn {
 	t.Helper()
-	c, err := client.Dial(t.Context(), "ws://chat.example/rooms/"+room+"?name="+name, &client.Config{DialContext: ln.DialContext})
+	c, err := client.Dial(t.Context(), "ws://chat.example/rooms/"+room+"?name="+name, &client.Config{DialContext: client.DialFunc(ln.DialContext)})
 	check.Must(t, err)
 	t.Cleanup(func() { c.CloseNow() })
 	return c

@@ -78,7 +78,7 @@ func start(t *testing.T) *wstest.Listener {
 
 func dial(t *testing.T, ln *wstest.Listener, cookie, origin string) (*client.Conn, error) {
 	c, err := client.Dial(t.Context(), home+"/echo", &client.Config{
-		DialContext: ln.DialContext,
+		DialContext: client.DialFunc(ln.DialContext),
 		Header:      map[string][]string{"Cookie": {cookie}, "Origin": {origin}},
 	})
 	if err == nil {

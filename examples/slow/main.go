@@ -106,7 +106,7 @@ func try(table io.Writer, name string, s *server.Server, p *producer) error {
 	ctx := context.Background()
 	ln := wstest.Listen(nil)
 	go s.Serve(ln)
-	c, err := client.Dial(ctx, "ws://memory/", &client.Config{DialContext: ln.DialContext})
+	c, err := client.Dial(ctx, "ws://memory/", &client.Config{DialContext: client.DialFunc(ln.DialContext)})
 	if err != nil {
 		return err
 	}

@@ -74,7 +74,7 @@ func TestTextIsNoFile(t *testing.T) {
 func dial(t *testing.T, dir string) *client.Conn {
 	t.Helper()
 	ln := wstest.Serve(t, newServer(dir))
-	c, err := client.Dial(t.Context(), "ws://files.example/upload", &client.Config{DialContext: ln.DialContext})
+	c, err := client.Dial(t.Context(), "ws://files.example/upload", &client.Config{DialContext: client.DialFunc(ln.DialContext)})
 	check.Must(t, err)
 	t.Cleanup(func() { c.CloseNow() })
 	return c

@@ -15,7 +15,7 @@ func TestEverybodyReceivesMessages(t *testing.T) {
 		ln := wstest.Serve(t, chat) // in memory, until the test ends
 
 		join := func(name string) *client.Conn {
-			c, err := client.Dial(t.Context(), "ws://chat.example/?name="+name, &client.Config{DialContext: ln.DialContext})
+			c, err := client.Dial(t.Context(), "ws://chat.example/?name="+name, &client.Config{DialContext: client.DialFunc(ln.DialContext)})
 			if err != nil {
 				t.Fatal(err)
 			}

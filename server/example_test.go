@@ -312,8 +312,8 @@ func ExampleServer_subprotocolToken() {
 		Subprotocols: []string{"chat"},
 		Handler:      server.Handler{Open: func(c *server.Conn) { c.SendText("come in") }},
 		Authorize: func(r *handshake.Request, a *handshake.ServerAnswer) error {
-			token, _ := a.SubprotocolToken(r, "token.")
-			if subtle.ConstantTimeCompare([]byte(token), []byte("c2VzYW1l")) == 0 {
+			token, ok := a.SubprotocolToken(r, "token.")
+			if !ok || subtle.ConstantTimeCompare([]byte(token), []byte("c2VzYW1l")) == 0 {
 				return &handshake.Error{Status: 401, Reason: "wrong token"}
 			}
 			return nil

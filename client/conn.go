@@ -147,6 +147,13 @@ func (c *Conn) Value() any {
 	return nil
 }
 
+// Value returns Conn.Value as a T. It reports false if there is no value, or
+// one of another type.
+func Value[T any](c *Conn) (T, bool) {
+	v, ok := c.Value().(T)
+	return v, ok
+}
+
 // Send sends p as one message of type op, Text or Binary. It neither changes
 // nor keeps p. A text must be valid UTF-8; otherwise the error is
 // wire.ErrInvalidUTF8, nothing is sent and the connection stays open. Send

@@ -31,11 +31,12 @@ type mailbox struct {
 	pieces    chan piece
 	ended     chan struct{} // closed when no piece follows
 	endOnce   sync.Once
-	returned  chan struct{} // closed when Handler.Serve has returned
-	spare     chan []byte   // capacity 1: a buffer for the next piece
-	accepted  bool          // of Server.Accept, not of Handler.Serve
-	receiving atomic.Bool   // a goroutine of the application receives
-	discard   atomic.Bool   // pieces that find a full mailbox are dropped
+	returned  chan struct{}   // closed when Handler.Serve has returned
+	spare     chan []byte     // capacity 1: a buffer for the next piece
+	accepted  bool            // of Server.Accept, not of Handler.Serve
+	receiving atomic.Bool     // a goroutine of the application receives
+	discard   atomic.Bool     // pieces that find a full mailbox are dropped
+	base      context.Context // Handshake.Context; may be nil
 
 	// Messages are numbered from 1. Once the client has shut its side down, the
 	// connection ends when Receive waits for a message that cannot arrive. The

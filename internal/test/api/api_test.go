@@ -66,7 +66,7 @@ var (
 // The methods of one side only. docs/api.md says why.
 var (
 	onlyClient = []string{"Response", "SendClose"}
-	onlyServer = []string{"Buffered", "Header", "Path", "Query", "Request", "SendFragment", "SendPrepared"}
+	onlyServer = []string{"Buffered", "Context", "Header", "Path", "Query", "Request", "SendFragment", "SendPrepared"}
 )
 
 // The types with one name on both sides are one type.

@@ -208,3 +208,8 @@ func (c *Conn) SendPing(payload []byte) error { return c.endpoint.Ping(payload) 
 // (RFC 6455, Section 5.5.3). The payload is at most 125 bytes. The server's
 // Pings are answered without it.
 func (c *Conn) SendPong(payload []byte) error { return c.endpoint.Pong(payload) }
+
+// NetConn returns a net.Conn over the messages of type op, Text or Binary: for
+// TLS, HTTP, SSH or another protocol of bytes. See endpoint.NewNetConn for its
+// methods. The methods that receive must not be called any more.
+func (c *Conn) NetConn(op wire.Opcode) net.Conn { return endpoint.NewNetConn(c, op) }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"iter"
+	"net"
 	"sync"
 	"sync/atomic"
 
@@ -414,3 +415,9 @@ func (b *mailbox) abandonReader() {
 		b.endReader(ErrReaderAbandoned)
 	}
 }
+
+// NetConn returns a net.Conn over the messages of type op, Text or Binary: for
+// TLS, HTTP, SSH or another protocol of bytes. See endpoint.NewNetConn for its
+// methods. It is for the same connections as Receive.
+// The methods that receive must not be called any more.
+func (c *Conn) NetConn(op wire.Opcode) net.Conn { return endpoint.NewNetConn(c, op) }

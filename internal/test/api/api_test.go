@@ -51,6 +51,7 @@ type conn interface {
 
 	Subprotocol() string
 	Compression() string
+	NetConn(op wire.Opcode) net.Conn
 	LocalAddr() net.Addr
 	RemoteAddr() net.Addr
 	Value() any

@@ -3,6 +3,7 @@
 package netloop
 
 import (
+	"errors"
 	"io"
 	"net"
 	"reflect"
@@ -19,29 +20,28 @@ import (
 //	               Received  →  TLS.Read   →  Received
 //	               Writev    ←  TLS.Write  ←  Writev
 //
-// crypto/tls reads from a rawConn. It returns the bytes that the loop has read,
-// and behind them a temporary error. Write of the rawConn is that of the
-// socket, and does not wait. So TLS does not block, except in the handshake,
-// which crypto/tls cannot continue after an error. The handshake has a
-// goroutine, from the first byte of the client on, and its Read waits for the
-// loop. The goroutine ends with the connection, whose user bounds the time of
-// the handshake.
+// TLS reads from a rawConn, which returns the bytes that the loop has read, and
+// behind them a temporary error. Write of a rawConn is that of the socket, and
+// does not wait. So TLS does not block, except in the handshake, which
+// crypto/tls cannot continue after an error. The handshake has a goroutine from
+// the client's first byte on, and its Read waits for the loop. The goroutine
+// ends with the connection, whose user bounds the time of the handshake.
 //
-// TLS has its own buffers, of which epoll knows nothing. Received calls
-// TLS.Read until that has consumed all ciphertext and returned all plaintext.
-// If it ends earlier, because the connection is not ready or its turn is over,
-// it returns a rest that is not nil, and so the loop calls it again.
+// TLS has buffers that epoll does not know. Received calls TLS.Read until TLS
+// needs more ciphertext. If Received ends earlier, because the connection is
+// not ready or its turn is over, it returns a rest that is not nil, and so the
+// loop calls it again.
 //
-// A peer can make TLS write inside of Read, by a KeyUpdate. Such an answer is a
-// reply: when the peer does not read, the loop reads no more from it; see
+// A KeyUpdate makes TLS write inside of Read. Such an answer is a reply: when
+// the peer does not read, the loop reads no more from it; see
 // WriteLimit.PauseRead.
 //
-// A TLS connection that another party has made, such as an http.Server, is over
-// a net.Conn that cannot be exchanged. It is served by epoll if that is one of
-// BelowTLS, which can be switched to a rawConn. If it is a *net.TCPConn, it is
-// served by goroutines: no deadline makes a Read of TLS return without waiting
-// when it finds half a record, and the first Write that exceeds one destroys
-// the state of TLS.
+// A TLS connection that the program has made, such as an http.Server, is over a
+// net.Conn that cannot be exchanged. It is served by epoll if that net.Conn is
+// one of BelowTLS, which can be switched to a rawConn. Over a *net.TCPConn it
+// is served by goroutines: no deadline makes a Read of TLS return without
+// waiting when there is half a record, and the first Write that exceeds a
+// deadline destroys the state of TLS.
 
 // secureConn is a connection with TLS, as its socket sees it.
 type secureConn struct {
@@ -83,9 +83,9 @@ type tlsHandshake struct {
 	mu      sync.Mutex // guards the rest; locked last
 	changed sync.Cond
 	in      *writeBuf
-	waits   bool  // the goroutine needs more input than in
-	over    bool  // the goroutine has ended
-	ended   error // no more input: io.EOF or net.ErrClosed
+	waits   bool // the goroutine needs more input than in
+	over    bool // the goroutine has ended
+	closed  bool // the connection has ended: there will be no more input
 
 	hello helloSplitter // the goroutine's
 }
@@ -131,7 +131,7 @@ func (l *epollLoop) startTLS(tls TLS, below *belowTLS, open Open, first []byte, 
 		return err
 	}
 	below.TCPConn.Close()
-	go c.handshake(h) // it is complete, unless the program has not read yet
+	l.sys.spawn(func() { c.handshake(h) }) // it is complete, unless the program has not read yet
 	return nil
 }
 
@@ -172,19 +172,22 @@ type belowTLS struct {
 	raw atomic.Pointer[rawConn]
 }
 
-// belowOf returns the connection below a *tls.Conn if it is one of BelowTLS, nil
-// otherwise. The type is recognised by its package, which is not linked here. A
-// type that embeds a *tls.Conn has the same methods, but its Read may not know
-// temporary errors, or may wait: it is served by goroutines.
-func belowOf(nc TLS) *belowTLS {
+// overTLS is the part of *tls.Conn by which a program's TLS connection can be
+// served by epoll.
+type overTLS interface {
+	TLS
+	NetConn() net.Conn
+}
+
+// belowOf returns the connection below a *tls.Conn if it is one of BelowTLS,
+// nil otherwise. The type is recognised by its package, which is not linked
+// here. A type that embeds a *tls.Conn has the same methods, but its Read may
+// not know temporary errors, or may wait: it is served by goroutines.
+func belowOf(nc overTLS) *belowTLS {
 	if t := reflect.TypeOf(nc); t.Kind() != reflect.Pointer || t.Elem().PkgPath() != "crypto/tls" {
 		return nil
 	}
-	over, ok := nc.(interface{ NetConn() net.Conn })
-	if !ok {
-		return nil
-	}
-	below, _ := over.NetConn().(*belowTLS)
+	below, _ := nc.NetConn().(*belowTLS)
 	return below
 }
 
@@ -249,7 +252,7 @@ func (c *secureConn) startHandshake(b []byte) (rest []byte) {
 	rest = h.put(b)
 	c.shake.Store(h)
 	c.stage.Store(secureHandshake)
-	go c.handshake(h)
+	c.poller.sys.spawn(func() { c.handshake(h) })
 	return rest
 }
 
@@ -294,11 +297,11 @@ func (h *tlsHandshake) isWaiting() bool {
 	return h.waits
 }
 
-// end ends the input: a Read without input returns err.
-func (h *tlsHandshake) end(err error) {
+// close ends the input: a Read without input fails.
+func (h *tlsHandshake) close() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.ended, h.waits = err, false
+	h.closed = true
 	h.changed.Signal()
 }
 
@@ -313,7 +316,7 @@ func (h *tlsHandshake) read(p []byte, pos *recordPos, wait func()) (n int, err e
 	}
 	switch {
 	case h.in == nil:
-		return 0, h.ended
+		return 0, net.ErrClosed
 	case h.hello.left > 0:
 		var taken int
 		n, taken = h.hello.read(p, h.in.bytes())
@@ -325,9 +328,10 @@ func (h *tlsHandshake) read(p []byte, pos *recordPos, wait func()) (n int, err e
 	return n, nil
 }
 
-// await waits until in has size bytes, or its end is known. The caller holds mu.
+// await waits until in has size bytes, or the connection has ended. The caller
+// holds mu.
 func (h *tlsHandshake) await(size int, wait func()) {
-	for h.in.size() < size && h.ended == nil {
+	for h.in.size() < size && !h.closed {
 		if !h.waits {
 			h.waits = true
 			h.mu.Unlock()
@@ -391,14 +395,8 @@ func (c *secureConn) receive(b []byte) (rest []byte, ok bool) {
 	c.in = b
 	defer func() { c.in = nil }()
 	if c.plain != nil {
-		p := c.plain.bytes()
-		unhandled, ok := c.Conn.Received(p)
-		if !ok {
-			return nil, false
-		}
-		c.plain = c.plain.take(len(p) - len(unhandled))
-		if c.plain != nil || !c.Conn.Ready() {
-			return c.in, true
+		if ok, more := c.deliver(c.plain.bytes()); !ok || !more {
+			return c.in, ok
 		}
 	}
 	buf := largeBuffers.Get().(*[]byte)
@@ -411,15 +409,8 @@ func (c *secureConn) receive(b []byte) (rest []byte, ok bool) {
 		}
 		n, err := c.read(p, &turn)
 		if n > 0 {
-			unhandled, ok := c.Conn.Received(p[:n])
-			if !ok {
-				return nil, false
-			}
-			if len(unhandled) > 0 {
-				c.plain = c.plain.add(unhandled)
-			}
-			if len(unhandled) > 0 || !c.Conn.Ready() {
-				return c.in, true
+			if ok, more := c.deliver(p[:n]); !ok || !more {
+				return c.in, ok
 			}
 		}
 		switch err {
@@ -435,8 +426,28 @@ func (c *secureConn) receive(b []byte) (rest []byte, ok bool) {
 	}
 }
 
-// A turn is the part of the input that is handled before it is the turn of other
-// connections.
+// deliver passes plaintext to the connection, that in plain if there is any,
+// and keeps the rest. ok is that of Received. more is whether the connection
+// accepts more now.
+func (c *secureConn) deliver(p []byte) (ok, more bool) {
+	rest, ok := c.Conn.Received(p)
+	if !ok {
+		return false, false
+	}
+	if c.plain != nil {
+		c.plain = c.plain.take(len(p) - len(rest))
+	}
+	if rest == nil {
+		return true, c.Conn.Ready()
+	}
+	if c.plain == nil {
+		c.plain = c.plain.add(rest) // which may be empty
+	}
+	return true, false
+}
+
+// A turn is the part of the input that is handled before it is the turn of
+// other connections.
 type turn struct {
 	reads   int    // that are left
 	answers uint32 // before the turn
@@ -472,12 +483,11 @@ func (c *secureConn) endInput(err error) {
 	c.Abort()
 }
 
-// InputClosed ends the input, which may have ended inside of a record.
+// InputClosed ends the input, which may have ended inside of a record. During a
+// handshake, it is called only if that waits for input: the loop then closes
+// the connection.
 func (c *secureConn) InputClosed() {
-	switch c.stage.Load() {
-	case secureHandshake:
-		c.shake.Load().end(io.EOF)
-	case secureOpen:
+	if c.stage.Load() == secureOpen {
 		c.stage.Store(secureInputEnded)
 		var scrap [1]byte
 		if _, err := c.tls.Read(scrap[:]); err != io.EOF {
@@ -491,7 +501,7 @@ func (c *secureConn) InputClosed() {
 // an error of TLS.
 func (c *secureConn) Closed(err error) {
 	if h := c.shake.Load(); h != nil {
-		h.end(net.ErrClosed)
+		h.close()
 	}
 	if own := c.err.Load(); own != nil && (err == nil || err != c.poller.loop.WriteTimeout.Err) {
 		err = *own
@@ -697,10 +707,5 @@ func (noInputError) Temporary() bool { return true }
 
 var (
 	errNoInput  error = noInputError{}
-	errTurnOver error = turnOverError{}
+	errTurnOver       = errors.New("websocket: the turn is over")
 )
-
-// turnOverError says that a turn is over.
-type turnOverError struct{}
-
-func (turnOverError) Error() string { return "websocket: the turn is over" }

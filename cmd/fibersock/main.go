@@ -43,6 +43,7 @@ func commands() []command {
 		{"connect", "connect to a server, from a terminal or in a pipe", connect},
 		{"check", "open a connection, time its steps, and explain a failure", checkCommand},
 		{"bridge", "connect TCP, unix sockets or pipes with WebSocket", bridgeCommand},
+		{"bench", "load an echo server and measure its latency", benchCommand},
 		{"frame", "explain bytes as WebSocket frames", frameCommand},
 		{"conform", "judge another implementation, or be judged", conformCommand},
 		{"version", "print the version", version},

@@ -45,6 +45,7 @@ func flagSets() map[string]*flag.FlagSet {
 		func() *flag.FlagSet { f, _ := connectFlags(); return f },
 		func() *flag.FlagSet { f, _ := checkFlags(); return f },
 		func() *flag.FlagSet { f, _ := bridgeFlags(); return f },
+		func() *flag.FlagSet { f, _ := benchFlags(); return f },
 		func() *flag.FlagSet { f, _ := frameFlags(); return f },
 		func() *flag.FlagSet { f, _ := conformServerFlags(); return f },
 		func() *flag.FlagSet { f, _ := conformClientFlags(); return f },

@@ -46,6 +46,7 @@ func commands() []command {
 		{"bench", "load an echo server and measure its latency", benchCommand},
 		{"frame", "explain bytes as WebSocket frames", frameCommand},
 		{"conform", "judge another implementation, or be judged", conformCommand},
+		{"completion", "write the completion of commands and flags for a shell", completionCommand},
 		{"version", "print the version", version},
 		{"help", "tell how a command is used", help},
 	}
@@ -83,7 +84,7 @@ func dispatch(ctx context.Context, args []string, std streams) exitCode {
 func printUsage(w io.Writer) {
 	fmt.Fprint(w, "fibersock speaks WebSocket (RFC 6455).\n\nUsage: fibersock COMMAND [flags] [arguments]\n\n")
 	for _, c := range commands() {
-		fmt.Fprintf(w, "  %-9s %s\n", c.name, c.summary)
+		fmt.Fprintf(w, "  %-10s %s\n", c.name, c.summary)
 	}
 	fmt.Fprint(w, "\n\"fibersock help COMMAND\" tells more.\n")
 }

@@ -59,7 +59,7 @@ func (r *replay) SetWriteDeadline(time.Time) error { return nil }
 func dialReplay(b *testing.B, frames []byte) *client.Conn {
 	b.Helper()
 	c, err := client.Dial(b.Context(), "ws://localhost/", &client.Config{
-		DialContext: func(context.Context, string, string) (net.Conn, error) { return &replay{frames: frames}, nil },
+		DialContext: client.DialFunc(func(context.Context, string, string) (net.Conn, error) { return &replay{frames: frames}, nil }),
 	})
 	if err != nil {
 		b.Fatal(err)

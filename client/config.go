@@ -1,8 +1,6 @@
 package client
 
 import (
-	"context"
-	"net"
 	"time"
 
 	"github.com/fibersock/fibersock/endpoint"
@@ -45,13 +43,9 @@ type Config struct {
 	// in Header.
 	ProxyHeader map[string][]string
 
-	// DialContext opens the connection to the server or proxy. The default is
-	// that of net.Dialer. It may return any net.Conn, even one whose deadlines
-	// do nothing. If it returns a TLS connection, use a ws URL with the port,
-	// such as ws://example.com:443. It runs on a goroutine of its own: Dial
-	// returns when its context ends, and closes a connection that DialContext
-	// returns later.
-	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
+	// DialContext opens the connection to the server or proxy. Use a DialFunc.
+	// The default is that of net.Dialer.
+	DialContext ContextDialer
 
 	// HandshakeTimeout bounds Dial: connecting, TLS, the proxy and the opening
 	// handshake. The default is 10 seconds.

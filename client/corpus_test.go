@@ -72,7 +72,7 @@ func openGolden(t *testing.T, s *corpus.Script) corpustest.Subject {
 	ours, theirs := net.Pipe()
 	go acceptHandshake(t, theirs)
 	c, err := client.Dial(t.Context(), "ws://server.example/", &client.Config{
-		DialContext: func(context.Context, string, string) (net.Conn, error) { return ours, nil },
+		DialContext: client.DialFunc(func(context.Context, string, string) (net.Conn, error) { return ours, nil }),
 		Limits:      client.Limits{Frame: s.FrameLimit, Message: s.MessageLimit},
 		Control:     true,
 	})

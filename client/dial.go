@@ -174,10 +174,10 @@ func (d *dialer) dial(ctx context.Context) (netloop.Transport, error) {
 	if d.connect != nil {
 		address = d.proxy.Address()
 	}
-	nc, err := d.dialContext(ctx, address)
+	t, err := d.connectTo(ctx, address)
 	if err == nil {
-		d.transport = netloop.NewTransport(nc, recovered)
-		return d.transport, nil
+		d.transport = t
+		return t, nil
 	}
 	if d.connect != nil {
 		err = &ProxyError{Err: err}
@@ -185,14 +185,41 @@ func (d *dialer) dial(ctx context.Context) (netloop.Transport, error) {
 	return nil, err
 }
 
-// dialContext calls Config.DialContext. It returns with it, or when ctx ends.
-func (d *dialer) dialContext(ctx context.Context, address string) (nc net.Conn, err error) {
-	if d.cfg.DialContext == nil {
-		return new(net.Dialer).DialContext(ctx, "tcp", address)
+// connectTo returns a connection to address. It returns when ctx ends.
+func (d *dialer) connectTo(ctx context.Context, address string) (netloop.Transport, error) {
+	if d.cfg.DialContext != nil {
+		return d.cfg.DialContext.dial(ctx, address)
 	}
+	nc, err := new(net.Dialer).DialContext(ctx, "tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	return netloop.NewSocketTransport(nc), nil
+}
+
+// ContextDialer opens connections for Dial. Use a [DialFunc].
+type ContextDialer interface {
+	dial(ctx context.Context, address string) (netloop.Transport, error)
+}
+
+// DialFunc is a ContextDialer that calls a function:
+//
+//	cfg := &client.Config{DialContext: client.DialFunc(listener.DialContext)}
+//
+// The function may return any net.Conn, even one whose deadlines do nothing. It
+// is called with the network "tcp". If it returns a TLS connection, use a ws
+// URL with the port, such as ws://example.com:443. It runs on a goroutine of
+// its own: Dial returns when its context ends, and closes a connection that the
+// function returns later.
+//
+// The conversion links the code for connections that are no sockets of package
+// net. Programs without a DialFunc are smaller.
+type DialFunc func(ctx context.Context, network, addr string) (net.Conn, error)
+
+func (f DialFunc) dial(ctx context.Context, address string) (netloop.Transport, error) {
 	var made net.Conn
 	done := netloop.Detach(func() (err error) {
-		made, err = d.cfg.DialContext(ctx, "tcp", address)
+		made, err = f(ctx, "tcp", address)
 		if made == nil && err == nil {
 			err = errNoConnection
 		}
@@ -200,7 +227,10 @@ func (d *dialer) dialContext(ctx context.Context, address string) (nc net.Conn, 
 	}, recovered)
 	select {
 	case err := <-done:
-		return made, err
+		if err != nil {
+			return nil, err
+		}
+		return netloop.NewTransport(made, recovered), nil
 	case <-ctx.Done():
 		netloop.Detach(func() error {
 			if err := <-done; err != nil {

@@ -20,7 +20,7 @@ import (
 )
 
 // scripted is a transport to a server, which is the given function.
-func scripted(t *testing.T, server func(nc net.Conn)) func(context.Context, string, string) (net.Conn, error) {
+func scripted(t *testing.T, server func(nc net.Conn)) client.DialFunc {
 	return func(context.Context, string, string) (net.Conn, error) {
 		ours, theirs := net.Pipe()
 		done := make(chan struct{})
@@ -94,10 +94,10 @@ func TestInvalidRequestIsNotDialed(t *testing.T) {
 		"6455-4.1-v: an unsupported extension":           {"ws://h/", client.Config{Header: header{"Sec-WebSocket-Extensions": {"foo"}}}, &fieldError},
 	} {
 		t.Run(name, func(t *testing.T) {
-			tt.cfg.DialContext = func(_ context.Context, _, addr string) (net.Conn, error) {
+			tt.cfg.DialContext = client.DialFunc(func(_ context.Context, _, addr string) (net.Conn, error) {
 				t.Errorf("dialed %s", addr)
 				return nil, io.EOF
-			}
+			})
 			c, err := client.Dial(t.Context(), tt.url, &tt.cfg)
 			if c != nil || !errors.As(err, tt.target) {
 				t.Errorf("got %v, %#v; want a %T", c, err, tt.target)
@@ -162,10 +162,10 @@ func TestRequest(t *testing.T) {
 				request, key = readRequest(nc)
 				io.WriteString(nc, switching(key))
 			})
-			tt.cfg.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			tt.cfg.DialContext = client.DialFunc(func(ctx context.Context, network, addr string) (net.Conn, error) {
 				dialed = network + " " + addr
 				return pipe(ctx, network, addr)
-			}
+			})
 			c, err := client.Dial(t.Context(), tt.url, &tt.cfg)
 			check.Must(t, err)
 			c.CloseNow()
@@ -287,7 +287,7 @@ func TestDialerError(t *testing.T) {
 	}
 	forbidden := errors.New("169.254.169.254 is not to be dialed")
 	_, err = client.Dial(t.Context(), "ws://169.254.169.254/", &client.Config{
-		DialContext: func(context.Context, string, string) (net.Conn, error) { return nil, forbidden },
+		DialContext: client.DialFunc(func(context.Context, string, string) (net.Conn, error) { return nil, forbidden }),
 	})
 	check.Is(t, err, forbidden, "the hook's error")
 	for name, cfg := range map[string]client.Config{"server": {}, "proxy": {Proxy: "http://proxy.example"}} {

@@ -15,6 +15,9 @@
 // [Conn.NextReader] streams, and [Conn.Messages] iterates. If the context of
 // one of them ends, the connection stays usable, even in the middle of a frame.
 //
+// [Reconnecting] is a loop over connections, with back-off, a fresh token for
+// each and a hook that subscribes again.
+//
 // [Config] has the limits and timeouts, which are on by default. Package
 // sockets, in a directory below, keeps connections by name.
 //

@@ -339,3 +339,50 @@ func ExampleConn_SetLimits() {
 	fmt.Println(len(m.Payload), err)
 	// Output: 2000 <nil>
 }
+
+// The server restarts after each message. The loop connects and subscribes
+// again until its context ends.
+func ExampleReconnecting() {
+	url, stop := listen(server.Handler{
+		Message: func(c *server.Conn, op wire.Opcode, p []byte) {
+			c.Send(op, p)
+			c.Close(wire.GoingAway, "restart")
+		},
+	})
+	defer stop()
+
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	number := 0
+	cfg := &client.ReconnectConfig{
+		Delay: 10 * time.Millisecond,
+		Header: func(context.Context) (map[string][]string, error) { // a fresh token
+			number++
+			return map[string][]string{"Authorization": {fmt.Sprint("Bearer ", number)}}, nil
+		},
+		Subscribe: func(ctx context.Context, c *client.Conn) error {
+			return c.SendText("subscribe")
+		},
+		Lost: func(o client.Outage) { fmt.Println("messages may be lost:", o.Err) },
+	}
+	for c, err := range client.Reconnecting(ctx, url, cfg) {
+		if err != nil {
+			fmt.Println(errors.Is(err, context.Canceled)) // the last pair
+			break
+		}
+		for m, err := range c.Messages(ctx) {
+			if err != nil {
+				break
+			}
+			fmt.Println(number, m.Text())
+			if number == 2 {
+				cancel()
+			}
+		}
+	}
+	// Output:
+	// 1 subscribe
+	// messages may be lost: websocket: closed by the peer with 1001 (going away): "restart"
+	// 2 subscribe
+	// true
+}

@@ -80,7 +80,7 @@ func openOver(t *testing.T, ours, theirs net.Conn, cfg *client.Config) (*client.
 	if cfg != nil {
 		config = *cfg
 	}
-	config.DialContext = func(context.Context, string, string) (net.Conn, error) { return ours, nil }
+	config.DialContext = client.DialFunc(func(context.Context, string, string) (net.Conn, error) { return ours, nil })
 	accepted := make(chan struct{})
 	go func() {
 		defer close(accepted)

@@ -217,7 +217,7 @@ func TestEveryOperationIsCutAtEveryByte(t *testing.T) {
 					var f wstest.Faults
 					ln := wstest.Listen(func(int) wstest.Plan { return way.plan(f) })
 					echoing(t, ln)
-					cfg := &client.Config{DialContext: ln.DialContext}
+					cfg := &client.Config{DialContext: client.DialFunc(ln.DialContext)}
 					check.Must(t, program(t, closing, cfg))
 					length := way.flow(ln.Link(0)).Read()
 					for at := range length {
@@ -261,9 +261,9 @@ func TestEveryOperationIsCutOverTCP(t *testing.T) {
 				})
 				check.Must(t, err)
 				defer relay.Close()
-				cfg := &client.Config{DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+				cfg := &client.Config{DialContext: client.DialFunc(func(ctx context.Context, network, _ string) (net.Conn, error) {
 					return new(net.Dialer).DialContext(ctx, network, relay.Addr())
-				}}
+				})}
 				check.Must(t, program(t, closing, cfg))
 				for at := int64(0); at < way.flow(relay.Link(0)).Read(); at += each {
 					err := program(t, closing, cfg)
@@ -293,7 +293,7 @@ func TestOperationsUnderFaultsThatLoseNothing(t *testing.T) {
 			echoing(t, ln)
 			for _, name := range slices.Sorted(maps.Keys(closings)) {
 				for seed = range 20 {
-					check.OKf(t, program(t, closings[name], &client.Config{DialContext: ln.DialContext}), "%s, seed %d", name, seed)
+					check.OKf(t, program(t, closings[name], &client.Config{DialContext: client.DialFunc(ln.DialContext)}), "%s, seed %d", name, seed)
 				}
 			}
 		})
@@ -319,7 +319,7 @@ func TestWriteThatStallsAtEveryByte(t *testing.T) {
 					ours, theirs := wstest.Pipe(wstest.Plan{ToServer: wstest.Faults{Buffer: room}})
 					go wstest.NewServer(theirs).Play("open")
 					c, err := client.Dial(t.Context(), "ws://server.example/", &client.Config{
-						DialContext:  func(context.Context, string, string) (net.Conn, error) { return ours, nil },
+						DialContext:  client.DialFunc(func(context.Context, string, string) (net.Conn, error) { return ours, nil }),
 						WriteTimeout: 2 * time.Second,
 					})
 					check.Must(t, err)
@@ -367,7 +367,7 @@ func TestLeapsOfTheClock(t *testing.T) {
 			`)
 		}()
 		c, err := client.Dial(t.Context(), "ws://server.example/", &client.Config{
-			DialContext:     func(context.Context, string, string) (net.Conn, error) { return ours, nil },
+			DialContext:     client.DialFunc(func(context.Context, string, string) (net.Conn, error) { return ours, nil }),
 			AssemblyTimeout: -1,
 		})
 		check.Must(t, err)

@@ -128,7 +128,7 @@ func TestHostileServers(t *testing.T) {
 				ours, theirs := wstest.Pipe(wstest.Plan{ToServer: wstest.Faults{Buffer: 512}})
 				cfg := wary(1)
 				cfg.TLS = trust
-				cfg.DialContext = func(context.Context, string, string) (net.Conn, error) { return ours, nil }
+				cfg.DialContext = client.DialFunc(func(context.Context, string, string) (net.Conn, error) { return ours, nil })
 				visited(t, a, cfg, scheme, attackerEnd(theirs, a, scheme, cert))
 			})
 		}

@@ -17,3 +17,6 @@ var errNoTLS = errors.New("websocket: this program is built without TLS (build t
 func startTLS(context.Context, netloop.Transport, *TLSConfig, string) (netloop.Transport, error) {
 	return nil, errNoTLS
 }
+
+// isPermanentTLS reports whether err is errNoTLS.
+func isPermanentTLS(err error) bool { return errors.Is(err, errNoTLS) }

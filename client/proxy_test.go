@@ -50,10 +50,10 @@ func TestProxy(t *testing.T) {
 			})
 			c, err := client.Dial(t.Context(), tt.url, &client.Config{
 				Proxy: tt.proxy,
-				DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+				DialContext: client.DialFunc(func(ctx context.Context, network, addr string) (net.Conn, error) {
 					dialed = addr
 					return pipe(ctx, network, addr)
-				},
+				}),
 			})
 			check.Must(t, err)
 			defer c.CloseNow()
@@ -112,10 +112,10 @@ func TestProxyThatRefuses(t *testing.T) {
 			})
 			_, err := client.Dial(t.Context(), "ws://kim:SECRET@server.example/", &client.Config{
 				Proxy: "http://user:SECRET@proxy.example",
-				DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+				DialContext: client.DialFunc(func(ctx context.Context, network, addr string) (net.Conn, error) {
 					dials++
 					return pipe(ctx, network, addr)
-				},
+				}),
 			})
 			var refused *client.ProxyError
 			if errors.As(err, &refused) != (tt.status >= 0) || refused != nil && refused.Status != tt.status || err == nil || !strings.Contains(err.Error(), tt.text) {
@@ -131,7 +131,7 @@ func TestProxyThatRefuses(t *testing.T) {
 	t.Run("cannot be dialed", func(t *testing.T) {
 		_, err := client.Dial(t.Context(), "ws://server.example/", &client.Config{
 			Proxy:       "http://proxy.example",
-			DialContext: func(context.Context, string, string) (net.Conn, error) { return nil, io.ErrClosedPipe },
+			DialContext: client.DialFunc(func(context.Context, string, string) (net.Conn, error) { return nil, io.ErrClosedPipe }),
 		})
 		var refused *client.ProxyError
 		if !errors.As(err, &refused) || !errors.Is(err, io.ErrClosedPipe) {

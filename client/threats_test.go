@@ -75,7 +75,7 @@ func TestErrorsOfDialsHoldNoSecrets(t *testing.T) {
 	cfg := client.Config{
 		Header:       map[string][]string{"Authorization": {"Bearer SECRET"}, "Cookie": {"s=SECRET"}},
 		Subprotocols: []string{"bearer", "SECRET"},
-		DialContext:  func(context.Context, string, string) (net.Conn, error) { return nil, refuse },
+		DialContext:  client.DialFunc(func(context.Context, string, string) (net.Conn, error) { return nil, refuse }),
 	}
 	for _, proxy := range []string{"", "http://kim:SECRET@proxy.example"} {
 		cfg.Proxy = proxy

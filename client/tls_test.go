@@ -91,7 +91,7 @@ func acceptAndEcho(t *testing.T) func(nc *tls.Conn) {
 }
 
 // to is a dialer that connects to addr and ignores the requested address.
-func to(addr net.Addr) func(context.Context, string, string) (net.Conn, error) {
+func to(addr net.Addr) client.DialFunc {
 	return func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, addr.Network(), addr.String())
 	}
@@ -353,6 +353,33 @@ func TestCallbackOfTLSThatDoesNotReturn(t *testing.T) {
 			if err := <-hungUp; err == nil {
 				t.Error("the connection is open")
 			}
+		})
+	}
+}
+
+// A certificate that is not trusted, or a server without TLS, ends a loop over
+// Reconnecting. The end of the connection during the TLS handshake does not.
+func TestPermanentErrorsOfTLS(t *testing.T) {
+	cert, pool := certificate(t, "server.example", time.Now().Add(time.Hour))
+	for name, tt := range map[string]struct {
+		host  string
+		roots *x509.CertPool
+		serve func(nc net.Conn)
+		want  bool
+	}{
+		"not trusted":  {"server.example", x509.NewCertPool(), func(nc net.Conn) { tls.Server(nc, &tls.Config{Certificates: []tls.Certificate{cert}}).Handshake() }, true},
+		"another host": {"other.example", pool, func(nc net.Conn) { tls.Server(nc, &tls.Config{Certificates: []tls.Certificate{cert}}).Handshake() }, true},
+		"no TLS": {"server.example", pool, func(nc net.Conn) {
+			nc.Read(make([]byte, 16<<10))
+			io.WriteString(nc, "HTTP/1.1 400 Bad Request\r\n\r\n")
+		}, true},
+		"no connection": {"server.example", pool, func(nc net.Conn) {}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := &client.Config{TLS: &client.TLSConfig{RootCAs: tt.roots}, DialContext: scripted(t, tt.serve)}
+			_, err := client.Dial(t.Context(), "wss://"+tt.host+"/", cfg)
+			check.As[*client.TLSError](t, err, "Dial")
+			check.Equal(t, client.Permanent(err), tt.want, "Permanent of %v", err)
 		})
 	}
 }

@@ -37,7 +37,7 @@ func TestCallsEndWithoutDeadlines(t *testing.T) {
 			HandshakeTimeout: 3 * time.Second,
 			WriteTimeout:     4 * time.Second,
 			CloseTimeout:     5 * time.Second,
-			DialContext:      func(context.Context, string, string) (net.Conn, error) { return noDeadlines{nc}, nil },
+			DialContext:      client.DialFunc(func(context.Context, string, string) (net.Conn, error) { return noDeadlines{nc}, nil }),
 		}
 	}
 	check.Bubble(t, "Dial", func(t *testing.T) {
@@ -190,7 +190,7 @@ func TestDialWithACallbackThatPanics(t *testing.T) {
 			for _, proxy := range []string{"", "http://proxy.example"} {
 				_, err := client.Dial(t.Context(), "ws://server.example/", &client.Config{
 					Proxy:       proxy,
-					DialContext: func(context.Context, string, string) (net.Conn, error) { f(); return nil, nil },
+					DialContext: client.DialFunc(func(context.Context, string, string) (net.Conn, error) { f(); return nil, nil }),
 				})
 				wantPanic(err)
 			}
@@ -211,7 +211,7 @@ func TestDialWithACallbackThatPanics(t *testing.T) {
 		})
 	}
 	_, err := client.Dial(t.Context(), "ws://server.example/", &client.Config{
-		DialContext: func(context.Context, string, string) (net.Conn, error) { return nil, nil },
+		DialContext: client.DialFunc(func(context.Context, string, string) (net.Conn, error) { return nil, nil }),
 	})
 	if err == nil || !strings.Contains(err.Error(), "no connection") {
 		t.Errorf("Dial returned %v", err)
@@ -265,10 +265,10 @@ func TestDialContextThatIgnoresItsContext(t *testing.T) {
 		start := time.Now()
 		_, err := client.Dial(t.Context(), "ws://server.example/", &client.Config{
 			HandshakeTimeout: time.Second,
-			DialContext: func(context.Context, string, string) (net.Conn, error) {
+			DialContext: client.DialFunc(func(context.Context, string, string) (net.Conn, error) {
 				time.Sleep(time.Hour)
 				return ours, nil
-			},
+			}),
 		})
 		if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != time.Second {
 			t.Errorf("Dial returned after %v: %v", time.Since(start), err)

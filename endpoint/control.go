@@ -20,6 +20,8 @@ const maxQueuedPongs = 16
 // controlQueue holds the control frames for the next holder of the sender's
 // lock.
 type controlQueue struct {
+	_ [0]func() // not comparable: programs are smaller
+
 	frames atomic.Bool // there are frames; readable without mu
 	wake   atomic.Bool // senders that wait for their turn must look again
 

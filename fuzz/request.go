@@ -48,6 +48,10 @@ func Request(data []byte) int {
 	if r.Method != parts[0] || r.Target != parts[1] || r.Proto != parts[2] || !sameFields(r.Header, fields) {
 		violated("a head is cut where the grammar cuts it", "%q\n got %+v\nwant %q %q", stream[:n], r, parts, fields)
 	}
+	copied := handshake.Request{Method: r.Method, Target: r.Target, Proto: r.Proto, Header: r.Header}
+	if again := handshake.RequestOf(copied.Text()); again.Method != r.Method || again.Target != r.Target || again.Proto != r.Proto || !sameFields(again.Header, r.Header) {
+		violated("a request can be made from its text", "%q\n got %+v\nwant %+v", copied.Text(), again, r)
+	}
 	u, err := handshake.ValidateRequest(r)
 	if want := opens(parts[0], parts[1], parts[2], fields); (err == nil) != want {
 		violated("a request is accepted if and only if it is an opening handshake", "%q: error %v, want accepted %v", stream[:n], err, want)

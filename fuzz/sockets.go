@@ -108,7 +108,7 @@ func expect(call, name string, err, want error) {
 
 func (s *sockets) connect(name string, maxMessages, maxBytes int) {
 	once := maxMessages < 0
-	options := &clientsockets.Options{Config: &client.Config{DialContext: s.dial}, MaxHistory: max(maxMessages, 0), MaxHistoryBytes: maxBytes, DropReceived: once}
+	options := &clientsockets.Options{Config: &client.Config{DialContext: client.DialFunc(s.dial)}, MaxHistory: max(maxMessages, 0), MaxHistoryBytes: maxBytes, DropReceived: once}
 	info, err := s.real.Connect(context.Background(), name, "ws://user:secret@example.com/", options)
 	expect("Connect", name, err, nil)
 	if info.Name != name || !info.Connected || info.URL != "ws://example.com/" || info.Err != nil {

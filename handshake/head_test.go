@@ -32,6 +32,57 @@ func TestRequestHeadIsReadAsWritten(t *testing.T) {
 	}
 }
 
+// The text of a Request that no parser has made is a head with the same
+// elements, if there is one.
+func TestTextOfARequest(t *testing.T) {
+	many := handshake.Request{Method: "GET", Target: "/" + strings.Repeat("a", 9<<10), Proto: "HTTP/1.1"}
+	for i := range 150 {
+		many.Header = append(many.Header, handshake.Field{Name: "X-A", Value: strings.Repeat("v", i*10)})
+	}
+	for _, r := range []handshake.Request{
+		{Method: "GET", Target: "/chat?a=b", Proto: "HTTP/1.1", Header: handshake.Header{{"Host", "h"}, {"x-empty", ""}, {"X-A", "ü:\xff b"}, {"X-A", "2"}}},
+		{Method: "CONNECT", Target: "/", Proto: "HTTP/2.0"},
+		many,
+	} {
+		text := r.Text()
+		if !strings.HasPrefix(text, r.Method+" "+r.Target+" ") {
+			t.Fatalf("got text %q", text)
+		}
+		again := handshake.RequestOf(text)
+		if again.Text() != text || again.Method != r.Method || again.Target != r.Target || again.Proto != r.Proto || !slices.Equal(again.Header, r.Header) {
+			t.Errorf("got %+v, want %+v", again, r)
+		}
+	}
+	afterEmptyLine := parseRequest(t, "\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n")
+	if again := handshake.RequestOf(afterEmptyLine.Text()); !reflect.DeepEqual(again, afterEmptyLine) {
+		t.Errorf("got %+v, want %+v", again, afterEmptyLine)
+	}
+}
+
+func TestRequestWithoutAText(t *testing.T) {
+	for _, spoil := range []func(r *handshake.Request){
+		func(r *handshake.Request) { r.Method = "" },
+		func(r *handshake.Request) { r.Method = "GE T" },
+		func(r *handshake.Request) { r.Method = "\r\nGET" },
+		func(r *handshake.Request) { r.Target = "/ a" },
+		func(r *handshake.Request) { r.Proto = "HTTP/3" },
+		func(r *handshake.Request) { r.Header[0].Name = "" },
+		func(r *handshake.Request) { r.Header[0].Name = "A:b" },
+		func(r *handshake.Request) { r.Header[0].Name = "\r\nA" },
+		func(r *handshake.Request) { r.Header[0].Value = " a" },
+		func(r *handshake.Request) { r.Header[0].Value = "a\r\nB: c" },
+		func(r *handshake.Request) { r.Header[0].Value = "a\r\n\r\n" },
+	} {
+		r := handshake.Request{Method: "GET", Target: "/", Proto: "HTTP/1.1", Header: handshake.Header{{"A", "b"}}}
+		if r.Text() == "" {
+			t.Fatal("the request has no text")
+		}
+		if spoil(&r); r.Text() != "" {
+			t.Errorf("%+v has the text %q", r, r.Text())
+		}
+	}
+}
+
 func TestResponseHeadIsReadAsWritten(t *testing.T) {
 	for _, c := range []struct {
 		line string

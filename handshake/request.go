@@ -1,6 +1,10 @@
 package handshake
 
-import "strings"
+import (
+	"math"
+	"slices"
+	"strings"
+)
 
 // Request is the head of an HTTP request. Its strings are substrings of one
 // string, so retaining one of them retains the whole head.
@@ -39,22 +43,61 @@ func (p *RequestParser) Parse(b []byte) (r *Request, n int, err error) {
 	if text == "" {
 		return nil, n, nil
 	}
+	return cutRequest(text, fields), n, nil
+}
+
+// cutRequest returns the request whose head is text, which is well formed and
+// has so many header field lines.
+func cutRequest(text string, fields int) *Request {
 	text = strings.TrimPrefix(text, "\r\n")
-	r = &Request{text: text}
+	r := &Request{text: text}
 	line, rest := cutLine(text)
 	r.Method, line, _ = strings.Cut(line, " ")
 	r.Target, r.Proto, _ = strings.Cut(line, " ")
 	r.Header = cutFields(rest, fields)
-	return r, n, nil
+	return r
+}
+
+// RequestOf returns the Request whose Text is text. text must be the result of
+// Text: it is not checked.
+func RequestOf(text string) *Request {
+	return cutRequest(text, strings.Count(text, "\r\n")-2)
 }
 
 // Reset discards an incomplete head and an error.
 func (p *RequestParser) Reset() { p.head = head{} }
 
-// Text returns the head as received, including the blank line, or "" if r is
-// not from a [RequestParser]. Retaining the text takes less than half the
-// memory of the Request.
-func (r *Request) Text() string { return r.text }
+// Text returns the head as received, including the blank line. The text of a
+// Request that is not from a [RequestParser] is a head with the same elements,
+// or "" if there is none, because a header field name is no token, for example.
+// [RequestOf] makes the Request again. Retaining the text takes less than half
+// the memory of the Request.
+func (r *Request) Text() string {
+	if r.text != "" {
+		return r.text
+	}
+	b := make([]byte, 0, 512)
+	b = append(append(b, r.Method...), ' ')
+	b = append(append(b, r.Target...), ' ')
+	b = append(append(b, r.Proto...), "\r\n"...)
+	for _, f := range r.Header {
+		b = appendField(b, f.Name, f.Value)
+	}
+	b = append(b, "\r\n"...)
+	var s scanner
+	if n, err := s.scan(b, inMethod, noLimits); err != nil || n < len(b) || s.place != headDone {
+		return ""
+	}
+	text := string(b)
+	same := cutRequest(text, s.fields)
+	if same.Method != r.Method || same.Target != r.Target || same.Proto != r.Proto || !slices.Equal(same.Header, r.Header) {
+		return ""
+	}
+	return text
+}
+
+// noLimits are limits that no head in memory exceeds.
+var noLimits = Limits{Bytes: math.MaxInt, Fields: math.MaxInt, RequestLine: math.MaxInt}
 
 // WantsWebSocket reports whether the request is an opening handshake, valid or
 // not: it has "websocket" in its Upgrade field, or a Sec-WebSocket field, which

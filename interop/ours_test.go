@@ -42,7 +42,7 @@ func ourClient(dial dialFunc) party {
 	return party{name: "our client", dial: func(t *testing.T, url string, o options) endpoint {
 		t.Helper()
 		ctx := patient(t)
-		cfg := &client.Config{Subprotocols: o.offered, TLS: clientTLS(o), DialContext: dial}
+		cfg := &client.Config{Subprotocols: o.offered, TLS: clientTLS(o), DialContext: client.DialFunc(dial)}
 		if o.ours != nil {
 			cfg.Compression = o.ours
 		}

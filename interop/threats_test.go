@@ -272,7 +272,7 @@ func TestRefusalsThroughProxiesAreErrors(t *testing.T) {
 			url, dial := startProxy(t, ln.Addr().String(), false, usualIdle)
 			for path, want := range map[string]int{"elsewhere": http.StatusNotFound, "private": http.StatusForbidden} {
 				var refused *client.HandshakeError
-				if _, err := client.Dial(patient(t), url+path, &client.Config{DialContext: dial}); !errors.As(err, &refused) || refused.Response.Status != want {
+				if _, err := client.Dial(patient(t), url+path, &client.Config{DialContext: client.DialFunc(dial)}); !errors.As(err, &refused) || refused.Response.Status != want {
 					t.Errorf("%s: %v, want %d", path, err, want)
 				}
 			}
@@ -298,7 +298,7 @@ func TestIdleConnectionsThroughProxies(t *testing.T) {
 				}}, ln)
 				url, dial := startProxy(t, ln.Addr().String(), false, 1)
 				var err error
-				if o.conn, err = client.Dial(patient(t), url, &client.Config{DialContext: dial}); err != nil {
+				if o.conn, err = client.Dial(patient(t), url, &client.Config{DialContext: client.DialFunc(dial)}); err != nil {
 					t.Fatal(err)
 				}
 				t.Cleanup(func() { o.conn.CloseNow() })

@@ -347,7 +347,7 @@ func TestReceiveGivesUpInsideACompressedMessage(t *testing.T) {
 	go accept(t, theirs)
 	c, err := client.Dial(t.Context(), "ws://server.example/", &client.Config{
 		Compression: &permessage.Deflate{WindowBits: 15},
-		DialContext: func(context.Context, string, string) (net.Conn, error) { return ours, nil },
+		DialContext: client.DialFunc(func(context.Context, string, string) (net.Conn, error) { return ours, nil }),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -277,6 +278,27 @@ func TestRunWithoutARequest(t *testing.T) {
 		}
 		p.close(1000)
 	})
+}
+
+// The request of a Handshake is available, also if it cannot be written as the
+// head of a request.
+func TestRequestOfAHandshake(t *testing.T) {
+	for _, name := range []string{"X-Field", "X Field"} {
+		check.Bubble(t, name, func(t *testing.T) {
+			rec := newRecorder(t)
+			given := &handshake.Request{Method: "GET", Target: "/a?b", Proto: "HTTP/1.1", Header: handshake.Header{{Name: name, Value: "1"}}}
+			p, _ := run(t, &server.Server{Handler: rec.handler()}, server.Handshake{Request: given, Subprotocol: "chat"})
+			c := rec.conn()
+			got := c.Request()
+			if got == nil || got.Method != given.Method || got.Target != given.Target || got.Proto != given.Proto || !slices.Equal(got.Header, given.Header) {
+				t.Errorf("got %+v, want %+v", got, given)
+			}
+			if c.Path() != "/a" || c.Query() != "b" || c.Header().Get(name) != "1" || c.Subprotocol() != "chat" {
+				t.Errorf("%q %q %v %q", c.Path(), c.Query(), c.Header(), c.Subprotocol())
+			}
+			p.close(1000)
+		})
+	}
 }
 
 // Run returns nil after a closing handshake, otherwise the reason of the end.

@@ -33,7 +33,7 @@ type Conn struct {
 
 	// Set before the connection is open.
 	handler *Handler
-	head    string // text of the request's head, if this server has read it
+	head    string // text of the request's head; "": see connExt.request
 
 	value atomic.Pointer[any]
 	ext   atomic.Pointer[connExt] // nil until one of its fields is needed
@@ -44,7 +44,7 @@ type connExt struct {
 	parser      *handshake.RequestParser // of a request that has arrived in part
 	upgraded    *upgraded                // of Run, Adopt or Accept, until the connection is open
 	accepted    *acceptance              // of Accept
-	request     *handshake.Request       // of a Handshake
+	request     *handshake.Request       // of a Handshake, if it has no text
 	parsed      atomic.Pointer[weak.Pointer[handshake.Request]]
 	subprotocol string
 	mailbox     *mailbox                  // nil if messages go to Handler.Message
@@ -132,10 +132,10 @@ func (c *Conn) SetValue(v any) { c.value.Store(&v) }
 // Request returns the client's handshake request, nil if the Handshake given to
 // Run or Adopt had none. It is shared and must not be changed.
 //
-// A connection that the server has accepted itself keeps the text of the
-// request's head. The first call parses it; later calls return the same Request
-// as long as the application holds it, and otherwise parse the text again at
-// most once in a cycle of the garbage collector.
+// A connection keeps the text of the request's head only; see
+// handshake.Request.Text. The first call parses it; later calls return the same
+// Request as long as the application holds it, and otherwise parse the text
+// again at most once in a cycle of the garbage collector.
 func (c *Conn) Request() *handshake.Request {
 	if c.head == "" {
 		if ext := c.ext.Load(); ext != nil {
@@ -149,8 +149,7 @@ func (c *Conn) Request() *handshake.Request {
 			return r
 		}
 	}
-	var parser handshake.RequestParser
-	r, _, _ := parser.Parse([]byte(c.head)) // parsed without an error before
+	r := handshake.RequestOf(c.head)
 	p := weak.Make(r)
 	ext.parsed.Store(&p)
 	return r

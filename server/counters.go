@@ -77,6 +77,7 @@ func (n *counters) stats() Stats {
 	st.Blocked = n.loop.Blocked.Load()
 	st.HandOffs = n.loop.HandOffs.Load()
 	st.HandOffsRefused = n.loop.HandOffsRefused.Load()
+	st.BatchedSends = n.loop.BatchedSends.Load()
 	st.Backlog = n.backlog.Load()
 	st.BacklogPeak = uint64(n.backlog.Peak())
 	return st

@@ -206,3 +206,24 @@ func TestShutdownAfterABroadcast(t *testing.T) {
 		check.OK(t, result(t, ended))
 	})
 }
+
+// A broadcast of a handler arrives whole with Server.BatchedSends, whether the
+// system has io_uring or not.
+func TestBatchedSends(t *testing.T) {
+	const receivers = 40
+	eachLoop(t, func(t *testing.T, start starter) {
+		s := &server.Server{BatchedSends: true}
+		from, peers, _ := others(t, start, receivers, s, func(_ *server.Conn, to []*server.Conn, p []byte) {
+			check.OK(t, server.Broadcast(slices.Values(to), wire.Text, p))
+		})
+		from.send(texts(3)...)
+		for i := range 3 {
+			for _, p := range peers {
+				p.want(fmt.Sprintf(`text "%d"`, i))
+			}
+		}
+		if n := s.Stats().BatchedSends; n > 3*receivers {
+			t.Errorf("%d batched sends of %d", n, 3*receivers)
+		}
+	})
+}

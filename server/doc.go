@@ -29,7 +29,9 @@
 //
 // # Goroutines
 //
-// On Linux, TCP connections have no goroutine. One goroutine for each processor
+// On Linux, TCP connections have no goroutine, also over TLS, if the server
+// makes the TLS connection: in ServeTLS, or in Serve with a listener of
+// crypto/tls over a *net.TCPListener. One goroutine for each processor
 // (GOMAXPROCS) waits for input by epoll and calls the handlers of ready
 // connections, one after the other. If a handler does not return within a
 // millisecond or two, another goroutine takes over the other connections, and
@@ -42,15 +44,18 @@
 //   - one for timeouts, while there are connections;
 //   - one for each handler that blocks for more than a millisecond or two, up
 //     to Server.MaxBlocked;
+//   - one for each TLS handshake, from the client's first byte to the end of
+//     the handshake or HandshakeTimeout; Server.MaxHandshakes bounds them;
 //   - one for each connection with Handler.Serve;
 //   - for short times, one for each connection that a timeout or Shutdown ends,
 //     or that sends queued messages.
 //
-// A TLS connection has one goroutine for its handlers, and another one while
-// output is buffered. If the TLS is not the server's own (see ServeTLS), each
-// write needs one more. The same holds for all connections on other systems and
-// with the build tag portable, and for a net.Conn that is no *net.TCPConn.
-// MaxBlocked does not apply to these connections.
+// A connection has one goroutine for its handlers, and another one while output
+// is buffered, on other systems, with the build tag portable, and if its
+// net.Conn is neither a *net.TCPConn nor TLS that the server makes over one.
+// TLS that the server does not make then needs one more for each write: so do
+// the connections of an http.Server with TLS, unless its listener is one of
+// BelowTLS. MaxBlocked does not apply to these connections.
 //
 // # Listeners
 //

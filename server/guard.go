@@ -30,6 +30,9 @@ func (s *Server) caught(value any) *PanicError {
 	return err
 }
 
+// recovered is caught as a netloop.Recover.
+func (s *Server) recovered(value any) error { return s.caught(value) }
+
 // countPanic is caught without the report.
 func (s *Server) countPanic(value any) *PanicError {
 	err := endpoint.NewPanicError(value)

@@ -52,6 +52,7 @@ func (s *Server) loop() *netloop.Loop {
 			BlockedLinger: max(lingerTimeout, closeTimeout),
 			Limit:         s.writeLimit(),
 			MaxBlocked:    orDefault(s.MaxBlocked, DefaultMaxBlocked),
+			BatchedSends:  s.BatchedSends,
 			NewBatch:      func() any { return endpoint.NewCork(corkSize) },
 			Clock:         &s.clock.ticks,
 			Counters:      s.counters.forLoop(),

@@ -80,10 +80,11 @@ func TestMemoryIsNotSizedByWhatClientsAnnounce(t *testing.T) {
 // bytes, the connection of package net and the state of crypto/tls, but not the
 // goroutines of the runtime.
 var idle = map[string]memory{
-	"goroutines":    {heap: 1400, stack: 2500},
-	"system's":      {heap: 1400, stack: 2500}, // but see memory_linux_test.go
-	"TLS":           {heap: 8500, stack: 2500},
-	"TLS of others": {heap: 8900, stack: 2500},
+	"goroutines":        {heap: 1400, stack: 2500},
+	"system's":          {heap: 1400, stack: 2500}, // but see memory_linux_test.go
+	"TLS":               {heap: 8500, stack: 2500},
+	"TLS of others":     {heap: 8900, stack: 2500},
+	"TLS by goroutines": {heap: 8500, stack: 2500},
 
 	// A connection that is no socket is blocked in a Read.
 	"wrapped":        {heap: 2300, stack: 2500},

@@ -224,9 +224,15 @@ func TestHTTPIsAnsweredByTheProgram(t *testing.T) {
 // rancher/rancher#11482): a token in the query may need more than 8 KiB.
 func TestHandshakeLimits(t *testing.T) {
 	eachLoop(t, func(t *testing.T, start starter) {
-		s := start(t, &server.Server{HandshakeLimits: handshake.Limits{Bytes: 100 << 10, Fields: 7, RequestLine: 60 << 10}})
+		s, rec := recorded(t, start, &server.Server{HandshakeLimits: handshake.Limits{Bytes: 100 << 10, Fields: 7, RequestLine: 60 << 10}})
 		s.openAs(t, "/?token="+strings.Repeat("a", 50<<10)).goodbye(1000)
-		s.openAs(t, "/", "Cookie: a="+strings.Repeat("a", 90<<10)).goodbye(1000)
+		rec.conn()
+		cookie := "a=" + strings.Repeat("a", 90<<10)
+		p := s.openAs(t, "/", "Cookie: "+cookie)
+		if r := rec.conn().Request(); r == nil || r.Header.Get("Cookie") != cookie {
+			t.Error("the request is not the client's")
+		}
+		p.goodbye(1000)
 		for _, tt := range []struct {
 			request string
 			status  int

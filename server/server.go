@@ -114,8 +114,7 @@ type Server struct {
 
 	// WriteTimeout bounds the time without progress in writing to a connection,
 	// which then ends. Default: 10 s. A socket makes progress with each byte
-	// that the kernel accepts; another net.Conn, such as one of crypto/tls,
-	// with each 16 KiB.
+	// that the kernel accepts; another net.Conn, with each 16 KiB.
 	WriteTimeout time.Duration
 
 	// CloseTimeout bounds the time from the server's Close to the client's.
@@ -197,6 +196,15 @@ type Server struct {
 	// connections with a goroutine of their own; see the package documentation.
 	MaxBlocked int
 
+	// BatchedSends has the loop write messages that a handler sends to many
+	// other connections, such as a broadcast, by io_uring: one system call for
+	// up to 256 connections. Default: off. It needs Linux 5.18 and a system
+	// that allows io_uring; many containers do not. Where it is missing, and
+	// after any error of it, each connection is written by a call of its own.
+	// It concerns connections of the epoll loop, with TLS or without, and calls for
+	// at least 16 of them. Stats.BatchedSends counts.
+	BatchedSends bool
+
 	// TLS is the configuration of ListenAndServeTLS and ServeTLS. It is cloned.
 	// The only application protocol (ALPN) is http/1.1. The build tag notls
 	// leaves it out.
@@ -271,6 +279,11 @@ func (s *Server) ListenAndServe(addr string) error {
 // Serve serves the connections of ln, and closes ln when it returns. The errors
 // are those of ListenAndServe.
 func (s *Server) Serve(ln net.Listener) error {
+	return s.serve(ln, func() error { return s.serveListener(ln) })
+}
+
+// serve calls accept, which serves the connections of ln, and closes ln.
+func (s *Server) serve(ln net.Listener, accept func() error) error {
 	defer ln.Close()
 	if err := s.checkPatterns(); err != nil {
 		return err
@@ -279,7 +292,7 @@ func (s *Server) Serve(ln net.Listener) error {
 		return ErrServerClosed
 	}
 	defer s.removeListener(&ln)
-	err := s.loop().Serve(ln, s.openAccepted)
+	err := accept()
 	if s.shuttingDown() { // a listener may return any error when it is closed
 		return ErrServerClosed
 	}

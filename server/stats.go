@@ -32,6 +32,8 @@ type Stats struct {
 	Blocked         int64  // handlers that block and have not returned since
 	HandOffsRefused uint64 // a handler blocked its loop, because Blocked was at Server.MaxBlocked
 
+	BatchedSends uint64 // writes that shared a system call: see Server.BatchedSends
+
 	// Output for clients that read too slowly.
 	Backlog     int64  // bytes buffered for all connections, frame headers included
 	BacklogPeak uint64 // maximum of Backlog

@@ -164,9 +164,10 @@ func TestListenAndServeTLS(t *testing.T) {
 // tlsForms are the forms of TLS: by the server or by another listener, with
 // connections wrapped above TLS or below it.
 var tlsForms = map[string]tlsForm{
-	"TLS":            serveTLSItself,
-	"TLS on wrapped": func(s *server.Server, ln net.Listener) error { return s.ServeTLS(wrappingListener{ln}, "", "") },
-	"TLS of others":  func(s *server.Server, ln net.Listener) error { return s.Serve(tls.NewListener(ln, s.TLS)) },
+	"TLS":               serveTLSItself,
+	"TLS on wrapped":    func(s *server.Server, ln net.Listener) error { return s.ServeTLS(wrappingListener{ln}, "", "") },
+	"TLS of others":     func(s *server.Server, ln net.Listener) error { return s.Serve(tls.NewListener(ln, s.TLS)) },
+	"TLS by goroutines": func(s *server.Server, ln net.Listener) error { return s.ServeTLS(plainListener{ln}, "", "") },
 	"wrapped TLS": func(s *server.Server, ln net.Listener) error {
 		return s.Serve(wrappingListener{tls.NewListener(ln, s.TLS)})
 	},

@@ -17,7 +17,8 @@ import (
 // Handshake is an opening handshake that another party has done: net/http, or a
 // program with its own.
 type Handshake struct {
-	// Request is the client's handshake request. It may be nil.
+	// Request is the client's handshake request. It may be nil. The server keeps
+	// its text.
 	Request *handshake.Request
 
 	// Subprotocol is the negotiated subprotocol, "" if there is none.
@@ -225,12 +226,24 @@ func (s *Server) Run(nc net.Conn, h Handshake) error {
 // there, if Handshake has one. The Handler learns how the connection ends; Log
 // does, if it ends before it is open.
 //
-// With epoll, a TCP connection then costs no goroutine; see the package
-// documentation. Any other net.Conn, such as one of crypto/tls, gets a
-// goroutine of its own. Adopt keeps no buffer of nc.
+// With epoll, a TCP connection then costs no goroutine, and neither does one of
+// crypto/tls over a connection of BelowTLS; see the package documentation. Any
+// other net.Conn gets a goroutine of its own. Adopt keeps no buffer of nc.
 func (s *Server) Adopt(nc net.Conn, h Handshake) {
 	s.serveUpgraded(nc, &upgraded{Handshake: h}, nil)
 }
+
+// BelowTLS returns ln for TLS of another party, such as an http.Server:
+//
+//	err := hs.ServeTLS(server.BelowTLS(ln), certFile, keyFile)
+//
+// On Linux, TLS connections over its connections that are then passed to Adopt,
+// Run or Accept, or to package httpupgrade, cost no goroutine. On other systems,
+// and if ln is no *net.TCPListener, BelowTLS returns ln itself.
+//
+// The net.Conn below a TLS connection of crypto/tls cannot be exchanged, and a
+// *net.TCPConn there always makes the goroutine wait that reads or writes.
+func BelowTLS(ln net.Listener) net.Listener { return netloop.BelowTLS(ln) }
 
 // Accept is Adopt for a caller that receives from the connection itself, as
 // Handler.Serve does. It returns the connection once it is open, which includes
@@ -301,6 +314,9 @@ func (c *Conn) handshake(b []byte) (rest []byte, ok bool) {
 	if ext := c.ext.Load(); ext != nil {
 		if up := ext.upgraded; up != nil {
 			ext.upgraded = nil
+			if up.accepted == nil {
+				c.ext.Store(nil) // its only field is upgraded
+			}
 			compression, err := c.server.compression(up.Extensions)
 			if err != nil {
 				c.endpoint.TransportClosed(err, c.transport.Abort)
@@ -336,7 +352,6 @@ func (c *Conn) handshake(b []byte) (rest []byte, ok bool) {
 	if err != nil {
 		return nil, c.refuse(err)
 	}
-	c.head, up.Request = r.Text(), nil
 	return b[n:], c.open(up, compression)
 }
 
@@ -455,6 +470,11 @@ func (c *Conn) open(h Handshake, compression endpoint.Compression) (ok bool) {
 		if _, err := c.transport.Write(h.Response); err != nil {
 			c.endpoint.TransportClosed(err, c.transport.Abort)
 			return false
+		}
+	}
+	if h.Request != nil {
+		if c.head = h.Request.Text(); c.head != "" {
+			h.Request = nil // its text takes less memory
 		}
 	}
 	if h.Request != nil || h.Subprotocol != "" {

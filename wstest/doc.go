@@ -7,11 +7,11 @@
 //
 // [Pipe] returns the two ends of a connection in memory, with a buffer,
 // deadlines and a half-close like TCP. [Listen] returns a listener for such
-// connections, to which clients connect by [Listener.DialContext].
+// connections, to which clients connect by [Listener.DialContext]. [Serve] also
+// starts a server, and shuts it down when the test ends.
 //
-//	ln := wstest.Listen(nil)
-//	go s.Serve(ln) // s is a *server.Server, or an *http.Server
-//	c, err := client.Dial(ctx, "ws://any.example/", &client.Config{DialContext: ln.DialContext})
+//	ln := wstest.Serve(t, s) // s is a *server.Server, or an *http.Server
+//	c, err := client.Dial(ctx, "ws://any.example/", &client.Config{DialContext: client.DialFunc(ln.DialContext)})
 //
 // In a bubble of testing/synctest they use the time of the bubble, so a test of
 // a timeout of an hour takes no time.

@@ -78,7 +78,7 @@ func ExampleNewServer() {
 		`)
 	}()
 	answer, err := ask(context.Background(), &client.Config{
-		DialContext: func(context.Context, string, string) (net.Conn, error) { return ours, nil },
+		DialContext: client.DialFunc(func(context.Context, string, string) (net.Conn, error) { return ours, nil }),
 	}, "6 x 7")
 	fmt.Println(answer, err)
 	fmt.Println(<-played)
@@ -94,7 +94,7 @@ func ExampleListen() {
 	go s.Serve(ln)
 	defer s.Shutdown(context.Background())
 
-	fmt.Println(ask(context.Background(), &client.Config{DialContext: ln.DialContext}, "hello"))
+	fmt.Println(ask(context.Background(), &client.Config{DialContext: client.DialFunc(ln.DialContext)}, "hello"))
 	// Output: HELLO <nil>
 }
 
@@ -106,7 +106,7 @@ func ExampleResetAt() {
 	s := &server.Server{Handler: shouting}
 	go s.Serve(ln)
 	defer s.Shutdown(context.Background())
-	cfg := &client.Config{DialContext: ln.DialContext}
+	cfg := &client.Config{DialContext: client.DialFunc(ln.DialContext)}
 
 	ask(context.Background(), cfg, "hello")
 	length := ln.Link(0).ToClient.Read()
@@ -162,9 +162,9 @@ func ExampleRelay() {
 	defer relay.Close()
 
 	fmt.Println(ask(context.Background(), &client.Config{
-		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		DialContext: client.DialFunc(func(ctx context.Context, network, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, network, relay.Addr())
-		},
+		}),
 	}, "hello"))
 	// Output: HELLO <nil>
 }

@@ -99,7 +99,7 @@ func TestScriptedPeersTalkToOurOwn(t *testing.T) {
 		`)
 	}()
 	c, err := client.Dial(t.Context(), "ws://server.example/", &client.Config{
-		DialContext: func(context.Context, string, string) (net.Conn, error) { return ours, nil },
+		DialContext: client.DialFunc(func(context.Context, string, string) (net.Conn, error) { return ours, nil }),
 	})
 	if err != nil {
 		t.Fatal(err)

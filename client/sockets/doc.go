@@ -10,5 +10,5 @@
 //	last, err := set.Messages("quotes", 50)
 //
 // It is for applications that address connections by a string, such as tools
-// and scripts. Package client has the connections without names.
+// and scripts. With Options.Reconnect a name keeps a connection. Package client has the connections without names.
 package sockets

@@ -44,11 +44,11 @@ func TestConnectClosesTheOlderConnectionFirst(t *testing.T) {
 			events = append(events, event)
 		}
 		opts := &sockets.Options{Config: &client.Config{
-			DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			DialContext: client.DialFunc(func(ctx context.Context, network, address string) (net.Conn, error) {
 				record("dial " + address)
-				nc, err := cfg.DialContext(ctx, network, address)
+				nc, err := cfg.DialContext.(client.DialFunc)(ctx, network, address)
 				return &watched{Conn: nc, closed: func() { record("close " + address) }}, err
-			},
+			}),
 		}}
 		var set sockets.Set
 		connect(t, &set, "x", opts)
@@ -127,7 +127,7 @@ func TestConnectGivesUpForALaterCallOfTheSameName(t *testing.T) {
 		for _, heeds := range []string{"a dial that heeds its context", "a dial that does not"} {
 			check.Bubble(t, c.name+", "+heeds, func(t *testing.T) {
 				cfg := serve(t, echo)
-				held := &heldUp{dial: cfg.DialContext, called: make(chan struct{}), goOn: make(chan struct{})}
+				held := &heldUp{dial: cfg.DialContext.(client.DialFunc), called: make(chan struct{}), goOn: make(chan struct{})}
 				dial := held.DialContext
 				if heeds == "a dial that heeds its context" {
 					dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -140,7 +140,7 @@ func TestConnectGivesUpForALaterCallOfTheSameName(t *testing.T) {
 				connected := make(chan error)
 				go func() {
 					_, err := set.Connect(context.Background(), "x", "ws://server.example/", &sockets.Options{
-						Config: &client.Config{DialContext: dial},
+						Config: &client.Config{DialContext: client.DialFunc(dial)},
 					})
 					connected <- err
 				}()

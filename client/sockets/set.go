@@ -59,6 +59,15 @@ type Options struct {
 	// Config has everything else. With Config.Control, the history has control
 	// frames too.
 	Config *client.Config
+
+	// Reconnect, if it is set, makes the name keep a connection: see
+	// client.Reconnecting. Connect then returns when the first connection is
+	// open. The history continues with the next connection, and Receive and the
+	// handler wait for it; Send and Ping fail meanwhile with ErrNotOpen.
+	// Messages in between are lost: Info.Reconnects counts such gaps, and
+	// Reconnect.Lost reports them. Header, Timeout and Config replace
+	// Reconnect.Config. Its functions run on a goroutine of the connection.
+	Reconnect *client.ReconnectConfig
 }
 
 // Defaults of Options and Set.
@@ -74,7 +83,10 @@ type Info struct {
 	Name      string
 	URL       string // without user and password
 	Connected bool   // the connection is open
-	Err       error  // why the connection ended, nil while it has not
+	Err       error  // why the connection ended, nil while it is open
+
+	// Reconnects is the number of connections that replaced another one.
+	Reconnects uint64
 
 	// Dropped is the number of messages that the history dropped before Receive
 	// took them, even if Receive was never called. HandlerDropped is the number
@@ -111,8 +123,13 @@ func (t *Set) Connect(ctx context.Context, name, url string, opts *Options) (Inf
 		cancel:  cancel,
 		history: newHistory(o.MaxHistory, o.MaxHistoryBytes),
 	}
+	all, cancelAll := s.again(ctx, o.Reconnect != nil)
 	if older := t.put(s); older != nil {
 		_ = older.close(dialing, wire.NormalClosure) // cut if it does not close
+	}
+	if all != nil {
+		defer context.AfterFunc(ctx, func() { cancelAll(context.Cause(ctx)) })() // before the first connection
+		return t.keep(all, s, url, o.Reconnect)
 	}
 	c, err := client.Dial(dialing, url, o.Config)
 	if !t.dialed(s, c) {
@@ -124,7 +141,57 @@ func (t *Set) Connect(ctx context.Context, name, url string, opts *Options) (Inf
 	if err != nil {
 		return Info{}, err
 	}
+	go s.read(c)
 	return s.info(), nil
+}
+
+// again returns the context of all connections of a name that keeps one, and
+// its cancel function. s.cancel cancels it. It is nil if on is false.
+func (s *socket) again(ctx context.Context, on bool) (all context.Context, cancel context.CancelCauseFunc) {
+	if !on {
+		return nil, nil
+	}
+	all, cancel = context.WithCancelCause(context.WithoutCancel(ctx))
+	s.keeps, s.cancel = true, func() { cancel(context.Canceled) }
+	return all, cancel
+}
+
+// keep starts to open connections of s, one after another, until all ends. It
+// returns when the first one is open or failed.
+func (t *Set) keep(all context.Context, s *socket, url string, cfg *client.ReconnectConfig) (Info, error) {
+	first := make(chan error, 2) // of the first connection, and of the end
+	go func() {
+		first <- t.reconnect(all, s, url, cfg, first)
+	}()
+	if err := <-first; err != nil {
+		if !t.dialed(s, nil) {
+			err = s.notOpen(superseded{})
+		}
+		return Info{}, err
+	}
+	return s.info(), nil
+}
+
+// reconnect opens connections of s, one after another, and reads from them. It
+// returns the reason why there is no further one. opened gets a nil error with
+// the first.
+func (t *Set) reconnect(all context.Context, s *socket, url string, cfg *client.ReconnectConfig, opened chan<- error) (err error) {
+	defer func() { s.end(err) }()
+	for c, err := range client.Reconnecting(all, url, cfg) {
+		if err != nil {
+			return err
+		}
+		if !t.dialed(s, c) {
+			_ = closeConn(all, c, wire.NormalClosure)
+			return superseded{}
+		}
+		if opened != nil {
+			opened <- nil
+			opened = nil
+		}
+		s.read(c)
+	}
+	return superseded{} // not reached: the loop ends with an error
 }
 
 // withDefaults returns a copy of o, which may be nil, without zeros and with a
@@ -151,6 +218,11 @@ func (o *Options) withDefaults() Options {
 		cfg.HandshakeTimeout = c.Timeout
 	}
 	c.Config = &cfg
+	if c.Reconnect != nil {
+		again := *c.Reconnect
+		again.Config = &cfg
+		c.Reconnect = &again
+	}
 	return c
 }
 
@@ -166,7 +238,7 @@ func (t *Set) put(s *socket) (older *socket) {
 	return older
 }
 
-// dialed sets the connection of s, or frees its name if c is nil. It reports
+// dialed sets the next connection of s, or frees its name if c is nil. It reports
 // false if s has lost the name.
 func (t *Set) dialed(s *socket, c *client.Conn) bool {
 	t.mu.Lock()

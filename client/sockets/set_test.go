@@ -34,7 +34,7 @@ func serve(t *testing.T, h server.Handler) *client.Config {
 		defer cancel()
 		check.OKf(t, s.Shutdown(ctx), "connections are left at the end")
 	})
-	return &client.Config{DialContext: ln.DialContext}
+	return &client.Config{DialContext: client.DialFunc(ln.DialContext)}
 }
 
 // echo is the handler that echoes messages.
@@ -117,7 +117,7 @@ func TestConnectThatFailsLeavesNoName(t *testing.T) {
 	var set sockets.Set
 	refused := errors.New("refused")
 	_, err := set.Connect(t.Context(), "x", "ws://server.example/", &sockets.Options{Config: &client.Config{
-		DialContext: func(context.Context, string, string) (net.Conn, error) { return nil, refused },
+		DialContext: client.DialFunc(func(context.Context, string, string) (net.Conn, error) { return nil, refused }),
 	}})
 	check.Is(t, err, refused, "Connect")
 	check.Is(t, check.Err(set.Info("x")), sockets.ErrNotFound, "Info")
@@ -196,10 +196,10 @@ func TestConnectIsBoundedInTime(t *testing.T) {
 			if c.opts.Config != nil {
 				cfg = *c.opts.Config
 			}
-			cfg.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			cfg.DialContext = client.DialFunc(func(ctx context.Context, _, _ string) (net.Conn, error) {
 				<-ctx.Done()
 				return nil, ctx.Err()
-			}
+			})
 			c.opts.Config = &cfg
 			var set sockets.Set
 			start := time.Now()
@@ -306,14 +306,14 @@ func TestConnectionThatHasEndedIsNotOpen(t *testing.T) {
 // deaf returns a Config for a server that makes the opening handshake, reads on
 // and never answers.
 func deaf(t *testing.T) *client.Config {
-	return &client.Config{DialContext: func(context.Context, string, string) (net.Conn, error) {
+	return &client.Config{DialContext: client.DialFunc(func(context.Context, string, string) (net.Conn, error) {
 		ours, theirs := wstest.Pipe(wstest.Plan{})
 		go func() {
 			check.OK(t, wstest.NewServer(theirs).Play("open"))
 			io.Copy(io.Discard, theirs)
 		}()
 		return ours, nil
-	}}
+	})}
 }
 
 func TestPingWithoutPongIsTimeout(t *testing.T) {

@@ -17,20 +17,26 @@ import (
 // is free. A goroutine of its own reads messages into the history. Receive and
 // the handler are its consumers, each with a cursor.
 //
-//	          conn   err    history
-//	dialing   nil    nil    empty
-//	open      set    nil    grows
-//	ended     set    set    consumers take the rest
-//	closed    any    set    empty
+//	          conn   err    outage   history
+//	dialing   nil    nil    nil      empty
+//	open      set    nil    nil      grows
+//	waiting   nil    nil    set      consumers take the rest, and wait
+//	ended     any    set    any      consumers take the rest
+//	closed    any    set    any      empty
+//
+// waiting is the time between two connections with Options.Reconnect.
 type socket struct {
 	name   string
 	url    string
 	once   bool               // Options.DropReceived
-	cancel context.CancelFunc // ends the dial
+	keeps  bool               // Options.Reconnect is set
+	cancel context.CancelFunc // ends the dial, or all connections if keeps is set
 
 	mu       sync.Mutex // guards the rest
 	conn     *client.Conn
-	err      error // why the connection ended
+	err      error  // why the connection ended for good
+	outage   error  // why the earlier connection ended
+	replaced uint64 // connections that were replaced by another one
 	history  history
 	received cursor               // of Receive
 	handled  cursor               // of the handler
@@ -38,12 +44,15 @@ type socket struct {
 	changed  chan struct{}        // closed when a message arrives or the connection ends; nil if nobody waits
 }
 
-// opened sets the connection and starts to read from it.
+// opened sets the connection.
 func (s *socket) opened(c *client.Conn) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.conn = c
-	s.mu.Unlock()
-	go s.read(c)
+	if s.outage != nil {
+		s.outage = nil
+		s.replaced++
+	}
 }
 
 // read receives until the connection ends. It waits for the server only.
@@ -51,9 +60,12 @@ func (s *socket) read(c *client.Conn) {
 	for {
 		m, err := c.Receive(context.Background())
 		s.mu.Lock()
-		if err != nil {
+		switch {
+		case err != nil && s.keeps:
+			s.conn, s.outage = nil, err
+		case err != nil:
 			s.endLocked(err)
-		} else if s.err == nil {
+		case s.err == nil:
 			s.history.add(m)
 			s.wakeLocked()
 		}
@@ -62,6 +74,13 @@ func (s *socket) read(c *client.Conn) {
 			return
 		}
 	}
+}
+
+// end records why there is no further connection.
+func (s *socket) end(err error) {
+	s.mu.Lock()
+	s.endLocked(err)
+	s.mu.Unlock()
 }
 
 // endLocked records why the connection ended, the first time.
@@ -116,9 +135,23 @@ func (s *socket) use() (*client.Conn, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.conn == nil || s.err != nil {
-		return nil, s.notOpen(s.err)
+		return nil, s.notOpen(s.reasonLocked())
 	}
 	return s.conn, nil
+}
+
+// reasonLocked returns why there is no open connection.
+func (s *socket) reasonLocked() error {
+	if s.err != nil {
+		return s.err
+	}
+	return s.outage
+}
+
+// isOverLocked reports whether no further message can arrive, or none was
+// ever expected because the dial has not returned.
+func (s *socket) isOverLocked() bool {
+	return s.err != nil || s.conn == nil && s.outage == nil
 }
 
 func (s *socket) notOpen(cause error) error {
@@ -179,7 +212,7 @@ func (s *socket) take(c *cursor) (client.Message, <-chan struct{}, error) {
 		return m, nil, nil
 	case ok:
 		return m, nil, nil
-	case s.conn == nil || s.err != nil:
+	case s.isOverLocked():
 		return m, nil, s.notOpen(s.err)
 	case s.changed == nil:
 		s.changed = make(chan struct{})
@@ -196,7 +229,7 @@ func (s *socket) onMessage(handler func(client.Message)) error {
 	if s.handler == nil {
 		start = max(start, s.received.next)
 	}
-	if s.conn == nil || s.err != nil && start == s.history.end() {
+	if s.isOverLocked() && (s.err == nil || start == s.history.end()) {
 		return s.notOpen(s.err)
 	}
 	if s.handler == nil {
@@ -240,6 +273,10 @@ func (s *socket) handlerPanicked(cause *client.PanicError) {
 	s.handler = nil
 	s.endLocked(err)
 	s.mu.Unlock()
+	s.cancel()
+	if conn == nil {
+		return // the connection has ended, and there is no further one
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), client.DefaultCloseTimeout)
 	defer cancel()
 	_ = closeConn(ctx, conn, err.Code)
@@ -269,7 +306,8 @@ func (s *socket) info() Info {
 		Name:           s.name,
 		URL:            s.url,
 		Connected:      s.conn != nil && s.err == nil && s.conn.State() == client.Open,
-		Err:            s.err,
+		Err:            s.reasonLocked(),
+		Reconnects:     s.replaced,
 		Dropped:        s.history.missed(s.received),
 		HandlerDropped: s.handled.missed,
 	}

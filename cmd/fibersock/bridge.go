@@ -235,11 +235,11 @@ func (b *bridge) open(ctx context.Context, a address) (bridgeEnd, exitCode, erro
 	case "ws":
 		var connected atomic.Bool
 		cfg := *b.cfg
-		cfg.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		cfg.DialContext = client.DialFunc(func(ctx context.Context, network, addr string) (net.Conn, error) {
 			nc, err := new(net.Dialer).DialContext(ctx, network, addr)
 			connected.Store(err == nil)
 			return nc, err
-		}
+		})
 		conn, err := client.Dial(ctx, a.target, &cfg)
 		if err != nil {
 			return nil, dialExitCode(err, connected.Load(), true), err // a failure of TLS has its own type

@@ -121,9 +121,9 @@ func (o *checkOptions) config() (*client.Config, error) {
 		o.header["Origin"] = []string{o.origin}
 	}
 	if o.unixSocket != "" {
-		cfg.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+		cfg.DialContext = client.DialFunc(func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, "unix", o.unixSocket)
-		}
+		})
 	}
 	if deflate := o.compression.deflate(); deflate != nil {
 		cfg.Compression = deflate

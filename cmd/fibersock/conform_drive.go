@@ -104,11 +104,11 @@ func (o *conformDriveOptions) config(url string, p *progress) (*client.Config, e
 	}
 	cfg := &client.Config{
 		TLS: trust,
-		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		DialContext: client.DialFunc(func(ctx context.Context, network, addr string) (net.Conn, error) {
 			nc, err := new(net.Dialer).DialContext(ctx, network, addr)
 			p.connected.Store(err == nil)
 			return nc, err
-		},
+		}),
 	}
 	if deflate := o.compression.deflate(); deflate != nil {
 		cfg.Compression = deflate

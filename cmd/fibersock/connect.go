@@ -234,7 +234,7 @@ func (o *connectOptions) config(out *output, p *progress) (*client.Config, error
 				return nil
 			},
 		},
-		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		DialContext: client.DialFunc(func(ctx context.Context, network, addr string) (net.Conn, error) {
 			if o.unixSocket != "" {
 				network, addr = "unix", o.unixSocket
 			}
@@ -245,7 +245,7 @@ func (o *connectOptions) config(out *output, p *progress) (*client.Config, error
 			p.connected.Store(true)
 			out.details("* connected to %s", nc.RemoteAddr())
 			return countingConn{nc, &p.received}, nil
-		},
+		}),
 	}
 	if o.verbose {
 		cfg.Trace = out.handshake

@@ -49,7 +49,7 @@ func firstHarmful(s string) int {
 }
 
 func harmless(r rune) bool {
-	const zeroWidthNonJoiner, zeroWidthJoiner = '\u200c', '\u200d'
+	const zeroWidthNonJoiner = '\u200c'
 	switch r {
 	case '\t', zeroWidthNonJoiner, zeroWidthJoiner:
 		return true

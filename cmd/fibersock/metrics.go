@@ -128,6 +128,7 @@ var metricFamilies = []metricFamily{
 	{"fibersock_handler_handoffs_total", "counter", "Handlers that blocked, so that another goroutine continued their loop.", number(func(s *server.Stats) uint64 { return s.HandOffs })},
 	{"fibersock_handlers_blocked", "gauge", "Handlers that block.", number(func(s *server.Stats) int64 { return s.Blocked })},
 	{"fibersock_handler_handoffs_refused_total", "counter", "Handlers that blocked their loop because too many others did.", number(func(s *server.Stats) uint64 { return s.HandOffsRefused })},
+	{"fibersock_batched_sends_total", "counter", "Writes that shared a system call with others.", number(func(s *server.Stats) uint64 { return s.BatchedSends })},
 	{"fibersock_backlog_bytes", "gauge", "Output buffered for clients that read too slowly.", number(func(s *server.Stats) int64 { return s.Backlog })},
 	{"fibersock_backlog_peak_bytes", "gauge", "Maximum of the output buffered since the start.", number(func(s *server.Stats) uint64 { return s.BacklogPeak })},
 	{"fibersock_messages_dropped_total", "counter", "Messages dropped for clients that read too slowly.", number(func(s *server.Stats) uint64 { return s.Dropped })},

@@ -295,14 +295,15 @@ func (d *demo) handlers() (*website, error) {
 		s.Handler.Serve = w.executor.serve
 		w.endpoints = append(w.endpoints, endpointServer{"/exec", s})
 	}
+	page := newPage(d.options)
 	for _, e := range w.endpoints {
-		w.mux.Handle(e.path, httpupgrade.Handler(e.server))
+		w.mux.Handle(e.path, page.frames.tap(httpupgrade.Handler(e.server)))
 	}
 	w.mux.Handle("/echo/compression", savedStats(echo))
 	if d.options.metrics {
 		w.mux.Handle("/metrics", metrics(w.endpoints))
 	}
-	root := page()
+	var root http.Handler = page
 	if d.options.static != "" {
 		var err error
 		if root, w.close, err = staticFiles(d.options.static); err != nil {

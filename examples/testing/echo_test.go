@@ -16,9 +16,7 @@ func TestEcho(t *testing.T) {
 		s := &server.Server{Handler: server.Handler{
 			Message: func(c *server.Conn, op wire.Opcode, p []byte) { c.Send(op, p) },
 		}}
-		ln := wstest.Listen(nil) // in memory
-		go s.Serve(ln)
-		defer s.Shutdown(t.Context())
+		ln := wstest.Serve(t, s) // in memory, until the test ends
 
 		nc, err := ln.Dial()
 		if err != nil {

@@ -12,7 +12,8 @@ import (
 
 // batches lends batches to connections whose handlers run.
 type batches struct {
-	newBatch func() any // Config.NewBatch
+	newBatch func() any    // Config.NewBatch
+	period   time.Duration // Config.WatchPeriod
 
 	mu    sync.Mutex  // guards the rest
 	timer *time.Timer // of the watchdog; nil: it sleeps
@@ -49,7 +50,7 @@ func (l *batches) begin(conn Conn) (b *batch, use uint32) {
 		l.all = append(l.all, b)
 	}
 	if l.timer == nil {
-		l.timer = time.AfterFunc(watchPeriod, l.watch)
+		l.timer = time.AfterFunc(l.period, l.watch)
 	}
 	l.mu.Unlock()
 	b.conn = conn
@@ -76,7 +77,7 @@ func (l *batches) put(b *batch) {
 }
 
 // watch is the watchdog. It checks all batches, and is called again after
-// watchPeriod. After idleChecks without a batch that is lent, it sleeps, and the
+// period. After idleChecks without a batch that is lent, it sleeps, and the
 // batches are freed.
 func (l *batches) watch() {
 	l.mu.Lock()
@@ -94,7 +95,7 @@ func (l *batches) watch() {
 		b.seen = state
 	}
 	if l.idle < idleChecks || len(l.free) < len(l.all) {
-		l.timer.Reset(watchPeriod)
+		l.timer.Reset(l.period)
 		return
 	}
 	l.timer, l.idle, l.all, l.free = nil, 0, nil, nil

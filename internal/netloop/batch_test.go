@@ -133,7 +133,7 @@ func (l *batches) count() (all, free int) {
 // from a handler that blocks, which returns later.
 func TestBatchThatWasTakenIsLentOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := batches{newBatch: func() any { return nil }}
+		l := batches{newBatch: func() any { return nil }, period: watchPeriod}
 		written := 0
 		slow := &testConn{end: func() { written++ }}
 		taken, use := l.begin(slow)
@@ -163,7 +163,7 @@ func TestBatchThatWasTakenIsLentOnce(t *testing.T) {
 // The batches of a loop without running handlers are freed, and only then.
 func TestBatchesOfAnIdleLoopAreFreed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := batches{newBatch: func() any { return nil }}
+		l := batches{newBatch: func() any { return nil }, period: watchPeriod}
 		for range 2 { // the watchdog wakes again
 			batch, use := l.begin(new(testConn))
 			l.end(new(testConn), batch, use)

@@ -16,7 +16,7 @@ import (
 // are written
 //
 //   - by the leader, after its batch or, in a batch that takes longer than
-//     watchPeriod, before its next event;
+//     Config.WatchPeriod, before its next event;
 //   - by the next leader, or the watchdog, if a handler blocks;
 //   - by the next write to the same socket that is not deferred, before it;
 //   - before the end of the socket's output: see doFlush;
@@ -37,7 +37,7 @@ type deferrals struct {
 }
 
 // Reasons to defer: more output may follow in the same batch. Without any of
-// them, deferring would only cost a copy.
+// them, and without a ring, deferring would only cost a copy.
 const (
 	aheadEvents uint32 = 1 << iota // the batch has more events
 	aheadInput                     // the event has more input
@@ -113,8 +113,12 @@ func (p *poller) flushDeferred() {
 		return
 	}
 	sockets := d.take()
-	for _, s := range sockets {
-		s.Flush()
+	if p.ring != nil {
+		p.loop.Counters.BatchedSends.Add(uint64(p.ring.flush(sockets)))
+	} else {
+		for _, s := range sockets {
+			s.Flush()
+		}
 	}
 	d.reuse(sockets)
 }
@@ -127,7 +131,7 @@ func (s *PolledSocket) deferOutput(a, b []byte) bool {
 		return false
 	}
 	p := s.poller.guard.caller()
-	if p == nil || p.deferrals.ahead.Load() == 0 && s.out == nil || !p.deferrals.add(s, n) {
+	if p == nil || p.deferrals.ahead.Load() == 0 && s.out == nil && p.ring == nil || !p.deferrals.add(s, n) {
 		return false
 	}
 	s.flags |= flagDeferred
@@ -148,6 +152,12 @@ func (s *PolledSocket) flushDeferred() {
 		return
 	}
 	s.flush()
+	s.endDeferred()
+}
+
+// endDeferred notes that the deferred output has been written, as far as the
+// kernel accepts it. The caller holds mu.
+func (s *PolledSocket) endDeferred() {
 	s.flags &^= flagDeferred
 	if s.out != nil {
 		s.setDeadline(s.poller.loop.WriteTimeout.After)

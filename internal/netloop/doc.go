@@ -19,6 +19,7 @@
 //	close_linux.go     its end            netconn.go     its end
 //	deferred_linux.go  output of handlers direct_*.go    system calls that do not wait
 //	                   to other sockets   batch.go       one write for several replies
+//	tls_linux.go       TLS over it
 //
 // # Writes
 //
@@ -59,6 +60,8 @@
 //
 // See package lockorder. A socket's lock is held during system calls that do
 // not block, and during the methods of Conn that say so. It is not held while
-// handlers run. The locks of a poller's kick queue and of its deferrals, that
-// of a loop and that of its batches, are locked last.
+// handlers run. A secureConn's lock for writing, and then those of TLS, are
+// locked before the socket's. The locks of a handshake's input, of a poller's
+// kick queue and of its deferrals, that of a loop and that of its batches, are
+// locked last.
 package netloop

@@ -3,6 +3,7 @@
 package netloop
 
 import (
+	"errors"
 	"net"
 	"os"
 	"runtime"
@@ -71,7 +72,7 @@ func (l *epollLoop) leave() {
 }
 
 func (l *epollLoop) startPollers() error {
-	l.guard = newWatchdog()
+	l.guard = newWatchdog(l.WatchPeriod)
 	for i := range runtime.GOMAXPROCS(0) {
 		p, err := newPoller(l, i)
 		if err != nil {
@@ -96,9 +97,23 @@ func (l *epollLoop) stopPollers() {
 	l.guard.stop()
 }
 
-// start serves nc, whose descriptor is duplicated. If it returns an error, nc
-// is unchanged.
-func (l *epollLoop) start(nc *net.TCPConn, open Open, first []byte, ended chan struct{}) error {
+// start serves nc, if that is a TCP connection or TLS over one of BelowTLS. The
+// descriptor is duplicated. If start returns an error, nc is unchanged.
+func (l *epollLoop) start(nc net.Conn, open Open, first []byte, ended chan struct{}) error {
+	switch nc := nc.(type) {
+	case *net.TCPConn:
+		return l.startTCP(nc, open, first, ended)
+	case *belowTLS:
+		return l.startTCP(nc.TCPConn, open, first, ended)
+	case TLS:
+		if below := belowOf(nc); below != nil {
+			return l.startTLS(nc, below, open, first, ended)
+		}
+	}
+	return errors.ErrUnsupported
+}
+
+func (l *epollLoop) startTCP(nc *net.TCPConn, open Open, first []byte, ended chan struct{}) error {
 	fd, addrs, err := duplicate(nc, &l.addrs)
 	if err != nil {
 		return err
@@ -124,6 +139,7 @@ type poller struct {
 	wakeup    int       // an eventfd that ends the leader's wait
 	kicks     kickQueue // sockets with work that no event of their descriptor reports
 	deferrals deferrals
+	ring      *ring // nil: each socket is written by a call of its own
 
 	progress atomic.Uint64 // of the leader: see makeProgress
 	leader   *worker       // of the leader; the watchdog's own
@@ -169,6 +185,9 @@ func newPoller(l *epollLoop, index int) (*poller, error) {
 		p.close()
 		return nil, err
 	}
+	if l.BatchedSends {
+		p.ring, _ = newRing() // it is optional
+	}
 	p.progress.Store(makeProgress(0, 0, idleIndex))
 	return p, nil
 }
@@ -179,6 +198,9 @@ func (p *poller) close() {
 	p.file.Close()
 	if p.wakeup >= 0 {
 		syscall.Close(p.wakeup)
+	}
+	if p.ring != nil {
+		p.ring.Close()
 	}
 }
 

@@ -58,6 +58,7 @@ type world struct {
 	large      bool   // messages are large
 	handler    string // that is running; "": none
 	ready      bool
+	keeps      bool // Received has requested another call, for input that the connection has kept
 	refused    bool // a handler has returned that no more input is accepted
 	eofSeen    bool
 	readEOF    bool
@@ -90,7 +91,7 @@ type explorer struct {
 
 func newExplorer() *explorer {
 	e := &explorer{loop: new(epollLoop), poller: new(poller)}
-	e.poller.guard = newWatchdog()
+	e.poller.guard = newWatchdog(watchPeriod)
 	e.poller.guard.watch([]*poller{e.poller})
 	for i := range e.workers {
 		e.workers[i] = &worker{leads: e.poller, input: make([]byte, 4)}
@@ -174,7 +175,11 @@ func (w *world) calls() *systemCalls {
 		writev: func(fd int32, a, b []byte) (int, error) { return write(fd, len(a)+len(b)) },
 		shutdown: func(fd int32, how int) {
 			use("shutdown", fd)
-			if how == syscall.SHUT_RDWR {
+			switch how {
+			case syscall.SHUT_RD:
+				w.eof = true // behind the input
+				return
+			case syscall.SHUT_RDWR:
 				if w.socket.state != stateAborted {
 					w.fault("both directions are shut down in state %d", w.socket.state)
 				}
@@ -274,7 +279,14 @@ func (c *modelConn) Received(b []byte) (rest []byte, ok bool) {
 	if w.refused {
 		w.fault("Received after the end")
 	}
+	w.keeps = false
 	switch w.run("Received") {
+	case "return keeping input": // as TLS does
+		w.ready, w.keeps = false, true
+		return b[len(b):], true
+	case "return for another turn":
+		w.keeps = true
+		return b[len(b):], true
 	case "return":
 		return nil, true
 	case "return not ready":
@@ -423,6 +435,9 @@ var allSteps = []step{
 	}, func(w *world) { w.ready = false }},
 	{"return", false, func(w *world) bool { return w.handler != "" && (!w.closeWrite || w.inCall()) }, nil},
 	{"return not ready", false, func(w *world) bool { return w.handler == "Received" && !w.closeWrite }, nil},
+	{"return keeping input", false, func(w *world) bool { return w.handler == "Received" && !w.closeWrite }, nil},
+	{"return for another turn", false, func(w *world) bool { return w.handler == "Received" && !w.closeWrite }, nil},
+	{"close_notify", false, func(w *world) bool { return w.handler == "Received" && !w.eof && w.connected() }, func(w *world) { w.socket.closeRead() }},
 	{"return ready again", false, func(w *world) bool { return w.handler == "Received" && !w.closeWrite }, nil},
 	{"return refusal", false, func(w *world) bool { return w.handler != "" && !w.inCall() }, nil},
 	{"return never", false, func(w *world) bool { return w.handler != "" && !w.inCall() }, nil},
@@ -488,7 +503,7 @@ func (w *world) state() state {
 	return state(fmt.Sprint(s.owner.Load(), s.state, s.interest, s.paused, s.flags, s.failure() != nil, s.out.size(),
 		ext.replies > 1, ext.pending.size(), ext.timer != nil, ext.final, s.fd, len(w.poller.kicks.fds), len(w.poller.deferrals.sockets) > 0,
 		"|", w.input, w.eof, w.reset, w.told, w.space, w.writeFails, w.finSent, w.shut, w.oneshot, w.readEOF,
-		"|", w.handler, w.ready, w.refused, w.eofSeen, w.closeWrite, w.aborted, w.closed))
+		"|", w.handler, w.ready, w.keeps, w.refused, w.eofSeen, w.closeWrite, w.aborted, w.closed))
 }
 
 // check checks the invariants.
@@ -515,6 +530,7 @@ func (w *world) check() {
 	if w.handler != "" || w.pending() != 0 || len(w.poller.kicks.fds)+len(w.poller.deferrals.sockets) > 0 {
 		return // something will be done
 	}
+	unread := s.out != nil && s.ext != nil && s.ext.replies > 1 // the peer does not read the replies
 	// No step is pending: then no work may be left.
 	switch {
 	case w.aborted, w.shut:
@@ -535,11 +551,13 @@ func (w *world) check() {
 		w.fault("the end has no time limit")
 	case w.eofSeen && !w.refused && !w.closeWrite && w.ready && s.out == nil:
 		w.fault("the peer has closed its side, and all is answered, but not closed")
-	case s.ext != nil && s.ext.pending != nil && (w.ready || w.refused || w.closeWrite):
+	case s.ext != nil && s.ext.pending != nil && (w.ready && !unread || w.refused || w.closeWrite):
 		w.fault("the connection is ready for input that is kept")
+	case w.keeps && w.ready && !unread && !w.refused && !w.closeWrite:
+		w.fault("the connection is ready for input that it has kept")
 	case (w.input > 0 || w.eof && !w.readEOF) && (w.refused || w.closeWrite):
 		w.fault("there is input to discard")
-	case (w.input > 0 || w.eof && !w.readEOF) && w.ready && !(s.out != nil && s.ext != nil && s.ext.replies > 1):
+	case (w.input > 0 || w.eof && !w.readEOF) && w.ready && !unread:
 		w.fault("there is input, and the connection is ready")
 	}
 }

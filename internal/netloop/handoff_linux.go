@@ -30,10 +30,11 @@ func nextGeneration(progress uint64) uint64 {
 
 func progressIndex(progress uint64) int { return int(progress & idleIndex) }
 
-// The watchdog checks the progress of all pollers about every millisecond, as
+// The watchdog checks the progress of all pollers every period, as
 // long as one of them handles events. If the progress of one stands still, its
 // handler blocks: the events behind it, and the poller, get another leader.
 type watchdog struct {
+	period  time.Duration // Config.WatchPeriod
 	pollers []*poller
 	stacks  []atomic.Uintptr // of the leaders: see caller
 	asleep  atomic.Bool
@@ -42,8 +43,8 @@ type watchdog struct {
 	over    atomic.Bool
 }
 
-func newWatchdog() *watchdog {
-	return &watchdog{alarm: make(chan struct{}, 1), ended: make(chan struct{})}
+func newWatchdog(period time.Duration) *watchdog {
+	return &watchdog{period: period, alarm: make(chan struct{}, 1), ended: make(chan struct{})}
 }
 
 // watch sets the pollers, before any of them has a leader.
@@ -66,7 +67,7 @@ func (d *watchdog) stop() {
 func (d *watchdog) run() {
 	last := make([]uint64, len(d.pollers))
 	idle := 0
-	ticker := time.NewTicker(watchPeriod)
+	ticker := time.NewTicker(d.period)
 	defer ticker.Stop()
 	for !d.over.Load() {
 		select {
@@ -98,7 +99,7 @@ func (d *watchdog) run() {
 		ticker.Stop()
 		d.asleep.Store(true)
 		if d.anyBusy() && d.asleep.CompareAndSwap(true, false) {
-			ticker.Reset(watchPeriod)
+			ticker.Reset(d.period)
 			continue
 		}
 		select {
@@ -106,7 +107,7 @@ func (d *watchdog) run() {
 		case <-d.ended:
 			return
 		}
-		ticker.Reset(watchPeriod)
+		ticker.Reset(d.period)
 	}
 }
 

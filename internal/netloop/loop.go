@@ -22,8 +22,9 @@ type Conn interface {
 	// Received handles b, the next bytes from the peer. b is the loop's again
 	// when Received returns. rest is the end of b that the connection does not
 	// take now: it is passed to a later call, when Ready reports true and the
-	// sockets with events have had their turn. If ok is false, the connection
-	// accepts no more input: the loop discards input until the socket is closed.
+	// sockets with events have had their turn. An empty rest that is not nil
+	// requests that call too. If ok is false, the connection accepts no more
+	// input: the loop discards input until the socket is closed.
 	Received(b []byte) (rest []byte, ok bool)
 
 	// Ready reports whether Received accepts input or, after InputClosed,
@@ -72,8 +73,7 @@ type Conn interface {
 }
 
 const (
-	// watchPeriod is how long a handler may hold back others, or its output, at
-	// least; twice that at most. A watchdog checks that.
+	// watchPeriod is the default of Config.WatchPeriod.
 	watchPeriod = time.Millisecond
 
 	// idleChecks is the number of checks without a handler after which a
@@ -169,6 +169,14 @@ type Config struct {
 	// NewBatch returns a value for Conn.BeginBatch. Each poller has a few.
 	NewBatch func() any
 
+	// WatchPeriod is how long a handler may hold back others, or its output,
+	// at least; twice that at most. A watchdog checks that. 0 means 1 ms.
+	WatchPeriod time.Duration
+
+	// BatchedSends is true if a poller may write the deferred output of many
+	// sockets in one system call.
+	BatchedSends bool
+
 	// Clock is a coarse clock: its user increases it every second or more
 	// often.
 	Clock *atomic.Uint32
@@ -186,6 +194,7 @@ type Counters struct {
 	Blocked         atomic.Int64  // handlers that block and have a goroutine of their own
 	HandOffs        atomic.Uint64 // handlers that got one
 	HandOffsRefused atomic.Uint64 // handlers that kept their poller waiting, because of Config.MaxBlocked
+	BatchedSends    atomic.Uint64 // writes that shared a system call
 }
 
 // Gauge is a number that rises and falls, and its maximum.
@@ -224,16 +233,55 @@ type Loop struct {
 
 // New returns a loop.
 func New(cfg Config) *Loop {
-	return &Loop{cfg: cfg, calls: newForeignCalls(), batches: batches{newBatch: cfg.NewBatch}}
+	if cfg.WatchPeriod == 0 {
+		cfg.WatchPeriod = watchPeriod
+	}
+	return &Loop{cfg: cfg, calls: newForeignCalls(), batches: batches{newBatch: cfg.NewBatch, period: cfg.WatchPeriod}}
 }
 
 // Serve accepts connections from ln until ln is closed. The error is that of
 // Accept. Errors that may pass, such as too many open files, are logged.
 func (l *Loop) Serve(ln net.Listener, open Open) error {
-	if tcp, ok := ln.(*net.TCPListener); ok && canPoll {
+	if tcp := TCPListener(ln); tcp != nil && canPoll {
 		return l.pollers().serve(tcp, open)
 	}
 	return l.serveGoroutines(ln, open)
+}
+
+// ServeTLS is Serve over TLS. ln is a listener without TLS. Conn.Started is
+// called before the TLS handshake: the connection bounds its time, by
+// Socket.Abort. recovered returns the error of a net.Conn's method
+// that does not return, for a connection that is not served yet.
+func (l *Loop) ServeTLS(ln net.Listener, secure Secure, open Open, recovered Recover) error {
+	if tcp := TCPListener(ln); tcp != nil && canPoll {
+		return l.pollers().serveTLS(tcp, secure, open)
+	}
+	return l.serveGoroutines(secureListener{AsyncListener(ln, l.cfg.WriteTimeout, recovered), secure}, open)
+}
+
+// Secure returns the server's side of a new TLS connection over nc.
+type Secure func(nc net.Conn) TLS
+
+// TLS is the part of *tls.Conn that a loop uses. Programs that do not use TLS
+// then do not link it.
+type TLS interface {
+	net.Conn
+	Handshake() error
+	CloseWrite() error
+}
+
+// secureListener is a listener of TLS connections.
+type secureListener struct {
+	net.Listener
+	secure Secure
+}
+
+func (l secureListener) Accept() (net.Conn, error) {
+	nc, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return l.secure(nc), nil
 }
 
 // Start serves nc and returns at once. Conn.Received is first called with
@@ -243,7 +291,7 @@ func (l *Loop) Start(nc net.Conn, open Open, first []byte, ended chan struct{}) 
 	if first == nil {
 		first = []byte{}
 	}
-	if tcp, ok := nc.(*net.TCPConn); ok && canPoll && l.pollers().start(tcp, open, first, ended) == nil {
+	if canPoll && l.pollers().start(nc, open, first, ended) == nil {
 		return
 	}
 	l.startGoroutine(nc, open, first, ended)

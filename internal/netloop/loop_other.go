@@ -20,6 +20,17 @@ func (l *Loop) pollers() *epollLoop { return nil }
 
 func (*epollLoop) serve(*net.TCPListener, Open) error { return errors.ErrUnsupported }
 
-func (*epollLoop) start(*net.TCPConn, Open, []byte, chan struct{}) error {
+func (*epollLoop) serveTLS(*net.TCPListener, Secure, Open) error { return errors.ErrUnsupported }
+
+func (*epollLoop) start(net.Conn, Open, []byte, chan struct{}) error {
 	return errors.ErrUnsupported
+}
+
+// BelowTLS returns ln: see Loop.Start on systems with epoll.
+func BelowTLS(ln net.Listener) net.Listener { return ln }
+
+// TCPListener returns ln as a TCP listener, nil if it is none.
+func TCPListener(ln net.Listener) *net.TCPListener {
+	tcp, _ := ln.(*net.TCPListener)
+	return tcp
 }

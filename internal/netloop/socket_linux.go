@@ -364,7 +364,7 @@ func (s *PolledSocket) work(w *worker) {
 		s.beginBatch(w)
 	}
 	rest, ok := s.conn.Received(b)
-	for reads := 1; ok && len(rest) == 0 && !drained && do.pending == nil && reads < maxReads && s.conn.Ready(); reads++ {
+	for reads := 1; ok && rest == nil && !drained && do.pending == nil && reads < maxReads && s.conn.Ready(); reads++ {
 		in := s.conn.ReadBuffer(maxReadBuffer)
 		if in == nil || !s.readOn(len(in)) {
 			break
@@ -382,8 +382,8 @@ func (s *PolledSocket) work(w *worker) {
 		s.close(nil)
 		return
 	}
-	if ok && (len(rest) > 0 || !s.conn.Ready()) {
-		if do.pending == nil && len(rest) > 0 {
+	if ok && (rest != nil || !s.conn.Ready()) {
+		if do.pending == nil && rest != nil {
 			do.pending = do.pending.add(rest)
 		}
 		s.pause(do.pending)
@@ -451,7 +451,7 @@ const (
 	taskReceive  taskKind = iota // input is passed to the connection
 	taskDiscard                  // input is discarded
 	taskWritable                 // Conn.Writable must be called first
-	taskWait                     // the connection is not ready
+	taskWait                     // no input is accepted
 	taskEnd                      // the socket must be closed
 )
 
@@ -467,10 +467,7 @@ func (s *PolledSocket) nextTask() (do task) {
 		do.kind = taskWritable
 	case !s.state.reads() && s.answered():
 		do.kind = taskEnd
-	case !s.state.reads(), s.paused&pausedConn != 0 && !s.conn.Ready():
-		do.kind = taskWait
-	case s.paused&pausedBacklog != 0 && s.ext.pending == nil: // an event from before the pause, of a leader that had no processor since
-		s.paused &^= pausedConn
+	case !s.state.reads(), !s.acceptsInput(): // an event may be from before the pause, of a leader that had no processor since
 		do.kind = taskWait
 	default:
 		do.pending, do.batch, do.large = s.takePending(), !s.backlogged(), s.flags&flagLarge != 0
@@ -620,16 +617,26 @@ func (s *PolledSocket) hasWork() bool {
 	case !s.state.reads():
 		return s.answered()
 	case s.paused&pausedConn != 0:
-		return s.conn.Ready()
+		return s.acceptsInput()
 	}
 	return false
 }
 
+// acceptsInput reports whether input can be passed to the connection: the peer
+// reads the replies, and the connection is ready. The caller holds mu.
+func (s *PolledSocket) acceptsInput() bool {
+	return s.paused&pausedBacklog == 0 && (s.paused&pausedConn == 0 || s.conn.Ready())
+}
+
 // takePending removes and returns the input that the connection was not ready
-// for, nil if there is none. The caller holds mu.
+// for, nil if there is none. The caller holds mu. Many connections need ext for
+// their first input only: it is freed then.
 func (s *PolledSocket) takePending() (pending *writeBuf) {
 	if s.ext != nil {
 		pending, s.ext.pending = s.ext.pending, nil
+		if *s.ext == (socketExt{}) {
+			s.ext = nil
+		}
 	}
 	return pending
 }

@@ -41,13 +41,17 @@ type Transport interface {
 // error of one that does not return.
 func NewTransport(nc net.Conn, recovered Recover) Transport {
 	if isSocket(nc) {
-		return &systemConn{Conn: nc}
+		return NewSocketTransport(nc)
 	}
 	aborted := make(chan struct{})
 	c := newForeignConn(nc, newForeignCalls(), recovered)
 	c.client = &foreignClient{reader: newReader(nc, aborted, recovered), aborted: aborted}
 	return c
 }
+
+// NewSocketTransport is NewTransport for a TCP or Unix connection of package
+// net. A program that calls only this has no code for other types.
+func NewSocketTransport(nc net.Conn) Transport { return &systemConn{Conn: nc} }
 
 // isSocket reports whether nc is a socket of package net.
 func isSocket(nc net.Conn) bool {

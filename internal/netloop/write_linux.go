@@ -103,13 +103,25 @@ func (s *PolledSocket) flush() (progress bool) {
 	if s.fd < 0 || s.out == nil {
 		return true
 	}
-	n := 0
+	return s.flushed(s.writeOut(0))
+}
+
+// writeOut writes the buffer behind its first n bytes, as far as the kernel
+// accepts it, and returns the number of bytes that are written. The caller holds
+// mu.
+func (s *PolledSocket) writeOut(n int) (int, error) {
 	var err error
 	for b := s.out.bytes(); n < len(b) && err == nil; {
 		var m int
 		m, err = s.poller.sys.write(s.fd, b[n:])
 		n += m
 	}
+	return n, err
+}
+
+// flushed is flush after n bytes of the buffer have been written. The caller
+// holds mu.
+func (s *PolledSocket) flushed(n int, err error) (progress bool) {
 	s.out = s.out.take(n)
 	s.recount(-n)
 	if err != nil && err != syscall.EAGAIN {

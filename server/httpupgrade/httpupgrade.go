@@ -24,7 +24,8 @@
 // of net/http: its buffers, the timeouts of the http.Server and its bookkeeping
 // do not apply to the connection. With Handler and Upgrade, the goroutine of
 // the request ends too, and the connection is like one of server.Server.Serve.
-// Over TLS it keeps a goroutine and the buffers of crypto/tls.
+// Over TLS it keeps the buffers of crypto/tls and, unless the listener of the
+// http.Server is one of server.BelowTLS, a goroutine.
 //
 // http.Server.Shutdown and Close do not end the connections. Call
 // server.Server.Shutdown after them; it refuses later handshakes with 503.

@@ -179,10 +179,13 @@ func (b *Bench) estimate() (total time.Duration) {
 }
 
 func (b *Bench) peersOf(p plan) []*peer {
-	if p.kind == client {
+	switch p.kind {
+	case client:
 		return b.clients
+	case broadcast:
+		return b.servers
 	}
-	return b.servers
+	return slices.DeleteFunc(slices.Clone(b.servers), func(q *peer) bool { return strings.HasPrefix(q.Name, batched) })
 }
 
 func (b *Bench) tlsConfig(p plan) *tls.Config {

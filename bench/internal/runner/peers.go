@@ -18,6 +18,9 @@ const (
 	// alternate is our server with the loop of other systems. It takes part
 	// where that is not the default.
 	alternate = "fibersock-portable"
+	// batched is our server with Server.BatchedSends. It takes part in
+	// broadcasts.
+	batched = "fibersock-batched"
 )
 
 func newPeer(kind report.Kind, name, module string) *peer {
@@ -29,6 +32,7 @@ func servers() []*peer {
 	list := []*peer{
 		newPeer(report.Ours, "fibersock", ourModule),
 		{Peer: report.Peer{Name: alternate, Kind: report.Ours, Module: ourModule}, folder: "fibersock", tags: "portable"},
+		{Peer: report.Peer{Name: batched, Kind: report.Ours, Module: ourModule}, folder: "fibersock", tags: "batched"},
 		newPeer(report.Library, "gorilla", "github.com/gorilla/websocket"),
 		newPeer(report.Library, "coder", "github.com/coder/websocket"),
 		newPeer(report.Library, "gobwas", "github.com/gobwas/ws"),

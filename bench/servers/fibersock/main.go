@@ -27,6 +27,8 @@ func run(ln net.Listener, o serve.Options) error {
 	s := &server.Server{
 		Limits:     server.Limits{Message: int64(o.MaxMessage)},
 		MaxBacklog: 64 << 20,
+
+		BatchedSends: batchedSends,
 	}
 	if o.Deflate {
 		s.Compression = compression(o)

@@ -1,22 +1,29 @@
 // The page of `fibersock serve`: no framework, no build step, no external asset.
 //
-// Everything a test needs has an id and the same value as data-testid.
+// Elements that a test uses have an id, and the same value as data-testid.
 //
 //   Views    #tab-console  #tab-chat  (also the fragments #echo and #chat)
-//   Echo     #url  #subprotocols  #connect  #disconnect  #connect-error
-//            #state             text and data-state: closed, connecting, open, closing, failed
+//   Echo     #url  #subprotocols  #reconnect  #connect  #disconnect  #connect-error
+//            #state             data-state: closed, connecting, open, closing, failed, waiting (to reconnect)
 //            #agreed-subprotocol  #agreed-extensions
-//            #message  #send-text  #binary-size (1024, 65536, 1048576, file)  #file  #send-binary
+//            #message  #times (1, 100, 10000)  #send-text  #send-error
 //            #measure           100 echoes one after the other, summed up in one entry
+//            #binary-size (1024, 65536, 1048576, file)  #file  #send-binary
+//            #drop  #staged  #staged-binary  #staged-text     a dropped file
+//            #saved  #save-name  #save-message  #forget-message
 //            #close-code  #close-reason  #close  #close-error
-//            #sent-count  #received-count  #rtt-median  #clear
-//   #log     one <li> per entry, at most 500, newest last:
+//            #sent-count  #received-count  #rtt-median
+//   Log      #filter  #filter-direction (all, out, in, event)  #save-log  #clear  #jump
+//            #kept              data-kept, data-dropped: numbers of entries
+//   #log     one <li> per entry in sight, newest last:
+//            data-seq       number of the entry, from 0
 //            data-dir       out, in, event
 //            data-type      text, binary; for events open, close, error, measure
 //            data-size      payload bytes (out and in)
-//            data-rtt       milliseconds, on a message that is the echo of one we sent
+//            data-rtt       milliseconds, on a message that is the echo of a sent one
 //            data-verified  true, false: a received binary message against the bytes sent
 //            data-code, data-reason, data-clean   on close: as in the browser's CloseEvent
+//            .line expands it; .details has buttons with data-action: copy, save, resend, edit, view, expand-all
 //   Chat     #chat-name  #chat-join (joins and leaves)  #chat-state  #chat-error  #chat-text  #chat-send
 //   #chat-log  one <li> per message: data-mine, data-name, data-type (message, info)
 
@@ -53,7 +60,7 @@ tabs.forEach(({ tab }, i) => {
 window.addEventListener('hashchange', selectFromHash);
 selectFromHash();
 
-// The server may be behind a path or a proxy: its endpoints are the page's neighbours.
+// The server may be behind a path or a proxy: its endpoints are beside the page.
 function neighbour(name) {
   const u = new URL(name, location.href);
   u.protocol = location.protocol === 'https:' ? 'wss:' : 'ws:';
@@ -61,6 +68,9 @@ function neighbour(name) {
   u.search = '';
   return u.href;
 }
+
+// On a small screen the messages have the space.
+document.getElementById('options').open = !matchMedia('(max-width: 58rem)').matches;
 
 startConsole(neighbour('echo'));
 startChat(neighbour('chat'));

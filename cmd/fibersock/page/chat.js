@@ -2,7 +2,8 @@
 // between pages: a JSON text {id, name, text}, id telling a tab its own messages. Any other text or binary
 // message, from a command line for example, is shown as it is.
 
-import { appendBounded, clock, codeName, element, formatSize, hexPreview, showError } from './format.js';
+import { perFrame } from './frame.js';
+import { clock, codeName, element, formatSize, hexPreview, showError } from './format.js';
 
 const maxMessages = 500;
 const maxTextShown = 4096; // characters
@@ -16,10 +17,23 @@ export function startChat(url) {
   let socket = null;
   let last = ''; // who wrote the entry at the end of the log
 
+  let undrawn = []; // entries for the next frame
+
   function append(li) {
-    $('chat-empty').hidden = true;
-    appendBounded(log, li, maxMessages);
+    if (undrawn.length === maxMessages) undrawn.shift();
+    undrawn.push(li);
+    changed();
   }
+
+  // The log follows its end unless the reader has scrolled up.
+  const changed = perFrame(() => {
+    const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 48;
+    $('chat-empty').hidden = true;
+    log.append(...undrawn);
+    undrawn = [];
+    while (log.childElementCount > maxMessages) log.firstElementChild.remove();
+    if (atEnd) log.scrollTop = log.scrollHeight;
+  });
 
   function info(...content) {
     last = '';

@@ -1,170 +1,269 @@
 // The echo view: one connection, a form to send, a log of everything that happened.
 
+import { Composer } from './composer.js';
+import { Connection } from './connection.js';
 import { Echoes } from './echoes.js';
+import { save } from './files.js';
+import { VirtualList } from './list.js';
+import { Log } from './log.js';
+import { drawDetails, drawRow, lineOf } from './rows.js';
 import { Saved } from './saved.js';
 import { Totals } from './totals.js';
-import { appendBounded, byteLength, clock, codeName, element, formatMilliseconds, formatSize, hexPreview, quantile, showError } from './format.js';
+import { base64, byteLength, codeName, formatMilliseconds, formatSize, hexPreview, preview, quantile, showError } from './format.js';
 
-const maxEntries = 500;
-const maxTextShown = 4096; // characters of one message in the log
-const maxBytesShown = 12;
+const maxEntries = 50000;
+const maxBytes = 64 << 20; // of the messages in the log
 const measureCount = 100;
 const measureTimeout = 5000; // milliseconds for one echo
+const burstTime = 8; // milliseconds of sending before other work
+const burstBuffered = 4 << 20; // bytes that the browser has not sent
+const announceInterval = 2000; // milliseconds
 
 const $ = (id) => document.getElementById(id);
-const names = { connecting: 'connecting', open: 'open', closing: 'closing', closed: 'closed', failed: 'failed' };
-const arrows = { out: '↑', in: '↓', open: '✓', close: '■', error: '!', measure: '≈' };
 
 export function startConsole(defaultURL) {
-  const log = $('log');
+  const log = new Log(maxEntries, maxBytes);
   const echoes = new Echoes();
   const totals = new Totals();
   const saved = new Saved();
-  let socket = null;
-  let openingAt = 0;
-  let measuring = null; // {rtts, sentAt, timer} while the 100 echoes are timed
+  const composer = new Composer({ submit: sendComposed, file: stage });
+  let measuring = null; // {rtts, timer} while the 100 echoes are timed
+  let burst = null; // {text, left} while one text is sent many times
+  let staged = null; // the dropped file
+  let base = 0; // entries added before the log was cleared
+  let filtering = false;
+
+  const list = new VirtualList({ log, scroller: $('log-scroll'), list: $('log'), draw: (e) => drawRow(e, toggle), drawn: drawKept });
+  const connection = new Connection({ state: showState, open: onOpen, message: onMessage, closed: onClosed });
 
   $('url').value = defaultURL;
 
   // The log
 
-  function entry(dir, type, attributes, body, size, rtt) {
-    const now = new Date();
-    const li = element('li', { 'data-dir': dir, 'data-type': type, 'data-size': size, 'data-rtt': rtt === undefined ? undefined : rtt.toFixed(3), ...attributes },
-      element('time', { datetime: now.toISOString() }, clock(now, true)),
-      element('span', { class: 'arrow', role: 'img', 'aria-label': { out: 'sent', in: 'received' }[dir] || type }, arrows[dir] || arrows[type]),
-      element('div', { class: 'body' }, ...body));
-    if (size !== undefined) {
-      li.append(element('span', { class: 'rtt', title: 'round-trip time' }, rtt === undefined ? '' : formatMilliseconds(rtt)), element('span', { class: 'size' }, formatSize(size)));
+  function add(entry) {
+    entry.at = Date.now();
+    log.add(entry);
+    list.changed();
+  }
+
+  function event(type, parts, more) {
+    add({ dir: 'event', type, parts, ...more });
+  }
+
+  function toggle(entry) {
+    if (list.isExpanded(entry.seq)) list.collapse(entry.seq);
+    else list.expand(entry.seq, drawDetails(entry, { resend, edit }));
+  }
+
+  function resend({ payload }) {
+    if (typeof payload === 'string') sendText(payload);
+    else sendBinary(payload);
+  }
+
+  function edit({ payload }) {
+    composer.text = payload;
+  }
+
+  function drawKept() {
+    const { added, kept, size } = log;
+    const dropped = added - base - kept;
+    const number = (n) => n.toLocaleString('en');
+    $('kept').dataset.kept = kept;
+    $('kept').dataset.dropped = dropped;
+    let text = kept === 0 ? '' : dropped > 0 ? `newest ${number(kept)} kept, ${number(dropped)} dropped` : `${number(kept)} kept`;
+    if (filtering) text += `${text && ', '}${number(size)} shown`;
+    $('kept').textContent = text;
+    $('log-empty').hidden = kept > 0;
+    $('jump').hidden = list.following || size === 0;
+  }
+
+  function filter() {
+    const direction = $('filter-direction').value;
+    const text = $('filter').value;
+    const expression = /^\/(.+)\/([imsu]*)$/.exec(text);
+    let matches = (s) => s.toLowerCase().includes(wanted);
+    const wanted = text.toLowerCase();
+    showError($('filter-error'), '', $('filter'));
+    if (expression) {
+      try {
+        const compiled = new RegExp(expression[1], expression[2]);
+        matches = (s) => compiled.test(s);
+      } catch (e) {
+        showError($('filter-error'), e.message, $('filter'));
+        return;
+      }
     }
-    $('log-empty').hidden = true;
-    appendBounded(log, li, maxEntries);
+    filtering = text !== '' || direction !== 'all';
+    log.setFilter(filtering ? (entry) => (direction === 'all' || entry.dir === direction) && (text === '' || matches(searchable(entry))) : null);
+    list.followEnd();
   }
 
-  function textBody(text) {
-    if (text === '') return [element('span', { class: 'more' }, 'empty text message')];
-    if (text.length <= maxTextShown) return [element('bdi', {}, text)];
-    return [element('bdi', {}, text.slice(0, maxTextShown)), element('span', { class: 'more' }, ` … and ${text.length - maxTextShown} more characters`)];
+  function clear() {
+    log.clear();
+    base = log.added;
+    list.clear();
   }
 
-  function binaryBody(bytes, verdict) {
-    const body = [bytes.length === 0 ? element('span', { class: 'more' }, 'empty binary message') : hexPreview(bytes, maxBytesShown)];
-    if (verdict && verdict.rtt !== undefined) body.push(' ', element('span', { class: 'chip good' }, '✓ identical'));
-    if (verdict && verdict.difference !== undefined) body.push(' ', element('span', { class: 'chip bad' }, `differs from byte ${verdict.difference} on`));
-    return body;
+  function saveLog() {
+    const lines = [];
+    log.forEach((entry) => {
+      const { at, dir, type, size, rtt, code, reason, clean, payload } = entry;
+      const line = { time: new Date(at).toISOString(), direction: dir, type, size, rtt, code, reason, clean };
+      if (typeof payload === 'string') line.text = payload;
+      else if (payload) line.base64 = base64(payload);
+      else if (type !== 'close') line.text = lineOf(entry);
+      lines.push(`${JSON.stringify(line)}\n`);
+    });
+    save('fibersock-log.jsonl', 'application/jsonl', lines);
+  }
+
+  // A screen reader hears about messages every two seconds at most.
+  let unannounced = 0;
+  let announcing = 0;
+  let latest = '';
+
+  function announce(text) {
+    unannounced++;
+    latest = text;
+    if (announcing) return;
+    announcing = setTimeout(() => {
+      announcing = 0;
+      $('announce').textContent = unannounced === 1 ? `Received: ${latest}` : `Received ${unannounced} messages, the last: ${latest}`;
+      unannounced = 0;
+    }, announceInterval / 2);
   }
 
   // The connection
 
-  function show(state) {
+  function showState(state, delay) {
     $('state').dataset.state = state;
-    $('state').textContent = names[state];
+    $('state').textContent = state === 'waiting' ? `reconnecting in ${(delay / 1000).toFixed(1)} s` : state;
     const open = state === 'open';
-    $('connect').disabled = state === 'connecting' || open || state === 'closing';
-    $('disconnect').disabled = !(state === 'connecting' || open);
-    $('send-card').disabled = !open;
-    $('close-card').disabled = !open;
+    const idle = state === 'closed' || state === 'failed';
+    $('connect').disabled = !idle;
+    $('disconnect').disabled = !(state === 'connecting' || open || state === 'waiting');
+    for (const id of ['send-text', 'measure', 'send-binary', 'close', 'staged-binary', 'staged-text']) $(id).disabled = !open;
     $('facts').hidden = !(open || state === 'closing');
+    $('view-console').dataset.state = state;
+    if (state === 'connecting') {
+      echoes.clear();
+      totals.reset();
+    }
   }
 
   function connect() {
     const url = $('url').value.trim();
     const subprotocols = $('subprotocols').value.split(/[\s,]+/).filter(Boolean);
     showError($('connect-error'), '', $('url'));
-    let ws;
     try {
-      ws = new WebSocket(url, subprotocols);
+      connection.connect(url, subprotocols);
     } catch (e) {
-      showError($('connect-error'), e.name === 'SyntaxError' ? `The browser does not take this URL or subprotocol: ${e.message}` : e.message, $('url'));
-      return;
+      showError($('connect-error'), e.name === 'SyntaxError' ? `The browser rejects this URL or subprotocol: ${e.message}` : e.message, $('url'));
     }
-    ws.binaryType = 'arraybuffer';
-    socket = ws;
-    echoes.clear();
-    totals.reset();
-    openingAt = performance.now();
-    show('connecting');
-    ws.onopen = onOpen;
-    ws.onmessage = onMessage;
-    ws.onclose = onClose;
   }
 
-  function onOpen() {
-    const took = performance.now() - openingAt;
-    $('agreed-subprotocol').textContent = socket.protocol || 'none';
-    $('agreed-extensions').textContent = socket.extensions || 'none';
+  function onOpen(took) {
+    $('agreed-subprotocol').textContent = connection.subprotocol || 'none';
+    $('agreed-extensions').textContent = connection.extensions || 'none';
     $('opened-in').textContent = formatMilliseconds(took);
-    show('open');
-    saved.start(socket);
-    entry('event', 'open', {}, ['Connected to ', element('bdi', {}, socket.url)]);
-    $('message').focus();
+    saved.start(connection);
+    event('open', ['Connected to ', { text: connection.url }]);
+    composer.focus();
   }
 
-  function onMessage(event) {
+  function onMessage(data) {
     const at = performance.now();
-    const text = typeof event.data === 'string';
-    const payload = text ? event.data : new Uint8Array(event.data);
+    const text = typeof data === 'string';
+    const payload = text ? data : new Uint8Array(data);
     const size = text ? byteLength(payload) : payload.length;
-    const verdict = echoes.received(payload, at);
-    totals.received(size, verdict.rtt);
+    const { rtt, difference } = echoes.received(payload, at);
+    totals.received(size, rtt);
     saved.changed();
-    if (measuring && verdict.rtt !== undefined) {
-      measured(verdict.rtt);
+    if (measuring && rtt !== undefined) {
+      measured(rtt);
       return;
     }
-    if (text) {
-      entry('in', 'text', {}, textBody(payload), size, verdict.rtt);
-      return;
-    }
-    const verified = verdict.rtt !== undefined ? 'true' : verdict.difference !== undefined ? 'false' : undefined;
-    entry('in', 'binary', { 'data-verified': verified }, binaryBody(payload, verdict), size, verdict.rtt);
+    const entry = { dir: 'in', type: text ? 'text' : 'binary', payload, size, rtt };
+    if (!text && rtt !== undefined) entry.verified = true;
+    if (difference !== undefined) Object.assign(entry, { verified: false, difference });
+    add(entry);
+    announce(text ? preview(payload, 100) : `${size} bytes`);
   }
 
-  function onClose(event) {
+  function onClosed({ code, reason, wasClean }, wasOpen) {
     stopMeasuring();
+    burst = null;
     saved.stop();
-    const wasOpen = $('state').dataset.state !== 'connecting';
     if (!wasOpen) {
-      entry('event', 'error', {}, ['Could not connect to ', element('bdi', {}, socket.url), '. The browser tells pages no more than that; its developer tools know why.']);
+      event('error', ['Could not connect to ', { text: connection.url }, '. The browser tells pages no more than that; its developer tools know why.']);
     }
-    const body = [element('strong', {}, `Closed ${event.code}`), ` ${codeName(event.code)}`];
-    if (event.reason) body.push(', reason “', element('bdi', {}, event.reason), '”');
-    body.push(' ', element('span', { class: event.wasClean ? 'chip good' : 'chip bad' }, event.wasClean ? 'clean' : 'not clean'));
-    entry('event', 'close', { 'data-code': event.code, 'data-reason': event.reason, 'data-clean': event.wasClean }, body);
-    socket = null;
-    show(wasOpen && event.wasClean ? 'closed' : 'failed');
+    add({ dir: 'event', type: 'close', code, reason, clean: wasClean });
+    announce(`closed ${code} ${codeName(code)}`);
   }
 
   function close(code, reason) {
-    if (!socket) return;
     showError($('close-error'), '', $('close-code'));
     try {
-      if (code === undefined) socket.close();
-      else socket.close(code, reason);
+      connection.close(code, reason);
     } catch (e) {
       showError($('close-error'), e.name === 'InvalidAccessError' ? 'A page may close with 1000 or with 3000 to 4999.' : 'The reason must fit into 123 bytes of UTF-8.', $('close-code'));
-      return;
     }
-    if (socket.readyState === WebSocket.CLOSING) show('closing');
   }
 
   // Sending
 
   function transmit(payload, size) {
     echoes.sent(payload, performance.now());
-    socket.send(payload);
+    connection.send(payload);
     totals.sent(size);
   }
 
   function sendText(text) {
+    if (!mayOrSaysWhy()) return;
     const size = byteLength(text);
-    entry('out', 'text', {}, textBody(text), size);
+    add({ dir: 'out', type: 'text', payload: text, size });
     transmit(text, size);
   }
 
   function sendBinary(bytes) {
-    entry('out', 'binary', {}, binaryBody(bytes), bytes.length);
+    if (!mayOrSaysWhy()) return;
+    add({ dir: 'out', type: 'binary', payload: bytes, size: bytes.length });
     transmit(bytes, bytes.length);
+  }
+
+  function mayOrSaysWhy() {
+    showError($('send-error'), connection.isOpen ? '' : 'There is no open connection: connect first.');
+    return connection.isOpen;
+  }
+
+  function sendComposed() {
+    const { text } = composer;
+    if (!mayOrSaysWhy()) return;
+    composer.sent(text);
+    const times = Number($('times').value);
+    if (times === 1) {
+      sendText(text);
+    } else if (!burst) {
+      burst = { text, left: times };
+      sendBurst();
+    }
+    $('message').select();
+  }
+
+  // sendBurst sends one text many times, in slices, so that the page stays
+  // usable and the browser buffers little.
+  function sendBurst() {
+    if (!burst || !connection.isOpen) {
+      burst = null;
+      return;
+    }
+    const end = performance.now() + burstTime;
+    while (burst.left > 0 && connection.buffered < burstBuffered && performance.now() < end) {
+      burst.left--;
+      sendText(burst.text);
+    }
+    if (burst.left === 0) burst = null;
+    else setTimeout(sendBurst, 0);
   }
 
   async function sendChosenBinary() {
@@ -174,12 +273,21 @@ export function startConsole(defaultURL) {
       return;
     }
     const file = $('file').files[0];
-    if (!file) {
-      $('file').click();
-      return;
-    }
-    const bytes = new Uint8Array(await file.arrayBuffer());
-    if (socket && socket.readyState === WebSocket.OPEN) sendBinary(bytes);
+    if (!file) $('file').click();
+    else sendBinary(new Uint8Array(await file.arrayBuffer()));
+  }
+
+  // stage offers a dropped file for sending.
+  function stage(file) {
+    staged = file;
+    $('staged').hidden = false;
+    $('staged-name').textContent = `${file.name}, ${formatSize(file.size)}`;
+  }
+
+  function unstage() {
+    staged = null;
+    $('staged').hidden = true;
+    $('message').focus();
   }
 
   // Timing 100 echoes: the next is sent when the last has come back, so that no message waits for another.
@@ -195,7 +303,7 @@ export function startConsole(defaultURL) {
     const text = `echo ${measuring.rtts.length + 1} of ${measureCount}`;
     measuring.timer = setTimeout(() => {
       stopMeasuring();
-      entry('event', 'error', {}, [`No echo within ${measureTimeout / 1000} s: is this an echo server?`]);
+      event('error', [`No echo within ${measureTimeout / 1000} s: is this an echo server?`]);
     }, measureTimeout);
     transmit(text, byteLength(text));
   }
@@ -208,42 +316,46 @@ export function startConsole(defaultURL) {
       return;
     }
     const sorted = measuring.rtts.slice().sort((a, b) => a - b);
+    const median = quantile(sorted, 0.5);
     stopMeasuring();
-    entry('event', 'measure', { 'data-rtt': quantile(sorted, 0.5).toFixed(3) }, [
-      element('strong', {}, `${measureCount} echoes`), ': fastest ', formatMilliseconds(sorted[0]),
-      ', median ', element('strong', {}, formatMilliseconds(quantile(sorted, 0.5))),
-      ', slowest ', formatMilliseconds(sorted[sorted.length - 1])]);
+    event('measure', [
+      { strong: true, text: `${measureCount} echoes` }, ': fastest ', formatMilliseconds(sorted[0]),
+      ', median ', { strong: true, text: formatMilliseconds(median) },
+      ', slowest ', formatMilliseconds(sorted[sorted.length - 1])], { rtt: median });
   }
 
   function stopMeasuring() {
     if (!measuring) return;
     clearTimeout(measuring.timer);
     measuring = null;
-    $('measure').disabled = false;
+    $('measure').disabled = !connection.isOpen;
   }
 
   // Wiring
 
   $('connect-form').addEventListener('submit', (e) => {
     e.preventDefault();
-    if (!socket) connect();
+    if (!$('connect').disabled) connect();
   });
   $('disconnect').addEventListener('click', () => close());
+  $('reconnect').addEventListener('change', () => { connection.reconnect = $('reconnect').checked; });
   $('text-form').addEventListener('submit', (e) => {
     e.preventDefault();
-    sendText($('message').value);
-    $('message').select();
-  });
-  $('message').addEventListener('keydown', (e) => {
-    if (e.key === 'Enter' && !e.shiftKey && !e.isComposing) {
-      e.preventDefault();
-      $('text-form').requestSubmit($('send-text'));
-    }
+    sendComposed();
   });
   $('binary-size').addEventListener('change', () => {
     $('file').hidden = $('binary-size').value !== 'file';
   });
   $('send-binary').addEventListener('click', sendChosenBinary);
+  $('staged-binary').addEventListener('click', async () => {
+    sendBinary(new Uint8Array(await staged.arrayBuffer()));
+    unstage();
+  });
+  $('staged-text').addEventListener('click', async () => {
+    sendText(await staged.text());
+    unstage();
+  });
+  $('unstage').addEventListener('click', unstage);
   $('measure').addEventListener('click', startMeasuring);
   $('close-form').addEventListener('submit', (e) => {
     e.preventDefault();
@@ -253,11 +365,23 @@ export function startConsole(defaultURL) {
     else if (/^\d+$/.test(code)) close(Number(code), $('close-reason').value);
     else showError($('close-error'), 'A status code is a number.', $('close-code'));
   });
-  $('clear').addEventListener('click', () => {
-    log.replaceChildren();
-    $('log-empty').hidden = false;
+  $('filter').addEventListener('input', filter);
+  $('filter-direction').addEventListener('change', filter);
+  $('save-log').addEventListener('click', saveLog);
+  $('clear').addEventListener('click', clear);
+  $('jump').addEventListener('click', () => {
+    list.followEnd();
+    $('log-scroll').focus({ preventScroll: true });
   });
-  show('closed');
+  showState('closed');
+  list.changed();
+}
+
+// searchable is the text of an entry that the filter searches: of a binary
+// message its first bytes in hexadecimal.
+function searchable(entry) {
+  if (typeof entry.payload === 'string') return entry.payload;
+  return entry.payload ? hexPreview(entry.payload, 64) : lineOf(entry);
 }
 
 // getRandomValues fills at most 65536 bytes at a time.

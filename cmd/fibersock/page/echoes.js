@@ -2,32 +2,42 @@
 //
 // Echoes come back in order, but a server may also send messages of its own or drop some, so a received message is
 // looked up among the outstanding ones; what was sent before the match will not be echoed any more and is forgotten.
+//
+// A lookup takes constant time: positions are indexed by the payload.
 
 import { firstDifference } from './format.js';
 
-const maxOutstanding = 1000;
+const maxOutstanding = 20000;
+const maxBytes = 64 << 20;
 
 export class Echoes {
-  #outstanding = [];
+  #outstanding = []; // {payload, at}; those before #head are answered
+  #head = 0;
+  #bytes = 0; // of the outstanding ones
+  #positions = new Map(); // key of a payload to its positions, ascending
 
-  // payload: a string, or a Uint8Array that nobody changes afterwards.
+  // payload is a string, or a Uint8Array that does not change afterwards.
   sent(payload, at) {
-    this.#outstanding.push({ payload, at });
-    if (this.#outstanding.length > maxOutstanding) this.#outstanding.shift();
+    this.#add({ payload, at });
+    if (this.#outstanding.length - this.#head > maxOutstanding || this.#bytes > maxBytes) this.#forget(this.#head);
   }
 
-  // Returns {rtt} in milliseconds for an echo, {difference} (an index) for a binary message that has the
-  // length of the oldest one outstanding but not its bytes, and {} for any other message.
+  // received returns {rtt} in milliseconds for an echo, {difference} (an index)
+  // for a binary message that has the length of the oldest one outstanding but
+  // not its bytes, and {} for any other message.
   received(payload, at) {
-    const i = this.#outstanding.findIndex((o) => same(o.payload, payload));
-    if (i >= 0) {
-      const rtt = at - this.#outstanding[i].at;
-      this.#outstanding.splice(0, i + 1);
+    if (this.#head === this.#outstanding.length) return {};
+    const positions = this.#positions.get(key(payload));
+    while (positions && positions.length > 0 && positions[0] < this.#head) positions.shift();
+    const position = positions?.find((p) => same(this.#outstanding[p].payload, payload));
+    if (position !== undefined) {
+      const rtt = at - this.#outstanding[position].at;
+      this.#forget(position);
       return { rtt };
     }
-    const oldest = this.#outstanding[0];
-    if (oldest && typeof payload !== 'string' && typeof oldest.payload !== 'string' && oldest.payload.length === payload.length) {
-      this.#outstanding.shift();
+    const oldest = this.#outstanding[this.#head];
+    if (typeof payload !== 'string' && typeof oldest.payload !== 'string' && oldest.payload.length === payload.length) {
+      this.#forget(this.#head);
       return { difference: firstDifference(oldest.payload, payload) };
     }
     return {};
@@ -35,7 +45,36 @@ export class Echoes {
 
   clear() {
     this.#outstanding = [];
+    this.#head = 0;
+    this.#bytes = 0;
+    this.#positions.clear();
   }
+
+  #add(message) {
+    const k = key(message.payload);
+    const positions = this.#positions.get(k);
+    if (positions) positions.push(this.#outstanding.length);
+    else this.#positions.set(k, [this.#outstanding.length]);
+    this.#outstanding.push(message);
+    this.#bytes += message.payload.length;
+  }
+
+  // forget removes the messages up to a position.
+  #forget(position) {
+    while (this.#head <= position) this.#bytes -= this.#outstanding[this.#head++].payload.length;
+    if (this.#head === this.#outstanding.length) this.clear();
+    else if (this.#head > 1024 && this.#head * 2 > this.#outstanding.length) this.#compact();
+  }
+
+  #compact() {
+    const rest = this.#outstanding.slice(this.#head);
+    this.clear();
+    for (const message of rest) this.#add(message);
+  }
+}
+
+function key(payload) {
+  return typeof payload === 'string' ? payload : payload.length * 256 + (payload[0] || 0);
 }
 
 function same(a, b) {

@@ -35,6 +35,31 @@ export function hexPreview(bytes, limit) {
   return bytes.length > limit ? `${shown} …` : shown;
 }
 
+// A hex dump with offsets and the printable ASCII characters, of at most limit bytes.
+export function hexDump(bytes, limit) {
+  const lines = [];
+  const end = Math.min(bytes.length, limit);
+  for (let at = 0; at < end; at += 16) {
+    const row = Array.from(bytes.subarray(at, Math.min(end, at + 16)));
+    const hex = row.map((b) => pad(b.toString(16), 2)).join(' ').padEnd(47, ' ');
+    lines.push(`${pad(at.toString(16), 6)}  ${hex}  ${row.map((b) => (b >= 32 && b < 127 ? String.fromCharCode(b) : '.')).join('')}`);
+  }
+  return lines.join('\n');
+}
+
+// One line of a text: its beginning, with line breaks and tabs as signs.
+export function preview(text, limit) {
+  const signs = { '\n': '⏎', '\r': '', '\t': '⇥' };
+  const line = text.slice(0, limit).replace(/[\n\r\t]/g, (c) => signs[c]);
+  return text.length > limit ? `${line}…` : line;
+}
+
+export function base64(bytes) {
+  let binary = '';
+  for (let i = 0; i < bytes.length; i += 32768) binary += String.fromCharCode(...bytes.subarray(i, i + 32768));
+  return btoa(binary);
+}
+
 // The index of the first byte that differs, or -1.
 export function firstDifference(a, b) {
   const n = Math.min(a.length, b.length);
@@ -68,13 +93,11 @@ export function element(name, attributes, ...children) {
   return e;
 }
 
-// Appends to a scrolling list, drops the oldest entries over the limit, and follows the end
-// unless the reader has scrolled up.
-export function appendBounded(list, item, limit) {
-  const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 48;
-  list.append(item);
-  while (list.childElementCount > limit) list.firstElementChild.remove();
-  if (atEnd) list.scrollTop = list.scrollHeight;
+// button('Copy', {class: 'quiet'}, onClick)
+export function button(label, attributes, onClick) {
+  const e = element('button', { type: 'button', ...attributes }, label);
+  e.addEventListener('click', onClick);
+  return e;
 }
 
 export function showError(node, text, field) {

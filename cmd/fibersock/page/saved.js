@@ -11,12 +11,12 @@ export class Saved {
   #timer = 0;
 
   // Starts for a connection, if it is compressed and this server's own.
-  async start(socket) {
+  async start(connection) {
     this.stop();
-    const url = new URL(socket.url);
-    if (!socket.extensions.includes('permessage-deflate') || url.host !== location.host || url.pathname !== '/echo') return;
+    const url = new URL(connection.url);
+    if (!connection.extensions.includes('permessage-deflate') || url.host !== location.host || url.pathname !== '/echo') return;
     const from = await counters();
-    if (!from || socket.readyState !== WebSocket.OPEN) return;
+    if (!from || !connection.isOpen) return;
     this.#from = from;
     $('compression').hidden = false;
     $('compression-saved').textContent = 'no message yet';

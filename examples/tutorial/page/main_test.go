@@ -12,12 +12,10 @@ import (
 func TestEverybodyReceivesMessages(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		chat := newChat()
-		ln := wstest.Listen(nil) // in memory: a test needs no port
-		go chat.Serve(ln)
-		defer chat.Shutdown(t.Context())
+		ln := wstest.Serve(t, chat) // in memory, until the test ends
 
 		join := func(name string) *client.Conn {
-			c, err := client.Dial(t.Context(), "ws://chat.example/?name="+name, &client.Config{DialContext: ln.DialContext})
+			c, err := client.Dial(t.Context(), "ws://chat.example/?name="+name, &client.Config{DialContext: client.DialFunc(ln.DialContext)})
 			if err != nil {
 				t.Fatal(err)
 			}

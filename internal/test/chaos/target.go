@@ -39,6 +39,9 @@ var forms = []form{
 	}},
 	{name: "hijacked TCP", hijacked: true, serve: func(t *target, ln net.Listener) error { return t.http().Serve(ln) }},
 	{name: "hijacked TLS", hijacked: true, secure: true, serve: func(t *target, ln net.Listener) error { return t.http().ServeTLS(ln, "", "") }},
+	{name: "hijacked TLS by epoll", hijacked: true, secure: true, serve: func(t *target, ln net.Listener) error {
+		return t.http().ServeTLS(server.BelowTLS(ln), "", "")
+	}},
 	{name: "wrapped TCP", serve: func(t *target, ln net.Listener) error { return t.srv.Serve(wrapping{ln}) }},
 	{name: "wrapped TLS", secure: true, serve: func(t *target, ln net.Listener) error {
 		return t.srv.Serve(wrapping{tls.NewListener(ln, t.serverTLS())})

@@ -190,10 +190,10 @@ func (c *load) slow(ctx context.Context, i int) {
 		at := c.addresses[n%len(c.addresses)]
 		conn, err := client.Dial(ctx, at.url(styles[n/len(c.addresses)%len(styles)]), &client.Config{
 			TLS: c.secure, HandshakeTimeout: patience,
-			DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			DialContext: client.DialFunc(func(ctx context.Context, network, addr string) (net.Conn, error) {
 				nc, err := new(net.Dialer).DialContext(ctx, network, addr)
 				return &slowReader{nc}, err
-			},
+			}),
 		})
 		if err != nil {
 			continue

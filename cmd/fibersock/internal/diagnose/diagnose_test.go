@@ -243,9 +243,9 @@ func TestErrorsOfTheNetwork(t *testing.T) {
 		"connect: network is unreachable": "unreachable", "connect: no route to host": "unreachable",
 		"connect: connection timed out": "tcp-timeout", "connect: hiccup": "connect",
 	} {
-		r := diagnose.Check(t.Context(), "ws://server.example/", &client.Config{DialContext: func(context.Context, string, string) (net.Conn, error) {
+		r := diagnose.Check(t.Context(), "ws://server.example/", &client.Config{DialContext: client.DialFunc(func(context.Context, string, string) (net.Conn, error) {
 			return nil, errors.New(reason)
-		}})
+		})})
 		checkProblem(t, r, kind, diagnose.TCP, "")
 	}
 }
@@ -285,7 +285,7 @@ func TestNameThatIsNotResolved(t *testing.T) {
 	const nameError, refused = 3, 5
 	for rcode, want := range map[byte]string{nameError: "spelling", refused: "name servers"} {
 		dialer := &net.Dialer{Resolver: resolver(rcode)}
-		r := diagnose.Check(t.Context(), "ws://no-such-host.example./", &client.Config{DialContext: dialer.DialContext})
+		r := diagnose.Check(t.Context(), "ws://no-such-host.example./", &client.Config{DialContext: client.DialFunc(dialer.DialContext)})
 		checkProblem(t, r, "dns", diagnose.DNS, want)
 	}
 }
@@ -516,12 +516,12 @@ func TestTimeouts(t *testing.T) {
 				ours, theirs := wstest.Pipe(wstest.Plan{})
 				defer theirs.Close()
 				began := time.Now()
-				r := diagnose.Check(t.Context(), tt.url, &client.Config{Proxy: tt.proxy, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				r := diagnose.Check(t.Context(), tt.url, &client.Config{Proxy: tt.proxy, DialContext: client.DialFunc(func(ctx context.Context, _, _ string) (net.Conn, error) {
 					if tt.dial != nil {
 						return tt.dial(ctx)
 					}
 					return ours, nil
-				}})
+				})})
 				checkProblem(t, r, tt.kind, tt.step, "")
 				if took := time.Since(began); took != client.DefaultHandshakeTimeout || r.Milliseconds != 10_000 {
 					t.Errorf("it took %v, reported are %v ms", took, r.Milliseconds)
@@ -556,7 +556,7 @@ func TestFailuresOfTheOpenConnection(t *testing.T) {
 					}
 					done <- err
 				}()
-				r := diagnose.Check(t.Context(), "ws://server.example/", &client.Config{DialContext: func(context.Context, string, string) (net.Conn, error) { return ours, nil }})
+				r := diagnose.Check(t.Context(), "ws://server.example/", &client.Config{DialContext: client.DialFunc(func(context.Context, string, string) (net.Conn, error) { return ours, nil })})
 				checkProblem(t, r, tt.kind, diagnose.Ping, tt.advice)
 				if r.WebSocket == nil {
 					t.Error("nothing is reported of the open connection")
@@ -584,7 +584,7 @@ func TestCloseWithoutAnswer(t *testing.T) {
 			io.Copy(io.Discard, theirs)
 			done <- err
 		}()
-		r := diagnose.Check(t.Context(), "ws://server.example/", &client.Config{DialContext: func(context.Context, string, string) (net.Conn, error) { return ours, nil }})
+		r := diagnose.Check(t.Context(), "ws://server.example/", &client.Config{DialContext: client.DialFunc(func(context.Context, string, string) (net.Conn, error) { return ours, nil })})
 		check.Equal(t, strings.Join(stepNames(r), ", "), "tcp ok, handshake ok, ping ok, close warning", "steps")
 		if !r.OK || kinds(r) != "close" {
 			t.Errorf("%+v", r)

@@ -49,14 +49,19 @@ func newObserver(cfg *client.Config) *observer {
 	return &observer{cfg: clone(cfg), start: time.Now()}
 }
 
+// dialFunc returns the function that opens connections with cfg.
+func dialFunc(cfg *client.Config) client.DialFunc {
+	if f, ok := cfg.DialContext.(client.DialFunc); ok {
+		return f
+	}
+	return new(net.Dialer).DialContext
+}
+
 // config returns the configuration that reports to o.
 func (o *observer) config() *client.Config {
 	cfg := clone(o.cfg)
-	dial := cfg.DialContext
-	if dial == nil {
-		dial = new(net.Dialer).DialContext
-	}
-	cfg.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+	dial := dialFunc(cfg)
+	cfg.DialContext = client.DialFunc(func(ctx context.Context, network, addr string) (net.Conn, error) {
 		nc, err := dial(httptrace.WithClientTrace(ctx, o.trace()), network, addr)
 		if err != nil {
 			return nil, err
@@ -65,7 +70,7 @@ func (o *observer) config() *client.Config {
 		defer o.mu.Unlock()
 		o.connected, o.peer = time.Now(), peerOf(nc.RemoteAddr())
 		return &observedConn{nc, o}, nil
-	}
+	})
 	cfg.TLS = o.tlsConfig()
 	verify := cfg.TLS.VerifyConnection
 	cfg.TLS.VerifyConnection = func(state tls.ConnectionState) error {

@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
-	"net"
 	"strings"
 	"time"
 
@@ -115,11 +114,7 @@ func (o *observer) secondTLS(ctx context.Context, protocols []string) (protocol 
 	}
 	ctx, cancel := context.WithTimeout(ctx, secondTimeout)
 	defer cancel()
-	dial := o.cfg.DialContext
-	if dial == nil {
-		dial = new(net.Dialer).DialContext
-	}
-	nc, err := dial(ctx, "tcp", o.url.Address())
+	nc, err := dialFunc(o.cfg)(ctx, "tcp", o.url.Address())
 	if err != nil {
 		return "", false
 	}

@@ -1,0 +1,6 @@
+//go:build !batched
+
+package main
+
+// batchedSends is the server's BatchedSends in this build.
+const batchedSends = false

@@ -1,0 +1,8 @@
+//go:build !portable && (mips64 || mips64le)
+
+package netloop
+
+const (
+	sysRingSetup       = 5425
+	sysRingEnterNumber = 5426
+)

@@ -1,0 +1,755 @@
+//go:build !portable
+
+package netloop
+
+import (
+	"io"
+	"net"
+	"reflect"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// This file serves connections with TLS by the epoll loop. A secureConn lies
+// between a socket and its connection:
+//
+//	PolledSocket   ciphertext   secureConn    plaintext   Conn
+//	               Received  →  TLS.Read   →  Received
+//	               Writev    ←  TLS.Write  ←  Writev
+//
+// crypto/tls reads from a rawConn. It returns the bytes that the loop has read,
+// and behind them a temporary error. Write of the rawConn is that of the
+// socket, and does not wait. So TLS does not block, except in the handshake,
+// which crypto/tls cannot continue after an error. The handshake has a
+// goroutine, from the first byte of the client on, and its Read waits for the
+// loop. The goroutine ends with the connection, whose user bounds the time of
+// the handshake.
+//
+// TLS has its own buffers, of which epoll knows nothing. Received calls
+// TLS.Read until that has consumed all ciphertext and returned all plaintext.
+// If it ends earlier, because the connection is not ready or its turn is over,
+// it returns a rest that is not nil, and so the loop calls it again.
+//
+// A peer can make TLS write inside of Read, by a KeyUpdate. Such an answer is a
+// reply: when the peer does not read, the loop reads no more from it; see
+// WriteLimit.PauseRead.
+//
+// A TLS connection that another party has made, such as an http.Server, is over
+// a net.Conn that cannot be exchanged. It is served by epoll if that is one of
+// BelowTLS, which can be switched to a rawConn. If it is a *net.TCPConn, it is
+// served by goroutines: no deadline makes a Read of TLS return without waiting
+// when it finds half a record, and the first Write that exceeds one destroys
+// the state of TLS.
+
+// secureConn is a connection with TLS, as its socket sees it.
+type secureConn struct {
+	Conn          // the connection, which handles plaintext
+	*PolledSocket // the socket, which carries ciphertext
+
+	tls   TLS
+	shake atomic.Pointer[tlsHandshake]
+	err   atomic.Pointer[error] // of the handshake or of TLS.Read
+	stage atomic.Uint32         // secureNew, ...
+
+	// The owner's.
+	answers uint32    // writes inside of TLS.Read
+	in      []byte    // ciphertext from the loop that TLS has not read
+	kept    *writeBuf // ciphertext before that
+	plain   *writeBuf // plaintext that the connection was not ready for
+
+	writing sync.Mutex // held during a Write of TLS, except for answers
+	early   int32      // bytes of the first writes; guarded by writing
+
+	// Guarded by the socket's lock.
+	sending bool    // writing is locked
+	records *[]byte // ciphertext that is collected for one system call; nil: none is
+}
+
+// The stages of a secureConn.
+const (
+	secureNew        uint32 = iota // the client has sent nothing
+	secureHandshake                // a goroutine performs the handshake
+	secureOpen                     // plaintext is read and written
+	secureInputEnded               // the client has sent close_notify, or closed its side
+	secureFailed                   // err has ended it
+)
+
+// A tlsHandshake is the input of a handshake, which the loop hands to the
+// handshake's goroutine.
+type tlsHandshake struct {
+	mu      sync.Mutex // guards the rest; locked last
+	changed sync.Cond
+	in      *writeBuf
+	waits   bool  // the goroutine needs more input than in
+	over    bool  // the goroutine has ended
+	ended   error // no more input: io.EOF or net.ErrClosed
+
+	hello helloSplitter // the goroutine's
+}
+
+func newTLSHandshake() *tlsHandshake {
+	h := new(tlsHandshake)
+	h.changed.L = &h.mu
+	return h
+}
+
+// maxHandshakeInput bounds tlsHandshake.in. The rest waits in the socket.
+const maxHandshakeInput = 16 << 10
+
+// serveTLS is serve over TLS.
+func (l *epollLoop) serveTLS(ln *net.TCPListener, secure Secure, open Open) error {
+	return l.serve(ln, func(bool) (Conn, *PolledSocket) {
+		conn, s := open(true)
+		c := &secureConn{Conn: conn, PolledSocket: s}
+		c.tls = secure((*rawConn)(c))
+		return c, s
+	})
+}
+
+// startTLS serves a TLS connection over below: see start.
+func (l *epollLoop) startTLS(tls TLS, below *belowTLS, open Open, first []byte, ended chan struct{}) error {
+	fd, addrs, err := duplicate(below.TCPConn, &l.addrs)
+	if err != nil {
+		return err
+	}
+	h := newTLSHandshake()
+	var c *secureConn
+	err = l.add(fd, addrs, func(bool) (Conn, *PolledSocket) {
+		conn, s := open(true)
+		c = &secureConn{Conn: conn, PolledSocket: s, tls: tls, plain: (*writeBuf)(nil).add(first)}
+		c.shake.Store(h)
+		c.stage.Store(secureHandshake)
+		below.raw.Store((*rawConn)(c))
+		return c, s
+	}, []byte{}, ended)
+	if err != nil {
+		syscall.Close(fd)
+		return err
+	}
+	below.TCPConn.Close()
+	go c.handshake(h) // it is complete, unless the program has not read yet
+	return nil
+}
+
+// BelowTLS returns ln with connections over which TLS can be served by epoll.
+func BelowTLS(ln net.Listener) net.Listener {
+	if _, ok := ln.(*net.TCPListener); !ok {
+		return ln
+	}
+	return belowTLSListener{ln}
+}
+
+type belowTLSListener struct{ net.Listener }
+
+// TCPListener returns ln as a TCP listener, or the one in ln if that is of
+// BelowTLS, nil if there is none.
+func TCPListener(ln net.Listener) *net.TCPListener {
+	if below, ok := ln.(belowTLSListener); ok {
+		ln = below.Listener
+	}
+	tcp, _ := ln.(*net.TCPListener)
+	return tcp
+}
+
+func (l belowTLSListener) Accept() (net.Conn, error) {
+	setNonblock(l.Listener)
+	nc, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &belowTLS{TCPConn: nc.(*net.TCPConn)}, nil
+}
+
+// belowTLS is a TCP connection until it is switched to a rawConn, between two
+// calls.
+type belowTLS struct {
+	*net.TCPConn
+	raw atomic.Pointer[rawConn]
+}
+
+// belowOf returns the connection below a *tls.Conn if it is one of BelowTLS, nil
+// otherwise. The type is recognised by its package, which is not linked here. A
+// type that embeds a *tls.Conn has the same methods, but its Read may not know
+// temporary errors, or may wait: it is served by goroutines.
+func belowOf(nc TLS) *belowTLS {
+	if t := reflect.TypeOf(nc); t.Kind() != reflect.Pointer || t.Elem().PkgPath() != "crypto/tls" {
+		return nil
+	}
+	over, ok := nc.(interface{ NetConn() net.Conn })
+	if !ok {
+		return nil
+	}
+	below, _ := over.NetConn().(*belowTLS)
+	return below
+}
+
+// conn returns the connection to be used.
+func (c *belowTLS) conn() net.Conn {
+	if raw := c.raw.Load(); raw != nil {
+		return raw
+	}
+	return c.TCPConn
+}
+
+func (c *belowTLS) Read(p []byte) (int, error)         { return c.conn().Read(p) }
+func (c *belowTLS) Write(p []byte) (int, error)        { return c.conn().Write(p) }
+func (c *belowTLS) Close() error                       { return c.conn().Close() }
+func (c *belowTLS) SetDeadline(t time.Time) error      { return c.conn().SetDeadline(t) }
+func (c *belowTLS) SetReadDeadline(t time.Time) error  { return c.conn().SetReadDeadline(t) }
+func (c *belowTLS) SetWriteDeadline(t time.Time) error { return c.conn().SetWriteDeadline(t) }
+
+// Started begins the connection before the handshake: it has its limits.
+func (c *secureConn) Started(Socket) { c.Conn.Started((*secureSocket)(c)) }
+
+// ReadBuffer returns nil: ciphertext is read into the loop's buffer.
+func (c *secureConn) ReadBuffer(int) []byte { return nil }
+
+// Ready reports whether the handshake or the connection accepts input.
+func (c *secureConn) Ready() bool {
+	if h := c.shake.Load(); h != nil && !h.isOver() {
+		return h.isWaiting()
+	}
+	return c.Conn.Ready()
+}
+
+// Received handles ciphertext.
+func (c *secureConn) Received(b []byte) (rest []byte, ok bool) {
+	if c.stage.Load() == secureNew {
+		return c.startHandshake(b), true
+	}
+	if h := c.shake.Load(); h != nil {
+		if rest, over := h.received(b); !over {
+			return rest, true
+		}
+		c.kept = h.in
+		c.shake.Store(nil)
+	}
+	if c.stage.Load() != secureOpen {
+		return nil, true
+	}
+	return c.receive(b)
+}
+
+// startHandshake starts the handshake with its first input.
+func (c *secureConn) startHandshake(b []byte) (rest []byte) {
+	h := newTLSHandshake()
+	rest = h.put(b)
+	c.shake.Store(h)
+	c.stage.Store(secureHandshake)
+	go c.handshake(h)
+	return rest
+}
+
+// received hands input to the handshake, and reports whether that is over: then
+// only the owner of the socket uses h.
+func (h *tlsHandshake) received(b []byte) (rest []byte, over bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch {
+	case h.over:
+		return b, true
+	case len(b) == 0 && h.waits:
+		return nil, false
+	case len(b) == 0:
+		return b, false // it may end before the loop sees that the connection is not ready
+	}
+	rest = h.put(b)
+	h.changed.Signal()
+	return rest, false
+}
+
+// put adds input. The rest is not nil: it causes another call of Received, when
+// the handshake is over or needs more. The caller holds mu, unless no other
+// goroutine knows h.
+func (h *tlsHandshake) put(b []byte) (rest []byte) {
+	n := min(len(b), maxHandshakeInput-h.in.size())
+	h.in, h.waits = h.in.add(b[:n]), false
+	return b[n:]
+}
+
+// isOver reports whether the goroutine has ended.
+func (h *tlsHandshake) isOver() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.over
+}
+
+// isWaiting reports whether the goroutine needs input.
+func (h *tlsHandshake) isWaiting() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.waits
+}
+
+// end ends the input: a Read without input returns err.
+func (h *tlsHandshake) end(err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.ended, h.waits = err, false
+	h.changed.Signal()
+}
+
+// read reads input, and waits for it. It calls wait before that.
+func (h *tlsHandshake) read(p []byte, wait func()) (n int, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.await(h.hello.needs(), wait)
+	if h.in != nil && !h.hello.begun {
+		h.in = h.in.take(h.hello.begin(h.in.bytes()))
+		h.await(h.hello.needs(), wait)
+	}
+	if h.in == nil {
+		return 0, h.ended
+	}
+	n, taken := h.hello.read(p, h.in.bytes())
+	h.in = h.in.take(taken)
+	return n, nil
+}
+
+// await waits until in has size bytes, or its end is known. The caller holds mu.
+func (h *tlsHandshake) await(size int, wait func()) {
+	for h.in.size() < size && h.ended == nil {
+		if !h.waits {
+			h.waits = true
+			h.mu.Unlock()
+			wait()
+			h.mu.Lock()
+			continue
+		}
+		h.changed.Wait()
+	}
+}
+
+// A helloSplitter splits the record of the ClientHello into smaller records, as
+// the client could have done (RFC 8446, Section 5.1). crypto/tls keeps a buffer,
+// as long as the connection lives, of twice the size of the longest record. The
+// ClientHello has no effect on that then: it has 1,500 bytes and more since
+// clients offer key exchanges that resist quantum computers.
+type helloSplitter struct {
+	begun bool
+	kind  [3]byte // the first bytes of the record's header: type and version
+	size  int     // of a fragment
+	left  int     // bytes of the record that have not been read
+}
+
+const (
+	recordHeader    = 5
+	recordHandshake = 22 // the type of the ClientHello's record
+
+	// maxFragment is the maximum size of a fragment in bytes. The first buffer
+	// that crypto/tls allocates has that size, in addition to a header.
+	maxFragment = 512
+)
+
+// needs returns the number of bytes for the next call of begin or read.
+func (h *helloSplitter) needs() int {
+	switch {
+	case !h.begun:
+		return recordHeader
+	case h.left > 0:
+		return min(h.size, h.left)
+	}
+	return 1
+}
+
+// begin learns the record from the beginning of the input, which may be
+// incomplete, and returns the size of a header that is to be skipped. Halves,
+// halves of these and so on fill the buffer that crypto/tls assembles a message
+// in, whose size is doubled whenever it is full.
+func (h *helloSplitter) begin(in []byte) (skip int) {
+	h.begun = true
+	if len(in) < recordHeader || in[0] != recordHandshake {
+		return 0
+	}
+	h.size = int(in[3])<<8 | int(in[4])
+	if h.size <= maxFragment {
+		return 0
+	}
+	h.kind, h.left = [3]byte(in), h.size
+	for h.size > maxFragment {
+		h.size = (h.size + 1) / 2
+	}
+	return recordHeader
+}
+
+// read reads from in, which is not empty, to p: a fragment with its header, or
+// any bytes behind the ClientHello. It returns the size of both.
+func (h *helloSplitter) read(p, in []byte) (n, taken int) {
+	if h.left == 0 {
+		n = copy(p, in)
+		return n, n
+	}
+	taken = min(h.size, h.left, len(in), len(p)-recordHeader)
+	h.left -= taken
+	copy(p, h.kind[:])
+	p[3], p[4] = byte(taken>>8), byte(taken)
+	return recordHeader + copy(p[recordHeader:], in[:taken]), taken
+}
+
+// handshake performs the handshake. If a function of the TLS configuration does
+// not return, the connection ends.
+func (c *secureConn) handshake(h *tlsHandshake) {
+	returned := false
+	defer func() {
+		if returned {
+			return
+		}
+		err := c.Conn.Panicked(recover(), true)
+		if err == nil {
+			err = net.ErrClosed
+		}
+		c.endHandshake(h, secureFailed, err)
+		c.Abort()
+	}()
+	err := c.tls.Handshake()
+	returned = true
+	if err != nil {
+		c.endHandshake(h, secureFailed, err)
+		c.PolledSocket.CloseWrite(false) // the peer gets the alert
+		return
+	}
+	c.endHandshake(h, secureOpen, nil)
+	c.Resume()
+}
+
+// endHandshake notes the result of the handshake.
+func (c *secureConn) endHandshake(h *tlsHandshake, stage uint32, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if err != nil {
+		c.err.Store(&err)
+	}
+	c.stage.Store(stage)
+	h.over = true
+}
+
+// One turn of a connection handles no more than maxTurnReads records with
+// plaintext and, roughly, maxTurnAnswers KeyUpdates, which cost much more than
+// their bytes: crypto/tls allows 16 records without plaintext before one with.
+// The next turn is behind those of the other connections.
+const (
+	maxTurnReads   = 32
+	maxTurnAnswers = 16
+)
+
+// receive decrypts and handles b, which is not nil, and the input before it.
+// The rest is nil only if TLS holds no plaintext.
+func (c *secureConn) receive(b []byte) (rest []byte, ok bool) {
+	c.in = b
+	defer func() { c.in = nil }()
+	if c.plain != nil {
+		p := c.plain.bytes()
+		unhandled, ok := c.Conn.Received(p)
+		if !ok {
+			return nil, false
+		}
+		c.plain = c.plain.take(len(p) - len(unhandled))
+		if c.plain != nil || !c.Conn.Ready() {
+			return c.in, true
+		}
+	}
+	buf := largeBuffers.Get().(*[]byte)
+	defer largeBuffers.Put(buf)
+	turn := turn{answers: c.answers, reads: maxTurnReads}
+	for {
+		p := c.Conn.ReadBuffer(maxReadBuffer)
+		if p == nil {
+			p = *buf
+		}
+		n, err := c.read(p, &turn)
+		if n > 0 {
+			unhandled, ok := c.Conn.Received(p[:n])
+			if !ok {
+				return nil, false
+			}
+			if len(unhandled) > 0 {
+				c.plain = c.plain.add(unhandled)
+			}
+			if len(unhandled) > 0 || !c.Conn.Ready() {
+				return c.in, true
+			}
+		}
+		switch err {
+		case nil:
+		case errNoInput:
+			return nil, true
+		case errTurnOver:
+			return c.in, true
+		default:
+			c.endInput(err)
+			return nil, true
+		}
+	}
+}
+
+// A turn is the part of the input that is handled before it is the turn of other
+// connections.
+type turn struct {
+	reads   int    // that are left
+	answers uint32 // before the turn
+}
+
+// read fills p with plaintext. The error is the reason why it is not full: it
+// is errNoInput if there is no more, errTurnOver if there may be.
+func (c *secureConn) read(p []byte, turn *turn) (n int, err error) {
+	for n < len(p) {
+		if turn.reads == 0 || c.answers-turn.answers >= maxTurnAnswers {
+			return n, errTurnOver
+		}
+		turn.reads--
+		var m int
+		m, err = c.tls.Read(p[n:])
+		n += m
+		if err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+// endInput ends the input by an error of TLS.
+func (c *secureConn) endInput(err error) {
+	if err == io.EOF { // close_notify: the client has closed its side, as if by FIN
+		c.stage.Store(secureInputEnded)
+		c.closeRead()
+		return
+	}
+	c.err.Store(&err)
+	c.stage.Store(secureFailed)
+	c.Abort()
+}
+
+// InputClosed ends the input, which may have ended inside of a record.
+func (c *secureConn) InputClosed() {
+	switch c.stage.Load() {
+	case secureHandshake:
+		c.shake.Load().end(io.EOF)
+	case secureOpen:
+		c.stage.Store(secureInputEnded)
+		var scrap [1]byte
+		if _, err := c.tls.Read(scrap[:]); err != io.EOF {
+			c.err.Store(&err)
+		}
+	}
+	c.Conn.InputClosed()
+}
+
+// Closed ends the connection. The end of the socket is often only the effect of
+// an error of TLS.
+func (c *secureConn) Closed(err error) {
+	if h := c.shake.Load(); h != nil {
+		h.end(net.ErrClosed)
+	}
+	if own := c.err.Load(); own != nil && (err == nil || err != c.poller.loop.WriteTimeout.Err) {
+		err = *own
+	}
+	c.kept.free()
+	c.plain.free()
+	c.kept, c.plain = nil, nil
+	c.Conn.Closed(err)
+}
+
+// secureSocket is the socket of a connection with TLS, as the connection sees
+// it.
+type secureSocket secureConn
+
+// Write writes all of p or fails.
+func (c *secureSocket) Write(p []byte) (int, error) {
+	if err := c.Writev(nil, p); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// Writev is Write for two pieces, each possibly empty.
+func (c *secureSocket) Writev(head, payload []byte) error {
+	switch c.stage.Load() {
+	case secureNew, secureHandshake:
+		return net.ErrClosed // no connection writes before it has read
+	case secureFailed:
+		return *c.err.Load()
+	}
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	c.begin(len(head) + len(payload))
+	err := c.writePieces(head, payload)
+	return c.end(err)
+}
+
+// writePieces encrypts and writes two pieces. The first bytes are joined, so
+// that a small frame is one record.
+func (c *secureSocket) writePieces(head, payload []byte) error {
+	if len(head) > 0 && len(payload) > 0 && len(head) < joinedSize {
+		buf := joined.Get().(*[joinedSize]byte)
+		defer joined.Put(buf)
+		n := copy(buf[:], head)
+		m := copy(buf[n:], payload)
+		head, payload = buf[:n+m], payload[m:]
+	}
+	for _, p := range [2][]byte{head, payload} {
+		if len(p) > 0 {
+			if _, err := c.tls.Write(p); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// TLS writes each record by itself: of up to maxRecord bytes of plaintext, and
+// much smaller ones at the beginning of a connection, unless that is disabled.
+const (
+	maxRecord   = 16 << 10
+	smallRecord = 1 << 10
+	smallUntil  = 128 << 10
+)
+
+// begin begins a Write of TLS. Its records are collected if there may be
+// several. The caller holds writing.
+func (c *secureSocket) begin(size int) {
+	several := size > maxRecord
+	if c.early < smallUntil {
+		c.early += int32(min(size, smallUntil))
+		several = size > smallRecord
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sending = true
+	if several && !c.backlogged() {
+		c.records = largeBuffers.Get().(*[]byte)
+		*c.records = (*c.records)[:0]
+	}
+}
+
+// end ends a Write of TLS, whose error is err. It returns the error of the
+// socket if that is the reason.
+func (c *secureSocket) end(err error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sending = false
+	failed := c.failure()
+	if c.records != nil {
+		if failed == nil {
+			failed = c.put(*c.records, nil)
+		}
+		*c.records = (*c.records)[:LargeBuffer]
+		largeBuffers.Put(c.records)
+		c.records = nil
+	}
+	if failed != nil {
+		return failed
+	}
+	return err
+}
+
+// CloseWrite ends the output by close_notify. The socket is not closed as soon
+// as the output is flushed: the peer sends a close_notify too, and the reset in
+// reply to that could overtake ours.
+func (c *secureSocket) CloseWrite(bool) {
+	if stage := c.stage.Load(); stage == secureOpen || stage == secureInputEnded {
+		c.writing.Lock()
+		defer c.writing.Unlock()
+		c.begin(0)
+		c.end(c.tls.CloseWrite()) // the error is that of the socket, which it tells itself
+	}
+	c.PolledSocket.CloseWrite(false)
+}
+
+// rawConn is a connection with TLS as TLS sees it: the net.Conn that carries
+// ciphertext.
+type rawConn secureConn
+
+// Read reads ciphertext. In the handshake it waits for that; otherwise it
+// returns errNoInput if there is none.
+func (c *rawConn) Read(p []byte) (n int, err error) {
+	switch {
+	case c.stage.Load() == secureHandshake:
+		return c.shake.Load().read(p, c.Resume)
+	case c.kept != nil:
+		n = copy(p, c.kept.bytes())
+		c.kept = c.kept.take(n)
+	case len(c.in) > 0:
+		n = copy(p, c.in)
+		c.in = c.in[n:]
+	case c.stage.Load() == secureInputEnded:
+		return 0, io.EOF
+	default:
+		return 0, errNoInput
+	}
+	return n, nil
+}
+
+// Write writes a record. If no Write of TLS is under way, it is an answer of
+// TLS.Read, or a part of the handshake.
+func (c *rawConn) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	err := c.failure()
+	switch {
+	case err != nil:
+	case !c.sending:
+		c.answers++
+		err = c.putAnswer(p)
+	case c.records == nil:
+		err = c.put(nil, p)
+	case len(*c.records)+len(p) <= cap(*c.records):
+		*c.records = append(*c.records, p...)
+	default:
+		err = c.put(*c.records, p)
+		*c.records = (*c.records)[:0]
+	}
+	if err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// putAnswer is put for an answer to input. It counts as a reply, also while a
+// sender waits for space. The caller holds mu.
+func (s *PolledSocket) putAnswer(p []byte) error {
+	waits := s.conn.WriterBlocked()
+	before := s.out.size()
+	err := s.put(nil, p)
+	if n := s.out.size() - before; waits && n > 0 {
+		s.ensureExt().replies += n
+	}
+	return err
+}
+
+// closeRead has reads return EOF behind the bytes that have arrived. The caller
+// owns the socket.
+func (s *PolledSocket) closeRead() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.poller.sys.shutdown(s.fd, syscall.SHUT_RD)
+}
+
+// Close is called by TLS if its context ends the handshake, and by
+// tls.Conn.Close, which is not called.
+func (c *rawConn) Close() error { return c.Abort() }
+
+// Deadlines have no effect: Write does not wait, and Closed ends the Read of
+// the handshake. TLS sets a deadline when it closes.
+func (c *rawConn) SetDeadline(time.Time) error      { return nil }
+func (c *rawConn) SetReadDeadline(time.Time) error  { return nil }
+func (c *rawConn) SetWriteDeadline(time.Time) error { return nil }
+
+// noInputError is the error of a Read without input. TLS continues behind an
+// error that is temporary.
+type noInputError struct{}
+
+func (noInputError) Error() string   { return "websocket: no input" }
+func (noInputError) Timeout() bool   { return true }
+func (noInputError) Temporary() bool { return true }
+
+var (
+	errNoInput  error = noInputError{}
+	errTurnOver error = turnOverError{}
+)
+
+// turnOverError says that a turn is over.
+type turnOverError struct{}
+
+func (turnOverError) Error() string { return "websocket: the turn is over" }

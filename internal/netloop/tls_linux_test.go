@@ -1,0 +1,776 @@
+//go:build !portable
+
+package netloop
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"math/big"
+	"net"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/fibersock/fibersock/internal/test/check"
+)
+
+// serveTLS serves ln over TLS until the test ends. conn returns a connection.
+func serveTLS(t *testing.T, cfg Config, secure Secure, conn func() *testConn) *testLoop {
+	t.Helper()
+	cfg.MaxBlocked = 10
+	l := newTestLoop(t, cfg, nil, nil)
+	ln := listen(t)
+	l.addr = ln.Addr().String()
+	served := make(chan error, 1)
+	go func() { served <- l.ServeTLS(ln, secure, l.open(conn), Recovered) }()
+	t.Cleanup(func() {
+		ln.Close()
+		<-served
+	})
+	return l
+}
+
+// cryptoTLS makes connections of crypto/tls.
+func cryptoTLS(cfg *tls.Config) Secure {
+	if cfg == nil {
+		cfg = &tls.Config{Certificates: []tls.Certificate{selfSigned()}}
+	}
+	return func(nc net.Conn) TLS { return tls.Server(nc, cfg) }
+}
+
+// selfSigned returns a certificate that no test verifies.
+var selfSigned = sync.OnceValue(func() tls.Certificate {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		panic(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+})
+
+// client returns the client's side of a connection, before the TLS handshake.
+func (l *testLoop) client(t *testing.T) (*tls.Conn, *net.TCPConn, *testConn) {
+	t.Helper()
+	nc, c := l.connect(t)
+	return tls.Client(nc, &tls.Config{InsecureSkipVerify: true}), nc, c
+}
+
+// lineTLS is a TLS that is easy to predict. The ciphertext is the plaintext, and
+// each Read returns a line, without its end. Before a line that begins with
+// "update", it writes an answer of answerSize bytes.
+type lineTLS struct {
+	net.Conn
+	got []byte
+}
+
+const answerSize = 1 << 10
+
+func (c *lineTLS) CloseWrite() error { return nil }
+
+// Handshake reads a line, and writes it.
+func (c *lineTLS) Handshake() error {
+	line, err := c.line()
+	if err == nil {
+		_, err = c.Conn.Write(append(line, '\n'))
+	}
+	return err
+}
+
+func (c *lineTLS) Read(p []byte) (int, error) {
+	line, err := c.line()
+	if err != nil {
+		return 0, err
+	}
+	if bytes.HasPrefix(line, []byte("update")) {
+		if _, err := c.Conn.Write(make([]byte, answerSize)); err != nil {
+			return 0, err
+		}
+	}
+	return copy(p, line), nil
+}
+
+// line reads a line.
+func (c *lineTLS) line() ([]byte, error) {
+	for {
+		if line, rest, found := bytes.Cut(c.got, []byte("\n")); found {
+			c.got = rest
+			return slices.Clone(line), nil
+		}
+		buf := make([]byte, 100)
+		n, err := c.Conn.Read(buf)
+		if err != nil {
+			return nil, err
+		}
+		c.got = append(c.got, buf[:n]...)
+	}
+}
+
+func lines(nc net.Conn) TLS { return &lineTLS{Conn: nc} }
+
+// blockedConn is a testConn with a sender that waits for space.
+type blockedConn struct{ *testConn }
+
+func (blockedConn) WriterBlocked() bool { return true }
+
+// Records that TLS writes inside of Read count as replies: from a client that
+// does not read them, the loop reads no more than a turn over the limit, also
+// while a sender waits. The output used to grow without bound.
+func TestAnswersOfTLSAreBoundedByEpoll(t *testing.T) {
+	const limit, updates = 64 << 10, 4000
+	for _, blocked := range []bool{false, true} {
+		var received atomic.Int32
+		l := newTestLoop(t, Config{MaxBlocked: 10, Limit: WriteLimit{PauseRead: limit}}, nil, nil)
+		ln := listen(t)
+		l.addr = ln.Addr().String()
+		served := make(chan error, 1)
+		open := l.open(func() *testConn {
+			return &testConn{received: func(_ *testConn, b []byte) ([]byte, bool) {
+				received.Add(int32(bytes.Count(b, []byte("update"))))
+				return nil, true
+			}}
+		})
+		go func() {
+			served <- l.ServeTLS(ln, lines, func(polled bool) (Conn, *PolledSocket) {
+				c, s := open(polled)
+				if blocked {
+					c = blockedConn{c.(*testConn)}
+				}
+				return c, s
+			}, Recovered)
+		}()
+		nc, c := l.connect(t)
+		sent := make(chan error, 1)
+		go func() {
+			_, err := nc.Write([]byte("hello\n" + strings.Repeat("update\n", updates)))
+			sent <- err
+		}()
+		for !c.socket.ReadPaused() {
+			time.Sleep(time.Millisecond)
+		}
+		most := int64(limit + 2*maxTurnAnswers*answerSize)
+		if n := l.buffered.Peak(); n > most {
+			t.Errorf("blocked %v: %d bytes were buffered, want at most %d", blocked, n, most)
+		}
+		if n := received.Load(); n >= updates {
+			t.Errorf("blocked %v: all %d updates were read", blocked, n)
+		}
+		check.OK(t, check.Err(io.CopyN(io.Discard, nc, int64(len("hello\n")+updates*answerSize))))
+		check.OK(t, <-sent)
+		for received.Load() < updates {
+			time.Sleep(time.Millisecond)
+		}
+		if n := l.buffered.Peak(); n > most {
+			t.Errorf("blocked %v: %d bytes were buffered in the end, want at most %d", blocked, n, most)
+		}
+		nc.Close()
+		<-l.closed
+		ln.Close()
+		<-served
+	}
+}
+
+// A turn of a connection handles a bounded number of records, and the rest is
+// not lost.
+func TestTurnsOfTLSAreBounded(t *testing.T) {
+	const records = 1000
+	for name, record := range map[string]string{"data": "x", "with answers": "update"} {
+		t.Run(name, func(t *testing.T) {
+			var most, total atomic.Int32
+			done := make(chan struct{})
+			l := serveTLS(t, Config{}, lines, func() *testConn {
+				return &testConn{received: func(_ *testConn, b []byte) ([]byte, bool) {
+					n := int32(bytes.Count(b, []byte(record)))
+					most.Store(max(most.Load(), n))
+					if total.Add(n) == records {
+						close(done)
+					}
+					return nil, true
+				}}
+			})
+			nc, _ := l.connect(t)
+			go io.Copy(io.Discard, nc)
+			check.Must(t, check.Err(nc.Write([]byte("hello\n"+strings.Repeat(record+"\n", records)))))
+			<-done
+			limit := int32(maxTurnReads)
+			if record == "update" {
+				limit = maxTurnAnswers
+			}
+			if most.Load() > limit {
+				t.Errorf("a turn had %d records, want at most %d", most.Load(), limit)
+			}
+			nc.Close()
+			<-l.closed
+		})
+	}
+}
+
+// Plaintext that the connection is not ready for is passed to it later, without
+// further input, in order.
+func TestTLSWaitsUntilTheConnectionIsReady(t *testing.T) {
+	var busy atomic.Bool
+	got := make(chan byte, 1000)
+	l := serveTLS(t, Config{}, cryptoTLS(nil), func() *testConn {
+		return &testConn{
+			ready: func() bool { return !busy.Load() },
+			received: func(_ *testConn, b []byte) ([]byte, bool) {
+				busy.Store(true)
+				got <- b[0]
+				if len(b) == 1 {
+					return nil, true
+				}
+				return b[1:], true
+			},
+		}
+	})
+	client, _, c := l.client(t)
+	var want []byte
+	for i := range 10 {
+		p := []byte{byte(3 * i), byte(3*i + 1), byte(3*i + 2)}
+		check.Must(t, check.Err(client.Write(p)))
+		want = append(want, p...)
+	}
+	for i, b := range want {
+		if got := <-got; got != b {
+			t.Fatalf("byte %d is %d, want %d", i, got, b)
+		}
+		busy.Store(false)
+		c.socket.Resume()
+	}
+	client.Close()
+	if err := <-l.closed; err != io.EOF {
+		t.Errorf("closed by %v", err)
+	}
+}
+
+// A connection can accept no more input while TLS holds some.
+func TestTLSDiscardsInputThatTheConnectionRefuses(t *testing.T) {
+	var busy atomic.Bool
+	l := serveTLS(t, Config{}, cryptoTLS(nil), func() *testConn {
+		calls := 0
+		return &testConn{
+			ready: func() bool { return !busy.Load() },
+			received: func(c *testConn, b []byte) ([]byte, bool) {
+				if calls++; calls == 1 {
+					busy.Store(true)
+					return b[1:], true
+				}
+				c.socket.Write([]byte("bye"))
+				c.socket.CloseWrite(false)
+				return nil, false
+			},
+		}
+	})
+	client, _, c := l.client(t)
+	check.Must(t, check.Err(client.Write(make([]byte, 1000))))
+	for !busy.Load() {
+		time.Sleep(time.Millisecond)
+	}
+	busy.Store(false)
+	c.socket.Resume()
+	if b, err := io.ReadAll(client); string(b) != "bye" || err != nil {
+		t.Errorf("%q, %v", b, err)
+	}
+	client.Close()
+	if err := <-l.closed; err != nil {
+		t.Errorf("closed by %v", err)
+	}
+}
+
+// A write after the end of the connection fails by the error of the socket.
+func TestWriteOverTLSAfterAbort(t *testing.T) {
+	l := serveTLS(t, Config{}, cryptoTLS(nil), nil)
+	client, _, c := l.client(t)
+	echoes(t, client, 1)
+	if n, err := c.socket.Write([]byte("x")); n != 1 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+	c.socket.Abort()
+	<-l.closed
+	for range 2 {
+		if n, err := c.socket.Write([]byte("x")); n != 0 || err != net.ErrClosed {
+			t.Errorf("after the end: %d, %v", n, err)
+		}
+		if err := c.socket.Writev(nil, make([]byte, 100_000)); err != net.ErrClosed {
+			t.Errorf("after the end: %v", err)
+		}
+	}
+}
+
+// Any amount of data is intact, in pieces of any size, with small records at the
+// beginning and without.
+func TestDataOverTLSIsIntact(t *testing.T) {
+	for _, large := range []bool{false, true} {
+		cfg := &tls.Config{Certificates: []tls.Certificate{selfSigned()}, DynamicRecordSizingDisabled: large}
+		l := serveTLS(t, Config{}, cryptoTLS(cfg), nil)
+		client, _, c := l.client(t)
+		for _, size := range []int{1, 1000, 5000, 16 << 10, 16<<10 + 1, 100_000, 1 << 20} {
+			data := make([]byte, size)
+			rand.Read(data)
+			sent := make(chan error, 1)
+			go func() {
+				_, err := client.Write(data)
+				sent <- err
+			}()
+			echo := make([]byte, size)
+			if n, err := io.ReadFull(client, echo); err != nil {
+				t.Fatalf("%d of %d bytes: %v", n, size, err)
+			}
+			check.Must(t, <-sent)
+			if !bytes.Equal(echo, data) {
+				t.Fatalf("%d bytes are not intact", size)
+			}
+			for _, head := range []int{0, 1, 14, 40_000} {
+				go func() { sent <- c.socket.Writev(data[:min(head, size)], data[min(head, size):]) }()
+				check.Must(t, check.Err(io.ReadFull(client, echo)))
+				check.Must(t, <-sent)
+				if !bytes.Equal(echo, data) {
+					t.Fatalf("%d bytes behind %d are not intact", size, head)
+				}
+			}
+		}
+		client.Close()
+		<-l.closed
+	}
+}
+
+// A client that has sent close_notify, and reads, gets the output.
+func TestCloseNotifyEndsTheInputOnly(t *testing.T) {
+	const size = 2 << 20
+	l := serveTLS(t, Config{}, cryptoTLS(nil), func() *testConn {
+		return &testConn{received: func(c *testConn, b []byte) ([]byte, bool) {
+			return nil, c.socket.Writev(nil, make([]byte, size)) == nil
+		}}
+	})
+	client, nc, c := l.client(t)
+	check.Must(t, check.Err(client.Write([]byte("x"))))
+	check.Must(t, client.CloseWrite())
+	nc.SetDeadline(time.Now().Add(30 * time.Second))        // TLS has set one
+	check.Must(t, check.Err(nc.Write([]byte("no record")))) // it is discarded
+	for !c.eof.Load() {
+		time.Sleep(time.Millisecond)
+	}
+	check.OK(t, check.Err(io.CopyN(io.Discard, client, size)))
+	if err := <-l.closed; err != io.EOF {
+		t.Errorf("closed by %v", err)
+	}
+}
+
+// The end of the output is close_notify behind all output, and the socket stays
+// open until the client has closed.
+func TestCloseWriteSendsCloseNotify(t *testing.T) {
+	const size = 2 << 20
+	l := serveTLS(t, Config{Linger: time.Minute}, cryptoTLS(nil), func() *testConn {
+		return &testConn{received: func(c *testConn, b []byte) ([]byte, bool) {
+			c.socket.Writev(nil, make([]byte, size))
+			c.socket.CloseWrite(true)
+			if c.socket.Writev(nil, []byte("x")) == nil {
+				t.Error("Writev after CloseWrite succeeds")
+			}
+			return nil, false
+		}}
+	})
+	client, _, _ := l.client(t)
+	check.Must(t, check.Err(client.Write([]byte("x"))))
+	n, err := io.Copy(io.Discard, client) // nil after close_notify
+	if n != size || err != nil {
+		t.Errorf("%d bytes, %v", n, err)
+	}
+	check.OK(t, check.Err(client.Write([]byte("y")))) // no reset
+	client.Close()
+	if err := <-l.closed; err != nil {
+		t.Errorf("closed by %v", err)
+	}
+}
+
+// A connection whose input ends inside of a record, or whose record was changed,
+// ends by the error of TLS.
+func TestErrorsOfTLSEndTheConnection(t *testing.T) {
+	record := func(size int) []byte {
+		return append([]byte{23, 3, 3, byte(size >> 8), byte(size)}, make([]byte, 30)...)
+	}
+	t.Run("the end inside of a record", func(t *testing.T) {
+		l := serveTLS(t, Config{}, cryptoTLS(nil), nil)
+		client, nc, _ := l.client(t)
+		check.Must(t, client.Handshake())
+		echoes(t, client, 1)
+		nc.Write(record(100))
+		nc.CloseWrite()
+		if err := <-l.closed; err != io.ErrUnexpectedEOF {
+			t.Errorf("closed by %v", err)
+		}
+	})
+	t.Run("a record that was changed", func(t *testing.T) {
+		l := serveTLS(t, Config{}, cryptoTLS(nil), nil)
+		client, nc, _ := l.client(t)
+		check.Must(t, client.Handshake())
+		echoes(t, client, 1)
+		nc.Write(record(30))
+		if err := <-l.closed; err == nil || !strings.Contains(err.Error(), "bad record MAC") {
+			t.Errorf("closed by %v", err)
+		}
+		if _, err := client.Read(make([]byte, 1)); err == nil || !strings.Contains(err.Error(), "bad record MAC") {
+			t.Errorf("the client got %v", err)
+		}
+	})
+}
+
+// A client that fails in the handshake gets the alert, although it sends on.
+func TestFailedTLSHandshake(t *testing.T) {
+	cfg := &tls.Config{Certificates: []tls.Certificate{selfSigned()}, ClientAuth: tls.RequireAnyClientCert}
+	l := serveTLS(t, Config{}, cryptoTLS(cfg), nil)
+	client, _, c := l.client(t)
+	check.Must(t, client.Handshake()) // in TLS 1.3 it ends before the server checks the certificate
+	client.Write(make([]byte, 50_000))
+	if _, err := client.Read(make([]byte, 1)); err == nil || !strings.Contains(err.Error(), "certificate required") {
+		t.Errorf("the client got %v", err)
+	}
+	if c.socket.Writev(nil, []byte("x")) == nil {
+		t.Error("a write succeeds")
+	}
+	client.Close()
+	if err := <-l.closed; err == nil || !strings.Contains(err.Error(), "certificate") {
+		t.Errorf("closed by %v", err)
+	}
+}
+
+// The handshake can arrive byte by byte, and data can arrive together with its
+// end. More data than the handshake accepts waits in the socket.
+func TestTLSHandshakeInPieces(t *testing.T) {
+	l := serveTLS(t, Config{}, lines, nil)
+	for _, pieces := range []int{1, 3, 1000} {
+		nc, _ := l.connect(t)
+		long := strings.Repeat("y", 2*maxHandshakeInput)
+		for text := "hello\n" + "x\n"; text != ""; {
+			n := min(pieces, len(text))
+			check.Must(t, check.Err(nc.Write([]byte(text[:n]))))
+			text = text[n:]
+			time.Sleep(time.Millisecond)
+		}
+		check.Must(t, check.Err(nc.Write([]byte(long+"\n"))))
+		want := "hello\nx" + long
+		got := make([]byte, len(want))
+		check.Must(t, check.Err(io.ReadFull(nc, got)))
+		if string(got) != want {
+			t.Errorf("in pieces of %d: not intact", pieces)
+		}
+		nc.Close()
+		<-l.closed
+	}
+	// The handshake does not read the bytes behind it.
+	nc, _ := l.connect(t)
+	behind := strings.Repeat("y", 1000)
+	check.Must(t, check.Err(nc.Write([]byte("hello\n"+behind+"\n"))))
+	got := make([]byte, len("hello\n"+behind))
+	check.Must(t, check.Err(io.ReadFull(nc, got)))
+	if string(got) != "hello\n"+behind {
+		t.Error("the bytes behind the handshake are not intact")
+	}
+	nc.Close()
+	<-l.closed
+
+	nc, _ = l.connect(t)
+	check.Must(t, check.Err(nc.Write([]byte(strings.Repeat("z", 3*maxHandshakeInput)+"\n"))))
+	check.Must(t, check.Err(io.CopyN(io.Discard, nc, 3*maxHandshakeInput+1)))
+	nc.Close()
+	<-l.closed
+}
+
+// A long first record of a handshake is read as records of at most maxFragment
+// bytes, whatever the pieces in which it arrives. Other input is not changed.
+func TestLongClientHelloIsSplit(t *testing.T) {
+	record := func(kind byte, size int) []byte {
+		b := append([]byte{kind, 3, 1, byte(size >> 8), byte(size)}, make([]byte, size)...)
+		rand.Read(b[recordHeader:])
+		return b
+	}
+	behind := append(record(recordHandshake, 600), record(23, 5000)...)
+	for _, tt := range []struct {
+		name  string
+		first []byte
+		split int // number of records
+	}{
+		{"long", record(recordHandshake, 1517), 4},
+		{"as long as two fragments", record(recordHandshake, 2*maxFragment), 2},
+		{"the longest", record(recordHandshake, 16<<10-1), 32},
+		{"one byte too long", record(recordHandshake, maxFragment+1), 2},
+		{"short", record(recordHandshake, maxFragment), 0},
+		{"empty", record(recordHandshake, 0), 0},
+		{"not of a handshake", record(21, 1517), 0},
+		{"incomplete header", []byte{recordHandshake, 3, 1}, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			input := append(slices.Clone(tt.first), behind...)
+			if len(tt.first) < recordHeader {
+				input = tt.first
+			}
+			for _, piece := range []int{1, 3, 500, len(input)} {
+				h := newTLSHandshake()
+				left := input
+				more := func() { // the loop passes on input when the goroutine waits
+					n := min(piece, len(left))
+					if n == 0 {
+						h.end(io.EOF)
+						return
+					}
+					rest, over := h.received(left[:n])
+					if over {
+						t.Fatal("the handshake is over")
+					}
+					left = left[n-len(rest):]
+				}
+				var got []byte
+				records := 0
+				for {
+					p := make([]byte, recordHeader+maxFragment)
+					n, err := h.read(p, more)
+					if err != nil {
+						if err != io.EOF {
+							t.Error(err)
+						}
+						break
+					}
+					p = p[:n]
+					if tt.split > 0 && len(got) < len(tt.first)-recordHeader {
+						if size := int(p[3])<<8 | int(p[4]); !bytes.Equal(p[:3], tt.first[:3]) || size != n-recordHeader {
+							t.Fatalf("a record begins with %v, in a read of %d bytes", p[:5], n)
+						}
+						p = p[recordHeader:]
+						records++
+					}
+					got = append(got, p...)
+				}
+				want := input
+				if tt.split > 0 {
+					want = input[recordHeader:]
+				}
+				if records != tt.split || !bytes.Equal(got, want) {
+					t.Errorf("in pieces of %d: %d records, want %d; intact: %v", piece, records, tt.split, bytes.Equal(got, want))
+				}
+			}
+		})
+	}
+}
+
+// A ClientHello that ends early ends the input, behind the bytes that have
+// arrived.
+func TestIncompleteClientHello(t *testing.T) {
+	h := newTLSHandshake()
+	h.received(append([]byte{recordHandshake, 3, 1, 4, 0}, make([]byte, maxFragment+1)...))
+	h.end(io.EOF)
+	for _, want := range []int{recordHeader + maxFragment, recordHeader + 1} {
+		if n, err := h.read(make([]byte, 600), nil); n != want || err != nil {
+			t.Errorf("%d bytes and %v, want %d", n, err, want)
+		}
+	}
+	if n, err := h.read(make([]byte, 600), nil); n != 0 || err != io.EOF {
+		t.Errorf("%d bytes and %v at the end", n, err)
+	}
+}
+
+// A call of Received without input causes another one, unless the handshake
+// waits for input: it may end before the loop sees that it is not ready.
+func TestTLSHandshakeIsCalledAgain(t *testing.T) {
+	h := newTLSHandshake()
+	if rest, over := h.received([]byte{}); rest == nil || over {
+		t.Errorf("while the handshake runs: rest %v, over %v", rest, over)
+	}
+	h.waits = true
+	if rest, over := h.received([]byte{}); rest != nil || over || !h.isWaiting() {
+		t.Errorf("while the handshake waits: rest %v, over %v", rest, over)
+	}
+}
+
+// A handshake that does not end has no goroutine before its first byte, and
+// none after its connection. Its connection does not write.
+func TestTLSHandshakeThatDoesNotEnd(t *testing.T) {
+	for name, end := range map[string]func(nc *net.TCPConn, c *testConn){
+		"abort":     func(_ *net.TCPConn, c *testConn) { c.socket.Abort() },
+		"EOF":       func(nc *net.TCPConn, _ *testConn) { nc.CloseWrite() },
+		"reset":     func(nc *net.TCPConn, _ *testConn) { nc.SetLinger(0); nc.Close() },
+		"the close": func(nc *net.TCPConn, c *testConn) { c.socket.CloseWrite(false); nc.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			running := make(chan struct{}, 1)
+			ended := make(chan struct{}, 1)
+			l := serveTLS(t, Config{}, func(nc net.Conn) TLS { return observedTLS{tls.Server(nc, &tls.Config{}), running, ended} }, nil)
+			nc, c := l.connect(t)
+			if _, err := c.socket.Write([]byte("x")); err != net.ErrClosed {
+				t.Errorf("a write before the handshake: %v", err)
+			}
+			select {
+			case <-running:
+				t.Error("a goroutine runs before the first byte")
+			default:
+			}
+			check.Must(t, check.Err(nc.Write([]byte("\x16\x03\x01"))))
+			<-running
+			end(nc, c)
+			<-l.closed
+			<-ended
+		})
+	}
+}
+
+// observedTLS reports when Handshake runs.
+type observedTLS struct {
+	TLS
+	running, ended chan struct{}
+}
+
+func (c observedTLS) Handshake() error {
+	c.running <- struct{}{}
+	defer func() { c.ended <- struct{}{} }()
+	return c.TLS.Handshake()
+}
+
+// A handshake that panics or ends its goroutine ends its connection.
+func TestTLSHandshakeThatDoesNotReturn(t *testing.T) {
+	for name, fail := range map[string]func(){"panic": func() { panic("a bug") }, "Goexit": runtime.Goexit} {
+		t.Run(name, func(t *testing.T) {
+			cfg := &tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+				fail()
+				return nil, nil
+			}}
+			l := serveTLS(t, Config{}, cryptoTLS(cfg), nil)
+			client, _, _ := l.client(t)
+			if client.Handshake() == nil {
+				t.Error("the handshake succeeds")
+			}
+			var failure *PanicError
+			if err := <-l.closed; !errors.As(err, &failure) {
+				t.Errorf("closed by %v", err)
+			}
+		})
+	}
+}
+
+// A TLS connection that the program has made over a connection of BelowTLS is
+// served by epoll, in the handshake or after it, with the bytes that the
+// program or TLS has read.
+func TestTLSOverBelowTLSIsServedByEpoll(t *testing.T) {
+	for name, reads := range map[string]int{"before the handshake": 0, "after two bytes": 2} {
+		t.Run(name, func(t *testing.T) {
+			below := listen(t)
+			defer below.Close()
+			ln := BelowTLS(below)
+			l := newTestLoop(t, Config{MaxBlocked: 10}, nil, nil)
+			nc, err := net.Dial("tcp", below.Addr().String())
+			check.Must(t, err)
+			defer nc.Close()
+			client := tls.Client(nc, &tls.Config{InsecureSkipVerify: true})
+			sent := make(chan error, 1)
+			go func() {
+				_, err := client.Write([]byte("Hello"))
+				sent <- err
+			}()
+			ours, err := ln.Accept()
+			check.Must(t, err)
+			secure := tls.Server(ours, &tls.Config{Certificates: []tls.Certificate{selfSigned()}})
+			first := make([]byte, reads)
+			check.Must(t, check.Err(io.ReadFull(secure, first)))
+			ended := make(chan struct{})
+			l.Start(secure, l.open(nil), first, ended)
+			c := <-l.started
+			if c.socket.Shard() < 0 {
+				t.Error("a goroutine serves the connection")
+			}
+			check.OK(t, <-sent)
+			got := make([]byte, 5)
+			check.Must(t, check.Err(io.ReadFull(client, got)))
+			if string(got) != "Hello" {
+				t.Errorf("the echo is %q", got)
+			}
+			echoes(t, client, 10)
+			client.Close()
+			<-l.closed
+			<-ended
+		})
+	}
+}
+
+// A type that embeds a *tls.Conn may do more in its methods: goroutines serve
+// it, which call them.
+func TestTypesThatEmbedTLSAreServedByGoroutines(t *testing.T) {
+	below := listen(t)
+	defer below.Close()
+	l := newTestLoop(t, Config{MaxBlocked: 10}, nil, nil)
+	nc, err := net.Dial("tcp", below.Addr().String())
+	check.Must(t, err)
+	defer nc.Close()
+	ours, err := BelowTLS(below).Accept()
+	check.Must(t, err)
+	counting := &countingTLS{Conn: tls.Server(ours, &tls.Config{Certificates: []tls.Certificate{selfSigned()}})}
+	l.Start(counting, l.open(nil), nil, nil)
+	if c := <-l.started; c.socket.Shard() >= 0 {
+		t.Error("epoll serves the connection")
+	}
+	client := tls.Client(nc, &tls.Config{InsecureSkipVerify: true})
+	echoes(t, client, 3)
+	if n := counting.reads.Load(); n < 3 {
+		t.Errorf("Read was called %d times", n)
+	}
+	client.Close()
+	<-l.closed
+}
+
+// countingTLS counts calls of Read.
+type countingTLS struct {
+	*tls.Conn
+	reads atomic.Int32
+}
+
+func (c *countingTLS) Read(p []byte) (int, error) {
+	c.reads.Add(1)
+	return c.Conn.Read(p)
+}
+
+// Only the connections of a TCP listener change, and its errors do not.
+func TestBelowTLSOfOtherListeners(t *testing.T) {
+	other := struct{ net.Listener }{listen(t)}
+	if ln := BelowTLS(other); ln != net.Listener(other) {
+		t.Errorf("another listener is %v", ln)
+	}
+	if TCPListener(other) != nil {
+		t.Error("another listener is one of TCP")
+	}
+	tcp := BelowTLS(other.Listener)
+	if TCPListener(tcp) != other.Listener {
+		t.Error("the TCP listener below TLS is not found")
+	}
+	tcp.Close()
+	if _, err := tcp.Accept(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("Accept after Close: %v", err)
+	}
+}
+
+// A connection of BelowTLS without TLS is served like any TCP connection.
+func TestTCPOfBelowTLSIsServedByEpoll(t *testing.T) {
+	below := listen(t)
+	defer below.Close()
+	l := newTestLoop(t, Config{MaxBlocked: 10}, nil, nil)
+	nc, err := net.Dial("tcp", below.Addr().String())
+	check.Must(t, err)
+	ours, err := BelowTLS(below).Accept()
+	check.Must(t, err)
+	l.Start(ours, l.open(nil), nil, nil)
+	if c := <-l.started; c.socket.Shard() < 0 {
+		t.Error("a goroutine serves the connection")
+	}
+	echoes(t, nc, 1)
+	nc.Close()
+	<-l.closed
+}

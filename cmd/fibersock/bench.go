@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"flag"
 	"fmt"
@@ -36,8 +35,7 @@ the time at which a message is due, even if it could not be sent then because
 latency.
 
 The load generator needs processor time, too: on the same machine, or with few
-processors, it competes with the server. -max-message and compression are off,
-if not set otherwise.
+processors, it competes with the server.
 
 Examples:
   fibersock bench ws://localhost:8080/echo
@@ -61,21 +59,15 @@ Exit codes:
 
 // benchOptions are the flags of bench.
 type benchOptions struct {
-	trust        trustOptions
-	header       headerFlag
-	subprotocols listFlag
-	origin       string
-	proxy        string
-	connections  int
-	inflight     int
-	size         sizeFlag
-	rate         float64
-	duration     time.Duration
-	timeout      time.Duration
-	text         bool
-	compression  compressionFlag
-	verbose      bool
-	json         bool
+	targetOptions
+	connections int
+	inflight    int
+	size        sizeFlag
+	rate        float64
+	duration    time.Duration
+	text        bool
+	verbose     bool
+	json        bool
 }
 
 // Defaults of bench.
@@ -89,7 +81,8 @@ const (
 )
 
 func benchFlags() (*flag.FlagSet, *benchOptions) {
-	o := &benchOptions{header: headerFlag{}, size: benchSize, compression: "off"}
+	o := &benchOptions{size: benchSize}
+	o.compression = "off"
 	flags := newFlags("bench", benchUsage, benchExitCodes)
 	flags.IntVar(&o.connections, "connections", benchConnections, "open `n` connections")
 	flags.Var(&o.size, "size", "the payload of each message: bytes, 64K or 16M")
@@ -97,16 +90,9 @@ func benchFlags() (*flag.FlagSet, *benchOptions) {
 	flags.Float64Var(&o.rate, "rate", 0, "send this `number` of messages a second in all, at fixed times (default: as fast as replies\narrive)")
 	flags.DurationVar(&o.duration, "duration", benchDuration, "send for this `time`")
 	flags.BoolVar(&o.text, "text", false, "send text messages (default: binary)")
-	flags.Var(&o.compression, "compression", compressionUsage)
 	flags.BoolVar(&o.verbose, "v", false, "write a line of progress each second even if standard error is no terminal")
 	flags.BoolVar(&o.json, "json", false, "write the results as one object of JSON; times are in milliseconds")
-	flags.Var(o.header, "H", "send this `field`, 'Name: value', in the handshake; may be repeated")
-	flags.Var(&o.subprotocols, "subprotocol", "offer these subprotocols, `names` separated by commas; may be repeated")
-	flags.StringVar(&o.origin, "origin", "", "send this `origin`, as the browser does for a page from there")
-	flags.StringVar(&o.proxy, "proxy", "", "go through the HTTP proxy with this `URL`, by CONNECT")
-	flags.DurationVar(&o.timeout, "timeout", client.DefaultHandshakeTimeout, "give up a connection that is not open within this `time`")
-	o.trust.add(flags)
-	flags.BoolVar(&o.trust.insecure, "k", false, "the same as -insecure")
+	o.add(flags)
 	return flags, o
 }
 
@@ -114,17 +100,18 @@ func benchFlags() (*flag.FlagSet, *benchOptions) {
 func benchCommand(ctx context.Context, args []string, std streams) exitCode {
 	flags, o := benchFlags()
 	rest, err := parse(flags, args)
-	var secure *tls.Config
+	var cfg *client.Config
 	if err == nil {
 		err = o.check(rest)
 	}
 	if err == nil {
-		secure, err = o.trust.config()
+		cfg, err = o.config()
 	}
 	if code, ok := parsed(flags, std, err); !ok {
 		return code
 	}
-	b := &benchmark{options: o, url: rest[0], cfg: o.config(secure)}
+	cfg.Limits.Message = maxBenchMessage
+	b := &benchmark{options: o, url: completeURL(rest[0]), cfg: cfg}
 	result := b.run(ctx, std)
 	if o.json {
 		err = writeJSON(std.out, result)
@@ -156,25 +143,8 @@ func (o *benchOptions) check(rest []string) error {
 		return usagef("-rate takes a number of messages a second, not %v", o.rate)
 	case o.duration <= 0:
 		return usagef("-duration takes a time above 0, not %v", o.duration)
-	case o.timeout <= 0:
-		return usagef("-timeout takes a time above 0, not %v", o.timeout)
 	}
-	return o.trust.check()
-}
-
-// config returns the configuration of each connection.
-func (o *benchOptions) config(secure *tls.Config) *client.Config {
-	cfg := &client.Config{
-		Header: o.header, Subprotocols: o.subprotocols, TLS: secure, Proxy: o.proxy, HandshakeTimeout: o.timeout,
-		Limits: client.Limits{Message: maxBenchMessage},
-	}
-	if o.origin != "" {
-		o.header["Origin"] = []string{o.origin}
-	}
-	if deflate := o.compression.deflate(); deflate != nil {
-		cfg.Compression = deflate
-	}
-	return cfg
+	return o.targetOptions.check()
 }
 
 // benchmark is a run of the command.

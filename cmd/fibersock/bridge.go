@@ -72,32 +72,24 @@ const defaultBridges = 1000
 
 // bridgeOptions are the flags of bridge.
 type bridgeOptions struct {
-	trust        trustOptions
-	header       headerFlag
-	subprotocols listFlag
-	origins      listFlag
-	proxy        string
-	timeout      time.Duration
-	connections  int
-	noHalfClose  bool
-	verbose      bool
-	json         bool
+	targetOptions
+	origins     listFlag
+	connections int
+	noHalfClose bool
+	verbose     bool
+	json        bool
 }
 
 func bridgeFlags() (*flag.FlagSet, *bridgeOptions) {
-	o := &bridgeOptions{header: headerFlag{}}
+	o := new(bridgeOptions)
+	o.compression = "off"
 	flags := newFlags("bridge", bridgeUsage, bridgeExitCodes)
-	flags.Var(o.header, "H", "send this `field`, 'Name: value', in the handshake; may be repeated")
-	flags.Var(&o.subprotocols, "subprotocol", "offer or accept these subprotocols, `names` separated by commas; may be repeated")
 	flags.BoolVar(&o.noHalfClose, "no-half-close", false, "neither offer nor accept the subprotocol "+halfClose)
-	flags.Var(&o.origins, "origin", "with ws-listen: accept pages of these origins, `patterns` as of serve; may be repeated")
-	flags.StringVar(&o.proxy, "proxy", "", "go to the ws or wss URL through the HTTP proxy with this `URL`, by CONNECT")
-	flags.DurationVar(&o.timeout, "timeout", client.DefaultHandshakeTimeout, "give up if a connection is not open within this `time`")
+	flags.Var(&o.origins, "allow-origin", "with ws-listen: accept pages of other origins, `patterns` as for -origin of serve;\nmay be repeated")
 	flags.IntVar(&o.connections, "max-connections", defaultBridges, "with a listener: serve at most `n` connections at the same time; others wait, or\nare closed by ws-listen")
 	flags.BoolVar(&o.verbose, "v", false, "log each connection with its bytes on standard error")
 	flags.BoolVar(&o.json, "json", false, "write the log as lines of JSON")
-	o.trust.add(flags)
-	flags.BoolVar(&o.trust.insecure, "k", false, "the same as -insecure")
+	o.add(flags)
 	return flags, o
 }
 
@@ -191,30 +183,24 @@ func (b *bridge) configure(args []string) (err error) {
 		return usagef("only one side may listen")
 	case b.a.kind == "-" && b.b.kind == "-":
 		return usagef("only one side may be -")
-	case o.timeout <= 0:
-		return usagef("-timeout takes a time above 0, not %v", o.timeout)
 	case o.connections <= 0:
 		return usagef("-max-connections takes a number above 0, not %d", o.connections)
 	}
 	if malformed := handshake.ValidateOrigins(o.origins); malformed != nil {
-		return usagef("-origin: %s", withoutPrefix(malformed))
+		return usagef("-allow-origin: %s", withoutPrefix(malformed))
 	}
-	if err := o.trust.check(); err != nil {
-		return err
-	}
-	secure, err := o.trust.config()
-	if err != nil {
+	if err := o.check(); err != nil {
 		return err
 	}
 	if !o.noHalfClose && !slices.Contains(o.subprotocols, halfClose) {
 		o.subprotocols = append(o.subprotocols, halfClose)
 	}
-	b.cfg = &client.Config{
-		Header: o.header, Subprotocols: o.subprotocols, Proxy: o.proxy, TLS: secure, HandshakeTimeout: o.timeout,
-		WriteTimeout:    -1, // a side that does not read for a time is no failure
-		AssemblyTimeout: -1,
-		Limits:          client.Limits{Frame: -1, Message: -1}, // messages are not assembled
+	if b.cfg, err = o.config(); err != nil {
+		return err
 	}
+	b.cfg.WriteTimeout = -1 // a side that does not read for a time is no failure
+	b.cfg.AssemblyTimeout = -1
+	b.cfg.Limits = client.Limits{Frame: -1, Message: -1} // messages are not assembled
 	level := slog.LevelWarn
 	if o.verbose {
 		level = slog.LevelInfo
@@ -236,7 +222,7 @@ func (b *bridge) open(ctx context.Context, a address) (bridgeEnd, exitCode, erro
 		var connected atomic.Bool
 		cfg := *b.cfg
 		cfg.DialContext = client.DialFunc(func(ctx context.Context, network, addr string) (net.Conn, error) {
-			nc, err := new(net.Dialer).DialContext(ctx, network, addr)
+			nc, err := b.options.dial(ctx, network, addr)
 			connected.Store(err == nil)
 			return nc, err
 		})

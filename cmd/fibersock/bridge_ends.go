@@ -74,9 +74,9 @@ func (e *stdioEnd) Close() error { return e.CloseWrite() }
 
 func (e *stdioEnd) Abort(wire.StatusCode, string) { e.CloseWrite() }
 
-// messages are the methods that a *client.Conn and a *server.Conn have in
+// messageConn is the methods that a *client.Conn and a *server.Conn have in
 // common, as far as a bridge uses them.
-type messages interface {
+type messageConn interface {
 	NextReader(ctx context.Context) (wire.Opcode, io.Reader, error)
 	Send(op wire.Opcode, p []byte) error
 
@@ -123,7 +123,7 @@ func isNormalClose(err error) bool {
 
 // messageEnd is a WebSocket connection. Bytes are the payload of its messages.
 type messageEnd struct {
-	conn      messages
+	conn      messageConn
 	halfClose bool // an empty message is the end of a direction
 
 	message io.Reader // of the message that is read; nil between messages
@@ -132,7 +132,7 @@ type messageEnd struct {
 	over    atomic.Bool
 }
 
-func newMessageEnd(conn messages, subprotocol string) *messageEnd {
+func newMessageEnd(conn messageConn, subprotocol string) *messageEnd {
 	return &messageEnd{conn: conn, halfClose: subprotocol == halfClose}
 }
 

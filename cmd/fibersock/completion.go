@@ -25,6 +25,7 @@ flags of this version.
 var flagTables = map[string]func() *flag.FlagSet{
 	"serve":          func() *flag.FlagSet { f, _ := serveFlags(); return f },
 	"connect":        func() *flag.FlagSet { f, _ := connectFlags(); return f },
+	"replay":         func() *flag.FlagSet { f, _ := replayFlags(); return f },
 	"check":          func() *flag.FlagSet { f, _ := checkFlags(); return f },
 	"bench":          func() *flag.FlagSet { f, _ := benchFlags(); return f },
 	"bridge":         func() *flag.FlagSet { f, _ := bridgeFlags(); return f },

@@ -266,7 +266,7 @@ func TestJSONTellsHowItEnded(t *testing.T) {
 		{"closed", `{"code":4000,"direction":"in","reason":"bye","type":"close"}`, ""},
 		{"failed", `{"code":1009,"direction":"out","type":"close"}`, "-max-message"},
 		{"lost", `{"code":1006,"type":"close"}`, "lost"},
-		{"nowhere", `{"type":"error"}`, "404"},
+		{"nowhere", `{"status":404,"type":"error"}`, "404"},
 	} {
 		input, pipe := io.Pipe()
 		r := runWith(t, input, "connect", "-json", "-max-message", "10", url+c.path)
@@ -451,6 +451,7 @@ func TestCommandsOfATerminal(t *testing.T) {
 	p := sitDown(t, url)
 	for _, c := range []struct{ line, want string }{
 		{"hello", "text hello"}, {"//slash", "text /slash"}, {"/binary 41 4243", "binary ABC"}, {"\n\nafter empty lines", "text after empty lines"},
+		{"/text", "text "}, {"/text /a  b ", "text /a  b "}, {"/file " + writeFile(t, "two\nlines\n"), "text two\nlines\n"},
 	} {
 		p.types(c.line)
 		if got := <-messages; got != c.want {
@@ -458,7 +459,9 @@ func TestCommandsOfATerminal(t *testing.T) {
 		}
 	}
 	for _, c := range []struct{ line, want string }{
-		{"/ping", "round trip "}, {"/help", "Each line is sent"}, {"/fly", `no command "/fly"`}, {"/binary xyz", "hexadecimal"},
+		{"/ping", "round trip "}, {"/help", "Each line is sent"}, {"/fly\x1b", `no command "/fly\x1b"`},
+		{"/state", "ws://127.0.0.1:"}, {"/state", "sent         7 messages, 47 bytes"}, {"/state", "received     0 messages, 0 bytes"}, {"/state", "round trip   "},
+		{"/file /does/not/exist", "/does/not/exist"}, {"/text \xff", "UTF-8"}, {"/binary xyz", "hexadecimal"},
 		{"/close soon", "status code"}, {"/close 1005", "1005"}, {"/close 70000", "70000"},
 		{"/close 1000 " + strings.Repeat("r", 124), "reason"}, {"bad \xff", "UTF-8"},
 	} {

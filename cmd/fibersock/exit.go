@@ -24,6 +24,7 @@ const (
 	exitLost        exitCode = 6
 	exitTimeout     exitCode = 7
 	exitPeerClosed  exitCode = 8
+	exitDiffers     exitCode = 9
 	exitInterrupted exitCode = 130
 )
 
@@ -33,14 +34,17 @@ const exitCodes = `
 Exit codes:
   0    finished: the closing handshake is done, whoever began it, with
        1000, 1001 or without a code
-  1    wrong use, or standard input or output cannot be used
+  1    wrong use, or standard input, standard output or a file cannot be used
   2    cannot connect: name, network, or a proxy that refuses
   3    TLS failed: certificate, protocol version, not a TLS server
-  4    the server did not accept the opening handshake
+  4    the server did not accept the opening handshake, a subprotocol of
+       -subprotocol, or the compression of -compress
   5    the server broke the protocol or a limit; the connection was failed
   6    the connection was lost without a closing handshake (1006)
-  7    timeout: opening handshake, -expect, -ping, a write, or the server's Close
-  8    the server closed with another code, or before -expect was met
+  7    timeout: opening handshake, -expect, -until, -ping, a write, or the
+       server's Close
+  8    the server closed with another code, or before -expect or -until was met
+  9    replay -compare: the received messages are not those of the recording
   130  interrupted; if the connection was open, it was closed with 1001
 `
 

@@ -46,7 +46,7 @@ func parse(flags *flag.FlagSet, args []string) ([]string, error) {
 			return nil, err
 		}
 		if err != nil {
-			return nil, usagef("%s", err)
+			return nil, usagef("%s%s", err, suggestFlag(flags, err))
 		}
 		if flags.NArg() == 0 {
 			return rest, nil

@@ -3,43 +3,41 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
+	"os"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"github.com/fibersock/fibersock/wire"
 )
 
-// pingPatience is how long /ping waits for its Pong.
-const pingPatience = 10 * time.Second
-
-const commandHelp = `Each line is sent as a message. Lines that begin with a slash are commands:
-  /ping                   send a Ping and tell the time until its Pong
-  /binary HEX             send a binary message, such as /binary 00 ff 7f
-  /close [CODE [REASON]]  close the connection, with 1000 if no code is given
-  /quit                   close the connection with 1000; so does Ctrl-D
-  //TEXT                  send a message that begins with a slash
-  /help                   show this`
-
 // inputEnd is the cause of the end of input: end of file, or a command that
 // closes.
 type inputEnd struct{ ending *ending }
 
-// readInput sends the messages of standard input until there are no more, and
-// tells run. A message may be of any length.
+// outgoing is a message of the input, or on a terminal perhaps a command.
+type outgoing struct {
+	op      wire.Opcode // Text or Binary; 0: payload is still to be encoded as the flags say
+	payload []byte
+	typed   bool // on a terminal
+}
+
+// A source returns the next message of the input. ok reports whether there is
+// one. The last message may be returned with an error, which is io.EOF at the
+// end of input. The payload is valid until the next call.
+type source func() (m outgoing, ok bool, err error)
+
+// readInput sends the messages of the input until there are no more, and tells
+// run. A message may be of any length.
 func (s *session) readInput() {
-	next := s.inputReader()
 	for number := 1; ; number++ {
-		s.out.ask()
-		payload, some, err := next()
-		if some {
-			s.out.answered()
-			if e := s.take(payload, number); e != nil {
+		m, ok, err := s.next()
+		if ok {
+			if e := s.handle(m, number); e != nil {
 				s.input <- inputEnd{e}
 				return
 			}
@@ -55,40 +53,87 @@ func (s *session) readInput() {
 	}
 }
 
+// messages returns a source of prepared messages, and then of more, which may
+// be nil.
+func messages(prepared []outgoing, more source) source {
+	return func() (m outgoing, ok bool, err error) {
+		switch {
+		case len(prepared) > 0:
+			m, prepared = prepared[0], prepared[1:]
+			return m, true, nil
+		case more != nil:
+			return more()
+		}
+		return m, false, io.EOF
+	}
+}
+
 // maxChunk is the largest message of -binary without -delimiter, in bytes.
 const maxChunk = 64 << 10
 
-// inputReader returns a function that reads the next message of standard input.
-// some reports whether there is one. The last may be returned with an error.
-func (s *session) inputReader() func() (payload []byte, some bool, err error) {
-	reader := bufio.NewReader(s.std.in)
-	switch d := s.options.delimiter; {
+// pipedMessages returns the source of a pipe or file.
+func (o *connectOptions) pipedMessages(in io.Reader) source {
+	reader := bufio.NewReader(in)
+	switch d := o.delimiter; {
 	case d.set && d.text == "":
-		return func() ([]byte, bool, error) {
+		return func() (outgoing, bool, error) {
 			all, err := io.ReadAll(reader)
 			if err == nil {
 				err = io.EOF
 			}
-			return all, len(all) > 0, err
+			return outgoing{payload: all}, len(all) > 0, err
 		}
 	case d.set:
-		return func() ([]byte, bool, error) { return readUntil(reader, []byte(d.text)) }
-	case s.options.binary && !s.interactive:
+		return func() (outgoing, bool, error) {
+			payload, ok, err := readUntil(reader, []byte(d.text))
+			return outgoing{payload: payload}, ok, err
+		}
+	case o.chunked():
 		chunk := make([]byte, maxChunk)
-		return func() ([]byte, bool, error) {
+		return func() (outgoing, bool, error) {
 			n, err := reader.Read(chunk)
-			return chunk[:n], n > 0, err
+			return outgoing{payload: chunk[:n]}, n > 0, err
 		}
 	}
-	return func() ([]byte, bool, error) {
-		line, some, err := readUntil(reader, []byte("\n"))
-		return bytes.TrimSuffix(line, []byte("\r")), some, err
+	return func() (outgoing, bool, error) {
+		line, ok, err := readLine(reader)
+		return outgoing{payload: line}, ok, err
 	}
+}
+
+// chunked reports whether a pipe or file is sent as it is read, in messages
+// whose number and sizes mean nothing.
+func (o *connectOptions) chunked() bool {
+	return o.binary && !o.delimiter.set && o.encoding() == nil
+}
+
+// typedMessages returns the source of a terminal: the lines that the editor of
+// out returns, or those of the terminal itself.
+func typedMessages(in io.Reader, out *output) source {
+	reader := bufio.NewReader(in)
+	read := readLine
+	if out.editing() {
+		read = out.editedLine
+	}
+	return func() (outgoing, bool, error) {
+		out.ask()
+		line, ok, err := read(reader)
+		if ok {
+			out.answered()
+		}
+		return outgoing{payload: line, typed: true}, ok, err
+	}
+}
+
+// readLine reads a line, and removes its end.
+func readLine(r *bufio.Reader) (line []byte, ok bool, err error) {
+	line, ok, err = readUntil(r, []byte("\n"))
+	return bytes.TrimSuffix(line, []byte("\r")), ok, err
 }
 
 // readUntil reads up to a delimiter, which is left out, or to the end of input,
 // and reports whether there was anything.
-func readUntil(r *bufio.Reader, delimiter []byte) (text []byte, some bool, err error) {
+func readUntil(r *bufio.Reader, delimiter []byte) (text []byte, ok bool, err error) {
 	for {
 		part, err := r.ReadBytes(delimiter[len(delimiter)-1])
 		text = append(text, part...)
@@ -101,27 +146,125 @@ func readUntil(r *bufio.Reader, delimiter []byte) (text []byte, some bool, err e
 	}
 }
 
-// take handles a line of input. It returns the end of the session, if the line
-// ends it.
-func (s *session) take(line []byte, number int) *ending {
-	if s.interactive {
+// encoding is the form of binary messages of -hex and -base64.
+type encoding struct {
+	name   string
+	decode func(text string) ([]byte, error)
+	encode func(payload []byte) string
+}
+
+var (
+	hexEncoding    = &encoding{"hexadecimal", hex.DecodeString, hex.EncodeToString}
+	base64Encoding = &encoding{"base64", decodeBase64, base64.StdEncoding.EncodeToString}
+)
+
+// decodeBase64 decodes base64 with or without padding, in the usual alphabet or
+// that for URLs.
+func decodeBase64(text string) ([]byte, error) {
+	text = strings.NewReplacer("-", "+", "_", "/").Replace(strings.TrimRight(text, "="))
+	return base64.RawStdEncoding.DecodeString(text)
+}
+
+// bytes decodes text, in which spaces mean nothing.
+func (e *encoding) bytes(text []byte) ([]byte, error) {
+	payload, err := e.decode(strings.Join(strings.Fields(string(text)), ""))
+	if err != nil {
+		return nil, fmt.Errorf("it is not %s: %w", e.name, err)
+	}
+	return payload, nil
+}
+
+// encoding returns that of the flags, nil for none.
+func (o *connectOptions) encoding() *encoding {
+	switch {
+	case o.hex:
+		return hexEncoding
+	case o.base64:
+		return base64Encoding
+	}
+	return nil
+}
+
+// message returns the message of a text of the input.
+func (o *connectOptions) message(text []byte) (m outgoing, err error) {
+	if encoding := o.encoding(); encoding != nil {
+		m.op = wire.Binary
+		m.payload, err = encoding.bytes(text)
+		return m, err
+	}
+	return o.exact(text)
+}
+
+// exact returns the message with exactly this payload.
+func (o *connectOptions) exact(payload []byte) (outgoing, error) {
+	switch {
+	case o.binary || o.encoding() != nil:
+		return outgoing{op: wire.Binary, payload: payload}, nil
+	case utf8.Valid(payload):
+		return outgoing{op: wire.Text, payload: payload}, nil
+	}
+	return outgoing{}, errors.New("it is not UTF-8, as a text message must be; -binary sends it as it is")
+}
+
+// argument returns the message of -x: text, @FILE, @- for standard input, or
+// @@ and the text after the first @.
+func (o *connectOptions) argument(text string, in io.Reader) (outgoing, error) {
+	name, isFile := strings.CutPrefix(text, "@")
+	switch {
+	case !isFile:
+		return o.message([]byte(text))
+	case strings.HasPrefix(name, "@"):
+		return o.message([]byte(name))
+	case name == "-":
+		payload, err := io.ReadAll(in)
+		if err != nil {
+			return outgoing{}, err
+		}
+		return o.exact(payload)
+	}
+	return o.file(name)
+}
+
+// file returns the message with the bytes of a file.
+func (o *connectOptions) file(name string) (outgoing, error) {
+	payload, err := os.ReadFile(name)
+	if err != nil {
+		return outgoing{}, err
+	}
+	m, err := o.exact(payload)
+	if err != nil {
+		return m, fmt.Errorf("%s: %w", name, err)
+	}
+	return m, nil
+}
+
+// handle sends a message of the input, or runs a command. It returns the end of
+// the session, if the input ends it.
+func (s *session) handle(m outgoing, number int) *ending {
+	if m.typed {
 		switch {
-		case len(line) == 0:
+		case len(m.payload) == 0:
 			return nil
-		case bytes.HasPrefix(line, []byte("//")):
-			line = line[1:]
-		case line[0] == '/':
-			return s.command(string(line[1:]))
+		case bytes.HasPrefix(m.payload, []byte("//")):
+			m.payload = m.payload[1:]
+		case m.payload[0] == '/':
+			return s.command(string(m.payload[1:]))
 		}
 	}
-	if s.options.binary {
-		return s.send(wire.Binary, line)
+	if m.op == 0 {
+		encoded, err := s.options.message(m.payload)
+		if err != nil {
+			return s.rejected(fmt.Errorf("message %d of the input: %w", number, err), m.typed)
+		}
+		m.op, m.payload = encoded.op, encoded.payload
 	}
-	if utf8.Valid(line) {
-		return s.send(wire.Text, line)
-	}
-	err := fmt.Errorf("message %d of the input is not UTF-8, as a text message must be; -binary sends it as it is", number)
-	if s.interactive {
+	return s.send(m.op, m.payload)
+}
+
+// rejected reports input that cannot be sent. A person can type it again; for
+// a pipe it is the end.
+func (s *session) rejected(err error, typed bool) *ending {
+	if typed {
 		s.out.failure(err)
 		return nil
 	}
@@ -135,59 +278,7 @@ func (s *session) send(op wire.Opcode, payload []byte) *ending {
 		e := outputEnding(err)
 		return &e
 	}
+	s.sentData.count(payload)
 	s.conn.Send(op, payload)
 	return nil
-}
-
-// command runs the command after the slash.
-func (s *session) command(text string) *ending {
-	name, rest, _ := strings.Cut(text, " ")
-	rest = strings.TrimSpace(rest)
-	switch name {
-	case "ping":
-		go func() {
-			if !s.ping(pingPatience) {
-				s.out.note("no Pong within %v", pingPatience)
-			}
-		}()
-	case "binary":
-		payload, err := hex.DecodeString(strings.Join(strings.Fields(rest), ""))
-		if err != nil {
-			s.out.note("/binary takes bytes in hexadecimal, such as 00 ff 7f")
-			return nil
-		}
-		return s.send(wire.Binary, payload)
-	case "close":
-		e, err := parseClose(rest)
-		if err != nil {
-			s.out.note("%s", err)
-			return nil
-		}
-		return e
-	case "quit":
-		return &ending{code: wire.NormalClosure}
-	case "help":
-		s.out.note("%s", commandHelp)
-	default:
-		s.out.note("There is no command %q. /help lists them; // begins a message with a slash.", "/"+name)
-	}
-	return nil
-}
-
-// parseClose reads "[CODE [REASON]]".
-func parseClose(text string) (*ending, error) {
-	e := &ending{code: wire.NormalClosure}
-	if text == "" {
-		return e, nil
-	}
-	digits, reason, _ := strings.Cut(text, " ")
-	code, err := strconv.Atoi(digits)
-	if err != nil {
-		return nil, fmt.Errorf("/close takes a status code and then the reason, such as /close 4000 bye")
-	}
-	e.code, e.reason = wire.StatusCode(code), strings.TrimSpace(reason)
-	if _, err := wire.AppendClosePayload(nil, e.code, e.reason); err != nil {
-		return nil, fmt.Errorf("/close %s: %s", digits, withoutPrefix(err))
-	}
-	return e, nil
 }

@@ -4,6 +4,7 @@
 //
 //	fibersock serve [flags]
 //	fibersock connect [flags] URL
+//	fibersock replay [flags] FILE URL
 //	fibersock conform server|client|drive [flags] [URL]
 //
 // "fibersock help COMMAND" tells the flags and the exit codes.
@@ -41,6 +42,7 @@ func commands() []command {
 	return []command{
 		{"serve", "serve an echo, a chat and a web page to try them", serve},
 		{"connect", "connect to a server, from a terminal or in a pipe", connect},
+		{"replay", "send the messages of a recorded connection again", replay},
 		{"check", "open a connection, time its steps, and explain a failure", checkCommand},
 		{"bridge", "connect TCP, unix sockets or pipes with WebSocket", bridgeCommand},
 		{"bench", "load an echo server and measure its latency", benchCommand},
@@ -76,13 +78,16 @@ func dispatch(ctx context.Context, args []string, std streams) exitCode {
 			return c.run(ctx, args[1:], std)
 		}
 	}
-	fmt.Fprintf(std.err, "fibersock: there is no command %q\n\n", args[0])
+	if looksLikeURL(args[0]) {
+		return connect(ctx, args, std)
+	}
+	fmt.Fprintf(std.err, "fibersock: there is no command %q%s\n\n", args[0], suggestCommand(args[0]))
 	printUsage(std.err)
 	return exitUsage
 }
 
 func printUsage(w io.Writer) {
-	fmt.Fprint(w, "fibersock speaks WebSocket (RFC 6455).\n\nUsage: fibersock COMMAND [flags] [arguments]\n\n")
+	fmt.Fprint(w, "fibersock speaks WebSocket (RFC 6455).\n\nUsage: fibersock COMMAND [flags] [arguments]\n       fibersock [flags of connect] URL\n\n")
 	for _, c := range commands() {
 		fmt.Fprintf(w, "  %-10s %s\n", c.name, c.summary)
 	}

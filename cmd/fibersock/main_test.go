@@ -13,7 +13,15 @@ import (
 	"github.com/fibersock/fibersock/internal/test/leakcheck"
 )
 
-func TestMain(m *testing.M) { leakcheck.Main(m) }
+// asCommand is set in the environment of a test binary that is the command.
+const asCommand = "FIBERSOCK_TEST_AS_COMMAND"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asCommand) != "" {
+		main()
+	}
+	leakcheck.Main(m)
+}
 
 // result is the result of a run of the command.
 type result struct {
@@ -106,6 +114,16 @@ func TestCommandLine(t *testing.T) {
 		{"connect -cacert /does/not/exist wss://localhost:1/", exitUsage, "", "/does/not/exist"},
 		{"connect -cacert main_test.go wss://localhost:1/", exitUsage, "", "no certificate"},
 		{"connect -cacert x -insecure wss://localhost:1/", exitUsage, "", "one of them"},
+		{"connect -hex -base64 ws://localhost:1/", exitUsage, "", "-hex and -base64"},
+		{"connect -expect 1 -until x ws://localhost:1/", exitUsage, "", "-expect and -until"},
+		{"connect -until [ ws://localhost:1/", exitUsage, "", "missing closing ]"},
+		{"connect -i ws://localhost:1/", exitUsage, "", "-x"},
+		{"connect -compress -compression off ws://localhost:1/", exitUsage, "", "-compression off"},
+		{"help replay", exitOK, "-compare", ""},
+		{"replay x", exitUsage, "", "a file and a URL, not 1"},
+		{"replay -speed -1 x ws://localhost:1/", exitUsage, "", "-speed"},
+		{"replay -speed NaN x ws://localhost:1/", exitUsage, "", "-speed"},
+		{"replay /does/not/exist ws://localhost:1/", exitUsage, "", "/does/not/exist"},
 		{"connect -unix x -proxy http://localhost ws://localhost:1/", exitUsage, "", "one of them"},
 		{"connect -delimiter \\q ws://localhost:1/", exitUsage, "", "escapes"},
 		{"serve -origin https://app.example/", exitUsage, "", `origin pattern "https://app.example/": an origin has no path`},

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -22,21 +20,25 @@ import (
 // A message has this form:
 //
 //	-json                a line of JSON
+//	-hex, -base64        binary as a line in that form
 //	a terminal           text escaped, unless raw; binary as a line with its size and first bytes
 //	a pipe or a file     text and a newline; binary as it is, without a newline
 type output struct {
 	json, raw   bool
 	verbose     bool
-	interactive bool // a person types: there is a prompt, and received lines begin with "<"
+	interactive bool      // a person types: there is a prompt, and received lines begin with "<"
+	noLineEnd   bool      // no newline after a message
+	encoding    *encoding // of binary messages, or nil
+	recording   io.Writer // for -record, or nil
+	url         string    // of the connection, without userinfo
 
 	mu     sync.Mutex // guards the rest
 	std    streams
-	prompt bool  // the prompt is the last thing on the screen
-	over   bool  // all has been said: input that is still being read adds nothing
-	failed error // the first error of standard output; nothing is written after it
+	typing *typing // the edited line; nil if the terminal edits it
+	prompt bool    // the prompt is the last thing on the screen
+	over   bool    // all has been said: input that is still being read adds nothing
+	failed error   // the first error of standard output or of the recording; nothing is written after it
 }
-
-const promptText = "> "
 
 // event is one line of -json. Fields that say nothing are left out.
 type event struct {
@@ -52,6 +54,7 @@ type event struct {
 	URL          string          `json:"url,omitempty"`       // of open, without userinfo
 	Subprotocol  string          `json:"subprotocol,omitempty"`
 	Compression  string          `json:"compression,omitempty"` // of open: the negotiated extension
+	Status       int             `json:"status,omitempty"`      // of error: the HTTP status of the server or proxy
 	Error        string          `json:"error,omitempty"`       // why it ended, if not by a closing handshake
 }
 
@@ -59,9 +62,10 @@ type event struct {
 func (o *output) message(direction string, op wire.Opcode, payload []byte) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	err := o.event(messageEvent(direction, op, payload))
 	switch {
-	case o.json:
-		return o.event(messageEvent(direction, op, payload))
+	case o.json || err != nil:
+		return err
 	case op.IsControl():
 		if o.verbose {
 			o.say("< %s, %d bytes", op, len(payload)) // ours are sent by the library
@@ -93,14 +97,19 @@ func (o *output) render(op wire.Opcode, payload []byte) []byte {
 		b = append(b, "< "...)
 	}
 	switch {
+	case op == wire.Binary && o.encoding != nil:
+		b = append(b, o.encoding.encode(payload)...)
 	case op == wire.Binary && !o.std.outTerminal:
 		return payload
 	case op == wire.Binary && !o.raw:
-		return append(append(b, hexPreview(payload)...), '\n')
+		b = append(b, hexPreview(payload)...)
 	case o.std.outTerminal && !o.raw:
 		b = append(b, escape(string(payload))...)
 	default:
 		b = append(b, payload...)
+	}
+	if o.noLineEnd {
+		return b
 	}
 	return append(b, '\n')
 }
@@ -114,17 +123,18 @@ func hexPreview(p []byte) string {
 	return fmt.Sprintf("binary, %d bytes: % x …", len(p), p[:most])
 }
 
-// happened writes e to standard output if that is -json's.
+// happened writes e to the recording and, with -json, to standard output.
 func (o *output) happened(e event) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.json {
-		o.event(e)
-	}
+	o.event(e)
 }
 
-// event writes one line of JSON. The caller has the lock.
+// event is happened for a caller that has the lock.
 func (o *output) event(e event) error {
+	if !o.json && o.recording == nil {
+		return nil
+	}
 	e.Time = time.Now().UTC().Format("2006-01-02T15:04:05.000000Z")
 	var line bytes.Buffer
 	encoder := json.NewEncoder(&line)
@@ -132,7 +142,16 @@ func (o *output) event(e event) error {
 	if err := encoder.Encode(e); err != nil {
 		return err
 	}
-	return o.write(append(escapeJSON(bytes.TrimSuffix(line.Bytes(), []byte("\n"))), '\n'))
+	text := append(escapeJSON(bytes.TrimSuffix(line.Bytes(), []byte("\n"))), '\n')
+	if o.recording != nil && o.failed == nil {
+		if _, err := o.recording.Write(text); err != nil {
+			o.failed = fmt.Errorf("-record: %w", err)
+		}
+	}
+	if !o.json {
+		return o.failed
+	}
+	return o.write(text)
 }
 
 // write writes to standard output. The caller has the lock.
@@ -142,7 +161,7 @@ func (o *output) write(p []byte) error {
 	}
 	o.hidePrompt()
 	if _, err := o.std.out.Write(p); err != nil {
-		o.failed = err
+		o.failed = fmt.Errorf("standard output: %w", err)
 	}
 	o.showPrompt()
 	return o.failed
@@ -176,21 +195,31 @@ func (o *output) say(format string, args ...any) {
 func (o *output) failure(err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.json {
-		o.event(event{Type: "error", Error: explain(err)})
-	}
+	o.event(event{Type: "error", Status: httpStatus(err), Error: explain(err)})
 	o.say("fibersock: %s", escape(explain(err)))
+}
+
+// httpStatus returns the status of the server or proxy that refused the
+// connection, 0 if err is another one.
+func httpStatus(err error) int {
+	var refused *client.HandshakeError
+	var proxy *client.ProxyError
+	switch {
+	case errors.As(err, &refused) && refused.Response != nil:
+		return refused.Response.Status
+	case errors.As(err, &proxy):
+		return proxy.Status
+	}
+	return 0
 }
 
 // roundTrip shows the time between a Ping and its Pong.
 func (o *output) roundTrip(rtt time.Duration) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	switch {
-	case o.json:
-		milliseconds := float64(rtt.Microseconds()) / 1000
-		o.event(event{Type: "rtt", Milliseconds: &milliseconds})
-	case o.interactive || o.verbose:
+	milliseconds := float64(rtt.Microseconds()) / 1000
+	o.event(event{Type: "rtt", Milliseconds: &milliseconds})
+	if !o.json && (o.interactive || o.verbose) {
 		o.say("round trip %v", rtt.Round(time.Microsecond))
 	}
 }
@@ -202,9 +231,7 @@ func (o *output) closed(err error, e *ending, exit exitCode) {
 	defer o.mu.Unlock()
 	o.hidePrompt()
 	o.prompt = false
-	if o.json {
-		o.event(closeEvent(err, e, exit))
-	}
+	o.event(closeEvent(err, e, exit))
 	talkative := o.verbose || o.interactive
 	switch {
 	case exit == exitOK && e == nil:
@@ -255,48 +282,9 @@ func capitalized(s string) string {
 	return strings.ToUpper(s[:1]) + s[1:]
 }
 
-// ask shows the prompt, after a line was entered.
-func (o *output) ask() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.interactive && !o.over {
-		o.prompt = true
-		io.WriteString(o.std.err, promptText)
-	}
-}
-
-// answered is told that a line was entered: the cursor is at the beginning of
-// the next.
-func (o *output) answered() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.prompt = false
-}
-
 // broken returns the error that ended standard output, if one did.
 func (o *output) broken() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.failed
-}
-
-func (o *output) hidePrompt() {
-	if o.prompt {
-		io.WriteString(o.std.err, eraseLine())
-	}
-}
-
-func (o *output) showPrompt() {
-	if o.prompt {
-		io.WriteString(o.std.err, promptText)
-	}
-}
-
-// eraseLine returns the sequence that erases the prompt and the text typed
-// after it, or a newline for a terminal without such a sequence.
-func eraseLine() string {
-	if term := os.Getenv("TERM"); runtime.GOOS == "windows" || term == "" || term == "dumb" {
-		return "\n"
-	}
-	return "\r\x1b[K"
 }

@@ -61,6 +61,9 @@ func wrongUse(line string) string {
 		return ""
 	}
 	name := words[0]
+	if looksLikeURL(name) && name != "--version" || name == "URL" {
+		name, words = "connect", append([]string{"connect"}, words...)
+	}
 	if !slices.ContainsFunc(commands(), func(c command) bool { return c.name == name }) && name != "--version" {
 		return name
 	}
@@ -132,6 +135,9 @@ func TestCheckerSeesWrongUse(t *testing.T) {
 		"connect ws://a --fast=1":             "--fast=1",
 		"conform other":                       "other",
 		"version -v":                          "-v",
+		"localhost:8080/echo -k":              "",
+		"-k -fast wss://a":                    "-fast",
+		"replay -speed 0 FILE URL":            "",
 	} {
 		if got := wrongUse(line); got != want {
 			t.Errorf("%q: %q, want %q", line, got, want)

@@ -19,12 +19,17 @@ import (
 //	receive      receives messages
 //	readInput    reads lines, sends them, runs commands
 type session struct {
-	conn        *client.Conn
-	out         *output
-	options     *connectOptions
-	std         streams
-	interactive bool
-	received    *atomic.Int64 // bytes from the server
+	conn    *client.Conn
+	out     *output
+	options *connectOptions
+	next    source // readInput's
+	opened  time.Time
+	compare bool // end if a message is not that of the recording
+
+	received     *atomic.Int64 // bytes from the server, with their frames
+	sentData     traffic
+	receivedData traffic
+	roundTrip    atomic.Int64 // a time.Duration, the last one; 0: none
 
 	messages chan client.Message // from receive
 	lost     chan error          // from receive, once: the cause of the end
@@ -33,12 +38,32 @@ type session struct {
 	done     chan struct{}       // closed when run returns
 
 	// The rest is run's.
-	messageCount int           // data messages
-	quiet        *time.Timer   // fires after the patience without a message; stopped until the end of input
-	patience     time.Duration // of quiet; negative: for ever
-	inputEnd     bool
-	ending       *ending       // why this side closes; nil as long as it does not
-	closed       chan struct{} // closed when the closing handshake that it began is over
+	quiet    *time.Timer // fires at the end of the wait for a message; stopped until the end of input
+	waiting  time.Duration
+	inputEnd bool
+	matched  bool          // a message matches -until
+	ending   *ending       // why this side closes; nil as long as it does not
+	closed   chan struct{} // closed when the closing handshake that it began is over
+}
+
+// traffic counts messages of one direction, without control frames.
+type traffic struct{ messages, bytes atomic.Int64 }
+
+func (t *traffic) count(payload []byte) {
+	t.messages.Add(1)
+	t.bytes.Add(int64(len(payload)))
+}
+
+func (t *traffic) String() string {
+	return fmt.Sprintf("%s, %s", plural(t.messages.Load(), "message"), plural(t.bytes.Load(), "byte"))
+}
+
+// plural returns a number of things.
+func plural(n int64, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }
 
 // ending is why and how this side closes the connection.
@@ -49,18 +74,17 @@ type ending struct {
 	err    error // shown to the user, if not nil
 }
 
-func newSession(conn *client.Conn, out *output, o *connectOptions, std streams) *session {
+func newSession(conn *client.Conn, out *output, o *connectOptions) *session {
 	s := &session{
-		conn: conn, out: out, options: o, std: std,
-		interactive: std.inTerminal,
-		messages:    make(chan client.Message),
-		lost:        make(chan error, 1),
-		input:       make(chan inputEnd, 1),
-		problems:    make(chan ending),
-		done:        make(chan struct{}),
-		quiet:       time.NewTimer(time.Hour),
-		patience:    o.patience(std.inTerminal),
-		closed:      make(chan struct{}),
+		conn: conn, out: out, options: o,
+		opened:   time.Now(),
+		messages: make(chan client.Message),
+		lost:     make(chan error, 1),
+		input:    make(chan inputEnd, 1),
+		problems: make(chan ending),
+		done:     make(chan struct{}),
+		quiet:    time.NewTimer(time.Hour),
+		closed:   make(chan struct{}),
 	}
 	s.quiet.Stop()
 	return s
@@ -70,6 +94,7 @@ func newSession(conn *client.Conn, out *output, o *connectOptions, std streams) 
 func (s *session) run(ctx context.Context) exitCode {
 	defer close(s.done)
 	defer s.quiet.Stop()
+	defer s.out.stopEditing()
 	go s.receive()
 	go s.readInput()
 	if s.options.ping > 0 {
@@ -113,7 +138,7 @@ func (s *session) receive() {
 
 // show shows a message or control frame.
 func (s *session) show(m client.Message) {
-	if m.Opcode == wire.Close || s.expectationMet() {
+	if m.Opcode == wire.Close || s.complete() {
 		return // the end follows, with all that is to be said
 	}
 	if err := s.out.message("in", m.Opcode, m.Payload); err != nil {
@@ -123,23 +148,40 @@ func (s *session) show(m client.Message) {
 	if !m.Opcode.IsData() {
 		return
 	}
-	s.messageCount++
-	switch {
-	case s.expectationMet():
+	s.receivedData.count(m.Payload)
+	s.matched = s.options.until.matches(m.Payload)
+	switch n := int(s.receivedData.messages.Load()); {
+	case s.compare && s.options.replay.difference(n, m.Opcode, m.Payload) != "":
+		s.finish(ending{code: wire.NormalClosure, exit: exitDiffers, err: errors.New(s.options.replay.difference(n, m.Opcode, m.Payload))})
+	case s.complete():
 		s.finish(ending{code: wire.NormalClosure})
 	case s.inputEnd:
 		s.beginWaiting()
 	}
 }
 
-func (s *session) expectationMet() bool {
-	return s.options.expect > 0 && s.messageCount >= s.options.expect
+// complete reports whether all messages of -expect or -until were received.
+func (s *session) complete() bool {
+	n := s.options.expect
+	return s.matched || n > 0 && s.receivedData.messages.Load() >= int64(n)
 }
 
-// outputEnding returns the end for an output that cannot be written to. A
-// closed pipe is not reported.
+// incomplete returns the error that -expect or -until is not met, nil if it is.
+func (s *session) incomplete() error {
+	switch received := s.receivedData.messages.Load(); {
+	case s.complete():
+	case s.options.expect > 0:
+		return fmt.Errorf("%d of %d messages were received (-expect)", received, s.options.expect)
+	case s.options.until.set():
+		return fmt.Errorf("none of %s matches -until", plural(received, "message"))
+	}
+	return nil
+}
+
+// outputEnding returns the end for standard output or a recording that cannot be
+// written. A closed pipe is not reported.
 func outputEnding(err error) ending {
-	e := ending{code: wire.GoingAway, exit: exitUsage, err: fmt.Errorf("standard output: %w", err)}
+	e := ending{code: wire.GoingAway, exit: exitUsage, err: err}
 	if isBrokenPipe(err) {
 		e.err = nil
 	}
@@ -156,18 +198,30 @@ func (s *session) inputEnded(end inputEnd) {
 	s.beginWaiting()
 }
 
+// beginWaiting starts the wait for another message anew.
 func (s *session) beginWaiting() {
-	if s.patience >= 0 {
-		s.quiet.Reset(s.patience)
+	if s.waiting = s.options.waitTime(s.replyDue(), s.out.interactive); s.waiting >= 0 {
+		s.quiet.Reset(s.waiting)
 	}
 }
 
-// waitedEnough ends the session after the patience without a message.
+// replyDue reports whether it is likely that a message of the server is still
+// on its way after the end of input: none was received yet, or fewer than were
+// sent.
+func (s *session) replyDue() bool {
+	received := s.receivedData.messages.Load()
+	return received == 0 || received < s.options.due(s.sentData.messages.Load())
+}
+
+// waitedEnough ends the session after a wait without a message.
 func (s *session) waitedEnough() {
 	e := ending{code: wire.NormalClosure}
-	if s.options.expect > 0 {
+	if err := s.incomplete(); err != nil {
 		e.exit = exitTimeout
-		e.err = fmt.Errorf("%d of %d messages came, then none for %v (-expect, -wait)", s.messageCount, s.options.expect, s.patience)
+		e.err = fmt.Errorf("%w, then none for %v (-wait)", err, s.waiting)
+	} else if !s.options.waitSet && !s.out.interactive && s.replyDue() {
+		s.out.note("fibersock: no message for %v after the end of input; sent %s, received %s. -wait sets the time, -expect makes this an error.",
+			s.waiting, plural(s.sentData.messages.Load(), "message"), fmt.Sprint(s.receivedData.messages.Load()))
 	}
 	s.finish(e)
 }
@@ -180,6 +234,7 @@ func (s *session) finish(e ending) {
 	}
 	s.ending = &e
 	s.quiet.Stop()
+	s.out.stopEditing() // a second interrupt ends the process
 	go func() {
 		defer close(s.closed)
 		s.conn.Close(e.code, e.reason) // its error is receive's too
@@ -201,8 +256,13 @@ func (s *session) ended(err error) exitCode {
 	if exit == exitOK {
 		exit = endExitCode(err, ours)
 	}
-	if exit == exitOK && s.options.expect > s.messageCount && s.ending == nil {
+	if exit == exitOK && s.ending == nil && s.incomplete() != nil {
+		s.out.failure(s.incomplete())
 		exit = exitPeerClosed
+	}
+	if n := s.receivedData.messages.Load(); exit == exitOK && s.compare && n < s.options.due(0) {
+		s.out.failure(fmt.Errorf("%s received, %d in the recording", plural(n, "message"), s.options.due(0)))
+		exit = exitDiffers
 	}
 	s.out.closed(err, s.ending, exit)
 	if s.out.broken() != nil && exit == exitOK {
@@ -218,6 +278,7 @@ func (s *session) ping(patience time.Duration) bool {
 	defer cancel()
 	rtt, err := s.conn.Ping(ctx)
 	if err == nil {
+		s.roundTrip.Store(int64(rtt))
 		s.out.roundTrip(rtt)
 	}
 	return !errors.Is(err, context.DeadlineExceeded)

@@ -30,6 +30,7 @@ var flagTables = map[string]func() *flag.FlagSet{
 	"bench":          func() *flag.FlagSet { f, _ := benchFlags(); return f },
 	"bridge":         func() *flag.FlagSet { f, _ := bridgeFlags(); return f },
 	"frame":          func() *flag.FlagSet { f, _ := frameFlags(); return f },
+	"version":        func() *flag.FlagSet { f, _ := versionFlags(); return f },
 	"conform server": func() *flag.FlagSet { f, _ := conformServerFlags(); return f },
 	"conform client": func() *flag.FlagSet { f, _ := conformClientFlags(); return f },
 	"conform drive":  func() *flag.FlagSet { f, _ := conformDriveFlags(); return f },

@@ -1,10 +1,16 @@
 // Fibersock is the command-line companion of the library: a demonstration
-// server with a web page, a client for terminals and pipes, and a judge of
-// other implementations.
+// server with a web page, a client for terminals and pipes, tools that
+// diagnose, measure and bridge connections, and a judge of other
+// implementations.
 //
-//	fibersock serve [flags]
+//	fibersock serve [flags] [PORT | ADDRESS]
 //	fibersock connect [flags] URL
 //	fibersock replay [flags] FILE URL
+//	fibersock check [flags] URL
+//	fibersock bridge [flags] A B
+//	fibersock bench [flags] URL
+//	fibersock frame [flags] [BYTES...]
+//	fibersock completion bash|zsh|fish
 //	fibersock conform server|client|drive [flags] [URL]
 //
 // "fibersock help COMMAND" tells the flags and the exit codes.
@@ -12,6 +18,7 @@ package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -23,7 +30,11 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // as it is under nohup
+		signals = append(signals, syscall.SIGHUP) // the terminal, or ssh with a ProxyCommand
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), signals...)
 	// The first signal ends the work in order; a second one ends the process.
 	context.AfterFunc(ctx, stop)
 	ignoreBrokenPipes()
@@ -100,16 +111,42 @@ func help(ctx context.Context, args []string, std streams) exitCode {
 		printUsage(std.out)
 		return exitOK
 	}
-	if args[0] == "help" || args[0] == "version" {
-		fmt.Fprintf(std.out, "Usage: fibersock %s\n", args[0])
+	if args[0] == "help" {
+		fmt.Fprint(std.out, "Usage: fibersock help [COMMAND]\n")
 		return exitOK
 	}
 	return dispatch(ctx, append(slices.Clone(args), "-h"), std)
 }
 
+const versionUsage = `Usage: fibersock version [flags]
+
+Prints the version of fibersock and of Go, and the system.
+`
+
+func versionFlags() (*flag.FlagSet, *bool) {
+	flags := newFlags("version", versionUsage, "")
+	return flags, flags.Bool("json", false, "write an object of JSON")
+}
+
 // version prints the build information of the Go toolchain.
-func version(_ context.Context, _ []string, std streams) exitCode {
-	fmt.Fprintf(std.out, "%s, %s, %s/%s\n", buildVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+func version(_ context.Context, args []string, std streams) exitCode {
+	flags, asJSON := versionFlags()
+	rest, err := parse(flags, args)
+	if err == nil && len(rest) > 0 {
+		err = usagef("version takes no arguments but flags, not %q", rest[0])
+	}
+	if code, ok := parsed(flags, std, err); !ok {
+		return code
+	}
+	if *asJSON {
+		err = writeJSONLine(std.out, map[string]string{"version": buildVersion(), "go": runtime.Version(), "os": runtime.GOOS, "arch": runtime.GOARCH})
+	} else {
+		_, err = fmt.Fprintf(std.out, "%s, %s, %s/%s\n", buildVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	}
+	if err != nil {
+		fmt.Fprintf(std.err, "fibersock: %s\n", err)
+		return exitUsage
+	}
 	return exitOK
 }
 

@@ -93,6 +93,8 @@ func TestCommandLine(t *testing.T) {
 		{"version", exitOK, "fibersock ", ""},
 		{"--version", exitOK, "fibersock ", ""},
 		{"-version", exitOK, "fibersock ", ""},
+		{"version -json", exitOK, `"os":"`, ""},
+		{"version 1", exitUsage, "", `not "1"`},
 		{"fly", exitUsage, "", `no command "fly"`},
 		{"serve -fast", exitUsage, "", "-fast"},
 		{"serve now", exitUsage, "", `not "now"`},

@@ -179,11 +179,11 @@ func connect(ctx context.Context, args []string, std streams) exitCode {
 	return o.run(ctx, rest[0], std, func(s *session) source {
 		switch {
 		case !readsInput:
-			return messages(prepared, nil)
+			return givenMessages(prepared, nil)
 		case std.inTerminal:
-			return messages(prepared, typedMessages(std.in, s.out))
+			return givenMessages(prepared, typedMessages(std.in, s.out))
 		}
-		return messages(prepared, o.pipedMessages(std.in))
+		return givenMessages(prepared, o.pipedMessages(std.in))
 	})
 }
 

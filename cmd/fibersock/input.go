@@ -53,9 +53,9 @@ func (s *session) readInput() {
 	}
 }
 
-// messages returns a source of prepared messages, and then of more, which may
+// givenMessages returns a source of prepared messages, and then of more, which may
 // be nil.
-func messages(prepared []outgoing, more source) source {
+func givenMessages(prepared []outgoing, more source) source {
 	return func() (m outgoing, ok bool, err error) {
 		switch {
 		case len(prepared) > 0:

@@ -27,6 +27,7 @@ Connects A with B and moves bytes in both directions. Each is one of
   -                        standard input and output
   tcp:HOST:PORT            a TCP connection
   unix:PATH                a connection to a unix socket
+  exec:COMMAND             standard input and output of a command of the shell
   ws://… wss://…           a WebSocket connection; bytes are binary messages
   tcp-listen:HOST:PORT     one of A and B may listen: each connection that it
   unix-listen:PATH         accepts gets a connection of its own to the other side;
@@ -95,8 +96,8 @@ func bridgeFlags() (*flag.FlagSet, *bridgeOptions) {
 
 // address is a parsed A or B.
 type address struct {
-	kind   string // -, tcp, unix, ws, tcp-listen, unix-listen, ws-listen
-	target string // host and port, path or URL
+	kind   string // -, tcp, unix, exec, ws, tcp-listen, unix-listen, ws-listen
+	target string // host and port, path, command or URL
 }
 
 // listens reports whether the address is of a listener.
@@ -123,9 +124,9 @@ func parseAddress(s string) (address, error) {
 			return address{}, usagef("%s", withoutPrefix(err))
 		}
 		return address{"ws", s}, nil
-	case "unix", "unix-listen":
+	case "unix", "unix-listen", "exec":
 		if target == "" {
-			return address{}, usagef("%s: needs a path", kind)
+			return address{}, usagef("%s: needs a path or a command", kind)
 		}
 		return address{kind, target}, nil
 	case "tcp", "tcp-listen", "ws-listen":
@@ -134,7 +135,7 @@ func parseAddress(s string) (address, error) {
 		}
 		return address{kind, target}, nil
 	}
-	return address{}, usagef("%q is not one of -, tcp:, unix:, ws:, wss:, tcp-listen:, unix-listen:, ws-listen:", s)
+	return address{}, usagef("%q is not one of -, tcp:, unix:, exec:, ws:, wss:, tcp-listen:, unix-listen:, ws-listen:", s)
 }
 
 // bridgeCommand is the subcommand bridge.
@@ -218,6 +219,12 @@ func (b *bridge) open(ctx context.Context, a address) (bridgeEnd, exitCode, erro
 	switch a.kind {
 	case "-":
 		return &stdioEnd{std: b.std}, exitOK, nil
+	case "exec":
+		end, err := startExec(a.target, b.std.err)
+		if err != nil {
+			return nil, exitUsage, err
+		}
+		return end, exitOK, nil
 	case "ws":
 		var connected atomic.Bool
 		cfg := *b.cfg

@@ -35,7 +35,7 @@ Connects A with B and moves bytes in both directions. Each is one of
 
 Bytes are moved as they arrive, at most 32 KiB in a message, and the payload of
 text and binary messages is written. If one side does not read, the other one is
-not read: each direction buffers some 100 KiB. A write has no timeout.
+not read; the buffers between them are bounded. A write has no timeout.
 
 The end of one direction is passed on, and the other direction continues. Between
 two bridges an empty message stands for the end, if the subprotocol
@@ -67,6 +67,9 @@ Exit codes:
 // halfClose is the subprotocol in which an empty message is the end of a
 // direction.
 const halfClose = "halfclose.fibersock"
+
+// bridgeBacklog bounds the bytes buffered for a client of ws-listen.
+const bridgeBacklog = 128 << 10
 
 // defaultBridges bounds the connections of a listener.
 const defaultBridges = 1000
@@ -366,6 +369,7 @@ func (b *bridge) serveMessages(ctx context.Context, ln net.Listener, once bool, 
 		WriteTimeout:    -1,
 		PongTimeout:     -1, // a client that does not read does not answer
 		AssemblyTimeout: -1,
+		MaxBacklog:      bridgeBacklog,
 		Limits:          server.Limits{Frame: -1, Message: -1},
 		Log:             func(err error) { b.log.Warn("refused", "error", withoutPrefix(err)) },
 	}

@@ -363,6 +363,8 @@ func TestFailuresOfTLS(t *testing.T) {
 			}
 			return []string{"other"}
 		}), h2("\x00\x03\x00\x00\x00\x64")), trusted, "http2-only", "RFC 8441) either", diagnose.Security},
+		"HTTP/2 and HTTP/1.1, and no response": {secure(alpn(func([]string) []string { return []string{"h2", "http/1.1"} }), func(nc net.Conn) { readHead(nc) }), trusted,
+			"no-response", "log", diagnose.Handshake},
 		"another protocol": {secure(alpn(func([]string) []string { return []string{"other"} }), discard), trusted, "alpn", "HTTP/1.1", diagnose.Security},
 		"a name that the server does not have": {secure(&tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return nil, errors.New("no") }}, discard), trusted,
 			"tls", "", diagnose.Security},

@@ -39,7 +39,7 @@ processors, it competes with the server.
 
 Examples:
   fibersock bench ws://localhost:8080/echo
-  fibersock bench -connections 100 -rate 5000 -size 1K -duration 30s ws://localhost:8080/echo
+  fibersock bench -connections 100 -rate 5000 -size 1K ws://localhost:8080/echo
   fibersock bench -json ws://localhost:8080/echo > result.json
 `
 
@@ -85,7 +85,7 @@ func benchFlags() (*flag.FlagSet, *benchOptions) {
 	o.compression = "off"
 	flags := newFlags("bench", benchUsage, benchExitCodes)
 	flags.IntVar(&o.connections, "connections", benchConnections, "open `n` connections")
-	flags.Var(&o.size, "size", "the payload of each message: bytes, 64K or 16M")
+	flags.Var(&o.size, "size", "the payload of each message: a `size` in bytes, 64K or 16M")
 	flags.IntVar(&o.inflight, "inflight", 1, "have at most `n` messages on their way on each connection")
 	flags.Float64Var(&o.rate, "rate", 0, "send this `number` of messages a second in all, at fixed times (default: as fast as replies\narrive)")
 	flags.DurationVar(&o.duration, "duration", benchDuration, "send for this `time`")

@@ -30,19 +30,19 @@ Connects A with B and moves bytes in both directions. Each is one of
   exec:COMMAND             standard input and output of a command of the shell
   ws://… wss://…           a WebSocket connection; bytes are binary messages
   tcp-listen:HOST:PORT     one of A and B may listen: each connection that it
-  unix-listen:PATH         accepts gets a connection of its own to the other side;
+  unix-listen:PATH         accepts gets its own connection to the other side, or
   ws-listen:HOST:PORT      with -, only the first one is accepted
 
 Bytes are moved as they arrive, at most 32 KiB in a message, and the payload of
 text and binary messages is written. If one side does not read, the other one is
 not read; the buffers between them are bounded. A write has no timeout.
 
-The end of one direction is passed on, and the other direction continues. Between
-two bridges an empty message stands for the end, if the subprotocol
+The end of one direction is passed on, and the other direction continues.
+Between two bridges an empty message stands for the end, if the subprotocol
 halfclose.fibersock is negotiated, which a bridge offers and accepts. To another
 server or client the end is a Close with 1000: messages that arrive until its
-Close are delivered. A connection that breaks is passed on: to TCP as a reset, to
-WebSocket as 1011.
+Close are delivered. A connection that breaks is passed on: to TCP as a reset,
+to WebSocket as 1011.
 
 Examples:
   ssh -o ProxyCommand='fibersock bridge - wss://gate.example.com/ssh' host

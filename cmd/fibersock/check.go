@@ -16,11 +16,11 @@ import (
 
 const checkUsage = `Usage: fibersock check [flags] URL
 
-Opens a WebSocket connection, sends a few Pings, closes the connection, and shows
-the time of each step: lookup of the name, TCP, proxy, TLS, opening handshake,
-Ping, closing handshake. If a step fails, it explains the failure and suggests
-remedies. After some failures it makes a second connection, without a request,
-to find out whether the port speaks TLS or HTTP/2 only.
+Opens a WebSocket connection, sends a few Pings, closes the connection, and
+shows the time of each step: lookup of the name, TCP, proxy, TLS, opening
+handshake, Ping, closing handshake. If a step fails, it explains the failure and
+suggests remedies. After some failures it makes a second connection, without a
+request, to find out whether the port speaks TLS or HTTP/2 only.
 
 Examples:
   fibersock check wss://example.com/chat

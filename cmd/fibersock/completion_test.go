@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/fibersock/fibersock/internal/test/check"
 )
@@ -31,6 +32,29 @@ func TestFlagTablesHaveAllCommands(t *testing.T) {
 		usage := runWith(t, nil, "help", name)
 		if usage.code != exitOK || has != strings.Contains(usage.out, "\nFlags:\n") {
 			t.Errorf("%s: in the table: %v, help: %+v", name, has, usage)
+		}
+	}
+}
+
+// Help fits a terminal, and describes each flag.
+func TestHelpFitsATerminal(t *testing.T) {
+	for name, flags := range flagTables {
+		help := runWith(t, nil, append([]string{"help"}, strings.Fields(name)...)...).out
+		for line := range strings.Lines(help) {
+			if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > helpColumns {
+				t.Errorf("help %s: a line of %d columns: %s", name, n, line)
+			}
+		}
+		words := strings.Join(strings.Fields(help), " ")
+		flags().VisitAll(func(f *flag.Flag) {
+			value, usage := flag.UnquoteUsage(f)
+			want := strings.Join(strings.Fields("-"+f.Name+" "+value+" "+usage), " ")
+			if usage == "" || !strings.Contains(words, want) {
+				t.Errorf("help %s has no %q", name, want)
+			}
+		})
+		if !strings.HasPrefix(help, "Usage: fibersock "+name) || !strings.Contains(help, "\nFlags:\n  -") {
+			t.Errorf("help %s:\n%s", name, help)
 		}
 	}
 }

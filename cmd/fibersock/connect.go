@@ -25,9 +25,9 @@ const connectUsage = `Usage: fibersock connect [flags] URL
 
 Connects to a ws or wss URL. Once the connection is open, each line of standard
 input is sent as a message, and each received message is written to standard
-output. "localhost:8080/echo" and ":8080/echo" are URLs too: without a scheme the
-connection is wss, but ws to localhost, to an IP address, and to a port other
-than 443.
+output. "localhost:8080/echo" and ":8080/echo" are URLs too: without a scheme
+the connection is wss, but ws to localhost, to an IP address, and to a port
+other than 443.
 
 With -x, the given messages are sent in place of standard input. At the end of
 input, replies are awaited as -wait, -expect and -until say, and the connection

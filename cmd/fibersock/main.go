@@ -59,7 +59,7 @@ func commands() []command {
 		{"bench", "load an echo server and measure its latency", benchCommand},
 		{"frame", "explain bytes as WebSocket frames", frameCommand},
 		{"conform", "judge another implementation, or be judged", conformCommand},
-		{"completion", "write the completion of commands and flags for a shell", completionCommand},
+		{"completion", "write a script that completes commands in a shell", completionCommand},
 		{"version", "print the version", version},
 		{"help", "tell how a command is used", help},
 	}

@@ -279,6 +279,12 @@ func (s *session) send(op wire.Opcode, payload []byte) *ending {
 		return &e
 	}
 	s.sentData.count(payload)
-	s.conn.Send(op, payload)
+	c := s.link.await(s.done)
+	if c == nil {
+		return nil
+	}
+	if err := c.Send(op, payload); err != nil && s.options.reconnect {
+		s.out.note("fibersock: a message may be lost: %s", escape(explain(err)))
+	}
 	return nil
 }

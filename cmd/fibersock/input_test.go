@@ -3,12 +3,15 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/tls"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -131,23 +134,30 @@ func TestUntilEndsWithTheMessageThatMatches(t *testing.T) {
 	}
 }
 
-// inMemory runs connect with connections to s in memory, and returns the result
-// and the time that it took in the bubble of the test.
-func inMemory(t *testing.T, s *server.Server, input string, args ...string) (r result, duration time.Duration) {
+// inMemory runs connect with connections to s in memory until ctx ends, and
+// returns the result and the time that it took in the bubble of the test. Dials
+// fail before a time of refused.
+func inMemory(t *testing.T, ctx context.Context, s *server.Server, refused time.Duration, input io.Reader, args ...string) (r result, duration time.Duration) {
 	t.Helper()
 	ln := wstest.Listen(nil)
+	start := time.Now()
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(ln) }()
 	defer func() { s.Shutdown(t.Context()); <-served }()
 	flags, o := connectFlags()
-	o.dialContext = ln.DialContext
+	o.dialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if time.Since(start) < refused {
+			return nil, syscall.ECONNREFUSED
+		}
+		return ln.DialContext(ctx, network, addr)
+	}
 	_, err := parse(flags, args)
 	check.Must(t, err)
 	check.Must(t, o.check(flags))
+	check.Must(t, o.prepare(input))
 	var out, errs bytes.Buffer
-	std := newStreams(strings.NewReader(input), &out, &errs)
-	start := time.Now()
-	r.code = o.run(t.Context(), "ws://any.example/", std, func(*session) source { return o.pipedMessages(std.in) })
+	std := newStreams(input, &out, &errs)
+	r.code = o.run(ctx, "ws://any.example/", std, func(s *session) source { return o.source(std, s.out) })
 	r.out, r.err = out.String(), errs.String()
 	return r, time.Since(start)
 }
@@ -184,7 +194,7 @@ func TestRepliesThatAreDueAreAwaited(t *testing.T) {
 					}
 				}
 			}}}
-			r, duration := inMemory(t, s, c.in, c.args...)
+			r, duration := inMemory(t, t.Context(), s, 0, strings.NewReader(c.in), c.args...)
 			if r.code != exitOK || r.out != c.out || !strings.Contains(r.err, c.err) || (r.err == "") != (c.err == "") || duration != c.duration {
 				t.Errorf("%s: %+v after %v, want %q, %q, %v", c.name, r, duration, c.out, c.err, c.duration)
 			}

@@ -44,17 +44,17 @@ type output struct {
 type event struct {
 	Time         string          `json:"time"`                // RFC 3339, UTC, microseconds
 	Direction    string          `json:"direction,omitempty"` // in, out
-	Type         string          `json:"type"`                // open, text, binary, ping, pong, rtt, close, error
+	Type         string          `json:"type"`                // open, text, binary, ping, pong, rtt, close, retry, error
 	Size         *int            `json:"size,omitempty"`      // payload bytes
 	Text         *string         `json:"text,omitempty"`      // of text
 	Data         *[]byte         `json:"data,omitempty"`      // of binary, ping, pong: base64
 	Code         wire.StatusCode `json:"code,omitempty"`      // of close
 	Reason       *string         `json:"reason,omitempty"`    // of close
-	Milliseconds *float64        `json:"ms,omitempty"`        // of rtt
+	Milliseconds *float64        `json:"ms,omitempty"`        // of rtt and retry
 	URL          string          `json:"url,omitempty"`       // of open, without userinfo
 	Subprotocol  string          `json:"subprotocol,omitempty"`
 	Compression  string          `json:"compression,omitempty"` // of open: the negotiated extension
-	Status       int             `json:"status,omitempty"`      // of error: the HTTP status of the server or proxy
+	Status       int             `json:"status,omitempty"`      // of error and retry: the HTTP status of the server or proxy
 	Error        string          `json:"error,omitempty"`       // why it ended, if not by a closing handshake
 }
 
@@ -197,6 +197,16 @@ func (o *output) failure(err error) {
 	defer o.mu.Unlock()
 	o.event(event{Type: "error", Status: httpStatus(err), Error: explain(err)})
 	o.say("fibersock: %s", escape(explain(err)))
+}
+
+// retry shows the end of a connection or the failure of a try, and the time
+// until the next one.
+func (o *output) retry(err error, wait time.Duration) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	milliseconds := float64(wait.Milliseconds())
+	o.event(event{Type: "retry", Milliseconds: &milliseconds, Status: httpStatus(err), Error: explain(err)})
+	o.say("fibersock: %s; next try in %v", escape(explain(err)), wait.Round(time.Millisecond))
 }
 
 // httpStatus returns the status of the server or proxy that refused the

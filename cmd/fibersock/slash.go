@@ -98,15 +98,20 @@ func (s *session) fileCommand(rest string) *ending {
 }
 
 func (s *session) stateCommand(string) *ending {
+	c := s.link.get()
+	if c == nil {
+		s.out.note("not connected")
+		return nil
+	}
 	lines := []string{
-		fmt.Sprintf("%s at %s, open for %v", s.out.url, s.conn.RemoteAddr(), time.Since(s.opened).Round(time.Second)),
+		fmt.Sprintf("%s at %s, for %v", s.out.url, c.RemoteAddr(), time.Since(s.opened).Round(time.Second)),
 		"sent         " + s.sentData.String(),
 		"received     " + s.receivedData.String(),
 	}
-	if name := s.conn.Subprotocol(); name != "" {
+	if name := c.Subprotocol(); name != "" {
 		lines = append(lines, "subprotocol  "+name)
 	}
-	if name := s.conn.Compression(); name != "" {
+	if name := c.Compression(); name != "" {
 		lines = append(lines, "compression  "+name)
 	}
 	if rtt := s.roundTrip.Load(); rtt > 0 {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/fibersock/fibersock/client"
 	"github.com/fibersock/fibersock/wire"
@@ -68,13 +69,22 @@ func (o *output) message(direction string, op wire.Opcode, payload []byte) error
 		return err
 	case op.IsControl():
 		if o.verbose {
-			o.say("< %s, %d bytes", op, len(payload)) // ours are sent by the library
+			o.say("< %s, %d bytes%s", op, len(payload), controlText(payload)) // ours are sent by the library
 		}
 		return nil
 	case direction == "out":
 		return nil
 	}
 	return o.write(o.render(op, payload))
+}
+
+// controlText is the payload of a control frame in quotes, "" if there is none
+// or if it is not text, such as the numbers that measure a round trip.
+func controlText(payload []byte) string {
+	if len(payload) == 0 || !utf8.Valid(payload) || escape(string(payload)) != string(payload) {
+		return ""
+	}
+	return fmt.Sprintf(": %q", payload)
 }
 
 func messageEvent(direction string, op wire.Opcode, payload []byte) event {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/fibersock/fibersock/client"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -24,7 +25,8 @@ type slashCommand struct {
 // slashCommands returns the commands in the order of the help.
 func slashCommands() []slashCommand {
 	return []slashCommand{
-		{"ping", "", "send a Ping, and show the time until its Pong", (*session).pingCommand},
+		{"ping", "[TEXT]", "send a Ping; without TEXT, show the time until its Pong", (*session).pingCommand},
+		{"pong", "[TEXT]", "send a Pong that answers no Ping", (*session).pongCommand},
 		{"text", "TEXT", "send a text message, which may be empty", (*session).textCommand},
 		{"binary", "HEX", "send a binary message, such as /binary 00 ff 7f", (*session).binaryCommand},
 		{"file", "NAME", "send the bytes of a file as one message", (*session).fileCommand},
@@ -62,7 +64,23 @@ func (s *session) command(text string) *ending {
 // quoted is a typed text in an error.
 func quoted(s string) string { return strconv.Quote(s) }
 
-func (s *session) pingCommand(string) *ending {
+// control sends a control frame with a text of up to 125 bytes.
+func (s *session) control(send func(*client.Conn, []byte) error, text string) *ending {
+	c := s.link.get()
+	if c == nil {
+		s.out.note("not connected")
+	} else if err := send(c, []byte(text)); err != nil {
+		s.out.failure(err)
+	}
+	return nil
+}
+
+func (s *session) pongCommand(rest string) *ending { return s.control((*client.Conn).SendPong, rest) }
+
+func (s *session) pingCommand(rest string) *ending {
+	if rest != "" {
+		return s.control((*client.Conn).SendPing, rest)
+	}
 	go func() {
 		if !s.ping(pingPatience) {
 			s.out.note("no Pong within %v", pingPatience)

@@ -95,18 +95,18 @@ var idle = map[string]memory{
 // A connection that was opened, has exchanged messages and Pings, and is idle,
 // has no buffer and the smallest stack.
 func TestIdleConnectionsAreSmall(t *testing.T) {
-	testIdleConnections(t, withTLS(loops), nil, 0)
+	testIdleConnections(t, withTLS(loops), "Hello", nil, 0)
 }
 
 // Until the first compressed message, a connection with compression has only
 // the text of its offer in addition (T-B10).
 func TestIdleConnectionsWithCompressionAreSmall(t *testing.T) {
-	testIdleConnections(t, loops, new(permessage.Deflate), 256, "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits")
+	testIdleConnections(t, loops, "Hello", new(permessage.Deflate), 256, "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits")
 }
 
 // testIdleConnections holds idle connections, opened with further header lines,
-// against the limits of idle with more bytes of heap.
-func testIdleConnections(t *testing.T, loops map[string]starter, compression server.Compression, more int64, lines ...string) {
+// that have echoed a message against the limits of idle with more bytes of heap.
+func testIdleConnections(t *testing.T, loops map[string]starter, message string, compression server.Compression, more int64, lines ...string) {
 	for name, start := range loops {
 		t.Run(name, func(t *testing.T) {
 			clients := 500
@@ -121,8 +121,8 @@ func testIdleConnections(t *testing.T, loops map[string]starter, compression ser
 				peers[i] = s.openAs(t, "/", lines...)
 			}
 			for _, p := range peers {
-				p.send(text("Hello"), frame(wire.Ping, "?"))
-				p.want(`text "Hello"`, `pong "?"`)
+				go p.trySend(text(message), frame(wire.Ping, "?"))
+				p.want("text "+brief([]byte(message)), `pong "?"`)
 			}
 			if idle[name].stack >= 2048 { // it has a goroutine, which parks after two seconds without input
 				eventually(t, "all goroutines parked", func() bool { return goroutinesIn(t, ".(*goroutineSocket).parked") > clients })

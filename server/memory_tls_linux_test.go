@@ -5,7 +5,11 @@ package server_test
 import (
 	"crypto/tls"
 	"net"
+	"strings"
+	"testing"
 	"unsafe"
+
+	"github.com/fibersock/fibersock/server"
 )
 
 // The epoll loop has no goroutine for a connection with TLS. In addition to a
@@ -27,6 +31,26 @@ func init() {
 		allocated(records) + allocated(clientHelloSize())
 	idle["TLS"] = memory{heap: int64(heap), stack: 512}
 	idle["TLS of others"] = idle["TLS"]
+}
+
+// After records of the full size, the buffer for records has that size and 512
+// bytes more. It had twice that.
+func TestIdleConnectionsAfterLongRecordsAreSmall(t *testing.T) {
+	const longest = 5 + 16<<10 + 1 + 16 // a header, the plaintext, its type, a tag
+	more := allocated(longest+512) - allocated(5+512)
+	cfg := &tls.Config{InsecureSkipVerify: true, DynamicRecordSizingDisabled: true}
+	start := func(t *testing.T, s *server.Server) *running {
+		r := tlsForm(serveTLSItself).start(t, s, listenTCP(t))
+		r.dialer = func() (net.Conn, error) {
+			nc, err := net.Dial("tcp", r.addr)
+			if err != nil {
+				return nil, err
+			}
+			return tls.Client(nc, cfg), nil
+		}
+		return r
+	}
+	testIdleConnections(t, map[string]starter{"TLS": start}, strings.Repeat("x", 50_000), nil, int64(more))
 }
 
 // allocated returns the size of the memory that is allocated for n bytes.

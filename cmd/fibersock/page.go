@@ -92,7 +92,7 @@ func (p *webPage) config(w http.ResponseWriter, r *http.Request) {
 		c.Token = p.token
 	}
 	if host, _, _ := net.SplitHostPort(p.options.addr); !isLoopback(host) {
-		c.Addresses = pageAddresses(r, p.options.certFile != "")
+		c.Addresses = pageAddresses(r, p.options.secure())
 	}
 	sendJSON(w, c)
 }

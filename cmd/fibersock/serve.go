@@ -366,11 +366,7 @@ func (d *demo) echo() *server.Server {
 func (d *demo) chat() *server.Server {
 	s := d.server()
 	s.Subprotocols = d.options.subprotocols
-	s.Handler.Message = func(c *server.Conn, op wire.Opcode, p []byte) {
-		if err := s.Broadcast(op, p); err != nil {
-			d.log.Warn("broadcast", "peer", c.RemoteAddr(), "error", err)
-		}
-	}
+	newChatRoom(s, d.log)
 	return s
 }
 

@@ -149,6 +149,8 @@ func TestOutputToOthersIsWrittenOnce(t *testing.T) {
 	if n := f.writes.Load(); n != 1 {
 		t.Errorf("written in %d calls", n)
 	}
+	f.to.mu.Lock()
+	defer f.to.mu.Unlock()
 	if f.to.ext != nil && f.to.ext.timer != nil {
 		t.Error("deferred output has set a timer")
 	}

@@ -55,12 +55,13 @@ type secureConn struct {
 
 	// The owner's.
 	answers uint32    // writes inside of TLS.Read
+	pos     recordPos // of the ciphertext that TLS has read; in the handshake, its goroutine's
 	in      []byte    // ciphertext from the loop that TLS has not read
 	kept    *writeBuf // ciphertext before that
 	plain   *writeBuf // plaintext that the connection was not ready for
 
 	writing sync.Mutex // held during a Write of TLS, except for answers
-	early   int32      // bytes of the first writes; guarded by writing
+	early   uint32     // bytes of the first writes; guarded by writing
 
 	// Guarded by the socket's lock.
 	sending bool    // writing is locked
@@ -115,10 +116,11 @@ func (l *epollLoop) startTLS(tls TLS, below *belowTLS, open Open, first []byte, 
 		return err
 	}
 	h := newTLSHandshake()
+	h.hello.begun = true // the program may have read the ClientHello
 	var c *secureConn
 	err = l.add(fd, addrs, func(bool) (Conn, *PolledSocket) {
 		conn, s := open(true)
-		c = &secureConn{Conn: conn, PolledSocket: s, tls: tls, plain: (*writeBuf)(nil).add(first)}
+		c = &secureConn{Conn: conn, PolledSocket: s, tls: tls, pos: below.pos, plain: (*writeBuf)(nil).add(first)}
 		c.shake.Store(h)
 		c.stage.Store(secureHandshake)
 		below.raw.Store((*rawConn)(c))
@@ -166,6 +168,7 @@ func (l belowTLSListener) Accept() (net.Conn, error) {
 // calls.
 type belowTLS struct {
 	*net.TCPConn
+	pos recordPos // of the ciphertext that TLS has read
 	raw atomic.Pointer[rawConn]
 }
 
@@ -193,7 +196,15 @@ func (c *belowTLS) conn() net.Conn {
 	return c.TCPConn
 }
 
-func (c *belowTLS) Read(p []byte) (int, error)         { return c.conn().Read(p) }
+func (c *belowTLS) Read(p []byte) (int, error) {
+	if raw := c.raw.Load(); raw != nil {
+		return raw.Read(p)
+	}
+	n, err := c.TCPConn.Read(p)
+	c.pos.advance(p[:n])
+	return n, err
+}
+
 func (c *belowTLS) Write(p []byte) (int, error)        { return c.conn().Write(p) }
 func (c *belowTLS) Close() error                       { return c.conn().Close() }
 func (c *belowTLS) SetDeadline(t time.Time) error      { return c.conn().SetDeadline(t) }
@@ -292,7 +303,7 @@ func (h *tlsHandshake) end(err error) {
 }
 
 // read reads input, and waits for it. It calls wait before that.
-func (h *tlsHandshake) read(p []byte, wait func()) (n int, err error) {
+func (h *tlsHandshake) read(p []byte, pos *recordPos, wait func()) (n int, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.await(h.hello.needs(), wait)
@@ -300,11 +311,17 @@ func (h *tlsHandshake) read(p []byte, wait func()) (n int, err error) {
 		h.in = h.in.take(h.hello.begin(h.in.bytes()))
 		h.await(h.hello.needs(), wait)
 	}
-	if h.in == nil {
+	switch {
+	case h.in == nil:
 		return 0, h.ended
+	case h.hello.left > 0:
+		var taken int
+		n, taken = h.hello.read(p, h.in.bytes())
+		h.in = h.in.take(taken)
+	default:
+		n = pos.read(p, h.in.bytes())
+		h.in = h.in.take(n)
 	}
-	n, taken := h.hello.read(p, h.in.bytes())
-	h.in = h.in.take(taken)
 	return n, nil
 }
 
@@ -320,72 +337,6 @@ func (h *tlsHandshake) await(size int, wait func()) {
 		}
 		h.changed.Wait()
 	}
-}
-
-// A helloSplitter splits the record of the ClientHello into smaller records, as
-// the client could have done (RFC 8446, Section 5.1). crypto/tls keeps a buffer,
-// as long as the connection lives, of twice the size of the longest record. The
-// ClientHello has no effect on that then: it has 1,500 bytes and more since
-// clients offer key exchanges that resist quantum computers.
-type helloSplitter struct {
-	begun bool
-	kind  [3]byte // the first bytes of the record's header: type and version
-	size  int     // of a fragment
-	left  int     // bytes of the record that have not been read
-}
-
-const (
-	recordHeader    = 5
-	recordHandshake = 22 // the type of the ClientHello's record
-
-	// maxFragment is the maximum size of a fragment in bytes. The first buffer
-	// that crypto/tls allocates has that size, in addition to a header.
-	maxFragment = 512
-)
-
-// needs returns the number of bytes for the next call of begin or read.
-func (h *helloSplitter) needs() int {
-	switch {
-	case !h.begun:
-		return recordHeader
-	case h.left > 0:
-		return min(h.size, h.left)
-	}
-	return 1
-}
-
-// begin learns the record from the beginning of the input, which may be
-// incomplete, and returns the size of a header that is to be skipped. Halves,
-// halves of these and so on fill the buffer that crypto/tls assembles a message
-// in, whose size is doubled whenever it is full.
-func (h *helloSplitter) begin(in []byte) (skip int) {
-	h.begun = true
-	if len(in) < recordHeader || in[0] != recordHandshake {
-		return 0
-	}
-	h.size = int(in[3])<<8 | int(in[4])
-	if h.size <= maxFragment {
-		return 0
-	}
-	h.kind, h.left = [3]byte(in), h.size
-	for h.size > maxFragment {
-		h.size = (h.size + 1) / 2
-	}
-	return recordHeader
-}
-
-// read reads from in, which is not empty, to p: a fragment with its header, or
-// any bytes behind the ClientHello. It returns the size of both.
-func (h *helloSplitter) read(p, in []byte) (n, taken int) {
-	if h.left == 0 {
-		n = copy(p, in)
-		return n, n
-	}
-	taken = min(h.size, h.left, len(in), len(p)-recordHeader)
-	h.left -= taken
-	copy(p, h.kind[:])
-	p[3], p[4] = byte(taken>>8), byte(taken)
-	return recordHeader + copy(p[recordHeader:], in[:taken]), taken
 }
 
 // handshake performs the handshake. If a function of the TLS configuration does
@@ -611,7 +562,7 @@ const (
 func (c *secureSocket) begin(size int) {
 	several := size > maxRecord
 	if c.early < smallUntil {
-		c.early += int32(min(size, smallUntil))
+		c.early += uint32(min(size, smallUntil))
 		several = size > smallRecord
 	}
 	c.mu.Lock()
@@ -666,12 +617,12 @@ type rawConn secureConn
 func (c *rawConn) Read(p []byte) (n int, err error) {
 	switch {
 	case c.stage.Load() == secureHandshake:
-		return c.shake.Load().read(p, c.Resume)
+		return c.shake.Load().read(p, &c.pos, c.Resume)
 	case c.kept != nil:
-		n = copy(p, c.kept.bytes())
+		n = c.pos.read(p, c.kept.bytes())
 		c.kept = c.kept.take(n)
 	case len(c.in) > 0:
-		n = copy(p, c.in)
+		n = c.pos.read(p, c.in)
 		c.in = c.in[n:]
 	case c.stage.Load() == secureInputEnded:
 		return 0, io.EOF

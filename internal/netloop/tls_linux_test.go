@@ -399,15 +399,12 @@ func TestCloseWriteSendsCloseNotify(t *testing.T) {
 // A connection whose input ends inside of a record, or whose record was changed,
 // ends by the error of TLS.
 func TestErrorsOfTLSEndTheConnection(t *testing.T) {
-	record := func(size int) []byte {
-		return append([]byte{23, 3, 3, byte(size >> 8), byte(size)}, make([]byte, 30)...)
-	}
 	t.Run("the end inside of a record", func(t *testing.T) {
 		l := serveTLS(t, Config{}, cryptoTLS(nil), nil)
 		client, nc, _ := l.client(t)
 		check.Must(t, client.Handshake())
 		echoes(t, client, 1)
-		nc.Write(record(100))
+		nc.Write(record(23, 100)[:30])
 		nc.CloseWrite()
 		if err := <-l.closed; err != io.ErrUnexpectedEOF {
 			t.Errorf("closed by %v", err)
@@ -418,7 +415,7 @@ func TestErrorsOfTLSEndTheConnection(t *testing.T) {
 		client, nc, _ := l.client(t)
 		check.Must(t, client.Handshake())
 		echoes(t, client, 1)
-		nc.Write(record(30))
+		nc.Write(record(23, 30))
 		if err := <-l.closed; err == nil || !strings.Contains(err.Error(), "bad record MAC") {
 			t.Errorf("closed by %v", err)
 		}
@@ -487,98 +484,6 @@ func TestTLSHandshakeInPieces(t *testing.T) {
 	check.Must(t, check.Err(io.CopyN(io.Discard, nc, 3*maxHandshakeInput+1)))
 	nc.Close()
 	<-l.closed
-}
-
-// A long first record of a handshake is read as records of at most maxFragment
-// bytes, whatever the pieces in which it arrives. Other input is not changed.
-func TestLongClientHelloIsSplit(t *testing.T) {
-	record := func(kind byte, size int) []byte {
-		b := append([]byte{kind, 3, 1, byte(size >> 8), byte(size)}, make([]byte, size)...)
-		rand.Read(b[recordHeader:])
-		return b
-	}
-	behind := append(record(recordHandshake, 600), record(23, 5000)...)
-	for _, tt := range []struct {
-		name  string
-		first []byte
-		split int // number of records
-	}{
-		{"long", record(recordHandshake, 1517), 4},
-		{"as long as two fragments", record(recordHandshake, 2*maxFragment), 2},
-		{"the longest", record(recordHandshake, 16<<10-1), 32},
-		{"one byte too long", record(recordHandshake, maxFragment+1), 2},
-		{"short", record(recordHandshake, maxFragment), 0},
-		{"empty", record(recordHandshake, 0), 0},
-		{"not of a handshake", record(21, 1517), 0},
-		{"incomplete header", []byte{recordHandshake, 3, 1}, 0},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			input := append(slices.Clone(tt.first), behind...)
-			if len(tt.first) < recordHeader {
-				input = tt.first
-			}
-			for _, piece := range []int{1, 3, 500, len(input)} {
-				h := newTLSHandshake()
-				left := input
-				more := func() { // the loop passes on input when the goroutine waits
-					n := min(piece, len(left))
-					if n == 0 {
-						h.end(io.EOF)
-						return
-					}
-					rest, over := h.received(left[:n])
-					if over {
-						t.Fatal("the handshake is over")
-					}
-					left = left[n-len(rest):]
-				}
-				var got []byte
-				records := 0
-				for {
-					p := make([]byte, recordHeader+maxFragment)
-					n, err := h.read(p, more)
-					if err != nil {
-						if err != io.EOF {
-							t.Error(err)
-						}
-						break
-					}
-					p = p[:n]
-					if tt.split > 0 && len(got) < len(tt.first)-recordHeader {
-						if size := int(p[3])<<8 | int(p[4]); !bytes.Equal(p[:3], tt.first[:3]) || size != n-recordHeader {
-							t.Fatalf("a record begins with %v, in a read of %d bytes", p[:5], n)
-						}
-						p = p[recordHeader:]
-						records++
-					}
-					got = append(got, p...)
-				}
-				want := input
-				if tt.split > 0 {
-					want = input[recordHeader:]
-				}
-				if records != tt.split || !bytes.Equal(got, want) {
-					t.Errorf("in pieces of %d: %d records, want %d; intact: %v", piece, records, tt.split, bytes.Equal(got, want))
-				}
-			}
-		})
-	}
-}
-
-// A ClientHello that ends early ends the input, behind the bytes that have
-// arrived.
-func TestIncompleteClientHello(t *testing.T) {
-	h := newTLSHandshake()
-	h.received(append([]byte{recordHandshake, 3, 1, 4, 0}, make([]byte, maxFragment+1)...))
-	h.end(io.EOF)
-	for _, want := range []int{recordHeader + maxFragment, recordHeader + 1} {
-		if n, err := h.read(make([]byte, 600), nil); n != want || err != nil {
-			t.Errorf("%d bytes and %v, want %d", n, err, want)
-		}
-	}
-	if n, err := h.read(make([]byte, 600), nil); n != 0 || err != io.EOF {
-		t.Errorf("%d bytes and %v at the end", n, err)
-	}
 }
 
 // A call of Received without input causes another one, unless the handshake

@@ -5,14 +5,16 @@
 //   Views    #tab-console  #tab-chat  (also the fragments #echo and #chat)
 //   Echo     #url  #subprotocols  #reconnect  #connect  #disconnect  #connect-error
 //            #state             data-state: closed, connecting, open, closing, failed, waiting (to reconnect)
+//            #diagnosis         data-kind: the cause of a failure as 'fibersock check' names it, pending, none, browser
 //            #agreed-subprotocol  #agreed-extensions
+//            #share  #share-link  #share-copy  #share-qr  #share-note
 //            #message  #times (1, 100, 10000)  #send-text  #send-error
 //            #measure           100 echoes one after the other, summed up in one entry
 //            #binary-size (1024, 65536, 1048576, file)  #file  #send-binary
 //            #drop  #staged  #staged-binary  #staged-text     a dropped file
 //            #saved  #save-name  #save-message  #forget-message
 //            #close-code  #close-reason  #close  #close-error
-//            #sent-count  #received-count  #rtt-median
+//            #sent-count  #received-count  #rtt-median  #rtt-graph  #rtt-plot  #rtt-facts
 //   Log      #filter  #filter-direction (all, out, in, event)  #save-log  #clear  #jump
 //            #kept              data-kept, data-dropped: numbers of entries
 //   #log     one <li> per entry in sight, newest last:
@@ -23,8 +25,10 @@
 //            data-rtt       milliseconds, on a message that is the echo of a sent one
 //            data-verified  true, false: a received binary message against the bytes sent
 //            data-code, data-reason, data-clean   on close: as in the browser's CloseEvent
-//            .line expands it; .details has buttons with data-action: copy, save, resend, edit, view, expand-all
+//            .line expands it; .details has buttons with data-action: copy, save, resend, edit, view, expand-all,
+//            and [data-part=frames] with [data-source] (counted, computed) and [data-before][data-after] bytes
 //   Chat     #chat-name  #chat-join (joins and leaves)  #chat-state  #chat-error  #chat-text  #chat-send
+//            #chat-people       one <li> per person, data-mine; one with data-others for clients without a name
 //   #chat-log  one <li> per message: data-mine, data-name, data-type (message, info)
 
 import { startConsole } from './console.js';
@@ -60,17 +64,8 @@ tabs.forEach(({ tab }, i) => {
 window.addEventListener('hashchange', selectFromHash);
 selectFromHash();
 
-// The server may be behind a path or a proxy: its endpoints are beside the page.
-function neighbour(name) {
-  const u = new URL(name, location.href);
-  u.protocol = location.protocol === 'https:' ? 'wss:' : 'ws:';
-  u.hash = '';
-  u.search = '';
-  return u.href;
-}
-
 // On a small screen the messages have the space.
 document.getElementById('options').open = !matchMedia('(max-width: 58rem)').matches;
 
-startConsole(neighbour('echo'));
-startChat(neighbour('chat'));
+startConsole();
+startChat();

@@ -1,22 +1,24 @@
-// The chat view. The server sends every message to everyone and understands none of them; what a message means is agreed
-// between pages: a JSON text {id, name, text}, id telling a tab its own messages. Any other text or binary
-// message, from a command line for example, is shown as it is.
+// The chat view. With the subprotocol of the page, the server sends JSON: a welcome with the latest messages, messages,
+// and the list of the people. Messages of other clients, such as a command line, have no name.
 
+import { Connection } from './connection.js';
 import { perFrame } from './frame.js';
-import { clock, codeName, element, formatSize, hexPreview, showError } from './format.js';
+import { clock, codeName, element, showError } from './format.js';
+import { endpoint } from './server.js';
 
+const subprotocol = 'fibersock-chat';
 const maxMessages = 500;
 const maxTextShown = 4096; // characters
 const maxNameShown = 40; // characters
 
 const $ = (id) => document.getElementById(id);
 
-export function startChat(url) {
+export function startChat() {
   const log = $('chat-log');
-  const self = Array.from(crypto.getRandomValues(new Uint8Array(8)), (b) => b.toString(16).padStart(2, '0')).join('');
-  let socket = null;
-  let last = ''; // who wrote the entry at the end of the log
-
+  const connection = new Connection({ url: named, state: show, open: () => $('chat-text').focus(), message: received, closed: left });
+  connection.reconnect = true;
+  let self = 0; // this client's number
+  let last = ''; // author of the last message
   let undrawn = []; // entries for the next frame
 
   function append(li) {
@@ -40,90 +42,102 @@ export function startChat(url) {
     append(element('li', { 'data-type': 'info' }, ...content));
   }
 
-  function message({ id, name, text }) {
+  function message({ id, name, text, at }) {
     const mine = id === self;
-    const now = new Date();
+    const time = new Date(at);
     const author = `${id} ${name}`;
-    const who = element('div', { class: 'who' }, element('bdi', {}, mine ? 'You' : name), element('time', { datetime: now.toISOString() }, clock(now, false)));
+    const who = element('div', { class: 'who' }, element('bdi', {}, mine ? 'You' : name), element('time', { datetime: time.toISOString() }, clock(time, false)));
     append(element('li', { 'data-type': 'message', 'data-mine': mine, 'data-name': name, 'data-follows': author === last }, who, element('div', { class: 'bubble' }, element('bdi', {}, text))));
     last = author;
   }
 
-  function show(state) {
-    $('chat-state').dataset.state = state;
-    $('chat-state').textContent = state;
-    $('chat-join').textContent = state === 'open' || state === 'connecting' ? 'Leave' : 'Join';
-    $('chat-join').classList.toggle('primary', $('chat-join').textContent === 'Join');
-    $('chat-join').disabled = state === 'closing';
-    $('chat-name').disabled = state === 'open' || state === 'connecting';
-    $('chat-text').disabled = state !== 'open';
-    $('chat-send').disabled = state !== 'open';
+  // The server decides about the types; the page checks them.
+  function received(data) {
+    const parsed = parse(data);
+    switch (parsed.type) {
+      case 'welcome': {
+        self = parsed.id;
+        undrawn = [];
+        log.replaceChildren();
+        const messages = Array.isArray(parsed.messages) ? parsed.messages : [];
+        for (const m of messages) message(valid(m));
+        if (messages.length > 0) info(messages.length === 1 ? 'One earlier message.' : `${messages.length} earlier messages.`);
+        info('You joined.');
+        return;
+      }
+      case 'people':
+        showPeople(Array.isArray(parsed.people) ? parsed.people : [], Number(parsed.others) || 0);
+        return;
+      case 'message':
+        message(valid(parsed));
+    }
   }
 
-  function join() {
-    const name = $('chat-name').value.trim();
-    if (!name) {
-      showError($('chat-error'), 'Choose a name first.', $('chat-name'));
-      $('chat-name').focus();
-      return;
-    }
-    showError($('chat-error'), '', $('chat-name'));
-    socket = new WebSocket(url);
-    socket.binaryType = 'arraybuffer';
-    show('connecting');
-    socket.onopen = () => {
-      show('open');
-      info('You joined.');
-      $('chat-text').focus();
-    };
-    socket.onmessage = (event) => message(understand(event.data));
-    socket.onclose = (event) => {
-      const wasOpen = $('chat-state').dataset.state !== 'connecting';
-      info(wasOpen ? 'You left: ' : 'Could not join: ', `${event.code} ${codeName(event.code)}`, event.reason ? ', “' : '', element('bdi', {}, event.reason), event.reason ? '”' : '');
-      socket = null;
-      show(event.wasClean ? 'closed' : 'failed');
-    };
+  function showPeople(people, others) {
+    const sorted = people.map(valid).sort((a, b) => a.id - b.id);
+    const chips = sorted.map(({ id, name }) => element('li', { 'data-mine': id === self }, element('bdi', {}, id === self ? `${name} (you)` : name)));
+    if (others > 0) chips.push(element('li', { 'data-others': others }, others === 1 ? 'one other client' : `${others} other clients`));
+    $('chat-people').replaceChildren(...chips);
+    $('chat-people').hidden = chips.length === 0;
+  }
+
+  function named(url) {
+    return `${url}?name=${encodeURIComponent($('chat-name').value.trim())}`;
+  }
+
+  function show(state, delay) {
+    const joined = state === 'open' || state === 'connecting' || state === 'waiting';
+    $('chat-state').dataset.state = state;
+    $('chat-state').textContent = state === 'waiting' ? `reconnecting in ${(delay / 1000).toFixed(1)} s` : state;
+    $('chat-join').textContent = joined ? 'Leave' : 'Join';
+    $('chat-join').classList.toggle('primary', !joined);
+    $('chat-join').disabled = state === 'closing';
+    $('chat-name').disabled = joined;
+    $('chat-text').disabled = state !== 'open';
+    $('chat-send').disabled = state !== 'open';
+    if (state !== 'open') showPeople([], 0);
+  }
+
+  function left({ code, reason }, wasOpen) {
+    if (!wasOpen && connection.state === 'waiting') return; // one line for the loss is enough
+    info(wasOpen ? 'You left: ' : 'Could not join: ', `${code} ${codeName(code)}`, reason ? ', “' : '', element('bdi', {}, reason), reason ? '”' : '');
   }
 
   $('chat-join-form').addEventListener('submit', (e) => {
     e.preventDefault();
-    if (!socket) {
-      join();
+    if (connection.state !== 'closed' && connection.state !== 'failed') {
+      if (connection.state === 'waiting') connection.close();
+      else connection.close(1000, 'left the chat');
       return;
     }
-    socket.close(1000, 'left the chat');
-    show('closing');
+    const name = $('chat-name').value.trim();
+    showError($('chat-error'), name ? '' : 'Choose a name first.', $('chat-name'));
+    if (name) connection.connect(endpoint('chat'), [subprotocol]);
+    else $('chat-name').focus();
   });
   $('chat-form').addEventListener('submit', (e) => {
     e.preventDefault();
     const text = $('chat-text').value;
-    if (!text.trim() || !socket || socket.readyState !== WebSocket.OPEN) return;
-    socket.send(JSON.stringify({ id: self, name: $('chat-name').value.trim(), text }));
+    if (!text.trim() || !connection.isOpen) return;
+    connection.send(text);
     $('chat-text').value = '';
   });
   show('closed');
 }
 
-// understand turns whatever a peer sent into {id, name, text}, all strings, all of bounded length.
-function understand(data) {
-  if (typeof data !== 'string') {
-    const bytes = new Uint8Array(data);
-    return { id: '', name: 'somebody', text: `${formatSize(bytes.length)} of binary: ${hexPreview(bytes, 24)}` };
-  }
-  let parsed = null;
+function parse(data) {
   try {
-    parsed = JSON.parse(data);
+    return JSON.parse(data) || {};
   } catch {
-    // Not one of ours: shown as it is.
+    return {};
   }
-  if (parsed === null || typeof parsed !== 'object' || typeof parsed.text !== 'string') {
-    return { id: '', name: 'somebody', text: bounded(data, maxTextShown) };
-  }
-  return {
-    id: typeof parsed.id === 'string' ? bounded(parsed.id, maxNameShown) : '',
-    name: bounded(typeof parsed.name === 'string' && parsed.name.trim() ? parsed.name : 'somebody', maxNameShown),
-    text: bounded(parsed.text, maxTextShown),
-  };
+}
+
+// valid returns {id, name, text, at} of these types and bounded lengths.
+function valid(m) {
+  const name = typeof m?.name === 'string' && m.name.trim() ? m.name : 'somebody';
+  const text = typeof m?.text === 'string' ? m.text : '';
+  return { id: Number(m?.id) || 0, name: bounded(name, maxNameShown), text: bounded(text, maxTextShown), at: Number(m?.at) || Date.now() };
 }
 
 function bounded(text, limit) {

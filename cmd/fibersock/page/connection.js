@@ -20,22 +20,23 @@ export class Connection {
 
   reconnect = false;
 
-  // on has the functions state(state, delay), open(took), message(data) and
-  // closed(event, wasOpen).
+  // on has the functions url(url), which returns the URL for an attempt,
+  // state(state, delay), open(took), message(data) and closed(event, wasOpen).
   constructor(on) {
     this.#on = on;
   }
 
   get state() { return this.#state; }
   get isOpen() { return this.#socket !== null && this.#socket.readyState === WebSocket.OPEN; }
-  get url() { return this.#socket?.url || this.#target?.url || ''; }
+  get url() { return this.#target?.url || ''; } // in its normal form, once a connection was tried
+  get subprotocols() { return this.#target?.subprotocols || []; }
   get subprotocol() { return this.#socket?.protocol || ''; }
   get extensions() { return this.#socket?.extensions || ''; }
   get buffered() { return this.#socket?.bufferedAmount || 0; }
 
   // connect throws if the browser rejects the URL or a subprotocol.
   connect(url, subprotocols) {
-    this.#target = { url, subprotocols };
+    this.#target = { url: normal(url), subprotocols };
     this.#attempt = 0;
     this.#open();
   }
@@ -60,7 +61,7 @@ export class Connection {
   #open() {
     const start = performance.now();
     clearTimeout(this.#timer);
-    const socket = new WebSocket(this.#target.url, this.#target.subprotocols);
+    const socket = new WebSocket(this.#on.url(this.#target.url), this.#target.subprotocols);
     socket.binaryType = 'arraybuffer';
     this.#socket = socket;
     this.#leaving = false;
@@ -94,5 +95,13 @@ export class Connection {
   #show(state, delay) {
     this.#state = state;
     this.#on.state(state, delay);
+  }
+}
+
+function normal(url) {
+  try {
+    return new URL(url).href;
+  } catch {
+    return url; // WebSocket throws, with a better message
   }
 }

@@ -2,12 +2,16 @@
 
 import { Composer } from './composer.js';
 import { Connection } from './connection.js';
+import { clearDiagnosis, showDiagnosis } from './diagnosis.js';
 import { Echoes } from './echoes.js';
 import { save } from './files.js';
+import { framesView, newFramesName } from './frames.js';
 import { VirtualList } from './list.js';
 import { Log } from './log.js';
 import { drawDetails, drawRow, lineOf } from './rows.js';
 import { Saved } from './saved.js';
+import { endpoint } from './server.js';
+import { applyLink, startShare } from './share.js';
 import { Totals } from './totals.js';
 import { base64, byteLength, codeName, formatMilliseconds, formatSize, hexPreview, preview, quantile, showError } from './format.js';
 
@@ -17,11 +21,11 @@ const measureCount = 100;
 const measureTimeout = 5000; // milliseconds for one echo
 const burstTime = 8; // milliseconds of sending before other work
 const burstBuffered = 4 << 20; // bytes that the browser has not sent
-const announceInterval = 2000; // milliseconds
+const announceInterval = 1000; // milliseconds
 
 const $ = (id) => document.getElementById(id);
 
-export function startConsole(defaultURL) {
+export function startConsole() {
   const log = new Log(maxEntries, maxBytes);
   const echoes = new Echoes();
   const totals = new Totals();
@@ -29,14 +33,18 @@ export function startConsole(defaultURL) {
   const composer = new Composer({ submit: sendComposed, file: stage });
   let measuring = null; // {rtts, timer} while the 100 echoes are timed
   let burst = null; // {text, left} while one text is sent many times
+  let framesName = ''; // of the connection, if this server records its frames
+  let counts = { out: 0, in: 0 }; // messages of the connection
   let staged = null; // the dropped file
   let base = 0; // entries added before the log was cleared
   let filtering = false;
 
   const list = new VirtualList({ log, scroller: $('log-scroll'), list: $('log'), draw: (e) => drawRow(e, toggle), drawn: drawKept });
-  const connection = new Connection({ state: showState, open: onOpen, message: onMessage, closed: onClosed });
+  const connection = new Connection({ url: named, state: showState, open: onOpen, message: onMessage, closed: onClosed });
 
-  $('url').value = defaultURL;
+  $('url').value = endpoint('echo');
+  applyLink();
+  startShare();
 
   // The log
 
@@ -52,7 +60,7 @@ export function startConsole(defaultURL) {
 
   function toggle(entry) {
     if (list.isExpanded(entry.seq)) list.collapse(entry.seq);
-    else list.expand(entry.seq, drawDetails(entry, { resend, edit }));
+    else list.expand(entry.seq, drawDetails(entry, { resend, edit }, ...(entry.payload === undefined ? [] : [framesView(entry)])));
   }
 
   function resend({ payload }) {
@@ -117,7 +125,7 @@ export function startConsole(defaultURL) {
     save('fibersock-log.jsonl', 'application/jsonl', lines);
   }
 
-  // A screen reader hears about messages every two seconds at most.
+  // A screen reader announces entries once per interval.
   let unannounced = 0;
   let announcing = 0;
   let latest = '';
@@ -128,9 +136,9 @@ export function startConsole(defaultURL) {
     if (announcing) return;
     announcing = setTimeout(() => {
       announcing = 0;
-      $('announce').textContent = unannounced === 1 ? `Received: ${latest}` : `Received ${unannounced} messages, the last: ${latest}`;
+      $('announce').textContent = unannounced === 1 ? latest : `${unannounced} new entries. The last: ${latest}`;
       unannounced = 0;
-    }, announceInterval / 2);
+    }, announceInterval);
   }
 
   // The connection
@@ -146,8 +154,10 @@ export function startConsole(defaultURL) {
     $('facts').hidden = !(open || state === 'closing');
     $('view-console').dataset.state = state;
     if (state === 'connecting') {
+      counts = { out: 0, in: 0 };
       echoes.clear();
       totals.reset();
+      clearDiagnosis();
     }
   }
 
@@ -162,6 +172,13 @@ export function startConsole(defaultURL) {
     }
   }
 
+  // named adds a name to the URL of this server's echo, which then keeps the
+  // headers of the frames.
+  function named(url) {
+    framesName = url === endpoint('echo') ? newFramesName() : '';
+    return framesName ? `${url}?frames=${framesName}` : url;
+  }
+
   function onOpen(took) {
     $('agreed-subprotocol').textContent = connection.subprotocol || 'none';
     $('agreed-extensions').textContent = connection.extensions || 'none';
@@ -171,8 +188,14 @@ export function startConsole(defaultURL) {
     composer.focus();
   }
 
+  // message returns the entry of a message, with the data for its frames.
+  function message(dir, payload, size) {
+    return { dir, type: typeof payload === 'string' ? 'text' : 'binary', payload, size, framesName, number: counts[dir], compressed: connection.extensions !== '' };
+  }
+
   function onMessage(data) {
     const at = performance.now();
+    counts.in++;
     const text = typeof data === 'string';
     const payload = text ? data : new Uint8Array(data);
     const size = text ? byteLength(payload) : payload.length;
@@ -183,11 +206,12 @@ export function startConsole(defaultURL) {
       measured(rtt);
       return;
     }
-    const entry = { dir: 'in', type: text ? 'text' : 'binary', payload, size, rtt };
+    const entry = message('in', payload, size);
+    entry.rtt = rtt;
     if (!text && rtt !== undefined) entry.verified = true;
     if (difference !== undefined) Object.assign(entry, { verified: false, difference });
     add(entry);
-    announce(text ? preview(payload, 100) : `${size} bytes`);
+    announce(`Received ${text ? preview(payload, 100) : `${size} bytes`}`);
   }
 
   function onClosed({ code, reason, wasClean }, wasOpen) {
@@ -195,10 +219,16 @@ export function startConsole(defaultURL) {
     burst = null;
     saved.stop();
     if (!wasOpen) {
-      event('error', ['Could not connect to ', { text: connection.url }, '. The browser tells pages no more than that; its developer tools know why.']);
+      event('error', ['Could not connect to ', { text: connection.url }]);
+      if (connection.state === 'failed') explain();
     }
     add({ dir: 'event', type: 'close', code, reason, clean: wasClean });
-    announce(`closed ${code} ${codeName(code)}`);
+    announce(`Closed ${code} ${codeName(code)}`);
+  }
+
+  async function explain() {
+    const text = await showDiagnosis(connection.url, connection.subprotocols);
+    if (text) event('error', [{ text }]);
   }
 
   function close(code, reason) {
@@ -213,6 +243,7 @@ export function startConsole(defaultURL) {
   // Sending
 
   function transmit(payload, size) {
+    counts.out++;
     echoes.sent(payload, performance.now());
     connection.send(payload);
     totals.sent(size);
@@ -221,14 +252,14 @@ export function startConsole(defaultURL) {
   function sendText(text) {
     if (!mayOrSaysWhy()) return;
     const size = byteLength(text);
-    add({ dir: 'out', type: 'text', payload: text, size });
     transmit(text, size);
+    add(message('out', text, size));
   }
 
   function sendBinary(bytes) {
     if (!mayOrSaysWhy()) return;
-    add({ dir: 'out', type: 'binary', payload: bytes, size: bytes.length });
     transmit(bytes, bytes.length);
+    add(message('out', bytes, bytes.length));
   }
 
   function mayOrSaysWhy() {

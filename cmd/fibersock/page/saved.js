@@ -1,6 +1,7 @@
 // The bytes that compression has saved, as this server counts them: a page sees messages only, not their frames.
 
 import { formatSize } from './format.js';
+import { compression, endpoint } from './server.js';
 
 const interval = 500; // milliseconds between two questions
 
@@ -13,9 +14,8 @@ export class Saved {
   // Starts for a connection, if it is compressed and this server's own.
   async start(connection) {
     this.stop();
-    const url = new URL(connection.url);
-    if (!connection.extensions.includes('permessage-deflate') || url.host !== location.host || url.pathname !== '/echo') return;
-    const from = await counters();
+    if (!connection.extensions.includes('permessage-deflate') || connection.url !== endpoint('echo')) return;
+    const from = await compression();
     if (!from || !connection.isOpen) return;
     this.#from = from;
     $('compression').hidden = false;
@@ -40,20 +40,16 @@ export class Saved {
 
   async #show() {
     const from = this.#from;
-    const now = await counters();
+    const now = await compression();
     if (!now || !from || from !== this.#from) return;
     const encoded = now.encoded - from.encoded;
     const decoded = now.decoded - from.decoded;
     if (decoded === 0) return; // short messages are not compressed
-    $('compression-saved').textContent = `${formatSize(encoded)} for ${formatSize(decoded)}, ${Math.round(100 * (1 - encoded / decoded))} % saved`;
+    $('compression-saved').textContent = `${formatSize(encoded)} for ${formatSize(decoded)}, ${percent(encoded, decoded)}`;
   }
 }
 
-async function counters() {
-  try {
-    const response = await fetch('/echo/compression');
-    return response.ok ? await response.json() : null;
-  } catch {
-    return null;
-  }
+function percent(encoded, decoded) {
+  const saved = Math.round(100 * (1 - encoded / decoded));
+  return saved < 0 ? `${-saved} % more` : `${saved} % saved`;
 }

@@ -1,25 +1,28 @@
-// The counters over the log, and the line of the latest round-trip times.
+// The counters over the log, and the graphs of the latest round-trip times.
 
-import { formatMilliseconds, formatSize, quantile } from './format.js';
+import { perFrame } from './frame.js';
+import { element, formatMilliseconds, formatSize, quantile } from './format.js';
 
-const maxSamples = 200; // round trips the median is taken from
-const sparkPoints = 60;
-const sparkWidth = 120;
-const sparkHeight = 36;
+const maxSamples = 500; // round trips in the graph, and in the median
+const spark = { points: 60, width: 120, height: 36 };
+const graph = { width: 320, height: 120 };
 
 const $ = (id) => document.getElementById(id);
 
 export class Totals {
+  constructor() {
+    $('rtt-graph').addEventListener('toggle', () => this.#schedule());
+  }
+
   #sent = { count: 0, bytes: 0 };
   #received = { count: 0, bytes: 0 };
   #rtts = [];
-  #scheduled = false;
 
   reset() {
     this.#sent = { count: 0, bytes: 0 };
     this.#received = { count: 0, bytes: 0 };
     this.#rtts = [];
-    this.#schedule();
+    this.#draw();
   }
 
   sent(bytes) {
@@ -39,14 +42,7 @@ export class Totals {
   }
 
   // A server may send thousands of messages in a second: drawing happens once per frame.
-  #schedule() {
-    if (this.#scheduled) return;
-    this.#scheduled = true;
-    requestAnimationFrame(() => {
-      this.#scheduled = false;
-      this.#draw();
-    });
-  }
+  #schedule = perFrame(() => this.#draw());
 
   #draw() {
     $('sent-count').textContent = this.#sent.count.toLocaleString('en');
@@ -61,21 +57,32 @@ export class Totals {
       $('rtt-median').textContent = formatMilliseconds(quantile(sorted, 0.5));
       $('rtt-range').textContent = sorted.length === 1 ? 'one echo' : `${formatMilliseconds(sorted[0])} to ${formatMilliseconds(sorted[sorted.length - 1])}`;
     }
-    this.#drawSpark();
+    drawLine($('spark'), this.#rtts.slice(-spark.points), spark);
+    if ($('rtt-graph').open) this.#drawGraph();
   }
 
-  #drawSpark() {
-    const [fill, line] = $('spark').children;
-    const points = this.#rtts.slice(-sparkPoints);
-    if (points.length < 2) {
-      fill.setAttribute('d', '');
-      line.setAttribute('d', '');
-      return;
-    }
-    const top = Math.max(...points);
-    const step = sparkWidth / (points.length - 1);
-    const path = points.map((v, i) => `${i === 0 ? 'M' : 'L'}${(i * step).toFixed(1)} ${(sparkHeight - 1 - (v / top) * (sparkHeight - 4)).toFixed(1)}`).join('');
-    line.setAttribute('d', path);
-    fill.setAttribute('d', `${path}L${sparkWidth} ${sparkHeight}L0 ${sparkHeight}Z`);
+  #drawGraph() {
+    const rtts = this.#rtts;
+    drawLine($('rtt-plot'), rtts, graph);
+    const sorted = rtts.slice().sort((a, b) => a - b);
+    const at = (q) => (sorted.length === 0 ? '–' : formatMilliseconds(quantile(sorted, q)));
+    $('rtt-top').textContent = at(1);
+    $('rtt-count').textContent = `the latest ${rtts.length}`;
+    $('rtt-plot').setAttribute('aria-label', `Graph of ${rtts.length} round-trip times, from 0 to ${at(1)}`);
+    const facts = [['Fastest', 0], ['Median', 0.5], ['95 %', 0.95], ['99 %', 0.99], ['Slowest', 1]];
+    $('rtt-facts').replaceChildren(...facts.map(([name, q]) => element('div', {}, element('dt', {}, name), element('dd', {}, at(q)))));
   }
+}
+
+// drawLine draws values from 0 to the largest one into the two paths of an SVG.
+function drawLine(svg, values, { width, height }) {
+  const [fill, line] = svg.querySelectorAll('path');
+  let path = '';
+  if (values.length > 1) {
+    const top = values.reduce((a, b) => Math.max(a, b), Number.MIN_VALUE);
+    const step = width / (values.length - 1);
+    path = values.map((v, i) => `${i === 0 ? 'M' : 'L'}${(i * step).toFixed(1)} ${(height - 1 - (v / top) * (height - 4)).toFixed(1)}`).join('');
+  }
+  line.setAttribute('d', path);
+  fill.setAttribute('d', path && `${path}L${width} ${height}L0 ${height}Z`);
 }

@@ -47,8 +47,11 @@ shell, Up and Ctrl-R recall earlier lines, and lines that begin with a slash are
 commands: /help lists them. Empty lines are not sent, and the end of input
 (Ctrl-D) closes at once.
 
-Proxies, certificates and header fields are those of the flags only, and nothing
-is stored, but for -record.
+Examples:
+  fibersock localhost:8080/echo
+  fibersock -x '{"op":"subscribe"}' -until '"done":true' wss://api.example/
+  fibersock -x @request.bin -binary -expect 1 -n wss://api.example/ >reply.bin
+  tail -f log | fibersock -reconnect -wait -1s wss://logs.example/
 `
 
 // connectOptions are the flags of connect.
@@ -69,6 +72,7 @@ type connectOptions struct {
 	waitSet      bool // -wait was given
 	expect       int
 	until        untilFlag
+	closing      closeFlag
 	ping         time.Duration
 	timeout      time.Duration
 	insecure     bool
@@ -140,6 +144,7 @@ func (o *connectOptions) addOutput(flags *flag.FlagSet) {
 	flags.DurationVar(&o.wait, "wait", 0, "after the end of input, close if no message is received for this `time`; negative:\nwhen the server closes (default 1s; 10s while no message or fewer messages are\nreceived than sent, and with -expect and -until; 0s on a terminal)")
 	flags.IntVar(&o.expect, "expect", 0, "close as soon as `n` messages are received; it is an error if the connection ends\nbefore")
 	flags.Var(&o.until, "until", "close as soon as a received message matches this regular `expression` (RE2); it is an\nerror if the connection ends before")
+	flags.Var(&o.closing, "close", "close with this `code`, and perhaps a reason after a space, in place of 1000:\n1000, 1001, 1003, 1007 to 1014, 3000 to 4999")
 	flags.StringVar(&o.record, "record", "", "write the lines of -json into this `file`, which \"fibersock replay\" sends again. The\nfile is readable by its owner only")
 }
 
@@ -156,6 +161,28 @@ func (u *untilFlag) Set(text string) (err error) {
 func (u *untilFlag) set() bool { return u.expression != nil }
 
 func (u *untilFlag) matches(payload []byte) bool { return u.set() && u.expression.Match(payload) }
+
+// closeFlag is the code and reason of -close. The zero value is 1000.
+type closeFlag struct {
+	code   wire.StatusCode
+	reason string
+}
+
+func (c *closeFlag) String() string { return "" }
+
+func (c *closeFlag) Set(text string) error {
+	e, err := parseClose(text)
+	if err != nil {
+		return err
+	}
+	c.code, c.reason = e.code, e.reason
+	return nil
+}
+
+// ending returns the end of a session that is complete.
+func (c *closeFlag) ending() ending {
+	return ending{code: cmp.Or(c.code, wire.NormalClosure), reason: c.reason}
+}
 
 // connect is the subcommand.
 func connect(ctx context.Context, args []string, std streams) exitCode {

@@ -75,9 +75,9 @@ func TestClosesNormallyAtTheEndOfInput(t *testing.T) {
 	s := echoServer()
 	s.Handler.Close = func(_ *server.Conn, code wire.StatusCode, _ string) { codes <- code }
 	url := startServer(t, s)
-	for _, args := range []string{"-expect 1", "-wait 100ms", "-wait 0s", "-binary -wait 0s"} {
+	for args, want := range map[string]wire.StatusCode{"-expect 1": 1000, "-wait 100ms": 1000, "-wait 0s": 1000, "-binary -wait 0s": 1000, "-close 4000 -expect 1": 4000, "-close 1001 -wait 0s": 1001} {
 		r := runWith(t, strings.NewReader("hello\n"), append([]string{"connect", url}, strings.Fields(args)...)...)
-		if code := <-codes; r.code != exitOK || code != wire.NormalClosure {
+		if code := <-codes; r.code != exitOK || code != want {
 			t.Errorf("%s: exit code %d, the server saw %v; %s", args, r.code, code, r.err)
 		}
 	}

@@ -167,7 +167,7 @@ func (s *session) show(m client.Message) {
 	case s.compare && s.options.replay.difference(n, m.Opcode, m.Payload) != "":
 		s.finish(ending{code: wire.NormalClosure, exit: exitDiffers, err: errors.New(s.options.replay.difference(n, m.Opcode, m.Payload))})
 	case s.complete():
-		s.finish(ending{code: wire.NormalClosure})
+		s.finish(s.options.closing.ending())
 	case s.inputEnd:
 		s.beginWaiting()
 	}
@@ -228,7 +228,7 @@ func (s *session) replyDue() bool {
 
 // waitedEnough ends the session after a wait without a message.
 func (s *session) waitedEnough() {
-	e := ending{code: wire.NormalClosure}
+	e := s.options.closing.ending()
 	if err := s.incomplete(); err != nil {
 		e.exit = exitTimeout
 		e.err = fmt.Errorf("%w, then none for %v (-wait)", err, s.waiting)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -154,7 +155,7 @@ func escapeLines(lines []string) string {
 func (s *session) closeCommand(rest string) *ending {
 	e, err := parseClose(strings.TrimSpace(rest))
 	if err != nil {
-		s.out.note("%s", err)
+		s.out.note("/close: %s", escape(err.Error()))
 		return nil
 	}
 	return e
@@ -186,11 +187,11 @@ func parseClose(text string) (*ending, error) {
 	digits, reason, _ := strings.Cut(text, " ")
 	code, err := strconv.Atoi(digits)
 	if err != nil {
-		return nil, fmt.Errorf("/close takes a status code and then the reason, such as /close 4000 bye")
+		return nil, errors.New("a Close takes a status code and then the reason, such as 4000 bye")
 	}
 	e.code, e.reason = wire.StatusCode(code), strings.TrimSpace(reason)
 	if _, err := wire.AppendClosePayload(nil, e.code, e.reason); err != nil {
-		return nil, fmt.Errorf("/close %s: %s", digits, withoutPrefix(err))
+		return nil, fmt.Errorf("%s: %s", digits, withoutPrefix(err))
 	}
 	return e, nil
 }

@@ -189,7 +189,7 @@ func connect(ctx context.Context, args []string, std streams) exitCode {
 	flags, o := connectFlags()
 	rest, err := parse(flags, args)
 	if err == nil && len(rest) != 1 {
-		err = usagef("connect takes one URL, not %d", len(rest))
+		err = usagef("connect needs one URL, not %d", len(rest))
 	}
 	if err == nil {
 		err = o.check(flags)
@@ -270,25 +270,25 @@ func (o *connectOptions) check(flags *flag.FlagSet) error {
 	flags.Visit(func(f *flag.Flag) { o.waitSet = o.waitSet || f.Name == "wait" })
 	switch {
 	case o.expect < 0:
-		return usagef("-expect takes a number of messages, not %d", o.expect)
+		return usagef("-expect needs a number of messages that is not negative, not %d", o.expect)
 	case o.expect > 0 && o.until.set():
-		return usagef("-expect and -until are two ends: take one of them")
+		return usagef("-expect and -until are two ends: use one of them")
 	case o.ping < 0:
-		return usagef("-ping takes a time, not %v", o.ping)
+		return usagef("-ping needs a positive time, not %v", o.ping)
 	case o.timeout <= 0:
-		return usagef("-timeout takes a time, not %v", o.timeout)
+		return usagef("-timeout needs a positive time, not %v", o.timeout)
 	case o.insecure && o.caFile != "":
-		return usagef("-cacert names the trusted certificates and -insecure trusts any: take one of them")
+		return usagef("-cacert names the trusted certificates and -insecure trusts any: use one of them")
 	case o.keyFile != "" && o.certFile == "":
 		return usagef("-key is the key of a certificate: -cert is missing")
 	case o.unixSocket != "" && o.proxy != "":
-		return usagef("-unix and -proxy are two ways to the server: take one of them")
+		return usagef("-unix and -proxy are two ways to the server: use one of them")
 	case o.hex && o.base64:
-		return usagef("-hex and -base64 are two forms of the same messages: take one of them")
+		return usagef("-hex and -base64 are two forms of the same messages: use one of them")
 	case o.thenInput && len(o.arguments) == 0:
 		return usagef("-i is for -x; without -x standard input is read anyway")
 	case o.compress && o.compression == "off":
-		return usagef("-compress requires compression and -compression off forbids it: take one of them")
+		return usagef("-compress requires compression and -compression off forbids it: use one of them")
 	}
 	return nil
 }
@@ -321,7 +321,7 @@ func (o *connectOptions) due(sent int64) int64 {
 	return sent
 }
 
-// dial opens the connection. If it cannot, it says so and returns the exit
+// dial opens the connection. On failure it shows the error and returns the exit
 // code.
 func (o *connectOptions) dial(ctx context.Context, url string, out *output, progress *progress) (*link, exitCode) {
 	url = completeURL(url)
@@ -390,7 +390,7 @@ type countingConn struct {
 	received *atomic.Int64
 }
 
-// CloseWrite ends the stream to the server.
+// CloseWrite closes the direction to the server.
 func (c countingConn) CloseWrite() error {
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()
@@ -404,8 +404,8 @@ func (c countingConn) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// config returns how to dial: it notes the progress and shows it if that is
-// wanted.
+// config returns the configuration of the client, which stores the progress of a
+// dial in p and shows it with -v.
 func (o *connectOptions) config(u *handshake.URL, out *output, p *progress) (*client.Config, error) {
 	header := map[string][]string{}
 	for name, values := range o.header {

@@ -37,11 +37,11 @@ type output struct {
 	std    streams
 	typing *typing // the edited line; nil if the terminal edits it
 	prompt bool    // the prompt is the last thing on the screen
-	over   bool    // all has been said: input that is still being read adds nothing
+	over   bool    // the end was shown; nothing is written after it
 	failed error   // the first error of standard output or of the recording; nothing is written after it
 }
 
-// event is one line of -json. Fields that say nothing are left out.
+// event is one line of -json. Fields without a value are left out.
 type event struct {
 	Time         string          `json:"time"`                // RFC 3339, UTC, microseconds
 	Direction    string          `json:"direction,omitempty"` // in, out
@@ -177,7 +177,7 @@ func (o *output) write(p []byte) error {
 	return o.failed
 }
 
-// note tells something to the person, on standard error.
+// note writes a remark to standard error.
 func (o *output) note(format string, args ...any) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -244,8 +244,8 @@ func (o *output) roundTrip(rtt time.Duration) {
 	}
 }
 
-// closed tells how the connection ended: by err, after this side had closed it
-// as e says, if it did. That is the last that is written.
+// closed shows the end of the connection: err, and e if this side has closed it.
+// Nothing is written after it.
 func (o *output) closed(err error, e *ending, exit exitCode) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -302,7 +302,7 @@ func capitalized(s string) string {
 	return strings.ToUpper(s[:1]) + s[1:]
 }
 
-// broken returns the error that ended standard output, if one did.
+// broken returns the first error of standard output or the recording.
 func (o *output) broken() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()

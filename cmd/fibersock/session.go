@@ -11,9 +11,9 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// session is an open connection of connect, from the first line to the exit
-// code. It has three goroutines, so that neither a slow server nor a slow
-// reader of the output blocks the others:
+// session is the work of connect, from the open connection to the exit code. It
+// has three goroutines, so that neither a slow server nor a slow reader of the
+// output blocks the others:
 //
 //	run          shows messages, waits, closes
 //	receive      receives messages
@@ -35,15 +35,15 @@ type session struct {
 	lost     chan error          // from receive, once a connection: the cause of its end
 	replaced chan replaced       // from reconnect
 	input    chan inputEnd       // from readInput, once
-	problems chan ending         // why to close early, from anywhere
+	problems chan ending         // early ends, of any goroutine
 	done     chan struct{}       // closed when run returns
 
-	// The rest is run's.
+	// The rest belongs to run.
 	quiet    *time.Timer // fires at the end of the wait for a message; stopped until the end of input
 	waiting  time.Duration
 	inputEnd bool
 	matched  bool          // a message matches -until
-	ending   *ending       // why this side closes; nil as long as it does not
+	ending   *ending       // nil while this side does not close
 	closed   chan struct{} // closed when the closing handshake that it began is over
 }
 
@@ -67,7 +67,7 @@ func plural(n int64, thing string) string {
 	return fmt.Sprintf("%d %ss", n, thing)
 }
 
-// ending is why and how this side closes the connection.
+// ending is a Close of this side, and its cause.
 type ending struct {
 	code   wire.StatusCode // 0: a Close without a code
 	reason string
@@ -152,7 +152,7 @@ func (s *session) receive(c *client.Conn) {
 // show shows a message or control frame.
 func (s *session) show(m client.Message) {
 	if m.Opcode == wire.Close || s.complete() {
-		return // the end follows, with all that is to be said
+		return // the end follows, with its code and reason
 	}
 	if err := s.out.message("in", m.Opcode, m.Payload); err != nil {
 		s.finish(outputEnding(err))
@@ -259,8 +259,7 @@ func (s *session) finish(e ending) {
 	}()
 }
 
-// ended tells how the connection ended, for the reason err, and returns the
-// exit code.
+// ended shows the end of the connection, err, and returns the exit code.
 func (s *session) ended(err error) exitCode {
 	var ours wire.StatusCode
 	exit := exitOK

@@ -102,7 +102,7 @@ func (s *session) textCommand(rest string) *ending {
 func (s *session) binaryCommand(rest string) *ending {
 	payload, err := hexEncoding.bytes([]byte(rest))
 	if err != nil {
-		s.out.note("/binary takes bytes in hexadecimal, such as 00 ff 7f")
+		s.out.note("/binary needs bytes in hexadecimal, such as 00 ff 7f")
 		return nil
 	}
 	return s.send(wire.Binary, payload)
@@ -187,7 +187,7 @@ func parseClose(text string) (*ending, error) {
 	digits, reason, _ := strings.Cut(text, " ")
 	code, err := strconv.Atoi(digits)
 	if err != nil {
-		return nil, errors.New("a Close takes a status code and then the reason, such as 4000 bye")
+		return nil, errors.New("a Close has a status code and then a reason, such as 4000 bye")
 	}
 	e.code, e.reason = wire.StatusCode(code), strings.TrimSpace(reason)
 	if _, err := wire.AppendClosePayload(nil, e.code, e.reason); err != nil {

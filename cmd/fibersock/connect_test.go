@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/client"
+	"github.com/fibersock/fibersock/permessage"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )
@@ -502,6 +503,18 @@ func TestQuitAndEndOfInputOfATerminalCloseAtOnce(t *testing.T) {
 			t.Errorf("%s: exit code %d", name, code)
 		}
 	}
+}
+
+func TestStateShowsTheNegotiation(t *testing.T) {
+	s := echoServer()
+	s.Subprotocols, s.Compression = []string{"chat"}, new(permessage.Deflate)
+	p := sitDown(t, "-subprotocol", "chat", startServer(t, s))
+	for _, want := range []string{"subprotocol  chat", "compression  permessage-deflate"} {
+		p.types("/state")
+		p.notes.await(t, want)
+	}
+	p.types("/quit")
+	<-p.exit
 }
 
 // T-H06: a terminal shows the text of a server and does not execute it.

@@ -321,6 +321,25 @@ func TestReplayKeepsTheTimes(t *testing.T) {
 	})
 }
 
+func TestDifferencesToARecording(t *testing.T) {
+	r := recording{received: []outgoing{{op: wire.Text, payload: []byte("a")}}}
+	for _, c := range []struct {
+		n       int
+		op      wire.Opcode
+		payload string
+		want    string
+	}{
+		{1, wire.Text, "a", ""},
+		{1, wire.Text, "b", "message 1 differs from the recording"},
+		{1, wire.Binary, "a", "message 1 is binary, and text in the recording"},
+		{2, wire.Text, "a", "message 2 is not in the recording"},
+	} {
+		if got := r.difference(c.n, c.op, []byte(c.payload)); got != c.want {
+			t.Errorf("%d, %v, %q: %q, want %q", c.n, c.op, c.payload, got, c.want)
+		}
+	}
+}
+
 func TestReplayOfFilesThatAreNoRecordings(t *testing.T) {
 	for content, want := range map[string]string{
 		"\n{\n":                          "line 2: unexpected end",

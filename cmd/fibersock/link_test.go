@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"io"
 	"net"
@@ -112,6 +113,21 @@ func TestEndOfInputAndInterruptInAnOutage(t *testing.T) {
 				t.Errorf("%s: %+v after %v and %d connections", c.name, r, duration, conns.Load())
 			}
 		})
+	}
+}
+
+func TestCommandsInAnOutage(t *testing.T) {
+	var notes bytes.Buffer
+	s := newSession(&link{ready: make(chan struct{})}, &output{std: streams{out: &notes, err: &notes}}, newConnectOptions())
+	for _, command := range []string{"state", "ping", "ping x", "pong"} {
+		notes.Reset()
+		if e := s.command(command); e != nil || notes.String() != "not connected\n" {
+			t.Errorf("/%s: %v, %q", command, e, notes.String())
+		}
+	}
+	close(s.done)
+	if e := s.command("text x"); e != nil { // it does not wait
+		t.Errorf("%v", e)
 	}
 }
 

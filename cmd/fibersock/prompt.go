@@ -42,8 +42,8 @@ func (o *output) stopEditing() {
 	}
 	o.hidePrompt()
 	o.prompt = false
-	io.WriteString(o.std.err, disablePaste)
 	o.typing.terminal.close()
+	io.WriteString(o.std.err, disablePaste)
 	o.typing.terminal = nil
 }
 

@@ -82,6 +82,10 @@ func (s *session) pingCommand(rest string) *ending {
 	if rest != "" {
 		return s.control((*client.Conn).SendPing, rest)
 	}
+	if s.link.get() == nil {
+		s.out.note("not connected")
+		return nil
+	}
 	go func() {
 		if !s.ping(pingPatience) {
 			s.out.note("no Pong within %v", pingPatience)

@@ -30,13 +30,17 @@ import (
 )
 
 func main() {
-	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	ctx, interrupt := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	if !signal.Ignored(syscall.SIGHUP) { // as it is under nohup
-		signals = append(signals, syscall.SIGHUP) // the terminal, or ssh with a ProxyCommand
+		signal.Notify(signals, syscall.SIGHUP) // the terminal, or ssh with a ProxyCommand
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), signals...)
-	// The first signal ends the work in order; a second one ends the process.
-	context.AfterFunc(ctx, stop)
+	go func() {
+		<-signals
+		signal.Stop(signals) // a second one ends the process, from now on
+		interrupt()          // in order
+	}()
 	ignoreBrokenPipes()
 	os.Exit(int(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)))
 }

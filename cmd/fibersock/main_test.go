@@ -120,6 +120,8 @@ func TestCommandLine(t *testing.T) {
 		{"connect -expect 1 -until x ws://localhost:1/", exitUsage, "", "-expect and -until"},
 		{"connect -until [ ws://localhost:1/", exitUsage, "", "missing closing ]"},
 		{"connect -i ws://localhost:1/", exitUsage, "", "-x"},
+		{"connect -close soon ws://localhost:1/", exitUsage, "", "4000 bye"},
+		{"connect -close 1005 ws://localhost:1/", exitUsage, "", "1005"},
 		{"connect -compress -compression off ws://localhost:1/", exitUsage, "", "-compression off"},
 		{"help replay", exitOK, "-compare", ""},
 		{"replay x", exitUsage, "", "a file and a URL, not 1"},

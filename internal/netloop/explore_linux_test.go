@@ -6,7 +6,9 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"math"
+	"net"
 	"runtime"
 	"slices"
 	"strings"
@@ -54,6 +56,16 @@ type world struct {
 	registered, oneshot bool // oneshot: no events until the next epoll_ctl
 	closes              int
 
+	// TLS; secure is nil without.
+	secure      *secureConn
+	record      byte   // the kind of record in input
+	handshake   func() // of the handshake's goroutine; nil: none runs
+	succeeds    bool   // the handshake
+	burst       int    // plaintext that TLS has, in bytes
+	undelivered int    // plaintext that the connection has not got, in bytes
+	tlsErr      error  // of TLS.Read
+	notified    bool   // close_notify is sent
+
 	// The connection.
 	large      bool   // messages are large
 	handler    string // that is running; "": none
@@ -86,7 +98,9 @@ type explorer struct {
 	loop    *epollLoop
 	poller  *poller
 	workers [2]*worker
-	large   bool // messages are large
+	large   bool   // messages are large
+	tls     bool   // there is TLS
+	stage   uint32 // of TLS at the beginning
 }
 
 func newExplorer() *explorer {
@@ -112,11 +126,34 @@ func (e *explorer) newWorld() *world {
 	w.poller.kicks.size.Store(0)
 	w.poller.deferrals.take()
 	w.socket = new(PolledSocket)
-	w.socket.init((*modelConn)(w), w.poller, exploredFD, addrPair{})
-	if err := w.socket.register(); err != nil {
+	w.loop.pollers = []*poller{w.poller}
+	var first []byte
+	if e.stage == secureHandshake {
+		first = []byte{}
+	}
+	err := w.loop.add(exploredFD, addrPair{}, func(bool) (Conn, *PolledSocket) { return e.connection(w), w.socket }, first, nil)
+	if err != nil {
 		panic(err)
 	}
+	if e.stage == secureHandshake {
+		w.loop.sys.spawn(func() { w.secure.handshake(w.shake()) })
+	}
 	return w
+}
+
+// connection returns the model of a connection.
+func (e *explorer) connection(w *world) Conn {
+	conn := (*modelConn)(w)
+	if !e.tls {
+		return conn
+	}
+	w.secure = &secureConn{Conn: conn, PolledSocket: w.socket, tls: &modelTLS{w: w}}
+	w.secure.stage.Store(e.stage)
+	if e.stage == secureHandshake { // as startTLS does
+		w.secure.plain = w.secure.plain.add([]byte("x"))
+		w.secure.shake.Store(newTLSHandshake())
+	}
+	return w.secure
 }
 
 func (w *world) fault(format string, args ...any) {
@@ -161,6 +198,8 @@ func (w *world) calls() *systemCalls {
 			switch {
 			case w.input > 0:
 				w.input--
+				p[0] = w.record
+				w.undelivered += w.plaintext()
 				return 1, nil
 			case w.reset && !w.told:
 				w.told = true
@@ -211,6 +250,10 @@ func (w *world) calls() *systemCalls {
 			return nil
 		},
 		notify: func(int) {},
+		spawn: func(f func()) {
+			w.handshake = f
+			w.shake().hello.begun = true // its needs are those of real records
+		},
 	}
 }
 
@@ -252,6 +295,128 @@ func (w *world) worker() *worker {
 	return w.workers[0]
 }
 
+// The model of TLS. A record is one byte, which is its kind.
+
+type modelTLS struct {
+	net.Conn // nil
+	w        *world
+}
+
+// The kinds of records that a client sends.
+const (
+	recordData    = 'd'
+	recordBurst   = 'b' // more data than a turn handles
+	recordPart    = 'p' // of a record
+	recordUpdate  = 'u' // TLS answers it
+	recordNotify  = 'n' // close_notify
+	recordInvalid = 'i' // TLS sends an alert
+)
+
+// plaintext returns the size of the plaintext in the record that the peer has
+// sent, in bytes.
+func (w *world) plaintext() int {
+	switch w.record {
+	case recordData:
+		return 1
+	case recordBurst:
+		return maxTurnReads + 1
+	}
+	return 0
+}
+
+func (m *modelTLS) raw() *rawConn { return (*rawConn)(m.w.secure) }
+
+func (m *modelTLS) Read(p []byte) (int, error) {
+	for m.w.tlsErr == nil {
+		if m.w.burst > 0 {
+			m.w.burst--
+			p[0] = 'x'
+			return 1, nil
+		}
+		var record [1]byte
+		if _, err := m.raw().Read(record[:]); err != nil {
+			if err != errNoInput {
+				m.w.tlsErr = err
+			}
+			return 0, err
+		}
+		switch record[0] {
+		case recordData, recordBurst:
+			m.w.burst = 1
+			if record[0] == recordBurst {
+				m.w.burst = maxTurnReads + 1
+			}
+		case recordUpdate:
+			m.raw().Write(record[:])
+		case recordNotify:
+			m.w.tlsErr = io.EOF
+		case recordInvalid:
+			m.raw().Write(record[:])
+			m.w.tlsErr = errInvalid
+		}
+	}
+	return 0, m.w.tlsErr
+}
+
+func (m *modelTLS) Write(p []byte) (int, error) {
+	if m.w.notified {
+		m.w.fault("TLS writes after close_notify")
+	}
+	return m.raw().Write(p)
+}
+
+func (m *modelTLS) CloseWrite() error {
+	m.w.notified = true
+	_, err := m.raw().Write([]byte{recordNotify})
+	return err
+}
+
+func (m *modelTLS) Handshake() error {
+	if m.w.succeeds {
+		return nil
+	}
+	return errInvalid
+}
+
+var errInvalid = errors.New("invalid record")
+
+// shake returns the input of the handshake, nil if there is none.
+func (w *world) shake() *tlsHandshake {
+	if w.secure == nil {
+		return nil
+	}
+	return w.secure.shake.Load()
+}
+
+// endHandshake ends the handshake's goroutine.
+func (w *world) endHandshake(success bool) {
+	run := w.handshake
+	w.handshake, w.succeeds = nil, success
+	if !success && w.closed == 0 { // the connection ends its output
+		w.closeWrite, w.ready = true, true
+	}
+	run()
+}
+
+// waiting reports whether the handshake's goroutine waits for input.
+func (w *world) waiting() bool { return w.shake() != nil && w.shake().isWaiting() }
+
+// output is the socket as the connection sees it.
+func (w *world) output() Socket {
+	if w.secure != nil {
+		return (*secureSocket)(w.secure)
+	}
+	return w.socket
+}
+
+// accepts reports whether the connection, or TLS, accepts input.
+func (w *world) accepts() bool {
+	if w.secure != nil {
+		return w.secure.Ready()
+	}
+	return w.ready
+}
+
 // The model of the connection.
 
 type modelConn world
@@ -279,8 +444,19 @@ func (c *modelConn) Received(b []byte) (rest []byte, ok bool) {
 	if w.refused {
 		w.fault("Received after the end")
 	}
+	if w.secure != nil && w.secure.stage.Load() != secureOpen {
+		w.fault("Received in stage %d of TLS", w.secure.stage.Load())
+	}
+	if !w.ready {
+		w.fault("Received while the connection is not ready")
+	}
 	w.keeps = false
+	w.undelivered -= len(b)
+	defer func() { w.undelivered += len(rest) }()
 	switch w.run("Received") {
+	case "return full":
+		w.ready = false
+		return nil, true
 	case "return keeping input": // as TLS does
 		w.ready, w.keeps = false, true
 		return b[len(b):], true
@@ -395,7 +571,35 @@ var allSteps = []step{
 			w.socket.ready(w.worker(), events[0].Events)
 		}
 	}},
-	{"peer sends", false, func(w *world) bool { return w.input == 0 && !w.eof && w.connected() }, func(w *world) { w.input++ }},
+	{"peer sends", false, (*world).canSend, func(w *world) { w.input, w.record = 1, recordData }},
+	{"peer sends a burst", false, (*world).canSendTLS, func(w *world) { w.input, w.record = 1, recordBurst }},
+	{"peer sends a part of a record", false, (*world).canSendTLS, func(w *world) { w.input, w.record = 1, recordPart }},
+	{"peer sends an update", false, (*world).canSendTLS, func(w *world) { w.input, w.record = 1, recordUpdate }},
+	{"peer sends close_notify", false, (*world).canSendTLS, func(w *world) { w.input, w.record = 1, recordNotify }},
+	{"peer sends an invalid record", false, (*world).canSendTLS, func(w *world) { w.input, w.record = 1, recordInvalid }},
+	{"handshake reads", false, func(w *world) bool { return w.handshake != nil && w.shake().in != nil }, func(w *world) {
+		record := make([]byte, 1)
+		(*rawConn)(w.secure).Read(record)
+		switch record[0] {
+		case recordData:
+			w.undelivered--
+		case recordBurst:
+			w.undelivered -= maxTurnReads + 1
+		}
+	}},
+	{"handshake waits", false, func(w *world) bool {
+		return w.handshake != nil && w.shake().in == nil && !w.waiting() && !w.shake().closed
+	}, func(w *world) { // as await does
+		w.shake().waits = true
+		w.secure.Resume()
+	}},
+	{"handshake writes", false, func(w *world) bool {
+		return w.handshake != nil && !w.waiting() && w.socket.out.size() == 0
+	}, func(w *world) { (*rawConn)(w.secure).Write(make([]byte, 1)) }},
+	{"handshake succeeds", false, func(w *world) bool {
+		return w.handshake != nil && !w.waiting() && !w.shake().closed
+	}, func(w *world) { w.endHandshake(true) }},
+	{"handshake fails", false, func(w *world) bool { return w.handshake != nil && !w.waiting() }, func(w *world) { w.endHandshake(false) }},
 	{"peer closes its side", false, func(w *world) bool { return !w.eof && w.connected() }, func(w *world) { w.eof = true }},
 	{"peer resets", false, func(w *world) bool { return w.connected() }, func(w *world) {
 		w.reset, w.input, w.eof, w.writeFails, w.space = true, 0, false, false, 0
@@ -404,19 +608,19 @@ var allSteps = []step{
 	{"writes fail", false, func(w *world) bool { return !w.writeFails && w.connected() && w.socket.out != nil }, func(w *world) { w.writeFails = true }},
 	{"send", false, func(w *world) bool {
 		return !w.closeWrite && w.closed == 0 && !w.aborted && w.socket.out.size() < 2
-	}, func(w *world) { w.socket.Writev(nil, make([]byte, w.space+1)) }}, // one more than the kernel accepts
+	}, func(w *world) { w.output().Writev(nil, make([]byte, w.space+1)) }}, // one more than the kernel accepts
 	{"send in another handler of the batch", false, func(w *world) bool {
 		return !w.closeWrite && w.closed == 0 && !w.aborted && w.socket.out.size() < 2
-	}, func(w *world) { w.poller.asLeader(func() { w.socket.Writev(nil, make([]byte, 1)) }) }},
+	}, func(w *world) { w.poller.asLeader(func() { w.output().Writev(nil, make([]byte, 1)) }) }},
 	{"the batch ends", false, func(w *world) bool { return len(w.poller.deferrals.sockets) > 0 }, func(w *world) { w.poller.flushDeferred() }},
 	{"Flush", false, func(w *world) bool { return w.socket.flags&flagDeferred != 0 }, func(w *world) { w.socket.Flush() }},
 	{"CloseWrite", false, func(w *world) bool { return !w.closeWrite }, func(w *world) {
 		w.closeWrite, w.ready = true, true
-		w.socket.CloseWrite(false)
+		w.output().CloseWrite(false)
 	}},
 	{"CloseWrite after Close frames", false, func(w *world) bool { return !w.closeWrite && w.handler == "Received" }, func(w *world) {
 		w.closeWrite, w.ready = true, true
-		w.socket.CloseWrite(true)
+		w.output().CloseWrite(true)
 	}},
 	{"Abort", false, func(w *world) bool { return !w.aborted }, func(w *world) {
 		w.aborted, w.ready = true, true
@@ -435,6 +639,7 @@ var allSteps = []step{
 	}, func(w *world) { w.ready = false }},
 	{"return", false, func(w *world) bool { return w.handler != "" && (!w.closeWrite || w.inCall()) }, nil},
 	{"return not ready", false, func(w *world) bool { return w.handler == "Received" && !w.closeWrite }, nil},
+	{"return full", false, func(w *world) bool { return w.handler == "Received" && !w.closeWrite && w.secure != nil }, nil},
 	{"return keeping input", false, func(w *world) bool { return w.handler == "Received" && !w.closeWrite }, nil},
 	{"return for another turn", false, func(w *world) bool { return w.handler == "Received" && !w.closeWrite }, nil},
 	{"close_notify", false, func(w *world) bool { return w.handler == "Received" && !w.eof && w.connected() }, func(w *world) { w.socket.closeRead() }},
@@ -442,6 +647,11 @@ var allSteps = []step{
 	{"return refusal", false, func(w *world) bool { return w.handler != "" && !w.inCall() }, nil},
 	{"return never", false, func(w *world) bool { return w.handler != "" && !w.inCall() }, nil},
 }
+
+// canSend reports whether the peer may send.
+func (w *world) canSend() bool { return w.input == 0 && !w.eof && w.connected() }
+
+func (w *world) canSendTLS() bool { return w.secure != nil && w.canSend() }
 
 // follow performs the steps of path with a new socket.
 func (e *explorer) follow(path []step) *world {
@@ -494,16 +704,34 @@ func (w *world) finish() {
 func (w *world) state() state {
 	s := w.socket
 	if w.closed > 0 {
-		return state(fmt.Sprint("closed ", s.state, s.flags, s.fd, len(w.poller.kicks.fds), len(w.poller.deferrals.sockets) > 0, w.handler, w.ready, w.closeWrite, w.aborted))
+		return w.stateOfTLS() + state(fmt.Sprint("closed ", s.state, s.flags, s.fd, len(w.poller.kicks.fds), len(w.poller.deferrals.sockets) > 0, w.handler, w.ready, w.closeWrite, w.aborted))
 	}
 	ext := socketExt{}
 	if s.ext != nil {
 		ext = *s.ext
 	}
-	return state(fmt.Sprint(s.owner.Load(), s.state, s.interest, s.paused, s.flags, s.failure() != nil, s.out.size(),
+	return w.stateOfTLS() + state(fmt.Sprint(s.owner.Load(), s.state, s.interest, s.paused, s.flags, s.failure() != nil, s.out.size(),
 		ext.replies > 1, ext.pending.size(), ext.timer != nil, ext.final, s.fd, len(w.poller.kicks.fds), len(w.poller.deferrals.sockets) > 0,
 		"|", w.input, w.eof, w.reset, w.told, w.space, w.writeFails, w.finSent, w.shut, w.oneshot, w.readEOF,
 		"|", w.handler, w.ready, w.keeps, w.refused, w.eofSeen, w.closeWrite, w.aborted, w.closed))
+}
+
+// stateOfTLS is the part of the state that is in TLS.
+func (w *world) stateOfTLS() state {
+	c := w.secure
+	if c == nil {
+		return ""
+	}
+	h := w.shake()
+	if h == nil {
+		h = newTLSHandshake()
+	}
+	record := w.record
+	if w.input == 0 {
+		record = 0
+	}
+	return state(fmt.Sprint("TLS ", c.stage.Load(), w.shake() != nil, h.in.size(), h.waits, h.over, h.closed, w.handshake != nil,
+		c.err.Load() != nil, len(c.in), c.kept.size(), c.plain.size(), w.burst, w.undelivered, record, w.tlsErr, w.notified, "|"))
 }
 
 // check checks the invariants.
@@ -516,6 +744,9 @@ func (w *world) check() {
 		w.fault("the descriptor is closed %d times, Closed called %d times", w.closes, w.closed)
 	}
 	if w.closed > 0 {
+		if w.handshake != nil && !w.shake().closed {
+			w.fault("closed, but the handshake waits for input")
+		}
 		if s.state != stateClosed || s.ext != nil && (s.ext.timer != nil || s.ext.pending != nil) || s.out != nil {
 			w.fault("closed, but state %d, timer or buffers are left", s.state)
 		}
@@ -530,6 +761,10 @@ func (w *world) check() {
 	if w.handler != "" || w.pending() != 0 || len(w.poller.kicks.fds)+len(w.poller.deferrals.sockets) > 0 {
 		return // something will be done
 	}
+	if w.handshake != nil && !w.waiting() {
+		return // the handshake goes on
+	}
+	c, ready := w.secure, w.accepts()
 	unread := s.out != nil && s.ext != nil && s.ext.replies > 1 // the peer does not read the replies
 	// No step is pending: then no work may be left.
 	switch {
@@ -549,15 +784,21 @@ func (w *world) check() {
 		w.fault("both sides have sent FIN, but not closed")
 	case (w.closeWrite || w.refused) && (s.ext == nil || !s.ext.final || s.ext.timer == nil):
 		w.fault("the end has no time limit")
-	case w.eofSeen && !w.refused && !w.closeWrite && w.ready && s.out == nil:
+	case w.eofSeen && !w.refused && !w.closeWrite && ready && s.out == nil:
 		w.fault("the peer has closed its side, and all is answered, but not closed")
-	case s.ext != nil && s.ext.pending != nil && (w.ready && !unread || w.refused || w.closeWrite):
+	case s.ext != nil && s.ext.pending != nil && (ready && !unread || w.refused || w.closeWrite):
 		w.fault("the connection is ready for input that is kept")
-	case w.keeps && w.ready && !unread && !w.refused && !w.closeWrite:
+	case w.keeps && ready && !unread && !w.refused && !w.closeWrite:
 		w.fault("the connection is ready for input that it has kept")
+	case c != nil && c.stage.Load() == secureFailed && (s.state == stateOpen || s.state == stateInputClosed):
+		w.fault("TLS has failed, but the connection is open")
+	case c != nil && c.stage.Load() == secureInputEnded && !w.eof && !w.closeWrite && !w.refused:
+		w.fault("the client has sent close_notify, but the input has not ended")
+	case c != nil && c.stage.Load() == secureOpen && w.undelivered > 0 && ready && !unread && !w.refused && !w.closeWrite && !w.eofSeen:
+		w.fault("the connection is ready for %d bytes that have been read", w.undelivered)
 	case (w.input > 0 || w.eof && !w.readEOF) && (w.refused || w.closeWrite):
 		w.fault("there is input to discard")
-	case (w.input > 0 || w.eof && !w.readEOF) && w.ready && !unread:
+	case (w.input > 0 || w.eof && !w.readEOF) && ready && !unread:
 		w.fault("there is input, and the connection is ready")
 	}
 }
@@ -625,13 +866,24 @@ func TestEveryReachableState(t *testing.T) {
 	if raceDetector { // the exploration has one goroutine at a time, and takes minutes
 		deepest = 8
 	}
-	for size, deepest := range map[string]int{"small": deepest, "large": min(deepest, 9)} {
-		t.Run(size+" messages", func(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		deepest int
+		change  func(e *explorer)
+	}{
+		{"small messages", deepest, func(*explorer) {}},
+		{"large messages", min(deepest, 9), func(e *explorer) { e.large = true }},
+		{"TLS handshake", min(deepest, 8), func(e *explorer) { e.tls, e.stage = true, secureNew }},
+		{"large messages over TLS", min(deepest, 6), func(e *explorer) { e.large, e.tls, e.stage = true, true, secureOpen }},
+		{"adopted TLS", min(deepest, 7), func(e *explorer) { e.tls, e.stage = true, secureHandshake }},
+		{"TLS", min(deepest, 8), func(e *explorer) { e.tls, e.stage = true, secureOpen }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			e := newExplorer()
-			e.large = size == "large"
+			tt.change(e)
 			start := time.Now()
-			n, err := e.explore(deepest)
+			n, err := e.explore(tt.deepest)
 			t.Logf("%d states in %v", n, time.Since(start))
 			check.OK(t, err)
 		})

@@ -9,8 +9,8 @@ import (
 	"unsafe"
 )
 
-// systemCalls are the system calls that the epoll loop makes for a socket.
-// Tests replace them.
+// systemCalls are the system calls that the epoll loop makes for a socket, and
+// spawn, which starts a goroutine. Tests replace them.
 type systemCalls struct {
 	read     func(fd int32, p []byte) (int, error)
 	write    func(fd int32, p []byte) (int, error)
@@ -20,6 +20,7 @@ type systemCalls struct {
 	hungUp   func(fd int32) (bool, syscall.Errno)
 	epollCtl func(epfd, op int, fd int32, events uint32) error
 	notify   func(eventfd int)
+	spawn    func(f func())
 }
 
 // kernel are the system calls of Linux. Those that cannot block bypass the
@@ -35,6 +36,7 @@ var kernel = &systemCalls{
 		return syscall.EpollCtl(epfd, op, int(fd), &syscall.EpollEvent{Events: events, Fd: fd})
 	},
 	notify: sysNotify,
+	spawn:  func(f func()) { go f() },
 }
 
 // blockingSize is the size in bytes of a write that the scheduler should know

@@ -83,9 +83,9 @@ type tlsHandshake struct {
 	mu      sync.Mutex // guards the rest; locked last
 	changed sync.Cond
 	in      *writeBuf
-	waits   bool  // the goroutine needs more input than in
-	over    bool  // the goroutine has ended
-	ended   error // no more input: io.EOF or net.ErrClosed
+	waits   bool // the goroutine needs more input than in
+	over    bool // the goroutine has ended
+	closed  bool // the connection has ended: there will be no more input
 
 	hello helloSplitter // the goroutine's
 }
@@ -131,7 +131,7 @@ func (l *epollLoop) startTLS(tls TLS, below *belowTLS, open Open, first []byte, 
 		return err
 	}
 	below.TCPConn.Close()
-	go c.handshake(h) // it is complete, unless the program has not read yet
+	l.sys.spawn(func() { c.handshake(h) }) // it is complete, unless the program has not read yet
 	return nil
 }
 
@@ -249,7 +249,7 @@ func (c *secureConn) startHandshake(b []byte) (rest []byte) {
 	rest = h.put(b)
 	c.shake.Store(h)
 	c.stage.Store(secureHandshake)
-	go c.handshake(h)
+	c.poller.sys.spawn(func() { c.handshake(h) })
 	return rest
 }
 
@@ -294,11 +294,11 @@ func (h *tlsHandshake) isWaiting() bool {
 	return h.waits
 }
 
-// end ends the input: a Read without input returns err.
-func (h *tlsHandshake) end(err error) {
+// close ends the input: a Read without input fails.
+func (h *tlsHandshake) close() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.ended, h.waits = err, false
+	h.closed = true
 	h.changed.Signal()
 }
 
@@ -313,7 +313,7 @@ func (h *tlsHandshake) read(p []byte, pos *recordPos, wait func()) (n int, err e
 	}
 	switch {
 	case h.in == nil:
-		return 0, h.ended
+		return 0, net.ErrClosed
 	case h.hello.left > 0:
 		var taken int
 		n, taken = h.hello.read(p, h.in.bytes())
@@ -325,9 +325,9 @@ func (h *tlsHandshake) read(p []byte, pos *recordPos, wait func()) (n int, err e
 	return n, nil
 }
 
-// await waits until in has size bytes, or its end is known. The caller holds mu.
+// await waits until in has size bytes, or the connection has ended. The caller holds mu.
 func (h *tlsHandshake) await(size int, wait func()) {
-	for h.in.size() < size && h.ended == nil {
+	for h.in.size() < size && !h.closed {
 		if !h.waits {
 			h.waits = true
 			h.mu.Unlock()
@@ -391,14 +391,8 @@ func (c *secureConn) receive(b []byte) (rest []byte, ok bool) {
 	c.in = b
 	defer func() { c.in = nil }()
 	if c.plain != nil {
-		p := c.plain.bytes()
-		unhandled, ok := c.Conn.Received(p)
-		if !ok {
-			return nil, false
-		}
-		c.plain = c.plain.take(len(p) - len(unhandled))
-		if c.plain != nil || !c.Conn.Ready() {
-			return c.in, true
+		if ok, more := c.deliver(c.plain.bytes()); !ok || !more {
+			return c.in, ok
 		}
 	}
 	buf := largeBuffers.Get().(*[]byte)
@@ -411,15 +405,8 @@ func (c *secureConn) receive(b []byte) (rest []byte, ok bool) {
 		}
 		n, err := c.read(p, &turn)
 		if n > 0 {
-			unhandled, ok := c.Conn.Received(p[:n])
-			if !ok {
-				return nil, false
-			}
-			if len(unhandled) > 0 {
-				c.plain = c.plain.add(unhandled)
-			}
-			if len(unhandled) > 0 || !c.Conn.Ready() {
-				return c.in, true
+			if ok, more := c.deliver(p[:n]); !ok || !more {
+				return c.in, ok
 			}
 		}
 		switch err {
@@ -433,6 +420,26 @@ func (c *secureConn) receive(b []byte) (rest []byte, ok bool) {
 			return nil, true
 		}
 	}
+}
+
+// deliver passes plaintext to the connection, that in plain if there is any, and
+// keeps the rest. ok is that of Received. more is whether the connection accepts
+// more now.
+func (c *secureConn) deliver(p []byte) (ok, more bool) {
+	rest, ok := c.Conn.Received(p)
+	if !ok {
+		return false, false
+	}
+	if c.plain != nil {
+		c.plain = c.plain.take(len(p) - len(rest))
+	}
+	if rest == nil {
+		return true, c.Conn.Ready()
+	}
+	if c.plain == nil {
+		c.plain = c.plain.add(rest) // which may be empty
+	}
+	return true, false
 }
 
 // A turn is the part of the input that is handled before it is the turn of other
@@ -472,12 +479,11 @@ func (c *secureConn) endInput(err error) {
 	c.Abort()
 }
 
-// InputClosed ends the input, which may have ended inside of a record.
+// InputClosed ends the input, which may have ended inside of a record. During a
+// handshake, it is called only if that waits for input: the loop then closes the
+// connection.
 func (c *secureConn) InputClosed() {
-	switch c.stage.Load() {
-	case secureHandshake:
-		c.shake.Load().end(io.EOF)
-	case secureOpen:
+	if c.stage.Load() == secureOpen {
 		c.stage.Store(secureInputEnded)
 		var scrap [1]byte
 		if _, err := c.tls.Read(scrap[:]); err != io.EOF {
@@ -491,7 +497,7 @@ func (c *secureConn) InputClosed() {
 // an error of TLS.
 func (c *secureConn) Closed(err error) {
 	if h := c.shake.Load(); h != nil {
-		h.end(net.ErrClosed)
+		h.close()
 	}
 	if own := c.err.Load(); own != nil && (err == nil || err != c.poller.loop.WriteTimeout.Err) {
 		err = *own

@@ -5,15 +5,15 @@ package netloop
 import (
 	"bytes"
 	"crypto/rand"
-	"io"
 	mathrand "math/rand/v2"
+	"net"
 	"slices"
 	"testing"
 )
 
 // record returns a TLS record with size bytes behind its header.
 func record(kind byte, size int) []byte {
-	b := append([]byte{kind, 3, 1, byte(size >> 8), byte(size)}, make([]byte, size)...)
+	b := append([]byte{kind, 3, 3, byte(size >> 8), byte(size)}, make([]byte, size)...)
 	rand.Read(b[recordHeader:])
 	return b
 }
@@ -87,7 +87,7 @@ func TestLongClientHelloIsSplit(t *testing.T) {
 				more := func() { // the loop passes on input when the goroutine waits
 					n := min(piece, len(left))
 					if n == 0 {
-						h.end(io.EOF)
+						h.close()
 						return
 					}
 					rest, over := h.received(left[:n])
@@ -102,7 +102,7 @@ func TestLongClientHelloIsSplit(t *testing.T) {
 					p := make([]byte, recordHeader+maxFragment)
 					n, err := h.read(p, new(recordPos), more)
 					if err != nil {
-						if err != io.EOF {
+						if err != net.ErrClosed {
 							t.Error(err)
 						}
 						break
@@ -134,13 +134,13 @@ func TestLongClientHelloIsSplit(t *testing.T) {
 func TestIncompleteClientHello(t *testing.T) {
 	h := newTLSHandshake()
 	h.received(append([]byte{recordHandshake, 3, 1, 4, 0}, make([]byte, maxFragment+1)...))
-	h.end(io.EOF)
+	h.close()
 	for _, want := range []int{recordHeader + maxFragment, recordHeader + 1} {
 		if n, err := h.read(make([]byte, 600), new(recordPos), nil); n != want || err != nil {
 			t.Errorf("%d bytes and %v, want %d", n, err, want)
 		}
 	}
-	if n, err := h.read(make([]byte, 600), new(recordPos), nil); n != 0 || err != io.EOF {
+	if n, err := h.read(make([]byte, 600), new(recordPos), nil); n != 0 || err != net.ErrClosed {
 		t.Errorf("%d bytes and %v at the end", n, err)
 	}
 }

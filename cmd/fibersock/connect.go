@@ -423,9 +423,10 @@ func (o *connectOptions) config(u *handshake.URL, out *output, p *progress) (*cl
 		return nil, err
 	}
 	cfg := &client.Config{
+		Host:             takeHost(header),
 		Header:           header,
+		Proxy:            proxyAt(o.proxy),
 		Subprotocols:     o.subprotocols,
-		Proxy:            o.proxy,
 		HandshakeTimeout: o.timeout,
 		Limits:           client.Limits{Message: int64(o.maxMessage)},
 		Control:          true,
@@ -455,7 +456,11 @@ func (o *connectOptions) config(u *handshake.URL, out *output, p *progress) (*cl
 		}),
 	}
 	if o.verbose {
-		cfg.Trace = out.handshake
+		cfg.Trace = client.NewTrace(func(s client.Step) {
+			if s.Kind == client.StepResponse {
+				out.handshake(s.Request, s.Response)
+			}
+		})
 	}
 	if deflate := o.compression.deflate(); deflate != nil {
 		cfg.Compression = deflate

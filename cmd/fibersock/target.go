@@ -70,7 +70,10 @@ func (o *targetOptions) config() (*client.Config, error) {
 	if o.origin != "" {
 		o.header["Origin"] = []string{o.origin}
 	}
-	cfg := &client.Config{Header: o.header, Subprotocols: o.subprotocols, TLS: secure, Proxy: o.proxy, HandshakeTimeout: o.timeout}
+	cfg := &client.Config{
+		Host: takeHost(o.header), Header: o.header, Subprotocols: o.subprotocols,
+		TLS: secure, Proxy: proxyAt(o.proxy), HandshakeTimeout: o.timeout,
+	}
 	if o.unixSocket != "" {
 		cfg.DialContext = client.DialFunc(o.dial)
 	}

@@ -526,10 +526,6 @@ func (v visit) fitsAPhone(t *testing.T) {
 
 // axe-core finds nothing serious or critical, in any view, size and scheme.
 func (v visit) isAccessible(t *testing.T) {
-	axe, err := os.ReadFile("peers/node_modules/axe-core/axe.min.js")
-	if err != nil {
-		t.Fatalf("axe-core is not installed: make peers: %v", err)
-	}
 	for _, scheme := range []string{"light", "dark"} {
 		for _, size := range []struct {
 			name          string
@@ -539,7 +535,7 @@ func (v visit) isAccessible(t *testing.T) {
 			p.emulate(size.width, size.height, size.name == "phone", scheme)
 			p.navigate(v.url)
 			p.call("Page.bringToFront", nil, nil)
-			p.evaluate(string(axe)+"; 0", nil)
+			p.loadAxe()
 			where := scheme + ", " + size.name + ", "
 			p.passesAxe(where + "closed")
 			p.connect()
@@ -574,6 +570,16 @@ func (v visit) isAccessible(t *testing.T) {
 			p.passesAxe(where + "chat")
 		}
 	}
+}
+
+// loadAxe adds axe-core to the page.
+func (p *page) loadAxe() {
+	p.t.Helper()
+	axe, err := os.ReadFile("peers/node_modules/axe-core/axe.min.js")
+	if err != nil {
+		p.t.Fatalf("axe-core is not installed: make peers: %v", err)
+	}
+	p.evaluate(string(axe)+"; 0", nil)
 }
 
 // passesAxe checks the page as it is now.

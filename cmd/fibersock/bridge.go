@@ -91,7 +91,7 @@ func bridgeFlags() (*flag.FlagSet, *bridgeOptions) {
 	flags.Var(&o.subprotocols, "subprotocol", "offer or accept these subprotocols, `names` separated by commas; may be repeated")
 	flags.BoolVar(&o.noHalfClose, "no-half-close", false, "neither offer nor accept the subprotocol "+halfClose)
 	flags.Var(&o.origins, "origin", "with ws-listen: accept pages of these origins, `patterns` as of serve; may be repeated")
-	flags.StringVar(&o.proxy, "proxy", "", "go to the ws or wss URL through the HTTP proxy with this `URL`, by CONNECT")
+	flags.StringVar(&o.proxy, "proxy", "", proxyUsage)
 	flags.DurationVar(&o.timeout, "timeout", client.DefaultHandshakeTimeout, "give up if a connection is not open within this `time`")
 	flags.IntVar(&o.connections, "max-connections", defaultBridges, "with a listener: serve at most `n` connections at the same time; others wait, or\nare closed by ws-listen")
 	flags.BoolVar(&o.verbose, "v", false, "log each connection with its bytes on standard error")
@@ -210,7 +210,7 @@ func (b *bridge) configure(args []string) (err error) {
 		o.subprotocols = append(o.subprotocols, halfClose)
 	}
 	b.cfg = &client.Config{
-		Header: o.header, Subprotocols: o.subprotocols, Proxy: o.proxy, TLS: secure, HandshakeTimeout: o.timeout,
+		Host: takeHost(o.header), Header: o.header, Subprotocols: o.subprotocols, Proxy: proxyAt(o.proxy), TLS: secure, HandshakeTimeout: o.timeout,
 		WriteTimeout:    -1, // a side that does not read for a time is no failure
 		AssemblyTimeout: -1,
 		Limits:          client.Limits{Frame: -1, Message: -1}, // messages are not assembled

@@ -63,7 +63,7 @@ func checkFlags() (*flag.FlagSet, *checkOptions) {
 	flags.Var(o.header, "H", "send this `field`, 'Name: value', in the handshake; may be repeated")
 	flags.Var(&o.subprotocols, "subprotocol", "offer these subprotocols, `names` separated by commas, the preferred one first;\nmay be repeated")
 	flags.StringVar(&o.origin, "origin", "", "send this `origin`, as the browser does for a page from there")
-	flags.StringVar(&o.proxy, "proxy", "", "go through the HTTP proxy with this `URL`, by CONNECT")
+	flags.StringVar(&o.proxy, "proxy", "", proxyUsage)
 	flags.StringVar(&o.unixSocket, "unix", "", "connect to this unix socket, a `file`, in place of the URL's host and port")
 	flags.DurationVar(&o.timeout, "timeout", client.DefaultHandshakeTimeout, "give up if the connection is not open within this `time`, or a Ping not answered")
 	flags.Var(&o.compression, "compression", compressionUsage)
@@ -114,8 +114,8 @@ func (o *checkOptions) config() (*client.Config, error) {
 		return nil, err
 	}
 	cfg := &client.Config{
-		Header: o.header, Subprotocols: o.subprotocols, TLS: secure,
-		Proxy: o.proxy, HandshakeTimeout: o.timeout,
+		Host: takeHost(o.header), Header: o.header, Subprotocols: o.subprotocols, TLS: secure,
+		Proxy: proxyAt(o.proxy), HandshakeTimeout: o.timeout,
 	}
 	if o.origin != "" {
 		o.header["Origin"] = []string{o.origin}

@@ -80,6 +80,7 @@ type connectOptions struct {
 	certFile     string
 	keyFile      string
 	proxy        string
+	follow       bool
 	unixSocket   string
 	maxMessage   sizeFlag
 	compression  compressionFlag
@@ -91,6 +92,8 @@ type connectOptions struct {
 	replay      *recording // of the command replay, otherwise nil
 	dialContext func(ctx context.Context, network, addr string) (net.Conn, error)
 }
+
+const maxRedirects = 10 // of -follow
 
 const (
 	quietWait = time.Second      // after the last reply
@@ -128,7 +131,8 @@ func (o *connectOptions) addConnection(flags *flag.FlagSet) {
 	flags.StringVar(&o.caFile, "cacert", "", "trust the certificates in this PEM `file`, and not the system's")
 	flags.StringVar(&o.certFile, "cert", "", "present this certificate of the client, a PEM `file` with its chain")
 	flags.StringVar(&o.keyFile, "key", "", "the key of -cert, a PEM `file` (default: the file of -cert)")
-	flags.StringVar(&o.proxy, "proxy", "", "connect through the HTTP proxy with this `URL`, by CONNECT")
+	flags.StringVar(&o.proxy, "proxy", "", proxyUsage)
+	flags.BoolVar(&o.follow, "follow", false, "follow up to 10 redirects (default: a redirect is an error, exit code 4). Fields of -H,\nthe user of the URL and -cert are not sent to another origin")
 	flags.StringVar(&o.unixSocket, "unix", "", "connect to this unix socket, a `file`, in place of the URL's host and port")
 	flags.Var(&o.maxMessage, "max-message", "accept messages up to this `size`: bytes, 64K, 16M, or none")
 	flags.Var(&o.compression, "compression", compressionUsage)
@@ -423,9 +427,10 @@ func (o *connectOptions) config(u *handshake.URL, out *output, p *progress) (*cl
 		return nil, err
 	}
 	cfg := &client.Config{
+		Host:             takeHost(header),
 		Header:           header,
+		Proxy:            proxyAt(o.proxy),
 		Subprotocols:     o.subprotocols,
-		Proxy:            o.proxy,
 		HandshakeTimeout: o.timeout,
 		Limits:           client.Limits{Message: int64(o.maxMessage)},
 		Control:          true,
@@ -454,8 +459,18 @@ func (o *connectOptions) config(u *handshake.URL, out *output, p *progress) (*cl
 			return countingConn{nc, &p.received}, nil
 		}),
 	}
+	if o.unixSocket != "" {
+		cfg.Proxy = nil
+	}
+	if o.follow {
+		cfg.Redirects = client.FollowRedirects(maxRedirects)
+	}
 	if o.verbose {
-		cfg.Trace = out.handshake
+		cfg.Trace = client.NewTrace(func(s client.Step) {
+			if s.Kind == client.StepResponse {
+				out.handshake(s.Request, s.Response)
+			}
+		})
 	}
 	if deflate := o.compression.deflate(); deflate != nil {
 		cfg.Compression = deflate

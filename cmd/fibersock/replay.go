@@ -17,9 +17,10 @@ import (
 
 const replayUsage = `Usage: fibersock replay [flags] FILE URL
 
-Sends the messages that "fibersock connect -record FILE" has sent, with the times
-between them, and writes the received messages to standard output. It waits until
-as many messages are received as in the recording, for 10 seconds each.
+Sends the messages that "fibersock connect -record FILE" has sent, with the
+times between them, and writes the received messages to standard output. It
+waits until as many messages are received as in the recording, for 10 seconds
+each.
 
 FILE has lines of JSON, as -json writes them. Only the fields time, direction,
 type, text and data are used.
@@ -39,13 +40,13 @@ type recordedMessage struct {
 
 // replayOptions are the flags of replay.
 type replayOptions struct {
-	connectOptions
+	*connectOptions
 	speed   float64
 	compare bool
 }
 
 func replayFlags() (*flag.FlagSet, *replayOptions) {
-	o := &replayOptions{connectOptions: *newConnectOptions()}
+	o := &replayOptions{connectOptions: newConnectOptions()}
 	flags := newFlags("replay", replayUsage, exitCodes)
 	o.addConnection(flags)
 	o.addOutput(flags)

@@ -232,7 +232,7 @@ func (b *bridge) open(ctx context.Context, a address) (bridgeEnd, exitCode, erro
 		var connected atomic.Bool
 		cfg := *b.cfg
 		cfg.DialContext = client.DialFunc(func(ctx context.Context, network, addr string) (net.Conn, error) {
-			nc, err := b.options.dial(ctx, network, addr)
+			nc, err := b.options.dialTransport(ctx, network, addr)
 			connected.Store(err == nil)
 			return nc, err
 		})

@@ -29,6 +29,8 @@ output. "localhost:8080/echo" and ":8080/echo" are URLs too: without a scheme
 the connection is wss, but ws to localhost, to an IP address, and to a port
 other than 443.
 
+A subprotocol of -subprotocol that the server does not select is an error.
+
 With -x, the given messages are sent in place of standard input. At the end of
 input, replies are awaited as -wait, -expect and -until say, and the connection
 is closed with 1000.
@@ -56,36 +58,26 @@ Examples:
 
 // connectOptions are the flags of connect.
 type connectOptions struct {
-	header       headerFlag
-	subprotocols listFlag
-	origin       string
-	json         bool
-	verbose      bool
-	raw          bool
-	noLineEnd    bool
-	arguments    textsFlag // of -x
-	thenInput    bool      // -i
-	binary       bool
-	hex, base64  bool
-	delimiter    delimiterFlag
-	wait         time.Duration
-	waitSet      bool // -wait was given
-	expect       int
-	until        untilFlag
-	closing      closeFlag
-	ping         time.Duration
-	timeout      time.Duration
-	insecure     bool
-	caFile       string
-	certFile     string
-	keyFile      string
-	proxy        string
-	unixSocket   string
-	maxMessage   sizeFlag
-	compression  compressionFlag
-	compress     bool // an error without it
-	record       string
-	reconnect    bool
+	targetOptions
+	json        bool
+	verbose     bool
+	raw         bool
+	noLineEnd   bool
+	arguments   textsFlag // of -x
+	thenInput   bool      // -i
+	binary      bool
+	hex, base64 bool
+	delimiter   delimiterFlag
+	wait        time.Duration
+	waitSet     bool // -wait was given
+	expect      int
+	until       untilFlag
+	closing     closeFlag
+	ping        time.Duration
+	maxMessage  sizeFlag
+	compress    bool // an error without it
+	record      string
+	reconnect   bool
 
 	prepared    []outgoing // the messages of -x
 	replay      *recording // of the command replay, otherwise nil
@@ -98,7 +90,9 @@ const (
 )
 
 func newConnectOptions() *connectOptions {
-	return &connectOptions{header: headerFlag{}, dialContext: new(net.Dialer).DialContext}
+	o := new(connectOptions)
+	o.dialContext = o.dialTransport
+	return o
 }
 
 func connectFlags() (*flag.FlagSet, *connectOptions) {
@@ -117,21 +111,10 @@ func connectFlags() (*flag.FlagSet, *connectOptions) {
 
 // addConnection adds the flags about the connection.
 func (o *connectOptions) addConnection(flags *flag.FlagSet) {
-	flags.Var(o.header, "H", "send this `field`, 'Name: value', in the opening handshake; may be repeated. Host\nreplaces the URL's host there, and User-Agent the default, fibersock")
-	flags.Var(&o.subprotocols, "subprotocol", "offer these subprotocols, `names` separated by commas, the preferred one first; may\nbe repeated. It is an error, exit code 4, if the server selects none")
-	flags.StringVar(&o.origin, "origin", "", "send this `origin`, as the browser does for a page from there")
+	o.targetOptions.add(flags)
 	flags.DurationVar(&o.ping, "ping", 0, "send a Ping with this `interval`, and give up if nothing is received for as long after\none (default: none)")
-	flags.DurationVar(&o.timeout, "timeout", client.DefaultHandshakeTimeout, "give up if the connection is not open after this `time`")
 	flags.BoolVar(&o.reconnect, "reconnect", false, "open another connection when one cannot be opened or ends, unless the server closes\nwith 1000 or refuses in a way that will not change, such as 404. The waits are random\nand grow to 30s. The messages of -x are sent on each connection; lines that are typed\nin an outage are sent after it. Messages of the server in an outage are lost")
-	flags.BoolVar(&o.insecure, "insecure", false, "DANGEROUS: accept any certificate, so that anybody on the network can read and change\neverything")
-	flags.BoolVar(&o.insecure, "k", false, "-insecure in short")
-	flags.StringVar(&o.caFile, "cacert", "", "trust the certificates in this PEM `file`, and not the system's")
-	flags.StringVar(&o.certFile, "cert", "", "present this certificate of the client, a PEM `file` with its chain")
-	flags.StringVar(&o.keyFile, "key", "", "the key of -cert, a PEM `file` (default: the file of -cert)")
-	flags.StringVar(&o.proxy, "proxy", "", "connect through the HTTP proxy with this `URL`, by CONNECT")
-	flags.StringVar(&o.unixSocket, "unix", "", "connect to this unix socket, a `file`, in place of the URL's host and port")
 	flags.Var(&o.maxMessage, "max-message", "accept messages up to this `size`: bytes, 64K, 16M, or none")
-	flags.Var(&o.compression, "compression", compressionUsage)
 	flags.BoolVar(&o.compress, "compress", false, "require compression: it is an error, exit code 4, if the server does not accept the\noffer of -compression")
 }
 
@@ -275,14 +258,6 @@ func (o *connectOptions) check(flags *flag.FlagSet) error {
 		return usagef("-expect and -until are two ends: use one of them")
 	case o.ping < 0:
 		return usagef("-ping needs a positive time, not %v", o.ping)
-	case o.timeout <= 0:
-		return usagef("-timeout needs a positive time, not %v", o.timeout)
-	case o.insecure && o.caFile != "":
-		return usagef("-cacert names the trusted certificates and -insecure trusts any: use one of them")
-	case o.keyFile != "" && o.certFile == "":
-		return usagef("-key is the key of a certificate: -cert is missing")
-	case o.unixSocket != "" && o.proxy != "":
-		return usagef("-unix and -proxy are two ways to the server: use one of them")
 	case o.hex && o.base64:
 		return usagef("-hex and -base64 are two forms of the same messages: use one of them")
 	case o.thenInput && len(o.arguments) == 0:
@@ -290,7 +265,7 @@ func (o *connectOptions) check(flags *flag.FlagSet) error {
 	case o.compress && o.compression == "off":
 		return usagef("-compress requires compression and -compression off forbids it: use one of them")
 	}
-	return nil
+	return o.targetOptions.check()
 }
 
 // waitTime returns the time to wait for another message after the end of
@@ -407,54 +382,28 @@ func (c countingConn) Read(b []byte) (int, error) {
 // config returns the configuration of the client, which stores the progress of a
 // dial in p and shows it with -v.
 func (o *connectOptions) config(u *handshake.URL, out *output, p *progress) (*client.Config, error) {
-	header := map[string][]string{}
-	for name, values := range o.header {
-		header[name] = values
-	}
-	if o.origin != "" {
-		header["Origin"] = []string{o.origin}
-	}
-	roots, err := loadCertificates(o.caFile)
+	cfg, err := o.targetOptions.config()
 	if err != nil {
 		return nil, err
 	}
-	certificates, err := o.certificates()
-	if err != nil {
-		return nil, err
+	cfg.Limits = client.Limits{Message: int64(o.maxMessage)}
+	cfg.Control = true
+	cfg.TLS.VerifyConnection = func(state tls.ConnectionState) error { // called after the certificate was found good
+		p.secured.Store(true)
+		out.details("* %s", describeTLS(state))
+		return nil
 	}
-	cfg := &client.Config{
-		Host:             takeHost(header),
-		Header:           header,
-		Proxy:            proxyAt(o.proxy),
-		Subprotocols:     o.subprotocols,
-		HandshakeTimeout: o.timeout,
-		Limits:           client.Limits{Message: int64(o.maxMessage)},
-		Control:          true,
-		TLS: &tls.Config{
-			RootCAs:            roots,
-			Certificates:       certificates,
-			InsecureSkipVerify: o.insecure,
-			VerifyConnection: func(state tls.ConnectionState) error { // called after the certificate was found good
-				p.secured.Store(true)
-				out.details("* %s", describeTLS(state))
-				return nil
-			},
-		},
-		DialContext: client.DialFunc(func(ctx context.Context, network, addr string) (net.Conn, error) {
-			p.connected.Store(false)
-			p.secured.Store(!u.Secure)
-			if o.unixSocket != "" {
-				network, addr = "unix", o.unixSocket
-			}
-			nc, err := o.dialContext(ctx, network, addr)
-			if err != nil {
-				return nil, err
-			}
-			p.connected.Store(true)
-			out.details("* connected to %s", nc.RemoteAddr())
-			return countingConn{nc, &p.received}, nil
-		}),
-	}
+	cfg.DialContext = client.DialFunc(func(ctx context.Context, network, addr string) (net.Conn, error) {
+		p.connected.Store(false)
+		p.secured.Store(!u.Secure)
+		nc, err := o.dialContext(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		p.connected.Store(true)
+		out.details("* connected to %s", nc.RemoteAddr())
+		return countingConn{nc, &p.received}, nil
+	})
 	if o.verbose {
 		cfg.Trace = client.NewTrace(func(s client.Step) {
 			if s.Kind == client.StepResponse {
@@ -462,22 +411,7 @@ func (o *connectOptions) config(u *handshake.URL, out *output, p *progress) (*cl
 			}
 		})
 	}
-	if deflate := o.compression.deflate(); deflate != nil {
-		cfg.Compression = deflate
-	}
 	return cfg, nil
-}
-
-// certificates returns the certificate of the client, if there is one.
-func (o *connectOptions) certificates() ([]tls.Certificate, error) {
-	if o.certFile == "" {
-		return nil, nil
-	}
-	certificate, err := tls.LoadX509KeyPair(o.certFile, cmp.Or(o.keyFile, o.certFile))
-	if err != nil {
-		return nil, fmt.Errorf("-cert %s: %w", o.certFile, err)
-	}
-	return []tls.Certificate{certificate}, nil
 }
 
 // loadCertificates returns the certificates in a PEM file, nil if there is no

@@ -20,6 +20,10 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asCommand) != "" {
 		main()
 	}
+	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"} {
+		os.Unsetenv(name)
+		os.Unsetenv(strings.ToLower(name))
+	}
 	leakcheck.Main(m)
 }
 
@@ -115,7 +119,7 @@ func TestCommandLine(t *testing.T) {
 		{"connect -wait soon ws://localhost:1/", exitUsage, "", "soon"},
 		{"connect -cacert /does/not/exist wss://localhost:1/", exitUsage, "", "/does/not/exist"},
 		{"connect -cacert main_test.go wss://localhost:1/", exitUsage, "", "no certificate"},
-		{"connect -cacert x -insecure wss://localhost:1/", exitUsage, "", "one of them"},
+		{"connect -cacert x -insecure wss://localhost:1/", exitUsage, "", "cannot be used together"},
 		{"connect -hex -base64 ws://localhost:1/", exitUsage, "", "-hex and -base64"},
 		{"connect -expect 1 -until x ws://localhost:1/", exitUsage, "", "-expect and -until"},
 		{"connect -until [ ws://localhost:1/", exitUsage, "", "missing closing ]"},

@@ -40,13 +40,13 @@ type recordedMessage struct {
 
 // replayOptions are the flags of replay.
 type replayOptions struct {
-	connectOptions
+	*connectOptions
 	speed   float64
 	compare bool
 }
 
 func replayFlags() (*flag.FlagSet, *replayOptions) {
-	o := &replayOptions{connectOptions: *newConnectOptions()}
+	o := &replayOptions{connectOptions: newConnectOptions()}
 	flags := newFlags("replay", replayUsage, exitCodes)
 	o.addConnection(flags)
 	o.addOutput(flags)

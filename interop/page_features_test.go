@@ -45,6 +45,15 @@ func (v visit) origin() string { return strings.TrimSuffix(v.url, "/") }
 // A browser tells a page nothing about a failure. The server behind the page tells its cause.
 func (v visit) explainsFailures(t *testing.T) {
 	p := v.browser.open(t, v.url)
+	// The page has the token of a server that was started again.
+	p.evaluate(`(() => {
+		const real = window.fetch;
+		window.fetch = (url, options) => {
+			if (!String(url).endsWith("/page/config")) return real(url, options);
+			window.fetch = real;
+			return Promise.resolve(new Response('{"token":"of an earlier server"}'));
+		};
+	})()`, nil)
 	unauthorized := strings.TrimSuffix(serveHTTP(t, options{}, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(401) })), "/")
 	closed, err := net.Listen("tcp", "127.0.0.1:0")
 	check.Must(t, err)
@@ -88,16 +97,19 @@ func (p *page) send(text string) {
 	p.t.Helper()
 	p.set("message", text)
 	var before int
-	p.evaluate(`Number(document.getElementById("received-count").textContent.replaceAll(",", ""))`, &before)
+	p.evaluate(`Number(`+row("in", "text")+`?.dataset.seq ?? -1)`, &before)
 	p.click("send-text")
-	p.until(fmt.Sprintf(`Number(document.getElementById("received-count").textContent.replaceAll(",", "")) > %d && %s?.dataset.rtt`, before, row("in", "text")))
+	p.until(fmt.Sprintf(`Number(%s?.dataset.seq ?? -1) > %d && %[1]s.dataset.rtt`, row("in", "text"), before))
 }
 
-// expand opens the newest received text, and returns its details in JavaScript.
+// expand opens the newest entry with this direction and type, and returns its details in JavaScript.
 func (p *page) expand(dir, kind string) string {
 	p.t.Helper()
-	p.evaluate(row(dir, kind)+`.querySelector(".line").click()`, nil)
-	details := row(dir, kind) + `.querySelector(".details")`
+	var seq string
+	p.evaluate(row(dir, kind)+`.dataset.seq`, &seq)
+	li := fmt.Sprintf(`document.querySelector("#log li[data-seq='%s']")`, seq)
+	p.evaluate(li+`.querySelector(".line").click()`, nil)
+	details := li + `.querySelector(".details")`
 	p.until(details)
 	return details
 }
@@ -131,8 +143,10 @@ func (v visit) showsJSON(t *testing.T) {
 	p.press(details, "edit")
 	p.until(`document.getElementById("message").value === ` + js(message))
 	p.press(details, "resend")
-	p.until(`document.getElementById("sent-count").textContent === "2"`)
-	p.evaluate(row("in", "text")+`.querySelector(".line").click()`, nil)
+	p.until(`document.querySelectorAll("#log li[data-dir=in]").length === 2`)
+	p.evaluate(details+`.parentElement.querySelector(".line").click()`, nil)
+	p.until(`!document.querySelector("#log .details")`)
+	p.click("jump")
 
 	// Children are drawn when they are opened, a part at a time.
 	var many []string

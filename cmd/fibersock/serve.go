@@ -35,7 +35,8 @@ Serves until it is interrupted:
 
 Pages of other origins may not connect, unless -origin allows them. Connections
 are logged on standard error. When interrupted, connections are closed with
-1001.
+1001. A server on the loopback interface also connects for its page, to explain
+why a connection of the browser does not open.
 
 With -exec, a process of the shell is started for each connection. Each message
 is a line of its standard input, and each line of its standard output a text

@@ -210,7 +210,7 @@ func (b *bridge) configure(args []string) (err error) {
 		o.subprotocols = append(o.subprotocols, halfClose)
 	}
 	b.cfg = &client.Config{
-		Header: o.header, Subprotocols: o.subprotocols, Proxy: o.proxy, TLS: secure, HandshakeTimeout: o.timeout,
+		Host: takeHost(o.header), Header: o.header, Subprotocols: o.subprotocols, Proxy: proxyAt(o.proxy), TLS: secure, HandshakeTimeout: o.timeout,
 		WriteTimeout:    -1, // a side that does not read for a time is no failure
 		AssemblyTimeout: -1,
 		Limits:          client.Limits{Frame: -1, Message: -1}, // messages are not assembled

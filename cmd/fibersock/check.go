@@ -114,8 +114,8 @@ func (o *checkOptions) config() (*client.Config, error) {
 		return nil, err
 	}
 	cfg := &client.Config{
-		Header: o.header, Subprotocols: o.subprotocols, TLS: secure,
-		Proxy: o.proxy, HandshakeTimeout: o.timeout,
+		Host: takeHost(o.header), Header: o.header, Subprotocols: o.subprotocols, TLS: secure,
+		Proxy: proxyAt(o.proxy), HandshakeTimeout: o.timeout,
 	}
 	if o.origin != "" {
 		o.header["Origin"] = []string{o.origin}

@@ -378,9 +378,10 @@ func (o *connectOptions) config(out *output, p *progress) (*client.Config, error
 		return nil, err
 	}
 	cfg := &client.Config{
+		Host:             takeHost(header),
 		Header:           header,
+		Proxy:            proxyAt(o.proxy),
 		Subprotocols:     o.subprotocols,
-		Proxy:            o.proxy,
 		HandshakeTimeout: o.timeout,
 		Limits:           client.Limits{Message: int64(o.maxMessage)},
 		Control:          true,
@@ -408,7 +409,11 @@ func (o *connectOptions) config(out *output, p *progress) (*client.Config, error
 		}),
 	}
 	if o.verbose {
-		cfg.Trace = out.handshake
+		cfg.Trace = client.NewTrace(func(s client.Step) {
+			if s.Kind == client.StepResponse {
+				out.handshake(s.Request, s.Response)
+			}
+		})
 	}
 	if deflate := o.compression.deflate(); deflate != nil {
 		cfg.Compression = deflate

@@ -207,8 +207,8 @@ func httpStatus(err error) int {
 	switch {
 	case errors.As(err, &refused) && refused.Response != nil:
 		return refused.Response.Status
-	case errors.As(err, &proxy):
-		return proxy.Status
+	case errors.As(err, &proxy) && proxy.Response != nil:
+		return proxy.Response.Status
 	}
 	return 0
 }

@@ -174,7 +174,7 @@ func TestResponses(t *testing.T) {
 
 // With an origin, the advice after a 403 is about this origin.
 func TestOriginThatIsRefused(t *testing.T) {
-	cfg := &client.Config{Header: map[string][]string{"origin": {"https://app.example"}, "Host": {"other.example"}}}
+	cfg := &client.Config{Header: map[string][]string{"origin": {"https://app.example"}}, Host: "other.example"}
 	r := diagnose.Check(t.Context(), "ws://"+serve(t, answer(refusal("403 Forbidden", "", "")))+"/", cfg)
 	checkProblem(t, r, "status-403", diagnose.Handshake, `Allow the origin "https://app.example"`)
 	r = diagnose.Check(t.Context(), "ws://"+serve(t, answer(refusal("421 No", "", "")))+"/", cfg)
@@ -230,7 +230,7 @@ func TestClosedPort(t *testing.T) {
 	ln.Close()
 	r := diagnose.Check(t.Context(), "ws://"+addr+"/", nil)
 	checkProblem(t, r, "closed-port", diagnose.TCP, "Start the server")
-	r = diagnose.Check(t.Context(), "ws://server.example/", &client.Config{Proxy: "http://user:secret@" + addr})
+	r = diagnose.Check(t.Context(), "ws://server.example/", &client.Config{Proxy: client.ProxyURL("http://user:secret@" + addr)})
 	checkProblem(t, r, "proxy-closed-port", diagnose.TCP, "Start the server")
 	if text, _ := json.Marshal(r); strings.Contains(string(text), "secret") {
 		t.Errorf("the report has the secret: %s", text)
@@ -470,7 +470,7 @@ func TestProxies(t *testing.T) {
 		}()
 		io.Copy(nc, up)
 	})
-	r := diagnose.Check(t.Context(), "ws://server.example/", &client.Config{Proxy: "http://" + proxy})
+	r := diagnose.Check(t.Context(), "ws://server.example/", &client.Config{Proxy: client.ProxyURL("http://" + proxy)})
 	if !r.OK || r.Network.Proxy != "http://"+proxy {
 		t.Errorf("%+v, %+v", r, r.Problem)
 	}
@@ -479,11 +479,11 @@ func TestProxies(t *testing.T) {
 		"407 Who": "proxy-credentials", "403 No": "proxy-refused", "502 Gone": "proxy-unreachable", "404 No": "proxy-refused",
 	} {
 		proxy := serve(t, answer(refusal(status, "", "")))
-		r := diagnose.Check(t.Context(), "ws://server.example/", &client.Config{Proxy: "http://" + proxy})
+		r := diagnose.Check(t.Context(), "ws://server.example/", &client.Config{Proxy: client.ProxyURL("http://" + proxy)})
 		checkProblem(t, r, kind, diagnose.Proxy, "")
 	}
 	mute := serve(t, func(nc net.Conn) { readHead(nc) })
-	r = diagnose.Check(t.Context(), "ws://server.example/", &client.Config{Proxy: "http://" + mute})
+	r = diagnose.Check(t.Context(), "ws://server.example/", &client.Config{Proxy: client.ProxyURL("http://" + mute)})
 	checkProblem(t, r, "proxy", diagnose.Proxy, "scheme")
 }
 
@@ -496,6 +496,14 @@ func TestWrongUse(t *testing.T) {
 	cancel()
 	r = diagnose.Check(ctx, "ws://127.0.0.1:1/", nil)
 	checkProblem(t, r, "canceled", diagnose.TCP, "")
+}
+
+// proxyAt returns the proxy with a URL, nil if that is empty.
+func proxyAt(url string) client.Proxy {
+	if url == "" {
+		return nil
+	}
+	return client.ProxyURL(url)
 }
 
 // Each step can time out; the time is that of a bubble.
@@ -516,7 +524,7 @@ func TestTimeouts(t *testing.T) {
 				ours, theirs := wstest.Pipe(wstest.Plan{})
 				defer theirs.Close()
 				began := time.Now()
-				r := diagnose.Check(t.Context(), tt.url, &client.Config{Proxy: tt.proxy, DialContext: client.DialFunc(func(ctx context.Context, _, _ string) (net.Conn, error) {
+				r := diagnose.Check(t.Context(), tt.url, &client.Config{Proxy: proxyAt(tt.proxy), DialContext: client.DialFunc(func(ctx context.Context, _, _ string) (net.Conn, error) {
 					if tt.dial != nil {
 						return tt.dial(ctx)
 					}

@@ -31,10 +31,9 @@ type observer struct {
 	failed     []string // addresses that did not connect, with the error
 	connected  time.Time
 	peer       string
-	writes     int       // calls of Write on the transport
-	firstWrite time.Time // the first call began
-	tunnelled  time.Time // the second one began: with an HTTP proxy, the tunnel is open
-	lastWrite  time.Time // the last one began: until the response, that of the request
+	firstWrite time.Time // the first call of Write on the transport began
+	tunnelled  time.Time // the proxy opened the tunnel
+	lastWrite  time.Time // the last Write began: until the response, that of the request
 	firstBytes []byte    // the beginning of the input
 	secured    time.Time
 	state      *tls.ConnectionState
@@ -82,16 +81,33 @@ func (o *observer) config() *client.Config {
 		}
 		return nil
 	}
-	trace := cfg.Trace
-	cfg.Trace = func(request []byte, response *handshake.Response) {
+	cfg.Trace = client.NewTrace(func(s client.Step) {
 		o.mu.Lock()
-		o.responded, o.response = time.Now(), response
-		o.mu.Unlock()
-		if trace != nil {
-			trace(request, response)
+		defer o.mu.Unlock()
+		switch {
+		case s.Kind == client.StepProxy && s.Err == nil:
+			o.tunnelled = time.Now()
+		case s.Kind == client.StepResponse:
+			o.responded, o.response = time.Now(), s.Response
 		}
-	}
+	})
 	return cfg
+}
+
+// proxy returns the URL of the proxy, nil if there is none.
+func (o *observer) proxy() *handshake.URL {
+	if o.cfg.Proxy == nil {
+		return nil
+	}
+	url, err := o.cfg.Proxy.Select(context.Background(), o.url)
+	if err != nil || url == "" {
+		return nil
+	}
+	proxy, err := handshake.ParseProxyURL(url)
+	if err != nil {
+		return nil
+	}
+	return proxy
 }
 
 // tlsConfig returns a copy of the caller's configuration of TLS.
@@ -149,12 +165,8 @@ func (c *observedConn) Write(b []byte) (int, error) {
 	now := time.Now()
 	c.o.mu.Lock()
 	if c.o.responded.IsZero() {
-		c.o.writes++
-		switch c.o.lastWrite = now; c.o.writes {
-		case 1:
+		if c.o.lastWrite = now; c.o.firstWrite.IsZero() {
 			c.o.firstWrite = now
-		case 2:
-			c.o.tunnelled = now
 		}
 	}
 	c.o.mu.Unlock()
@@ -190,9 +202,9 @@ func (o *observer) report(r *Report, err error) {
 		end = o.responded
 	}
 	r.Network = &Network{Addresses: o.addresses, Peer: o.peer, Failed: o.failed}
-	proxied := o.cfg.Proxy != ""
-	if proxy, err := handshake.ParseURL(o.cfg.Proxy); proxied && err == nil {
-		r.Network.Proxy = withScheme(o.cfg.Proxy, proxy)
+	proxy := o.proxy()
+	if proxy != nil {
+		r.Network.Proxy = proxy.Scheme + "://" + proxy.Address()
 	}
 	r.Connected = !o.connected.IsZero()
 	r.Secured = !o.url.Secure || !o.secured.IsZero()
@@ -209,7 +221,7 @@ func (o *observer) report(r *Report, err error) {
 		return
 	}
 	begin := o.connected
-	if proxied {
+	if proxy != nil {
 		tunnelled := o.tunnelled
 		r.step(Proxy, until(tunnelled, end).Sub(begin), r.Network.Proxy)
 		if tunnelled.IsZero() || isA[*client.ProxyError](err) {
@@ -252,12 +264,6 @@ func until(t, end time.Time) time.Time {
 		return end
 	}
 	return t
-}
-
-// withScheme returns the URL of a proxy without userinfo.
-func withScheme(url string, u *handshake.URL) string {
-	scheme, _, _ := strings.Cut(url, ":")
-	return strings.ToLower(scheme) + "://" + u.Address()
 }
 
 // maxNames bounds the names of a certificate in a report.

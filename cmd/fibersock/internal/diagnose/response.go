@@ -170,7 +170,7 @@ func retryAfter(r *handshake.Response) string {
 
 // hostField returns the Host field of the request.
 func (o *observer) hostField() string {
-	if host := o.field("Host"); host != "" {
+	if host := o.cfg.Host; host != "" {
 		return fmt.Sprintf("%q", cut(host))
 	}
 	return fmt.Sprintf("%q", o.url.HostHeader())

@@ -137,8 +137,8 @@ func testIdleConnections(t *testing.T, loops map[string]starter, message string,
 			eventually(t, "all connections ended", func() bool {
 				return s.Stats().Open == 0 && runtime.NumGoroutine() < goroutines+clients/100
 			})
-			// What stays may be referenced, for example by a timer. For a time
-			// it may be the buffers of a hand-off, on a slow machine.
+			// A timer, for example, may keep them. For a time the rest
+			// may be the buffers of a hand-off, on a slow machine.
 			var got memory
 			eventually(t, "the memory of the connections freed", func() bool {
 				without := measure()

@@ -90,6 +90,18 @@ type Config struct {
 	// *TimeoutError. The default is 30 seconds.
 	AssemblyTimeout time.Duration
 
+	// PingInterval is the longest silence of the server, while a call
+	// receives, before the client sends a heartbeat: a Ping. Any byte of the
+	// server ends a silence. The Ping is sent after half of PingInterval at the
+	// earliest. The default is 30 seconds.
+	PingInterval time.Duration
+
+	// PongTimeout bounds the time from a heartbeat to the next byte of the
+	// server. After it calls return a *LostError with a *TimeoutError. If no
+	// call received meanwhile, the next one first reads the bytes that have
+	// arrived. The default is 10 seconds.
+	PongTimeout time.Duration
+
 	// Limits bound the sizes and rates of received frames and messages.
 	Limits Limits
 
@@ -130,6 +142,8 @@ const (
 	DefaultWriteTimeout     = 10 * time.Second
 	DefaultCloseTimeout     = 5 * time.Second
 	DefaultAssemblyTimeout  = 30 * time.Second
+	DefaultPingInterval     = 30 * time.Second
+	DefaultPongTimeout      = 10 * time.Second
 	DefaultMessageLimit     = endpoint.DefaultMessageLimit // bytes
 )
 
@@ -144,6 +158,8 @@ func (cfg *Config) withDefaults() *Config {
 	setDefault(&c.WriteTimeout, DefaultWriteTimeout)
 	setDefault(&c.CloseTimeout, DefaultCloseTimeout)
 	setDefault(&c.AssemblyTimeout, DefaultAssemblyTimeout)
+	setDefault(&c.PingInterval, DefaultPingInterval)
+	setDefault(&c.PongTimeout, DefaultPongTimeout)
 	return c
 }
 

@@ -19,8 +19,9 @@ import (
 // Messages. A second one gets ErrConcurrentReceive.
 //
 // A Conn has no goroutine of its own. It reads from the socket only during a
-// call that receives, Ping or Close, and answers the server's Pings then. An
-// application that only sends needs a goroutine that receives too.
+// call that receives, Ping or Close, and answers the server's Pings and sends
+// heartbeats then: see Config.PingInterval. An application that only sends
+// needs a goroutine that receives too.
 //
 // # Errors
 //
@@ -67,14 +68,15 @@ type Conn struct {
 
 	// readLock is held by the call that reads from the socket, or by the reader
 	// of a message until its end. It guards the fields from buffer to reader.
-	readLock readLock
-	buffer   netloop.Buffer // the read buffer
-	in       []byte         // bytes read from the socket and not used yet
-	kept     []Message      // messages received by a Ping or Close
-	keptSize int            // size of kept, in bytes, with messageOverhead
-	assembly assembly       // progress of the unfinished message
-	partial  partial        // the unfinished message of a call that gave up
-	reader   heldReader     // the reader that holds the lock; nil if a call holds it
+	readLock  readLock
+	buffer    netloop.Buffer // the read buffer
+	in        []byte         // bytes read from the socket and not used yet
+	kept      []Message      // messages received by a Ping or Close
+	keptSize  int            // size of kept, in bytes, with messageOverhead
+	assembly  assembly       // progress of the unfinished message
+	heartbeat heartbeat
+	partial   partial    // the unfinished message of a call that gave up
+	reader    heldReader // the reader that holds the lock; nil if a call holds it
 
 	closing atomic.Bool   // the end of the connection has begun
 	done    chan struct{} // closed when the socket is closed

@@ -383,6 +383,7 @@ func newConn(t netloop.Transport, cfg *Config, response *handshake.Response, com
 		closeTimeout: cfg.CloseTimeout,
 		limits:       cfg.Limits,
 		assembly:     assembly{limit: cfg.AssemblyTimeout},
+		heartbeat:    heartbeat{interval: cfg.PingInterval / 2, timeout: cfg.PongTimeout},
 		readLock:     newReadLock(),
 		readerIdle:   make(chan struct{}, 1),
 		done:         make(chan struct{}),

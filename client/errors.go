@@ -31,8 +31,8 @@ type (
 	CloseFrameError = endpoint.CloseFrameError
 
 	// TimeoutError: a time limit expired; Option names it. It is the cause of a
-	// FailError (AssemblyTimeout), of a LostError (WriteTimeout, CloseTimeout)
-	// and of the error of Dial (HandshakeTimeout).
+	// FailError (AssemblyTimeout), of a LostError (WriteTimeout, CloseTimeout,
+	// PongTimeout) and of the error of Dial (HandshakeTimeout).
 	TimeoutError = endpoint.TimeoutError
 
 	// PanicError: a function of the application panicked or called

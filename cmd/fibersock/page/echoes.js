@@ -19,7 +19,10 @@ export class Echoes {
   // payload is a string, or a Uint8Array that does not change afterwards.
   sent(payload, at) {
     this.#add({ payload, at });
-    if (this.#outstanding.length - this.#head > maxOutstanding || this.#bytes > maxBytes) this.#forget(this.#head);
+    // The newest one stays, whatever its size.
+    while (this.#outstanding.length - this.#head > maxOutstanding || (this.#bytes > maxBytes && this.#outstanding.length - this.#head > 1)) {
+      this.#forget(this.#head);
+    }
   }
 
   // received returns {rtt} in milliseconds for an echo, {difference} (an index)

@@ -22,8 +22,8 @@ times between them, and writes the received messages to standard output. It
 waits until as many messages are received as in the recording, for 10 seconds
 each.
 
-FILE has lines of JSON, as -json writes them; - is standard input. Only the fields time, direction,
-type, text and data are used.
+FILE has lines of JSON, as -json writes them; - is standard input. Only the
+fields time, direction, type, text and data are used.
 `
 
 // recording is the messages of a recorded connection.

@@ -269,6 +269,9 @@ func TestRecordingIsReplayed(t *testing.T) {
 	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v, %v", info.Mode(), err)
 	}
+	if r := runWith(t, bytes.NewReader(text), "replay", "-speed", "0", "-compare", "-", url); r.code != exitOK || r.out != "one\nzwei\n\n" {
+		t.Errorf("from standard input: %+v", r)
+	}
 	other := startServer(t, &server.Server{Handler: server.Handler{
 		Message: func(c *server.Conn, op wire.Opcode, p []byte) { c.Send(op, bytes.ToUpper(p)) },
 	}})
@@ -346,12 +349,12 @@ func TestReplayOfFilesThatAreNoRecordings(t *testing.T) {
 		`{"type":"open","time":"today"}`: "line 1: parsing time",
 		"{\"time\":\"2026-01-02T03:04:05Z\",\"type\":\"text\",\"text\":1}": "line 1: json",
 	} {
-		if _, err := readRecording(writeFile(t, content)); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := openRecording(writeFile(t, content), nil); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", content, err, want)
 		}
 	}
 	long := `{"time":"2026-01-02T03:04:05Z","direction":"out","type":"text","text":"` + strings.Repeat("x", 1<<20) + `"}`
-	if r, err := readRecording(writeFile(t, long+"\n"+`{"time":"2026-01-02T03:04:05Z","type":"ping","data":""}`)); err != nil || len(r.sent) != 1 {
+	if r, err := openRecording(writeFile(t, long+"\n"+`{"time":"2026-01-02T03:04:05Z","type":"ping","data":""}`), nil); err != nil || len(r.sent) != 1 {
 		t.Errorf("%v", err)
 	}
 }

@@ -22,8 +22,8 @@ times between them, and writes the received messages to standard output. It
 waits until as many messages are received as in the recording, for 10 seconds
 each.
 
-FILE has lines of JSON, as -json writes them. Only the fields time, direction,
-type, text and data are used.
+FILE has lines of JSON, as -json writes them; - is standard input. Only the
+fields time, direction, type, text and data are used.
 `
 
 // recording is the messages of a recorded connection.
@@ -69,7 +69,7 @@ func replay(ctx context.Context, args []string, std streams) exitCode {
 		err = o.check(flags)
 	}
 	if err == nil {
-		o.replay, err = readRecording(rest[0])
+		o.replay, err = openRecording(rest[0], std.in)
 	}
 	if code, ok := parsed(flags, std, err); !ok {
 		return code
@@ -81,15 +81,23 @@ func replay(ctx context.Context, args []string, std streams) exitCode {
 	})
 }
 
-// readRecording reads a file of -record.
-func readRecording(name string) (*recording, error) {
+// openRecording reads a file of -record, or in for "-".
+func openRecording(name string, in io.Reader) (*recording, error) {
+	if name == "-" {
+		return readRecording("standard input", in)
+	}
 	file, err := os.Open(name)
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
+	return readRecording(name, file)
+}
+
+// readRecording reads the lines of -record. name is for errors.
+func readRecording(name string, in io.Reader) (*recording, error) {
 	r := new(recording)
-	reader := bufio.NewReader(file)
+	reader := bufio.NewReader(in)
 	var start time.Time
 	for number := 1; ; number++ {
 		line, ok, err := readLine(reader)

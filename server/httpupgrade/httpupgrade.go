@@ -32,6 +32,7 @@
 package httpupgrade
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log"
@@ -133,7 +134,7 @@ func negotiate(s *server.Server, w http.ResponseWriter, r *http.Request, opts *O
 	asked := request(r)
 	asked.SetContext(r.Context()) // for Authorize and CheckOrigin
 	h, err := s.AcceptHandshake(asked, opts.Subprotocols...)
-	asked.SetContext(nil) // a connection without Serve does not keep it
+	asked.SetContext(context.Background()) // a connection without Serve does not keep it
 	if err != nil {
 		var refused *handshake.Error
 		if s.Log != nil && !(errors.As(err, &refused) && refused.NotWebSocket) {

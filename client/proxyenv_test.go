@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/fibersock/fibersock/client"
 	"github.com/fibersock/fibersock/handshake"
@@ -194,6 +195,8 @@ func FuzzNoProxy(f *testing.F) {
 func TestProxyFunc(t *testing.T) {
 	type key struct{}
 	refuse := errors.New("not to be dialed")
+	release := make(chan struct{})
+	defer close(release)
 	var dialed string
 	cfg := &client.Config{
 		Proxy: client.ProxyFunc(func(ctx context.Context, u *handshake.URL) (string, error) {
@@ -206,8 +209,7 @@ func TestProxyFunc(t *testing.T) {
 			case "panic.example":
 				panic("on purpose")
 			case "hang.example":
-				<-ctx.Done()
-				select {}
+				<-release
 			}
 			return "socks5://" + u.Host + ":1", nil
 		}),
@@ -231,6 +233,9 @@ func TestProxyFunc(t *testing.T) {
 	check.As[*client.ProxyError](t, err, "refused")
 	check.As[*client.PanicError](t, dial("ws://panic.example"), "panic")
 	check.Equal(t, dialed, "", "dialed")
+	cfg.HandshakeTimeout = 50 * time.Millisecond
+	late := check.As[*client.TimeoutError](t, dial("ws://hang.example"), "a function that hangs")
+	check.Equal(t, late.Option, "HandshakeTimeout", "option")
 }
 
 // The address of netip is that of the URL of a proxy with an IPv6 address.

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/client"
+	"github.com/fibersock/fibersock/handshake"
 	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
@@ -307,6 +308,33 @@ func TestSOCKSThatCannotBeAsked(t *testing.T) {
 		if check.As[*client.ProxyError](t, err, "%s", name) != nil && !strings.Contains(err.Error(), tt.text) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// Another try is pointless if a proxy refuses the user or the rules forbid the
+// connection, and if a redirect is not followed; not if a network fails.
+func TestPermanentRefusals(t *testing.T) {
+	for name, tt := range map[string]struct {
+		err  error
+		want bool
+	}{
+		"no user":         {&client.ProxyError{Err: &client.SOCKSError{Reason: "no user"}}, true},
+		"rules":           {&client.ProxyError{Err: &client.SOCKSError{Reply: 2}}, true},
+		"no route":        {&client.ProxyError{Err: &client.SOCKSError{Reply: 4}}, false},
+		"general failure": {&client.ProxyError{Err: &client.SOCKSError{Reply: 1}}, false},
+		"407":             {&client.ProxyError{Response: &handshake.Response{Status: 407}, Err: io.EOF}, true},
+		"502":             {&client.ProxyError{Response: &handshake.Response{Status: 502}, Err: io.EOF}, false},
+		"no connection":   {&client.ProxyError{Err: io.EOF}, false},
+		"a redirect":      {&client.RedirectError{Response: &handshake.Response{Status: 302}, Err: &client.RedirectLimitError{Max: 1}}, true},
+	} {
+		check.Equal(t, client.Permanent(tt.err), tt.want, "%s", name)
+	}
+	for name, cfg := range map[string]*client.Config{
+		"a zone":            {Proxy: client.ProxyURL("socks5://p")},
+		"a zone by CONNECT": {Proxy: client.ProxyURL("http://p")},
+	} {
+		_, err := client.Dial(t.Context(), "ws://[fe80::1%25eth0]", cfg)
+		check.Equal(t, client.Permanent(err), true, "%s", name)
 	}
 }
 

@@ -31,7 +31,7 @@ func (o *targetOptions) add(flags *flag.FlagSet) {
 	flags.Var(o.header, "H", "send this `field`, 'Name: value', in the opening handshake; may be repeated")
 	flags.Var(&o.subprotocols, "subprotocol", "offer these subprotocols, `names` separated by commas, the preferred one first;\nmay be repeated")
 	flags.StringVar(&o.origin, "origin", "", "send this `origin`, as the browser does for a page from there")
-	flags.StringVar(&o.proxy, "proxy", "", "connect through the HTTP proxy with this `URL`, by CONNECT")
+	flags.StringVar(&o.proxy, "proxy", "", "connect through the proxy with this `URL`, http, https or socks5; none: no proxy\n(default: that of HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY)")
 	flags.StringVar(&o.unixSocket, "unix", "", "connect to this unix socket, a `file`, in place of the URL's host and port")
 	flags.DurationVar(&o.timeout, "timeout", client.DefaultHandshakeTimeout, "give up if a connection is not open after this `time`")
 	flags.Var(&o.compression, "compression", compressionUsage)
@@ -72,7 +72,7 @@ func (o *targetOptions) config() (*client.Config, error) {
 	}
 	cfg := &client.Config{
 		Host: takeHost(o.header), Header: o.header, Subprotocols: o.subprotocols,
-		TLS: secure, Proxy: proxyAt(o.proxy), HandshakeTimeout: o.timeout,
+		TLS: secure, Proxy: o.selectedProxy(), HandshakeTimeout: o.timeout,
 	}
 	if o.unixSocket != "" {
 		cfg.DialContext = client.DialFunc(o.dial)
@@ -81,6 +81,17 @@ func (o *targetOptions) config() (*client.Config, error) {
 		cfg.Compression = deflate
 	}
 	return cfg, nil
+}
+
+// selectedProxy returns the proxy of -proxy, or of the environment.
+func (o *targetOptions) selectedProxy() client.Proxy {
+	switch {
+	case o.unixSocket != "" || o.proxy == "none":
+		return nil
+	case o.proxy == "":
+		return client.ProxyFromEnvironment()
+	}
+	return client.ProxyURL(o.proxy)
 }
 
 // dial opens the transport to an address, or to the unix socket.

@@ -485,6 +485,13 @@ func TestProxies(t *testing.T) {
 		r := diagnose.Check(t.Context(), "ws://server.example/", &client.Config{Proxy: client.ProxyURL("http://" + proxy)})
 		checkProblem(t, r, kind, diagnose.Proxy, "")
 	}
+	socks := serve(t, func(nc net.Conn) {
+		nc.Read(make([]byte, 10))
+		io.WriteString(nc, "\x05\xff") // no acceptable method (RFC 1928, Section 3)
+		io.Copy(io.Discard, nc)
+	})
+	r = diagnose.Check(t.Context(), "ws://server.example/", &client.Config{Proxy: client.ProxyURL("socks5://" + socks)})
+	checkProblem(t, r, "proxy-refused", diagnose.Proxy, "USER:PASSWORD")
 	mute := serve(t, func(nc net.Conn) { readHead(nc) })
 	r = diagnose.Check(t.Context(), "ws://server.example/", &client.Config{Proxy: client.ProxyURL("http://" + mute)})
 	checkProblem(t, r, "proxy", diagnose.Proxy, "scheme")

@@ -153,6 +153,12 @@ func (o *observer) proxyFinding(err *client.ProxyError) Finding {
 		return Finding{Kind: "proxy-refused", Text: fmt.Sprintf("The proxy answered CONNECT with status %d.", status),
 			Advice: []string{"Check that the address is that of a proxy for CONNECT."}}
 	}
+	var socks *client.SOCKSError
+	if errors.As(err, &socks) {
+		return Finding{Kind: "proxy-refused", Text: "The SOCKS5 proxy refuses a tunnel.",
+			Advice: []string{"Write a user and password into the URL of the proxy if it wants them: socks5://USER:PASSWORD@HOST:PORT.",
+				"Check the name and port of the server as the proxy sees them."}}
+	}
 	if o.connected.IsZero() {
 		f := o.networkFinding(err)
 		f.Kind, f.Text = "proxy-"+f.Kind, "The proxy: "+f.Text

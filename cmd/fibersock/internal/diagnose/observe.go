@@ -31,11 +31,10 @@ type observer struct {
 	failed     []string // addresses that did not connect, with the error
 	connected  time.Time
 	peer       string
-	firstWrite time.Time // the first call of Write on the transport began
-	tunnelled  time.Time // the proxy opened the tunnel
-	lastWrite  time.Time // the last Write began: until the response, that of the request
+	tunnelled  time.Time // with a proxy, the tunnel is open
 	firstBytes []byte    // the beginning of the input
-	secured    time.Time
+	secured    time.Time // the certificate of the server was accepted
+	encrypted  time.Time // the TLS handshake has ended
 	state      *tls.ConnectionState
 	responded  time.Time // the response arrived, or the connection failed
 	response   *handshake.Response
@@ -87,6 +86,8 @@ func (o *observer) config() *client.Config {
 		switch {
 		case s.Kind == client.StepProxy && s.Err == nil:
 			o.tunnelled = time.Now()
+		case s.Kind == client.StepTLS && s.Err == nil:
+			o.encrypted = time.Now()
 		case s.Kind == client.StepResponse:
 			o.responded, o.response = time.Now(), s.Response
 		}
@@ -155,22 +156,11 @@ func cause(err error) string {
 	return strings.TrimPrefix(text, "connect: ")
 }
 
-// observedConn is the transport of a Dial.
+// observedConn is the transport of a Dial. It keeps the first bytes of the
+// input.
 type observedConn struct {
 	net.Conn
 	o *observer
-}
-
-func (c *observedConn) Write(b []byte) (int, error) {
-	now := time.Now()
-	c.o.mu.Lock()
-	if c.o.responded.IsZero() {
-		if c.o.lastWrite = now; c.o.firstWrite.IsZero() {
-			c.o.firstWrite = now
-		}
-	}
-	c.o.mu.Unlock()
-	return c.Conn.Write(b)
 }
 
 func (c *observedConn) Read(b []byte) (int, error) {
@@ -230,22 +220,16 @@ func (o *observer) report(r *Report, err error) {
 		begin = tunnelled
 	}
 	if o.url.Secure {
-		tlsEnd := end
-		if !o.secured.IsZero() && o.lastWrite.After(o.secured) {
-			tlsEnd = o.lastWrite
-		}
 		detail := ""
 		if o.state != nil {
 			r.TLS = describeTLS(*o.state, !o.tlsConfig().InsecureSkipVerify)
 			detail = fmt.Sprintf("%s, %s", r.TLS.Version, r.TLS.Cipher)
 		}
-		r.step(Security, tlsEnd.Sub(begin), detail)
-		if o.secured.IsZero() || isA[*client.TLSError](err) {
+		r.step(Security, until(o.encrypted, end).Sub(begin), detail)
+		if o.encrypted.IsZero() || isA[*client.TLSError](err) {
 			return
 		}
-		begin = tlsEnd
-	} else if !o.lastWrite.IsZero() {
-		begin = o.lastWrite
+		begin = o.encrypted
 	}
 	detail := ""
 	if response := o.response; response != nil {

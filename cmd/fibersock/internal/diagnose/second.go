@@ -111,7 +111,7 @@ func looksLikeHTTP2(first string) bool {
 // "" if TLS failed. It verifies no certificate, because it sends no secret.
 // With HTTP/2, connect reports whether WebSocket over HTTP/2 is enabled.
 func (o *observer) secondTLS(ctx context.Context, protocols []string) (protocol string, connect bool) {
-	if o.cfg.Proxy != nil {
+	if o.proxy() != nil {
 		return "", false // it would need another tunnel
 	}
 	ctx, cancel := context.WithTimeout(ctx, secondTimeout)

@@ -776,7 +776,11 @@ func TestClosedTLSOverBelowTLS(t *testing.T) {
 // TLS continues behind an error that is temporary, and takes no other error of a
 // Read for the end of input.
 func TestErrorOfReadWithoutInputIsTemporary(t *testing.T) {
-	var failed net.Error
+	var failed interface {
+		error
+		Temporary() bool
+		Timeout() bool
+	}
 	if !errors.As(errNoInput, &failed) || !failed.Temporary() || !failed.Timeout() || failed.Error() == "" {
 		t.Errorf("%v is not temporary", errNoInput)
 	}

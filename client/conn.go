@@ -147,6 +147,13 @@ func (c *Conn) Value() any {
 	return nil
 }
 
+// Value returns Conn.Value as a T. It reports false if there is no value, or
+// one of another type.
+func Value[T any](c *Conn) (T, bool) {
+	v, ok := c.Value().(T)
+	return v, ok
+}
+
 // Send sends p as one message of type op, Text or Binary. It neither changes
 // nor keeps p. A text must be valid UTF-8; otherwise the error is
 // wire.ErrInvalidUTF8, nothing is sent and the connection stays open. Send
@@ -201,3 +208,8 @@ func (c *Conn) SendPing(payload []byte) error { return c.endpoint.Ping(payload) 
 // (RFC 6455, Section 5.5.3). The payload is at most 125 bytes. The server's
 // Pings are answered without it.
 func (c *Conn) SendPong(payload []byte) error { return c.endpoint.Pong(payload) }
+
+// NetConn returns a net.Conn over the messages of type op, Text or Binary: for
+// TLS, HTTP, SSH or another protocol of bytes. See endpoint.NewNetConn for its
+// methods. The methods that receive must not be called any more.
+func (c *Conn) NetConn(op wire.Opcode) net.Conn { return endpoint.NewNetConn(c, op) }

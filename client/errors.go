@@ -57,6 +57,7 @@ var ErrGoexit = endpoint.ErrGoexit
 var (
 	ErrNotData           = endpoint.ErrNotData
 	ErrMessageFinished   = endpoint.ErrMessageFinished
+	ErrMessageAbandoned  = endpoint.ErrMessageAbandoned
 	ErrConcurrentReceive = endpoint.ErrConcurrentReceive
 	ErrReaderAbandoned   = endpoint.ErrReaderAbandoned
 )

@@ -68,19 +68,19 @@ const floodScript = `
 	window.lastRow = () => document.querySelector("#log li:last-child bdi")?.textContent ?? "";`
 
 // hold checks the figures against the bounds and returns them as text.
-func (f flood) hold(t *testing.T, what string, cpu time.Duration) string {
+func (f flood) hold(t *testing.T, name string, cpu time.Duration) string {
 	t.Helper()
 	if f.Drawn > float64(drawBound().Milliseconds()) {
-		t.Errorf("%s: drawn in %.0f ms, more than %v", what, f.Drawn, drawBound())
+		t.Errorf("%s: drawn in %.0f ms, more than %v", name, f.Drawn, drawBound())
 	}
 	if f.Stall > float64(stallBound().Milliseconds()) {
-		t.Errorf("%s: a timer was late by %.0f ms, more than %v", what, f.Stall, stallBound())
+		t.Errorf("%s: a timer was late by %.0f ms, more than %v", name, f.Stall, stallBound())
 	}
 	if f.Rows == 0 || f.Rows > 100 {
-		t.Errorf("%s: %d rows in the document, want those in sight", what, f.Rows)
+		t.Errorf("%s: %d rows in the document, want those in sight", name, f.Rows)
 	}
 	return fmt.Sprintf("%s: drawn in %.0f ms, timers late by %.0f ms at most, %d rows in the document, %d ms of processor time in the page's process",
-		what, f.Drawn, f.Stall, f.Rows, cpu.Milliseconds())
+		name, f.Drawn, f.Stall, f.Rows, cpu.Milliseconds())
 }
 
 // cpu is the processor time of all of the browser's processes that draw pages.
@@ -109,12 +109,12 @@ func TestPageFlood(t *testing.T) {
 	p.call("Page.bringToFront", nil, nil)
 	p.evaluate(floodScript, nil)
 	var figures []string
-	flooded := func(what, send, isDrawn string) {
+	flooded := func(name, send, isDrawn string) {
 		t.Helper()
 		var f flood
 		before := b.cpu(t)
 		p.evaluate(fmt.Sprintf("flood(() => {%s}, () => %s)", send, isDrawn), &f)
-		figures = append(figures, f.hold(t, what, b.cpu(t)-before))
+		figures = append(figures, f.hold(t, name, b.cpu(t)-before))
 	}
 
 	const send = `document.getElementById("send-text").click()`

@@ -6,9 +6,15 @@ import (
 	"github.com/fibersock/fibersock/client"
 )
 
-// proxyAt returns the proxy with a URL, nil if that is empty.
+// proxyUsage is the help of -proxy.
+const proxyUsage = "connect to the server through the proxy with this `URL`: http://user:password@host:port,\nhttps, or socks5; none: connect directly (default: that of the environment variables\nHTTPS_PROXY for wss, HTTP_PROXY for ws, or ALL_PROXY, but for the hosts of NO_PROXY and\nlocalhost)"
+
+// proxyAt returns the proxy of -proxy, nil for none.
 func proxyAt(url string) client.Proxy {
-	if url == "" {
+	switch url {
+	case "":
+		return client.ProxyFromEnvironment()
+	case "none":
 		return nil
 	}
 	return client.ProxyURL(url)

@@ -17,9 +17,10 @@ import (
 
 const replayUsage = `Usage: fibersock replay [flags] FILE URL
 
-Sends the messages that "fibersock connect -record FILE" has sent, with the times
-between them, and writes the received messages to standard output. It waits until
-as many messages are received as in the recording, for 10 seconds each.
+Sends the messages that "fibersock connect -record FILE" has sent, with the
+times between them, and writes the received messages to standard output. It
+waits until as many messages are received as in the recording, for 10 seconds
+each.
 
 FILE has lines of JSON, as -json writes them. Only the fields time, direction,
 type, text and data are used.
@@ -39,13 +40,13 @@ type recordedMessage struct {
 
 // replayOptions are the flags of replay.
 type replayOptions struct {
-	connectOptions
+	*connectOptions
 	speed   float64
 	compare bool
 }
 
 func replayFlags() (*flag.FlagSet, *replayOptions) {
-	o := &replayOptions{connectOptions: *newConnectOptions()}
+	o := &replayOptions{connectOptions: newConnectOptions()}
 	flags := newFlags("replay", replayUsage, exitCodes)
 	o.addConnection(flags)
 	o.addOutput(flags)
@@ -61,9 +62,9 @@ func replay(ctx context.Context, args []string, std streams) exitCode {
 	switch {
 	case err != nil:
 	case len(rest) != 2:
-		err = usagef("replay takes a file and a URL, not %d arguments", len(rest))
+		err = usagef("replay needs a file and a URL, not %d arguments", len(rest))
 	case !(o.speed >= 0):
-		err = usagef("-speed takes a factor, not %v", o.speed)
+		err = usagef("-speed needs a factor that is not negative, not %v", o.speed)
 	default:
 		err = o.check(flags)
 	}

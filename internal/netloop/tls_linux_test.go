@@ -776,10 +776,10 @@ func TestClosedTLSOverBelowTLS(t *testing.T) {
 // TLS continues behind an error that is temporary, and takes no other error of a
 // Read for the end of input.
 func TestErrorOfReadWithoutInputIsTemporary(t *testing.T) {
-	var failed interface {
+	var failed interface { // net.Error, whose Temporary is deprecated, but not for crypto/tls
 		error
-		Temporary() bool
 		Timeout() bool
+		Temporary() bool
 	}
 	if !errors.As(errNoInput, &failed) || !failed.Temporary() || !failed.Timeout() || failed.Error() == "" {
 		t.Errorf("%v is not temporary", errNoInput)

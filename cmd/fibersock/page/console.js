@@ -330,7 +330,7 @@ export function startConsole() {
     $('message').focus();
   }
 
-  // Timing 100 echoes: the next is sent when the last has come back, so that no message waits for another.
+  // Timing 100 echoes: each message is sent after the echo of the one before, so no message waits for another.
 
   function startMeasuring() {
     if (measuring) return;

@@ -135,12 +135,13 @@ func TestResponses(t *testing.T) {
 		response     string
 		kind, advice string
 	}{
-		"401":                           {refusal("401 Unauthorized", "WWW-Authenticate: Bearer\r\n", ""), "status-401", "Authorization"},
-		"403":                           {refusal("403 Forbidden", "", ""), "status-403", "-origin"},
-		"404":                           {refusal("404 Not Found", "", "no"), "status-404", "Check the path"},
-		"405":                           {refusal("405 Method Not Allowed", "", ""), "status-405", "path"},
-		"421":                           {refusal("421 Misdirected Request", "", ""), "status-421", "Host"},
-		"426, the fields were removed":  {refusal("426 Upgrade Required", "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n", ""), "upgrade-removed", "proxy_set_header Upgrade $http_upgrade"},
+		"401":                          {refusal("401 Unauthorized", "WWW-Authenticate: Bearer\r\n", ""), "status-401", "Authorization"},
+		"403":                          {refusal("403 Forbidden", "", ""), "status-403", "-origin"},
+		"404":                          {refusal("404 Not Found", "", "no"), "status-404", "Check the path"},
+		"405":                          {refusal("405 Method Not Allowed", "", ""), "status-405", "path"},
+		"421":                          {refusal("421 Misdirected Request", "", ""), "status-421", "Host"},
+		"426, the fields were removed": {refusal("426 Upgrade Required", "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n", ""), "upgrade-removed", "proxy_set_header Upgrade $http_upgrade"},
+		"505 behind nginx, which speaks HTTP/1.0 to the server": {refusal("505 HTTP Version Not Supported", "Server: nginx\r\n", ""), "upgrade-removed", "proxy_http_version 1.1"},
 		"426, another version":          {refusal("426 Upgrade Required", "Sec-WebSocket-Version: 8\r\n", ""), "version", "Update"},
 		"400 of gorilla behind nginx":   {refusal("400 Bad Request", "Server: nginx\r\n", "Bad Request\nwebsocket: the client is not using the websocket protocol: 'upgrade' token not found in 'Connection' header"), "upgrade-removed", "proxy_http_version 1.1"},
 		"400":                           {refusal("400 Bad Request", "", ""), "status-400", "log"},
@@ -362,6 +363,8 @@ func TestFailuresOfTLS(t *testing.T) {
 			}
 			return []string{"other"}
 		}), h2("\x00\x03\x00\x00\x00\x64")), trusted, "http2-only", "RFC 8441) either", diagnose.Security},
+		"HTTP/2 and HTTP/1.1, and no response": {secure(alpn(func([]string) []string { return []string{"h2", "http/1.1"} }), func(nc net.Conn) { readHead(nc) }), trusted,
+			"no-response", "log", diagnose.Handshake},
 		"another protocol": {secure(alpn(func([]string) []string { return []string{"other"} }), discard), trusted, "alpn", "HTTP/1.1", diagnose.Security},
 		"a name that the server does not have": {secure(&tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return nil, errors.New("no") }}, discard), trusted,
 			"tls", "", diagnose.Security},

@@ -112,8 +112,16 @@ func startExec(command string, errs io.Writer) (*execEnd, error) {
 
 func (e *execEnd) Read(b []byte) (int, error)  { return e.stdout.Read(b) }
 func (e *execEnd) Write(b []byte) (int, error) { return e.stdin.Write(b) }
-func (e *execEnd) CloseWrite() error           { return e.stdin.Close() }
 func (e *execEnd) Over() bool                  { return false }
+
+// CloseWrite closes standard input. It may be closed already: by Wait, if the
+// command has ended. Close returns its exit code then.
+func (e *execEnd) CloseWrite() error {
+	if err := e.stdin.Close(); !errors.Is(err, os.ErrClosed) {
+		return err
+	}
+	return nil
+}
 
 // Close waits for the command, asks it to end after a time, and kills it
 // after another one.

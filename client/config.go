@@ -18,34 +18,55 @@ type Limits = endpoint.Limits
 type Config struct {
 	// Header has additional fields of the opening handshake request, such as
 	// Origin, Authorization or Cookie. An http.Header is assignable. The fields
-	// of the handshake itself are not allowed, except Host, which replaces the
-	// host and port of the URL in the request; TLS verifies TLS.ServerName. The
+	// of the handshake itself are not allowed; for Host, see the field Host. The
 	// default User-Agent is "fibersock"; a field replaces it, and a field
 	// without values removes it.
 	Header map[string][]string
 
+	// Host is the Host field of the request: a host and an optional port. The
+	// default is that of the URL. Dial connects to the host of the URL, and TLS
+	// verifies it, unless TLS.ServerName is set.
+	Host string
+
 	// Subprotocols are offered to the server, the preferred one first.
 	Subprotocols []string
 
-	// TLS is the configuration for wss URLs. Dial clones it. If ServerName is
-	// empty, it is the host of the URL. The only application protocol (ALPN) is
-	// http/1.1, which the opening handshake needs. The build tag notls removes
-	// TLS.
+	// TLS is the configuration for wss URLs, with the certificates of the
+	// client, if it has some. Dial clones it. If ServerName is empty, it is the
+	// host of the URL. The only application protocol (ALPN) is http/1.1, which
+	// the opening handshake needs. The build tag notls removes TLS.
 	TLS *TLSConfig
 
-	// Proxy is the http or https URL of an HTTP proxy. Dial opens a tunnel
-	// through it with CONNECT, and sends the user and password of the URL. The
-	// default is no proxy.
-	Proxy string
+	// StartTLS replaces crypto/tls and TLS for wss URLs. Use a TLSFunc. The
+	// default is crypto/tls.
+	StartTLS TLSStarter
 
-	// ProxyHeader has additional fields of the CONNECT request. A
-	// Proxy-Authorization field replaces the user of the URL. User-Agent is as
-	// in Header.
+	// Proxy selects a proxy for the connection: HTTP CONNECT or SOCKS5. Use
+	// ProxyURL for one proxy, and ProxyFromEnvironment for HTTPS_PROXY and
+	// others. The default is nil: no proxy.
+	Proxy Proxy
+
+	// ProxyHeader has additional fields of the CONNECT request to an HTTP proxy.
+	// A Proxy-Authorization field replaces the user of the proxy's URL.
+	// User-Agent is as in Header.
 	ProxyHeader map[string][]string
 
-	// DialContext opens the connection to the server or proxy. Use a DialFunc.
-	// The default is that of net.Dialer.
+	// ProxyTLS is the configuration for TLS with an https proxy, like TLS.
+	ProxyTLS *TLSConfig
+
+	// DialContext opens the connection to the server or proxy. Use a DialFunc,
+	// or UnixDialer for a Unix socket. The default is that of net.Dialer, which
+	// tries all addresses of a host (RFC 8305).
 	DialContext ContextDialer
+
+	// Redirects follows redirects of the server; see FollowRedirects. The
+	// default is nil: a redirect is a *HandshakeError.
+	Redirects Redirects
+
+	// Cookies adds cookies to the request, and stores those of the response,
+	// also of one that refuses. Package client/cookies adapts the CookieJar of
+	// net/http. The default is nil: no cookies are stored.
+	Cookies Cookies
 
 	// HandshakeTimeout bounds Dial: connecting, TLS, the proxy and the opening
 	// handshake. The default is 10 seconds.
@@ -69,6 +90,18 @@ type Config struct {
 	// *TimeoutError. The default is 30 seconds.
 	AssemblyTimeout time.Duration
 
+	// PingInterval is the longest silence of the server, while a call
+	// receives, before the client sends a heartbeat: a Ping. Any byte of the
+	// server ends a silence. The Ping is sent after half of PingInterval at the
+	// earliest. The default is 30 seconds.
+	PingInterval time.Duration
+
+	// PongTimeout bounds the time from a heartbeat to the next byte of the
+	// server. After it calls return a *LostError with a *TimeoutError. If no
+	// call received meanwhile, the next one first reads the bytes that have
+	// arrived. The default is 10 seconds.
+	PongTimeout time.Duration
+
 	// Limits bound the sizes and rates of received frames and messages.
 	Limits Limits
 
@@ -81,11 +114,9 @@ type Config struct {
 	// is set. A *permessage.Deflate is one.
 	Compression Compression
 
-	// Trace is called once in Dial, on another goroutine, after the opening
-	// handshake: with the request as it was sent, which may contain secrets,
-	// and the response, nil if there was none. It must neither change nor keep
-	// them. Dial waits for it.
-	Trace func(request []byte, response *handshake.Response)
+	// Trace reports the steps of Dial; see NewTrace. Package client/dialtrace
+	// adds those of net.Dialer. The default is nil: no reports.
+	Trace Trace
 
 	// Control makes Receive and Messages return Ping, Pong and Close frames as
 	// messages. The client answers them as well.
@@ -111,6 +142,8 @@ const (
 	DefaultWriteTimeout     = 10 * time.Second
 	DefaultCloseTimeout     = 5 * time.Second
 	DefaultAssemblyTimeout  = 30 * time.Second
+	DefaultPingInterval     = 30 * time.Second
+	DefaultPongTimeout      = 10 * time.Second
 	DefaultMessageLimit     = endpoint.DefaultMessageLimit // bytes
 )
 
@@ -125,6 +158,8 @@ func (cfg *Config) withDefaults() *Config {
 	setDefault(&c.WriteTimeout, DefaultWriteTimeout)
 	setDefault(&c.CloseTimeout, DefaultCloseTimeout)
 	setDefault(&c.AssemblyTimeout, DefaultAssemblyTimeout)
+	setDefault(&c.PingInterval, DefaultPingInterval)
+	setDefault(&c.PongTimeout, DefaultPongTimeout)
 	return c
 }
 

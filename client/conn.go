@@ -19,8 +19,9 @@ import (
 // Messages. A second one gets ErrConcurrentReceive.
 //
 // A Conn has no goroutine of its own. It reads from the socket only during a
-// call that receives, Ping or Close, and answers the server's Pings then. An
-// application that only sends needs a goroutine that receives too.
+// call that receives, Ping or Close, and answers the server's Pings and sends
+// heartbeats then: see Config.PingInterval. An application that only sends
+// needs a goroutine that receives too.
 //
 // # Errors
 //
@@ -67,14 +68,15 @@ type Conn struct {
 
 	// readLock is held by the call that reads from the socket, or by the reader
 	// of a message until its end. It guards the fields from buffer to reader.
-	readLock readLock
-	buffer   netloop.Buffer // the read buffer
-	in       []byte         // bytes read from the socket and not used yet
-	kept     []Message      // messages received by a Ping or Close
-	keptSize int            // size of kept, in bytes, with messageOverhead
-	assembly assembly       // progress of the unfinished message
-	partial  partial        // the unfinished message of a call that gave up
-	reader   heldReader     // the reader that holds the lock; nil if a call holds it
+	readLock  readLock
+	buffer    netloop.Buffer // the read buffer
+	in        []byte         // bytes read from the socket and not used yet
+	kept      []Message      // messages received by a Ping or Close
+	keptSize  int            // size of kept, in bytes, with messageOverhead
+	assembly  assembly       // progress of the unfinished message
+	heartbeat heartbeat
+	partial   partial    // the unfinished message of a call that gave up
+	reader    heldReader // the reader that holds the lock; nil if a call holds it
 
 	closing atomic.Bool   // the end of the connection has begun
 	done    chan struct{} // closed when the socket is closed
@@ -145,6 +147,13 @@ func (c *Conn) Value() any {
 	return nil
 }
 
+// Value returns Conn.Value as a T. It reports false if there is no value, or
+// one of another type.
+func Value[T any](c *Conn) (T, bool) {
+	v, ok := c.Value().(T)
+	return v, ok
+}
+
 // Send sends p as one message of type op, Text or Binary. It neither changes
 // nor keeps p. A text must be valid UTF-8; otherwise the error is
 // wire.ErrInvalidUTF8, nothing is sent and the connection stays open. Send
@@ -199,3 +208,8 @@ func (c *Conn) SendPing(payload []byte) error { return c.endpoint.Ping(payload) 
 // (RFC 6455, Section 5.5.3). The payload is at most 125 bytes. The server's
 // Pings are answered without it.
 func (c *Conn) SendPong(payload []byte) error { return c.endpoint.Pong(payload) }
+
+// NetConn returns a net.Conn over the messages of type op, Text or Binary: for
+// TLS, HTTP, SSH or another protocol of bytes. See endpoint.NewNetConn for its
+// methods. The methods that receive must not be called any more.
+func (c *Conn) NetConn(op wire.Opcode) net.Conn { return endpoint.NewNetConn(c, op) }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/fibersock/fibersock/endpoint"
@@ -18,51 +19,71 @@ import (
 // The error is a *handshake.URLError for a URL that is not valid, a
 // *handshake.FieldError for a header field or subprotocol that cannot be sent,
 // a *ProxyError or *HandshakeError for a proxy or server that refuses, a
-// *TLSError if TLS failed, or wraps the error of the network. After
-// Config.HandshakeTimeout it wraps a *TimeoutError.
+// *TLSError if TLS failed, or wraps the error of the network or of a function
+// of cfg. After Config.HandshakeTimeout it wraps a *TimeoutError.
 //
-// Dial does not follow redirects. It does not wait for other Dials to the same
-// host.
+// Dial follows redirects only with Config.Redirect. It does not wait for other
+// Dials to the same host.
 func Dial(ctx context.Context, url string, cfg *Config) (*Conn, error) {
 	u, err := handshake.ParseURL(url)
 	if err != nil {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
-	request, offer, err := buildRequest(u, cfg)
-	if err != nil {
-		return nil, err
-	}
-	proxy, connect, err := buildConnect(u, cfg)
-	if err != nil {
-		return nil, err
-	}
 	if limit := cfg.HandshakeTimeout; limit > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, limit, &TimeoutError{Missing: "open connection", After: limit, Option: "HandshakeTimeout"})
 		defer cancel()
 	}
-	d := &dialer{url: u, cfg: cfg, request: request, offer: offer, proxy: proxy, connect: connect}
+	d := &dialer{url: u, cfg: cfg}
+	for {
+		c, err := d.connect(ctx)
+		if err == nil || cfg.Redirects == nil {
+			return c, err
+		}
+		if err = cfg.Redirects.follow(ctx, d, err); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// dialer is the state of one connection attempt of Dial.
+type dialer struct {
+	url       *handshake.URL
+	cfg       *Config
+	redirects int // followed before this attempt
+
+	offer   *handshake.ClientOffer
+	request []byte // the opening handshake
+	address string // of the server or the proxy
+	tunnel  tunnel // through the proxy; nil without a proxy
+
+	transport netloop.Transport   // below TLS; nil before there is a connection
+	response  *handshake.Response // nil before there is one
+
+	// For Config.Trace:
+	step      StepKind  // the last one
+	conn      net.Conn  // of the last step
+	stepEnded time.Time // when the last step ended
+}
+
+// connect opens the connection, or aborts the transport.
+func (d *dialer) connect(ctx context.Context) (*Conn, error) {
+	err := d.buildRequest(ctx)
+	if err == nil && d.cfg.Proxy != nil {
+		err = d.cfg.Proxy.prepare(ctx, d, nil)
+	}
+	if err != nil {
+		return nil, err
+	}
 	c, err := d.open(ctx)
 	if err != nil {
 		if d.transport != nil {
 			d.transport.Abort()
 		}
-		return nil, dialError(ctx, u, err)
+		return nil, dialError(ctx, d.url, err)
 	}
 	return c, nil
-}
-
-// dialer is the state of one Dial.
-type dialer struct {
-	url     *handshake.URL
-	cfg     *Config
-	request []byte // the opening handshake
-	offer   *handshake.ClientOffer
-	proxy   *handshake.URL // nil without a proxy
-	connect []byte         // the request for the proxy; nil without a proxy
-
-	transport netloop.Transport // below TLS; nil before there is a connection
 }
 
 // failedDial is an error of the network, TLS or the context, with the address
@@ -94,27 +115,30 @@ func dialError(ctx context.Context, u *handshake.URL, err error) error {
 	return &failedDial{server: u.Address(), err: err}
 }
 
-// buildRequest returns the opening handshake request. It sends nothing.
-func buildRequest(u *handshake.URL, cfg *Config) ([]byte, *handshake.ClientOffer, error) {
-	offer := &handshake.ClientOffer{
-		Host:         u.HostHeader(),
+// buildRequest sets the opening handshake request and the address.
+func (d *dialer) buildRequest(ctx context.Context) (err error) {
+	u, cfg := d.url, d.cfg
+	d.address = u.Address()
+	d.offer = &handshake.ClientOffer{
+		Host:         cfg.Host,
 		Target:       u.Target,
 		Key:          handshake.NewKey(),
 		Subprotocols: cfg.Subprotocols,
 		Header:       withDefaultFields(cfg.Header, "Authorization", u.Authorization()),
 	}
-	if cfg.Compression != nil {
-		offer.Extensions = cfg.Compression.Offers()
+	if cfg.Host == "" {
+		d.offer.Host = u.HostHeader()
 	}
-	for name, values := range offer.Header {
-		if isNamed(name, "Host") && len(values) == 1 {
-			offer.Host = values[0]
-			delete(offer.Header, name)
-			break // a second one is an error of AppendRequest
+	if cfg.Compression != nil {
+		d.offer.Extensions = cfg.Compression.Offers()
+	}
+	if cfg.Cookies != nil {
+		if err := cfg.Cookies.add(ctx, d, nil); err != nil {
+			return err
 		}
 	}
-	request, err := handshake.AppendRequest(nil, offer)
-	return request, offer, err
+	d.request, err = handshake.AppendRequest(nil, d.offer)
+	return err
 }
 
 // userAgent is the default User-Agent (RFC 9110, Section 10.1.5).
@@ -149,19 +173,21 @@ func (d *dialer) open(ctx context.Context) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	stop := context.AfterFunc(ctx, func() { d.transport.Abort() })
+	transport := t // below TLS
+	stop := context.AfterFunc(ctx, func() { transport.Abort() })
 	defer stop()
-	if d.connect != nil {
-		if t, err = d.tunnel(ctx, t); err != nil {
+	if d.tunnel != nil {
+		t, err = d.tunnel(ctx, t, nil)
+		if err = d.traced(ctx, StepProxy, t, err); err != nil {
 			return nil, err
 		}
 	}
 	if d.url.Secure {
-		if t, err = startTLS(ctx, t, d.cfg.TLS, d.url.Host); err != nil {
+		if t, err = d.startTLS(ctx, t); err != nil {
 			return nil, err
 		}
 	}
-	c, err := d.shake(t)
+	c, err := d.shake(ctx, t)
 	if err == nil && !stop() {
 		err = context.Cause(ctx)
 	}
@@ -170,27 +196,31 @@ func (d *dialer) open(ctx context.Context) (*Conn, error) {
 
 // dial connects to the server or the proxy.
 func (d *dialer) dial(ctx context.Context) (netloop.Transport, error) {
-	address := d.url.Address()
-	if d.connect != nil {
-		address = d.proxy.Address()
+	if err := d.trace(ctx, stepStart, nil, nil); err != nil {
+		return nil, err
 	}
-	t, err := d.connectTo(ctx, address)
+	t, err := d.connectTo(ctx)
 	if err == nil {
 		d.transport = t
-		return t, nil
 	}
-	if d.connect != nil {
-		err = &ProxyError{Err: err}
+	err = d.traced(ctx, StepConnect, t, err)
+	if err != nil && d.tunnel != nil {
+		_, err = d.tunnel(ctx, nil, err)
 	}
-	return nil, err
+	return t, err
 }
 
-// connectTo returns a connection to address. It returns when ctx ends.
-func (d *dialer) connectTo(ctx context.Context, address string) (netloop.Transport, error) {
+// connectTo returns a connection to d.address. It returns when ctx ends.
+func (d *dialer) connectTo(ctx context.Context) (netloop.Transport, error) {
 	if d.cfg.DialContext != nil {
-		return d.cfg.DialContext.dial(ctx, address)
+		return d.cfg.DialContext.dial(ctx, d.address)
 	}
-	nc, err := new(net.Dialer).DialContext(ctx, "tcp", address)
+	return dialSocket(ctx, "tcp", d.address)
+}
+
+// dialSocket connects to a TCP or Unix address.
+func dialSocket(ctx context.Context, network, address string) (netloop.Transport, error) {
+	nc, err := new(net.Dialer).DialContext(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}
@@ -217,9 +247,38 @@ type ContextDialer interface {
 type DialFunc func(ctx context.Context, network, addr string) (net.Conn, error)
 
 func (f DialFunc) dial(ctx context.Context, address string) (netloop.Transport, error) {
+	nc, err := open(ctx, func() (net.Conn, error) { return f(ctx, "tcp", address) })
+	if err != nil {
+		return nil, err
+	}
+	return netloop.NewTransport(nc, recovered), nil
+}
+
+// startTLS performs the TLS handshake with the server over t.
+func (d *dialer) startTLS(ctx context.Context, t netloop.Transport) (_ netloop.Transport, err error) {
+	var nc net.Conn
+	if host := withoutZone(d.url.Host); d.cfg.StartTLS != nil {
+		t, nc, err = d.cfg.StartTLS.startTLS(ctx, t, host)
+	} else {
+		t, nc, err = secure(ctx, t, d.cfg.TLS, host, "ws")
+	}
+	return t, d.traced(ctx, StepTLS, nc, err)
+}
+
+// withoutZone returns host without the zone of an IPv6 address, which has a
+// meaning on this machine only (RFC 6874, Section 1).
+func withoutZone(host string) string {
+	host, _, _ = strings.Cut(host, "%")
+	return host
+}
+
+// open calls f, a function of the application that opens a connection. It
+// returns with it, or when ctx ends; then it closes the connection that f
+// returns later.
+func open(ctx context.Context, f func() (net.Conn, error)) (net.Conn, error) {
 	var made net.Conn
 	done := netloop.Detach(func() (err error) {
-		made, err = f(ctx, "tcp", address)
+		made, err = f()
 		if made == nil && err == nil {
 			err = errNoConnection
 		}
@@ -227,10 +286,7 @@ func (f DialFunc) dial(ctx context.Context, address string) (netloop.Transport, 
 	}, recovered)
 	select {
 	case err := <-done:
-		if err != nil {
-			return nil, err
-		}
-		return netloop.NewTransport(made, recovered), nil
+		return made, err
 	case <-ctx.Done():
 		netloop.Detach(func() error {
 			if err := <-done; err != nil {
@@ -242,20 +298,29 @@ func (f DialFunc) dial(ctx context.Context, address string) (netloop.Transport, 
 	}
 }
 
-var errNoConnection = errors.New("Config.DialContext returned no connection and no error")
+var errNoConnection = errors.New("the function of DialFunc or TLSFunc returned no connection and no error")
 
 // shake performs the opening handshake on t.
-func (d *dialer) shake(t netloop.Transport) (*Conn, error) {
+func (d *dialer) shake(ctx context.Context, t netloop.Transport) (*Conn, error) {
 	_, failed := t.Write(d.request)
+	if err := d.trace(ctx, StepRequest, nil, failed); err != nil {
+		return nil, err
+	}
 	if failed != nil {
 		// The server may have told the reason before: by an alert of TLS, for
 		// example.
 		t.SetReadDeadline(time.Now().Add(failureWait))
 	}
 	buf := make([]byte, netloop.SmallBuffer)
-	response, rest, err := readResponse(t, buf, new(handshake.ResponseParser))
-	if err := d.trace(response); err != nil {
+	response, rest, err := readResponse(t, buf, new(handshake.ResponseParser), func() error { return d.trace(ctx, StepFirstByte, nil, nil) })
+	d.response = response
+	if err := d.trace(ctx, StepResponse, nil, err); err != nil {
 		return nil, err
+	}
+	if err == nil && d.cfg.Cookies != nil {
+		if err := d.cfg.Cookies.store(ctx, d, nil); err != nil {
+			return nil, err
+		}
 	}
 	if err != nil {
 		err = tlsFailure(err)
@@ -287,15 +352,23 @@ func (d *dialer) shake(t netloop.Transport) (*Conn, error) {
 // return.
 func recovered(value any) error { return endpoint.NewPanicError(value) }
 
-// trace calls Config.Trace.
-func (d *dialer) trace(response *handshake.Response) error {
+// trace reports to Config.Trace, if that is set, that a step has ended with err.
+// It returns the error of a Trace that did not return.
+func (d *dialer) trace(ctx context.Context, kind StepKind, nc net.Conn, err error) error {
 	if d.cfg.Trace == nil {
 		return nil
 	}
-	return <-netloop.Detach(func() error {
-		d.cfg.Trace(d.request, response)
-		return nil
-	}, recovered)
+	d.step, d.conn = kind, nc
+	return d.cfg.Trace.report(ctx, d, err)
+}
+
+// traced is trace for a step whose error ends Dial. It returns err, or the error
+// of trace.
+func (d *dialer) traced(ctx context.Context, kind StepKind, nc net.Conn, err error) error {
+	if failed := d.trace(ctx, kind, nc, err); failed != nil {
+		return failed
+	}
+	return err
 }
 
 // newConn returns the open connection on t. It owns buf, which contains rest,
@@ -310,6 +383,7 @@ func newConn(t netloop.Transport, cfg *Config, response *handshake.Response, com
 		closeTimeout: cfg.CloseTimeout,
 		limits:       cfg.Limits,
 		assembly:     assembly{limit: cfg.AssemblyTimeout},
+		heartbeat:    heartbeat{interval: cfg.PingInterval / 2, timeout: cfg.PongTimeout},
 		readLock:     newReadLock(),
 		readerIdle:   make(chan struct{}, 1),
 		done:         make(chan struct{}),

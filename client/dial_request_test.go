@@ -88,8 +88,8 @@ func TestInvalidRequestIsNotDialed(t *testing.T) {
 		"T-D17: colon in a name":                         {"ws://h/", client.Config{Header: header{"X:": {"a"}}}, &fieldError},
 		"6455-4.1-p: the handshake's own field":          {"ws://h/", client.Config{Header: header{"sec-websocket-key": {"a"}}}, &fieldError},
 		"6455-4.1-j: a second Host":                      {"ws://h/", client.Config{Header: header{"Host": {"h", "evil.example"}}}, &fieldError},
-		"6455-3-a: the proxy's URL":                      {"ws://h/", client.Config{Proxy: "ftp://proxy/"}, &urlError},
-		"T-G08: an address with a zone, through a proxy": {"ws://[fe80::1%25eth0]/", client.Config{Proxy: "http://proxy/"}, new(*client.ProxyError)},
+		"6455-3-a: the proxy's URL":                      {"ws://h/", client.Config{Proxy: client.ProxyURL("ftp://proxy/")}, &urlError},
+		"T-G08: an address with a zone, through a proxy": {"ws://[fe80::1%25eth0]/", client.Config{Proxy: client.ProxyURL("http://proxy/")}, new(*client.ProxyError)},
 		"6455-4.1-n: another version of the protocol":    {"ws://h/", client.Config{Header: header{"Sec-WebSocket-Version": {"8"}}}, &fieldError},
 		"6455-4.1-v: an unsupported extension":           {"ws://h/", client.Config{Header: header{"Sec-WebSocket-Extensions": {"foo"}}}, &fieldError},
 	} {
@@ -290,7 +290,7 @@ func TestDialerError(t *testing.T) {
 		DialContext: client.DialFunc(func(context.Context, string, string) (net.Conn, error) { return nil, forbidden }),
 	})
 	check.Is(t, err, forbidden, "the hook's error")
-	for name, cfg := range map[string]client.Config{"server": {}, "proxy": {Proxy: "http://proxy.example"}} {
+	for name, cfg := range map[string]client.Config{"server": {}, "proxy": {Proxy: client.ProxyURL("http://proxy.example")}} {
 		cfg.DialContext = scripted(t, func(net.Conn) {}) // hangs up at once
 		_, err := client.Dial(t.Context(), "ws://server.example/", &cfg)
 		check.Is(t, err, io.ErrClosedPipe, "a %s that hangs up at once", name)

@@ -18,8 +18,9 @@
 // [Reconnecting] is a loop over connections, with back-off, a fresh token for
 // each and a hook that subscribes again.
 //
-// [Config] has the limits and timeouts, which are on by default. Package
-// sockets, in a directory below, keeps connections by name.
+// [Config] has the limits and timeouts, which are on by default, and proxies,
+// redirects and cookies, which are off. A program links only those that it
+// sets. Package sockets, in a directory below, keeps connections by name.
 //
 // The methods of Conn are those of server.Conn: docs/api.md has the table.
 package client

@@ -31,8 +31,8 @@ type (
 	CloseFrameError = endpoint.CloseFrameError
 
 	// TimeoutError: a time limit expired; Option names it. It is the cause of a
-	// FailError (AssemblyTimeout), of a LostError (WriteTimeout, CloseTimeout)
-	// and of the error of Dial (HandshakeTimeout).
+	// FailError (AssemblyTimeout), of a LostError (WriteTimeout, CloseTimeout,
+	// PongTimeout) and of the error of Dial (HandshakeTimeout).
 	TimeoutError = endpoint.TimeoutError
 
 	// PanicError: a function of the application panicked or called
@@ -57,6 +57,7 @@ var ErrGoexit = endpoint.ErrGoexit
 var (
 	ErrNotData           = endpoint.ErrNotData
 	ErrMessageFinished   = endpoint.ErrMessageFinished
+	ErrMessageAbandoned  = endpoint.ErrMessageAbandoned
 	ErrConcurrentReceive = endpoint.ErrConcurrentReceive
 	ErrReaderAbandoned   = endpoint.ErrReaderAbandoned
 )
@@ -75,10 +76,7 @@ func (e *HandshakeError) Error() string {
 	if r == nil || r.Status == 101 {
 		return "websocket: handshake failed: " + withoutPrefix(e.Err)
 	}
-	s := "websocket: handshake refused with status " + strconv.Itoa(r.Status)
-	if r.Reason != "" {
-		s += " " + quote(r.Reason)
-	}
+	s := "websocket: handshake refused with " + statusText(r)
 	for _, name := range [...]string{"Location", "Retry-After"} {
 		if value := r.Header.Get(name); value != "" {
 			s += ", " + name + " " + quote(value)
@@ -133,18 +131,30 @@ func isTLSError(err error) bool {
 	return ok
 }
 
-// ProxyError reports that the proxy opened no tunnel to the server.
-type ProxyError struct {
-	Status int   // the proxy's HTTP status; 0 if there was no response
-	Err    error // the cause
+// statusText returns the status and the reason phrase of r.
+func statusText(r *handshake.Response) string {
+	s := "status " + strconv.Itoa(r.Status)
+	if r.Reason != "" {
+		s += " " + quote(r.Reason)
+	}
+	return s
 }
 
-// Error returns a text with the proxy's status, or with the cause.
+// ProxyError reports that there is no tunnel to the server: the proxy cannot be
+// connected to, refuses, or is configured wrong.
+type ProxyError struct {
+	Proxy    string              // scheme, host and port; "" if the URL is invalid
+	Response *handshake.Response // the refusal of an HTTP proxy; nil otherwise
+	Err      error               // the cause; a *SOCKSError for the refusal of a SOCKS5 proxy
+}
+
+// Error returns a text with the proxy and the cause.
 func (e *ProxyError) Error() string {
-	if e.Status != 0 {
-		return "websocket: the proxy refused CONNECT with status " + strconv.Itoa(e.Status)
+	text := "websocket: proxy "
+	if e.Proxy != "" {
+		text += e.Proxy + ": "
 	}
-	return "websocket: proxy: " + plain(withoutPrefix(e.Err))
+	return text + plain(withoutPrefix(e.Err))
 }
 
 // Unwrap returns the cause.

@@ -1,6 +1,7 @@
 package client_test
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -385,4 +386,27 @@ func ExampleReconnecting() {
 	// messages may be lost: websocket: closed by the peer with 1001 (going away): "restart"
 	// 2 subscribe
 	// true
+}
+
+// A protocol of bytes over WebSocket: here, lines.
+func ExampleConn_NetConn() {
+	url, stop := listenEcho()
+	defer stop()
+	c, err := client.Dial(context.Background(), url, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	nc := c.NetConn(wire.Binary) // a net.Conn, for tls.Client, http.Transport or ssh.NewClientConn
+	defer nc.Close()
+	fmt.Fprintln(nc, "one")
+	fmt.Fprintln(nc, "two")
+	nc.SetReadDeadline(time.Now().Add(time.Minute)) // loses no byte
+	lines := bufio.NewScanner(nc)
+	for range 2 {
+		fmt.Println(lines.Scan(), lines.Text())
+	}
+	// Output:
+	// true one
+	// true two
 }

@@ -369,6 +369,7 @@ func TestLeapsOfTheClock(t *testing.T) {
 		c, err := client.Dial(t.Context(), "ws://server.example/", &client.Config{
 			DialContext:     client.DialFunc(func(context.Context, string, string) (net.Conn, error) { return ours, nil }),
 			AssemblyTimeout: -1,
+			PingInterval:    -1,
 		})
 		check.Must(t, err)
 		check.Must(t, c.SendText("Hello"))

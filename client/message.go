@@ -12,7 +12,7 @@ type Message = endpoint.Message
 
 // controlMessage sets m to the Ping, Pong or Close of ev. It reports false for
 // a Close that arrived after the connection had ended.
-func controlMessage(ev endpoint.Event, m *Message) bool {
+func controlMessage(ev *endpoint.Event, m *Message) bool {
 	switch ev.Kind {
 	case endpoint.KindClose:
 		closed, ok := ev.Err.(*CloseError)

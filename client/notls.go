@@ -5,6 +5,7 @@ package client
 import (
 	"context"
 	"errors"
+	"net"
 
 	"github.com/fibersock/fibersock/internal/netloop"
 )
@@ -14,9 +15,11 @@ type TLSConfig struct{}
 
 var errNoTLS = errors.New("websocket: this program is built without TLS (build tag notls): wss and https cannot be dialed")
 
-func startTLS(context.Context, netloop.Transport, *TLSConfig, string) (netloop.Transport, error) {
-	return nil, errNoTLS
+func secure(context.Context, netloop.Transport, *TLSConfig, string, string) (netloop.Transport, net.Conn, error) {
+	return nil, nil, errNoTLS
 }
+
+func withoutIdentity(cfg *TLSConfig) *TLSConfig { return cfg }
 
 // isPermanentTLS reports whether err is errNoTLS.
 func isPermanentTLS(err error) bool { return errors.Is(err, errNoTLS) }

@@ -9,59 +9,163 @@ import (
 	"github.com/fibersock/fibersock/internal/netloop"
 )
 
-// buildConnect returns the URL of cfg's proxy and the CONNECT request for a
-// tunnel to u (RFC 6455, Section 4.1, step 3; RFC 9110, Section 9.3.6). The
-// request is nil if there is no proxy.
-func buildConnect(u *handshake.URL, cfg *Config) (proxy *handshake.URL, request []byte, err error) {
-	if cfg.Proxy == "" {
-		return nil, nil, nil
-	}
-	if proxy, err = handshake.ParseURL(cfg.Proxy); err != nil {
-		return nil, nil, &ProxyError{Err: err}
-	}
-	address := u.Address()
-	if strings.Contains(address, "%") {
-		return nil, nil, &ProxyError{Err: errZoneThroughProxy}
-	}
-	request = append(request, "CONNECT "+address+" HTTP/1.1\r\nHost: "+address+"\r\n"...)
-	header := withDefaultFields(cfg.ProxyHeader, "Proxy-Authorization", proxy.Authorization())
-	if request, err = handshake.AppendHeader(request, header); err != nil {
-		return nil, nil, err
-	}
-	return proxy, append(request, "\r\n"...), nil
+// Proxy selects the proxy of a connection; see Config.Proxy. ProxyURL,
+// ProxyFromEnvironment and ProxyFunc return one. Any number of Dials may use a
+// Proxy at the same time.
+type Proxy interface {
+	// Select returns the URL of the proxy for the server with the URL u, with
+	// user and password, or "" for a direct connection. ctx bounds the function
+	// of ProxyFunc. The error is a *ProxyError, or that of ctx.
+	Select(ctx context.Context, u *handshake.URL) (proxy string, err error)
+
+	// prepare sets d.address and d.tunnel if d.url is connected through a proxy.
+	prepare(ctx context.Context, d *dialer, err error) error
 }
+
+// proxyFunc is a Proxy by its Select.
+type proxyFunc func(ctx context.Context, u *handshake.URL) (proxy string, err error)
+
+func (f proxyFunc) Select(ctx context.Context, u *handshake.URL) (proxy string, err error) {
+	return f(ctx, u)
+}
+
+func (f proxyFunc) prepare(ctx context.Context, d *dialer, _ error) error {
+	url, err := f(ctx, d.url)
+	if err != nil {
+		return dialError(ctx, d.url, err)
+	}
+	if url == "" {
+		return nil
+	}
+	return d.useProxy(url)
+}
+
+// tunnel opens a tunnel to the server over t, the connection to the proxy. If
+// that failed with err, it returns err as the error of the proxy.
+type tunnel func(ctx context.Context, t netloop.Transport, err error) (netloop.Transport, error)
+
+// ProxyURL returns a Proxy with a URL such as
+//
+//	http://proxy.example:3128         HTTP CONNECT; default port 80
+//	https://proxy.example             HTTP CONNECT over TLS; default port 443
+//	socks5://user:secret@192.0.2.1    SOCKS5 (RFC 1928); default port 1080
+//
+// socks5h means the same as socks5, and a URL without a scheme is an http URL.
+// The proxy resolves the name of the server. It receives the user and password
+// of its URL, which must be percent-encoded. If the URL is not valid, Dial
+// returns a *ProxyError with a *handshake.URLError.
+func ProxyURL(url string) Proxy {
+	return proxyFunc(func(context.Context, *handshake.URL) (string, error) { return url, nil })
+}
+
+// ProxyFunc returns a Proxy that selects by f: f returns the URL of the proxy
+// for the server with the URL u, as in ProxyURL, or "" for a direct connection.
+// Dial calls f once, and once more for each redirect that it follows, on a
+// goroutine of its own. ctx is that of Dial, which returns when it ends. An
+// error of f is in a *ProxyError.
+func ProxyFunc(f func(ctx context.Context, u *handshake.URL) (proxy string, err error)) Proxy {
+	return proxyFunc(func(ctx context.Context, u *handshake.URL) (string, error) {
+		url := ""
+		err := call(ctx, func() (err error) {
+			url, err = f(ctx, u)
+			return err
+		})
+		switch {
+		case err != nil && ctx.Err() != nil:
+			return "", err // url may still be written
+		case err != nil:
+			return "", &ProxyError{Err: err}
+		}
+		return url, nil
+	})
+}
+
+// useProxy makes d connect through the proxy with a URL.
+func (d *dialer) useProxy(url string) error {
+	u, err := handshake.ParseProxyURL(url)
+	if err != nil {
+		return &ProxyError{Err: err}
+	}
+	p := &proxyServer{u}
+	d.address = u.Address()
+	if u.Scheme == "socks5" {
+		d.tunnel, err = p.prepareSOCKS(d)
+	} else {
+		d.tunnel, err = p.prepareCONNECT(d)
+	}
+	return err
+}
+
+// proxyServer is the proxy with a URL.
+type proxyServer struct{ url *handshake.URL }
+
+// name returns the URL without user and password.
+func (p *proxyServer) name() string { return p.url.Scheme + "://" + p.url.Address() }
+
+// failed returns the error of the proxy for err.
+func (p *proxyServer) failed(err error) *ProxyError { return &ProxyError{Proxy: p.name(), Err: err} }
 
 // errZoneThroughProxy: the zone of an IPv6 address names an interface of this
 // machine, and nothing or another interface on the proxy's.
 var errZoneThroughProxy = errors.New("an address with a zone cannot be reached through a proxy")
 
-// tunnel returns a tunnel to the server through the proxy at the other end of
-// t.
-func (d *dialer) tunnel(ctx context.Context, t netloop.Transport) (_ netloop.Transport, err error) {
-	if d.proxy.Secure {
-		if t, err = startTLS(ctx, t, nil, d.proxy.Host); err != nil {
-			return nil, &ProxyError{Err: err}
-		}
+// prepareCONNECT returns the tunnel through an HTTP proxy (RFC 6455, Section
+// 4.1, step 3; RFC 9110, Section 9.3.6).
+func (p *proxyServer) prepareCONNECT(d *dialer) (tunnel, error) {
+	address := d.url.Address()
+	if strings.Contains(address, "%") {
+		return nil, p.failed(errZoneThroughProxy)
 	}
-	return t, requestTunnel(t, d.connect)
+	request := []byte("CONNECT " + address + " HTTP/1.1\r\nHost: " + address + "\r\n")
+	header := withDefaultFields(d.cfg.ProxyHeader, "Proxy-Authorization", p.url.Authorization())
+	request, err := handshake.AppendHeader(request, header)
+	if err != nil {
+		return nil, err
+	}
+	request = append(request, "\r\n"...)
+	return func(ctx context.Context, t netloop.Transport, err error) (netloop.Transport, error) {
+		if err == nil && p.url.Secure {
+			t, _, err = secure(ctx, t, d.cfg.ProxyTLS, withoutZone(p.url.Host), "http")
+		}
+		if err != nil {
+			return nil, p.failed(err)
+		}
+		return t, p.requestTunnel(t, request, d.url.Port)
+	}, nil
 }
 
 // requestTunnel sends the CONNECT request and reads the response. Only after a
 // 2xx is the server at the other end. The proxy must send nothing behind its
 // response: those bytes would be read as the server's.
-func requestTunnel(t netloop.Transport, request []byte) error {
+func (p *proxyServer) requestTunnel(t netloop.Transport, request []byte, port uint16) error {
 	if _, err := t.Write(request); err != nil {
-		return &ProxyError{Err: err}
+		return p.failed(err)
 	}
 	buf := make([]byte, 1<<10)
-	response, rest, err := readResponse(t, buf, new(handshake.ResponseParser))
+	response, rest, err := readResponse(t, buf, new(handshake.ResponseParser), nil)
 	switch {
 	case err != nil:
-		return &ProxyError{Err: tlsFailure(err)}
+		return p.failed(tlsFailure(err))
 	case response.Status < 200 || response.Status > 299:
-		return &ProxyError{Status: response.Status, Err: errors.New("CONNECT refused")}
+		return &ProxyError{Proxy: p.name(), Response: response, Err: p.refusal(response, port)}
 	case len(rest) > 0:
-		return &ProxyError{Err: errors.New("the proxy sent bytes before the server could")}
+		return p.failed(errors.New("the proxy sent bytes before the server could"))
 	}
 	return nil
+}
+
+// refusal returns the error for a response to CONNECT that is not a 2xx.
+func (p *proxyServer) refusal(r *handshake.Response, port uint16) error {
+	text := "CONNECT refused with " + statusText(r)
+	switch {
+	case r.Status == 407 && p.url.User == nil:
+		text += " (set user and password in the URL of the proxy)"
+	case r.Status == 407:
+		text += " (the proxy does not accept the user and password of its URL)"
+	case (r.Status == 403 || r.Status == 405) && port != 443:
+		text += " (many proxies allow port 443 only: use wss)"
+	case 502 <= r.Status && r.Status <= 504:
+		text += " (the proxy cannot reach the server)"
+	}
+	return errors.New(text)
 }

@@ -15,6 +15,14 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
+// proxyAt returns the proxy with a URL, nil if that is empty.
+func proxyAt(url string) client.Proxy {
+	if url == "" {
+		return nil
+	}
+	return client.ProxyURL(url)
+}
+
 // 6455-4.1-c: through a proxy. The proxy gets its credentials, the server
 // never.
 func TestProxy(t *testing.T) {
@@ -49,7 +57,7 @@ func TestProxy(t *testing.T) {
 				io.Copy(io.Discard, nc)
 			})
 			c, err := client.Dial(t.Context(), tt.url, &client.Config{
-				Proxy: tt.proxy,
+				Proxy: proxyAt(tt.proxy),
 				DialContext: client.DialFunc(func(ctx context.Context, network, addr string) (net.Conn, error) {
 					dialed = addr
 					return pipe(ctx, network, addr)
@@ -73,22 +81,23 @@ func TestProxy(t *testing.T) {
 // without the announcement of a body. A proxy that requires a password is not
 // asked again.
 func TestProxyThatRefuses(t *testing.T) {
-	const refused = "websocket: the proxy refused CONNECT with status "
+	const proxy = "websocket: proxy http://proxy.example:80: "
+	const refused = proxy + "CONNECT refused with status "
 	for name, tt := range map[string]struct {
 		answers []string // to CONNECT, and to the bytes behind it
-		status  int      // of the ProxyError
+		status  int      // of the ProxyError; 0 without a response, -1 for another error
 		text    string
 	}{
-		"407":                          {[]string{"HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm=\"x\"\r\nContent-Length: 0\r\n\r\n"}, 407, refused + "407"},
-		"500 with a body":              {[]string{"HTTP/1.1 500 Oops\r\nContent-Length: 2\r\n\r\nno"}, 500, refused + "500"},
-		"301, which is not followed":   {[]string{"HTTP/1.1 301 Moved\r\nLocation: http://evil.example/\r\n\r\n"}, 301, refused + "301"},
-		"101, which was not asked for": {[]string{"HTTP/1.1 101 Switching Protocols\r\n\r\n"}, 101, refused + "101"},
-		"bytes behind the header":      {[]string{"HTTP/1.1 200 OK\r\n\r\n\x81\x05Hello"}, 0, "websocket: proxy: the proxy sent bytes before the server could"},
-		"no HTTP":                      {[]string{"SSH-2.0-OpenSSH\r\n"}, 0, "websocket: proxy: handshake response: "},
-		"T-H06: escapes":               {[]string{"HTTP/1.1 \x1b[2J\r\n\r\n"}, 0, "websocket: proxy: handshake response: "},
-		"nothing":                      {nil, 0, "websocket: proxy: EOF"},
-		"a body, at once":              {[]string{"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nHello"}, 0, "websocket: proxy: the proxy sent bytes before the server could"},
-		"a second answer":              {[]string{"HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 101 Switching Protocols\r\n\r\n"}, 0, "websocket: proxy: the proxy sent bytes before the server could"},
+		"407":                          {[]string{"HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm=\"x\"\r\nContent-Length: 0\r\n\r\n"}, 407, refused + `407 "Proxy Authentication Required" (the proxy does not accept the user and password of its URL)`},
+		"500 with a body":              {[]string{"HTTP/1.1 500 Oops\r\nContent-Length: 2\r\n\r\nno"}, 500, refused + `500 "Oops"`},
+		"301, which is not followed":   {[]string{"HTTP/1.1 301 Moved\r\nLocation: http://evil.example/\r\n\r\n"}, 301, refused + `301 "Moved"`},
+		"101, which was not asked for": {[]string{"HTTP/1.1 101 Switching Protocols\r\n\r\n"}, 101, refused + `101 "Switching Protocols"`},
+		"bytes behind the header":      {[]string{"HTTP/1.1 200 OK\r\n\r\n\x81\x05Hello"}, 0, proxy + "the proxy sent bytes before the server could"},
+		"no HTTP":                      {[]string{"SSH-2.0-OpenSSH\r\n"}, 0, proxy + "handshake response: "},
+		"T-H06: escapes":               {[]string{"HTTP/1.1 \x1b[2J\r\n\r\n"}, 0, proxy + "handshake response: "},
+		"nothing":                      {nil, 0, proxy + "EOF"},
+		"a body, at once":              {[]string{"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nHello"}, 0, proxy + "the proxy sent bytes before the server could"},
+		"a second answer":              {[]string{"HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 101 Switching Protocols\r\n\r\n"}, 0, proxy + "the proxy sent bytes before the server could"},
 		"many interim ones":            {[]string{strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", 9)}, 0, "interim responses"},
 		"a body, later":                {[]string{"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", "Hello"}, -1, "handshake failed"},
 		"chunks, later":                {[]string{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "5\r\nHello\r\n0\r\n\r\n"}, -1, "handshake failed"},
@@ -111,15 +120,18 @@ func TestProxyThatRefuses(t *testing.T) {
 				after <- string(b)
 			})
 			_, err := client.Dial(t.Context(), "ws://kim:SECRET@server.example/", &client.Config{
-				Proxy: "http://user:SECRET@proxy.example",
+				Proxy: client.ProxyURL("http://user:SECRET@proxy.example"),
 				DialContext: client.DialFunc(func(ctx context.Context, network, addr string) (net.Conn, error) {
 					dials++
 					return pipe(ctx, network, addr)
 				}),
 			})
 			var refused *client.ProxyError
-			if errors.As(err, &refused) != (tt.status >= 0) || refused != nil && refused.Status != tt.status || err == nil || !strings.Contains(err.Error(), tt.text) {
+			if errors.As(err, &refused) != (tt.status >= 0) || err == nil || !strings.Contains(err.Error(), tt.text) {
 				t.Errorf("got %#v %v, want %s", err, err, tt.text)
+			}
+			if refused != nil && (refused.Response != nil) != (tt.status > 0) || refused != nil && tt.status > 0 && refused.Response.Status != tt.status {
+				t.Errorf("the response is %+v, want status %d", refused.Response, tt.status)
 			}
 			if more := <-after; more != "" || strings.Contains(err.Error(), "SECRET") || dials != 1 {
 				t.Errorf("%d dials, sent %q after it, and the error is %v", dials, more, err)
@@ -130,7 +142,7 @@ func TestProxyThatRefuses(t *testing.T) {
 
 	t.Run("cannot be dialed", func(t *testing.T) {
 		_, err := client.Dial(t.Context(), "ws://server.example/", &client.Config{
-			Proxy:       "http://proxy.example",
+			Proxy:       client.ProxyURL("http://proxy.example"),
 			DialContext: client.DialFunc(func(context.Context, string, string) (net.Conn, error) { return nil, io.ErrClosedPipe }),
 		})
 		var refused *client.ProxyError
@@ -141,7 +153,7 @@ func TestProxyThatRefuses(t *testing.T) {
 
 	t.Run("an https proxy whose certificate does not hold", func(t *testing.T) {
 		_, err := client.Dial(t.Context(), "ws://server.example/", &client.Config{
-			Proxy: "https://proxy.example",
+			Proxy: client.ProxyURL("https://proxy.example"),
 			DialContext: scripted(t, func(nc net.Conn) {
 				nc.Read(make([]byte, 4<<10))
 				io.WriteString(nc, "this is no TLS\r\n")
@@ -150,6 +162,28 @@ func TestProxyThatRefuses(t *testing.T) {
 		check.As[*client.ProxyError](t, err, "got")
 		checkErrorText(t, err)
 	})
+}
+
+// The refusal of a proxy has a hint.
+func TestHintsOfProxies(t *testing.T) {
+	for name, tt := range map[string]struct{ proxy, url, status, hint string }{
+		"no user":            {"http://p", "ws://h", "407 Authenticate", "(set user and password in the URL of the proxy)"},
+		"a wrong user":       {"http://u:p@p", "ws://h", "407 Authenticate", "(the proxy does not accept the user and password of its URL)"},
+		"another port":       {"http://p", "ws://h", "403 Forbidden", "(many proxies allow port 443 only: use wss)"},
+		"a port that is 443": {"http://p", "ws://h:443", "403 Forbidden", `403 "Forbidden"`},
+		"no method":          {"http://p", "ws://h", "405 ", "status 405 (many proxies"},
+		"no server":          {"http://p", "ws://h", "502 Bad Gateway", "(the proxy cannot reach the server)"},
+		"quoted":             {"http://p", "ws://h", "500 \x9b2J", `500 "\x9b2J"`},
+	} {
+		_, err := client.Dial(t.Context(), tt.url, &client.Config{
+			Proxy:       client.ProxyURL(tt.proxy),
+			DialContext: saying([]byte("HTTP/1.1 " + tt.status + "\r\n\r\n")),
+		})
+		if check.As[*client.ProxyError](t, err, "%s", name) != nil && !strings.Contains(err.Error(), tt.hint) {
+			t.Errorf("%s: %v", name, err)
+		}
+		checkErrorText(t, err)
+	}
 }
 
 // 6455-4.1-ac: HandshakeTimeout bounds a proxy that sends nothing, or a header
@@ -165,7 +199,7 @@ func TestProxyIsBounded(t *testing.T) {
 	} {
 		check.Bubble(t, name, func(t *testing.T) {
 			start := time.Now()
-			_, err := client.Dial(t.Context(), "ws://server.example/", &client.Config{Proxy: "http://proxy.example", DialContext: scripted(t, server)})
+			_, err := client.Dial(t.Context(), "ws://server.example/", &client.Config{Proxy: client.ProxyURL("http://proxy.example"), DialContext: scripted(t, server)})
 			if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != client.DefaultHandshakeTimeout {
 				t.Errorf("after %v: %v", time.Since(start), err)
 			}
@@ -174,7 +208,7 @@ func TestProxyIsBounded(t *testing.T) {
 	}
 	t.Run("endless header", func(t *testing.T) {
 		_, err := client.Dial(t.Context(), "ws://server.example/", &client.Config{
-			Proxy: "http://proxy.example",
+			Proxy: client.ProxyURL("http://proxy.example"),
 			DialContext: scripted(t, func(nc net.Conn) {
 				readRequest(nc)
 				io.WriteString(nc, "HTTP/1.1 200 OK\r\n")

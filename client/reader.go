@@ -40,7 +40,7 @@ func (c *Conn) NextReader(ctx context.Context) (wire.Opcode, io.Reader, error) {
 		}
 		switch ev.Kind {
 		case endpoint.KindMessage, endpoint.KindPartial:
-			if c.skipped(ev) {
+			if c.skipped(ev.Final) {
 				continue
 			}
 			r.piece, r.final = ev.Payload, ev.Kind == endpoint.KindMessage || ev.Final

@@ -170,7 +170,7 @@ func (c *Conn) receiveEvent(ctx context.Context, m *Message) (complete bool, err
 	err = c.nextEvent(ctx, &ev)
 	switch ev.Kind {
 	case endpoint.KindMessage, endpoint.KindPartial:
-		if c.skipped(ev) {
+		if c.skipped(ev.Final) {
 			return false, nil
 		}
 		c.partial.opcode = ev.Opcode
@@ -180,19 +180,20 @@ func (c *Conn) receiveEvent(ctx context.Context, m *Message) (complete bool, err
 			c.partial = partial{}
 		}
 	case endpoint.KindPing, endpoint.KindPong, endpoint.KindClose:
-		if c.control && controlMessage(ev, m) {
+		if c.control && controlMessage(&ev, m) {
 			return true, nil
 		}
 	}
 	return complete, err
 }
 
-// skipped reports whether ev is a piece of a message that is discarded.
-func (c *Conn) skipped(ev endpoint.Event) bool {
+// skipped reports whether an event is a piece of a message that is discarded.
+// final is set with the last one.
+func (c *Conn) skipped(final bool) bool {
 	if !c.partial.skip {
 		return false
 	}
-	if ev.Final {
+	if final {
 		c.partial.opcode, c.partial.skip = wire.Continuation, false // bytes may be a receiver's buffer
 	}
 	return true
@@ -240,9 +241,7 @@ func (c *Conn) nextEvent(ctx context.Context, ev *endpoint.Event) error {
 			}
 			continue
 		case endpoint.KindPong:
-			if p, ok := c.pings.Load().(pongReceiver); ok {
-				p.pong(ev.Payload)
-			}
+			c.pong(ev.Payload)
 		case endpoint.KindClose, endpoint.KindFailed:
 			c.closeTransport(ctx, ev.Kind)
 		}
@@ -255,11 +254,18 @@ func (c *Conn) readMore(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	var start time.Time
+	h := &c.heartbeat
+	if h.state == off && h.interval > 0 {
+		h.start(c, quiet, h.interval)
+	}
+	var start time.Duration
 	timeout := c.assemblyTimeout()
+	timed := timeout > 0 || h.state == pinged
+	if timed {
+		start = now()
+	}
 	if timeout > 0 {
-		start = time.Now()
-		c.transport.SetReadDeadline(start.Add(timeout))
+		c.setReadDeadline(start + timeout)
 	}
 	var expired chan struct{} // closed when the end of ctx has interrupted the Read
 	var stop func() bool
@@ -277,10 +283,19 @@ func (c *Conn) readMore(ctx context.Context) error {
 		<-expired
 	}
 	if timeout > 0 || interrupted {
-		c.transport.SetReadDeadline(time.Time{})
+		c.setReadDeadline(0)
 	}
-	if timeout > 0 {
-		c.assembly.waited += time.Since(start)
+	if timed {
+		waited := now() - start
+		c.assembly.waited += waited
+		h.waited += waited
+	}
+	switch {
+	case n == 0:
+	case h.state == pinged:
+		h.start(c, heard, h.interval)
+	default:
+		h.state = heard
 	}
 	c.in = buf[:n]
 	switch {
@@ -290,10 +305,10 @@ func (c *Conn) readMore(ctx context.Context) error {
 		return c.transportClosed(err)
 	case interrupted:
 		return ctx.Err()
-	case timeout > 0 && time.Since(start) >= timeout:
+	case timeout > 0 && c.assembly.waited >= c.assembly.limit:
 		return c.failAssembly(ctx)
 	}
-	return c.transportClosed(err) // the net.Conn has a time limit of its own
+	return c.deadlineReached(err)
 }
 
 // readBuffer returns the buffer for the next Read: the place of the payload in

@@ -390,6 +390,8 @@ func (r *reconnector) stop(err error) bool {
 //   - a URL or header field that is not valid, or a panic of a callback;
 //   - a refusal of the server, or of the proxy, with a status that will not
 //     change: all but 408, 421, 425, 429, and 5xx other than 501 and 505;
+//   - a redirect that is not followed, and a proxy that does not accept its user
+//     or forbids the connection;
 //   - a response that is not HTTP, or a 101 that is not valid;
 //   - a certificate that is not trusted, or a server that does not speak TLS.
 //
@@ -399,15 +401,19 @@ func Permanent(err error) bool {
 	if refused := (*HandshakeError)(nil); errors.As(err, &refused) {
 		return refused.Response == nil || isPermanent(refused.Response.Status)
 	}
-	if proxy := (*ProxyError)(nil); errors.As(err, &proxy) && proxy.Status != 0 {
-		return isPermanent(proxy.Status)
+	if proxy := (*ProxyError)(nil); errors.As(err, &proxy) && proxy.Response != nil {
+		return isPermanent(proxy.Response.Status)
+	}
+	if socks := (*SOCKSError)(nil); errors.As(err, &socks) {
+		return socks.isPermanent()
 	}
 	var (
-		badURL   *handshake.URLError
-		badField *handshake.FieldError
-		panicked *PanicError
+		badURL      *handshake.URLError
+		badField    *handshake.FieldError
+		badRedirect *RedirectError
+		panicked    *PanicError
 	)
-	return errors.As(err, &badURL) || errors.As(err, &badField) || errors.As(err, &panicked) || isPermanentTLS(err)
+	return errors.Is(err, errZoneThroughProxy) || errors.Is(err, errProxyFromHeader) || errors.As(err, &badRedirect) || errors.As(err, &badURL) || errors.As(err, &badField) || errors.As(err, &panicked) || isPermanentTLS(err)
 }
 
 // isPermanent reports whether a refusal with this status is permanent.

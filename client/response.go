@@ -21,8 +21,9 @@ const (
 )
 
 // readResponse reads the head of the final response into buf. rest is the bytes
-// behind it that were read with it.
-func readResponse(nc net.Conn, buf []byte, p *handshake.ResponseParser) (r *handshake.Response, rest []byte, err error) {
+// behind it that were read with it. started, if it is not nil, is called after
+// the first byte.
+func readResponse(nc net.Conn, buf []byte, p *handshake.ResponseParser, started func() error) (r *handshake.Response, rest []byte, err error) {
 	first := byte(0)
 	for interim := 0; ; {
 		r, n, err := p.Parse(rest)
@@ -50,6 +51,11 @@ func readResponse(nc net.Conn, buf []byte, p *handshake.ResponseParser) (r *hand
 		rest = buf[:n]
 		if first == 0 && n > 0 {
 			first = rest[0]
+			if started != nil {
+				if err := started(); err != nil {
+					return nil, nil, err
+				}
+			}
 		}
 	}
 }

@@ -78,7 +78,7 @@ func TestErrorsOfDialsHoldNoSecrets(t *testing.T) {
 		DialContext:  client.DialFunc(func(context.Context, string, string) (net.Conn, error) { return nil, refuse }),
 	}
 	for _, proxy := range []string{"", "http://kim:SECRET@proxy.example"} {
-		cfg.Proxy = proxy
+		cfg.Proxy = proxyAt(proxy)
 		_, err := client.Dial(t.Context(), "ws://kim:SECRET@server.example/SECRET?token=SECRET", &cfg)
 		if !errors.Is(err, refuse) || strings.Contains(err.Error(), "SECRET") {
 			t.Errorf("through %q: %v", proxy, err)
@@ -88,7 +88,7 @@ func TestErrorsOfDialsHoldNoSecrets(t *testing.T) {
 	if _, err := client.Dial(t.Context(), "ws://server.example/", &cfg); err == nil || strings.Contains(err.Error(), "SECRET") {
 		t.Errorf("an invalid subprotocol: %v", err)
 	}
-	cfg.Proxy = "http://kim:SECRET@proxy.example:0"
+	cfg.Proxy = client.ProxyURL("http://kim:SECRET@proxy.example:0")
 	cfg.Subprotocols = nil
 	if _, err := client.Dial(t.Context(), "ws://server.example/", &cfg); err == nil || strings.Contains(err.Error(), "SECRET") {
 		t.Errorf("an invalid proxy: %v", err)

@@ -6,7 +6,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"strings"
+	"net"
 
 	"github.com/fibersock/fibersock/internal/netloop"
 )
@@ -15,38 +15,49 @@ import (
 // removes crypto/tls, 2.5 MB, from the program.
 type TLSConfig = tls.Config
 
-// startTLS performs the TLS handshake over below with the server host. It
-// returns when ctx ends, even if a callback of cfg does not return.
-func startTLS(ctx context.Context, below netloop.Transport, cfg *TLSConfig, host string) (netloop.Transport, error) {
+// secure performs the TLS handshake over below with the server host. It returns
+// when ctx ends, even if a callback of cfg does not return. plain is the scheme
+// of URLs without TLS, for a hint. nc is the TLS connection.
+func secure(ctx context.Context, below netloop.Transport, cfg *TLSConfig, host, plain string) (t netloop.Transport, nc net.Conn, err error) {
 	if cfg == nil {
 		cfg = new(tls.Config)
 	}
 	cfg = cfg.Clone()
 	if cfg.ServerName == "" {
-		// A zone has a meaning on this machine only (RFC 6874, Section 1).
-		cfg.ServerName, _, _ = strings.Cut(host, "%")
+		cfg.ServerName = host
 	}
 	cfg.NextProtos = []string{"http/1.1"}
 	tc := tls.Client(below, cfg)
 	select {
 	case err := <-netloop.Detach(func() error { return tc.HandshakeContext(ctx) }, recovered):
 		if err != nil {
-			return nil, &TLSError{Err: err, hint: plainHTTPHint(err)}
+			return nil, nil, &TLSError{Err: err, hint: plainHTTPHint(err, plain)}
 		}
-		return netloop.Over(tc, below, recovered), nil
+		return netloop.Over(tc, below, recovered), tc, nil
 	case <-ctx.Done():
 		below.Abort() // so that the handshake ends
-		return nil, context.Cause(ctx)
+		return nil, nil, context.Cause(ctx)
 	}
 }
 
 // plainHTTPHint returns a hint if err of the TLS handshake shows that the
-// server speaks plain HTTP.
-func plainHTTPHint(err error) string {
+// server speaks plain HTTP. scheme is that of URLs without TLS.
+func plainHTTPHint(err error, scheme string) string {
 	if notTLS, ok := err.(tls.RecordHeaderError); ok && string(notTLS.RecordHeader[:]) == "HTTP/" {
-		return "plain HTTP came in answer to TLS: the port expects no TLS (ws)"
+		return "plain HTTP came in answer to TLS: the port expects no TLS (" + scheme + ")"
 	}
 	return ""
+}
+
+// withoutIdentity returns a copy of cfg without the certificates of the client
+// and without ServerName, for another server.
+func withoutIdentity(cfg *TLSConfig) *TLSConfig {
+	if cfg == nil {
+		return nil
+	}
+	cfg = cfg.Clone()
+	cfg.Certificates, cfg.GetClientCertificate, cfg.ServerName = nil, nil, ""
+	return cfg
 }
 
 // isPermanentTLS reports whether err is the failed verification of a

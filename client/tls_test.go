@@ -207,7 +207,7 @@ func TestTLSThroughProxy(t *testing.T) {
 	cert, trusted := certificate(t, "server.example", time.Now().Add(time.Hour))
 	echo := acceptAndEcho(t)
 	c, err := client.Dial(t.Context(), "wss://server.example/", &client.Config{
-		Proxy: "http://proxy.example:3128",
+		Proxy: client.ProxyURL("http://proxy.example:3128"),
 		TLS:   &tls.Config{RootCAs: trusted},
 		DialContext: scripted(t, func(nc net.Conn) {
 			if request, _ := readRequest(nc); !strings.HasPrefix(request, "CONNECT server.example:443 HTTP/1.1\r\n") {
@@ -223,6 +223,65 @@ func TestTLSThroughProxy(t *testing.T) {
 	check.Must(t, c.SendText("twice wrapped"))
 	receiveWant(t, c, wire.Text, "twice wrapped")
 	c.CloseNow()
+}
+
+// A real wss server through a real https proxy: TLS in TLS. Each certificate is
+// verified by its own configuration.
+func TestHTTPSProxy(t *testing.T) {
+	soon := time.Now().Add(time.Hour)
+	proxyCert, trustedProxy := certificate(t, "127.0.0.1", soon)
+	cert, trusted := certificate(t, "server.example", soon)
+	origin := startTLSServer(t, &tls.Config{Certificates: []tls.Certificate{cert}}, acceptAndEcho(t))
+	requests := make(chan string, 2)
+	proxy := serveConns(t, func(nc net.Conn) {
+		tc := tls.Server(nc, &tls.Config{Certificates: []tls.Certificate{proxyCert}})
+		request, _ := readRequest(tc)
+		requests <- request
+		if request == "" {
+			return
+		}
+		to, err := net.Dial("tcp", origin.Addr().String())
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer to.Close()
+		io.WriteString(tc, "HTTP/1.1 200 Connection established\r\n\r\n")
+		relay(tc, to)
+	})
+	cfg := &client.Config{
+		Proxy:    client.ProxyURL("https://kim:pass@" + proxy),
+		ProxyTLS: &tls.Config{RootCAs: trustedProxy},
+		TLS:      &tls.Config{RootCAs: trusted},
+	}
+	c, err := client.Dial(t.Context(), "wss://server.example/", cfg)
+	check.Must(t, err)
+	check.Must(t, c.SendText("TLS in TLS"))
+	receiveWant(t, c, wire.Text, "TLS in TLS")
+	c.CloseNow()
+	if request := <-requests; !strings.HasPrefix(request, "CONNECT server.example:443 HTTP/1.1\r\n") || !strings.Contains(request, "\r\nProxy-Authorization: Basic ") {
+		t.Errorf("the proxy was sent %q", request)
+	}
+
+	cfg.ProxyTLS = nil
+	_, err = client.Dial(t.Context(), "wss://server.example/", cfg)
+	failed := check.As[*client.ProxyError](t, err, "a proxy that is not trusted")
+	check.As[x509.UnknownAuthorityError](t, err, "a proxy that is not trusted")
+	if failed != nil {
+		check.Equal(t, failed.Proxy, "https://"+proxy, "proxy")
+	}
+	if request := <-requests; request != "" {
+		t.Errorf("a proxy that is not trusted was sent %q", request)
+	}
+
+	plain := serveConns(t, func(nc net.Conn) {
+		nc.Read(make([]byte, 4<<10))
+		io.WriteString(nc, "HTTP/1.1 400 Bad Request\r\n\r\n")
+	})
+	_, err = client.Dial(t.Context(), "ws://server.example/", &client.Config{Proxy: client.ProxyURL("https://" + plain)})
+	if check.As[*client.ProxyError](t, err, "a proxy without TLS") != nil && !strings.Contains(err.Error(), "the port expects no TLS (http)") {
+		t.Errorf("a proxy without TLS: %v", err)
+	}
 }
 
 // TLS keeps its records over a timeout too (6455-6.2-d, T-H14).
@@ -255,7 +314,7 @@ func TestCertificateCannotWriteIntoLogs(t *testing.T) {
 				{"server", ""},
 				{"proxy", "https://proxy.example"},
 			} {
-				_, err := client.Dial(t.Context(), "wss://server.example/", &client.Config{Proxy: through.proxy, DialContext: to(s.Addr())})
+				_, err := client.Dial(t.Context(), "wss://server.example/", &client.Config{Proxy: proxyAt(through.proxy), DialContext: to(s.Addr())})
 				var names x509.HostnameError
 				if !errors.As(err, &names) {
 					t.Fatalf("%s: %v", through.where, err)

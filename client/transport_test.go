@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/client"
-	"github.com/fibersock/fibersock/handshake"
 	"github.com/fibersock/fibersock/internal/test/check"
 	"github.com/fibersock/fibersock/internal/test/sockbuf"
 	"github.com/fibersock/fibersock/wire"
@@ -189,14 +188,18 @@ func TestDialWithACallbackThatPanics(t *testing.T) {
 			}
 			for _, proxy := range []string{"", "http://proxy.example"} {
 				_, err := client.Dial(t.Context(), "ws://server.example/", &client.Config{
-					Proxy:       proxy,
+					Proxy:       proxyAt(proxy),
 					DialContext: client.DialFunc(func(context.Context, string, string) (net.Conn, error) { f(); return nil, nil }),
 				})
 				wantPanic(err)
 			}
 			hungUp := make(chan error, 1)
 			_, err := client.Dial(t.Context(), "ws://server.example/", &client.Config{
-				Trace: func([]byte, *handshake.Response) { f() },
+				Trace: client.NewTrace(func(s client.Step) {
+					if s.Kind == client.StepResponse {
+						f()
+					}
+				}),
 				DialContext: scripted(t, func(nc net.Conn) {
 					readRequest(nc)
 					io.WriteString(nc, "HTTP/1.1 200 OK\r\n\r\n")

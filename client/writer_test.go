@@ -96,7 +96,7 @@ func TestWriterOfTextThatIsNotUTF8(t *testing.T) {
 		w := nextWriter(t, c, wire.Text)
 		write(t, w, "cut off \xe2\x82")
 		check.Is(t, w.Close(), wire.ErrInvalidUTF8, "Close")
-		check.Is(t, check.Err(w.Write([]byte("more"))), client.ErrMessageFinished, "Write after it")
+		check.Is(t, check.Err(w.Write([]byte("more"))), wire.ErrInvalidUTF8, "Write after it")
 		check.OK(t, c.SendText("next"))
 		f.want(1, wire.Text, "next")
 	})

@@ -36,6 +36,7 @@ var (
 	ErrNotData           = &UsageError{"a message is Text or Binary; use Ping, Pong and Close for control frames"}
 	ErrMessageUnfinished = &UsageError{"a message in fragments is incomplete; send its last fragment first"}
 	ErrMessageFinished   = &UsageError{"the last fragment of the message is sent; start a new message"}
+	ErrMessageAbandoned  = &UsageError{"the message was abandoned; start a new message"}
 	ErrConcurrentReceive = &UsageError{"another call is receiving on this connection; receive from one goroutine at a time"}
 	ErrReaderAbandoned   = &UsageError{"the message was abandoned by a later call; read it to its end first"}
 )

@@ -17,8 +17,8 @@ type MessageWriter struct {
 	e        *Endpoint
 	opcode   wire.Opcode
 	began    bool
-	done     bool
 	encoding encoding
+	ended    error // of later calls: why the message is complete or abandoned; nil while it can be continued
 	text     wire.UTF8
 	check    func(size int) error // see SetCheck
 }
@@ -58,7 +58,7 @@ func (m *MessageWriter) Opcode() wire.Opcode { return m.opcode }
 func (m *MessageWriter) Began() bool { return m.began }
 
 // Done reports whether the message is complete or cannot be continued.
-func (m *MessageWriter) Done() bool { return m.done }
+func (m *MessageWriter) Done() bool { return m.ended != nil }
 
 // WriteFragment sends p as the next fragment, and as the last one if final is
 // set. p may be empty; it is neither changed nor retained. A fragment of a text
@@ -66,8 +66,8 @@ func (m *MessageWriter) Done() bool { return m.done }
 // UTF-8 is not sent, the error is wire.ErrInvalidUTF8, and the message can be
 // continued. The first fragment waits like Endpoint.Send.
 func (m *MessageWriter) WriteFragment(p []byte, final bool) error {
-	if m.done {
-		return ErrMessageFinished
+	if m.ended != nil {
+		return m.ended
 	}
 	text := m.text
 	if m.opcode == wire.Text && (text.Check(p) >= 0 || final && !text.Complete()) {
@@ -90,11 +90,14 @@ func (m *MessageWriter) WriteFragment(p []byte, final bool) error {
 	}
 	defer s.unlock()
 	if err := s.sendErr(); err != nil {
-		m.done = true
-		return m.e.closeCause(err)
+		m.ended = m.e.closeCause(err)
+		return m.ended
 	}
 	first := !m.began
-	m.began, m.done, m.text = true, final, text
+	m.began, m.text = true, text
+	if final {
+		m.ended = ErrMessageFinished
+	}
 	if !final {
 		s.ensureExt().messageOpen.Store(true)
 		s.setPosition(insideMessage)
@@ -118,7 +121,11 @@ func (m *MessageWriter) WriteFragment(p []byte, final bool) error {
 			ext.messageOpen.Store(false)
 		}
 	}
-	return m.e.closeCause(err)
+	err = m.e.closeCause(err)
+	if err != nil && final {
+		m.ended = err
+	}
+	return err
 }
 
 // MessageOpen reports whether a message is being sent in fragments: other
@@ -129,12 +136,19 @@ func (e *Endpoint) MessageOpen() bool {
 }
 
 // Abandon gives up a message that cannot be completed. If a fragment of it has
-// been sent, the connection is closed with 1007.
-func (m *MessageWriter) Abandon() {
-	if m.began && !m.done {
+// been sent, the connection is closed with 1007. Later calls return
+// ErrMessageAbandoned.
+func (m *MessageWriter) Abandon() { m.abandon(ErrMessageAbandoned) }
+
+// abandon is Abandon because of err, which later calls return.
+func (m *MessageWriter) abandon(err error) {
+	if m.ended != nil {
+		return
+	}
+	if m.began {
 		_ = m.e.Close(wire.InvalidFramePayloadData, "") // the connection may be closed already
 	}
-	m.done = true
+	m.ended = err
 }
 
 // fragmentSize is the size, in bytes, up to which Write buffers.
@@ -147,10 +161,11 @@ var fragmentBuffers = sync.Pool{New: func() any {
 
 // Write adds p to the message. p is neither changed nor kept. A Write of 4 KiB
 // or more sends a fragment of its own. The error is that of Endpoint.Send.
-// After an error the message is abandoned: see Abandon.
+// After an error the message is abandoned, see Abandon, and later calls return
+// the same error.
 func (m *MessageWriter) Write(p []byte) (int, error) {
-	if m.done {
-		return 0, ErrMessageFinished
+	if m.ended != nil {
+		return 0, m.ended
 	}
 	if m.buf == nil {
 		m.buf = fragmentBuffers.Get().(*[]byte)
@@ -172,8 +187,8 @@ func (m *MessageWriter) Write(p []byte) (int, error) {
 
 // Flush sends the buffered bytes, if there are any, as a fragment.
 func (m *MessageWriter) Flush() error {
-	if m.done {
-		return ErrMessageFinished
+	if m.ended != nil {
+		return m.ended
 	}
 	if m.buf == nil || len(*m.buf) == 0 {
 		return nil
@@ -187,8 +202,8 @@ func (m *MessageWriter) Flush() error {
 // open. A text that ends inside a code point cannot be finished: the error is
 // wire.ErrInvalidUTF8, and the message is abandoned.
 func (m *MessageWriter) Close() error {
-	if m.done {
-		return ErrMessageFinished
+	if m.ended != nil {
+		return m.ended
 	}
 	if m.buf == nil {
 		return m.writeOrAbandon(nil, true)
@@ -203,7 +218,7 @@ func (m *MessageWriter) Close() error {
 func (m *MessageWriter) writeOrAbandon(p []byte, final bool) error {
 	err := m.WriteFragment(p, final)
 	if err != nil {
-		m.Abandon()
+		m.abandon(err)
 	}
 	return err
 }

@@ -178,8 +178,8 @@ func TestAbandonedMessage(t *testing.T) {
 			if e.State() != want || !m.Done() {
 				t.Errorf("the state is %v, want %v", e.State(), want)
 			}
-			if err := m.WriteFragment(nil, true); err != endpoint.ErrMessageFinished {
-				t.Errorf("Send returned %v", err)
+			if err := m.WriteFragment(nil, true); err != endpoint.ErrMessageAbandoned {
+				t.Errorf("WriteFragment returned %v", err)
 			}
 		})
 	}

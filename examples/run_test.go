@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -68,7 +70,14 @@ func build(t *testing.T, folder, from, to string) string {
 // returns its URL.
 func start(t *testing.T, folder string) string {
 	t.Helper()
-	cmd := exec.Command(build(t, folder, serves, "Serve(freePort())"))
+	return "ws://" + startProgram(t, build(t, folder, serves, "Serve(freePort())")) + "/"
+}
+
+// startProgram runs a program until the test ends, and returns the address that
+// it prints.
+func startProgram(t *testing.T, program string) string {
+	t.Helper()
+	cmd := exec.Command(program)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	check.Must(t, err)
@@ -79,7 +88,7 @@ func start(t *testing.T, folder string) string {
 	})
 	address, err := bufio.NewReader(out).ReadString('\n')
 	check.Must(t, err)
-	return "ws://" + strings.TrimSpace(address) + "/"
+	return strings.TrimSpace(address)
 }
 
 // Every client of the chat receives the messages of all, in order.
@@ -124,6 +133,23 @@ func TestNames(t *testing.T) {
 	check.OK(t, ada.Close(wire.NormalClosure, ""))
 	expect(t, somebody, `"ada" has left`)
 	check.OK(t, somebody.Close(wire.NormalClosure, ""))
+}
+
+// The other routes of the README's server are those of net/http.
+func TestRoutes(t *testing.T) {
+	address := startProgram(t, build(t, "routes", `http.ListenAndServe("localhost:8080", nil)`, "http.Serve(freePort(), nil)"))
+	c, err := client.Dial(t.Context(), "ws://"+address+"/echo", nil)
+	check.Must(t, err)
+	check.Must(t, c.SendText("hello"))
+	expect(t, c, "hello")
+	check.OK(t, c.Close(wire.NormalClosure, ""))
+	response, err := http.Get("http://" + address + "/")
+	check.Must(t, err)
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil || string(body) != "WebSocket is at /echo\n" {
+		t.Errorf("%q, %v", body, err)
+	}
 }
 
 // The client of the README prints the echo of the server.

@@ -1,6 +1,7 @@
 package handshake
 
 import (
+	"context"
 	"math"
 	"slices"
 	"strings"
@@ -15,7 +16,20 @@ type Request struct {
 	Header Header
 
 	text string
+	ctx  context.Context // nil: context.Background
 }
+
+// Context returns the context of SetContext, context.Background by default.
+func (r *Request) Context() context.Context {
+	if r.ctx == nil {
+		return context.Background()
+	}
+	return r.ctx
+}
+
+// SetContext sets the context of the request, for callbacks that decide about
+// it. Package httpupgrade sets that of the http.Request.
+func (r *Request) SetContext(ctx context.Context) { r.ctx = ctx }
 
 // RequestParser parses the head of a request that arrives in pieces. The zero
 // value has the default limits. The parser buffers an incomplete head and

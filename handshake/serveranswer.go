@@ -14,6 +14,8 @@ type ServerAnswer struct {
 	// Header holds additional fields of the response, such as Set-Cookie. It
 	// must not contain the fields of the handshake itself.
 	Header map[string][]string
+
+	secretPrefix string // of subprotocols that are access tokens; see SubprotocolToken
 }
 
 // AppendResponse appends the 101 response of a to dst: the fields of the
@@ -89,6 +91,9 @@ func describesConnectionOrBody(name string) bool {
 func (a *ServerAnswer) check() error {
 	if !validKey(a.Key) {
 		return &FieldError{fieldKey, "must be base64 of 16 bytes"}
+	}
+	if a.hasSecret() {
+		return &FieldError{fieldProtocol, "the subprotocol is an access token; see ServerAnswer.SubprotocolToken"}
 	}
 	if a.Subprotocol != "" && !ValidToken(a.Subprotocol) {
 		return &FieldError{fieldProtocol, quote(a.Subprotocol) + " is not a token"}

@@ -55,13 +55,8 @@ func ParseURL(s string) (*URL, error) {
 // reason does not quote the URI: after a misplaced "/" or "?" any part of it may
 // be the password.
 func (u *URL) parse(s string) (reason string) {
-	for i := range len(s) {
-		if s[i] < ' ' || s[i] == 0x7f {
-			return "control character"
-		}
-	}
-	if strings.IndexByte(s, '#') >= 0 {
-		return `fragment not allowed; write "#" in path or query as %23`
+	if reason = checkURI(s); reason != "" {
+		return reason
 	}
 	scheme, rest, found := strings.Cut(s, "://")
 	if !found || defaultPort(scheme) == 0 {
@@ -73,7 +68,25 @@ func (u *URL) parse(s string) (reason string) {
 	if u.Secure {
 		u.Scheme = "wss"
 	}
+	return u.parseRest(rest)
+}
 
+// checkURI returns a reason if s contains a byte that no URI of this package
+// may contain.
+func checkURI(s string) (reason string) {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] == 0x7f {
+			return "control character"
+		}
+	}
+	if strings.IndexByte(s, '#') >= 0 {
+		return `fragment not allowed; write "#" in path or query as %23`
+	}
+	return ""
+}
+
+// parseRest parses the part of a URI after "://". u.Port is the default port.
+func (u *URL) parseRest(rest string) (reason string) {
 	hostport, target := rest, ""
 	if i := strings.IndexAny(rest, "/?"); i >= 0 {
 		hostport, target = rest[:i], rest[i:]
@@ -251,8 +264,12 @@ func (u *URL) Address() string {
 
 // String returns the URI without userinfo.
 func (u *URL) String() string {
-	host := bracket(strings.Replace(u.Host, "%", "%25", 1))
-	return u.Scheme + "://" + host + u.explicitPort() + u.Target
+	return u.Scheme + "://" + u.hostPort() + u.Target
+}
+
+// hostPort returns the host, with its zone, and the port as in a URI.
+func (u *URL) hostPort() string {
+	return bracket(strings.Replace(u.Host, "%", "%25", 1)) + u.explicitPort()
 }
 
 // Authorization returns the value of an Authorization field with the userinfo

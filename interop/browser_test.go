@@ -59,7 +59,7 @@ func (v visit) timesEchoes(t *testing.T) {
 	p.until(`Number(` + entry("event", "measure", "data-rtt") + `?.dataset.rtt) > 0`)
 }
 
-// The page shows what was agreed and the bytes saved.
+// The page shows the negotiated extension and the bytes saved.
 func (v visit) compresses(t *testing.T) {
 	p := v.browser.open(t, v.url)
 	p.connect()

@@ -11,7 +11,8 @@ import (
 	"github.com/fibersock/fibersock/internal/test/check"
 )
 
-// TestExamplePages uses the pages of the examples in a real browser.
+// TestExamplePages uses the pages of the examples in a real browser. axe-core
+// finds nothing serious in them.
 func TestExamplePages(t *testing.T) {
 	b := startBrowser(t)
 	for name, use := range map[string]func(*testing.T, *browser, string){
@@ -48,6 +49,8 @@ func useRooms(t *testing.T, b *browser, url string) {
 	grace.click("enter")
 	ada.until(line("log", "Grace has left"))
 	ada.screenshot("example-rooms.png")
+	ada.loadAxe()
+	ada.passesAxe("rooms")
 }
 
 func useDashboard(t *testing.T, b *browser, url string) {
@@ -56,6 +59,8 @@ func useDashboard(t *testing.T, b *browser, url string) {
 	p.until(`document.getElementById("viewers").textContent === "1"`)
 	p.until(`document.getElementById("line").points.length >= 2`)
 	p.screenshot("example-dashboard.png")
+	p.loadAxe()
+	p.passesAxe("dashboard")
 }
 
 func useUpload(t *testing.T, b *browser, url string) {
@@ -76,6 +81,8 @@ func useUpload(t *testing.T, b *browser, url string) {
 	p.until(`document.getElementById("progress").value === 1`)
 	p.until(`document.getElementById("state").textContent === "8000000 of 8000000 bytes"`)
 	p.screenshot("example-upload.png")
+	p.loadAxe()
+	p.passesAxe("upload")
 }
 
 // An answer continues behind the last token when the connection is lost.
@@ -96,6 +103,8 @@ func useLLM(t *testing.T, b *browser, url string) {
 	p.click("stop")
 	p.until(answer + `.textContent.endsWith("(stopped)")`)
 	p.screenshot("example-llm.png")
+	p.loadAxe()
+	p.passesAxe("llm")
 }
 
 // Signing out in one tab closes the connection of the other.
@@ -112,6 +121,8 @@ func useSession(t *testing.T, b *browser, url string) {
 	other := b.open(t, url)
 	other.until(line("log", "Hello, Ada."))
 	other.screenshot("example-session.png")
+	other.loadAxe()
+	other.passesAxe("session")
 	p.click("sign-out")
 	for _, tab := range []*page{p, other} {
 		tab.until(`document.getElementById("state").textContent === "signed out"`)

@@ -49,6 +49,7 @@ type connExt struct {
 	subprotocol string
 	mailbox     *mailbox                  // nil if messages go to Handler.Message
 	pings       atomic.Pointer[pings]     // nil until Ping is called
+	lifetime    atomic.Pointer[lifetime]  // nil until Context is called
 	sendQueue   atomic.Pointer[sendQueue] // nil until a message is queued
 	fragments   fragments
 

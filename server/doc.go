@@ -29,8 +29,8 @@
 //
 // # Goroutines
 //
-// On Linux, TCP connections have no goroutine, also over TLS, if the server
-// makes the TLS connection: in ServeTLS, or in Serve with a listener of
+// On Linux, a TCP connection has no goroutine. Neither has a TLS connection that
+// the server makes over one: in ServeTLS, and in Serve with a listener of
 // crypto/tls over a *net.TCPListener. One goroutine for each processor
 // (GOMAXPROCS) waits for input by epoll and calls the handlers of ready
 // connections, one after the other. If a handler does not return within a
@@ -50,12 +50,13 @@
 //   - for short times, one for each connection that a timeout or Shutdown ends,
 //     or that sends queued messages.
 //
-// A connection has one goroutine for its handlers, and another one while output
-// is buffered, on other systems, with the build tag portable, and if its
-// net.Conn is neither a *net.TCPConn nor TLS that the server makes over one.
-// TLS that the server does not make then needs one more for each write: so do
-// the connections of an http.Server with TLS, unless its listener is one of
-// BelowTLS. MaxBlocked does not apply to these connections.
+// Another connection has one goroutine for its handlers, and a second one while
+// output is buffered. Other connections are all connections on other systems and
+// with the build tag portable, and those of a net.Conn that is neither a
+// *net.TCPConn nor TLS that the server makes over one. The TLS connections of an
+// http.Server are other connections, unless its listener is one of BelowTLS, and
+// each of their writes needs a goroutine. MaxBlocked does not apply to other
+// connections.
 //
 // # Listeners
 //

@@ -55,6 +55,7 @@ var (
 	ErrNotData           = endpoint.ErrNotData
 	ErrMessageUnfinished = endpoint.ErrMessageUnfinished
 	ErrMessageFinished   = endpoint.ErrMessageFinished
+	ErrMessageAbandoned  = endpoint.ErrMessageAbandoned
 	ErrConcurrentReceive = endpoint.ErrConcurrentReceive
 	ErrReaderAbandoned   = endpoint.ErrReaderAbandoned
 	ErrNotServing        = &UsageError{Reason: "messages of this connection go to Handler.Message; Receive needs Handler.Serve or Server.Accept"}

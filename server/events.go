@@ -209,6 +209,7 @@ func (c *Conn) finish() {
 	c.shutdownWrite()
 	c.endMailbox()
 	c.endPings()
+	c.endContext()
 	if c.handler.Close != nil { // deferred, because Error may end the goroutine
 		defer c.callProtected(func() { c.handler.Close(c, c.CloseCode(), c.CloseReason()) })
 	}

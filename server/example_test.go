@@ -301,6 +301,39 @@ func ExampleServer_authorize() {
 	// come in session=1; HttpOnly
 }
 
+// A page in a browser cannot set header fields. It offers an access token as a
+// subprotocol, beside a real one:
+//
+//	new WebSocket(url, ["chat", "token." + token])
+//
+// The server selects the real one, and never repeats the token.
+func ExampleServer_subprotocolToken() {
+	s := &server.Server{
+		Subprotocols: []string{"chat"},
+		Handler:      server.Handler{Open: func(c *server.Conn) { c.SendText("come in") }},
+		Authorize: func(r *handshake.Request, a *handshake.ServerAnswer) error {
+			token, ok := a.SubprotocolToken(r, "token.")
+			if !ok || subtle.ConstantTimeCompare([]byte(token), []byte("c2VzYW1l")) == 0 {
+				return &handshake.Error{Status: 401, Reason: "wrong token"}
+			}
+			return nil
+		},
+	}
+	ln, url := listen()
+	go s.Serve(ln)
+	defer s.Shutdown(context.Background())
+
+	c, err := client.Dial(context.Background(), url, &client.Config{
+		Subprotocols: []string{"chat", "token.c2VzYW1l"},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(receive(c), c.Subprotocol())
+	c.Close(wire.NormalClosure, "")
+	// Output: come in chat
+}
+
 // A load balancer checks the server by plain HTTP on the WebSocket port.
 func ExampleServer_http() {
 	s := &server.Server{HTTP: func(r *handshake.Request) *handshake.HTTPAnswer {

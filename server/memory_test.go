@@ -137,13 +137,16 @@ func testIdleConnections(t *testing.T, loops map[string]starter, message string,
 			eventually(t, "all connections ended", func() bool {
 				return s.Stats().Open == 0 && runtime.NumGoroutine() < goroutines+clients/100
 			})
-			without := measure()
-			got := memory{(with.heap - without.heap) / int64(clients), (with.stack - without.stack) / int64(clients)}
+			// A timer, for example, may keep them. For a time the rest
+			// may be the buffers of a hand-off, on a slow machine.
+			var got memory
+			eventually(t, "the memory of the connections freed", func() bool {
+				without := measure()
+				got = memory{(with.heap - without.heap) / int64(clients), (with.stack - without.stack) / int64(clients)}
+				return got.heap > 0
+			})
 			if t.Logf("%+v for each", got); got.heap > idle[name].heap+more || got.stack > idle[name].stack {
 				t.Errorf("want at most %+v, and %d bytes of heap more", idle[name], more)
-			}
-			if got.heap <= 0 {
-				t.Error("connections that have ended are still in memory") // for example referenced by a timer
 			}
 			runtime.KeepAlive(peers)
 		})
@@ -172,10 +175,11 @@ func goroutinesIn(t *testing.T, name string) (n int) {
 // goroutines.
 type memory struct{ heap, stack int64 }
 
-// measure returns the memory in use after two collections.
+// measure returns the memory in use after collections: the least of three
+// results, because a hand-off has buffers for a time.
 func measure() memory {
 	runtime.GC() // the first only unlinks the contents of pools
-	m := memory{heap: usage.Heap()}
+	m := memory{heap: min(usage.Heap(), usage.Heap(), usage.Heap())}
 	stacks := []metrics.Sample{{Name: "/memory/classes/heap/stacks:bytes"}}
 	metrics.Read(stacks)
 	m.stack = int64(stacks[0].Value.Uint64())

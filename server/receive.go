@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"iter"
+	"net"
 	"sync"
 	"sync/atomic"
 
@@ -31,11 +32,12 @@ type mailbox struct {
 	pieces    chan piece
 	ended     chan struct{} // closed when no piece follows
 	endOnce   sync.Once
-	returned  chan struct{} // closed when Handler.Serve has returned
-	spare     chan []byte   // capacity 1: a buffer for the next piece
-	accepted  bool          // of Server.Accept, not of Handler.Serve
-	receiving atomic.Bool   // a goroutine of the application receives
-	discard   atomic.Bool   // pieces that find a full mailbox are dropped
+	returned  chan struct{}   // closed when Handler.Serve has returned
+	spare     chan []byte     // capacity 1: a buffer for the next piece
+	accepted  bool            // of Server.Accept, not of Handler.Serve
+	receiving atomic.Bool     // a goroutine of the application receives
+	discard   atomic.Bool     // pieces that find a full mailbox are dropped
+	base      context.Context // Handshake.Context; may be nil
 
 	// Messages are numbered from 1. Once the client has shut its side down, the
 	// connection ends when Receive waits for a message that cannot arrive. The
@@ -413,3 +415,9 @@ func (b *mailbox) abandonReader() {
 		b.endReader(ErrReaderAbandoned)
 	}
 }
+
+// NetConn returns a net.Conn over the messages of type op, Text or Binary: for
+// TLS, HTTP, SSH or another protocol of bytes. See endpoint.NewNetConn for its
+// methods. It is for the same connections as Receive.
+// The methods that receive must not be called any more.
+func (c *Conn) NetConn(op wire.Opcode) net.Conn { return endpoint.NewNetConn(c, op) }

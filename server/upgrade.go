@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -38,6 +39,10 @@ type Handshake struct {
 
 	// Value is the initial Conn.Value.
 	Value any
+
+	// Context has values for Conn.Context of a connection with Handler.Serve or
+	// of Accept. Its end has no effect. It may be nil.
+	Context context.Context
 }
 
 // AcceptHandshake checks an opening handshake request that another party has
@@ -491,7 +496,9 @@ func (c *Conn) open(h Handshake, compression endpoint.Compression) (ok bool) {
 	ext := c.ext.Load()
 	accepted := ext != nil && ext.accepted != nil
 	if accepted || c.handler.Serve != nil {
-		c.ensureExt().mailbox = newMailbox(accepted)
+		b := newMailbox(accepted)
+		b.base = h.Context
+		c.ensureExt().mailbox = b
 	}
 	partial := c.handler.Partial != nil || c.mailbox() != nil
 	c.endpoint.Init(c.transport, c.server.sharedConfig(partial, compression))

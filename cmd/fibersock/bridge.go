@@ -27,21 +27,22 @@ Connects A with B and moves bytes in both directions. Each is one of
   -                        standard input and output
   tcp:HOST:PORT            a TCP connection
   unix:PATH                a connection to a unix socket
+  exec:COMMAND             standard input and output of a command of the shell
   ws://… wss://…           a WebSocket connection; bytes are binary messages
   tcp-listen:HOST:PORT     one of A and B may listen: each connection that it
-  unix-listen:PATH         accepts gets a connection of its own to the other side;
+  unix-listen:PATH         accepts gets its own connection to the other side, or
   ws-listen:HOST:PORT      with -, only the first one is accepted
 
 Bytes are moved as they arrive, at most 32 KiB in a message, and the payload of
 text and binary messages is written. If one side does not read, the other one is
-not read: each direction buffers some 100 KiB. A write has no timeout.
+not read; the buffers between them are bounded. A write has no timeout.
 
-The end of one direction is passed on, and the other direction continues. Between
-two bridges an empty message stands for the end, if the subprotocol
+The end of one direction is passed on, and the other direction continues.
+Between two bridges an empty message stands for the end, if the subprotocol
 halfclose.fibersock is negotiated, which a bridge offers and accepts. To another
 server or client the end is a Close with 1000: messages that arrive until its
-Close are delivered. A connection that breaks is passed on: to TCP as a reset, to
-WebSocket as 1011.
+Close are delivered. A connection that breaks is passed on: to TCP as a reset,
+to WebSocket as 1011.
 
 Examples:
   ssh -o ProxyCommand='fibersock bridge - wss://gate.example.com/ssh' host
@@ -67,44 +68,39 @@ Exit codes:
 // direction.
 const halfClose = "halfclose.fibersock"
 
+// bridgeBacklog bounds the bytes buffered for a client of ws-listen.
+const bridgeBacklog = 128 << 10
+
 // defaultBridges bounds the connections of a listener.
 const defaultBridges = 1000
 
 // bridgeOptions are the flags of bridge.
 type bridgeOptions struct {
-	trust        trustOptions
-	header       headerFlag
-	subprotocols listFlag
-	origins      listFlag
-	proxy        string
-	timeout      time.Duration
-	connections  int
-	noHalfClose  bool
-	verbose      bool
-	json         bool
+	targetOptions
+	origins     listFlag
+	connections int
+	noHalfClose bool
+	verbose     bool
+	json        bool
 }
 
 func bridgeFlags() (*flag.FlagSet, *bridgeOptions) {
-	o := &bridgeOptions{header: headerFlag{}}
+	o := new(bridgeOptions)
+	o.compression = "off"
 	flags := newFlags("bridge", bridgeUsage, bridgeExitCodes)
-	flags.Var(o.header, "H", "send this `field`, 'Name: value', in the handshake; may be repeated")
-	flags.Var(&o.subprotocols, "subprotocol", "offer or accept these subprotocols, `names` separated by commas; may be repeated")
 	flags.BoolVar(&o.noHalfClose, "no-half-close", false, "neither offer nor accept the subprotocol "+halfClose)
-	flags.Var(&o.origins, "origin", "with ws-listen: accept pages of these origins, `patterns` as of serve; may be repeated")
-	flags.StringVar(&o.proxy, "proxy", "", "go to the ws or wss URL through the HTTP proxy with this `URL`, by CONNECT")
-	flags.DurationVar(&o.timeout, "timeout", client.DefaultHandshakeTimeout, "give up if a connection is not open within this `time`")
+	flags.Var(&o.origins, "allow-origin", "with ws-listen: accept pages of other origins, `patterns` as for -origin of serve;\nmay be repeated")
 	flags.IntVar(&o.connections, "max-connections", defaultBridges, "with a listener: serve at most `n` connections at the same time; others wait, or\nare closed by ws-listen")
 	flags.BoolVar(&o.verbose, "v", false, "log each connection with its bytes on standard error")
 	flags.BoolVar(&o.json, "json", false, "write the log as lines of JSON")
-	o.trust.add(flags)
-	flags.BoolVar(&o.trust.insecure, "k", false, "the same as -insecure")
+	o.add(flags)
 	return flags, o
 }
 
 // address is a parsed A or B.
 type address struct {
-	kind   string // -, tcp, unix, ws, tcp-listen, unix-listen, ws-listen
-	target string // host and port, path or URL
+	kind   string // -, tcp, unix, exec, ws, tcp-listen, unix-listen, ws-listen
+	target string // host and port, path, command or URL
 }
 
 // listens reports whether the address is of a listener.
@@ -131,9 +127,9 @@ func parseAddress(s string) (address, error) {
 			return address{}, usagef("%s", withoutPrefix(err))
 		}
 		return address{"ws", s}, nil
-	case "unix", "unix-listen":
+	case "unix", "unix-listen", "exec":
 		if target == "" {
-			return address{}, usagef("%s: needs a path", kind)
+			return address{}, usagef("%s: needs a path or a command", kind)
 		}
 		return address{kind, target}, nil
 	case "tcp", "tcp-listen", "ws-listen":
@@ -142,7 +138,7 @@ func parseAddress(s string) (address, error) {
 		}
 		return address{kind, target}, nil
 	}
-	return address{}, usagef("%q is not one of -, tcp:, unix:, ws:, wss:, tcp-listen:, unix-listen:, ws-listen:", s)
+	return address{}, usagef("%q is not one of -, tcp:, unix:, exec:, ws:, wss:, tcp-listen:, unix-listen:, ws-listen:", s)
 }
 
 // bridgeCommand is the subcommand bridge.
@@ -191,30 +187,24 @@ func (b *bridge) configure(args []string) (err error) {
 		return usagef("only one side may listen")
 	case b.a.kind == "-" && b.b.kind == "-":
 		return usagef("only one side may be -")
-	case o.timeout <= 0:
-		return usagef("-timeout takes a time above 0, not %v", o.timeout)
 	case o.connections <= 0:
 		return usagef("-max-connections takes a number above 0, not %d", o.connections)
 	}
 	if malformed := handshake.ValidateOrigins(o.origins); malformed != nil {
-		return usagef("-origin: %s", withoutPrefix(malformed))
+		return usagef("-allow-origin: %s", withoutPrefix(malformed))
 	}
-	if err := o.trust.check(); err != nil {
-		return err
-	}
-	secure, err := o.trust.config()
-	if err != nil {
+	if err := o.check(); err != nil {
 		return err
 	}
 	if !o.noHalfClose && !slices.Contains(o.subprotocols, halfClose) {
 		o.subprotocols = append(o.subprotocols, halfClose)
 	}
-	b.cfg = &client.Config{
-		Header: o.header, Subprotocols: o.subprotocols, Proxy: o.proxy, TLS: secure, HandshakeTimeout: o.timeout,
-		WriteTimeout:    -1, // a side that does not read for a time is no failure
-		AssemblyTimeout: -1,
-		Limits:          client.Limits{Frame: -1, Message: -1}, // messages are not assembled
+	if b.cfg, err = o.config(); err != nil {
+		return err
 	}
+	b.cfg.WriteTimeout = -1 // a side that does not read for a time is no failure
+	b.cfg.AssemblyTimeout = -1
+	b.cfg.Limits = client.Limits{Frame: -1, Message: -1} // messages are not assembled
 	level := slog.LevelWarn
 	if o.verbose {
 		level = slog.LevelInfo
@@ -232,11 +222,17 @@ func (b *bridge) open(ctx context.Context, a address) (bridgeEnd, exitCode, erro
 	switch a.kind {
 	case "-":
 		return &stdioEnd{std: b.std}, exitOK, nil
+	case "exec":
+		end, err := startExec(a.target, b.std.err)
+		if err != nil {
+			return nil, exitUsage, err
+		}
+		return end, exitOK, nil
 	case "ws":
 		var connected atomic.Bool
 		cfg := *b.cfg
 		cfg.DialContext = client.DialFunc(func(ctx context.Context, network, addr string) (net.Conn, error) {
-			nc, err := new(net.Dialer).DialContext(ctx, network, addr)
+			nc, err := b.options.dialTransport(ctx, network, addr)
 			connected.Store(err == nil)
 			return nc, err
 		})
@@ -373,6 +369,7 @@ func (b *bridge) serveMessages(ctx context.Context, ln net.Listener, once bool, 
 		WriteTimeout:    -1,
 		PongTimeout:     -1, // a client that does not read does not answer
 		AssemblyTimeout: -1,
+		MaxBacklog:      bridgeBacklog,
 		Limits:          server.Limits{Frame: -1, Message: -1},
 		Log:             func(err error) { b.log.Warn("refused", "error", withoutPrefix(err)) },
 	}

@@ -5,8 +5,11 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
+	"os/exec"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/fibersock/fibersock/client"
 	"github.com/fibersock/fibersock/server"
@@ -74,9 +77,73 @@ func (e *stdioEnd) Close() error { return e.CloseWrite() }
 
 func (e *stdioEnd) Abort(wire.StatusCode, string) { e.CloseWrite() }
 
-// messages are the methods that a *client.Conn and a *server.Conn have in
+// execEnd is standard input and output of a command.
+type execEnd struct {
+	cmd    *exec.Cmd
+	stdin  io.WriteCloser
+	stdout io.ReadCloser
+	exited chan error
+}
+
+// startExec starts a command of the shell in a process group of its own. Its
+// standard error is written to errs.
+func startExec(command string, errs io.Writer) (*execEnd, error) {
+	e := &execEnd{cmd: shell(command), exited: make(chan error, 1)}
+	e.cmd.Stderr = errs
+	e.cmd.WaitDelay = processGrace // a child that has left the group may keep standard error open
+	var err error
+	if e.stdin, err = e.cmd.StdinPipe(); err != nil {
+		return nil, err
+	}
+	r, w, err := os.Pipe() // Wait would close a StdoutPipe before it is read
+	if err != nil {
+		return nil, err
+	}
+	e.stdout, e.cmd.Stdout = r, w
+	err = e.cmd.Start()
+	w.Close()
+	if err != nil {
+		r.Close()
+		return nil, err
+	}
+	go func() { e.exited <- e.cmd.Wait() }()
+	return e, nil
+}
+
+func (e *execEnd) Read(b []byte) (int, error)  { return e.stdout.Read(b) }
+func (e *execEnd) Write(b []byte) (int, error) { return e.stdin.Write(b) }
+func (e *execEnd) Over() bool                  { return false }
+
+// CloseWrite closes standard input. It may be closed already: by Wait, if the
+// command has ended. Close returns its exit code then.
+func (e *execEnd) CloseWrite() error {
+	if err := e.stdin.Close(); !errors.Is(err, os.ErrClosed) {
+		return err
+	}
+	return nil
+}
+
+// Close waits for the command, asks it to end after a time, and kills it
+// after another one.
+func (e *execEnd) Close() error {
+	defer e.stdout.Close()
+	e.stdin.Close()
+	terminate, kill := time.AfterFunc(processGrace, func() { terminateGroup(e.cmd.Process) }), time.AfterFunc(2*processGrace, func() { killGroup(e.cmd.Process) })
+	defer terminate.Stop()
+	defer kill.Stop()
+	return <-e.exited
+}
+
+func (e *execEnd) Abort(wire.StatusCode, string) {
+	killGroup(e.cmd.Process)
+	e.stdin.Close()
+	<-e.exited
+	e.stdout.Close()
+}
+
+// messageConn is the methods that a *client.Conn and a *server.Conn have in
 // common, as far as a bridge uses them.
-type messages interface {
+type messageConn interface {
 	NextReader(ctx context.Context) (wire.Opcode, io.Reader, error)
 	Send(op wire.Opcode, p []byte) error
 
@@ -123,7 +190,7 @@ func isNormalClose(err error) bool {
 
 // messageEnd is a WebSocket connection. Bytes are the payload of its messages.
 type messageEnd struct {
-	conn      messages
+	conn      messageConn
 	halfClose bool // an empty message is the end of a direction
 
 	message io.Reader // of the message that is read; nil between messages
@@ -132,7 +199,7 @@ type messageEnd struct {
 	over    atomic.Bool
 }
 
-func newMessageEnd(conn messages, subprotocol string) *messageEnd {
+func newMessageEnd(conn messageConn, subprotocol string) *messageEnd {
 	return &messageEnd{conn: conn, halfClose: subprotocol == halfClose}
 }
 

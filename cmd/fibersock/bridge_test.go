@@ -416,7 +416,7 @@ func TestCommandLineOfBridge(t *testing.T) {
 		"bridge tcp-listen::1 ws-listen::2":       "one side may listen",
 		"bridge -timeout 0s - tcp:a:1":            "-timeout",
 		"bridge -max-connections 0 - tcp:a:1":     "-max-connections",
-		"bridge -origin *x - tcp:a:1":             "-origin",
+		"bridge -allow-origin *x - tcp:a:1":       "-allow-origin",
 		"bridge -cacert x -k - wss://a":           "-cacert",
 		"bridge -cacert /does/not/exist - wss://": "host",
 	} {

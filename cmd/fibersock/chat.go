@@ -93,7 +93,7 @@ func (r *chatRoom) join(c *server.Conn) {
 	if c.Subprotocol() == chatSubprotocol {
 		r.lastID++
 		*m = chatMember{r.lastID, chatName(c.Query())}
-		c.SendJSON(chatWelcome{"welcome", m.ID, r.history}) // how a connection ends is told by its Error and Close
+		c.SendJSON(chatWelcome{"welcome", m.ID, r.history}) // an error is reported to Error and Close
 	}
 	r.members[c] = m
 	r.peopleChanged()

@@ -7,7 +7,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"net"
 	"strings"
 	"time"
 
@@ -17,14 +16,15 @@ import (
 
 const checkUsage = `Usage: fibersock check [flags] URL
 
-Opens a WebSocket connection, sends a few Pings, closes the connection, and shows
-the time of each step: lookup of the name, TCP, proxy, TLS, opening handshake,
-Ping, closing handshake. If a step fails, it explains the failure and suggests
-remedies. After some failures it makes a second connection, without a request,
-to find out whether the port speaks TLS or HTTP/2 only.
+Opens a WebSocket connection, sends a few Pings, closes the connection, and
+shows the time of each step: lookup of the name, TCP, proxy, TLS, opening
+handshake, Ping, closing handshake. If a step fails, it explains the failure and
+suggests remedies. After some failures it makes a second connection, without a
+request, to find out whether the port speaks TLS or HTTP/2 only.
 
 Examples:
   fibersock check wss://example.com/chat
+  fibersock check localhost:8080/echo
   fibersock check -origin https://example.com wss://example.com/chat
   fibersock check -json ws://localhost:8080/echo | jq .problem.kind
 `
@@ -45,30 +45,15 @@ Exit codes:
 
 // checkOptions are the flags of check.
 type checkOptions struct {
-	trust        trustOptions
-	header       headerFlag
-	subprotocols listFlag
-	origin       string
-	proxy        string
-	unixSocket   string
-	timeout      time.Duration
-	compression  compressionFlag
-	json         bool
+	targetOptions
+	json bool
 }
 
 func checkFlags() (*flag.FlagSet, *checkOptions) {
-	o := &checkOptions{header: headerFlag{}}
+	o := new(checkOptions)
 	flags := newFlags("check", checkUsage, checkExitCodes)
 	flags.BoolVar(&o.json, "json", false, "write the report as one object of JSON")
-	flags.Var(o.header, "H", "send this `field`, 'Name: value', in the handshake; may be repeated")
-	flags.Var(&o.subprotocols, "subprotocol", "offer these subprotocols, `names` separated by commas, the preferred one first;\nmay be repeated")
-	flags.StringVar(&o.origin, "origin", "", "send this `origin`, as the browser does for a page from there")
-	flags.StringVar(&o.proxy, "proxy", "", "go through the HTTP proxy with this `URL`, by CONNECT")
-	flags.StringVar(&o.unixSocket, "unix", "", "connect to this unix socket, a `file`, in place of the URL's host and port")
-	flags.DurationVar(&o.timeout, "timeout", client.DefaultHandshakeTimeout, "give up if the connection is not open within this `time`, or a Ping not answered")
-	flags.Var(&o.compression, "compression", compressionUsage)
-	o.trust.add(flags)
-	flags.BoolVar(&o.trust.insecure, "k", false, "the same as -insecure")
+	o.add(flags)
 	return flags, o
 }
 
@@ -77,21 +62,19 @@ func checkCommand(ctx context.Context, args []string, std streams) exitCode {
 	flags, o := checkFlags()
 	rest, err := parse(flags, args)
 	var cfg *client.Config
-	switch {
-	case err != nil:
-	case len(rest) != 1:
+	if err == nil && len(rest) != 1 {
 		err = usagef("check takes one URL, not %d", len(rest))
-	case o.timeout <= 0:
-		err = usagef("-timeout takes a time above 0, not %v", o.timeout)
-	case o.unixSocket != "" && o.proxy != "":
-		err = usagef("-unix and -proxy are two ways to the server: take one of them")
-	default:
+	}
+	if err == nil {
+		err = o.check()
+	}
+	if err == nil {
 		cfg, err = o.config()
 	}
 	if code, ok := parsed(flags, std, err); !ok {
 		return code
 	}
-	report := diagnose.Check(ctx, rest[0], cfg)
+	report := diagnose.Check(ctx, completeURL(rest[0]), cfg)
 	if o.json {
 		err = writeJSON(std.out, report)
 	} else {
@@ -102,33 +85,6 @@ func checkCommand(ctx context.Context, args []string, std streams) exitCode {
 		return exitUsage
 	}
 	return checkExitCode(report)
-}
-
-// config returns the configuration of the connection.
-func (o *checkOptions) config() (*client.Config, error) {
-	if err := o.trust.check(); err != nil {
-		return nil, err
-	}
-	secure, err := o.trust.config()
-	if err != nil {
-		return nil, err
-	}
-	cfg := &client.Config{
-		Header: o.header, Subprotocols: o.subprotocols, TLS: secure,
-		Proxy: o.proxy, HandshakeTimeout: o.timeout,
-	}
-	if o.origin != "" {
-		o.header["Origin"] = []string{o.origin}
-	}
-	if o.unixSocket != "" {
-		cfg.DialContext = client.DialFunc(func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, "unix", o.unixSocket)
-		})
-	}
-	if deflate := o.compression.deflate(); deflate != nil {
-		cfg.Compression = deflate
-	}
-	return cfg, nil
 }
 
 // checkExitCode returns the exit code for a report.

@@ -59,6 +59,28 @@ func TestCheckOfAUnixSocket(t *testing.T) {
 	}
 }
 
+// The environment names a proxy, which a unix socket does without.
+func TestCheckThroughTheProxyOfTheEnvironment(t *testing.T) {
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	check.Must(t, err)
+	closed.Close()
+	t.Setenv("HTTP_PROXY", "http://"+closed.Addr().String())
+	t.Setenv("NO_PROXY", "")
+	if code, report := checkReport(t, "ws://server.example/"); code != exitUnreachable || report.Problem.Kind != "proxy-closed-port" || report.Network.Proxy != "http://"+closed.Addr().String() {
+		t.Errorf("exit code %d, %+v", code, report)
+	}
+	path := filepath.Join(t.TempDir(), "socket")
+	ln, err := net.Listen("unix", path)
+	check.Must(t, err)
+	startServerOn(t, new(server.Server), ln)
+	if code, report := checkReport(t, "-unix", path, "ws://server.example/"); code != exitOK {
+		t.Errorf("exit code %d, %+v", code, report)
+	}
+	if code, report := checkReport(t, "-proxy", "none", "ws://"+closed.Addr().String()+"/"); code != exitUnreachable || report.Problem.Kind != "closed-port" {
+		t.Errorf("exit code %d, %+v", code, report)
+	}
+}
+
 func TestExitCodesOfCheck(t *testing.T) {
 	cert, key := certificate(t)
 	plain, _ := startServe(t)

@@ -30,6 +30,9 @@ func (c *compressionFlag) Set(text string) error {
 	return errors.New("it must be on, off or no-takeover")
 }
 
+// choices are the values for the completion of shells.
+func (c *compressionFlag) choices() []string { return []string{"on", "off", "no-takeover"} }
+
 // deflate returns the compression, nil if it is off.
 func (c compressionFlag) deflate() *permessage.Deflate {
 	switch c {

@@ -62,6 +62,7 @@ type conformOptions struct {
 	patience       float64
 	parallel       int
 	quiet, verbose bool
+	json           bool
 }
 
 func (o *conformOptions) add(flags *flag.FlagSet) {
@@ -71,6 +72,7 @@ func (o *conformOptions) add(flags *flag.FlagSet) {
 	flags.BoolVar(&o.stricter, "stricter", false, "with -expect: a verdict that is worse than the expected one is no difference")
 	flags.Float64Var(&o.patience, "patience", 1, "multiply the judge's timeouts by this `factor`; the delays of a case stay as they are")
 	flags.BoolVar(&o.quiet, "quiet", false, "show no table and no progress, only the differences of -expect")
+	flags.BoolVar(&o.json, "json", false, "write a line of JSON for each verdict and each difference in place of the table")
 	flags.BoolVar(&o.verbose, "v", false, "show each verdict and its reason at the end of the case")
 }
 
@@ -83,6 +85,8 @@ func (o *conformOptions) check() error {
 		return usagef("-parallel takes a number of cases, not %d", o.parallel)
 	case o.stricter && o.expect == "":
 		return usagef("-stricter needs -expect")
+	case o.quiet && o.json:
+		return usagef("-quiet and -json contradict each other")
 	case o.quiet && o.verbose:
 		return usagef("-quiet and -v contradict each other")
 	}

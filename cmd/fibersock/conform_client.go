@@ -14,8 +14,8 @@ import (
 
 const conformClientUsage = `Usage: fibersock conform client [flags]
 
-Runs a fuzzing server, which judges the clients that connect to it. A client must
-send every message back. It makes a connection for each step:
+Runs a fuzzing server, which judges the clients that connect to it. A client
+must send every message back. It makes a connection for each step:
 
   /getCaseCount              a message has the number of cases
   /runCase?case=N&agent=NAME each case from 1 to that number, until the

@@ -18,8 +18,8 @@ import (
 const conformDriveUsage = `Usage: fibersock conform drive [flags] URL
 
 Runs fibersock's client in all cases of the fuzzing server at URL: "fibersock
-conform client", or that of the Autobahn TestSuite. The client sends every message
-back. The server judges it and reports the verdicts.
+conform client", or that of the Autobahn TestSuite. The client sends every
+message back. The server judges it and reports the verdicts.
 `
 
 const conformDriveExitCodes = `
@@ -28,7 +28,7 @@ Exit codes:
   1    wrong use
   2    cannot connect
   3    TLS failed
-  4    the server did not accept an opening handshake, or is not a fuzzing server
+  4    the server refused an opening handshake, or is not a fuzzing server
   7    timeout
   130  interrupted
 `

@@ -119,6 +119,17 @@ func verdictLine(r *conform.Result) string {
 	return line
 }
 
+// jsonVerdict is the line of -json for a case.
+type jsonVerdict struct {
+	Agent         string `json:"agent"`
+	Case          string `json:"case"`
+	Behavior      string `json:"behavior"`
+	BehaviorClose string `json:"behaviorClose"`
+	Why           string `json:"why,omitempty"`
+	WhyClose      string `json:"whyClose,omitempty"`
+	Passed        bool   `json:"passed"`
+}
+
 // tell shows an agent's results and their differences to the expected ones.
 func (j *judging) tell(agent string, results []*conform.Result) {
 	j.mu.Lock()
@@ -126,7 +137,12 @@ func (j *judging) tell(agent string, results []*conform.Result) {
 	j.bar.end()
 	j.bar = nil
 	j.told[agent], j.news = true, true
-	if !j.options.quiet {
+	switch {
+	case j.options.json:
+		for _, r := range results {
+			j.keep(writeJSONLine(j.std.out, jsonVerdict{agent, r.Case.ID, string(r.Behavior), string(r.BehaviorClose), r.Why, r.WhyClose, r.Passed()}))
+		}
+	case !j.options.quiet:
 		j.keep(report.WriteTable(j.std.out, results, report.TableOptions{Color: colorful(j.std), Selected: len(j.cases)}))
 	}
 	differences, err := j.differences(agent, results)
@@ -134,6 +150,10 @@ func (j *judging) tell(agent string, results []*conform.Result) {
 		j.note("%s", escape(withoutPrefix(err)))
 	}
 	for _, d := range differences {
+		if j.options.json {
+			j.keep(writeJSONLine(j.std.out, map[string]string{"agent": agent, "difference": d.String()}))
+			continue
+		}
 		_, err := fmt.Fprintf(j.std.out, "%.100q, %s\n", agent, escape(d.String()))
 		j.keep(err)
 	}
@@ -168,7 +188,7 @@ func (j *judging) write(all map[string][]*conform.Result) {
 		return
 	}
 	err := report.WriteDir(j.dir, all, j.info)
-	if err == nil && j.options.out != "" && !j.options.quiet {
+	if err == nil && j.options.out != "" && !j.options.quiet && !j.options.json {
 		_, err = fmt.Fprintf(j.std.out, "Report: %s\n", filepath.Join(j.dir, "index.html"))
 	}
 	j.keep(err)

@@ -15,8 +15,8 @@ const conformServerUsage = `Usage: fibersock conform server [flags] URL...
 
 Judges the server at a ws or wss URL. The server must send every message back.
 Each case is one connection. Cases run at the same time; one that does not pass
-is judged again, alone, and the second verdict stands. The table of verdicts goes
-to standard output, progress to standard error if that is a terminal.
+is judged again, alone, and the second verdict stands. The table of verdicts
+goes to standard output, progress to standard error if that is a terminal.
 
 With several URLs, the servers are judged one after the other, and the report
 shows them side by side.

@@ -12,7 +12,7 @@ type trustOptions struct {
 }
 
 func (o *trustOptions) add(flags *flag.FlagSet) {
-	flags.BoolVar(&o.insecure, "insecure", false, "for wss: accept any certificate")
+	flags.BoolVar(&o.insecure, "insecure", false, "DANGEROUS, for wss: accept any certificate, so that anybody on the network can read\nand change everything")
 	flags.StringVar(&o.caFile, "cacert", "", "for wss: trust the certificates in this PEM `file`, and not the system's")
 }
 

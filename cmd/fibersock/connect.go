@@ -25,9 +25,11 @@ const connectUsage = `Usage: fibersock connect [flags] URL
 
 Connects to a ws or wss URL. Once the connection is open, each line of standard
 input is sent as a message, and each received message is written to standard
-output. "localhost:8080/echo" and ":8080/echo" are URLs too: without a scheme the
-connection is wss, but ws to localhost, to an IP address, and to a port other
-than 443.
+output. "localhost:8080/echo" and ":8080/echo" are URLs too: without a scheme
+the connection is wss, but ws to localhost, to an IP address, and to a port
+other than 443.
+
+A subprotocol of -subprotocol that the server does not select is an error.
 
 With -x, the given messages are sent in place of standard input. At the end of
 input, replies are awaited as -wait, -expect and -until say, and the connection
@@ -47,41 +49,37 @@ shell, Up and Ctrl-R recall earlier lines, and lines that begin with a slash are
 commands: /help lists them. Empty lines are not sent, and the end of input
 (Ctrl-D) closes at once.
 
-Proxies, certificates and header fields are those of the flags only, and nothing
-is stored, but for -record.
+Examples:
+  fibersock localhost:8080/echo
+  fibersock -x '{"op":"subscribe"}' -until '"done":true' wss://api.example/
+  fibersock -x @request.bin -binary -expect 1 -n wss://api.example/ >reply.bin
+  tail -f log | fibersock -reconnect -wait -1s wss://logs.example/
 `
 
 // connectOptions are the flags of connect.
 type connectOptions struct {
-	header       headerFlag
-	subprotocols listFlag
-	origin       string
-	json         bool
-	verbose      bool
-	raw          bool
-	noLineEnd    bool
-	arguments    textsFlag // of -x
-	thenInput    bool      // -i
-	binary       bool
-	hex, base64  bool
-	delimiter    delimiterFlag
-	wait         time.Duration
-	waitSet      bool // -wait was given
-	expect       int
-	until        untilFlag
-	ping         time.Duration
-	timeout      time.Duration
-	insecure     bool
-	caFile       string
-	certFile     string
-	keyFile      string
-	proxy        string
-	unixSocket   string
-	maxMessage   sizeFlag
-	compression  compressionFlag
-	compress     bool // an error without it
-	record       string
+	targetOptions
+	json        bool
+	verbose     bool
+	raw         bool
+	noLineEnd   bool
+	arguments   textsFlag // of -x
+	thenInput   bool      // -i
+	binary      bool
+	hex, base64 bool
+	delimiter   delimiterFlag
+	wait        time.Duration
+	waitSet     bool // -wait was given
+	expect      int
+	until       untilFlag
+	closing     closeFlag
+	ping        time.Duration
+	maxMessage  sizeFlag
+	compress    bool // an error without it
+	record      string
+	reconnect   bool
 
+	prepared    []outgoing // the messages of -x
 	replay      *recording // of the command replay, otherwise nil
 	dialContext func(ctx context.Context, network, addr string) (net.Conn, error)
 }
@@ -92,7 +90,9 @@ const (
 )
 
 func newConnectOptions() *connectOptions {
-	return &connectOptions{header: headerFlag{}, dialContext: new(net.Dialer).DialContext}
+	o := new(connectOptions)
+	o.dialContext = o.dialTransport
+	return o
 }
 
 func connectFlags() (*flag.FlagSet, *connectOptions) {
@@ -111,20 +111,10 @@ func connectFlags() (*flag.FlagSet, *connectOptions) {
 
 // addConnection adds the flags about the connection.
 func (o *connectOptions) addConnection(flags *flag.FlagSet) {
-	flags.Var(o.header, "H", "send this `field`, 'Name: value', in the opening handshake; may be repeated. Host\nreplaces the URL's host there, and User-Agent the default, fibersock")
-	flags.Var(&o.subprotocols, "subprotocol", "offer these subprotocols, `names` separated by commas, the preferred one first; may\nbe repeated. It is an error, exit code 4, if the server selects none")
-	flags.StringVar(&o.origin, "origin", "", "send this `origin`, as the browser does for a page from there")
+	o.targetOptions.add(flags)
 	flags.DurationVar(&o.ping, "ping", 0, "send a Ping with this `interval`, and give up if nothing is received for as long after\none (default: none)")
-	flags.DurationVar(&o.timeout, "timeout", client.DefaultHandshakeTimeout, "give up if the connection is not open after this `time`")
-	flags.BoolVar(&o.insecure, "insecure", false, "DANGEROUS: accept any certificate, so that anybody on the network can read and change\neverything")
-	flags.BoolVar(&o.insecure, "k", false, "-insecure in short")
-	flags.StringVar(&o.caFile, "cacert", "", "trust the certificates in this PEM `file`, and not the system's")
-	flags.StringVar(&o.certFile, "cert", "", "present this certificate of the client, a PEM `file` with its chain")
-	flags.StringVar(&o.keyFile, "key", "", "the key of -cert, a PEM `file` (default: the file of -cert)")
-	flags.StringVar(&o.proxy, "proxy", "", "connect through the HTTP proxy with this `URL`, by CONNECT")
-	flags.StringVar(&o.unixSocket, "unix", "", "connect to this unix socket, a `file`, in place of the URL's host and port")
+	flags.BoolVar(&o.reconnect, "reconnect", false, "open another connection when one cannot be opened or ends, unless the server closes\nwith 1000 or refuses in a way that will not change, such as 404. The waits are random\nand grow to 30s. The messages of -x are sent on each connection; lines that are typed\nin an outage are sent after it. Messages of the server in an outage are lost")
 	flags.Var(&o.maxMessage, "max-message", "accept messages up to this `size`: bytes, 64K, 16M, or none")
-	flags.Var(&o.compression, "compression", compressionUsage)
 	flags.BoolVar(&o.compress, "compress", false, "require compression: it is an error, exit code 4, if the server does not accept the\noffer of -compression")
 }
 
@@ -137,6 +127,7 @@ func (o *connectOptions) addOutput(flags *flag.FlagSet) {
 	flags.DurationVar(&o.wait, "wait", 0, "after the end of input, close if no message is received for this `time`; negative:\nwhen the server closes (default 1s; 10s while no message or fewer messages are\nreceived than sent, and with -expect and -until; 0s on a terminal)")
 	flags.IntVar(&o.expect, "expect", 0, "close as soon as `n` messages are received; it is an error if the connection ends\nbefore")
 	flags.Var(&o.until, "until", "close as soon as a received message matches this regular `expression` (RE2); it is an\nerror if the connection ends before")
+	flags.Var(&o.closing, "close", "close with this `code`, and perhaps a reason after a space, in place of 1000:\n1000, 1001, 1003, 1007 to 1014, 3000 to 4999")
 	flags.StringVar(&o.record, "record", "", "write the lines of -json into this `file`, which \"fibersock replay\" sends again. The\nfile is readable by its owner only")
 }
 
@@ -154,49 +145,75 @@ func (u *untilFlag) set() bool { return u.expression != nil }
 
 func (u *untilFlag) matches(payload []byte) bool { return u.set() && u.expression.Match(payload) }
 
+// closeFlag is the code and reason of -close. The zero value is 1000.
+type closeFlag struct {
+	code   wire.StatusCode
+	reason string
+}
+
+func (c *closeFlag) String() string { return "" }
+
+func (c *closeFlag) Set(text string) error {
+	e, err := parseClose(text)
+	if err != nil {
+		return err
+	}
+	c.code, c.reason = e.code, e.reason
+	return nil
+}
+
+// ending returns the end of a session that is complete.
+func (c *closeFlag) ending() ending {
+	return ending{code: cmp.Or(c.code, wire.NormalClosure), reason: c.reason}
+}
+
 // connect is the subcommand.
 func connect(ctx context.Context, args []string, std streams) exitCode {
 	flags, o := connectFlags()
 	rest, err := parse(flags, args)
 	if err == nil && len(rest) != 1 {
-		err = usagef("connect takes one URL, not %d", len(rest))
+		err = usagef("connect needs one URL, not %d", len(rest))
 	}
 	if err == nil {
 		err = o.check(flags)
 	}
-	var prepared []outgoing
 	if err == nil {
-		prepared, err = o.prepare(std.in)
+		err = o.prepare(std.in)
 	}
-	readsInput := len(o.arguments) == 0 || o.thenInput
-	std.inTerminal = std.inTerminal && readsInput
+	std.inTerminal = std.inTerminal && o.readsInput()
 	if err == nil && o.delimiter.set && std.inTerminal {
 		err = usagef("-delimiter is for a pipe or file; on a terminal each line is a message")
 	}
 	if code, ok := parsed(flags, std, err); !ok {
 		return code
 	}
-	return o.run(ctx, rest[0], std, func(s *session) source {
-		switch {
-		case !readsInput:
-			return givenMessages(prepared, nil)
-		case std.inTerminal:
-			return givenMessages(prepared, typedMessages(std.in, s.out))
-		}
-		return givenMessages(prepared, o.pipedMessages(std.in))
-	})
+	return o.run(ctx, rest[0], std, func(s *session) source { return o.source(std, s.out) })
 }
 
-// prepare returns the messages of -x.
-func (o *connectOptions) prepare(in io.Reader) (prepared []outgoing, err error) {
+// readsInput reports whether standard input is read, after the messages of -x.
+func (o *connectOptions) readsInput() bool { return len(o.arguments) == 0 || o.thenInput }
+
+// source returns the messages of -x and standard input.
+func (o *connectOptions) source(std streams, out *output) source {
+	switch {
+	case !o.readsInput():
+		return givenMessages(o.prepared, nil)
+	case std.inTerminal:
+		return givenMessages(o.prepared, typedMessages(std.in, out))
+	}
+	return givenMessages(o.prepared, o.pipedMessages(std.in))
+}
+
+// prepare reads the messages of -x.
+func (o *connectOptions) prepare(in io.Reader) error {
 	for _, argument := range o.arguments {
 		m, err := o.argument(argument, in)
 		if err != nil {
-			return nil, usagef("-x %.50q: %s", argument, err)
+			return usagef("-x %.50q: %s", argument, err)
 		}
-		prepared = append(prepared, m)
+		o.prepared = append(o.prepared, m)
 	}
-	return prepared, nil
+	return nil
 }
 
 // run connects to a URL, sends the messages of a source, and returns the exit
@@ -217,16 +234,16 @@ func (o *connectOptions) run(ctx context.Context, url string, std streams, sourc
 		out.recording = file
 	}
 	var progress progress
-	conn, code := o.dial(ctx, url, out, &progress)
+	link, code := o.dial(ctx, url, out, &progress)
 	if code != exitOK {
 		return code
 	}
-	defer conn.CloseNow()
+	defer link.close()
 	if out.interactive && std.editable() {
 		out.startEditing(std.in, commandNames())
 	}
-	s := newSession(conn, out, o)
-	s.received = &progress.received
+	s := newSession(link, out, o)
+	s.progress = &progress
 	s.next = source(s)
 	return s.run(ctx)
 }
@@ -236,27 +253,19 @@ func (o *connectOptions) check(flags *flag.FlagSet) error {
 	flags.Visit(func(f *flag.Flag) { o.waitSet = o.waitSet || f.Name == "wait" })
 	switch {
 	case o.expect < 0:
-		return usagef("-expect takes a number of messages, not %d", o.expect)
+		return usagef("-expect needs a number of messages that is not negative, not %d", o.expect)
 	case o.expect > 0 && o.until.set():
-		return usagef("-expect and -until are two ends: take one of them")
+		return usagef("-expect and -until are two ends: use one of them")
 	case o.ping < 0:
-		return usagef("-ping takes a time, not %v", o.ping)
-	case o.timeout <= 0:
-		return usagef("-timeout takes a time, not %v", o.timeout)
-	case o.insecure && o.caFile != "":
-		return usagef("-cacert names the trusted certificates and -insecure trusts any: take one of them")
-	case o.keyFile != "" && o.certFile == "":
-		return usagef("-key is the key of a certificate: -cert is missing")
-	case o.unixSocket != "" && o.proxy != "":
-		return usagef("-unix and -proxy are two ways to the server: take one of them")
+		return usagef("-ping needs a positive time, not %v", o.ping)
 	case o.hex && o.base64:
-		return usagef("-hex and -base64 are two forms of the same messages: take one of them")
+		return usagef("-hex and -base64 are two forms of the same messages: use one of them")
 	case o.thenInput && len(o.arguments) == 0:
 		return usagef("-i is for -x; without -x standard input is read anyway")
 	case o.compress && o.compression == "off":
-		return usagef("-compress requires compression and -compression off forbids it: take one of them")
+		return usagef("-compress requires compression and -compression off forbids it: use one of them")
 	}
-	return nil
+	return o.targetOptions.check()
 }
 
 // waitTime returns the time to wait for another message after the end of
@@ -287,56 +296,67 @@ func (o *connectOptions) due(sent int64) int64 {
 	return sent
 }
 
-// dial opens the connection. If it cannot, it says so and returns the exit
+// dial opens the connection. On failure it shows the error and returns the exit
 // code.
-func (o *connectOptions) dial(ctx context.Context, url string, out *output, progress *progress) (*client.Conn, exitCode) {
+func (o *connectOptions) dial(ctx context.Context, url string, out *output, progress *progress) (*link, exitCode) {
 	url = completeURL(url)
 	u, err := handshake.ParseURL(url)
 	if err != nil {
 		out.failure(err)
 		return nil, exitUsage
 	}
-	progress.secured.Store(!u.Secure)
-	cfg, err := o.config(out, progress)
+	out.url = u.String()
+	cfg, err := o.config(u, out, progress)
 	if err != nil {
 		out.failure(err)
 		return nil, exitUsage
 	}
-	conn, err := client.Dial(ctx, url, cfg)
+	link := newLink(ctx, url, cfg, o.reconnect, out.retry)
+	conn, err := o.open(link, out)
 	if err != nil {
 		out.failure(err)
-		return nil, dialExitCode(err, progress.connected.Load(), progress.secured.Load())
+		link.close()
+		return nil, progress.exitCode(err)
 	}
-	out.url = u.String()
-	out.happened(event{Type: "open", URL: out.url, Subprotocol: conn.Subprotocol(), Compression: conn.Compression()})
-	if code, err := o.unmet(conn); err != nil {
-		out.failure(err)
-		conn.Close(code, "") // the server may have closed
-		return nil, exitRefused
-	}
+	link.set(conn)
 	if out.interactive {
 		out.note("Connected to %s. /help lists the commands, Ctrl-D closes.", escape(out.url))
 	}
-	return conn, exitOK
+	return link, exitOK
 }
 
-// unmet returns the error that the server has not selected a subprotocol or the
-// compression although the flags require it, and the code to close with.
-func (o *connectOptions) unmet(conn *client.Conn) (wire.StatusCode, error) {
+// open opens a connection of link. It closes it with an error if the server has
+// not selected a subprotocol or the compression although the flags require it.
+func (o *connectOptions) open(link *link, out *output) (*client.Conn, error) {
+	conn, err := link.next()
+	if err != nil {
+		return nil, err
+	}
+	out.happened(event{Type: "open", URL: out.url, Subprotocol: conn.Subprotocol(), Compression: conn.Compression()})
+	code := wire.StatusCode(0)
 	switch {
 	case len(o.subprotocols) > 0 && conn.Subprotocol() == "":
-		return wire.PolicyViolation, fmt.Errorf("the server selected none of the subprotocols %s (-subprotocol)", o.subprotocols.String())
+		code, err = wire.PolicyViolation, fmt.Errorf("the server selected none of the subprotocols %s (-subprotocol)", o.subprotocols.String())
 	case o.compress && conn.Compression() == "":
-		return wire.MandatoryExtension, errors.New("the server did not accept permessage-deflate (-compress)")
+		code, err = wire.MandatoryExtension, errors.New("the server did not accept permessage-deflate (-compress)")
 	}
-	return 0, nil
+	if err != nil {
+		conn.Close(code, "") // the server may have closed
+		return nil, err
+	}
+	return conn, nil
 }
 
 // progress is the last step that a dial has completed.
 type progress struct {
 	connected atomic.Bool  // there is a transport
 	secured   atomic.Bool  // TLS is established on it, if it is wanted
-	received  atomic.Int64 // bytes
+	received  atomic.Int64 // bytes, with their frames
+}
+
+// exitCode returns the exit code for the error of a dial.
+func (p *progress) exitCode(err error) exitCode {
+	return dialExitCode(err, p.connected.Load(), p.secured.Load())
 }
 
 // countingConn counts the bytes read.
@@ -345,7 +365,7 @@ type countingConn struct {
 	received *atomic.Int64
 }
 
-// CloseWrite ends the stream to the server.
+// CloseWrite closes the direction to the server.
 func (c countingConn) CloseWrite() error {
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()
@@ -359,73 +379,39 @@ func (c countingConn) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// config returns how to dial: it notes the progress and shows it if that is
-// wanted.
-func (o *connectOptions) config(out *output, p *progress) (*client.Config, error) {
-	header := map[string][]string{}
-	for name, values := range o.header {
-		header[name] = values
-	}
-	if o.origin != "" {
-		header["Origin"] = []string{o.origin}
-	}
-	roots, err := loadCertificates(o.caFile)
+// config returns the configuration of the client, which stores the progress of a
+// dial in p and shows it with -v.
+func (o *connectOptions) config(u *handshake.URL, out *output, p *progress) (*client.Config, error) {
+	cfg, err := o.targetOptions.config()
 	if err != nil {
 		return nil, err
 	}
-	certificates, err := o.certificates()
-	if err != nil {
-		return nil, err
+	cfg.Limits = client.Limits{Message: int64(o.maxMessage)}
+	cfg.Control = true
+	cfg.TLS.VerifyConnection = func(state tls.ConnectionState) error { // called after the certificate was found good
+		p.secured.Store(true)
+		out.details("* %s", describeTLS(state))
+		return nil
 	}
-	cfg := &client.Config{
-		Header:           header,
-		Subprotocols:     o.subprotocols,
-		Proxy:            o.proxy,
-		HandshakeTimeout: o.timeout,
-		Limits:           client.Limits{Message: int64(o.maxMessage)},
-		Control:          true,
-		TLS: &tls.Config{
-			RootCAs:            roots,
-			Certificates:       certificates,
-			InsecureSkipVerify: o.insecure,
-			VerifyConnection: func(state tls.ConnectionState) error { // called after the certificate was found good
-				p.secured.Store(true)
-				out.details("* %s", describeTLS(state))
-				return nil
-			},
-		},
-		DialContext: client.DialFunc(func(ctx context.Context, network, addr string) (net.Conn, error) {
-			if o.unixSocket != "" {
-				network, addr = "unix", o.unixSocket
-			}
-			nc, err := o.dialContext(ctx, network, addr)
-			if err != nil {
-				return nil, err
-			}
-			p.connected.Store(true)
-			out.details("* connected to %s", nc.RemoteAddr())
-			return countingConn{nc, &p.received}, nil
-		}),
-	}
+	cfg.DialContext = client.DialFunc(func(ctx context.Context, network, addr string) (net.Conn, error) {
+		p.connected.Store(false)
+		p.secured.Store(!u.Secure)
+		nc, err := o.dialContext(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		p.connected.Store(true)
+		out.details("* connected to %s", nc.RemoteAddr())
+		return countingConn{nc, &p.received}, nil
+	})
 	if o.verbose {
-		cfg.Trace = out.handshake
-	}
-	if deflate := o.compression.deflate(); deflate != nil {
-		cfg.Compression = deflate
+		cfg.Trace = client.NewTrace(func(s client.Step) {
+			if s.Kind == client.StepResponse {
+				out.handshake(s.Request, s.Response)
+			}
+		})
 	}
 	return cfg, nil
-}
-
-// certificates returns the certificate of the client, if there is one.
-func (o *connectOptions) certificates() ([]tls.Certificate, error) {
-	if o.certFile == "" {
-		return nil, nil
-	}
-	certificate, err := tls.LoadX509KeyPair(o.certFile, cmp.Or(o.keyFile, o.certFile))
-	if err != nil {
-		return nil, fmt.Errorf("-cert %s: %w", o.certFile, err)
-	}
-	return []tls.Certificate{certificate}, nil
 }
 
 // loadCertificates returns the certificates in a PEM file, nil if there is no

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/fibersock/fibersock/client"
+	"github.com/fibersock/fibersock/permessage"
 	"github.com/fibersock/fibersock/server"
 	"github.com/fibersock/fibersock/wire"
 )
@@ -75,9 +76,9 @@ func TestClosesNormallyAtTheEndOfInput(t *testing.T) {
 	s := echoServer()
 	s.Handler.Close = func(_ *server.Conn, code wire.StatusCode, _ string) { codes <- code }
 	url := startServer(t, s)
-	for _, args := range []string{"-expect 1", "-wait 100ms", "-wait 0s", "-binary -wait 0s"} {
+	for args, want := range map[string]wire.StatusCode{"-expect 1": 1000, "-wait 100ms": 1000, "-wait 0s": 1000, "-binary -wait 0s": 1000, "-close 4000 -expect 1": 4000, "-close 1001 -wait 0s": 1001} {
 		r := runWith(t, strings.NewReader("hello\n"), append([]string{"connect", url}, strings.Fields(args)...)...)
-		if code := <-codes; r.code != exitOK || code != wire.NormalClosure {
+		if code := <-codes; r.code != exitOK || code != want {
 			t.Errorf("%s: exit code %d, the server saw %v; %s", args, r.code, code, r.err)
 		}
 	}
@@ -443,12 +444,17 @@ func sitDown(t *testing.T, args ...string) person {
 func (p person) types(line string) { io.WriteString(p.keyboard, line+"\n") }
 
 func TestCommandsOfATerminal(t *testing.T) {
-	messages, ends := make(chan string, 10), make(chan string, 1)
+	messages, pongs, ends := make(chan string, 10), make(chan string, 10), make(chan string, 1)
 	url := startServer(t, &server.Server{Handler: server.Handler{
 		Message: func(_ *server.Conn, op wire.Opcode, p []byte) { messages <- op.String() + " " + string(p) },
 		Close:   func(_ *server.Conn, code wire.StatusCode, reason string) { ends <- code.String() + " " + reason },
+		Control: func(_ *server.Conn, op wire.Opcode, p []byte) {
+			if op == wire.Pong {
+				pongs <- string(p)
+			}
+		},
 	}})
-	p := sitDown(t, url)
+	p := sitDown(t, "-v", url)
 	for _, c := range []struct{ line, want string }{
 		{"hello", "text hello"}, {"//slash", "text /slash"}, {"/binary 41 4243", "binary ABC"}, {"\n\nafter empty lines", "text after empty lines"},
 		{"/text", "text "}, {"/text /a  b ", "text /a  b "}, {"/file " + writeFile(t, "two\nlines\n"), "text two\nlines\n"},
@@ -462,11 +468,17 @@ func TestCommandsOfATerminal(t *testing.T) {
 		{"/ping", "round trip "}, {"/help", "Each line is sent"}, {"/fly\x1b", `no command "/fly\x1b"`},
 		{"/state", "ws://127.0.0.1:"}, {"/state", "sent         7 messages, 47 bytes"}, {"/state", "received     0 messages, 0 bytes"}, {"/state", "round trip   "},
 		{"/file /does/not/exist", "/does/not/exist"}, {"/text \xff", "UTF-8"}, {"/binary xyz", "hexadecimal"},
+		{"/ping " + strings.Repeat("x", 126), "125"}, {"/ping hello", `< pong, 5 bytes: "hello"`},
 		{"/close soon", "status code"}, {"/close 1005", "1005"}, {"/close 70000", "70000"},
 		{"/close 1000 " + strings.Repeat("r", 124), "reason"}, {"bad \xff", "UTF-8"},
 	} {
 		p.types(c.line)
 		p.notes.await(t, c.want)
+	}
+	p.types("/pong ")
+	p.types("/pong alive")
+	if first, second := <-pongs, <-pongs; first != "" || second != "alive" {
+		t.Errorf("the server saw the Pongs %q and %q", first, second)
 	}
 	p.types("/close 4001 had enough")
 	if got := <-ends; got != "4001 had enough" {
@@ -491,6 +503,18 @@ func TestQuitAndEndOfInputOfATerminalCloseAtOnce(t *testing.T) {
 			t.Errorf("%s: exit code %d", name, code)
 		}
 	}
+}
+
+func TestStateShowsTheNegotiation(t *testing.T) {
+	s := echoServer()
+	s.Subprotocols, s.Compression = []string{"chat"}, new(permessage.Deflate)
+	p := sitDown(t, "-subprotocol", "chat", startServer(t, s))
+	for _, want := range []string{"subprotocol  chat", "compression  permessage-deflate"} {
+		p.types("/state")
+		p.notes.await(t, want)
+	}
+	p.types("/quit")
+	<-p.exit
 }
 
 // T-H06: a terminal shows the text of a server and does not execute it.

@@ -9,8 +9,8 @@ import (
 	"unicode/utf8"
 )
 
-// escape returns a peer's text in a form that can only be seen, not obeyed, by
-// a terminal: control characters (ESC and its 8-bit relatives, CR, LF),
+// escape returns a peer's text in a form that a terminal shows and does not
+// execute: control characters (ESC and its 8-bit relatives, CR, LF),
 // characters that change the direction of writing, invisible ones, and bytes
 // that are not UTF-8 become \n, \r, \x1b or \u202e. Tabs stay, and so do the
 // joiners that emoji and some scripts are written with.

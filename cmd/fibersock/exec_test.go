@@ -173,3 +173,24 @@ func commandOutput(name string, args ...string) (string, error) {
 	out, err := exec.Command(name, args...).CombinedOutput()
 	return string(out), err
 }
+
+// A command is a side of a bridge: it gets the end of its input, and its exit
+// code is a failure.
+func TestBridgeToACommand(t *testing.T) {
+	place, notes := startBridge(t, "ws-listen:127.0.0.1:0", "exec:sort -r; echo done; echo oops >&2")
+	r := runWith(t, strings.NewReader("1\n2\n3\n"), "bridge", "-", place)
+	if r.code != exitOK || r.out != "3\n2\n1\ndone\n" {
+		t.Errorf("%+v", r)
+	}
+	notes.await(t, "oops")
+	if r := runWith(t, strings.NewReader(""), "bridge", "exec:exit 3", "-"); r.code != exitLost || !strings.Contains(r.err, "exit status 3") {
+		t.Errorf("%+v", r)
+	}
+	// A command that does not end with its input is ended.
+	if r := runWith(t, strings.NewReader(""), "bridge", "exec:exec >&-; sleep 1000", "-"); r.code != exitLost || !strings.Contains(r.err, "terminated") {
+		t.Errorf("%+v", r)
+	}
+	if r := runWith(t, nil, "bridge", "exec:", "-"); r.code != exitUsage {
+		t.Errorf("%+v", r)
+	}
+}

@@ -28,12 +28,11 @@ const (
 	exitInterrupted exitCode = 130
 )
 
-// exitCodes is the part of "fibersock help connect" that scripts are written
-// after.
+// exitCodes is the part of "fibersock help connect" for authors of scripts.
 const exitCodes = `
 Exit codes:
-  0    finished: the closing handshake is done, whoever began it, with
-       1000, 1001 or without a code
+  0    finished: a closing handshake of either side with 1000, 1001 or
+       without a code
   1    wrong use, or standard input, standard output or a file cannot be used
   2    cannot connect: name, network, or a proxy that refuses
   3    TLS failed: certificate, protocol version, not a TLS server

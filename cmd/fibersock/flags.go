@@ -8,6 +8,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/fibersock/fibersock/handshake"
 )
@@ -25,11 +26,45 @@ func newFlags(name, usage, more string) *flag.FlagSet {
 	flags := flag.NewFlagSet(name, flag.ContinueOnError)
 	flags.SetOutput(io.Discard) // parse's caller reports
 	flags.Usage = func() {
-		fmt.Fprint(flags.Output(), usage, "\nFlags:\n")
-		flags.PrintDefaults()
-		fmt.Fprint(flags.Output(), more)
+		fmt.Fprint(flags.Output(), usage, "\nFlags:\n", flagsHelp(flags), more)
 	}
 	return flags
+}
+
+// helpColumns is the width of a terminal that help fits.
+const helpColumns = 80
+
+// flagsHelp returns the descriptions of flags.PrintDefaults, with lines of up to
+// helpColumns columns.
+func flagsHelp(flags *flag.FlagSet) string {
+	var defaults, b strings.Builder
+	output := flags.Output()
+	flags.SetOutput(&defaults)
+	flags.PrintDefaults()
+	flags.SetOutput(output)
+	const indent = "        "
+	column := 0
+	for line := range strings.Lines(defaults.String()) {
+		name, text, _ := strings.Cut(line, "\t")
+		if name = strings.TrimRight(name, " \n"); name != "" { // a flag; the other lines are its description
+			if b.Len() > 0 {
+				b.WriteByte('\n')
+			}
+			b.WriteString(name)
+			column = helpColumns
+		}
+		for word := range strings.FieldsSeq(text) {
+			width := utf8.RuneCountInString(word)
+			if column+1+width > helpColumns {
+				b.WriteString("\n" + indent + word)
+				column = len(indent) + width
+			} else {
+				b.WriteString(" " + word)
+				column += 1 + width
+			}
+		}
+	}
+	return b.String() + "\n"
 }
 
 // parse takes flags before, between and after the other arguments, which it

@@ -31,8 +31,7 @@ type outgoing struct {
 // end of input. The payload is valid until the next call.
 type source func() (m outgoing, ok bool, err error)
 
-// readInput sends the messages of the input until there are no more, and tells
-// run. A message may be of any length.
+// readInput sends the messages of the input, and reports its end to run. A message may be of any length.
 func (s *session) readInput() {
 	for number := 1; ; number++ {
 		m, ok, err := s.next()
@@ -131,8 +130,8 @@ func readLine(r *bufio.Reader) (line []byte, ok bool, err error) {
 	return bytes.TrimSuffix(line, []byte("\r")), ok, err
 }
 
-// readUntil reads up to a delimiter, which is left out, or to the end of input,
-// and reports whether there was anything.
+// readUntil reads up to a delimiter or to the end of input, and returns the text
+// without the delimiter. ok is false at the end of input.
 func readUntil(r *bufio.Reader, delimiter []byte) (text []byte, ok bool, err error) {
 	for {
 		part, err := r.ReadBytes(delimiter[len(delimiter)-1])
@@ -271,7 +270,7 @@ func (s *session) rejected(err error, typed bool) *ending {
 	return &ending{code: wire.NormalClosure, exit: exitUsage, err: err}
 }
 
-// send sends a message. If the connection has ended, receive tells why. The
+// send sends a message. If the connection has ended, receive reports it. The
 // message is shown first, since the answer may be there before Send returns.
 func (s *session) send(op wire.Opcode, payload []byte) *ending {
 	if err := s.out.message("out", op, payload); err != nil {
@@ -279,6 +278,12 @@ func (s *session) send(op wire.Opcode, payload []byte) *ending {
 		return &e
 	}
 	s.sentData.count(payload)
-	s.conn.Send(op, payload)
+	c := s.link.await(s.done)
+	if c == nil {
+		return nil
+	}
+	if err := c.Send(op, payload); err != nil && s.options.reconnect {
+		s.out.note("fibersock: a message may be lost: %s", escape(explain(err)))
+	}
 	return nil
 }

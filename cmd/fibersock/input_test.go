@@ -3,12 +3,15 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/tls"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -131,23 +134,30 @@ func TestUntilEndsWithTheMessageThatMatches(t *testing.T) {
 	}
 }
 
-// inMemory runs connect with connections to s in memory, and returns the result
-// and the time that it took in the bubble of the test.
-func inMemory(t *testing.T, s *server.Server, input string, args ...string) (r result, duration time.Duration) {
+// inMemory runs connect with connections to s in memory until ctx ends, and
+// returns the result and the time that it took in the bubble of the test. Dials
+// fail before a time of refused.
+func inMemory(t *testing.T, ctx context.Context, s *server.Server, refused time.Duration, input io.Reader, args ...string) (r result, duration time.Duration) {
 	t.Helper()
 	ln := wstest.Listen(nil)
+	start := time.Now()
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(ln) }()
 	defer func() { s.Shutdown(t.Context()); <-served }()
 	flags, o := connectFlags()
-	o.dialContext = ln.DialContext
+	o.dialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if time.Since(start) < refused {
+			return nil, syscall.ECONNREFUSED
+		}
+		return ln.DialContext(ctx, network, addr)
+	}
 	_, err := parse(flags, args)
 	check.Must(t, err)
 	check.Must(t, o.check(flags))
+	check.Must(t, o.prepare(input))
 	var out, errs bytes.Buffer
-	std := newStreams(strings.NewReader(input), &out, &errs)
-	start := time.Now()
-	r.code = o.run(t.Context(), "ws://any.example/", std, func(*session) source { return o.pipedMessages(std.in) })
+	std := newStreams(input, &out, &errs)
+	r.code = o.run(ctx, "ws://any.example/", std, func(s *session) source { return o.source(std, s.out) })
 	r.out, r.err = out.String(), errs.String()
 	return r, time.Since(start)
 }
@@ -184,7 +194,7 @@ func TestRepliesThatAreDueAreAwaited(t *testing.T) {
 					}
 				}
 			}}}
-			r, duration := inMemory(t, s, c.in, c.args...)
+			r, duration := inMemory(t, t.Context(), s, 0, strings.NewReader(c.in), c.args...)
 			if r.code != exitOK || r.out != c.out || !strings.Contains(r.err, c.err) || (r.err == "") != (c.err == "") || duration != c.duration {
 				t.Errorf("%s: %+v after %v, want %q, %q, %v", c.name, r, duration, c.out, c.err, c.duration)
 			}
@@ -234,7 +244,14 @@ func TestJSONErrorsHaveTheStatus(t *testing.T) {
 
 func TestRecordingIsReplayed(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "recording")
-	url := startServer(t, echoServer())
+	url := startServer(t, &server.Server{Handler: server.Handler{
+		Message: func(c *server.Conn, op wire.Opcode, p []byte) {
+			if string(p) != "one" { // the second message; the recording has one order
+				c.SendText("one")
+				c.Send(op, p)
+			}
+		},
+	}})
 	r := runWith(t, strings.NewReader(""), "connect", "-record", file, "-x", "one", "-x", "zwei\n", "-expect", "2", url)
 	if r.code != exitOK || r.out != "one\nzwei\n\n" {
 		t.Fatalf("%+v", r)
@@ -251,6 +268,9 @@ func TestRecordingIsReplayed(t *testing.T) {
 	)
 	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v, %v", info.Mode(), err)
+	}
+	if r := runWith(t, bytes.NewReader(text), "replay", "-speed", "0", "-compare", "-", url); r.code != exitOK || r.out != "one\nzwei\n\n" {
+		t.Errorf("from standard input: %+v", r)
 	}
 	other := startServer(t, &server.Server{Handler: server.Handler{
 		Message: func(c *server.Conn, op wire.Opcode, p []byte) { c.Send(op, bytes.ToUpper(p)) },
@@ -304,18 +324,37 @@ func TestReplayKeepsTheTimes(t *testing.T) {
 	})
 }
 
+func TestDifferencesToARecording(t *testing.T) {
+	r := recording{received: []outgoing{{op: wire.Text, payload: []byte("a")}}}
+	for _, c := range []struct {
+		n       int
+		op      wire.Opcode
+		payload string
+		want    string
+	}{
+		{1, wire.Text, "a", ""},
+		{1, wire.Text, "b", "message 1 differs from the recording"},
+		{1, wire.Binary, "a", "message 1 is binary, and text in the recording"},
+		{2, wire.Text, "a", "message 2 is not in the recording"},
+	} {
+		if got := r.difference(c.n, c.op, []byte(c.payload)); got != c.want {
+			t.Errorf("%d, %v, %q: %q, want %q", c.n, c.op, c.payload, got, c.want)
+		}
+	}
+}
+
 func TestReplayOfFilesThatAreNoRecordings(t *testing.T) {
 	for content, want := range map[string]string{
 		"\n{\n":                          "line 2: unexpected end",
 		`{"type":"open","time":"today"}`: "line 1: parsing time",
 		"{\"time\":\"2026-01-02T03:04:05Z\",\"type\":\"text\",\"text\":1}": "line 1: json",
 	} {
-		if _, err := readRecording(writeFile(t, content)); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := openRecording(writeFile(t, content), nil); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", content, err, want)
 		}
 	}
 	long := `{"time":"2026-01-02T03:04:05Z","direction":"out","type":"text","text":"` + strings.Repeat("x", 1<<20) + `"}`
-	if r, err := readRecording(writeFile(t, long+"\n"+`{"time":"2026-01-02T03:04:05Z","type":"ping","data":""}`)); err != nil || len(r.sent) != 1 {
+	if r, err := openRecording(writeFile(t, long+"\n"+`{"time":"2026-01-02T03:04:05Z","type":"ping","data":""}`), nil); err != nil || len(r.sent) != 1 {
 		t.Errorf("%v", err)
 	}
 }

@@ -99,7 +99,7 @@ const (
 	inPaste                   // ESC [ 200 ~
 )
 
-// decode takes the next byte. ok reports whether it completes a key.
+// decode decodes the next byte. ok reports whether it completes a key.
 func (d *keyDecoder) decode(b byte) (k key, ok bool) {
 	switch d.state {
 	case inCharacter:
@@ -153,7 +153,7 @@ func (d *keyDecoder) continueCharacter(b byte) (key, bool) {
 	return key{keyText, text}, true
 }
 
-// escaped takes the byte after ESC.
+// escaped decodes the byte after ESC.
 func (d *keyDecoder) escaped(b byte) (key, bool) {
 	switch {
 	case b == '[':
@@ -175,7 +175,7 @@ func (d *keyDecoder) escaped(b byte) (key, bool) {
 	return known(altKeys[b])
 }
 
-// continueSequence takes a byte of a control sequence (ECMA-48, Section 5.4):
+// continueSequence decodes a byte of a control sequence (ECMA-48, Section 5.4):
 // parameters up to 0x3f and then a final byte.
 func (d *keyDecoder) continueSequence(b byte) (key, bool) {
 	switch {

@@ -8,7 +8,7 @@ import (
 
 // lineEditor edits one line by the keys of a terminal, with the keys of
 // readline, and recalls earlier lines. It neither reads a terminal nor writes to
-// one: edit takes a key, and view returns the text to be shown. The zero value
+// one: edit executes a key, and view returns the text to be shown. The zero value
 // is an empty line without a history.
 //
 // The line may hold any characters, also control characters and line ends: view
@@ -38,7 +38,7 @@ type editResult uint8
 
 const (
 	lineChanged   editResult = iota // or the key had no effect
-	lineEntered                     // take returns the line
+	lineEntered                     // enter returns the line
 	inputEnded                      // Ctrl-D in an empty line
 	screenCleared                   // Ctrl-L
 )
@@ -102,8 +102,8 @@ func (e *lineEditor) edit(k key) editResult {
 	return lineChanged
 }
 
-// take returns the line, adds it to the history and begins an empty one.
-func (e *lineEditor) take() string {
+// enter returns the line, adds it to the history and begins an empty one.
+func (e *lineEditor) enter() string {
 	line := string(e.line)
 	if line != "" && (len(e.history) == 0 || e.history[len(e.history)-1] != line) {
 		if len(e.history) == maxHistory {

@@ -26,7 +26,7 @@ func (k *keyboard) press(bytes string) {
 		switch result := k.editor.edit(key); result {
 		case lineChanged:
 		case lineEntered:
-			k.entered = append(k.entered, k.editor.take())
+			k.entered = append(k.entered, k.editor.enter())
 		default:
 			k.results = append(k.results, result)
 		}

@@ -1,10 +1,16 @@
 // Fibersock is the command-line companion of the library: a demonstration
-// server with a web page, a client for terminals and pipes, and a judge of
-// other implementations.
+// server with a web page, a client for terminals and pipes, tools that
+// diagnose, measure and bridge connections, and a judge of other
+// implementations.
 //
-//	fibersock serve [flags]
+//	fibersock serve [flags] [PORT | ADDRESS]
 //	fibersock connect [flags] URL
 //	fibersock replay [flags] FILE URL
+//	fibersock check [flags] URL
+//	fibersock bridge [flags] A B
+//	fibersock bench [flags] URL
+//	fibersock frame [flags] [BYTES...]
+//	fibersock completion bash|zsh|fish
 //	fibersock conform server|client|drive [flags] [URL]
 //
 // "fibersock help COMMAND" tells the flags and the exit codes.
@@ -12,6 +18,7 @@ package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -23,9 +30,17 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// The first signal ends the work in order; a second one ends the process.
-	context.AfterFunc(ctx, stop)
+	ctx, interrupt := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) { // as it is under nohup
+		signal.Notify(signals, syscall.SIGHUP) // the terminal, or ssh with a ProxyCommand
+	}
+	go func() {
+		<-signals
+		signal.Stop(signals) // a second one ends the process, from now on
+		interrupt()          // in order
+	}()
 	ignoreBrokenPipes()
 	os.Exit(int(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)))
 }
@@ -45,8 +60,10 @@ func commands() []command {
 		{"replay", "send the messages of a recorded connection again", replay},
 		{"check", "open a connection, time its steps, and explain a failure", checkCommand},
 		{"bridge", "connect TCP, unix sockets or pipes with WebSocket", bridgeCommand},
+		{"bench", "load an echo server and measure its latency", benchCommand},
 		{"frame", "explain bytes as WebSocket frames", frameCommand},
 		{"conform", "judge another implementation, or be judged", conformCommand},
+		{"completion", "write a script that completes commands in a shell", completionCommand},
 		{"version", "print the version", version},
 		{"help", "tell how a command is used", help},
 	}
@@ -87,7 +104,7 @@ func dispatch(ctx context.Context, args []string, std streams) exitCode {
 func printUsage(w io.Writer) {
 	fmt.Fprint(w, "fibersock speaks WebSocket (RFC 6455).\n\nUsage: fibersock COMMAND [flags] [arguments]\n       fibersock [flags of connect] URL\n\n")
 	for _, c := range commands() {
-		fmt.Fprintf(w, "  %-9s %s\n", c.name, c.summary)
+		fmt.Fprintf(w, "  %-10s %s\n", c.name, c.summary)
 	}
 	fmt.Fprint(w, "\n\"fibersock help COMMAND\" tells more.\n")
 }
@@ -98,16 +115,42 @@ func help(ctx context.Context, args []string, std streams) exitCode {
 		printUsage(std.out)
 		return exitOK
 	}
-	if args[0] == "help" || args[0] == "version" {
-		fmt.Fprintf(std.out, "Usage: fibersock %s\n", args[0])
+	if args[0] == "help" {
+		fmt.Fprint(std.out, "Usage: fibersock help [COMMAND]\n")
 		return exitOK
 	}
 	return dispatch(ctx, append(slices.Clone(args), "-h"), std)
 }
 
+const versionUsage = `Usage: fibersock version [flags]
+
+Prints the version of fibersock and of Go, and the system.
+`
+
+func versionFlags() (*flag.FlagSet, *bool) {
+	flags := newFlags("version", versionUsage, "")
+	return flags, flags.Bool("json", false, "write an object of JSON")
+}
+
 // version prints the build information of the Go toolchain.
-func version(_ context.Context, _ []string, std streams) exitCode {
-	fmt.Fprintf(std.out, "%s, %s, %s/%s\n", buildVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+func version(_ context.Context, args []string, std streams) exitCode {
+	flags, asJSON := versionFlags()
+	rest, err := parse(flags, args)
+	if err == nil && len(rest) > 0 {
+		err = usagef("version takes no arguments but flags, not %q", rest[0])
+	}
+	if code, ok := parsed(flags, std, err); !ok {
+		return code
+	}
+	if *asJSON {
+		err = writeJSONLine(std.out, map[string]string{"version": buildVersion(), "go": runtime.Version(), "os": runtime.GOOS, "arch": runtime.GOARCH})
+	} else {
+		_, err = fmt.Fprintf(std.out, "%s, %s, %s/%s\n", buildVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	}
+	if err != nil {
+		fmt.Fprintf(std.err, "fibersock: %s\n", err)
+		return exitUsage
+	}
 	return exitOK
 }
 

@@ -20,6 +20,10 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asCommand) != "" {
 		main()
 	}
+	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"} {
+		os.Unsetenv(name)
+		os.Unsetenv(strings.ToLower(name))
+	}
 	leakcheck.Main(m)
 }
 
@@ -93,6 +97,8 @@ func TestCommandLine(t *testing.T) {
 		{"version", exitOK, "fibersock ", ""},
 		{"--version", exitOK, "fibersock ", ""},
 		{"-version", exitOK, "fibersock ", ""},
+		{"version -json", exitOK, `"os":"`, ""},
+		{"version 1", exitUsage, "", `not "1"`},
 		{"fly", exitUsage, "", `no command "fly"`},
 		{"serve -fast", exitUsage, "", "-fast"},
 		{"serve now", exitUsage, "", `not "now"`},
@@ -113,11 +119,13 @@ func TestCommandLine(t *testing.T) {
 		{"connect -wait soon ws://localhost:1/", exitUsage, "", "soon"},
 		{"connect -cacert /does/not/exist wss://localhost:1/", exitUsage, "", "/does/not/exist"},
 		{"connect -cacert main_test.go wss://localhost:1/", exitUsage, "", "no certificate"},
-		{"connect -cacert x -insecure wss://localhost:1/", exitUsage, "", "one of them"},
+		{"connect -cacert x -insecure wss://localhost:1/", exitUsage, "", "cannot be used together"},
 		{"connect -hex -base64 ws://localhost:1/", exitUsage, "", "-hex and -base64"},
 		{"connect -expect 1 -until x ws://localhost:1/", exitUsage, "", "-expect and -until"},
 		{"connect -until [ ws://localhost:1/", exitUsage, "", "missing closing ]"},
 		{"connect -i ws://localhost:1/", exitUsage, "", "-x"},
+		{"connect -close soon ws://localhost:1/", exitUsage, "", "4000 bye"},
+		{"connect -close 1005 ws://localhost:1/", exitUsage, "", "1005"},
 		{"connect -compress -compression off ws://localhost:1/", exitUsage, "", "-compression off"},
 		{"help replay", exitOK, "-compare", ""},
 		{"replay x", exitUsage, "", "a file and a URL, not 1"},

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/fibersock/fibersock/client"
 	"github.com/fibersock/fibersock/wire"
@@ -36,25 +37,25 @@ type output struct {
 	std    streams
 	typing *typing // the edited line; nil if the terminal edits it
 	prompt bool    // the prompt is the last thing on the screen
-	over   bool    // all has been said: input that is still being read adds nothing
+	over   bool    // the end was shown; nothing is written after it
 	failed error   // the first error of standard output or of the recording; nothing is written after it
 }
 
-// event is one line of -json. Fields that say nothing are left out.
+// event is one line of -json. Fields without a value are left out.
 type event struct {
 	Time         string          `json:"time"`                // RFC 3339, UTC, microseconds
 	Direction    string          `json:"direction,omitempty"` // in, out
-	Type         string          `json:"type"`                // open, text, binary, ping, pong, rtt, close, error
+	Type         string          `json:"type"`                // open, text, binary, ping, pong, rtt, close, retry, error
 	Size         *int            `json:"size,omitempty"`      // payload bytes
 	Text         *string         `json:"text,omitempty"`      // of text
 	Data         *[]byte         `json:"data,omitempty"`      // of binary, ping, pong: base64
 	Code         wire.StatusCode `json:"code,omitempty"`      // of close
 	Reason       *string         `json:"reason,omitempty"`    // of close
-	Milliseconds *float64        `json:"ms,omitempty"`        // of rtt
+	Milliseconds *float64        `json:"ms,omitempty"`        // of rtt and retry
 	URL          string          `json:"url,omitempty"`       // of open, without userinfo
 	Subprotocol  string          `json:"subprotocol,omitempty"`
 	Compression  string          `json:"compression,omitempty"` // of open: the negotiated extension
-	Status       int             `json:"status,omitempty"`      // of error: the HTTP status of the server or proxy
+	Status       int             `json:"status,omitempty"`      // of error and retry: the HTTP status of the server or proxy
 	Error        string          `json:"error,omitempty"`       // why it ended, if not by a closing handshake
 }
 
@@ -68,13 +69,22 @@ func (o *output) message(direction string, op wire.Opcode, payload []byte) error
 		return err
 	case op.IsControl():
 		if o.verbose {
-			o.say("< %s, %d bytes", op, len(payload)) // ours are sent by the library
+			o.say("< %s, %d bytes%s", op, len(payload), controlText(payload)) // ours are sent by the library
 		}
 		return nil
 	case direction == "out":
 		return nil
 	}
 	return o.write(o.render(op, payload))
+}
+
+// controlText is the payload of a control frame in quotes, "" if there is none
+// or if it is not text, such as the numbers that measure a round trip.
+func controlText(payload []byte) string {
+	if len(payload) == 0 || !utf8.Valid(payload) || escape(string(payload)) != string(payload) {
+		return ""
+	}
+	return fmt.Sprintf(": %q", payload)
 }
 
 func messageEvent(direction string, op wire.Opcode, payload []byte) event {
@@ -167,7 +177,7 @@ func (o *output) write(p []byte) error {
 	return o.failed
 }
 
-// note tells something to the person, on standard error.
+// note writes a remark to standard error.
 func (o *output) note(format string, args ...any) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -199,6 +209,16 @@ func (o *output) failure(err error) {
 	o.say("fibersock: %s", escape(explain(err)))
 }
 
+// retry shows the end of a connection or the failure of a try, and the time
+// until the next one.
+func (o *output) retry(err error, wait time.Duration) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	milliseconds := float64(wait.Milliseconds())
+	o.event(event{Type: "retry", Milliseconds: &milliseconds, Status: httpStatus(err), Error: explain(err)})
+	o.say("fibersock: %s; next try in %v", escape(explain(err)), wait.Round(time.Millisecond))
+}
+
 // httpStatus returns the status of the server or proxy that refused the
 // connection, 0 if err is another one.
 func httpStatus(err error) int {
@@ -207,8 +227,8 @@ func httpStatus(err error) int {
 	switch {
 	case errors.As(err, &refused) && refused.Response != nil:
 		return refused.Response.Status
-	case errors.As(err, &proxy):
-		return proxy.Status
+	case errors.As(err, &proxy) && proxy.Response != nil:
+		return proxy.Response.Status
 	}
 	return 0
 }
@@ -224,8 +244,8 @@ func (o *output) roundTrip(rtt time.Duration) {
 	}
 }
 
-// closed tells how the connection ended: by err, after this side had closed it
-// as e says, if it did. That is the last that is written.
+// closed shows the end of the connection: err, and e if this side has closed it.
+// Nothing is written after it.
 func (o *output) closed(err error, e *ending, exit exitCode) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -282,7 +302,7 @@ func capitalized(s string) string {
 	return strings.ToUpper(s[:1]) + s[1:]
 }
 
-// broken returns the error that ended standard output, if one did.
+// broken returns the first error of standard output or the recording.
 func (o *output) broken() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -40,17 +40,7 @@ func codeOnly(page string) string {
 // flagSets are the flags of the commands that have some.
 func flagSets() map[string]*flag.FlagSet {
 	sets := make(map[string]*flag.FlagSet)
-	for _, of := range []func() *flag.FlagSet{
-		func() *flag.FlagSet { f, _ := serveFlags(); return f },
-		func() *flag.FlagSet { f, _ := connectFlags(); return f },
-		func() *flag.FlagSet { f, _ := replayFlags(); return f },
-		func() *flag.FlagSet { f, _ := checkFlags(); return f },
-		func() *flag.FlagSet { f, _ := bridgeFlags(); return f },
-		func() *flag.FlagSet { f, _ := frameFlags(); return f },
-		func() *flag.FlagSet { f, _ := conformServerFlags(); return f },
-		func() *flag.FlagSet { f, _ := conformClientFlags(); return f },
-		func() *flag.FlagSet { f, _ := conformDriveFlags(); return f },
-	} {
+	for _, of := range flagTables {
 		f := of()
 		sets[f.Name()] = f
 	}

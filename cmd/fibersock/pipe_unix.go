@@ -8,10 +8,9 @@ import (
 	"syscall"
 )
 
-// ignoreBrokenPipes makes a write to a pipe that nobody reads any more an error
-// like any other, so that the connection can be closed properly; otherwise it
-// ends the process.
+// ignoreBrokenPipes makes a write to a pipe without a reader return EPIPE, so
+// that the connection can be closed. By default SIGPIPE ends the process.
 func ignoreBrokenPipes() { signal.Ignore(syscall.SIGPIPE) }
 
-// isBrokenPipe reports whether a write failed because nobody reads any more.
+// isBrokenPipe reports whether a write failed because the pipe has no reader.
 func isBrokenPipe(err error) bool { return errors.Is(err, syscall.EPIPE) }

@@ -42,8 +42,8 @@ func (o *output) stopEditing() {
 	}
 	o.hidePrompt()
 	o.prompt = false
-	io.WriteString(o.std.err, disablePaste)
 	o.typing.terminal.close()
+	io.WriteString(o.std.err, disablePaste)
 	o.typing.terminal = nil
 }
 
@@ -86,7 +86,7 @@ func (o *output) key(b byte, last bool) (line string, result editResult) {
 	case lineEntered:
 		o.hidePrompt()
 		fmt.Fprintf(o.std.err, "%s\n", o.typing.editor.whole())
-		return o.typing.editor.take(), result
+		return o.typing.editor.enter(), result
 	case screenCleared:
 		io.WriteString(o.std.err, clearScreen)
 	}
@@ -113,8 +113,7 @@ func (o *output) ask() {
 	}
 }
 
-// answered is told that a line was entered: the cursor is at the beginning of
-// the next.
+// answered notes that a line was entered: the cursor is in the next row.
 func (o *output) answered() {
 	o.mu.Lock()
 	defer o.mu.Unlock()

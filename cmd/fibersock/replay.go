@@ -17,12 +17,13 @@ import (
 
 const replayUsage = `Usage: fibersock replay [flags] FILE URL
 
-Sends the messages that "fibersock connect -record FILE" has sent, with the times
-between them, and writes the received messages to standard output. It waits until
-as many messages are received as in the recording, for 10 seconds each.
+Sends the messages that "fibersock connect -record FILE" has sent, with the
+times between them, and writes the received messages to standard output. It
+waits until as many messages are received as in the recording, for 10 seconds
+each.
 
-FILE has lines of JSON, as -json writes them. Only the fields time, direction,
-type, text and data are used.
+FILE has lines of JSON, as -json writes them; - is standard input. Only the
+fields time, direction, type, text and data are used.
 `
 
 // recording is the messages of a recorded connection.
@@ -39,13 +40,13 @@ type recordedMessage struct {
 
 // replayOptions are the flags of replay.
 type replayOptions struct {
-	connectOptions
+	*connectOptions
 	speed   float64
 	compare bool
 }
 
 func replayFlags() (*flag.FlagSet, *replayOptions) {
-	o := &replayOptions{connectOptions: *newConnectOptions()}
+	o := &replayOptions{connectOptions: newConnectOptions()}
 	flags := newFlags("replay", replayUsage, exitCodes)
 	o.addConnection(flags)
 	o.addOutput(flags)
@@ -61,14 +62,14 @@ func replay(ctx context.Context, args []string, std streams) exitCode {
 	switch {
 	case err != nil:
 	case len(rest) != 2:
-		err = usagef("replay takes a file and a URL, not %d arguments", len(rest))
+		err = usagef("replay needs a file and a URL, not %d arguments", len(rest))
 	case !(o.speed >= 0):
-		err = usagef("-speed takes a factor, not %v", o.speed)
+		err = usagef("-speed needs a factor that is not negative, not %v", o.speed)
 	default:
 		err = o.check(flags)
 	}
 	if err == nil {
-		o.replay, err = readRecording(rest[0])
+		o.replay, err = openRecording(rest[0], std.in)
 	}
 	if code, ok := parsed(flags, std, err); !ok {
 		return code
@@ -80,15 +81,23 @@ func replay(ctx context.Context, args []string, std streams) exitCode {
 	})
 }
 
-// readRecording reads a file of -record.
-func readRecording(name string) (*recording, error) {
+// openRecording reads a file of -record, or in for "-".
+func openRecording(name string, in io.Reader) (*recording, error) {
+	if name == "-" {
+		return readRecording("standard input", in)
+	}
 	file, err := os.Open(name)
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
+	return readRecording(name, file)
+}
+
+// readRecording reads the lines of -record. name is for errors.
+func readRecording(name string, in io.Reader) (*recording, error) {
 	r := new(recording)
-	reader := bufio.NewReader(file)
+	reader := bufio.NewReader(in)
 	var start time.Time
 	for number := 1; ; number++ {
 		line, ok, err := readLine(reader)

@@ -26,24 +26,26 @@ const serveUsage = `Usage: fibersock serve [flags] [PORT | ADDRESS]
 
 Serves until it is interrupted:
 
-  /         a page to try WebSocket with, for a browser; with -static, the files of
-            a directory in its place
+  /         a page to try WebSocket with, for a browser; with -static, files in
+            its place
   /echo     sends every message back
   /chat     sends every message to everybody who is connected to it
   /exec     with -exec: runs a command for each connection
   /metrics  with -metrics: statistics in the text format of Prometheus
 
 Pages of other origins may not connect, unless -origin allows them. Connections
-are logged on standard error. When interrupted, connections are closed with 1001.
+are logged on standard error. When interrupted, connections are closed with
+1001. A server on the loopback interface also connects for its page, to explain
+why a connection of the browser does not open.
 
 With -exec, a process of the shell is started for each connection. Each message
 is a line of its standard input, and each line of its standard output a text
 message, or a binary one if it is not UTF-8. Lines of standard error go to the
-log, up to 64 KiB. A line of more than 1 MiB ends the connection. When the process
-exits, the connection is closed: with 1000, or with 1011 if its exit code is not
-0. When the connection ends, standard input is closed and the process group gets
-SIGTERM and, after 2 seconds, SIGKILL. The environment has REMOTE_ADDR,
-REMOTE_PORT, REQUEST_URI, PATH_INFO, QUERY_STRING, HTTP_ORIGIN and
+log, up to 64 KiB. A line of more than 1 MiB ends the connection. When the
+process exits, the connection is closed: with 1000, or with 1011 if its exit
+code is not 0. When the connection ends, standard input is closed and the
+process group gets SIGTERM and, after 2 seconds, SIGKILL. The environment has
+REMOTE_ADDR, REMOTE_PORT, REQUEST_URI, PATH_INFO, QUERY_STRING, HTTP_ORIGIN and
 SEC_WEBSOCKET_PROTOCOL: text of the client, to be quoted in shell scripts. On
 Windows there are no groups, and only the process itself is killed.
 

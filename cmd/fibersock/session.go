@@ -11,38 +11,39 @@ import (
 	"github.com/fibersock/fibersock/wire"
 )
 
-// session is an open connection of connect, from the first line to the exit
-// code. It has three goroutines, so that neither a slow server nor a slow
-// reader of the output blocks the others:
+// session is the work of connect, from the open connection to the exit code. It
+// has three goroutines, so that neither a slow server nor a slow reader of the
+// output blocks the others:
 //
 //	run          shows messages, waits, closes
 //	receive      receives messages
 //	readInput    reads lines, sends them, runs commands
 type session struct {
-	conn    *client.Conn
+	link    *link
 	out     *output
 	options *connectOptions
 	next    source // readInput's
 	opened  time.Time
 	compare bool // end if a message is not that of the recording
 
-	received     *atomic.Int64 // bytes from the server, with their frames
+	progress     *progress // of the connection
 	sentData     traffic
 	receivedData traffic
 	roundTrip    atomic.Int64 // a time.Duration, the last one; 0: none
 
 	messages chan client.Message // from receive
-	lost     chan error          // from receive, once: the cause of the end
+	lost     chan error          // from receive, once a connection: the cause of its end
+	replaced chan replaced       // from reconnect
 	input    chan inputEnd       // from readInput, once
-	problems chan ending         // why to close early, from anywhere
+	problems chan ending         // early ends, of any goroutine
 	done     chan struct{}       // closed when run returns
 
-	// The rest is run's.
+	// The rest belongs to run.
 	quiet    *time.Timer // fires at the end of the wait for a message; stopped until the end of input
 	waiting  time.Duration
 	inputEnd bool
 	matched  bool          // a message matches -until
-	ending   *ending       // why this side closes; nil as long as it does not
+	ending   *ending       // nil while this side does not close
 	closed   chan struct{} // closed when the closing handshake that it began is over
 }
 
@@ -66,7 +67,7 @@ func plural(n int64, thing string) string {
 	return fmt.Sprintf("%d %ss", n, thing)
 }
 
-// ending is why and how this side closes the connection.
+// ending is a Close of this side, and its cause.
 type ending struct {
 	code   wire.StatusCode // 0: a Close without a code
 	reason string
@@ -74,12 +75,13 @@ type ending struct {
 	err    error // shown to the user, if not nil
 }
 
-func newSession(conn *client.Conn, out *output, o *connectOptions) *session {
+func newSession(link *link, out *output, o *connectOptions) *session {
 	s := &session{
-		conn: conn, out: out, options: o,
+		link: link, out: out, options: o,
 		opened:   time.Now(),
 		messages: make(chan client.Message),
 		lost:     make(chan error, 1),
+		replaced: make(chan replaced, 1),
 		input:    make(chan inputEnd, 1),
 		problems: make(chan ending),
 		done:     make(chan struct{}),
@@ -95,7 +97,7 @@ func (s *session) run(ctx context.Context) exitCode {
 	defer close(s.done)
 	defer s.quiet.Stop()
 	defer s.out.stopEditing()
-	go s.receive()
+	go s.receive(s.link.get())
 	go s.readInput()
 	if s.options.ping > 0 {
 		go s.pingEvery(s.options.ping)
@@ -106,7 +108,18 @@ func (s *session) run(ctx context.Context) exitCode {
 		case m := <-s.messages:
 			s.show(m)
 		case err := <-s.lost:
-			return s.ended(err)
+			if !s.options.reconnect || s.ending != nil || !replaceable(err) {
+				return s.ended(err)
+			}
+			s.link.set(nil)
+			s.out.happened(closeEvent(err, nil, exitLost))
+			go s.reconnect()
+		case r := <-s.replaced:
+			if s.ending != nil || r.err != nil {
+				return s.endedInOutage(r.err)
+			}
+			s.link.set(r.conn)
+			go s.receive(r.conn)
 		case end := <-s.input:
 			s.inputEnded(end)
 		case <-s.quiet.C:
@@ -120,10 +133,10 @@ func (s *session) run(ctx context.Context) exitCode {
 	}
 }
 
-// receive takes messages until the connection ends.
-func (s *session) receive() {
+// receive receives messages until the connection ends.
+func (s *session) receive(c *client.Conn) {
 	for {
-		m, err := s.conn.Receive(context.Background())
+		m, err := c.Receive(context.Background())
 		if err != nil {
 			s.lost <- err
 			return
@@ -139,7 +152,7 @@ func (s *session) receive() {
 // show shows a message or control frame.
 func (s *session) show(m client.Message) {
 	if m.Opcode == wire.Close || s.complete() {
-		return // the end follows, with all that is to be said
+		return // the end follows, with its code and reason
 	}
 	if err := s.out.message("in", m.Opcode, m.Payload); err != nil {
 		s.finish(outputEnding(err))
@@ -154,7 +167,7 @@ func (s *session) show(m client.Message) {
 	case s.compare && s.options.replay.difference(n, m.Opcode, m.Payload) != "":
 		s.finish(ending{code: wire.NormalClosure, exit: exitDiffers, err: errors.New(s.options.replay.difference(n, m.Opcode, m.Payload))})
 	case s.complete():
-		s.finish(ending{code: wire.NormalClosure})
+		s.finish(s.options.closing.ending())
 	case s.inputEnd:
 		s.beginWaiting()
 	}
@@ -215,7 +228,7 @@ func (s *session) replyDue() bool {
 
 // waitedEnough ends the session after a wait without a message.
 func (s *session) waitedEnough() {
-	e := ending{code: wire.NormalClosure}
+	e := s.options.closing.ending()
 	if err := s.incomplete(); err != nil {
 		e.exit = exitTimeout
 		e.err = fmt.Errorf("%w, then none for %v (-wait)", err, s.waiting)
@@ -235,14 +248,18 @@ func (s *session) finish(e ending) {
 	s.ending = &e
 	s.quiet.Stop()
 	s.out.stopEditing() // a second interrupt ends the process
+	c := s.link.get()
+	if c == nil {
+		s.link.cancel() // reconnect reports the end
+		return
+	}
 	go func() {
 		defer close(s.closed)
-		s.conn.Close(e.code, e.reason) // its error is receive's too
+		c.Close(e.code, e.reason) // its error is receive's too
 	}()
 }
 
-// ended tells how the connection ended, for the reason err, and returns the
-// exit code.
+// ended shows the end of the connection, err, and returns the exit code.
 func (s *session) ended(err error) exitCode {
 	var ours wire.StatusCode
 	exit := exitOK
@@ -271,12 +288,29 @@ func (s *session) ended(err error) exitCode {
 	return exit
 }
 
+// endedInOutage returns the exit code for the end of the session while there is
+// no connection: because of an ending, or of the error of the last try.
+func (s *session) endedInOutage(err error) exitCode {
+	exit := s.progress.exitCode(err)
+	if s.ending != nil {
+		err, exit = s.ending.err, s.ending.exit
+	}
+	if err != nil {
+		s.out.failure(err)
+	}
+	return exit
+}
+
 // ping measures a round-trip time, and reports false if there was no Pong in
 // time.
 func (s *session) ping(patience time.Duration) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	rtt, err := s.conn.Ping(ctx)
+	c := s.link.get()
+	if c == nil {
+		return true // the connection is lost already
+	}
+	rtt, err := c.Ping(ctx)
 	if err == nil {
 		s.roundTrip.Store(int64(rtt))
 		s.out.roundTrip(rtt)
@@ -296,11 +330,16 @@ func (s *session) pingEvery(interval time.Duration) {
 			return
 		case <-ticker.C:
 		}
-		before := s.received.Load()
-		if s.ping(interval) || s.received.Load() > before {
+		before := s.progress.received.Load()
+		if s.ping(interval) || s.progress.received.Load() > before {
 			continue
 		}
 		e := ending{code: wire.GoingAway, exit: exitTimeout, err: fmt.Errorf("no Pong and nothing else within %v of a Ping (-ping)", interval)}
+		if c := s.link.get(); s.options.reconnect && c != nil {
+			s.out.note("fibersock: %s", e.err)
+			c.CloseNow()
+			continue
+		}
 		select {
 		case s.problems <- e:
 		case <-s.done:

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/fibersock/fibersock/client"
 	"github.com/fibersock/fibersock/wire"
 )
 
@@ -24,7 +26,8 @@ type slashCommand struct {
 // slashCommands returns the commands in the order of the help.
 func slashCommands() []slashCommand {
 	return []slashCommand{
-		{"ping", "", "send a Ping, and show the time until its Pong", (*session).pingCommand},
+		{"ping", "[TEXT]", "send a Ping; without TEXT, show the time until its Pong", (*session).pingCommand},
+		{"pong", "[TEXT]", "send a Pong that answers no Ping", (*session).pongCommand},
 		{"text", "TEXT", "send a text message, which may be empty", (*session).textCommand},
 		{"binary", "HEX", "send a binary message, such as /binary 00 ff 7f", (*session).binaryCommand},
 		{"file", "NAME", "send the bytes of a file as one message", (*session).fileCommand},
@@ -62,7 +65,27 @@ func (s *session) command(text string) *ending {
 // quoted is a typed text in an error.
 func quoted(s string) string { return strconv.Quote(s) }
 
-func (s *session) pingCommand(string) *ending {
+// control sends a control frame with a text of up to 125 bytes.
+func (s *session) control(send func(*client.Conn, []byte) error, text string) *ending {
+	c := s.link.get()
+	if c == nil {
+		s.out.note("not connected")
+	} else if err := send(c, []byte(text)); err != nil {
+		s.out.failure(err)
+	}
+	return nil
+}
+
+func (s *session) pongCommand(rest string) *ending { return s.control((*client.Conn).SendPong, rest) }
+
+func (s *session) pingCommand(rest string) *ending {
+	if rest != "" {
+		return s.control((*client.Conn).SendPing, rest)
+	}
+	if s.link.get() == nil {
+		s.out.note("not connected")
+		return nil
+	}
 	go func() {
 		if !s.ping(pingPatience) {
 			s.out.note("no Pong within %v", pingPatience)
@@ -83,7 +106,7 @@ func (s *session) textCommand(rest string) *ending {
 func (s *session) binaryCommand(rest string) *ending {
 	payload, err := hexEncoding.bytes([]byte(rest))
 	if err != nil {
-		s.out.note("/binary takes bytes in hexadecimal, such as 00 ff 7f")
+		s.out.note("/binary needs bytes in hexadecimal, such as 00 ff 7f")
 		return nil
 	}
 	return s.send(wire.Binary, payload)
@@ -98,15 +121,20 @@ func (s *session) fileCommand(rest string) *ending {
 }
 
 func (s *session) stateCommand(string) *ending {
+	c := s.link.get()
+	if c == nil {
+		s.out.note("not connected")
+		return nil
+	}
 	lines := []string{
-		fmt.Sprintf("%s at %s, open for %v", s.out.url, s.conn.RemoteAddr(), time.Since(s.opened).Round(time.Second)),
+		fmt.Sprintf("%s at %s, for %v", s.out.url, c.RemoteAddr(), time.Since(s.opened).Round(time.Second)),
 		"sent         " + s.sentData.String(),
 		"received     " + s.receivedData.String(),
 	}
-	if name := s.conn.Subprotocol(); name != "" {
+	if name := c.Subprotocol(); name != "" {
 		lines = append(lines, "subprotocol  "+name)
 	}
-	if name := s.conn.Compression(); name != "" {
+	if name := c.Compression(); name != "" {
 		lines = append(lines, "compression  "+name)
 	}
 	if rtt := s.roundTrip.Load(); rtt > 0 {
@@ -131,7 +159,7 @@ func escapeLines(lines []string) string {
 func (s *session) closeCommand(rest string) *ending {
 	e, err := parseClose(strings.TrimSpace(rest))
 	if err != nil {
-		s.out.note("%s", err)
+		s.out.note("/close: %s", escape(err.Error()))
 		return nil
 	}
 	return e
@@ -163,11 +191,11 @@ func parseClose(text string) (*ending, error) {
 	digits, reason, _ := strings.Cut(text, " ")
 	code, err := strconv.Atoi(digits)
 	if err != nil {
-		return nil, fmt.Errorf("/close takes a status code and then the reason, such as /close 4000 bye")
+		return nil, errors.New("a Close has a status code and then a reason, such as 4000 bye")
 	}
 	e.code, e.reason = wire.StatusCode(code), strings.TrimSpace(reason)
 	if _, err := wire.AppendClosePayload(nil, e.code, e.reason); err != nil {
-		return nil, fmt.Errorf("/close %s: %s", digits, withoutPrefix(err))
+		return nil, fmt.Errorf("%s: %s", digits, withoutPrefix(err))
 	}
 	return e, nil
 }

@@ -5,7 +5,8 @@ import (
 	"os"
 )
 
-// streams are the standard streams, and whether a person is at their other end.
+// streams are the standard streams. inTerminal and outTerminal report whether
+// they are terminals.
 type streams struct {
 	in          io.Reader
 	out, err    io.Writer

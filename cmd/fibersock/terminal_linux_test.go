@@ -1,7 +1,10 @@
 package main
 
 import (
+	"bufio"
 	"context"
+	"io"
+	"net"
 	"os"
 	"os/exec"
 	"strings"
@@ -226,5 +229,31 @@ func TestSignalsOfATerminalRestoreIt(t *testing.T) {
 	cmd.Wait()
 	if code := cmd.ProcessState.ExitCode(); code != int(exitInterrupted) || !p.LineMode() {
 		t.Errorf("exit code %d, line mode %t; %q", code, p.LineMode(), p.Output())
+	}
+}
+
+// The first Ctrl-C closes and restores the terminal. A second one ends the
+// process at once, when the server does not answer the Close.
+func TestSecondInterruptFindsTheTerminalRestored(t *testing.T) {
+	closing := make(chan bool, 1)
+	addr := startPeer(t, func(nc net.Conn, r *bufio.Reader) {
+		accept(nc, r)
+		awaitClose(r)
+		closing <- true
+		io.Copy(io.Discard, r)
+	})
+	p := pty.Open(t, 80, 24)
+	cmd := startCommand(t, p, addr)
+	p.AwaitText("\n> ▮")
+	p.Type("\x03")
+	<-closing
+	p.Await("the marks of a paste are off", func(string) bool { return strings.Contains(p.Output(), disablePaste) })
+	if !p.LineMode() {
+		t.Error("the terminal is not restored")
+	}
+	p.Type("\x03")
+	cmd.Wait()
+	if status := cmd.ProcessState.Sys().(syscall.WaitStatus); !status.Signaled() || status.Signal() != syscall.SIGINT {
+		t.Errorf("ended with %v", cmd.ProcessState)
 	}
 }

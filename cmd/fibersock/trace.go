@@ -23,8 +23,8 @@ func (o *output) handshake(request []byte, response *handshake.Response) {
 	}
 }
 
-// redact takes the secret out of a header line that holds one. Of credentials
-// the scheme stays.
+// redact removes the secret of a header line, such as credentials without their
+// scheme.
 func redact(line string) string {
 	const hidden = "[not shown]"
 	name, value, found := strings.Cut(line, ":")

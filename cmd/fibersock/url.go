@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// completeURL returns the URL that a person means who leaves out the scheme, as
-// in example.com, localhost:8080/echo, :8080 or 8080. Without a scheme it is
-// wss, but ws for localhost, for an IP address, and with a port other than 443.
+// completeURL returns url with a scheme and a host, if it has none, as in
+// example.com, localhost:8080/echo, :8080 or 8080. The scheme is wss, but ws for
+// localhost, for an IP address, and with a port other than 443.
 func completeURL(url string) string {
 	if strings.Contains(url, "://") || url == "" {
 		return url

@@ -105,7 +105,7 @@ func (l *epollLoop) start(nc net.Conn, open Open, first []byte, ended chan struc
 		return l.startTCP(nc, open, first, ended)
 	case *belowTLS:
 		return l.startTCP(nc.TCPConn, open, first, ended)
-	case TLS:
+	case overTLS:
 		if below := belowOf(nc); below != nil {
 			return l.startTLS(nc, below, open, first, ended)
 		}

@@ -3,6 +3,7 @@
 package netloop
 
 import (
+	"errors"
 	"io"
 	"net"
 	"reflect"
@@ -19,29 +20,28 @@ import (
 //	               Received  →  TLS.Read   →  Received
 //	               Writev    ←  TLS.Write  ←  Writev
 //
-// crypto/tls reads from a rawConn. It returns the bytes that the loop has read,
-// and behind them a temporary error. Write of the rawConn is that of the
-// socket, and does not wait. So TLS does not block, except in the handshake,
-// which crypto/tls cannot continue after an error. The handshake has a
-// goroutine, from the first byte of the client on, and its Read waits for the
-// loop. The goroutine ends with the connection, whose user bounds the time of
-// the handshake.
+// TLS reads from a rawConn, which returns the bytes that the loop has read, and
+// behind them a temporary error. Write of a rawConn is that of the socket, and
+// does not wait. So TLS does not block, except in the handshake, which
+// crypto/tls cannot continue after an error. The handshake has a goroutine from
+// the client's first byte on, and its Read waits for the loop. The goroutine
+// ends with the connection, whose user bounds the time of the handshake.
 //
-// TLS has its own buffers, of which epoll knows nothing. Received calls
-// TLS.Read until that has consumed all ciphertext and returned all plaintext.
-// If it ends earlier, because the connection is not ready or its turn is over,
-// it returns a rest that is not nil, and so the loop calls it again.
+// TLS has buffers that epoll does not know. Received calls TLS.Read until TLS
+// needs more ciphertext. If Received ends earlier, because the connection is
+// not ready or its turn is over, it returns a rest that is not nil, and so the
+// loop calls it again.
 //
-// A peer can make TLS write inside of Read, by a KeyUpdate. Such an answer is a
-// reply: when the peer does not read, the loop reads no more from it; see
+// A KeyUpdate makes TLS write inside of Read. Such an answer is a reply: when
+// the peer does not read, the loop reads no more from it; see
 // WriteLimit.PauseRead.
 //
-// A TLS connection that another party has made, such as an http.Server, is over
-// a net.Conn that cannot be exchanged. It is served by epoll if that is one of
-// BelowTLS, which can be switched to a rawConn. If it is a *net.TCPConn, it is
-// served by goroutines: no deadline makes a Read of TLS return without waiting
-// when it finds half a record, and the first Write that exceeds one destroys
-// the state of TLS.
+// A TLS connection that the program has made, such as an http.Server, is over a
+// net.Conn that cannot be exchanged. It is served by epoll if that net.Conn is
+// one of BelowTLS, which can be switched to a rawConn. Over a *net.TCPConn it
+// is served by goroutines: no deadline makes a Read of TLS return without
+// waiting when there is half a record, and the first Write that exceeds a
+// deadline destroys the state of TLS.
 
 // secureConn is a connection with TLS, as its socket sees it.
 type secureConn struct {
@@ -172,19 +172,22 @@ type belowTLS struct {
 	raw atomic.Pointer[rawConn]
 }
 
-// belowOf returns the connection below a *tls.Conn if it is one of BelowTLS, nil
-// otherwise. The type is recognised by its package, which is not linked here. A
-// type that embeds a *tls.Conn has the same methods, but its Read may not know
-// temporary errors, or may wait: it is served by goroutines.
-func belowOf(nc TLS) *belowTLS {
+// overTLS is the part of *tls.Conn by which a program's TLS connection can be
+// served by epoll.
+type overTLS interface {
+	TLS
+	NetConn() net.Conn
+}
+
+// belowOf returns the connection below a *tls.Conn if it is one of BelowTLS,
+// nil otherwise. The type is recognised by its package, which is not linked
+// here. A type that embeds a *tls.Conn has the same methods, but its Read may
+// not know temporary errors, or may wait: it is served by goroutines.
+func belowOf(nc overTLS) *belowTLS {
 	if t := reflect.TypeOf(nc); t.Kind() != reflect.Pointer || t.Elem().PkgPath() != "crypto/tls" {
 		return nil
 	}
-	over, ok := nc.(interface{ NetConn() net.Conn })
-	if !ok {
-		return nil
-	}
-	below, _ := over.NetConn().(*belowTLS)
+	below, _ := nc.NetConn().(*belowTLS)
 	return below
 }
 
@@ -325,7 +328,8 @@ func (h *tlsHandshake) read(p []byte, pos *recordPos, wait func()) (n int, err e
 	return n, nil
 }
 
-// await waits until in has size bytes, or the connection has ended. The caller holds mu.
+// await waits until in has size bytes, or the connection has ended. The caller
+// holds mu.
 func (h *tlsHandshake) await(size int, wait func()) {
 	for h.in.size() < size && !h.closed {
 		if !h.waits {
@@ -422,9 +426,9 @@ func (c *secureConn) receive(b []byte) (rest []byte, ok bool) {
 	}
 }
 
-// deliver passes plaintext to the connection, that in plain if there is any, and
-// keeps the rest. ok is that of Received. more is whether the connection accepts
-// more now.
+// deliver passes plaintext to the connection, that in plain if there is any,
+// and keeps the rest. ok is that of Received. more is whether the connection
+// accepts more now.
 func (c *secureConn) deliver(p []byte) (ok, more bool) {
 	rest, ok := c.Conn.Received(p)
 	if !ok {
@@ -442,8 +446,8 @@ func (c *secureConn) deliver(p []byte) (ok, more bool) {
 	return true, false
 }
 
-// A turn is the part of the input that is handled before it is the turn of other
-// connections.
+// A turn is the part of the input that is handled before it is the turn of
+// other connections.
 type turn struct {
 	reads   int    // that are left
 	answers uint32 // before the turn
@@ -480,8 +484,8 @@ func (c *secureConn) endInput(err error) {
 }
 
 // InputClosed ends the input, which may have ended inside of a record. During a
-// handshake, it is called only if that waits for input: the loop then closes the
-// connection.
+// handshake, it is called only if that waits for input: the loop then closes
+// the connection.
 func (c *secureConn) InputClosed() {
 	if c.stage.Load() == secureOpen {
 		c.stage.Store(secureInputEnded)
@@ -703,10 +707,5 @@ func (noInputError) Temporary() bool { return true }
 
 var (
 	errNoInput  error = noInputError{}
-	errTurnOver error = turnOverError{}
+	errTurnOver       = errors.New("websocket: the turn is over")
 )
-
-// turnOverError says that a turn is over.
-type turnOverError struct{}
-
-func (turnOverError) Error() string { return "websocket: the turn is over" }

@@ -679,3 +679,109 @@ func TestTCPOfBelowTLSIsServedByEpoll(t *testing.T) {
 	nc.Close()
 	<-l.closed
 }
+
+// Output of a handler to another connection with TLS is encrypted at once and
+// written once, in front of the records that end it.
+func TestOutputToOthersOverTLSIsWrittenOnce(t *testing.T) {
+	var to *testConn
+	var writes atomic.Int32
+	handled := make(chan struct{})
+	l := newTestLoop(t, Config{MaxBlocked: 10, WatchPeriod: time.Hour}, nil, nil)
+	calls := *kernel
+	calls.write = func(fd int32, p []byte) (int, error) { writes.Add(1); return kernel.write(fd, p) }
+	calls.writev = func(fd int32, a, b []byte) (int, error) { writes.Add(1); return kernel.writev(fd, a, b) }
+	l.pollers().sys = &calls
+	ln := listen(t)
+	l.addr = ln.Addr().String()
+	served := make(chan error, 1)
+	go func() {
+		served <- l.ServeTLS(ln, cryptoTLS(nil), l.open(func() *testConn {
+			return &testConn{received: func(c *testConn, b []byte) ([]byte, bool) {
+				if string(b) != "?" {
+					return nil, c.socket.Writev(nil, b) == nil
+				}
+				c.socket.MoreInput(true)
+				for _, s := range []string{"1", "2", "3"} {
+					check.OK(t, to.socket.Writev([]byte(s), []byte(s)))
+				}
+				if n := to.socket.Buffered(); n < 3*(recordHeader+2) || !to.socket.Deferred() || n != int(l.buffered.Load()) {
+					t.Errorf("%d bytes buffered, %d in all; deferred: %v", n, l.buffered.Load(), to.socket.Deferred())
+				}
+				if n := writes.Load(); n != 0 {
+					t.Errorf("written in %d calls before the end of the batch", n)
+				}
+				c.socket.MoreInput(false)
+				handled <- struct{}{}
+				return nil, true
+			}}
+		}), Recovered)
+	}()
+	receiver, _, c := l.client(t)
+	to = c
+	echo := func(client *tls.Conn) { // returns when its TLS handshake and input are handled
+		check.Must(t, check.Err(client.Write([]byte("echo"))))
+		check.Must(t, check.Err(io.ReadFull(client, make([]byte, 4))))
+	}
+	echo(receiver)
+	sender, _, _ := l.client(t)
+	echo(sender)
+	writes.Store(0)
+	check.Must(t, check.Err(sender.Write([]byte("?"))))
+	<-handled
+	got := make([]byte, 6)
+	if _, err := io.ReadFull(receiver, got); err != nil || string(got) != "112233" {
+		t.Errorf("received %q, %v", got, err)
+	}
+	to.socket.Flush() // returns when the write has been counted
+	if n := writes.Load(); n != 1 {
+		t.Errorf("written in %d calls", n)
+	}
+	writes.Store(0)
+	check.Must(t, check.Err(sender.Write([]byte("?"))))
+	<-handled
+	to.socket.CloseWrite(false)
+	if got, err := io.ReadAll(receiver); err != nil || string(got) != "112233" {
+		t.Errorf("received %q, %v before the end", got, err)
+	}
+	receiver.Close()
+	sender.Close()
+	for range 2 {
+		<-l.closed
+	}
+	ln.Close()
+	<-served
+}
+
+// A TLS connection whose descriptor is closed cannot be served by epoll. It ends
+// by the error of its net.Conn.
+func TestClosedTLSOverBelowTLS(t *testing.T) {
+	below := listen(t)
+	defer below.Close()
+	l := newTestLoop(t, Config{MaxBlocked: 10}, nil, nil)
+	nc, err := net.Dial("tcp", below.Addr().String())
+	check.Must(t, err)
+	defer nc.Close()
+	ours, err := BelowTLS(below).Accept()
+	check.Must(t, err)
+	ours.Close()
+	l.Start(tls.Server(ours, &tls.Config{}), l.open(nil), nil, nil)
+	if c := <-l.started; c.socket.Shard() >= 0 {
+		t.Error("epoll serves the connection")
+	}
+	if err := <-l.closed; !errors.Is(err, net.ErrClosed) {
+		t.Errorf("closed by %v", err)
+	}
+}
+
+// TLS continues behind an error that is temporary, and takes no other error of a
+// Read for the end of input.
+func TestErrorOfReadWithoutInputIsTemporary(t *testing.T) {
+	var failed interface { // net.Error, whose Temporary is deprecated, but not for crypto/tls
+		error
+		Timeout() bool
+		Temporary() bool
+	}
+	if !errors.As(errNoInput, &failed) || !failed.Temporary() || !failed.Timeout() || failed.Error() == "" {
+		t.Errorf("%v is not temporary", errNoInput)
+	}
+}

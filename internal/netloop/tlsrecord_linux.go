@@ -5,14 +5,14 @@ package netloop
 // This file keeps small the buffer that crypto/tls reads records into. It has
 // that buffer as long as the connection lives, and never shrinks it:
 //
-//   - The first buffer has 517 bytes. It is replaced by one for a longer record
-//     and 512 bytes more, or of twice the old size if that is more.
-//   - A Read that returns a part of a record behind a whole one often doubles the
-//     buffer, because the second record must fit behind the first.
+//   - The first buffer has 517 bytes. It is replaced by one for a longer
+//     record and 512 bytes more, or of twice the old size if that is more.
+//   - A Read that returns a part of a record behind a whole one often doubles
+//     the buffer, because the second record must fit behind the first.
 //
-// So a Read returns whole records, if there is one, and the ClientHello is split.
-// It has 1,500 bytes and more since clients offer key exchanges that resist
-// quantum computers. Later records are protected: they cannot be split.
+// So a Read returns whole records, if there is one, and the ClientHello is
+// split. It has 1,500 bytes and more since clients offer key exchanges that
+// resist quantum computers. Later records are protected: they cannot be split.
 
 // A recordPos is a position in a stream of TLS records.
 type recordPos struct {
@@ -21,8 +21,8 @@ type recordPos struct {
 	high   uint8  // the fourth of them: the high byte of the length
 }
 
-// advance moves pos to the end of b. It returns the size of the whole records in
-// b, from its beginning.
+// advance moves pos to the end of b. It returns the size of the whole records
+// in b, from its beginning.
 func (pos *recordPos) advance(b []byte) (whole int) {
 	for i := 0; i < len(b); {
 		if pos.left > 0 {
@@ -46,8 +46,8 @@ func (pos *recordPos) advance(b []byte) (whole int) {
 	return whole
 }
 
-// read copies whole records from in, or a part of one if p or in has no more. It
-// returns the number of bytes.
+// read copies whole records from in, or a part of one if p or in has no more.
+// It returns the number of bytes.
 func (pos *recordPos) read(p, in []byte) int {
 	in = in[:min(len(in), len(p))]
 	end := *pos

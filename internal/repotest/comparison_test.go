@@ -250,6 +250,29 @@ func TestComparisonPageIsCurrent(t *testing.T) {
 	checkPage(t, "README.md", "comparison", b.String())
 }
 
+// TestPerformancePageIsCurrent writes the lines of the comparison with figures:
+// fibersock beside the best of the others.
+func TestPerformancePageIsCurrent(t *testing.T) {
+	r := readResults(t)
+	var b strings.Builder
+	b.WriteString("\n| | fibersock | best of the others | its name | ratio |\n|---|--:|--:|---|--:|\n")
+	for _, m := range figuresOfComparison {
+		ours, best, name := r.figure(m.scenario, libraries[0]), cell{}, ""
+		for _, l := range libraries[1:] {
+			if c := r.figure(m.scenario, l); c.value > 0 && (name == "" || c.value < best.value) {
+				best, name = c, l.name
+			}
+		}
+		if ours.value == 0 || name == "" {
+			t.Fatalf("%s: %v, %v", m.scenario, ours, best)
+		}
+		fmt.Fprintf(&b, "| %s | %v | %v | %s | %.2f |\n", m.text, ours, best, name, ours.value/best.value)
+	}
+	fmt.Fprintf(&b, "\nMeasured %s at %s on %d processors (%s, %s, %s) by `make bench-full`.", r.Date.Format("2 January 2006"), r.Revision,
+		r.Machine.Processors, r.Machine.CPU, r.Machine.System, r.Machine.Go)
+	checkPage(t, "docs/performance.md", "figures", b.String())
+}
+
 // checkClaim compares the first claim of README.md with the verdicts on
 // fibersock in one role.
 func checkClaim(t *testing.T, verdicts string) {

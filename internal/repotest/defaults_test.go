@@ -6,8 +6,11 @@ import (
 	"go/constant"
 	"go/parser"
 	"go/token"
+	"go/types"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -111,6 +114,69 @@ func TestPageHasTheDefaultsOfTheCode(t *testing.T) {
 			t.Errorf("the page lacks %q", what)
 		}
 	}
+}
+
+// configured are the types whose numbers and times are limits.
+var configured = []struct{ dir, name string }{{"client", "Config"}, {"server", "Server"}, {"endpoint", "Limits"}}
+
+// TestPageHasAllOptions finds each number and time of a configuration in the
+// table of defaults.
+func TestPageHasAllOptions(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(root, "docs", "security.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(text), "\n## Defaults\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	for _, c := range configured {
+		for _, field := range numbersOf(t, c.dir, c.name) {
+			if strings.HasSuffix(field, "PerSecond") {
+				field = "…PerSecond" // one line for all
+			}
+			if !regexp.MustCompile("[`.]" + field + "`").MatchString(section) {
+				t.Errorf("the table of defaults in docs/security.md lacks %s.%s.%s", c.dir, c.name, field)
+			}
+		}
+	}
+}
+
+// numbersOf returns the exported fields of a struct that are numbers or times.
+func numbersOf(t *testing.T, dir, name string) (fields []string) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(root, dir, "*.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(parsed, func(n ast.Node) bool {
+			spec, ok := n.(*ast.TypeSpec)
+			if !ok || spec.Name.Name != name {
+				return true
+			}
+			for _, field := range spec.Type.(*ast.StructType).Fields.List {
+				if !slices.Contains([]string{"int", "int64", "time.Duration"}, types.ExprString(field.Type)) {
+					continue
+				}
+				for _, ident := range field.Names {
+					if ident.IsExported() {
+						fields = append(fields, ident.Name)
+					}
+				}
+			}
+			return false
+		})
+	}
+	if len(fields) == 0 {
+		t.Fatalf("%s.%s has no numbers", dir, name)
+	}
+	return fields
 }
 
 // shown returns the value of a constant as the page shows it.

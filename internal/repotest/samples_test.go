@@ -78,6 +78,52 @@ func TestSamplesCompile(t *testing.T) {
 // some.
 var notShown = regexp.MustCompile(`^(fuzz/[a-z]+|bench|interop|examples)/`)
 
+// callsWith matches the comment above a table whose last column has calls as
+// code, and the variables that they use.
+var callsWith = regexp.MustCompile(`^<!-- calls with (.*) -->$`)
+
+// calls returns the calls of the tables of a page as functions.
+func calls(page, text string) (samples []sample) {
+	variables := ""
+	for i, line := range strings.Split(text, "\n") {
+		if mark := callsWith.FindStringSubmatch(line); mark != nil {
+			variables = mark[1]
+		} else if strings.HasPrefix(line, "#") {
+			variables = ""
+		}
+		if variables == "" || !strings.HasPrefix(line, "|") {
+			continue
+		}
+		cells := strings.Split(strings.TrimSuffix(line, "|"), "|")
+		for _, code := range regexp.MustCompile("`[^`]+`").FindAllString(cells[len(cells)-1], -1) {
+			if code = strings.Trim(code, "`"); strings.ContainsAny(code, "(={") { // not a name
+				samples = append(samples, sample{fmt.Sprintf("%s:%d", page, i), "func _(" + variables + ") {\n" + code + "\n}\n"})
+			}
+		}
+	}
+	return samples
+}
+
+// TestCallsOfTablesCompile compiles each call that a table shows in place of one
+// of another library.
+func TestCallsOfTablesCompile(t *testing.T) {
+	var samples []sample
+	visit(t, isPage, func(name, text string) { samples = append(samples, calls(name, unix(text))...) })
+	report(t, compile(t, samples))
+}
+
+func TestCheckerSeesCallsOfTables(t *testing.T) {
+	const page = "# Page\n\n<!-- calls with n int -->\n\n| a | b |\n|---|---|\n| `f(x)` | `n = 1`, the `Name` |\n| `g` | `missing(n)` |\n\n## Other\n\n| `a` | `b()` |\n"
+	want := []sample{{"p.md:6", "func _(n int) {\nn = 1\n}\n"}, {"p.md:7", "func _(n int) {\nmissing(n)\n}\n"}}
+	got := calls("p.md", page)
+	if !slices.Equal(got, want) {
+		t.Errorf("calls %q, want %q", got, want)
+	}
+	if problems := compile(t, got); len(problems) != 1 || !strings.HasPrefix(problems[0], "p.md:8: undefined: missing") {
+		t.Errorf("%q", problems)
+	}
+}
+
 // TestExamplesAreWholePrograms compiles each example as pkg.go.dev shows it:
 // with its imports and the declarations that it uses.
 func TestExamplesAreWholePrograms(t *testing.T) {
@@ -110,6 +156,7 @@ func TestExamplesAreWholePrograms(t *testing.T) {
 // and to headings of pages.
 func TestLinksOfPagesExist(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^)\s]*)\)`)
+	code := regexp.MustCompile("`[^`\n]+`") // which may look like a link: f[T](x)
 	headings := make(map[string][]string)
 	visit(t, isPage, func(name, text string) {
 		for _, line := range regexp.MustCompile(`(?m)^#+ +(.*)$`).FindAllStringSubmatch(unix(text), -1) {
@@ -117,7 +164,7 @@ func TestLinksOfPagesExist(t *testing.T) {
 		}
 	})
 	visit(t, isPage, func(name, text string) {
-		for _, found := range link.FindAllStringSubmatch(text, -1) {
+		for _, found := range link.FindAllStringSubmatch(code.ReplaceAllString(text, "code"), -1) {
 			if strings.Contains(found[1], "://") {
 				continue
 			}
@@ -320,7 +367,7 @@ func TestCommandsOfPagesExist(t *testing.T) {
 		t.Fatal(err)
 	}
 	makeCommand := regexp.MustCompile(`\bmake ([a-z][a-z0-9-]*)`)
-	goRun := regexp.MustCompile(`\bgo run (\./\S+)`)
+	goRun := regexp.MustCompile("\\bgo run (\\./[^\\s`]+)")
 	seen := 0
 	visit(t, isPage, func(name, text string) {
 		if notCounted.MatchString(name) { // commands of another folder

@@ -32,6 +32,7 @@
 package httpupgrade
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log"
@@ -64,7 +65,9 @@ func Handler(s *server.Server) http.Handler {
 // nothing more to do.
 //
 // The 101 response has the fields of Server.Authorize and then those of
-// w.Header, such as Set-Cookie of middleware; see handshake.AddFields.
+// w.Header, such as Set-Cookie of middleware; see handshake.AddFields. The
+// handshake.Request of Authorize has the context of r; in Handler.Serve,
+// Conn.Context has its values.
 // Server.HTTP and Server.HandshakeLimits do not apply: the mux serves plain
 // HTTP, and http.Server.MaxHeaderBytes limits requests.
 func Upgrade(s *server.Server, w http.ResponseWriter, r *http.Request, value any) error {
@@ -106,7 +109,7 @@ var DefaultServer = new(server.Server)
 //
 // Do not use the request's context after the http.Handler has returned:
 // net/http cancels it then. It does not end when the client disconnects;
-// Receive does.
+// Receive and Conn.Context do. Conn.Context has its values.
 //
 // In case of an error the client has an answer, as with Upgrade, and the caller
 // has nothing more to do.
@@ -128,7 +131,10 @@ func Accept(w http.ResponseWriter, r *http.Request, opts *Options) (*server.Conn
 // negotiate does the opening handshake up to the response. In case of an error
 // it has answered the client and told s.Log.
 func negotiate(s *server.Server, w http.ResponseWriter, r *http.Request, opts *Options) (net.Conn, server.Handshake, error) {
-	h, err := s.AcceptHandshake(request(r), opts.Subprotocols...)
+	asked := request(r)
+	asked.SetContext(r.Context()) // for Authorize and CheckOrigin
+	h, err := s.AcceptHandshake(asked, opts.Subprotocols...)
+	asked.SetContext(context.Background()) // a connection without Serve does not keep it
 	if err != nil {
 		var refused *handshake.Error
 		if s.Log != nil && !(errors.As(err, &refused) && refused.NotWebSocket) {
@@ -150,7 +156,7 @@ func negotiate(s *server.Server, w http.ResponseWriter, r *http.Request, opts *O
 		refuse(w, r, &handshake.Error{Status: http.StatusInternalServerError})
 		return nil, h, err
 	}
-	h.Value = opts.Value
+	h.Value, h.Context = opts.Value, r.Context()
 	return nc, h, nil
 }
 

@@ -46,12 +46,12 @@ export function startChat() {
     const mine = id === self;
     const time = new Date(at);
     const author = `${id} ${name}`;
-    const who = element('div', { class: 'who' }, element('bdi', {}, mine ? 'You' : name), element('time', { datetime: time.toISOString() }, clock(time, false)));
-    append(element('li', { 'data-type': 'message', 'data-mine': mine, 'data-name': name, 'data-follows': author === last }, who, element('div', { class: 'bubble' }, element('bdi', {}, text))));
+    const head = element('div', { class: 'author' }, element('bdi', {}, mine ? 'You' : name), element('time', { datetime: time.toISOString() }, clock(time, false)));
+    append(element('li', { 'data-type': 'message', 'data-mine': mine, 'data-name': name, 'data-follows': author === last }, head, element('div', { class: 'bubble' }, element('bdi', {}, text))));
     last = author;
   }
 
-  // The server decides about the types; the page checks them.
+  // received handles a message of the server, after a check of its types.
   function received(data) {
     const parsed = parse(data);
     switch (parsed.type) {

@@ -19,7 +19,7 @@ const maxEntries = 50000;
 const maxBytes = 64 << 20; // of the messages in the log
 const measureCount = 100;
 const measureTimeout = 5000; // milliseconds for one echo
-const burstTime = 8; // milliseconds of sending before other work
+const sliceTime = 8; // milliseconds of a long task before other work
 const burstBuffered = 4 << 20; // bytes that the browser has not sent
 const announceInterval = 1000; // milliseconds
 
@@ -112,17 +112,25 @@ export function startConsole() {
     list.clear();
   }
 
-  function saveLog() {
+  // saveLog writes a line of JSON for each entry, in slices.
+  async function saveLog() {
+    $('save-log').disabled = true;
     const lines = [];
-    log.forEach((entry) => {
+    let end = performance.now() + sliceTime;
+    for (const entry of log.all()) {
       const { at, dir, type, size, rtt, code, reason, clean, payload } = entry;
       const line = { time: new Date(at).toISOString(), direction: dir, type, size, rtt, code, reason, clean };
       if (typeof payload === 'string') line.text = payload;
       else if (payload) line.base64 = base64(payload);
       else if (type !== 'close') line.text = lineOf(entry);
       lines.push(`${JSON.stringify(line)}\n`);
-    });
+      if (performance.now() >= end) {
+        await new Promise((resolve) => { setTimeout(resolve, 0); });
+        end = performance.now() + sliceTime;
+      }
+    }
     save('fibersock-log.jsonl', 'application/jsonl', lines);
+    $('save-log').disabled = false;
   }
 
   // A screen reader announces entries once per interval.
@@ -157,7 +165,6 @@ export function startConsole() {
       counts = { out: 0, in: 0 };
       echoes.clear();
       totals.reset();
-      clearDiagnosis();
     }
   }
 
@@ -165,6 +172,7 @@ export function startConsole() {
     const url = $('url').value.trim();
     const subprotocols = $('subprotocols').value.split(/[\s,]+/).filter(Boolean);
     showError($('connect-error'), '', $('url'));
+    clearDiagnosis();
     try {
       connection.connect(url, subprotocols);
     } catch (e) {
@@ -180,6 +188,7 @@ export function startConsole() {
   }
 
   function onOpen(took) {
+    clearDiagnosis();
     $('agreed-subprotocol').textContent = connection.subprotocol || 'none';
     $('agreed-extensions').textContent = connection.extensions || 'none';
     $('opened-in').textContent = formatMilliseconds(took);
@@ -220,7 +229,7 @@ export function startConsole() {
     saved.stop();
     if (!wasOpen) {
       event('error', ['Could not connect to ', { text: connection.url }]);
-      if (connection.state === 'failed') explain();
+      if ($('diagnosis').hidden) explain(); // once, not at each attempt to reconnect
     }
     add({ dir: 'event', type: 'close', code, reason, clean: wasClean });
     announce(`Closed ${code} ${codeName(code)}`);
@@ -288,7 +297,7 @@ export function startConsole() {
       burst = null;
       return;
     }
-    const end = performance.now() + burstTime;
+    const end = performance.now() + sliceTime;
     while (burst.left > 0 && connection.buffered < burstBuffered && performance.now() < end) {
       burst.left--;
       sendText(burst.text);
@@ -321,7 +330,7 @@ export function startConsole() {
     $('message').focus();
   }
 
-  // Timing 100 echoes: the next is sent when the last has come back, so that no message waits for another.
+  // Timing 100 echoes: each message is sent after the echo of the one before, so no message waits for another.
 
   function startMeasuring() {
     if (measuring) return;

@@ -1,9 +1,7 @@
-// Pairs received messages with the ones sent, to tell an echo from any other message.
+// Echoes finds the sent message that a received message equals.
 //
-// Echoes come back in order, but a server may also send messages of its own or drop some, so a received message is
-// looked up among the outstanding ones; what was sent before the match will not be echoed any more and is forgotten.
-//
-// A lookup takes constant time: positions are indexed by the payload.
+// A server echoes in order, but may drop messages and send others. A received message is therefore looked up among
+// the outstanding ones, in constant time. The messages sent before the match are forgotten: they get no echo any more.
 
 import { firstDifference } from './format.js';
 
@@ -19,7 +17,10 @@ export class Echoes {
   // payload is a string, or a Uint8Array that does not change afterwards.
   sent(payload, at) {
     this.#add({ payload, at });
-    if (this.#outstanding.length - this.#head > maxOutstanding || this.#bytes > maxBytes) this.#forget(this.#head);
+    // The newest one stays, whatever its size.
+    while (this.#outstanding.length - this.#head > maxOutstanding || (this.#bytes > maxBytes && this.#outstanding.length - this.#head > 1)) {
+      this.#forget(this.#head);
+    }
   }
 
   // received returns {rtt} in milliseconds for an echo, {difference} (an index)

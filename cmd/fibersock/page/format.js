@@ -83,7 +83,7 @@ export function codeName(code) {
   return code >= 4000 ? 'private use' : 'unassigned';
 }
 
-// element('p', {class: 'x', 'data-y': 1}, 'text', child): text only ever becomes a text node.
+// element('p', {class: 'x', 'data-y': 1}, 'text', child): a text becomes a text node.
 export function element(name, attributes, ...children) {
   const e = document.createElement(name);
   for (const [key, value] of Object.entries(attributes || {})) {

@@ -91,15 +91,6 @@ export class VirtualList {
     this.changed();
   }
 
-  // redraw draws rows anew, for entries that have changed.
-  redraw(seq) {
-    const row = this.#rows.get(seq);
-    if (!row || row.contains(document.activeElement)) return;
-    row.remove();
-    this.#rows.delete(seq);
-    this.changed();
-  }
-
   #scrolled() {
     const { scrollTop, clientHeight, scrollHeight } = this.#scroller;
     if (Math.abs(scrollTop - this.#scrollTop) < 1) return; // the list's own doing

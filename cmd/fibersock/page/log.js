@@ -77,12 +77,11 @@ export class Log {
   }
 
   get kept() { return this.#entries.size; }
-  get keptBytes() { return this.#bytes; }
   get added() { return this.#next; }
 
-  // Calls visit with each kept entry, the oldest first.
-  forEach(visit) {
-    for (let i = 0; i < this.#entries.size; i++) visit(this.#entries.at(i));
+  // all returns the kept entries, the oldest first.
+  all() {
+    return Array.from({ length: this.#entries.size }, (_, i) => this.#entries.at(i));
   }
 
   #view() { return this.#matches || this.#entries; }
@@ -90,7 +89,7 @@ export class Log {
 }
 
 // A Queue is an array whose front is removed in constant time.
-export class Queue {
+class Queue {
   #items = [];
   #head = 0;
 

@@ -1,9 +1,9 @@
-// The bytes that compression has saved, as this server counts them: a page sees messages only, not their frames.
+// The bytes that compression has saved. This server counts them: a page sees messages, not their frames.
 
 import { formatSize } from './format.js';
 import { compression, endpoint } from './server.js';
 
-const interval = 500; // milliseconds between two questions
+const interval = 500; // milliseconds between two requests
 
 const $ = (id) => document.getElementById(id);
 
@@ -11,7 +11,7 @@ export class Saved {
   #from = null; // the server's counters when the connection opened
   #timer = 0;
 
-  // Starts for a connection, if it is compressed and this server's own.
+  // start counts for a connection, if it is compressed and to this server.
   async start(connection) {
     this.stop();
     if (!connection.extensions.includes('permessage-deflate') || connection.url !== endpoint('echo')) return;
@@ -22,7 +22,7 @@ export class Saved {
     $('compression-saved').textContent = 'no message yet';
   }
 
-  // Shows the effect of the latest messages, soon.
+  // changed shows the effect of further messages, after the interval.
   changed() {
     if (!this.#from || this.#timer) return;
     this.#timer = setTimeout(() => {

@@ -21,13 +21,17 @@ export function config() {
 // diagnose returns the report of the server's own attempt to connect, or null
 // if the server gives none.
 export async function diagnose(url, subprotocols) {
-  const { token } = await config();
-  if (!token) return null;
-  return request('page/diagnose', {
+  const ask = (token) => token && request('page/diagnose', {
     method: 'POST',
     headers: { 'Content-Type': 'application/json', 'Fibersock-Token': token },
     body: JSON.stringify({ url, subprotocols }),
   });
+  const { token } = await config();
+  const report = await ask(token);
+  if (report) return report;
+  loaded = null; // a server that was started again has another token
+  const { token: next } = await config();
+  return (next !== token && await ask(next)) || null;
 }
 
 // framesOf returns the frames of a message of a connection that has a name, or

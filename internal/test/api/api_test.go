@@ -38,6 +38,7 @@ type conn interface {
 	Messages(ctx context.Context) iter.Seq2[endpoint.Message, error]
 
 	Ping(ctx context.Context) (time.Duration, error)
+	RTT() time.Duration
 	SendPing(payload []byte) error
 	SendPong(payload []byte) error
 
@@ -50,6 +51,7 @@ type conn interface {
 
 	Subprotocol() string
 	Compression() string
+	NetConn(op wire.Opcode) net.Conn
 	LocalAddr() net.Addr
 	RemoteAddr() net.Addr
 	Value() any
@@ -65,7 +67,7 @@ var (
 // The methods of one side only. docs/api.md says why.
 var (
 	onlyClient = []string{"Response", "SendClose"}
-	onlyServer = []string{"Buffered", "Header", "Path", "Query", "RTT", "Request", "SendFragment", "SendPrepared"}
+	onlyServer = []string{"Buffered", "Context", "Header", "Path", "Query", "Request", "SendFragment", "SendPrepared"}
 )
 
 // The types with one name on both sides are one type.

@@ -50,7 +50,7 @@ func (s *Screen) show(b []byte) bool {
 		return false
 	default:
 		r, _ := utf8.DecodeRune(b)
-		s.put(r)
+		s.draw(r)
 	}
 	return true
 }
@@ -93,7 +93,7 @@ func width(r rune) int {
 	return 1
 }
 
-func (s *Screen) put(r rune) {
+func (s *Screen) draw(r rune) {
 	w := width(r)
 	if w > 0 && s.column+w > s.columns {
 		s.column = 0

@@ -135,12 +135,13 @@ func TestResponses(t *testing.T) {
 		response     string
 		kind, advice string
 	}{
-		"401":                           {refusal("401 Unauthorized", "WWW-Authenticate: Bearer\r\n", ""), "status-401", "Authorization"},
-		"403":                           {refusal("403 Forbidden", "", ""), "status-403", "-origin"},
-		"404":                           {refusal("404 Not Found", "", "no"), "status-404", "Check the path"},
-		"405":                           {refusal("405 Method Not Allowed", "", ""), "status-405", "path"},
-		"421":                           {refusal("421 Misdirected Request", "", ""), "status-421", "Host"},
-		"426, the fields were removed":  {refusal("426 Upgrade Required", "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n", ""), "upgrade-removed", "proxy_set_header Upgrade $http_upgrade"},
+		"401":                          {refusal("401 Unauthorized", "WWW-Authenticate: Bearer\r\n", ""), "status-401", "Authorization"},
+		"403":                          {refusal("403 Forbidden", "", ""), "status-403", "-origin"},
+		"404":                          {refusal("404 Not Found", "", "no"), "status-404", "Check the path"},
+		"405":                          {refusal("405 Method Not Allowed", "", ""), "status-405", "path"},
+		"421":                          {refusal("421 Misdirected Request", "", ""), "status-421", "Host"},
+		"426, the fields were removed": {refusal("426 Upgrade Required", "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n", ""), "upgrade-removed", "proxy_set_header Upgrade $http_upgrade"},
+		"505 behind nginx, which speaks HTTP/1.0 to the server": {refusal("505 HTTP Version Not Supported", "Server: nginx\r\n", ""), "upgrade-removed", "proxy_http_version 1.1"},
 		"426, another version":          {refusal("426 Upgrade Required", "Sec-WebSocket-Version: 8\r\n", ""), "version", "Update"},
 		"400 of gorilla behind nginx":   {refusal("400 Bad Request", "Server: nginx\r\n", "Bad Request\nwebsocket: the client is not using the websocket protocol: 'upgrade' token not found in 'Connection' header"), "upgrade-removed", "proxy_http_version 1.1"},
 		"400":                           {refusal("400 Bad Request", "", ""), "status-400", "log"},
@@ -174,7 +175,7 @@ func TestResponses(t *testing.T) {
 
 // With an origin, the advice after a 403 is about this origin.
 func TestOriginThatIsRefused(t *testing.T) {
-	cfg := &client.Config{Header: map[string][]string{"origin": {"https://app.example"}, "Host": {"other.example"}}}
+	cfg := &client.Config{Header: map[string][]string{"origin": {"https://app.example"}}, Host: "other.example"}
 	r := diagnose.Check(t.Context(), "ws://"+serve(t, answer(refusal("403 Forbidden", "", "")))+"/", cfg)
 	checkProblem(t, r, "status-403", diagnose.Handshake, `Allow the origin "https://app.example"`)
 	r = diagnose.Check(t.Context(), "ws://"+serve(t, answer(refusal("421 No", "", "")))+"/", cfg)
@@ -230,7 +231,7 @@ func TestClosedPort(t *testing.T) {
 	ln.Close()
 	r := diagnose.Check(t.Context(), "ws://"+addr+"/", nil)
 	checkProblem(t, r, "closed-port", diagnose.TCP, "Start the server")
-	r = diagnose.Check(t.Context(), "ws://server.example/", &client.Config{Proxy: "http://user:secret@" + addr})
+	r = diagnose.Check(t.Context(), "ws://server.example/", &client.Config{Proxy: client.ProxyURL("http://user:secret@" + addr)})
 	checkProblem(t, r, "proxy-closed-port", diagnose.TCP, "Start the server")
 	if text, _ := json.Marshal(r); strings.Contains(string(text), "secret") {
 		t.Errorf("the report has the secret: %s", text)
@@ -362,6 +363,8 @@ func TestFailuresOfTLS(t *testing.T) {
 			}
 			return []string{"other"}
 		}), h2("\x00\x03\x00\x00\x00\x64")), trusted, "http2-only", "RFC 8441) either", diagnose.Security},
+		"HTTP/2 and HTTP/1.1, and no response": {secure(alpn(func([]string) []string { return []string{"h2", "http/1.1"} }), func(nc net.Conn) { readHead(nc) }), trusted,
+			"no-response", "log", diagnose.Handshake},
 		"another protocol": {secure(alpn(func([]string) []string { return []string{"other"} }), discard), trusted, "alpn", "HTTP/1.1", diagnose.Security},
 		"a name that the server does not have": {secure(&tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return nil, errors.New("no") }}, discard), trusted,
 			"tls", "", diagnose.Security},
@@ -470,7 +473,7 @@ func TestProxies(t *testing.T) {
 		}()
 		io.Copy(nc, up)
 	})
-	r := diagnose.Check(t.Context(), "ws://server.example/", &client.Config{Proxy: "http://" + proxy})
+	r := diagnose.Check(t.Context(), "ws://server.example/", &client.Config{Proxy: client.ProxyURL("http://" + proxy)})
 	if !r.OK || r.Network.Proxy != "http://"+proxy {
 		t.Errorf("%+v, %+v", r, r.Problem)
 	}
@@ -479,11 +482,18 @@ func TestProxies(t *testing.T) {
 		"407 Who": "proxy-credentials", "403 No": "proxy-refused", "502 Gone": "proxy-unreachable", "404 No": "proxy-refused",
 	} {
 		proxy := serve(t, answer(refusal(status, "", "")))
-		r := diagnose.Check(t.Context(), "ws://server.example/", &client.Config{Proxy: "http://" + proxy})
+		r := diagnose.Check(t.Context(), "ws://server.example/", &client.Config{Proxy: client.ProxyURL("http://" + proxy)})
 		checkProblem(t, r, kind, diagnose.Proxy, "")
 	}
+	socks := serve(t, func(nc net.Conn) {
+		nc.Read(make([]byte, 10))
+		io.WriteString(nc, "\x05\xff") // no acceptable method (RFC 1928, Section 3)
+		io.Copy(io.Discard, nc)
+	})
+	r = diagnose.Check(t.Context(), "ws://server.example/", &client.Config{Proxy: client.ProxyURL("socks5://" + socks)})
+	checkProblem(t, r, "proxy-refused", diagnose.Proxy, "USER:PASSWORD")
 	mute := serve(t, func(nc net.Conn) { readHead(nc) })
-	r = diagnose.Check(t.Context(), "ws://server.example/", &client.Config{Proxy: "http://" + mute})
+	r = diagnose.Check(t.Context(), "ws://server.example/", &client.Config{Proxy: client.ProxyURL("http://" + mute)})
 	checkProblem(t, r, "proxy", diagnose.Proxy, "scheme")
 }
 
@@ -496,6 +506,14 @@ func TestWrongUse(t *testing.T) {
 	cancel()
 	r = diagnose.Check(ctx, "ws://127.0.0.1:1/", nil)
 	checkProblem(t, r, "canceled", diagnose.TCP, "")
+}
+
+// proxyAt returns the proxy with a URL, nil if that is empty.
+func proxyAt(url string) client.Proxy {
+	if url == "" {
+		return nil
+	}
+	return client.ProxyURL(url)
 }
 
 // Each step can time out; the time is that of a bubble.
@@ -516,7 +534,7 @@ func TestTimeouts(t *testing.T) {
 				ours, theirs := wstest.Pipe(wstest.Plan{})
 				defer theirs.Close()
 				began := time.Now()
-				r := diagnose.Check(t.Context(), tt.url, &client.Config{Proxy: tt.proxy, DialContext: client.DialFunc(func(ctx context.Context, _, _ string) (net.Conn, error) {
+				r := diagnose.Check(t.Context(), tt.url, &client.Config{Proxy: proxyAt(tt.proxy), DialContext: client.DialFunc(func(ctx context.Context, _, _ string) (net.Conn, error) {
 					if tt.dial != nil {
 						return tt.dial(ctx)
 					}

@@ -58,7 +58,7 @@ func (o *observer) explain(ctx context.Context, r *Report, err error) {
 // host returns the host and port that Dial connects to.
 func (o *observer) host() (host, port string) {
 	address := o.url.Address()
-	if proxy, err := handshake.ParseURL(o.cfg.Proxy); o.cfg.Proxy != "" && err == nil {
+	if proxy := o.proxy(); proxy != nil {
 		address = proxy.Address()
 	}
 	host, port, _ = net.SplitHostPort(address)
@@ -135,19 +135,29 @@ func (o *observer) networkFinding(err error) Finding {
 
 // proxyFinding explains that there is no tunnel.
 func (o *observer) proxyFinding(err *client.ProxyError) Finding {
+	status := 0
+	if err.Response != nil {
+		status = err.Response.Status
+	}
 	switch {
-	case err.Status == 407:
+	case status == 407:
 		return Finding{Kind: "proxy-credentials", Text: "The proxy wants credentials.",
 			Advice: []string{"Write them into the URL of the proxy: http://USER:PASSWORD@HOST:PORT."}}
-	case err.Status == 403, err.Status == 405:
-		return Finding{Kind: "proxy-refused", Text: fmt.Sprintf("The proxy refuses a tunnel to %s with status %d.", o.url.Address(), err.Status),
+	case status == 403, status == 405:
+		return Finding{Kind: "proxy-refused", Text: fmt.Sprintf("The proxy refuses a tunnel to %s with status %d.", o.url.Address(), status),
 			Advice: []string{"Proxies often allow CONNECT to port 443 only: use wss on 443, or allow the port in the proxy."}}
-	case err.Status >= 500:
-		return Finding{Kind: "proxy-unreachable", Text: fmt.Sprintf("The proxy cannot reach %s: status %d.", o.url.Address(), err.Status),
+	case status >= 500:
+		return Finding{Kind: "proxy-unreachable", Text: fmt.Sprintf("The proxy cannot reach %s: status %d.", o.url.Address(), status),
 			Advice: []string{"Check the name and port of the server as the proxy sees them."}}
-	case err.Status != 0:
-		return Finding{Kind: "proxy-refused", Text: fmt.Sprintf("The proxy answered CONNECT with status %d.", err.Status),
+	case status != 0:
+		return Finding{Kind: "proxy-refused", Text: fmt.Sprintf("The proxy answered CONNECT with status %d.", status),
 			Advice: []string{"Check that the address is that of a proxy for CONNECT."}}
+	}
+	var socks *client.SOCKSError
+	if errors.As(err, &socks) {
+		return Finding{Kind: "proxy-refused", Text: "The SOCKS5 proxy refuses a tunnel.",
+			Advice: []string{"Write a user and password into the URL of the proxy if it wants them: socks5://USER:PASSWORD@HOST:PORT.",
+				"Check the name and port of the server as the proxy sees them."}}
 	}
 	if o.connected.IsZero() {
 		f := o.networkFinding(err)

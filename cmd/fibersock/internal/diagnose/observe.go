@@ -31,12 +31,10 @@ type observer struct {
 	failed     []string // addresses that did not connect, with the error
 	connected  time.Time
 	peer       string
-	writes     int       // calls of Write on the transport
-	firstWrite time.Time // the first call began
-	tunnelled  time.Time // the second one began: with an HTTP proxy, the tunnel is open
-	lastWrite  time.Time // the last one began: until the response, that of the request
+	tunnelled  time.Time // with a proxy, the tunnel is open
 	firstBytes []byte    // the beginning of the input
-	secured    time.Time
+	secured    time.Time // the certificate of the server was accepted
+	encrypted  time.Time // the TLS handshake has ended
 	state      *tls.ConnectionState
 	responded  time.Time // the response arrived, or the connection failed
 	response   *handshake.Response
@@ -82,16 +80,35 @@ func (o *observer) config() *client.Config {
 		}
 		return nil
 	}
-	trace := cfg.Trace
-	cfg.Trace = func(request []byte, response *handshake.Response) {
+	cfg.Trace = client.NewTrace(func(s client.Step) {
 		o.mu.Lock()
-		o.responded, o.response = time.Now(), response
-		o.mu.Unlock()
-		if trace != nil {
-			trace(request, response)
+		defer o.mu.Unlock()
+		switch {
+		case s.Kind == client.StepProxy && s.Err == nil:
+			o.tunnelled = time.Now()
+		case s.Kind == client.StepTLS && s.Err == nil:
+			o.encrypted = time.Now()
+		case s.Kind == client.StepResponse:
+			o.responded, o.response = time.Now(), s.Response
 		}
-	}
+	})
 	return cfg
+}
+
+// proxy returns the URL of the proxy, nil if there is none.
+func (o *observer) proxy() *handshake.URL {
+	if o.cfg.Proxy == nil {
+		return nil
+	}
+	url, err := o.cfg.Proxy.Select(context.Background(), o.url)
+	if err != nil || url == "" {
+		return nil
+	}
+	proxy, err := handshake.ParseProxyURL(url)
+	if err != nil {
+		return nil
+	}
+	return proxy
 }
 
 // tlsConfig returns a copy of the caller's configuration of TLS.
@@ -139,26 +156,11 @@ func cause(err error) string {
 	return strings.TrimPrefix(text, "connect: ")
 }
 
-// observedConn is the transport of a Dial.
+// observedConn is the transport of a Dial. It keeps the first bytes of the
+// input.
 type observedConn struct {
 	net.Conn
 	o *observer
-}
-
-func (c *observedConn) Write(b []byte) (int, error) {
-	now := time.Now()
-	c.o.mu.Lock()
-	if c.o.responded.IsZero() {
-		c.o.writes++
-		switch c.o.lastWrite = now; c.o.writes {
-		case 1:
-			c.o.firstWrite = now
-		case 2:
-			c.o.tunnelled = now
-		}
-	}
-	c.o.mu.Unlock()
-	return c.Conn.Write(b)
 }
 
 func (c *observedConn) Read(b []byte) (int, error) {
@@ -190,9 +192,9 @@ func (o *observer) report(r *Report, err error) {
 		end = o.responded
 	}
 	r.Network = &Network{Addresses: o.addresses, Peer: o.peer, Failed: o.failed}
-	proxied := o.cfg.Proxy != ""
-	if proxy, err := handshake.ParseURL(o.cfg.Proxy); proxied && err == nil {
-		r.Network.Proxy = withScheme(o.cfg.Proxy, proxy)
+	proxy := o.proxy()
+	if proxy != nil {
+		r.Network.Proxy = proxy.Scheme + "://" + proxy.Address()
 	}
 	r.Connected = !o.connected.IsZero()
 	r.Secured = !o.url.Secure || !o.secured.IsZero()
@@ -209,7 +211,7 @@ func (o *observer) report(r *Report, err error) {
 		return
 	}
 	begin := o.connected
-	if proxied {
+	if proxy != nil {
 		tunnelled := o.tunnelled
 		r.step(Proxy, until(tunnelled, end).Sub(begin), r.Network.Proxy)
 		if tunnelled.IsZero() || isA[*client.ProxyError](err) {
@@ -218,22 +220,16 @@ func (o *observer) report(r *Report, err error) {
 		begin = tunnelled
 	}
 	if o.url.Secure {
-		tlsEnd := end
-		if !o.secured.IsZero() && o.lastWrite.After(o.secured) {
-			tlsEnd = o.lastWrite
-		}
 		detail := ""
 		if o.state != nil {
 			r.TLS = describeTLS(*o.state, !o.tlsConfig().InsecureSkipVerify)
 			detail = fmt.Sprintf("%s, %s", r.TLS.Version, r.TLS.Cipher)
 		}
-		r.step(Security, tlsEnd.Sub(begin), detail)
-		if o.secured.IsZero() || isA[*client.TLSError](err) {
+		r.step(Security, until(o.encrypted, end).Sub(begin), detail)
+		if o.encrypted.IsZero() || isA[*client.TLSError](err) {
 			return
 		}
-		begin = tlsEnd
-	} else if !o.lastWrite.IsZero() {
-		begin = o.lastWrite
+		begin = o.encrypted
 	}
 	detail := ""
 	if response := o.response; response != nil {
@@ -252,12 +248,6 @@ func until(t, end time.Time) time.Time {
 		return end
 	}
 	return t
-}
-
-// withScheme returns the URL of a proxy without userinfo.
-func withScheme(url string, u *handshake.URL) string {
-	scheme, _, _ := strings.Cut(url, ":")
-	return strings.ToLower(scheme) + "://" + u.Address()
 }
 
 // maxNames bounds the names of a certificate in a report.

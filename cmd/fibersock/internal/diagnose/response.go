@@ -97,6 +97,9 @@ func (o *observer) responseFinding(err *client.HandshakeError) Finding {
 // the fields that this client has sent: it asks for an upgrade, or says that
 // the field is missing.
 func upgradeRemoved(r *handshake.Response, body string) bool {
+	if r.Status == 505 { // to the server, nginx speaks HTTP/1.0 by default
+		return true
+	}
 	if r.Status == 426 {
 		version := r.Header.Get("Sec-WebSocket-Version")
 		return version == "" || r.Header.HasToken("Sec-WebSocket-Version", "13")
@@ -170,7 +173,7 @@ func retryAfter(r *handshake.Response) string {
 
 // hostField returns the Host field of the request.
 func (o *observer) hostField() string {
-	if host := o.field("Host"); host != "" {
+	if host := o.cfg.Host; host != "" {
 		return fmt.Sprintf("%q", cut(host))
 	}
 	return fmt.Sprintf("%q", o.url.HostHeader())

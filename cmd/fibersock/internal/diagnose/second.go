@@ -23,6 +23,7 @@ const secondTimeout = 3 * time.Second
 func (o *observer) noHTTP(ctx context.Context, err error) Finding {
 	o.mu.Lock()
 	first := string(o.firstBytes)
+	agreed := o.state != nil && o.state.NegotiatedProtocol == "http/1.1"
 	o.mu.Unlock()
 	malformed := isA[*handshake.ResponseError](err)
 	switch {
@@ -32,6 +33,7 @@ func (o *observer) noHTTP(ctx context.Context, err error) Finding {
 		f := http2Only
 		f.Advice = http2Advice(false, false)
 		return f
+	case agreed: // the server speaks HTTP/1.1, and may speak HTTP/2, too
 	case o.url.Secure:
 		if protocol, connect := o.secondTLS(ctx, []string{"h2", "http/1.1"}); protocol == "h2" {
 			f := http2Only
@@ -109,7 +111,7 @@ func looksLikeHTTP2(first string) bool {
 // "" if TLS failed. It verifies no certificate, because it sends no secret.
 // With HTTP/2, connect reports whether WebSocket over HTTP/2 is enabled.
 func (o *observer) secondTLS(ctx context.Context, protocols []string) (protocol string, connect bool) {
-	if o.cfg.Proxy != "" {
+	if o.proxy() != nil {
 		return "", false // it would need another tunnel
 	}
 	ctx, cancel := context.WithTimeout(ctx, secondTimeout)

@@ -54,7 +54,7 @@ func completionCommand(_ context.Context, args []string, std streams) exitCode {
 	var b strings.Builder
 	write[rest[0]](&b, completionTable())
 	if _, err := io.WriteString(std.out, b.String()); err != nil {
-		fmt.Fprintf(std.err, "fibersock: %s\n", err)
+		std.fail(err)
 		return exitUsage
 	}
 	return exitOK

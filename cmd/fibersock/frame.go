@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"compress/flate"
 	"context"
-	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"flag"
@@ -84,7 +83,7 @@ func frameCommand(_ context.Context, args []string, std streams) exitCode {
 		err = e.explain(b)
 	}
 	if err != nil {
-		fmt.Fprintf(std.err, "fibersock: %s\n", err)
+		std.fail(err)
 		return exitUsage
 	}
 	return e.code
@@ -100,16 +99,12 @@ func (o *frameOptions) input(args []string, in io.Reader) ([]byte, error) {
 		}
 		text = string(b)
 	}
-	var b []byte
-	var err error
-	if o.base64 {
-		text = strings.TrimRight(strings.Join(strings.Fields(text), ""), "=")
-		text = strings.NewReplacer("-", "+", "_", "/").Replace(text)
-		b, err = base64.RawStdEncoding.DecodeString(text)
-	} else {
-		text = strings.NewReplacer("0x", "", "0X", "", ":", "", ",", "").Replace(strings.Join(strings.Fields(text), ""))
-		b, err = hex.DecodeString(text)
+	form := base64Encoding
+	if !o.base64 {
+		form = hexEncoding
+		text = strings.NewReplacer("0x", "", "0X", "", ":", "", ",", "").Replace(text)
 	}
+	b, err := form.bytes([]byte(text))
 	switch {
 	case err != nil:
 		return nil, err

@@ -230,11 +230,3 @@ func serveQR(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "image/svg+xml")
 	_, _ = w.Write([]byte(q.svg())) // fails only if the browser has closed the connection
 }
-
-// sendJSON answers with v. It fails only if the browser has closed the
-// connection.
-func sendJSON(w http.ResponseWriter, v any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	_ = json.NewEncoder(w).Encode(v)
-}

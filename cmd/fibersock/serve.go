@@ -116,7 +116,7 @@ func serve(ctx context.Context, args []string, std streams) exitCode {
 	}
 	code, err := d.run(ctx, std)
 	if err != nil {
-		fmt.Fprintf(std.err, "fibersock: %s\n", err)
+		std.fail(err)
 		return code
 	}
 	return exitOK

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"os"
 )
@@ -16,6 +17,11 @@ type streams struct {
 
 func newStreams(in io.Reader, out, err io.Writer) streams {
 	return streams{in: in, out: out, err: err, inTerminal: isTerminal(in), outTerminal: isTerminal(out)}
+}
+
+// fail writes the error that ends a command to standard error.
+func (s streams) fail(err error) {
+	fmt.Fprintf(s.err, "fibersock: %s\n", escape(withoutPrefix(err)))
 }
 
 // isTerminal reports whether stream is a character device other than the null

@@ -413,7 +413,9 @@ func Permanent(err error) bool {
 		badRedirect *RedirectError
 		panicked    *PanicError
 	)
-	return errors.Is(err, errZoneThroughProxy) || errors.Is(err, errProxyFromHeader) || errors.As(err, &badRedirect) || errors.As(err, &badURL) || errors.As(err, &badField) || errors.As(err, &panicked) || isPermanentTLS(err)
+	return errors.Is(err, errZoneThroughProxy) || errors.Is(err, errProxyFromHeader) ||
+		errors.As(err, &badRedirect) || errors.As(err, &badURL) || errors.As(err, &badField) || errors.As(err, &panicked) ||
+		isPermanentTLS(err)
 }
 
 // isPermanent reports whether a refusal with this status is permanent.

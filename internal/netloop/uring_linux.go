@@ -94,11 +94,11 @@ var errRing = errors.New("websocket: io_uring has lost the result of a send")
 // it, or has one that works in another way.
 func newRing() (*ring, error) {
 	r := &ring{enter: sysRingEnter, fd: -1, results: make([]int32, ringSize)}
-	if err := r.open(); err != nil {
-		r.close()
-		return nil, err
+	err := r.open()
+	if err == nil {
+		err = r.probe()
 	}
-	if err := r.probe(); err != nil {
+	if err != nil {
 		r.close()
 		return nil, err
 	}

@@ -97,6 +97,28 @@ func TestBatchedSendsOfTheLastEvent(t *testing.T) {
 	}
 }
 
+// A socket without deferred output is not sent for: its output was flushed by a
+// writer, or it has failed, or the ring was closed.
+func TestBatchWithoutOutput(t *testing.T) {
+	sends := 0
+	r := fakeRing(t, func(fd int32, i uint64, size int) int32 { sends++; return int32(size) }, nil)
+	c := newCrowd(t, ringMin, "hello", nil)
+	check.Equal(t, r.flush(c.sockets), 0, "sends of sockets without output")
+	r.Close()
+	c.run(t, func() {
+		c.from.MoreInput(true)
+		for _, s := range c.sockets {
+			check.Must(t, s.Writev(nil, []byte("hello")))
+		}
+		check.Equal(t, r.flush(c.sockets), 0, "sends of a closed ring")
+		c.from.MoreInput(false)
+	})
+	for _, client := range c.clients {
+		reads(t, client, "hello")
+	}
+	check.Equal(t, sends, 0, "sends")
+}
+
 // Few sends are made without the ring, and so are those of a loop that does not
 // allow batched ones.
 func TestSendsThatAreNotBatched(t *testing.T) {

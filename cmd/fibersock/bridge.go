@@ -208,10 +208,7 @@ func (b *bridge) configure(args []string) (err error) {
 	if o.verbose {
 		level = slog.LevelInfo
 	}
-	b.log = slog.New(slog.NewTextHandler(b.std.err, &slog.HandlerOptions{Level: level}))
-	if o.json {
-		b.log = slog.New(slog.NewJSONHandler(b.std.err, &slog.HandlerOptions{Level: level}))
-	}
+	b.log = b.std.newLog(o.json, level)
 	return nil
 }
 

@@ -110,10 +110,7 @@ func serve(ctx context.Context, args []string, std streams) exitCode {
 	if code, ok := parsed(flags, std, err); !ok {
 		return code
 	}
-	d := &demo{options: o, log: slog.New(slog.NewTextHandler(std.err, nil))}
-	if o.json {
-		d.log = slog.New(slog.NewJSONHandler(std.err, nil))
-	}
+	d := &demo{options: o, log: std.newLog(o.json, slog.LevelInfo)}
 	code, err := d.run(ctx, std)
 	if err != nil {
 		std.fail(err)

@@ -432,8 +432,8 @@ func TestSOCKSThatCannotBeWrittenTo(t *testing.T) {
 	}
 }
 
-// saying returns a dialer to a peer that sends sent, whatever it receives, and
-// then closes.
+// saying returns a dialer to a peer that ignores its input, sends sent, and then
+// closes.
 func saying(sent []byte) client.DialFunc {
 	return func(context.Context, string, string) (net.Conn, error) {
 		return &sayingConn{Reader: bytes.NewReader(sent)}, nil

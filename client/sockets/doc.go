@@ -16,6 +16,6 @@
 //	}
 //
 // It is for applications that address connections by a string, such as tools
-// and scripts. With Options.Reconnect, a name keeps a connection. Package client
-// has the connections without names.
+// and scripts. With Options.Reconnect, a name keeps a connection. Package
+// client has the connections without names.
 package sockets

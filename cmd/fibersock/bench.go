@@ -417,7 +417,7 @@ func (b *benchmark) send(ctx, receiving context.Context, conn *client.Conn, slot
 			t = next()
 		}
 		if conn.Send(op, p) != nil {
-			return // receive gets the reason
+			return // receive returns the reason
 		}
 	}
 }

@@ -394,8 +394,8 @@ func (b *bridge) serveMessages(ctx context.Context, ln net.Listener, once bool, 
 }
 
 // move copies in both directions until both have ended, and closes the ends. It
-// returns the numbers of bytes and the first error. If a side fails or ctx ends,
-// both are aborted.
+// returns the numbers of bytes and the first error. If a side fails or ctx
+// ends, both are aborted.
 func move(ctx context.Context, a, b bridgeEnd) (there, back int64, err error) {
 	type result struct {
 		n     int64

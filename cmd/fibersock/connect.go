@@ -379,8 +379,8 @@ func (c countingConn) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// config returns the configuration of the client, which stores the progress of a
-// dial in p and shows it with -v.
+// config returns the configuration of the client, which stores the progress of
+// a dial in p and shows it with -v.
 func (o *connectOptions) config(u *handshake.URL, out *output, p *progress) (*client.Config, error) {
 	cfg, err := o.targetOptions.config()
 	if err != nil {

@@ -114,7 +114,7 @@ func (o *frameOptions) input(args []string, in io.Reader) ([]byte, error) {
 	return b, nil
 }
 
-// frameReport describes a frame. Fields that say nothing are left out.
+// frameReport describes a frame. Empty fields are left out.
 type frameReport struct {
 	Offset   int          `json:"offset"` // in the input, in bytes
 	Header   string       `json:"header"` // in hexadecimal
@@ -404,7 +404,7 @@ func shortened(s string) string {
 	return s
 }
 
-// spaced puts spaces between the bytes of a hexadecimal text.
+// spaced returns a hexadecimal text with spaces between the bytes.
 func spaced(s string) string {
 	var b strings.Builder
 	for i := 0; i < len(s); i += 2 {

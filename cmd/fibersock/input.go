@@ -101,7 +101,7 @@ func (o *connectOptions) pipedMessages(in io.Reader) source {
 }
 
 // chunked reports whether a pipe or file is sent as it is read, in messages
-// whose number and sizes mean nothing.
+// whose number and sizes are arbitrary.
 func (o *connectOptions) chunked() bool {
 	return o.binary && !o.delimiter.set && o.encoding() == nil
 }
@@ -164,7 +164,7 @@ func decodeBase64(text string) ([]byte, error) {
 	return base64.RawStdEncoding.DecodeString(text)
 }
 
-// bytes decodes text, in which spaces mean nothing.
+// bytes decodes text. It ignores spaces.
 func (e *encoding) bytes(text []byte) ([]byte, error) {
 	payload, err := e.decode(strings.Join(strings.Fields(string(text)), ""))
 	if err != nil {

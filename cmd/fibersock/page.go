@@ -146,7 +146,7 @@ func isLoopback(host string) bool {
 
 // mayDiagnose returns why a request may not start diagnoses. A diagnosis
 // connects to any host and port for the client, so the client must be on this
-// machine and on the loopback interface: then it can connect by itself. The
+// machine and on the loopback interface: such a client can connect itself. The
 // Host field excludes pages of a name that resolves to this machine.
 func (p *webPage) mayDiagnose(r *http.Request) error {
 	listener, _, _ := net.SplitHostPort(p.options.addr)

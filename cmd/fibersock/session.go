@@ -59,7 +59,7 @@ func (t *traffic) String() string {
 	return fmt.Sprintf("%s, %s", plural(t.messages.Load(), "message"), plural(t.bytes.Load(), "byte"))
 }
 
-// plural returns a number of things.
+// plural returns a number with a noun in the singular or plural.
 func plural(n int64, thing string) string {
 	if n == 1 {
 		return "1 " + thing

@@ -86,8 +86,8 @@ const (
 	ringNotSubmitted = ringUnknown + 1
 )
 
-// errRing is the error of a socket whose send has no result: nobody knows how
-// much of its output was sent.
+// errRing is the error of a socket whose send has no result: the number of bytes
+// sent is unknown.
 var errRing = errors.New("websocket: io_uring has lost the result of a send")
 
 // newRing returns a ring, or an error where the system has none, does not allow
@@ -164,8 +164,7 @@ func (r *ring) probe() error {
 	return nil
 }
 
-// close frees the ring, which is used no more. The caller holds mu, or nobody
-// else has the ring.
+// close frees the ring. The caller holds mu, or is the only owner of the ring.
 func (r *ring) close() {
 	if r.fd >= 0 {
 		syscall.Close(r.fd)

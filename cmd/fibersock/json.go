@@ -39,8 +39,8 @@ func marshalJSON(v any, indent string) ([]byte, error) {
 }
 
 // escapeJSON writes, in JSON, the characters that escape replaces in JSON's \u
-// form. They occur in strings only, except for the ends of lines, which stay, so
-// the value is the same.
+// form. They occur in strings only, except for the ends of lines, which stay,
+// so the value is the same.
 func escapeJSON(text []byte) []byte {
 	b := make([]byte, 0, len(text))
 	for _, r := range string(text) {

@@ -239,8 +239,8 @@ func (o *output) roundTrip(rtt time.Duration) {
 	}
 }
 
-// closed shows the end of the connection: err, and e if this side has closed it.
-// Nothing is written after it.
+// closed shows the end of the connection: err, and e if this side has closed
+// it. Nothing is written after it.
 func (o *output) closed(err error, e *ending, exit exitCode) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -191,8 +191,8 @@ func (s *session) incomplete() error {
 	return nil
 }
 
-// outputEnding returns the end for standard output or a recording that cannot be
-// written. A closed pipe is not reported.
+// outputEnding returns the end for standard output or a recording that cannot
+// be written. A closed pipe is not reported.
 func outputEnding(err error) ending {
 	e := ending{code: wire.GoingAway, exit: exitUsage, err: err}
 	if isBrokenPipe(err) {

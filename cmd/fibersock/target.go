@@ -92,8 +92,8 @@ func (o *targetOptions) config() (*client.Config, error) {
 	return cfg, nil
 }
 
-// dialTarget opens a connection with cfg, which config has returned. The exit code is
-// that of the error.
+// dialTarget opens a connection with cfg, which config has returned. The exit
+// code is that of the error.
 func dialTarget(ctx context.Context, url string, cfg *client.Config) (*client.Conn, exitCode, error) {
 	var connected atomic.Bool
 	own := *cfg

@@ -86,8 +86,8 @@ const (
 	ringNotSubmitted = ringUnknown + 1
 )
 
-// errRing is the error of a socket whose send has no result: the number of bytes
-// sent is unknown.
+// errRing is the error of a socket whose send has no result: the number of
+// bytes sent is unknown.
 var errRing = errors.New("websocket: io_uring has lost the result of a send")
 
 // newRing returns a ring, or an error where the system has none, does not allow
@@ -193,8 +193,8 @@ func (r *ring) set(i int, fd int32, b []byte) {
 	}
 }
 
-// submit makes n sends and sets their results. It closes the ring if one of them
-// has none.
+// submit makes n sends and sets their results. It closes the ring if one of
+// them has none.
 func (r *ring) submit(n int) {
 	for i := range n {
 		r.results[i] = ringNotSubmitted

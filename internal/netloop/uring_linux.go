@@ -92,9 +92,9 @@ var errRing = errors.New("websocket: io_uring has lost the result of a send")
 
 // newRing returns a ring, or an error where the system has none, does not allow
 // it, or has one that works in another way.
-func newRing() (*ring, error) {
+func newRing(setup func(*ringParams) (fd int, errno syscall.Errno)) (*ring, error) {
 	r := &ring{enter: sysRingEnter, fd: -1, results: make([]int32, ringSize)}
-	err := r.open()
+	err := r.open(setup)
 	if err == nil {
 		err = r.probe()
 	}
@@ -106,13 +106,13 @@ func newRing() (*ring, error) {
 }
 
 // open makes the ring's queues.
-func (r *ring) open() error {
+func (r *ring) open(setup func(*ringParams) (fd int, errno syscall.Errno)) error {
 	params := ringParams{flags: ringSubmitAll}
-	fd, _, errno := syscall.Syscall(sysRingSetup, ringSize, uintptr(unsafe.Pointer(&params)), 0)
+	fd, errno := setup(&params)
 	if errno != 0 {
 		return os.NewSyscallError("io_uring_setup", errno)
 	}
-	r.fd = int(fd)
+	r.fd = fd
 	if params.features&ringSingleMap == 0 || params.sqEntries != ringSize || params.cqEntries < ringSize {
 		return os.NewSyscallError("io_uring_setup", syscall.ENOTSUP)
 	}
@@ -297,6 +297,11 @@ func (s *PolledSocket) sentByRing(result int32) {
 	}
 	s.flushed(n, err)
 	s.endDeferred()
+}
+
+func sysSetupRing(params *ringParams) (fd int, errno syscall.Errno) {
+	n, _, errno := syscall.Syscall(sysRingSetup, ringSize, uintptr(unsafe.Pointer(params)), 0)
+	return int(n), errno
 }
 
 func sysRingEnter(fd int, submit, complete uint32) (int, syscall.Errno) {

@@ -116,19 +116,7 @@ func TestBenchNoticesFailures(t *testing.T) {
 	closed := "ws://" + ln.Addr().String() + "/"
 	ln.Close()
 	plain, _ := startServe(t)
-	silent, err := net.Listen("tcp", "127.0.0.1:0")
-	check.Must(t, err)
-	defer silent.Close()
-	go func() {
-		for {
-			nc, err := silent.Accept()
-			if err != nil {
-				return
-			}
-			nc.Read(make([]byte, 1<<10)) // the request
-			nc.Close()
-		}
-	}()
+	silent := tcpServer(t, func(nc *net.TCPConn) { nc.Read(make([]byte, 1<<10)) }) // the request
 	for name, tt := range map[string]struct {
 		url  string
 		code exitCode
@@ -139,7 +127,7 @@ func TestBenchNoticesFailures(t *testing.T) {
 		"a Close":          {answer(func(c *server.Conn, _ wire.Opcode, _ []byte) { c.Close(wire.NormalClosure, "enough") }), exitPeerClosed, "enough"},
 		"a lost transport": {answer(func(c *server.Conn, _ wire.Opcode, _ []byte) { c.CloseNow() }), exitLost, ""},
 		"a closed port":    {closed, exitUnreachable, "refused"},
-		"no response":      {"ws://" + silent.Addr().String(), exitRefused, ""},
+		"no response":      {"ws://" + silent, exitRefused, ""},
 		"no endpoint":      {"ws://" + plain + "/none", exitRefused, "404"},
 		"no TLS":           {"wss://" + plain + "/echo", exitTLS, "tls"},
 	} {
